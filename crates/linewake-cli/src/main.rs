@@ -1,0 +1,2 @@
+//! The command `linewake`.
+fn main() {}

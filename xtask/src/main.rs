@@ -1,0 +1,2 @@
+//! Everything in this workspace that is not plain cargo.
+fn main() {}
