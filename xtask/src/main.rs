@@ -1,2 +1,52 @@
 //! Everything in this workspace that is not plain cargo.
-fn main() {}
+//!
+//! `cargo xtask test` is the one command that says whether the tree is good;
+//! the others are its parts, for use on their own.
+
+mod command;
+mod driver;
+mod readme;
+mod report;
+mod run;
+mod setup;
+mod stage;
+mod test;
+mod test_output;
+mod wine;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", about)]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Install what the tests need and this machine lacks
+    Setup,
+    /// Run every stage of the tests, or the chosen ones, up to the first that fails
+    Test(test::Arguments),
+    /// Run a Windows program under the tests' own Wine
+    Wine(wine::Arguments),
+    /// Build linewake.sys and print where it is
+    Driver,
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().task {
+        Task::Setup => setup::run(),
+        Task::Test(arguments) => test::run(&arguments),
+        Task::Wine(arguments) => wine::run(&arguments),
+        Task::Driver => driver::run(),
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("error: {error}");
+        ExitCode::FAILURE
+    })
+}

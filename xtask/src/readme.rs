@@ -1,0 +1,148 @@
+//! The README's `console` blocks are run, and must print what they show.
+//!
+//! A line that begins with `$ ` is a command; the lines up to the next one are
+//! what it prints, on both outputs. Any number stands for any other, since
+//! timestamps differ, and a line `...` for any lines or none.
+
+use std::fs;
+use std::io::Write as _;
+
+use crate::command::CommandLine;
+use crate::run::{Failure, Run};
+use crate::workspace;
+
+/// A command in the README and what it is said to print.
+#[derive(Debug, PartialEq)]
+struct Example<'a> {
+    command: &'a str,
+    prints: Vec<&'a str>,
+}
+
+/// The stage `readme`.
+pub(crate) fn check(run: &Run) -> Result<String, Failure> {
+    let text = fs::read_to_string(workspace::root().join("README.md"))?;
+    let mut ran = 0;
+    for example in examples(&text) {
+        if example.command == "cargo xtask test" {
+            writeln!(run.log(), "$ cargo xtask test\n(this is it)")?;
+            continue;
+        }
+        // Longer than a first build takes on a small machine.
+        let command = CommandLine::new("timeout --kill-after=10 600 sh -c")
+            .arg(example.command)
+            .env("CARGO_TERM_QUIET", "true");
+        let before = run.text()?.len();
+        run.command(&command)?;
+        let printed = run.text()?;
+        let printed: Vec<_> = printed[before..].lines().skip(1).collect();
+        if !matches(&example.prints, &printed) {
+            return Err(Failure {
+                command: Some(example.command.to_owned()),
+                reason: format!(
+                    "it does not print what the README shows:\n\n{}\n",
+                    example.prints.join("\n")
+                ),
+            });
+        }
+        ran += 1;
+    }
+    match ran {
+        0 => Err("README.md has no `console` block with a command to run".into()),
+        1 => Ok("1 command".to_owned()),
+        _ => Ok(format!("{ran} commands")),
+    }
+}
+
+fn examples(text: &str) -> Vec<Example<'_>> {
+    let mut examples: Vec<Example<'_>> = Vec::new();
+    let mut console = false;
+    let mut fenced = false;
+    for line in text.lines() {
+        if let Some(language) = line.strip_prefix("```") {
+            fenced = !fenced;
+            console = fenced && language.trim() == "console";
+        } else if let (true, Some(command)) = (console, line.strip_prefix("$ ")) {
+            examples.push(Example {
+                command: command.trim(),
+                prints: Vec::new(),
+            });
+        } else if let (true, Some(example)) = (console, examples.last_mut()) {
+            example.prints.push(line);
+        }
+    }
+    examples
+}
+
+/// Whether the shown lines describe the printed ones.
+fn matches(shown: &[&str], printed: &[&str]) -> bool {
+    match shown {
+        [] => printed.is_empty(),
+        ["..."] => true,
+        ["...", rest @ ..] => (0..=printed.len()).any(|skip| matches(rest, &printed[skip..])),
+        [line, rest @ ..] => printed.split_first().is_some_and(|(first, others)| {
+            without_numbers(line) == without_numbers(first) && matches(rest, others)
+        }),
+    }
+}
+
+/// The line with every run of digits as one zero.
+fn without_numbers(line: &str) -> String {
+    let mut shape = String::with_capacity(line.len());
+    for character in line.chars() {
+        match character {
+            '0'..='9' if shape.ends_with('0') => {}
+            '0'..='9' => shape.push('0'),
+            other => shape.push(other),
+        }
+    }
+    shape
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_console_blocks_are_run() {
+        let text = "
+```console
+$ linewake mon
+1.5\trising\t\"pps\"
+...
+$ true
+```
+```sh
+$ rm -rf /
+```
+$ not in a block
+";
+        let expected = [
+            Example {
+                command: "linewake mon",
+                prints: vec!["1.5\trising\t\"pps\"", "..."],
+            },
+            Example {
+                command: "true",
+                prints: vec![],
+            },
+        ];
+        assert_eq!(examples(text), expected);
+    }
+
+    #[test]
+    fn numbers_stand_for_numbers_and_dots_for_lines() {
+        let shown = ["12.5\trising", "...", "7 lines"];
+        assert!(matches(&shown, &["1700.25\trising", "7 lines"]));
+        assert!(matches(&shown, &["1.0\trising", "a", "b", "12 lines"]));
+        assert!(!matches(&shown, &["1.0\tfalling", "7 lines"]));
+        assert!(!matches(&shown, &["1.0\trising", "7 lines", "more"]));
+        assert!(!matches(&shown, &["1.0\trising"]));
+        assert!(!matches(&["a line"], &[]));
+    }
+
+    #[test]
+    fn a_command_without_output_prints_nothing() {
+        assert!(matches(&[], &[]));
+        assert!(!matches(&[], &["surprise"]));
+    }
+}

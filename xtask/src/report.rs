@@ -1,0 +1,93 @@
+//! One line per stage, and a closing line: for people on a terminal, plain in a pipe.
+
+use std::env;
+use std::fmt;
+use std::io::{self, IsTerminal, Write};
+use std::time::Duration;
+
+/// How a stage ended.
+#[derive(Clone, Copy)]
+pub(crate) enum Ended {
+    Passed,
+    Failed,
+    Skipped,
+}
+
+/// What has been said so far.
+pub(crate) struct Report {
+    colour: bool,
+    tally: Tally,
+}
+
+/// How many stages ended in which way. `Display` is the closing line.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Tally {
+    pub(crate) passed: usize,
+    pub(crate) failed: usize,
+    pub(crate) skipped: usize,
+}
+
+impl Report {
+    pub(crate) fn new() -> Self {
+        let colour = io::stdout().is_terminal()
+            && env::var_os("NO_COLOR").is_none()
+            && env::var_os("TERM").is_none_or(|term| term != "dumb");
+        Self {
+            colour,
+            tally: Tally::default(),
+        }
+    }
+
+    /// Says which stage is running; [`Report::end`] finishes the line.
+    pub(crate) fn begin(&self, stage: &str) {
+        print!("{stage:<8}  ");
+        // Output that cannot be written will fail louder at the end of the line.
+        let _ = io::stdout().flush();
+    }
+
+    pub(crate) fn end(&mut self, ended: Ended, took: Duration, detail: &str) {
+        let (word, colour, count) = match ended {
+            Ended::Passed => ("passed", "32", &mut self.tally.passed),
+            Ended::Failed => ("failed", "1;31", &mut self.tally.failed),
+            Ended::Skipped => ("skipped", "33", &mut self.tally.skipped),
+        };
+        *count += 1;
+        let word = if self.colour {
+            format!("\x1b[{colour}m{word:<7}\x1b[0m")
+        } else {
+            format!("{word:<7}")
+        };
+        let line = format!("{word}  {:>6.1} s  {detail}", took.as_secs_f64());
+        println!("{}", line.trim_end());
+    }
+
+    pub(crate) fn tally(&self) -> Tally {
+        self.tally
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} passed, {} failed", self.passed, self.failed)?;
+        if self.skipped > 0 {
+            write!(f, ", {} skipped", self.skipped)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_closing_line_names_skipped_stages_only_if_there_are_any() {
+        let mut tally = Tally {
+            passed: 9,
+            ..Tally::default()
+        };
+        assert_eq!(tally.to_string(), "9 passed, 0 failed");
+        tally.skipped = 2;
+        assert_eq!(tally.to_string(), "9 passed, 0 failed, 2 skipped");
+    }
+}

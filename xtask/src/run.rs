@@ -1,0 +1,107 @@
+//! One stage at work: its commands, one after another, and their log.
+
+use std::error::Error;
+use std::fmt::{self, Write as _};
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use crate::command::CommandLine;
+use crate::{test_output, workspace};
+
+/// Why a stage ended early.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    /// The command to paste, if one failed.
+    pub(crate) command: Option<String>,
+    pub(crate) reason: String,
+}
+
+impl<E: Into<Box<dyn Error>>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self {
+            command: None,
+            reason: error.into().to_string(),
+        }
+    }
+}
+
+/// The log of a stage, locked while the stage runs: a second run of the same
+/// stage in the same tree waits its turn.
+pub(crate) struct Run {
+    log: File,
+    path: PathBuf,
+}
+
+impl Run {
+    pub(crate) fn start(stage: &str) -> Result<Self, Box<dyn Error>> {
+        let directory = workspace::target().join("xtask");
+        fs::create_dir_all(&directory)?;
+        let path = directory.join(format!("{stage}.log"));
+        let log = File::options().create(true).append(true).open(&path)?;
+        log.lock()?;
+        log.set_len(0)?;
+        Ok(Self { log, path })
+    }
+
+    /// Runs a command that must succeed.
+    pub(crate) fn command(&self, command: &CommandLine) -> Result<(), Failure> {
+        writeln!(&self.log, "$ {command}")?;
+        let failed = |reason: &dyn fmt::Display| Failure {
+            command: Some(command.to_string()),
+            reason: reason.to_string(),
+        };
+        let status = command
+            .run_into(&self.log)
+            .map_err(|error| failed(&error))?;
+        if status.success() {
+            Ok(())
+        } else {
+            Err(failed(&status))
+        }
+    }
+
+    /// Runs a `cargo test` that must succeed and must find something to run.
+    /// Returns how many tests passed.
+    pub(crate) fn tests(&self, command: &CommandLine) -> Result<usize, Failure> {
+        let before = self.text()?.len();
+        self.command(command)?;
+        match test_output::passed(&self.text()?[before..]) {
+            0 => Err(Failure {
+                command: Some(command.to_string()),
+                reason: "it found no test to run".to_owned(),
+            }),
+            count => Ok(count),
+        }
+    }
+
+    /// Everything the stage's commands have printed so far.
+    pub(crate) fn text(&self) -> Result<String, Failure> {
+        Ok(String::from_utf8_lossy(&fs::read(&self.path)?).into_owned())
+    }
+
+    pub(crate) fn log(&self) -> &File {
+        &self.log
+    }
+
+    /// What to show when the stage has failed.
+    pub(crate) fn explain(&self, failure: &Failure) -> String {
+        const TAIL: usize = 40;
+        let text = self.text().unwrap_or_default();
+        let lines: Vec<_> = text.lines().collect();
+        let hidden = lines.len().saturating_sub(TAIL);
+        let mut shown = String::from("\n");
+        if hidden > 0 {
+            let _ = writeln!(shown, "    … {hidden} lines before these");
+        }
+        for line in &lines[hidden..] {
+            let _ = writeln!(shown, "    {line}");
+        }
+        let _ = writeln!(shown, "\n  reason   {}", failure.reason);
+        if let Some(command) = &failure.command {
+            let _ = writeln!(shown, "  command  {command}");
+        }
+        let _ = writeln!(shown, "  log      {}", workspace::shown(&self.path));
+        shown
+    }
+}

@@ -1,0 +1,224 @@
+//! What the tests need from this machine, and how to get it.
+
+use std::env;
+use std::error::Error;
+use std::fmt::Write as _;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use crate::command::CommandLine;
+use crate::run::Run;
+use crate::{stage, wine};
+
+/// Something a stage cannot do without.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Need {
+    /// A component of the pinned toolchain.
+    Component(&'static str),
+    /// The standard library of a target, for the pinned toolchain.
+    Target(&'static str),
+    /// Any nightly toolchain with Miri and the sources Miri builds std from.
+    Miri,
+    /// The compiler and linker for Windows.
+    Mingw,
+    /// A 64-bit Wine.
+    Wine,
+}
+
+impl Need {
+    /// The Debian packages that provide it; none if rustup does.
+    fn packages(self) -> &'static [&'static str] {
+        match self {
+            Need::Mingw => &["gcc-mingw-w64-x86-64"],
+            Need::Wine => &["wine", "wine64"],
+            Need::Component(_) | Need::Target(_) | Need::Miri => &[],
+        }
+    }
+}
+
+/// `cargo xtask setup`
+pub(crate) fn run() -> Result<ExitCode, Box<dyn Error>> {
+    let needs: Vec<_> = stage::ALL
+        .iter()
+        .filter(|stage| stage.runs_on.this_host())
+        .flat_map(|stage| stage.needs.iter().copied())
+        .collect();
+    let started = Instant::now();
+    let installed = provide(&needs)?;
+    if installed.is_empty() {
+        println!("nothing is missing");
+    } else {
+        println!(
+            "installed {installed} in {:.0} s",
+            started.elapsed().as_secs_f64()
+        );
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Installs what is missing, if this user may. Returns the names of what was
+/// installed, empty if nothing was missing.
+pub(crate) fn provide(needs: &[Need]) -> Result<String, Box<dyn Error>> {
+    let missing = Missing::among(needs);
+    let installs = missing.installs()?;
+    if installs.is_empty() {
+        return Ok(String::new());
+    }
+    let names = missing.names();
+    if !may_install() {
+        let mut message = format!("missing: {names}\n\nInstall it and try again:\n\n");
+        for install in &installs {
+            writeln!(message, "    {install}")?;
+        }
+        message.push_str("\n(As root, or with CI=true, `cargo xtask setup` runs this itself.)");
+        return Err(message.into());
+    }
+    let run = Run::start("setup")?;
+    for install in &installs {
+        let mut outcome = run.command(install);
+        if outcome.is_err() && missing.apt_get().as_ref() == Some(install) {
+            // A new machine has no package lists, or old ones.
+            outcome = run
+                .command(&apt_get("update"))
+                .and_then(|()| run.command(install));
+        }
+        outcome.map_err(|failure| run.explain(&failure))?;
+    }
+    let still = Missing::among(needs).names();
+    if still.is_empty() {
+        Ok(names)
+    } else {
+        Err(format!("installed, but still not found: {still}").into())
+    }
+}
+
+/// The needs this machine does not meet, each once.
+struct Missing(Vec<Need>);
+
+impl Missing {
+    fn among(needs: &[Need]) -> Self {
+        let components = rustup("component list --installed");
+        let targets = rustup("target list --installed");
+        // "rustfmt-x86_64-unknown-linux-gnu"
+        let component = |list: &str, name: &str| {
+            list.lines()
+                .any(|line| line == name || line.starts_with(&format!("{name}-")))
+        };
+        let mut missing = Vec::new();
+        for &need in needs {
+            let here = match need {
+                Need::Component(name) => component(&components, name),
+                Need::Target(name) => targets.lines().any(|line| line == name),
+                Need::Miri => {
+                    let nightly = rustup("component list --installed --toolchain nightly");
+                    component(&nightly, "miri") && component(&nightly, "rust-src")
+                }
+                Need::Mingw => CommandLine::new("x86_64-w64-mingw32-gcc --version")
+                    .read()
+                    .is_some(),
+                Need::Wine => wine::programs().is_some(),
+            };
+            if !here && !missing.contains(&need) {
+                missing.push(need);
+            }
+        }
+        Self(missing)
+    }
+
+    /// The commands that install them all.
+    fn installs(&self) -> Result<Vec<CommandLine>, Box<dyn Error>> {
+        let mut installs = Vec::new();
+        if let Some(apt_get) = self.apt_get() {
+            if CommandLine::new("apt-get --version").read().is_none() {
+                return Err(format!(
+                    "missing: {}; xtask knows only Debian's packages, please install it by hand",
+                    self.names()
+                )
+                .into());
+            }
+            installs.push(apt_get);
+        }
+        let rustup = |subcommand: &str, names: Vec<&str>| {
+            (!names.is_empty())
+                .then(|| CommandLine::new(&format!("rustup {subcommand} {}", names.join(" "))))
+        };
+        installs.extend(rustup("component add", self.components()));
+        installs.extend(rustup("target add", self.targets()));
+        if self.0.contains(&Need::Miri) {
+            installs.push(CommandLine::new(
+                "rustup toolchain install nightly --profile minimal -c miri -c rust-src",
+            ));
+        }
+        Ok(installs)
+    }
+
+    fn apt_get(&self) -> Option<CommandLine> {
+        let packages = self.packages();
+        (!packages.is_empty())
+            .then(|| apt_get("install --yes --no-install-recommends").args(&packages.join(" ")))
+    }
+
+    fn packages(&self) -> Vec<&'static str> {
+        self.0
+            .iter()
+            .flat_map(|need| need.packages().to_vec())
+            .collect()
+    }
+
+    fn components(&self) -> Vec<&'static str> {
+        self.0
+            .iter()
+            .filter_map(|need| match need {
+                Need::Component(name) => Some(*name),
+                _ => None,
+            })
+            .collect()
+    }
+
+    fn targets(&self) -> Vec<&'static str> {
+        self.0
+            .iter()
+            .filter_map(|need| match need {
+                Need::Target(name) => Some(*name),
+                _ => None,
+            })
+            .collect()
+    }
+
+    fn names(&self) -> String {
+        let mut names = self.packages();
+        names.extend(self.components());
+        names.extend(self.targets());
+        if self.0.contains(&Need::Miri) {
+            names.push("nightly with Miri");
+        }
+        names.join(", ")
+    }
+}
+
+/// What rustup lists; empty if it lists nothing.
+fn rustup(arguments: &str) -> String {
+    CommandLine::new("rustup")
+        .args(arguments)
+        .read()
+        .unwrap_or_default()
+}
+
+fn apt_get(arguments: &str) -> CommandLine {
+    let command = if root() { "env" } else { "sudo env" };
+    CommandLine::new(command)
+        .args("DEBIAN_FRONTEND=noninteractive apt-get --quiet")
+        .args(arguments)
+}
+
+/// Installing is expected of a test machine, and a surprise on a person's.
+fn may_install() -> bool {
+    root() || env::var("CI").is_ok_and(|value| value == "true")
+}
+
+fn root() -> bool {
+    cfg!(unix)
+        && CommandLine::new("id -u")
+            .read()
+            .is_some_and(|id| id.trim() == "0")
+}

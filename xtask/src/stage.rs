@@ -1,0 +1,233 @@
+//! The stages of the tests, cheapest first: what each needs and what it runs.
+
+use std::env;
+
+use crate::command::CommandLine;
+use crate::run::{Failure, Run};
+use crate::setup::Need;
+use crate::{driver, readme, wine, workspace};
+
+/// One stage. `run` returns what to say about it beside "passed".
+pub(crate) struct Stage {
+    pub(crate) name: &'static str,
+    pub(crate) about: &'static str,
+    pub(crate) needs: &'static [Need],
+    pub(crate) runs_on: Hosts,
+    pub(crate) run: fn(&Run) -> Result<String, Failure>,
+}
+
+/// The systems a stage can run on.
+#[derive(Clone, Copy)]
+pub(crate) enum Hosts {
+    Any,
+    Unix,
+    Linux,
+}
+
+impl Hosts {
+    pub(crate) fn this_host(self) -> bool {
+        match self {
+            Hosts::Any => true,
+            Hosts::Unix => cfg!(unix),
+            Hosts::Linux => cfg!(target_os = "linux"),
+        }
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Hosts::Any => "any system",
+            Hosts::Unix => "Linux or macOS",
+            Hosts::Linux => "Linux",
+        }
+    }
+}
+
+const WINDOWS: &str = "x86_64-pc-windows-gnu";
+
+pub(crate) const ALL: &[Stage] = &[
+    Stage {
+        name: "format",
+        about: "every file is formatted",
+        needs: &[Need::Component("rustfmt")],
+        runs_on: Hosts::Any,
+        run: format,
+    },
+    Stage {
+        name: "clippy",
+        about: "no warning, for this system and for Windows",
+        needs: &[Need::Component("clippy"), Need::Target(WINDOWS)],
+        runs_on: Hosts::Linux,
+        run: clippy,
+    },
+    Stage {
+        name: "check",
+        about: "compiles for Windows msvc, 64-bit Arm and 32-bit Arm",
+        needs: &[
+            Need::Target("x86_64-pc-windows-msvc"),
+            Need::Target("aarch64-unknown-linux-gnu"),
+            Need::Target("armv7-unknown-linux-gnueabihf"),
+        ],
+        runs_on: Hosts::Linux,
+        run: check,
+    },
+    Stage {
+        name: "doc",
+        about: "documentation without a warning, for Linux and for Windows",
+        needs: &[Need::Target(WINDOWS)],
+        runs_on: Hosts::Linux,
+        run: doc,
+    },
+    Stage {
+        name: "native",
+        about: "all tests and doc tests on this system",
+        needs: &[],
+        runs_on: Hosts::Any,
+        run: native,
+    },
+    Stage {
+        name: "loom",
+        about: "the states of a call, in every interleaving of its threads",
+        needs: &[],
+        runs_on: Hosts::Any,
+        run: loom,
+    },
+    Stage {
+        name: "miri",
+        about: "overlapped's unsafe code, interpreted, with simulated devices",
+        needs: &[Need::Miri],
+        runs_on: Hosts::Unix,
+        run: miri,
+    },
+    Stage {
+        name: "wine",
+        about: "the Windows tests under Wine, then those with the real driver",
+        needs: &[Need::Wine, Need::Mingw, Need::Target(WINDOWS)],
+        runs_on: Hosts::Linux,
+        run: wine,
+    },
+    Stage {
+        name: "readme",
+        about: "the README's commands do what it shows",
+        needs: &[],
+        runs_on: Hosts::Linux,
+        run: readme::check,
+    },
+];
+
+/// For the command line: the stage of that name.
+pub(crate) fn named(name: &str) -> Result<&'static Stage, String> {
+    ALL.iter().find(|stage| stage.name == name).ok_or_else(|| {
+        let names: Vec<_> = ALL.iter().map(|stage| stage.name).collect();
+        format!("the stages are {}", names.join(", "))
+    })
+}
+
+fn format(run: &Run) -> Result<String, Failure> {
+    run.command(&CommandLine::new("cargo fmt --all --check"))?;
+    Ok(String::new())
+}
+
+fn clippy(run: &Run) -> Result<String, Failure> {
+    let deny = "-- -D warnings";
+    run.command(&CommandLine::new("cargo clippy --workspace --all-targets").args(deny))?;
+    let windows = CommandLine::new("cargo clippy --target").args(WINDOWS);
+    run.command(
+        &windows
+            .clone()
+            .args("--workspace --exclude linewake-driver --all-targets")
+            .args(deny),
+    )?;
+    // The kernel cannot unwind, and only this profile says so.
+    run.command(
+        &windows
+            .args("-p linewake-driver --profile driver")
+            .args(deny),
+    )?;
+    Ok(String::new())
+}
+
+fn check(run: &Run) -> Result<String, Failure> {
+    run.command(&CommandLine::new(
+        "cargo check --workspace --all-targets --target x86_64-pc-windows-msvc \
+         --target aarch64-unknown-linux-gnu --target armv7-unknown-linux-gnueabihf",
+    ))?;
+    Ok(String::new())
+}
+
+fn doc(run: &Run) -> Result<String, Failure> {
+    let doc =
+        CommandLine::new("cargo doc --workspace --no-deps").env("RUSTDOCFLAGS", "-D warnings");
+    run.command(&doc)?;
+    run.command(&doc.args("--exclude linewake-driver --target").args(WINDOWS))?;
+    Ok(String::new())
+}
+
+fn native(run: &Run) -> Result<String, Failure> {
+    let mut test = CommandLine::new("cargo test --workspace");
+    if cfg!(windows) {
+        // Windows cannot replace a program that is running, and xtask is.
+        test = test.args("--exclude xtask");
+    }
+    Ok(counted(run.tests(&test)?))
+}
+
+fn loom(run: &Run) -> Result<String, Failure> {
+    // Its own directory: these flags would rebuild everything in the common one.
+    let directory = workspace::target().join("loom");
+    let test = CommandLine::new("cargo test -p overlapped --release --lib loom --target-dir")
+        .env("RUSTFLAGS", "--cfg loom")
+        .env("LOOM_MAX_PREEMPTIONS", preemptions())
+        .arg(workspace::shown(&directory));
+    Ok(counted(run.tests(&test)?))
+}
+
+/// How many times loom may interrupt a thread in one interleaving; the caller's
+/// LOOM_MAX_PREEMPTIONS, or the number loom's authors recommend.
+fn preemptions() -> String {
+    env::var("LOOM_MAX_PREEMPTIONS").unwrap_or_else(|_| "3".to_owned())
+}
+
+fn miri(run: &Run) -> Result<String, Failure> {
+    let directory = workspace::target().join("miri");
+    let test = CommandLine::new("cargo +nightly miri test -p overlapped --lib")
+        .args("--test sim*")
+        .env("MIRIFLAGS", "-Zmiri-strict-provenance")
+        .arg("--target-dir")
+        .arg(workspace::shown(&directory));
+    Ok(counted(run.tests(&test)?))
+}
+
+fn wine(run: &Run) -> Result<String, Failure> {
+    run.command(&driver::build_command())?;
+    let sys = driver::install()?;
+    let session = wine::Session::begin()?;
+    let test = CommandLine::new("cargo test --target")
+        .args(WINDOWS)
+        .args("--workspace --exclude xtask --exclude linewake-driver --config")
+        .arg(session.runner_setting());
+    let plain = run.tests(&test)?;
+    // There is one driver and one service manager: one test at a time.
+    let driver = run.tests(
+        &test
+            .env("LINEWAKE_SYS", wine::windows_path(&sys))
+            .args("--test driver_* -- --include-ignored --test-threads=1"),
+    )?;
+    Ok(format!("{}, {driver} with the driver", counted(plain)))
+}
+
+fn counted(tests: usize) -> String {
+    format!("{tests} test{}", if tests == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_found() {
+        for stage in ALL {
+            assert_eq!(named(stage.name).unwrap().about, stage.about);
+        }
+        assert!(named("wien").is_err_and(|error| error.contains("wine")));
+    }
+}

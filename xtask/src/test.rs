@@ -1,0 +1,72 @@
+//! `cargo xtask test`: the stages in order, up to the first that fails.
+
+use std::error::Error;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use crate::report::{Ended, Report};
+use crate::run::Run;
+use crate::setup;
+use crate::stage::{self, Stage};
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Run this stage only; may be given more than once
+    #[arg(long, value_name = "STAGE", value_delimiter = ',', value_parser = stage::named)]
+    only: Vec<&'static Stage>,
+    /// List the stages
+    #[arg(long)]
+    list: bool,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
+    if arguments.list {
+        for stage in stage::ALL {
+            println!("{:<8}  {}", stage.name, stage.about);
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    let chosen = |stage: &&Stage| {
+        arguments.only.is_empty() || arguments.only.iter().any(|only| only.name == stage.name)
+    };
+    let stages: Vec<_> = stage::ALL.iter().filter(chosen).collect();
+
+    let needs: Vec<_> = stages
+        .iter()
+        .filter(|stage| stage.runs_on.this_host())
+        .flat_map(|stage| stage.needs.iter().copied())
+        .collect();
+    let installed = setup::provide(&needs)?;
+    if !installed.is_empty() {
+        println!("installed {installed}");
+    }
+
+    let mut report = Report::new();
+    for stage in stages {
+        report.begin(stage.name);
+        if !stage.runs_on.this_host() {
+            let needs = format!("needs {}", stage.runs_on.name());
+            report.end(Ended::Skipped, Duration::ZERO, &needs);
+            continue;
+        }
+        let run = Run::start(stage.name)?;
+        let started = Instant::now();
+        match (stage.run)(&run) {
+            Ok(detail) => report.end(Ended::Passed, started.elapsed(), &detail),
+            Err(failure) => {
+                report.end(Ended::Failed, started.elapsed(), "");
+                println!("{}", run.explain(&failure));
+                break;
+            }
+        }
+    }
+
+    let tally = report.tally();
+    println!("{tally}");
+    // A run in which nothing could run has shown nothing.
+    Ok(if tally.failed == 0 && tally.passed > 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}

@@ -1,0 +1,199 @@
+//! A private Wine: its own prefix under `target/wine`, no window, and nothing
+//! left running when the last user is done.
+
+use std::env;
+use std::error::Error;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use crate::command::CommandLine;
+use crate::workspace;
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// The Windows program and its arguments
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    command: Vec<String>,
+}
+
+/// `cargo xtask wine -- PROGRAM…`; also what cargo starts Windows tests with.
+pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
+    let session = Session::begin()?;
+    // Here the caller's directory counts: a test starts in its package's.
+    let status = session.program().args(&arguments.command).status()?;
+    Ok(u8::try_from(status.code().unwrap_or(1)).map_or(ExitCode::FAILURE, ExitCode::from))
+}
+
+/// The loader and the server of an installed 64-bit Wine.
+pub(crate) fn programs() -> Option<Programs> {
+    // Debian's and Ubuntu's `wine` is a script that complains about a missing
+    // 32-bit Wine, and their `wineserver` one that forgets the running services
+    // as soon as no program runs: look behind them first.
+    let first = |names: [&str; 3]| {
+        let search = env::var_os("PATH").unwrap_or_default();
+        let mut places = vec![PathBuf::from("/usr/lib/wine")];
+        places.extend(env::split_paths(&search));
+        names
+            .iter()
+            .flat_map(|name| places.iter().map(move |place| place.join(name)))
+            .find(|program| program.is_file())
+    };
+    Some(Programs {
+        loader: first(["wine64", "wine", "wine-stable"])?,
+        server: first(["wineserver64", "wineserver", "wineserver-stable"])?,
+    })
+}
+
+pub(crate) struct Programs {
+    loader: PathBuf,
+    server: PathBuf,
+}
+
+/// A path of this system as a Windows program under Wine names it.
+pub(crate) fn windows_path(path: &Path) -> String {
+    format!("Z:{}", path.display().to_string().replace('/', "\\"))
+}
+
+/// The right to use the prefix. The last session to end ends Wine's server,
+/// and with it every service and driver started in the prefix.
+pub(crate) struct Session {
+    programs: Programs,
+    prefix: PathBuf,
+    users: File,
+}
+
+impl Session {
+    /// Prepares the prefix, once, and joins its users.
+    pub(crate) fn begin() -> Result<Self, Box<dyn Error>> {
+        let programs = programs().ok_or("Wine is not installed: `cargo xtask setup`")?;
+        let directory = workspace::target().join("wine");
+        fs::create_dir_all(&directory)?;
+        let lock = |name: &str| {
+            File::options()
+                .create(true)
+                .append(true)
+                .open(directory.join(name))
+        };
+        let session = Self {
+            programs,
+            prefix: directory.join("prefix"),
+            users: lock("users.lock")?,
+        };
+        let preparing = lock("prepare.lock")?;
+        preparing.lock()?;
+        session.users.lock_shared()?;
+        session.prepare(&directory)?;
+        Ok(session)
+    }
+
+    fn prepare(&self, directory: &Path) -> Result<(), Box<dyn Error>> {
+        let version = Command::new(&self.programs.loader)
+            .arg("--version")
+            .output()?;
+        let ready = directory.join("ready");
+        if fs::read(&ready).is_ok_and(|prepared_by| prepared_by == version.stdout) {
+            return Ok(());
+        }
+        // Interrupted half-way, or made by another Wine.
+        if self.prefix.exists() {
+            self.end_server();
+            fs::remove_dir_all(&self.prefix)?;
+        }
+        let made = self.program().args(["wineboot", "--init"]).output()?;
+        let system = self.prefix.join("drive_c/windows/system32");
+        if !made.status.success() || !system.is_dir() {
+            return Err(format!(
+                "Wine could not make its prefix \"{}\": {}\n{}",
+                self.prefix.display(),
+                made.status,
+                String::from_utf8_lossy(&made.stderr)
+            )
+            .into());
+        }
+        provide_bcryptprimitives(directory, &system)?;
+        fs::write(ready, version.stdout)?;
+        Ok(())
+    }
+
+    /// Wine's loader, to which the caller adds a program and its arguments.
+    fn program(&self) -> Command {
+        let mut command = Command::new(&self.programs.loader);
+        command
+            .env("WINEPREFIX", &self.prefix)
+            .env("WINEARCH", "win64")
+            .env("WINESERVER", &self.programs.server)
+            // No browser, no .NET, and no entries in the user's own menus.
+            .env("WINEDLLOVERRIDES", "mscoree,mshtml,winemenubuilder.exe=")
+            .env_remove("DISPLAY")
+            .env_remove("WAYLAND_DISPLAY");
+        if env::var_os("WINEDEBUG").is_none() {
+            command.env("WINEDEBUG", "-all");
+        }
+        command
+    }
+
+    /// The cargo setting that makes this xtask the runner of Windows programs.
+    pub(crate) fn runner_setting(&self) -> String {
+        let xtask = env::current_exe().unwrap_or_else(|_| "xtask".into());
+        format!(
+            "target.x86_64-pc-windows-gnu.runner=[{:?}, \"wine\", \"--\"]",
+            xtask.display().to_string()
+        )
+    }
+
+    fn end_server(&self) {
+        // It says so if there is no server to end: that is what is wanted.
+        let _ = Command::new(&self.programs.server)
+            .arg("-k")
+            .env("WINEPREFIX", &self.prefix)
+            .output();
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        // If others still use it, the last of them ends it.
+        if self.users.unlock().is_ok() && self.users.try_lock().is_ok() {
+            self.end_server();
+        }
+    }
+}
+
+/// Rust's standard library needs bcryptprimitives.dll; Wine has it from 8.13 on.
+fn provide_bcryptprimitives(directory: &Path, system: &Path) -> Result<(), Box<dyn Error>> {
+    let installed = system.join("bcryptprimitives.dll");
+    if installed.exists() {
+        return Ok(());
+    }
+    let built = directory.join("bcryptprimitives.dll");
+    let source = workspace::root().join("xtask/wine/bcryptprimitives.c");
+    let compile = CommandLine::new("x86_64-w64-mingw32-gcc -shared -Os -s -Wall -Werror")
+        .args("-nostdlib -Wl,--entry=DllMain")
+        .arg(workspace::shown(&source))
+        .args("-ladvapi32 -o")
+        .arg(workspace::shown(&built));
+    let output = compile.command().output()?;
+    if !output.status.success() {
+        return Err(format!(
+            "this command failed: {compile}\n{}",
+            String::from_utf8_lossy(&output.stderr)
+        )
+        .into());
+    }
+    fs::copy(built, installed)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_under_wine_is_on_drive_z() {
+        assert_eq!(
+            windows_path(Path::new("/home/a b/linewake.sys")),
+            r"Z:\home\a b\linewake.sys"
+        );
+    }
+}
