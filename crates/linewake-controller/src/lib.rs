@@ -1,1 +1,28 @@
-//! TODO
+//! A simulated GPIO controller: its control-code [`protocol`] and its state machine, [`Controller`].
+//!
+//! There is no I/O here, no allocation and no clock. A *host* makes a device of it: a kernel-mode driver, or a simulated device in
+//! the same process. The host keeps the pended requests; the controller decides. See [`Controller`] for the loop.
+//!
+//! A *reader* is an open handle, and what a line request is on Linux: it holds lines, watches edges of some of them, and has one
+//! bounded event queue. Every edge is accounted for: `driven = delivered + queued + overflowed + merged + discarded`.
+
+#![no_std]
+#![forbid(unsafe_code)]
+
+mod batch;
+mod control;
+mod controller;
+mod line;
+#[expect(
+    missing_debug_implementations,
+    reason = "hidden types of zerocopy's KnownLayout derive; every record has Debug"
+)]
+pub mod protocol;
+mod queue;
+mod reader;
+mod set;
+mod status;
+
+pub use batch::{Batch, Malformed};
+pub use controller::{Controller, Outcome, ReaderId, Ready};
+pub use status::Status;

@@ -1,0 +1,551 @@
+//! The control codes of the device and the records they carry.
+//!
+//! Everything is little endian, `repr(C)` without implicit padding, aligned to eight bytes at most, and METHOD_BUFFERED.
+//! A host hands the bytes to [`Controller::control`](crate::Controller::control), which needs no alignment.
+//!
+//! | code | input | output | pends |
+//! |---|---|---|---|
+//! | [`GET_INFO`] | – | [`ChipInfo`] | |
+//! | [`GET_LINE_INFO`] | – or [`First`] | `[`[`LineInfo`]`]`, as many as fit | |
+//! | [`GET_VALUES`] | – | [`LineSet`] | |
+//! | [`SET_VALUES`] | [`SetValues`] | – | |
+//! | [`CONFIGURE`] | `[`[`LineConfig`]`]`, one or more | – | |
+//! | [`SET_READER`] | [`ReaderConfig`] | – | |
+//! | [`WAIT_LINE`] | [`WaitLine`] | [`EdgeRecord`] | until the line has an edge |
+//! | [`WAIT_ANY`] | – | [`BatchHeader`], `[`[`EdgeRecord`]`]` | while the queue is empty |
+//! | [`GET_COUNTERS`] | – or [`First`] | `[`[`LineCounters`]`]` | |
+//! | [`GET_TOTALS`] | – or [`First`] | `[`[`LineTotals`]`]` | |
+//! | [`DRIVE`] | `[`[`Drive`]`]`, one or more | – | |
+//! | [`SET_MERGE`] | [`MergeWindow`] | – | |
+//! | [`UNPLUG`], [`REPLUG`] | – | – | |
+//! | [`ECHO`] | any bytes | the same bytes | |
+//!
+//! An input of another length than the table's is `STATUS_INFO_LENGTH_MISMATCH`; an output too short for one record is
+//! `STATUS_BUFFER_TOO_SMALL`. Reserved fields and unknown flags must be zero (`STATUS_INVALID_PARAMETER`). A call that
+//! fails changed nothing.
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+pub use crate::set::LineSet;
+
+/// Version of this protocol, in [`ChipInfo::version`]. It changes when a record or the meaning of a code does.
+pub const VERSION: u32 = 1;
+
+/// Device type in the vendor range (CTL_CODE, devioctl.h): 0x8000 and above.
+pub const FILE_DEVICE_LINEWAKE: u32 = 0x8A51;
+
+/// No chip has more lines than this: [`LineSet`] has so many bits.
+pub const MAX_LINES: usize = 1024;
+
+/// The longest input, in bytes, that any code reads ([`DRIVE`] of every line). A longer one is refused, so that a host
+/// whose input and output share one buffer can copy the input aside first.
+pub const MAX_INPUT: usize = MAX_LINES * size_of::<Drive>();
+
+/// The most level changes one [`DRIVE`] may ask for, all its records together.
+pub const MAX_DRIVES: u32 = 1 << 20;
+
+const READ: u32 = 1;
+const WRITE: u32 = 2;
+
+/// CTL_CODE with METHOD_BUFFERED.
+const fn code(function: u32, access: u32) -> u32 {
+    assert!(function >= 0x800 && function < 0x1000);
+    FILE_DEVICE_LINEWAKE << 16 | access << 14 | function << 2
+}
+
+/// What the chip is.
+pub const GET_INFO: u32 = code(0x800, READ);
+/// Names and states of lines.
+pub const GET_LINE_INFO: u32 = code(0x801, READ);
+/// The levels of all lines: logical for the lines this reader holds active-low, physical for the others.
+pub const GET_VALUES: u32 = code(0x802, READ);
+/// Sets lines that this reader holds and that are outputs (else `STATUS_INVALID_DEVICE_STATE`).
+pub const SET_VALUES: u32 = code(0x803, WRITE);
+/// Takes, changes or releases lines for this reader: all of the records or none of them.
+pub const CONFIGURE: u32 = code(0x804, READ | WRITE);
+/// Sets up this reader; only before it holds a line (else `STATUS_INVALID_DEVICE_STATE`).
+pub const SET_READER: u32 = code(0x805, READ);
+/// Waits for an edge of one line (`STATUS_INVALID_DEVICE_STATE` if this reader does not watch it).
+pub const WAIT_LINE: u32 = code(0x806, READ);
+/// Waits for an edge of any line this reader watches (`STATUS_INVALID_DEVICE_STATE` if there is none).
+pub const WAIT_ANY: u32 = code(0x807, READ);
+/// The account of this reader, line by line.
+pub const GET_COUNTERS: u32 = code(0x808, READ);
+/// The account of all readers that were closed, line by line.
+pub const GET_TOTALS: u32 = code(0x809, READ);
+/// Test: changes the level of lines as the outside world would (`STATUS_INVALID_DEVICE_STATE` for an output).
+pub const DRIVE: u32 = code(0x8C0, WRITE);
+/// Test: edges that follow too fast are merged, as a masked interrupt does.
+pub const SET_MERGE: u32 = code(0x8C1, WRITE);
+/// Test: pulls the device out. All that is pended, and every later call of a reader that was open, ends with
+/// `STATUS_DEVICE_NOT_CONNECTED`, for ever; no reader can be opened.
+pub const UNPLUG: u32 = code(0x8C2, WRITE);
+/// Test: puts the device back; readers can be opened again. The one code that still works on a reader that was unplugged.
+pub const REPLUG: u32 = code(0x8C3, WRITE);
+/// Test: gives the input back at once. If the output is shorter it ends with the warning `STATUS_BUFFER_OVERFLOW`, and the
+/// bytes that fit are valid.
+pub const ECHO: u32 = code(0x8C4, READ);
+
+/// [`LineInfo`]: some reader holds the line. Bits 0–10 have the values of the Linux uAPI v2 (`GPIO_V2_LINE_FLAG_*`).
+pub const LINE_USED: u32 = 1 << 0;
+/// Logical 1 is the low level. Belongs to the reader: two readers of one line may see it differently.
+pub const LINE_ACTIVE_LOW: u32 = 1 << 1;
+/// The line is an input. In [`LineConfig`]: make it one; without this and without [`LINE_OUTPUT`] it is left as it is.
+pub const LINE_INPUT: u32 = 1 << 2;
+/// The line is an output. In [`LineConfig`]: make it one, with [`LINE_ACTIVE`] as its first value.
+pub const LINE_OUTPUT: u32 = 1 << 3;
+/// This reader watches logical 0 → 1. Needs [`LINE_INPUT`], as on Linux.
+pub const LINE_EDGE_RISING: u32 = 1 << 4;
+/// This reader watches logical 1 → 0.
+pub const LINE_EDGE_FALLING: u32 = 1 << 5;
+/// Bias: pull-up. The simulated chip remembers it and does nothing else with it.
+pub const LINE_BIAS_PULL_UP: u32 = 1 << 8;
+/// Bias: pull-down, likewise.
+pub const LINE_BIAS_PULL_DOWN: u32 = 1 << 9;
+/// Bias: none, likewise.
+pub const LINE_BIAS_DISABLED: u32 = 1 << 10;
+/// No other reader may hold the line meanwhile (`STATUS_SHARING_VIOLATION`).
+pub const LINE_EXCLUSIVE: u32 = 1 << 16;
+/// [`LineInfo`]: this reader holds the line.
+pub const LINE_HELD: u32 = 1 << 17;
+/// [`LineConfig`], alone: this reader gives the line back (`STATUS_INVALID_DEVICE_STATE` if it does not hold it). What it
+/// had queued for it is discarded. A line nobody holds any more becomes an input again.
+pub const LINE_RELEASE: u32 = 1 << 18;
+/// The logical value is 1.
+pub const LINE_ACTIVE: u32 = 1 << 19;
+
+/// Both edges.
+pub const LINE_EDGES: u32 = LINE_EDGE_RISING | LINE_EDGE_FALLING;
+pub(crate) const LINE_BIAS: u32 = LINE_BIAS_PULL_UP | LINE_BIAS_PULL_DOWN | LINE_BIAS_DISABLED;
+
+/// A name: UTF-8, filled up with zeros; 32 bytes without one are a name too.
+pub type Name = [u8; 32];
+
+/// The text of a [`Name`]: up to the first zero and the first byte that is not UTF-8.
+///
+/// ```
+/// use linewake_controller::protocol::{name, text};
+/// assert_eq!(text(&name("door")), "door");
+/// assert_eq!(text(b"\xFFarbage\0........................"), "");
+/// ```
+#[must_use]
+pub fn text(name: &Name) -> &str {
+    let end = name
+        .iter()
+        .position(|&byte| byte == 0)
+        .unwrap_or(name.len());
+    match core::str::from_utf8(&name[..end]) {
+        Ok(text) => text,
+        Err(error) => core::str::from_utf8(&name[..error.valid_up_to()]).unwrap_or(""),
+    }
+}
+
+/// A [`Name`] from a text; cut at 32 bytes, between characters.
+#[must_use]
+pub const fn name(text: &str) -> Name {
+    let bytes = text.as_bytes();
+    let mut end = if bytes.len() < 32 { bytes.len() } else { 32 };
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    let mut name = [0; 32];
+    let mut i = 0;
+    while i < end {
+        name[i] = bytes[i];
+        i += 1;
+    }
+    name
+}
+
+macro_rules! record {
+    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+        #[repr(C)]
+        pub struct $name { $($(#[$field_doc])* pub $field: $type,)* }
+        const _: () = assert!(align_of::<$name>() <= 8);
+    };
+}
+
+record! {
+    /// Output of [`GET_INFO`].
+    ///
+    /// ```
+    /// use linewake_controller::protocol::{ChipInfo, VERSION, name, text};
+    /// let info = ChipInfo { version: VERSION, lines: 8, label: name("linewake"), ..Default::default() };
+    /// assert_eq!(text(&info.label), "linewake");
+    /// ```
+    ChipInfo {
+        /// [`VERSION`].
+        version: u32,
+        /// Lines: the offsets are `0..lines`.
+        lines: u32,
+        /// How many readers can be open at once.
+        readers: u32,
+        /// The largest event queue a reader can have, in events.
+        max_queue: u32,
+        /// None yet.
+        flags: u32,
+        /// Zero.
+        reserved: u32,
+        /// Name of the chip.
+        name: Name,
+        /// What the hardware calls itself.
+        label: Name,
+    }
+}
+
+record! {
+    /// Where a listing begins.
+    ///
+    /// ```
+    /// use linewake_controller::protocol::First;
+    /// let rest = First { offset: 512, reserved: 0 };
+    /// assert_eq!(First::default().offset, 0);
+    /// # let _ = rest;
+    /// ```
+    First {
+        /// The first offset listed; the number of lines gives an empty list, more is `STATUS_INVALID_PARAMETER`.
+        offset: u32,
+        /// Zero.
+        reserved: u32,
+    }
+}
+
+record! {
+    /// Output of [`GET_LINE_INFO`].
+    ///
+    /// ```
+    /// use linewake_controller::protocol::{LINE_HELD, LINE_USED, LineInfo};
+    /// let line = LineInfo { flags: LINE_USED, ..Default::default() };
+    /// let busy_elsewhere = line.flags & (LINE_USED | LINE_HELD) == LINE_USED;
+    /// assert!(busy_elsewhere);
+    /// ```
+    LineInfo {
+        /// Which line.
+        offset: u32,
+        /// `LINE_*`: direction, [`LINE_USED`], [`LINE_EXCLUSIVE`], bias, and as this reader holds it [`LINE_HELD`],
+        /// [`LINE_ACTIVE_LOW`], the edges, [`LINE_ACTIVE`].
+        flags: u32,
+        /// Name of the line; may be empty.
+        name: Name,
+        /// Who holds it: the exclusive holder, else this reader, else any.
+        consumer: Name,
+    }
+}
+
+record! {
+    /// Input of [`SET_VALUES`]: logical values as this reader sees them.
+    ///
+    /// ```
+    /// use linewake_controller::protocol::{LineSet, SetValues};
+    /// let on = SetValues { mask: LineSet::from_iter([3]), values: LineSet::from_iter([3]) };
+    /// assert!(on.mask.contains(3));
+    /// ```
+    SetValues {
+        /// The lines to set.
+        mask: LineSet,
+        /// Their values; bits outside the mask are ignored.
+        values: LineSet,
+    }
+}
+
+record! {
+    /// Input of [`CONFIGURE`]: what this reader wants of one line. It replaces what the reader had asked of that line before;
+    /// numbering and counters go on; events queued for a line that is no longer watched are discarded. The same line twice in one call is `STATUS_INVALID_PARAMETER`.
+    ///
+    /// ```
+    /// use linewake_controller::protocol::{LINE_EDGES, LINE_INPUT, LineConfig};
+    /// let watch = LineConfig { offset: 4, flags: LINE_INPUT | LINE_EDGES };
+    /// # let _ = watch;
+    /// ```
+    LineConfig {
+        /// Which line.
+        offset: u32,
+        /// [`LINE_INPUT`] with or without edges, [`LINE_OUTPUT`] with or without [`LINE_ACTIVE`], or neither; at most one bias;
+        /// [`LINE_ACTIVE_LOW`]; [`LINE_EXCLUSIVE`]. Or [`LINE_RELEASE`] alone.
+        flags: u32,
+    }
+}
+
+record! {
+    /// Input of [`SET_READER`].
+    ///
+    /// ```
+    /// use linewake_controller::protocol::{ReaderConfig, name};
+    /// let reader = ReaderConfig { capacity: 256, consumer: name("monitor"), ..Default::default() };
+    /// # let _ = reader;
+    /// ```
+    ReaderConfig {
+        /// Events the queue holds: rounded up to a power of two, at most [`ChipInfo::max_queue`]. Zero: sixteen for each line
+        /// held, as the Linux kernel does. One is `STATUS_INVALID_PARAMETER`, as it is there.
+        capacity: u32,
+        /// The numbers of this reader begin after this one. A test puts it close to `u32::MAX`.
+        seqno_base: u32,
+        /// Who reads.
+        consumer: Name,
+    }
+}
+
+/// [`WaitLine`]: wait for the first event numbered after [`WaitLine::after`], and leave it in the queue.
+pub const WAIT_AFTER: u32 = 1;
+
+record! {
+    /// Input of [`WAIT_LINE`].
+    ///
+    /// With `flags` zero the wait *takes* the line's next event. The cursor is here, one for each reader and line: any number
+    /// of waits may be pended and every event is given to exactly one of them, oldest wait first.
+    ///
+    /// With [`WAIT_AFTER`] it acknowledges every event of the line up to and including `after` and returns the first one later,
+    /// which stays until it is acknowledged; asking again gives it again. For one wait at a time. A number that was not given
+    /// yet is `STATUS_INVALID_PARAMETER`. An event given so is never reported as overflowed, and no later plain wait repeats it.
+    ///
+    /// ```
+    /// use linewake_controller::protocol::{WAIT_AFTER, WaitLine};
+    /// let next = WaitLine { offset: 4, ..Default::default() };
+    /// let after_the_seventh = WaitLine { offset: 4, flags: WAIT_AFTER, after: 7, reserved: 0 };
+    /// # let _ = (next, after_the_seventh);
+    /// ```
+    WaitLine {
+        /// Which line.
+        offset: u32,
+        /// Zero or [`WAIT_AFTER`].
+        flags: u32,
+        /// With [`WAIT_AFTER`], the `line_seqno` that was dealt with; otherwise zero.
+        after: u32,
+        /// Zero.
+        reserved: u32,
+    }
+}
+
+/// [`EdgeRecord::kind`]: logical 0 → 1. The value is the Linux uAPI's.
+pub const EDGE_RISING: u32 = 1;
+/// [`EdgeRecord::kind`]: logical 1 → 0.
+pub const EDGE_FALLING: u32 = 2;
+
+record! {
+    /// One edge. Numbers are those of the Linux uAPI v2: they start at 1, grow by one and wrap through 0.
+    ///
+    /// ```
+    /// use linewake_controller::protocol::{EDGE_RISING, EdgeRecord};
+    /// let edge = EdgeRecord { kind: EDGE_RISING, line_seqno: 9, overflowed: 2, ..Default::default() };
+    /// assert!(edge.is_rising());
+    /// assert_eq!(edge.line_seqno - edge.overflowed - 1, 6); // the last one that came before
+    /// ```
+    EdgeRecord {
+        /// Nanoseconds on the clock of the host.
+        timestamp_ns: u64,
+        /// Which line.
+        offset: u32,
+        /// [`EDGE_RISING`] or [`EDGE_FALLING`].
+        kind: u32,
+        /// Counts the interrupts of the whole reader, merged ones too. While the reader holds a single line it is `line_seqno`.
+        seqno: u32,
+        /// Counts what was queued for this line of this reader; a gap is an overflow.
+        line_seqno: u32,
+        /// Events of this line dropped from the full queue directly before this one.
+        overflowed: u32,
+        /// Edges of this line merged before the queue, directly before this one.
+        merged: u32,
+    }
+}
+
+impl EdgeRecord {
+    /// True for [`EDGE_RISING`].
+    #[must_use]
+    pub const fn is_rising(&self) -> bool {
+        self.kind == EDGE_RISING
+    }
+}
+
+record! {
+    /// Output of [`WAIT_ANY`], followed by `count` [`EdgeRecord`]s. The sums are this reader's over all its lines since it was
+    /// opened; `driven = delivered + queued + overflowed + merged + discarded`.
+    ///
+    /// ```
+    /// use linewake_controller::protocol::BatchHeader;
+    /// let header = BatchHeader { count: 2, delivered: 2, driven: 5, overflowed: 3, ..Default::default() };
+    /// assert!(header.is_closed());
+    /// ```
+    BatchHeader {
+        /// Records that follow.
+        count: u32,
+        /// Events still queued behind them.
+        queued: u32,
+        /// Edges that happened.
+        driven: u64,
+        /// Edges given to a wait, these included.
+        delivered: u64,
+        /// Edges dropped from the full queue.
+        overflowed: u64,
+        /// Edges merged before the queue.
+        merged: u64,
+        /// Edges queued for a line when the reader stopped watching it.
+        discarded: u64,
+    }
+}
+
+impl BatchHeader {
+    /// Whether the account closes.
+    #[must_use]
+    pub const fn is_closed(&self) -> bool {
+        let parts = [
+            self.delivered,
+            self.queued as u64,
+            self.overflowed,
+            self.merged,
+            self.discarded,
+        ];
+        closes(self.driven, &parts)
+    }
+}
+
+record! {
+    /// Output of [`GET_COUNTERS`]: one line of this reader since it first watched the line. Always
+    /// `driven = delivered + queued + overflowed + merged + discarded`.
+    ///
+    /// ```
+    /// use linewake_controller::protocol::LineCounters;
+    /// let line = LineCounters { driven: 9, delivered: 7, merged: 2, ..Default::default() };
+    /// assert!(line.is_closed());
+    /// ```
+    LineCounters {
+        /// Which line.
+        offset: u32,
+        /// Zero.
+        reserved: u32,
+        /// Edges of a watched polarity that happened.
+        driven: u64,
+        /// Edges given to a wait or acknowledged by one.
+        delivered: u64,
+        /// Edges in the queue.
+        queued: u64,
+        /// Edges dropped from the full queue.
+        overflowed: u64,
+        /// Edges merged before the queue.
+        merged: u64,
+        /// Edges queued for the line when the reader stopped watching it.
+        discarded: u64,
+    }
+}
+
+impl LineCounters {
+    /// Whether the account closes.
+    #[must_use]
+    pub const fn is_closed(&self) -> bool {
+        closes(
+            self.driven,
+            &[
+                self.delivered,
+                self.queued,
+                self.overflowed,
+                self.merged,
+                self.discarded,
+            ],
+        )
+    }
+}
+
+record! {
+    /// Output of [`GET_TOTALS`]: what outlives the readers. The sums are over readers that were closed; what such a reader had
+    /// queued at the end was discarded, so `driven = delivered + overflowed + merged + discarded`.
+    ///
+    /// ```
+    /// use linewake_controller::protocol::LineTotals;
+    /// let line = LineTotals { changes: 20, readers: 1, driven: 20, delivered: 16, discarded: 4, ..Default::default() };
+    /// assert!(line.is_closed());
+    /// ```
+    LineTotals {
+        /// Which line.
+        offset: u32,
+        /// How many readers that ever held the line were closed.
+        readers: u32,
+        /// Level changes of the line, watched or not.
+        changes: u64,
+        /// Edges of a polarity watched by the closed readers.
+        driven: u64,
+        /// Edges given to them.
+        delivered: u64,
+        /// Edges dropped from their full queues.
+        overflowed: u64,
+        /// Edges merged before their queues.
+        merged: u64,
+        /// Edges left in their queues.
+        discarded: u64,
+    }
+}
+
+impl LineTotals {
+    /// Whether the account closes.
+    #[must_use]
+    pub const fn is_closed(&self) -> bool {
+        closes(
+            self.driven,
+            &[self.delivered, self.overflowed, self.merged, self.discarded],
+        )
+    }
+}
+
+/// Whether the parts make up the whole. Figures from a lying driver may overflow: then they do not.
+const fn closes(driven: u64, parts: &[u64]) -> bool {
+    let mut rest = driven;
+    let mut i = 0;
+    while i < parts.len() {
+        match rest.checked_sub(parts[i]) {
+            Some(less) => rest = less,
+            None => return false,
+        }
+        i += 1;
+    }
+    rest == 0
+}
+
+/// [`Drive::action`]: make the physical level low.
+pub const DRIVE_LOW: u32 = 0;
+/// [`Drive::action`]: make the physical level high.
+pub const DRIVE_HIGH: u32 = 1;
+/// [`Drive::action`]: change the level `count` times.
+pub const DRIVE_TOGGLE: u32 = 2;
+
+record! {
+    /// Input of [`DRIVE`]. The records are gone through in rounds: in each, every record that is not finished makes one level
+    /// change, and after each round the waits that became ready are completed.
+    ///
+    /// ```
+    /// use linewake_controller::protocol::{DRIVE_TOGGLE, Drive};
+    /// let press_and_release = Drive { offset: 1, action: DRIVE_TOGGLE, count: 2, reserved: 0 };
+    /// # let _ = press_and_release;
+    /// ```
+    Drive {
+        /// Which line.
+        offset: u32,
+        /// [`DRIVE_LOW`], [`DRIVE_HIGH`] or [`DRIVE_TOGGLE`].
+        action: u32,
+        /// Level changes; 1 for a level. All records together at most [`MAX_DRIVES`].
+        count: u32,
+        /// Zero.
+        reserved: u32,
+    }
+}
+
+/// [`MergeWindow::offset`]: every line.
+pub const ALL_LINES: u32 = u32::MAX;
+
+record! {
+    /// Input of [`SET_MERGE`]. An edge less than `window_ns` after the last one that was queued for the same reader is merged:
+    /// counted, numbered in `seqno` if the reader holds two lines or more, never queued.
+    ///
+    /// ```
+    /// use linewake_controller::protocol::{ALL_LINES, MergeWindow};
+    /// let ten_microseconds = MergeWindow { offset: ALL_LINES, reserved: 0, window_ns: 10_000 };
+    /// # let _ = ten_microseconds;
+    /// ```
+    MergeWindow {
+        /// Which line, or [`ALL_LINES`].
+        offset: u32,
+        /// Zero.
+        reserved: u32,
+        /// Nanoseconds; zero merges nothing.
+        window_ns: u64,
+    }
+}
