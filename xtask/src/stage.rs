@@ -123,7 +123,9 @@ pub(crate) fn named(name: &str) -> Result<&'static Stage, String> {
 }
 
 fn format(run: &Run) -> Result<String, Failure> {
-    run.command(&CommandLine::new("cargo fmt --all --check"))?;
+    run.command(&CommandLine::new(
+        "cargo fmt --all --check -- --color never",
+    ))?;
     Ok(String::new())
 }
 
@@ -204,7 +206,7 @@ fn wine(run: &Run) -> Result<String, Failure> {
     let test = CommandLine::new("cargo test --target")
         .args(WINDOWS)
         .args("--workspace --exclude xtask --exclude linewake-driver --config")
-        .arg(session.runner_setting());
+        .arg(session.runner_setting()?);
     let plain = run.tests(&test)?;
     // There is one driver and one service manager: one test at a time.
     let driver = run.tests(

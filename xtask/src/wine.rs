@@ -6,12 +6,17 @@ use std::error::Error;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::command::CommandLine;
 use crate::workspace;
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
+    /// End everything in the prefix, and fail, after so many seconds
+    #[arg(long, value_name = "SECONDS")]
+    limit: Option<u64>,
     /// The Windows program and its arguments
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
     command: Vec<String>,
@@ -21,7 +26,20 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
     let session = Session::begin()?;
     // Here the caller's directory counts: a test starts in its package's.
-    let status = session.program().args(&arguments.command).status()?;
+    let mut program = session.program().args(&arguments.command).spawn()?;
+    if let Some(limit) = arguments.limit {
+        let deadline = Instant::now() + Duration::from_secs(limit);
+        while program.try_wait()?.is_none() {
+            if Instant::now() >= deadline {
+                session.end_server();
+                program.kill()?;
+                let name = &arguments.command[0];
+                return Err(format!("\"{name}\" did not end within {limit} s").into());
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+    let status = program.wait()?;
     Ok(u8::try_from(status.code().unwrap_or(1)).map_or(ExitCode::FAILURE, ExitCode::from))
 }
 
@@ -134,12 +152,11 @@ impl Session {
     }
 
     /// The cargo setting that makes this xtask the runner of Windows programs.
-    pub(crate) fn runner_setting(&self) -> String {
-        let xtask = env::current_exe().unwrap_or_else(|_| "xtask".into());
-        format!(
-            "target.x86_64-pc-windows-gnu.runner=[{:?}, \"wine\", \"--\"]",
-            xtask.display().to_string()
-        )
+    /// A test binary that hangs is a failure, not a run without an end.
+    pub(crate) fn runner_setting(&self) -> Result<String, Box<dyn Error>> {
+        let xtask = env::current_exe()?;
+        let words = [&*xtask.to_string_lossy(), "wine", "--limit", "600", "--"];
+        Ok(format!("target.x86_64-pc-windows-gnu.runner={words:?}"))
     }
 
     fn end_server(&self) {
