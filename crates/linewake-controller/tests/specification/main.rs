@@ -1,0 +1,11 @@
+//! The controller, as a specification: each test's name is a statement about the device.
+
+mod account;
+mod chip;
+mod configuring;
+mod garbage;
+mod model;
+mod numbering;
+mod random;
+mod unplugging;
+mod waiting;
