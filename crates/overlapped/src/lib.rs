@@ -1,1 +1,59 @@
-//! TODO
+//! Asynchronous device control: thousands of control codes in flight, on any executor or none, with one thread.
+//!
+//! A driver's interface to an input is often a control code that *blocks until the input changes*. The system can tell
+//! you when it completes, without a thread that waits, but using that from a high-level language is a recipe of five
+//! steps that is easy to get wrong: open the handle for overlapped I/O, bind it to a completion port, pin a status block
+//! and buffers, submit, and get each of *five* outcomes right: success, warning, failure, pending, and
+//! pending-but-completed-already. This crate is those five steps:
+//!
+//! ```
+//! use overlapped::{Access, CtlCode, Device, Ioctl, Method};
+//! # use overlapped::{sim, Status};
+//!
+//! // SAFETY: by the card's manual, WAIT_CHANGE has no input and writes the levels of the card's 32 inputs.
+//! const WAIT_CHANGE: Ioctl<(), u32> =
+//!     unsafe { Ioctl::new(CtlCode::new(0x8000, 0x801, Method::Buffered, Access::Read)) };
+//!
+//! # fn open_card() -> Result<Device, overlapped::Error> {
+//! #     Device::simulated(sim::from_fn(|mut request| {
+//! #         request.write(&5_u32.to_ne_bytes());
+//! #         request.complete(Status::SUCCESS)
+//! #     }))
+//! # }
+//! let card = open_card()?; // Device::open(r"\\.\Card0")?
+//! let change = card.call(WAIT_CHANGE, &()); // submitted: the driver has it
+//! let levels = *change.wait()?; // or `.await`
+//! assert_eq!(levels & 1, 1);
+//! # Ok::<(), overlapped::Error>(())
+//! ```
+//!
+//! - [`Ioctl`] says once, in an `unsafe` constant, what a [`CtlCode`] reads and writes. Every call is safe.
+//! - [`Call`] is one operation in flight: `.await`, [`wait`](Call::wait), or drop to cancel.
+//! - [`InvertedCall`] keeps calls pending, so that the driver always has one to complete: a stream of its events.
+//! - [`sim`] is a device written in Rust, for tests and for machines without the hardware.
+//! - [`Port`] is where completions arrive: one dispatcher thread in all.
+
+mod call;
+mod code;
+mod device;
+mod error;
+mod inverted;
+mod ioctl;
+mod options;
+mod port;
+pub mod sim;
+mod slab;
+mod slot;
+mod status;
+mod sync;
+mod sys;
+
+pub use call::Call;
+pub use code::{Access, CtlCode, Method, ParseCtlCodeError};
+pub use device::Device;
+pub use error::{Error, ErrorCode, ErrorKind, Operation};
+pub use inverted::{InvertedCall, InvertedCallBuilder, Stopper, Tally};
+pub use ioctl::{Input, Ioctl, Output, Reply};
+pub use options::{Disposition, OpenOptions, SecurityQos};
+pub use port::{Port, PortStats};
+pub use status::Status;

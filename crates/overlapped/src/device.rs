@@ -1,0 +1,311 @@
+//! Devices: an open handle, or a simulated driver, and the port its completions go to.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use crate::ioctl::sealed::Done;
+use crate::port::{self, InFlight, Waiter};
+use crate::slab::Slot;
+use crate::{
+    Call, CtlCode, Error, ErrorCode, ErrorKind, Input, InvertedCallBuilder, Ioctl, OpenOptions,
+    Operation,
+};
+use crate::{Output, Port, Reply, Status, sim};
+
+/// An open device, real or simulated. Clones share one handle.
+///
+/// The handle is closed when the last clone, the last [`Call`] that waits and the last [`InvertedCall`](crate::InvertedCall) are gone. A call
+/// that was dropped does not keep it open: some drivers complete what they hold only when the last handle closes.
+///
+/// ```no_run
+/// use overlapped::{Access, CtlCode, Device, Ioctl, Method};
+/// // SAFETY: the card's manual: this code has no input and writes one `u32`.
+/// const LEVELS: Ioctl<(), u32> =
+///     unsafe { Ioctl::new(CtlCode::new(0x8000, 0x801, Method::Buffered, Access::Read)) };
+/// # async fn example() -> Result<(), overlapped::Error> {
+/// let card = Device::open(r"\\.\Card0")?;
+/// println!("{:#x}", *card.call(LEVELS, &()).await?);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Platform-specific notes
+/// *Windows*: calls go through `NtDeviceIoControlFile` (`NtFsControlFile` for file-system, pipe and mailslot codes),
+/// which tells a warning from a failure where `DeviceIoControl` leaves it to guessing. Elsewhere only simulated devices
+/// can be opened so far.
+#[derive(Clone)]
+pub struct Device {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    /// Unlike a handle's number this is never used again.
+    id: u64,
+    name: Arc<str>,
+    pub(crate) port: Arc<port::Inner>,
+    backend: Backend,
+}
+
+pub(crate) enum Backend {
+    Simulated(sim::File),
+    #[cfg(windows)]
+    File(crate::sys::windows::File),
+}
+
+/// A submission that the system accepted or ended.
+pub(crate) enum Submitted {
+    /// The completion will come through the port.
+    Pending(InFlight),
+    /// Final at return; the operation belongs to the caller. The claimed byte count comes with it.
+    Final(InFlight, Status, usize),
+}
+
+impl Device {
+    /// Opens the device, file or pipe at `path` for reading and writing: [`OpenOptions`] with its defaults.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`], [`ErrorKind::AccessDenied`], [`ErrorKind::Busy`] and what else the system says of it;
+    /// [`ErrorKind::InvalidInput`] for a path with a NUL in it; [`ErrorKind::Unsupported`] where the platform has only
+    /// simulated devices.
+    pub fn open(path: impl AsRef<std::path::Path>) -> Result<Self, Error> {
+        Self::options().open(path)
+    }
+
+    /// How to open: access rights, share mode and so on.
+    #[must_use]
+    pub fn options() -> OpenOptions {
+        OpenOptions::new()
+    }
+
+    /// Takes over a handle that somebody else opened with FILE_FLAG_OVERLAPPED, on the global port.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] for a handle that is not overlapped, or is bound to a completion port or a thread
+    /// pool already. The handle is then closed; to keep it, duplicate it first.
+    #[cfg(windows)]
+    pub fn from_handle(
+        handle: impl Into<std::os::windows::io::OwnedHandle>,
+    ) -> Result<Self, Error> {
+        crate::sys::windows::adopt(&Port::global()?, handle.into())
+    }
+
+    /// Opens a simulated device on the global port: its driver is a Rust value. One driver, in an [`Arc`], may be
+    /// opened many times.
+    ///
+    /// # Errors
+    /// What [`Driver::open`](sim::Driver::open) says; [`ErrorKind::Other`] when the port cannot be had.
+    pub fn simulated(driver: impl sim::Driver) -> Result<Self, Error> {
+        Self::simulated_on(&Port::global()?, driver)
+    }
+
+    /// Opens a simulated device on `port`.
+    ///
+    /// # Errors
+    /// What [`Driver::open`](sim::Driver::open) says.
+    pub fn simulated_on(port: &Port, driver: impl sim::Driver) -> Result<Self, Error> {
+        let driver = Arc::new(driver);
+        let name: Arc<str> = driver.name().into();
+        Self::assemble(port, name.clone(), |id| {
+            let file = sim::File::open(driver, id).map_err(|status| {
+                Error::from_code(ErrorCode::Status(status), Operation::Open).on(&name)
+            })?;
+            Ok(Backend::Simulated(file))
+        })
+    }
+
+    pub(crate) fn assemble(
+        port: &Port,
+        name: Arc<str>,
+        backend: impl FnOnce(u64) -> Result<Backend, Error>,
+    ) -> Result<Self, Error> {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let id = NEXT.fetch_add(1, Relaxed);
+        let backend = backend(id)?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                id,
+                name,
+                port: port.inner.clone(),
+                backend,
+            }),
+        })
+    }
+
+    /// Submits a control code, at once: by the time this returns the driver has it. What it answers comes from the
+    /// [`Call`]: `.await` it, or [`wait`](Call::wait). The input is copied.
+    ///
+    /// # Errors
+    /// Those of a submission come from the call too: [`ErrorKind::InvalidInput`] for more than `u32::MAX` bytes,
+    /// [`ErrorKind::Other`] when there is no memory for the buffers, and whatever the driver says at once.
+    pub fn call<In: Input + ?Sized, Out: Output + ?Sized>(
+        &self,
+        ioctl: Ioctl<In, Out>,
+        input: &In,
+    ) -> Call<Out> {
+        let code = ioctl.code();
+        match self
+            .inner
+            .submit(code, input.as_bytes(), ioctl.output_len(), None)
+        {
+            Err(error) => Call::ready(Err(error)),
+            Ok(Submitted::Final(op, status, information)) => {
+                Call::ready(self.inner.finish(code, op, status, information))
+            }
+            Ok(Submitted::Pending(operation)) => Call::pending(self.inner.clone(), code, operation),
+        }
+    }
+
+    /// Keeps calls with this code and input pending, so that the driver always has one to complete: a stream of what
+    /// it completes them with. Set it up further, then take items from it.
+    /// Nothing is submitted before [`start`](InvertedCallBuilder::start); what can go wrong ends the stream.
+    pub fn inverted<In: Input + ?Sized, Out: Output + ?Sized>(
+        &self,
+        ioctl: Ioctl<In, Out>,
+        input: &In,
+    ) -> InvertedCallBuilder<Out> {
+        InvertedCallBuilder::new(self.inner.clone(), ioctl, input.as_bytes())
+    }
+
+    /// Asks the driver to cancel every call of this handle that is in flight. Each one still ends in its own way: a
+    /// result that had happened is delivered.
+    pub fn cancel_all(&self) {
+        match &self.inner.backend {
+            Backend::Simulated(_) => self.inner.cancel_each(),
+            #[cfg(windows)]
+            Backend::File(file) => file.cancel_all(),
+        }
+    }
+
+    /// The path or name it was opened by.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.inner.name
+    }
+}
+
+impl fmt::Debug for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Device")
+            .field("name", &self.inner.name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Inner {
+    /// Takes a slot, fills it and submits it.
+    pub(crate) fn submit(
+        &self,
+        code: CtlCode,
+        input: &[u8],
+        output_len: Option<u32>,
+        waiter: Option<Waiter>,
+    ) -> Result<Submitted, Error> {
+        let (Some(output_len), Ok(_)) = (output_len, u32::try_from(input.len())) else {
+            return Err(self
+                .error(ErrorKind::InvalidInput, code)
+                .hint("a buffer's length must fit in 32 bits; split the transfer"));
+        };
+        let no_memory = || {
+            self.error(ErrorKind::Other, code)
+                .hint("there is no memory for the buffers")
+        };
+        let index = self.port.slab.take().ok_or_else(no_memory)?;
+        let slot = self
+            .port
+            .slab
+            .get(index)
+            .expect("a slot that was taken exists");
+        // SAFETY: this thread took the slot from the pool and has not begun.
+        if !unsafe { slot.prepare(self.id, code, input, output_len) } {
+            self.port.slab.give_back(index, crate::slot::Recycle::Pool);
+            return Err(no_memory());
+        }
+        let operation = InFlight {
+            index,
+            generation: slot.machine.begin(waiter),
+        };
+        let ended = match &self.backend {
+            Backend::Simulated(file) => file.submit(&self.port, operation, slot, code),
+            #[cfg(windows)]
+            // SAFETY: the slot is prepared, its operation has begun, and slots outlive every operation.
+            Backend::File(file) => unsafe { file.submit(operation, slot, code) },
+        };
+        Ok(match ended {
+            None => Submitted::Pending(operation),
+            Some((status, information)) => Submitted::Final(operation, status, information),
+        })
+    }
+
+    /// Turns a finished operation, which belongs to the caller, into its reply. Releases the slot, or keeps it in the
+    /// reply.
+    pub(crate) fn finish<Out: Output + ?Sized>(
+        &self,
+        code: CtlCode,
+        operation: InFlight,
+        status: Status,
+        information: usize,
+    ) -> Result<Reply<Out>, Error> {
+        if status.is_error() {
+            self.port.release(operation);
+            return Err(self.failed(code, status));
+        }
+        match Out::take(Done {
+            port: &self.port,
+            operation,
+            information,
+        }) {
+            Ok(held) => Ok(Reply::new(held, status, information)),
+            Err(bytes) => Err(self
+                .error(ErrorKind::Truncated, code)
+                .hint("the driver wrote no whole number of records")
+                .keeping(&bytes)),
+        }
+    }
+
+    /// The owner of a call cancels it: nobody else can release the slot meanwhile, so its address is the call's own.
+    pub(crate) fn cancel(&self, operation: InFlight) {
+        self.ask_to_cancel(operation, self.port.slot(operation));
+    }
+
+    /// Somebody who does not own the call cancels it.
+    pub(crate) fn cancel_pinned(&self, operation: InFlight) {
+        let slot = self.port.slot(operation);
+        if slot.machine.pin(operation.generation) {
+            // Whoever looked for the device's slots may have seen one that has since been used for another device.
+            if slot.device() == self.id {
+                self.ask_to_cancel(operation, slot);
+            }
+            if let Some(how) = slot.machine.unpin(operation.generation) {
+                self.port.give_back(operation, how);
+            }
+        }
+    }
+
+    fn ask_to_cancel(&self, operation: InFlight, slot: &Slot) {
+        match &self.backend {
+            Backend::Simulated(file) => file.cancel(operation, slot),
+            #[cfg(windows)]
+            // SAFETY: the caller holds the operation, as its owner or by a pin: the address is not used again.
+            Backend::File(file) => unsafe { file.cancel(slot) },
+        }
+    }
+
+    fn cancel_each(&self) {
+        for (index, slot) in self.port.slab.iter() {
+            if slot.device() == self.id
+                && let Some(generation) = slot.machine.in_flight()
+            {
+                self.cancel_pinned(InFlight { index, generation });
+            }
+        }
+    }
+
+    pub(crate) fn error(&self, kind: ErrorKind, code: CtlCode) -> Error {
+        Error::new(kind, Operation::Control(code)).on(&self.name)
+    }
+
+    pub(crate) fn failed(&self, code: CtlCode, status: Status) -> Error {
+        Error::from_code(ErrorCode::Status(status), Operation::Control(code)).on(&self.name)
+    }
+}

@@ -1,0 +1,358 @@
+//! The one error type: what kind it is, the system's code, the operation and the device.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+use crate::{CtlCode, Status};
+
+/// What kind of failure an [`Error`] is: what a program can act on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// There is no such device, file or pipe.
+    NotFound,
+    /// The system refused: the account lacks a right, or the handle was opened without it.
+    AccessDenied,
+    /// Somebody else holds it, or the device is not ready yet.
+    Busy,
+    /// The driver does not know the control code, or the platform cannot do it.
+    Unsupported,
+    /// The call itself is wrong: a length, an argument, a handle of the wrong sort.
+    InvalidInput,
+    /// The device is gone: unplugged, removed, or the pipe's other end closed. Drivers say so in many ways (Win32
+    /// errors 1167, 433, 1617, 22, 31, and 2 from a call on an open handle): all are this kind; the code tells them apart.
+    Disconnected,
+    /// The call was cancelled before the driver completed it.
+    Cancelled,
+    /// Time ran out.
+    TimedOut,
+    /// Waiting here would wait for this very thread: [`wait`](crate::Call::wait) on the thread that dispatches the port.
+    Deadlock,
+    /// The driver completed with fewer bytes than one record, or with a ragged tail. [`Error::bytes`] has them.
+    Truncated,
+    /// Anything else; [`Error::code`] tells.
+    Other,
+}
+
+impl ErrorKind {
+    const fn text(self) -> &'static str {
+        match self {
+            Self::NotFound => "not found",
+            Self::AccessDenied => "access denied",
+            Self::Busy => "busy",
+            Self::Unsupported => "not supported",
+            Self::InvalidInput => "invalid input",
+            Self::Disconnected => "device disconnected",
+            Self::Cancelled => "cancelled",
+            Self::TimedOut => "timed out",
+            Self::Deadlock => "would wait for its own thread",
+            Self::Truncated => "truncated",
+            Self::Other => "failed",
+        }
+    }
+}
+
+/// The number a system gave for a failure.
+///
+/// ```
+/// use overlapped::{ErrorCode, Status};
+/// let code = ErrorCode::Status(Status::CANCELLED);
+/// assert_eq!(code.to_string(), "STATUS_CANCELLED (0xC0000120)");
+/// assert_eq!(ErrorCode::Win32(87).to_string(), "ERROR_INVALID_PARAMETER (87)");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorCode {
+    /// The NTSTATUS with which a driver, real or simulated, ended the request.
+    Status(Status),
+    /// A Win32 error, as `GetLastError` gives it.
+    Win32(u32),
+}
+
+/// The Win32 errors a device client meets, by `winerror.h`.
+const WIN32: &[(u32, &str, ErrorKind)] = &[
+    (2, "ERROR_FILE_NOT_FOUND", ErrorKind::NotFound),
+    (3, "ERROR_PATH_NOT_FOUND", ErrorKind::NotFound),
+    (5, "ERROR_ACCESS_DENIED", ErrorKind::AccessDenied),
+    (6, "ERROR_INVALID_HANDLE", ErrorKind::InvalidInput),
+    (8, "ERROR_NOT_ENOUGH_MEMORY", ErrorKind::Other),
+    (22, "ERROR_BAD_COMMAND", ErrorKind::Disconnected),
+    (31, "ERROR_GEN_FAILURE", ErrorKind::Disconnected),
+    (32, "ERROR_SHARING_VIOLATION", ErrorKind::Busy),
+    (50, "ERROR_NOT_SUPPORTED", ErrorKind::Unsupported),
+    (53, "ERROR_BAD_NETPATH", ErrorKind::NotFound),
+    (87, "ERROR_INVALID_PARAMETER", ErrorKind::InvalidInput),
+    (123, "ERROR_INVALID_NAME", ErrorKind::InvalidInput),
+    (161, "ERROR_BAD_PATHNAME", ErrorKind::InvalidInput),
+    (170, "ERROR_BUSY", ErrorKind::Busy),
+    (231, "ERROR_PIPE_BUSY", ErrorKind::Busy),
+    (433, "ERROR_NO_SUCH_DEVICE", ErrorKind::Disconnected),
+    (1167, "ERROR_DEVICE_NOT_CONNECTED", ErrorKind::Disconnected),
+    (1450, "ERROR_NO_SYSTEM_RESOURCES", ErrorKind::Other),
+    (1617, "ERROR_DEVICE_REMOVED", ErrorKind::Disconnected),
+];
+
+impl ErrorCode {
+    fn kind(self) -> ErrorKind {
+        match self {
+            Self::Status(status) => status.kind(),
+            Self::Win32(code) => WIN32
+                .iter()
+                .find(|e| e.0 == code)
+                .map_or(ErrorKind::Other, |e| e.2),
+        }
+    }
+}
+
+impl fmt::Display for ErrorCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Status(status) => status.fmt(f),
+            Self::Win32(code) => {
+                let name = WIN32
+                    .iter()
+                    .find(|e| e.0 == code)
+                    .map_or("Win32 error", |e| e.1);
+                write!(f, "{name} ({code})")
+            }
+        }
+    }
+}
+
+/// What was being done when an error came.
+///
+/// ```
+/// use overlapped::{CtlCode, Operation};
+/// assert_eq!(Operation::Control(CtlCode::from_u32(0x222004)).to_string(), "device control 0x00222004");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Operation {
+    /// Opening a device.
+    Open,
+    /// Adopting a handle.
+    Adopt,
+    /// Starting or running a port.
+    Port,
+    /// Polling a call.
+    Poll,
+    /// A device control with this code.
+    Control(CtlCode),
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Open => f.write_str("open"),
+            Self::Adopt => f.write_str("adopt a handle"),
+            Self::Port => f.write_str("completion port"),
+            Self::Poll => f.write_str("poll"),
+            Self::Control(code) => write!(f, "device control {code}"),
+        }
+    }
+}
+
+/// Why an operation on a device failed.
+///
+/// ```
+/// use overlapped::{Device, ErrorKind};
+/// let error = Device::open(r"no such device").unwrap_err();
+/// assert!(matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Unsupported));
+/// assert!(error.to_string().contains(r#""no such device""#), "{error}");
+/// ```
+#[derive(Clone)]
+pub struct Error(Box<Inner>);
+
+#[derive(Clone)]
+struct Inner {
+    kind: ErrorKind,
+    code: Option<ErrorCode>,
+    operation: Operation,
+    device: Option<Arc<str>>,
+    hint: Option<&'static str>,
+    bytes: Box<[u8]>,
+}
+
+impl Error {
+    pub(crate) fn new(kind: ErrorKind, operation: Operation) -> Self {
+        Self(Box::new(Inner {
+            kind,
+            code: None,
+            operation,
+            device: None,
+            hint: None,
+            bytes: Box::default(),
+        }))
+    }
+
+    pub(crate) fn from_code(code: ErrorCode, operation: Operation) -> Self {
+        let kind = match code.kind() {
+            // A handle that was opened once and is not found now belongs to a device that is gone.
+            ErrorKind::NotFound if matches!(operation, Operation::Control(_)) => {
+                ErrorKind::Disconnected
+            }
+            kind => kind,
+        };
+        let mut error = Self::new(kind, operation);
+        error.0.code = Some(code);
+        error
+    }
+
+    pub(crate) fn on(mut self, device: &Arc<str>) -> Self {
+        self.0.device = Some(device.clone());
+        self
+    }
+
+    pub(crate) fn hint(mut self, hint: &'static str) -> Self {
+        self.0.hint = Some(hint);
+        self
+    }
+
+    pub(crate) fn keeping(mut self, bytes: &[u8]) -> Self {
+        self.0.bytes = bytes.into();
+        self
+    }
+
+    /// What kind of failure this is.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// The system's number, when the system or the driver gave one.
+    #[must_use]
+    pub fn code(&self) -> Option<ErrorCode> {
+        self.0.code
+    }
+
+    /// What was being done.
+    #[must_use]
+    pub fn operation(&self) -> Operation {
+        self.0.operation
+    }
+
+    /// The path or name of the device, when there is one.
+    #[must_use]
+    pub fn device(&self) -> Option<&str> {
+        self.0.device.as_deref()
+    }
+
+    /// The bytes that came with it: what the driver had written when the error is [`ErrorKind::Truncated`], else none.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.0.bytes
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Inner {
+            kind,
+            code,
+            operation,
+            device,
+            hint,
+            ..
+        } = &*self.0;
+        operation.fmt(f)?;
+        if let Some(device) = device {
+            let preposition = if matches!(operation, Operation::Open) {
+                ""
+            } else {
+                "on "
+            };
+            // Not `{device:?}`: a doubled backslash is not the name of any device.
+            write!(f, " {preposition}\"{device}\"")?;
+        }
+        write!(f, ": {}", kind.text())?;
+        if let Some(code) = code {
+            write!(f, ": {code}")?;
+        }
+        if let Some(hint) = hint {
+            write!(f, "; {hint}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Error")
+            .field("kind", &self.0.kind)
+            .field("code", &self.0.code)
+            .field("message", &self.to_string())
+            .finish()
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<Error> for io::Error {
+    fn from(error: Error) -> Self {
+        let kind = match error.kind() {
+            ErrorKind::NotFound => io::ErrorKind::NotFound,
+            ErrorKind::AccessDenied => io::ErrorKind::PermissionDenied,
+            ErrorKind::Busy => io::ErrorKind::ResourceBusy,
+            ErrorKind::Unsupported => io::ErrorKind::Unsupported,
+            ErrorKind::InvalidInput => io::ErrorKind::InvalidInput,
+            ErrorKind::Disconnected => io::ErrorKind::NotConnected,
+            // Not `Interrupted`: the standard library retries that.
+            ErrorKind::Cancelled => io::ErrorKind::Other,
+            ErrorKind::TimedOut => io::ErrorKind::TimedOut,
+            ErrorKind::Deadlock => io::ErrorKind::Deadlock,
+            ErrorKind::Truncated => io::ErrorKind::InvalidData,
+            ErrorKind::Other => io::ErrorKind::Other,
+        };
+        io::Error::new(kind, error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_message_names_operation_device_kind_and_code() {
+        let device: Arc<str> = r"\\.\LineWake0".into();
+        let error = Error::from_code(
+            ErrorCode::Status(Status::DEVICE_NOT_CONNECTED),
+            Operation::Control(CtlCode::from_u32(0x8900_2004)),
+        )
+        .on(&device);
+        assert_eq!(
+            error.to_string(),
+            r#"device control 0x89002004 on "\\.\LineWake0": device disconnected: STATUS_DEVICE_NOT_CONNECTED (0xC000009D)"#
+        );
+        assert_eq!(io::Error::from(error).kind(), io::ErrorKind::NotConnected);
+    }
+
+    #[test]
+    fn every_way_a_device_goes_away_is_disconnected() {
+        for code in [1167, 433, 1617, 22, 31] {
+            assert_eq!(
+                ErrorCode::Win32(code).kind(),
+                ErrorKind::Disconnected,
+                "{code}"
+            );
+        }
+        for status in [
+            Status::NO_SUCH_DEVICE,
+            Status::DEVICE_NOT_CONNECTED,
+            Status::DEVICE_REMOVED,
+            Status::PIPE_BROKEN,
+            Status::PIPE_DISCONNECTED,
+            Status::UNSUCCESSFUL,
+            Status::INVALID_DEVICE_STATE,
+        ] {
+            assert_eq!(status.kind(), ErrorKind::Disconnected, "{status}");
+        }
+        let gone = ErrorCode::Status(Status::NO_SUCH_FILE);
+        let call = Operation::Control(CtlCode::from_u32(0));
+        assert_eq!(Error::from_code(gone, call).kind(), ErrorKind::Disconnected);
+        assert_eq!(
+            Error::from_code(gone, Operation::Open).kind(),
+            ErrorKind::NotFound
+        );
+    }
+}

@@ -1,0 +1,348 @@
+//! Ports: where completions arrive, and who dispatches them.
+
+use std::cell::Cell;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::task::Waker;
+use std::time::Duration;
+
+use crate::slab::{Slab, Slot};
+use crate::slot::{Completion, Generation, Recycle};
+use crate::sys::Queue;
+use crate::{Error, ErrorKind, Operation};
+
+/// Where completions arrive.
+///
+/// Every [`Device`](crate::Device) belongs to a port. Unless you say otherwise that is the process-wide
+/// [`Port::global`], whose one dispatcher thread is started by the first device. However many calls are in flight, there
+/// is no other thread.
+///
+/// A [`Port::manual`] has no thread at all: completions are handled while you [`poll`](Port::poll).
+///
+/// ```
+/// use std::time::Duration;
+/// use overlapped::Port;
+/// let port = Port::manual()?;
+/// assert_eq!(port.poll(Some(Duration::ZERO)), 0);
+/// # Ok::<(), overlapped::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Port {
+    pub(crate) inner: Arc<Inner>,
+    manual: bool,
+}
+
+/// A count of what a port holds.
+///
+/// ```
+/// let stats = overlapped::Port::manual()?.stats();
+/// assert_eq!((stats.in_flight, stats.strays), (0, 0));
+/// # Ok::<(), overlapped::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PortStats {
+    /// Slots made so far: the most operations that were ever in flight at once, rounded up to a chunk.
+    pub slots: usize,
+    /// Slots in use: operations in flight, also those whose caller has left, and replies that are still held.
+    pub in_flight: usize,
+    /// Packets that named no operation in flight: late, doubled or foreign ones. They were counted and nothing else.
+    pub strays: u64,
+    /// Wakers that panicked. The panic was caught.
+    pub panics: u64,
+}
+
+/// What waits for an operation.
+pub(crate) enum Waiter {
+    /// Wake a task or a thread; it will look for itself.
+    Wake(Waker),
+    /// Hand the operation over, with the number its owner gave it.
+    Arrive(Arc<dyn Arrival>, u64),
+}
+
+/// The owner of many operations, who is told of each one's completion.
+pub(crate) trait Arrival: Send + Sync {
+    /// The operation is complete and belongs to the receiver, who releases it.
+    fn arrived(self: Arc<Self>, number: u64, port: &Arc<Inner>, operation: InFlight);
+}
+
+/// Names an operation: the slot and its generation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct InFlight {
+    pub(crate) index: u32,
+    pub(crate) generation: Generation,
+}
+
+/// The high bit tells our packets from others': no address in user mode has it.
+const OURS: u64 = 1 << 63;
+
+impl InFlight {
+    /// The value that travels through the kernel: never an address, so that nothing dangles when it comes back late.
+    pub(crate) fn token(self) -> u64 {
+        OURS | u64::from(self.generation) << 32 | u64::from(self.index)
+    }
+
+    fn from_token(token: u64) -> Option<Self> {
+        let generation = (token & !OURS) >> 32;
+        (token & OURS != 0).then_some(Self {
+            index: token as u32,
+            generation: generation as Generation,
+        })
+    }
+}
+
+pub(crate) struct Inner {
+    pub(crate) slab: Slab,
+    queue: Queue,
+    strays: AtomicU64,
+    panics: AtomicU64,
+}
+
+thread_local! {
+    /// The port this thread is dispatching, by address; 0 for none.
+    static DISPATCHING: Cell<usize> = const { Cell::new(0) };
+}
+
+impl Port {
+    /// The process-wide port, with one dispatcher thread named `overlapped`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Other`] when the system cannot make the port or its thread. The next call tries again.
+    pub fn global() -> Result<Self, Error> {
+        static GLOBAL: std::sync::Mutex<Option<Port>> = std::sync::Mutex::new(None);
+        let mut global = GLOBAL
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(port) = &*global {
+            return Ok(port.clone());
+        }
+        crate::sys::pin_module();
+        let port = Self {
+            inner: Inner::new()?,
+            manual: false,
+        };
+        let inner = port.inner.clone();
+        // Never joined: it may be inside somebody's waker, and the process may end at any time.
+        std::thread::Builder::new()
+            .name("overlapped".to_owned())
+            .spawn(move || {
+                loop {
+                    inner.dispatch(None);
+                }
+            })
+            .map_err(|_| {
+                Error::new(ErrorKind::Other, Operation::Port)
+                    .hint("the dispatcher thread did not start")
+            })?;
+        *global = Some(port.clone());
+        Ok(port)
+    }
+
+    /// A port without a thread: somebody must [`poll`](Self::poll) it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Other`] when the system cannot make one.
+    pub fn manual() -> Result<Self, Error> {
+        Ok(Self {
+            inner: Inner::new()?,
+            manual: true,
+        })
+    }
+
+    /// Handles completions: waits for the first one, at most `timeout` (`None`: as long as it takes), then takes what
+    /// is there. Returns how many packets were handled. On a port that has a dispatcher it returns 0 at once.
+    pub fn poll(&self, timeout: Option<Duration>) -> usize {
+        if self.manual {
+            self.inner.dispatch(timeout)
+        } else {
+            0
+        }
+    }
+
+    /// What the port holds.
+    #[must_use]
+    pub fn stats(&self) -> PortStats {
+        let census = self.inner.slab.census();
+        PortStats {
+            slots: census.slots,
+            in_flight: census.slots - census.free - census.retired,
+            strays: self.inner.strays.load(Relaxed),
+            panics: self.inner.panics.load(Relaxed),
+        }
+    }
+}
+
+impl fmt::Debug for Port {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Port")
+            .field("manual", &self.manual)
+            .field("stats", &self.stats())
+            .finish()
+    }
+}
+
+impl Inner {
+    fn new() -> Result<Arc<Self>, Error> {
+        let queue = Queue::new().map_err(|code| Error::from_code(code, Operation::Port))?;
+        Ok(Arc::new(Self {
+            slab: Slab::new(),
+            queue,
+            strays: AtomicU64::new(0),
+            panics: AtomicU64::new(0),
+        }))
+    }
+
+    pub(crate) fn queue(&self) -> &Queue {
+        &self.queue
+    }
+
+    /// Whether this very thread is the one that would have to dispatch a completion.
+    pub(crate) fn is_dispatched_here(&self) -> bool {
+        DISPATCHING.get() == std::ptr::from_ref(self) as usize
+    }
+
+    fn dispatch(self: &Arc<Self>, timeout: Option<Duration>) -> usize {
+        let mut tokens = [0; 64];
+        let count = self.queue.wait(&mut tokens, timeout);
+        let outer = DISPATCHING.replace(Arc::as_ptr(self) as usize);
+        for token in &tokens[..count] {
+            self.packet(*token);
+        }
+        DISPATCHING.set(outer);
+        count
+    }
+
+    fn packet(self: &Arc<Self>, token: u64) {
+        let known = InFlight::from_token(token).and_then(|op| Some((op, self.slab.get(op.index)?)));
+        let Some((operation, slot)) = known else {
+            self.strays.fetch_add(1, Relaxed);
+            return;
+        };
+        match slot.machine.complete(operation.generation) {
+            Completion::Published(Some(waiter)) => {
+                let wake = || match waiter {
+                    Waiter::Wake(waker) => waker.wake(),
+                    Waiter::Arrive(owner, number) => owner.arrived(number, self, operation),
+                };
+                if catch_unwind(AssertUnwindSafe(wake)).is_err() {
+                    self.panics.fetch_add(1, Relaxed);
+                }
+            }
+            Completion::Published(None) | Completion::Left => {}
+            Completion::Recycle(how) => self.slab.give_back(operation.index, how),
+            Completion::Stray => drop(self.strays.fetch_add(1, Relaxed)),
+        }
+    }
+
+    /// The slot of an operation of this port.
+    pub(crate) fn slot(&self, operation: InFlight) -> &Slot {
+        self.slab
+            .get(operation.index)
+            .expect("an operation of this port has a slot of this port")
+    }
+
+    /// Gives the slot up, by its owner. What was borrowed from it is gone.
+    pub(crate) fn release(&self, operation: InFlight) {
+        if let Some(how) = self.slot(operation).machine.release(operation.generation) {
+            self.give_back(operation, how);
+        }
+    }
+
+    pub(crate) fn give_back(&self, operation: InFlight, how: Recycle) {
+        self.slab.give_back(operation.index, how);
+    }
+}
+
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Port")
+            .field("slab", &self.slab.census())
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Waiter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Wake(_) => "Wake",
+            Self::Arrive(..) => "Arrive",
+        })
+    }
+}
+
+/// Runs `close` here, or on a thread of its own if this thread dispatches a port: closing a handle runs the driver's
+/// cleanup, which may take its time, and must not hold up everybody else's completions.
+pub(crate) fn off_the_dispatcher(close: impl FnOnce() + Send + 'static) {
+    if DISPATCHING.get() == 0 {
+        return close();
+    }
+    let close = Arc::new(std::sync::Mutex::new(Some(close)));
+    let run = {
+        let close = close.clone();
+        move || {
+            let close = close
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner)
+                .take();
+            if let Some(close) = close {
+                close();
+            }
+        }
+    };
+    if std::thread::Builder::new()
+        .name("overlapped-close".to_owned())
+        .spawn(run.clone())
+        .is_err()
+    {
+        run();
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_names_slot_and_generation() {
+        for op in [
+            InFlight {
+                index: 0,
+                generation: 1,
+            },
+            InFlight {
+                index: u32::MAX,
+                generation: crate::slot::LAST_GENERATION,
+            },
+        ] {
+            assert_eq!(InFlight::from_token(op.token()), Some(op));
+        }
+        assert_eq!(
+            InFlight::from_token(0x7fff_ffff_ffff),
+            None,
+            "an address is not one of our tokens"
+        );
+    }
+
+    #[test]
+    fn packets_that_mean_nothing_are_counted() {
+        let port = Port::manual().unwrap();
+        for token in [
+            0,
+            1,
+            u64::MAX,
+            InFlight {
+                index: 0,
+                generation: 1,
+            }
+            .token(),
+        ] {
+            port.inner.queue.post(token);
+        }
+        while port.stats().strays < 4 {
+            assert!(port.poll(Some(Duration::from_secs(10))) > 0);
+        }
+        assert_eq!(port.stats().in_flight, 0);
+    }
+}

@@ -1,0 +1,523 @@
+//! Write a device in Rust: it completes requests at once, pends them, and completes them later, like a kernel driver.
+//!
+//! A [`Driver`] gets a [`Request`] for each call. It answers [`Request::complete`] at once, or [`Request::pend`]s it and
+//! completes the [`Pended`] request later, from any thread. Completing never runs the caller's code: it only queues a
+//! packet, so a driver may complete while it holds its own locks.
+//!
+//! ```
+//! use overlapped::{sim, Access, CtlCode, Device, Ioctl, Method, Status};
+//!
+//! /// A doorbell: WAIT pends until somebody RINGs.
+//! #[derive(Default)]
+//! struct Bell(sim::Queue<()>);
+//!
+//! const RING: CtlCode = CtlCode::new(0x8000, 0x800, Method::Buffered, Access::Any);
+//! const WAIT: CtlCode = CtlCode::new(0x8000, 0x801, Method::Buffered, Access::Any);
+//!
+//! impl sim::Driver for Bell {
+//!     fn control(&self, request: sim::Request) -> sim::Outcome {
+//!         match request.code() {
+//!             RING => {
+//!                 while let Some((mut waiting, ())) = self.0.pop() {
+//!                     waiting.write(b"ding");
+//!                     waiting.complete(Status::SUCCESS);
+//!                 }
+//!                 request.complete(Status::SUCCESS)
+//!             }
+//!             WAIT => {
+//!                 let (pended, outcome) = request.pend();
+//!                 self.0.push(pended, ());
+//!                 outcome
+//!             }
+//!             _ => request.complete(Status::INVALID_DEVICE_REQUEST),
+//!         }
+//!     }
+//!     fn cancel(&self, request: sim::RequestId) {
+//!         self.0.cancel(request);
+//!     }
+//! }
+//!
+//! // SAFETY: the driver above writes four bytes for WAIT and none for RING.
+//! const WAIT_CALL: Ioctl<(), [u8; 4]> = unsafe { Ioctl::new(WAIT) };
+//! // SAFETY: as above.
+//! const RING_CALL: Ioctl<(), ()> = unsafe { Ioctl::new(RING) };
+//!
+//! let bell = Device::simulated(Bell::default())?;
+//! let wait = bell.call(WAIT_CALL, &());
+//! bell.call(RING_CALL, &()).wait()?;
+//! assert_eq!(&*wait.wait()?, b"ding");
+//! # Ok::<(), overlapped::Error>(())
+//! ```
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering::{Acquire, Release};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::port::{self, InFlight};
+use crate::slab::{Memory, Slot};
+use crate::{CtlCode, Status};
+
+/// A device's driver, as a Rust value.
+///
+/// Its methods run on the caller's thread, as a kernel driver's dispatch routines do, and may run on many at once. See
+/// the [module](self) for an example.
+pub trait Driver: Send + Sync + 'static {
+    /// The name errors give to the device.
+    fn name(&self) -> String {
+        "simulated device".to_owned()
+    }
+
+    /// A handle is being opened (IRP_MJ_CREATE).
+    ///
+    /// # Errors
+    /// A status with which the opening fails.
+    fn open(&self, file: FileId) -> Result<(), Status> {
+        let _ = file;
+        Ok(())
+    }
+
+    /// A control code (IRP_MJ_DEVICE_CONTROL). Complete the request or pend it. One that is just dropped completes
+    /// with [`Status::DRIVER_INTERNAL_ERROR`], and so does one whose driver panics.
+    fn control(&self, request: Request) -> Outcome;
+
+    /// A caller has given up on a pended request: complete it, with [`Status::CANCELLED`] or with a result that had
+    /// happened, or leave it. The request may not have reached your queue yet: look at [`Pended::is_cancelled`] when
+    /// you put it there ([`Queue`] does). The default is a driver without cancel routines.
+    fn cancel(&self, request: RequestId) {
+        let _ = request;
+    }
+
+    /// The last handle is closed (IRP_MJ_CLEANUP): complete every request of this file that is left.
+    fn cleanup(&self, file: FileId) {
+        let _ = file;
+    }
+}
+
+impl<D: Driver + ?Sized> Driver for Arc<D> {
+    fn name(&self) -> String {
+        (**self).name()
+    }
+
+    fn open(&self, file: FileId) -> Result<(), Status> {
+        (**self).open(file)
+    }
+
+    fn control(&self, request: Request) -> Outcome {
+        (**self).control(request)
+    }
+
+    fn cancel(&self, request: RequestId) {
+        (**self).cancel(request);
+    }
+
+    fn cleanup(&self, file: FileId) {
+        (**self).cleanup(file);
+    }
+}
+
+/// A driver made of one function, which sees the control requests and nothing else.
+///
+/// ```
+/// use overlapped::{sim, Device, Status};
+/// let null = Device::simulated(sim::from_fn(|request| request.complete(Status::SUCCESS)))?;
+/// # Ok::<(), overlapped::Error>(())
+/// ```
+pub fn from_fn(control: impl Fn(Request) -> Outcome + Send + Sync + 'static) -> impl Driver {
+    struct Function<F>(F);
+    impl<F: Fn(Request) -> Outcome + Send + Sync + 'static> Driver for Function<F> {
+        fn control(&self, request: Request) -> Outcome {
+            (self.0)(request)
+        }
+    }
+    Function(control)
+}
+
+/// Tells one open handle of a driver from another; no number is used twice.
+///
+/// ```
+/// # use overlapped::{sim, Status};
+/// fn control(request: sim::Request) -> sim::Outcome {
+///     let _reader: sim::FileId = request.file();
+///     request.complete(Status::SUCCESS)
+/// }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FileId(u64);
+
+/// Tells one request from another, of any device on its port.
+///
+/// ```
+/// # use overlapped::sim;
+/// fn is_it(pended: &sim::Pended, cancelled: sim::RequestId) -> bool {
+///     pended.id() == cancelled
+/// }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct RequestId(InFlight);
+
+/// A simulated device's open file: the driver and its number for the handle.
+pub(crate) struct File {
+    driver: Arc<dyn Driver>,
+    id: FileId,
+}
+
+impl File {
+    pub(crate) fn open(driver: Arc<dyn Driver>, id: u64) -> Result<Self, Status> {
+        let id = FileId(id);
+        driver.open(id)?;
+        Ok(Self { driver, id })
+    }
+
+    /// Runs the driver. `Some`: it ended the request at once.
+    pub(crate) fn submit(
+        &self,
+        port: &Arc<port::Inner>,
+        operation: InFlight,
+        slot: &Slot,
+        code: CtlCode,
+    ) -> Option<(Status, usize)> {
+        // SAFETY: the operation has begun; from here on this request is the kernel's side of it.
+        let memory = unsafe { slot.memory() };
+        let request = Request(Raw {
+            port: port.clone(),
+            operation,
+            memory,
+            code,
+            file: self.id,
+            written: 0,
+            left: Left::Unanswered,
+        });
+        // A panic drops the request, which completes it.
+        let outcome = catch_unwind(AssertUnwindSafe(|| self.driver.control(request))).ok()?;
+        let mut raw = outcome.0?;
+        if raw.operation != operation || !Arc::ptr_eq(&raw.port, port) {
+            // The driver returned another request's outcome; dropping it completes that one through its packet.
+            return None;
+        }
+        raw.left = Left::Nothing;
+        // SAFETY: the driver has ended the request, and nobody else touches its status.
+        Some(unsafe { slot.status() })
+    }
+
+    pub(crate) fn cancel(&self, operation: InFlight, slot: &Slot) {
+        slot.cancelled.store(operation.generation, Release);
+        // A driver's panic stays the driver's.
+        let _ = catch_unwind(AssertUnwindSafe(|| {
+            self.driver.cancel(RequestId(operation))
+        }));
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        let (driver, id) = (self.driver.clone(), self.id);
+        port::off_the_dispatcher(move || {
+            let _ = catch_unwind(AssertUnwindSafe(|| driver.cleanup(id)));
+        });
+    }
+}
+
+/// The kernel's side of one operation. Whatever becomes of it, its drop queues the packet that is still owed.
+struct Raw {
+    port: Arc<port::Inner>,
+    operation: InFlight,
+    memory: Memory,
+    code: CtlCode,
+    file: FileId,
+    written: usize,
+    left: Left,
+}
+
+/// What is still owed for a request.
+enum Left {
+    /// A status and a packet.
+    Unanswered,
+    /// A packet.
+    Packet,
+    Nothing,
+}
+
+// SAFETY: the addresses are of the slot's memory, which until the packet belongs to this value and to no thread.
+unsafe impl Send for Raw {}
+// SAFETY: through a shared reference the memory is only read.
+unsafe impl Sync for Raw {}
+
+impl Raw {
+    fn slot(&self) -> &Slot {
+        self.port.slot(self.operation)
+    }
+
+    fn input(&self) -> &[u8] {
+        let Memory {
+            input, input_len, ..
+        } = self.memory;
+        if input_len == 0 {
+            return &[];
+        }
+        // SAFETY: the slot's buffer has this length and is initialised; until the packet nobody writes the input.
+        unsafe { std::slice::from_raw_parts(input, input_len as usize) }
+    }
+
+    fn buffers(&mut self) -> (&[u8], &mut [u8]) {
+        let Memory {
+            output, output_len, ..
+        } = self.memory;
+        // SAFETY: as for the input, with which it does not overlap; until the packet only this value reaches it.
+        let output = if output_len == 0 {
+            &mut []
+        } else {
+            unsafe { std::slice::from_raw_parts_mut(output, output_len as usize) }
+        };
+        (self.input(), output)
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> usize {
+        let at = self.written;
+        let room = &mut self.buffers().1[at..];
+        let count = bytes.len().min(room.len());
+        room[..count].copy_from_slice(&bytes[..count]);
+        self.written += count;
+        count
+    }
+
+    fn set_written(&mut self, count: usize) {
+        self.written = count.min(self.memory.output_len as usize);
+    }
+
+    fn end(&mut self, status: Status, information: usize) {
+        // SAFETY: this value is the kernel's side of the operation in flight.
+        unsafe { self.slot().set_status(status, information) };
+        self.left = Left::Packet;
+    }
+
+    fn information(&self, status: Status) -> usize {
+        if status.is_error() { 0 } else { self.written }
+    }
+
+    fn post(&self) {
+        self.port.queue().post(self.operation.token());
+    }
+}
+
+impl Drop for Raw {
+    fn drop(&mut self) {
+        match self.left {
+            Left::Nothing => return,
+            Left::Packet => {}
+            Left::Unanswered => self.end(Status::DRIVER_INTERNAL_ERROR, 0),
+        }
+        self.post();
+    }
+}
+
+/// What [`Driver::control`] did with a request: ended it, or pended it. Only the request itself makes one.
+#[must_use = "return it from `Driver::control`"]
+pub struct Outcome(Option<Raw>);
+
+/// A request the driver has not answered yet. See the [module](self) for an example.
+#[must_use = "complete it or pend it"]
+pub struct Request(Raw);
+
+/// A request the driver keeps. See the [module](self) for an example.
+#[must_use = "keep it, and complete it later"]
+pub struct Pended(Raw);
+
+macro_rules! shared_by_requests {
+    ($type:ident) => {
+        impl $type {
+            /// The control code.
+            #[must_use]
+            pub fn code(&self) -> CtlCode {
+                self.0.code
+            }
+
+            /// Which open handle it came from.
+            #[must_use]
+            pub fn file(&self) -> FileId {
+                self.0.file
+            }
+
+            /// Tells it from other requests.
+            #[must_use]
+            pub fn id(&self) -> RequestId {
+                RequestId(self.0.operation)
+            }
+
+            /// The input's bytes.
+            #[must_use]
+            pub fn input(&self) -> &[u8] {
+                self.0.input()
+            }
+
+            /// The output's length in bytes.
+            #[must_use]
+            pub fn output_len(&self) -> usize {
+                self.0.memory.output_len as usize
+            }
+
+            /// Appends to the output what fits. Returns how many bytes that was.
+            pub fn write(&mut self, bytes: &[u8]) -> usize {
+                self.0.write(bytes)
+            }
+
+            /// Input and output as they lie in memory. Say with [`set_written`](Self::set_written) how much you wrote.
+            #[must_use]
+            pub fn buffers(&mut self) -> (&[u8], &mut [u8]) {
+                self.0.buffers()
+            }
+
+            /// The number of output bytes that are valid: what a completion reports.
+            pub fn set_written(&mut self, count: usize) {
+                self.0.set_written(count);
+            }
+
+            /// Whether its caller has given up on it.
+            #[must_use]
+            pub fn is_cancelled(&self) -> bool {
+                self.0.slot().cancelled.load(Acquire) == self.0.operation.generation
+            }
+        }
+
+        impl fmt::Debug for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_struct(stringify!($type))
+                    .field("code", &self.0.code)
+                    .field("id", &self.id())
+                    .finish_non_exhaustive()
+            }
+        }
+    };
+}
+
+shared_by_requests!(Request);
+shared_by_requests!(Pended);
+
+impl Request {
+    /// Ends it at once. A success or a warning reports the bytes written so far.
+    pub fn complete(self, status: Status) -> Outcome {
+        let information = self.0.information(status);
+        self.lie(status, information)
+    }
+
+    /// Keeps it for later, as a driver that marks its IRP pending does.
+    pub fn pend(self) -> (Pended, Outcome) {
+        (Pended(self.0), Outcome(None))
+    }
+
+    /// A fault: ends it at once with a byte count that may be anything.
+    pub fn lie(mut self, status: Status, information: usize) -> Outcome {
+        self.0.end(status, information);
+        Outcome(Some(self.0))
+    }
+}
+
+impl Pended {
+    /// Completes it. A success or a warning reports the bytes written so far.
+    pub fn complete(self, status: Status) {
+        let information = self.0.information(status);
+        self.lie(status, information);
+    }
+
+    /// A fault: completes it with a byte count that may be anything.
+    pub fn lie(mut self, status: Status, information: usize) {
+        self.0.end(status, information);
+    }
+
+    /// A fault: completes it twice.
+    pub fn complete_twice(self, status: Status) {
+        let second = (self.0.port.clone(), self.0.operation.token());
+        self.complete(status);
+        second.0.queue().post(second.1);
+    }
+
+    /// A fault: never completes it. Its memory is lost until the port is gone.
+    pub fn never(mut self) {
+        self.0.left = Left::Nothing;
+    }
+}
+
+impl fmt::Debug for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() {
+            "Outcome(ended)"
+        } else {
+            "Outcome(pended)"
+        })
+    }
+}
+
+/// A queue of pended requests, in order, that is safe against cancellation, like the kernel's `IoCsq`: each with a
+/// value of the driver's own. See the [module](self) for an example.
+#[derive(Debug)]
+pub struct Queue<T>(Mutex<VecDeque<(Pended, T)>>);
+
+impl<T> Default for Queue<T> {
+    fn default() -> Self {
+        Self(Mutex::new(VecDeque::new()))
+    }
+}
+
+impl<T> Queue<T> {
+    /// Puts a request at the end. One that was cancelled meanwhile is completed instead.
+    pub fn push(&self, request: Pended, value: T) {
+        let mut queue = self.lock();
+        // Under the lock: a cancel that came before finds the flag set here, one that comes after finds the request.
+        if request.is_cancelled() {
+            drop(queue);
+            request.complete(Status::CANCELLED);
+        } else {
+            queue.push_back((request, value));
+        }
+    }
+
+    /// Takes the oldest request.
+    #[must_use]
+    pub fn pop(&self) -> Option<(Pended, T)> {
+        self.lock().pop_front()
+    }
+
+    /// Takes the oldest request that is `wanted`.
+    #[must_use]
+    pub fn pop_if(&self, mut wanted: impl FnMut(&Pended, &T) -> bool) -> Option<(Pended, T)> {
+        let mut queue = self.lock();
+        let at = queue
+            .iter()
+            .position(|(request, value)| wanted(request, value))?;
+        queue.remove(at)
+    }
+
+    /// Completes a request with [`Status::CANCELLED`], if it is here: for [`Driver::cancel`]. Returns whether it was.
+    pub fn cancel(&self, request: RequestId) -> bool {
+        let found = self.pop_if(|pended, _| pended.id() == request);
+        let is_here = found.is_some();
+        if let Some((pended, _)) = found {
+            pended.complete(Status::CANCELLED);
+        }
+        is_here
+    }
+
+    /// Completes every request of a file with `status`: for [`Driver::cleanup`].
+    pub fn complete_all_of(&self, file: FileId, status: Status) {
+        while let Some((pended, _)) = self.pop_if(|pended, _| pended.file() == file) {
+            pended.complete(status);
+        }
+    }
+
+    /// How many requests are here.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// Whether no request is here.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<(Pended, T)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

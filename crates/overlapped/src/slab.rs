@@ -1,0 +1,472 @@
+//! Where operations live: pinned slots in append-only chunks, and the list of free ones.
+//!
+//! A slot never moves and is never freed before its port, so that an address the kernel was given stays an address of
+//! ours. Everything the kernel may write is reached by raw pointer; no reference to it exists while it may.
+
+use std::alloc::{Layout, alloc_zeroed, dealloc};
+use std::cell::UnsafeCell;
+use std::fmt;
+use std::mem::MaybeUninit;
+use std::ptr::{self, NonNull};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+
+use crate::port::Waiter;
+use crate::slot::{Machine, Recycle};
+use crate::sync::lock;
+use crate::{CtlCode, Status};
+
+/// Bytes of input and output that fit in the slot itself. With it a slot is 192 bytes, three cache lines.
+const INLINE: usize = 80;
+/// Every buffer starts at a multiple of this, so every record type of at most this alignment can be read in place.
+pub(crate) const ALIGN: usize = 16;
+/// A slot's own buffer that is larger than this is freed with the operation rather than kept for the next one.
+const KEEP: usize = 64 * 1024;
+/// The first chunk has this many slots, each further one twice as many as the one before.
+const FIRST_CHUNK: usize = 64;
+const CHUNKS: usize = 24;
+
+/// The kernel's IO_STATUS_BLOCK (`wdm.h`): a status in a pointer-sized union, and the byte count.
+#[repr(C)]
+#[derive(Debug)]
+pub(crate) struct IoStatus {
+    status: u32,
+    #[cfg(target_pointer_width = "64")]
+    rest_of_union: u32,
+    information: usize,
+}
+
+impl IoStatus {
+    const fn new(status: u32, information: usize) -> Self {
+        Self {
+            status,
+            #[cfg(target_pointer_width = "64")]
+            rest_of_union: 0,
+            information,
+        }
+    }
+}
+
+#[repr(C, align(16))]
+struct Inline([MaybeUninit<u8>; INLINE]);
+
+/// One operation's pinned memory.
+///
+/// Who may touch what: from [`Machine::begin`] until its packet is dequeued (or its submission has returned a final
+/// status), `io_status`, the buffer and its contents belong to the kernel, or to the simulated driver that plays it.
+/// Before and after, to the one thread that owns the operation. The rest is atomic or has a lock.
+#[repr(C)]
+pub(crate) struct Slot {
+    io_status: UnsafeCell<IoStatus>,
+    inline: UnsafeCell<Inline>,
+    heap: UnsafeCell<Heap>,
+    input_len: UnsafeCell<u32>,
+    output_len: UnsafeCell<u32>,
+    pub(crate) machine: Machine<Waiter>,
+    /// The device whose bytes are in the buffer, 0 for none.
+    device: AtomicU64,
+    code: AtomicU32,
+    /// The generation whose cancellation was asked for, for simulated drivers; 0 for none.
+    pub(crate) cancelled: AtomicU32,
+}
+
+#[cfg(all(not(loom), target_pointer_width = "64"))]
+const _: () = assert!(size_of::<Slot>() <= 192);
+
+// SAFETY: the cells are touched by one thread at a time, as the machine's phases say; see the type's documentation.
+unsafe impl Sync for Slot {}
+// SAFETY: nothing in a slot is bound to the thread that made it.
+unsafe impl Send for Slot {}
+
+/// A buffer that outgrew the slot.
+struct Heap {
+    start: Option<NonNull<u8>>,
+    capacity: usize,
+}
+
+impl Heap {
+    fn layout(capacity: usize) -> Option<Layout> {
+        Layout::from_size_align(capacity, ALIGN).ok()
+    }
+
+    /// A buffer of at least `capacity` bytes, every one of them initialised. `None` when there is no memory for it.
+    fn at_least(&mut self, capacity: usize) -> Option<NonNull<u8>> {
+        if self.capacity < capacity {
+            let capacity = capacity.checked_next_power_of_two()?;
+            let layout = Self::layout(capacity)?;
+            // SAFETY: the layout's size is not zero: it is more than `self.capacity`.
+            let start = NonNull::new(unsafe { alloc_zeroed(layout) })?;
+            self.free();
+            *self = Self {
+                start: Some(start),
+                capacity,
+            };
+        }
+        self.start
+    }
+
+    fn free(&mut self) {
+        if let (Some(start), Some(layout)) = (self.start.take(), Self::layout(self.capacity)) {
+            // SAFETY: `at_least` allocated it with this very layout, and `take` makes this the only time it is freed.
+            unsafe { dealloc(start.as_ptr(), layout) };
+        }
+        self.capacity = 0;
+    }
+}
+
+/// The kernel's view of one operation's memory: raw addresses, valid until the slot is released.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Memory {
+    #[cfg_attr(
+        not(windows),
+        expect(dead_code, reason = "a simulated driver writes it through the slot")
+    )]
+    pub(crate) io_status: *mut IoStatus,
+    pub(crate) input: *mut u8,
+    pub(crate) input_len: u32,
+    pub(crate) output: *mut u8,
+    pub(crate) output_len: u32,
+}
+
+impl Slot {
+    fn new() -> Self {
+        Self {
+            io_status: UnsafeCell::new(IoStatus::new(0, 0)),
+            inline: UnsafeCell::new(Inline([MaybeUninit::zeroed(); INLINE])),
+            heap: UnsafeCell::new(Heap {
+                start: None,
+                capacity: 0,
+            }),
+            input_len: UnsafeCell::new(0),
+            output_len: UnsafeCell::new(0),
+            machine: Machine::new(),
+            device: AtomicU64::new(0),
+            code: AtomicU32::new(0),
+            cancelled: AtomicU32::new(0),
+        }
+    }
+
+    /// Copies the input in, presets the status and clears what another device has left. Returns false when there is no
+    /// memory.
+    ///
+    /// # Safety
+    /// The caller owns the slot: it took it from the pool and has not begun.
+    pub(crate) unsafe fn prepare(
+        &self,
+        device: u64,
+        code: CtlCode,
+        input: &[u8],
+        output_len: u32,
+    ) -> bool {
+        let Ok(input_len) = u32::try_from(input.len()) else {
+            return false;
+        };
+        let Some(need) = input
+            .len()
+            .checked_next_multiple_of(ALIGN)
+            .and_then(|n| n.checked_add(output_len as usize))
+        else {
+            return false;
+        };
+        // SAFETY: the caller owns the slot, so nobody else touches the cells; the kernel has no operation in it.
+        unsafe {
+            *self.input_len.get() = input_len;
+            *self.output_len.get() = output_len;
+            let heap = &mut *self.heap.get();
+            let start = if need <= INLINE {
+                self.inline.get().cast::<u8>()
+            } else {
+                match heap.at_least(need) {
+                    Some(start) => start.as_ptr(),
+                    None => return false,
+                }
+            };
+            if self.device.load(Relaxed) != device {
+                // A driver that claims more bytes than it wrote must not show one device's bytes to another's caller.
+                self.inline
+                    .get()
+                    .write(Inline([MaybeUninit::zeroed(); INLINE]));
+                if let Some(start) = heap.start {
+                    ptr::write_bytes(start.as_ptr(), 0, heap.capacity);
+                }
+                self.device.store(device, Relaxed);
+            }
+            ptr::copy_nonoverlapping(input.as_ptr(), start, input.len());
+            self.set_status(Status::PENDING, 0);
+        }
+        self.code.store(code.to_u32(), Relaxed);
+        true
+    }
+
+    /// The addresses to submit.
+    ///
+    /// # Safety
+    /// The caller owns the slot and has prepared it, or is the kernel's side of the operation in flight.
+    pub(crate) unsafe fn memory(&self) -> Memory {
+        // SAFETY: lengths and buffer change only in `prepare`, whose caller owns the slot; now the caller does.
+        unsafe {
+            let (input_len, output_len) = (*self.input_len.get(), *self.output_len.get());
+            let offset = (input_len as usize).next_multiple_of(ALIGN);
+            let start = if offset + output_len as usize <= INLINE {
+                self.inline.get().cast::<u8>()
+            } else {
+                (*self.heap.get())
+                    .start
+                    .map_or(ptr::null_mut(), NonNull::as_ptr)
+            };
+            // "Zero-length buffers: pass NULL."
+            let or_null = |p: *mut u8, len: u32| if len == 0 { ptr::null_mut() } else { p };
+            Memory {
+                io_status: self.io_status.get(),
+                input: or_null(start, input_len),
+                input_len,
+                output: or_null(start.wrapping_add(offset), output_len),
+                output_len,
+            }
+        }
+    }
+
+    /// Writes the final status, as the kernel does before it queues the packet.
+    ///
+    /// # Safety
+    /// The caller owns the slot, or is the kernel's side of the operation in flight.
+    pub(crate) unsafe fn set_status(&self, status: Status, information: usize) {
+        // SAFETY: the caller's promise: nobody else touches the block.
+        unsafe {
+            self.io_status
+                .get()
+                .write(IoStatus::new(status.to_u32(), information))
+        };
+    }
+
+    /// The final status and the byte count *the driver claims*.
+    ///
+    /// # Safety
+    /// The caller owns the operation, and its result is published or its submission has returned.
+    pub(crate) unsafe fn status(&self) -> (Status, usize) {
+        let block = self.io_status.get();
+        // SAFETY: the kernel is done with the block (the caller's promise).
+        unsafe { (Status::from_u32((*block).status), (*block).information) }
+    }
+
+    /// The first `len` bytes of the output, or all of it if that is fewer.
+    ///
+    /// # Safety
+    /// The caller owns the operation, its result is published or its submission has returned, and the slot is not
+    /// released while the bytes are borrowed.
+    pub(crate) unsafe fn output(&self, len: usize) -> &[u8] {
+        // SAFETY: the caller owns the slot.
+        let memory = unsafe { self.memory() };
+        let len = len.min(memory.output_len as usize);
+        if len == 0 {
+            return &[];
+        }
+        // SAFETY: `prepare` made the buffer this long and every byte of it is initialised; the kernel is done with it.
+        unsafe { std::slice::from_raw_parts(memory.output, len) }
+    }
+
+    /// The device the operation is for, 0 for none.
+    pub(crate) fn device(&self) -> u64 {
+        self.device.load(Relaxed)
+    }
+
+    /// # Safety
+    /// The caller owns the slot.
+    unsafe fn shed(&self) {
+        // SAFETY: the caller's promise.
+        let heap = unsafe { &mut *self.heap.get() };
+        if heap.capacity > KEEP {
+            heap.free();
+        }
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.heap.get_mut().free();
+    }
+}
+
+impl fmt::Debug for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Slot")
+            .field("device", &self.device)
+            .field("code", &self.code)
+            .finish_non_exhaustive()
+    }
+}
+
+/// All slots of a port.
+#[derive(Debug)]
+pub(crate) struct Slab {
+    chunks: [OnceLock<Box<[Slot]>>; CHUNKS],
+    pool: crate::sync::Mutex<Pool>,
+}
+
+#[derive(Debug, Default)]
+struct Pool {
+    free: Vec<u32>,
+    slots: usize,
+    retired: usize,
+}
+
+/// How many slots there are, and where they are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Census {
+    pub(crate) slots: usize,
+    pub(crate) free: usize,
+    pub(crate) retired: usize,
+}
+
+impl Slab {
+    pub(crate) fn new() -> Self {
+        Self {
+            chunks: [const { OnceLock::new() }; CHUNKS],
+            pool: crate::sync::Mutex::new(Pool::default()),
+        }
+    }
+
+    fn locate(index: u32) -> (usize, usize) {
+        let n = index as usize / FIRST_CHUNK + 1;
+        let chunk = n.ilog2() as usize;
+        (chunk, index as usize - FIRST_CHUNK * ((1 << chunk) - 1))
+    }
+
+    /// The slot with this number, if there is one: numbers come back from the kernel and are not trusted.
+    pub(crate) fn get(&self, index: u32) -> Option<&Slot> {
+        let (chunk, at) = Self::locate(index);
+        self.chunks.get(chunk)?.get()?.get(at)
+    }
+
+    /// Takes a free slot. `None` when the slab is at its largest: more than a thousand million operations in flight.
+    pub(crate) fn take(&self) -> Option<u32> {
+        let mut pool = lock(&self.pool);
+        if pool.free.is_empty() && !self.grow(&mut pool) {
+            return None;
+        }
+        pool.free.pop()
+    }
+
+    /// Sees to it that `count` slots are free.
+    pub(crate) fn reserve(&self, count: usize) -> bool {
+        let mut pool = lock(&self.pool);
+        while pool.free.len() < count {
+            if !self.grow(&mut pool) {
+                return false;
+            }
+        }
+        true
+    }
+
+    fn grow(&self, pool: &mut Pool) -> bool {
+        let (chunk, at) = Self::locate(u32::try_from(pool.slots).unwrap_or(u32::MAX));
+        debug_assert_eq!(at, 0);
+        let Some(cell) = self.chunks.get(chunk) else {
+            return false;
+        };
+        let len = FIRST_CHUNK << chunk;
+        cell.get_or_init(|| (0..len).map(|_| Slot::new()).collect());
+        // Room for every slot there is: giving one back never allocates.
+        pool.free.reserve(pool.slots + len - pool.free.len());
+        let first = pool.slots as u32;
+        // The lowest number last, so that it is taken first and a quiet port stays in one chunk.
+        pool.free.extend((first..first + len as u32).rev());
+        pool.slots += len;
+        true
+    }
+
+    /// Gives a released slot back.
+    pub(crate) fn give_back(&self, index: u32, how: Recycle) {
+        if let Some(slot) = self.get(index) {
+            // SAFETY: the machine said this thread gives the slot back: until it is in the pool it is ours alone.
+            unsafe { slot.shed() };
+        }
+        let mut pool = lock(&self.pool);
+        match how {
+            Recycle::Pool => pool.free.push(index),
+            Recycle::Retire => pool.retired += 1,
+        }
+    }
+
+    pub(crate) fn census(&self) -> Census {
+        let pool = lock(&self.pool);
+        Census {
+            slots: pool.slots,
+            free: pool.free.len(),
+            retired: pool.retired,
+        }
+    }
+
+    /// Every slot there is, with its number.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &Slot)> {
+        self.chunks
+            .iter()
+            .map_while(|c| c.get())
+            .flat_map(|c| c.iter())
+            .zip(0..)
+            .map(|(slot, index)| (index, slot))
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_places_agree() {
+        let slab = Slab::new();
+        assert!(slab.get(0).is_none());
+        assert!(slab.reserve(FIRST_CHUNK * 7));
+        assert_eq!(slab.census().slots, FIRST_CHUNK * 7);
+        for (index, slot) in slab.iter() {
+            assert!(ptr::eq(slot, slab.get(index).unwrap()), "{index}");
+        }
+        assert_eq!(slab.iter().count(), FIRST_CHUNK * 7);
+        for index in [FIRST_CHUNK as u32 * 7, u32::MAX, u32::MAX - 1] {
+            assert!(slab.get(index).is_none());
+        }
+    }
+
+    #[test]
+    fn what_one_device_left_is_cleared_for_the_next() {
+        let slab = Slab::new();
+        for len in [16, 4096] {
+            let index = slab.take().unwrap();
+            let slot = slab.get(index).unwrap();
+            // SAFETY: the slot was taken from the pool and never begun; this thread owns it.
+            unsafe {
+                assert!(slot.prepare(1, CtlCode::from_u32(0), b"", len));
+                ptr::write_bytes(slot.memory().output, 0xaa, len as usize);
+                assert!(slot.prepare(1, CtlCode::from_u32(0), b"in", len));
+                assert!(slot.prepare(2, CtlCode::from_u32(0), b"in", len));
+                assert!(slot.output(len as usize).iter().all(|b| *b == 0));
+                assert_eq!(slot.status(), (Status::PENDING, 0));
+            }
+            slab.give_back(index, Recycle::Pool);
+        }
+    }
+
+    #[test]
+    fn a_large_buffer_is_not_kept() {
+        let slab = Slab::new();
+        let index = slab.take().unwrap();
+        let slot = slab.get(index).unwrap();
+        // SAFETY: as above.
+        unsafe {
+            assert!(slot.prepare(1, CtlCode::from_u32(0), &[1; 5000], 2 * KEEP as u32));
+            assert!(slot.memory().output as usize % ALIGN == 0);
+            slot.shed();
+            assert!((*slot.heap.get()).start.is_none());
+        }
+    }
+
+    #[test]
+    fn retired_slots_are_counted_and_not_reused() {
+        let slab = Slab::new();
+        let index = slab.take().unwrap();
+        slab.give_back(index, Recycle::Retire);
+        let census = slab.census();
+        assert_eq!((census.free, census.retired), (FIRST_CHUNK - 1, 1));
+        assert!((0..census.free).all(|_| slab.take() != Some(index)));
+    }
+}

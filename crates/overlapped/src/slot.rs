@@ -1,0 +1,258 @@
+//! The state machine of one operation: who may touch its memory, who is woken, who gives the slot back.
+//!
+//! Four parties race: the *owner* who submitted (a [`Call`](crate::Call)), the *completer* who dequeued a packet, a
+//! *canceller* who is neither, and late packets of calls that are long over. One word holds everything they agree on:
+//! the slot's generation, its phase, and whether a canceller is at work. The waiter has a lock of its own, which is
+//! never held while somebody is woken.
+//!
+//! ```text
+//!            begin             complete              release
+//!   FREE ───────────► PENDING ───────────► COMPLETE ─────────► FREE, next generation
+//!                        │ abandon                                ▲
+//!                        ▼              complete                  │
+//!                    ABANDONED ───────────────────────────────────┘
+//! ```
+//!
+//! `release` is also what the owner does when the submission itself returned a final status: the phase is then PENDING
+//! or, if a packet came first, COMPLETE. Whatever packet is still on its way carries the old generation.
+//!
+//! No operating system, no memory of the operation and no `unsafe` in here: loom checks this file as it stands.
+
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
+
+use crate::sync::{AtomicU64, Mutex, lock};
+
+/// How many times the slot has been used. A packet is for the operation it names only while the generations agree.
+pub(crate) type Generation = u32;
+
+/// In the pool, or held by the one thread that took it from there.
+const FREE: u64 = 0;
+/// Submitted. The kernel may write the operation's memory; nobody else touches it. The owner has a call.
+const PENDING: u64 = 1;
+/// The packet has come. The memory belongs to the owner, who releases the slot.
+const COMPLETE: u64 = 2;
+/// The owner has left. The kernel may still write the memory; whoever brings the packet releases the slot.
+const ABANDONED: u64 = 3;
+const PHASE: u64 = 3;
+/// A canceller uses the operation's address. Nobody releases the slot; who wants to leaves DEFERRED behind.
+const PINNED: u64 = 4;
+/// The slot's release is left to the canceller.
+const DEFERRED: u64 = 8;
+
+/// The last generation: a slot that has reached it is never used again. Tokens carry 31 bits.
+pub(crate) const LAST_GENERATION: Generation = (1 << 31) - 1;
+
+fn pack(generation: Generation, phase: u64) -> u64 {
+    u64::from(generation) << 32 | phase
+}
+
+fn generation(word: u64) -> Generation {
+    (word >> 32) as Generation
+}
+
+/// What a packet meant.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Completion<W> {
+    /// The result is published. Wake this waiter, if there is one.
+    Published(Option<W>),
+    /// The owner has left: the slot is free, give it back.
+    Recycle(Recycle),
+    /// The owner has left, and a canceller will give the slot back.
+    Left,
+    /// No operation in flight has this token: it is old, or came twice.
+    Stray,
+}
+
+/// What becomes of a slot that has been released.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Recycle {
+    /// Back to the pool.
+    Pool,
+    /// Its generations are used up: never again.
+    Retire,
+}
+
+/// The state of one operation; `W` is what waits for it.
+#[derive(Debug)]
+pub(crate) struct Machine<W> {
+    word: AtomicU64,
+    waiter: Mutex<Option<W>>,
+}
+
+impl<W> Machine<W> {
+    /// A slot in the pool that was never used.
+    pub(crate) fn new() -> Self {
+        Self::starting_at(1)
+    }
+
+    /// A slot in the pool whose next use has this generation.
+    pub(crate) fn starting_at(generation: Generation) -> Self {
+        Self {
+            word: AtomicU64::new(pack(generation, FREE)),
+            waiter: Mutex::new(None),
+        }
+    }
+
+    /// FREE → PENDING, by the one thread that holds the slot. From here on a packet may come.
+    pub(crate) fn begin(&self, waiter: Option<W>) -> Generation {
+        let word = self.word.load(Acquire);
+        debug_assert_eq!(word & !pack(Generation::MAX, 0), FREE);
+        if waiter.is_some() {
+            *lock(&self.waiter) = waiter;
+        }
+        self.word.store(word | PENDING, Release);
+        generation(word)
+    }
+
+    /// A packet with this generation has come: publish the result, *then* take the waiter.
+    pub(crate) fn complete(&self, of: Generation) -> Completion<W> {
+        let mut word = self.word.load(Acquire);
+        loop {
+            if generation(word) != of {
+                return Completion::Stray;
+            }
+            let (next, abandoned) = match word & PHASE {
+                PENDING => (word & !PHASE | COMPLETE, false),
+                ABANDONED if word & PINNED != 0 => (word & !PHASE | COMPLETE | DEFERRED, true),
+                ABANDONED => (Self::after(of), true),
+                _ => return Completion::Stray,
+            };
+            if let Err(now) = self.word.compare_exchange_weak(word, next, AcqRel, Acquire) {
+                word = now;
+                continue;
+            }
+            return if !abandoned {
+                Completion::Published(self.take_waiter(of))
+            } else if next & DEFERRED != 0 {
+                Completion::Left
+            } else {
+                Completion::Recycle(Self::recycle(of))
+            };
+        }
+    }
+
+    /// Takes the waiter of the operation `of`, and nobody else's: the owner may have released the slot since, and the
+    /// next owner's waiter must stay.
+    pub(crate) fn take_waiter(&self, of: Generation) -> Option<W> {
+        let mut waiter = lock(&self.waiter);
+        if generation(self.word.load(Acquire)) == of {
+            waiter.take()
+        } else {
+            None
+        }
+    }
+
+    /// Whether the result is published.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.word.load(Acquire) & PHASE == COMPLETE
+    }
+
+    /// The generation, if the operation is in flight.
+    pub(crate) fn in_flight(&self) -> Option<Generation> {
+        let word = self.word.load(Acquire);
+        matches!(word & PHASE, PENDING | ABANDONED).then(|| generation(word))
+    }
+
+    /// Leaves a waiter unless the result is published. `register` changes the waiter in place, so that one that would
+    /// wake the same task need not be cloned. Returns whether the result is published.
+    pub(crate) fn wait(&self, register: impl FnOnce(&mut Option<W>)) -> bool {
+        if !self.is_complete() {
+            register(&mut lock(&self.waiter));
+        }
+        // A completer who looked before we registered had published by then, and this sees it.
+        self.is_complete()
+    }
+
+    /// The owner leaves. Returns whether the result was published already: then the slot is still the owner's.
+    pub(crate) fn abandon(&self, of: Generation) -> bool {
+        let mut word = self.word.load(Acquire);
+        loop {
+            debug_assert_eq!(generation(word), of);
+            if word & PHASE == COMPLETE {
+                return true;
+            }
+            match self
+                .word
+                .compare_exchange_weak(word, word & !PHASE | ABANDONED, AcqRel, Acquire)
+            {
+                Ok(_) => return false,
+                Err(now) => word = now,
+            }
+        }
+    }
+
+    /// The owner gives the slot up: the result is taken, or the submission returned a final status. From here on a
+    /// packet with this generation is a stray. `None`: a canceller will give the slot back.
+    pub(crate) fn release(&self, of: Generation) -> Option<Recycle> {
+        let mut word = self.word.load(Acquire);
+        loop {
+            debug_assert_eq!(generation(word), of);
+            let pinned = word & PINNED != 0;
+            let next = if pinned {
+                word & !PHASE | COMPLETE | DEFERRED
+            } else {
+                Self::after(of)
+            };
+            match self.word.compare_exchange_weak(word, next, AcqRel, Acquire) {
+                Ok(_) => return (!pinned).then(|| Self::recycle(of)),
+                Err(now) => word = now,
+            }
+        }
+    }
+
+    /// Somebody who is not the owner wants to cancel the operation `of`. On `true` its address stays its own until
+    /// [`unpin`](Self::unpin).
+    pub(crate) fn pin(&self, of: Generation) -> bool {
+        let mut word = self.word.load(Acquire);
+        loop {
+            let in_flight = matches!(word & PHASE, PENDING | ABANDONED);
+            if generation(word) != of || !in_flight || word & PINNED != 0 {
+                return false;
+            }
+            match self
+                .word
+                .compare_exchange_weak(word, word | PINNED, AcqRel, Acquire)
+            {
+                Ok(_) => return true,
+                Err(now) => word = now,
+            }
+        }
+    }
+
+    /// The canceller is done. `Some`: the release was left to it, the slot is to be given back.
+    pub(crate) fn unpin(&self, of: Generation) -> Option<Recycle> {
+        let mut word = self.word.load(Acquire);
+        loop {
+            debug_assert!(generation(word) == of && word & PINNED != 0);
+            let deferred = word & DEFERRED != 0;
+            let next = if deferred {
+                Self::after(of)
+            } else {
+                word & !PINNED
+            };
+            match self.word.compare_exchange_weak(word, next, AcqRel, Acquire) {
+                Ok(_) => return deferred.then(|| Self::recycle(of)),
+                Err(now) => word = now,
+            }
+        }
+    }
+
+    fn after(of: Generation) -> u64 {
+        // Past the last generation the slot is retired: no token has that number, so no packet can mean it.
+        pack(of + 1, FREE)
+    }
+
+    fn recycle(of: Generation) -> Recycle {
+        if of >= LAST_GENERATION {
+            Recycle::Retire
+        } else {
+            Recycle::Pool
+        }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests;
+
+#[cfg(all(test, loom))]
+mod loom_tests;

@@ -1,0 +1,250 @@
+//! Every interleaving of the parties to one operation. Each model ends with the slot given back exactly once, the
+//! result seen or dropped exactly once, and no waiter asleep.
+
+use loom::sync::Arc;
+use loom::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use loom::thread;
+
+use super::*;
+
+/// A slot with a count of how often it was given back, and of wakes by waiter.
+struct World {
+    slot: Machine<usize>,
+    recycled: AtomicUsize,
+    woken: [AtomicUsize; 2],
+    /// The operation's memory: the completer's side writes it before the packet, the owner reads it after.
+    memory: loom::cell::UnsafeCell<u32>,
+}
+
+impl World {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            slot: Machine::new(),
+            recycled: AtomicUsize::new(0),
+            woken: [AtomicUsize::new(0), AtomicUsize::new(0)],
+            memory: loom::cell::UnsafeCell::new(0),
+        })
+    }
+
+    fn recycle(&self, how: Option<Recycle>) {
+        if how.is_some() {
+            self.recycled.fetch_add(1, SeqCst);
+        }
+    }
+
+    /// The kernel's write and the dispatcher's handling of the packet.
+    fn kernel_completes(&self, g: Generation) {
+        // SAFETY: this is loom's checked cell; it reports a race instead of having one.
+        self.memory.with_mut(|m| unsafe { *m = 7 });
+        self.packet(g);
+    }
+
+    fn packet(&self, g: Generation) {
+        match self.slot.complete(g) {
+            Completion::Published(Some(waiter)) => drop(self.woken[waiter].fetch_add(1, SeqCst)),
+            Completion::Recycle(how) => self.recycle(Some(how)),
+            Completion::Published(None) | Completion::Left | Completion::Stray => {}
+        }
+    }
+
+    fn read(&self) -> u32 {
+        // SAFETY: as above.
+        self.memory.with(|m| unsafe { *m })
+    }
+
+    fn woken(&self, waiter: usize) -> bool {
+        self.woken[waiter].load(SeqCst) > 0
+    }
+
+    /// Polls once as waiter `w`; takes the result if it is there.
+    fn poll(&self, g: Generation, w: usize) -> bool {
+        let ready = self.slot.wait(|waiter| *waiter = Some(w));
+        if ready {
+            assert_eq!(self.read(), 7);
+            self.recycle(self.slot.release(g));
+        }
+        ready
+    }
+}
+
+#[test]
+fn loom_submit_complete_and_poll_with_another_waker() {
+    loom::model(|| {
+        let world = World::new();
+        let g = world.slot.begin(None);
+        let kernel = thread::spawn({
+            let world = world.clone();
+            move || world.kernel_completes(g)
+        });
+        let done = world.poll(g, 0) || world.poll(g, 1);
+        kernel.join().unwrap();
+        if !done {
+            assert!(
+                world.woken(1),
+                "the last waiter that registered sleeps for ever"
+            );
+            assert!(world.poll(g, 1));
+        }
+        assert_eq!(world.recycled.load(SeqCst), 1);
+    });
+}
+
+#[test]
+fn loom_drop_against_completion() {
+    loom::model(|| {
+        let world = World::new();
+        let g = world.slot.begin(None);
+        let kernel = thread::spawn({
+            let world = world.clone();
+            move || world.kernel_completes(g)
+        });
+        if !world.poll(g, 0) && world.slot.abandon(g) {
+            assert_eq!(world.read(), 7);
+            world.recycle(world.slot.release(g));
+        }
+        kernel.join().unwrap();
+        assert_eq!(world.recycled.load(SeqCst), 1);
+        assert_eq!(world.slot.complete(g), Completion::Stray);
+    });
+}
+
+#[test]
+fn loom_packet_before_the_submission_returns() {
+    // The driver ended the request at once, the owner sees the final status, and the packet comes all the same.
+    loom::model(|| {
+        let world = World::new();
+        let g = world.slot.begin(None);
+        let dispatcher = thread::spawn({
+            let world = world.clone();
+            move || world.packet(g)
+        });
+        world.recycle(world.slot.release(g));
+        // The slot's next operation must see nothing of it.
+        let next = world.slot.begin(Some(1));
+        dispatcher.join().unwrap();
+        assert!(
+            !world.slot.is_complete(),
+            "an old packet completed the next operation"
+        );
+        assert!(
+            !world.woken(1),
+            "an old packet took the next operation's waiter"
+        );
+        assert_eq!(world.slot.complete(next), Completion::Published(Some(1)));
+        world.recycle(world.slot.release(next));
+        assert_eq!(world.recycled.load(SeqCst), 2);
+    });
+}
+
+#[test]
+fn loom_packet_twice() {
+    loom::model(|| {
+        let world = World::new();
+        let g = world.slot.begin(None);
+        let liar = thread::spawn({
+            let world = world.clone();
+            move || world.packet(g)
+        });
+        let owner = thread::spawn({
+            let world = world.clone();
+            move || {
+                if world.slot.wait(|w| *w = Some(0)) {
+                    world.recycle(world.slot.release(g));
+                    true
+                } else {
+                    false
+                }
+            }
+        });
+        world.packet(g);
+        liar.join().unwrap();
+        if !owner.join().unwrap() {
+            assert!(world.woken(0));
+            world.recycle(world.slot.release(g));
+        }
+        assert_eq!(world.recycled.load(SeqCst), 1);
+        assert!(world.woken[0].load(SeqCst) <= 1);
+    });
+}
+
+/// A canceller on another thread: pins, uses the address, unpins.
+fn cancel(world: &World, g: Generation, reused: &AtomicUsize) {
+    if world.slot.pin(g) {
+        assert_eq!(
+            reused.load(SeqCst),
+            0,
+            "the slot was used again while a canceller held its address"
+        );
+        world.recycle(world.slot.unpin(g));
+    }
+}
+
+#[test]
+fn loom_cancel_by_another_against_completion_and_take() {
+    loom::model(|| {
+        let world = World::new();
+        let reused = Arc::new(AtomicUsize::new(0));
+        let g = world.slot.begin(None);
+        let canceller = thread::spawn({
+            let (world, reused) = (world.clone(), reused.clone());
+            move || cancel(&world, g, &reused)
+        });
+        world.kernel_completes(g);
+        assert!(world.slot.is_complete());
+        if let Some(how) = world.slot.release(g) {
+            world.recycle(Some(how));
+            reused.store(1, SeqCst);
+        }
+        canceller.join().unwrap();
+        assert_eq!(world.recycled.load(SeqCst), 1);
+    });
+}
+
+#[test]
+fn loom_cancel_by_another_against_drop_and_completion() {
+    loom::model(|| {
+        let world = World::new();
+        let reused = Arc::new(AtomicUsize::new(0));
+        let g = world.slot.begin(None);
+        let canceller = thread::spawn({
+            let (world, reused) = (world.clone(), reused.clone());
+            move || cancel(&world, g, &reused)
+        });
+        let kernel = thread::spawn({
+            let world = world.clone();
+            move || world.kernel_completes(g)
+        });
+        if world.slot.abandon(g) {
+            world.recycle(world.slot.release(g));
+        }
+        canceller.join().unwrap();
+        kernel.join().unwrap();
+        assert_eq!(world.recycled.load(SeqCst), 1);
+    });
+}
+
+#[test]
+fn loom_a_device_closes_under_a_dropped_call() {
+    // Two references to the handle: the device's and the call's. The last one closes it, and the close is what makes
+    // the driver complete. A slot that kept the handle open would never come back.
+    loom::model(|| {
+        let world = World::new();
+        let g = world.slot.begin(None);
+        let handle = Arc::new(AtomicUsize::new(2));
+        let close = move |world: &World, handle: &AtomicUsize| {
+            if handle.fetch_sub(1, SeqCst) == 1 {
+                world.kernel_completes(g);
+            }
+        };
+        let device = thread::spawn({
+            let (world, handle) = (world.clone(), handle.clone());
+            move || close(&world, &handle)
+        });
+        if world.slot.abandon(g) {
+            unreachable!("the call itself holds a reference: nothing can have completed it");
+        }
+        close(&world, &handle);
+        device.join().unwrap();
+        assert_eq!(world.recycled.load(SeqCst), 1);
+    });
+}

@@ -1,0 +1,108 @@
+//! The state machine in one thread: every edge of the diagram, and what must not be one.
+
+use super::*;
+
+#[test]
+fn a_packet_publishes_and_hands_over_the_waiter() {
+    let slot = Machine::new();
+    let g = slot.begin(None);
+    assert!(!slot.wait(|w| *w = Some("me")));
+    assert_eq!(slot.complete(g), Completion::Published(Some("me")));
+    assert!(slot.is_complete());
+    assert_eq!(slot.release(g), Some(Recycle::Pool));
+}
+
+#[test]
+fn a_second_packet_is_a_stray() {
+    let slot = Machine::<()>::new();
+    let g = slot.begin(None);
+    assert_eq!(slot.complete(g), Completion::Published(None));
+    assert_eq!(slot.complete(g), Completion::Stray);
+    assert_eq!(slot.release(g), Some(Recycle::Pool));
+    assert_eq!(slot.complete(g), Completion::Stray);
+}
+
+#[test]
+fn an_old_packet_does_not_complete_the_next_operation() {
+    let slot = Machine::<()>::new();
+    let old = slot.begin(None);
+    assert_eq!(slot.release(old), Some(Recycle::Pool));
+    let new = slot.begin(None);
+    assert_ne!(old, new);
+    assert_eq!(slot.complete(old), Completion::Stray);
+    assert!(!slot.is_complete());
+    assert_eq!(slot.complete(new), Completion::Published(None));
+}
+
+#[test]
+fn an_abandoned_operation_is_recycled_by_its_packet() {
+    let slot = Machine::<()>::new();
+    let g = slot.begin(None);
+    assert!(!slot.abandon(g));
+    assert_eq!(slot.complete(g), Completion::Recycle(Recycle::Pool));
+    assert_eq!(slot.complete(g), Completion::Stray);
+}
+
+#[test]
+fn abandoning_a_complete_operation_leaves_the_slot_to_its_owner() {
+    let slot = Machine::<()>::new();
+    let g = slot.begin(None);
+    assert_eq!(slot.complete(g), Completion::Published(None));
+    assert!(slot.abandon(g));
+    assert_eq!(slot.release(g), Some(Recycle::Pool));
+}
+
+#[test]
+fn a_pinned_slot_is_given_back_by_the_canceller() {
+    let slot = Machine::<()>::new();
+    let g = slot.begin(None);
+    assert!(slot.pin(g));
+    assert!(!slot.pin(g), "one canceller at a time");
+    assert_eq!(slot.complete(g), Completion::Published(None));
+    assert_eq!(slot.release(g), None);
+    assert_eq!(slot.complete(g), Completion::Stray);
+    assert_eq!(slot.unpin(g), Some(Recycle::Pool));
+    assert!(!slot.pin(g), "the operation is over");
+}
+
+#[test]
+fn a_pinned_and_abandoned_slot_is_given_back_by_the_canceller() {
+    let slot = Machine::<()>::new();
+    let g = slot.begin(None);
+    assert!(slot.pin(g));
+    assert!(!slot.abandon(g));
+    assert_eq!(slot.complete(g), Completion::Left);
+    assert_eq!(slot.unpin(g), Some(Recycle::Pool));
+}
+
+#[test]
+fn a_pin_that_met_nothing_changes_nothing() {
+    let slot = Machine::<()>::new();
+    let g = slot.begin(None);
+    assert!(slot.pin(g));
+    assert_eq!(slot.unpin(g), None);
+    assert_eq!(slot.complete(g), Completion::Published(None));
+    assert_eq!(slot.release(g), Some(Recycle::Pool));
+}
+
+#[test]
+fn a_late_completer_leaves_the_next_waiter_alone() {
+    let slot = Machine::new();
+    let old = slot.begin(Some("old"));
+    slot.release(old);
+    slot.begin(Some("new"));
+    assert_eq!(slot.take_waiter(old), None);
+}
+
+#[test]
+fn a_slot_retires_when_its_generations_are_used_up() {
+    let slot = Machine::<()>::starting_at(LAST_GENERATION - 1);
+    let g = slot.begin(None);
+    assert_eq!(slot.release(g), Some(Recycle::Pool));
+    let g = slot.begin(None);
+    assert_eq!(g, LAST_GENERATION);
+    assert_eq!(slot.release(g), Some(Recycle::Retire));
+    for old in [g, g - 1, 1, 0] {
+        assert_eq!(slot.complete(old), Completion::Stray);
+    }
+}

@@ -1,0 +1,31 @@
+//! Windows: completion ports, files, and the Nt calls that submit to them.
+
+mod file;
+mod queue;
+
+pub(crate) use file::{File, adopt, open};
+pub(crate) use queue::Queue;
+
+use windows_sys::Win32::Foundation::GetLastError;
+use windows_sys::Win32::System::LibraryLoader::{
+    GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS, GET_MODULE_HANDLE_EX_FLAG_PIN, GetModuleHandleExW,
+};
+
+use crate::ErrorCode;
+
+/// The calling thread's last error: to be read at once, and only after a call has failed.
+fn last_error() -> ErrorCode {
+    // SAFETY: no preconditions.
+    ErrorCode::Win32(unsafe { GetLastError() })
+}
+
+/// Keeps the module this code is in loaded for ever: the dispatcher thread runs it and is never joined.
+pub(crate) fn pin_module() {
+    let flags = GET_MODULE_HANDLE_EX_FLAG_PIN | GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS;
+    let mut module = std::ptr::null_mut();
+    // SAFETY: with FROM_ADDRESS the "name" is any address in the module; the out-parameter is valid for the call.
+    let pinned =
+        unsafe { GetModuleHandleExW(flags, (pin_module as *const ()).cast(), &mut module) };
+    // Cannot fail for our own address; if it did, the module would just be one that must not be unloaded.
+    debug_assert_ne!(pinned, 0);
+}

@@ -1,0 +1,214 @@
+//! An overlapped handle bound to a port, and how requests are submitted to it.
+
+use std::fmt;
+use std::os::windows::ffi::OsStrExt;
+use std::os::windows::io::{AsRawHandle, FromRawHandle, IntoRawHandle, OwnedHandle};
+use std::path::Path;
+use std::ptr;
+use std::sync::Arc;
+
+use windows_sys::Wdk::Storage::FileSystem::{
+    FILE_MODE_INFORMATION, FileModeInformation, NtFsControlFile, NtQueryInformationFile,
+};
+use windows_sys::Wdk::System::IO::NtDeviceIoControlFile;
+use windows_sys::Win32::Foundation::{HANDLE, INVALID_HANDLE_VALUE};
+use windows_sys::Win32::Storage::FileSystem::{
+    CREATE_ALWAYS, CREATE_NEW, CreateFileW, FILE_FLAG_OVERLAPPED, OPEN_ALWAYS, OPEN_EXISTING,
+    SECURITY_ANONYMOUS, SECURITY_DELEGATION, SECURITY_IDENTIFICATION, SECURITY_IMPERSONATION,
+    SECURITY_SQOS_PRESENT, TRUNCATE_EXISTING,
+};
+use windows_sys::Win32::System::IO::{CancelIoEx, IO_STATUS_BLOCK};
+
+use super::last_error;
+use crate::device::Backend;
+use crate::port::{InFlight, off_the_dispatcher};
+use crate::slab::Slot;
+use crate::{
+    CtlCode, Device, Disposition, Error, ErrorCode, ErrorKind, OpenOptions, Operation, Port,
+};
+use crate::{SecurityQos, Status};
+
+// A token is 64 bits and travels where the system keeps a pointer.
+const _: () = assert!(size_of::<usize>() == 8, "64-bit Windows only");
+
+/// GENERIC_READ and GENERIC_WRITE (`winnt.h`).
+const GENERIC_READ: u32 = 0x8000_0000;
+const GENERIC_WRITE: u32 = 0x4000_0000;
+/// FILE_SYNCHRONOUS_IO_ALERT | FILE_SYNCHRONOUS_IO_NONALERT (`wdm.h`): the handle was not opened for overlapped I/O.
+const SYNCHRONOUS: u32 = 0x10 | 0x20;
+
+/// An overlapped handle that is bound to a port.
+pub(crate) struct File(HANDLE);
+
+// SAFETY: a handle may be used from any thread; it is closed only when the file is dropped.
+unsafe impl Send for File {}
+// SAFETY: as above.
+unsafe impl Sync for File {}
+
+pub(crate) fn open(options: &OpenOptions, path: &Path) -> Result<Device, Error> {
+    let name: Arc<str> = path.to_string_lossy().into();
+    let mut wide: Vec<u16> = path.as_os_str().encode_wide().collect();
+    if wide.contains(&0) {
+        return Err(Error::new(ErrorKind::InvalidInput, Operation::Open)
+            .on(&name)
+            .hint("the path has a NUL in it"));
+    }
+    wide.push(0);
+    let port = options.port.clone().map_or_else(Port::global, Ok)?;
+    let generic = |wanted: bool, right: u32| if wanted { right } else { 0 };
+    let access = options
+        .access_mode
+        .unwrap_or(generic(options.read, GENERIC_READ) | generic(options.write, GENERIC_WRITE));
+    let disposition = match options.disposition {
+        Disposition::CreateNew => CREATE_NEW,
+        Disposition::CreateAlways => CREATE_ALWAYS,
+        Disposition::OpenExisting => OPEN_EXISTING,
+        Disposition::OpenAlways => OPEN_ALWAYS,
+        Disposition::TruncateExisting => TRUNCATE_EXISTING,
+    };
+    let security = match options.security {
+        SecurityQos::Anonymous => SECURITY_ANONYMOUS,
+        SecurityQos::Identification => SECURITY_IDENTIFICATION,
+        SecurityQos::Impersonation => SECURITY_IMPERSONATION,
+        SecurityQos::Delegation => SECURITY_DELEGATION,
+    };
+    let flags = options.attributes | FILE_FLAG_OVERLAPPED | SECURITY_SQOS_PRESENT | security;
+    let fail = |code: ErrorCode| Error::from_code(code, Operation::Open).on(&name);
+    // SAFETY: the path is a NUL-terminated string that lives through the call; no other pointer is given.
+    let handle = unsafe {
+        CreateFileW(
+            wide.as_ptr(),
+            access,
+            options.share_mode,
+            ptr::null(),
+            disposition,
+            flags,
+            ptr::null_mut(),
+        )
+    };
+    if handle == INVALID_HANDLE_VALUE {
+        return Err(fail(last_error()));
+    }
+    let file = File(handle);
+    Device::assemble(&port, name.clone(), |_| {
+        // SAFETY: the handle was opened above and is owned by `file`.
+        unsafe { port.inner.queue().bind(file.0) }.map_err(fail)?;
+        Ok(Backend::File(file))
+    })
+}
+
+/// Takes over a handle that somebody else opened.
+pub(crate) fn adopt(port: &Port, handle: OwnedHandle) -> Result<Device, Error> {
+    let name: Arc<str> = format!("handle {:#x}", handle.as_raw_handle().addr()).into();
+    if is_synchronous(handle.as_raw_handle()) {
+        return Err(Error::new(ErrorKind::InvalidInput, Operation::Adopt)
+            .on(&name)
+            .hint("it was not opened for overlapped I/O: open it with FILE_FLAG_OVERLAPPED"));
+    }
+    let file = File(handle.into_raw_handle());
+    Device::assemble(port, name.clone(), |_| {
+        // SAFETY: the handle is open: it was an `OwnedHandle`, and `file` owns it now.
+        unsafe { port.inner.queue().bind(file.0) }.map_err(|code| {
+            Error::from_code(code, Operation::Adopt).on(&name).hint(
+                "a handle must be overlapped, and can be bound to one completion port only, once",
+            )
+        })?;
+        Ok(Backend::File(file))
+    })
+}
+
+/// Whether the handle lacks FILE_FLAG_OVERLAPPED. A handle that cannot tell is left to the binding to refuse.
+fn is_synchronous(handle: HANDLE) -> bool {
+    let mut mode = FILE_MODE_INFORMATION { Mode: 0 };
+    let mut block = IO_STATUS_BLOCK::default();
+    let size = size_of::<FILE_MODE_INFORMATION>() as u32;
+    // SAFETY: both out-parameters live through the call, whose length is the record's; the query never pends.
+    let status = unsafe {
+        NtQueryInformationFile(
+            handle,
+            &mut block,
+            (&raw mut mode).cast(),
+            size,
+            FileModeInformation,
+        )
+    };
+    status >= 0 && mode.Mode & SYNCHRONOUS != 0
+}
+
+impl File {
+    /// Hands the operation to the driver. `Some`: it is final, and no packet of this operation counts any more.
+    ///
+    /// # Safety
+    /// The slot is prepared, the operation has begun, and the slot outlives it.
+    pub(crate) unsafe fn submit(
+        &self,
+        operation: InFlight,
+        slot: &Slot,
+        code: CtlCode,
+    ) -> Option<(Status, usize)> {
+        // SAFETY: the operation has begun and this call is its kernel's side.
+        let memory = unsafe { slot.memory() };
+        let submit = if code.is_file_system_control() {
+            NtFsControlFile
+        } else {
+            NtDeviceIoControlFile
+        };
+        // SAFETY: block and buffers are the slot's and outlive the operation; the context is a number, not an address.
+        let status = unsafe {
+            submit(
+                self.0,
+                ptr::null_mut(),
+                None,
+                ptr::without_provenance(operation.token() as usize),
+                memory.io_status.cast(),
+                code.to_u32(),
+                memory.input.cast(),
+                memory.input_len,
+                memory.output.cast(),
+                memory.output_len,
+            )
+        };
+        let status = Status::from_u32(status as u32);
+        if status == Status::PENDING {
+            return None;
+        }
+        if status.is_error() {
+            // A hard failure leaves the block as it was.
+            return Some((status, 0));
+        }
+        // SAFETY: the submission has returned, and not with "pending": the block is written, or never will be, or the
+        // driver breaks the rules and completes later all the same.
+        let (in_block, information) = unsafe { slot.status() };
+        // A success whose block still says "pending" is pending.
+        (in_block != Status::PENDING).then_some((status, information))
+    }
+
+    /// Asks for the cancellation of one operation.
+    ///
+    /// # Safety
+    /// The caller holds the operation: its slot is not used again before this returns.
+    pub(crate) unsafe fn cancel(&self, slot: &Slot) {
+        // It is a request: ERROR_NOT_FOUND means that the operation is over or about to be.
+        // SAFETY: the handle is open while `self` lives; the address only names the operation.
+        unsafe { CancelIoEx(self.0, slot.memory().io_status.cast()) };
+    }
+
+    pub(crate) fn cancel_all(&self) {
+        // SAFETY: the handle is open while `self` lives; no operation is named.
+        unsafe { CancelIoEx(self.0, ptr::null()) };
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        // SAFETY: the handle was given to this value alone.
+        let handle = unsafe { OwnedHandle::from_raw_handle(self.0) };
+        off_the_dispatcher(move || drop(handle));
+    }
+}
+
+impl fmt::Debug for File {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("File").field(&self.0).finish()
+    }
+}
