@@ -59,21 +59,11 @@ impl<Out: Output + ?Sized> Unpin for Call<Out> {}
 
 impl<Out: Output + ?Sized> Call<Out> {
     pub(crate) fn ready(result: Result<Reply<Out>, Error>) -> Self {
-        Self {
-            state: State::Ready(result),
-        }
+        Self { state: State::Ready(result) }
     }
 
     pub(crate) fn pending(device: Arc<device::Inner>, code: CtlCode, operation: InFlight) -> Self {
-        Self {
-            state: State::Pending(Pending {
-                device,
-                code,
-                operation,
-                registered: false,
-                taken: false,
-            }),
-        }
+        Self { state: State::Pending(Pending { device, code, operation, registered: false, taken: false }) }
     }
 
     /// Waits on this thread until the driver completes the call.
@@ -84,12 +74,7 @@ impl<Out: Output + ?Sized> Call<Out> {
     pub fn wait(mut self) -> Result<Reply<Out>, Error> {
         if let State::Pending(pending) = &self.state
             && pending.device.port.is_dispatched_here()
-            && !pending
-                .device
-                .port
-                .slot(pending.operation)
-                .machine
-                .is_complete()
+            && !pending.device.port.slot(pending.operation).machine.is_complete()
         {
             return Err(pending
                 .device
@@ -142,8 +127,7 @@ impl Pending {
         // SAFETY: the result is published and this call owns the operation.
         let (status, information) = unsafe { slot.status() };
         self.taken = true;
-        self.device
-            .finish(self.code, self.operation, status, information)
+        self.device.finish(self.code, self.operation, status, information)
     }
 }
 
@@ -205,11 +189,8 @@ pub(crate) fn block_on_until<T>(
     deadline: Option<Instant>,
     mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
 ) -> Option<T> {
-    let waker = UNPARK.with_borrow_mut(|waker| {
-        waker
-            .get_or_insert_with(|| Waker::from(Arc::new(Unpark(thread::current()))))
-            .clone()
-    });
+    let waker = UNPARK
+        .with_borrow_mut(|waker| waker.get_or_insert_with(|| Waker::from(Arc::new(Unpark(thread::current())))).clone());
     let mut cx = Context::from_waker(&waker);
     loop {
         if let Poll::Ready(value) = poll(&mut cx) {

@@ -72,16 +72,8 @@ impl CtlCode {
     /// When `function` is 0x1000 or more: in a `const`, that is a compile-time error.
     #[must_use]
     pub const fn new(device_type: u16, function: u16, method: Method, access: Access) -> Self {
-        assert!(
-            function < 0x1000,
-            "a function number has 12 bits: it is below 0x1000"
-        );
-        Self(
-            (device_type as u32) << 16
-                | (access as u32) << 14
-                | (function as u32) << 2
-                | method as u32,
-        )
+        assert!(function < 0x1000, "a function number has 12 bits: it is below 0x1000");
+        Self((device_type as u32) << 16 | (access as u32) << 14 | (function as u32) << 2 | method as u32)
     }
 
     /// The code with this value. Every 32-bit value is some code.
@@ -134,10 +126,7 @@ impl CtlCode {
     /// controls do. True for the device types of file systems, named pipes and mailslots.
     #[must_use]
     pub const fn is_file_system_control(self) -> bool {
-        matches!(
-            self.device_type(),
-            Self::FILE_SYSTEM | Self::NAMED_PIPE | Self::MAILSLOT
-        )
+        matches!(self.device_type(), Self::FILE_SYSTEM | Self::NAMED_PIPE | Self::MAILSLOT)
     }
 }
 
@@ -171,11 +160,7 @@ pub struct ParseCtlCodeError(String);
 
 impl fmt::Display for ParseCtlCodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{:?} is not a control code: write it in hexadecimal, like 0x00222004",
-            self.0
-        )
+        write!(f, "{:?} is not a control code: write it in hexadecimal, like 0x00222004", self.0)
     }
 }
 
@@ -201,23 +186,12 @@ mod tests {
 
     #[test]
     fn the_four_fields_come_back() {
-        for method in [
-            Method::Buffered,
-            Method::InDirect,
-            Method::OutDirect,
-            Method::Neither,
-        ] {
+        for method in [Method::Buffered, Method::InDirect, Method::OutDirect, Method::Neither] {
             for access in [Access::Any, Access::Read, Access::Write, Access::ReadWrite] {
-                for (device_type, function) in [(0, 0), (0x11, 5), (0x8900, 0x801), (0xffff, 0xfff)]
-                {
+                for (device_type, function) in [(0, 0), (0x11, 5), (0x8900, 0x801), (0xffff, 0xfff)] {
                     let code = CtlCode::new(device_type, function, method, access);
                     assert_eq!(
-                        (
-                            code.device_type(),
-                            code.function(),
-                            code.method(),
-                            code.access()
-                        ),
+                        (code.device_type(), code.function(), code.method(), code.access()),
                         (device_type, function, method, access)
                     );
                     assert_eq!(code.to_string().parse(), Ok(code));
@@ -230,18 +204,9 @@ mod tests {
     #[test]
     fn known_codes_have_their_known_values() {
         // winioctl.h and FSCTL_PIPE_TRANSCEIVE, FSCTL_SET_SPARSE, IOCTL_SERIAL_WAIT_ON_MASK.
-        assert_eq!(
-            CtlCode::new(0x11, 5, Method::Neither, Access::ReadWrite).to_u32(),
-            0x0011_c017
-        );
-        assert_eq!(
-            CtlCode::new(0x09, 49, Method::Buffered, Access::Any).to_u32(),
-            0x0009_00c4
-        );
-        assert_eq!(
-            CtlCode::new(0x1b, 18, Method::Buffered, Access::Any).to_u32(),
-            0x001b_0048
-        );
+        assert_eq!(CtlCode::new(0x11, 5, Method::Neither, Access::ReadWrite).to_u32(), 0x0011_c017);
+        assert_eq!(CtlCode::new(0x09, 49, Method::Buffered, Access::Any).to_u32(), 0x0009_00c4);
+        assert_eq!(CtlCode::new(0x1b, 18, Method::Buffered, Access::Any).to_u32(), 0x001b_0048);
     }
 
     #[test]
@@ -255,16 +220,7 @@ mod tests {
 
     #[test]
     fn only_hexadecimal_is_a_code() {
-        for text in [
-            "",
-            "0x",
-            "12",
-            "0x123456789",
-            "0x12g4",
-            "0x+1",
-            "-0x1",
-            "0x 1",
-        ] {
+        for text in ["", "0x", "12", "0x123456789", "0x12g4", "0x+1", "-0x1", "0x 1"] {
             assert!(text.parse::<CtlCode>().is_err(), "{text:?}");
         }
         assert_eq!("0X1b0048".parse(), Ok(CtlCode::from_u32(0x1b0048)));

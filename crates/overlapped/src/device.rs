@@ -7,10 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use crate::ioctl::sealed::Done;
 use crate::port::{self, InFlight, Waiter};
 use crate::slab::Slot;
-use crate::{
-    Call, CtlCode, Error, ErrorCode, ErrorKind, Input, InvertedCallBuilder, Ioctl, OpenOptions,
-    Operation,
-};
+use crate::{Call, CtlCode, Error, ErrorCode, ErrorKind, Input, InvertedCallBuilder, Ioctl, OpenOptions, Operation};
 use crate::{Output, Port, Reply, Status, sim};
 
 /// An open device, real or simulated. Clones share one handle.
@@ -84,9 +81,7 @@ impl Device {
     /// [`ErrorKind::InvalidInput`] for a handle that is not overlapped, or is bound to a completion port or a thread
     /// pool already. The handle is then closed; to keep it, duplicate it first.
     #[cfg(windows)]
-    pub fn from_handle(
-        handle: impl Into<std::os::windows::io::OwnedHandle>,
-    ) -> Result<Self, Error> {
+    pub fn from_handle(handle: impl Into<std::os::windows::io::OwnedHandle>) -> Result<Self, Error> {
         crate::sys::windows::adopt(&Port::global()?, handle.into())
     }
 
@@ -107,9 +102,8 @@ impl Device {
         let driver = Arc::new(driver);
         let name: Arc<str> = driver.name().into();
         Self::assemble(port, name.clone(), |id| {
-            let file = sim::File::open(driver, id).map_err(|status| {
-                Error::from_code(ErrorCode::Status(status), Operation::Open).on(&name)
-            })?;
+            let file = sim::File::open(driver, id)
+                .map_err(|status| Error::from_code(ErrorCode::Status(status), Operation::Open).on(&name))?;
             Ok(Backend::Simulated(file))
         })
     }
@@ -122,14 +116,7 @@ impl Device {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let id = NEXT.fetch_add(1, Relaxed);
         let backend = backend(id)?;
-        Ok(Self {
-            inner: Arc::new(Inner {
-                id,
-                name,
-                port: port.inner.clone(),
-                backend,
-            }),
-        })
+        Ok(Self { inner: Arc::new(Inner { id, name, port: port.inner.clone(), backend }) })
     }
 
     /// Submits a control code, at once: by the time this returns the driver has it. What it answers comes from the
@@ -138,16 +125,9 @@ impl Device {
     /// # Errors
     /// Those of a submission come from the call too: [`ErrorKind::InvalidInput`] for more than `u32::MAX` bytes,
     /// [`ErrorKind::Other`] when there is no memory for the buffers, and whatever the driver says at once.
-    pub fn call<In: Input + ?Sized, Out: Output + ?Sized>(
-        &self,
-        ioctl: Ioctl<In, Out>,
-        input: &In,
-    ) -> Call<Out> {
+    pub fn call<In: Input + ?Sized, Out: Output + ?Sized>(&self, ioctl: Ioctl<In, Out>, input: &In) -> Call<Out> {
         let code = ioctl.code();
-        match self
-            .inner
-            .submit(code, input.as_bytes(), ioctl.output_len(), None)
-        {
+        match self.inner.submit(code, input.as_bytes(), ioctl.output_len(), None) {
             Err(error) => Call::ready(Err(error)),
             Ok(Submitted::Final(op, status, information)) => {
                 Call::ready(self.inner.finish(code, op, status, information))
@@ -186,9 +166,7 @@ impl Device {
 
 impl fmt::Debug for Device {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Device")
-            .field("name", &self.inner.name)
-            .finish_non_exhaustive()
+        f.debug_struct("Device").field("name", &self.inner.name).finish_non_exhaustive()
     }
 }
 
@@ -206,25 +184,15 @@ impl Inner {
                 .error(ErrorKind::InvalidInput, code)
                 .hint("a buffer's length must fit in 32 bits; split the transfer"));
         };
-        let no_memory = || {
-            self.error(ErrorKind::Other, code)
-                .hint("there is no memory for the buffers")
-        };
+        let no_memory = || self.error(ErrorKind::Other, code).hint("there is no memory for the buffers");
         let index = self.port.slab.take().ok_or_else(no_memory)?;
-        let slot = self
-            .port
-            .slab
-            .get(index)
-            .expect("a slot that was taken exists");
+        let slot = self.port.slab.get(index).expect("a slot that was taken exists");
         // SAFETY: this thread took the slot from the pool and has not begun.
         if !unsafe { slot.prepare(self.id, code, input, output_len) } {
             self.port.slab.give_back(index, crate::slot::Recycle::Pool);
             return Err(no_memory());
         }
-        let operation = InFlight {
-            index,
-            generation: slot.machine.begin(waiter),
-        };
+        let operation = InFlight { index, generation: slot.machine.begin(waiter) };
         let ended = match &self.backend {
             Backend::Simulated(file) => file.submit(&self.port, operation, slot, code),
             #[cfg(windows)]
@@ -250,11 +218,7 @@ impl Inner {
             self.port.release(operation);
             return Err(self.failed(code, status));
         }
-        match Out::take(Done {
-            port: &self.port,
-            operation,
-            information,
-        }) {
+        match Out::take(Done { port: &self.port, operation, information }) {
             Ok(held) => Ok(Reply::new(held, status, information)),
             Err(bytes) => Err(self
                 .error(ErrorKind::Truncated, code)

@@ -97,10 +97,7 @@ impl ErrorCode {
     fn kind(self) -> ErrorKind {
         match self {
             Self::Status(status) => status.kind(),
-            Self::Win32(code) => WIN32
-                .iter()
-                .find(|e| e.0 == code)
-                .map_or(ErrorKind::Other, |e| e.2),
+            Self::Win32(code) => WIN32.iter().find(|e| e.0 == code).map_or(ErrorKind::Other, |e| e.2),
         }
     }
 }
@@ -110,10 +107,7 @@ impl fmt::Display for ErrorCode {
         match *self {
             Self::Status(status) => status.fmt(f),
             Self::Win32(code) => {
-                let name = WIN32
-                    .iter()
-                    .find(|e| e.0 == code)
-                    .map_or("Win32 error", |e| e.1);
+                let name = WIN32.iter().find(|e| e.0 == code).map_or("Win32 error", |e| e.1);
                 write!(f, "{name} ({code})")
             }
         }
@@ -176,22 +170,13 @@ struct Inner {
 
 impl Error {
     pub(crate) fn new(kind: ErrorKind, operation: Operation) -> Self {
-        Self(Box::new(Inner {
-            kind,
-            code: None,
-            operation,
-            device: None,
-            hint: None,
-            bytes: Box::default(),
-        }))
+        Self(Box::new(Inner { kind, code: None, operation, device: None, hint: None, bytes: Box::default() }))
     }
 
     pub(crate) fn from_code(code: ErrorCode, operation: Operation) -> Self {
         let kind = match code.kind() {
             // A handle that was opened once and is not found now belongs to a device that is gone.
-            ErrorKind::NotFound if matches!(operation, Operation::Control(_)) => {
-                ErrorKind::Disconnected
-            }
+            ErrorKind::NotFound if matches!(operation, Operation::Control(_)) => ErrorKind::Disconnected,
             kind => kind,
         };
         let mut error = Self::new(kind, operation);
@@ -247,21 +232,10 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner {
-            kind,
-            code,
-            operation,
-            device,
-            hint,
-            ..
-        } = &*self.0;
+        let Inner { kind, code, operation, device, hint, .. } = &*self.0;
         operation.fmt(f)?;
         if let Some(device) = device {
-            let preposition = if matches!(operation, Operation::Open) {
-                ""
-            } else {
-                "on "
-            };
+            let preposition = if matches!(operation, Operation::Open) { "" } else { "on " };
             // Not `{device:?}`: a doubled backslash is not the name of any device.
             write!(f, " {preposition}\"{device}\"")?;
         }
@@ -330,11 +304,7 @@ mod tests {
     #[test]
     fn every_way_a_device_goes_away_is_disconnected() {
         for code in [1167, 433, 1617, 22, 31] {
-            assert_eq!(
-                ErrorCode::Win32(code).kind(),
-                ErrorKind::Disconnected,
-                "{code}"
-            );
+            assert_eq!(ErrorCode::Win32(code).kind(), ErrorKind::Disconnected, "{code}");
         }
         for status in [
             Status::NO_SUCH_DEVICE,
@@ -350,9 +320,6 @@ mod tests {
         let gone = ErrorCode::Status(Status::NO_SUCH_FILE);
         let call = Operation::Control(CtlCode::from_u32(0));
         assert_eq!(Error::from_code(gone, call).kind(), ErrorKind::Disconnected);
-        assert_eq!(
-            Error::from_code(gone, Operation::Open).kind(),
-            ErrorKind::NotFound
-        );
+        assert_eq!(Error::from_code(gone, Operation::Open).kind(), ErrorKind::NotFound);
     }
 }

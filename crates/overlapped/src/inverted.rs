@@ -122,9 +122,7 @@ impl Stopper {
         let Some(device) = self.0.lock().device.clone() else {
             return;
         };
-        let consumer = self
-            .0
-            .end_with(device.failed(self.0.code, Status::CANCELLED));
+        let consumer = self.0.end_with(device.failed(self.0.code, Status::CANCELLED));
         self.0.cancel_pending(&device);
         wake(consumer);
     }
@@ -132,9 +130,7 @@ impl Stopper {
 
 impl fmt::Debug for Stopper {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Stopper")
-            .field("code", &self.0.code)
-            .finish_non_exhaustive()
+        f.debug_struct("Stopper").field("code", &self.0.code).finish_non_exhaustive()
     }
 }
 
@@ -183,21 +179,9 @@ enum Entry {
 }
 
 impl<Out: Output + ?Sized> InvertedCallBuilder<Out> {
-    pub(crate) fn new<In: ?Sized>(
-        device: Arc<device::Inner>,
-        ioctl: Ioctl<In, Out>,
-        input: &[u8],
-    ) -> Self {
+    pub(crate) fn new<In: ?Sized>(device: Arc<device::Inner>, ioctl: Ioctl<In, Out>, input: &[u8]) -> Self {
         let (code, output_len) = (ioctl.code(), ioctl.output_len());
-        Self {
-            device,
-            code,
-            input: input.into(),
-            output_len,
-            pending: 2,
-            window: 32,
-            out: PhantomData,
-        }
+        Self { device, code, input: input.into(), output_len, pending: 2, window: 32, out: PhantomData }
     }
 
     /// How many calls to keep pending: 2 unless set, at least 1. Two leave no gap when a driver completes one at a
@@ -238,12 +222,7 @@ impl<Out: Output + ?Sized> InvertedCallBuilder<Out> {
             }),
         });
         shared.arm();
-        InvertedCall {
-            shared,
-            device: self.device,
-            ready_in_a_row: 0,
-            out: PhantomData,
-        }
+        InvertedCall { shared, device: self.device, ready_in_a_row: 0, out: PhantomData }
     }
 }
 
@@ -279,11 +258,8 @@ impl<Out: Output + ?Sized> InvertedCall<Out> {
         if let Some(deadlock) = self.deadlock() {
             return Some(Err(deadlock));
         }
-        block_on_until(Some(deadline), |cx| self.poll(cx)).unwrap_or_else(|| {
-            Some(Err(self
-                .device
-                .error(ErrorKind::TimedOut, self.shared.code)))
-        })
+        block_on_until(Some(deadline), |cx| self.poll(cx))
+            .unwrap_or_else(|| Some(Err(self.device.error(ErrorKind::TimedOut, self.shared.code))))
     }
 
     fn deadlock(&self) -> Option<Error> {
@@ -322,10 +298,7 @@ impl<Out: Output + ?Sized> InvertedCall<Out> {
             Taken::Reply(operation, status, information) => {
                 self.shared.arm();
                 self.shared.counts.delivered.fetch_add(1, Relaxed);
-                Some(
-                    self.device
-                        .finish(self.shared.code, operation, status, information),
-                )
+                Some(self.device.finish(self.shared.code, operation, status, information))
             }
             Taken::End(reason) => Some(Err(reason)),
             Taken::Nothing => None,
@@ -388,9 +361,7 @@ impl State {
 
     /// The last pending call with a number below `limit`.
     fn pending_before(&self, limit: u64) -> Option<(InFlight, u64)> {
-        let count = usize::try_from(limit.saturating_sub(self.first))
-            .unwrap_or(usize::MAX)
-            .min(self.calls.len());
+        let count = usize::try_from(limit.saturating_sub(self.first)).unwrap_or(usize::MAX).min(self.calls.len());
         (0..count).rev().find_map(|at| match self.calls[at] {
             Entry::Pending(operation) => Some((operation, self.first + at as u64)),
             _ => None,
@@ -398,8 +369,7 @@ impl State {
     }
 
     fn entry(&mut self, number: u64) -> Option<&mut Entry> {
-        self.calls
-            .get_mut(usize::try_from(number.checked_sub(self.first)?).ok()?)
+        self.calls.get_mut(usize::try_from(number.checked_sub(self.first)?).ok()?)
     }
 }
 
@@ -524,11 +494,7 @@ impl Shared {
             *entry = Entry::Done(operation, status, information);
         }
         state.done += 1;
-        if state.is_ready() {
-            state.consumer.take()
-        } else {
-            None
-        }
+        if state.is_ready() { state.consumer.take() } else { None }
     }
 
     /// Notes the reason of the end, unless there is one. Returns the consumer if there is something for it now.
@@ -537,11 +503,7 @@ impl Shared {
         if !state.ended && state.end.is_none() {
             state.end = Some(reason);
         }
-        if state.is_ready() {
-            state.consumer.take()
-        } else {
-            None
-        }
+        if state.is_ready() { state.consumer.take() } else { None }
     }
 
     /// Asks the driver to cancel what is pending, the last one first: else it might complete the next with what it
@@ -649,16 +611,12 @@ impl Tally {
 
 impl<Out: Output + ?Sized> fmt::Debug for InvertedCall<Out> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("InvertedCall")
-            .field("code", &self.shared.code)
-            .finish_non_exhaustive()
+        f.debug_struct("InvertedCall").field("code", &self.shared.code).finish_non_exhaustive()
     }
 }
 
 impl<Out: Output + ?Sized> fmt::Debug for InvertedCallBuilder<Out> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("InvertedCallBuilder")
-            .field("code", &self.code)
-            .finish_non_exhaustive()
+        f.debug_struct("InvertedCallBuilder").field("code", &self.code).finish_non_exhaustive()
     }
 }

@@ -81,10 +81,7 @@ where
     /// As [`Ioctl::new`]; and when `T` has no size.
     #[must_use]
     pub const unsafe fn slice(code: CtlCode, capacity: usize) -> Self {
-        assert!(
-            size_of::<T>() > 0,
-            "a slice of records without a size has no length"
-        );
+        assert!(size_of::<T>() > 0, "a slice of records without a size has no length");
         Self::checked(code, capacity)
     }
 
@@ -102,15 +99,8 @@ impl<In: ?Sized, Out: Output + ?Sized> Ioctl<In, Out> {
             !matches!(code.method(), Method::InDirect),
             "METHOD_IN_DIRECT: the driver reads the output buffer, which a typed call does not fill"
         );
-        assert!(
-            Out::ALIGN <= ALIGN,
-            "a record is aligned to at most 16 bytes"
-        );
-        Self {
-            code,
-            capacity,
-            types: PhantomData,
-        }
+        assert!(Out::ALIGN <= ALIGN, "a record is aligned to at most 16 bytes");
+        Self { code, capacity, types: PhantomData }
     }
 
     /// The control code.
@@ -135,10 +125,7 @@ impl<In: ?Sized, Out: ?Sized> Copy for Ioctl<In, Out> {}
 
 impl<In: ?Sized, Out: ?Sized> fmt::Debug for Ioctl<In, Out> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ioctl")
-            .field("code", &self.code)
-            .field("capacity", &self.capacity)
-            .finish()
+        f.debug_struct("Ioctl").field("code", &self.code).field("capacity", &self.capacity).finish()
     }
 }
 
@@ -194,9 +181,7 @@ pub(crate) mod sealed {
         fn take(done: Done<'_>) -> Result<One<T>, Box<[u8]>> {
             // SAFETY: the operation is finished and ours, and is released below, after the last use of the bytes.
             let bytes = unsafe { done.port.slot(done.operation).output(done.information) };
-            let record = T::read_from_prefix(bytes)
-                .map(|(record, _)| One(record))
-                .map_err(|_| bytes.into());
+            let record = T::read_from_prefix(bytes).map(|(record, _)| One(record)).map_err(|_| bytes.into());
             done.port.release(done.operation);
             record
         }
@@ -215,11 +200,7 @@ pub(crate) mod sealed {
                 record: PhantomData,
             };
             // Ragged: dropping `many` releases the operation.
-            if many.bytes().len() % size_of::<T>() != 0 {
-                Err(many.bytes().into())
-            } else {
-                Ok(many)
-            }
+            if many.bytes().len() % size_of::<T>() != 0 { Err(many.bytes().into()) } else { Ok(many) }
         }
     }
 
@@ -293,11 +274,7 @@ pub struct Reply<Out: Output + ?Sized> {
 
 impl<Out: Output + ?Sized> Reply<Out> {
     pub(crate) fn new(held: Out::Held, status: Status, information: usize) -> Self {
-        Self {
-            held,
-            status,
-            information,
-        }
+        Self { held, status, information }
     }
 
     /// Whether the driver had more than the output could hold (STATUS_BUFFER_OVERFLOW). What is here is valid.

@@ -86,10 +86,7 @@ impl InFlight {
 
     fn from_token(token: u64) -> Option<Self> {
         let generation = (token & !OURS) >> 32;
-        (token & OURS != 0).then_some(Self {
-            index: token as u32,
-            generation: generation as Generation,
-        })
+        (token & OURS != 0).then_some(Self { index: token as u32, generation: generation as Generation })
     }
 }
 
@@ -112,17 +109,12 @@ impl Port {
     /// [`ErrorKind::Other`] when the system cannot make the port or its thread. The next call tries again.
     pub fn global() -> Result<Self, Error> {
         static GLOBAL: std::sync::Mutex<Option<Port>> = std::sync::Mutex::new(None);
-        let mut global = GLOBAL
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut global = GLOBAL.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Some(port) = &*global {
             return Ok(port.clone());
         }
         crate::sys::pin_module();
-        let port = Self {
-            inner: Inner::new()?,
-            manual: false,
-        };
+        let port = Self { inner: Inner::new()?, manual: false };
         let inner = port.inner.clone();
         // Never joined: it may be inside somebody's waker, and the process may end at any time.
         std::thread::Builder::new()
@@ -132,10 +124,7 @@ impl Port {
                     inner.dispatch(None);
                 }
             })
-            .map_err(|_| {
-                Error::new(ErrorKind::Other, Operation::Port)
-                    .hint("the dispatcher thread did not start")
-            })?;
+            .map_err(|_| Error::new(ErrorKind::Other, Operation::Port).hint("the dispatcher thread did not start"))?;
         *global = Some(port.clone());
         Ok(port)
     }
@@ -145,20 +134,13 @@ impl Port {
     /// # Errors
     /// [`ErrorKind::Other`] when the system cannot make one.
     pub fn manual() -> Result<Self, Error> {
-        Ok(Self {
-            inner: Inner::new()?,
-            manual: true,
-        })
+        Ok(Self { inner: Inner::new()?, manual: true })
     }
 
     /// Handles completions: waits for the first one, at most `timeout` (`None`: as long as it takes), then takes what
     /// is there. Returns how many packets were handled. On a port that has a dispatcher it returns 0 at once.
     pub fn poll(&self, timeout: Option<Duration>) -> usize {
-        if self.manual {
-            self.inner.dispatch(timeout)
-        } else {
-            0
-        }
+        if self.manual { self.inner.dispatch(timeout) } else { 0 }
     }
 
     /// What the port holds.
@@ -176,22 +158,14 @@ impl Port {
 
 impl fmt::Debug for Port {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Port")
-            .field("manual", &self.manual)
-            .field("stats", &self.stats())
-            .finish()
+        f.debug_struct("Port").field("manual", &self.manual).field("stats", &self.stats()).finish()
     }
 }
 
 impl Inner {
     fn new() -> Result<Arc<Self>, Error> {
         let queue = Queue::new().map_err(|code| Error::from_code(code, Operation::Port))?;
-        Ok(Arc::new(Self {
-            slab: Slab::new(),
-            queue,
-            strays: AtomicU64::new(0),
-            panics: AtomicU64::new(0),
-        }))
+        Ok(Arc::new(Self { slab: Slab::new(), queue, strays: AtomicU64::new(0), panics: AtomicU64::new(0) }))
     }
 
     pub(crate) fn queue(&self) -> &Queue {
@@ -238,9 +212,7 @@ impl Inner {
 
     /// The slot of an operation of this port.
     pub(crate) fn slot(&self, operation: InFlight) -> &Slot {
-        self.slab
-            .get(operation.index)
-            .expect("an operation of this port has a slot of this port")
+        self.slab.get(operation.index).expect("an operation of this port has a slot of this port")
     }
 
     /// Gives the slot up, by its owner. What was borrowed from it is gone.
@@ -257,9 +229,7 @@ impl Inner {
 
 impl fmt::Debug for Inner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Port")
-            .field("slab", &self.slab.census())
-            .finish_non_exhaustive()
+        f.debug_struct("Port").field("slab", &self.slab.census()).finish_non_exhaustive()
     }
 }
 
@@ -282,20 +252,13 @@ pub(crate) fn off_the_dispatcher(close: impl FnOnce() + Send + 'static) {
     let run = {
         let close = close.clone();
         move || {
-            let close = close
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner)
-                .take();
+            let close = close.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
             if let Some(close) = close {
                 close();
             }
         }
     };
-    if std::thread::Builder::new()
-        .name("overlapped-close".to_owned())
-        .spawn(run.clone())
-        .is_err()
-    {
+    if std::thread::Builder::new().name("overlapped-close".to_owned()).spawn(run.clone()).is_err() {
         run();
     }
 }
@@ -307,37 +270,18 @@ mod tests {
     #[test]
     fn a_token_names_slot_and_generation() {
         for op in [
-            InFlight {
-                index: 0,
-                generation: 1,
-            },
-            InFlight {
-                index: u32::MAX,
-                generation: crate::slot::LAST_GENERATION,
-            },
+            InFlight { index: 0, generation: 1 },
+            InFlight { index: u32::MAX, generation: crate::slot::LAST_GENERATION },
         ] {
             assert_eq!(InFlight::from_token(op.token()), Some(op));
         }
-        assert_eq!(
-            InFlight::from_token(0x7fff_ffff_ffff),
-            None,
-            "an address is not one of our tokens"
-        );
+        assert_eq!(InFlight::from_token(0x7fff_ffff_ffff), None, "an address is not one of our tokens");
     }
 
     #[test]
     fn packets_that_mean_nothing_are_counted() {
         let port = Port::manual().unwrap();
-        for token in [
-            0,
-            1,
-            u64::MAX,
-            InFlight {
-                index: 0,
-                generation: 1,
-            }
-            .token(),
-        ] {
+        for token in [0, 1, u64::MAX, InFlight { index: 0, generation: 1 }.token()] {
             port.inner.queue.post(token);
         }
         while port.stats().strays < 4 {

@@ -204,9 +204,7 @@ impl File {
     pub(crate) fn cancel(&self, operation: InFlight, slot: &Slot) {
         slot.cancelled.store(operation.generation, Release);
         // A driver's panic stays the driver's.
-        let _ = catch_unwind(AssertUnwindSafe(|| {
-            self.driver.cancel(RequestId(operation))
-        }));
+        let _ = catch_unwind(AssertUnwindSafe(|| self.driver.cancel(RequestId(operation))));
     }
 }
 
@@ -250,9 +248,7 @@ impl Raw {
     }
 
     fn input(&self) -> &[u8] {
-        let Memory {
-            input, input_len, ..
-        } = self.memory;
+        let Memory { input, input_len, .. } = self.memory;
         if input_len == 0 {
             return &[];
         }
@@ -261,13 +257,11 @@ impl Raw {
     }
 
     fn buffers(&mut self) -> (&[u8], &mut [u8]) {
-        let Memory {
-            output, output_len, ..
-        } = self.memory;
-        // SAFETY: as for the input, with which it does not overlap; until the packet only this value reaches it.
+        let Memory { output, output_len, .. } = self.memory;
         let output = if output_len == 0 {
             &mut []
         } else {
+            // SAFETY: as for the input, with which it does not overlap; until the packet only this value reaches it.
             unsafe { std::slice::from_raw_parts_mut(output, output_len as usize) }
         };
         (self.input(), output)
@@ -440,11 +434,7 @@ impl Pended {
 
 impl fmt::Debug for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_some() {
-            "Outcome(ended)"
-        } else {
-            "Outcome(pended)"
-        })
+        f.write_str(if self.0.is_some() { "Outcome(ended)" } else { "Outcome(pended)" })
     }
 }
 
@@ -482,9 +472,7 @@ impl<T> Queue<T> {
     #[must_use]
     pub fn pop_if(&self, mut wanted: impl FnMut(&Pended, &T) -> bool) -> Option<(Pended, T)> {
         let mut queue = self.lock();
-        let at = queue
-            .iter()
-            .position(|(request, value)| wanted(request, value))?;
+        let at = queue.iter().position(|(request, value)| wanted(request, value))?;
         queue.remove(at)
     }
 

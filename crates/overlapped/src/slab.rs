@@ -97,10 +97,7 @@ impl Heap {
             // SAFETY: the layout's size is not zero: it is more than `self.capacity`.
             let start = NonNull::new(unsafe { alloc_zeroed(layout) })?;
             self.free();
-            *self = Self {
-                start: Some(start),
-                capacity,
-            };
+            *self = Self { start: Some(start), capacity };
         }
         self.start
     }
@@ -117,10 +114,7 @@ impl Heap {
 /// The kernel's view of one operation's memory: raw addresses, valid until the slot is released.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Memory {
-    #[cfg_attr(
-        not(windows),
-        expect(dead_code, reason = "a simulated driver writes it through the slot")
-    )]
+    #[cfg_attr(not(windows), expect(dead_code, reason = "a simulated driver writes it through the slot"))]
     pub(crate) io_status: *mut IoStatus,
     pub(crate) input: *mut u8,
     pub(crate) input_len: u32,
@@ -133,10 +127,7 @@ impl Slot {
         Self {
             io_status: UnsafeCell::new(IoStatus::new(0, 0)),
             inline: UnsafeCell::new(Inline([MaybeUninit::zeroed(); INLINE])),
-            heap: UnsafeCell::new(Heap {
-                start: None,
-                capacity: 0,
-            }),
+            heap: UnsafeCell::new(Heap { start: None, capacity: 0 }),
             input_len: UnsafeCell::new(0),
             output_len: UnsafeCell::new(0),
             machine: Machine::new(),
@@ -151,20 +142,11 @@ impl Slot {
     ///
     /// # Safety
     /// The caller owns the slot: it took it from the pool and has not begun.
-    pub(crate) unsafe fn prepare(
-        &self,
-        device: u64,
-        code: CtlCode,
-        input: &[u8],
-        output_len: u32,
-    ) -> bool {
+    pub(crate) unsafe fn prepare(&self, device: u64, code: CtlCode, input: &[u8], output_len: u32) -> bool {
         let Ok(input_len) = u32::try_from(input.len()) else {
             return false;
         };
-        let Some(need) = input
-            .len()
-            .checked_next_multiple_of(ALIGN)
-            .and_then(|n| n.checked_add(output_len as usize))
+        let Some(need) = input.len().checked_next_multiple_of(ALIGN).and_then(|n| n.checked_add(output_len as usize))
         else {
             return false;
         };
@@ -183,9 +165,7 @@ impl Slot {
             };
             if self.device.load(Relaxed) != device {
                 // A driver that claims more bytes than it wrote must not show one device's bytes to another's caller.
-                self.inline
-                    .get()
-                    .write(Inline([MaybeUninit::zeroed(); INLINE]));
+                self.inline.get().write(Inline([MaybeUninit::zeroed(); INLINE]));
                 if let Some(start) = heap.start {
                     ptr::write_bytes(start.as_ptr(), 0, heap.capacity);
                 }
@@ -210,9 +190,7 @@ impl Slot {
             let start = if offset + output_len as usize <= INLINE {
                 self.inline.get().cast::<u8>()
             } else {
-                (*self.heap.get())
-                    .start
-                    .map_or(ptr::null_mut(), NonNull::as_ptr)
+                (*self.heap.get()).start.map_or(ptr::null_mut(), NonNull::as_ptr)
             };
             // "Zero-length buffers: pass NULL."
             let or_null = |p: *mut u8, len: u32| if len == 0 { ptr::null_mut() } else { p };
@@ -232,11 +210,7 @@ impl Slot {
     /// The caller owns the slot, or is the kernel's side of the operation in flight.
     pub(crate) unsafe fn set_status(&self, status: Status, information: usize) {
         // SAFETY: the caller's promise: nobody else touches the block.
-        unsafe {
-            self.io_status
-                .get()
-                .write(IoStatus::new(status.to_u32(), information))
-        };
+        unsafe { self.io_status.get().write(IoStatus::new(status.to_u32(), information)) };
     }
 
     /// The final status and the byte count *the driver claims*.
@@ -289,10 +263,7 @@ impl Drop for Slot {
 
 impl fmt::Debug for Slot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Slot")
-            .field("device", &self.device)
-            .field("code", &self.code)
-            .finish_non_exhaustive()
+        f.debug_struct("Slot").field("device", &self.device).field("code", &self.code).finish_non_exhaustive()
     }
 }
 
@@ -320,10 +291,7 @@ pub(crate) struct Census {
 
 impl Slab {
     pub(crate) fn new() -> Self {
-        Self {
-            chunks: [const { OnceLock::new() }; CHUNKS],
-            pool: crate::sync::Mutex::new(Pool::default()),
-        }
+        Self { chunks: [const { OnceLock::new() }; CHUNKS], pool: crate::sync::Mutex::new(Pool::default()) }
     }
 
     fn locate(index: u32) -> (usize, usize) {
@@ -390,21 +358,12 @@ impl Slab {
 
     pub(crate) fn census(&self) -> Census {
         let pool = lock(&self.pool);
-        Census {
-            slots: pool.slots,
-            free: pool.free.len(),
-            retired: pool.retired,
-        }
+        Census { slots: pool.slots, free: pool.free.len(), retired: pool.retired }
     }
 
     /// Every slot there is, with its number.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &Slot)> {
-        self.chunks
-            .iter()
-            .map_while(|c| c.get())
-            .flat_map(|c| c.iter())
-            .zip(0..)
-            .map(|(slot, index)| (index, slot))
+        self.chunks.iter().map_while(|c| c.get()).flat_map(|c| c.iter()).zip(0..).map(|(slot, index)| (index, slot))
     }
 }
 
@@ -454,7 +413,7 @@ mod tests {
         // SAFETY: as above.
         unsafe {
             assert!(slot.prepare(1, CtlCode::from_u32(0), &[1; 5000], 2 * KEEP as u32));
-            assert!(slot.memory().output as usize % ALIGN == 0);
+            assert!(slot.memory().output.addr().is_multiple_of(ALIGN));
             slot.shed();
             assert!((*slot.heap.get()).start.is_none());
         }

@@ -87,10 +87,7 @@ impl<W> Machine<W> {
 
     /// A slot in the pool whose next use has this generation.
     pub(crate) fn starting_at(generation: Generation) -> Self {
-        Self {
-            word: AtomicU64::new(pack(generation, FREE)),
-            waiter: Mutex::new(None),
-        }
+        Self { word: AtomicU64::new(pack(generation, FREE)), waiter: Mutex::new(None) }
     }
 
     /// FREE → PENDING, by the one thread that holds the slot. From here on a packet may come.
@@ -135,11 +132,7 @@ impl<W> Machine<W> {
     /// next owner's waiter must stay.
     pub(crate) fn take_waiter(&self, of: Generation) -> Option<W> {
         let mut waiter = lock(&self.waiter);
-        if generation(self.word.load(Acquire)) == of {
-            waiter.take()
-        } else {
-            None
-        }
+        if generation(self.word.load(Acquire)) == of { waiter.take() } else { None }
     }
 
     /// Whether the result is published.
@@ -171,10 +164,7 @@ impl<W> Machine<W> {
             if word & PHASE == COMPLETE {
                 return true;
             }
-            match self
-                .word
-                .compare_exchange_weak(word, word & !PHASE | ABANDONED, AcqRel, Acquire)
-            {
+            match self.word.compare_exchange_weak(word, word & !PHASE | ABANDONED, AcqRel, Acquire) {
                 Ok(_) => return false,
                 Err(now) => word = now,
             }
@@ -188,11 +178,7 @@ impl<W> Machine<W> {
         loop {
             debug_assert_eq!(generation(word), of);
             let pinned = word & PINNED != 0;
-            let next = if pinned {
-                word & !PHASE | COMPLETE | DEFERRED
-            } else {
-                Self::after(of)
-            };
+            let next = if pinned { word & !PHASE | COMPLETE | DEFERRED } else { Self::after(of) };
             match self.word.compare_exchange_weak(word, next, AcqRel, Acquire) {
                 Ok(_) => return (!pinned).then(|| Self::recycle(of)),
                 Err(now) => word = now,
@@ -209,10 +195,7 @@ impl<W> Machine<W> {
             if generation(word) != of || !in_flight || word & PINNED != 0 {
                 return false;
             }
-            match self
-                .word
-                .compare_exchange_weak(word, word | PINNED, AcqRel, Acquire)
-            {
+            match self.word.compare_exchange_weak(word, word | PINNED, AcqRel, Acquire) {
                 Ok(_) => return true,
                 Err(now) => word = now,
             }
@@ -225,11 +208,7 @@ impl<W> Machine<W> {
         loop {
             debug_assert!(generation(word) == of && word & PINNED != 0);
             let deferred = word & DEFERRED != 0;
-            let next = if deferred {
-                Self::after(of)
-            } else {
-                word & !PINNED
-            };
+            let next = if deferred { Self::after(of) } else { word & !PINNED };
             match self.word.compare_exchange_weak(word, next, AcqRel, Acquire) {
                 Ok(_) => return deferred.then(|| Self::recycle(of)),
                 Err(now) => word = now,
@@ -243,11 +222,7 @@ impl<W> Machine<W> {
     }
 
     fn recycle(of: Generation) -> Recycle {
-        if of >= LAST_GENERATION {
-            Recycle::Retire
-        } else {
-            Recycle::Pool
-        }
+        if of >= LAST_GENERATION { Recycle::Retire } else { Recycle::Pool }
     }
 }
 

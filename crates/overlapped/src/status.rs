@@ -122,12 +122,7 @@ impl Status {
 
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} (0x{:08X})",
-            self.name().unwrap_or("NTSTATUS"),
-            self.0
-        )
+        write!(f, "{} (0x{:08X})", self.name().unwrap_or("NTSTATUS"), self.0)
     }
 }
 
@@ -152,9 +147,6 @@ mod tests {
 
     #[test]
     fn an_unknown_status_shows_its_number() {
-        assert_eq!(
-            Status::from_u32(0xdead_beef).to_string(),
-            "NTSTATUS (0xDEADBEEF)"
-        );
+        assert_eq!(Status::from_u32(0xdead_beef).to_string(), "NTSTATUS (0xDEADBEEF)");
     }
 }

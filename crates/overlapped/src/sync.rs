@@ -8,9 +8,7 @@ pub(crate) use std::sync::{Mutex, MutexGuard, atomic::AtomicU64};
 /// Locks `mutex`. Nothing of ours panics while it holds a lock, so a poisoned one still guards a whole value.
 #[cfg(not(loom))]
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 /// Locks `mutex`.

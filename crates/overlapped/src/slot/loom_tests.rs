@@ -79,10 +79,7 @@ fn loom_submit_complete_and_poll_with_another_waker() {
         let done = world.poll(g, 0) || world.poll(g, 1);
         kernel.join().unwrap();
         if !done {
-            assert!(
-                world.woken(1),
-                "the last waiter that registered sleeps for ever"
-            );
+            assert!(world.woken(1), "the last waiter that registered sleeps for ever");
             assert!(world.poll(g, 1));
         }
         assert_eq!(world.recycled.load(SeqCst), 1);
@@ -122,14 +119,8 @@ fn loom_packet_before_the_submission_returns() {
         // The slot's next operation must see nothing of it.
         let next = world.slot.begin(Some(1));
         dispatcher.join().unwrap();
-        assert!(
-            !world.slot.is_complete(),
-            "an old packet completed the next operation"
-        );
-        assert!(
-            !world.woken(1),
-            "an old packet took the next operation's waiter"
-        );
+        assert!(!world.slot.is_complete(), "an old packet completed the next operation");
+        assert!(!world.woken(1), "an old packet took the next operation's waiter");
         assert_eq!(world.slot.complete(next), Completion::Published(Some(1)));
         world.recycle(world.slot.release(next));
         assert_eq!(world.recycled.load(SeqCst), 2);
@@ -170,11 +161,7 @@ fn loom_packet_twice() {
 /// A canceller on another thread: pins, uses the address, unpins.
 fn cancel(world: &World, g: Generation, reused: &AtomicUsize) {
     if world.slot.pin(g) {
-        assert_eq!(
-            reused.load(SeqCst),
-            0,
-            "the slot was used again while a canceller held its address"
-        );
+        assert_eq!(reused.load(SeqCst), 0, "the slot was used again while a canceller held its address");
         world.recycle(world.slot.unpin(g));
     }
 }

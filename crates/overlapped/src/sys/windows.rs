@@ -24,8 +24,7 @@ pub(crate) fn pin_module() {
     let flags = GET_MODULE_HANDLE_EX_FLAG_PIN | GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS;
     let mut module = std::ptr::null_mut();
     // SAFETY: with FROM_ADDRESS the "name" is any address in the module; the out-parameter is valid for the call.
-    let pinned =
-        unsafe { GetModuleHandleExW(flags, (pin_module as *const ()).cast(), &mut module) };
+    let pinned = unsafe { GetModuleHandleExW(flags, (pin_module as *const ()).cast(), &mut module) };
     // Cannot fail for our own address; if it did, the module would just be one that must not be unloaded.
     debug_assert_ne!(pinned, 0);
 }

@@ -13,9 +13,8 @@ use windows_sys::Wdk::Storage::FileSystem::{
 use windows_sys::Wdk::System::IO::NtDeviceIoControlFile;
 use windows_sys::Win32::Foundation::{HANDLE, INVALID_HANDLE_VALUE};
 use windows_sys::Win32::Storage::FileSystem::{
-    CREATE_ALWAYS, CREATE_NEW, CreateFileW, FILE_FLAG_OVERLAPPED, OPEN_ALWAYS, OPEN_EXISTING,
-    SECURITY_ANONYMOUS, SECURITY_DELEGATION, SECURITY_IDENTIFICATION, SECURITY_IMPERSONATION,
-    SECURITY_SQOS_PRESENT, TRUNCATE_EXISTING,
+    CREATE_ALWAYS, CREATE_NEW, CreateFileW, FILE_FLAG_OVERLAPPED, OPEN_ALWAYS, OPEN_EXISTING, SECURITY_ANONYMOUS,
+    SECURITY_DELEGATION, SECURITY_IDENTIFICATION, SECURITY_IMPERSONATION, SECURITY_SQOS_PRESENT, TRUNCATE_EXISTING,
 };
 use windows_sys::Win32::System::IO::{CancelIoEx, IO_STATUS_BLOCK};
 
@@ -23,9 +22,7 @@ use super::last_error;
 use crate::device::Backend;
 use crate::port::{InFlight, off_the_dispatcher};
 use crate::slab::Slot;
-use crate::{
-    CtlCode, Device, Disposition, Error, ErrorCode, ErrorKind, OpenOptions, Operation, Port,
-};
+use crate::{CtlCode, Device, Disposition, Error, ErrorCode, ErrorKind, OpenOptions, Operation, Port};
 use crate::{SecurityQos, Status};
 
 // A token is 64 bits and travels where the system keeps a pointer.
@@ -49,16 +46,13 @@ pub(crate) fn open(options: &OpenOptions, path: &Path) -> Result<Device, Error> 
     let name: Arc<str> = path.to_string_lossy().into();
     let mut wide: Vec<u16> = path.as_os_str().encode_wide().collect();
     if wide.contains(&0) {
-        return Err(Error::new(ErrorKind::InvalidInput, Operation::Open)
-            .on(&name)
-            .hint("the path has a NUL in it"));
+        return Err(Error::new(ErrorKind::InvalidInput, Operation::Open).on(&name).hint("the path has a NUL in it"));
     }
     wide.push(0);
     let port = options.port.clone().map_or_else(Port::global, Ok)?;
     let generic = |wanted: bool, right: u32| if wanted { right } else { 0 };
-    let access = options
-        .access_mode
-        .unwrap_or(generic(options.read, GENERIC_READ) | generic(options.write, GENERIC_WRITE));
+    let access =
+        options.access_mode.unwrap_or(generic(options.read, GENERIC_READ) | generic(options.write, GENERIC_WRITE));
     let disposition = match options.disposition {
         Disposition::CreateNew => CREATE_NEW,
         Disposition::CreateAlways => CREATE_ALWAYS,
@@ -76,15 +70,7 @@ pub(crate) fn open(options: &OpenOptions, path: &Path) -> Result<Device, Error> 
     let fail = |code: ErrorCode| Error::from_code(code, Operation::Open).on(&name);
     // SAFETY: the path is a NUL-terminated string that lives through the call; no other pointer is given.
     let handle = unsafe {
-        CreateFileW(
-            wide.as_ptr(),
-            access,
-            options.share_mode,
-            ptr::null(),
-            disposition,
-            flags,
-            ptr::null_mut(),
-        )
+        CreateFileW(wide.as_ptr(), access, options.share_mode, ptr::null(), disposition, flags, ptr::null_mut())
     };
     if handle == INVALID_HANDLE_VALUE {
         return Err(fail(last_error()));
@@ -109,9 +95,9 @@ pub(crate) fn adopt(port: &Port, handle: OwnedHandle) -> Result<Device, Error> {
     Device::assemble(port, name.clone(), |_| {
         // SAFETY: the handle is open: it was an `OwnedHandle`, and `file` owns it now.
         unsafe { port.inner.queue().bind(file.0) }.map_err(|code| {
-            Error::from_code(code, Operation::Adopt).on(&name).hint(
-                "a handle must be overlapped, and can be bound to one completion port only, once",
-            )
+            Error::from_code(code, Operation::Adopt)
+                .on(&name)
+                .hint("a handle must be overlapped, and can be bound to one completion port only, once")
         })?;
         Ok(Backend::File(file))
     })
@@ -123,15 +109,8 @@ fn is_synchronous(handle: HANDLE) -> bool {
     let mut block = IO_STATUS_BLOCK::default();
     let size = size_of::<FILE_MODE_INFORMATION>() as u32;
     // SAFETY: both out-parameters live through the call, whose length is the record's; the query never pends.
-    let status = unsafe {
-        NtQueryInformationFile(
-            handle,
-            &mut block,
-            (&raw mut mode).cast(),
-            size,
-            FileModeInformation,
-        )
-    };
+    let status =
+        unsafe { NtQueryInformationFile(handle, &mut block, (&raw mut mode).cast(), size, FileModeInformation) };
     status >= 0 && mode.Mode & SYNCHRONOUS != 0
 }
 
@@ -140,19 +119,10 @@ impl File {
     ///
     /// # Safety
     /// The slot is prepared, the operation has begun, and the slot outlives it.
-    pub(crate) unsafe fn submit(
-        &self,
-        operation: InFlight,
-        slot: &Slot,
-        code: CtlCode,
-    ) -> Option<(Status, usize)> {
+    pub(crate) unsafe fn submit(&self, operation: InFlight, slot: &Slot, code: CtlCode) -> Option<(Status, usize)> {
         // SAFETY: the operation has begun and this call is its kernel's side.
         let memory = unsafe { slot.memory() };
-        let submit = if code.is_file_system_control() {
-            NtFsControlFile
-        } else {
-            NtDeviceIoControlFile
-        };
+        let submit = if code.is_file_system_control() { NtFsControlFile } else { NtDeviceIoControlFile };
         // SAFETY: block and buffers are the slot's and outlive the operation; the context is a number, not an address.
         let status = unsafe {
             submit(

@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use windows_sys::Win32::Foundation::{HANDLE, INVALID_HANDLE_VALUE};
 use windows_sys::Win32::System::IO::{
-    CreateIoCompletionPort, GetQueuedCompletionStatusEx, OVERLAPPED_ENTRY,
-    PostQueuedCompletionStatus,
+    CreateIoCompletionPort, GetQueuedCompletionStatusEx, OVERLAPPED_ENTRY, PostQueuedCompletionStatus,
 };
 use windows_sys::Win32::System::Threading::INFINITE;
 
@@ -25,11 +24,7 @@ impl Queue {
     pub(crate) fn new() -> Result<Self, ErrorCode> {
         // SAFETY: no handle to bind: this makes a port.
         let port = unsafe { CreateIoCompletionPort(INVALID_HANDLE_VALUE, ptr::null_mut(), 0, 1) };
-        if port.is_null() {
-            Err(last_error())
-        } else {
-            Ok(Self(port))
-        }
+        if port.is_null() { Err(last_error()) } else { Ok(Self(port)) }
     }
 
     /// Binds an overlapped handle: from now on its completions come here.
@@ -39,21 +34,14 @@ impl Queue {
     pub(crate) unsafe fn bind(&self, handle: HANDLE) -> Result<(), ErrorCode> {
         // SAFETY: the port is ours, the handle is open by the caller's promise.
         let port = unsafe { CreateIoCompletionPort(handle, self.0, 0, 0) };
-        if port.is_null() {
-            Err(last_error())
-        } else {
-            Ok(())
-        }
+        if port.is_null() { Err(last_error()) } else { Ok(()) }
     }
 
     pub(crate) fn post(&self, token: u64) {
         // A token is no address: the system only carries it. It fails only when the system has no memory for a packet;
         // a completion must not be lost, so try again.
         // SAFETY: the port is ours and the "OVERLAPPED" is never dereferenced.
-        while unsafe {
-            PostQueuedCompletionStatus(self.0, 0, 0, ptr::without_provenance(token as usize))
-        } == 0
-        {
+        while unsafe { PostQueuedCompletionStatus(self.0, 0, 0, ptr::without_provenance(token as usize)) } == 0 {
             std::thread::sleep(Duration::from_millis(1));
         }
     }
@@ -64,14 +52,7 @@ impl Queue {
         let mut count = 0;
         // SAFETY: the port is ours; `entries` has room for the number stated, and `count` is valid for the call.
         let ok = unsafe {
-            GetQueuedCompletionStatusEx(
-                self.0,
-                entries.as_mut_ptr(),
-                64,
-                &mut count,
-                milliseconds(timeout),
-                0,
-            )
+            GetQueuedCompletionStatusEx(self.0, entries.as_mut_ptr(), 64, &mut count, milliseconds(timeout), 0)
         };
         if ok == 0 {
             return 0;
@@ -85,11 +66,7 @@ impl Queue {
 
 /// Rounds up, so that a wait of less than a millisecond waits; and a very long wait is not INFINITE by accident.
 fn milliseconds(timeout: Option<Duration>) -> u32 {
-    timeout.map_or(INFINITE, |t| {
-        t.as_nanos()
-            .div_ceil(1_000_000)
-            .min(u128::from(INFINITE - 1)) as u32
-    })
+    timeout.map_or(INFINITE, |t| t.as_nanos().div_ceil(1_000_000).min(u128::from(INFINITE - 1)) as u32)
 }
 
 impl Drop for Queue {
@@ -115,10 +92,7 @@ mod tests {
         assert_eq!(milliseconds(Some(Duration::ZERO)), 0);
         assert_eq!(milliseconds(Some(Duration::from_nanos(1))), 1);
         assert_eq!(milliseconds(Some(Duration::from_micros(1500))), 2);
-        assert_eq!(
-            milliseconds(Some(Duration::from_millis(u64::from(INFINITE)))),
-            INFINITE - 1
-        );
+        assert_eq!(milliseconds(Some(Duration::from_millis(u64::from(INFINITE)))), INFINITE - 1);
         assert_eq!(milliseconds(Some(Duration::MAX)), INFINITE - 1);
     }
 }
