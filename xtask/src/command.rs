@@ -19,10 +19,7 @@ pub(crate) struct CommandLine {
 impl CommandLine {
     /// From one line of words without quoting: `CommandLine::new("cargo fmt --check")`.
     pub(crate) fn new(line: &str) -> Self {
-        Self {
-            variables: Vec::new(),
-            words: line.split_whitespace().map(str::to_owned).collect(),
-        }
+        Self { variables: Vec::new(), words: line.split_whitespace().map(str::to_owned).collect() }
     }
 
     /// Adds one argument, which may hold spaces.
@@ -33,8 +30,7 @@ impl CommandLine {
 
     /// Adds the words of a line without quoting.
     pub(crate) fn args(mut self, line: &str) -> Self {
-        self.words
-            .extend(line.split_whitespace().map(str::to_owned));
+        self.words.extend(line.split_whitespace().map(str::to_owned));
         self
     }
 
@@ -46,11 +42,7 @@ impl CommandLine {
 
     /// Runs it to its end with both outputs going to `log`.
     pub(crate) fn run_into(&self, log: &File) -> io::Result<ExitStatus> {
-        self.command()
-            .stdin(Stdio::null())
-            .stdout(log.try_clone()?)
-            .stderr(log.try_clone()?)
-            .status()
+        self.command().stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log.try_clone()?).status()
     }
 
     /// What it prints, or nothing if it fails or does not exist.
@@ -63,15 +55,12 @@ impl CommandLine {
     /// The bare command, for a caller with its own idea of input and output.
     pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(&self.words[0]);
-        command
-            .args(&self.words[1..])
-            .current_dir(workspace::root());
+        command.args(&self.words[1..]).current_dir(workspace::root());
         // What `cargo run` told xtask about its own package is not for others:
         // a pasted command would not see it either.
         for (name, _) in env::vars_os() {
-            let told = name.to_str().is_some_and(|name| {
-                name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
-            });
+            let told =
+                name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_"));
             if told {
                 command.env_remove(name);
             }
@@ -111,14 +100,9 @@ mod tests {
 
     #[test]
     fn a_printed_command_can_be_pasted() {
-        let command = CommandLine::new("cargo test -p overlapped")
-            .env("RUSTFLAGS", "--cfg loom")
-            .args("--test sim*")
-            .arg("it's");
-        assert_eq!(
-            command.to_string(),
-            r"RUSTFLAGS='--cfg loom' cargo test -p overlapped --test 'sim*' 'it'\''s'"
-        );
+        let command =
+            CommandLine::new("cargo test -p overlapped").env("RUSTFLAGS", "--cfg loom").args("--test sim*").arg("it's");
+        assert_eq!(command.to_string(), r"RUSTFLAGS='--cfg loom' cargo test -p overlapped --test 'sim*' 'it'\''s'");
     }
 
     #[test]

@@ -19,9 +19,7 @@ pub(crate) fn run() -> Result<ExitCode, Box<dyn Error>> {
 }
 
 pub(crate) fn build_command() -> CommandLine {
-    CommandLine::new(
-        "cargo build -p linewake-driver --profile driver --target x86_64-pc-windows-gnu",
-    )
+    CommandLine::new("cargo build -p linewake-driver --profile driver --target x86_64-pc-windows-gnu")
 }
 
 /// Copies what [`build_command`] built to `target/driver/linewake.sys`.
@@ -31,12 +29,7 @@ pub(crate) fn install() -> Result<PathBuf, Box<dyn Error>> {
     let directory = target.join("driver");
     let sys = directory.join("linewake.sys");
     fs::create_dir_all(&directory)?;
-    fs::copy(&built, &sys).map_err(|error| {
-        format!(
-            "cannot copy \"{}\" to \"{}\": {error}",
-            built.display(),
-            sys.display()
-        )
-    })?;
+    fs::copy(&built, &sys)
+        .map_err(|error| format!("cannot copy \"{}\" to \"{}\": {error}", built.display(), sys.display()))?;
     Ok(sys)
 }

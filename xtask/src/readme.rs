@@ -28,9 +28,8 @@ pub(crate) fn check(run: &Run) -> Result<String, Failure> {
             continue;
         }
         // Longer than a first build takes on a small machine.
-        let command = CommandLine::new("timeout --kill-after=10 600 sh -c")
-            .arg(example.command)
-            .env("CARGO_TERM_QUIET", "true");
+        let command =
+            CommandLine::new("timeout --kill-after=10 600 sh -c").arg(example.command).env("CARGO_TERM_QUIET", "true");
         let before = run.text()?.len();
         run.command(&command)?;
         let printed = run.text()?;
@@ -38,10 +37,7 @@ pub(crate) fn check(run: &Run) -> Result<String, Failure> {
         if !matches(&example.prints, &printed) {
             return Err(Failure {
                 command: Some(example.command.to_owned()),
-                reason: format!(
-                    "it does not print what the README shows:\n\n{}\n",
-                    example.prints.join("\n")
-                ),
+                reason: format!("it does not print what the README shows:\n\n{}\n", example.prints.join("\n")),
             });
         }
         ran += 1;
@@ -62,10 +58,7 @@ fn examples(text: &str) -> Vec<Example<'_>> {
             fenced = !fenced;
             console = fenced && language.trim() == "console";
         } else if let (true, Some(command)) = (console, line.strip_prefix("$ ")) {
-            examples.push(Example {
-                command: command.trim(),
-                prints: Vec::new(),
-            });
+            examples.push(Example { command: command.trim(), prints: Vec::new() });
         } else if let (true, Some(example)) = (console, examples.last_mut()) {
             example.prints.push(line);
         }
@@ -79,9 +72,9 @@ fn matches(shown: &[&str], printed: &[&str]) -> bool {
         [] => printed.is_empty(),
         ["..."] => true,
         ["...", rest @ ..] => (0..=printed.len()).any(|skip| matches(rest, &printed[skip..])),
-        [line, rest @ ..] => printed.split_first().is_some_and(|(first, others)| {
-            without_numbers(line) == without_numbers(first) && matches(rest, others)
-        }),
+        [line, rest @ ..] => printed
+            .split_first()
+            .is_some_and(|(first, others)| without_numbers(line) == without_numbers(first) && matches(rest, others)),
     }
 }
 
@@ -117,14 +110,8 @@ $ rm -rf /
 $ not in a block
 ";
         let expected = [
-            Example {
-                command: "linewake mon",
-                prints: vec!["1.5\trising\t\"pps\"", "..."],
-            },
-            Example {
-                command: "true",
-                prints: vec![],
-            },
+            Example { command: "linewake mon", prints: vec!["1.5\trising\t\"pps\"", "..."] },
+            Example { command: "true", prints: vec![] },
         ];
         assert_eq!(examples(text), expected);
     }

@@ -32,10 +32,7 @@ impl Report {
         let colour = io::stdout().is_terminal()
             && env::var_os("NO_COLOR").is_none()
             && env::var_os("TERM").is_none_or(|term| term != "dumb");
-        Self {
-            colour,
-            tally: Tally::default(),
-        }
+        Self { colour, tally: Tally::default() }
     }
 
     /// Says which stage is running; [`Report::end`] finishes the line.
@@ -52,11 +49,7 @@ impl Report {
             Ended::Skipped => ("skipped", "33", &mut self.tally.skipped),
         };
         *count += 1;
-        let word = if self.colour {
-            format!("\x1b[{colour}m{word:<7}\x1b[0m")
-        } else {
-            format!("{word:<7}")
-        };
+        let word = if self.colour { format!("\x1b[{colour}m{word:<7}\x1b[0m") } else { format!("{word:<7}") };
         let line = format!("{word}  {:>6.1} s  {detail}", took.as_secs_f64());
         println!("{}", line.trim_end());
     }
@@ -82,10 +75,7 @@ mod tests {
 
     #[test]
     fn the_closing_line_names_skipped_stages_only_if_there_are_any() {
-        let mut tally = Tally {
-            passed: 9,
-            ..Tally::default()
-        };
+        let mut tally = Tally { passed: 9, ..Tally::default() };
         assert_eq!(tally.to_string(), "9 passed, 0 failed");
         tally.skipped = 2;
         assert_eq!(tally.to_string(), "9 passed, 0 failed, 2 skipped");

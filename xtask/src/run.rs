@@ -19,10 +19,7 @@ pub(crate) struct Failure {
 
 impl<E: Into<Box<dyn Error>>> From<E> for Failure {
     fn from(error: E) -> Self {
-        Self {
-            command: None,
-            reason: error.into().to_string(),
-        }
+        Self { command: None, reason: error.into().to_string() }
     }
 }
 
@@ -47,18 +44,10 @@ impl Run {
     /// Runs a command that must succeed.
     pub(crate) fn command(&self, command: &CommandLine) -> Result<(), Failure> {
         writeln!(&self.log, "$ {command}")?;
-        let failed = |reason: &dyn fmt::Display| Failure {
-            command: Some(command.to_string()),
-            reason: reason.to_string(),
-        };
-        let status = command
-            .run_into(&self.log)
-            .map_err(|error| failed(&error))?;
-        if status.success() {
-            Ok(())
-        } else {
-            Err(failed(&status))
-        }
+        let failed =
+            |reason: &dyn fmt::Display| Failure { command: Some(command.to_string()), reason: reason.to_string() };
+        let status = command.run_into(&self.log).map_err(|error| failed(&error))?;
+        if status.success() { Ok(()) } else { Err(failed(&status)) }
     }
 
     /// Runs a `cargo test` that must succeed and must find something to run.
@@ -67,10 +56,7 @@ impl Run {
         let before = self.text()?.len();
         self.command(command)?;
         match test_output::passed(&self.text()?[before..]) {
-            0 => Err(Failure {
-                command: Some(command.to_string()),
-                reason: "it found no test to run".to_owned(),
-            }),
+            0 => Err(Failure { command: Some(command.to_string()), reason: "it found no test to run".to_owned() }),
             count => Ok(count),
         }
     }

@@ -48,10 +48,7 @@ pub(crate) fn run() -> Result<ExitCode, Box<dyn Error>> {
     if installed.is_empty() {
         println!("nothing is missing");
     } else {
-        println!(
-            "installed {installed} in {:.0} s",
-            started.elapsed().as_secs_f64()
-        );
+        println!("installed {installed} in {:.0} s", started.elapsed().as_secs_f64());
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -78,18 +75,12 @@ pub(crate) fn provide(needs: &[Need]) -> Result<String, Box<dyn Error>> {
         let mut outcome = run.command(install);
         if outcome.is_err() && missing.apt_get().as_ref() == Some(install) {
             // A new machine has no package lists, or old ones.
-            outcome = run
-                .command(&apt_get("update"))
-                .and_then(|()| run.command(install));
+            outcome = run.command(&apt_get("update")).and_then(|()| run.command(install));
         }
         outcome.map_err(|failure| run.explain(&failure))?;
     }
     let still = Missing::among(needs).names();
-    if still.is_empty() {
-        Ok(names)
-    } else {
-        Err(format!("installed, but still not found: {still}").into())
-    }
+    if still.is_empty() { Ok(names) } else { Err(format!("installed, but still not found: {still}").into()) }
 }
 
 /// The needs this machine does not meet, each once.
@@ -100,10 +91,8 @@ impl Missing {
         let components = rustup("component list --installed");
         let targets = rustup("target list --installed");
         // "rustfmt-x86_64-unknown-linux-gnu"
-        let component = |list: &str, name: &str| {
-            list.lines()
-                .any(|line| line == name || line.starts_with(&format!("{name}-")))
-        };
+        let component =
+            |list: &str, name: &str| list.lines().any(|line| line == name || line.starts_with(&format!("{name}-")));
         let mut missing = Vec::new();
         for &need in needs {
             let here = match need {
@@ -113,9 +102,7 @@ impl Missing {
                     let nightly = rustup("component list --installed --toolchain nightly");
                     component(&nightly, "miri") && component(&nightly, "rust-src")
                 }
-                Need::Mingw => CommandLine::new("x86_64-w64-mingw32-gcc --version")
-                    .read()
-                    .is_some(),
+                Need::Mingw => CommandLine::new("x86_64-w64-mingw32-gcc --version").read().is_some(),
                 Need::Wine => wine::programs().is_some(),
             };
             if !here && !missing.contains(&need) {
@@ -139,30 +126,23 @@ impl Missing {
             installs.push(apt_get);
         }
         let rustup = |subcommand: &str, names: Vec<&str>| {
-            (!names.is_empty())
-                .then(|| CommandLine::new(&format!("rustup {subcommand} {}", names.join(" "))))
+            (!names.is_empty()).then(|| CommandLine::new(&format!("rustup {subcommand} {}", names.join(" "))))
         };
         installs.extend(rustup("component add", self.components()));
         installs.extend(rustup("target add", self.targets()));
         if self.0.contains(&Need::Miri) {
-            installs.push(CommandLine::new(
-                "rustup toolchain install nightly --profile minimal -c miri -c rust-src",
-            ));
+            installs.push(CommandLine::new("rustup toolchain install nightly --profile minimal -c miri -c rust-src"));
         }
         Ok(installs)
     }
 
     fn apt_get(&self) -> Option<CommandLine> {
         let packages = self.packages();
-        (!packages.is_empty())
-            .then(|| apt_get("install --yes --no-install-recommends").args(&packages.join(" ")))
+        (!packages.is_empty()).then(|| apt_get("install --yes --no-install-recommends").args(&packages.join(" ")))
     }
 
     fn packages(&self) -> Vec<&'static str> {
-        self.0
-            .iter()
-            .flat_map(|need| need.packages().to_vec())
-            .collect()
+        self.0.iter().flat_map(|need| need.packages().to_vec()).collect()
     }
 
     fn components(&self) -> Vec<&'static str> {
@@ -198,17 +178,12 @@ impl Missing {
 
 /// What rustup lists; empty if it lists nothing.
 fn rustup(arguments: &str) -> String {
-    CommandLine::new("rustup")
-        .args(arguments)
-        .read()
-        .unwrap_or_default()
+    CommandLine::new("rustup").args(arguments).read().unwrap_or_default()
 }
 
 fn apt_get(arguments: &str) -> CommandLine {
     let command = if root() { "env" } else { "sudo env" };
-    CommandLine::new(command)
-        .args("DEBIAN_FRONTEND=noninteractive apt-get --quiet")
-        .args(arguments)
+    CommandLine::new(command).args("DEBIAN_FRONTEND=noninteractive apt-get --quiet").args(arguments)
 }
 
 /// Installing is expected of a test machine, and a surprise on a person's.
@@ -217,8 +192,5 @@ fn may_install() -> bool {
 }
 
 fn root() -> bool {
-    cfg!(unix)
-        && CommandLine::new("id -u")
-            .read()
-            .is_some_and(|id| id.trim() == "0")
+    cfg!(unix) && CommandLine::new("id -u").read().is_some_and(|id| id.trim() == "0")
 }

@@ -123,9 +123,7 @@ pub(crate) fn named(name: &str) -> Result<&'static Stage, String> {
 }
 
 fn format(run: &Run) -> Result<String, Failure> {
-    run.command(&CommandLine::new(
-        "cargo fmt --all --check -- --color never",
-    ))?;
+    run.command(&CommandLine::new("cargo fmt --all --check -- --color never"))?;
     Ok(String::new())
 }
 
@@ -133,18 +131,9 @@ fn clippy(run: &Run) -> Result<String, Failure> {
     let deny = "-- -D warnings";
     run.command(&CommandLine::new("cargo clippy --workspace --all-targets").args(deny))?;
     let windows = CommandLine::new("cargo clippy --target").args(WINDOWS);
-    run.command(
-        &windows
-            .clone()
-            .args("--workspace --exclude linewake-driver --all-targets")
-            .args(deny),
-    )?;
+    run.command(&windows.clone().args("--workspace --exclude linewake-driver --all-targets").args(deny))?;
     // The kernel cannot unwind, and only this profile says so.
-    run.command(
-        &windows
-            .args("-p linewake-driver --profile driver")
-            .args(deny),
-    )?;
+    run.command(&windows.args("-p linewake-driver --profile driver").args(deny))?;
     Ok(String::new())
 }
 
@@ -157,22 +146,14 @@ fn check(run: &Run) -> Result<String, Failure> {
 }
 
 fn doc(run: &Run) -> Result<String, Failure> {
-    let doc =
-        CommandLine::new("cargo doc --workspace --no-deps").env("RUSTDOCFLAGS", "-D warnings");
+    let doc = CommandLine::new("cargo doc --workspace --no-deps").env("RUSTDOCFLAGS", "-D warnings");
     let windows = doc.clone().args("--exclude linewake-driver --target");
     for command in [doc, windows.args(WINDOWS)] {
         run.command(&command)?;
         // Cargo's own warnings, such as two crates writing the same page, are
         // not rustdoc's to deny.
-        if run
-            .text()?
-            .lines()
-            .any(|line| line.starts_with("warning: "))
-        {
-            return Err(Failure {
-                command: Some(command.to_string()),
-                reason: "it warns".to_owned(),
-            });
+        if run.text()?.lines().any(|line| line.starts_with("warning: ")) {
+            return Err(Failure { command: Some(command.to_string()), reason: "it warns".to_owned() });
         }
     }
     Ok(String::new())

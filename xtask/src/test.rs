@@ -26,16 +26,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
         }
         return Ok(ExitCode::SUCCESS);
     }
-    let chosen = |stage: &&Stage| {
-        arguments.only.is_empty() || arguments.only.iter().any(|only| only.name == stage.name)
-    };
+    let chosen =
+        |stage: &&Stage| arguments.only.is_empty() || arguments.only.iter().any(|only| only.name == stage.name);
     let stages: Vec<_> = stage::ALL.iter().filter(chosen).collect();
 
-    let needs: Vec<_> = stages
-        .iter()
-        .filter(|stage| stage.runs_on.this_host())
-        .flat_map(|stage| stage.needs.iter().copied())
-        .collect();
+    let needs: Vec<_> =
+        stages.iter().filter(|stage| stage.runs_on.this_host()).flat_map(|stage| stage.needs.iter().copied()).collect();
     let installed = setup::provide(&needs)?;
     if !installed.is_empty() {
         println!("installed {installed}");
@@ -64,9 +60,5 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
     let tally = report.tally();
     println!("{tally}");
     // A run in which nothing could run has shown nothing.
-    Ok(if tally.failed == 0 && tally.passed > 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(if tally.failed == 0 && tally.passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

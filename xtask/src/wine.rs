@@ -52,10 +52,7 @@ pub(crate) fn programs() -> Option<Programs> {
         let search = env::var_os("PATH").unwrap_or_default();
         let mut places = vec![PathBuf::from("/usr/lib/wine")];
         places.extend(env::split_paths(&search));
-        names
-            .iter()
-            .flat_map(|name| places.iter().map(move |place| place.join(name)))
-            .find(|program| program.is_file())
+        names.iter().flat_map(|name| places.iter().map(move |place| place.join(name))).find(|program| program.is_file())
     };
     Some(Programs {
         loader: first(["wine64", "wine", "wine-stable"])?,
@@ -87,17 +84,8 @@ impl Session {
         let programs = programs().ok_or("Wine is not installed: `cargo xtask setup`")?;
         let directory = workspace::target().join("wine");
         fs::create_dir_all(&directory)?;
-        let lock = |name: &str| {
-            File::options()
-                .create(true)
-                .append(true)
-                .open(directory.join(name))
-        };
-        let session = Self {
-            programs,
-            prefix: directory.join("prefix"),
-            users: lock("users.lock")?,
-        };
+        let lock = |name: &str| File::options().create(true).append(true).open(directory.join(name));
+        let session = Self { programs, prefix: directory.join("prefix"), users: lock("users.lock")? };
         let preparing = lock("prepare.lock")?;
         preparing.lock()?;
         session.users.lock_shared()?;
@@ -106,9 +94,7 @@ impl Session {
     }
 
     fn prepare(&self, directory: &Path) -> Result<(), Box<dyn Error>> {
-        let version = Command::new(&self.programs.loader)
-            .arg("--version")
-            .output()?;
+        let version = Command::new(&self.programs.loader).arg("--version").output()?;
         let ready = directory.join("ready");
         if fs::read(&ready).is_ok_and(|prepared_by| prepared_by == version.stdout) {
             return Ok(());
@@ -161,10 +147,7 @@ impl Session {
 
     fn end_server(&self) {
         // It says so if there is no server to end: that is what is wanted.
-        let _ = Command::new(&self.programs.server)
-            .arg("-k")
-            .env("WINEPREFIX", &self.prefix)
-            .output();
+        let _ = Command::new(&self.programs.server).arg("-k").env("WINEPREFIX", &self.prefix).output();
     }
 }
 
@@ -192,11 +175,7 @@ fn provide_bcryptprimitives(directory: &Path, system: &Path) -> Result<(), Box<d
         .arg(workspace::shown(&built));
     let output = compile.command().output()?;
     if !output.status.success() {
-        return Err(format!(
-            "this command failed: {compile}\n{}",
-            String::from_utf8_lossy(&output.stderr)
-        )
-        .into());
+        return Err(format!("this command failed: {compile}\n{}", String::from_utf8_lossy(&output.stderr)).into());
     }
     fs::copy(built, installed)?;
     Ok(())
@@ -208,9 +187,6 @@ mod tests {
 
     #[test]
     fn a_path_under_wine_is_on_drive_z() {
-        assert_eq!(
-            windows_path(Path::new("/home/a b/linewake.sys")),
-            r"Z:\home\a b\linewake.sys"
-        );
+        assert_eq!(windows_path(Path::new("/home/a b/linewake.sys")), r"Z:\home\a b\linewake.sys");
     }
 }

@@ -5,9 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// The workspace's root: where every command runs and every printed path begins.
 pub(crate) fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .expect("xtask lies in the workspace")
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace")
 }
 
 /// Cargo's target directory, absolute. A relative `CARGO_TARGET_DIR` is taken
@@ -18,8 +16,5 @@ pub(crate) fn target() -> PathBuf {
 
 /// The path as a person would type it in the root.
 pub(crate) fn shown(path: &Path) -> String {
-    path.strip_prefix(root())
-        .unwrap_or(path)
-        .display()
-        .to_string()
+    path.strip_prefix(root()).unwrap_or(path).display().to_string()
 }
