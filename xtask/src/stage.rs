@@ -1,7 +1,5 @@
 //! The stages of the tests, cheapest first: what each needs and what it runs.
 
-use std::env;
-
 use crate::command::CommandLine;
 use crate::run::{Failure, Run};
 use crate::setup::Need;
@@ -170,18 +168,12 @@ fn native(run: &Run) -> Result<String, Failure> {
 
 fn loom(run: &Run) -> Result<String, Failure> {
     // Its own directory: these flags would rebuild everything in the common one.
+    // No bound on preemptions, so that "every" is true; LOOM_MAX_PREEMPTIONS sets one.
     let directory = workspace::target().join("loom");
     let test = CommandLine::new("cargo test -p overlapped --release --lib loom --target-dir")
         .env("RUSTFLAGS", "--cfg loom")
-        .env("LOOM_MAX_PREEMPTIONS", preemptions())
         .arg(workspace::shown(&directory));
     Ok(counted(run.tests(&test)?))
-}
-
-/// How many times loom may interrupt a thread in one interleaving; the caller's
-/// LOOM_MAX_PREEMPTIONS, or the number loom's authors recommend.
-fn preemptions() -> String {
-    env::var("LOOM_MAX_PREEMPTIONS").unwrap_or_else(|_| "3".to_owned())
 }
 
 fn miri(run: &Run) -> Result<String, Failure> {
