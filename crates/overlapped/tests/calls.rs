@@ -1,0 +1,598 @@
+//! One call, in each way it can go, on a simulated device.
+
+mod support;
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
+
+use overlapped::sim::{self, Driver, Outcome, Request, RequestId};
+use overlapped::{Call, CtlCode, Device, Error, ErrorCode, ErrorKind, Ioctl, Port, Status};
+use support::*;
+
+fn setup() -> (Port, Arc<support::Device>, Device) {
+    let port = Port::manual().unwrap();
+    let driver = support::Device::new();
+    let device = Device::simulated_on(&port, driver.clone()).unwrap();
+    (port, driver, device)
+}
+
+#[derive(Default)]
+struct Count(AtomicUsize);
+
+impl Wake for Count {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, SeqCst);
+    }
+}
+
+fn poll<T>(call: &mut (impl Future<Output = T> + Unpin), waker: &Waker) -> Poll<T> {
+    pin!(call).poll(&mut Context::from_waker(waker))
+}
+
+#[test]
+fn success_at_once() {
+    let (port, _, device) = setup();
+    let reply = device.call(ANSWER, &Status::SUCCESS.to_u32()).wait().unwrap();
+    assert_eq!(&*reply, DATA);
+    assert!(!reply.more_data());
+    drop(reply);
+    assert_eq!(port.stats().in_flight, 0);
+}
+
+#[test]
+fn a_warning_keeps_its_bytes() {
+    let (_, _, device) = setup();
+    let reply = device.call(ANSWER, &Status::BUFFER_OVERFLOW.to_u32()).wait().unwrap();
+    assert_eq!(&*reply, DATA);
+    assert!(reply.more_data());
+    assert_eq!((reply.status(), reply.information()), (Status::BUFFER_OVERFLOW, 4));
+}
+
+#[test]
+fn a_failure_at_once_is_an_error_with_its_status() {
+    let (port, _, device) = setup();
+    let error = device.call(ANSWER, &Status::DEVICE_NOT_CONNECTED.to_u32()).wait().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Disconnected);
+    assert_eq!(error.code(), Some(ErrorCode::Status(Status::DEVICE_NOT_CONNECTED)));
+    assert_eq!(
+        error.to_string(),
+        "device control 0x80002000 on \"test device\": device disconnected: STATUS_DEVICE_NOT_CONNECTED (0xC000009D)"
+    );
+    assert_eq!(port.stats().in_flight, 0);
+}
+
+#[test]
+fn pending_until_the_driver_completes() {
+    let (port, driver, device) = setup();
+    let count = Arc::new(Count::default());
+    let waker = Waker::from(count.clone());
+    let mut call = device.call(WAIT, &());
+    assert!(poll(&mut call, &waker).is_pending());
+    assert!(driver.complete_one(7));
+    assert!(poll(&mut call, &waker).is_pending(), "completing only enqueues");
+    assert_eq!(port.poll(Some(Duration::ZERO)), 1);
+    assert_eq!(count.0.load(SeqCst), 1);
+    let Poll::Ready(reply) = poll(&mut call, &waker) else { panic!("not ready") };
+    assert_eq!(*reply.unwrap(), 7);
+    assert_eq!(port.stats().in_flight, 0);
+}
+
+#[test]
+fn pending_and_completed_before_the_submission_returns() {
+    let (port, _, device) = setup();
+    let call = device.call(PEND_AND_COMPLETE, &());
+    drain(&port);
+    assert_eq!(*call.wait().unwrap(), 5);
+}
+
+#[test]
+fn a_pending_call_may_end_in_a_warning_or_a_failure() {
+    let (port, driver, device) = setup();
+    let warned = device.call(WAIT, &());
+    let (mut pended, ()) = driver.waiting.pop().unwrap();
+    pended.write(&9_u32.to_ne_bytes());
+    pended.complete(Status::BUFFER_OVERFLOW);
+    let failed = device.call(WAIT, &());
+    driver.waiting.pop().unwrap().0.complete(Status::IO_TIMEOUT);
+    drain(&port);
+    let reply = warned.wait().unwrap();
+    assert!(reply.more_data());
+    assert_eq!(reply.into_inner(), 9);
+    assert_eq!(failed.wait().unwrap_err().kind(), ErrorKind::TimedOut);
+}
+
+#[test]
+fn the_last_waker_is_the_one_that_is_woken() {
+    let (port, driver, device) = setup();
+    let (first, second) = (Arc::new(Count::default()), Arc::new(Count::default()));
+    let mut call = device.call(WAIT, &());
+    assert!(poll(&mut call, &Waker::from(first.clone())).is_pending());
+    assert!(poll(&mut call, &Waker::from(second.clone())).is_pending());
+    driver.complete_one(1);
+    drain(&port);
+    assert_eq!((first.0.load(SeqCst), second.0.load(SeqCst)), (0, 1));
+}
+
+#[test]
+fn dropping_a_pending_call_frees_it_once() {
+    let (port, driver, device) = setup();
+    let count = Arc::new(Count::default());
+    let mut call = device.call(WAIT, &());
+    assert!(poll(&mut call, &Waker::from(count.clone())).is_pending());
+    drop(call);
+    assert_eq!(driver.cancels.load(SeqCst), 1);
+    assert_eq!(port.stats().in_flight, 1, "the slot stays until its packet is handled");
+    drain(&port);
+    let stats = port.stats();
+    assert_eq!((stats.in_flight, stats.strays), (0, 0));
+    assert_eq!(count.0.load(SeqCst), 0, "nobody is there to be woken");
+    assert_eq!(Arc::strong_count(&count), 1, "the slot does not keep a waker");
+}
+
+#[test]
+fn dropping_a_call_that_is_complete_frees_it_once() {
+    let (port, driver, device) = setup();
+    let call = device.call(WAIT, &());
+    driver.complete_one(1);
+    drain(&port);
+    drop(call);
+    assert_eq!(driver.cancels.load(SeqCst), 0, "there is nothing to cancel");
+    assert_eq!(port.stats().in_flight, 0);
+}
+
+#[test]
+fn dropping_a_call_whose_packet_is_under_way_frees_it_once() {
+    let (port, driver, device) = setup();
+    let call = device.call(WAIT, &());
+    driver.complete_one(1);
+    drop(call);
+    drain(&port);
+    let stats = port.stats();
+    assert_eq!((stats.in_flight, stats.strays), (0, 0));
+}
+
+#[test]
+fn forgetting_a_call_leaks_it_and_nothing_else() {
+    let (port, driver, device) = setup();
+    std::mem::forget(device.call(WAIT, &()));
+    driver.complete_one(1);
+    drain(&port);
+    assert_eq!(port.stats().in_flight, 1);
+    assert_eq!(*device_echo(&device, b"next"), *b"next");
+}
+
+fn device_echo(device: &Device, bytes: &[u8]) -> Vec<u8> {
+    device.call(ECHO, bytes).wait().unwrap().to_vec()
+}
+
+/// The cancel is asked for while the slot is still the call's own: during it the slot is not used again, whatever
+/// happens.
+#[test]
+fn a_cancel_cannot_hit_the_next_call_in_the_slot() {
+    #[derive(Default)]
+    struct Busy {
+        port: Mutex<Option<Port>>,
+        waiting: sim::Queue<()>,
+        in_flight_during_cancel: AtomicUsize,
+    }
+    impl Driver for Busy {
+        fn control(&self, request: Request) -> Outcome {
+            let (pended, outcome) = request.pend();
+            self.waiting.push(pended, ());
+            outcome
+        }
+        fn cancel(&self, _: RequestId) {
+            self.waiting.pop().unwrap().0.complete(Status::CANCELLED);
+            let port = self.port.lock().unwrap().clone().unwrap();
+            drain(&port);
+            self.in_flight_during_cancel.store(port.stats().in_flight, SeqCst);
+        }
+    }
+    let port = Port::manual().unwrap();
+    let driver = Arc::new(Busy { port: Mutex::new(Some(port.clone())), ..Busy::default() });
+    let device = Device::simulated_on(&port, driver.clone()).unwrap();
+    drop(device.call(WAIT, &()));
+    assert_eq!(driver.in_flight_during_cancel.load(SeqCst), 1);
+    assert_eq!(port.stats().in_flight, 0);
+}
+
+#[test]
+fn cancelling_all_ends_each_call_in_its_own_way() {
+    let (port, driver, device) = setup();
+    let other = Device::simulated_on(&port, driver.clone()).unwrap();
+    let calls: Vec<_> = (0..3).map(|_| device.call(WAIT, &())).collect();
+    let others = other.call(WAIT, &());
+    driver.complete_one(1);
+    device.cancel_all();
+    drain(&port);
+    let ends: Vec<_> = calls.into_iter().map(|c| c.wait().map(|r| *r).map_err(|e| e.kind())).collect();
+    assert_eq!(ends, [Ok(1), Err(ErrorKind::Cancelled), Err(ErrorKind::Cancelled)]);
+    assert_eq!(driver.waiting.len(), 1, "another handle's call is left alone");
+    drop(others);
+}
+
+#[test]
+fn a_driver_that_completes_twice_is_survived() {
+    let (port, driver, device) = setup();
+    let call = device.call(WAIT, &());
+    let (mut pended, ()) = driver.waiting.pop().unwrap();
+    pended.write(&3_u32.to_ne_bytes());
+    pended.complete_twice(Status::SUCCESS);
+    drain(&port);
+    assert_eq!(*call.wait().unwrap(), 3);
+    let stats = port.stats();
+    assert_eq!((stats.in_flight, stats.strays), (0, 1));
+}
+
+#[test]
+fn a_second_completion_does_not_complete_the_next_call() {
+    let (port, driver, device) = setup();
+    drop(device.call(WAIT, &()));
+    drain(&port);
+    let call = device.call(WAIT, &());
+    let (mut pended, ()) = driver.waiting.pop().unwrap();
+    pended.write(&1_u32.to_ne_bytes());
+    pended.complete_twice(Status::SUCCESS);
+    assert_eq!(*block_on(&port, call).unwrap(), 1);
+    let mut next = device.call(WAIT, &());
+    drain(&port);
+    assert!(poll(&mut next, Waker::noop()).is_pending());
+    assert_eq!(port.stats().strays, 1);
+}
+
+/// Polls the call and the port in turn, one packet at a time where the port allows.
+fn block_on<Out: overlapped::Output>(port: &Port, mut call: Call<Out>) -> Result<overlapped::Reply<Out>, Error> {
+    loop {
+        if let Poll::Ready(result) = poll(&mut call, Waker::noop()) {
+            return result;
+        }
+        assert!(port.poll(Some(Duration::from_secs(10))) > 0);
+    }
+}
+
+#[test]
+fn a_driver_that_never_completes_stays_visible() {
+    let (port, driver, device) = setup();
+    let call = device.call(WAIT, &());
+    driver.waiting.pop().unwrap().0.never();
+    drop(call);
+    drop(device);
+    drain(&port);
+    assert_eq!(port.stats().in_flight, 1);
+}
+
+#[test]
+fn a_lie_about_the_count_is_clamped() {
+    let (_, _, device) = setup();
+    for claim in [5, 16, 17, u64::from(u32::MAX) + 7, u64::MAX] {
+        let reply = device.call(LIE, &claim).wait().unwrap();
+        assert_eq!(reply.len() as u64, claim.min(16), "{claim}");
+        assert_eq!(reply.information() as u64, claim as usize as u64);
+        assert!(reply.starts_with(DATA) && reply[4..].iter().all(|b| *b == 0), "only what was written shows");
+    }
+}
+
+#[test]
+fn a_short_record_is_an_error_that_keeps_its_bytes() {
+    let (port, _, device) = setup();
+    // SAFETY: the simulated driver writes 4 bytes, through its bounded request.
+    let eight: Ioctl<u32, u64> = unsafe { Ioctl::new(ANSWER.code()) };
+    let error = device.call(eight, &0).wait().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Truncated);
+    assert_eq!(error.bytes(), DATA);
+    assert_eq!(port.stats().in_flight, 0);
+}
+
+#[test]
+fn a_ragged_tail_is_an_error_that_keeps_its_bytes() {
+    let (port, _, device) = setup();
+    // SAFETY: as above.
+    let triples: Ioctl<u32, [[u8; 3]]> = unsafe { Ioctl::slice(ANSWER.code(), 5) };
+    let error = device.call(triples, &0).wait().unwrap_err();
+    assert_eq!((error.kind(), error.bytes()), (ErrorKind::Truncated, DATA));
+    assert_eq!(port.stats().in_flight, 0);
+}
+
+#[test]
+fn inputs_and_outputs_of_every_shape() {
+    let (port, driver, device) = setup();
+    for len in [0, 1, 15, 16, 17, 63, 64, 65, 79, 80, 81, 4095, 4096] {
+        let bytes: Vec<u8> = (0..len).map(|i| i as u8).collect();
+        assert_eq!(device_echo(&device, &bytes), bytes);
+        // SAFETY: the driver echoes what fits.
+        let small: Ioctl<[u8], [u8]> = unsafe { Ioctl::slice(ECHO.code(), 8) };
+        assert_eq!(*device.call(small, &bytes[..]).wait().unwrap(), bytes[..len.min(8)]);
+    }
+    let nothing = device.call(WAIT_NOTHING, &());
+    driver.complete_one(1);
+    drain(&port);
+    nothing.wait().unwrap();
+    assert_eq!(port.stats().in_flight, 0);
+}
+
+#[test]
+fn replies_stay_as_they_are_while_they_are_held() {
+    let (port, _, device) = setup();
+    let held: Vec<_> = (0..50_u8).map(|i| device.call(ECHO, &[i; 40][..]).wait().unwrap()).collect();
+    for (i, reply) in held.iter().enumerate() {
+        assert!(reply.iter().all(|b| *b == i as u8) && reply.len() == 40);
+    }
+    assert_eq!(port.stats().in_flight, 50);
+    drop(held);
+    assert_eq!(port.stats().in_flight, 0);
+}
+
+#[test]
+#[cfg(target_pointer_width = "64")]
+fn a_buffer_of_five_gibibytes_is_refused() {
+    let (port, _, device) = setup();
+    let error = device.call(ECHO.with_capacity(5 << 30), b"").wait().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    assert!(error.to_string().contains("must fit in 32 bits"), "{error}");
+    assert_eq!(device.call(ECHO.with_capacity(usize::MAX), b"").wait().unwrap_err().kind(), ErrorKind::InvalidInput);
+    assert_eq!(port.stats().in_flight, 0);
+}
+
+#[test]
+fn an_unknown_code_is_unsupported() {
+    let (_, _, device) = setup();
+    // SAFETY: the driver writes nothing.
+    let unknown: Ioctl<(), ()> = unsafe { Ioctl::new(code(0xfff)) };
+    assert_eq!(device.call(unknown, &()).wait().unwrap_err().kind(), ErrorKind::Unsupported);
+}
+
+#[test]
+fn a_driver_that_panics_or_drops_a_request_fails_the_call() {
+    let (port, _, device) = setup();
+    for call in [device.call(FORGET, &())] {
+        assert_eq!(block_on(&port, call).unwrap_err().code(), Some(ErrorCode::Status(Status::DRIVER_INTERNAL_ERROR)));
+    }
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let call = device.call(PANIC, &());
+    std::panic::set_hook(hook);
+    assert!(block_on(&port, call).is_err());
+    assert_eq!(port.stats().in_flight, 0);
+}
+
+#[test]
+fn a_driver_may_refuse_to_open() {
+    struct Locked;
+    impl Driver for Locked {
+        fn open(&self, _: sim::FileId) -> Result<(), Status> {
+            Err(Status::SHARING_VIOLATION)
+        }
+        fn control(&self, request: Request) -> Outcome {
+            request.complete(Status::SUCCESS)
+        }
+    }
+    let error = Device::simulated(Locked).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Busy);
+    assert_eq!(error.device(), Some("simulated device"));
+}
+
+/// Some drivers complete what they hold only when the last handle closes. A dropped call must not keep it open.
+#[test]
+fn a_driver_without_cancel_routines_still_lets_its_device_close() {
+    let (port, driver, device) = setup();
+    let clone = device.clone();
+    let waiting = device.call(HOLD, &());
+    drop(device.call(HOLD, &()));
+    drop(device);
+    drop(clone);
+    assert_eq!(driver.cleanups.load(SeqCst), 0, "a call that is waited for keeps the handle");
+    drop(waiting);
+    assert_eq!(driver.cleanups.load(SeqCst), 1);
+    drain(&port);
+    assert_eq!(port.stats().in_flight, 0);
+}
+
+/// What the dispatcher runs, when it is told to.
+struct Action<F>(Mutex<Option<F>>);
+
+impl<F: FnOnce() + Send + 'static> Wake for Action<F> {
+    fn wake(self: Arc<Self>) {
+        let action = self.0.lock().unwrap().take();
+        if let Some(action) = action {
+            action();
+        }
+    }
+}
+
+fn on_the_dispatcher(action: impl FnOnce() + Send + 'static) {
+    let driver = support::Device::new();
+    let device = Device::simulated(driver.clone()).unwrap();
+    let mut call = device.call(WAIT, &());
+    let done = Arc::new(AtomicUsize::new(0));
+    let action = {
+        let done = done.clone();
+        move || {
+            action();
+            done.store(1, SeqCst);
+        }
+    };
+    assert!(poll(&mut call, &Waker::from(Arc::new(Action(Mutex::new(Some(action)))))).is_pending());
+    driver.complete_one(0);
+    until("the dispatcher has run it", || done.load(SeqCst) == 1);
+}
+
+#[test]
+fn waiting_on_the_dispatcher_is_an_error_and_not_a_hang() {
+    let driver = support::Device::new();
+    let device = Device::simulated(driver.clone()).unwrap();
+    let result = Arc::new(Mutex::new(None));
+    on_the_dispatcher({
+        let result = result.clone();
+        move || *result.lock().unwrap() = Some(device.call(WAIT, &()).wait())
+    });
+    let result = result.lock().unwrap().take().unwrap();
+    assert_eq!(result.unwrap_err().kind(), ErrorKind::Deadlock);
+    assert!(driver.waiting.is_empty(), "the call was cancelled");
+}
+
+#[test]
+fn a_handle_is_never_closed_on_the_dispatcher() {
+    struct Slow(Mutex<Vec<std::thread::ThreadId>>);
+    impl Driver for Slow {
+        fn control(&self, request: Request) -> Outcome {
+            request.complete(Status::SUCCESS)
+        }
+        fn cleanup(&self, _: sim::FileId) {
+            self.0.lock().unwrap().push(std::thread::current().id());
+        }
+    }
+    let driver = Arc::new(Slow(Mutex::default()));
+    let device = Device::simulated(driver.clone()).unwrap();
+    let dispatcher = Arc::new(Mutex::new(None));
+    on_the_dispatcher({
+        let dispatcher = dispatcher.clone();
+        move || {
+            *dispatcher.lock().unwrap() = Some(std::thread::current().id());
+            drop(device);
+        }
+    });
+    until("it is closed", || !driver.0.lock().unwrap().is_empty());
+    assert_ne!(driver.0.lock().unwrap()[0], dispatcher.lock().unwrap().unwrap());
+}
+
+#[test]
+fn a_waker_that_panics_does_not_stop_the_dispatcher() {
+    let port = Port::global().unwrap();
+    let before = port.stats().panics;
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let driver = support::Device::new();
+    let device = Device::simulated(driver.clone()).unwrap();
+    let mut call = device.call(WAIT, &());
+    let bomb = Action(Mutex::new(Some(|| panic!("the waker panics, as the test wants it to"))));
+    assert!(poll(&mut call, &Waker::from(Arc::new(bomb))).is_pending());
+    driver.complete_one(1);
+    until("the panic is counted", || port.stats().panics > before);
+    std::panic::set_hook(hook);
+    on_the_dispatcher(|| {});
+    assert_eq!(*call.wait().unwrap(), 1, "the result was there before the waker ran");
+}
+
+/// A waker that drops the call, and one that submits the next, inside `wake`.
+#[test]
+fn a_waker_may_drop_the_call_or_submit_another() {
+    let (port, driver, device) = setup();
+    let slot: Arc<Mutex<Option<Call<u32>>>> = Arc::default();
+    let mut call = device.call(WAIT, &());
+    let action = {
+        let (slot, device) = (slot.clone(), device.clone());
+        move || {
+            let old = slot.lock().unwrap().replace(device.call(WAIT, &()));
+            drop(old);
+        }
+    };
+    assert!(poll(&mut call, &Waker::from(Arc::new(Action(Mutex::new(Some(action)))))).is_pending());
+    *slot.lock().unwrap() = Some(call);
+    driver.complete_one(1);
+    drain(&port);
+    assert_eq!((port.stats().in_flight, driver.waiting.len()), (1, 1));
+    driver.complete_one(2);
+    drain(&port);
+    let next = slot.lock().unwrap().take().unwrap();
+    assert_eq!(*next.wait().unwrap(), 2);
+}
+
+#[test]
+fn a_result_is_given_once() {
+    let (_, _, device) = setup();
+    let mut call = device.call(ANSWER, &0);
+    assert!(matches!(poll(&mut call, Waker::noop()), Poll::Ready(Ok(_))));
+    let Poll::Ready(Err(error)) = poll(&mut call, Waker::noop()) else { panic!("twice") };
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+}
+
+#[test]
+fn completions_come_from_any_thread() {
+    let driver = support::Device::new();
+    let device = Device::simulated(driver.clone()).unwrap();
+    let calls = if cfg!(miri) { 20 } else { 2000 };
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                for _ in 0..calls {
+                    device.call(WAIT, &()).wait().unwrap();
+                }
+            });
+            scope.spawn(|| {
+                let mut done = 0;
+                while done < calls {
+                    if driver.complete_one(done) { done += 1 } else { std::thread::yield_now() }
+                }
+            });
+        }
+    });
+    assert!(driver.waiting.is_empty());
+}
+
+/// Every outcome, completion, cancel and drop at once, from two callers and two completers.
+#[test]
+fn nothing_is_lost_when_calls_are_dropped_while_they_complete() {
+    let port = Port::manual().unwrap();
+    let driver = support::Device::new();
+    let device = Device::simulated_on(&port, driver.clone()).unwrap();
+    let rounds = if cfg!(miri) { 15 } else { 5000 };
+    let (taken, dropped, running) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(2));
+    std::thread::scope(|scope| {
+        for caller in 0..2 {
+            let (device, taken, dropped, running) = (&device, &taken, &dropped, &running);
+            scope.spawn(move || {
+                for round in 0..rounds {
+                    let mut call = device.call(WAIT, &());
+                    if (round + caller) % 3 == 0 {
+                        let _ = poll(&mut call, Waker::noop());
+                        drop(call);
+                        dropped.fetch_add(1, SeqCst);
+                    } else {
+                        call.wait().unwrap();
+                        taken.fetch_add(1, SeqCst);
+                    }
+                }
+                running.fetch_sub(1, SeqCst);
+            });
+            scope.spawn(|| {
+                while running.load(SeqCst) > 0 || port.stats().in_flight > 0 {
+                    driver.complete_one(1);
+                    port.poll(Some(Duration::ZERO));
+                }
+            });
+        }
+    });
+    assert_eq!(taken.into_inner() + dropped.into_inner(), 2 * rounds);
+    let stats = port.stats();
+    assert_eq!((stats.in_flight, stats.strays), (0, 0), "{stats:?}");
+}
+
+#[test]
+fn a_device_can_be_named_only_where_it_can_be_opened() {
+    let error = Device::open("no such\ndevice").unwrap_err();
+    assert!(error.to_string().contains("no such\ndevice"), "{error}");
+    assert_eq!(error.code().is_some(), cfg!(windows));
+}
+
+#[test]
+fn everything_is_send_and_sync() {
+    fn both<T: Send + Sync>() {}
+    fn send<T: Send>() {}
+    both::<Device>();
+    both::<Port>();
+    both::<Error>();
+    both::<CtlCode>();
+    both::<Ioctl<[u8], [u32]>>();
+    both::<overlapped::Reply<[u32]>>();
+    both::<overlapped::Tally>();
+    both::<overlapped::Stopper>();
+    send::<Call<u32>>();
+    send::<Call<[u32]>>();
+    send::<overlapped::InvertedCall<[u32]>>();
+    both::<sim::Pended>();
+    both::<sim::Queue<()>>();
+}
