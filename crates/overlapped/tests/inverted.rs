@@ -1,0 +1,452 @@
+//! The inverted call on a simulated device.
+
+mod support;
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
+
+use futures_core::Stream;
+use overlapped::sim::{self, Driver, Outcome, Pended, Request, RequestId};
+use overlapped::{Device, ErrorKind, InvertedCall, Port, Status};
+use support::*;
+
+/// A driver of events: each one completes the oldest pending call, or waits for the next call.
+#[derive(Default)]
+struct Source {
+    state: Mutex<Events>,
+    /// The fewest calls that were pending when an event came and after it was delivered.
+    gaps: AtomicUsize,
+    deaf_to_cancels: AtomicBool,
+}
+
+#[derive(Default)]
+struct Events {
+    waiting: VecDeque<Pended>,
+    queued: VecDeque<u32>,
+    gone: bool,
+}
+
+impl Source {
+    fn event(&self, value: u32) {
+        let mut state = self.state.lock().unwrap();
+        match state.waiting.pop_front() {
+            Some(mut pended) => {
+                pended.write(&value.to_ne_bytes());
+                pended.complete(Status::SUCCESS);
+            }
+            None => {
+                self.gaps.fetch_add(1, SeqCst);
+                state.queued.push_back(value);
+            }
+        }
+    }
+
+    fn unplug(&self) {
+        let mut state = self.state.lock().unwrap();
+        state.gone = true;
+        for pended in state.waiting.drain(..) {
+            pended.complete(Status::DEVICE_NOT_CONNECTED);
+        }
+    }
+
+    fn waiting(&self) -> usize {
+        self.state.lock().unwrap().waiting.len()
+    }
+}
+
+impl Driver for Source {
+    fn control(&self, mut request: Request) -> Outcome {
+        let mut state = self.state.lock().unwrap();
+        if let Some(value) = state.queued.pop_front() {
+            request.write(&value.to_ne_bytes());
+            return request.complete(Status::SUCCESS);
+        }
+        if state.gone {
+            return request.complete(Status::DEVICE_NOT_CONNECTED);
+        }
+        let (pended, outcome) = request.pend();
+        state.waiting.push_back(pended);
+        outcome
+    }
+
+    fn cancel(&self, request: RequestId) {
+        if self.deaf_to_cancels.load(SeqCst) {
+            return;
+        }
+        let mut state = self.state.lock().unwrap();
+        if let Some(at) = state.waiting.iter().position(|p| p.id() == request) {
+            state.waiting.remove(at).unwrap().complete(Status::CANCELLED);
+        }
+    }
+
+    fn cleanup(&self, file: sim::FileId) {
+        let mut state = self.state.lock().unwrap();
+        let (mine, others) = state.waiting.drain(..).partition(|p| p.file() == file);
+        state.waiting = others;
+        drop::<VecDeque<_>>(mine);
+    }
+}
+
+fn setup() -> (Port, Arc<Source>, Device) {
+    let port = Port::manual().unwrap();
+    let source = Arc::new(Source::default());
+    let device = Device::simulated_on(&port, source.clone()).unwrap();
+    (port, source, device)
+}
+
+fn poll_next(stream: &mut InvertedCall<u32>, waker: &Waker) -> Poll<Option<Result<u32, ErrorKind>>> {
+    Pin::new(stream)
+        .poll_next(&mut Context::from_waker(waker))
+        .map(|item| item.map(|result| result.map(|reply| *reply).map_err(|error| error.kind())))
+}
+
+/// What is ready, without waiting; a stream that yields is polled on.
+fn ready(stream: &mut InvertedCall<u32>) -> Vec<Result<u32, ErrorKind>> {
+    let mut items = Vec::new();
+    let mut pending = 0;
+    while pending < 2 {
+        match poll_next(stream, Waker::noop()) {
+            Poll::Ready(Some(item)) => {
+                items.push(item);
+                pending = 0;
+            }
+            Poll::Ready(None) => break,
+            Poll::Pending => pending += 1,
+        }
+    }
+    items
+}
+
+#[test]
+fn two_calls_are_pending_from_the_start() {
+    let (_port, source, device) = setup();
+    let _stream = device.inverted(WAIT, &()).start();
+    assert_eq!(source.waiting(), 2);
+    let _other = device.inverted(WAIT, &()).pending(5).start();
+    assert_eq!(source.waiting(), 7);
+}
+
+/// A consumer that looks at how many calls are pending at the moment it is woken.
+struct Witness {
+    source: Arc<Source>,
+    seen: Mutex<Vec<usize>>,
+}
+
+impl Wake for Witness {
+    fn wake(self: Arc<Self>) {
+        let waiting = self.source.waiting();
+        self.seen.lock().unwrap().push(waiting);
+    }
+}
+
+#[test]
+fn the_next_call_is_submitted_before_the_consumer_is_woken() {
+    let (port, source, device) = setup();
+    let mut stream = device.inverted(WAIT, &()).start();
+    let witness = Arc::new(Witness { source: source.clone(), seen: Mutex::default() });
+    for event in 0..10 {
+        assert!(poll_next(&mut stream, &Waker::from(witness.clone())).is_pending());
+        source.event(event);
+        drain(&port);
+        assert_eq!(ready(&mut stream), [Ok(event)]);
+    }
+    assert_eq!(*witness.seen.lock().unwrap(), [2; 10]);
+    assert_eq!(source.gaps.load(SeqCst), 0);
+}
+
+#[test]
+fn there_is_no_gap_while_the_window_has_room() {
+    let (port, source, device) = setup();
+    let mut stream = device.inverted(WAIT, &()).pending(2).window(64).start();
+    for event in 0..64 {
+        source.event(event);
+        port.poll(Some(Duration::ZERO));
+    }
+    assert_eq!(source.gaps.load(SeqCst), 0);
+    assert_eq!(ready(&mut stream), (0..64).map(Ok).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_full_window_stops_the_re_arming_and_taking_resumes_it() {
+    let (port, source, device) = setup();
+    let mut stream = device.inverted(WAIT, &()).pending(2).window(3).start();
+    for event in 0..20 {
+        source.event(event);
+        drain(&port);
+    }
+    // Three fill the window; the two that were pending by then are completed too.
+    assert_eq!(source.waiting(), 0);
+    assert_eq!(port.stats().in_flight, 4, "the window, and one call that was pending when it filled");
+    assert_eq!(source.gaps.load(SeqCst), 16);
+    let mut seen = Vec::new();
+    while seen.len() < 20 {
+        seen.extend(ready(&mut stream));
+        drain(&port);
+    }
+    assert_eq!(seen, (0..20).map(Ok).collect::<Vec<_>>(), "late, but none lost, in order");
+    assert_eq!(source.waiting(), 2);
+}
+
+#[test]
+fn results_come_in_the_order_of_submission() {
+    let (port, source, device) = setup();
+    let mut stream = device.inverted(WAIT, &()).pending(4).start();
+    let mut pended: Vec<_> = source.state.lock().unwrap().waiting.drain(..).collect();
+    for (value, at) in [(3, 3), (1, 1), (2, 1)] {
+        let mut request = pended.remove(at);
+        request.write(&u32::to_ne_bytes(value));
+        request.complete(Status::SUCCESS);
+        drain(&port);
+        assert_eq!(ready(&mut stream), [], "the first call is not complete");
+    }
+    let mut first = pended.remove(0);
+    first.write(&0_u32.to_ne_bytes());
+    first.complete(Status::SUCCESS);
+    drain(&port);
+    assert_eq!(ready(&mut stream), [Ok(0), Ok(1), Ok(2), Ok(3)]);
+}
+
+#[test]
+fn it_ends_with_its_reason_after_everything_that_had_happened() {
+    let (port, source, device) = setup();
+    let mut stream = device.inverted(WAIT, &()).pending(3).start();
+    source.event(1);
+    source.event(2);
+    source.unplug();
+    drain(&port);
+    assert_eq!(ready(&mut stream), [Ok(1), Ok(2), Err(ErrorKind::Disconnected)]);
+    assert_eq!(poll_next(&mut stream, Waker::noop()), Poll::Ready(None));
+    assert_eq!(poll_next(&mut stream, Waker::noop()), Poll::Ready(None));
+    assert_eq!(port.stats().in_flight, 0);
+}
+
+#[test]
+fn one_failure_cancels_the_others_and_loses_none_of_their_results() {
+    let (port, source, device) = setup();
+    let mut stream = device.inverted(WAIT, &()).pending(3).start();
+    let (mut first, second) = {
+        let mut state = source.state.lock().unwrap();
+        (state.waiting.pop_front().unwrap(), state.waiting.pop_front().unwrap())
+    };
+    second.complete(Status::IO_DEVICE_ERROR);
+    drain(&port);
+    assert_eq!(source.waiting(), 0, "the third is cancelled");
+    assert_eq!(ready(&mut stream), [], "the first may still have a result");
+    first.write(&9_u32.to_ne_bytes());
+    first.complete(Status::SUCCESS);
+    drain(&port);
+    assert_eq!(ready(&mut stream), [Ok(9), Err(ErrorKind::Other)]);
+}
+
+#[test]
+fn a_driver_that_refuses_at_once_ends_it_at_once() {
+    let (port, source, device) = setup();
+    source.unplug();
+    let mut stream = device.inverted(WAIT, &()).start();
+    assert_eq!(ready(&mut stream), [Err(ErrorKind::Disconnected)]);
+    assert_eq!(port.stats().in_flight, 0);
+}
+
+#[test]
+#[cfg(target_pointer_width = "64")]
+fn an_output_of_five_gibibytes_is_its_reason() {
+    let (_, _, device) = setup();
+    let mut stream = device.inverted(ECHO.with_capacity(5 << 30), b"".as_slice()).start();
+    assert_eq!(stream.wait_next().unwrap().unwrap_err().kind(), ErrorKind::InvalidInput);
+    assert!(stream.wait_next().is_none());
+}
+
+#[test]
+fn stopping_delivers_what_had_happened_and_then_the_reason() {
+    let (port, source, device) = setup();
+    let mut stream = device.inverted(WAIT, &()).start();
+    source.event(1);
+    stream.stopper().stop();
+    drain(&port);
+    assert_eq!(ready(&mut stream), [Ok(1), Err(ErrorKind::Cancelled)]);
+    assert_eq!(source.waiting(), 0);
+}
+
+#[test]
+fn stopping_from_another_thread_wakes_the_one_that_waits() {
+    let source = Arc::new(Source::default());
+    let device = Device::simulated(source.clone()).unwrap();
+    let mut stream = device.inverted(WAIT, &()).start();
+    let stopper = stream.stopper();
+    let thread = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(20));
+        stopper.stop();
+    });
+    assert_eq!(stream.wait_next().unwrap().unwrap_err().kind(), ErrorKind::Cancelled);
+    assert!(stream.wait_next().is_none());
+    thread.join().unwrap();
+}
+
+#[test]
+fn waiting_with_a_limit_ends_nothing() {
+    let source = Arc::new(Source::default());
+    let device = Device::simulated(source.clone()).unwrap();
+    let mut stream = device.inverted(WAIT, &()).start();
+    let error = stream.wait_next_timeout(Duration::from_millis(5)).unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TimedOut);
+    source.event(4);
+    assert_eq!(*stream.wait_next_timeout(Duration::MAX).unwrap().unwrap(), 4);
+}
+
+#[test]
+fn dropping_it_cancels_and_counts_what_was_not_taken() {
+    let (port, source, device) = setup();
+    let mut stream = device.inverted(WAIT, &()).pending(2).window(8).start();
+    for event in 0..3 {
+        source.event(event);
+        drain(&port);
+    }
+    assert!(matches!(poll_next(&mut stream, Waker::noop()), Poll::Ready(Some(Ok(0)))));
+    // One is complete and its packet is still under way.
+    source.event(3);
+    let tally = stream.tally();
+    drop(stream);
+    drain(&port);
+    assert_eq!(tally.calls_in_flight(), 0);
+    assert_eq!((tally.delivered_calls(), tally.discarded_calls(), tally.discarded_bytes()), (1, 3, 12));
+    assert_eq!((source.waiting(), port.stats().in_flight), (0, 0));
+}
+
+#[test]
+fn dropping_it_closes_the_handle_though_the_driver_holds_its_calls() {
+    let (port, source, device) = setup();
+    source.deaf_to_cancels.store(true, SeqCst);
+    let stream = device.inverted(WAIT, &()).start();
+    drop(device);
+    assert_eq!(source.waiting(), 2);
+    drop(stream);
+    assert_eq!(source.waiting(), 0, "completed in the driver's cleanup");
+    drain(&port);
+    assert_eq!(port.stats().in_flight, 0);
+}
+
+#[test]
+fn dropping_next_loses_nothing() {
+    let (port, source, device) = setup();
+    let mut stream = device.inverted(WAIT, &()).start();
+    for event in 0..5 {
+        {
+            let mut next = pin!(stream.next());
+            assert!(next.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+            source.event(event);
+            drain(&port);
+        }
+        assert_eq!(ready(&mut stream), [Ok(event)]);
+    }
+}
+
+#[derive(Default)]
+struct Count(AtomicUsize);
+
+impl Wake for Count {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, SeqCst);
+    }
+}
+
+#[test]
+fn a_stream_that_is_always_ready_yields() {
+    let (_port, source, device) = setup();
+    for event in 0..200 {
+        source.event(event);
+    }
+    let mut stream = device.inverted(WAIT, &()).pending(1).window(1).start();
+    let count = Arc::new(Count::default());
+    let waker = Waker::from(count.clone());
+    let ready = (0..200).take_while(|_| poll_next(&mut stream, &waker).is_ready()).count();
+    assert_eq!(ready, 32);
+    assert_eq!(count.0.load(SeqCst), 1, "it asked to be polled again");
+    assert_eq!(poll_next(&mut stream, &waker), Poll::Ready(Some(Ok(32))));
+}
+
+#[test]
+fn calls_that_complete_at_once_fill_no_more_than_the_window() {
+    let (port, source, device) = setup();
+    for event in 0..100 {
+        source.event(event);
+    }
+    let mut stream = device.inverted(WAIT, &()).pending(2).window(4).start();
+    assert_eq!(port.stats().in_flight, 4);
+    assert_eq!(ready(&mut stream).len(), 100);
+}
+
+#[test]
+fn a_ragged_result_does_not_end_it() {
+    let port = Port::manual().unwrap();
+    let driver = support::Device::new();
+    let device = Device::simulated_on(&port, driver.clone()).unwrap();
+    let mut stream = device.inverted(WAIT, &()).start();
+    let (mut short, ()) = driver.waiting.pop().unwrap();
+    short.write(b"abc");
+    short.complete(Status::SUCCESS);
+    driver.complete_one(8);
+    drain(&port);
+    assert_eq!(ready(&mut stream), [Err(ErrorKind::Truncated), Ok(8)]);
+}
+
+/// Events from two threads, taken by a third, with the dispatcher in between: each exactly once and in order.
+#[test]
+fn every_event_once_and_in_order() {
+    let events = if cfg!(miri) { 60 } else { 20_000 };
+    for (pending, window) in [(1, 1), (2, 32), (7, 3)] {
+        let source = Arc::new(Source::default());
+        let device = Device::simulated(source.clone()).unwrap();
+        let mut stream = device.inverted(WAIT, &()).pending(pending).window(window).start();
+        let thread = std::thread::spawn({
+            let source = source.clone();
+            move || (0..events).for_each(|event| source.event(event))
+        });
+        for event in 0..events {
+            assert_eq!(*stream.wait_next().unwrap().unwrap(), event);
+        }
+        thread.join().unwrap();
+        let tally = stream.tally();
+        drop(stream);
+        until("the calls are over", || tally.calls_in_flight() == 0);
+        assert_eq!((tally.delivered_calls(), tally.discarded_calls()), (events.into(), 0));
+    }
+}
+
+/// Streams dropped in mid-flood: what was driven is delivered, discarded, or still the driver's.
+#[test]
+fn nothing_is_unaccounted_for_when_it_is_dropped_in_mid_flood() {
+    let rounds = if cfg!(miri) { 4 } else { 200 };
+    for round in 0..rounds {
+        let source = Arc::new(Source::default());
+        let device = Device::simulated(source.clone()).unwrap();
+        let mut stream = device.inverted(WAIT, &()).pending(3).window(4).start();
+        let tally = stream.tally();
+        let stop = Arc::new(AtomicBool::new(false));
+        let thread = std::thread::spawn({
+            let (source, stop) = (source.clone(), stop.clone());
+            move || {
+                let mut driven = 0;
+                while !stop.load(SeqCst) && driven < 5000 {
+                    source.event(driven);
+                    driven += 1;
+                }
+                driven
+            }
+        });
+        for _ in 0..round % 7 {
+            stream.wait_next().unwrap().unwrap();
+        }
+        drop(stream);
+        stop.store(true, SeqCst);
+        let driven = thread.join().unwrap();
+        until("the calls are over", || tally.calls_in_flight() == 0);
+        let queued = source.state.lock().unwrap().queued.len() as u64;
+        assert_eq!(tally.delivered_calls() + tally.discarded_calls() + queued, u64::from(driven));
+        assert_eq!(tally.discarded_bytes(), 4 * tally.discarded_calls());
+    }
+}

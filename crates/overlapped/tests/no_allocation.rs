@@ -1,0 +1,101 @@
+//! In steady state a call allocates nothing: counted by an allocator that counts.
+
+mod support;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::time::Duration;
+
+use overlapped::sim::{self, Outcome, Request};
+use overlapped::{Device, Port, Status};
+use support::*;
+
+struct Counting;
+
+static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: every call is passed on to the system's allocator as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, SeqCst);
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: as above.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, SeqCst);
+        // SAFETY: as above.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// How many allocations `rounds` of `work` make, after a first few.
+fn allocations(mut work: impl FnMut()) -> usize {
+    for _ in 0..100 {
+        work();
+    }
+    let before = ALLOCATIONS.load(SeqCst);
+    for _ in 0..1000 {
+        work();
+    }
+    ALLOCATIONS.load(SeqCst) - before
+}
+
+/// One test, so that no other one allocates meanwhile.
+#[test]
+fn a_call_allocates_nothing_in_steady_state() {
+    let port = Port::manual().unwrap();
+    let driver = support::Device::new();
+    let device = Device::simulated_on(&port, driver.clone()).unwrap();
+
+    let at_once = allocations(|| {
+        assert_eq!(device.call(ANSWER, &0).wait().unwrap().len(), 4);
+    });
+    let pending = allocations(|| {
+        let call = device.call(WAIT, &());
+        driver.complete_one(7);
+        assert!(port.poll(Some(Duration::ZERO)) > 0);
+        assert_eq!(*call.wait().unwrap(), 7);
+    });
+    let large = allocations(|| {
+        let call = device.call(ANSWER.with_capacity(4000), &0);
+        assert_eq!(call.wait().unwrap().len(), 4);
+    });
+    let dropped = allocations(|| {
+        drop(device.call(WAIT, &()));
+        drain(&port);
+    });
+    let mut stream = device.inverted(WAIT, &()).pending(4).window(8).start();
+    let inverted = allocations(|| {
+        for _ in 0..4 {
+            driver.complete_one(1);
+        }
+        drain(&port);
+        for _ in 0..4 {
+            assert_eq!(*stream.wait_next().unwrap().unwrap(), 1);
+        }
+    });
+    drop(stream);
+    // On the global port, with its dispatcher, and a thread that really waits.
+    let echo = Device::simulated(sim::from_fn(|request: Request| -> Outcome {
+        let (mut pended, outcome) = request.pend();
+        pended.write(&1_u32.to_ne_bytes());
+        pended.complete(Status::SUCCESS);
+        outcome
+    }))
+    .unwrap();
+    let waited = allocations(|| {
+        assert_eq!(*echo.call(WAIT, &()).wait().unwrap(), 1);
+    });
+    assert_eq!(
+        (at_once, pending, large, dropped, inverted, waited),
+        (0, 0, 0, 0, 0, 0),
+        "(at once, pending, large, dropped, inverted, waited)"
+    );
+}
