@@ -82,7 +82,16 @@ impl Device {
     /// pool already. The handle is then closed; to keep it, duplicate it first.
     #[cfg(windows)]
     pub fn from_handle(handle: impl Into<std::os::windows::io::OwnedHandle>) -> Result<Self, Error> {
-        crate::sys::windows::adopt(&Port::global()?, handle.into())
+        Self::from_handle_on(&Port::global()?, handle)
+    }
+
+    /// Takes over a handle, on `port`.
+    ///
+    /// # Errors
+    /// As [`from_handle`](Self::from_handle).
+    #[cfg(windows)]
+    pub fn from_handle_on(port: &Port, handle: impl Into<std::os::windows::io::OwnedHandle>) -> Result<Self, Error> {
+        crate::sys::windows::adopt(port, handle.into())
     }
 
     /// Opens a simulated device on the global port: its driver is a Rust value. One driver, in an [`Arc`], may be

@@ -1,0 +1,188 @@
+//! Real kernel calls on Windows: pipes, a file, a device of the system. Each of the five outcomes, on real parts.
+#![cfg(windows)]
+
+#[path = "support/pipe.rs"]
+mod pipe;
+
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Waker};
+use std::time::Duration;
+
+use overlapped::{CtlCode, Device, Disposition, ErrorCode, ErrorKind, Ioctl, Status};
+use pipe::*;
+use windows_sys::Win32::Storage::FileSystem::FILE_FLAG_OVERLAPPED;
+
+#[test]
+fn success_at_once() {
+    let (device, client) = connected();
+    write(&client, b"0123456789");
+    let reply = device.call(PEEK, &()).wait().unwrap();
+    assert_eq!(&reply[16..], b"0123456789");
+    assert!(!reply.more_data());
+}
+
+#[test]
+fn a_warning_at_once_keeps_its_bytes() {
+    let (device, client) = connected();
+    write(&client, b"0123456789");
+    for _ in 0..100 {
+        let reply = device.call(PEEK.with_capacity(20), &()).wait().unwrap();
+        assert!(reply.more_data());
+        assert_eq!((reply.len(), &reply[16..]), (20, &b"0123"[..]));
+    }
+    // Each of those queued a packet, too. None of them harmed anything.
+    let reply = device.call(PEEK, &()).wait().unwrap();
+    assert_eq!(&reply[16..], b"0123456789");
+}
+
+#[test]
+fn a_hard_failure_at_once() {
+    let (device, _client) = connected();
+    let error = device.call(PEEK.with_capacity(2), &()).wait().unwrap_err();
+    assert!(matches!(error.code(), Some(ErrorCode::Status(s)) if s.is_error()), "{error}");
+    let error = device.call(UNKNOWN, &()).wait().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+}
+
+#[test]
+fn pending_until_a_client_connects() {
+    let name = pipe_name();
+    let device = Device::from_handle(server(&name, FILE_FLAG_OVERLAPPED)).unwrap();
+    let mut listen = device.call(LISTEN, &());
+    assert!(pin!(&mut listen).poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    let _client = client(&name);
+    listen.wait().unwrap();
+}
+
+#[test]
+fn pending_with_data_both_ways() {
+    let (device, client) = connected();
+    let call = device.call(TRANSCEIVE, b"question".as_slice());
+    assert_eq!(read(&client), b"question");
+    write(&client, b"answer");
+    assert_eq!(&*call.wait().unwrap(), b"answer");
+}
+
+#[test]
+fn a_pending_call_that_ends_in_a_warning_keeps_its_bytes() {
+    let (device, client) = connected();
+    let call = device.call(TRANSCEIVE.with_capacity(4), b"question".as_slice());
+    assert_eq!(read(&client), b"question");
+    write(&client, b"0123456789");
+    let reply = call.wait().unwrap();
+    assert!(reply.more_data());
+    assert_eq!(&*reply, b"0123");
+}
+
+/// The completion races with the return of the submission: the peer answers from another thread at once.
+#[test]
+fn completions_that_overtake_the_submission() {
+    let (device, client) = connected();
+    let rounds = 2000;
+    let peer = std::thread::spawn(move || {
+        for _ in 0..rounds {
+            let question = read(&client);
+            write(&client, &question);
+        }
+        client
+    });
+    for round in 0..rounds {
+        let bytes = u32::to_ne_bytes(round);
+        assert_eq!(*device.call(TRANSCEIVE, bytes.as_slice()).wait().unwrap(), bytes);
+    }
+    drop(peer.join().unwrap());
+}
+
+#[test]
+fn a_success_without_a_packet_does_not_hang() {
+    let path = std::env::temp_dir().join(format!("overlapped-sparse-{}", std::process::id()));
+    let options = Device::options().disposition(Disposition::CreateAlways);
+    let file = options.open(&path).unwrap();
+    for _ in 0..1000 {
+        file.call(SET_SPARSE, &()).wait().unwrap();
+    }
+    drop(file);
+    std::fs::remove_file(path).unwrap();
+}
+
+#[test]
+fn a_driver_of_the_system() {
+    // IOCTL_MOUNTMGR_QUERY_POINTS (mountmgr.h): MOUNTMGR_MOUNT_POINT in (24 bytes of zeros: all), a list out.
+    // SAFETY: by its documentation it reads the 24 bytes and writes at most the output's length.
+    const QUERY: Ioctl<[u32; 6], [u8]> = unsafe { Ioctl::slice(CtlCode::from_u32(0x006d_0008), 8) };
+    let device = Device::options().read(false).write(false).open(r"\\.\MountPointManager").unwrap();
+    // Eight bytes are the list's header: the rest is more data.
+    let reply = device.call(QUERY, &[0; 6]).wait();
+    match reply {
+        Ok(reply) => assert_eq!(reply.len(), 8),
+        Err(error) => assert!(error.code().is_some(), "{error}"),
+    }
+}
+
+#[test]
+fn a_handle_that_is_not_overlapped_is_a_clear_error() {
+    let error = Device::from_handle(server(&pipe_name(), 0)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    assert!(error.to_string().contains("FILE_FLAG_OVERLAPPED"), "{error}");
+}
+
+#[test]
+fn a_handle_that_is_bound_already_is_a_clear_error() {
+    let name = pipe_name();
+    let handle = server(&name, FILE_FLAG_OVERLAPPED);
+    let twin = handle.try_clone().unwrap();
+    let _device = Device::from_handle(handle).unwrap();
+    match Device::from_handle(twin) {
+        Err(error) => {
+            assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+            assert!(error.to_string().contains("one completion port"), "{error}");
+        }
+        Ok(_) => panic!("bound twice"),
+    }
+}
+
+#[test]
+fn what_is_not_there_is_not_found() {
+    let error = Device::open(r"\\.\NoSuchDevice0").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert_eq!(error.to_string(), r#"open "\\.\NoSuchDevice0": not found: ERROR_FILE_NOT_FOUND (2)"#);
+    assert_eq!(Device::open("a\0b").unwrap_err().kind(), ErrorKind::InvalidInput);
+}
+
+#[test]
+fn cancelling_all_and_closing_end_every_call() {
+    let name = pipe_name();
+    let device = Device::from_handle(server(&name, FILE_FLAG_OVERLAPPED)).unwrap();
+    let listen = device.call(LISTEN, &());
+    device.cancel_all();
+    assert_eq!(listen.wait().unwrap_err().kind(), ErrorKind::Cancelled);
+    // The handle stays good.
+    let listen = device.call(LISTEN, &());
+    let client = client(&name);
+    listen.wait().unwrap();
+    // The peer goes away under a pending call.
+    let call = device.call(TRANSCEIVE, b"question".as_slice());
+    drop(client);
+    assert_eq!(call.wait().unwrap_err().kind(), ErrorKind::Disconnected);
+}
+
+#[test]
+fn an_operation_survives_the_thread_that_submitted_it() {
+    let name = pipe_name();
+    let device = Device::from_handle(server(&name, FILE_FLAG_OVERLAPPED)).unwrap();
+    let call = std::thread::spawn({
+        let device = device.clone();
+        move || device.call(LISTEN, &())
+    })
+    .join()
+    .unwrap();
+    std::thread::sleep(Duration::from_millis(20));
+    let _client = client(&name);
+    call.wait().unwrap();
+}
+
+#[test]
+fn a_status_has_the_name_the_system_gives_it() {
+    assert_eq!(Status::PIPE_DISCONNECTED.name(), Some("STATUS_PIPE_DISCONNECTED"));
+}
