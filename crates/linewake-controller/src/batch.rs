@@ -37,10 +37,7 @@ impl<'a> Batch<'a> {
             return Err(Malformed("its count does not fit its length"));
         }
         let batch = Batch { header, records };
-        if !batch
-            .records()
-            .all(|edge| matches!(edge.kind, EDGE_RISING | EDGE_FALLING))
-        {
+        if !batch.records().all(|edge| matches!(edge.kind, EDGE_RISING | EDGE_FALLING)) {
             return Err(Malformed("an edge is neither rising nor falling"));
         }
         Ok(batch)
@@ -61,10 +58,7 @@ impl<'a> Batch<'a> {
 
 impl fmt::Debug for Batch<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Batch")
-            .field("header", &self.header)
-            .field("records", &self.records.len())
-            .finish()
+        f.debug_struct("Batch").field("header", &self.header).field("records", &self.records.len()).finish()
     }
 }
 

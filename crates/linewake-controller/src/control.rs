@@ -9,54 +9,32 @@ use crate::status::Status;
 /// What a code gives: bytes of output, or no answer yet.
 type Answer = Result<Option<usize>, Status>;
 
-impl<const LINES: usize, const READERS: usize, const QUEUE: usize>
-    Controller<LINES, READERS, QUEUE>
-{
+impl<const LINES: usize, const READERS: usize, const QUEUE: usize> Controller<LINES, READERS, QUEUE> {
     /// Carries out a control code of this reader at time `now_ns`, or tries a pended one again.
     ///
     /// Neither buffer needs an alignment. Inputs longer than [`MAX_INPUT`] are refused, so a host whose buffers are one can copy
     /// the input aside. No input makes it panic, and nothing has changed when the status is an error.
-    pub fn control(
-        &mut self,
-        reader: ReaderId,
-        code: u32,
-        input: &[u8],
-        output: &mut [u8],
-        now_ns: u64,
-    ) -> Outcome {
+    pub fn control(&mut self, reader: ReaderId, code: u32, input: &[u8], output: &mut [u8], now_ns: u64) -> Outcome {
         if code == DRIVE {
             return match self.check_drive(reader, input) {
                 Ok(()) => self.resume(reader, input, 0, now_ns),
-                Err(status) => Outcome::Done {
-                    status,
-                    information: 0,
-                },
+                Err(status) => Outcome::Done { status, information: 0 },
             };
         }
         match self.answer(reader, code, input, output, now_ns) {
-            Ok(Some(information)) if code == ECHO && information < input.len() => Outcome::Done {
-                status: Status::BUFFER_OVERFLOW,
-                information,
-            },
-            Ok(Some(information)) => Outcome::Done {
-                status: Status::SUCCESS,
-                information,
-            },
+            Ok(Some(information)) if code == ECHO && information < input.len() => {
+                Outcome::Done { status: Status::BUFFER_OVERFLOW, information }
+            }
+            Ok(Some(information)) => Outcome::Done { status: Status::SUCCESS, information },
             Ok(None) => Outcome::Pend,
-            Err(status) => Outcome::Done {
-                status,
-                information: 0,
-            },
+            Err(status) => Outcome::Done { status, information: 0 },
         }
     }
 
     /// Goes on with a [`DRIVE`] that [`control`](Controller::control) began, with the same input.
     pub fn resume(&mut self, reader: ReaderId, input: &[u8], round: u32, now_ns: u64) -> Outcome {
         if let Err(status) = self.live_slot(reader) {
-            return Outcome::Done {
-                status,
-                information: 0,
-            };
+            return Outcome::Done { status, information: 0 };
         }
         let mut more = false;
         for drive in records::<Drive>(input) {
@@ -72,21 +50,11 @@ impl<const LINES: usize, const READERS: usize, const QUEUE: usize>
         }
         match more {
             true => Outcome::Again { round: round + 1 },
-            false => Outcome::Done {
-                status: Status::SUCCESS,
-                information: 0,
-            },
+            false => Outcome::Done { status: Status::SUCCESS, information: 0 },
         }
     }
 
-    fn answer(
-        &mut self,
-        reader: ReaderId,
-        code: u32,
-        input: &[u8],
-        output: &mut [u8],
-        now_ns: u64,
-    ) -> Answer {
+    fn answer(&mut self, reader: ReaderId, code: u32, input: &[u8], output: &mut [u8], now_ns: u64) -> Answer {
         type Code<C> = fn(&mut C, usize, &[u8], &mut [u8], u64) -> Answer;
         let answer: Code<Self> = match code {
             GET_INFO => Self::get_info,
@@ -116,13 +84,9 @@ impl<const LINES: usize, const READERS: usize, const QUEUE: usize>
     }
 
     /// The slot of a reader that is open and still has its device.
-    fn live_slot(&self, reader: ReaderId) -> Result<usize, Status> {
+    pub(crate) fn live_slot(&self, reader: ReaderId) -> Result<usize, Status> {
         let slot = self.slot(reader).ok_or(Status::INVALID_HANDLE)?;
-        if self.readers[slot].gone {
-            Err(Status::DEVICE_NOT_CONNECTED)
-        } else {
-            Ok(slot)
-        }
+        if self.readers[slot].gone { Err(Status::DEVICE_NOT_CONNECTED) } else { Ok(slot) }
     }
 
     fn get_info(&mut self, _: usize, input: &[u8], output: &mut [u8], _: u64) -> Answer {
@@ -151,17 +115,11 @@ impl<const LINES: usize, const READERS: usize, const QUEUE: usize>
                 (LINE_HELD, line.holders.contains(slot)),
                 (LINE_ACTIVE, active),
             ];
-            let holder = line
-                .exclusive
-                .first()
-                .or(line.holders.contains(slot).then_some(slot))
-                .or(line.holders.first());
+            let holder =
+                line.exclusive.first().or(line.holders.contains(slot).then_some(slot)).or(line.holders.first());
             LineInfo {
                 offset,
-                flags: flags
-                    .iter()
-                    .filter(|flag| flag.1)
-                    .fold(line.flags() | mine, |flags, flag| flags | flag.0),
+                flags: flags.iter().filter(|flag| flag.1).fold(line.flags() | mine, |flags, flag| flags | flag.0),
                 name: line.name,
                 consumer: holder.map_or([0; 32], |holder| chip.readers[holder].consumer),
             }
@@ -171,12 +129,8 @@ impl<const LINES: usize, const READERS: usize, const QUEUE: usize>
     fn get_values(&mut self, slot: usize, input: &[u8], output: &mut [u8], _: u64) -> Answer {
         none(input)?;
         let reader = &self.readers[slot];
-        let active =
-            |offset: &u32| self.level(*offset) != (reader.flags(*offset) & LINE_ACTIVE_LOW != 0);
-        put(
-            output,
-            &LineSet::from_iter((0..self.line_count()).filter(active)),
-        )
+        let active = |offset: &u32| self.level(*offset) != (reader.flags(*offset) & LINE_ACTIVE_LOW != 0);
+        put(output, &LineSet::from_iter((0..self.line_count()).filter(active)))
     }
 
     fn set_values(&mut self, slot: usize, input: &[u8], _: &mut [u8], now_ns: u64) -> Answer {
@@ -261,9 +215,7 @@ impl<const LINES: usize, const READERS: usize, const QUEUE: usize>
         }
         let event = match (wait.flags, wait.after, wait.reserved) {
             (0, 0, 0) => reader.take(wait.offset),
-            (WAIT_AFTER, after, 0) if reader.was_given(wait.offset, after) => {
-                reader.show_after(wait.offset, after)
-            }
+            (WAIT_AFTER, after, 0) if reader.was_given(wait.offset, after) => reader.show_after(wait.offset, after),
             _ => return Err(Status::INVALID_PARAMETER),
         };
         event.map_or(Ok(None), |event| put(output, &event))
@@ -309,10 +261,7 @@ impl<const LINES: usize, const READERS: usize, const QUEUE: usize>
         self.list(input, output, |chip, offset| {
             let reader = &chip.readers[slot];
             if !reader.known.contains(offset) {
-                return LineCounters {
-                    offset,
-                    ..Default::default()
-                };
+                return LineCounters { offset, ..Default::default() };
             }
             let watch = &reader.watches[offset as usize];
             LineCounters {
@@ -403,19 +352,13 @@ impl<const LINES: usize, const READERS: usize, const QUEUE: usize>
         output: &mut [u8],
         record: impl Fn(&Self, u32) -> T,
     ) -> Answer {
-        let first = if input.is_empty() {
-            First::default()
-        } else {
-            one(input)?
-        };
+        let first = if input.is_empty() { First::default() } else { one(input)? };
         if first.offset > self.line_count() || first.reserved != 0 {
             return Err(Status::INVALID_PARAMETER);
         }
         room::<T>(output)?;
         let mut information = 0;
-        for (offset, room) in
-            (first.offset..self.line_count()).zip(output.chunks_exact_mut(size_of::<T>()))
-        {
+        for (offset, room) in (first.offset..self.line_count()).zip(output.chunks_exact_mut(size_of::<T>())) {
             room.copy_from_slice(record(self, offset).as_bytes());
             information += room.len();
         }
@@ -425,13 +368,8 @@ impl<const LINES: usize, const READERS: usize, const QUEUE: usize>
 
 /// Whether the flags of a [`LineConfig`] make sense together.
 fn is_consistent(flags: u32) -> bool {
-    const KNOWN: u32 = LINE_ACTIVE_LOW
-        | LINE_INPUT
-        | LINE_OUTPUT
-        | LINE_EDGES
-        | LINE_BIAS
-        | LINE_EXCLUSIVE
-        | LINE_ACTIVE;
+    const KNOWN: u32 =
+        LINE_ACTIVE_LOW | LINE_INPUT | LINE_OUTPUT | LINE_EDGES | LINE_BIAS | LINE_EXCLUSIVE | LINE_ACTIVE;
     let has = |flag| flags & flag != 0;
     flags == LINE_RELEASE
         || flags & !KNOWN == 0
@@ -443,11 +381,7 @@ fn is_consistent(flags: u32) -> bool {
 
 /// The input has to be empty.
 fn none(input: &[u8]) -> Result<(), Status> {
-    if input.is_empty() {
-        Ok(())
-    } else {
-        Err(Status::INFO_LENGTH_MISMATCH)
-    }
+    if input.is_empty() { Ok(()) } else { Err(Status::INFO_LENGTH_MISMATCH) }
 }
 
 /// The input has to be one record.
@@ -464,22 +398,14 @@ fn several<T: FromBytes>(input: &[u8]) -> Result<impl Iterator<Item = T> + '_, S
 }
 
 fn records<T: FromBytes>(input: &[u8]) -> impl Iterator<Item = T> + '_ {
-    input
-        .chunks_exact(size_of::<T>())
-        .filter_map(|bytes| T::read_from_bytes(bytes).ok())
+    input.chunks_exact(size_of::<T>()).filter_map(|bytes| T::read_from_bytes(bytes).ok())
 }
 
 fn room<T>(output: &[u8]) -> Result<(), Status> {
-    if output.len() < size_of::<T>() {
-        Err(Status::BUFFER_TOO_SMALL)
-    } else {
-        Ok(())
-    }
+    if output.len() < size_of::<T>() { Err(Status::BUFFER_TOO_SMALL) } else { Ok(()) }
 }
 
 fn put<T: IntoBytes + Immutable>(output: &mut [u8], record: &T) -> Answer {
-    record
-        .write_to_prefix(output)
-        .map_err(|_| Status::BUFFER_TOO_SMALL)?;
+    record.write_to_prefix(output).map_err(|_| Status::BUFFER_TOO_SMALL)?;
     Ok(Some(size_of::<T>()))
 }

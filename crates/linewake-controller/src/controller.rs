@@ -87,10 +87,7 @@ impl ReaderId {
     /// Back from [`to_bits`](ReaderId::to_bits). Any other number names no reader.
     #[must_use]
     pub const fn from_bits(bits: u64) -> ReaderId {
-        ReaderId {
-            slot: bits as u8,
-            generation: (bits >> 8) as u32,
-        }
+        ReaderId { slot: bits as u8, generation: (bits >> 8) as u32 }
     }
 
     pub(crate) const fn slot(self) -> usize {
@@ -150,9 +147,7 @@ pub enum Ready {
     },
 }
 
-impl<const LINES: usize, const READERS: usize, const QUEUE: usize>
-    Controller<LINES, READERS, QUEUE>
-{
+impl<const LINES: usize, const READERS: usize, const QUEUE: usize> Controller<LINES, READERS, QUEUE> {
     /// A controller without lines yet.
     #[must_use]
     pub const fn new() -> Self {
@@ -192,9 +187,7 @@ impl<const LINES: usize, const READERS: usize, const QUEUE: usize>
     /// The physical level of a line; low for one the chip does not have.
     #[must_use]
     pub fn level(&self, offset: u32) -> bool {
-        self.lines
-            .get(offset as usize)
-            .is_some_and(|line| line.level)
+        self.lines.get(offset as usize).is_some_and(|line| line.level)
     }
 
     /// Opens a reader: `DEVICE_NOT_CONNECTED` while unplugged, `INSUFFICIENT_RESOURCES` when `READERS` are open.
@@ -202,13 +195,14 @@ impl<const LINES: usize, const READERS: usize, const QUEUE: usize>
         if self.unplugged {
             return Err(Status::DEVICE_NOT_CONNECTED);
         }
-        let slot = self
-            .readers
-            .iter()
-            .position(|reader| !reader.open)
-            .ok_or(Status::INSUFFICIENT_RESOURCES)?;
+        let slot = self.readers.iter().position(|reader| !reader.open).ok_or(Status::INSUFFICIENT_RESOURCES)?;
         self.readers[slot].begin();
         Ok(self.reader_id(slot))
+    }
+
+    /// Whether a reader can be used: `INVALID_HANDLE` when it was closed, `DEVICE_NOT_CONNECTED` when it was unplugged.
+    pub fn check(&self, reader: ReaderId) -> Result<(), Status> {
+        self.live_slot(reader).map(|_| ())
     }
 
     /// Closes a reader: it releases its lines, and its account goes into the totals of the lines. The host completes what
@@ -221,8 +215,7 @@ impl<const LINES: usize, const READERS: usize, const QUEUE: usize>
         for offset in self.readers[slot].known.iter() {
             let line = &mut self.lines[offset as usize];
             line.ready.remove(slot);
-            line.closed
-                .add(&self.readers[slot].watches[offset as usize].counts);
+            line.closed.add(&self.readers[slot].watches[offset as usize].counts);
             line.closed_readers += 1;
         }
         self.ready_readers.remove(slot);
@@ -262,18 +255,13 @@ impl<const LINES: usize, const READERS: usize, const QUEUE: usize>
     pub fn take_ready(&mut self) -> Option<Ready> {
         if let Some(slot) = self.ready_readers.first() {
             self.ready_readers.remove(slot);
-            return Some(Ready::Any {
-                reader: self.reader_id(slot),
-            });
+            return Some(Ready::Any { reader: self.reader_id(slot) });
         }
         while let Some(offset) = self.ready_lines.first() {
             let ready = &mut self.lines[offset as usize].ready;
             if let Some(slot) = ready.first() {
                 ready.remove(slot);
-                return Some(Ready::Line {
-                    reader: self.reader_id(slot),
-                    offset,
-                });
+                return Some(Ready::Line { reader: self.reader_id(slot), offset });
             }
             self.ready_lines.set(offset, false);
         }
@@ -282,11 +270,7 @@ impl<const LINES: usize, const READERS: usize, const QUEUE: usize>
 
     /// The line, if the chip has it.
     pub(crate) fn line(&self, offset: u32) -> Option<&Line> {
-        if offset < self.line_count {
-            self.lines.get(offset as usize)
-        } else {
-            None
-        }
+        if offset < self.line_count { self.lines.get(offset as usize) } else { None }
     }
 
     pub(crate) fn slot(&self, reader: ReaderId) -> Option<usize> {
@@ -333,16 +317,11 @@ impl<const LINES: usize, const READERS: usize, const QUEUE: usize>
     }
 
     fn reader_id(&self, slot: usize) -> ReaderId {
-        ReaderId {
-            slot: slot as u8,
-            generation: self.readers[slot].generation,
-        }
+        ReaderId { slot: slot as u8, generation: self.readers[slot].generation }
     }
 }
 
-impl<const LINES: usize, const READERS: usize, const QUEUE: usize> Default
-    for Controller<LINES, READERS, QUEUE>
-{
+impl<const LINES: usize, const READERS: usize, const QUEUE: usize> Default for Controller<LINES, READERS, QUEUE> {
     fn default() -> Self {
         Self::new()
     }

@@ -16,13 +16,7 @@ pub(crate) struct Counts {
 }
 
 impl Counts {
-    pub(crate) const ZERO: Counts = Counts {
-        driven: 0,
-        delivered: 0,
-        overflowed: 0,
-        merged: 0,
-        discarded: 0,
-    };
+    pub(crate) const ZERO: Counts = Counts { driven: 0, delivered: 0, overflowed: 0, merged: 0, discarded: 0 };
 
     pub(crate) fn add(&mut self, other: &Counts) {
         self.driven += other.driven;

@@ -130,10 +130,7 @@ pub type Name = [u8; 32];
 /// ```
 #[must_use]
 pub fn text(name: &Name) -> &str {
-    let end = name
-        .iter()
-        .position(|&byte| byte == 0)
-        .unwrap_or(name.len());
+    let end = name.iter().position(|&byte| byte == 0).unwrap_or(name.len());
     match core::str::from_utf8(&name[..end]) {
         Ok(text) => text,
         Err(error) => core::str::from_utf8(&name[..error.valid_up_to()]).unwrap_or(""),
@@ -389,13 +386,7 @@ impl BatchHeader {
     /// Whether the account closes.
     #[must_use]
     pub const fn is_closed(&self) -> bool {
-        let parts = [
-            self.delivered,
-            self.queued as u64,
-            self.overflowed,
-            self.merged,
-            self.discarded,
-        ];
+        let parts = [self.delivered, self.queued as u64, self.overflowed, self.merged, self.discarded];
         closes(self.driven, &parts)
     }
 }
@@ -433,16 +424,7 @@ impl LineCounters {
     /// Whether the account closes.
     #[must_use]
     pub const fn is_closed(&self) -> bool {
-        closes(
-            self.driven,
-            &[
-                self.delivered,
-                self.queued,
-                self.overflowed,
-                self.merged,
-                self.discarded,
-            ],
-        )
+        closes(self.driven, &[self.delivered, self.queued, self.overflowed, self.merged, self.discarded])
     }
 }
 
@@ -479,10 +461,7 @@ impl LineTotals {
     /// Whether the account closes.
     #[must_use]
     pub const fn is_closed(&self) -> bool {
-        closes(
-            self.driven,
-            &[self.delivered, self.overflowed, self.merged, self.discarded],
-        )
+        closes(self.driven, &[self.delivered, self.overflowed, self.merged, self.discarded])
     }
 }
 

@@ -20,15 +20,7 @@ struct Slot {
 
 impl Slot {
     const NEW: Slot = Slot {
-        record: EdgeRecord {
-            timestamp_ns: 0,
-            offset: 0,
-            kind: 0,
-            seqno: 0,
-            line_seqno: 0,
-            overflowed: 0,
-            merged: 0,
-        },
+        record: EdgeRecord { timestamp_ns: 0, offset: 0, kind: 0, seqno: 0, line_seqno: 0, overflowed: 0, merged: 0 },
         previous: 0,
         next: 0,
         line_next: 0,
@@ -45,11 +37,7 @@ pub(crate) struct Chain {
 }
 
 impl Chain {
-    pub(crate) const EMPTY: Chain = Chain {
-        head: 0,
-        tail: 0,
-        len: 0,
-    };
+    pub(crate) const EMPTY: Chain = Chain { head: 0, tail: 0, len: 0 };
 
     pub(crate) fn len(&self) -> u32 {
         self.len
@@ -70,14 +58,7 @@ pub(crate) struct Queue<const QUEUE: usize> {
 impl<const QUEUE: usize> Queue<QUEUE> {
     pub(crate) const EMPTY: Self = {
         assert!(QUEUE >= 2 && QUEUE <= 0x8000 && QUEUE.is_power_of_two());
-        Queue {
-            slots: [Slot::NEW; QUEUE],
-            head: 0,
-            tail: 0,
-            free: 0,
-            used: 0,
-            len: 0,
-        }
+        Queue { slots: [Slot::NEW; QUEUE], head: 0, tail: 0, free: 0, used: 0, len: 0 }
     };
 
     pub(crate) fn len(&self) -> u32 {
@@ -91,9 +72,7 @@ impl<const QUEUE: usize> Queue<QUEUE> {
 
     /// The oldest event of a line, and whether it was shown.
     pub(crate) fn first(&mut self, chain: &Chain) -> Option<(&mut EdgeRecord, &mut bool)> {
-        let slot = self
-            .slots
-            .get_mut(usize::from(chain.head).checked_sub(1)?)?;
+        let slot = self.slots.get_mut(usize::from(chain.head).checked_sub(1)?)?;
         Some((&mut slot.record, &mut slot.shown))
     }
 
@@ -109,11 +88,7 @@ impl<const QUEUE: usize> Queue<QUEUE> {
                 link
             }
         };
-        self.slots[at(link)] = Slot {
-            record,
-            previous: self.tail,
-            ..Slot::NEW
-        };
+        self.slots[at(link)] = Slot { record, previous: self.tail, ..Slot::NEW };
         match self.tail {
             0 => self.head = link,
             tail => self.slots[at(tail)].next = link,

@@ -5,8 +5,7 @@ use zerocopy::FromZeros;
 
 use crate::line::Counts;
 use crate::protocol::{
-    EDGE_FALLING, EDGE_RISING, EdgeRecord, LINE_ACTIVE_LOW, LINE_EDGE_FALLING, LINE_EDGE_RISING,
-    LineSet, Name,
+    EDGE_FALLING, EDGE_RISING, EdgeRecord, LINE_ACTIVE_LOW, LINE_EDGE_FALLING, LINE_EDGE_RISING, LineSet, Name,
 };
 use crate::queue::{Chain, Queue};
 
@@ -100,9 +99,7 @@ impl<const LINES: usize, const QUEUE: usize> Reader<LINES, QUEUE> {
 
     pub(crate) fn capacity(&self) -> u32 {
         match self.capacity {
-            0 => (16 * self.held_count)
-                .next_power_of_two()
-                .clamp(2, QUEUE as u32),
+            0 => (16 * self.held_count).next_power_of_two().clamp(2, QUEUE as u32),
             asked => asked,
         }
     }
@@ -112,9 +109,7 @@ impl<const LINES: usize, const QUEUE: usize> Reader<LINES, QUEUE> {
     }
 
     pub(crate) fn flags(&self, offset: u32) -> u32 {
-        self.watches
-            .get(offset as usize)
-            .map_or(0, |watch| watch.flags)
+        self.watches.get(offset as usize).map_or(0, |watch| watch.flags)
     }
 
     /// Holds a line with these flags; `edges` are part of them. Returns whether it is watched now.
@@ -127,10 +122,7 @@ impl<const LINES: usize, const QUEUE: usize> Reader<LINES, QUEUE> {
         let watch = &mut self.watches[offset as usize];
         if !self.known.contains(offset) {
             self.known.set(offset, true);
-            *watch = Watch {
-                line_seqno: self.seqno_base,
-                ..Watch::NEW
-            };
+            *watch = Watch { line_seqno: self.seqno_base, ..Watch::NEW };
         }
         watch.flags = flags;
         let watched = self.watches(offset);
@@ -152,31 +144,17 @@ impl<const LINES: usize, const QUEUE: usize> Reader<LINES, QUEUE> {
             let watch = &mut self.watches[offset as usize];
             while let Some((_, shown)) = self.queue.take(&mut watch.chain) {
                 for counts in [&mut watch.counts, &mut self.sums] {
-                    *(if shown {
-                        &mut counts.delivered
-                    } else {
-                        &mut counts.discarded
-                    }) += 1;
+                    *(if shown { &mut counts.delivered } else { &mut counts.discarded }) += 1;
                 }
             }
         }
     }
 
     /// The physical level of a held line changed. Returns whether an event was queued.
-    pub(crate) fn level_changed(
-        &mut self,
-        offset: u32,
-        level: bool,
-        window_ns: u64,
-        now_ns: u64,
-    ) -> bool {
+    pub(crate) fn level_changed(&mut self, offset: u32, level: bool, window_ns: u64, now_ns: u64) -> bool {
         let flags = self.flags(offset);
         let rising = level != (flags & LINE_ACTIVE_LOW != 0);
-        let (edge, kind) = if rising {
-            (LINE_EDGE_RISING, EDGE_RISING)
-        } else {
-            (LINE_EDGE_FALLING, EDGE_FALLING)
-        };
+        let (edge, kind) = if rising { (LINE_EDGE_RISING, EDGE_RISING) } else { (LINE_EDGE_FALLING, EDGE_FALLING) };
         if flags & edge == 0 {
             return false;
         }
@@ -200,11 +178,7 @@ impl<const LINES: usize, const QUEUE: usize> Reader<LINES, QUEUE> {
         let watch = &mut self.watches[offset as usize];
         watch.last_ns = now_ns;
         watch.line_seqno = watch.line_seqno.wrapping_add(1);
-        self.seqno = if several {
-            self.seqno.wrapping_add(1)
-        } else {
-            watch.line_seqno
-        };
+        self.seqno = if several { self.seqno.wrapping_add(1) } else { watch.line_seqno };
         let record = EdgeRecord {
             timestamp_ns: now_ns,
             offset,
@@ -238,9 +212,7 @@ impl<const LINES: usize, const QUEUE: usize> Reader<LINES, QUEUE> {
             Some((next, _)) => (&mut next.overflowed, &mut next.merged),
             None => (&mut watch.overflowed, &mut watch.merged),
         };
-        *overflowed = overflowed
-            .saturating_add(dropped.overflowed)
-            .saturating_add(1);
+        *overflowed = overflowed.saturating_add(dropped.overflowed).saturating_add(1);
         *merged = merged.saturating_add(dropped.merged);
     }
 
@@ -273,9 +245,7 @@ impl<const LINES: usize, const QUEUE: usize> Reader<LINES, QUEUE> {
 
     /// Whether `number` was given to an event of the line, or is the one before the first.
     pub(crate) fn was_given(&self, offset: u32, number: u32) -> bool {
-        self.watches
-            .get(offset as usize)
-            .is_some_and(|watch| !is_after(number, watch.line_seqno))
+        self.watches.get(offset as usize).is_some_and(|watch| !is_after(number, watch.line_seqno))
     }
 
     /// Acknowledges the line's events up to `number`, and shows the next.

@@ -24,9 +24,7 @@ pub struct LineSet {
 }
 
 impl LineSet {
-    pub(crate) const EMPTY: LineSet = LineSet {
-        words: [0; MAX_LINES / 64],
-    };
+    pub(crate) const EMPTY: LineSet = LineSet { words: [0; MAX_LINES / 64] };
 
     /// Whether the offset is in the set; an offset of 1,024 or more never is.
     #[must_use]
@@ -40,11 +38,7 @@ impl LineSet {
         let word = offset as usize / 64;
         if word < self.words.len() {
             let bit = 1 << (offset % 64);
-            self.words[word] = if member {
-                self.words[word] | bit
-            } else {
-                self.words[word] & !bit
-            };
+            self.words[word] = if member { self.words[word] | bit } else { self.words[word] & !bit };
         }
     }
 
@@ -68,9 +62,7 @@ impl LineSet {
 
     /// The offsets, ascending.
     pub fn iter(&self) -> impl Iterator<Item = u32> + '_ {
-        (0_u32..)
-            .zip(&self.words)
-            .flat_map(|(index, &word)| bits(u128::from(word)).map(move |bit| index * 64 + bit))
+        (0_u32..).zip(&self.words).flat_map(|(index, &word)| bits(u128::from(word)).map(move |bit| index * 64 + bit))
     }
 }
 

@@ -11,11 +11,7 @@ fn a_full_queue_drops_the_oldest_and_the_next_record_says_so() {
     chip.toggle(0, 2);
     chip.toggle(1, 4); // drops both of line 0
     chip.toggle(0, 1); // drops the first of line 1
-    let edges: Vec<_> = chip
-        .drain(reader)
-        .iter()
-        .map(|edge| (edge.offset, edge.line_seqno, edge.overflowed))
-        .collect();
+    let edges: Vec<_> = chip.drain(reader).iter().map(|edge| (edge.offset, edge.line_seqno, edge.overflowed)).collect();
     assert_eq!(edges, [(1, 2, 1), (1, 3, 0), (1, 4, 0), (0, 3, 2)]);
     assert_eq!(chip.counters(reader, 0).overflowed, 2);
     assert_eq!(chip.counters(reader, 1).overflowed, 1);
@@ -27,11 +23,7 @@ fn what_a_dropped_record_knew_to_be_missing_passes_to_the_next() {
     let reader = chip.open();
     assert_eq!(chip.set_reader(reader, 2, 0), DONE);
     chip.watch(reader, &[0]);
-    let window = MergeWindow {
-        offset: 0,
-        reserved: 0,
-        window_ns: 1_500,
-    };
+    let window = MergeWindow { offset: 0, reserved: 0, window_ns: 1_500 };
     assert_eq!(chip.send(reader, SET_MERGE, &window), DONE);
     for _ in 0..4 {
         chip.now_ns += 1_000_000;
@@ -57,13 +49,7 @@ fn the_default_queue_is_sixteen_events_a_line_rounded_up() {
 
 #[test]
 fn a_capacity_is_rounded_up_and_limited() {
-    for (asked, capacity) in [
-        (2, 2),
-        (3, 4),
-        (33, 64),
-        (65, QUEUE as u64),
-        (u32::MAX, QUEUE as u64),
-    ] {
+    for (asked, capacity) in [(2, 2), (3, 4), (33, 64), (65, QUEUE as u64), (u32::MAX, QUEUE as u64)] {
         let mut chip = Chip::new();
         let reader = chip.open();
         assert_eq!(chip.set_reader(reader, asked, 0), DONE);
@@ -82,15 +68,7 @@ fn closing_a_reader_discards_what_it_had_queued() {
     chip.take(reader, 0);
     chip.controller.close(reader);
     let totals = chip.totals(0);
-    assert_eq!(
-        (
-            totals.driven,
-            totals.delivered,
-            totals.discarded,
-            totals.readers
-        ),
-        (5, 2, 3, 1)
-    );
+    assert_eq!((totals.driven, totals.delivered, totals.discarded, totals.readers), (5, 2, 3, 1));
     assert_eq!(totals.changes, 5);
 }
 
@@ -112,27 +90,10 @@ fn releasing_a_line_discards_its_events_and_keeps_its_account() {
     chip.toggle(0, 3);
     chip.toggle(1, 1);
     chip.take(reader, 0);
-    assert_eq!(
-        chip.configure(
-            reader,
-            &[LineConfig {
-                offset: 0,
-                flags: LINE_RELEASE
-            }]
-        ),
-        DONE
-    );
+    assert_eq!(chip.configure(reader, &[LineConfig { offset: 0, flags: LINE_RELEASE }]), DONE);
     chip.toggle(0, 9); // nobody watches
     let counters = chip.counters(reader, 0);
-    assert_eq!(
-        (
-            counters.driven,
-            counters.delivered,
-            counters.discarded,
-            counters.queued
-        ),
-        (3, 1, 2, 0)
-    );
+    assert_eq!((counters.driven, counters.delivered, counters.discarded, counters.queued), (3, 1, 2, 0));
     assert_eq!(chip.drain(reader).len(), 1);
     chip.watch(reader, &[0]);
     chip.toggle(0, 1);
@@ -178,13 +139,5 @@ fn the_sums_of_a_batch_are_those_of_the_lines() {
     assert_eq!(header.driven, sum(|line| line.driven));
     assert_eq!(header.delivered, sum(|line| line.delivered));
     assert_eq!(header.overflowed, sum(|line| line.overflowed));
-    assert_eq!(
-        (
-            header.driven,
-            header.delivered,
-            header.overflowed,
-            header.queued
-        ),
-        (60, 5, 52, 3)
-    );
+    assert_eq!((header.driven, header.delivered, header.overflowed, header.queued), (60, 5, 52, 3));
 }

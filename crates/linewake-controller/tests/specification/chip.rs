@@ -19,10 +19,7 @@ impl Chip {
     pub(crate) fn new() -> Chip {
         let mut controller = Box::new(Controller::new());
         controller.init("sim0", "specification", LINES);
-        Chip {
-            controller,
-            now_ns: 0,
-        }
+        Chip { controller, now_ns: 0 }
     }
 
     pub(crate) fn open(&mut self) -> ReaderId {
@@ -37,13 +34,8 @@ impl Chip {
     }
 
     pub(crate) fn watch(&mut self, reader: ReaderId, offsets: &[u32]) {
-        let configs: Vec<_> = offsets
-            .iter()
-            .map(|&offset| LineConfig {
-                offset,
-                flags: LINE_INPUT | LINE_EDGES,
-            })
-            .collect();
+        let configs: Vec<_> =
+            offsets.iter().map(|&offset| LineConfig { offset, flags: LINE_INPUT | LINE_EDGES }).collect();
         assert_eq!(self.configure(reader, &configs), DONE);
     }
 
@@ -57,19 +49,12 @@ impl Chip {
     ) -> Result<Option<Vec<u8>>, Status> {
         // 0xA5 where nothing was written; one byte off, so that nothing is aligned.
         let mut output = vec![0xA5; room + 1];
-        let mut outcome =
-            self.controller
-                .control(reader, code, input, &mut output[1..], self.now_ns);
+        let mut outcome = self.controller.control(reader, code, input, &mut output[1..], self.now_ns);
         loop {
             match outcome {
                 Outcome::Pend => return Ok(None),
-                Outcome::Again { round } => {
-                    outcome = self.controller.resume(reader, input, round, self.now_ns)
-                }
-                Outcome::Done {
-                    status,
-                    information,
-                } => {
+                Outcome::Again { round } => outcome = self.controller.resume(reader, input, round, self.now_ns),
+                Outcome::Done { status, information } => {
                     assert!(information <= room);
                     assert_eq!(output[1 + information..], vec![0xA5; room - information]);
                     return match status.is_error() {
@@ -96,21 +81,11 @@ impl Chip {
 
     /// All records of a listing.
     pub(crate) fn list<T: FromBytes>(&mut self, reader: ReaderId, code: u32) -> Vec<T> {
-        let bytes = self
-            .raw(reader, code, &[], LINES * size_of::<T>())
-            .unwrap()
-            .unwrap();
-        bytes
-            .chunks_exact(size_of::<T>())
-            .map(|bytes| T::read_from_bytes(bytes).unwrap())
-            .collect()
+        let bytes = self.raw(reader, code, &[], LINES * size_of::<T>()).unwrap().unwrap();
+        bytes.chunks_exact(size_of::<T>()).map(|bytes| T::read_from_bytes(bytes).unwrap()).collect()
     }
 
-    pub(crate) fn configure(
-        &mut self,
-        reader: ReaderId,
-        configs: &[LineConfig],
-    ) -> Result<Option<()>, Status> {
+    pub(crate) fn configure(&mut self, reader: ReaderId, configs: &[LineConfig]) -> Result<Option<()>, Status> {
         self.send(reader, CONFIGURE, configs)
     }
 
@@ -120,54 +95,21 @@ impl Chip {
         capacity: u32,
         seqno_base: u32,
     ) -> Result<Option<()>, Status> {
-        self.send(
-            reader,
-            SET_READER,
-            &ReaderConfig {
-                capacity,
-                seqno_base,
-                ..Default::default()
-            },
-        )
+        self.send(reader, SET_READER, &ReaderConfig { capacity, seqno_base, ..Default::default() })
     }
 
-    pub(crate) fn wait(
-        &mut self,
-        reader: ReaderId,
-        wait: WaitLine,
-    ) -> Result<Option<EdgeRecord>, Status> {
+    pub(crate) fn wait(&mut self, reader: ReaderId, wait: WaitLine) -> Result<Option<EdgeRecord>, Status> {
         let bytes = self.raw(reader, WAIT_LINE, wait.as_bytes(), size_of::<EdgeRecord>())?;
         Ok(bytes.map(|bytes| EdgeRecord::read_from_bytes(&bytes).unwrap()))
     }
 
     /// Takes the next event of a line, if there is one.
     pub(crate) fn take(&mut self, reader: ReaderId, offset: u32) -> Option<EdgeRecord> {
-        self.wait(
-            reader,
-            WaitLine {
-                offset,
-                ..Default::default()
-            },
-        )
-        .unwrap()
+        self.wait(reader, WaitLine { offset, ..Default::default() }).unwrap()
     }
 
-    pub(crate) fn after(
-        &mut self,
-        reader: ReaderId,
-        offset: u32,
-        after: u32,
-    ) -> Option<EdgeRecord> {
-        self.wait(
-            reader,
-            WaitLine {
-                offset,
-                flags: WAIT_AFTER,
-                after,
-                reserved: 0,
-            },
-        )
-        .unwrap()
+    pub(crate) fn after(&mut self, reader: ReaderId, offset: u32, after: u32) -> Option<EdgeRecord> {
+        self.wait(reader, WaitLine { offset, flags: WAIT_AFTER, after, reserved: 0 }).unwrap()
     }
 
     pub(crate) fn wait_any(
@@ -186,9 +128,7 @@ impl Chip {
 
     /// Everything queued.
     pub(crate) fn drain(&mut self, reader: ReaderId) -> Vec<EdgeRecord> {
-        self.wait_any(reader, QUEUE)
-            .unwrap()
-            .map_or(vec![], |batch| batch.1)
+        self.wait_any(reader, QUEUE).unwrap().map_or(vec![], |batch| batch.1)
     }
 
     /// Changes the level of a line `count` times, a microsecond apart.
@@ -220,24 +160,15 @@ impl Chip {
 }
 
 pub(crate) fn input(offset: u32) -> LineConfig {
-    LineConfig {
-        offset,
-        flags: LINE_INPUT,
-    }
+    LineConfig { offset, flags: LINE_INPUT }
 }
 
 pub(crate) fn output(offset: u32) -> LineConfig {
-    LineConfig {
-        offset,
-        flags: LINE_OUTPUT,
-    }
+    LineConfig { offset, flags: LINE_OUTPUT }
 }
 
 pub(crate) fn with(config: LineConfig, flags: u32) -> LineConfig {
-    LineConfig {
-        flags: config.flags | flags,
-        ..config
-    }
+    LineConfig { flags: config.flags | flags, ..config }
 }
 
 pub(crate) fn line_seqnos(records: &[EdgeRecord]) -> Vec<u32> {

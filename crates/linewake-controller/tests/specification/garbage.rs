@@ -35,11 +35,7 @@ fn any_input_of_any_length_is_answered() {
                 let mut input: Vec<u8> = (0..length).map(|_| random.next() as u8 & mask).collect();
                 // Otherwise hundreds of thousands of level changes: right, but slow.
                 if code == DRIVE {
-                    input
-                        .iter_mut()
-                        .skip(10)
-                        .step_by(16)
-                        .for_each(|byte| *byte = 0);
+                    input.iter_mut().skip(10).step_by(16).for_each(|byte| *byte = 0);
                 }
                 let room = random.below(200) as usize;
                 // `raw` checks the length of the answer and that nothing else was written.
@@ -65,10 +61,7 @@ fn a_whole_input_of_garbage_is_refused() {
             assert!(chip.raw(reader, code, &vec![0xFF; length], 4096).is_err());
         }
     }
-    assert!(
-        chip.raw(reader, ECHO, &vec![1; MAX_INPUT + 1], 4096)
-            .is_err()
-    );
+    assert!(chip.raw(reader, ECHO, &vec![1; MAX_INPUT + 1], 4096).is_err());
 }
 
 #[test]
@@ -107,12 +100,7 @@ fn a_batch_whose_count_lies_is_malformed() {
 
 #[test]
 fn sums_that_overflow_do_not_close() {
-    let header = BatchHeader {
-        driven: 0,
-        delivered: u64::MAX,
-        overflowed: 1,
-        ..Default::default()
-    };
+    let header = BatchHeader { driven: 0, delivered: u64::MAX, overflowed: 1, ..Default::default() };
     assert!(!header.is_closed());
 }
 

@@ -41,9 +41,7 @@ impl Reader {
 
     fn capacity(&self) -> usize {
         match self.capacity {
-            0 => (16 * self.held())
-                .next_power_of_two()
-                .clamp(2, QUEUE as u32) as usize,
+            0 => (16 * self.held()).next_power_of_two().clamp(2, QUEUE as u32) as usize,
             asked => asked as usize,
         }
     }
@@ -54,35 +52,20 @@ impl Reader {
             return;
         };
         let rising = level != (line.flags & LINE_ACTIVE_LOW != 0);
-        if line.flags
-            & if rising {
-                LINE_EDGE_RISING
-            } else {
-                LINE_EDGE_FALLING
-            }
-            == 0
-        {
+        if line.flags & if rising { LINE_EDGE_RISING } else { LINE_EDGE_FALLING } == 0 {
             return;
         }
         line.driven += 1;
         if line.last_ns.is_some_and(|last| now_ns - last < window_ns) {
             line.merged += 1;
             line.missing.1 += 1;
-            self.seqno = if several {
-                self.seqno.wrapping_add(1)
-            } else {
-                self.seqno
-            };
+            self.seqno = if several { self.seqno.wrapping_add(1) } else { self.seqno };
             return;
         }
         line.last_ns = Some(now_ns);
         line.line_seqno = line.line_seqno.wrapping_add(1);
         let line_seqno = line.line_seqno;
-        self.seqno = if several {
-            self.seqno.wrapping_add(1)
-        } else {
-            line_seqno
-        };
+        self.seqno = if several { self.seqno.wrapping_add(1) } else { line_seqno };
         while self.queue.len() >= capacity {
             let (dropped, shown) = self.queue.pop_front().unwrap();
             let line = self.lines.get_mut(&dropped.offset).unwrap();
@@ -91,10 +74,7 @@ impl Reader {
                 continue;
             }
             line.overflowed += 1;
-            let next = self
-                .queue
-                .iter_mut()
-                .find(|next| next.0.offset == dropped.offset);
+            let next = self.queue.iter_mut().find(|next| next.0.offset == dropped.offset);
             let (overflowed, merged) = match next {
                 Some(next) => (&mut next.0.overflowed, &mut next.0.merged),
                 None => (&mut line.missing.0, &mut line.missing.1),
@@ -106,24 +86,13 @@ impl Reader {
         let (overflowed, merged) = std::mem::take(&mut line.missing);
         let kind = if rising { EDGE_RISING } else { EDGE_FALLING };
         let seqno = self.seqno;
-        let edge = EdgeRecord {
-            timestamp_ns: now_ns,
-            offset,
-            kind,
-            seqno,
-            line_seqno,
-            overflowed,
-            merged,
-        };
+        let edge = EdgeRecord { timestamp_ns: now_ns, offset, kind, seqno, line_seqno, overflowed, merged };
         self.queue.push_back((edge, false));
     }
 
     fn take(&mut self, offset: Option<u32>) -> Option<EdgeRecord> {
         loop {
-            let index = self
-                .queue
-                .iter()
-                .position(|(edge, _)| offset.is_none_or(|offset| edge.offset == offset))?;
+            let index = self.queue.iter().position(|(edge, _)| offset.is_none_or(|offset| edge.offset == offset))?;
             let (edge, shown) = self.queue.remove(index).unwrap();
             self.lines.get_mut(&edge.offset).unwrap().delivered += 1;
             if !shown {
@@ -155,19 +124,12 @@ impl Reader {
                     self.queue.push_back((edge, shown));
                 } else {
                     let line = self.lines.get_mut(&offset).unwrap();
-                    *(if shown {
-                        &mut line.delivered
-                    } else {
-                        &mut line.discarded
-                    }) += 1;
+                    *(if shown { &mut line.delivered } else { &mut line.discarded }) += 1;
                 }
             }
         }
         let base = self.base;
-        let line = self.lines.entry(offset).or_insert_with(|| Line {
-            line_seqno: base,
-            ..Line::default()
-        });
+        let line = self.lines.entry(offset).or_insert_with(|| Line { line_seqno: base, ..Line::default() });
         line.held = flags != LINE_RELEASE;
         line.flags = if line.held { flags } else { 0 };
     }
@@ -179,11 +141,7 @@ impl Reader {
             reserved: 0,
             driven: line.driven,
             delivered: line.delivered,
-            queued: self
-                .queue
-                .iter()
-                .filter(|(edge, _)| edge.offset == offset)
-                .count() as u64,
+            queued: self.queue.iter().filter(|(edge, _)| edge.offset == offset).count() as u64,
             overflowed: line.overflowed,
             merged: line.merged,
             discarded: line.discarded,
@@ -215,14 +173,7 @@ fn run(seed: u64, steps: u32) {
                 let base = [0, u32::MAX - 20][random.below(2) as usize];
                 assert_eq!(chip.set_reader(id, capacity, base), DONE);
                 let (lines, queue) = (BTreeMap::new(), VecDeque::new());
-                readers.push(Reader {
-                    id,
-                    capacity,
-                    base,
-                    seqno: base,
-                    lines,
-                    queue,
-                });
+                readers.push(Reader { id, capacity, base, seqno: base, lines, queue });
             }
             1 if random.below(4) == 0 && !readers.is_empty() => {
                 let reader = readers.swap_remove(at);
@@ -239,84 +190,38 @@ fn run(seed: u64, steps: u32) {
             }
             3 if !readers.is_empty() => {
                 windows[offset as usize] = random.below(3) * 1_000;
-                let window = MergeWindow {
-                    offset,
-                    reserved: 0,
-                    window_ns: windows[offset as usize],
-                };
+                let window = MergeWindow { offset, reserved: 0, window_ns: windows[offset as usize] };
                 assert_eq!(chip.send(readers[at].id, SET_MERGE, &window), DONE);
             }
             4..=6 if !readers.is_empty() => {
-                let edges = [
-                    LINE_EDGES,
-                    LINE_EDGE_RISING,
-                    LINE_EDGE_FALLING,
-                    LINE_EDGES,
-                    0,
-                ][random.below(5) as usize];
-                let low = if random.below(3) == 0 {
-                    LINE_ACTIVE_LOW
-                } else {
-                    0
-                };
+                let edges = [LINE_EDGES, LINE_EDGE_RISING, LINE_EDGE_FALLING, LINE_EDGES, 0][random.below(5) as usize];
+                let low = if random.below(3) == 0 { LINE_ACTIVE_LOW } else { 0 };
                 let held = readers[at].lines.get(&offset).is_some_and(|line| line.held);
-                let flags = if held && random.below(4) == 0 {
-                    LINE_RELEASE
-                } else {
-                    LINE_INPUT | edges | low
-                };
-                assert_eq!(
-                    chip.configure(readers[at].id, &[LineConfig { offset, flags }]),
-                    DONE
-                );
+                let flags = if held && random.below(4) == 0 { LINE_RELEASE } else { LINE_INPUT | edges | low };
+                assert_eq!(chip.configure(readers[at].id, &[LineConfig { offset, flags }]), DONE);
                 readers[at].configure(offset, flags);
             }
             7..=12 if !readers.is_empty() => {
                 let reader = &mut readers[at];
-                if reader
-                    .lines
-                    .get(&offset)
-                    .is_some_and(|line| line.flags & LINE_EDGES != 0)
-                {
-                    assert_eq!(
-                        chip.take(reader.id, offset),
-                        reader.take(Some(offset)),
-                        "seed {seed}, step {step}"
-                    );
+                if reader.lines.get(&offset).is_some_and(|line| line.flags & LINE_EDGES != 0) {
+                    assert_eq!(chip.take(reader.id, offset), reader.take(Some(offset)), "seed {seed}, step {step}");
                 }
             }
             13..=16 if !readers.is_empty() => {
                 let reader = &mut readers[at];
-                if let Some(line) = reader
-                    .lines
-                    .get(&offset)
-                    .filter(|line| line.flags & LINE_EDGES != 0)
-                {
+                if let Some(line) = reader.lines.get(&offset).filter(|line| line.flags & LINE_EDGES != 0) {
                     let back = random.below(4).min(line.driven - line.merged) as u32;
                     let number = line.line_seqno.wrapping_sub(back);
                     let shown = chip.after(reader.id, offset, number);
-                    assert_eq!(
-                        shown,
-                        reader.after(offset, number),
-                        "seed {seed}, step {step}"
-                    );
+                    assert_eq!(shown, reader.after(offset, number), "seed {seed}, step {step}");
                 }
             }
             17..=19 if !readers.is_empty() => {
                 let reader = &mut readers[at];
-                if reader
-                    .lines
-                    .values()
-                    .any(|line| line.flags & LINE_EDGES != 0)
-                {
+                if reader.lines.values().any(|line| line.flags & LINE_EDGES != 0) {
                     let room = 1 + random.below(6) as usize;
-                    let batch = chip
-                        .wait_any(reader.id, room)
-                        .unwrap()
-                        .map_or(vec![], |batch| batch.1);
-                    let expected: Vec<_> = std::iter::from_fn(|| reader.take(None))
-                        .take(room)
-                        .collect();
+                    let batch = chip.wait_any(reader.id, room).unwrap().map_or(vec![], |batch| batch.1);
+                    let expected: Vec<_> = std::iter::from_fn(|| reader.take(None)).take(room).collect();
                     assert_eq!(batch, expected, "seed {seed}, step {step}");
                 }
             }
@@ -334,10 +239,7 @@ fn run(seed: u64, steps: u32) {
         }
         for reader in &readers {
             let room = OFFSETS as usize * size_of::<LineCounters>();
-            let bytes = chip
-                .raw(reader.id, GET_COUNTERS, &[], room)
-                .unwrap()
-                .unwrap();
+            let bytes = chip.raw(reader.id, GET_COUNTERS, &[], room).unwrap().unwrap();
             for (offset, bytes) in (0..).zip(bytes.chunks_exact(size_of::<LineCounters>())) {
                 let line = LineCounters::read_from_bytes(bytes).unwrap();
                 assert_eq!(line, reader.counters(offset), "seed {seed}, step {step}");
@@ -346,31 +248,16 @@ fn run(seed: u64, steps: u32) {
         }
     }
     for (offset, expected) in closed {
-        assert_eq!(
-            LineTotals {
-                changes: 0,
-                ..chip.totals(offset)
-            },
-            expected,
-            "seed {seed}"
-        );
+        assert_eq!(LineTotals { changes: 0, ..chip.totals(offset) }, expected, "seed {seed}");
     }
 }
 
 /// What a reader leaves behind.
 fn close(closed: &mut BTreeMap<u32, LineTotals>, reader: &Reader) {
     for (&offset, line) in &reader.lines {
-        let queued = |is: bool| {
-            reader
-                .queue
-                .iter()
-                .filter(|(edge, shown)| edge.offset == offset && *shown == is)
-                .count() as u64
-        };
-        let totals = closed.entry(offset).or_insert(LineTotals {
-            offset,
-            ..Default::default()
-        });
+        let queued =
+            |is: bool| reader.queue.iter().filter(|(edge, shown)| edge.offset == offset && *shown == is).count() as u64;
+        let totals = closed.entry(offset).or_insert(LineTotals { offset, ..Default::default() });
         totals.readers += 1;
         totals.driven += line.driven;
         totals.delivered += line.delivered + queued(true);

@@ -64,26 +64,14 @@ fn a_reader_of_two_lines_shows_merged_edges_as_a_gap_in_seqno() {
     let edges = chip.drain(reader);
     assert_eq!(line_seqnos(&edges), [1, 2, 3]);
     assert_eq!(seqnos(&edges), [1, 3, 5]);
-    assert_eq!(
-        edges.iter().map(|edge| edge.merged).collect::<Vec<_>>(),
-        [0, 1, 1]
-    );
+    assert_eq!(edges.iter().map(|edge| edge.merged).collect::<Vec<_>>(), [0, 1, 1]);
 }
 
 #[test]
 fn a_held_line_without_edges_turns_seqno_into_a_witness() {
     let mut chip = Chip::new();
     let reader = chip.watching([0]);
-    assert_eq!(
-        chip.configure(
-            reader,
-            &[LineConfig {
-                offset: 9,
-                flags: 0
-            }]
-        ),
-        DONE
-    );
+    assert_eq!(chip.configure(reader, &[LineConfig { offset: 9, flags: 0 }]), DONE);
     merge_every_other_edge(&mut chip, 0);
     assert_eq!(seqnos(&chip.drain(reader)), [1, 3, 5]);
 }
@@ -109,41 +97,22 @@ fn an_edge_carries_time_offset_and_kind() {
     chip.now_ns = 41_000;
     chip.toggle(7, 2);
     let edges = chip.drain(reader);
-    assert_eq!(
-        (edges[0].timestamp_ns, edges[0].offset, edges[0].kind),
-        (42_000, 7, EDGE_RISING)
-    );
-    assert_eq!(
-        (edges[1].timestamp_ns, edges[1].offset, edges[1].kind),
-        (43_000, 7, EDGE_FALLING)
-    );
+    assert_eq!((edges[0].timestamp_ns, edges[0].offset, edges[0].kind), (42_000, 7, EDGE_RISING));
+    assert_eq!((edges[1].timestamp_ns, edges[1].offset, edges[1].kind), (43_000, 7, EDGE_FALLING));
 }
 
 #[test]
 fn only_the_edges_asked_for_come() {
     let mut chip = Chip::new();
     let reader = chip.open();
-    let rising = LineConfig {
-        offset: 0,
-        flags: LINE_INPUT | LINE_EDGE_RISING,
-    };
-    let falling = LineConfig {
-        offset: 1,
-        flags: LINE_INPUT | LINE_EDGE_FALLING,
-    };
+    let rising = LineConfig { offset: 0, flags: LINE_INPUT | LINE_EDGE_RISING };
+    let falling = LineConfig { offset: 1, flags: LINE_INPUT | LINE_EDGE_FALLING };
     assert_eq!(chip.configure(reader, &[rising, falling, input(2)]), DONE);
     for offset in 0..3 {
         chip.toggle(offset, 3);
     }
-    let edges: Vec<_> = chip
-        .drain(reader)
-        .iter()
-        .map(|edge| (edge.offset, edge.kind))
-        .collect();
-    assert_eq!(
-        edges,
-        [(0, EDGE_RISING), (0, EDGE_RISING), (1, EDGE_FALLING)]
-    );
+    let edges: Vec<_> = chip.drain(reader).iter().map(|edge| (edge.offset, edge.kind)).collect();
+    assert_eq!(edges, [(0, EDGE_RISING), (0, EDGE_RISING), (1, EDGE_FALLING)]);
     assert_eq!(chip.counters(reader, 0).driven, 2);
     assert_eq!(chip.counters(reader, 1).driven, 1);
     assert_eq!(chip.counters(reader, 2).driven, 0);
@@ -164,10 +133,7 @@ fn active_low_turns_kinds_and_values_for_that_reader_only() {
     let mut chip = Chip::new();
     let plain = chip.watching([0]);
     let inverted = chip.open();
-    let config = LineConfig {
-        offset: 0,
-        flags: LINE_INPUT | LINE_EDGES | LINE_ACTIVE_LOW,
-    };
+    let config = LineConfig { offset: 0, flags: LINE_INPUT | LINE_EDGES | LINE_ACTIVE_LOW };
     assert_eq!(chip.configure(inverted, &[config]), DONE);
     chip.toggle(0, 1);
     assert_eq!(chip.take(plain, 0).unwrap().kind, EDGE_RISING);
@@ -179,11 +145,7 @@ fn active_low_turns_kinds_and_values_for_that_reader_only() {
 /// Six edges in pairs; the second of each pair comes too fast.
 fn merge_every_other_edge(chip: &mut Chip, offset: u32) {
     let reader = chip.open();
-    let window = MergeWindow {
-        offset: ALL_LINES,
-        reserved: 0,
-        window_ns: 1_500,
-    };
+    let window = MergeWindow { offset: ALL_LINES, reserved: 0, window_ns: 1_500 };
     assert_eq!(chip.send(reader, SET_MERGE, &window), DONE);
     chip.controller.close(reader);
     for _ in 0..3 {

@@ -13,10 +13,7 @@ fn unplugging_ends_every_wait() {
     for (reader, offset) in [(readers[0], 0), (readers[0], 1), (readers[1], 1)] {
         assert!(ready.contains(&Ready::Line { reader, offset }));
         assert!(ready.contains(&Ready::Any { reader }));
-        let wait = WaitLine {
-            offset,
-            ..Default::default()
-        };
+        let wait = WaitLine { offset, ..Default::default() };
         assert_eq!(chip.wait(reader, wait), Err(Status::DEVICE_NOT_CONNECTED));
         assert_eq!(chip.wait_any(reader, 1), Err(Status::DEVICE_NOT_CONNECTED));
     }
@@ -29,24 +26,10 @@ fn a_reader_that_was_unplugged_stays_so() {
     chip.toggle(0, 1);
     chip.controller.unplug();
     assert_eq!(chip.controller.open(), Err(Status::DEVICE_NOT_CONNECTED));
-    assert_eq!(
-        chip.raw(old, GET_INFO, &[], 96),
-        Err(Status::DEVICE_NOT_CONNECTED)
-    );
+    assert_eq!(chip.raw(old, GET_INFO, &[], 96), Err(Status::DEVICE_NOT_CONNECTED));
     assert_eq!(chip.send(old, REPLUG, &()), DONE);
-    for code in [
-        GET_INFO,
-        GET_VALUES,
-        WAIT_ANY,
-        GET_COUNTERS,
-        DRIVE,
-        UNPLUG,
-        ECHO,
-    ] {
-        assert_eq!(
-            chip.raw(old, code, &[], 4096),
-            Err(Status::DEVICE_NOT_CONNECTED)
-        );
+    for code in [GET_INFO, GET_VALUES, WAIT_ANY, GET_COUNTERS, DRIVE, UNPLUG, ECHO] {
+        assert_eq!(chip.raw(old, code, &[], 4096), Err(Status::DEVICE_NOT_CONNECTED));
     }
     let new = chip.watching([0]);
     chip.toggle(0, 1);
@@ -72,16 +55,7 @@ fn levels_survive_and_what_was_queued_is_discarded() {
 fn unplugging_frees_lines_that_were_held_alone() {
     let mut chip = Chip::new();
     let old = chip.open();
-    assert_eq!(
-        chip.configure(
-            old,
-            &[LineConfig {
-                offset: 0,
-                flags: LINE_OUTPUT | LINE_EXCLUSIVE
-            }]
-        ),
-        DONE
-    );
+    assert_eq!(chip.configure(old, &[LineConfig { offset: 0, flags: LINE_OUTPUT | LINE_EXCLUSIVE }]), DONE);
     chip.controller.unplug();
     chip.controller.replug();
     let new = chip.watching([0]);
@@ -99,23 +73,10 @@ fn unplugging_in_the_middle_of_a_drive_ends_it() {
 
     let mut chip = Chip::new();
     let reader = chip.open();
-    let drive = Drive {
-        offset: 0,
-        action: DRIVE_TOGGLE,
-        count: 5,
-        reserved: 0,
-    };
-    let outcome = chip
-        .controller
-        .control(reader, DRIVE, drive.as_bytes(), &mut [], 0);
+    let drive = Drive { offset: 0, action: DRIVE_TOGGLE, count: 5, reserved: 0 };
+    let outcome = chip.controller.control(reader, DRIVE, drive.as_bytes(), &mut [], 0);
     assert_eq!(outcome, Outcome::Again { round: 1 });
     chip.controller.unplug();
     let outcome = chip.controller.resume(reader, drive.as_bytes(), 1, 0);
-    assert_eq!(
-        outcome,
-        Outcome::Done {
-            status: Status::DEVICE_NOT_CONNECTED,
-            information: 0
-        }
-    );
+    assert_eq!(outcome, Outcome::Done { status: Status::DEVICE_NOT_CONNECTED, information: 0 });
 }

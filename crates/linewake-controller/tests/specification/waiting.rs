@@ -54,16 +54,7 @@ fn an_edge_names_the_waits_to_try_again_and_no_others() {
     let second = chip.watching([1, 70]);
     chip.ready();
     chip.toggle(70, 3);
-    assert_eq!(
-        chip.ready(),
-        [
-            Ready::Any { reader: second },
-            Ready::Line {
-                reader: second,
-                offset: 70
-            }
-        ]
-    );
+    assert_eq!(chip.ready(), [Ready::Any { reader: second }, Ready::Line { reader: second, offset: 70 }]);
     chip.toggle(1, 1);
     let ready = chip.ready();
     assert_eq!(ready.len(), 4);
@@ -106,10 +97,7 @@ fn a_wait_after_a_number_works_across_the_wrap() {
     assert_eq!(chip.set_reader(reader, 0, u32::MAX - 1), DONE);
     chip.watch(reader, &[0]);
     chip.toggle(0, 3);
-    assert_eq!(
-        chip.after(reader, 0, u32::MAX - 1).unwrap().line_seqno,
-        u32::MAX
-    );
+    assert_eq!(chip.after(reader, 0, u32::MAX - 1).unwrap().line_seqno, u32::MAX);
     assert_eq!(chip.after(reader, 0, u32::MAX).unwrap().line_seqno, 0);
     assert_eq!(chip.after(reader, 0, 0).unwrap().line_seqno, 1);
 }
@@ -119,12 +107,7 @@ fn a_wait_after_a_number_never_given_is_refused() {
     let mut chip = Chip::new();
     let reader = chip.watching([0]);
     chip.toggle(0, 2);
-    let wait = WaitLine {
-        offset: 0,
-        flags: WAIT_AFTER,
-        after: 3,
-        reserved: 0,
-    };
+    let wait = WaitLine { offset: 0, flags: WAIT_AFTER, after: 3, reserved: 0 };
     assert_eq!(chip.wait(reader, wait), Err(Status::INVALID_PARAMETER));
     assert_eq!(chip.counters(reader, 0).queued, 2);
 }
@@ -154,10 +137,7 @@ fn a_shown_event_that_falls_out_of_the_queue_was_delivered() {
     let next = chip.after(reader, 0, 1).unwrap();
     assert_eq!((next.line_seqno, next.overflowed), (4, 2));
     let counters = chip.counters(reader, 0);
-    assert_eq!(
-        (counters.delivered, counters.overflowed, counters.queued),
-        (1, 2, 2)
-    );
+    assert_eq!((counters.delivered, counters.overflowed, counters.queued), (1, 2, 2));
 }
 
 #[test]
@@ -168,14 +148,8 @@ fn a_batch_holds_as_many_as_fit_and_says_how_many_are_left() {
     chip.toggle(0, 3);
     chip.toggle(1, 2);
     let (header, edges) = chip.wait_any(reader, 3).unwrap().unwrap();
-    assert_eq!(
-        (header.count, header.queued, header.delivered, header.driven),
-        (3, 2, 3, 5)
-    );
-    assert_eq!(
-        edges.iter().map(|edge| edge.offset).collect::<Vec<_>>(),
-        [0, 0, 0]
-    );
+    assert_eq!((header.count, header.queued, header.delivered, header.driven), (3, 2, 3, 5));
+    assert_eq!(edges.iter().map(|edge| edge.offset).collect::<Vec<_>>(), [0, 0, 0]);
     let (header, edges) = chip.wait_any(reader, 3).unwrap().unwrap();
     assert_eq!((header.count, header.queued, edges.len()), (2, 0, 2));
     assert_eq!(chip.wait_any(reader, 3), Ok(None));
@@ -187,10 +161,7 @@ fn a_batch_without_room_for_a_record_is_refused_and_takes_nothing() {
     let reader = chip.watching([0]);
     chip.toggle(0, 1);
     assert_eq!(chip.wait_any(reader, 0), Err(Status::BUFFER_TOO_SMALL));
-    assert_eq!(
-        chip.raw(reader, WAIT_LINE, &[0; 16], 31),
-        Err(Status::BUFFER_TOO_SMALL)
-    );
+    assert_eq!(chip.raw(reader, WAIT_LINE, &[0; 16], 31), Err(Status::BUFFER_TOO_SMALL));
     assert_eq!(chip.drain(reader).len(), 1);
 }
 
@@ -220,26 +191,14 @@ fn waiting_for_what_is_not_watched_is_refused() {
 
 #[test]
 fn a_pended_wait_fails_when_its_line_is_no_longer_watched() {
-    for config in [
-        input(0),
-        LineConfig {
-            offset: 0,
-            flags: LINE_RELEASE,
-        },
-    ] {
+    for config in [input(0), LineConfig { offset: 0, flags: LINE_RELEASE }] {
         let mut chip = Chip::new();
         let reader = chip.watching([0]);
         chip.ready();
         assert_eq!(chip.take(reader, 0), None);
         assert_eq!(chip.configure(reader, &[config]), DONE);
-        assert_eq!(
-            chip.ready(),
-            [Ready::Any { reader }, Ready::Line { reader, offset: 0 }]
-        );
-        assert_eq!(
-            chip.wait(reader, WaitLine::default()),
-            Err(Status::INVALID_DEVICE_STATE)
-        );
+        assert_eq!(chip.ready(), [Ready::Any { reader }, Ready::Line { reader, offset: 0 }]);
+        assert_eq!(chip.wait(reader, WaitLine::default()), Err(Status::INVALID_DEVICE_STATE));
     }
 }
 
@@ -250,28 +209,15 @@ fn a_drive_of_many_changes_stops_after_each_round() {
 
     let mut chip = Chip::new();
     let reader = chip.watching([0, 1]);
-    let drive = |offset, count| Drive {
-        offset,
-        action: DRIVE_TOGGLE,
-        count,
-        reserved: 0,
-    };
+    let drive = |offset, count| Drive { offset, action: DRIVE_TOGGLE, count, reserved: 0 };
     let drives = [drive(0, 3), drive(1, 1)];
-    let mut outcome = chip
-        .controller
-        .control(reader, DRIVE, drives.as_bytes(), &mut [], 0);
+    let mut outcome = chip.controller.control(reader, DRIVE, drives.as_bytes(), &mut [], 0);
     let mut rounds = vec![];
     while let Outcome::Again { round } = outcome {
         rounds.push(chip.drain(reader).len());
         outcome = chip.controller.resume(reader, drives.as_bytes(), round, 0);
     }
-    assert_eq!(
-        outcome,
-        Outcome::Done {
-            status: Status::SUCCESS,
-            information: 0
-        }
-    );
+    assert_eq!(outcome, Outcome::Done { status: Status::SUCCESS, information: 0 });
     rounds.push(chip.drain(reader).len());
     assert_eq!(rounds, [2, 1, 1]);
 }

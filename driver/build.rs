@@ -1,0 +1,33 @@
+//! Links the driver as a driver, and only in the profile that can: the kernel cannot unwind, so the code needs `panic = "abort"`,
+//! which is what `--profile driver` is. In every other build the crate is empty, so that the workspace builds anywhere.
+
+use std::env;
+use std::path::Path;
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rustc-check-cfg=cfg(kernel)");
+
+    let is = |key: &str, value: &str| env::var(key).as_deref() == Ok(value);
+    let target = is("CARGO_CFG_TARGET_OS", "windows")
+        && is("CARGO_CFG_TARGET_ENV", "gnu")
+        && is("CARGO_CFG_TARGET_ARCH", "x86_64");
+    // Cargo tells a build script the profile's name in no other way than the output directory; PROFILE is that of its root.
+    let out = env::var("OUT_DIR").unwrap_or_default();
+    let profile = Path::new(&out).components().any(|part| part.as_os_str() == "driver");
+    if !target || !profile {
+        return;
+    }
+
+    println!("cargo::rustc-cfg=kernel");
+    for argument in [
+        "-nostartfiles",
+        "-nodefaultlibs",
+        "-Wl,--entry=DriverEntry",
+        "-Wl,--subsystem=native",
+        "-Wl,--dynamicbase,--nxcompat",
+        "-Wl,--major-os-version=10,--minor-os-version=0,--major-subsystem-version=10,--minor-subsystem-version=0",
+    ] {
+        println!("cargo::rustc-cdylib-link-arg={argument}");
+    }
+}

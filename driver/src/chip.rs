@@ -1,0 +1,214 @@
+//! The state of the driver, all of it behind one spin lock: the controller, and the requests it keeps pended.
+
+use linewake_controller::protocol::{MAX_INPUT, WAIT_ANY, WAIT_LINE, WaitLine};
+use linewake_controller::{Controller, Outcome, ReaderId, Ready, Status};
+use windows_sys::Wdk::Foundation::{DEVICE_OBJECT, FILE_OBJECT, IRP};
+use windows_sys::Wdk::System::SystemServices::IoReleaseCancelSpinLock;
+
+use crate::kernel::{SpinLock, now_ns};
+use crate::pended::{Finished, Queue, arm, disarm};
+use crate::request::{Irp, Request};
+
+pub(crate) const LINES: usize = 1024;
+const READERS: usize = 64;
+const QUEUE: usize = 1024;
+
+/// Waits for a line are queued by line, so that an edge looks at the waits of its line only. After those two queues more:
+const ANY_LINE: usize = LINES;
+/// Waits of the fault device, which never end before their handle is closed.
+const STUCK: usize = LINES + 1;
+
+/// Seven megabytes, all zeros: in the image's uninitialised data, which is not paged. A kernel stack has 24 KiB at best.
+pub(crate) static CHIP: SpinLock<Chip> = SpinLock::new(Chip::new());
+
+pub(crate) struct Chip {
+    pub(crate) controller: Controller<LINES, READERS, QUEUE>,
+    pended: [Queue; LINES + 2],
+    /// METHOD_BUFFERED has one buffer for both ways, so the input is copied here before the output is written.
+    input: [u8; MAX_INPUT],
+}
+
+impl Chip {
+    const fn new() -> Chip {
+        Chip { controller: Controller::new(), pended: [const { Queue::EMPTY }; LINES + 2], input: [0; MAX_INPUT] }
+    }
+
+    /// Has the controller try a request; `round` is zero the first time.
+    fn attempt(&mut self, request: &mut Request, round: u32) -> Outcome {
+        let irp = request.irp();
+        if irp.input_len() > MAX_INPUT {
+            return Outcome::Done { status: Status::INFO_LENGTH_MISMATCH, information: 0 };
+        }
+        let input = irp.copy_input(&mut self.input);
+        match round {
+            0 => self.controller.control(irp.reader(), irp.code(), input, request.output(), now_ns()),
+            _ => self.controller.resume(irp.reader(), input, round, now_ns()),
+        }
+    }
+
+    /// Keeps a request until what it waits for happens. If it was cancelled already, it is finished.
+    fn pend(&mut self, mut request: Request, finished: &mut Finished) {
+        request.mark_pending();
+        let place = match request.irp().code() {
+            WAIT_LINE => self.waited_line(&request),
+            _ => ANY_LINE,
+        };
+        let irp = self.pended[place].push(request, place);
+        self.arm_or_finish(irp, place, finished);
+    }
+
+    /// The line a wait that pended is for; the controller checked it.
+    fn waited_line(&mut self, request: &Request) -> usize {
+        let input = request.irp().copy_input(&mut self.input);
+        let offset = input.first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes));
+        const { assert!(core::mem::offset_of!(WaitLine, offset) == 0) };
+        (offset as usize).min(LINES - 1)
+    }
+
+    fn arm_or_finish(&mut self, irp: Irp, place: usize, finished: &mut Finished) {
+        if !arm(irp, Some(cancel)) {
+            // SAFETY: linked there, and `arm` took the cancel routine out again.
+            let request = unsafe { self.pended[place].unlink(irp) };
+            finish(request, Status::CANCELLED, 0, finished);
+        }
+    }
+
+    /// Tries again what the controller says may be over.
+    fn serve_ready(&mut self, finished: &mut Finished) {
+        while let Some(ready) = self.controller.take_ready() {
+            let (reader, place) = match ready {
+                Ready::Line { reader, offset } => (reader, offset as usize),
+                Ready::Any { reader } => (reader, ANY_LINE),
+            };
+            let mut next = self.pended[place].first();
+            while let Some(irp) = next {
+                next = self.pended[place].next(irp);
+                if irp.reader() != reader || !disarm(irp) {
+                    continue;
+                }
+                // SAFETY: disarmed, so ours. It stays linked; if it pends again it keeps its place and is nobody's but the queue's.
+                let mut request = unsafe { Request::own(irp) };
+                let outcome = self.attempt(&mut request, 0);
+                let irp = request.into_irp();
+                if let Outcome::Done { status, information } = outcome {
+                    // SAFETY: linked there and disarmed.
+                    let request = unsafe { self.pended[place].unlink(irp) };
+                    finish(request, status, information, finished);
+                } else {
+                    self.arm_or_finish(irp, place, finished);
+                }
+            }
+        }
+    }
+
+    /// Ends everything pended for which `ours` holds.
+    fn finish_all(&mut self, status: Status, finished: &mut Finished, ours: impl Fn(Irp) -> bool) {
+        for (place, queue) in self.pended.iter_mut().enumerate() {
+            let mut next = queue.first();
+            while let Some(irp) = next {
+                next = queue.next(irp);
+                if ours(irp) && (place == STUCK || disarm(irp)) {
+                    // SAFETY: linked there; disarmed, or never armed.
+                    let request = unsafe { queue.unlink(irp) };
+                    finish(request, status, 0, finished);
+                }
+            }
+        }
+    }
+}
+
+fn finish(mut request: Request, status: Status, information: usize, finished: &mut Finished) {
+    request.set_status(status, information);
+    finished.push(request);
+}
+
+/// Carries out a control code. The status is what the dispatch routine returns.
+pub(crate) fn control(mut request: Request) -> Status {
+    let mut round = 0;
+    loop {
+        let mut finished = Finished::none();
+        let step = CHIP.with(|chip| {
+            let outcome = chip.attempt(&mut request, round);
+            chip.serve_ready(&mut finished);
+            match outcome {
+                Outcome::Pend => {
+                    chip.pend(request, &mut finished);
+                    None
+                }
+                Outcome::Done { status, information } => {
+                    request.set_status(status, information);
+                    Some((request, Ok(status)))
+                }
+                Outcome::Again { round } => Some((request, Err(round))),
+            }
+        });
+        finished.complete();
+        match step {
+            None => return Status::PENDING,
+            Some((request, Ok(status))) => {
+                request.complete();
+                return status;
+            }
+            Some((again, Err(next))) => (request, round) = (again, next),
+        }
+    }
+}
+
+/// The fault device: as [`control`], but a wait pends without a cancel routine, until its handle is closed.
+pub(crate) fn control_without_cancel(mut request: Request) -> Status {
+    if !matches!(request.irp().code(), WAIT_LINE | WAIT_ANY) {
+        return control(request);
+    }
+    let refused = CHIP.with(|chip| {
+        // A request may still arrive after IRP_MJ_CLEANUP, when nobody would complete it.
+        if let Err(status) = chip.controller.check(request.irp().reader()) {
+            request.set_status(status, 0);
+            return Some((request, status));
+        }
+        request.mark_pending();
+        chip.pended[STUCK].push(request, STUCK);
+        None
+    });
+    match refused {
+        None => Status::PENDING,
+        Some((request, status)) => {
+            request.complete();
+            status
+        }
+    }
+}
+
+/// The last handle to a file was closed: its reader goes, and all it had pended.
+pub(crate) fn cleanup(file: *mut FILE_OBJECT, reader: ReaderId) {
+    let mut finished = Finished::none();
+    CHIP.with(|chip| {
+        chip.controller.close(reader);
+        chip.finish_all(Status::CANCELLED, &mut finished, |irp| irp.file() == file);
+    });
+    finished.complete();
+}
+
+/// The driver goes: as if the device had been pulled out, and nothing stays pended, not even on the fault device.
+pub(crate) fn end() {
+    let mut finished = Finished::none();
+    CHIP.with(|chip| {
+        chip.controller.unplug();
+        chip.finish_all(Status::DEVICE_NOT_CONNECTED, &mut finished, |_| true);
+    });
+    finished.complete();
+}
+
+/// Called by the I/O manager, with the cancel spin lock held, once it has taken this routine out of the IRP.
+unsafe extern "system" fn cancel(_: *mut DEVICE_OBJECT, irp: *mut IRP) {
+    // SAFETY: acquired by the I/O manager, which left the IRQL to go back to in the IRP. The IRP is live: see rule 2.
+    unsafe { IoReleaseCancelSpinLock((*irp).CancelIrql) };
+    // SAFETY: only this routine may complete it now, at its end.
+    let Some(irp) = (unsafe { Irp::new(irp) }) else { return };
+    let mut finished = Finished::none();
+    CHIP.with(|chip| {
+        // SAFETY: the place was written when it was linked, before it was armed; it is linked there still.
+        let request = unsafe { chip.pended[*irp.place()].unlink(irp) };
+        finish(request, Status::CANCELLED, 0, &mut finished);
+    });
+    finished.complete();
+}

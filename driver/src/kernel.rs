@@ -1,0 +1,68 @@
+//! What the kernel lends: a spin lock, a clock, and an end for the unthinkable.
+
+use core::cell::UnsafeCell;
+
+use windows_sys::Wdk::System::SystemServices::{KeBugCheckEx, KeQueryPerformanceCounter};
+
+// windows-sys 0.61 lacks these (wdm.h: KeAcquireSpinLock is a macro for the first).
+#[link(name = "ntoskrnl.exe", kind = "raw-dylib", modifiers = "+verbatim")]
+unsafe extern "system" {
+    fn KeAcquireSpinLockRaiseToDpc(lock: *mut usize) -> u8;
+    fn KeReleaseSpinLock(lock: *mut usize, old_irql: u8);
+}
+
+// The compiler calls these. The kernel exports them; found here first, they are not imported from msvcrt.dll, which no kernel has.
+#[link(name = "ntoskrnl.exe", kind = "raw-dylib", modifiers = "+verbatim")]
+#[allow(dead_code, reason = "called by generated code only")]
+unsafe extern "C" {
+    fn memcpy(to: *mut u8, from: *const u8, len: usize) -> *mut u8;
+    fn memmove(to: *mut u8, from: *const u8, len: usize) -> *mut u8;
+    fn memset(to: *mut u8, byte: i32, len: usize) -> *mut u8;
+    fn memcmp(a: *const u8, b: *const u8, len: usize) -> i32;
+}
+
+/// A value behind a spin lock. While it is held the processor runs at DISPATCH_LEVEL: no page faults, no waits, no completions.
+pub(crate) struct SpinLock<T> {
+    /// A KSPIN_LOCK; zero is what KeInitializeSpinLock makes of it.
+    lock: UnsafeCell<usize>,
+    value: UnsafeCell<T>,
+}
+
+// SAFETY: the lock gives one thread at a time access to the value.
+unsafe impl<T: Send> Sync for SpinLock<T> {}
+
+impl<T> SpinLock<T> {
+    pub(crate) const fn new(value: T) -> SpinLock<T> {
+        SpinLock { lock: UnsafeCell::new(0), value: UnsafeCell::new(value) }
+    }
+
+    /// Runs `body` with the value, at DISPATCH_LEVEL. Not recursive.
+    pub(crate) fn with<R>(&self, body: impl FnOnce(&mut T) -> R) -> R {
+        // SAFETY: the lock word lives as long as self and is used with these two functions only.
+        let old_irql = unsafe { KeAcquireSpinLockRaiseToDpc(self.lock.get()) };
+        // SAFETY: this thread holds the lock, so this is the only reference.
+        let result = body(unsafe { &mut *self.value.get() });
+        // SAFETY: acquired above, at the IRQL it is given back.
+        unsafe { KeReleaseSpinLock(self.lock.get(), old_irql) };
+        result
+    }
+}
+
+/// Nanoseconds since some point in the past; never goes back.
+pub(crate) fn now_ns() -> u64 {
+    let mut frequency = 0;
+    // SAFETY: the argument is a local; the call has no other condition.
+    let ticks = unsafe { KeQueryPerformanceCounter(&mut frequency) } as u64;
+    let frequency = (frequency as u64).max(1);
+    // In two parts, so that nothing overflows.
+    (ticks / frequency) * 1_000_000_000 + (ticks % frequency) * 1_000_000_000 / frequency
+}
+
+/// The kernel cannot unwind. A panic is a bug of this driver, and stops the machine with MANUALLY_INITIATED_CRASH.
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    loop {
+        // SAFETY: may be called at any IRQL; does not return on a real kernel.
+        unsafe { KeBugCheckEx(0xE2, 0, 0, 0, 0) };
+    }
+}

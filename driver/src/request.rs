@@ -1,0 +1,168 @@
+//! An IRP that is this driver's to complete.
+
+use core::mem::offset_of;
+use core::ptr::NonNull;
+use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+
+use linewake_controller::{ReaderId, Status};
+use windows_sys::Wdk::Foundation::{DRIVER_CANCEL, FILE_OBJECT, IO_STACK_LOCATION, IRP};
+use windows_sys::Wdk::System::SystemServices::{IofCompleteRequest, SL_PENDING_RETURNED};
+
+/// wdm.h; windows-sys 0.61 lacks it.
+const IO_NO_INCREMENT: i8 = 0;
+
+// windows-sys describes some kernel structures wrongly (it ignores POINTER_ALIGNMENT, so the lengths in
+// Parameters.DeviceIoControl sit four bytes too close): check what is relied on against wdm.h for x64.
+const _: () = {
+    assert!(offset_of!(IRP, AssociatedIrp) == 0x18 && offset_of!(IRP, IoStatus) == 0x30);
+    assert!(offset_of!(IRP, Cancel) == 0x44 && offset_of!(IRP, CancelRoutine) == 0x68);
+    assert!(offset_of!(IRP, Tail.Overlay.Anonymous2.ListEntry) == 0xA8);
+    assert!(offset_of!(IRP, Tail.Overlay.Anonymous2.Anonymous.CurrentStackLocation) == 0xB8);
+    assert!(offset_of!(IO_STACK_LOCATION, Parameters.Others.Argument3) == 0x18);
+    assert!(offset_of!(IO_STACK_LOCATION, DeviceObject) == 0x28 && offset_of!(IO_STACK_LOCATION, FileObject) == 0x30);
+    assert!(offset_of!(FILE_OBJECT, FsContext) == 0x18 && offset_of!(FILE_OBJECT, FileName) == 0x58);
+};
+
+/// A look at an IRP that has not been completed: one that a dispatch routine was given, or that is linked in a queue of pended
+/// requests whose lock is held. That is what makes its methods sound; [`pended`](crate::pended) keeps to it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(transparent)]
+pub(crate) struct Irp(NonNull<IRP>);
+
+impl Irp {
+    /// # Safety
+    /// The IRP has not been completed, and will not be while this or a copy is used.
+    pub(crate) unsafe fn new(irp: *mut IRP) -> Option<Irp> {
+        NonNull::new(irp).map(Irp)
+    }
+
+    fn as_ptr(self) -> *mut IRP {
+        self.0.as_ptr()
+    }
+
+    fn stack(self) -> *mut IO_STACK_LOCATION {
+        // SAFETY: the IRP is live (invariant of this type); the I/O manager set its stack location.
+        unsafe { (*self.as_ptr()).Tail.Overlay.Anonymous2.Anonymous.CurrentStackLocation }
+    }
+
+    /// The control code.
+    pub(crate) fn code(self) -> u32 {
+        // SAFETY: the I/O manager filled in the stack location; Others overlays DeviceIoControl with the right offsets.
+        unsafe { (*self.stack()).Parameters.Others.Argument3 as usize as u32 }
+    }
+
+    pub(crate) fn input_len(self) -> usize {
+        // SAFETY: as for `code`; a ULONG padded to a pointer, whose upper half is not defined.
+        unsafe { (*self.stack()).Parameters.Others.Argument2 as usize as u32 as usize }
+    }
+
+    pub(crate) fn output_len(self) -> usize {
+        // SAFETY: as for `input_len`.
+        unsafe { (*self.stack()).Parameters.Others.Argument1 as usize as u32 as usize }
+    }
+
+    /// The one system buffer of METHOD_BUFFERED, for input and output; at least as long as the longer of the two.
+    fn system_buffer(self) -> *mut u8 {
+        // SAFETY: the IRP is live; the codes of the protocol are all METHOD_BUFFERED.
+        unsafe { (*self.as_ptr()).AssociatedIrp.SystemBuffer.cast() }
+    }
+
+    /// The input, while no output has been written over it. The caller checked the length.
+    pub(crate) fn copy_input(self, into: &mut [u8]) -> &[u8] {
+        let buffer = self.system_buffer();
+        let len = if buffer.is_null() { 0 } else { self.input_len().min(into.len()) };
+        if len > 0 {
+            // SAFETY: the I/O manager allocated at least input_len bytes and copied the input there.
+            unsafe { into.as_mut_ptr().copy_from_nonoverlapping(buffer, len) };
+        }
+        &into[..len]
+    }
+
+    pub(crate) fn file(self) -> *mut FILE_OBJECT {
+        // SAFETY: the I/O manager filled in the stack location.
+        unsafe { (*self.stack()).FileObject }
+    }
+
+    /// The reader of the handle this IRP came through.
+    pub(crate) fn reader(self) -> ReaderId {
+        // SAFETY: a file object outlives its IRPs; FsContext is ours, set at IRP_MJ_CREATE.
+        ReaderId::from_bits(unsafe { (*self.file()).FsContext } as usize as u64)
+    }
+
+    /// A word of the IRP that is the driver's while the IRP is.
+    pub(crate) fn place(self) -> *mut usize {
+        // SAFETY: only computes an address in a live IRP.
+        unsafe { (&raw mut (*self.as_ptr()).Tail.Overlay.Anonymous1.Anonymous.DriverContext).cast() }
+    }
+
+    /// The next IRP and the previous one in a queue; ListEntry is the driver's while the IRP is.
+    pub(crate) fn links(self) -> *mut [Option<Irp>; 2] {
+        // SAFETY: only computes an address in a live IRP; two pointers, and Option<NonNull> is a pointer.
+        unsafe { (&raw mut (*self.as_ptr()).Tail.Overlay.Anonymous2.ListEntry).cast() }
+    }
+
+    /// IoSetCancelRoutine: an interlocked exchange. What was there before comes back.
+    pub(crate) fn set_cancel_routine(self, routine: DRIVER_CANCEL) -> bool {
+        let new = routine.map_or(core::ptr::null_mut(), |routine| routine as *mut ());
+        // SAFETY: the field is a pointer that the kernel, too, changes by interlocked exchange only.
+        let field = unsafe { AtomicPtr::from_ptr((&raw mut (*self.as_ptr()).CancelRoutine).cast::<*mut ()>()) };
+        !field.swap(new, Ordering::SeqCst).is_null()
+    }
+
+    /// Whether somebody asked for this IRP to be cancelled.
+    pub(crate) fn is_cancelled(self) -> bool {
+        // SAFETY: a BOOLEAN that the kernel only ever sets.
+        unsafe { AtomicBool::from_ptr(&raw mut (*self.as_ptr()).Cancel) }.load(Ordering::SeqCst)
+    }
+}
+
+/// An IRP that this driver has to complete, exactly once: a value that is moved, never copied.
+#[must_use = "an IRP that is not completed hangs its caller"]
+pub(crate) struct Request(Irp);
+
+impl Request {
+    /// # Safety
+    /// The caller gives up the duty to complete the IRP, and nobody else has it.
+    pub(crate) unsafe fn own(irp: Irp) -> Request {
+        Request(irp)
+    }
+
+    pub(crate) fn irp(&self) -> Irp {
+        self.0
+    }
+
+    /// Gives the duty to complete it to a queue.
+    pub(crate) fn into_irp(self) -> Irp {
+        self.0
+    }
+
+    /// Where the answer goes. The input, in the same buffer, has been copied.
+    pub(crate) fn output(&mut self) -> &mut [u8] {
+        let (buffer, len) = (self.0.system_buffer(), self.0.output_len());
+        if buffer.is_null() || len == 0 {
+            return &mut [];
+        }
+        // SAFETY: the I/O manager allocated at least output_len bytes; only the owner of the request writes there.
+        unsafe { core::slice::from_raw_parts_mut(buffer, len) }
+    }
+
+    /// Writes down how it ended, for [`complete`](Request::complete).
+    pub(crate) fn set_status(&mut self, status: Status, information: usize) {
+        // SAFETY: the request is ours, so its status block is.
+        let block = unsafe { &mut (*self.0.as_ptr()).IoStatus };
+        block.Anonymous.Status = status.0 as i32;
+        block.Information = information;
+    }
+
+    /// IoMarkIrpPending: the dispatch routine will return STATUS_PENDING.
+    pub(crate) fn mark_pending(&mut self) {
+        // SAFETY: the request is ours, so its stack location is.
+        unsafe { (*self.0.stack()).Control |= SL_PENDING_RETURNED as u8 };
+    }
+
+    /// Gives it back to the I/O manager. Never under the lock: it may call anybody, this driver included.
+    pub(crate) fn complete(self) {
+        // SAFETY: the request is ours and this is the end of it; its status was set.
+        unsafe { IofCompleteRequest(self.0.as_ptr(), IO_NO_INCREMENT) };
+    }
+}
