@@ -10,13 +10,14 @@ use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 use crate::device;
-use crate::port::{InFlight, Waiter};
-use crate::{CtlCode, Error, ErrorKind, Output, Reply};
+use crate::port::{self, InFlight, Waiter};
+use crate::slot::Progress;
+use crate::{Error, ErrorKind, Operation, Output, Reply, Status};
 
 /// One call to a driver, submitted already.
 ///
-/// `.await` it on any executor, or [`wait`](Self::wait) on this thread. Dropping it cancels it and returns at once; its
-/// memory stays until the driver is done with it.
+/// `.await` it on any executor, [`wait`](Self::wait) on this thread, or hand it to a callback with [`then`](Self::then).
+/// Dropping it cancels it and returns at once; its memory stays until the driver is done with it.
 ///
 /// ```
 /// # use overlapped::{sim, Access, CtlCode, Device, Ioctl, Method, Status};
@@ -33,13 +34,16 @@ use crate::{CtlCode, Error, ErrorKind, Output, Reply};
 /// assert_eq!(*call.wait()?, 7);
 /// # Ok::<(), overlapped::Error>(())
 /// ```
+///
+/// It is cancel-safe in `select!`: a call that lost the race is cancelled by its drop; to keep it, poll `&mut call`.
 #[must_use = "a call that is dropped is cancelled"]
 pub struct Call<Out: Output + ?Sized> {
     state: State<Out>,
 }
 
 enum State<Out: Output + ?Sized> {
-    Ready(Result<Reply<Out>, Error>),
+    /// It ended at once. The port is for a callback: that must not run here.
+    Ready(Result<Reply<Out>, Error>, Arc<port::Inner>),
     Pending(Pending),
     Taken,
 }
@@ -47,23 +51,23 @@ enum State<Out: Output + ?Sized> {
 /// A call the driver has. It keeps the handle open, as a device does.
 struct Pending {
     device: Arc<device::Inner>,
-    code: CtlCode,
+    what: Operation,
     operation: InFlight,
     /// Whether a waker was left in the slot.
     registered: bool,
-    /// Whether the reply took the slot over.
+    /// Whether the slot is somebody else's by now.
     taken: bool,
 }
 
 impl<Out: Output + ?Sized> Unpin for Call<Out> {}
 
 impl<Out: Output + ?Sized> Call<Out> {
-    pub(crate) fn ready(result: Result<Reply<Out>, Error>) -> Self {
-        Self { state: State::Ready(result) }
+    pub(crate) fn ready(result: Result<Reply<Out>, Error>, port: Arc<port::Inner>) -> Self {
+        Self { state: State::Ready(result, port) }
     }
 
-    pub(crate) fn pending(device: Arc<device::Inner>, code: CtlCode, operation: InFlight) -> Self {
-        Self { state: State::Pending(Pending { device, code, operation, registered: false, taken: false }) }
+    pub(crate) fn pending(device: Arc<device::Inner>, what: Operation, operation: InFlight) -> Self {
+        Self { state: State::Pending(Pending { device, what, operation, registered: false, taken: false }) }
     }
 
     /// Waits on this thread until the driver completes the call.
@@ -72,33 +76,100 @@ impl<Out: Output + ?Sized> Call<Out> {
     /// What the driver says; [`ErrorKind::Truncated`] when it wrote no whole record; [`ErrorKind::Deadlock`], with the
     /// call cancelled, when this is the thread that would have to dispatch the completion.
     pub fn wait(mut self) -> Result<Reply<Out>, Error> {
-        if let State::Pending(pending) = &self.state
-            && pending.device.port.is_dispatched_here()
-            && !pending.device.port.slot(pending.operation).machine.is_complete()
-        {
-            return Err(pending
-                .device
-                .error(ErrorKind::Deadlock, pending.code)
-                .hint("this thread dispatches completions; await the call instead"));
+        match self.deadlock() {
+            Some(deadlock) => Err(deadlock),
+            None => block_on(|cx| self.poll_reply(cx)),
         }
-        block_on(|cx| self.poll_reply(cx))
+    }
+
+    /// Waits on this thread, at most for `timeout`; then the call is cancelled. A result that had happened by then is
+    /// still returned.
+    ///
+    /// # Errors
+    /// As [`wait`](Self::wait); and [`ErrorKind::TimedOut`]. A driver that ignores the cancellation keeps the call's
+    /// memory, not its caller.
+    pub fn wait_timeout(self, timeout: Duration) -> Result<Reply<Out>, Error> {
+        let State::Pending(pending) = &self.state else { return self.wait() };
+        if !pending.device.port.is_manual() {
+            return self.timeout(timeout).wait();
+        }
+        // Nobody may be there to run the port's timers.
+        let (device, what) = (pending.device.clone(), pending.what);
+        let Some(deadline) = Instant::now().checked_add(timeout) else { return self.wait() };
+        if let Some(deadlock) = self.deadlock() {
+            return Err(deadlock);
+        }
+        let mut call = self;
+        block_on_until(Some(deadline), |cx| call.poll_reply(cx))
+            .unwrap_or_else(|| Err(device.error(ErrorKind::TimedOut, what)))
+    }
+
+    /// Cancels the call when it is still pending after `timeout`. It then ends with [`ErrorKind::TimedOut`], or with its
+    /// result if that had happened. The port's dispatcher keeps the time; no runtime is needed.
+    pub fn timeout(self, timeout: Duration) -> Self {
+        if let State::Pending(pending) = &self.state
+            && let Some(at) = Instant::now().checked_add(timeout)
+        {
+            pending.device.port.at(at, pending.operation, Arc::downgrade(&pending.device));
+        }
+        self
+    }
+
+    /// Asks the driver to cancel the call, which then ends in its own way: await or wait for the truth. It may have
+    /// happened all the same.
+    pub fn cancel(&self) {
+        if let State::Pending(pending) = &self.state {
+            pending.device.cancel(pending.operation);
+        }
+    }
+
+    /// Calls `callback` with the result, on the thread that dispatches the port; never before this returns on that
+    /// thread, and never on the thread of a driver. What the callback does holds up other completions: let it be short.
+    /// A panic in it is caught, and counted in [`PortStats::panics`](crate::PortStats::panics).
+    ///
+    /// The call does not keep the device open: when the last device, call and stream are gone, what the closing makes
+    /// of it is its result.
+    pub fn then(mut self, callback: impl FnOnce(Result<Reply<Out>, Error>) + Send + 'static)
+    where
+        Out: 'static,
+        Out::Held: Send,
+    {
+        match std::mem::replace(&mut self.state, State::Taken) {
+            State::Ready(result, port) => port.run(Box::new(move || callback(result))),
+            State::Pending(pending) => pending.then(callback),
+            State::Taken => {}
+        }
+    }
+
+    fn deadlock(&self) -> Option<Error> {
+        let State::Pending(pending) = &self.state else { return None };
+        let slot = pending.device.port.slot(pending.operation);
+        (pending.device.port.is_dispatched_here() && !slot.machine.is_complete()).then(|| {
+            pending
+                .device
+                .error(ErrorKind::Deadlock, pending.what)
+                .hint("this thread dispatches completions; await the call instead")
+        })
     }
 
     fn poll_reply(&mut self, cx: &mut Context<'_>) -> Poll<Result<Reply<Out>, Error>> {
-        if let State::Pending(pending) = &mut self.state
-            && !pending.is_complete(cx)
-        {
-            return Poll::Pending;
+        let mut expired = false;
+        if let State::Pending(pending) = &mut self.state {
+            match pending.progress(cx) {
+                Progress::Pending => return Poll::Pending,
+                Progress::Complete => {}
+                Progress::Expired => expired = true,
+            }
         }
         Poll::Ready(match std::mem::replace(&mut self.state, State::Taken) {
-            State::Ready(result) => result,
+            State::Ready(result, _) => result,
+            State::Pending(pending) if expired => Err(pending.device.error(ErrorKind::TimedOut, pending.what)),
             State::Pending(pending) => pending.take(),
-            State::Taken => Err(Error::new(ErrorKind::InvalidInput, crate::Operation::Poll)
+            State::Taken => Err(Error::new(ErrorKind::InvalidInput, Operation::Poll)
                 .hint("the call's result was taken before; do not poll a future again after it was ready")),
         })
     }
 }
-
 impl<Out: Output + ?Sized> Future for Call<Out> {
     type Output = Result<Reply<Out>, Error>;
 
@@ -108,7 +179,7 @@ impl<Out: Output + ?Sized> Future for Call<Out> {
 }
 
 impl Pending {
-    fn is_complete(&mut self, cx: &Context<'_>) -> bool {
+    fn progress(&mut self, cx: &Context<'_>) -> Progress {
         let machine = &self.device.port.slot(self.operation).machine;
         machine.wait(|waiter| {
             self.registered = true;
@@ -119,16 +190,69 @@ impl Pending {
         })
     }
 
+    /// The result, once it is published.
     fn take<Out: Output + ?Sized>(mut self) -> Result<Reply<Out>, Error> {
-        let slot = self.device.port.slot(self.operation);
         if self.registered {
+            let slot = self.device.port.slot(self.operation);
             drop(slot.machine.take_waiter(self.operation.generation));
         }
-        // SAFETY: the result is published and this call owns the operation.
-        let (status, information) = unsafe { slot.status() };
         self.taken = true;
-        self.device.finish(self.code, self.operation, status, information)
+        // SAFETY: the result is published and this call owns the operation.
+        unsafe { published(&self.device.port, &self.device.name, self.what, self.operation) }
     }
+
+    /// Leaves the call to its completion, which then runs the callback.
+    fn then<Out: Output + ?Sized + 'static>(
+        mut self,
+        callback: impl FnOnce(Result<Reply<Out>, Error>) + Send + 'static,
+    ) {
+        self.taken = true;
+        let (what, name) = (self.what, self.device.name.clone());
+        let run = move |port: &Arc<port::Inner>, operation: InFlight| {
+            // An expired call is left to its packet, unless that has come since.
+            callback(if port.slot(operation).machine.abandon(operation.generation) {
+                // SAFETY: the result is published, and the call gave the operation to this callback.
+                unsafe { published(port, &name, what, operation) }
+            } else {
+                Err(Error::new(ErrorKind::TimedOut, what).on(&name))
+            });
+        };
+        let (port, operation) = (self.device.port.clone(), self.operation);
+        let machine = &port.slot(operation).machine;
+        let mut run: Option<port::Callback> = Some(Box::new(run));
+        if machine.wait(|waiter| *waiter = run.take().map(Waiter::Callback)) == Progress::Pending {
+            return;
+        }
+        // There is a result; or one came while the callback was left there, and its packet took it, or did not.
+        let left = || match machine.take_waiter(operation.generation) {
+            Some(Waiter::Callback(run)) => Some(run),
+            _ => None,
+        };
+        if let Some(run) = run.or_else(left) {
+            let again = port.clone();
+            port.run(Box::new(move || run(&again, operation)));
+        }
+    }
+}
+
+/// Takes the result of an operation.
+///
+/// # Safety
+/// The result is published, and the caller owns the operation.
+unsafe fn published<Out: Output + ?Sized>(
+    port: &Arc<port::Inner>,
+    name: &Arc<str>,
+    what: Operation,
+    operation: InFlight,
+) -> Result<Reply<Out>, Error> {
+    let slot = port.slot(operation);
+    // SAFETY: the caller's promise.
+    let (status, information) = unsafe { slot.status() };
+    if status == Status::CANCELLED && slot.machine.is_overdue() {
+        port.release(operation);
+        return Err(Error::new(ErrorKind::TimedOut, what).on(name));
+    }
+    device::finish(port, name, what, operation, status, information)
 }
 
 impl Drop for Pending {
@@ -154,8 +278,8 @@ impl<Out: Output + ?Sized> fmt::Debug for Call<Out> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut f = f.debug_struct("Call");
         match &self.state {
-            State::Ready(_) => f.field("state", &"ready"),
-            State::Pending(pending) => f.field("code", &pending.code).field("state", &"pending"),
+            State::Ready(..) => f.field("state", &"ready"),
+            State::Pending(pending) => f.field("operation", &pending.what).field("state", &"pending"),
             State::Taken => f.field("state", &"taken"),
         };
         f.finish_non_exhaustive()

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use crate::ioctl::sealed::Done;
 use crate::port::{self, InFlight, Waiter};
 use crate::slab::Slot;
-use crate::{Call, CtlCode, Error, ErrorCode, ErrorKind, Input, InvertedCallBuilder, Ioctl, OpenOptions, Operation};
+use crate::{Call, Error, ErrorCode, ErrorKind, Input, InvertedCallBuilder, Ioctl, OpenOptions, Operation};
 use crate::{Output, Port, Reply, Status, sim};
 
 /// An open device, real or simulated. Clones share one handle.
@@ -39,7 +39,7 @@ pub struct Device {
 pub(crate) struct Inner {
     /// Unlike a handle's number this is never used again.
     id: u64,
-    name: Arc<str>,
+    pub(crate) name: Arc<str>,
     pub(crate) port: Arc<port::Inner>,
     backend: Backend,
 }
@@ -125,6 +125,7 @@ impl Device {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let id = NEXT.fetch_add(1, Relaxed);
         let backend = backend(id)?;
+        port.inner.name(id, Some(name.clone()));
         Ok(Self { inner: Arc::new(Inner { id, name, port: port.inner.clone(), backend }) })
     }
 
@@ -135,14 +136,63 @@ impl Device {
     /// Those of a submission come from the call too: [`ErrorKind::InvalidInput`] for more than `u32::MAX` bytes,
     /// [`ErrorKind::Other`] when there is no memory for the buffers, and whatever the driver says at once.
     pub fn call<In: Input + ?Sized, Out: Output + ?Sized>(&self, ioctl: Ioctl<In, Out>, input: &In) -> Call<Out> {
-        let code = ioctl.code();
-        match self.inner.submit(code, input.as_bytes(), ioctl.output_len(), None) {
-            Err(error) => Call::ready(Err(error)),
-            Ok(Submitted::Final(op, status, information)) => {
-                Call::ready(self.inner.finish(code, op, status, information))
+        self.submit(Operation::Control(ioctl.code()), input.as_bytes(), ioctl.output_len())
+    }
+
+    /// Reads at most `len` bytes from a stream: a pipe, a serial port, a device that has no places. No bytes means its
+    /// end.
+    ///
+    /// # Errors
+    /// As [`call`](Self::call); [`ErrorKind::Disconnected`] when the other end of a pipe is gone.
+    pub fn read(&self, len: usize) -> Call<[u8]> {
+        self.submit(Operation::Read { offset: None }, &[], u32::try_from(len).ok())
+    }
+
+    /// Reads at most `len` bytes of a file or disk, from `offset` on. No bytes means its end.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn read_at(&self, offset: u64, len: usize) -> Call<[u8]> {
+        self.submit(Operation::Read { offset: Some(offset) }, &[], u32::try_from(len).ok())
+    }
+
+    /// Writes to a stream. The bytes are copied; [`Reply::information`] says how many were written.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn write(&self, bytes: &[u8]) -> Call<()> {
+        self.submit(Operation::Write { offset: None }, bytes, Some(0))
+    }
+
+    /// Writes to a file or disk, from `offset` on.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn write_at(&self, offset: u64, bytes: &[u8]) -> Call<()> {
+        self.submit(Operation::Write { offset: Some(offset) }, bytes, Some(0))
+    }
+
+    fn submit<Out: Output + ?Sized>(&self, what: Operation, input: &[u8], output_len: Option<u32>) -> Call<Out> {
+        match self.inner.submit(what, input, output_len, None) {
+            Err(error) => Call::ready(Err(error), self.inner.port.clone()),
+            Ok(Submitted::Final(operation, status, information)) => {
+                let inner = &*self.inner;
+                let result = finish(&inner.port, &inner.name, what, operation, status, information);
+                Call::ready(result, inner.port.clone())
             }
-            Ok(Submitted::Pending(operation)) => Call::pending(self.inner.clone(), code, operation),
+            Ok(Submitted::Pending(operation)) => Call::pending(self.inner.clone(), what, operation),
         }
+    }
+
+    /// Keeps reads of at most `len` bytes pending on a stream: what arrives, piece by piece, until the stream's end, or
+    /// with the reason of another one.
+    pub fn standing_reads(&self, len: usize) -> InvertedCallBuilder<[u8]> {
+        InvertedCallBuilder::submitting(
+            self.inner.clone(),
+            Operation::Read { offset: None },
+            &[],
+            u32::try_from(len).ok(),
+        )
     }
 
     /// Keeps calls with this code and input pending, so that the driver always has one to complete: a stream of what
@@ -179,61 +229,45 @@ impl fmt::Debug for Device {
     }
 }
 
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.port.name(self.id, None);
+    }
+}
+
 impl Inner {
     /// Takes a slot, fills it and submits it.
     pub(crate) fn submit(
         &self,
-        code: CtlCode,
+        what: Operation,
         input: &[u8],
         output_len: Option<u32>,
         waiter: Option<Waiter>,
     ) -> Result<Submitted, Error> {
         let (Some(output_len), Ok(_)) = (output_len, u32::try_from(input.len())) else {
             return Err(self
-                .error(ErrorKind::InvalidInput, code)
+                .error(ErrorKind::InvalidInput, what)
                 .hint("a buffer's length must fit in 32 bits; split the transfer"));
         };
-        let no_memory = || self.error(ErrorKind::Other, code).hint("there is no memory for the buffers");
+        let no_memory = || self.error(ErrorKind::Other, what).hint("there is no memory for the buffers");
         let index = self.port.slab.take().ok_or_else(no_memory)?;
         let slot = self.port.slab.get(index).expect("a slot that was taken exists");
         // SAFETY: this thread took the slot from the pool and has not begun.
-        if !unsafe { slot.prepare(self.id, code, input, output_len) } {
+        if !unsafe { slot.prepare(self.id, what, input, output_len) } {
             self.port.slab.give_back(index, crate::slot::Recycle::Pool);
             return Err(no_memory());
         }
         let operation = InFlight { index, generation: slot.machine.begin(waiter) };
         let ended = match &self.backend {
-            Backend::Simulated(file) => file.submit(&self.port, operation, slot, code),
+            Backend::Simulated(file) => file.submit(&self.port, operation, slot, what),
             #[cfg(windows)]
             // SAFETY: the slot is prepared, its operation has begun, and slots outlive every operation.
-            Backend::File(file) => unsafe { file.submit(operation, slot, code) },
+            Backend::File(file) => unsafe { file.submit(operation, slot, what) },
         };
         Ok(match ended {
             None => Submitted::Pending(operation),
             Some((status, information)) => Submitted::Final(operation, status, information),
         })
-    }
-
-    /// Turns a finished operation, which belongs to the caller, into its reply. Releases the slot, or keeps it in the
-    /// reply.
-    pub(crate) fn finish<Out: Output + ?Sized>(
-        &self,
-        code: CtlCode,
-        operation: InFlight,
-        status: Status,
-        information: usize,
-    ) -> Result<Reply<Out>, Error> {
-        if status.is_error() {
-            self.port.release(operation);
-            return Err(self.failed(code, status));
-        }
-        match Out::take(Done { port: &self.port, operation, information }) {
-            Ok(held) => Ok(Reply::new(held, status, information)),
-            Err(bytes) => Err(self
-                .error(ErrorKind::Truncated, code)
-                .hint("the driver wrote no whole number of records")
-                .keeping(&bytes)),
-        }
     }
 
     /// The owner of a call cancels it: nobody else can release the slot meanwhile, so its address is the call's own.
@@ -274,11 +308,35 @@ impl Inner {
         }
     }
 
-    pub(crate) fn error(&self, kind: ErrorKind, code: CtlCode) -> Error {
-        Error::new(kind, Operation::Control(code)).on(&self.name)
+    pub(crate) fn error(&self, kind: ErrorKind, what: Operation) -> Error {
+        Error::new(kind, what).on(&self.name)
     }
 
-    pub(crate) fn failed(&self, code: CtlCode, status: Status) -> Error {
-        Error::from_code(ErrorCode::Status(status), Operation::Control(code)).on(&self.name)
+    pub(crate) fn failed(&self, what: Operation, status: Status) -> Error {
+        Error::from_code(ErrorCode::Status(status), what).on(&self.name)
+    }
+}
+
+/// Turns a finished operation, which belongs to the caller, into its reply. Releases the slot, or keeps it in the reply.
+pub(crate) fn finish<Out: Output + ?Sized>(
+    port: &Arc<port::Inner>,
+    name: &Arc<str>,
+    what: Operation,
+    operation: InFlight,
+    status: Status,
+    information: usize,
+) -> Result<Reply<Out>, Error> {
+    let end_of_file = status == Status::END_OF_FILE && matches!(what, Operation::Read { .. });
+    let information = if end_of_file { 0 } else { information };
+    if status.is_error() && !end_of_file {
+        port.release(operation);
+        return Err(Error::from_code(ErrorCode::Status(status), what).on(name));
+    }
+    match Out::take(Done { port, operation, information }) {
+        Ok(held) => Ok(Reply::new(held, status, information)),
+        Err(bytes) => Err(Error::new(ErrorKind::Truncated, what)
+            .on(name)
+            .hint("the driver wrote no whole number of records")
+            .keeping(&bytes)),
     }
 }

@@ -120,7 +120,7 @@ impl fmt::Display for ErrorCode {
 /// use overlapped::{CtlCode, Operation};
 /// assert_eq!(Operation::Control(CtlCode::from_u32(0x222004)).to_string(), "device control 0x00222004");
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Operation {
     /// Opening a device.
@@ -133,6 +133,16 @@ pub enum Operation {
     Poll,
     /// A device control with this code.
     Control(CtlCode),
+    /// A read: at a place, or of a stream.
+    Read {
+        /// The place in bytes; `None` for what has no places, like a pipe.
+        offset: Option<u64>,
+    },
+    /// A write: at a place, or to a stream.
+    Write {
+        /// The place in bytes; `None` for what has no places, like a pipe.
+        offset: Option<u64>,
+    },
 }
 
 impl fmt::Display for Operation {
@@ -143,6 +153,10 @@ impl fmt::Display for Operation {
             Self::Port => f.write_str("completion port"),
             Self::Poll => f.write_str("poll"),
             Self::Control(code) => write!(f, "device control {code}"),
+            Self::Read { offset: None } => f.write_str("read"),
+            Self::Write { offset: None } => f.write_str("write"),
+            Self::Read { offset: Some(at) } => write!(f, "read at {at}"),
+            Self::Write { offset: Some(at) } => write!(f, "write at {at}"),
         }
     }
 }
@@ -176,7 +190,7 @@ impl Error {
     pub(crate) fn from_code(code: ErrorCode, operation: Operation) -> Self {
         let kind = match code.kind() {
             // A handle that was opened once and is not found now belongs to a device that is gone.
-            ErrorKind::NotFound if matches!(operation, Operation::Control(_)) => ErrorKind::Disconnected,
+            ErrorKind::NotFound if !matches!(operation, Operation::Open) => ErrorKind::Disconnected,
             kind => kind,
         };
         let mut error = Self::new(kind, operation);

@@ -28,7 +28,7 @@ use futures_core::Stream;
 use crate::call::{block_on, block_on_until};
 use crate::device::{self, Submitted};
 use crate::port::{self, Arrival, InFlight, Waiter};
-use crate::{CtlCode, Error, ErrorKind, Ioctl, Output, Reply, Status};
+use crate::{Error, ErrorKind, Ioctl, Operation, Output, Reply, Status};
 
 /// After so many ready items in a row the stream yields, so that a driver that always has one starves nobody.
 const BUDGET: u32 = 32;
@@ -83,7 +83,7 @@ pub struct InvertedCall<Out: Output + ?Sized> {
 #[must_use = "nothing is submitted before `start`"]
 pub struct InvertedCallBuilder<Out: Output + ?Sized> {
     device: Arc<device::Inner>,
-    code: CtlCode,
+    what: Operation,
     input: Box<[u8]>,
     output_len: Option<u32>,
     pending: usize,
@@ -122,7 +122,7 @@ impl Stopper {
         let Some(device) = self.0.lock().device.clone() else {
             return;
         };
-        let consumer = self.0.end_with(device.failed(self.0.code, Status::CANCELLED));
+        let consumer = self.0.end_with(End::Reason(device.failed(self.0.what, Status::CANCELLED)));
         self.0.cancel_pending(&device);
         wake(consumer);
     }
@@ -130,7 +130,7 @@ impl Stopper {
 
 impl fmt::Debug for Stopper {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Stopper").field("code", &self.0.code).finish_non_exhaustive()
+        f.debug_struct("Stopper").field("operation", &self.0.what).finish_non_exhaustive()
     }
 }
 
@@ -143,7 +143,7 @@ struct Counts {
 }
 
 struct Shared {
-    code: CtlCode,
+    what: Operation,
     input: Box<[u8]>,
     output_len: Option<u32>,
     pending: usize,
@@ -164,10 +164,15 @@ struct State {
     /// Somebody is submitting. Who wants to submit too leaves it to them: one at a time, so that numbers and
     /// submissions have the same order, and no lock is held while the driver runs.
     arming: bool,
-    /// The first failure. Nothing is submitted after it.
-    end: Option<Error>,
+    /// The first failure, or the end of the file. Nothing is submitted after it.
+    end: Option<End>,
     ended: bool,
     consumer: Option<Waker>,
+}
+
+enum End {
+    Reason(Error),
+    EndOfFile,
 }
 
 enum Entry {
@@ -180,8 +185,16 @@ enum Entry {
 
 impl<Out: Output + ?Sized> InvertedCallBuilder<Out> {
     pub(crate) fn new<In: ?Sized>(device: Arc<device::Inner>, ioctl: Ioctl<In, Out>, input: &[u8]) -> Self {
-        let (code, output_len) = (ioctl.code(), ioctl.output_len());
-        Self { device, code, input: input.into(), output_len, pending: 2, window: 32, out: PhantomData }
+        Self::submitting(device, Operation::Control(ioctl.code()), input, ioctl.output_len())
+    }
+
+    pub(crate) fn submitting(
+        device: Arc<device::Inner>,
+        what: Operation,
+        input: &[u8],
+        output_len: Option<u32>,
+    ) -> Self {
+        Self { device, what, input: input.into(), output_len, pending: 2, window: 32, out: PhantomData }
     }
 
     /// How many calls to keep pending: 2 unless set, at least 1. Two leave no gap when a driver completes one at a
@@ -203,7 +216,7 @@ impl<Out: Output + ?Sized> InvertedCallBuilder<Out> {
         let most = self.pending.saturating_add(self.window);
         self.device.port.slab.reserve(most.min(1 << 16));
         let shared = Arc::new(Shared {
-            code: self.code,
+            what: self.what,
             input: self.input,
             output_len: self.output_len,
             pending: self.pending,
@@ -259,13 +272,13 @@ impl<Out: Output + ?Sized> InvertedCall<Out> {
             return Some(Err(deadlock));
         }
         block_on_until(Some(deadline), |cx| self.poll(cx))
-            .unwrap_or_else(|| Some(Err(self.device.error(ErrorKind::TimedOut, self.shared.code))))
+            .unwrap_or_else(|| Some(Err(self.device.error(ErrorKind::TimedOut, self.shared.what))))
     }
 
     fn deadlock(&self) -> Option<Error> {
         (self.device.port.is_dispatched_here() && !self.shared.lock().is_ready()).then(|| {
             self.device
-                .error(ErrorKind::Deadlock, self.shared.code)
+                .error(ErrorKind::Deadlock, self.shared.what)
                 .hint("this thread dispatches completions; await the stream instead")
         })
     }
@@ -298,7 +311,8 @@ impl<Out: Output + ?Sized> InvertedCall<Out> {
             Taken::Reply(operation, status, information) => {
                 self.shared.arm();
                 self.shared.counts.delivered.fetch_add(1, Relaxed);
-                Some(self.device.finish(self.shared.code, operation, status, information))
+                let (port, name) = (&self.device.port, &self.device.name);
+                Some(device::finish(port, name, self.shared.what, operation, status, information))
             }
             Taken::End(reason) => Some(Err(reason)),
             Taken::Nothing => None,
@@ -340,9 +354,12 @@ impl State {
             }
             None if self.ended => return Poll::Ready(Taken::Nothing),
             None => {
-                if let Some(reason) = self.end.take() {
+                if let Some(end) = self.end.take() {
                     self.ended = true;
-                    return Poll::Ready(Taken::End(reason));
+                    return Poll::Ready(match end {
+                        End::Reason(reason) => Taken::End(reason),
+                        End::EndOfFile => Taken::Nothing,
+                    });
                 }
             }
             Some(_) => {}
@@ -396,7 +413,7 @@ impl Shared {
             drop(state);
 
             let waiter = Waiter::Arrive(self.clone(), number);
-            let submitted = device.submit(self.code, &self.input, self.output_len, Some(waiter));
+            let submitted = device.submit(self.what, &self.input, self.output_len, Some(waiter));
             let (consumer, cancel);
             (state, consumer, cancel) = self.submitted(number, submitted, &device);
             if consumer.is_some() || cancel.is_some() {
@@ -450,7 +467,7 @@ impl Shared {
                     *entry = Entry::Failed;
                 }
                 drop(state);
-                let consumer = self.end_with(error);
+                let consumer = self.end_with(End::Reason(error));
                 self.cancel_pending(device);
                 (self.lock(), consumer, None)
             }
@@ -486,7 +503,11 @@ impl Shared {
             }
             drop(state);
             port.release(operation);
-            let consumer = self.end_with(device.failed(self.code, status));
+            let end = match (self.what, status) {
+                (Operation::Read { .. }, Status::END_OF_FILE) => End::EndOfFile,
+                _ => End::Reason(device.failed(self.what, status)),
+            };
+            let consumer = self.end_with(end);
             self.cancel_pending(&device);
             return consumer;
         }
@@ -498,10 +519,10 @@ impl Shared {
     }
 
     /// Notes the reason of the end, unless there is one. Returns the consumer if there is something for it now.
-    fn end_with(&self, reason: Error) -> Option<Waker> {
+    fn end_with(&self, end: End) -> Option<Waker> {
         let mut state = self.lock();
         if !state.ended && state.end.is_none() {
-            state.end = Some(reason);
+            state.end = Some(end);
         }
         if state.is_ready() { state.consumer.take() } else { None }
     }
@@ -611,12 +632,12 @@ impl Tally {
 
 impl<Out: Output + ?Sized> fmt::Debug for InvertedCall<Out> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("InvertedCall").field("code", &self.shared.code).finish_non_exhaustive()
+        f.debug_struct("InvertedCall").field("operation", &self.shared.what).finish_non_exhaustive()
     }
 }
 
 impl<Out: Output + ?Sized> fmt::Debug for InvertedCallBuilder<Out> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("InvertedCallBuilder").field("code", &self.code).finish_non_exhaustive()
+        f.debug_struct("InvertedCallBuilder").field("operation", &self.what).finish_non_exhaustive()
     }
 }

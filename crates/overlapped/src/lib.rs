@@ -47,6 +47,7 @@ mod slot;
 mod status;
 mod sync;
 mod sys;
+mod timer;
 
 pub use call::Call;
 pub use code::{Access, CtlCode, Method, ParseCtlCodeError};
@@ -55,5 +56,5 @@ pub use error::{Error, ErrorCode, ErrorKind, Operation};
 pub use inverted::{InvertedCall, InvertedCallBuilder, Stopper, Tally};
 pub use ioctl::{Input, Ioctl, Output, Reply};
 pub use options::{Disposition, OpenOptions, SecurityQos};
-pub use port::{Port, PortStats};
+pub use port::{PendingCall, Port, PortStats};
 pub use status::Status;

@@ -1,16 +1,21 @@
 //! Ports: where completions arrive, and who dispatches them.
 
 use std::cell::Cell;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
+use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::task::Waker;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::{Duration, Instant};
 
+use crate::device;
 use crate::slab::{Slab, Slot};
 use crate::slot::{Completion, Generation, Recycle};
 use crate::sys::Queue;
+use crate::timer::Timers;
 use crate::{Error, ErrorKind, Operation};
 
 /// Where completions arrive.
@@ -31,7 +36,6 @@ use crate::{Error, ErrorKind, Operation};
 #[derive(Clone)]
 pub struct Port {
     pub(crate) inner: Arc<Inner>,
-    manual: bool,
 }
 
 /// A count of what a port holds.
@@ -50,8 +54,36 @@ pub struct PortStats {
     pub in_flight: usize,
     /// Packets that named no operation in flight: late, doubled or foreign ones. They were counted and nothing else.
     pub strays: u64,
-    /// Wakers that panicked. The panic was caught.
+    /// Wakers and callbacks that panicked. The panic was caught.
     pub panics: u64,
+}
+
+/// An operation in flight, as [`Port::pending`] lists it.
+///
+/// ```no_run
+/// for call in overlapped::Port::global()?.pending() {
+///     println!("{} on {:?} for {:?}", call.operation, call.device, call.age);
+/// }
+/// # Ok::<(), overlapped::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct PendingCall {
+    /// What it is. The offset of a read or a write is not listed.
+    pub operation: Operation,
+    /// The device's name; `None` when the device is closed and its driver has not let go.
+    pub device: Option<Arc<str>>,
+    /// How long ago it was submitted, to within the system's tick (a few milliseconds).
+    pub age: Duration,
+}
+
+/// Wakes the thread that polls a port.
+struct Look(Arc<Inner>);
+
+impl Wake for Look {
+    fn wake(self: Arc<Self>) {
+        self.0.queue.post(LOOK);
+    }
 }
 
 /// What waits for an operation.
@@ -60,7 +92,12 @@ pub(crate) enum Waiter {
     Wake(Waker),
     /// Hand the operation over, with the number its owner gave it.
     Arrive(Arc<dyn Arrival>, u64),
+    /// Hand the operation over, once.
+    Callback(Callback),
 }
+
+/// What is to run when an operation is complete, or expired; the operation belongs to it.
+pub(crate) type Callback = Box<dyn FnOnce(&Arc<Inner>, InFlight) + Send>;
 
 /// The owner of many operations, who is told of each one's completion.
 pub(crate) trait Arrival: Send + Sync {
@@ -77,6 +114,10 @@ pub(crate) struct InFlight {
 
 /// The high bit tells our packets from others': no address in user mode has it.
 const OURS: u64 = 1 << 63;
+/// With [`OURS`]: no completion, but the end of the operation's time.
+const EXPIRE: u64 = 1 << 62;
+/// Without [`OURS`]: nobody's completion, only a reason to look up. No address in user mode either.
+const LOOK: u64 = 1 << 62;
 
 impl InFlight {
     /// The value that travels through the kernel: never an address, so that nothing dangles when it comes back late.
@@ -85,7 +126,7 @@ impl InFlight {
     }
 
     fn from_token(token: u64) -> Option<Self> {
-        let generation = (token & !OURS) >> 32;
+        let generation = (token & !OURS & !EXPIRE) >> 32;
         (token & OURS != 0).then_some(Self { index: token as u32, generation: generation as Generation })
     }
 }
@@ -93,6 +134,11 @@ impl InFlight {
 pub(crate) struct Inner {
     pub(crate) slab: Slab,
     queue: Queue,
+    manual: bool,
+    timers: Timers,
+    jobs: Mutex<VecDeque<Box<dyn FnOnce() + Send>>>,
+    /// The devices of this port, by their numbers, for a listing.
+    names: Mutex<HashMap<u64, Arc<str>>>,
     strays: AtomicU64,
     panics: AtomicU64,
 }
@@ -108,13 +154,13 @@ impl Port {
     /// # Errors
     /// [`ErrorKind::Other`] when the system cannot make the port or its thread. The next call tries again.
     pub fn global() -> Result<Self, Error> {
-        static GLOBAL: std::sync::Mutex<Option<Port>> = std::sync::Mutex::new(None);
-        let mut global = GLOBAL.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        static GLOBAL: Mutex<Option<Port>> = Mutex::new(None);
+        let mut global = GLOBAL.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(port) = &*global {
             return Ok(port.clone());
         }
         crate::sys::pin_module();
-        let port = Self { inner: Inner::new()?, manual: false };
+        let port = Self { inner: Inner::new(false)? };
         let inner = port.inner.clone();
         // Never joined: it may be inside somebody's waker, and the process may end at any time.
         std::thread::Builder::new()
@@ -134,13 +180,54 @@ impl Port {
     /// # Errors
     /// [`ErrorKind::Other`] when the system cannot make one.
     pub fn manual() -> Result<Self, Error> {
-        Ok(Self { inner: Inner::new()?, manual: true })
+        Ok(Self { inner: Inner::new(true)? })
     }
 
     /// Handles completions: waits for the first one, at most `timeout` (`None`: as long as it takes), then takes what
     /// is there. Returns how many packets were handled. On a port that has a dispatcher it returns 0 at once.
     pub fn poll(&self, timeout: Option<Duration>) -> usize {
-        if self.manual { self.inner.dispatch(timeout) } else { 0 }
+        if self.inner.manual { self.inner.dispatch(timeout) } else { 0 }
+    }
+
+    /// Makes a [`poll`](Self::poll) that waits return, from any thread.
+    pub fn wake(&self) {
+        self.inner.queue.post(LOOK);
+    }
+
+    /// Runs `future` to its end on this thread, handling completions meanwhile: for a manual port without a loop of its
+    /// own. On a port that has a dispatcher it only waits.
+    ///
+    /// # Panics
+    /// If `future` does.
+    pub fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
+        let mut future = pin!(future);
+        if !self.inner.manual {
+            return crate::call::block_on(|cx| future.as_mut().poll(cx));
+        }
+        let waker = Waker::from(Arc::new(Look(self.inner.clone())));
+        let mut cx = Context::from_waker(&waker);
+        loop {
+            if let Poll::Ready(value) = future.as_mut().poll(&mut cx) {
+                return value;
+            }
+            self.inner.dispatch(None);
+        }
+    }
+
+    /// What is in flight: so that a driver that never completes is visible. A snapshot, the oldest first.
+    #[must_use]
+    pub fn pending(&self) -> Vec<PendingCall> {
+        let names = self.inner.names.lock().unwrap_or_else(PoisonError::into_inner);
+        let in_flight = |slot: &&Slot| slot.machine.in_flight().is_some();
+        let mut pending: Vec<_> = (self.inner.slab.iter().map(|(_, slot)| slot).filter(in_flight))
+            .map(|slot| PendingCall {
+                operation: slot.operation(),
+                device: names.get(&slot.device()).cloned(),
+                age: slot.age(),
+            })
+            .collect();
+        pending.sort_by_key(|call| std::cmp::Reverse(call.age));
+        pending
     }
 
     /// What the port holds.
@@ -158,18 +245,31 @@ impl Port {
 
 impl fmt::Debug for Port {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Port").field("manual", &self.manual).field("stats", &self.stats()).finish()
+        f.debug_struct("Port").field("manual", &self.inner.manual).field("stats", &self.stats()).finish()
     }
 }
 
 impl Inner {
-    fn new() -> Result<Arc<Self>, Error> {
+    fn new(manual: bool) -> Result<Arc<Self>, Error> {
         let queue = Queue::new().map_err(|code| Error::from_code(code, Operation::Port))?;
-        Ok(Arc::new(Self { slab: Slab::new(), queue, strays: AtomicU64::new(0), panics: AtomicU64::new(0) }))
+        Ok(Arc::new(Self {
+            slab: Slab::new(),
+            queue,
+            manual,
+            timers: Timers::default(),
+            jobs: Mutex::default(),
+            names: Mutex::default(),
+            strays: AtomicU64::new(0),
+            panics: AtomicU64::new(0),
+        }))
     }
 
     pub(crate) fn queue(&self) -> &Queue {
         &self.queue
+    }
+
+    pub(crate) fn is_manual(&self) -> bool {
+        self.manual
     }
 
     /// Whether this very thread is the one that would have to dispatch a completion.
@@ -177,36 +277,91 @@ impl Inner {
         DISPATCHING.get() == std::ptr::from_ref(self) as usize
     }
 
+    /// Lists a device by its name, or with `None` no more.
+    pub(crate) fn name(&self, device: u64, name: Option<Arc<str>>) {
+        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        match name {
+            Some(name) => names.insert(device, name),
+            None => names.remove(&device),
+        };
+    }
+
+    /// Runs `job` on the dispatcher.
+    pub(crate) fn run(&self, job: Box<dyn FnOnce() + Send>) {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner).push_back(job);
+        self.queue.post(LOOK);
+    }
+
+    /// At `at` the operation's time is over.
+    pub(crate) fn at(&self, at: Instant, operation: InFlight, device: Weak<device::Inner>) {
+        let is_over = |operation: InFlight| self.slot(operation).machine.in_flight() != Some(operation.generation);
+        if self.timers.add(at, operation, device, is_over) {
+            // It is the first to expire: the dispatcher must not sleep longer.
+            self.queue.post(LOOK);
+        }
+    }
+
     fn dispatch(self: &Arc<Self>, timeout: Option<Duration>) -> usize {
         let mut tokens = [0; 64];
+        let next = self.timers.next().map(|at| at.saturating_duration_since(Instant::now()));
+        let timeout = match (timeout, next) {
+            (Some(timeout), Some(next)) => Some(timeout.min(next)),
+            (one, other) => one.or(other),
+        };
         let count = self.queue.wait(&mut tokens, timeout);
         let outer = DISPATCHING.replace(Arc::as_ptr(self) as usize);
         for token in &tokens[..count] {
             self.packet(*token);
         }
+        while let Some((operation, device)) = self.timers.expired(Instant::now()) {
+            self.overdue(operation, &device);
+        }
         DISPATCHING.set(outer);
         count
     }
 
+    /// An operation's time is over: ask for its cancellation. What the driver completes because of it is queued before
+    /// the packet that says that the caller shall not wait any more.
+    fn overdue(self: &Arc<Self>, operation: InFlight, device: &Weak<device::Inner>) {
+        if let Some(device) = device.upgrade()
+            && self.slot(operation).machine.set_overdue(operation.generation)
+        {
+            device.cancel_pinned(operation);
+            self.queue.post(operation.token() | EXPIRE);
+        }
+    }
+
     fn packet(self: &Arc<Self>, token: u64) {
+        if token == LOOK {
+            let job = self.jobs.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+            return job.into_iter().for_each(|job| self.guarded(job));
+        }
         let known = InFlight::from_token(token).and_then(|op| Some((op, self.slab.get(op.index)?)));
         let Some((operation, slot)) = known else {
             self.strays.fetch_add(1, Relaxed);
             return;
         };
-        match slot.machine.complete(operation.generation) {
-            Completion::Published(Some(waiter)) => {
-                let wake = || match waiter {
-                    Waiter::Wake(waker) => waker.wake(),
-                    Waiter::Arrive(owner, number) => owner.arrived(number, self, operation),
-                };
-                if catch_unwind(AssertUnwindSafe(wake)).is_err() {
-                    self.panics.fetch_add(1, Relaxed);
-                }
-            }
+        let completion = if token & EXPIRE == 0 {
+            slot.machine.complete(operation.generation)
+        } else {
+            Completion::Published(slot.machine.expire(operation.generation))
+        };
+        match completion {
+            Completion::Published(Some(waiter)) => self.guarded(|| match waiter {
+                Waiter::Wake(waker) => waker.wake(),
+                Waiter::Arrive(owner, number) => owner.arrived(number, self, operation),
+                Waiter::Callback(callback) => callback(self, operation),
+            }),
             Completion::Published(None) | Completion::Left => {}
             Completion::Recycle(how) => self.slab.give_back(operation.index, how),
             Completion::Stray => drop(self.strays.fetch_add(1, Relaxed)),
+        }
+    }
+
+    /// Runs somebody's code; a panic in it is not the dispatcher's.
+    fn guarded(&self, run: impl FnOnce()) {
+        if catch_unwind(AssertUnwindSafe(run)).is_err() {
+            self.panics.fetch_add(1, Relaxed);
         }
     }
 
@@ -238,6 +393,7 @@ impl fmt::Debug for Waiter {
         f.write_str(match self {
             Self::Wake(_) => "Wake",
             Self::Arrive(..) => "Arrive",
+            Self::Callback(_) => "Callback",
         })
     }
 }
@@ -248,11 +404,11 @@ pub(crate) fn off_the_dispatcher(close: impl FnOnce() + Send + 'static) {
     if DISPATCHING.get() == 0 {
         return close();
     }
-    let close = Arc::new(std::sync::Mutex::new(Some(close)));
+    let close = Arc::new(Mutex::new(Some(close)));
     let run = {
         let close = close.clone();
         move || {
-            let close = close.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+            let close = close.lock().unwrap_or_else(PoisonError::into_inner).take();
             if let Some(close) = close {
                 close();
             }

@@ -57,7 +57,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::port::{self, InFlight};
 use crate::slab::{Memory, Slot};
-use crate::{CtlCode, Status};
+use crate::{CtlCode, Operation, Status};
 
 /// A device's driver, as a Rust value.
 ///
@@ -81,6 +81,17 @@ pub trait Driver: Send + Sync + 'static {
     /// A control code (IRP_MJ_DEVICE_CONTROL). Complete the request or pend it. One that is just dropped completes
     /// with [`Status::DRIVER_INTERNAL_ERROR`], and so does one whose driver panics.
     fn control(&self, request: Request) -> Outcome;
+
+    /// A read (IRP_MJ_READ), answered as a control code is. The default knows none.
+    fn read(&self, request: Request) -> Outcome {
+        request.complete(Status::INVALID_DEVICE_REQUEST)
+    }
+
+    /// A write (IRP_MJ_WRITE): the bytes are the request's input. The default knows none. Say how many were taken with
+    /// [`Request::set_information`].
+    fn write(&self, request: Request) -> Outcome {
+        request.complete(Status::INVALID_DEVICE_REQUEST)
+    }
 
     /// A caller has given up on a pended request: complete it, with [`Status::CANCELLED`] or with a result that had
     /// happened, or leave it. The request may not have reached your queue yet: look at [`Pended::is_cancelled`] when
@@ -106,6 +117,14 @@ impl<D: Driver + ?Sized> Driver for Arc<D> {
 
     fn control(&self, request: Request) -> Outcome {
         (**self).control(request)
+    }
+
+    fn read(&self, request: Request) -> Outcome {
+        (**self).read(request)
+    }
+
+    fn write(&self, request: Request) -> Outcome {
+        (**self).write(request)
     }
 
     fn cancel(&self, request: RequestId) {
@@ -176,7 +195,7 @@ impl File {
         port: &Arc<port::Inner>,
         operation: InFlight,
         slot: &Slot,
-        code: CtlCode,
+        what: Operation,
     ) -> Option<(Status, usize)> {
         // SAFETY: the operation has begun; from here on this request is the kernel's side of it.
         let memory = unsafe { slot.memory() };
@@ -184,13 +203,19 @@ impl File {
             port: port.clone(),
             operation,
             memory,
-            code,
+            what,
             file: self.id,
             written: 0,
+            information: None,
             left: Left::Unanswered,
         });
         // A panic drops the request, which completes it.
-        let outcome = catch_unwind(AssertUnwindSafe(|| self.driver.control(request))).ok()?;
+        let outcome = catch_unwind(AssertUnwindSafe(|| match what {
+            Operation::Read { .. } => self.driver.read(request),
+            Operation::Write { .. } => self.driver.write(request),
+            _ => self.driver.control(request),
+        }))
+        .ok()?;
         let mut raw = outcome.0?;
         if raw.operation != operation || !Arc::ptr_eq(&raw.port, port) {
             // The driver returned another request's outcome; dropping it completes that one through its packet.
@@ -222,9 +247,10 @@ struct Raw {
     port: Arc<port::Inner>,
     operation: InFlight,
     memory: Memory,
-    code: CtlCode,
+    what: Operation,
     file: FileId,
     written: usize,
+    information: Option<usize>,
     left: Left,
 }
 
@@ -287,7 +313,7 @@ impl Raw {
     }
 
     fn information(&self, status: Status) -> usize {
-        if status.is_error() { 0 } else { self.written }
+        if status.is_error() { 0 } else { self.information.unwrap_or(self.written) }
     }
 
     fn post(&self) {
@@ -321,10 +347,19 @@ pub struct Pended(Raw);
 macro_rules! shared_by_requests {
     ($type:ident) => {
         impl $type {
-            /// The control code.
+            /// The control code; zero for a read or a write.
             #[must_use]
             pub fn code(&self) -> CtlCode {
-                self.0.code
+                match self.0.what {
+                    Operation::Control(code) => code,
+                    _ => CtlCode::from_u32(0),
+                }
+            }
+
+            /// What is asked for: a control code, a read, a write, and where.
+            #[must_use]
+            pub fn operation(&self) -> Operation {
+                self.0.what
             }
 
             /// Which open handle it came from.
@@ -367,6 +402,12 @@ macro_rules! shared_by_requests {
                 self.0.set_written(count);
             }
 
+            /// The byte count that a completion reports, if it is not that of the bytes written: for a write, how many
+            /// were taken.
+            pub fn set_information(&mut self, count: usize) {
+                self.0.information = Some(count);
+            }
+
             /// Whether its caller has given up on it.
             #[must_use]
             pub fn is_cancelled(&self) -> bool {
@@ -377,7 +418,7 @@ macro_rules! shared_by_requests {
         impl fmt::Debug for $type {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.debug_struct(stringify!($type))
-                    .field("code", &self.0.code)
+                    .field("operation", &self.0.what)
                     .field("id", &self.id())
                     .finish_non_exhaustive()
             }

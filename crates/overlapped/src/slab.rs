@@ -10,14 +10,15 @@ use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
 use crate::port::Waiter;
 use crate::slot::{Machine, Recycle};
 use crate::sync::lock;
-use crate::{CtlCode, Status};
+use crate::{CtlCode, Operation, Status};
 
 /// Bytes of input and output that fit in the slot itself. With it a slot is 192 bytes, three cache lines.
-const INLINE: usize = 80;
+const INLINE: usize = 64;
 /// Every buffer starts at a multiple of this, so every record type of at most this alignment can be read in place.
 pub(crate) const ALIGN: usize = 16;
 /// A slot's own buffer that is larger than this is freed with the operation rather than kept for the next one.
@@ -65,7 +66,10 @@ pub(crate) struct Slot {
     pub(crate) machine: Machine<Waiter>,
     /// The device whose bytes are in the buffer, 0 for none.
     device: AtomicU64,
-    code: AtomicU32,
+    /// The operation, packed by [`pack`].
+    what: AtomicU64,
+    /// When it was submitted, in milliseconds of a clock that wraps.
+    started: AtomicU32,
     /// The generation whose cancellation was asked for, for simulated drivers; 0 for none.
     pub(crate) cancelled: AtomicU32,
 }
@@ -132,7 +136,8 @@ impl Slot {
             output_len: UnsafeCell::new(0),
             machine: Machine::new(),
             device: AtomicU64::new(0),
-            code: AtomicU32::new(0),
+            what: AtomicU64::new(0),
+            started: AtomicU32::new(0),
             cancelled: AtomicU32::new(0),
         }
     }
@@ -142,7 +147,7 @@ impl Slot {
     ///
     /// # Safety
     /// The caller owns the slot: it took it from the pool and has not begun.
-    pub(crate) unsafe fn prepare(&self, device: u64, code: CtlCode, input: &[u8], output_len: u32) -> bool {
+    pub(crate) unsafe fn prepare(&self, device: u64, what: Operation, input: &[u8], output_len: u32) -> bool {
         let Ok(input_len) = u32::try_from(input.len()) else {
             return false;
         };
@@ -174,7 +179,8 @@ impl Slot {
             ptr::copy_nonoverlapping(input.as_ptr(), start, input.len());
             self.set_status(Status::PENDING, 0);
         }
-        self.code.store(code.to_u32(), Relaxed);
+        self.what.store(pack(what), Relaxed);
+        self.started.store(crate::sys::ticks(), Relaxed);
         true
     }
 
@@ -244,6 +250,16 @@ impl Slot {
         self.device.load(Relaxed)
     }
 
+    /// How long ago it was submitted, to within the system's tick.
+    pub(crate) fn age(&self) -> Duration {
+        Duration::from_millis(crate::sys::ticks().wrapping_sub(self.started.load(Relaxed)).into())
+    }
+
+    /// What the operation is, for a listing. Of a read or write the offset is not kept.
+    pub(crate) fn operation(&self) -> Operation {
+        unpack(self.what.load(Relaxed))
+    }
+
     /// # Safety
     /// The caller owns the slot.
     unsafe fn shed(&self) {
@@ -255,6 +271,26 @@ impl Slot {
     }
 }
 
+const READ: u64 = 1 << 32;
+const WRITE: u64 = 2 << 32;
+
+fn pack(what: Operation) -> u64 {
+    match what {
+        Operation::Read { .. } => READ,
+        Operation::Write { .. } => WRITE,
+        Operation::Control(code) => code.to_u32().into(),
+        Operation::Open | Operation::Adopt | Operation::Port | Operation::Poll => 0,
+    }
+}
+
+fn unpack(what: u64) -> Operation {
+    match what {
+        READ => Operation::Read { offset: None },
+        WRITE => Operation::Write { offset: None },
+        code => Operation::Control(CtlCode::from_u32(code as u32)),
+    }
+}
+
 impl Drop for Slot {
     fn drop(&mut self) {
         self.heap.get_mut().free();
@@ -263,7 +299,10 @@ impl Drop for Slot {
 
 impl fmt::Debug for Slot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Slot").field("device", &self.device).field("code", &self.code).finish_non_exhaustive()
+        f.debug_struct("Slot")
+            .field("device", &self.device)
+            .field("operation", &self.operation())
+            .finish_non_exhaustive()
     }
 }
 
@@ -371,6 +410,8 @@ impl Slab {
 mod tests {
     use super::*;
 
+    const WHAT: Operation = Operation::Control(CtlCode::from_u32(0x222004));
+
     #[test]
     fn numbers_and_places_agree() {
         let slab = Slab::new();
@@ -394,10 +435,10 @@ mod tests {
             let slot = slab.get(index).unwrap();
             // SAFETY: the slot was taken from the pool and never begun; this thread owns it.
             unsafe {
-                assert!(slot.prepare(1, CtlCode::from_u32(0), b"", len));
+                assert!(slot.prepare(1, WHAT, b"", len));
                 ptr::write_bytes(slot.memory().output, 0xaa, len as usize);
-                assert!(slot.prepare(1, CtlCode::from_u32(0), b"in", len));
-                assert!(slot.prepare(2, CtlCode::from_u32(0), b"in", len));
+                assert!(slot.prepare(1, WHAT, b"in", len));
+                assert!(slot.prepare(2, WHAT, b"in", len));
                 assert!(slot.output(len as usize).iter().all(|b| *b == 0));
                 assert_eq!(slot.status(), (Status::PENDING, 0));
             }
@@ -412,7 +453,7 @@ mod tests {
         let slot = slab.get(index).unwrap();
         // SAFETY: as above.
         unsafe {
-            assert!(slot.prepare(1, CtlCode::from_u32(0), &[1; 5000], 2 * KEEP as u32));
+            assert!(slot.prepare(1, WHAT, &[1; 5000], 2 * KEEP as u32));
             assert!(slot.memory().output.addr().is_multiple_of(ALIGN));
             slot.shed();
             assert!((*slot.heap.get()).start.is_none());

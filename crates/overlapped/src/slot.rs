@@ -39,8 +39,13 @@ const PINNED: u64 = 4;
 /// The slot's release is left to the canceller.
 const DEFERRED: u64 = 8;
 
-/// The last generation: a slot that has reached it is never used again. Tokens carry 31 bits.
-pub(crate) const LAST_GENERATION: Generation = (1 << 31) - 1;
+/// The operation's time is over, and its cancellation was asked for because of that.
+const OVERDUE: u64 = 16;
+/// So long over that the owner shall not wait for the driver any more.
+const EXPIRED: u64 = 32;
+
+/// The last generation: a slot that has reached it is never used again. Tokens carry 30 bits.
+pub(crate) const LAST_GENERATION: Generation = (1 << 30) - 1;
 
 fn pack(generation: Generation, phase: u64) -> u64 {
     u64::from(generation) << 32 | phase
@@ -61,6 +66,17 @@ pub(crate) enum Completion<W> {
     Left,
     /// No operation in flight has this token: it is old, or came twice.
     Stray,
+}
+
+/// What an owner finds who looks for the result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// Nothing yet; the waiter will be woken.
+    Pending,
+    /// The result is published.
+    Complete,
+    /// The time is over and the driver did not react to the cancellation.
+    Expired,
 }
 
 /// What becomes of a slot that has been released.
@@ -146,14 +162,54 @@ impl<W> Machine<W> {
         matches!(word & PHASE, PENDING | ABANDONED).then(|| generation(word))
     }
 
-    /// Leaves a waiter unless the result is published. `register` changes the waiter in place, so that one that would
-    /// wake the same task need not be cloned. Returns whether the result is published.
-    pub(crate) fn wait(&self, register: impl FnOnce(&mut Option<W>)) -> bool {
-        if !self.is_complete() {
+    /// Leaves a waiter unless there is something to see. `register` changes the waiter in place, so that one that would
+    /// wake the same task need not be cloned.
+    pub(crate) fn wait(&self, register: impl FnOnce(&mut Option<W>)) -> Progress {
+        if self.progress() == Progress::Pending {
             register(&mut lock(&self.waiter));
         }
         // A completer who looked before we registered had published by then, and this sees it.
-        self.is_complete()
+        self.progress()
+    }
+
+    fn progress(&self) -> Progress {
+        let word = self.word.load(Acquire);
+        if word & PHASE == COMPLETE {
+            Progress::Complete
+        } else if word & EXPIRED != 0 {
+            Progress::Expired
+        } else {
+            Progress::Pending
+        }
+    }
+
+    /// Whether the operation was cancelled because its time was over.
+    pub(crate) fn is_overdue(&self) -> bool {
+        self.word.load(Acquire) & OVERDUE != 0
+    }
+
+    /// The time of the operation `of` is over: whoever finds it cancelled knows why.
+    pub(crate) fn set_overdue(&self, of: Generation) -> bool {
+        self.flag(of, OVERDUE)
+    }
+
+    /// The driver had its chance: the owner is to be told, by this waiter, not to wait any more.
+    pub(crate) fn expire(&self, of: Generation) -> Option<W> {
+        if self.flag(of, EXPIRED) { self.take_waiter(of) } else { None }
+    }
+
+    /// Sets a flag of the operation `of`, if it is in flight and its owner is there.
+    fn flag(&self, of: Generation, flag: u64) -> bool {
+        let mut word = self.word.load(Acquire);
+        loop {
+            if generation(word) != of || word & PHASE != PENDING {
+                return false;
+            }
+            match self.word.compare_exchange_weak(word, word | flag, AcqRel, Acquire) {
+                Ok(_) => return true,
+                Err(now) => word = now,
+            }
+        }
     }
 
     /// The owner leaves. Returns whether the result was published already: then the slot is still the owner's.

@@ -6,6 +6,6 @@ mod portable;
 pub(crate) mod windows;
 
 #[cfg(not(windows))]
-pub(crate) use portable::{Queue, pin_module};
+pub(crate) use portable::{Queue, pin_module, ticks};
 #[cfg(windows)]
-pub(crate) use windows::{Queue, pin_module};
+pub(crate) use windows::{Queue, pin_module, ticks};

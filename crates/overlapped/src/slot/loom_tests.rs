@@ -58,7 +58,7 @@ impl World {
 
     /// Polls once as waiter `w`; takes the result if it is there.
     fn poll(&self, g: Generation, w: usize) -> bool {
-        let ready = self.slot.wait(|waiter| *waiter = Some(w));
+        let ready = self.slot.wait(|waiter| *waiter = Some(w)) == Progress::Complete;
         if ready {
             assert_eq!(self.read(), 7);
             self.recycle(self.slot.release(g));
@@ -139,7 +139,7 @@ fn loom_packet_twice() {
         let owner = thread::spawn({
             let world = world.clone();
             move || {
-                if world.slot.wait(|w| *w = Some(0)) {
+                if world.slot.wait(|w| *w = Some(0)) == Progress::Complete {
                     world.recycle(world.slot.release(g));
                     true
                 } else {
@@ -233,5 +233,69 @@ fn loom_a_device_closes_under_a_dropped_call() {
         close(&world, &handle);
         device.join().unwrap();
         assert_eq!(world.recycled.load(SeqCst), 1);
+    });
+}
+
+#[test]
+fn loom_timeout_against_completion() {
+    loom::model(|| {
+        let world = World::new();
+        let g = world.slot.begin(None);
+        let kernel = thread::spawn({
+            let world = world.clone();
+            move || world.kernel_completes(g)
+        });
+        let timer = thread::spawn({
+            let world = world.clone();
+            move || {
+                if world.slot.set_overdue(g)
+                    && let Some(waiter) = world.slot.expire(g)
+                {
+                    world.woken[waiter].fetch_add(1, SeqCst);
+                }
+            }
+        });
+        let look = |world: &World| match world.slot.wait(|waiter| *waiter = Some(0)) {
+            Progress::Pending => false,
+            Progress::Complete => {
+                assert_eq!(world.read(), 7);
+                world.recycle(world.slot.release(g));
+                true
+            }
+            Progress::Expired => {
+                if world.slot.abandon(g) {
+                    world.recycle(world.slot.release(g));
+                }
+                true
+            }
+        };
+        let done = look(&world);
+        kernel.join().unwrap();
+        timer.join().unwrap();
+        if !done {
+            assert!(world.woken(0), "neither the completion nor the timer woke the owner");
+            assert!(look(&world));
+        }
+        assert_eq!(world.recycled.load(SeqCst), 1);
+        assert_eq!(world.slot.complete(g), Completion::Stray);
+    });
+}
+
+#[test]
+fn loom_port_gone_with_a_call_in_flight() {
+    // Nobody dispatches any more. The driver completes, the owner leaves, in any order: the slot is given back by
+    // nobody, and its memory goes with the port (loom checks that it does, and that nobody touches it after).
+    loom::model(|| {
+        let world = World::new();
+        let g = world.slot.begin(Some(0));
+        let driver = thread::spawn({
+            let world = world.clone();
+            // SAFETY: loom's checked cell.
+            move || world.memory.with_mut(|m| unsafe { *m = 7 })
+        });
+        assert!(!world.slot.abandon(g));
+        assert_eq!(world.recycled.load(SeqCst), 0);
+        drop(world);
+        driver.join().unwrap();
     });
 }

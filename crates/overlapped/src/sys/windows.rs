@@ -28,3 +28,9 @@ pub(crate) fn pin_module() {
     // Cannot fail for our own address; if it did, the module would just be one that must not be unloaded.
     debug_assert_ne!(pinned, 0);
 }
+
+/// Milliseconds of a clock that is cheap to read, to within its tick; it wraps.
+pub(crate) fn ticks() -> u32 {
+    // SAFETY: no preconditions.
+    unsafe { windows_sys::Win32::System::SystemInformation::GetTickCount64() as u32 }
+}

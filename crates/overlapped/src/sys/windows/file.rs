@@ -8,7 +8,7 @@ use std::ptr;
 use std::sync::Arc;
 
 use windows_sys::Wdk::Storage::FileSystem::{
-    FILE_MODE_INFORMATION, FileModeInformation, NtFsControlFile, NtQueryInformationFile,
+    FILE_MODE_INFORMATION, FileModeInformation, NtFsControlFile, NtQueryInformationFile, NtReadFile, NtWriteFile,
 };
 use windows_sys::Wdk::System::IO::NtDeviceIoControlFile;
 use windows_sys::Win32::Foundation::{HANDLE, INVALID_HANDLE_VALUE};
@@ -22,7 +22,7 @@ use super::last_error;
 use crate::device::Backend;
 use crate::port::{InFlight, off_the_dispatcher};
 use crate::slab::Slot;
-use crate::{CtlCode, Device, Disposition, Error, ErrorCode, ErrorKind, OpenOptions, Operation, Port};
+use crate::{Device, Disposition, Error, ErrorCode, ErrorKind, OpenOptions, Operation, Port};
 use crate::{SecurityQos, Status};
 
 // A token is 64 bits and travels where the system keeps a pointer.
@@ -33,6 +33,8 @@ const GENERIC_READ: u32 = 0x8000_0000;
 const GENERIC_WRITE: u32 = 0x4000_0000;
 /// FILE_SYNCHRONOUS_IO_ALERT | FILE_SYNCHRONOUS_IO_NONALERT (`wdm.h`): the handle was not opened for overlapped I/O.
 const SYNCHRONOUS: u32 = 0x10 | 0x20;
+
+const NO_EVENT: HANDLE = ptr::null_mut();
 
 /// An overlapped handle that is bound to a port.
 pub(crate) struct File(HANDLE);
@@ -119,24 +121,41 @@ impl File {
     ///
     /// # Safety
     /// The slot is prepared, the operation has begun, and the slot outlives it.
-    pub(crate) unsafe fn submit(&self, operation: InFlight, slot: &Slot, code: CtlCode) -> Option<(Status, usize)> {
+    pub(crate) unsafe fn submit(&self, operation: InFlight, slot: &Slot, what: Operation) -> Option<(Status, usize)> {
         // SAFETY: the operation has begun and this call is its kernel's side.
         let memory = unsafe { slot.memory() };
-        let submit = if code.is_file_system_control() { NtFsControlFile } else { NtDeviceIoControlFile };
-        // SAFETY: block and buffers are the slot's and outlive the operation; the context is a number, not an address.
+        let (block, context) = (memory.io_status.cast(), ptr::without_provenance(operation.token() as usize));
+        // Asynchronous handles have no position of their own: a place must be given, and a stream ignores it.
+        let at = |offset: Option<u64>| offset.unwrap_or(0) as i64;
+        // SAFETY: block and buffers are the slot's and outlive the operation; the context is a number, not an address;
+        // the offset is read before the call returns.
         let status = unsafe {
-            submit(
-                self.0,
-                ptr::null_mut(),
-                None,
-                ptr::without_provenance(operation.token() as usize),
-                memory.io_status.cast(),
-                code.to_u32(),
-                memory.input.cast(),
-                memory.input_len,
-                memory.output.cast(),
-                memory.output_len,
-            )
+            match what {
+                Operation::Read { offset } => {
+                    let (buffer, len) = (memory.output.cast(), memory.output_len);
+                    NtReadFile(self.0, NO_EVENT, None, context, block, buffer, len, &at(offset), ptr::null())
+                }
+                Operation::Write { offset } => {
+                    let (buffer, len) = (memory.input.cast(), memory.input_len);
+                    NtWriteFile(self.0, NO_EVENT, None, context, block, buffer, len, &at(offset), ptr::null())
+                }
+                Operation::Control(code) => {
+                    let submit = if code.is_file_system_control() { NtFsControlFile } else { NtDeviceIoControlFile };
+                    submit(
+                        self.0,
+                        NO_EVENT,
+                        None,
+                        context,
+                        block,
+                        code.to_u32(),
+                        memory.input.cast(),
+                        memory.input_len,
+                        memory.output.cast(),
+                        memory.output_len,
+                    )
+                }
+                _ => return Some((Status::NOT_SUPPORTED, 0)),
+            }
         };
         let status = Status::from_u32(status as u32);
         if status == Status::PENDING {
