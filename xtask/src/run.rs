@@ -50,14 +50,18 @@ impl Run {
         if status.success() { Ok(()) } else { Err(failed(&status)) }
     }
 
-    /// Runs a `cargo test` that must succeed and must find something to run.
-    /// Returns how many tests passed.
+    /// Runs a `cargo test` that must succeed and must find something to run. Returns how many tests passed.
     pub(crate) fn tests(&self, command: &CommandLine) -> Result<usize, Failure> {
+        self.tests_in(command, |_| true)
+    }
+
+    /// The same, where only tests from the sources that `count` count.
+    pub(crate) fn tests_in(&self, command: &CommandLine, count: impl Fn(&str) -> bool) -> Result<usize, Failure> {
         let before = self.text()?.len();
         self.command(command)?;
-        match test_output::passed(&self.text()?[before..]) {
+        match test_output::passed(&self.text()?[before..], count) {
             0 => Err(Failure { command: Some(command.to_string()), reason: "it found no test to run".to_owned() }),
-            count => Ok(count),
+            passed => Ok(passed),
         }
     }
 
