@@ -56,6 +56,8 @@ pub struct PortStats {
     pub strays: u64,
     /// Wakers and callbacks that panicked. The panic was caught.
     pub panics: u64,
+    /// Timeouts that are kept; some may be of calls that are over.
+    pub timers: usize,
 }
 
 /// An operation in flight, as [`Port::pending`] lists it.
@@ -239,6 +241,7 @@ impl Port {
             in_flight: census.slots - census.free - census.retired,
             strays: self.inner.strays.load(Relaxed),
             panics: self.inner.panics.load(Relaxed),
+            timers: self.inner.timers.len(),
         }
     }
 }

@@ -40,6 +40,10 @@ impl Timers {
         timers.peek().is_some_and(|first| first.operation == operation)
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.lock().len()
+    }
+
     /// When the first one expires.
     pub(crate) fn next(&self) -> Option<Instant> {
         self.lock().peek().map(|timer| timer.at)

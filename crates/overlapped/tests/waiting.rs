@@ -1,0 +1,328 @@
+//! The ways to wait for a call, and for how long.
+
+mod support;
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, mpsc};
+use std::task::{Context, Waker};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use overlapped::sim::{Driver, Outcome, Pended, Request, RequestId};
+use overlapped::{Device, ErrorKind, Operation, Port, Status};
+use support::*;
+
+const SHORT: Duration = Duration::from_millis(10);
+const LONG: Duration = Duration::from_secs(60);
+
+fn on_the_global_port() -> (Arc<support::Device>, Device) {
+    let driver = support::Device::new();
+    let device = Device::simulated(driver.clone()).unwrap();
+    (driver, device)
+}
+
+fn on_a_manual_port() -> (Port, Arc<support::Device>, Device) {
+    let port = Port::manual().unwrap();
+    let driver = support::Device::new();
+    let device = Device::simulated_on(&port, driver.clone()).unwrap();
+    (port, driver, device)
+}
+
+#[test]
+fn a_call_that_takes_too_long_times_out() {
+    let (driver, device) = on_the_global_port();
+    let begin = Instant::now();
+    let error = device.call(WAIT, &()).wait_timeout(SHORT).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TimedOut);
+    assert!(begin.elapsed() >= SHORT);
+    assert!(driver.waiting.is_empty(), "it was cancelled");
+    let error = device.call(WAIT, &()).timeout(SHORT).wait().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TimedOut);
+}
+
+#[test]
+fn a_call_that_is_in_time_is_not_touched() {
+    let (driver, device) = on_the_global_port();
+    for timeout in [LONG, Duration::MAX] {
+        let call = device.call(WAIT, &()).timeout(timeout);
+        driver.complete_one(3);
+        assert_eq!(*call.wait().unwrap(), 3);
+        assert_eq!(&*device.call(ANSWER, &0).timeout(timeout).wait_timeout(timeout).unwrap(), DATA);
+    }
+    assert_eq!(driver.cancels.load(SeqCst), 0);
+}
+
+#[test]
+fn a_result_that_had_happened_when_the_time_was_over_is_delivered() {
+    struct Late(Mutex<Option<Pended>>);
+    impl Driver for Late {
+        fn control(&self, request: Request) -> Outcome {
+            let (pended, outcome) = request.pend();
+            *self.0.lock().unwrap() = Some(pended);
+            outcome
+        }
+        fn cancel(&self, _: RequestId) {
+            // It had happened; the cancel only makes the driver look.
+            let mut pended = self.0.lock().unwrap().take().unwrap();
+            pended.write(&8_u32.to_ne_bytes());
+            pended.complete(Status::SUCCESS);
+        }
+    }
+    let device = Device::simulated(Late(Mutex::default())).unwrap();
+    assert_eq!(*device.call(WAIT, &()).timeout(SHORT).wait().unwrap(), 8);
+    let call = device.call(WAIT, &());
+    call.cancel();
+    assert_eq!(*call.wait().unwrap(), 8);
+}
+
+#[test]
+fn a_driver_that_ignores_the_cancellation_keeps_the_memory_and_not_the_caller() {
+    let (driver, device) = on_the_global_port();
+    assert_eq!(device.call(HOLD, &()).wait_timeout(SHORT).unwrap_err().kind(), ErrorKind::TimedOut);
+    let held = driver.held.lock().unwrap().pop().unwrap();
+    let ours = |port: &Port| port.pending().iter().filter(|c| c.device.as_deref() == Some("test device")).count();
+    assert!(ours(&Port::global().unwrap()) >= 1, "it is still listed");
+    drop(held);
+}
+
+#[test]
+fn many_timeouts_expire_in_their_order() {
+    let (port, _driver, device) = on_a_manual_port();
+    let ends: Arc<Mutex<Vec<u64>>> = Arc::default();
+    for ms in [30, 10, 20, 40, 15] {
+        let ends = ends.clone();
+        device.call(WAIT, &()).timeout(Duration::from_millis(ms)).then(move |result| {
+            assert_eq!(result.unwrap_err().kind(), ErrorKind::TimedOut);
+            ends.lock().unwrap().push(ms);
+        });
+    }
+    while ends.lock().unwrap().len() < 5 {
+        port.poll(Some(LONG));
+    }
+    assert_eq!(*ends.lock().unwrap(), [10, 15, 20, 30, 40]);
+    drain(&port);
+    assert_eq!(port.stats().in_flight, 0);
+}
+
+#[test]
+fn timers_of_calls_that_are_over_do_not_pile_up() {
+    let (port, driver, device) = on_a_manual_port();
+    for _ in 0..if cfg!(miri) { 200 } else { 10_000 } {
+        let call = device.call(WAIT, &()).timeout(LONG);
+        driver.complete_one(1);
+        drain(&port);
+        call.wait().unwrap();
+    }
+    assert_eq!(port.stats().in_flight, 0);
+    assert!(port.stats().timers <= 200, "{:?}", port.stats());
+}
+
+#[test]
+fn a_timeout_without_anybody_who_polls_the_port() {
+    let (port, _, device) = on_a_manual_port();
+    assert_eq!(device.call(WAIT, &()).wait_timeout(SHORT).unwrap_err().kind(), ErrorKind::TimedOut);
+    drain(&port);
+    assert_eq!(port.stats().in_flight, 0);
+}
+
+#[test]
+fn cancelling_asks_and_the_call_tells() {
+    let (_, device) = on_the_global_port();
+    let call = device.call(WAIT, &());
+    call.cancel();
+    call.cancel();
+    assert_eq!(call.wait().unwrap_err().kind(), ErrorKind::Cancelled);
+    let done = device.call(ANSWER, &0);
+    done.cancel();
+    assert_eq!(&*done.wait().unwrap(), DATA);
+}
+
+#[test]
+fn a_callback_runs_on_the_dispatcher_whenever_the_result_came() {
+    let (driver, device) = on_the_global_port();
+    let (tell, told) = mpsc::channel();
+    let callback = |tell: &mpsc::Sender<_>| {
+        let tell = tell.clone();
+        move |result: Result<overlapped::Reply<u32>, overlapped::Error>| {
+            tell.send((*result.unwrap(), thread::current().name().map(str::to_owned))).unwrap();
+        }
+    };
+    let dispatcher = Some("overlapped".to_owned());
+    // Pending; completed before the callback is set; done at once.
+    device.call(WAIT, &()).then(callback(&tell));
+    driver.complete_one(1);
+    assert_eq!(told.recv().unwrap(), (1, dispatcher.clone()));
+    let call = device.call(WAIT, &());
+    driver.complete_one(2);
+    thread::sleep(SHORT);
+    call.then(callback(&tell));
+    assert_eq!(told.recv().unwrap(), (2, dispatcher.clone()));
+    // SAFETY: the driver writes four bytes.
+    let at_once: overlapped::Ioctl<u32, u32> = unsafe { overlapped::Ioctl::new(ANSWER.code()) };
+    device.call(at_once, &0).then(callback(&tell));
+    assert_eq!(told.recv().unwrap(), (u32::from_ne_bytes(*b"data"), dispatcher));
+}
+
+#[test]
+fn a_callback_never_runs_inside_then() {
+    let (port, _, device) = on_a_manual_port();
+    let ran = Arc::new(AtomicUsize::new(0));
+    device.call(ANSWER, &0).then({
+        let ran = ran.clone();
+        move |_| {
+            ran.fetch_add(1, SeqCst);
+        }
+    });
+    assert_eq!(ran.load(SeqCst), 0);
+    drain(&port);
+    assert_eq!(ran.load(SeqCst), 1);
+}
+
+#[test]
+fn a_callback_that_panics_is_caught_and_counted() {
+    let (port, driver, device) = on_a_manual_port();
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    device.call(WAIT, &()).then(|_| panic!("the callback panics, as the test wants it to"));
+    driver.complete_one(1);
+    drain(&port);
+    std::panic::set_hook(hook);
+    let stats = port.stats();
+    assert_eq!((stats.panics, stats.in_flight), (1, 0));
+}
+
+#[test]
+fn a_callback_does_not_keep_the_device_open() {
+    let (port, driver, device) = on_a_manual_port();
+    let end = Arc::new(Mutex::new(None));
+    device.call(WAIT, &()).then({
+        let end = end.clone();
+        move |result| *end.lock().unwrap() = Some(result.unwrap_err().kind())
+    });
+    drop(device);
+    assert_eq!(driver.cleanups.load(SeqCst), 1);
+    drain(&port);
+    assert_eq!(*end.lock().unwrap(), Some(ErrorKind::Cancelled));
+}
+
+#[test]
+fn callbacks_race_with_completions_and_each_runs_once() {
+    let (driver, device) = on_the_global_port();
+    let calls = if cfg!(miri) { 30 } else { 5000 };
+    let ran = Arc::new(AtomicUsize::new(0));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for _ in 0..calls {
+                let ran = ran.clone();
+                device.call(WAIT, &()).then(move |result| {
+                    result.unwrap();
+                    ran.fetch_add(1, SeqCst);
+                });
+            }
+        });
+        scope.spawn(|| {
+            let mut done = 0;
+            while done < calls {
+                if driver.complete_one(1) { done += 1 } else { thread::yield_now() }
+            }
+        });
+    });
+    until("every callback has run", || ran.load(SeqCst) == calls as usize);
+}
+
+#[test]
+fn timeouts_race_with_completions_and_each_call_ends_once() {
+    let (driver, device) = on_the_global_port();
+    let calls = if cfg!(miri) { 10 } else { 2000 };
+    let (in_time, late) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let over = std::sync::atomic::AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for n in 0..calls {
+                let call = device.call(WAIT, &()).timeout(Duration::from_micros(n % 100));
+                match call.wait() {
+                    Ok(reply) => drop((assert_eq!(*reply, 1), in_time.fetch_add(1, SeqCst))),
+                    Err(error) => drop((assert_eq!(error.kind(), ErrorKind::TimedOut), late.fetch_add(1, SeqCst))),
+                }
+            }
+            over.store(true, SeqCst);
+        });
+        scope.spawn(|| {
+            while !over.load(SeqCst) {
+                driver.complete_one(1);
+                thread::sleep(Duration::from_micros(30));
+            }
+        });
+    });
+    assert_eq!(in_time.into_inner() + late.into_inner(), calls as usize);
+    assert!(driver.waiting.is_empty());
+}
+
+#[test]
+fn a_manual_port_runs_a_future_to_its_end() {
+    let (port, driver, device) = on_a_manual_port();
+    let sum = port.block_on(async {
+        let (a, b) = (device.call(WAIT, &()), device.call(WAIT, &()));
+        driver.complete_one(2);
+        driver.complete_one(40);
+        *a.await.unwrap() + *b.await.unwrap()
+    });
+    assert_eq!(sum, 42);
+    // A future that somebody else makes ready.
+    let (wake, woken) = mpsc::channel::<Waker>();
+    let helper = thread::spawn(move || woken.recv().unwrap().wake());
+    let mut polls = 0;
+    port.block_on(std::future::poll_fn(|cx| {
+        polls += 1;
+        if polls == 1 {
+            wake.send(cx.waker().clone()).unwrap();
+            return std::task::Poll::Pending;
+        }
+        std::task::Poll::Ready(())
+    }));
+    helper.join().unwrap();
+    assert_eq!(Port::global().unwrap().block_on(async { 7 }), 7);
+}
+
+#[test]
+fn waking_a_port_ends_its_poll() {
+    let port = Port::manual().unwrap();
+    let other = port.clone();
+    let thread = thread::spawn(move || other.poll(None));
+    port.wake();
+    assert_eq!(thread.join().unwrap(), 1);
+}
+
+#[test]
+fn what_is_in_flight_is_listed_with_its_device_and_age() {
+    let (port, _driver, device) = on_a_manual_port();
+    let call = device.call(HOLD, &());
+    thread::sleep(Duration::from_millis(60));
+    let younger = device.call(HOLD, &());
+    let pending = port.pending();
+    assert_eq!(pending.len(), 2);
+    assert_eq!(pending[0].operation, Operation::Control(HOLD.code()));
+    assert_eq!(pending[0].device.as_deref(), Some("test device"));
+    assert!(pending[0].age >= Duration::from_millis(30) && pending[0].age < LONG, "{:?}", pending[0].age);
+    assert!(pending[1].age < pending[0].age);
+    drop((call, younger));
+    assert_eq!(port.pending().len(), 2, "their driver holds them");
+    drop(device);
+    assert!(port.pending().iter().all(|call| call.device.is_none()));
+    drain(&port);
+    assert!(port.pending().is_empty());
+}
+
+#[test]
+fn a_call_can_lose_a_race_and_go_on() {
+    let (port, driver, device) = on_a_manual_port();
+    let mut call = device.call(WAIT, &());
+    {
+        let race = pin!(&mut call);
+        assert!(race.poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    }
+    driver.complete_one(5);
+    assert_eq!(*port.block_on(&mut call).unwrap(), 5);
+}
