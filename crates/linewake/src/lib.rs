@@ -1,1 +1,44 @@
-//! TODO
+//! Watch digital lines: thousands of inputs on one thread, every edge accounted for.
+//!
+//! ```
+//! use linewake::Chip;
+//!
+//! let chip = Chip::open("sim")?; // or r"\\.\LineWake0"
+//! let mut edges = chip.request().lines(["pps", "button", "encoder-a"]).start()?;
+//! for _ in 0..3 {
+//!     let edge = edges.wait_next().expect("nobody stopped it")?;
+//!     println!("{} {} {:?}", edge.timestamp_ns, edge.kind.as_str(), edge.name);
+//! }
+//! let account = edges.finish();
+//! assert_eq!(account.total().delivered, 3);
+//! assert_eq!(account.trust(), linewake::Trust::Exact);
+//! # Ok::<(), linewake::Error>(())
+//! ```
+//!
+//! - [`Chip`] is a device with lines: simulated, or a Windows driver's.
+//! - [`Request`] watches lines: a stream of [`EdgeEvent`]s, to `.await` or to wait for. Each one says what is missing
+//!   before it.
+//! - [`Account`] says what became of every edge: delivered + overflowed + merged + discarded = happened.
+//! - [`record`] is the stream as it leaves the process: one JSON object a line.
+
+#![deny(unsafe_code)]
+
+mod account;
+mod backend;
+mod chip;
+mod clock;
+mod edge;
+mod error;
+mod line;
+pub mod record;
+mod request;
+mod world;
+
+pub use account::{Account, Figures, LineAccount, LineTotals, Tally, Trust};
+pub use chip::{Chip, ChipInfo, ChipOptions, DEFAULT_SEED};
+pub use clock::{Clock, UtcOffset};
+pub use edge::{EdgeEvent, EdgeKind, Edges, Missed};
+pub use error::{Error, ErrorKind};
+pub use line::{Direction, LineId, LineInfo, Offset};
+pub use request::{Request, RequestBuilder, Stopper, WatchedLine};
+pub use world::World;

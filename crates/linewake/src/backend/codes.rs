@@ -1,0 +1,45 @@
+//! The reference driver's control codes, with what each one reads and writes: the tables of
+//! [`linewake_controller::protocol`].
+
+use linewake_controller::protocol::{
+    self, BatchHeader, ChipInfo, Drive, EdgeRecord, First, LineConfig, LineCounters, LineInfo, LineSet, LineTotals,
+    MergeWindow, ReaderConfig,
+};
+use overlapped::{CtlCode, Ioctl};
+
+const fn code(code: u32) -> CtlCode {
+    CtlCode::from_u32(code)
+}
+
+/// The length of a batch with `edges` records.
+pub(super) const fn batch_len(edges: usize) -> usize {
+    size_of::<BatchHeader>() + edges * size_of::<EdgeRecord>()
+}
+
+// SAFETY: GET_INFO reads nothing and writes one `ChipInfo`.
+pub(super) const GET_INFO: Ioctl<(), ChipInfo> = unsafe { Ioctl::new(code(protocol::GET_INFO)) };
+// SAFETY: GET_LINE_INFO reads one `First` and writes the `LineInfo`s that fit.
+pub(super) const GET_LINE_INFO: Ioctl<First, [LineInfo]> =
+    unsafe { Ioctl::slice(code(protocol::GET_LINE_INFO), protocol::MAX_LINES) };
+// SAFETY: GET_VALUES reads nothing and writes one `LineSet`.
+pub(super) const GET_VALUES: Ioctl<(), LineSet> = unsafe { Ioctl::new(code(protocol::GET_VALUES)) };
+// SAFETY: CONFIGURE reads the `LineConfig`s it is given and writes nothing.
+pub(super) const CONFIGURE: Ioctl<[LineConfig], ()> = unsafe { Ioctl::new(code(protocol::CONFIGURE)) };
+// SAFETY: SET_READER reads one `ReaderConfig` and writes nothing.
+pub(super) const SET_READER: Ioctl<ReaderConfig, ()> = unsafe { Ioctl::new(code(protocol::SET_READER)) };
+// SAFETY: WAIT_ANY reads nothing and writes a header and the records that fit: no more than the bytes it is given.
+pub(super) const WAIT_ANY: Ioctl<(), [u8]> = unsafe { Ioctl::slice(code(protocol::WAIT_ANY), batch_len(1)) };
+// SAFETY: GET_COUNTERS reads one `First` and writes the `LineCounters` that fit.
+pub(super) const GET_COUNTERS: Ioctl<First, [LineCounters]> =
+    unsafe { Ioctl::slice(code(protocol::GET_COUNTERS), protocol::MAX_LINES) };
+// SAFETY: GET_TOTALS reads one `First` and writes the `LineTotals` that fit.
+pub(super) const GET_TOTALS: Ioctl<First, [LineTotals]> =
+    unsafe { Ioctl::slice(code(protocol::GET_TOTALS), protocol::MAX_LINES) };
+// SAFETY: DRIVE reads the `Drive`s it is given and writes nothing.
+pub(super) const DRIVE: Ioctl<[Drive], ()> = unsafe { Ioctl::new(code(protocol::DRIVE)) };
+// SAFETY: SET_MERGE reads one `MergeWindow` and writes nothing.
+pub(super) const SET_MERGE: Ioctl<MergeWindow, ()> = unsafe { Ioctl::new(code(protocol::SET_MERGE)) };
+// SAFETY: UNPLUG reads and writes nothing.
+pub(super) const UNPLUG: Ioctl<(), ()> = unsafe { Ioctl::new(code(protocol::UNPLUG)) };
+// SAFETY: REPLUG reads and writes nothing.
+pub(super) const REPLUG: Ioctl<(), ()> = unsafe { Ioctl::new(code(protocol::REPLUG)) };

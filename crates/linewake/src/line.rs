@@ -1,0 +1,159 @@
+//! Lines: their place on the chip, their names, and what is known of them.
+
+use std::fmt;
+use std::sync::Arc;
+
+use linewake_controller::protocol;
+
+/// The place of a line on its chip: 0 is the first.
+///
+/// ```
+/// use linewake::Offset;
+/// assert_eq!(Offset::from(4).get(), 4);
+/// assert_eq!(Offset::from(4).to_string(), "4");
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Offset(u32);
+
+impl Offset {
+    /// As a number.
+    #[must_use]
+    pub const fn get(self) -> u32 {
+        self.0
+    }
+
+    pub(crate) const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl From<u32> for Offset {
+    fn from(offset: u32) -> Self {
+        Self(offset)
+    }
+}
+
+impl fmt::Display for Offset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Names a line: by its offset, or by a text as a user writes it.
+///
+/// A text that is a number is an offset, as in libgpiod's tools; if the chip has no such offset it may still be a name.
+///
+/// ```
+/// use linewake::{Chip, LineId};
+/// let chip = Chip::open("sim")?;
+/// assert_eq!(chip.find("pps")?, chip.find(0)?);
+/// assert_eq!(chip.find("0")?, chip.find(LineId::Offset(0.into()))?);
+/// # Ok::<(), linewake::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum LineId {
+    /// The offset and nothing else.
+    Offset(Offset),
+    /// An offset in decimal digits, or a name.
+    Text(String),
+}
+
+impl From<Offset> for LineId {
+    fn from(offset: Offset) -> Self {
+        Self::Offset(offset)
+    }
+}
+
+impl From<u32> for LineId {
+    fn from(offset: u32) -> Self {
+        Self::Offset(offset.into())
+    }
+}
+
+impl From<&str> for LineId {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+
+impl From<String> for LineId {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<&String> for LineId {
+    fn from(text: &String) -> Self {
+        Self::Text(text.clone())
+    }
+}
+
+impl fmt::Display for LineId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Offset(offset) => offset.fmt(f),
+            Self::Text(text) => f.write_str(text),
+        }
+    }
+}
+
+/// Whether a line listens or speaks.
+///
+/// ```
+/// # let chip = linewake::Chip::open("sim")?;
+/// assert_eq!(chip.line_info("door")?.direction, linewake::Direction::Input);
+/// # Ok::<(), linewake::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// The outside world sets its level.
+    Input,
+    /// Who holds it sets its level.
+    Output,
+}
+
+/// What a chip says of one of its lines.
+///
+/// ```
+/// let chip = linewake::Chip::open("sim")?;
+/// let door = chip.line_info("door")?;
+/// assert_eq!(door.name.as_deref(), Some("door"));
+/// assert!(!door.used);
+/// # Ok::<(), linewake::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LineInfo {
+    /// Its place.
+    pub offset: Offset,
+    /// Its name, if it has one.
+    pub name: Option<Arc<str>>,
+    /// Input or output.
+    pub direction: Direction,
+    /// Whether it is active now.
+    pub active: bool,
+    /// Whether some reader holds it.
+    pub used: bool,
+    /// Who holds it, if that reader has a name.
+    pub consumer: Option<Arc<str>>,
+}
+
+impl LineInfo {
+    pub(crate) fn from_record(record: &protocol::LineInfo) -> Self {
+        let has = |flag| record.flags & flag != 0;
+        Self {
+            offset: record.offset.into(),
+            name: named(&record.name),
+            direction: if has(protocol::LINE_OUTPUT) { Direction::Output } else { Direction::Input },
+            active: has(protocol::LINE_ACTIVE),
+            used: has(protocol::LINE_USED),
+            consumer: named(&record.consumer),
+        }
+    }
+}
+
+/// A name from a device; an empty one is none.
+pub(crate) fn named(name: &protocol::Name) -> Option<Arc<str>> {
+    let text = protocol::text(name);
+    (!text.is_empty()).then(|| text.into())
+}

@@ -1,0 +1,358 @@
+//! The record stream: everything that leaves `linewake`, one JSON object a line.
+//!
+//! Its schema is `docs/record.schema.json`. Both are frozen as version [`SCHEMA`]: what is here keeps its name and its
+//! meaning, and a change of either makes a new version. Names are snake case, numbers are integers, times are in
+//! nanoseconds. What is not known is `null`.
+//!
+//! ```
+//! use linewake::record::{Edge, Record};
+//! # let chip = linewake::Chip::options().life(false).open("sim")?;
+//! # let mut edges = chip.request().line("door").start()?;
+//! # chip.world().drive("door", true)?;
+//! # let edge = edges.wait_next().unwrap()?;
+//! let record = Record::Edge(Edge::from(&edge));
+//! let line = serde_json::to_string(&record).expect("it is plain data");
+//! assert!(line.starts_with(r#"{"record":"edge","chip":"sim","offset":5,"name":"door","kind":"rising","#));
+//! # Ok::<(), linewake::Error>(())
+//! ```
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Account, Clock, EdgeEvent, EdgeKind, LineAccount, Trust, WatchedLine};
+
+/// The version of the schema.
+pub const SCHEMA: u32 = 1;
+
+/// A record of the stream.
+///
+/// ```
+/// use linewake::record::Record;
+/// let gap = r#"{"record":"gap","chip":"sim","reason":"unplugged","from_ns":17,"to_ns":null}"#;
+/// assert!(matches!(serde_json::from_str(gap), Ok(Record::Gap(_))));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "record", rename_all = "snake_case")]
+pub enum Record<'a> {
+    /// The first record: what all the others mean.
+    #[serde(borrow)]
+    Start(Start<'a>),
+    /// The level of a line when the watch began.
+    #[serde(borrow)]
+    State(State<'a>),
+    /// An edge.
+    #[serde(borrow)]
+    Edge(Edge<'a>),
+    /// A time in which nothing can be said of a chip's lines.
+    #[serde(borrow)]
+    Gap(Gap<'a>),
+    /// A sign of life while nothing happens.
+    Heartbeat(Heartbeat),
+    /// The last record: the account.
+    #[serde(borrow)]
+    Summary(Summary<'a>),
+}
+
+/// See [`Record::Start`].
+///
+/// ```
+/// let chip = linewake::Chip::open("sim")?;
+/// let start = linewake::record::Start::new(&chip.clock());
+/// assert_eq!((start.schema, &*start.clock), (1, "simulated"));
+/// # Ok::<(), linewake::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Start<'a> {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// Name of the computer.
+    pub host: Option<Cow<'a, str>>,
+    /// Changes when the computer is started; where the system has such a number.
+    pub boot_id: Option<Cow<'a, str>>,
+    /// Which clock stamps the edges: see [`Clock::name`].
+    pub clock: Cow<'a, str>,
+    /// What to add to a time stamp to get UTC in nanoseconds since 1970.
+    pub utc_offset_ns: Option<i64>,
+    /// How far that reading may be off; not whether the computer's UTC is right.
+    pub utc_error_ns: Option<u64>,
+    /// Whether the computer's UTC is kept right by a time service.
+    pub utc_synchronised: Option<bool>,
+}
+
+/// See [`Record::State`].
+///
+/// ```
+/// # let chip = linewake::Chip::options().life(false).open("sim")?;
+/// let request = chip.request().line("door").start()?;
+/// let state = linewake::record::State::new("sim", &request.lines()[0]);
+/// assert_eq!(state.level, Some(0));
+/// # Ok::<(), linewake::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct State<'a> {
+    /// Name of the chip.
+    pub chip: Cow<'a, str>,
+    /// Which line.
+    pub offset: u32,
+    /// Its name.
+    pub name: Option<Cow<'a, str>>,
+    /// 1 for active, 0 for inactive: before the first edge of the line.
+    pub level: Option<u8>,
+}
+
+/// See [`Record::Edge`]; the fields are those of [`EdgeEvent`].
+///
+/// ```
+/// # fn example(edge: &linewake::EdgeEvent) {
+/// let record = linewake::record::Edge::from(edge);
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Edge<'a> {
+    /// Name of the chip.
+    pub chip: Cow<'a, str>,
+    /// Which line.
+    pub offset: u32,
+    /// Its name.
+    pub name: Option<Cow<'a, str>>,
+    /// Which way.
+    pub kind: Kind,
+    /// When, by the clock of the `start` record.
+    pub timestamp_ns: u64,
+    /// Counts the interrupts of the whole request.
+    pub seqno: u32,
+    /// Counts what was queued for this line.
+    pub line_seqno: u32,
+    /// What is missing directly before it.
+    pub missed: Missed,
+}
+
+/// Which way an [`Edge`] goes.
+///
+/// ```
+/// use linewake::record::Kind;
+/// assert_eq!(serde_json::to_string(&Kind::Rising).unwrap(), r#""rising""#);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// To active.
+    Rising,
+    /// To inactive.
+    Falling,
+}
+
+/// What is missing before an [`Edge`].
+///
+/// ```
+/// use linewake::record::Missed;
+/// let missed: Missed = serde_json::from_str(r#"{"overflowed":2,"merged":0}"#).unwrap();
+/// assert_eq!(missed, Missed { overflowed: 2, merged: 0 });
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Missed {
+    /// Dropped from the full queue.
+    pub overflowed: u32,
+    /// Merged before the queue.
+    pub merged: u32,
+}
+
+/// See [`Record::Gap`].
+///
+/// ```
+/// use linewake::record::{Gap, GapReason};
+/// let gap = Gap { chip: "sim".into(), reason: GapReason::Unplugged, from_ns: Some(17), to_ns: None };
+/// # let _ = gap;
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Gap<'a> {
+    /// Name of the chip.
+    pub chip: Cow<'a, str>,
+    /// Why.
+    pub reason: GapReason,
+    /// The last time of which something is known: that of the chip's last edge.
+    pub from_ns: Option<u64>,
+    /// When it was back.
+    pub to_ns: Option<u64>,
+}
+
+/// Why nothing can be said in a [`Gap`].
+///
+/// ```
+/// use linewake::record::GapReason;
+/// assert_eq!(serde_json::to_string(&GapReason::Unplugged).unwrap(), r#""unplugged""#);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GapReason {
+    /// The device is gone: unplugged, or its driver stopped.
+    Unplugged,
+}
+
+/// See [`Record::Heartbeat`].
+///
+/// ```
+/// use linewake::record::{Heartbeat, Record};
+/// let alive = Record::Heartbeat(Heartbeat { utc_ns: Some(1_700_000_000_000_000_000), delivered: 12 });
+/// # let _ = alive;
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Heartbeat {
+    /// When, by the computer's UTC, in nanoseconds since 1970.
+    pub utc_ns: Option<u64>,
+    /// Edges delivered so far: the number of `edge` records before it.
+    pub delivered: u64,
+}
+
+/// See [`Record::Summary`].
+///
+/// ```
+/// # let chip = linewake::Chip::options().life(false).open("sim")?;
+/// let account = chip.request().line("door").start()?.finish();
+/// let summary = linewake::record::Summary::new("sim", &account, Some(3));
+/// assert_eq!(summary.lines.len(), 1);
+/// # Ok::<(), linewake::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Summary<'a> {
+    /// Line by line.
+    #[serde(borrow)]
+    pub lines: Vec<LineSummary<'a>>,
+    /// Threads of the process, all of them.
+    pub threads: Option<u32>,
+}
+
+/// The account of a line in a [`Summary`]: delivered + overflowed + merged + discarded happened.
+///
+/// ```
+/// use linewake::record::{AccountTrust, LineSummary};
+/// # let line = r#"{"chip":"sim","offset":5,"name":"door","delivered":2,"overflowed":0,"merged":0,"discarded":1,"account":"exact"}"#;
+/// let line: LineSummary<'_> = serde_json::from_str(line).unwrap();
+/// assert_eq!((line.delivered, line.discarded, line.account), (2, 1, AccountTrust::Exact));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LineSummary<'a> {
+    /// Name of the chip.
+    pub chip: Cow<'a, str>,
+    /// Which line.
+    pub offset: u32,
+    /// Its name.
+    pub name: Option<Cow<'a, str>>,
+    /// Given to the program.
+    pub delivered: u64,
+    /// Dropped from the full queue.
+    pub overflowed: u64,
+    /// Merged before the queue.
+    pub merged: u64,
+    /// On the way when the stream ended.
+    pub discarded: u64,
+    /// How far these figures can be trusted.
+    pub account: AccountTrust,
+}
+
+/// How far a [`LineSummary`] can be trusted; see [`Trust`].
+///
+/// ```
+/// use linewake::record::AccountTrust;
+/// assert_eq!(serde_json::to_string(&AccountTrust::AtLeast).unwrap(), r#""at least""#);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AccountTrust {
+    /// The figures add up to what happened.
+    #[serde(rename = "exact")]
+    Exact,
+    /// There may be more losses than these.
+    #[serde(rename = "at least")]
+    AtLeast,
+    /// The driver contradicts itself.
+    #[serde(rename = "none")]
+    None,
+}
+
+impl Start<'_> {
+    /// What this computer knows of itself, with a chip's clock.
+    #[must_use]
+    pub fn new(clock: &Clock) -> Self {
+        Self {
+            schema: SCHEMA,
+            host: host().map(Cow::Owned),
+            boot_id: line_of("/proc/sys/kernel/random/boot_id").map(Cow::Owned),
+            clock: Cow::Borrowed(clock.name),
+            utc_offset_ns: clock.utc.map(|utc| utc.offset_ns),
+            utc_error_ns: clock.utc.map(|utc| utc.error_ns),
+            utc_synchronised: None,
+        }
+    }
+}
+
+fn host() -> Option<String> {
+    line_of("/proc/sys/kernel/hostname").or_else(|| std::env::var("COMPUTERNAME").ok())
+}
+
+/// The first line of a small file, where the system has it.
+fn line_of(path: &str) -> Option<String> {
+    let text = std::fs::read_to_string(path).ok()?;
+    text.lines().next().filter(|line| !line.is_empty()).map(str::to_owned)
+}
+
+impl<'a> State<'a> {
+    /// The state of a line of a request on `chip`.
+    #[must_use]
+    pub fn new(chip: &'a str, line: &'a WatchedLine) -> Self {
+        Self {
+            chip: chip.into(),
+            offset: line.offset.get(),
+            name: line.name.as_deref().map(Cow::Borrowed),
+            level: line.active_at_start.map(u8::from),
+        }
+    }
+}
+
+impl<'a> From<&'a EdgeEvent> for Edge<'a> {
+    fn from(edge: &'a EdgeEvent) -> Self {
+        Self {
+            chip: Cow::Borrowed(&edge.chip),
+            offset: edge.offset.get(),
+            name: edge.name.as_deref().map(Cow::Borrowed),
+            kind: match edge.kind {
+                EdgeKind::Rising => Kind::Rising,
+                EdgeKind::Falling => Kind::Falling,
+            },
+            timestamp_ns: edge.timestamp_ns,
+            seqno: edge.seqno,
+            line_seqno: edge.line_seqno,
+            missed: Missed { overflowed: edge.missed.overflowed, merged: edge.missed.merged },
+        }
+    }
+}
+
+impl<'a> Summary<'a> {
+    /// The account of a request on `chip`.
+    #[must_use]
+    pub fn new(chip: &'a str, account: &'a Account, threads: Option<u32>) -> Self {
+        let line = |line: &'a LineAccount| LineSummary {
+            chip: chip.into(),
+            offset: line.offset.get(),
+            name: line.name.as_deref().map(Cow::Borrowed),
+            delivered: line.figures.delivered,
+            overflowed: line.figures.overflowed,
+            merged: line.figures.merged,
+            discarded: line.figures.discarded,
+            account: match line.trust {
+                Trust::Exact => AccountTrust::Exact,
+                Trust::AtLeast => AccountTrust::AtLeast,
+                Trust::None => AccountTrust::None,
+            },
+        };
+        Self { lines: account.lines().iter().map(line).collect(), threads }
+    }
+}

@@ -1,0 +1,87 @@
+//! The outside world of a chip that is there for tests: it changes levels, makes edges merge, pulls the plug.
+
+use std::time::Duration;
+
+use linewake_controller::protocol::{ALL_LINES, DRIVE_HIGH, DRIVE_LOW, DRIVE_TOGGLE, Drive, MergeWindow};
+
+use crate::backend::driver::Client;
+use crate::{Chip, Error, LineId};
+
+/// Changes the inputs of a simulated chip, or of the reference driver's, as the outside world would.
+///
+/// ```
+/// let chip = linewake::Chip::options().life(false).open("sim")?;
+/// let mut edges = chip.request().line("button").start()?;
+/// chip.world().toggle("button", 2)?;
+/// assert_eq!(edges.wait_next().unwrap()?.kind, linewake::EdgeKind::Rising);
+/// assert_eq!(edges.wait_next().unwrap()?.kind, linewake::EdgeKind::Falling);
+/// # Ok::<(), linewake::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct World<'a> {
+    chip: &'a Chip,
+    client: &'a Client,
+}
+
+impl<'a> World<'a> {
+    pub(crate) fn new(chip: &'a Chip, client: &'a Client) -> Self {
+        Self { chip, client }
+    }
+
+    /// Gives a line a level.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NoSuchLine`](crate::ErrorKind), and what the device says: an output is not the world's to change.
+    pub fn drive(&self, line: impl Into<LineId>, level: bool) -> Result<(), Error> {
+        let offset = self.chip.find(line)?.get();
+        let action = if level { DRIVE_HIGH } else { DRIVE_LOW };
+        self.client.drive(&[Drive { offset, action, count: 1, reserved: 0 }])
+    }
+
+    /// Changes the level of a line `times` times, as fast as the chip can.
+    ///
+    /// # Errors
+    /// As [`drive`](Self::drive); the device refuses zero and more than 1,048,576 changes.
+    pub fn toggle(&self, line: impl Into<LineId>, times: u32) -> Result<(), Error> {
+        self.toggle_all([(line, times)])
+    }
+
+    /// Changes several lines in turn, one change of each after the other, until each has had its number.
+    ///
+    /// # Errors
+    /// As [`toggle`](Self::toggle), for the sum of the changes.
+    pub fn toggle_all<L: Into<LineId>>(&self, lines: impl IntoIterator<Item = (L, u32)>) -> Result<(), Error> {
+        let drives: Result<Vec<_>, Error> = lines
+            .into_iter()
+            .map(|(line, count)| {
+                Ok(Drive { offset: self.chip.find(line)?.get(), action: DRIVE_TOGGLE, count, reserved: 0 })
+            })
+            .collect();
+        self.client.drive(&drives?)
+    }
+
+    /// From now on, edges that follow one of their line within `window` are merged into it. Zero merges nothing.
+    ///
+    /// # Errors
+    /// What the device says.
+    pub fn merge_within(&self, window: Duration) -> Result<(), Error> {
+        let window_ns = u64::try_from(window.as_nanos()).unwrap_or(u64::MAX);
+        self.client.set_merge(&MergeWindow { offset: ALL_LINES, reserved: 0, window_ns })
+    }
+
+    /// Pulls the device out. Every request ends, and this chip is of no use but to [`replug`](Self::replug).
+    ///
+    /// # Errors
+    /// What the device says.
+    pub fn unplug(&self) -> Result<(), Error> {
+        self.client.unplug()
+    }
+
+    /// Puts it back in: it can be opened again.
+    ///
+    /// # Errors
+    /// What the device says.
+    pub fn replug(&self) -> Result<(), Error> {
+        self.client.replug()
+    }
+}
