@@ -1,0 +1,74 @@
+//! `linewake driver`: installs, starts, stops and removes linewake.sys, the reference driver.
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+
+use crate::exit::Failure;
+
+/// Manage linewake.sys, the reference driver (Windows)
+///
+/// The driver is a simulated controller in the kernel, for tests and as a model. Its device is "\\.\LineWake0". It is not
+/// signed: Windows loads it in test-signing mode only. Every command needs an administrator, and may be repeated.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "\
+Examples:
+  linewake driver install --path linewake.sys
+  linewake driver start
+  linewake mon -c '\\\\.\\LineWake0'
+  linewake driver remove",
+    after_long_help = "\
+Examples:
+  linewake driver install --path linewake.sys
+  linewake driver start
+  linewake mon -c '\\\\.\\LineWake0'
+  linewake driver remove
+
+Exit codes:
+  0  done, or there was nothing to do
+  1  anything else: standard error says what, and what to do"
+)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Action {
+    /// Tell Windows of the driver; a path that has changed is taken over
+    Install {
+        /// The driver's file
+        #[arg(long, value_name = "FILE.sys", default_value = "linewake.sys")]
+        path: PathBuf,
+    },
+    /// Load it: its device appears
+    Start,
+    /// Unload it: programs that use its device see it disconnected
+    Stop,
+    /// Stop it and have Windows forget it; the file stays
+    Remove,
+    /// Say whether it is installed and running
+    Status,
+}
+
+#[cfg(windows)]
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let said = crate::service::act(&arguments.action)?;
+    println!("{said}");
+    Ok(())
+}
+
+#[cfg(not(windows))]
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let what = match &arguments.action {
+        Action::Install { path } => format!("install \"{}\"", path.display()),
+        Action::Start => "start it".to_owned(),
+        Action::Stop => "stop it".to_owned(),
+        Action::Remove => "remove it".to_owned(),
+        Action::Status => "tell its status".to_owned(),
+    };
+    Err(Failure::new(format!(
+        "the driver \"LineWake\" is one for Windows: cannot {what} on this system; the chip \"sim\" runs everywhere"
+    )))
+}

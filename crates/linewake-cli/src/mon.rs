@@ -1,0 +1,202 @@
+//! `linewake mon`: prints the edges of lines as they happen.
+
+use std::io::{self, BufWriter, Write};
+use std::process;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use anstream::{AutoStream, ColorChoice};
+use linewake::{Chip, EdgeEvent, Request, Stopper};
+
+use crate::exit::{self, Failure};
+use crate::format::{self, Format};
+use crate::{period, threads};
+
+/// Print the edges of lines as they happen, and account for every one
+///
+/// Each edge is a line on standard output: seconds, direction, name of the line. An edge that others were lost before
+/// says how many. At the end a summary says how many edges were delivered and how many lost, and where:
+///
+///   overflowed  dropped from the driver's full queue, because this program did not take them in time
+///   merged      followed each other too fast, and were one to the driver
+///   discarded   were on their way when the program ended
+///
+/// "exact" figures add up: delivered and lost together are all edges that happened.
+#[derive(Debug, clap::Args)]
+#[command(
+    verbatim_doc_comment,
+    after_help = "\
+Examples:
+  linewake mon -c sim                      every line of a simulated chip, until Ctrl-C
+  linewake mon -c sim --for 5s pps door    two lines, for five seconds
+  linewake mon -c sim -n 10 --json | jq .  ten edges, as records for programs
+  linewake mon -c '\\\\.\\LineWake0' 0 1 2    three lines of a Windows driver's device
+
+PERIOD is a whole number of milliseconds, or has a unit: 500, 500ms, 250us, 5s, 1m.
+
+Exit codes:
+  0  all went well; also after Ctrl-C, SIGINT or SIGTERM, and when the reader of a pipe has left
+  1  anything else: standard error says what, and what to do"
+)]
+pub(crate) struct Arguments {
+    /// The chip: "sim" (simulated), "sim:64" (with 64 lines) or a device such as "\\.\LineWake0"
+    #[arg(short, long, value_name = "CHIP")]
+    chip: String,
+
+    /// Lines, by offset or name; a number is an offset. Every line of the chip if none is given
+    #[arg(value_name = "LINE")]
+    lines: Vec<String>,
+
+    /// End after N edges; 0 is no limit
+    #[arg(short, long, value_name = "N", default_value_t = 0)]
+    num_events: u64,
+
+    /// End after this period
+    #[arg(long = "for", value_name = "PERIOD", value_parser = period::parse)]
+    period: Option<Duration>,
+
+    /// Write the record stream: one JSON object a line, by docs/record.schema.json; the summary is its last record
+    #[arg(long)]
+    json: bool,
+
+    /// Make the life of a simulated chip from this number; the same number gives the same edges [default: 1]
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let mut options = Chip::options();
+    if let Some(seed) = arguments.seed {
+        options = options.seed(seed);
+    }
+    let chip = options.open(&arguments.chip)?;
+    let request = chip.request().consumer("linewake mon");
+    let request = if arguments.lines.is_empty() { request.all_lines() } else { request.lines(&arguments.lines) };
+    let mut request = request.start()?;
+    end_on_signal(request.stopper())?;
+
+    let colour = AutoStream::choice(&io::stdout()) != ColorChoice::Never;
+    let format = if arguments.json { Format::Json } else { Format::Text { colour } };
+    let mut out = BufWriter::with_capacity(1 << 16, standard_output(colour));
+    let mut watch = Watch { format, out: &mut out, chip: &chip, last_ns: None };
+    let outcome = watch.run(&mut request, arguments);
+
+    let account = request.finish();
+    let threads = threads::count();
+    let summary = || exit::say(&format::summary(&chip.info().name, &account, threads));
+    let written = match &outcome {
+        Err(Ended::Output(_)) => Ok(()),
+        Ok(()) | Err(Ended::Device(_)) => format.end(&mut out, &chip, &account, threads).and_then(|()| out.flush()),
+    };
+    if !arguments.json || matches!(outcome, Err(Ended::Output(_))) || written.is_err() {
+        summary();
+    }
+    // What is left in it could not be written; dropping the writer would try again.
+    let _ = out.into_parts();
+    match (outcome, written) {
+        (Err(Ended::Output(error)), _) | (Ok(()), Err(error)) => output_failed(&error),
+        (Err(Ended::Device(error)), _) => Err(error.into()),
+        (Ok(()), Ok(())) => match account.doubt() {
+            Some(doubt) => Err(Failure::new(format!("the account cannot be trusted: {doubt}"))),
+            None => Ok(()),
+        },
+    }
+}
+
+/// What ended the watch early.
+enum Ended {
+    Output(io::Error),
+    Device(linewake::Error),
+}
+
+impl From<io::Error> for Ended {
+    fn from(error: io::Error) -> Self {
+        Self::Output(error)
+    }
+}
+
+struct Watch<'a, W: Write> {
+    format: Format,
+    out: &'a mut W,
+    chip: &'a Chip,
+    last_ns: Option<u64>,
+}
+
+impl<W: Write> Watch<'_, W> {
+    fn run(&mut self, request: &mut Request, arguments: &Arguments) -> Result<(), Ended> {
+        self.format.begin(self.out, self.chip, request)?;
+        self.out.flush()?;
+        let mut deadline = arguments.period.and_then(|period| Instant::now().checked_add(period));
+        let mut left = if arguments.num_events == 0 { u64::MAX } else { arguments.num_events };
+        loop {
+            let next = match deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
+                Some(Duration::ZERO) => {
+                    // What has happened by now is still printed.
+                    request.stopper().stop();
+                    deadline = None;
+                    continue;
+                }
+                Some(time) => request.wait_next_timeout(time),
+                None => request.wait_next(),
+            };
+            match next {
+                Some(Ok(edge)) => {
+                    self.edges(request, &edge, &mut left)?;
+                    if left == 0 {
+                        return Ok(());
+                    }
+                }
+                Some(Err(error)) if error.is_timeout() => {}
+                Some(Err(error)) => {
+                    if error.is_disconnected() {
+                        self.format.gap(self.out, self.chip, self.last_ns)?;
+                    }
+                    return Err(Ended::Device(error));
+                }
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// Writes what one wake-up brought, and flushes once.
+    fn edges(&mut self, request: &mut Request, first: &EdgeEvent, left: &mut u64) -> io::Result<()> {
+        self.edge(first, left)?;
+        while *left > 0
+            && let Some(edge) = request.next_ready()
+        {
+            self.edge(&edge, left)?;
+        }
+        self.out.flush()
+    }
+
+    fn edge(&mut self, edge: &EdgeEvent, left: &mut u64) -> io::Result<()> {
+        *left -= 1;
+        self.last_ns = Some(edge.timestamp_ns);
+        self.format.edge(self.out, edge)
+    }
+}
+
+/// On a terminal, one that understands colours.
+fn standard_output(colour: bool) -> Box<dyn Write> {
+    if colour { Box::new(AutoStream::auto(io::stdout().lock())) } else { Box::new(io::stdout().lock()) }
+}
+
+/// A reader that has left wanted no more. A full disk is an error.
+fn output_failed(error: &io::Error) -> Result<(), Failure> {
+    if error.kind() == io::ErrorKind::BrokenPipe {
+        return Ok(());
+    }
+    Err(Failure::new(format!("cannot write to standard output: {error}; what was lost is in the summary above")))
+}
+
+/// The first signal ends the watch, with all that goes with it. A second one ends the program: the output may be stuck.
+fn end_on_signal(stopper: Stopper) -> Result<(), Failure> {
+    let asked = AtomicBool::new(false);
+    let handler = move || {
+        if asked.swap(true, Relaxed) {
+            process::exit(1);
+        }
+        stopper.stop();
+    };
+    ctrlc::set_handler(handler).map_err(|error| Failure::new(format!("cannot listen to signals: {error}")))
+}
