@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::device;
 use crate::port::{self, InFlight, Waiter};
+use crate::raw::{self, RawReply};
 use crate::slot::Progress;
 use crate::{Error, ErrorKind, Operation, Output, Reply, Status};
 
@@ -49,7 +50,7 @@ enum State<Out: Output + ?Sized> {
 }
 
 /// A call the driver has. It keeps the handle open, as a device does.
-struct Pending {
+pub(crate) struct Pending {
     device: Arc<device::Inner>,
     what: Operation,
     operation: InFlight,
@@ -67,7 +68,7 @@ impl<Out: Output + ?Sized> Call<Out> {
     }
 
     pub(crate) fn pending(device: Arc<device::Inner>, what: Operation, operation: InFlight) -> Self {
-        Self { state: State::Pending(Pending { device, what, operation, registered: false, taken: false }) }
+        Self { state: State::Pending(Pending::new(device, what, operation)) }
     }
 
     /// Waits on this thread until the driver completes the call.
@@ -119,7 +120,7 @@ impl<Out: Output + ?Sized> Call<Out> {
     /// happened all the same.
     pub fn cancel(&self) {
         if let State::Pending(pending) = &self.state {
-            pending.device.cancel(pending.operation);
+            pending.cancel();
         }
     }
 
@@ -142,14 +143,7 @@ impl<Out: Output + ?Sized> Call<Out> {
     }
 
     fn deadlock(&self) -> Option<Error> {
-        let State::Pending(pending) = &self.state else { return None };
-        let slot = pending.device.port.slot(pending.operation);
-        (pending.device.port.is_dispatched_here() && !slot.machine.is_complete()).then(|| {
-            pending
-                .device
-                .error(ErrorKind::Deadlock, pending.what)
-                .hint("this thread dispatches completions; await the call instead")
-        })
+        if let State::Pending(pending) = &self.state { pending.deadlock() } else { None }
     }
 
     fn poll_reply(&mut self, cx: &mut Context<'_>) -> Poll<Result<Reply<Out>, Error>> {
@@ -179,7 +173,7 @@ impl<Out: Output + ?Sized> Future for Call<Out> {
 }
 
 impl Pending {
-    fn progress(&mut self, cx: &Context<'_>) -> Progress {
+    pub(crate) fn progress(&mut self, cx: &Context<'_>) -> Progress {
         let machine = &self.device.port.slot(self.operation).machine;
         machine.wait(|waiter| {
             self.registered = true;
@@ -188,6 +182,34 @@ impl Pending {
                 _ => *waiter = Some(Waiter::Wake(cx.waker().clone())),
             }
         })
+    }
+
+    pub(crate) fn new(device: Arc<device::Inner>, what: Operation, operation: InFlight) -> Self {
+        Self { device, what, operation, registered: false, taken: false }
+    }
+
+    pub(crate) fn cancel(&self) {
+        self.device.cancel(self.operation);
+    }
+
+    pub(crate) fn deadlock(&self) -> Option<Error> {
+        let slot = self.device.port.slot(self.operation);
+        (self.device.port.is_dispatched_here() && !slot.machine.is_complete()).then(|| {
+            self.device
+                .error(ErrorKind::Deadlock, self.what)
+                .hint("this thread dispatches completions; await the call instead")
+        })
+    }
+
+    /// The reply and the buffers, once the result is published.
+    pub(crate) fn take_raw(mut self) -> RawReply {
+        let slot = self.device.port.slot(self.operation);
+        if self.registered {
+            drop(slot.machine.take_waiter(self.operation.generation));
+        }
+        self.taken = true;
+        // SAFETY: the result is published and this call owns the operation.
+        unsafe { raw::reply(&self.device.port, &self.device.name, self.what, self.operation, slot.status()) }
     }
 
     /// The result, once it is published.

@@ -4,11 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use crate::call::Pending;
 use crate::ioctl::sealed::Done;
 use crate::port::{self, InFlight, Waiter};
+use crate::raw::{self, RawReply};
 use crate::slab::Slot;
-use crate::{Call, Error, ErrorCode, ErrorKind, Input, InvertedCallBuilder, Ioctl, OpenOptions, Operation};
-use crate::{Output, Port, Reply, Status, sim};
+use crate::{Buffer, Call, CtlCode, Error, ErrorCode, ErrorKind, Input, InvertedCallBuilder, Ioctl, OpenOptions};
+use crate::{Operation, Output, Port, RawCall, Reply, Status, sim};
 
 /// An open device, real or simulated. Clones share one handle.
 ///
@@ -184,6 +186,32 @@ impl Device {
         }
     }
 
+    /// Submits a control code with buffers of your own, which the driver uses in place: for large or sector-aligned
+    /// transfers, and for METHOD_IN_DIRECT, where the output buffer carries data *to* the driver. Both buffers always
+    /// come back, with the status and the byte count.
+    ///
+    /// # Safety
+    /// The driver reads and writes no more than the two buffers through what it is given, follows no address in them
+    /// that is not valid until it completes the request, and is done with them then.
+    pub unsafe fn call_raw(&self, code: CtlCode, input: Buffer, output: Buffer) -> RawCall {
+        let (inner, what) = (&self.inner, Operation::Control(code));
+        let Some(index) = inner.port.slab.take() else {
+            let error = inner.error(ErrorKind::Other, what).hint("there is no memory for another call");
+            return RawCall::ready(RawReply::refused(error, input, output));
+        };
+        let slot = inner.port.slab.get(index).expect("a slot that was taken exists");
+        // SAFETY: this thread took the slot from the pool and has not begun.
+        unsafe { slot.prepare_with(inner.id, what, Box::new((input, output))) };
+        match inner.begin(index, slot, what, None) {
+            Submitted::Pending(operation) => RawCall::pending(Pending::new(inner.clone(), what, operation)),
+            Submitted::Final(operation, status, information) => {
+                let ended = (status, information);
+                // SAFETY: final at return: the operation is finished and ours, and was prepared with buffers above.
+                RawCall::ready(unsafe { raw::reply(&inner.port, &inner.name, what, operation, ended) })
+            }
+        }
+    }
+
     /// Keeps reads of at most `len` bytes pending on a stream: what arrives, piece by piece, until the stream's end, or
     /// with the reason of another one.
     pub fn standing_reads(&self, len: usize) -> InvertedCallBuilder<[u8]> {
@@ -257,6 +285,11 @@ impl Inner {
             self.port.slab.give_back(index, crate::slot::Recycle::Pool);
             return Err(no_memory());
         }
+        Ok(self.begin(index, slot, what, waiter))
+    }
+
+    /// Submits an operation that is prepared.
+    fn begin(&self, index: u32, slot: &Slot, what: Operation, waiter: Option<Waiter>) -> Submitted {
         let operation = InFlight { index, generation: slot.machine.begin(waiter) };
         let ended = match &self.backend {
             Backend::Simulated(file) => file.submit(&self.port, operation, slot, what),
@@ -264,10 +297,10 @@ impl Inner {
             // SAFETY: the slot is prepared, its operation has begun, and slots outlive every operation.
             Backend::File(file) => unsafe { file.submit(operation, slot, what) },
         };
-        Ok(match ended {
+        match ended {
             None => Submitted::Pending(operation),
             Some((status, information)) => Submitted::Final(operation, status, information),
-        })
+        }
     }
 
     /// The owner of a call cancels it: nobody else can release the slot meanwhile, so its address is the call's own.

@@ -131,6 +131,8 @@ pub enum Operation {
     Port,
     /// Polling a call.
     Poll,
+    /// Making a buffer.
+    Buffer,
     /// A device control with this code.
     Control(CtlCode),
     /// A read: at a place, or of a stream.
@@ -152,6 +154,7 @@ impl fmt::Display for Operation {
             Self::Adopt => f.write_str("adopt a handle"),
             Self::Port => f.write_str("completion port"),
             Self::Poll => f.write_str("poll"),
+            Self::Buffer => f.write_str("buffer"),
             Self::Control(code) => write!(f, "device control {code}"),
             Self::Read { offset: None } => f.write_str("read"),
             Self::Write { offset: None } => f.write_str("write"),

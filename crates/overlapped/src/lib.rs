@@ -33,6 +33,7 @@
 //! - [`sim`] is a device written in Rust, for tests and for machines without the hardware.
 //! - [`Port`] is where completions arrive: one dispatcher thread in all.
 
+mod buffer;
 mod call;
 mod code;
 mod device;
@@ -41,6 +42,7 @@ mod inverted;
 mod ioctl;
 mod options;
 mod port;
+mod raw;
 pub mod sim;
 mod slab;
 mod slot;
@@ -49,6 +51,7 @@ mod sync;
 mod sys;
 mod timer;
 
+pub use buffer::Buffer;
 pub use call::Call;
 pub use code::{Access, CtlCode, Method, ParseCtlCodeError};
 pub use device::Device;
@@ -57,4 +60,5 @@ pub use inverted::{InvertedCall, InvertedCallBuilder, Stopper, Tally};
 pub use ioctl::{Input, Ioctl, Output, Reply};
 pub use options::{Disposition, OpenOptions, SecurityQos};
 pub use port::{PendingCall, Port, PortStats};
+pub use raw::{RawCall, RawReply};
 pub use status::Status;

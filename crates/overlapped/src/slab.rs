@@ -15,7 +15,7 @@ use std::time::Duration;
 use crate::port::Waiter;
 use crate::slot::{Machine, Recycle};
 use crate::sync::lock;
-use crate::{CtlCode, Operation, Status};
+use crate::{Buffer, CtlCode, Operation, Status};
 
 /// Bytes of input and output that fit in the slot itself. With it a slot is 192 bytes, three cache lines.
 const INLINE: usize = 64;
@@ -51,6 +51,9 @@ impl IoStatus {
 #[repr(C, align(16))]
 struct Inline([MaybeUninit<u8>; INLINE]);
 
+/// The caller's own input and output.
+pub(crate) type Buffers = (Buffer, Buffer);
+
 /// One operation's pinned memory.
 ///
 /// Who may touch what: from [`Machine::begin`] until its packet is dequeued (or its submission has returned a final
@@ -61,6 +64,8 @@ pub(crate) struct Slot {
     io_status: UnsafeCell<IoStatus>,
     inline: UnsafeCell<Inline>,
     heap: UnsafeCell<Heap>,
+    /// The caller's buffers, in place of the slot's own.
+    buffers: UnsafeCell<Option<Box<Buffers>>>,
     input_len: UnsafeCell<u32>,
     output_len: UnsafeCell<u32>,
     pub(crate) machine: Machine<Waiter>,
@@ -132,6 +137,7 @@ impl Slot {
             io_status: UnsafeCell::new(IoStatus::new(0, 0)),
             inline: UnsafeCell::new(Inline([MaybeUninit::zeroed(); INLINE])),
             heap: UnsafeCell::new(Heap { start: None, capacity: 0 }),
+            buffers: UnsafeCell::new(None),
             input_len: UnsafeCell::new(0),
             output_len: UnsafeCell::new(0),
             machine: Machine::new(),
@@ -159,29 +165,69 @@ impl Slot {
         unsafe {
             *self.input_len.get() = input_len;
             *self.output_len.get() = output_len;
-            let heap = &mut *self.heap.get();
             let start = if need <= INLINE {
                 self.inline.get().cast::<u8>()
             } else {
-                match heap.at_least(need) {
+                match (*self.heap.get()).at_least(need) {
                     Some(start) => start.as_ptr(),
                     None => return false,
                 }
             };
-            if self.device.load(Relaxed) != device {
-                // A driver that claims more bytes than it wrote must not show one device's bytes to another's caller.
-                self.inline.get().write(Inline([MaybeUninit::zeroed(); INLINE]));
-                if let Some(start) = heap.start {
-                    ptr::write_bytes(start.as_ptr(), 0, heap.capacity);
-                }
-                self.device.store(device, Relaxed);
-            }
+            self.adopt(device);
             ptr::copy_nonoverlapping(input.as_ptr(), start, input.len());
             self.set_status(Status::PENDING, 0);
         }
+        self.note(what);
+        true
+    }
+
+    /// Gives the operation the caller's buffers.
+    ///
+    /// # Safety
+    /// As [`prepare`](Self::prepare).
+    pub(crate) unsafe fn prepare_with(&self, device: u64, what: Operation, buffers: Box<Buffers>) {
+        // SAFETY: the caller owns the slot.
+        unsafe {
+            *self.buffers.get() = Some(buffers);
+            self.set_status(Status::PENDING, 0);
+        }
+        // SAFETY: as above. The slot's own buffer is not used, but it will be taken for this device's from now on.
+        unsafe { self.adopt(device) };
+        self.note(what);
+    }
+
+    /// Clears what another device has left: a driver that claims more bytes than it wrote must not show one device's
+    /// bytes to another's caller.
+    ///
+    /// # Safety
+    /// As [`prepare`](Self::prepare).
+    unsafe fn adopt(&self, device: u64) {
+        if self.device.load(Relaxed) == device {
+            return;
+        }
+        // SAFETY: the caller owns the slot, and no operation is in it.
+        unsafe {
+            self.inline.get().write(Inline([MaybeUninit::zeroed(); INLINE]));
+            let heap = &*self.heap.get();
+            if let Some(start) = heap.start {
+                ptr::write_bytes(start.as_ptr(), 0, heap.capacity);
+            }
+        }
+        self.device.store(device, Relaxed);
+    }
+
+    fn note(&self, what: Operation) {
         self.what.store(pack(what), Relaxed);
         self.started.store(crate::sys::ticks(), Relaxed);
-        true
+    }
+
+    /// Takes the caller's buffers back.
+    ///
+    /// # Safety
+    /// The caller owns the operation, and the kernel is done with it.
+    pub(crate) unsafe fn take_buffers(&self) -> Option<Box<Buffers>> {
+        // SAFETY: the caller's promise.
+        unsafe { (*self.buffers.get()).take() }
     }
 
     /// The addresses to submit.
@@ -191,6 +237,10 @@ impl Slot {
     pub(crate) unsafe fn memory(&self) -> Memory {
         // SAFETY: lengths and buffer change only in `prepare`, whose caller owns the slot; now the caller does.
         unsafe {
+            if let Some(buffers) = &*self.buffers.get() {
+                let ((input, input_len), (output, output_len)) = (buffers.0.raw(), buffers.1.raw());
+                return Memory { io_status: self.io_status.get(), input, input_len, output, output_len };
+            }
             let (input_len, output_len) = (*self.input_len.get(), *self.output_len.get());
             let offset = (input_len as usize).next_multiple_of(ALIGN);
             let start = if offset + output_len as usize <= INLINE {
@@ -264,10 +314,11 @@ impl Slot {
     /// The caller owns the slot.
     unsafe fn shed(&self) {
         // SAFETY: the caller's promise.
-        let heap = unsafe { &mut *self.heap.get() };
+        let (heap, buffers) = unsafe { (&mut *self.heap.get(), &mut *self.buffers.get()) };
         if heap.capacity > KEEP {
             heap.free();
         }
+        *buffers = None;
     }
 }
 
@@ -279,7 +330,8 @@ fn pack(what: Operation) -> u64 {
         Operation::Read { .. } => READ,
         Operation::Write { .. } => WRITE,
         Operation::Control(code) => code.to_u32().into(),
-        Operation::Open | Operation::Adopt | Operation::Port | Operation::Poll => 0,
+        // Nothing else is submitted.
+        _ => 0,
     }
 }
 

@@ -596,3 +596,139 @@ fn everything_is_send_and_sync() {
     both::<sim::Pended>();
     both::<sim::Queue<()>>();
 }
+
+mod raw {
+    use super::*;
+    use overlapped::{Access, Buffer, Method};
+
+    const IN_DIRECT: CtlCode = CtlCode::new(0x8000, 0x900, Method::InDirect, Access::Any);
+
+    /// Sums up the bytes of the "output", as a METHOD_IN_DIRECT driver reads them, and pends.
+    #[derive(Default)]
+    struct Summing(sim::Queue<()>);
+
+    impl Driver for Summing {
+        fn control(&self, mut request: Request) -> Outcome {
+            let sum: u8 = request.buffers().1.iter().sum();
+            request.set_information(sum.into());
+            let (pended, outcome) = request.pend();
+            self.0.push(pended, ());
+            outcome
+        }
+        fn cancel(&self, request: RequestId) {
+            self.0.cancel(request);
+        }
+    }
+
+    #[test]
+    fn buffers_come_back_with_status_and_count() {
+        let port = Port::manual().unwrap();
+        let driver = Arc::new(Summing::default());
+        let device = Device::simulated_on(&port, driver.clone()).unwrap();
+        let mut data = Buffer::aligned(512, 4096).unwrap();
+        data[..3].copy_from_slice(&[1, 2, 3]);
+        let address = data.as_ptr();
+        // SAFETY: the simulated driver stays within the buffers.
+        let call = unsafe { device.call_raw(IN_DIRECT, Buffer::from(b"command".as_slice()), data) };
+        driver.0.pop().unwrap().0.complete(Status::SUCCESS);
+        let reply = port.block_on(call);
+        assert_eq!(reply.status().unwrap(), Status::SUCCESS);
+        assert_eq!((reply.information, &*reply.input), (6, b"command".as_slice()));
+        assert_eq!(reply.output.as_ptr(), address, "the very same buffer");
+        assert_eq!(port.stats().in_flight, 0);
+    }
+
+    #[test]
+    fn buffers_come_back_from_a_failure_too() {
+        let (port, _, device) = setup();
+        let input = Buffer::from(Status::ACCESS_DENIED.to_u32().to_ne_bytes().as_slice());
+        // SAFETY: as above.
+        let reply = unsafe { device.call_raw(ANSWER.code(), input, Buffer::aligned(8, 1).unwrap()) }.wait();
+        assert_eq!(reply.status().unwrap_err().kind(), ErrorKind::AccessDenied);
+        assert_eq!((reply.input.len(), reply.output.len(), reply.len()), (4, 8, 0));
+        assert_eq!(port.stats().in_flight, 0);
+    }
+
+    #[test]
+    fn buffers_of_a_dropped_call_stay_until_the_driver_is_done() {
+        let port = Port::manual().unwrap();
+        let driver = Arc::new(Summing::default());
+        let device = Device::simulated_on(&port, driver.clone()).unwrap();
+        // SAFETY: as above.
+        let mut call = unsafe { device.call_raw(IN_DIRECT, Buffer::empty(), Buffer::aligned(64, 64).unwrap()) };
+        assert!(poll(&mut call, Waker::noop()).is_pending());
+        drop(call);
+        assert_eq!(port.stats().in_flight, 1);
+        drain(&port);
+        assert_eq!(port.stats().in_flight, 0);
+        // The slot's next call is not confused by them.
+        let echo = Device::simulated_on(&port, support::Device::new()).unwrap();
+        assert_eq!(device_echo(&echo, b"next"), b"next");
+    }
+
+    #[test]
+    fn an_alignment_that_is_none_is_refused() {
+        for align in [0, 3, usize::MAX] {
+            assert_eq!(Buffer::aligned(8, align).unwrap_err().kind(), ErrorKind::InvalidInput);
+        }
+        assert!(Buffer::aligned(usize::MAX / 2, 1).is_err());
+        assert!(Buffer::aligned(0, 4096).unwrap().is_empty());
+    }
+}
+
+mod reads_and_writes {
+    use super::*;
+    use overlapped::Operation;
+
+    /// A tape: writes append, reads take; at the end it is the end of the file.
+    #[derive(Default)]
+    struct Tape(Mutex<Vec<u8>>);
+
+    impl Driver for Tape {
+        fn control(&self, request: Request) -> Outcome {
+            request.complete(Status::INVALID_DEVICE_REQUEST)
+        }
+        fn read(&self, mut request: Request) -> Outcome {
+            let Operation::Read { offset } = request.operation() else { unreachable!() };
+            let tape = self.0.lock().unwrap();
+            match tape.get(offset.unwrap_or(0) as usize..).filter(|rest| !rest.is_empty()) {
+                Some(rest) => {
+                    request.write(rest);
+                    request.complete(Status::SUCCESS)
+                }
+                None => request.complete(Status::END_OF_FILE),
+            }
+        }
+        fn write(&self, mut request: Request) -> Outcome {
+            self.0.lock().unwrap().extend_from_slice(request.input());
+            let count = request.input().len();
+            request.set_information(count);
+            request.complete(Status::SUCCESS)
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read_and_the_end_is_no_bytes() {
+        let device = Device::simulated(Tape::default()).unwrap();
+        assert_eq!(device.write(b"hello ").wait().unwrap().information(), 6);
+        device.write_at(6, b"world").wait().unwrap();
+        assert_eq!(&*device.read(64).wait().unwrap(), b"hello world");
+        assert_eq!(&*device.read_at(6, 3).wait().unwrap(), b"wor");
+        assert!(device.read_at(100, 3).wait().unwrap().is_empty());
+    }
+
+    #[test]
+    fn standing_reads_end_quietly_at_the_end_of_the_file() {
+        let device = Device::simulated(Tape::default()).unwrap();
+        assert!(device.standing_reads(4).start().wait_next().is_none());
+    }
+
+    #[test]
+    fn a_device_that_knows_no_reads_says_so() {
+        let (_, _, device) = setup();
+        let error = device.read_at(16, 3).wait().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        assert!(error.to_string().starts_with("read at 16 on \"test device\": not supported"), "{error}");
+        assert_eq!(device.write(b"x").wait().unwrap_err().kind(), ErrorKind::Unsupported);
+    }
+}

@@ -1,0 +1,168 @@
+//! A call with the caller's own buffers, which always come back.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use crate::call::{Pending, block_on};
+use crate::port::{self, InFlight};
+use crate::slot::Progress;
+use crate::{Buffer, Error, ErrorCode, ErrorKind, Operation, Status};
+
+/// A call with owned buffers; made by [`Device::call_raw`](crate::Device::call_raw).
+///
+/// `.await` it or [`wait`](Self::wait). Dropping it cancels it; the buffers are freed when the driver is done with them.
+///
+/// ```
+/// # use overlapped::{sim, Access, Buffer, CtlCode, Device, Method, Status};
+/// # let device = Device::simulated(sim::from_fn(|mut request| {
+/// #     request.write(b"12345678");
+/// #     request.complete(Status::BUFFER_OVERFLOW)
+/// # }))?;
+/// const DUMP: CtlCode = CtlCode::new(0x8000, 0x805, Method::OutDirect, Access::Read);
+/// // SAFETY: the card's manual: DUMP reads no input and writes at most the output's length.
+/// let call = unsafe { device.call_raw(DUMP, Buffer::empty(), Buffer::aligned(4, 4096)?) };
+/// let reply = call.wait();
+/// assert_eq!(reply.status()?, Status::BUFFER_OVERFLOW);
+/// assert_eq!(&reply.output[..reply.len()], b"1234");
+/// # Ok::<(), overlapped::Error>(())
+/// ```
+#[must_use = "a call that is dropped is cancelled"]
+pub struct RawCall(State);
+
+enum State {
+    Ready(RawReply),
+    Pending(Pending),
+    Taken,
+}
+
+/// What became of a [`RawCall`]: status, byte count and both buffers, also of one that failed.
+///
+/// ```
+/// fn bytes(reply: &overlapped::RawReply) -> &[u8] {
+///     &reply.output[..reply.len()]
+/// }
+/// ```
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct RawReply {
+    /// The input, as it was. With METHOD_IN_DIRECT it is the driver's command, and the output carries the data.
+    pub input: Buffer,
+    /// The output: what the driver wrote is at its beginning.
+    pub output: Buffer,
+    /// The byte count *as the driver gave it*.
+    pub information: usize,
+    status: Result<Status, Error>,
+}
+
+impl RawReply {
+    pub(crate) fn refused(error: Error, input: Buffer, output: Buffer) -> Self {
+        Self { input, output, information: 0, status: Err(error) }
+    }
+
+    /// The status: a success or a warning.
+    ///
+    /// # Errors
+    /// Those of a [`Call`](crate::Call).
+    pub fn status(&self) -> Result<Status, Error> {
+        self.status.clone()
+    }
+
+    /// How many of the output's bytes are valid: the driver's count, but never more than there are. 0 after an error.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        if self.status.is_ok() { self.information.min(self.output.len()) } else { 0 }
+    }
+
+    /// Whether no byte of the output is valid.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl RawCall {
+    pub(crate) fn ready(reply: RawReply) -> Self {
+        Self(State::Ready(reply))
+    }
+
+    pub(crate) fn pending(pending: Pending) -> Self {
+        Self(State::Pending(pending))
+    }
+
+    /// Asks the driver to cancel the call, which then ends in its own way.
+    pub fn cancel(&self) {
+        if let State::Pending(pending) = &self.0 {
+            pending.cancel();
+        }
+    }
+
+    /// Waits on this thread until the driver completes the call. On the thread that dispatches the port the reply is
+    /// [`ErrorKind::Deadlock`], with empty buffers: the driver still has the real ones.
+    #[must_use]
+    pub fn wait(mut self) -> RawReply {
+        if let State::Pending(pending) = &self.0
+            && let Some(deadlock) = pending.deadlock()
+        {
+            return RawReply::refused(deadlock, Buffer::empty(), Buffer::empty());
+        }
+        block_on(|cx| self.poll_reply(cx))
+    }
+
+    fn poll_reply(&mut self, cx: &Context<'_>) -> Poll<RawReply> {
+        if let State::Pending(pending) = &mut self.0
+            && pending.progress(cx) == Progress::Pending
+        {
+            return Poll::Pending;
+        }
+        Poll::Ready(match std::mem::replace(&mut self.0, State::Taken) {
+            State::Ready(reply) => reply,
+            State::Pending(pending) => pending.take_raw(),
+            State::Taken => {
+                let error = Error::new(ErrorKind::InvalidInput, Operation::Poll).hint("the reply was taken before");
+                RawReply::refused(error, Buffer::empty(), Buffer::empty())
+            }
+        })
+    }
+}
+
+impl Future for RawCall {
+    type Output = RawReply;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<RawReply> {
+        self.get_mut().poll_reply(cx)
+    }
+}
+
+/// Takes the reply of a finished operation and releases it.
+///
+/// # Safety
+/// The operation is finished, was prepared with buffers, and belongs to the caller.
+pub(crate) unsafe fn reply(
+    port: &Arc<port::Inner>,
+    name: &Arc<str>,
+    what: Operation,
+    operation: InFlight,
+    (status, information): (Status, usize),
+) -> RawReply {
+    // SAFETY: the caller's promise.
+    let buffers = unsafe { port.slot(operation).take_buffers() };
+    port.release(operation);
+    let (input, output) = buffers.map_or_else(|| (Buffer::empty(), Buffer::empty()), |b| *b);
+    let status =
+        if status.is_error() { Err(Error::from_code(ErrorCode::Status(status), what).on(name)) } else { Ok(status) };
+    RawReply { input, output, information, status }
+}
+
+impl fmt::Debug for RawCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match self.0 {
+            State::Ready(_) => "ready",
+            State::Pending(_) => "pending",
+            State::Taken => "taken",
+        };
+        f.debug_struct("RawCall").field("state", &state).finish_non_exhaustive()
+    }
+}
