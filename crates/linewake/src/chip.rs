@@ -42,11 +42,13 @@ struct Inner {
 }
 
 /// Where a handle comes from. Each request has its own.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 enum Source {
     Simulated(Arc<sim::Host>),
-    Path(String),
+    Devices(Arc<Opener>),
 }
+
+type Opener = dyn Fn() -> Result<Device, overlapped::Error> + Send + Sync;
 
 /// What a chip is.
 ///
@@ -110,7 +112,8 @@ impl ChipOptions {
                 let message = format!("chip \"{spec}\" is not simulated: only the chip \"sim\" has a seed and a life");
                 return Err(Error::new(ErrorKind::InvalidInput, message));
             }
-            Source::Path(spec.to_owned())
+            let path = spec.to_owned();
+            Source::Devices(Arc::new(move || Device::open(&path)))
         } else {
             let known = r#""sim" (simulated), "sim:64" (with 64 lines) or a device such as "\\.\LineWake0""#;
             return Err(Error::new(ErrorKind::UnknownChip, format!("there is no chip \"{spec}\"; try {known}")));
@@ -137,11 +140,20 @@ fn simulated_lines(spec: &str) -> Result<Option<u32>, Error> {
     }
 }
 
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Simulated(_) => "Simulated",
+            Self::Devices(_) => "Devices",
+        })
+    }
+}
+
 impl Source {
     fn open(&self) -> Result<Device, overlapped::Error> {
         match self {
             Self::Simulated(host) => Device::simulated(host.clone()),
-            Self::Path(path) => Device::open(path),
+            Self::Devices(open) => open(),
         }
     }
 }
@@ -162,6 +174,26 @@ impl Chip {
     /// platform without such devices is always; [`ErrorKind::Malformed`] when it does not speak the protocol.
     pub fn open(spec: &str) -> Result<Self, Error> {
         Self::options().open(spec)
+    }
+
+    /// A chip behind a device that speaks the reference driver's protocol ([`linewake_controller::protocol`]), however it
+    /// is opened. Each request opens one more.
+    ///
+    /// ```
+    /// use linewake::Chip;
+    /// use overlapped::{Device, Status, sim};
+    /// let open = || Device::simulated(sim::from_fn(|request| request.complete(Status::INVALID_DEVICE_REQUEST)));
+    /// let error = Chip::from_devices("nonsense", open).unwrap_err();
+    /// assert!(error.to_string().contains("STATUS_INVALID_DEVICE_REQUEST"));
+    /// ```
+    ///
+    /// # Errors
+    /// What opening it says; [`ErrorKind::Malformed`] when it does not speak the protocol.
+    pub fn from_devices(
+        name: &str,
+        open: impl Fn() -> Result<Device, overlapped::Error> + Send + Sync + 'static,
+    ) -> Result<Self, Error> {
+        Self::from_source(Source::Devices(Arc::new(open)), name)
     }
 
     /// How to open.
@@ -193,7 +225,7 @@ impl Chip {
     pub fn clock(&self) -> Clock {
         match &self.inner.source {
             Source::Simulated(host) => Clock::read("simulated", || host.now_ns()),
-            Source::Path(_) => Clock::unrelated("monotonic"),
+            Source::Devices(_) => Clock::unrelated("monotonic"),
         }
     }
 
