@@ -235,19 +235,22 @@ impl Chip {
     /// [`ErrorKind::NoSuchLine`].
     pub fn find(&self, line: impl Into<LineId>) -> Result<Offset, Error> {
         let ChipInfo { name: chip, lines, .. } = self.info();
-        let (number, text) = match line.into() {
-            LineId::Offset(offset) => (Some(offset.get()), offset.to_string()),
-            LineId::Text(text) => (offset_in(&text), text),
+        let line = line.into();
+        let number = match &line {
+            LineId::Offset(offset) => Some(offset.get()),
+            LineId::Text(text) => offset_in(text),
         };
         if let Some(offset) = number.filter(|offset| offset < lines) {
             return Ok(offset.into());
         }
-        if let Some(offset) = (0..).zip(&self.inner.names).find(|(_, name)| name.as_deref() == Some(&text)) {
-            return Ok(offset.0.into());
+        if let LineId::Text(text) = &line
+            && let Some(at) = self.inner.names.iter().position(|name| name.as_deref() == Some(text))
+        {
+            return Ok(Offset::from(at as u32));
         }
         let message = match number {
-            Some(_) => format!("offset {text} is out of range on chip \"{chip}\", which has {lines} lines from 0"),
-            None => format!("cannot find line \"{text}\" on chip \"{chip}\", which has {}", self.some_names()),
+            Some(_) => format!("offset {line} is out of range on chip \"{chip}\", which has {lines} lines from 0"),
+            None => format!("cannot find line \"{line}\" on chip \"{chip}\", which has {}", self.some_names()),
         };
         Err(Error::new(ErrorKind::NoSuchLine, message))
     }

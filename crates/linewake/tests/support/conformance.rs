@@ -356,7 +356,7 @@ pub(crate) fn lines_are_found_by_offset_and_by_name(open: Open<'_>) {
 }
 
 fn refused(result: Result<Request, Error>, kind: ErrorKind, parts: &[&str]) {
-    let error = result.err().expect("it is refused");
+    let error = result.expect_err("it is refused");
     assert_eq!(error.kind(), kind, "{error}");
     for part in parts {
         assert!(error.to_string().contains(part), "{error:?} says nothing of {part}");
