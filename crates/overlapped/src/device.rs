@@ -195,6 +195,10 @@ impl Device {
     /// that is not valid until it completes the request, and is done with them then.
     pub unsafe fn call_raw(&self, code: CtlCode, input: Buffer, output: Buffer) -> RawCall {
         let (inner, what) = (&self.inner, Operation::Control(code));
+        if [&input, &output].iter().any(|buffer| u32::try_from(buffer.len()).is_err()) {
+            let error = inner.error(ErrorKind::InvalidInput, what).hint("a buffer's length must fit in 32 bits");
+            return RawCall::ready(RawReply::refused(error, input, output));
+        }
         let Some(index) = inner.port.slab.take() else {
             let error = inner.error(ErrorKind::Other, what).hint("there is no memory for another call");
             return RawCall::ready(RawReply::refused(error, input, output));
@@ -294,7 +298,8 @@ impl Inner {
         let ended = match &self.backend {
             Backend::Simulated(file) => file.submit(&self.port, operation, slot, what),
             #[cfg(windows)]
-            // SAFETY: the slot is prepared, its operation has begun, and slots outlive every operation.
+            // SAFETY: the slot is prepared, its operation has begun, and a slot outlives its operation: a port that goes
+            // before it leaves the slot's memory behind.
             Backend::File(file) => unsafe { file.submit(operation, slot, what) },
         };
         match ended {
@@ -324,7 +329,7 @@ impl Inner {
 
     fn ask_to_cancel(&self, operation: InFlight, slot: &Slot) {
         match &self.backend {
-            Backend::Simulated(file) => file.cancel(operation, slot),
+            Backend::Simulated(file) => file.cancel(&self.port, operation, slot),
             #[cfg(windows)]
             // SAFETY: the caller holds the operation, as its owner or by a pin: the address is not used again.
             Backend::File(file) => unsafe { file.cancel(slot) },
@@ -344,10 +349,6 @@ impl Inner {
     pub(crate) fn error(&self, kind: ErrorKind, what: Operation) -> Error {
         Error::new(kind, what).on(&self.name)
     }
-
-    pub(crate) fn failed(&self, what: Operation, status: Status) -> Error {
-        Error::from_code(ErrorCode::Status(status), what).on(&self.name)
-    }
 }
 
 /// Turns a finished operation, which belongs to the caller, into its reply. Releases the slot, or keeps it in the reply.
@@ -361,9 +362,16 @@ pub(crate) fn finish<Out: Output + ?Sized>(
 ) -> Result<Reply<Out>, Error> {
     let end_of_file = status == Status::END_OF_FILE && matches!(what, Operation::Read { .. });
     let information = if end_of_file { 0 } else { information };
+    let fail = || Error::from_code(ErrorCode::Status(status), what).on(name);
     if status.is_error() && !end_of_file {
         port.release(operation);
-        return Err(Error::from_code(ErrorCode::Status(status), what).on(name));
+        return Err(fail());
+    }
+    if status.is_warning() && status != Status::BUFFER_OVERFLOW {
+        // SAFETY: the operation is finished and the caller's, and is released after this.
+        let error = fail().keeping(unsafe { port.slot(operation).output(information) });
+        port.release(operation);
+        return Err(error);
     }
     match Out::take(Done { port, operation, information }) {
         Ok(held) => Ok(Reply::new(held, status, information)),

@@ -56,7 +56,7 @@ pub use call::Call;
 pub use code::{Access, CtlCode, Method, ParseCtlCodeError};
 pub use device::Device;
 pub use error::{Error, ErrorCode, ErrorKind, Operation};
-pub use inverted::{InvertedCall, InvertedCallBuilder, Stopper, Tally};
+pub use inverted::{InvertedCall, InvertedCallBuilder, Stopper, Subscription, Tally};
 pub use ioctl::{Input, Ioctl, Output, Reply};
 pub use options::{Disposition, OpenOptions, SecurityQos};
 pub use port::{PendingCall, Port, PortStats};

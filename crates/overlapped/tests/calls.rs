@@ -631,7 +631,7 @@ mod raw {
         // SAFETY: the simulated driver stays within the buffers.
         let call = unsafe { device.call_raw(IN_DIRECT, Buffer::from(b"command".as_slice()), data) };
         driver.0.pop().unwrap().0.complete(Status::SUCCESS);
-        let reply = port.block_on(call);
+        let reply = port.block_on(call).unwrap();
         assert_eq!(reply.status().unwrap(), Status::SUCCESS);
         assert_eq!((reply.information, &*reply.input), (6, b"command".as_slice()));
         assert_eq!(reply.output.as_ptr(), address, "the very same buffer");

@@ -376,6 +376,7 @@ fn calls_that_complete_at_once_fill_no_more_than_the_window() {
         source.event(event);
     }
     let mut stream = device.inverted(WAIT, &()).pending(2).window(4).start();
+    drain(&port);
     assert_eq!(port.stats().in_flight, 4);
     assert_eq!(ready(&mut stream).len(), 100);
 }

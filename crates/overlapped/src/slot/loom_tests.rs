@@ -58,7 +58,7 @@ impl World {
 
     /// Polls once as waiter `w`; takes the result if it is there.
     fn poll(&self, g: Generation, w: usize) -> bool {
-        let ready = self.slot.wait(|waiter| *waiter = Some(w)) == Progress::Complete;
+        let ready = self.slot.wait(|there| *there == w, || w) == Progress::Complete;
         if ready {
             assert_eq!(self.read(), 7);
             self.recycle(self.slot.release(g));
@@ -139,7 +139,7 @@ fn loom_packet_twice() {
         let owner = thread::spawn({
             let world = world.clone();
             move || {
-                if world.slot.wait(|w| *w = Some(0)) == Progress::Complete {
+                if world.slot.wait(|_| false, || 0) == Progress::Complete {
                     world.recycle(world.slot.release(g));
                     true
                 } else {
@@ -255,7 +255,7 @@ fn loom_timeout_against_completion() {
                 }
             }
         });
-        let look = |world: &World| match world.slot.wait(|waiter| *waiter = Some(0)) {
+        let look = |world: &World| match world.slot.wait(|_| false, || 0) {
             Progress::Pending => false,
             Progress::Complete => {
                 assert_eq!(world.read(), 7);

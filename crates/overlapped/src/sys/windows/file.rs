@@ -179,7 +179,7 @@ impl File {
     pub(crate) unsafe fn cancel(&self, slot: &Slot) {
         // It is a request: ERROR_NOT_FOUND means that the operation is over or about to be.
         // SAFETY: the handle is open while `self` lives; the address only names the operation.
-        unsafe { CancelIoEx(self.0, slot.memory().io_status.cast()) };
+        unsafe { CancelIoEx(self.0, slot.io_status().cast()) };
     }
 
     pub(crate) fn cancel_all(&self) {
