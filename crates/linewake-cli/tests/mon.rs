@@ -198,7 +198,9 @@ fn a_full_disk_is_an_error_and_the_account_is_told() {
         assert_eq!(status.code(), Some(1), "{said}");
         let lines: Vec<_> = said.lines().collect();
         assert!(lines[0].starts_with("12 lines: "), "{said}");
-        assert!(lines.last().unwrap().starts_with("linewake: cannot write to standard output: "), "{said}");
+        let last = lines.last().unwrap();
+        assert!(last.starts_with("linewake: cannot write to standard output: "), "{said}");
+        assert_eq!(last.contains("missing there"), format.is_empty(), "the records begin before any edge: {said}");
     }
 }
 
