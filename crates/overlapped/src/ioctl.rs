@@ -210,7 +210,8 @@ pub(crate) mod sealed {
         }
 
         fn view(bytes: &[u8]) -> Option<&[T]> {
-            <[T]>::ref_from_bytes(bytes).ok()
+            // No bytes lie nowhere, also not at a 16-byte boundary, and are no records.
+            if bytes.is_empty() { Some(&[]) } else { <[T]>::ref_from_bytes(bytes).ok() }
         }
     }
 
@@ -328,5 +329,17 @@ impl<Out: Output + fmt::Debug + ?Sized> fmt::Debug for Reply<Out> {
             .field("status", &self.status)
             .field("information", &self.information)
             .finish()
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::sealed::Take;
+
+    #[test]
+    fn an_answer_without_bytes_is_no_records() {
+        assert_eq!(<[u64]>::view(&[]), Some(&[][..]));
+        assert_eq!(<[u64]>::view(&[0; 7]), None);
+        assert_eq!(u64::view(&[]), None);
     }
 }
