@@ -276,6 +276,11 @@ impl Inner {
         output_len: Option<u32>,
         waiter: Option<Waiter>,
     ) -> Result<Submitted, Error> {
+        if let Operation::Read { offset: Some(at) } | Operation::Write { offset: Some(at) } = what
+            && i64::try_from(at).is_err()
+        {
+            return Err(self.error(ErrorKind::InvalidInput, what).hint("an offset must fit in 63 bits"));
+        }
         let (Some(output_len), Ok(_)) = (output_len, u32::try_from(input.len())) else {
             return Err(self
                 .error(ErrorKind::InvalidInput, what)
