@@ -260,11 +260,12 @@ pub(crate) fn the_account_is_exact_with_a_reader_that_is_too_slow(open: Open<'_>
 
 pub(crate) fn the_account_is_exact_when_finished_in_the_middle(open: Open<'_>) {
     let chip = open();
-    for taken in [0, 1, 7, 50] {
+    for taken in [0, 1, 7] {
         let mut edges = chip.request().lines([3, 0]).queue_size(16).start().unwrap();
         chip.world().toggle_all([(3, 500), (0, 100)]).unwrap();
         let seen: Vec<_> = (0..taken).map_while(|_| edges.wait_next_timeout(Duration::ZERO)?.ok()).collect();
         let account = edges.finish();
+        // The queue alone has sixteen.
         assert!(account.total().discarded > 0);
         assert_exact(&account, &[(3, 500), (0, 100)], &seen);
     }
