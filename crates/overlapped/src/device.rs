@@ -50,6 +50,8 @@ pub(crate) enum Backend {
     Simulated(sim::File),
     #[cfg(windows)]
     File(crate::sys::windows::File),
+    #[cfg(windows)]
+    Event(crate::sys::windows::Event),
 }
 
 /// A submission that the system accepted or ended.
@@ -174,7 +176,12 @@ impl Device {
         self.submit(Operation::Write { offset: Some(offset) }, bytes, Some(0))
     }
 
-    fn submit<Out: Output + ?Sized>(&self, what: Operation, input: &[u8], output_len: Option<u32>) -> Call<Out> {
+    pub(crate) fn submit<Out: Output + ?Sized>(
+        &self,
+        what: Operation,
+        input: &[u8],
+        output_len: Option<u32>,
+    ) -> Call<Out> {
         match self.inner.submit(what, input, output_len, None) {
             Err(error) => Call::ready(Err(error), self.inner.port.clone()),
             Ok(Submitted::Final(operation, status, information)) => {
@@ -245,6 +252,8 @@ impl Device {
             Backend::Simulated(_) => self.inner.cancel_each(),
             #[cfg(windows)]
             Backend::File(file) => file.cancel_all(),
+            #[cfg(windows)]
+            Backend::Event(event) => event.cancel_all(),
         }
     }
 
@@ -306,6 +315,8 @@ impl Inner {
             // SAFETY: the slot is prepared, its operation has begun, and a slot outlives its operation: a port that goes
             // before it leaves the slot's memory behind.
             Backend::File(file) => unsafe { file.submit(operation, slot, what) },
+            #[cfg(windows)]
+            Backend::Event(event) => event.submit(operation),
         };
         match ended {
             None => Submitted::Pending(operation),
@@ -338,6 +349,8 @@ impl Inner {
             #[cfg(windows)]
             // SAFETY: the caller holds the operation, as its owner or by a pin: the address is not used again.
             Backend::File(file) => unsafe { file.cancel(slot) },
+            #[cfg(windows)]
+            Backend::Event(event) => event.cancel(operation),
         }
     }
 

@@ -133,6 +133,8 @@ pub enum Operation {
     Poll,
     /// Making a buffer.
     Buffer,
+    /// Waiting for an event's signal.
+    Signal,
     /// A device control with this code.
     Control(CtlCode),
     /// A read: at a place, or of a stream.
@@ -155,6 +157,7 @@ impl fmt::Display for Operation {
             Self::Port => f.write_str("completion port"),
             Self::Poll => f.write_str("poll"),
             Self::Buffer => f.write_str("buffer"),
+            Self::Signal => f.write_str("signal"),
             Self::Control(code) => write!(f, "device control {code}"),
             Self::Read { offset: None } => f.write_str("read"),
             Self::Write { offset: None } => f.write_str("write"),

@@ -38,6 +38,8 @@ mod call;
 mod code;
 mod device;
 mod error;
+#[cfg(windows)]
+mod event;
 mod inverted;
 mod ioctl;
 mod options;
@@ -56,6 +58,8 @@ pub use call::Call;
 pub use code::{Access, CtlCode, Method, ParseCtlCodeError};
 pub use device::Device;
 pub use error::{Error, ErrorCode, ErrorKind, Operation};
+#[cfg(windows)]
+pub use event::Event;
 pub use inverted::{InvertedCall, InvertedCallBuilder, Stopper, Subscription, Tally};
 pub use ioctl::{Input, Ioctl, Output, Reply};
 pub use options::{Disposition, OpenOptions, SecurityQos};

@@ -183,7 +183,7 @@ const OURS: u64 = 1 << 63;
 /// With [`OURS`]: no completion, but the end of the operation's time.
 const EXPIRE: u64 = 1 << 62;
 /// Without [`OURS`]: nobody's completion, only a reason to look up. No address in user mode either.
-const LOOK: u64 = 1 << 62;
+pub(crate) const LOOK: u64 = 1 << 62;
 
 impl InFlight {
     /// The value that travels through the kernel: never an address, so that nothing dangles when it comes back late.
@@ -191,7 +191,7 @@ impl InFlight {
         OURS | u64::from(self.generation) << 32 | u64::from(self.index)
     }
 
-    fn from_token(token: u64) -> Option<Self> {
+    pub(crate) fn from_token(token: u64) -> Option<Self> {
         let generation = (token & !OURS & !EXPIRE) >> 32;
         (token & OURS != 0).then_some(Self { index: token as u32, generation: generation as Generation })
     }
@@ -278,6 +278,19 @@ impl Port {
 
     fn of(inner: Arc<Inner>) -> Self {
         Self { _handle: Arc::new(Handle(inner.clone())), inner }
+    }
+
+    /// The system's thread pool: completions are handled on its threads, several at once, by the modern form of binding
+    /// a handle to it (`CreateThreadpoolIo`). One such port serves the process. For programs whose callbacks take their
+    /// time; a thread of the pool that waits is not reported as [`ErrorKind::Deadlock`].
+    ///
+    /// # Errors
+    /// [`ErrorKind::Other`] when the system cannot make its timer.
+    #[cfg(windows)]
+    pub fn system_pool() -> Result<Self, Error> {
+        crate::sys::pin_module();
+        let queue = Queue::pool().map_err(|code| Error::from_code(code, Operation::Port))?;
+        Ok(Self::of(crate::sys::windows::pool::port(|| Inner::with(queue, false))))
     }
 
     /// A port without a thread: somebody must [`poll`](Self::poll) it.
@@ -377,8 +390,12 @@ impl fmt::Debug for Port {
 impl Inner {
     fn new(manual: bool) -> Result<Arc<Self>, Error> {
         let queue = Queue::new().map_err(|code| Error::from_code(code, Operation::Port))?;
+        Ok(Self::with(queue, manual))
+    }
+
+    fn with(queue: Queue, manual: bool) -> Arc<Self> {
         static NEXT: AtomicU64 = AtomicU64::new(1);
-        Ok(Arc::new(Self {
+        Arc::new(Self {
             id: NEXT.fetch_add(1, Relaxed),
             slab: ManuallyDrop::new(Slab::new()),
             queue,
@@ -389,7 +406,7 @@ impl Inner {
             names: Mutex::default(),
             strays: AtomicU64::new(0),
             panics: AtomicU64::new(0),
-        }))
+        })
     }
 
     pub(crate) fn queue(&self) -> &Queue {
@@ -434,7 +451,7 @@ impl Inner {
         let is_over = |operation: InFlight| self.slot(operation).machine.in_flight() != Some(operation.generation);
         if self.timers.add(at, operation, device, is_over) {
             // It is the first to expire: the dispatcher must not sleep longer.
-            self.queue.post(LOOK);
+            self.queue.hurry(at);
         }
     }
 
@@ -452,11 +469,19 @@ impl Inner {
             self.packet(*token);
         }
         if next.is_some() {
-            while let Some((operation, device)) = self.timers.expired(Instant::now()) {
-                self.overdue(operation, &device);
-            }
+            self.run_timers();
         }
         count
+    }
+
+    /// Handles the timers that have expired.
+    pub(crate) fn run_timers(self: &Arc<Self>) {
+        while let Some((operation, device)) = self.timers.expired(Instant::now()) {
+            self.overdue(operation, &device);
+        }
+        if let Some(at) = self.timers.next() {
+            self.queue.next_timer(at);
+        }
     }
 
     /// An operation's time is over: ask for its cancellation. What the driver completes because of it is queued before
@@ -470,7 +495,7 @@ impl Inner {
         }
     }
 
-    fn packet(self: &Arc<Self>, token: u64) {
+    pub(crate) fn packet(self: &Arc<Self>, token: u64) {
         if token == LOOK {
             let job = lock(&self.jobs).pop_front();
             match job {
