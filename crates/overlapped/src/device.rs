@@ -324,6 +324,15 @@ impl Inner {
         }
     }
 
+    /// The handle, of a real device.
+    #[cfg(windows)]
+    pub(crate) fn raw_handle(&self) -> Option<std::os::windows::io::RawHandle> {
+        match &self.backend {
+            Backend::File(file) => Some(file.raw_handle()),
+            _ => None,
+        }
+    }
+
     /// The owner of a call cancels it: nobody else can release the slot meanwhile, so its address is the call's own.
     pub(crate) fn cancel(&self, operation: InFlight) {
         self.ask_to_cancel(operation, self.port.slot(operation));

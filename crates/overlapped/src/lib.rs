@@ -40,6 +40,8 @@ mod device;
 mod error;
 #[cfg(windows)]
 mod event;
+#[cfg(windows)]
+mod interface;
 mod inverted;
 mod ioctl;
 mod options;
@@ -60,6 +62,10 @@ pub use device::Device;
 pub use error::{Error, ErrorCode, ErrorKind, Operation};
 #[cfg(windows)]
 pub use event::Event;
+#[cfg(windows)]
+pub use interface::{
+    InterfaceChange, InterfaceClass, InterfaceWatch, ParseInterfaceClassError, Removal, RemovalNotice,
+};
 pub use inverted::{InvertedCall, InvertedCallBuilder, Stopper, Subscription, Tally};
 pub use ioctl::{Input, Ioctl, Output, Reply};
 pub use options::{Disposition, OpenOptions, SecurityQos};

@@ -2,6 +2,7 @@
 
 mod event;
 mod file;
+pub(crate) mod interface;
 pub(crate) mod pool;
 mod queue;
 

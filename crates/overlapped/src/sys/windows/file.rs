@@ -140,6 +140,10 @@ fn is_synchronous(handle: HANDLE) -> bool {
 }
 
 impl File {
+    pub(crate) fn raw_handle(&self) -> HANDLE {
+        self.handle
+    }
+
     /// Binds the handle to the port.
     fn bind(&mut self, port: &Port) -> Result<(), Unbound> {
         // The handle's notification mode is looked up, not assumed: somebody else may have set it.
