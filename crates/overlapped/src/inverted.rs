@@ -134,6 +134,7 @@ impl Stopper {
 
 #[derive(Debug, Default)]
 struct Counts {
+    submitted: AtomicU64,
     delivered: AtomicU64,
     discarded_calls: AtomicU64,
     discarded_bytes: AtomicU64,
@@ -181,6 +182,7 @@ impl Calls for Source {
     type Operation = InFlight;
 
     fn submit(&self, device: &Self::Device, number: u64, ring: &Arc<Ring<Self>>) -> Submission<InFlight> {
+        self.counts.submitted.fetch_add(1, Relaxed);
         self.counts.in_flight.fetch_add(1, Relaxed);
         let waiter = Some(Waiter::Arrive(ring.clone(), number));
         let submitted = match &self.next_input {
@@ -454,6 +456,12 @@ impl<Out: Output + ?Sized> Stream for InvertedCall<Out> {
 }
 
 impl Tally {
+    /// Calls that were submitted so far.
+    #[must_use]
+    pub fn submitted_calls(&self) -> u64 {
+        self.0.submitted.load(Relaxed)
+    }
+
     /// Results that were handed to the consumer.
     #[must_use]
     pub fn delivered_calls(&self) -> u64 {
