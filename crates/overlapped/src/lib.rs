@@ -40,6 +40,7 @@ mod device;
 mod error;
 #[cfg(windows)]
 mod event;
+pub mod guide;
 #[cfg(windows)]
 mod interface;
 mod inverted;
