@@ -304,6 +304,9 @@ impl<Out: Output + ?Sized> InvertedCall<Out> {
         let taken = self.shared.lock().take(cx);
         let Poll::Ready(taken) = taken else {
             self.ready_in_a_row = 0;
+            if self.device.port.is_inherited() {
+                return Poll::Ready(Some(Err(port::inherited(self.shared.what).on(&self.device.name))));
+            }
             return Poll::Pending;
         };
         self.ready_in_a_row += 1;

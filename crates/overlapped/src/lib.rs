@@ -37,9 +37,12 @@ mod buffer;
 mod call;
 mod code;
 mod device;
+mod errno;
 mod error;
 mod inverted;
 mod ioctl;
+#[cfg(target_os = "linux")]
+pub mod linux;
 mod options;
 mod port;
 mod raw;
