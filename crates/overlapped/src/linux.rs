@@ -33,6 +33,19 @@ use crate::device::Backend;
 use crate::slab::ALIGN;
 use crate::{Call, Device, Error, ErrorKind, Operation};
 
+/// _IOC_SIZEBITS: 14, and 13 on some architectures, by their own `asm/ioctl.h`.
+const LARGEST: usize = if cfg!(any(
+    target_arch = "mips",
+    target_arch = "mips64",
+    target_arch = "powerpc",
+    target_arch = "powerpc64",
+    target_arch = "sparc64"
+)) {
+    1 << 13
+} else {
+    1 << 14
+};
+
 /// Which way the argument of an [`Ioctl`] goes, seen from the program: the direction bits of `asm-generic/ioctl.h`.
 ///
 /// ```
@@ -134,6 +147,7 @@ impl<T: FromBytes + IntoBytes + Immutable + KnownLayout> Ioctl<T> {
     pub const unsafe fn new(direction: Direction, group: u8, number: u8) -> Self {
         let none = matches!(direction, Direction::None);
         assert!(none == (size_of::<T>() == 0), "a request has an argument and a direction, or neither");
+        assert!(size_of::<T>() < LARGEST, "the argument is too large for the request's size bits");
         let direction = match direction {
             Direction::None => rustix::ioctl::Direction::None,
             Direction::Read => rustix::ioctl::Direction::Read,

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
 
-use super::source::{Lane, Source};
+use super::source::{Attempt, Lane, Source};
 use super::transfer::{Ended, Transfer, ioctl, is_hung_up};
 use crate::device::Backend;
 use crate::linux::Interest;
@@ -115,11 +115,16 @@ impl File {
         if !self.can_wait {
             return Some(self.run(&transfer));
         }
-        // The dispatcher is about to look at the files anyway: a try that finds nothing would only cost a system call
-        // more, for each item of a stream. And an ioctl must not run before the file is ready.
-        let waits =
-            matches!(what, Operation::Ioctl { .. }) || self.port.is_dispatched_here() && self.source.is_watched(lane);
-        self.source.submit(self.port.queue(), lane, transfer, !waits)
+        let attempt = if matches!(what, Operation::Ioctl { .. }) {
+            Attempt::WhenReady
+        } else if self.port.is_dispatched_here() {
+            // The dispatcher is about to look at the files anyway: a try that finds nothing would only cost a system
+            // call more, for each item of a stream.
+            Attempt::UnlessWatched
+        } else {
+            Attempt::Now
+        };
+        self.source.submit(self.port.queue(), lane, transfer, attempt)
     }
 
     /// For what cannot wait.

@@ -9,6 +9,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::mem::MaybeUninit;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -26,16 +27,33 @@ use crate::{ErrorCode, Status};
 /// fetched before its file was closed means nobody, whatever has the file's descriptor by then.
 const BELL: u64 = 0;
 
-/// Each file in the set may end a read and a write in one event.
-const PER_EVENT: usize = 2;
+/// The files of a port, by number.
+type Sources = HashMap<u64, Arc<Source>, BuildHasherDefault<Spread>>;
+
+/// Numbers that are counted up need no better hash, and it is wanted for each event.
+#[derive(Default)]
+struct Spread(u64);
+
+impl Hasher for Spread {
+    fn write(&mut self, _: &[u8]) {}
+
+    fn write_u64(&mut self, number: u64) {
+        // 2^64 divided by the golden ratio: neighbours land far from each other.
+        self.0 = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
 
 pub(crate) struct Queue {
     epoll: OwnedFd,
     /// Written to wake who sleeps. It is watched for edges, so that nobody need read it.
     bell: OwnedFd,
     posted: Mutex<Posted>,
-    /// Every file of the port, by its device's number.
-    sources: Mutex<HashMap<u64, Arc<Source>>>,
+    /// Every file of the port that can be waited for, by its device's number.
+    sources: Mutex<Sources>,
     /// How many of them are in the epoll set.
     watched: AtomicUsize,
     /// The process that made it.
@@ -150,8 +168,8 @@ impl Queue {
     /// Waits until files are ready, or the bell rings, and makes the system calls that wait for the files. Returns how
     /// many operations are over; `tokens` are theirs.
     fn serve(&self, tokens: &mut [u64], timeout: Option<Duration>) -> usize {
-        let mut events = [const { MaybeUninit::<epoll::Event>::uninit() }; 64 / PER_EVENT];
-        let room = &mut events[..tokens.len() / PER_EVENT];
+        let mut events = [const { MaybeUninit::<epoll::Event>::uninit() }; 64];
+        let room = &mut events[..tokens.len()];
         // An error is a signal's interruption.
         let Ok((events, _)) = epoll::wait(&self.epoll, room, timeout.map(timespec).as_ref()) else { return 0 };
         let mut count = 0;
@@ -159,9 +177,13 @@ impl Queue {
             // An event of a file that was closed meanwhile finds nothing.
             let source = self.sources().get(&event.data.u64()).cloned();
             if let Some(source) = source {
-                source.serve(self, event.flags, |token| {
-                    tokens[count] = token;
-                    count += 1;
+                source.serve(self, event.flags, |token| match tokens.get_mut(count) {
+                    Some(free) => {
+                        *free = token;
+                        count += 1;
+                    }
+                    // A file that ended a read and a write in one event took another's room.
+                    None => self.post(token),
                 });
             }
         }
@@ -211,7 +233,7 @@ impl Queue {
         self.posted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn sources(&self) -> MutexGuard<'_, HashMap<u64, Arc<Source>>> {
+    fn sources(&self) -> MutexGuard<'_, Sources> {
         self.sources.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

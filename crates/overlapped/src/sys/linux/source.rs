@@ -36,6 +36,16 @@ impl Lane {
     }
 }
 
+/// When to make an operation's system call for the first time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Attempt {
+    Now,
+    /// At once, unless the file is in the epoll set, which will then tell.
+    UnlessWatched,
+    /// Not before the file is ready.
+    WhenReady,
+}
+
 pub(super) struct Source {
     /// Its device's number.
     pub(super) key: u64,
@@ -74,16 +84,16 @@ impl Source {
         self.fd.as_ref().expect("the file is open until the source is dropped").as_fd()
     }
 
-    /// Whether an operation need not be tried, since the file is watched: if it is ready, the set will say so.
-    pub(super) fn is_watched(&self, lane: Lane) -> bool {
-        self.lock().watched.contains(lane.flag())
-    }
-
-    /// Makes the system call, unless others wait before it or it is not to be `tried`. `None`: it waits.
-    pub(super) fn submit(&self, queue: &Queue, lane: Lane, transfer: Transfer, tried: bool) -> Option<Ended> {
+    /// Makes the system call, unless it is better left to the dispatcher or others wait before it. `None`: it waits.
+    pub(super) fn submit(&self, queue: &Queue, lane: Lane, transfer: Transfer, attempt: Attempt) -> Option<Ended> {
         let mut state = self.lock();
+        let left = match attempt {
+            Attempt::Now => false,
+            Attempt::UnlessWatched => state.watched.contains(lane.flag()),
+            Attempt::WhenReady => true,
+        };
         let waiting = &mut state.lanes[lane as usize];
-        if !tried || waiting.running.is_some() || !waiting.queue.is_empty() {
+        if left || waiting.running.is_some() || !waiting.queue.is_empty() {
             waiting.queue.push_back(transfer);
             self.watch(queue, &mut state, lane);
             return None;
