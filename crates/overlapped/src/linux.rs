@@ -154,8 +154,10 @@ impl<T: FromBytes + IntoBytes + Immutable + KnownLayout> Ioctl<T> {
             Direction::Write => rustix::ioctl::Direction::Write,
             Direction::ReadWrite => rustix::ioctl::Direction::ReadWrite,
         };
+        // An opcode is a C `int` or a `long`, by the library that makes the call; a request has 32 bits.
+        let request = opcode::from_components(direction, group, number, size_of::<T>()) as u32;
         // SAFETY: the caller's promise is passed on.
-        unsafe { Self::from_request(opcode::from_components(direction, group, number, size_of::<T>())) }
+        unsafe { Self::from_request(request) }
     }
 
     /// Declares a request by its number: for those that are older than the numbering, like FIONREAD.

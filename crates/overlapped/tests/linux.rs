@@ -490,6 +490,48 @@ fn a_file_nobody_reads_costs_nothing() {
     assert_eq!(port.block_on(device.read(64)).unwrap().len(), 0);
 }
 
+/// How many system calls that read this thread has made.
+fn reads_so_far() -> u64 {
+    let io = std::fs::read_to_string("/proc/thread-self/io").unwrap();
+    io.lines().find_map(|line| line.strip_prefix("syscr: ")).unwrap().parse().unwrap()
+}
+
+#[test]
+fn a_standing_read_costs_one_read() {
+    for pending in [1, 2] {
+        let (port, device, mut writer) = manual();
+        let mut stream = device.standing_reads(8).pending(pending).start();
+        let before = reads_so_far();
+        let own = reads_so_far() - before;
+        let before = reads_so_far();
+        for n in 0..1000_u64 {
+            writer.write_all(&n.to_ne_bytes()).unwrap();
+            assert_eq!(*port.block_on(stream.next()).unwrap().unwrap(), n.to_ne_bytes());
+        }
+        assert_eq!(reads_so_far() - before - own, 1000, "{pending} pending");
+    }
+}
+
+/// Two copies of one open file are both called ready, and one of them finds nothing, while its read is being cancelled.
+#[test]
+fn a_cancellation_during_a_read_that_finds_nothing_is_not_lost() {
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    let twin = Device::from_fd(reader.try_clone().unwrap()).unwrap();
+    let device = Device::from_fd(reader).unwrap();
+    for round in 0..20_000_u32 {
+        let reads = [device.read(1), twin.read(1)];
+        writer.write_all(&[1]).unwrap();
+        (0..round % 128).for_each(|_| std::hint::spin_loop());
+        reads.iter().for_each(|read| read.cancel());
+        let taken: usize = reads.into_iter().filter_map(|read| read.wait_timeout(LONG).ok()).map(|r| r.len()).sum();
+        if taken == 0 {
+            assert_eq!(*device.read(1).wait().unwrap(), [1]);
+        } else {
+            assert_eq!(taken, 1);
+        }
+    }
+}
+
 #[test]
 fn a_device_that_was_closed_is_not_watched_though_a_copy_lives_on() {
     let (reader, mut writer) = std::io::pipe().unwrap();
@@ -735,6 +777,21 @@ fn an_ioctl_waits_for_room_and_can_be_cancelled() {
     full.cancel();
     assert_eq!(port.block_on(full).unwrap_err().kind(), ErrorKind::Cancelled);
     drop(reader);
+}
+
+#[test]
+fn an_ioctl_that_waited_takes_its_argument_along() {
+    let port = Port::manual().unwrap();
+    let (_master, path) = open_terminal();
+    let terminal = Device::options().port(&port).open(path).unwrap();
+    let mut termios = terminal.ioctl(TCGETS, Termios::default()).unwrap();
+    // ECHO, of the local modes.
+    termios[3] = 0o10_u32.to_ne_bytes();
+    let set = port.block_on(terminal.ioctl_when(Interest::Writable, TCSETS, termios)).unwrap();
+    assert_eq!(set.into_inner(), termios);
+    assert_eq!(terminal.ioctl(TCGETS, Termios::default()).unwrap(), termios);
+    let none = port.block_on(terminal.ioctl_when(Interest::Writable, TIOCEXCL, ())).unwrap();
+    assert_eq!(none.information(), 0);
 }
 
 #[test]

@@ -28,7 +28,8 @@ pub(super) fn number() -> u32 {
 }
 
 fn wiped_on_fork() -> Option<&'static AtomicU32> {
-    let len = rustix::param::page_size();
+    // The system rounds up to a page.
+    let len = size_of::<AtomicU32>();
     // SAFETY: a new mapping at an address of the system's choice overlaps nothing; it is never unmapped.
     unsafe {
         let page = mmap_anonymous(ptr::null_mut(), len, ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE).ok()?;

@@ -250,3 +250,29 @@ impl fmt::Debug for Queue {
         f.debug_struct("Queue").field("epoll", &self.epoll).field("watched", &self.watched).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timeouts_round_up_and_have_an_end() {
+        let parts = |timeout| (timespec(timeout).tv_sec, timespec(timeout).tv_nsec);
+        assert_eq!(parts(Duration::ZERO), (0, 0));
+        assert_eq!(parts(Duration::from_nanos(1)), (0, 1_000_000));
+        assert_eq!(parts(Duration::from_micros(1500)), (0, 2_000_000));
+        assert_eq!(parts(Duration::from_millis(2500)), (2, 500_000_000));
+        assert_eq!(parts(Duration::MAX), (2_147_483, 647_000_000));
+    }
+
+    #[test]
+    fn neighbours_land_far_apart() {
+        let hash = |number| {
+            let mut spread = Spread::default();
+            spread.write_u64(number);
+            spread.finish()
+        };
+        let tops: std::collections::HashSet<_> = (1..=100).map(|number| hash(number) >> 57).collect();
+        assert!(tops.len() > 60, "the map tells entries apart by the seven highest bits");
+    }
+}

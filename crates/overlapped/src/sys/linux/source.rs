@@ -162,6 +162,9 @@ impl Source {
 
     /// Watches the file for a lane in which operations wait. If the system has no memory for it, they end with that.
     fn watch(&self, queue: &Queue, state: &mut State, lane: Lane) {
+        if state.watched.contains(lane.flag()) {
+            return;
+        }
         let wanted = state.watched | lane.flag();
         match queue.watch(self.key, self.fd(), state.watched, wanted) {
             Ok(()) => state.watched = wanted,
