@@ -35,7 +35,7 @@ use crate::{Operation, Output, Port, RawCall, Reply, Status, sim};
 ///
 /// *Linux*: a device is a file, opened with O_NONBLOCK, O_CLOEXEC and O_NOCTTY. Control codes are not for it: it has
 /// [`read`](Self::read) and [`write`](Self::write), [standing reads](Self::standing_reads), and the ioctls of
-/// [`linux`](crate::linux). A read or a write is tried at once; if it would block, it waits until epoll calls the file
+/// the module `linux`. A read or a write is tried at once; if it would block, it waits until epoll calls the file
 /// ready, and the dispatcher then makes the system call. Several reads of one file are served in the order of
 /// submission. A read that finds the end of a pipe gives no bytes; on a device that was unplugged it is
 /// [`ErrorKind::Disconnected`]. A write may take fewer bytes than it was given, and one to a pipe without a reader
