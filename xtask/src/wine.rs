@@ -5,7 +5,7 @@ use std::env;
 use std::error::Error;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -31,7 +31,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
         let deadline = Instant::now() + Duration::from_secs(limit);
         while program.try_wait()?.is_none() {
             if Instant::now() >= deadline {
-                session.end_server();
+                session.server("-k");
                 program.kill()?;
                 let name = &arguments.command[0];
                 return Err(format!("\"{name}\" did not end within {limit} s").into());
@@ -45,9 +45,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
 
 /// The loader and the server of an installed 64-bit Wine.
 pub(crate) fn programs() -> Option<Programs> {
-    // Debian's and Ubuntu's `wine` is a script that complains about a missing
-    // 32-bit Wine, and their `wineserver` one that forgets the running services
-    // as soon as no program runs: look behind them first.
+    // Debian's and Ubuntu's `wine` is a script that complains about a missing 32-bit Wine, and their `wineserver` one
+    // that sets how long it stays: look behind them first.
     let first = |names: [&str; 3]| {
         let search = env::var_os("PATH").unwrap_or_default();
         let mut places = vec![PathBuf::from("/usr/lib/wine")];
@@ -90,6 +89,9 @@ impl Session {
         preparing.lock()?;
         session.users.lock_shared()?;
         session.prepare(&directory)?;
+        // It outlives the last program by ten seconds, with its services and drivers, so that the next program finds
+        // them; and no longer, should this one be killed before it can end them.
+        session.server("-p10");
         Ok(session)
     }
 
@@ -101,7 +103,7 @@ impl Session {
         }
         // Interrupted half-way, or made by another Wine.
         if self.prefix.exists() {
-            self.end_server();
+            self.server("-k");
             fs::remove_dir_all(&self.prefix)?;
         }
         let made = self.program().args(["wineboot", "--init"]).output()?;
@@ -145,9 +147,15 @@ impl Session {
         Ok(format!("target.x86_64-pc-windows-gnu.runner={words:?}"))
     }
 
-    fn end_server(&self) {
-        // It says so if there is no server to end: that is what is wanted.
-        let _ = Command::new(&self.programs.server).arg("-k").env("WINEPREFIX", &self.prefix).output();
+    /// Speaks to this prefix's server. It refuses what is so already: a start when it runs, an end when it does not.
+    fn server(&self, option: &str) {
+        let _ = Command::new(&self.programs.server)
+            .arg(option)
+            .env("WINEPREFIX", &self.prefix)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
     }
 }
 
@@ -155,7 +163,7 @@ impl Drop for Session {
     fn drop(&mut self) {
         // If others still use it, the last of them ends it.
         if self.users.unlock().is_ok() && self.users.try_lock().is_ok() {
-            self.end_server();
+            self.server("-k");
         }
     }
 }

@@ -11,24 +11,14 @@ use crate::exit::Failure;
 /// The driver is a simulated controller in the kernel, for tests and as a model. Its device is "\\.\LineWake0". It is not
 /// signed: Windows loads it in test-signing mode only. Every command needs an administrator, and may be repeated.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "\
+#[command(after_help = exit_codes!(
+    "\
 Examples:
   linewake driver install --path linewake.sys
   linewake driver start
   linewake mon -c '\\\\.\\LineWake0'
-  linewake driver remove",
-    after_long_help = "\
-Examples:
-  linewake driver install --path linewake.sys
-  linewake driver start
-  linewake mon -c '\\\\.\\LineWake0'
-  linewake driver remove
-
-Exit codes:
-  0  done, or there was nothing to do
-  1  anything else: standard error says what, and what to do"
-)]
+  linewake driver remove"
+))]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     action: Action,

@@ -3,11 +3,18 @@
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-/// The end of every help text.
-pub(crate) const HELP: &str = "\
+/// The end of a help text, after what is the command's own.
+macro_rules! exit_codes {
+    ($($before:literal)?) => {
+        concat!(
+            $($before, "\n\n",)?
+            "\
 Exit codes:
   0  all went well; also after Ctrl-C, SIGINT or SIGTERM, and when the reader of a pipe has left
-  1  anything else: standard error says what, and what to do";
+  1  anything else: standard error says what, and what to do"
+        )
+    };
+}
 
 /// Why the command fails: a sentence for the user, which names the thing in quotes.
 #[derive(Debug)]

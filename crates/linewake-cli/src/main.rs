@@ -1,7 +1,8 @@
 //! The command `linewake`.
 
-mod driver;
+#[macro_use]
 mod exit;
+mod driver;
 mod format;
 mod mon;
 mod period;
@@ -15,7 +16,7 @@ use clap::{Parser, Subcommand};
 
 /// Watch digital lines, with every edge accounted for
 #[derive(Debug, Parser)]
-#[command(name = "linewake", version, propagate_version = true, max_term_width = 100, after_help = exit::HELP)]
+#[command(name = "linewake", version, propagate_version = true, max_term_width = 100, after_help = exit_codes!())]
 struct Cli {
     #[command(subcommand)]
     command: Command,

@@ -21,22 +21,21 @@ use crate::{period, threads};
 ///   merged      followed each other too fast, and were one to the driver
 ///   discarded   were on their way when the program ended
 ///
-/// "exact" figures add up: delivered and lost together are all edges that happened.
+/// Where nothing else is said the figures are exact: delivered and lost together are all edges that happened. "at least"
+/// stands before figures that may be too low: the device is gone and could not be asked.
 #[derive(Debug, clap::Args)]
 #[command(
     verbatim_doc_comment,
-    after_help = "\
+    after_help = exit_codes!(
+        "\
 Examples:
   linewake mon -c sim                      every line of a simulated chip, until Ctrl-C
   linewake mon -c sim --for 5s pps door    two lines, for five seconds
   linewake mon -c sim -n 10 --json | jq .  ten edges, as records for programs
   linewake mon -c '\\\\.\\LineWake0' 0 1 2    three lines of a Windows driver's device
 
-PERIOD is a whole number of milliseconds, or has a unit: 500, 500ms, 250us, 5s, 1m.
-
-Exit codes:
-  0  all went well; also after Ctrl-C, SIGINT or SIGTERM, and when the reader of a pipe has left
-  1  anything else: standard error says what, and what to do"
+PERIOD is a whole number of milliseconds, or has a unit: 500, 500ms, 250us, 5s, 1m."
+    )
 )]
 pub(crate) struct Arguments {
     /// The chip: "sim" (simulated), "sim:64" (with 64 lines) or a device such as "\\.\LineWake0"
@@ -78,8 +77,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let colour = AutoStream::choice(&io::stdout()) != ColorChoice::Never;
     let format = if arguments.json { Format::Json } else { Format::Text { colour } };
     let mut out = BufWriter::with_capacity(1 << 16, standard_output(colour));
-    let mut watch = Watch { format, out: &mut out, chip: &chip, last_ns: None };
+    let mut watch = Watch { format, out: &mut out, chip: &chip, last_ns: None, unwritten: 0 };
     let outcome = watch.run(&mut request, arguments);
+    let unwritten = watch.unwritten;
 
     let account = request.finish();
     let threads = threads::count();
@@ -94,7 +94,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     // What is left in it could not be written; dropping the writer would try again.
     let _ = out.into_parts();
     match (outcome, written) {
-        (Err(Ended::Output(error)), _) | (Ok(()), Err(error)) => output_failed(&error),
+        (Err(Ended::Output(error)), _) | (Ok(()), Err(error)) => output_failed(&error, unwritten),
         (Err(Ended::Device(error)), _) => Err(error.into()),
         (Ok(()), Ok(())) => match account.doubt() {
             Some(doubt) => Err(Failure::new(format!("the account cannot be trusted: {doubt}"))),
@@ -120,6 +120,8 @@ struct Watch<'a, W: Write> {
     out: &'a mut W,
     chip: &'a Chip,
     last_ns: Option<u64>,
+    /// Edges that were taken and may not have reached standard output.
+    unwritten: u64,
 }
 
 impl<W: Write> Watch<'_, W> {
@@ -166,11 +168,14 @@ impl<W: Write> Watch<'_, W> {
         {
             self.edge(&edge, left)?;
         }
-        self.out.flush()
+        self.out.flush()?;
+        self.unwritten = 0;
+        Ok(())
     }
 
     fn edge(&mut self, edge: &EdgeEvent, left: &mut u64) -> io::Result<()> {
         *left -= 1;
+        self.unwritten += 1;
         self.last_ns = Some(edge.timestamp_ns);
         self.format.edge(self.out, edge)
     }
@@ -182,11 +187,16 @@ fn standard_output(colour: bool) -> Box<dyn Write> {
 }
 
 /// A reader that has left wanted no more. A full disk is an error.
-fn output_failed(error: &io::Error) -> Result<(), Failure> {
+fn output_failed(error: &io::Error, unwritten: u64) -> Result<(), Failure> {
     if error.kind() == io::ErrorKind::BrokenPipe {
         return Ok(());
     }
-    Err(Failure::new(format!("cannot write to standard output: {error}; what was lost is in the summary above")))
+    let missing = match unwritten {
+        0 => String::new(),
+        1 => "; the last edge that was delivered is missing there".to_owned(),
+        edges => format!("; the last {edges} edges that were delivered are missing there, or some of them"),
+    };
+    Err(Failure::new(format!("cannot write to standard output: {error}{missing}")))
 }
 
 /// The first signal ends the watch, with all that goes with it. A second one ends the program: the output may be stuck.

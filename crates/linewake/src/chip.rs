@@ -42,11 +42,13 @@ struct Inner {
 }
 
 /// Where a handle comes from. Each request has its own.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 enum Source {
     Simulated(Arc<sim::Host>),
-    Path(String),
+    Devices(Arc<Opener>),
 }
+
+type Opener = dyn Fn() -> Result<Device, overlapped::Error> + Send + Sync;
 
 /// What a chip is.
 ///
@@ -110,7 +112,8 @@ impl ChipOptions {
                 let message = format!("chip \"{spec}\" is not simulated: only the chip \"sim\" has a seed and a life");
                 return Err(Error::new(ErrorKind::InvalidInput, message));
             }
-            Source::Path(spec.to_owned())
+            let path = spec.to_owned();
+            Source::Devices(Arc::new(move || Device::open(&path)))
         } else {
             let known = r#""sim" (simulated), "sim:64" (with 64 lines) or a device such as "\\.\LineWake0""#;
             return Err(Error::new(ErrorKind::UnknownChip, format!("there is no chip \"{spec}\"; try {known}")));
@@ -137,11 +140,20 @@ fn simulated_lines(spec: &str) -> Result<Option<u32>, Error> {
     }
 }
 
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Simulated(_) => "Simulated",
+            Self::Devices(_) => "Devices",
+        })
+    }
+}
+
 impl Source {
     fn open(&self) -> Result<Device, overlapped::Error> {
         match self {
             Self::Simulated(host) => Device::simulated(host.clone()),
-            Self::Path(path) => Device::open(path),
+            Self::Devices(open) => open(),
         }
     }
 }
@@ -162,6 +174,26 @@ impl Chip {
     /// platform without such devices is always; [`ErrorKind::Malformed`] when it does not speak the protocol.
     pub fn open(spec: &str) -> Result<Self, Error> {
         Self::options().open(spec)
+    }
+
+    /// A chip behind a device that speaks the reference driver's protocol ([`linewake_controller::protocol`]), however it
+    /// is opened. Each request opens one more.
+    ///
+    /// ```
+    /// use linewake::Chip;
+    /// use overlapped::{Device, Status, sim};
+    /// let open = || Device::simulated(sim::from_fn(|request| request.complete(Status::INVALID_DEVICE_REQUEST)));
+    /// let error = Chip::from_devices("nonsense", open).unwrap_err();
+    /// assert!(error.to_string().contains("STATUS_INVALID_DEVICE_REQUEST"));
+    /// ```
+    ///
+    /// # Errors
+    /// What opening it says; [`ErrorKind::Malformed`] when it does not speak the protocol.
+    pub fn from_devices(
+        name: &str,
+        open: impl Fn() -> Result<Device, overlapped::Error> + Send + Sync + 'static,
+    ) -> Result<Self, Error> {
+        Self::from_source(Source::Devices(Arc::new(open)), name)
     }
 
     /// How to open.
@@ -193,7 +225,7 @@ impl Chip {
     pub fn clock(&self) -> Clock {
         match &self.inner.source {
             Source::Simulated(host) => Clock::read("simulated", || host.now_ns()),
-            Source::Path(_) => Clock::unrelated("monotonic"),
+            Source::Devices(_) => Clock::unrelated("monotonic"),
         }
     }
 
@@ -203,19 +235,22 @@ impl Chip {
     /// [`ErrorKind::NoSuchLine`].
     pub fn find(&self, line: impl Into<LineId>) -> Result<Offset, Error> {
         let ChipInfo { name: chip, lines, .. } = self.info();
-        let (number, text) = match line.into() {
-            LineId::Offset(offset) => (Some(offset.get()), offset.to_string()),
-            LineId::Text(text) => (offset_in(&text), text),
+        let line = line.into();
+        let number = match &line {
+            LineId::Offset(offset) => Some(offset.get()),
+            LineId::Text(text) => offset_in(text),
         };
         if let Some(offset) = number.filter(|offset| offset < lines) {
             return Ok(offset.into());
         }
-        if let Some(offset) = (0..).zip(&self.inner.names).find(|(_, name)| name.as_deref() == Some(&text)) {
-            return Ok(offset.0.into());
+        if let LineId::Text(text) = &line
+            && let Some(at) = self.inner.names.iter().position(|name| name.as_deref() == Some(text))
+        {
+            return Ok(Offset::from(at as u32));
         }
         let message = match number {
-            Some(_) => format!("offset {text} is out of range on chip \"{chip}\", which has {lines} lines from 0"),
-            None => format!("cannot find line \"{text}\" on chip \"{chip}\", which has {}", self.some_names()),
+            Some(_) => format!("offset {line} is out of range on chip \"{chip}\", which has {lines} lines from 0"),
+            None => format!("cannot find line \"{line}\" on chip \"{chip}\", which has {}", self.some_names()),
         };
         Err(Error::new(ErrorKind::NoSuchLine, message))
     }

@@ -36,21 +36,16 @@ pub const SCHEMA: u32 = 1;
 #[serde(tag = "record", rename_all = "snake_case")]
 pub enum Record<'a> {
     /// The first record: what all the others mean.
-    #[serde(borrow)]
     Start(Start<'a>),
     /// The level of a line when the watch began.
-    #[serde(borrow)]
     State(State<'a>),
     /// An edge.
-    #[serde(borrow)]
     Edge(Edge<'a>),
     /// A time in which nothing can be said of a chip's lines.
-    #[serde(borrow)]
     Gap(Gap<'a>),
     /// A sign of life while nothing happens.
     Heartbeat(Heartbeat),
     /// The last record: the account.
-    #[serde(borrow)]
     Summary(Summary<'a>),
 }
 
@@ -224,7 +219,6 @@ pub struct Heartbeat {
 #[serde(deny_unknown_fields)]
 pub struct Summary<'a> {
     /// Line by line.
-    #[serde(borrow)]
     pub lines: Vec<LineSummary<'a>>,
     /// Threads of the process, all of them.
     pub threads: Option<u32>,

@@ -245,6 +245,9 @@ fn read_levels(client: &Client, edges: Edges, lines: &mut [WatchedLine]) -> Resu
                 });
             }
         }
+        if lines.iter().all(|line| line.active_at_start.is_some()) {
+            break;
+        }
         before = after;
     }
     Ok(())
@@ -385,7 +388,8 @@ impl Request {
             (Phase::Live(_), Some(Ok(batch))) => self.client.batch(&batch, &mut self.batch).and_then(|()| self.check()),
             (Phase::Live(_), Some(Err(error))) => match error.kind() {
                 overlapped::ErrorKind::Cancelled if self.stopper.stopped.load(Acquire) => self.stop(),
-                overlapped::ErrorKind::TimedOut | overlapped::ErrorKind::Deadlock => {
+                // Without a code it is about this wait, and not the driver's word about its own.
+                overlapped::ErrorKind::TimedOut | overlapped::ErrorKind::Deadlock if error.code().is_none() => {
                     return ControlFlow::Break(Some(Err(error.into())));
                 }
                 _ => Err(error.into()),
@@ -400,6 +404,9 @@ impl Request {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => {
                 self.phase = Phase::Over;
+                if error.kind() == ErrorKind::Malformed {
+                    self.lines.iter_mut().for_each(|line| line.contradicted = true);
+                }
                 self.doubt = Some(error.clone());
                 ControlFlow::Break(Some(Err(error)))
             }
@@ -415,9 +422,6 @@ impl Request {
             Some(edge) => {
                 let what = format!("it reports an edge of line {}, which was not asked for", edge.offset);
                 self.batch.clear();
-                for line in &mut self.lines {
-                    line.contradicted = true;
-                }
                 Err(self.client.malformed(what))
             }
         }

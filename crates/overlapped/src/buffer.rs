@@ -51,11 +51,13 @@ impl Buffer {
     }
 
     fn with_layout(layout: Layout) -> Option<Self> {
-        if layout.size() == 0 {
-            return Some(Self::empty());
-        }
-        // SAFETY: the layout's size is not zero.
-        let start = NonNull::new(unsafe { alloc_zeroed(layout) })?;
+        let start = if layout.size() == 0 {
+            std::ptr::without_provenance_mut(layout.align())
+        } else {
+            // SAFETY: the layout's size is not zero.
+            unsafe { alloc_zeroed(layout) }
+        };
+        let start = NonNull::new(start)?;
         Some(Self { start, layout })
     }
 

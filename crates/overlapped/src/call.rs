@@ -175,13 +175,13 @@ impl<Out: Output + ?Sized> Future for Call<Out> {
 impl Pending {
     pub(crate) fn progress(&mut self, cx: &Context<'_>) -> Progress {
         let machine = &self.device.port.slot(self.operation).machine;
-        machine.wait(|waiter| {
-            self.registered = true;
-            match waiter {
-                Some(Waiter::Wake(waker)) => waker.clone_from(cx.waker()),
-                _ => *waiter = Some(Waiter::Wake(cx.waker().clone())),
-            }
-        })
+        machine.wait(
+            |waiter| matches!(waiter, Waiter::Wake(waker) if waker.will_wake(cx.waker())),
+            || {
+                self.registered = true;
+                Waiter::Wake(cx.waker().clone())
+            },
+        )
     }
 
     pub(crate) fn new(device: Arc<device::Inner>, what: Operation, operation: InFlight) -> Self {
@@ -250,7 +250,8 @@ impl Pending {
         let (port, operation) = (self.device.port.clone(), self.operation);
         let machine = &port.slot(operation).machine;
         let mut run: Option<port::Callback> = Some(Box::new(run));
-        if machine.wait(|waiter| *waiter = run.take().map(Waiter::Callback)) == Progress::Pending {
+        let waiting = machine.wait(|_| false, || Waiter::Callback(run.take().expect("made once")));
+        if waiting == Progress::Pending {
             return;
         }
         // There is a result; or one came while the callback was left there, and its packet took it, or did not.
@@ -343,8 +344,10 @@ pub(crate) fn block_on_until<T>(
     deadline: Option<Instant>,
     mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
 ) -> Option<T> {
-    let waker = UNPARK
-        .with_borrow_mut(|waker| waker.get_or_insert_with(|| Waker::from(Arc::new(Unpark(thread::current())))).clone());
+    let make = || Waker::from(Arc::new(Unpark(thread::current())));
+    // In a destructor of the thread's own values there may be no cell any more.
+    let kept = UNPARK.try_with(|waker| waker.borrow_mut().get_or_insert_with(make).clone());
+    let waker = kept.unwrap_or_else(|_| make());
     let mut cx = Context::from_waker(&waker);
     loop {
         if let Poll::Ready(value) = poll(&mut cx) {

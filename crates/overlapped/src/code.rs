@@ -173,7 +173,7 @@ impl FromStr for CtlCode {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         text.strip_prefix("0x")
             .or_else(|| text.strip_prefix("0X"))
-            .filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()))
+            .filter(|digits| digits.len() <= 8 && digits.bytes().all(|b| b.is_ascii_hexdigit()))
             .and_then(|digits| u32::from_str_radix(digits, 16).ok())
             .map(Self)
             .ok_or_else(|| ParseCtlCodeError(text.to_owned()))
@@ -220,7 +220,7 @@ mod tests {
 
     #[test]
     fn only_hexadecimal_is_a_code() {
-        for text in ["", "0x", "12", "0x123456789", "0x12g4", "0x+1", "-0x1", "0x 1"] {
+        for text in ["", "0x", "12", "0x123456789", "0x000000001", "0x12g4", "0x+1", "-0x1", "0x 1"] {
             assert!(text.parse::<CtlCode>().is_err(), "{text:?}");
         }
         assert_eq!("0X1b0048".parse(), Ok(CtlCode::from_u32(0x1b0048)));

@@ -66,6 +66,8 @@ pub(crate) enum Backend {
     File(crate::sys::windows::File),
     #[cfg(all(target_os = "linux", not(miri)))]
     File(crate::sys::linux::File),
+    #[cfg(windows)]
+    Event(crate::sys::windows::Event),
 }
 
 /// A submission that the system accepted or ended.
@@ -250,6 +252,10 @@ impl Device {
     /// that is not valid until it completes the request, and is done with them then.
     pub unsafe fn call_raw(&self, code: CtlCode, input: Buffer, output: Buffer) -> RawCall {
         let (inner, what) = (&self.inner, Operation::Control(code));
+        if [&input, &output].iter().any(|buffer| u32::try_from(buffer.len()).is_err()) {
+            let error = inner.error(ErrorKind::InvalidInput, what).hint("a buffer's length must fit in 32 bits");
+            return RawCall::ready(RawReply::refused(error, input, output));
+        }
         let Some(index) = inner.port.slab.take() else {
             let error = inner.error(ErrorKind::Other, what).hint("there is no memory for another call");
             return RawCall::ready(RawReply::refused(error, input, output));
@@ -296,6 +302,8 @@ impl Device {
             Backend::Simulated(_) => self.inner.cancel_each(),
             #[cfg(any(windows, all(target_os = "linux", not(miri))))]
             Backend::File(file) => file.cancel_all(),
+            #[cfg(windows)]
+            Backend::Event(event) => event.cancel_all(),
         }
     }
 
@@ -330,6 +338,11 @@ impl Inner {
         if self.port.is_inherited() {
             return Err(port::inherited(what).on(&self.name));
         }
+        if let Operation::Read { offset: Some(at) } | Operation::Write { offset: Some(at) } = what
+            && i64::try_from(at).is_err()
+        {
+            return Err(self.error(ErrorKind::InvalidInput, what).hint("an offset must fit in 63 bits"));
+        }
         let (Some(output_len), Ok(_)) = (output_len, u32::try_from(input.len())) else {
             return Err(self
                 .error(ErrorKind::InvalidInput, what)
@@ -352,12 +365,24 @@ impl Inner {
         let ended = match &self.backend {
             Backend::Simulated(file) => file.submit(&self.port, operation, slot, what),
             #[cfg(any(windows, all(target_os = "linux", not(miri))))]
-            // SAFETY: the slot is prepared, its operation has begun, and slots outlive every operation.
+            // SAFETY: the slot is prepared, its operation has begun, and a slot outlives its operation: a port that goes
+            // before it leaves the slot's memory behind.
             Backend::File(file) => unsafe { file.submit(operation, slot, what) },
+            #[cfg(windows)]
+            Backend::Event(event) => event.submit(operation),
         };
         match ended {
             None => Submitted::Pending(operation),
             Some((status, information)) => Submitted::Final(operation, status, information),
+        }
+    }
+
+    /// The handle, of a real device.
+    #[cfg(windows)]
+    pub(crate) fn raw_handle(&self) -> Option<std::os::windows::io::RawHandle> {
+        match &self.backend {
+            Backend::File(file) => Some(file.raw_handle()),
+            _ => None,
         }
     }
 
@@ -382,12 +407,14 @@ impl Inner {
 
     fn ask_to_cancel(&self, operation: InFlight, slot: &Slot) {
         match &self.backend {
-            Backend::Simulated(file) => file.cancel(operation, slot),
+            Backend::Simulated(file) => file.cancel(&self.port, operation, slot),
             #[cfg(windows)]
             // SAFETY: the caller holds the operation, as its owner or by a pin: the address is not used again.
             Backend::File(file) => unsafe { file.cancel(slot) },
             #[cfg(all(target_os = "linux", not(miri)))]
             Backend::File(file) => file.cancel(operation),
+            #[cfg(windows)]
+            Backend::Event(event) => event.cancel(operation),
         }
     }
 
@@ -404,10 +431,6 @@ impl Inner {
     pub(crate) fn error(&self, kind: ErrorKind, what: Operation) -> Error {
         Error::new(kind, what).on(&self.name)
     }
-
-    pub(crate) fn failed(&self, what: Operation, status: Status) -> Error {
-        Error::from_code(ErrorCode::Status(status), what).on(&self.name)
-    }
 }
 
 /// Turns a finished operation, which belongs to the caller, into its reply. Releases the slot, or keeps it in the reply.
@@ -421,9 +444,16 @@ pub(crate) fn finish<Out: Output + ?Sized>(
 ) -> Result<Reply<Out>, Error> {
     let end_of_file = status == Status::END_OF_FILE && matches!(what, Operation::Read { .. });
     let information = if end_of_file { 0 } else { information };
+    let fail = || Error::from_code(ErrorCode::Status(status), what).on(name);
     if status.is_error() && !end_of_file {
         port.release(operation);
-        return Err(Error::from_code(ErrorCode::Status(status), what).on(name));
+        return Err(fail());
+    }
+    if status.is_warning() && status != Status::BUFFER_OVERFLOW {
+        // SAFETY: the operation is finished and the caller's, and is released after this.
+        let error = fail().keeping(unsafe { port.slot(operation).output(information) });
+        port.release(operation);
+        return Err(error);
     }
     match Out::take(Done { port, operation, information }) {
         Ok(held) => Ok(Reply::new(held, status, information)),

@@ -69,6 +69,8 @@ pub enum ErrorCode {
     Status(Status),
     /// A Win32 error, as `GetLastError` gives it.
     Win32(u32),
+    /// A CONFIGRET of the configuration manager (`cfgmgr32.h`), which keeps the list of device interfaces.
+    ConfigManager(u32),
     /// An error number of Linux, as `errno` has it.
     Errno(i32),
 }
@@ -101,6 +103,9 @@ impl ErrorCode {
         match self {
             Self::Status(status) => status.kind(),
             Self::Win32(code) => WIN32.iter().find(|e| e.0 == code).map_or(ErrorKind::Other, |e| e.2),
+            // CR_CALL_NOT_IMPLEMENTED
+            Self::ConfigManager(0x20) => ErrorKind::Unsupported,
+            Self::ConfigManager(_) => ErrorKind::Other,
             Self::Errno(errno) => errno::kind(errno),
         }
     }
@@ -110,6 +115,7 @@ impl fmt::Display for ErrorCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Self::Status(status) => status.fmt(f),
+            Self::ConfigManager(code) => write!(f, "CONFIGRET ({code:#x})"),
             Self::Win32(code) => {
                 let name = WIN32.iter().find(|e| e.0 == code).map_or("Win32 error", |e| e.1);
                 write!(f, "{name} ({code})")
@@ -138,6 +144,10 @@ pub enum Operation {
     Poll,
     /// Making a buffer.
     Buffer,
+    /// Waiting for an event's signal.
+    Signal,
+    /// Looking for device interfaces.
+    Interface,
     /// A device control with this code.
     Control(CtlCode),
     /// A read: at a place, or of a stream.
@@ -168,6 +178,8 @@ impl fmt::Display for Operation {
             Self::Port => f.write_str("completion port"),
             Self::Poll => f.write_str("poll"),
             Self::Buffer => f.write_str("buffer"),
+            Self::Signal => f.write_str("signal"),
+            Self::Interface => f.write_str("device interfaces"),
             Self::Control(code) => write!(f, "device control {code}"),
             Self::Read { offset: None } => f.write_str("read"),
             Self::Write { offset: None } => f.write_str("write"),

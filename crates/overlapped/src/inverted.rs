@@ -9,9 +9,11 @@
 //! ```
 //!
 //! The re-arming happens on the dispatcher, *before* the consumer is woken. While the window of results that nobody has
-//! taken is full, nothing is re-armed; the consumer does it as it takes. Results come in the order of submission.
+//! taken is full, nothing is re-armed; the consumer does it as it takes.
 
-use std::collections::VecDeque;
+mod ring;
+mod subscription;
+
 use std::fmt;
 use std::marker::PhantomData;
 use std::pin::Pin;
@@ -19,24 +21,28 @@ use std::sync::atomic::{
     AtomicU64,
     Ordering::{AcqRel, Acquire, Relaxed},
 };
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use futures_core::Stream;
+use ring::{Calls, End, Order, Ring, Submission, Taken};
+
+pub use subscription::Subscription;
 
 use crate::call::{block_on, block_on_until};
 use crate::device::{self, Submitted};
 use crate::port::{self, Arrival, InFlight, Waiter};
-use crate::{Error, ErrorKind, Ioctl, Operation, Output, Reply, Status};
+use crate::{Error, ErrorCode, ErrorKind, Input, Ioctl, Operation, Output, Reply, Status};
 
 /// After so many ready items in a row the stream yields, so that a driver that always has one starves nobody.
 const BUDGET: u32 = 32;
 
 /// A stream of what a driver completes its pending calls with; made by [`Device::inverted`](crate::Device::inverted).
 ///
-/// It is a [`Stream`], has a cancel-safe [`next`](Self::next), and [`wait_next`](Self::wait_next) for a thread. It ends
-/// with its reason: the first failure is the last item, after every result that had happened.
+/// It is a [`Stream`], has a cancel-safe [`next`](Self::next), [`wait_next`](Self::wait_next) for a thread, and
+/// [`for_each`](Self::for_each) for a callback. It ends with its reason: the first failure is the last item, after every
+/// result that had happened.
 ///
 /// ```
 /// # use overlapped::{sim, Access, CtlCode, Device, Ioctl, Method, Status};
@@ -66,7 +72,7 @@ const BUDGET: u32 = 32;
 /// ```
 #[must_use = "a stream that is dropped cancels its calls"]
 pub struct InvertedCall<Out: Output + ?Sized> {
-    shared: Arc<Shared>,
+    ring: Arc<Ring<Source>>,
     /// Keeps the handle open; the calls in flight do not.
     device: Arc<device::Inner>,
     ready_in_a_row: u32,
@@ -85,9 +91,11 @@ pub struct InvertedCallBuilder<Out: Output + ?Sized> {
     device: Arc<device::Inner>,
     what: Operation,
     input: Box<[u8]>,
+    next_input: Option<MakeInput>,
     output_len: Option<u32>,
     pending: usize,
     window: usize,
+    order: Order,
     out: PhantomData<fn() -> Box<Out>>,
 }
 
@@ -113,74 +121,143 @@ pub struct Tally(Arc<Counts>);
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct Stopper(Arc<Shared>);
+pub struct Stopper(Arc<Ring<Source>>);
 
 impl Stopper {
     /// Ends the stream: asks the driver to cancel what is pending. What had happened is still delivered, then the
-    /// reason, [`ErrorKind::Cancelled`]. A stream that has ended, or is gone, is left alone.
+    /// reason, [`ErrorKind::Cancelled`]. A stream that has ended, or is gone, is left alone. The end comes when the
+    /// driver has let go of the last call; dropping the stream does not wait for that.
     pub fn stop(&self) {
-        let Some(device) = self.0.lock().device.clone() else {
-            return;
-        };
-        let consumer = self.0.end_with(End::Reason(device.failed(self.0.what, Status::CANCELLED)));
-        self.0.cancel_pending(&device);
-        wake(consumer);
-    }
-}
-
-impl fmt::Debug for Stopper {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Stopper").field("operation", &self.0.what).finish_non_exhaustive()
+        self.0.stop(Status::CANCELLED);
     }
 }
 
 #[derive(Debug, Default)]
 struct Counts {
+    submitted: AtomicU64,
     delivered: AtomicU64,
     discarded_calls: AtomicU64,
     discarded_bytes: AtomicU64,
     in_flight: AtomicU64,
 }
 
-struct Shared {
+/// The calls of one stream.
+struct Source {
     what: Operation,
+    /// The device's name, for errors: the ring must not keep the device itself.
+    name: Arc<str>,
     input: Box<[u8]>,
+    next_input: Option<Mutex<NextInput>>,
     output_len: Option<u32>,
-    pending: usize,
-    window: usize,
     counts: Arc<Counts>,
-    state: Mutex<State>,
 }
 
-struct State {
-    /// `None` once the stream is dropped: what is in flight must not keep the handle open.
-    device: Option<Arc<device::Inner>>,
-    /// The calls that are not taken yet, in order of submission.
-    calls: VecDeque<Entry>,
-    /// The number of the first of them.
-    first: u64,
-    in_flight: usize,
-    done: usize,
-    /// Somebody is submitting. Who wants to submit too leaves it to them: one at a time, so that numbers and
-    /// submissions have the same order, and no lock is held while the driver runs.
-    arming: bool,
-    /// The first failure, or the end of the file. Nothing is submitted after it.
-    end: Option<End>,
-    ended: bool,
-    consumer: Option<Waker>,
+/// Makes the next call's input of the last result; then there is one call at a time.
+struct NextInput {
+    make: MakeInput,
+    bytes: Vec<u8>,
 }
 
-enum End {
-    Reason(Error),
-    EndOfFile,
+type MakeInput = Box<dyn FnMut(&[u8], &mut Vec<u8>) + Send>;
+
+impl Source {
+    /// A call is over: what it brought decides the next one's input.
+    fn over(&self, port: &port::Inner, operation: InFlight, status: Status, information: usize) {
+        let Some(next) = &self.next_input else { return };
+        if status.is_error() {
+            return;
+        }
+        // SAFETY: the call is over and ours, and its slot is not released before this returns.
+        let output = unsafe { port.slot(operation).output(information) };
+        let mut next = next.lock().unwrap_or_else(PoisonError::into_inner);
+        let NextInput { make, bytes } = &mut *next;
+        // If it panics the input stays what it was.
+        port.guarded(|| make(output, bytes));
+    }
 }
 
-enum Entry {
-    Submitting,
-    Pending(InFlight),
-    Done(InFlight, Status, usize),
-    /// It failed, and its error is the stream's end or came after it.
-    Failed,
+impl Calls for Source {
+    type Device = Arc<device::Inner>;
+    type Port = Arc<port::Inner>;
+    type Operation = InFlight;
+
+    fn submit(&self, device: &Self::Device, number: u64, ring: &Arc<Ring<Self>>) -> Submission<InFlight> {
+        self.counts.submitted.fetch_add(1, Relaxed);
+        self.counts.in_flight.fetch_add(1, Relaxed);
+        let waiter = Some(Waiter::Arrive(ring.clone(), number));
+        let submitted = match &self.next_input {
+            None => device.submit(self.what, &self.input, self.output_len, waiter),
+            Some(next) => {
+                // Not under the lock: the result may arrive, and make the next input, before the submission returns.
+                let lock = || next.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut input = std::mem::take(&mut lock().bytes);
+                let submitted = device.submit(self.what, &input, self.output_len, waiter);
+                let mut next = lock();
+                if next.bytes.capacity() == 0 {
+                    std::mem::swap(&mut next.bytes, &mut input);
+                }
+                submitted
+            }
+        };
+        match submitted {
+            Ok(Submitted::Pending(operation)) => Submission::Pending(operation),
+            Ok(Submitted::Final(operation, status, information)) => {
+                // Its packet, if there is one, must not find the waiter; if it has found it, the call arrives.
+                if device.port.slot(operation).machine.take_waiter(operation.generation).is_none() {
+                    return Submission::Arriving;
+                }
+                self.over(&device.port, operation, status, information);
+                Submission::Done(operation, status, information)
+            }
+            Err(error) => Submission::Refused(error),
+        }
+    }
+
+    fn settled(&self) {
+        self.counts.in_flight.fetch_sub(1, AcqRel);
+    }
+
+    fn cancel(&self, device: &Self::Device, operation: InFlight) {
+        device.cancel_pinned(operation);
+    }
+
+    fn release(&self, port: &Self::Port, operation: InFlight, discarded: Option<usize>) {
+        if let Some(information) = discarded {
+            // SAFETY: the call is over and ours, and is released after this.
+            let bytes = unsafe { port.slot(operation).output(information) }.len();
+            self.counts.discarded_calls.fetch_add(1, Relaxed);
+            self.counts.discarded_bytes.fetch_add(bytes as u64, AcqRel);
+        }
+        port.release(operation);
+    }
+
+    fn end(&self, status: Status) -> End {
+        match (self.what, status) {
+            (Operation::Read { .. }, Status::END_OF_FILE) => End::Quiet,
+            _ => End::Reason(Error::from_code(ErrorCode::Status(status), self.what).on(&self.name)),
+        }
+    }
+
+    fn port<'a>(&self, device: &'a Self::Device) -> &'a Self::Port {
+        &device.port
+    }
+
+    fn arm_later(&self, port: &Self::Port, ring: &Arc<Ring<Self>>) {
+        port.arm_later(ring.clone());
+    }
+}
+
+impl Arrival for Ring<Source> {
+    fn arrived(self: Arc<Self>, number: u64, port: &Arc<port::Inner>, operation: InFlight) {
+        // SAFETY: the result is published, and this is its owner.
+        let (status, information) = unsafe { port.slot(operation).status() };
+        self.calls.over(port, operation, status, information);
+        Ring::arrived(&self, number, operation, status, information, port);
+    }
+
+    fn arm_again(self: Arc<Self>) {
+        Ring::arm(&self);
+    }
 }
 
 impl<Out: Output + ?Sized> InvertedCallBuilder<Out> {
@@ -194,7 +271,17 @@ impl<Out: Output + ?Sized> InvertedCallBuilder<Out> {
         input: &[u8],
         output_len: Option<u32>,
     ) -> Self {
-        Self { device, what, input: input.into(), output_len, pending: 2, window: 32, out: PhantomData }
+        Self {
+            device,
+            what,
+            input: input.into(),
+            next_input: None,
+            output_len,
+            pending: 2,
+            window: 32,
+            order: Order::Submission,
+            out: PhantomData,
+        }
     }
 
     /// How many calls to keep pending: 2 unless set, at least 1. Two leave no gap when a driver completes one at a
@@ -210,32 +297,50 @@ impl<Out: Output + ?Sized> InvertedCallBuilder<Out> {
         self
     }
 
+    /// Results come in the order of completion: for a driver that completes the youngest call first. Otherwise they
+    /// come in the order of submission, and one call that does not complete holds back those after it.
+    pub fn completion_order(mut self) -> Self {
+        self.order = Order::Completion;
+        self
+    }
+
+    /// Keeps one call at a time, and has `next` make each further call's input of the last result: for a wait that
+    /// carries a number or a position. `next` runs on the dispatcher, before the result is delivered; if it panics, or
+    /// the result is no whole record, the input stays as it was.
+    ///
+    /// ```no_run
+    /// # use overlapped::{Device, Ioctl};
+    /// # fn example(device: &Device, wait_after: Ioctl<u32, u32>) {
+    /// let events = device.inverted(wait_after, &0).input_from(|last: &u32| *last).start();
+    /// # }
+    /// ```
+    pub fn input_from<In: Input>(mut self, mut next: impl FnMut(&Out) -> In + Send + 'static) -> Self {
+        self.pending = 1;
+        self.next_input = Some(Box::new(move |output, bytes| {
+            if let Some(last) = Out::view(output) {
+                let input = next(last);
+                bytes.clear();
+                bytes.extend_from_slice(input.as_bytes());
+            }
+        }));
+        self
+    }
+
     /// Submits the calls.
     pub fn start(self) -> InvertedCall<Out> {
-        // A call may be in each state at once: no more slots than these are in use, and none is made later.
-        let most = self.pending.saturating_add(self.window);
-        self.device.port.slab.reserve(most.min(1 << 16));
-        let shared = Arc::new(Shared {
+        // Calls that are pending and results that wait are slots in use: let there be enough of them from the start.
+        self.device.port.slab.reserve(self.pending.saturating_add(self.window).min(1 << 16));
+        let source = Source {
             what: self.what,
+            name: self.device.name.clone(),
+            next_input: self.next_input.map(|make| Mutex::new(NextInput { make, bytes: self.input.to_vec() })),
             input: self.input,
             output_len: self.output_len,
-            pending: self.pending,
-            window: self.window,
             counts: Arc::default(),
-            state: Mutex::new(State {
-                device: Some(self.device.clone()),
-                calls: VecDeque::with_capacity(most.min(1 << 16)),
-                first: 0,
-                in_flight: 0,
-                done: 0,
-                arming: false,
-                end: None,
-                ended: false,
-                consumer: None,
-            }),
-        });
-        shared.arm();
-        InvertedCall { shared, device: self.device, ready_in_a_row: 0, out: PhantomData }
+        };
+        let pending = if source.next_input.is_some() { 1 } else { self.pending };
+        let ring = Ring::start(source, self.device.clone(), pending, self.window, self.order);
+        InvertedCall { ring, device: self.device, ready_in_a_row: 0, out: PhantomData }
     }
 }
 
@@ -257,7 +362,7 @@ impl<Out: Output + ?Sized> InvertedCall<Out> {
         if let Some(deadlock) = self.deadlock() {
             return Some(Err(deadlock));
         }
-        block_on(|cx| self.poll(cx))
+        block_on(|cx| self.take(cx))
     }
 
     /// [`wait_next`](Self::wait_next), at most for `timeout`.
@@ -271,51 +376,66 @@ impl<Out: Output + ?Sized> InvertedCall<Out> {
         if let Some(deadlock) = self.deadlock() {
             return Some(Err(deadlock));
         }
-        block_on_until(Some(deadline), |cx| self.poll(cx))
-            .unwrap_or_else(|| Some(Err(self.device.error(ErrorKind::TimedOut, self.shared.what))))
+        block_on_until(Some(deadline), |cx| self.take(cx))
+            .unwrap_or_else(|| Some(Err(self.device.error(ErrorKind::TimedOut, self.ring.calls.what))))
     }
 
-    fn deadlock(&self) -> Option<Error> {
-        (self.device.port.is_dispatched_here() && !self.shared.lock().is_ready()).then(|| {
-            self.device
-                .error(ErrorKind::Deadlock, self.shared.what)
-                .hint("this thread dispatches completions; await the stream instead")
-        })
+    /// Hands every result to `callback`, on the thread that dispatches the port, the last one with the reason for the
+    /// end. What the callback does holds up other completions: let it be short. A panic in it is caught, and counted in
+    /// [`PortStats::panics`](crate::PortStats::panics).
+    pub fn for_each(self, callback: impl FnMut(Result<Reply<Out>, Error>) + Send + 'static) -> Subscription
+    where
+        Out: 'static,
+        Out::Held: Send,
+    {
+        let port = self.device.port.clone();
+        Subscription::new(self, port, callback)
     }
 
     /// The figures of this stream; they outlive it.
     #[must_use]
     pub fn tally(&self) -> Tally {
-        Tally(self.shared.counts.clone())
+        Tally(self.ring.calls.counts.clone())
     }
 
     /// Something that can end the stream from elsewhere, while a thread or a task waits for its next item.
     #[must_use]
     pub fn stopper(&self) -> Stopper {
-        Stopper(self.shared.clone())
+        Stopper(self.ring.clone())
     }
 
+    fn deadlock(&self) -> Option<Error> {
+        (self.device.port.is_dispatched_here() && !self.ring.is_ready()).then(|| {
+            self.device
+                .error(ErrorKind::Deadlock, self.ring.calls.what)
+                .hint("this thread dispatches completions; await the stream instead")
+        })
+    }
+
+    /// [`take`](Self::take), but not for ever: a task must yield now and then.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Reply<Out>, Error>>> {
         if self.ready_in_a_row >= BUDGET {
             self.ready_in_a_row = 0;
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        let taken = self.shared.lock().take(cx);
-        let Poll::Ready(taken) = taken else {
-            self.ready_in_a_row = 0;
-            if self.device.port.is_inherited() {
-                return Poll::Ready(Some(Err(port::inherited(self.shared.what).on(&self.device.name))));
-            }
-            return Poll::Pending;
-        };
-        self.ready_in_a_row += 1;
-        Poll::Ready(match taken {
+        let taken = self.take(cx);
+        self.ready_in_a_row = if taken.is_ready() { self.ready_in_a_row + 1 } else { 0 };
+        taken
+    }
+
+    fn take(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Reply<Out>, Error>>> {
+        let taken = self.ring.take(cx);
+        if taken.is_pending() && self.device.port.is_inherited() {
+            return Poll::Ready(Some(Err(port::inherited(self.ring.calls.what).on(&self.device.name))));
+        }
+        taken.map(|taken| match taken {
             Taken::Reply(operation, status, information) => {
-                self.shared.arm();
-                self.shared.counts.delivered.fetch_add(1, Relaxed);
+                self.ring.calls.counts.delivered.fetch_add(1, Relaxed);
                 let (port, name) = (&self.device.port, &self.device.name);
-                Some(device::finish(port, name, self.shared.what, operation, status, information))
+                let reply = device::finish(port, name, self.ring.calls.what, operation, status, information);
+                self.ring.arm();
+                Some(reply)
             }
             Taken::End(reason) => Some(Err(reason)),
             Taken::Nothing => None,
@@ -323,277 +443,9 @@ impl<Out: Output + ?Sized> InvertedCall<Out> {
     }
 }
 
-enum Taken {
-    Reply(InFlight, Status, usize),
-    End(Error),
-    Nothing,
-}
-
-impl State {
-    fn may_arm(&self, shared: &Shared) -> bool {
-        self.device.is_some()
-            && self.end.is_none()
-            && !self.ended
-            && self.in_flight < shared.pending
-            && self.done < shared.window
-    }
-
-    fn is_ready(&self) -> bool {
-        match self.calls.iter().find(|e| !matches!(e, Entry::Failed)) {
-            Some(entry) => matches!(entry, Entry::Done(..)),
-            None => self.end.is_some() || self.ended,
-        }
-    }
-
-    fn take(&mut self, cx: &Context<'_>) -> Poll<Taken> {
-        while matches!(self.calls.front(), Some(Entry::Failed)) {
-            self.pop();
-        }
-        match self.calls.front() {
-            Some(&Entry::Done(operation, status, information)) => {
-                self.pop();
-                self.done -= 1;
-                return Poll::Ready(Taken::Reply(operation, status, information));
-            }
-            None if self.ended => return Poll::Ready(Taken::Nothing),
-            None => {
-                if let Some(end) = self.end.take() {
-                    self.ended = true;
-                    return Poll::Ready(match end {
-                        End::Reason(reason) => Taken::End(reason),
-                        End::EndOfFile => Taken::Nothing,
-                    });
-                }
-            }
-            Some(_) => {}
-        }
-        match &mut self.consumer {
-            Some(waker) => waker.clone_from(cx.waker()),
-            none => *none = Some(cx.waker().clone()),
-        }
-        Poll::Pending
-    }
-
-    fn pop(&mut self) {
-        self.calls.pop_front();
-        self.first += 1;
-    }
-
-    /// The last pending call with a number below `limit`.
-    fn pending_before(&self, limit: u64) -> Option<(InFlight, u64)> {
-        let count = usize::try_from(limit.saturating_sub(self.first)).unwrap_or(usize::MAX).min(self.calls.len());
-        (0..count).rev().find_map(|at| match self.calls[at] {
-            Entry::Pending(operation) => Some((operation, self.first + at as u64)),
-            _ => None,
-        })
-    }
-
-    fn entry(&mut self, number: u64) -> Option<&mut Entry> {
-        self.calls.get_mut(usize::try_from(number.checked_sub(self.first)?).ok()?)
-    }
-}
-
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Submits until enough is pending or the window is full.
-    fn arm(self: &Arc<Self>) {
-        let mut state = self.lock();
-        if state.arming {
-            return;
-        }
-        state.arming = true;
-        while state.may_arm(self) {
-            let Some(device) = state.device.clone() else {
-                break;
-            };
-            let number = state.first + state.calls.len() as u64;
-            state.calls.push_back(Entry::Submitting);
-            state.in_flight += 1;
-            self.counts.in_flight.fetch_add(1, Relaxed);
-            drop(state);
-
-            let waiter = Waiter::Arrive(self.clone(), number);
-            let submitted = device.submit(self.what, &self.input, self.output_len, Some(waiter));
-            let (consumer, cancel);
-            (state, consumer, cancel) = self.submitted(number, submitted, &device);
-            if consumer.is_some() || cancel.is_some() {
-                drop(state);
-                if let Some(operation) = cancel {
-                    device.cancel_pinned(operation);
-                }
-                wake(consumer);
-                state = self.lock();
-            }
-        }
-        state.arming = false;
-    }
-
-    /// Notes what became of a submission. Returns the consumer if it must be woken, and the call if it must be
-    /// cancelled because the stream ended meanwhile.
-    fn submitted(
-        &self,
-        number: u64,
-        submitted: Result<Submitted, Error>,
-        device: &Arc<device::Inner>,
-    ) -> (MutexGuard<'_, State>, Option<Waker>, Option<InFlight>) {
-        match submitted {
-            Ok(Submitted::Pending(operation)) => {
-                let mut state = self.lock();
-                let over = state.device.is_none() || state.end.is_some() || state.ended;
-                // It may have arrived before the submission returned.
-                match state.entry(number) {
-                    Some(entry @ Entry::Submitting) => {
-                        *entry = Entry::Pending(operation);
-                        (state, None, over.then_some(operation))
-                    }
-                    _ => (state, None, None),
-                }
-            }
-            Ok(Submitted::Final(operation, status, information)) => {
-                let slot = device.port.slot(operation);
-                // The packet, if there is one, must not find the waiter: the call is over.
-                if slot.machine.take_waiter(operation.generation).is_none() {
-                    // It did find it, and `arrived` notes what became of the call.
-                    return (self.lock(), None, None);
-                }
-                let consumer = self.done(number, &device.port, operation, status, information);
-                (self.lock(), consumer, None)
-            }
-            Err(error) => {
-                let mut state = self.lock();
-                state.in_flight -= 1;
-                self.counts.in_flight.fetch_sub(1, AcqRel);
-                if let Some(entry) = state.entry(number) {
-                    *entry = Entry::Failed;
-                }
-                drop(state);
-                let consumer = self.end_with(End::Reason(error));
-                self.cancel_pending(device);
-                (self.lock(), consumer, None)
-            }
-        }
-    }
-
-    /// A call is over and its operation is ours. Returns the consumer if there is something for it now.
-    fn done(
-        &self,
-        number: u64,
-        port: &Arc<port::Inner>,
-        operation: InFlight,
-        status: Status,
-        information: usize,
-    ) -> Option<Waker> {
-        let mut state = self.lock();
-        state.in_flight -= 1;
-        let failed = status.is_error();
-        let Some(device) = state.device.clone() else {
-            drop(state);
-            if !failed {
-                self.discard(port, operation, information);
-            }
-            port.release(operation);
-            // Last, so that who sees nothing in flight sees everything counted.
-            self.counts.in_flight.fetch_sub(1, AcqRel);
-            return None;
-        };
-        self.counts.in_flight.fetch_sub(1, AcqRel);
-        if failed {
-            if let Some(entry) = state.entry(number) {
-                *entry = Entry::Failed;
-            }
-            drop(state);
-            port.release(operation);
-            let end = match (self.what, status) {
-                (Operation::Read { .. }, Status::END_OF_FILE) => End::EndOfFile,
-                _ => End::Reason(device.failed(self.what, status)),
-            };
-            let consumer = self.end_with(end);
-            self.cancel_pending(&device);
-            return consumer;
-        }
-        if let Some(entry) = state.entry(number) {
-            *entry = Entry::Done(operation, status, information);
-        }
-        state.done += 1;
-        if state.is_ready() { state.consumer.take() } else { None }
-    }
-
-    /// Notes the reason of the end, unless there is one. Returns the consumer if there is something for it now.
-    fn end_with(&self, end: End) -> Option<Waker> {
-        let mut state = self.lock();
-        if !state.ended && state.end.is_none() {
-            state.end = Some(end);
-        }
-        if state.is_ready() { state.consumer.take() } else { None }
-    }
-
-    /// Asks the driver to cancel what is pending, the last one first: else it might complete the next with what it
-    /// takes from the one before.
-    fn cancel_pending(&self, device: &Arc<device::Inner>) {
-        let mut before = u64::MAX;
-        while let Some((operation, number)) = self.lock().pending_before(before) {
-            device.cancel_pinned(operation);
-            before = number;
-        }
-    }
-
-    fn discard(&self, port: &Arc<port::Inner>, operation: InFlight, information: usize) {
-        // SAFETY: the operation is over and ours; it is released after this.
-        let bytes = unsafe { port.slot(operation).output(information) }.len();
-        self.counts.discarded_calls.fetch_add(1, Relaxed);
-        self.counts.discarded_bytes.fetch_add(bytes as u64, Relaxed);
-    }
-}
-
-impl Arrival for Shared {
-    fn arrived(self: Arc<Self>, number: u64, port: &Arc<port::Inner>, operation: InFlight) {
-        // SAFETY: the result is published, and this is its owner.
-        let (status, information) = unsafe { port.slot(operation).status() };
-        let consumer = self.done(number, port, operation, status, information);
-        self.arm();
-        wake(consumer);
-    }
-}
-
-fn wake(consumer: Option<Waker>) {
-    if let Some(waker) = consumer {
-        waker.wake();
-    }
-}
-
 impl<Out: Output + ?Sized> Drop for InvertedCall<Out> {
     fn drop(&mut self) {
-        self.shared.cancel_all_and_close(&self.device);
-    }
-}
-
-impl Shared {
-    fn cancel_all_and_close(&self, device: &Arc<device::Inner>) {
-        // Nothing is submitted from here on, and what arrives is counted and dropped.
-        let (held, done) = {
-            let mut state = self.lock();
-            let done: Vec<_> = state
-                .calls
-                .iter_mut()
-                .filter_map(|entry| match *entry {
-                    Entry::Done(operation, _, information) => {
-                        *entry = Entry::Failed;
-                        Some((operation, information))
-                    }
-                    _ => None,
-                })
-                .collect();
-            (state.device.take(), done)
-        };
-        for (operation, information) in done {
-            self.discard(&device.port, operation, information);
-            device.port.release(operation);
-        }
-        self.cancel_pending(device);
-        drop(held);
+        self.ring.close(&self.device);
     }
 }
 
@@ -608,6 +460,12 @@ impl<Out: Output + ?Sized> Stream for InvertedCall<Out> {
 }
 
 impl Tally {
+    /// Calls that were submitted so far.
+    #[must_use]
+    pub fn submitted_calls(&self) -> u64 {
+        self.0.submitted.load(Relaxed)
+    }
+
     /// Results that were handed to the consumer.
     #[must_use]
     pub fn delivered_calls(&self) -> u64 {
@@ -623,7 +481,7 @@ impl Tally {
     /// Their bytes, in all.
     #[must_use]
     pub fn discarded_bytes(&self) -> u64 {
-        self.0.discarded_bytes.load(Relaxed)
+        self.0.discarded_bytes.load(Acquire)
     }
 
     /// Calls the driver still has. Once the stream is dropped and this is 0, the other figures are final.
@@ -633,9 +491,21 @@ impl Tally {
     }
 }
 
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Source").field("operation", &self.what).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Stopper {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stopper").field("operation", &self.0.calls.what).finish_non_exhaustive()
+    }
+}
+
 impl<Out: Output + ?Sized> fmt::Debug for InvertedCall<Out> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("InvertedCall").field("operation", &self.shared.what).finish_non_exhaustive()
+        f.debug_struct("InvertedCall").field("operation", &self.ring.calls.what).finish_non_exhaustive()
     }
 }
 

@@ -163,6 +163,8 @@ pub(crate) mod sealed {
         const ALIGN: usize;
         /// `Err`: the bytes, which are no whole records.
         fn take(done: Done<'_>) -> Result<Self::Held, Box<[u8]>>;
+        /// The bytes, which begin at a 16-byte boundary, as they lie there; `None` when they are no whole records.
+        fn view(bytes: &[u8]) -> Option<&Self>;
     }
 
     /// A successful operation that belongs to the caller.
@@ -185,6 +187,10 @@ pub(crate) mod sealed {
             done.port.release(done.operation);
             record
         }
+
+        fn view(bytes: &[u8]) -> Option<&T> {
+            T::ref_from_prefix(bytes).ok().map(|(record, _)| record)
+        }
     }
 
     impl<T: FromBytes + Immutable + KnownLayout> Take for [T] {
@@ -200,7 +206,12 @@ pub(crate) mod sealed {
                 record: PhantomData,
             };
             // Ragged: dropping `many` releases the operation.
-            if many.bytes().len() % size_of::<T>() != 0 { Err(many.bytes().into()) } else { Ok(many) }
+            if Self::view(many.bytes()).is_none() { Err(many.bytes().into()) } else { Ok(many) }
+        }
+
+        fn view(bytes: &[u8]) -> Option<&[T]> {
+            // No bytes lie nowhere, also not at a 16-byte boundary, and are no records.
+            if bytes.is_empty() { Some(&[]) } else { <[T]>::ref_from_bytes(bytes).ok() }
         }
     }
 
@@ -235,7 +246,7 @@ pub(crate) mod sealed {
         type Target = [T];
         fn deref(&self) -> &[T] {
             // Whole records (checked by `take`) at a 16-byte boundary (checked by `Ioctl`): this cannot fail.
-            <[T]>::ref_from_bytes(self.bytes()).unwrap_or_default()
+            <[T] as Take>::view(self.bytes()).unwrap_or_default()
         }
     }
 
@@ -318,5 +329,17 @@ impl<Out: Output + fmt::Debug + ?Sized> fmt::Debug for Reply<Out> {
             .field("status", &self.status)
             .field("information", &self.information)
             .finish()
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::sealed::Take;
+
+    #[test]
+    fn an_answer_without_bytes_is_no_records() {
+        assert_eq!(<[u64]>::view(&[]), Some(&[][..]));
+        assert_eq!(<[u64]>::view(&[0; 7]), None);
+        assert_eq!(u64::view(&[]), None);
     }
 }

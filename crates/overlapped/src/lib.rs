@@ -39,6 +39,10 @@ mod code;
 mod device;
 mod errno;
 mod error;
+#[cfg(windows)]
+mod event;
+#[cfg(windows)]
+mod interface;
 mod inverted;
 mod ioctl;
 #[cfg(target_os = "linux")]
@@ -59,7 +63,13 @@ pub use call::Call;
 pub use code::{Access, CtlCode, Method, ParseCtlCodeError};
 pub use device::Device;
 pub use error::{Error, ErrorCode, ErrorKind, Operation};
-pub use inverted::{InvertedCall, InvertedCallBuilder, Stopper, Tally};
+#[cfg(windows)]
+pub use event::Event;
+#[cfg(windows)]
+pub use interface::{
+    InterfaceChange, InterfaceClass, InterfaceWatch, ParseInterfaceClassError, Removal, RemovalNotice,
+};
+pub use inverted::{InvertedCall, InvertedCallBuilder, Stopper, Subscription, Tally};
 pub use ioctl::{Input, Ioctl, Output, Reply};
 pub use options::{Disposition, OpenOptions, SecurityQos};
 pub use port::{PendingCall, Port, PortStats};

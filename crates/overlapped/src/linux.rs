@@ -31,7 +31,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::device::Backend;
 use crate::slab::ALIGN;
-use crate::{Call, Device, Error, ErrorKind, Operation};
+use crate::{Call, Device, Error, ErrorCode, ErrorKind, Operation};
 
 /// _IOC_SIZEBITS: 14, and 13 on some architectures, by their own `asm/ioctl.h`.
 const LARGEST: usize = if cfg!(any(
@@ -214,7 +214,9 @@ impl Device {
                 let mut argument = argument;
                 // SAFETY: who declared the ioctl promised that the driver keeps to one `T` at this address.
                 let ended = unsafe { file.ioctl(ioctl.request, (&raw mut argument).cast()) };
-                ended.map(|()| argument).map_err(|status| self.inner.failed(what, status))
+                ended
+                    .map(|()| argument)
+                    .map_err(|status| Error::from_code(ErrorCode::Status(status), what).on(&self.inner.name))
             }
             Backend::Simulated(_) => {
                 drop(argument);

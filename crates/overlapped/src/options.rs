@@ -71,6 +71,7 @@ pub struct OpenOptions {
     pub(crate) disposition: Disposition,
     pub(crate) attributes: u32,
     pub(crate) security: SecurityQos,
+    pub(crate) skip_completion_port_on_success: bool,
     pub(crate) port: Option<Port>,
 }
 
@@ -93,6 +94,7 @@ impl OpenOptions {
             disposition: Disposition::OpenExisting,
             attributes: 0,
             security: SecurityQos::Identification,
+            skip_completion_port_on_success: false,
             port: None,
         }
     }
@@ -144,6 +146,15 @@ impl OpenOptions {
     #[must_use]
     pub fn security_qos(mut self, security: SecurityQos) -> Self {
         self.security = security;
+        self
+    }
+
+    /// Asks the system for no packet when a request succeeds at once (FILE_SKIP_COMPLETION_PORT_ON_SUCCESS). Here a call
+    /// that ends at once is over at once in any case, and its packet is only counted: this saves the packet. Some
+    /// drivers break under it, so it is off unless set. Not with [`Port::system_pool`](crate::Port).
+    #[must_use]
+    pub fn skip_completion_port_on_success(mut self, skip: bool) -> Self {
+        self.skip_completion_port_on_success = skip;
         self
     }
 

@@ -1,13 +1,17 @@
 //! Ports: where completions arrive, and who dispatches them.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::future::Future;
+use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::atomic::{
+    AtomicBool, AtomicU64,
+    Ordering::{Relaxed, SeqCst},
+};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
@@ -36,6 +40,18 @@ use crate::{Error, ErrorKind, Operation};
 #[derive(Clone)]
 pub struct Port {
     pub(crate) inner: Arc<Inner>,
+    _handle: Arc<Handle>,
+}
+
+/// What the user holds of a port. Devices and calls keep the port, not this: without it nobody can poll a manual port.
+struct Handle(Arc<Inner>);
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        // Callbacks that nobody will run; they may hold replies, which hold the port.
+        let jobs = std::mem::take(&mut *lock(&self.0.jobs));
+        drop(jobs);
+    }
 }
 
 /// A count of what a port holds.
@@ -79,12 +95,58 @@ pub struct PendingCall {
     pub age: Duration,
 }
 
-/// Wakes the thread that polls a port.
-struct Look(Arc<Inner>);
+/// Wakes a thread in [`Port::block_on`]: it polls the port, or waits for its turn to.
+struct Look {
+    port: Arc<Inner>,
+    woken: AtomicBool,
+}
 
 impl Wake for Look {
     fn wake(self: Arc<Self>) {
-        self.0.queue.post(LOOK);
+        self.woken.store(true, SeqCst);
+        self.port.turn.look();
+        self.port.queue.post(LOOK);
+    }
+}
+
+/// Whose turn it is to poll a manual port.
+#[derive(Default)]
+struct Turn {
+    taken: Mutex<bool>,
+    free: Condvar,
+}
+
+impl Turn {
+    /// Waits for the turn, until the deadline or until `enough`, which whoever makes it true says by [`look`](Self::look).
+    fn take(&self, deadline: Option<Instant>, enough: impl Fn() -> bool) -> Option<Taken<'_>> {
+        let mut taken = lock(&self.taken);
+        while *taken {
+            if enough() {
+                return None;
+            }
+            taken = match deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
+                None => self.free.wait(taken).unwrap_or_else(PoisonError::into_inner),
+                Some(Duration::ZERO) => return None,
+                Some(left) => self.free.wait_timeout(taken, left).unwrap_or_else(PoisonError::into_inner).0,
+            };
+        }
+        *taken = true;
+        Some(Taken(self))
+    }
+
+    fn look(&self) {
+        drop(lock(&self.taken));
+        self.free.notify_all();
+    }
+}
+
+/// The turn, until it is dropped.
+struct Taken<'a>(&'a Turn);
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        *lock(&self.0.taken) = false;
+        self.0.free.notify_all();
     }
 }
 
@@ -105,6 +167,8 @@ pub(crate) type Callback = Box<dyn FnOnce(&Arc<Inner>, InFlight) + Send>;
 pub(crate) trait Arrival: Send + Sync {
     /// The operation is complete and belongs to the receiver, who releases it.
     fn arrived(self: Arc<Self>, number: u64, port: &Arc<Inner>, operation: InFlight);
+    /// Submits further, as was asked for by [`Inner::arm_later`].
+    fn arm_again(self: Arc<Self>);
 }
 
 /// Names an operation: the slot and its generation.
@@ -119,7 +183,7 @@ const OURS: u64 = 1 << 63;
 /// With [`OURS`]: no completion, but the end of the operation's time.
 const EXPIRE: u64 = 1 << 62;
 /// Without [`OURS`]: nobody's completion, only a reason to look up. No address in user mode either.
-const LOOK: u64 = 1 << 62;
+pub(crate) const LOOK: u64 = 1 << 62;
 
 impl InFlight {
     /// The value that travels through the kernel: never an address, so that nothing dangles when it comes back late.
@@ -127,18 +191,28 @@ impl InFlight {
         OURS | u64::from(self.generation) << 32 | u64::from(self.index)
     }
 
-    fn from_token(token: u64) -> Option<Self> {
+    pub(crate) fn from_token(token: u64) -> Option<Self> {
         let generation = (token & !OURS & !EXPIRE) >> 32;
         (token & OURS != 0).then_some(Self { index: token as u32, generation: generation as Generation })
     }
 }
 
+/// What the dispatcher is to do besides handling packets.
+enum Job {
+    Run(Box<dyn FnOnce() + Send>),
+    Arm(Arc<dyn Arrival>),
+}
+
 pub(crate) struct Inner {
-    pub(crate) slab: Slab,
+    /// Distinguishes this port's operations from those of others.
+    pub(crate) id: u64,
+    /// Not dropped while the kernel may still write to a slot.
+    pub(crate) slab: ManuallyDrop<Slab>,
     queue: Queue,
     manual: bool,
+    turn: Turn,
     timers: Timers,
-    jobs: Mutex<VecDeque<Box<dyn FnOnce() + Send>>>,
+    jobs: Mutex<VecDeque<Job>>,
     /// The devices of this port, by their numbers, for a listing.
     names: Mutex<HashMap<u64, Arc<str>>>,
     strays: AtomicU64,
@@ -146,8 +220,33 @@ pub(crate) struct Inner {
 }
 
 thread_local! {
-    /// The port this thread is dispatching, by address; 0 for none.
-    static DISPATCHING: Cell<usize> = const { Cell::new(0) };
+    /// The ports this thread is dispatching, by address: one inside of the other's wakers.
+    static DISPATCHING: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
+}
+
+/// This thread dispatches a port, until this is dropped.
+struct Dispatching;
+
+impl Dispatching {
+    fn begin(port: &Inner) -> Self {
+        DISPATCHING.with_borrow_mut(|ports| ports.push(std::ptr::from_ref(port).addr()));
+        Self
+    }
+}
+
+impl Drop for Dispatching {
+    fn drop(&mut self) {
+        DISPATCHING.with_borrow_mut(|ports| ports.pop());
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Runs somebody's code. `None` when it panicked; the payload is left alone, since dropping it may panic too.
+pub(crate) fn caught<T>(run: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(run)).map_err(std::mem::forget).ok()
 }
 
 impl Port {
@@ -157,7 +256,7 @@ impl Port {
     /// [`ErrorKind::Other`] when the system cannot make the port or its thread. The next call tries again.
     pub fn global() -> Result<Self, Error> {
         static GLOBAL: Mutex<Option<Port>> = Mutex::new(None);
-        let mut global = GLOBAL.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut global = lock(&GLOBAL);
         // A child of a fork finds its parent's port, and nobody who dispatches it.
         if let Some(port) = &*global
             && !port.inner.is_inherited()
@@ -165,7 +264,7 @@ impl Port {
             return Ok(port.clone());
         }
         crate::sys::pin_module();
-        let port = Self { inner: Inner::new(false)? };
+        let port = Self::of(Inner::new(false)?);
         let inner = port.inner.clone();
         // Never joined: it may be inside somebody's waker, and the process may end at any time.
         std::thread::Builder::new()
@@ -180,18 +279,43 @@ impl Port {
         Ok(port)
     }
 
+    fn of(inner: Arc<Inner>) -> Self {
+        Self { _handle: Arc::new(Handle(inner.clone())), inner }
+    }
+
+    /// The system's thread pool: completions are handled on its threads, several at once, by the modern form of binding
+    /// a handle to it (`CreateThreadpoolIo`). One such port serves the process. For programs whose callbacks take their
+    /// time; a thread of the pool that waits is not reported as [`ErrorKind::Deadlock`].
+    ///
+    /// # Errors
+    /// [`ErrorKind::Other`] when the system cannot make its timer.
+    #[cfg(windows)]
+    pub fn system_pool() -> Result<Self, Error> {
+        crate::sys::pin_module();
+        let queue = Queue::pool().map_err(|code| Error::from_code(code, Operation::Port))?;
+        Ok(Self::of(crate::sys::windows::pool::port(|| Inner::with(queue, false))))
+    }
+
     /// A port without a thread: somebody must [`poll`](Self::poll) it.
     ///
     /// # Errors
     /// [`ErrorKind::Other`] when the system cannot make one.
     pub fn manual() -> Result<Self, Error> {
-        Ok(Self { inner: Inner::new(true)? })
+        Ok(Self::of(Inner::new(true)?))
     }
 
     /// Handles completions: waits for the first one, at most `timeout` (`None`: as long as it takes), then takes what
-    /// is there. Returns how many packets were handled. On a port that has a dispatcher it returns 0 at once.
+    /// is there. Returns how many packets were handled.
+    ///
+    /// One thread polls at a time; another one waits for its turn, as part of its timeout. On a port that has a
+    /// dispatcher, and inside of a waker or a callback of the port, it returns 0 at once.
     pub fn poll(&self, timeout: Option<Duration>) -> usize {
-        if self.inner.manual { self.inner.dispatch(timeout) } else { 0 }
+        if !self.inner.manual || self.inner.is_dispatched_here() || self.inner.is_inherited() {
+            return 0;
+        }
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let Some(_turn) = self.inner.turn.take(deadline, || false) else { return 0 };
+        self.inner.dispatch(deadline)
     }
 
     /// Makes a [`poll`](Self::poll) that waits return, from any thread.
@@ -202,27 +326,38 @@ impl Port {
     /// Runs `future` to its end on this thread, handling completions meanwhile: for a manual port without a loop of its
     /// own. On a port that has a dispatcher it only waits.
     ///
-    /// # Panics
-    /// If `future` does.
-    pub fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
+    /// # Errors
+    /// [`ErrorKind::Deadlock`] inside of a waker or a callback of this port.
+    pub fn block_on<T>(&self, future: impl Future<Output = T>) -> Result<T, Error> {
         let mut future = pin!(future);
-        if !self.inner.manual {
-            return crate::call::block_on(|cx| future.as_mut().poll(cx));
+        if self.inner.is_dispatched_here() {
+            return Err(Error::new(ErrorKind::Deadlock, Operation::Port)
+                .hint("this thread dispatches completions; await the future instead"));
         }
-        let waker = Waker::from(Arc::new(Look(self.inner.clone())));
+        if !self.inner.manual {
+            return Ok(crate::call::block_on(|cx| future.as_mut().poll(cx)));
+        }
+        let look = Arc::new(Look { port: self.inner.clone(), woken: AtomicBool::new(false) });
+        let waker = Waker::from(look.clone());
         let mut cx = Context::from_waker(&waker);
         loop {
             if let Poll::Ready(value) = future.as_mut().poll(&mut cx) {
-                return value;
+                return Ok(value);
             }
-            self.inner.dispatch(None);
+            while !look.woken.swap(false, SeqCst) {
+                // Another thread may be polling the port: then it handles our completion, and its waker wakes us.
+                let turn = self.inner.turn.take(None, || look.woken.load(SeqCst));
+                if turn.is_some() && !look.woken.load(SeqCst) {
+                    self.inner.dispatch(None);
+                }
+            }
         }
     }
 
     /// What is in flight: so that a driver that never completes is visible. A snapshot, the oldest first.
     #[must_use]
     pub fn pending(&self) -> Vec<PendingCall> {
-        let names = self.inner.names.lock().unwrap_or_else(PoisonError::into_inner);
+        let names = lock(&self.inner.names);
         let in_flight = |slot: &&Slot| slot.machine.in_flight().is_some();
         let mut pending: Vec<_> = (self.inner.slab.iter().map(|(_, slot)| slot).filter(in_flight))
             .map(|slot| PendingCall {
@@ -258,16 +393,23 @@ impl fmt::Debug for Port {
 impl Inner {
     fn new(manual: bool) -> Result<Arc<Self>, Error> {
         let queue = Queue::new().map_err(|code| Error::from_code(code, Operation::Port))?;
-        Ok(Arc::new(Self {
-            slab: Slab::new(),
+        Ok(Self::with(queue, manual))
+    }
+
+    fn with(queue: Queue, manual: bool) -> Arc<Self> {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        Arc::new(Self {
+            id: NEXT.fetch_add(1, Relaxed),
+            slab: ManuallyDrop::new(Slab::new()),
             queue,
             manual,
+            turn: Turn::default(),
             timers: Timers::default(),
             jobs: Mutex::default(),
             names: Mutex::default(),
             strays: AtomicU64::new(0),
             panics: AtomicU64::new(0),
-        }))
+        })
     }
 
     /// Whether this is the child of a fork, and the port its parent's: then its completions never arrive here.
@@ -288,12 +430,12 @@ impl Inner {
 
     /// Whether this very thread is the one that would have to dispatch a completion.
     pub(crate) fn is_dispatched_here(&self) -> bool {
-        DISPATCHING.get() == std::ptr::from_ref(self) as usize
+        DISPATCHING.try_with(|ports| ports.borrow().contains(&std::ptr::from_ref(self).addr())).unwrap_or(false)
     }
 
     /// Lists a device by its name, or with `None` no more.
     pub(crate) fn name(&self, device: u64, name: Option<Arc<str>>) {
-        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut names = lock(&self.names);
         match name {
             Some(name) => names.insert(device, name),
             None => names.remove(&device),
@@ -302,7 +444,16 @@ impl Inner {
 
     /// Runs `job` on the dispatcher.
     pub(crate) fn run(&self, job: Box<dyn FnOnce() + Send>) {
-        self.jobs.lock().unwrap_or_else(PoisonError::into_inner).push_back(job);
+        self.later(Job::Run(job));
+    }
+
+    /// Has the dispatcher submit further for the owner of many calls.
+    pub(crate) fn arm_later(&self, owner: Arc<dyn Arrival>) {
+        self.later(Job::Arm(owner));
+    }
+
+    fn later(&self, job: Job) {
+        lock(&self.jobs).push_back(job);
         self.queue.post(LOOK);
     }
 
@@ -311,30 +462,40 @@ impl Inner {
         let is_over = |operation: InFlight| self.slot(operation).machine.in_flight() != Some(operation.generation);
         if self.timers.add(at, operation, device, is_over) {
             // It is the first to expire: the dispatcher must not sleep longer.
-            self.queue.post(LOOK);
+            self.queue.hurry(at);
         }
     }
 
-    fn dispatch(self: &Arc<Self>, timeout: Option<Duration>) -> usize {
+    fn dispatch(self: &Arc<Self>, deadline: Option<Instant>) -> usize {
         if self.is_inherited() {
             return 0;
         }
         let mut tokens = [0; 64];
-        let next = self.timers.next().map(|at| at.saturating_duration_since(Instant::now()));
-        let timeout = match (timeout, next) {
-            (Some(timeout), Some(next)) => Some(timeout.min(next)),
+        let next = self.timers.next();
+        let until = match (deadline, next) {
+            (Some(deadline), Some(next)) => Some(deadline.min(next)),
             (one, other) => one.or(other),
         };
+        let timeout = until.map(|until| until.saturating_duration_since(Instant::now()));
         let count = self.queue.wait(&mut tokens, timeout);
-        let outer = DISPATCHING.replace(Arc::as_ptr(self) as usize);
+        let _dispatching = Dispatching::begin(self);
         for token in &tokens[..count] {
             self.packet(*token);
         }
+        if next.is_some() {
+            self.run_timers();
+        }
+        count
+    }
+
+    /// Handles the timers that have expired.
+    pub(crate) fn run_timers(self: &Arc<Self>) {
         while let Some((operation, device)) = self.timers.expired(Instant::now()) {
             self.overdue(operation, &device);
         }
-        DISPATCHING.set(outer);
-        count
+        if let Some(at) = self.timers.next() {
+            self.queue.next_timer(at);
+        }
     }
 
     /// An operation's time is over: ask for its cancellation. What the driver completes because of it is queued before
@@ -348,10 +509,15 @@ impl Inner {
         }
     }
 
-    fn packet(self: &Arc<Self>, token: u64) {
+    pub(crate) fn packet(self: &Arc<Self>, token: u64) {
         if token == LOOK {
-            let job = self.jobs.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-            return job.into_iter().for_each(|job| self.guarded(job));
+            let job = lock(&self.jobs).pop_front();
+            match job {
+                Some(Job::Run(job)) => self.guarded(job),
+                Some(Job::Arm(owner)) => self.guarded(|| owner.arm_again()),
+                None => {}
+            }
+            return;
         }
         let known = InFlight::from_token(token).and_then(|op| Some((op, self.slab.get(op.index)?)));
         let Some((operation, slot)) = known else {
@@ -376,8 +542,8 @@ impl Inner {
     }
 
     /// Runs somebody's code; a panic in it is not the dispatcher's.
-    fn guarded(&self, run: impl FnOnce()) {
-        if catch_unwind(AssertUnwindSafe(run)).is_err() {
+    pub(crate) fn guarded(&self, run: impl FnOnce()) {
+        if caught(run).is_none() {
             self.panics.fetch_add(1, Relaxed);
         }
     }
@@ -396,6 +562,16 @@ impl Inner {
 
     pub(crate) fn give_back(&self, operation: InFlight, how: Recycle) {
         self.slab.give_back(operation.index, how);
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // A real driver may still write what it was given, however late: that memory is never freed.
+        if self.slab.iter().all(|(_, slot)| slot.machine.in_flight().is_none()) {
+            // SAFETY: this is the last use of the slab.
+            unsafe { ManuallyDrop::drop(&mut self.slab) };
+        }
     }
 }
 
@@ -424,14 +600,15 @@ pub(crate) fn inherited(what: Operation) -> Error {
 /// Runs `close` here, or on a thread of its own if this thread dispatches a port: closing a handle runs the driver's
 /// cleanup, which may take its time, and must not hold up everybody else's completions.
 pub(crate) fn off_the_dispatcher(close: impl FnOnce() + Send + 'static) {
-    if DISPATCHING.get() == 0 {
+    if DISPATCHING.try_with(|ports| ports.borrow().is_empty()).unwrap_or(true) {
         return close();
     }
+    // A thread that does not start gives its work back only so.
     let close = Arc::new(Mutex::new(Some(close)));
     let run = {
         let close = close.clone();
         move || {
-            let close = close.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let close = lock(&close).take();
             if let Some(close) = close {
                 close();
             }

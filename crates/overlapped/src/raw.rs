@@ -113,7 +113,7 @@ impl RawCall {
 
     fn poll_reply(&mut self, cx: &Context<'_>) -> Poll<RawReply> {
         if let State::Pending(pending) = &mut self.0
-            && pending.progress(cx) == Progress::Pending
+            && pending.progress(cx) != Progress::Complete
         {
             return Poll::Pending;
         }

@@ -51,7 +51,6 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering::{Acquire, Release};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -61,7 +60,8 @@ use crate::{CtlCode, Operation, Status};
 
 /// A device's driver, as a Rust value.
 ///
-/// Its methods run on the caller's thread, as a kernel driver's dispatch routines do, and may run on many at once. See
+/// Its methods run on the thread that calls, as a kernel driver's dispatch routines do, and may run on many at once; the
+/// calls of a stream, of a timeout and of what a waker drops come from the thread that dispatches the port. See
 /// the [module](self) for an example.
 pub trait Driver: Send + Sync + 'static {
     /// The name errors give to the device.
@@ -174,11 +174,12 @@ pub struct FileId(u64);
 /// }
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct RequestId(InFlight);
+pub struct RequestId(u64, InFlight);
 
 /// A simulated device's open file: the driver and its number for the handle.
 pub(crate) struct File {
-    driver: Arc<dyn Driver>,
+    /// `None` only while it is dropped.
+    driver: Option<Arc<dyn Driver>>,
     id: FileId,
 }
 
@@ -186,7 +187,7 @@ impl File {
     pub(crate) fn open(driver: Arc<dyn Driver>, id: u64) -> Result<Self, Status> {
         let id = FileId(id);
         driver.open(id)?;
-        Ok(Self { driver, id })
+        Ok(Self { driver: Some(driver), id })
     }
 
     /// Runs the driver. `Some`: it ended the request at once.
@@ -209,13 +210,13 @@ impl File {
             information: None,
             left: Left::Unanswered,
         });
+        let driver = self.driver.as_ref()?;
         // A panic drops the request, which completes it.
-        let outcome = catch_unwind(AssertUnwindSafe(|| match what {
-            Operation::Read { .. } => self.driver.read(request),
-            Operation::Write { .. } => self.driver.write(request),
-            _ => self.driver.control(request),
-        }))
-        .ok()?;
+        let outcome = port::caught(|| match what {
+            Operation::Read { .. } => driver.read(request),
+            Operation::Write { .. } => driver.write(request),
+            _ => driver.control(request),
+        })?;
         let mut raw = outcome.0?;
         if raw.operation != operation || !Arc::ptr_eq(&raw.port, port) {
             // The driver returned another request's outcome; dropping it completes that one through its packet.
@@ -226,18 +227,21 @@ impl File {
         Some(unsafe { slot.status() })
     }
 
-    pub(crate) fn cancel(&self, operation: InFlight, slot: &Slot) {
+    pub(crate) fn cancel(&self, port: &port::Inner, operation: InFlight, slot: &Slot) {
         slot.cancelled.store(operation.generation, Release);
         // A driver's panic stays the driver's.
-        let _ = catch_unwind(AssertUnwindSafe(|| self.driver.cancel(RequestId(operation))));
+        if let Some(driver) = &self.driver {
+            port::caught(|| driver.cancel(RequestId(port.id, operation)));
+        }
     }
 }
 
 impl Drop for File {
     fn drop(&mut self) {
-        let (driver, id) = (self.driver.clone(), self.id);
+        let (driver, id) = (self.driver.take(), self.id);
         port::off_the_dispatcher(move || {
-            let _ = catch_unwind(AssertUnwindSafe(|| driver.cleanup(id)));
+            // The driver's own end, if this was the last file of it, comes here too.
+            port::caught(move || driver.iter().for_each(|driver| driver.cleanup(id)));
         });
     }
 }
@@ -371,7 +375,7 @@ macro_rules! shared_by_requests {
             /// Tells it from other requests.
             #[must_use]
             pub fn id(&self) -> RequestId {
-                RequestId(self.0.operation)
+                RequestId(self.0.port.id, self.0.operation)
             }
 
             /// The input's bytes.

@@ -286,6 +286,12 @@ impl Slot {
         unsafe { self.io_status.get().write(IoStatus::new(status.to_u32(), information)) };
     }
 
+    /// The address that names the operation to the kernel.
+    #[cfg(windows)]
+    pub(crate) fn io_status(&self) -> *mut IoStatus {
+        self.io_status.get()
+    }
+
     /// The final status and the byte count *the driver claims*.
     ///
     /// # Safety

@@ -111,7 +111,9 @@ impl<W> Machine<W> {
         let word = self.word.load(Acquire);
         debug_assert_eq!(word & !pack(Generation::MAX, 0), FREE);
         if waiter.is_some() {
-            *lock(&self.waiter) = waiter;
+            let old = std::mem::replace(&mut *lock(&self.waiter), waiter);
+            // Somebody else's code: not under the lock.
+            drop(old);
         }
         self.word.store(word | PENDING, Release);
         generation(word)
@@ -162,11 +164,16 @@ impl<W> Machine<W> {
         matches!(word & PHASE, PENDING | ABANDONED).then(|| generation(word))
     }
 
-    /// Leaves a waiter unless there is something to see. `register` changes the waiter in place, so that one that would
-    /// wake the same task need not be cloned.
-    pub(crate) fn wait(&self, register: impl FnOnce(&mut Option<W>)) -> Progress {
+    /// Leaves a waiter unless there is something to see. A new one is made unless the one that is there `will_do`; making
+    /// and dropping waiters is somebody else's code, and not done under the lock.
+    pub(crate) fn wait(&self, will_do: impl FnOnce(&W) -> bool, make: impl FnOnce() -> W) -> Progress {
         if self.progress() == Progress::Pending {
-            register(&mut lock(&self.waiter));
+            let is_there = lock(&self.waiter).as_ref().is_some_and(will_do);
+            if !is_there {
+                let new = make();
+                let old = lock(&self.waiter).replace(new);
+                drop(old);
+            }
         }
         // A completer who looked before we registered had published by then, and this sees it.
         self.progress()

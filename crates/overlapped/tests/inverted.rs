@@ -376,6 +376,7 @@ fn calls_that_complete_at_once_fill_no_more_than_the_window() {
         source.event(event);
     }
     let mut stream = device.inverted(WAIT, &()).pending(2).window(4).start();
+    drain(&port);
     assert_eq!(port.stats().in_flight, 4);
     assert_eq!(ready(&mut stream).len(), 100);
 }
@@ -448,5 +449,186 @@ fn nothing_is_unaccounted_for_when_it_is_dropped_in_mid_flood() {
         let queued = source.state.lock().unwrap().queued.len() as u64;
         assert_eq!(tally.delivered_calls() + tally.discarded_calls() + queued, u64::from(driven));
         assert_eq!(tally.discarded_bytes(), 4 * tally.discarded_calls());
+    }
+}
+
+#[test]
+fn in_the_order_of_completion_one_call_holds_back_no_other() {
+    let (port, source, device) = setup();
+    let mut stream = device.inverted(WAIT, &()).pending(3).window(4).completion_order().start();
+    // A driver that completes the youngest first, for ever: the oldest stays pending.
+    let complete_youngest = |value: u32| {
+        let mut request = source.state.lock().unwrap().waiting.pop_back().unwrap();
+        request.write(&value.to_ne_bytes());
+        request.complete(Status::SUCCESS);
+        drain(&port);
+    };
+    for value in 0..1000 {
+        complete_youngest(value);
+        assert_eq!(ready(&mut stream), [Ok(value)]);
+        assert_eq!(source.waiting(), 3);
+    }
+    for value in 0..4 {
+        complete_youngest(value);
+    }
+    assert_eq!(source.waiting(), 2, "the window is full");
+    source.unplug();
+    drain(&port);
+    assert_eq!(ready(&mut stream), [Ok(0), Ok(1), Ok(2), Ok(3), Err(ErrorKind::Disconnected)]);
+    drop(stream);
+    assert_eq!(port.stats().in_flight, 0);
+}
+
+#[test]
+fn each_input_is_made_of_the_last_result() {
+    /// Answers with the number after the one it is given; pends every second time.
+    #[derive(Default)]
+    struct Counter(sim::Queue<u32>);
+    impl Driver for Counter {
+        fn control(&self, mut request: Request) -> Outcome {
+            let next = u32::from_ne_bytes(request.input().try_into().unwrap()) + 1;
+            if next.is_multiple_of(2) {
+                request.write(&next.to_ne_bytes());
+                return request.complete(Status::SUCCESS);
+            }
+            let (pended, outcome) = request.pend();
+            self.0.push(pended, next);
+            outcome
+        }
+        fn cancel(&self, request: RequestId) {
+            self.0.cancel(request);
+        }
+    }
+    // SAFETY: the simulated driver reads and writes one `u32`.
+    const AFTER: overlapped::Ioctl<u32, u32> = unsafe { overlapped::Ioctl::new(code(0x801)) };
+    let port = Port::manual().unwrap();
+    let driver = Arc::new(Counter::default());
+    let device = Device::simulated_on(&port, driver.clone()).unwrap();
+    let mut stream = device.inverted(AFTER, &0).pending(5).input_from(|last: &u32| *last).start();
+    let mut seen = Vec::new();
+    while seen.len() < 20 {
+        assert!(driver.0.len() <= 1, "one at a time");
+        if let Some((mut pended, next)) = driver.0.pop() {
+            pended.write(&next.to_ne_bytes());
+            pended.complete(Status::SUCCESS);
+        }
+        drain(&port);
+        seen.extend(ready(&mut stream));
+    }
+    assert_eq!(seen[..20], (1..=20).map(Ok).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_callback_gets_every_result_and_the_reason() {
+    let (port, source, device) = setup();
+    let seen: Arc<Mutex<Vec<_>>> = Arc::default();
+    let subscription = device.inverted(WAIT, &()).start().for_each({
+        let seen = seen.clone();
+        move |result| seen.lock().unwrap().push(result.map(|reply| *reply).map_err(|error| error.kind()))
+    });
+    assert!(seen.lock().unwrap().is_empty());
+    for event in 0..100 {
+        source.event(event);
+        drain(&port);
+    }
+    source.unplug();
+    drain(&port);
+    let expected: Vec<_> = (0..100).map(Ok).chain([Err(ErrorKind::Disconnected)]).collect();
+    assert_eq!(*seen.lock().unwrap(), expected);
+    assert_eq!(port.stats().in_flight, 0);
+    drop(subscription);
+}
+
+#[test]
+fn stopping_a_subscription_waits_for_the_callback_that_runs() {
+    let source = Arc::new(Source::default());
+    let device = Device::simulated(source.clone()).unwrap();
+    let (begun, ended) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let subscription = device.inverted(WAIT, &()).start().for_each({
+        let (begun, ended) = (begun.clone(), ended.clone());
+        move |_| {
+            begun.store(true, SeqCst);
+            std::thread::sleep(Duration::from_millis(50));
+            ended.store(true, SeqCst);
+        }
+    });
+    source.event(1);
+    until("the callback runs", || begun.load(SeqCst));
+    subscription.stop();
+    assert!(ended.load(SeqCst));
+    let calls = source.waiting();
+    assert_eq!(calls, 0, "its calls are cancelled");
+}
+
+#[test]
+fn a_subscription_may_be_dropped_in_its_own_callback() {
+    let source = Arc::new(Source::default());
+    let device = Device::simulated(source.clone()).unwrap();
+    let own: Arc<Mutex<Option<overlapped::Subscription>>> = Arc::default();
+    let count = Arc::new(AtomicUsize::new(0));
+    let subscription = device.inverted(WAIT, &()).start().for_each({
+        let (own, count) = (own.clone(), count.clone());
+        move |_| {
+            count.fetch_add(1, SeqCst);
+            let subscription = own.lock().unwrap().take();
+            if let Some(subscription) = subscription {
+                subscription.stop();
+            }
+        }
+    });
+    *own.lock().unwrap() = Some(subscription);
+    source.event(1);
+    until("it has ended", || count.load(SeqCst) == 1 && source.waiting() == 0);
+    source.event(2);
+    source.event(3);
+    std::thread::sleep(Duration::from_millis(20));
+    assert_eq!(count.load(SeqCst), 1, "no further callback starts");
+}
+
+#[test]
+fn a_callback_that_panics_gets_the_next_result_all_the_same() {
+    let (port, source, device) = setup();
+    let count = Arc::new(AtomicUsize::new(0));
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let _subscription = device.inverted(WAIT, &()).start().for_each({
+        let count = count.clone();
+        move |_| assert_ne!(count.fetch_add(1, SeqCst), 0, "the callback panics, as the test wants it to")
+    });
+    source.event(1);
+    source.event(2);
+    drain(&port);
+    std::panic::set_hook(hook);
+    assert_eq!((count.load(SeqCst), port.stats().panics), (2, 1));
+}
+
+/// Events, callbacks and the drop at once: whatever was driven is called back, discarded, or still the driver's.
+#[test]
+fn nothing_is_unaccounted_for_when_a_subscription_is_dropped_in_mid_flood() {
+    for _ in 0..if cfg!(miri) { 3 } else { 200 } {
+        let source = Arc::new(Source::default());
+        let device = Device::simulated(source.clone()).unwrap();
+        let stream = device.inverted(WAIT, &()).pending(3).window(4).start();
+        let tally = stream.tally();
+        let called = Arc::new(AtomicUsize::new(0));
+        let subscription = stream.for_each({
+            let called = called.clone();
+            move |result| {
+                result.unwrap();
+                called.fetch_add(1, SeqCst);
+            }
+        });
+        let thread = std::thread::spawn({
+            let source = source.clone();
+            move || (0..500).for_each(|event| source.event(event))
+        });
+        until("some came", || called.load(SeqCst) > 10);
+        drop(subscription);
+        thread.join().unwrap();
+        until("the callback is gone", || Arc::strong_count(&called) == 1);
+        until("the calls are over", || tally.calls_in_flight() == 0);
+        let queued = source.state.lock().unwrap().queued.len();
+        assert_eq!(called.load(SeqCst) as u64, tally.delivered_calls());
+        assert_eq!(called.load(SeqCst) + tally.discarded_calls() as usize + queued, 500);
     }
 }

@@ -275,7 +275,7 @@ fn two_devices_may_share_an_open_file_and_each_byte_goes_to_one() {
     drop(writer);
     let mut seen: Vec<u8> = Vec::new();
     for stream in &mut streams {
-        while let Some(bytes) = port.block_on(stream.next()) {
+        while let Some(bytes) = port.block_on(stream.next()).unwrap() {
             seen.extend_from_slice(&bytes.unwrap());
         }
     }
@@ -303,12 +303,12 @@ fn a_write_waits_for_room_and_says_how_much_it_wrote() {
     assert!(is_pending(&mut next), "writes wait in order");
     let mut bytes = vec![0; 1 << 16];
     reader.read_exact(&mut bytes).unwrap();
-    let count = port.block_on(pending).unwrap().information();
+    let count = port.block_on(pending).unwrap().unwrap().information();
     assert!(count > 0 && count <= chunk.len());
     let mut rest = vec![0; written - bytes.len() + count];
     reader.read_exact(&mut rest).unwrap();
     assert!(rest.iter().all(|b| *b == 7));
-    assert_eq!(port.block_on(next).unwrap().information(), 8);
+    assert_eq!(port.block_on(next).unwrap().unwrap().information(), 8);
     let mut last = [0; 8];
     reader.read_exact(&mut last).unwrap();
     assert_eq!(&last, b"after it");
@@ -328,9 +328,9 @@ fn a_write_to_nobody_is_disconnected_also_when_it_was_pending() {
     settle(&port);
     assert!(is_pending(&mut pending));
     drop(reader);
-    let error = port.block_on(pending).unwrap_err();
+    let error = port.block_on(pending).unwrap().unwrap_err();
     assert_eq!((error.kind(), error.code()), (ErrorKind::Disconnected, Some(ErrorCode::Errno(32))));
-    assert_eq!(port.block_on(device.write(b"x")).unwrap_err().kind(), ErrorKind::Disconnected);
+    assert_eq!(port.block_on(device.write(b"x")).unwrap().unwrap_err().kind(), ErrorKind::Disconnected);
     assert!(is_idle(&port));
 }
 
@@ -342,12 +342,12 @@ fn reads_and_writes_of_one_file_do_not_wait_for_each_other() {
     let mut slave = File::from(slave);
     let mut read = device.read(64);
     assert!(is_pending(&mut read));
-    assert_eq!(port.block_on(device.write(b"down")).unwrap().information(), 4);
+    assert_eq!(port.block_on(device.write(b"down")).unwrap().unwrap().information(), 4);
     let mut bytes = [0; 4];
     slave.read_exact(&mut bytes).unwrap();
     assert_eq!(&bytes, b"down");
     slave.write_all(b"up").unwrap();
-    assert_eq!(&*port.block_on(read).unwrap(), b"up");
+    assert_eq!(&*port.block_on(read).unwrap().unwrap(), b"up");
 }
 
 #[test]
@@ -358,11 +358,11 @@ fn an_unplugged_terminal_is_disconnected() {
     let pending = device.read(64);
     let mut standing = device.standing_reads(64).start();
     drop(master);
-    assert_eq!(port.block_on(pending).unwrap_err().kind(), ErrorKind::Disconnected);
-    assert_eq!(port.block_on(standing.next()).unwrap().unwrap_err().kind(), ErrorKind::Disconnected);
-    assert!(port.block_on(standing.next()).is_none());
-    assert_eq!(port.block_on(device.read(64)).unwrap_err().kind(), ErrorKind::Disconnected);
-    assert_eq!(port.block_on(device.write(b"x")).unwrap_err().kind(), ErrorKind::Disconnected);
+    assert_eq!(port.block_on(pending).unwrap().unwrap_err().kind(), ErrorKind::Disconnected);
+    assert_eq!(port.block_on(standing.next()).unwrap().unwrap().unwrap_err().kind(), ErrorKind::Disconnected);
+    assert!(port.block_on(standing.next()).unwrap().is_none());
+    assert_eq!(port.block_on(device.read(64)).unwrap().unwrap_err().kind(), ErrorKind::Disconnected);
+    assert_eq!(port.block_on(device.write(b"x")).unwrap().unwrap_err().kind(), ErrorKind::Disconnected);
     assert_eq!(device.ioctl(TCGETS, Termios::default()).unwrap_err().kind(), ErrorKind::Disconnected);
     assert!(is_idle(&port));
 }
@@ -372,9 +372,9 @@ fn a_counter_is_a_device() {
     let port = Port::manual().unwrap();
     let counter = Device::from_fd_on(&port, eventfd(0, EventfdFlags::empty()).unwrap()).unwrap();
     let read = counter.read(8);
-    port.block_on(counter.write(&5_u64.to_ne_bytes())).unwrap();
-    assert_eq!(*port.block_on(read).unwrap(), 5_u64.to_ne_bytes());
-    assert_eq!(port.block_on(counter.read(7)).unwrap_err().code(), Some(ErrorCode::Errno(22)));
+    port.block_on(counter.write(&5_u64.to_ne_bytes())).unwrap().unwrap();
+    assert_eq!(*port.block_on(read).unwrap().unwrap(), 5_u64.to_ne_bytes());
+    assert_eq!(port.block_on(counter.read(7)).unwrap().unwrap_err().code(), Some(ErrorCode::Errno(22)));
 }
 
 #[test]
@@ -401,8 +401,8 @@ fn a_fifo_by_its_path() {
     let port = Port::manual().unwrap();
     let fifo = Device::options().port(&port).open(&path.0).unwrap();
     let read = fifo.read(64);
-    port.block_on(fifo.write(b"round")).unwrap();
-    assert_eq!(&*port.block_on(read).unwrap(), b"round");
+    port.block_on(fifo.write(b"round")).unwrap().unwrap();
+    assert_eq!(&*port.block_on(read).unwrap().unwrap(), b"round");
     assert_eq!(fifo.name(), path.0.to_str().unwrap());
 }
 
@@ -417,7 +417,7 @@ fn null_is_empty_and_zero_never_ends() {
     let mut zeros = zero.standing_reads(64).window(8).start();
     assert_eq!(port.stats().in_flight, 8, "no more than the window");
     for _ in 0..100 {
-        assert_eq!(*port.block_on(zeros.next()).unwrap().unwrap(), [0; 64]);
+        assert_eq!(*port.block_on(zeros.next()).unwrap().unwrap().unwrap(), [0; 64]);
     }
 }
 
@@ -466,12 +466,12 @@ fn ten_thousand_pipes_wait_without_a_thread() {
     }
     let begin = Instant::now();
     for (n, stream) in streams.iter_mut().enumerate() {
-        assert_eq!(*port.block_on(stream.next()).unwrap().unwrap(), n.to_ne_bytes());
+        assert_eq!(*port.block_on(stream.next()).unwrap().unwrap().unwrap(), n.to_ne_bytes());
     }
     println!("{count} pipes read in {:?}; {before} threads in this process", begin.elapsed());
     drop(writers);
     for stream in &mut streams {
-        assert!(port.block_on(stream.next()).is_none());
+        assert!(port.block_on(stream.next()).unwrap().is_none());
     }
 }
 
@@ -482,18 +482,18 @@ fn a_file_nobody_reads_costs_nothing() {
     let (port, device, mut writer) = manual();
     let read = device.read(1);
     writer.write_all(b"more than one").unwrap();
-    assert_eq!(&*port.block_on(read).unwrap(), b"m");
+    assert_eq!(&*port.block_on(read).unwrap().unwrap(), b"m");
     assert!(is_idle(&port), "it is readable, and nobody reads");
     drop(writer);
     assert!(is_idle(&port), "it is hung up, and nobody reads");
-    assert_eq!(&*port.block_on(device.read(64)).unwrap(), b"ore than one");
-    assert_eq!(port.block_on(device.read(64)).unwrap().len(), 0);
+    assert_eq!(&*port.block_on(device.read(64)).unwrap().unwrap(), b"ore than one");
+    assert_eq!(port.block_on(device.read(64)).unwrap().unwrap().len(), 0);
 }
 
-/// How many system calls that read this thread has made.
-fn reads_so_far() -> u64 {
+/// How many system calls that read (`syscr`), or write (`syscw`), this thread has made.
+fn so_far(what: &str) -> u64 {
     let io = std::fs::read_to_string("/proc/thread-self/io").unwrap();
-    io.lines().find_map(|line| line.strip_prefix("syscr: ")).unwrap().parse().unwrap()
+    io.lines().find_map(|line| line.strip_prefix(what)?.strip_prefix(": ")).unwrap().parse().unwrap()
 }
 
 #[test]
@@ -501,14 +501,68 @@ fn a_standing_read_costs_one_read() {
     for pending in [1, 2] {
         let (port, device, mut writer) = manual();
         let mut stream = device.standing_reads(8).pending(pending).start();
-        let before = reads_so_far();
-        let own = reads_so_far() - before;
-        let before = reads_so_far();
+        let before = so_far("syscr");
+        let own = so_far("syscr") - before;
+        let before = so_far("syscr");
         for n in 0..1000_u64 {
             writer.write_all(&n.to_ne_bytes()).unwrap();
-            assert_eq!(*port.block_on(stream.next()).unwrap().unwrap(), n.to_ne_bytes());
+            assert_eq!(*port.block_on(stream.next()).unwrap().unwrap().unwrap(), n.to_ne_bytes());
         }
-        assert_eq!(reads_so_far() - before - own, 1000, "{pending} pending");
+        assert_eq!(so_far("syscr") - before - own, 1000, "{pending} pending");
+    }
+}
+
+#[test]
+fn a_write_that_waits_is_not_tried_because_there_is_something_to_read() {
+    use std::os::unix::net::UnixStream;
+    let port = Port::manual().unwrap();
+    let (ours, mut theirs) = UnixStream::pair().unwrap();
+    let device = Device::from_fd_on(&port, OwnedFd::from(ours)).unwrap();
+    let chunk = [0; 4096];
+    let mut full = loop {
+        let mut write = device.write(&chunk);
+        if is_pending(&mut write) {
+            break write;
+        }
+    };
+    let mut stream = device.standing_reads(1).start();
+    let before = so_far("syscw");
+    for _ in 0..100 {
+        theirs.write_all(&[1]).unwrap();
+        assert_eq!(*port.block_on(stream.next()).unwrap().unwrap().unwrap(), [1]);
+    }
+    assert_eq!(so_far("syscw") - before, 0, "the other end sends");
+    assert!(is_pending(&mut full));
+}
+
+#[test]
+fn a_read_does_not_overtake_one_that_is_being_served() {
+    let (device, Pipe(mut writer)) = Pipe::pair(&Port::global().unwrap());
+    for round in 0..20_000_u32 {
+        let first = device.read(1);
+        writer.write_all(b"12").unwrap();
+        (0..round % 256).for_each(|_| std::hint::spin_loop());
+        let second = device.read(1);
+        assert_eq!([first.wait().unwrap()[0], second.wait().unwrap()[0]], *b"12", "round {round}");
+    }
+}
+
+#[test]
+fn a_read_that_finds_nothing_stays_the_first() {
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    let port = Port::manual().unwrap();
+    let devices = [reader.try_clone().unwrap(), reader].map(|fd| Device::from_fd_on(&port, fd).unwrap());
+    let mut reads = devices.each_ref().map(|device| [device.read(1), device.read(1)]);
+    writer.write_all(&[0]).unwrap();
+    support::drain(&port);
+    // Both were called ready; one has it, and the other's reads wait as before.
+    let loser = usize::from(is_pending(&mut reads[1][0]));
+    assert!(!is_pending(&mut reads[1 - loser][0]));
+    devices[1 - loser].cancel_all();
+    for byte in 1..=2 {
+        writer.write_all(&[byte]).unwrap();
+        support::drain(&port);
+        assert!(!is_pending(&mut reads[loser][usize::from(byte) - 1]), "in order");
     }
 }
 
@@ -529,6 +583,29 @@ fn a_cancellation_during_a_read_that_finds_nothing_is_not_lost() {
         } else {
             assert_eq!(taken, 1);
         }
+    }
+}
+
+/// As above, and the devices are closed meanwhile: nothing waits for them any more, and nothing watches them.
+#[test]
+fn closing_during_a_read_that_finds_nothing_ends_it() {
+    for round in 0..3000_u32 {
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        let copy = reader.try_clone().unwrap();
+        let devices = [reader.try_clone().unwrap(), reader].map(|fd| Device::from_fd(fd).unwrap());
+        let (tell, told) = std::sync::mpsc::channel();
+        for device in &devices {
+            for _ in 0..2 {
+                let tell = tell.clone();
+                device.read(1).then(move |end| tell.send(end.map_or(0, |bytes| bytes.len())).unwrap());
+            }
+        }
+        writer.write_all(&[1]).unwrap();
+        (0..round % 128).for_each(|_| std::hint::spin_loop());
+        drop(devices);
+        let taken: usize = (0..4).map(|_| told.recv_timeout(LONG).unwrap()).sum();
+        assert!(taken <= 1);
+        drop(copy);
     }
 }
 
@@ -565,7 +642,7 @@ fn a_descriptor_that_is_used_again_is_another_device() {
         support::drain(&port);
         assert!(is_pending(&mut read), "round {round}, reused: {reused}");
         new.write_all(&[round]).unwrap();
-        assert_eq!(*port.block_on(read).unwrap(), [round]);
+        assert_eq!(*port.block_on(read).unwrap().unwrap(), [round]);
     }
     settle(&port);
     let stats = port.stats();
@@ -591,7 +668,7 @@ fn a_file_that_always_has_more_does_not_starve_another() {
     let port = Port::manual().unwrap();
     let (flood, Pipe(mut much)) = Pipe::pair(&port);
     let (quiet, Pipe(mut little)) = Pipe::pair(&port);
-    let mut flood = flood.standing_reads(1).pending(64).window(10_000).start();
+    let mut flood = flood.standing_reads(1).pending(8).window(10_000).start();
     let mut read = quiet.read(1);
     assert!(is_pending(&mut read));
     much.write_all(&[1; 10_000]).unwrap();
@@ -599,7 +676,7 @@ fn a_file_that_always_has_more_does_not_starve_another() {
     assert!(port.poll(Some(LONG)) <= 2, "one of each");
     assert!(!is_pending(&mut read));
     for _ in 0..10_000 {
-        port.block_on(flood.next()).unwrap().unwrap();
+        port.block_on(flood.next()).unwrap().unwrap().unwrap();
     }
 }
 
@@ -755,12 +832,12 @@ fn an_ioctl_waits_until_the_file_is_ready() {
     assert_eq!((listed.len(), listed[0].operation), (1, what));
     assert_eq!(what.to_string(), "ioctl 0x0000541b when readable");
     writer.write_all(b"123").unwrap();
-    assert_eq!(*port.block_on(call).unwrap(), 3);
+    assert_eq!(*port.block_on(call).unwrap().unwrap(), 3);
     // It takes its turn: the read before it takes two of the three.
     let (read, count) = (device.read(2), device.ioctl_when(Interest::Readable, FIONREAD, -1));
-    assert_eq!(&*port.block_on(read).unwrap(), b"12");
-    assert_eq!(*port.block_on(count).unwrap(), 1);
-    let error = port.block_on(device.ioctl_when(Interest::Readable, UNKNOWN, 0)).unwrap_err();
+    assert_eq!(&*port.block_on(read).unwrap().unwrap(), b"12");
+    assert_eq!(*port.block_on(count).unwrap().unwrap(), 1);
+    let error = port.block_on(device.ioctl_when(Interest::Readable, UNKNOWN, 0)).unwrap().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
 }
 
@@ -768,14 +845,14 @@ fn an_ioctl_waits_until_the_file_is_ready() {
 fn an_ioctl_waits_for_room_and_can_be_cancelled() {
     let (port, device, reader) = writing();
     let writable = device.ioctl_when(Interest::Writable, FIONREAD, -1);
-    assert_eq!(*port.block_on(writable).unwrap(), 0);
+    assert_eq!(*port.block_on(writable).unwrap().unwrap(), 0);
     while !is_pending(&mut device.write(&[0; 4096])) {}
     settle(&port);
     let mut full = device.ioctl_when(Interest::Writable, FIONREAD, -1);
     settle(&port);
     assert!(is_pending(&mut full));
     full.cancel();
-    assert_eq!(port.block_on(full).unwrap_err().kind(), ErrorKind::Cancelled);
+    assert_eq!(port.block_on(full).unwrap().unwrap_err().kind(), ErrorKind::Cancelled);
     drop(reader);
 }
 
@@ -787,10 +864,10 @@ fn an_ioctl_that_waited_takes_its_argument_along() {
     let mut termios = terminal.ioctl(TCGETS, Termios::default()).unwrap();
     // ECHO, of the local modes.
     termios[3] = 0o10_u32.to_ne_bytes();
-    let set = port.block_on(terminal.ioctl_when(Interest::Writable, TCSETS, termios)).unwrap();
+    let set = port.block_on(terminal.ioctl_when(Interest::Writable, TCSETS, termios)).unwrap().unwrap();
     assert_eq!(set.into_inner(), termios);
     assert_eq!(terminal.ioctl(TCGETS, Termios::default()).unwrap(), termios);
-    let none = port.block_on(terminal.ioctl_when(Interest::Writable, TIOCEXCL, ())).unwrap();
+    let none = port.block_on(terminal.ioctl_when(Interest::Writable, TIOCEXCL, ())).unwrap().unwrap();
     assert_eq!(none.information(), 0);
 }
 
@@ -867,15 +944,17 @@ fn in_the_child_of_a_fork_calls_fail_and_the_parents_go_on() {
             let Ok((reader, mut writer)) = std::io::pipe() else { return 7 };
             let Ok(device) = Device::from_fd_on(&own, reader) else { return 8 };
             let read = device.read(8);
-            if writer.write_all(b"own").is_err() || !own.block_on(read).is_ok_and(|bytes| *bytes == *b"own") {
+            if writer.write_all(b"own").is_err()
+                || !own.block_on(read).is_ok_and(|read| read.is_ok_and(|bytes| *bytes == *b"own"))
+            {
                 return 9;
             }
             if Port::global().is_ok_and(|port| port.stats().slots == 0) { 0 } else { 10 }
         });
         writer.write_all(b"to the parent").unwrap();
-        assert_eq!(&*port.block_on(pending).unwrap(), b"to the parent");
+        assert_eq!(&*port.block_on(pending).unwrap().unwrap(), b"to the parent");
         let read = device.read(64);
         writer.write_all(b"again").unwrap();
-        assert_eq!(&*port.block_on(read).unwrap(), b"again");
+        assert_eq!(&*port.block_on(read).unwrap().unwrap(), b"again");
     }
 }

@@ -263,12 +263,14 @@ fn timeouts_race_with_completions_and_each_call_ends_once() {
 #[test]
 fn a_manual_port_runs_a_future_to_its_end() {
     let (port, driver, device) = on_a_manual_port();
-    let sum = port.block_on(async {
-        let (a, b) = (device.call(WAIT, &()), device.call(WAIT, &()));
-        driver.complete_one(2);
-        driver.complete_one(40);
-        *a.await.unwrap() + *b.await.unwrap()
-    });
+    let sum = port
+        .block_on(async {
+            let (a, b) = (device.call(WAIT, &()), device.call(WAIT, &()));
+            driver.complete_one(2);
+            driver.complete_one(40);
+            *a.await.unwrap() + *b.await.unwrap()
+        })
+        .unwrap();
     assert_eq!(sum, 42);
     // A future that somebody else makes ready.
     let (wake, woken) = mpsc::channel::<Waker>();
@@ -281,9 +283,10 @@ fn a_manual_port_runs_a_future_to_its_end() {
             return std::task::Poll::Pending;
         }
         std::task::Poll::Ready(())
-    }));
+    }))
+    .unwrap();
     helper.join().unwrap();
-    assert_eq!(Port::global().unwrap().block_on(async { 7 }), 7);
+    assert_eq!(Port::global().unwrap().block_on(async { 7 }).unwrap(), 7);
 }
 
 #[test]
@@ -324,5 +327,5 @@ fn a_call_can_lose_a_race_and_go_on() {
         assert!(race.poll(&mut Context::from_waker(Waker::noop())).is_pending());
     }
     driver.complete_one(5);
-    assert_eq!(*port.block_on(&mut call).unwrap(), 5);
+    assert_eq!(*port.block_on(&mut call).unwrap().unwrap(), 5);
 }

@@ -59,7 +59,7 @@ struct State {
 
 impl Host {
     pub(crate) fn new(setup: Setup) -> Result<Arc<Self>, Error> {
-        let no_memory = |_| Error::new(ErrorKind::InvalidInput, "there is no memory for the chip \"sim\"");
+        let no_memory = |_| Error::new(ErrorKind::Device, "there is no memory for the chip \"sim\"");
         // All zeros is a controller, and megabytes are too much for a stack.
         let mut controller = Controller::new_box_zeroed().map_err(no_memory)?;
         controller.init("sim", "linewake simulator", setup.lines as usize);

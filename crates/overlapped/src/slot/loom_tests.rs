@@ -7,6 +7,13 @@ use loom::thread;
 
 use super::*;
 
+/// Every interleaving with at most three preemptions: three threads have too many in all.
+fn three_threads(model: impl Fn() + Send + Sync + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = builder.preemption_bound.or(Some(3));
+    builder.check(model);
+}
+
 /// A slot with a count of how often it was given back, and of wakes by waiter.
 struct World {
     slot: Machine<usize>,
@@ -58,7 +65,7 @@ impl World {
 
     /// Polls once as waiter `w`; takes the result if it is there.
     fn poll(&self, g: Generation, w: usize) -> bool {
-        let ready = self.slot.wait(|waiter| *waiter = Some(w)) == Progress::Complete;
+        let ready = self.slot.wait(|there| *there == w, || w) == Progress::Complete;
         if ready {
             assert_eq!(self.read(), 7);
             self.recycle(self.slot.release(g));
@@ -139,7 +146,7 @@ fn loom_packet_twice() {
         let owner = thread::spawn({
             let world = world.clone();
             move || {
-                if world.slot.wait(|w| *w = Some(0)) == Progress::Complete {
+                if world.slot.wait(|_| false, || 0) == Progress::Complete {
                     world.recycle(world.slot.release(g));
                     true
                 } else {
@@ -189,7 +196,7 @@ fn loom_cancel_by_another_against_completion_and_take() {
 
 #[test]
 fn loom_cancel_by_another_against_drop_and_completion() {
-    loom::model(|| {
+    three_threads(|| {
         let world = World::new();
         let reused = Arc::new(AtomicUsize::new(0));
         let g = world.slot.begin(None);
@@ -238,7 +245,7 @@ fn loom_a_device_closes_under_a_dropped_call() {
 
 #[test]
 fn loom_timeout_against_completion() {
-    loom::model(|| {
+    three_threads(|| {
         let world = World::new();
         let g = world.slot.begin(None);
         let kernel = thread::spawn({
@@ -255,7 +262,7 @@ fn loom_timeout_against_completion() {
                 }
             }
         });
-        let look = |world: &World| match world.slot.wait(|waiter| *waiter = Some(0)) {
+        let look = |world: &World| match world.slot.wait(|_| false, || 0) {
             Progress::Pending => false,
             Progress::Complete => {
                 assert_eq!(world.read(), 7);

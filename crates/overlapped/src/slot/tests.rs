@@ -6,7 +6,7 @@ use super::*;
 fn a_packet_publishes_and_hands_over_the_waiter() {
     let slot = Machine::new();
     let g = slot.begin(None);
-    assert_eq!(slot.wait(|w| *w = Some("me")), Progress::Pending);
+    assert_eq!(slot.wait(|_| false, || "me"), Progress::Pending);
     assert_eq!(slot.complete(g), Completion::Published(Some("me")));
     assert!(slot.is_complete());
     assert_eq!(slot.release(g), Some(Recycle::Pool));
@@ -111,10 +111,10 @@ fn a_slot_retires_when_its_generations_are_used_up() {
 fn an_expired_operation_tells_its_owner_and_stays_in_flight() {
     let slot = Machine::new();
     let g = slot.begin(None);
-    assert_eq!(slot.wait(|w| *w = Some("me")), Progress::Pending);
+    assert_eq!(slot.wait(|_| false, || "me"), Progress::Pending);
     assert!(slot.set_overdue(g));
     assert_eq!(slot.expire(g), Some("me"));
-    assert_eq!(slot.wait(|w| *w = Some("me")), Progress::Expired);
+    assert_eq!(slot.wait(|_| false, || "me"), Progress::Expired);
     assert!(!slot.abandon(g));
     assert_eq!(slot.complete(g), Completion::Recycle(Recycle::Pool));
     assert!(!slot.is_overdue(), "the next operation begins afresh");
@@ -127,7 +127,7 @@ fn a_result_that_came_before_the_expiry_is_delivered() {
     assert!(slot.set_overdue(g));
     assert_eq!(slot.complete(g), Completion::Published(Some("me")));
     assert_eq!(slot.expire(g), None);
-    assert_eq!(slot.wait(|_| unreachable!()), Progress::Complete);
+    assert_eq!(slot.wait(|_| unreachable!(), || unreachable!()), Progress::Complete);
     assert!(slot.is_overdue());
     assert_eq!(slot.release(g), Some(Recycle::Pool));
     assert!(!slot.set_overdue(g), "over");

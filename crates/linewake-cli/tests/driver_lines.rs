@@ -1,0 +1,160 @@
+//! The real driver, linewake.sys, as the command manages it and as the library sees its lines.
+//!
+//! `cargo xtask test --only wine` runs it, with LINEWAKE_SYS set to the Windows path of the driver.
+#![cfg(windows)]
+
+#[macro_use]
+#[path = "../../linewake/tests/support/conformance.rs"]
+mod conformance;
+#[path = "../../linewake/tests/support/schema.rs"]
+mod schema;
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Output, Stdio};
+
+use linewake::Chip;
+
+const DEVICE: &str = r"\\.\LineWake0";
+
+fn linewake(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_linewake"));
+    command.args(arguments).stdin(Stdio::null());
+    command
+}
+
+fn run(arguments: &[&str]) -> Output {
+    linewake(arguments).output().unwrap()
+}
+
+/// Succeeds, twice, and says this.
+fn does(arguments: &[&str], says: &str) {
+    for _ in 0..2 {
+        let output = run(arguments);
+        assert!(output.status.success(), "{arguments:?}: {output:?}");
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert!(said.contains(says) && said.contains("\"LineWake\""), "{arguments:?}: {said}");
+    }
+}
+
+fn refuses(arguments: &[&str], says: &str) {
+    let output = run(arguments);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{arguments:?}: {said}");
+    assert!(said.contains(says), "{arguments:?}: {said}");
+}
+
+/// Removes the driver, also when a test fails.
+struct Installed;
+
+impl Drop for Installed {
+    fn drop(&mut self) {
+        let _ = run(&["driver", "remove"]);
+    }
+}
+
+fn open() -> Chip {
+    Chip::open(DEVICE).unwrap()
+}
+
+macro_rules! in_turn {
+    ($($name:ident)*) => {
+        $(
+            println!("{}", stringify!($name));
+            conformance::$name(&open);
+        )*
+    };
+}
+
+/// One test, in parts: there is one driver.
+#[test]
+fn driver_lines_are_lines_as_any_other() {
+    let Ok(sys) = std::env::var("LINEWAKE_SYS") else {
+        println!("skipped: LINEWAKE_SYS does not name linewake.sys (`cargo xtask test --only wine` sets it)");
+        return;
+    };
+    let installed = Installed;
+    the_service_is_managed(&sys);
+    every_test!(in_turn);
+    mon_prints_its_edges_and_accounts_for_them();
+    mon_ends_in_the_middle_of_what_comes_at_once();
+    stopping_the_driver_ends_mon();
+    drop(installed);
+    does(&["driver", "status"], "not installed");
+}
+
+fn the_service_is_managed(sys: &str) {
+    does(&["driver", "remove"], "not installed");
+    does(&["driver", "status"], "not installed");
+    refuses(&["driver", "start"], "linewake driver install");
+    refuses(&["driver", "stop"], "not installed");
+    refuses(&["driver", "install", "--path", r"C:\no\such.sys"], r#""C:\no\such.sys""#);
+    refuses(&["mon", "-c", DEVICE], r#""\\.\LineWake0""#);
+
+    does(&["driver", "install", "--path", sys], sys);
+    does(&["driver", "status"], "not running");
+    does(&["driver", "stop"], "stopped");
+    does(&["driver", "start"], DEVICE);
+    does(&["driver", "status"], "running");
+    does(&["driver", "stop"], "stopped");
+    does(&["driver", "start"], DEVICE);
+}
+
+fn mon(arguments: &[&str]) -> (std::process::Child, BufReader<std::process::ChildStdout>) {
+    let mut child =
+        linewake(&["mon", "-c", DEVICE]).args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let printed = BufReader::new(child.stdout.take().unwrap());
+    (child, printed)
+}
+
+fn mon_prints_its_edges_and_accounts_for_them() {
+    let chip = open();
+    let (child, printed) = mon(&["--json", "--for", "3s", "0", "1"]);
+    let mut lines = printed.lines().map(Result::unwrap);
+    let mut printed: Vec<_> = lines.by_ref().take(3).collect();
+    // It watches now: the states are out.
+    chip.world().toggle_all([(0, 500), (1, 700)]).unwrap();
+    printed.extend(lines);
+    assert!(child.wait_with_output().unwrap().status.success());
+    for line in &printed {
+        assert_eq!(schema::faults_of_line(line), [""; 0], "{line}");
+    }
+    let summary: serde_json::Value = serde_json::from_str(printed.last().unwrap()).unwrap();
+    for (line, driven) in summary["lines"].as_array().unwrap().iter().zip([500, 700]) {
+        assert_eq!(line["account"], "exact");
+        let figures = ["delivered", "overflowed", "merged", "discarded"];
+        assert_eq!(figures.iter().map(|name| line[name].as_u64().unwrap()).sum::<u64>(), driven, "{line}");
+        let edge = format!(r#"{{"record":"edge","chip":"LineWake0","offset":{},"#, line["offset"]);
+        let edges = printed.iter().filter(|line| line.starts_with(&edge)).count();
+        assert_eq!(line["delivered"], edges);
+        assert!(edges > 0);
+    }
+}
+
+fn mon_ends_in_the_middle_of_what_comes_at_once() {
+    let chip = open();
+    let (child, printed) = mon(&["--json", "-n", "5", "0"]);
+    let mut lines = printed.lines().map(Result::unwrap);
+    let _ = lines.by_ref().take(2).count();
+    chip.world().toggle(0, 50).unwrap();
+    let rest: Vec<_> = lines.collect();
+    assert!(child.wait_with_output().unwrap().status.success());
+    assert_eq!(rest.len(), 6, "{rest:?}");
+    assert!(rest[5].contains(r#""delivered":5,"#) && rest[5].contains(r#""account":"exact""#), "{rest:?}");
+}
+
+fn stopping_the_driver_ends_mon() {
+    let (child, printed) = mon(&["--json", "0"]);
+    let mut lines = printed.lines().map(Result::unwrap);
+    let _ = lines.by_ref().take(2).count();
+    // A service that is in use stops when the last handle is closed; that mon closes its own is part of the test.
+    does(&["driver", "stop"], "stopped");
+    let rest: Vec<_> = lines.collect();
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    println!("{rest:?} {said}");
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(rest[0].contains(r#""record":"gap""#), "{rest:?}");
+    assert!(rest[1].contains(r#""account":"at least""#), "{rest:?}");
+    does(&["driver", "start"], DEVICE);
+    assert!(open().value(0).is_ok());
+}

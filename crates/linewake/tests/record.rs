@@ -1,0 +1,169 @@
+//! The record stream: the types and the schema say the same.
+
+#[path = "support/schema.rs"]
+mod schema;
+
+use linewake::record::{
+    AccountTrust, Edge, Gap, GapReason, Heartbeat, Kind, LineSummary, Missed, Record, SCHEMA, Start, State, Summary,
+};
+use serde_json::{Value, json};
+
+/// Every record, with every variant, with the largest numbers and with what may be null.
+fn every_record() -> Vec<Record<'static>> {
+    let start = Start {
+        schema: SCHEMA,
+        host: Some("bench".into()),
+        boot_id: Some("4e9fe1f1".into()),
+        clock: "monotonic".into(),
+        utc_offset_ns: Some(i64::MIN),
+        utc_error_ns: Some(1),
+        utc_synchronised: Some(false),
+    };
+    let edge = Edge {
+        chip: "sim".into(),
+        offset: u32::MAX,
+        name: Some("a \"door\"\n".into()),
+        kind: Kind::Rising,
+        timestamp_ns: u64::MAX,
+        seqno: u32::MAX,
+        line_seqno: 0,
+        missed: Missed { overflowed: u32::MAX, merged: 1 },
+    };
+    let line = |account| LineSummary {
+        chip: "sim".into(),
+        offset: 0,
+        name: None,
+        delivered: u64::MAX,
+        overflowed: 1,
+        merged: 2,
+        discarded: 3,
+        account,
+    };
+    let gap = Gap { chip: "sim".into(), reason: GapReason::Unplugged, from_ns: Some(u64::MAX), to_ns: Some(0) };
+    let trusts = [AccountTrust::Exact, AccountTrust::AtLeast, AccountTrust::None];
+    let mut records = vec![
+        Record::Start(start.clone()),
+        Record::Start(Start {
+            host: None,
+            boot_id: None,
+            utc_offset_ns: None,
+            utc_error_ns: None,
+            utc_synchronised: None,
+            ..start
+        }),
+        Record::Edge(edge.clone()),
+        Record::Edge(Edge { name: None, kind: Kind::Falling, ..edge }),
+        Record::Gap(gap.clone()),
+        Record::Gap(Gap { from_ns: None, to_ns: None, ..gap }),
+        Record::Heartbeat(Heartbeat { utc_ns: Some(u64::MAX), delivered: u64::MAX }),
+        Record::Heartbeat(Heartbeat { utc_ns: None, delivered: 0 }),
+        Record::Summary(Summary { lines: trusts.map(line).into(), threads: Some(1) }),
+        Record::Summary(Summary { lines: vec![], threads: None }),
+    ];
+    for level in [None, Some(0), Some(1)] {
+        records.push(Record::State(State { chip: "sim".into(), offset: 0, name: Some("x".into()), level }));
+    }
+    records
+}
+
+#[test]
+fn every_record_is_by_the_schema_and_comes_back_the_same() {
+    for record in every_record() {
+        let line = serde_json::to_string(&record).unwrap();
+        assert_eq!(schema::faults_of_line(&line), [""; 0], "{line}");
+        assert!(!line.contains('\n'), "a record is one line: {line}");
+        let value: Value = serde_json::from_str(&line).unwrap();
+        let back: Record<'_> = serde_json::from_value(value).unwrap();
+        assert_eq!(back, record);
+    }
+}
+
+#[test]
+fn a_record_with_a_field_less_or_more_or_another_type_is_refused_by_both() {
+    for record in every_record() {
+        let value = serde_json::to_value(&record).unwrap();
+        refused_if_spoiled(&value);
+    }
+}
+
+/// Spoils every object in a record in every way.
+fn refused_if_spoiled(whole: &Value) {
+    for pointer in objects_in(whole, String::new()) {
+        let names: Vec<_> = whole.pointer(&pointer).unwrap().as_object().unwrap().keys().cloned().collect();
+        for name in names {
+            let spoil = |with: Option<Value>| {
+                let mut spoiled = whole.clone();
+                let object = spoiled.pointer_mut(&pointer).unwrap().as_object_mut().unwrap();
+                match with {
+                    None => drop(object.remove(&name)),
+                    Some(value) => drop(object.insert(name.clone(), value)),
+                }
+                spoiled
+            };
+            // Where `null` may stand a missing field is the same to the types, and not to the schema.
+            refused(&spoil(None), !is_read(&spoil(Some(Value::Null))));
+            refused(&spoil(Some(json!({ "neither": "text nor number" }))), true);
+            refused(&spoil(Some(json!(-1.5))), true);
+        }
+        let mut more = whole.clone();
+        more.pointer_mut(&pointer).unwrap().as_object_mut().unwrap().insert("unknown".into(), json!(1));
+        refused(&more, true);
+    }
+}
+
+fn refused(spoiled: &Value, by_types_too: bool) {
+    assert_ne!(schema::faults_of(spoiled), [""; 0], "{spoiled}");
+    assert!(!(by_types_too && is_read(spoiled)), "{spoiled}");
+}
+
+fn is_read(value: &Value) -> bool {
+    serde_json::from_value::<Record<'_>>(value.clone()).is_ok()
+}
+
+fn objects_in(value: &Value, at: String) -> Vec<String> {
+    let children: Vec<(String, &Value)> = match value {
+        Value::Object(fields) => fields.iter().map(|(name, value)| (format!("{at}/{name}"), value)).collect(),
+        Value::Array(items) => items.iter().enumerate().map(|(i, value)| (format!("{at}/{i}"), value)).collect(),
+        _ => vec![],
+    };
+    let mut found: Vec<_> = children.into_iter().flat_map(|(at, value)| objects_in(value, at)).collect();
+    if value.is_object() {
+        found.push(at);
+    }
+    found
+}
+
+#[test]
+fn the_schema_has_a_record_of_every_kind_and_no_other() {
+    let schema = schema::schema();
+    let mut described: Vec<_> = schema["oneOf"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|each| {
+            schema.pointer(&each["$ref"].as_str().unwrap()[1..]).unwrap()["properties"]["record"]["const"].clone()
+        })
+        .collect();
+    let mut written: Vec<_> =
+        every_record().iter().map(|record| serde_json::to_value(record).unwrap()["record"].clone()).collect();
+    described.sort_by_key(Value::to_string);
+    written.sort_by_key(Value::to_string);
+    written.dedup();
+    assert_eq!(described, written);
+}
+
+#[test]
+fn numbers_beyond_their_range_are_refused() {
+    for (record, field, value) in [
+        ("edge", "seqno", json!(4_294_967_296_u64)),
+        ("edge", "offset", json!(-1)),
+        ("state", "level", json!(2)),
+        ("start", "schema", json!(2)),
+        ("summary", "threads", json!(0)),
+    ] {
+        let mut values = every_record().into_iter().map(|record| serde_json::to_value(record).unwrap());
+        let mut spoiled = values.find(|value| value["record"] == record).unwrap();
+        spoiled[field] = value;
+        assert_ne!(schema::faults_of(&spoiled), [""; 0], "{spoiled}");
+    }
+}

@@ -1,0 +1,123 @@
+//! The simulated chip: all that a chip has to do, and a life of its own.
+
+#[macro_use]
+#[path = "support/conformance.rs"]
+mod conformance;
+
+use std::time::{Duration, Instant};
+
+use linewake::{Chip, EdgeEvent, ErrorKind, Request};
+
+fn still() -> Chip {
+    Chip::options().life(false).open("sim:64").unwrap()
+}
+
+macro_rules! on_sim {
+    ($($name:ident)*) => {
+        $(#[test]
+        fn $name() {
+            conformance::$name(&still);
+        })*
+    };
+}
+
+every_test!(on_sim);
+
+#[test]
+fn a_chip_with_a_life_does_it_too_on_its_quiet_lines() {
+    let chip = Chip::open("sim").unwrap();
+    let mut edges = chip.request().lines(["tamper", "led"]).start().unwrap();
+    chip.world().toggle_all([("tamper", 3), ("led", 2)]).unwrap();
+    for _ in 0..5 {
+        edges.wait_next().unwrap().unwrap();
+    }
+    assert_eq!(edges.finish().total().total(), 5);
+}
+
+#[test]
+fn specs_that_are_no_chip_are_named() {
+    for spec in
+        ["", "simm", "sim:", "sim:0", "sim:1025", "sim:-1", "sim:1e3", "sim:64 ", "SIM", "gpiochip0", r"\\server\x"]
+    {
+        let error = Chip::open(spec).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::UnknownChip, "{error}");
+        assert!(error.to_string().contains(&format!("\"{spec}\"")), "{error}");
+        assert!(error.to_string().contains("\"sim:64\""), "it says what would do: {error}");
+    }
+}
+
+#[test]
+fn a_device_that_is_not_there_is_named() {
+    let error = Chip::open(r"\\.\NoSuchLineWake").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Device);
+    assert!(error.to_string().contains(r#""\\.\NoSuchLineWake""#), "{error}");
+    let error = Chip::options().seed(1).open(r"\\.\LineWake0").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+}
+
+#[test]
+fn the_number_of_lines_is_the_specs() {
+    for (spec, lines) in [("sim", 12), ("sim:1", 1), ("sim:3", 3), ("sim:1024", 1024)] {
+        let chip = Chip::open(spec).unwrap();
+        assert_eq!((chip.info().lines, chip.lines().unwrap().len()), (lines, lines as usize));
+    }
+    let names = Chip::open("sim").unwrap().lines().unwrap();
+    assert_eq!(names.iter().filter(|line| line.name.is_some()).count(), 11);
+}
+
+fn life(seed: u64, edges: usize) -> Vec<(u32, u64, &'static str)> {
+    let chip = Chip::options().seed(seed).open("sim").unwrap();
+    let mut request = chip.request().all_lines().start().unwrap();
+    let plain = |edge: EdgeEvent| (edge.offset.get(), edge.timestamp_ns, edge.kind.as_str());
+    (0..edges).map(|_| plain(request.wait_next().unwrap().unwrap())).collect()
+}
+
+#[test]
+fn the_same_seed_gives_the_same_edges_at_the_same_times() {
+    let first = life(5, 40);
+    assert_eq!(first, life(5, 40));
+    assert_ne!(first, life(6, 40));
+}
+
+#[test]
+fn several_lines_change_within_three_seconds() {
+    let began = Instant::now();
+    let chip = Chip::open("sim").unwrap();
+    let mut request = chip.request().all_lines().start().unwrap();
+    let mut lines = std::collections::HashSet::new();
+    while lines.len() < 5 {
+        lines.insert(request.wait_next().unwrap().unwrap().offset);
+        assert!(began.elapsed() < Duration::from_secs(3), "{lines:?}");
+    }
+}
+
+#[test]
+fn the_life_goes_on_while_nobody_watches() {
+    let chip = Chip::open("sim").unwrap();
+    let changes = || chip.totals().unwrap().iter().map(|line| line.changes).sum::<u64>();
+    let before = changes();
+    std::thread::sleep(Duration::from_millis(1600));
+    assert!(changes() > before);
+    // And who comes late sees it from there on, with time stamps that are not in the past.
+    let mut edges = chip.request().line("pps").start().unwrap();
+    assert!(edges.wait_next().unwrap().unwrap().timestamp_ns >= 1_600_000_000);
+}
+
+fn count(request: &mut Request) -> usize {
+    request.stopper().stop();
+    std::iter::from_fn(|| request.wait_next()).count()
+}
+
+#[test]
+fn a_request_moves_between_threads() {
+    fn is_send<T: Send>(_: &T) {}
+    fn is_sync<T: Send + Sync>(_: &T) {}
+    let chip = still();
+    let mut request = chip.request().line(0).start().unwrap();
+    is_sync(&chip);
+    is_sync(&request.stopper());
+    is_sync(&request.tally());
+    is_send(&request);
+    let counted = std::thread::spawn(move || count(&mut request));
+    assert_eq!(counted.join().unwrap(), 0);
+}

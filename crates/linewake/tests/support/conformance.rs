@@ -1,0 +1,464 @@
+//! What every chip of the reference protocol has to do, whoever hosts the controller: the simulator or the real driver.
+//!
+//! Each test gets a way to open the chip, whose lines nobody else drives. It leaves the chip as it was, but for levels.
+
+use std::collections::HashMap;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::task::{Context, Poll, Wake};
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
+
+use linewake::{Account, Chip, EdgeEvent, EdgeKind, Edges, Error, ErrorKind, Figures, Request, Trust};
+
+/// Opens the chip; may be called again.
+pub(crate) type Open<'a> = &'a dyn Fn() -> Chip;
+
+/// Hands the names of all tests to a macro, the one that unplugs the chip last.
+macro_rules! every_test {
+    ($each:ident) => {
+        $each! {
+            an_edge_says_where_when_and_which_way
+            edges_come_in_order
+            only_the_edges_asked_for_come
+            the_level_at_the_start_is_that_before_the_first_edge
+            two_requests_each_get_every_edge
+            awaiting_is_the_same_as_waiting
+            a_timeout_ends_nothing
+            stopping_delivers_what_had_happened
+            stopping_wakes_who_waits
+            the_account_is_exact_at_full_speed
+            the_account_is_exact_with_a_reader_that_is_too_slow
+            the_account_is_exact_when_finished_in_the_middle
+            the_account_is_exact_when_dropped_in_the_middle
+            merged_edges_are_counted
+            lines_are_found_by_offset_and_by_name
+            bad_requests_name_what_is_wrong
+            outputs_are_set_and_read_back
+            many_requests_come_and_go
+            unplugging_ends_every_stream
+        }
+    };
+}
+
+fn next(request: &mut Request) -> EdgeEvent {
+    match request.wait_next_timeout(Duration::from_secs(20)) {
+        Some(Ok(edge)) => edge,
+        Some(Err(error)) => panic!("{error}"),
+        None => panic!("the stream is over"),
+    }
+}
+
+/// Everything up to the end of a stream that was stopped.
+fn rest(request: &mut Request) -> Vec<EdgeEvent> {
+    std::iter::from_fn(|| request.wait_next()).map(|edge| edge.unwrap()).collect()
+}
+
+pub(crate) fn an_edge_says_where_when_and_which_way(open: Open<'_>) {
+    let chip = open();
+    chip.world().drive(3, false).unwrap();
+    let mut edges = chip.request().line(3).start().unwrap();
+    chip.world().drive(3, true).unwrap();
+    let rising = next(&mut edges);
+    assert_eq!((&*rising.chip, rising.offset.get(), rising.kind), (&*chip.info().name, 3, EdgeKind::Rising));
+    assert_eq!((rising.seqno, rising.line_seqno, rising.missed.total()), (1, 1, 0));
+    assert_eq!(rising.name, chip.line_info(3).unwrap().name);
+    assert!(chip.value(3).unwrap());
+    chip.world().drive(3, false).unwrap();
+    let falling = next(&mut edges);
+    assert_eq!((falling.kind, falling.seqno), (EdgeKind::Falling, 2));
+    assert!(falling.timestamp_ns >= rising.timestamp_ns && falling.timestamp_ns > 0);
+}
+
+pub(crate) fn edges_come_in_order(open: Open<'_>) {
+    let chip = open();
+    let mut edges = chip.request().lines([0, 5]).queue_size(1024).start().unwrap();
+    for _ in 0..50 {
+        chip.world().toggle_all([(0, 4), (5, 4)]).unwrap();
+    }
+    let seen: Vec<_> = (0..400).map(|_| next(&mut edges)).collect();
+    assert!(seen.iter().map(|edge| edge.seqno).eq(1..=400));
+    assert!(seen.is_sorted_by_key(|edge| edge.timestamp_ns));
+    for offset in [0, 5] {
+        let line: Vec<_> = seen.iter().filter(|edge| edge.offset.get() == offset).collect();
+        assert!(line.iter().map(|edge| edge.line_seqno).eq(1..=200));
+        assert!(line.windows(2).all(|two| two[0].kind != two[1].kind));
+    }
+    assert_eq!(edges.finish().total(), Figures { delivered: 400, ..Figures::default() });
+}
+
+pub(crate) fn only_the_edges_asked_for_come(open: Open<'_>) {
+    let chip = open();
+    chip.world().drive(1, false).unwrap();
+    let mut rising = chip.request().line(1).edges(Edges::Rising).start().unwrap();
+    let mut falling = chip.request().line(1).edges(Edges::Falling).start().unwrap();
+    chip.world().toggle(1, 6).unwrap();
+    for request in [&mut rising, &mut falling] {
+        request.stopper().stop();
+    }
+    assert!(
+        rest(&mut rising).iter().map(|edge| (edge.kind, edge.line_seqno)).eq((1..=3).map(|n| (EdgeKind::Rising, n)))
+    );
+    assert_eq!(rest(&mut falling).iter().filter(|edge| edge.kind == EdgeKind::Falling).count(), 3);
+    assert_eq!(rising.finish().total().total(), 3);
+}
+
+pub(crate) fn the_level_at_the_start_is_that_before_the_first_edge(open: Open<'_>) {
+    let chip = open();
+    for level in [false, true] {
+        chip.world().drive(2, level).unwrap();
+        let mut edges = chip.request().line(2).start().unwrap();
+        assert_eq!(edges.lines()[0].active_at_start, Some(level));
+        chip.world().toggle(2, 1).unwrap();
+        assert_eq!(next(&mut edges).kind == EdgeKind::Falling, level);
+    }
+    // And with somebody who changes it meanwhile, so that now and then an edge comes before the level is read.
+    let (world, done) = (chip.clone(), Arc::new(AtomicBool::new(false)));
+    let busy = thread::spawn({
+        let done = done.clone();
+        move || {
+            while !done.load(Relaxed) {
+                world.world().toggle(2, 1).unwrap();
+                let pause = Instant::now();
+                while pause.elapsed() < Duration::from_micros(20) {}
+            }
+        }
+    });
+    let mut known = 0;
+    for _ in 0..500 {
+        let mut edges = chip.request().line(2).queue_size(1024).start().unwrap();
+        let level = edges.lines()[0].active_at_start;
+        let first = next(&mut edges);
+        assert_eq!(first.line_seqno, 1);
+        known += u32::from(level.is_some());
+        assert!(level.is_none_or(|level| level == (first.kind == EdgeKind::Falling)), "{level:?} before {first:?}");
+    }
+    assert!(known > 0);
+    done.store(true, Relaxed);
+    busy.join().unwrap();
+}
+
+pub(crate) fn two_requests_each_get_every_edge(open: Open<'_>) {
+    let chip = open();
+    let mut all = chip.request().all_lines().queue_size(1024).start().unwrap();
+    let mut one = chip.request().line(6).consumer("second").queue_size(1024).start().unwrap();
+    let info = chip.line_info(6).unwrap();
+    assert!(info.used && info.consumer.is_some());
+    chip.world().toggle_all([(6, 100), (7, 100)]).unwrap();
+    let seen: Vec<_> = (0..200).map(|_| next(&mut all)).collect();
+    assert_eq!(seen.iter().filter(|edge| edge.offset.get() == 6).count(), 100);
+    assert!((1..=100).all(|number| next(&mut one).seqno == number));
+    drop((all, one));
+    assert_eq!(chip.request().line(6).start().unwrap().finish().total().total(), 0);
+}
+
+pub(crate) fn awaiting_is_the_same_as_waiting(open: Open<'_>) {
+    let chip = open();
+    let mut edges = chip.request().line(4).queue_size(1024).start().unwrap();
+    let world = chip.clone();
+    let driver = thread::spawn(move || (0..100).for_each(|_| world.world().toggle(4, 2).unwrap()));
+    for number in 1..=200 {
+        assert_eq!(block_on(edges.next()).unwrap().unwrap().line_seqno, number);
+    }
+    driver.join().unwrap();
+    // A future that is dropped takes nothing with it.
+    for number in 201..=300 {
+        let mut once = Context::from_waker(std::task::Waker::noop());
+        assert!(pin!(edges.next()).poll(&mut once).is_pending());
+        chip.world().toggle(4, 1).unwrap();
+        assert_eq!(block_on(edges.next()).unwrap().unwrap().line_seqno, number);
+    }
+    edges.stopper().stop();
+    assert!(block_on(edges.next()).is_none());
+}
+
+pub(crate) fn a_timeout_ends_nothing(open: Open<'_>) {
+    let chip = open();
+    let mut edges = chip.request().line(4).start().unwrap();
+    for number in 1..=5 {
+        let began = Instant::now();
+        let error = edges.wait_next_timeout(Duration::from_millis(20)).unwrap().unwrap_err();
+        assert!(error.is_timeout() && began.elapsed() >= Duration::from_millis(20), "{error}");
+        chip.world().toggle(4, 1).unwrap();
+        assert_eq!(next(&mut edges).line_seqno, number);
+    }
+    assert_eq!(edges.account().trust(), Trust::AtLeast);
+    assert_eq!(edges.finish().trust(), Trust::Exact);
+}
+
+pub(crate) fn stopping_delivers_what_had_happened(open: Open<'_>) {
+    let chip = open();
+    let mut edges = chip.request().lines([0, 1, 2]).queue_size(1024).start().unwrap();
+    chip.world().toggle_all([(0, 300), (1, 200), (2, 100)]).unwrap();
+    edges.stopper().stop();
+    edges.stopper().stop();
+    let seen = rest(&mut edges);
+    assert_eq!(seen.len(), 600);
+    assert!(seen.iter().map(|edge| edge.seqno).eq(1..=600));
+    assert!(edges.wait_next().is_none() && edges.next_ready().is_none());
+    chip.world().toggle(0, 5).unwrap();
+    let account = edges.finish();
+    assert_eq!(account.total(), Figures { delivered: 600, discarded: 5, ..Figures::default() });
+    assert_eq!(account.trust(), Trust::Exact);
+}
+
+pub(crate) fn stopping_wakes_who_waits(open: Open<'_>) {
+    let chip = open();
+    let mut edges = chip.request().line(0).start().unwrap();
+    let stopper = edges.stopper();
+    let stop = thread::spawn(move || {
+        thread::sleep(Duration::from_millis(30));
+        stopper.stop();
+    });
+    assert!(edges.wait_next().is_none());
+    stop.join().unwrap();
+}
+
+/// Whether the account of a request is exactly what was driven on each line, and fits the edges that were seen.
+fn assert_exact(account: &Account, driven: &[(u32, u64)], seen: &[EdgeEvent]) {
+    assert!(account.doubt().is_none(), "{account:?}");
+    for (line, &(offset, driven)) in account.lines().iter().zip(driven) {
+        assert_eq!((line.offset.get(), line.trust), (offset, Trust::Exact));
+        assert_eq!(line.figures.total(), driven, "{line:?}");
+        let mine = seen.iter().filter(|edge| edge.offset.get() == offset);
+        assert_eq!(mine.clone().count() as u64, line.figures.delivered, "{line:?}");
+        let mut line_seqno = 0;
+        for edge in mine {
+            assert_eq!(edge.line_seqno, line_seqno + edge.missed.overflowed + 1, "a gap is an overflow: {edge:?}");
+            line_seqno = edge.line_seqno;
+        }
+    }
+    assert_eq!(account.lines().len(), driven.len());
+}
+
+pub(crate) fn the_account_is_exact_at_full_speed(open: Open<'_>) {
+    const LINES: u32 = 8;
+    const EACH: u64 = 20_000;
+    let chip = open();
+    let mut edges = chip.request().lines(0..LINES).start().unwrap();
+    let stopper = edges.stopper();
+    let world = chip.clone();
+    let driver = thread::spawn(move || {
+        for _ in 0..10 {
+            world.world().toggle_all((0..LINES).map(|line| (line, EACH as u32 / 10))).unwrap();
+        }
+        stopper.stop();
+    });
+    let seen = rest(&mut edges);
+    driver.join().unwrap();
+    assert!(seen.len() > 100, "{}", seen.len());
+    assert_exact(&edges.finish(), &Vec::from_iter((0..LINES).map(|line| (line, EACH))), &seen);
+}
+
+pub(crate) fn the_account_is_exact_with_a_reader_that_is_too_slow(open: Open<'_>) {
+    let chip = open();
+    let mut edges = chip.request().lines([0, 1]).queue_size(4).start().unwrap();
+    let mut seen = Vec::new();
+    for _ in 0..20 {
+        chip.world().toggle_all([(0, 150), (1, 250)]).unwrap();
+        seen.push(next(&mut edges));
+    }
+    // The last edge of each line is delivered, and says what is missing before it.
+    chip.world().toggle_all([(0, 1), (1, 1)]).unwrap();
+    edges.stopper().stop();
+    seen.extend(rest(&mut edges));
+    let account = edges.finish();
+    assert!(account.total().overflowed > 0, "{account:?}");
+    let said: u64 = seen.iter().map(|edge| edge.missed.total()).sum();
+    assert_eq!(said, account.total().lost(), "the edges said what was missing before them");
+    assert_exact(&account, &[(0, 3001), (1, 5001)], &seen);
+}
+
+pub(crate) fn the_account_is_exact_when_finished_in_the_middle(open: Open<'_>) {
+    let chip = open();
+    for taken in [0, 1, 7] {
+        let mut edges = chip.request().lines([3, 0]).queue_size(16).start().unwrap();
+        chip.world().toggle_all([(3, 500), (0, 100)]).unwrap();
+        let seen: Vec<_> = (0..taken).map_while(|_| edges.wait_next_timeout(Duration::ZERO)?.ok()).collect();
+        let account = edges.finish();
+        // The queue alone has sixteen.
+        assert!(account.total().discarded > 0);
+        assert_exact(&account, &[(3, 500), (0, 100)], &seen);
+    }
+}
+
+pub(crate) fn the_account_is_exact_when_dropped_in_the_middle(open: Open<'_>) {
+    let chip = open();
+    let totals = || {
+        let lines = chip.totals().unwrap();
+        (lines[9].readers, Figures { ..lines[9].figures })
+    };
+    let (readers_before, before) = totals();
+    let mut driven = 0;
+    let mut mine = 0;
+    const ROUNDS: u32 = 50;
+    for round in 0..ROUNDS {
+        let mut edges = chip.request().line(9).queue_size(64).start().unwrap();
+        let tally = edges.tally();
+        let world = chip.clone();
+        let driver = thread::spawn(move || world.world().toggle(9, 400));
+        for _ in 0..round {
+            let _ = edges.wait_next_timeout(Duration::from_millis(1));
+        }
+        drop(edges);
+        // What is driven now nobody watches; the driver's own counts say how much was.
+        driver.join().unwrap().unwrap();
+        wait_until(|| tally.is_final());
+        mine += tally.delivered() + tally.discarded();
+        driven += 400;
+    }
+    wait_until(|| totals().0 == readers_before + ROUNDS);
+    let after = totals().1;
+    assert_eq!(after.delivered - before.delivered, mine, "what the driver gave away is what came here");
+    let lost = after.lost() - before.lost();
+    assert!(mine + lost <= driven);
+    let account = chip.request().line(9).start().unwrap().finish();
+    assert_eq!((account.total().total(), account.trust()), (0, Trust::Exact));
+
+    // All of it watched: then the sum is exact too.
+    let (readers, before) = totals();
+    let edges = chip.request().line(9).queue_size(64).start().unwrap();
+    let tally = edges.tally();
+    chip.world().toggle(9, 1000).unwrap();
+    drop(edges);
+    wait_until(|| tally.is_final() && totals().0 > readers);
+    let after = totals().1;
+    let lost = after.lost() - before.lost();
+    assert_eq!(tally.delivered() + tally.discarded() + lost, 1000);
+}
+
+fn wait_until(mut done: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !done() {
+        assert!(Instant::now() < deadline, "it does not come to an end");
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+pub(crate) fn merged_edges_are_counted(open: Open<'_>) {
+    let chip = open();
+    chip.world().merge_within(Duration::from_secs(3600)).unwrap();
+    let mut edges = chip.request().lines([0, 1]).start().unwrap();
+    chip.world().toggle_all([(0, 10), (1, 20)]).unwrap();
+    let seen = [next(&mut edges), next(&mut edges)];
+    chip.world().merge_within(Duration::ZERO).unwrap();
+    chip.world().toggle(0, 1).unwrap();
+    let late = next(&mut edges);
+    assert_eq!((late.missed.merged, late.missed.overflowed, late.line_seqno), (9, 0, 2));
+    // Two lines: the interrupts were counted before they merged.
+    assert_eq!(late.seqno, 31);
+    let account = edges.finish();
+    assert_eq!(account.total(), Figures { delivered: 3, merged: 28, ..Figures::default() });
+    assert_exact(&account, &[(0, 11), (1, 20)], &[&seen[..], &[late]].concat());
+}
+
+pub(crate) fn lines_are_found_by_offset_and_by_name(open: Open<'_>) {
+    let chip = open();
+    let lines = chip.lines().unwrap();
+    assert_eq!(lines.len(), chip.info().lines as usize);
+    let mut first_of = HashMap::new();
+    for line in &lines {
+        assert_eq!(chip.find(line.offset).unwrap(), line.offset);
+        assert_eq!(chip.find(line.offset.to_string()).unwrap(), line.offset);
+        if let Some(name) = &line.name {
+            let first = *first_of.entry(name.clone()).or_insert(line.offset);
+            assert_eq!(chip.find(&**name).unwrap(), first);
+        }
+    }
+}
+
+fn refused(result: Result<Request, Error>, kind: ErrorKind, parts: &[&str]) {
+    let error = result.expect_err("it is refused");
+    assert_eq!(error.kind(), kind, "{error}");
+    for part in parts {
+        assert!(error.to_string().contains(part), "{error:?} says nothing of {part}");
+    }
+}
+
+pub(crate) fn bad_requests_name_what_is_wrong(open: Open<'_>) {
+    let chip = open();
+    let (name, lines) = (chip.info().name.clone(), chip.info().lines);
+    let quoted = format!("\"{name}\"");
+    let request = || chip.request();
+    refused(request().line("no such line").start(), ErrorKind::NoSuchLine, &["\"no such line\"", &quoted]);
+    refused(request().line("").start(), ErrorKind::NoSuchLine, &["\"\"", &quoted]);
+    refused(request().line("-1").start(), ErrorKind::NoSuchLine, &["\"-1\""]);
+    for beyond in [lines, u32::MAX] {
+        let text = beyond.to_string();
+        refused(request().line(beyond).start(), ErrorKind::NoSuchLine, &[&text, "out of range", &quoted]);
+        refused(request().line(text.as_str()).start(), ErrorKind::NoSuchLine, &[&text, "out of range"]);
+    }
+    let huge = "99999999999999999999";
+    refused(request().line(huge).start(), ErrorKind::NoSuchLine, &[huge]);
+    refused(request().lines(["2", "02"]).start(), ErrorKind::LineTwice, &["\"2\"", "\"02\"", "same line", &quoted]);
+    refused(request().all_lines().line(0).start(), ErrorKind::LineTwice, &["same line"]);
+    refused(request().start(), ErrorKind::InvalidInput, &["no line", &quoted]);
+    refused(request().line(0).queue_size(1).start(), ErrorKind::InvalidInput, &["queue of 1 "]);
+    let too_long = chip.info().max_queue_size + 1;
+    let size = format!("queue of {too_long} ");
+    refused(request().line(0).queue_size(too_long).start(), ErrorKind::InvalidInput, &[&size]);
+    // And after all that it works.
+    assert!(request().line(0).start().is_ok());
+}
+
+pub(crate) fn outputs_are_set_and_read_back(open: Open<'_>) {
+    let chip = open();
+    chip.set_values([(8, true), (7, false)]).unwrap();
+    assert_eq!(chip.values([7, 8]).unwrap(), [false, true]);
+    assert_eq!(chip.line_info(8).unwrap().direction, linewake::Direction::Output);
+    assert!(chip.world().drive(8, false).is_err(), "an output is not the world's to drive");
+    chip.set_values([(8, false)]).unwrap();
+    assert!(!chip.value(8).unwrap());
+    assert_eq!(chip.set_values([(8, true), (8, false)]).unwrap_err().kind(), ErrorKind::LineTwice);
+    chip.set_values::<u32>([]).unwrap();
+}
+
+pub(crate) fn many_requests_come_and_go(open: Open<'_>) {
+    let chip = open();
+    for round in 1..=300 {
+        let mut edges = chip.request().line(round % 8).start().unwrap();
+        chip.world().toggle(round % 8, 1).unwrap();
+        assert_eq!(next(&mut edges).line_seqno, 1);
+    }
+}
+
+pub(crate) fn unplugging_ends_every_stream(open: Open<'_>) {
+    let chip = open();
+    let mut waiting = chip.request().line(0).start().unwrap();
+    let mut behind = chip.request().line(1).queue_size(64).start().unwrap();
+    chip.world().toggle(1, 1).unwrap();
+    let waiter = thread::spawn(move || (waiting.wait_next(), waiting));
+    chip.world().unplug().unwrap();
+    let (end, mut waiting) = waiter.join().unwrap();
+    assert!(end.unwrap().unwrap_err().is_disconnected());
+    assert!(waiting.wait_next().is_none());
+    // What a wait had brought before is still delivered.
+    assert_eq!(next(&mut behind).line_seqno, 1);
+    assert!(behind.wait_next().unwrap().unwrap_err().is_disconnected());
+    let account = behind.finish();
+    assert_eq!((account.trust(), account.total().delivered), (Trust::AtLeast, 1));
+    assert!(account.doubt().unwrap().is_disconnected());
+    assert!(chip.request().line(0).start().is_err());
+    chip.world().replug().unwrap();
+    assert!(chip.request().line(0).start().is_ok(), "a new handle has the device again");
+    assert!(chip.value(0).is_err(), "the old one has not");
+}
+
+/// The smallest executor: this thread.
+fn block_on<F: Future>(future: F) -> F::Output {
+    struct Unpark(Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Arc::new(Unpark(thread::current())).into();
+    let mut future = pin!(future);
+    loop {
+        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(output) => return output,
+            Poll::Pending => thread::park(),
+        }
+    }
+}

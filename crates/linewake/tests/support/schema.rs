@@ -1,0 +1,103 @@
+//! Checks a JSON value against `docs/record.schema.json`: as much of JSON Schema 2020-12 as that file uses, and nothing
+//! that it might come to use passes unseen.
+
+use serde_json::Value;
+
+/// Why `line` is no record; empty if it is one.
+pub(crate) fn faults_of_line(line: &str) -> Vec<String> {
+    match serde_json::from_str(line) {
+        Ok(value) => faults_of(&value),
+        Err(error) => vec![format!("not JSON: {error}")],
+    }
+}
+
+pub(crate) fn faults_of(value: &Value) -> Vec<String> {
+    let schema = schema();
+    let mut faults = Vec::new();
+    check(&schema, &schema, value, "", &mut faults);
+    faults
+}
+
+pub(crate) fn schema() -> Value {
+    serde_json::from_str(include_str!("../../../../docs/record.schema.json")).expect("the schema is JSON")
+}
+
+fn check(root: &Value, schema: &Value, value: &Value, at: &str, faults: &mut Vec<String>) {
+    let rules = schema.as_object().expect("a schema is an object");
+    for (rule, wanted) in rules {
+        let mut fault = |is_right: bool| {
+            if !is_right {
+                faults.push(format!("{at}: {value} against {rule} {wanted}"));
+            }
+        };
+        match rule.as_str() {
+            "$schema" | "$id" | "$defs" | "title" | "description" => {}
+            "$ref" => {
+                let pointer = wanted.as_str().and_then(|text| text.strip_prefix('#')).expect("a local reference");
+                let target = root.pointer(pointer).unwrap_or_else(|| panic!("no such definition: {wanted}"));
+                check(root, target, value, at, faults);
+            }
+            "const" => fault(value == wanted),
+            "enum" => fault(list(wanted).contains(value)),
+            "type" => fault(match wanted {
+                Value::String(name) => is_of(value, name),
+                names => list(names).iter().any(|name| is_of(value, name.as_str().expect("a type's name"))),
+            }),
+            "minimum" => fault(whole(value).is_none_or(|number| number >= bound(wanted))),
+            "maximum" => fault(whole(value).is_none_or(|number| number <= bound(wanted))),
+            "required" => fault(value.as_object().is_none_or(|fields| {
+                list(wanted).iter().all(|name| fields.contains_key(name.as_str().expect("a field's name")))
+            })),
+            "properties" => {
+                for (name, schema) in wanted.as_object().expect("schemas by name") {
+                    if let Some(field) = value.get(name) {
+                        check(root, schema, field, &format!("{at}/{name}"), faults);
+                    }
+                }
+            }
+            "additionalProperties" => {
+                assert_eq!(wanted, &Value::Bool(false));
+                let known = rules["properties"].as_object().expect("schemas by name");
+                fault(value.as_object().is_none_or(|fields| fields.keys().all(|name| known.contains_key(name))));
+            }
+            "items" => {
+                for (index, item) in value.as_array().into_iter().flatten().enumerate() {
+                    check(root, wanted, item, &format!("{at}/{index}"), faults);
+                }
+            }
+            "oneOf" => {
+                let fits = |schema: &&Value| {
+                    let mut inner = Vec::new();
+                    check(root, schema, value, at, &mut inner);
+                    inner.is_empty()
+                };
+                fault(list(wanted).iter().filter(fits).count() == 1);
+            }
+            unknown => panic!("teach this test the rule \"{unknown}\""),
+        }
+    }
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().expect("a list")
+}
+
+fn bound(value: &Value) -> i128 {
+    whole(value).expect("a whole number")
+}
+
+fn whole(value: &Value) -> Option<i128> {
+    value.as_u64().map(i128::from).or(value.as_i64().map(i128::from))
+}
+
+fn is_of(value: &Value, name: &str) -> bool {
+    match name {
+        "object" => value.is_object(),
+        "array" => value.is_array(),
+        "string" => value.is_string(),
+        "integer" => value.is_u64() || value.is_i64(),
+        "boolean" => value.is_boolean(),
+        "null" => value.is_null(),
+        unknown => panic!("teach this test the type \"{unknown}\""),
+    }
+}

@@ -1,0 +1,493 @@
+//! The bookkeeping of an inverted call: which calls are pending, what came, when to submit again, when it is over.
+//!
+//! It knows nothing of devices: [`Calls`] submits, cancels and releases. So loom can check every interleaving of
+//! completions, takes, submissions and the drop (`loom_tests.rs`).
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use crate::sync::{Mutex, MutexGuard, lock};
+use crate::{Error, Status};
+
+/// What a [`Ring`] submits to. None of it is called with the ring's lock held.
+pub(crate) trait Calls: Send + Sync + Sized {
+    /// What keeps the handle open.
+    type Device: Clone + Send;
+    /// Where completions arrive.
+    type Port;
+    /// A call that was submitted.
+    type Operation: Copy + Send;
+
+    /// Submits a call that will arrive at the ring with this number.
+    fn submit(&self, device: &Self::Device, number: u64, ring: &Arc<Ring<Self>>) -> Submission<Self::Operation>;
+    /// Asks for the cancellation of a call that may be over meanwhile.
+    fn cancel(&self, device: &Self::Device, operation: Self::Operation);
+    /// Gives up a call that is over. Its result, if it had one of so many bytes, nobody will take.
+    fn release(&self, port: &Self::Port, operation: Self::Operation, discarded: Option<usize>);
+    /// A call that was submitted is over, and everything is noted about it.
+    fn settled(&self);
+    /// What a failure makes of the stream.
+    fn end(&self, status: Status) -> End;
+    /// The device's port.
+    fn port<'a>(&self, device: &'a Self::Device) -> &'a Self::Port;
+    /// Has the port's dispatcher call [`Ring::arm`] when it has handled what else there is.
+    fn arm_later(&self, port: &Self::Port, ring: &Arc<Ring<Self>>);
+}
+
+/// What became of a submission.
+#[derive(Debug)]
+pub(crate) enum Submission<Operation> {
+    /// It will arrive, or has arrived already.
+    Pending(Operation),
+    /// It is over, and will not arrive.
+    Done(Operation, Status, usize),
+    /// It is over, and whoever brings its packet has it: it will arrive, or has arrived.
+    Arriving,
+    /// It was not even submitted.
+    Refused(Error),
+}
+
+/// Why there is nothing after.
+#[derive(Debug)]
+pub(crate) enum End {
+    /// A failure, which the consumer is told.
+    Reason(Error),
+    /// The end of a file.
+    Quiet,
+}
+
+/// What the consumer takes.
+#[derive(Debug)]
+pub(crate) enum Taken<Operation> {
+    Reply(Operation, Status, usize),
+    End(Error),
+    Nothing,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// The order in which the calls were submitted.
+    Submission,
+    /// The order in which they were completed.
+    Completion,
+}
+
+#[derive(Debug)]
+pub(crate) struct Ring<C: Calls> {
+    pub(crate) calls: C,
+    pending: usize,
+    window: usize,
+    state: Mutex<State<C>>,
+}
+
+struct State<C: Calls> {
+    order: Order,
+    /// `None` once the stream is dropped: what is in flight must not keep the handle open.
+    device: Option<C::Device>,
+    /// The calls that are not taken yet. In order of submission a call's number is `first` and its place; in order of
+    /// completion it is its place, and places are used again.
+    entries: VecDeque<Entry<C::Operation>>,
+    first: u64,
+    /// In order of completion: what is to be taken.
+    arrived: VecDeque<(C::Operation, Status, usize)>,
+    in_flight: usize,
+    done: usize,
+    /// Somebody is submitting. Who wants to submit too leaves it to them: one at a time, so that numbers and
+    /// submissions have the same order, and no lock is held while the driver runs.
+    arming: bool,
+    /// The first failure, or the end of the file. Nothing is submitted after it.
+    end: Option<End>,
+    ended: bool,
+    consumer: Option<Waker>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Entry<Operation> {
+    Submitting,
+    Pending(Operation),
+    Done(Operation, Status, usize),
+    /// It failed, or its result is among those that arrived.
+    Over,
+}
+
+impl<C: Calls> Ring<C> {
+    /// Submits the first calls.
+    pub(crate) fn start(calls: C, device: C::Device, pending: usize, window: usize, order: Order) -> Arc<Self> {
+        let most = pending.saturating_add(window).min(1 << 16);
+        let arrived = if order == Order::Completion { most } else { 0 };
+        let ring = Arc::new(Self {
+            calls,
+            pending,
+            window,
+            state: Mutex::new(State {
+                order,
+                device: Some(device),
+                entries: VecDeque::with_capacity(most),
+                first: 0,
+                arrived: VecDeque::with_capacity(arrived),
+                in_flight: 0,
+                done: 0,
+                arming: false,
+                end: None,
+                ended: false,
+                consumer: None,
+            }),
+        });
+        ring.arm();
+        ring
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<C>> {
+        lock(&self.state)
+    }
+
+    /// Submits until enough is pending or the window is full. A driver that always completes at once is submitted to for
+    /// a while; then it is the turn of the port's other completions.
+    pub(crate) fn arm(self: &Arc<Self>) {
+        self.arm_and_wake(None);
+    }
+
+    /// [`arm`](Self::arm), and wakes the consumer as soon as one call is submitted again.
+    fn arm_and_wake(self: &Arc<Self>, mut consumer: Option<Waker>) {
+        let mut state = self.lock();
+        if state.arming {
+            drop(state);
+            return wake(consumer);
+        }
+        state.arming = true;
+        let arming = Arming(self);
+        for left in (0..BURST.max(self.pending)).rev() {
+            let Some((device, number)) = state.next_call(self) else {
+                // Under the lock that said so: whoever makes room after this finds that nobody is submitting.
+                state.arming = false;
+                drop(state);
+                std::mem::forget(arming);
+                return wake(consumer);
+            };
+            drop(state);
+            let submission = self.calls.submit(&device, number, self);
+            let woken = self.submitted(number, submission, &device);
+            wake(consumer.take());
+            wake(woken);
+            if left == 0 {
+                drop(arming);
+                return self.calls.arm_later(self.calls.port(&device), self);
+            }
+            // The last reference may close the handle: not under the lock.
+            drop(device);
+            state = self.lock();
+        }
+    }
+
+    /// Notes what became of a submission. Returns the consumer if there is something for it now.
+    fn submitted(&self, number: u64, submission: Submission<C::Operation>, device: &C::Device) -> Option<Waker> {
+        match submission {
+            Submission::Arriving => None,
+            Submission::Done(operation, status, information) => {
+                self.done(number, operation, status, information, self.calls.port(device))
+            }
+            Submission::Refused(error) => {
+                let mut state = self.lock();
+                state.in_flight -= 1;
+                state.set(number, Entry::Over);
+                drop(state);
+                self.calls.settled();
+                self.finish(End::Reason(error), device)
+            }
+            Submission::Pending(operation) => {
+                let mut state = self.lock();
+                // It may have arrived before the submission returned.
+                if matches!(state.entry(number), Some(Entry::Submitting)) {
+                    state.set(number, Entry::Pending(operation));
+                    let over = state.is_over();
+                    drop(state);
+                    if over {
+                        // Whoever ended the stream meanwhile could not cancel what had no name yet.
+                        self.calls.cancel(device, operation);
+                    }
+                }
+                None
+            }
+        }
+    }
+
+    /// A call has arrived. Another one is submitted before the consumer is woken.
+    pub(crate) fn arrived(
+        self: &Arc<Self>,
+        number: u64,
+        operation: C::Operation,
+        status: Status,
+        information: usize,
+        port: &C::Port,
+    ) {
+        let consumer = self.done(number, operation, status, information, port);
+        self.arm_and_wake(consumer);
+    }
+
+    /// A call is over and its operation is ours. Returns the consumer if there is something for it now.
+    fn done(
+        &self,
+        number: u64,
+        operation: C::Operation,
+        status: Status,
+        information: usize,
+        port: &C::Port,
+    ) -> Option<Waker> {
+        let consumer = self.note(number, operation, status, information, port);
+        self.calls.settled();
+        consumer
+    }
+
+    fn note(
+        &self,
+        number: u64,
+        operation: C::Operation,
+        status: Status,
+        information: usize,
+        port: &C::Port,
+    ) -> Option<Waker> {
+        let failed = status.is_error();
+        let mut state = self.lock();
+        state.in_flight -= 1;
+        if state.device.is_none() {
+            drop(state);
+            self.calls.release(port, operation, (!failed).then_some(information));
+            return None;
+        }
+        if failed {
+            state.set(number, Entry::Over);
+            let device = state.device.clone();
+            drop(state);
+            self.calls.release(port, operation, None);
+            return device.and_then(|device| self.finish(self.calls.end(status), &device));
+        }
+        state.done += 1;
+        if state.order == Order::Submission {
+            state.set(number, Entry::Done(operation, status, information));
+        } else {
+            state.set(number, Entry::Over);
+            state.arrived.push_back((operation, status, information));
+        }
+        if state.is_ready() { state.consumer.take() } else { None }
+    }
+
+    /// Ends the stream, unless it has ended: nothing is submitted any more, and what is pending is cancelled. Returns
+    /// the consumer if there is something for it now.
+    fn finish(&self, end: End, device: &C::Device) -> Option<Waker> {
+        let mut state = self.lock();
+        let first = !state.ended && state.end.is_none();
+        if first {
+            state.end = Some(end);
+        }
+        drop(state);
+        if first {
+            self.cancel_pending(device);
+        }
+        let mut state = self.lock();
+        if state.is_ready() { state.consumer.take() } else { None }
+    }
+
+    /// Asks the driver to cancel what is pending, the last one first: else it might complete the next with what it
+    /// takes from the one before.
+    fn cancel_pending(&self, device: &C::Device) {
+        let mut before = u64::MAX;
+        loop {
+            let next = self.lock().pending_before(before);
+            let Some((operation, number)) = next else { return };
+            self.calls.cancel(device, operation);
+            before = number;
+        }
+    }
+
+    /// Ends the stream from outside.
+    pub(crate) fn stop(&self, status: Status) {
+        let device = self.lock().device.clone();
+        if let Some(device) = device {
+            wake(self.finish(self.calls.end(status), &device));
+        }
+    }
+
+    /// Takes what is next, or leaves a waker for it.
+    pub(crate) fn take(&self, cx: &Context<'_>) -> Poll<Taken<C::Operation>> {
+        let mut waker = None;
+        loop {
+            let mut state = self.lock();
+            if let Some(taken) = state.take() {
+                return Poll::Ready(taken);
+            }
+            if state.consumer.as_ref().is_some_and(|consumer| consumer.will_wake(cx.waker())) {
+                return Poll::Pending;
+            }
+            // Wakers are somebody else's code: neither cloned nor dropped under the lock.
+            if waker.is_some() {
+                let old = std::mem::replace(&mut state.consumer, waker);
+                drop(state);
+                drop(old);
+                return Poll::Pending;
+            }
+            drop(state);
+            waker = Some(cx.waker().clone());
+        }
+    }
+
+    pub(crate) fn is_ready(&self) -> bool {
+        self.lock().is_ready()
+    }
+
+    /// The consumer is gone. Nothing is submitted from here on, and what arrives is discarded. The handle is the
+    /// caller's to close.
+    pub(crate) fn close(&self, device: &C::Device) {
+        let closed = self.lock().close();
+        for (operation, information) in closed.done {
+            self.calls.release(self.calls.port(device), operation, Some(information));
+        }
+        self.cancel_pending(device);
+    }
+}
+
+/// Somebody is submitting, until this is dropped; also when a waker panics.
+struct Arming<'a, C: Calls>(&'a Ring<C>);
+
+impl<C: Calls> Drop for Arming<'_, C> {
+    fn drop(&mut self) {
+        self.0.lock().arming = false;
+    }
+}
+
+/// So many submissions in a row, if more are not to be pending at once.
+const BURST: usize = 32;
+
+/// What a stream leaves when it is closed.
+struct Closed<C: Calls> {
+    done: Vec<(C::Operation, usize)>,
+    _device: Option<C::Device>,
+    _consumer: Option<Waker>,
+}
+
+impl<C: Calls> State<C> {
+    fn is_over(&self) -> bool {
+        self.device.is_none() || self.end.is_some() || self.ended
+    }
+
+    /// Makes an entry for another call, if there is to be one.
+    fn next_call(&mut self, ring: &Ring<C>) -> Option<(C::Device, u64)> {
+        if self.is_over() || self.in_flight >= ring.pending || self.done >= ring.window {
+            return None;
+        }
+        let device = self.device.clone()?;
+        let free = match self.order {
+            Order::Submission => None,
+            Order::Completion => self.entries.iter().position(|entry| matches!(entry, Entry::Over)),
+        };
+        let place = free.unwrap_or_else(|| {
+            self.entries.push_back(Entry::Over);
+            self.entries.len() - 1
+        });
+        self.entries[place] = Entry::Submitting;
+        self.in_flight += 1;
+        Some((device, self.first + place as u64))
+    }
+
+    /// Whether [`take`](Self::take) would give something.
+    fn is_ready(&self) -> bool {
+        let first = self.entries.iter().find(|entry| !matches!(entry, Entry::Over));
+        !self.arrived.is_empty()
+            || matches!(first, Some(Entry::Done(..)))
+            || self.ended
+            || self.in_flight == 0 && self.end.is_some()
+    }
+
+    fn take(&mut self) -> Option<Taken<C::Operation>> {
+        if let Some((operation, status, information)) = self.next_reply() {
+            self.done -= 1;
+            return Some(Taken::Reply(operation, status, information));
+        }
+        if self.ended {
+            return Some(Taken::Nothing);
+        }
+        if self.in_flight > 0 {
+            return None;
+        }
+        let end = self.end.take()?;
+        self.ended = true;
+        Some(match end {
+            End::Reason(reason) => Taken::End(reason),
+            End::Quiet => Taken::Nothing,
+        })
+    }
+
+    fn next_reply(&mut self) -> Option<(C::Operation, Status, usize)> {
+        if let Some(reply) = self.arrived.pop_front() {
+            return Some(reply);
+        }
+        // In order of completion there are no entries that are done, and a place is kept until the end.
+        while let Some(entry) = self.entries.front().copied() {
+            match entry {
+                Entry::Over if self.order == Order::Submission => self.pop(),
+                Entry::Done(operation, status, information) => {
+                    self.pop();
+                    return Some((operation, status, information));
+                }
+                _ => return None,
+            }
+        }
+        None
+    }
+
+    fn pop(&mut self) {
+        self.entries.pop_front();
+        self.first += 1;
+    }
+
+    /// The last pending call with a number below `limit`.
+    fn pending_before(&self, limit: u64) -> Option<(C::Operation, u64)> {
+        let count = usize::try_from(limit.saturating_sub(self.first)).unwrap_or(usize::MAX).min(self.entries.len());
+        (0..count).rev().find_map(|place| match self.entries[place] {
+            Entry::Pending(operation) => Some((operation, self.first + place as u64)),
+            _ => None,
+        })
+    }
+
+    fn entry(&self, number: u64) -> Option<&Entry<C::Operation>> {
+        self.entries.get(usize::try_from(number.checked_sub(self.first)?).ok()?)
+    }
+
+    fn set(&mut self, number: u64, entry: Entry<C::Operation>) {
+        let place = number.checked_sub(self.first).and_then(|place| usize::try_from(place).ok());
+        if let Some(place) = place.and_then(|place| self.entries.get_mut(place)) {
+            *place = entry;
+        }
+    }
+
+    fn close(&mut self) -> Closed<C> {
+        let mut done: Vec<_> =
+            self.arrived.drain(..).map(|(operation, _, information)| (operation, information)).collect();
+        for entry in &mut self.entries {
+            if let Entry::Done(operation, _, information) = *entry {
+                *entry = Entry::Over;
+                done.push((operation, information));
+            }
+        }
+        Closed { done, _device: self.device.take(), _consumer: self.consumer.take() }
+    }
+}
+
+fn wake(consumer: Option<Waker>) {
+    if let Some(waker) = consumer {
+        waker.wake();
+    }
+}
+
+impl<C: Calls> std::fmt::Debug for State<C> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("State")
+            .field("in_flight", &self.in_flight)
+            .field("done", &self.done)
+            .field("ended", &self.ended)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, loom))]
+mod loom_tests;

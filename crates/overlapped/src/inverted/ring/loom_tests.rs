@@ -1,0 +1,193 @@
+//! Every interleaving of completions, takes, submissions, the end and the drop of one stream: nothing is lost, nothing
+//! comes twice, every call is released once, nobody sleeps, and the handle is let go of.
+
+use std::task::Wake;
+
+use loom::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use loom::thread;
+
+use super::*;
+
+/// A driver that completes what it is given, when it is told to.
+struct Driver {
+    pended: crate::sync::Mutex<Vec<u64>>,
+    submitted: AtomicUsize,
+    released: AtomicUsize,
+    discarded: AtomicUsize,
+    settled: AtomicUsize,
+    /// References to the device: the consumer's and those the ring took.
+    devices: Arc<AtomicUsize>,
+}
+
+struct Device(Arc<AtomicUsize>);
+
+impl Clone for Device {
+    fn clone(&self) -> Self {
+        self.0.fetch_add(1, SeqCst);
+        Self(self.0.clone())
+    }
+}
+
+impl Drop for Device {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, SeqCst);
+    }
+}
+
+impl Calls for Driver {
+    type Device = Device;
+    type Port = ();
+    type Operation = u64;
+
+    fn submit(&self, _: &Device, number: u64, _: &Arc<Ring<Self>>) -> Submission<u64> {
+        self.submitted.fetch_add(1, SeqCst);
+        lock(&self.pended).push(number);
+        Submission::Pending(number)
+    }
+
+    fn cancel(&self, _: &Device, operation: u64) {
+        // If the driver has it still, its completion comes through the port: here, later.
+        if let Some(number) = lock(&self.pended).iter_mut().find(|number| **number == operation) {
+            *number += 1000;
+        }
+    }
+
+    fn release(&self, (): &(), _: u64, discarded: Option<usize>) {
+        self.released.fetch_add(1, SeqCst);
+        self.discarded.fetch_add(usize::from(discarded.is_some()), SeqCst);
+    }
+
+    fn settled(&self) {
+        self.settled.fetch_add(1, SeqCst);
+    }
+
+    fn end(&self, status: Status) -> End {
+        let what = crate::Operation::Poll;
+        End::Reason(Error::from_code(crate::ErrorCode::Status(status), what))
+    }
+
+    fn port<'a>(&self, _: &'a Device) -> &'a () {
+        &()
+    }
+
+    fn arm_later(&self, (): &(), _: &Arc<Ring<Self>>) {}
+}
+
+struct Consumer(AtomicUsize);
+
+impl Wake for Consumer {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, SeqCst);
+    }
+}
+
+fn stream(pending: usize, window: usize) -> (Arc<Ring<Driver>>, Device) {
+    let device = Device(Arc::new(AtomicUsize::new(1)));
+    let driver = Driver {
+        pended: crate::sync::Mutex::new(Vec::new()),
+        submitted: AtomicUsize::new(0),
+        released: AtomicUsize::new(0),
+        discarded: AtomicUsize::new(0),
+        settled: AtomicUsize::new(0),
+        devices: device.0.clone(),
+    };
+    (Ring::start(driver, device.clone(), pending, window, Order::Submission), device)
+}
+
+/// The dispatcher handles the completion of the oldest call, if the driver has one.
+fn complete_one(ring: &Arc<Ring<Driver>>) -> bool {
+    let number = {
+        let mut pended = lock(&ring.calls.pended);
+        if pended.is_empty() { return false } else { pended.remove(0) }
+    };
+    let (number, status) = if number >= 1000 { (number - 1000, Status::CANCELLED) } else { (number, Status::SUCCESS) };
+    ring.arrived(number, number, status, 4, &());
+    true
+}
+
+fn take(ring: &Arc<Ring<Driver>>, waker: &Waker) -> Poll<Taken<u64>> {
+    let taken = ring.take(&Context::from_waker(waker));
+    if let Poll::Ready(Taken::Reply(operation, ..)) = taken {
+        ring.calls.release(&(), operation, None);
+        ring.arm();
+    }
+    taken
+}
+
+#[test]
+fn loom_re_arm_against_take() {
+    loom::model(|| {
+        let (ring, device) = stream(1, 1);
+        let dispatcher = thread::spawn({
+            let ring = ring.clone();
+            move || usize::from(complete_one(&ring)) + usize::from(complete_one(&ring))
+        });
+        let consumer = Arc::new(Consumer(AtomicUsize::new(0)));
+        let waker = Waker::from(consumer.clone());
+        let mut next = 0;
+        let look = |next: &mut u64| {
+            while let Poll::Ready(Taken::Reply(operation, ..)) = take(&ring, &waker) {
+                assert_eq!(operation, *next, "in order, each once");
+                *next += 1;
+            }
+        };
+        look(&mut next);
+        let completed = dispatcher.join().unwrap() as u64;
+        if next < completed {
+            assert!(consumer.0.load(SeqCst) > 0, "the consumer sleeps on {next} of {completed}");
+            look(&mut next);
+        }
+        assert_eq!(next, completed);
+        assert_eq!(lock(&ring.calls.pended).len(), 1, "there is room, and no call is pending");
+        drop(device);
+    });
+}
+
+#[test]
+fn loom_re_arm_against_drop() {
+    loom::model(|| {
+        let (ring, device) = stream(1, 2);
+        let dispatcher = thread::spawn({
+            let ring = ring.clone();
+            move || complete_one(&ring)
+        });
+        ring.close(&device);
+        drop(device);
+        dispatcher.join().unwrap();
+        while complete_one(&ring) {}
+        let Driver { submitted, released, settled, devices, discarded, .. } = &ring.calls;
+        let submitted = submitted.load(SeqCst);
+        assert_eq!(released.load(SeqCst), submitted, "each call is released once");
+        assert_eq!(settled.load(SeqCst), submitted);
+        assert!(discarded.load(SeqCst) <= 1);
+        assert_eq!(devices.load(SeqCst), 0, "the ring keeps the handle open");
+    });
+}
+
+#[test]
+fn loom_stop_against_completion() {
+    loom::model(|| {
+        let (ring, device) = stream(1, 2);
+        let dispatcher = thread::spawn({
+            let ring = ring.clone();
+            move || complete_one(&ring)
+        });
+        ring.stop(Status::CANCELLED);
+        dispatcher.join().unwrap();
+        while complete_one(&ring) {}
+        let mut results = 0;
+        let waker = Waker::noop();
+        let reason = loop {
+            match take(&ring, waker) {
+                Poll::Ready(Taken::Reply(..)) => results += 1,
+                Poll::Ready(Taken::End(reason)) => break reason,
+                other => panic!("the stream does not end: {other:?}"),
+            }
+        };
+        assert_eq!(reason.kind(), crate::ErrorKind::Cancelled);
+        assert!(results <= 1);
+        assert!(matches!(take(&ring, waker), Poll::Ready(Taken::Nothing)));
+        assert_eq!(ring.calls.released.load(SeqCst), ring.calls.submitted.load(SeqCst));
+        drop(device);
+    });
+}

@@ -1,0 +1,150 @@
+//! An inverted call whose results go to a callback.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+
+use crate::port;
+use crate::{Error, InvertedCall, Output, Reply};
+
+/// A callback that gets the results of an [`InvertedCall`]; made by [`InvertedCall::for_each`].
+///
+/// Dropping it ends the stream: no callback *starts* after that. [`stop`](Self::stop) also waits for the one that runs.
+///
+/// ```no_run
+/// # fn example(events: overlapped::InvertedCall<u32>) {
+/// let subscription = events.for_each(|event| println!("{event:?}"));
+/// // …
+/// subscription.stop();
+/// # }
+/// ```
+#[must_use = "dropping it ends the stream"]
+pub struct Subscription(Arc<dyn Pumping>);
+
+/// Takes from the stream whenever it is woken, on the dispatcher.
+struct Pump<Out: Output + ?Sized, F> {
+    port: Arc<port::Inner>,
+    /// `None` when it is over.
+    work: Mutex<Option<(InvertedCall<Out>, F)>>,
+    /// How often it was woken since whoever runs it began; 0 when nobody does.
+    wakes: AtomicUsize,
+    stopped: AtomicBool,
+}
+
+impl<Out, F> Pump<Out, F>
+where
+    Out: Output + ?Sized + 'static,
+    Out::Held: Send,
+    F: FnMut(Result<Reply<Out>, Error>) + Send + 'static,
+{
+    /// One thread at a time; a wake meanwhile makes it look once more.
+    fn run(self: &Arc<Self>) {
+        if self.wakes.fetch_add(1, SeqCst) != 0 {
+            return;
+        }
+        loop {
+            let seen = self.wakes.load(SeqCst);
+            drop(self.take());
+            if self.wakes.compare_exchange(seen, 0, SeqCst, SeqCst).is_ok() {
+                return;
+            }
+        }
+    }
+
+    /// Calls back with what is ready. Returns what is to be dropped when it is over.
+    fn take(self: &Arc<Self>) -> Option<(InvertedCall<Out>, F)> {
+        let waker = Waker::from(self.clone());
+        let mut cx = Context::from_waker(&waker);
+        let mut work = self.lock();
+        while let Some((stream, callback)) = &mut *work {
+            if self.stopped.load(SeqCst) {
+                break;
+            }
+            match stream.take(&mut cx) {
+                Poll::Ready(Some(result)) => self.port.guarded(|| callback(result)),
+                Poll::Ready(None) => break,
+                Poll::Pending => return None,
+            }
+        }
+        work.take()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<(InvertedCall<Out>, F)>> {
+        self.work.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn run_on_the_dispatcher(self: &Arc<Self>) {
+        if self.port.is_dispatched_here() {
+            self.run();
+        } else {
+            let pump = self.clone();
+            self.port.run(Box::new(move || pump.run()));
+        }
+    }
+}
+
+impl<Out, F> Wake for Pump<Out, F>
+where
+    Out: Output + ?Sized + 'static,
+    Out::Held: Send,
+    F: FnMut(Result<Reply<Out>, Error>) + Send + 'static,
+{
+    fn wake(self: Arc<Self>) {
+        self.run_on_the_dispatcher();
+    }
+}
+
+trait Pumping: Send + Sync {
+    fn end(self: Arc<Self>, wait: bool);
+}
+
+impl<Out, F> Pumping for Pump<Out, F>
+where
+    Out: Output + ?Sized + 'static,
+    Out::Held: Send,
+    F: FnMut(Result<Reply<Out>, Error>) + Send + 'static,
+{
+    fn end(self: Arc<Self>, wait: bool) {
+        self.stopped.store(true, SeqCst);
+        if wait && !self.port.is_dispatched_here() {
+            let over = self.lock().take();
+            drop(over);
+        } else {
+            self.run_on_the_dispatcher();
+        }
+    }
+}
+
+impl Subscription {
+    pub(crate) fn new<Out, F>(stream: InvertedCall<Out>, port: Arc<port::Inner>, callback: F) -> Self
+    where
+        Out: Output + ?Sized + 'static,
+        Out::Held: Send,
+        F: FnMut(Result<Reply<Out>, Error>) + Send + 'static,
+    {
+        let work = Mutex::new(Some((stream, callback)));
+        let pump = Arc::new(Pump { port, work, wakes: AtomicUsize::new(0), stopped: AtomicBool::new(false) });
+        // Not here: a callback runs on the dispatcher.
+        let first = pump.clone();
+        pump.port.run(Box::new(move || first.run()));
+        Self(pump)
+    }
+
+    /// Ends the stream, and waits for the callback that is running. From inside the callback it does not wait.
+    pub fn stop(self) {
+        self.0.clone().end(true);
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        self.0.clone().end(false);
+    }
+}
+
+impl fmt::Debug for Subscription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subscription").finish_non_exhaustive()
+    }
+}
