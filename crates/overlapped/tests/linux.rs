@@ -13,6 +13,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -918,12 +919,12 @@ fn is_refused<T>(result: impl Borrow<Result<T, Error>>) -> bool {
 fn in_the_child_of_a_fork_calls_fail_and_the_parents_go_on() {
     for port in [Port::global().unwrap(), Port::manual().unwrap()] {
         let (device, Pipe(mut writer)) = Pipe::pair(&port);
-        let pending = device.read(64);
-        let (parents, parents_read, parents_port) = (device.clone(), device.read(64), port.clone());
-        let mut copies = Some((parents, parents_read, device.standing_reads(4).start()));
+        let parents_port = port.clone();
+        // What the child finds here is a copy, its very own. Dropping it must not harm the parent.
+        let here = Arc::new(Mutex::new(Some((device.read(64), device.standing_reads(4).start(), device))));
+        let copy = here.clone();
         in_a_fork(move || {
-            // What the child has are copies. Dropping them must not harm the parent.
-            let Some((device, mut read, mut stream)) = copies.take() else { return 1 };
+            let Some((mut read, mut stream, device)) = copy.lock().unwrap().take() else { return 1 };
             if !is_refused(device.read(1).wait()) || !is_refused(device.write(b"x").wait()) {
                 return 2;
             }
@@ -938,7 +939,7 @@ fn in_the_child_of_a_fork_calls_fail_and_the_parents_go_on() {
                 return 5;
             }
             device.cancel_all();
-            drop((device, read, stream));
+            drop((read, stream, device));
             // Of its own it may have what it likes.
             let Ok(own) = Port::manual() else { return 6 };
             let Ok((reader, mut writer)) = std::io::pipe() else { return 7 };
@@ -951,8 +952,10 @@ fn in_the_child_of_a_fork_calls_fail_and_the_parents_go_on() {
             }
             if Port::global().is_ok_and(|port| port.stats().slots == 0) { 0 } else { 10 }
         });
+        let (read, stream, device) = here.lock().unwrap().take().unwrap();
         writer.write_all(b"to the parent").unwrap();
-        assert_eq!(&*port.block_on(pending).unwrap().unwrap(), b"to the parent");
+        assert_eq!(&*port.block_on(read).unwrap().unwrap(), b"to the parent");
+        drop(stream);
         let read = device.read(64);
         writer.write_all(b"again").unwrap();
         assert_eq!(&*port.block_on(read).unwrap().unwrap(), b"again");

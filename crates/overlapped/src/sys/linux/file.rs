@@ -66,15 +66,9 @@ pub(crate) fn open(options: &OpenOptions, path: &Path) -> Result<Device, Error> 
 pub(crate) fn adopt(port: &Port, fd: OwnedFd) -> Result<Device, Error> {
     let name: Arc<str> = format!("fd {}", fd.as_raw_fd()).into();
     // This changes the open file itself, for everybody who has it.
-    rustix::fs::fcntl_getfl(&fd)
-        .and_then(|flags| match flags {
-            flags if flags.contains(OFlags::PATH) => Err(Errno::BADF),
-            flags if flags.contains(OFlags::NONBLOCK) => Ok(()),
-            flags => rustix::fs::fcntl_setfl(&fd, flags | OFlags::NONBLOCK),
-        })
-        .map_err(|errno| {
-            failed(Operation::Adopt, &name, errno).hint("it must be open for reading or writing, not with O_PATH")
-        })?;
+    rustix::fs::fcntl_getfl(&fd).and_then(|flags| rustix::fs::fcntl_setfl(&fd, flags | OFlags::NONBLOCK)).map_err(
+        |errno| failed(Operation::Adopt, &name, errno).hint("it must be open for reading or writing, not with O_PATH"),
+    )?;
     assemble(port, name, fd, Operation::Adopt)
 }
 
