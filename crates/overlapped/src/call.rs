@@ -154,7 +154,7 @@ impl<Out: Output + ?Sized> Call<Out> {
         let mut expired = false;
         if let State::Pending(pending) = &mut self.state {
             match pending.progress(cx) {
-                Progress::Pending => return Poll::Pending,
+                Progress::Pending => return pending.inherited().map_or(Poll::Pending, |error| Poll::Ready(Err(error))),
                 Progress::Complete => {}
                 Progress::Expired => expired = true,
             }
@@ -196,7 +196,15 @@ impl Pending {
         self.device.cancel(self.operation);
     }
 
+    /// In the child of a fork, the error of a call that its parent waits for.
+    fn inherited(&self) -> Option<Error> {
+        self.device.port.is_inherited().then(|| port::inherited(self.what).on(&self.device.name))
+    }
+
     pub(crate) fn deadlock(&self) -> Option<Error> {
+        if let Some(inherited) = self.inherited() {
+            return Some(inherited);
+        }
         let slot = self.device.port.slot(self.operation);
         (self.device.port.is_dispatched_here() && !slot.machine.is_complete()).then(|| {
             self.device

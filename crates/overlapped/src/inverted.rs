@@ -428,7 +428,11 @@ impl<Out: Output + ?Sized> InvertedCall<Out> {
     }
 
     fn take(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Reply<Out>, Error>>> {
-        self.ring.take(cx).map(|taken| match taken {
+        let taken = self.ring.take(cx);
+        if taken.is_pending() && self.device.port.is_inherited() {
+            return Poll::Ready(Some(Err(port::inherited(self.ring.calls.what).on(&self.device.name))));
+        }
+        taken.map(|taken| match taken {
             Taken::Reply(operation, status, information) => {
                 self.ring.calls.counts.delivered.fetch_add(1, Relaxed);
                 let (port, name) = (&self.device.port, &self.device.name);

@@ -44,6 +44,7 @@ mod buffer;
 mod call;
 mod code;
 mod device;
+mod errno;
 mod error;
 #[cfg(windows)]
 mod event;
@@ -52,6 +53,8 @@ pub mod guide;
 mod interface;
 mod inverted;
 mod ioctl;
+#[cfg(target_os = "linux")]
+pub mod linux;
 mod options;
 mod port;
 mod raw;
