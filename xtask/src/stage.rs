@@ -1,5 +1,7 @@
 //! The stages of the tests, cheapest first: what each needs and what it runs.
 
+use std::env;
+
 use crate::command::CommandLine;
 use crate::run::{Failure, Run};
 use crate::setup::Need;
@@ -84,7 +86,7 @@ pub(crate) const ALL: &[Stage] = &[
     },
     Stage {
         name: "loom",
-        about: "the states of a call, in every interleaving of its threads",
+        about: "the states of a call, in the interleavings of its threads",
         needs: &[],
         runs_on: Hosts::Any,
         run: loom,
@@ -172,11 +174,14 @@ fn native(run: &Run) -> Result<String, Failure> {
 }
 
 fn loom(run: &Run) -> Result<String, Failure> {
+    // How often a thread may be interrupted in one interleaving. Without a bound the search takes minutes; each step
+    // up costs four times as much as the one before.
+    let preemptions = env::var("LOOM_MAX_PREEMPTIONS").unwrap_or_else(|_| "4".to_owned());
     // Its own directory: these flags would rebuild everything in the common one.
-    // No bound on preemptions, so that "every" is true; LOOM_MAX_PREEMPTIONS sets one.
     let directory = workspace::target().join("loom");
     let test = CommandLine::new("cargo test -p overlapped --release --lib loom --target-dir")
         .env("RUSTFLAGS", "--cfg loom")
+        .env("LOOM_MAX_PREEMPTIONS", preemptions)
         .arg(workspace::shown(&directory));
     Ok(counted(run.tests(&test)?))
 }

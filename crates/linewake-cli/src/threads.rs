@@ -53,12 +53,15 @@ mod imp {
 mod tests {
     #[test]
     #[cfg(any(target_os = "linux", windows))]
-    fn a_thread_more_is_counted() {
-        let (wait, go_on) = std::sync::mpsc::channel::<()>();
-        let before = super::count().unwrap();
-        let thread = std::thread::spawn(move || go_on.recv());
-        assert!(super::count().unwrap() > before);
-        drop(wait);
-        let _ = thread.join();
+    fn every_thread_is_counted() {
+        let all = std::sync::Barrier::new(33);
+        std::thread::scope(|scope| {
+            for _ in 0..32 {
+                scope.spawn(|| all.wait());
+            }
+            let count = super::count();
+            all.wait();
+            assert!(count.is_some_and(|count| (33..100).contains(&count)), "{count:?}");
+        });
     }
 }

@@ -76,6 +76,7 @@ fn driver_lines_are_lines_as_any_other() {
     the_service_is_managed(&sys);
     every_test!(in_turn);
     mon_prints_its_edges_and_accounts_for_them();
+    mon_ends_in_the_middle_of_what_comes_at_once();
     stopping_the_driver_ends_mon();
     drop(installed);
     does(&["driver", "status"], "not installed");
@@ -127,6 +128,18 @@ fn mon_prints_its_edges_and_accounts_for_them() {
         assert_eq!(line["delivered"], edges);
         assert!(edges > 0);
     }
+}
+
+fn mon_ends_in_the_middle_of_what_comes_at_once() {
+    let chip = open();
+    let (child, printed) = mon(&["--json", "-n", "5", "0"]);
+    let mut lines = printed.lines().map(Result::unwrap);
+    let _ = lines.by_ref().take(2).count();
+    chip.world().toggle(0, 50).unwrap();
+    let rest: Vec<_> = lines.collect();
+    assert!(child.wait_with_output().unwrap().status.success());
+    assert_eq!(rest.len(), 6, "{rest:?}");
+    assert!(rest[5].contains(r#""delivered":5,"#) && rest[5].contains(r#""account":"exact""#), "{rest:?}");
 }
 
 fn stopping_the_driver_ends_mon() {

@@ -245,6 +245,9 @@ fn read_levels(client: &Client, edges: Edges, lines: &mut [WatchedLine]) -> Resu
                 });
             }
         }
+        if lines.iter().all(|line| line.active_at_start.is_some()) {
+            break;
+        }
         before = after;
     }
     Ok(())

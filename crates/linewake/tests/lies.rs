@@ -1,8 +1,9 @@
 //! A driver may answer anything: every lie is an error that names the driver, and none a panic.
 
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
-use linewake::{Account, Chip, Error, ErrorKind, Request, Trust};
+use linewake::{Account, Chip, Edges, Error, ErrorKind, Request, Trust};
 use linewake_controller::protocol::{
     self, BatchHeader, ChipInfo, EDGE_FALLING, EDGE_RISING, EdgeRecord, LineCounters, LineInfo, LineSet, VERSION, name,
 };
@@ -128,6 +129,37 @@ fn the_truth_is_believed() {
     assert_eq!(edges.wait_next().unwrap().unwrap().offset.get(), 2);
     assert_eq!(edges.wait_next().unwrap().unwrap().offset.get(), 0);
     assert_eq!(edges.account().trust(), Trust::AtLeast);
+}
+
+#[test]
+fn the_level_at_the_start_is_worked_out_from_what_happened_since() {
+    for (edges, driven, active, at_start) in [
+        (Edges::Both, 0, true, true),
+        (Edges::Both, 1, true, false),
+        (Edges::Both, 2, true, true),
+        (Edges::Both, 3, false, true),
+        (Edges::Rising, 0, true, true),
+        (Edges::Rising, 1, true, false),
+        (Edges::Falling, 0, false, false),
+        (Edges::Falling, 1, false, true),
+    ] {
+        let chip = chip(move |code| match code {
+            protocol::GET_COUNTERS => {
+                Some(list(|offset| LineCounters { offset, driven, queued: driven, ..Default::default() }))
+            }
+            protocol::GET_VALUES => Some(LineSet::from_iter((0..LINES).filter(|_| active)).as_bytes().to_vec()),
+            _ => None,
+        });
+        let request = chip.unwrap().request().line(0).edges(edges).start().unwrap();
+        assert_eq!(request.lines()[0].active_at_start, Some(at_start), "{edges:?}, {driven} edges since");
+    }
+    // It never holds still: nothing can be said.
+    let driven = AtomicU64::new(0);
+    let chip = chip(move |code| {
+        let driven = driven.fetch_add(1, Relaxed);
+        (code == protocol::GET_COUNTERS).then(|| list(|offset| LineCounters { offset, driven, ..Default::default() }))
+    });
+    assert_eq!(chip.unwrap().request().line(0).start().unwrap().lines()[0].active_at_start, None);
 }
 
 #[test]

@@ -157,7 +157,7 @@ impl<Out: Output + ?Sized> Call<Out> {
     fn poll_reply(&mut self, cx: &mut Context<'_>) -> Poll<Result<Reply<Out>, Error>> {
         if let State::Pending(pending) = &mut self.state {
             match pending.progress(cx) {
-                Progress::Pending => return Poll::Pending,
+                Progress::Pending => return pending.inherited().map_or(Poll::Pending, |error| Poll::Ready(Err(error))),
                 Progress::Complete => {}
                 Progress::Expired => {
                     let expired = Err(pending.device.error(ErrorKind::TimedOut, pending.what));
@@ -211,7 +211,15 @@ impl Pending {
         self.device.cancel(self.operation);
     }
 
+    /// In the child of a fork, the error of a call that its parent waits for.
+    fn inherited(&self) -> Option<Error> {
+        self.device.port.is_inherited().then(|| port::inherited(self.what).on(&self.device.name))
+    }
+
     pub(crate) fn deadlock(&self) -> Option<Error> {
+        if let Some(inherited) = self.inherited() {
+            return Some(inherited);
+        }
         let slot = self.device.port.slot(self.operation);
         (self.device.port.is_dispatched_here() && !slot.machine.is_complete()).then(|| {
             self.device

@@ -31,8 +31,22 @@ use crate::{Operation, Output, Port, RawCall, Reply, Status, sim};
 ///
 /// # Platform-specific notes
 /// *Windows*: calls go through `NtDeviceIoControlFile` (`NtFsControlFile` for file-system, pipe and mailslot codes),
-/// which tells a warning from a failure where `DeviceIoControl` leaves it to guessing. Elsewhere only simulated devices
-/// can be opened so far.
+/// which tells a warning from a failure where `DeviceIoControl` leaves it to guessing.
+///
+/// *Linux*: a device is a file, opened with O_NONBLOCK, O_CLOEXEC and O_NOCTTY. Control codes are not for it: it has
+/// [`read`](Self::read) and [`write`](Self::write), [standing reads](Self::standing_reads), and the ioctls of
+/// the module `linux`. A read or a write is tried at once; if it would block, it waits until epoll calls the file
+/// ready, and the dispatcher then makes the system call. Several reads of one file are served in the order of
+/// submission. A read that finds the end of a pipe gives no bytes; on a device that was unplugged it is
+/// [`ErrorKind::Disconnected`]. A write may take fewer bytes than it was given, and one to a pipe without a reader
+/// raises SIGPIPE, which Rust programs ignore unless told otherwise. Regular files, disks and some devices are always
+/// ready: what is asked of them is done before the call returns, however long that takes.
+///
+/// A child of `fork` has no dispatcher, so a device of its parent is of no use there: calls fail with
+/// [`ErrorKind::Unsupported`]. Dropping the device there closes the child's copy; the parent's goes on. The child may
+/// open devices of its own.
+///
+/// Elsewhere only simulated devices can be opened.
 #[derive(Clone)]
 pub struct Device {
     pub(crate) inner: Arc<Inner>,
@@ -43,13 +57,17 @@ pub(crate) struct Inner {
     id: u64,
     pub(crate) name: Arc<str>,
     pub(crate) port: Arc<port::Inner>,
-    backend: Backend,
+    pub(crate) backend: Backend,
 }
 
 pub(crate) enum Backend {
     Simulated(sim::File),
     #[cfg(windows)]
     File(crate::sys::windows::File),
+    #[cfg(all(target_os = "linux", not(miri)))]
+    File(crate::sys::linux::File),
+    #[cfg(windows)]
+    Event(crate::sys::windows::Event),
 }
 
 /// A submission that the system accepted or ended.
@@ -94,6 +112,40 @@ impl Device {
     #[cfg(windows)]
     pub fn from_handle_on(port: &Port, handle: impl Into<std::os::windows::io::OwnedHandle>) -> Result<Self, Error> {
         crate::sys::windows::adopt(port, handle.into())
+    }
+
+    /// Takes over a file that somebody else opened, on the global port: a pipe, a serial port that was set up, a gpiochip
+    /// line request. It is made non-blocking (O_NONBLOCK), which all who have the same open file will notice.
+    ///
+    /// Two devices may be copies of one open file. What is read from it goes to one of them.
+    ///
+    /// ```
+    /// use overlapped::Device;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (reader, writer) = std::io::pipe()?;
+    /// let (reader, writer) = (Device::from_fd(reader)?, Device::from_fd(writer)?);
+    /// let text = reader.read(64); // pending
+    /// writer.write(b"hello").wait()?;
+    /// assert_eq!(&*text.wait()?, b"hello");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] for a file that was opened with O_PATH. The file is then closed; to keep it, duplicate
+    /// it first.
+    #[cfg(all(target_os = "linux", not(miri)))]
+    pub fn from_fd(fd: impl Into<std::os::fd::OwnedFd>) -> Result<Self, Error> {
+        Self::from_fd_on(&Port::global()?, fd)
+    }
+
+    /// Takes over a file, on `port`.
+    ///
+    /// # Errors
+    /// As [`from_fd`](Self::from_fd).
+    #[cfg(all(target_os = "linux", not(miri)))]
+    pub fn from_fd_on(port: &Port, fd: impl Into<std::os::fd::OwnedFd>) -> Result<Self, Error> {
+        crate::sys::linux::adopt(port, fd.into())
     }
 
     /// Opens a simulated device on the global port: its driver is a Rust value. One driver, in an [`Arc`], may be
@@ -174,7 +226,12 @@ impl Device {
         self.submit(Operation::Write { offset: Some(offset) }, bytes, Some(0))
     }
 
-    fn submit<Out: Output + ?Sized>(&self, what: Operation, input: &[u8], output_len: Option<u32>) -> Call<Out> {
+    pub(crate) fn submit<Out: Output + ?Sized>(
+        &self,
+        what: Operation,
+        input: &[u8],
+        output_len: Option<u32>,
+    ) -> Call<Out> {
         match self.inner.submit(what, input, output_len, None) {
             Err(error) => Call::ready(Err(error), self.inner.port.clone()),
             Ok(Submitted::Final(operation, status, information)) => {
@@ -243,8 +300,10 @@ impl Device {
     pub fn cancel_all(&self) {
         match &self.inner.backend {
             Backend::Simulated(_) => self.inner.cancel_each(),
-            #[cfg(windows)]
+            #[cfg(any(windows, all(target_os = "linux", not(miri))))]
             Backend::File(file) => file.cancel_all(),
+            #[cfg(windows)]
+            Backend::Event(event) => event.cancel_all(),
         }
     }
 
@@ -276,6 +335,9 @@ impl Inner {
         output_len: Option<u32>,
         waiter: Option<Waiter>,
     ) -> Result<Submitted, Error> {
+        if self.port.is_inherited() {
+            return Err(port::inherited(what).on(&self.name));
+        }
         if let Operation::Read { offset: Some(at) } | Operation::Write { offset: Some(at) } = what
             && i64::try_from(at).is_err()
         {
@@ -302,14 +364,25 @@ impl Inner {
         let operation = InFlight { index, generation: slot.machine.begin(waiter) };
         let ended = match &self.backend {
             Backend::Simulated(file) => file.submit(&self.port, operation, slot, what),
-            #[cfg(windows)]
+            #[cfg(any(windows, all(target_os = "linux", not(miri))))]
             // SAFETY: the slot is prepared, its operation has begun, and a slot outlives its operation: a port that goes
             // before it leaves the slot's memory behind.
             Backend::File(file) => unsafe { file.submit(operation, slot, what) },
+            #[cfg(windows)]
+            Backend::Event(event) => event.submit(operation),
         };
         match ended {
             None => Submitted::Pending(operation),
             Some((status, information)) => Submitted::Final(operation, status, information),
+        }
+    }
+
+    /// The handle, of a real device.
+    #[cfg(windows)]
+    pub(crate) fn raw_handle(&self) -> Option<std::os::windows::io::RawHandle> {
+        match &self.backend {
+            Backend::File(file) => Some(file.raw_handle()),
+            _ => None,
         }
     }
 
@@ -338,6 +411,10 @@ impl Inner {
             #[cfg(windows)]
             // SAFETY: the caller holds the operation, as its owner or by a pin: the address is not used again.
             Backend::File(file) => unsafe { file.cancel(slot) },
+            #[cfg(all(target_os = "linux", not(miri)))]
+            Backend::File(file) => file.cancel(operation),
+            #[cfg(windows)]
+            Backend::Event(event) => event.cancel(operation),
         }
     }
 

@@ -134,6 +134,7 @@ impl Stopper {
 
 #[derive(Debug, Default)]
 struct Counts {
+    submitted: AtomicU64,
     delivered: AtomicU64,
     discarded_calls: AtomicU64,
     discarded_bytes: AtomicU64,
@@ -181,6 +182,7 @@ impl Calls for Source {
     type Operation = InFlight;
 
     fn submit(&self, device: &Self::Device, number: u64, ring: &Arc<Ring<Self>>) -> Submission<InFlight> {
+        self.counts.submitted.fetch_add(1, Relaxed);
         self.counts.in_flight.fetch_add(1, Relaxed);
         let waiter = Some(Waiter::Arrive(ring.clone(), number));
         let submitted = match &self.next_input {
@@ -423,7 +425,11 @@ impl<Out: Output + ?Sized> InvertedCall<Out> {
     }
 
     fn take(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Reply<Out>, Error>>> {
-        self.ring.take(cx).map(|taken| match taken {
+        let taken = self.ring.take(cx);
+        if taken.is_pending() && self.device.port.is_inherited() {
+            return Poll::Ready(Some(Err(port::inherited(self.ring.calls.what).on(&self.device.name))));
+        }
+        taken.map(|taken| match taken {
             Taken::Reply(operation, status, information) => {
                 self.ring.calls.counts.delivered.fetch_add(1, Relaxed);
                 let (port, name) = (&self.device.port, &self.device.name);
@@ -454,6 +460,12 @@ impl<Out: Output + ?Sized> Stream for InvertedCall<Out> {
 }
 
 impl Tally {
+    /// Calls that were submitted so far.
+    #[must_use]
+    pub fn submitted_calls(&self) -> u64 {
+        self.0.submitted.load(Relaxed)
+    }
+
     /// Results that were handed to the consumer.
     #[must_use]
     pub fn delivered_calls(&self) -> u64 {

@@ -37,9 +37,16 @@ mod buffer;
 mod call;
 mod code;
 mod device;
+mod errno;
 mod error;
+#[cfg(windows)]
+mod event;
+#[cfg(windows)]
+mod interface;
 mod inverted;
 mod ioctl;
+#[cfg(target_os = "linux")]
+pub mod linux;
 mod options;
 mod port;
 mod raw;
@@ -56,6 +63,12 @@ pub use call::Call;
 pub use code::{Access, CtlCode, Method, ParseCtlCodeError};
 pub use device::Device;
 pub use error::{Error, ErrorCode, ErrorKind, Operation};
+#[cfg(windows)]
+pub use event::Event;
+#[cfg(windows)]
+pub use interface::{
+    InterfaceChange, InterfaceClass, InterfaceWatch, ParseInterfaceClassError, Removal, RemovalNotice,
+};
 pub use inverted::{InvertedCall, InvertedCallBuilder, Stopper, Subscription, Tally};
 pub use ioctl::{Input, Ioctl, Output, Reply};
 pub use options::{Disposition, OpenOptions, SecurityQos};

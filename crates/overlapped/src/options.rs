@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-#[cfg(not(windows))]
+#[cfg(not(any(windows, all(target_os = "linux", not(miri)))))]
 use crate::ErrorKind;
 use crate::{Device, Error, Port};
 
@@ -57,6 +57,11 @@ pub enum SecurityQos {
 ///
 /// # Platform-specific notes
 /// The parameters are those of Windows' `CreateFile`. The handle is always opened for overlapped I/O.
+///
+/// On Linux [`read`](Self::read) and [`write`](Self::write) choose O_RDONLY, O_WRONLY or O_RDWR; with neither the device
+/// is open for ioctls alone (access mode 3 of `open(2)`). The dispositions are O_CREAT, O_EXCL and O_TRUNC.
+/// [`security_qos`](Self::security_qos) has no meaning there and is ignored. Access rights, a share mode and attributes
+/// have no counterpart: what they ask for would not be had, so setting them is [`ErrorKind::InvalidInput`](crate::ErrorKind).
 #[derive(Clone, Debug)]
 pub struct OpenOptions {
     pub(crate) read: bool,
@@ -66,6 +71,7 @@ pub struct OpenOptions {
     pub(crate) disposition: Disposition,
     pub(crate) attributes: u32,
     pub(crate) security: SecurityQos,
+    pub(crate) skip_completion_port_on_success: bool,
     pub(crate) port: Option<Port>,
 }
 
@@ -88,6 +94,7 @@ impl OpenOptions {
             disposition: Disposition::OpenExisting,
             attributes: 0,
             security: SecurityQos::Identification,
+            skip_completion_port_on_success: false,
             port: None,
         }
     }
@@ -142,6 +149,15 @@ impl OpenOptions {
         self
     }
 
+    /// Asks the system for no packet when a request succeeds at once (FILE_SKIP_COMPLETION_PORT_ON_SUCCESS). Here a call
+    /// that ends at once is over at once in any case, and its packet is only counted: this saves the packet. Some
+    /// drivers break under it, so it is off unless set. Not with [`Port::system_pool`](crate::Port).
+    #[must_use]
+    pub fn skip_completion_port_on_success(mut self, skip: bool) -> Self {
+        self.skip_completion_port_on_success = skip;
+        self
+    }
+
     /// The port its completions go to: the global one unless set.
     #[must_use]
     pub fn port(mut self, port: &Port) -> Self {
@@ -157,7 +173,9 @@ impl OpenOptions {
         let path = path.as_ref();
         #[cfg(windows)]
         return crate::sys::windows::open(self, path);
-        #[cfg(not(windows))]
+        #[cfg(all(target_os = "linux", not(miri)))]
+        return crate::sys::linux::open(self, path);
+        #[cfg(not(any(windows, all(target_os = "linux", not(miri)))))]
         Err(Error::new(ErrorKind::Unsupported, crate::Operation::Open)
             .on(&path.to_string_lossy().into())
             .hint("on this platform only simulated devices can be opened"))

@@ -206,7 +206,7 @@ const OURS: u64 = 1 << 63;
 /// With [`OURS`]: no completion, but the end of the operation's time.
 const EXPIRE: u64 = 1 << 62;
 /// Without [`OURS`]: nobody's completion, only a reason to look up. No address in user mode either.
-const LOOK: u64 = 1 << 62;
+pub(crate) const LOOK: u64 = 1 << 62;
 
 impl InFlight {
     /// The value that travels through the kernel: never an address, so that nothing dangles when it comes back late.
@@ -214,7 +214,7 @@ impl InFlight {
         OURS | u64::from(self.generation) << 32 | u64::from(self.index)
     }
 
-    fn from_token(token: u64) -> Option<Self> {
+    pub(crate) fn from_token(token: u64) -> Option<Self> {
         let generation = (token & !OURS & !EXPIRE) >> 32;
         (token & OURS != 0).then_some(Self { index: token as u32, generation: generation as Generation })
     }
@@ -280,7 +280,10 @@ impl Port {
     pub fn global() -> Result<Self, Error> {
         static GLOBAL: Mutex<Option<Port>> = Mutex::new(None);
         let mut global = lock(&GLOBAL);
-        if let Some(port) = &*global {
+        // A child of a fork finds its parent's port, and nobody who dispatches it.
+        if let Some(port) = &*global
+            && !port.inner.is_inherited()
+        {
             return Ok(port.clone());
         }
         crate::sys::pin_module();
@@ -303,6 +306,19 @@ impl Port {
         Self { _handle: Arc::new(Handle(inner.clone())), inner }
     }
 
+    /// The system's thread pool: completions are handled on its threads, several at once, by the modern form of binding
+    /// a handle to it (`CreateThreadpoolIo`). One such port serves the process. For programs whose callbacks take their
+    /// time; a thread of the pool that waits is not reported as [`ErrorKind::Deadlock`].
+    ///
+    /// # Errors
+    /// [`ErrorKind::Other`] when the system cannot make its timer.
+    #[cfg(windows)]
+    pub fn system_pool() -> Result<Self, Error> {
+        crate::sys::pin_module();
+        let queue = Queue::pool().map_err(|code| Error::from_code(code, Operation::Port))?;
+        Ok(Self::of(crate::sys::windows::pool::port(|| Inner::with(queue, false))))
+    }
+
     /// A port without a thread: somebody must [`poll`](Self::poll) it.
     ///
     /// # Errors
@@ -317,7 +333,7 @@ impl Port {
     /// One thread polls at a time; another one waits for its turn, as part of its timeout. On a port that has a
     /// dispatcher, and inside of a waker or a callback of the port, it returns 0 at once.
     pub fn poll(&self, timeout: Option<Duration>) -> usize {
-        if !self.inner.manual || self.inner.is_dispatched_here() {
+        if !self.inner.manual || self.inner.is_dispatched_here() || self.inner.is_inherited() {
             return 0;
         }
         let now = timeout == Some(Duration::ZERO);
@@ -403,8 +419,12 @@ impl fmt::Debug for Port {
 impl Inner {
     fn new(manual: bool) -> Result<Arc<Self>, Error> {
         let queue = Queue::new().map_err(|code| Error::from_code(code, Operation::Port))?;
+        Ok(Self::with(queue, manual))
+    }
+
+    fn with(queue: Queue, manual: bool) -> Arc<Self> {
         static NEXT: AtomicU64 = AtomicU64::new(1);
-        Ok(Arc::new(Self {
+        Arc::new(Self {
             id: NEXT.fetch_add(1, Relaxed),
             slab: ManuallyDrop::new(Slab::new()),
             queue,
@@ -415,7 +435,15 @@ impl Inner {
             names: Mutex::default(),
             strays: AtomicU64::new(0),
             panics: AtomicU64::new(0),
-        }))
+        })
+    }
+
+    /// Whether this is the child of a fork, and the port its parent's: then its completions never arrive here.
+    pub(crate) fn is_inherited(&self) -> bool {
+        #[cfg(all(target_os = "linux", not(miri)))]
+        return self.queue.is_inherited();
+        #[cfg(not(all(target_os = "linux", not(miri))))]
+        false
     }
 
     pub(crate) fn queue(&self) -> &Queue {
@@ -460,11 +488,14 @@ impl Inner {
         let is_over = |operation: InFlight| self.slot(operation).machine.in_flight() != Some(operation.generation);
         if self.timers.add(at, operation, device, is_over) {
             // It is the first to expire: the dispatcher must not sleep longer.
-            self.queue.post(LOOK);
+            self.queue.hurry(at);
         }
     }
 
     fn dispatch(self: &Arc<Self>, timeout: Option<Duration>) -> usize {
+        if self.is_inherited() {
+            return 0;
+        }
         let mut tokens = [0; 64];
         let next = self.timers.next();
         let timeout = match next {
@@ -480,11 +511,19 @@ impl Inner {
             self.packet(*token);
         }
         if next.is_some() {
-            while let Some((operation, device)) = self.timers.expired(Instant::now()) {
-                self.overdue(operation, &device);
-            }
+            self.run_timers();
         }
         count
+    }
+
+    /// Handles the timers that have expired.
+    pub(crate) fn run_timers(self: &Arc<Self>) {
+        while let Some((operation, device)) = self.timers.expired(Instant::now()) {
+            self.overdue(operation, &device);
+        }
+        if let Some(at) = self.timers.next() {
+            self.queue.next_timer(at);
+        }
     }
 
     /// An operation's time is over: ask for its cancellation. What the driver completes because of it is queued before
@@ -498,7 +537,7 @@ impl Inner {
         }
     }
 
-    fn packet(self: &Arc<Self>, token: u64) {
+    pub(crate) fn packet(self: &Arc<Self>, token: u64) {
         if token == LOOK {
             let job = lock(&self.jobs).pop_front();
             match job {
@@ -578,6 +617,12 @@ impl fmt::Debug for Waiter {
             Self::Callback(_) => "Callback",
         })
     }
+}
+
+/// What every call says in the child of a fork, on a port of its parent.
+pub(crate) fn inherited(what: Operation) -> Error {
+    Error::new(ErrorKind::Unsupported, what)
+        .hint("this process was forked, and its parent has the port: open the device again, on a port of this process")
 }
 
 /// Runs `close` here, or on a thread of its own if this thread dispatches a port: closing a handle runs the driver's

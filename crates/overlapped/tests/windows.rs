@@ -249,3 +249,48 @@ mod reads_and_writes {
         assert!(messages.wait_next().is_none());
     }
 }
+
+mod interfaces {
+    use overlapped::{ErrorCode, ErrorKind, InterfaceClass};
+
+    /// The paths; `None` where the system has no list: Wine 8 has none.
+    fn present(class: InterfaceClass) -> Option<Vec<std::path::PathBuf>> {
+        match class.present() {
+            Ok(paths) => Some(paths),
+            Err(error) => {
+                assert!(matches!(error.code(), Some(ErrorCode::ConfigManager(_))), "{error}");
+                println!("this system does not list its device interfaces: {error}");
+                None
+            }
+        }
+    }
+
+    #[test]
+    fn of_a_class_that_nobody_has_there_are_none() {
+        let nobodys = InterfaceClass::from_u128(0x00dd_ba11_0000_4000_8000_0000_0000_dead);
+        let Some(paths) = present(nobodys) else { return };
+        assert!(paths.is_empty(), "{paths:?}");
+        let error = overlapped::Device::open_interface(nobodys).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound);
+        assert!(error.to_string().contains("{00DDBA11-"), "{error}");
+    }
+
+    #[test]
+    fn what_is_listed_can_be_opened_or_says_why_not() {
+        // GUID_DEVINTERFACE_DISK (ntddstor.h)
+        let disks = InterfaceClass::from_u128(0x53f5_6307_b6bf_11d0_94f2_00a0_c91e_fb8b);
+        for path in present(disks).unwrap_or_default() {
+            if let Err(error) = overlapped::Device::options().read(false).write(false).open(&path) {
+                assert!(error.code().is_some(), "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn watching_works_or_says_that_the_system_cannot() {
+        match InterfaceClass::from_u128(1).watch() {
+            Ok(watch) => drop(watch),
+            Err(error) => assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}"),
+        }
+    }
+}

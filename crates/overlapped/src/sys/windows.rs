@@ -1,8 +1,12 @@
 //! Windows: completion ports, files, and the Nt calls that submit to them.
 
+mod event;
 mod file;
+pub(crate) mod interface;
+pub(crate) mod pool;
 mod queue;
 
+pub(crate) use event::Event;
 pub(crate) use file::{File, adopt, open};
 pub(crate) use queue::Queue;
 

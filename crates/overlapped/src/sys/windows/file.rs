@@ -1,6 +1,5 @@
 //! An overlapped handle bound to a port, and how requests are submitted to it.
 
-use std::fmt;
 use std::os::windows::ffi::OsStrExt;
 use std::os::windows::io::{AsRawHandle, FromRawHandle, IntoRawHandle, OwnedHandle};
 use std::path::Path;
@@ -8,17 +7,21 @@ use std::ptr;
 use std::sync::Arc;
 
 use windows_sys::Wdk::Storage::FileSystem::{
-    FILE_MODE_INFORMATION, FileModeInformation, NtFsControlFile, NtQueryInformationFile, NtReadFile, NtWriteFile,
+    FILE_MODE_INFORMATION, FileIoCompletionNotificationInformation, FileModeInformation, NtFsControlFile,
+    NtQueryInformationFile, NtReadFile, NtWriteFile,
 };
 use windows_sys::Wdk::System::IO::NtDeviceIoControlFile;
-use windows_sys::Win32::Foundation::{HANDLE, INVALID_HANDLE_VALUE};
+use windows_sys::Win32::Foundation::{HANDLE, INVALID_HANDLE_VALUE, STATUS_NOT_SUPPORTED};
+use windows_sys::Win32::Storage::FileSystem::SetFileCompletionNotificationModes;
 use windows_sys::Win32::Storage::FileSystem::{
     CREATE_ALWAYS, CREATE_NEW, CreateFileW, FILE_FLAG_OVERLAPPED, OPEN_ALWAYS, OPEN_EXISTING, SECURITY_ANONYMOUS,
     SECURITY_DELEGATION, SECURITY_IDENTIFICATION, SECURITY_IMPERSONATION, SECURITY_SQOS_PRESENT, TRUNCATE_EXISTING,
 };
 use windows_sys::Win32::System::IO::{CancelIoEx, IO_STATUS_BLOCK};
+use windows_sys::Win32::System::WindowsProgramming::FILE_SKIP_COMPLETION_PORT_ON_SUCCESS;
 
 use super::last_error;
+use super::pool::Binding;
 use crate::device::Backend;
 use crate::port::{InFlight, off_the_dispatcher};
 use crate::slab::Slot;
@@ -37,7 +40,12 @@ const SYNCHRONOUS: u32 = 0x10 | 0x20;
 const NO_EVENT: HANDLE = ptr::null_mut();
 
 /// An overlapped handle that is bound to a port.
-pub(crate) struct File(HANDLE);
+#[derive(Debug)]
+pub(crate) struct File {
+    handle: HANDLE,
+    /// With the system's thread pool: where submissions are announced.
+    binding: Option<Binding>,
+}
 
 // SAFETY: a handle may be used from any thread; it is closed only when the file is dropped.
 unsafe impl Send for File {}
@@ -77,10 +85,15 @@ pub(crate) fn open(options: &OpenOptions, path: &Path) -> Result<Device, Error> 
     if handle == INVALID_HANDLE_VALUE {
         return Err(fail(last_error()));
     }
-    let file = File(handle);
+    let mut file = File { handle, binding: None };
+    if options.skip_completion_port_on_success {
+        file.skip_completion_port_on_success();
+    }
     Device::assemble(&port, name.clone(), |_| {
-        // SAFETY: the handle was opened above and is owned by `file`.
-        unsafe { port.inner.queue().bind(file.0) }.map_err(fail)?;
+        file.bind(&port).map_err(|error| match error {
+            Unbound::Skips => Error::new(ErrorKind::InvalidInput, Operation::Open).on(&name).hint(NO_SKIP_ON_THE_POOL),
+            Unbound::Failed(code) => fail(code),
+        })?;
         Ok(Backend::File(file))
     })
 }
@@ -93,16 +106,26 @@ pub(crate) fn adopt(port: &Port, handle: OwnedHandle) -> Result<Device, Error> {
             .on(&name)
             .hint("it was not opened for overlapped I/O: open it with FILE_FLAG_OVERLAPPED"));
     }
-    let file = File(handle.into_raw_handle());
+    let mut file = File { handle: handle.into_raw_handle(), binding: None };
     Device::assemble(port, name.clone(), |_| {
-        // SAFETY: the handle is open: it was an `OwnedHandle`, and `file` owns it now.
-        unsafe { port.inner.queue().bind(file.0) }.map_err(|code| {
-            Error::from_code(code, Operation::Adopt)
+        file.bind(port).map_err(|error| match error {
+            Unbound::Skips => Error::new(ErrorKind::InvalidInput, Operation::Adopt).on(&name).hint(NO_SKIP_ON_THE_POOL),
+            Unbound::Failed(code) => Error::from_code(code, Operation::Adopt)
                 .on(&name)
-                .hint("a handle must be overlapped, and can be bound to one completion port only, once")
+                .hint("a handle must be overlapped, and can be bound to one completion port only, once"),
         })?;
         Ok(Backend::File(file))
     })
+}
+
+const NO_SKIP_ON_THE_POOL: &str =
+    "FILE_SKIP_COMPLETION_PORT_ON_SUCCESS does not go with the system's thread pool: use another port";
+
+/// Why a handle was not bound.
+enum Unbound {
+    /// It skips the port on success, and the pool must know whether a packet comes.
+    Skips,
+    Failed(ErrorCode),
 }
 
 /// Whether the handle lacks FILE_FLAG_OVERLAPPED. A handle that cannot tell is left to the binding to refuse.
@@ -117,6 +140,44 @@ fn is_synchronous(handle: HANDLE) -> bool {
 }
 
 impl File {
+    pub(crate) fn raw_handle(&self) -> HANDLE {
+        self.handle
+    }
+
+    /// Binds the handle to the port.
+    fn bind(&mut self, port: &Port) -> Result<(), Unbound> {
+        // The handle's notification mode is looked up, not assumed: somebody else may have set it.
+        if port.inner.queue().is_pool() && self.skips_completion_port_on_success() {
+            return Err(Unbound::Skips);
+        }
+        // SAFETY: the handle is open: this value owns it.
+        self.binding = unsafe { port.inner.queue().bind(self.handle) }.map_err(Unbound::Failed)?;
+        Ok(())
+    }
+
+    /// Asks for no packet when a request succeeds at once. Where the system refuses there are packets, as without.
+    fn skip_completion_port_on_success(&self) {
+        // SAFETY: the handle is open: this value owns it.
+        unsafe { SetFileCompletionNotificationModes(self.handle, FILE_SKIP_COMPLETION_PORT_ON_SUCCESS as u8) };
+    }
+
+    fn skips_completion_port_on_success(&self) -> bool {
+        let mut flags = 0_u32;
+        let mut block = IO_STATUS_BLOCK::default();
+        // SAFETY: both out-parameters live through the call, whose length is that of FILE_IO_COMPLETION_NOTIFICATION_
+        // INFORMATION, one ULONG (`ntifs.h`); the query never pends.
+        let status = unsafe {
+            NtQueryInformationFile(
+                self.handle,
+                &mut block,
+                (&raw mut flags).cast(),
+                size_of::<u32>() as u32,
+                FileIoCompletionNotificationInformation,
+            )
+        };
+        status >= 0 && flags & FILE_SKIP_COMPLETION_PORT_ON_SUCCESS != 0
+    }
+
     /// Hands the operation to the driver. `Some`: it is final, and no packet of this operation counts any more.
     ///
     /// # Safety
@@ -127,22 +188,25 @@ impl File {
         let (block, context) = (memory.io_status.cast(), ptr::without_provenance(operation.token() as usize));
         // Asynchronous handles have no position of their own: a place must be given, and a stream ignores it.
         let at = |offset: Option<u64>| offset.unwrap_or(0) as i64;
+        if let Some(binding) = &self.binding {
+            binding.start();
+        }
         // SAFETY: block and buffers are the slot's and outlive the operation; the context is a number, not an address;
         // the offset is read before the call returns.
         let status = unsafe {
             match what {
                 Operation::Read { offset } => {
                     let (buffer, len) = (memory.output.cast(), memory.output_len);
-                    NtReadFile(self.0, NO_EVENT, None, context, block, buffer, len, &at(offset), ptr::null())
+                    NtReadFile(self.handle, NO_EVENT, None, context, block, buffer, len, &at(offset), ptr::null())
                 }
                 Operation::Write { offset } => {
                     let (buffer, len) = (memory.input.cast(), memory.input_len);
-                    NtWriteFile(self.0, NO_EVENT, None, context, block, buffer, len, &at(offset), ptr::null())
+                    NtWriteFile(self.handle, NO_EVENT, None, context, block, buffer, len, &at(offset), ptr::null())
                 }
                 Operation::Control(code) => {
                     let submit = if code.is_file_system_control() { NtFsControlFile } else { NtDeviceIoControlFile };
                     submit(
-                        self.0,
+                        self.handle,
                         NO_EVENT,
                         None,
                         context,
@@ -154,7 +218,7 @@ impl File {
                         memory.output_len,
                     )
                 }
-                _ => return Some((Status::NOT_SUPPORTED, 0)),
+                _ => STATUS_NOT_SUPPORTED,
             }
         };
         let status = Status::from_u32(status as u32);
@@ -162,7 +226,10 @@ impl File {
             return None;
         }
         if status.is_error() {
-            // A hard failure leaves the block as it was.
+            // A hard failure queues no packet and leaves the block as it was.
+            if let Some(binding) = &self.binding {
+                binding.cancel();
+            }
             return Some((status, 0));
         }
         // SAFETY: the submission has returned, and not with "pending": the block is written, or never will be, or the
@@ -179,25 +246,21 @@ impl File {
     pub(crate) unsafe fn cancel(&self, slot: &Slot) {
         // It is a request: ERROR_NOT_FOUND means that the operation is over or about to be.
         // SAFETY: the handle is open while `self` lives; the address only names the operation.
-        unsafe { CancelIoEx(self.0, slot.io_status().cast()) };
+        unsafe { CancelIoEx(self.handle, slot.io_status().cast()) };
     }
 
     pub(crate) fn cancel_all(&self) {
         // SAFETY: the handle is open while `self` lives; no operation is named.
-        unsafe { CancelIoEx(self.0, ptr::null()) };
+        unsafe { CancelIoEx(self.handle, ptr::null()) };
     }
 }
 
 impl Drop for File {
     fn drop(&mut self) {
         // SAFETY: the handle was given to this value alone.
-        let handle = unsafe { OwnedHandle::from_raw_handle(self.0) };
-        off_the_dispatcher(move || drop(handle));
-    }
-}
-
-impl fmt::Debug for File {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("File").field(&self.0).finish()
+        let handle = unsafe { OwnedHandle::from_raw_handle(self.handle) };
+        // The pool's object goes after the handle, and after the last packet.
+        let binding = self.binding.take();
+        off_the_dispatcher(move || drop((handle, binding)));
     }
 }

@@ -1,0 +1,222 @@
+//! The system's thread pool as a port, and Win32 events, on real parts.
+#![cfg(windows)]
+
+#[path = "support/pipe.rs"]
+mod pipe;
+
+use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
+use std::ptr::null;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use overlapped::sim::{self, Request};
+use overlapped::{Device, Disposition, ErrorKind, Event, Ioctl, Port, Status};
+use pipe::*;
+use windows_sys::Win32::Storage::FileSystem::FILE_FLAG_OVERLAPPED;
+use windows_sys::Win32::System::Threading::{CreateEventW, SetEvent};
+
+fn on_the_pool(name: &str) -> Device {
+    Device::from_handle_on(&Port::system_pool().unwrap(), server(name, FILE_FLAG_OVERLAPPED)).unwrap()
+}
+
+mod pool {
+    use super::*;
+
+    #[test]
+    fn every_outcome() {
+        let name = pipe_name();
+        let device = on_the_pool(&name);
+        let listen = device.call(LISTEN, &());
+        let client = client(&name);
+        listen.wait().unwrap();
+        write(&client, b"0123456789");
+        for _ in 0..50 {
+            assert_eq!(&device.call(PEEK, &()).wait().unwrap()[16..], b"0123456789");
+            let short = device.call(PEEK.with_capacity(20), &()).wait().unwrap();
+            assert!(short.more_data());
+            assert!(device.call(PEEK.with_capacity(2), &()).wait().is_err());
+            assert_eq!(device.call(UNKNOWN, &()).wait().unwrap_err().kind(), ErrorKind::Unsupported);
+        }
+        assert_eq!(&*device.read(64).wait().unwrap(), b"0123456789");
+        let call = device.call(TRANSCEIVE.with_capacity(4), b"question".as_slice());
+        assert_eq!(read(&client), b"question");
+        write(&client, b"0123456789");
+        let reply = call.wait().unwrap();
+        assert!(reply.more_data());
+        assert_eq!(&*reply, b"0123");
+    }
+
+    #[test]
+    fn cancelling_dropping_and_closing() {
+        let port = Port::system_pool().unwrap();
+        for _ in 0..100 {
+            let device = on_the_pool(&pipe_name());
+            drop(device.call(LISTEN, &()));
+            let cancelled = device.call(LISTEN, &());
+            device.cancel_all();
+            assert_eq!(cancelled.wait().unwrap_err().kind(), ErrorKind::Cancelled);
+            // Closed with one pending that nobody waits for.
+            drop(device.call(LISTEN, &()));
+        }
+        for _ in 0..1000 {
+            if port.pending().iter().all(|call| call.device.as_deref() == Some("simulated device")) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        panic!("{:?}", port.pending());
+    }
+
+    #[test]
+    fn a_success_without_a_packet_does_not_hang() {
+        let path = std::env::temp_dir().join(format!("overlapped-pool-{}", std::process::id()));
+        let options = Device::options().disposition(Disposition::CreateAlways).port(&Port::system_pool().unwrap());
+        let file = options.open(&path).unwrap();
+        for _ in 0..100 {
+            file.call(SET_SPARSE, &()).wait().unwrap();
+        }
+        drop(file);
+        std::fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn timeouts_and_callbacks() {
+        let device = on_the_pool(&pipe_name());
+        for ms in [1, 30, 5] {
+            let error = device.call(LISTEN, &()).wait_timeout(Duration::from_millis(ms)).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::TimedOut);
+        }
+        let (tell, told) = mpsc::channel();
+        device.call(LISTEN, &()).timeout(Duration::from_millis(5)).then(move |result| {
+            tell.send((result.unwrap_err().kind(), std::thread::current().id())).unwrap();
+        });
+        let (kind, thread) = told.recv_timeout(Duration::from_secs(10)).unwrap();
+        assert_eq!(kind, ErrorKind::TimedOut);
+        assert_ne!(thread, std::thread::current().id());
+    }
+
+    #[test]
+    fn simulated_devices_too() {
+        let port = Port::system_pool().unwrap();
+        let device = Device::simulated_on(
+            &port,
+            sim::from_fn(|request: Request| {
+                let (mut pended, outcome) = request.pend();
+                pended.write(&7_u32.to_ne_bytes());
+                pended.complete(Status::SUCCESS);
+                outcome
+            }),
+        )
+        .unwrap();
+        // SAFETY: the simulated driver writes four bytes.
+        let wait: Ioctl<(), u32> = unsafe { Ioctl::new(UNKNOWN.code()) };
+        for _ in 0..1000 {
+            assert_eq!(*device.call(wait, &()).wait().unwrap(), 7);
+        }
+        let mut stream = device.inverted(wait, &()).pending(4).start();
+        assert!((0..1000).all(|_| *stream.wait_next().unwrap().unwrap() == 7));
+    }
+
+    #[test]
+    fn it_does_not_go_with_skipping_the_port() {
+        let path = std::env::temp_dir().join(format!("overlapped-skip-{}", std::process::id()));
+        let options = Device::options().disposition(Disposition::CreateAlways).skip_completion_port_on_success(true);
+        let file = options.open(&path).unwrap();
+        let before = Port::global().unwrap().stats().strays;
+        for _ in 0..100 {
+            file.call(SET_SPARSE, &()).wait().unwrap();
+        }
+        assert_eq!(Port::global().unwrap().stats().strays, before, "no packets on the other port");
+        drop(file);
+        let error = options.port(&Port::system_pool().unwrap()).open(&path).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+        assert!(error.to_string().contains("SKIP"), "{error}");
+        std::fs::remove_file(path).unwrap();
+    }
+}
+
+mod events {
+    use super::*;
+
+    fn event(manual_reset: bool) -> (OwnedHandle, Event) {
+        // SAFETY: no name and no security; the handle is new and ours.
+        let handle = unsafe { OwnedHandle::from_raw_handle(CreateEventW(null(), manual_reset.into(), 0, null())) };
+        let twin = handle.try_clone().unwrap();
+        (handle, Event::new(twin).unwrap())
+    }
+
+    fn set(handle: &OwnedHandle) {
+        // SAFETY: the handle is open.
+        assert_ne!(unsafe { SetEvent(handle.as_raw_handle()) }, 0);
+    }
+
+    #[test]
+    fn far_more_than_sixty_four() {
+        let events: Vec<_> = (0..300).map(|_| event(false)).collect();
+        let signals: Vec<_> = events.iter().map(|(_, event)| event.signal()).collect();
+        for (handle, _) in events.iter().rev() {
+            set(handle);
+        }
+        for signal in signals {
+            signal.wait().unwrap();
+        }
+    }
+
+    #[test]
+    fn each_signal_of_an_auto_reset_event_completes_one_call() {
+        let (handle, event) = event(false);
+        let (first, second) = (event.signal(), event.signal());
+        set(&handle);
+        std::thread::sleep(Duration::from_millis(50));
+        let (first, second) =
+            (first.wait_timeout(Duration::from_millis(50)), second.wait_timeout(Duration::from_millis(50)));
+        assert_eq!(usize::from(first.is_ok()) + usize::from(second.is_ok()), 1, "{first:?} {second:?}");
+    }
+
+    #[test]
+    fn a_stream_of_signals_is_armed_again() {
+        let (handle, event) = event(false);
+        let mut signals = event.signals().start();
+        for _ in 0..500 {
+            set(&handle);
+            signals.wait_next().unwrap().unwrap();
+        }
+        assert_eq!(
+            signals.wait_next_timeout(Duration::from_millis(10)).unwrap().unwrap_err().kind(),
+            ErrorKind::TimedOut
+        );
+    }
+
+    #[test]
+    fn a_wait_can_be_cancelled_and_the_signal_is_not_lost() {
+        let (handle, event) = event(false);
+        for _ in 0..200 {
+            drop(event.signal());
+            let cancelled = event.signal();
+            cancelled.cancel();
+            assert_eq!(cancelled.wait().unwrap_err().kind(), ErrorKind::Cancelled);
+            let signal = event.signal();
+            set(&handle);
+            signal.wait().unwrap();
+        }
+    }
+
+    #[test]
+    fn dropping_the_event_ends_the_waits_of_callbacks() {
+        let (_handle, event) = event(false);
+        let (tell, told) = mpsc::channel();
+        event.signal().then(move |result| tell.send(result.unwrap_err().kind()).unwrap());
+        drop(event);
+        assert_eq!(told.recv_timeout(Duration::from_secs(10)).unwrap(), ErrorKind::Cancelled);
+    }
+
+    #[test]
+    fn a_manual_reset_event_fills_the_window_and_no_more() {
+        let (handle, event) = event(true);
+        set(&handle);
+        let mut signals = event.signals().window(4).start();
+        for _ in 0..20 {
+            signals.wait_next().unwrap().unwrap();
+        }
+    }
+}
