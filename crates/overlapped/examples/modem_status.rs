@@ -27,25 +27,27 @@ const LINES: [(&str, u32, u32); 4] =
 
 fn main() -> Result<(), Error> {
     match std::env::args().nth(1) {
-        Some(path) => watch(&Device::open(path)?),
-        None => watch(&Device::simulated(simulated::Port::new())?),
+        Some(path) => watch_until_gone(&Device::open(path)?),
+        None => watch_until_gone(&Device::simulated(simulated::Port::new())?),
     }
 }
 
-/// Prints every change, until the port is gone.
+/// Whatever call it is that finds the port unplugged.
+fn watch_until_gone(port: &Device) -> Result<(), Error> {
+    match watch(port) {
+        Err(error) if error.kind() == ErrorKind::Disconnected => println!("the port is gone"),
+        result => return result,
+    }
+    Ok(())
+}
+
+/// Prints every change.
 fn watch(port: &Device) -> Result<(), Error> {
     let mask = LINES.iter().fold(0, |mask, (_, event, _)| mask | event);
     port.call(SET_WAIT_MASK, &mask).wait()?;
     let mut changes = port.inverted(WAIT_ON_MASK, &()).pending(1).start();
     while let Some(change) = changes.wait_next() {
-        let events = match change {
-            Ok(events) => *events,
-            Err(error) if error.kind() == ErrorKind::Disconnected => {
-                println!("the port is gone");
-                return Ok(());
-            }
-            Err(error) => return Err(error),
-        };
+        let events = *change?;
         if events == 0 {
             // Somebody set another mask: that ends a wait.
             continue;
@@ -169,5 +171,5 @@ mod simulated {
 
 #[test]
 fn the_simulated_port_is_watched_until_it_is_gone() {
-    watch(&Device::simulated(simulated::Port::new()).unwrap()).unwrap();
+    watch_until_gone(&Device::simulated(simulated::Port::new()).unwrap()).unwrap();
 }

@@ -32,7 +32,7 @@ impl Thermometer {
 }
 
 /// What a READ shall meet next.
-enum Script {
+enum Next {
     Answer(i32),
     Fail(Status),
     /// Says success, and writes half a record.
@@ -43,16 +43,17 @@ enum Script {
     Hang,
 }
 
-/// The device: it plays the script, and rings when it is told to.
+/// The device: it plays the script, and rings when it is told to. A device without a state of its own is said shorter with
+/// `sim::Script`.
 #[derive(Default)]
 struct Simulated {
-    script: Mutex<Vec<Script>>,
+    script: Mutex<Vec<Next>>,
     alarms: Queue<()>,
     hung: Mutex<Vec<Pended>>,
 }
 
 impl Simulated {
-    fn next_is(&self, script: Script) {
+    fn next_is(&self, script: Next) {
         self.script.lock().unwrap().push(script);
     }
 
@@ -76,17 +77,17 @@ impl Driver for Simulated {
                 outcome
             }
             READ_CODE => match self.script.lock().unwrap().pop().expect("the script has an answer") {
-                Script::Answer(millidegrees) => {
+                Next::Answer(millidegrees) => {
                     request.write(&millidegrees.to_ne_bytes());
                     request.complete(Status::SUCCESS)
                 }
-                Script::Fail(status) => request.complete(status),
-                Script::Short => {
+                Next::Fail(status) => request.complete(status),
+                Next::Short => {
                     request.write(&[1, 2]);
                     request.complete(Status::SUCCESS)
                 }
-                Script::Claim(bytes) => request.lie(Status::SUCCESS, bytes),
-                Script::Hang => {
+                Next::Claim(bytes) => request.lie(Status::SUCCESS, bytes),
+                Next::Hang => {
                     let (pended, outcome) = request.pend();
                     self.hung.lock().unwrap().push(pended);
                     outcome
@@ -112,7 +113,7 @@ fn main() -> Result<(), Error> {
     let simulated = Arc::new(Simulated::default());
     let thermometer = Thermometer(Device::simulated_on(&port, simulated.clone())?);
 
-    simulated.next_is(Script::Answer(21_500));
+    simulated.next_is(Next::Answer(21_500));
     assert_eq!(thermometer.celsius()?, 21.5);
     println!("an answer at once: 21.5");
 
@@ -120,14 +121,14 @@ fn main() -> Result<(), Error> {
         simulated.next_is(script);
         thermometer.celsius().unwrap_err().kind()
     };
-    assert_eq!(kind_of(Script::Fail(Status::DEVICE_REMOVED)), ErrorKind::Disconnected);
+    assert_eq!(kind_of(Next::Fail(Status::DEVICE_REMOVED)), ErrorKind::Disconnected);
     println!("unplugged: the client says so");
-    assert_eq!(kind_of(Script::Short), ErrorKind::Truncated);
+    assert_eq!(kind_of(Next::Short), ErrorKind::Truncated);
     println!("half a record: an error, not half a temperature");
-    assert_eq!(kind_of(Script::Hang), ErrorKind::TimedOut);
+    assert_eq!(kind_of(Next::Hang), ErrorKind::TimedOut);
     println!("a driver that hangs: the client does not; in flight still: {}", port.pending().len());
 
-    simulated.next_is(Script::Claim(1 << 20));
+    simulated.next_is(Next::Claim(1 << 20));
     thermometer.celsius()?;
     println!("a driver that claims a megabyte: four bytes are taken, none of them another device's");
 

@@ -131,6 +131,10 @@ impl<Out: Output + ?Sized> Call<Out> {
     /// thread, and never on the thread of a driver. What the callback does holds up other completions: let it be short.
     /// A panic in it is caught, and counted in [`PortStats::panics`](crate::PortStats::panics).
     ///
+    /// # Errors
+    /// The callback gets those of [`wait`](Self::wait) and [`timeout`](Self::timeout).
+    ///
+    /// # Closing
     /// The call does not keep the device open: when the last device, call and stream are gone, what the closing makes
     /// of it is its result.
     pub fn then(mut self, callback: impl FnOnce(Result<Reply<Out>, Error>) + Send + 'static)

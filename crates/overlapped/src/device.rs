@@ -187,14 +187,14 @@ impl Device {
     /// [`Call`]: `.await` it, or [`wait`](Call::wait). The input is copied.
     ///
     /// # Errors
-    /// Those of a submission come from the call too: [`ErrorKind::InvalidInput`] for more than `u32::MAX` bytes,
+    /// From the call, those of a submission too: [`ErrorKind::InvalidInput`] for more than `u32::MAX` bytes,
     /// [`ErrorKind::Other`] when there is no memory for the buffers, and whatever the driver says at once.
     pub fn call<In: Input + ?Sized, Out: Output + ?Sized>(&self, ioctl: Ioctl<In, Out>, input: &In) -> Call<Out> {
         self.submit(Operation::Control(ioctl.code()), input.as_bytes(), ioctl.output_len())
     }
 
     /// Reads at most `len` bytes from a stream: a pipe, a serial port, a device that has no places. No bytes means its
-    /// end.
+    /// end. Of a HID ask for exactly the length of its report.
     ///
     /// # Errors
     /// As [`call`](Self::call); [`ErrorKind::Disconnected`] when the other end of a pipe is gone.
@@ -246,6 +246,9 @@ impl Device {
     /// Submits a control code with buffers of your own, which the driver uses in place: for large or sector-aligned
     /// transfers, and for METHOD_IN_DIRECT, where the output buffer carries data *to* the driver. Both buffers always
     /// come back, with the status and the byte count.
+    ///
+    /// # Errors
+    /// In the reply: those of [`call`](Self::call), with both buffers.
     ///
     /// # Safety
     /// The driver reads and writes no more than the two buffers through what it is given, follows no address in them

@@ -383,6 +383,9 @@ impl<Out: Output + ?Sized> InvertedCall<Out> {
     /// Hands every result to `callback`, on the thread that dispatches the port, the last one with the reason for the
     /// end. What the callback does holds up other completions: let it be short. A panic in it is caught, and counted in
     /// [`PortStats::panics`](crate::PortStats::panics).
+    ///
+    /// # Errors
+    /// The callback gets those of [`next`](Self::next).
     pub fn for_each(self, callback: impl FnMut(Result<Reply<Out>, Error>) + Send + 'static) -> Subscription
     where
         Out: 'static,

@@ -66,7 +66,8 @@ impl Drop for Handle {
 pub struct PortStats {
     /// Slots made so far: the most operations that were ever in flight at once, rounded up to a chunk.
     pub slots: usize,
-    /// Slots in use: operations in flight, also those whose caller has left, and replies that are still held.
+    /// Slots in use: operations in flight, also those whose caller has left; results that wait to be taken; and
+    /// replies of records (`Reply<[T]>`) that are still held.
     pub in_flight: usize,
     /// Packets that named no operation in flight: late, doubled or foreign ones. They were counted and nothing else.
     pub strays: u64,
@@ -328,7 +329,7 @@ impl Port {
     }
 
     /// Handles completions: waits for the first one, at most `timeout` (`None`: as long as it takes), then takes what
-    /// is there. Returns how many packets were handled.
+    /// is there. Returns how many packets were handled, wake-ups and callbacks among them.
     ///
     /// One thread polls at a time; another one waits for its turn, as part of its timeout. On a port that has a
     /// dispatcher, and inside of a waker or a callback of the port, it returns 0 at once.

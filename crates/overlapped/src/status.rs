@@ -7,7 +7,9 @@ use crate::{ErrorKind, errno};
 /// An NTSTATUS: how a driver ended a request.
 ///
 /// The two high bits are the severity: success, informational, warning or error (`[MS-ERREF]` section 2.3). A
-/// *warning* is not a failure: its data and its byte count are valid.
+/// *warning* is not a failure: its data and its byte count are valid. A [`Call`](crate::Call) returns `Ok` for
+/// [`BUFFER_OVERFLOW`](Self::BUFFER_OVERFLOW), and for any other warning an error that keeps the bytes: "device busy" has
+/// that severity, too.
 ///
 /// ```
 /// use overlapped::Status;
@@ -90,6 +92,8 @@ statuses! {
     PIPE_NOT_AVAILABLE = 0xc000_00ac, Busy;
     PIPE_BUSY = 0xc000_00ae, Busy;
     PIPE_DISCONNECTED = 0xc000_00b0, Disconnected;
+    /// To FSCTL_PIPE_LISTEN: a client was there before. A success in disguise.
+    PIPE_CONNECTED = 0xc000_00b2, Other;
     PIPE_CLOSING = 0xc000_00b1, Disconnected;
     PIPE_LISTENING = 0xc000_00b3, Other;
     IO_TIMEOUT = 0xc000_00b5, TimedOut;
