@@ -565,7 +565,7 @@ impl Inner {
                 Waiter::Callback(callback) => callback(self, operation),
             }),
             Completion::Published(None) | Completion::Left => {}
-            Completion::Recycle(how) => self.slab.give_back(operation.index, how),
+            Completion::Recycle(how) => self.slab.give_back(slot, operation.index, how),
             Completion::Stray => drop(self.strays.fetch_add(1, Relaxed)),
         }
     }
@@ -578,19 +578,25 @@ impl Inner {
     }
 
     /// The slot of an operation of this port.
+    #[inline]
     pub(crate) fn slot(&self, operation: InFlight) -> &Slot {
         self.slab.get(operation.index).expect("an operation of this port has a slot of this port")
     }
 
     /// Gives the slot up, by its owner. What was borrowed from it is gone.
     pub(crate) fn release(&self, operation: InFlight) {
-        if let Some(how) = self.slot(operation).machine.release(operation.generation) {
-            self.give_back(operation, how);
+        self.release_slot(self.slot(operation), operation);
+    }
+
+    /// [`release`](Self::release), for who knows the slot.
+    pub(crate) fn release_slot(&self, slot: &Slot, operation: InFlight) {
+        if let Some(how) = slot.machine.release(operation.generation) {
+            self.give_back(slot, operation, how);
         }
     }
 
-    pub(crate) fn give_back(&self, operation: InFlight, how: Recycle) {
-        self.slab.give_back(operation.index, how);
+    pub(crate) fn give_back(&self, slot: &Slot, operation: InFlight, how: Recycle) {
+        self.slab.give_back(slot, operation.index, how);
     }
 }
 

@@ -128,10 +128,6 @@ impl Heap {
 /// The kernel's view of one operation's memory: raw addresses, valid until the slot is released.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Memory {
-    #[cfg_attr(
-        not(any(windows, all(target_os = "linux", not(miri)))),
-        expect(dead_code, reason = "a simulated driver writes it through the slot")
-    )]
     pub(crate) io_status: *mut IoStatus,
     pub(crate) input: *mut u8,
     pub(crate) input_len: u32,
@@ -144,7 +140,6 @@ impl Memory {
     ///
     /// # Safety
     /// The caller is the kernel's side of the operation in flight whose memory this is.
-    #[cfg(all(target_os = "linux", not(miri)))]
     pub(crate) unsafe fn set_status(&self, status: Status, information: usize) {
         // SAFETY: the caller's promise: nobody else touches the block.
         unsafe { self.io_status.write(IoStatus::new(status.to_u32(), information)) };
@@ -420,6 +415,7 @@ impl Slab {
         Self { chunks: [const { OnceLock::new() }; CHUNKS], pool: crate::sync::Mutex::new(Pool::default()) }
     }
 
+    #[inline]
     fn locate(index: u32) -> (usize, usize) {
         let index = index as usize;
         let doubled = (index / (EQUAL * FIRST_CHUNK) + 1).ilog2() as usize;
@@ -430,6 +426,7 @@ impl Slab {
     }
 
     /// The slot with this number, if there is one: numbers come back from the kernel and are not trusted.
+    #[inline]
     pub(crate) fn get(&self, index: u32) -> Option<&Slot> {
         let (chunk, at) = Self::locate(index);
         self.chunks.get(chunk)?.get()?.get(at)
@@ -472,12 +469,10 @@ impl Slab {
         true
     }
 
-    /// Gives a released slot back.
-    pub(crate) fn give_back(&self, index: u32, how: Recycle) {
-        if let Some(slot) = self.get(index) {
-            // SAFETY: the machine said this thread gives the slot back: until it is in the pool it is ours alone.
-            unsafe { slot.shed() };
-        }
+    /// Gives a released slot, which has this number, back.
+    pub(crate) fn give_back(&self, slot: &Slot, index: u32, how: Recycle) {
+        // SAFETY: the machine said this thread gives the slot back: until it is in the pool it is ours alone.
+        unsafe { slot.shed() };
         let mut pool = lock(&self.pool);
         match how {
             Recycle::Pool => pool.free.push(index),
@@ -532,7 +527,7 @@ mod tests {
                 assert!(slot.output(len as usize).iter().all(|b| *b == 0));
                 assert_eq!(slot.status(), (Status::PENDING, 0));
             }
-            slab.give_back(index, Recycle::Pool);
+            slab.give_back(slab.get(index).unwrap(), index, Recycle::Pool);
         }
     }
 
@@ -554,7 +549,7 @@ mod tests {
     fn retired_slots_are_counted_and_not_reused() {
         let slab = Slab::new();
         let index = slab.take().unwrap();
-        slab.give_back(index, Recycle::Retire);
+        slab.give_back(slab.get(index).unwrap(), index, Recycle::Retire);
         let census = slab.census();
         assert_eq!((census.free, census.retired), (FIRST_CHUNK - 1, 1));
         assert!((0..census.free).all(|_| slab.take() != Some(index)));
