@@ -63,8 +63,8 @@ impl Turn {
     fn plan(self) -> (Duration, usize) {
         match self {
             Turn::Short => (Duration::from_millis(2), 151),
-            Turn::Long => (Duration::from_millis(20), 41),
-            Turn::Whole => (Duration::from_millis(20), 7),
+            Turn::Long => (Duration::from_millis(5), 151),
+            Turn::Whole => (Duration::from_millis(5), 9),
         }
     }
 }
@@ -359,8 +359,8 @@ fn pending() -> Result<String, Box<dyn Error>> {
     for count in [1, 100, 10_000, 1_000_000] {
         let counts = counts(&["pending", &count.to_string()])?;
         let value = |wanted: &str| counts.iter().find(|(name, _)| name == wanted).map_or(f64::NAN, |(_, value)| *value);
-        // One call needs the first slots, which are for the next ones too.
-        let bytes = value("bytes") / value("slots").min(f64::from(count).max(64.0)) + value("call");
+        // One call needs the first chunk, which is for the next calls too.
+        let bytes = value("bytes") / value("slots").min(f64::from(count).max(16.0)) + value("call");
         writeln!(
             table,
             "| {count} | {} | {bytes:.0} | {} | {} | {} |",
@@ -372,7 +372,7 @@ fn pending() -> Result<String, Box<dyn Error>> {
     }
     table.push_str(
         "\nBytes: slots and the list of the free ones, divided by the calls pending, and the `Call` in the caller's \
-         hands; a single call is charged a 64th of the first 64 slots. Slots are made in chunks and kept. \
+         hands; a single call is charged one of the first sixteen slots. Slots are made in chunks and kept. \
          Drain: handle the packets, and take each result.\n",
     );
     Ok(table)

@@ -17,12 +17,16 @@ mod service;
 use std::os::windows::io::{FromRawHandle, OwnedHandle};
 use std::ptr::{null, null_mut};
 use std::thread;
+use std::time::Instant;
 
 use linewake_controller::protocol::{
-    CONFIGURE, DRIVE, DRIVE_TOGGLE, Drive, EdgeRecord, LINE_EDGES, LINE_INPUT, LineConfig, WAIT_LINE, WaitLine,
+    CONFIGURE, DRIVE, DRIVE_TOGGLE, Drive, EdgeRecord, LINE_EDGES, LINE_INPUT, LINE_RELEASE, LineConfig, WAIT_LINE,
+    WaitLine,
 };
 use windows_sys::Win32::Foundation::{GetLastError, HANDLE, INVALID_HANDLE_VALUE};
 use windows_sys::Win32::Storage::FileSystem::{CreateFileW, FILE_FLAG_OVERLAPPED, OPEN_EXISTING, ReadFile, WriteFile};
+
+use zerocopy::FromBytes;
 
 use crate::turns::{Program, program};
 
@@ -65,23 +69,22 @@ pub fn find(comparison: &str, name: &str) -> Option<Program> {
         return file::find(mode == "skip", name);
     }
     Some(match name {
-        "bare" => compared::<bare::OneThread>(comparison, 0),
-        "bare-dispatcher" => compared::<bare::Dispatcher>(comparison, 1),
-        "overlapped-manual" => compared::<ours::Manual>(comparison, 2),
-        "overlapped" => compared::<ours::Default>(comparison, 3),
-        "compio" => compared::<compio::Driver>(comparison, 4),
-        "windows-overlapped-io-sys" => compared::<overlapped_io::Endpoint>(comparison, 5),
-        "blocking" => compared::<blocking::Threads>(comparison, 6),
+        "bare" => compared::<bare::OneThread>(comparison),
+        "bare-dispatcher" => compared::<bare::Dispatcher>(comparison),
+        "overlapped-manual" => compared::<ours::Manual>(comparison),
+        "overlapped" => compared::<ours::Default>(comparison),
+        "compio" => compared::<compio::Driver>(comparison),
+        "windows-overlapped-io-sys" => compared::<overlapped_io::Endpoint>(comparison),
+        "blocking" => compared::<blocking::Threads>(comparison),
         _ => return None,
     })
 }
 
-fn compared<T: Io>(comparison: &str, line: u32) -> Program {
+fn compared<T: Io>(comparison: &str) -> Program {
     match comparison.split_once(':').map_or((comparison, 1), |(name, n)| (name, n.parse().expect("a number"))) {
         ("transceive", _) => transceive::<T>(),
         ("listen", _) => listen_and_cancel::<T>(),
-        ("driver", 1) => wait_and_drive::<T>(line, 1),
-        ("driver", pending) => wait_and_drive::<T>(0, pending),
+        ("driver", pending) => wait_and_drive::<T>(pending),
         _ => panic!("no comparison \"{comparison}\""),
     }
 }
@@ -131,33 +134,38 @@ fn listen_and_cancel<T: Io>() -> Program {
 }
 
 /// Waits for edges, pending in the driver, so many at a time; and the call that makes the edges.
-fn wait_and_drive<T: Io>(line: u32, pending: u32) -> Program {
+///
+/// Everybody's lines are the same, and what one drives all see who watch: a line is watched for the length of a turn.
+fn wait_and_drive<T: Io>(pending: u32) -> Program {
     let lines = pending.min(1000);
     let each = pending / lines;
     let mut io = T::on(open(r"\\.\LineWake0"));
-    let offsets = move || line..line + lines;
-    let all: Vec<_> = offsets().map(|offset| LineConfig { offset, flags: LINE_INPUT | LINE_EDGES }).collect();
-    let call = io.start(CONFIGURE, leaked(&all[..]), false);
-    io.finish(call).expect("nobody cancels it");
-    let waits: Vec<_> = offsets().map(|offset| leaked(&WaitLine { offset, ..Default::default() })).collect();
-    let drives: Vec<_> =
-        offsets().map(|offset| Drive { offset, action: DRIVE_TOGGLE, count: each, reserved: 0 }).collect();
-    let drives = leaked(&drives[..]);
+    let configured = |flags| leaked(&(0..lines).map(|offset| LineConfig { offset, flags }).collect::<Vec<_>>()[..]);
+    let (watched, released) = (configured(LINE_INPUT | LINE_EDGES), configured(LINE_RELEASE));
+    let waits: Vec<_> = (0..lines).map(|offset| leaked(&WaitLine { offset, ..Default::default() })).collect();
+    let toggled = |offset| Drive { offset, action: DRIVE_TOGGLE, count: each, reserved: 0 };
+    let drives = leaked(&(0..lines).map(toggled).collect::<Vec<_>>()[..]);
     let mut calls = Vec::with_capacity(pending as usize);
-    program(move |count| {
+    Box::new(move |count| {
+        let configure = io.start(CONFIGURE, watched, false);
+        io.finish(configure).expect("nobody cancels it");
+        let started = Instant::now();
         for _ in 0..count / u64::from(pending) {
             for _ in 0..each {
                 calls.extend(waits.iter().map(|wait| io.start(WAIT_LINE, wait, true)));
             }
             let drive = io.start(DRIVE, drives, false);
             io.finish(drive).expect("nobody cancels it");
-            for (call, offset) in calls.drain(..).zip(offsets().cycle()) {
+            for (call, offset) in calls.drain(..).zip((0..lines).cycle()) {
                 let bytes = io.finish(call).expect("nobody cancels it");
-                let (edge, _) = zerocopy::FromBytes::read_from_prefix(&bytes).expect("the record is shorter");
-                let edge: EdgeRecord = edge;
+                let (edge, _) = EdgeRecord::read_from_prefix(&bytes).expect("the record is shorter");
                 assert_eq!((edge.offset, edge.overflowed, edge.merged), (offset, 0, 0));
             }
         }
+        let taken = started.elapsed();
+        let release = io.start(CONFIGURE, released, false);
+        io.finish(release).expect("nobody cancels it");
+        taken
     })
 }
 
