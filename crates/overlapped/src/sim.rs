@@ -316,7 +316,7 @@ impl Raw {
 
     fn end(&mut self, status: Status, information: usize) {
         // SAFETY: this value is the kernel's side of the operation in flight.
-        unsafe { self.slot().set_status(status, information) };
+        unsafe { self.memory.set_status(status, information) };
         self.left = Left::Packet;
     }
 
