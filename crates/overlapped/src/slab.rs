@@ -505,6 +505,40 @@ mod tests {
     }
 
     #[test]
+    fn the_status_is_preset_for_every_operation() {
+        let slab = Slab::new();
+        let index = slab.take().unwrap();
+        let slot = slab.get(index).unwrap();
+        // SAFETY: as above.
+        unsafe {
+            slot.set_status(Status::SUCCESS, 7);
+            assert!(slot.prepare(1, WHAT, b"", 0));
+            assert_eq!(slot.status(), (Status::PENDING, 0));
+            slot.set_status(Status::SUCCESS, 7);
+            slot.prepare_with(1, WHAT, Box::new((Buffer::empty(), Buffer::empty())));
+            assert_eq!(slot.status(), (Status::PENDING, 0));
+        }
+    }
+
+    #[test]
+    fn a_buffer_of_no_bytes_has_no_address() {
+        let slab = Slab::new();
+        let index = slab.take().unwrap();
+        let slot = slab.get(index).unwrap();
+        // SAFETY: as above.
+        unsafe {
+            for (input, output) in [(0, 0), (0, 8), (8, 0), (0, 4096), (4096, 0)] {
+                assert!(slot.prepare(1, WHAT, &vec![0; input], output));
+                let memory = slot.memory();
+                assert_eq!((memory.input.is_null(), memory.output.is_null()), (input == 0, output == 0));
+            }
+            slot.prepare_with(1, WHAT, Box::new((Buffer::empty(), Buffer::empty())));
+            let memory = slot.memory();
+            assert!(memory.input.is_null() && memory.output.is_null());
+        }
+    }
+
+    #[test]
     fn a_large_buffer_is_not_kept() {
         let slab = Slab::new();
         let index = slab.take().unwrap();
