@@ -460,16 +460,14 @@ impl Mutation {
                 None => read(&hunk.file).map_err(|error| format!("stale: \"{}\": {error}", hunk.file))?,
             };
             // Whole lines only.
-            let text = format!("\n{text}");
-            let old = format!("\n{}", hunk.old);
-            match text.matches(&old).count() {
-                1 => {}
-                count => {
-                    return complaint(format!("stale: {count} times in \"{}\", not once", hunk.file), hunk.old.clone());
-                }
-            }
-            let text = text.replacen(&old, &format!("\n{}", hunk.new), 1);
-            changed.insert(hunk.file.clone(), text[1..].to_owned());
+            let is_line = |at: usize| at == 0 || text[..at].ends_with('\n');
+            let places: Vec<_> = text.match_indices(&hunk.old).map(|(at, _)| at).filter(|&at| is_line(at)).collect();
+            let &[at] = &places[..] else {
+                let reason = format!("stale: {} times in \"{}\", not once", places.len(), hunk.file);
+                return complaint(reason, hunk.old.clone());
+            };
+            let text = [&text[..at], &hunk.new, &text[at + hunk.old.len()..]].concat();
+            changed.insert(hunk.file.clone(), text);
         }
         Ok(changed)
     }
@@ -634,5 +632,35 @@ hangs: wine overlapped windows it_answers
             })
             .collect();
         assert_eq!(stale, [""; 0], "mend them in xtask/mutations");
+    }
+
+    /// What stands between backticks in a cell.
+    fn quoted(cell: &str) -> impl Iterator<Item = &str> {
+        cell.split('`').skip(1).step_by(2)
+    }
+
+    #[test]
+    fn the_list_of_guards_has_every_mutation_and_tests_that_are_there() {
+        let guards = fs::read_to_string(workspace::root().join("docs/guards.md")).unwrap();
+        let list = CommandLine::new("git ls-files --cached --others --exclude-standard crates").read().unwrap();
+        let sources = list.lines().filter(|file| file.ends_with(".rs"));
+        let sources: String =
+            sources.filter_map(|file| fs::read_to_string(workspace::root().join(file)).ok()).collect();
+        let mutations = all().unwrap();
+        let mut listed = BTreeSet::new();
+        for row in guards.lines().filter(|line| line.starts_with("| ")) {
+            let cells: Vec<_> = row.trim_matches('|').split('|').collect();
+            let [.., tests, proofs] = cells[..] else { panic!("{row}") };
+            for test in quoted(tests).filter(|name| name.contains('_') && !name.contains(|c: char| c.is_uppercase())) {
+                assert!(sources.contains(&format!("fn {test}(")), "there is no test {test:?}");
+            }
+            for proof in quoted(proofs) {
+                assert!(mutations.iter().any(|mutation| mutation.name == proof), "there is no mutation {proof:?}");
+                listed.insert(proof.to_owned());
+            }
+        }
+        let missing: Vec<_> =
+            mutations.iter().map(|mutation| &mutation.name).filter(|name| !listed.contains(*name)).collect();
+        assert!(missing.is_empty(), "not in docs/guards.md: {missing:?}");
     }
 }
