@@ -30,6 +30,8 @@ struct Pump<Out: Output + ?Sized, F> {
     /// How often it was woken since whoever runs it began; 0 when nobody does.
     wakes: AtomicUsize,
     stopped: AtomicBool,
+    /// Whoever has stopped it waits for the work, and drops it.
+    waited_for: AtomicBool,
 }
 
 impl<Out, F> Pump<Out, F>
@@ -67,7 +69,8 @@ where
                 Poll::Pending => return None,
             }
         }
-        work.take()
+        // Else `stop` might return while the stream is still being closed here.
+        if self.waited_for.load(SeqCst) { None } else { work.take() }
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<(InvertedCall<Out>, F)>> {
@@ -106,8 +109,10 @@ where
     F: FnMut(Result<Reply<Out>, Error>) + Send + 'static,
 {
     fn end(self: Arc<Self>, wait: bool) {
+        let wait = wait && !self.port.is_dispatched_here();
+        self.waited_for.fetch_or(wait, SeqCst);
         self.stopped.store(true, SeqCst);
-        if wait && !self.port.is_dispatched_here() {
+        if wait {
             let over = self.lock().take();
             drop(over);
         } else {
@@ -124,7 +129,13 @@ impl Subscription {
         F: FnMut(Result<Reply<Out>, Error>) + Send + 'static,
     {
         let work = Mutex::new(Some((stream, callback)));
-        let pump = Arc::new(Pump { port, work, wakes: AtomicUsize::new(0), stopped: AtomicBool::new(false) });
+        let pump = Arc::new(Pump {
+            port,
+            work,
+            wakes: AtomicUsize::new(0),
+            stopped: AtomicBool::new(false),
+            waited_for: AtomicBool::new(false),
+        });
         // Not here: a callback runs on the dispatcher.
         let first = pump.clone();
         pump.port.run(Box::new(move || first.run()));
