@@ -493,9 +493,10 @@ mod tests {
             let slot = slab.get(index).unwrap();
             // SAFETY: the slot was taken from the pool and never begun; this thread owns it.
             unsafe {
-                assert!(slot.prepare(1, WHAT, b"", len));
+                assert!(slot.prepare(1, WHAT, b"in", len));
                 ptr::write_bytes(slot.memory().output, 0xaa, len as usize);
                 assert!(slot.prepare(1, WHAT, b"in", len));
+                assert!(slot.output(len as usize).iter().all(|b| *b == 0xaa), "for the same device it is left alone");
                 assert!(slot.prepare(2, WHAT, b"in", len));
                 assert!(slot.output(len as usize).iter().all(|b| *b == 0));
                 assert_eq!(slot.status(), (Status::PENDING, 0));
