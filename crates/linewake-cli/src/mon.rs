@@ -95,6 +95,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let _ = out.into_parts();
     match (outcome, written) {
         (Err(Ended::Output(error)), _) | (Ok(()), Err(error)) => output_failed(&error, unwritten),
+        (Err(Ended::Device(error)), _) if error.is_disconnected() => {
+            Err(Failure::new(format!("the chip \"{}\" is gone: {error}", arguments.chip)))
+        }
         (Err(Ended::Device(error)), _) => Err(error.into()),
         (Ok(()), Ok(())) => match account.doubt() {
             Some(doubt) => Err(Failure::new(format!("the account cannot be trusted: {doubt}"))),

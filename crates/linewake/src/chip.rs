@@ -118,7 +118,8 @@ impl ChipOptions {
             let known = r#""sim" (simulated), "sim:64" (with 64 lines) or a device such as "\\.\LineWake0""#;
             return Err(Error::new(ErrorKind::UnknownChip, format!("there is no chip \"{spec}\"; try {known}")));
         };
-        Chip::from_source(source, spec)
+        let remedy = "is it plugged in, and its driver running?";
+        Chip::from_source(source, spec).map_err(|error| error.with_remedy_if_not_found(remedy))
     }
 }
 

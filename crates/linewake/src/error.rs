@@ -69,6 +69,14 @@ impl Error {
         self.device().is_some_and(|error| error.kind() == overlapped::ErrorKind::Disconnected)
     }
 
+    /// Adds what to do about a device that cannot be found.
+    pub(crate) fn with_remedy_if_not_found(mut self, remedy: &str) -> Self {
+        if self.device().is_some_and(|error| error.kind() == overlapped::ErrorKind::NotFound) {
+            self.0.message = format!("{}; {remedy}", self.0.message);
+        }
+        self
+    }
+
     /// Says it in other words, and keeps what the device said.
     pub(crate) fn busy(self, message: String) -> Self {
         Self(Box::new(Inner { kind: ErrorKind::Busy, message, ..*self.0 }))

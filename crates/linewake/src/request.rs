@@ -1,5 +1,8 @@
 //! Requests: lines that are watched, as one stream of their edges, with the account of it.
 
+mod builder;
+mod line;
+
 use std::fmt;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -9,32 +12,15 @@ use std::sync::atomic::{
 };
 use std::time::Duration;
 
-use linewake_controller::protocol::{self, EdgeRecord, LineConfig, LineCounters, ReaderConfig};
+use linewake_controller::protocol::{self, EdgeRecord, LineConfig};
 use overlapped::{InvertedCall, Reply};
+
+pub use self::builder::RequestBuilder;
+pub use self::line::WatchedLine;
 
 use crate::account::Taken;
 use crate::backend::driver::{BATCH, Client};
-use crate::{
-    Account, Chip, EdgeEvent, EdgeKind, Edges, Error, ErrorKind, Figures, LineAccount, LineId, Missed, Offset, Tally,
-    Trust,
-};
-
-/// What to watch, and how.
-///
-/// ```
-/// # let chip = linewake::Chip::open("sim")?;
-/// let edges = chip.request().lines(["pps", "door"]).consumer("watchman").queue_size(256).start()?;
-/// # Ok::<(), linewake::Error>(())
-/// ```
-#[derive(Clone, Debug)]
-#[must_use = "nothing is watched before `start`"]
-pub struct RequestBuilder {
-    chip: Chip,
-    lines: Vec<LineId>,
-    edges: Edges,
-    consumer: String,
-    queue_size: u32,
-}
+use crate::{Account, ChipInfo, EdgeEvent, EdgeKind, Error, ErrorKind, Tally, Trust};
 
 /// Lines that are watched: an endless stream of their edges.
 ///
@@ -87,30 +73,6 @@ enum Phase {
     Over,
 }
 
-/// A line of a [`Request`].
-///
-/// ```
-/// # let chip = linewake::Chip::options().life(false).open("sim")?;
-/// let request = chip.request().line("door").start()?;
-/// assert_eq!(request.lines()[0].active_at_start, Some(false));
-/// # Ok::<(), linewake::Error>(())
-/// ```
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct WatchedLine {
-    /// Which line.
-    pub offset: Offset,
-    /// Its name, if it has one.
-    pub name: Option<Arc<str>>,
-    /// Whether it was active when the watch began: before the first edge of the stream. `None` if the line changed too
-    /// fast to tell.
-    pub active_at_start: Option<bool>,
-    delivered: u64,
-    missed: Figures,
-    line_seqno: u32,
-    contradicted: bool,
-}
-
 /// Ends a [`Request`] from elsewhere: from a signal handler's thread, say.
 ///
 /// ```
@@ -136,82 +98,14 @@ impl Stopper {
     }
 }
 
-impl RequestBuilder {
-    pub(crate) fn new(chip: Chip) -> Self {
-        Self { chip, lines: Vec::new(), edges: Edges::Both, consumer: "linewake".to_owned(), queue_size: 0 }
-    }
-
-    /// One more line, by offset or name.
-    pub fn line(self, line: impl Into<LineId>) -> Self {
-        self.lines([line])
-    }
-
-    /// More lines.
-    pub fn lines<L: Into<LineId>>(mut self, lines: impl IntoIterator<Item = L>) -> Self {
-        self.lines.extend(lines.into_iter().map(Into::into));
-        self
-    }
-
-    /// Every line of the chip.
-    pub fn all_lines(self) -> Self {
-        let all = 0..self.chip.info().lines;
-        self.lines(all)
-    }
-
-    /// Which edges to watch: both unless set.
-    pub fn edges(mut self, edges: Edges) -> Self {
-        self.edges = edges;
-        self
-    }
-
-    /// Who watches, for others to see: `linewake` unless set. Cut at 32 bytes.
-    pub fn consumer(mut self, consumer: impl Into<String>) -> Self {
-        self.consumer = consumer.into();
-        self
-    }
-
-    /// How many events the driver queues, rounded up to a power of two: 16 for each line unless set, as on Linux. When it
-    /// is full the oldest is dropped, and counted.
-    pub fn queue_size(mut self, events: u32) -> Self {
-        self.queue_size = events;
-        self
-    }
-
-    /// Begins to watch.
-    ///
-    /// # Errors
-    /// [`ErrorKind::NoSuchLine`], [`ErrorKind::LineTwice`]; [`ErrorKind::InvalidInput`] without a line, and for a queue
-    /// the chip cannot have; [`ErrorKind::Busy`] when somebody else holds a line alone; and what the device says.
-    pub fn start(self) -> Result<Request, Error> {
-        let info = self.chip.info();
-        let offsets = self.chip.find_all(self.lines)?;
-        if offsets.is_empty() {
-            let message = format!("no line of chip \"{}\" is asked for; name one, or ask for all", info.name);
-            return Err(Error::new(ErrorKind::InvalidInput, message));
-        }
-        if self.queue_size == 1 || self.queue_size > info.max_queue_size {
-            let (size, most) = (self.queue_size, info.max_queue_size);
-            let message = format!("a queue of {size} is not possible on chip \"{}\": it has 2 to {most}", info.name);
-            return Err(Error::new(ErrorKind::InvalidInput, message));
-        }
-        let client = self.chip.open_reader()?;
-        let consumer = protocol::name(&self.consumer);
-        client.set_reader(&ReaderConfig { capacity: self.queue_size, seqno_base: 0, consumer })?;
-        let flags = protocol::LINE_INPUT | self.edges.flags();
-        let configs: Vec<_> = offsets.iter().map(|offset| LineConfig { offset: offset.get(), flags }).collect();
-        client.configure(&configs).map_err(|error| self.chip.explain_busy(error, &offsets))?;
-
+impl Request {
+    pub(crate) fn new(info: &ChipInfo, client: Client, lines: Vec<WatchedLine>) -> Self {
         let mut places = vec![NOT_WATCHED; info.lines as usize].into_boxed_slice();
-        for (place, offset) in (0..).zip(&offsets) {
-            places[offset.index()] = place;
+        for (place, line) in (0..).zip(&lines) {
+            places[line.offset.index()] = place;
         }
-        let mut lines: Vec<_> =
-            offsets.iter().map(|&offset| WatchedLine::new(offset, self.chip.name(offset))).collect();
-        read_levels(&client, self.edges, &mut lines)?;
-
         let calls = client.waits();
-        let taken = Arc::<Taken>::default();
-        Ok(Request {
+        Self {
             chip: info.name.clone(),
             calls: calls.tally(),
             stopper: Stopper { calls: calls.stopper(), stopped: Arc::default() },
@@ -221,89 +115,11 @@ impl RequestBuilder {
             places,
             batch: Vec::with_capacity(BATCH),
             at: 0,
-            taken,
+            taken: Arc::default(),
             doubt: None,
-        })
-    }
-}
-
-/// Finds out which level each line had before the first edge that is counted for it.
-fn read_levels(client: &Client, edges: Edges, lines: &mut [WatchedLine]) -> Result<(), Error> {
-    let mut before = client.counters()?;
-    for _ in 0..8 {
-        let values = client.values()?;
-        let after = client.counters()?;
-        for line in lines.iter_mut().filter(|line| line.active_at_start.is_none()) {
-            let driven = after[line.offset.index()].driven;
-            // Else the value may be from before or after the edges in between.
-            if driven == before[line.offset.index()].driven {
-                let active = values.contains(line.offset.get());
-                line.active_at_start = Some(match edges {
-                    Edges::Both => active != (driven % 2 == 1),
-                    Edges::Rising => driven == 0 && active,
-                    Edges::Falling => driven > 0 || active,
-                });
-            }
-        }
-        if lines.iter().all(|line| line.active_at_start.is_some()) {
-            break;
-        }
-        before = after;
-    }
-    Ok(())
-}
-
-impl WatchedLine {
-    fn new(offset: Offset, name: Option<Arc<str>>) -> Self {
-        Self {
-            offset,
-            name,
-            active_at_start: None,
-            delivered: 0,
-            missed: Figures::default(),
-            line_seqno: 0,
-            contradicted: false,
         }
     }
 
-    /// Books an edge. Returns what is missing before it: what the driver says, unless its numbering says more.
-    fn take(&mut self, edge: &EdgeRecord) -> Missed {
-        let gap = edge.line_seqno.wrapping_sub(self.line_seqno).wrapping_sub(1);
-        self.line_seqno = edge.line_seqno;
-        self.contradicted |= gap != edge.overflowed;
-        let missed = Missed { overflowed: edge.overflowed, merged: edge.merged };
-        self.delivered += 1;
-        self.missed.overflowed += u64::from(missed.overflowed);
-        self.missed.merged += u64::from(missed.merged);
-        missed
-    }
-
-    fn account(&self) -> LineAccount {
-        LineAccount {
-            offset: self.offset,
-            name: self.name.clone(),
-            figures: Figures { delivered: self.delivered, ..self.missed },
-            trust: if self.contradicted { Trust::None } else { Trust::AtLeast },
-        }
-    }
-
-    /// The last account, by the driver's counters.
-    fn settled(&self, counters: &LineCounters) -> LineAccount {
-        let mut account = self.account();
-        let untaken = counters.delivered.checked_sub(self.delivered);
-        let plausible = counters.is_closed()
-            && counters.queued == 0
-            && counters.overflowed >= self.missed.overflowed
-            && counters.merged >= self.missed.merged;
-        account.figures.overflowed = counters.overflowed.max(self.missed.overflowed);
-        account.figures.merged = counters.merged.max(self.missed.merged);
-        account.figures.discarded = counters.discarded.saturating_add(untaken.unwrap_or(0));
-        account.trust = if self.contradicted || untaken.is_none() || !plausible { Trust::None } else { Trust::Exact };
-        account
-    }
-}
-
-impl Request {
     /// The lines, in the order they were asked for.
     #[must_use]
     pub fn lines(&self) -> &[WatchedLine] {

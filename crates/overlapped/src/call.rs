@@ -128,6 +128,10 @@ impl<Out: Output + ?Sized> Call<Out> {
     /// thread, and never on the thread of a driver. What the callback does holds up other completions: let it be short.
     /// A panic in it is caught, and counted in [`PortStats::panics`](crate::PortStats::panics).
     ///
+    /// # Errors
+    /// The callback gets those of [`wait`](Self::wait) and [`timeout`](Self::timeout).
+    ///
+    /// # Closing
     /// The call does not keep the device open: when the last device, call and stream are gone, what the closing makes
     /// of it is its result.
     pub fn then(mut self, callback: impl FnOnce(Result<Reply<Out>, Error>) + Send + 'static)
@@ -150,7 +154,7 @@ impl<Out: Output + ?Sized> Call<Out> {
         let mut expired = false;
         if let State::Pending(pending) = &mut self.state {
             match pending.progress(cx) {
-                Progress::Pending => return Poll::Pending,
+                Progress::Pending => return pending.inherited().map_or(Poll::Pending, |error| Poll::Ready(Err(error))),
                 Progress::Complete => {}
                 Progress::Expired => expired = true,
             }
@@ -192,7 +196,15 @@ impl Pending {
         self.device.cancel(self.operation);
     }
 
+    /// In the child of a fork, the error of a call that its parent waits for.
+    fn inherited(&self) -> Option<Error> {
+        self.device.port.is_inherited().then(|| port::inherited(self.what).on(&self.device.name))
+    }
+
     pub(crate) fn deadlock(&self) -> Option<Error> {
+        if let Some(inherited) = self.inherited() {
+            return Some(inherited);
+        }
         let slot = self.device.port.slot(self.operation);
         (self.device.port.is_dispatched_here() && !slot.machine.is_complete()).then(|| {
             self.device

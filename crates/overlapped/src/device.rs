@@ -31,8 +31,22 @@ use crate::{Operation, Output, Port, RawCall, Reply, Status, sim};
 ///
 /// # Platform-specific notes
 /// *Windows*: calls go through `NtDeviceIoControlFile` (`NtFsControlFile` for file-system, pipe and mailslot codes),
-/// which tells a warning from a failure where `DeviceIoControl` leaves it to guessing. Elsewhere only simulated devices
-/// can be opened so far.
+/// which tells a warning from a failure where `DeviceIoControl` leaves it to guessing.
+///
+/// *Linux*: a device is a file, opened with O_NONBLOCK, O_CLOEXEC and O_NOCTTY. Control codes are not for it: it has
+/// [`read`](Self::read) and [`write`](Self::write), [standing reads](Self::standing_reads), and the ioctls of
+/// the module `linux`. A read or a write is tried at once; if it would block, it waits until epoll calls the file
+/// ready, and the dispatcher then makes the system call. Several reads of one file are served in the order of
+/// submission. A read that finds the end of a pipe gives no bytes; on a device that was unplugged it is
+/// [`ErrorKind::Disconnected`]. A write may take fewer bytes than it was given, and one to a pipe without a reader
+/// raises SIGPIPE, which Rust programs ignore unless told otherwise. Regular files, disks and some devices are always
+/// ready: what is asked of them is done before the call returns, however long that takes.
+///
+/// A child of `fork` has no dispatcher, so a device of its parent is of no use there: calls fail with
+/// [`ErrorKind::Unsupported`]. Dropping the device there closes the child's copy; the parent's goes on. The child may
+/// open devices of its own.
+///
+/// Elsewhere only simulated devices can be opened.
 #[derive(Clone)]
 pub struct Device {
     pub(crate) inner: Arc<Inner>,
@@ -43,13 +57,15 @@ pub(crate) struct Inner {
     id: u64,
     pub(crate) name: Arc<str>,
     pub(crate) port: Arc<port::Inner>,
-    backend: Backend,
+    pub(crate) backend: Backend,
 }
 
 pub(crate) enum Backend {
     Simulated(sim::File),
     #[cfg(windows)]
     File(crate::sys::windows::File),
+    #[cfg(all(target_os = "linux", not(miri)))]
+    File(crate::sys::linux::File),
     #[cfg(windows)]
     Event(crate::sys::windows::Event),
 }
@@ -98,6 +114,40 @@ impl Device {
         crate::sys::windows::adopt(port, handle.into())
     }
 
+    /// Takes over a file that somebody else opened, on the global port: a pipe, a serial port that was set up, a gpiochip
+    /// line request. It is made non-blocking (O_NONBLOCK), which all who have the same open file will notice.
+    ///
+    /// Two devices may be copies of one open file. What is read from it goes to one of them.
+    ///
+    /// ```
+    /// use overlapped::Device;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (reader, writer) = std::io::pipe()?;
+    /// let (reader, writer) = (Device::from_fd(reader)?, Device::from_fd(writer)?);
+    /// let text = reader.read(64); // pending
+    /// writer.write(b"hello").wait()?;
+    /// assert_eq!(&*text.wait()?, b"hello");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] for a file that was opened with O_PATH. The file is then closed; to keep it, duplicate
+    /// it first.
+    #[cfg(all(target_os = "linux", not(miri)))]
+    pub fn from_fd(fd: impl Into<std::os::fd::OwnedFd>) -> Result<Self, Error> {
+        Self::from_fd_on(&Port::global()?, fd)
+    }
+
+    /// Takes over a file, on `port`.
+    ///
+    /// # Errors
+    /// As [`from_fd`](Self::from_fd).
+    #[cfg(all(target_os = "linux", not(miri)))]
+    pub fn from_fd_on(port: &Port, fd: impl Into<std::os::fd::OwnedFd>) -> Result<Self, Error> {
+        crate::sys::linux::adopt(port, fd.into())
+    }
+
     /// Opens a simulated device on the global port: its driver is a Rust value. One driver, in an [`Arc`], may be
     /// opened many times.
     ///
@@ -137,14 +187,14 @@ impl Device {
     /// [`Call`]: `.await` it, or [`wait`](Call::wait). The input is copied.
     ///
     /// # Errors
-    /// Those of a submission come from the call too: [`ErrorKind::InvalidInput`] for more than `u32::MAX` bytes,
+    /// From the call, those of a submission too: [`ErrorKind::InvalidInput`] for more than `u32::MAX` bytes,
     /// [`ErrorKind::Other`] when there is no memory for the buffers, and whatever the driver says at once.
     pub fn call<In: Input + ?Sized, Out: Output + ?Sized>(&self, ioctl: Ioctl<In, Out>, input: &In) -> Call<Out> {
         self.submit(Operation::Control(ioctl.code()), input.as_bytes(), ioctl.output_len())
     }
 
     /// Reads at most `len` bytes from a stream: a pipe, a serial port, a device that has no places. No bytes means its
-    /// end.
+    /// end. Of a HID ask for exactly the length of its report.
     ///
     /// # Errors
     /// As [`call`](Self::call); [`ErrorKind::Disconnected`] when the other end of a pipe is gone.
@@ -196,6 +246,9 @@ impl Device {
     /// Submits a control code with buffers of your own, which the driver uses in place: for large or sector-aligned
     /// transfers, and for METHOD_IN_DIRECT, where the output buffer carries data *to* the driver. Both buffers always
     /// come back, with the status and the byte count.
+    ///
+    /// # Errors
+    /// In the reply: those of [`call`](Self::call), with both buffers.
     ///
     /// # Safety
     /// The driver reads and writes no more than the two buffers through what it is given, follows no address in them
@@ -250,7 +303,7 @@ impl Device {
     pub fn cancel_all(&self) {
         match &self.inner.backend {
             Backend::Simulated(_) => self.inner.cancel_each(),
-            #[cfg(windows)]
+            #[cfg(any(windows, all(target_os = "linux", not(miri))))]
             Backend::File(file) => file.cancel_all(),
             #[cfg(windows)]
             Backend::Event(event) => event.cancel_all(),
@@ -285,6 +338,9 @@ impl Inner {
         output_len: Option<u32>,
         waiter: Option<Waiter>,
     ) -> Result<Submitted, Error> {
+        if self.port.is_inherited() {
+            return Err(port::inherited(what).on(&self.name));
+        }
         if let Operation::Read { offset: Some(at) } | Operation::Write { offset: Some(at) } = what
             && i64::try_from(at).is_err()
         {
@@ -311,7 +367,7 @@ impl Inner {
         let operation = InFlight { index, generation: slot.machine.begin(waiter) };
         let ended = match &self.backend {
             Backend::Simulated(file) => file.submit(&self.port, operation, slot, what),
-            #[cfg(windows)]
+            #[cfg(any(windows, all(target_os = "linux", not(miri))))]
             // SAFETY: the slot is prepared, its operation has begun, and a slot outlives its operation: a port that goes
             // before it leaves the slot's memory behind.
             Backend::File(file) => unsafe { file.submit(operation, slot, what) },
@@ -358,6 +414,8 @@ impl Inner {
             #[cfg(windows)]
             // SAFETY: the caller holds the operation, as its owner or by a pin: the address is not used again.
             Backend::File(file) => unsafe { file.cancel(slot) },
+            #[cfg(all(target_os = "linux", not(miri)))]
+            Backend::File(file) => file.cancel(operation),
             #[cfg(windows)]
             Backend::Event(event) => event.cancel(operation),
         }

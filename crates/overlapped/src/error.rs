@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-use crate::{CtlCode, Status};
+use crate::{CtlCode, Status, errno};
 
 /// What kind of failure an [`Error`] is: what a program can act on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -60,6 +60,7 @@ impl ErrorKind {
 /// let code = ErrorCode::Status(Status::CANCELLED);
 /// assert_eq!(code.to_string(), "STATUS_CANCELLED (0xC0000120)");
 /// assert_eq!(ErrorCode::Win32(87).to_string(), "ERROR_INVALID_PARAMETER (87)");
+/// assert_eq!(ErrorCode::Errno(19).to_string(), "ENODEV (19)");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -70,6 +71,8 @@ pub enum ErrorCode {
     Win32(u32),
     /// A CONFIGRET of the configuration manager (`cfgmgr32.h`), which keeps the list of device interfaces.
     ConfigManager(u32),
+    /// An error number of Linux, as `errno` has it.
+    Errno(i32),
 }
 
 /// The Win32 errors a device client meets, by `winerror.h`.
@@ -103,6 +106,7 @@ impl ErrorCode {
             // CR_CALL_NOT_IMPLEMENTED
             Self::ConfigManager(0x20) => ErrorKind::Unsupported,
             Self::ConfigManager(_) => ErrorKind::Other,
+            Self::Errno(errno) => errno::kind(errno),
         }
     }
 }
@@ -116,6 +120,7 @@ impl fmt::Display for ErrorCode {
                 let name = WIN32.iter().find(|e| e.0 == code).map_or("Win32 error", |e| e.1);
                 write!(f, "{name} ({code})")
             }
+            Self::Errno(errno) => write!(f, "{} ({errno})", errno::name(errno).unwrap_or("errno")),
         }
     }
 }
@@ -155,6 +160,14 @@ pub enum Operation {
         /// The place in bytes; `None` for what has no places, like a pipe.
         offset: Option<u64>,
     },
+    /// An `ioctl(2)` of Linux.
+    #[cfg(target_os = "linux")]
+    Ioctl {
+        /// The request, its second argument.
+        request: u32,
+        /// What it waits for; `None` for nothing.
+        when: Option<crate::linux::Interest>,
+    },
 }
 
 impl fmt::Display for Operation {
@@ -172,6 +185,10 @@ impl fmt::Display for Operation {
             Self::Write { offset: None } => f.write_str("write"),
             Self::Read { offset: Some(at) } => write!(f, "read at {at}"),
             Self::Write { offset: Some(at) } => write!(f, "write at {at}"),
+            #[cfg(target_os = "linux")]
+            Self::Ioctl { request, when: None } => write!(f, "ioctl {request:#010x}"),
+            #[cfg(target_os = "linux")]
+            Self::Ioctl { request, when: Some(interest) } => write!(f, "ioctl {request:#010x} when {interest}"),
         }
     }
 }
@@ -209,7 +226,10 @@ impl Error {
             kind => kind,
         };
         let mut error = Self::new(kind, operation);
-        error.0.code = Some(code);
+        error.0.code = Some(match code {
+            ErrorCode::Status(status) => status.errno().map_or(code, ErrorCode::Errno),
+            code => code,
+        });
         error
     }
 
@@ -335,7 +355,14 @@ mod tests {
         for code in [1167, 433, 1617, 22, 31] {
             assert_eq!(ErrorCode::Win32(code).kind(), ErrorKind::Disconnected, "{code}");
         }
+        for errno in [19, 6] {
+            let read = Operation::Read { offset: None };
+            assert_eq!(Error::from_code(ErrorCode::Errno(errno), read).kind(), ErrorKind::Disconnected, "{errno}");
+            let gone = Error::from_code(ErrorCode::Status(Status::from_errno(errno)), Operation::Open);
+            assert_eq!((gone.kind(), gone.code()), (ErrorKind::NotFound, Some(ErrorCode::Errno(errno))));
+        }
         for status in [
+            Status::from_errno(108),
             Status::NO_SUCH_DEVICE,
             Status::DEVICE_NOT_CONNECTED,
             Status::DEVICE_REMOVED,

@@ -45,7 +45,7 @@ impl Event {
     /// An event on `port`.
     ///
     /// # Errors
-    /// None yet.
+    /// As [`new`](Self::new).
     pub fn on(port: &Port, handle: impl Into<OwnedHandle>) -> Result<Self, Error> {
         let event = crate::sys::windows::Event::new(handle.into(), port.inner.clone());
         let name: Arc<str> = "event".into();

@@ -134,6 +134,7 @@ impl Stopper {
 
 #[derive(Debug, Default)]
 struct Counts {
+    submitted: AtomicU64,
     delivered: AtomicU64,
     discarded_calls: AtomicU64,
     discarded_bytes: AtomicU64,
@@ -181,6 +182,7 @@ impl Calls for Source {
     type Operation = InFlight;
 
     fn submit(&self, device: &Self::Device, number: u64, ring: &Arc<Ring<Self>>) -> Submission<InFlight> {
+        self.counts.submitted.fetch_add(1, Relaxed);
         self.counts.in_flight.fetch_add(1, Relaxed);
         let waiter = Some(Waiter::Arrive(ring.clone(), number));
         let submitted = match &self.next_input {
@@ -381,6 +383,9 @@ impl<Out: Output + ?Sized> InvertedCall<Out> {
     /// Hands every result to `callback`, on the thread that dispatches the port, the last one with the reason for the
     /// end. What the callback does holds up other completions: let it be short. A panic in it is caught, and counted in
     /// [`PortStats::panics`](crate::PortStats::panics).
+    ///
+    /// # Errors
+    /// The callback gets those of [`next`](Self::next).
     pub fn for_each(self, callback: impl FnMut(Result<Reply<Out>, Error>) + Send + 'static) -> Subscription
     where
         Out: 'static,
@@ -423,7 +428,11 @@ impl<Out: Output + ?Sized> InvertedCall<Out> {
     }
 
     fn take(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Reply<Out>, Error>>> {
-        self.ring.take(cx).map(|taken| match taken {
+        let taken = self.ring.take(cx);
+        if taken.is_pending() && self.device.port.is_inherited() {
+            return Poll::Ready(Some(Err(port::inherited(self.ring.calls.what).on(&self.device.name))));
+        }
+        taken.map(|taken| match taken {
             Taken::Reply(operation, status, information) => {
                 self.ring.calls.counts.delivered.fetch_add(1, Relaxed);
                 let (port, name) = (&self.device.port, &self.device.name);
@@ -454,6 +463,12 @@ impl<Out: Output + ?Sized> Stream for InvertedCall<Out> {
 }
 
 impl Tally {
+    /// Calls that were submitted so far.
+    #[must_use]
+    pub fn submitted_calls(&self) -> u64 {
+        self.0.submitted.load(Relaxed)
+    }
+
     /// Results that were handed to the consumer.
     #[must_use]
     pub fn delivered_calls(&self) -> u64 {

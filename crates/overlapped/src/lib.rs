@@ -31,19 +31,30 @@
 //! - [`Call`] is one operation in flight: `.await`, [`wait`](Call::wait), or drop to cancel.
 //! - [`InvertedCall`] keeps calls pending, so that the driver always has one to complete: a stream of its events.
 //! - [`sim`] is a device written in Rust, for tests and for machines without the hardware.
-//! - [`Port`] is where completions arrive: one dispatcher thread in all.
+//! - [`Device::read`], [`write`](Device::write) and [`standing_reads`](Device::standing_reads) follow the same rules;
+//!   [`RawCall`] lends the driver buffers of your own.
+//! - [`Port`] is where completions arrive: one dispatcher thread in all, or none, or the system's thread pool.
+//! - On Windows: `Event` awaits the Win32 events that many vendors' libraries signal, and `InterfaceClass` finds devices by
+//!   what they are.
+//!
+//! The [`guide`] has the whole story: the five steps beside this crate, the inverted call, what `Ioctl::new` promises, a
+//! cookbook, testing without the hardware, and the same program as in .NET, Asio and libuv.
 
 mod buffer;
 mod call;
 mod code;
 mod device;
+mod errno;
 mod error;
 #[cfg(windows)]
 mod event;
+pub mod guide;
 #[cfg(windows)]
 mod interface;
 mod inverted;
 mod ioctl;
+#[cfg(target_os = "linux")]
+pub mod linux;
 mod options;
 mod port;
 mod raw;

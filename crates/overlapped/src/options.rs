@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-#[cfg(not(windows))]
+#[cfg(not(any(windows, all(target_os = "linux", not(miri)))))]
 use crate::ErrorKind;
 use crate::{Device, Error, Port};
 
@@ -57,6 +57,11 @@ pub enum SecurityQos {
 ///
 /// # Platform-specific notes
 /// The parameters are those of Windows' `CreateFile`. The handle is always opened for overlapped I/O.
+///
+/// On Linux [`read`](Self::read) and [`write`](Self::write) choose O_RDONLY, O_WRONLY or O_RDWR; with neither the device
+/// is open for ioctls alone (access mode 3 of `open(2)`). The dispositions are O_CREAT, O_EXCL and O_TRUNC.
+/// [`security_qos`](Self::security_qos) has no meaning there and is ignored. Access rights, a share mode and attributes
+/// have no counterpart: what they ask for would not be had, so setting them is [`ErrorKind::InvalidInput`](crate::ErrorKind).
 #[derive(Clone, Debug)]
 pub struct OpenOptions {
     pub(crate) read: bool,
@@ -168,7 +173,9 @@ impl OpenOptions {
         let path = path.as_ref();
         #[cfg(windows)]
         return crate::sys::windows::open(self, path);
-        #[cfg(not(windows))]
+        #[cfg(all(target_os = "linux", not(miri)))]
+        return crate::sys::linux::open(self, path);
+        #[cfg(not(any(windows, all(target_os = "linux", not(miri)))))]
         Err(Error::new(ErrorKind::Unsupported, crate::Operation::Open)
             .on(&path.to_string_lossy().into())
             .hint("on this platform only simulated devices can be opened"))

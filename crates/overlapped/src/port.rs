@@ -66,7 +66,8 @@ impl Drop for Handle {
 pub struct PortStats {
     /// Slots made so far: the most operations that were ever in flight at once, rounded up to a chunk.
     pub slots: usize,
-    /// Slots in use: operations in flight, also those whose caller has left, and replies that are still held.
+    /// Slots in use: operations in flight, also those whose caller has left; results that wait to be taken; and
+    /// replies of records (`Reply<[T]>`) that are still held.
     pub in_flight: usize,
     /// Packets that named no operation in flight: late, doubled or foreign ones. They were counted and nothing else.
     pub strays: u64,
@@ -257,7 +258,10 @@ impl Port {
     pub fn global() -> Result<Self, Error> {
         static GLOBAL: Mutex<Option<Port>> = Mutex::new(None);
         let mut global = lock(&GLOBAL);
-        if let Some(port) = &*global {
+        // A child of a fork finds its parent's port, and nobody who dispatches it.
+        if let Some(port) = &*global
+            && !port.inner.is_inherited()
+        {
             return Ok(port.clone());
         }
         crate::sys::pin_module();
@@ -302,12 +306,12 @@ impl Port {
     }
 
     /// Handles completions: waits for the first one, at most `timeout` (`None`: as long as it takes), then takes what
-    /// is there. Returns how many packets were handled.
+    /// is there. Returns how many packets were handled, wake-ups and callbacks among them.
     ///
     /// One thread polls at a time; another one waits for its turn, as part of its timeout. On a port that has a
     /// dispatcher, and inside of a waker or a callback of the port, it returns 0 at once.
     pub fn poll(&self, timeout: Option<Duration>) -> usize {
-        if !self.inner.manual || self.inner.is_dispatched_here() {
+        if !self.inner.manual || self.inner.is_dispatched_here() || self.inner.is_inherited() {
             return 0;
         }
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
@@ -409,6 +413,14 @@ impl Inner {
         })
     }
 
+    /// Whether this is the child of a fork, and the port its parent's: then its completions never arrive here.
+    pub(crate) fn is_inherited(&self) -> bool {
+        #[cfg(all(target_os = "linux", not(miri)))]
+        return self.queue.is_inherited();
+        #[cfg(not(all(target_os = "linux", not(miri))))]
+        false
+    }
+
     pub(crate) fn queue(&self) -> &Queue {
         &self.queue
     }
@@ -456,6 +468,9 @@ impl Inner {
     }
 
     fn dispatch(self: &Arc<Self>, deadline: Option<Instant>) -> usize {
+        if self.is_inherited() {
+            return 0;
+        }
         let mut tokens = [0; 64];
         let next = self.timers.next();
         let until = match (deadline, next) {
@@ -575,6 +590,12 @@ impl fmt::Debug for Waiter {
             Self::Callback(_) => "Callback",
         })
     }
+}
+
+/// What every call says in the child of a fork, on a port of its parent.
+pub(crate) fn inherited(what: Operation) -> Error {
+    Error::new(ErrorKind::Unsupported, what)
+        .hint("this process was forked, and its parent has the port: open the device again, on a port of this process")
 }
 
 /// Runs `close` here, or on a thread of its own if this thread dispatches a port: closing a handle runs the driver's

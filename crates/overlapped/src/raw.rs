@@ -14,6 +14,8 @@ use crate::{Buffer, Error, ErrorCode, ErrorKind, Operation, Status};
 /// A call with owned buffers; made by [`Device::call_raw`](crate::Device::call_raw).
 ///
 /// `.await` it or [`wait`](Self::wait). Dropping it cancels it; the buffers are freed when the driver is done with them.
+/// It has no time limit of its own: the buffers come back only when the driver lets go of them. To give up,
+/// [`cancel`](Self::cancel), or drop it.
 ///
 /// ```
 /// # use overlapped::{sim, Access, Buffer, CtlCode, Device, Method, Status};

@@ -49,6 +49,10 @@
 //! # Ok::<(), overlapped::Error>(())
 //! ```
 
+mod script;
+
+pub use script::{Script, Seen};
+
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::Ordering::{Acquire, Release};

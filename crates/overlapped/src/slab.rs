@@ -12,6 +12,8 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+#[cfg(target_os = "linux")]
+use crate::linux::Interest;
 use crate::port::Waiter;
 use crate::slot::{Machine, Recycle};
 use crate::sync::lock;
@@ -123,12 +125,27 @@ impl Heap {
 /// The kernel's view of one operation's memory: raw addresses, valid until the slot is released.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Memory {
-    #[cfg_attr(not(windows), expect(dead_code, reason = "a simulated driver writes it through the slot"))]
+    #[cfg_attr(
+        not(any(windows, all(target_os = "linux", not(miri)))),
+        expect(dead_code, reason = "a simulated driver writes it through the slot")
+    )]
     pub(crate) io_status: *mut IoStatus,
     pub(crate) input: *mut u8,
     pub(crate) input_len: u32,
     pub(crate) output: *mut u8,
     pub(crate) output_len: u32,
+}
+
+impl Memory {
+    /// Writes the final status, as the kernel does before it queues the packet.
+    ///
+    /// # Safety
+    /// The caller is the kernel's side of the operation in flight whose memory this is.
+    #[cfg(all(target_os = "linux", not(miri)))]
+    pub(crate) unsafe fn set_status(&self, status: Status, information: usize) {
+        // SAFETY: the caller's promise: nobody else touches the block.
+        unsafe { self.io_status.write(IoStatus::new(status.to_u32(), information)) };
+    }
 }
 
 impl Slot {
@@ -330,12 +347,16 @@ impl Slot {
 
 const READ: u64 = 1 << 32;
 const WRITE: u64 = 2 << 32;
+#[cfg(target_os = "linux")]
+const IOCTL: u64 = 4 << 32;
 
 fn pack(what: Operation) -> u64 {
     match what {
         Operation::Read { .. } => READ,
         Operation::Write { .. } => WRITE,
         Operation::Control(code) => code.to_u32().into(),
+        #[cfg(target_os = "linux")]
+        Operation::Ioctl { request, when } => IOCTL | when.map_or(0, |w| w as u64) << 32 | u64::from(request),
         // Nothing else is submitted.
         _ => 0,
     }
@@ -345,6 +366,11 @@ fn unpack(what: u64) -> Operation {
     match what {
         READ => Operation::Read { offset: None },
         WRITE => Operation::Write { offset: None },
+        #[cfg(target_os = "linux")]
+        what if what & IOCTL != 0 => Operation::Ioctl {
+            request: what as u32,
+            when: [Interest::Readable, Interest::Writable].into_iter().find(|w| *w as u64 == what >> 32 & 3),
+        },
         code => Operation::Control(CtlCode::from_u32(code as u32)),
     }
 }

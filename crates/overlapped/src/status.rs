@@ -2,12 +2,14 @@
 
 use std::fmt;
 
-use crate::ErrorKind;
+use crate::{ErrorKind, errno};
 
 /// An NTSTATUS: how a driver ended a request.
 ///
 /// The two high bits are the severity: success, informational, warning or error (`[MS-ERREF]` section 2.3). A
-/// *warning* is not a failure: its data and its byte count are valid.
+/// *warning* is not a failure: its data and its byte count are valid. A [`Call`](crate::Call) returns `Ok` for
+/// [`BUFFER_OVERFLOW`](Self::BUFFER_OVERFLOW), and for any other warning an error that keeps the bytes: "device busy" has
+/// that severity, too.
 ///
 /// ```
 /// use overlapped::Status;
@@ -17,6 +19,12 @@ use crate::ErrorKind;
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Status(u32);
 
+/// An error number of Linux: severity *error*, the customer bit, and a facility of our own; the number is in the low bits.
+const ERRNO: u32 = 0xe0e0_0000;
+const ERRNO_BITS: u32 = 0xfff;
+/// With it: whatever the number says, the system has hung the file up.
+const GONE: u32 = 0x8000;
+
 macro_rules! statuses {
     ($($(#[$doc:meta])* $name:ident = $value:literal, $kind:ident;)*) => {
         // The values are those of `ntstatus.h` ([MS-ERREF] section 2.3.1).
@@ -24,12 +32,15 @@ macro_rules! statuses {
             $(#[doc = concat!("STATUS_", stringify!($name), " (", stringify!($value), ").")] $(#[$doc])*
             pub const $name: Self = Self($value);)*
 
-            /// The name in `ntstatus.h`, for the values a device client meets.
+            /// The name in `ntstatus.h`, or in `errno.h`, for the values a device client meets.
             #[must_use]
             pub const fn name(self) -> Option<&'static str> {
                 match self.0 {
                     $($value => Some(concat!("STATUS_", stringify!($name))),)*
-                    _ => None,
+                    _ => match self.errno() {
+                        Some(errno) => errno::name(errno),
+                        None => None,
+                    },
                 }
             }
 
@@ -38,7 +49,11 @@ macro_rules! statuses {
             pub const fn kind(self) -> ErrorKind {
                 match self.0 {
                     $($value => ErrorKind::$kind,)*
-                    _ => ErrorKind::Other,
+                    value => match self.errno() {
+                        Some(_) if value & GONE != 0 => ErrorKind::Disconnected,
+                        Some(errno) => errno::kind(errno),
+                        None => ErrorKind::Other,
+                    },
                 }
             }
         }
@@ -77,6 +92,8 @@ statuses! {
     PIPE_NOT_AVAILABLE = 0xc000_00ac, Busy;
     PIPE_BUSY = 0xc000_00ae, Busy;
     PIPE_DISCONNECTED = 0xc000_00b0, Disconnected;
+    /// To FSCTL_PIPE_LISTEN: a client was there before. A success in disguise.
+    PIPE_CONNECTED = 0xc000_00b2, Other;
     PIPE_CLOSING = 0xc000_00b1, Disconnected;
     PIPE_LISTENING = 0xc000_00b3, Other;
     IO_TIMEOUT = 0xc000_00b5, TimedOut;
@@ -105,6 +122,35 @@ impl Status {
     #[must_use]
     pub const fn to_u32(self) -> u32 {
         self.0
+    }
+
+    /// The status that stands for an error number of Linux, which has no NTSTATUS: an error of the customer's range
+    /// (`[MS-ERREF]` section 2.3). Linux devices end their calls with it, and so may a simulated one that plays such a
+    /// device. Numbers are below 4096.
+    ///
+    /// ```
+    /// use overlapped::{ErrorKind, Status};
+    /// let status = Status::from_errno(13);
+    /// assert!(status.is_error());
+    /// assert_eq!((status.errno(), status.name()), (Some(13), Some("EACCES")));
+    /// assert_eq!(status.kind(), ErrorKind::AccessDenied);
+    /// assert_eq!(Status::CANCELLED.errno(), None);
+    /// ```
+    #[must_use]
+    pub const fn from_errno(errno: i32) -> Self {
+        Self(ERRNO | errno as u32 & ERRNO_BITS)
+    }
+
+    /// The same number from a file that the system has hung up: whatever it is, the device is gone.
+    #[cfg(any(test, all(target_os = "linux", not(miri))))]
+    pub(crate) const fn gone(errno: i32) -> Self {
+        Self(ERRNO | GONE | errno as u32 & ERRNO_BITS)
+    }
+
+    /// The error number of Linux that it stands for.
+    #[must_use]
+    pub const fn errno(self) -> Option<i32> {
+        if self.0 & !(GONE | ERRNO_BITS) == ERRNO { Some((self.0 & ERRNO_BITS) as i32) } else { None }
     }
 
     /// Whether the severity is *error* (`NT_ERROR`): there is no data, and no completion will come.
@@ -143,6 +189,20 @@ mod tests {
         assert!(Status::BUFFER_OVERFLOW.is_warning() && !Status::BUFFER_OVERFLOW.is_error());
         assert!(Status::CANCELLED.is_error() && !Status::CANCELLED.is_warning());
         assert!(!Status::from_u32(0x4000_0000).is_error());
+    }
+
+    #[test]
+    fn an_error_number_survives_the_way_through_a_status() {
+        for errno in [1, 19, 125, 4095] {
+            assert_eq!(Status::from_errno(errno).errno(), Some(errno));
+            assert_eq!(Status::gone(errno).errno(), Some(errno));
+            assert_eq!(Status::gone(errno).kind(), ErrorKind::Disconnected);
+            assert!(Status::from_errno(errno).is_error());
+        }
+        assert_eq!(Status::from_errno(5).kind(), ErrorKind::Other);
+        for other in [0, 0x103, 0xc000_0120, 0xe0e1_0005, 0xe0e0_4005, 0xa0e0_0005, 0xffff_ffff] {
+            assert_eq!(Status::from_u32(other).errno(), None, "{other:#x}");
+        }
     }
 
     #[test]

@@ -1,11 +1,15 @@
 //! The operating systems. Only the files below `sys/` talk to one.
 
-#[cfg(not(windows))]
+#[cfg(all(target_os = "linux", not(miri)))]
+pub(crate) mod linux;
+#[cfg(not(any(windows, all(target_os = "linux", not(miri)))))]
 mod portable;
 #[cfg(windows)]
 pub(crate) mod windows;
 
-#[cfg(not(windows))]
+#[cfg(all(target_os = "linux", not(miri)))]
+pub(crate) use linux::{Queue, pin_module, ticks};
+#[cfg(not(any(windows, all(target_os = "linux", not(miri)))))]
 pub(crate) use portable::{Queue, pin_module, ticks};
 #[cfg(windows)]
 pub(crate) use windows::{Queue, pin_module, ticks};

@@ -103,6 +103,7 @@ fn driver_with_pended_control_codes() {
     every_outcome();
     ten_thousand_waits_and_no_more_threads_than_for_one();
     ten_thousand_dropped_leave_nothing_behind();
+    random_operations_and_every_edge_exactly_once();
     unplugging_ends_every_wait();
     a_driver_without_cancel_routines_lets_its_device_close();
     stopping_the_driver_ends_every_wait(&service);
@@ -189,6 +190,77 @@ fn ten_thousand_dropped_leave_nothing_behind() {
     let wait = device.call(WAIT, &wait_for(0));
     toggle(&device, 1, 1);
     assert_eq!(wait.wait().unwrap().line_seqno, 1);
+}
+
+/// Waits, drops, cancels, timeouts and drives at random: what the driver says it delivered has come to some wait, or to
+/// one that was dropped; no edge comes twice.
+fn random_operations_and_every_edge_exactly_once() {
+    const LINES: u32 = 32;
+    let mut random = 0x1234_5678_9abc_def1_u64;
+    let mut below = move |limit: u64| {
+        random ^= random >> 12;
+        random ^= random << 25;
+        random ^= random >> 27;
+        (random.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32) % limit
+    };
+    let (device, driving) = (open(), open());
+    watching(&device, LINES);
+    let mut waiting = std::collections::VecDeque::new();
+    let mut seen = std::collections::HashSet::new();
+    let (mut operations, mut dropped, mut given_up) = (0, 0, 0);
+    let note = |seen: &mut std::collections::HashSet<_>, edge: EdgeRecord| {
+        assert!(seen.insert((edge.offset, edge.line_seqno)), "{edge:?} came twice");
+    };
+    while operations < 50_000 {
+        let line = below(LINES.into()) as u32;
+        operations += 1;
+        match below(20) {
+            0..9 => waiting.push_back(device.call(WAIT, &wait_for(line))),
+            9 => {
+                drop(device.call(WAIT, &wait_for(line)));
+                dropped += 1;
+            }
+            10 => {
+                let call = device.call(WAIT, &wait_for(line));
+                call.cancel();
+                waiting.push_back(call);
+            }
+            11 => waiting.push_back(device.call(WAIT, &wait_for(line)).timeout(Duration::from_micros(below(3000)))),
+            _ => {
+                let drive = Drive { offset: line, action: DRIVE_TOGGLE, count: 1 + below(3) as u32, reserved: 0 };
+                driving.call(MOVE, &[drive][..]).wait().unwrap();
+            }
+        }
+        if waiting.len() > 500 {
+            let call = waiting.pop_front().unwrap();
+            match call.wait_timeout(Duration::from_millis(1)) {
+                Ok(edge) => note(&mut seen, *edge),
+                Err(error) => {
+                    assert!(matches!(error.kind(), ErrorKind::Cancelled | ErrorKind::TimedOut), "{error}");
+                    given_up += 1;
+                }
+            }
+        }
+    }
+    device.cancel_all();
+    for call in waiting {
+        match call.wait() {
+            Ok(edge) => note(&mut seen, *edge),
+            Err(_) => given_up += 1,
+        }
+    }
+    until("the dropped ones are back", || in_flight() == 0);
+    let counters = device.call(COUNTERS, &First::default()).wait().unwrap();
+    assert!(counters.iter().all(LineCounters::is_closed));
+    let delivered: u64 = counters.iter().map(|line| line.delivered).sum();
+    let driven: u64 = counters.iter().map(|line| line.driven).sum();
+    let lost_with_drops = delivered - seen.len() as u64;
+    println!(
+        "{operations} operations: {driven} edges driven, {delivered} delivered, {} seen, {lost_with_drops} came to the \
+         {dropped} waits that were dropped; {given_up} waits ended without an edge",
+        seen.len()
+    );
+    assert!(lost_with_drops <= dropped);
 }
 
 fn unplugging_ends_every_wait() {

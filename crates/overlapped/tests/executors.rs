@@ -194,7 +194,7 @@ on!(tokio_multi_thread, |test| tokio_workers().block_on(async { tokio::spawn(tes
 #[cfg(not(miri))]
 on!(on_smol, |test| smol::block_on(smol::spawn(test)));
 on!(futures_local_pool, |test| futures::executor::LocalPool::new().run_until(test));
-on!(a_thread_that_parks, |test| park_until_ready(test));
+on!(a_thread_that_parks, park_until_ready);
 
 fn tokio_current() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap()

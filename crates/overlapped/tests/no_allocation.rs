@@ -82,6 +82,7 @@ fn a_call_allocates_nothing_in_steady_state() {
         }
     });
     drop(stream);
+    let device_files = device_files();
     // On the global port, with its dispatcher, and a thread that really waits.
     let echo = Device::simulated(sim::from_fn(|request: Request| -> Outcome {
         let (mut pended, outcome) = request.pend();
@@ -94,8 +95,39 @@ fn a_call_allocates_nothing_in_steady_state() {
         assert_eq!(*echo.call(WAIT, &()).wait().unwrap(), 1);
     });
     assert_eq!(
-        (at_once, pending, large, dropped, inverted, waited),
-        (0, 0, 0, 0, 0, 0),
-        "(at once, pending, large, dropped, inverted, waited)"
+        (at_once, pending, large, dropped, inverted, waited, device_files),
+        (0, 0, 0, 0, 0, 0, 0),
+        "(at once, pending, large, dropped, inverted, waited, device files)"
     );
+}
+
+/// Pipes that are read as they are filled, before, and when their window was full.
+#[cfg(all(target_os = "linux", not(miri)))]
+fn device_files() -> usize {
+    use std::io::Write;
+    let port = Port::manual().unwrap();
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    let reader = Device::from_fd_on(&port, reader).unwrap();
+    let reads = allocations(|| {
+        let read = reader.read(1);
+        writer.write_all(&[1]).unwrap();
+        assert!(port.poll(None) > 0);
+        assert_eq!(*read.wait().unwrap(), [1]);
+        writer.write_all(&[2]).unwrap();
+        assert_eq!(*reader.read(1).wait().unwrap(), [2]);
+    });
+    let mut standing = reader.standing_reads(1).pending(2).window(4).start();
+    let standing = allocations(|| {
+        writer.write_all(&[1; 10]).unwrap();
+        for _ in 0..10 {
+            drain(&port);
+            assert_eq!(*standing.wait_next().unwrap().unwrap(), [1]);
+        }
+    });
+    reads + standing
+}
+
+#[cfg(not(all(target_os = "linux", not(miri))))]
+fn device_files() -> usize {
+    0
 }

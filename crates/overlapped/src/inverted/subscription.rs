@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
 use crate::port;
@@ -30,8 +30,9 @@ struct Pump<Out: Output + ?Sized, F> {
     /// How often it was woken since whoever runs it began; 0 when nobody does.
     wakes: AtomicUsize,
     stopped: AtomicBool,
-    /// Whoever has stopped it waits for the work, and drops it.
-    waited_for: AtomicBool,
+    /// The stream is gone, its calls are cancelled.
+    gone: Mutex<bool>,
+    is_gone: Condvar,
 }
 
 impl<Out, F> Pump<Out, F>
@@ -47,7 +48,7 @@ where
         }
         loop {
             let seen = self.wakes.load(SeqCst);
-            drop(self.take());
+            self.end_of(self.take());
             if self.wakes.compare_exchange(seen, 0, SeqCst, SeqCst).is_ok() {
                 return;
             }
@@ -69,12 +70,20 @@ where
                 Poll::Pending => return None,
             }
         }
-        // Else `stop` might return while the stream is still being closed here.
-        if self.waited_for.load(SeqCst) { None } else { work.take() }
+        work.take()
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<(InvertedCall<Out>, F)>> {
         self.work.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Drops what is over, outside of the lock, and says so.
+    fn end_of(&self, over: Option<(InvertedCall<Out>, F)>) {
+        if over.is_some() {
+            drop(over);
+            *self.gone.lock().unwrap_or_else(PoisonError::into_inner) = true;
+            self.is_gone.notify_all();
+        }
     }
 
     fn run_on_the_dispatcher(self: &Arc<Self>) {
@@ -109,12 +118,15 @@ where
     F: FnMut(Result<Reply<Out>, Error>) + Send + 'static,
 {
     fn end(self: Arc<Self>, wait: bool) {
-        let wait = wait && !self.port.is_dispatched_here();
-        self.waited_for.fetch_or(wait, SeqCst);
         self.stopped.store(true, SeqCst);
-        if wait {
+        if wait && !self.port.is_dispatched_here() {
             let over = self.lock().take();
-            drop(over);
+            self.end_of(over);
+            // Or the dispatcher is about to drop it.
+            let mut gone = self.gone.lock().unwrap_or_else(PoisonError::into_inner);
+            while !*gone {
+                gone = self.is_gone.wait(gone).unwrap_or_else(PoisonError::into_inner);
+            }
         } else {
             self.run_on_the_dispatcher();
         }
@@ -134,7 +146,8 @@ impl Subscription {
             work,
             wakes: AtomicUsize::new(0),
             stopped: AtomicBool::new(false),
-            waited_for: AtomicBool::new(false),
+            gone: Mutex::new(false),
+            is_gone: Condvar::new(),
         });
         // Not here: a callback runs on the dispatcher.
         let first = pump.clone();
@@ -142,7 +155,8 @@ impl Subscription {
         Self(pump)
     }
 
-    /// Ends the stream, and waits for the callback that is running. From inside the callback it does not wait.
+    /// Ends the stream, and waits for the callback that is running; then every call is cancelled. On the thread that
+    /// dispatches the port, inside the callback say, it does not wait.
     pub fn stop(self) {
         self.0.clone().end(true);
     }

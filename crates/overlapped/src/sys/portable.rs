@@ -1,4 +1,4 @@
-//! A queue of packets where the system has no completion port: for simulated devices.
+//! A queue of packets where the system has no completion port, and under Miri: for simulated devices.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -77,15 +77,6 @@ pub(crate) fn pin_module() {}
 
 /// Milliseconds of a clock that is cheap to read, to within its tick; it wraps.
 pub(crate) fn ticks() -> u32 {
-    #[cfg(all(target_os = "linux", not(miri)))]
-    {
-        use rustix::time::{ClockId, clock_gettime};
-        let now = clock_gettime(ClockId::MonotonicCoarse);
-        (now.tv_sec as u32).wrapping_mul(1000).wrapping_add((now.tv_nsec / 1_000_000) as u32)
-    }
-    #[cfg(not(all(target_os = "linux", not(miri))))]
-    {
-        static START: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
-        START.get_or_init(Instant::now).elapsed().as_millis() as u32
-    }
+    static START: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
+    START.get_or_init(Instant::now).elapsed().as_millis() as u32
 }

@@ -1,0 +1,365 @@
+//! A device that follows a script: to test a driver's client without the driver.
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use super::{Driver, FileId, Outcome, Pended, Request, RequestId};
+use crate::{CtlCode, Operation, Status};
+
+/// A simulated device whose behaviour is said in a few lines: what it answers, what it keeps pending, and what goes
+/// wrong.
+///
+/// Clones are the same device: open one, and keep another to complete, unplug and look. On a
+/// [`Port::manual`](crate::Port::manual) everything happens in a fixed order: completions come when you poll.
+///
+/// ```
+/// use overlapped::sim::Script;
+/// use overlapped::{Access, CtlCode, Device, ErrorKind, Ioctl, Method, Status};
+///
+/// const VERSION: CtlCode = CtlCode::new(0x8000, 0x800, Method::Buffered, Access::Any);
+/// const WAIT: CtlCode = CtlCode::new(0x8000, 0x801, Method::Buffered, Access::Any);
+/// // SAFETY: a scripted device writes no more than it is given room for.
+/// const GET_VERSION: Ioctl<(), u32> = unsafe { Ioctl::new(VERSION) };
+/// // SAFETY: as above.
+/// const WAIT_EVENT: Ioctl<(), u8> = unsafe { Ioctl::new(WAIT) };
+///
+/// let card = Script::new("card").answer(VERSION, Status::SUCCESS, 7_u32.to_ne_bytes()).pend(WAIT);
+/// let device = Device::simulated(card.clone())?;
+/// assert_eq!(*device.call(GET_VERSION, &()).wait()?, 7);
+///
+/// let event = device.call(WAIT_EVENT, &());
+/// card.complete(WAIT, Status::SUCCESS, [42]);
+/// assert_eq!(*event.wait()?, 42);
+///
+/// let event = device.call(WAIT_EVENT, &());
+/// card.unplug();
+/// assert_eq!(event.wait().unwrap_err().kind(), ErrorKind::Disconnected);
+/// # Ok::<(), overlapped::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Script(Arc<Inner>);
+
+struct Inner {
+    name: String,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    rules: HashMap<CtlCode, Rule>,
+    /// The requests by their number, from 1, that go wrong.
+    faults: HashMap<u64, Fault>,
+    pended: VecDeque<Pended>,
+    seen: Vec<Seen>,
+    unplugged: bool,
+    on_cancel: OnCancel,
+    /// Completions that are due later; whoever sleeps for them is told by the thread's handle.
+    delayed: Vec<(Instant, RequestId, Status, Vec<u8>)>,
+    clock: Option<std::thread::Thread>,
+}
+
+enum Rule {
+    Answer(Status, Vec<u8>),
+    Pend,
+    Delay(Duration, Status, Vec<u8>),
+}
+
+enum Fault {
+    Fail(Status),
+    Lie(usize),
+    Twice,
+    Never,
+}
+
+#[derive(Default)]
+enum OnCancel {
+    #[default]
+    Complete,
+    Ignore,
+    HadHappened(Vec<u8>),
+}
+
+/// One request that a [`Script`] has seen.
+///
+/// ```
+/// # fn example(script: &overlapped::sim::Script) {
+/// for seen in script.seen() {
+///     println!("{} {:02x?}", seen.operation, seen.input);
+/// }
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Seen {
+    /// What was asked for.
+    pub operation: Operation,
+    /// The input's bytes.
+    pub input: Vec<u8>,
+    /// Which open handle it came from.
+    pub file: FileId,
+}
+
+impl Script {
+    /// A device that knows no code yet: each is answered with STATUS_INVALID_DEVICE_REQUEST.
+    #[must_use]
+    pub fn new(name: impl Into<String>) -> Self {
+        Self(Arc::new(Inner { name: name.into(), state: Mutex::default() }))
+    }
+
+    /// Every request with this code ends at once.
+    #[must_use]
+    pub fn answer(self, code: CtlCode, status: Status, bytes: impl Into<Vec<u8>>) -> Self {
+        self.rule(code, Rule::Answer(status, bytes.into()))
+    }
+
+    /// Every request with this code pends, until it is [`complete`](Self::complete)d, cancelled or closed.
+    #[must_use]
+    pub fn pend(self, code: CtlCode) -> Self {
+        self.rule(code, Rule::Pend)
+    }
+
+    /// Every request with this code pends, and completes by itself after `delay`. One thread keeps the time.
+    #[must_use]
+    pub fn delay(self, code: CtlCode, delay: Duration, status: Status, bytes: impl Into<Vec<u8>>) -> Self {
+        self.rule(code, Rule::Delay(delay, status, bytes.into()))
+    }
+
+    /// A fault: the `nth` request from the start, counted from 1, ends at once with `status`.
+    #[must_use]
+    pub fn fail_nth(self, nth: u64, status: Status) -> Self {
+        self.fault(nth, Fault::Fail(status))
+    }
+
+    /// A fault: the `nth` request succeeds at once, with a byte count that may be anything.
+    #[must_use]
+    pub fn lie_nth(self, nth: u64, information: usize) -> Self {
+        self.fault(nth, Fault::Lie(information))
+    }
+
+    /// A fault: the `nth` request completes, with no bytes, twice.
+    #[must_use]
+    pub fn twice_nth(self, nth: u64) -> Self {
+        self.fault(nth, Fault::Twice)
+    }
+
+    /// A fault: the `nth` request never completes, whatever happens.
+    #[must_use]
+    pub fn never_nth(self, nth: u64) -> Self {
+        self.fault(nth, Fault::Never)
+    }
+
+    /// A driver without cancel routines: what is cancelled stays pending.
+    #[must_use]
+    pub fn ignore_cancels(self) -> Self {
+        self.lock().on_cancel = OnCancel::Ignore;
+        self
+    }
+
+    /// The race that cancellation may lose: what is cancelled has just happened, with this result.
+    #[must_use]
+    pub fn succeed_when_cancelled(self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.lock().on_cancel = OnCancel::HadHappened(bytes.into());
+        self
+    }
+
+    /// Completes the oldest pended request with this code. Returns whether there was one.
+    pub fn complete(&self, code: CtlCode, status: Status, bytes: impl AsRef<[u8]>) -> bool {
+        self.finish(|pended| pended.code() == code, status, bytes.as_ref())
+    }
+
+    /// Pulls the device out: what is pended ends with STATUS_DEVICE_NOT_CONNECTED, and so does every request from now
+    /// on.
+    pub fn unplug(&self) {
+        let pended = {
+            let mut state = self.lock();
+            state.unplugged = true;
+            std::mem::take(&mut state.pended)
+        };
+        for pended in pended {
+            pended.complete(Status::DEVICE_NOT_CONNECTED);
+        }
+    }
+
+    /// Puts the device back.
+    pub fn replug(&self) {
+        self.lock().unplugged = false;
+    }
+
+    /// How many requests are pended.
+    #[must_use]
+    pub fn pended(&self) -> usize {
+        self.lock().pended.len()
+    }
+
+    /// Every request so far, the oldest first.
+    #[must_use]
+    pub fn seen(&self) -> Vec<Seen> {
+        self.lock().seen.clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock()
+    }
+
+    fn rule(self, code: CtlCode, rule: Rule) -> Self {
+        self.lock().rules.insert(code, rule);
+        self
+    }
+
+    fn fault(self, nth: u64, fault: Fault) -> Self {
+        self.lock().faults.insert(nth, fault);
+        self
+    }
+
+    fn finish(&self, wanted: impl Fn(&Pended) -> bool, status: Status, bytes: &[u8]) -> bool {
+        self.0.finish(wanted, status, bytes)
+    }
+}
+
+impl Inner {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn finish(&self, wanted: impl Fn(&Pended) -> bool, status: Status, bytes: &[u8]) -> bool {
+        let found = {
+            let mut state = self.lock();
+            let at = state.pended.iter().position(wanted);
+            at.and_then(|at| state.pended.remove(at))
+        };
+        let is_there = found.is_some();
+        if let Some(mut pended) = found {
+            pended.write(bytes);
+            pended.complete(status);
+        }
+        is_there
+    }
+}
+
+impl State {
+    /// Keeps a request, unless its caller has given up on it meanwhile: then it is handed back.
+    fn keep(&mut self, pended: Pended) -> Option<Pended> {
+        if pended.is_cancelled() && matches!(self.on_cancel, OnCancel::Complete) {
+            return Some(pended);
+        }
+        self.pended.push_back(pended);
+        None
+    }
+}
+
+impl Driver for Script {
+    fn name(&self) -> String {
+        self.0.name.clone()
+    }
+
+    fn open(&self, _: FileId) -> Result<(), Status> {
+        if self.lock().unplugged { Err(Status::DEVICE_NOT_CONNECTED) } else { Ok(()) }
+    }
+
+    fn control(&self, mut request: Request) -> Outcome {
+        let mut state = self.lock();
+        let seen = Seen { operation: request.operation(), input: request.input().to_vec(), file: request.file() };
+        state.seen.push(seen);
+        let number = state.seen.len() as u64;
+        if state.unplugged {
+            return request.complete(Status::DEVICE_NOT_CONNECTED);
+        }
+        match state.faults.remove(&number) {
+            None => {}
+            Some(Fault::Fail(status)) => return request.complete(status),
+            Some(Fault::Lie(information)) => return request.lie(Status::SUCCESS, information),
+            Some(Fault::Twice) => {
+                let (pended, outcome) = request.pend();
+                pended.complete_twice(Status::SUCCESS);
+                return outcome;
+            }
+            Some(Fault::Never) => {
+                let (pended, outcome) = request.pend();
+                pended.never();
+                return outcome;
+            }
+        }
+        let delay = match state.rules.get(&request.code()) {
+            None => return request.complete(Status::INVALID_DEVICE_REQUEST),
+            Some(Rule::Answer(status, bytes)) => {
+                request.write(bytes);
+                return request.complete(*status);
+            }
+            Some(Rule::Pend) => None,
+            Some(Rule::Delay(delay, status, bytes)) => Some((*delay, *status, bytes.clone())),
+        };
+        let (pended, outcome) = request.pend();
+        if let Some((delay, status, bytes)) = delay {
+            state.delayed.push((Instant::now() + delay, pended.id(), status, bytes));
+            let clock = state.clock.get_or_insert_with(|| start_clock(Arc::downgrade(&self.0)));
+            clock.unpark();
+        }
+        let cancelled = state.keep(pended);
+        drop(state);
+        if let Some(pended) = cancelled {
+            pended.complete(Status::CANCELLED);
+        }
+        outcome
+    }
+
+    fn read(&self, request: Request) -> Outcome {
+        self.control(request)
+    }
+
+    fn write(&self, request: Request) -> Outcome {
+        self.control(request)
+    }
+
+    fn cancel(&self, request: RequestId) {
+        let had_happened = match &self.lock().on_cancel {
+            OnCancel::Ignore => return,
+            OnCancel::Complete => None,
+            OnCancel::HadHappened(bytes) => Some(bytes.clone()),
+        };
+        let status = if had_happened.is_some() { Status::SUCCESS } else { Status::CANCELLED };
+        self.finish(|pended| pended.id() == request, status, &had_happened.unwrap_or_default());
+    }
+
+    fn cleanup(&self, file: FileId) {
+        while self.finish(|pended| pended.file() == file, Status::CANCELLED, &[]) {}
+    }
+}
+
+/// Completes what is due, until the script is gone.
+fn start_clock(script: Weak<Inner>) -> std::thread::Thread {
+    let run = move || {
+        loop {
+            let wait = {
+                let Some(script) = script.upgrade() else { return };
+                let now = Instant::now();
+                let (due, next) = {
+                    let mut state = script.lock();
+                    let (due, later): (Vec<_>, Vec<_>) = state.delayed.drain(..).partition(|entry| entry.0 <= now);
+                    state.delayed = later;
+                    (due, state.delayed.iter().map(|entry| entry.0).min())
+                };
+                for (_, id, status, bytes) in due {
+                    script.finish(|pended| pended.id() == id, status, &bytes);
+                }
+                next.map(|at| at.saturating_duration_since(Instant::now()))
+            };
+            // Now and then it looks whether the script is still there.
+            std::thread::park_timeout(wait.unwrap_or(Duration::MAX).min(Duration::from_millis(100)));
+        }
+    };
+    std::thread::spawn(run).thread().clone()
+}
+
+impl fmt::Debug for Script {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.lock();
+        f.debug_struct("Script")
+            .field("name", &self.0.name)
+            .field("seen", &state.seen.len())
+            .field("pended", &state.pended.len())
+            .field("unplugged", &state.unplugged)
+            .finish()
+    }
+}

@@ -1,0 +1,34 @@
+//! Linux: files, the epoll set they wait in, and the system calls that read and write them.
+//!
+//! The system has no completions, only readiness, so the kernel's side of a pending operation is played here:
+//!
+//! ```text
+//!   submit ──► the system call, at once ──► it would block ──► wait in the file's queue, the file in the epoll set
+//!                       │                                                        │ ready
+//!                       ▼                                                        ▼
+//!              final at return                    the dispatcher makes the system call, writes status and bytes
+//!                                                 into the slot, and hands out the packet
+//! ```
+//!
+//! - [`queue`] is the port's queue: posted packets, the epoll set, and the bell that rings in it.
+//! - [`source`] is a file and what waits for it; [`transfer`] is one operation and its system call.
+//! - [`file`] opens and adopts; [`process`] tells the child of a fork from its parent.
+
+mod file;
+mod process;
+mod queue;
+mod source;
+mod transfer;
+
+pub(crate) use file::{File, adopt, open};
+pub(crate) use queue::Queue;
+
+/// Nothing to do: only on Windows is a library unloaded under its threads.
+pub(crate) fn pin_module() {}
+
+/// Milliseconds of a clock that is cheap to read, to within its tick; it wraps.
+pub(crate) fn ticks() -> u32 {
+    use rustix::time::{ClockId, clock_gettime};
+    let now = clock_gettime(ClockId::MonotonicCoarse);
+    (now.tv_sec as u32).wrapping_mul(1000).wrapping_add((now.tv_nsec / 1_000_000) as u32)
+}

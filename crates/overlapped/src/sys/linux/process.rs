@@ -1,0 +1,40 @@
+//! Which process this is, cheaply.
+//!
+//! The child of a fork has a copy of every port and none of the threads, and shares the epoll sets with its parent: a
+//! removal there would remove the parent's file. So a port remembers the process that made it. Asking the kernel each
+//! time would cost a system call; in place of that there is a page that the kernel empties in the child
+//! (MADV_WIPEONFORK, since Linux 4.14).
+
+use std::ptr;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous};
+
+/// The number of this process: the same until it forks, and another one in the child.
+pub(super) fn number() -> u32 {
+    static PAGE: OnceLock<Option<&'static AtomicU32>> = OnceLock::new();
+    /// Unlike the page this is copied to a child, which so takes the next number.
+    static LAST: AtomicU32 = AtomicU32::new(0);
+    // Without such a page a child is taken for its parent.
+    let Some(page) = PAGE.get_or_init(wiped_on_fork) else { return 0 };
+    match page.load(Relaxed) {
+        0 => {
+            let next = LAST.fetch_add(1, Relaxed) + 1;
+            page.compare_exchange(0, next, Relaxed, Relaxed).map_or_else(|theirs| theirs, |_| next)
+        }
+        number => number,
+    }
+}
+
+fn wiped_on_fork() -> Option<&'static AtomicU32> {
+    // The system rounds up to a page.
+    let len = size_of::<AtomicU32>();
+    // SAFETY: a new mapping at an address of the system's choice overlaps nothing; it is never unmapped.
+    unsafe {
+        let page = mmap_anonymous(ptr::null_mut(), len, ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE).ok()?;
+        madvise(page, len, Advice::LinuxWipeOnFork).ok()?;
+        // A page is aligned for everything, and all zeros are a value.
+        Some(&*page.cast())
+    }
+}

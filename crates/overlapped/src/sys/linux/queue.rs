@@ -1,0 +1,266 @@
+//! The queue of a port: packets that were posted, and files that are ready, in one wait.
+//!
+//! Files are watched *level-triggered*. An edge tells that something arrived, not that it is all: to be sure, each event
+//! would need a second read that finds nothing, since a short read proves nothing where reads are records (gpiochip,
+//! evdev, hidraw, terminals). Here an event is one read; what is left makes the next event, after every other ready file
+//! has had its turn. The price of the level is that a file nobody reads would be ready for ever: so the set holds only
+//! what somebody waits for. A file leaves it when an event comes that nobody wants, not when its last operation is over:
+//! the next one is then usually under way, and a file that is read without pause costs no `epoll_ctl` at all.
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::mem::MaybeUninit;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
+use rustix::io::Errno;
+
+use super::process;
+use super::source::Source;
+use crate::{ErrorCode, Status};
+
+/// The bell's number in the epoll set. Those of devices start at 1 and are never used again, so that an event that was
+/// fetched before its file was closed means nobody, whatever has the file's descriptor by then.
+const BELL: u64 = 0;
+
+/// The files of a port, by number.
+type Sources = HashMap<u64, Arc<Source>, BuildHasherDefault<Spread>>;
+
+/// Numbers that are counted up need no better hash, and it is wanted for each event.
+#[derive(Default)]
+struct Spread(u64);
+
+impl Hasher for Spread {
+    fn write(&mut self, _: &[u8]) {}
+
+    fn write_u64(&mut self, number: u64) {
+        // 2^64 divided by the golden ratio: neighbours land far from each other.
+        self.0 = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+pub(crate) struct Queue {
+    epoll: OwnedFd,
+    /// Written to wake who sleeps. It is watched for edges, so that nobody need read it.
+    bell: OwnedFd,
+    posted: Mutex<Posted>,
+    /// Every file of the port that can be waited for, by its device's number.
+    sources: Mutex<Sources>,
+    /// How many of them are in the epoll set.
+    watched: AtomicUsize,
+    /// The process that made it.
+    process: u32,
+}
+
+#[derive(Debug, Default)]
+struct Posted {
+    packets: VecDeque<u64>,
+    /// Somebody sleeps, or is about to, and was not rung for. One thread at a time waits on a queue.
+    asleep: bool,
+}
+
+impl Posted {
+    fn take(&mut self, tokens: &mut [u64]) -> usize {
+        let count = self.packets.len().min(tokens.len());
+        for (token, packet) in tokens.iter_mut().zip(self.packets.drain(..count)) {
+            *token = packet;
+        }
+        count
+    }
+}
+
+impl Queue {
+    pub(crate) fn new() -> Result<Self, ErrorCode> {
+        let make = || {
+            let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+            let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+            let edges = epoll::EventFlags::IN | epoll::EventFlags::ET;
+            epoll::add(&epoll, &bell, epoll::EventData::new_u64(BELL), edges)?;
+            Ok((epoll, bell))
+        };
+        let (epoll, bell) = make().map_err(|errno: Errno| ErrorCode::Errno(errno.raw_os_error()))?;
+        Ok(Self {
+            epoll,
+            bell,
+            posted: Mutex::default(),
+            sources: Mutex::default(),
+            watched: AtomicUsize::new(0),
+            process: process::number(),
+        })
+    }
+
+    /// Whether this is the child of a fork, and the queue its parent's.
+    pub(crate) fn is_inherited(&self) -> bool {
+        self.process != process::number()
+    }
+
+    pub(crate) fn post(&self, token: u64) {
+        let mut posted = self.posted();
+        posted.packets.push_back(token);
+        let sleeps = std::mem::take(&mut posted.asleep);
+        drop(posted);
+        if sleeps {
+            // It fails only when the count is at its end, after 2^64 rings.
+            let _ = rustix::io::write(&self.bell, &1_u64.to_ne_bytes());
+        }
+    }
+
+    /// A timer expires at `at`, before all others: whoever waits must not wait longer.
+    pub(crate) fn hurry(&self, _at: Instant) {
+        self.post(crate::port::LOOK);
+    }
+
+    /// The timer that expires next. Whoever waits next is told.
+    pub(crate) fn next_timer(&self, _at: Instant) {}
+
+    /// Waits for a packet or a file, then takes as many packets as there are and fit, also those of what the files that
+    /// are ready have completed. Returns their number, 0 after `timeout`.
+    pub(crate) fn wait(&self, tokens: &mut [u64; 64], timeout: Option<Duration>) -> usize {
+        let deadline = timeout.and_then(|t| Instant::now().checked_add(t));
+        let mut left = timeout;
+        loop {
+            let may_sleep = left != Some(Duration::ZERO);
+            let mut posted = self.posted();
+            // At most one half, so that posted packets cannot keep the files from their turn.
+            let mut count = posted.take(&mut tokens[..32]);
+            let sleeps = may_sleep && count == 0;
+            posted.asleep = sleeps;
+            drop(posted);
+            if sleeps {
+                count = self.serve(tokens, left);
+                let mut posted = self.posted();
+                posted.asleep = false;
+                count += posted.take(&mut tokens[count..]);
+            } else if self.watched.load(Relaxed) > 0 {
+                count += self.serve(&mut tokens[count..], Some(Duration::ZERO));
+            }
+            if count > 0 || !may_sleep {
+                return count;
+            }
+            // A signal, a bell that was late, a file whose data is gone: sleep on.
+            left = deadline.map(|d| d.saturating_duration_since(Instant::now()));
+            if left == Some(Duration::ZERO) {
+                return 0;
+            }
+        }
+    }
+
+    /// Waits until files are ready, or the bell rings, and makes the system calls that wait for the files. Returns how
+    /// many operations are over; `tokens` are theirs.
+    fn serve(&self, tokens: &mut [u64], timeout: Option<Duration>) -> usize {
+        let mut events = [const { MaybeUninit::<epoll::Event>::uninit() }; 64];
+        let room = &mut events[..tokens.len()];
+        // An error is a signal's interruption.
+        let Ok((events, _)) = epoll::wait(&self.epoll, room, timeout.map(timespec).as_ref()) else { return 0 };
+        let mut count = 0;
+        for event in events {
+            // An event of a file that was closed meanwhile finds nothing.
+            let source = self.sources().get(&event.data.u64()).cloned();
+            if let Some(source) = source {
+                source.serve(self, event.flags, |token| match tokens.get_mut(count) {
+                    Some(free) => {
+                        *free = token;
+                        count += 1;
+                    }
+                    // A file that ended a read and a write in one event took another's room.
+                    None => self.post(token),
+                });
+            }
+        }
+        count
+    }
+
+    /// Takes a file in. Returns whether it can be waited for: regular files, disks and some devices are always ready,
+    /// and epoll refuses them.
+    pub(super) fn probe(&self, fd: BorrowedFd<'_>) -> Result<bool, Errno> {
+        match epoll::add(&self.epoll, fd, epoll::EventData::new_u64(u64::MAX), epoll::EventFlags::ET) {
+            Ok(()) => epoll::delete(&self.epoll, fd).map(|()| true),
+            Err(Errno::PERM) => Ok(false),
+            Err(errno) => Err(errno),
+        }
+    }
+
+    pub(super) fn insert(&self, source: Arc<Source>) {
+        self.sources().insert(source.key, source);
+    }
+
+    pub(super) fn remove(&self, key: u64) {
+        let source = self.sources().remove(&key);
+        // Not under the lock: it may close the file.
+        drop(source);
+    }
+
+    /// Watches a file for other events than before, none of them meaning not at all. Not in the set is the only way not
+    /// to be told of a hang-up again and again.
+    pub(super) fn watch(
+        &self,
+        key: u64,
+        fd: BorrowedFd<'_>,
+        before: epoll::EventFlags,
+        now: epoll::EventFlags,
+    ) -> Result<(), Status> {
+        let data = epoll::EventData::new_u64(key);
+        let changed = match (before.is_empty(), now.is_empty()) {
+            _ if before == now => return Ok(()),
+            (true, _) => epoll::add(&self.epoll, fd, data, now).map(|()| self.watched.fetch_add(1, Relaxed)),
+            (_, true) => epoll::delete(&self.epoll, fd).map(|()| self.watched.fetch_sub(1, Relaxed)),
+            _ => epoll::modify(&self.epoll, fd, data, now).map(|()| 0),
+        };
+        changed.map(|_| ()).map_err(|errno| Status::from_errno(errno.raw_os_error()))
+    }
+
+    fn posted(&self) -> MutexGuard<'_, Posted> {
+        self.posted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn sources(&self) -> MutexGuard<'_, Sources> {
+        self.sources.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Rounds up to milliseconds, so that a wait of less than one waits and Linux before 5.11 understands it; and a very
+/// long one is cut.
+fn timespec(timeout: Duration) -> Timespec {
+    let ms = timeout.as_nanos().div_ceil(1_000_000).min(i32::MAX as u128) as i64;
+    Timespec { tv_sec: ms / 1000, tv_nsec: (ms % 1000 * 1_000_000) as _ }
+}
+
+impl fmt::Debug for Queue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Queue").field("epoll", &self.epoll).field("watched", &self.watched).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timeouts_round_up_and_have_an_end() {
+        let parts = |timeout| (timespec(timeout).tv_sec, timespec(timeout).tv_nsec);
+        assert_eq!(parts(Duration::ZERO), (0, 0));
+        assert_eq!(parts(Duration::from_nanos(1)), (0, 1_000_000));
+        assert_eq!(parts(Duration::from_micros(1500)), (0, 2_000_000));
+        assert_eq!(parts(Duration::from_millis(2500)), (2, 500_000_000));
+        assert_eq!(parts(Duration::MAX), (2_147_483, 647_000_000));
+    }
+
+    #[test]
+    fn neighbours_land_far_apart() {
+        let hash = |number| {
+            let mut spread = Spread::default();
+            spread.write_u64(number);
+            spread.finish()
+        };
+        let tops: std::collections::HashSet<_> = (1..=100).map(|number| hash(number) >> 57).collect();
+        assert!(tops.len() > 60, "the map tells entries apart by the seven highest bits");
+    }
+}

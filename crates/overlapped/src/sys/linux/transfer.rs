@@ -1,0 +1,122 @@
+//! One operation on a file: its system call, and what the outcome means.
+
+use std::ffi::c_void;
+use std::os::fd::BorrowedFd;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::{Errno, retry_on_intr};
+use rustix::ioctl::{IoctlOutput, Opcode};
+
+use super::queue::Queue;
+use crate::port::InFlight;
+use crate::slab::Memory;
+use crate::{Operation, Status};
+
+/// How an operation ended, and its byte count.
+pub(super) type Ended = (Status, usize);
+
+/// The kernel's side of one operation in flight.
+pub(super) struct Transfer {
+    pub(super) operation: InFlight,
+    pub(super) memory: Memory,
+    what: Operation,
+}
+
+// SAFETY: the addresses are of the slot's memory, which until the operation's packet belongs to this value and to no
+// thread.
+unsafe impl Send for Transfer {}
+
+impl Transfer {
+    /// # Safety
+    /// The operation has begun, the memory is its slot's, and the slot outlives the value.
+    pub(super) unsafe fn new(operation: InFlight, memory: Memory, what: Operation) -> Self {
+        Self { operation, memory, what }
+    }
+
+    /// Makes the system call. `None`: it would block.
+    pub(super) fn run(&self, fd: BorrowedFd<'_>) -> Option<Ended> {
+        // A hung-up terminal reads as empty, and its other end fails with EIO: ask, in these rare cases.
+        match retry_on_intr(|| self.system_call(fd)) {
+            Ok(0) if matches!(self.what, Operation::Read { .. }) => Some(match is_terminal_gone(fd) {
+                false => (Status::END_OF_FILE, 0),
+                true => (Status::gone(Errno::NODEV.raw_os_error()), 0),
+            }),
+            Ok(count) => Some((Status::SUCCESS, count)),
+            Err(Errno::AGAIN) => None,
+            Err(Errno::IO) if is_hung_up(fd) => Some((Status::gone(Errno::IO.raw_os_error()), 0)),
+            Err(errno) => Some((Status::from_errno(errno.raw_os_error()), 0)),
+        }
+    }
+
+    fn system_call(&self, fd: BorrowedFd<'_>) -> Result<usize, Errno> {
+        let Memory { input, input_len, output, output_len, .. } = self.memory;
+        // SAFETY: see `Transfer`: this is the kernel's side, alone with its two buffers, which do not overlap and are
+        // initialised.
+        let (input, output) = unsafe { (slice(input, input_len), slice(output, output_len)) };
+        match self.what {
+            Operation::Read { offset: None } => rustix::io::read(fd, output),
+            Operation::Read { offset: Some(offset) } => rustix::io::pread(fd, output, offset),
+            Operation::Write { offset: None } => rustix::io::write(fd, input),
+            Operation::Write { offset: Some(offset) } => rustix::io::pwrite(fd, input, offset),
+            Operation::Ioctl { request, .. } => {
+                // In place, and each time from the start.
+                output.copy_from_slice(input);
+                // SAFETY: who declared the ioctl promised that the driver keeps to its argument, which is this long.
+                unsafe { ioctl(fd, request, output.as_mut_ptr().cast()) }.map(|()| output.len())
+            }
+            _ => Err(Errno::NOTTY),
+        }
+    }
+
+    /// Ends an operation that was pending: its packet is posted.
+    pub(super) fn complete(self, queue: &Queue, (status, information): Ended) {
+        // SAFETY: see `Transfer`: this is the kernel's side of the operation in flight.
+        unsafe { self.memory.set_status(status, information) };
+        queue.post(self.operation.token());
+    }
+}
+
+/// # Safety
+/// The address is null for no bytes, or that of `len` initialised bytes that nobody else touches for `'a`.
+unsafe fn slice<'a>(start: *mut u8, len: u32) -> &'a mut [u8] {
+    if len == 0 {
+        return &mut [];
+    }
+    // SAFETY: the caller's promise.
+    unsafe { std::slice::from_raw_parts_mut(start, len as usize) }
+}
+
+/// # Safety
+/// What the driver does with the argument's address is fine.
+pub(super) unsafe fn ioctl(fd: BorrowedFd<'_>, request: u32, argument: *mut c_void) -> Result<(), Errno> {
+    struct InPlace(Opcode, *mut c_void);
+    // SAFETY: the caller's promise; the output is nothing, and taken from no address.
+    unsafe impl rustix::ioctl::Ioctl for InPlace {
+        type Output = ();
+        const IS_MUTATING: bool = true;
+        fn opcode(&self) -> Opcode {
+            self.0
+        }
+        fn as_ptr(&mut self) -> *mut c_void {
+            self.1
+        }
+        unsafe fn output_from_ptr(_: IoctlOutput, _: *mut c_void) -> Result<(), Errno> {
+            Ok(())
+        }
+    }
+    // SAFETY: the caller's promise.
+    unsafe { rustix::ioctl::ioctl(fd, InPlace(request as Opcode, argument)) }
+}
+
+/// Whether the file was hung up: its device, or the other end, is gone.
+pub(super) fn is_hung_up(fd: BorrowedFd<'_>) -> bool {
+    let mut polled = [PollFd::new(&fd, PollFlags::empty())];
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    poll(&mut polled, Some(&now)).is_ok_and(|_| polled[0].revents().intersects(PollFlags::HUP | PollFlags::ERR))
+}
+
+/// Whether a read that gives nothing means that the device is gone. Of a pipe or a socket it is the end of the file.
+fn is_terminal_gone(fd: BorrowedFd<'_>) -> bool {
+    let is_device = |stat: rustix::fs::Stat| rustix::fs::FileType::from_raw_mode(stat.st_mode).is_char_device();
+    rustix::fs::fstat(fd).is_ok_and(is_device) && is_hung_up(fd)
+}

@@ -1,0 +1,16 @@
+//! The examples' own tests: each runs on its simulated device, and `pipe_listen` where there are pipes.
+#![cfg(not(loom))]
+#![allow(dead_code, reason = "the tests do not begin at `main`")]
+
+#[path = "../examples/disk_query.rs"]
+mod disk_query;
+#[path = "../examples/hid_read.rs"]
+mod hid_read;
+#[path = "../examples/modem_status.rs"]
+mod modem_status;
+#[path = "../examples/pipe_listen.rs"]
+mod pipe_listen;
+#[path = "../examples/simulated_device.rs"]
+mod simulated_device;
+#[path = "../examples/vendor_card.rs"]
+mod vendor_card;

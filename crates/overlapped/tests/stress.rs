@@ -1,0 +1,291 @@
+//! Every outcome, cancel, drop, timeout and close, mixed at random from a seed: nothing lost, nothing twice, and
+//! everything back where it was.
+//!
+//! `OVERLAPPED_STRESS_SEED` sets the seed, which is printed; `OVERLAPPED_STRESS` the number of operations.
+
+mod support;
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use overlapped::sim::{Driver, FileId, Outcome, Queue, Request, RequestId};
+use overlapped::{Call, Device, ErrorKind, Port, Status};
+use support::*;
+
+/// xorshift64*: Marsaglia, "Xorshift RNGs", 2003; Vigna, 2016.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+
+    fn below(&mut self, limit: u64) -> u64 {
+        (self.next() >> 32) % limit
+    }
+}
+
+/// A driver whose requests end in every way there is, as the low bits of their input say. It counts what it was given
+/// and how it ended it.
+#[derive(Default)]
+struct Chaos {
+    pended: Queue<u64>,
+    given: AtomicU64,
+    succeeded: AtomicU64,
+    failed: AtomicU64,
+    cancelled: AtomicU64,
+}
+
+impl Chaos {
+    /// Completes one pended request, if there is one.
+    fn complete_one(&self) -> bool {
+        let Some((mut pended, number)) = self.pended.pop() else { return false };
+        if number % 7 == 3 {
+            self.failed.fetch_add(1, SeqCst);
+            pended.complete(Status::IO_DEVICE_ERROR);
+        } else {
+            self.succeeded.fetch_add(1, SeqCst);
+            pended.write(&number.to_ne_bytes());
+            match number % 5 {
+                0 => pended.complete_twice(Status::SUCCESS),
+                1 => pended.complete(Status::BUFFER_OVERFLOW),
+                2 => pended.lie(Status::SUCCESS, usize::MAX),
+                _ => pended.complete(Status::SUCCESS),
+            }
+        }
+        true
+    }
+}
+
+impl Driver for Chaos {
+    fn control(&self, mut request: Request) -> Outcome {
+        self.given.fetch_add(1, SeqCst);
+        let number = u64::from_ne_bytes(request.input().try_into().unwrap());
+        match number % 4 {
+            0 => {
+                self.succeeded.fetch_add(1, SeqCst);
+                request.write(&number.to_ne_bytes());
+                request.complete(Status::SUCCESS)
+            }
+            1 if number % 3 == 0 => {
+                self.failed.fetch_add(1, SeqCst);
+                request.complete(Status::INVALID_PARAMETER)
+            }
+            _ => {
+                let (pended, outcome) = request.pend();
+                self.pended.push(pended, number);
+                outcome
+            }
+        }
+    }
+
+    fn cancel(&self, request: RequestId) {
+        if self.pended.cancel(request) {
+            self.cancelled.fetch_add(1, SeqCst);
+        }
+    }
+
+    fn cleanup(&self, file: FileId) {
+        while let Some((pended, _)) = self.pended.pop_if(|pended, _| pended.file() == file) {
+            self.cancelled.fetch_add(1, SeqCst);
+            pended.complete(Status::CANCELLED);
+        }
+    }
+}
+
+// SAFETY: the simulated driver reads and writes through its bounded request.
+const CALL: overlapped::Ioctl<u64, u64> = unsafe { overlapped::Ioctl::new(code(0x810)) };
+
+/// What became of the calls, as their owners saw it.
+#[derive(Default, Debug)]
+struct Seen {
+    succeeded: u64,
+    failed: u64,
+    cancelled: u64,
+    timed_out: u64,
+    dropped: u64,
+}
+
+impl Seen {
+    fn note(&mut self, number: u64, result: Result<overlapped::Reply<u64>, overlapped::Error>) {
+        match result.map(|reply| *reply).map_err(|error| error.kind()) {
+            Ok(value) => {
+                assert_eq!(value, number, "a call got another one's result");
+                self.succeeded += 1;
+            }
+            Err(ErrorKind::Cancelled) => self.cancelled += 1,
+            Err(ErrorKind::TimedOut) => self.timed_out += 1,
+            Err(_) => self.failed += 1,
+        }
+    }
+}
+
+/// A million where it is fast; enough of them elsewhere.
+const DEFAULT: u64 = if cfg!(miri) {
+    300
+} else if cfg!(windows) {
+    50_000
+} else if cfg!(debug_assertions) {
+    100_000
+} else {
+    1_000_000
+};
+
+fn from_environment(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+fn poll(call: &mut Call<u64>) -> Poll<Result<overlapped::Reply<u64>, overlapped::Error>> {
+    Pin::new(call).poll(&mut Context::from_waker(Waker::noop()))
+}
+
+#[test]
+fn many_operations_and_everything_is_back_where_it_was() {
+    let operations = from_environment("OVERLAPPED_STRESS", DEFAULT);
+    let seed = from_environment("OVERLAPPED_STRESS_SEED", 0x1234_5678_9abc_def1) | 1;
+    println!("OVERLAPPED_STRESS_SEED={seed} OVERLAPPED_STRESS={operations}");
+    let port = Port::manual().unwrap();
+    let driver = Arc::new(Chaos::default());
+    let threads = 2;
+    let running = AtomicU64::new(threads);
+    let (seen, others) = std::thread::scope(|scope| {
+        let running = &running;
+        let helper = scope.spawn({
+            let (port, driver) = (port.clone(), driver.clone());
+            move || {
+                while running.load(SeqCst) > 0 {
+                    if !driver.complete_one() {
+                        std::thread::yield_now();
+                    }
+                    port.poll(Some(Duration::ZERO));
+                }
+            }
+        });
+        let callers: Vec<_> = (0..threads)
+            .map(|thread| {
+                let (port, driver) = (port.clone(), driver.clone());
+                scope.spawn(move || {
+                    let result =
+                        caller(&port, &driver, Random(seed.rotate_left(thread as u32 * 7)), operations / threads);
+                    running.fetch_sub(1, SeqCst);
+                    result
+                })
+            })
+            .collect();
+        let results: Vec<_> = callers.into_iter().map(|caller| caller.join().unwrap()).collect();
+        helper.join().unwrap();
+        results.into_iter().fold((Seen::default(), 0), |(mut sum, others), (seen, more)| {
+            sum.succeeded += seen.succeeded;
+            sum.failed += seen.failed;
+            sum.cancelled += seen.cancelled;
+            sum.timed_out += seen.timed_out;
+            sum.dropped += seen.dropped;
+            (sum, others + more)
+        })
+    });
+    while driver.complete_one() {}
+    drain(&port);
+    println!("{seen:?}, {others} by callbacks and streams");
+    let given = driver.given.load(SeqCst);
+    let ended = [&driver.succeeded, &driver.failed, &driver.cancelled].map(|count| count.load(SeqCst));
+    assert_eq!(ended.iter().sum::<u64>(), given, "the driver ended each request once");
+    let owners = seen.succeeded + seen.failed + seen.cancelled + seen.timed_out + seen.dropped + others;
+    assert_eq!(owners, given, "each call ended once for its owner");
+    let stats = port.stats();
+    assert_eq!((stats.in_flight, stats.panics), (0, 0), "{stats:?}");
+    assert!(port.pending().is_empty());
+    assert!(stats.slots <= 4096, "memory grew: {stats:?}");
+}
+
+/// Runs operations; returns what its calls became, and how many more the driver was given for callbacks and streams.
+fn caller(port: &Port, driver: &Arc<Chaos>, mut random: Random, operations: u64) -> (Seen, u64) {
+    let open = || Device::simulated_on(port, driver.clone()).unwrap();
+    let mut device = open();
+    let mut seen = Seen::default();
+    let mut waiting: VecDeque<(u64, Call<u64>)> = VecDeque::new();
+    let called_back = Arc::new(AtomicU64::new(0));
+    let (mut callbacks, mut streamed, mut done) = (0, 0, 0);
+    while done < operations {
+        let number = random.next();
+        done += 1;
+        match random.below(100) {
+            // Submit, and look at it later.
+            0..40 => waiting.push_back((number, device.call(CALL, &number))),
+            40..50 => {
+                let timeout = Duration::from_micros(random.below(500));
+                waiting.push_back((number, device.call(CALL, &number).timeout(timeout)));
+            }
+            50..60 => {
+                let mut call = device.call(CALL, &number);
+                if random.below(2) == 0
+                    && let Poll::Ready(result) = poll(&mut call)
+                {
+                    seen.note(number, result);
+                } else {
+                    seen.dropped += 1;
+                }
+            }
+            60..65 => {
+                let call = device.call(CALL, &number);
+                call.cancel();
+                waiting.push_back((number, call));
+            }
+            65..70 => {
+                let called_back = called_back.clone();
+                callbacks += 1;
+                device.call(CALL, &number).then(move |_| {
+                    called_back.fetch_add(1, SeqCst);
+                });
+            }
+            70..72 => {
+                let mut stream = device.inverted(CALL, &number).pending(3).window(3).start();
+                let tally = stream.tally();
+                for _ in 0..random.below(4) {
+                    if stream.wait_next_timeout(Duration::from_micros(50)).is_none() {
+                        break;
+                    }
+                }
+                drop(stream);
+                // Each of its calls was delivered, discarded or failed; the driver counted it, so only wait for its end.
+                while tally.calls_in_flight() > 0 {
+                    driver.complete_one();
+                    port.poll(Some(Duration::ZERO));
+                }
+                streamed += tally.submitted_calls();
+            }
+            72 if done % 50 == 0 => {
+                device.cancel_all();
+            }
+            73 if done % 50 == 0 => device = open(),
+            _ => {
+                driver.complete_one();
+                port.poll(Some(Duration::ZERO));
+            }
+        }
+        while waiting.len() > 200 || (done == operations && !waiting.is_empty()) {
+            let (number, mut call) = waiting.pop_front().unwrap();
+            loop {
+                if let Poll::Ready(result) = poll(&mut call) {
+                    seen.note(number, result);
+                    break;
+                }
+                driver.complete_one();
+                port.poll(Some(Duration::ZERO));
+            }
+        }
+    }
+    drop(device);
+    while called_back.load(SeqCst) < callbacks {
+        driver.complete_one();
+        port.poll(Some(Duration::ZERO));
+    }
+    (seen, callbacks + streamed)
+}
