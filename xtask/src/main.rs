@@ -3,6 +3,7 @@
 //! `cargo xtask test` is the one command that says whether the tree is good;
 //! the others are its parts, for use on their own.
 
+mod bench;
 mod command;
 mod driver;
 mod mutate;
@@ -39,6 +40,8 @@ enum Task {
     Wine(wine::Arguments),
     /// Build linewake.sys and print where it is
     Driver,
+    /// Measure overlapped beside bare system calls and other crates, and write it to benches/README.md
+    Bench(bench::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
         Task::Mutate(arguments) => mutate::run(&arguments),
         Task::Wine(arguments) => wine::run(&arguments),
         Task::Driver => driver::run(),
+        Task::Bench(arguments) => bench::run(&arguments),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("error: {error}");

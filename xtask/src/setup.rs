@@ -23,6 +23,8 @@ pub(crate) enum Need {
     Mingw,
     /// A 64-bit Wine.
     Wine,
+    /// What counts instructions.
+    Valgrind,
 }
 
 impl Need {
@@ -31,6 +33,7 @@ impl Need {
         match self {
             Need::Mingw => &["gcc-mingw-w64-x86-64"],
             Need::Wine => &["wine", "wine64"],
+            Need::Valgrind => &["valgrind"],
             Need::Component(_) | Need::Target(_) | Need::Miri => &[],
         }
     }
@@ -104,6 +107,7 @@ impl Missing {
                 }
                 Need::Mingw => CommandLine::new("x86_64-w64-mingw32-gcc --version").read().is_some(),
                 Need::Wine => wine::programs().is_some(),
+                Need::Valgrind => CommandLine::new("valgrind --version").read().is_some(),
             };
             if !here && !missing.contains(&need) {
                 missing.push(need);

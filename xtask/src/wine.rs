@@ -64,6 +64,14 @@ pub(crate) struct Programs {
     server: PathBuf,
 }
 
+impl Programs {
+    /// "wine-8.0 (Debian 8.0~repack-4)"
+    pub(crate) fn version(&self) -> Option<String> {
+        let output = Command::new(&self.loader).arg("--version").output().ok()?;
+        Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    }
+}
+
 /// A path of this system as a Windows program under Wine names it.
 pub(crate) fn windows_path(path: &Path) -> String {
     format!("Z:{}", path.display().to_string().replace('/', "\\"))

@@ -77,6 +77,9 @@ impl<Out: Output + ?Sized> Call<Out> {
     /// What the driver says; [`ErrorKind::Truncated`] when it wrote no whole record; [`ErrorKind::Deadlock`], with the
     /// call cancelled, when this is the thread that would have to dispatch the completion.
     pub fn wait(mut self) -> Result<Reply<Out>, Error> {
+        if !self.is_pending() {
+            return self.take();
+        }
         match self.deadlock() {
             Some(deadlock) => Err(deadlock),
             None => block_on(|cx| self.poll_reply(cx)),
@@ -146,26 +149,38 @@ impl<Out: Output + ?Sized> Call<Out> {
         }
     }
 
+    /// Whether there is something to wait for.
+    fn is_pending(&self) -> bool {
+        matches!(&self.state, State::Pending(pending) if !pending.is_complete())
+    }
+
     fn deadlock(&self) -> Option<Error> {
         if let State::Pending(pending) = &self.state { pending.deadlock() } else { None }
     }
 
     fn poll_reply(&mut self, cx: &mut Context<'_>) -> Poll<Result<Reply<Out>, Error>> {
-        let mut expired = false;
         if let State::Pending(pending) = &mut self.state {
             match pending.progress(cx) {
                 Progress::Pending => return pending.inherited().map_or(Poll::Pending, |error| Poll::Ready(Err(error))),
                 Progress::Complete => {}
-                Progress::Expired => expired = true,
+                Progress::Expired => {
+                    let expired = Err(pending.device.error(ErrorKind::TimedOut, pending.what));
+                    self.state = State::Taken;
+                    return Poll::Ready(expired);
+                }
             }
         }
-        Poll::Ready(match std::mem::replace(&mut self.state, State::Taken) {
+        Poll::Ready(self.take())
+    }
+
+    /// The result of a call that is not pending any more.
+    fn take(&mut self) -> Result<Reply<Out>, Error> {
+        match std::mem::replace(&mut self.state, State::Taken) {
             State::Ready(result, _) => result,
-            State::Pending(pending) if expired => Err(pending.device.error(ErrorKind::TimedOut, pending.what)),
             State::Pending(pending) => pending.take(),
             State::Taken => Err(Error::new(ErrorKind::InvalidInput, Operation::Poll)
                 .hint("the call's result was taken before; do not poll a future again after it was ready")),
-        })
+        }
     }
 }
 impl<Out: Output + ?Sized> Future for Call<Out> {
@@ -190,6 +205,10 @@ impl Pending {
 
     pub(crate) fn new(device: Arc<device::Inner>, what: Operation, operation: InFlight) -> Self {
         Self { device, what, operation, registered: false, taken: false }
+    }
+
+    fn is_complete(&self) -> bool {
+        self.device.port.slot(self.operation).machine.is_complete()
     }
 
     pub(crate) fn cancel(&self) {

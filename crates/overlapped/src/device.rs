@@ -356,7 +356,7 @@ impl Inner {
         let slot = self.port.slab.get(index).expect("a slot that was taken exists");
         // SAFETY: this thread took the slot from the pool and has not begun.
         if !unsafe { slot.prepare(self.id, what, input, output_len) } {
-            self.port.slab.give_back(index, crate::slot::Recycle::Pool);
+            self.port.slab.give_back(slot, index, crate::slot::Recycle::Pool);
             return Err(no_memory());
         }
         Ok(self.begin(index, slot, what, waiter))
@@ -403,7 +403,7 @@ impl Inner {
                 self.ask_to_cancel(operation, slot);
             }
             if let Some(how) = slot.machine.unpin(operation.generation) {
-                self.port.give_back(operation, how);
+                self.port.give_back(slot, operation, how);
             }
         }
     }

@@ -181,10 +181,11 @@ pub(crate) mod sealed {
         const ALIGN: usize = align_of::<T>();
 
         fn take(done: Done<'_>) -> Result<One<T>, Box<[u8]>> {
+            let slot = done.port.slot(done.operation);
             // SAFETY: the operation is finished and ours, and is released below, after the last use of the bytes.
-            let bytes = unsafe { done.port.slot(done.operation).output(done.information) };
+            let bytes = unsafe { slot.output(done.information) };
             let record = T::read_from_prefix(bytes).map(|(record, _)| One(record)).map_err(|_| bytes.into());
-            done.port.release(done.operation);
+            done.port.release_slot(slot, done.operation);
             record
         }
 

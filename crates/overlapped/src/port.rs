@@ -106,38 +106,60 @@ impl Wake for Look {
     fn wake(self: Arc<Self>) {
         self.woken.store(true, SeqCst);
         self.port.turn.look();
-        self.port.queue.post(LOOK);
+        // Whoever sleeps in the port is to look up. But if the port is dispatched here nobody sleeps in it.
+        if !self.port.is_dispatched_here() {
+            self.port.queue.post(LOOK);
+        }
     }
 }
 
 /// Whose turn it is to poll a manual port.
 #[derive(Default)]
 struct Turn {
-    taken: Mutex<bool>,
+    state: Mutex<TurnState>,
     free: Condvar,
+}
+
+#[derive(Default)]
+struct TurnState {
+    taken: bool,
+    /// Threads that wait for it. Nobody is notified while there are none: that would be a system call for each poll.
+    waiting: usize,
 }
 
 impl Turn {
     /// Waits for the turn, until the deadline or until `enough`, which whoever makes it true says by [`look`](Self::look).
     fn take(&self, deadline: Option<Instant>, enough: impl Fn() -> bool) -> Option<Taken<'_>> {
-        let mut taken = lock(&self.taken);
-        while *taken {
+        let mut state = lock(&self.state);
+        while state.taken {
             if enough() {
                 return None;
             }
-            taken = match deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
-                None => self.free.wait(taken).unwrap_or_else(PoisonError::into_inner),
-                Some(Duration::ZERO) => return None,
-                Some(left) => self.free.wait_timeout(taken, left).unwrap_or_else(PoisonError::into_inner).0,
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            if left == Some(Duration::ZERO) {
+                return None;
+            }
+            state.waiting += 1;
+            state = match left {
+                None => self.free.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Some(left) => self.free.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0,
             };
+            state.waiting -= 1;
         }
-        *taken = true;
+        state.taken = true;
         Some(Taken(self))
     }
 
     fn look(&self) {
-        drop(lock(&self.taken));
-        self.free.notify_all();
+        self.notify(lock(&self.state));
+    }
+
+    fn notify(&self, state: MutexGuard<'_, TurnState>) {
+        let is_waited_for = state.waiting > 0;
+        drop(state);
+        if is_waited_for {
+            self.free.notify_all();
+        }
     }
 }
 
@@ -146,8 +168,9 @@ struct Taken<'a>(&'a Turn);
 
 impl Drop for Taken<'_> {
     fn drop(&mut self) {
-        *lock(&self.0.taken) = false;
-        self.0.free.notify_all();
+        let mut state = lock(&self.0.state);
+        state.taken = false;
+        self.0.notify(state);
     }
 }
 
@@ -314,9 +337,12 @@ impl Port {
         if !self.inner.manual || self.inner.is_dispatched_here() || self.inner.is_inherited() {
             return 0;
         }
-        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        let Some(_turn) = self.inner.turn.take(deadline, || false) else { return 0 };
-        self.inner.dispatch(deadline)
+        let now = timeout == Some(Duration::ZERO);
+        // Who only looks does not ask for the time: in a busy loop that would cost as much as the rest.
+        let deadline = timeout.filter(|_| !now).and_then(|timeout| Instant::now().checked_add(timeout));
+        let Some(_turn) = self.inner.turn.take(deadline, || now) else { return 0 };
+        let left = || deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        self.inner.dispatch(if now { timeout } else { left() })
     }
 
     /// Makes a [`poll`](Self::poll) that waits return, from any thread.
@@ -467,17 +493,19 @@ impl Inner {
         }
     }
 
-    fn dispatch(self: &Arc<Self>, deadline: Option<Instant>) -> usize {
+    fn dispatch(self: &Arc<Self>, timeout: Option<Duration>) -> usize {
         if self.is_inherited() {
             return 0;
         }
         let mut tokens = [0; 64];
         let next = self.timers.next();
-        let until = match (deadline, next) {
-            (Some(deadline), Some(next)) => Some(deadline.min(next)),
-            (one, other) => one.or(other),
+        let timeout = match next {
+            Some(next) if timeout != Some(Duration::ZERO) => {
+                let left = next.saturating_duration_since(Instant::now());
+                Some(timeout.map_or(left, |timeout| timeout.min(left)))
+            }
+            _ => timeout,
         };
-        let timeout = until.map(|until| until.saturating_duration_since(Instant::now()));
         let count = self.queue.wait(&mut tokens, timeout);
         let _dispatching = Dispatching::begin(self);
         for token in &tokens[..count] {
@@ -537,7 +565,7 @@ impl Inner {
                 Waiter::Callback(callback) => callback(self, operation),
             }),
             Completion::Published(None) | Completion::Left => {}
-            Completion::Recycle(how) => self.slab.give_back(operation.index, how),
+            Completion::Recycle(how) => self.slab.give_back(slot, operation.index, how),
             Completion::Stray => drop(self.strays.fetch_add(1, Relaxed)),
         }
     }
@@ -550,19 +578,25 @@ impl Inner {
     }
 
     /// The slot of an operation of this port.
+    #[inline]
     pub(crate) fn slot(&self, operation: InFlight) -> &Slot {
         self.slab.get(operation.index).expect("an operation of this port has a slot of this port")
     }
 
     /// Gives the slot up, by its owner. What was borrowed from it is gone.
     pub(crate) fn release(&self, operation: InFlight) {
-        if let Some(how) = self.slot(operation).machine.release(operation.generation) {
-            self.give_back(operation, how);
+        self.release_slot(self.slot(operation), operation);
+    }
+
+    /// [`release`](Self::release), for who knows the slot.
+    pub(crate) fn release_slot(&self, slot: &Slot, operation: InFlight) {
+        if let Some(how) = slot.machine.release(operation.generation) {
+            self.give_back(slot, operation, how);
         }
     }
 
-    pub(crate) fn give_back(&self, operation: InFlight, how: Recycle) {
-        self.slab.give_back(operation.index, how);
+    pub(crate) fn give_back(&self, slot: &Slot, operation: InFlight, how: Recycle) {
+        self.slab.give_back(slot, operation.index, how);
     }
 }
 

@@ -25,9 +25,12 @@ const INLINE: usize = 64;
 pub(crate) const ALIGN: usize = 16;
 /// A slot's own buffer that is larger than this is freed with the operation rather than kept for the next one.
 const KEEP: usize = 64 * 1024;
-/// The first chunk has this many slots, each further one twice as many as the one before.
-const FIRST_CHUNK: usize = 64;
-const CHUNKS: usize = 24;
+/// The first chunks have this many slots. After every four they are twice as long: so there is never much more than a
+/// quarter of the slots that nobody has needed yet.
+const FIRST_CHUNK: usize = 16;
+/// How many chunks are of one length.
+const EQUAL: usize = 4;
+const CHUNKS: usize = 24 * EQUAL;
 
 /// The kernel's IO_STATUS_BLOCK (`wdm.h`): a status in a pointer-sized union, and the byte count.
 #[repr(C)]
@@ -125,10 +128,6 @@ impl Heap {
 /// The kernel's view of one operation's memory: raw addresses, valid until the slot is released.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Memory {
-    #[cfg_attr(
-        not(any(windows, all(target_os = "linux", not(miri)))),
-        expect(dead_code, reason = "a simulated driver writes it through the slot")
-    )]
     pub(crate) io_status: *mut IoStatus,
     pub(crate) input: *mut u8,
     pub(crate) input_len: u32,
@@ -141,7 +140,6 @@ impl Memory {
     ///
     /// # Safety
     /// The caller is the kernel's side of the operation in flight whose memory this is.
-    #[cfg(all(target_os = "linux", not(miri)))]
     pub(crate) unsafe fn set_status(&self, status: Status, information: usize) {
         // SAFETY: the caller's promise: nobody else touches the block.
         unsafe { self.io_status.write(IoStatus::new(status.to_u32(), information)) };
@@ -417,13 +415,18 @@ impl Slab {
         Self { chunks: [const { OnceLock::new() }; CHUNKS], pool: crate::sync::Mutex::new(Pool::default()) }
     }
 
+    #[inline]
     fn locate(index: u32) -> (usize, usize) {
-        let n = index as usize / FIRST_CHUNK + 1;
-        let chunk = n.ilog2() as usize;
-        (chunk, index as usize - FIRST_CHUNK * ((1 << chunk) - 1))
+        let index = index as usize;
+        let doubled = (index / (EQUAL * FIRST_CHUNK) + 1).ilog2() as usize;
+        let at = index - EQUAL * FIRST_CHUNK * ((1 << doubled) - 1);
+        // A chunk's length is a power of two; said so, this costs no division.
+        let bits = FIRST_CHUNK.ilog2() as usize + doubled;
+        (EQUAL * doubled + (at >> bits), at & ((1 << bits) - 1))
     }
 
     /// The slot with this number, if there is one: numbers come back from the kernel and are not trusted.
+    #[inline]
     pub(crate) fn get(&self, index: u32) -> Option<&Slot> {
         let (chunk, at) = Self::locate(index);
         self.chunks.get(chunk)?.get()?.get(at)
@@ -455,10 +458,10 @@ impl Slab {
         let Some(cell) = self.chunks.get(chunk) else {
             return false;
         };
-        let len = FIRST_CHUNK << chunk;
+        let len = FIRST_CHUNK << (chunk / EQUAL);
         cell.get_or_init(|| (0..len).map(|_| Slot::new()).collect());
         // Room for every slot there is: giving one back never allocates.
-        pool.free.reserve(pool.slots + len - pool.free.len());
+        pool.free.reserve_exact(pool.slots + len - pool.free.len());
         let first = pool.slots as u32;
         // The lowest number last, so that it is taken first and a quiet port stays in one chunk.
         pool.free.extend((first..first + len as u32).rev());
@@ -466,12 +469,10 @@ impl Slab {
         true
     }
 
-    /// Gives a released slot back.
-    pub(crate) fn give_back(&self, index: u32, how: Recycle) {
-        if let Some(slot) = self.get(index) {
-            // SAFETY: the machine said this thread gives the slot back: until it is in the pool it is ours alone.
-            unsafe { slot.shed() };
-        }
+    /// Gives a released slot, which has this number, back.
+    pub(crate) fn give_back(&self, slot: &Slot, index: u32, how: Recycle) {
+        // SAFETY: the machine said this thread gives the slot back: until it is in the pool it is ours alone.
+        unsafe { slot.shed() };
         let mut pool = lock(&self.pool);
         match how {
             Recycle::Pool => pool.free.push(index),
@@ -500,13 +501,13 @@ mod tests {
     fn numbers_and_places_agree() {
         let slab = Slab::new();
         assert!(slab.get(0).is_none());
-        assert!(slab.reserve(FIRST_CHUNK * 7));
-        assert_eq!(slab.census().slots, FIRST_CHUNK * 7);
+        assert!(slab.reserve(EQUAL * FIRST_CHUNK * 7));
+        assert_eq!(slab.census().slots, EQUAL * FIRST_CHUNK * 7);
         for (index, slot) in slab.iter() {
             assert!(ptr::eq(slot, slab.get(index).unwrap()), "{index}");
         }
-        assert_eq!(slab.iter().count(), FIRST_CHUNK * 7);
-        for index in [FIRST_CHUNK as u32 * 7, u32::MAX, u32::MAX - 1] {
+        assert_eq!(slab.iter().count(), EQUAL * FIRST_CHUNK * 7);
+        for index in [(EQUAL * FIRST_CHUNK) as u32 * 7, u32::MAX, u32::MAX - 1] {
             assert!(slab.get(index).is_none());
         }
     }
@@ -527,7 +528,7 @@ mod tests {
                 assert!(slot.output(len as usize).iter().all(|b| *b == 0));
                 assert_eq!(slot.status(), (Status::PENDING, 0));
             }
-            slab.give_back(index, Recycle::Pool);
+            slab.give_back(slab.get(index).unwrap(), index, Recycle::Pool);
         }
     }
 
@@ -583,7 +584,7 @@ mod tests {
     fn retired_slots_are_counted_and_not_reused() {
         let slab = Slab::new();
         let index = slab.take().unwrap();
-        slab.give_back(index, Recycle::Retire);
+        slab.give_back(slab.get(index).unwrap(), index, Recycle::Retire);
         let census = slab.census();
         assert_eq!((census.free, census.retired), (FIRST_CHUNK - 1, 1));
         assert!((0..census.free).all(|_| slab.take() != Some(index)));

@@ -2,6 +2,10 @@
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
+use std::sync::atomic::{
+    AtomicBool,
+    Ordering::{Acquire, Release},
+};
 use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
@@ -9,7 +13,11 @@ use crate::device;
 use crate::port::InFlight;
 
 #[derive(Debug, Default)]
-pub(crate) struct Timers(Mutex<BinaryHeap<Timer>>);
+pub(crate) struct Timers {
+    heap: Mutex<BinaryHeap<Timer>>,
+    /// Whether there were any when the lock was last released: most programs have none, and nobody locks to see that.
+    any: AtomicBool,
+}
 
 struct Timer {
     at: Instant,
@@ -37,6 +45,7 @@ impl Timers {
             timers.reserve(needed.max(FEW));
         }
         timers.push(Timer { at, operation, device });
+        self.any.store(true, Release);
         timers.peek().is_some_and(|first| first.operation == operation)
     }
 
@@ -46,6 +55,10 @@ impl Timers {
 
     /// When the first one expires.
     pub(crate) fn next(&self) -> Option<Instant> {
+        // Who adds one after this makes the dispatcher look again.
+        if !self.any.load(Acquire) {
+            return None;
+        }
         self.lock().peek().map(|timer| timer.at)
     }
 
@@ -55,11 +68,13 @@ impl Timers {
         if timers.peek()?.at > now {
             return None;
         }
-        timers.pop().map(|timer| (timer.operation, timer.device))
+        let first = timers.pop();
+        self.any.store(!timers.is_empty(), Release);
+        first.map(|timer| (timer.operation, timer.device))
     }
 
     fn lock(&self) -> MutexGuard<'_, BinaryHeap<Timer>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.heap.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

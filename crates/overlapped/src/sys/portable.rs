@@ -44,8 +44,11 @@ impl Queue {
 
     /// Waits for a packet, then takes as many as there are and fit. Returns their number, 0 after `timeout`.
     pub(crate) fn wait(&self, tokens: &mut [u64], timeout: Option<Duration>) -> usize {
-        let deadline = timeout.and_then(|t| Instant::now().checked_add(t));
         let mut state = self.lock();
+        if state.packets.is_empty() && timeout == Some(Duration::ZERO) {
+            return 0;
+        }
+        let deadline = timeout.filter(|_| state.packets.is_empty()).and_then(|t| Instant::now().checked_add(t));
         while state.packets.is_empty() {
             state.waiting += 1;
             state = match deadline {

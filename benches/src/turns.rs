@@ -1,0 +1,31 @@
+//! Turns: a program says that it is ready, then makes as many calls as each line of its input says, and answers with the
+//! nanoseconds they took. Other programs have their turns meanwhile. At the end of the input it ends.
+
+use std::io::{BufRead, Write};
+use std::time::{Duration, Instant};
+
+/// A program, set up: makes so many calls and says how long they took.
+pub type Program = Box<dyn FnMut(u64) -> Duration>;
+
+/// A program whose calls are all of its time.
+pub fn program(mut calls: impl FnMut(u64) + 'static) -> Program {
+    Box::new(move |count| {
+        let started = Instant::now();
+        calls(count);
+        started.elapsed()
+    })
+}
+
+/// Takes turns until the end of the input.
+pub fn take(mut program: Program) {
+    let mut output = std::io::stdout().lock();
+    let mut say = |line: &str| {
+        writeln!(output, "{line}").and_then(|()| output.flush()).expect("whoever gives the turns listens");
+    };
+    say("ready");
+    for line in std::io::stdin().lock().lines() {
+        let line = line.expect("a turn is a line of text");
+        let count = line.trim().parse().expect("a turn is a number of calls");
+        say(&program(count).as_nanos().to_string());
+    }
+}

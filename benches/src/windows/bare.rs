@@ -1,0 +1,169 @@
+//! Bare system calls: DeviceIoControl and GetQueuedCompletionStatusEx, as one would write them for one purpose.
+//!
+//! It trusts everything that this crate checks: the address that comes back, the byte count, the order of things.
+
+use std::cell::UnsafeCell;
+use std::os::windows::io::{AsRawHandle, OwnedHandle};
+use std::ptr::{null, null_mut};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Acquire, Ordering::Release};
+use std::thread::{self, Thread};
+
+use windows_sys::Win32::Foundation::{ERROR_IO_PENDING, HANDLE, INVALID_HANDLE_VALUE, STATUS_CANCELLED};
+use windows_sys::Win32::System::IO::{
+    CancelIoEx, CreateIoCompletionPort, DeviceIoControl, GetQueuedCompletionStatusEx, OVERLAPPED, OVERLAPPED_ENTRY,
+};
+use windows_sys::Win32::System::Threading::INFINITE;
+
+use super::{Bytes, Io, ROOM, error};
+
+/// A call's memory; it begins with the OVERLAPPED, whose address comes back.
+#[repr(C)]
+pub(super) struct Operation {
+    overlapped: OVERLAPPED,
+    output: Bytes,
+    done: AtomicBool,
+}
+
+pub(super) type Pinned = Box<UnsafeCell<Operation>>;
+
+pub(super) struct Port(pub(super) HANDLE);
+
+// SAFETY: a completion port may be used from any thread.
+unsafe impl Send for Port {}
+// SAFETY: as above.
+unsafe impl Sync for Port {}
+
+impl Port {
+    pub(super) fn with(handle: &OwnedHandle) -> Self {
+        // SAFETY: no handle to bind: this makes a port.
+        let port = unsafe { CreateIoCompletionPort(INVALID_HANDLE_VALUE, null_mut(), 0, 1) };
+        assert!(!port.is_null(), "error {}", error());
+        // SAFETY: both are open handles.
+        let bound = unsafe { CreateIoCompletionPort(handle.as_raw_handle(), port, 0, 0) };
+        assert!(!bound.is_null(), "error {}", error());
+        Self(port)
+    }
+
+    /// Waits for packets and marks their operations done.
+    fn dispatch(&self) {
+        let mut entries = [OVERLAPPED_ENTRY::default(); 64];
+        let mut count = 0;
+        // SAFETY: the entries have room for the number stated.
+        let ok = unsafe { GetQueuedCompletionStatusEx(self.0, entries.as_mut_ptr(), 64, &mut count, INFINITE, 0) };
+        assert_ne!(ok, 0, "error {}", error());
+        for entry in &entries[..count as usize] {
+            let operation: *const Operation = entry.lpOverlapped.cast();
+            // SAFETY: every packet of this port is of an operation that is kept until it is done.
+            unsafe { (*operation).done.store(true, Release) };
+        }
+    }
+}
+
+/// Submits; operations that are over are used again.
+fn start(handle: &OwnedHandle, free: &mut Vec<Pinned>, code: u32, input: &'static [u8], output: bool) -> Pinned {
+    let new = || Operation { overlapped: OVERLAPPED::default(), output: [0; ROOM], done: AtomicBool::new(false) };
+    let call = free.pop().unwrap_or_else(|| Box::new(UnsafeCell::new(new())));
+    let operation = call.get();
+    // SAFETY: the operation is over, so nobody else uses its memory; it is kept until it is done.
+    let ok = unsafe {
+        (*operation).overlapped = OVERLAPPED::default();
+        (*operation).done = AtomicBool::new(false);
+        let room = if output { ((&raw mut (*operation).output).cast(), ROOM as u32) } else { (null_mut(), 0) };
+        let input = if input.is_empty() { (null(), 0) } else { (input.as_ptr().cast(), input.len() as u32) };
+        let overlapped = &raw mut (*operation).overlapped;
+        DeviceIoControl(handle.as_raw_handle(), code, input.0, input.1, room.0, room.1, null_mut(), overlapped)
+    };
+    // Of one that succeeds at once there is a packet too: the handle is in the default mode.
+    assert!(ok != 0 || error() == ERROR_IO_PENDING, "error {}", error());
+    call
+}
+
+fn cancel(handle: &OwnedHandle, call: &Pinned) {
+    // SAFETY: the operation is not over for its owner.
+    unsafe { CancelIoEx(handle.as_raw_handle(), &raw const (*call.get()).overlapped) };
+}
+
+fn is_done(call: &Pinned) -> bool {
+    // SAFETY: the flag is atomic.
+    unsafe { (*call.get()).done.load(Acquire) }
+}
+
+fn bytes(free: &mut Vec<Pinned>, call: Pinned) -> Option<Bytes> {
+    // SAFETY: the operation is done.
+    let (status, bytes) = unsafe { ((*call.get()).overlapped.Internal as i32, (*call.get()).output) };
+    free.push(call);
+    match status {
+        STATUS_CANCELLED => None,
+        status if status >= 0 => Some(bytes),
+        status => panic!("status {status:#x}"),
+    }
+}
+
+/// The thread that submits also waits for packets.
+pub(super) struct OneThread {
+    handle: OwnedHandle,
+    port: Port,
+    free: Vec<Pinned>,
+}
+
+impl Io for OneThread {
+    type Call = Pinned;
+
+    fn on(handle: OwnedHandle) -> Self {
+        Self { port: Port::with(&handle), handle, free: Vec::new() }
+    }
+
+    fn start(&mut self, code: u32, input: &'static [u8], output: bool) -> Pinned {
+        start(&self.handle, &mut self.free, code, input, output)
+    }
+
+    fn cancel(&mut self, call: &Pinned) {
+        cancel(&self.handle, call);
+    }
+
+    fn finish(&mut self, call: Pinned) -> Option<Bytes> {
+        while !is_done(&call) {
+            self.port.dispatch();
+        }
+        bytes(&mut self.free, call)
+    }
+}
+
+/// A thread of its own waits for packets and unparks the one that submits.
+pub(super) struct Dispatcher {
+    handle: OwnedHandle,
+    free: Vec<Pinned>,
+    _port: Arc<Port>,
+}
+
+impl Io for Dispatcher {
+    type Call = Pinned;
+
+    fn on(handle: OwnedHandle) -> Self {
+        let port = Arc::new(Port::with(&handle));
+        let (dispatched, caller): (_, Thread) = (port.clone(), thread::current());
+        thread::spawn(move || {
+            loop {
+                dispatched.dispatch();
+                caller.unpark();
+            }
+        });
+        Self { handle, free: Vec::new(), _port: port }
+    }
+
+    fn start(&mut self, code: u32, input: &'static [u8], output: bool) -> Pinned {
+        start(&self.handle, &mut self.free, code, input, output)
+    }
+
+    fn cancel(&mut self, call: &Pinned) {
+        cancel(&self.handle, call);
+    }
+
+    fn finish(&mut self, call: Pinned) -> Option<Bytes> {
+        while !is_done(&call) {
+            thread::park();
+        }
+        bytes(&mut self.free, call)
+    }
+}

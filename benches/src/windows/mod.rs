@@ -1,0 +1,211 @@
+//! Real calls on Windows, by bare system calls, by this crate and by others.
+//!
+//! Every way to make them implements [`Io`]; the programs are written once.
+
+mod bare;
+mod blocking;
+mod compio;
+mod file;
+mod ours;
+mod overlapped_io;
+#[path = "../../../crates/overlapped/tests/support/pipe.rs"]
+mod pipe;
+#[allow(dead_code, reason = "it is shared with a test that needs more of it")]
+#[path = "../../../crates/overlapped/tests/support/service.rs"]
+mod service;
+
+use std::os::windows::io::{FromRawHandle, OwnedHandle};
+use std::ptr::{null, null_mut};
+use std::thread;
+use std::time::Instant;
+
+use linewake_controller::protocol::{
+    CONFIGURE, DRIVE, DRIVE_TOGGLE, Drive, EdgeRecord, LINE_EDGES, LINE_INPUT, LINE_RELEASE, LineConfig, WAIT_LINE,
+    WaitLine,
+};
+use windows_sys::Win32::Foundation::{GetLastError, HANDLE, INVALID_HANDLE_VALUE};
+use windows_sys::Win32::Storage::FileSystem::{CreateFileW, FILE_FLAG_OVERLAPPED, OPEN_EXISTING, ReadFile, WriteFile};
+
+use zerocopy::FromBytes;
+
+use crate::turns::{Program, program};
+
+/// FSCTL_PIPE_LISTEN and FSCTL_PIPE_TRANSCEIVE (`ntifs.h`).
+const LISTEN: u32 = 0x0011_0008;
+const TRANSCEIVE: u32 = 0x0011_c017;
+
+/// Room for what the calls here bring.
+const ROOM: usize = 64;
+type Bytes = [u8; ROOM];
+
+/// A way to make overlapped calls on one handle.
+trait Io: 'static {
+    /// A call in flight.
+    type Call;
+
+    /// Over a handle that was opened for overlapped I/O.
+    fn on(handle: OwnedHandle) -> Self;
+
+    /// Submits a control code. It has room for [`ROOM`] bytes of output, or none.
+    fn start(&mut self, code: u32, input: &'static [u8], output: bool) -> Self::Call;
+
+    fn cancel(&mut self, call: &Self::Call);
+
+    /// Waits until the call is over. `None`: it was cancelled.
+    ///
+    /// # Panics
+    /// When it failed otherwise.
+    fn finish(&mut self, call: Self::Call) -> Option<Bytes>;
+}
+
+/// Starts the driver that LINEWAKE_SYS names. It is stopped when the value is dropped.
+pub fn start_driver() -> impl Drop {
+    service::Service::start_from_environment().expect("LINEWAKE_SYS names the driver")
+}
+
+/// A program of a comparison on Windows.
+pub fn find(comparison: &str, name: &str) -> Option<Program> {
+    if let Some(mode) = comparison.strip_prefix("file-") {
+        return file::find(mode == "skip", name);
+    }
+    Some(match name {
+        "bare" => compared::<bare::OneThread>(comparison),
+        "bare-dispatcher" => compared::<bare::Dispatcher>(comparison),
+        "overlapped-manual" => compared::<ours::Manual>(comparison),
+        "overlapped" => compared::<ours::Default>(comparison),
+        "compio" => compared::<compio::Driver>(comparison),
+        "windows-overlapped-io-sys" => compared::<overlapped_io::Endpoint>(comparison),
+        "blocking" => compared::<blocking::Threads>(comparison),
+        _ => return None,
+    })
+}
+
+fn compared<T: Io>(comparison: &str) -> Program {
+    match comparison.split_once(':').map_or((comparison, 1), |(name, n)| (name, n.parse().expect("a number"))) {
+        ("transceive", _) => transceive::<T>(),
+        ("listen", _) => listen_and_cancel::<T>(),
+        ("driver", pending) => wait_and_drive::<T>(pending),
+        _ => panic!("no comparison \"{comparison}\""),
+    }
+}
+
+/// A question down a pipe; it pends until the other end, a thread with a synchronous handle, has answered.
+fn transceive<T: Io>() -> Program {
+    let name = pipe::pipe_name();
+    let server = pipe::server(&name, FILE_FLAG_OVERLAPPED);
+    let client = pipe::client(&name);
+    thread::spawn(move || echo(&client));
+    let mut io = T::on(server);
+    program(move |count| {
+        for _ in 0..count {
+            let call = io.start(TRANSCEIVE, b"question", true);
+            let answer = io.finish(call).expect("nobody cancels it");
+            assert_eq!(&answer[..8], b"question");
+        }
+    })
+}
+
+fn echo(client: &OwnedHandle) {
+    use std::os::windows::io::AsRawHandle;
+    let mut bytes: Bytes = [0; ROOM];
+    loop {
+        let (mut read, mut written) = (0, 0);
+        // SAFETY: a synchronous handle; buffer and counts live through the calls.
+        let went_on = unsafe {
+            ReadFile(client.as_raw_handle(), bytes.as_mut_ptr(), ROOM as u32, &mut read, null_mut()) != 0
+                && WriteFile(client.as_raw_handle(), bytes.as_ptr(), read, &mut written, null_mut()) != 0
+        };
+        if !went_on {
+            return;
+        }
+    }
+}
+
+/// A wait for a client that never comes, and its cancellation.
+fn listen_and_cancel<T: Io>() -> Program {
+    let mut io = T::on(pipe::server(&pipe::pipe_name(), FILE_FLAG_OVERLAPPED));
+    program(move |count| {
+        for _ in 0..count {
+            let call = io.start(LISTEN, b"", false);
+            io.cancel(&call);
+            assert!(io.finish(call).is_none(), "nobody connects");
+        }
+    })
+}
+
+/// Waits for edges, pending in the driver, so many at a time; and the call that makes the edges.
+///
+/// Everybody's lines are the same, and what one drives all see who watch: a line is watched for the length of a turn.
+fn wait_and_drive<T: Io>(pending: u32) -> Program {
+    let lines = pending.min(1000);
+    let each = pending / lines;
+    let mut io = T::on(open(r"\\.\LineWake0"));
+    let configured = |flags| leaked(&(0..lines).map(|offset| LineConfig { offset, flags }).collect::<Vec<_>>()[..]);
+    let (watched, released) = (configured(LINE_INPUT | LINE_EDGES), configured(LINE_RELEASE));
+    let waits: Vec<_> = (0..lines).map(|offset| leaked(&WaitLine { offset, ..Default::default() })).collect();
+    let toggled = |offset| Drive { offset, action: DRIVE_TOGGLE, count: each, reserved: 0 };
+    let drives = leaked(&(0..lines).map(toggled).collect::<Vec<_>>()[..]);
+    let mut calls = Vec::with_capacity(pending as usize);
+    Box::new(move |count| {
+        let configure = io.start(CONFIGURE, watched, false);
+        io.finish(configure).expect("nobody cancels it");
+        let started = Instant::now();
+        for _ in 0..count / u64::from(pending) {
+            for _ in 0..each {
+                calls.extend(waits.iter().map(|wait| io.start(WAIT_LINE, wait, true)));
+            }
+            let drive = io.start(DRIVE, drives, false);
+            io.finish(drive).expect("nobody cancels it");
+            for (call, offset) in calls.drain(..).zip((0..lines).cycle()) {
+                let bytes = io.finish(call).expect("nobody cancels it");
+                let (edge, _) = EdgeRecord::read_from_prefix(&bytes).expect("the record is shorter");
+                assert_eq!((edge.offset, edge.overflowed, edge.merged), (offset, 0, 0));
+            }
+        }
+        let taken = started.elapsed();
+        let release = io.start(CONFIGURE, released, false);
+        io.finish(release).expect("nobody cancels it");
+        taken
+    })
+}
+
+fn leaked<T: zerocopy::IntoBytes + zerocopy::Immutable + ?Sized>(records: &T) -> &'static [u8] {
+    records.as_bytes().to_vec().leak()
+}
+
+fn open(path: &str) -> OwnedHandle {
+    let path = pipe::wide(path);
+    // SAFETY: the path is a NUL-terminated string that lives through the call.
+    let handle =
+        unsafe { CreateFileW(path.as_ptr(), 0xc000_0000, 3, null(), OPEN_EXISTING, FILE_FLAG_OVERLAPPED, null_mut()) };
+    assert_ne!(handle, INVALID_HANDLE_VALUE, "error {}", error());
+    // SAFETY: the handle is new and ours.
+    unsafe { OwnedHandle::from_raw_handle(handle) }
+}
+
+fn error() -> u32 {
+    // SAFETY: no preconditions.
+    unsafe { GetLastError() }
+}
+
+/// Threads of this process.
+pub fn threads() -> usize {
+    use windows_sys::Win32::Foundation::CloseHandle;
+    use windows_sys::Win32::System::Diagnostics::ToolHelp::{
+        CreateToolhelp32Snapshot, TH32CS_SNAPTHREAD, THREADENTRY32, Thread32First, Thread32Next,
+    };
+    let mut entry = THREADENTRY32 { dwSize: size_of::<THREADENTRY32>() as u32, ..Default::default() };
+    let mut count = 0;
+    // SAFETY: the snapshot is a handle of ours; the entry lives through the calls and says its size.
+    unsafe {
+        let snapshot: HANDLE = CreateToolhelp32Snapshot(TH32CS_SNAPTHREAD, 0);
+        assert_ne!(snapshot, INVALID_HANDLE_VALUE);
+        let mut more = Thread32First(snapshot, &mut entry);
+        while more != 0 {
+            count += usize::from(entry.th32OwnerProcessID == std::process::id());
+            more = Thread32Next(snapshot, &mut entry);
+        }
+        CloseHandle(snapshot);
+    }
+    count
+}
