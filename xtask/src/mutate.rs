@@ -112,9 +112,9 @@ impl How {
     /// How long one test may take before it is said to hang.
     fn limit(self, may_hang: bool) -> Duration {
         Duration::from_secs(match (self, may_hang) {
-            (Self::Native, true) => 20,
-            (Self::Wine, true) => 40,
-            (Self::Driver, true) => 90,
+            (Self::Native, true) => 10,
+            (Self::Wine, true) => 30,
+            (Self::Driver, true) => 60,
             (Self::Native | Self::Wine, false) => 120,
             (Self::Loom | Self::Miri, _) | (Self::Driver, false) => 300,
         })
