@@ -23,7 +23,7 @@ use crate::account::Taken;
 use crate::backend::RawEdge;
 use crate::ready::{Alarm, Ready};
 use crate::wait::{Waited, wait};
-use crate::{Account, Chip, EdgeEvent, Error, ErrorKind, EventClock, Figures, LineConfig, LineId, Tally, Trust};
+use crate::{Account, Chip, EdgeEvent, Error, ErrorKind, EventClock, Figures, LineConfig, LineId, Offset, Tally, Trust};
 
 /// Lines that are held: an endless stream of the edges of those that are watched, and the values of all of them.
 ///
@@ -416,6 +416,11 @@ impl Request {
         // A stream without a watched line may have one now.
         (0..self.parts.len()).for_each(|part| self.ready.push(part));
         Ok(())
+    }
+
+    /// The lines that are held beside those asked for; see [`RequestBuilder::witness`].
+    pub fn witnesses(&self) -> impl Iterator<Item = Offset> + '_ {
+        self.parts.iter().filter_map(|part| part.held.witness())
     }
 
     fn place(&self, line: impl Into<LineId>) -> Result<usize, Error> {
