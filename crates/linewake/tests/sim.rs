@@ -16,7 +16,7 @@ macro_rules! on_sim {
     ($($name:ident)*) => {
         $(#[test]
         fn $name() {
-            conformance::$name(&still);
+            conformance::$name(&conformance::Reference(still));
         })*
     };
 }
