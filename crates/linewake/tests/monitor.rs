@@ -38,7 +38,7 @@ fn edges_of_many_chips_come_in_order_of_time() {
     let chips: Vec<_> = (0..16).map(|_| still("sim:64")).collect();
     let requests = chips.iter().map(|chip| chip.request().all_lines().queue_size(1024));
     let before = threads();
-    let mut monitor = Monitor::builder().requests(requests).window(Duration::from_millis(20)).start().unwrap();
+    let mut monitor = Monitor::builder().requests(requests).window(Duration::from_secs(600)).start().unwrap();
     assert!(threads() <= before + 1, "no thread for a line or a chip: {} after {before}", threads());
     let stopper = monitor.stopper();
     let worlds = chips.clone();
