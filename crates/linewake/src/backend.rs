@@ -71,7 +71,9 @@ pub trait Backend: fmt::Debug + Send + Sync {
         let mut values = Vec::with_capacity(offsets.len());
         for part in offsets.chunks(self.capabilities().max_lines.max(1)) {
             let lines: Vec<_> = part.iter().map(|&offset| (offset, LineConfig::as_is())).collect();
-            values.extend(self.request(&Ask { consumer: "linewake", queue_size: 0, witness: false, lines: &lines })?.values()?);
+            values.extend(
+                self.request(&Ask { consumer: "linewake", queue_size: 0, witness: false, lines: &lines })?.values()?,
+            );
         }
         Ok(values)
     }

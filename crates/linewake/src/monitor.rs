@@ -167,7 +167,7 @@ impl Monitor {
             ready.add();
             source.set_clock(clock);
             if options.states {
-                source.states(index, &mut merge);
+                source.states(index, None, &mut merge);
             }
         }
         let timer = Timer::new()?;

@@ -18,8 +18,10 @@ use overlapped::Device;
 use rustix::time::{ClockId, clock_gettime};
 use zerocopy::FromZeros;
 
-pub(crate) use self::find::{is_spec, list, open};
 use self::find::Place;
+#[expect(unused_imports, reason = "nobody asks yet")]
+pub(crate) use self::find::list;
+pub(crate) use self::find::{is_spec, open};
 use self::lines::Lines;
 use super::{Ask, Backend, Capabilities, Held, InfoWatch};
 use crate::{ChipInfo, Clock, Error, ErrorKind, EventClock, LineConfig, LineInfo, Offset, Trust};
@@ -139,11 +141,10 @@ impl Backend for Chip {
         };
         // Edges are watched once the levels are known: see `Lines::start`.
         let watched = whole(&mut configs())?;
-        let unwatched =
-            whole(&mut configs().map(|config| match config.edges {
-                Some(_) => LineConfig { edges: None, debounce: std::time::Duration::ZERO, ..config },
-                None => config,
-            }))?;
+        let unwatched = whole(&mut configs().map(|config| match config.edges {
+            Some(_) => LineConfig { edges: None, debounce: std::time::Duration::ZERO, ..config },
+            None => config,
+        }))?;
         let device = match self.take(ask, witness, unwatched) {
             Err(error) if error.kind() == overlapped::ErrorKind::Busy && witness.is_some() => {
                 // Somebody may have taken the witness since; it is not what was asked for.

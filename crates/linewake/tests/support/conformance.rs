@@ -23,7 +23,7 @@ pub(crate) trait Bench: Sync {
 
     /// Gives a line a level.
     fn drive(&self, chip: &Chip, line: u32, level: bool) {
-        bench.drive(&chip, line, level);
+        chip.world().drive(line, level).unwrap();
     }
 
     /// Changes lines in turn, one change of each after the other, until each has had its number.

@@ -38,9 +38,7 @@ impl Place {
 /// Whether a spec names a chip of Linux.
 pub(crate) fn is_spec(spec: &str) -> bool {
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    spec.starts_with(LABEL)
-        || spec.starts_with("/dev/")
-        || is_number(spec.strip_prefix("gpiochip").unwrap_or(spec))
+    spec.starts_with(LABEL) || spec.starts_with("/dev/") || is_number(spec.strip_prefix("gpiochip").unwrap_or(spec))
 }
 
 /// Opens the chip that a spec names: a number, a name, a path under /dev, `label:` and a label.

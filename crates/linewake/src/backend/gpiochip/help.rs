@@ -88,7 +88,10 @@ pub(super) fn not_watched(chip: &Chip, error: overlapped::Error, asked: &[(Offse
     /// ENXIO: a line has no interrupt. Some chips say EIO, EINVAL or ENOSYS, of which nothing can be known.
     const NO_INTERRUPT: i32 = 6;
     if error.code() == Some(overlapped::ErrorCode::Errno(NO_INTERRUPT)) {
-        return unsupported(&chip.info.name, "has lines that cannot be watched, and one that was asked for is such: it has no interrupt");
+        return unsupported(
+            &chip.info.name,
+            "has lines that cannot be watched, and one that was asked for is such: it has no interrupt",
+        );
     }
     let hte = asked.iter().any(|line| line.1.clock == crate::EventClock::Hte);
     if error.kind() == Kind::Unsupported && hte {
@@ -145,8 +148,7 @@ fn holder(chip: &str, offset: u32) -> Option<(u32, String)> {
 /// Whether what the kernel says of a file is that it holds a line of a chip.
 fn has_line(info: &str, chip: &str, offset: u32) -> bool {
     let values = |key| info.lines().filter_map(move |line| Some(line.strip_prefix(key)?.trim()));
-    values("gpio-chip:").any(|name| name == chip)
-        && values("gpio-line:").any(|line| line.parse() == Ok(offset))
+    values("gpio-chip:").any(|name| name == chip) && values("gpio-line:").any(|line| line.parse() == Ok(offset))
 }
 
 #[cfg(test)]

@@ -86,7 +86,8 @@ impl Lines {
         let before = uapi::values(&this.device, count).map_err(|error| this.error(error))?;
         let mut after = before;
         if this.is_watched() {
-            uapi::set_config(&this.device, watched).map_err(|error| super::help::not_watched(chip, error, &this.lines))?;
+            uapi::set_config(&this.device, watched)
+                .map_err(|error| super::help::not_watched(chip, error, &this.lines))?;
             after = uapi::values(&this.device, count).map_err(|error| this.error(error))?;
             this.phase = Phase::Live(this.reads());
             this.take_ready()?;
@@ -122,7 +123,7 @@ impl Lines {
         let Phase::Live(reads) = &mut self.phase else { return Ok(()) };
         loop {
             match reads.wait_next_timeout(Duration::ZERO) {
-                Some(Ok(bytes)) => decode(&self.chip, &self.lines, &bytes, &mut self.read)?,
+                Some(Ok(bytes)) => decode(&self.chip, &bytes, &mut self.read)?,
                 // There is nothing; on the dispatcher it is said in the other way.
                 Some(Err(error)) if matches!(error.kind(), Kind::TimedOut | Kind::Deadlock) => return Ok(()),
                 Some(Err(error)) => return Err(self.error(error)),
@@ -139,7 +140,7 @@ impl Lines {
                 // The queue is empty. Dropping the call ends it.
                 Poll::Pending => return Ok(()),
                 Poll::Ready(Ok(bytes)) if bytes.is_empty() => return Ok(()),
-                Poll::Ready(Ok(bytes)) => decode(&self.chip, &self.lines, &bytes, &mut self.read)?,
+                Poll::Ready(Ok(bytes)) => decode(&self.chip, &bytes, &mut self.read)?,
                 Poll::Ready(Err(error)) => return Err(self.error(error)),
             }
         }
@@ -151,7 +152,7 @@ impl Lines {
             reads.stopper().stop();
             loop {
                 match reads.wait_next_timeout(CANCEL) {
-                    Some(Ok(bytes)) => decode(&self.chip, &self.lines, &bytes, &mut self.read)?,
+                    Some(Ok(bytes)) => decode(&self.chip, &bytes, &mut self.read)?,
                     Some(Err(error)) if error.kind() != Kind::Cancelled => return Err(self.error(error)),
                     Some(Err(_)) | None => break,
                 }
@@ -170,13 +171,8 @@ fn goes(edges: Edges, active: bool) -> bool {
     edges == Edges::Both || (edges == Edges::Rising) == active
 }
 
-/// Reads the events of a batch: every one has to be whole, and of a line that was asked for.
-fn decode(
-    chip: &str,
-    lines: &[(Offset, LineConfig)],
-    bytes: &[u8],
-    into: &mut Vec<RawEdge>,
-) -> Result<(), Error> {
+/// Reads the events of a batch: every one has to be whole, and of a kind there is.
+fn decode(chip: &str, bytes: &[u8], into: &mut Vec<RawEdge>) -> Result<(), Error> {
     let malformed = |what: String| {
         Err(Error::new(ErrorKind::Malformed, format!("chip \"{chip}\" does not keep to its protocol: {what}")))
     };
@@ -184,17 +180,13 @@ fn decode(
         let Ok(event) = uapi::LineEvent::read_from_bytes(record) else {
             return malformed(format!("an event has {} bytes", record.len()));
         };
-        let offset = Offset::from(event.offset);
         let kind = match event.id {
             1 => EdgeKind::Rising,
             2 => EdgeKind::Falling,
             other => return malformed(format!("an event is of kind {other}")),
         };
-        if lines.iter().all(|line| line.0 != offset) {
-            return malformed(format!("it reports an edge of line {offset}, which was not asked for"));
-        }
         into.push(RawEdge {
-            offset,
+            offset: Offset::from(event.offset),
             kind,
             timestamp_ns: event.timestamp_ns,
             seqno: event.seqno,
@@ -215,7 +207,7 @@ impl Held for Lines {
             match &mut self.phase {
                 Phase::Live(reads) => match ready!(Pin::new(reads).poll_next(cx)) {
                     Some(Ok(bytes)) => {
-                        return Poll::Ready(Some(decode(&self.chip, &self.lines, &bytes, into)));
+                        return Poll::Ready(Some(decode(&self.chip, &bytes, into)));
                     }
                     Some(Err(error)) if error.kind() != Kind::Cancelled => {
                         self.phase = Phase::Over;
