@@ -118,7 +118,7 @@ pub(crate) fn an_edge_says_where_when_and_which_way(bench: &dyn Bench) {
     assert_eq!((&*rising.chip, rising.offset.get(), rising.kind), (&*chip.info().name, 3, EdgeKind::Rising));
     assert_eq!((rising.seqno, rising.line_seqno, rising.missed.total()), (1, 1, 0));
     assert_eq!(rising.name, chip.line_info(3).unwrap().name);
-    assert!(chip.value(3).unwrap());
+    assert!(edges.value(3).unwrap());
     bench.drive(&chip, 3, false);
     let falling = next(&mut edges);
     assert_eq!((falling.kind, falling.seqno), (EdgeKind::Falling, 2));

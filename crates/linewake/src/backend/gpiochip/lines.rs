@@ -10,6 +10,7 @@ use futures_core::Stream as _;
 use overlapped::{Device, ErrorKind as Kind, InvertedCall};
 use zerocopy::FromBytes;
 
+use super::held::Wanted;
 use super::{config, uapi};
 use crate::backend::{Held, Interrupts, Numbering, RawEdge};
 use crate::{EdgeKind, Edges, Error, ErrorKind, LineConfig, Missed, Offset};
@@ -36,6 +37,8 @@ pub(super) struct Lines {
     phase: Phase,
     /// What is read already.
     read: Vec<RawEdge>,
+    /// Goes last: from then on the lines are not wanted any more.
+    _wanted: Wanted,
 }
 
 enum Phase {
@@ -81,6 +84,7 @@ impl Lines {
             active_at_start: Vec::new(),
             phase: Phase::Idle,
             read: Vec::new(),
+            _wanted: Wanted::new(&chip.info.name, lines.iter().map(|line| line.0).chain(witness)),
             lines,
         };
         let before = uapi::values(&this.device, count).map_err(|error| this.error(error))?;

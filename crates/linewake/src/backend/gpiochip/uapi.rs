@@ -92,7 +92,7 @@ pub(super) struct LineConfig {
 }
 
 /// `struct gpio_v2_line_request`.
-#[derive(Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[derive(Clone, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub(super) struct LineRequest {
     pub(super) offsets: [u32; LINES],
@@ -187,8 +187,8 @@ pub(super) fn watch_line_info(chip: &Device, offset: u32) -> Result<LineInfo, Er
 }
 
 /// Takes lines. The file that holds them is to be read for their edges.
-pub(super) fn get_lines(chip: &Device, request: LineRequest) -> Result<Device, Error> {
-    let granted = chip.ioctl(GET_LINE, request)?;
+pub(super) fn get_lines(chip: &Device, request: &LineRequest) -> Result<Device, Error> {
+    let granted = chip.ioctl(GET_LINE, request.clone())?;
     // SAFETY: the kernel has made this descriptor for us, and nobody else has it.
     Device::from_fd(unsafe { OwnedFd::from_raw_fd(granted.fd) })
 }
