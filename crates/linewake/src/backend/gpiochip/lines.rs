@@ -295,3 +295,52 @@ impl Held for Lines {
         taken.map(|()| None)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use zerocopy::{FromZeros, IntoBytes};
+
+    use super::{decode, goes};
+    use crate::backend::gpiochip::uapi::LineEvent;
+    use crate::{EdgeKind, Edges, ErrorKind};
+
+    fn event(id: u32) -> LineEvent {
+        let mut event = LineEvent::new_zeroed();
+        (event.id, event.offset, event.seqno, event.line_seqno, event.timestamp_ns) = (id, 3, 7, 5, 9);
+        event
+    }
+
+    #[test]
+    fn a_batch_is_read_event_by_event() {
+        let mut edges = Vec::new();
+        decode("chip", [event(1), event(2)].as_bytes(), &mut edges).unwrap();
+        let seen: Vec<_> =
+            edges.iter().map(|edge| (edge.kind, edge.offset.get(), edge.seqno, edge.line_seqno)).collect();
+        assert_eq!(seen, [(EdgeKind::Rising, 3, 7, 5), (EdgeKind::Falling, 3, 7, 5)]);
+        assert!(edges.iter().all(|edge| edge.timestamp_ns == 9 && edge.missed.total() == 0));
+        decode("chip", &[], &mut edges).unwrap();
+        assert_eq!(edges.len(), 2);
+    }
+
+    #[test]
+    fn garbage_is_malformed_and_the_chip_is_named() {
+        let batch = [event(1), event(2)];
+        let whole = batch.as_bytes();
+        for bytes in [&whole[..95], &whole[..49], &whole[..1]] {
+            let error = decode("a chip", bytes, &mut Vec::new()).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Malformed);
+            assert!(error.to_string().contains("\"a chip\""), "{error}");
+        }
+        for id in [0, 3, u32::MAX] {
+            let error = decode("a chip", event(id).as_bytes(), &mut Vec::new()).unwrap_err();
+            assert!(error.to_string().contains(&format!("kind {id}")), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_edge_goes_where_it_is_watched() {
+        assert!(goes(Edges::Both, true) && goes(Edges::Both, false));
+        assert!(goes(Edges::Rising, true) && !goes(Edges::Rising, false));
+        assert!(goes(Edges::Falling, false) && !goes(Edges::Falling, true));
+    }
+}

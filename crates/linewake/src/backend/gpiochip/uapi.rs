@@ -65,6 +65,11 @@ impl Attribute {
         Self { id: attribute::DEBOUNCE, padding: 0, value: u64::from_ne_bytes(bytes) }
     }
 
+    #[cfg(test)]
+    pub(super) fn bits_value(&self) -> u64 {
+        self.value
+    }
+
     /// A debounce period: the value is a union, and this is its smaller member.
     pub(super) fn micros(&self) -> u32 {
         let [a, b, c, d, ..] = self.value.to_ne_bytes();
