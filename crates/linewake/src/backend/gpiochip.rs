@@ -130,9 +130,8 @@ impl Backend for Chip {
 
     fn clock(&self, clock: EventClock) -> Clock {
         match clock {
-            EventClock::Monotonic => Clock::read(clock.as_str(), || now_ns(ClockId::Monotonic)),
-            EventClock::Realtime => Clock::read(clock.as_str(), || now_ns(ClockId::Realtime)),
             EventClock::Hte => Clock::unrelated(clock.as_str()),
+            _ => Clock::read(clock.as_str(), || now_ns(clock).unwrap_or(0)),
         }
     }
 
@@ -189,7 +188,12 @@ impl Backend for Chip {
     }
 }
 
-fn now_ns(clock: ClockId) -> u64 {
-    let now = clock_gettime(clock);
-    u64::try_from(now.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(now.tv_nsec).unwrap_or(0)
+/// The time by the clock that stamps edges, where it can be read.
+fn now_ns(clock: EventClock) -> Option<u64> {
+    let now = match clock {
+        EventClock::Monotonic => clock_gettime(ClockId::Monotonic),
+        EventClock::Realtime => clock_gettime(ClockId::Realtime),
+        EventClock::Hte => return None,
+    };
+    u64::try_from(now.tv_sec).ok()?.checked_mul(1_000_000_000)?.checked_add(u64::try_from(now.tv_nsec).ok()?)
 }

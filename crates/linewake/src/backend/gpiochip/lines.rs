@@ -34,6 +34,7 @@ pub(super) struct Lines {
     /// Whether the chip's interrupts come as they happen.
     direct: bool,
     active_at_start: Vec<Option<bool>>,
+    levels_read_ns: Option<u64>,
     phase: Phase,
     /// What is read already.
     read: Vec<RawEdge>,
@@ -67,7 +68,8 @@ impl Lines {
     ///
     /// The levels are read before the first edge can be queued, and again after that. Where both are the same and no edge
     /// is queued, the line had that level at the start. Where an edge is queued, it says the level before it. Else the line
-    /// changed in between, or its edge is on its way through the kernel's thread, and nobody can tell.
+    /// changed in between, or its edge is on its way through the kernel's thread, and nobody can tell. A line that changed
+    /// twice in between deceives us until its edge comes, with a time stamp from before the levels were read.
     pub(super) fn start(
         chip: &super::Chip,
         device: Device,
@@ -82,6 +84,7 @@ impl Lines {
             device,
             witness,
             active_at_start: Vec::new(),
+            levels_read_ns: None,
             phase: Phase::Idle,
             read: Vec::new(),
             _wanted: Wanted::new(&chip.info.name, lines.iter().map(|line| line.0).chain(witness)),
@@ -93,6 +96,7 @@ impl Lines {
             uapi::set_config(&this.device, watched)
                 .map_err(|error| super::help::not_watched(chip, error, &this.lines))?;
             after = uapi::values(&this.device, count).map_err(|error| this.error(error))?;
+            this.levels_read_ns = this.now_ns();
             this.phase = Phase::Live(this.reads());
             this.take_ready()?;
         }
@@ -111,6 +115,16 @@ impl Lines {
 
     fn is_watched(&self) -> bool {
         self.lines.iter().any(|(_, config)| config.edges.is_some())
+    }
+
+    /// The time, by the clock of the edges, if they have one and it can be read.
+    fn now_ns(&self) -> Option<u64> {
+        let mut clocks = self.lines.iter().filter(|(_, config)| config.edges.is_some()).map(|(_, config)| config.clock);
+        let clock = clocks.next()?;
+        if !clocks.all(|other| other == clock) {
+            return None;
+        }
+        super::now_ns(clock)
     }
 
     fn reads(&self) -> InvertedCall<[u8]> {
@@ -242,6 +256,10 @@ impl Held for Lines {
 
     fn active_at_start(&self) -> Vec<Option<bool>> {
         self.active_at_start.clone()
+    }
+
+    fn levels_read_ns(&self) -> Option<u64> {
+        self.levels_read_ns
     }
 
     fn values(&self) -> Result<Vec<bool>, Error> {
