@@ -19,6 +19,7 @@
 //! - [`Request`] watches lines: a stream of [`EdgeEvent`]s, to `.await` or to wait for. Each one says what is missing
 //!   before it.
 //! - [`Account`] says what became of every edge: delivered + overflowed + merged + discarded = happened.
+//! - [`filter`] has debounce, glitch and chatter filters for a request's edges.
 //! - [`record`] is the stream as it leaves the process: one JSON object a line.
 
 #![deny(unsafe_code)]
@@ -30,6 +31,7 @@ mod clock;
 mod config;
 mod edge;
 mod error;
+pub mod filter;
 mod line;
 mod ready;
 pub mod record;
