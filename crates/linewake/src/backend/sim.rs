@@ -269,7 +269,7 @@ impl sim::Driver for Host {
         if let Some(reader) = state.readers.remove(&file) {
             state.waits.cancel_all_of(reader);
             state.watches.retain(|watch| watch.0 != reader);
-            state.controller.close(reader);
+            state.controller.close(reader, 0);
             state.serve(now_ns);
         }
     }
