@@ -23,7 +23,7 @@ use crate::account::Taken;
 use crate::backend::RawEdge;
 use crate::ready::{Alarm, Ready};
 use crate::wait::{Waited, wait};
-use crate::{Account, Chip, EdgeEvent, Error, ErrorKind, EventClock, LineConfig, LineId, Tally, Trust};
+use crate::{Account, Chip, EdgeEvent, Error, ErrorKind, EventClock, Figures, LineConfig, LineId, Tally, Trust};
 
 /// Lines that are held: an endless stream of the edges of those that are watched, and the values of all of them.
 ///
@@ -249,11 +249,20 @@ impl Request {
                 let place = places.get(edge.offset.index()).copied().unwrap_or(NOT_HELD) as usize;
                 part.lines.contains(&place).then_some(place)
             };
+            let before = self.batch.len();
+            let mut foreign = None;
             for edge in self.arrived.drain(..) {
-                // A backend has made sure that they are its lines.
-                if let Some(place) = held(&edge) {
-                    self.batch.push_back((place, edge));
+                match held(&edge) {
+                    Some(place) => self.batch.push_back((place, edge)),
+                    None => foreign = foreign.or(Some(edge.offset)),
                 }
+            }
+            if let Some(offset) = foreign {
+                self.batch.truncate(before);
+                let chip = &self.chip.info().name;
+                let message = format!("chip \"{chip}\" reports an edge of line {offset}, which was not asked for");
+                self.end_with(Error::new(ErrorKind::Malformed, message));
+                continue;
             }
             match polled {
                 Poll::Ready(Some(Ok(()))) => self.ready.push(index),
@@ -277,13 +286,18 @@ impl Request {
     /// The next edge of those that came with the last one, without waiting or asking the driver: for programs that
     /// write out what one wake-up brought.
     pub fn next_ready(&mut self) -> Option<EdgeEvent> {
+        self.next_placed().map(|(_, edge)| edge)
+    }
+
+    /// [`next_ready`](Self::next_ready), with the place of its line.
+    pub(crate) fn next_placed(&mut self) -> Option<(usize, EdgeEvent)> {
         let (place, edge) = self.batch.pop_front()?;
         let line = &mut self.lines[place];
         let part = part_of(&mut self.parts, place);
         part.interrupts.note(edge.seqno);
         let missed = line.take(&edge, part.numbering);
         self.taken.delivered.fetch_add(1, Relaxed);
-        Some(EdgeEvent {
+        let event = EdgeEvent {
             chip: self.chip.info().name.clone(),
             offset: line.offset,
             name: line.name.clone(),
@@ -292,7 +306,18 @@ impl Request {
             seqno: edge.seqno,
             line_seqno: edge.line_seqno,
             missed,
-        })
+        };
+        Some((place, event))
+    }
+
+    /// Whether the program was given an edge of the line at `place`.
+    pub(crate) fn has_delivered(&self, place: usize) -> bool {
+        self.lines[place].has_delivered()
+    }
+
+    /// An edge that was booked as delivered was not.
+    pub(crate) fn rebook(&mut self, place: usize, book: impl FnOnce(&mut Figures)) {
+        self.lines[place].rebook(book);
     }
 
     /// Whether each line is active now, in the order they were asked for. All are read at the same moment if the chip
