@@ -254,6 +254,12 @@ impl<const LINES: usize, const READERS: usize, const QUEUE: usize> Controller<LI
         self.slot(reader).map_or((0, 0), |slot| (self.readers[slot].queue.len(), self.readers[slot].capacity()))
     }
 
+    /// How many edges were given to waits of a reader, or acknowledged by one; none for a reader that is not open.
+    #[must_use]
+    pub fn delivered(&self, reader: ReaderId) -> u64 {
+        self.slot(reader).map_or(0, |slot| self.readers[slot].sums.delivered)
+    }
+
     /// How many lines the chip has.
     #[must_use]
     pub const fn line_count(&self) -> u32 {
