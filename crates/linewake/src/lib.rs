@@ -37,11 +37,13 @@ pub mod filter;
 #[cfg(feature = "embedded-hal")]
 pub mod hal;
 mod info;
+mod keys;
 mod line;
 mod monitor;
 mod ready;
 pub mod record;
 mod request;
+pub mod sim;
 mod timer;
 mod wait;
 mod world;
