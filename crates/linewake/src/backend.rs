@@ -17,6 +17,7 @@ use crate::{
 };
 
 pub(crate) mod driver;
+pub(crate) mod profile;
 pub(crate) mod sim;
 
 /// A chip, as the thing behind it sees it. Everything here completes at once; only edges are waited for.

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use linewake_controller::protocol::{self, MAX_LINES};
 use overlapped::Device;
 
-use crate::backend::{Backend, Capabilities, driver, sim};
+use crate::backend::{Backend, Capabilities, driver, profile, sim};
+use crate::profile::Profile;
 use crate::{
     Clock, Error, ErrorKind, EventClock, Figures, LineId, LineInfo, LineTotals, Offset, Request, RequestBuilder, World,
 };
@@ -39,6 +40,7 @@ struct Inner {
     names: Vec<Option<Arc<str>>>,
     /// The lines of each name, in order.
     by_name: HashMap<Arc<str>, Vec<Offset>>,
+    world: Option<Chip>,
 }
 
 /// What a chip is.
@@ -75,6 +77,7 @@ pub struct ChipInfo {
 pub struct ChipOptions {
     seed: Option<u64>,
     life: Option<bool>,
+    allow_writes: bool,
 }
 
 impl ChipOptions {
@@ -89,6 +92,14 @@ impl ChipOptions {
     #[must_use]
     pub fn life(mut self, life: bool) -> Self {
         self.life = Some(life);
+        self
+    }
+
+    /// Allows a [profile](crate::profile) what may change a device: no unless set. The user has to say it, since the file
+    /// may be from somewhere. For any other chip it has no meaning.
+    #[must_use]
+    pub fn allow_writes(mut self, allow: bool) -> Self {
+        self.allow_writes = allow;
         self
     }
 
@@ -109,12 +120,19 @@ impl ChipOptions {
             let source = driver::Source::Devices(Arc::new(move || Device::open(&path)));
             let remedy = "is it plugged in, and its driver running?";
             Arc::new(driver::Chip::open(source, spec).map_err(|error| error.with_remedy_if_not_found(remedy))?)
+        } else if let Some(path) = profile_path(spec) {
+            profile::open(path, self.allow_writes)?
         } else {
             let known = r#""sim" (simulated), "sim:64" (with 64 lines) or a device such as "\\.\LineWake0""#;
             return Err(Error::new(ErrorKind::UnknownChip, format!("there is no chip \"{spec}\"; try {known}")));
         };
         Chip::from_backend(backend)
     }
+}
+
+/// The profile that `spec` names, if it names one.
+fn profile_path(spec: &str) -> Option<&str> {
+    spec.strip_prefix("profile:").or_else(|| spec.ends_with(".toml").then_some(spec))
 }
 
 /// How many lines the simulated chip has that `spec` names, if it names one.
@@ -143,6 +161,7 @@ impl Chip {
     /// | `sim` | a simulated one, with named lines that live: `pps`, `button`, `encoder-a`, `encoder-b`, `flow`, `door`, and quiet ones |
     /// | `sim:64` | the same with 64 lines, 1 to 1024 |
     /// | `\\.\Name` | the device of that name, whose driver speaks the reference driver's protocol |
+    /// | `profile:FILE`, or a path that ends in `.toml` | the device that a [profile](crate::profile) describes |
     ///
     /// Each opening of `sim` makes a chip of its own; to share one, clone it.
     ///
@@ -173,6 +192,35 @@ impl Chip {
         Self::from_backend(Arc::new(driver::Chip::open(driver::Source::Devices(Arc::new(open)), name)?))
     }
 
+    /// A chip behind a driver that a [`Profile`] describes, however the device is opened: for a test, on a simulated one.
+    /// Each request opens one more.
+    ///
+    /// ```no_run
+    /// use linewake::{Chip, profile::Profile};
+    /// let profile = Profile::read("profiles/card.toml")?.allow_writes(true);
+    /// let chip = Chip::from_profile(&profile, || overlapped::Device::open(r"\\.\Card1"))?;
+    /// # Ok::<(), linewake::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// What opening it says; [`ErrorKind::InvalidInput`] when the profile does something that must be
+    /// [allowed](Profile::allow_writes) and is not.
+    pub fn from_profile(
+        profile: &Profile,
+        open: impl Fn() -> Result<Device, overlapped::Error> + Send + Sync + 'static,
+    ) -> Result<Self, Error> {
+        Self::from_backend(Arc::new(profile::Chip::open(profile, Arc::new(open))?))
+    }
+
+    /// This chip, whose outside world is another one's: for a test that drives the same device by two protocols.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn driven_by(self, world: &Self) -> Self {
+        let Inner { backend, names, by_name, .. } = &*self.inner;
+        let (backend, names, by_name) = (backend.clone(), names.clone(), by_name.clone());
+        Self { inner: Arc::new(Inner { backend, names, by_name, world: Some(world.clone()) }) }
+    }
+
     /// How to open.
     #[must_use]
     pub fn options() -> ChipOptions {
@@ -191,7 +239,7 @@ impl Chip {
                 by_name.entry(name.clone()).or_default().push(Offset::from(offset));
             }
         }
-        Ok(Self { inner: Arc::new(Inner { backend, names, by_name }) })
+        Ok(Self { inner: Arc::new(Inner { backend, names, by_name, world: None }) })
     }
 
     pub(crate) fn backend(&self) -> &dyn Backend {
@@ -385,7 +433,8 @@ impl Chip {
     /// The client of the reference driver's protocol, if the chip speaks it.
     fn reference(&self) -> Result<&driver::Client, Error> {
         let other = || crate::backend::unsupported(&self.info().name, "is no simulated chip and no reference driver's");
-        self.backend().reference().map(|reference| &reference.0).ok_or_else(other)
+        let world = self.inner.world.as_ref().unwrap_or(self);
+        world.backend().reference().map(|reference| &reference.0).ok_or_else(other)
     }
 }
 

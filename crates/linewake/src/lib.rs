@@ -33,6 +33,7 @@ mod error;
 mod line;
 mod monitor;
 mod ready;
+pub mod profile;
 pub mod record;
 mod request;
 mod timer;
