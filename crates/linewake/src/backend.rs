@@ -94,10 +94,10 @@ pub trait Backend: fmt::Debug + Send + Sync {
     }
 }
 
-/// The client of the reference driver's protocol, with which tests drive its lines.
+/// The client of the reference driver's protocol, with which tests drive its lines, and what opens further handles.
 #[doc(hidden)]
 #[derive(Debug)]
-pub struct ReferenceDriver(pub(crate) driver::Client);
+pub struct ReferenceDriver(pub(crate) driver::Client, pub(crate) driver::Source);
 
 /// What is asked for in one request.
 #[derive(Clone, Copy, Debug)]

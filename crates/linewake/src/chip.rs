@@ -212,6 +212,15 @@ impl Chip {
         Self::from_backend(Arc::new(profile::Chip::open(profile, Arc::new(open))?))
     }
 
+    /// A handle of the device that speaks the reference driver's protocol, for a test that does so in another way.
+    #[doc(hidden)]
+    pub fn open_device(&self) -> Result<Device, overlapped::Error> {
+        match self.backend().reference() {
+            Some(reference) => reference.1.open(),
+            None => Device::open(&*self.info().name),
+        }
+    }
+
     /// This chip, whose outside world is another one's: for a test that drives the same device by two protocols.
     #[doc(hidden)]
     #[must_use]

@@ -50,7 +50,7 @@ impl fmt::Debug for Source {
 }
 
 impl Source {
-    fn open(&self) -> Result<Device, overlapped::Error> {
+    pub(crate) fn open(&self) -> Result<Device, overlapped::Error> {
         match self {
             Self::Simulated(host) => Device::simulated(host.clone()),
             Self::Devices(open) => open(),
@@ -68,7 +68,7 @@ impl Chip {
             lines: client.lines(),
             max_queue_size: info.max_queue,
         };
-        Ok(Self { source, spec: spec.to_owned(), client: ReferenceDriver(client), info })
+        Ok(Self { spec: spec.to_owned(), client: ReferenceDriver(client, source.clone()), source, info })
     }
 
     fn client(&self) -> &Client {

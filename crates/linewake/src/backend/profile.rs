@@ -114,7 +114,7 @@ impl Chip {
             label: plan.label.clone(),
             path,
             lines: plan.lines.len() as u32,
-            max_queue_size: 0,
+            max_queue_size: plan.max_queue,
         };
         let chip = Self { plan, profile: profile.clone(), open, timer: Timer::new()?, info };
         let remedy = "is it plugged in, and its driver running? The profile says what to open";
@@ -143,7 +143,7 @@ impl Chip {
         let places = if one_by_one { (0..asked.len()).map(Some).collect() } else { vec![None] };
         for place in places {
             let line = place.map(|place: usize| asked[place]);
-            let bytes = self.ask(device, call, About { lines: asked, line, event })?;
+            let bytes = self.ask(device, call, About { lines: asked, line, queue_size: 0, event })?;
             let output = &self.plan.call(call).output;
             let read = judge.read_levels(output, place, &bytes).map_err(|reason| malformed(&self.plan, device, &reason))?;
             read.into_iter().for_each(|(place, active)| levels[place] = Some(active));
@@ -215,7 +215,8 @@ impl Backend for Chip {
         // Some drivers tell no levels before they are set up.
         let before = self.levels(&device, &judge, &asked, handle).unwrap_or_else(|_| vec![None; asked.len()]);
         for &call in &self.plan.setup {
-            self.ask(&device, call, About { lines: &asked, line: None, event: handle })?;
+            let queue_size = ask.queue_size;
+            self.ask(&device, call, About { lines: &asked, line: None, queue_size, event: handle })?;
         }
         let after = self.levels(&device, &judge, &asked, handle)?;
         judge.begin(&after, now_ns());
@@ -343,7 +344,8 @@ impl Lines {
     }
 
     fn about(&self, place: Option<usize>) -> About<'_> {
-        About { lines: &self.asked, line: place.map(|place| self.asked[place]), event: self.event }
+        let line = place.map(|place| self.asked[place]);
+        About { lines: &self.asked, line, queue_size: 0, event: self.event }
     }
 
     fn send(&self, call: usize, place: Option<usize>) -> Call<[u8]> {

@@ -162,6 +162,7 @@ fn input(f: &mut fmt::Formatter<'_>, input: &Input) -> fmt::Result {
             Sent::Line => writeln!(f, "the number of the line")?,
             Sent::Mask => writeln!(f, "the bits of the lines that are asked for")?,
             Sent::Lines => writeln!(f, "how many lines are asked for")?,
+            Sent::Queue => writeln!(f, "how many events are to be queued, 0 if nobody chose")?,
             Sent::Event => writeln!(f, "the handle of an event")?,
             Sent::Edges { rising, falling, none } => writeln!(
                 f,

@@ -136,6 +136,8 @@ pub(crate) enum Sent {
         falling: u64,
         none: u64,
     },
+    /// How many events are to be queued; zero is the driver's own default.
+    Queue,
     /// The handle of the event that this program made.
     Event,
 }
@@ -156,6 +158,7 @@ pub(crate) struct About<'a> {
     pub(crate) lines: &'a [Asked],
     /// The line of a call that is made for one.
     pub(crate) line: Option<Asked>,
+    pub(crate) queue_size: u32,
     pub(crate) event: u64,
 }
 
@@ -182,6 +185,7 @@ impl Input {
             let number = match *sent {
                 Sent::Number(number) => number,
                 Sent::Lines => about.lines.len() as u64,
+                Sent::Queue => about.queue_size.into(),
                 Sent::Event => about.event,
                 Sent::Line => about.line.map_or(0, |line| line.number),
                 Sent::Edges { rising, falling, none } => match about.line.and_then(|line| line.edges) {
@@ -223,11 +227,12 @@ impl Input {
             let is_mask = value.is_text() && value.text()? == "mask";
             let place = Field::read(&field, endian, length, if is_mask { 128 } else { 8 })?;
             let sent = if value.is_text() {
-                const WORDS: &[&str] = &["line", "mask", "lines", "edges", "event"];
+                const WORDS: &[&str] = &["line", "mask", "lines", "edges", "queue", "event"];
                 match value.text()? {
                     "line" => Sent::Line,
                     "mask" => Sent::Mask,
                     "lines" => Sent::Lines,
+                    "queue" => Sent::Queue,
                     "event" => Sent::Event,
                     "edges" => Sent::Edges {
                         rising: field.need("rising")?.number(0, place.greatest())?,

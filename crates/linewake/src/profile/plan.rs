@@ -19,6 +19,8 @@ pub(crate) struct Plan {
     pub(crate) label: Arc<str>,
     pub(crate) target: Option<Target>,
     pub(crate) lines: Vec<Line>,
+    /// The most events that can be asked to be queued; zero if that cannot be chosen.
+    pub(crate) max_queue: u32,
     pub(crate) calls: Vec<Call>,
     pub(crate) setup: Vec<usize>,
     pub(crate) release: Vec<usize>,
@@ -104,6 +106,7 @@ impl Plan {
             label: label.into(),
             target,
             lines,
+            max_queue: keys.get("max_queue").map_or(Ok(0), |most| most.number(2, 1 << 20))? as u32,
             setup: calls.named_all(keys.get("setup"))?,
             release: calls.named_all(keys.get("release"))?,
             wait: Wait::read(&wait_key, &calls)?,
@@ -204,6 +207,10 @@ impl Plan {
             if self.wait.each_line || !self.setup.iter().any(sends) {
                 return Err(wait.error("an event that is made here is for the card, and a setup call must send it: `value = \"event\"`"));
             }
+        }
+        let sends_queue = |&call: &usize| self.call(call).input.sends(|sent| *sent == Sent::Queue);
+        if (self.max_queue > 0) != self.setup.iter().any(sends_queue) {
+            return Err(wait.error("`max_queue` and a setup call that sends it (`value = \"queue\"`) go together"));
         }
         self.check_meaning(wait)?;
         for &call in self.levels.iter() {
