@@ -378,11 +378,13 @@ impl Lines {
                     let call = plan.call(*call);
                     let input = call.input.make(self.about(place));
                     let calls = self.device.inverted(call::ioctl(call), &*input).pending(wait.pending);
+                    let calls = calls.window(window(wait.pending, call.output.length));
                     let calls = if wait.completion_order { calls.completion_order() } else { calls };
                     Waits::Calls(calls.start())
                 }
                 By::Read(output) => {
                     let reads = self.device.standing_reads(output.length).pending(wait.pending);
+                    let reads = reads.window(window(wait.pending, output.length));
                     let reads = if wait.completion_order { reads.completion_order() } else { reads };
                     Waits::Reads(reads.start(), Vec::new())
                 }
@@ -686,6 +688,12 @@ impl Held for Lines {
             .map(Some)
             .map_err(|reason| self.malformed(&format!("\"{}\": {reason}", plan.call(account).name)))
     }
+}
+
+/// How many results may wait to be taken, so that they do not take too much memory.
+fn window(pending: usize, length: usize) -> usize {
+    const MOST: usize = 4 << 20;
+    (MOST / length.max(1)).clamp(1, 32).max(pending)
 }
 
 /// Reads the driver's counters of the lines that were asked for.

@@ -11,6 +11,9 @@ use super::keys::{Keys, Source, Value, did_you_mean};
 use super::layout::{Call, Output, Role, Sent};
 use crate::Error;
 
+/// The most memory that waits may take, in bytes.
+const MOST_PENDING: usize = 64 << 20;
+
 #[derive(Debug)]
 pub(crate) struct Plan {
     /// What errors call the file.
@@ -211,6 +214,15 @@ impl Plan {
         let sends_queue = |&call: &usize| self.call(call).input.sends(|sent| *sent == Sent::Queue);
         if (self.max_queue > 0) != self.setup.iter().any(sends_queue) {
             return Err(wait.error("`max_queue` and a setup call that sends it (`value = \"queue\"`) go together"));
+        }
+        let length = match &self.wait.by {
+            By::Call(call) => self.call(*call).output.length,
+            By::Read(output) => output.length,
+            By::Event(_) | By::Poll(_) => 0,
+        };
+        let waits = self.wait.pending * if self.wait.each_line { self.lines.len() } else { 1 };
+        if length.saturating_mul(waits) > MOST_PENDING {
+            return Err(wait.error(format!("{waits} waits of {length} bytes are too much memory: {MOST_PENDING} bytes at most")));
         }
         self.check_meaning(wait)?;
         for &call in self.levels.iter() {

@@ -57,6 +57,10 @@ impl Card {
         }
     }
 
+    pub(crate) fn levels(&self) -> u32 {
+        self.lock().levels
+    }
+
     pub(crate) fn waits(&self) -> usize {
         self.waiting.len()
     }
