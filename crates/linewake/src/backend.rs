@@ -17,6 +17,7 @@ use crate::{
 };
 
 pub(crate) mod driver;
+pub(crate) mod exec;
 pub(crate) mod profile;
 pub(crate) mod sim;
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use linewake_controller::protocol::{self, MAX_LINES};
 use overlapped::Device;
 
+use crate::backend::exec::{self, Exec};
 use crate::backend::{Backend, Capabilities, driver, profile, sim};
 use crate::profile::Profile;
 use crate::{
@@ -120,6 +121,8 @@ impl ChipOptions {
             let source = driver::Source::Devices(Arc::new(move || Device::open(&path)));
             let remedy = "is it plugged in, and its driver running?";
             Arc::new(driver::Chip::open(source, spec).map_err(|error| error.with_remedy_if_not_found(remedy))?)
+        } else if let Some(command) = spec.strip_prefix("exec:") {
+            exec::open(command)?
         } else if let Some(path) = profile_path(spec) {
             profile::open(path, self.allow_writes)?
         } else {
@@ -161,6 +164,7 @@ impl Chip {
     /// | `sim` | a simulated one, with named lines that live: `pps`, `button`, `encoder-a`, `encoder-b`, `flow`, `door`, and quiet ones |
     /// | `sim:64` | the same with 64 lines, 1 to 1024 |
     /// | `\\.\Name` | the device of that name, whose driver speaks the reference driver's protocol |
+    /// | `exec:COMMAND` | what a program prints, which [`Exec::parse`] finds in the text |
     /// | `profile:FILE`, or a path that ends in `.toml` | the device that a [profile](crate::profile) describes |
     ///
     /// Each opening of `sim` makes a chip of its own; to share one, clone it.
@@ -219,6 +223,28 @@ impl Chip {
             Some(reference) => reference.1.open(),
             None => Device::open(&*self.info().name),
         }
+    }
+
+    /// A chip whose lines a program knows, which prints a line for each change: for a library that has nothing but
+    /// callbacks. It runs from now on. Its lines are for one request at a time, with which it ends; the next one starts it
+    /// again.
+    ///
+    /// ```
+    /// # #[cfg(target_os = "linux")] {
+    /// use linewake::{Chip, Exec};
+    /// let program = Exec::new("sh").args(["-c", "echo lines door=0; echo 17 door 1; sleep 60"]);
+    /// let mut edges = Chip::from_command(program)?.request().line("door").start()?;
+    /// let edge = edges.wait_next().expect("it prints one")?;
+    /// assert_eq!((edge.timestamp_ns, edge.kind), (17, linewake::EdgeKind::Rising));
+    /// # }
+    /// # Ok::<(), linewake::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::Device`] when it cannot be started, or ends before it said which lines it has; [`ErrorKind::TimedOut`]
+    /// when it does not say so in time; [`ErrorKind::Malformed`] when it prints something else.
+    pub fn from_command(program: Exec) -> Result<Self, Error> {
+        Self::from_backend(Arc::new(exec::Chip::open(program)?))
     }
 
     /// This chip, whose outside world is another one's: for a test that drives the same device by two protocols.

@@ -41,6 +41,7 @@ mod wait;
 mod world;
 
 pub use account::{Account, Figures, LineAccount, LineTotals, Tally, Trust};
+pub use backend::exec::{Exec, Restart};
 pub use backend::{InfoEvent, InfoEventKind};
 pub use chip::{Chip, ChipInfo, ChipOptions, DEFAULT_SEED};
 pub use clock::{Clock, UtcOffset};

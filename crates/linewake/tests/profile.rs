@@ -397,7 +397,7 @@ fn fault(text: &str, from: &str, to: &str) -> String {
 #[test]
 fn what_is_wrong_is_said_at_its_place() {
     let card = [
-        ("pending = 2", "pendign = 2", "a.toml:56:1: unknown key \"pendign\" in \"wait\"; did you mean \"pending\"?"),
+        ("pending = 2", "pendign = 2", "a.toml:49:1: unknown key \"pendign\" in \"wait\"; did you mean \"pending\"?"),
         ("lines = 32", "lines = 0", "a.toml:7:9: \"lines\": 0 is not possible here: 3 to 1024 are"),
         ("lines = 32", "lines = 'many'", "a.toml:7:9: \"lines\": here must be a number, not the text \"many\""),
         ("name = \"card\"", "", "a.toml:1:1: the key \"name\" is missing"),
@@ -424,10 +424,10 @@ fn what_is_wrong_is_said_at_its_place() {
         ("value = \"mask\"", "value = \"line\"", "say `each_line = true`"),
         ("value = \"mask\"", "value = \"queue\"", "`max_queue` and a setup call that sends it"),
         ("value = \"mask\"", "value = \"event\"", "an event is sent by a setup call"),
-        ("value = \"mask\"", "value = 0x1_0000_0000", "4294967296 is not possible here: 0 to 4294967295 are"),
+        ("value = \"mask\"", "value = 0x1_0000_0000", "0x100000000 is not possible here: 0 to 4294967295 are"),
         ("by = \"call\"", "by = \"poll\"", "\"wait\" lacks the key \"period_us\""),
         ("pending = 2", "pending = 2\nfor = \"each\"", "there is no \"each\" here; it knows \"card\", \"line\""),
-        ("[wait]", "[wait", "a.toml:53:6:"),
+        ("[wait]", "[wait", "a.toml:46:6:"),
         ("length = 4, endian = \"big\", fields = [{ at = 0,", "bytes = '0g', fields = [{ at = 0,", "\"g\" is no hexadecimal digit"),
     ];
     for (from, to, says) in card {
