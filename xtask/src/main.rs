@@ -5,6 +5,8 @@
 
 mod bench;
 mod command;
+#[cfg(test)]
+mod documented;
 mod driver;
 mod mutate;
 mod readme;

@@ -21,6 +21,7 @@ use crate::{Device, Error, ErrorKind, Operation};
 /// // GUID_DEVINTERFACE_COMPORT (ntddser.h)
 /// const COM_PORTS: InterfaceClass = InterfaceClass::from_u128(0x86e0d1e0_8089_11d0_9ce4_08003e301f73);
 /// assert_eq!("{86E0D1E0-8089-11D0-9CE4-08003E301F73}".parse(), Ok(COM_PORTS));
+/// assert_eq!(COM_PORTS.to_u128() >> 96, 0x86e0d1e0);
 /// # fn list() -> Result<(), overlapped::Error> {
 /// for path in COM_PORTS.present()? {
 ///     println!("{}", path.display());
@@ -278,6 +279,15 @@ impl Device {
     }
 
     /// Opens the only device of an interface class that is there, or the first of several.
+    ///
+    /// ```
+    /// # use overlapped::{Device, InterfaceClass};
+    /// # fn example() -> Result<(), overlapped::Error> {
+    /// // GUID_DEVINTERFACE_COMPORT (ntddser.h)
+    /// let class = InterfaceClass::from_u128(0x86e0d1e0_8089_11d0_9ce4_08003e301f73);
+    /// let port = Device::open_interface(class)?;
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`] when there is none; and as [`Device::open`].
