@@ -8,6 +8,7 @@ mod command;
 #[cfg(test)]
 mod documented;
 mod driver;
+mod fuzz;
 mod mutate;
 mod readme;
 mod report;
@@ -38,6 +39,8 @@ enum Task {
     Test(test::Arguments),
     /// Break the code in small ways, and see that the tests fall
     Mutate(mutate::Arguments),
+    /// Look for bytes that break a decoder
+    Fuzz(fuzz::Arguments),
     /// Run a Windows program under the tests' own Wine
     Wine(wine::Arguments),
     /// Build linewake.sys and print where it is
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
         Task::Setup => setup::run(),
         Task::Test(arguments) => test::run(&arguments),
         Task::Mutate(arguments) => mutate::run(&arguments),
+        Task::Fuzz(arguments) => fuzz::run(&arguments),
         Task::Wine(arguments) => wine::run(&arguments),
         Task::Driver => driver::run(),
         Task::Bench(arguments) => bench::run(&arguments),

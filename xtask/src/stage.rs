@@ -85,6 +85,13 @@ pub(crate) const ALL: &[Stage] = &[
         run: native,
     },
     Stage {
+        name: "fuzz",
+        about: "what is fuzzed, on its seeds and on spoiled ones (`cargo xtask fuzz` looks for more)",
+        needs: &[],
+        runs_on: Hosts::Any,
+        run: fuzz,
+    },
+    Stage {
         name: "loom",
         about: "the states of a call, in the interleavings of its threads",
         needs: &[],
@@ -123,7 +130,9 @@ pub(crate) fn named(name: &str) -> Result<&'static Stage, String> {
 }
 
 fn format(run: &Run) -> Result<String, Failure> {
-    run.command(&CommandLine::new("cargo fmt --all --check -- --color never"))?;
+    for workspace in ["", "--manifest-path fuzz/Cargo.toml"] {
+        run.command(&CommandLine::new("cargo fmt --all --check").args(workspace).args("-- --color never"))?;
+    }
     Ok(String::new())
 }
 
@@ -170,6 +179,13 @@ fn native(run: &Run) -> Result<String, Failure> {
         // Windows cannot replace a program that is running, and xtask is.
         test = test.args("--exclude xtask");
     }
+    Ok(counted(run.tests(&test)?))
+}
+
+fn fuzz(run: &Run) -> Result<String, Failure> {
+    let directory = workspace::shown(&workspace::target().join("fuzz"));
+    // A workspace of its own has a directory of its own.
+    let test = CommandLine::new("cargo test --locked --manifest-path fuzz/Cargo.toml --target-dir").arg(directory);
     Ok(counted(run.tests(&test)?))
 }
 
