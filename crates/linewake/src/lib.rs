@@ -24,19 +24,25 @@
 #![deny(unsafe_code)]
 
 mod account;
-mod backend;
+pub mod backend;
 mod chip;
 mod clock;
+mod config;
 mod edge;
 mod error;
 mod line;
+mod ready;
 pub mod record;
 mod request;
+mod timer;
+mod wait;
 mod world;
 
 pub use account::{Account, Figures, LineAccount, LineTotals, Tally, Trust};
+pub use backend::{InfoEvent, InfoEventKind};
 pub use chip::{Chip, ChipInfo, ChipOptions, DEFAULT_SEED};
 pub use clock::{Clock, UtcOffset};
+pub use config::{Bias, Drive, EventClock, LineConfig};
 pub use edge::{EdgeEvent, EdgeKind, Edges, Missed};
 pub use error::{Error, ErrorKind};
 pub use line::{Direction, LineId, LineInfo, Offset};
