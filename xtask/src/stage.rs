@@ -185,7 +185,7 @@ fn native(run: &Run) -> Result<String, Failure> {
 fn fuzz(run: &Run) -> Result<String, Failure> {
     let directory = workspace::shown(&workspace::target().join("fuzz"));
     // A workspace of its own has a directory of its own.
-    let test = CommandLine::new("cargo test --locked --manifest-path fuzz/Cargo.toml --target-dir").arg(directory);
+    let test = CommandLine::new("cargo test --manifest-path fuzz/Cargo.toml --target-dir").arg(directory);
     Ok(counted(run.tests(&test)?))
 }
 
