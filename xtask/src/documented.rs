@@ -159,3 +159,16 @@ fn every_public_item_of_overlapped_is_documented_with_errors_and_an_example() {
         }
     }
 }
+
+#[test]
+fn the_cookbook_lists_every_example() {
+    let read = |path: &str| fs::read_to_string(workspace::root().join("crates/overlapped").join(path)).unwrap();
+    let cookbook = read("docs/cookbook.md");
+    let mut examples = 0;
+    for entry in fs::read_dir(workspace::root().join("crates/overlapped/examples")).unwrap() {
+        let name = entry.unwrap().file_name().to_string_lossy().into_owned();
+        assert!(cookbook.contains(&format!("[`{name}`]")), "docs/cookbook.md does not list {name:?}");
+        examples += 1;
+    }
+    assert!(examples > 5);
+}

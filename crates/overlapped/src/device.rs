@@ -547,11 +547,11 @@ impl Inner {
         }
     }
 
-    /// The handle, of a real device.
+    /// The file, of a real device.
     #[cfg(windows)]
-    pub(crate) fn raw_handle(&self) -> Option<std::os::windows::io::RawHandle> {
+    pub(crate) fn file(&self) -> Option<&crate::sys::windows::File> {
         match &self.backend {
-            Backend::File(file) => Some(file.raw_handle()),
+            Backend::File(file) => Some(file),
             _ => None,
         }
     }

@@ -618,6 +618,7 @@ fn everything_is_send_and_sync() {
         both::<overlapped::InterfaceClass>();
         both::<overlapped::InterfaceWatch>();
         both::<overlapped::RemovalNotice>();
+        both::<overlapped::UntilRemoval>();
     }
 }
 
