@@ -17,6 +17,7 @@ mod setup;
 mod stage;
 mod test;
 mod test_output;
+mod vm;
 mod wine;
 mod workspace;
 
@@ -43,6 +44,8 @@ enum Task {
     Fuzz(fuzz::Arguments),
     /// Run a Windows program under the tests' own Wine
     Wine(wine::Arguments),
+    /// Run programs in a virtual machine with simulated GPIO chips
+    Vm(vm::Arguments),
     /// Build linewake.sys and print where it is
     Driver,
     /// Measure overlapped beside bare system calls and other crates, and write it to benches/README.md
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
         Task::Mutate(arguments) => mutate::run(&arguments),
         Task::Fuzz(arguments) => fuzz::run(&arguments),
         Task::Wine(arguments) => wine::run(&arguments),
+        Task::Vm(arguments) => vm::run(&arguments),
         Task::Driver => driver::run(),
         Task::Bench(arguments) => bench::run(&arguments),
     };

@@ -71,7 +71,7 @@ impl Figures {
         self.delivered.saturating_add(self.lost())
     }
 
-    fn add(&mut self, other: Self) {
+    pub(crate) fn add(&mut self, other: Self) {
         self.delivered = self.delivered.saturating_add(other.delivered);
         self.overflowed = self.overflowed.saturating_add(other.overflowed);
         self.merged = self.merged.saturating_add(other.merged);
@@ -112,7 +112,7 @@ pub struct LineAccount {
 /// assert_eq!((account.total().total(), account.trust()), (1000, Trust::Exact));
 /// # Ok::<(), linewake::Error>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Account {
     pub(crate) lines: Vec<LineAccount>,
     pub(crate) unattributed: u64,
@@ -120,6 +120,17 @@ pub struct Account {
 }
 
 impl Account {
+    /// This account, and one of the same lines from later on.
+    pub(crate) fn and(mut self, later: Self) -> Self {
+        for (line, later) in self.lines.iter_mut().zip(later.lines) {
+            line.figures.add(later.figures);
+            line.trust = line.trust.min(later.trust);
+        }
+        self.unattributed += later.unattributed;
+        self.doubt = self.doubt.or(later.doubt);
+        self
+    }
+
     /// Line by line, in the order they were asked for.
     #[must_use]
     pub fn lines(&self) -> &[LineAccount] {

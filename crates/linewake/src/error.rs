@@ -78,6 +78,13 @@ impl Error {
         self.device().is_some_and(|error| error.kind() == overlapped::ErrorKind::Disconnected)
     }
 
+    /// Whether a chip that was plugged in a moment ago may say so, and not later.
+    pub(crate) fn may_pass(&self) -> bool {
+        use overlapped::ErrorKind::{AccessDenied, Busy, NotFound, TimedOut};
+        self.kind() == ErrorKind::Busy
+            || self.device().is_some_and(|error| matches!(error.kind(), AccessDenied | Busy | NotFound | TimedOut))
+    }
+
     /// Adds what to do about a device that cannot be found.
     pub(crate) fn with_remedy_if_not_found(mut self, remedy: &str) -> Self {
         if self.device().is_some_and(|error| error.kind() == overlapped::ErrorKind::NotFound) {

@@ -23,7 +23,7 @@ use crate::account::Taken;
 use crate::backend::RawEdge;
 use crate::ready::{Alarm, Ready};
 use crate::wait::{Waited, wait};
-use crate::{Account, Chip, EdgeEvent, Error, ErrorKind, EventClock, LineConfig, LineId, Tally, Trust};
+use crate::{Account, Chip, EdgeEvent, Error, ErrorKind, EventClock, Figures, LineConfig, LineId, Tally, Trust};
 
 /// Lines that are held: an endless stream of the edges of those that are watched, and the values of all of them.
 ///
@@ -277,13 +277,18 @@ impl Request {
     /// The next edge of those that came with the last one, without waiting or asking the driver: for programs that
     /// write out what one wake-up brought.
     pub fn next_ready(&mut self) -> Option<EdgeEvent> {
+        self.next_placed().map(|(_, edge)| edge)
+    }
+
+    /// [`next_ready`](Self::next_ready), with the place of its line.
+    pub(crate) fn next_placed(&mut self) -> Option<(usize, EdgeEvent)> {
         let (place, edge) = self.batch.pop_front()?;
         let line = &mut self.lines[place];
         let part = part_of(&mut self.parts, place);
         part.interrupts.note(edge.seqno);
         let missed = line.take(&edge, part.numbering);
         self.taken.delivered.fetch_add(1, Relaxed);
-        Some(EdgeEvent {
+        let event = EdgeEvent {
             chip: self.chip.info().name.clone(),
             offset: line.offset,
             name: line.name.clone(),
@@ -292,7 +297,18 @@ impl Request {
             seqno: edge.seqno,
             line_seqno: edge.line_seqno,
             missed,
-        })
+        };
+        Some((place, event))
+    }
+
+    /// Whether the program was given an edge of the line at `place`.
+    pub(crate) fn has_delivered(&self, place: usize) -> bool {
+        self.lines[place].has_delivered()
+    }
+
+    /// An edge that was booked as delivered was not.
+    pub(crate) fn rebook(&mut self, place: usize, book: impl FnOnce(&mut Figures)) {
+        self.lines[place].rebook(book);
     }
 
     /// Whether each line is active now, in the order they were asked for. All are read at the same moment if the chip

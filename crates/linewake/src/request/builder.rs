@@ -35,6 +35,15 @@ impl RequestBuilder {
         Self { chip, lines: Vec::new(), config, consumer: "linewake".to_owned(), queue_size: 0 }
     }
 
+    pub(crate) fn chip(&self) -> &Chip {
+        &self.chip
+    }
+
+    /// The same of another chip.
+    pub(crate) fn on(self, chip: Chip) -> Self {
+        Self { chip, ..self }
+    }
+
     /// One more line, by offset or name.
     pub fn line(self, line: impl Into<LineId>) -> Self {
         self.lines([line])

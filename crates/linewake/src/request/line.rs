@@ -30,6 +30,8 @@ pub struct WatchedLine {
     delivered: u64,
     discarded: u64,
     missed: Figures,
+    /// Of those delivered, the ones that were lost between here and the program.
+    lost_here: Figures,
     seqno: u32,
     line_seqno: u32,
     /// Whether it was active after the edge before, if that is known.
@@ -49,6 +51,7 @@ impl WatchedLine {
             delivered: 0,
             discarded: 0,
             missed: Figures::default(),
+            lost_here: Figures::default(),
             seqno: 0,
             line_seqno: 0,
             active: None,
@@ -115,6 +118,15 @@ impl WatchedLine {
         missed
     }
 
+    pub(super) fn has_delivered(&self) -> bool {
+        self.delivered > self.lost_here.lost()
+    }
+
+    /// One that was taken from the chip did not reach the program: books why.
+    pub(super) fn rebook(&mut self, book: impl FnOnce(&mut Figures)) {
+        book(&mut self.lost_here);
+    }
+
     /// Edges booked as merged so far.
     pub(super) fn merged(&self) -> u64 {
         self.missed.merged
@@ -126,26 +138,31 @@ impl WatchedLine {
     }
 
     pub(super) fn account(&self) -> LineAccount {
-        LineAccount {
-            offset: self.offset,
-            name: self.name.clone(),
-            figures: Figures { delivered: self.delivered, discarded: self.discarded, ..self.missed },
-            trust: if self.contradicted { Trust::None } else { Trust::AtLeast },
-        }
+        let figures = Figures { delivered: self.delivered, discarded: self.discarded, ..self.missed };
+        let trust = if self.contradicted { Trust::None } else { Trust::AtLeast };
+        self.booked(figures, trust)
     }
 
     /// The last account, by the chip's own.
     pub(super) fn settled(&self, settled: &Settled) -> LineAccount {
-        let mut account = self.account();
-        let figures = settled.figures;
-        let untaken = figures.delivered.checked_sub(self.delivered);
+        let theirs = settled.figures;
+        let untaken = theirs.delivered.checked_sub(self.delivered);
         let plausible =
-            settled.is_closed && figures.overflowed >= self.missed.overflowed && figures.merged >= self.missed.merged;
-        account.figures.overflowed = figures.overflowed.max(self.missed.overflowed);
-        account.figures.merged = figures.merged.max(self.missed.merged);
-        account.figures.discarded = figures.discarded.saturating_add(untaken.unwrap_or(0));
-        account.trust = if self.contradicted || untaken.is_none() || !plausible { Trust::None } else { Trust::Exact };
-        account
+            settled.is_closed && theirs.overflowed >= self.missed.overflowed && theirs.merged >= self.missed.merged;
+        let figures = Figures {
+            delivered: self.delivered,
+            overflowed: theirs.overflowed.max(self.missed.overflowed),
+            merged: theirs.merged.max(self.missed.merged),
+            discarded: theirs.discarded.saturating_add(untaken.unwrap_or(0)),
+        };
+        let trust = if self.contradicted || untaken.is_none() || !plausible { Trust::None } else { Trust::Exact };
+        self.booked(figures, trust)
+    }
+
+    fn booked(&self, mut figures: Figures, trust: Trust) -> LineAccount {
+        figures.delivered = figures.delivered.saturating_sub(self.lost_here.lost());
+        figures.add(self.lost_here);
+        LineAccount { offset: self.offset, name: self.name.clone(), figures, trust }
     }
 }
 
