@@ -23,7 +23,9 @@ use crate::account::Taken;
 use crate::backend::RawEdge;
 use crate::ready::{Alarm, Ready};
 use crate::wait::{Waited, wait};
-use crate::{Account, Chip, EdgeEvent, Error, ErrorKind, EventClock, Figures, LineConfig, LineId, Tally, Trust};
+use crate::{
+    Account, Chip, EdgeEvent, Error, ErrorKind, EventClock, Figures, LineConfig, LineId, Offset, Tally, Trust,
+};
 
 /// Lines that are held: an endless stream of the edges of those that are watched, and the values of all of them.
 ///
@@ -250,7 +252,7 @@ impl Request {
                 part.lines.contains(&place).then_some(place)
             };
             let before = self.batch.len();
-            let mut foreign = None;
+            let mut foreign: Option<Offset> = None;
             for edge in self.arrived.drain(..) {
                 match held(&edge) {
                     Some(place) => self.batch.push_back((place, edge)),
