@@ -69,7 +69,7 @@ fn truth(code: u32, waits: u32) -> Vec<u8> {
             let mut bytes = BatchHeader { count: LINES, ..Default::default() }.as_bytes().to_vec();
             for offset in 0..LINES {
                 let (seqno, line_seqno) = (waits * LINES + offset + 1, waits + 1);
-                let kind = if waits % 2 == 0 { EDGE_RISING } else { EDGE_FALLING };
+                let kind = if waits.is_multiple_of(2) { EDGE_RISING } else { EDGE_FALLING };
                 let timestamp_ns = seqno.into();
                 let edge = EdgeRecord { timestamp_ns, offset, kind, seqno, line_seqno, overflowed: 0, merged: 0 };
                 bytes.extend(edge.as_bytes());

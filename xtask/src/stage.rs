@@ -148,6 +148,9 @@ fn format(run: &Run) -> Result<String, Failure> {
 fn clippy(run: &Run) -> Result<String, Failure> {
     let deny = "-- -D warnings";
     run.command(&CommandLine::new("cargo clippy --workspace --all-targets").args(deny))?;
+    let fuzz = workspace::shown(&workspace::target().join("fuzz"));
+    let fuzz = CommandLine::new("cargo clippy --manifest-path fuzz/Cargo.toml --all-targets --target-dir").arg(fuzz);
+    run.command(&fuzz.args(deny))?;
     let windows = CommandLine::new("cargo clippy --target").args(WINDOWS);
     run.command(&windows.clone().args("--workspace --exclude linewake-driver --all-targets").args(deny))?;
     // The kernel cannot unwind, and only this profile says so.
