@@ -447,6 +447,12 @@ impl Inner {
         false
     }
 
+    /// How many slots are in use: no more completions can come before others are submitted.
+    fn in_flight(&self) -> usize {
+        let census = self.slab.census();
+        census.slots - census.free - census.retired
+    }
+
     pub(crate) fn queue(&self) -> &Queue {
         &self.queue
     }
@@ -506,7 +512,8 @@ impl Inner {
             }
             _ => timeout,
         };
-        let count = self.queue.wait(&mut tokens, timeout);
+        let room = self.queue.room(|| self.in_flight());
+        let count = self.queue.wait(&mut tokens, room, timeout);
         let _dispatching = Dispatching::begin(self);
         for token in &tokens[..count] {
             self.packet(*token);

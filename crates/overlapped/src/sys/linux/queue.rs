@@ -134,9 +134,14 @@ impl Queue {
         let _ = rustix::io::write(&self.bell, &1_u64.to_ne_bytes());
     }
 
+    /// How many packets to take at a time.
+    pub(crate) fn room(&self, _in_flight: impl FnOnce() -> usize) -> usize {
+        64
+    }
+
     /// Waits for a packet or a file, then takes as many packets as there are and fit, also those of what the files that
     /// are ready have completed. Returns their number, 0 after `timeout`.
-    pub(crate) fn wait(&self, tokens: &mut [u64; 64], timeout: Option<Duration>) -> usize {
+    pub(crate) fn wait(&self, tokens: &mut [u64; 64], _room: usize, timeout: Option<Duration>) -> usize {
         // Who only looks does not ask for the time.
         let deadline = timeout.filter(|t| !t.is_zero()).and_then(|t| Instant::now().checked_add(t));
         let mut left = timeout;
