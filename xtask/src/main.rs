@@ -6,6 +6,7 @@
 mod bench;
 mod command;
 mod driver;
+mod mutate;
 mod readme;
 mod report;
 mod run;
@@ -33,6 +34,8 @@ enum Task {
     Setup,
     /// Run every stage of the tests, or the chosen ones, up to the first that fails
     Test(test::Arguments),
+    /// Break the code in small ways, and see that the tests fall
+    Mutate(mutate::Arguments),
     /// Run a Windows program under the tests' own Wine
     Wine(wine::Arguments),
     /// Build linewake.sys and print where it is
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().task {
         Task::Setup => setup::run(),
         Task::Test(arguments) => test::run(&arguments),
+        Task::Mutate(arguments) => mutate::run(&arguments),
         Task::Wine(arguments) => wine::run(&arguments),
         Task::Driver => driver::run(),
         Task::Bench(arguments) => bench::run(&arguments),

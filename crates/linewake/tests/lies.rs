@@ -241,6 +241,22 @@ fn a_chip_that_misdescribes_itself_is_not_opened() {
 }
 
 #[test]
+fn the_level_at_the_start_is_counted_back_from_the_edges_that_came_first() {
+    for (driven, active, before) in [(0, true, true), (1, true, false), (1, false, true), (2, false, false)] {
+        let counters = list(move |offset| LineCounters { offset, driven, queued: driven, ..Default::default() });
+        let values = LineSet::from_iter(active.then_some(0)).as_bytes().to_vec();
+        let chip = chip(move |code| match code {
+            protocol::GET_COUNTERS => Some(counters.clone()),
+            protocol::GET_VALUES => Some(values.clone()),
+            _ => None,
+        })
+        .unwrap();
+        let edges = chip.request().line(0).start().unwrap();
+        assert_eq!(edges.lines()[0].active_at_start, Some(before), "{driven} edges before it was {active}");
+    }
+}
+
+#[test]
 fn a_name_that_is_no_text_is_cut() {
     let chip = lying_to(
         protocol::GET_LINE_INFO,

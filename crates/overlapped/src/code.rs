@@ -6,6 +6,11 @@ use std::str::FromStr;
 /// How the system hands the caller's buffers to the driver: the two low bits of a control code.
 ///
 /// Source: "Buffer Descriptions for I/O Control Codes", Windows driver documentation.
+///
+/// ```
+/// use overlapped::{CtlCode, Method};
+/// assert_eq!(CtlCode::from_u32(0x0011_c017).method(), Method::Neither); // FSCTL_PIPE_TRANSCEIVE
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Method {
     /// METHOD_BUFFERED (0): both buffers are copied through one system buffer.

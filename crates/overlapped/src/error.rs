@@ -7,6 +7,14 @@ use std::sync::Arc;
 use crate::{CtlCode, Status, errno};
 
 /// What kind of failure an [`Error`] is: what a program can act on.
+///
+/// ```
+/// use overlapped::ErrorKind;
+/// fn is_worth_a_retry(kind: ErrorKind) -> bool {
+///     matches!(kind, ErrorKind::Busy | ErrorKind::TimedOut)
+/// }
+/// assert!(!is_worth_a_retry(ErrorKind::Disconnected));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {

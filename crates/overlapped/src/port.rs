@@ -403,7 +403,7 @@ impl Port {
         let census = self.inner.slab.census();
         PortStats {
             slots: census.slots,
-            in_flight: census.slots - census.free - census.retired,
+            in_flight: census.in_flight(),
             strays: self.inner.strays.load(Relaxed),
             panics: self.inner.panics.load(Relaxed),
             timers: self.inner.timers.len(),
@@ -449,8 +449,7 @@ impl Inner {
 
     /// How many slots are in use: no more completions can come before others are submitted.
     fn in_flight(&self) -> usize {
-        let census = self.slab.census();
-        census.slots - census.free - census.retired
+        self.slab.census().in_flight()
     }
 
     pub(crate) fn queue(&self) -> &Queue {

@@ -66,7 +66,20 @@ use crate::{CtlCode, Operation, Status};
 ///
 /// Its methods run on the thread that calls, as a kernel driver's dispatch routines do, and may run on many at once; the
 /// calls of a stream, of a timeout and of what a waker drops come from the thread that dispatches the port. See
-/// the [module](self) for an example.
+/// the [module](self) for a whole one.
+///
+/// ```
+/// use overlapped::sim::{Driver, Outcome, Request};
+/// use overlapped::{Device, Status};
+/// struct Null;
+/// impl Driver for Null {
+///     fn control(&self, request: Request) -> Outcome {
+///         request.complete(Status::SUCCESS)
+///     }
+/// }
+/// let device = Device::simulated(Null)?;
+/// # Ok::<(), overlapped::Error>(())
+/// ```
 pub trait Driver: Send + Sync + 'static {
     /// The name errors give to the device.
     fn name(&self) -> String {
@@ -341,14 +354,39 @@ impl Drop for Raw {
 }
 
 /// What [`Driver::control`] did with a request: ended it, or pended it. Only the request itself makes one.
+///
+/// ```
+/// use overlapped::sim::{Outcome, Request};
+/// fn refuse(request: Request) -> Outcome {
+///     request.complete(overlapped::Status::ACCESS_DENIED)
+/// }
+/// ```
 #[must_use = "return it from `Driver::control`"]
 pub struct Outcome(Option<Raw>);
 
-/// A request the driver has not answered yet. See the [module](self) for an example.
+/// A request the driver has not answered yet.
+///
+/// ```
+/// use overlapped::sim::{Outcome, Request};
+/// fn echo(mut request: Request) -> Outcome {
+///     let input = request.input().to_vec();
+///     request.write(&input);
+///     request.complete(overlapped::Status::SUCCESS)
+/// }
+/// ```
 #[must_use = "complete it or pend it"]
 pub struct Request(Raw);
 
-/// A request the driver keeps. See the [module](self) for an example.
+/// A request the driver keeps.
+///
+/// ```
+/// use overlapped::sim::{Outcome, Pended, Request};
+/// fn later(request: Request, keep: &std::sync::Mutex<Vec<Pended>>) -> Outcome {
+///     let (pended, outcome) = request.pend();
+///     keep.lock().unwrap().push(pended);
+///     outcome
+/// }
+/// ```
 #[must_use = "keep it, and complete it later"]
 pub struct Pended(Raw);
 
@@ -488,7 +526,12 @@ impl fmt::Debug for Outcome {
 }
 
 /// A queue of pended requests, in order, that is safe against cancellation, like the kernel's `IoCsq`: each with a
-/// value of the driver's own. See the [module](self) for an example.
+/// value of the driver's own.
+///
+/// ```
+/// let waits: overlapped::sim::Queue<u32> = Default::default(); // waits, each for a line
+/// assert!(waits.pop_if(|_, line| *line == 3).is_none());
+/// ```
 #[derive(Debug)]
 pub struct Queue<T>(Mutex<VecDeque<(Pended, T)>>);
 

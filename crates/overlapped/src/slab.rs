@@ -410,6 +410,13 @@ pub(crate) struct Census {
     pub(crate) retired: usize,
 }
 
+impl Census {
+    /// Those in use.
+    pub(crate) fn in_flight(self) -> usize {
+        self.slots - self.free - self.retired
+    }
+}
+
 impl Slab {
     pub(crate) fn new() -> Self {
         Self { chunks: [const { OnceLock::new() }; CHUNKS], pool: crate::sync::Mutex::new(Pool::default()) }
@@ -520,14 +527,49 @@ mod tests {
             let slot = slab.get(index).unwrap();
             // SAFETY: the slot was taken from the pool and never begun; this thread owns it.
             unsafe {
-                assert!(slot.prepare(1, WHAT, b"", len));
+                assert!(slot.prepare(1, WHAT, b"in", len));
                 ptr::write_bytes(slot.memory().output, 0xaa, len as usize);
                 assert!(slot.prepare(1, WHAT, b"in", len));
+                assert!(slot.output(len as usize).iter().all(|b| *b == 0xaa), "for the same device it is left alone");
                 assert!(slot.prepare(2, WHAT, b"in", len));
                 assert!(slot.output(len as usize).iter().all(|b| *b == 0));
                 assert_eq!(slot.status(), (Status::PENDING, 0));
             }
             slab.give_back(slab.get(index).unwrap(), index, Recycle::Pool);
+        }
+    }
+
+    #[test]
+    fn the_status_is_preset_for_every_operation() {
+        let slab = Slab::new();
+        let index = slab.take().unwrap();
+        let slot = slab.get(index).unwrap();
+        // SAFETY: as above.
+        unsafe {
+            slot.set_status(Status::SUCCESS, 7);
+            assert!(slot.prepare(1, WHAT, b"", 0));
+            assert_eq!(slot.status(), (Status::PENDING, 0));
+            slot.set_status(Status::SUCCESS, 7);
+            slot.prepare_with(1, WHAT, Box::new((Buffer::empty(), Buffer::empty())));
+            assert_eq!(slot.status(), (Status::PENDING, 0));
+        }
+    }
+
+    #[test]
+    fn a_buffer_of_no_bytes_has_no_address() {
+        let slab = Slab::new();
+        let index = slab.take().unwrap();
+        let slot = slab.get(index).unwrap();
+        // SAFETY: as above.
+        unsafe {
+            for (input, output) in [(0, 0), (0, 8), (8, 0), (0, 4096), (4096, 0)] {
+                assert!(slot.prepare(1, WHAT, &vec![0; input], output));
+                let memory = slot.memory();
+                assert_eq!((memory.input.is_null(), memory.output.is_null()), (input == 0, output == 0));
+            }
+            slot.prepare_with(1, WHAT, Box::new((Buffer::empty(), Buffer::empty())));
+            let memory = slot.memory();
+            assert!(memory.input.is_null() && memory.output.is_null());
         }
     }
 

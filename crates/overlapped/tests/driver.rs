@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use linewake_controller::protocol::{
     CONFIGURE, ChipInfo, DRIVE, DRIVE_TOGGLE, Drive, ECHO, EdgeRecord, First, GET_COUNTERS, GET_INFO, LINE_EDGES,
-    LINE_INPUT, LineConfig, LineCounters, REPLUG, UNPLUG, WAIT_LINE, WaitLine,
+    LINE_INPUT, LineConfig, LineCounters, MAX_INPUT, REPLUG, UNPLUG, WAIT_LINE, WaitLine,
 };
 use overlapped::{CtlCode, Device, ErrorKind, Ioctl, Port};
 use service::Service;
@@ -125,6 +125,9 @@ fn every_outcome() {
     // SAFETY: the driver does not know the code; it looks at no buffer.
     let unknown: Ioctl<(), ()> = unsafe { Ioctl::new(CtlCode::from_u32(GET_INFO + 0x700)) };
     assert_eq!(device.call(unknown, &()).wait().unwrap_err().kind(), ErrorKind::Unsupported);
+    // An input longer than any of the driver's.
+    let long = vec![0; MAX_INPUT + 1];
+    assert_eq!(device.call(ECHO_BYTES, &long[..]).wait().unwrap_err().kind(), ErrorKind::InvalidInput);
     // An output shorter than the driver's record.
     // SAFETY: as declared above, with less room.
     let short: Ioctl<(), u32> = unsafe { Ioctl::new(INFO.code()) };

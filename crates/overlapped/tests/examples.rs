@@ -4,6 +4,11 @@
 
 #[path = "../examples/disk_query.rs"]
 mod disk_query;
+#[path = "../examples/event_handle.rs"]
+mod event_handle;
+#[cfg(not(miri))]
+#[path = "../examples/gpiochip_line.rs"]
+mod gpiochip_line;
 #[path = "../examples/hid_read.rs"]
 mod hid_read;
 #[path = "../examples/modem_status.rs"]

@@ -1,5 +1,5 @@
 //! The same futures on every executor: tokio, smol, futures' `LocalPool`, and a thread that parks.
-#![cfg(not(loom))]
+#![cfg(not(any(loom, miri)))]
 
 mod support;
 

@@ -753,24 +753,6 @@ fn several_threads_may_poll_one_port() {
     assert_eq!((stats.in_flight, stats.strays), (0, 0));
 }
 
-#[test]
-fn posted_packets_wake_as_many_sleepers_as_they_need() {
-    let port = Port::manual().unwrap();
-    let driver = support::Device::new();
-    let device = Device::simulated_on(&port, driver.clone()).unwrap();
-    std::thread::scope(|scope| {
-        // Each takes at most one batch and then leaves.
-        let sleepers: Vec<_> = (0..4).map(|_| scope.spawn(|| port.poll(Some(LONG)))).collect();
-        std::thread::sleep(Duration::from_millis(50));
-        let calls: Vec<_> = (0..256).map(|_| device.call(support::WAIT, &())).collect();
-        while driver.complete_one(1) {}
-        let begin = Instant::now();
-        assert!(sleepers.into_iter().all(|sleeper| sleeper.join().unwrap() > 0));
-        assert!(begin.elapsed() < LONG / 2);
-        drop(calls);
-    });
-}
-
 // Ioctls.
 
 #[test]

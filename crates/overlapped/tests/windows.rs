@@ -44,6 +44,24 @@ fn a_warning_at_once_keeps_its_bytes() {
     assert_eq!(&reply[16..], b"0123456789");
 }
 
+/// The packet of a warning is still queued when the slot has its next call.
+#[test]
+fn the_packet_of_a_warning_does_not_complete_the_next_call() {
+    let port = Port::manual().unwrap();
+    let name = pipe_name();
+    let device = Device::from_handle_on(&port, server(&name, FILE_FLAG_OVERLAPPED)).unwrap();
+    let other = Device::from_handle_on(&port, server(&pipe_name(), FILE_FLAG_OVERLAPPED)).unwrap();
+    let listen = device.call(LISTEN, &());
+    let client = client(&name);
+    port.block_on(listen).unwrap().unwrap();
+    write(&client, b"0123456789");
+    assert!(device.call(PEEK.with_capacity(20), &()).wait().unwrap().more_data());
+    let mut next = other.call(LISTEN, &());
+    while port.poll(Some(Duration::ZERO)) > 0 {}
+    assert_eq!(port.stats().strays, 1, "the packet has come, and named nothing in flight");
+    assert!(pin!(&mut next).poll(&mut Context::from_waker(Waker::noop())).is_pending());
+}
+
 #[test]
 fn a_hard_failure_at_once() {
     let (device, _client) = connected();

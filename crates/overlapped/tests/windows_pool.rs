@@ -202,6 +202,18 @@ mod events {
     }
 
     #[test]
+    fn a_cancelled_wait_leaves_the_signal_to_another() {
+        let (handle, event) = event(false);
+        for _ in 0..50 {
+            let (cancelled, signal) = (event.signal(), event.signal());
+            cancelled.cancel();
+            assert_eq!(cancelled.wait().unwrap_err().kind(), ErrorKind::Cancelled);
+            set(&handle);
+            signal.wait_timeout(Duration::from_secs(10)).unwrap();
+        }
+    }
+
+    #[test]
     fn dropping_the_event_ends_the_waits_of_callbacks() {
         let (_handle, event) = event(false);
         let (tell, told) = mpsc::channel();

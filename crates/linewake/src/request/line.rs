@@ -7,7 +7,7 @@ use linewake_controller::protocol::{EdgeRecord, LineCounters};
 use crate::backend::driver::Client;
 use crate::{Edges, Error, Figures, LineAccount, Missed, Offset, Trust};
 
-/// A line of a [`Request`].
+/// A line of a [`Request`](crate::Request).
 ///
 /// ```
 /// # let chip = linewake::Chip::options().life(false).open("sim")?;

@@ -120,21 +120,17 @@ pub(crate) fn the_level_at_the_start_is_that_before_the_first_edge(open: Open<'_
         move || {
             while !done.load(Relaxed) {
                 world.world().toggle(2, 1).unwrap();
-                let pause = Instant::now();
-                while pause.elapsed() < Duration::from_micros(20) {}
+                thread::sleep(Duration::from_micros(300));
             }
         }
     });
-    let mut known = 0;
-    for _ in 0..500 {
+    for _ in 0..300 {
         let mut edges = chip.request().line(2).queue_size(1024).start().unwrap();
         let level = edges.lines()[0].active_at_start;
         let first = next(&mut edges);
         assert_eq!(first.line_seqno, 1);
-        known += u32::from(level.is_some());
         assert!(level.is_none_or(|level| level == (first.kind == EdgeKind::Falling)), "{level:?} before {first:?}");
     }
-    assert!(known > 0);
     done.store(true, Relaxed);
     busy.join().unwrap();
 }
@@ -285,47 +281,40 @@ pub(crate) fn the_account_is_exact_when_finished_in_the_middle(open: Open<'_>) {
 
 pub(crate) fn the_account_is_exact_when_dropped_in_the_middle(open: Open<'_>) {
     let chip = open();
-    let totals = || {
-        let lines = chip.totals().unwrap();
-        (lines[9].readers, Figures { ..lines[9].figures })
-    };
-    let (readers_before, before) = totals();
-    let mut driven = 0;
-    let mut mine = 0;
-    const ROUNDS: u32 = 50;
-    for round in 0..ROUNDS {
+    // A handle closes when the system gets to it; until then its reader still watches.
+    let is_over = || !chip.line_info(9).unwrap().used;
+    wait_until(is_over);
+    let totals = || chip.totals().unwrap()[9].figures;
+    for taken in 0..50 {
+        // Dropped while the line changes: some of it nobody watches any more.
+        let before = totals();
         let mut edges = chip.request().line(9).queue_size(64).start().unwrap();
         let tally = edges.tally();
         let world = chip.clone();
         let driver = thread::spawn(move || world.world().toggle(9, 400));
-        for _ in 0..round {
+        for _ in 0..taken {
             let _ = edges.wait_next_timeout(Duration::from_millis(1));
         }
         drop(edges);
-        // What is driven now nobody watches; the driver's own counts say how much was.
         driver.join().unwrap().unwrap();
-        wait_until(|| tally.is_final());
-        mine += tally.delivered() + tally.discarded();
-        driven += 400;
-    }
-    wait_until(|| totals().0 == readers_before + ROUNDS);
-    let after = totals().1;
-    assert_eq!(after.delivered - before.delivered, mine, "what the driver gave away is what came here");
-    let lost = after.lost() - before.lost();
-    assert!(mine + lost <= driven);
-    let account = chip.request().line(9).start().unwrap().finish();
-    assert_eq!((account.total().total(), account.trust()), (0, Trust::Exact));
+        wait_until(|| tally.is_final() && is_over());
+        let after = totals();
+        let came = tally.delivered() + tally.discarded();
+        assert_eq!(after.delivered - before.delivered, came, "what the driver gave away is what came here");
+        assert!(came + after.lost() - before.lost() <= 400);
 
-    // All of it watched: then the sum is exact too.
-    let (readers, before) = totals();
-    let edges = chip.request().line(9).queue_size(64).start().unwrap();
-    let tally = edges.tally();
-    chip.world().toggle(9, 1000).unwrap();
-    drop(edges);
-    wait_until(|| tally.is_final() && totals().0 > readers);
-    let after = totals().1;
-    let lost = after.lost() - before.lost();
-    assert_eq!(tally.delivered() + tally.discarded() + lost, 1000);
+        // Dropped with all of it watched: then the sum is known too.
+        let before = totals();
+        let mut edges = chip.request().line(9).queue_size(64).start().unwrap();
+        let tally = edges.tally();
+        chip.world().toggle(9, 400).unwrap();
+        let delivered = (0..taken).map_while(|_| edges.wait_next_timeout(Duration::ZERO)?.ok()).count();
+        drop(edges);
+        wait_until(|| tally.is_final() && is_over());
+        let lost = totals().lost() - before.lost();
+        assert_eq!(tally.delivered(), delivered as u64);
+        assert_eq!(tally.delivered() + tally.discarded() + lost, 400);
+    }
 }
 
 fn wait_until(mut done: impl FnMut() -> bool) {

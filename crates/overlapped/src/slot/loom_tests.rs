@@ -39,19 +39,23 @@ impl World {
         }
     }
 
-    /// The kernel's write and the dispatcher's handling of the packet.
-    fn kernel_completes(&self, g: Generation) {
+    /// The kernel's write and the dispatcher's handling of the packet. Returns whether that gave the slot back.
+    fn kernel_completes(&self, g: Generation) -> bool {
         // SAFETY: this is loom's checked cell; it reports a race instead of having one.
         self.memory.with_mut(|m| unsafe { *m = 7 });
-        self.packet(g);
+        self.packet(g)
     }
 
-    fn packet(&self, g: Generation) {
+    fn packet(&self, g: Generation) -> bool {
         match self.slot.complete(g) {
             Completion::Published(Some(waiter)) => drop(self.woken[waiter].fetch_add(1, SeqCst)),
-            Completion::Recycle(how) => self.recycle(Some(how)),
+            Completion::Recycle(how) => {
+                self.recycle(Some(how));
+                return true;
+            }
             Completion::Published(None) | Completion::Left | Completion::Stray => {}
         }
+        false
     }
 
     fn read(&self) -> u32 {
@@ -205,8 +209,12 @@ fn loom_cancel_by_another_against_drop_and_completion() {
             move || cancel(&world, g, &reused)
         });
         let kernel = thread::spawn({
-            let world = world.clone();
-            move || world.kernel_completes(g)
+            let (world, reused) = (world.clone(), reused.clone());
+            move || {
+                if world.kernel_completes(g) {
+                    reused.store(1, SeqCst);
+                }
+            }
         });
         if world.slot.abandon(g) {
             world.recycle(world.slot.release(g));

@@ -132,3 +132,27 @@ fn a_result_that_came_before_the_expiry_is_delivered() {
     assert_eq!(slot.release(g), Some(Recycle::Pool));
     assert!(!slot.set_overdue(g), "over");
 }
+
+#[test]
+fn a_result_that_comes_after_the_expiry_is_delivered_to_who_looks_late() {
+    let slot = Machine::new();
+    let g = slot.begin(Some("me"));
+    assert!(slot.set_overdue(g));
+    assert_eq!(slot.expire(g), Some("me"));
+    assert_eq!(slot.complete(g), Completion::Published(None));
+    assert_eq!(slot.wait(|_| unreachable!(), || unreachable!()), Progress::Complete);
+    assert_eq!(slot.release(g), Some(Recycle::Pool));
+}
+
+#[test]
+fn what_is_meant_for_an_old_operation_does_not_touch_the_next() {
+    let slot = Machine::new();
+    let old = slot.begin(Some("old"));
+    slot.release(old);
+    let new = slot.begin(Some("new"));
+    assert!(!slot.pin(old), "a canceller who is late");
+    assert!(!slot.set_overdue(old) && slot.expire(old).is_none(), "a timer that is late");
+    assert!(!slot.is_overdue());
+    assert_eq!(slot.wait(|there| *there == "new", || unreachable!()), Progress::Pending);
+    assert_eq!(slot.complete(new), Completion::Published(Some("new")));
+}

@@ -144,6 +144,23 @@ fn loom_re_arm_against_take() {
 }
 
 #[test]
+fn loom_two_completions_at_once_submit_in_the_order_of_their_numbers() {
+    loom::model(|| {
+        let (ring, device) = stream(2, 4);
+        let other = thread::spawn({
+            let ring = ring.clone();
+            move || complete_one(&ring)
+        });
+        complete_one(&ring);
+        other.join().unwrap();
+        // A driver completes what it got first with what happens first.
+        let pended = lock(&ring.calls.pended).clone();
+        assert_eq!(pended, [2, 3]);
+        drop(device);
+    });
+}
+
+#[test]
 fn loom_re_arm_against_drop() {
     loom::model(|| {
         let (ring, device) = stream(1, 2);

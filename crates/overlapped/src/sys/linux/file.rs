@@ -141,7 +141,7 @@ impl File {
 
     /// Cancels one operation; it is named by its number, and a later one in the same slot has another.
     pub(crate) fn cancel(&self, operation: InFlight) {
-        // In the child of a fork the waiting operations are the parent's.
+        // In the child of a fork the waiting operations are the parent's, and so may be who holds their lock.
         if !self.port.is_inherited() {
             self.source.cancel(self.port.queue(), operation);
         }

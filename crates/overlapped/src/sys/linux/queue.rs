@@ -63,20 +63,11 @@ pub(crate) struct Queue {
 #[derive(Debug, Default)]
 struct Posted {
     packets: VecDeque<u64>,
-    /// How many threads sleep, or are about to.
-    asleep: usize,
-    /// The bell was rung, and nobody has got up since.
-    rung: bool,
+    /// Somebody sleeps, or is about to, and was not rung for. One thread at a time waits on a queue.
+    asleep: bool,
 }
 
 impl Posted {
-    /// Whether somebody must be woken; who asks does it.
-    fn must_ring(&mut self) -> bool {
-        let must = !self.packets.is_empty() && self.asleep > 0 && !self.rung;
-        self.rung |= must;
-        must
-    }
-
     fn take(&mut self, tokens: &mut [u64]) -> usize {
         let count = self.packets.len().min(tokens.len());
         for (token, packet) in tokens.iter_mut().zip(self.packets.drain(..count)) {
@@ -114,10 +105,11 @@ impl Queue {
     pub(crate) fn post(&self, token: u64) {
         let mut posted = self.posted();
         posted.packets.push_back(token);
-        let must_ring = posted.must_ring();
+        let sleeps = std::mem::take(&mut posted.asleep);
         drop(posted);
-        if must_ring {
-            self.ring();
+        if sleeps {
+            // It fails only when the count is at its end, after 2^64 rings.
+            let _ = rustix::io::write(&self.bell, &1_u64.to_ne_bytes());
         }
     }
 
@@ -128,11 +120,6 @@ impl Queue {
 
     /// The timer that expires next. Whoever waits next is told.
     pub(crate) fn next_timer(&self, _at: Instant) {}
-
-    fn ring(&self) {
-        // It fails only when the count is at its end, after 2^64 rings.
-        let _ = rustix::io::write(&self.bell, &1_u64.to_ne_bytes());
-    }
 
     /// How many packets to take at a time.
     pub(crate) fn room(&self, _in_flight: impl FnOnce() -> usize) -> usize {
@@ -151,27 +138,20 @@ impl Queue {
             // At most one half, so that posted packets cannot keep the files from their turn.
             let mut count = posted.take(&mut tokens[..32]);
             let sleeps = may_sleep && count == 0;
-            posted.asleep += usize::from(sleeps);
+            posted.asleep = sleeps;
             drop(posted);
             if sleeps {
                 count = self.serve(tokens, left);
                 let mut posted = self.posted();
-                posted.asleep -= 1;
-                posted.rung = false;
+                posted.asleep = false;
                 count += posted.take(&mut tokens[count..]);
-                // What does not fit may have to wake the next sleeper.
-                let must_ring = posted.must_ring();
-                drop(posted);
-                if must_ring {
-                    self.ring();
-                }
             } else if self.watched.load(Relaxed) > 0 {
                 count += self.serve(&mut tokens[count..], Some(Duration::ZERO));
             }
             if count > 0 || !may_sleep {
                 return count;
             }
-            // A signal, a bell for what somebody else has taken, a file whose data is gone: sleep on.
+            // A signal, a bell that was late, a file whose data is gone: sleep on.
             left = deadline.map(|d| d.saturating_duration_since(Instant::now()));
             if left == Some(Duration::ZERO) {
                 return 0;

@@ -196,7 +196,7 @@ impl Source {
     /// ours does not do it.
     pub(super) fn close(&self, queue: &Queue) {
         let mut state = self.lock();
-        // In one step: what runs may not wait again after this, and so have the file watched.
+        // First of all: what runs may not wait again after this, and so have the file watched.
         let cancelled = state.cancel_all();
         let _ = queue.watch(self.key, self.fd(), state.watched, EventFlags::empty());
         state.watched = EventFlags::empty();
