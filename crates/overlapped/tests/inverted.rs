@@ -626,6 +626,8 @@ fn nothing_is_unaccounted_for_when_a_subscription_is_dropped_in_mid_flood() {
         drop(subscription);
         thread.join().unwrap();
         until("the callback is gone", || Arc::strong_count(&called) == 1);
+        // That is a relaxed load: without this the figures of before the end might be seen after it.
+        std::sync::atomic::fence(SeqCst);
         until("the calls are over", || tally.calls_in_flight() == 0);
         let queued = source.state.lock().unwrap().queued.len();
         assert_eq!(called.load(SeqCst) as u64, tally.delivered_calls());

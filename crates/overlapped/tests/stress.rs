@@ -2,6 +2,7 @@
 //! everything back where it was.
 //!
 //! `OVERLAPPED_STRESS_SEED` sets the seed, which is printed; `OVERLAPPED_STRESS` the number of operations.
+#![cfg(not(miri))]
 
 mod support;
 
