@@ -3,6 +3,8 @@
 //! A slot never moves and is never freed before its port, so that an address the kernel was given stays an address of
 //! ours. Everything the kernel may write is reached by raw pointer; no reference to it exists while it may.
 
+mod free;
+
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::cell::UnsafeCell;
 use std::fmt;
@@ -11,6 +13,8 @@ use std::ptr::{self, NonNull};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
+
+use free::{Free, Link};
 
 #[cfg(target_os = "linux")]
 use crate::linux::Interest;
@@ -25,11 +29,11 @@ const INLINE: usize = 64;
 pub(crate) const ALIGN: usize = 16;
 /// A slot's own buffer that is larger than this is freed with the operation rather than kept for the next one.
 const KEEP: usize = 64 * 1024;
-/// The first chunks have this many slots. After every four they are twice as long: so there is never much more than a
-/// quarter of the slots that nobody has needed yet.
-const FIRST_CHUNK: usize = 16;
+/// The first chunks have this many slots. After every sixteen they are twice as long: so of many slots there is never more
+/// than a sixteenth that nobody has needed yet.
+const FIRST_CHUNK: usize = 8;
 /// How many chunks are of one length.
-const EQUAL: usize = 4;
+const EQUAL: usize = 16;
 const CHUNKS: usize = 24 * EQUAL;
 
 /// The kernel's IO_STATUS_BLOCK (`wdm.h`): a status in a pointer-sized union, and the byte count.
@@ -82,6 +86,7 @@ pub(crate) struct Slot {
     started: AtomicU32,
     /// The generation whose cancellation was asked for, for simulated drivers; 0 for none.
     pub(crate) cancelled: AtomicU32,
+    link: Link,
 }
 
 #[cfg(all(not(loom), target_pointer_width = "64"))]
@@ -160,6 +165,7 @@ impl Slot {
             what: AtomicU64::new(0),
             started: AtomicU32::new(0),
             cancelled: AtomicU32::new(0),
+            link: Link::new(0),
         }
     }
 
@@ -392,13 +398,15 @@ impl fmt::Debug for Slot {
 #[derive(Debug)]
 pub(crate) struct Slab {
     chunks: [OnceLock<Box<[Slot]>>; CHUNKS],
-    pool: crate::sync::Mutex<Pool>,
+    free: Free,
+    made: crate::sync::Mutex<Made>,
 }
 
+/// Slots that were made.
 #[derive(Debug, Default)]
-struct Pool {
-    free: Vec<u32>,
+struct Made {
     slots: usize,
+    /// Those of them that are never used again.
     retired: usize,
 }
 
@@ -413,13 +421,18 @@ pub(crate) struct Census {
 impl Census {
     /// Those in use.
     pub(crate) fn in_flight(self) -> usize {
-        self.slots - self.free - self.retired
+        // The figures are not of one moment.
+        self.slots.saturating_sub(self.free + self.retired)
     }
 }
 
 impl Slab {
     pub(crate) fn new() -> Self {
-        Self { chunks: [const { OnceLock::new() }; CHUNKS], pool: crate::sync::Mutex::new(Pool::default()) }
+        Self {
+            chunks: [const { OnceLock::new() }; CHUNKS],
+            free: Free::new(),
+            made: crate::sync::Mutex::new(Made::default()),
+        }
     }
 
     #[inline]
@@ -441,38 +454,43 @@ impl Slab {
 
     /// Takes a free slot. `None` when the slab is at its largest: more than a thousand million operations in flight.
     pub(crate) fn take(&self) -> Option<u32> {
-        let mut pool = lock(&self.pool);
-        if pool.free.is_empty() && !self.grow(&mut pool) {
-            return None;
+        loop {
+            if let Some(index) = self.free.pop(self.links()) {
+                return Some(index);
+            }
+            if !self.reserve(1) {
+                return None;
+            }
         }
-        pool.free.pop()
     }
 
     /// Sees to it that `count` slots are free.
     pub(crate) fn reserve(&self, count: usize) -> bool {
-        let mut pool = lock(&self.pool);
-        while pool.free.len() < count {
-            if !self.grow(&mut pool) {
+        let mut made = lock(&self.made);
+        while self.free.len(self.links()) < count {
+            if !self.grow(&mut made) {
                 return false;
             }
         }
         true
     }
 
-    fn grow(&self, pool: &mut Pool) -> bool {
-        let (chunk, at) = Self::locate(u32::try_from(pool.slots).unwrap_or(u32::MAX));
+    fn links<'a>(&'a self) -> impl Fn(u32) -> Option<&'a Link> {
+        |index| self.get(index).map(|slot| &slot.link)
+    }
+
+    fn grow(&self, made: &mut Made) -> bool {
+        let (chunk, at) = Self::locate(u32::try_from(made.slots).unwrap_or(u32::MAX));
         debug_assert_eq!(at, 0);
         let Some(cell) = self.chunks.get(chunk) else {
             return false;
         };
         let len = FIRST_CHUNK << (chunk / EQUAL);
         cell.get_or_init(|| (0..len).map(|_| Slot::new()).collect());
-        // Room for every slot there is: giving one back never allocates.
-        pool.free.reserve_exact(pool.slots + len - pool.free.len());
-        let first = pool.slots as u32;
+        let first = made.slots as u32;
+        made.slots += len;
         // The lowest number last, so that it is taken first and a quiet port stays in one chunk.
-        pool.free.extend((first..first + len as u32).rev());
-        pool.slots += len;
+        (first..first + len as u32).rev().for_each(|index| self.free.push(index, self.links()));
         true
     }
 
@@ -480,16 +498,17 @@ impl Slab {
     pub(crate) fn give_back(&self, slot: &Slot, index: u32, how: Recycle) {
         // SAFETY: the machine said this thread gives the slot back: until it is in the pool it is ours alone.
         unsafe { slot.shed() };
-        let mut pool = lock(&self.pool);
         match how {
-            Recycle::Pool => pool.free.push(index),
-            Recycle::Retire => pool.retired += 1,
+            Recycle::Pool => self.free.push(index, self.links()),
+            Recycle::Retire => lock(&self.made).retired += 1,
         }
     }
 
     pub(crate) fn census(&self) -> Census {
-        let pool = lock(&self.pool);
-        Census { slots: pool.slots, free: pool.free.len(), retired: pool.retired }
+        // First: what is free now has been made.
+        let free = self.free.len(self.links());
+        let made = lock(&self.made);
+        Census { slots: made.slots, free, retired: made.retired }
     }
 
     /// Every slot there is, with its number.
