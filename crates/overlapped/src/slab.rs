@@ -437,12 +437,12 @@ impl Slab {
 
     #[inline]
     fn locate(index: u32) -> (usize, usize) {
-        let index = index as usize;
-        let doubled = (index / (EQUAL * FIRST_CHUNK) + 1).ilog2() as usize;
-        let at = index - EQUAL * FIRST_CHUNK * ((1 << doubled) - 1);
-        // A chunk's length is a power of two; said so, this costs no division.
-        let bits = FIRST_CHUNK.ilog2() as usize + doubled;
-        (EQUAL * doubled + (at >> bits), at & ((1 << bits) - 1))
+        // As if as many slots again came before, in chunks of half the length and so on: then each doubling begins at a
+        // power of two, and its chunks are told apart by the bits that follow the first.
+        let at = index as usize + EQUAL * FIRST_CHUNK;
+        let bits = at.ilog2() - EQUAL.ilog2();
+        let doubled = (bits - FIRST_CHUNK.ilog2()) as usize;
+        (EQUAL * doubled + (at >> bits) - EQUAL, at & ((1 << bits) - 1))
     }
 
     /// The slot with this number, if there is one: numbers come back from the kernel and are not trusted.
