@@ -435,6 +435,7 @@ impl Inner {
     }
 
     /// Whether this is the child of a fork, and the port its parent's: then its completions never arrive here.
+    #[inline]
     pub(crate) fn is_inherited(&self) -> bool {
         #[cfg(all(target_os = "linux", not(miri)))]
         return self.queue.is_inherited();
@@ -456,6 +457,7 @@ impl Inner {
     }
 
     /// Whether this very thread is the one that would have to dispatch a completion.
+    #[inline]
     pub(crate) fn is_dispatched_here(&self) -> bool {
         DISPATCHING.try_with(|ports| ports.borrow().contains(&std::ptr::from_ref(self).addr())).unwrap_or(false)
     }
@@ -546,6 +548,7 @@ impl Inner {
         }
     }
 
+    #[inline]
     pub(crate) fn packet(self: &Arc<Self>, token: u64) {
         if token == LOOK {
             let job = lock(&self.jobs).as_mut().and_then(VecDeque::pop_front);
@@ -579,6 +582,7 @@ impl Inner {
     }
 
     /// Runs somebody's code; a panic in it is not the dispatcher's.
+    #[inline]
     pub(crate) fn guarded(&self, run: impl FnOnce()) {
         if caught(run).is_none() {
             self.panics.fetch_add(1, Relaxed);
@@ -592,11 +596,13 @@ impl Inner {
     }
 
     /// Gives the slot up, by its owner. What was borrowed from it is gone.
+    #[inline]
     pub(crate) fn release(&self, operation: InFlight) {
         self.release_slot(self.slot(operation), operation);
     }
 
     /// [`release`](Self::release), for who knows the slot.
+    #[inline]
     pub(crate) fn release_slot(&self, slot: &Slot, operation: InFlight) {
         if let Some(how) = slot.machine.release(operation.generation) {
             self.give_back(slot, operation, how);

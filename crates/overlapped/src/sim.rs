@@ -106,6 +106,7 @@ pub trait Driver: Send + Sync + 'static {
 
     /// A write (IRP_MJ_WRITE): the bytes are the request's input. The default knows none. Say how many were taken with
     /// [`Request::set_information`].
+    #[inline]
     fn write(&self, request: Request) -> Outcome {
         request.complete(Status::INVALID_DEVICE_REQUEST)
     }
@@ -140,6 +141,7 @@ impl<D: Driver + ?Sized> Driver for Arc<D> {
         (**self).read(request)
     }
 
+    #[inline]
     fn write(&self, request: Request) -> Outcome {
         (**self).write(request)
     }
@@ -254,6 +256,7 @@ impl File {
 }
 
 impl Drop for File {
+    #[inline]
     fn drop(&mut self) {
         let (driver, id) = (self.driver.take(), self.id);
         port::off_the_dispatcher(move || {
@@ -290,6 +293,7 @@ unsafe impl Send for Raw {}
 unsafe impl Sync for Raw {}
 
 impl Raw {
+    #[inline]
     fn slot(&self) -> &Slot {
         self.port.slot(self.operation)
     }
@@ -303,6 +307,7 @@ impl Raw {
         unsafe { std::slice::from_raw_parts(input, input_len as usize) }
     }
 
+    #[inline]
     fn buffers(&mut self) -> (&[u8], &mut [u8]) {
         let Memory { output, output_len, .. } = self.memory;
         let output = if output_len == 0 {
@@ -314,6 +319,7 @@ impl Raw {
         (self.input(), output)
     }
 
+    #[inline]
     fn write(&mut self, bytes: &[u8]) -> usize {
         let at = self.written;
         let room = &mut self.buffers().1[at..];
@@ -327,22 +333,26 @@ impl Raw {
         self.written = count.min(self.memory.output_len as usize);
     }
 
+    #[inline]
     fn end(&mut self, status: Status, information: usize) {
         // SAFETY: this value is the kernel's side of the operation in flight.
         unsafe { self.memory.set_status(status, information) };
         self.left = Left::Packet;
     }
 
+    #[inline]
     fn information(&self, status: Status) -> usize {
         if status.is_error() { 0 } else { self.information.unwrap_or(self.written) }
     }
 
+    #[inline]
     fn post(&self) {
         self.port.queue().post(self.operation.token());
     }
 }
 
 impl Drop for Raw {
+    #[inline]
     fn drop(&mut self) {
         match self.left {
             Left::Nothing => return,
@@ -433,12 +443,14 @@ macro_rules! shared_by_requests {
             }
 
             /// Appends to the output what fits. Returns how many bytes that was.
+            #[inline]
             pub fn write(&mut self, bytes: &[u8]) -> usize {
                 self.0.write(bytes)
             }
 
             /// Input and output as they lie in memory. Say with [`set_written`](Self::set_written) how much you wrote.
             #[must_use]
+            #[inline]
             pub fn buffers(&mut self) -> (&[u8], &mut [u8]) {
                 self.0.buffers()
             }
@@ -456,6 +468,7 @@ macro_rules! shared_by_requests {
 
             /// Whether its caller has given up on it.
             #[must_use]
+            #[inline]
             pub fn is_cancelled(&self) -> bool {
                 self.0.slot().cancelled.load(Acquire) == self.0.operation.generation
             }
@@ -477,17 +490,20 @@ shared_by_requests!(Pended);
 
 impl Request {
     /// Ends it at once. A success or a warning reports the bytes written so far.
+    #[inline]
     pub fn complete(self, status: Status) -> Outcome {
         let information = self.0.information(status);
         self.lie(status, information)
     }
 
     /// Keeps it for later, as a driver that marks its IRP pending does.
+    #[inline]
     pub fn pend(self) -> (Pended, Outcome) {
         (Pended(self.0), Outcome(None))
     }
 
     /// A fault: ends it at once with a byte count that may be anything.
+    #[inline]
     pub fn lie(mut self, status: Status, information: usize) -> Outcome {
         self.0.end(status, information);
         Outcome(Some(self.0))
@@ -496,12 +512,14 @@ impl Request {
 
 impl Pended {
     /// Completes it. A success or a warning reports the bytes written so far.
+    #[inline]
     pub fn complete(self, status: Status) {
         let information = self.0.information(status);
         self.lie(status, information);
     }
 
     /// A fault: completes it with a byte count that may be anything.
+    #[inline]
     pub fn lie(mut self, status: Status, information: usize) {
         self.0.end(status, information);
     }

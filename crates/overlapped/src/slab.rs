@@ -14,7 +14,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use free::{Free, Link};
+use free::{Free, Link, Linked};
 
 #[cfg(target_os = "linux")]
 use crate::linux::Interest;
@@ -145,6 +145,7 @@ impl Memory {
     ///
     /// # Safety
     /// The caller is the kernel's side of the operation in flight whose memory this is.
+    #[inline]
     pub(crate) unsafe fn set_status(&self, status: Status, information: usize) {
         // SAFETY: the caller's promise: nobody else touches the block.
         unsafe { self.io_status.write(IoStatus::new(status.to_u32(), information)) };
@@ -174,6 +175,7 @@ impl Slot {
     ///
     /// # Safety
     /// The caller owns the slot: it took it from the pool and has not begun.
+    #[inline]
     pub(crate) unsafe fn prepare(&self, device: u64, what: Operation, input: &[u8], output_len: u32) -> bool {
         let Ok(input_len) = u32::try_from(input.len()) else {
             return false;
@@ -222,6 +224,7 @@ impl Slot {
     ///
     /// # Safety
     /// As [`prepare`](Self::prepare).
+    #[inline]
     unsafe fn adopt(&self, device: u64) {
         if self.device.load(Relaxed) == device {
             return;
@@ -237,6 +240,7 @@ impl Slot {
         self.device.store(device, Relaxed);
     }
 
+    #[inline]
     fn note(&self, what: Operation) {
         self.what.store(pack(what), Relaxed);
         self.started.store(crate::sys::ticks(), Relaxed);
@@ -255,6 +259,7 @@ impl Slot {
     ///
     /// # Safety
     /// The caller owns the slot and has prepared it, or is the kernel's side of the operation in flight.
+    #[inline]
     pub(crate) unsafe fn memory(&self) -> Memory {
         // SAFETY: lengths and buffer change only in `prepare`, whose caller owns the slot; now the caller does.
         unsafe {
@@ -285,6 +290,7 @@ impl Slot {
     ///
     /// # Safety
     /// The caller owns the slot, or is the kernel's side of the operation in flight.
+    #[inline]
     pub(crate) unsafe fn set_status(&self, status: Status, information: usize) {
         // SAFETY: the caller's promise: nobody else touches the block.
         unsafe { self.io_status.get().write(IoStatus::new(status.to_u32(), information)) };
@@ -300,6 +306,7 @@ impl Slot {
     ///
     /// # Safety
     /// The caller owns the operation, and its result is published or its submission has returned.
+    #[inline]
     pub(crate) unsafe fn status(&self) -> (Status, usize) {
         let block = self.io_status.get();
         // SAFETY: the kernel is done with the block (the caller's promise).
@@ -311,6 +318,7 @@ impl Slot {
     /// # Safety
     /// The caller owns the operation, its result is published or its submission has returned, and the slot is not
     /// released while the bytes are borrowed.
+    #[inline]
     pub(crate) unsafe fn output(&self, len: usize) -> &[u8] {
         // SAFETY: the caller owns the slot.
         let memory = unsafe { self.memory() };
@@ -339,6 +347,7 @@ impl Slot {
 
     /// # Safety
     /// The caller owns the slot.
+    #[inline]
     unsafe fn shed(&self) {
         // SAFETY: the caller's promise.
         let (heap, buffers) = unsafe { (&mut *self.heap.get(), &mut *self.buffers.get()) };
@@ -376,6 +385,12 @@ fn unpack(what: u64) -> Operation {
             when: [Interest::Readable, Interest::Writable].into_iter().find(|w| *w as u64 == what >> 32 & 3),
         },
         code => Operation::Control(CtlCode::from_u32(code as u32)),
+    }
+}
+
+impl Linked for Slot {
+    fn link(&self) -> &Link {
+        &self.link
     }
 }
 
@@ -453,10 +468,11 @@ impl Slab {
     }
 
     /// Takes a free slot. `None` when the slab is at its largest: more than a thousand million operations in flight.
-    pub(crate) fn take(&self) -> Option<u32> {
+    #[inline]
+    pub(crate) fn take(&self) -> Option<(u32, &Slot)> {
         loop {
-            if let Some(index) = self.free.pop(self.links()) {
-                return Some(index);
+            if let Some(taken) = self.free.pop(|index| self.get(index)) {
+                return Some(taken);
             }
             if !self.reserve(1) {
                 return None;
@@ -467,16 +483,12 @@ impl Slab {
     /// Sees to it that `count` slots are free.
     pub(crate) fn reserve(&self, count: usize) -> bool {
         let mut made = lock(&self.made);
-        while self.free.len(self.links()) < count {
+        while self.free.len(|index| self.get(index)) < count {
             if !self.grow(&mut made) {
                 return false;
             }
         }
         true
-    }
-
-    fn links<'a>(&'a self) -> impl Fn(u32) -> Option<&'a Link> {
-        |index| self.get(index).map(|slot| &slot.link)
     }
 
     fn grow(&self, made: &mut Made) -> bool {
@@ -486,27 +498,30 @@ impl Slab {
             return false;
         };
         let len = FIRST_CHUNK << (chunk / EQUAL);
-        cell.get_or_init(|| (0..len).map(|_| Slot::new()).collect());
+        let slots = cell.get_or_init(|| (0..len).map(|_| Slot::new()).collect());
         let first = made.slots as u32;
         made.slots += len;
         // The lowest number last, so that it is taken first and a quiet port stays in one chunk.
-        (first..first + len as u32).rev().for_each(|index| self.free.push(index, self.links()));
+        for (at, slot) in slots.iter().enumerate().rev() {
+            self.free.push(slot, first + at as u32, |index| self.get(index));
+        }
         true
     }
 
     /// Gives a released slot, which has this number, back.
+    #[inline]
     pub(crate) fn give_back(&self, slot: &Slot, index: u32, how: Recycle) {
         // SAFETY: the machine said this thread gives the slot back: until it is in the pool it is ours alone.
         unsafe { slot.shed() };
         match how {
-            Recycle::Pool => self.free.push(index, self.links()),
+            Recycle::Pool => self.free.push(slot, index, |index| self.get(index)),
             Recycle::Retire => lock(&self.made).retired += 1,
         }
     }
 
     pub(crate) fn census(&self) -> Census {
         // First: what is free now has been made.
-        let free = self.free.len(self.links());
+        let free = self.free.len(|index| self.get(index));
         let made = lock(&self.made);
         Census { slots: made.slots, free, retired: made.retired }
     }
@@ -542,8 +557,7 @@ mod tests {
     fn what_one_device_left_is_cleared_for_the_next() {
         let slab = Slab::new();
         for len in [16, 4096] {
-            let index = slab.take().unwrap();
-            let slot = slab.get(index).unwrap();
+            let (index, slot) = slab.take().unwrap();
             // SAFETY: the slot was taken from the pool and never begun; this thread owns it.
             unsafe {
                 assert!(slot.prepare(1, WHAT, b"in", len));
@@ -554,15 +568,14 @@ mod tests {
                 assert!(slot.output(len as usize).iter().all(|b| *b == 0));
                 assert_eq!(slot.status(), (Status::PENDING, 0));
             }
-            slab.give_back(slab.get(index).unwrap(), index, Recycle::Pool);
+            slab.give_back(slot, index, Recycle::Pool);
         }
     }
 
     #[test]
     fn the_status_is_preset_for_every_operation() {
         let slab = Slab::new();
-        let index = slab.take().unwrap();
-        let slot = slab.get(index).unwrap();
+        let (_, slot) = slab.take().unwrap();
         // SAFETY: as above.
         unsafe {
             slot.set_status(Status::SUCCESS, 7);
@@ -577,8 +590,7 @@ mod tests {
     #[test]
     fn a_buffer_of_no_bytes_has_no_address() {
         let slab = Slab::new();
-        let index = slab.take().unwrap();
-        let slot = slab.get(index).unwrap();
+        let (_, slot) = slab.take().unwrap();
         // SAFETY: as above.
         unsafe {
             for (input, output) in [(0, 0), (0, 8), (8, 0), (0, 4096), (4096, 0)] {
@@ -595,8 +607,7 @@ mod tests {
     #[test]
     fn a_large_buffer_is_not_kept() {
         let slab = Slab::new();
-        let index = slab.take().unwrap();
-        let slot = slab.get(index).unwrap();
+        let (_, slot) = slab.take().unwrap();
         // SAFETY: as above.
         unsafe {
             assert!(slot.prepare(1, WHAT, &[1; 5000], 2 * KEEP as u32));
@@ -609,10 +620,10 @@ mod tests {
     #[test]
     fn retired_slots_are_counted_and_not_reused() {
         let slab = Slab::new();
-        let index = slab.take().unwrap();
-        slab.give_back(slab.get(index).unwrap(), index, Recycle::Retire);
+        let (index, slot) = slab.take().unwrap();
+        slab.give_back(slot, index, Recycle::Retire);
         let census = slab.census();
         assert_eq!((census.free, census.retired), (FIRST_CHUNK - 1, 1));
-        assert!((0..census.free).all(|_| slab.take() != Some(index)));
+        assert!((0..census.free).all(|_| slab.take().unwrap().0 != index));
     }
 }

@@ -109,6 +109,7 @@ impl<W> Machine<W> {
     }
 
     /// FREE → PENDING, by the one thread that holds the slot. From here on a packet may come.
+    #[inline]
     pub(crate) fn begin(&self, waiter: Option<W>) -> Generation {
         let word = self.word.load(Acquire);
         debug_assert_eq!(word & !pack(Generation::MAX, 0), FREE);
@@ -124,6 +125,7 @@ impl<W> Machine<W> {
     }
 
     /// A packet with this generation has come: publish the result, *then* take the waiter.
+    #[inline]
     pub(crate) fn complete(&self, of: Generation) -> Completion<W> {
         let mut word = self.word.load(Acquire);
         loop {
@@ -152,12 +154,14 @@ impl<W> Machine<W> {
 
     /// Takes the waiter of the operation `of`, and nobody else's: the owner may have released the slot since, and the
     /// next owner's waiter must stay.
+    #[inline]
     pub(crate) fn take_waiter(&self, of: Generation) -> Option<W> {
         let mut waiter = lock(&self.waiter);
         if generation(self.word.load(Acquire)) == of { waiter.take() } else { None }
     }
 
     /// Whether the result is published.
+    #[inline]
     pub(crate) fn is_complete(&self) -> bool {
         self.word.load(Acquire) & PHASE == COMPLETE
     }
@@ -243,6 +247,7 @@ impl<W> Machine<W> {
 
     /// The owner gives the slot up: the result is taken, or the submission returned a final status. From here on a
     /// packet with this generation is a stray. `None`: a canceller will give the slot back.
+    #[inline]
     pub(crate) fn release(&self, of: Generation) -> Option<Recycle> {
         let mut word = self.word.load(Acquire);
         loop {

@@ -102,6 +102,7 @@ impl Queue {
         self.process != process::number()
     }
 
+    #[inline]
     pub(crate) fn post(&self, token: u64) {
         let mut posted = self.posted();
         posted.packets.push_back(token);
