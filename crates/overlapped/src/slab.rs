@@ -141,6 +141,26 @@ pub(crate) struct Memory {
 }
 
 impl Memory {
+    /// # Safety
+    /// The caller is the kernel's side of the operation in flight whose memory this is, and stays it for `'a`.
+    pub(crate) unsafe fn input<'a>(self) -> &'a [u8] {
+        if self.input_len == 0 {
+            return &[];
+        }
+        // SAFETY: an operation's buffers have these lengths and are initialised; nobody writes the input meanwhile.
+        unsafe { std::slice::from_raw_parts(self.input, self.input_len as usize) }
+    }
+
+    /// # Safety
+    /// As [`input`](Self::input), with which it does not overlap; and nobody else has the output for `'a`.
+    pub(crate) unsafe fn output<'a>(self) -> &'a mut [u8] {
+        if self.output_len == 0 {
+            return &mut [];
+        }
+        // SAFETY: as above; that nobody else has it is the caller's promise.
+        unsafe { std::slice::from_raw_parts_mut(self.output, self.output_len as usize) }
+    }
+
     /// Writes the final status, as the kernel does before it queues the packet.
     ///
     /// # Safety

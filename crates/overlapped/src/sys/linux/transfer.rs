@@ -49,10 +49,8 @@ impl Transfer {
     }
 
     fn system_call(&self, fd: BorrowedFd<'_>) -> Result<usize, Errno> {
-        let Memory { input, input_len, output, output_len, .. } = self.memory;
-        // SAFETY: see `Transfer`: this is the kernel's side, alone with its two buffers, which do not overlap and are
-        // initialised.
-        let (input, output) = unsafe { (slice(input, input_len), slice(output, output_len)) };
+        // SAFETY: see `Transfer`: this is the kernel's side, alone with its two buffers.
+        let (input, output) = unsafe { (self.memory.input(), self.memory.output()) };
         match self.what {
             Operation::Read { offset: None } => rustix::io::read(fd, output),
             Operation::Read { offset: Some(offset) } => rustix::io::pread(fd, output, offset),
@@ -74,16 +72,6 @@ impl Transfer {
         unsafe { self.memory.set_status(status, information) };
         queue.post(self.operation.token());
     }
-}
-
-/// # Safety
-/// The address is null for no bytes, or that of `len` initialised bytes that nobody else touches for `'a`.
-unsafe fn slice<'a>(start: *mut u8, len: u32) -> &'a mut [u8] {
-    if len == 0 {
-        return &mut [];
-    }
-    // SAFETY: the caller's promise.
-    unsafe { std::slice::from_raw_parts_mut(start, len as usize) }
 }
 
 /// # Safety
