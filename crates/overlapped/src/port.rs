@@ -264,6 +264,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Runs somebody's code. `None` when it panicked; the payload is left alone, since dropping it may panic too.
+#[inline]
 pub(crate) fn caught<T>(run: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(run)).map_err(std::mem::forget).ok()
 }

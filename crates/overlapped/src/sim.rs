@@ -210,6 +210,7 @@ impl File {
     }
 
     /// Runs the driver. `Some`: it ended the request at once.
+    #[inline]
     pub(crate) fn submit(
         &self,
         port: &Arc<port::Inner>,
@@ -299,6 +300,7 @@ impl Raw {
         self.port.slot(self.operation)
     }
 
+    #[inline]
     fn memory(&self) -> Memory {
         // SAFETY: this is the kernel's side of the operation in flight.
         unsafe { self.slot().memory() }

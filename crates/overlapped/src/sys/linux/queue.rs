@@ -98,6 +98,7 @@ impl Queue {
     }
 
     /// Whether this is the child of a fork, and the queue its parent's.
+    #[inline]
     pub(crate) fn is_inherited(&self) -> bool {
         self.process != process::number()
     }
@@ -224,6 +225,7 @@ impl Queue {
         changed.map(|_| ()).map_err(|errno| Status::from_errno(errno.raw_os_error()))
     }
 
+    #[inline]
     fn posted(&self) -> MutexGuard<'_, Posted> {
         self.posted.lock().unwrap_or_else(PoisonError::into_inner)
     }
