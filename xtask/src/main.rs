@@ -14,6 +14,7 @@ mod setup;
 mod stage;
 mod test;
 mod test_output;
+mod vm;
 mod wine;
 mod workspace;
 
@@ -38,6 +39,8 @@ enum Task {
     Mutate(mutate::Arguments),
     /// Run a Windows program under the tests' own Wine
     Wine(wine::Arguments),
+    /// Run programs in a virtual machine with simulated GPIO chips
+    Vm(vm::Arguments),
     /// Build linewake.sys and print where it is
     Driver,
     /// Measure overlapped beside bare system calls and other crates, and write it to benches/README.md
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
         Task::Test(arguments) => test::run(&arguments),
         Task::Mutate(arguments) => mutate::run(&arguments),
         Task::Wine(arguments) => wine::run(&arguments),
+        Task::Vm(arguments) => vm::run(&arguments),
         Task::Driver => driver::run(),
         Task::Bench(arguments) => bench::run(&arguments),
     };

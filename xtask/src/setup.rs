@@ -23,6 +23,8 @@ pub(crate) enum Need {
     Mingw,
     /// A 64-bit Wine.
     Wine,
+    /// The machine that the virtual machine is.
+    Qemu,
     /// What counts instructions.
     Valgrind,
 }
@@ -33,6 +35,7 @@ impl Need {
         match self {
             Need::Mingw => &["gcc-mingw-w64-x86-64"],
             Need::Wine => &["wine", "wine64"],
+            Need::Qemu => &["qemu-system-x86"],
             Need::Valgrind => &["valgrind"],
             Need::Component(_) | Need::Target(_) | Need::Miri => &[],
         }
@@ -43,7 +46,7 @@ impl Need {
 pub(crate) fn run() -> Result<ExitCode, Box<dyn Error>> {
     let needs: Vec<_> = stage::ALL
         .iter()
-        .filter(|stage| stage.runs_on.this_host())
+        .filter(|stage| stage.runs_on.lacks().is_none())
         .flat_map(|stage| stage.needs.iter().copied())
         .collect();
     let started = Instant::now();
@@ -86,6 +89,13 @@ pub(crate) fn provide(needs: &[Need]) -> Result<String, Box<dyn Error>> {
     if still.is_empty() { Ok(names) } else { Err(format!("installed, but still not found: {still}").into()) }
 }
 
+/// What is missing and cannot be installed by this user, as "needs …".
+pub(crate) fn cannot_install(needs: &[Need]) -> Option<String> {
+    let missing = Missing::among(needs);
+    let names = missing.names();
+    (!names.is_empty() && !may_install()).then(|| format!("needs {names}: `cargo xtask setup` as root installs it"))
+}
+
 /// The needs this machine does not meet, each once.
 struct Missing(Vec<Need>);
 
@@ -107,6 +117,7 @@ impl Missing {
                 }
                 Need::Mingw => CommandLine::new("x86_64-w64-mingw32-gcc --version").read().is_some(),
                 Need::Wine => wine::programs().is_some(),
+                Need::Qemu => CommandLine::new("qemu-system-x86_64 --version").read().is_some(),
                 Need::Valgrind => CommandLine::new("valgrind --version").read().is_some(),
             };
             if !here && !missing.contains(&need) {

@@ -5,7 +5,7 @@ use std::env;
 use crate::command::CommandLine;
 use crate::run::{Failure, Run};
 use crate::setup::Need;
-use crate::{driver, readme, wine, workspace};
+use crate::{driver, readme, vm, wine, workspace};
 
 /// One stage. `run` returns what to say about it beside "passed".
 pub(crate) struct Stage {
@@ -22,27 +22,29 @@ pub(crate) enum Hosts {
     Any,
     Unix,
     Linux,
+    /// Those where the virtual machine runs.
+    Vm,
 }
 
 impl Hosts {
-    pub(crate) fn this_host(self) -> bool {
+    /// What this machine lacks to be one of them, as "needs …".
+    pub(crate) fn lacks(self) -> Option<String> {
+        let needs = |there: bool, name: &str| (!there).then(|| format!("needs {name}"));
         match self {
-            Hosts::Any => true,
-            Hosts::Unix => cfg!(unix),
-            Hosts::Linux => cfg!(target_os = "linux"),
-        }
-    }
-
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Hosts::Any => "any system",
-            Hosts::Unix => "Linux or macOS",
-            Hosts::Linux => "Linux",
+            Hosts::Any => None,
+            Hosts::Unix => needs(cfg!(unix), "Linux or macOS"),
+            Hosts::Linux => needs(cfg!(target_os = "linux"), "Linux"),
+            Hosts::Vm => vm::lacks(),
         }
     }
 }
 
 const WINDOWS: &str = "x86_64-pc-windows-gnu";
+const STATIC: &str = "x86_64-unknown-linux-musl";
+
+/// The tests that run in the virtual machine, by the names of their files, and the options of `cargo xtask vm run` that
+/// they need. Each file has a machine of its own.
+const IN_THE_VM: &[(&str, &[&str])] = &[("gpio_sim*", &[])];
 
 pub(crate) const ALL: &[Stage] = &[
     Stage {
@@ -97,6 +99,13 @@ pub(crate) const ALL: &[Stage] = &[
         needs: &[Need::Miri],
         runs_on: Hosts::Unix,
         run: miri,
+    },
+    Stage {
+        name: "vm",
+        about: "real gpiochips, simulated by a kernel in a virtual machine",
+        needs: &[Need::Qemu, Need::Target(STATIC)],
+        runs_on: Hosts::Vm,
+        run: in_the_vm,
     },
     Stage {
         name: "wine",
@@ -195,6 +204,23 @@ fn miri(run: &Run) -> Result<String, Failure> {
     // Thousands of rounds to count allocations say nothing more when they are interpreted.
     let devices = devices.args("-- --skip allocates_nothing");
     Ok(counted(run.tests(&units)? + run.tests(&devices)?))
+}
+
+fn in_the_vm(run: &Run) -> Result<String, Failure> {
+    let guest = vm::prepare()?;
+    let mut sum = 0;
+    for (tests, options) in IN_THE_VM {
+        // Without debug information a program is a tenth of the size, and the guest reads it all before it starts.
+        let test = CommandLine::new("cargo test --workspace --exclude xtask --exclude linewake-driver --target")
+            .env("CARGO_PROFILE_DEV_DEBUG", "0")
+            .args(STATIC)
+            .args("--test")
+            .arg(*tests)
+            .args("--config")
+            .arg(vm::runner_setting(STATIC, options)?);
+        sum += run.tests(&test)?;
+    }
+    Ok(format!("{}, on Linux {guest}", counted(sum)))
 }
 
 fn wine(run: &Run) -> Result<String, Failure> {

@@ -28,21 +28,20 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
     }
     let chosen =
         |stage: &&Stage| arguments.only.is_empty() || arguments.only.iter().any(|only| only.name == stage.name);
-    let stages: Vec<_> = stage::ALL.iter().filter(chosen).collect();
+    let stages: Vec<_> = stage::ALL.iter().filter(chosen).map(|stage| (stage, stage.runs_on.lacks())).collect();
 
-    let needs: Vec<_> =
-        stages.iter().filter(|stage| stage.runs_on.this_host()).flat_map(|stage| stage.needs.iter().copied()).collect();
+    let can_run = stages.iter().filter(|(_, lacks)| lacks.is_none());
+    let needs: Vec<_> = can_run.flat_map(|(stage, _)| stage.needs.iter().copied()).collect();
     let installed = setup::provide(&needs)?;
     if !installed.is_empty() {
         println!("installed {installed}");
     }
 
     let mut report = Report::new();
-    for stage in stages {
+    for (stage, lacks) in stages {
         report.begin(stage.name);
-        if !stage.runs_on.this_host() {
-            let needs = format!("needs {}", stage.runs_on.name());
-            report.end(Ended::Skipped, Duration::ZERO, &needs);
+        if let Some(lacks) = lacks {
+            report.end(Ended::Skipped, Duration::ZERO, &lacks);
             continue;
         }
         let run = Run::start(stage.name)?;

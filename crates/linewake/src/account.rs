@@ -71,7 +71,7 @@ impl Figures {
         self.delivered.saturating_add(self.lost())
     }
 
-    fn add(&mut self, other: Self) {
+    pub(crate) fn add(&mut self, other: Self) {
         self.delivered = self.delivered.saturating_add(other.delivered);
         self.overflowed = self.overflowed.saturating_add(other.overflowed);
         self.merged = self.merged.saturating_add(other.merged);
@@ -112,23 +112,42 @@ pub struct LineAccount {
 /// assert_eq!((account.total().total(), account.trust()), (1000, Trust::Exact));
 /// # Ok::<(), linewake::Error>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Account {
     pub(crate) lines: Vec<LineAccount>,
+    pub(crate) unattributed: u64,
     pub(crate) doubt: Option<Error>,
 }
 
 impl Account {
+    /// This account, and one of the same lines from later on.
+    pub(crate) fn and(mut self, later: Self) -> Self {
+        for (line, later) in self.lines.iter_mut().zip(later.lines) {
+            line.figures.add(later.figures);
+            line.trust = line.trust.min(later.trust);
+        }
+        self.unattributed += later.unattributed;
+        self.doubt = self.doubt.or(later.doubt);
+        self
+    }
+
     /// Line by line, in the order they were asked for.
     #[must_use]
     pub fn lines(&self) -> &[LineAccount] {
         &self.lines
     }
 
-    /// All lines together.
+    /// Edges that were merged before any queue, beside those booked on a line: it is known that they happened, and not on
+    /// which of the lines. Only where the chip numbers interrupts and not lines, as a gpiochip does.
+    #[must_use]
+    pub fn unattributed(&self) -> u64 {
+        self.unattributed
+    }
+
+    /// All lines together, with what is [unattributed](Self::unattributed).
     #[must_use]
     pub fn total(&self) -> Figures {
-        let mut total = Figures::default();
+        let mut total = Figures { merged: self.unattributed, ..Figures::default() };
         for line in &self.lines {
             total.add(line.figures);
         }
@@ -169,7 +188,7 @@ impl Account {
 #[derive(Clone, Debug)]
 pub struct Tally {
     pub(crate) edges: Arc<Taken>,
-    pub(crate) calls: overlapped::Tally,
+    pub(crate) calls: Vec<overlapped::Tally>,
 }
 
 /// Edges of the batches that reached the request.
@@ -191,15 +210,17 @@ impl Tally {
     /// Edges that were on their way and that nobody took.
     #[must_use]
     pub fn discarded(&self) -> u64 {
-        let headers = self.calls.discarded_calls() * size_of::<BatchHeader>() as u64;
-        let records = self.calls.discarded_bytes().saturating_sub(headers) / size_of::<EdgeRecord>() as u64;
-        self.edges.discarded.load(Relaxed) + records
+        let records = self.calls.iter().map(|calls| {
+            let headers = calls.discarded_calls() * size_of::<BatchHeader>() as u64;
+            calls.discarded_bytes().saturating_sub(headers) / size_of::<EdgeRecord>() as u64
+        });
+        self.edges.discarded.load(Relaxed) + records.sum::<u64>()
     }
 
     /// Whether the request is gone and the driver has given back what it had of it: nothing changes any more.
     #[must_use]
     pub fn is_final(&self) -> bool {
-        self.edges.over.load(Acquire) && self.calls.calls_in_flight() == 0
+        self.edges.over.load(Acquire) && self.calls.iter().all(|calls| calls.calls_in_flight() == 0)
     }
 }
 

@@ -1,6 +1,330 @@
-//! What is behind a chip: the driver's protocol, and the simulated chip that speaks it.
+//! What is behind a chip: one small trait, and those who implement it.
+//!
+//! ```text
+//!   Chip ──► Backend ── request(Ask) ──► Held ── poll_edges ──► RawEdge ──► Request, Monitor: accounts, merges, names
+//! ```
+//!
+//! A backend says what it [can do](Capabilities), and nobody papers over what it cannot: a request that asks for more is
+//! refused, by name, before the backend sees it. Two things only are done for it: a request with more lines than the
+//! backend holds at once is split, and `active_low` is done here where the chip has no such thing.
 
-#[expect(unsafe_code, reason = "declaring what a control code reads and writes is a promise")]
-mod codes;
+use std::fmt;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use crate::{
+    ChipInfo, Clock, EdgeKind, Error, ErrorKind, EventClock, Figures, LineConfig, LineInfo, Missed, Offset, Trust,
+};
+
 pub(crate) mod driver;
 pub(crate) mod sim;
+
+/// A chip, as the thing behind it sees it. Everything here completes at once; only edges are waited for.
+pub trait Backend: fmt::Debug + Send + Sync {
+    /// What it is.
+    fn info(&self) -> &ChipInfo;
+
+    /// What it can do.
+    fn capabilities(&self) -> Capabilities;
+
+    /// The clock that stamps the edges of a line with this [`LineConfig::clock`].
+    fn clock(&self, clock: EventClock) -> Clock;
+
+    /// What is known of all its lines now, in order of their offsets.
+    ///
+    /// # Errors
+    /// What the device says.
+    fn lines(&self) -> Result<Vec<LineInfo>, Error>;
+
+    /// What is known of one line now.
+    ///
+    /// # Errors
+    /// What the device says.
+    fn line(&self, offset: Offset) -> Result<LineInfo, Error> {
+        let mut lines = self.lines()?;
+        match lines.iter().position(|line| line.offset == offset) {
+            Some(at) => Ok(lines.swap_remove(at)),
+            None => Err(Error::new(
+                ErrorKind::Malformed,
+                format!("chip \"{}\" does not list line {offset}", self.info().name),
+            )),
+        }
+    }
+
+    /// Takes lines. What [`capabilities`](Self::capabilities) exclude is not asked for.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Busy`] when somebody else holds one, naming who if that can be known; and what the device says. Then
+    /// nothing is held.
+    fn request(&self, ask: &Ask<'_>) -> Result<Box<dyn Held>, Error>;
+
+    /// Whether lines are active now, whoever holds them, all read at the same moment if [`Capabilities::atomic_values`].
+    ///
+    /// # Errors
+    /// As [`request`](Self::request).
+    fn values(&self, offsets: &[Offset]) -> Result<Vec<bool>, Error> {
+        let mut values = Vec::with_capacity(offsets.len());
+        for part in offsets.chunks(self.capabilities().max_lines.max(1)) {
+            let lines: Vec<_> = part.iter().map(|&offset| (offset, LineConfig::as_is())).collect();
+            values.extend(self.request(&Ask { consumer: "linewake", queue_size: 0, lines: &lines })?.values()?);
+        }
+        Ok(values)
+    }
+
+    /// Watches what becomes of the lines themselves: who takes them, gives them back, changes how they are held.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] unless [`Capabilities::info_watch`]; and what the device says.
+    fn watch_info(&self, offsets: &[Offset]) -> Result<Box<dyn InfoWatch>, Error> {
+        let _ = offsets;
+        Err(unsupported(&self.info().name, "does not tell when its lines are taken or given back"))
+    }
+
+    /// Looks for the same chip again, by what does not change when it is unplugged and plugged in.
+    ///
+    /// # Errors
+    /// One that [`is_disconnected`](Error::is_disconnected) while it is not back; and what the device says.
+    fn reopen(&self) -> Result<Arc<dyn Backend>, Error>;
+
+    /// The reference driver's client, if this is it.
+    #[doc(hidden)]
+    fn reference(&self) -> Option<&ReferenceDriver> {
+        None
+    }
+}
+
+/// The client of the reference driver's protocol, with which tests drive its lines.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct ReferenceDriver(pub(crate) driver::Client);
+
+/// What is asked for in one request.
+#[derive(Clone, Copy, Debug)]
+pub struct Ask<'a> {
+    /// Who asks, for others to see.
+    pub consumer: &'a str,
+    /// How many events are to be queued; zero is the chip's own default.
+    pub queue_size: u32,
+    /// The lines, each once, and how to hold each. At most [`Capabilities::max_lines`].
+    pub lines: &'a [(Offset, LineConfig)],
+}
+
+/// Lines that are held: what [`Backend::request`] gives. Dropping it gives them back.
+///
+/// Lines go by their place in the [`Ask`] here, except in [`RawEdge::offset`].
+pub trait Held: fmt::Debug + Send {
+    /// Appends the edges that have happened, at least one, in the order the chip gave them.
+    ///
+    /// Ready with `None` when it was [stopped](Self::stop) and all that had happened was given. After an error, or `None`,
+    /// it is not called again. An error that [`is_disconnected`](Error::is_disconnected) means that the chip is gone.
+    fn poll_edges(&mut self, cx: &mut Context<'_>, into: &mut Vec<RawEdge>) -> Poll<Option<Result<(), Error>>>;
+
+    /// No edge that happens from now on is wanted; those that have happened are still [given](Self::poll_edges).
+    fn stop(&mut self);
+
+    /// Whether each line was active directly before the first edge that is given for it; `None` where it cannot be told.
+    fn active_at_start(&self) -> Vec<Option<bool>>;
+
+    /// Whether each line is active now, all read at the same moment if [`Capabilities::atomic_values`].
+    ///
+    /// # Errors
+    /// What the device says.
+    fn values(&self) -> Result<Vec<bool>, Error>;
+
+    /// Sets outputs, all at the same moment if [`Capabilities::atomic_values`].
+    ///
+    /// # Errors
+    /// What the device says; then none was set, where that can be.
+    fn set_values(&mut self, values: &[(usize, bool)]) -> Result<(), Error>;
+
+    /// Holds the same lines otherwise: one [`LineConfig`] for each.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`]; and what the device says. Then nothing changed.
+    fn reconfigure(&mut self, lines: &[LineConfig]) -> Result<(), Error>;
+
+    /// How what is missing is known.
+    fn numbering(&self) -> Numbering;
+
+    /// The chip's own account of each line, once no more edges are wanted; lines may be given back by it. `None` if the
+    /// chip keeps none: then what can still be taken is, and counted as discarded.
+    ///
+    /// # Errors
+    /// What the device says: the account stays open.
+    fn settle(&mut self) -> Result<Option<Vec<Settled>>, Error> {
+        Ok(None)
+    }
+
+    /// What of the edges that the chip gave to waits reached nobody, where waits are pended.
+    #[doc(hidden)]
+    fn tally(&self) -> Option<overlapped::Tally> {
+        None
+    }
+}
+
+/// One edge, as a chip gives it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RawEdge {
+    /// Which line of the chip.
+    pub offset: Offset,
+    /// Which way.
+    pub kind: EdgeKind,
+    /// When, in nanoseconds of the chip's clock.
+    pub timestamp_ns: u64,
+    /// The number the chip gave it among all of the request; zero if it numbers none.
+    pub seqno: u32,
+    /// The number the chip gave it among those of its line; zero if it numbers none.
+    pub line_seqno: u32,
+    /// What the chip says is missing directly before it; see [`Numbering`].
+    pub missed: Missed,
+}
+
+/// How what is missing before an edge is known: which of the rules hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Numbering {
+    /// The chip says it with each edge, and [`Held::settle`] closes the account.
+    Told,
+    /// As the Linux kernel numbers: a gap in `line_seqno` is edges dropped from the queue; where interrupts are numbered
+    /// before edges can merge, a gap in `seqno` that is no gap in a `line_seqno` is edges merged; and the same direction
+    /// twice is one missing at least.
+    Kernel(Interrupts),
+    /// There are no numbers: the same direction twice is one missing at least, beside what the chip says with the edge.
+    Polarity,
+    /// There are no numbers, and one direction only is watched: what is missing is what the chip says with the edge.
+    Unnumbered,
+}
+
+/// Whether, and for whom, [`RawEdge::seqno`] numbers interrupts before edges can merge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Interrupts {
+    /// It does not: it numbers what was queued.
+    Uncounted,
+    /// It numbers those of all lines of the request: what is merged is known, and not on which line.
+    OfRequest,
+    /// One line of the request is watched, so they are all its.
+    OfLine,
+}
+
+/// A chip's own account of one line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Settled {
+    /// What became of its edges; delivered are those that were given to a wait.
+    pub figures: Figures,
+    /// Whether they add up to what happened, by the chip's own count.
+    pub is_closed: bool,
+}
+
+/// What a chip can do.
+///
+/// ```
+/// let sim = linewake::Chip::open("sim")?;
+/// assert!(sim.capabilities().shared_lines && sim.capabilities().account == linewake::Trust::Exact);
+/// # Ok::<(), linewake::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Capabilities {
+    /// The most lines it holds in one request of its own; larger ones are split.
+    pub max_lines: usize,
+    /// Whether several requests may hold a line at once.
+    pub shared_lines: bool,
+    /// Whether lines can be outputs.
+    pub outputs: bool,
+    /// Whether the chip inverts; where it does not, [`Request`](crate::Request) does.
+    pub active_low: bool,
+    /// Whether a bias can be set.
+    pub bias: bool,
+    /// Whether outputs can be open-drain and open-source.
+    pub drive: bool,
+    /// Whether the chip debounces.
+    pub debounce: bool,
+    /// Whether edges can be stamped with the time of day.
+    pub realtime: bool,
+    /// Whether edges can be stamped by a hardware engine.
+    pub hte: bool,
+    /// Whether the size of the queue can be chosen, and the largest; zero if not.
+    pub max_queue_size: u32,
+    /// Whether the values of a request are read and set at one moment.
+    pub atomic_values: bool,
+    /// Whether a request can be configured anew.
+    pub reconfigure: bool,
+    /// Whether it tells when its lines are taken and given back.
+    pub info_watch: bool,
+    /// How far the account of a request can be trusted at best.
+    pub account: Trust,
+}
+
+impl Capabilities {
+    /// Of a chip that can do nothing but tell its inputs' edges, up to `max_lines` at once.
+    #[must_use]
+    pub fn inputs_only(max_lines: usize, account: Trust) -> Self {
+        Self {
+            max_lines,
+            shared_lines: false,
+            outputs: false,
+            active_low: false,
+            bias: false,
+            drive: false,
+            debounce: false,
+            realtime: false,
+            hte: false,
+            max_queue_size: 0,
+            atomic_values: false,
+            reconfigure: false,
+            info_watch: false,
+            account,
+        }
+    }
+}
+
+/// Something became of a line itself; see [`Chip::watch_info`](crate::Chip::watch_info).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InfoEvent {
+    /// Name of the chip.
+    pub chip: Arc<str>,
+    /// What.
+    pub kind: InfoEventKind,
+    /// When, in nanoseconds of the chip's clock: on a gpiochip always the monotonic one.
+    pub timestamp_ns: u64,
+    /// The line as it is now.
+    pub line: LineInfo,
+}
+
+/// What became of a line itself.
+///
+/// ```
+/// assert_eq!(linewake::InfoEventKind::Requested.as_str(), "requested");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum InfoEventKind {
+    /// Somebody took it.
+    Requested,
+    /// It was given back.
+    Released,
+    /// It is held otherwise than before.
+    Reconfigured,
+}
+
+impl InfoEventKind {
+    /// `requested`, `released` or `reconfigured`, as in libgpiod's tools.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Requested => "requested",
+            Self::Released => "released",
+            Self::Reconfigured => "reconfigured",
+        }
+    }
+}
+
+/// What [`Backend::watch_info`] gives.
+pub trait InfoWatch: fmt::Debug + Send {
+    /// The next event. After an error it is not called again.
+    fn poll_info(&mut self, cx: &mut Context<'_>) -> Poll<Result<InfoEvent, Error>>;
+}
+
+/// The error for what a chip cannot do: `chip "x" cannot …`.
+pub(crate) fn unsupported(chip: &str, what: &str) -> Error {
+    Error::new(ErrorKind::Unsupported, format!("chip \"{chip}\" {what}"))
+}

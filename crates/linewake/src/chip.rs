@@ -4,13 +4,13 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use linewake_controller::protocol::{self, LineConfig, MAX_LINES};
+use linewake_controller::protocol::{self, MAX_LINES};
 use overlapped::Device;
 
-use crate::backend::driver::Client;
-use crate::backend::sim;
-use crate::line::named;
-use crate::{Clock, Error, ErrorKind, Figures, LineId, LineInfo, LineTotals, Offset, RequestBuilder, World};
+use crate::backend::{Backend, Capabilities, driver, sim};
+use crate::{
+    Clock, Error, ErrorKind, EventClock, Figures, LineId, LineInfo, LineTotals, Offset, Request, RequestBuilder, World,
+};
 
 /// The seed of a simulated chip unless another is given.
 pub const DEFAULT_SEED: u64 = 1;
@@ -35,20 +35,11 @@ pub struct Chip {
 
 #[derive(Debug)]
 struct Inner {
-    source: Source,
-    client: Client,
-    info: ChipInfo,
+    backend: Arc<dyn Backend>,
     names: Vec<Option<Arc<str>>>,
+    /// The lines of each name, in order.
+    by_name: HashMap<Arc<str>, Vec<Offset>>,
 }
-
-/// Where a handle comes from. Each request has its own.
-#[derive(Clone)]
-enum Source {
-    Simulated(Arc<sim::Host>),
-    Devices(Arc<Opener>),
-}
-
-type Opener = dyn Fn() -> Result<Device, overlapped::Error> + Send + Sync;
 
 /// What a chip is.
 ///
@@ -64,9 +55,11 @@ pub struct ChipInfo {
     pub name: Arc<str>,
     /// What the hardware calls itself.
     pub label: Arc<str>,
+    /// Where it is in the file system, if it is there.
+    pub path: Option<Arc<str>>,
     /// How many lines it has: the offsets are `0..lines`.
     pub lines: u32,
-    /// The most events a request can have queued.
+    /// The most events a request can have queued; zero if that cannot be chosen.
     pub max_queue_size: u32,
 }
 
@@ -104,22 +97,23 @@ impl ChipOptions {
     /// # Errors
     /// As [`Chip::open`]; and [`ErrorKind::InvalidInput`] for an option that a chip of this kind does not have.
     pub fn open(&self, spec: &str) -> Result<Chip, Error> {
-        let source = if let Some(lines) = simulated_lines(spec)? {
+        let backend: Arc<dyn Backend> = if let Some(lines) = simulated_lines(spec)? {
             let seed = self.seed.unwrap_or(DEFAULT_SEED);
-            Source::Simulated(sim::Host::new(sim::Setup { lines, seed, life: self.life.unwrap_or(true) })?)
+            let host = sim::Host::new(sim::Setup { lines, seed, life: self.life.unwrap_or(true) })?;
+            Arc::new(driver::Chip::open(driver::Source::Simulated(host), spec)?)
+        } else if self.seed.is_some() || self.life.is_some() {
+            let message = format!("chip \"{spec}\" is not simulated: only the chip \"sim\" has a seed and a life");
+            return Err(Error::new(ErrorKind::InvalidInput, message));
         } else if spec.starts_with(r"\\.\") || spec.starts_with(r"\\?\") {
-            if self.seed.is_some() || self.life.is_some() {
-                let message = format!("chip \"{spec}\" is not simulated: only the chip \"sim\" has a seed and a life");
-                return Err(Error::new(ErrorKind::InvalidInput, message));
-            }
             let path = spec.to_owned();
-            Source::Devices(Arc::new(move || Device::open(&path)))
+            let source = driver::Source::Devices(Arc::new(move || Device::open(&path)));
+            let remedy = "is it plugged in, and its driver running?";
+            Arc::new(driver::Chip::open(source, spec).map_err(|error| error.with_remedy_if_not_found(remedy))?)
         } else {
             let known = r#""sim" (simulated), "sim:64" (with 64 lines) or a device such as "\\.\LineWake0""#;
             return Err(Error::new(ErrorKind::UnknownChip, format!("there is no chip \"{spec}\"; try {known}")));
         };
-        let remedy = "is it plugged in, and its driver running?";
-        Chip::from_source(source, spec).map_err(|error| error.with_remedy_if_not_found(remedy))
+        Chip::from_backend(backend)
     }
 }
 
@@ -138,24 +132,6 @@ fn simulated_lines(spec: &str) -> Result<Option<u32>, Error> {
                 format!("there is no chip \"{spec}\"; a simulated chip has 1 to {MAX_LINES} lines, as in \"sim:64\""),
             )),
         },
-    }
-}
-
-impl fmt::Debug for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Simulated(_) => "Simulated",
-            Self::Devices(_) => "Devices",
-        })
-    }
-}
-
-impl Source {
-    fn open(&self) -> Result<Device, overlapped::Error> {
-        match self {
-            Self::Simulated(host) => Device::simulated(host.clone()),
-            Self::Devices(open) => open(),
-        }
     }
 }
 
@@ -194,7 +170,7 @@ impl Chip {
         name: &str,
         open: impl Fn() -> Result<Device, overlapped::Error> + Send + Sync + 'static,
     ) -> Result<Self, Error> {
-        Self::from_source(Source::Devices(Arc::new(open)), name)
+        Self::from_backend(Arc::new(driver::Chip::open(driver::Source::Devices(Arc::new(open)), name)?))
     }
 
     /// How to open.
@@ -203,31 +179,50 @@ impl Chip {
         ChipOptions::default()
     }
 
-    fn from_source(source: Source, spec: &str) -> Result<Self, Error> {
-        let (client, info) = Client::new(source.open()?)?;
-        let info = ChipInfo {
-            name: named(&info.name).unwrap_or_else(|| spec.into()),
-            label: named(&info.label).unwrap_or_default(),
-            lines: client.lines(),
-            max_queue_size: info.max_queue,
-        };
-        let names = client.line_infos()?.iter().map(|line| named(&line.name)).collect();
-        Ok(Self { inner: Arc::new(Inner { source, client, info, names }) })
+    /// A chip behind a backend of one's own.
+    ///
+    /// # Errors
+    /// What the backend says when it is asked for its lines.
+    pub fn from_backend(backend: Arc<dyn Backend>) -> Result<Self, Error> {
+        let names: Vec<_> = backend.lines()?.into_iter().map(|line| line.name).collect();
+        let mut by_name = HashMap::<_, Vec<_>>::new();
+        for (offset, name) in (0..).zip(&names) {
+            if let Some(name) = name {
+                by_name.entry(name.clone()).or_default().push(Offset::from(offset));
+            }
+        }
+        Ok(Self { inner: Arc::new(Inner { backend, names, by_name }) })
+    }
+
+    pub(crate) fn backend(&self) -> &dyn Backend {
+        &*self.inner.backend
     }
 
     /// What it is.
     #[must_use]
     pub fn info(&self) -> &ChipInfo {
-        &self.inner.info
+        self.backend().info()
     }
 
-    /// The clock of its time stamps.
+    /// What it can do.
+    #[must_use]
+    pub fn capabilities(&self) -> Capabilities {
+        self.backend().capabilities()
+    }
+
+    /// The clock of its time stamps, unless a line was asked for with another.
     #[must_use]
     pub fn clock(&self) -> Clock {
-        match &self.inner.source {
-            Source::Simulated(host) => Clock::read("simulated", || host.now_ns()),
-            Source::Devices(_) => Clock::unrelated("monotonic"),
-        }
+        self.backend().clock(EventClock::Monotonic)
+    }
+
+    /// The same chip again after it was unplugged, found by what does not change: of a simulated chip itself, of a driver's
+    /// device its path, of a gpiochip its label and its place on the bus. Clones of this one stay as they are.
+    ///
+    /// # Errors
+    /// One that [`is_disconnected`](Error::is_disconnected) while it is not back.
+    pub fn reopen(&self) -> Result<Self, Error> {
+        Self::from_backend(self.backend().reopen()?)
     }
 
     /// Finds a line by offset or by name; of several with the same name, the first.
@@ -245,15 +240,21 @@ impl Chip {
             return Ok(offset.into());
         }
         if let LineId::Text(text) = &line
-            && let Some(at) = self.inner.names.iter().position(|name| name.as_deref() == Some(text))
+            && let Some(&first) = self.named(text).first()
         {
-            return Ok(Offset::from(at as u32));
+            return Ok(first);
         }
         let message = match number {
             Some(_) => format!("offset {line} is out of range on chip \"{chip}\", which has {lines} lines from 0"),
             None => format!("cannot find line \"{line}\" on chip \"{chip}\", which has {}", self.some_names()),
         };
         Err(Error::new(ErrorKind::NoSuchLine, message))
+    }
+
+    /// The lines of a name, in order: none, one, or several.
+    #[must_use]
+    pub fn named(&self, name: &str) -> &[Offset] {
+        self.inner.by_name.get(name).map_or(&[], Vec::as_slice)
     }
 
     /// The names a user may have meant.
@@ -297,7 +298,7 @@ impl Chip {
     /// # Errors
     /// [`ErrorKind::NoSuchLine`], and what the device says.
     pub fn line_info(&self, line: impl Into<LineId>) -> Result<LineInfo, Error> {
-        Ok(LineInfo::from_record(&self.inner.client.line_info(self.find(line)?)?))
+        self.backend().line(self.find(line)?)
     }
 
     /// What the chip says of all its lines now.
@@ -305,7 +306,7 @@ impl Chip {
     /// # Errors
     /// What the device says.
     pub fn lines(&self) -> Result<Vec<LineInfo>, Error> {
-        Ok(self.inner.client.line_infos()?.iter().map(LineInfo::from_record).collect())
+        self.backend().lines()
     }
 
     /// Whether a line is active now.
@@ -317,73 +318,40 @@ impl Chip {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::NoSuchLine`], and what the device says.
+    /// As [`values`](Self::values).
     pub fn value(&self, line: impl Into<LineId>) -> Result<bool, Error> {
-        let offset = self.find(line)?;
-        Ok(self.inner.client.values()?.contains(offset.get()))
+        Ok(self.values([line])?[0])
     }
 
-    /// Whether lines are active, all read at the same moment.
+    /// Whether lines are active, all read at the same moment if the chip [can](Capabilities::atomic_values). The lines stay as
+    /// they are; where they must be held to be read they are, for a moment.
     ///
     /// # Errors
-    /// As [`find_all`](Self::find_all), and what the device says.
+    /// As [`find_all`](Self::find_all); [`ErrorKind::Busy`] when somebody else holds one and the chip does not share; and
+    /// what the device says.
     pub fn values<L: Into<LineId>>(&self, lines: impl IntoIterator<Item = L>) -> Result<Vec<bool>, Error> {
-        let offsets = self.find_all(lines)?;
-        let values = self.inner.client.values()?;
-        Ok(offsets.iter().map(|offset| values.contains(offset.get())).collect())
+        self.backend().values(&self.find_all(lines)?)
     }
 
-    /// Makes lines outputs with these values, all at the same moment. They stay so while this chip is open.
+    /// Makes lines outputs with these values. They stay so while the request that is given is held; with it they are set
+    /// again.
     ///
     /// ```
     /// # let chip = linewake::Chip::open("sim")?;
-    /// chip.set_values([("relay-1", true), ("led", false)])?;
+    /// let mut outputs = chip.set_values([("relay-1", true), ("led", false)])?;
     /// assert!(chip.value("relay-1")?);
+    /// outputs.set_value("led", true)?;
     /// # Ok::<(), linewake::Error>(())
     /// ```
     ///
     /// # Errors
-    /// As [`find_all`](Self::find_all); [`ErrorKind::Busy`] when another reader holds one of them alone; and what the
-    /// device says. Then none was set.
-    pub fn set_values<L: Into<LineId>>(&self, values: impl IntoIterator<Item = (L, bool)>) -> Result<(), Error> {
-        let (lines, values): (Vec<_>, Vec<_>) = values.into_iter().unzip();
-        let offsets = self.find_all(lines)?;
-        if offsets.is_empty() {
-            return Ok(());
-        }
-        let configs: Vec<_> = offsets
-            .iter()
-            .zip(values)
-            .map(|(offset, value)| LineConfig {
-                offset: offset.get(),
-                flags: protocol::LINE_OUTPUT | if value { protocol::LINE_ACTIVE } else { 0 },
-            })
-            .collect();
-        self.inner.client.configure(&configs).map_err(|error| self.explain_busy(error, &offsets))
+    /// As [`RequestBuilder::start`]. Then none was set.
+    pub fn set_values<L: Into<LineId>>(&self, values: impl IntoIterator<Item = (L, bool)>) -> Result<Request, Error> {
+        let request = |request: RequestBuilder, (line, active)| request.output(line, active);
+        values.into_iter().fold(self.request(), request).start()
     }
 
-    /// Says which line is busy, and who holds it.
-    pub(crate) fn explain_busy(&self, error: Error, asked: &[Offset]) -> Error {
-        if error.device().is_none_or(|device| device.kind() != overlapped::ErrorKind::Busy) {
-            return error;
-        }
-        let Ok(lines) = self.inner.client.line_infos() else {
-            return error;
-        };
-        let holder = lines.iter().find(|line| {
-            let alone = line.flags & protocol::LINE_EXCLUSIVE != 0;
-            alone && asked.iter().any(|offset| offset.get() == line.offset)
-        });
-        let Some(line) = holder.map(LineInfo::from_record) else {
-            return error;
-        };
-        let name = line.name.as_deref().map(|name| format!(" (\"{name}\")")).unwrap_or_default();
-        let consumer = line.consumer.as_deref().unwrap_or("a program that gave no name");
-        let chip = &self.info().name;
-        error.busy(format!("line {}{name} of chip \"{chip}\" is held alone by \"{consumer}\"", line.offset))
-    }
-
-    /// Asks for lines, to watch their edges.
+    /// Asks for lines, to watch their edges, or to set them.
     pub fn request(&self) -> RequestBuilder {
         RequestBuilder::new(self.clone())
     }
@@ -391,9 +359,9 @@ impl Chip {
     /// What the driver says of each line, over all readers that were closed.
     ///
     /// # Errors
-    /// What the device says.
+    /// [`ErrorKind::Unsupported`] unless the chip is simulated or the reference driver's; what the device says.
     pub fn totals(&self) -> Result<Vec<LineTotals>, Error> {
-        let totals = self.inner.client.totals()?;
+        let totals = self.reference()?.totals()?;
         let line = |line: &protocol::LineTotals| LineTotals {
             offset: line.offset.into(),
             readers: line.readers,
@@ -411,17 +379,13 @@ impl Chip {
     /// The world outside a chip that is there for tests: the simulated one and the reference driver's.
     #[must_use]
     pub fn world(&self) -> World<'_> {
-        World::new(self, &self.inner.client)
+        World::new(self, self.reference())
     }
 
-    /// A handle of its own, for a new reader.
-    pub(crate) fn open_reader(&self) -> Result<Client, Error> {
-        let (client, _) = Client::new(self.inner.source.open()?)?;
-        if client.lines() == self.info().lines {
-            Ok(client)
-        } else {
-            Err(client.malformed("the number of its lines has changed"))
-        }
+    /// The client of the reference driver's protocol, if the chip speaks it.
+    fn reference(&self) -> Result<&driver::Client, Error> {
+        let other = || crate::backend::unsupported(&self.info().name, "is no simulated chip and no reference driver's");
+        self.backend().reference().map(|reference| &reference.0).ok_or_else(other)
     }
 }
 

@@ -13,7 +13,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Clock {
-    /// `simulated`: nanoseconds since the chip was opened. `monotonic`: nanoseconds since some moment the driver chose.
+    /// `simulated`: nanoseconds since the chip was opened. `monotonic`: nanoseconds since some moment the driver chose; on
+    /// Linux the system's `CLOCK_MONOTONIC`. `realtime`: nanoseconds since 1970 in UTC. `hte`: of a hardware engine.
     pub name: &'static str,
     /// Its relation to the time of day, where the two can be read together.
     pub utc: Option<UtcOffset>,
@@ -35,19 +36,38 @@ pub struct UtcOffset {
 }
 
 impl Clock {
+    /// The system's UTC, in nanoseconds since 1970.
+    pub(crate) fn utc() -> Self {
+        Self { name: "realtime", utc: Some(UtcOffset { offset_ns: 0, error_ns: 0 }) }
+    }
+
+    /// The system's UTC now, in nanoseconds since 1970.
+    pub(crate) fn utc_now_ns() -> Option<u64> {
+        let utc = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
+        u64::try_from(utc.as_nanos()).ok()
+    }
+
+    /// What this clock shows now, as far as its relation to UTC is known.
+    pub(crate) fn now_ns(&self) -> Option<u64> {
+        let now_ns = i128::from(Self::utc_now_ns()?) - i128::from(self.utc?.offset_ns);
+        u64::try_from(now_ns).ok()
+    }
+
     /// A clock that only the driver can read.
     pub(crate) fn unrelated(name: &'static str) -> Self {
         Self { name, utc: None }
     }
 
-    /// Reads the system's UTC between two readings of the clock.
+    /// Reads the system's UTC between two readings of the clock: the closest of some.
     pub(crate) fn read(name: &'static str, now_ns: impl Fn() -> u64) -> Self {
-        let before_ns = now_ns();
-        let utc = SystemTime::now().duration_since(UNIX_EPOCH).map(|utc| utc.as_nanos());
-        let after_ns = now_ns();
-        let middle_ns = before_ns.midpoint(after_ns);
-        let offset_ns = utc.ok().and_then(|utc_ns| i64::try_from(utc_ns.checked_sub(middle_ns.into())?).ok());
-        let error_ns = (after_ns - before_ns).div_ceil(2);
-        Self { name, utc: offset_ns.map(|offset_ns| UtcOffset { offset_ns, error_ns }) }
+        let read = || {
+            let before_ns = now_ns();
+            let utc = SystemTime::now().duration_since(UNIX_EPOCH).map(|utc| utc.as_nanos());
+            let after_ns = now_ns();
+            let middle_ns = before_ns.midpoint(after_ns);
+            let offset_ns = i64::try_from(utc.ok()?.checked_sub(middle_ns.into())?).ok()?;
+            Some(UtcOffset { offset_ns, error_ns: after_ns.saturating_sub(before_ns).div_ceil(2) })
+        };
+        Self { name, utc: (0..5).filter_map(|_| read()).min_by_key(|utc| utc.error_ns) }
     }
 }

@@ -28,6 +28,15 @@ impl EdgeKind {
             Self::Falling => "falling",
         }
     }
+
+    /// The other way.
+    #[must_use]
+    pub const fn opposite(self) -> Self {
+        match self {
+            Self::Rising => Self::Falling,
+            Self::Falling => Self::Rising,
+        }
+    }
 }
 
 /// Which edges a request watches.
@@ -50,6 +59,16 @@ pub enum Edges {
 }
 
 impl Edges {
+    /// `rising`, `falling` or `both`, as in libgpiod's tools.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Rising => "rising",
+            Self::Falling => "falling",
+            Self::Both => "both",
+        }
+    }
+
     pub(crate) const fn flags(self) -> u32 {
         match self {
             Self::Rising => protocol::LINE_EDGE_RISING,

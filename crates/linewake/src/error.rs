@@ -14,10 +14,18 @@ pub enum ErrorKind {
     LineTwice,
     /// Another argument makes no sense: no line at all, a queue of one event, a seed for a real chip.
     InvalidInput,
-    /// Another reader holds the line alone.
+    /// Somebody else holds the line.
     Busy,
+    /// The chip cannot do what was asked of it; see [`Chip::capabilities`](crate::Chip::capabilities).
+    Unsupported,
+    /// A file that describes something (a profile, a script of signals) is wrong, or cannot be read.
+    BadFile,
     /// The driver sent something that is not the protocol. Nothing it says is trusted from there on.
     Malformed,
+    /// Time ran out, and nothing else happened.
+    TimedOut,
+    /// This thread would have to wait for itself: it dispatches completions.
+    Deadlock,
     /// The device or the system said no; [`Error::device`] has what it said.
     Device,
 }
@@ -60,13 +68,21 @@ impl Error {
     /// Whether time ran out, and nothing else happened.
     #[must_use]
     pub fn is_timeout(&self) -> bool {
-        self.device().is_some_and(|error| error.kind() == overlapped::ErrorKind::TimedOut)
+        self.kind() == ErrorKind::TimedOut
+            || self.device().is_some_and(|error| error.kind() == overlapped::ErrorKind::TimedOut)
     }
 
     /// Whether the device is gone: unplugged, or its driver stopped.
     #[must_use]
     pub fn is_disconnected(&self) -> bool {
         self.device().is_some_and(|error| error.kind() == overlapped::ErrorKind::Disconnected)
+    }
+
+    /// Whether a chip that was plugged in a moment ago may say so, and not later.
+    pub(crate) fn may_pass(&self) -> bool {
+        use overlapped::ErrorKind::{AccessDenied, Busy, NotFound, TimedOut};
+        self.kind() == ErrorKind::Busy
+            || self.device().is_some_and(|error| matches!(error.kind(), AccessDenied | Busy | NotFound | TimedOut))
     }
 
     /// Adds what to do about a device that cannot be found.
@@ -104,7 +120,10 @@ impl From<Error> for std::io::Error {
             ErrorKind::UnknownChip | ErrorKind::NoSuchLine => Io::NotFound,
             ErrorKind::LineTwice | ErrorKind::InvalidInput => Io::InvalidInput,
             ErrorKind::Busy => Io::ResourceBusy,
-            ErrorKind::Malformed => Io::InvalidData,
+            ErrorKind::Unsupported => Io::Unsupported,
+            ErrorKind::Malformed | ErrorKind::BadFile => Io::InvalidData,
+            ErrorKind::TimedOut => Io::TimedOut,
+            ErrorKind::Deadlock => Io::Deadlock,
             ErrorKind::Device => match error.device() {
                 Some(device) => Self::from(device.clone()).kind(),
                 None => Io::Other,

@@ -24,21 +24,29 @@
 #![deny(unsafe_code)]
 
 mod account;
-mod backend;
+pub mod backend;
 mod chip;
 mod clock;
+mod config;
 mod edge;
 mod error;
 mod line;
+mod monitor;
+mod ready;
 pub mod record;
 mod request;
+mod timer;
+mod wait;
 mod world;
 
 pub use account::{Account, Figures, LineAccount, LineTotals, Tally, Trust};
+pub use backend::{InfoEvent, InfoEventKind};
 pub use chip::{Chip, ChipInfo, ChipOptions, DEFAULT_SEED};
 pub use clock::{Clock, UtcOffset};
+pub use config::{Bias, Drive, EventClock, LineConfig};
 pub use edge::{EdgeEvent, EdgeKind, Edges, Missed};
 pub use error::{Error, ErrorKind};
 pub use line::{Direction, LineId, LineInfo, Offset};
+pub use monitor::{Event, Gap, LineState, Monitor, MonitorBuilder, MonitorStats, WhenFull};
 pub use request::{Request, RequestBuilder, Stopper, WatchedLine};
 pub use world::World;

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use linewake_controller::protocol;
 
+use crate::LineConfig;
+
 /// The place of a line on its chip: 0 is the first.
 ///
 /// ```
@@ -122,7 +124,6 @@ pub enum Direction {
 /// # Ok::<(), linewake::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct LineInfo {
     /// Its place.
     pub offset: Offset,
@@ -130,26 +131,14 @@ pub struct LineInfo {
     pub name: Option<Arc<str>>,
     /// Input or output.
     pub direction: Direction,
-    /// Whether it is active now.
-    pub active: bool,
-    /// Whether some reader holds it.
+    /// Whether it is active now, where the chip tells without the line being held.
+    pub active: Option<bool>,
+    /// Whether somebody holds it.
     pub used: bool,
-    /// Who holds it, if that reader has a name.
+    /// Who holds it, if that one has a name.
     pub consumer: Option<Arc<str>>,
-}
-
-impl LineInfo {
-    pub(crate) fn from_record(record: &protocol::LineInfo) -> Self {
-        let has = |flag| record.flags & flag != 0;
-        Self {
-            offset: record.offset.into(),
-            name: named(&record.name),
-            direction: if has(protocol::LINE_OUTPUT) { Direction::Output } else { Direction::Input },
-            active: has(protocol::LINE_ACTIVE),
-            used: has(protocol::LINE_USED),
-            consumer: named(&record.consumer),
-        }
-    }
+    /// How it is held. `direction` and `output` are not told here.
+    pub config: LineConfig,
 }
 
 /// A name from a device; an empty one is none.

@@ -1,37 +1,39 @@
-//! Requests: lines that are watched, as one stream of their edges, with the account of it.
+//! Requests: lines that are held, the edges of those that are watched as one stream, and the account of it.
 
 mod builder;
 mod line;
+mod part;
 
+use std::collections::VecDeque;
 use std::fmt;
-use std::ops::ControlFlow;
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{
     AtomicBool,
     Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
-
-use linewake_controller::protocol::{self, EdgeRecord, LineConfig};
-use overlapped::{InvertedCall, Reply};
 
 pub use self::builder::RequestBuilder;
 pub use self::line::WatchedLine;
-
+use self::part::Part;
 use crate::account::Taken;
-use crate::backend::driver::{BATCH, Client};
-use crate::{Account, ChipInfo, EdgeEvent, EdgeKind, Error, ErrorKind, Tally, Trust};
+use crate::backend::RawEdge;
+use crate::ready::{Alarm, Ready};
+use crate::wait::{Waited, wait};
+use crate::{Account, Chip, EdgeEvent, Error, ErrorKind, EventClock, Figures, LineConfig, LineId, Tally, Trust};
 
-/// Lines that are watched: an endless stream of their edges.
+/// Lines that are held: an endless stream of the edges of those that are watched, and the values of all of them.
 ///
-/// The driver always has two waits of it to complete, so there is no gap between two edges, and no thread waits: one
-/// thread dispatches the completions of all requests of the process. Each request is a reader of its own to the driver,
-/// with its own queue and numbering. In steady state an edge costs no allocation.
+/// No thread waits for an edge: one thread dispatches the completions of all requests of the process. Lines of a driver
+/// are a reader of their own to it, with their own queue and numbering. In steady state an edge costs no allocation.
 ///
 /// ```no_run
 /// use linewake::Chip;
 /// # async fn example() -> Result<(), linewake::Error> {
-/// let chip = Chip::open(r"\\.\LineWake0")?;
+/// let chip = Chip::open("gpiochip0")?;
 /// let mut edges = chip.request().all_lines().start()?;
 /// while let Some(edge) = edges.next().await {
 ///     let edge = edge?;
@@ -42,38 +44,41 @@ use crate::{Account, ChipInfo, EdgeEvent, EdgeKind, Error, ErrorKind, Tally, Tru
 /// # }
 /// ```
 ///
+/// A chip that holds only so many lines at once ([`Capabilities::max_lines`](crate::backend::Capabilities)) is asked several
+/// times for a larger request; edges of the parts are then put into order of time as they arrive, and each part numbers
+/// its edges by itself.
+///
 /// Dropping it gives the lines back; edges that nobody took are discarded, and [`tally`](Self::tally) says how many.
 #[must_use = "a request that is dropped gives its lines back"]
 pub struct Request {
-    chip: Arc<str>,
-    client: Client,
-    phase: Phase,
+    chip: Chip,
+    parts: Vec<Part>,
     lines: Vec<WatchedLine>,
-    /// The place in `lines` of each offset of the chip; `NOT_WATCHED` for the others.
-    places: Box<[u16]>,
-    /// The edges that came last, of which those before `at` are taken.
-    batch: Vec<EdgeRecord>,
-    at: usize,
+    /// The place in `lines` of each offset of the chip; `NOT_HELD` for the others.
+    places: Box<[u32]>,
+    ready: Ready,
+    /// The edges that came last and are not taken yet.
+    batch: VecDeque<(usize, RawEdge)>,
+    /// Where a part puts its edges.
+    arrived: Vec<RawEdge>,
     taken: Arc<Taken>,
-    calls: overlapped::Tally,
+    calls: Vec<overlapped::Tally>,
     stopper: Stopper,
+    is_stopping: bool,
+    /// Whether time stamps never go back.
+    is_steady: bool,
+    /// What ended the stream, to be told when all that came before is taken.
+    end: Option<Error>,
+    is_over: bool,
     doubt: Option<Error>,
 }
 
-/// A chip has at most 1,024 lines.
-const NOT_WATCHED: u16 = u16::MAX;
+const NOT_HELD: u32 = u32::MAX;
 
-enum Phase {
-    /// The driver completes waits.
-    Live(InvertedCall<[u8]>),
-    /// It was stopped; so many edges were queued then, and are still taken.
-    Stopped {
-        left: u64,
-    },
-    Over,
-}
+/// The most edges that are taken from the chip before the program gets them.
+const BATCH: usize = 256;
 
-/// Ends a [`Request`] from elsewhere: from a signal handler's thread, say.
+/// Ends a [`Request`] or a [`Monitor`](crate::Monitor) from elsewhere: from a signal handler's thread, say.
 ///
 /// ```
 /// # let chip = linewake::Chip::options().life(false).open("sim")?;
@@ -85,39 +90,63 @@ enum Phase {
 /// ```
 #[derive(Clone, Debug)]
 pub struct Stopper {
-    calls: overlapped::Stopper,
     stopped: Arc<AtomicBool>,
+    alarm: Alarm,
 }
 
 impl Stopper {
+    pub(crate) fn new(ready: &Ready) -> Self {
+        Self { stopped: Arc::default(), alarm: ready.alarm() }
+    }
+
     /// Ends the stream: what had happened by then is still delivered, then it is over, without an error.
     pub fn stop(&self) {
         if !self.stopped.swap(true, AcqRel) {
-            self.calls.stop();
+            self.alarm.ring();
         }
+    }
+
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stopped.load(Acquire)
     }
 }
 
 impl Request {
-    pub(crate) fn new(info: &ChipInfo, client: Client, lines: Vec<WatchedLine>) -> Self {
-        let mut places = vec![NOT_WATCHED; info.lines as usize].into_boxed_slice();
+    fn new(chip: Chip, mut lines: Vec<WatchedLine>, parts: Vec<Part>) -> Self {
+        let mut places = vec![NOT_HELD; chip.info().lines as usize].into_boxed_slice();
         for (place, line) in (0..).zip(&lines) {
             places[line.offset.index()] = place;
         }
-        let calls = client.waits();
+        let mut ready = Ready::new();
+        for part in &parts {
+            ready.add();
+            for (line, active) in lines[part.lines.clone()].iter_mut().zip(part.held.active_at_start()) {
+                line.begin(active);
+            }
+        }
         Self {
-            chip: info.name.clone(),
-            calls: calls.tally(),
-            stopper: Stopper { calls: calls.stopper(), stopped: Arc::default() },
-            client,
-            phase: Phase::Live(calls),
+            calls: parts.iter().filter_map(|part| part.held.tally()).collect(),
+            is_steady: lines.iter().all(|line| line.config.clock != EventClock::Realtime),
+            stopper: Stopper::new(&ready),
+            chip,
+            parts,
             lines,
             places,
-            batch: Vec::with_capacity(BATCH),
-            at: 0,
+            ready,
+            batch: VecDeque::with_capacity(BATCH),
+            arrived: Vec::with_capacity(BATCH),
             taken: Arc::default(),
+            is_stopping: false,
+            end: None,
+            is_over: false,
             doubt: None,
         }
+    }
+
+    /// The chip whose lines they are.
+    #[must_use]
+    pub fn chip(&self) -> &Chip {
+        &self.chip
     }
 
     /// The lines, in the order they were asked for.
@@ -132,27 +161,16 @@ impl Request {
     /// What ended the stream, once: the device is gone ([`Error::is_disconnected`]), or the driver does not keep to its
     /// protocol ([`ErrorKind::Malformed`]). What had happened before is delivered before.
     pub async fn next(&mut self) -> Option<Result<EdgeEvent, Error>> {
-        loop {
-            if let Some(edge) = self.next_ready() {
-                return Some(Ok(edge));
-            }
-            let arrived = match &mut self.phase {
-                Phase::Live(calls) => calls.next().await,
-                _ => None,
-            };
-            if let ControlFlow::Break(end) = self.arrived(arrived) {
-                return end;
-            }
-        }
+        poll_fn(|cx| self.poll_next_edge(cx)).await
     }
 
     /// [`next`](Self::next) for a thread.
     ///
     /// # Errors
-    /// As [`next`](Self::next); and on the thread that dispatches completions an error of kind
-    /// [`Deadlock`](overlapped::ErrorKind), which ends nothing.
+    /// As [`next`](Self::next); and on a thread that dispatches completions one of kind [`ErrorKind::Deadlock`], which
+    /// ends nothing.
     pub fn wait_next(&mut self) -> Option<Result<EdgeEvent, Error>> {
-        self.wait_with(InvertedCall::wait_next)
+        self.wait(None)
     }
 
     /// [`wait_next`](Self::wait_next), at most for `timeout`.
@@ -160,101 +178,257 @@ impl Request {
     /// # Errors
     /// As [`wait_next`](Self::wait_next); and one that [`is_timeout`](Error::is_timeout), which ends nothing.
     pub fn wait_next_timeout(&mut self, timeout: Duration) -> Option<Result<EdgeEvent, Error>> {
-        self.wait_with(|calls| calls.wait_next_timeout(timeout))
+        self.wait(Some(timeout))
     }
 
-    fn wait_with(&mut self, wait: impl Fn(&mut InvertedCall<[u8]>) -> Arrived) -> Option<Result<EdgeEvent, Error>> {
+    fn wait(&mut self, timeout: Option<Duration>) -> Option<Result<EdgeEvent, Error>> {
+        if let Some(edge) = self.next_ready() {
+            return Some(Ok(edge));
+        }
+        wait(timeout, |cx| self.poll_next_edge(cx)).or_error("an edge")
+    }
+
+    fn poll_next_edge(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<EdgeEvent, Error>>> {
         loop {
             if let Some(edge) = self.next_ready() {
-                return Some(Ok(edge));
+                return Poll::Ready(Some(Ok(edge)));
             }
-            let arrived = match &mut self.phase {
-                Phase::Live(calls) => wait(calls),
-                _ => None,
-            };
-            if let ControlFlow::Break(end) = self.arrived(arrived) {
-                return end;
+            match self.poll_batch(cx) {
+                Poll::Ready(Some(Ok(()))) => {}
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error))),
+                Poll::Ready(None) => return Poll::Ready(None),
+                Poll::Pending => return Poll::Pending,
             }
         }
+    }
+
+    /// Has edges come for [`next_ready`](Self::next_ready).
+    pub(crate) fn poll_batch(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<(), Error>>> {
+        if !self.batch.is_empty() {
+            return Poll::Ready(Some(Ok(())));
+        }
+        if let Some(error) = self.end.take() {
+            self.is_over = true;
+            return Poll::Ready(Some(Err(error)));
+        }
+        if self.is_over {
+            return Poll::Ready(None);
+        }
+        if !self.is_stopping && self.stopper.is_stopped() {
+            self.is_stopping = true;
+            self.parts.iter_mut().filter(|part| !part.is_over).for_each(|part| part.held.stop());
+            (0..self.parts.len()).for_each(|part| self.ready.push(part));
+        }
+        self.poll_parts(cx.waker());
+        if !self.batch.is_empty() {
+            Poll::Ready(Some(Ok(())))
+        } else if let Some(error) = self.end.take() {
+            self.is_over = true;
+            Poll::Ready(Some(Err(error)))
+        } else if self.parts.iter().all(|part| part.is_over) {
+            self.is_over = true;
+            Poll::Ready(None)
+        } else {
+            Poll::Pending
+        }
+    }
+
+    /// Takes what the woken parts have.
+    fn poll_parts(&mut self, parent: &Waker) {
+        while self.batch.len() < BATCH
+            && self.end.is_none()
+            && let Some(index) = self.ready.pop(parent)
+        {
+            let part = &mut self.parts[index];
+            if part.is_over {
+                continue;
+            }
+            let polled = part.poll_edges(&mut Context::from_waker(self.ready.waker(index)), &mut self.arrived);
+            let places = &self.places;
+            let held = |edge: &RawEdge| {
+                let place = places.get(edge.offset.index()).copied().unwrap_or(NOT_HELD) as usize;
+                part.lines.contains(&place).then_some(place)
+            };
+            for edge in self.arrived.drain(..) {
+                // A backend has made sure that they are its lines.
+                if let Some(place) = held(&edge) {
+                    self.batch.push_back((place, edge));
+                }
+            }
+            match polled {
+                Poll::Ready(Some(Ok(()))) => self.ready.push(index),
+                Poll::Ready(Some(Err(error))) => self.end_with(error),
+                Poll::Ready(None) | Poll::Pending => {}
+            }
+        }
+        if self.is_steady && !self.batch.iter().is_sorted_by_key(|(_, edge)| edge.timestamp_ns) {
+            self.batch.make_contiguous().sort_by_key(|(_, edge)| edge.timestamp_ns);
+        }
+    }
+
+    fn end_with(&mut self, error: Error) {
+        if error.kind() == ErrorKind::Malformed {
+            self.lines.iter_mut().for_each(|line| line.contradicted = true);
+        }
+        self.doubt = Some(error.clone());
+        self.end = Some(error);
     }
 
     /// The next edge of those that came with the last one, without waiting or asking the driver: for programs that
     /// write out what one wake-up brought.
     pub fn next_ready(&mut self) -> Option<EdgeEvent> {
-        let edge = self.batch.get(self.at)?;
-        self.at += 1;
-        let line = &mut self.lines[usize::from(self.places[edge.offset as usize])];
-        let missed = line.take(edge);
+        self.next_placed().map(|(_, edge)| edge)
+    }
+
+    /// [`next_ready`](Self::next_ready), with the place of its line.
+    pub(crate) fn next_placed(&mut self) -> Option<(usize, EdgeEvent)> {
+        let (place, edge) = self.batch.pop_front()?;
+        let line = &mut self.lines[place];
+        let part = part_of(&mut self.parts, place);
+        part.interrupts.note(edge.seqno);
+        let missed = line.take(&edge, part.numbering);
         self.taken.delivered.fetch_add(1, Relaxed);
-        Some(EdgeEvent {
-            chip: self.chip.clone(),
+        let event = EdgeEvent {
+            chip: self.chip.info().name.clone(),
             offset: line.offset,
             name: line.name.clone(),
-            kind: if edge.is_rising() { EdgeKind::Rising } else { EdgeKind::Falling },
+            kind: line.kind(&edge),
             timestamp_ns: edge.timestamp_ns,
             seqno: edge.seqno,
             line_seqno: edge.line_seqno,
             missed,
-        })
-    }
-
-    /// Looks at what the driver completed a wait with. Goes on if there is a new batch, or may be.
-    fn arrived(&mut self, arrived: Arrived) -> ControlFlow<Option<Result<EdgeEvent, Error>>> {
-        let result = match (&self.phase, arrived) {
-            (Phase::Live(_), Some(Ok(batch))) => self.client.batch(&batch, &mut self.batch).and_then(|()| self.check()),
-            (Phase::Live(_), Some(Err(error))) => match error.kind() {
-                overlapped::ErrorKind::Cancelled if self.stopper.stopped.load(Acquire) => self.stop(),
-                // Without a code it is about this wait, and not the driver's word about its own.
-                overlapped::ErrorKind::TimedOut | overlapped::ErrorKind::Deadlock if error.code().is_none() => {
-                    return ControlFlow::Break(Some(Err(error.into())));
-                }
-                _ => Err(error.into()),
-            },
-            (&Phase::Stopped { left }, _) if left > 0 => self.take_queued(left),
-            _ => {
-                self.phase = Phase::Over;
-                return ControlFlow::Break(None);
-            }
         };
-        match result {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(error) => {
-                self.phase = Phase::Over;
-                if error.kind() == ErrorKind::Malformed {
-                    self.lines.iter_mut().for_each(|line| line.contradicted = true);
-                }
-                self.doubt = Some(error.clone());
-                ControlFlow::Break(Some(Err(error)))
-            }
-        }
+        Some((place, event))
     }
 
-    /// A new batch: every edge has to be of a line that was asked for.
-    fn check(&mut self) -> Result<(), Error> {
-        self.at = 0;
-        let is_ours = |edge: &EdgeRecord| self.places.get(edge.offset as usize).is_some_and(|&at| at != NOT_WATCHED);
-        match self.batch.iter().find(|edge| !is_ours(edge)) {
-            None => Ok(()),
-            Some(edge) => {
-                let what = format!("it reports an edge of line {}, which was not asked for", edge.offset);
-                self.batch.clear();
-                Err(self.client.malformed(what))
-            }
-        }
+    /// Whether the program was given an edge of the line at `place`.
+    pub(crate) fn has_delivered(&self, place: usize) -> bool {
+        self.lines[place].has_delivered()
     }
 
-    /// The waits are over. What is queued now had happened, and is still to be taken.
-    fn stop(&mut self) -> Result<(), Error> {
-        let queued = self.client.counters()?.iter().fold(0, |sum: u64, line| sum.saturating_add(line.queued));
-        self.phase = Phase::Stopped { left: queued };
+    /// An edge that was booked as delivered was not.
+    pub(crate) fn rebook(&mut self, place: usize, book: impl FnOnce(&mut Figures)) {
+        self.lines[place].rebook(book);
+    }
+
+    /// Whether each line is active now, in the order they were asked for. All are read at the same moment if the chip
+    /// [can](crate::backend::Capabilities::atomic_values) and holds them all at once.
+    ///
+    /// # Errors
+    /// What the device says.
+    pub fn values(&self) -> Result<Vec<bool>, Error> {
+        let mut values = Vec::with_capacity(self.lines.len());
+        for part in &self.parts {
+            values.extend(part.held.values()?);
+        }
+        for (value, line) in values.iter_mut().zip(&self.lines) {
+            *value ^= line.inverted;
+        }
+        Ok(values)
+    }
+
+    /// Whether one of its lines is active now.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NoSuchLine`] when it is not one of this request; and what the device says.
+    pub fn value(&self, line: impl Into<LineId>) -> Result<bool, Error> {
+        let place = self.place(line)?;
+        Ok(self.values()?[place])
+    }
+
+    /// Sets outputs. All change at the same moment if the chip [can](crate::backend::Capabilities::atomic_values) and holds them
+    /// all at once.
+    ///
+    /// ```
+    /// # let chip = linewake::Chip::open("sim")?;
+    /// let mut led = chip.request().output("led", false).start()?;
+    /// led.set_values([("led", true)])?;
+    /// assert!(chip.value("led")?);
+    /// # Ok::<(), linewake::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::NoSuchLine`] when one is not of this request, [`ErrorKind::InvalidInput`] when it is no output; then
+    /// none was set. And what the device says.
+    pub fn set_values<L: Into<LineId>>(&mut self, values: impl IntoIterator<Item = (L, bool)>) -> Result<(), Error> {
+        let mut of_parts = vec![Vec::new(); self.parts.len()];
+        for (line, active) in values {
+            let place = self.place(line)?;
+            let line = &self.lines[place];
+            if line.config.direction == Some(crate::Direction::Input) {
+                let (offset, chip) = (line.offset, self.chip.info());
+                let message =
+                    format!("line {offset} of chip \"{}\" is held as an input; ask for it as an output", chip.name);
+                return Err(Error::new(ErrorKind::InvalidInput, message));
+            }
+            let part = self.parts.partition_point(|part| part.lines.end <= place);
+            of_parts[part].push((place - self.parts[part].lines.start, active != line.inverted));
+        }
+        for (part, values) in self.parts.iter_mut().zip(of_parts).filter(|(_, values)| !values.is_empty()) {
+            part.held.set_values(&values)?;
+        }
         Ok(())
     }
 
-    fn take_queued(&mut self, left: u64) -> Result<(), Error> {
-        let most = usize::try_from(left).unwrap_or(BATCH);
-        self.client.take(most, &mut self.batch)?;
-        self.phase = Phase::Stopped { left: left.saturating_sub(self.batch.len() as u64) };
-        self.check()
+    /// Sets one output.
+    ///
+    /// # Errors
+    /// As [`set_values`](Self::set_values).
+    pub fn set_value(&mut self, line: impl Into<LineId>, active: bool) -> Result<(), Error> {
+        self.set_values([(line, active)])
+    }
+
+    /// Holds lines otherwise. The others stay as they are, and so do the stream, its numbers and its account.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NoSuchLine`] when one is not of this request; [`ErrorKind::Unsupported`] for what the chip
+    /// [cannot do](Chip::capabilities), and what the device says: then nothing changed in that part of the request.
+    pub fn reconfigure<L: Into<LineId>>(
+        &mut self,
+        lines: impl IntoIterator<Item = (L, LineConfig)>,
+    ) -> Result<(), Error> {
+        let mut configs: Vec<_> = self.lines.iter().map(|line| line.config).collect();
+        let mut changed = vec![false; self.parts.len()];
+        for (line, config) in lines {
+            let place = self.place(line)?;
+            builder::check(&self.chip, &config)?;
+            configs[place] = config;
+            changed[self.parts.partition_point(|part| part.lines.end <= place)] = true;
+        }
+        if !self.chip.capabilities().reconfigure {
+            return Err(crate::backend::unsupported(
+                &self.chip.info().name,
+                "cannot hold lines otherwise once they are held",
+            ));
+        }
+        let inverts = self.chip.capabilities().active_low;
+        for (part, _) in self.parts.iter_mut().zip(changed).filter(|(_, changed)| *changed) {
+            let range = part.lines.clone();
+            let asked: Vec<_> =
+                configs[range.clone()].iter().map(|config| builder::as_asked(config, inverts)).collect();
+            part.held.reconfigure(&asked)?;
+            part.numbering = part.held.numbering();
+            for (line, config) in self.lines[range.clone()].iter_mut().zip(&configs[range]) {
+                line.config = *config;
+                line.inverted = config.active_low && !inverts;
+            }
+        }
+        // A stream without a watched line may have one now.
+        (0..self.parts.len()).for_each(|part| self.ready.push(part));
+        Ok(())
+    }
+
+    fn place(&self, line: impl Into<LineId>) -> Result<usize, Error> {
+        let line = line.into();
+        let offset = self.chip.find(line.clone())?;
+        match self.places.get(offset.index()) {
+            Some(&place) if place != NOT_HELD => Ok(place as usize),
+            _ => {
+                let message =
+                    format!("line \"{line}\" of chip \"{}\" is not held by this request", self.chip.info().name);
+                Err(Error::new(ErrorKind::NoSuchLine, message))
+            }
+        }
     }
 
     /// Something that can end the stream from elsewhere while a thread or a task waits for its next edge.
@@ -263,11 +437,25 @@ impl Request {
         self.stopper.clone()
     }
 
-    /// The account so far, from the edges that were taken. It is [`Trust::AtLeast`]: the driver tells what is missing
-    /// with the next edge of the line, and [`finish`](Self::finish) asks it.
+    /// The account so far, from the edges that were taken. It is [`Trust::AtLeast`] at best: what is missing is told with
+    /// the next edge of the line, and [`finish`](Self::finish) asks the chip.
     #[must_use]
     pub fn account(&self) -> Account {
-        Account { lines: self.lines.iter().map(WatchedLine::account).collect(), doubt: self.doubt.clone() }
+        Account {
+            lines: self.lines.iter().map(WatchedLine::account).collect(),
+            unattributed: self.parts.iter().map(|part| self.unattributed(part)).sum(),
+            doubt: self.doubt.clone(),
+        }
+    }
+
+    /// Interrupts that no edge accounts for, and that are not booked on a line yet.
+    fn unattributed(&self, part: &Part) -> u64 {
+        if !part.counts_interrupts() {
+            return 0;
+        }
+        let lines = &self.lines[part.lines.clone()];
+        let booked: u64 = lines.iter().map(|line| line.numbered() + line.merged()).sum();
+        part.interrupts.count().saturating_sub(booked)
     }
 
     /// What became of the edges on their way from the driver, also after the request is gone.
@@ -276,45 +464,102 @@ impl Request {
         Tally { edges: self.taken.clone(), calls: self.calls.clone() }
     }
 
-    /// Gives the lines back and asks the driver for the last figures. Edges that happened and were not taken are
+    /// Gives the lines back and asks the chip for the last figures. Edges that happened and were not taken are
     /// discarded: to take them all, [stop](Self::stopper) and read to the end first.
     ///
-    /// When the driver cannot answer any more the account stays [`Trust::AtLeast`], and says why.
+    /// When the chip cannot answer any more, or keeps no account of its own, the account stays [`Trust::AtLeast`]; in the
+    /// first case it [says why](Account::doubt).
     #[must_use]
     pub fn finish(mut self) -> Account {
-        let give_back = |line: &WatchedLine| LineConfig { offset: line.offset.get(), flags: protocol::LINE_RELEASE };
-        let give_back: Vec<_> = self.lines.iter().map(give_back).collect();
-        let counters = self.client.configure(&give_back).and_then(|()| self.client.counters());
-        let mut account = self.account();
-        match counters {
-            Ok(counters) => {
-                account.lines = self.lines.iter().map(|line| line.settled(&counters[line.offset.index()])).collect();
-                if account.trust() != Trust::Exact {
-                    account.doubt.get_or_insert_with(|| self.client.malformed("its counters do not add up"));
+        let settled: Vec<_> = self.parts.iter_mut().map(|part| part.held.settle()).collect();
+        let mut books = Vec::new();
+        for (index, settled) in settled.into_iter().enumerate() {
+            match settled {
+                Ok(Some(settled)) => books.push((self.parts[index].lines.clone(), settled)),
+                Ok(None) => self.discard_the_rest(index),
+                Err(error) => {
+                    self.doubt.get_or_insert(error);
                 }
             }
-            Err(error) => {
-                account.doubt.get_or_insert(error);
+        }
+        let mut account = self.account();
+        for (lines, settled) in books {
+            for ((book, line), settled) in account.lines[lines.clone()].iter_mut().zip(&self.lines[lines]).zip(&settled)
+            {
+                *book = line.settled(settled);
             }
         }
-        self.phase = Phase::Over;
+        if account.trust() == Trust::None {
+            let message = format!("the counters of chip \"{}\" do not add up", self.chip.info().name);
+            account.doubt.get_or_insert_with(|| Error::new(ErrorKind::Malformed, message));
+        }
+        self.is_over = true;
         account
+    }
+
+    /// Takes what the chip has queued in a part, and books it as discarded.
+    fn discard_the_rest(&mut self, index: usize) {
+        let part = &mut self.parts[index];
+        let mut cx = Context::from_waker(Waker::noop());
+        if !part.is_over {
+            part.held.stop();
+            while let Poll::Ready(Some(Ok(()))) = part.poll_edges(&mut cx, &mut self.arrived) {}
+        }
+        let lines = part.lines.clone();
+        let (queued, others) = self.batch.drain(..).partition::<Vec<_>, _>(|(place, _)| lines.contains(place));
+        self.batch.extend(others);
+        let arrived: Vec<_> = self.arrived.drain(..).collect();
+        let arrived = arrived.into_iter().map(|edge| (self.places[edge.offset.index()] as usize, edge));
+        for (place, edge) in queued.into_iter().chain(arrived) {
+            part.interrupts.note(edge.seqno);
+            self.lines[place].discard(&edge, part.numbering);
+            self.taken.discarded.fetch_add(1, Relaxed);
+        }
     }
 }
 
-type Arrived = Option<Result<Reply<[u8]>, overlapped::Error>>;
+/// The part that holds the line at a place.
+fn part_of(parts: &mut [Part], place: usize) -> &mut Part {
+    let at = parts.partition_point(|part| part.lines.end <= place);
+    &mut parts[at]
+}
+
+impl futures_core::Stream for Request {
+    type Item = Result<EdgeEvent, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.poll_next_edge(cx)
+    }
+}
 
 impl Drop for Request {
     fn drop(&mut self) {
         // First, so that what it discards is counted when the tally is final.
-        self.phase = Phase::Over;
-        self.taken.discarded.fetch_add((self.batch.len() - self.at) as u64, Relaxed);
+        self.parts.clear();
+        self.taken.discarded.fetch_add(self.batch.len() as u64, Relaxed);
         self.taken.over.store(true, Release);
     }
 }
 
 impl fmt::Debug for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Request").field("chip", &self.chip).field("lines", &self.lines.len()).finish_non_exhaustive()
+        let chip = &self.chip.info().name;
+        f.debug_struct("Request").field("chip", chip).field("lines", &self.lines.len()).finish_non_exhaustive()
+    }
+}
+
+impl<T> Waited<Option<Result<T, Error>>> {
+    /// What was waited for, or why it is not there.
+    pub(crate) fn or_error(self, what: &str) -> Option<Result<T, Error>> {
+        match self {
+            Self::Ready(ready) => ready,
+            Self::TimedOut => {
+                Some(Err(Error::new(ErrorKind::TimedOut, format!("{what} did not come in the time it was given"))))
+            }
+            Self::Deadlock => {
+                let message = format!("waiting for {what} on the thread that dispatches completions would never end");
+                Some(Err(Error::new(ErrorKind::Deadlock, message)))
+            }
+        }
     }
 }

@@ -17,15 +17,21 @@ use crate::{Chip, Error, LineId};
 /// assert_eq!(edges.wait_next().unwrap()?.kind, linewake::EdgeKind::Falling);
 /// # Ok::<(), linewake::Error>(())
 /// ```
-#[derive(Clone, Copy, Debug)]
+///
+/// On any other chip everything here is an error of kind [`ErrorKind::Unsupported`](crate::ErrorKind).
+#[derive(Clone, Debug)]
 pub struct World<'a> {
     chip: &'a Chip,
-    client: &'a Client,
+    client: Result<&'a Client, Error>,
 }
 
 impl<'a> World<'a> {
-    pub(crate) fn new(chip: &'a Chip, client: &'a Client) -> Self {
+    pub(crate) fn new(chip: &'a Chip, client: Result<&'a Client, Error>) -> Self {
         Self { chip, client }
+    }
+
+    fn client(&self) -> Result<&Client, Error> {
+        self.client.clone()
     }
 
     /// Gives a line a level.
@@ -35,7 +41,7 @@ impl<'a> World<'a> {
     pub fn drive(&self, line: impl Into<LineId>, level: bool) -> Result<(), Error> {
         let offset = self.chip.find(line)?.get();
         let action = if level { DRIVE_HIGH } else { DRIVE_LOW };
-        self.client.drive(&[Drive { offset, action, count: 1, reserved: 0 }])
+        self.client()?.drive(&[Drive { offset, action, count: 1, reserved: 0 }])
     }
 
     /// Changes the level of a line `times` times, as fast as the chip can.
@@ -57,7 +63,7 @@ impl<'a> World<'a> {
                 Ok(Drive { offset: self.chip.find(line)?.get(), action: DRIVE_TOGGLE, count, reserved: 0 })
             })
             .collect();
-        self.client.drive(&drives?)
+        self.client()?.drive(&drives?)
     }
 
     /// From now on, edges that follow one of their line within `window` are merged into it. Zero merges nothing.
@@ -66,7 +72,7 @@ impl<'a> World<'a> {
     /// What the device says.
     pub fn merge_within(&self, window: Duration) -> Result<(), Error> {
         let window_ns = u64::try_from(window.as_nanos()).unwrap_or(u64::MAX);
-        self.client.set_merge(&MergeWindow { offset: ALL_LINES, reserved: 0, window_ns })
+        self.client()?.set_merge(&MergeWindow { offset: ALL_LINES, reserved: 0, window_ns })
     }
 
     /// Pulls the device out. Every request ends, and this chip is of no use but to [`replug`](Self::replug).
@@ -74,7 +80,7 @@ impl<'a> World<'a> {
     /// # Errors
     /// What the device says.
     pub fn unplug(&self) -> Result<(), Error> {
-        self.client.unplug()
+        self.client()?.unplug()
     }
 
     /// Puts it back in: it can be opened again.
@@ -82,6 +88,6 @@ impl<'a> World<'a> {
     /// # Errors
     /// What the device says.
     pub fn replug(&self) -> Result<(), Error> {
-        self.client.replug()
+        self.client()?.replug()
     }
 }

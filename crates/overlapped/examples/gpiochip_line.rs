@@ -4,8 +4,10 @@
 //! (The crate `linewake` does this with names, an account of lost edges and more.)
 
 #[cfg(target_os = "linux")]
-mod gpio {
+pub(crate) mod gpio {
+    use std::ops::ControlFlow;
     use std::os::fd::{FromRawFd, OwnedFd};
+    use std::path::Path;
 
     use overlapped::linux::{Direction, Ioctl};
     use overlapped::{Device, Error, ErrorKind};
@@ -41,12 +43,14 @@ mod gpio {
     /// `struct gpio_v2_line_event`.
     #[derive(FromBytes, Immutable, KnownLayout)]
     #[repr(C)]
-    struct LineEvent {
-        timestamp_ns: u64,
-        id: u32,
-        offset: u32,
+    pub(crate) struct LineEvent {
+        pub(crate) timestamp_ns: u64,
+        /// 1 for a rising edge, 2 for a falling one.
+        pub(crate) id: u32,
+        pub(crate) offset: u32,
         seqno: u32,
-        line_seqno: u32,
+        /// Counts the edges of this line, from 1.
+        pub(crate) line_seqno: u32,
         padding: [u32; 6],
     }
 
@@ -57,7 +61,8 @@ mod gpio {
     /// GPIO_V2_LINE_FLAG_INPUT, _EDGE_RISING and _EDGE_FALLING.
     const INPUT_BOTH_EDGES: u64 = 1 << 2 | 1 << 4 | 1 << 5;
 
-    pub(crate) fn watch(path: &str, offset: u32, edges: usize) -> Result<(), Error> {
+    /// Requests a line, for both edges: the file that its edges are read from.
+    pub(crate) fn request(path: impl AsRef<Path>, offset: u32) -> Result<OwnedFd, Error> {
         let chip = Device::open(path)?;
         let mut request = LineRequest::new_zeroed();
         request.offsets[0] = offset;
@@ -66,19 +71,17 @@ mod gpio {
         request.consumer[..9].copy_from_slice(b"gpiochip_");
         let granted = chip.ioctl(GET_LINE, request)?;
         // SAFETY: the kernel has made this descriptor for us, and nobody else has it.
-        let line = Device::from_fd(unsafe { OwnedFd::from_raw_fd(granted.fd) })?;
+        Ok(unsafe { OwnedFd::from_raw_fd(granted.fd) })
+    }
+
+    /// Shows each edge of a requested line, until there has been enough.
+    pub(crate) fn watch(line: &Device, mut show: impl FnMut(&LineEvent) -> ControlFlow<()>) -> Result<(), Error> {
         // One completion brings as many events as there are, up to 64.
         let mut reads = line.standing_reads(64 * size_of::<LineEvent>()).start();
-        let mut seen = 0;
         while let Some(bytes) = reads.wait_next() {
             let bytes = bytes?;
             let events = <[LineEvent]>::ref_from_bytes(&bytes).unwrap_or_default();
-            for event in events {
-                let kind = if event.id == 1 { "rising" } else { "falling" };
-                println!("{}\t{kind}\t{}\t#{}", event.timestamp_ns, event.offset, event.line_seqno);
-            }
-            seen += events.len();
-            if seen >= edges {
+            if events.iter().try_for_each(&mut show).is_break() {
                 break;
             }
         }
@@ -89,7 +92,12 @@ mod gpio {
         let mut arguments = std::env::args().skip(1);
         let path = arguments.next().unwrap_or_else(|| "/dev/gpiochip0".to_owned());
         let offset = arguments.next().and_then(|text| text.parse().ok()).unwrap_or(0);
-        match watch(&path, offset, usize::MAX) {
+        let print = |event: &LineEvent| {
+            let kind = if event.id == 1 { "rising" } else { "falling" };
+            println!("{}\t{kind}\t{}\t#{}", event.timestamp_ns, event.offset, event.line_seqno);
+            ControlFlow::Continue(())
+        };
+        match request(&path, offset).and_then(Device::from_fd).and_then(|line| watch(&line, print)) {
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 println!("{error}: this machine has no such chip");
                 Ok(())
@@ -101,11 +109,11 @@ mod gpio {
     #[cfg(test)]
     #[test]
     fn a_chip_that_is_not_there_is_named() {
-        let error = watch("/dev/no such gpiochip", 0, 1).unwrap_err();
+        let error = request("/dev/no such gpiochip", 0).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound);
         assert!(error.to_string().contains("\"/dev/no such gpiochip\""), "{error}");
         // A file that is no chip says so too: it knows no such ioctl.
-        assert_eq!(watch("/dev/null", 0, 1).unwrap_err().kind(), ErrorKind::Unsupported);
+        assert_eq!(request("/dev/null", 0).unwrap_err().kind(), ErrorKind::Unsupported);
     }
 }
 

@@ -377,6 +377,17 @@ impl Port {
         }
     }
 
+    /// Whether this thread is running a waker or a callback of some port: to wait there for another completion may be to
+    /// wait for itself.
+    ///
+    /// ```
+    /// assert!(!overlapped::Port::is_dispatching());
+    /// ```
+    #[must_use]
+    pub fn is_dispatching() -> bool {
+        DISPATCHING.try_with(|ports| !ports.borrow().is_empty()).unwrap_or(false)
+    }
+
     /// What is in flight: so that a driver that never completes is visible. A snapshot, the oldest first.
     #[must_use]
     pub fn pending(&self) -> Vec<PendingCall> {

@@ -1,30 +1,47 @@
-//! What to watch, and how: checked, configured, started.
+//! What to hold, and how: checked, asked for, started.
 
-use linewake_controller::protocol::{self, LineConfig, ReaderConfig};
+use std::collections::HashSet;
+use std::time::Duration;
 
-use super::line::{WatchedLine, read_levels};
-use crate::{Chip, Edges, Error, ErrorKind, LineId, Request};
+use super::line::WatchedLine;
+use super::part::Part;
+use crate::backend::{Ask, unsupported};
+use crate::{Bias, Chip, Direction, Drive, Edges, Error, ErrorKind, EventClock, LineConfig, LineId, Offset, Request};
 
-/// What to watch, and how.
+/// What to hold, and how.
 ///
 /// ```
 /// # let chip = linewake::Chip::open("sim")?;
 /// let edges = chip.request().lines(["pps", "door"]).consumer("watchman").queue_size(256).start()?;
 /// # Ok::<(), linewake::Error>(())
 /// ```
+///
+/// Lines are watched, both edges, unless something else is said: [`edges`](Self::edges), [`active_low`](Self::active_low),
+/// [`bias`](Self::bias), [`debounce`](Self::debounce) and [`clock`](Self::clock) say it of all lines but those that were
+/// given a [`LineConfig`] of their own.
 #[derive(Clone, Debug)]
-#[must_use = "nothing is watched before `start`"]
+#[must_use = "nothing is held before `start`"]
 pub struct RequestBuilder {
     chip: Chip,
-    lines: Vec<LineId>,
-    edges: Edges,
+    lines: Vec<(LineId, Option<LineConfig>)>,
+    config: LineConfig,
     consumer: String,
     queue_size: u32,
 }
 
 impl RequestBuilder {
     pub(crate) fn new(chip: Chip) -> Self {
-        Self { chip, lines: Vec::new(), edges: Edges::Both, consumer: "linewake".to_owned(), queue_size: 0 }
+        let config = LineConfig::watch(Edges::Both);
+        Self { chip, lines: Vec::new(), config, consumer: "linewake".to_owned(), queue_size: 0 }
+    }
+
+    pub(crate) fn chip(&self) -> &Chip {
+        &self.chip
+    }
+
+    /// The same of another chip.
+    pub(crate) fn on(self, chip: Chip) -> Self {
+        Self { chip, ..self }
     }
 
     /// One more line, by offset or name.
@@ -34,7 +51,7 @@ impl RequestBuilder {
 
     /// More lines.
     pub fn lines<L: Into<LineId>>(mut self, lines: impl IntoIterator<Item = L>) -> Self {
-        self.lines.extend(lines.into_iter().map(Into::into));
+        self.lines.extend(lines.into_iter().map(|line| (line.into(), None)));
         self
     }
 
@@ -44,13 +61,55 @@ impl RequestBuilder {
         self.lines(all)
     }
 
-    /// Which edges to watch: both unless set.
-    pub fn edges(mut self, edges: Edges) -> Self {
-        self.edges = edges;
+    /// One more line, held in a way of its own.
+    pub fn line_with(mut self, line: impl Into<LineId>, config: LineConfig) -> Self {
+        self.lines.push((line.into(), Some(config)));
         self
     }
 
-    /// Who watches, for others to see: `linewake` unless set. Cut at 32 bytes.
+    /// One more line, as an output with this first value.
+    pub fn output(self, line: impl Into<LineId>, active: bool) -> Self {
+        self.line_with(line, LineConfig::output(active))
+    }
+
+    /// How to hold the lines: all but those with a [`LineConfig`] of their own.
+    pub fn config(mut self, config: LineConfig) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Which edges to watch: both unless set.
+    pub fn edges(mut self, edges: Edges) -> Self {
+        self.config.edges = Some(edges);
+        self
+    }
+
+    /// Whether the low level is the active one.
+    pub fn active_low(mut self, active_low: bool) -> Self {
+        self.config.active_low = active_low;
+        self
+    }
+
+    /// What pulls the lines.
+    pub fn bias(mut self, bias: Bias) -> Self {
+        self.config.bias = Some(bias);
+        self
+    }
+
+    /// Has the chip ignore changes shorter than this. On a gpiochip edges are then stamped at the *end* of the quiet period,
+    /// in steps of the kernel's tick.
+    pub fn debounce(mut self, period: Duration) -> Self {
+        self.config.debounce = period;
+        self
+    }
+
+    /// Which clock stamps the edges.
+    pub fn clock(mut self, clock: EventClock) -> Self {
+        self.config.clock = clock;
+        self
+    }
+
+    /// Who holds them, for others to see: `linewake` unless set. Cut at 32 bytes, or at what the chip takes.
     pub fn consumer(mut self, consumer: impl Into<String>) -> Self {
         self.consumer = consumer.into();
         self
@@ -63,34 +122,91 @@ impl RequestBuilder {
         self
     }
 
-    /// Begins to watch.
+    /// Takes the lines, and begins to watch.
     ///
     /// # Errors
     /// [`ErrorKind::NoSuchLine`], [`ErrorKind::LineTwice`]; [`ErrorKind::InvalidInput`] without a line, and for a queue
-    /// the chip cannot have; [`ErrorKind::Busy`] when somebody else holds a line alone; and what the device says.
+    /// the chip cannot have; [`ErrorKind::Unsupported`] for what the chip [cannot do](Chip::capabilities);
+    /// [`ErrorKind::Busy`] when somebody else holds a line; and what the device says. Then nothing is held.
     pub fn start(self) -> Result<Request, Error> {
-        let info = self.chip.info();
-        let offsets = self.chip.find_all(self.lines)?;
+        let (chip, info) = (&self.chip, self.chip.info());
+        let offsets = chip.find_all(self.lines.iter().map(|(line, _)| line.clone()))?;
         if offsets.is_empty() {
             let message = format!("no line of chip \"{}\" is asked for; name one, or ask for all", info.name);
             return Err(Error::new(ErrorKind::InvalidInput, message));
         }
+        let can = chip.capabilities();
         if self.queue_size == 1 || self.queue_size > info.max_queue_size {
-            let (size, most) = (self.queue_size, info.max_queue_size);
-            let message = format!("a queue of {size} is not possible on chip \"{}\": it has 2 to {most}", info.name);
+            let (size, most, chip) = (self.queue_size, info.max_queue_size, &info.name);
+            let message = match most {
+                0 => format!("chip \"{chip}\" has no queue whose size could be chosen"),
+                _ => format!("a queue of {size} is not possible on chip \"{chip}\": it has 2 to {most}"),
+            };
             return Err(Error::new(ErrorKind::InvalidInput, message));
         }
-        let client = self.chip.open_reader()?;
-        let consumer = protocol::name(&self.consumer);
-        client.set_reader(&ReaderConfig { capacity: self.queue_size, seqno_base: 0, consumer })?;
-        let flags = protocol::LINE_INPUT | self.edges.flags();
-        let configs: Vec<_> = offsets.iter().map(|offset| LineConfig { offset: offset.get(), flags }).collect();
-        client.configure(&configs).map_err(|error| self.chip.explain_busy(error, &offsets))?;
+        let configs: Vec<_> = self.lines.iter().map(|(_, config)| config.unwrap_or(self.config)).collect();
+        for config in configs.iter().collect::<HashSet<_>>() {
+            check(chip, config)?;
+        }
+        let asked = offsets.iter().zip(&configs).map(|(&offset, config)| (offset, as_asked(config, can.active_low)));
+        let asked: Vec<(Offset, LineConfig)> = asked.collect();
+        let mut parts = Vec::new();
+        for lines in asked.chunks(can.max_lines.max(1)) {
+            let first = parts.last().map_or(0, |part: &Part| part.lines.end);
+            let ask = Ask { consumer: &self.consumer, queue_size: self.queue_size, lines };
+            parts.push(Part::new(chip.backend().request(&ask)?, first..first + lines.len()));
+        }
+        let lines = offsets.iter().zip(&configs).map(|(&offset, config)| {
+            WatchedLine::new(offset, chip.name(offset), *config, config.active_low && !can.active_low)
+        });
+        let lines = lines.collect();
+        Ok(Request::new(self.chip, lines, parts))
+    }
+}
 
-        let mut lines: Vec<_> =
-            offsets.iter().map(|&offset| WatchedLine::new(offset, self.chip.name(offset))).collect();
-        read_levels(&client, self.edges, &mut lines)?;
+/// How the chip is asked to hold a line: where it cannot invert, that is done here.
+pub(super) fn as_asked(config: &LineConfig, chip_inverts: bool) -> LineConfig {
+    if chip_inverts || !config.active_low {
+        return *config;
+    }
+    let edges = config.edges.map(|edges| match edges {
+        Edges::Rising => Edges::Falling,
+        Edges::Falling => Edges::Rising,
+        Edges::Both => Edges::Both,
+    });
+    LineConfig { active_low: false, edges, output: config.output.map(|active| !active), ..*config }
+}
 
-        Ok(Request::new(info, client, lines))
+/// Whether the chip can hold a line so.
+pub(super) fn check(chip: &Chip, config: &LineConfig) -> Result<(), Error> {
+    let can = chip.capabilities();
+    let name = &chip.info().name;
+    let refuse = |what: &str| Err(unsupported(name, what));
+    let invalid = |what: &str| Err(Error::new(ErrorKind::InvalidInput, format!("chip \"{name}\": {what}")));
+    if config.edges.is_some() && config.direction != Some(Direction::Input) {
+        return invalid("edges are watched on inputs: ask for the line as one");
+    }
+    if config.output.is_some() && config.direction != Some(Direction::Output) {
+        return invalid("a first value is for outputs: ask for the line as one");
+    }
+    if config.direction == Some(Direction::Output) && !can.outputs {
+        return refuse("has no outputs");
+    }
+    if config.bias.is_some() && !can.bias {
+        return refuse("cannot set a bias");
+    }
+    if config.drive != Drive::PushPull && !can.drive {
+        return refuse("cannot drive a line open-drain or open-source");
+    }
+    if !config.debounce.is_zero() && !can.debounce {
+        return refuse("does not debounce; use a filter, which can do more");
+    }
+    if config.debounce.as_micros() > u128::from(u32::MAX) {
+        return invalid("a debounce period has at most 4294967295 microseconds");
+    }
+    match config.clock {
+        EventClock::Realtime if !can.realtime => refuse("cannot stamp edges with the time of day"),
+        EventClock::Hte if !can.hte => refuse("has no hardware time stamp engine"),
+        _ => Ok(()),
     }
 }

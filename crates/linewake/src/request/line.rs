@@ -1,11 +1,9 @@
-//! A line that is watched: its level at the start, and its part of the account.
+//! A line that is watched: its level at the start, what is missing before each of its edges, and its account.
 
 use std::sync::Arc;
 
-use linewake_controller::protocol::{EdgeRecord, LineCounters};
-
-use crate::backend::driver::Client;
-use crate::{Edges, Error, Figures, LineAccount, Missed, Offset, Trust};
+use crate::backend::{Interrupts, Numbering, RawEdge, Settled};
+use crate::{EdgeKind, Edges, Figures, LineAccount, LineConfig, Missed, Offset, Trust};
 
 /// A line of a [`Request`](crate::Request).
 ///
@@ -22,88 +20,254 @@ pub struct WatchedLine {
     pub offset: Offset,
     /// Its name, if it has one.
     pub name: Option<Arc<str>>,
+    /// How it is held.
+    pub config: LineConfig,
     /// Whether it was active when the watch began: before the first edge of the stream. `None` if the line changed too
     /// fast to tell.
     pub active_at_start: Option<bool>,
+    /// Whether its polarity is inverted here, since the chip cannot.
+    pub(super) inverted: bool,
     delivered: u64,
+    discarded: u64,
     missed: Figures,
+    /// Of those delivered, the ones that were lost between here and the program.
+    lost_here: Figures,
+    seqno: u32,
     line_seqno: u32,
+    /// Whether it was active after the edge before, if that is known.
+    active: Option<bool>,
     /// The driver said something of it that cannot be.
     pub(super) contradicted: bool,
 }
 
 impl WatchedLine {
-    pub(super) fn new(offset: Offset, name: Option<Arc<str>>) -> Self {
+    pub(super) fn new(offset: Offset, name: Option<Arc<str>>, config: LineConfig, inverted: bool) -> Self {
         Self {
             offset,
             name,
+            config,
             active_at_start: None,
+            inverted,
             delivered: 0,
+            discarded: 0,
             missed: Figures::default(),
+            lost_here: Figures::default(),
+            seqno: 0,
             line_seqno: 0,
+            active: None,
             contradicted: false,
         }
     }
 
-    /// Books an edge. Returns what is missing before it: what the driver says, unless its numbering says more.
-    pub(super) fn take(&mut self, edge: &EdgeRecord) -> Missed {
-        let gap = edge.line_seqno.wrapping_sub(self.line_seqno).wrapping_sub(1);
-        self.line_seqno = edge.line_seqno;
-        self.contradicted |= gap != edge.overflowed;
-        let missed = Missed { overflowed: edge.overflowed, merged: edge.merged };
+    /// The watch begins, with this level as the chip says it.
+    pub(super) fn begin(&mut self, active: Option<bool>) {
+        self.active_at_start = active.map(|active| active != self.inverted);
+        self.active = self.active_at_start;
+    }
+
+    /// Which way an edge goes that the chip told of.
+    pub(super) fn kind(&self, edge: &RawEdge) -> EdgeKind {
+        if self.inverted { edge.kind.opposite() } else { edge.kind }
+    }
+
+    /// Books an edge as delivered. Returns what is missing before it.
+    pub(super) fn take(&mut self, edge: &RawEdge, numbering: Numbering) -> Missed {
+        let missed = self.missing_before(edge, numbering);
         self.delivered += 1;
         self.missed.overflowed += u64::from(missed.overflowed);
         self.missed.merged += u64::from(missed.merged);
         missed
     }
 
-    pub(super) fn account(&self) -> LineAccount {
-        LineAccount {
-            offset: self.offset,
-            name: self.name.clone(),
-            figures: Figures { delivered: self.delivered, ..self.missed },
-            trust: if self.contradicted { Trust::None } else { Trust::AtLeast },
-        }
+    /// Books an edge as discarded: nobody will see it.
+    pub(super) fn discard(&mut self, edge: &RawEdge, numbering: Numbering) {
+        let missed = self.missing_before(edge, numbering);
+        self.discarded += 1;
+        self.missed.overflowed += u64::from(missed.overflowed);
+        self.missed.merged += u64::from(missed.merged);
     }
 
-    /// The last account, by the driver's counters.
-    pub(super) fn settled(&self, counters: &LineCounters) -> LineAccount {
-        let mut account = self.account();
-        let untaken = counters.delivered.checked_sub(self.delivered);
-        let plausible = counters.is_closed()
-            && counters.queued == 0
-            && counters.overflowed >= self.missed.overflowed
-            && counters.merged >= self.missed.merged;
-        account.figures.overflowed = counters.overflowed.max(self.missed.overflowed);
-        account.figures.merged = counters.merged.max(self.missed.merged);
-        account.figures.discarded = counters.discarded.saturating_add(untaken.unwrap_or(0));
-        account.trust = if self.contradicted || untaken.is_none() || !plausible { Trust::None } else { Trust::Exact };
-        account
+    fn missing_before(&mut self, edge: &RawEdge, numbering: Numbering) -> Missed {
+        let gap = edge.line_seqno.wrapping_sub(self.line_seqno).wrapping_sub(1);
+        let mut missed = edge.missed;
+        let interrupts = edge.seqno.wrapping_sub(self.seqno).wrapping_sub(1);
+        match numbering {
+            Numbering::Told => self.contradicted |= gap != edge.missed.overflowed,
+            Numbering::Kernel(_) if gap > u32::MAX / 2 => self.contradicted = true,
+            Numbering::Kernel(counted) => {
+                missed.overflowed = missed.overflowed.saturating_add(gap);
+                if counted == Interrupts::OfLine && interrupts <= u32::MAX / 2 {
+                    missed.merged = missed.merged.saturating_add(interrupts.saturating_sub(gap));
+                }
+            }
+            Numbering::Polarity | Numbering::Unnumbered => {}
+        }
+        (self.seqno, self.line_seqno) = (edge.seqno, edge.line_seqno);
+        let active = self.kind(edge) == EdgeKind::Rising;
+        if matches!(numbering, Numbering::Kernel(_) | Numbering::Polarity)
+            && self.config.edges == Some(Edges::Both)
+            && let Some(before) = self.active
+        {
+            // Every edge that happened, seen or not, turned the level over.
+            let turns_over = missed.total().is_multiple_of(2);
+            if turns_over == (before == active) {
+                missed.merged = missed.merged.saturating_add(1);
+            }
+        }
+        self.active = Some(active);
+        missed
+    }
+
+    pub(super) fn has_delivered(&self) -> bool {
+        self.delivered > self.lost_here.lost()
+    }
+
+    /// One that was taken from the chip did not reach the program: books why.
+    pub(super) fn rebook(&mut self, book: impl FnOnce(&mut Figures)) {
+        book(&mut self.lost_here);
+    }
+
+    /// Edges booked as merged so far.
+    pub(super) fn merged(&self) -> u64 {
+        self.missed.merged
+    }
+
+    /// Edges that came, and those known to be dropped from the queue.
+    pub(super) fn numbered(&self) -> u64 {
+        self.delivered + self.discarded + self.missed.overflowed
+    }
+
+    pub(super) fn account(&self) -> LineAccount {
+        let figures = Figures { delivered: self.delivered, discarded: self.discarded, ..self.missed };
+        let trust = if self.contradicted { Trust::None } else { Trust::AtLeast };
+        self.booked(figures, trust)
+    }
+
+    /// The last account, by the chip's own.
+    pub(super) fn settled(&self, settled: &Settled) -> LineAccount {
+        let theirs = settled.figures;
+        let untaken = theirs.delivered.checked_sub(self.delivered);
+        let plausible =
+            settled.is_closed && theirs.overflowed >= self.missed.overflowed && theirs.merged >= self.missed.merged;
+        let figures = Figures {
+            delivered: self.delivered,
+            overflowed: theirs.overflowed.max(self.missed.overflowed),
+            merged: theirs.merged.max(self.missed.merged),
+            discarded: theirs.discarded.saturating_add(untaken.unwrap_or(0)),
+        };
+        let trust = if self.contradicted || untaken.is_none() || !plausible { Trust::None } else { Trust::Exact };
+        self.booked(figures, trust)
+    }
+
+    fn booked(&self, mut figures: Figures, trust: Trust) -> LineAccount {
+        figures.delivered = figures.delivered.saturating_sub(self.lost_here.lost());
+        figures.add(self.lost_here);
+        LineAccount { offset: self.offset, name: self.name.clone(), figures, trust }
     }
 }
 
-/// Finds out which level each line had before the first edge that is counted for it.
-pub(super) fn read_levels(client: &Client, edges: Edges, lines: &mut [WatchedLine]) -> Result<(), Error> {
-    let mut before = client.counters()?;
-    for _ in 0..8 {
-        let values = client.values()?;
-        let after = client.counters()?;
-        for line in lines.iter_mut().filter(|line| line.active_at_start.is_none()) {
-            let driven = after[line.offset.index()].driven;
-            // Else the value may be from before or after the edges in between.
-            if driven == before[line.offset.index()].driven {
-                let active = values.contains(line.offset.get());
-                line.active_at_start = Some(match edges {
-                    Edges::Both => active != (driven % 2 == 1),
-                    Edges::Rising => driven == 0 && active,
-                    Edges::Falling => driven > 0 || active,
-                });
-            }
+/// The interrupts of a request, where the chip numbers them.
+#[derive(Debug, Default)]
+pub(super) struct Counted {
+    /// The highest number seen, without the wrap.
+    highest: u64,
+}
+
+impl Counted {
+    /// Notes the number of an edge. They may come out of order, by less than half the range of the number.
+    pub(super) fn note(&mut self, seqno: u32) {
+        let ahead = seqno.wrapping_sub(self.highest as u32);
+        if ahead <= u32::MAX / 2 {
+            self.highest += u64::from(ahead);
         }
-        if lines.iter().all(|line| line.active_at_start.is_some()) {
-            break;
-        }
-        before = after;
     }
-    Ok(())
+
+    /// How many there were.
+    pub(super) fn count(&self) -> u64 {
+        self.highest
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn edge(kind: EdgeKind, line_seqno: u32) -> RawEdge {
+        RawEdge { offset: 0.into(), kind, timestamp_ns: 0, seqno: line_seqno, line_seqno, missed: Missed::default() }
+    }
+
+    fn line(active: Option<bool>) -> WatchedLine {
+        let mut line = WatchedLine::new(0.into(), None, LineConfig::watch(Edges::Both), false);
+        line.begin(active);
+        line
+    }
+
+    const KERNEL: Numbering = Numbering::Kernel(Interrupts::Uncounted);
+
+    fn missed(overflowed: u32, merged: u32) -> Missed {
+        Missed { overflowed, merged }
+    }
+
+    #[test]
+    fn a_gap_of_the_line_is_an_overflow() {
+        let mut line = line(Some(false));
+        assert_eq!(line.take(&edge(EdgeKind::Rising, 1), KERNEL), missed(0, 0));
+        assert_eq!(line.take(&edge(EdgeKind::Rising, 3), KERNEL), missed(1, 0));
+        assert_eq!(line.take(&edge(EdgeKind::Falling, 6), KERNEL), missed(2, 0));
+        assert_eq!(line.account().figures, Figures { delivered: 3, overflowed: 3, ..Figures::default() });
+    }
+
+    #[test]
+    fn the_same_way_twice_is_one_missing() {
+        let mut line = line(Some(true));
+        assert_eq!(line.take(&edge(EdgeKind::Rising, 1), KERNEL), missed(0, 1), "it was active already");
+        assert_eq!(line.take(&edge(EdgeKind::Rising, 2), KERNEL), missed(0, 1));
+        assert_eq!(line.take(&edge(EdgeKind::Rising, 3), Numbering::Unnumbered), missed(0, 0));
+        // One dropped between two of the other way: another must be missing.
+        assert_eq!(line.take(&edge(EdgeKind::Falling, 5), KERNEL), missed(1, 1));
+        assert_eq!(line.merged(), 3);
+    }
+
+    #[test]
+    fn interrupts_of_one_line_that_brought_nothing_are_merged_edges() {
+        let numbering = Numbering::Kernel(Interrupts::OfLine);
+        let mut line = line(Some(false));
+        let mut take = |kind, line_seqno, seqno| line.take(&RawEdge { seqno, ..edge(kind, line_seqno) }, numbering);
+        assert_eq!(take(EdgeKind::Rising, 1, 1), missed(0, 0));
+        assert_eq!(take(EdgeKind::Rising, 2, 3), missed(0, 1), "the falling one between them");
+        assert_eq!(take(EdgeKind::Falling, 4, 7), missed(1, 3), "one dropped, two merged, and by the level one more");
+    }
+
+    #[test]
+    fn the_first_level_may_be_unknown() {
+        let mut line = line(None);
+        assert_eq!(line.take(&edge(EdgeKind::Rising, 1), KERNEL), missed(0, 0));
+        assert_eq!(line.take(&edge(EdgeKind::Rising, 2), KERNEL), missed(0, 1));
+    }
+
+    #[test]
+    fn numbers_wrap_through_zero_and_never_go_back() {
+        let mut line = line(Some(true));
+        line.line_seqno = u32::MAX - 1;
+        for (number, kind) in [(u32::MAX, EdgeKind::Falling), (0, EdgeKind::Rising), (1, EdgeKind::Falling)] {
+            assert_eq!(line.take(&edge(kind, number), KERNEL), missed(0, 0));
+        }
+        assert_eq!(line.account().trust, Trust::AtLeast);
+        line.take(&edge(EdgeKind::Rising, 1), KERNEL);
+        assert_eq!(line.account().trust, Trust::None);
+    }
+
+    #[test]
+    fn interrupts_are_counted_across_the_wrap_and_out_of_order() {
+        let mut interrupts = Counted::default();
+        for seqno in [1, 3, 2, 7, 5] {
+            interrupts.note(seqno);
+        }
+        assert_eq!(interrupts.count(), 7);
+        interrupts.highest = (1 << 32) - 2;
+        for seqno in [u32::MAX, 1, 0, 2] {
+            interrupts.note(seqno);
+        }
+        assert_eq!(interrupts.count(), (1 << 32) + 2);
+    }
 }

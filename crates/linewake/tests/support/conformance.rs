@@ -10,7 +10,9 @@ use std::task::{Context, Poll, Wake};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
-use linewake::{Account, Chip, EdgeEvent, EdgeKind, Edges, Error, ErrorKind, Figures, Request, Trust};
+use linewake::{
+    Account, Chip, Direction, EdgeEvent, EdgeKind, Edges, Error, ErrorKind, Figures, LineConfig, Request, Trust,
+};
 
 /// Opens the chip; may be called again.
 pub(crate) type Open<'a> = &'a dyn Fn() -> Chip;
@@ -36,6 +38,8 @@ macro_rules! every_test {
             lines_are_found_by_offset_and_by_name
             bad_requests_name_what_is_wrong
             outputs_are_set_and_read_back
+            an_active_low_line_is_active_when_it_is_low
+            a_request_is_held_otherwise_without_a_break
             many_requests_come_and_go
             unplugging_ends_every_stream
         }
@@ -393,14 +397,47 @@ pub(crate) fn bad_requests_name_what_is_wrong(open: Open<'_>) {
 
 pub(crate) fn outputs_are_set_and_read_back(open: Open<'_>) {
     let chip = open();
-    chip.set_values([(8, true), (7, false)]).unwrap();
+    let mut outputs = chip.set_values([(8, true), (7, false)]).unwrap();
     assert_eq!(chip.values([7, 8]).unwrap(), [false, true]);
-    assert_eq!(chip.line_info(8).unwrap().direction, linewake::Direction::Output);
+    assert_eq!(outputs.values().unwrap(), [true, false], "in the order asked for");
+    assert_eq!(chip.line_info(8).unwrap().direction, Direction::Output);
     assert!(chip.world().drive(8, false).is_err(), "an output is not the world's to drive");
-    chip.set_values([(8, false)]).unwrap();
-    assert!(!chip.value(8).unwrap());
+    outputs.set_values([(7, true), (8, false)]).unwrap();
+    assert_eq!(chip.values([7, 8]).unwrap(), [true, false]);
+    assert_eq!(outputs.set_value(6, true).unwrap_err().kind(), ErrorKind::NoSuchLine);
     assert_eq!(chip.set_values([(8, true), (8, false)]).unwrap_err().kind(), ErrorKind::LineTwice);
-    chip.set_values::<u32>([]).unwrap();
+    assert_eq!(chip.set_values::<u32>([]).unwrap_err().kind(), ErrorKind::InvalidInput);
+    let mut input = chip.request().line(6).start().unwrap();
+    assert_eq!(input.set_value(6, true).unwrap_err().kind(), ErrorKind::InvalidInput);
+    drop(outputs);
+    assert_eq!(chip.line_info(8).unwrap().direction, Direction::Input);
+}
+
+pub(crate) fn an_active_low_line_is_active_when_it_is_low(open: Open<'_>) {
+    let chip = open();
+    chip.world().drive(4, true).unwrap();
+    let mut edges = chip.request().line(4).active_low(true).start().unwrap();
+    assert_eq!(edges.lines()[0].active_at_start, Some(false));
+    assert!(!edges.value(4).unwrap());
+    chip.world().drive(4, false).unwrap();
+    assert_eq!(next(&mut edges).kind, EdgeKind::Rising);
+    assert!(edges.value(4).unwrap());
+}
+
+pub(crate) fn a_request_is_held_otherwise_without_a_break(open: Open<'_>) {
+    let chip = open();
+    chip.world().drive(4, false).unwrap();
+    let mut edges = chip.request().lines([4, 5]).start().unwrap();
+    chip.world().toggle(4, 1).unwrap();
+    assert_eq!(next(&mut edges).kind, EdgeKind::Rising);
+    edges.reconfigure([(4, LineConfig::watch(Edges::Rising))]).unwrap();
+    chip.world().toggle(4, 2).unwrap();
+    let edge = next(&mut edges);
+    assert_eq!((edge.kind, edge.line_seqno), (EdgeKind::Rising, 2));
+    edges.reconfigure([(5, LineConfig::output(true))]).unwrap();
+    assert!(edges.value(5).unwrap());
+    assert_eq!(edges.reconfigure([(6, LineConfig::input())]).unwrap_err().kind(), ErrorKind::NoSuchLine);
+    assert_eq!(edges.finish().total().delivered, 2);
 }
 
 pub(crate) fn many_requests_come_and_go(open: Open<'_>) {

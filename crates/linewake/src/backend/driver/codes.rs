@@ -3,7 +3,7 @@
 
 use linewake_controller::protocol::{
     self, BatchHeader, ChipInfo, Drive, EdgeRecord, First, LineConfig, LineCounters, LineInfo, LineSet, LineTotals,
-    MergeWindow, ReaderConfig,
+    MergeWindow, ReaderConfig, SetValues,
 };
 use overlapped::{CtlCode, Ioctl};
 
@@ -23,6 +23,8 @@ pub(super) const GET_LINE_INFO: Ioctl<First, [LineInfo]> =
     unsafe { Ioctl::slice(code(protocol::GET_LINE_INFO), protocol::MAX_LINES) };
 // SAFETY: GET_VALUES reads nothing and writes one `LineSet`.
 pub(super) const GET_VALUES: Ioctl<(), LineSet> = unsafe { Ioctl::new(code(protocol::GET_VALUES)) };
+// SAFETY: SET_VALUES reads one `SetValues` and writes nothing.
+pub(super) const SET_VALUES: Ioctl<SetValues, ()> = unsafe { Ioctl::new(code(protocol::SET_VALUES)) };
 // SAFETY: CONFIGURE reads the `LineConfig`s it is given and writes nothing.
 pub(super) const CONFIGURE: Ioctl<[LineConfig], ()> = unsafe { Ioctl::new(code(protocol::CONFIGURE)) };
 // SAFETY: SET_READER reads one `ReaderConfig` and writes nothing.

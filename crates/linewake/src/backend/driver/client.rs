@@ -1,0 +1,145 @@
+//! The client of the reference driver's protocol, over any device that speaks it: `linewake.sys` and the simulated chip.
+//!
+//! Everything but the waits completes at once in the driver, so these calls wait for their answer. What comes back is
+//! checked: a driver may be anything that answers to the name.
+
+use std::time::Duration;
+
+use linewake_controller::Batch;
+use linewake_controller::protocol::{
+    ChipInfo, Drive, EdgeRecord, First, LineConfig, LineCounters, LineInfo, LineSet, LineTotals, MAX_LINES,
+    MergeWindow, ReaderConfig, SetValues, VERSION,
+};
+use overlapped::{Device, InvertedCall};
+
+use super::codes;
+use crate::{Error, ErrorKind, Offset};
+
+/// How long a driver may take for what does not wait for anything. One that takes longer does not answer.
+const ANSWER: Duration = Duration::from_secs(10);
+
+/// The most edges one completion brings.
+pub(crate) const BATCH: usize = 128;
+
+/// Completions that wait for the program, beyond which the driver's own queue fills up.
+const WINDOW: usize = 8;
+
+/// One open handle: to the driver, one reader.
+#[derive(Clone, Debug)]
+pub(crate) struct Client {
+    device: Device,
+    lines: u32,
+}
+
+impl Client {
+    /// Asks the device what it is.
+    pub(crate) fn new(device: Device) -> Result<(Self, ChipInfo), Error> {
+        let info = *device.call(codes::GET_INFO, &()).wait_timeout(ANSWER)?;
+        let mut client = Self { device, lines: info.lines };
+        if info.version != VERSION {
+            let version = info.version;
+            return Err(client.malformed(format_args!("its protocol has version {version}, not {VERSION}")));
+        }
+        if info.lines as usize > MAX_LINES {
+            client.lines = 0;
+            return Err(client.malformed(format_args!("it says it has {} lines, more than {MAX_LINES}", info.lines)));
+        }
+        Ok((client, info))
+    }
+
+    pub(crate) fn lines(&self) -> u32 {
+        self.lines
+    }
+
+    pub(crate) fn malformed(&self, what: impl std::fmt::Display) -> Error {
+        let name = self.device.name();
+        Error::new(ErrorKind::Malformed, format!("the driver of \"{name}\" does not keep to its protocol: {what}"))
+    }
+
+    pub(crate) fn line_infos(&self) -> Result<Vec<LineInfo>, Error> {
+        let infos = self.device.call(codes::GET_LINE_INFO, &First::default()).wait_timeout(ANSWER)?;
+        self.whole(&infos, |info| info.offset)
+    }
+
+    pub(crate) fn line_info(&self, offset: Offset) -> Result<LineInfo, Error> {
+        let first = First { offset: offset.get(), reserved: 0 };
+        let infos = self.device.call(codes::GET_LINE_INFO.with_capacity(1), &first).wait_timeout(ANSWER)?;
+        match *infos {
+            [info] if info.offset == offset.get() => Ok(info),
+            _ => Err(self.malformed(format_args!("asked for line {offset}, it answers with another"))),
+        }
+    }
+
+    pub(crate) fn values(&self) -> Result<LineSet, Error> {
+        Ok(*self.device.call(codes::GET_VALUES, &()).wait_timeout(ANSWER)?)
+    }
+
+    pub(crate) fn configure(&self, lines: &[LineConfig]) -> Result<(), Error> {
+        Ok(self.device.call(codes::CONFIGURE, lines).wait_timeout(ANSWER).map(drop)?)
+    }
+
+    pub(crate) fn set_reader(&self, reader: &ReaderConfig) -> Result<(), Error> {
+        Ok(self.device.call(codes::SET_READER, reader).wait_timeout(ANSWER).map(drop)?)
+    }
+
+    /// The counters of every line of this reader.
+    pub(crate) fn counters(&self) -> Result<Vec<LineCounters>, Error> {
+        let counters = self.device.call(codes::GET_COUNTERS, &First::default()).wait_timeout(ANSWER)?;
+        self.whole(&counters, |line| line.offset)
+    }
+
+    pub(crate) fn totals(&self) -> Result<Vec<LineTotals>, Error> {
+        let totals = self.device.call(codes::GET_TOTALS, &First::default()).wait_timeout(ANSWER)?;
+        self.whole(&totals, |line| line.offset)
+    }
+
+    pub(crate) fn set_values(&self, values: &SetValues) -> Result<(), Error> {
+        Ok(self.device.call(codes::SET_VALUES, values).wait_timeout(ANSWER).map(drop)?)
+    }
+
+    pub(crate) fn drive(&self, drives: &[Drive]) -> Result<(), Error> {
+        Ok(self.device.call(codes::DRIVE, drives).wait_timeout(ANSWER).map(drop)?)
+    }
+
+    pub(crate) fn set_merge(&self, window: &MergeWindow) -> Result<(), Error> {
+        Ok(self.device.call(codes::SET_MERGE, window).wait_timeout(ANSWER).map(drop)?)
+    }
+
+    pub(crate) fn unplug(&self) -> Result<(), Error> {
+        Ok(self.device.call(codes::UNPLUG, &()).wait_timeout(ANSWER).map(drop)?)
+    }
+
+    pub(crate) fn replug(&self) -> Result<(), Error> {
+        Ok(self.device.call(codes::REPLUG, &()).wait_timeout(ANSWER).map(drop)?)
+    }
+
+    /// Waits for edges of any line this reader watches, again and again.
+    pub(crate) fn waits(&self) -> InvertedCall<[u8]> {
+        let wait = codes::WAIT_ANY.with_capacity(codes::batch_len(BATCH));
+        self.device.inverted(wait, &()).window(WINDOW).start()
+    }
+
+    /// Takes at most `most` edges of which the driver has said that they are queued, so that it does not wait for one.
+    pub(crate) fn take(&self, most: usize, into: &mut Vec<EdgeRecord>) -> Result<(), Error> {
+        let wait = codes::WAIT_ANY.with_capacity(codes::batch_len(most.min(BATCH)));
+        let batch = self.device.call(wait, &()).wait_timeout(ANSWER)?;
+        self.batch(&batch, into)
+    }
+
+    /// Reads a batch of one edge or more.
+    pub(crate) fn batch(&self, bytes: &[u8], into: &mut Vec<EdgeRecord>) -> Result<(), Error> {
+        let batch = Batch::parse(bytes).map_err(|malformed| self.malformed(malformed))?;
+        if batch.header().count == 0 {
+            return Err(self.malformed("it completed a wait without an edge"));
+        }
+        into.clear();
+        into.extend(batch.records());
+        Ok(())
+    }
+
+    /// The answer has to be one record for each line, in order.
+    fn whole<T: Clone>(&self, records: &[T], offset: impl Fn(&T) -> u32) -> Result<Vec<T>, Error> {
+        let in_order = (0..self.lines).eq(records.iter().map(offset));
+        if in_order { Ok(records.to_vec()) } else { Err(self.malformed("its list of lines is not whole")) }
+    }
+}

@@ -1,0 +1,180 @@
+//! How a line is to be held: what a request asks of it.
+
+use std::time::Duration;
+
+use crate::{Direction, Edges};
+
+/// How a line is to be held: what a request asks of it, and what a chip says of a line that is held.
+///
+/// ```
+/// use std::time::Duration;
+/// use linewake::{Bias, Edges, LineConfig};
+/// let button = LineConfig::watch(Edges::Both).active_low(true).bias(Bias::PullUp);
+/// let relay = LineConfig::output(false);
+/// let quiet = LineConfig::watch(Edges::Rising).debounce(Duration::from_millis(5));
+/// assert!(button.active_low && relay.output == Some(false) && quiet.debounce.as_millis() == 5);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct LineConfig {
+    /// Input or output; `None` leaves it as it is.
+    pub direction: Option<Direction>,
+    /// Whether the low level is the active one.
+    pub active_low: bool,
+    /// What pulls the line when nothing drives it; `None` leaves it as it is.
+    pub bias: Option<Bias>,
+    /// How an output drives.
+    pub drive: Drive,
+    /// Which edges are watched, if any.
+    pub edges: Option<Edges>,
+    /// Changes shorter than this are ignored by the chip; zero is none.
+    pub debounce: Duration,
+    /// Which clock stamps the edges.
+    pub clock: EventClock,
+    /// The first value of an output.
+    pub output: Option<bool>,
+}
+
+impl LineConfig {
+    /// As it is: nothing about the line is changed.
+    #[must_use]
+    pub fn as_is() -> Self {
+        Self::default()
+    }
+
+    /// An input whose edges are not watched.
+    #[must_use]
+    pub fn input() -> Self {
+        Self { direction: Some(Direction::Input), ..Self::default() }
+    }
+
+    /// An input whose edges are watched.
+    #[must_use]
+    pub fn watch(edges: Edges) -> Self {
+        Self { edges: Some(edges), ..Self::input() }
+    }
+
+    /// An output, with its first value.
+    #[must_use]
+    pub fn output(active: bool) -> Self {
+        Self { direction: Some(Direction::Output), output: Some(active), ..Self::default() }
+    }
+
+    /// With the low level as the active one.
+    #[must_use]
+    pub fn active_low(mut self, active_low: bool) -> Self {
+        self.active_low = active_low;
+        self
+    }
+
+    /// With a bias.
+    #[must_use]
+    pub fn bias(mut self, bias: Bias) -> Self {
+        self.bias = Some(bias);
+        self
+    }
+
+    /// With a way to drive it.
+    #[must_use]
+    pub fn drive(mut self, drive: Drive) -> Self {
+        self.drive = drive;
+        self
+    }
+
+    /// With a debounce period of the chip's.
+    #[must_use]
+    pub fn debounce(mut self, period: Duration) -> Self {
+        self.debounce = period;
+        self
+    }
+
+    /// Stamped by another clock.
+    #[must_use]
+    pub fn clock(mut self, clock: EventClock) -> Self {
+        self.clock = clock;
+        self
+    }
+}
+
+/// What pulls a line when nothing drives it.
+///
+/// ```
+/// assert_eq!(linewake::Bias::PullUp.as_str(), "pull-up");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Bias {
+    /// Towards the high level.
+    PullUp,
+    /// Towards the low level.
+    PullDown,
+    /// Nothing does.
+    Disabled,
+}
+
+impl Bias {
+    /// `pull-up`, `pull-down` or `disabled`, as in libgpiod's tools.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::PullUp => "pull-up",
+            Self::PullDown => "pull-down",
+            Self::Disabled => "disabled",
+        }
+    }
+}
+
+/// How an output drives its line.
+///
+/// ```
+/// assert_eq!(linewake::Drive::OpenDrain.as_str(), "open-drain");
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Drive {
+    /// Both levels.
+    #[default]
+    PushPull,
+    /// The low level only.
+    OpenDrain,
+    /// The high level only.
+    OpenSource,
+}
+
+impl Drive {
+    /// `push-pull`, `open-drain` or `open-source`, as in libgpiod's tools.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::PushPull => "push-pull",
+            Self::OpenDrain => "open-drain",
+            Self::OpenSource => "open-source",
+        }
+    }
+}
+
+/// Which clock stamps the edges of a line.
+///
+/// ```
+/// assert_eq!(linewake::EventClock::default().as_str(), "monotonic");
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum EventClock {
+    /// The chip's own, which never jumps: on a gpiochip the system's monotonic clock.
+    #[default]
+    Monotonic,
+    /// The time of day: nanoseconds since 1970 in UTC. It can jump.
+    Realtime,
+    /// A hardware time stamp engine.
+    Hte,
+}
+
+impl EventClock {
+    /// `monotonic`, `realtime` or `hte`, as in libgpiod's tools.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Monotonic => "monotonic",
+            Self::Realtime => "realtime",
+            Self::Hte => "hte",
+        }
+    }
+}

@@ -1,0 +1,373 @@
+//! The monitor: many requests on many chips as one stream, in order of time, that survives an unplugged chip.
+
+mod builder;
+mod merge;
+mod source;
+
+use std::fmt;
+use std::future::{Future as _, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use overlapped::Call;
+
+pub use self::builder::{MonitorBuilder, WhenFull};
+use self::merge::Merge;
+use self::source::{Source, Status};
+use crate::ready::Ready;
+use crate::timer::Timer;
+use crate::wait::wait;
+use crate::{Account, Chip, Clock, EdgeEvent, Error, Figures, Offset, Stopper};
+
+/// Many requests, on many chips, as one stream of what happens, in order of time.
+///
+/// ```
+/// use linewake::{Chip, Event, Monitor};
+/// let (left, right) = (Chip::options().life(false).open("sim")?, Chip::options().life(false).open("sim")?);
+/// let mut monitor = Monitor::builder()
+///     .request(left.request().line("door"))
+///     .request(right.request().all_lines())
+///     .start()?;
+/// left.world().toggle("door", 1)?;
+/// right.world().toggle("button", 1)?;
+/// let mut order = Vec::new();
+/// while order.len() < 2 {
+///     if let Event::Edge { request, .. } = monitor.wait_next().expect("nobody stopped it")? {
+///         order.push(request);
+///     }
+/// }
+/// assert_eq!(order, [0, 1]);
+/// let accounts = monitor.finish();
+/// assert_eq!(accounts.iter().map(|account| account.total().delivered).sum::<u64>(), 2);
+/// # Ok::<(), linewake::Error>(())
+/// ```
+///
+/// - **Order.** Edges are given in order of their time stamps, as far as they arrive within the
+///   [window](MonitorBuilder::window) of each other; one that comes later than that is given at once and
+///   [counted](MonitorStats::late). Edges of one line never change places.
+/// - **Time.** If all chips have the same clock, time stamps are its. If not, they are the system's UTC, each chip's clock
+///   compared with it once at the start; see [`clock`](Self::clock).
+/// - **Memory.** At most [`capacity`](MonitorBuilder::capacity) events are held here, and [`WhenFull`] says what then.
+/// - **Unplugged chips.** With [`reattach`](MonitorBuilder::reattach) the stream has a [`Gap`] and goes on when the chip is
+///   back. Without, it ends with the error.
+#[must_use = "a monitor that is dropped gives its lines back"]
+pub struct Monitor {
+    sources: Vec<Source>,
+    ready: Ready,
+    merge: Merge,
+    options: MonitorBuilder,
+    clock: Clock,
+    stopper: Stopper,
+    is_stopping: bool,
+    timer: Timer,
+    sleep: Option<(Instant, Call<()>)>,
+    /// What ended the stream, to be told when all that came before is given.
+    end: Option<Error>,
+    is_over: bool,
+}
+
+/// What happens on the lines of a [`Monitor`].
+///
+/// `request` is the place of the request among those the monitor was [built](MonitorBuilder::request) with.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// The level of a line when its watch began: before the first edge of the stream, and again after a [`Gap`]. Only with
+    /// [`MonitorBuilder::states`].
+    State {
+        /// Whose line.
+        request: usize,
+        /// The level.
+        state: LineState,
+    },
+    /// An edge.
+    Edge {
+        /// Whose line.
+        request: usize,
+        /// The edge; its time stamp is by the [monitor's clock](Monitor::clock).
+        edge: EdgeEvent,
+    },
+    /// A chip is gone, or back.
+    Gap {
+        /// Whose chip.
+        request: usize,
+        /// From when to when.
+        gap: Gap,
+    },
+}
+
+/// The level of a line at the beginning; see [`Event::State`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LineState {
+    /// Name of the chip.
+    pub chip: Arc<str>,
+    /// Which line.
+    pub offset: Offset,
+    /// Its name, if it has one.
+    pub name: Option<Arc<str>>,
+    /// Whether it was active; `None` if the line changed too fast to tell.
+    pub active: Option<bool>,
+}
+
+/// A span in which nothing is known of a chip's lines, since it was unplugged.
+#[derive(Clone, Debug)]
+pub struct Gap {
+    /// Name of the chip, as it was before.
+    pub chip: Arc<str>,
+    /// The time of the last edge that came, if one did.
+    pub from_ns: Option<u64>,
+    /// When the chip was back, if it is and its clock can be read.
+    pub to_ns: Option<u64>,
+    /// Whether the chip is back. A gap is told twice: when the chip is gone, and when it is back.
+    pub is_over: bool,
+    /// What is known of the edges before it, over all lines of the request: how far, says `trust` of its account.
+    pub figures: Figures,
+    /// What the device said.
+    pub reason: Error,
+}
+
+/// What a [`Monitor`] has done so far.
+///
+/// ```
+/// # let chip = linewake::Chip::options().life(false).open("sim")?;
+/// let monitor = linewake::Monitor::builder().request(chip.request().line("door")).start()?;
+/// assert_eq!(monitor.stats(), linewake::MonitorStats::default());
+/// # Ok::<(), linewake::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MonitorStats {
+    /// Edges given.
+    pub delivered: u64,
+    /// Edges that came more than the window after one with a later time stamp had been given.
+    pub late: u64,
+    /// Edges dropped here because the program was too slow; see [`WhenFull::DropOldest`]. They are booked as overflowed.
+    pub dropped: u64,
+    /// Chips that were gone and came back.
+    pub reattached: u64,
+}
+
+impl Monitor {
+    /// What to monitor, and how.
+    pub fn builder() -> MonitorBuilder {
+        MonitorBuilder::new()
+    }
+
+    fn new(mut options: MonitorBuilder) -> Result<Self, Error> {
+        let requests = std::mem::take(&mut options.requests);
+        let sources = requests.into_iter().map(Source::start).collect::<Result<Vec<_>, _>>()?;
+        let clock = source::common_clock(&sources);
+        let mut ready = Ready::new();
+        let stopper = Stopper::new(&ready);
+        let mut merge = Merge::new(options.window, options.capacity, options.when_full);
+        let mut sources = sources;
+        for (index, source) in sources.iter_mut().enumerate() {
+            ready.add();
+            source.set_clock(clock);
+            if options.states {
+                source.states(index, None, &mut merge);
+            }
+        }
+        let timer = Timer::new()?;
+        Ok(Self {
+            sources,
+            ready,
+            merge,
+            options,
+            clock,
+            stopper,
+            is_stopping: false,
+            timer,
+            sleep: None,
+            end: None,
+            is_over: false,
+        })
+    }
+
+    /// The clock of the time stamps: that of the chips if it is the same for all, else the system's UTC.
+    #[must_use]
+    pub fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    /// The chip of a request, as it is now; `None` if there is no such request.
+    #[must_use]
+    pub fn chip(&self, request: usize) -> Option<&Chip> {
+        self.sources.get(request).map(Source::chip)
+    }
+
+    /// Something that can end the stream from elsewhere.
+    #[must_use]
+    pub fn stopper(&self) -> Stopper {
+        self.stopper.clone()
+    }
+
+    /// What was done so far.
+    #[must_use]
+    pub fn stats(&self) -> MonitorStats {
+        self.merge.stats
+    }
+
+    /// What happens next, or `None` after the stream was [stopped](Self::stopper). Dropping the future loses nothing.
+    ///
+    /// # Errors
+    /// What ended the stream, once: a chip is gone ([`Error::is_disconnected`]) and was not to be waited for, or does not
+    /// keep to its protocol. What had happened before is given before.
+    pub async fn next(&mut self) -> Option<Result<Event, Error>> {
+        poll_fn(|cx| self.poll_event(cx)).await
+    }
+
+    /// [`next`](Self::next) for a thread.
+    ///
+    /// # Errors
+    /// As [`next`](Self::next); and on a thread that dispatches completions one of kind
+    /// [`Deadlock`](crate::ErrorKind::Deadlock), which ends nothing.
+    pub fn wait_next(&mut self) -> Option<Result<Event, Error>> {
+        wait(None, |cx| self.poll_event(cx)).or_error("an event")
+    }
+
+    /// [`wait_next`](Self::wait_next), at most for `timeout`.
+    ///
+    /// # Errors
+    /// As [`wait_next`](Self::wait_next); and one that [`is_timeout`](Error::is_timeout), which ends nothing.
+    pub fn wait_next_timeout(&mut self, timeout: Duration) -> Option<Result<Event, Error>> {
+        wait(Some(timeout), |cx| self.poll_event(cx)).or_error("an event")
+    }
+
+    /// The next of what came with the last one, without waiting: for programs that write out what one wake-up brought.
+    pub fn next_ready(&mut self) -> Option<Event> {
+        let (event, place) = self.merge.pop()?;
+        Some(self.given(event, place))
+    }
+
+    /// An event leaves: what was dropped of its line before it is told with it.
+    fn given(&mut self, mut event: Event, place: usize) -> Event {
+        if let Event::Edge { request, edge } = &mut event {
+            self.merge.stats.delivered += 1;
+            self.sources[*request].tell_dropped(place, edge);
+        }
+        event
+    }
+
+    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Event, Error>>> {
+        loop {
+            if let Some(event) = self.next_ready() {
+                return Poll::Ready(Some(Ok(event)));
+            }
+            if self.is_over {
+                return Poll::Ready(None);
+            }
+            if !self.is_stopping && self.stopper.is_stopped() {
+                self.is_stopping = true;
+                self.sources.iter_mut().for_each(Source::stop);
+                (0..self.sources.len()).for_each(|source| self.ready.push(source));
+            }
+            let now = Instant::now();
+            self.poll_sources(cx, now);
+            let is_drained = self.end.is_some() || self.sources.iter().all(Source::is_over);
+            self.merge.release(now, is_drained);
+            if self.merge.has_released() {
+                continue;
+            }
+            if is_drained {
+                self.is_over = true;
+                return Poll::Ready(self.end.take().map(Err));
+            }
+            if self.merge.has_undrained() {
+                continue;
+            }
+            if self.sleep_until(cx).is_pending() {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// Takes what the woken sources have, as long as there is room.
+    fn poll_sources(&mut self, cx: &mut Context<'_>, now: Instant) {
+        for source in 0..self.sources.len() {
+            if self.sources[source].is_due(now) {
+                self.ready.push(source);
+            }
+        }
+        self.merge.begin();
+        while self.end.is_none()
+            && self.merge.has_room()
+            && let Some(index) = self.ready.pop(cx.waker())
+        {
+            let source = &mut self.sources[index];
+            let waker = self.ready.waker(index);
+            match source.poll(index, &mut Context::from_waker(waker), now, &self.options, &mut self.merge) {
+                Status::Drained => self.merge.drained(index),
+                Status::More => {
+                    self.merge.has_more(index, self.sources[index].last_ns());
+                    self.ready.push(index);
+                    // Each source has its turn: what they have is merged by the time it happened.
+                    if self.merge.is_everyone_asked(self.sources.len()) {
+                        break;
+                    }
+                }
+                Status::Ended(error) => self.end = Some(error),
+            }
+            for (request, place) in self.merge.take_dropped() {
+                self.sources[request].drop_edge(place);
+            }
+        }
+        self.merge.arrived(now);
+    }
+
+    /// Ready when there may be something to release, or a chip to look for.
+    fn sleep_until(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let retries = self.sources.iter().filter_map(Source::retry_at);
+        let Some(deadline) = retries.chain(self.merge.release_at()).min() else {
+            self.sleep = None;
+            return Poll::Pending;
+        };
+        let now = Instant::now();
+        if deadline <= now {
+            return Poll::Ready(());
+        }
+        // One that ends too early does no harm.
+        if self.sleep.as_ref().is_none_or(|(until, _)| *until > deadline) {
+            self.sleep = Some((deadline, self.timer.sleep(deadline - now)));
+        }
+        let (_, sleep) = self.sleep.as_mut().expect("it was just made");
+        let slept = Pin::new(sleep).poll(cx).map(drop);
+        if slept.is_ready() {
+            self.sleep = None;
+        }
+        slept
+    }
+
+    /// The account of each request so far; see [`Request::account`](crate::Request::account).
+    #[must_use]
+    pub fn accounts(&self) -> Vec<Account> {
+        self.sources.iter().map(Source::account).collect()
+    }
+
+    /// Gives the lines back and asks the chips for the last figures: the account of each request, in the order they were
+    /// given; see [`Request::finish`](crate::Request::finish). What was taken from the chips and not by the program is
+    /// discarded.
+    #[must_use]
+    pub fn finish(mut self) -> Vec<Account> {
+        for (request, place) in self.merge.drain() {
+            self.sources[request].discard_edge(place);
+        }
+        self.sources.drain(..).map(Source::finish).collect()
+    }
+}
+
+impl futures_core::Stream for Monitor {
+    type Item = Result<Event, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.poll_event(cx)
+    }
+}
+
+impl fmt::Debug for Monitor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Monitor").field("requests", &self.sources.len()).finish_non_exhaustive()
+    }
+}

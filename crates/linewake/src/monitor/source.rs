@@ -1,0 +1,310 @@
+//! One request of a monitor: its chip may go, and come back.
+
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use super::merge::Merge;
+use super::{Event, Gap, LineState, MonitorBuilder};
+use crate::{Account, Chip, Clock, EdgeEvent, Error, EventClock, Figures, Request, RequestBuilder};
+
+pub(super) struct Source {
+    builder: RequestBuilder,
+    state: State,
+    /// What became of the edges before the chip was gone, over and over.
+    before: Option<Account>,
+    /// The monitor's clock.
+    clock: Clock,
+    /// What to add to a time stamp to have it on that; `None` until it can be told.
+    shift_ns: Option<i128>,
+    last_ns: Option<u64>,
+    /// Edges of each line that were dropped here, and are not told yet.
+    dropped: Vec<u32>,
+}
+
+enum State {
+    Live(Box<Request>),
+    /// The chip is gone; it is looked for at this time.
+    Gone {
+        retry_at: Instant,
+        reason: Error,
+    },
+    Over,
+}
+
+/// What polling a source came to.
+pub(super) enum Status {
+    /// It has no more now, or is over.
+    Drained,
+    /// It may have more.
+    More,
+    /// The monitor ends.
+    Ended(Error),
+}
+
+/// The most edges that are taken from a source at its turn.
+const TURN: usize = 1024;
+
+/// The clock of all sources, or UTC.
+pub(super) fn common_clock(sources: &[Source]) -> Clock {
+    let mut clocks = sources.iter().map(Source::own_clock);
+    match clocks.next() {
+        // Each simulated chip has a clock of its own.
+        Some(first)
+            if sources.len() == 1 || (first.name != "simulated" && clocks.all(|other| other.name == first.name)) =>
+        {
+            first
+        }
+        _ => Clock::utc(),
+    }
+}
+
+impl Source {
+    pub(super) fn start(builder: RequestBuilder) -> Result<Self, Error> {
+        let request = builder.clone().start()?;
+        let lines = request.lines().len();
+        Ok(Self {
+            builder,
+            state: State::Live(Box::new(request)),
+            before: None,
+            clock: Clock::utc(),
+            shift_ns: None,
+            last_ns: None,
+            dropped: vec![0; lines],
+        })
+    }
+
+    pub(super) fn chip(&self) -> &Chip {
+        self.builder.chip()
+    }
+
+    fn own_clock(&self) -> Clock {
+        let clock = match &self.state {
+            State::Live(request) => request.lines().first().map(|line| line.config.clock),
+            _ => None,
+        };
+        self.chip().backend().clock(clock.unwrap_or(EventClock::Monotonic))
+    }
+
+    /// Finds out how its time stamps become the monitor's.
+    fn synchronise(&mut self) {
+        let own = self.own_clock();
+        self.shift_ns = if own.name == self.clock.name { Some(0) } else { own.utc.map(|utc| utc.offset_ns.into()) };
+    }
+
+    /// Its time stamps are to be by this clock.
+    pub(super) fn set_clock(&mut self, clock: Clock) {
+        self.clock = clock;
+        self.synchronise();
+    }
+
+    fn on_monitor_clock(&mut self, timestamp_ns: u64) -> u64 {
+        let shift = *self.shift_ns.get_or_insert_with(|| {
+            // Its clock cannot be read: take it that the first edge came at once.
+            i128::from(Clock::utc_now_ns().unwrap_or(timestamp_ns)) - i128::from(timestamp_ns)
+        });
+        u64::try_from(i128::from(timestamp_ns) + shift).unwrap_or(0)
+    }
+
+    /// Puts the state of each line into the stream.
+    pub(super) fn states(&self, index: usize, time_ns: Option<u64>, merge: &mut Merge) {
+        let State::Live(request) = &self.state else {
+            return;
+        };
+        for line in request.lines() {
+            let state = LineState {
+                chip: self.chip().info().name.clone(),
+                offset: line.offset,
+                name: line.name.clone(),
+                active: line.active_at_start,
+            };
+            merge.push_now(index, time_ns, Event::State { request: index, state });
+        }
+    }
+
+    /// The latest time of what it has given.
+    pub(super) fn last_ns(&self) -> u64 {
+        self.last_ns.unwrap_or(0)
+    }
+
+    pub(super) fn stop(&mut self) {
+        match &self.state {
+            State::Live(request) => request.stopper().stop(),
+            State::Gone { .. } => self.state = State::Over,
+            State::Over => {}
+        }
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        matches!(self.state, State::Over)
+    }
+
+    pub(super) fn retry_at(&self) -> Option<Instant> {
+        match self.state {
+            State::Gone { retry_at, .. } => Some(retry_at),
+            _ => None,
+        }
+    }
+
+    pub(super) fn is_due(&self, now: Instant) -> bool {
+        self.retry_at().is_some_and(|retry_at| retry_at <= now)
+    }
+
+    /// Takes what there is.
+    pub(super) fn poll(
+        &mut self,
+        index: usize,
+        cx: &mut Context<'_>,
+        now: Instant,
+        options: &MonitorBuilder,
+        merge: &mut Merge,
+    ) -> Status {
+        if self.is_due(now) {
+            match self.reattach(index, options, merge) {
+                Ok(true) => {}
+                Ok(false) => return Status::Drained,
+                Err(error) => return Status::Ended(error),
+            }
+        }
+        let mut taken = 0;
+        loop {
+            let State::Live(request) = &mut self.state else {
+                return Status::Drained;
+            };
+            match request.poll_batch(cx) {
+                Poll::Pending => return Status::Drained,
+                Poll::Ready(None) => {
+                    self.close();
+                    return Status::Drained;
+                }
+                Poll::Ready(Some(Err(error))) => return self.gone(index, error, now, options, merge),
+                Poll::Ready(Some(Ok(()))) => {}
+            }
+            while let State::Live(request) = &mut self.state
+                && let Some((place, mut edge)) = request.next_placed()
+            {
+                taken += 1;
+                edge.timestamp_ns = self.on_monitor_clock(edge.timestamp_ns);
+                self.last_ns = self.last_ns.max(Some(edge.timestamp_ns));
+                merge.push(index, place, edge.timestamp_ns, Event::Edge { request: index, edge });
+            }
+            if taken >= TURN || !merge.has_room() {
+                return Status::More;
+            }
+        }
+    }
+
+    /// The request is over: what it knows is kept.
+    fn close(&mut self) {
+        if let State::Live(request) = std::mem::replace(&mut self.state, State::Over) {
+            let account = request.finish();
+            self.before = Some(match self.before.take() {
+                Some(before) => before.and(account),
+                None => account,
+            });
+        }
+    }
+
+    fn gone(
+        &mut self,
+        index: usize,
+        error: Error,
+        now: Instant,
+        options: &MonitorBuilder,
+        merge: &mut Merge,
+    ) -> Status {
+        self.close();
+        if !error.is_disconnected() {
+            return Status::Ended(error);
+        }
+        let gap = self.gap(None, error.clone());
+        merge.push_now(index, self.last_ns, Event::Gap { request: index, gap });
+        if !options.reattach {
+            return Status::Ended(error);
+        }
+        self.state = State::Gone { retry_at: now + options.retry, reason: error };
+        Status::Drained
+    }
+
+    fn gap(&self, to_ns: Option<u64>, reason: Error) -> Gap {
+        let figures = self.before.as_ref().map(Account::total).unwrap_or_default();
+        Gap { chip: self.chip().info().name.clone(), from_ns: self.last_ns, to_ns, is_over: false, figures, reason }
+    }
+
+    /// Looks for the chip. Whether it is back.
+    fn reattach(&mut self, index: usize, options: &MonitorBuilder, merge: &mut Merge) -> Result<bool, Error> {
+        let again = self.chip().reopen().and_then(|chip| {
+            let builder = self.builder.clone().on(chip);
+            // Before the first edge that can come.
+            let now_ns = builder.chip().clock().now_ns();
+            builder.clone().start().map(|request| (builder, request, now_ns))
+        });
+        let State::Gone { retry_at, reason } = &mut self.state else {
+            return Ok(true);
+        };
+        let (builder, request, now_ns) = match again {
+            Ok(again) => again,
+            // Gone still, or there and not ready: somebody may hold its lines, or it has no access rights yet.
+            Err(error) if error.is_disconnected() || error.may_pass() => {
+                *retry_at = Instant::now() + options.retry;
+                return Ok(false);
+            }
+            Err(error) => return Err(error),
+        };
+        let reason = reason.clone();
+        self.builder = builder;
+        self.state = State::Live(Box::new(request));
+        // Its clock may have begun anew.
+        self.synchronise();
+        let now_ns = now_ns.map(|now_ns| self.on_monitor_clock(now_ns));
+        let gap = Gap { is_over: true, ..self.gap(now_ns, reason) };
+        merge.push_now(index, now_ns, Event::Gap { request: index, gap });
+        merge.stats.reattached += 1;
+        if options.states {
+            self.states(index, now_ns, merge);
+        }
+        Ok(true)
+    }
+
+    /// An edge of the line at `place` was dropped here.
+    pub(super) fn drop_edge(&mut self, place: usize) {
+        self.dropped[place] += 1;
+        self.rebook(place, |figures| figures.overflowed += 1);
+    }
+
+    /// An edge was taken from the chip, and not by the program.
+    pub(super) fn discard_edge(&mut self, place: usize) {
+        self.rebook(place, |figures| figures.discarded += 1);
+    }
+
+    fn rebook(&mut self, place: usize, book: impl FnOnce(&mut Figures)) {
+        match &mut self.state {
+            State::Live(request) if request.has_delivered(place) => request.rebook(place, book),
+            _ => {
+                if let Some(line) = self.before.as_mut().and_then(|before| before.lines.get_mut(place)) {
+                    line.figures.delivered = line.figures.delivered.saturating_sub(1);
+                    book(&mut line.figures);
+                }
+            }
+        }
+    }
+
+    /// What was dropped of the line before this edge.
+    pub(super) fn tell_dropped(&mut self, place: usize, edge: &mut EdgeEvent) {
+        if let Some(dropped) = self.dropped.get_mut(place) {
+            edge.missed.overflowed = edge.missed.overflowed.saturating_add(std::mem::take(dropped));
+        }
+    }
+
+    pub(super) fn account(&self) -> Account {
+        match (&self.state, &self.before) {
+            (State::Live(request), None) => request.account(),
+            (State::Live(request), Some(before)) => before.clone().and(request.account()),
+            (_, before) => before.clone().unwrap_or_default(),
+        }
+    }
+
+    pub(super) fn finish(mut self) -> Account {
+        self.close();
+        self.before.unwrap_or_default()
+    }
+}

@@ -1,0 +1,45 @@
+//! A part of a request: as many of its lines as the chip holds at once.
+
+use std::task::{Context, Poll};
+
+use super::line::Counted;
+use crate::Error;
+use crate::backend::{Held, Interrupts, Numbering, RawEdge};
+
+/// Lines held together by the chip.
+#[derive(Debug)]
+pub(super) struct Part {
+    pub(super) held: Box<dyn Held>,
+    pub(super) numbering: Numbering,
+    pub(super) interrupts: Counted,
+    /// The places of its lines in the request.
+    pub(super) lines: std::ops::Range<usize>,
+    pub(super) is_over: bool,
+}
+
+impl Part {
+    pub(super) fn new(held: Box<dyn Held>, lines: std::ops::Range<usize>) -> Self {
+        Self { numbering: held.numbering(), held, interrupts: Counted::default(), lines, is_over: false }
+    }
+
+    /// As [`Held::poll_edges`], and remembers when it is over.
+    pub(super) fn poll_edges(
+        &mut self,
+        cx: &mut Context<'_>,
+        into: &mut Vec<RawEdge>,
+    ) -> Poll<Option<Result<(), Error>>> {
+        if self.is_over {
+            return Poll::Ready(None);
+        }
+        let polled = self.held.poll_edges(cx, into);
+        if let Poll::Ready(None | Some(Err(_))) = polled {
+            self.is_over = true;
+        }
+        polled
+    }
+
+    /// Whether a missing number is an edge of a line that is not known.
+    pub(super) fn counts_interrupts(&self) -> bool {
+        self.numbering == Numbering::Kernel(Interrupts::OfRequest)
+    }
+}

@@ -1,0 +1,247 @@
+//! A virtual machine of our own: a Debian kernel with simulated GPIO chips, which runs one statically linked program as
+//! root and is gone.
+//!
+//! The program and its files travel in the archive that the kernel unpacks at its start; what it prints, and what it
+//! leaves in /results, come back through serial ports. There is no disk and no network. The processor is emulated, so
+//! the machine runs wherever QEMU does, also in a container; its clocks say nothing about real hardware.
+
+mod cpio;
+mod prepare;
+
+use std::env;
+use std::error::Error;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, ExitStatus, Stdio};
+use std::time::Instant;
+
+use clap::Subcommand;
+use cpio::Archive;
+
+use crate::setup::{self, Need};
+
+/// The guest's first process.
+const INIT: &str = include_str!("../vm/init");
+/// The status of a machine that died under its program, as a shell has no other use for it.
+const DIED: u8 = 125;
+/// What QEMU ends with when the guest says that it is done: see `vm/init`.
+const DONE: i32 = 33;
+/// How long the guest may take to start and to end, in seconds, on a machine that has other things to do.
+const AROUND: u64 = 120;
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Download Debian's kernel and the guest's programs, if that is not done yet
+    Prepare,
+    /// Run a statically linked program, or a script of /bin/sh, as root in the guest
+    ///
+    /// Its directory is /test; what it leaves in /results is brought back. It exits as the program does, or with 125
+    /// if the guest died under it.
+    Run(Box<RunArguments>),
+}
+
+#[derive(clap::Args)]
+struct RunArguments {
+    /// Processors of the guest
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=64))]
+    cpus: u8,
+    /// Memory of the guest
+    #[arg(long, value_name = "MIB", default_value_t = 512)]
+    memory: u32,
+    /// End the program after so many of the guest's seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    time_limit: u64,
+    /// Let the guest's time pass by instructions, 2 ns each, and leave out where it idles: the same on every run,
+    /// whatever else this machine does
+    #[arg(long)]
+    steady: bool,
+    /// Run it on this machine's own processors, through KVM
+    #[arg(long, conflicts_with = "steady")]
+    kvm: bool,
+    /// Give the guest USB: a serial adapter, /dev/ttyUSB0, and a gadget controller of its own
+    #[arg(long)]
+    usb_serial: bool,
+    /// Another file for /test; may be given more than once
+    #[arg(long = "file", value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Where to put what it leaves in /results
+    #[arg(long, value_name = "DIRECTORY")]
+    out: Option<PathBuf>,
+    /// The program and its arguments
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    command: Vec<String>,
+}
+
+/// `cargo xtask vm`
+pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
+    if let Some(lacks) = lacks() {
+        return Err(format!("the virtual machine {lacks}").into());
+    }
+    setup::provide(&[Need::Qemu])?;
+    match &arguments.task {
+        Task::Prepare => {
+            let started = Instant::now();
+            println!("Linux {}, in {:.1} s", prepare()?, started.elapsed().as_secs_f64());
+            Ok(ExitCode::SUCCESS)
+        }
+        Task::Run(arguments) => run_in_guest(arguments),
+    }
+}
+
+/// Prepares the guest, if that is not done yet. Returns which kernel it has, and from where.
+pub(crate) fn prepare() -> Result<String, Box<dyn Error>> {
+    Ok(prepare::guest()?.version)
+}
+
+/// What this machine lacks and cannot get, as "needs …".
+pub(crate) fn lacks() -> Option<String> {
+    if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
+        return Some("needs Linux on x86_64".to_owned());
+    }
+    if prepare::mirror().is_none() {
+        return Some("needs Debian's packages, and this machine's apt knows no mirror of Debian".to_owned());
+    }
+    setup::cannot_install(&[Need::Qemu])
+}
+
+fn run_in_guest(arguments: &RunArguments) -> Result<ExitCode, Box<dyn Error>> {
+    let guest = prepare::guest()?;
+    let run = Directory::new()?;
+    fs::write(run.file("initrd"), [fs::read(&guest.base)?, overlay(arguments)?].concat())?;
+    let mut qemu = qemu(arguments, &guest, &run);
+    let status = qemu.status().map_err(|error| format!("{:?}: {error}", qemu.get_program()))?;
+    let Some(code) = results(arguments, &run, status)? else {
+        return Ok(died(&run, status));
+    };
+    if code > 128 {
+        eprintln!(
+            "\"{}\" was ended by signal {} (the time limit of {} s ends it by signal 9)",
+            arguments.command[0],
+            code - 128,
+            arguments.time_limit
+        );
+    }
+    Ok(ExitCode::from(code))
+}
+
+/// What is added to the guest for this run.
+fn overlay(arguments: &RunArguments) -> Result<Vec<u8>, Box<dyn Error>> {
+    let read = |path: &Path| fs::read(path).map_err(|error| format!("\"{}\": {error}", path.display()));
+    let mut archive = Archive::default();
+    archive.add("init", INIT.as_bytes());
+    let (program, words) = arguments.command.split_first().ok_or("there is no program to run")?;
+    let mut command = String::from("exec ./program");
+    for word in words {
+        command.push_str(&format!(" '{}'", word.replace('\'', r"'\''")));
+    }
+    archive.add("test/command", command.as_bytes());
+    archive.add("test/program", &read(Path::new(program))?);
+    for file in &arguments.files {
+        let name = file.file_name().ok_or_else(|| format!("\"{}\" names no file", file.display()))?;
+        archive.add(Path::new("test").join(name), &read(file)?);
+    }
+    Ok(archive.finish())
+}
+
+fn qemu(arguments: &RunArguments, guest: &prepare::Guest, run: &Directory) -> Command {
+    let limit = arguments.time_limit;
+    let mut modules = prepare::GPIO_MODULES.to_vec();
+    if arguments.usb_serial {
+        modules.extend(prepare::USB_MODULES);
+    }
+    // `timeout` ends it even if we are killed; and in the foreground, so that both end with us on Ctrl-C.
+    let mut command = Command::new("timeout");
+    command.args(["--foreground", "--kill-after=5"]).arg((limit + AROUND).to_string()).arg("qemu-system-x86_64");
+    command.args(["-accel", if arguments.kvm { "kvm" } else { "tcg" }, "-machine", "pc", "-cpu", "max"]);
+    command.args(["-smp", &arguments.cpus.to_string(), "-m", &arguments.memory.to_string()]);
+    command.args(["-nodefaults", "-display", "none", "-no-reboot"]);
+    command.arg("-kernel").arg(&guest.kernel).arg("-initrd").arg(run.file("initrd")).arg("-append").arg(format!(
+        "console=ttyS0 quiet panic=-1 mitigations=off nokaslr no_timer_check tsc=reliable limit={limit} modules={}",
+        modules.join(",")
+    ));
+    let file = |name: &str| format!("file:{}", run.file(name).display());
+    command.args(["-serial", &file("console"), "-chardev", "stdio,id=output,signal=off", "-serial", "chardev:output"]);
+    command.args(["-serial", &file("results"), "-device", "isa-debug-exit,iobase=0xf4,iosize=4"]);
+    if arguments.steady {
+        command.args(["-icount", "shift=1,sleep=off"]);
+    }
+    if arguments.usb_serial {
+        command.args(["-usb", "-chardev", "file,id=usb,path=/dev/null", "-device", "usb-serial,chardev=usb"]);
+    }
+    command.stdin(Stdio::null());
+    command
+}
+
+/// The program's exit code, with its results unpacked where they are wanted; none if the guest did not get so far.
+fn results(arguments: &RunArguments, run: &Directory, status: ExitStatus) -> Result<Option<u8>, Box<dyn Error>> {
+    let place = arguments.out.clone().unwrap_or_else(|| run.file("unpacked"));
+    fs::create_dir_all(&place).map_err(|error| format!("\"{}\": {error}", place.display()))?;
+    let tar = Command::new("tar").arg("-xf").arg(run.file("results")).arg("-C").arg(&place).output()?;
+    if status.code() != Some(DONE) || !tar.status.success() {
+        return Ok(None);
+    }
+    let code = place.join("status");
+    let text = fs::read_to_string(&code)?;
+    fs::remove_file(code)?;
+    Ok(text.trim().parse().ok())
+}
+
+fn died(run: &Directory, status: ExitStatus) -> ExitCode {
+    const TAIL: usize = 40;
+    let console = fs::read(run.file("console")).unwrap_or_default();
+    let console = String::from_utf8_lossy(&console).into_owned();
+    let lines: Vec<_> = console.lines().collect();
+    let why = match status.code() {
+        // As `timeout` says it.
+        Some(124 | 137) => "it did not end in time".to_owned(),
+        _ => format!("QEMU ended with {status}"),
+    };
+    eprintln!("\nerror: the guest died under its program: {why}; the end of its console:\n");
+    for line in &lines[lines.len().saturating_sub(TAIL)..] {
+        eprintln!("    {}", line.trim_end());
+    }
+    ExitCode::from(DIED)
+}
+
+/// The files of one run, removed when it is over.
+struct Directory(PathBuf);
+
+impl Directory {
+    fn new() -> Result<Self, Box<dyn Error>> {
+        let path = prepare::directory().join(format!("run-{}", std::process::id()));
+        // A process of that number may have been killed before it could clean up.
+        if path.exists() {
+            fs::remove_dir_all(&path)?;
+        }
+        fs::create_dir_all(&path)?;
+        for name in ["console", "results"] {
+            File::create(path.join(name))?;
+        }
+        Ok(Self(path))
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// The cargo setting that makes this xtask, with these options, the runner of programs for the guest.
+pub(crate) fn runner_setting(target: &str, options: &[&str]) -> Result<String, Box<dyn Error>> {
+    let xtask = env::current_exe()?;
+    let mut words = vec![xtask.to_string_lossy().into_owned(), "vm".to_owned(), "run".to_owned()];
+    words.extend(options.iter().map(|&option| option.to_owned()));
+    words.push("--".to_owned());
+    Ok(format!("target.{target}.runner={words:?}"))
+}

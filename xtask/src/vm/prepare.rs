@@ -1,0 +1,247 @@
+//! What the guest is made of: a Debian kernel with gpio-sim and a few programs, unpacked under `target/vm` and installed
+//! nowhere.
+//!
+//! The packages come from the mirror that this machine's apt uses, through an apt configuration of our own beside which
+//! the machine's stays as it is. Debian builds gpio-sim since its kernel 7.2: trixie's backports have it, and so has the
+//! development branch. They know version 2 of the line interface only.
+
+use std::error::Error;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use super::cpio::Archive;
+use crate::command::CommandLine;
+use crate::run::{Failure, Run};
+use crate::workspace;
+
+/// Where a kernel and its programs come from, the best first: the suites, of which the last has the kernel.
+const SOURCES: &[&[&str]] = &[&["trixie", "trixie-backports"], &["sid"]];
+
+/// Of the first suite: a shell and its commands, and libgpiod's tools with what they are linked to.
+const PROGRAMS: &[&str] = &["busybox-static", "gpiod", "libgpiod3", "libc6"];
+
+/// Where those lie in their packages, and in the guest. The tools are the files whose names begin so.
+const FILES: &[(&str, &str)] = &[
+    ("usr/bin/busybox", "bin"),
+    ("usr/bin/gpio", "bin"),
+    ("usr/lib/x86_64-linux-gnu/libgpiod.so.3", "lib/x86_64-linux-gnu"),
+    ("usr/lib/x86_64-linux-gnu/libc.so.6", "lib/x86_64-linux-gnu"),
+    ("usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2", "lib64"),
+];
+
+/// Simulated GPIO chips.
+pub(crate) const GPIO_MODULES: &[&str] = &["configfs", "gpio-sim"];
+
+/// A USB bus with QEMU's serial adapter on it (/dev/ttyUSB0), and one in the guest itself, on which a gadget can be
+/// plugged in and out through configfs (/dev/ttyGS0 and /dev/ttyACM0). In the order in which they are loaded.
+pub(crate) const USB_MODULES: &[&str] = &[
+    "usb-common",
+    "usbcore",
+    "uhci-hcd",
+    "usbserial",
+    "ftdi_sio",
+    "udc-core",
+    "dummy_hcd",
+    "libcomposite",
+    "u_serial",
+    "usb_f_acm",
+    "cdc-acm",
+];
+
+/// A kernel, and the file system it starts with.
+#[derive(Debug)]
+pub(crate) struct Guest {
+    pub(crate) kernel: PathBuf,
+    pub(crate) base: PathBuf,
+    /// "7.3.4+deb13-amd64, trixie-backports"
+    pub(crate) version: String,
+}
+
+/// Where everything about the guest lies.
+pub(crate) fn directory() -> PathBuf {
+    workspace::target().join("vm")
+}
+
+/// The guest, prepared by an earlier run or by this one.
+pub(crate) fn guest() -> Result<Guest, Box<dyn Error>> {
+    let directory = directory();
+    fs::create_dir_all(&directory)?;
+    let lock = File::options().create(true).append(true).open(directory.join("prepare.lock"))?;
+    lock.lock()?;
+    let recipe = format!("1 {SOURCES:?} {PROGRAMS:?} {FILES:?} {GPIO_MODULES:?} {USB_MODULES:?}\n");
+    let (kernel, base, ready) = (directory.join("vmlinuz"), directory.join("base.cpio"), directory.join("ready"));
+    if let Ok(stamp) = fs::read_to_string(&ready)
+        && let Some(version) = stamp.strip_prefix(&recipe)
+    {
+        return Ok(Guest { kernel, base, version: version.trim().to_owned() });
+    }
+    // What is there was made by another recipe, or is half of something.
+    let _ = fs::remove_file(&ready);
+    let scratch = directory.join("preparing");
+    let run = Run::start("vm-prepare")?;
+    let mut refused = None;
+    for suites in SOURCES {
+        if scratch.exists() {
+            fs::remove_dir_all(&scratch)?;
+        }
+        match prepare(&run, &scratch, suites) {
+            Ok(prepared) => {
+                fs::rename(prepared.kernel, &kernel)?;
+                fs::rename(prepared.base, &base)?;
+                fs::remove_dir_all(&scratch)?;
+                // Last of all, so that it vouches for the rest.
+                fs::write(&ready, format!("{recipe}{}\n", prepared.version))?;
+                return Ok(Guest { kernel, base, version: prepared.version });
+            }
+            Err(failure) => refused = Some(run.explain(&failure)),
+        }
+    }
+    Err(format!("the guest cannot be prepared\n{}", refused.unwrap_or_default()).into())
+}
+
+/// The mirror of Debian that this machine's apt knows.
+pub(crate) fn mirror() -> Option<String> {
+    let list = CommandLine::new("apt-get indextargets --format $(REPO_URI)").arg("Created-By: Packages").read()?;
+    list.lines().find(|uri| uri.trim_end_matches('/').ends_with("/debian")).map(str::to_owned)
+}
+
+fn prepare(run: &Run, scratch: &Path, suites: &[&str]) -> Result<Guest, Failure> {
+    let apt = Apt::begin(run, scratch, suites)?;
+    let (programs, kernels) = (suites[0], suites[suites.len() - 1]);
+    let version = apt.kernel(kernels)?;
+    let named = |names: &[&str], suite: &str| names.iter().map(|name| format!("{name}/{suite}")).collect::<Vec<_>>();
+    let kernel_packages = [format!("linux-binary-{version}"), format!("linux-modules-{version}")];
+    let mut packages = named(PROGRAMS, programs);
+    packages.extend(named(&kernel_packages.each_ref().map(|name| &**name), kernels));
+    let root = scratch.join("root");
+    apt.unpack(&packages, &root)?;
+
+    let mut archive = Archive::default();
+    for (path, place) in FILES {
+        let path = root.join(path);
+        let begin = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let mut found = false;
+        for entry in fs::read_dir(path.parent().unwrap_or(&root))? {
+            let entry = entry?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name.starts_with(&begin) {
+                archive.add(Path::new(place).join(name), &fs::read(entry.path())?);
+                found = true;
+            }
+        }
+        if !found {
+            return Err(format!("no package has \"{}\"", workspace::shown(&path)).into());
+        }
+    }
+    let modules = root.join("usr/lib/modules").join(&version);
+    for name in GPIO_MODULES.iter().chain(USB_MODULES) {
+        let module = find(&modules, &format!("{name}.ko.xz"))?
+            .ok_or_else(|| format!("Debian's kernel {version} has no module \"{name}\""))?;
+        let unpacked = Command::new(root.join("usr/bin/busybox")).args(["xz", "-dc"]).arg(module).output()?;
+        if !unpacked.status.success() {
+            return Err(format!("the module \"{name}\" cannot be decompressed").into());
+        }
+        archive.add(format!("modules/{name}.ko"), &unpacked.stdout);
+    }
+    let base = scratch.join("base.cpio");
+    fs::write(&base, archive.finish())?;
+    Ok(Guest { kernel: modules.join("vmlinuz"), base, version: format!("{version}, {kernels}") })
+}
+
+/// apt with lists and sources of its own.
+struct Apt<'a> {
+    run: &'a Run,
+    scratch: &'a Path,
+    configuration: String,
+}
+
+impl<'a> Apt<'a> {
+    fn begin(run: &'a Run, scratch: &'a Path, suites: &[&str]) -> Result<Self, Failure> {
+        let mirror = mirror().ok_or("this machine's apt knows no mirror of Debian")?;
+        let apt = scratch.join("apt");
+        for directory in ["lists/partial", "cache/archives/partial"] {
+            fs::create_dir_all(apt.join(directory))?;
+        }
+        let sources: String = suites
+            .iter()
+            .map(|suite| {
+                format!("deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] {mirror} {suite} main\n")
+            })
+            .collect();
+        fs::write(apt.join("sources.list"), sources)?;
+        let configuration = apt.join("apt.conf");
+        let place = apt.display();
+        let text = format!(
+            "Dir::Etc::sourcelist \"{place}/sources.list\";\n\
+             Dir::Etc::sourceparts \"-\";\n\
+             Dir::State::lists \"{place}/lists\";\n\
+             Dir::Cache \"{place}/cache\";\n\
+             APT::Sandbox::User \"root\";\n\
+             APT::Architecture \"amd64\";\n\
+             APT::Architectures {{ \"amd64\"; }};\n\
+             Acquire::Languages \"none\";\n\
+             Acquire::Retries \"3\";\n\
+             Acquire::IndexTargets::deb::DEP-11::DefaultEnabled \"false\";\n\
+             Acquire::IndexTargets::deb::Contents-deb::DefaultEnabled \"false\";\n"
+        );
+        fs::write(&configuration, text)?;
+        let apt = Self { run, scratch, configuration: configuration.display().to_string() };
+        run.command(&apt.command("apt-get --quiet update"))?;
+        Ok(apt)
+    }
+
+    fn command(&self, line: &str) -> CommandLine {
+        CommandLine::new(line).env("APT_CONFIG", &*self.configuration)
+    }
+
+    /// The version that the suite's newest kernel has: its package depends on it by name.
+    fn kernel(&self, suite: &str) -> Result<String, Failure> {
+        let show = self.command("apt-cache show").arg(format!("linux-image-amd64/{suite}"));
+        let text = show.read().ok_or("it lists no such package")?;
+        let depends = text.lines().find_map(|line| line.strip_prefix("Depends: ")).unwrap_or_default();
+        let image = depends.split([' ', ',']).find_map(|word| word.strip_prefix("linux-image-"));
+        Ok(image.ok_or("the package of the newest kernel names no version")?.to_owned())
+    }
+
+    /// Downloads packages, of which each names its suite, and unpacks them into one tree.
+    fn unpack(&self, packages: &[String], root: &Path) -> Result<(), Failure> {
+        let downloads = self.scratch.join("packages");
+        fs::create_dir_all(&downloads)?;
+        let mut download = self.command("apt-get --quiet download");
+        for package in packages {
+            download = download.arg(package);
+        }
+        // apt-get puts them where it stands.
+        let status = download
+            .command()
+            .current_dir(&downloads)
+            .stdin(Stdio::null())
+            .stdout(self.run.log().try_clone()?)
+            .stderr(self.run.log().try_clone()?)
+            .status()?;
+        if !status.success() {
+            return Err(Failure { command: Some(download.to_string()), reason: status.to_string() });
+        }
+        for package in fs::read_dir(&downloads)? {
+            let package = package?.path().display().to_string();
+            self.run.command(&CommandLine::new("dpkg-deb -x").arg(package).arg(root.display().to_string()))?;
+        }
+        Ok(())
+    }
+}
+
+/// The file of that name, wherever it lies in a directory.
+fn find(directory: &Path, name: &str) -> Result<Option<PathBuf>, Failure> {
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            if let Some(found) = find(&entry.path(), name)? {
+                return Ok(Some(found));
+            }
+        } else if entry.file_name() == name {
+            return Ok(Some(entry.path()));
+        }
+    }
+    Ok(None)
+}
