@@ -97,7 +97,7 @@ impl<Out: Output + ?Sized> Call<Out> {
     /// memory, not its caller.
     pub fn wait_timeout(self, timeout: Duration) -> Result<Reply<Out>, Error> {
         let State::Pending(pending) = &self.state else { return self.wait() };
-        if !pending.device.port.is_manual() {
+        if !pending.is_on_a_manual_port() {
             return self.timeout(timeout).wait();
         }
         // Nobody may be there to run the port's timers.
@@ -114,10 +114,8 @@ impl<Out: Output + ?Sized> Call<Out> {
     /// Cancels the call when it is still pending after `timeout`. It then ends with [`ErrorKind::TimedOut`], or with its
     /// result if that had happened. The port's dispatcher keeps the time; no runtime is needed.
     pub fn timeout(self, timeout: Duration) -> Self {
-        if let State::Pending(pending) = &self.state
-            && let Some(at) = Instant::now().checked_add(timeout)
-        {
-            pending.device.port.at(at, pending.operation, Arc::downgrade(&pending.device));
+        if let State::Pending(pending) = &self.state {
+            pending.timeout(timeout);
         }
         self
     }
@@ -217,6 +215,24 @@ impl Pending {
 
     pub(crate) fn cancel(&self) {
         self.device.cancel(self.operation);
+    }
+
+    /// Has the port's dispatcher cancel the operation after so long.
+    pub(crate) fn timeout(&self, timeout: Duration) {
+        if let Some(at) = Instant::now().checked_add(timeout) {
+            self.device.port.at(at, self.operation, Arc::downgrade(&self.device));
+        }
+    }
+
+    /// Cancels the operation because its time is over.
+    pub(crate) fn cancel_overdue(&self) {
+        if self.device.port.slot(self.operation).machine.set_overdue(self.operation.generation) {
+            self.cancel();
+        }
+    }
+
+    pub(crate) fn is_on_a_manual_port(&self) -> bool {
+        self.device.port.is_manual()
     }
 
     /// In the child of a fork, the error of a call that its parent waits for.

@@ -460,7 +460,12 @@ pub(crate) fn finish<Out: Output + ?Sized>(
         port.release_slot(slot, operation);
         return Err(error);
     }
-    match Out::take(Done { port, slot, operation, information }) {
+    #[cfg(target_os = "linux")]
+    // The argument comes back whole; the information is what `ioctl(2)` returned.
+    let len = if matches!(what, Operation::Ioctl { .. }) { usize::MAX } else { information };
+    #[cfg(not(target_os = "linux"))]
+    let len = information;
+    match Out::take(Done { port, slot, operation, information: len }) {
         Ok(held) => Ok(Reply::new(held, status, information)),
         Err(bytes) => Err(Error::new(ErrorKind::Truncated, what)
             .on(name)

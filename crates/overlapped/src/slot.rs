@@ -176,7 +176,8 @@ impl<W> Machine<W> {
     /// and dropping waiters is somebody else's code, and not done under the lock.
     pub(crate) fn wait(&self, will_do: impl FnOnce(&W) -> bool, make: impl FnOnce() -> W) -> Progress {
         let word = self.word.load(Acquire);
-        if Self::progress(word) == Progress::Pending {
+        // Also if it has expired: a caller may go on waiting for the result.
+        if Self::progress(word) != Progress::Complete {
             let is_there = lock(&self.waiter).as_ref().is_some_and(will_do);
             if !is_there {
                 let new = make();
