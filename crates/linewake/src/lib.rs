@@ -15,9 +15,10 @@
 //! # Ok::<(), linewake::Error>(())
 //! ```
 //!
-//! - [`Chip`] is a device with lines: simulated, or a Windows driver's.
-//! - [`Request`] watches lines: a stream of [`EdgeEvent`]s, to `.await` or to wait for. Each one says what is missing
-//!   before it.
+//! - [`Chip`] is a device with lines. What is behind it is a [`backend`].
+//! - [`Request`] holds lines: a stream of [`EdgeEvent`]s, to `.await` or to wait for, and values to read and to set. Each
+//!   edge says what is missing before it.
+//! - [`Monitor`] makes one stream of many requests on many chips, in order of time, and survives an unplugged chip.
 //! - [`Account`] says what became of every edge: delivered + overflowed + merged + discarded = happened.
 //! - [`record`] is the stream as it leaves the process: one JSON object a line.
 
@@ -30,6 +31,7 @@ mod clock;
 mod config;
 mod edge;
 mod error;
+mod info;
 mod line;
 mod monitor;
 mod ready;
@@ -46,6 +48,7 @@ pub use clock::{Clock, UtcOffset};
 pub use config::{Bias, Drive, EventClock, LineConfig};
 pub use edge::{EdgeEvent, EdgeKind, Edges, Missed};
 pub use error::{Error, ErrorKind};
+pub use info::InfoWatcher;
 pub use line::{Direction, LineId, LineInfo, Offset};
 pub use monitor::{Event, Gap, LineState, Monitor, MonitorBuilder, MonitorStats, WhenFull};
 pub use request::{Request, RequestBuilder, Stopper, WatchedLine};

@@ -23,7 +23,9 @@ use crate::account::Taken;
 use crate::backend::RawEdge;
 use crate::ready::{Alarm, Ready};
 use crate::wait::{Waited, wait};
-use crate::{Account, Chip, EdgeEvent, Error, ErrorKind, EventClock, Figures, LineConfig, LineId, Tally, Trust};
+use crate::{
+    Account, Chip, EdgeEvent, Error, ErrorKind, EventClock, Figures, LineConfig, LineId, Offset, Tally, Trust,
+};
 
 /// Lines that are held: an endless stream of the edges of those that are watched, and the values of all of them.
 ///
@@ -249,11 +251,20 @@ impl Request {
                 let place = places.get(edge.offset.index()).copied().unwrap_or(NOT_HELD) as usize;
                 part.lines.contains(&place).then_some(place)
             };
+            let before = self.batch.len();
+            let mut foreign: Option<Offset> = None;
             for edge in self.arrived.drain(..) {
-                // A backend has made sure that they are its lines.
-                if let Some(place) = held(&edge) {
-                    self.batch.push_back((place, edge));
+                match held(&edge) {
+                    Some(place) => self.batch.push_back((place, edge)),
+                    None => foreign = foreign.or(Some(edge.offset)),
                 }
+            }
+            if let Some(offset) = foreign {
+                self.batch.truncate(before);
+                let chip = &self.chip.info().name;
+                let message = format!("chip \"{chip}\" reports an edge of line {offset}, which was not asked for");
+                self.end_with(Error::new(ErrorKind::Malformed, message));
+                continue;
             }
             match polled {
                 Poll::Ready(Some(Ok(()))) => self.ready.push(index),
