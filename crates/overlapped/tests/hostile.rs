@@ -398,6 +398,17 @@ fn a_callback_that_nobody_will_run_is_dropped_with_the_port() {
     assert_eq!(Arc::strong_count(&witness), 1, "the callback, the reply and the port are leaked");
 }
 #[test]
+fn a_callback_left_to_a_port_that_is_gone_is_dropped() {
+    let port = Port::manual().unwrap();
+    let dev = Device::simulated_on(&port, support::Device::new()).unwrap();
+    drop(port);
+    let witness = Arc::new(());
+    let w = witness.clone();
+    dev.call(ANSWER, &0).then(move |_| drop(w));
+    assert_eq!(Arc::strong_count(&witness), 1, "nobody can poll the port any more");
+}
+
+#[test]
 fn a_subscription_dropped_on_a_port_that_nobody_polls_lets_go_of_everything() {
     for port_goes_first in [false, true] {
         for something_came in [false, true] {
