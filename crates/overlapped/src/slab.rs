@@ -165,7 +165,7 @@ impl Memory {
     ///
     /// # Safety
     /// The caller is the kernel's side of the operation in flight whose memory this is.
-    #[inline]
+    #[cfg(all(target_os = "linux", not(miri)))]
     pub(crate) unsafe fn set_status(&self, status: Status, information: usize) {
         // SAFETY: the caller's promise: nobody else touches the block.
         unsafe { self.io_status.write(IoStatus::new(status.to_u32(), information)) };
