@@ -361,7 +361,7 @@ fn pending() -> Result<String, Box<dyn Error>> {
         let counts = counts(&["pending", &count.to_string()])?;
         let value = |wanted: &str| counts.iter().find(|(name, _)| name == wanted).map_or(f64::NAN, |(_, value)| *value);
         // One call needs the first chunk, which is for the next calls too.
-        let bytes = value("bytes") / value("slots").min(f64::from(count).max(16.0)) + value("call");
+        let bytes = value("bytes") / value("slots").min(f64::from(count).max(8.0)) + value("call");
         writeln!(
             table,
             "| {count} | {} | {bytes:.0} | {} | {} | {} |",
@@ -373,7 +373,7 @@ fn pending() -> Result<String, Box<dyn Error>> {
     }
     table.push_str(
         "\nBytes: slots and the list of the free ones, divided by the calls pending, and the `Call` in the caller's \
-         hands; a single call is charged one of the first sixteen slots. Slots are made in chunks and kept. \
+         hands; a single call is charged one of the first eight slots. Slots are made in chunks and kept. \
          Drain: handle the packets, and take each result.\n",
     );
     Ok(table)

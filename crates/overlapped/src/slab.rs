@@ -474,10 +474,10 @@ impl Slab {
     fn locate(index: u32) -> (usize, usize) {
         // As if as many slots again came before, in chunks of half the length and so on: then each doubling begins at a
         // power of two, and its chunks are told apart by the bits that follow the first.
-        let at = index as usize + EQUAL * FIRST_CHUNK;
+        let at = u64::from(index) + (EQUAL * FIRST_CHUNK) as u64;
         let bits = at.ilog2() - EQUAL.ilog2();
         let doubled = (bits - FIRST_CHUNK.ilog2()) as usize;
-        (EQUAL * doubled + (at >> bits) - EQUAL, at & ((1 << bits) - 1))
+        (EQUAL * doubled + (at >> bits) as usize - EQUAL, (at & ((1 << bits) - 1)) as usize)
     }
 
     /// The slot with this number, if there is one: numbers come back from the kernel and are not trusted.
