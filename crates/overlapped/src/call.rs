@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use crate::device;
 use crate::port::{self, InFlight, Waiter};
 use crate::raw::{self, RawReply};
+use crate::slab::Slot;
 use crate::slot::Progress;
 use crate::{Error, ErrorKind, Operation, Output, Reply, Status};
 
@@ -63,10 +64,12 @@ pub(crate) struct Pending {
 impl<Out: Output + ?Sized> Unpin for Call<Out> {}
 
 impl<Out: Output + ?Sized> Call<Out> {
+    #[inline]
     pub(crate) fn ready(result: Result<Reply<Out>, Error>, port: Arc<port::Inner>) -> Self {
         Self { state: State::Ready(result, port) }
     }
 
+    #[inline]
     pub(crate) fn pending(device: Arc<device::Inner>, what: Operation, operation: InFlight) -> Self {
         Self { state: State::Pending(Pending::new(device, what, operation)) }
     }
@@ -107,7 +110,7 @@ impl<Out: Output + ?Sized> Call<Out> {
     /// memory, not its caller.
     pub fn wait_timeout(self, timeout: Duration) -> Result<Reply<Out>, Error> {
         let State::Pending(pending) = &self.state else { return self.wait() };
-        if !pending.device.port.is_manual() {
+        if !pending.is_on_a_manual_port() {
             return self.timeout(timeout).wait();
         }
         // Nobody may be there to run the port's timers.
@@ -143,10 +146,8 @@ impl<Out: Output + ?Sized> Call<Out> {
     /// # Ok::<(), overlapped::Error>(())
     /// ```
     pub fn timeout(self, timeout: Duration) -> Self {
-        if let State::Pending(pending) = &self.state
-            && let Some(at) = Instant::now().checked_add(timeout)
-        {
-            pending.device.port.at(at, pending.operation, Arc::downgrade(&pending.device));
+        if let State::Pending(pending) = &self.state {
+            pending.timeout(timeout);
         }
         self
     }
@@ -268,12 +269,31 @@ impl Pending {
         Self { device, what, operation, registered: false, taken: false }
     }
 
+    #[inline]
     fn is_complete(&self) -> bool {
         self.device.port.slot(self.operation).machine.is_complete()
     }
 
     pub(crate) fn cancel(&self) {
         self.device.cancel(self.operation);
+    }
+
+    /// Has the port's dispatcher cancel the operation after so long.
+    pub(crate) fn timeout(&self, timeout: Duration) {
+        if let Some(at) = Instant::now().checked_add(timeout) {
+            self.device.port.at(at, self.operation, Arc::downgrade(&self.device));
+        }
+    }
+
+    /// Cancels the operation because its time is over.
+    pub(crate) fn cancel_overdue(&self) {
+        if self.device.port.slot(self.operation).machine.set_overdue(self.operation.generation) {
+            self.cancel();
+        }
+    }
+
+    pub(crate) fn is_on_a_manual_port(&self) -> bool {
+        self.device.port.is_manual()
     }
 
     /// In the child of a fork, the error of a call that its parent waits for.
@@ -306,13 +326,14 @@ impl Pending {
 
     /// The result, once it is published.
     fn take<Out: Output + ?Sized>(mut self) -> Result<Reply<Out>, Error> {
+        self.taken = true;
+        let (port, name) = (&self.device.port, &self.device.name);
+        let slot = port.slot(self.operation);
         if self.registered {
-            let slot = self.device.port.slot(self.operation);
             drop(slot.machine.take_waiter(self.operation.generation));
         }
-        self.taken = true;
         // SAFETY: the result is published and this call owns the operation.
-        unsafe { published(&self.device.port, &self.device.name, self.what, self.operation) }
+        unsafe { published(port, slot, name, self.what, self.operation) }
     }
 
     /// Leaves the call to its completion, which then runs the callback.
@@ -321,9 +342,10 @@ impl Pending {
         let (what, name) = (self.what, self.device.name.clone());
         let run = move |port: &Arc<port::Inner>, operation: InFlight| {
             // An expired call is left to its packet, unless that has come since.
-            callback(if port.slot(operation).machine.abandon(operation.generation) {
+            let slot = port.slot(operation);
+            callback(if slot.machine.abandon(operation.generation) {
                 // SAFETY: the result is published, and the call gave the operation to this callback.
-                unsafe { published(port, &name, what, operation) }
+                unsafe { published(port, slot, &name, what, operation) }
             } else {
                 Err(Error::new(ErrorKind::TimedOut, what).on(&name))
             });
@@ -350,21 +372,21 @@ impl Pending {
 /// Takes the result of an operation.
 ///
 /// # Safety
-/// The result is published, and the caller owns the operation.
+/// The result is published, and the caller owns the operation, which has this slot.
 unsafe fn published<Out: Output + ?Sized>(
     port: &Arc<port::Inner>,
+    slot: &Slot,
     name: &Arc<str>,
     what: Operation,
     operation: InFlight,
 ) -> Result<Reply<Out>, Error> {
-    let slot = port.slot(operation);
     // SAFETY: the caller's promise.
-    let (status, information) = unsafe { slot.status() };
-    if status == Status::CANCELLED && slot.machine.is_overdue() {
-        port.release(operation);
+    let ended = unsafe { slot.status() };
+    if ended.0 == Status::CANCELLED && slot.machine.is_overdue() {
+        port.release_slot(slot, operation);
         return Err(Error::new(ErrorKind::TimedOut, what).on(name));
     }
-    device::finish(port, name, what, operation, status, information)
+    device::finish(port, slot, name, what, operation, ended)
 }
 
 impl Drop for Pending {

@@ -332,6 +332,7 @@ impl Device {
         self.submit(Operation::Write { offset: Some(offset) }, bytes, Some(0))
     }
 
+    #[inline]
     pub(crate) fn submit<Out: Output + ?Sized>(
         &self,
         what: Operation,
@@ -342,7 +343,8 @@ impl Device {
             Err(error) => Call::ready(Err(error), self.inner.port.clone()),
             Ok(Submitted::Final(operation, status, information)) => {
                 let inner = &*self.inner;
-                let result = finish(&inner.port, &inner.name, what, operation, status, information);
+                let slot = inner.port.slot(operation);
+                let result = finish(&inner.port, slot, &inner.name, what, operation, (status, information));
                 Call::ready(result, inner.port.clone())
             }
             Ok(Submitted::Pending(operation)) => Call::pending(self.inner.clone(), what, operation),
@@ -378,11 +380,10 @@ impl Device {
             let error = inner.error(ErrorKind::InvalidInput, what).hint("a buffer's length must fit in 32 bits");
             return RawCall::ready(RawReply::refused(error, input, output));
         }
-        let Some(index) = inner.port.slab.take() else {
+        let Some((index, slot)) = inner.port.slab.take() else {
             let error = inner.error(ErrorKind::Other, what).hint("there is no memory for another call");
             return RawCall::ready(RawReply::refused(error, input, output));
         };
-        let slot = inner.port.slab.get(index).expect("a slot that was taken exists");
         // SAFETY: this thread took the slot from the pool and has not begun.
         unsafe { slot.prepare_with(inner.id, what, Box::new((input, output))) };
         match inner.begin(index, slot, what, None) {
@@ -498,6 +499,7 @@ impl Drop for Inner {
 
 impl Inner {
     /// Takes a slot, fills it and submits it.
+    #[inline]
     pub(crate) fn submit(
         &self,
         what: Operation,
@@ -519,8 +521,7 @@ impl Inner {
                 .hint("a buffer's length must fit in 32 bits; split the transfer"));
         };
         let no_memory = || self.error(ErrorKind::Other, what).hint("there is no memory for the buffers");
-        let index = self.port.slab.take().ok_or_else(no_memory)?;
-        let slot = self.port.slab.get(index).expect("a slot that was taken exists");
+        let (index, slot) = self.port.slab.take().ok_or_else(no_memory)?;
         // SAFETY: this thread took the slot from the pool and has not begun.
         if !unsafe { slot.prepare(self.id, what, input, output_len) } {
             self.port.slab.give_back(slot, index, crate::slot::Recycle::Pool);
@@ -530,6 +531,7 @@ impl Inner {
     }
 
     /// Submits an operation that is prepared.
+    #[inline]
     fn begin(&self, index: u32, slot: &Slot, what: Operation, waiter: Option<Waiter>) -> Submitted {
         let operation = InFlight { index, generation: slot.machine.begin(waiter) };
         let ended = match &self.backend {
@@ -603,29 +605,34 @@ impl Inner {
     }
 }
 
-/// Turns a finished operation, which belongs to the caller, into its reply. Releases the slot, or keeps it in the reply.
+/// Turns a finished operation, which belongs to the caller, into its reply. Releases its slot, or keeps it in the reply.
 pub(crate) fn finish<Out: Output + ?Sized>(
     port: &Arc<port::Inner>,
+    slot: &Slot,
     name: &Arc<str>,
     what: Operation,
     operation: InFlight,
-    status: Status,
-    information: usize,
+    (status, information): (Status, usize),
 ) -> Result<Reply<Out>, Error> {
     let end_of_file = status == Status::END_OF_FILE && matches!(what, Operation::Read { .. });
     let information = if end_of_file { 0 } else { information };
     let fail = || Error::from_code(ErrorCode::Status(status), what).on(name);
     if status.is_error() && !end_of_file {
-        port.release(operation);
+        port.release_slot(slot, operation);
         return Err(fail());
     }
     if status.is_warning() && status != Status::BUFFER_OVERFLOW {
         // SAFETY: the operation is finished and the caller's, and is released after this.
-        let error = fail().keeping(unsafe { port.slot(operation).output(information) });
-        port.release(operation);
+        let error = fail().keeping(unsafe { slot.output(information) });
+        port.release_slot(slot, operation);
         return Err(error);
     }
-    match Out::take(Done { port, operation, information }) {
+    #[cfg(target_os = "linux")]
+    // The argument comes back whole; the information is what `ioctl(2)` returned.
+    let len = if matches!(what, Operation::Ioctl { .. }) { usize::MAX } else { information };
+    #[cfg(not(target_os = "linux"))]
+    let len = information;
+    match Out::take(Done { port, slot, operation, information: len }) {
         Ok(held) => Ok(Reply::new(held, status, information)),
         Err(bytes) => Err(Error::new(ErrorKind::Truncated, what)
             .on(name)

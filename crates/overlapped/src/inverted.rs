@@ -17,10 +17,6 @@ mod subscription;
 use std::fmt;
 use std::marker::PhantomData;
 use std::pin::Pin;
-use std::sync::atomic::{
-    AtomicU64,
-    Ordering::{AcqRel, Acquire, Relaxed},
-};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -111,8 +107,8 @@ pub struct InvertedCallBuilder<Out: Output + ?Sized> {
 /// println!("{} bytes came and were never taken", tally.discarded_bytes());
 /// # }
 /// ```
-#[derive(Clone, Debug)]
-pub struct Tally(Arc<Counts>);
+#[derive(Clone)]
+pub struct Tally(Arc<Ring<Source>>);
 
 /// Ends an [`InvertedCall`] from another thread: from a signal handler's, say.
 ///
@@ -135,15 +131,6 @@ impl Stopper {
     }
 }
 
-#[derive(Debug, Default)]
-struct Counts {
-    submitted: AtomicU64,
-    delivered: AtomicU64,
-    discarded_calls: AtomicU64,
-    discarded_bytes: AtomicU64,
-    in_flight: AtomicU64,
-}
-
 /// The calls of one stream.
 struct Source {
     what: Operation,
@@ -152,7 +139,6 @@ struct Source {
     input: Box<[u8]>,
     next_input: Option<Mutex<NextInput>>,
     output_len: Option<u32>,
-    counts: Arc<Counts>,
 }
 
 /// Makes the next call's input of the last result; then there is one call at a time.
@@ -185,8 +171,6 @@ impl Calls for Source {
     type Operation = InFlight;
 
     fn submit(&self, device: &Self::Device, number: u64, ring: &Arc<Ring<Self>>) -> Submission<InFlight> {
-        self.counts.submitted.fetch_add(1, Relaxed);
-        self.counts.in_flight.fetch_add(1, Relaxed);
         let waiter = Some(Waiter::Arrive(ring.clone(), number));
         let submitted = match &self.next_input {
             None => device.submit(self.what, &self.input, self.output_len, waiter),
@@ -216,22 +200,17 @@ impl Calls for Source {
         }
     }
 
-    fn settled(&self) {
-        self.counts.in_flight.fetch_sub(1, AcqRel);
-    }
-
     fn cancel(&self, device: &Self::Device, operation: InFlight) {
         device.cancel_pinned(operation);
     }
 
-    fn release(&self, port: &Self::Port, operation: InFlight, discarded: Option<usize>) {
-        if let Some(information) = discarded {
-            // SAFETY: the call is over and ours, and is released after this.
-            let bytes = unsafe { port.slot(operation).output(information) }.len();
-            self.counts.discarded_calls.fetch_add(1, Relaxed);
-            self.counts.discarded_bytes.fetch_add(bytes as u64, AcqRel);
-        }
+    fn release(&self, port: &Self::Port, operation: InFlight) {
         port.release(operation);
+    }
+
+    fn len(&self, port: &Self::Port, operation: InFlight, information: usize) -> usize {
+        // SAFETY: the call is over and ours, and is not released before this returns.
+        unsafe { port.slot(operation).output(information) }.len()
     }
 
     fn end(&self, status: Status) -> End {
@@ -348,7 +327,6 @@ impl<Out: Output + ?Sized> InvertedCallBuilder<Out> {
             next_input: self.next_input.map(|make| Mutex::new(NextInput { make, bytes: self.input.to_vec() })),
             input: self.input,
             output_len: self.output_len,
-            counts: Arc::default(),
         };
         let pending = if source.next_input.is_some() { 1 } else { self.pending };
         let ring = Ring::start(source, self.device.clone(), pending, self.window, self.order);
@@ -430,7 +408,7 @@ impl<Out: Output + ?Sized> InvertedCall<Out> {
     /// The figures of this stream; they outlive it.
     #[must_use]
     pub fn tally(&self) -> Tally {
-        Tally(self.ring.calls.counts.clone())
+        Tally(self.ring.clone())
     }
 
     /// Something that can end the stream from elsewhere, while a thread or a task waits for its next item.
@@ -464,17 +442,22 @@ impl<Out: Output + ?Sized> InvertedCall<Out> {
         if taken.is_pending() && self.device.port.is_inherited() {
             return Poll::Ready(Some(Err(port::inherited(self.ring.calls.what).on(&self.device.name))));
         }
-        taken.map(|taken| match taken {
-            Taken::Reply(operation, status, information) => {
-                self.ring.calls.counts.delivered.fetch_add(1, Relaxed);
-                let (port, name) = (&self.device.port, &self.device.name);
-                let reply = device::finish(port, name, self.ring.calls.what, operation, status, information);
-                self.ring.arm();
+        taken.map(|taken| self.item(taken))
+    }
+
+    fn item(&self, taken: Taken<InFlight>) -> Option<Result<Reply<Out>, Error>> {
+        match taken {
+            Taken::Reply(operation, status, information, next) => {
+                let (port, name, what) = (&self.device.port, &self.device.name, self.ring.calls.what);
+                let reply = device::finish(port, port.slot(operation), name, what, operation, (status, information));
+                if next.arm {
+                    self.ring.arm();
+                }
                 Some(reply)
             }
             Taken::End(reason) => Some(Err(reason)),
             Taken::Nothing => None,
-        })
+        }
     }
 }
 
@@ -498,31 +481,37 @@ impl Tally {
     /// Calls that were submitted so far.
     #[must_use]
     pub fn submitted_calls(&self) -> u64 {
-        self.0.submitted.load(Relaxed)
+        self.0.figures().submitted
     }
 
     /// Results that were handed to the consumer.
     #[must_use]
     pub fn delivered_calls(&self) -> u64 {
-        self.0.delivered.load(Relaxed)
+        self.0.figures().delivered
     }
 
     /// Results that came and were never taken, because the stream was dropped.
     #[must_use]
     pub fn discarded_calls(&self) -> u64 {
-        self.0.discarded_calls.load(Relaxed)
+        self.0.figures().discarded
     }
 
     /// Their bytes, in all.
     #[must_use]
     pub fn discarded_bytes(&self) -> u64 {
-        self.0.discarded_bytes.load(Acquire)
+        self.0.figures().discarded_bytes
     }
 
     /// Calls the driver still has. Once the stream is dropped and this is 0, the other figures are final.
     #[must_use]
     pub fn calls_in_flight(&self) -> u64 {
-        self.0.in_flight.load(Acquire)
+        self.0.figures().in_flight as u64
+    }
+}
+
+impl fmt::Debug for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Tally").field(&self.0.figures()).finish()
     }
 }
 

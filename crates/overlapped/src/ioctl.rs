@@ -8,7 +8,8 @@ use std::sync::Arc;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::port::{self, InFlight};
-use crate::slab::ALIGN;
+use crate::slab::{ALIGN, Slot};
+
 use crate::{CtlCode, Method, Status};
 
 /// A control code together with what it reads and writes.
@@ -191,10 +192,11 @@ pub(crate) mod sealed {
         fn view(bytes: &[u8]) -> Option<&Self>;
     }
 
-    /// A successful operation that belongs to the caller.
+    /// A successful operation that belongs to the caller, and its slot.
     #[derive(Debug)]
     pub struct Done<'a> {
         pub(crate) port: &'a Arc<port::Inner>,
+        pub(crate) slot: &'a Slot,
         pub(crate) operation: InFlight,
         pub(crate) information: usize,
     }
@@ -205,11 +207,10 @@ pub(crate) mod sealed {
         const ALIGN: usize = align_of::<T>();
 
         fn take(done: Done<'_>) -> Result<One<T>, Box<[u8]>> {
-            let slot = done.port.slot(done.operation);
             // SAFETY: the operation is finished and ours, and is released below, after the last use of the bytes.
-            let bytes = unsafe { slot.output(done.information) };
+            let bytes = unsafe { done.slot.output(done.information) };
             let record = T::read_from_prefix(bytes).map(|(record, _)| One(record)).map_err(|_| bytes.into());
-            done.port.release_slot(slot, done.operation);
+            done.port.release_slot(done.slot, done.operation);
             record
         }
 

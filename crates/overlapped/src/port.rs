@@ -8,7 +8,7 @@ use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::atomic::{
-    AtomicBool, AtomicU64,
+    AtomicBool, AtomicU64, AtomicUsize,
     Ordering::{Relaxed, SeqCst},
 };
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
@@ -49,7 +49,7 @@ struct Handle(Arc<Inner>);
 impl Drop for Handle {
     fn drop(&mut self) {
         // Callbacks that nobody will run; they may hold replies, which hold the port.
-        let jobs = std::mem::take(&mut *lock(&self.0.jobs));
+        let jobs = self.0.manual.then(|| lock(&self.0.jobs).take());
         drop(jobs);
     }
 }
@@ -116,48 +116,43 @@ impl Wake for Look {
 /// Whose turn it is to poll a manual port.
 #[derive(Default)]
 struct Turn {
-    state: Mutex<TurnState>,
+    taken: AtomicBool,
+    /// Threads that wait for it: they are counted first, and then look again. Nobody is notified while there are none:
+    /// that would be a system call for each poll.
+    waiting: AtomicUsize,
+    lock: Mutex<()>,
     free: Condvar,
-}
-
-#[derive(Default)]
-struct TurnState {
-    taken: bool,
-    /// Threads that wait for it. Nobody is notified while there are none: that would be a system call for each poll.
-    waiting: usize,
 }
 
 impl Turn {
     /// Waits for the turn, until the deadline or until `enough`, which whoever makes it true says by [`look`](Self::look).
     fn take(&self, deadline: Option<Instant>, enough: impl Fn() -> bool) -> Option<Taken<'_>> {
-        let mut state = lock(&self.state);
-        while state.taken {
-            if enough() {
-                return None;
-            }
-            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            if left == Some(Duration::ZERO) {
-                return None;
-            }
-            state.waiting += 1;
-            state = match left {
-                None => self.free.wait(state).unwrap_or_else(PoisonError::into_inner),
-                Some(left) => self.free.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0,
-            };
-            state.waiting -= 1;
+        if !self.taken.swap(true, SeqCst) {
+            return Some(Taken(self));
         }
-        state.taken = true;
-        Some(Taken(self))
+        let mut guard = lock(&self.lock);
+        self.waiting.fetch_add(1, SeqCst);
+        let taken = loop {
+            if !self.taken.swap(true, SeqCst) {
+                break Some(Taken(self));
+            }
+            if enough() {
+                break None;
+            }
+            guard = match deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
+                None => self.free.wait(guard).unwrap_or_else(PoisonError::into_inner),
+                Some(Duration::ZERO) => break None,
+                Some(left) => self.free.wait_timeout(guard, left).unwrap_or_else(PoisonError::into_inner).0,
+            };
+        };
+        self.waiting.fetch_sub(1, SeqCst);
+        taken
     }
 
     fn look(&self) {
-        self.notify(lock(&self.state));
-    }
-
-    fn notify(&self, state: MutexGuard<'_, TurnState>) {
-        let is_waited_for = state.waiting > 0;
-        drop(state);
-        if is_waited_for {
+        if self.waiting.load(SeqCst) > 0 {
+            // Who waits has the lock from its look on until it sleeps.
+            drop(lock(&self.lock));
             self.free.notify_all();
         }
     }
@@ -168,9 +163,8 @@ struct Taken<'a>(&'a Turn);
 
 impl Drop for Taken<'_> {
     fn drop(&mut self) {
-        let mut state = lock(&self.0.state);
-        state.taken = false;
-        self.0.notify(state);
+        self.0.taken.store(false, SeqCst);
+        self.0.look();
     }
 }
 
@@ -236,7 +230,8 @@ pub(crate) struct Inner {
     manual: bool,
     turn: Turn,
     timers: Timers,
-    jobs: Mutex<VecDeque<Job>>,
+    /// `None` when nobody can poll a manual port any more.
+    jobs: Mutex<Option<VecDeque<Job>>>,
     /// The devices of this port, by their numbers, for a listing.
     names: Mutex<HashMap<u64, Arc<str>>>,
     strays: AtomicU64,
@@ -269,6 +264,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Runs somebody's code. `None` when it panicked; the payload is left alone, since dropping it may panic too.
+#[inline]
 pub(crate) fn caught<T>(run: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(run)).map_err(std::mem::forget).ok()
 }
@@ -508,7 +504,7 @@ impl Port {
         let census = self.inner.slab.census();
         PortStats {
             slots: census.slots,
-            in_flight: census.slots - census.free - census.retired,
+            in_flight: census.in_flight(),
             strays: self.inner.strays.load(Relaxed),
             panics: self.inner.panics.load(Relaxed),
             timers: self.inner.timers.len(),
@@ -537,7 +533,7 @@ impl Inner {
             manual,
             turn: Turn::default(),
             timers: Timers::default(),
-            jobs: Mutex::default(),
+            jobs: Mutex::new(Some(VecDeque::new())),
             names: Mutex::default(),
             strays: AtomicU64::new(0),
             panics: AtomicU64::new(0),
@@ -545,11 +541,17 @@ impl Inner {
     }
 
     /// Whether this is the child of a fork, and the port its parent's: then its completions never arrive here.
+    #[inline]
     pub(crate) fn is_inherited(&self) -> bool {
         #[cfg(all(target_os = "linux", not(miri)))]
         return self.queue.is_inherited();
         #[cfg(not(all(target_os = "linux", not(miri))))]
         false
+    }
+
+    /// How many slots are in use: no more completions can come before others are submitted.
+    fn in_flight(&self) -> usize {
+        self.slab.census().in_flight()
     }
 
     pub(crate) fn queue(&self) -> &Queue {
@@ -561,6 +563,7 @@ impl Inner {
     }
 
     /// Whether this very thread is the one that would have to dispatch a completion.
+    #[inline]
     pub(crate) fn is_dispatched_here(&self) -> bool {
         DISPATCHING.try_with(|ports| ports.borrow().contains(&std::ptr::from_ref(self).addr())).unwrap_or(false)
     }
@@ -585,8 +588,15 @@ impl Inner {
     }
 
     fn later(&self, job: Job) {
-        lock(&self.jobs).push_back(job);
-        self.queue.post(LOOK);
+        let mut jobs = lock(&self.jobs);
+        if let Some(jobs) = &mut *jobs {
+            jobs.push_back(job);
+            self.queue.post(LOOK);
+        } else {
+            // Not under the lock: it is somebody else's.
+            drop(jobs);
+            drop(job);
+        }
     }
 
     /// At `at` the operation's time is over.
@@ -611,7 +621,8 @@ impl Inner {
             }
             _ => timeout,
         };
-        let count = self.queue.wait(&mut tokens, timeout);
+        let room = self.queue.room(|| self.in_flight());
+        let count = self.queue.wait(&mut tokens, room, timeout);
         let _dispatching = Dispatching::begin(self);
         for token in &tokens[..count] {
             self.packet(*token);
@@ -643,9 +654,10 @@ impl Inner {
         }
     }
 
+    #[inline]
     pub(crate) fn packet(self: &Arc<Self>, token: u64) {
         if token == LOOK {
-            let job = lock(&self.jobs).pop_front();
+            let job = lock(&self.jobs).as_mut().and_then(VecDeque::pop_front);
             match job {
                 Some(Job::Run(job)) => self.guarded(job),
                 Some(Job::Arm(owner)) => self.guarded(|| owner.arm_again()),
@@ -676,6 +688,7 @@ impl Inner {
     }
 
     /// Runs somebody's code; a panic in it is not the dispatcher's.
+    #[inline]
     pub(crate) fn guarded(&self, run: impl FnOnce()) {
         if caught(run).is_none() {
             self.panics.fetch_add(1, Relaxed);
@@ -689,11 +702,13 @@ impl Inner {
     }
 
     /// Gives the slot up, by its owner. What was borrowed from it is gone.
+    #[inline]
     pub(crate) fn release(&self, operation: InFlight) {
         self.release_slot(self.slot(operation), operation);
     }
 
     /// [`release`](Self::release), for who knows the slot.
+    #[inline]
     pub(crate) fn release_slot(&self, slot: &Slot, operation: InFlight) {
         if let Some(how) = slot.machine.release(operation.generation) {
             self.give_back(slot, operation, how);
