@@ -119,6 +119,19 @@ impl RawCall {
     /// Cancels the call when it is still pending after `timeout`. It then ends, with its buffers, as
     /// [`ErrorKind::TimedOut`], or with its result if that had happened. A driver that ignores the cancellation has the
     /// buffers still, and the call stays pending until it has not.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use overlapped::{Access, Buffer, CtlCode, Device, ErrorKind, Method, sim::Script};
+    /// const WAIT: CtlCode = CtlCode::new(0x8000, 0x806, Method::OutDirect, Access::Read);
+    /// # let card = Device::simulated(Script::new("card").pend(WAIT))?;
+    /// // SAFETY: card.h: reads nothing, and writes at most the output's length.
+    /// let call = unsafe { card.call_raw(WAIT, Buffer::empty(), Buffer::aligned(512, 512)?) };
+    /// let reply = call.timeout(Duration::from_millis(5)).wait();
+    /// assert_eq!(reply.status().unwrap_err().kind(), ErrorKind::TimedOut);
+    /// assert_eq!(reply.output.len(), 512);
+    /// # Ok::<(), overlapped::Error>(())
+    /// ```
     pub fn timeout(self, timeout: Duration) -> Self {
         if let State::Pending(pending) = &self.0 {
             pending.timeout(timeout);
@@ -127,6 +140,19 @@ impl RawCall {
     }
 
     /// [`timeout`](Self::timeout), then [`wait`](Self::wait).
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use overlapped::{Access, Buffer, CtlCode, Device, ErrorKind, Method, sim::Script};
+    /// const WAIT: CtlCode = CtlCode::new(0x8000, 0x806, Method::OutDirect, Access::Read);
+    /// # let card = Device::simulated(Script::new("card").pend(WAIT))?;
+    /// // SAFETY: card.h: reads nothing, and writes at most the output's length.
+    /// let call = unsafe { card.call_raw(WAIT, Buffer::empty(), Buffer::aligned(512, 512)?) };
+    /// let reply = call.wait_timeout(Duration::from_millis(5));
+    /// assert_eq!(reply.status().unwrap_err().kind(), ErrorKind::TimedOut);
+    /// assert_eq!(reply.output.len(), 512);
+    /// # Ok::<(), overlapped::Error>(())
+    /// ```
     #[must_use]
     pub fn wait_timeout(mut self, timeout: Duration) -> RawReply {
         let State::Pending(pending) = &self.0 else { return self.wait() };
