@@ -22,6 +22,7 @@ pub(crate) mod gpiochip;
 #[cfg(not(all(target_os = "linux", not(miri))))]
 #[path = "backend/gpiochip/elsewhere.rs"]
 pub(crate) mod gpiochip;
+pub(crate) mod serial;
 pub(crate) mod sim;
 
 /// A chip, as the thing behind it sees it. Everything here completes at once; only edges are waited for.
