@@ -231,6 +231,7 @@ impl Request {
             self.is_over = true;
             Poll::Ready(None)
         } else {
+            self.parts.iter_mut().filter(|part| !part.is_over).for_each(|part| part.held.waits(cx));
             Poll::Pending
         }
     }

@@ -89,6 +89,19 @@ impl<Out: Output + ?Sized> Call<Out> {
     /// Waits on this thread, at most for `timeout`; then the call is cancelled. A result that had happened by then is
     /// still returned.
     ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use overlapped::{sim::Script, Access, CtlCode, Device, ErrorKind, Ioctl, Method};
+    /// # const CODE: CtlCode = CtlCode::new(0x8000, 0x801, Method::Buffered, Access::Read);
+    /// # // SAFETY: a scripted device writes no more than it is given room for.
+    /// # const WAIT_CHANGE: Ioctl<(), u32> = unsafe { Ioctl::new(CODE) };
+    /// # let script = Script::new("card").pend(CODE);
+    /// # let card = Device::simulated(script)?;
+    /// let error = card.call(WAIT_CHANGE, &()).wait_timeout(Duration::from_millis(5)).unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::TimedOut);
+    /// # Ok::<(), overlapped::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`wait`](Self::wait); and [`ErrorKind::TimedOut`]. A driver that ignores the cancellation keeps the call's
     /// memory, not its caller.
@@ -110,6 +123,25 @@ impl<Out: Output + ?Sized> Call<Out> {
 
     /// Cancels the call when it is still pending after `timeout`. It then ends with [`ErrorKind::TimedOut`], or with its
     /// result if that had happened. The port's dispatcher keeps the time; no runtime is needed.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use overlapped::{sim::Script, Access, CtlCode, Device, ErrorKind, Ioctl, Method};
+    /// # const CODE: CtlCode = CtlCode::new(0x8000, 0x801, Method::Buffered, Access::Read);
+    /// # // SAFETY: a scripted device writes no more than it is given room for.
+    /// # const WAIT_CHANGE: Ioctl<(), u32> = unsafe { Ioctl::new(CODE) };
+    /// # let script = Script::new("card").pend(CODE);
+    /// # let card = Device::simulated(script)?;
+    /// # async fn example(card: &Device) -> Result<(), overlapped::Error> {
+    /// match card.call(WAIT_CHANGE, &()).timeout(Duration::from_millis(5)).await {
+    ///     Ok(levels) => println!("{:#x}", *levels),
+    ///     Err(error) if error.kind() == ErrorKind::TimedOut => println!("nothing has changed"),
+    ///     Err(error) => return Err(error),
+    /// }
+    /// # Ok(()) }
+    /// # overlapped::Port::global()?.block_on(example(&card))??;
+    /// # Ok::<(), overlapped::Error>(())
+    /// ```
     pub fn timeout(self, timeout: Duration) -> Self {
         if let State::Pending(pending) = &self.state
             && let Some(at) = Instant::now().checked_add(timeout)
@@ -121,6 +153,22 @@ impl<Out: Output + ?Sized> Call<Out> {
 
     /// Asks the driver to cancel the call, which then ends in its own way: await or wait for the truth. It may have
     /// happened all the same.
+    ///
+    /// ```
+    /// # use overlapped::{sim::Script, Access, CtlCode, Device, ErrorKind, Ioctl, Method};
+    /// # const CODE: CtlCode = CtlCode::new(0x8000, 0x801, Method::Buffered, Access::Read);
+    /// # // SAFETY: a scripted device writes no more than it is given room for.
+    /// # const WAIT_CHANGE: Ioctl<(), u32> = unsafe { Ioctl::new(CODE) };
+    /// # let script = Script::new("card").pend(CODE);
+    /// # let card = Device::simulated(script)?;
+    /// let change = card.call(WAIT_CHANGE, &());
+    /// change.cancel();
+    /// match change.wait() {
+    ///     Ok(levels) => println!("it had happened: {:#x}", *levels),
+    ///     Err(error) => assert_eq!(error.kind(), ErrorKind::Cancelled),
+    /// }
+    /// # Ok::<(), overlapped::Error>(())
+    /// ```
     pub fn cancel(&self) {
         if let State::Pending(pending) = &self.state {
             pending.cancel();
@@ -131,17 +179,30 @@ impl<Out: Output + ?Sized> Call<Out> {
     /// thread, and never on the thread of a driver. What the callback does holds up other completions: let it be short.
     /// A panic in it is caught, and counted in [`PortStats::panics`](crate::PortStats::panics).
     ///
+    /// ```
+    /// # use overlapped::{sim::Script, Access, CtlCode, Device, Ioctl, Method};
+    /// # const CODE: CtlCode = CtlCode::new(0x8000, 0x801, Method::Buffered, Access::Read);
+    /// # // SAFETY: a scripted device writes no more than it is given room for.
+    /// # const WAIT_CHANGE: Ioctl<(), u32> = unsafe { Ioctl::new(CODE) };
+    /// # let script = Script::new("card").pend(CODE);
+    /// # let card = Device::simulated(script.clone())?;
+    /// # let (tell, told) = std::sync::mpsc::channel();
+    /// card.call(WAIT_CHANGE, &()).then(move |change| match change {
+    ///     Ok(levels) => tell.send(*levels).unwrap_or_default(),
+    ///     Err(error) => eprintln!("{error}"),
+    /// });
+    /// # script.complete(CODE, overlapped::Status::SUCCESS, 5_u32.to_ne_bytes());
+    /// # assert_eq!(told.recv(), Ok(5));
+    /// # Ok::<(), overlapped::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// The callback gets those of [`wait`](Self::wait) and [`timeout`](Self::timeout).
     ///
     /// # Closing
     /// The call does not keep the device open: when the last device, call and stream are gone, what the closing makes
     /// of it is its result.
-    pub fn then(mut self, callback: impl FnOnce(Result<Reply<Out>, Error>) + Send + 'static)
-    where
-        Out: 'static,
-        Out::Held: Send,
-    {
+    pub fn then(mut self, callback: impl FnOnce(Result<Reply<Out>, Error>) + Send + 'static) {
         match std::mem::replace(&mut self.state, State::Taken) {
             State::Ready(result, port) => port.run(Box::new(move || callback(result))),
             State::Pending(pending) => pending.then(callback),
@@ -255,10 +316,7 @@ impl Pending {
     }
 
     /// Leaves the call to its completion, which then runs the callback.
-    fn then<Out: Output + ?Sized + 'static>(
-        mut self,
-        callback: impl FnOnce(Result<Reply<Out>, Error>) + Send + 'static,
-    ) {
+    fn then<Out: Output + ?Sized>(mut self, callback: impl FnOnce(Result<Reply<Out>, Error>) + Send + 'static) {
         self.taken = true;
         let (what, name) = (self.what, self.device.name.clone());
         let run = move |port: &Arc<port::Inner>, operation: InFlight| {

@@ -42,7 +42,8 @@ const BUDGET: u32 = 32;
 ///
 /// It is a [`Stream`], has a cancel-safe [`next`](Self::next), [`wait_next`](Self::wait_next) for a thread, and
 /// [`for_each`](Self::for_each) for a callback. It ends with its reason: the first failure is the last item, after every
-/// result that had happened.
+/// result that had happened. Why calls are kept pending, in which order results come and what a slow consumer meets, is
+/// in the guide: [the inverted call](crate::guide::inverted_call).
 ///
 /// ```
 /// # use overlapped::{sim, Access, CtlCode, Device, Ioctl, Method, Status};
@@ -105,7 +106,9 @@ pub struct InvertedCallBuilder<Out: Output + ?Sized> {
 /// # fn example(events: overlapped::InvertedCall<u32>) {
 /// let tally = events.tally();
 /// drop(events);
-/// println!("{} results came and were never taken", tally.discarded_calls());
+/// while tally.calls_in_flight() > 0 { /* the driver has not let go yet */ }
+/// assert!(tally.delivered_calls() + tally.discarded_calls() <= tally.submitted_calls());
+/// println!("{} bytes came and were never taken", tally.discarded_bytes());
 /// # }
 /// ```
 #[derive(Clone, Debug)]
@@ -299,6 +302,12 @@ impl<Out: Output + ?Sized> InvertedCallBuilder<Out> {
 
     /// Results come in the order of completion: for a driver that completes the youngest call first. Otherwise they
     /// come in the order of submission, and one call that does not complete holds back those after it.
+    ///
+    /// ```
+    /// # fn example(device: &overlapped::Device, wait: overlapped::Ioctl<(), u32>) {
+    /// let events = device.inverted(wait, &()).pending(4).completion_order().start();
+    /// # }
+    /// ```
     pub fn completion_order(mut self) -> Self {
         self.order = Order::Completion;
         self
@@ -327,6 +336,9 @@ impl<Out: Output + ?Sized> InvertedCallBuilder<Out> {
     }
 
     /// Submits the calls.
+    ///
+    /// # Errors
+    /// From the stream: a call that cannot be submitted ends it, with the reason as its last item.
     pub fn start(self) -> InvertedCall<Out> {
         // Calls that are pending and results that wait are slots in use: let there be enough of them from the start.
         self.device.port.slab.reserve(self.pending.saturating_add(self.window).min(1 << 16));
@@ -367,6 +379,19 @@ impl<Out: Output + ?Sized> InvertedCall<Out> {
 
     /// [`wait_next`](Self::wait_next), at most for `timeout`.
     ///
+    /// ```
+    /// # use overlapped::{ErrorKind, InvertedCall};
+    /// # fn example(mut events: InvertedCall<u32>) -> Result<(), overlapped::Error> {
+    /// while let Some(event) = events.wait_next_timeout(std::time::Duration::from_secs(1)) {
+    ///     match event {
+    ///         Ok(levels) => println!("{:#x}", *levels),
+    ///         Err(error) if error.kind() == ErrorKind::TimedOut => println!("still nothing"),
+    ///         Err(error) => return Err(error),
+    ///     }
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// As [`wait_next`](Self::wait_next); and [`ErrorKind::TimedOut`], which ends nothing: call it again.
     pub fn wait_next_timeout(&mut self, timeout: Duration) -> Option<Result<Reply<Out>, Error>> {
@@ -384,13 +409,20 @@ impl<Out: Output + ?Sized> InvertedCall<Out> {
     /// end. What the callback does holds up other completions: let it be short. A panic in it is caught, and counted in
     /// [`PortStats::panics`](crate::PortStats::panics).
     ///
+    /// ```
+    /// # fn example(device: &overlapped::Device, wait: overlapped::Ioctl<(), u32>) {
+    /// let subscription = device.inverted(wait, &()).start().for_each(|event| match event {
+    ///     Ok(levels) => println!("{:#x}", *levels),
+    ///     Err(reason) => println!("the end: {reason}"),
+    /// });
+    /// // … and when it is enough:
+    /// subscription.stop();
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// The callback gets those of [`next`](Self::next).
-    pub fn for_each(self, callback: impl FnMut(Result<Reply<Out>, Error>) + Send + 'static) -> Subscription
-    where
-        Out: 'static,
-        Out::Held: Send,
-    {
+    pub fn for_each(self, callback: impl FnMut(Result<Reply<Out>, Error>) + Send + 'static) -> Subscription {
         let port = self.device.port.clone();
         Subscription::new(self, port, callback)
     }

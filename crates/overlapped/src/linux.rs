@@ -31,7 +31,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::device::Backend;
 use crate::slab::ALIGN;
-use crate::{Call, Device, Error, ErrorCode, ErrorKind, Operation};
+use crate::{Call, Device, Error, ErrorCode, ErrorKind, Input, Operation, Output};
 
 /// _IOC_SIZEBITS: 14, and 13 on some architectures, by their own `asm/ioctl.h`.
 const LARGEST: usize = if cfg!(any(
@@ -230,12 +230,26 @@ impl Device {
     ///
     /// It must not block: what it holds up is the port. While it says EAGAIN, it stays pending.
     ///
+    /// ```
+    /// use overlapped::Device;
+    /// use overlapped::linux::{Interest, Ioctl};
+    ///
+    /// // SAFETY: ioctl_tty(2): FIONREAD writes one `int`.
+    /// const FIONREAD: Ioctl<i32> = unsafe { Ioctl::from_request(0x541b) };
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (reader, writer) = std::io::pipe()?;
+    /// let (reader, writer) = (Device::from_fd(reader)?, Device::from_fd(writer)?);
+    /// let how_many = reader.ioctl_when(Interest::Readable, FIONREAD, 0); // pending: nothing is there
+    /// writer.write(b"four").wait()?;
+    /// assert_eq!(*how_many.wait()?, 4);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// From the call, as [`ioctl`](Self::ioctl).
-    pub fn ioctl_when<T>(&self, interest: Interest, ioctl: Ioctl<T>, argument: T) -> Call<T>
-    where
-        T: FromBytes + IntoBytes + Immutable + KnownLayout,
-    {
+    pub fn ioctl_when<T: Input + Output>(&self, interest: Interest, ioctl: Ioctl<T>, argument: T) -> Call<T> {
         let what = Operation::Ioctl { request: ioctl.request, when: Some(interest) };
         if let Backend::Simulated(_) = &self.inner.backend {
             return Call::ready(Err(self.no_ioctls(what)), self.inner.port.clone());

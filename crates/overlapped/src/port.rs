@@ -311,6 +311,13 @@ impl Port {
     /// a handle to it (`CreateThreadpoolIo`). One such port serves the process. For programs whose callbacks take their
     /// time; a thread of the pool that waits is not reported as [`ErrorKind::Deadlock`].
     ///
+    /// ```
+    /// # fn example() -> Result<(), overlapped::Error> {
+    /// let port = overlapped::Port::system_pool()?;
+    /// let card = overlapped::Device::options().port(&port).open(r"\\.\Card0")?;
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// [`ErrorKind::Other`] when the system cannot make its timer.
     #[cfg(windows)]
@@ -321,6 +328,30 @@ impl Port {
     }
 
     /// A port without a thread: somebody must [`poll`](Self::poll) it.
+    ///
+    /// ```
+    /// # use overlapped::{sim::Script, Access, CtlCode, Device, Port, Status, Ioctl, Method};
+    /// # const CODE: CtlCode = CtlCode::new(0x8000, 0x801, Method::Buffered, Access::Read);
+    /// # // SAFETY: a scripted device writes no more than it is given room for.
+    /// # const WAIT_CHANGE: Ioctl<(), u32> = unsafe { Ioctl::new(CODE) };
+    /// # let script = Script::new("card").pend(CODE);
+    /// let port = Port::manual()?;
+    /// let card = Device::simulated_on(&port, script.clone())?; // a real one: `Device::options().port(&port).open(…)`
+    /// # let (tell, told) = std::sync::mpsc::channel();
+    /// card.call(WAIT_CHANGE, &()).then(move |change| {
+    /// #   tell.send(()).unwrap();
+    ///     println!("{change:?}");
+    /// });
+    /// # script.complete(CODE, Status::SUCCESS, [0; 4]);
+    /// # let mut frames = 0;
+    /// # let mut the_game_runs = || { frames += 1; frames < 3 };
+    /// while the_game_runs() {
+    ///     port.poll(Some(std::time::Duration::ZERO)); // the callbacks run here, and nowhere else
+    ///     // … draw
+    /// }
+    /// # told.try_recv().unwrap();
+    /// # Ok::<(), overlapped::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`ErrorKind::Other`] when the system cannot make one.
@@ -333,6 +364,16 @@ impl Port {
     ///
     /// One thread polls at a time; another one waits for its turn, as part of its timeout. On a port that has a
     /// dispatcher, and inside of a waker or a callback of the port, it returns 0 at once.
+    ///
+    /// ```
+    /// use overlapped::Port;
+    /// # use std::time::Duration;
+    /// # let port = Port::manual()?;
+    /// let is_there_anything = port.poll(Some(Duration::ZERO)) > 0;
+    /// let in_ten_milliseconds = port.poll(Some(Duration::from_millis(10))) > 0;
+    /// # assert!(!is_there_anything && !in_ten_milliseconds);
+    /// # Ok::<(), overlapped::Error>(())
+    /// ```
     pub fn poll(&self, timeout: Option<Duration>) -> usize {
         if !self.inner.manual || self.inner.is_dispatched_here() || self.inner.is_inherited() {
             return 0;
@@ -346,12 +387,36 @@ impl Port {
     }
 
     /// Makes a [`poll`](Self::poll) that waits return, from any thread.
+    ///
+    /// ```
+    /// let port = overlapped::Port::manual()?;
+    /// let elsewhere = port.clone();
+    /// std::thread::spawn(move || elsewhere.wake());
+    /// port.poll(None); // returns, though nothing is in flight
+    /// # Ok::<(), overlapped::Error>(())
+    /// ```
     pub fn wake(&self) {
         self.inner.queue.post(LOOK);
     }
 
     /// Runs `future` to its end on this thread, handling completions meanwhile: for a manual port without a loop of its
     /// own. On a port that has a dispatcher it only waits.
+    ///
+    /// ```
+    /// # use overlapped::{sim::Script, Access, CtlCode, Device, Ioctl, Method, Port, Status};
+    /// # const CODE: CtlCode = CtlCode::new(0x8000, 0x801, Method::Buffered, Access::Read);
+    /// # // SAFETY: a scripted device writes no more than it is given room for.
+    /// # const WAIT_CHANGE: Ioctl<(), u32> = unsafe { Ioctl::new(CODE) };
+    /// # let script = Script::new("card").answer(CODE, Status::SUCCESS, [5, 0, 0, 0]);
+    /// let port = Port::manual()?;
+    /// let card = Device::simulated_on(&port, script)?;
+    /// let sum = port.block_on(async {
+    ///     let (first, second) = (card.call(WAIT_CHANGE, &()), card.call(WAIT_CHANGE, &()));
+    ///     Ok::<_, overlapped::Error>(*first.await? + *second.await?)
+    /// })??;
+    /// assert_eq!(sum, 10);
+    /// # Ok::<(), overlapped::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`ErrorKind::Deadlock`] inside of a waker or a callback of this port.
@@ -393,6 +458,22 @@ impl Port {
     }
 
     /// What is in flight: so that a driver that never completes is visible. A snapshot, the oldest first.
+    ///
+    /// ```
+    /// # use overlapped::{sim::Script, Access, CtlCode, Device, Ioctl, Method, Port};
+    /// # const CODE: CtlCode = CtlCode::new(0x8000, 0x801, Method::Buffered, Access::Read);
+    /// # // SAFETY: a scripted device writes no more than it is given room for.
+    /// # const WAIT_CHANGE: Ioctl<(), u32> = unsafe { Ioctl::new(CODE) };
+    /// # let port = Port::manual()?;
+    /// # let script = Script::new("card").pend(CODE);
+    /// # let card = Device::simulated_on(&port, script)?;
+    /// let change = card.call(WAIT_CHANGE, &());
+    /// for call in port.pending() {
+    ///     println!("{} on {:?} for {:?}", call.operation, call.device, call.age);
+    /// }
+    /// # assert_eq!(port.pending()[0].device.as_deref(), Some("card"));
+    /// # Ok::<(), overlapped::Error>(())
+    /// ```
     #[must_use]
     pub fn pending(&self) -> Vec<PendingCall> {
         let names = lock(&self.inner.names);
@@ -409,6 +490,19 @@ impl Port {
     }
 
     /// What the port holds.
+    ///
+    /// ```
+    /// # use overlapped::{sim::Script, Access, CtlCode, Device, Ioctl, Method, Port};
+    /// # const CODE: CtlCode = CtlCode::new(0x8000, 0x801, Method::Buffered, Access::Read);
+    /// # // SAFETY: a scripted device writes no more than it is given room for.
+    /// # const WAIT_CHANGE: Ioctl<(), u32> = unsafe { Ioctl::new(CODE) };
+    /// # let port = Port::manual()?;
+    /// # let script = Script::new("card").pend(CODE);
+    /// # let card = Device::simulated_on(&port, script)?;
+    /// let waits = [(); 3].map(|()| card.call(WAIT_CHANGE, &()));
+    /// assert_eq!(port.stats().in_flight, 3);
+    /// # Ok::<(), overlapped::Error>(())
+    /// ```
     #[must_use]
     pub fn stats(&self) -> PortStats {
         let census = self.inner.slab.census();

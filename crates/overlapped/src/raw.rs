@@ -95,6 +95,20 @@ impl RawCall {
     }
 
     /// Asks the driver to cancel the call, which then ends in its own way.
+    ///
+    /// ```
+    /// # use overlapped::{Access, Buffer, CtlCode, Device, ErrorKind, Method, sim::Script};
+    /// const WAIT: CtlCode = CtlCode::new(0x8000, 0x806, Method::OutDirect, Access::Read);
+    /// # let card = Device::simulated(Script::new("card").pend(WAIT))?;
+    /// // SAFETY: card.h: reads nothing, and writes at most the output's length.
+    /// let call = unsafe { card.call_raw(WAIT, Buffer::empty(), Buffer::aligned(512, 512)?) };
+    /// call.cancel();
+    /// let reply = call.wait();
+    /// assert_eq!(reply.status().unwrap_err().kind(), ErrorKind::Cancelled);
+    /// assert!(reply.is_empty());
+    /// assert_eq!(reply.output.len(), 512); // all the same, the buffer is back
+    /// # Ok::<(), overlapped::Error>(())
+    /// ```
     pub fn cancel(&self) {
         if let State::Pending(pending) = &self.0 {
             pending.cancel();

@@ -2,7 +2,9 @@
 //!
 //! A [`Driver`] gets a [`Request`] for each call. It answers [`Request::complete`] at once, or [`Request::pend`]s it and
 //! completes the [`Pended`] request later, from any thread. Completing never runs the caller's code: it only queues a
-//! packet, so a driver may complete while it holds its own locks.
+//! packet, so a driver may complete while it holds its own locks. A device that needs no state of its own is a [`Script`].
+//! The guide has a chapter on what to do with both: [test your driver client without the
+//! hardware](crate::guide::testing).
 //!
 //! ```
 //! use overlapped::{sim, Access, CtlCode, Device, Ioctl, Method, Status};
@@ -106,6 +108,30 @@ pub trait Driver: Send + Sync + 'static {
 
     /// A write (IRP_MJ_WRITE): the bytes are the request's input. The default knows none. Say how many were taken with
     /// [`Request::set_information`].
+    ///
+    /// ```
+    /// # use overlapped::{sim::{Driver, Outcome, Request}, Device, Operation, Status};
+    /// /// Takes everything, and has nothing.
+    /// struct Null;
+    /// impl Driver for Null {
+    ///     fn control(&self, request: Request) -> Outcome {
+    ///         request.complete(Status::INVALID_DEVICE_REQUEST)
+    ///     }
+    ///     fn write(&self, mut request: Request) -> Outcome {
+    ///         assert_eq!(request.operation(), Operation::Write { offset: None });
+    ///         let count = request.input().len();
+    ///         request.set_information(count);
+    ///         request.complete(Status::SUCCESS)
+    ///     }
+    ///     fn read(&self, request: Request) -> Outcome {
+    ///         request.complete(Status::END_OF_FILE)
+    ///     }
+    /// }
+    /// let null = Device::simulated(Null)?;
+    /// assert_eq!(null.write(b"hello").wait()?.information(), 5);
+    /// assert!(null.read(64).wait()?.is_empty());
+    /// # Ok::<(), overlapped::Error>(())
+    /// ```
     fn write(&self, request: Request) -> Outcome {
         request.complete(Status::INVALID_DEVICE_REQUEST)
     }
@@ -369,8 +395,13 @@ pub struct Outcome(Option<Raw>);
 /// ```
 /// use overlapped::sim::{Outcome, Request};
 /// fn echo(mut request: Request) -> Outcome {
-///     let input = request.input().to_vec();
-///     request.write(&input);
+///     if request.output_len() < request.input().len() {
+///         return request.complete(overlapped::Status::BUFFER_TOO_SMALL);
+///     }
+///     let (input, output) = request.buffers();
+///     output[..input.len()].copy_from_slice(input);
+///     let count = input.len();
+///     request.set_written(count);
 ///     request.complete(overlapped::Status::SUCCESS)
 /// }
 /// ```
@@ -455,6 +486,17 @@ macro_rules! shared_by_requests {
             }
 
             /// Whether its caller has given up on it.
+            ///
+            /// ```
+            /// # use overlapped::{sim::Pended, Status};
+            /// fn put(waiting: &mut Vec<Pended>, pended: Pended) {
+            ///     if pended.is_cancelled() {
+            ///         pended.complete(Status::CANCELLED); // nobody will ask again
+            ///     } else {
+            ///         waiting.push(pended);
+            ///     }
+            /// }
+            /// ```
             #[must_use]
             pub fn is_cancelled(&self) -> bool {
                 self.0.slot().cancelled.load(Acquire) == self.0.operation.generation
@@ -488,6 +530,16 @@ impl Request {
     }
 
     /// A fault: ends it at once with a byte count that may be anything.
+    ///
+    /// ```
+    /// # use overlapped::{sim, Access, CtlCode, Device, Ioctl, Method, Status};
+    /// let liar = Device::simulated(sim::from_fn(|request| request.lie(Status::SUCCESS, usize::MAX)))?;
+    /// // SAFETY: the driver writes nothing, whatever it claims.
+    /// const READ: Ioctl<(), [u8]> =
+    ///     unsafe { Ioctl::slice(CtlCode::new(0x8000, 0x801, Method::Buffered, Access::Any), 16) };
+    /// assert_eq!(liar.call(READ, &()).wait()?.len(), 16);
+    /// # Ok::<(), overlapped::Error>(())
+    /// ```
     pub fn lie(mut self, status: Status, information: usize) -> Outcome {
         self.0.end(status, information);
         Outcome(Some(self.0))
@@ -502,11 +554,46 @@ impl Pended {
     }
 
     /// A fault: completes it with a byte count that may be anything.
+    ///
+    /// ```
+    /// # use overlapped::{sim, Access, CtlCode, Device, Ioctl, Method, Port, Status};
+    /// # const CODE: CtlCode = CtlCode::new(0x8000, 0x801, Method::Buffered, Access::Any);
+    /// # // SAFETY: the driver writes nothing.
+    /// # const GO: Ioctl<(), ()> = unsafe { Ioctl::new(CODE) };
+    /// let driver = sim::from_fn(|request| {
+    ///     let (pended, outcome) = request.pend();
+    ///     pended.lie(Status::SUCCESS, usize::MAX);
+    ///     outcome
+    /// });
+    /// let port = Port::manual()?;
+    /// let device = Device::simulated_on(&port, driver)?;
+    /// let reply = port.block_on(device.call(GO, &()))??;
+    /// assert_eq!(reply.information(), usize::MAX);
+    /// # Ok::<(), overlapped::Error>(())
+    /// ```
     pub fn lie(mut self, status: Status, information: usize) {
         self.0.end(status, information);
     }
 
     /// A fault: completes it twice.
+    ///
+    /// ```
+    /// # use overlapped::{sim, Access, CtlCode, Device, Ioctl, Method, Port, Status};
+    /// # const CODE: CtlCode = CtlCode::new(0x8000, 0x801, Method::Buffered, Access::Any);
+    /// # // SAFETY: the driver writes nothing.
+    /// # const GO: Ioctl<(), ()> = unsafe { Ioctl::new(CODE) };
+    /// let driver = sim::from_fn(|request| {
+    ///     let (pended, outcome) = request.pend();
+    ///     pended.complete_twice(Status::SUCCESS);
+    ///     outcome
+    /// });
+    /// let port = Port::manual()?;
+    /// let device = Device::simulated_on(&port, driver)?;
+    /// port.block_on(device.call(GO, &()))??;
+    /// while port.poll(Some(std::time::Duration::ZERO)) > 0 {}
+    /// assert_eq!(port.stats().strays, 1); // the second one was counted, and did nothing
+    /// # Ok::<(), overlapped::Error>(())
+    /// ```
     pub fn complete_twice(self, status: Status) {
         let second = (self.0.port.clone(), self.0.operation.token());
         self.complete(status);
@@ -514,6 +601,24 @@ impl Pended {
     }
 
     /// A fault: never completes it. Its memory is lost until the port is gone.
+    ///
+    /// ```
+    /// # use overlapped::{sim, Access, CtlCode, Device, Ioctl, Method, Port, Status};
+    /// # const CODE: CtlCode = CtlCode::new(0x8000, 0x801, Method::Buffered, Access::Any);
+    /// # // SAFETY: the driver writes nothing.
+    /// # const GO: Ioctl<(), ()> = unsafe { Ioctl::new(CODE) };
+    /// let driver = sim::from_fn(|request| {
+    ///     let (pended, outcome) = request.pend();
+    ///     pended.never();
+    ///     outcome
+    /// });
+    /// let port = Port::manual()?;
+    /// let device = Device::simulated_on(&port, driver)?;
+    /// let call = device.call(GO, &());
+    /// assert!(call.wait_timeout(std::time::Duration::from_millis(5)).is_err());
+    /// assert_eq!(port.pending().len(), 1); // and stays visible
+    /// # Ok::<(), overlapped::Error>(())
+    /// ```
     pub fn never(mut self) {
         self.0.left = Left::Nothing;
     }
@@ -529,8 +634,49 @@ impl fmt::Debug for Outcome {
 /// value of the driver's own.
 ///
 /// ```
-/// let waits: overlapped::sim::Queue<u32> = Default::default(); // waits, each for a line
-/// assert!(waits.pop_if(|_, line| *line == 3).is_none());
+/// use overlapped::{sim::{Driver, FileId, Outcome, Queue, Request, RequestId}, Status};
+///
+/// /// Its waits are each for a line, which is their input's first byte.
+/// #[derive(Default)]
+/// struct Lines(Queue<u8>);
+///
+/// impl Lines {
+///     fn change(&self, line: u8) {
+///         while let Some((wait, _)) = self.0.pop_if(|_, wanted| *wanted == line) {
+///             wait.complete(Status::SUCCESS);
+///         }
+///     }
+/// }
+///
+/// impl Driver for Lines {
+///     fn control(&self, request: Request) -> Outcome {
+///         let Some(&line) = request.input().first() else {
+///             return request.complete(Status::INVALID_PARAMETER);
+///         };
+///         let (wait, outcome) = request.pend();
+///         self.0.push(wait, line);
+///         outcome
+///     }
+///     fn cancel(&self, request: RequestId) {
+///         self.0.cancel(request);
+///     }
+///     fn cleanup(&self, file: FileId) {
+///         self.0.complete_all_of(file, Status::CANCELLED);
+///     }
+/// }
+/// # use overlapped::{Access, CtlCode, Device, Ioctl, Method};
+/// # // SAFETY: the driver reads one byte and writes none.
+/// # const WAIT: Ioctl<u8, ()> = unsafe { Ioctl::new(CtlCode::new(0x8000, 1, Method::Buffered, Access::Any)) };
+///
+/// let lines = std::sync::Arc::new(Lines::default());
+/// let device = Device::simulated(lines.clone())?;
+/// let (third, fourth) = (device.call(WAIT, &3), device.call(WAIT, &4));
+/// lines.change(3);
+/// third.wait()?;
+/// assert_eq!(lines.0.len(), 1);
+/// drop(fourth); // cancelled
+/// assert!(lines.0.is_empty());
+/// # Ok::<(), overlapped::Error>(())
 /// ```
 #[derive(Debug)]
 pub struct Queue<T>(Mutex<VecDeque<(Pended, T)>>);

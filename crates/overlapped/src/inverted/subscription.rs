@@ -37,8 +37,7 @@ struct Pump<Out: Output + ?Sized, F> {
 
 impl<Out, F> Pump<Out, F>
 where
-    Out: Output + ?Sized + 'static,
-    Out::Held: Send,
+    Out: Output + ?Sized,
     F: FnMut(Result<Reply<Out>, Error>) + Send + 'static,
 {
     /// One thread at a time; a wake meanwhile makes it look once more.
@@ -98,8 +97,7 @@ where
 
 impl<Out, F> Wake for Pump<Out, F>
 where
-    Out: Output + ?Sized + 'static,
-    Out::Held: Send,
+    Out: Output + ?Sized,
     F: FnMut(Result<Reply<Out>, Error>) + Send + 'static,
 {
     fn wake(self: Arc<Self>) {
@@ -113,8 +111,7 @@ trait Pumping: Send + Sync {
 
 impl<Out, F> Pumping for Pump<Out, F>
 where
-    Out: Output + ?Sized + 'static,
-    Out::Held: Send,
+    Out: Output + ?Sized,
     F: FnMut(Result<Reply<Out>, Error>) + Send + 'static,
 {
     fn end(self: Arc<Self>, wait: bool) {
@@ -136,8 +133,7 @@ where
 impl Subscription {
     pub(crate) fn new<Out, F>(stream: InvertedCall<Out>, port: Arc<port::Inner>, callback: F) -> Self
     where
-        Out: Output + ?Sized + 'static,
-        Out::Held: Send,
+        Out: Output + ?Sized,
         F: FnMut(Result<Reply<Out>, Error>) + Send + 'static,
     {
         let work = Mutex::new(Some((stream, callback)));
