@@ -258,6 +258,22 @@ impl Chip {
     ///
     /// Each opening of `sim` makes a chip of its own; to share one, clone it.
     ///
+    /// # Linux's gpiochips
+    /// All there is since Linux 5.10 (version 2 of the interface); an older kernel refuses every request.
+    /// - The kernel holds 64 lines in one request, so larger ones are split; each has a queue of 16 events a line unless
+    ///   [set](RequestBuilder::queue_size), 1024 at most. Of a full one the oldest event is dropped, and counted.
+    /// - Lines of a request may be held in different ways. Each setting in which some differ from the others takes one of the
+    ///   ten that the kernel keeps: [`ErrorKind::InvalidInput`] says when they are used up.
+    /// - With both edges watched, the kernel takes the level for the kind of an edge when its interrupt's thread runs: of a
+    ///   short pulse both may be `falling`. An edge that comes too early after another merges with it; in a request of two
+    ///   lines or more that is [counted](crate::Account::unattributed), of one line alone with a [witness](RequestBuilder::witness).
+    /// - A line has one holder. [`ErrorKind::Busy`] says which process that is, as far as /proc tells this user.
+    /// - A chip that is unplugged takes the events that nobody had read with it. It is [found again](Self::reopen) by its
+    ///   label and its place in the machine, whatever its number is then; where it was moved, by its label, if no other has
+    ///   the same.
+    /// - [`watch_info`](Self::watch_info): the kernel queues 32 changes for each watch and drops what comes when it is full,
+    ///   without a word; nobody can tell.
+    ///
     /// # Serial ports
     /// `CTS`, `DSR`, `RI` and `DCD` are inputs, `RTS` and `DTR` outputs, with the offsets 0 to 5. Nobody hands over their edges,
     /// so they are stamped when they are noticed. Of those that happened in between one is told, with the others as
