@@ -278,7 +278,7 @@ impl Chip {
     /// `CTS`, `DSR`, `RI` and `DCD` are inputs, `RTS` and `DTR` outputs, with the offsets 0 to 5. Nobody hands over their edges,
     /// so they are stamped when they are noticed. Of those that happened in between one is told, with the others as
     /// [merged](crate::Missed), as far as they are known:
-    /// - Linux: by the driver's counters, every [10 ms](ChipOptions::poll_period). A port without counters is watched by its
+    /// - Linux: by the driver's counters, every [10 ms](ChipOptions::poll_period) while somebody waits for the request. A port without counters is watched by its
     ///   levels alone, and so is one whose UART does not interrupt for its modem lines (as when CLOCAL is set), where what it
     ///   counts is what the looks find.
     /// - Windows: the driver says which line changed, not how often, and takes one such wait at a time: one request watches
