@@ -3,8 +3,8 @@
 use std::fmt::{self, Write as _};
 use std::io::{self, Write};
 
-use linewake::record::{Edge, Gap, GapReason, Record, Start, State, Summary};
-use linewake::{Account, Chip, EdgeEvent, EdgeKind, Figures, LineAccount, Request, Trust};
+use linewake::record::{Edge, Gap, Record, Start, State, Summary};
+use linewake::{Account, Chip, Clock, EdgeEvent, EdgeKind, Figures, LineAccount, LineState, Trust};
 
 /// How edges are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,15 +21,20 @@ const RED: &str = "\x1b[31m";
 const PLAIN: &str = "\x1b[0m";
 
 impl Format {
-    /// What comes before the first edge.
-    pub(crate) fn begin(self, out: &mut impl Write, chip: &Chip, request: &Request) -> io::Result<()> {
-        if self == Self::Json {
-            record(out, &Record::Start(Start::new(&chip.clock())))?;
-            for line in request.lines() {
-                record(out, &Record::State(State::new(&chip.info().name, line)))?;
-            }
+    /// What comes before anything else.
+    pub(crate) fn begin(self, out: &mut impl Write, clock: &Clock) -> io::Result<()> {
+        match self {
+            Self::Json => record(out, &Record::Start(Start::new(clock))),
+            Self::Text { .. } => Ok(()),
         }
-        Ok(())
+    }
+
+    /// The level of a line at the beginning. In text it is not shown.
+    pub(crate) fn state(self, out: &mut impl Write, state: &LineState) -> io::Result<()> {
+        match self {
+            Self::Json => record(out, &Record::State(State::from(state))),
+            Self::Text { .. } => Ok(()),
+        }
     }
 
     pub(crate) fn edge(self, out: &mut impl Write, edge: &EdgeEvent) -> io::Result<()> {
@@ -39,13 +44,12 @@ impl Format {
         }
     }
 
-    /// The device is gone; `last_ns` is when its last edge was.
-    pub(crate) fn gap(self, out: &mut impl Write, chip: &Chip, last_ns: Option<u64>) -> io::Result<()> {
-        if self == Self::Json {
-            let chip = (&*chip.info().name).into();
-            record(out, &Record::Gap(Gap { chip, reason: GapReason::Unplugged, from_ns: last_ns, to_ns: None }))?;
+    /// A chip is gone, or back. In text it is not for standard output.
+    pub(crate) fn gap(self, out: &mut impl Write, gap: &linewake::Gap) -> io::Result<()> {
+        match self {
+            Self::Json => record(out, &Record::Gap(Gap::from(gap))),
+            Self::Text { .. } => Ok(()),
         }
-        Ok(())
     }
 
     /// What comes after the last edge. In text the summary is not for standard output.
@@ -57,7 +61,7 @@ impl Format {
         threads: Option<u32>,
     ) -> io::Result<()> {
         if self == Self::Json {
-            record(out, &Record::Summary(Summary::new(&chip.info().name, account, threads)))?;
+            record(out, &Record::Summary(Summary::new([(&*chip.info().name, account)], threads)))?;
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use anstream::{AutoStream, ColorChoice};
-use linewake::{Chip, EdgeEvent, Request, Stopper};
+use linewake::{Chip, Event, Monitor, Stopper};
 
 use crate::exit::{self, Failure};
 use crate::format::{self, Format};
@@ -71,17 +71,17 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let chip = options.open(&arguments.chip)?;
     let request = chip.request().consumer("linewake mon");
     let request = if arguments.lines.is_empty() { request.all_lines() } else { request.lines(&arguments.lines) };
-    let mut request = request.start()?;
-    end_on_signal(request.stopper())?;
+    let mut monitor = Monitor::builder().request(request).states(true).start()?;
+    end_on_signal(monitor.stopper())?;
 
     let colour = AutoStream::choice(&io::stdout()) != ColorChoice::Never;
     let format = if arguments.json { Format::Json } else { Format::Text { colour } };
     let mut out = BufWriter::with_capacity(1 << 16, standard_output(colour));
-    let mut watch = Watch { format, out: &mut out, chip: &chip, last_ns: None, unwritten: 0 };
-    let outcome = watch.run(&mut request, arguments);
+    let mut watch = Watch { format, out: &mut out, unwritten: 0 };
+    let outcome = watch.run(&mut monitor, arguments);
     let unwritten = watch.unwritten;
 
-    let account = request.finish();
+    let account = monitor.finish().remove(0);
     let threads = threads::count();
     let summary = || exit::say(&format::summary(&chip.info().name, &account, threads));
     let written = match &outcome {
@@ -121,15 +121,13 @@ impl From<io::Error> for Ended {
 struct Watch<'a, W: Write> {
     format: Format,
     out: &'a mut W,
-    chip: &'a Chip,
-    last_ns: Option<u64>,
     /// Edges that were taken and may not have reached standard output.
     unwritten: u64,
 }
 
 impl<W: Write> Watch<'_, W> {
-    fn run(&mut self, request: &mut Request, arguments: &Arguments) -> Result<(), Ended> {
-        self.format.begin(self.out, self.chip, request)?;
+    fn run(&mut self, monitor: &mut Monitor, arguments: &Arguments) -> Result<(), Ended> {
+        self.format.begin(self.out, &monitor.clock())?;
         self.out.flush()?;
         let mut deadline = arguments.period.and_then(|period| Instant::now().checked_add(period));
         let mut left = if arguments.num_events == 0 { u64::MAX } else { arguments.num_events };
@@ -137,50 +135,51 @@ impl<W: Write> Watch<'_, W> {
             let next = match deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
                 Some(Duration::ZERO) => {
                     // What has happened by now is still printed.
-                    request.stopper().stop();
+                    monitor.stopper().stop();
                     deadline = None;
                     continue;
                 }
-                Some(time) => request.wait_next_timeout(time),
-                None => request.wait_next(),
+                Some(time) => monitor.wait_next_timeout(time),
+                None => monitor.wait_next(),
             };
             match next {
-                Some(Ok(edge)) => {
-                    self.edges(request, &edge, &mut left)?;
+                Some(Ok(event)) => {
+                    self.events(monitor, &event, &mut left)?;
                     if left == 0 {
                         return Ok(());
                     }
                 }
                 Some(Err(error)) if error.is_timeout() => {}
-                Some(Err(error)) => {
-                    if error.is_disconnected() {
-                        self.format.gap(self.out, self.chip, self.last_ns)?;
-                    }
-                    return Err(Ended::Device(error));
-                }
+                Some(Err(error)) => return Err(Ended::Device(error)),
                 None => return Ok(()),
             }
         }
     }
 
     /// Writes what one wake-up brought, and flushes once.
-    fn edges(&mut self, request: &mut Request, first: &EdgeEvent, left: &mut u64) -> io::Result<()> {
-        self.edge(first, left)?;
+    fn events(&mut self, monitor: &mut Monitor, first: &Event, left: &mut u64) -> io::Result<()> {
+        self.event(first, left)?;
         while *left > 0
-            && let Some(edge) = request.next_ready()
+            && let Some(event) = monitor.next_ready()
         {
-            self.edge(&edge, left)?;
+            self.event(&event, left)?;
         }
         self.out.flush()?;
         self.unwritten = 0;
         Ok(())
     }
 
-    fn edge(&mut self, edge: &EdgeEvent, left: &mut u64) -> io::Result<()> {
-        *left -= 1;
-        self.unwritten += 1;
-        self.last_ns = Some(edge.timestamp_ns);
-        self.format.edge(self.out, edge)
+    fn event(&mut self, event: &Event, left: &mut u64) -> io::Result<()> {
+        match event {
+            Event::Edge { edge, .. } => {
+                *left -= 1;
+                self.unwritten += 1;
+                self.format.edge(self.out, edge)
+            }
+            Event::State { state, .. } => self.format.state(self.out, state),
+            Event::Gap { gap, .. } => self.format.gap(self.out, gap),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use linewake_controller::protocol::{self, MAX_LINES};
 use overlapped::Device;
 
 use crate::backend::exec::{self, Exec};
-use crate::backend::{Backend, Capabilities, driver, profile, sim};
+use crate::backend::{Backend, Capabilities, driver, gpiochip, profile, serial, sim};
 use crate::profile::Profile;
 use crate::{
     Clock, Error, ErrorKind, EventClock, Figures, LineId, LineInfo, LineTotals, Offset, Request, RequestBuilder, World,
@@ -79,6 +80,7 @@ pub struct ChipOptions {
     seed: Option<u64>,
     life: Option<bool>,
     allow_writes: bool,
+    poll_period: Option<Duration>,
 }
 
 impl ChipOptions {
@@ -104,11 +106,32 @@ impl ChipOptions {
         self
     }
 
+    /// How often a chip is looked at that does not tell of its edges by itself: a serial port, on Linux. 10 ms unless set.
+    ///
+    /// A shorter period sees shorter pulses whole and stamps them closer; all ports with one period are looked at together,
+    /// so it costs that many wake-ups in all, and one system call or two for each port.
+    #[must_use]
+    pub fn poll_period(mut self, period: Duration) -> Self {
+        self.poll_period = Some(period);
+        self
+    }
+
     /// Opens the chip that `spec` names; see [`Chip::open`].
     ///
     /// # Errors
     /// As [`Chip::open`]; and [`ErrorKind::InvalidInput`] for an option that a chip of this kind does not have.
     pub fn open(&self, spec: &str) -> Result<Chip, Error> {
+        if let Some(period) = self.poll_period
+            && (period.is_zero() || !spec.starts_with("serial:"))
+        {
+            let message = match period.is_zero() {
+                true => format!("chip \"{spec}\" cannot be looked at every 0 ms"),
+                false => format!(
+                    "chip \"{spec}\" tells of its edges: only a serial port is looked at, and has a poll period"
+                ),
+            };
+            return Err(Error::new(ErrorKind::InvalidInput, message));
+        }
         let backend: Arc<dyn Backend> = if let Some(lines) = simulated_lines(spec)? {
             let seed = self.seed.unwrap_or(DEFAULT_SEED);
             let host = sim::Host::new(sim::Setup { lines, seed, life: self.life.unwrap_or(true) })?;
@@ -116,6 +139,8 @@ impl ChipOptions {
         } else if self.seed.is_some() || self.life.is_some() {
             let message = format!("chip \"{spec}\" is not simulated: only the chip \"sim\" has a seed and a life");
             return Err(Error::new(ErrorKind::InvalidInput, message));
+        } else if let Some(path) = spec.strip_prefix("serial:") {
+            serial::open(path, spec, self.poll_period.unwrap_or(serial::POLL_PERIOD))?
         } else if spec.starts_with(r"\\.\") || spec.starts_with(r"\\?\") {
             let path = spec.to_owned();
             let source = driver::Source::Devices(Arc::new(move || Device::open(&path)));
@@ -125,8 +150,10 @@ impl ChipOptions {
             exec::open(command)?
         } else if let Some(path) = profile_path(spec) {
             profile::open(path, self.allow_writes)?
+        } else if gpiochip::is_spec(spec) {
+            gpiochip::open(spec)?
         } else {
-            let known = r#""sim" (simulated), "sim:64" (with 64 lines) or a device such as "\\.\LineWake0""#;
+            let known = r#""sim" (simulated), "sim:64" (with 64 lines), "gpiochip0" (of Linux), a serial port such as "serial:COM3", a device such as "\\.\LineWake0", a profile such as "card.toml" or a program such as "exec:python3 inputs.py""#;
             return Err(Error::new(ErrorKind::UnknownChip, format!("there is no chip \"{spec}\"; try {known}")));
         };
         Chip::from_backend(backend)
@@ -163,11 +190,30 @@ impl Chip {
     /// |---|---|
     /// | `sim` | a simulated one, with named lines that live: `pps`, `button`, `encoder-a`, `encoder-b`, `flow`, `door`, and quiet ones |
     /// | `sim:64` | the same with 64 lines, 1 to 1024 |
+    /// | `gpiochip0`, `0`, `/dev/gpiochip0` | a chip of Linux, by its name, number or path, also by a link under /dev |
+    /// | `label:pinctrl-bcm2711` | the one that has this label |
+    /// | `serial:COM3`, `serial:/dev/ttyUSB0` | a serial port's modem lines, see below |
     /// | `\\.\Name` | the device of that name, whose driver speaks the reference driver's protocol |
     /// | `exec:COMMAND` | what a program prints, which [`Exec::parse`] finds in the text |
     /// | `profile:FILE`, or a path that ends in `.toml` | the device that a [profile](crate::profile) describes |
     ///
     /// Each opening of `sim` makes a chip of its own; to share one, clone it.
+    ///
+    /// # Serial ports
+    /// `CTS`, `DSR`, `RI` and `DCD` are inputs, `RTS` and `DTR` outputs, with the offsets 0 to 5. Nobody hands over their edges,
+    /// so they are stamped when they are noticed. Of those that happened in between one is told, with the others as
+    /// [merged](crate::Missed), as far as they are known:
+    /// - Linux: by the driver's counters, every [10 ms](ChipOptions::poll_period). A port without counters is watched by its
+    ///   levels alone, and so is one whose UART does not interrupt for its modem lines (as when CLOCAL is set), where what it
+    ///   counts is what the looks find.
+    /// - Windows: the driver says which line changed, not how often, and takes one such wait at a time: one request watches
+    ///   all inputs there are to watch.
+    /// - Of RI drivers count, or tell, the end of a ring alone.
+    ///
+    /// So the account is [`AtLeast`](crate::Trust::AtLeast) at best. Opening a port changes its outputs as the system does it: on
+    /// Linux DTR and RTS rise, and fall when the last handle is closed, unless the port's HUPCL is off (`stty -hupcl`). Nothing
+    /// else is done to them. A USB adapter that is plugged in again may have another number: `/dev/serial/by-id/…` is always
+    /// the same one.
     ///
     /// # Errors
     /// [`ErrorKind::UnknownChip`] for any other text; [`ErrorKind::Device`] when the device cannot be opened, which on a

@@ -64,14 +64,16 @@ impl Clock {
         Self { name, utc: None }
     }
 
-    /// Reads the system's UTC between two readings of the clock.
+    /// Reads the system's UTC between two readings of the clock: the closest of some.
     pub(crate) fn read(name: &'static str, now_ns: impl Fn() -> u64) -> Self {
-        let before_ns = now_ns();
-        let utc = SystemTime::now().duration_since(UNIX_EPOCH).map(|utc| utc.as_nanos());
-        let after_ns = now_ns();
-        let middle_ns = before_ns.midpoint(after_ns);
-        let offset_ns = utc.ok().and_then(|utc_ns| i64::try_from(utc_ns.checked_sub(middle_ns.into())?).ok());
-        let error_ns = (after_ns - before_ns).div_ceil(2);
-        Self { name, utc: offset_ns.map(|offset_ns| UtcOffset { offset_ns, error_ns }) }
+        let read = || {
+            let before_ns = now_ns();
+            let utc = SystemTime::now().duration_since(UNIX_EPOCH).map(|utc| utc.as_nanos());
+            let after_ns = now_ns();
+            let middle_ns = before_ns.midpoint(after_ns);
+            let offset_ns = i64::try_from(utc.ok()?.checked_sub(middle_ns.into())?).ok()?;
+            Some(UtcOffset { offset_ns, error_ns: after_ns.saturating_sub(before_ns).div_ceil(2) })
+        };
+        Self { name, utc: (0..5).filter_map(|_| read()).min_by_key(|utc| utc.error_ns) }
     }
 }

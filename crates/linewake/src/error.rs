@@ -94,14 +94,25 @@ impl Error {
     }
 
     /// Adds what to do about a device that cannot be found.
-    pub(crate) fn with_remedy_if_not_found(mut self, remedy: &str) -> Self {
-        if self.device().is_some_and(|error| error.kind() == overlapped::ErrorKind::NotFound) {
+    pub(crate) fn with_remedy_if_not_found(self, remedy: &str) -> Self {
+        self.with_remedy_if(overlapped::ErrorKind::NotFound, remedy)
+    }
+
+    /// Adds what to do when the device or the system said this.
+    pub(crate) fn with_remedy_if(mut self, kind: overlapped::ErrorKind, remedy: &str) -> Self {
+        if self.device().is_some_and(|error| error.kind() == kind) {
             self.0.message = format!("{}; {remedy}", self.0.message);
         }
         self
     }
 
     /// Says it in other words, and keeps what the device said.
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "for gpiochips"))]
+    pub(crate) fn saying(self, message: String) -> Self {
+        Self(Box::new(Inner { message, ..*self.0 }))
+    }
+
+    /// Says that somebody else holds a line, and keeps what the device said.
     pub(crate) fn busy(self, message: String) -> Self {
         Self(Box::new(Inner { kind: ErrorKind::Busy, message, ..*self.0 }))
     }

@@ -15,10 +15,13 @@
 //! # Ok::<(), linewake::Error>(())
 //! ```
 //!
-//! - [`Chip`] is a device with lines: simulated, or a Windows driver's.
-//! - [`Request`] watches lines: a stream of [`EdgeEvent`]s, to `.await` or to wait for. Each one says what is missing
-//!   before it.
+//! - [`Chip`] is a device with lines. What is behind it is a [`backend`].
+//! - [`Request`] holds lines: a stream of [`EdgeEvent`]s, to `.await` or to wait for, and values to read and to set. Each
+//!   edge says what is missing before it.
+//! - [`Monitor`] makes one stream of many requests on many chips, in order of time, and survives an unplugged chip.
 //! - [`Account`] says what became of every edge: delivered + overflowed + merged + discarded = happened.
+//! - [`filter`] has debounce, glitch and chatter filters for a request's edges.
+//! - `hal` has lines as pins for `embedded-hal` 1 and `embedded-hal-async` 1, with the feature `embedded-hal` (on by default).
 //! - [`record`] is the stream as it leaves the process: one JSON object a line.
 
 #![deny(unsafe_code)]
@@ -30,6 +33,10 @@ mod clock;
 mod config;
 mod edge;
 mod error;
+pub mod filter;
+#[cfg(feature = "embedded-hal")]
+pub mod hal;
+mod info;
 mod line;
 mod monitor;
 mod ready;
@@ -48,6 +55,7 @@ pub use clock::{Clock, UtcOffset};
 pub use config::{Bias, Drive, EventClock, LineConfig};
 pub use edge::{EdgeEvent, EdgeKind, Edges, Missed};
 pub use error::{Error, ErrorKind};
+pub use info::InfoWatcher;
 pub use line::{Direction, LineId, LineInfo, Offset};
 pub use monitor::{Event, Gap, LineState, Monitor, MonitorBuilder, MonitorStats, WhenFull};
 pub use request::{Request, RequestBuilder, Stopper, WatchedLine};

@@ -167,7 +167,7 @@ impl Monitor {
             ready.add();
             source.set_clock(clock);
             if options.states {
-                source.states(index, &mut merge);
+                source.states(index, None, &mut merge);
             }
         }
         let timer = Timer::new()?;
@@ -276,6 +276,10 @@ impl Monitor {
                 return Poll::Ready(self.end.take().map(Err));
             }
             if self.merge.has_undrained() {
+                continue;
+            }
+            if !self.is_stopping && self.stopper.is_stopped() {
+                // Its alarm came after the look above, and was taken for a source's.
                 continue;
             }
             if self.sleep_until(cx).is_pending() {

@@ -20,17 +20,19 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Account, Clock, EdgeEvent, EdgeKind, LineAccount, Trust, WatchedLine};
+use crate::{
+    Account, Clock, EdgeEvent, EdgeKind, Figures, InfoEvent, InfoEventKind, LineAccount, LineState, Trust, WatchedLine,
+};
 
 /// The version of the schema.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 /// A record of the stream.
 ///
 /// ```
 /// use linewake::record::Record;
-/// let gap = r#"{"record":"gap","chip":"sim","reason":"unplugged","from_ns":17,"to_ns":null}"#;
-/// assert!(matches!(serde_json::from_str(gap), Ok(Record::Gap(_))));
+/// let alive = r#"{"record":"heartbeat","utc_ns":17,"delivered":3}"#;
+/// assert!(matches!(serde_json::from_str(alive), Ok(Record::Heartbeat(_))));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "record", rename_all = "snake_case")]
@@ -43,6 +45,8 @@ pub enum Record<'a> {
     Edge(Edge<'a>),
     /// A time in which nothing can be said of a chip's lines.
     Gap(Gap<'a>),
+    /// Somebody took a line, gave it back, or holds it otherwise.
+    Info(Info<'a>),
     /// A sign of life while nothing happens.
     Heartbeat(Heartbeat),
     /// The last record: the account.
@@ -54,7 +58,7 @@ pub enum Record<'a> {
 /// ```
 /// let chip = linewake::Chip::open("sim")?;
 /// let start = linewake::record::Start::new(&chip.clock());
-/// assert_eq!((start.schema, &*start.clock), (1, "simulated"));
+/// assert_eq!((start.schema, &*start.clock), (2, "simulated"));
 /// # Ok::<(), linewake::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -161,7 +165,11 @@ pub struct Missed {
 ///
 /// ```
 /// use linewake::record::{Gap, GapReason};
-/// let gap = Gap { chip: "sim".into(), reason: GapReason::Unplugged, from_ns: Some(17), to_ns: None };
+/// let known = (12, 0, 0, 1);
+/// let (delivered, overflowed, merged, discarded) = known;
+/// let (chip, reason) = ("sim".into(), GapReason::Unplugged);
+/// let gap =
+///     Gap { chip, reason, from_ns: Some(17), to_ns: None, over: false, delivered, overflowed, merged, discarded };
 /// # let _ = gap;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -173,8 +181,18 @@ pub struct Gap<'a> {
     pub reason: GapReason,
     /// The last time of which something is known: that of the chip's last edge.
     pub from_ns: Option<u64>,
-    /// When it was back.
+    /// When it was back, if it is and its clock can be read.
     pub to_ns: Option<u64>,
+    /// Whether it is back: a gap is told when it begins, and again when it is over.
+    pub over: bool,
+    /// Edges of the chip's lines that were given to the program before the gap.
+    pub delivered: u64,
+    /// Those that are known to have been dropped from the full queue before it.
+    pub overflowed: u64,
+    /// Those that are known to have been merged before it.
+    pub merged: u64,
+    /// Those that are known to have been on their way when it began.
+    pub discarded: u64,
 }
 
 /// Why nothing can be said in a [`Gap`].
@@ -188,6 +206,93 @@ pub struct Gap<'a> {
 pub enum GapReason {
     /// The device is gone: unplugged, or its driver stopped.
     Unplugged,
+}
+
+/// See [`Record::Info`].
+///
+/// ```
+/// use linewake::record::{Info, InfoKind};
+/// let line = r#"{"chip":"sim","offset":5,"name":"door","kind":"requested","timestamp_ns":9,"consumer":"mon"}"#;
+/// let info: Info<'_> = serde_json::from_str(line).unwrap();
+/// assert_eq!(info.kind, InfoKind::Requested);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Info<'a> {
+    /// Name of the chip.
+    pub chip: Cow<'a, str>,
+    /// Which line.
+    pub offset: u32,
+    /// Its name.
+    pub name: Option<Cow<'a, str>>,
+    /// What became of it.
+    pub kind: InfoKind,
+    /// When, by the chip's clock.
+    pub timestamp_ns: u64,
+    /// Who holds it now, if somebody does and has a name.
+    pub consumer: Option<Cow<'a, str>>,
+}
+
+/// What became of a line in an [`Info`].
+///
+/// ```
+/// use linewake::record::InfoKind;
+/// assert_eq!(serde_json::to_string(&InfoKind::Released).unwrap(), r#""released""#);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InfoKind {
+    /// Somebody took it.
+    Requested,
+    /// It was given back.
+    Released,
+    /// It is held otherwise than before.
+    Reconfigured,
+}
+
+impl<'a> From<&'a InfoEvent> for Info<'a> {
+    fn from(event: &'a InfoEvent) -> Self {
+        Self {
+            chip: Cow::Borrowed(&event.chip),
+            offset: event.line.offset.get(),
+            name: event.line.name.as_deref().map(Cow::Borrowed),
+            kind: match event.kind {
+                InfoEventKind::Requested => InfoKind::Requested,
+                InfoEventKind::Released => InfoKind::Released,
+                InfoEventKind::Reconfigured => InfoKind::Reconfigured,
+            },
+            timestamp_ns: event.timestamp_ns,
+            consumer: event.line.consumer.as_deref().map(Cow::Borrowed),
+        }
+    }
+}
+
+impl<'a> From<&'a crate::Gap> for Gap<'a> {
+    fn from(gap: &'a crate::Gap) -> Self {
+        let Figures { delivered, overflowed, merged, discarded } = gap.figures;
+        Self {
+            chip: Cow::Borrowed(&gap.chip),
+            reason: GapReason::Unplugged,
+            from_ns: gap.from_ns,
+            to_ns: gap.to_ns,
+            over: gap.is_over,
+            delivered,
+            overflowed,
+            merged,
+            discarded,
+        }
+    }
+}
+
+impl<'a> From<&'a LineState> for State<'a> {
+    fn from(state: &'a LineState) -> Self {
+        Self {
+            chip: Cow::Borrowed(&state.chip),
+            offset: state.offset.get(),
+            name: state.name.as_deref().map(Cow::Borrowed),
+            level: state.active.map(u8::from),
+        }
+    }
 }
 
 /// See [`Record::Heartbeat`].
@@ -211,7 +316,7 @@ pub struct Heartbeat {
 /// ```
 /// # let chip = linewake::Chip::options().life(false).open("sim")?;
 /// let account = chip.request().line("door").start()?.finish();
-/// let summary = linewake::record::Summary::new("sim", &account, Some(3));
+/// let summary = linewake::record::Summary::new([("sim", &account)], Some(3));
 /// assert_eq!(summary.lines.len(), 1);
 /// # Ok::<(), linewake::Error>(())
 /// ```
@@ -220,6 +325,8 @@ pub struct Heartbeat {
 pub struct Summary<'a> {
     /// Line by line.
     pub lines: Vec<LineSummary<'a>>,
+    /// Edges that were merged before any queue and that no line's figures have: it is not known on which line they were.
+    pub unattributed: u64,
     /// Threads of the process, all of them.
     pub threads: Option<u32>,
 }
@@ -330,10 +437,21 @@ impl<'a> From<&'a EdgeEvent> for Edge<'a> {
 }
 
 impl<'a> Summary<'a> {
-    /// The account of a request on `chip`.
+    /// The accounts of requests, each with the name of its chip.
     #[must_use]
-    pub fn new(chip: &'a str, account: &'a Account, threads: Option<u32>) -> Self {
-        let line = |line: &'a LineAccount| LineSummary {
+    pub fn new(accounts: impl IntoIterator<Item = (&'a str, &'a Account)>, threads: Option<u32>) -> Self {
+        let mut summary = Self { lines: Vec::new(), unattributed: 0, threads };
+        for (chip, account) in accounts {
+            summary.unattributed += account.unattributed();
+            summary.lines.extend(account.lines().iter().map(|line| LineSummary::new(chip, line)));
+        }
+        summary
+    }
+}
+
+impl<'a> LineSummary<'a> {
+    fn new(chip: &'a str, line: &'a LineAccount) -> Self {
+        Self {
             chip: chip.into(),
             offset: line.offset.get(),
             name: line.name.as_deref().map(Cow::Borrowed),
@@ -346,7 +464,6 @@ impl<'a> Summary<'a> {
                 Trust::AtLeast => AccountTrust::AtLeast,
                 Trust::None => AccountTrust::None,
             },
-        };
-        Self { lines: account.lines().iter().map(line).collect(), threads }
+        }
     }
 }

@@ -23,7 +23,9 @@ use crate::account::Taken;
 use crate::backend::RawEdge;
 use crate::ready::{Alarm, Ready};
 use crate::wait::{Waited, wait};
-use crate::{Account, Chip, EdgeEvent, Error, ErrorKind, EventClock, Figures, LineConfig, LineId, Tally, Trust};
+use crate::{
+    Account, Chip, EdgeEvent, Error, ErrorKind, EventClock, Figures, LineConfig, LineId, Offset, Tally, Trust,
+};
 
 /// Lines that are held: an endless stream of the edges of those that are watched, and the values of all of them.
 ///
@@ -121,7 +123,7 @@ impl Request {
         for part in &parts {
             ready.add();
             for (line, active) in lines[part.lines.clone()].iter_mut().zip(part.held.active_at_start()) {
-                line.begin(active);
+                line.begin(active, part.held.levels_read_ns());
             }
         }
         Self {
@@ -188,7 +190,7 @@ impl Request {
         wait(timeout, |cx| self.poll_next_edge(cx)).or_error("an edge")
     }
 
-    fn poll_next_edge(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<EdgeEvent, Error>>> {
+    pub(crate) fn poll_next_edge(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<EdgeEvent, Error>>> {
         loop {
             if let Some(edge) = self.next_ready() {
                 return Poll::Ready(Some(Ok(edge)));
@@ -229,6 +231,10 @@ impl Request {
             self.is_over = true;
             Poll::Ready(None)
         } else {
+            if !self.is_stopping && self.stopper.is_stopped() {
+                // Its alarm came after the look above, and was taken for a part's.
+                cx.waker().wake_by_ref();
+            }
             Poll::Pending
         }
     }
@@ -249,11 +255,20 @@ impl Request {
                 let place = places.get(edge.offset.index()).copied().unwrap_or(NOT_HELD) as usize;
                 part.lines.contains(&place).then_some(place)
             };
+            let before = self.batch.len();
+            let mut foreign: Option<Offset> = None;
             for edge in self.arrived.drain(..) {
-                // A backend has made sure that they are its lines.
-                if let Some(place) = held(&edge) {
-                    self.batch.push_back((place, edge));
+                match held(&edge) {
+                    Some(place) => self.batch.push_back((place, edge)),
+                    None => foreign = foreign.or(Some(edge.offset)),
                 }
+            }
+            if let Some(offset) = foreign {
+                self.batch.truncate(before);
+                let chip = &self.chip.info().name;
+                let message = format!("chip \"{chip}\" reports an edge of line {offset}, which was not asked for");
+                self.end_with(Error::new(ErrorKind::Malformed, message));
+                continue;
             }
             match polled {
                 Poll::Ready(Some(Ok(()))) => self.ready.push(index),
@@ -418,17 +433,27 @@ impl Request {
         Ok(())
     }
 
-    fn place(&self, line: impl Into<LineId>) -> Result<usize, Error> {
+    /// The lines that are held beside those asked for; see [`RequestBuilder::witness`].
+    pub fn witnesses(&self) -> impl Iterator<Item = Offset> + '_ {
+        self.parts.iter().filter_map(|part| part.held.witness())
+    }
+
+    pub(crate) fn place(&self, line: impl Into<LineId>) -> Result<usize, Error> {
         let line = line.into();
-        let offset = self.chip.find(line.clone())?;
-        match self.places.get(offset.index()) {
-            Some(&place) if place != NOT_HELD => Ok(place as usize),
-            _ => {
+        match self.place_of(self.chip.find(line.clone())?) {
+            Some(place) => Ok(place),
+            None => {
                 let message =
                     format!("line \"{line}\" of chip \"{}\" is not held by this request", self.chip.info().name);
                 Err(Error::new(ErrorKind::NoSuchLine, message))
             }
         }
+    }
+
+    /// The place of a line among those of the request.
+    pub(crate) fn place_of(&self, offset: Offset) -> Option<usize> {
+        let place = self.places.get(offset.index()).copied().filter(|&place| place != NOT_HELD)?;
+        Some(place as usize)
     }
 
     /// Something that can end the stream from elsewhere while a thread or a task waits for its next edge.
@@ -509,7 +534,10 @@ impl Request {
         let (queued, others) = self.batch.drain(..).partition::<Vec<_>, _>(|(place, _)| lines.contains(place));
         self.batch.extend(others);
         let arrived: Vec<_> = self.arrived.drain(..).collect();
-        let arrived = arrived.into_iter().map(|edge| (self.places[edge.offset.index()] as usize, edge));
+        let place = |edge: &RawEdge| Some(*self.places.get(edge.offset.index())? as usize);
+        let arrived = arrived.into_iter().filter_map(|edge| Some((place(&edge)?, edge)));
+        // One of a line that was not asked for has nobody who could miss it.
+        let arrived: Vec<_> = arrived.filter(|(place, _)| lines.contains(place)).collect();
         for (place, edge) in queued.into_iter().chain(arrived) {
             part.interrupts.note(edge.seqno);
             self.lines[place].discard(&edge, part.numbering);

@@ -4,7 +4,8 @@
 mod schema;
 
 use linewake::record::{
-    AccountTrust, Edge, Gap, GapReason, Heartbeat, Kind, LineSummary, Missed, Record, SCHEMA, Start, State, Summary,
+    AccountTrust, Edge, Gap, GapReason, Heartbeat, Info, InfoKind, Kind, LineSummary, Missed, Record, SCHEMA, Start,
+    State, Summary,
 };
 use serde_json::{Value, json};
 
@@ -39,7 +40,25 @@ fn every_record() -> Vec<Record<'static>> {
         discarded: 3,
         account,
     };
-    let gap = Gap { chip: "sim".into(), reason: GapReason::Unplugged, from_ns: Some(u64::MAX), to_ns: Some(0) };
+    let gap = Gap {
+        chip: "sim".into(),
+        reason: GapReason::Unplugged,
+        from_ns: Some(u64::MAX),
+        to_ns: Some(0),
+        over: true,
+        delivered: u64::MAX,
+        overflowed: 1,
+        merged: 2,
+        discarded: 3,
+    };
+    let info = Info {
+        chip: "sim".into(),
+        offset: 3,
+        name: None,
+        kind: InfoKind::Requested,
+        timestamp_ns: u64::MAX,
+        consumer: Some("mon".into()),
+    };
     let trusts = [AccountTrust::Exact, AccountTrust::AtLeast, AccountTrust::None];
     let mut records = vec![
         Record::Start(start.clone()),
@@ -54,11 +73,14 @@ fn every_record() -> Vec<Record<'static>> {
         Record::Edge(edge.clone()),
         Record::Edge(Edge { name: None, kind: Kind::Falling, ..edge }),
         Record::Gap(gap.clone()),
-        Record::Gap(Gap { from_ns: None, to_ns: None, ..gap }),
+        Record::Gap(Gap { from_ns: None, to_ns: None, over: false, ..gap }),
+        Record::Info(info.clone()),
+        Record::Info(Info { name: Some("x".into()), kind: InfoKind::Released, ..info.clone() }),
+        Record::Info(Info { consumer: None, kind: InfoKind::Reconfigured, ..info }),
         Record::Heartbeat(Heartbeat { utc_ns: Some(u64::MAX), delivered: u64::MAX }),
         Record::Heartbeat(Heartbeat { utc_ns: None, delivered: 0 }),
-        Record::Summary(Summary { lines: trusts.map(line).into(), threads: Some(1) }),
-        Record::Summary(Summary { lines: vec![], threads: None }),
+        Record::Summary(Summary { lines: trusts.map(line).into(), unattributed: u64::MAX, threads: Some(1) }),
+        Record::Summary(Summary { lines: vec![], unattributed: 0, threads: None }),
     ];
     for level in [None, Some(0), Some(1)] {
         records.push(Record::State(State { chip: "sim".into(), offset: 0, name: Some("x".into()), level }));
@@ -158,7 +180,7 @@ fn numbers_beyond_their_range_are_refused() {
         ("edge", "seqno", json!(4_294_967_296_u64)),
         ("edge", "offset", json!(-1)),
         ("state", "level", json!(2)),
-        ("start", "schema", json!(2)),
+        ("start", "schema", json!(1)),
         ("summary", "threads", json!(0)),
     ] {
         let mut values = every_record().into_iter().map(|record| serde_json::to_value(record).unwrap());

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use futures_core::Stream as _;
-use linewake_controller::protocol::{self, EdgeRecord, LineSet, MAX_LINES, ReaderConfig, SetValues};
+use linewake_controller::protocol::{self, EdgeRecord, MAX_LINES, ReaderConfig, SetValues};
 use overlapped::{Device, InvertedCall};
 
 use self::client::BATCH;
@@ -169,8 +169,6 @@ struct Reader {
     client: Client,
     lines: Vec<(Offset, LineConfig)>,
     active_at_start: Vec<Option<bool>>,
-    /// Which lines of the chip are held: a driver may tell of others.
-    held: LineSet,
     phase: Phase,
     batch: Vec<EdgeRecord>,
 }
@@ -203,17 +201,11 @@ impl Reader {
         let watched = lines.iter().any(|(_, config)| config.edges.is_some());
         let phase = if watched { Phase::Live(client.waits()) } else { Phase::Idle };
         let active_at_start = levels_at_start(&client, &lines)?;
-        let held = lines.iter().map(|(offset, _)| offset.get()).collect();
-        Ok(Self { client, lines, active_at_start, held, phase, batch: Vec::with_capacity(BATCH) })
+        Ok(Self { client, lines, active_at_start, phase, batch: Vec::with_capacity(BATCH) })
     }
 
-    /// Hands over the batch that came: every edge has to be of a line that was asked for.
-    fn hand_over(&mut self, into: &mut Vec<RawEdge>) -> Result<(), Error> {
-        if let Some(edge) = self.batch.iter().find(|edge| !self.held.contains(edge.offset)) {
-            return Err(self
-                .client
-                .malformed(format_args!("it reports an edge of line {}, which was not asked for", edge.offset)));
-        }
+    /// Hands over the batch that came.
+    fn hand_over(&mut self, into: &mut Vec<RawEdge>) {
         into.extend(self.batch.iter().map(|edge| RawEdge {
             offset: edge.offset.into(),
             kind: if edge.is_rising() { EdgeKind::Rising } else { EdgeKind::Falling },
@@ -222,7 +214,6 @@ impl Reader {
             line_seqno: edge.line_seqno,
             missed: Missed { overflowed: edge.overflowed, merged: edge.merged },
         }));
-        Ok(())
     }
 
     /// The waits are over. What is queued now had happened, and is still to be taken.
@@ -244,9 +235,9 @@ impl Held for Reader {
                 Phase::Live(waits) => ready!(Pin::new(waits).poll_next(cx)),
                 Phase::Idle => return Poll::Pending,
                 &mut Phase::Stopped { left } if left > 0 => {
-                    let taken = self.take_queued(left).and_then(|left| {
+                    let taken = self.take_queued(left).map(|left| {
                         self.phase = Phase::Stopped { left };
-                        self.hand_over(into)
+                        self.hand_over(into);
                     });
                     return Poll::Ready(Some(taken));
                 }
@@ -254,7 +245,7 @@ impl Held for Reader {
             };
             match arrived {
                 Some(Ok(bytes)) => {
-                    let taken = self.client.batch(&bytes, &mut self.batch).and_then(|()| self.hand_over(into));
+                    let taken = self.client.batch(&bytes, &mut self.batch).map(|()| self.hand_over(into));
                     return Poll::Ready(Some(taken));
                 }
                 // The driver ended its last wait, or the waits were stopped.

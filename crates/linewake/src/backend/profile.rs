@@ -199,7 +199,7 @@ impl Backend for Chip {
 
     fn values(&self, offsets: &[Offset]) -> Result<Vec<bool>, Error> {
         let lines = Self::as_is(offsets);
-        let ask = Ask { consumer: "", queue_size: 0, lines: &lines };
+        let ask = Ask { consumer: "", queue_size: 0, lines: &lines, witness: false };
         let asked = judge::asked(&self.plan, &ask);
         let judge = Judge::new(self.plan.clone(), &ask, &asked);
         let levels = self.levels(&self.device()?, &judge, &asked, 0)?;

@@ -205,3 +205,97 @@ impl Merge {
         released.chain(held).filter_map(whose).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::monitor::LineState;
+
+    const WINDOW: Duration = Duration::from_millis(10);
+
+    fn merge(capacity: usize, when_full: WhenFull) -> Merge {
+        Merge::new(WINDOW, capacity, when_full)
+    }
+
+    fn push(merge: &mut Merge, source: usize, time_ns: u64) {
+        // Which event it is does not matter, but for what may be dropped.
+        let state = LineState { chip: "chip".into(), offset: (time_ns as u32).into(), name: None, active: None };
+        merge.push(source, 0, time_ns, Event::State { request: source, state });
+    }
+
+    /// Times of what is released.
+    fn released(merge: &mut Merge) -> Vec<u64> {
+        let time = |(event, _)| match event {
+            Event::State { state, .. } => state.offset.get().into(),
+            other => panic!("{other:?}"),
+        };
+        std::iter::from_fn(|| merge.pop()).map(time).collect()
+    }
+
+    #[test]
+    fn what_comes_within_the_window_is_put_in_order() {
+        let (mut merge, start) = (merge(100, WhenFull::Block), Instant::now());
+        for (source, times, after) in [(0, [5, 9], 0), (1, [3, 7], 4), (2, [1, 8], 9)] {
+            times.into_iter().for_each(|time_ns| push(&mut merge, source, time_ns));
+            merge.arrived(start + Duration::from_millis(after));
+            merge.release(start + Duration::from_millis(after), false);
+            assert!(!merge.has_released(), "the window has not passed");
+        }
+        assert_eq!(merge.release_at(), Some(start + WINDOW));
+        merge.release(start + WINDOW, false);
+        assert_eq!(released(&mut merge), [1, 3, 5, 7, 8, 9]);
+        assert_eq!((merge.stats.late, merge.release_at()), (0, None));
+    }
+
+    #[test]
+    fn what_comes_later_is_given_at_once_after_its_own_window_and_counted() {
+        let (mut merge, start) = (merge(100, WhenFull::Block), Instant::now());
+        push(&mut merge, 0, 9);
+        merge.arrived(start);
+        merge.release(start + WINDOW, false);
+        push(&mut merge, 1, 4);
+        merge.arrived(start + WINDOW);
+        merge.release(start + WINDOW * 2, false);
+        assert_eq!(released(&mut merge), [9, 4]);
+        assert_eq!(merge.stats.late, 1);
+    }
+
+    #[test]
+    fn a_source_with_more_to_give_is_waited_for() {
+        let (mut merge, start) = (merge(100, WhenFull::Block), Instant::now());
+        push(&mut merge, 0, 2);
+        push(&mut merge, 0, 3);
+        merge.has_more(0, 3);
+        push(&mut merge, 1, 8);
+        merge.arrived(start);
+        merge.release(start + WINDOW, false);
+        assert_eq!(released(&mut merge), [2, 3], "source 0 may have something before 8");
+        merge.drained(0);
+        merge.release(start + WINDOW, false);
+        assert_eq!(released(&mut merge), [8]);
+    }
+
+    #[test]
+    fn a_full_buffer_waits_for_nothing() {
+        let (mut merge, start) = (merge(2, WhenFull::Block), Instant::now());
+        push(&mut merge, 0, 1);
+        assert!(merge.has_room());
+        push(&mut merge, 1, 5);
+        assert!(!merge.has_room());
+        merge.has_more(0, 1);
+        merge.arrived(start);
+        merge.release(start, false);
+        assert_eq!(released(&mut merge), [1, 5]);
+        assert!(merge.has_room());
+    }
+
+    #[test]
+    fn at_the_end_all_leaves() {
+        let (mut merge, start) = (merge(100, WhenFull::Block), Instant::now());
+        [4, 2, 2, 9].into_iter().for_each(|time_ns| push(&mut merge, 0, time_ns));
+        merge.has_more(0, 2);
+        merge.arrived(start);
+        merge.release(start, true);
+        assert_eq!(released(&mut merge), [2, 2, 4, 9]);
+    }
+}

@@ -105,7 +105,7 @@ impl Source {
     }
 
     /// Puts the state of each line into the stream.
-    pub(super) fn states(&self, index: usize, merge: &mut Merge) {
+    pub(super) fn states(&self, index: usize, time_ns: Option<u64>, merge: &mut Merge) {
         let State::Live(request) = &self.state else {
             return;
         };
@@ -116,7 +116,7 @@ impl Source {
                 name: line.name.clone(),
                 active: line.active_at_start,
             };
-            merge.push_now(index, None, Event::State { request: index, state });
+            merge.push_now(index, time_ns, Event::State { request: index, state });
         }
     }
 
@@ -233,12 +233,14 @@ impl Source {
     fn reattach(&mut self, index: usize, options: &MonitorBuilder, merge: &mut Merge) -> Result<bool, Error> {
         let again = self.chip().reopen().and_then(|chip| {
             let builder = self.builder.clone().on(chip);
-            builder.clone().start().map(|request| (builder, request))
+            // Before the first edge that can come.
+            let now_ns = builder.chip().clock().now_ns();
+            builder.clone().start().map(|request| (builder, request, now_ns))
         });
         let State::Gone { retry_at, reason } = &mut self.state else {
             return Ok(true);
         };
-        let (builder, request) = match again {
+        let (builder, request, now_ns) = match again {
             Ok(again) => again,
             // Gone still, or there and not ready: somebody may hold its lines, or it has no access rights yet.
             Err(error) if error.is_disconnected() || error.may_pass() => {
@@ -252,12 +254,12 @@ impl Source {
         self.state = State::Live(Box::new(request));
         // Its clock may have begun anew.
         self.synchronise();
-        let now_ns = self.own_clock().now_ns().map(|now_ns| self.on_monitor_clock(now_ns));
+        let now_ns = now_ns.map(|now_ns| self.on_monitor_clock(now_ns));
         let gap = Gap { is_over: true, ..self.gap(now_ns, reason) };
         merge.push_now(index, now_ns, Event::Gap { request: index, gap });
         merge.stats.reattached += 1;
         if options.states {
-            self.states(index, merge);
+            self.states(index, now_ns, merge);
         }
         Ok(true)
     }

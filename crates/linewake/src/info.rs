@@ -1,0 +1,99 @@
+//! Watching what becomes of lines themselves: who takes them, gives them back, holds them otherwise.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use crate::backend::InfoWatch;
+use crate::ready::Ready;
+use crate::wait::wait;
+use crate::{Chip, Error, InfoEvent, LineId, Stopper};
+
+/// What becomes of lines themselves: a stream of [`InfoEvent`]s. See [`Chip::watch_info`].
+///
+/// The chip has a queue of its own for them; on a gpiochip it holds 32, and drops the newest without a word.
+#[must_use = "nothing is watched any more when it is dropped"]
+pub struct InfoWatcher {
+    watch: Box<dyn InfoWatch>,
+    /// One source; a second one would be the stopper.
+    ready: Ready,
+    stopper: Stopper,
+    is_over: bool,
+}
+
+impl Chip {
+    /// Watches what becomes of lines: who takes them, gives them back, holds them otherwise.
+    ///
+    /// # Errors
+    /// As [`find_all`](Self::find_all); [`ErrorKind::Unsupported`](crate::ErrorKind) unless the chip
+    /// [can](crate::backend::Capabilities::info_watch) tell; and what the device says.
+    pub fn watch_info<L: Into<LineId>>(&self, lines: impl IntoIterator<Item = L>) -> Result<InfoWatcher, Error> {
+        let watch = self.backend().watch_info(&self.find_all(lines)?)?;
+        let mut ready = Ready::new();
+        ready.add();
+        Ok(InfoWatcher { watch, stopper: Stopper::new(&ready), ready, is_over: false })
+    }
+}
+
+impl InfoWatcher {
+    /// The next event, or `None` after it was [stopped](Self::stopper).
+    ///
+    /// # Errors
+    /// What ended it, once: the device is gone ([`Error::is_disconnected`]), or what it says makes no sense.
+    pub async fn next(&mut self) -> Option<Result<InfoEvent, Error>> {
+        poll_fn(|cx| self.poll_event(cx)).await
+    }
+
+    /// [`next`](Self::next) for a thread.
+    ///
+    /// # Errors
+    /// As [`next`](Self::next); and on a thread that dispatches completions one of kind
+    /// [`Deadlock`](crate::ErrorKind::Deadlock), which ends nothing.
+    pub fn wait_next(&mut self) -> Option<Result<InfoEvent, Error>> {
+        wait(None, |cx| self.poll_event(cx)).or_error("an event")
+    }
+
+    /// [`wait_next`](Self::wait_next), at most for `timeout`.
+    ///
+    /// # Errors
+    /// As [`wait_next`](Self::wait_next); and one that [`is_timeout`](Error::is_timeout), which ends nothing.
+    pub fn wait_next_timeout(&mut self, timeout: Duration) -> Option<Result<InfoEvent, Error>> {
+        wait(Some(timeout), |cx| self.poll_event(cx)).or_error("an event")
+    }
+
+    /// Something that can end it from elsewhere.
+    #[must_use]
+    pub fn stopper(&self) -> Stopper {
+        self.stopper.clone()
+    }
+
+    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<InfoEvent, Error>>> {
+        while !self.is_over
+            && !self.stopper.is_stopped()
+            && let Some(source) = self.ready.pop(cx.waker())
+        {
+            if let Poll::Ready(event) = self.watch.poll_info(&mut Context::from_waker(self.ready.waker(source))) {
+                self.is_over = event.is_err();
+                self.ready.push(source);
+                return Poll::Ready(Some(event));
+            }
+        }
+        if self.is_over || self.stopper.is_stopped() { Poll::Ready(None) } else { Poll::Pending }
+    }
+}
+
+impl futures_core::Stream for InfoWatcher {
+    type Item = Result<InfoEvent, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.poll_event(cx)
+    }
+}
+
+impl fmt::Debug for InfoWatcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InfoWatcher").field("watch", &self.watch).finish_non_exhaustive()
+    }
+}
