@@ -18,12 +18,12 @@ use crate::{
 
 pub(crate) mod driver;
 pub(crate) mod exec;
-pub(crate) mod profile;
 #[cfg(all(target_os = "linux", not(miri)))]
 pub(crate) mod gpiochip;
 #[cfg(not(all(target_os = "linux", not(miri))))]
 #[path = "backend/gpiochip/elsewhere.rs"]
 pub(crate) mod gpiochip;
+pub(crate) mod profile;
 pub(crate) mod serial;
 pub(crate) mod sim;
 

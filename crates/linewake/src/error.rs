@@ -120,7 +120,12 @@ impl Error {
 
 impl From<overlapped::Error> for Error {
     fn from(error: overlapped::Error) -> Self {
-        Self(Box::new(Inner { kind: ErrorKind::Device, message: error.to_string(), device: Some(error), is_gone: false }))
+        Self(Box::new(Inner {
+            kind: ErrorKind::Device,
+            message: error.to_string(),
+            device: Some(error),
+            is_gone: false,
+        }))
     }
 }
 

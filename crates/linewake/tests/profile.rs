@@ -172,7 +172,8 @@ fn what_may_change_a_device_has_to_be_allowed_outside_of_the_file() {
     for (text, named) in [(CARD, "\"select\""), (SERIAL, "\"set-wait-mask\""), (LINEWAKE, "\"configure\"")] {
         let profile = Profile::parse("some.toml", text).unwrap();
         assert!(profile.needs_writes());
-        let error = Chip::from_profile(&profile, || -> Result<Device, _> { panic!("it is not even opened") }).unwrap_err();
+        let error =
+            Chip::from_profile(&profile, || -> Result<Device, _> { panic!("it is not even opened") }).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
         for part in [named, "some.toml", "--allow-writes"] {
             assert!(error.to_string().contains(part), "{error}");
@@ -273,7 +274,11 @@ fn a_level_of_a_line_is_the_edge_to_it() {
     let profile = fed(&format!("means = 'level'\n{}{STATE}{LEVELS}", output(fields)));
     let mut edges = request(&feeder, &profile);
     feeder.feed(&[0, 9, 3, 1, 3, 0]);
-    assert_eq!(seen(&mut edges, 3), [(0, true, 0), (3, true, 1), (3, false, 0)], "line 3 was active: it went down first");
+    assert_eq!(
+        seen(&mut edges, 3),
+        [(0, true, 0), (3, true, 1), (3, false, 0)],
+        "line 3 was active: it went down first"
+    );
 }
 
 #[test]
@@ -402,8 +407,16 @@ fn what_is_wrong_is_said_at_its_place() {
         ("lines = 32", "lines = 'many'", "a.toml:7:9: \"lines\": here must be a number, not the text \"many\""),
         ("name = \"card\"", "", "a.toml:1:1: the key \"name\" is missing"),
         ("means = \"mask\"", "means = \"masks\"", "\"wait.means\": there is no \"masks\" here; did you mean \"mask\"?"),
-        ("call = \"get-levels\"", "call = \"getlevels\"", "\"levels.call\": there is no call \"getlevels\"; did you mean \"get-levels\"?"),
-        ("{ changed = { at = 0 } }", "{ chanegd = { at = 0 } }", "unknown key \"chanegd\" in \"call.wait-change.output.fields\"; did you mean \"changed\"?"),
+        (
+            "call = \"get-levels\"",
+            "call = \"getlevels\"",
+            "\"levels.call\": there is no call \"getlevels\"; did you mean \"get-levels\"?",
+        ),
+        (
+            "{ changed = { at = 0 } }",
+            "{ chanegd = { at = 0 } }",
+            "unknown key \"chanegd\" in \"call.wait-change.output.fields\"; did you mean \"changed\"?",
+        ),
         ("changed = { at = 0 }", "changed = { at = 2 }", "ends at byte 6, and there are 4: bytes 2 to 5"),
         ("changed = { at = 0 }", "changed = { at = 0, width = 2 }", "`changed` has 16 bits, and a line has bit 31"),
         ("setup = \"select\"\n", "", "nothing uses this call"),
@@ -413,7 +426,11 @@ fn what_is_wrong_is_said_at_its_place() {
         ("method = \"buffered\"", "method = \"neither\"", "METHOD_NEITHER gives the driver addresses of this program"),
         ("method = \"buffered\"", "method = \"in-direct\"", "METHOD_IN_DIRECT"),
         ("function = 0x801\n", "", "\"call.select\" lacks `function`: give `code`, or the four fields of CTL_CODE"),
-        ("function = 0x801\n", "function = 0x801\ncode = 1\n", "neither `device_type`, `function`, `method` nor `access`"),
+        (
+            "function = 0x801\n",
+            "function = 0x801\ncode = 1\n",
+            "neither `device_type`, `function`, `method` nor `access`",
+        ),
         (r"'\\.\Card0'", r"'\\server\share\x'", r#""\\server\share\x" is no path of a local device"#),
         (r"'\\.\Card0'", r"'\\.\UNC\server\x'", "no path of a local device"),
         (r"'\\.\Card0'", r"'\\?\GLOBALROOT\Device\Mup\server\x'", "no path of a local device"),
@@ -428,7 +445,11 @@ fn what_is_wrong_is_said_at_its_place() {
         ("by = \"call\"", "by = \"poll\"", "\"wait\" lacks the key \"period_us\""),
         ("pending = 2", "pending = 2\nfor = \"each\"", "there is no \"each\" here; it knows \"card\", \"line\""),
         ("[wait]", "[wait", "a.toml:46:6:"),
-        ("length = 4, endian = \"big\", fields = [{ at = 0,", "bytes = '0g', fields = [{ at = 0,", "\"g\" is no hexadecimal digit"),
+        (
+            "length = 4, endian = \"big\", fields = [{ at = 0,",
+            "bytes = '0g', fields = [{ at = 0,",
+            "\"g\" is no hexadecimal digit",
+        ),
     ];
     for (from, to, says) in card {
         let said = fault(CARD, from, to);
@@ -475,8 +496,7 @@ fn a_profile_explains_itself_and_a_dump() {
     bytes[0] = 1;
     bytes.extend([7, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 2, 0, 0, 0, 9, 0, 0, 0, 4, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0]);
     let dump = driver.decode("wait-any", &bytes).unwrap().to_string();
-    let expected =
-        "record 0: line 3, edge falling, timestamp 7 ns, seqno 9, line_seqno 4, overflowed 1, merged 0\n";
+    let expected = "record 0: line 3, edge falling, timestamp 7 ns, seqno 9, line_seqno 4, overflowed 1, merged 0\n";
     assert_eq!(dump, expected);
 }
 

@@ -90,12 +90,15 @@ impl Shared {
         let spawned = command.spawn();
         // Or its copy here keeps the pipe open when the child is gone.
         drop(command);
-        let child = spawned.map_err(|error| {
-            exec.error(format!("cannot be started: {error}; is it there, and may it be executed?"))
-        })?;
+        let child = spawned
+            .map_err(|error| exec.error(format!("cannot be started: {error}; is it there, and may it be executed?")))?;
         let reads = reader.standing_reads(READ).pending(1).window(PIECES).start();
-        let mut running =
-            Running { child: Some(child), timer: self.timer.clone(), reads, output: Output::new(exec.lines.as_deref()) };
+        let mut running = Running {
+            child: Some(child),
+            timer: self.timer.clone(),
+            reads,
+            output: Output::new(exec.lines.as_deref()),
+        };
         let header = self.header(&mut running)?;
         Ok((running, header))
     }

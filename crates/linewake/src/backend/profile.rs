@@ -23,9 +23,7 @@ use super::{Ask, Backend, Capabilities, Held, Numbering, RawEdge, Settled, unsup
 use crate::profile::{self, About, Asked, By, EventSource, Output, Place, Plan, Profile, Role, Target};
 use crate::ready::Ready;
 use crate::timer::Timer;
-use crate::{
-    ChipInfo, Clock, Direction, Error, ErrorKind, EventClock, Figures, LineConfig, LineInfo, Offset, Trust,
-};
+use crate::{ChipInfo, Clock, Direction, Error, ErrorKind, EventClock, Figures, LineConfig, LineInfo, Offset, Trust};
 
 /// How long a driver may take to answer what it should answer at once.
 const ANSWER: Duration = Duration::from_secs(10);
@@ -145,7 +143,8 @@ impl Chip {
             let line = place.map(|place: usize| asked[place]);
             let bytes = self.ask(device, call, About { lines: asked, line, queue_size: 0, event })?;
             let output = &self.plan.call(call).output;
-            let read = judge.read_levels(output, place, &bytes).map_err(|reason| malformed(&self.plan, device, &reason))?;
+            let read =
+                judge.read_levels(output, place, &bytes).map_err(|reason| malformed(&self.plan, device, &reason))?;
             read.into_iter().for_each(|(place, active)| levels[place] = Some(active));
         }
         Ok(levels)
@@ -258,7 +257,8 @@ impl Chip {
 }
 
 fn all_known(plan: &Plan, levels: Vec<Option<bool>>) -> Result<Vec<bool>, Error> {
-    let unknown = || unsupported(&plan.name, "does not tell the levels of its lines: its profile has no [levels] for them");
+    let unknown =
+        || unsupported(&plan.name, "does not tell the levels of its lines: its profile has no [levels] for them");
     levels.into_iter().map(|level| level.ok_or_else(unknown)).collect()
 }
 
@@ -497,7 +497,9 @@ impl Lines {
         let stopped = self.stopped.is_some();
         match error {
             Some(error) if !stopped || error.kind() != overlapped::ErrorKind::Cancelled => return Err(error.into()),
-            None if !stopped => return Err(Error::gone(format!("device \"{}\" has no more to read", self.device.name()))),
+            None if !stopped => {
+                return Err(Error::gone(format!("device \"{}\" has no more to read", self.device.name())));
+            }
             _ => {}
         }
         match &self.sources[index].waits {

@@ -79,7 +79,11 @@ impl Explanation<'_> {
         let of = if wait.each_line { "for each line" } else { "for the card" };
         match &wait.by {
             By::Call(call) => {
-                writeln!(f, "It keeps {} of these pending {of}; a completion says that something happened:", wait.pending)?;
+                writeln!(
+                    f,
+                    "It keeps {} of these pending {of}; a completion says that something happened:",
+                    wait.pending
+                )?;
                 self.call(f, *call)?;
             }
             By::Read(bytes) => {
@@ -90,7 +94,9 @@ impl Explanation<'_> {
             By::Event(EventSource::Made) => {
                 writeln!(f, "It makes an event, gives the driver its handle, and waits for it (on Windows).")?;
             }
-            By::Poll(period) => writeln!(f, "It asks every {} µs {of}; what happens faster is not seen.", period.as_micros())?,
+            By::Poll(period) => {
+                writeln!(f, "It asks every {} µs {of}; what happens faster is not seen.", period.as_micros())?
+            }
         }
         if let Some(then) = wait.then {
             writeln!(f, "After each it asks what happened with:")?;
@@ -100,7 +106,9 @@ impl Explanation<'_> {
         let meaning = match wait.means {
             Means::Edge => "Each record is one edge.",
             Means::Level => "It gives levels: a line whose level is another than before had an edge.",
-            Means::Count => "It counts the edges of a line: the last of those that are new is delivered, the others are missing.",
+            Means::Count => {
+                "It counts the edges of a line: the last of those that are new is delivered, the others are missing."
+            }
             Means::Mask if !told.has(Role::Changed) => "A set bit is one edge of its line.",
             Means::Mask if self.0.reads_levels_after() => {
                 "A set bit is a line that changed, once at least; the levels are read after to know which way."
@@ -108,7 +116,8 @@ impl Explanation<'_> {
             Means::Mask => "A set bit is a line that changed, once at least; the levels say which way.",
         };
         writeln!(f, "{meaning}")?;
-        let stamped = if told.has(Role::Timestamp) { "the device's own clock" } else { "this computer when they arrive" };
+        let stamped =
+            if told.has(Role::Timestamp) { "the device's own clock" } else { "this computer when they arrive" };
         writeln!(f, "Edges are stamped by {stamped}.")
     }
 
@@ -232,7 +241,8 @@ impl<'a> Sample<'a> {
             (By::Read(output), None) if name == "read" => output,
             _ => {
                 let known: Vec<_> = plan.calls.iter().map(|call| format!("\"{}\"", call.name)).collect();
-                let message = format!("the profile \"{}\" has no call \"{name}\"; it has {}", plan.file, known.join(", "));
+                let message =
+                    format!("the profile \"{}\" has no call \"{name}\"; it has {}", plan.file, known.join(", "));
                 return Err(Error::new(ErrorKind::InvalidInput, message));
             }
         };

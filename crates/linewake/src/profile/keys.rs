@@ -191,13 +191,7 @@ impl<'a> Value<'a> {
 
     pub(super) fn table(&self) -> Result<Keys<'a>, Error> {
         let table = self.value.as_table().ok_or_else(|| self.wrong("a table"))?;
-        Ok(Keys {
-            source: self.source,
-            path: self.path.clone(),
-            table,
-            at: self.at.clone(),
-            asked: RefCell::default(),
-        })
+        Ok(Keys { source: self.source, path: self.path.clone(), table, at: self.at.clone(), asked: RefCell::default() })
     }
 
     pub(super) fn items(&self) -> Result<Vec<Value<'a>>, Error> {

@@ -400,7 +400,9 @@ impl Output {
                 let field = value.table()?;
                 let place = Field::read(&field, endian, record, if role.is_mask() { 128 } else { 8 })?;
                 if role.is_mask() && place.bits.is_some() {
-                    return Err(value.error("a mask has a bit for each line: say which with `event_bit` and `level_bit`"));
+                    return Err(
+                        value.error("a mask has a bit for each line: say which with `event_bit` and `level_bit`")
+                    );
                 }
                 match role {
                     Role::Edge => {
@@ -495,7 +497,9 @@ fn code(keys: &Keys<'_>) -> Result<CtlCode, Error> {
         Method::Neither => "METHOD_NEITHER gives the driver addresses of this program, which no file may choose",
         Method::InDirect => "METHOD_IN_DIRECT writes to the device what an output would hold",
     };
-    Err(place.error(format!("{code} cannot be called by a profile: {reason}; only METHOD_BUFFERED and METHOD_OUT_DIRECT can")))
+    Err(place.error(format!(
+        "{code} cannot be called by a profile: {reason}; only METHOD_BUFFERED and METHOD_OUT_DIRECT can"
+    )))
 }
 
 #[cfg(test)]

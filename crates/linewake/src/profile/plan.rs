@@ -186,7 +186,9 @@ impl Plan {
         };
         for &call in self.setup.iter().chain(&self.release).chain(&self.account) {
             if needs_line(call) {
-                return Err(places[call].error("this input is about one line: say `each_line = true`, for a record of each"));
+                return Err(
+                    places[call].error("this input is about one line: say `each_line = true`, for a record of each")
+                );
             }
         }
         let waiting = match &self.wait.by {
@@ -195,20 +197,24 @@ impl Plan {
         };
         for call in waiting.into_iter().chain(self.wait.then) {
             if needs_line(call) && !self.wait.each_line {
-                return Err(places[call].error("this input is about one line, and the wait is for the card: say `for = \"line\"` there"));
+                return Err(places[call]
+                    .error("this input is about one line, and the wait is for the card: say `for = \"line\"` there"));
             }
         }
         for (index, call) in self.calls.iter().enumerate() {
             if call.input.sends(|sent| *sent == Sent::Event)
                 && !matches!(self.wait.by, By::Event(EventSource::Made) if self.setup.contains(&index))
             {
-                return Err(places[index].error("an event is sent by a setup call, and made by `[wait]` with `event = \"made\"`"));
+                return Err(places[index]
+                    .error("an event is sent by a setup call, and made by `[wait]` with `event = \"made\"`"));
             }
         }
         if matches!(self.wait.by, By::Event(EventSource::Made)) {
             let sends = |&call: &usize| self.call(call).input.sends(|sent| *sent == Sent::Event);
             if self.wait.each_line || !self.setup.iter().any(sends) {
-                return Err(wait.error("an event that is made here is for the card, and a setup call must send it: `value = \"event\"`"));
+                return Err(wait.error(
+                    "an event that is made here is for the card, and a setup call must send it: `value = \"event\"`",
+                ));
             }
         }
         let sends_queue = |&call: &usize| self.call(call).input.sends(|sent| *sent == Sent::Queue);
@@ -222,7 +228,8 @@ impl Plan {
         };
         let waits = self.wait.pending * if self.wait.each_line { self.lines.len() } else { 1 };
         if length.saturating_mul(waits) > MOST_PENDING {
-            return Err(wait.error(format!("{waits} waits of {length} bytes are too much memory: {MOST_PENDING} bytes at most")));
+            return Err(wait
+                .error(format!("{waits} waits of {length} bytes are too much memory: {MOST_PENDING} bytes at most")));
         }
         self.check_meaning(wait)?;
         for &call in self.levels.iter() {
@@ -235,7 +242,9 @@ impl Plan {
             let output = &self.call(call).output;
             for role in [Role::Happened, Role::Delivered, Role::Overflowed] {
                 if !output.has(role) {
-                    return Err(places[call].error(format!("its output lacks `{}`, which `[account]` needs", role.key())));
+                    return Err(
+                        places[call].error(format!("its output lacks `{}`, which `[account]` needs", role.key()))
+                    );
                 }
             }
         }
@@ -346,7 +355,9 @@ fn lines(keys: &Keys<'_>) -> Result<Vec<Line>, Error> {
     let items = keys.get("line").map_or(Ok(Vec::new()), |items| items.items())?;
     let count = match keys.get("lines") {
         Some(count) => count.size(items.len().max(1), MAX_LINES)?,
-        None if items.is_empty() => return Err(keys.error("the keys `lines` and `line` are missing: which lines are there?")),
+        None if items.is_empty() => {
+            return Err(keys.error("the keys `lines` and `line` are missing: which lines are there?"));
+        }
         None if items.len() > MAX_LINES => return Err(keys.error(format!("there are more than {MAX_LINES} lines"))),
         None => items.len(),
     };
@@ -402,7 +413,9 @@ impl<'a> Calls<'a> {
                 self.used.borrow_mut().insert(index);
                 Ok(index)
             }
-            None if self.calls.is_empty() => Err(value.error(format!("there is no call \"{name}\": add [call.{name}]"))),
+            None if self.calls.is_empty() => {
+                Err(value.error(format!("there is no call \"{name}\": add [call.{name}]")))
+            }
             None => {
                 let known = did_you_mean(name, self.calls.iter().map(|(call, _)| &*call.name));
                 Err(value.error(format!("there is no call \"{name}\"; {known}")))
@@ -423,7 +436,9 @@ impl<'a> Calls<'a> {
     fn finish(self) -> (Vec<(Call, Value<'a>)>, Option<Error>) {
         let used = self.used.into_inner();
         let unused = (0..self.calls.len()).find(|index| !used.contains(index)).map(|index| {
-            self.calls[index].1.error("nothing uses this call; name it in `setup`, `release`, `wait`, `levels` or `account`")
+            self.calls[index]
+                .1
+                .error("nothing uses this call; name it in `setup`, `release`, `wait`, `levels` or `account`")
         });
         (self.calls, unused)
     }
@@ -459,7 +474,9 @@ impl Wait {
                 let key = keys.need("call")?;
                 let call = calls.named(&key)?;
                 if calls.calls[call].0.output.length == 0 && keys.get("then").is_none() {
-                    return Err(key.error("this call has no output, so nobody can tell what a completion means: add `then`"));
+                    return Err(
+                        key.error("this call has no output, so nobody can tell what a completion means: add `then`")
+                    );
                 }
                 By::Call(call)
             }

@@ -131,7 +131,10 @@ impl Exec {
     }
 
     pub(super) fn malformed(&self, reason: &str) -> Error {
-        Error::new(ErrorKind::Malformed, format!("the program {} does not print what it should: {reason}", self.quoted()))
+        Error::new(
+            ErrorKind::Malformed,
+            format!("the program {} does not print what it should: {reason}", self.quoted()),
+        )
     }
 }
 

@@ -136,7 +136,12 @@ impl Output {
                 self.clock = match words.next() {
                     Some("realtime") => Some(ItsClock::Realtime),
                     Some("monotonic") => Some(ItsClock::Monotonic),
-                    _ => return Err(format!("the line \"{}\" names no clock: `realtime` or `monotonic`", shown(text.as_bytes()))),
+                    _ => {
+                        return Err(format!(
+                            "the line \"{}\" names no clock: `realtime` or `monotonic`",
+                            shown(text.as_bytes())
+                        ));
+                    }
                 };
                 Ok(())
             }
@@ -160,7 +165,9 @@ impl Output {
             }
             _ => {
                 let text = shown(text.as_bytes());
-                Err(format!("the line \"{text}\" comes before the one that says which lines there are: `lines name name …`"))
+                Err(format!(
+                    "the line \"{text}\" comes before the one that says which lines there are: `lines name name …`"
+                ))
             }
         }
     }
@@ -214,7 +221,9 @@ impl Output {
         let number = match number.map(str::parse::<u32>) {
             None => None,
             Some(Ok(number)) => Some(number),
-            Some(Err(_)) => return wrong("ends with no number: the changes of a line are counted, from 1, through 4294967295 to 0"),
+            Some(Err(_)) => {
+                return wrong("ends with no number: the changes of a line are counted, from 1, through 4294967295 to 0");
+            }
         };
         let last = self.lines[offset].number;
         let gap = match (number, last) {
@@ -273,7 +282,8 @@ mod tests {
 
     #[test]
     fn lines_and_changes_are_read_however_they_are_cut() {
-        let text = "# by the vendor's library\r\nclock realtime\nlines door=0 - 7=1\n\n10 door 1\n11 1 0\r\n12 7 0\n13 2 1";
+        let text =
+            "# by the vendor's library\r\nclock realtime\nlines door=0 - 7=1\n\n10 door 1\n11 1 0\r\n12 7 0\n13 2 1";
         for piece in 1..text.len() {
             let mut output = Output::new(None);
             let mut changes = Vec::new();

@@ -165,8 +165,8 @@ impl Judge {
                 Means::Level => {
                     let active = told.get(Role::Level, record).unwrap_or(0) != 0;
                     // What is told of one line is told because it changed.
-                    let is_change = (named.is_some() || plan.wait.each_line)
-                        && matches!(plan.wait.by, By::Call(_) | By::Read(_));
+                    let is_change =
+                        (named.is_some() || plan.wait.each_line) && matches!(plan.wait.by, By::Call(_) | By::Read(_));
                     if is_change || self.lines[place].active.is_some_and(|before| before != active) {
                         self.emit(place, active, stamp, into);
                     }
@@ -206,7 +206,9 @@ impl Judge {
             Some(edge) if edge == told.falling => false,
             edge => {
                 let (edge, rising, falling) = (edge.unwrap_or(0), told.rising, told.falling);
-                return Err(format!("it tells of edge {edge}, which is neither {rising} (rising) nor {falling} (falling)"));
+                return Err(format!(
+                    "it tells of edge {edge}, which is neither {rising} (rising) nor {falling} (falling)"
+                ));
             }
         };
         if let Some(field) = told.field(Role::LineSeqno)
@@ -291,7 +293,12 @@ impl Judge {
     }
 
     /// Whether lines are active, by what a reading of levels gave: of the line at a place, or of all.
-    pub(super) fn read_levels(&self, output: &Output, only: Option<usize>, bytes: &[u8]) -> Result<Vec<(usize, bool)>, String> {
+    pub(super) fn read_levels(
+        &self,
+        output: &Output,
+        only: Option<usize>,
+        bytes: &[u8],
+    ) -> Result<Vec<(usize, bool)>, String> {
         let mut levels = Vec::new();
         for (index, record) in output.records(bytes)?.enumerate() {
             if let Some(field) = output.field(Role::Levels) {
