@@ -163,7 +163,7 @@ fn whatever_stands_in_a_profile() {
             }
         }
     }
-    assert!(read > 500 && refused > 500, "both happen: {read} were read, {refused} refused");
+    assert!(read > 200 && refused > 500, "both happen: {read} were read, {refused} refused");
 }
 
 #[test]
