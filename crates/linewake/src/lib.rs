@@ -37,12 +37,14 @@ pub mod filter;
 #[cfg(feature = "embedded-hal")]
 pub mod hal;
 mod info;
+mod keys;
 mod line;
 mod monitor;
 pub mod profile;
 mod ready;
 pub mod record;
 mod request;
+pub mod sim;
 mod timer;
 mod wait;
 mod world;

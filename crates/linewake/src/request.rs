@@ -235,6 +235,7 @@ impl Request {
                 // Its alarm came after the look above, and was taken for a part's.
                 cx.waker().wake_by_ref();
             }
+            self.parts.iter_mut().filter(|part| !part.is_over).for_each(|part| part.held.waits(cx));
             Poll::Pending
         }
     }

@@ -21,11 +21,54 @@ const FILES: [&str; 3] = [
 
 /// What a mutation may put somewhere: the words of the format, and what breaks numbers.
 const WORDS: [&str; 48] = [
-    "0", "1", "2", "31", "255", "4096", "1048576", "4294967295", "18446744073709551615", "-1", "0x8A516020", "true",
-    "[]", "{}", "''", "\"\"", "\"line\"", "\"mask\"", "\"edges\"", "\"lines\"", "\"event\"", "\"made\"", "\"queue\"",
-    "\"call\"", "\"read\"", "\"poll\"", "\"level\"", "\"count\"", "\"edge\"", "\"card\"", "\"big\"", "\"little\"",
-    "\"completion\"", "bit", "bits", "width", "at", "record", "header", "length", "each_line", "changed", "rising",
-    "levels", "level", "count", "then", "for",
+    "0",
+    "1",
+    "2",
+    "31",
+    "255",
+    "4096",
+    "1048576",
+    "4294967295",
+    "18446744073709551615",
+    "-1",
+    "0x8A516020",
+    "true",
+    "[]",
+    "{}",
+    "''",
+    "\"\"",
+    "\"line\"",
+    "\"mask\"",
+    "\"edges\"",
+    "\"lines\"",
+    "\"event\"",
+    "\"made\"",
+    "\"queue\"",
+    "\"call\"",
+    "\"read\"",
+    "\"poll\"",
+    "\"level\"",
+    "\"count\"",
+    "\"edge\"",
+    "\"card\"",
+    "\"big\"",
+    "\"little\"",
+    "\"completion\"",
+    "bit",
+    "bits",
+    "width",
+    "at",
+    "record",
+    "header",
+    "length",
+    "each_line",
+    "changed",
+    "rising",
+    "levels",
+    "level",
+    "count",
+    "then",
+    "for",
 ];
 
 fn mutate(text: &str, random: &mut Random) -> String {
@@ -44,10 +87,12 @@ fn mutate(text: &str, random: &mut Random) -> String {
             3 => lines[at] = format!("{} {}", lines[at], lines[with]),
             _ => {
                 // A word or a number becomes another.
-                let words: Vec<_> = lines[at].split_inclusive([' ', '=', ',', '{', '}', '[', ']']).map(str::to_owned).collect();
+                let words: Vec<_> =
+                    lines[at].split_inclusive([' ', '=', ',', '{', '}', '[', ']']).map(str::to_owned).collect();
                 let place = random.below(words.len().max(1));
                 let other = WORDS[random.below(WORDS.len())];
-                lines[at] = words.iter().enumerate().map(|(index, word)| if index == place { other } else { word }).collect();
+                lines[at] =
+                    words.iter().enumerate().map(|(index, word)| if index == place { other } else { word }).collect();
             }
         }
     }
@@ -75,7 +120,9 @@ impl Noise {
                 self.pended.push(pended, ());
                 outcome
             }
-            1 => request.complete([Status::DEVICE_REMOVED, Status::ACCESS_DENIED, Status::DEVICE_BUSY][random.below(3)]),
+            1 => {
+                request.complete([Status::DEVICE_REMOVED, Status::ACCESS_DENIED, Status::DEVICE_BUSY][random.below(3)])
+            }
             _ => {
                 let most = request.output_len();
                 let length = if random.below(2) == 0 { most } else { random.below(most + 1) };

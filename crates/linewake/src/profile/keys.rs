@@ -253,7 +253,7 @@ mod tests {
 
     #[test]
     fn columns_count_characters() {
-        let error = source("ä = 1\nöö = x").error(&(11..12), "what");
+        let error = source("ä = 1\nöö = x").error(&(12..13), "what");
         assert_eq!(error.to_string(), "a.toml:2:4: what");
     }
 

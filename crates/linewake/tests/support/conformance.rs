@@ -74,6 +74,7 @@ macro_rules! every_test {
 }
 
 /// Hands the names of the tests of every chip to a macro, the one that unplugs the chip last.
+#[allow(unused_macros, reason = "a chip may have tests of its own choice")]
 macro_rules! every_chip_test {
     ($each:ident) => {
         $each! {

@@ -222,7 +222,9 @@ impl Output {
             None => None,
             Some(Ok(number)) => Some(number),
             Some(Err(_)) => {
-                return wrong("ends with no number: the changes of a line are counted, from 1, through 4294967295 to 0");
+                return wrong(
+                    "ends with no number: the changes of a line are counted, from 1, through 4294967295 to 0",
+                );
             }
         };
         let last = self.lines[offset].number;
