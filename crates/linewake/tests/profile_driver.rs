@@ -4,9 +4,8 @@
 //! what of the driver's batches was on its way when a request was dropped), and unplugging, where this chip opens the
 //! device anew (`tests/profile.rs` has that).
 
-#[macro_use]
 #[path = "support/conformance.rs"]
-#[expect(dead_code, reason = "some are not for this chip")]
+#[allow(dead_code, unused_macros, reason = "some are not for this chip")]
 mod conformance;
 
 use linewake::Chip;

@@ -360,7 +360,7 @@ impl Lines {
     /// Begins to wait.
     fn start(&mut self, event: Option<Signal>) -> Result<(), Error> {
         #[cfg(not(windows))]
-        drop(event);
+        let _ = event;
         #[cfg(windows)]
         let mut event = event;
         let watched = |place: &usize| self.asked[*place].edges.is_some();

@@ -278,11 +278,10 @@ impl Plan {
             Means::Edge if !told.has(Role::Line) && !self.wait.each_line => return lacks("`line`: whose edge it is"),
             Means::Level if !told.has(Role::Level) && !told.has(Role::Levels) => return lacks("`level` and `levels`"),
             Means::Count if !told.has(Role::Count) => return lacks("`count`"),
-            Means::Mask if told.has(Role::Changed) => {
-                if !told.has(Role::Levels) && self.levels.is_none() {
-                    return lacks("`levels`, and there is no `[levels]`: which way the lines changed");
-                }
+            Means::Mask if told.has(Role::Changed) && !told.has(Role::Levels) && self.levels.is_none() => {
+                return lacks("`levels`, and there is no `[levels]`: which way the lines changed");
             }
+            Means::Mask if told.has(Role::Changed) => {}
             Means::Mask if !told.has(Role::Rising) && !told.has(Role::Falling) => {
                 return lacks("`changed`, `rising` and `falling`");
             }
@@ -347,7 +346,7 @@ fn no_device(path: &str) -> Option<String> {
     let parts: Vec<_> = path.split(['\\', '/']).collect();
     let is_windows = path.starts_with(r"\\.\") || path.starts_with(r"\\?\");
     let leaves = |part: &&str| ["..", "UNC", "GLOBALROOT"].iter().any(|word| part.eq_ignore_ascii_case(word));
-    let fits = (is_unix || is_windows) && !parts.iter().any(|part| leaves(&part)) && !path.contains('\0');
+    let fits = (is_unix || is_windows) && !parts.iter().any(leaves) && !path.contains('\0');
     (!fits).then(|| format!(r#""{path}" is no path of a local device: write it like '\\.\Card0' or "/dev/card0""#))
 }
 
