@@ -8,6 +8,7 @@ mod command;
 #[cfg(test)]
 mod documented;
 mod driver;
+mod flood;
 mod fuzz;
 mod mutate;
 mod readme;
@@ -50,6 +51,8 @@ enum Task {
     Driver,
     /// Measure overlapped beside bare system calls and other crates, and write it to benches/README.md
     Bench(bench::Arguments),
+    /// Flood linewake and its peers with edges, in the virtual machine, and account for every one
+    Flood(flood::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -62,6 +65,7 @@ fn main() -> ExitCode {
         Task::Vm(arguments) => vm::run(&arguments),
         Task::Driver => driver::run(),
         Task::Bench(arguments) => bench::run(&arguments),
+        Task::Flood(arguments) => flood::run(&arguments),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("error: {error}");
