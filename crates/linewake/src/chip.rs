@@ -7,7 +7,7 @@ use std::sync::Arc;
 use linewake_controller::protocol::{self, MAX_LINES};
 use overlapped::Device;
 
-use crate::backend::{Backend, Capabilities, driver, sim};
+use crate::backend::{Backend, Capabilities, driver, gpiochip, sim};
 use crate::{
     Clock, Error, ErrorKind, EventClock, Figures, LineId, LineInfo, LineTotals, Offset, Request, RequestBuilder, World,
 };
@@ -109,8 +109,10 @@ impl ChipOptions {
             let source = driver::Source::Devices(Arc::new(move || Device::open(&path)));
             let remedy = "is it plugged in, and its driver running?";
             Arc::new(driver::Chip::open(source, spec).map_err(|error| error.with_remedy_if_not_found(remedy))?)
+        } else if gpiochip::is_spec(spec) {
+            gpiochip::open(spec)?
         } else {
-            let known = r#""sim" (simulated), "sim:64" (with 64 lines) or a device such as "\\.\LineWake0""#;
+            let known = r#""sim" (simulated), "sim:64" (with 64 lines), "gpiochip0" (of Linux) or a device such as "\\.\LineWake0""#;
             return Err(Error::new(ErrorKind::UnknownChip, format!("there is no chip \"{spec}\"; try {known}")));
         };
         Chip::from_backend(backend)
@@ -142,6 +144,8 @@ impl Chip {
     /// |---|---|
     /// | `sim` | a simulated one, with named lines that live: `pps`, `button`, `encoder-a`, `encoder-b`, `flow`, `door`, and quiet ones |
     /// | `sim:64` | the same with 64 lines, 1 to 1024 |
+    /// | `gpiochip0`, `0`, `/dev/gpiochip0` | a chip of Linux, by its name, number or path, also by a link under /dev |
+    /// | `label:pinctrl-bcm2711` | the one that has this label |
     /// | `\\.\Name` | the device of that name, whose driver speaks the reference driver's protocol |
     ///
     /// Each opening of `sim` makes a chip of its own; to share one, clone it.
