@@ -299,7 +299,8 @@ fn a_monitor_survives_a_replug_in_the_middle_of_a_flood() {
     let Some(bench) = GpioSim::new(10) else { return };
     let chip = bench.open();
     let retry = Duration::from_millis(50);
-    let mut monitor = Monitor::builder().request(chip.request().lines([0, 3])).reattach(true).retry(retry).start().unwrap();
+    let mut monitor =
+        Monitor::builder().request(chip.request().lines([0, 3])).reattach(true).retry(retry).start().unwrap();
     let (mut edges, mut gaps) = ([0, 0], 0);
     thread::scope(|scope| {
         scope.spawn(|| {
