@@ -7,6 +7,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use linewake::ErrorKind as Of;
 
 use crate::caller::{Tool, caller, is_libgpiod};
+use crate::period;
 
 /// The end of a help text, after what is the command's own.
 macro_rules! exit_codes {
@@ -138,7 +139,8 @@ fn in_libgpiod(error: &clap::Error) -> Option<String> {
         // As they say it.
         "event" if is_notify => format!("invalid edge: {value}"),
         "event-clock" => format!("invalid event clock: {value}"),
-        "hold-period" | "idle-timeout" | "debounce-period" | "toggle" => format!("invalid period: {value}"),
+        "hold-period" | "idle-timeout" | "debounce-period" => format!("invalid period: {value}"),
+        "toggle" => format!("invalid period: {}", value.split(',').find(|text| period::parse(text).is_err())?),
         "num-events" => format!("invalid number: '{value}'"),
         _ => return None,
     })

@@ -10,11 +10,15 @@ mod get;
 mod getopt;
 mod info;
 mod lines;
+mod links;
 mod mon;
+mod notify;
 mod output;
+mod papers;
 mod period;
 #[cfg(windows)]
 mod service;
+mod set;
 mod settings;
 mod shown;
 mod specifiers;
@@ -51,8 +55,13 @@ enum Command {
     Detect(detect::Arguments),
     Info(info::Arguments),
     Get(get::Arguments),
+    Set(set::Arguments),
     Mon(mon::Arguments),
+    Notify(notify::Arguments),
+    Links(links::Arguments),
     Driver(driver::Arguments),
+    Completions(papers::Completions),
+    Man(papers::Man),
 }
 
 fn main() -> ExitCode {
@@ -69,7 +78,12 @@ fn main() -> ExitCode {
         Command::Detect(arguments) => detect::run(arguments),
         Command::Info(arguments) => info::run(arguments),
         Command::Get(arguments) => get::run(arguments),
+        Command::Set(arguments) => set::run(arguments),
         Command::Mon(arguments) => mon::run(arguments),
+        Command::Notify(arguments) => notify::run(arguments),
+        Command::Links(arguments) => links::run(arguments),
         Command::Driver(arguments) => driver::run(arguments),
+        Command::Completions(arguments) => papers::completions(arguments),
+        Command::Man(arguments) => papers::man(arguments),
     })
 }

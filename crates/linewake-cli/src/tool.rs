@@ -8,7 +8,7 @@ use clap::{Arg, ArgAction, Args, Command};
 use crate::caller::{Tool, caller};
 use crate::exit::{self, Failure};
 use crate::getopt::{self, is_libgpiods};
-use crate::{detect, get, info, mon};
+use crate::{detect, get, info, mon, notify, set};
 
 /// Runs the program as one of the tools.
 pub(crate) fn run(name: &'static str, tool: Tool, words: impl Iterator<Item = OsString>) -> ExitCode {
@@ -16,9 +16,9 @@ pub(crate) fn run(name: &'static str, tool: Tool, words: impl Iterator<Item = Os
         Tool::Detect => parsed(name, words, detect::run),
         Tool::Info => parsed(name, words, info::run),
         Tool::Get => parsed(name, words, get::run),
-        Tool::Set => parsed(name, words, get::run),
+        Tool::Set => parsed(name, words, set::run),
         Tool::Mon => parsed(name, words, mon::run),
-        Tool::Notify => parsed(name, words, get::run),
+        Tool::Notify => parsed(name, words, notify::run),
     }
 }
 
