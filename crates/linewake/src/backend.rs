@@ -135,6 +135,12 @@ pub trait Held: fmt::Debug + Send {
     /// Whether each line was active directly before the first edge that is given for it; `None` where it cannot be told.
     fn active_at_start(&self) -> Vec<Option<bool>>;
 
+    /// When the levels at the start were read, by the clock of the edges, if an edge that happened before may be given
+    /// after: that one tells itself which level was before it.
+    fn levels_read_ns(&self) -> Option<u64> {
+        None
+    }
+
     /// Whether each line is active now, all read at the same moment if [`Capabilities::atomic_values`].
     ///
     /// # Errors

@@ -123,7 +123,7 @@ impl Request {
         for part in &parts {
             ready.add();
             for (line, active) in lines[part.lines.clone()].iter_mut().zip(part.held.active_at_start()) {
-                line.begin(active);
+                line.begin(active, part.held.levels_read_ns());
             }
         }
         Self {
