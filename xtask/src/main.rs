@@ -5,6 +5,7 @@
 
 mod bench;
 mod command;
+mod dist;
 #[cfg(test)]
 mod documented;
 mod driver;
@@ -48,6 +49,8 @@ enum Task {
     Vm(vm::Arguments),
     /// Build linewake.sys and print where it is
     Driver,
+    /// Make the folders and packages of a release, in target/dist
+    Dist(dist::Arguments),
     /// Measure overlapped beside bare system calls and other crates, and write it to benches/README.md
     Bench(bench::Arguments),
 }
@@ -61,6 +64,7 @@ fn main() -> ExitCode {
         Task::Wine(arguments) => wine::run(&arguments),
         Task::Vm(arguments) => vm::run(&arguments),
         Task::Driver => driver::run(),
+        Task::Dist(arguments) => dist::run(&arguments),
         Task::Bench(arguments) => bench::run(&arguments),
     };
     outcome.unwrap_or_else(|error| {
