@@ -11,24 +11,33 @@ macro_rules! exit_codes {
             "\
 Exit codes:
   0  all went well; also after Ctrl-C, SIGINT or SIGTERM, and when the reader of a pipe has left
-  1  anything else: standard error says what, and what to do"
+  1  anything else: standard error says what, and what to do
+  2  with --fail-on-loss: edges were lost"
         )
     };
 }
 
 /// Why the command fails: a sentence for the user, which names the thing in quotes.
 #[derive(Debug)]
-pub(crate) struct Failure(String);
+pub(crate) struct Failure {
+    message: String,
+    code: u8,
+}
 
 impl Failure {
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self(message.into())
+        Self { message: message.into(), code: 1 }
+    }
+
+    /// Edges were lost, and that is a failure to the user.
+    pub(crate) fn loss(message: impl Into<String>) -> Self {
+        Self { message: message.into(), code: 2 }
     }
 }
 
 impl From<linewake::Error> for Failure {
     fn from(error: linewake::Error) -> Self {
-        Self(error.to_string())
+        Self::new(error.to_string())
     }
 }
 
@@ -36,9 +45,9 @@ impl From<linewake::Error> for Failure {
 pub(crate) fn code(result: Result<(), Failure>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(Failure(message)) => {
+        Err(Failure { message, code }) => {
             say(&format!("linewake: {message}\n"));
-            ExitCode::FAILURE
+            ExitCode::from(code)
         }
     }
 }

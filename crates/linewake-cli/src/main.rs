@@ -3,7 +3,6 @@
 #[macro_use]
 mod exit;
 mod driver;
-mod format;
 mod mon;
 mod period;
 #[cfg(windows)]
@@ -24,7 +23,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Mon(mon::Arguments),
+    Mon(Box<mon::Arguments>),
     Driver(driver::Arguments),
 }
 
