@@ -26,14 +26,14 @@ use self::exec::Exec;
 use self::json::Json;
 use self::select::Selection;
 use self::sink::{Closing, Lost, Out, Sinks, View};
-use self::text::{Format, Look, Text, Time};
+use self::text::{Look, Text};
 use self::vcd::{Timescale, Vcd};
 use self::watch::{Ended, Now, Pace, Watch};
+use crate::caller::{BEYOND, is_libgpiod};
 use crate::exit::{self, Failure};
-use crate::{period, threads};
-
-/// What options stand under that gpiomon does not have.
-const BEYOND: &str = "Beyond libgpiod";
+use crate::lines::Scope;
+use crate::stamp::Stamp;
+use crate::{config, period, settings, threads};
 
 /// Print the edges of lines as they happen, and account for every one
 ///
@@ -68,6 +68,7 @@ The command of --exec has the edge in its environment: LINEWAKE_CHIP, LINEWAKE_O
 (rising or falling), LINEWAKE_TIMESTAMP_NS, LINEWAKE_SEQNO, LINEWAKE_LINE_SEQNO, LINEWAKE_MISSING.
 
 Examples:
+  linewake mon door bell                   two lines, wherever they are
   linewake mon -c sim                      every line of a simulated chip, until Ctrl-C
   linewake mon -c sim --for 5s pps door    two lines, for five seconds
   linewake mon -c sim -n 10 --json | jq .  ten edges, as records for programs
@@ -75,7 +76,8 @@ Examples:
   linewake mon -c '\\\\.\\LineWake0' 0 1 2    three lines of a Windows driver's device
 
 PERIOD is a whole number of milliseconds, or has a unit: 500, 500ms, 250us, 5s, 1m.
-FILE \"-\" is standard output; what else would be there is left out."
+FILE \"-\" is standard output; what else would be there is left out.";
+        "with --fail-on-loss: edges were lost"
     )
 )]
 pub(crate) struct Arguments {
@@ -102,7 +104,7 @@ pub(crate) struct Arguments {
     numeric: bool,
 
     /// Print no edges
-    #[arg(short, long, alias = "silent")]
+    #[arg(short, long, visible_alias = "silent")]
     quiet: bool,
 
     /// Print names without quotes
@@ -114,7 +116,7 @@ pub(crate) struct Arguments {
     localtime: bool,
 
     /// Print times as UTC; edges are stamped with the time of day unless -E says otherwise
-    #[arg(long)]
+    #[arg(long, overrides_with = "localtime")]
     utc: bool,
 
     /// Write the record stream: one JSON object a line, by docs/record.schema.json; the summary is its last record
@@ -153,32 +155,32 @@ pub(crate) struct Arguments {
 /// Which lines, and how they are held.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Lines {
-    /// The chip: "sim" (simulated), "sim:64" (with 64 lines) or a device such as "\\.\LineWake0"; several times for several
-    #[arg(short, long, value_name = "CHIP", required = true)]
-    pub(crate) chip: Vec<String>,
+    #[command(flatten)]
+    scope: Scope,
 
-    /// Lines, by offset or name; a number is an offset. Every line of the chip if none is given
+    /// Lines: by name; by offset too, with --chip; or as CHIP:LINE. @SET is a set of lines of the
+    /// configuration. With --chip all of its lines if none is given
     #[arg(value_name = "LINE")]
-    pub(crate) lines: Vec<String>,
+    lines: Vec<String>,
 
     /// Treat the low level as the active one: rising is to low
     #[arg(short = 'l', long)]
     active_low: bool,
 
-    /// What pulls the lines when nothing drives them: pull-up, pull-down or disabled [default: as it is]
-    #[arg(short, long, value_name = "BIAS", value_parser = bias)]
+    /// What pulls the lines when nothing drives them; left as it is unless given
+    #[arg(short, long, value_name = "BIAS", value_parser = settings::bias())]
     bias: Option<Bias>,
 
-    /// Who holds the lines, for others to see
-    #[arg(short = 'C', long, value_name = "NAME")]
-    consumer: Option<String>,
+    /// Who holds the lines, for others to see [default: gpiomon]
+    #[arg(short = 'C', long, value_name = "NAME", default_value = "gpiomon", hide_default_value = true)]
+    consumer: String,
 
-    /// Which edges: rising, falling or both [default: both]
-    #[arg(short, long, value_name = "EDGES", value_parser = edges)]
-    edges: Option<Edges>,
+    /// Which edges
+    #[arg(short, long, value_name = "EDGES", value_parser = settings::edges(), default_value = "both")]
+    edges: Edges,
 
-    /// Which clock stamps them: monotonic, realtime or hte [default: monotonic]
-    #[arg(short = 'E', long, value_name = "CLOCK", value_parser = event_clock)]
+    /// Which clock stamps them; monotonic unless given
+    #[arg(short = 'E', long, value_name = "CLOCK", value_parser = settings::event_clock())]
     event_clock: Option<EventClock>,
 
     /// Have the chip ignore changes shorter than this. Linux stamps the edge at the end of the quiet period
@@ -198,8 +200,9 @@ pub(crate) struct Lines {
 #[derive(Debug, clap::Args)]
 pub(crate) struct Ending {
     /// End after N edges; 0 is no limit
-    #[arg(short, long, value_name = "N", default_value_t = 0)]
-    num_events: u64,
+    #[arg(short, long, value_name = "N", default_value_t = 0,
+        value_parser = clap::value_parser!(u32).range(..=i64::from(i32::MAX)))]
+    num_events: u32,
 
     /// End when no edge comes for this period
     #[arg(long, value_name = "PERIOD", value_parser = period::parse)]
@@ -227,29 +230,6 @@ pub(crate) struct Ending {
     fail_on_loss: bool,
 }
 
-fn bias(text: &str) -> Result<Bias, String> {
-    let all = [Bias::PullUp, Bias::PullDown, Bias::Disabled];
-    one_of(text, all, Bias::as_str, "a bias is pull-up, pull-down or disabled")
-}
-
-fn edges(text: &str) -> Result<Edges, String> {
-    one_of(text, [Edges::Rising, Edges::Falling, Edges::Both], Edges::as_str, "edges are rising, falling or both")
-}
-
-fn event_clock(text: &str) -> Result<EventClock, String> {
-    let all = [EventClock::Monotonic, EventClock::Realtime, EventClock::Hte];
-    one_of(text, all, EventClock::as_str, "an event clock is monotonic, realtime or hte")
-}
-
-fn one_of<T: Copy, const N: usize>(
-    text: &str,
-    all: [T; N],
-    name: fn(T) -> &'static str,
-    or: &str,
-) -> Result<T, String> {
-    all.into_iter().find(|&one| name(one) == text).ok_or_else(|| or.to_owned())
-}
-
 /// One that is not nothing.
 fn some_period(text: &str) -> Result<Duration, String> {
     match period::parse(text)? {
@@ -265,18 +245,23 @@ impl Lines {
         if let Some(seed) = self.seed {
             options = options.seed(seed);
         }
-        let chips = self.chip.iter().map(|chip| options.open(chip)).collect::<Result<Vec<_>, _>>()?;
-        Selection::of(&chips, &self.lines)
+        if is_libgpiod() {
+            return Ok(Selection::new(&self.scope.resolve_or_all(&self.lines, &options)?));
+        }
+        let members = config::expand(&self.lines)?;
+        let ids: Vec<_> = members.iter().map(|member| member.id.clone()).collect();
+        Ok(Selection::new(&self.scope.resolve_or_all(&ids, &options)?).with(&members))
     }
 
     /// How they are held.
     fn config(&self, clock: EventClock) -> Result<LineConfig, Failure> {
-        let mut config = LineConfig::watch(self.edges.unwrap_or_default()).active_low(self.active_low).clock(clock);
+        let mut config = LineConfig::watch(self.edges).active_low(self.active_low).clock(clock);
         config.bias = self.bias;
         if let Some(debounce) = self.debounce_period {
             let us = debounce.as_micros();
             if us > u32::MAX.into() {
-                return Err(Failure::new(format!("maximum debounce period is {}us, got {us}us", u32::MAX)));
+                let message = format!("maximum debounce period is {}us, got {us}us", u32::MAX);
+                return Err(Failure::new(message.clone()).in_libgpiod(message));
             }
             config.debounce = debounce;
         }
@@ -285,38 +270,44 @@ impl Lines {
 
     fn monitor(&self, selection: &Selection, clock: EventClock, reattach: bool) -> Result<Monitor, Failure> {
         let config = self.config(clock)?;
-        let consumer = self.consumer.as_deref().unwrap_or("linewake mon");
         let mut builder = Monitor::builder().states(true).reattach(reattach);
+        if is_libgpiod() {
+            builder = builder.window(Duration::ZERO);
+        }
         for (chip, offsets) in &selection.requests {
-            let mut request = chip.request().lines(offsets.iter().copied()).config(config).consumer(consumer);
+            let mut request = chip.request().lines(offsets.iter().copied()).config(config).consumer(&*self.consumer);
             if let Some(events) = self.queue_size {
                 request = request.queue_size(events);
             }
             builder = builder.request(request);
         }
-        Ok(builder.start()?)
+        builder.start().map_err(|error| {
+            let chip = selection.requests.first().map(|(chip, _)| chip.info());
+            let path = chip.map_or("", |chip| chip.path.as_deref().unwrap_or(&chip.name));
+            Failure::of(&error, &format!("unable to request lines on chip {path}"))
+        })
     }
 }
 
 impl Arguments {
     /// How times are written, and which clock the edges are to be stamped by.
-    fn time(&self, selection: &Selection) -> (Time, EventClock) {
+    fn time(&self, selection: &Selection) -> (Stamp, EventClock) {
         let time = match (self.utc, self.localtime) {
-            (true, _) => Time::Utc,
-            (_, true) => Time::Local,
-            _ if self.lines.event_clock == Some(EventClock::Realtime) => Time::Utc,
-            _ => Time::Seconds,
+            (true, _) => Stamp::Utc,
+            (_, true) => Stamp::Local,
+            _ if self.lines.event_clock == Some(EventClock::Realtime) => Stamp::Utc,
+            _ => Stamp::Seconds,
         };
-        let can = || selection.requests.iter().all(|(chip, _)| chip.capabilities().realtime);
+        let can = || is_libgpiod() || selection.requests.iter().all(|(chip, _)| chip.capabilities().realtime);
         let clock = match self.lines.event_clock {
             Some(clock) => clock,
-            None if time != Time::Seconds && can() => EventClock::Realtime,
+            None if time != Stamp::Seconds && can() => EventClock::Realtime,
             None => EventClock::Monotonic,
         };
         (time, clock)
     }
 
-    fn sinks(&self, time: Time, clock: &Clock) -> Result<Sinks, Failure> {
+    fn sinks(&self, time: Stamp, clock: &Clock) -> Result<Sinks, Failure> {
         let files = [("--json", &self.json), ("--csv", &self.csv), ("--vcd", &self.vcd)];
         let files: Vec<_> = files.iter().filter_map(|(option, path)| Some((option, path.as_deref()?))).collect();
         for (at, (option, path)) in files.iter().enumerate() {
@@ -328,24 +319,23 @@ impl Arguments {
         }
         let mut sinks = Sinks::new();
         let to_stdout = files.iter().any(|(_, path)| path.as_os_str() == "-");
-        let format = self.format.as_deref().map(|format| Format::parse(format, true));
         let is_utc = clock.name == "realtime";
         let to_utc_ns = match clock.utc {
-            Some(utc) if !is_utc => utc.offset_ns,
+            Some(utc) if !is_utc && !is_libgpiod() => utc.offset_ns,
             _ => 0,
         };
-        if time != Time::Seconds && !is_utc && clock.utc.is_none() {
+        if time != Stamp::Seconds && !is_utc && clock.utc.is_none() && !is_libgpiod() {
             let message = "it is not known how the clock \"{}\" goes with UTC; leave out --utc and --localtime";
             return Err(Failure::new(message.replace("{}", clock.name)));
         }
         if !to_stdout {
-            let colour = AutoStream::choice(&io::stdout()) != ColorChoice::Never;
+            let colour = !is_libgpiod() && AutoStream::choice(&io::stdout()) != ColorChoice::Never;
             let look = Look {
-                format,
+                format: self.format.clone(),
                 time,
                 unquoted: self.unquoted,
-                with_chip: true,
-                says_missing: true,
+                with_chip: self.lines.scope.has_chip(),
+                beyond: !is_libgpiod(),
                 initial: self.initial_state,
                 numeric: self.numeric,
                 quiet: self.quiet,
@@ -384,7 +374,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let sinks = arguments.sinks(time, &monitor.clock())?;
     let json_on_stdout = arguments.json.as_deref().is_some_and(|path| path.as_os_str() == "-");
     let pace = arguments.ending.pace(arguments.json.is_none());
-    let plan = Plan { began, pace, says_summary: !json_on_stdout, fail_on_loss: arguments.ending.fail_on_loss };
+    let plan = Plan {
+        began,
+        pace,
+        says_summary: !json_on_stdout && !is_libgpiod(),
+        fail_on_loss: arguments.ending.fail_on_loss,
+    };
     account_for(&selection, monitor, sinks, plan)
 }
 
@@ -400,7 +395,9 @@ struct Plan {
 
 /// Watches until the end, and says what became of every edge, whatever happens.
 fn account_for(selection: &Selection, mut monitor: Monitor, mut sinks: Sinks, plan: Plan) -> Result<(), Failure> {
-    end_on_signal(monitor.stopper())?;
+    if !is_libgpiod() {
+        end_on_signal(monitor.stopper())?;
+    }
     let clock = monitor.clock();
     let now = Now::read(&clock);
     let view = View { clock: &clock, began_ns: now.at(plan.began), lines: &selection.lines };
@@ -414,12 +411,12 @@ fn account_for(selection: &Selection, mut monitor: Monitor, mut sinks: Sinks, pl
     let closing = Closing { accounts: &accounts, threads, now_ns: now.at(Instant::now()) };
     let ended = sinks.end(closing);
     let is_written = ended.is_ok() && !matches!(outcome, Err(Ended::Output(_)));
-    if plan.says_summary || !is_written {
+    if plan.says_summary || (!is_written && !is_libgpiod()) {
         exit::say(&summary::summary(&accounts, threads));
     }
     match (outcome, ended) {
         (Err(Ended::Output(lost)), _) | (Ok(()), Err(lost)) => output_failed(&lost)?,
-        (Err(Ended::Device(error)), _) => return Err(error.into()),
+        (Err(Ended::Device(error)), _) => return Err(Failure::of(&error, "error reading line events")),
         (Ok(()), Ok(())) => {}
     }
     if let Some(doubt) = accounts.iter().find_map(|(_, account)| account.doubt()) {
@@ -444,7 +441,7 @@ fn loss(accounts: &[(String, Account)], gaps: u64) -> Result<(), Failure> {
 impl Ending {
     fn pace(&self, says_heartbeat: bool) -> Pace {
         Pace {
-            edges: Some(self.num_events).filter(|&edges| edges > 0),
+            edges: Some(u64::from(self.num_events)).filter(|&edges| edges > 0),
             period: self.period,
             // Nothing is no timeout, as in gpiomon.
             idle: self.idle_timeout.filter(|idle| !idle.is_zero()),

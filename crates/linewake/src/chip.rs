@@ -7,10 +7,13 @@ use std::sync::Arc;
 use linewake_controller::protocol::{self, MAX_LINES};
 use overlapped::Device;
 
-use crate::backend::{Backend, Capabilities, driver, sim};
+use crate::backend::{Backend, Capabilities, driver, gpiochip, sim};
 use crate::{
     Clock, Error, ErrorKind, EventClock, Figures, LineId, LineInfo, LineTotals, Offset, Request, RequestBuilder, World,
 };
+
+/// The device of the reference driver.
+const REFERENCE_DEVICE: &str = r"\\.\LineWake0";
 
 /// The seed of a simulated chip unless another is given.
 pub const DEFAULT_SEED: u64 = 1;
@@ -109,12 +112,40 @@ impl ChipOptions {
             let source = driver::Source::Devices(Arc::new(move || Device::open(&path)));
             let remedy = "is it plugged in, and its driver running?";
             Arc::new(driver::Chip::open(source, spec).map_err(|error| error.with_remedy_if_not_found(remedy))?)
+        } else if gpiochip::is_spec(spec) {
+            gpiochip::open(spec)?
         } else {
-            let known = r#""sim" (simulated), "sim:64" (with 64 lines) or a device such as "\\.\LineWake0""#;
+            let known = r#""sim" (simulated), "sim:64" (with 64 lines), "gpiochip0" (of Linux) or a device such as "\\.\LineWake0""#;
             return Err(Error::new(ErrorKind::UnknownChip, format!("there is no chip \"{spec}\"; try {known}")));
         };
         Chip::from_backend(backend)
     }
+}
+
+/// The chips of this system, each by a text that [opens](Chip::open) it: on Linux the gpiochips in `/dev` in the order of
+/// their numbers, on Windows the reference driver's device. Simulated ones, which are everywhere, are not among them; nor
+/// are those behind a profile or a program.
+///
+/// ```
+/// for name in linewake::chips() {
+///     match linewake::Chip::open(&name) {
+///         Ok(chip) => println!("{name} has {} lines", chip.info().lines),
+///         Err(error) => println!("{error}"),
+///     }
+/// }
+/// ```
+#[must_use]
+pub fn chips() -> Vec<String> {
+    let mut chips = gpiochip::names();
+    if cfg!(windows) {
+        let is_there = |path: &&str| match Device::open(path) {
+            Ok(_) => true,
+            // One that is there and cannot be opened is for whoever opens it to complain of.
+            Err(error) => error.kind() != overlapped::ErrorKind::NotFound,
+        };
+        chips.extend(Some(REFERENCE_DEVICE).filter(is_there).map(str::to_owned));
+    }
+    chips
 }
 
 /// How many lines the simulated chip has that `spec` names, if it names one.
@@ -142,6 +173,8 @@ impl Chip {
     /// |---|---|
     /// | `sim` | a simulated one, with named lines that live: `pps`, `button`, `encoder-a`, `encoder-b`, `flow`, `door`, and quiet ones |
     /// | `sim:64` | the same with 64 lines, 1 to 1024 |
+    /// | `gpiochip0`, `0`, `/dev/gpiochip0` | a chip of Linux, by its name, number or path, also by a link under /dev |
+    /// | `label:pinctrl-bcm2711` | the one that has this label |
     /// | `\\.\Name` | the device of that name, whose driver speaks the reference driver's protocol |
     ///
     /// Each opening of `sim` makes a chip of its own; to share one, clone it.
@@ -289,7 +322,14 @@ impl Chip {
     }
 
     /// The name of a line, if it has one.
-    pub(crate) fn name(&self, offset: Offset) -> Option<Arc<str>> {
+    ///
+    /// ```
+    /// let chip = linewake::Chip::open("sim")?;
+    /// assert_eq!(chip.name(5.into()).as_deref(), Some("door"));
+    /// # Ok::<(), linewake::Error>(())
+    /// ```
+    #[must_use]
+    pub fn name(&self, offset: Offset) -> Option<Arc<str>> {
         self.inner.names.get(offset.index()).cloned().flatten()
     }
 

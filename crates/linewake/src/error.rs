@@ -94,6 +94,12 @@ impl Error {
     }
 
     /// Says it in other words, and keeps what the device said.
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "for gpiochips"))]
+    pub(crate) fn saying(self, message: String) -> Self {
+        Self(Box::new(Inner { message, ..*self.0 }))
+    }
+
+    /// Says that somebody else holds a line, and keeps what the device said.
     pub(crate) fn busy(self, message: String) -> Self {
         Self(Box::new(Inner { kind: ErrorKind::Busy, message, ..*self.0 }))
     }

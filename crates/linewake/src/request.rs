@@ -429,6 +429,11 @@ impl Request {
         Ok(())
     }
 
+    /// The lines that are held beside those asked for; see [`RequestBuilder::witness`].
+    pub fn witnesses(&self) -> impl Iterator<Item = Offset> + '_ {
+        self.parts.iter().filter_map(|part| part.held.witness())
+    }
+
     fn place(&self, line: impl Into<LineId>) -> Result<usize, Error> {
         let line = line.into();
         let offset = self.chip.find(line.clone())?;
@@ -520,7 +525,10 @@ impl Request {
         let (queued, others) = self.batch.drain(..).partition::<Vec<_>, _>(|(place, _)| lines.contains(place));
         self.batch.extend(others);
         let arrived: Vec<_> = self.arrived.drain(..).collect();
-        let arrived = arrived.into_iter().map(|edge| (self.places[edge.offset.index()] as usize, edge));
+        let place = |edge: &RawEdge| Some(*self.places.get(edge.offset.index())? as usize);
+        let arrived = arrived.into_iter().filter_map(|edge| Some((place(&edge)?, edge)));
+        // One of a line that was not asked for has nobody who could miss it.
+        let arrived: Vec<_> = arrived.filter(|(place, _)| lines.contains(place)).collect();
         for (place, edge) in queued.into_iter().chain(arrived) {
             part.interrupts.note(edge.seqno);
             self.lines[place].discard(&edge, part.numbering);

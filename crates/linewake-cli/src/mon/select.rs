@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use linewake::{Chip, Offset};
 
-use crate::exit::Failure;
+use crate::config::{Member, Unit};
+use crate::lines::Lines;
 
 /// A line that is watched.
 #[derive(Clone, Debug)]
@@ -19,17 +20,10 @@ pub(crate) struct Watched {
     pub(crate) name: Option<Arc<str>>,
     /// As the user said it.
     pub(crate) said: String,
+    /// What the configuration calls it.
+    pub(crate) label: Option<Arc<str>>,
     /// What its edges count, if the configuration says so.
     pub(crate) unit: Option<Unit>,
-}
-
-/// What the edges of a line count.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Unit {
-    /// As in "L".
-    pub(crate) name: String,
-    /// How many of them an edge is.
-    pub(crate) per_edge: f64,
 }
 
 /// Lines of chips.
@@ -41,69 +35,38 @@ pub(crate) struct Selection {
     pub(crate) lines: Vec<Watched>,
 }
 
+impl Watched {
+    /// Its label, or its name.
+    pub(crate) fn shown(&self) -> Option<&str> {
+        self.label.as_deref().or(self.name.as_deref())
+    }
+}
+
 impl Selection {
-    /// One more line. Whether it is there twice is found when the request is made.
-    fn add(&mut self, request: usize, offset: Offset, name: Option<Arc<str>>, said: &str) {
-        let (chip, offsets) = &mut self.requests[request];
-        offsets.push(offset);
-        self.lines.push(Watched {
-            request,
-            chip: chip.info().name.clone(),
-            offset: offset.get(),
-            name,
-            said: said.to_owned(),
+    /// Lines that were found.
+    pub(crate) fn new(found: &Lines) -> Self {
+        let requests = found
+            .by_chip()
+            .map(|(chip, lines)| (chip.clone(), lines.into_iter().map(|(_, line)| line.offset).collect()));
+        let lines = found.lines.iter().map(|line| Watched {
+            request: line.chip,
+            chip: found.chips[line.chip].info().name.clone(),
+            offset: line.offset.get(),
+            name: line.name.clone(),
+            said: line.id.clone(),
+            label: None,
             unit: None,
         });
+        Self { requests: requests.collect(), lines: lines.collect() }
     }
 
-    /// From chips and lines as they are on the command line: a line is of the first chip that has it. Every line if none is
-    /// said.
-    pub(crate) fn of(chips: &[Chip], lines: &[String]) -> Result<Self, Failure> {
-        let mut selection =
-            Self { requests: chips.iter().map(|chip| (chip.clone(), Vec::new())).collect(), lines: Vec::new() };
-        for said in lines {
-            let found = chips.iter().map(|chip| chip.find(said)).enumerate();
-            let (request, offset) = match found.clone().find_map(|(at, found)| Some((at, found.ok()?))) {
-                Some(found) => found,
-                None => {
-                    let first = found.map(|(_, found)| found).next();
-                    let nowhere =
-                        || Failure::new(format!("cannot find line \"{said}\": there is no chip; name one with -c"));
-                    return Err(first.and_then(Result::err).map_or_else(nowhere, Failure::from));
-                }
-            };
-            if selection.lines.iter().any(|line| line.request == request && line.offset == offset.get()) {
-                let before = selection.lines.iter().find(|line| line.request == request && line.offset == offset.get());
-                let (before, chip) = (before.map_or("", |line| &line.said), &chips[request].info().name);
-                let message =
-                    format!("lines \"{before}\" and \"{said}\" are the same line of chip \"{chip}\"; name it once");
-                return Err(Failure::new(message));
-            }
-            let name = chips[request].line_info(offset)?.name;
-            selection.add(request, offset, name, said);
+    /// With what the configuration says of the lines, in their order.
+    pub(crate) fn with(mut self, members: &[Member]) -> Self {
+        for (line, member) in self.lines.iter_mut().zip(members) {
+            line.label = member.label.as_deref().map(Arc::from);
+            line.unit = member.unit.clone();
         }
-        if lines.is_empty() {
-            for (request, chip) in chips.iter().enumerate() {
-                for line in chip.lines()? {
-                    let said = line.name.as_deref().map_or_else(|| line.offset.to_string(), str::to_owned);
-                    selection.add(request, line.offset, line.name, &said);
-                }
-            }
-        }
-        selection.requests_used();
-        Ok(selection)
-    }
-
-    /// Leaves out chips of which no line is asked for.
-    fn requests_used(&mut self) {
-        let mut place = 0;
-        let mut places = Vec::new();
-        for (_, offsets) in &self.requests {
-            places.push(place);
-            place += usize::from(!offsets.is_empty());
-        }
-        self.requests.retain(|(_, offsets)| !offsets.is_empty());
-        self.lines.iter_mut().for_each(|line| line.request = places[line.request]);
+        self
     }
 
     /// Where to find the lines again by request and offset.

@@ -7,7 +7,7 @@ use linewake::{EdgeEvent, EdgeKind, LineState};
 
 use super::select::Watched;
 use super::summary::plural;
-use super::text::LineName;
+use crate::shown::LineId;
 
 /// What happened since the last report, line by line.
 pub(crate) struct Stats {
@@ -71,7 +71,13 @@ impl Stats {
                 quiet += 1;
                 continue;
             }
-            let name = LineName::new(&watched.chip, watched.offset, watched.name.as_ref());
+            let name = LineId {
+                chip: &watched.chip,
+                offset: watched.offset,
+                name: watched.shown(),
+                with_chip: false,
+                unquoted: false,
+            };
             let rate = edges as f64 / seconds;
             let level = line.level.map_or("?", |level| if level { "1" } else { "0" });
             let _ = write!(text, "  {name}: {edges}, {rate:.1}/s");

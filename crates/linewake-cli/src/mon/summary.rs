@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use linewake::{Account, Figures, Trust};
 
-use super::text::LineName;
+use crate::shown::LineId;
 
 /// Of all requests together, and of each line that lost something.
 pub(crate) fn summary(accounts: &[(String, Account)], threads: Option<u32>) -> String {
@@ -27,7 +27,13 @@ pub(crate) fn summary(accounts: &[(String, Account)], threads: Option<u32>) -> S
     };
     for (chip, account) in accounts {
         for line in account.lines().iter().filter(|line| line.figures.lost() > 0 || line.trust == Trust::None) {
-            let name = LineName::new(chip, line.offset.get(), line.name.as_ref());
+            let name = LineId {
+                chip,
+                offset: line.offset.get(),
+                name: line.name.as_deref(),
+                with_chip: false,
+                unquoted: false,
+            };
             let _ = writeln!(text, "  {name}: {}", figures(line.figures, line.trust));
         }
     }

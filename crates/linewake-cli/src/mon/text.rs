@@ -1,29 +1,28 @@
 //! Lines for people, as libgpiod's gpiomon writes them.
 
-use std::fmt::{self, Write as _};
 use std::io::{self, Write};
-use std::sync::Arc;
 
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use linewake::{EdgeEvent, EdgeKind};
 
 use super::select::Watched;
 use super::sink::{Closing, Item, Out, Sink, View};
+use crate::shown::{LineId, Printable};
+use crate::specifiers;
+use crate::stamp::Stamp;
 
 /// What the lines look like.
 #[derive(Clone, Debug)]
 pub(crate) struct Look {
     /// What is written of an edge, if not the default.
-    pub(crate) format: Option<Format>,
+    pub(crate) format: Option<String>,
     /// How its time is written.
-    pub(crate) time: Time,
+    pub(crate) time: Stamp,
     /// Names without quotes.
     pub(crate) unquoted: bool,
     /// Chip and offset also of lines with a name.
     pub(crate) with_chip: bool,
-    /// What is missing before an edge is said behind it.
-    pub(crate) says_missing: bool,
+    /// What is missing before an edge is said behind it, and there are specifiers for it.
+    pub(crate) beyond: bool,
     /// Levels at the start are written.
     pub(crate) initial: bool,
     /// They are 0 and 1.
@@ -34,17 +33,6 @@ pub(crate) struct Look {
     pub(crate) banner: bool,
     /// In colour.
     pub(crate) colour: bool,
-}
-
-/// How a time stamp is written.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Time {
-    /// `12.000000345`
-    Seconds,
-    /// `1970-01-01T00:00:12.000000345Z`
-    Utc,
-    /// The same in the time zone of the computer, without the `Z`.
-    Local,
 }
 
 const GREEN: &str = "\x1b[32m";
@@ -58,7 +46,6 @@ pub(crate) struct Text {
     look: Look,
     /// What makes UTC of a time stamp.
     to_utc_ns: i64,
-    zone: TimeZone,
     lines: Vec<Watched>,
     /// The levels of the lines, while some are not known.
     states: Vec<Option<Option<bool>>>,
@@ -69,9 +56,7 @@ pub(crate) struct Text {
 impl Text {
     /// `converts` is whether time stamps by another clock are shown as UTC: libgpiod's tools show them as if they were.
     pub(crate) fn new(out: Out, look: Look, to_utc_ns: i64) -> Self {
-        let local = look.time == Time::Local || look.format.as_ref().is_some_and(|format| format.has(&Piece::Local));
-        let zone = if local { TimeZone::system() } else { TimeZone::UTC };
-        Self { out, look, to_utc_ns, zone, lines: Vec::new(), states: Vec::new(), states_to_come: 0 }
+        Self { out, look, to_utc_ns, lines: Vec::new(), states: Vec::new(), states_to_come: 0 }
     }
 
     fn banner(&mut self) -> io::Result<()> {
@@ -114,32 +99,35 @@ impl Text {
         self.out.write_all(b"\n")
     }
 
-    fn edge(&mut self, edge: &EdgeEvent) -> io::Result<()> {
+    fn edge(&mut self, line: usize, edge: &EdgeEvent) -> io::Result<()> {
         if self.look.quiet {
             return Ok(());
         }
+        let Look { beyond, time, .. } = self.look;
+        let to_utc_ns = self.to_utc_ns;
+        let stamp = |stamp: Stamp| {
+            stamp.of(match stamp {
+                Stamp::Seconds => edge.timestamp_ns,
+                Stamp::Utc | Stamp::Local => edge.timestamp_ns.saturating_add_signed(to_utc_ns),
+            })
+        };
         if let Some(format) = &self.look.format {
-            for piece in &format.0 {
-                match piece {
-                    Piece::Text(text) => self.out.write_all(text.as_bytes())?,
-                    Piece::Offset => write!(self.out, "{}", edge.offset)?,
-                    Piece::Line => write!(self.out, "{}", Printable(edge.name.as_deref().unwrap_or("unnamed")))?,
-                    Piece::Chip => write!(self.out, "{}", Printable(&edge.chip))?,
-                    Piece::KindNumber => self.out.write_all(if edge.kind == EdgeKind::Rising { b"1" } else { b"2" })?,
-                    Piece::Kind => self.out.write_all(edge.kind.as_str().as_bytes())?,
-                    Piece::Seconds => stamp(&mut self.out, edge.timestamp_ns, &Time::Seconds, 0, &self.zone)?,
-                    Piece::Utc => {
-                        stamp(&mut self.out, edge.timestamp_ns, &Time::Utc, self.to_utc_ns, &TimeZone::UTC)?;
-                    }
-                    Piece::Local => {
-                        stamp(&mut self.out, edge.timestamp_ns, &Time::Local, self.to_utc_ns, &self.zone)?;
-                    }
-                    Piece::Seqno => write!(self.out, "{}", edge.seqno)?,
-                    Piece::LineSeqno => write!(self.out, "{}", edge.line_seqno)?,
-                    Piece::Missing => write!(self.out, "{}", edge.missed.total())?,
-                }
-            }
-            return self.out.write_all(b"\n");
+            return specifiers::write(&mut self.out, format, |out, letter| {
+                Some(match letter {
+                    'o' => write!(out, "{}", edge.offset),
+                    'l' => write!(out, "{}", Printable(edge.name.as_deref().unwrap_or("unnamed"))),
+                    'c' => write!(out, "{}", Printable(&edge.chip)),
+                    'e' => out.write_all(if edge.kind == EdgeKind::Rising { b"1" } else { b"2" }),
+                    'E' => out.write_all(edge.kind.as_str().as_bytes()),
+                    'S' => write!(out, "{}", stamp(Stamp::Seconds)),
+                    'U' => write!(out, "{}", stamp(Stamp::Utc)),
+                    'L' => write!(out, "{}", stamp(Stamp::Local)),
+                    'q' if beyond => write!(out, "{}", edge.seqno),
+                    'Q' if beyond => write!(out, "{}", edge.line_seqno),
+                    'm' if beyond => write!(out, "{}", edge.missed.total()),
+                    _ => return None,
+                })
+            });
         }
         let tint = match edge.kind {
             EdgeKind::Rising => GREEN,
@@ -148,17 +136,16 @@ impl Text {
         let colour = self.look.colour;
         let paint = |tint| if colour { tint } else { "" };
         let (begin, end) = (paint(tint), paint(PLAIN));
-        stamp(&mut self.out, edge.timestamp_ns, &self.look.time, self.to_utc_ns, &self.zone)?;
-        let name = LineName {
+        let name = LineId {
             chip: &edge.chip,
             offset: edge.offset.get(),
-            name: edge.name.as_deref(),
+            name: self.lines.get(line).and_then(|line| line.label.as_deref()).or(edge.name.as_deref()),
             with_chip: self.look.with_chip,
             unquoted: self.look.unquoted,
         };
-        write!(self.out, "\t{begin}{}{end}\t{name}", edge.kind.as_str())?;
+        write!(self.out, "{}\t{begin}{}{end}\t{name}", stamp(time), edge.kind.as_str())?;
         match edge.missed.total() {
-            missing if missing > 0 && self.look.says_missing => {
+            missing if missing > 0 && self.look.beyond => {
                 writeln!(self.out, " {}({missing} missing before this one){end}", paint(RED))
             }
             _ => self.out.write_all(b"\n"),
@@ -190,7 +177,7 @@ impl Sink for Text {
                 }
                 Ok(())
             }
-            Item::Edge { edge, .. } => self.edge(edge),
+            Item::Edge { line, edge } => self.edge(line, edge),
             Item::Gap { .. } | Item::Heartbeat(_) => Ok(()),
         }
     }
@@ -201,137 +188,6 @@ impl Sink for Text {
 
     fn end(&mut self, _: Closing<'_>) -> io::Result<()> {
         self.out.flush()
-    }
-}
-
-/// Writes a time stamp.
-fn stamp(out: &mut impl Write, ns: u64, time: &Time, to_utc_ns: i64, zone: &TimeZone) -> io::Result<()> {
-    let z = match time {
-        Time::Seconds => return write!(out, "{}.{:09}", ns / 1_000_000_000, ns % 1_000_000_000),
-        Time::Utc => "Z",
-        Time::Local => "",
-    };
-    let ns = i128::from(ns) + i128::from(to_utc_ns);
-    // Nanoseconds of 64 bits are within the years jiff knows.
-    let at = zone.to_datetime(Timestamp::from_nanosecond(ns).unwrap_or(Timestamp::MAX));
-    let (year, month, day) = (at.year(), at.month(), at.day());
-    let (hour, minute, second, fraction) = (at.hour(), at.minute(), at.second(), at.subsec_nanosecond());
-    write!(out, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{fraction:09}{z}")
-}
-
-/// What is written of an edge: the text of `--format`, taken apart.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Format(Vec<Piece>);
-
-#[derive(Clone, Debug, PartialEq)]
-enum Piece {
-    Text(String),
-    Offset,
-    Line,
-    Chip,
-    KindNumber,
-    Kind,
-    Seconds,
-    Utc,
-    Local,
-    Seqno,
-    LineSeqno,
-    Missing,
-}
-
-impl Format {
-    /// What is no specifier stands for itself, as in gpiomon. Its own specifiers are all there is unless `ours`.
-    pub(crate) fn parse(text: &str, ours: bool) -> Self {
-        let mut pieces = Vec::new();
-        let mut plain = String::new();
-        let mut rest = text.chars();
-        while let Some(next) = rest.next() {
-            if next != '%' {
-                plain.push(next);
-                continue;
-            }
-            let piece = match rest.next() {
-                Some('o') => Piece::Offset,
-                Some('l') => Piece::Line,
-                Some('c') => Piece::Chip,
-                Some('e') => Piece::KindNumber,
-                Some('E') => Piece::Kind,
-                Some('S') => Piece::Seconds,
-                Some('U') => Piece::Utc,
-                Some('L') => Piece::Local,
-                Some('q') if ours => Piece::Seqno,
-                Some('Q') if ours => Piece::LineSeqno,
-                Some('m') if ours => Piece::Missing,
-                Some('%') | None => {
-                    plain.push('%');
-                    continue;
-                }
-                Some(other) => {
-                    plain.extend(['%', other]);
-                    continue;
-                }
-            };
-            if !plain.is_empty() {
-                pieces.push(Piece::Text(std::mem::take(&mut plain)));
-            }
-            pieces.push(piece);
-        }
-        if !plain.is_empty() {
-            pieces.push(Piece::Text(plain));
-        }
-        Self(pieces)
-    }
-
-    fn has(&self, piece: &Piece) -> bool {
-        self.0.contains(piece)
-    }
-}
-
-/// A line as libgpiod shows it: its name in quotes, or chip and offset.
-#[derive(Clone, Debug)]
-pub(crate) struct LineName<'a> {
-    pub(crate) chip: &'a str,
-    pub(crate) offset: u32,
-    pub(crate) name: Option<&'a str>,
-    /// Chip and offset also if it has a name.
-    pub(crate) with_chip: bool,
-    pub(crate) unquoted: bool,
-}
-
-impl<'a> LineName<'a> {
-    /// For messages: by its name if it has one.
-    pub(crate) fn new(chip: &'a str, offset: u32, name: Option<&'a Arc<str>>) -> Self {
-        Self { chip, offset, name: name.map(|name| &**name), with_chip: false, unquoted: false }
-    }
-}
-
-impl fmt::Display for LineName<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { chip, offset, name, with_chip, unquoted } = *self;
-        if with_chip || name.is_none() {
-            write!(f, "{} {offset}", Printable(chip))?;
-        }
-        let Some(name) = name else { return Ok(()) };
-        if with_chip {
-            f.write_char(' ')?;
-        }
-        if unquoted { write!(f, "{}", Printable(name)) } else { write!(f, "\"{}\"", Printable(name)) }
-    }
-}
-
-/// Names come from a driver: none of them may command the terminal.
-#[derive(Debug)]
-pub(crate) struct Printable<'a>(pub(crate) &'a str);
-
-impl fmt::Display for Printable<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for part in self.0.split_inclusive(char::is_control) {
-            match part.char_indices().next_back() {
-                Some((at, last)) if last.is_control() => write!(f, "{}{}", &part[..at], last.escape_default())?,
-                _ => f.write_str(part)?,
-            }
-        }
-        Ok(())
     }
 }
 
@@ -370,10 +226,10 @@ mod tests {
     fn look() -> Look {
         Look {
             format: None,
-            time: Time::Seconds,
+            time: Stamp::Seconds,
             unquoted: false,
             with_chip: false,
-            says_missing: true,
+            beyond: true,
             initial: false,
             numeric: false,
             quiet: false,
@@ -406,19 +262,19 @@ mod tests {
     fn what_is_missing_is_said_unless_the_tool_is_libgpiods() {
         let late = edge(Some("door"), Missed { overflowed: 2, merged: 5 });
         assert_eq!(written(&late, look()), "12.000000345\tfalling\t\"door\" (7 missing before this one)\n");
-        let theirs = Look { says_missing: false, ..look() };
+        let theirs = Look { beyond: false, ..look() };
         assert_eq!(written(&late, theirs), "12.000000345\tfalling\t\"door\"\n");
     }
 
     #[test]
     fn times_are_libgpiods() {
         let named = edge(Some("door"), Missed::default());
-        let utc = Look { time: Time::Utc, ..look() };
+        let utc = Look { time: Stamp::Utc, ..look() };
         assert_eq!(written(&named, utc), "1970-01-01T00:00:12.000000345Z\tfalling\t\"door\"\n");
         let mut late = named;
         // `date -u -d @1700000000`
         late.timestamp_ns = 1_700_000_000_000_000_001;
-        let format = |text| Look { format: Some(Format::parse(text, true)), ..look() };
+        let format = |text: &str| Look { format: Some(text.to_owned()), ..look() };
         assert_eq!(written(&late, format("%U %S")), "2023-11-14T22:13:20.000000001Z 1700000000.000000001\n");
         late.timestamp_ns = u64::MAX;
         assert_eq!(written(&late, format("%U")), "2554-07-21T23:34:33.709551615Z\n");
@@ -435,12 +291,12 @@ mod tests {
             ("", ""),
             ("%%%l%%%", "%door%%"),
         ] {
-            let look = Look { format: Some(Format::parse(format, true)), ..look() };
+            let look = Look { format: Some(format.to_owned()), ..look() };
             assert_eq!(written(&late, look), format!("{expected}\n"), "{format}");
         }
-        let theirs = Look { format: Some(Format::parse("%q %Q %m %e", false)), ..look() };
+        let theirs = Look { format: Some("%q %Q %m %e".to_owned()), beyond: false, ..look() };
         assert_eq!(written(&late, theirs), "%q %Q %m 2\n");
-        let unnamed = Look { format: Some(Format::parse("%l", false)), ..look() };
+        let unnamed = Look { format: Some("%l".to_owned()), ..look() };
         assert_eq!(written(&edge(None, Missed::default()), unnamed), "unnamed\n");
     }
 

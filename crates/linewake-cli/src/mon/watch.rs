@@ -10,6 +10,7 @@ use super::sink::{Item, Lost, Sinks, View};
 use super::stats::Stats;
 use super::summary::plural;
 use crate::exit;
+use crate::shown::Printable;
 
 /// When it ends, and what it says meanwhile.
 #[derive(Clone, Copy, Debug, Default)]
@@ -185,7 +186,7 @@ impl<'a> Watch<'a> {
                 self.gaps += u64::from(!gap.is_over);
                 exit::say(&format!(
                     "the chip \"{}\" {}\n",
-                    super::text::Printable(&gap.chip),
+                    Printable(&gap.chip),
                     if gap.is_over { "is back".to_owned() } else { format!("is gone: {}; waiting for it", gap.reason) }
                 ));
                 self.sinks.item(Item::Gap { request: *request, gap })

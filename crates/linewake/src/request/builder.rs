@@ -27,12 +27,13 @@ pub struct RequestBuilder {
     config: LineConfig,
     consumer: String,
     queue_size: u32,
+    witness: bool,
 }
 
 impl RequestBuilder {
     pub(crate) fn new(chip: Chip) -> Self {
         let config = LineConfig::watch(Edges::Both);
-        Self { chip, lines: Vec::new(), config, consumer: "linewake".to_owned(), queue_size: 0 }
+        Self { chip, lines: Vec::new(), config, consumer: "linewake".to_owned(), queue_size: 0, witness: false }
     }
 
     pub(crate) fn chip(&self) -> &Chip {
@@ -122,6 +123,12 @@ impl RequestBuilder {
         self
     }
 
+    /// Whether to hold one more line.
+    pub fn witness(mut self, witness: bool) -> Self {
+        self.witness = witness;
+        self
+    }
+
     /// Takes the lines, and begins to watch.
     ///
     /// # Errors
@@ -153,7 +160,7 @@ impl RequestBuilder {
         let mut parts = Vec::new();
         for lines in asked.chunks(can.max_lines.max(1)) {
             let first = parts.last().map_or(0, |part: &Part| part.lines.end);
-            let ask = Ask { consumer: &self.consumer, queue_size: self.queue_size, lines };
+            let ask = Ask { consumer: &self.consumer, queue_size: self.queue_size, witness: self.witness, lines };
             parts.push(Part::new(chip.backend().request(&ask)?, first..first + lines.len()));
         }
         let lines = offsets.iter().zip(&configs).map(|(&offset, config)| {

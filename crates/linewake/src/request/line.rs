@@ -30,6 +30,10 @@ pub struct WatchedLine {
     delivered: u64,
     discarded: u64,
     missed: Figures,
+    /// Edges that the numbers of interrupts show to be merged.
+    by_interrupts: u64,
+    /// Edges that the directions show to be missing.
+    by_direction: u64,
     /// Of those delivered, the ones that were lost between here and the program.
     lost_here: Figures,
     seqno: u32,
@@ -51,6 +55,8 @@ impl WatchedLine {
             delivered: 0,
             discarded: 0,
             missed: Figures::default(),
+            by_interrupts: 0,
+            by_direction: 0,
             lost_here: Figures::default(),
             seqno: 0,
             line_seqno: 0,
@@ -97,7 +103,7 @@ impl WatchedLine {
             Numbering::Kernel(counted) => {
                 missed.overflowed = missed.overflowed.saturating_add(gap);
                 if counted == Interrupts::OfLine && interrupts <= u32::MAX / 2 {
-                    missed.merged = missed.merged.saturating_add(interrupts.saturating_sub(gap));
+                    self.by_interrupts += u64::from(interrupts.saturating_sub(gap));
                 }
             }
             Numbering::Polarity | Numbering::Unnumbered => {}
@@ -111,8 +117,14 @@ impl WatchedLine {
             // Every edge that happened, seen or not, turned the level over.
             let turns_over = missed.total().is_multiple_of(2);
             if turns_over == (before == active) {
+                self.by_direction += 1;
                 missed.merged = missed.merged.saturating_add(1);
             }
+        }
+        if numbering == Numbering::Kernel(Interrupts::OfLine) {
+            // Two ways to see the same: what one shows the other may have shown before.
+            let merged = self.by_interrupts.max(self.by_direction).saturating_sub(self.missed.merged);
+            missed.merged = u32::try_from(merged).unwrap_or(u32::MAX);
         }
         self.active = Some(active);
         missed
@@ -235,7 +247,15 @@ mod tests {
         let mut take = |kind, line_seqno, seqno| line.take(&RawEdge { seqno, ..edge(kind, line_seqno) }, numbering);
         assert_eq!(take(EdgeKind::Rising, 1, 1), missed(0, 0));
         assert_eq!(take(EdgeKind::Rising, 2, 3), missed(0, 1), "the falling one between them");
-        assert_eq!(take(EdgeKind::Falling, 4, 7), missed(1, 3), "one dropped, two merged, and by the level one more");
+        assert_eq!(take(EdgeKind::Falling, 4, 7), missed(1, 2), "one dropped, two merged");
+        // The kind is the level when the interrupt's thread ran: it may tell of an edge whose number comes with the next.
+        assert_eq!(take(EdgeKind::Falling, 5, 8), missed(0, 0));
+        assert_eq!(take(EdgeKind::Rising, 6, 9), missed(0, 0));
+        // And where the hardware merges two before there is an interrupt, only the direction tells.
+        for number in 0..4 {
+            let _ = take(EdgeKind::Rising, 7 + number, 10 + number);
+        }
+        assert_eq!(take(EdgeKind::Rising, 11, 14), missed(0, 1));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use wellen::simple::{Waveform, read};
 use super::super::select::Selection;
 use super::super::watch::Now;
 use super::*;
+use crate::lines::{Line, Lines};
 
 /// A file, and what was seen when it was written.
 struct Written {
@@ -23,7 +24,7 @@ fn written(name: &str, scale: &str, queue: u32, lines: &[&str], drive: impl Fn(&
     let path = std::env::temp_dir().join(format!("linewake-{}-{name}.vcd", std::process::id()));
     let chip = Chip::options().life(false).open("sim").unwrap();
     let lines: Vec<_> = lines.iter().map(|&line| line.to_owned()).collect();
-    let selection = Selection::of(std::slice::from_ref(&chip), &lines).unwrap();
+    let selection = selection(&chip, &lines);
     let index = selection.index();
     let mut monitor =
         Monitor::builder().request(chip.request().lines(&lines).queue_size(queue)).states(true).start().unwrap();
@@ -61,6 +62,14 @@ fn written(name: &str, scale: &str, queue: u32, lines: &[&str], drive: impl Fn(&
     let closing = Closing { accounts: &accounts, threads: None, now_ns: now.at(std::time::Instant::now()) };
     vcd.end(closing).unwrap();
     Written { path, spans, missing, account }
+}
+
+fn selection(chip: &Chip, lines: &[String]) -> Selection {
+    let line = |id: &String| {
+        let offset = chip.find(id).unwrap();
+        Line { id: id.clone(), chip: 0, offset, name: chip.name(offset) }
+    };
+    Selection::new(&Lines { chips: vec![chip.clone()], lines: lines.iter().map(line).collect() })
 }
 
 /// The changes of a wire: tick and value.
@@ -162,7 +171,7 @@ fn what_was_lost_behind_the_last_edge_is_unknown_to_the_end() {
 fn a_chip_that_was_gone_is_unknown_meanwhile() {
     let path = std::env::temp_dir().join(format!("linewake-{}-gap.vcd", std::process::id()));
     let chip = Chip::options().life(false).open("sim").unwrap();
-    let selection = Selection::of(std::slice::from_ref(&chip), &["door".to_owned()]).unwrap();
+    let selection = selection(&chip, &["door".to_owned()]);
     let mut vcd = Vcd::create(&path, Timescale::parse("1us").unwrap()).unwrap();
     let clock = chip.clock();
     vcd.begin(View { clock: &clock, began_ns: Some(0), lines: &selection.lines }).unwrap();
