@@ -44,7 +44,7 @@ const STATIC: &str = "x86_64-unknown-linux-musl";
 
 /// The tests that run in the virtual machine, by the names of their files, and the options of `cargo xtask vm run` that
 /// they need. Each file has a machine of its own.
-const IN_THE_VM: &[(&str, &[&str])] = &[("gpio_sim*", &[])];
+const IN_THE_VM: &[(&str, &[&str])] = &[("gpio_sim*", &[]), ("gpio_smp*", &["--cpus", "2"])];
 
 pub(crate) const ALL: &[Stage] = &[
     Stage {

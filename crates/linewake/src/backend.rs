@@ -22,6 +22,7 @@ pub(crate) mod gpiochip;
 #[cfg(not(all(target_os = "linux", not(miri))))]
 #[path = "backend/gpiochip/elsewhere.rs"]
 pub(crate) mod gpiochip;
+pub(crate) mod serial;
 pub(crate) mod sim;
 
 /// A chip, as the thing behind it sees it. Everything here completes at once; only edges are waited for.
@@ -103,7 +104,10 @@ pub trait Backend: fmt::Debug + Send + Sync {
 /// The client of the reference driver's protocol, with which tests drive its lines.
 #[doc(hidden)]
 #[derive(Debug)]
-pub struct ReferenceDriver(pub(crate) driver::Client);
+pub struct ReferenceDriver {
+    pub(crate) client: driver::Client,
+    pub(crate) host: Option<Arc<sim::Host>>,
+}
 
 /// What is asked for in one request.
 #[derive(Clone, Copy, Debug)]
@@ -129,11 +133,23 @@ pub trait Held: fmt::Debug + Send {
     /// it is not called again. An error that [`is_disconnected`](Error::is_disconnected) means that the chip is gone.
     fn poll_edges(&mut self, cx: &mut Context<'_>, into: &mut Vec<RawEdge>) -> Poll<Option<Result<(), Error>>>;
 
+    /// The program has all that [`poll_edges`](Self::poll_edges) gave, and waits for more. The clock of a simulated chip may
+    /// go on then; others have nothing to do.
+    fn waits(&mut self, cx: &mut Context<'_>) {
+        let _ = cx;
+    }
+
     /// No edge that happens from now on is wanted; those that have happened are still [given](Self::poll_edges).
     fn stop(&mut self);
 
     /// Whether each line was active directly before the first edge that is given for it; `None` where it cannot be told.
     fn active_at_start(&self) -> Vec<Option<bool>>;
+
+    /// When the levels at the start were read, by the clock of the edges, if an edge that happened before may be given
+    /// after: that one tells itself which level was before it.
+    fn levels_read_ns(&self) -> Option<u64> {
+        None
+    }
 
     /// Whether each line is active now, all read at the same moment if [`Capabilities::atomic_values`].
     ///
@@ -303,8 +319,10 @@ pub struct InfoEvent {
     pub kind: InfoEventKind,
     /// When, in nanoseconds of the chip's clock: on a gpiochip always the monotonic one.
     pub timestamp_ns: u64,
-    /// The line as it is now.
+    /// The line as it was then.
     pub line: LineInfo,
+    /// Events known to be missing directly before it, since nobody took them in time. A gpiochip does not tell.
+    pub missed: u32,
 }
 
 /// What became of a line itself.

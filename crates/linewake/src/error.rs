@@ -86,8 +86,13 @@ impl Error {
     }
 
     /// Adds what to do about a device that cannot be found.
-    pub(crate) fn with_remedy_if_not_found(mut self, remedy: &str) -> Self {
-        if self.device().is_some_and(|error| error.kind() == overlapped::ErrorKind::NotFound) {
+    pub(crate) fn with_remedy_if_not_found(self, remedy: &str) -> Self {
+        self.with_remedy_if(overlapped::ErrorKind::NotFound, remedy)
+    }
+
+    /// Adds what to do when the device or the system said this.
+    pub(crate) fn with_remedy_if(mut self, kind: overlapped::ErrorKind, remedy: &str) -> Self {
+        if self.device().is_some_and(|error| error.kind() == kind) {
             self.0.message = format!("{}; {remedy}", self.0.message);
         }
         self

@@ -2,10 +2,11 @@
 //!
 //! - `uapi` is the kernel's interface, `config` what it says of how lines are held.
 //! - `find` opens what a spec names, and finds a chip again; `help` says what to do when it does not open.
-//! - `lines` are lines that are held, `watch` is who takes them and gives them back.
+//! - `lines` are lines that are held, `held` knows which of them this process still wants, `watch` is who takes them and gives them back.
 
 mod config;
 mod find;
+mod held;
 mod help;
 mod lines;
 #[expect(unsafe_code, reason = "declaring what an ioctl reads and writes is a promise")]
@@ -13,6 +14,7 @@ mod uapi;
 mod watch;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use overlapped::Device;
 use rustix::time::{ClockId, clock_gettime};
@@ -84,7 +86,21 @@ impl Chip {
         request.consumer = uapi::name(ask.consumer);
         request.config = config;
         request.event_buffer_size = ask.queue_size;
-        uapi::get_lines(&self.device, request)
+        // Who gave a line back may take it again at once; but its file is closed by whoever used it last, and that may be
+        // the dispatcher, a moment later.
+        let mut tries = 0..50;
+        loop {
+            match uapi::get_lines(&self.device, &request) {
+                Err(error)
+                    if error.kind() == overlapped::ErrorKind::Busy
+                        && held::is_being_closed(self, ask.lines)
+                        && tries.next().is_some() =>
+                {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                taken => return taken,
+            }
+        }
     }
 }
 
@@ -112,9 +128,8 @@ impl Backend for Chip {
 
     fn clock(&self, clock: EventClock) -> Clock {
         match clock {
-            EventClock::Monotonic => Clock::read(clock.as_str(), || now_ns(ClockId::Monotonic)),
-            EventClock::Realtime => Clock::read(clock.as_str(), || now_ns(ClockId::Realtime)),
             EventClock::Hte => Clock::unrelated(clock.as_str()),
+            _ => Clock::read(clock.as_str(), || now_ns(clock).unwrap_or(0)),
         }
     }
 
@@ -140,12 +155,12 @@ impl Backend for Chip {
         // Edges are watched once the levels are known: see `Lines::start`.
         let watched = whole(&mut configs())?;
         let unwatched = whole(&mut configs().map(|config| match config.edges {
-            Some(_) => LineConfig { edges: None, debounce: std::time::Duration::ZERO, ..config },
+            Some(_) => LineConfig { edges: None, debounce: Duration::ZERO, ..config },
             None => config,
         }))?;
         let device = match self.take(ask, witness, unwatched) {
+            // Somebody may have taken the witness since; it is not what was asked for.
             Err(error) if error.kind() == overlapped::ErrorKind::Busy && witness.is_some() => {
-                // Somebody may have taken the witness since; it is not what was asked for.
                 return self.request(&Ask { witness: false, ..*ask });
             }
             taken => taken.map_err(|error| help::not_taken(self, error, ask.lines))?,
@@ -171,7 +186,12 @@ impl Backend for Chip {
     }
 }
 
-fn now_ns(clock: ClockId) -> u64 {
-    let now = clock_gettime(clock);
-    u64::try_from(now.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(now.tv_nsec).unwrap_or(0)
+/// The time by the clock that stamps edges, where it can be read.
+fn now_ns(clock: EventClock) -> Option<u64> {
+    let now = match clock {
+        EventClock::Monotonic => clock_gettime(ClockId::Monotonic),
+        EventClock::Realtime => clock_gettime(ClockId::Realtime),
+        EventClock::Hte => return None,
+    };
+    u64::try_from(now.tv_sec).ok()?.checked_mul(1_000_000_000)?.checked_add(u64::try_from(now.tv_nsec).ok()?)
 }

@@ -123,7 +123,32 @@ impl RequestBuilder {
         self
     }
 
-    /// Whether to hold one more line.
+    /// Whether to hold one more line, a *witness*, where one line alone would hide what merges: no, unless set.
+    ///
+    /// A gpiochip's kernel numbers interrupts as they come only in a request of two lines or more. Of one line alone,
+    /// edges that come while it is busy with the one before leave no trace but the direction of the next. With a witness
+    /// they are counted: [`Missed::merged`](crate::Missed::merged) tells of them, edge by edge. Now and then the kernel
+    /// counts one twice, when it comes just as the one before is handled; `cargo xtask test --only vm` shows how often.
+    ///
+    /// The witness is the last line of the chip that nobody holds. It is taken as it is, and nothing is watched of it. Even
+    /// so it is not free of effects: some pin controllers make a line that is taken, or given back, an input, and cut off
+    /// what it was wired to by other means. To choose it yourself, ask for a line that does no harm
+    /// [as it is](LineConfig::as_is).
+    ///
+    /// [`Request::witnesses`] tells if there is one: only on a gpiochip, where one line is asked for, which is watched,
+    /// another is free, and the chip is not behind a bus such as I²C, SPI or USB, where no interrupt is numbered as it
+    /// comes.
+    ///
+    /// ```no_run
+    /// use linewake::{Chip, Edges, LineConfig};
+    /// let chip = Chip::open("gpiochip0")?;
+    /// let edges = chip.request().line("flow").witness(true).start()?;
+    /// println!("{:?}", edges.witnesses().collect::<Vec<_>>());
+    /// # drop(edges);
+    /// // The same with a line of one's own choice:
+    /// let edges = chip.request().line("flow").line_with("spare", LineConfig::as_is()).start()?;
+    /// # Ok::<(), linewake::Error>(())
+    /// ```
     pub fn witness(mut self, witness: bool) -> Self {
         self.witness = witness;
         self

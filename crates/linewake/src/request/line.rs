@@ -23,8 +23,11 @@ pub struct WatchedLine {
     /// How it is held.
     pub config: LineConfig,
     /// Whether it was active when the watch began: before the first edge of the stream. `None` if the line changed too
-    /// fast to tell.
+    /// fast to tell. An edge that was still on its way through the kernel when the levels were read can correct it when it
+    /// comes.
     pub active_at_start: Option<bool>,
+    /// When that was read, if an edge of before may come after.
+    read_ns: Option<u64>,
     /// Whether its polarity is inverted here, since the chip cannot.
     pub(super) inverted: bool,
     delivered: u64,
@@ -51,6 +54,7 @@ impl WatchedLine {
             name,
             config,
             active_at_start: None,
+            read_ns: None,
             inverted,
             delivered: 0,
             discarded: 0,
@@ -65,8 +69,9 @@ impl WatchedLine {
         }
     }
 
-    /// The watch begins, with this level as the chip says it.
-    pub(super) fn begin(&mut self, active: Option<bool>) {
+    /// The watch begins, with this level as the chip says it, read at that time if it matters.
+    pub(super) fn begin(&mut self, active: Option<bool>, read_ns: Option<u64>) {
+        self.read_ns = read_ns;
         self.active_at_start = active.map(|active| active != self.inverted);
         self.active = self.active_at_start;
     }
@@ -110,6 +115,10 @@ impl WatchedLine {
         }
         (self.seqno, self.line_seqno) = (edge.seqno, edge.line_seqno);
         let active = self.kind(edge) == EdgeKind::Rising;
+        if self.read_ns.take().is_some_and(|read_ns| edge.timestamp_ns <= read_ns) {
+            self.active_at_start = Some(!active);
+            self.active = self.active_at_start;
+        }
         if matches!(numbering, Numbering::Kernel(_) | Numbering::Polarity)
             && self.config.edges == Some(Edges::Both)
             && let Some(before) = self.active
@@ -210,7 +219,7 @@ mod tests {
 
     fn line(active: Option<bool>) -> WatchedLine {
         let mut line = WatchedLine::new(0.into(), None, LineConfig::watch(Edges::Both), false);
-        line.begin(active);
+        line.begin(active, None);
         line
     }
 
@@ -263,6 +272,18 @@ mod tests {
         let mut line = line(None);
         assert_eq!(line.take(&edge(EdgeKind::Rising, 1), KERNEL), missed(0, 0));
         assert_eq!(line.take(&edge(EdgeKind::Rising, 2), KERNEL), missed(0, 1));
+    }
+
+    #[test]
+    fn an_edge_from_before_the_level_was_read_corrects_it() {
+        let stamped = |timestamp_ns, line_seqno| RawEdge { timestamp_ns, ..edge(EdgeKind::Rising, line_seqno) };
+        for (timestamp_ns, active, expected) in [(10, false, missed(0, 0)), (11, true, missed(0, 1))] {
+            let mut line = line(None);
+            line.begin(Some(true), Some(10));
+            assert_eq!(line.take(&stamped(timestamp_ns, 1), KERNEL), expected);
+            assert_eq!(line.active_at_start, Some(active));
+            assert_eq!(line.take(&stamped(9, 2), KERNEL), missed(0, 1), "it is not the first");
+        }
     }
 
     #[test]

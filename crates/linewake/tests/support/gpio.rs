@@ -35,6 +35,7 @@ impl GpioSim {
         Some(bench)
     }
 
+    #[allow(dead_code, reason = "not every test opens by it")]
     pub(crate) fn label(&self) -> &str {
         &self.bank.label
     }
@@ -82,7 +83,7 @@ impl Hands {
     /// Makes so many edges, of each line in turn; they are low at first.
     pub(crate) fn flood(&self, edges: u32) {
         let lines = self.0.len() as u32;
-        (0..edges).for_each(|edge| self.pull(edge % lines, edge / lines % 2 == 0));
+        (0..edges).for_each(|edge| self.pull(edge % lines, (edge / lines).is_multiple_of(2)));
     }
 }
 

@@ -165,3 +165,89 @@ pub(super) fn info_event_kind(kind: u32) -> Option<InfoEventKind> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use zerocopy::FromZeros;
+
+    use super::{encode, info_event_kind, line_info, uapi};
+    use crate::{Bias, Direction, Drive, Edges, EventClock, LineConfig};
+
+    /// What the kernel would make of it: flags, debounce period and first value of each line.
+    fn decoded(config: &uapi::LineConfig, line: u32) -> (u64, u32, Option<bool>) {
+        let attributes = &config.attributes[..config.attribute_count as usize];
+        let of = |id| attributes.iter().filter(move |one| one.attribute.id == id && one.lines >> line & 1 == 1);
+        let bits = |id: u32| of(id).map(|one| one.attribute).next();
+        let flags = bits(uapi::attribute::FLAGS).map_or(config.flags, |flags| flags.bits_value());
+        let period = bits(uapi::attribute::DEBOUNCE).map_or(0, |period| period.micros());
+        (flags, period, bits(uapi::attribute::OUTPUT_VALUES).map(|values| values.bits_value() >> line & 1 == 1))
+    }
+
+    #[test]
+    fn lines_that_are_alike_need_no_attribute() {
+        let config = encode("chip", (0..64).map(|_| LineConfig::watch(Edges::Both))).unwrap();
+        assert_eq!((config.flags, config.attribute_count), (1 << 2 | 1 << 4 | 1 << 5, 0));
+        let none = encode("chip", std::iter::empty()).unwrap();
+        assert_eq!((none.flags, none.attribute_count), (0, 0));
+    }
+
+    #[test]
+    fn each_line_is_held_as_it_was_asked_for() {
+        let lines = [
+            LineConfig::watch(Edges::Rising).active_low(true).bias(Bias::PullUp),
+            LineConfig::watch(Edges::Falling).debounce(Duration::from_nanos(1)),
+            LineConfig::watch(Edges::Falling).debounce(Duration::from_micros(u64::from(u32::MAX))),
+            LineConfig::output(true).drive(Drive::OpenDrain).bias(Bias::Disabled),
+            LineConfig::output(false).drive(Drive::OpenSource).bias(Bias::PullDown),
+            LineConfig::watch(Edges::Both).clock(EventClock::Realtime),
+            LineConfig::watch(Edges::Both).clock(EventClock::Hte),
+            LineConfig::as_is(),
+            LineConfig::as_is(),
+        ];
+        let config = encode("chip", lines.into_iter()).unwrap();
+        let expected = [
+            (1 << 2 | 1 << 4 | 1 << 1 | 1 << 8, 0, None),
+            (1 << 2 | 1 << 5, 1, None),
+            (1 << 2 | 1 << 5, u32::MAX, None),
+            (1 << 3 | 1 << 6 | 1 << 10, 0, Some(true)),
+            (1 << 3 | 1 << 7 | 1 << 9, 0, Some(false)),
+            (1 << 2 | 1 << 4 | 1 << 5 | 1 << 11, 0, None),
+            (1 << 2 | 1 << 4 | 1 << 5 | 1 << 12, 0, None),
+            (0, 0, None),
+            (0, 0, None),
+        ];
+        for (line, expected) in (0..).zip(expected) {
+            assert_eq!(decoded(&config, line), expected, "line {line}");
+        }
+    }
+
+    #[test]
+    fn ten_settings_fit_and_eleven_do_not() {
+        let lines = |count| (1..=count).map(|ms| LineConfig::watch(Edges::Both).debounce(Duration::from_millis(ms)));
+        assert_eq!(encode("chip", lines(10)).unwrap().attribute_count, 10);
+        let error = encode("a chip", lines(11)).unwrap_err().to_string();
+        assert!(error.contains("\"a chip\"") && error.contains("11"), "{error}");
+    }
+
+    #[test]
+    fn a_name_is_cut_between_characters_and_ends_at_its_zero() {
+        assert_eq!(uapi::text(&uapi::name("linewake")), "linewake");
+        assert_eq!(uapi::text(&uapi::name(&"ü".repeat(20))), "ü".repeat(15));
+        assert_eq!(uapi::text(&[b'x'; 32]), "x".repeat(32));
+        assert_eq!(uapi::text(&[0xff; 32]).chars().next(), Some('\u{fffd}'));
+    }
+
+    #[test]
+    fn what_the_kernel_says_of_a_line_may_be_anything() {
+        let mut said = uapi::LineInfo::new_zeroed();
+        let free = line_info(&said);
+        assert!(!free.used && free.name.is_none() && free.consumer.is_none() && free.direction == Direction::Input);
+        (said.flags, said.attribute_count) = (u64::MAX, u32::MAX);
+        let all = line_info(&said);
+        assert!(all.used && all.config.active_low && all.config.edges == Some(Edges::Both));
+        assert_eq!(all.config.debounce, Duration::ZERO);
+        assert_eq!((0..5).filter_map(info_event_kind).count(), 3);
+    }
+}

@@ -125,7 +125,7 @@ fn busy(chip: &Chip, error: overlapped::Error, asked: &[(Offset, LineConfig)]) -
 }
 
 /// The process that holds a line, and the name of its program: what /proc tells of open files.
-fn holder(chip: &str, offset: u32) -> Option<(u32, String)> {
+pub(super) fn holder(chip: &str, offset: u32) -> Option<(u32, String)> {
     let processes = fs::read_dir("/proc").ok()?.flatten();
     let mut numbers = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
     numbers.find_map(|process| {

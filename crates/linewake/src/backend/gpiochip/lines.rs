@@ -10,6 +10,7 @@ use futures_core::Stream as _;
 use overlapped::{Device, ErrorKind as Kind, InvertedCall};
 use zerocopy::FromBytes;
 
+use super::held::Wanted;
 use super::{config, uapi};
 use crate::backend::{Held, Interrupts, Numbering, RawEdge};
 use crate::{EdgeKind, Edges, Error, ErrorKind, LineConfig, Missed, Offset};
@@ -33,9 +34,12 @@ pub(super) struct Lines {
     /// Whether the chip's interrupts come as they happen.
     direct: bool,
     active_at_start: Vec<Option<bool>>,
+    levels_read_ns: Option<u64>,
     phase: Phase,
     /// What is read already.
     read: Vec<RawEdge>,
+    /// Goes last: from then on the lines are not wanted any more.
+    _wanted: Wanted,
 }
 
 enum Phase {
@@ -64,7 +68,8 @@ impl Lines {
     ///
     /// The levels are read before the first edge can be queued, and again after that. Where both are the same and no edge
     /// is queued, the line had that level at the start. Where an edge is queued, it says the level before it. Else the line
-    /// changed in between, or its edge is on its way through the kernel's thread, and nobody can tell.
+    /// changed in between, or its edge is on its way through the kernel's thread, and nobody can tell. A line that changed
+    /// twice in between deceives us until its edge comes, with a time stamp from before the levels were read.
     pub(super) fn start(
         chip: &super::Chip,
         device: Device,
@@ -79,8 +84,10 @@ impl Lines {
             device,
             witness,
             active_at_start: Vec::new(),
+            levels_read_ns: None,
             phase: Phase::Idle,
             read: Vec::new(),
+            _wanted: Wanted::new(&chip.info.name, lines.iter().map(|line| line.0).chain(witness)),
             lines,
         };
         let before = uapi::values(&this.device, count).map_err(|error| this.error(error))?;
@@ -89,6 +96,7 @@ impl Lines {
             uapi::set_config(&this.device, watched)
                 .map_err(|error| super::help::not_watched(chip, error, &this.lines))?;
             after = uapi::values(&this.device, count).map_err(|error| this.error(error))?;
+            this.levels_read_ns = this.now_ns();
             this.phase = Phase::Live(this.reads());
             this.take_ready()?;
         }
@@ -107,6 +115,16 @@ impl Lines {
 
     fn is_watched(&self) -> bool {
         self.lines.iter().any(|(_, config)| config.edges.is_some())
+    }
+
+    /// The time, by the clock of the edges, if they have one and it can be read.
+    fn now_ns(&self) -> Option<u64> {
+        let mut clocks = self.lines.iter().filter(|(_, config)| config.edges.is_some()).map(|(_, config)| config.clock);
+        let clock = clocks.next()?;
+        if !clocks.all(|other| other == clock) {
+            return None;
+        }
+        super::now_ns(clock)
     }
 
     fn reads(&self) -> InvertedCall<[u8]> {
@@ -240,6 +258,10 @@ impl Held for Lines {
         self.active_at_start.clone()
     }
 
+    fn levels_read_ns(&self) -> Option<u64> {
+        self.levels_read_ns
+    }
+
     fn values(&self) -> Result<Vec<bool>, Error> {
         let values = uapi::values(&self.device, self.lines.len()).map_err(|error| self.error(error))?;
         Ok((0..self.lines.len()).map(|place| values >> place & 1 == 1).collect())
@@ -289,5 +311,54 @@ impl Held for Lines {
         let taken = self.take_all();
         self.phase = Phase::Over;
         taken.map(|()| None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use zerocopy::{FromZeros, IntoBytes};
+
+    use super::{decode, goes};
+    use crate::backend::gpiochip::uapi::LineEvent;
+    use crate::{EdgeKind, Edges, ErrorKind};
+
+    fn event(id: u32) -> LineEvent {
+        let mut event = LineEvent::new_zeroed();
+        (event.id, event.offset, event.seqno, event.line_seqno, event.timestamp_ns) = (id, 3, 7, 5, 9);
+        event
+    }
+
+    #[test]
+    fn a_batch_is_read_event_by_event() {
+        let mut edges = Vec::new();
+        decode("chip", [event(1), event(2)].as_bytes(), &mut edges).unwrap();
+        let seen: Vec<_> =
+            edges.iter().map(|edge| (edge.kind, edge.offset.get(), edge.seqno, edge.line_seqno)).collect();
+        assert_eq!(seen, [(EdgeKind::Rising, 3, 7, 5), (EdgeKind::Falling, 3, 7, 5)]);
+        assert!(edges.iter().all(|edge| edge.timestamp_ns == 9 && edge.missed.total() == 0));
+        decode("chip", &[], &mut edges).unwrap();
+        assert_eq!(edges.len(), 2);
+    }
+
+    #[test]
+    fn garbage_is_malformed_and_the_chip_is_named() {
+        let batch = [event(1), event(2)];
+        let whole = batch.as_bytes();
+        for bytes in [&whole[..95], &whole[..49], &whole[..1]] {
+            let error = decode("a chip", bytes, &mut Vec::new()).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Malformed);
+            assert!(error.to_string().contains("\"a chip\""), "{error}");
+        }
+        for id in [0, 3, u32::MAX] {
+            let error = decode("a chip", event(id).as_bytes(), &mut Vec::new()).unwrap_err();
+            assert!(error.to_string().contains(&format!("kind {id}")), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_edge_goes_where_it_is_watched() {
+        assert!(goes(Edges::Both, true) && goes(Edges::Both, false));
+        assert!(goes(Edges::Rising, true) && !goes(Edges::Rising, false));
+        assert!(goes(Edges::Falling, false) && !goes(Edges::Falling, true));
     }
 }

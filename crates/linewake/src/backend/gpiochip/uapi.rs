@@ -65,6 +65,11 @@ impl Attribute {
         Self { id: attribute::DEBOUNCE, padding: 0, value: u64::from_ne_bytes(bytes) }
     }
 
+    #[cfg(test)]
+    pub(super) fn bits_value(&self) -> u64 {
+        self.value
+    }
+
     /// A debounce period: the value is a union, and this is its smaller member.
     pub(super) fn micros(&self) -> u32 {
         let [a, b, c, d, ..] = self.value.to_ne_bytes();
@@ -92,7 +97,7 @@ pub(super) struct LineConfig {
 }
 
 /// `struct gpio_v2_line_request`.
-#[derive(Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[derive(Clone, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub(super) struct LineRequest {
     pub(super) offsets: [u32; LINES],
@@ -187,8 +192,8 @@ pub(super) fn watch_line_info(chip: &Device, offset: u32) -> Result<LineInfo, Er
 }
 
 /// Takes lines. The file that holds them is to be read for their edges.
-pub(super) fn get_lines(chip: &Device, request: LineRequest) -> Result<Device, Error> {
-    let granted = chip.ioctl(GET_LINE, request)?;
+pub(super) fn get_lines(chip: &Device, request: &LineRequest) -> Result<Device, Error> {
+    let granted = chip.ioctl(GET_LINE, request.clone())?;
     // SAFETY: the kernel has made this descriptor for us, and nobody else has it.
     Device::from_fd(unsafe { OwnedFd::from_raw_fd(granted.fd) })
 }
