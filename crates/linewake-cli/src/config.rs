@@ -162,7 +162,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
             }
             Ok(None) => "not there",
             Ok(Some(read)) => {
-                read.into_iter().for_each(|(name, lines)| drop(sets.entry(name).or_insert(lines)));
+                for (name, lines) in read {
+                    sets.entry(name).or_insert(lines);
+                }
                 "found"
             }
             Err(error) => {

@@ -2,6 +2,7 @@
 
 mod csv;
 mod exec;
+mod filters;
 mod json;
 mod select;
 mod sink;
@@ -19,10 +20,12 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use anstream::{AutoStream, ColorChoice};
+use linewake::filter::Filter;
 use linewake::{Account, Bias, Chip, Clock, Edges, EventClock, LineConfig, Monitor, Stopper};
 
 use self::csv::Csv;
 use self::exec::Exec;
+use self::filters::Filters;
 use self::json::Json;
 use self::select::Selection;
 use self::sink::{Closing, Lost, Out, Sinks, View};
@@ -87,6 +90,13 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     pub(crate) ending: Ending,
 
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+// No documentation comment, here and below: it would be taken for that of the command which has it.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Output {
     /// Say which lines are watched, once they are
     #[arg(long)]
     banner: bool,
@@ -152,7 +162,7 @@ pub(crate) struct Arguments {
     exec_queue: u16,
 }
 
-/// Which lines, and how they are held.
+// Which lines, and how they are held.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Lines {
     #[command(flatten)]
@@ -196,7 +206,7 @@ pub(crate) struct Lines {
     pub(crate) seed: Option<u64>,
 }
 
-/// When it ends, and what it says meanwhile.
+// When it ends, and what it says meanwhile.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Ending {
     /// End after N edges; 0 is no limit
@@ -225,9 +235,18 @@ pub(crate) struct Ending {
     #[arg(long, value_name = "PERIOD", value_parser = some_period, help_heading = BEYOND)]
     heartbeat: Option<Duration>,
 
+    /// Write what passes a filter: a preset (button, reed, relay, encoder), settings (debounce=5ms, press=5ms, release=20ms,
+    /// stamp=first, glitch=50us, chatter=100/s), or both with commas between them
+    #[arg(long, value_name = "FILTER", value_parser = filter, help_heading = BEYOND)]
+    filter: Option<Filter>,
+
     /// Exit with 2 if an edge was lost: overflowed or merged, or a chip was gone
     #[arg(long, help_heading = BEYOND)]
     fail_on_loss: bool,
+}
+
+fn filter(text: &str) -> Result<Filter, String> {
+    text.parse().map_err(|error: linewake::Error| error.to_string())
 }
 
 /// One that is not nothing.
@@ -289,17 +308,17 @@ impl Lines {
     }
 }
 
-impl Arguments {
-    /// How times are written, and which clock the edges are to be stamped by.
-    fn time(&self, selection: &Selection) -> (Stamp, EventClock) {
+impl Output {
+    /// How times are written, and which clock the edges are to be stamped by if it is said.
+    fn time(&self, said: Option<EventClock>, selection: &Selection) -> (Stamp, EventClock) {
         let time = match (self.utc, self.localtime) {
             (true, _) => Stamp::Utc,
             (_, true) => Stamp::Local,
-            _ if self.lines.event_clock == Some(EventClock::Realtime) => Stamp::Utc,
+            _ if said == Some(EventClock::Realtime) => Stamp::Utc,
             _ => Stamp::Seconds,
         };
         let can = || is_libgpiod() || selection.requests.iter().all(|(chip, _)| chip.capabilities().realtime);
-        let clock = match self.lines.event_clock {
+        let clock = match said {
             Some(clock) => clock,
             None if time != Stamp::Seconds && can() => EventClock::Realtime,
             None => EventClock::Monotonic,
@@ -307,7 +326,7 @@ impl Arguments {
         (time, clock)
     }
 
-    fn sinks(&self, time: Stamp, clock: &Clock) -> Result<Sinks, Failure> {
+    fn sinks(&self, time: Stamp, with_chip: bool, clock: &Clock) -> Result<Sinks, Failure> {
         let files = [("--json", &self.json), ("--csv", &self.csv), ("--vcd", &self.vcd)];
         let files: Vec<_> = files.iter().filter_map(|(option, path)| Some((option, path.as_deref()?))).collect();
         for (at, (option, path)) in files.iter().enumerate() {
@@ -334,7 +353,7 @@ impl Arguments {
                 format: self.format.clone(),
                 time,
                 unquoted: self.unquoted,
-                with_chip: self.lines.scope.has_chip(),
+                with_chip,
                 beyond: !is_libgpiod(),
                 initial: self.initial_state,
                 numeric: self.numeric,
@@ -367,18 +386,19 @@ fn place(path: &Path) -> String {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let selection = arguments.lines.select()?;
-    let (time, clock) = arguments.time(&selection);
+    let Arguments { lines, ending, output } = arguments;
+    let selection = lines.select()?;
+    let (time, clock) = output.time(lines.event_clock, &selection);
+    let filters = ending.filters(lines.edges, &selection)?;
     let began = Instant::now();
-    let monitor = arguments.lines.monitor(&selection, clock, arguments.ending.reattach)?;
-    let sinks = arguments.sinks(time, &monitor.clock())?;
-    let json_on_stdout = arguments.json.as_deref().is_some_and(|path| path.as_os_str() == "-");
-    let pace = arguments.ending.pace(arguments.json.is_none());
+    let monitor = lines.monitor(&selection, clock, ending.reattach)?;
+    let sinks = output.sinks(time, lines.scope.has_chip(), &monitor.clock())?;
     let plan = Plan {
         began,
-        pace,
-        says_summary: !json_on_stdout && !is_libgpiod(),
-        fail_on_loss: arguments.ending.fail_on_loss,
+        pace: ending.pace(output.json.is_none()),
+        filters,
+        says_summary: !output.has_json_on_stdout() && !is_libgpiod(),
+        fail_on_loss: ending.fail_on_loss,
     };
     account_for(&selection, monitor, sinks, plan)
 }
@@ -388,6 +408,7 @@ struct Plan {
     /// Before the lines were taken.
     began: Instant,
     pace: Pace,
+    filters: Option<Filters>,
     /// On standard error, if all goes well.
     says_summary: bool,
     fail_on_loss: bool,
@@ -401,7 +422,7 @@ fn account_for(selection: &Selection, mut monitor: Monitor, mut sinks: Sinks, pl
     let clock = monitor.clock();
     let now = Now::read(&clock);
     let view = View { clock: &clock, began_ns: now.at(plan.began), lines: &selection.lines };
-    let mut watch = Watch::new(plan.pace, selection, &mut sinks, now);
+    let mut watch = Watch::new(plan.pace, selection, plan.filters, &mut sinks, now);
     let outcome = watch.run(&mut monitor, view);
     let gaps = watch.gaps;
 
@@ -438,10 +459,21 @@ fn loss(accounts: &[(String, Account)], gaps: u64) -> Result<(), Failure> {
     Err(Failure::loss(format!("--fail-on-loss: {}; the summary says on which line", reasons.join(", "))))
 }
 
+impl Output {
+    fn has_json_on_stdout(&self) -> bool {
+        self.json.as_deref().is_some_and(|path| path.as_os_str() == "-")
+    }
+}
+
 impl Ending {
+    fn filters(&self, edges: Edges, selection: &Selection) -> Result<Option<Filters>, Failure> {
+        Ok(self.filter.map(|filter| Filters::new(filter, edges, selection.lines.len())).transpose()?)
+    }
+
     fn pace(&self, says_heartbeat: bool) -> Pace {
         Pace {
             edges: Some(u64::from(self.num_events)).filter(|&edges| edges > 0),
+            enough: None,
             period: self.period,
             // Nothing is no timeout, as in gpiomon.
             idle: self.idle_timeout.filter(|idle| !idle.is_zero()),

@@ -2,21 +2,25 @@
 
 use std::time::{Duration, Instant};
 
+use linewake::filter::FilterEvent;
 use linewake::record::Heartbeat;
-use linewake::{Event, Monitor};
+use linewake::{EdgeEvent, Event, Monitor};
 
+use super::filters::Filters;
 use super::select::{Index, Selection};
 use super::sink::{Item, Lost, Sinks, View};
 use super::stats::Stats;
 use super::summary::plural;
 use crate::exit;
-use crate::shown::Printable;
+use crate::shown::{LineId, Printable};
 
 /// When it ends, and what it says meanwhile.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Pace {
     /// After so many edges.
     pub(crate) edges: Option<u64>,
+    /// When so many edges came or are known to be missing.
+    pub(crate) enough: Option<u64>,
     /// After this.
     pub(crate) period: Option<Duration>,
     /// When nothing came for this.
@@ -78,23 +82,37 @@ pub(crate) struct Watch<'a> {
     sinks: &'a mut Sinks,
     index: Index,
     stats: Option<Stats>,
+    filters: Option<Filters>,
     now: Now,
     left: u64,
-    /// Edges given to the sinks.
+    /// Edges that came.
+    came: u64,
+    /// And those that are known to be missing.
+    known: u64,
+    /// Edges given to the sinks: those that pass the filters.
     told: u64,
     /// Chips that were gone.
     pub(crate) gaps: u64,
 }
 
 impl<'a> Watch<'a> {
-    pub(crate) fn new(pace: Pace, selection: &Selection, sinks: &'a mut Sinks, now: Now) -> Self {
+    pub(crate) fn new(
+        pace: Pace,
+        selection: &Selection,
+        filters: Option<Filters>,
+        sinks: &'a mut Sinks,
+        now: Now,
+    ) -> Self {
         Self {
             pace,
             sinks,
             index: selection.index(),
             stats: pace.stats.map(|_| Stats::new(&selection.lines)),
+            filters,
             now,
             left: pace.edges.unwrap_or(u64::MAX),
+            came: 0,
+            known: 0,
             told: 0,
             gaps: 0,
         }
@@ -124,7 +142,15 @@ impl<'a> Watch<'a> {
                 heartbeat = after(self.pace.heartbeat, now);
                 self.heartbeat()?;
             }
-            let deadline = [end, idle, stats, heartbeat].into_iter().flatten().min();
+            if self.filters.as_ref().and_then(Filters::due).is_some_and(|due| due <= now) {
+                self.filtered(|filters| filters.poll(now))?;
+                self.flush()?;
+                if self.left == 0 {
+                    break;
+                }
+            }
+            let due = self.filters.as_ref().and_then(Filters::due);
+            let deadline = [end, idle, stats, heartbeat, due].into_iter().flatten().min();
             let next = match deadline {
                 Some(deadline) => monitor.wait_next_timeout(deadline.saturating_duration_since(now)),
                 None => monitor.wait_next(),
@@ -135,51 +161,99 @@ impl<'a> Watch<'a> {
                         // A watch that has been stopped goes to its end.
                         idle = idle.and(after(self.pace.idle, Instant::now()));
                     }
-                    if self.left == 0 {
+                    if self.left == 0 || self.pace.enough.is_some_and(|enough| self.known >= enough) {
                         break;
                     }
                 }
                 Some(Err(error)) if error.is_timeout() => {}
-                Some(Err(error)) => return Err(Ended::Device(error)),
+                Some(Err(error)) => {
+                    self.finish()?;
+                    return Err(Ended::Device(error));
+                }
                 None => break,
             }
         }
-        self.say_stats(Instant::now());
+        self.finish()?;
         Ok(())
     }
 
     /// Tells what one wake-up brought, and flushes once. Whether there was an edge.
     fn events(&mut self, monitor: &mut Monitor, first: &Event) -> Result<bool, Lost> {
-        let told = self.told;
+        let came = self.came;
         self.event(first)?;
         while self.left > 0
             && let Some(event) = monitor.next_ready()
         {
             self.event(&event)?;
         }
+        self.flush()?;
+        Ok(self.came > came)
+    }
+
+    fn flush(&mut self) -> Result<(), Lost> {
         self.sinks.flush()?;
         if let Some(stats) = &mut self.stats {
             stats.written(self.now.at(Instant::now()));
         }
-        Ok(self.told > told)
+        Ok(())
+    }
+
+    /// No more comes.
+    fn finish(&mut self) -> Result<(), Lost> {
+        if self.left > 0 {
+            self.filtered(Filters::finish)?;
+            self.flush()?;
+        }
+        self.say_stats(Instant::now());
+        if let Some(filters) = &self.filters {
+            exit::say(&filters.summary());
+        }
+        Ok(())
+    }
+
+    /// Tells what passes the filters when they are told something.
+    fn filtered(&mut self, tell: impl FnOnce(&mut Filters)) -> Result<(), Lost> {
+        let Some(filters) = &mut self.filters else { return Ok(()) };
+        tell(filters);
+        while self.left > 0
+            && let Some((line, event)) = self.filters.as_mut().and_then(Filters::next)
+        {
+            match event {
+                FilterEvent::Edge(edge) => self.edge(line, &edge)?,
+                FilterEvent::Chatter(chatter) => {
+                    let line = LineId {
+                        chip: &chatter.chip,
+                        offset: chatter.offset.get(),
+                        name: chatter.name.as_deref(),
+                        with_chip: false,
+                        unquoted: false,
+                    };
+                    let (kind, changes) = (chatter.kind.as_str(), chatter.changes);
+                    exit::say(&format!("{line} is {kind}: {}\n", plural(changes.into(), "change")));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     fn event(&mut self, event: &Event) -> Result<(), Lost> {
         match event {
             Event::Edge { request, edge } => {
                 let Some(line) = self.index.get(*request, edge.offset) else { return Ok(()) };
-                self.left -= 1;
-                self.told += 1;
-                if let Some(stats) = &mut self.stats {
-                    stats.edge(line, edge);
+                self.came += 1;
+                self.known = self.known.saturating_add(1).saturating_add(edge.missed.total());
+                match self.filters {
+                    Some(_) => self.filtered(|filters| filters.push(line, edge)),
+                    None => self.edge(line, edge),
                 }
-                self.sinks.item(Item::Edge { line, edge })
             }
             Event::State { request, state } => {
                 let Some(line) = self.index.get(*request, state.offset) else { return Ok(()) };
                 if let Some(stats) = &mut self.stats {
                     stats.state(line, state);
                 }
+                self.filtered(|filters| filters.begin(line, state.active))?;
                 self.sinks.item(Item::State { line, state })
             }
             Event::Gap { request, gap } => {
@@ -193,6 +267,15 @@ impl<'a> Watch<'a> {
             }
             _ => Ok(()),
         }
+    }
+
+    fn edge(&mut self, line: usize, edge: &EdgeEvent) -> Result<(), Lost> {
+        self.left -= 1;
+        self.told += 1;
+        if let Some(stats) = &mut self.stats {
+            stats.edge(line, edge);
+        }
+        self.sinks.item(Item::Edge { line, edge })
     }
 
     fn say_stats(&mut self, now: Instant) {
