@@ -16,6 +16,8 @@ mod notify;
 mod output;
 mod papers;
 mod period;
+mod record;
+mod replay;
 #[cfg(windows)]
 mod service;
 mod set;
@@ -58,6 +60,8 @@ enum Command {
     Set(set::Arguments),
     Mon(Box<mon::Arguments>),
     Notify(notify::Arguments),
+    Record(Box<record::Arguments>),
+    Replay(Box<replay::Arguments>),
     Config(config::Arguments),
     Links(links::Arguments),
     Driver(driver::Arguments),
@@ -83,6 +87,8 @@ fn main() -> ExitCode {
         Command::Mon(arguments) => mon::run(arguments),
         Command::Notify(arguments) => notify::run(arguments),
         Command::Config(arguments) => config::run(arguments),
+        Command::Record(arguments) => record::run(arguments),
+        Command::Replay(arguments) => replay::run(arguments),
         Command::Links(arguments) => links::run(arguments),
         Command::Driver(arguments) => driver::run(arguments),
         Command::Completions(arguments) => papers::completions(arguments),

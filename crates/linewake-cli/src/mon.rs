@@ -403,6 +403,55 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     account_for(&selection, monitor, sinks, plan)
 }
 
+/// Watches, and writes the record stream to a file.
+pub(crate) fn record(lines: &Lines, ending: &Ending, file: &Path) -> Result<(), Failure> {
+    let selection = lines.select()?;
+    let filters = ending.filters(lines.edges, &selection)?;
+    let mut sinks = Sinks::new();
+    sinks.add(place(file), Json(Out::create(file)?));
+    let began = Instant::now();
+    let monitor = lines.monitor(&selection, lines.event_clock.unwrap_or_default(), ending.reattach)?;
+    let pace = ending.pace(false);
+    account_for(
+        &selection,
+        monitor,
+        sinks,
+        Plan { began, pace, filters, says_summary: true, fail_on_loss: ending.fail_on_loss },
+    )
+}
+
+/// Watches a chip on which so many edges will happen, within a period if it is not as fast as can be.
+pub(crate) fn replay(
+    chip: &Chip,
+    offsets: &[linewake::Offset],
+    ending: &Ending,
+    output: &Output,
+    edges: u64,
+    period: Option<Duration>,
+) -> Result<(), Failure> {
+    let selection = Selection::of(chip, offsets);
+    let filters = ending.filters(Edges::Both, &selection)?;
+    let (time, _) = output.time(None, &selection);
+    let began = Instant::now();
+    let monitor = Monitor::builder().states(true).request(chip.request().lines(offsets.iter().copied())).start()?;
+    let sinks = output.sinks(time, false, &monitor.clock())?;
+    let mut pace = ending.pace(output.json.is_none());
+    pace.enough = Some(edges);
+    if edges == 0 && period.is_none() {
+        pace.period = Some(Duration::ZERO);
+    }
+    pace.period = pace.period.into_iter().chain(period).min();
+    // Those that were lost last are not told by an edge.
+    pace.idle = pace.idle.or(period.is_none().then_some(Duration::from_secs(2)));
+    let says_summary = !output.has_json_on_stdout();
+    account_for(
+        &selection,
+        monitor,
+        sinks,
+        Plan { began, pace, filters, says_summary, fail_on_loss: ending.fail_on_loss },
+    )
+}
+
 /// How a watch is done.
 struct Plan {
     /// Before the lines were taken.

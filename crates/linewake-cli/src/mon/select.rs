@@ -60,6 +60,23 @@ impl Selection {
         Self { requests: requests.collect(), lines: lines.collect() }
     }
 
+    /// Lines of one chip.
+    pub(crate) fn of(chip: &Chip, offsets: &[Offset]) -> Self {
+        let lines = offsets.iter().map(|&offset| {
+            let name = chip.name(offset);
+            Watched {
+                request: 0,
+                chip: chip.info().name.clone(),
+                offset: offset.get(),
+                said: name.as_deref().map_or_else(|| offset.to_string(), str::to_owned),
+                name,
+                label: None,
+                unit: None,
+            }
+        });
+        Self { requests: vec![(chip.clone(), offsets.to_vec())], lines: lines.collect() }
+    }
+
     /// With what the configuration says of the lines, in their order.
     pub(crate) fn with(mut self, members: &[Member]) -> Self {
         for (line, member) in self.lines.iter_mut().zip(members) {
