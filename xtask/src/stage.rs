@@ -44,8 +44,11 @@ const STATIC: &str = "x86_64-unknown-linux-musl";
 
 /// The tests that run in the virtual machine, by the names of their files, and the options of `cargo xtask vm run` that
 /// they need. Each file has a machine of its own. "PROGRAM" stands for the command `linewake` as it is built for the guest.
-const IN_THE_VM: &[(&str, &[&str])] =
-    &[("gpio_sim*", &[]), ("gpio_smp*", &["--cpus", "2"]), ("gpiod_tools", &["--file", "PROGRAM"])];
+const IN_THE_VM: &[(&str, &[&str])] = &[
+    ("gpio_sim*", &[]),
+    ("gpio_smp*", &["--cpus", "2"]),
+    ("gpiod_tools", &["--file", "PROGRAM", "--time-limit", "900"]),
+];
 
 pub(crate) const ALL: &[Stage] = &[
     Stage {
