@@ -17,11 +17,14 @@ use crate::{
 };
 
 pub(crate) mod driver;
+pub(crate) mod exec;
 #[cfg(all(target_os = "linux", not(miri)))]
 pub(crate) mod gpiochip;
 #[cfg(not(all(target_os = "linux", not(miri))))]
 #[path = "backend/gpiochip/elsewhere.rs"]
 pub(crate) mod gpiochip;
+pub(crate) mod profile;
+pub(crate) mod serial;
 pub(crate) mod sim;
 
 /// A chip, as the thing behind it sees it. Everything here completes at once; only edges are waited for.
@@ -100,10 +103,13 @@ pub trait Backend: fmt::Debug + Send + Sync {
     }
 }
 
-/// The client of the reference driver's protocol, with which tests drive its lines.
+/// The client of the reference driver's protocol, with which tests drive its lines, and what opens further handles.
 #[doc(hidden)]
 #[derive(Debug)]
-pub struct ReferenceDriver(pub(crate) driver::Client);
+pub struct ReferenceDriver {
+    pub(crate) client: driver::Client,
+    pub(crate) source: driver::Source,
+}
 
 /// What is asked for in one request.
 #[derive(Clone, Copy, Debug)]
@@ -128,6 +134,12 @@ pub trait Held: fmt::Debug + Send {
     /// Ready with `None` when it was [stopped](Self::stop) and all that had happened was given. After an error, or `None`,
     /// it is not called again. An error that [`is_disconnected`](Error::is_disconnected) means that the chip is gone.
     fn poll_edges(&mut self, cx: &mut Context<'_>, into: &mut Vec<RawEdge>) -> Poll<Option<Result<(), Error>>>;
+
+    /// The program has all that [`poll_edges`](Self::poll_edges) gave, and waits for more. The clock of a simulated chip may
+    /// go on then; others have nothing to do.
+    fn waits(&mut self, cx: &mut Context<'_>) {
+        let _ = cx;
+    }
 
     /// No edge that happens from now on is wanted; those that have happened are still [given](Self::poll_edges).
     fn stop(&mut self);
@@ -309,8 +321,10 @@ pub struct InfoEvent {
     pub kind: InfoEventKind,
     /// When, in nanoseconds of the chip's clock: on a gpiochip always the monotonic one.
     pub timestamp_ns: u64,
-    /// The line as it is now.
+    /// The line as it was then.
     pub line: LineInfo,
+    /// Events known to be missing directly before it, since nobody took them in time. A gpiochip does not tell.
+    pub missed: u32,
 }
 
 /// What became of a line itself.

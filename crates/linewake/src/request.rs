@@ -190,7 +190,7 @@ impl Request {
         wait(timeout, |cx| self.poll_next_edge(cx)).or_error("an edge")
     }
 
-    fn poll_next_edge(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<EdgeEvent, Error>>> {
+    pub(crate) fn poll_next_edge(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<EdgeEvent, Error>>> {
         loop {
             if let Some(edge) = self.next_ready() {
                 return Poll::Ready(Some(Ok(edge)));
@@ -231,6 +231,11 @@ impl Request {
             self.is_over = true;
             Poll::Ready(None)
         } else {
+            if !self.is_stopping && self.stopper.is_stopped() {
+                // Its alarm came after the look above, and was taken for a part's.
+                cx.waker().wake_by_ref();
+            }
+            self.parts.iter_mut().filter(|part| !part.is_over).for_each(|part| part.held.waits(cx));
             Poll::Pending
         }
     }
@@ -434,17 +439,22 @@ impl Request {
         self.parts.iter().filter_map(|part| part.held.witness())
     }
 
-    fn place(&self, line: impl Into<LineId>) -> Result<usize, Error> {
+    pub(crate) fn place(&self, line: impl Into<LineId>) -> Result<usize, Error> {
         let line = line.into();
-        let offset = self.chip.find(line.clone())?;
-        match self.places.get(offset.index()) {
-            Some(&place) if place != NOT_HELD => Ok(place as usize),
-            _ => {
+        match self.place_of(self.chip.find(line.clone())?) {
+            Some(place) => Ok(place),
+            None => {
                 let message =
                     format!("line \"{line}\" of chip \"{}\" is not held by this request", self.chip.info().name);
                 Err(Error::new(ErrorKind::NoSuchLine, message))
             }
         }
+    }
+
+    /// The place of a line among those of the request.
+    pub(crate) fn place_of(&self, offset: Offset) -> Option<usize> {
+        let place = self.places.get(offset.index()).copied().filter(|&place| place != NOT_HELD)?;
+        Some(place as usize)
     }
 
     /// Something that can end the stream from elsewhere while a thread or a task waits for its next edge.

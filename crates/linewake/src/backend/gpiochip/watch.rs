@@ -44,7 +44,13 @@ impl Watch {
             let kind = config::info_event_kind(said.kind)
                 .ok_or_else(|| malformed(format!("a line cannot be changed in way {}", said.kind)))?;
             let line = config::line_info(&said.info);
-            self.events.push_back(InfoEvent { chip: self.chip.clone(), kind, timestamp_ns: said.timestamp_ns, line });
+            self.events.push_back(InfoEvent {
+                chip: self.chip.clone(),
+                kind,
+                timestamp_ns: said.timestamp_ns,
+                line,
+                missed: 0,
+            });
         }
         Ok(())
     }
