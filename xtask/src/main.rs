@@ -16,6 +16,7 @@ mod report;
 mod run;
 mod setup;
 mod stage;
+mod start_up;
 mod test;
 mod test_output;
 mod vm;
@@ -51,6 +52,8 @@ enum Task {
     Driver,
     /// Make the folders and packages of a release, in target/dist
     Dist(dist::Arguments),
+    /// Measure how long the command `linewake` takes to start and to end
+    StartUp,
     /// Measure overlapped beside bare system calls and other crates, and write it to benches/README.md
     Bench(bench::Arguments),
 }
@@ -65,6 +68,7 @@ fn main() -> ExitCode {
         Task::Vm(arguments) => vm::run(&arguments),
         Task::Driver => driver::run(),
         Task::Dist(arguments) => dist::run(&arguments),
+        Task::StartUp => start_up::run(),
         Task::Bench(arguments) => bench::run(&arguments),
     };
     outcome.unwrap_or_else(|error| {

@@ -47,7 +47,7 @@ const STATIC: &str = "x86_64-unknown-linux-musl";
 const IN_THE_VM: &[(&str, &[&str])] = &[
     ("gpio_sim*", &[]),
     ("gpio_smp*", &["--cpus", "2"]),
-    ("gpiod_tools", &["--file", "PROGRAM"]),
+    ("gpiod_tools", &["--file", "PROGRAM", "--time-limit", "900"]),
     ("serial_vm", &["--usb-serial"]),
 ];
 
