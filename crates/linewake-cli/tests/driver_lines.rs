@@ -6,6 +6,8 @@
 #[macro_use]
 #[path = "../../linewake/tests/support/conformance.rs"]
 mod conformance;
+#[path = "../../linewake/tests/support/process.rs"]
+mod process;
 #[path = "../../linewake/tests/support/replug.rs"]
 mod replug;
 #[path = "../../linewake/tests/support/schema.rs"]
@@ -92,7 +94,7 @@ fn driver_lines_are_lines_as_any_other() {
 /// Two chips of the driver, and sixteen that are simulated.
 fn a_thousand_lines_of_many_chips_are_one_stream() {
     let real = [DEVICE, r"\\.\LineWake1"].map(|device| Chip::open(device).unwrap());
-    assert_eq!(real.each_ref().map(|chip| &*chip.info().label), ["LineWake0", "LineWake1"]);
+    assert_eq!(real.each_ref().map(|chip| &*chip.info().name), ["LineWake0", "LineWake1"]);
     thousand::lines_of_many_chips_are_one_stream(&real);
 }
 

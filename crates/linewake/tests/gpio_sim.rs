@@ -7,6 +7,9 @@
 mod conformance;
 #[path = "support/gpio.rs"]
 mod gpio;
+#[path = "support/process.rs"]
+#[allow(dead_code, reason = "only one of the two is asked here")]
+mod process;
 #[path = "support/replug.rs"]
 mod replug;
 

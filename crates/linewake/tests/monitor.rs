@@ -1,5 +1,8 @@
 //! The monitor: many chips, one stream in order, unplugged and plugged in again, within its memory.
 
+#[path = "support/process.rs"]
+#[allow(dead_code, reason = "only one of the two is asked here")]
+mod process;
 #[path = "support/thousand.rs"]
 mod thousand;
 

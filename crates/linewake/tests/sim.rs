@@ -3,6 +3,9 @@
 #[macro_use]
 #[path = "support/conformance.rs"]
 mod conformance;
+#[path = "support/process.rs"]
+#[allow(dead_code, reason = "only one of the two is asked here")]
+mod process;
 #[path = "support/replug.rs"]
 mod replug;
 

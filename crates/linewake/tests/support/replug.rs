@@ -6,23 +6,12 @@ use std::time::Duration;
 use linewake::{Event, Figures, Monitor, Trust};
 
 use crate::conformance::Bench;
+use crate::process::{is_work_seen, woken};
 
 /// Edges on each of the lines, before the plug is pulled and after it is back.
 const EDGES: u32 = 400;
 const LINES: [u32; 2] = [0, 3];
 const PATIENCE: Duration = Duration::from_secs(20);
-
-/// How often this thread went to sleep, and its time on a processor, where Linux says so.
-fn woken() -> Option<(u64, Duration)> {
-    // Under Wine, too, a thread is one of Linux's.
-    let read = |file: &str| {
-        let paths = [format!("/proc/thread-self/{file}"), format!(r"\\?\unix\proc\thread-self\{file}")];
-        paths.iter().find_map(|path| std::fs::read_to_string(path).ok())
-    };
-    let (status, schedstat) = (read("status")?, read("schedstat")?);
-    let sleeps = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?;
-    Some((sleeps.trim().parse().ok()?, Duration::from_nanos(schedstat.split(' ').next()?.parse().ok()?)))
-}
 
 pub(crate) fn a_monitor_survives_a_replug_in_the_middle_of_a_flood(bench: &dyn Bench) {
     let first = bench.open();
@@ -59,18 +48,20 @@ pub(crate) fn a_monitor_survives_a_replug_in_the_middle_of_a_flood(bench: &dyn B
     assert!(gone.figures.total() <= driven, "{:?} of {driven}", gone.figures);
 
     // While it is away somebody looks for it, now and then, and that is all.
-    let (began, looks) = (woken(), 10);
+    let (began, looks) = (is_work_seen().then(woken).flatten(), 10);
     let waited = monitor.wait_next_timeout(retry * looks).unwrap().unwrap_err();
     assert!(waited.is_timeout(), "{waited}");
-    match (began, woken()) {
-        (Some((sleeps, cpu)), Some((sleeps_now, cpu_now))) => {
-            let (sleeps, cpu) = (sleeps_now - sleeps, cpu_now - cpu);
-            println!("away for {:?}: woken {sleeps} times, {cpu:?} on a processor", retry * looks);
-            assert!(sleeps <= u64::from(looks) * 20, "woken {sleeps} times for {looks} looks at a chip that is away");
-            // A thread that spins has all of it, or its share; a look takes a small part of a millisecond.
-            assert!(cpu < retry * looks / 5, "{cpu:?} on a processor");
-        }
-        _ => println!("nobody says how often this thread was woken"),
+    if let (Some((sleeps, cpu)), Some((sleeps_now, cpu_now))) = (began, woken()) {
+        let (sleeps, cpu) = (sleeps_now.zip(sleeps).map(|(now, before)| now - before), cpu_now - cpu);
+        println!("away for {:?}: woken {sleeps:?} times, {cpu:?} on a processor", retry * looks);
+        assert!(
+            sleeps.is_none_or(|sleeps| sleeps <= u64::from(looks) * 20),
+            "woken {sleeps:?} times for {looks} looks"
+        );
+        // A thread that spins has all of it, or its share; a look takes a small part of that.
+        assert!(cpu < retry * looks / 5, "{cpu:?} on a processor");
+    } else {
+        println!("nobody says what this thread does");
     }
 
     bench.replug(&first);

@@ -6,22 +6,12 @@ use std::time::Duration;
 
 use linewake::{Chip, Event, Figures, Monitor, Trust};
 
+use crate::process::threads_and_memory;
+
 const LINES: u32 = 1000;
 const SIMULATED: u32 = 16;
 /// Edges on each line.
 const EDGES: u32 = 20;
-
-/// Threads and bytes in memory of this process, where Linux or Wine's Linux says so.
-fn threads_and_memory() -> Option<(u64, u64)> {
-    // Under Wine this is the Unix process, which has one thread for each of Windows'.
-    let paths = ["/proc/self/status", r"\\?\unix\proc\self\status", r"Z:\proc\self\status"];
-    let status = paths.iter().find_map(|path| std::fs::read_to_string(path).ok())?;
-    let number = |name: &str| {
-        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
-        line.split_whitespace().next()?.parse().ok()
-    };
-    Some((number("Threads:")?, number("VmRSS:")? * 1024))
-}
 
 pub(crate) fn lines_of_many_chips_are_one_stream(real: &[Chip]) {
     let simulated = (0..SIMULATED).map(|_| Chip::options().life(false).open("sim:128").unwrap());

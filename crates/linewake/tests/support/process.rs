@@ -1,0 +1,104 @@
+//! What this process has and takes, by the system's own word; `None` where it has none.
+
+use std::time::{Duration, Instant};
+
+/// Threads of the process, and bytes of it in memory.
+pub(crate) fn threads_and_memory() -> Option<(u64, u64)> {
+    imp::threads_and_memory()
+}
+
+/// How often this thread went to sleep of its own accord, if that is counted, and its time on a processor.
+pub(crate) fn woken() -> Option<(Option<u64>, Duration)> {
+    imp::woken()
+}
+
+/// Whether the system's word on a thread's time can be believed: one that works hard is seen to.
+pub(crate) fn is_work_seen() -> bool {
+    let hard = Duration::from_millis(100);
+    let (Some((_, before)), began) = (imp::woken(), Instant::now()) else { return false };
+    while began.elapsed() < hard {
+        std::hint::spin_loop();
+    }
+    imp::woken().is_some_and(|(_, after)| after > before)
+}
+
+#[cfg(target_os = "linux")]
+mod imp {
+    use std::time::Duration;
+
+    fn number(text: &str, name: &str) -> Option<u64> {
+        let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+        line.split_whitespace().next()?.parse().ok()
+    }
+
+    pub(super) fn threads_and_memory() -> Option<(u64, u64)> {
+        let status = std::fs::read_to_string("/proc/self/status").ok()?;
+        Some((number(&status, "Threads:")?, number(&status, "VmRSS:")? * 1024))
+    }
+
+    pub(super) fn woken() -> Option<(Option<u64>, Duration)> {
+        let status = std::fs::read_to_string("/proc/thread-self/status").ok()?;
+        let schedstat = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+        let cpu_ns = schedstat.split(' ').next()?.parse().ok()?;
+        Some((number(&status, "voluntary_ctxt_switches:"), Duration::from_nanos(cpu_ns)))
+    }
+}
+
+#[cfg(windows)]
+mod imp {
+    use std::time::Duration;
+
+    use windows_sys::Win32::Foundation::{CloseHandle, FILETIME, INVALID_HANDLE_VALUE};
+    use windows_sys::Win32::System::Diagnostics::ToolHelp::{
+        CreateToolhelp32Snapshot, TH32CS_SNAPTHREAD, THREADENTRY32, Thread32First, Thread32Next,
+    };
+    use windows_sys::Win32::System::ProcessStatus::{K32GetProcessMemoryInfo, PROCESS_MEMORY_COUNTERS};
+    use windows_sys::Win32::System::Threading::{
+        GetCurrentProcess, GetCurrentProcessId, GetCurrentThread, GetThreadTimes,
+    };
+
+    pub(super) fn threads_and_memory() -> Option<(u64, u64)> {
+        // SAFETY: no preconditions.
+        let (snapshot, process) = unsafe { (CreateToolhelp32Snapshot(TH32CS_SNAPTHREAD, 0), GetCurrentProcessId()) };
+        if snapshot == INVALID_HANDLE_VALUE {
+            return None;
+        }
+        let mut entry = THREADENTRY32 { dwSize: size_of::<THREADENTRY32>() as u32, ..Default::default() };
+        let mut threads = 0;
+        // SAFETY: the snapshot is open and the entry says its own size.
+        let mut more = unsafe { Thread32First(snapshot, &mut entry) };
+        while more != 0 {
+            threads += u64::from(entry.th32OwnerProcessID == process);
+            // SAFETY: as above.
+            more = unsafe { Thread32Next(snapshot, &mut entry) };
+        }
+        // SAFETY: the snapshot is open and not used after this.
+        unsafe { CloseHandle(snapshot) };
+        let size = size_of::<PROCESS_MEMORY_COUNTERS>() as u32;
+        let mut memory = PROCESS_MEMORY_COUNTERS { cb: size, ..Default::default() };
+        // SAFETY: the structure is this large.
+        let told = unsafe { K32GetProcessMemoryInfo(GetCurrentProcess(), &mut memory, size) };
+        (told != 0).then_some((threads, memory.WorkingSetSize as u64))
+    }
+
+    pub(super) fn woken() -> Option<(Option<u64>, Duration)> {
+        let [mut created, mut exited, mut kernel, mut user] = [FILETIME::default(); 4];
+        // SAFETY: the four are locals.
+        let told = unsafe { GetThreadTimes(GetCurrentThread(), &mut created, &mut exited, &mut kernel, &mut user) };
+        let ticks = |time: FILETIME| u64::from(time.dwHighDateTime) << 32 | u64::from(time.dwLowDateTime);
+        (told != 0).then(|| (None, Duration::from_nanos((ticks(kernel) + ticks(user)) * 100)))
+    }
+}
+
+#[cfg(not(any(target_os = "linux", windows)))]
+mod imp {
+    use std::time::Duration;
+
+    pub(super) fn threads_and_memory() -> Option<(u64, u64)> {
+        None
+    }
+
+    pub(super) fn woken() -> Option<(Option<u64>, Duration)> {
+        None
+    }
+}
