@@ -216,7 +216,7 @@ fn table(results: &[Figures]) -> String {
             number("delivered"),
             number("overflowed"),
             number("merged"),
-            number("unattributed"),
+            figures.numbers.get("unattributed").map(u64::to_string).unwrap_or_default(),
             figures.unknown(),
             number("cpu_ns") as f64 / 1e9,
             figures.an_edge("cpu_ns") / 1e3,

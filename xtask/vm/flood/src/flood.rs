@@ -60,7 +60,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
 
     let lost = Lost::reported(&printed.last, &said);
     let delivered = lost.delivered.unwrap_or(printed.edges);
-    let figures = [
+    let mut figures = vec![
         ("lines", arguments.lines.into()),
         ("slow", arguments.slow),
         ("driven", arguments.edges.into()),
@@ -68,12 +68,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         ("delivered", delivered),
         ("overflowed", lost.overflowed),
         ("merged", lost.merged),
-        ("unattributed", lost.unattributed.unwrap_or(0)),
         ("discarded", lost.discarded),
         ("cpu_ns", used.cpu_ns),
         ("threads", used.threads),
         ("sleeps", used.sleeps),
     ];
+    figures.extend(lost.unattributed.map(|number| ("unattributed", number)));
     let figures: Vec<_> = figures.iter().map(|(name, number)| format!("{name}={number}")).collect();
     println!("{}\t{}", arguments.name, figures.join("\t"));
     if lost.delivered.is_some_and(|delivered| printed.edges > 0 && delivered != printed.edges) {
