@@ -149,6 +149,9 @@ pub struct MonitorStats {
     pub reattached: u64,
 }
 
+/// How often sources that are woken at once are looked at before who waits has a turn.
+const TURNS: usize = 256;
+
 impl Monitor {
     /// What to monitor, and how.
     pub fn builder() -> MonitorBuilder {
@@ -296,10 +299,18 @@ impl Monitor {
             }
         }
         self.merge.begin();
+        let mut turns = self.sources.len() + TURNS;
         while self.end.is_none()
             && self.merge.has_room()
             && let Some(index) = self.ready.pop(cx.waker())
         {
+            turns -= 1;
+            if turns == 0 {
+                // Sources may be woken again and again and bring nothing: who waits has a deadline.
+                self.ready.push(index);
+                cx.waker().wake_by_ref();
+                break;
+            }
             let source = &mut self.sources[index];
             let waker = self.ready.waker(index);
             match source.poll(index, &mut Context::from_waker(waker), now, &self.options, &mut self.merge) {

@@ -242,10 +242,18 @@ impl Request {
 
     /// Takes what the woken parts have.
     fn poll_parts(&mut self, parent: &Waker) {
+        let mut turns = self.parts.len() + BATCH;
         while self.batch.len() < BATCH
             && self.end.is_none()
             && let Some(index) = self.ready.pop(parent)
         {
+            turns -= 1;
+            if turns == 0 {
+                // Parts may be woken again and again and bring nothing: others have their turn, and who waits its deadline.
+                self.ready.push(index);
+                parent.wake_by_ref();
+                break;
+            }
             let part = &mut self.parts[index];
             if part.is_over {
                 continue;

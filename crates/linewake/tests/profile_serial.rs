@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use linewake::profile::Profile;
 use linewake::{Chip, EdgeEvent, EdgeKind, Request, Trust};
-use overlapped::Device;
+use overlapped::{Device, Status, sim};
 use port::SerialPort;
 
 const SERIAL: &str = include_str!("../../../profiles/serial.toml");
@@ -43,6 +43,23 @@ fn the_rules_of_a_serial_driver_are_kept() {
     assert_eq!((account.total().delivered, account.total().lost(), account.trust()), (101, 0, Trust::AtLeast));
 }
 
+#[test]
+fn waits_that_end_at_once_and_say_nothing_hold_nobody_up() {
+    let profile = Profile::parse("serial.toml", SERIAL).unwrap().allow_writes(true);
+    let chip = Chip::from_profile(&profile, || {
+        Device::simulated(sim::from_fn(|mut request| {
+            request.write(&[0; 4]);
+            request.complete(Status::SUCCESS)
+        }))
+    });
+    let mut edges = chip.unwrap().request().all_lines().start().unwrap();
+    for _ in 0..3 {
+        assert!(edges.wait_next_timeout(Duration::from_millis(50)).unwrap().unwrap_err().is_timeout());
+    }
+    edges.stopper().stop();
+    assert!(edges.wait_next_timeout(Duration::from_secs(20)).is_none());
+}
+
 /// With LINEWAKE_COM=COM9, that port: opened, set up, read, waited for and given back.
 #[test]
 #[cfg(windows)]
@@ -57,13 +74,17 @@ fn a_real_port_does_what_the_profile_says() {
     let levels = chip.values(0..4).unwrap();
     println!("CTS, DSR, RI, DCD: {levels:?}");
     for _ in 0..3 {
+        println!("asking for the lines");
         let mut edges = chip.request().all_lines().start().unwrap();
+        println!("waiting");
         assert_eq!(edges.values().unwrap().len(), 4);
+        println!("levels are read");
         match edges.wait_next_timeout(Duration::from_millis(200)) {
             Some(Ok(edge)) => println!("{edge:?}"),
             Some(Err(error)) => assert!(error.is_timeout(), "{error}"),
             None => panic!("the stream is over"),
         }
+        println!("stopping");
         edges.stopper().stop();
         assert!(edges.wait_next_timeout(Duration::from_secs(20)).is_none_or(|edge| edge.is_ok()));
     }
