@@ -149,9 +149,6 @@ pub struct MonitorStats {
     pub reattached: u64,
 }
 
-/// How often sources that are woken at once are looked at before who waits has a turn.
-const TURNS: usize = 256;
-
 impl Monitor {
     /// What to monitor, and how.
     pub fn builder() -> MonitorBuilder {
@@ -299,13 +296,12 @@ impl Monitor {
             }
         }
         self.merge.begin();
-        let mut turns = self.sources.len() + TURNS;
+        let mut idle = 0;
         while self.end.is_none()
             && self.merge.has_room()
             && let Some(index) = self.ready.pop(cx.waker())
         {
-            turns -= 1;
-            if turns == 0 {
+            if idle > 2 * self.sources.len() {
                 // Sources may be woken again and again and bring nothing: who waits has a deadline.
                 self.ready.push(index);
                 cx.waker().wake_by_ref();
@@ -314,7 +310,10 @@ impl Monitor {
             let source = &mut self.sources[index];
             let waker = self.ready.waker(index);
             match source.poll(index, &mut Context::from_waker(waker), now, &self.options, &mut self.merge) {
-                Status::Drained => self.merge.drained(index),
+                Status::Drained => {
+                    idle += 1;
+                    self.merge.drained(index);
+                }
                 Status::More => {
                     self.merge.has_more(index, self.sources[index].last_ns());
                     self.ready.push(index);
