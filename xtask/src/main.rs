@@ -5,6 +5,7 @@
 
 mod bench;
 mod command;
+mod dist;
 #[cfg(test)]
 mod documented;
 mod driver;
@@ -15,6 +16,7 @@ mod report;
 mod run;
 mod setup;
 mod stage;
+mod start_up;
 mod test;
 mod test_output;
 mod vm;
@@ -48,6 +50,10 @@ enum Task {
     Vm(vm::Arguments),
     /// Build linewake.sys and print where it is
     Driver,
+    /// Make the folders and packages of a release, in target/dist
+    Dist(dist::Arguments),
+    /// Measure how long the command `linewake` takes to start and to end
+    StartUp,
     /// Measure overlapped beside bare system calls and other crates, and write it to benches/README.md
     Bench(bench::Arguments),
 }
@@ -61,6 +67,8 @@ fn main() -> ExitCode {
         Task::Wine(arguments) => wine::run(&arguments),
         Task::Vm(arguments) => vm::run(&arguments),
         Task::Driver => driver::run(),
+        Task::Dist(arguments) => dist::run(&arguments),
+        Task::StartUp => start_up::run(),
         Task::Bench(arguments) => bench::run(&arguments),
     };
     outcome.unwrap_or_else(|error| {

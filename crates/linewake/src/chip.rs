@@ -16,6 +16,9 @@ use crate::{
     Clock, Error, ErrorKind, EventClock, Figures, LineId, LineInfo, LineTotals, Offset, Request, RequestBuilder, World,
 };
 
+/// The device of the reference driver.
+const REFERENCE_DEVICE: &str = r"\\.\LineWake0";
+
 /// The seed of a simulated chip unless another is given.
 pub const DEFAULT_SEED: u64 = 1;
 
@@ -206,6 +209,32 @@ impl ChipOptions {
     }
 }
 
+/// The chips of this system, each by a text that [opens](Chip::open) it: on Linux the gpiochips in `/dev` in the order of
+/// their numbers, on Windows the reference driver's device. Simulated ones, which are everywhere, are not among them; nor
+/// are those behind a profile or a program.
+///
+/// ```
+/// for name in linewake::chips() {
+///     match linewake::Chip::open(&name) {
+///         Ok(chip) => println!("{name} has {} lines", chip.info().lines),
+///         Err(error) => println!("{error}"),
+///     }
+/// }
+/// ```
+#[must_use]
+pub fn chips() -> Vec<String> {
+    let mut chips = gpiochip::names();
+    if cfg!(windows) {
+        let is_there = |path: &&str| match Device::open(path) {
+            Ok(_) => true,
+            // One that is there and cannot be opened is for whoever opens it to complain of.
+            Err(error) => error.kind() != overlapped::ErrorKind::NotFound,
+        };
+        chips.extend(Some(REFERENCE_DEVICE).filter(is_there).map(str::to_owned));
+    }
+    chips
+}
+
 /// The profile that `spec` names, if it names one.
 fn profile_path(spec: &str) -> Option<&str> {
     spec.strip_prefix("profile:").or_else(|| spec.ends_with(".toml").then_some(spec))
@@ -258,11 +287,27 @@ impl Chip {
     ///
     /// Each opening of `sim` makes a chip of its own; to share one, clone it.
     ///
+    /// # Linux's gpiochips
+    /// All there is since Linux 5.10 (version 2 of the interface); an older kernel refuses every request.
+    /// - The kernel holds 64 lines in one request, so larger ones are split; each has a queue of 16 events a line unless
+    ///   [set](RequestBuilder::queue_size), 1024 at most. Of a full one the oldest event is dropped, and counted.
+    /// - Lines of a request may be held in different ways. Each setting in which some differ from the others takes one of the
+    ///   ten that the kernel keeps: [`ErrorKind::InvalidInput`] says when they are used up.
+    /// - With both edges watched, the kernel takes the level for the kind of an edge when its interrupt's thread runs: of a
+    ///   short pulse both may be `falling`. An edge that comes too early after another merges with it; in a request of two
+    ///   lines or more that is [counted](crate::Account::unattributed), of one line alone with a [witness](RequestBuilder::witness).
+    /// - A line has one holder. [`ErrorKind::Busy`] says which process that is, as far as /proc tells this user.
+    /// - A chip that is unplugged takes the events that nobody had read with it. It is [found again](Self::reopen) by its
+    ///   label and its place in the machine, whatever its number is then; where it was moved, by its label, if no other has
+    ///   the same.
+    /// - [`watch_info`](Self::watch_info): the kernel queues 32 changes for each watch and drops what comes when it is full,
+    ///   without a word; nobody can tell.
+    ///
     /// # Serial ports
     /// `CTS`, `DSR`, `RI` and `DCD` are inputs, `RTS` and `DTR` outputs, with the offsets 0 to 5. Nobody hands over their edges,
     /// so they are stamped when they are noticed. Of those that happened in between one is told, with the others as
     /// [merged](crate::Missed), as far as they are known:
-    /// - Linux: by the driver's counters, every [10 ms](ChipOptions::poll_period). A port without counters is watched by its
+    /// - Linux: by the driver's counters, every [10 ms](ChipOptions::poll_period) while somebody waits for the request. A port without counters is watched by its
     ///   levels alone, and so is one whose UART does not interrupt for its modem lines (as when CLOCAL is set), where what it
     ///   counts is what the looks find.
     /// - Windows: the driver says which line changed, not how often, and takes one such wait at a time: one request watches
@@ -478,7 +523,14 @@ impl Chip {
     }
 
     /// The name of a line, if it has one.
-    pub(crate) fn name(&self, offset: Offset) -> Option<Arc<str>> {
+    ///
+    /// ```
+    /// let chip = linewake::Chip::open("sim")?;
+    /// assert_eq!(chip.name(5.into()).as_deref(), Some("door"));
+    /// # Ok::<(), linewake::Error>(())
+    /// ```
+    #[must_use]
+    pub fn name(&self, offset: Offset) -> Option<Arc<str>> {
         self.inner.names.get(offset.index()).cloned().flatten()
     }
 

@@ -21,9 +21,7 @@ use rustix::time::{ClockId, clock_gettime};
 use zerocopy::FromZeros;
 
 use self::find::Place;
-#[expect(unused_imports, reason = "nobody asks yet")]
-pub(crate) use self::find::list;
-pub(crate) use self::find::{is_spec, open};
+pub(crate) use self::find::{is_spec, names, open};
 use self::lines::Lines;
 use super::{Ask, Backend, Capabilities, Held, InfoWatch};
 use crate::{ChipInfo, Clock, Error, ErrorKind, EventClock, LineConfig, LineInfo, Offset, Trust};
