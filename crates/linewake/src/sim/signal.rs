@@ -224,7 +224,10 @@ impl Signal {
         self
     }
 
-    pub(super) fn stream(mut self, stream: u64) -> Self {
+    /// Which stream of the seed's chance it has: that of its offset plus one unless set. Two signals with the same one are
+    /// alike.
+    #[must_use]
+    pub fn stream(mut self, stream: u64) -> Self {
         self.stream = Some(stream);
         self
     }
