@@ -495,8 +495,7 @@ impl LineCounters {
     /// Whether the account closes.
     #[must_use]
     pub const fn is_closed(&self) -> bool {
-        let parts =
-            [self.delivered, self.queued, self.raised as u64, self.overflowed, self.merged, self.discarded];
+        let parts = [self.delivered, self.queued, self.raised as u64, self.overflowed, self.merged, self.discarded];
         closes(self.driven, &parts)
     }
 }

@@ -17,6 +17,14 @@ use crate::{
 };
 
 pub(crate) mod driver;
+pub(crate) mod exec;
+#[cfg(all(target_os = "linux", not(miri)))]
+pub(crate) mod gpiochip;
+#[cfg(not(all(target_os = "linux", not(miri))))]
+#[path = "backend/gpiochip/elsewhere.rs"]
+pub(crate) mod gpiochip;
+pub(crate) mod profile;
+pub(crate) mod serial;
 pub(crate) mod sim;
 
 /// A chip, as the thing behind it sees it. Everything here completes at once; only edges are waited for.
@@ -66,7 +74,9 @@ pub trait Backend: fmt::Debug + Send + Sync {
         let mut values = Vec::with_capacity(offsets.len());
         for part in offsets.chunks(self.capabilities().max_lines.max(1)) {
             let lines: Vec<_> = part.iter().map(|&offset| (offset, LineConfig::as_is())).collect();
-            values.extend(self.request(&Ask { consumer: "linewake", queue_size: 0, lines: &lines })?.values()?);
+            values.extend(
+                self.request(&Ask { consumer: "linewake", queue_size: 0, witness: false, lines: &lines })?.values()?,
+            );
         }
         Ok(values)
     }
@@ -93,12 +103,12 @@ pub trait Backend: fmt::Debug + Send + Sync {
     }
 }
 
-/// The client of the reference driver's protocol, with which tests drive its lines.
+/// The client of the reference driver's protocol, with which tests drive its lines, and what opens further handles.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct ReferenceDriver {
     pub(crate) client: driver::Client,
-    pub(crate) host: Option<Arc<sim::Host>>,
+    pub(crate) source: driver::Source,
 }
 
 /// What is asked for in one request.
@@ -108,6 +118,9 @@ pub struct Ask<'a> {
     pub consumer: &'a str,
     /// How many events are to be queued; zero is the chip's own default.
     pub queue_size: u32,
+    /// Whether to hold one more line, where the chip numbers interrupts only then: see
+    /// [`RequestBuilder::witness`](crate::RequestBuilder::witness).
+    pub witness: bool,
     /// The lines, each once, and how to hold each. At most [`Capabilities::max_lines`].
     pub lines: &'a [(Offset, LineConfig)],
 }
@@ -134,6 +147,12 @@ pub trait Held: fmt::Debug + Send {
     /// Whether each line was active directly before the first edge that is given for it; `None` where it cannot be told.
     fn active_at_start(&self) -> Vec<Option<bool>>;
 
+    /// When the levels at the start were read, by the clock of the edges, if an edge that happened before may be given
+    /// after: that one tells itself which level was before it.
+    fn levels_read_ns(&self) -> Option<u64> {
+        None
+    }
+
     /// Whether each line is active now, all read at the same moment if [`Capabilities::atomic_values`].
     ///
     /// # Errors
@@ -154,6 +173,12 @@ pub trait Held: fmt::Debug + Send {
 
     /// How what is missing is known.
     fn numbering(&self) -> Numbering;
+
+    /// The line that is held beside those asked for, if one is: see
+    /// [`RequestBuilder::witness`](crate::RequestBuilder::witness).
+    fn witness(&self) -> Option<Offset> {
+        None
+    }
 
     /// The chip's own account of each line, once no more edges are wanted; lines may be given back by it. `None` if the
     /// chip keeps none: then what can still be taken is, and counted as discarded.

@@ -20,6 +20,8 @@
 //!   edge says what is missing before it.
 //! - [`Monitor`] makes one stream of many requests on many chips, in order of time, and survives an unplugged chip.
 //! - [`Account`] says what became of every edge: delivered + overflowed + merged + discarded = happened.
+//! - [`filter`] has debounce, glitch and chatter filters for a request's edges.
+//! - `hal` has lines as pins for `embedded-hal` 1 and `embedded-hal-async` 1, with the feature `embedded-hal` (on by default).
 //! - [`record`] is the stream as it leaves the process: one JSON object a line.
 
 #![deny(unsafe_code)]
@@ -31,10 +33,14 @@ mod clock;
 mod config;
 mod edge;
 mod error;
+pub mod filter;
+#[cfg(feature = "embedded-hal")]
+pub mod hal;
 mod info;
 mod keys;
 mod line;
 mod monitor;
+pub mod profile;
 mod ready;
 pub mod record;
 mod request;
@@ -44,6 +50,7 @@ mod wait;
 mod world;
 
 pub use account::{Account, Figures, LineAccount, LineTotals, Tally, Trust};
+pub use backend::exec::{Exec, Restart};
 pub use backend::{InfoEvent, InfoEventKind};
 pub use chip::{Chip, ChipInfo, ChipOptions, DEFAULT_SEED};
 pub use clock::{Clock, UtcOffset};

@@ -123,7 +123,7 @@ impl Request {
         for part in &parts {
             ready.add();
             for (line, active) in lines[part.lines.clone()].iter_mut().zip(part.held.active_at_start()) {
-                line.begin(active);
+                line.begin(active, part.held.levels_read_ns());
             }
         }
         Self {
@@ -190,7 +190,7 @@ impl Request {
         wait(timeout, |cx| self.poll_next_edge(cx)).or_error("an edge")
     }
 
-    fn poll_next_edge(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<EdgeEvent, Error>>> {
+    pub(crate) fn poll_next_edge(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<EdgeEvent, Error>>> {
         loop {
             if let Some(edge) = self.next_ready() {
                 return Poll::Ready(Some(Ok(edge)));
@@ -231,6 +231,10 @@ impl Request {
             self.is_over = true;
             Poll::Ready(None)
         } else {
+            if !self.is_stopping && self.stopper.is_stopped() {
+                // Its alarm came after the look above, and was taken for a part's.
+                cx.waker().wake_by_ref();
+            }
             self.parts.iter_mut().filter(|part| !part.is_over).for_each(|part| part.held.waits(cx));
             Poll::Pending
         }
@@ -430,17 +434,27 @@ impl Request {
         Ok(())
     }
 
-    fn place(&self, line: impl Into<LineId>) -> Result<usize, Error> {
+    /// The lines that are held beside those asked for; see [`RequestBuilder::witness`].
+    pub fn witnesses(&self) -> impl Iterator<Item = Offset> + '_ {
+        self.parts.iter().filter_map(|part| part.held.witness())
+    }
+
+    pub(crate) fn place(&self, line: impl Into<LineId>) -> Result<usize, Error> {
         let line = line.into();
-        let offset = self.chip.find(line.clone())?;
-        match self.places.get(offset.index()) {
-            Some(&place) if place != NOT_HELD => Ok(place as usize),
-            _ => {
+        match self.place_of(self.chip.find(line.clone())?) {
+            Some(place) => Ok(place),
+            None => {
                 let message =
                     format!("line \"{line}\" of chip \"{}\" is not held by this request", self.chip.info().name);
                 Err(Error::new(ErrorKind::NoSuchLine, message))
             }
         }
+    }
+
+    /// The place of a line among those of the request.
+    pub(crate) fn place_of(&self, offset: Offset) -> Option<usize> {
+        let place = self.places.get(offset.index()).copied().filter(|&place| place != NOT_HELD)?;
+        Some(place as usize)
     }
 
     /// Something that can end the stream from elsewhere while a thread or a task waits for its next edge.
@@ -521,7 +535,10 @@ impl Request {
         let (queued, others) = self.batch.drain(..).partition::<Vec<_>, _>(|(place, _)| lines.contains(place));
         self.batch.extend(others);
         let arrived: Vec<_> = self.arrived.drain(..).collect();
-        let arrived = arrived.into_iter().map(|edge| (self.places[edge.offset.index()] as usize, edge));
+        let place = |edge: &RawEdge| Some(*self.places.get(edge.offset.index())? as usize);
+        let arrived = arrived.into_iter().filter_map(|edge| Some((place(&edge)?, edge)));
+        // One of a line that was not asked for has nobody who could miss it.
+        let arrived: Vec<_> = arrived.filter(|(place, _)| lines.contains(place)).collect();
         for (place, edge) in queued.into_iter().chain(arrived) {
             part.interrupts.note(edge.seqno);
             self.lines[place].discard(&edge, part.numbering);

@@ -42,8 +42,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use self::signal::{Count, Quadrature, Signal, Span, Turn};
 pub(crate) use self::play::Play;
+pub use self::signal::{Count, Quadrature, Signal, Span, Turn};
 use crate::{Chip, ChipOptions, Error, ErrorKind, Offset};
 
 /// Which clock a simulated chip has.
@@ -374,24 +374,34 @@ impl Script {
     pub(crate) fn life() -> Self {
         let (ms, us) = (Duration::from_millis, Duration::from_micros);
         let pps = Signal::period(ms(1000)).duty(0.1).phase(ms(500));
-        let button = Signal::pulses(ms(80)..=ms(300), ms(1000)..=ms(3000))
-            .first(ms(600)..=ms(1200))
-            .bounce(1..=4, us(60)..=us(900), us(40)..=us(500));
+        let button = Signal::pulses(ms(80)..=ms(300), ms(1000)..=ms(3000)).first(ms(600)..=ms(1200)).bounce(
+            1..=4,
+            us(60)..=us(900),
+            us(40)..=us(500),
+        );
         let encoder = Quadrature::new(ms(3)..=ms(12), ms(800)..=ms(2500)).first(ms(200)..=ms(900)).notches(1..=4);
         let flow = Signal::burst(4..=16, ms(6)..=ms(12), ms(1500)..=ms(4000)).first(ms(300)..=ms(1500)).stream(4);
         let door = Signal::pulses(ms(2000)..=ms(8000), ms(6000)..=ms(20_000)).first(ms(1000)..=ms(2200)).stream(5);
-        let named = Self::still()
-            .with_signal(0, pps)
-            .with_signal(1, button)
-            .with_signal(4, flow)
-            .with_signal(5, door);
+        let named = Self::still().with_signal(0, pps).with_signal(1, button).with_signal(4, flow).with_signal(5, door);
         named.quadrature("encoder-a", "encoder-b", encoder)
     }
 
     /// The chip `sim` without its life.
     pub(crate) fn still() -> Self {
-        const NAMES: [&str; 12] =
-            ["pps", "button", "encoder-a", "encoder-b", "flow", "door", "tamper", "estop", "relay-1", "relay-2", "led", ""];
+        const NAMES: [&str; 12] = [
+            "pps",
+            "button",
+            "encoder-a",
+            "encoder-b",
+            "flow",
+            "door",
+            "tamper",
+            "estop",
+            "relay-1",
+            "relay-2",
+            "led",
+            "",
+        ];
         NAMES.into_iter().fold(Self::new(), |script, name| script.line(Line::new(name)))
     }
 

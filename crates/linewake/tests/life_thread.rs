@@ -26,8 +26,7 @@ fn sleeps() -> Vec<u64> {
 fn they_sleep_on_one_thread_and_wake_up_for_what_is_watched() {
     assert_eq!(sleeps(), [0; 0]);
     let chips: Vec<_> = (0..16).map(|_| Chip::open("sim").unwrap()).collect();
-    let quiet: Vec<_> =
-        chips.iter().map(|chip| chip.request().lines(["tamper", "estop"]).start().unwrap()).collect();
+    let quiet: Vec<_> = chips.iter().map(|chip| chip.request().lines(["tamper", "estop"]).start().unwrap()).collect();
     thread::sleep(Duration::from_millis(50));
     let before = sleeps();
     assert_eq!(before.len(), 1, "sixteen chips have one thread in all: the one that dispatches completions");

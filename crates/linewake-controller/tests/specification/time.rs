@@ -94,15 +94,16 @@ fn an_interrupt_has_the_last_stamp_and_the_level_of_when_it_is_dealt_with() {
     assert_eq!(chip.counters(reader, 0).raised, 1);
     chip.pass_until(100_000);
     let seen = chip.drain(reader);
-    let plain: Vec<_> = seen
-        .iter()
-        .map(|it| (it.offset, it.timestamp_ns, it.kind, it.seqno, it.line_seqno, it.merged))
-        .collect();
-    assert_eq!(plain, [
-        (0, 2_000, EDGE_FALLING, 2, 1, 1), // low again by then: a falling edge of a line that was low
-        (1, 53_000, EDGE_RISING, 6, 1, 0),
-        (0, 52_000, EDGE_RISING, 5, 2, 2),
-    ]);
+    let plain: Vec<_> =
+        seen.iter().map(|it| (it.offset, it.timestamp_ns, it.kind, it.seqno, it.line_seqno, it.merged)).collect();
+    assert_eq!(
+        plain,
+        [
+            (0, 2_000, EDGE_FALLING, 2, 1, 1), // low again by then: a falling edge of a line that was low
+            (1, 53_000, EDGE_RISING, 6, 1, 0),
+            (0, 52_000, EDGE_RISING, 5, 2, 2),
+        ]
+    );
     let line = chip.counters(reader, 0);
     assert_eq!((line.driven, line.delivered, line.merged, line.raised), (5, 2, 3, 0));
 }

@@ -7,13 +7,12 @@ use linewake_controller::protocol::MAX_LINES;
 use toml::de::DeTable;
 
 use super::{ClockKind, Count, Line, Quadrature, Script, Signal, Span, Turn};
-use crate::keys::{Keys, Source, Value};
 use crate::Error;
+use crate::keys::{Keys, Source, Value};
 
 pub(super) fn parse(name: &str, text: &str) -> Result<Script, Error> {
     let source = Source { name, text };
-    let root = DeTable::parse(text)
-        .map_err(|error| source.error(&error.span().unwrap_or(0..0), error.message()))?;
+    let root = DeTable::parse(text).map_err(|error| source.error(&error.span().unwrap_or(0..0), error.message()))?;
     let keys = Keys::new(source, &root);
     let mut script = Script { file: Some(name.into()), ..Script::new() };
     if let Some(label) = keys.get("label") {
@@ -138,7 +137,8 @@ fn signal<'a>(item: &Value<'a>, keys: &Keys<'a>) -> Result<Option<Signal>, Error
     } else {
         Signal::rest()
     };
-    if period.is_none() && shapes.iter().any(|shape| shape.is_some())
+    if period.is_none()
+        && shapes.iter().any(|shape| shape.is_some())
         && let Some(first) = keys.get("first")
     {
         signal = signal.first(span(&first)?);
@@ -247,7 +247,14 @@ mod tests {
 
     #[test]
     fn times_are_read_to_the_nanosecond() {
-        for (text, ns) in [("10us", 10_000), ("1.5ms", 1_500_000), ("2 s", 2_000_000_000), ("0.000000001s", 1), ("1h", 3_600_000_000_000), ("7µs", 7_000)] {
+        for (text, ns) in [
+            ("10us", 10_000),
+            ("1.5ms", 1_500_000),
+            ("2 s", 2_000_000_000),
+            ("0.000000001s", 1),
+            ("1h", 3_600_000_000_000),
+            ("7µs", 7_000),
+        ] {
             assert_eq!(duration(text), Some(Duration::from_nanos(ns)), "{text}");
         }
         for text in ["", "s", "1", "-1s", "1.s", ".5s", "1..2s", "1e3s", "99999999999999h", "1 parsec", "1ms "] {
@@ -271,7 +278,11 @@ mod tests {
             ("[[line]]\nperiod = '1s'\npulses = 3", "3:1", "unknown key \"pulses\" in \"line[0]\""),
             ("[[line]]\nburst = { pulses = [1, 2, 3], half = '1s', pause = '1s' }", "2:20", "a range has two ends"),
             ("[[line]]\nnoise = { every = ['2s', '1s'] }", "1:", "\"every\" ends before it begins"),
-            ("[[line]]\n[[quadrature]]\nlines = ['a', 'b']\nquarter = '1s'\npause = '1s'", "2:", "there is no line \"a\""),
+            (
+                "[[line]]\n[[quadrature]]\nlines = ['a', 'b']\nquarter = '1s'\npause = '1s'",
+                "2:",
+                "there is no line \"a\"",
+            ),
             ("[[line]]\n[[unplug]]\nfor = '1s'", "2:", "\"unplug[0]\" lacks the key \"at\""),
             ("[[slow]]\nat = '1s'\nfor = 3", "3:7", "\"slow[0].for\": here must be a text"),
         ] {
@@ -315,9 +326,11 @@ mod tests {
             for = "500ms"
         "#;
         let ms = Duration::from_millis;
-        let button = Signal::pulses(ms(80)..=ms(300), ms(1000)..=ms(3000))
-            .first(ms(600)..=ms(1200))
-            .bounce(1..=4, Duration::from_micros(60)..=Duration::from_micros(900), Duration::from_micros(40)..=Duration::from_micros(500));
+        let button = Signal::pulses(ms(80)..=ms(300), ms(1000)..=ms(3000)).first(ms(600)..=ms(1200)).bounce(
+            1..=4,
+            Duration::from_micros(60)..=Duration::from_micros(900),
+            Duration::from_micros(40)..=Duration::from_micros(500),
+        );
         let wheel = Quadrature::new(ms(3)..=ms(12), ms(1000)).notches(1..=4).turn(Turn::Forward);
         let built = Script::new()
             .line(Line::new("pps").signal(Signal::period(ms(1000)).duty(0.1).phase(ms(500))))

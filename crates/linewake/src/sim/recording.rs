@@ -13,14 +13,16 @@ use crate::{Error, ErrorKind};
 /// Reads a value change dump to its end. What is wrong is said at its line; there are no columns to be had.
 pub(super) fn vcd(name: &str, dump: impl BufRead) -> Result<Script, Error> {
     let mut parser = Parser::new(dump);
-    let wrong = |line: u64, what: &dyn std::fmt::Display| Error::new(ErrorKind::BadFile, format!("{name}:{line}: {what}"));
+    let wrong =
+        |line: u64, what: &dyn std::fmt::Display| Error::new(ErrorKind::BadFile, format!("{name}:{line}: {what}"));
     let mut dump = Dump::default();
     while let Some(command) = parser.next() {
         let line = parser.line();
-        let command = command.map_err(|error| match error.get_ref().and_then(|inner| inner.downcast_ref::<ParseError>()) {
-            Some(error) => wrong(error.line(), error.kind()),
-            None => wrong(line, &error),
-        })?;
+        let command =
+            command.map_err(|error| match error.get_ref().and_then(|inner| inner.downcast_ref::<ParseError>()) {
+                Some(error) => wrong(error.line(), error.kind()),
+                None => wrong(line, &error),
+            })?;
         dump.note(command).map_err(|what| wrong(line, &what))?;
     }
     if dump.lines.is_empty() {
@@ -161,14 +163,17 @@ $end
         let mut play = script.play(1);
         let changes: Vec<_> = std::iter::from_fn(|| play.take()).collect();
         let unknown = |at_ns| Change { at_ns, what: What::Unknown { offset: 0.into() } };
-        assert_eq!(changes, [
-            level(50_000, 0, false),
-            unknown(70_000),
-            level(70_000, 2, false),
-            level(70_000, 3, false),
-            unknown(90_000),
-            level(90_000, 0, true),
-        ]);
+        assert_eq!(
+            changes,
+            [
+                level(50_000, 0, false),
+                unknown(70_000),
+                level(70_000, 2, false),
+                level(70_000, 3, false),
+                unknown(90_000),
+                level(90_000, 0, true),
+            ]
+        );
     }
 
     #[test]

@@ -320,7 +320,8 @@ impl Signal {
                 Box::new(move |episode| {
                     let period = period_ns as f64 * (drift_ppm / 1_000_000.0);
                     let nominal = phase_ns.checked_add(begun.saturating_mul(period_ns));
-                    let Some(start_ns) = nominal.map(|ns| ns.saturating_add_signed((begun as f64 * period) as i64)) else {
+                    let Some(start_ns) = nominal.map(|ns| ns.saturating_add_signed((begun as f64 * period) as i64))
+                    else {
                         return;
                     };
                     begun += 1;
@@ -669,7 +670,8 @@ mod tests {
     #[test]
     fn a_pulse_per_second_is_one() {
         let all = play(&Script::life(), 1, 10 * SECOND);
-        let rising: Vec<_> = all.into_iter().filter(|change| change.1 == 0 && change.2).map(|change| change.0).collect();
+        let rising: Vec<_> =
+            all.into_iter().filter(|change| change.1 == 0 && change.2).map(|change| change.0).collect();
         assert_eq!(rising.len(), 10);
         assert!(rising.windows(2).all(|two| two[1] - two[0] == SECOND));
     }
@@ -710,21 +712,20 @@ mod tests {
         assert!(spikes.len() > 2000 && spikes.len() + plain.len() == spiked.len());
         assert!(spikes.chunks_mut(2).all(|two| (1_000..=3_000).contains(&(two[1].0 - two[0].0))));
         let alone = alone(Signal::rest().glitch(us(10), us(1)), 40_000);
-        assert_eq!(alone, [(10_000, true), (11_000, false), (21_000, true), (22_000, false), (32_000, true), (33_000, false)]);
+        assert_eq!(
+            alone,
+            [(10_000, true), (11_000, false), (21_000, true), (22_000, false), (32_000, true), (33_000, false)]
+        );
     }
 
     #[test]
     fn noise_changes_and_bursts_pause() {
         let noise = alone(Signal::noise(us(1)..=us(9)), 1_000_000);
         assert!(noise.windows(2).all(|two| two[0].1 != two[1].1 && (1_000..=9_000).contains(&(two[1].0 - two[0].0))));
-        assert_eq!(alone(Signal::burst(2, us(1), us(10)), 26_000), [
-            (11_000, true),
-            (12_000, false),
-            (13_000, true),
-            (14_000, false),
-            (25_000, true),
-            (26_000, false)
-        ]);
+        assert_eq!(
+            alone(Signal::burst(2, us(1), us(10)), 26_000),
+            [(11_000, true), (12_000, false), (13_000, true), (14_000, false), (25_000, true), (26_000, false)]
+        );
     }
 
     #[test]

@@ -1,0 +1,23 @@
+//! Reads one line.
+//!
+//! `cargo run -p linewake --example get_line_value [CHIP] [LINE]`: the simulated chip unless another is given.
+
+use std::error::Error;
+use std::io::{self, Write};
+
+use linewake::Chip;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let chip = arguments.next().unwrap_or_else(|| "sim".to_owned());
+    let line = arguments.next().unwrap_or_else(|| "door".to_owned());
+    run(&chip, &line, &mut io::stdout())
+}
+
+/// What `main` does, and the test that runs every example.
+pub fn run(spec: &str, line: &str, out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
+    let chip = Chip::open(spec)?;
+    let active = chip.value(line)?;
+    writeln!(out, "\"{line}\"={}", if active { "active" } else { "inactive" })?;
+    Ok(())
+}

@@ -1,0 +1,313 @@
+//! Serial ports: the modem lines as a chip. CTS, DSR, RI and DCD are inputs, RTS and DTR outputs.
+//!
+//! No system hands over a serial port's edges, so they are made here of *looks*: the levels now, and how many changes are
+//! known of since the look before. On Linux one timer for all ports takes a look at the driver's counters (TIOCGICOUNT);
+//! on Windows a pended IOCTL_SERIAL_WAIT_ON_MASK says when, and of which lines something is to be seen.
+//!
+//! `n` changes in a look are one edge, the last one, with `n - 1` merged before it.
+
+#[cfg(any(windows, test))]
+#[expect(unsafe_code, reason = "declaring what a control code reads and writes is a promise")]
+mod codes;
+#[cfg(target_os = "linux")]
+#[expect(unsafe_code, reason = "declaring what an ioctl reads and writes is a promise")]
+mod ioctls;
+#[cfg(any(windows, test))]
+#[cfg_attr(not(windows), allow(dead_code, reason = "a test brings a device of its own"))]
+mod mask;
+#[cfg(not(any(windows, target_os = "linux")))]
+#[path = "serial/nowhere.rs"]
+mod port;
+#[cfg(target_os = "linux")]
+#[path = "serial/linux.rs"]
+mod port;
+#[cfg(windows)]
+use self::mask as port;
+#[cfg(target_os = "linux")]
+mod ticker;
+
+use std::sync::Arc;
+use std::sync::atomic::{
+    AtomicBool,
+    Ordering::{AcqRel, Release},
+};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use self::port::{Port, Watch};
+use super::{Ask, Backend, Capabilities, Held, Numbering, RawEdge, unsupported};
+use crate::{
+    ChipInfo, Clock, Direction, EdgeKind, Edges, Error, ErrorKind, EventClock, LineConfig, LineInfo, Missed, Offset,
+    Trust,
+};
+
+/// How often a port is looked at unless something else is asked for, where it has to be looked at.
+pub(crate) const POLL_PERIOD: Duration = Duration::from_millis(10);
+
+/// The lines by their offsets. The first four are inputs.
+const NAMES: [&str; 6] = ["CTS", "DSR", "RI", "DCD", "RTS", "DTR"];
+const INPUTS: usize = 4;
+/// Of the ring indicator drivers count, or tell, one direction alone: the end of a ring.
+const RI: usize = 2;
+
+/// A level for each line: a bit at its offset.
+type Levels = u8;
+
+/// What is seen of the inputs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Look {
+    levels: Levels,
+    /// Changes that are known of since the look before.
+    changes: [u32; INPUTS],
+}
+
+/// A serial port.
+#[derive(Debug)]
+pub(crate) struct Chip {
+    port: Arc<Port>,
+    path: String,
+    poll_period: Duration,
+    info: ChipInfo,
+    /// Where a port tells one watcher alone: whether there is one.
+    is_watched: Arc<AtomicBool>,
+}
+
+/// Opens the port at `path`, which was named in full as `spec`.
+pub(crate) fn open(path: &str, spec: &str, poll_period: Duration) -> Result<Arc<dyn Backend>, Error> {
+    if path.is_empty() {
+        let message =
+            format!("there is no chip \"{spec}\"; name the port, as in \"serial:/dev/ttyUSB0\" or \"serial:COM3\"");
+        return Err(Error::new(ErrorKind::UnknownChip, message));
+    }
+    Ok(Arc::new(Chip::with(Port::open(path)?, path, poll_period)))
+}
+
+impl Chip {
+    fn with(port: Port, path: &str, poll_period: Duration) -> Self {
+        let name = path.rsplit(['/', '\\']).next().unwrap_or(path);
+        let info = ChipInfo {
+            name: name.into(),
+            label: "serial port".into(),
+            path: Some(path.into()),
+            lines: NAMES.len() as u32,
+            max_queue_size: 0,
+        };
+        Self { port: Arc::new(port), path: path.to_owned(), poll_period, info, is_watched: Arc::default() }
+    }
+
+    /// Whether a line can be held so.
+    fn check(&self, offset: Offset, config: &LineConfig) -> Result<(), Error> {
+        let name = NAMES[offset.index()];
+        let refuse = |what: &str| Err(unsupported(&self.info.name, &format!("cannot do that: line \"{name}\" {what}")));
+        match (offset.index() < INPUTS, config.direction) {
+            (true, Some(Direction::Output)) => refuse("is an input; its outputs are \"RTS\" and \"DTR\""),
+            (false, Some(Direction::Input)) => refuse(
+                "is an output, and its level is read without asking for a direction; its inputs are \"CTS\", \"DSR\", \"RI\" and \"DCD\"",
+            ),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Backend for Chip {
+    fn info(&self) -> &ChipInfo {
+        &self.info
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            shared_lines: port::SEVERAL_WATCHES,
+            outputs: true,
+            ..Capabilities::inputs_only(NAMES.len(), Trust::AtLeast)
+        }
+    }
+
+    fn clock(&self, _: EventClock) -> Clock {
+        Clock::read("monotonic", port::now_ns)
+    }
+
+    fn lines(&self) -> Result<Vec<LineInfo>, Error> {
+        let levels = self.port.levels()?;
+        let line = |(offset, name): (usize, &&str)| LineInfo {
+            offset: Offset::from(offset as u32),
+            name: Some((*name).into()),
+            direction: if offset < INPUTS { Direction::Input } else { Direction::Output },
+            active: Some(levels >> offset & 1 == 1),
+            used: false,
+            consumer: None,
+            config: LineConfig::as_is(),
+        };
+        Ok(NAMES.iter().enumerate().map(line).collect())
+    }
+
+    fn values(&self, offsets: &[Offset]) -> Result<Vec<bool>, Error> {
+        let levels = self.port.levels()?;
+        Ok(offsets.iter().map(|offset| levels >> offset.get() & 1 == 1).collect())
+    }
+
+    fn request(&self, ask: &Ask<'_>) -> Result<Box<dyn Held>, Error> {
+        ask.lines.iter().try_for_each(|(offset, config)| self.check(*offset, config))?;
+        let watches = ask.lines.iter().any(|(_, config)| config.edges.is_some());
+        let alone = match (watches, port::SEVERAL_WATCHES) {
+            (true, false) => Some(Alone::new(&self.is_watched, &self.info.name)?),
+            _ => None,
+        };
+        let (watch, start) = if watches {
+            let (watch, start) = Watch::start(&self.port, self.poll_period)?;
+            (Some(watch), start)
+        } else {
+            (None, Some(self.port.levels()?))
+        };
+        for (offset, config) in ask.lines {
+            if let Some(active) = config.output {
+                self.port.set(offset.index(), active)?;
+            }
+        }
+        Ok(Box::new(Lines {
+            port: self.port.clone(),
+            lines: ask.lines.to_vec(),
+            watch,
+            start,
+            levels: start,
+            known: [0; INPUTS],
+            is_stopped: false,
+            _alone: alone,
+        }))
+    }
+
+    fn reopen(&self) -> Result<Arc<dyn Backend>, Error> {
+        open(&self.path, &self.path, self.poll_period)
+    }
+}
+
+/// The right to be told of changes, where one alone can be.
+#[derive(Debug)]
+struct Alone(Arc<AtomicBool>);
+
+impl Alone {
+    fn new(is_watched: &Arc<AtomicBool>, chip: &str) -> Result<Self, Error> {
+        if is_watched.swap(true, AcqRel) {
+            let message = format!(
+                "the lines of chip \"{chip}\" are watched by another request of this program, and the port tells one alone; \
+                 watch all of them in one request"
+            );
+            return Err(Error::new(ErrorKind::Busy, message));
+        }
+        Ok(Self(is_watched.clone()))
+    }
+}
+
+impl Drop for Alone {
+    fn drop(&mut self) {
+        self.0.store(false, Release);
+    }
+}
+
+/// Lines of a port that are held.
+#[derive(Debug)]
+struct Lines {
+    port: Arc<Port>,
+    lines: Vec<(Offset, LineConfig)>,
+    /// If any of them is watched.
+    watch: Option<Watch>,
+    start: Option<Levels>,
+    /// As of the last look.
+    levels: Option<Levels>,
+    /// Changes that were seen by the levels, and that the next look may have counted.
+    known: [u32; INPUTS],
+    is_stopped: bool,
+    // After the watch: then the next one can be told.
+    _alone: Option<Alone>,
+}
+
+impl Lines {
+    /// The edges of a look.
+    fn tell(&mut self, look: Look, now_ns: u64, into: &mut Vec<RawEdge>) {
+        for (line, known) in self.known.iter_mut().enumerate() {
+            let is_active = |levels: Levels| levels >> line & 1 == 1;
+            let (before, after) = (self.levels.map(is_active), is_active(look.levels));
+            let changes = changes(line == RI, look.changes[line], before, after, known);
+            let config = self.lines.iter().find(|(offset, _)| offset.index() == line);
+            let Some((offset, LineConfig { edges: Some(edges), .. })) = config else {
+                continue;
+            };
+            // They went to and fro, and the last led to the level that is now.
+            let (kind, count) = match edges {
+                Edges::Both if after => (EdgeKind::Rising, changes),
+                Edges::Both => (EdgeKind::Falling, changes),
+                Edges::Rising => (EdgeKind::Rising, (changes + u32::from(after)) / 2),
+                Edges::Falling => (EdgeKind::Falling, (changes + u32::from(!after)) / 2),
+            };
+            if let Some(merged) = count.checked_sub(1) {
+                let missed = Missed { overflowed: 0, merged };
+                into.push(RawEdge { offset: *offset, kind, timestamp_ns: now_ns, seqno: 0, line_seqno: 0, missed });
+            }
+        }
+        self.levels = Some(look.levels);
+    }
+}
+
+/// How often a line changed at least, if so many `counted` changes and these levels are known.
+///
+/// The levels are read after the counts: a change in between shows in the level now, and is counted in the next look. It is
+/// `known` then. `counts_ends`: only changes from active are counted.
+fn changes(counts_ends: bool, counted: u32, before: Option<bool>, after: bool, known: &mut u32) -> u32 {
+    let proved = counted.saturating_sub(*known);
+    let turned = before.map_or(proved % 2 == 1, |before| before != after);
+    let changes = proved.saturating_add(u32::from((proved % 2 == 1) != turned));
+    *known = if counts_ends { u32::from(turned && !after && counted == 0) } else { changes - proved };
+    changes
+}
+
+impl Held for Lines {
+    fn poll_edges(&mut self, cx: &mut Context<'_>, into: &mut Vec<RawEdge>) -> Poll<Option<Result<(), Error>>> {
+        loop {
+            let look = match &mut self.watch {
+                Some(watch) => std::task::ready!(watch.poll(&self.port, cx)),
+                None if self.is_stopped => None,
+                None => return Poll::Pending,
+            };
+            let came = into.len();
+            match look {
+                Some(Ok(look)) => self.tell(look, port::now_ns(), into),
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                None => return Poll::Ready(None),
+            }
+            if into.len() > came {
+                return Poll::Ready(Some(Ok(())));
+            }
+        }
+    }
+
+    fn stop(&mut self) {
+        self.is_stopped = true;
+        if let Some(watch) = &mut self.watch {
+            watch.stop();
+        }
+    }
+
+    fn active_at_start(&self) -> Vec<Option<bool>> {
+        self.lines.iter().map(|(offset, _)| Some(self.start? >> offset.get() & 1 == 1)).collect()
+    }
+
+    fn values(&self) -> Result<Vec<bool>, Error> {
+        let levels = self.port.levels()?;
+        Ok(self.lines.iter().map(|(offset, _)| levels >> offset.get() & 1 == 1).collect())
+    }
+
+    fn set_values(&mut self, values: &[(usize, bool)]) -> Result<(), Error> {
+        values.iter().try_for_each(|&(line, active)| self.port.set(self.lines[line].0.index(), active))
+    }
+
+    fn reconfigure(&mut self, _: &[LineConfig]) -> Result<(), Error> {
+        Err(unsupported(&self.port.name(), "cannot hold lines otherwise once they are held"))
+    }
+
+    fn numbering(&self) -> Numbering {
+        Numbering::Polarity
+    }
+}
+
+#[cfg(test)]
+#[path = "serial/tests.rs"]
+mod tests;

@@ -1,0 +1,162 @@
+//! Serial ports of Linux: looked at now and again. TIOCMIWAIT, which waits, can be neither polled nor interrupted.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use overlapped::{Device, ErrorKind as Kind};
+
+use super::ioctls::{ARE_GENERIC, BITS, Counters, TIOCGICOUNT, TIOCMBIC, TIOCMBIS, TIOCMGET};
+use super::ticker::Ticker;
+use super::{INPUTS, Levels, Look};
+use crate::backend::unsupported;
+use crate::{Error, ErrorKind};
+
+/// Each watch has counters of its own.
+pub(super) const SEVERAL_WATCHES: bool = true;
+
+/// A terminal with modem lines.
+#[derive(Debug)]
+pub(super) struct Port {
+    device: Device,
+    /// Whether the driver counts changes.
+    counts: bool,
+    /// Whether changes may be counted only when the levels are read, and reading them is cheap: a UART on the bus. A USB
+    /// adapter tells by itself, and reading its levels is a transfer.
+    is_uart: bool,
+}
+
+/// CLOCK_MONOTONIC, as a gpiochip's.
+pub(super) fn now_ns() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    now.tv_sec.unsigned_abs().saturating_mul(1_000_000_000).saturating_add(now.tv_nsec.unsigned_abs())
+}
+
+impl Port {
+    pub(super) fn open(path: &str) -> Result<Self, Error> {
+        if !ARE_GENERIC {
+            return Err(unsupported(path, "is a serial port, whose requests have other numbers on this architecture"));
+        }
+        let device = Device::options().read(true).write(true).open(path).map_err(|error| {
+            Error::from(error).with_remedy_if(Kind::NotFound, "is it plugged in?").with_remedy_if(
+                Kind::AccessDenied,
+                "be in the group that owns it: \"dialout\" on Debian, \"uucp\" on Arch",
+            )
+        })?;
+        if let Err(error) = device.ioctl(TIOCMGET, 0) {
+            // As drivers without modem lines say it.
+            return Err(match error.kind() {
+                Kind::Unsupported | Kind::InvalidInput => {
+                    let what = "has no modem lines: pseudo terminals and consoles have none, serial ports do";
+                    Error::new(ErrorKind::Unsupported, format!("\"{path}\" {what} ({error})"))
+                }
+                _ => error.into(),
+            });
+        }
+        let counts = device.ioctl(TIOCGICOUNT, Counters::default()).is_ok();
+        Ok(Self { device, counts, is_uart: is_uart(Path::new(path)) })
+    }
+
+    pub(super) fn name(&self) -> String {
+        self.device.name().to_owned()
+    }
+
+    pub(super) fn levels(&self) -> Result<Levels, Error> {
+        let set = self.device.ioctl(TIOCMGET, 0)?;
+        let level = |(offset, bit): (usize, &u32)| u8::from(set & bit != 0) << offset;
+        Ok(BITS.iter().enumerate().map(level).sum())
+    }
+
+    pub(super) fn set(&self, offset: usize, active: bool) -> Result<(), Error> {
+        self.device.ioctl(if active { TIOCMBIS } else { TIOCMBIC }, BITS[offset])?;
+        Ok(())
+    }
+
+    fn counters(&self) -> Result<Option<[u32; INPUTS]>, Error> {
+        if !self.counts {
+            return Ok(None);
+        }
+        Ok(Some(self.device.ioctl(TIOCGICOUNT, Counters::default())?.inputs()))
+    }
+}
+
+/// Whether the port is one of the kernel's serial core, whose ports have a clock.
+fn is_uart(path: &Path) -> bool {
+    // A link leads to the name that the kernel knows.
+    let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let Some(name) = real.file_name() else {
+        return false;
+    };
+    let tty = Path::new("/sys/class/tty").join(name);
+    tty.join("uartclk").exists() || !tty.exists()
+}
+
+/// Looks at a port, period by period.
+#[derive(Debug)]
+pub(super) struct Watch {
+    ticker: Arc<Ticker>,
+    ticks: u64,
+    counted: Option<[u32; INPUTS]>,
+    phase: Phase,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Live,
+    Stopping,
+    Over,
+}
+
+impl Watch {
+    /// Begins. Gives the levels at the beginning.
+    pub(super) fn start(port: &Arc<Port>, period: Duration) -> Result<(Self, Option<Levels>), Error> {
+        let ticker = Ticker::of(period)?;
+        // Reading the levels may count what was not counted before.
+        port.levels()?;
+        let counted = port.counters()?;
+        let levels = port.levels()?;
+        Ok((Self { ticks: ticker.ticks(), ticker, counted, phase: Phase::Live }, Some(levels)))
+    }
+
+    /// The next look; none after it was stopped and all was seen.
+    pub(super) fn poll(&mut self, port: &Port, cx: &mut Context<'_>) -> Poll<Option<Result<Look, Error>>> {
+        loop {
+            match self.phase {
+                Phase::Over => return Poll::Ready(None),
+                Phase::Stopping => self.phase = Phase::Over,
+                Phase::Live => ready!(self.ticker.poll(&mut self.ticks, cx)),
+            }
+            match self.look(port) {
+                Ok(None) => {}
+                Ok(Some(look)) => return Poll::Ready(Some(Ok(look))),
+                Err(error) => return Poll::Ready(Some(Err(error))),
+            }
+        }
+    }
+
+    /// No look is wanted but at what has happened.
+    pub(super) fn stop(&mut self) {
+        if self.phase == Phase::Live {
+            self.phase = Phase::Stopping;
+        }
+    }
+
+    /// None if there is nothing to see: nothing was counted, where counting needs no look.
+    fn look(&mut self, port: &Port) -> Result<Option<Look>, Error> {
+        if port.is_uart {
+            port.levels()?;
+        }
+        let counted = port.counters()?;
+        if counted.is_some() && counted == self.counted && !port.is_uart {
+            return Ok(None);
+        }
+        let levels = port.levels()?;
+        let mut changes = [0; INPUTS];
+        if let (Some(before), Some(now)) = (self.counted, counted) {
+            changes = std::array::from_fn(|line| now[line].wrapping_sub(before[line]));
+        }
+        self.counted = counted;
+        Ok(Some(Look { levels, changes }))
+    }
+}

@@ -1,0 +1,54 @@
+//! No serial ports: this system's are neither those of Linux nor those of Windows.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use super::{Levels, Look};
+use crate::Error;
+use crate::backend::unsupported;
+
+pub(super) const SEVERAL_WATCHES: bool = false;
+
+/// There is none.
+#[derive(Debug)]
+pub(super) enum Port {}
+
+#[derive(Debug)]
+pub(super) enum Watch {}
+
+pub(super) fn now_ns() -> u64 {
+    0
+}
+
+impl Port {
+    pub(super) fn open(path: &str) -> Result<Self, Error> {
+        Err(unsupported(path, "is a serial port, and those are understood on Linux and on Windows"))
+    }
+
+    pub(super) fn name(&self) -> String {
+        match *self {}
+    }
+
+    pub(super) fn levels(&self) -> Result<Levels, Error> {
+        match *self {}
+    }
+
+    pub(super) fn set(&self, _: usize, _: bool) -> Result<(), Error> {
+        match *self {}
+    }
+}
+
+impl Watch {
+    pub(super) fn start(port: &Arc<Port>, _: Duration) -> Result<(Self, Option<Levels>), Error> {
+        match **port {}
+    }
+
+    pub(super) fn poll(&mut self, _: &Port, _: &mut Context<'_>) -> Poll<Option<Result<Look, Error>>> {
+        match *self {}
+    }
+
+    pub(super) fn stop(&mut self) {
+        match *self {}
+    }
+}

@@ -1,0 +1,99 @@
+//! One timer for all who look at something with the same period.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
+
+use overlapped::Call;
+
+use crate::Error;
+use crate::timer::Timer;
+
+/// Ticks once a period while somebody waits for it; nobody waits, nothing ticks.
+pub(super) struct Ticker {
+    period: Duration,
+    timer: Timer,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    ticks: u64,
+    sleep: Option<Call<()>>,
+    waiting: Vec<Waker>,
+}
+
+/// Those that somebody has.
+static ALL: Mutex<Vec<Weak<Ticker>>> = Mutex::new(Vec::new());
+
+impl Ticker {
+    /// That of a period, which all share.
+    pub(super) fn of(period: Duration) -> Result<Arc<Self>, Error> {
+        let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|ticker| ticker.strong_count() > 0);
+        if let Some(ticker) = all.iter().filter_map(Weak::upgrade).find(|ticker| ticker.period == period) {
+            return Ok(ticker);
+        }
+        let ticker = Arc::new(Self { period, timer: Timer::new()?, state: Mutex::default() });
+        all.push(Arc::downgrade(&ticker));
+        Ok(ticker)
+    }
+
+    /// How often it has ticked.
+    pub(super) fn ticks(&self) -> u64 {
+        self.with(|state| state.ticks)
+    }
+
+    /// Ready once it has ticked more than `ticks`, which is then as often as it has.
+    pub(super) fn poll(self: &Arc<Self>, ticks: &mut u64, cx: &mut Context<'_>) -> Poll<()> {
+        let woken = self.with(|state| {
+            if state.ticks > *ticks {
+                *ticks = state.ticks;
+                return Some(Vec::new());
+            }
+            let sleep = state.sleep.get_or_insert_with(|| self.timer.sleep(self.period));
+            let waker = Waker::from(self.clone());
+            if Pin::new(sleep).poll(&mut Context::from_waker(&waker)).is_pending() {
+                if !state.waiting.iter().any(|known| known.will_wake(cx.waker())) {
+                    state.waiting.push(cx.waker().clone());
+                }
+                return None;
+            }
+            state.sleep = None;
+            state.ticks += 1;
+            *ticks = state.ticks;
+            Some(std::mem::take(&mut state.waiting))
+        });
+        match woken {
+            None => Poll::Pending,
+            Some(woken) => {
+                woken.into_iter().for_each(Waker::wake);
+                Poll::Ready(())
+            }
+        }
+    }
+
+    fn with<T>(&self, with: impl FnOnce(&mut State) -> T) -> T {
+        with(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// The sleep is over: the first of those who wait to be polled has the tick.
+impl Wake for Ticker {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        let waiting = self.with(|state| std::mem::take(&mut state.waiting));
+        waiting.into_iter().for_each(Waker::wake);
+    }
+}
+
+impl fmt::Debug for Ticker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ticker").field("period", &self.period).finish_non_exhaustive()
+    }
+}

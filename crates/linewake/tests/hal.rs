@@ -1,0 +1,210 @@
+//! Lines as pins: the rules of the traits of embedded-hal and embedded-hal-async.
+#![cfg(feature = "embedded-hal")]
+
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
+
+use embedded_hal::digital::{InputPin, OutputPin, PinState, StatefulOutputPin};
+use embedded_hal_async::digital::Wait;
+use linewake::hal::{Input, Output};
+use linewake::{Chip, Direction, Edges, Error, ErrorKind, LineConfig};
+
+fn still() -> Chip {
+    Chip::options().life(false).open("sim:8").unwrap()
+}
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// Waits, with an end to the patience.
+fn ready<T>(future: impl Future<Output = T>) -> T {
+    let mut future = pin!(future);
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            return output;
+        }
+        assert!(Instant::now() < deadline, "it is not ready");
+        thread::park_timeout(Duration::from_secs(1));
+    }
+}
+
+fn is_ready<F: Future<Output = Result<(), Error>>>(future: Pin<&mut F>) -> bool {
+    match future.poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(result) => result.map(|()| true).unwrap(),
+        Poll::Pending => false,
+    }
+}
+
+/// Whether it stays pending when there is nothing more to come.
+fn stays_pending<F: Future<Output = Result<(), Error>>>(mut future: Pin<&mut F>) -> bool {
+    (0..30).all(|_| {
+        thread::sleep(Duration::from_millis(1));
+        !is_ready(future.as_mut())
+    })
+}
+
+#[test]
+fn the_level_that_is_there_is_not_waited_for() {
+    let chip = still();
+    let mut pin = Input::new(&chip, 0).unwrap();
+    assert!(is_ready(pin!(pin.wait_for_low())));
+    chip.world().drive(0, true).unwrap();
+    assert!(is_ready(pin!(pin.wait_for_high())), "at its first poll");
+    assert!(stays_pending(pin!(pin.wait_for_low())));
+}
+
+#[test]
+fn a_level_that_has_gone_back_was_there() {
+    let chip = still();
+    let mut pin = Input::new(&chip, 0).unwrap();
+    let mut high = Box::pin(pin.wait_for_high());
+    assert!(!is_ready(high.as_mut()));
+    chip.world().toggle(0, 2).unwrap();
+    assert!(!chip.value(0).unwrap());
+    ready(high).unwrap();
+}
+
+#[test]
+fn an_edge_is_waited_for_also_at_its_level() {
+    let chip = still();
+    chip.world().drive(0, true).unwrap();
+    let mut pin = Input::new(&chip, 0).unwrap();
+    let mut rising = Box::pin(pin.wait_for_rising_edge());
+    assert!(stays_pending(rising.as_mut()));
+    chip.world().drive(0, false).unwrap();
+    assert!(stays_pending(rising.as_mut()), "that was the other one");
+    chip.world().drive(0, true).unwrap();
+    ready(rising).unwrap();
+
+    let mut falling = Box::pin(pin.wait_for_falling_edge());
+    assert!(!is_ready(falling.as_mut()));
+    chip.world().toggle(0, 2).unwrap();
+    ready(falling).unwrap();
+
+    for _ in 0..2 {
+        let mut any = Box::pin(pin.wait_for_any_edge());
+        assert!(stays_pending(any.as_mut()));
+        chip.world().toggle(0, 1).unwrap();
+        ready(any).unwrap();
+    }
+}
+
+#[test]
+fn what_was_before_the_wait_does_not_end_it() {
+    let chip = still();
+    let mut pin = Input::new(&chip, 0).unwrap();
+    // So many that some of them are lost, too.
+    for toggles in [1, 3, 100] {
+        chip.world().toggle(0, toggles).unwrap();
+        chip.world().drive(0, false).unwrap();
+        // The simulator completes a wait before the call that changes the level returns; the dispatcher has it soon after.
+        thread::sleep(Duration::from_millis(20));
+        assert!(stays_pending(pin!(pin.wait_for_rising_edge())), "{toggles}");
+        assert!(stays_pending(pin!(pin.wait_for_high())), "{toggles}");
+        assert!(stays_pending(pin!(pin.wait_for_any_edge())), "{toggles}");
+    }
+}
+
+#[test]
+fn a_wait_that_is_dropped_leaves_nothing_behind() {
+    let chip = still();
+    let mut pin = Input::new(&chip, 0).unwrap();
+    for _ in 0..50 {
+        assert!(!is_ready(pin!(pin.wait_for_rising_edge())));
+        chip.world().toggle(0, 2).unwrap();
+    }
+    thread::sleep(Duration::from_millis(20));
+    let mut rising = Box::pin(pin.wait_for_rising_edge());
+    assert!(stays_pending(rising.as_mut()), "those were before");
+    chip.world().toggle(0, 1).unwrap();
+    ready(rising).unwrap();
+}
+
+#[test]
+fn an_edge_that_is_missing_was_there() {
+    let chip = still();
+    chip.world().merge_within(Duration::from_secs(3600)).unwrap();
+    let mut pin = Input::new(&chip, 0).unwrap();
+    // The first edge is told; the two that follow merge into the one after them.
+    chip.world().drive(0, true).unwrap();
+    thread::sleep(Duration::from_millis(20));
+    let mut rising = Box::pin(pin.wait_for_rising_edge());
+    assert!(!is_ready(rising.as_mut()));
+    chip.world().toggle(0, 2).unwrap();
+    assert!(stays_pending(rising.as_mut()));
+    chip.world().merge_within(Duration::ZERO).unwrap();
+    chip.world().drive(0, false).unwrap();
+    ready(rising).unwrap();
+}
+
+#[test]
+fn a_pin_that_is_gone_says_so_every_time() {
+    let chip = still();
+    let mut pin = Input::new(&chip, 0).unwrap();
+    let mut rising = Box::pin(pin.wait_for_rising_edge());
+    assert!(!is_ready(rising.as_mut()));
+    chip.world().unplug().unwrap();
+    assert!(ready(rising).unwrap_err().is_disconnected());
+    for _ in 0..2 {
+        let error = ready(pin.wait_for_any_edge()).unwrap_err();
+        assert!(error.is_disconnected());
+        assert_eq!(error.kind(), ErrorKind::Device);
+        assert_eq!(embedded_hal::digital::Error::kind(&error), embedded_hal::digital::ErrorKind::Other);
+    }
+    assert!(pin.is_high().unwrap_err().is_disconnected());
+}
+
+#[test]
+fn an_input_reads_its_level_also_upside_down() {
+    let chip = still();
+    let mut pin = Input::new(&chip, 3).unwrap();
+    assert!(pin.is_low().unwrap() && !pin.is_high().unwrap());
+    let mut button = Input::with(&chip, 4, LineConfig::watch(Edges::Rising).active_low(true)).unwrap();
+    assert!(button.is_high().unwrap());
+    chip.world().drive(4, true).unwrap();
+    assert!(button.is_low().unwrap());
+    let mut pressed = Box::pin(button.wait_for_high());
+    assert!(stays_pending(pressed.as_mut()));
+    chip.world().drive(4, false).unwrap();
+    ready(pressed).unwrap();
+}
+
+#[test]
+fn an_output_is_set_and_knows_how() {
+    let chip = still();
+    let mut pin = Output::new(&chip, 5, true).unwrap();
+    assert_eq!(chip.line_info(5).unwrap().direction, Direction::Output);
+    assert!(chip.value(5).unwrap() && pin.is_set_high().unwrap());
+    pin.set_low().unwrap();
+    assert!(!chip.value(5).unwrap() && pin.is_set_low().unwrap());
+    pin.set_high().unwrap();
+    assert!(chip.value(5).unwrap());
+    pin.toggle().unwrap();
+    assert!(!chip.value(5).unwrap());
+    pin.set_state(PinState::High).unwrap();
+    assert!(chip.value(5).unwrap());
+    chip.world().unplug().unwrap();
+    assert!(pin.set_low().unwrap_err().is_disconnected());
+    assert!(pin.is_set_high().unwrap(), "it was not set");
+}
+
+#[test]
+fn a_pin_is_held_as_what_it_is() {
+    let chip = still();
+    assert_eq!(Input::with(&chip, 0, LineConfig::output(true)).unwrap_err().kind(), ErrorKind::InvalidInput);
+    assert_eq!(Output::with(&chip, 0, LineConfig::watch(Edges::Both)).unwrap_err().kind(), ErrorKind::InvalidInput);
+    let mut low = Output::with(&chip, 0, LineConfig::as_is().active_low(true)).unwrap();
+    assert!(low.is_set_low().unwrap() && chip.value(0).unwrap(), "inactive is the high level");
+    let error = Input::new(&chip, "no such line").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NoSuchLine);
+}
