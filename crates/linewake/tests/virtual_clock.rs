@@ -68,7 +68,8 @@ fn it_is_faster_than_time() {
 
 #[test]
 fn a_request_sees_the_chip_as_it_is_at_the_time_of_its_edge() {
-    let chip = Script::new().line(Line::new("it").signal(Signal::period(us(10)))).clock(ClockKind::Virtual).open().unwrap();
+    let chip =
+        Script::new().line(Line::new("it").signal(Signal::period(us(10)))).clock(ClockKind::Virtual).open().unwrap();
     let mut request = chip.request().line("it").start().unwrap();
     for _ in 0..2_000 {
         let edge = next(&mut request).unwrap();
@@ -186,7 +187,8 @@ fn nobody_is_woken_while_nothing_that_is_watched_can_happen() {
 #[test]
 fn a_chip_that_is_unplugged_is_back_when_it_is_looked_for() {
     let line = Line::new("it").signal(Signal::period(ms(100)));
-    let script = Script::new().line(line).clock(ClockKind::Virtual).unplug(ms(1020), Some(ms(60_000))).unplug(ms(70_000), None);
+    let script =
+        Script::new().line(line).clock(ClockKind::Virtual).unplug(ms(1020), Some(ms(60_000))).unplug(ms(70_000), None);
     let chip = script.open().unwrap();
     let mut request = chip.request().line("it").start().unwrap();
     for _ in 0..21 {
