@@ -1,6 +1,6 @@
 //! The state of the driver, all of it behind one spin lock: the controller, and the requests it keeps pended.
 
-use linewake_controller::protocol::{MAX_INPUT, WAIT_ANY, WAIT_LINE, WaitLine};
+use linewake_controller::protocol::{MAX_INPUT, WAIT_ANY, WAIT_INFO, WAIT_LINE, WaitLine};
 use linewake_controller::{Controller, Outcome, ReaderId, Ready, Status};
 use windows_sys::Wdk::Foundation::{DEVICE_OBJECT, FILE_OBJECT, IRP};
 use windows_sys::Wdk::System::SystemServices::IoReleaseCancelSpinLock;
@@ -13,24 +13,27 @@ pub(crate) const LINES: usize = 1024;
 const READERS: usize = 64;
 const QUEUE: usize = 1024;
 
-/// Waits for a line are queued by line, so that an edge looks at the waits of its line only. After those two queues more:
+/// Waits for a line are queued by line, so that an edge looks at the waits of its line only. After those three queues more:
 const ANY_LINE: usize = LINES;
+/// Waits for what becomes of the lines themselves.
+const INFO: usize = LINES + 1;
 /// Waits of the fault device, which never end before their handle is closed.
-const STUCK: usize = LINES + 1;
+const STUCK: usize = LINES + 2;
+const PLACES: usize = LINES + 3;
 
 /// Seven megabytes, all zeros: in the image's uninitialised data, which is not paged. A kernel stack has 24 KiB at best.
 pub(crate) static CHIP: SpinLock<Chip> = SpinLock::new(Chip::new());
 
 pub(crate) struct Chip {
     pub(crate) controller: Controller<LINES, READERS, QUEUE>,
-    pended: [Queue; LINES + 2],
+    pended: [Queue; PLACES],
     /// METHOD_BUFFERED has one buffer for both ways, so the input is copied here before the output is written.
     input: [u8; MAX_INPUT],
 }
 
 impl Chip {
     const fn new() -> Chip {
-        Chip { controller: Controller::new(), pended: [const { Queue::EMPTY }; LINES + 2], input: [0; MAX_INPUT] }
+        Chip { controller: Controller::new(), pended: [const { Queue::EMPTY }; PLACES], input: [0; MAX_INPUT] }
     }
 
     /// Has the controller try a request; `round` is zero the first time.
@@ -51,6 +54,7 @@ impl Chip {
         request.mark_pending();
         let place = match request.irp().code() {
             WAIT_LINE => self.waited_line(&request),
+            WAIT_INFO => INFO,
             _ => ANY_LINE,
         };
         let irp = self.pended[place].push(request, place);
@@ -79,6 +83,7 @@ impl Chip {
             let (reader, place) = match ready {
                 Ready::Line { reader, offset } => (reader, offset as usize),
                 Ready::Any { reader } => (reader, ANY_LINE),
+                Ready::Info { reader } => (reader, INFO),
             };
             let mut next = self.pended[place].first();
             while let Some(irp) = next {
@@ -156,7 +161,7 @@ pub(crate) fn control(mut request: Request) -> Status {
 
 /// The fault device: as [`control`], but a wait pends without a cancel routine, until its handle is closed.
 pub(crate) fn control_without_cancel(mut request: Request) -> Status {
-    if !matches!(request.irp().code(), WAIT_LINE | WAIT_ANY) {
+    if !matches!(request.irp().code(), WAIT_LINE | WAIT_ANY | WAIT_INFO) {
         return control(request);
     }
     let refused = CHIP.with(|chip| {
@@ -182,7 +187,7 @@ pub(crate) fn control_without_cancel(mut request: Request) -> Status {
 pub(crate) fn cleanup(file: *mut FILE_OBJECT, reader: ReaderId) {
     let mut finished = Finished::none();
     CHIP.with(|chip| {
-        chip.controller.close(reader);
+        chip.controller.close(reader, now_ns());
         chip.finish_all(Status::CANCELLED, &mut finished, |irp| irp.file() == file);
     });
     finished.complete();

@@ -5,7 +5,10 @@
 
 mod bench;
 mod command;
+#[cfg(test)]
+mod documented;
 mod driver;
+mod fuzz;
 mod mutate;
 mod readme;
 mod report;
@@ -37,6 +40,8 @@ enum Task {
     Test(test::Arguments),
     /// Break the code in small ways, and see that the tests fall
     Mutate(mutate::Arguments),
+    /// Look for bytes that break a decoder
+    Fuzz(fuzz::Arguments),
     /// Run a Windows program under the tests' own Wine
     Wine(wine::Arguments),
     /// Run programs in a virtual machine with simulated GPIO chips
@@ -52,6 +57,7 @@ fn main() -> ExitCode {
         Task::Setup => setup::run(),
         Task::Test(arguments) => test::run(&arguments),
         Task::Mutate(arguments) => mutate::run(&arguments),
+        Task::Fuzz(arguments) => fuzz::run(&arguments),
         Task::Wine(arguments) => wine::run(&arguments),
         Task::Vm(arguments) => vm::run(&arguments),
         Task::Driver => driver::run(),

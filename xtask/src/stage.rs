@@ -44,7 +44,8 @@ const STATIC: &str = "x86_64-unknown-linux-musl";
 
 /// The tests that run in the virtual machine, by the names of their files, and the options of `cargo xtask vm run` that
 /// they need. Each file has a machine of its own.
-const IN_THE_VM: &[(&str, &[&str])] = &[("gpio_sim*", &[]), ("serial_vm", &["--usb-serial"])];
+const IN_THE_VM: &[(&str, &[&str])] =
+    &[("gpio_sim*", &[]), ("gpio_smp*", &["--cpus", "2"]), ("serial_vm", &["--usb-serial"])];
 
 pub(crate) const ALL: &[Stage] = &[
     Stage {
@@ -85,6 +86,13 @@ pub(crate) const ALL: &[Stage] = &[
         needs: &[],
         runs_on: Hosts::Any,
         run: native,
+    },
+    Stage {
+        name: "fuzz",
+        about: "what is fuzzed, on its seeds and on spoiled ones (`cargo xtask fuzz` looks for more)",
+        needs: &[],
+        runs_on: Hosts::Any,
+        run: fuzz,
     },
     Stage {
         name: "loom",
@@ -132,13 +140,18 @@ pub(crate) fn named(name: &str) -> Result<&'static Stage, String> {
 }
 
 fn format(run: &Run) -> Result<String, Failure> {
-    run.command(&CommandLine::new("cargo fmt --all --check -- --color never"))?;
+    for workspace in ["", "--manifest-path fuzz/Cargo.toml"] {
+        run.command(&CommandLine::new("cargo fmt --all --check").args(workspace).args("-- --color never"))?;
+    }
     Ok(String::new())
 }
 
 fn clippy(run: &Run) -> Result<String, Failure> {
     let deny = "-- -D warnings";
     run.command(&CommandLine::new("cargo clippy --workspace --all-targets").args(deny))?;
+    let fuzz = workspace::shown(&workspace::target().join("fuzz"));
+    let fuzz = CommandLine::new("cargo clippy --manifest-path fuzz/Cargo.toml --all-targets --target-dir").arg(fuzz);
+    run.command(&fuzz.args(deny))?;
     let windows = CommandLine::new("cargo clippy --target").args(WINDOWS);
     run.command(&windows.clone().args("--workspace --exclude linewake-driver --all-targets").args(deny))?;
     // The kernel cannot unwind, and only this profile says so.
@@ -179,6 +192,13 @@ fn native(run: &Run) -> Result<String, Failure> {
         // Windows cannot replace a program that is running, and xtask is.
         test = test.args("--exclude xtask");
     }
+    Ok(counted(run.tests(&test)?))
+}
+
+fn fuzz(run: &Run) -> Result<String, Failure> {
+    let directory = workspace::shown(&workspace::target().join("fuzz"));
+    // A workspace of its own has a directory of its own.
+    let test = CommandLine::new("cargo test --manifest-path fuzz/Cargo.toml --target-dir").arg(directory);
     Ok(counted(run.tests(&test)?))
 }
 

@@ -60,7 +60,7 @@ macro_rules! in_turn {
     ($($name:ident)*) => {
         $(
             println!("{}", stringify!($name));
-            conformance::$name(&open);
+            conformance::$name(&conformance::Reference(open));
         )*
     };
 }

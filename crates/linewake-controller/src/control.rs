@@ -65,6 +65,9 @@ impl<const LINES: usize, const READERS: usize, const QUEUE: usize> Controller<LI
             SET_READER => Self::set_reader,
             WAIT_LINE => Self::wait_line,
             WAIT_ANY => Self::wait_any,
+            SET_DEBOUNCE => Self::set_debounce,
+            WATCH_INFO => Self::watch_info,
+            WAIT_INFO => Self::wait_info,
             GET_COUNTERS => Self::get_counters,
             GET_TOTALS => Self::get_totals,
             SET_MERGE => Self::set_merge,
@@ -96,7 +99,7 @@ impl<const LINES: usize, const READERS: usize, const QUEUE: usize> Controller<LI
             lines: self.line_count(),
             readers: READERS as u32,
             max_queue: QUEUE as u32,
-            flags: 0,
+            flags: self.flags,
             reserved: 0,
             name: self.name,
             label: self.label,
@@ -105,31 +108,35 @@ impl<const LINES: usize, const READERS: usize, const QUEUE: usize> Controller<LI
     }
 
     fn get_line_info(&mut self, slot: usize, input: &[u8], output: &mut [u8], _: u64) -> Answer {
-        self.list(input, output, |chip, offset| {
-            let (line, reader) = (&chip.lines[offset as usize], &chip.readers[slot]);
-            let mine = reader.flags(offset) & (LINE_ACTIVE_LOW | LINE_EDGES);
-            let active = line.level != (mine & LINE_ACTIVE_LOW != 0);
-            let flags = [
-                (LINE_USED, !line.holders.is_empty()),
-                (LINE_EXCLUSIVE, !line.exclusive.is_empty()),
-                (LINE_HELD, line.holders.contains(slot)),
-                (LINE_ACTIVE, active),
-            ];
-            let holder =
-                line.exclusive.first().or(line.holders.contains(slot).then_some(slot)).or(line.holders.first());
-            LineInfo {
-                offset,
-                flags: flags.iter().filter(|flag| flag.1).fold(line.flags() | mine, |flags, flag| flags | flag.0),
-                name: line.name,
-                consumer: holder.map_or([0; 32], |holder| chip.readers[holder].consumer),
-            }
-        })
+        self.list(input, output, |chip, offset| chip.line_info(slot, offset))
+    }
+
+    /// A line as this reader sees it.
+    pub(crate) fn line_info(&self, slot: usize, offset: u32) -> LineInfo {
+        let line = &self.lines[offset as usize];
+        let holder = line.exclusive.first().or(line.holders.contains(slot).then_some(slot)).or(line.holders.first());
+        let holder = holder.map(|holder| &self.readers[holder]);
+        let held = holder.map_or(0, |holder| holder.flags(offset) & (LINE_ACTIVE_LOW | LINE_EDGES));
+        let flags = [
+            (LINE_USED, !line.holders.is_empty()),
+            (LINE_EXCLUSIVE, !line.exclusive.is_empty()),
+            (LINE_HELD, line.holders.contains(slot)),
+            (LINE_ACTIVE, holder.map_or(line.level, |holder| holder.sees(offset, line.level))),
+        ];
+        LineInfo {
+            offset,
+            flags: flags.iter().filter(|flag| flag.1).fold(line.flags() | held, |flags, flag| flags | flag.0),
+            name: line.name,
+            consumer: holder.map_or([0; 32], |holder| holder.consumer),
+            debounce_us: holder.map_or(0, |holder| holder.watches[offset as usize].debounce_us),
+            reserved: 0,
+        }
     }
 
     fn get_values(&mut self, slot: usize, input: &[u8], output: &mut [u8], _: u64) -> Answer {
         none(input)?;
         let reader = &self.readers[slot];
-        let active = |offset: &u32| self.level(*offset) != (reader.flags(*offset) & LINE_ACTIVE_LOW != 0);
+        let active = |offset: &u32| reader.sees(*offset, self.level(*offset));
         put(output, &LineSet::from_iter((0..self.line_count()).filter(active)))
     }
 
@@ -168,28 +175,84 @@ impl<const LINES: usize, const READERS: usize, const QUEUE: usize> Controller<LI
         }
         for LineConfig { offset, flags } in records(input) {
             if flags == LINE_RELEASE {
-                self.release(slot, offset);
+                self.release(slot, offset, now_ns);
                 continue;
             }
             let line = &mut self.lines[offset as usize];
             line.configure(flags);
+            let was_held = line.holders.contains(slot);
             line.holders.insert(slot);
             match flags & LINE_EXCLUSIVE {
                 0 => line.exclusive.remove(slot),
                 _ => line.exclusive.insert(slot),
             }
-            if self.readers[slot].hold(offset, flags) {
+            let watched = self.readers[slot].hold(offset, flags);
+            if watched || self.readers[slot].watches[offset as usize].debounce_us > 0 {
                 line.watchers.insert(slot);
             } else {
                 line.watchers.remove(slot);
+            }
+            if !watched {
                 self.wake(slot, offset); // waits pended for it fail now
             }
             if flags & LINE_OUTPUT != 0 {
                 let level = (flags & LINE_ACTIVE != 0) != (flags & LINE_ACTIVE_LOW != 0);
                 self.set_level(offset, level, now_ns);
             }
+            self.inform(offset, if was_held { INFO_RECONFIGURED } else { INFO_REQUESTED }, now_ns);
         }
         Ok(Some(0))
+    }
+
+    fn set_debounce(&mut self, slot: usize, input: &[u8], _: &mut [u8], now_ns: u64) -> Answer {
+        for debounce in several::<Debounce>(input)? {
+            let line = self.line(debounce.offset).ok_or(Status::INVALID_PARAMETER)?;
+            if !line.holders.contains(slot) {
+                return Err(Status::INVALID_DEVICE_STATE);
+            }
+            if self.flags & CHIP_TIMERS == 0 {
+                return Err(Status::NOT_SUPPORTED);
+            }
+        }
+        for Debounce { offset, period_us } in records(input) {
+            let (line, reader) = (&mut self.lines[offset as usize], &mut self.readers[slot]);
+            reader.debounce(offset, line.level, period_us);
+            if period_us > 0 || reader.watches(offset) {
+                line.watchers.insert(slot);
+            } else {
+                line.watchers.remove(slot);
+            }
+            self.inform(offset, INFO_RECONFIGURED, now_ns);
+        }
+        Ok(Some(0))
+    }
+
+    fn watch_info(&mut self, slot: usize, input: &[u8], _: &mut [u8], _: u64) -> Answer {
+        let lines = one::<LineSet>(input)?;
+        if lines.iter().any(|offset| self.line(offset).is_none()) {
+            return Err(Status::INVALID_PARAMETER);
+        }
+        self.inform_of(slot, lines);
+        Ok(Some(0))
+    }
+
+    fn wait_info(&mut self, slot: usize, input: &[u8], output: &mut [u8], _: u64) -> Answer {
+        none(input)?;
+        room::<InfoRecord>(output)?;
+        let information = &mut self.readers[slot].information;
+        let mut written = 0;
+        for room in output.chunks_exact_mut(size_of::<InfoRecord>()) {
+            let Some(record) = information.pop() else {
+                break;
+            };
+            room.copy_from_slice(record.as_bytes());
+            written += room.len();
+        }
+        match written {
+            0 if information.lines.is_empty() => Err(Status::INVALID_DEVICE_STATE),
+            0 => Ok(None),
+            written => Ok(Some(written)),
+        }
     }
 
     fn set_reader(&mut self, slot: usize, input: &[u8], _: &mut [u8], _: u64) -> Answer {
@@ -246,7 +309,7 @@ impl<const LINES: usize, const READERS: usize, const QUEUE: usize> Controller<LI
         let sums = &reader.sums;
         let batch = BatchHeader {
             count,
-            queued: reader.queue.len(),
+            queued: reader.queue.len() + reader.raised_count,
             driven: sums.driven,
             delivered: sums.delivered,
             overflowed: sums.overflowed,
@@ -266,7 +329,7 @@ impl<const LINES: usize, const READERS: usize, const QUEUE: usize> Controller<LI
             let watch = &reader.watches[offset as usize];
             LineCounters {
                 offset,
-                reserved: 0,
+                raised: watch.raised.into(),
                 driven: watch.counts.driven,
                 delivered: watch.counts.delivered,
                 queued: watch.chain.len().into(),
@@ -369,13 +432,14 @@ impl<const LINES: usize, const READERS: usize, const QUEUE: usize> Controller<LI
 /// Whether the flags of a [`LineConfig`] make sense together.
 fn is_consistent(flags: u32) -> bool {
     const KNOWN: u32 =
-        LINE_ACTIVE_LOW | LINE_INPUT | LINE_OUTPUT | LINE_EDGES | LINE_BIAS | LINE_EXCLUSIVE | LINE_ACTIVE;
+        LINE_ACTIVE_LOW | LINE_INPUT | LINE_OUTPUT | LINE_EDGES | LINE_DRIVE | LINE_BIAS | LINE_EXCLUSIVE | LINE_ACTIVE;
     let has = |flag| flags & flag != 0;
     flags == LINE_RELEASE
         || flags & !KNOWN == 0
             && !(has(LINE_INPUT) && has(LINE_OUTPUT))
             && (!has(LINE_EDGES) || has(LINE_INPUT))
-            && (!has(LINE_ACTIVE) || has(LINE_OUTPUT))
+            && (!has(LINE_ACTIVE | LINE_DRIVE) || has(LINE_OUTPUT))
+            && (flags & LINE_DRIVE).count_ones() <= 1
             && (flags & LINE_BIAS).count_ones() <= 1
 }
 

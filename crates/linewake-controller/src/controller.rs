@@ -3,7 +3,7 @@
 use zerocopy::FromZeros;
 
 use crate::line::Line;
-use crate::protocol::{LineSet, MAX_LINES, Name, name};
+use crate::protocol::{CHIP_TIMERS, INFO_RELEASED, InfoRecord, LineSet, MAX_LINES, Name, name};
 use crate::reader::Reader;
 use crate::set::ReaderSet;
 use crate::status::Status;
@@ -51,11 +51,19 @@ pub struct Controller<const LINES: usize, const READERS: usize, const QUEUE: usi
     pub(crate) name: Name,
     pub(crate) label: Name,
     line_count: u32,
+    /// `CHIP_*`.
+    pub(crate) flags: u32,
     unplugged: bool,
+    /// Readers that are open.
+    open: ReaderSet,
+    /// Readers for which something may be due.
+    timed: ReaderSet,
     /// Lines with readers in `Line::ready`.
     ready_lines: LineSet,
     /// Readers whose waits for any line should be tried again.
     ready_readers: ReaderSet,
+    /// Readers whose waits for what becomes of lines should be tried again.
+    ready_information: ReaderSet,
     pub(crate) lines: [Line; LINES],
     pub(crate) readers: [Reader<LINES, QUEUE>; READERS],
 }
@@ -67,7 +75,7 @@ pub struct Controller<const LINES: usize, const READERS: usize, const QUEUE: usi
 /// let mut chip = Controller::<1, 1, 2>::new();
 /// let reader = chip.open()?;
 /// assert_eq!(ReaderId::from_bits(reader.to_bits()), reader);
-/// chip.close(reader);
+/// chip.close(reader, 0);
 /// assert_ne!(chip.open()?, reader);
 /// # Ok::<(), linewake_controller::Status>(())
 /// ```
@@ -145,6 +153,11 @@ pub enum Ready {
         /// Whose waits.
         reader: ReaderId,
     },
+    /// Waits of this reader for what becomes of lines themselves.
+    Info {
+        /// Whose waits.
+        reader: ReaderId,
+    },
 }
 
 impl<const LINES: usize, const READERS: usize, const QUEUE: usize> Controller<LINES, READERS, QUEUE> {
@@ -156,9 +169,13 @@ impl<const LINES: usize, const READERS: usize, const QUEUE: usize> Controller<LI
             name: [0; 32],
             label: [0; 32],
             line_count: 0,
+            flags: 0,
             unplugged: false,
+            open: ReaderSet::EMPTY,
+            timed: ReaderSet::EMPTY,
             ready_lines: LineSet::EMPTY,
             ready_readers: ReaderSet::EMPTY,
+            ready_information: ReaderSet::EMPTY,
             lines: [Line::NEW; LINES],
             readers: [const { Reader::NEW }; READERS],
         }
@@ -178,6 +195,71 @@ impl<const LINES: usize, const READERS: usize, const QUEUE: usize> Controller<LI
         }
     }
 
+    /// The host keeps time: it looks at [`next_due`](Controller::next_due) after every call, and calls
+    /// [`fire`](Controller::fire) then. Without that there is no debouncing and no interrupt delay.
+    pub fn keep_time(&mut self) {
+        self.flags |= CHIP_TIMERS;
+    }
+
+    /// Gives a line the physical level it has from the beginning: that is no change. Ignored for one the chip does not have.
+    pub fn set_initial_level(&mut self, offset: u32, level: bool) {
+        if let Some(line) = self.lines.get_mut(offset as usize) {
+            line.level = level;
+        }
+    }
+
+    /// Edges of the line that follow one that was queued for the same reader within this time are merged.
+    pub fn set_merge_window(&mut self, offset: u32, window_ns: u64) {
+        if let Some(line) = self.lines.get_mut(offset as usize) {
+            line.window_ns = window_ns;
+        }
+    }
+
+    /// An interrupt of the line is dealt with so long after the edge: then the event is queued, with the kind that the level
+    /// has then, and the time and the number of the last edge before. Edges meanwhile are merged into it. That is what the
+    /// Linux kernel does. Only with a host that [keeps time](Controller::keep_time).
+    pub fn set_interrupt_delay(&mut self, offset: u32, delay_ns: u64) {
+        if let Some(line) = self.lines.get_mut(offset as usize) {
+            line.delay_ns = delay_ns;
+        }
+    }
+
+    /// When something is due next.
+    #[must_use]
+    pub fn next_due(&self) -> Option<u64> {
+        self.timed.iter().filter_map(|slot| self.readers[slot].next_due()).map(|(due_ns, _)| due_ns).min()
+    }
+
+    /// Has happen what is due first, if that is at `until_ns` or before. Returns whether something was.
+    pub fn fire(&mut self, until_ns: u64) -> bool {
+        let due = |slot: usize| self.readers[slot].next_due().map(|(due_ns, offset)| (due_ns, slot, offset));
+        let Some((due_ns, slot, offset)) = self.timed.iter().filter_map(due).min() else {
+            return false;
+        };
+        if due_ns > until_ns {
+            return false;
+        }
+        if self.readers[slot].fire(offset, self.lines[offset as usize].level) {
+            self.wake(slot, offset);
+        }
+        if self.readers[slot].timed.is_empty() {
+            self.timed.remove(slot);
+        }
+        true
+    }
+
+    /// How many events are queued for a reader, and how many its queue holds; none for one that is not open.
+    #[must_use]
+    pub fn queued(&self, reader: ReaderId) -> (u32, u32) {
+        self.slot(reader).map_or((0, 0), |slot| (self.readers[slot].queue.len(), self.readers[slot].capacity()))
+    }
+
+    /// How many edges were given to waits of a reader, or acknowledged by one; none for a reader that is not open.
+    #[must_use]
+    pub fn delivered(&self, reader: ReaderId) -> u64 {
+        self.slot(reader).map_or(0, |slot| self.readers[slot].sums.delivered)
+    }
+
     /// How many lines the chip has.
     #[must_use]
     pub const fn line_count(&self) -> u32 {
@@ -195,8 +277,9 @@ impl<const LINES: usize, const READERS: usize, const QUEUE: usize> Controller<LI
         if self.unplugged {
             return Err(Status::DEVICE_NOT_CONNECTED);
         }
-        let slot = self.readers.iter().position(|reader| !reader.open).ok_or(Status::INSUFFICIENT_RESOURCES)?;
+        let slot = (0..READERS).find(|&slot| !self.open.contains(slot)).ok_or(Status::INSUFFICIENT_RESOURCES)?;
         self.readers[slot].begin();
+        self.open.insert(slot);
         Ok(self.reader_id(slot))
     }
 
@@ -205,13 +288,14 @@ impl<const LINES: usize, const READERS: usize, const QUEUE: usize> Controller<LI
         self.live_slot(reader).map(|_| ())
     }
 
-    /// Closes a reader: it releases its lines, and its account goes into the totals of the lines. The host completes what
-    /// the reader has pended.
-    pub fn close(&mut self, reader: ReaderId) {
+    /// Closes a reader at time `now_ns`: it releases its lines, and its account goes into the totals of the lines. The host
+    /// completes what the reader has pended.
+    pub fn close(&mut self, reader: ReaderId, now_ns: u64) {
         let Some(slot) = self.slot(reader) else {
             return;
         };
-        self.release_all(slot);
+        self.inform_of(slot, LineSet::EMPTY);
+        self.release_all(slot, now_ns);
         for offset in self.readers[slot].known.iter() {
             let line = &mut self.lines[offset as usize];
             line.ready.remove(slot);
@@ -219,7 +303,9 @@ impl<const LINES: usize, const READERS: usize, const QUEUE: usize> Controller<LI
             line.closed_readers += 1;
         }
         self.ready_readers.remove(slot);
-        self.readers[slot].open = false;
+        self.ready_information.remove(slot);
+        self.timed.remove(slot);
+        self.open.remove(slot);
     }
 
     /// The outside world changes the physical level of a line. O(readers that watch it).
@@ -238,12 +324,19 @@ impl<const LINES: usize, const READERS: usize, const QUEUE: usize> Controller<LI
     /// Pulls the device out: every open reader has lost it for ever, and none can be opened. Levels are kept.
     pub fn unplug(&mut self) {
         self.unplugged = true;
-        for slot in 0..READERS {
-            if self.readers[slot].open {
-                self.release_all(slot);
-                self.readers[slot].gone = true;
-            }
+        for slot in self.open.iter() {
+            self.inform_of(slot, LineSet::EMPTY);
+            self.readers[slot].gone = true;
         }
+        for slot in self.open.iter() {
+            self.release_all(slot, 0); // nobody is left to be told when
+        }
+    }
+
+    /// Whether it is pulled out.
+    #[must_use]
+    pub fn is_unplugged(&self) -> bool {
+        self.unplugged
     }
 
     /// Puts the device back in: readers can be opened again.
@@ -256,6 +349,10 @@ impl<const LINES: usize, const READERS: usize, const QUEUE: usize> Controller<LI
         if let Some(slot) = self.ready_readers.first() {
             self.ready_readers.remove(slot);
             return Some(Ready::Any { reader: self.reader_id(slot) });
+        }
+        if let Some(slot) = self.ready_information.first() {
+            self.ready_information.remove(slot);
+            return Some(Ready::Info { reader: self.reader_id(slot) });
         }
         while let Some(offset) = self.ready_lines.first() {
             let ready = &mut self.lines[offset as usize].ready;
@@ -275,7 +372,7 @@ impl<const LINES: usize, const READERS: usize, const QUEUE: usize> Controller<LI
 
     pub(crate) fn slot(&self, reader: ReaderId) -> Option<usize> {
         let slot = self.readers.get(reader.slot())?;
-        (slot.open && slot.generation == reader.generation).then_some(reader.slot())
+        (self.open.contains(reader.slot()) && slot.generation == reader.generation).then_some(reader.slot())
     }
 
     /// Changes the level of a line that exists, and gives the edge to those who watch it.
@@ -287,19 +384,45 @@ impl<const LINES: usize, const READERS: usize, const QUEUE: usize> Controller<LI
         line.level = level;
         line.changes += 1;
         for slot in line.watchers.iter() {
-            if self.readers[slot].level_changed(offset, level, line.window_ns, now_ns) {
+            let reader = &mut self.readers[slot];
+            if reader.level_changed(offset, line, now_ns) {
                 line.ready.insert(slot);
                 self.ready_lines.set(offset, true);
                 self.ready_readers.insert(slot);
+            }
+            if !reader.timed.is_empty() {
+                self.timed.insert(slot);
             }
         }
     }
 
     /// Gives a held line back. Its pended waits are to be tried again: they now fail.
-    pub(crate) fn release(&mut self, slot: usize, offset: u32) {
+    pub(crate) fn release(&mut self, slot: usize, offset: u32, now_ns: u64) {
         self.lines[offset as usize].release(slot);
         self.readers[slot].release(offset);
         self.wake(slot, offset);
+        self.inform(offset, INFO_RELEASED, now_ns);
+    }
+
+    /// From now on a reader is told what becomes of these lines.
+    pub(crate) fn inform_of(&mut self, slot: usize, lines: LineSet) {
+        for offset in self.readers[slot].information.lines.iter() {
+            self.lines[offset as usize].informed.remove(slot);
+        }
+        for offset in lines.iter() {
+            self.lines[offset as usize].informed.insert(slot);
+        }
+        self.readers[slot].information.lines = lines;
+        self.ready_information.insert(slot); // waits end if there is nothing to wait for
+    }
+
+    /// Tells what became of a line.
+    pub(crate) fn inform(&mut self, offset: u32, kind: u32, now_ns: u64) {
+        for slot in self.lines[offset as usize].informed.iter() {
+            let line = self.line_info(slot, offset);
+            self.readers[slot].information.push(InfoRecord { timestamp_ns: now_ns, kind, lost: 0, line });
+            self.ready_information.insert(slot);
+        }
     }
 
     /// Has the host try the waits of this reader for this line, and for any line, again.
@@ -309,10 +432,10 @@ impl<const LINES: usize, const READERS: usize, const QUEUE: usize> Controller<LI
         self.ready_readers.insert(slot);
     }
 
-    fn release_all(&mut self, slot: usize) {
+    fn release_all(&mut self, slot: usize, now_ns: u64) {
         let held = self.readers[slot].held;
         for offset in held.iter() {
-            self.release(slot, offset);
+            self.release(slot, offset, now_ns);
         }
     }
 

@@ -12,6 +12,7 @@
 mod batch;
 mod control;
 mod controller;
+mod info;
 mod line;
 #[expect(
     missing_debug_implementations,

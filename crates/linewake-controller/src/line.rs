@@ -2,7 +2,7 @@
 
 use zerocopy::FromZeros;
 
-use crate::protocol::{LINE_BIAS, LINE_INPUT, LINE_OUTPUT, Name};
+use crate::protocol::{LINE_BIAS, LINE_DRIVE, LINE_INPUT, LINE_OUTPUT, Name};
 use crate::set::ReaderSet;
 
 /// What became of edges. `driven` is counted where an edge happens and the others where it ends up, so that their sum is a check.
@@ -34,14 +34,19 @@ pub(crate) struct Line {
     pub(crate) watchers: ReaderSet,
     /// Readers whose pended waits on this line should be tried again.
     pub(crate) ready: ReaderSet,
+    /// Readers that are told what becomes of it.
+    pub(crate) informed: ReaderSet,
     /// The reader that holds it alone, as a set of one.
     pub(crate) exclusive: ReaderSet,
     /// Edges that follow each other faster than this are merged.
     pub(crate) window_ns: u64,
+    /// From an edge to the moment its interrupt is dealt with.
+    pub(crate) delay_ns: u64,
     pub(crate) changes: u64,
     pub(crate) closed: Counts,
     pub(crate) closed_readers: u32,
     bias: u32,
+    drive: u32,
     pub(crate) level: bool,
     pub(crate) output: bool,
 }
@@ -52,25 +57,29 @@ impl Line {
         holders: ReaderSet::EMPTY,
         watchers: ReaderSet::EMPTY,
         ready: ReaderSet::EMPTY,
+        informed: ReaderSet::EMPTY,
         exclusive: ReaderSet::EMPTY,
         window_ns: 0,
+        delay_ns: 0,
         changes: 0,
         closed: Counts::ZERO,
         closed_readers: 0,
         bias: 0,
+        drive: 0,
         level: false,
         output: false,
     };
 
-    /// Direction and bias, as the `LINE_*` flags of the protocol.
+    /// Direction, bias and drive, as the `LINE_*` flags of the protocol.
     pub(crate) fn flags(&self) -> u32 {
-        self.bias | if self.output { LINE_OUTPUT } else { LINE_INPUT }
+        self.bias | self.drive | if self.output { LINE_OUTPUT } else { LINE_INPUT }
     }
 
-    /// Takes over direction and bias where the flags of a reader's configuration name them.
+    /// Takes over direction, drive and bias where the flags of a reader's configuration name them.
     pub(crate) fn configure(&mut self, flags: u32) {
         if flags & (LINE_INPUT | LINE_OUTPUT) != 0 {
             self.output = flags & LINE_OUTPUT != 0;
+            self.drive = flags & LINE_DRIVE;
         }
         if flags & LINE_BIAS != 0 {
             self.bias = flags & LINE_BIAS;
@@ -84,6 +93,7 @@ impl Line {
         self.exclusive.remove(slot);
         if self.holders.is_empty() {
             self.output = false;
+            self.drive = 0;
         }
     }
 }

@@ -13,6 +13,9 @@
 //! | [`SET_READER`] | [`ReaderConfig`] | – | |
 //! | [`WAIT_LINE`] | [`WaitLine`] | [`EdgeRecord`] | until the line has an edge |
 //! | [`WAIT_ANY`] | – | [`BatchHeader`], `[`[`EdgeRecord`]`]` | while the queue is empty |
+//! | [`SET_DEBOUNCE`] | `[`[`Debounce`]`]`, one or more | – | |
+//! | [`WATCH_INFO`] | [`LineSet`] | – | |
+//! | [`WAIT_INFO`] | – | `[`[`InfoRecord`]`]`, as many as fit | until something becomes of a line |
 //! | [`GET_COUNTERS`] | – or [`First`] | `[`[`LineCounters`]`]` | |
 //! | [`GET_TOTALS`] | – or [`First`] | `[`[`LineTotals`]`]` | |
 //! | [`DRIVE`] | `[`[`Drive`]`]`, one or more | – | |
@@ -29,7 +32,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 pub use crate::set::LineSet;
 
 /// Version of this protocol, in [`ChipInfo::version`]. It changes when a record or the meaning of a code does.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Device type in the vendor range (CTL_CODE, devioctl.h): 0x8000 and above.
 pub const FILE_DEVICE_LINEWAKE: u32 = 0x8A51;
@@ -73,6 +76,13 @@ pub const WAIT_ANY: u32 = code(0x807, READ);
 pub const GET_COUNTERS: u32 = code(0x808, READ);
 /// The account of all readers that were closed, line by line.
 pub const GET_TOTALS: u32 = code(0x809, READ);
+/// From now on, changes of these lines count for this reader only when the new level has lasted. For lines it holds (else
+/// `STATUS_INVALID_DEVICE_STATE`), until it gives them back; `STATUS_NOT_SUPPORTED` unless the chip has [`CHIP_TIMERS`].
+pub const SET_DEBOUNCE: u32 = code(0x80A, READ | WRITE);
+/// From now on, this reader is told what becomes of these lines themselves, and of no others.
+pub const WATCH_INFO: u32 = code(0x80B, READ);
+/// Waits until something becomes of a line (`STATUS_INVALID_DEVICE_STATE` if this reader is told of none).
+pub const WAIT_INFO: u32 = code(0x80C, READ);
 /// Test: changes the level of lines as the outside world would (`STATUS_INVALID_DEVICE_STATE` for an output).
 pub const DRIVE: u32 = code(0x8C0, WRITE);
 /// Test: edges that follow too fast are merged, as a masked interrupt does.
@@ -98,6 +108,11 @@ pub const LINE_OUTPUT: u32 = 1 << 3;
 pub const LINE_EDGE_RISING: u32 = 1 << 4;
 /// This reader watches logical 1 → 0.
 pub const LINE_EDGE_FALLING: u32 = 1 << 5;
+/// The output drives the low level only. The simulated chip remembers it and does nothing else with it. Needs
+/// [`LINE_OUTPUT`], as on Linux.
+pub const LINE_OPEN_DRAIN: u32 = 1 << 6;
+/// The output drives the high level only, likewise.
+pub const LINE_OPEN_SOURCE: u32 = 1 << 7;
 /// Bias: pull-up. The simulated chip remembers it and does nothing else with it.
 pub const LINE_BIAS_PULL_UP: u32 = 1 << 8;
 /// Bias: pull-down, likewise.
@@ -116,6 +131,7 @@ pub const LINE_ACTIVE: u32 = 1 << 19;
 
 /// Both edges.
 pub const LINE_EDGES: u32 = LINE_EDGE_RISING | LINE_EDGE_FALLING;
+pub(crate) const LINE_DRIVE: u32 = LINE_OPEN_DRAIN | LINE_OPEN_SOURCE;
 pub(crate) const LINE_BIAS: u32 = LINE_BIAS_PULL_UP | LINE_BIAS_PULL_DOWN | LINE_BIAS_DISABLED;
 
 /// A name: UTF-8, filled up with zeros; 32 bytes without one are a name too.
@@ -181,7 +197,7 @@ record! {
         readers: u32,
         /// The largest event queue a reader can have, in events.
         max_queue: u32,
-        /// None yet.
+        /// [`CHIP_TIMERS`] or zero.
         flags: u32,
         /// Zero.
         reserved: u32,
@@ -191,6 +207,9 @@ record! {
         label: Name,
     }
 }
+
+/// [`ChipInfo::flags`]: the host keeps time for the controller, which can debounce then.
+pub const CHIP_TIMERS: u32 = 1;
 
 record! {
     /// Where a listing begins.
@@ -221,13 +240,17 @@ record! {
     LineInfo {
         /// Which line.
         offset: u32,
-        /// `LINE_*`: direction, [`LINE_USED`], [`LINE_EXCLUSIVE`], bias, and as this reader holds it [`LINE_HELD`],
-        /// [`LINE_ACTIVE_LOW`], the edges, [`LINE_ACTIVE`].
+        /// `LINE_*`: direction, bias, drive, [`LINE_USED`], [`LINE_EXCLUSIVE`], [`LINE_HELD`]; and as the reader holds it that
+        /// [`LineInfo::consumer`] names: [`LINE_ACTIVE_LOW`], the edges, [`LINE_ACTIVE`].
         flags: u32,
         /// Name of the line; may be empty.
         name: Name,
         /// Who holds it: the exclusive holder, else this reader, else any.
         consumer: Name,
+        /// The debounce period of that reader, in microseconds; zero is none.
+        debounce_us: u32,
+        /// Zero.
+        reserved: u32,
     }
 }
 
@@ -260,7 +283,8 @@ record! {
         /// Which line.
         offset: u32,
         /// [`LINE_INPUT`] with or without edges, [`LINE_OUTPUT`] with or without [`LINE_ACTIVE`], or neither; at most one bias;
-        /// [`LINE_ACTIVE_LOW`]; [`LINE_EXCLUSIVE`]. Or [`LINE_RELEASE`] alone.
+        /// with [`LINE_OUTPUT`] at most one way to drive it, or else it drives both levels; [`LINE_ACTIVE_LOW`];
+        /// [`LINE_EXCLUSIVE`]. Or [`LINE_RELEASE`] alone.
         flags: u32,
     }
 }
@@ -281,6 +305,53 @@ record! {
         seqno_base: u32,
         /// Who reads.
         consumer: Name,
+    }
+}
+
+record! {
+    /// Input of [`SET_DEBOUNCE`]. The edge of a change that lasted is stamped at the end of its period, as on Linux; a change
+    /// that did not last is no edge, and [`GET_VALUES`] does not show it.
+    ///
+    /// ```
+    /// use linewake_controller::protocol::Debounce;
+    /// let five_milliseconds = Debounce { offset: 4, period_us: 5_000 };
+    /// # let _ = five_milliseconds;
+    /// ```
+    Debounce {
+        /// Which line.
+        offset: u32,
+        /// How long a level has to last, in microseconds; zero ends it.
+        period_us: u32,
+    }
+}
+
+/// [`InfoRecord::kind`]: a reader took the line. The values are the Linux uAPI's.
+pub const INFO_REQUESTED: u32 = 1;
+/// [`InfoRecord::kind`]: a reader gave the line back.
+pub const INFO_RELEASED: u32 = 2;
+/// [`InfoRecord::kind`]: a reader that holds the line holds it otherwise.
+pub const INFO_RECONFIGURED: u32 = 3;
+
+/// As many [`InfoRecord`]s are queued for a reader, as on Linux. When there are more the oldest go, and are counted.
+pub const INFO_QUEUE: usize = 32;
+
+record! {
+    /// Output of [`WAIT_INFO`]: something became of a line itself.
+    ///
+    /// ```
+    /// use linewake_controller::protocol::{INFO_RELEASED, InfoRecord, LINE_USED};
+    /// let last = InfoRecord { kind: INFO_RELEASED, ..Default::default() };
+    /// assert_eq!(last.line.flags & LINE_USED, 0);
+    /// ```
+    InfoRecord {
+        /// Nanoseconds on the clock of the host.
+        timestamp_ns: u64,
+        /// [`INFO_REQUESTED`], [`INFO_RELEASED`] or [`INFO_RECONFIGURED`].
+        kind: u32,
+        /// Records dropped directly before this one.
+        lost: u32,
+        /// The line as it was then, as this reader sees it.
+        line: LineInfo,
     }
 }
 
@@ -367,7 +438,7 @@ record! {
     BatchHeader {
         /// Records that follow.
         count: u32,
-        /// Events still queued behind them.
+        /// Events still queued behind them, or about to be.
         queued: u32,
         /// Edges that happened.
         driven: u64,
@@ -393,7 +464,7 @@ impl BatchHeader {
 
 record! {
     /// Output of [`GET_COUNTERS`]: one line of this reader since it first watched the line. Always
-    /// `driven = delivered + queued + overflowed + merged + discarded`.
+    /// `driven = delivered + queued + raised + overflowed + merged + discarded`.
     ///
     /// ```
     /// use linewake_controller::protocol::LineCounters;
@@ -403,8 +474,8 @@ record! {
     LineCounters {
         /// Which line.
         offset: u32,
-        /// Zero.
-        reserved: u32,
+        /// 1 while an interrupt of the line is not dealt with yet, as a chip with an interrupt delay has it.
+        raised: u32,
         /// Edges of a watched polarity that happened.
         driven: u64,
         /// Edges given to a wait or acknowledged by one.
@@ -424,7 +495,8 @@ impl LineCounters {
     /// Whether the account closes.
     #[must_use]
     pub const fn is_closed(&self) -> bool {
-        closes(self.driven, &[self.delivered, self.queued, self.overflowed, self.merged, self.discarded])
+        let parts = [self.delivered, self.queued, self.raised as u64, self.overflowed, self.merged, self.discarded];
+        closes(self.driven, &parts)
     }
 }
 

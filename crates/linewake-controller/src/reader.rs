@@ -3,9 +3,11 @@
 
 use zerocopy::FromZeros;
 
-use crate::line::Counts;
+use crate::info::Information;
+use crate::line::{Counts, Line};
 use crate::protocol::{
-    EDGE_FALLING, EDGE_RISING, EdgeRecord, LINE_ACTIVE_LOW, LINE_EDGE_FALLING, LINE_EDGE_RISING, LineSet, Name,
+    EDGE_FALLING, EDGE_RISING, EdgeRecord, LINE_ACTIVE_LOW, LINE_EDGE_FALLING, LINE_EDGE_RISING, LINE_EDGES, LineSet,
+    Name,
 };
 use crate::queue::{Chain, Queue};
 
@@ -20,8 +22,17 @@ pub(crate) struct Watch {
     merged: u32,
     pub(crate) chain: Chain,
     pub(crate) counts: Counts,
-    /// Time of the last edge that was queued.
+    /// Time of the last edge that was not merged, or of the last interrupt while one is raised.
     last_ns: u64,
+    /// Number of that interrupt.
+    seqno: u32,
+    /// An interrupt happened and is dealt with when it is due; until then others are merged into it.
+    pub(crate) raised: bool,
+    /// With a debounce period, the last physical level that lasted.
+    level: bool,
+    pub(crate) debounce_us: u32,
+    /// When the interrupt is dealt with, or the level has lasted, while the line is in `Reader::timed`.
+    due_ns: u64,
 }
 
 impl Watch {
@@ -33,12 +44,16 @@ impl Watch {
         chain: Chain::EMPTY,
         counts: Counts::ZERO,
         last_ns: 0,
+        seqno: 0,
+        raised: false,
+        level: false,
+        debounce_us: 0,
+        due_ns: 0,
     };
 }
 
 #[derive(Debug, FromZeros)]
 pub(crate) struct Reader<const LINES: usize, const QUEUE: usize> {
-    pub(crate) open: bool,
     /// The device was unplugged under it.
     pub(crate) gone: bool,
     pub(crate) generation: u32,
@@ -50,17 +65,21 @@ pub(crate) struct Reader<const LINES: usize, const QUEUE: usize> {
     pub(crate) held: LineSet,
     held_count: u32,
     pub(crate) watched_count: u32,
+    /// Lines with an interrupt that is raised.
+    pub(crate) raised_count: u32,
+    /// Lines for which something is due.
+    pub(crate) timed: LineSet,
     /// Lines ever held: those with an account.
     pub(crate) known: LineSet,
     /// Over all lines.
     pub(crate) sums: Counts,
     pub(crate) queue: Queue<QUEUE>,
+    pub(crate) information: Information,
     pub(crate) watches: [Watch; LINES],
 }
 
 impl<const LINES: usize, const QUEUE: usize> Reader<LINES, QUEUE> {
     pub(crate) const NEW: Self = Reader {
-        open: false,
         gone: false,
         generation: 0,
         capacity: 0,
@@ -70,20 +89,23 @@ impl<const LINES: usize, const QUEUE: usize> Reader<LINES, QUEUE> {
         held: LineSet::EMPTY,
         held_count: 0,
         watched_count: 0,
+        raised_count: 0,
+        timed: LineSet::EMPTY,
         known: LineSet::EMPTY,
         sums: Counts::ZERO,
         queue: Queue::EMPTY,
+        information: Information::NEW,
         watches: [Watch::NEW; LINES],
     };
 
     /// Begins a life in this slot. The queue is empty: closing discards it.
     pub(crate) fn begin(&mut self) {
-        self.open = true;
         self.gone = false;
         self.generation = self.generation.wrapping_add(1).max(1);
         self.set_up(0, 0, [0; 32]);
         self.known = LineSet::EMPTY;
         self.sums = Counts::ZERO;
+        self.information.clear();
     }
 
     /// Only while no line was ever held: numbers already given would be given again.
@@ -112,6 +134,15 @@ impl<const LINES: usize, const QUEUE: usize> Reader<LINES, QUEUE> {
         self.watches.get(offset as usize).map_or(0, |watch| watch.flags)
     }
 
+    /// Whether the line is active as this reader sees it, if its physical level is this.
+    pub(crate) fn sees(&self, offset: u32, level: bool) -> bool {
+        let Some(watch) = self.watches.get(offset as usize) else {
+            return level;
+        };
+        let level = if watch.debounce_us > 0 { watch.level } else { level };
+        level != (watch.flags & LINE_ACTIVE_LOW != 0)
+    }
+
     /// Holds a line with these flags; `edges` are part of them. Returns whether it is watched now.
     pub(crate) fn hold(&mut self, offset: u32, flags: u32) -> bool {
         self.unwatch(offset, flags);
@@ -132,7 +163,9 @@ impl<const LINES: usize, const QUEUE: usize> Reader<LINES, QUEUE> {
 
     pub(crate) fn release(&mut self, offset: u32) {
         self.unwatch(offset, 0);
-        self.watches[offset as usize].flags = 0;
+        let watch = &mut self.watches[offset as usize];
+        (watch.flags, watch.debounce_us) = (0, 0);
+        self.timed.set(offset, false);
         self.held.set(offset, false);
         self.held_count -= 1;
     }
@@ -147,11 +180,69 @@ impl<const LINES: usize, const QUEUE: usize> Reader<LINES, QUEUE> {
                     *(if shown { &mut counts.delivered } else { &mut counts.discarded }) += 1;
                 }
             }
+            self.discard_interrupt(offset);
         }
     }
 
+    /// An interrupt that is raised is not dealt with any more.
+    fn discard_interrupt(&mut self, offset: u32) {
+        let watch = &mut self.watches[offset as usize];
+        if core::mem::take(&mut watch.raised) {
+            watch.counts.discarded += 1;
+            self.sums.discarded += 1;
+            self.raised_count -= 1;
+            self.timed.set(offset, false);
+        }
+    }
+
+    /// From now on a level of a held line has to last; this is the one it has.
+    pub(crate) fn debounce(&mut self, offset: u32, level: bool, period_us: u32) {
+        self.discard_interrupt(offset);
+        self.timed.set(offset, false);
+        let watch = &mut self.watches[offset as usize];
+        (watch.debounce_us, watch.level) = (period_us, level);
+    }
+
     /// The physical level of a held line changed. Returns whether an event was queued.
-    pub(crate) fn level_changed(&mut self, offset: u32, level: bool, window_ns: u64, now_ns: u64) -> bool {
+    pub(crate) fn level_changed(&mut self, offset: u32, line: &Line, now_ns: u64) -> bool {
+        let watch = &mut self.watches[offset as usize];
+        if watch.debounce_us == 0 {
+            return self.edge(offset, line.level, line.window_ns, line.delay_ns, now_ns);
+        }
+        // Back at the old level there is nothing to wait for.
+        self.timed.set(offset, line.level != watch.level);
+        watch.due_ns = now_ns.saturating_add(u64::from(watch.debounce_us) * 1_000);
+        false
+    }
+
+    /// What is due first, and when.
+    pub(crate) fn next_due(&self) -> Option<(u64, u32)> {
+        self.timed.iter().map(|offset| (self.watches[offset as usize].due_ns, offset)).min()
+    }
+
+    /// What was due for a line with this physical level happens. Returns whether an event was queued.
+    pub(crate) fn fire(&mut self, offset: u32, level: bool) -> bool {
+        self.timed.set(offset, false);
+        let watch = &mut self.watches[offset as usize];
+        if !core::mem::take(&mut watch.raised) {
+            watch.level = level;
+            let due_ns = watch.due_ns;
+            return self.edge(offset, level, 0, 0, due_ns);
+        }
+        self.raised_count -= 1;
+        // As in the Linux kernel: which way a line went that is watched both ways is what it says now.
+        let kind = match watch.flags & LINE_EDGES {
+            LINE_EDGE_RISING => EDGE_RISING,
+            LINE_EDGE_FALLING => EDGE_FALLING,
+            _ if level != (watch.flags & LINE_ACTIVE_LOW != 0) => EDGE_RISING,
+            _ => EDGE_FALLING,
+        };
+        self.push(offset, kind);
+        true
+    }
+
+    /// A level changed that counts. Returns whether an event was queued.
+    fn edge(&mut self, offset: u32, level: bool, window_ns: u64, delay_ns: u64, now_ns: u64) -> bool {
         let flags = self.flags(offset);
         let rising = level != (flags & LINE_ACTIVE_LOW != 0);
         let (edge, kind) = if rising { (LINE_EDGE_RISING, EDGE_RISING) } else { (LINE_EDGE_FALLING, EDGE_FALLING) };
@@ -163,33 +254,54 @@ impl<const LINES: usize, const QUEUE: usize> Reader<LINES, QUEUE> {
         let queued_before = watch.counts.driven > watch.counts.merged;
         watch.counts.driven += 1;
         self.sums.driven += 1;
-        if queued_before && now_ns.saturating_sub(watch.last_ns) < window_ns {
+        let is_merged = watch.raised || queued_before && now_ns.saturating_sub(watch.last_ns) < window_ns;
+        if is_merged {
             watch.counts.merged += 1;
             self.sums.merged += 1;
             watch.merged = watch.merged.saturating_add(1);
-            if several {
-                self.seqno = self.seqno.wrapping_add(1);
-            }
+        }
+        if watch.raised || !is_merged {
+            watch.last_ns = now_ns;
+            watch.seqno = self.seqno.wrapping_add(1);
+        }
+        if several {
+            self.seqno = self.seqno.wrapping_add(1);
+        }
+        if is_merged {
             return false;
         }
+        if delay_ns > 0 {
+            watch.raised = true;
+            watch.due_ns = now_ns.saturating_add(delay_ns);
+            self.raised_count += 1;
+            self.timed.set(offset, true);
+            return false;
+        }
+        self.push(offset, kind);
+        true
+    }
+
+    /// Queues the line's event.
+    fn push(&mut self, offset: u32, kind: u32) {
         while self.queue.len() >= self.capacity() {
             self.drop_oldest();
         }
+        let several = self.held_count > 1;
         let watch = &mut self.watches[offset as usize];
-        watch.last_ns = now_ns;
         watch.line_seqno = watch.line_seqno.wrapping_add(1);
-        self.seqno = if several { self.seqno.wrapping_add(1) } else { watch.line_seqno };
+        if !several {
+            (self.seqno, watch.seqno) = (watch.line_seqno, watch.line_seqno);
+        }
         let record = EdgeRecord {
-            timestamp_ns: now_ns,
+            timestamp_ns: watch.last_ns,
             offset,
             kind,
-            seqno: self.seqno,
+            seqno: watch.seqno,
             line_seqno: watch.line_seqno,
             overflowed: core::mem::take(&mut watch.overflowed),
             merged: core::mem::take(&mut watch.merged),
         };
         self.queue.push(&mut watch.chain, record);
-        true
     }
 
     /// Makes room. What the dropped event knew to be missing before it, and itself, is missing before the line's next one.

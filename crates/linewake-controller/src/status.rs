@@ -48,6 +48,8 @@ statuses! {
     INVALID_DEVICE_REQUEST = 0xC000_0010;
     /// The output cannot hold even one record.
     BUFFER_TOO_SMALL = 0xC000_0023;
+    /// This host of the controller cannot do that.
+    NOT_SUPPORTED = 0xC000_00BB;
     /// Another reader holds the line, and one of the two wants it alone.
     SHARING_VIOLATION = 0xC000_0043;
     /// The input is not a whole number of records, or not the one record expected.

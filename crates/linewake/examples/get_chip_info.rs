@@ -13,6 +13,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     run(&chip, &mut io::stdout())
 }
 
+/// What `main` does, and the test that runs every example.
 pub fn run(spec: &str, out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
     let chip = Chip::open(spec)?;
     let info = chip.info();

@@ -14,6 +14,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     run(&chip, &line, &mut io::stdout())
 }
 
+/// What `main` does, and the test that runs every example.
 pub fn run(spec: &str, line: &str, out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
     let chip = Chip::open(spec)?;
     let mut request = chip.request().line(line).consumer("watch-line-value").start()?;

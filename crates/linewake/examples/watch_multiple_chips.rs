@@ -15,6 +15,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     run(&chips, &mut io::stdout())
 }
 
+/// What `main` does, and the test that runs every example.
 pub fn run(specs: &[String], out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
     let mut monitor = Monitor::builder();
     for (seed, spec) in (1..).zip(specs) {

@@ -17,6 +17,13 @@ use crate::{
 };
 
 pub(crate) mod driver;
+pub(crate) mod exec;
+#[cfg(all(target_os = "linux", not(miri)))]
+pub(crate) mod gpiochip;
+#[cfg(not(all(target_os = "linux", not(miri))))]
+#[path = "backend/gpiochip/elsewhere.rs"]
+pub(crate) mod gpiochip;
+pub(crate) mod profile;
 pub(crate) mod serial;
 pub(crate) mod sim;
 
@@ -67,7 +74,9 @@ pub trait Backend: fmt::Debug + Send + Sync {
         let mut values = Vec::with_capacity(offsets.len());
         for part in offsets.chunks(self.capabilities().max_lines.max(1)) {
             let lines: Vec<_> = part.iter().map(|&offset| (offset, LineConfig::as_is())).collect();
-            values.extend(self.request(&Ask { consumer: "linewake", queue_size: 0, lines: &lines })?.values()?);
+            values.extend(
+                self.request(&Ask { consumer: "linewake", queue_size: 0, witness: false, lines: &lines })?.values()?,
+            );
         }
         Ok(values)
     }
@@ -94,10 +103,13 @@ pub trait Backend: fmt::Debug + Send + Sync {
     }
 }
 
-/// The client of the reference driver's protocol, with which tests drive its lines.
+/// The client of the reference driver's protocol, with which tests drive its lines, and what opens further handles.
 #[doc(hidden)]
 #[derive(Debug)]
-pub struct ReferenceDriver(pub(crate) driver::Client);
+pub struct ReferenceDriver {
+    pub(crate) client: driver::Client,
+    pub(crate) source: driver::Source,
+}
 
 /// What is asked for in one request.
 #[derive(Clone, Copy, Debug)]
@@ -106,6 +118,9 @@ pub struct Ask<'a> {
     pub consumer: &'a str,
     /// How many events are to be queued; zero is the chip's own default.
     pub queue_size: u32,
+    /// Whether to hold one more line, where the chip numbers interrupts only then: see
+    /// [`RequestBuilder::witness`](crate::RequestBuilder::witness).
+    pub witness: bool,
     /// The lines, each once, and how to hold each. At most [`Capabilities::max_lines`].
     pub lines: &'a [(Offset, LineConfig)],
 }
@@ -120,11 +135,23 @@ pub trait Held: fmt::Debug + Send {
     /// it is not called again. An error that [`is_disconnected`](Error::is_disconnected) means that the chip is gone.
     fn poll_edges(&mut self, cx: &mut Context<'_>, into: &mut Vec<RawEdge>) -> Poll<Option<Result<(), Error>>>;
 
+    /// The program has all that [`poll_edges`](Self::poll_edges) gave, and waits for more. The clock of a simulated chip may
+    /// go on then; others have nothing to do.
+    fn waits(&mut self, cx: &mut Context<'_>) {
+        let _ = cx;
+    }
+
     /// No edge that happens from now on is wanted; those that have happened are still [given](Self::poll_edges).
     fn stop(&mut self);
 
     /// Whether each line was active directly before the first edge that is given for it; `None` where it cannot be told.
     fn active_at_start(&self) -> Vec<Option<bool>>;
+
+    /// When the levels at the start were read, by the clock of the edges, if an edge that happened before may be given
+    /// after: that one tells itself which level was before it.
+    fn levels_read_ns(&self) -> Option<u64> {
+        None
+    }
 
     /// Whether each line is active now, all read at the same moment if [`Capabilities::atomic_values`].
     ///
@@ -146,6 +173,12 @@ pub trait Held: fmt::Debug + Send {
 
     /// How what is missing is known.
     fn numbering(&self) -> Numbering;
+
+    /// The line that is held beside those asked for, if one is: see
+    /// [`RequestBuilder::witness`](crate::RequestBuilder::witness).
+    fn witness(&self) -> Option<Offset> {
+        None
+    }
 
     /// The chip's own account of each line, once no more edges are wanted; lines may be given back by it. `None` if the
     /// chip keeps none: then what can still be taken is, and counted as discarded.
@@ -288,8 +321,10 @@ pub struct InfoEvent {
     pub kind: InfoEventKind,
     /// When, in nanoseconds of the chip's clock: on a gpiochip always the monotonic one.
     pub timestamp_ns: u64,
-    /// The line as it is now.
+    /// The line as it was then.
     pub line: LineInfo,
+    /// Events known to be missing directly before it, since nobody took them in time. A gpiochip does not tell.
+    pub missed: u32,
 }
 
 /// What became of a line itself.

@@ -8,7 +8,10 @@ use std::time::Duration;
 use linewake_controller::protocol::{self, MAX_LINES};
 use overlapped::Device;
 
-use crate::backend::{Backend, Capabilities, driver, serial, sim};
+use crate::backend::exec::{self, Exec};
+use crate::backend::{Backend, Capabilities, ReferenceDriver, driver, gpiochip, profile, serial, sim};
+use crate::profile::Profile;
+use crate::sim::{ClockKind, Script};
 use crate::{
     Clock, Error, ErrorKind, EventClock, Figures, LineId, LineInfo, LineTotals, Offset, Request, RequestBuilder, World,
 };
@@ -40,6 +43,7 @@ struct Inner {
     names: Vec<Option<Arc<str>>>,
     /// The lines of each name, in order.
     by_name: HashMap<Arc<str>, Vec<Offset>>,
+    world: Option<Chip>,
 }
 
 /// What a chip is.
@@ -77,6 +81,8 @@ pub struct ChipOptions {
     seed: Option<u64>,
     life: Option<bool>,
     poll_period: Option<Duration>,
+    clock: Option<ClockKind>,
+    allow_writes: bool,
 }
 
 impl ChipOptions {
@@ -104,6 +110,56 @@ impl ChipOptions {
         self
     }
 
+    /// Which clock a simulated chip has: the system's, or one that stands still and jumps.
+    ///
+    /// ```
+    /// use linewake::Chip;
+    /// use linewake::sim::ClockKind;
+    /// let chip = Chip::options().clock(ClockKind::Virtual).open("sim")?;
+    /// let mut seconds = chip.request().line("pps").edges(linewake::Edges::Rising).start()?;
+    /// for second in 0..1000 {
+    ///     assert_eq!(seconds.wait_next().unwrap()?.timestamp_ns, second * 1_000_000_000 + 500_000_000);
+    /// }
+    /// # Ok::<(), linewake::Error>(())
+    /// ```
+    #[must_use]
+    pub fn clock(mut self, clock: ClockKind) -> Self {
+        self.clock = Some(clock);
+        self
+    }
+
+    /// Opens a simulated chip on which this happens. A seed and a clock that were set here are taken, and not the script's.
+    ///
+    /// ```
+    /// use linewake::Chip;
+    /// use linewake::sim::{Line, Script};
+    /// let chip = Chip::options().seed(3).simulate(&Script::new().line(Line::new("door")))?;
+    /// assert_eq!(chip.find("door")?.get(), 0);
+    /// # Ok::<(), linewake::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] when the script makes no sense, [`ErrorKind::BadFile`] if it comes from a file.
+    pub fn simulate(&self, script: &Script) -> Result<Chip, Error> {
+        Chip::from_backend(self.simulated(script, "sim")?)
+    }
+
+    fn simulated(&self, script: &Script, spec: &str) -> Result<Arc<dyn Backend>, Error> {
+        script.check()?;
+        let seed = self.seed.or(script.seed).unwrap_or(DEFAULT_SEED);
+        let clock = self.clock.or(script.clock).unwrap_or_default();
+        let host = sim::Host::new(script, seed, clock)?;
+        Ok(Arc::new(driver::Chip::open(driver::Source::Simulated(host), spec)?))
+    }
+
+    /// Allows a [profile](crate::profile) what may change a device: no unless set. The user has to say it, since the file
+    /// may be from somewhere. For any other chip it has no meaning.
+    #[must_use]
+    pub fn allow_writes(mut self, allow: bool) -> Self {
+        self.allow_writes = allow;
+        self
+    }
+
     /// Opens the chip that `spec` names; see [`Chip::open`].
     ///
     /// # Errors
@@ -120,12 +176,11 @@ impl ChipOptions {
             };
             return Err(Error::new(ErrorKind::InvalidInput, message));
         }
-        let backend: Arc<dyn Backend> = if let Some(lines) = simulated_lines(spec)? {
-            let seed = self.seed.unwrap_or(DEFAULT_SEED);
-            let host = sim::Host::new(sim::Setup { lines, seed, life: self.life.unwrap_or(true) })?;
-            Arc::new(driver::Chip::open(driver::Source::Simulated(host), spec)?)
-        } else if self.seed.is_some() || self.life.is_some() {
-            let message = format!("chip \"{spec}\" is not simulated: only the chip \"sim\" has a seed and a life");
+        let backend: Arc<dyn Backend> = if let Some(script) = simulated_script(spec, self.life.unwrap_or(true))? {
+            self.simulated(&script, spec)?
+        } else if self.seed.is_some() || self.life.is_some() || self.clock.is_some() {
+            let message =
+                format!("chip \"{spec}\" is not simulated: only the chip \"sim\" has a seed, a life and such a clock");
             return Err(Error::new(ErrorKind::InvalidInput, message));
         } else if let Some(path) = spec.strip_prefix("serial:") {
             serial::open(path, spec, self.poll_period.unwrap_or(serial::POLL_PERIOD))?
@@ -134,27 +189,52 @@ impl ChipOptions {
             let source = driver::Source::Devices(Arc::new(move || Device::open(&path)));
             let remedy = "is it plugged in, and its driver running?";
             Arc::new(driver::Chip::open(source, spec).map_err(|error| error.with_remedy_if_not_found(remedy))?)
+        } else if let Some(command) = spec.strip_prefix("exec:") {
+            exec::open(command)?
+        } else if let Some(path) = profile_path(spec) {
+            profile::open(path, self.allow_writes)?
+        } else if gpiochip::is_spec(spec) {
+            gpiochip::open(spec)?
         } else {
-            let known = r#""sim" (simulated), "sim:64" (with 64 lines), a serial port such as "serial:COM3" or a device such as "\\.\LineWake0""#;
+            let known = concat!(
+                r#""sim" (simulated), "sim:64" (with 64 lines), "gpiochip0" (of Linux), "serial:COM3", "#,
+                r#""exec:COMMAND", "profile:FILE" or a device such as "\\.\LineWake0""#
+            );
             return Err(Error::new(ErrorKind::UnknownChip, format!("there is no chip \"{spec}\"; try {known}")));
         };
         Chip::from_backend(backend)
     }
 }
 
-/// How many lines the simulated chip has that `spec` names, if it names one.
-fn simulated_lines(spec: &str) -> Result<Option<u32>, Error> {
+/// The profile that `spec` names, if it names one.
+fn profile_path(spec: &str) -> Option<&str> {
+    spec.strip_prefix("profile:").or_else(|| spec.ends_with(".toml").then_some(spec))
+}
+
+/// What happens on the simulated chip that `spec` names, if it names one.
+fn simulated_script(spec: &str, is_alive: bool) -> Result<Option<Script>, Error> {
     let Some(rest) = spec.strip_prefix("sim") else {
         return Ok(None);
     };
+    let script = || if is_alive { Script::life() } else { Script::still() };
     match rest.strip_prefix(':') {
-        None if rest.is_empty() => Ok(Some(sim::LINES)),
+        None if rest.is_empty() => Ok(Some(script())),
         None => Ok(None),
+        Some(file) if file.ends_with(".toml") || file.ends_with(".vcd") => {
+            if !is_alive {
+                let message = format!("chip \"{spec}\" has the life that is written there: it cannot be without");
+                return Err(Error::new(ErrorKind::InvalidInput, message));
+            }
+            Script::load(file).map(Some)
+        }
         Some(number) => match number.parse() {
-            Ok(lines) if (1..=MAX_LINES as u32).contains(&lines) => Ok(Some(lines)),
+            Ok(lines) if (1..=MAX_LINES as u32).contains(&lines) => Ok(Some(script().cut_to(lines))),
             _ => Err(Error::new(
                 ErrorKind::UnknownChip,
-                format!("there is no chip \"{spec}\"; a simulated chip has 1 to {MAX_LINES} lines, as in \"sim:64\""),
+                format!(
+                    "there is no chip \"{spec}\"; a simulated chip has 1 to {MAX_LINES} lines, as in \"sim:64\", or a \
+                     script, as in \"sim:FILE.toml\" or \"sim:FILE.vcd\""
+                ),
             )),
         },
     }
@@ -167,8 +247,14 @@ impl Chip {
     /// |---|---|
     /// | `sim` | a simulated one, with named lines that live: `pps`, `button`, `encoder-a`, `encoder-b`, `flow`, `door`, and quiet ones |
     /// | `sim:64` | the same with 64 lines, 1 to 1024 |
+    /// | `gpiochip0`, `0`, `/dev/gpiochip0` | a chip of Linux, by its name, number or path, also by a link under /dev |
+    /// | `label:pinctrl-bcm2711` | the one that has this label |
     /// | `serial:COM3`, `serial:/dev/ttyUSB0` | a serial port's modem lines, see below |
+    /// | `sim:FILE.toml` | a simulated one, with the lines, signals and faults of a [script](crate::sim) |
+    /// | `sim:FILE.vcd` | a simulated one, on which happens what a value change dump has: each scalar is a line |
     /// | `\\.\Name` | the device of that name, whose driver speaks the reference driver's protocol |
+    /// | `exec:COMMAND` | what a program prints, which [`Exec::parse`] finds in the text |
+    /// | `profile:FILE`, or a path that ends in `.toml` | the device that a [profile](crate::profile) describes |
     ///
     /// Each opening of `sim` makes a chip of its own; to share one, clone it.
     ///
@@ -190,7 +276,8 @@ impl Chip {
     ///
     /// # Errors
     /// [`ErrorKind::UnknownChip`] for any other text; [`ErrorKind::Device`] when the device cannot be opened, which on a
-    /// platform without such devices is always; [`ErrorKind::Malformed`] when it does not speak the protocol.
+    /// platform without such devices is always; [`ErrorKind::Malformed`] when it does not speak the protocol;
+    /// [`ErrorKind::BadFile`] when the file makes no sense.
     pub fn open(spec: &str) -> Result<Self, Error> {
         Self::options().open(spec)
     }
@@ -215,6 +302,66 @@ impl Chip {
         Self::from_backend(Arc::new(driver::Chip::open(driver::Source::Devices(Arc::new(open)), name)?))
     }
 
+    /// A chip behind a driver that a [`Profile`] describes, however the device is opened: for a test, on a simulated one.
+    /// Each request opens one more.
+    ///
+    /// ```no_run
+    /// use linewake::{Chip, profile::Profile};
+    /// let profile = Profile::read("profiles/card.toml")?.allow_writes(true);
+    /// let chip = Chip::from_profile(&profile, || overlapped::Device::open(r"\\.\Card1"))?;
+    /// # Ok::<(), linewake::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// What opening it says; [`ErrorKind::InvalidInput`] when the profile does something that must be
+    /// [allowed](Profile::allow_writes) and is not.
+    pub fn from_profile(
+        profile: &Profile,
+        open: impl Fn() -> Result<Device, overlapped::Error> + Send + Sync + 'static,
+    ) -> Result<Self, Error> {
+        Self::from_backend(Arc::new(profile::Chip::open(profile, Arc::new(open))?))
+    }
+
+    /// A handle of the device that speaks the reference driver's protocol, for a test that does so in another way.
+    #[doc(hidden)]
+    pub fn open_device(&self) -> Result<Device, overlapped::Error> {
+        match self.backend().reference() {
+            Some(reference) => reference.source.open().map(|(device, _)| device),
+            None => Device::open(&*self.info().name),
+        }
+    }
+
+    /// A chip whose lines a program knows, which prints a line for each change: for a library that has nothing but
+    /// callbacks. It runs from now on. Its lines are for one request at a time, with which it ends; the next one starts it
+    /// again.
+    ///
+    /// ```
+    /// # #[cfg(target_os = "linux")] {
+    /// use linewake::{Chip, Exec};
+    /// let program = Exec::new("sh").args(["-c", "echo lines door=0; echo 17 door 1; sleep 60"]);
+    /// let mut edges = Chip::from_command(program)?.request().line("door").start()?;
+    /// let edge = edges.wait_next().expect("it prints one")?;
+    /// assert_eq!((edge.timestamp_ns, edge.kind), (17, linewake::EdgeKind::Rising));
+    /// # }
+    /// # Ok::<(), linewake::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::Device`] when it cannot be started, or ends before it said which lines it has; [`ErrorKind::TimedOut`]
+    /// when it does not say so in time; [`ErrorKind::Malformed`] when it prints something else.
+    pub fn from_command(program: Exec) -> Result<Self, Error> {
+        Self::from_backend(Arc::new(exec::Chip::open(program)?))
+    }
+
+    /// This chip, whose outside world is another one's: for a test that drives the same device by two protocols.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn driven_by(self, world: &Self) -> Self {
+        let Inner { backend, names, by_name, .. } = &*self.inner;
+        let (backend, names, by_name) = (backend.clone(), names.clone(), by_name.clone());
+        Self { inner: Arc::new(Inner { backend, names, by_name, world: Some(world.clone()) }) }
+    }
+
     /// How to open.
     #[must_use]
     pub fn options() -> ChipOptions {
@@ -233,7 +380,7 @@ impl Chip {
                 by_name.entry(name.clone()).or_default().push(Offset::from(offset));
             }
         }
-        Ok(Self { inner: Arc::new(Inner { backend, names, by_name }) })
+        Ok(Self { inner: Arc::new(Inner { backend, names, by_name, world: None }) })
     }
 
     pub(crate) fn backend(&self) -> &dyn Backend {
@@ -403,7 +550,7 @@ impl Chip {
     /// # Errors
     /// [`ErrorKind::Unsupported`] unless the chip is simulated or the reference driver's; what the device says.
     pub fn totals(&self) -> Result<Vec<LineTotals>, Error> {
-        let totals = self.reference()?.totals()?;
+        let totals = self.reference()?.client.totals()?;
         let line = |line: &protocol::LineTotals| LineTotals {
             offset: line.offset.into(),
             readers: line.readers,
@@ -424,10 +571,11 @@ impl Chip {
         World::new(self, self.reference())
     }
 
-    /// The client of the reference driver's protocol, if the chip speaks it.
-    fn reference(&self) -> Result<&driver::Client, Error> {
+    /// The reference driver's protocol, if the chip speaks it.
+    fn reference(&self) -> Result<&ReferenceDriver, Error> {
         let other = || crate::backend::unsupported(&self.info().name, "is no simulated chip and no reference driver's");
-        self.backend().reference().map(|reference| &reference.0).ok_or_else(other)
+        let world = self.inner.world.as_ref().unwrap_or(self);
+        world.backend().reference().ok_or_else(other)
     }
 }
 

@@ -37,16 +37,20 @@ pub mod filter;
 #[cfg(feature = "embedded-hal")]
 pub mod hal;
 mod info;
+mod keys;
 mod line;
 mod monitor;
+pub mod profile;
 mod ready;
 pub mod record;
 mod request;
+pub mod sim;
 mod timer;
 mod wait;
 mod world;
 
 pub use account::{Account, Figures, LineAccount, LineTotals, Tally, Trust};
+pub use backend::exec::{Exec, Restart};
 pub use backend::{InfoEvent, InfoEventKind};
 pub use chip::{Chip, ChipInfo, ChipOptions, DEFAULT_SEED};
 pub use clock::{Clock, UtcOffset};

@@ -123,7 +123,7 @@ impl Request {
         for part in &parts {
             ready.add();
             for (line, active) in lines[part.lines.clone()].iter_mut().zip(part.held.active_at_start()) {
-                line.begin(active);
+                line.begin(active, part.held.levels_read_ns());
             }
         }
         Self {
@@ -231,6 +231,7 @@ impl Request {
             self.is_over = true;
             Poll::Ready(None)
         } else {
+            self.parts.iter_mut().filter(|part| !part.is_over).for_each(|part| part.held.waits(cx));
             Poll::Pending
         }
     }
@@ -429,6 +430,11 @@ impl Request {
         Ok(())
     }
 
+    /// The lines that are held beside those asked for; see [`RequestBuilder::witness`].
+    pub fn witnesses(&self) -> impl Iterator<Item = Offset> + '_ {
+        self.parts.iter().filter_map(|part| part.held.witness())
+    }
+
     pub(crate) fn place(&self, line: impl Into<LineId>) -> Result<usize, Error> {
         let line = line.into();
         match self.place_of(self.chip.find(line.clone())?) {
@@ -525,7 +531,10 @@ impl Request {
         let (queued, others) = self.batch.drain(..).partition::<Vec<_>, _>(|(place, _)| lines.contains(place));
         self.batch.extend(others);
         let arrived: Vec<_> = self.arrived.drain(..).collect();
-        let arrived = arrived.into_iter().map(|edge| (self.places[edge.offset.index()] as usize, edge));
+        let place = |edge: &RawEdge| Some(*self.places.get(edge.offset.index())? as usize);
+        let arrived = arrived.into_iter().filter_map(|edge| Some((place(&edge)?, edge)));
+        // One of a line that was not asked for has nobody who could miss it.
+        let arrived: Vec<_> = arrived.filter(|(place, _)| lines.contains(place)).collect();
         for (place, edge) in queued.into_iter().chain(arrived) {
             part.interrupts.note(edge.seqno);
             self.lines[place].discard(&edge, part.numbering);

@@ -5,6 +5,7 @@ use std::time::Duration;
 use linewake_controller::protocol::{ALL_LINES, DRIVE_HIGH, DRIVE_LOW, DRIVE_TOGGLE, Drive, MergeWindow};
 
 use crate::backend::driver::Client;
+use crate::backend::{ReferenceDriver, unsupported};
 use crate::{Chip, Error, LineId};
 
 /// Changes the inputs of a simulated chip, or of the reference driver's, as the outside world would.
@@ -22,16 +23,31 @@ use crate::{Chip, Error, LineId};
 #[derive(Clone, Debug)]
 pub struct World<'a> {
     chip: &'a Chip,
-    client: Result<&'a Client, Error>,
+    reference: Result<&'a ReferenceDriver, Error>,
 }
 
 impl<'a> World<'a> {
-    pub(crate) fn new(chip: &'a Chip, client: Result<&'a Client, Error>) -> Self {
-        Self { chip, client }
+    pub(crate) fn new(chip: &'a Chip, reference: Result<&'a ReferenceDriver, Error>) -> Self {
+        Self { chip, reference }
     }
 
     fn client(&self) -> Result<&Client, Error> {
-        self.client.clone()
+        Ok(&self.reference.clone()?.client)
+    }
+
+    /// Lets the clock of a simulated chip go on, which has one that stands still: what is due meanwhile happens, in order,
+    /// each at its own time.
+    ///
+    /// A clock goes no further than an edge for which a request has no room, or than an unplugging of a chip that has edges
+    /// queued; it goes on as they are read. Returns how much of `time` is left then: zero if all of it has passed.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`](crate::ErrorKind) unless the chip is simulated, and its clock not the system's.
+    pub fn advance(&self, time: Duration) -> Result<Duration, Error> {
+        match self.reference.clone()?.source.host() {
+            Some(host) => host.advance(time),
+            None => Err(unsupported(&self.chip.info().name, "has a clock of its own, which nobody can advance")),
+        }
     }
 
     /// Gives a line a level.

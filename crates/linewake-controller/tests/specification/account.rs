@@ -66,7 +66,7 @@ fn closing_a_reader_discards_what_it_had_queued() {
     chip.toggle(0, 5);
     chip.take(reader, 0);
     chip.take(reader, 0);
-    chip.controller.close(reader);
+    chip.controller.close(reader, 0);
     let totals = chip.totals(0);
     assert_eq!((totals.driven, totals.delivered, totals.discarded, totals.readers), (5, 2, 3, 1));
     assert_eq!(totals.changes, 5);
@@ -78,7 +78,7 @@ fn a_shown_event_left_behind_at_close_was_delivered() {
     let reader = chip.watching([0]);
     chip.toggle(0, 2);
     chip.after(reader, 0, 0);
-    chip.controller.close(reader);
+    chip.controller.close(reader, 0);
     let totals = chip.totals(0);
     assert_eq!((totals.delivered, totals.discarded), (1, 1));
 }
@@ -109,7 +109,7 @@ fn a_new_reader_in_an_old_slot_inherits_nothing() {
     assert_eq!(chip.send(old, SET_READER, &config), DONE);
     chip.watch(old, &[0]);
     chip.toggle(0, 5);
-    chip.controller.close(old);
+    chip.controller.close(old, 0);
 
     let new = chip.watching([0]);
     chip.toggle(0, 3);
@@ -118,7 +118,7 @@ fn a_new_reader_in_an_old_slot_inherits_nothing() {
     assert_eq!((header.driven, header.delivered, header.overflowed), (3, 3, 0));
     assert_eq!(chip.counters(new, 0).driven, 3);
     assert_eq!(chip.list::<LineInfo>(new, GET_LINE_INFO)[0].consumer, [0; 32]);
-    chip.controller.close(new);
+    chip.controller.close(new, 0);
     assert_eq!(chip.totals(0).driven, 8);
 }
 

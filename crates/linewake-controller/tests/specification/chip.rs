@@ -149,7 +149,7 @@ impl Chip {
     pub(crate) fn totals(&mut self, offset: u32) -> LineTotals {
         let reader = self.open();
         let totals: Vec<LineTotals> = self.list(reader, GET_TOTALS);
-        self.controller.close(reader);
+        self.controller.close(reader, 0);
         assert!(totals.iter().all(LineTotals::is_closed));
         totals[offset as usize]
     }

@@ -41,6 +41,8 @@ fn a_configuration_is_all_or_nothing() {
     let output_with_edges = [good, with(output(1), LINE_EDGES)];
     let edges_without_input = [good, LineConfig { offset: 1, flags: LINE_EDGES }];
     let active_input = [good, with(input(1), LINE_ACTIVE)];
+    let driven_input = [good, with(input(1), LINE_OPEN_DRAIN)];
+    let two_drives = [good, with(output(1), LINE_OPEN_DRAIN | LINE_OPEN_SOURCE)];
     let two_biases = [good, with(input(1), LINE_BIAS_PULL_UP | LINE_BIAS_DISABLED)];
     let release_and_more = [good, with(input(1), LINE_RELEASE)];
     for bad in [
@@ -51,6 +53,8 @@ fn a_configuration_is_all_or_nothing() {
         &output_with_edges,
         &edges_without_input,
         &active_input,
+        &driven_input,
+        &two_drives,
         &two_biases,
         &release_and_more,
     ] {
@@ -75,7 +79,7 @@ fn an_exclusive_line_is_closed_to_others_until_its_holder_goes() {
     assert_eq!(chip.configure(holder, &[with(input(0), LINE_EXCLUSIVE)]), DONE);
     assert_eq!(chip.configure(other, &[input(0)]), Err(Status::SHARING_VIOLATION));
     assert_eq!(chip.configure(holder, &[with(input(0), LINE_EXCLUSIVE | LINE_EDGES)]), DONE);
-    chip.controller.close(holder);
+    chip.controller.close(holder, 0);
     assert_eq!(chip.configure(other, &[input(0)]), DONE);
 }
 
@@ -103,7 +107,7 @@ fn line_info_shows_who_holds_a_line_and_how() {
     let mine = chip.list::<LineInfo>(holder, GET_LINE_INFO)[2];
     assert_eq!(mine.flags, watch.flags | LINE_USED | LINE_HELD | LINE_ACTIVE);
     let theirs = chip.list::<LineInfo>(other, GET_LINE_INFO)[2];
-    assert_eq!(theirs.flags, LINE_INPUT | LINE_BIAS_PULL_UP | LINE_EXCLUSIVE | LINE_USED);
+    assert_eq!(theirs.flags, watch.flags | LINE_USED | LINE_ACTIVE, "as its holder holds it");
     assert_eq!(text(&theirs.consumer), "monitor");
 }
 
@@ -148,7 +152,7 @@ fn an_output_is_not_driven_from_outside_until_its_holders_are_gone() {
     assert_eq!(chip.send(driver, DRIVE, &[high(1), high(0)]), Err(Status::INVALID_DEVICE_STATE));
     assert_eq!(chip.controller.drive(0, true, 0), Err(Status::INVALID_DEVICE_STATE));
     assert!(!chip.controller.level(1));
-    chip.controller.close(reader);
+    chip.controller.close(reader, 0);
     assert_eq!(chip.send(driver, DRIVE, &[high(1), high(0)]), DONE);
     assert!(chip.controller.level(0) && chip.controller.level(1));
 }
@@ -211,13 +215,13 @@ fn there_are_as_many_readers_as_compiled_and_no_more() {
     let mut chip = Chip::new();
     let readers: Vec<_> = (0..READERS).map(|_| chip.open()).collect();
     assert_eq!(chip.controller.open(), Err(Status::INSUFFICIENT_RESOURCES));
-    chip.controller.close(readers[2]);
+    chip.controller.close(readers[2], 0);
     let next = chip.open();
     assert_eq!(chip.raw(readers[2], GET_INFO, &[], 96), Err(Status::INVALID_HANDLE));
     assert_eq!(chip.controller.check(readers[2]), Err(Status::INVALID_HANDLE));
     assert_eq!(chip.controller.check(next), Ok(()));
     assert!(chip.raw(next, GET_INFO, &[], 96).is_ok());
-    chip.controller.close(readers[2]); // closing it twice hurts nobody
+    chip.controller.close(readers[2], 0); // closing it twice hurts nobody
     assert!(chip.raw(next, GET_INFO, &[], 96).is_ok());
 }
 
@@ -253,6 +257,6 @@ fn zeroed_memory_is_an_empty_controller() {
     controller.init("sim0", "", 4);
     let reader = controller.open().unwrap();
     controller.drive(0, true, 0).unwrap();
-    controller.close(reader);
+    controller.close(reader, 0);
     assert_eq!(controller.take_ready(), None);
 }

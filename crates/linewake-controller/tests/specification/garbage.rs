@@ -42,7 +42,7 @@ fn any_input_of_any_length_is_answered() {
                 let _ = chip.raw(reader, code, &input, room);
                 if code == UNPLUG && chip.raw(reader, GET_INFO, &[], 96).is_err() {
                     chip.controller.replug();
-                    chip.controller.close(reader);
+                    chip.controller.close(reader, 0);
                     reader = chip.watching([0, 1]);
                 }
             }

@@ -138,7 +138,7 @@ impl Reader {
         let line = self.lines.get(&offset).cloned().unwrap_or_default();
         LineCounters {
             offset,
-            reserved: 0,
+            raised: 0,
             driven: line.driven,
             delivered: line.delivered,
             queued: self.queue.iter().filter(|(edge, _)| edge.offset == offset).count() as u64,
@@ -177,14 +177,14 @@ fn run(seed: u64, steps: u32) {
             }
             1 if random.below(4) == 0 && !readers.is_empty() => {
                 let reader = readers.swap_remove(at);
-                chip.controller.close(reader.id);
+                chip.controller.close(reader.id, 0);
                 close(&mut closed, &reader);
             }
             2 if random.below(20) == 0 => {
                 chip.controller.unplug();
                 chip.controller.replug();
                 for reader in readers.drain(..) {
-                    chip.controller.close(reader.id);
+                    chip.controller.close(reader.id, 0);
                     close(&mut closed, &reader);
                 }
             }

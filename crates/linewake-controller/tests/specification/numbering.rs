@@ -147,7 +147,7 @@ fn merge_every_other_edge(chip: &mut Chip, offset: u32) {
     let reader = chip.open();
     let window = MergeWindow { offset: ALL_LINES, reserved: 0, window_ns: 1_500 };
     assert_eq!(chip.send(reader, SET_MERGE, &window), DONE);
-    chip.controller.close(reader);
+    chip.controller.close(reader, 0);
     for _ in 0..3 {
         chip.now_ns += 1_000_000;
         chip.toggle(offset, 2);

@@ -46,7 +46,7 @@ fn levels_survive_and_what_was_queued_is_discarded() {
     chip.toggle(0, 2); // nobody there
     chip.controller.replug();
     assert!(chip.controller.level(0));
-    chip.controller.close(old);
+    chip.controller.close(old, 0);
     let totals = chip.totals(0);
     assert_eq!((totals.changes, totals.driven, totals.discarded), (5, 3, 3));
 }
@@ -61,7 +61,7 @@ fn unplugging_frees_lines_that_were_held_alone() {
     let new = chip.watching([0]);
     chip.toggle(0, 1);
     assert!(chip.take(new, 0).is_some());
-    chip.controller.close(old);
+    chip.controller.close(old, 0);
     chip.toggle(0, 1);
     assert!(chip.take(new, 0).is_some());
 }

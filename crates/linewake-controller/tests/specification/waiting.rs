@@ -71,7 +71,7 @@ fn a_closed_reader_is_never_ready() {
     let mut chip = Chip::new();
     let reader = chip.watching([0]);
     chip.toggle(0, 1);
-    chip.controller.close(reader);
+    chip.controller.close(reader, 0);
     assert_eq!(chip.ready(), []);
 }
 

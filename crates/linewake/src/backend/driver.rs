@@ -4,18 +4,25 @@ mod client;
 #[expect(unsafe_code, reason = "declaring what a control code reads and writes is a promise")]
 mod codes;
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use futures_core::Stream as _;
-use linewake_controller::protocol::{self, EdgeRecord, MAX_LINES, ReaderConfig, SetValues};
+use linewake_controller::protocol::{
+    self, CHIP_TIMERS, Debounce, EdgeRecord, InfoRecord, LineSet, MAX_LINES, ReaderConfig, SetValues,
+};
 use overlapped::{Device, InvertedCall};
 
 use self::client::BATCH;
 pub(crate) use self::client::Client;
-use super::{Ask, Backend, Capabilities, Held, Numbering, RawEdge, ReferenceDriver, Settled, sim};
+use super::{
+    Ask, Backend, Capabilities, Held, InfoEvent, InfoEventKind, InfoWatch, Numbering, RawEdge, ReferenceDriver,
+    Settled, sim,
+};
 use crate::line::named;
 use crate::{
     Bias, ChipInfo, Clock, Direction, Drive, EdgeKind, Edges, Error, EventClock, Figures, LineConfig, LineInfo, Missed,
@@ -27,8 +34,10 @@ use crate::{
 pub(crate) struct Chip {
     source: Source,
     spec: String,
-    client: ReferenceDriver,
+    reference: ReferenceDriver,
     info: ChipInfo,
+    /// Whether it keeps time, and can debounce.
+    has_timers: bool,
 }
 
 /// Where a handle comes from. Each request has its own.
@@ -50,17 +59,26 @@ impl fmt::Debug for Source {
 }
 
 impl Source {
-    fn open(&self) -> Result<Device, overlapped::Error> {
+    /// A handle; of a simulated chip, also from the inside.
+    pub(crate) fn open(&self) -> Result<(Device, Option<Arc<sim::Handle>>), overlapped::Error> {
         match self {
-            Self::Simulated(host) => Device::simulated(host.clone()),
-            Self::Devices(open) => open(),
+            Self::Simulated(host) => host.open().map(|(device, handle)| (device, Some(handle))),
+            Self::Devices(open) => open().map(|device| (device, None)),
+        }
+    }
+
+    pub(crate) fn host(&self) -> Option<&Arc<sim::Host>> {
+        match self {
+            Self::Simulated(host) => Some(host),
+            Self::Devices(_) => None,
         }
     }
 }
 
 impl Chip {
     pub(crate) fn open(source: Source, spec: &str) -> Result<Self, Error> {
-        let (client, info) = Client::new(source.open()?)?;
+        let (client, info) = Client::new(source.open()?.0)?;
+        let has_timers = info.flags & CHIP_TIMERS != 0;
         let info = ChipInfo {
             name: named(&info.name).unwrap_or_else(|| spec.into()),
             label: named(&info.label).unwrap_or_default(),
@@ -68,18 +86,20 @@ impl Chip {
             lines: client.lines(),
             max_queue_size: info.max_queue,
         };
-        Ok(Self { source, spec: spec.to_owned(), client: ReferenceDriver(client), info })
+        let reference = ReferenceDriver { client, source: source.clone() };
+        Ok(Self { source, spec: spec.to_owned(), reference, info, has_timers })
     }
 
     fn client(&self) -> &Client {
-        &self.client.0
+        &self.reference.client
     }
 
     /// A handle of its own, for a new reader.
-    fn open_reader(&self) -> Result<Client, Error> {
-        let (client, _) = Client::new(self.source.open()?)?;
+    fn open_reader(&self) -> Result<(Client, Option<Arc<sim::Handle>>), Error> {
+        let (device, handle) = self.source.open()?;
+        let (client, _) = Client::new(device)?;
         if client.lines() == self.info.lines {
-            Ok(client)
+            Ok((client, handle))
         } else {
             Err(client.malformed("the number of its lines has changed"))
         }
@@ -118,6 +138,9 @@ impl Backend for Chip {
             outputs: true,
             active_low: true,
             bias: true,
+            drive: true,
+            debounce: self.has_timers,
+            info_watch: true,
             max_queue_size: self.info.max_queue_size,
             atomic_values: true,
             reconfigure: true,
@@ -127,7 +150,7 @@ impl Backend for Chip {
 
     fn clock(&self, _: EventClock) -> Clock {
         match &self.source {
-            Source::Simulated(host) => Clock::read("simulated", || host.now_ns()),
+            Source::Simulated(host) => host.clock(),
             Source::Devices(_) => Clock::unrelated("monotonic"),
         }
     }
@@ -146,20 +169,44 @@ impl Backend for Chip {
     }
 
     fn request(&self, ask: &Ask<'_>) -> Result<Box<dyn Held>, Error> {
-        let client = self.open_reader()?;
+        let (client, handle) = self.open_reader()?;
         let consumer = protocol::name(ask.consumer);
-        client.set_reader(&ReaderConfig { capacity: ask.queue_size, seqno_base: 0, consumer })?;
+        let capacity = match (ask.queue_size, self.source.host()) {
+            (0, Some(host)) => host.default_queue(),
+            (asked, _) => asked,
+        };
+        client.set_reader(&ReaderConfig { capacity, seqno_base: 0, consumer })?;
+        let explain = |error| self.explain_busy(error, ask.lines);
         let configs: Vec<_> = ask.lines.iter().map(|&(offset, config)| record(offset, &config)).collect();
-        client.configure(&configs).map_err(|error| self.explain_busy(error, ask.lines))?;
-        Ok(Box::new(Reader::start(client, ask.lines.to_vec())?))
+        if ask.lines.iter().any(|(_, config)| !config.debounce.is_zero()) {
+            // No edge is to come that is not debounced.
+            let quiet = |config: &protocol::LineConfig| protocol::LineConfig {
+                flags: config.flags & !protocol::LINE_EDGES,
+                ..*config
+            };
+            client.configure(&configs.iter().map(quiet).collect::<Vec<_>>()).map_err(explain)?;
+            client.set_debounce(&debounces(ask.lines.iter().copied()))?;
+        }
+        client.configure(&configs).map_err(explain)?;
+        Ok(Box::new(Reader::start(client, handle, ask.lines.to_vec())?))
+    }
+
+    fn watch_info(&self, offsets: &[Offset]) -> Result<Box<dyn InfoWatch>, Error> {
+        let (client, _) = self.open_reader()?;
+        let lines = offsets.iter().map(|offset| offset.get()).collect();
+        let waits = client.watch_info(&lines)?;
+        Ok(Box::new(Information { chip: self.info.name.clone(), client, lines, waits, arrived: VecDeque::new() }))
     }
 
     fn reopen(&self) -> Result<Arc<dyn Backend>, Error> {
+        if let Some(host) = self.source.host() {
+            host.look_for();
+        }
         Ok(Arc::new(Self::open(self.source.clone(), &self.spec)?))
     }
 
     fn reference(&self) -> Option<&ReferenceDriver> {
-        Some(&self.client)
+        Some(&self.reference)
     }
 }
 
@@ -167,6 +214,10 @@ impl Backend for Chip {
 #[derive(Debug)]
 struct Reader {
     client: Client,
+    /// The handle from the inside, if the chip is simulated.
+    handle: Option<Arc<sim::Handle>>,
+    /// Edges that came.
+    received: u64,
     lines: Vec<(Offset, LineConfig)>,
     active_at_start: Vec<Option<bool>>,
     phase: Phase,
@@ -197,15 +248,21 @@ impl fmt::Debug for Phase {
 }
 
 impl Reader {
-    fn start(client: Client, lines: Vec<(Offset, LineConfig)>) -> Result<Self, Error> {
+    fn start(
+        client: Client,
+        handle: Option<Arc<sim::Handle>>,
+        lines: Vec<(Offset, LineConfig)>,
+    ) -> Result<Self, Error> {
         let watched = lines.iter().any(|(_, config)| config.edges.is_some());
         let phase = if watched { Phase::Live(client.waits()) } else { Phase::Idle };
         let active_at_start = levels_at_start(&client, &lines)?;
-        Ok(Self { client, lines, active_at_start, phase, batch: Vec::with_capacity(BATCH) })
+        let batch = Vec::with_capacity(BATCH);
+        Ok(Self { client, handle, received: 0, lines, active_at_start, phase, batch })
     }
 
     /// Hands over the batch that came.
     fn hand_over(&mut self, into: &mut Vec<RawEdge>) {
+        self.received += self.batch.len() as u64;
         into.extend(self.batch.iter().map(|edge| RawEdge {
             offset: edge.offset.into(),
             kind: if edge.is_rising() { EdgeKind::Rising } else { EdgeKind::Falling },
@@ -218,6 +275,9 @@ impl Reader {
 
     /// The waits are over. What is queued now had happened, and is still to be taken.
     fn queued(&self) -> Result<u64, Error> {
+        if let Some(handle) = &self.handle {
+            handle.hurry();
+        }
         Ok(self.client.counters()?.iter().fold(0, |sum: u64, line| sum.saturating_add(line.queued)))
     }
 
@@ -260,6 +320,12 @@ impl Held for Reader {
         }
     }
 
+    fn waits(&mut self, cx: &mut Context<'_>) {
+        if let (Phase::Live(_), Some(handle)) = (&self.phase, &self.handle) {
+            handle.waits(self.received, cx);
+        }
+    }
+
     fn stop(&mut self) {
         match &self.phase {
             Phase::Live(waits) => waits.stopper().stop(),
@@ -291,6 +357,11 @@ impl Held for Reader {
         let configs: Vec<_> =
             self.lines.iter().zip(lines).map(|((offset, _), config)| record(*offset, config)).collect();
         self.client.configure(&configs)?;
+        let changed = self.lines.iter().zip(lines).filter(|((_, before), config)| before.debounce != config.debounce);
+        let changed = debounces(changed.map(|((offset, _), config)| (*offset, *config)));
+        if !changed.is_empty() {
+            self.client.set_debounce(&changed)?;
+        }
         for (line, config) in self.lines.iter_mut().zip(lines) {
             line.1 = *config;
         }
@@ -361,6 +432,59 @@ fn levels_at_start(client: &Client, lines: &[(Offset, LineConfig)]) -> Result<Ve
     Ok(levels)
 }
 
+/// What becomes of lines, as the driver tells it.
+#[derive(Debug)]
+struct Information {
+    chip: Arc<str>,
+    client: Client,
+    lines: LineSet,
+    waits: InvertedCall<[InfoRecord]>,
+    arrived: VecDeque<InfoRecord>,
+}
+
+impl InfoWatch for Information {
+    fn poll_info(&mut self, cx: &mut Context<'_>) -> Poll<Result<InfoEvent, Error>> {
+        loop {
+            if let Some(record) = self.arrived.pop_front() {
+                return Poll::Ready(self.event(&record));
+            }
+            match ready!(Pin::new(&mut self.waits).poll_next(cx)) {
+                Some(Ok(records)) => self.arrived.extend(records.iter()),
+                Some(Err(error)) => return Poll::Ready(Err(error.into())),
+                None => return Poll::Ready(Err(self.client.malformed("it ended a wait that does not end"))),
+            }
+        }
+    }
+}
+
+impl Information {
+    fn event(&self, record: &InfoRecord) -> Result<InfoEvent, Error> {
+        let kind = match record.kind {
+            protocol::INFO_REQUESTED => InfoEventKind::Requested,
+            protocol::INFO_RELEASED => InfoEventKind::Released,
+            protocol::INFO_RECONFIGURED => InfoEventKind::Reconfigured,
+            kind => return Err(self.client.malformed(format_args!("it tells of a line what is not known, {kind}"))),
+        };
+        let offset = record.line.offset;
+        if !self.lines.contains(offset) {
+            return Err(self.client.malformed(format_args!("it tells of line {offset}, which was not asked for")));
+        }
+        Ok(InfoEvent {
+            chip: self.chip.clone(),
+            kind,
+            timestamp_ns: record.timestamp_ns,
+            line: line_info(&record.line),
+            missed: record.lost,
+        })
+    }
+}
+
+/// The debounce periods of lines, as the driver reads them.
+fn debounces(lines: impl Iterator<Item = (Offset, LineConfig)>) -> Vec<Debounce> {
+    let period_us = |config: LineConfig| u32::try_from(config.debounce.as_nanos().div_ceil(1_000)).unwrap_or(u32::MAX);
+    lines.map(|(offset, config)| Debounce { offset: offset.get(), period_us: period_us(config) }).collect()
+}
+
 /// How a line is to be held, as the driver reads it.
 fn record(offset: Offset, config: &LineConfig) -> protocol::LineConfig {
     let mut flags = match config.direction {
@@ -377,6 +501,11 @@ fn record(offset: Offset, config: &LineConfig) -> protocol::LineConfig {
         Some(Bias::PullUp) => protocol::LINE_BIAS_PULL_UP,
         Some(Bias::PullDown) => protocol::LINE_BIAS_PULL_DOWN,
         Some(Bias::Disabled) => protocol::LINE_BIAS_DISABLED,
+    };
+    flags |= match config.drive {
+        Drive::OpenDrain if config.direction == Some(Direction::Output) => protocol::LINE_OPEN_DRAIN,
+        Drive::OpenSource if config.direction == Some(Direction::Output) => protocol::LINE_OPEN_SOURCE,
+        _ => 0,
     };
     flags |= config.edges.map_or(0, Edges::flags);
     protocol::LineConfig { offset: offset.get(), flags }
@@ -396,6 +525,11 @@ fn line_info(record: &protocol::LineInfo) -> LineInfo {
         (protocol::LINE_BIAS_PULL_DOWN, Bias::PullDown),
         (protocol::LINE_BIAS_DISABLED, Bias::Disabled),
     ];
+    let drive = match (has(protocol::LINE_OPEN_DRAIN), has(protocol::LINE_OPEN_SOURCE)) {
+        (true, _) => Drive::OpenDrain,
+        (_, true) => Drive::OpenSource,
+        _ => Drive::PushPull,
+    };
     LineInfo {
         offset: record.offset.into(),
         name: named(&record.name),
@@ -406,8 +540,9 @@ fn line_info(record: &protocol::LineInfo) -> LineInfo {
         config: LineConfig {
             active_low: has(protocol::LINE_ACTIVE_LOW),
             bias: bias.into_iter().find(|(flag, _)| has(*flag)).map(|(_, bias)| bias),
-            drive: Drive::PushPull,
+            drive,
             edges,
+            debounce: Duration::from_micros(record.debounce_us.into()),
             ..LineConfig::default()
         },
     }

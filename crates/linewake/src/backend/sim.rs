@@ -1,240 +1,325 @@
-//! The simulated chip: the controller of `linewake.sys` in this process, and somebody who presses its buttons.
+//! The simulated chip: the controller of `linewake.sys` in this process, and a [`Script`] of what happens outside.
 //!
 //! ```text
 //!   Client ── control codes ──► Host ── Controller::control ──► done, or kept in `Waits`
 //!                                ▲
-//!   the life thread, while somebody looks: the changes that are due now
+//!   the alarm, while somebody looks: what is due now      (a real clock: the port's timer)
+//!   who waits for an edge, or advances the clock: what is next      (a virtual one)
 //! ```
 
-mod life;
-mod signal;
+mod state;
 mod waits;
 
-use std::collections::{HashMap, HashSet};
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
-use std::thread::{self, Thread};
+use std::task::Context;
 use std::time::{Duration, Instant};
 
 use linewake_controller::protocol::{self, LineConfig, MAX_LINES, WaitLine};
-use linewake_controller::{Controller, Outcome, ReaderId, Ready};
-use overlapped::{CtlCode, Status, sim};
+use linewake_controller::{Controller, Outcome, ReaderId};
+use overlapped::{CtlCode, Device, Status, sim};
 use zerocopy::{FromBytes, FromZeros};
 
-use self::life::Life;
-use self::waits::{Key, Waits};
-use crate::{Error, ErrorKind};
+use self::state::{State, Step};
+use self::waits::{Key, What};
+use crate::sim::{ClockKind, Script};
+use crate::timer::Timer;
+use crate::{Clock, Error, ErrorKind};
 
 /// Handles that can be open on one chip at once.
 const READERS: usize = 64;
 /// Events each of them can have queued: the Linux kernel's limit for a line request.
 const QUEUE: usize = 1024;
 
-/// Lines of `sim` when no number is given; those with a name.
-pub(crate) const LINES: u32 = life::LINES.len() as u32;
+type Chip = Controller<MAX_LINES, READERS, QUEUE>;
 
-/// How a simulated chip is made.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Setup {
-    pub(crate) lines: u32,
-    pub(crate) seed: u64,
-    pub(crate) life: bool,
-}
+/// So much happens before others have a turn.
+const STEPS: usize = 10_000;
 
 /// A simulated chip. Its clock counts from here.
 pub(crate) struct Host {
     state: Mutex<State>,
-    started: Instant,
-    /// Plays the life; it sleeps while nobody looks.
-    player: OnceLock<Thread>,
-}
-
-struct State {
-    controller: Box<Controller<MAX_LINES, READERS, QUEUE>>,
-    readers: HashMap<sim::FileId, ReaderId>,
-    waits: Waits,
-    life: Option<Life>,
-    /// Who watches which lines that have a life.
-    watches: HashSet<(ReaderId, u32)>,
+    /// When it began, if its clock is the system's.
+    started: Option<Instant>,
+    default_queue: u32,
+    /// Wakes up when something is due that somebody watches; made when it is needed first.
+    timer: OnceLock<Timer>,
+    me: Weak<Host>,
 }
 
 impl Host {
-    pub(crate) fn new(setup: Setup) -> Result<Arc<Self>, Error> {
+    /// A chip on which this happens; the script was checked.
+    pub(crate) fn new(script: &Script, seed: u64, clock: ClockKind) -> Result<Arc<Self>, Error> {
         let no_memory = |_| Error::new(ErrorKind::Device, "there is no memory for the chip \"sim\"");
         // All zeros is a controller, and megabytes are too much for a stack.
-        let mut controller = Controller::new_box_zeroed().map_err(no_memory)?;
-        controller.init("sim", "linewake simulator", setup.lines as usize);
-        for (offset, name) in (0..).zip(life::LINES) {
-            controller.set_line_name(offset, name);
+        let mut controller = Chip::new_box_zeroed().map_err(no_memory)?;
+        controller.init("sim", script.label.as_deref().unwrap_or("linewake simulator"), script.size() as usize);
+        controller.keep_time();
+        let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        for offset in 0..script.size() {
+            controller.set_merge_window(offset, nanoseconds(script.merge_within));
+            controller.set_interrupt_delay(offset, nanoseconds(script.interrupt_delay));
         }
-        let host = Arc::new(Self {
-            state: Mutex::new(State {
-                controller,
-                readers: HashMap::new(),
-                waits: Waits::default(),
-                life: setup.life.then(|| Life::new(setup.seed)),
-                watches: HashSet::new(),
-            }),
-            started: Instant::now(),
-            player: OnceLock::new(),
-        });
-        if setup.life {
-            let weak = Arc::downgrade(&host);
-            let player = thread::Builder::new()
-                .name("linewake-sim".to_owned())
-                .spawn(move || play(&weak))
-                .map_err(|error| Error::new(ErrorKind::Device, format!("no thread for the chip \"sim\": {error}")))?;
-            let _ = host.player.set(player.thread().clone());
+        for (offset, line) in script.offsets() {
+            controller.set_line_name(offset, &line.name);
+            controller.set_initial_level(offset, line.initially);
+            if let Some(window) = line.merge_within {
+                controller.set_merge_window(offset, nanoseconds(window));
+            }
+            if let Some(delay) = line.interrupt_delay {
+                controller.set_interrupt_delay(offset, nanoseconds(delay));
+            }
         }
-        Ok(host)
+        let horizon_ns = if clock == ClockKind::Manual { 0 } else { u64::MAX };
+        let state = State::new(controller, script.play(seed), horizon_ns);
+        let started = (clock == ClockKind::Real).then(Instant::now);
+        Ok(Arc::new_cyclic(|me| Self {
+            state: Mutex::new(state),
+            started,
+            default_queue: script.queue_size,
+            timer: OnceLock::new(),
+            me: me.clone(),
+        }))
     }
 
-    /// The chip's clock: nanoseconds since it was made.
-    pub(crate) fn now_ns(&self) -> u64 {
-        u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    /// A handle of its own, for a reader.
+    pub(crate) fn open(self: &Arc<Self>) -> Result<(Device, Arc<Handle>), overlapped::Error> {
+        let handle = Arc::new(Handle { host: self.clone(), reader: OnceLock::new() });
+        Ok((Device::simulated(handle.clone())?, handle))
+    }
+
+    /// How many events are queued for a reader that does not say; zero for the controller's default.
+    pub(crate) fn default_queue(&self) -> u32 {
+        self.default_queue
+    }
+
+    /// Its clock as others see it.
+    pub(crate) fn clock(&self) -> Clock {
+        match self.started {
+            Some(started) => Clock::read("simulated", || elapsed_ns(started)),
+            None => Clock::unrelated("simulated"),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The state at this moment: all that was due has happened.
-    fn now(&self) -> (MutexGuard<'_, State>, u64) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let now_ns = self.now_ns();
-        state.live_until(now_ns);
-        (state, now_ns)
-    }
-
-    /// How long nothing that is watched will happen; `None`: for ever, unless somebody begins to watch.
-    fn idle(&self) -> Option<Duration> {
-        let (state, now_ns) = self.now();
-        let State { life, watches, .. } = &*state;
-        let due_ns = life.as_ref()?.next_due(|offset| watches.iter().any(|watch| watch.1 == offset))?;
-        Some(Duration::from_nanos(due_ns.saturating_sub(now_ns)))
-    }
-
-    fn wake_player(&self) {
-        if let Some(player) = self.player.get() {
-            player.unpark();
+    fn now(&self) -> MutexGuard<'_, State> {
+        let mut state = self.lock();
+        if let Some(started) = self.started {
+            state.live_until(elapsed_ns(started));
         }
+        state
     }
-}
 
-/// The life thread. It ends when the chip is gone.
-fn play(host: &Weak<Host>) {
-    while let Some(alive) = host.upgrade() {
-        let idle = alive.idle();
-        drop(alive);
-        match idle {
-            None => thread::park(),
-            Some(idle) if idle.is_zero() => {}
-            Some(idle) => thread::park_timeout(idle),
-        }
-    }
-}
-
-impl Drop for Host {
-    fn drop(&mut self) {
-        self.wake_player();
-    }
-}
-
-impl State {
-    /// Lets happen what is due, in order, each change at its own time.
-    fn live_until(&mut self, now_ns: u64) {
-        let Some(life) = &mut self.life else {
+    /// Has the alarm ring when something happens next that somebody watches.
+    fn set_alarm(&self, state: &mut State) {
+        let Some(started) = self.started else {
             return;
         };
-        let mut happened = false;
-        while let Some(change) = life.next_until(now_ns) {
-            // A line that somebody made an output, or that a small chip does not have, stays as it is.
-            let _ = self.controller.drive(change.offset, change.level, change.due_ns);
-            happened = true;
-        }
-        if happened {
-            self.serve(now_ns);
-        }
+        let Some(due_ns) = state.next_watched().filter(|&due_ns| state.alarm_ns.is_none_or(|set_ns| due_ns < set_ns))
+        else {
+            return;
+        };
+        let timer = match self.timer.get() {
+            Some(timer) => timer,
+            // Without one nothing happens by itself, and all of it when the chip is asked something.
+            None => match Timer::new() {
+                Ok(timer) => self.timer.get_or_init(|| timer),
+                Err(_) => return,
+            },
+        };
+        state.alarm_ns = Some(due_ns);
+        let me = self.me.clone();
+        let sleep = timer.sleep(Duration::from_nanos(due_ns.saturating_sub(elapsed_ns(started))));
+        sleep.then(move |_| {
+            if let Some(host) = me.upgrade() {
+                host.ring(due_ns);
+            }
+        });
     }
 
-    /// Tries the waits again that may be over.
-    fn serve(&mut self, now_ns: u64) {
-        while let Some(ready) = self.controller.take_ready() {
-            let key = match ready {
-                Ready::Any { reader } => (reader, None),
-                Ready::Line { reader, offset } => (reader, Some(offset)),
-            };
-            let controller = &mut self.controller;
-            self.waits.retry(key, |wait| answer(controller, key.0, wait, now_ns));
+    /// The alarm rings that was set to this time.
+    fn ring(&self, set_ns: u64) {
+        let mut state = self.now();
+        if state.alarm_ns == Some(set_ns) {
+            state.alarm_ns = None;
         }
+        self.set_alarm(&mut state);
     }
 
-    /// A reader took lines, or gave them back. Returns whether there is more to look at than before.
-    fn note_watches(&mut self, reader: ReaderId, input: &[u8]) -> bool {
-        let before = self.watches.len();
-        for record in input.chunks_exact(size_of::<LineConfig>()) {
-            let Ok(LineConfig { offset, flags }) = LineConfig::read_from_bytes(record) else {
-                continue;
-            };
-            if flags & protocol::LINE_EDGES != 0 && life::is_lively(offset) {
-                self.watches.insert((reader, offset));
-            } else {
-                self.watches.remove(&(reader, offset));
+    /// Lets a virtual clock go on by this. Returns how much of it is left, since readers have to take something first.
+    pub(crate) fn advance(&self, time: Duration) -> Result<Duration, Error> {
+        if self.started.is_some() {
+            let message = "the clock of chip \"sim\" is the system's and goes on by itself; open it with a virtual one";
+            return Err(Error::new(ErrorKind::Unsupported, message));
+        }
+        let time_ns = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        let until_ns = {
+            let mut state = self.lock();
+            let from_ns = if state.horizon_ns == u64::MAX { state.now_ns } else { state.horizon_ns };
+            let until_ns = from_ns.saturating_add(time_ns);
+            if state.horizon_ns < u64::MAX {
+                state.horizon_ns = until_ns;
+            }
+            until_ns
+        };
+        loop {
+            let mut state = self.lock();
+            for _ in 0..STEPS {
+                match state.step(until_ns, Readers::Watching) {
+                    Step::Happened => state.serve(),
+                    Step::Blocked => return Ok(Duration::from_nanos(until_ns.saturating_sub(state.now_ns))),
+                    Step::Nothing => {
+                        state.now_ns = state.now_ns.max(until_ns);
+                        return Ok(Duration::ZERO);
+                    }
+                }
             }
         }
-        self.watches.len() > before
+    }
+
+    /// The chip is looked for: a virtual clock goes on until it is back, if it is unplugged and comes back.
+    pub(crate) fn look_for(&self) {
+        let mut state = self.now();
+        if self.started.is_some() {
+            return;
+        }
+        let horizon_ns = state.horizon_ns;
+        for step in 1.. {
+            let is_gone = state.controller.is_unplugged() && state.play.may_replug();
+            if !is_gone || !matches!(state.step(horizon_ns, Readers::Nobody), Step::Happened) {
+                return;
+            }
+            state.serve();
+            if step % STEPS == 0 {
+                drop(state);
+                state = self.lock();
+            }
+        }
     }
 }
 
-/// Has the controller answer a wait. `None`: it still waits.
-fn answer(
-    controller: &mut Controller<MAX_LINES, READERS, QUEUE>,
-    reader: ReaderId,
-    wait: &mut sim::Pended,
-    now_ns: u64,
-) -> Option<Status> {
-    let code = wait.code().to_u32();
-    let (input, output) = wait.buffers();
-    match controller.control(reader, code, input, output, now_ns) {
-        Outcome::Done { status, information } => {
-            wait.set_written(information);
-            Some(Status::from_u32(status.0))
+/// Whose queues a virtual clock waits for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Readers {
+    /// Those that were ever waited on.
+    Waiting,
+    /// All that watch something.
+    Watching,
+    Nobody,
+}
+
+fn elapsed_ns(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX)
+}
+
+impl fmt::Debug for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Host").field("started", &self.started).finish_non_exhaustive()
+    }
+}
+
+/// An open handle: one reader of the chip.
+pub(crate) struct Handle {
+    host: Arc<Host>,
+    reader: OnceLock<ReaderId>,
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle").field("reader", &self.reader.get()).finish_non_exhaustive()
+    }
+}
+
+impl Handle {
+    /// The program has taken the `received` edges that came for this reader, and waits: a virtual clock goes on until there
+    /// is something for somebody.
+    pub(crate) fn waits(&self, received: u64, cx: &Context<'_>) {
+        let Some(&reader) = self.reader.get().filter(|_| self.host.started.is_none()) else {
+            return;
+        };
+        let mut state = self.host.lock();
+        state.waits_on(reader);
+        let horizon_ns = state.horizon_ns;
+        for _ in 0..STEPS {
+            // Otherwise something is on its way.
+            if !state.has_nothing(reader, received) || state.next_watched().is_none() {
+                return;
+            }
+            match state.step(horizon_ns, Readers::Waiting) {
+                Step::Blocked => return,
+                Step::Nothing => {
+                    if horizon_ns < u64::MAX {
+                        state.now_ns = state.now_ns.max(horizon_ns);
+                    }
+                    return;
+                }
+                Step::Happened => state.serve(),
+            }
         }
-        Outcome::Pend | Outcome::Again { .. } => None,
+        drop(state);
+        cx.waker().wake_by_ref();
+    }
+
+    /// The program takes what is queued and no more: it is not slow any more, whatever the script says, and what is raised is
+    /// not waited for.
+    pub(crate) fn hurry(&self) {
+        if let Some(&reader) = self.reader.get() {
+            self.host.lock().hurry(reader);
+        }
     }
 }
 
 /// Which waits a request belongs to, should it pend.
 fn key(reader: ReaderId, code: CtlCode, input: &[u8]) -> Key {
-    match (code.to_u32(), WaitLine::read_from_bytes(input)) {
-        (protocol::WAIT_LINE, Ok(wait)) => (reader, Some(wait.offset)),
-        _ => (reader, None),
-    }
+    let what = match (code.to_u32(), WaitLine::read_from_bytes(input)) {
+        (protocol::WAIT_LINE, Ok(wait)) => What::Line(wait.offset),
+        (protocol::WAIT_INFO, _) => What::Info,
+        _ => What::Any,
+    };
+    (reader, what)
 }
 
-impl sim::Driver for Host {
+impl sim::Driver for Handle {
     fn name(&self) -> String {
         "sim".to_owned()
     }
 
-    fn open(&self, file: sim::FileId) -> Result<(), Status> {
-        let (mut state, _) = self.now();
+    fn open(&self, _: sim::FileId) -> Result<(), Status> {
+        let mut state = self.host.now();
         let reader = state.controller.open().map_err(|status| Status::from_u32(status.0))?;
-        state.readers.insert(file, reader);
+        state.opened(reader);
+        let _ = self.reader.set(reader);
         Ok(())
     }
 
     fn control(&self, mut request: sim::Request) -> sim::Outcome {
-        let (mut state, mut now_ns) = self.now();
-        let Some(&reader) = state.readers.get(&request.file()) else {
+        let Some(&reader) = self.reader.get() else {
             return request.complete(Status::INVALID_HANDLE);
         };
         let code = request.code();
+        let mut state = self.host.now();
+        if matches!(code.to_u32(), protocol::WAIT_LINE | protocol::WAIT_ANY) && state.is_slow(reader) {
+            let key = key(reader, code, request.input());
+            let (pended, outcome) = request.pend();
+            state.waits.push(key, pended);
+            return outcome;
+        }
+        let now_ns = state.now_ns;
         let (input, output) = request.buffers();
         let mut outcome = state.controller.control(reader, code.to_u32(), input, output, now_ns);
         while let Outcome::Again { round } = outcome {
-            state.serve(now_ns);
+            state.serve();
             // Between two rounds others may take what has happened, as on a machine with several processors.
             drop(state);
-            (state, now_ns) = self.now();
+            state = self.host.now();
+            let now_ns = state.now_ns;
             outcome = state.controller.resume(reader, request.input(), round, now_ns);
         }
-        state.serve(now_ns);
+        state.serve();
         let Outcome::Done { status, information } = outcome else {
             let key = key(reader, code, request.input());
             let (pended, outcome) = request.pend();
@@ -242,16 +327,15 @@ impl sim::Driver for Host {
             return outcome;
         };
         if !status.is_error() {
-            let more_to_see = match code.to_u32() {
-                protocol::CONFIGURE => state.note_watches(reader, request.input()),
-                protocol::UNPLUG => {
-                    state.watches.clear();
-                    false
+            match code.to_u32() {
+                protocol::CONFIGURE => {
+                    let records = request.input().chunks_exact(size_of::<LineConfig>());
+                    state.note_watches(reader, records.filter_map(|record| LineConfig::read_from_bytes(record).ok()));
+                    self.host.set_alarm(&mut state);
                 }
-                _ => false,
-            };
-            if more_to_see {
-                self.wake_player();
+                protocol::UNPLUG => state.unplugged(),
+                protocol::DRIVE | protocol::SET_VALUES => self.host.set_alarm(&mut state),
+                _ => {}
             }
         }
         drop(state);
@@ -260,23 +344,12 @@ impl sim::Driver for Host {
     }
 
     fn cancel(&self, request: sim::RequestId) {
-        let (mut state, _) = self.now();
-        state.waits.cancel(request);
+        self.host.now().waits.cancel(request);
     }
 
-    fn cleanup(&self, file: sim::FileId) {
-        let (mut state, now_ns) = self.now();
-        if let Some(reader) = state.readers.remove(&file) {
-            state.waits.cancel_all_of(reader);
-            state.watches.retain(|watch| watch.0 != reader);
-            state.controller.close(reader);
-            state.serve(now_ns);
+    fn cleanup(&self, _: sim::FileId) {
+        if let Some(&reader) = self.reader.get() {
+            self.host.now().close(reader);
         }
-    }
-}
-
-impl std::fmt::Debug for Host {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Host").field("started", &self.started).finish_non_exhaustive()
     }
 }

@@ -27,12 +27,13 @@ pub struct RequestBuilder {
     config: LineConfig,
     consumer: String,
     queue_size: u32,
+    witness: bool,
 }
 
 impl RequestBuilder {
     pub(crate) fn new(chip: Chip) -> Self {
         let config = LineConfig::watch(Edges::Both);
-        Self { chip, lines: Vec::new(), config, consumer: "linewake".to_owned(), queue_size: 0 }
+        Self { chip, lines: Vec::new(), config, consumer: "linewake".to_owned(), queue_size: 0, witness: false }
     }
 
     pub(crate) fn chip(&self) -> &Chip {
@@ -122,6 +123,37 @@ impl RequestBuilder {
         self
     }
 
+    /// Whether to hold one more line, a *witness*, where one line alone would hide what merges: no, unless set.
+    ///
+    /// A gpiochip's kernel numbers interrupts as they come only in a request of two lines or more. Of one line alone,
+    /// edges that come while it is busy with the one before leave no trace but the direction of the next. With a witness
+    /// they are counted: [`Missed::merged`](crate::Missed::merged) tells of them, edge by edge. Now and then the kernel
+    /// counts one twice, when it comes just as the one before is handled; `cargo xtask test --only vm` shows how often.
+    ///
+    /// The witness is the last line of the chip that nobody holds. It is taken as it is, and nothing is watched of it. Even
+    /// so it is not free of effects: some pin controllers make a line that is taken, or given back, an input, and cut off
+    /// what it was wired to by other means. To choose it yourself, ask for a line that does no harm
+    /// [as it is](LineConfig::as_is).
+    ///
+    /// [`Request::witnesses`] tells if there is one: only on a gpiochip, where one line is asked for, which is watched,
+    /// another is free, and the chip is not behind a bus such as I²C, SPI or USB, where no interrupt is numbered as it
+    /// comes.
+    ///
+    /// ```no_run
+    /// use linewake::{Chip, Edges, LineConfig};
+    /// let chip = Chip::open("gpiochip0")?;
+    /// let edges = chip.request().line("flow").witness(true).start()?;
+    /// println!("{:?}", edges.witnesses().collect::<Vec<_>>());
+    /// # drop(edges);
+    /// // The same with a line of one's own choice:
+    /// let edges = chip.request().line("flow").line_with("spare", LineConfig::as_is()).start()?;
+    /// # Ok::<(), linewake::Error>(())
+    /// ```
+    pub fn witness(mut self, witness: bool) -> Self {
+        self.witness = witness;
+        self
+    }
+
     /// Takes the lines, and begins to watch.
     ///
     /// # Errors
@@ -153,7 +185,7 @@ impl RequestBuilder {
         let mut parts = Vec::new();
         for lines in asked.chunks(can.max_lines.max(1)) {
             let first = parts.last().map_or(0, |part: &Part| part.lines.end);
-            let ask = Ask { consumer: &self.consumer, queue_size: self.queue_size, lines };
+            let ask = Ask { consumer: &self.consumer, queue_size: self.queue_size, witness: self.witness, lines };
             parts.push(Part::new(chip.backend().request(&ask)?, first..first + lines.len()));
         }
         let lines = offsets.iter().zip(&configs).map(|(&offset, config)| {

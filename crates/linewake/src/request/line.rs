@@ -23,13 +23,20 @@ pub struct WatchedLine {
     /// How it is held.
     pub config: LineConfig,
     /// Whether it was active when the watch began: before the first edge of the stream. `None` if the line changed too
-    /// fast to tell.
+    /// fast to tell. An edge that was still on its way through the kernel when the levels were read can correct it when it
+    /// comes.
     pub active_at_start: Option<bool>,
+    /// When that was read, if an edge of before may come after.
+    read_ns: Option<u64>,
     /// Whether its polarity is inverted here, since the chip cannot.
     pub(super) inverted: bool,
     delivered: u64,
     discarded: u64,
     missed: Figures,
+    /// Edges that the numbers of interrupts show to be merged.
+    by_interrupts: u64,
+    /// Edges that the directions show to be missing.
+    by_direction: u64,
     /// Of those delivered, the ones that were lost between here and the program.
     lost_here: Figures,
     seqno: u32,
@@ -47,10 +54,13 @@ impl WatchedLine {
             name,
             config,
             active_at_start: None,
+            read_ns: None,
             inverted,
             delivered: 0,
             discarded: 0,
             missed: Figures::default(),
+            by_interrupts: 0,
+            by_direction: 0,
             lost_here: Figures::default(),
             seqno: 0,
             line_seqno: 0,
@@ -59,8 +69,9 @@ impl WatchedLine {
         }
     }
 
-    /// The watch begins, with this level as the chip says it.
-    pub(super) fn begin(&mut self, active: Option<bool>) {
+    /// The watch begins, with this level as the chip says it, read at that time if it matters.
+    pub(super) fn begin(&mut self, active: Option<bool>, read_ns: Option<u64>) {
+        self.read_ns = read_ns;
         self.active_at_start = active.map(|active| active != self.inverted);
         self.active = self.active_at_start;
     }
@@ -97,13 +108,17 @@ impl WatchedLine {
             Numbering::Kernel(counted) => {
                 missed.overflowed = missed.overflowed.saturating_add(gap);
                 if counted == Interrupts::OfLine && interrupts <= u32::MAX / 2 {
-                    missed.merged = missed.merged.saturating_add(interrupts.saturating_sub(gap));
+                    self.by_interrupts += u64::from(interrupts.saturating_sub(gap));
                 }
             }
             Numbering::Polarity | Numbering::Unnumbered => {}
         }
         (self.seqno, self.line_seqno) = (edge.seqno, edge.line_seqno);
         let active = self.kind(edge) == EdgeKind::Rising;
+        if self.read_ns.take().is_some_and(|read_ns| edge.timestamp_ns <= read_ns) {
+            self.active_at_start = Some(!active);
+            self.active = self.active_at_start;
+        }
         if matches!(numbering, Numbering::Kernel(_) | Numbering::Polarity)
             && self.config.edges == Some(Edges::Both)
             && let Some(before) = self.active
@@ -111,8 +126,14 @@ impl WatchedLine {
             // Every edge that happened, seen or not, turned the level over.
             let turns_over = missed.total().is_multiple_of(2);
             if turns_over == (before == active) {
+                self.by_direction += 1;
                 missed.merged = missed.merged.saturating_add(1);
             }
+        }
+        if numbering == Numbering::Kernel(Interrupts::OfLine) {
+            // Two ways to see the same: what one shows the other may have shown before.
+            let merged = self.by_interrupts.max(self.by_direction).saturating_sub(self.missed.merged);
+            missed.merged = u32::try_from(merged).unwrap_or(u32::MAX);
         }
         self.active = Some(active);
         missed
@@ -198,7 +219,7 @@ mod tests {
 
     fn line(active: Option<bool>) -> WatchedLine {
         let mut line = WatchedLine::new(0.into(), None, LineConfig::watch(Edges::Both), false);
-        line.begin(active);
+        line.begin(active, None);
         line
     }
 
@@ -235,7 +256,15 @@ mod tests {
         let mut take = |kind, line_seqno, seqno| line.take(&RawEdge { seqno, ..edge(kind, line_seqno) }, numbering);
         assert_eq!(take(EdgeKind::Rising, 1, 1), missed(0, 0));
         assert_eq!(take(EdgeKind::Rising, 2, 3), missed(0, 1), "the falling one between them");
-        assert_eq!(take(EdgeKind::Falling, 4, 7), missed(1, 3), "one dropped, two merged, and by the level one more");
+        assert_eq!(take(EdgeKind::Falling, 4, 7), missed(1, 2), "one dropped, two merged");
+        // The kind is the level when the interrupt's thread ran: it may tell of an edge whose number comes with the next.
+        assert_eq!(take(EdgeKind::Falling, 5, 8), missed(0, 0));
+        assert_eq!(take(EdgeKind::Rising, 6, 9), missed(0, 0));
+        // And where the hardware merges two before there is an interrupt, only the direction tells.
+        for number in 0..4 {
+            let _ = take(EdgeKind::Rising, 7 + number, 10 + number);
+        }
+        assert_eq!(take(EdgeKind::Rising, 11, 14), missed(0, 1));
     }
 
     #[test]
@@ -243,6 +272,18 @@ mod tests {
         let mut line = line(None);
         assert_eq!(line.take(&edge(EdgeKind::Rising, 1), KERNEL), missed(0, 0));
         assert_eq!(line.take(&edge(EdgeKind::Rising, 2), KERNEL), missed(0, 1));
+    }
+
+    #[test]
+    fn an_edge_from_before_the_level_was_read_corrects_it() {
+        let stamped = |timestamp_ns, line_seqno| RawEdge { timestamp_ns, ..edge(EdgeKind::Rising, line_seqno) };
+        for (timestamp_ns, active, expected) in [(10, false, missed(0, 0)), (11, true, missed(0, 1))] {
+            let mut line = line(None);
+            line.begin(Some(true), Some(10));
+            assert_eq!(line.take(&stamped(timestamp_ns, 1), KERNEL), expected);
+            assert_eq!(line.active_at_start, Some(active));
+            assert_eq!(line.take(&stamped(9, 2), KERNEL), missed(0, 1), "it is not the first");
+        }
     }
 
     #[test]

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use linewake_controller::Batch;
 use linewake_controller::protocol::{
-    ChipInfo, Drive, EdgeRecord, First, LineConfig, LineCounters, LineInfo, LineSet, LineTotals, MAX_LINES,
-    MergeWindow, ReaderConfig, SetValues, VERSION,
+    ChipInfo, Debounce, Drive, EdgeRecord, First, InfoRecord, LineConfig, LineCounters, LineInfo, LineSet, LineTotals,
+    MAX_LINES, MergeWindow, ReaderConfig, SetValues, VERSION,
 };
 use overlapped::{Device, InvertedCall};
 
@@ -76,6 +76,16 @@ impl Client {
 
     pub(crate) fn configure(&self, lines: &[LineConfig]) -> Result<(), Error> {
         Ok(self.device.call(codes::CONFIGURE, lines).wait_timeout(ANSWER).map(drop)?)
+    }
+
+    pub(crate) fn set_debounce(&self, lines: &[Debounce]) -> Result<(), Error> {
+        Ok(self.device.call(codes::SET_DEBOUNCE, lines).wait_timeout(ANSWER).map(drop)?)
+    }
+
+    /// From now on this reader is told what becomes of these lines.
+    pub(crate) fn watch_info(&self, lines: &LineSet) -> Result<InvertedCall<[InfoRecord]>, Error> {
+        self.device.call(codes::WATCH_INFO, lines).wait_timeout(ANSWER)?;
+        Ok(self.device.inverted(codes::WAIT_INFO, &()).pending(1).start())
     }
 
     pub(crate) fn set_reader(&self, reader: &ReaderConfig) -> Result<(), Error> {

@@ -2,8 +2,8 @@
 //! [`linewake_controller::protocol`].
 
 use linewake_controller::protocol::{
-    self, BatchHeader, ChipInfo, Drive, EdgeRecord, First, LineConfig, LineCounters, LineInfo, LineSet, LineTotals,
-    MergeWindow, ReaderConfig, SetValues,
+    self, BatchHeader, ChipInfo, Debounce, Drive, EdgeRecord, First, INFO_QUEUE, InfoRecord, LineConfig, LineCounters,
+    LineInfo, LineSet, LineTotals, MergeWindow, ReaderConfig, SetValues,
 };
 use overlapped::{CtlCode, Ioctl};
 
@@ -27,6 +27,12 @@ pub(super) const GET_VALUES: Ioctl<(), LineSet> = unsafe { Ioctl::new(code(proto
 pub(super) const SET_VALUES: Ioctl<SetValues, ()> = unsafe { Ioctl::new(code(protocol::SET_VALUES)) };
 // SAFETY: CONFIGURE reads the `LineConfig`s it is given and writes nothing.
 pub(super) const CONFIGURE: Ioctl<[LineConfig], ()> = unsafe { Ioctl::new(code(protocol::CONFIGURE)) };
+// SAFETY: SET_DEBOUNCE reads the `Debounce`s it is given and writes nothing.
+pub(super) const SET_DEBOUNCE: Ioctl<[Debounce], ()> = unsafe { Ioctl::new(code(protocol::SET_DEBOUNCE)) };
+// SAFETY: WATCH_INFO reads one `LineSet` and writes nothing.
+pub(super) const WATCH_INFO: Ioctl<LineSet, ()> = unsafe { Ioctl::new(code(protocol::WATCH_INFO)) };
+// SAFETY: WAIT_INFO reads nothing and writes the `InfoRecord`s that fit.
+pub(super) const WAIT_INFO: Ioctl<(), [InfoRecord]> = unsafe { Ioctl::slice(code(protocol::WAIT_INFO), INFO_QUEUE) };
 // SAFETY: SET_READER reads one `ReaderConfig` and writes nothing.
 pub(super) const SET_READER: Ioctl<ReaderConfig, ()> = unsafe { Ioctl::new(code(protocol::SET_READER)) };
 // SAFETY: WAIT_ANY reads nothing and writes a header and the records that fit: no more than the bytes it is given.

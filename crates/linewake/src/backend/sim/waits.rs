@@ -5,8 +5,19 @@ use std::collections::{HashMap, VecDeque};
 use linewake_controller::ReaderId;
 use overlapped::{Status, sim};
 
-/// Whose wait it is, and for which line; `None`: for any.
-pub(super) type Key = (ReaderId, Option<u32>);
+/// Whose wait it is, and for what.
+pub(super) type Key = (ReaderId, What);
+
+/// What is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum What {
+    /// An edge of any line.
+    Any,
+    /// An edge of this line.
+    Line(u32),
+    /// What becomes of lines themselves.
+    Info,
+}
 
 #[derive(Debug, Default)]
 pub(super) struct Waits {
@@ -23,6 +34,11 @@ impl Waits {
         }
         self.keys.insert(wait.id(), key);
         self.queues.entry(key).or_default().push_back(wait);
+    }
+
+    /// What is waited for.
+    pub(super) fn keys(&self) -> Vec<Key> {
+        self.queues.iter().filter(|(_, queue)| !queue.is_empty()).map(|(&key, _)| key).collect()
     }
 
     /// Shows the requests of a key to `answer`, oldest first, and completes those that get one.

@@ -1,0 +1,25 @@
+//! The chips of Linux, where there are none.
+
+use std::sync::Arc;
+
+use super::Backend;
+use crate::{ChipInfo, Error, ErrorKind};
+
+/// Whether a spec names a chip of Linux.
+pub(crate) fn is_spec(spec: &str) -> bool {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    spec.starts_with("label:")
+        || spec.starts_with("/dev/gpiochip")
+        || is_number(spec.strip_prefix("gpiochip").unwrap_or(spec))
+}
+
+pub(crate) fn open(spec: &str) -> Result<Arc<dyn Backend>, Error> {
+    let message =
+        format!("there is no chip \"{spec}\": gpiochips are Linux's; take \"sim\", or a device of this system");
+    Err(Error::new(ErrorKind::UnknownChip, message))
+}
+
+#[expect(dead_code, reason = "nobody asks yet")]
+pub(crate) fn list() -> Vec<(String, Result<ChipInfo, Error>)> {
+    Vec::new()
+}

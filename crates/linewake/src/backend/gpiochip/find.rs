@@ -1,0 +1,150 @@
+//! Which chips there are, which one a spec names, and where it is when it comes back.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use overlapped::Device;
+
+use super::{Chip, help};
+use crate::backend::Backend;
+use crate::{ChipInfo, Error, ErrorKind};
+
+/// What a spec calls a chip that goes by its label.
+const LABEL: &str = "label:";
+/// Buses behind which a chip is asked for its lines by messages, so that its interrupts are found out by a thread.
+const MESSAGE_BUSES: &[&str] = &["i2c", "i3c", "spi", "usb", "hid", "mdio_bus", "w1", "serial", "sdio", "greybus"];
+
+/// Where a chip is in the machine, whatever its number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Place(Option<PathBuf>);
+
+impl Place {
+    /// Of the chip that has this name now.
+    pub(super) fn of(name: &str) -> Self {
+        let path = fs::canonicalize(Path::new("/sys/bus/gpio/devices").join(name)).ok();
+        Self(path.and_then(|path| Some(path.parent()?.to_owned())))
+    }
+
+    /// Whether the kernel is likely to number this chip's interrupts as they happen, and not when a thread has found them
+    /// out by asking the chip.
+    pub(super) fn interrupts_directly(&self) -> bool {
+        let Some(path) = &self.0 else { return true };
+        let bus = |device: &Path| Some(fs::read_link(device.join("subsystem")).ok()?.file_name()?.to_owned());
+        path.ancestors().filter_map(bus).all(|bus| MESSAGE_BUSES.iter().all(|slow| bus != *slow))
+    }
+}
+
+/// Whether a spec names a chip of Linux.
+pub(crate) fn is_spec(spec: &str) -> bool {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    spec.starts_with(LABEL) || spec.starts_with("/dev/") || is_number(spec.strip_prefix("gpiochip").unwrap_or(spec))
+}
+
+/// Opens the chip that a spec names: a number, a name, a path under /dev, `label:` and a label.
+pub(crate) fn open(spec: &str) -> Result<Arc<dyn Backend>, Error> {
+    if let Some(label) = spec.strip_prefix(LABEL) {
+        return open_labelled(spec, label);
+    }
+    let path = match spec.strip_prefix("gpiochip").unwrap_or(spec) {
+        path if path.starts_with('/') => path.to_owned(),
+        number => format!("/dev/gpiochip{number}"),
+    };
+    // A link may lead elsewhere when the chip comes back; what it leads to now is the chip.
+    let real = fs::canonicalize(&path).map_or_else(|_| path.clone(), |real| real.to_string_lossy().into_owned());
+    let device = Device::open(&real).map_err(|error| help::not_opened(spec, &real, error))?;
+    Ok(Arc::new(Chip::new(device, &real).map_err(|error| help::no_chip(spec, &real, error))?))
+}
+
+fn open_labelled(spec: &str, label: &str) -> Result<Arc<dyn Backend>, Error> {
+    let mut chips = chips().filter(|chip| *chip.info.label == *label);
+    match (chips.next(), chips.next()) {
+        (Some(chip), None) => Ok(Arc::new(chip)),
+        (None, _) => Err(Error::new(ErrorKind::UnknownChip, format!("there is no chip \"{spec}\"; {}", help::chips()))),
+        (Some(one), Some(two)) => {
+            let (one, two) = (&one.info.name, &two.info.name);
+            let message = format!(
+                "\"{spec}\" is the label of several chips, \"{one}\" and \"{two}\" among them: use a name, or a link \
+                 under /dev that udev makes"
+            );
+            Err(Error::new(ErrorKind::UnknownChip, message))
+        }
+    }
+}
+
+/// The names of the chips there are, in the order of their numbers.
+fn names() -> Vec<String> {
+    let entries = fs::read_dir("/dev").into_iter().flatten().flatten();
+    let mut numbers: Vec<u32> = entries
+        // A link to a chip is not another chip.
+        .filter(|entry| entry.file_type().is_ok_and(|kind| !kind.is_symlink()))
+        .filter_map(|entry| entry.file_name().to_str()?.strip_prefix("gpiochip")?.parse().ok())
+        .collect();
+    numbers.sort_unstable();
+    numbers.into_iter().map(|number| format!("gpiochip{number}")).collect()
+}
+
+/// Opens one after the other; those that cannot be opened are left out.
+fn chips() -> impl Iterator<Item = Chip> {
+    names().into_iter().filter_map(|name| {
+        let path = format!("/dev/{name}");
+        Chip::new(Device::open(&path).ok()?, &path).ok()
+    })
+}
+
+/// The chips there are, by the name to open each by; with the reason, if that is not possible.
+pub(crate) fn list() -> Vec<(String, Result<ChipInfo, Error>)> {
+    let info = |name: String| {
+        let info = open(&name).map(|chip| chip.info().clone());
+        (name, info)
+    };
+    names().into_iter().map(info).collect()
+}
+
+/// The same chip after it was unplugged and plugged in: the same label at the same place; or, where the place is
+/// another, the only chip with that label.
+pub(super) fn again(before: &Chip) -> Result<Arc<dyn Backend>, Error> {
+    let mut alike: Vec<_> = chips().filter(|chip| chip.info.label == before.info.label).collect();
+    let at_its_place = alike.iter().position(|chip| chip.place == before.place);
+    match at_its_place.or((alike.len() == 1).then_some(0)) {
+        Some(at) => Ok(Arc::new(alike.swap_remove(at))),
+        // Its own file says best that it is gone.
+        None => Err(match super::uapi::chip_info(&before.device) {
+            Err(error) => before.error(error),
+            Ok(_) => {
+                let (name, label) = (&before.info.name, &before.info.label);
+                let message = format!("chip \"{name}\" (\"{label}\") is still there, and not under /dev any more");
+                Error::new(ErrorKind::UnknownChip, message)
+            }
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{is_spec, open};
+    use crate::ErrorKind;
+
+    #[test]
+    fn names_numbers_paths_and_labels_are_specs() {
+        for spec in ["0", "12", "gpiochip0", "/dev/gpiochip0", "/dev/by-what/ever", "label:pinctrl-bcm2711", "label:"] {
+            assert!(is_spec(spec), "{spec}");
+        }
+        for spec in ["", "sim", "gpiochip", "gpiochipx", "-1", "1e3", "dev/gpiochip0", r"\\.\gpiochip0"] {
+            assert!(!is_spec(spec), "{spec}");
+        }
+    }
+
+    #[test]
+    fn a_chip_that_is_not_there_is_named_with_what_there_is() {
+        for spec in ["label:no such chip", "gpiochip4294967295", "4294967295", "/dev/no such chip"] {
+            let error = open(spec).unwrap_err();
+            let said = error.to_string();
+            assert!(said.contains(&format!("\"{spec}\"")), "{said}");
+            assert!(said.contains("there is none") || said.contains("there are"), "{said}");
+        }
+        let error = open("/dev/null").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::UnknownChip);
+        assert!(error.to_string().contains("\"/dev/null\" is no gpiochip"), "{error}");
+    }
+}

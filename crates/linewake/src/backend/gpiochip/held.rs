@@ -1,0 +1,48 @@
+//! The lines that this process holds and still wants, to be told from those whose files are about to be closed.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::{Chip, help};
+use crate::backend::Backend as _;
+use crate::{LineConfig, Offset};
+
+type Line = (Arc<str>, Offset);
+
+static HELD: Mutex<Vec<Line>> = Mutex::new(Vec::new());
+
+fn held() -> MutexGuard<'static, Vec<Line>> {
+    HELD.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Lines of a chip that are wanted as long as this lives.
+#[derive(Debug)]
+pub(super) struct Wanted(Vec<Line>);
+
+impl Wanted {
+    pub(super) fn new(chip: &Arc<str>, lines: impl Iterator<Item = Offset>) -> Self {
+        let lines: Vec<_> = lines.map(|offset| (chip.clone(), offset)).collect();
+        held().extend(lines.iter().cloned());
+        Self(lines)
+    }
+}
+
+impl Drop for Wanted {
+    fn drop(&mut self) {
+        let mut held = held();
+        for line in &self.0 {
+            if let Some(at) = held.iter().position(|held| held == line) {
+                held.swap_remove(at);
+            }
+        }
+    }
+}
+
+/// Whether lines that are busy will be free in a moment: nobody in this process wants them, and no other process has them.
+pub(super) fn is_being_closed(chip: &Chip, asked: &[(Offset, LineConfig)]) -> bool {
+    let name = &chip.info().name;
+    let mut used = asked.iter().map(|line| line.0).filter(|&offset| chip.line(offset).is_ok_and(|line| line.used));
+    used.all(|offset| {
+        let is_wanted = held().contains(&(name.clone(), offset));
+        !is_wanted && help::holder(name, offset.get()).is_none_or(|(process, _)| process == std::process::id())
+    })
+}

@@ -1,0 +1,78 @@
+//! Who takes a chip's lines, gives them back, holds them otherwise.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use futures_core::Stream as _;
+use overlapped::{Device, InvertedCall};
+use zerocopy::FromBytes;
+
+use super::{config, uapi};
+use crate::backend::InfoWatch;
+use crate::{ChipInfo, Error, ErrorKind, InfoEvent, Offset};
+
+/// The kernel queues so many, and drops those that come when it is full without a word.
+const QUEUED: usize = 32;
+
+/// Lines that are watched, by a file of the chip of its own.
+#[derive(Debug)]
+pub(super) struct Watch {
+    chip: Arc<str>,
+    reads: InvertedCall<[u8]>,
+    events: VecDeque<InfoEvent>,
+}
+
+impl Watch {
+    pub(super) fn start(chip: &ChipInfo, device: Device, offsets: &[Offset]) -> Result<Self, overlapped::Error> {
+        for offset in offsets {
+            uapi::watch_line_info(&device, offset.get())?;
+        }
+        let reads = device.standing_reads(QUEUED * size_of::<uapi::LineInfoChanged>()).pending(1).start();
+        Ok(Self { chip: chip.name.clone(), reads, events: VecDeque::new() })
+    }
+
+    fn decode(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        let malformed = |what: String| {
+            let message = format!("chip \"{}\" does not keep to its protocol: {what}", self.chip);
+            Error::new(ErrorKind::Malformed, message)
+        };
+        for record in bytes.chunks(size_of::<uapi::LineInfoChanged>()) {
+            let said = uapi::LineInfoChanged::read_from_bytes(record)
+                .map_err(|_| malformed(format!("a change of a line has {} bytes", record.len())))?;
+            let kind = config::info_event_kind(said.kind)
+                .ok_or_else(|| malformed(format!("a line cannot be changed in way {}", said.kind)))?;
+            let line = config::line_info(&said.info);
+            self.events.push_back(InfoEvent {
+                chip: self.chip.clone(),
+                kind,
+                timestamp_ns: said.timestamp_ns,
+                line,
+                missed: 0,
+            });
+        }
+        Ok(())
+    }
+}
+
+impl InfoWatch for Watch {
+    fn poll_info(&mut self, cx: &mut Context<'_>) -> Poll<Result<InfoEvent, Error>> {
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                return Poll::Ready(Ok(event));
+            }
+            let failed = match ready!(Pin::new(&mut self.reads).poll_next(cx)) {
+                Some(Ok(bytes)) => self.decode(&bytes).err(),
+                Some(Err(error)) => {
+                    let message = format!("chip \"{}\": {error}", self.chip);
+                    Some(Error::from(error).saying(message))
+                }
+                None => Some(Error::new(ErrorKind::Device, format!("chip \"{}\" tells no more", self.chip))),
+            };
+            if let Some(error) = failed {
+                return Poll::Ready(Err(error));
+            }
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! The chip at one moment of its clock, and the step to the next.
+
+use std::collections::{HashMap, HashSet};
+
+use linewake_controller::protocol::{self, LineConfig};
+use linewake_controller::{Outcome, ReaderId, Ready};
+use overlapped::{Status, sim};
+
+use super::waits::{self, Waits};
+use super::{Chip, Readers};
+use crate::sim::{Play, What};
+
+pub(super) struct State {
+    pub(super) controller: Box<Chip>,
+    pub(super) play: Play,
+    /// Its clock.
+    pub(super) now_ns: u64,
+    /// How far a virtual clock may go by itself.
+    pub(super) horizon_ns: u64,
+    /// What the alarm is set to, if it is.
+    pub(super) alarm_ns: Option<u64>,
+    pub(super) waits: Waits,
+    readers: HashMap<ReaderId, Reader>,
+    /// Who watches which lines.
+    watches: HashSet<(ReaderId, u32)>,
+    /// The script has readers be slow.
+    is_slow: bool,
+}
+
+#[derive(Default)]
+struct Reader {
+    /// A program waited for its edges.
+    was_waited_on: bool,
+    /// It is not slow, whatever the script says.
+    hurries: bool,
+    /// How many lines it watches.
+    watched: usize,
+}
+
+/// What a step came to.
+pub(super) enum Step {
+    Happened,
+    /// Readers have to take something first.
+    Blocked,
+    /// Nothing is due.
+    Nothing,
+}
+
+impl State {
+    pub(super) fn new(controller: Box<Chip>, play: Play, horizon_ns: u64) -> Self {
+        Self {
+            controller,
+            play,
+            now_ns: 0,
+            horizon_ns,
+            alarm_ns: None,
+            waits: Waits::default(),
+            readers: HashMap::new(),
+            watches: HashSet::new(),
+            is_slow: false,
+        }
+    }
+
+    /// Lets happen what is due, in order, each change at its own time.
+    pub(super) fn live_until(&mut self, now_ns: u64) {
+        let mut happened = false;
+        while matches!(self.step(now_ns, Readers::Nobody), Step::Happened) {
+            happened = true;
+        }
+        self.now_ns = self.now_ns.max(now_ns);
+        if happened {
+            self.serve();
+        }
+    }
+
+    /// When something happens next that somebody watches.
+    pub(super) fn next_watched(&self) -> Option<u64> {
+        let watched = |offset| self.watches.iter().any(|watch| watch.1 == offset);
+        let change = self.play.next_of(watched);
+        [change, self.controller.next_due()].into_iter().flatten().min()
+    }
+
+    /// The one thing that is due next happens, if that is until then.
+    pub(super) fn step(&mut self, until_ns: u64, readers: Readers) -> Step {
+        let change = self.play.peek();
+        let change_ns = change.map_or(u64::MAX, |change| change.at_ns);
+        let timer_ns = self.controller.next_due().unwrap_or(u64::MAX);
+        let due_ns = change_ns.min(timer_ns);
+        if due_ns > until_ns || due_ns == u64::MAX {
+            return Step::Nothing;
+        }
+        let what = change.filter(|_| change_ns < timer_ns).map(|change| change.what);
+        // From here on edges are lost that wait in a queue, or are lost already.
+        let is_turn = matches!(what, Some(What::Unplug | What::Slow));
+        if readers != Readers::Nobody && !self.is_slow && !self.have_room(readers, is_turn) {
+            return Step::Blocked;
+        }
+        if is_turn {
+            self.serve();
+        }
+        self.now_ns = self.now_ns.max(due_ns);
+        match what {
+            None => drop(self.controller.fire(due_ns)),
+            // A line that somebody made an output, or that the chip does not have, stays as it is.
+            Some(What::Level { offset, level }) => drop(self.controller.drive(offset.get(), level, due_ns)),
+            Some(What::Unknown { .. }) => {}
+            Some(What::Unplug) => {
+                self.controller.unplug();
+                self.unplugged();
+            }
+            Some(What::Replug) => self.controller.replug(),
+            Some(What::Slow) => self.is_slow = true,
+            Some(What::Prompt) => {
+                self.is_slow = false;
+                self.serve_all();
+            }
+        }
+        if what.is_some() {
+            self.play.take();
+        }
+        Step::Happened
+    }
+
+    /// Whether no edge of these readers would be lost by the next step: none is queued, or one more has room.
+    fn have_room(&self, readers: Readers, is_turn: bool) -> bool {
+        let counts = |reader: &Reader| match readers {
+            Readers::Waiting => reader.was_waited_on,
+            Readers::Watching => reader.watched > 0,
+            Readers::Nobody => false,
+        };
+        self.readers.iter().filter(|(_, reader)| counts(reader) && !reader.hurries).all(|(&id, _)| {
+            let (queued, capacity) = self.controller.queued(id);
+            queued == 0 || !is_turn && queued < capacity
+        })
+    }
+
+    /// Whether a reader that took so many edges can have no other: none was given to a wait, and none will be to the next.
+    pub(super) fn has_nothing(&self, reader: ReaderId, received: u64) -> bool {
+        let is_given = self.controller.delivered(reader) > received;
+        let is_queued = self.controller.queued(reader).0 > 0 && !self.is_slow(reader);
+        !is_given && !is_queued && self.controller.check(reader).is_ok()
+    }
+
+    /// Tries the waits again that may be over.
+    pub(super) fn serve(&mut self) {
+        while let Some(ready) = self.controller.take_ready() {
+            let key = match ready {
+                Ready::Any { reader } => (reader, waits::What::Any),
+                Ready::Line { reader, offset } => (reader, waits::What::Line(offset)),
+                Ready::Info { reader } => (reader, waits::What::Info),
+            };
+            self.retry(key);
+        }
+    }
+
+    /// Tries the waits of a key again.
+    fn retry(&mut self, key: waits::Key) {
+        if key.1 != waits::What::Info && self.is_slow(key.0) {
+            return;
+        }
+        let (controller, now_ns) = (&mut self.controller, self.now_ns);
+        self.waits.retry(key, |wait| answer(controller, key.0, wait, now_ns));
+    }
+
+    fn serve_all(&mut self) {
+        for key in self.waits.keys() {
+            self.retry(key);
+        }
+    }
+
+    /// Whether edges are withheld from a reader, as the script has it. One that has lost its chip is told.
+    pub(super) fn is_slow(&self, reader: ReaderId) -> bool {
+        self.is_slow
+            && self.controller.check(reader).is_ok()
+            && self.readers.get(&reader).is_some_and(|reader| !reader.hurries)
+    }
+
+    pub(super) fn opened(&mut self, reader: ReaderId) {
+        self.readers.insert(reader, Reader::default());
+    }
+
+    pub(super) fn waits_on(&mut self, reader: ReaderId) {
+        if let Some(reader) = self.readers.get_mut(&reader) {
+            reader.was_waited_on = true;
+        }
+    }
+
+    pub(super) fn hurry(&mut self, reader: ReaderId) {
+        if let Some(reader) = self.readers.get_mut(&reader) {
+            reader.hurries = true;
+        }
+        for key in self.waits.keys().into_iter().filter(|key| key.0 == reader) {
+            self.retry(key);
+        }
+    }
+
+    /// A reader took lines, or gave them back.
+    pub(super) fn note_watches(&mut self, reader: ReaderId, configs: impl Iterator<Item = LineConfig>) {
+        for LineConfig { offset, flags } in configs {
+            if flags & protocol::LINE_EDGES != 0 {
+                self.watches.insert((reader, offset));
+            } else {
+                self.watches.remove(&(reader, offset));
+            }
+        }
+        let watched = self.watches.iter().filter(|watch| watch.0 == reader).count();
+        if let Some(reader) = self.readers.get_mut(&reader) {
+            reader.watched = watched;
+        }
+    }
+
+    /// No reader that is open has anything any more.
+    pub(super) fn unplugged(&mut self) {
+        self.watches.clear();
+        self.readers.values_mut().for_each(|reader| reader.watched = 0);
+    }
+
+    pub(super) fn close(&mut self, reader: ReaderId) {
+        self.waits.cancel_all_of(reader);
+        self.watches.retain(|watch| watch.0 != reader);
+        self.readers.remove(&reader);
+        self.controller.close(reader, self.now_ns);
+        self.serve();
+    }
+}
+
+/// Has the controller answer a wait. `None`: it still waits.
+fn answer(controller: &mut Chip, reader: ReaderId, wait: &mut sim::Pended, now_ns: u64) -> Option<Status> {
+    let code = wait.code().to_u32();
+    let (input, output) = wait.buffers();
+    match controller.control(reader, code, input, output, now_ns) {
+        Outcome::Done { status, information } => {
+            wait.set_written(information);
+            Some(Status::from_u32(status.0))
+        }
+        Outcome::Pend | Outcome::Again { .. } => None,
+    }
+}

@@ -1,0 +1,507 @@
+//! What happens on a simulated chip: [`Script`]s of [`Signal`]s and faults, from Rust, from a file, or from a recording.
+//!
+//! ```
+//! use std::time::Duration;
+//! use linewake::sim::{ClockKind, Line, Script, Signal};
+//!
+//! let ms = Duration::from_millis;
+//! let script = Script::new()
+//!     .line(Line::new("pps").signal(Signal::period(ms(1000)).duty(0.1)))
+//!     .line(Line::new("button").signal(Signal::pulses(ms(80)..=ms(300), ms(1000)..=ms(3000)).bounce(1..=4, ms(1), ms(1))))
+//!     .clock(ClockKind::Virtual);
+//! let chip = script.open()?;
+//! let mut edges = chip.request().all_lines().start()?;
+//! let day = Duration::from_secs(24 * 3600);
+//! let mut seconds = 0;
+//! while let Some(edge) = edges.wait_next() {
+//!     let edge = edge?;
+//!     seconds += u32::from(edge.offset.get() == 0 && edge.kind == linewake::EdgeKind::Rising);
+//!     # let day = Duration::from_secs(60);
+//!     if edge.timestamp_ns >= day.as_nanos() as u64 {
+//!         break;
+//!     }
+//! }
+//! # assert_eq!(seconds, 61);
+//! # Ok::<(), linewake::Error>(())
+//! ```
+//!
+//! What a chip of a script loses, it loses as the Linux kernel does: from a bounded queue of each request the oldest go;
+//! edges that come before their interrupt is dealt with are merged into it, and it has the level of *then*; what is queued
+//! when the chip is unplugged is gone. And every edge of it is in the account.
+//!
+//! The same script with the same seed makes the same changes at the same times, on every machine.
+//! `docs/sim.md` has the files.
+
+mod file;
+mod play;
+mod recording;
+mod signal;
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub(crate) use self::play::Play;
+pub use self::signal::{Count, Quadrature, Signal, Span, Turn};
+use crate::{Chip, ChipOptions, Error, ErrorKind, Offset};
+
+/// Which clock a simulated chip has.
+///
+/// ```
+/// use std::time::Duration;
+/// use linewake::Chip;
+/// use linewake::sim::ClockKind;
+/// let chip = Chip::options().clock(ClockKind::Manual).open("sim")?;
+/// chip.world().advance(Duration::from_millis(550))?;
+/// assert!(chip.value("pps")?);
+/// # Ok::<(), linewake::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ClockKind {
+    /// The system's: a second takes a second.
+    #[default]
+    Real,
+    /// Time stands still, and jumps to the next change whenever a program waits for an edge: a second takes as long as its
+    /// edges take to be read. It waits for requests that are read: from their queues nothing is lost, except where the
+    /// script says that [readers are slow](Script::slow). A request that was never read does not hold it up, and loses.
+    Virtual,
+    /// Time stands still until it is [advanced](crate::World::advance). As there, it waits for requests that are read.
+    Manual,
+}
+
+/// Something happens on a simulated chip.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// When, in nanoseconds of the chip's clock.
+    pub at_ns: u64,
+    /// What.
+    pub what: What,
+}
+
+/// What happens on a simulated chip; see [`Script::changes`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum What {
+    /// A line has this physical level. Nothing happens if it has it already, or is an output.
+    Level {
+        /// Which line.
+        offset: Offset,
+        /// High or not.
+        level: bool,
+    },
+    /// It is not known which level a line has: it keeps the one it had.
+    Unknown {
+        /// Which line.
+        offset: Offset,
+    },
+    /// The chip is pulled out: every request ends, and what it had queued is discarded.
+    Unplug,
+    /// It is put back: it can be [reopened](Chip::reopen).
+    Replug,
+    /// From here on readers are too slow: edges are queued, and none is delivered.
+    Slow,
+    /// Readers are in time again.
+    Prompt,
+}
+
+/// What happens on a simulated chip, and how it loses. See the [module](self).
+#[derive(Clone, Debug, Default)]
+pub struct Script {
+    pub(crate) label: Option<String>,
+    pub(crate) lines: Vec<Line>,
+    /// More of them than those with a name.
+    pub(crate) line_count: u32,
+    pub(crate) seed: Option<u64>,
+    pub(crate) clock: Option<ClockKind>,
+    pub(crate) queue_size: u32,
+    pub(crate) merge_within: Duration,
+    pub(crate) interrupt_delay: Duration,
+    quadratures: Vec<Wheel>,
+    faults: Vec<Change>,
+    recordings: Vec<Recording>,
+    /// Where it comes from, for errors.
+    file: Option<Arc<str>>,
+}
+
+/// Two lines and what turns between them.
+#[derive(Clone, Debug)]
+struct Wheel {
+    a: String,
+    b: String,
+    quadrature: Quadrature,
+}
+
+/// A line of a [`Script`].
+///
+/// ```
+/// use std::time::Duration;
+/// use linewake::sim::{Line, Script, Signal};
+/// let closed = Line::new("door").offset(3).initially(true);
+/// let noisy = Line::new("hum").signal(Signal::period(Duration::from_millis(20)).jitter(Duration::from_micros(300)));
+/// let chip = Script::new().line(closed).line(noisy).open()?;
+/// assert_eq!((chip.info().lines, chip.find("hum")?.get()), (5, 4));
+/// assert!(chip.value("door")?);
+/// # Ok::<(), linewake::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Line {
+    pub(crate) name: String,
+    pub(crate) offset: Option<u32>,
+    pub(crate) initially: bool,
+    signal: Option<Signal>,
+    pub(crate) merge_within: Option<Duration>,
+    pub(crate) interrupt_delay: Option<Duration>,
+}
+
+impl Line {
+    /// A line of this name, which may be empty: low, with nothing that changes it.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            offset: None,
+            initially: false,
+            signal: None,
+            merge_within: None,
+            interrupt_delay: None,
+        }
+    }
+
+    /// Its place on the chip: behind the line before it unless set.
+    #[must_use]
+    pub fn offset(mut self, offset: impl Into<Offset>) -> Self {
+        self.offset = Some(offset.into().get());
+        self
+    }
+
+    /// Whether it is high at the beginning. Its signal is then the other way round: pulses go low.
+    #[must_use]
+    pub fn initially(mut self, high: bool) -> Self {
+        self.initially = high;
+        self
+    }
+
+    /// What it does.
+    #[must_use]
+    pub fn signal(mut self, signal: Signal) -> Self {
+        self.signal = Some(signal);
+        self
+    }
+
+    /// As [`Script::merge_within`], of this line alone.
+    #[must_use]
+    pub fn merge_within(mut self, window: Duration) -> Self {
+        self.merge_within = Some(window);
+        self
+    }
+
+    /// As [`Script::interrupt_delay`], of this line alone.
+    #[must_use]
+    pub fn interrupt_delay(mut self, delay: Duration) -> Self {
+        self.interrupt_delay = Some(delay);
+        self
+    }
+}
+
+/// Changes that are there already: each opening of the script begins them anew.
+#[derive(Clone)]
+struct Recording(Arc<dyn Fn() -> Box<dyn Iterator<Item = Change> + Send> + Send + Sync>);
+
+impl fmt::Debug for Recording {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Recording")
+    }
+}
+
+impl Script {
+    /// A chip without lines on which nothing happens.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Reads a script (`.toml`) or a value change dump (`.vcd`); `docs/sim.md` has what they are made of.
+    ///
+    /// # Errors
+    /// [`ErrorKind::BadFile`], with file, line and column, and the key where there is one.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self, Error> {
+        let path = path.as_ref();
+        let name = path.display().to_string();
+        let is = |extension: &str| path.extension().is_some_and(|its| its.eq_ignore_ascii_case(extension));
+        let cannot = |error| Error::new(ErrorKind::BadFile, format!("cannot read \"{name}\": {error}"));
+        if is("vcd") {
+            let file = std::fs::File::open(path).map_err(cannot)?;
+            recording::vcd(&name, std::io::BufReader::new(file))
+        } else if is("toml") {
+            Self::parse(&name, &std::fs::read_to_string(path).map_err(cannot)?)
+        } else {
+            let message = format!("\"{name}\" is neither a script (\".toml\") nor a value change dump (\".vcd\")");
+            Err(Error::new(ErrorKind::BadFile, message))
+        }
+    }
+
+    /// Reads the text of a script; errors call it `name`.
+    ///
+    /// ```
+    /// use linewake::sim::Script;
+    /// let error = Script::parse("here", "[[line]]\nname = 'x'\nperiod = '1 parsec'\n").unwrap_err();
+    /// assert_eq!(error.to_string(), r#"here:3:10: "line[0].period": "1 parsec" is no time; try "10us", "1.5ms" or "2s""#);
+    /// ```
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn parse(name: &str, text: &str) -> Result<Self, Error> {
+        file::parse(name, text)
+    }
+
+    /// Opens a chip on which this happens, as [`ChipOptions::simulate`] does.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] when the script makes no sense: two lines at one place, a signal that never ends a moment.
+    pub fn open(&self) -> Result<Chip, Error> {
+        ChipOptions::default().simulate(self)
+    }
+
+    /// What the hardware calls itself.
+    #[must_use]
+    pub fn label(mut self, label: impl Into<String>) -> Self {
+        self.label = Some(label.into());
+        self
+    }
+
+    /// How many lines the chip has at least; more if the lines of the script need them.
+    #[must_use]
+    pub fn line_count(mut self, lines: u32) -> Self {
+        self.line_count = lines;
+        self
+    }
+
+    /// What chance is made of, unless the chip is opened with another seed: 1 unless set.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// Which clock the chip has, unless it is opened with another: the system's unless set.
+    #[must_use]
+    pub fn clock(mut self, clock: ClockKind) -> Self {
+        self.clock = Some(clock);
+        self
+    }
+
+    /// How many events are queued for a request that does not say: 16 for each of its lines unless set, as on Linux. It is
+    /// rounded up to a power of two, and is at most 1,024.
+    #[must_use]
+    pub fn queue_size(mut self, events: u32) -> Self {
+        self.queue_size = events;
+        self
+    }
+
+    /// Edges that follow one of their line within this time are merged into it: nobody is told of them.
+    #[must_use]
+    pub fn merge_within(mut self, window: Duration) -> Self {
+        self.merge_within = window;
+        self
+    }
+
+    /// So long after an edge its interrupt is dealt with: edges of the line meanwhile are merged into it, and the event has
+    /// the time of the last of them and the level of that later moment. So the same direction comes twice when a line is
+    /// faster than its interrupts, as it does on Linux.
+    #[must_use]
+    pub fn interrupt_delay(mut self, delay: Duration) -> Self {
+        self.interrupt_delay = delay;
+        self
+    }
+
+    /// One more line.
+    #[must_use]
+    pub fn line(mut self, line: Line) -> Self {
+        self.lines.push(line);
+        self
+    }
+
+    /// Two lines of the script, by name, are the two channels of something that turns.
+    #[must_use]
+    pub fn quadrature(mut self, a: impl Into<String>, b: impl Into<String>, quadrature: Quadrature) -> Self {
+        self.quadratures.push(Wheel { a: a.into(), b: b.into(), quadrature });
+        self
+    }
+
+    /// The chip is unplugged at this time of its clock, and plugged in again after a while, if ever.
+    #[must_use]
+    pub fn unplug(self, at: Duration, gone_for: Option<Duration>) -> Self {
+        let back = gone_for.map(|gone_for| at.saturating_add(gone_for));
+        let script = self.fault(at, What::Unplug);
+        back.into_iter().fold(script, |script, back| script.fault(back, What::Replug))
+    }
+
+    /// From this time of the chip's clock on, for a while, readers are too slow: nothing is delivered to any request.
+    #[must_use]
+    pub fn slow(self, at: Duration, slow_for: Duration) -> Self {
+        self.fault(at, What::Slow).fault(at.saturating_add(slow_for), What::Prompt)
+    }
+
+    fn fault(mut self, at: Duration, what: What) -> Self {
+        let at_ns = signal::nanoseconds(at);
+        let place = self.faults.partition_point(|fault| fault.at_ns <= at_ns);
+        self.faults.insert(place, Change { at_ns, what });
+        self
+    }
+
+    /// Something that happens as it was recorded, or made up elsewhere: in order of time. A change that is out of order
+    /// happens at the time of the one before; one of a line that the chip does not have does not happen.
+    ///
+    /// ```
+    /// use linewake::sim::{Change, Line, Script, What};
+    /// let blink = (1..).map(|n| Change { at_ns: n * 250_000_000, what: What::Level { offset: 0.into(), level: n % 2 == 1 } });
+    /// let chip = Script::new().line(Line::new("led")).changes(blink).open()?;
+    /// let mut edges = chip.request().line("led").start()?;
+    /// assert_eq!(edges.wait_next().unwrap()?.timestamp_ns, 250_000_000);
+    /// # Ok::<(), linewake::Error>(())
+    /// ```
+    #[must_use]
+    pub fn changes<I>(mut self, changes: I) -> Self
+    where
+        I: IntoIterator<Item = Change> + Clone + Send + Sync + 'static,
+        I::IntoIter: Send,
+    {
+        self.recordings.push(Recording(Arc::new(move || Box::new(changes.clone().into_iter()))));
+        self
+    }
+
+    /// The life of the chip `sim`.
+    pub(crate) fn life() -> Self {
+        let (ms, us) = (Duration::from_millis, Duration::from_micros);
+        let pps = Signal::period(ms(1000)).duty(0.1).phase(ms(500));
+        let button = Signal::pulses(ms(80)..=ms(300), ms(1000)..=ms(3000)).first(ms(600)..=ms(1200)).bounce(
+            1..=4,
+            us(60)..=us(900),
+            us(40)..=us(500),
+        );
+        let encoder = Quadrature::new(ms(3)..=ms(12), ms(800)..=ms(2500)).first(ms(200)..=ms(900)).notches(1..=4);
+        let flow = Signal::burst(4..=16, ms(6)..=ms(12), ms(1500)..=ms(4000)).first(ms(300)..=ms(1500)).stream(4);
+        let door = Signal::pulses(ms(2000)..=ms(8000), ms(6000)..=ms(20_000)).first(ms(1000)..=ms(2200)).stream(5);
+        let named = Self::still().with_signal(0, pps).with_signal(1, button).with_signal(4, flow).with_signal(5, door);
+        named.quadrature("encoder-a", "encoder-b", encoder)
+    }
+
+    /// The chip `sim` without its life.
+    pub(crate) fn still() -> Self {
+        const NAMES: [&str; 12] = [
+            "pps",
+            "button",
+            "encoder-a",
+            "encoder-b",
+            "flow",
+            "door",
+            "tamper",
+            "estop",
+            "relay-1",
+            "relay-2",
+            "led",
+            "",
+        ];
+        NAMES.into_iter().fold(Self::new(), |script, name| script.line(Line::new(name)))
+    }
+
+    /// With so many lines, the first ones or more: a signal that has lost a line is gone too.
+    pub(crate) fn cut_to(mut self, lines: u32) -> Self {
+        self.line_count = lines;
+        self.lines.truncate(lines as usize);
+        let known: Vec<_> = self.lines.iter().map(|line| line.name.clone()).collect();
+        self.quadratures.retain(|wheel| known.contains(&wheel.a) && known.contains(&wheel.b));
+        self
+    }
+
+    fn with_signal(mut self, line: usize, signal: Signal) -> Self {
+        self.lines[line].signal = Some(signal);
+        self
+    }
+
+    /// The offset of each line.
+    pub(crate) fn offsets(&self) -> impl Iterator<Item = (u32, &Line)> {
+        let mut next = 0_u32;
+        self.lines.iter().map(move |line| {
+            let offset = line.offset.unwrap_or(next);
+            next = offset.saturating_add(1);
+            (offset, line)
+        })
+    }
+
+    /// How many lines the chip has.
+    pub(crate) fn size(&self) -> u32 {
+        self.offsets().map(|(offset, _)| offset.saturating_add(1)).max().unwrap_or(0).max(self.line_count)
+    }
+
+    /// What is wrong with it, if something is.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        self.check_lines().map_err(|message| {
+            let (kind, what) = match &self.file {
+                Some(file) => (ErrorKind::BadFile, format!("{file}: {message}")),
+                None => (ErrorKind::InvalidInput, format!("the script cannot be played: {message}")),
+            };
+            Error::new(kind, what)
+        })
+    }
+
+    fn check_lines(&self) -> Result<(), String> {
+        const MOST: u32 = linewake_controller::protocol::MAX_LINES as u32;
+        let mut names = std::collections::HashMap::new();
+        for (offset, line) in self.offsets() {
+            let name = &line.name;
+            if let Some(before) = names.insert(offset, name) {
+                return Err(format!("lines \"{before}\" and \"{name}\" have the same offset {offset}"));
+            }
+            if let Some(signal) = &line.signal {
+                signal.check().map_err(|what| format!("line \"{name}\": {what}"))?;
+            }
+        }
+        match self.size() {
+            0 => return Err("it has no line".to_owned()),
+            size if size > MOST => return Err(format!("a chip has at most {MOST} lines, not {size}")),
+            _ => {}
+        }
+        if self.queue_size == 1 || self.queue_size > 1024 {
+            return Err(format!("a queue of {} is not possible: it has 2 to 1024", self.queue_size));
+        }
+        for Wheel { a, b, quadrature } in &self.quadratures {
+            quadrature.check().map_err(|what| format!("quadrature of \"{a}\" and \"{b}\": {what}"))?;
+            let (first, second) = (self.find(a)?, self.find(b)?);
+            if first.0 == second.0 {
+                return Err(format!("\"{a}\" cannot be both channels of a quadrature"));
+            }
+            if first.1.signal.is_some() || second.1.signal.is_some() {
+                return Err(format!("\"{a}\" and \"{b}\" turn, and one of them has a signal of its own"));
+            }
+        }
+        Ok(())
+    }
+
+    fn find(&self, name: &str) -> Result<(u32, &Line), String> {
+        self.offsets().find(|(_, line)| line.name == name).ok_or_else(|| format!("there is no line \"{name}\""))
+    }
+
+    /// All of it, from the beginning. It was checked.
+    pub(crate) fn play(&self, seed: u64) -> Play {
+        let mut play = Play::default();
+        for (offset, line) in self.offsets() {
+            if let Some(signal) = &line.signal {
+                play.add(offset, vec![offset], signal.play(seed, offset, line.initially));
+            }
+        }
+        for Wheel { a, b, quadrature } in &self.quadratures {
+            if let (Ok((a, first)), Ok((b, second))) = (self.find(a), self.find(b)) {
+                let lines = [(a, first.initially), (b, second.initially)];
+                play.add(a.min(b), vec![a, b], quadrature.play(seed, lines));
+            }
+        }
+        for Recording(begin) in &self.recordings {
+            play.add(u32::MAX, vec![], begin());
+        }
+        if !self.faults.is_empty() {
+            play.add(u32::MAX, vec![], Box::new(self.faults.clone().into_iter()));
+        }
+        play
+    }
+}

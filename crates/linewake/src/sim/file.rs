@@ -1,0 +1,348 @@
+//! Scripts from TOML: `docs/sim.md` has the keys.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use linewake_controller::protocol::MAX_LINES;
+use toml::de::DeTable;
+
+use super::{ClockKind, Count, Line, Quadrature, Script, Signal, Span, Turn};
+use crate::Error;
+use crate::keys::{Keys, Source, Value};
+
+pub(super) fn parse(name: &str, text: &str) -> Result<Script, Error> {
+    let source = Source { name, text };
+    let root = DeTable::parse(text).map_err(|error| source.error(&error.span().unwrap_or(0..0), error.message()))?;
+    let keys = Keys::new(source, &root);
+    let mut script = Script { file: Some(name.into()), ..Script::new() };
+    if let Some(label) = keys.get("label") {
+        script = script.label(label.text()?);
+    }
+    if let Some(lines) = keys.get("lines") {
+        script = script.line_count(lines.number(1, MAX_LINES as u64)? as u32);
+    }
+    if let Some(seed) = keys.get("seed") {
+        script = script.seed(seed.number(0, u64::MAX)?);
+    }
+    if let Some(clock) = keys.get("clock") {
+        let kinds = [("real", ClockKind::Real), ("virtual", ClockKind::Virtual), ("manual", ClockKind::Manual)];
+        script = script.clock(clock.word(&kinds)?);
+    }
+    if let Some(size) = keys.get("queue_size") {
+        script = script.queue_size(size.number(2, 1024)? as u32);
+    }
+    if let Some(window) = keys.get("merge_within") {
+        script = script.merge_within(time(&window)?);
+    }
+    if let Some(delay) = keys.get("interrupt_delay") {
+        script = script.interrupt_delay(time(&delay)?);
+    }
+    let mut taken = HashMap::new();
+    let mut next = 0;
+    for item in list(&keys, "line")? {
+        let line = line(&item, &mut next, &mut taken)?;
+        script = script.line(line);
+    }
+    for item in list(&keys, "quadrature")? {
+        script = wheel(&item, script)?;
+    }
+    for item in list(&keys, "unplug")? {
+        let keys = item.table()?;
+        let gone_for = keys.get("for").map(|gone_for| time(&gone_for)).transpose()?;
+        script = script.unplug(time(&keys.need("at")?)?, gone_for);
+        keys.finish()?;
+    }
+    for item in list(&keys, "slow")? {
+        let keys = item.table()?;
+        script = script.slow(time(&keys.need("at")?)?, time(&keys.need("for")?)?);
+        keys.finish()?;
+    }
+    keys.finish()?;
+    script.check()?;
+    Ok(script)
+}
+
+fn list<'a>(keys: &Keys<'a>, key: &'static str) -> Result<Vec<Value<'a>>, Error> {
+    keys.get(key).map_or(Ok(Vec::new()), |list| list.items())
+}
+
+fn line<'a>(item: &Value<'a>, next: &mut u32, taken: &mut HashMap<u32, String>) -> Result<Line, Error> {
+    let keys = item.table()?;
+    let name = keys.get("name").map_or(Ok(""), |name| name.text())?;
+    let mut line = Line::new(name);
+    let offset = match keys.get("offset") {
+        None => *next,
+        Some(offset) => offset.number(0, MAX_LINES as u64 - 1)? as u32,
+    };
+    if offset as usize >= MAX_LINES {
+        return Err(item.error(format!("a chip has at most {MAX_LINES} lines")));
+    }
+    if let Some(before) = taken.insert(offset, name.to_owned()) {
+        return Err(item.error(format!("line \"{before}\" has the offset {offset} already")));
+    }
+    *next = offset + 1;
+    line = line.offset(offset);
+    if let Some(initial) = keys.get("initial") {
+        line = line.initially(initial.word(&[("low", false), ("high", true)])?);
+    }
+    if let Some(window) = keys.get("merge_within") {
+        line = line.merge_within(time(&window)?);
+    }
+    if let Some(delay) = keys.get("interrupt_delay") {
+        line = line.interrupt_delay(time(&delay)?);
+    }
+    if let Some(signal) = signal(item, &keys)? {
+        line = line.signal(signal);
+    }
+    keys.finish()?;
+    Ok(line)
+}
+
+/// What a line does, if it does anything.
+fn signal<'a>(item: &Value<'a>, keys: &Keys<'a>) -> Result<Option<Signal>, Error> {
+    let (period, high, burst, noise) = (keys.get("period"), keys.get("high"), keys.get("burst"), keys.get("noise"));
+    let shapes = [&period, &high, &burst, &noise];
+    if let Some(second) = shapes.into_iter().flatten().nth(1) {
+        let message = "a line has one signal: \"period\", \"high\" and \"low\", \"burst\" or \"noise\"";
+        return Err(second.error(message));
+    }
+    let mut signal = if let Some(period) = &period {
+        let mut signal = Signal::period(time(period)?);
+        if let Some(duty) = keys.get("duty") {
+            signal = signal.duty(duty.real()?);
+        }
+        if let Some(phase) = keys.get("phase") {
+            signal = signal.phase(time(&phase)?);
+        }
+        if let Some(jitter) = keys.get("jitter") {
+            signal = signal.jitter(time(&jitter)?);
+        }
+        if let Some(drift) = keys.get("drift_ppm") {
+            signal = signal.drift_ppm(drift.real()?);
+        }
+        signal
+    } else if let Some(high) = &high {
+        Signal::pulses(span(high)?, span(&keys.need("low")?)?)
+    } else if let Some(burst) = &burst {
+        let keys = burst.table()?;
+        let (pulses, half) = (count(&keys.need("pulses")?)?, span(&keys.need("half")?)?);
+        let signal = Signal::burst(pulses, half, span(&keys.need("pause")?)?);
+        keys.finish()?;
+        signal
+    } else if let Some(noise) = &noise {
+        let keys = noise.table()?;
+        let signal = Signal::noise(span(&keys.need("every")?)?);
+        keys.finish()?;
+        signal
+    } else {
+        Signal::rest()
+    };
+    if period.is_none()
+        && shapes.iter().any(|shape| shape.is_some())
+        && let Some(first) = keys.get("first")
+    {
+        signal = signal.first(span(&first)?);
+    }
+    if let Some(bounce) = keys.get("bounce") {
+        let keys = bounce.table()?;
+        let times = count(&keys.need("count")?)?;
+        signal = signal.bounce(times, span(&keys.need("spacing")?)?, span(&keys.need("width")?)?);
+        keys.finish()?;
+    }
+    if let Some(glitch) = keys.get("glitch") {
+        let keys = glitch.table()?;
+        signal = signal.glitch(span(&keys.need("every")?)?, span(&keys.need("width")?)?);
+        keys.finish()?;
+    }
+    signal.check().map_err(|what| item.error(what))?;
+    Ok(Some(signal).filter(|signal| *signal != Signal::rest()))
+}
+
+fn wheel(item: &Value<'_>, script: Script) -> Result<Script, Error> {
+    let keys = item.table()?;
+    let lines = keys.need("lines")?;
+    let names = lines.items()?.iter().map(Value::text).collect::<Result<Vec<_>, _>>()?;
+    let [a, b] = names[..] else {
+        return Err(lines.error("two lines turn together, not more or fewer"));
+    };
+    let mut wheel = Quadrature::new(span(&keys.need("quarter")?)?, span(&keys.need("pause")?)?);
+    if let Some(first) = keys.get("first") {
+        wheel = wheel.first(span(&first)?);
+    }
+    if let Some(notches) = keys.get("notches") {
+        wheel = wheel.notches(count(&notches)?);
+    }
+    if let Some(turn) = keys.get("turn") {
+        let turns = [("either", Turn::Either), ("forward", Turn::Forward), ("backward", Turn::Backward)];
+        wheel = wheel.turn(turn.word(&turns)?);
+    }
+    keys.finish()?;
+    let script = script.quadrature(a, b, wheel);
+    script.check_lines().map_err(|what| item.error(what))?;
+    Ok(script)
+}
+
+/// `"2s"`, or `["1s", "3s"]` for any of a range.
+fn span(value: &Value<'_>) -> Result<Span, Error> {
+    if !value.is_array() {
+        return time(value).map(Span::from);
+    }
+    match &value.items()?[..] {
+        [from, to] => Ok(Span::from(time(from)?..=time(to)?)),
+        _ => Err(value.error("a range has two ends, as in [\"1s\", \"3s\"]")),
+    }
+}
+
+/// `3`, or `[1, 4]` for any of a range.
+fn count(value: &Value<'_>) -> Result<Count, Error> {
+    let number = |value: &Value<'_>| value.number(0, 1_000_000).map(|number| number as u32);
+    if !value.is_array() {
+        return number(value).map(Count::from);
+    }
+    match &value.items()?[..] {
+        [from, to] => Ok(Count::from(number(from)?..=number(to)?)),
+        _ => Err(value.error("a range has two ends, as in [1, 4]")),
+    }
+}
+
+fn time(value: &Value<'_>) -> Result<Duration, Error> {
+    let text = value.text()?;
+    duration(text).ok_or_else(|| value.error(format!("\"{text}\" is no time; try \"10us\", \"1.5ms\" or \"2s\"")))
+}
+
+/// A time as people write it, to the nanosecond.
+fn duration(text: &str) -> Option<Duration> {
+    const UNITS: [(&str, u128); 7] = [
+        ("ns", 1),
+        ("us", 1_000),
+        ("µs", 1_000),
+        ("ms", 1_000_000),
+        ("s", 1_000_000_000),
+        ("m", 60_000_000_000),
+        ("h", 3_600_000_000_000),
+    ];
+    let unit_at = text.find(|symbol: char| !symbol.is_ascii_digit() && symbol != '.')?;
+    let (number, unit) = (&text[..unit_at], text[unit_at..].trim_start());
+    let unit_ns = UNITS.iter().find(|(name, _)| *name == unit)?.1;
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
+    let digits = |text: &str| (!text.is_empty() && text.len() <= 15).then(|| text.parse::<u128>().ok()).flatten();
+    let whole_ns = digits(whole)? * unit_ns;
+    let fraction_ns = digits(fraction)? * unit_ns / 10_u128.pow(fraction.len() as u32);
+    u64::try_from(whole_ns + fraction_ns).ok().map(Duration::from_nanos)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ErrorKind;
+
+    fn wrong(text: &str) -> String {
+        let error = parse("x.toml", text).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::BadFile);
+        error.to_string()
+    }
+
+    #[test]
+    fn times_are_read_to_the_nanosecond() {
+        for (text, ns) in [
+            ("10us", 10_000),
+            ("1.5ms", 1_500_000),
+            ("2 s", 2_000_000_000),
+            ("0.000000001s", 1),
+            ("1h", 3_600_000_000_000),
+            ("7µs", 7_000),
+        ] {
+            assert_eq!(duration(text), Some(Duration::from_nanos(ns)), "{text}");
+        }
+        for text in ["", "s", "1", "-1s", "1.s", ".5s", "1..2s", "1e3s", "99999999999999h", "1 parsec", "1ms "] {
+            assert_eq!(duration(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_with_its_place_and_key() {
+        for (text, place, says) in [
+            ("label = ", "1:9", ""),
+            ("sed = 1", "1:1", "unknown key \"sed\"; did you mean \"seed\"?"),
+            ("lines = 1025", "1:9", "\"lines\": 1025 is not possible here: 1 to 1024 are"),
+            ("clock = 'fast'", "1:9", "there is no \"fast\" here"),
+            ("queue_size = 1", "1:14", "\"queue_size\": 1 is not possible"),
+            ("[[line]]\nname = 5", "2:8", "\"line[0].name\": here must be a text, not the number 5"),
+            ("[[line]]\nperiod = '1s'\nduty = 1.5", "1:", "\"line[0]\": a duty of 1.5 is not possible"),
+            ("[[line]]\nperiod = '1s'\nhigh = '1s'", "3:8", "a line has one signal"),
+            ("[[line]]\nhigh = '1s'", "1:", "\"line[0]\" lacks the key \"low\""),
+            ("[[line]]\nname = 'a'\n[[line]]\noffset = 0", "3:", "line \"a\" has the offset 0 already"),
+            ("[[line]]\nperiod = '1s'\npulses = 3", "3:1", "unknown key \"pulses\" in \"line[0]\""),
+            ("[[line]]\nburst = { pulses = [1, 2, 3], half = '1s', pause = '1s' }", "2:20", "a range has two ends"),
+            ("[[line]]\nnoise = { every = ['2s', '1s'] }", "1:", "\"every\" ends before it begins"),
+            (
+                "[[line]]\n[[quadrature]]\nlines = ['a', 'b']\nquarter = '1s'\npause = '1s'",
+                "2:",
+                "there is no line \"a\"",
+            ),
+            ("[[line]]\n[[unplug]]\nfor = '1s'", "2:", "\"unplug[0]\" lacks the key \"at\""),
+            ("[[slow]]\nat = '1s'\nfor = 3", "3:7", "\"slow[0].for\": here must be a text"),
+        ] {
+            let error = wrong(text);
+            assert!(error.starts_with(&format!("x.toml:{place}")) && error.contains(says), "{text:?}: {error}");
+        }
+        assert!(wrong("").contains("it has no line"));
+    }
+
+    #[test]
+    fn a_script_is_what_its_builder_would_make() {
+        let text = r#"
+            label = "bench"
+            lines = 8
+            seed = 7
+            [[line]]
+            name = "pps"
+            period = "1s"
+            duty = 0.1
+            phase = "500ms"
+            [[line]]
+            name = "button"
+            initial = "high"
+            first = ["600ms", "1.2s"]
+            high = ["80ms", "300ms"]
+            low = ["1s", "3s"]
+            bounce = { count = [1, 4], spacing = ["60us", "900us"], width = ["40us", "500us"] }
+            [[line]]
+            name = "a"
+            offset = 6
+            [[line]]
+            name = "b"
+            [[quadrature]]
+            lines = ["a", "b"]
+            quarter = ["3ms", "12ms"]
+            pause = "1s"
+            notches = [1, 4]
+            turn = "forward"
+            [[unplug]]
+            at = "3s"
+            for = "500ms"
+        "#;
+        let ms = Duration::from_millis;
+        let button = Signal::pulses(ms(80)..=ms(300), ms(1000)..=ms(3000)).first(ms(600)..=ms(1200)).bounce(
+            1..=4,
+            Duration::from_micros(60)..=Duration::from_micros(900),
+            Duration::from_micros(40)..=Duration::from_micros(500),
+        );
+        let wheel = Quadrature::new(ms(3)..=ms(12), ms(1000)).notches(1..=4).turn(Turn::Forward);
+        let built = Script::new()
+            .line(Line::new("pps").signal(Signal::period(ms(1000)).duty(0.1).phase(ms(500))))
+            .line(Line::new("button").initially(true).signal(button))
+            .line(Line::new("a").offset(6))
+            .line(Line::new("b"))
+            .quadrature("a", "b", wheel)
+            .unplug(ms(3000), Some(ms(500)));
+        let script = parse("x.toml", text).unwrap();
+        assert_eq!((script.label.as_deref(), script.size(), script.seed), (Some("bench"), 8, Some(7)));
+        let all = |script: &Script| {
+            let mut play = script.play(7);
+            Vec::from_iter(std::iter::from_fn(|| play.take()).take_while(|change| change.at_ns < 20_000_000_000))
+        };
+        assert!(all(&script).len() > 100);
+        assert_eq!(all(&script), all(&built));
+    }
+}

@@ -1,0 +1,85 @@
+//! Everything that will happen on a chip, merged in order of time.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::fmt;
+
+use super::{Change, What};
+
+/// Sources of changes, merged. Of what happens at the same time, that of the first line is first.
+#[derive(Default)]
+pub(crate) struct Play {
+    tracks: Vec<Track>,
+    /// The next change of each track that has one.
+    next: BinaryHeap<Reverse<(u64, u32, usize)>>,
+}
+
+struct Track {
+    rank: u32,
+    /// The lines it changes; none: it may be any, and more than lines.
+    lines: Vec<u32>,
+    next: Option<Change>,
+    rest: Box<dyn Iterator<Item = Change> + Send>,
+}
+
+impl Play {
+    pub(super) fn add(&mut self, rank: u32, lines: Vec<u32>, mut changes: Box<dyn Iterator<Item = Change> + Send>) {
+        let next = changes.next();
+        if let Some(next) = next {
+            self.next.push(Reverse((next.at_ns, rank, self.tracks.len())));
+        }
+        self.tracks.push(Track { rank, lines, next, rest: changes });
+    }
+
+    /// When the next change happens.
+    pub(crate) fn next_ns(&self) -> Option<u64> {
+        self.next.peek().map(|Reverse((at_ns, ..))| *at_ns)
+    }
+
+    /// What happens next.
+    pub(crate) fn peek(&self) -> Option<Change> {
+        let Reverse((at_ns, _, index)) = self.next.peek()?;
+        self.tracks[*index].next.map(|next| Change { at_ns: *at_ns, ..next })
+    }
+
+    pub(crate) fn take(&mut self) -> Option<Change> {
+        let Reverse((at_ns, rank, index)) = self.next.pop()?;
+        let track = &mut self.tracks[index];
+        let taken = track.next.take()?;
+        track.next = track.rest.next();
+        if let Some(next) = track.next {
+            self.next.push(Reverse((next.at_ns.max(at_ns), rank, index)));
+        }
+        Some(Change { at_ns, ..taken })
+    }
+
+    /// When something happens next on a line that is `watched`, or on one that changes with it, or to the chip.
+    pub(crate) fn next_of(&self, watched: impl Fn(u32) -> bool) -> Option<u64> {
+        let is_seen = |track: &&Track| track.lines.is_empty() || track.lines.iter().any(|&line| watched(line));
+        self.tracks.iter().filter(is_seen).filter_map(|track| Some(track.next?.at_ns)).min()
+    }
+
+    /// Whether a chip that is unplugged may come back.
+    pub(crate) fn may_replug(&self) -> bool {
+        self.tracks.iter().any(|track| track.lines.is_empty() && track.next.is_some())
+    }
+}
+
+impl fmt::Debug for Play {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Play").field("tracks", &self.tracks.len()).field("next_ns", &self.next_ns()).finish()
+    }
+}
+
+impl fmt::Debug for Track {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Track").field("rank", &self.rank).finish_non_exhaustive()
+    }
+}
+
+impl Change {
+    /// A line takes a level.
+    pub(super) fn level(at_ns: u64, offset: u32, level: bool) -> Self {
+        Self { at_ns, what: What::Level { offset: offset.into(), level } }
+    }
+}
