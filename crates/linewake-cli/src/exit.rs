@@ -11,13 +11,14 @@ use crate::period;
 
 /// The end of a help text, after what is the command's own.
 macro_rules! exit_codes {
-    ($($before:literal)?) => {
+    ($($before:literal)? $(; $two:literal)?) => {
         concat!(
             $($before, "\n\n",)?
             "\
 Exit codes:
   0  all went well; also after Ctrl-C, SIGINT or SIGTERM, and when the reader of a pipe has left
   1  anything else: standard error says what, and what to do"
+            $(, "\n  2  ", $two)?
         )
     };
 }
@@ -39,6 +40,11 @@ impl Failure {
     /// One of which nothing is said.
     pub(crate) fn silent() -> Self {
         Self::new("")
+    }
+
+    /// All went well, but edges were lost, and that is a failure to the user.
+    pub(crate) fn loss(message: impl Into<String>) -> Self {
+        Self { code: 2, ..Self::new(message) }
     }
 
     /// In the words of libgpiod's tool, for when the program is called by its name. Said several times, several lines.

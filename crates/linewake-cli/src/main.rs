@@ -3,9 +3,9 @@
 #[macro_use]
 mod exit;
 mod caller;
+mod config;
 mod detect;
 mod driver;
-mod format;
 mod get;
 mod getopt;
 mod info;
@@ -16,6 +16,8 @@ mod notify;
 mod output;
 mod papers;
 mod period;
+mod record;
+mod replay;
 #[cfg(windows)]
 mod service;
 mod set;
@@ -56,8 +58,11 @@ enum Command {
     Info(info::Arguments),
     Get(get::Arguments),
     Set(set::Arguments),
-    Mon(mon::Arguments),
+    Mon(Box<mon::Arguments>),
     Notify(notify::Arguments),
+    Record(Box<record::Arguments>),
+    Replay(Box<replay::Arguments>),
+    Config(config::Arguments),
     Links(links::Arguments),
     Driver(driver::Arguments),
     Completions(papers::Completions),
@@ -81,6 +86,9 @@ fn main() -> ExitCode {
         Command::Set(arguments) => set::run(arguments),
         Command::Mon(arguments) => mon::run(arguments),
         Command::Notify(arguments) => notify::run(arguments),
+        Command::Config(arguments) => config::run(arguments),
+        Command::Record(arguments) => record::run(arguments),
+        Command::Replay(arguments) => replay::run(arguments),
         Command::Links(arguments) => links::run(arguments),
         Command::Driver(arguments) => driver::run(arguments),
         Command::Completions(arguments) => papers::completions(arguments),

@@ -23,13 +23,11 @@ pub(crate) fn drive() -> impl TypedValueParser<Value = Drive> {
 }
 
 /// The values of `--edges`.
-#[expect(dead_code, reason = "for mon")]
 pub(crate) fn edges() -> impl TypedValueParser<Value = Edges> {
     one_of(&[Edges::Falling, Edges::Rising, Edges::Both], Edges::as_str)
 }
 
 /// The values of `--event-clock`.
-#[expect(dead_code, reason = "for mon")]
 pub(crate) fn event_clock() -> impl TypedValueParser<Value = EventClock> {
     one_of(&[EventClock::Monotonic, EventClock::Realtime, EventClock::Hte], EventClock::as_str)
 }

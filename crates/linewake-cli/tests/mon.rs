@@ -59,7 +59,7 @@ fn a_line_is_seconds_direction_and_name() {
         assert!(now >= last);
         last = now;
         assert!(["rising", "falling"].contains(&kind), "{line}");
-        assert!(name.starts_with('"') && name.ends_with('"'), "{line}");
+        assert!(name.starts_with("sim ") && name.ends_with('"'), "{line}");
     }
     assert_eq!(out(&output).lines().count(), 25);
     assert_summary(err(&output), 12, 25);
@@ -81,7 +81,7 @@ fn it_ends_after_its_period() {
     assert!(output.status.success(), "{output:?}");
     assert!(took >= Duration::from_millis(700) && took < Duration::from_secs(20), "{took:?}");
     // On a busy machine the chip is older than the watch, and there may be a third.
-    assert!(out(&output).starts_with("0.500000000\trising\t\"pps\"\n0.600000000\tfalling\t\"pps\"\n"));
+    assert!(out(&output).starts_with("0.500000000\trising\tsim 0 \"pps\"\n0.600000000\tfalling\tsim 0 \"pps\"\n"));
     assert_summary(err(&output), 2, out(&output).lines().count() as u64);
     assert!(err(&output).contains("none lost"), "{}", err(&output));
 }
@@ -219,9 +219,18 @@ fn bad_input_is_named_with_what_would_do() {
     assert_refused(&["mon", "-c", "sim", "-n", "-1"], &["-1"]);
     assert_refused(&["mon", "-c", "sim", "-n", "many"], &["many"]);
     assert_refused(&["mon", "-c", "sim", "--seed", "x"], &["x"]);
+    assert_refused(&["mon", "-c", "sim", "-b", "up"], &["up", "--bias", "pull-up", "pull-down", "disabled"]);
+    assert_refused(&["mon", "-c", "sim", "-e", "none"], &["none", "--edges", "rising", "falling", "both"]);
+    assert_refused(&["mon", "-c", "sim", "-E", "tai"], &["tai", "--event-clock", "monotonic", "realtime", "hte"]);
+    assert_refused(&["mon", "-c", "sim", "-p", "2h"], &["2h", "--debounce", "us, ms, s or m"]);
+    assert_refused(&["mon", "-c", "sim", "-p", "72m"], &["4294967295us", "4320000000us"]);
+    assert_refused(&["mon", "-c", "sim", "--idle-timeout", "x"], &["--idle-timeout"]);
+    assert_refused(&["mon", "-c", "sim", "--stats", "0"], &["--stats", "above zero"]);
+    assert_refused(&["mon", "-c", "sim", "--vcd-timescale", "2us"], &["2us", "1, 10 or 100"]);
+    assert_refused(&["mon", "-c", "sim", "--exec-queue", "0", "--exec", "true"], &["--exec-queue"]);
     assert_refused(&["mon", "-c", r"\\.\LineWake0", "--seed", "1"], &[r#""\\.\LineWake0""#, "seed"]);
     assert_refused(&["mon", "--frob"], &["--frob"]);
-    assert_refused(&["mon"], &["--chip"]);
+    assert_refused(&["mon"], &["at least one", "--chip"]);
     assert_refused(&["munch"], &["munch"]);
 }
 
@@ -249,4 +258,166 @@ fn the_driver_needs_windows_and_says_so() {
     for action in [&["install", "--path", "x.sys"][..], &["start"], &["stop"], &["remove"], &["status"]] {
         assert_refused(&[&["driver"], action].concat(), &["\"LineWake\"", "Windows", "\"sim\""]);
     }
+}
+
+/// A path of this test's own, that is removed.
+struct Scratch(std::path::PathBuf);
+
+impl Scratch {
+    fn new(name: &str) -> Self {
+        Self(std::env::temp_dir().join(format!("linewake-mon-{}-{name}", std::process::id())))
+    }
+
+    fn path(&self) -> &str {
+        self.0.to_str().unwrap()
+    }
+
+    fn text(&self) -> String {
+        std::fs::read_to_string(&self.0).unwrap()
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+#[test]
+fn many_places_are_told_the_same() {
+    let [json, csv, vcd] = ["json", "csv", "vcd"].map(|name| Scratch::new(&format!("places.{name}")));
+    let (to_json, to_csv) = (format!("--json={}", json.path()), format!("--csv={}", csv.path()));
+    let output = run(&["mon", "-c", "sim", "-n", "20", &to_json, &to_csv, "--vcd", vcd.path(), "-F", "%S %E %o %q"]);
+    assert!(output.status.success(), "{output:?}");
+    assert_summary(err(&output), 12, 20);
+    let text: Vec<_> = out(&output).lines().map(str::to_owned).collect();
+    let json: Vec<serde_json::Value> = json.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let json: Vec<_> = json.iter().filter(|record| record["record"] == "edge").collect();
+    let csv = csv.text();
+    let mut rows = csv.lines();
+    let head: Vec<_> = rows.next().unwrap().split(',').collect();
+    let rows: Vec<Vec<_>> =
+        rows.map(|row| row.split(',').collect()).filter(|row: &Vec<&str>| row[4] != "state").collect();
+    assert_eq!((text.len(), json.len(), rows.len()), (20, 20, 20));
+    for ((text, json), row) in text.iter().zip(json).zip(rows) {
+        let of = |name: &str| row[head.iter().position(|column| *column == name).unwrap()];
+        let ns = json["timestamp_ns"].as_u64().unwrap();
+        let (kind, offset, seqno) = (json["kind"].as_str().unwrap(), &json["offset"], &json["seqno"]);
+        assert_eq!(text, &format!("{}.{:09} {kind} {offset} {seqno}", ns / 1_000_000_000, ns % 1_000_000_000));
+        assert_eq!(of("timestamp_ns"), ns.to_string());
+        assert_eq!((of("event"), of("offset"), of("seqno")), (kind, &*offset.to_string(), &*seqno.to_string()));
+        assert_eq!(of("level"), if kind == "rising" { "1" } else { "0" });
+        assert_eq!(of("name"), json["name"].as_str().unwrap());
+    }
+    let waveform = vcd.text();
+    let changes = waveform.rsplit_once("$end\n").unwrap().0.rsplit_once("$end\n").unwrap().1;
+    let changes: Vec<_> = changes.lines().filter(|line| !line.starts_with(['#', '$', ' '])).collect();
+    // Edges that were on their way when it ended are unknown, on two wires.
+    let unknown = changes.iter().filter(|change| change.starts_with('x')).count();
+    assert_eq!(changes.len(), 20 + 2 * unknown, "{changes:?}");
+}
+
+#[test]
+fn levels_at_the_start_are_right_across_chips() {
+    let output = run(&["mon", "-c", "sim", "-I", "--banner", "-n", "1", "pps", "sim:8:door"]);
+    assert!(output.status.success(), "{output:?}");
+    let lines: Vec<_> = out(&output).lines().collect();
+    assert_eq!(lines[0], "\"pps\"=inactive \"sim:8:door\"=inactive");
+    assert_eq!(lines[1], "Monitoring lines 'pps', and 'sim:8:door'...");
+    assert!(lines[2].contains("\trising\tsim 0 \"pps\""), "{lines:?}");
+    let output = run(&["mon", "-c", "sim", "-IN", "--active-low", "--for", "0", "door", "tamper", "1"]);
+    assert_eq!(out(&output), "1 1 1\n");
+    let output = run(&["mon", "-c", "sim", "-I", "--unquoted", "--for", "0", "door"]);
+    assert_eq!(out(&output), "door=inactive\n");
+}
+
+#[test]
+fn times_are_of_the_day_when_asked() {
+    let output = run(&["mon", "-c", "sim", "-n", "1", "--utc", "pps"]);
+    let time = out(&output).split('\t').next().unwrap();
+    assert!(time.len() == 30 && time.starts_with("20") && time.ends_with('Z') && &time[10..11] == "T", "{time}");
+    let mut command = linewake(&["mon", "-c", "sim", "-n", "1", "--localtime", "pps"]);
+    let output = command.env("TZ", "Asia/Kathmandu").output().unwrap();
+    let time = out(&output).split('\t').next().unwrap();
+    assert!(time.len() == 29 && &time[10..11] == "T", "{time}");
+}
+
+#[test]
+fn an_idle_watch_ends_by_itself() {
+    let began = Instant::now();
+    let output = run(&["mon", "-c", "sim", "--idle-timeout", "300ms", "tamper"]);
+    assert!(output.status.success(), "{output:?}");
+    assert!(began.elapsed() >= Duration::from_millis(300));
+    assert_eq!(out(&output), "");
+    // The pulse at half a second comes within it, and the next one does not.
+    let output = run(&["mon", "-c", "sim", "--idle-timeout", "700ms", "pps"]);
+    assert_eq!(out(&output).lines().count(), 2, "{output:?}");
+}
+
+#[test]
+fn it_shows_that_it_is_alive() {
+    let output = run(&["mon", "-c", "sim", "--for", "900ms", "--heartbeat", "200ms", "--json", "pps"]);
+    let records: Vec<serde_json::Value> =
+        out(&output).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    for line in out(&output).lines() {
+        assert_eq!(schema::faults_of_line(line), [""; 0], "{line}");
+    }
+    let beats: Vec<_> = records.iter().filter(|record| record["record"] == "heartbeat").collect();
+    assert!((2..=4).contains(&beats.len()), "{records:?}");
+    let mut edges = 0;
+    for record in &records {
+        edges += u64::from(record["record"] == "edge");
+        assert!(record["record"] != "heartbeat" || record["delivered"] == edges, "{records:?}");
+    }
+    assert_eq!(err(&output), "");
+    let output = run(&["mon", "-c", "sim", "--for", "500ms", "--heartbeat", "200ms", "tamper"]);
+    assert!(err(&output).starts_with("alive: 0 edges so far\n"), "{output:?}");
+}
+
+#[test]
+fn figures_are_said_while_it_runs() {
+    let output = run(&["mon", "-c", "sim", "--for", "1300ms", "--stats", "1s", "-q"]);
+    assert!(output.status.success() && output.stdout.is_empty(), "{output:?}");
+    let said = err(&output);
+    assert_eq!(said.matches("stats of ").count(), 2, "each second, and what is left: {said}");
+    let pps = said.lines().find(|line| line.starts_with("  \"pps\": ")).unwrap();
+    assert!(pps.contains("/s, 0 missing, level 0, written after p50 "), "{pps}");
+    assert!(said.contains(" lines quiet\n"), "{said}");
+}
+
+#[test]
+#[cfg(unix)]
+fn a_command_is_run_for_edges_one_at_a_time() {
+    let file = Scratch::new("exec");
+    let command = format!("echo $LINEWAKE_EVENT $LINEWAKE_NAME $LINEWAKE_LINE_SEQNO >> {}; echo seen", file.path());
+    let output = run(&["mon", "-c", "sim", "-n", "4", "--exec", &command, "pps"]);
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(file.text(), "rising pps 1\nfalling pps 2\nrising pps 3\nfalling pps 4\n");
+    assert_eq!(out(&output).lines().count(), 4, "its output is not among the edges");
+    assert_eq!(err(&output).matches("seen\n").count(), 4);
+    assert!(err(&output).contains("--exec: ran 4 times\n"), "{output:?}");
+    let output = run(&["mon", "-c", "sim", "-n", "4", "-q", "--exec", "exit 3", "--exec-cooldown", "500ms", "pps"]);
+    assert!(err(&output).contains("--exec: ran 2 times, 2 failed, 2 not run in the cooldown\n"), "{output:?}");
+    assert!(err(&output).contains("the command \"exit 3\" failed: exit status: 3"), "{output:?}");
+    let slow = ["mon", "-c", "sim", "--for", "1s", "-q", "--exec", "sleep 0.4", "--exec-queue", "1", "button"];
+    let output = run(&slow);
+    assert!(err(&output).contains("not run since the queue was full\n"), "{output:?}");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_file_that_cannot_be_written_is_named() {
+    for option in ["--json=/no/such/file", "--csv=/no/such/file", "--vcd=/no/such/file"] {
+        assert_refused(&["mon", "-c", "sim", option], &["\"/no/such/file\"", "make its directory first"]);
+    }
+    assert_refused(&["mon", "-c", "sim", "--json=/"], &["cannot write \"/\"", "name a file"]);
+    assert_refused(&["mon", "-c", "sim", "--vcd=/dev/full"], &["\"/dev/full\"", "not a file"]);
+    assert_refused(&["mon", "-c", "sim", "--json", "--csv"], &["--json and --csv both", "--csv=FILE"]);
+    // The others are told to the end.
+    let csv = Scratch::new("full.csv");
+    let output = run(&["mon", "-c", "sim", "--for", "5s", "--json=/dev/full", &format!("--csv={}", csv.path())]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(err(&output).lines().next().unwrap().starts_with("12 lines: "), "{output:?}");
+    assert!(err(&output).contains("linewake: cannot write to \"/dev/full\": "), "{output:?}");
+    assert!(csv.text().starts_with("timestamp_ns,chip,"), "{}", csv.text());
 }
