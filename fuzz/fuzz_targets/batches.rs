@@ -1,23 +1,9 @@
-//! Any bytes as the answer of WAIT_ANY, and as the texts people write.
-#![no_main]
+#![cfg_attr(fuzzing, no_main)]
 
-use libfuzzer_sys::fuzz_target;
-use linewake_controller::Batch;
-use linewake_controller::protocol::{BatchHeader, EdgeRecord, text};
+#[cfg(fuzzing)]
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| linewake_fuzz::batches(bytes));
 
-fuzz_target!(|bytes: &[u8]| {
-    if let Ok(batch) = Batch::parse(bytes) {
-        let count = batch.records().count();
-        assert_eq!(count, batch.header().count as usize);
-        assert_eq!(size_of::<BatchHeader>() + count * size_of::<EdgeRecord>(), bytes.len());
-        let _ = batch.header().is_closed();
-    }
-    if let Some(name) = bytes.first_chunk() {
-        assert!(text(name).len() <= 32);
-    }
-    if let Ok(text) = str::from_utf8(bytes)
-        && let Ok(code) = text.parse::<overlapped::CtlCode>()
-    {
-        assert_eq!(code.to_string().parse(), Ok(code));
-    }
-});
+#[cfg(not(fuzzing))]
+fn main() {
+    eprintln!("run it with `cargo xtask fuzz batches`");
+}

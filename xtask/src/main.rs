@@ -5,13 +5,18 @@
 
 mod bench;
 mod command;
+mod dist;
+#[cfg(test)]
+mod documented;
 mod driver;
+mod fuzz;
 mod mutate;
 mod readme;
 mod report;
 mod run;
 mod setup;
 mod stage;
+mod start_up;
 mod test;
 mod test_output;
 mod vm;
@@ -37,12 +42,18 @@ enum Task {
     Test(test::Arguments),
     /// Break the code in small ways, and see that the tests fall
     Mutate(mutate::Arguments),
+    /// Look for bytes that break a decoder
+    Fuzz(fuzz::Arguments),
     /// Run a Windows program under the tests' own Wine
     Wine(wine::Arguments),
     /// Run programs in a virtual machine with simulated GPIO chips
     Vm(vm::Arguments),
     /// Build linewake.sys and print where it is
     Driver,
+    /// Make the folders and packages of a release, in target/dist
+    Dist(dist::Arguments),
+    /// Measure how long the command `linewake` takes to start and to end
+    StartUp,
     /// Measure overlapped beside bare system calls and other crates, and write it to benches/README.md
     Bench(bench::Arguments),
 }
@@ -52,9 +63,12 @@ fn main() -> ExitCode {
         Task::Setup => setup::run(),
         Task::Test(arguments) => test::run(&arguments),
         Task::Mutate(arguments) => mutate::run(&arguments),
+        Task::Fuzz(arguments) => fuzz::run(&arguments),
         Task::Wine(arguments) => wine::run(&arguments),
         Task::Vm(arguments) => vm::run(&arguments),
         Task::Driver => driver::run(),
+        Task::Dist(arguments) => dist::run(&arguments),
+        Task::StartUp => start_up::run(),
         Task::Bench(arguments) => bench::run(&arguments),
     };
     outcome.unwrap_or_else(|error| {

@@ -19,6 +19,8 @@ pub(crate) enum Need {
     Target(&'static str),
     /// Any nightly toolchain with Miri and the sources Miri builds std from.
     Miri,
+    /// Any nightly toolchain, and cargo-fuzz.
+    Fuzz,
     /// The compiler and linker for Windows.
     Mingw,
     /// A 64-bit Wine.
@@ -37,7 +39,7 @@ impl Need {
             Need::Wine => &["wine", "wine64"],
             Need::Qemu => &["qemu-system-x86"],
             Need::Valgrind => &["valgrind"],
-            Need::Component(_) | Need::Target(_) | Need::Miri => &[],
+            Need::Component(_) | Need::Target(_) | Need::Miri | Need::Fuzz => &[],
         }
     }
 }
@@ -115,6 +117,7 @@ impl Missing {
                     let nightly = rustup("component list --installed --toolchain nightly");
                     component(&nightly, "miri") && component(&nightly, "rust-src")
                 }
+                Need::Fuzz => CommandLine::new("cargo +nightly fuzz --version").read().is_some(),
                 Need::Mingw => CommandLine::new("x86_64-w64-mingw32-gcc --version").read().is_some(),
                 Need::Wine => wine::programs().is_some(),
                 Need::Qemu => CommandLine::new("qemu-system-x86_64 --version").read().is_some(),
@@ -147,6 +150,10 @@ impl Missing {
         installs.extend(rustup("target add", self.targets()));
         if self.0.contains(&Need::Miri) {
             installs.push(CommandLine::new("rustup toolchain install nightly --profile minimal -c miri -c rust-src"));
+        }
+        if self.0.contains(&Need::Fuzz) {
+            installs.push(CommandLine::new("rustup toolchain install nightly --profile minimal"));
+            installs.push(CommandLine::new("cargo +nightly install cargo-fuzz --locked"));
         }
         Ok(installs)
     }
@@ -186,6 +193,9 @@ impl Missing {
         names.extend(self.targets());
         if self.0.contains(&Need::Miri) {
             names.push("nightly with Miri");
+        }
+        if self.0.contains(&Need::Fuzz) {
+            names.push("cargo-fuzz with nightly");
         }
         names.join(", ")
     }

@@ -43,8 +43,13 @@ const WINDOWS: &str = "x86_64-pc-windows-gnu";
 const STATIC: &str = "x86_64-unknown-linux-musl";
 
 /// The tests that run in the virtual machine, by the names of their files, and the options of `cargo xtask vm run` that
-/// they need. Each file has a machine of its own.
-const IN_THE_VM: &[(&str, &[&str])] = &[("gpio_sim*", &[]), ("gpio_smp*", &["--cpus", "2"])];
+/// they need. Each file has a machine of its own. "PROGRAM" stands for the command `linewake` as it is built for the guest.
+const IN_THE_VM: &[(&str, &[&str])] = &[
+    ("gpio_sim*", &[]),
+    ("gpio_smp*", &["--cpus", "2"]),
+    ("gpiod_tools", &["--file", "PROGRAM", "--time-limit", "900"]),
+    ("serial_vm", &["--usb-serial"]),
+];
 
 pub(crate) const ALL: &[Stage] = &[
     Stage {
@@ -85,6 +90,13 @@ pub(crate) const ALL: &[Stage] = &[
         needs: &[],
         runs_on: Hosts::Any,
         run: native,
+    },
+    Stage {
+        name: "fuzz",
+        about: "what is fuzzed, on its seeds and on spoiled ones (`cargo xtask fuzz` looks for more)",
+        needs: &[],
+        runs_on: Hosts::Any,
+        run: fuzz,
     },
     Stage {
         name: "loom",
@@ -132,13 +144,18 @@ pub(crate) fn named(name: &str) -> Result<&'static Stage, String> {
 }
 
 fn format(run: &Run) -> Result<String, Failure> {
-    run.command(&CommandLine::new("cargo fmt --all --check -- --color never"))?;
+    for workspace in ["", "--manifest-path fuzz/Cargo.toml"] {
+        run.command(&CommandLine::new("cargo fmt --all --check").args(workspace).args("-- --color never"))?;
+    }
     Ok(String::new())
 }
 
 fn clippy(run: &Run) -> Result<String, Failure> {
     let deny = "-- -D warnings";
     run.command(&CommandLine::new("cargo clippy --workspace --all-targets").args(deny))?;
+    let fuzz = workspace::shown(&workspace::target().join("fuzz"));
+    let fuzz = CommandLine::new("cargo clippy --manifest-path fuzz/Cargo.toml --all-targets --target-dir").arg(fuzz);
+    run.command(&fuzz.args(deny))?;
     let windows = CommandLine::new("cargo clippy --target").args(WINDOWS);
     run.command(&windows.clone().args("--workspace --exclude linewake-driver --all-targets").args(deny))?;
     // The kernel cannot unwind, and only this profile says so.
@@ -182,6 +199,13 @@ fn native(run: &Run) -> Result<String, Failure> {
     Ok(counted(run.tests(&test)?))
 }
 
+fn fuzz(run: &Run) -> Result<String, Failure> {
+    let directory = workspace::shown(&workspace::target().join("fuzz"));
+    // A workspace of its own has a directory of its own.
+    let test = CommandLine::new("cargo test --manifest-path fuzz/Cargo.toml --target-dir").arg(directory);
+    Ok(counted(run.tests(&test)?))
+}
+
 fn loom(run: &Run) -> Result<String, Failure> {
     // How often a thread may be interrupted in one interleaving. Without a bound the search takes minutes; each step
     // up costs four times as much as the one before.
@@ -209,7 +233,10 @@ fn miri(run: &Run) -> Result<String, Failure> {
 fn in_the_vm(run: &Run) -> Result<String, Failure> {
     let guest = vm::prepare()?;
     let mut sum = 0;
+    let program = workspace::target().join(STATIC).join("debug/linewake").display().to_string();
     for (tests, options) in IN_THE_VM {
+        let options: Vec<_> =
+            options.iter().map(|&option| if option == "PROGRAM" { &*program } else { option }).collect();
         // Without debug information a program is a tenth of the size, and the guest reads it all before it starts.
         let test = CommandLine::new("cargo test --workspace --exclude xtask --exclude linewake-driver --target")
             .env("CARGO_PROFILE_DEV_DEBUG", "0")
@@ -217,7 +244,7 @@ fn in_the_vm(run: &Run) -> Result<String, Failure> {
             .args("--test")
             .arg(*tests)
             .args("--config")
-            .arg(vm::runner_setting(STATIC, options)?);
+            .arg(vm::runner_setting(STATIC, &options)?);
         sum += run.tests(&test)?;
     }
     Ok(format!("{}, on Linux {guest}", counted(sum)))

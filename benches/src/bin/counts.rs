@@ -155,7 +155,6 @@ fn allocations() {
             seen.fetch_add(1, Relaxed);
         }
     });
-    drain(&port, 1);
     count("inverted call, `for_each(callback)`, each item", || {
         bell.ring(7);
         drain(&port, 1);

@@ -42,6 +42,11 @@ impl Failure {
         Self { code: 2, ..Self::new(message) }
     }
 
+    /// One of which nothing is said.
+    pub(crate) fn silent() -> Self {
+        Self::new("")
+    }
+
     /// In the words of libgpiod's tool, for when the program is called by its name. Said several times, several lines.
     pub(crate) fn in_libgpiod(mut self, message: impl Into<String>) -> Self {
         self.libgpiod.push(message.into());
@@ -61,7 +66,7 @@ impl Failure {
         } else {
             std::slice::from_ref(&self.message)
         };
-        for line in lines {
+        for line in lines.iter().filter(|line| !line.is_empty()) {
             say(&format!("{prog}: {line}\n"));
         }
     }

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use linewake::{Bias, Chip, Direction, Edges, LineInfo, Offset};
 use serde::Serialize;
 
-use crate::caller::BEYOND;
+use crate::caller::{BEYOND, is_libgpiod};
 use crate::exit::Failure;
 use crate::lines::Scope;
 use crate::output;
@@ -72,7 +72,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     })?;
     let last = failures.pop();
     failures.iter().for_each(Failure::report);
-    last.map_or(Ok(()), Err)
+    // Strict libgpiod fails without a word when a name is that of several lines.
+    let shown: usize = survey.chips.iter().map(|(_, offsets)| offsets.len()).sum();
+    match last {
+        Some(failure) => Err(failure),
+        None if is_libgpiod() && !arguments.lines.is_empty() && shown != arguments.lines.len() => {
+            Err(Failure::silent())
+        }
+        None => Ok(()),
+    }
 }
 
 /// Shows lines of a chip. All of them are asked for at once, one alone.

@@ -354,13 +354,17 @@ fn is_denied(error: &linewake::Error) -> bool {
     error.device().is_some_and(|error| error.kind() == Device::AccessDenied)
 }
 
-/// A path to a gpiochip may lead over links that are not under /dev.
+/// What the library calls a chip: one of Linux may be named by a link in /dev, and by a path that leads there.
 fn real(spec: &str) -> String {
-    let is_path = spec.contains('/') && !spec.starts_with("/dev/");
-    let real = if cfg!(unix) && is_path { std::fs::canonicalize(spec).ok() } else { None };
-    match real.as_deref().and_then(std::path::Path::to_str) {
-        Some(real) if real.starts_with("/dev/") => real.to_owned(),
-        _ => spec.to_owned(),
+    if cfg!(unix) && spec.contains('/') && !spec.starts_with("/dev/") {
+        match std::fs::canonicalize(spec) {
+            Ok(real) if real.starts_with("/dev") => real.display().to_string(),
+            _ => spec.to_owned(),
+        }
+    } else if cfg!(unix) && std::path::Path::new("/dev").join(spec).is_symlink() {
+        format!("/dev/{spec}")
+    } else {
+        spec.to_owned()
     }
 }
 

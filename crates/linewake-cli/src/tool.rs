@@ -51,9 +51,20 @@ fn usage(error: &clap::Error) -> ExitCode {
 fn command<A: Args>(name: &'static str) -> Command {
     let version = Arg::new("version").short('v').long("version").action(ArgAction::Version).help("Print the version");
     let command = A::augment_args(Command::new(name).no_binary_name(true).max_term_width(100)).arg(version);
+    let after_help = after_help(&command);
     command
         .disable_version_flag(true)
         // The number at the end is libgpiod's: scripts look there for what they can expect.
         .version(concat!("(linewake ", env!("CARGO_PKG_VERSION"), ", like libgpiod's) v2.3"))
         .mut_args(|argument| if is_libgpiods(&argument) { argument } else { argument.hide(true) })
+        .after_help(after_help)
+}
+
+/// What stands below the options, without what is the subcommand's own.
+fn after_help(subcommand: &Command) -> String {
+    let text = subcommand.get_after_help().map(ToString::to_string).unwrap_or_default();
+    let is_own = |paragraph: &&str| paragraph.starts_with("Example") || paragraph.starts_with("Exit codes:");
+    let mut paragraphs: Vec<_> = text.split("\n\n").filter(|paragraph| !is_own(paragraph)).collect();
+    paragraphs.push("Exit codes:\n  0  all went well\n  1  anything else: standard error says what");
+    paragraphs.join("\n\n")
 }

@@ -75,11 +75,42 @@ fn driver_lines_are_lines_as_any_other() {
     let installed = Installed;
     the_service_is_managed(&sys);
     every_test!(in_turn);
+    by_profile();
     mon_prints_its_edges_and_accounts_for_them();
     mon_ends_in_the_middle_of_what_comes_at_once();
     stopping_the_driver_ends_mon();
     drop(installed);
     does(&["driver", "status"], "not installed");
+}
+
+/// The same driver, described by a file.
+fn by_profile() {
+    macro_rules! in_turn {
+        ($($name:ident)*) => {
+            $(
+                println!("by a profile: {}", stringify!($name));
+                conformance::$name(&conformance::Reference(profiled));
+            )*
+        };
+    }
+    fn profiled() -> Chip {
+        let profile = concat!(env!("CARGO_MANIFEST_DIR"), "/../../profiles/linewake.toml");
+        Chip::options().allow_writes(true).open(profile).unwrap().driven_by(&open())
+    }
+    in_turn! {
+        an_edge_says_where_when_and_which_way
+        edges_come_in_order
+        only_the_edges_asked_for_come
+        a_timeout_ends_nothing
+        stopping_delivers_what_had_happened
+        stopping_wakes_who_waits
+        the_account_is_exact_at_full_speed
+        the_account_is_exact_with_a_reader_that_is_too_slow
+        the_account_is_exact_when_finished_in_the_middle
+        merged_edges_are_counted
+        an_active_low_line_is_active_when_it_is_low
+        many_requests_come_and_go
+    }
 }
 
 fn the_service_is_managed(sys: &str) {

@@ -17,11 +17,13 @@ use crate::{
 };
 
 pub(crate) mod driver;
+pub(crate) mod exec;
 #[cfg(all(target_os = "linux", not(miri)))]
 pub(crate) mod gpiochip;
 #[cfg(not(all(target_os = "linux", not(miri))))]
 #[path = "backend/gpiochip/elsewhere.rs"]
 pub(crate) mod gpiochip;
+pub(crate) mod profile;
 pub(crate) mod serial;
 pub(crate) mod sim;
 
@@ -101,12 +103,12 @@ pub trait Backend: fmt::Debug + Send + Sync {
     }
 }
 
-/// The client of the reference driver's protocol, with which tests drive its lines.
+/// The client of the reference driver's protocol, with which tests drive its lines, and what opens further handles.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct ReferenceDriver {
     pub(crate) client: driver::Client,
-    pub(crate) host: Option<Arc<sim::Host>>,
+    pub(crate) source: driver::Source,
 }
 
 /// What is asked for in one request.

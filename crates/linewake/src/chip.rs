@@ -8,7 +8,9 @@ use std::time::Duration;
 use linewake_controller::protocol::{self, MAX_LINES};
 use overlapped::Device;
 
-use crate::backend::{Backend, Capabilities, ReferenceDriver, driver, gpiochip, serial, sim};
+use crate::backend::exec::{self, Exec};
+use crate::backend::{Backend, Capabilities, ReferenceDriver, driver, gpiochip, profile, serial, sim};
+use crate::profile::Profile;
 use crate::sim::{ClockKind, Script};
 use crate::{
     Clock, Error, ErrorKind, EventClock, Figures, LineId, LineInfo, LineTotals, Offset, Request, RequestBuilder, World,
@@ -44,6 +46,7 @@ struct Inner {
     names: Vec<Option<Arc<str>>>,
     /// The lines of each name, in order.
     by_name: HashMap<Arc<str>, Vec<Offset>>,
+    world: Option<Chip>,
 }
 
 /// What a chip is.
@@ -82,6 +85,7 @@ pub struct ChipOptions {
     life: Option<bool>,
     poll_period: Option<Duration>,
     clock: Option<ClockKind>,
+    allow_writes: bool,
 }
 
 impl ChipOptions {
@@ -151,6 +155,14 @@ impl ChipOptions {
         Ok(Arc::new(driver::Chip::open(driver::Source::Simulated(host), spec)?))
     }
 
+    /// Allows a [profile](crate::profile) what may change a device: no unless set. The user has to say it, since the file
+    /// may be from somewhere. For any other chip it has no meaning.
+    #[must_use]
+    pub fn allow_writes(mut self, allow: bool) -> Self {
+        self.allow_writes = allow;
+        self
+    }
+
     /// Opens the chip that `spec` names; see [`Chip::open`].
     ///
     /// # Errors
@@ -180,10 +192,17 @@ impl ChipOptions {
             let source = driver::Source::Devices(Arc::new(move || Device::open(&path)));
             let remedy = "is it plugged in, and its driver running?";
             Arc::new(driver::Chip::open(source, spec).map_err(|error| error.with_remedy_if_not_found(remedy))?)
+        } else if let Some(command) = spec.strip_prefix("exec:") {
+            exec::open(command)?
+        } else if let Some(path) = profile_path(spec) {
+            profile::open(path, self.allow_writes)?
         } else if gpiochip::is_spec(spec) {
             gpiochip::open(spec)?
         } else {
-            let known = r#""sim" (simulated), "sim:64" (with 64 lines), "gpiochip0" (of Linux), a serial port such as "serial:COM3" or a device such as "\\.\LineWake0""#;
+            let known = concat!(
+                r#""sim" (simulated), "sim:64" (with 64 lines), "gpiochip0" (of Linux), "serial:COM3", "#,
+                r#""exec:COMMAND", "profile:FILE" or a device such as "\\.\LineWake0""#
+            );
             return Err(Error::new(ErrorKind::UnknownChip, format!("there is no chip \"{spec}\"; try {known}")));
         };
         Chip::from_backend(backend)
@@ -214,6 +233,11 @@ pub fn chips() -> Vec<String> {
         chips.extend(Some(REFERENCE_DEVICE).filter(is_there).map(str::to_owned));
     }
     chips
+}
+
+/// The profile that `spec` names, if it names one.
+fn profile_path(spec: &str) -> Option<&str> {
+    spec.strip_prefix("profile:").or_else(|| spec.ends_with(".toml").then_some(spec))
 }
 
 /// What happens on the simulated chip that `spec` names, if it names one.
@@ -258,14 +282,32 @@ impl Chip {
     /// | `sim:FILE.toml` | a simulated one, with the lines, signals and faults of a [script](crate::sim) |
     /// | `sim:FILE.vcd` | a simulated one, on which happens what a value change dump has: each scalar is a line |
     /// | `\\.\Name` | the device of that name, whose driver speaks the reference driver's protocol |
+    /// | `exec:COMMAND` | what a program prints, which [`Exec::parse`] finds in the text |
+    /// | `profile:FILE`, or a path that ends in `.toml` | the device that a [profile](crate::profile) describes |
     ///
     /// Each opening of `sim` makes a chip of its own; to share one, clone it.
+    ///
+    /// # Linux's gpiochips
+    /// All there is since Linux 5.10 (version 2 of the interface); an older kernel refuses every request.
+    /// - The kernel holds 64 lines in one request, so larger ones are split; each has a queue of 16 events a line unless
+    ///   [set](RequestBuilder::queue_size), 1024 at most. Of a full one the oldest event is dropped, and counted.
+    /// - Lines of a request may be held in different ways. Each setting in which some differ from the others takes one of the
+    ///   ten that the kernel keeps: [`ErrorKind::InvalidInput`] says when they are used up.
+    /// - With both edges watched, the kernel takes the level for the kind of an edge when its interrupt's thread runs: of a
+    ///   short pulse both may be `falling`. An edge that comes too early after another merges with it; in a request of two
+    ///   lines or more that is [counted](crate::Account::unattributed), of one line alone with a [witness](RequestBuilder::witness).
+    /// - A line has one holder. [`ErrorKind::Busy`] says which process that is, as far as /proc tells this user.
+    /// - A chip that is unplugged takes the events that nobody had read with it. It is [found again](Self::reopen) by its
+    ///   label and its place in the machine, whatever its number is then; where it was moved, by its label, if no other has
+    ///   the same.
+    /// - [`watch_info`](Self::watch_info): the kernel queues 32 changes for each watch and drops what comes when it is full,
+    ///   without a word; nobody can tell.
     ///
     /// # Serial ports
     /// `CTS`, `DSR`, `RI` and `DCD` are inputs, `RTS` and `DTR` outputs, with the offsets 0 to 5. Nobody hands over their edges,
     /// so they are stamped when they are noticed. Of those that happened in between one is told, with the others as
     /// [merged](crate::Missed), as far as they are known:
-    /// - Linux: by the driver's counters, every [10 ms](ChipOptions::poll_period). A port without counters is watched by its
+    /// - Linux: by the driver's counters, every [10 ms](ChipOptions::poll_period) while somebody waits for the request. A port without counters is watched by its
     ///   levels alone, and so is one whose UART does not interrupt for its modem lines (as when CLOCAL is set), where what it
     ///   counts is what the looks find.
     /// - Windows: the driver says which line changed, not how often, and takes one such wait at a time: one request watches
@@ -305,6 +347,66 @@ impl Chip {
         Self::from_backend(Arc::new(driver::Chip::open(driver::Source::Devices(Arc::new(open)), name)?))
     }
 
+    /// A chip behind a driver that a [`Profile`] describes, however the device is opened: for a test, on a simulated one.
+    /// Each request opens one more.
+    ///
+    /// ```no_run
+    /// use linewake::{Chip, profile::Profile};
+    /// let profile = Profile::read("profiles/card.toml")?.allow_writes(true);
+    /// let chip = Chip::from_profile(&profile, || overlapped::Device::open(r"\\.\Card1"))?;
+    /// # Ok::<(), linewake::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// What opening it says; [`ErrorKind::InvalidInput`] when the profile does something that must be
+    /// [allowed](Profile::allow_writes) and is not.
+    pub fn from_profile(
+        profile: &Profile,
+        open: impl Fn() -> Result<Device, overlapped::Error> + Send + Sync + 'static,
+    ) -> Result<Self, Error> {
+        Self::from_backend(Arc::new(profile::Chip::open(profile, Arc::new(open))?))
+    }
+
+    /// A handle of the device that speaks the reference driver's protocol, for a test that does so in another way.
+    #[doc(hidden)]
+    pub fn open_device(&self) -> Result<Device, overlapped::Error> {
+        match self.backend().reference() {
+            Some(reference) => reference.source.open().map(|(device, _)| device),
+            None => Device::open(&*self.info().name),
+        }
+    }
+
+    /// A chip whose lines a program knows, which prints a line for each change: for a library that has nothing but
+    /// callbacks. It runs from now on. Its lines are for one request at a time, with which it ends; the next one starts it
+    /// again.
+    ///
+    /// ```
+    /// # #[cfg(target_os = "linux")] {
+    /// use linewake::{Chip, Exec};
+    /// let program = Exec::new("sh").args(["-c", "echo lines door=0; echo 17 door 1; sleep 60"]);
+    /// let mut edges = Chip::from_command(program)?.request().line("door").start()?;
+    /// let edge = edges.wait_next().expect("it prints one")?;
+    /// assert_eq!((edge.timestamp_ns, edge.kind), (17, linewake::EdgeKind::Rising));
+    /// # }
+    /// # Ok::<(), linewake::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::Device`] when it cannot be started, or ends before it said which lines it has; [`ErrorKind::TimedOut`]
+    /// when it does not say so in time; [`ErrorKind::Malformed`] when it prints something else.
+    pub fn from_command(program: Exec) -> Result<Self, Error> {
+        Self::from_backend(Arc::new(exec::Chip::open(program)?))
+    }
+
+    /// This chip, whose outside world is another one's: for a test that drives the same device by two protocols.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn driven_by(self, world: &Self) -> Self {
+        let Inner { backend, names, by_name, .. } = &*self.inner;
+        let (backend, names, by_name) = (backend.clone(), names.clone(), by_name.clone());
+        Self { inner: Arc::new(Inner { backend, names, by_name, world: Some(world.clone()) }) }
+    }
+
     /// How to open.
     #[must_use]
     pub fn options() -> ChipOptions {
@@ -323,7 +425,7 @@ impl Chip {
                 by_name.entry(name.clone()).or_default().push(Offset::from(offset));
             }
         }
-        Ok(Self { inner: Arc::new(Inner { backend, names, by_name }) })
+        Ok(Self { inner: Arc::new(Inner { backend, names, by_name, world: None }) })
     }
 
     pub(crate) fn backend(&self) -> &dyn Backend {
@@ -524,7 +626,8 @@ impl Chip {
     /// The reference driver's protocol, if the chip speaks it.
     fn reference(&self) -> Result<&ReferenceDriver, Error> {
         let other = || crate::backend::unsupported(&self.info().name, "is no simulated chip and no reference driver's");
-        self.backend().reference().ok_or_else(other)
+        let world = self.inner.world.as_ref().unwrap_or(self);
+        world.backend().reference().ok_or_else(other)
     }
 }
 

@@ -15,6 +15,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub struct Clock {
     /// `simulated`: nanoseconds since the chip was opened. `monotonic`: nanoseconds since some moment the driver chose; on
     /// Linux the system's `CLOCK_MONOTONIC`. `realtime`: nanoseconds since 1970 in UTC. `hte`: of a hardware engine.
+    /// `program`: nanoseconds since some moment of this program. `device`: by a clock of the device's own.
     pub name: &'static str,
     /// Its relation to the time of day, where the two can be read together.
     pub utc: Option<UtcOffset>,
@@ -51,6 +52,11 @@ impl Clock {
     pub(crate) fn now_ns(&self) -> Option<u64> {
         let now_ns = i128::from(Self::utc_now_ns()?) - i128::from(self.utc?.offset_ns);
         u64::try_from(now_ns).ok()
+    }
+
+    /// Whether two chips whose clocks have this name have two clocks.
+    pub(crate) fn is_of_its_own(&self) -> bool {
+        matches!(self.name, "simulated" | "device")
     }
 
     /// A clock that only the driver can read.

@@ -69,6 +69,14 @@ impl Edges {
         }
     }
 
+    pub(crate) fn includes(self, kind: EdgeKind) -> bool {
+        match self {
+            Self::Rising => kind == EdgeKind::Rising,
+            Self::Falling => kind == EdgeKind::Falling,
+            Self::Both => true,
+        }
+    }
+
     pub(crate) const fn flags(self) -> u32 {
         match self {
             Self::Rising => protocol::LINE_EDGE_RISING,

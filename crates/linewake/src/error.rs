@@ -46,11 +46,19 @@ struct Inner {
     kind: ErrorKind,
     message: String,
     device: Option<overlapped::Error>,
+    /// It is gone, though no device said so.
+    is_gone: bool,
 }
 
 impl Error {
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self(Box::new(Inner { kind, message: message.into(), device: None }))
+        Self(Box::new(Inner { kind, message: message.into(), device: None, is_gone: false }))
+    }
+
+    /// What was there is gone, by what is seen and not by what a device says.
+    pub(crate) fn gone(message: impl Into<String>) -> Self {
+        let inner = Inner { kind: ErrorKind::Device, message: message.into(), device: None, is_gone: true };
+        Self(Box::new(inner))
     }
 
     /// What kind of failure this is.
@@ -72,10 +80,10 @@ impl Error {
             || self.device().is_some_and(|error| error.kind() == overlapped::ErrorKind::TimedOut)
     }
 
-    /// Whether the device is gone: unplugged, or its driver stopped.
+    /// Whether the device is gone: unplugged, or its driver or its program stopped.
     #[must_use]
     pub fn is_disconnected(&self) -> bool {
-        self.device().is_some_and(|error| error.kind() == overlapped::ErrorKind::Disconnected)
+        self.0.is_gone || self.device().is_some_and(|error| error.kind() == overlapped::ErrorKind::Disconnected)
     }
 
     /// Whether a chip that was plugged in a moment ago may say so, and not later.
@@ -112,7 +120,12 @@ impl Error {
 
 impl From<overlapped::Error> for Error {
     fn from(error: overlapped::Error) -> Self {
-        Self(Box::new(Inner { kind: ErrorKind::Device, message: error.to_string(), device: Some(error) }))
+        Self(Box::new(Inner {
+            kind: ErrorKind::Device,
+            message: error.to_string(),
+            device: Some(error),
+            is_gone: false,
+        }))
     }
 }
 

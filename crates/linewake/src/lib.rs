@@ -40,6 +40,7 @@ mod info;
 mod keys;
 mod line;
 mod monitor;
+pub mod profile;
 mod ready;
 pub mod record;
 mod request;
@@ -49,6 +50,7 @@ mod wait;
 mod world;
 
 pub use account::{Account, Figures, LineAccount, LineTotals, Tally, Trust};
+pub use backend::exec::{Exec, Restart};
 pub use backend::{InfoEvent, InfoEventKind};
 pub use chip::{Chip, ChipInfo, ChipOptions, DEFAULT_SEED, chips};
 pub use clock::{Clock, UtcOffset};

@@ -278,6 +278,10 @@ impl Monitor {
             if self.merge.has_undrained() {
                 continue;
             }
+            if !self.is_stopping && self.stopper.is_stopped() {
+                // Its alarm came after the look above, and was taken for a source's.
+                continue;
+            }
             if self.sleep_until(cx).is_pending() {
                 return Poll::Pending;
             }

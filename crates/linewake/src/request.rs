@@ -231,6 +231,10 @@ impl Request {
             self.is_over = true;
             Poll::Ready(None)
         } else {
+            if !self.is_stopping && self.stopper.is_stopped() {
+                // Its alarm came after the look above, and was taken for a part's.
+                cx.waker().wake_by_ref();
+            }
             self.parts.iter_mut().filter(|part| !part.is_over).for_each(|part| part.held.waits(cx));
             Poll::Pending
         }

@@ -44,7 +44,7 @@ impl<'a> World<'a> {
     /// # Errors
     /// [`ErrorKind::Unsupported`](crate::ErrorKind) unless the chip is simulated, and its clock not the system's.
     pub fn advance(&self, time: Duration) -> Result<Duration, Error> {
-        match &self.reference.clone()?.host {
+        match self.reference.clone()?.source.host() {
             Some(host) => host.advance(time),
             None => Err(unsupported(&self.chip.info().name, "has a clock of its own, which nobody can advance")),
         }

@@ -16,6 +16,7 @@ use crate::{Error, ErrorKind, Operation};
 /// sector[0] = 7;
 /// assert_eq!(sector.as_ptr() as usize % 512, 0);
 /// assert_eq!(Buffer::from(b"text".as_slice())[..2], *b"te");
+/// assert!(Buffer::empty().is_empty());
 /// # Ok::<(), overlapped::Error>(())
 /// ```
 pub struct Buffer {

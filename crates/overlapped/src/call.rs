@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use crate::device;
 use crate::port::{self, InFlight, Waiter};
 use crate::raw::{self, RawReply};
+use crate::slab::Slot;
 use crate::slot::Progress;
 use crate::{Error, ErrorKind, Operation, Output, Reply, Status};
 
@@ -63,10 +64,12 @@ pub(crate) struct Pending {
 impl<Out: Output + ?Sized> Unpin for Call<Out> {}
 
 impl<Out: Output + ?Sized> Call<Out> {
+    #[inline]
     pub(crate) fn ready(result: Result<Reply<Out>, Error>, port: Arc<port::Inner>) -> Self {
         Self { state: State::Ready(result, port) }
     }
 
+    #[inline]
     pub(crate) fn pending(device: Arc<device::Inner>, what: Operation, operation: InFlight) -> Self {
         Self { state: State::Pending(Pending::new(device, what, operation)) }
     }
@@ -89,12 +92,25 @@ impl<Out: Output + ?Sized> Call<Out> {
     /// Waits on this thread, at most for `timeout`; then the call is cancelled. A result that had happened by then is
     /// still returned.
     ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use overlapped::{sim::Script, Access, CtlCode, Device, ErrorKind, Ioctl, Method};
+    /// # const CODE: CtlCode = CtlCode::new(0x8000, 0x801, Method::Buffered, Access::Read);
+    /// # // SAFETY: a scripted device writes no more than it is given room for.
+    /// # const WAIT_CHANGE: Ioctl<(), u32> = unsafe { Ioctl::new(CODE) };
+    /// # let script = Script::new("card").pend(CODE);
+    /// # let card = Device::simulated(script)?;
+    /// let error = card.call(WAIT_CHANGE, &()).wait_timeout(Duration::from_millis(5)).unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::TimedOut);
+    /// # Ok::<(), overlapped::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`wait`](Self::wait); and [`ErrorKind::TimedOut`]. A driver that ignores the cancellation keeps the call's
     /// memory, not its caller.
     pub fn wait_timeout(self, timeout: Duration) -> Result<Reply<Out>, Error> {
         let State::Pending(pending) = &self.state else { return self.wait() };
-        if !pending.device.port.is_manual() {
+        if !pending.is_on_a_manual_port() {
             return self.timeout(timeout).wait();
         }
         // Nobody may be there to run the port's timers.
@@ -110,17 +126,50 @@ impl<Out: Output + ?Sized> Call<Out> {
 
     /// Cancels the call when it is still pending after `timeout`. It then ends with [`ErrorKind::TimedOut`], or with its
     /// result if that had happened. The port's dispatcher keeps the time; no runtime is needed.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use overlapped::{sim::Script, Access, CtlCode, Device, ErrorKind, Ioctl, Method};
+    /// # const CODE: CtlCode = CtlCode::new(0x8000, 0x801, Method::Buffered, Access::Read);
+    /// # // SAFETY: a scripted device writes no more than it is given room for.
+    /// # const WAIT_CHANGE: Ioctl<(), u32> = unsafe { Ioctl::new(CODE) };
+    /// # let script = Script::new("card").pend(CODE);
+    /// # let card = Device::simulated(script)?;
+    /// # async fn example(card: &Device) -> Result<(), overlapped::Error> {
+    /// match card.call(WAIT_CHANGE, &()).timeout(Duration::from_millis(5)).await {
+    ///     Ok(levels) => println!("{:#x}", *levels),
+    ///     Err(error) if error.kind() == ErrorKind::TimedOut => println!("nothing has changed"),
+    ///     Err(error) => return Err(error),
+    /// }
+    /// # Ok(()) }
+    /// # overlapped::Port::global()?.block_on(example(&card))??;
+    /// # Ok::<(), overlapped::Error>(())
+    /// ```
     pub fn timeout(self, timeout: Duration) -> Self {
-        if let State::Pending(pending) = &self.state
-            && let Some(at) = Instant::now().checked_add(timeout)
-        {
-            pending.device.port.at(at, pending.operation, Arc::downgrade(&pending.device));
+        if let State::Pending(pending) = &self.state {
+            pending.timeout(timeout);
         }
         self
     }
 
     /// Asks the driver to cancel the call, which then ends in its own way: await or wait for the truth. It may have
     /// happened all the same.
+    ///
+    /// ```
+    /// # use overlapped::{sim::Script, Access, CtlCode, Device, ErrorKind, Ioctl, Method};
+    /// # const CODE: CtlCode = CtlCode::new(0x8000, 0x801, Method::Buffered, Access::Read);
+    /// # // SAFETY: a scripted device writes no more than it is given room for.
+    /// # const WAIT_CHANGE: Ioctl<(), u32> = unsafe { Ioctl::new(CODE) };
+    /// # let script = Script::new("card").pend(CODE);
+    /// # let card = Device::simulated(script)?;
+    /// let change = card.call(WAIT_CHANGE, &());
+    /// change.cancel();
+    /// match change.wait() {
+    ///     Ok(levels) => println!("it had happened: {:#x}", *levels),
+    ///     Err(error) => assert_eq!(error.kind(), ErrorKind::Cancelled),
+    /// }
+    /// # Ok::<(), overlapped::Error>(())
+    /// ```
     pub fn cancel(&self) {
         if let State::Pending(pending) = &self.state {
             pending.cancel();
@@ -131,17 +180,30 @@ impl<Out: Output + ?Sized> Call<Out> {
     /// thread, and never on the thread of a driver. What the callback does holds up other completions: let it be short.
     /// A panic in it is caught, and counted in [`PortStats::panics`](crate::PortStats::panics).
     ///
+    /// ```
+    /// # use overlapped::{sim::Script, Access, CtlCode, Device, Ioctl, Method};
+    /// # const CODE: CtlCode = CtlCode::new(0x8000, 0x801, Method::Buffered, Access::Read);
+    /// # // SAFETY: a scripted device writes no more than it is given room for.
+    /// # const WAIT_CHANGE: Ioctl<(), u32> = unsafe { Ioctl::new(CODE) };
+    /// # let script = Script::new("card").pend(CODE);
+    /// # let card = Device::simulated(script.clone())?;
+    /// # let (tell, told) = std::sync::mpsc::channel();
+    /// card.call(WAIT_CHANGE, &()).then(move |change| match change {
+    ///     Ok(levels) => tell.send(*levels).unwrap_or_default(),
+    ///     Err(error) => eprintln!("{error}"),
+    /// });
+    /// # script.complete(CODE, overlapped::Status::SUCCESS, 5_u32.to_ne_bytes());
+    /// # assert_eq!(told.recv(), Ok(5));
+    /// # Ok::<(), overlapped::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// The callback gets those of [`wait`](Self::wait) and [`timeout`](Self::timeout).
     ///
     /// # Closing
     /// The call does not keep the device open: when the last device, call and stream are gone, what the closing makes
     /// of it is its result.
-    pub fn then(mut self, callback: impl FnOnce(Result<Reply<Out>, Error>) + Send + 'static)
-    where
-        Out: 'static,
-        Out::Held: Send,
-    {
+    pub fn then(mut self, callback: impl FnOnce(Result<Reply<Out>, Error>) + Send + 'static) {
         match std::mem::replace(&mut self.state, State::Taken) {
             State::Ready(result, port) => port.run(Box::new(move || callback(result))),
             State::Pending(pending) => pending.then(callback),
@@ -207,12 +269,31 @@ impl Pending {
         Self { device, what, operation, registered: false, taken: false }
     }
 
+    #[inline]
     fn is_complete(&self) -> bool {
         self.device.port.slot(self.operation).machine.is_complete()
     }
 
     pub(crate) fn cancel(&self) {
         self.device.cancel(self.operation);
+    }
+
+    /// Has the port's dispatcher cancel the operation after so long.
+    pub(crate) fn timeout(&self, timeout: Duration) {
+        if let Some(at) = Instant::now().checked_add(timeout) {
+            self.device.port.at(at, self.operation, Arc::downgrade(&self.device));
+        }
+    }
+
+    /// Cancels the operation because its time is over.
+    pub(crate) fn cancel_overdue(&self) {
+        if self.device.port.slot(self.operation).machine.set_overdue(self.operation.generation) {
+            self.cancel();
+        }
+    }
+
+    pub(crate) fn is_on_a_manual_port(&self) -> bool {
+        self.device.port.is_manual()
     }
 
     /// In the child of a fork, the error of a call that its parent waits for.
@@ -245,27 +326,26 @@ impl Pending {
 
     /// The result, once it is published.
     fn take<Out: Output + ?Sized>(mut self) -> Result<Reply<Out>, Error> {
+        self.taken = true;
+        let (port, name) = (&self.device.port, &self.device.name);
+        let slot = port.slot(self.operation);
         if self.registered {
-            let slot = self.device.port.slot(self.operation);
             drop(slot.machine.take_waiter(self.operation.generation));
         }
-        self.taken = true;
         // SAFETY: the result is published and this call owns the operation.
-        unsafe { published(&self.device.port, &self.device.name, self.what, self.operation) }
+        unsafe { published(port, slot, name, self.what, self.operation) }
     }
 
     /// Leaves the call to its completion, which then runs the callback.
-    fn then<Out: Output + ?Sized + 'static>(
-        mut self,
-        callback: impl FnOnce(Result<Reply<Out>, Error>) + Send + 'static,
-    ) {
+    fn then<Out: Output + ?Sized>(mut self, callback: impl FnOnce(Result<Reply<Out>, Error>) + Send + 'static) {
         self.taken = true;
         let (what, name) = (self.what, self.device.name.clone());
         let run = move |port: &Arc<port::Inner>, operation: InFlight| {
             // An expired call is left to its packet, unless that has come since.
-            callback(if port.slot(operation).machine.abandon(operation.generation) {
+            let slot = port.slot(operation);
+            callback(if slot.machine.abandon(operation.generation) {
                 // SAFETY: the result is published, and the call gave the operation to this callback.
-                unsafe { published(port, &name, what, operation) }
+                unsafe { published(port, slot, &name, what, operation) }
             } else {
                 Err(Error::new(ErrorKind::TimedOut, what).on(&name))
             });
@@ -292,21 +372,21 @@ impl Pending {
 /// Takes the result of an operation.
 ///
 /// # Safety
-/// The result is published, and the caller owns the operation.
+/// The result is published, and the caller owns the operation, which has this slot.
 unsafe fn published<Out: Output + ?Sized>(
     port: &Arc<port::Inner>,
+    slot: &Slot,
     name: &Arc<str>,
     what: Operation,
     operation: InFlight,
 ) -> Result<Reply<Out>, Error> {
-    let slot = port.slot(operation);
     // SAFETY: the caller's promise.
-    let (status, information) = unsafe { slot.status() };
-    if status == Status::CANCELLED && slot.machine.is_overdue() {
-        port.release(operation);
+    let ended = unsafe { slot.status() };
+    if ended.0 == Status::CANCELLED && slot.machine.is_overdue() {
+        port.release_slot(slot, operation);
         return Err(Error::new(ErrorKind::TimedOut, what).on(name));
     }
-    device::finish(port, name, what, operation, status, information)
+    device::finish(port, slot, name, what, operation, ended)
 }
 
 impl Drop for Pending {

@@ -95,6 +95,14 @@ impl CtlCode {
     }
 
     /// The device type: bits 16 to 31.
+    ///
+    /// ```
+    /// # use overlapped::CtlCode;
+    /// // From a manual: who is it for, which of its functions, with which access?
+    /// let code = CtlCode::from_u32(0x8000_a008);
+    /// assert_eq!((code.device_type(), code.function()), (0x8000, 0x802));
+    /// println!("{:?} {:?}", code.method(), code.access());
+    /// ```
     #[must_use]
     pub const fn device_type(self) -> u16 {
         (self.0 >> 16) as u16
@@ -130,6 +138,12 @@ impl CtlCode {
 
     /// Whether the code is a file-system control (FSCTL): those reach the driver by another request than device
     /// controls do. True for the device types of file systems, named pipes and mailslots.
+    ///
+    /// ```
+    /// # use overlapped::CtlCode;
+    /// assert!(CtlCode::from_u32(0x0011_0008).is_file_system_control()); // FSCTL_PIPE_LISTEN
+    /// assert!(!CtlCode::from_u32(0x0007_0000).is_file_system_control()); // IOCTL_DISK_GET_DRIVE_GEOMETRY
+    /// ```
     #[must_use]
     pub const fn is_file_system_control(self) -> bool {
         matches!(self.device_type(), Self::FILE_SYSTEM | Self::NAMED_PIPE | Self::MAILSLOT)

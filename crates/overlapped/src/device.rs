@@ -90,12 +90,28 @@ impl Device {
     }
 
     /// How to open: access rights, share mode and so on.
+    ///
+    /// ```
+    /// # use overlapped::Device;
+    /// # fn example() -> Result<(), overlapped::Error> {
+    /// let card = Device::options().write(false).share_mode(0).open(r"\\.\Card0")?;
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn options() -> OpenOptions {
         OpenOptions::new()
     }
 
     /// Takes over a handle that somebody else opened with FILE_FLAG_OVERLAPPED, on the global port.
+    ///
+    /// ```
+    /// use std::os::windows::fs::OpenOptionsExt;
+    /// # fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// // FILE_FLAG_OVERLAPPED
+    /// let file = std::fs::File::options().read(true).custom_flags(0x4000_0000).open(r"\\.\Card0")?;
+    /// let card = overlapped::Device::from_handle(file)?;
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`] for a handle that is not overlapped, or is bound to a completion port or a thread
@@ -106,6 +122,14 @@ impl Device {
     }
 
     /// Takes over a handle, on `port`.
+    ///
+    /// ```
+    /// # use overlapped::{Device, Port};
+    /// # fn example(handle: std::os::windows::io::OwnedHandle) -> Result<(), overlapped::Error> {
+    /// let port = Port::system_pool()?;
+    /// let device = Device::from_handle_on(&port, handle)?;
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// As [`from_handle`](Self::from_handle).
@@ -141,6 +165,18 @@ impl Device {
 
     /// Takes over a file, on `port`.
     ///
+    /// ```
+    /// use overlapped::{Device, Port};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (reader, writer) = std::io::pipe()?;
+    /// let port = Port::manual()?;
+    /// let (reader, writer) = (Device::from_fd_on(&port, reader)?, Device::from_fd_on(&port, writer)?);
+    /// port.block_on(writer.write(b"hello"))??;
+    /// assert_eq!(&*port.block_on(reader.read(64))??, b"hello");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// As [`from_fd`](Self::from_fd).
     #[cfg(all(target_os = "linux", not(miri)))]
@@ -151,6 +187,12 @@ impl Device {
     /// Opens a simulated device on the global port: its driver is a Rust value. One driver, in an [`Arc`], may be
     /// opened many times.
     ///
+    /// ```
+    /// use overlapped::{sim, Device, Status};
+    /// let card = Device::simulated(sim::from_fn(|request| request.complete(Status::SUCCESS)))?;
+    /// # Ok::<(), overlapped::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// What [`Driver::open`](sim::Driver::open) says; [`ErrorKind::Other`] when the port cannot be had.
     pub fn simulated(driver: impl sim::Driver) -> Result<Self, Error> {
@@ -158,6 +200,13 @@ impl Device {
     }
 
     /// Opens a simulated device on `port`.
+    ///
+    /// ```
+    /// use overlapped::{sim::Script, Device, Port};
+    /// let port = Port::manual()?; // nothing is completed before it is polled: the same in every test run
+    /// let card = Device::simulated_on(&port, Script::new("card"))?;
+    /// # Ok::<(), overlapped::Error>(())
+    /// ```
     ///
     /// # Errors
     /// What [`Driver::open`](sim::Driver::open) says.
@@ -186,6 +235,23 @@ impl Device {
     /// Submits a control code, at once: by the time this returns the driver has it. What it answers comes from the
     /// [`Call`]: `.await` it, or [`wait`](Call::wait). The input is copied.
     ///
+    /// ```
+    /// # use overlapped::{sim, Access, CtlCode, Device, Ioctl, Method, Status};
+    /// // SAFETY: card.h: reads one ULONG, the mask; writes one ULONG, the levels.
+    /// const LEVELS: Ioctl<u32, u32> =
+    ///     unsafe { Ioctl::new(CtlCode::new(0x8000, 0x801, Method::Buffered, Access::Read)) };
+    /// # let card = Device::simulated(sim::from_fn(|mut request| {
+    /// #     let mask = request.input().to_vec();
+    /// #     request.write(&mask);
+    /// #     request.complete(Status::SUCCESS)
+    /// # }))?;
+    /// let first = card.call(LEVELS, &0x00ff); // both are in the driver now
+    /// let second = card.call(LEVELS, &0xff00);
+    /// assert_eq!(*second.wait()? & 0x00ff, 0);
+    /// assert_eq!(*first.wait()? & 0xff00, 0);
+    /// # Ok::<(), overlapped::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// From the call, those of a submission too: [`ErrorKind::InvalidInput`] for more than `u32::MAX` bytes,
     /// [`ErrorKind::Other`] when there is no memory for the buffers, and whatever the driver says at once.
@@ -196,6 +262,18 @@ impl Device {
     /// Reads at most `len` bytes from a stream: a pipe, a serial port, a device that has no places. No bytes means its
     /// end. Of a HID ask for exactly the length of its report.
     ///
+    /// ```
+    /// # use overlapped::{Device, Error};
+    /// # async fn example(port: &Device) -> Result<(), Error> {
+    /// let reply = port.read(64).await?;
+    /// if reply.is_empty() {
+    ///     println!("the end");
+    /// } else {
+    ///     println!("{:?}", &*reply);
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// As [`call`](Self::call); [`ErrorKind::Disconnected`] when the other end of a pipe is gone.
     pub fn read(&self, len: usize) -> Call<[u8]> {
@@ -203,6 +281,15 @@ impl Device {
     }
 
     /// Reads at most `len` bytes of a file or disk, from `offset` on. No bytes means its end.
+    ///
+    /// ```
+    /// # use overlapped::{Device, Error};
+    /// # fn example(disk: &Device) -> Result<(), Error> {
+    /// let [boot, second] = [0, 512].map(|offset| disk.read_at(offset, 512)); // both at once
+    /// assert_eq!(boot.wait()?[510..], [0x55, 0xaa]);
+    /// # second.wait()?;
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// As [`read`](Self::read).
@@ -212,6 +299,17 @@ impl Device {
 
     /// Writes to a stream. The bytes are copied; [`Reply::information`] says how many were written.
     ///
+    /// ```
+    /// # use overlapped::{Device, Error};
+    /// # fn example(port: &Device) -> Result<(), Error> {
+    /// let mut left = b"ATZ\r".as_slice();
+    /// while !left.is_empty() {
+    ///     let written = port.write(left).wait()?.information();
+    ///     left = &left[written..];
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// As [`read`](Self::read).
     pub fn write(&self, bytes: &[u8]) -> Call<()> {
@@ -220,12 +318,21 @@ impl Device {
 
     /// Writes to a file or disk, from `offset` on.
     ///
+    /// ```
+    /// # use overlapped::{Device, Error};
+    /// # fn example(disk: &Device, sector: &[u8; 512]) -> Result<(), Error> {
+    /// let written = disk.write_at(7 * 512, sector).wait()?.information();
+    /// assert_eq!(written, sector.len());
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// As [`read`](Self::read).
     pub fn write_at(&self, offset: u64, bytes: &[u8]) -> Call<()> {
         self.submit(Operation::Write { offset: Some(offset) }, bytes, Some(0))
     }
 
+    #[inline]
     pub(crate) fn submit<Out: Output + ?Sized>(
         &self,
         what: Operation,
@@ -236,7 +343,8 @@ impl Device {
             Err(error) => Call::ready(Err(error), self.inner.port.clone()),
             Ok(Submitted::Final(operation, status, information)) => {
                 let inner = &*self.inner;
-                let result = finish(&inner.port, &inner.name, what, operation, status, information);
+                let slot = inner.port.slot(operation);
+                let result = finish(&inner.port, slot, &inner.name, what, operation, (status, information));
                 Call::ready(result, inner.port.clone())
             }
             Ok(Submitted::Pending(operation)) => Call::pending(self.inner.clone(), what, operation),
@@ -246,6 +354,19 @@ impl Device {
     /// Submits a control code with buffers of your own, which the driver uses in place: for large or sector-aligned
     /// transfers, and for METHOD_IN_DIRECT, where the output buffer carries data *to* the driver. Both buffers always
     /// come back, with the status and the byte count.
+    ///
+    /// ```
+    /// # use overlapped::{sim, Access, Buffer, CtlCode, Device, Method, Status};
+    /// const FLASH: CtlCode = CtlCode::new(0x8000, 0x806, Method::InDirect, Access::Write);
+    /// # let card = Device::simulated(sim::from_fn(|request| request.complete(Status::SUCCESS)))?;
+    /// let mut image = Buffer::aligned(64 * 1024, 4096)?;
+    /// image[..4].copy_from_slice(b"boot");
+    /// // SAFETY: card.h, "FLASH": reads the output buffer, no address in it, and nothing after it has completed.
+    /// let flash = unsafe { card.call_raw(FLASH, Buffer::empty(), image) };
+    /// let reply = flash.wait();
+    /// let image = reply.output; // back again, whatever became of it
+    /// # Ok::<(), overlapped::Error>(())
+    /// ```
     ///
     /// # Errors
     /// In the reply: those of [`call`](Self::call), with both buffers.
@@ -259,11 +380,10 @@ impl Device {
             let error = inner.error(ErrorKind::InvalidInput, what).hint("a buffer's length must fit in 32 bits");
             return RawCall::ready(RawReply::refused(error, input, output));
         }
-        let Some(index) = inner.port.slab.take() else {
+        let Some((index, slot)) = inner.port.slab.take() else {
             let error = inner.error(ErrorKind::Other, what).hint("there is no memory for another call");
             return RawCall::ready(RawReply::refused(error, input, output));
         };
-        let slot = inner.port.slab.get(index).expect("a slot that was taken exists");
         // SAFETY: this thread took the slot from the pool and has not begun.
         unsafe { slot.prepare_with(inner.id, what, Box::new((input, output))) };
         match inner.begin(index, slot, what, None) {
@@ -277,7 +397,20 @@ impl Device {
     }
 
     /// Keeps reads of at most `len` bytes pending on a stream: what arrives, piece by piece, until the stream's end, or
-    /// with the reason of another one.
+    /// with the reason of another one. See [`InvertedCall`](crate::InvertedCall).
+    ///
+    /// ```
+    /// # use overlapped::{Device, Error};
+    /// # async fn example(hid: &Device) -> Result<(), Error> {
+    /// let mut reports = hid.standing_reads(9).pending(4).start();
+    /// while let Some(report) = reports.next().await {
+    ///     println!("{:02x?}", &*report?);
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// From the stream, as its last item: those of [`read`](Self::read).
     pub fn standing_reads(&self, len: usize) -> InvertedCallBuilder<[u8]> {
         InvertedCallBuilder::submitting(
             self.inner.clone(),
@@ -288,8 +421,21 @@ impl Device {
     }
 
     /// Keeps calls with this code and input pending, so that the driver always has one to complete: a stream of what
-    /// it completes them with. Set it up further, then take items from it.
-    /// Nothing is submitted before [`start`](InvertedCallBuilder::start); what can go wrong ends the stream.
+    /// it completes them with. Set it up further, [`start`](InvertedCallBuilder::start) it, then take items from it.
+    /// The guide has the [whole story](crate::guide::inverted_call).
+    ///
+    /// ```
+    /// # use overlapped::{Device, Error, Ioctl};
+    /// # async fn example(card: &Device, wait_change: Ioctl<(), u32>) -> Result<(), Error> {
+    /// let mut changes = card.inverted(wait_change, &()).pending(4).start();
+    /// while let Some(levels) = changes.next().await {
+    ///     println!("{:#010x}", *levels?);
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// From the stream, as its last item: those of [`call`](Self::call).
     pub fn inverted<In: Input + ?Sized, Out: Output + ?Sized>(
         &self,
         ioctl: Ioctl<In, Out>,
@@ -300,6 +446,21 @@ impl Device {
 
     /// Asks the driver to cancel every call of this handle that is in flight. Each one still ends in its own way: a
     /// result that had happened is delivered.
+    ///
+    /// ```
+    /// # use overlapped::{sim::Script, Access, CtlCode, Device, ErrorKind, Ioctl, Method};
+    /// # const CODE: CtlCode = CtlCode::new(0x8000, 0x801, Method::Buffered, Access::Read);
+    /// # // SAFETY: a scripted device writes no more than it is given room for.
+    /// # const WAIT_CHANGE: Ioctl<(), u32> = unsafe { Ioctl::new(CODE) };
+    /// # let script = Script::new("card").pend(CODE);
+    /// # let card = Device::simulated(script)?;
+    /// let waits = [(); 3].map(|()| card.call(WAIT_CHANGE, &()));
+    /// card.cancel_all();
+    /// for wait in waits {
+    ///     assert_eq!(wait.wait().unwrap_err().kind(), ErrorKind::Cancelled);
+    /// }
+    /// # Ok::<(), overlapped::Error>(())
+    /// ```
     pub fn cancel_all(&self) {
         match &self.inner.backend {
             Backend::Simulated(_) => self.inner.cancel_each(),
@@ -311,6 +472,13 @@ impl Device {
     }
 
     /// The path or name it was opened by.
+    ///
+    /// ```
+    /// # use overlapped::{sim::Script, Device};
+    /// let card = Device::simulated(Script::new("card 0"))?;
+    /// assert_eq!(card.name(), "card 0");
+    /// # Ok::<(), overlapped::Error>(())
+    /// ```
     #[must_use]
     pub fn name(&self) -> &str {
         &self.inner.name
@@ -331,6 +499,7 @@ impl Drop for Inner {
 
 impl Inner {
     /// Takes a slot, fills it and submits it.
+    #[inline]
     pub(crate) fn submit(
         &self,
         what: Operation,
@@ -352,8 +521,7 @@ impl Inner {
                 .hint("a buffer's length must fit in 32 bits; split the transfer"));
         };
         let no_memory = || self.error(ErrorKind::Other, what).hint("there is no memory for the buffers");
-        let index = self.port.slab.take().ok_or_else(no_memory)?;
-        let slot = self.port.slab.get(index).expect("a slot that was taken exists");
+        let (index, slot) = self.port.slab.take().ok_or_else(no_memory)?;
         // SAFETY: this thread took the slot from the pool and has not begun.
         if !unsafe { slot.prepare(self.id, what, input, output_len) } {
             self.port.slab.give_back(slot, index, crate::slot::Recycle::Pool);
@@ -363,6 +531,7 @@ impl Inner {
     }
 
     /// Submits an operation that is prepared.
+    #[inline]
     fn begin(&self, index: u32, slot: &Slot, what: Operation, waiter: Option<Waiter>) -> Submitted {
         let operation = InFlight { index, generation: slot.machine.begin(waiter) };
         let ended = match &self.backend {
@@ -380,11 +549,11 @@ impl Inner {
         }
     }
 
-    /// The handle, of a real device.
+    /// The file, of a real device.
     #[cfg(windows)]
-    pub(crate) fn raw_handle(&self) -> Option<std::os::windows::io::RawHandle> {
+    pub(crate) fn file(&self) -> Option<&crate::sys::windows::File> {
         match &self.backend {
-            Backend::File(file) => Some(file.raw_handle()),
+            Backend::File(file) => Some(file),
             _ => None,
         }
     }
@@ -436,29 +605,34 @@ impl Inner {
     }
 }
 
-/// Turns a finished operation, which belongs to the caller, into its reply. Releases the slot, or keeps it in the reply.
+/// Turns a finished operation, which belongs to the caller, into its reply. Releases its slot, or keeps it in the reply.
 pub(crate) fn finish<Out: Output + ?Sized>(
     port: &Arc<port::Inner>,
+    slot: &Slot,
     name: &Arc<str>,
     what: Operation,
     operation: InFlight,
-    status: Status,
-    information: usize,
+    (status, information): (Status, usize),
 ) -> Result<Reply<Out>, Error> {
     let end_of_file = status == Status::END_OF_FILE && matches!(what, Operation::Read { .. });
     let information = if end_of_file { 0 } else { information };
     let fail = || Error::from_code(ErrorCode::Status(status), what).on(name);
     if status.is_error() && !end_of_file {
-        port.release(operation);
+        port.release_slot(slot, operation);
         return Err(fail());
     }
     if status.is_warning() && status != Status::BUFFER_OVERFLOW {
         // SAFETY: the operation is finished and the caller's, and is released after this.
-        let error = fail().keeping(unsafe { port.slot(operation).output(information) });
-        port.release(operation);
+        let error = fail().keeping(unsafe { slot.output(information) });
+        port.release_slot(slot, operation);
         return Err(error);
     }
-    match Out::take(Done { port, operation, information }) {
+    #[cfg(target_os = "linux")]
+    // The argument comes back whole; the information is what `ioctl(2)` returned.
+    let len = if matches!(what, Operation::Ioctl { .. }) { usize::MAX } else { information };
+    #[cfg(not(target_os = "linux"))]
+    let len = information;
+    match Out::take(Done { port, slot, operation, information: len }) {
         Ok(held) => Ok(Reply::new(held, status, information)),
         Err(bytes) => Err(Error::new(ErrorKind::Truncated, what)
             .on(name)

@@ -204,10 +204,14 @@ impl fmt::Display for Operation {
 /// Why an operation on a device failed.
 ///
 /// ```
-/// use overlapped::{Device, ErrorKind};
+/// use overlapped::{Device, ErrorKind, Operation};
 /// let error = Device::open(r"no such device").unwrap_err();
 /// assert!(matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Unsupported));
 /// assert!(error.to_string().contains(r#""no such device""#), "{error}");
+/// assert_eq!((error.operation(), error.device()), (Operation::Open, Some("no such device")));
+/// if let Some(code) = error.code() {
+///     println!("the system says {code}");
+/// }
 /// ```
 #[derive(Clone)]
 pub struct Error(Box<Inner>);
@@ -281,6 +285,20 @@ impl Error {
     }
 
     /// The bytes that came with it: what the driver had written when the error is [`ErrorKind::Truncated`], else none.
+    ///
+    /// ```
+    /// # use overlapped::{sim::Script, Access, CtlCode, Device, ErrorKind, Ioctl, Method, Status};
+    /// # const CODE: CtlCode = CtlCode::new(0x8000, 0x801, Method::Buffered, Access::Read);
+    /// # // SAFETY: a scripted device writes no more than it is given room for.
+    /// # const WAIT_CHANGE: Ioctl<(), u32> = unsafe { Ioctl::new(CODE) };
+    /// // The driver writes two bytes where a `u32` is expected.
+    /// # let script = Script::new("card").answer(CODE, Status::SUCCESS, [1, 2]);
+    /// # let card = Device::simulated(script)?;
+    /// let error = card.call(WAIT_CHANGE, &()).wait().unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::Truncated);
+    /// assert_eq!(error.bytes(), [1, 2]);
+    /// # Ok::<(), overlapped::Error>(())
+    /// ```
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         &self.0.bytes

@@ -44,6 +44,18 @@ impl Event {
 
     /// An event on `port`.
     ///
+    /// ```
+    /// # use std::os::windows::io::{FromRawHandle, OwnedHandle};
+    /// # use windows_sys::Win32::System::Threading::CreateEventW;
+    /// use overlapped::{Event, Port};
+    /// # // SAFETY: no name, no security; the handle is new and ours.
+    /// # let handle = unsafe { OwnedHandle::from_raw_handle(CreateEventW(std::ptr::null(), 0, 1, std::ptr::null())) };
+    /// let port = Port::manual()?;
+    /// let event = Event::on(&port, handle)?;
+    /// port.block_on(event.signal())??;
+    /// # Ok::<(), overlapped::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`new`](Self::new).
     pub fn on(port: &Port, handle: impl Into<OwnedHandle>) -> Result<Self, Error> {
@@ -62,6 +74,19 @@ impl Event {
 
     /// Every signal, as a stream that is armed again before each one is delivered. The event itself keeps one signal
     /// while none is armed.
+    ///
+    /// ```
+    /// # fn example(event: &overlapped::Event) -> Result<(), overlapped::Error> {
+    /// let mut signals = event.signals().start();
+    /// while let Some(signal) = signals.wait_next() {
+    ///     signal?;
+    ///     // … ask the vendor's library what it was
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// From the stream, as its last item: those of [`signal`](Self::signal).
     pub fn signals(&self) -> InvertedCallBuilder<()> {
         InvertedCallBuilder::submitting(self.0.inner.clone(), Operation::Signal, &[], Some(0)).pending(1)
     }

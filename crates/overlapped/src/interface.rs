@@ -5,12 +5,14 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::str::FromStr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
 
 use futures_core::Stream;
 
 use crate::call::block_on;
+use crate::device;
 use crate::sys::windows::interface as sys;
 use crate::{Device, Error, ErrorKind, Operation};
 
@@ -21,6 +23,7 @@ use crate::{Device, Error, ErrorKind, Operation};
 /// // GUID_DEVINTERFACE_COMPORT (ntddser.h)
 /// const COM_PORTS: InterfaceClass = InterfaceClass::from_u128(0x86e0d1e0_8089_11d0_9ce4_08003e301f73);
 /// assert_eq!("{86E0D1E0-8089-11D0-9CE4-08003E301F73}".parse(), Ok(COM_PORTS));
+/// assert_eq!(COM_PORTS.to_u128() >> 96, 0x86e0d1e0);
 /// # fn list() -> Result<(), overlapped::Error> {
 /// for path in COM_PORTS.present()? {
 ///     println!("{}", path.display());
@@ -139,15 +142,12 @@ pub enum InterfaceChange {
 /// What happens to an open device, as [`Device::on_removal`] tells.
 ///
 /// ```no_run
+/// use overlapped::Removal;
 /// # fn example(device: overlapped::Device) -> Result<(), overlapped::Error> {
-/// let slot = std::sync::Arc::new(std::sync::Mutex::new(Some(device.clone())));
-/// let notice = device.on_removal({
-///     let slot = slot.clone();
-///     move |removal| {
-///         if removal == overlapped::Removal::Asked {
-///             drop(slot.lock().unwrap().take()); // let go, or the removal is refused
-///         }
-///     }
+/// let notice = device.on_removal(|removal| match removal {
+///     Removal::Asked => println!("let go, or the removal is refused"),
+///     Removal::Gone => println!("it is gone"),
+///     _ => {}
 /// })?;
 /// # Ok(())
 /// # }
@@ -250,34 +250,112 @@ impl fmt::Debug for InterfaceWatch {
 #[derive(Debug)]
 pub struct RemovalNotice(#[expect(dead_code, reason = "kept for its end")] sys::Registration);
 
+/// So long a removal waits for everybody who has the device to let go: the system waits meanwhile.
+const LETTING_GO: Duration = Duration::from_secs(1);
+
+/// A device that is let go of when somebody wants to remove it; made by [`Device::until_removal`].
+///
+/// ```no_run
+/// use overlapped::Device;
+/// # fn example(wait_change: overlapped::Ioctl<(), u32>) -> Result<(), overlapped::Error> {
+/// let card = Device::open(r"\\.\Card0")?.until_removal()?;
+/// if let Some(device) = card.device() {
+///     let mut changes = device.inverted(wait_change, &()).start();
+///     drop(device); // the stream has it now
+///     while let Some(Ok(levels)) = changes.wait_next() {
+///         println!("{:#x}", *levels);
+///     }
+///     // Somebody wants to remove the card: the calls of the stream were cancelled. It is dropped here, and lets go.
+/// }
+/// # Ok(()) }
+/// ```
+#[must_use = "dropping it closes the device"]
+#[derive(Debug)]
+pub struct UntilRemoval {
+    device: Arc<Mutex<Option<Device>>>,
+    _notice: RemovalNotice,
+}
+
+impl UntilRemoval {
+    /// The device, until its removal was asked for, or it is gone; then `None`, for ever: open it again when it is back.
+    #[must_use]
+    pub fn device(&self) -> Option<Device> {
+        self.device.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// What a notice of the system sets off: the calls are cancelled, the callback is told, and the system waits a moment for
+/// the handle to be closed.
+fn on_notice(
+    device: Weak<device::Inner>,
+    is_open: Weak<()>,
+    mut callback: impl FnMut(Removal) + Send + 'static,
+) -> impl FnMut(Removal) + Send {
+    move |removal| {
+        if removal == Removal::Asked
+            && let Some(inner) = device.upgrade()
+        {
+            Device { inner }.cancel_all();
+        }
+        callback(removal);
+        let deadline = Instant::now() + LETTING_GO;
+        while removal == Removal::Asked && is_open.strong_count() > 0 && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+/// For a notice: drops the device, unless all stays as it is.
+fn let_go_of(device: Arc<Mutex<Option<Device>>>) -> impl FnMut(Removal) + Send {
+    move |removal| {
+        if removal != Removal::Refused {
+            let device = device.lock().unwrap_or_else(PoisonError::into_inner).take();
+            drop(device);
+        }
+    }
+}
+
 impl Device {
     /// Has the system tell when somebody wants to remove the device, and when it is gone. The callback runs on a thread
     /// of the system, which waits for it. When the removal is [`Asked`](Removal::Asked) for, the calls of the handle are
-    /// cancelled first. Do not drop the notice inside the callback.
+    /// cancelled first, and after the callback the system waits at most a second for the handle to be closed: whoever has
+    /// the device, a call or a stream of it has that time to let go. Do not drop the notice inside the callback.
     ///
     /// # Errors
     /// [`ErrorKind::Unsupported`] where the system gives no notices, and for a device that is simulated.
     pub fn on_removal(&self, callback: impl FnMut(Removal) + Send + 'static) -> Result<RemovalNotice, Error> {
-        let Some(handle) = self.inner.raw_handle() else {
+        let Some(file) = self.inner.file() else {
             return Err(Error::new(ErrorKind::Unsupported, Operation::Interface)
                 .on(&self.inner.name)
                 .hint("only a real device can be removed"));
         };
         // The registration must not keep open what it asks to close.
-        let device = Arc::downgrade(&self.inner);
-        let mut callback = callback;
-        let tell = move |removal| {
-            if removal == Removal::Asked
-                && let Some(inner) = device.upgrade()
-            {
-                Self { inner }.cancel_all();
-            }
-            callback(removal);
-        };
-        sys::watch_handle(handle, Box::new(tell)).map(RemovalNotice)
+        let tell = on_notice(Arc::downgrade(&self.inner), file.is_open(), callback);
+        sys::watch_handle(file.raw_handle(), Box::new(tell)).map(RemovalNotice)
+    }
+
+    /// Lets go of the device by itself when somebody wants to remove it: [`on_removal`](Self::on_removal), with a callback
+    /// that drops it. The handle is closed, and the removal goes on, when nobody else has a clone, a call or a stream of
+    /// it; those are cancelled.
+    ///
+    /// # Errors
+    /// As [`on_removal`](Self::on_removal); the device is then dropped.
+    pub fn until_removal(self) -> Result<UntilRemoval, Error> {
+        let device = Arc::new(Mutex::new(Some(self.clone())));
+        let notice = self.on_removal(let_go_of(device.clone()))?;
+        Ok(UntilRemoval { device, _notice: notice })
     }
 
     /// Opens the only device of an interface class that is there, or the first of several.
+    ///
+    /// ```
+    /// # use overlapped::{Device, InterfaceClass};
+    /// # fn example() -> Result<(), overlapped::Error> {
+    /// // GUID_DEVINTERFACE_COMPORT (ntddser.h)
+    /// let class = InterfaceClass::from_u128(0x86e0d1e0_8089_11d0_9ce4_08003e301f73);
+    /// let port = Device::open_interface(class)?;
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`] when there is none; and as [`Device::open`].
@@ -295,6 +373,39 @@ impl Device {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A file that nobody else may open meanwhile stands for the device: what counts is when its handle is closed.
+    #[test]
+    fn a_device_is_let_go_of_when_its_removal_is_asked_for() {
+        let path = std::env::temp_dir().join(format!("overlapped-removal-{}", std::process::id()));
+        let mut options = Device::options().share_mode(0).disposition(crate::Disposition::OpenAlways);
+        let device = options.open(&path).unwrap();
+        options = options.disposition(crate::Disposition::OpenExisting);
+        let is_taken = || options.open(&path).is_err();
+        let kept = Arc::new(Mutex::new(Some(device.clone())));
+        let (weak, is_open) = (Arc::downgrade(&device.inner), device.inner.file().unwrap().is_open());
+        let mut notice = on_notice(weak, is_open, let_go_of(kept.clone()));
+
+        notice(Removal::Refused);
+        assert!(kept.lock().unwrap().is_some() && is_taken());
+        // Somebody else has it too, and lets go a moment later.
+        let other = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(50));
+            drop(device);
+        });
+        notice(Removal::Asked);
+        assert!(kept.lock().unwrap().is_none());
+        assert!(!is_taken(), "the system was answered before the handle was closed");
+        other.join().unwrap();
+
+        // Nobody lets go: the answer comes all the same.
+        let stubborn = options.open(&path).unwrap();
+        let mut notice = on_notice(Arc::downgrade(&stubborn.inner), stubborn.inner.file().unwrap().is_open(), |_| {});
+        notice(Removal::Asked);
+        assert!(is_taken());
+        drop(stubborn);
+        std::fs::remove_file(&path).unwrap();
+    }
 
     #[test]
     fn a_guid_is_read_as_it_is_written() {

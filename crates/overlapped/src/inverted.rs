@@ -17,10 +17,6 @@ mod subscription;
 use std::fmt;
 use std::marker::PhantomData;
 use std::pin::Pin;
-use std::sync::atomic::{
-    AtomicU64,
-    Ordering::{AcqRel, Acquire, Relaxed},
-};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -42,7 +38,8 @@ const BUDGET: u32 = 32;
 ///
 /// It is a [`Stream`], has a cancel-safe [`next`](Self::next), [`wait_next`](Self::wait_next) for a thread, and
 /// [`for_each`](Self::for_each) for a callback. It ends with its reason: the first failure is the last item, after every
-/// result that had happened.
+/// result that had happened. Why calls are kept pending, in which order results come and what a slow consumer meets, is
+/// in the guide: [the inverted call](crate::guide::inverted_call).
 ///
 /// ```
 /// # use overlapped::{sim, Access, CtlCode, Device, Ioctl, Method, Status};
@@ -105,11 +102,13 @@ pub struct InvertedCallBuilder<Out: Output + ?Sized> {
 /// # fn example(events: overlapped::InvertedCall<u32>) {
 /// let tally = events.tally();
 /// drop(events);
-/// println!("{} results came and were never taken", tally.discarded_calls());
+/// while tally.calls_in_flight() > 0 { /* the driver has not let go yet */ }
+/// assert!(tally.delivered_calls() + tally.discarded_calls() <= tally.submitted_calls());
+/// println!("{} bytes came and were never taken", tally.discarded_bytes());
 /// # }
 /// ```
-#[derive(Clone, Debug)]
-pub struct Tally(Arc<Counts>);
+#[derive(Clone)]
+pub struct Tally(Arc<Ring<Source>>);
 
 /// Ends an [`InvertedCall`] from another thread: from a signal handler's, say.
 ///
@@ -132,15 +131,6 @@ impl Stopper {
     }
 }
 
-#[derive(Debug, Default)]
-struct Counts {
-    submitted: AtomicU64,
-    delivered: AtomicU64,
-    discarded_calls: AtomicU64,
-    discarded_bytes: AtomicU64,
-    in_flight: AtomicU64,
-}
-
 /// The calls of one stream.
 struct Source {
     what: Operation,
@@ -149,7 +139,6 @@ struct Source {
     input: Box<[u8]>,
     next_input: Option<Mutex<NextInput>>,
     output_len: Option<u32>,
-    counts: Arc<Counts>,
 }
 
 /// Makes the next call's input of the last result; then there is one call at a time.
@@ -182,8 +171,6 @@ impl Calls for Source {
     type Operation = InFlight;
 
     fn submit(&self, device: &Self::Device, number: u64, ring: &Arc<Ring<Self>>) -> Submission<InFlight> {
-        self.counts.submitted.fetch_add(1, Relaxed);
-        self.counts.in_flight.fetch_add(1, Relaxed);
         let waiter = Some(Waiter::Arrive(ring.clone(), number));
         let submitted = match &self.next_input {
             None => device.submit(self.what, &self.input, self.output_len, waiter),
@@ -213,22 +200,17 @@ impl Calls for Source {
         }
     }
 
-    fn settled(&self) {
-        self.counts.in_flight.fetch_sub(1, AcqRel);
-    }
-
     fn cancel(&self, device: &Self::Device, operation: InFlight) {
         device.cancel_pinned(operation);
     }
 
-    fn release(&self, port: &Self::Port, operation: InFlight, discarded: Option<usize>) {
-        if let Some(information) = discarded {
-            // SAFETY: the call is over and ours, and is released after this.
-            let bytes = unsafe { port.slot(operation).output(information) }.len();
-            self.counts.discarded_calls.fetch_add(1, Relaxed);
-            self.counts.discarded_bytes.fetch_add(bytes as u64, AcqRel);
-        }
+    fn release(&self, port: &Self::Port, operation: InFlight) {
         port.release(operation);
+    }
+
+    fn len(&self, port: &Self::Port, operation: InFlight, information: usize) -> usize {
+        // SAFETY: the call is over and ours, and is not released before this returns.
+        unsafe { port.slot(operation).output(information) }.len()
     }
 
     fn end(&self, status: Status) -> End {
@@ -299,6 +281,12 @@ impl<Out: Output + ?Sized> InvertedCallBuilder<Out> {
 
     /// Results come in the order of completion: for a driver that completes the youngest call first. Otherwise they
     /// come in the order of submission, and one call that does not complete holds back those after it.
+    ///
+    /// ```
+    /// # fn example(device: &overlapped::Device, wait: overlapped::Ioctl<(), u32>) {
+    /// let events = device.inverted(wait, &()).pending(4).completion_order().start();
+    /// # }
+    /// ```
     pub fn completion_order(mut self) -> Self {
         self.order = Order::Completion;
         self
@@ -327,6 +315,9 @@ impl<Out: Output + ?Sized> InvertedCallBuilder<Out> {
     }
 
     /// Submits the calls.
+    ///
+    /// # Errors
+    /// From the stream: a call that cannot be submitted ends it, with the reason as its last item.
     pub fn start(self) -> InvertedCall<Out> {
         // Calls that are pending and results that wait are slots in use: let there be enough of them from the start.
         self.device.port.slab.reserve(self.pending.saturating_add(self.window).min(1 << 16));
@@ -336,7 +327,6 @@ impl<Out: Output + ?Sized> InvertedCallBuilder<Out> {
             next_input: self.next_input.map(|make| Mutex::new(NextInput { make, bytes: self.input.to_vec() })),
             input: self.input,
             output_len: self.output_len,
-            counts: Arc::default(),
         };
         let pending = if source.next_input.is_some() { 1 } else { self.pending };
         let ring = Ring::start(source, self.device.clone(), pending, self.window, self.order);
@@ -367,6 +357,19 @@ impl<Out: Output + ?Sized> InvertedCall<Out> {
 
     /// [`wait_next`](Self::wait_next), at most for `timeout`.
     ///
+    /// ```
+    /// # use overlapped::{ErrorKind, InvertedCall};
+    /// # fn example(mut events: InvertedCall<u32>) -> Result<(), overlapped::Error> {
+    /// while let Some(event) = events.wait_next_timeout(std::time::Duration::from_secs(1)) {
+    ///     match event {
+    ///         Ok(levels) => println!("{:#x}", *levels),
+    ///         Err(error) if error.kind() == ErrorKind::TimedOut => println!("still nothing"),
+    ///         Err(error) => return Err(error),
+    ///     }
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// As [`wait_next`](Self::wait_next); and [`ErrorKind::TimedOut`], which ends nothing: call it again.
     pub fn wait_next_timeout(&mut self, timeout: Duration) -> Option<Result<Reply<Out>, Error>> {
@@ -384,13 +387,20 @@ impl<Out: Output + ?Sized> InvertedCall<Out> {
     /// end. What the callback does holds up other completions: let it be short. A panic in it is caught, and counted in
     /// [`PortStats::panics`](crate::PortStats::panics).
     ///
+    /// ```
+    /// # fn example(device: &overlapped::Device, wait: overlapped::Ioctl<(), u32>) {
+    /// let subscription = device.inverted(wait, &()).start().for_each(|event| match event {
+    ///     Ok(levels) => println!("{:#x}", *levels),
+    ///     Err(reason) => println!("the end: {reason}"),
+    /// });
+    /// // … and when it is enough:
+    /// subscription.stop();
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// The callback gets those of [`next`](Self::next).
-    pub fn for_each(self, callback: impl FnMut(Result<Reply<Out>, Error>) + Send + 'static) -> Subscription
-    where
-        Out: 'static,
-        Out::Held: Send,
-    {
+    pub fn for_each(self, callback: impl FnMut(Result<Reply<Out>, Error>) + Send + 'static) -> Subscription {
         let port = self.device.port.clone();
         Subscription::new(self, port, callback)
     }
@@ -398,7 +408,7 @@ impl<Out: Output + ?Sized> InvertedCall<Out> {
     /// The figures of this stream; they outlive it.
     #[must_use]
     pub fn tally(&self) -> Tally {
-        Tally(self.ring.calls.counts.clone())
+        Tally(self.ring.clone())
     }
 
     /// Something that can end the stream from elsewhere, while a thread or a task waits for its next item.
@@ -432,17 +442,22 @@ impl<Out: Output + ?Sized> InvertedCall<Out> {
         if taken.is_pending() && self.device.port.is_inherited() {
             return Poll::Ready(Some(Err(port::inherited(self.ring.calls.what).on(&self.device.name))));
         }
-        taken.map(|taken| match taken {
-            Taken::Reply(operation, status, information) => {
-                self.ring.calls.counts.delivered.fetch_add(1, Relaxed);
-                let (port, name) = (&self.device.port, &self.device.name);
-                let reply = device::finish(port, name, self.ring.calls.what, operation, status, information);
-                self.ring.arm();
+        taken.map(|taken| self.item(taken))
+    }
+
+    fn item(&self, taken: Taken<InFlight>) -> Option<Result<Reply<Out>, Error>> {
+        match taken {
+            Taken::Reply(operation, status, information, next) => {
+                let (port, name, what) = (&self.device.port, &self.device.name, self.ring.calls.what);
+                let reply = device::finish(port, port.slot(operation), name, what, operation, (status, information));
+                if next.arm {
+                    self.ring.arm();
+                }
                 Some(reply)
             }
             Taken::End(reason) => Some(Err(reason)),
             Taken::Nothing => None,
-        })
+        }
     }
 }
 
@@ -466,31 +481,37 @@ impl Tally {
     /// Calls that were submitted so far.
     #[must_use]
     pub fn submitted_calls(&self) -> u64 {
-        self.0.submitted.load(Relaxed)
+        self.0.figures().submitted
     }
 
     /// Results that were handed to the consumer.
     #[must_use]
     pub fn delivered_calls(&self) -> u64 {
-        self.0.delivered.load(Relaxed)
+        self.0.figures().delivered
     }
 
     /// Results that came and were never taken, because the stream was dropped.
     #[must_use]
     pub fn discarded_calls(&self) -> u64 {
-        self.0.discarded_calls.load(Relaxed)
+        self.0.figures().discarded
     }
 
     /// Their bytes, in all.
     #[must_use]
     pub fn discarded_bytes(&self) -> u64 {
-        self.0.discarded_bytes.load(Acquire)
+        self.0.figures().discarded_bytes
     }
 
     /// Calls the driver still has. Once the stream is dropped and this is 0, the other figures are final.
     #[must_use]
     pub fn calls_in_flight(&self) -> u64 {
-        self.0.in_flight.load(Acquire)
+        self.0.figures().in_flight as u64
+    }
+}
+
+impl fmt::Debug for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Tally").field(&self.0.figures()).finish()
     }
 }
 

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::port::{self, InFlight};
-use crate::slab::ALIGN;
+use crate::slab::{ALIGN, Slot};
+
 use crate::{CtlCode, Method, Status};
 
 /// A control code together with what it reads and writes.
@@ -57,7 +58,8 @@ impl<In: ?Sized, Out: Output> Ioctl<In, Out> {
     /// # Safety
     /// The driver reads no more than the bytes of `In`, and writes no more than the bytes of `Out`, through the buffers
     /// it is given; neither holds an address that the driver follows (METHOD_NEITHER is fine without such); and the
-    /// driver is done with the buffers when it completes the request.
+    /// driver is done with the buffers when it completes the request. The guide says what each of these means, and what
+    /// breaks it: [the safety contract](crate::guide::safety).
     ///
     /// # Panics
     /// When the method is METHOD_IN_DIRECT. In a `const` that is a compile-time error; for a code that is known only at
@@ -86,6 +88,14 @@ where
     }
 
     /// The same code with room for another number of records.
+    ///
+    /// ```
+    /// # use overlapped::{Device, Error, Ioctl};
+    /// # fn example(card: &Device, log: Ioctl<(), [u32]>) -> Result<(), Error> {
+    /// let reply = card.call(log.with_capacity(1024), &()).wait()?;
+    /// assert!(reply.len() <= 1024);
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub const fn with_capacity(mut self, capacity: usize) -> Self {
         self.capacity = capacity;
@@ -104,6 +114,14 @@ impl<In: ?Sized, Out: Output + ?Sized> Ioctl<In, Out> {
     }
 
     /// The control code.
+    ///
+    /// ```
+    /// # use overlapped::{Access, CtlCode, Ioctl, Method};
+    /// const CODE: CtlCode = CtlCode::new(0x8000, 0x801, Method::Buffered, Access::Read);
+    /// // SAFETY: it is never called.
+    /// const WAIT_CHANGE: Ioctl<(), u32> = unsafe { Ioctl::new(CODE) };
+    /// assert_eq!(WAIT_CHANGE.code(), CODE);
+    /// ```
     #[must_use]
     pub const fn code(self) -> CtlCode {
         self.code
@@ -142,13 +160,20 @@ impl<T: IntoBytes + Immutable + ?Sized> Input for T {}
 
 /// What a control code can write: a plain record for which every bit pattern is a value, or a slice of them.
 ///
-/// The trait is sealed; it holds for every `T` and `[T]` where `T: FromBytes + Immutable + KnownLayout`.
+/// The trait is sealed; it holds for every `T` and `[T]` where `T: FromBytes + Immutable + KnownLayout`, and `Send`,
+/// `Sync` and `'static`, as all plain records are. So a generic function needs no bound but `Output`: calls, streams and
+/// replies may go to other threads.
 ///
 /// ```
 /// fn gives_output<T: overlapped::Output + ?Sized>() {}
 /// gives_output::<()>();
 /// gives_output::<u64>();
 /// gives_output::<[u16]>();
+///
+/// use overlapped::{Device, Error, Ioctl, Output};
+/// fn tell_elsewhere<T: Output + ?Sized>(device: &Device, ioctl: Ioctl<(), T>) {
+///     device.call(ioctl, &()).then(|result| drop(std::thread::spawn(move || drop(result))));
+/// }
 /// ```
 pub trait Output: sealed::Take {}
 impl<T: sealed::Take + ?Sized> Output for T {}
@@ -157,8 +182,8 @@ pub(crate) mod sealed {
     use super::*;
 
     /// How a finished operation's bytes become a reply. Releases the operation, or keeps it in what it returns.
-    pub trait Take {
-        type Held: Deref<Target = Self>;
+    pub trait Take: 'static {
+        type Held: Deref<Target = Self> + Send + Sync;
         const SIZE: usize;
         const ALIGN: usize;
         /// `Err`: the bytes, which are no whole records.
@@ -167,25 +192,25 @@ pub(crate) mod sealed {
         fn view(bytes: &[u8]) -> Option<&Self>;
     }
 
-    /// A successful operation that belongs to the caller.
+    /// A successful operation that belongs to the caller, and its slot.
     #[derive(Debug)]
     pub struct Done<'a> {
         pub(crate) port: &'a Arc<port::Inner>,
+        pub(crate) slot: &'a Slot,
         pub(crate) operation: InFlight,
         pub(crate) information: usize,
     }
 
-    impl<T: FromBytes + Immutable + KnownLayout> Take for T {
+    impl<T: FromBytes + Immutable + KnownLayout + Send + Sync + 'static> Take for T {
         type Held = One<T>;
         const SIZE: usize = size_of::<T>();
         const ALIGN: usize = align_of::<T>();
 
         fn take(done: Done<'_>) -> Result<One<T>, Box<[u8]>> {
-            let slot = done.port.slot(done.operation);
             // SAFETY: the operation is finished and ours, and is released below, after the last use of the bytes.
-            let bytes = unsafe { slot.output(done.information) };
+            let bytes = unsafe { done.slot.output(done.information) };
             let record = T::read_from_prefix(bytes).map(|(record, _)| One(record)).map_err(|_| bytes.into());
-            done.port.release_slot(slot, done.operation);
+            done.port.release_slot(done.slot, done.operation);
             record
         }
 
@@ -194,7 +219,7 @@ pub(crate) mod sealed {
         }
     }
 
-    impl<T: FromBytes + Immutable + KnownLayout> Take for [T] {
+    impl<T: FromBytes + Immutable + KnownLayout + Send + Sync + 'static> Take for [T] {
         type Held = Many<T>;
         const SIZE: usize = size_of::<T>();
         const ALIGN: usize = align_of::<T>();
@@ -243,7 +268,10 @@ pub(crate) mod sealed {
         }
     }
 
-    impl<T: FromBytes + Immutable + KnownLayout> Deref for Many<T> {
+    impl<T> Deref for Many<T>
+    where
+        [T]: Take,
+    {
         type Target = [T];
         fn deref(&self) -> &[T] {
             // Whole records (checked by `take`) at a 16-byte boundary (checked by `Ioctl`): this cannot fail.
@@ -276,6 +304,8 @@ pub(crate) mod sealed {
 /// let reply = device.call(READ, &()).wait()?;
 /// assert_eq!(*reply, 7);
 /// assert!(!reply.more_data());
+/// assert_eq!((reply.status(), reply.information()), (Status::SUCCESS, 4));
+/// let seven: u32 = reply.into_inner();
 /// # Ok::<(), overlapped::Error>(())
 /// ```
 pub struct Reply<Out: Output + ?Sized> {

@@ -75,7 +75,7 @@ pub use error::{Error, ErrorCode, ErrorKind, Operation};
 pub use event::Event;
 #[cfg(windows)]
 pub use interface::{
-    InterfaceChange, InterfaceClass, InterfaceWatch, ParseInterfaceClassError, Removal, RemovalNotice,
+    InterfaceChange, InterfaceClass, InterfaceWatch, ParseInterfaceClassError, Removal, RemovalNotice, UntilRemoval,
 };
 pub use inverted::{InvertedCall, InvertedCallBuilder, Stopper, Subscription, Tally};
 pub use ioctl::{Input, Ioctl, Output, Reply};

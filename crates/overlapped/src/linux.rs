@@ -31,7 +31,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::device::Backend;
 use crate::slab::ALIGN;
-use crate::{Call, Device, Error, ErrorCode, ErrorKind, Operation};
+use crate::{Call, Device, Error, ErrorCode, ErrorKind, Input, Operation, Output};
 
 /// _IOC_SIZEBITS: 14, and 13 on some architectures, by their own `asm/ioctl.h`.
 const LARGEST: usize = if cfg!(any(
@@ -207,6 +207,28 @@ impl Device {
     where
         T: FromBytes + IntoBytes + Immutable + KnownLayout,
     {
+        self.ioctl_with_value(ioctl, argument).map(|(_, argument)| argument)
+    }
+
+    /// [`ioctl`](Self::ioctl), for a request that answers by what `ioctl(2)` returns: a number, or a new file descriptor.
+    ///
+    /// ```
+    /// use overlapped::Device;
+    /// use overlapped::linux::{Direction, Ioctl};
+    /// // SAFETY: ioctl_nsfs(2): NS_GET_NSTYPE has no argument, and returns one of the CLONE_NEW* constants.
+    /// const NS_GET_NSTYPE: Ioctl<()> = unsafe { Ioctl::new(Direction::None, 0xb7, 0x3) };
+    /// let namespace = Device::options().write(false).open("/proc/self/ns/uts")?;
+    /// let (kind, ()) = namespace.ioctl_with_value(NS_GET_NSTYPE, ())?;
+    /// assert_eq!(kind, 0x0400_0000); // CLONE_NEWUTS
+    /// # Ok::<(), overlapped::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`ioctl`](Self::ioctl).
+    pub fn ioctl_with_value<T>(&self, ioctl: Ioctl<T>, argument: T) -> Result<(u32, T), Error>
+    where
+        T: FromBytes + IntoBytes + Immutable + KnownLayout,
+    {
         let what = Operation::Ioctl { request: ioctl.request, when: None };
         match &self.inner.backend {
             #[cfg(not(miri))]
@@ -215,7 +237,7 @@ impl Device {
                 // SAFETY: who declared the ioctl promised that the driver keeps to one `T` at this address.
                 let ended = unsafe { file.ioctl(ioctl.request, (&raw mut argument).cast()) };
                 ended
-                    .map(|()| argument)
+                    .map(|value| (value, argument))
                     .map_err(|status| Error::from_code(ErrorCode::Status(status), what).on(&self.inner.name))
             }
             Backend::Simulated(_) => {
@@ -228,14 +250,29 @@ impl Device {
     /// Runs an ioctl on the dispatcher, once the file is ready: for requests that fetch what the file's readiness
     /// announces. It takes its turn among the reads, or the writes, that are pending.
     ///
-    /// It must not block: what it holds up is the port. While it says EAGAIN, it stays pending.
+    /// It must not block: what it holds up is the port. While it says EAGAIN, it stays pending. What `ioctl(2)` returned is
+    /// the reply's [`information`](crate::Reply::information).
+    ///
+    /// ```
+    /// use overlapped::Device;
+    /// use overlapped::linux::{Interest, Ioctl};
+    ///
+    /// // SAFETY: ioctl_tty(2): FIONREAD writes one `int`.
+    /// const FIONREAD: Ioctl<i32> = unsafe { Ioctl::from_request(0x541b) };
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (reader, writer) = std::io::pipe()?;
+    /// let (reader, writer) = (Device::from_fd(reader)?, Device::from_fd(writer)?);
+    /// let how_many = reader.ioctl_when(Interest::Readable, FIONREAD, 0); // pending: nothing is there
+    /// writer.write(b"four").wait()?;
+    /// assert_eq!(*how_many.wait()?, 4);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// From the call, as [`ioctl`](Self::ioctl).
-    pub fn ioctl_when<T>(&self, interest: Interest, ioctl: Ioctl<T>, argument: T) -> Call<T>
-    where
-        T: FromBytes + IntoBytes + Immutable + KnownLayout,
-    {
+    pub fn ioctl_when<T: Input + Output>(&self, interest: Interest, ioctl: Ioctl<T>, argument: T) -> Call<T> {
         let what = Operation::Ioctl { request: ioctl.request, when: Some(interest) };
         if let Backend::Simulated(_) = &self.inner.backend {
             return Call::ready(Err(self.no_ioctls(what)), self.inner.port.clone());

@@ -50,8 +50,24 @@ pub enum SecurityQos {
 /// Options for opening a device: access rights, share mode and the like.
 ///
 /// ```no_run
-/// use overlapped::Device;
+/// use overlapped::{Device, Disposition, Port, SecurityQos};
+///
 /// let card = Device::options().write(false).open(r"\\.\Card0")?;
+///
+/// // A query needs no right at all, and no administrator.
+/// let disk = Device::options().read(false).write(false).open(r"\\.\PhysicalDrive0")?;
+///
+/// // Everything CreateFile takes.
+/// let port = Port::manual()?;
+/// let file = Device::options()
+///     .access_mode(0x0012_0089) // FILE_GENERIC_READ
+///     .share_mode(1) // FILE_SHARE_READ
+///     .disposition(Disposition::OpenAlways)
+///     .attributes(0x2000_0000) // FILE_FLAG_NO_BUFFERING
+///     .security_qos(SecurityQos::Anonymous)
+///     .skip_completion_port_on_success(true)
+///     .port(&port)
+///     .open("data")?;
 /// # Ok::<(), overlapped::Error>(())
 /// ```
 ///
@@ -83,6 +99,10 @@ impl Default for OpenOptions {
 
 impl OpenOptions {
     /// Read and write access, shared for both, an existing device, on the global port.
+    ///
+    /// ```
+    /// let options = overlapped::OpenOptions::new(); // or `Device::options()`
+    /// ```
     #[must_use]
     pub fn new() -> Self {
         Self {

@@ -8,7 +8,7 @@ use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::atomic::{
-    AtomicBool, AtomicU64,
+    AtomicBool, AtomicU64, AtomicUsize,
     Ordering::{Relaxed, SeqCst},
 };
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
@@ -49,7 +49,7 @@ struct Handle(Arc<Inner>);
 impl Drop for Handle {
     fn drop(&mut self) {
         // Callbacks that nobody will run; they may hold replies, which hold the port.
-        let jobs = std::mem::take(&mut *lock(&self.0.jobs));
+        let jobs = self.0.manual.then(|| lock(&self.0.jobs).take());
         drop(jobs);
     }
 }
@@ -116,48 +116,43 @@ impl Wake for Look {
 /// Whose turn it is to poll a manual port.
 #[derive(Default)]
 struct Turn {
-    state: Mutex<TurnState>,
+    taken: AtomicBool,
+    /// Threads that wait for it: they are counted first, and then look again. Nobody is notified while there are none:
+    /// that would be a system call for each poll.
+    waiting: AtomicUsize,
+    lock: Mutex<()>,
     free: Condvar,
-}
-
-#[derive(Default)]
-struct TurnState {
-    taken: bool,
-    /// Threads that wait for it. Nobody is notified while there are none: that would be a system call for each poll.
-    waiting: usize,
 }
 
 impl Turn {
     /// Waits for the turn, until the deadline or until `enough`, which whoever makes it true says by [`look`](Self::look).
     fn take(&self, deadline: Option<Instant>, enough: impl Fn() -> bool) -> Option<Taken<'_>> {
-        let mut state = lock(&self.state);
-        while state.taken {
-            if enough() {
-                return None;
-            }
-            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            if left == Some(Duration::ZERO) {
-                return None;
-            }
-            state.waiting += 1;
-            state = match left {
-                None => self.free.wait(state).unwrap_or_else(PoisonError::into_inner),
-                Some(left) => self.free.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0,
-            };
-            state.waiting -= 1;
+        if !self.taken.swap(true, SeqCst) {
+            return Some(Taken(self));
         }
-        state.taken = true;
-        Some(Taken(self))
+        let mut guard = lock(&self.lock);
+        self.waiting.fetch_add(1, SeqCst);
+        let taken = loop {
+            if !self.taken.swap(true, SeqCst) {
+                break Some(Taken(self));
+            }
+            if enough() {
+                break None;
+            }
+            guard = match deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
+                None => self.free.wait(guard).unwrap_or_else(PoisonError::into_inner),
+                Some(Duration::ZERO) => break None,
+                Some(left) => self.free.wait_timeout(guard, left).unwrap_or_else(PoisonError::into_inner).0,
+            };
+        };
+        self.waiting.fetch_sub(1, SeqCst);
+        taken
     }
 
     fn look(&self) {
-        self.notify(lock(&self.state));
-    }
-
-    fn notify(&self, state: MutexGuard<'_, TurnState>) {
-        let is_waited_for = state.waiting > 0;
-        drop(state);
-        if is_waited_for {
+        if self.waiting.load(SeqCst) > 0 {
+            // Who waits has the lock from its look on until it sleeps.
+            drop(lock(&self.lock));
             self.free.notify_all();
         }
     }
@@ -168,9 +163,8 @@ struct Taken<'a>(&'a Turn);
 
 impl Drop for Taken<'_> {
     fn drop(&mut self) {
-        let mut state = lock(&self.0.state);
-        state.taken = false;
-        self.0.notify(state);
+        self.0.taken.store(false, SeqCst);
+        self.0.look();
     }
 }
 
@@ -236,7 +230,8 @@ pub(crate) struct Inner {
     manual: bool,
     turn: Turn,
     timers: Timers,
-    jobs: Mutex<VecDeque<Job>>,
+    /// `None` when nobody can poll a manual port any more.
+    jobs: Mutex<Option<VecDeque<Job>>>,
     /// The devices of this port, by their numbers, for a listing.
     names: Mutex<HashMap<u64, Arc<str>>>,
     strays: AtomicU64,
@@ -269,6 +264,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Runs somebody's code. `None` when it panicked; the payload is left alone, since dropping it may panic too.
+#[inline]
 pub(crate) fn caught<T>(run: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(run)).map_err(std::mem::forget).ok()
 }
@@ -311,6 +307,13 @@ impl Port {
     /// a handle to it (`CreateThreadpoolIo`). One such port serves the process. For programs whose callbacks take their
     /// time; a thread of the pool that waits is not reported as [`ErrorKind::Deadlock`].
     ///
+    /// ```
+    /// # fn example() -> Result<(), overlapped::Error> {
+    /// let port = overlapped::Port::system_pool()?;
+    /// let card = overlapped::Device::options().port(&port).open(r"\\.\Card0")?;
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// [`ErrorKind::Other`] when the system cannot make its timer.
     #[cfg(windows)]
@@ -321,6 +324,30 @@ impl Port {
     }
 
     /// A port without a thread: somebody must [`poll`](Self::poll) it.
+    ///
+    /// ```
+    /// # use overlapped::{sim::Script, Access, CtlCode, Device, Port, Status, Ioctl, Method};
+    /// # const CODE: CtlCode = CtlCode::new(0x8000, 0x801, Method::Buffered, Access::Read);
+    /// # // SAFETY: a scripted device writes no more than it is given room for.
+    /// # const WAIT_CHANGE: Ioctl<(), u32> = unsafe { Ioctl::new(CODE) };
+    /// # let script = Script::new("card").pend(CODE);
+    /// let port = Port::manual()?;
+    /// let card = Device::simulated_on(&port, script.clone())?; // a real one: `Device::options().port(&port).open(…)`
+    /// # let (tell, told) = std::sync::mpsc::channel();
+    /// card.call(WAIT_CHANGE, &()).then(move |change| {
+    /// #   tell.send(()).unwrap();
+    ///     println!("{change:?}");
+    /// });
+    /// # script.complete(CODE, Status::SUCCESS, [0; 4]);
+    /// # let mut frames = 0;
+    /// # let mut the_game_runs = || { frames += 1; frames < 3 };
+    /// while the_game_runs() {
+    ///     port.poll(Some(std::time::Duration::ZERO)); // the callbacks run here, and nowhere else
+    ///     // … draw
+    /// }
+    /// # told.try_recv().unwrap();
+    /// # Ok::<(), overlapped::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`ErrorKind::Other`] when the system cannot make one.
@@ -333,6 +360,16 @@ impl Port {
     ///
     /// One thread polls at a time; another one waits for its turn, as part of its timeout. On a port that has a
     /// dispatcher, and inside of a waker or a callback of the port, it returns 0 at once.
+    ///
+    /// ```
+    /// use overlapped::Port;
+    /// # use std::time::Duration;
+    /// # let port = Port::manual()?;
+    /// let is_there_anything = port.poll(Some(Duration::ZERO)) > 0;
+    /// let in_ten_milliseconds = port.poll(Some(Duration::from_millis(10))) > 0;
+    /// # assert!(!is_there_anything && !in_ten_milliseconds);
+    /// # Ok::<(), overlapped::Error>(())
+    /// ```
     pub fn poll(&self, timeout: Option<Duration>) -> usize {
         if !self.inner.manual || self.inner.is_dispatched_here() || self.inner.is_inherited() {
             return 0;
@@ -346,12 +383,36 @@ impl Port {
     }
 
     /// Makes a [`poll`](Self::poll) that waits return, from any thread.
+    ///
+    /// ```
+    /// let port = overlapped::Port::manual()?;
+    /// let elsewhere = port.clone();
+    /// std::thread::spawn(move || elsewhere.wake());
+    /// port.poll(None); // returns, though nothing is in flight
+    /// # Ok::<(), overlapped::Error>(())
+    /// ```
     pub fn wake(&self) {
         self.inner.queue.post(LOOK);
     }
 
     /// Runs `future` to its end on this thread, handling completions meanwhile: for a manual port without a loop of its
     /// own. On a port that has a dispatcher it only waits.
+    ///
+    /// ```
+    /// # use overlapped::{sim::Script, Access, CtlCode, Device, Ioctl, Method, Port, Status};
+    /// # const CODE: CtlCode = CtlCode::new(0x8000, 0x801, Method::Buffered, Access::Read);
+    /// # // SAFETY: a scripted device writes no more than it is given room for.
+    /// # const WAIT_CHANGE: Ioctl<(), u32> = unsafe { Ioctl::new(CODE) };
+    /// # let script = Script::new("card").answer(CODE, Status::SUCCESS, [5, 0, 0, 0]);
+    /// let port = Port::manual()?;
+    /// let card = Device::simulated_on(&port, script)?;
+    /// let sum = port.block_on(async {
+    ///     let (first, second) = (card.call(WAIT_CHANGE, &()), card.call(WAIT_CHANGE, &()));
+    ///     Ok::<_, overlapped::Error>(*first.await? + *second.await?)
+    /// })??;
+    /// assert_eq!(sum, 10);
+    /// # Ok::<(), overlapped::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`ErrorKind::Deadlock`] inside of a waker or a callback of this port.
@@ -393,6 +454,22 @@ impl Port {
     }
 
     /// What is in flight: so that a driver that never completes is visible. A snapshot, the oldest first.
+    ///
+    /// ```
+    /// # use overlapped::{sim::Script, Access, CtlCode, Device, Ioctl, Method, Port};
+    /// # const CODE: CtlCode = CtlCode::new(0x8000, 0x801, Method::Buffered, Access::Read);
+    /// # // SAFETY: a scripted device writes no more than it is given room for.
+    /// # const WAIT_CHANGE: Ioctl<(), u32> = unsafe { Ioctl::new(CODE) };
+    /// # let port = Port::manual()?;
+    /// # let script = Script::new("card").pend(CODE);
+    /// # let card = Device::simulated_on(&port, script)?;
+    /// let change = card.call(WAIT_CHANGE, &());
+    /// for call in port.pending() {
+    ///     println!("{} on {:?} for {:?}", call.operation, call.device, call.age);
+    /// }
+    /// # assert_eq!(port.pending()[0].device.as_deref(), Some("card"));
+    /// # Ok::<(), overlapped::Error>(())
+    /// ```
     #[must_use]
     pub fn pending(&self) -> Vec<PendingCall> {
         let names = lock(&self.inner.names);
@@ -409,12 +486,25 @@ impl Port {
     }
 
     /// What the port holds.
+    ///
+    /// ```
+    /// # use overlapped::{sim::Script, Access, CtlCode, Device, Ioctl, Method, Port};
+    /// # const CODE: CtlCode = CtlCode::new(0x8000, 0x801, Method::Buffered, Access::Read);
+    /// # // SAFETY: a scripted device writes no more than it is given room for.
+    /// # const WAIT_CHANGE: Ioctl<(), u32> = unsafe { Ioctl::new(CODE) };
+    /// # let port = Port::manual()?;
+    /// # let script = Script::new("card").pend(CODE);
+    /// # let card = Device::simulated_on(&port, script)?;
+    /// let waits = [(); 3].map(|()| card.call(WAIT_CHANGE, &()));
+    /// assert_eq!(port.stats().in_flight, 3);
+    /// # Ok::<(), overlapped::Error>(())
+    /// ```
     #[must_use]
     pub fn stats(&self) -> PortStats {
         let census = self.inner.slab.census();
         PortStats {
             slots: census.slots,
-            in_flight: census.slots - census.free - census.retired,
+            in_flight: census.in_flight(),
             strays: self.inner.strays.load(Relaxed),
             panics: self.inner.panics.load(Relaxed),
             timers: self.inner.timers.len(),
@@ -443,7 +533,7 @@ impl Inner {
             manual,
             turn: Turn::default(),
             timers: Timers::default(),
-            jobs: Mutex::default(),
+            jobs: Mutex::new(Some(VecDeque::new())),
             names: Mutex::default(),
             strays: AtomicU64::new(0),
             panics: AtomicU64::new(0),
@@ -451,11 +541,17 @@ impl Inner {
     }
 
     /// Whether this is the child of a fork, and the port its parent's: then its completions never arrive here.
+    #[inline]
     pub(crate) fn is_inherited(&self) -> bool {
         #[cfg(all(target_os = "linux", not(miri)))]
         return self.queue.is_inherited();
         #[cfg(not(all(target_os = "linux", not(miri))))]
         false
+    }
+
+    /// How many slots are in use: no more completions can come before others are submitted.
+    fn in_flight(&self) -> usize {
+        self.slab.census().in_flight()
     }
 
     pub(crate) fn queue(&self) -> &Queue {
@@ -467,6 +563,7 @@ impl Inner {
     }
 
     /// Whether this very thread is the one that would have to dispatch a completion.
+    #[inline]
     pub(crate) fn is_dispatched_here(&self) -> bool {
         DISPATCHING.try_with(|ports| ports.borrow().contains(&std::ptr::from_ref(self).addr())).unwrap_or(false)
     }
@@ -491,8 +588,15 @@ impl Inner {
     }
 
     fn later(&self, job: Job) {
-        lock(&self.jobs).push_back(job);
-        self.queue.post(LOOK);
+        let mut jobs = lock(&self.jobs);
+        if let Some(jobs) = &mut *jobs {
+            jobs.push_back(job);
+            self.queue.post(LOOK);
+        } else {
+            // Not under the lock: it is somebody else's.
+            drop(jobs);
+            drop(job);
+        }
     }
 
     /// At `at` the operation's time is over.
@@ -517,7 +621,8 @@ impl Inner {
             }
             _ => timeout,
         };
-        let count = self.queue.wait(&mut tokens, timeout);
+        let room = self.queue.room(|| self.in_flight());
+        let count = self.queue.wait(&mut tokens, room, timeout);
         let _dispatching = Dispatching::begin(self);
         for token in &tokens[..count] {
             self.packet(*token);
@@ -549,9 +654,10 @@ impl Inner {
         }
     }
 
+    #[inline]
     pub(crate) fn packet(self: &Arc<Self>, token: u64) {
         if token == LOOK {
-            let job = lock(&self.jobs).pop_front();
+            let job = lock(&self.jobs).as_mut().and_then(VecDeque::pop_front);
             match job {
                 Some(Job::Run(job)) => self.guarded(job),
                 Some(Job::Arm(owner)) => self.guarded(|| owner.arm_again()),
@@ -582,6 +688,7 @@ impl Inner {
     }
 
     /// Runs somebody's code; a panic in it is not the dispatcher's.
+    #[inline]
     pub(crate) fn guarded(&self, run: impl FnOnce()) {
         if caught(run).is_none() {
             self.panics.fetch_add(1, Relaxed);
@@ -595,11 +702,13 @@ impl Inner {
     }
 
     /// Gives the slot up, by its owner. What was borrowed from it is gone.
+    #[inline]
     pub(crate) fn release(&self, operation: InFlight) {
         self.release_slot(self.slot(operation), operation);
     }
 
     /// [`release`](Self::release), for who knows the slot.
+    #[inline]
     pub(crate) fn release_slot(&self, slot: &Slot, operation: InFlight) {
         if let Some(how) = slot.machine.release(operation.generation) {
             self.give_back(slot, operation, how);

@@ -5,8 +5,9 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
-use crate::call::{Pending, block_on};
+use crate::call::{Pending, block_on, block_on_until};
 use crate::port::{self, InFlight};
 use crate::slot::Progress;
 use crate::{Buffer, Error, ErrorCode, ErrorKind, Operation, Status};
@@ -14,8 +15,8 @@ use crate::{Buffer, Error, ErrorCode, ErrorKind, Operation, Status};
 /// A call with owned buffers; made by [`Device::call_raw`](crate::Device::call_raw).
 ///
 /// `.await` it or [`wait`](Self::wait). Dropping it cancels it; the buffers are freed when the driver is done with them.
-/// It has no time limit of its own: the buffers come back only when the driver lets go of them. To give up,
-/// [`cancel`](Self::cancel), or drop it.
+/// The buffers come back when the driver lets go of them, and not before: also after a [`timeout`](Self::timeout). To give
+/// up on a driver that does not, drop it.
 ///
 /// ```
 /// # use overlapped::{sim, Access, Buffer, CtlCode, Device, Method, Status};
@@ -95,10 +96,81 @@ impl RawCall {
     }
 
     /// Asks the driver to cancel the call, which then ends in its own way.
+    ///
+    /// ```
+    /// # use overlapped::{Access, Buffer, CtlCode, Device, ErrorKind, Method, sim::Script};
+    /// const WAIT: CtlCode = CtlCode::new(0x8000, 0x806, Method::OutDirect, Access::Read);
+    /// # let card = Device::simulated(Script::new("card").pend(WAIT))?;
+    /// // SAFETY: card.h: reads nothing, and writes at most the output's length.
+    /// let call = unsafe { card.call_raw(WAIT, Buffer::empty(), Buffer::aligned(512, 512)?) };
+    /// call.cancel();
+    /// let reply = call.wait();
+    /// assert_eq!(reply.status().unwrap_err().kind(), ErrorKind::Cancelled);
+    /// assert!(reply.is_empty());
+    /// assert_eq!(reply.output.len(), 512); // all the same, the buffer is back
+    /// # Ok::<(), overlapped::Error>(())
+    /// ```
     pub fn cancel(&self) {
         if let State::Pending(pending) = &self.0 {
             pending.cancel();
         }
+    }
+
+    /// Cancels the call when it is still pending after `timeout`. It then ends, with its buffers, as
+    /// [`ErrorKind::TimedOut`], or with its result if that had happened. A driver that ignores the cancellation has the
+    /// buffers still, and the call stays pending until it has not.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use overlapped::{Access, Buffer, CtlCode, Device, ErrorKind, Method, sim::Script};
+    /// const WAIT: CtlCode = CtlCode::new(0x8000, 0x806, Method::OutDirect, Access::Read);
+    /// # let card = Device::simulated(Script::new("card").pend(WAIT))?;
+    /// // SAFETY: card.h: reads nothing, and writes at most the output's length.
+    /// let call = unsafe { card.call_raw(WAIT, Buffer::empty(), Buffer::aligned(512, 512)?) };
+    /// let reply = call.timeout(Duration::from_millis(5)).wait();
+    /// assert_eq!(reply.status().unwrap_err().kind(), ErrorKind::TimedOut);
+    /// assert_eq!(reply.output.len(), 512);
+    /// # Ok::<(), overlapped::Error>(())
+    /// ```
+    pub fn timeout(self, timeout: Duration) -> Self {
+        if let State::Pending(pending) = &self.0 {
+            pending.timeout(timeout);
+        }
+        self
+    }
+
+    /// [`timeout`](Self::timeout), then [`wait`](Self::wait).
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use overlapped::{Access, Buffer, CtlCode, Device, ErrorKind, Method, sim::Script};
+    /// const WAIT: CtlCode = CtlCode::new(0x8000, 0x806, Method::OutDirect, Access::Read);
+    /// # let card = Device::simulated(Script::new("card").pend(WAIT))?;
+    /// // SAFETY: card.h: reads nothing, and writes at most the output's length.
+    /// let call = unsafe { card.call_raw(WAIT, Buffer::empty(), Buffer::aligned(512, 512)?) };
+    /// let reply = call.wait_timeout(Duration::from_millis(5));
+    /// assert_eq!(reply.status().unwrap_err().kind(), ErrorKind::TimedOut);
+    /// assert_eq!(reply.output.len(), 512);
+    /// # Ok::<(), overlapped::Error>(())
+    /// ```
+    #[must_use]
+    pub fn wait_timeout(mut self, timeout: Duration) -> RawReply {
+        let State::Pending(pending) = &self.0 else { return self.wait() };
+        if !pending.is_on_a_manual_port() {
+            return self.timeout(timeout).wait();
+        }
+        // Nobody may be there to run the port's timers.
+        let Some(deadline) = Instant::now().checked_add(timeout) else { return self.wait() };
+        if let Some(deadlock) = pending.deadlock() {
+            return RawReply::refused(deadlock, Buffer::empty(), Buffer::empty());
+        }
+        if let Some(reply) = block_on_until(Some(deadline), |cx| self.poll_reply(cx)) {
+            return reply;
+        }
+        if let State::Pending(pending) = &self.0 {
+            pending.cancel_overdue();
+        }
+        block_on(|cx| self.poll_reply(cx))
     }
 
     /// Waits on this thread until the driver completes the call. On the thread that dispatches the port the reply is
@@ -149,12 +221,17 @@ pub(crate) unsafe fn reply(
     operation: InFlight,
     (status, information): (Status, usize),
 ) -> RawReply {
+    let slot = port.slot(operation);
     // SAFETY: the caller's promise.
-    let buffers = unsafe { port.slot(operation).take_buffers() };
-    port.release(operation);
+    let buffers = unsafe { slot.take_buffers() };
+    let is_overdue = status == Status::CANCELLED && slot.machine.is_overdue();
+    port.release_slot(slot, operation);
     let (input, output) = buffers.map_or_else(|| (Buffer::empty(), Buffer::empty()), |b| *b);
-    let status =
-        if status.is_error() { Err(Error::from_code(ErrorCode::Status(status), what).on(name)) } else { Ok(status) };
+    let status = match status {
+        _ if is_overdue => Err(Error::new(ErrorKind::TimedOut, what).on(name)),
+        status if status.is_error() => Err(Error::from_code(ErrorCode::Status(status), what).on(name)),
+        status => Ok(status),
+    };
     RawReply { input, output, information, status }
 }
 

@@ -2,7 +2,9 @@
 //!
 //! A [`Driver`] gets a [`Request`] for each call. It answers [`Request::complete`] at once, or [`Request::pend`]s it and
 //! completes the [`Pended`] request later, from any thread. Completing never runs the caller's code: it only queues a
-//! packet, so a driver may complete while it holds its own locks.
+//! packet, so a driver may complete while it holds its own locks. A device that needs no state of its own is a [`Script`].
+//! The guide has a chapter on what to do with both: [test your driver client without the
+//! hardware](crate::guide::testing).
 //!
 //! ```
 //! use overlapped::{sim, Access, CtlCode, Device, Ioctl, Method, Status};
@@ -106,6 +108,31 @@ pub trait Driver: Send + Sync + 'static {
 
     /// A write (IRP_MJ_WRITE): the bytes are the request's input. The default knows none. Say how many were taken with
     /// [`Request::set_information`].
+    ///
+    /// ```
+    /// # use overlapped::{sim::{Driver, Outcome, Request}, Device, Operation, Status};
+    /// /// Takes everything, and has nothing.
+    /// struct Null;
+    /// impl Driver for Null {
+    ///     fn control(&self, request: Request) -> Outcome {
+    ///         request.complete(Status::INVALID_DEVICE_REQUEST)
+    ///     }
+    ///     fn write(&self, mut request: Request) -> Outcome {
+    ///         assert_eq!(request.operation(), Operation::Write { offset: None });
+    ///         let count = request.input().len();
+    ///         request.set_information(count);
+    ///         request.complete(Status::SUCCESS)
+    ///     }
+    ///     fn read(&self, request: Request) -> Outcome {
+    ///         request.complete(Status::END_OF_FILE)
+    ///     }
+    /// }
+    /// let null = Device::simulated(Null)?;
+    /// assert_eq!(null.write(b"hello").wait()?.information(), 5);
+    /// assert!(null.read(64).wait()?.is_empty());
+    /// # Ok::<(), overlapped::Error>(())
+    /// ```
+    #[inline]
     fn write(&self, request: Request) -> Outcome {
         request.complete(Status::INVALID_DEVICE_REQUEST)
     }
@@ -140,6 +167,7 @@ impl<D: Driver + ?Sized> Driver for Arc<D> {
         (**self).read(request)
     }
 
+    #[inline]
     fn write(&self, request: Request) -> Outcome {
         (**self).write(request)
     }
@@ -208,6 +236,7 @@ impl File {
     }
 
     /// Runs the driver. `Some`: it ended the request at once.
+    #[inline]
     pub(crate) fn submit(
         &self,
         port: &Arc<port::Inner>,
@@ -215,24 +244,28 @@ impl File {
         slot: &Slot,
         what: Operation,
     ) -> Option<(Status, usize)> {
-        // SAFETY: the operation has begun; from here on this request is the kernel's side of it.
-        let memory = unsafe { slot.memory() };
-        let request = Request(Raw {
-            port: port.clone(),
-            operation,
-            memory,
-            what,
-            file: self.id,
-            written: 0,
-            information: None,
-            left: Left::Unanswered,
-        });
+        let offset = match what {
+            Operation::Read { offset } | Operation::Write { offset } => offset,
+            _ => None,
+        };
         let driver = self.driver.as_ref()?;
         // A panic drops the request, which completes it.
-        let outcome = port::caught(|| match what {
-            Operation::Read { .. } => driver.read(request),
-            Operation::Write { .. } => driver.write(request),
-            _ => driver.control(request),
+        let outcome = port::caught(|| {
+            // The operation has begun; from here on this request is the kernel's side of it.
+            let request = Request(Raw {
+                port: port.clone(),
+                operation,
+                file: self.id,
+                offset,
+                information: None,
+                written: 0,
+                left: Left::Unanswered,
+            });
+            match what {
+                Operation::Read { .. } => driver.read(request),
+                Operation::Write { .. } => driver.write(request),
+                _ => driver.control(request),
+            }
         })?;
         let mut raw = outcome.0?;
         if raw.operation != operation || !Arc::ptr_eq(&raw.port, port) {
@@ -254,6 +287,7 @@ impl File {
 }
 
 impl Drop for File {
+    #[inline]
     fn drop(&mut self) {
         let (driver, id) = (self.driver.take(), self.id);
         port::off_the_dispatcher(move || {
@@ -263,15 +297,17 @@ impl Drop for File {
     }
 }
 
-/// The kernel's side of one operation. Whatever becomes of it, its drop queues the packet that is still owed.
+/// The kernel's side of one operation, which is in flight as long as this is there. Whatever becomes of it, its drop
+/// queues the packet that is still owed. It is moved a lot: what the slot knows is asked of the slot.
 struct Raw {
     port: Arc<port::Inner>,
     operation: InFlight,
-    memory: Memory,
-    what: Operation,
     file: FileId,
-    written: usize,
+    /// Of a read or a write.
+    offset: Option<u64>,
+    /// What the driver said that a completion reports, in place of the bytes written.
     information: Option<usize>,
+    written: u32,
     left: Left,
 }
 
@@ -284,65 +320,72 @@ enum Left {
     Nothing,
 }
 
-// SAFETY: the addresses are of the slot's memory, which until the packet belongs to this value and to no thread.
-unsafe impl Send for Raw {}
-// SAFETY: through a shared reference the memory is only read.
-unsafe impl Sync for Raw {}
-
 impl Raw {
+    #[inline]
     fn slot(&self) -> &Slot {
         self.port.slot(self.operation)
     }
 
-    fn input(&self) -> &[u8] {
-        let Memory { input, input_len, .. } = self.memory;
-        if input_len == 0 {
-            return &[];
+    #[inline]
+    fn memory(&self) -> Memory {
+        // SAFETY: this is the kernel's side of the operation in flight.
+        unsafe { self.slot().memory() }
+    }
+
+    fn what(&self) -> Operation {
+        match self.slot().operation() {
+            Operation::Read { .. } => Operation::Read { offset: self.offset },
+            Operation::Write { .. } => Operation::Write { offset: self.offset },
+            what => what,
         }
-        // SAFETY: the slot's buffer has this length and is initialised; until the packet nobody writes the input.
-        unsafe { std::slice::from_raw_parts(input, input_len as usize) }
     }
 
+    fn input(&self) -> &[u8] {
+        // SAFETY: as above; until the packet nobody writes the input.
+        unsafe { self.memory().input() }
+    }
+
+    #[inline]
     fn buffers(&mut self) -> (&[u8], &mut [u8]) {
-        let Memory { output, output_len, .. } = self.memory;
-        let output = if output_len == 0 {
-            &mut []
-        } else {
-            // SAFETY: as for the input, with which it does not overlap; until the packet only this value reaches it.
-            unsafe { std::slice::from_raw_parts_mut(output, output_len as usize) }
-        };
-        (self.input(), output)
+        let memory = self.memory();
+        // SAFETY: as above; until the packet only this value reaches the output.
+        unsafe { (memory.input(), memory.output()) }
     }
 
+    #[inline]
     fn write(&mut self, bytes: &[u8]) -> usize {
-        let at = self.written;
-        let room = &mut self.buffers().1[at..];
+        // SAFETY: as above.
+        let room = unsafe { &mut self.memory().output()[self.written as usize..] };
         let count = bytes.len().min(room.len());
         room[..count].copy_from_slice(&bytes[..count]);
-        self.written += count;
+        self.written += count as u32;
         count
     }
 
     fn set_written(&mut self, count: usize) {
-        self.written = count.min(self.memory.output_len as usize);
+        self.written = count.min(self.memory().output_len as usize) as u32;
     }
 
+    #[inline]
     fn end(&mut self, status: Status, information: usize) {
-        // SAFETY: this value is the kernel's side of the operation in flight.
-        unsafe { self.memory.set_status(status, information) };
+        // SAFETY: this is the kernel's side of the operation in flight.
+        unsafe { self.slot().set_status(status, information) };
         self.left = Left::Packet;
     }
 
+    #[inline]
     fn information(&self, status: Status) -> usize {
-        if status.is_error() { 0 } else { self.information.unwrap_or(self.written) }
+        if status.is_error() { 0 } else { self.information.unwrap_or(self.written as usize) }
     }
 
+    #[inline]
     fn post(&self) {
         self.port.queue().post(self.operation.token());
     }
 }
 
 impl Drop for Raw {
+    #[inline]
     fn drop(&mut self) {
         match self.left {
             Left::Nothing => return,
@@ -369,8 +412,13 @@ pub struct Outcome(Option<Raw>);
 /// ```
 /// use overlapped::sim::{Outcome, Request};
 /// fn echo(mut request: Request) -> Outcome {
-///     let input = request.input().to_vec();
-///     request.write(&input);
+///     if request.output_len() < request.input().len() {
+///         return request.complete(overlapped::Status::BUFFER_TOO_SMALL);
+///     }
+///     let (input, output) = request.buffers();
+///     output[..input.len()].copy_from_slice(input);
+///     let count = input.len();
+///     request.set_written(count);
 ///     request.complete(overlapped::Status::SUCCESS)
 /// }
 /// ```
@@ -396,7 +444,7 @@ macro_rules! shared_by_requests {
             /// The control code; zero for a read or a write.
             #[must_use]
             pub fn code(&self) -> CtlCode {
-                match self.0.what {
+                match self.0.what() {
                     Operation::Control(code) => code,
                     _ => CtlCode::from_u32(0),
                 }
@@ -405,7 +453,7 @@ macro_rules! shared_by_requests {
             /// What is asked for: a control code, a read, a write, and where.
             #[must_use]
             pub fn operation(&self) -> Operation {
-                self.0.what
+                self.0.what()
             }
 
             /// Which open handle it came from.
@@ -429,16 +477,18 @@ macro_rules! shared_by_requests {
             /// The output's length in bytes.
             #[must_use]
             pub fn output_len(&self) -> usize {
-                self.0.memory.output_len as usize
+                self.0.memory().output_len as usize
             }
 
             /// Appends to the output what fits. Returns how many bytes that was.
+            #[inline]
             pub fn write(&mut self, bytes: &[u8]) -> usize {
                 self.0.write(bytes)
             }
 
             /// Input and output as they lie in memory. Say with [`set_written`](Self::set_written) how much you wrote.
             #[must_use]
+            #[inline]
             pub fn buffers(&mut self) -> (&[u8], &mut [u8]) {
                 self.0.buffers()
             }
@@ -455,7 +505,19 @@ macro_rules! shared_by_requests {
             }
 
             /// Whether its caller has given up on it.
+            ///
+            /// ```
+            /// # use overlapped::{sim::Pended, Status};
+            /// fn put(waiting: &mut Vec<Pended>, pended: Pended) {
+            ///     if pended.is_cancelled() {
+            ///         pended.complete(Status::CANCELLED); // nobody will ask again
+            ///     } else {
+            ///         waiting.push(pended);
+            ///     }
+            /// }
+            /// ```
             #[must_use]
+            #[inline]
             pub fn is_cancelled(&self) -> bool {
                 self.0.slot().cancelled.load(Acquire) == self.0.operation.generation
             }
@@ -464,7 +526,7 @@ macro_rules! shared_by_requests {
         impl fmt::Debug for $type {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.debug_struct(stringify!($type))
-                    .field("operation", &self.0.what)
+                    .field("operation", &self.0.what())
                     .field("id", &self.id())
                     .finish_non_exhaustive()
             }
@@ -477,17 +539,30 @@ shared_by_requests!(Pended);
 
 impl Request {
     /// Ends it at once. A success or a warning reports the bytes written so far.
+    #[inline]
     pub fn complete(self, status: Status) -> Outcome {
         let information = self.0.information(status);
         self.lie(status, information)
     }
 
     /// Keeps it for later, as a driver that marks its IRP pending does.
+    #[inline]
     pub fn pend(self) -> (Pended, Outcome) {
         (Pended(self.0), Outcome(None))
     }
 
     /// A fault: ends it at once with a byte count that may be anything.
+    ///
+    /// ```
+    /// # use overlapped::{sim, Access, CtlCode, Device, Ioctl, Method, Status};
+    /// let liar = Device::simulated(sim::from_fn(|request| request.lie(Status::SUCCESS, usize::MAX)))?;
+    /// // SAFETY: the driver writes nothing, whatever it claims.
+    /// const READ: Ioctl<(), [u8]> =
+    ///     unsafe { Ioctl::slice(CtlCode::new(0x8000, 0x801, Method::Buffered, Access::Any), 16) };
+    /// assert_eq!(liar.call(READ, &()).wait()?.len(), 16);
+    /// # Ok::<(), overlapped::Error>(())
+    /// ```
+    #[inline]
     pub fn lie(mut self, status: Status, information: usize) -> Outcome {
         self.0.end(status, information);
         Outcome(Some(self.0))
@@ -496,17 +571,54 @@ impl Request {
 
 impl Pended {
     /// Completes it. A success or a warning reports the bytes written so far.
+    #[inline]
     pub fn complete(self, status: Status) {
         let information = self.0.information(status);
         self.lie(status, information);
     }
 
     /// A fault: completes it with a byte count that may be anything.
+    ///
+    /// ```
+    /// # use overlapped::{sim, Access, CtlCode, Device, Ioctl, Method, Port, Status};
+    /// # const CODE: CtlCode = CtlCode::new(0x8000, 0x801, Method::Buffered, Access::Any);
+    /// # // SAFETY: the driver writes nothing.
+    /// # const GO: Ioctl<(), ()> = unsafe { Ioctl::new(CODE) };
+    /// let driver = sim::from_fn(|request| {
+    ///     let (pended, outcome) = request.pend();
+    ///     pended.lie(Status::SUCCESS, usize::MAX);
+    ///     outcome
+    /// });
+    /// let port = Port::manual()?;
+    /// let device = Device::simulated_on(&port, driver)?;
+    /// let reply = port.block_on(device.call(GO, &()))??;
+    /// assert_eq!(reply.information(), usize::MAX);
+    /// # Ok::<(), overlapped::Error>(())
+    /// ```
+    #[inline]
     pub fn lie(mut self, status: Status, information: usize) {
         self.0.end(status, information);
     }
 
     /// A fault: completes it twice.
+    ///
+    /// ```
+    /// # use overlapped::{sim, Access, CtlCode, Device, Ioctl, Method, Port, Status};
+    /// # const CODE: CtlCode = CtlCode::new(0x8000, 0x801, Method::Buffered, Access::Any);
+    /// # // SAFETY: the driver writes nothing.
+    /// # const GO: Ioctl<(), ()> = unsafe { Ioctl::new(CODE) };
+    /// let driver = sim::from_fn(|request| {
+    ///     let (pended, outcome) = request.pend();
+    ///     pended.complete_twice(Status::SUCCESS);
+    ///     outcome
+    /// });
+    /// let port = Port::manual()?;
+    /// let device = Device::simulated_on(&port, driver)?;
+    /// port.block_on(device.call(GO, &()))??;
+    /// while port.poll(Some(std::time::Duration::ZERO)) > 0 {}
+    /// assert_eq!(port.stats().strays, 1); // the second one was counted, and did nothing
+    /// # Ok::<(), overlapped::Error>(())
+    /// ```
     pub fn complete_twice(self, status: Status) {
         let second = (self.0.port.clone(), self.0.operation.token());
         self.complete(status);
@@ -514,6 +626,24 @@ impl Pended {
     }
 
     /// A fault: never completes it. Its memory is lost until the port is gone.
+    ///
+    /// ```
+    /// # use overlapped::{sim, Access, CtlCode, Device, Ioctl, Method, Port, Status};
+    /// # const CODE: CtlCode = CtlCode::new(0x8000, 0x801, Method::Buffered, Access::Any);
+    /// # // SAFETY: the driver writes nothing.
+    /// # const GO: Ioctl<(), ()> = unsafe { Ioctl::new(CODE) };
+    /// let driver = sim::from_fn(|request| {
+    ///     let (pended, outcome) = request.pend();
+    ///     pended.never();
+    ///     outcome
+    /// });
+    /// let port = Port::manual()?;
+    /// let device = Device::simulated_on(&port, driver)?;
+    /// let call = device.call(GO, &());
+    /// assert!(call.wait_timeout(std::time::Duration::from_millis(5)).is_err());
+    /// assert_eq!(port.pending().len(), 1); // and stays visible
+    /// # Ok::<(), overlapped::Error>(())
+    /// ```
     pub fn never(mut self) {
         self.0.left = Left::Nothing;
     }
@@ -529,8 +659,49 @@ impl fmt::Debug for Outcome {
 /// value of the driver's own.
 ///
 /// ```
-/// let waits: overlapped::sim::Queue<u32> = Default::default(); // waits, each for a line
-/// assert!(waits.pop_if(|_, line| *line == 3).is_none());
+/// use overlapped::{sim::{Driver, FileId, Outcome, Queue, Request, RequestId}, Status};
+///
+/// /// Its waits are each for a line, which is their input's first byte.
+/// #[derive(Default)]
+/// struct Lines(Queue<u8>);
+///
+/// impl Lines {
+///     fn change(&self, line: u8) {
+///         while let Some((wait, _)) = self.0.pop_if(|_, wanted| *wanted == line) {
+///             wait.complete(Status::SUCCESS);
+///         }
+///     }
+/// }
+///
+/// impl Driver for Lines {
+///     fn control(&self, request: Request) -> Outcome {
+///         let Some(&line) = request.input().first() else {
+///             return request.complete(Status::INVALID_PARAMETER);
+///         };
+///         let (wait, outcome) = request.pend();
+///         self.0.push(wait, line);
+///         outcome
+///     }
+///     fn cancel(&self, request: RequestId) {
+///         self.0.cancel(request);
+///     }
+///     fn cleanup(&self, file: FileId) {
+///         self.0.complete_all_of(file, Status::CANCELLED);
+///     }
+/// }
+/// # use overlapped::{Access, CtlCode, Device, Ioctl, Method};
+/// # // SAFETY: the driver reads one byte and writes none.
+/// # const WAIT: Ioctl<u8, ()> = unsafe { Ioctl::new(CtlCode::new(0x8000, 1, Method::Buffered, Access::Any)) };
+///
+/// let lines = std::sync::Arc::new(Lines::default());
+/// let device = Device::simulated(lines.clone())?;
+/// let (third, fourth) = (device.call(WAIT, &3), device.call(WAIT, &4));
+/// lines.change(3);
+/// third.wait()?;
+/// assert_eq!(lines.0.len(), 1);
+/// drop(fourth); // cancelled
+/// assert!(lines.0.is_empty());
+/// # Ok::<(), overlapped::Error>(())
 /// ```
 #[derive(Debug)]
 pub struct Queue<T>(Mutex<VecDeque<(Pended, T)>>);

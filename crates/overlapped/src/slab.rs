@@ -3,6 +3,8 @@
 //! A slot never moves and is never freed before its port, so that an address the kernel was given stays an address of
 //! ours. Everything the kernel may write is reached by raw pointer; no reference to it exists while it may.
 
+mod free;
+
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::cell::UnsafeCell;
 use std::fmt;
@@ -11,6 +13,8 @@ use std::ptr::{self, NonNull};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
+
+use free::{Free, Link, Linked};
 
 #[cfg(target_os = "linux")]
 use crate::linux::Interest;
@@ -25,11 +29,11 @@ const INLINE: usize = 64;
 pub(crate) const ALIGN: usize = 16;
 /// A slot's own buffer that is larger than this is freed with the operation rather than kept for the next one.
 const KEEP: usize = 64 * 1024;
-/// The first chunks have this many slots. After every four they are twice as long: so there is never much more than a
-/// quarter of the slots that nobody has needed yet.
-const FIRST_CHUNK: usize = 16;
+/// The first chunks have this many slots. After every sixteen they are twice as long: so of many slots there is never more
+/// than a sixteenth that nobody has needed yet.
+const FIRST_CHUNK: usize = 8;
 /// How many chunks are of one length.
-const EQUAL: usize = 4;
+const EQUAL: usize = 16;
 const CHUNKS: usize = 24 * EQUAL;
 
 /// The kernel's IO_STATUS_BLOCK (`wdm.h`): a status in a pointer-sized union, and the byte count.
@@ -82,6 +86,7 @@ pub(crate) struct Slot {
     started: AtomicU32,
     /// The generation whose cancellation was asked for, for simulated drivers; 0 for none.
     pub(crate) cancelled: AtomicU32,
+    link: Link,
 }
 
 #[cfg(all(not(loom), target_pointer_width = "64"))]
@@ -128,6 +133,10 @@ impl Heap {
 /// The kernel's view of one operation's memory: raw addresses, valid until the slot is released.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Memory {
+    #[cfg_attr(
+        not(any(windows, all(target_os = "linux", not(miri)))),
+        allow(dead_code, reason = "only a system needs it")
+    )]
     pub(crate) io_status: *mut IoStatus,
     pub(crate) input: *mut u8,
     pub(crate) input_len: u32,
@@ -136,10 +145,31 @@ pub(crate) struct Memory {
 }
 
 impl Memory {
+    /// # Safety
+    /// The caller is the kernel's side of the operation in flight whose memory this is, and stays it for `'a`.
+    pub(crate) unsafe fn input<'a>(self) -> &'a [u8] {
+        if self.input_len == 0 {
+            return &[];
+        }
+        // SAFETY: an operation's buffers have these lengths and are initialised; nobody writes the input meanwhile.
+        unsafe { std::slice::from_raw_parts(self.input, self.input_len as usize) }
+    }
+
+    /// # Safety
+    /// As [`input`](Self::input), with which it does not overlap; and nobody else has the output for `'a`.
+    pub(crate) unsafe fn output<'a>(self) -> &'a mut [u8] {
+        if self.output_len == 0 {
+            return &mut [];
+        }
+        // SAFETY: as above; that nobody else has it is the caller's promise.
+        unsafe { std::slice::from_raw_parts_mut(self.output, self.output_len as usize) }
+    }
+
     /// Writes the final status, as the kernel does before it queues the packet.
     ///
     /// # Safety
     /// The caller is the kernel's side of the operation in flight whose memory this is.
+    #[cfg(all(target_os = "linux", not(miri)))]
     pub(crate) unsafe fn set_status(&self, status: Status, information: usize) {
         // SAFETY: the caller's promise: nobody else touches the block.
         unsafe { self.io_status.write(IoStatus::new(status.to_u32(), information)) };
@@ -160,6 +190,7 @@ impl Slot {
             what: AtomicU64::new(0),
             started: AtomicU32::new(0),
             cancelled: AtomicU32::new(0),
+            link: Link::new(0),
         }
     }
 
@@ -168,6 +199,7 @@ impl Slot {
     ///
     /// # Safety
     /// The caller owns the slot: it took it from the pool and has not begun.
+    #[inline]
     pub(crate) unsafe fn prepare(&self, device: u64, what: Operation, input: &[u8], output_len: u32) -> bool {
         let Ok(input_len) = u32::try_from(input.len()) else {
             return false;
@@ -216,6 +248,7 @@ impl Slot {
     ///
     /// # Safety
     /// As [`prepare`](Self::prepare).
+    #[inline]
     unsafe fn adopt(&self, device: u64) {
         if self.device.load(Relaxed) == device {
             return;
@@ -231,6 +264,7 @@ impl Slot {
         self.device.store(device, Relaxed);
     }
 
+    #[inline]
     fn note(&self, what: Operation) {
         self.what.store(pack(what), Relaxed);
         self.started.store(crate::sys::ticks(), Relaxed);
@@ -249,6 +283,7 @@ impl Slot {
     ///
     /// # Safety
     /// The caller owns the slot and has prepared it, or is the kernel's side of the operation in flight.
+    #[inline]
     pub(crate) unsafe fn memory(&self) -> Memory {
         // SAFETY: lengths and buffer change only in `prepare`, whose caller owns the slot; now the caller does.
         unsafe {
@@ -279,6 +314,7 @@ impl Slot {
     ///
     /// # Safety
     /// The caller owns the slot, or is the kernel's side of the operation in flight.
+    #[inline]
     pub(crate) unsafe fn set_status(&self, status: Status, information: usize) {
         // SAFETY: the caller's promise: nobody else touches the block.
         unsafe { self.io_status.get().write(IoStatus::new(status.to_u32(), information)) };
@@ -294,6 +330,7 @@ impl Slot {
     ///
     /// # Safety
     /// The caller owns the operation, and its result is published or its submission has returned.
+    #[inline]
     pub(crate) unsafe fn status(&self) -> (Status, usize) {
         let block = self.io_status.get();
         // SAFETY: the kernel is done with the block (the caller's promise).
@@ -305,6 +342,7 @@ impl Slot {
     /// # Safety
     /// The caller owns the operation, its result is published or its submission has returned, and the slot is not
     /// released while the bytes are borrowed.
+    #[inline]
     pub(crate) unsafe fn output(&self, len: usize) -> &[u8] {
         // SAFETY: the caller owns the slot.
         let memory = unsafe { self.memory() };
@@ -333,6 +371,7 @@ impl Slot {
 
     /// # Safety
     /// The caller owns the slot.
+    #[inline]
     unsafe fn shed(&self) {
         // SAFETY: the caller's promise.
         let (heap, buffers) = unsafe { (&mut *self.heap.get(), &mut *self.buffers.get()) };
@@ -373,6 +412,12 @@ fn unpack(what: u64) -> Operation {
     }
 }
 
+impl Linked for Slot {
+    fn link(&self) -> &Link {
+        &self.link
+    }
+}
+
 impl Drop for Slot {
     fn drop(&mut self) {
         self.heap.get_mut().free();
@@ -392,13 +437,15 @@ impl fmt::Debug for Slot {
 #[derive(Debug)]
 pub(crate) struct Slab {
     chunks: [OnceLock<Box<[Slot]>>; CHUNKS],
-    pool: crate::sync::Mutex<Pool>,
+    free: Free,
+    made: crate::sync::Mutex<Made>,
 }
 
+/// Slots that were made.
 #[derive(Debug, Default)]
-struct Pool {
-    free: Vec<u32>,
+struct Made {
     slots: usize,
+    /// Those of them that are never used again.
     retired: usize,
 }
 
@@ -410,19 +457,31 @@ pub(crate) struct Census {
     pub(crate) retired: usize,
 }
 
+impl Census {
+    /// Those in use.
+    pub(crate) fn in_flight(self) -> usize {
+        // The figures are not of one moment.
+        self.slots.saturating_sub(self.free + self.retired)
+    }
+}
+
 impl Slab {
     pub(crate) fn new() -> Self {
-        Self { chunks: [const { OnceLock::new() }; CHUNKS], pool: crate::sync::Mutex::new(Pool::default()) }
+        Self {
+            chunks: [const { OnceLock::new() }; CHUNKS],
+            free: Free::new(),
+            made: crate::sync::Mutex::new(Made::default()),
+        }
     }
 
     #[inline]
     fn locate(index: u32) -> (usize, usize) {
-        let index = index as usize;
-        let doubled = (index / (EQUAL * FIRST_CHUNK) + 1).ilog2() as usize;
-        let at = index - EQUAL * FIRST_CHUNK * ((1 << doubled) - 1);
-        // A chunk's length is a power of two; said so, this costs no division.
-        let bits = FIRST_CHUNK.ilog2() as usize + doubled;
-        (EQUAL * doubled + (at >> bits), at & ((1 << bits) - 1))
+        // As if as many slots again came before, in chunks of half the length and so on: then each doubling begins at a
+        // power of two, and its chunks are told apart by the bits that follow the first.
+        let at = u64::from(index) + (EQUAL * FIRST_CHUNK) as u64;
+        let bits = at.ilog2() - EQUAL.ilog2();
+        let doubled = (bits - FIRST_CHUNK.ilog2()) as usize;
+        (EQUAL * doubled + (at >> bits) as usize - EQUAL, (at & ((1 << bits) - 1)) as usize)
     }
 
     /// The slot with this number, if there is one: numbers come back from the kernel and are not trusted.
@@ -433,56 +492,62 @@ impl Slab {
     }
 
     /// Takes a free slot. `None` when the slab is at its largest: more than a thousand million operations in flight.
-    pub(crate) fn take(&self) -> Option<u32> {
-        let mut pool = lock(&self.pool);
-        if pool.free.is_empty() && !self.grow(&mut pool) {
-            return None;
+    #[inline]
+    pub(crate) fn take(&self) -> Option<(u32, &Slot)> {
+        loop {
+            if let Some(taken) = self.free.pop(|index| self.get(index)) {
+                return Some(taken);
+            }
+            if !self.reserve(1) {
+                return None;
+            }
         }
-        pool.free.pop()
     }
 
     /// Sees to it that `count` slots are free.
     pub(crate) fn reserve(&self, count: usize) -> bool {
-        let mut pool = lock(&self.pool);
-        while pool.free.len() < count {
-            if !self.grow(&mut pool) {
+        let mut made = lock(&self.made);
+        while self.free.len(|index| self.get(index)) < count {
+            if !self.grow(&mut made) {
                 return false;
             }
         }
         true
     }
 
-    fn grow(&self, pool: &mut Pool) -> bool {
-        let (chunk, at) = Self::locate(u32::try_from(pool.slots).unwrap_or(u32::MAX));
+    fn grow(&self, made: &mut Made) -> bool {
+        let (chunk, at) = Self::locate(u32::try_from(made.slots).unwrap_or(u32::MAX));
         debug_assert_eq!(at, 0);
         let Some(cell) = self.chunks.get(chunk) else {
             return false;
         };
         let len = FIRST_CHUNK << (chunk / EQUAL);
-        cell.get_or_init(|| (0..len).map(|_| Slot::new()).collect());
-        // Room for every slot there is: giving one back never allocates.
-        pool.free.reserve_exact(pool.slots + len - pool.free.len());
-        let first = pool.slots as u32;
+        let slots = cell.get_or_init(|| (0..len).map(|_| Slot::new()).collect());
+        let first = made.slots as u32;
+        made.slots += len;
         // The lowest number last, so that it is taken first and a quiet port stays in one chunk.
-        pool.free.extend((first..first + len as u32).rev());
-        pool.slots += len;
+        for (at, slot) in slots.iter().enumerate().rev() {
+            self.free.push(slot, first + at as u32, |index| self.get(index));
+        }
         true
     }
 
     /// Gives a released slot, which has this number, back.
+    #[inline]
     pub(crate) fn give_back(&self, slot: &Slot, index: u32, how: Recycle) {
         // SAFETY: the machine said this thread gives the slot back: until it is in the pool it is ours alone.
         unsafe { slot.shed() };
-        let mut pool = lock(&self.pool);
         match how {
-            Recycle::Pool => pool.free.push(index),
-            Recycle::Retire => pool.retired += 1,
+            Recycle::Pool => self.free.push(slot, index, |index| self.get(index)),
+            Recycle::Retire => lock(&self.made).retired += 1,
         }
     }
 
     pub(crate) fn census(&self) -> Census {
-        let pool = lock(&self.pool);
-        Census { slots: pool.slots, free: pool.free.len(), retired: pool.retired }
+        // First: what is free now has been made.
+        let free = self.free.len(|index| self.get(index));
+        let made = lock(&self.made);
+        Census { slots: made.slots, free, retired: made.retired }
     }
 
     /// Every slot there is, with its number.
@@ -501,13 +566,13 @@ mod tests {
     fn numbers_and_places_agree() {
         let slab = Slab::new();
         assert!(slab.get(0).is_none());
-        assert!(slab.reserve(EQUAL * FIRST_CHUNK * 7));
-        assert_eq!(slab.census().slots, EQUAL * FIRST_CHUNK * 7);
+        assert!(slab.reserve(EQUAL * FIRST_CHUNK * 3));
+        assert_eq!(slab.census().slots, EQUAL * FIRST_CHUNK * 3);
         for (index, slot) in slab.iter() {
             assert!(ptr::eq(slot, slab.get(index).unwrap()), "{index}");
         }
-        assert_eq!(slab.iter().count(), EQUAL * FIRST_CHUNK * 7);
-        for index in [(EQUAL * FIRST_CHUNK) as u32 * 7, u32::MAX, u32::MAX - 1] {
+        assert_eq!(slab.iter().count(), EQUAL * FIRST_CHUNK * 3);
+        for index in [(EQUAL * FIRST_CHUNK) as u32 * 3, u32::MAX, u32::MAX - 1] {
             assert!(slab.get(index).is_none());
         }
     }
@@ -516,8 +581,7 @@ mod tests {
     fn what_one_device_left_is_cleared_for_the_next() {
         let slab = Slab::new();
         for len in [16, 4096] {
-            let index = slab.take().unwrap();
-            let slot = slab.get(index).unwrap();
+            let (index, slot) = slab.take().unwrap();
             // SAFETY: the slot was taken from the pool and never begun; this thread owns it.
             unsafe {
                 assert!(slot.prepare(1, WHAT, b"in", len));
@@ -528,15 +592,14 @@ mod tests {
                 assert!(slot.output(len as usize).iter().all(|b| *b == 0));
                 assert_eq!(slot.status(), (Status::PENDING, 0));
             }
-            slab.give_back(slab.get(index).unwrap(), index, Recycle::Pool);
+            slab.give_back(slot, index, Recycle::Pool);
         }
     }
 
     #[test]
     fn the_status_is_preset_for_every_operation() {
         let slab = Slab::new();
-        let index = slab.take().unwrap();
-        let slot = slab.get(index).unwrap();
+        let (_, slot) = slab.take().unwrap();
         // SAFETY: as above.
         unsafe {
             slot.set_status(Status::SUCCESS, 7);
@@ -551,8 +614,7 @@ mod tests {
     #[test]
     fn a_buffer_of_no_bytes_has_no_address() {
         let slab = Slab::new();
-        let index = slab.take().unwrap();
-        let slot = slab.get(index).unwrap();
+        let (_, slot) = slab.take().unwrap();
         // SAFETY: as above.
         unsafe {
             for (input, output) in [(0, 0), (0, 8), (8, 0), (0, 4096), (4096, 0)] {
@@ -569,8 +631,7 @@ mod tests {
     #[test]
     fn a_large_buffer_is_not_kept() {
         let slab = Slab::new();
-        let index = slab.take().unwrap();
-        let slot = slab.get(index).unwrap();
+        let (_, slot) = slab.take().unwrap();
         // SAFETY: as above.
         unsafe {
             assert!(slot.prepare(1, WHAT, &[1; 5000], 2 * KEEP as u32));
@@ -583,10 +644,10 @@ mod tests {
     #[test]
     fn retired_slots_are_counted_and_not_reused() {
         let slab = Slab::new();
-        let index = slab.take().unwrap();
-        slab.give_back(slab.get(index).unwrap(), index, Recycle::Retire);
+        let (index, slot) = slab.take().unwrap();
+        slab.give_back(slot, index, Recycle::Retire);
         let census = slab.census();
         assert_eq!((census.free, census.retired), (FIRST_CHUNK - 1, 1));
-        assert!((0..census.free).all(|_| slab.take() != Some(index)));
+        assert!((0..census.free).all(|_| slab.take().unwrap().0 != index));
     }
 }

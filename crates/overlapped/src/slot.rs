@@ -43,6 +43,8 @@ const DEFERRED: u64 = 8;
 const OVERDUE: u64 = 16;
 /// So long over that the owner shall not wait for the driver any more.
 const EXPIRED: u64 = 32;
+/// There may be a waiter: nobody locks to see that there is none.
+const AWAITED: u64 = 64;
 
 /// The last generation: a slot that has reached it is never used again. Tokens carry 30 bits.
 pub(crate) const LAST_GENERATION: Generation = (1 << 30) - 1;
@@ -107,19 +109,23 @@ impl<W> Machine<W> {
     }
 
     /// FREE → PENDING, by the one thread that holds the slot. From here on a packet may come.
+    #[inline]
     pub(crate) fn begin(&self, waiter: Option<W>) -> Generation {
         let word = self.word.load(Acquire);
         debug_assert_eq!(word & !pack(Generation::MAX, 0), FREE);
+        let mut next = word | PENDING;
         if waiter.is_some() {
             let old = std::mem::replace(&mut *lock(&self.waiter), waiter);
             // Somebody else's code: not under the lock.
             drop(old);
+            next |= AWAITED;
         }
-        self.word.store(word | PENDING, Release);
+        self.word.store(next, Release);
         generation(word)
     }
 
     /// A packet with this generation has come: publish the result, *then* take the waiter.
+    #[inline]
     pub(crate) fn complete(&self, of: Generation) -> Completion<W> {
         let mut word = self.word.load(Acquire);
         loop {
@@ -137,7 +143,7 @@ impl<W> Machine<W> {
                 continue;
             }
             return if !abandoned {
-                Completion::Published(self.take_waiter(of))
+                Completion::Published(if next & AWAITED == 0 { None } else { self.take_waiter(of) })
             } else if next & DEFERRED != 0 {
                 Completion::Left
             } else {
@@ -148,12 +154,14 @@ impl<W> Machine<W> {
 
     /// Takes the waiter of the operation `of`, and nobody else's: the owner may have released the slot since, and the
     /// next owner's waiter must stay.
+    #[inline]
     pub(crate) fn take_waiter(&self, of: Generation) -> Option<W> {
         let mut waiter = lock(&self.waiter);
         if generation(self.word.load(Acquire)) == of { waiter.take() } else { None }
     }
 
     /// Whether the result is published.
+    #[inline]
     pub(crate) fn is_complete(&self) -> bool {
         self.word.load(Acquire) & PHASE == COMPLETE
     }
@@ -167,20 +175,24 @@ impl<W> Machine<W> {
     /// Leaves a waiter unless there is something to see. A new one is made unless the one that is there `will_do`; making
     /// and dropping waiters is somebody else's code, and not done under the lock.
     pub(crate) fn wait(&self, will_do: impl FnOnce(&W) -> bool, make: impl FnOnce() -> W) -> Progress {
-        if self.progress() == Progress::Pending {
+        let word = self.word.load(Acquire);
+        // Also if it has expired: a caller may go on waiting for the result.
+        if Self::progress(word) != Progress::Complete {
             let is_there = lock(&self.waiter).as_ref().is_some_and(will_do);
             if !is_there {
                 let new = make();
                 let old = lock(&self.waiter).replace(new);
                 drop(old);
             }
+            if word & AWAITED == 0 {
+                self.flag(generation(word), AWAITED);
+            }
         }
         // A completer who looked before we registered had published by then, and this sees it.
-        self.progress()
+        Self::progress(self.word.load(Acquire))
     }
 
-    fn progress(&self) -> Progress {
-        let word = self.word.load(Acquire);
+    fn progress(word: u64) -> Progress {
         if word & PHASE == COMPLETE {
             Progress::Complete
         } else if word & EXPIRED != 0 {
@@ -236,6 +248,7 @@ impl<W> Machine<W> {
 
     /// The owner gives the slot up: the result is taken, or the submission returned a final status. From here on a
     /// packet with this generation is a stray. `None`: a canceller will give the slot back.
+    #[inline]
     pub(crate) fn release(&self, of: Generation) -> Option<Recycle> {
         let mut word = self.word.load(Acquire);
         loop {

@@ -15,6 +15,8 @@ use crate::{ErrorKind, errno};
 /// use overlapped::Status;
 /// assert!(Status::BUFFER_OVERFLOW.is_warning());
 /// assert_eq!(Status::CANCELLED.to_string(), "STATUS_CANCELLED (0xC0000120)");
+/// assert_eq!(Status::from_u32(0xc000_0120), Status::CANCELLED);
+/// assert_eq!(Status::CANCELLED.to_u32() >> 30, 3); // the severity: an error
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Status(u32);

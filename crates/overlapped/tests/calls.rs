@@ -578,23 +578,48 @@ fn a_device_can_be_named_only_where_it_can_be_opened() {
     assert_eq!(error.code().is_some(), cfg!(any(windows, all(target_os = "linux", not(miri)))));
 }
 
+/// This is said when compiling, and for every output: a generic function needs no bound but `Output`.
 #[test]
 fn everything_is_send_and_sync() {
-    fn both<T: Send + Sync>() {}
-    fn send<T: Send>() {}
-    both::<Device>();
-    both::<Port>();
-    both::<Error>();
+    fn both<T: Send + Sync + 'static>() {}
+    fn send<T: Send + 'static>() {}
+    fn of_any<In: overlapped::Input + ?Sized + 'static, Out: overlapped::Output + ?Sized>() {
+        both::<Call<Out>>();
+        both::<Ioctl<In, Out>>();
+        both::<overlapped::InvertedCall<Out>>();
+        send::<overlapped::InvertedCallBuilder<Out>>();
+        both::<overlapped::Reply<Out>>();
+    }
+    of_any::<(), u32>();
+    of_any::<[u8], [u32]>();
+    both::<overlapped::Buffer>();
     both::<CtlCode>();
-    both::<Ioctl<[u8], [u32]>>();
-    both::<overlapped::Reply<[u32]>>();
-    both::<overlapped::Tally>();
+    both::<Device>();
+    both::<Error>();
+    both::<overlapped::OpenOptions>();
+    both::<overlapped::PendingCall>();
+    both::<Port>();
+    both::<overlapped::RawCall>();
+    both::<overlapped::RawReply>();
+    both::<overlapped::Status>();
     both::<overlapped::Stopper>();
-    send::<Call<u32>>();
-    send::<Call<[u32]>>();
-    send::<overlapped::InvertedCall<[u32]>>();
+    both::<overlapped::Subscription>();
+    both::<overlapped::Tally>();
+    both::<sim::Outcome>();
     both::<sim::Pended>();
     both::<sim::Queue<()>>();
+    both::<Request>();
+    both::<sim::Script>();
+    #[cfg(target_os = "linux")]
+    both::<overlapped::linux::Ioctl<u32>>();
+    #[cfg(windows)]
+    {
+        both::<overlapped::Event>();
+        both::<overlapped::InterfaceClass>();
+        both::<overlapped::InterfaceWatch>();
+        both::<overlapped::RemovalNotice>();
+        both::<overlapped::UntilRemoval>();
+    }
 }
 
 mod raw {

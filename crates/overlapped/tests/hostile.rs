@@ -398,6 +398,45 @@ fn a_callback_that_nobody_will_run_is_dropped_with_the_port() {
     assert_eq!(Arc::strong_count(&witness), 1, "the callback, the reply and the port are leaked");
 }
 #[test]
+fn a_callback_left_to_a_port_that_is_gone_is_dropped() {
+    let port = Port::manual().unwrap();
+    let dev = Device::simulated_on(&port, support::Device::new()).unwrap();
+    drop(port);
+    let witness = Arc::new(());
+    let w = witness.clone();
+    dev.call(ANSWER, &0).then(move |_| drop(w));
+    assert_eq!(Arc::strong_count(&witness), 1, "nobody can poll the port any more");
+}
+
+#[test]
+fn a_subscription_dropped_on_a_port_that_nobody_polls_lets_go_of_everything() {
+    for port_goes_first in [false, true] {
+        for something_came in [false, true] {
+            let port = Port::manual().unwrap();
+            let d = support::Device::new();
+            let dev = Device::simulated_on(&port, d.clone()).unwrap();
+            let stream = dev.inverted(WAIT, &()).start();
+            drop(dev);
+            if something_came {
+                d.complete_one(1);
+                drain(&port);
+            }
+            let mut port = Some(port);
+            if port_goes_first {
+                port = None;
+            }
+            let witness = Arc::new(());
+            let w = witness.clone();
+            let subscription = stream.for_each(move |_| drop(w.clone()));
+            drop(subscription);
+            assert_eq!(d.cleanups.load(SeqCst), 1, "the device is open");
+            drop(port);
+            assert_eq!(Arc::strong_count(&witness), 1, "the callback, and what it holds, is leaked");
+        }
+    }
+}
+
+#[test]
 fn one_thread_that_blocks_does_not_take_the_others_wake() {
     within(20, || {
         let port = Port::manual().unwrap();

@@ -783,6 +783,21 @@ fn an_ioctl_at_once_goes_both_ways() {
 }
 
 #[test]
+fn what_an_ioctl_returns_is_not_lost() {
+    // SAFETY: ioctl_nsfs(2): no argument; it returns the kind of namespace.
+    const NS_GET_NSTYPE: Ioctl<()> = unsafe { Ioctl::new(Direction::None, 0xb7, 0x3) };
+    const CLONE_NEWUTS: u32 = 0x0400_0000;
+    let namespace = Device::options().write(false).open("/proc/self/ns/uts").unwrap();
+    assert_eq!(namespace.ioctl_with_value(NS_GET_NSTYPE, ()).unwrap(), (CLONE_NEWUTS, ()));
+    let reply = namespace.ioctl_when(Interest::Readable, NS_GET_NSTYPE, ()).wait().unwrap();
+    assert_eq!(reply.information(), CLONE_NEWUTS as usize);
+    // One that returns 0 and answers in its argument, which comes back whole.
+    let (_port, device, mut writer) = manual();
+    writer.write_all(b"12345").unwrap();
+    assert_eq!(device.ioctl_with_value(FIONREAD, -1).unwrap(), (0, 5));
+}
+
+#[test]
 fn an_unknown_ioctl_is_unsupported() {
     let (_port, device, _writer) = manual();
     let error = device.ioctl(UNKNOWN, 0).unwrap_err();

@@ -87,6 +87,87 @@ fn a_driver_that_ignores_the_cancellation_keeps_the_memory_and_not_the_caller() 
     drop(held);
 }
 
+mod raw_calls {
+    use super::*;
+    use overlapped::{Buffer, Ioctl, RawCall};
+
+    fn raw(device: &Device, code: Ioctl<(), u32>) -> RawCall {
+        // SAFETY: the simulated driver stays within the buffers.
+        unsafe { device.call_raw(code.code(), Buffer::from(b"in".as_slice()), Buffer::aligned(64, 16).unwrap()) }
+    }
+
+    fn with_its_buffers(reply: &overlapped::RawReply) {
+        assert_eq!((&*reply.input, reply.output.len()), (b"in".as_slice(), 64));
+    }
+
+    #[test]
+    fn one_that_takes_too_long_times_out_with_its_buffers() {
+        let (driver, device) = on_the_global_port();
+        let begin = Instant::now();
+        for reply in [raw(&device, WAIT).wait_timeout(SHORT), raw(&device, WAIT).timeout(SHORT).wait()] {
+            assert_eq!(reply.status().unwrap_err().kind(), ErrorKind::TimedOut);
+            assert_eq!(reply.len(), 0);
+            with_its_buffers(&reply);
+        }
+        assert!(begin.elapsed() >= 2 * SHORT);
+        assert!(driver.waiting.is_empty(), "they were cancelled");
+        let cancelled = raw(&device, WAIT);
+        cancelled.cancel();
+        assert_eq!(cancelled.wait().status().unwrap_err().kind(), ErrorKind::Cancelled);
+    }
+
+    #[test]
+    fn one_that_is_in_time_is_not_touched() {
+        let (driver, device) = on_the_global_port();
+        for timeout in [LONG, Duration::MAX] {
+            let call = raw(&device, WAIT).timeout(timeout);
+            driver.complete_one(3);
+            let reply = call.wait_timeout(timeout);
+            assert_eq!((reply.status().unwrap(), reply.len()), (Status::SUCCESS, 4));
+            with_its_buffers(&reply);
+        }
+        assert_eq!(driver.cancels.load(SeqCst), 0);
+    }
+
+    #[test]
+    fn a_driver_that_ignores_the_cancellation_has_the_buffers_still() {
+        let (driver, device) = on_the_global_port();
+        let call = raw(&device, HOLD).timeout(SHORT);
+        let waiting = thread::spawn(move || call.wait());
+        while driver.cancels.load(SeqCst) == 0 {
+            thread::yield_now();
+        }
+        // The port says that its time is over; it waits on.
+        thread::sleep(SHORT);
+        assert!(!waiting.is_finished());
+        let mut held = driver.held.lock().unwrap().pop().unwrap();
+        held.write(b"late");
+        held.complete(Status::SUCCESS);
+        let reply = waiting.join().unwrap();
+        assert_eq!(&reply.output[..reply.len()], b"late");
+        with_its_buffers(&reply);
+    }
+
+    #[test]
+    fn on_a_port_that_somebody_else_polls() {
+        let (port, driver, device) = on_a_manual_port();
+        thread::scope(|scope| {
+            let call = raw(&device, WAIT);
+            let waiting = scope.spawn(|| call.wait_timeout(SHORT));
+            // Not polled before it was cancelled: the waiting thread keeps the time itself.
+            while driver.cancels.load(SeqCst) == 0 {
+                thread::yield_now();
+            }
+            while port.stats().in_flight > 0 {
+                port.poll(Some(SHORT));
+            }
+            let reply = waiting.join().unwrap();
+            assert_eq!(reply.status().unwrap_err().kind(), ErrorKind::TimedOut);
+            with_its_buffers(&reply);
+        });
+    }
+}
+
 #[test]
 fn many_timeouts_expire_in_their_order() {
     let (port, _driver, device) = on_a_manual_port();

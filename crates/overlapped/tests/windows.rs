@@ -9,7 +9,7 @@ use std::pin::pin;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-use overlapped::{CtlCode, Device, Disposition, ErrorCode, ErrorKind, Ioctl, Port, Status};
+use overlapped::{Buffer, CtlCode, Device, Disposition, ErrorCode, ErrorKind, Ioctl, Port, Status};
 use pipe::*;
 use windows_sys::Win32::Storage::FileSystem::FILE_FLAG_OVERLAPPED;
 
@@ -79,6 +79,21 @@ fn pending_until_a_client_connects() {
     assert!(pin!(&mut listen).poll(&mut Context::from_waker(Waker::noop())).is_pending());
     let _client = client(&name);
     listen.wait().unwrap();
+}
+
+#[test]
+fn buffers_come_back_when_the_time_is_over() {
+    let device = Device::from_handle(server(&pipe_name(), FILE_FLAG_OVERLAPPED)).unwrap();
+    let listen = || {
+        let (input, output) = (Buffer::from(b"in".as_slice()), Buffer::aligned(512, 512).unwrap());
+        // SAFETY: FSCTL_PIPE_LISTEN uses no buffer.
+        unsafe { device.call_raw(LISTEN.code(), input, output) }
+    };
+    let short = Duration::from_millis(10);
+    for reply in [listen().timeout(short).wait(), listen().wait_timeout(short)] {
+        assert_eq!(reply.status().unwrap_err().kind(), ErrorKind::TimedOut);
+        assert_eq!((&*reply.input, reply.output.len()), (b"in".as_slice(), 512));
+    }
 }
 
 #[test]

@@ -96,6 +96,18 @@ mod pool {
     }
 
     #[test]
+    fn a_callback_outlives_the_handle_of_the_port() {
+        for _ in 0..100 {
+            let port = Port::system_pool().unwrap();
+            let device = Device::simulated_on(&port, sim::from_fn(|r: Request| r.complete(Status::SUCCESS))).unwrap();
+            let (tell, told) = mpsc::channel();
+            device.call(SET_SPARSE, &()).then(move |result| tell.send(result.is_ok()).unwrap());
+            drop(port);
+            assert_eq!(told.recv_timeout(Duration::from_secs(10)), Ok(true), "there is one such port");
+        }
+    }
+
+    #[test]
     fn simulated_devices_too() {
         let port = Port::system_pool().unwrap();
         let device = Device::simulated_on(

@@ -20,7 +20,7 @@ unsafe impl GlobalAlloc for Watching {
     unsafe fn alloc(&self, l: Layout) -> *mut u8 {
         // SAFETY: the caller's promise is passed on.
         let p = unsafe { System.alloc(l) };
-        if l.align() == 16 && l.size() == 16 * 192 {
+        if l.align() == 16 && l.size() == 8 * 192 {
             CHUNK.store(p, SeqCst);
             LEN.store(l.size(), SeqCst);
         }

@@ -60,14 +60,14 @@ impl fmt::Debug for Source {
 
 impl Source {
     /// A handle; of a simulated chip, also from the inside.
-    fn open(&self) -> Result<(Device, Option<Arc<sim::Handle>>), overlapped::Error> {
+    pub(crate) fn open(&self) -> Result<(Device, Option<Arc<sim::Handle>>), overlapped::Error> {
         match self {
             Self::Simulated(host) => host.open().map(|(device, handle)| (device, Some(handle))),
             Self::Devices(open) => open().map(|device| (device, None)),
         }
     }
 
-    fn host(&self) -> Option<&Arc<sim::Host>> {
+    pub(crate) fn host(&self) -> Option<&Arc<sim::Host>> {
         match self {
             Self::Simulated(host) => Some(host),
             Self::Devices(_) => None,
@@ -86,7 +86,7 @@ impl Chip {
             lines: client.lines(),
             max_queue_size: info.max_queue,
         };
-        let reference = ReferenceDriver { client, host: source.host().cloned() };
+        let reference = ReferenceDriver { client, source: source.clone() };
         Ok(Self { source, spec: spec.to_owned(), reference, info, has_timers })
     }
 

@@ -48,9 +48,8 @@ const TURN: usize = 1024;
 pub(super) fn common_clock(sources: &[Source]) -> Clock {
     let mut clocks = sources.iter().map(Source::own_clock);
     match clocks.next() {
-        // Each simulated chip has a clock of its own.
         Some(first)
-            if sources.len() == 1 || (first.name != "simulated" && clocks.all(|other| other.name == first.name)) =>
+            if sources.len() == 1 || (!first.is_of_its_own() && clocks.all(|other| other.name == first.name)) =>
         {
             first
         }

@@ -74,6 +74,7 @@ macro_rules! every_test {
 }
 
 /// Hands the names of the tests of every chip to a macro, the one that unplugs the chip last.
+#[allow(unused_macros, reason = "a chip may have tests of its own choice")]
 macro_rules! every_chip_test {
     ($each:ident) => {
         $each! {
@@ -167,17 +168,26 @@ pub(crate) fn the_level_at_the_start_is_that_before_the_first_edge(bench: &dyn B
     }
     // And with somebody who changes it meanwhile, so that now and then an edge comes before the level is read.
     let done = AtomicBool::new(false);
+    let is_exact = chip.capabilities().account == Trust::Exact;
     let watch = || {
+        let mut contradicted = 0;
         for _ in 0..300 {
             let mut edges = chip.request().line(2).queue_size(1024).start().unwrap();
             let said = edges.lines()[0].active_at_start;
             let first = next(&mut edges);
-            assert_eq!((first.line_seqno, first.missed.total()), (1, 0));
+            assert_eq!(first.line_seqno, 1);
             let level = edges.lines()[0].active_at_start;
-            // Where the edge was on its way through a kernel's thread it corrects what was said, or says it.
-            assert!(said == level || chip.capabilities().account != Trust::Exact, "{said:?} {level:?}");
-            assert!(level.is_none_or(|level| level == (first.kind == EdgeKind::Falling)), "{level:?} before {first:?}");
+            let agrees = level.is_none_or(|level| level == (first.kind == EdgeKind::Falling));
+            if is_exact {
+                assert!(agrees && said == level, "{said:?} {level:?} before {first:?}");
+            } else {
+                // An edge that was on its way through the kernel's thread corrects what was said; if one is missing before
+                // the first, that is said.
+                assert!(agrees != (first.missed.merged == 1), "{said:?} {level:?} before {first:?}");
+                contradicted += u32::from(!agrees);
+            }
         }
+        assert!(contradicted <= 30, "the level at the start is mostly right: {contradicted}");
     };
     thread::scope(|scope| {
         scope.spawn(|| {

@@ -23,10 +23,10 @@ pub(crate) trait Calls: Send + Sync + Sized {
     fn submit(&self, device: &Self::Device, number: u64, ring: &Arc<Ring<Self>>) -> Submission<Self::Operation>;
     /// Asks for the cancellation of a call that may be over meanwhile.
     fn cancel(&self, device: &Self::Device, operation: Self::Operation);
-    /// Gives up a call that is over. Its result, if it had one of so many bytes, nobody will take.
-    fn release(&self, port: &Self::Port, operation: Self::Operation, discarded: Option<usize>);
-    /// A call that was submitted is over, and everything is noted about it.
-    fn settled(&self);
+    /// Gives up a call that is over.
+    fn release(&self, port: &Self::Port, operation: Self::Operation);
+    /// How many bytes there are in the result of a call that is over, by the driver's count of them.
+    fn len(&self, port: &Self::Port, operation: Self::Operation, information: usize) -> usize;
     /// What a failure makes of the stream.
     fn end(&self, status: Status) -> End;
     /// The device's port.
@@ -60,9 +60,29 @@ pub(crate) enum End {
 /// What the consumer takes.
 #[derive(Debug)]
 pub(crate) enum Taken<Operation> {
-    Reply(Operation, Status, usize),
+    Reply(Operation, Status, usize, Next),
     End(Error),
     Nothing,
+}
+
+/// What there is to do after a reply was taken.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Next {
+    /// [`Ring::arm`], once the operation is released: there is room for another call.
+    pub(crate) arm: bool,
+    /// Take again.
+    pub(crate) take: bool,
+}
+
+/// What became of the calls of a ring.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Figures {
+    pub(crate) submitted: u64,
+    pub(crate) in_flight: usize,
+    pub(crate) delivered: u64,
+    /// Results that came and were not taken, and their bytes.
+    pub(crate) discarded: u64,
+    pub(crate) discarded_bytes: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +91,13 @@ pub(crate) enum Order {
     Submission,
     /// The order in which they were completed.
     Completion,
+}
+
+impl Figures {
+    fn discard(&mut self, bytes: usize) {
+        self.discarded += 1;
+        self.discarded_bytes += bytes as u64;
+    }
 }
 
 #[derive(Debug)]
@@ -91,7 +118,7 @@ struct State<C: Calls> {
     first: u64,
     /// In order of completion: what is to be taken.
     arrived: VecDeque<(C::Operation, Status, usize)>,
-    in_flight: usize,
+    figures: Figures,
     done: usize,
     /// Somebody is submitting. Who wants to submit too leaves it to them: one at a time, so that numbers and
     /// submissions have the same order, and no lock is held while the driver runs.
@@ -100,6 +127,8 @@ struct State<C: Calls> {
     end: Option<End>,
     ended: bool,
     consumer: Option<Waker>,
+    /// The consumer is woken each time, and need not leave its waker again.
+    attached: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -126,12 +155,13 @@ impl<C: Calls> Ring<C> {
                 entries: VecDeque::with_capacity(most),
                 first: 0,
                 arrived: VecDeque::with_capacity(arrived),
-                in_flight: 0,
+                figures: Figures::default(),
                 done: 0,
                 arming: false,
                 end: None,
                 ended: false,
                 consumer: None,
+                attached: false,
             }),
         });
         ring.arm();
@@ -145,20 +175,22 @@ impl<C: Calls> Ring<C> {
     /// Submits until enough is pending or the window is full. A driver that always completes at once is submitted to for
     /// a while; then it is the turn of the port's other completions.
     pub(crate) fn arm(self: &Arc<Self>) {
-        self.arm_and_wake(None);
+        self.arm_and_wake(self.lock(), None);
     }
 
     /// [`arm`](Self::arm), and wakes the consumer as soon as one call is submitted again.
-    fn arm_and_wake(self: &Arc<Self>, mut consumer: Option<Waker>) {
-        let mut state = self.lock();
-        if state.arming {
-            drop(state);
-            return wake(consumer);
-        }
+    fn arm_and_wake<'a>(self: &'a Arc<Self>, mut state: MutexGuard<'a, State<C>>, mut consumer: Option<Waker>) {
+        let device = match &state.device {
+            Some(device) if !state.arming && state.has_room(self) => device.clone(),
+            _ => {
+                drop(state);
+                return wake(consumer);
+            }
+        };
         state.arming = true;
         let arming = Arming(self);
-        for left in (0..BURST.max(self.pending)).rev() {
-            let Some((device, number)) = state.next_call(self) else {
+        for submitted in 0..BURST.max(self.pending) {
+            let Some(number) = state.next_call(self) else {
                 // Under the lock that said so: whoever makes room after this finds that nobody is submitting.
                 state.arming = false;
                 drop(state);
@@ -166,33 +198,37 @@ impl<C: Calls> Ring<C> {
                 return wake(consumer);
             };
             drop(state);
-            let submission = self.calls.submit(&device, number, self);
-            let woken = self.submitted(number, submission, &device);
-            wake(consumer.take());
-            wake(woken);
-            if left == 0 {
-                drop(arming);
-                return self.calls.arm_later(self.calls.port(&device), self);
+            if submitted > 0 {
+                wake(consumer.take());
             }
-            // The last reference may close the handle: not under the lock.
-            drop(device);
-            state = self.lock();
+            let submission = self.calls.submit(&device, number, self);
+            let woken;
+            (state, woken) = self.submitted(number, submission, &device);
+            if woken.is_some() {
+                drop(state);
+                wake(consumer.take());
+                wake(woken);
+                state = self.lock();
+            }
         }
+        drop(state);
+        wake(consumer);
+        drop(arming);
+        self.calls.arm_later(self.calls.port(&device), self);
     }
 
     /// Notes what became of a submission. Returns the consumer if there is something for it now.
-    fn submitted(&self, number: u64, submission: Submission<C::Operation>, device: &C::Device) -> Option<Waker> {
+    fn submitted(&self, number: u64, submission: Submission<C::Operation>, device: &C::Device) -> Noted<'_, C> {
         match submission {
-            Submission::Arriving => None,
+            Submission::Arriving => (self.lock(), None),
             Submission::Done(operation, status, information) => {
                 self.done(number, operation, status, information, self.calls.port(device))
             }
             Submission::Refused(error) => {
                 let mut state = self.lock();
-                state.in_flight -= 1;
+                state.figures.in_flight -= 1;
                 state.set(number, Entry::Over);
                 drop(state);
-                self.calls.settled();
                 self.finish(End::Reason(error), device)
             }
             Submission::Pending(operation) => {
@@ -200,14 +236,14 @@ impl<C: Calls> Ring<C> {
                 // It may have arrived before the submission returned.
                 if matches!(state.entry(number), Some(Entry::Submitting)) {
                     state.set(number, Entry::Pending(operation));
-                    let over = state.is_over();
-                    drop(state);
-                    if over {
+                    if state.is_over() {
+                        drop(state);
                         // Whoever ended the stream meanwhile could not cancel what had no name yet.
                         self.calls.cancel(device, operation);
+                        state = self.lock();
                     }
                 }
-                None
+                (state, None)
             }
         }
     }
@@ -221,8 +257,8 @@ impl<C: Calls> Ring<C> {
         information: usize,
         port: &C::Port,
     ) {
-        let consumer = self.done(number, operation, status, information, port);
-        self.arm_and_wake(consumer);
+        let (state, consumer) = self.done(number, operation, status, information, port);
+        self.arm_and_wake(state, consumer);
     }
 
     /// A call is over and its operation is ours. Returns the consumer if there is something for it now.
@@ -233,34 +269,30 @@ impl<C: Calls> Ring<C> {
         status: Status,
         information: usize,
         port: &C::Port,
-    ) -> Option<Waker> {
-        let consumer = self.note(number, operation, status, information, port);
-        self.calls.settled();
-        consumer
-    }
-
-    fn note(
-        &self,
-        number: u64,
-        operation: C::Operation,
-        status: Status,
-        information: usize,
-        port: &C::Port,
-    ) -> Option<Waker> {
+    ) -> Noted<'_, C> {
         let failed = status.is_error();
         let mut state = self.lock();
-        state.in_flight -= 1;
         if state.device.is_none() {
             drop(state);
-            self.calls.release(port, operation, (!failed).then_some(information));
-            return None;
+            let bytes = self.calls.len(port, operation, information);
+            self.calls.release(port, operation);
+            state = self.lock();
+            state.figures.in_flight -= 1;
+            if !failed {
+                state.figures.discard(bytes);
+            }
+            return (state, None);
         }
+        state.figures.in_flight -= 1;
         if failed {
             state.set(number, Entry::Over);
             let device = state.device.clone();
             drop(state);
-            self.calls.release(port, operation, None);
-            return device.and_then(|device| self.finish(self.calls.end(status), &device));
+            self.calls.release(port, operation);
+            return match device {
+                Some(device) => self.finish(self.calls.end(status), &device),
+                None => (self.lock(), None),
+            };
         }
         state.done += 1;
         if state.order == Order::Submission {
@@ -269,12 +301,13 @@ impl<C: Calls> Ring<C> {
             state.set(number, Entry::Over);
             state.arrived.push_back((operation, status, information));
         }
-        if state.is_ready() { state.consumer.take() } else { None }
+        let consumer = state.consumer_of_ready();
+        (state, consumer)
     }
 
     /// Ends the stream, unless it has ended: nothing is submitted any more, and what is pending is cancelled. Returns
     /// the consumer if there is something for it now.
-    fn finish(&self, end: End, device: &C::Device) -> Option<Waker> {
+    fn finish(&self, end: End, device: &C::Device) -> Noted<'_, C> {
         let mut state = self.lock();
         let first = !state.ended && state.end.is_none();
         if first {
@@ -285,7 +318,8 @@ impl<C: Calls> Ring<C> {
             self.cancel_pending(device);
         }
         let mut state = self.lock();
-        if state.is_ready() { state.consumer.take() } else { None }
+        let consumer = state.consumer_of_ready();
+        (state, consumer)
     }
 
     /// Asks the driver to cancel what is pending, the last one first: else it might complete the next with what it
@@ -304,7 +338,9 @@ impl<C: Calls> Ring<C> {
     pub(crate) fn stop(&self, status: Status) {
         let device = self.lock().device.clone();
         if let Some(device) = device {
-            wake(self.finish(self.calls.end(status), &device));
+            let (state, consumer) = self.finish(self.calls.end(status), &device);
+            drop(state);
+            wake(consumer);
         }
     }
 
@@ -313,7 +349,7 @@ impl<C: Calls> Ring<C> {
         let mut waker = None;
         loop {
             let mut state = self.lock();
-            if let Some(taken) = state.take() {
+            if let Some(taken) = state.take(self) {
                 return Poll::Ready(taken);
             }
             if state.consumer.as_ref().is_some_and(|consumer| consumer.will_wake(cx.waker())) {
@@ -331,8 +367,28 @@ impl<C: Calls> Ring<C> {
         }
     }
 
+    /// Takes what is next, if anything is ready.
+    pub(crate) fn take_ready(&self) -> Option<Taken<C::Operation>> {
+        self.lock().take(self)
+    }
+
+    /// Has `consumer` woken each time something is ready, from now on. Returns whether something is already.
+    pub(crate) fn attach(&self, consumer: Waker) -> bool {
+        let mut state = self.lock();
+        state.attached = true;
+        let old = state.consumer.replace(consumer);
+        let is_ready = state.is_ready();
+        drop(state);
+        drop(old);
+        is_ready
+    }
+
     pub(crate) fn is_ready(&self) -> bool {
         self.lock().is_ready()
+    }
+
+    pub(crate) fn figures(&self) -> Figures {
+        self.lock().figures
     }
 
     /// The consumer is gone. Nothing is submitted from here on, and what arrives is discarded. The handle is the
@@ -340,7 +396,9 @@ impl<C: Calls> Ring<C> {
     pub(crate) fn close(&self, device: &C::Device) {
         let closed = self.lock().close();
         for (operation, information) in closed.done {
-            self.calls.release(self.calls.port(device), operation, Some(information));
+            let bytes = self.calls.len(self.calls.port(device), operation, information);
+            self.calls.release(self.calls.port(device), operation);
+            self.lock().figures.discard(bytes);
         }
         self.cancel_pending(device);
     }
@@ -354,6 +412,10 @@ impl<C: Calls> Drop for Arming<'_, C> {
         self.0.lock().arming = false;
     }
 }
+
+/// The ring, locked, after something was noted in it; and the consumer, to be woken without the lock, if there is
+/// something for it now.
+type Noted<'a, C> = (MutexGuard<'a, State<C>>, Option<Waker>);
 
 /// So many submissions in a row, if more are not to be pending at once.
 const BURST: usize = 32;
@@ -370,12 +432,16 @@ impl<C: Calls> State<C> {
         self.device.is_none() || self.end.is_some() || self.ended
     }
 
-    /// Makes an entry for another call, if there is to be one.
-    fn next_call(&mut self, ring: &Ring<C>) -> Option<(C::Device, u64)> {
-        if self.is_over() || self.in_flight >= ring.pending || self.done >= ring.window {
+    /// Whether there is to be another call.
+    fn has_room(&self, ring: &Ring<C>) -> bool {
+        !self.is_over() && self.figures.in_flight < ring.pending && self.done < ring.window
+    }
+
+    /// Makes an entry for another call, if there is to be one, and counts it.
+    fn next_call(&mut self, ring: &Ring<C>) -> Option<u64> {
+        if !self.has_room(ring) {
             return None;
         }
-        let device = self.device.clone()?;
         let free = match self.order {
             Order::Submission => None,
             Order::Completion => self.entries.iter().position(|entry| matches!(entry, Entry::Over)),
@@ -385,8 +451,9 @@ impl<C: Calls> State<C> {
             self.entries.len() - 1
         });
         self.entries[place] = Entry::Submitting;
-        self.in_flight += 1;
-        Some((device, self.first + place as u64))
+        self.figures.submitted += 1;
+        self.figures.in_flight += 1;
+        Some(self.first + place as u64)
     }
 
     /// Whether [`take`](Self::take) would give something.
@@ -395,18 +462,30 @@ impl<C: Calls> State<C> {
         !self.arrived.is_empty()
             || matches!(first, Some(Entry::Done(..)))
             || self.ended
-            || self.in_flight == 0 && self.end.is_some()
+            || self.figures.in_flight == 0 && self.end.is_some()
     }
 
-    fn take(&mut self) -> Option<Taken<C::Operation>> {
+    /// The consumer, if there is something for it.
+    fn consumer_of_ready(&mut self) -> Option<Waker> {
+        match (self.is_ready(), self.attached) {
+            (false, _) => None,
+            (true, false) => self.consumer.take(),
+            // A subscription: cloning its waker only counts.
+            (true, true) => self.consumer.clone(),
+        }
+    }
+
+    fn take(&mut self, ring: &Ring<C>) -> Option<Taken<C::Operation>> {
         if let Some((operation, status, information)) = self.next_reply() {
             self.done -= 1;
-            return Some(Taken::Reply(operation, status, information));
+            self.figures.delivered += 1;
+            let next = Next { arm: !self.arming && self.has_room(ring), take: self.is_ready() };
+            return Some(Taken::Reply(operation, status, information, next));
         }
         if self.ended {
             return Some(Taken::Nothing);
         }
-        if self.in_flight > 0 {
+        if self.figures.in_flight > 0 {
             return None;
         }
         let end = self.end.take()?;
@@ -482,7 +561,7 @@ fn wake(consumer: Option<Waker>) {
 impl<C: Calls> std::fmt::Debug for State<C> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("State")
-            .field("in_flight", &self.in_flight)
+            .field("figures", &self.figures)
             .field("done", &self.done)
             .field("ended", &self.ended)
             .finish_non_exhaustive()

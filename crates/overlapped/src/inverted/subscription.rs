@@ -3,8 +3,9 @@
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Wake, Waker};
 
+use super::ring::Taken;
 use crate::port;
 use crate::{Error, InvertedCall, Output, Reply};
 
@@ -37,8 +38,7 @@ struct Pump<Out: Output + ?Sized, F> {
 
 impl<Out, F> Pump<Out, F>
 where
-    Out: Output + ?Sized + 'static,
-    Out::Held: Send,
+    Out: Output + ?Sized,
     F: FnMut(Result<Reply<Out>, Error>) + Send + 'static,
 {
     /// One thread at a time; a wake meanwhile makes it look once more.
@@ -56,18 +56,19 @@ where
     }
 
     /// Calls back with what is ready. Returns what is to be dropped when it is over.
-    fn take(self: &Arc<Self>) -> Option<(InvertedCall<Out>, F)> {
-        let waker = Waker::from(self.clone());
-        let mut cx = Context::from_waker(&waker);
+    fn take(&self) -> Option<(InvertedCall<Out>, F)> {
         let mut work = self.lock();
         while let Some((stream, callback)) = &mut *work {
             if self.stopped.load(SeqCst) {
                 break;
             }
-            match stream.take(&mut cx) {
-                Poll::Ready(Some(result)) => self.port.guarded(|| callback(result)),
-                Poll::Ready(None) => break,
-                Poll::Pending => return None,
+            let taken = stream.ring.take_ready()?;
+            // What becomes ready after this wakes the pump again.
+            let was_last = matches!(&taken, Taken::Reply(.., next) if !next.take);
+            let Some(result) = stream.item(taken) else { break };
+            self.port.guarded(|| callback(result));
+            if was_last && !self.stopped.load(SeqCst) {
+                return None;
             }
         }
         work.take()
@@ -98,8 +99,7 @@ where
 
 impl<Out, F> Wake for Pump<Out, F>
 where
-    Out: Output + ?Sized + 'static,
-    Out::Held: Send,
+    Out: Output + ?Sized,
     F: FnMut(Result<Reply<Out>, Error>) + Send + 'static,
 {
     fn wake(self: Arc<Self>) {
@@ -113,8 +113,7 @@ trait Pumping: Send + Sync {
 
 impl<Out, F> Pumping for Pump<Out, F>
 where
-    Out: Output + ?Sized + 'static,
-    Out::Held: Send,
+    Out: Output + ?Sized,
     F: FnMut(Result<Reply<Out>, Error>) + Send + 'static,
 {
     fn end(self: Arc<Self>, wait: bool) {
@@ -128,7 +127,8 @@ where
                 gone = self.is_gone.wait(gone).unwrap_or_else(PoisonError::into_inner);
             }
         } else {
-            self.run_on_the_dispatcher();
+            // Here, since a port that nobody polls has no other place; no callback runs any more.
+            self.run();
         }
     }
 }
@@ -136,10 +136,10 @@ where
 impl Subscription {
     pub(crate) fn new<Out, F>(stream: InvertedCall<Out>, port: Arc<port::Inner>, callback: F) -> Self
     where
-        Out: Output + ?Sized + 'static,
-        Out::Held: Send,
+        Out: Output + ?Sized,
         F: FnMut(Result<Reply<Out>, Error>) + Send + 'static,
     {
+        let ring = stream.ring.clone();
         let work = Mutex::new(Some((stream, callback)));
         let pump = Arc::new(Pump {
             port,
@@ -149,9 +149,11 @@ impl Subscription {
             gone: Mutex::new(false),
             is_gone: Condvar::new(),
         });
-        // Not here: a callback runs on the dispatcher.
-        let first = pump.clone();
-        pump.port.run(Box::new(move || first.run()));
+        if ring.attach(Waker::from(pump.clone())) {
+            // Not here: a callback runs on the dispatcher.
+            let first = pump.clone();
+            pump.port.run(Box::new(move || first.run()));
+        }
         Self(pump)
     }
 

@@ -12,7 +12,8 @@ use crate::{CtlCode, Operation, Status};
 /// wrong.
 ///
 /// Clones are the same device: open one, and keep another to complete, unplug and look. On a
-/// [`Port::manual`](crate::Port::manual) everything happens in a fixed order: completions come when you poll.
+/// [`Port::manual`](crate::Port::manual) everything happens in a fixed order: completions come when you poll. See the guide's
+/// chapter on [testing](crate::guide::testing).
 ///
 /// ```
 /// use overlapped::sim::Script;
@@ -36,6 +37,35 @@ use crate::{CtlCode, Operation, Status};
 /// let event = device.call(WAIT_EVENT, &());
 /// card.unplug();
 /// assert_eq!(event.wait().unwrap_err().kind(), ErrorKind::Disconnected);
+///
+/// card.replug();
+/// let event = device.call(WAIT_EVENT, &());
+/// assert_eq!(card.pended(), 1);
+/// # Ok::<(), overlapped::Error>(())
+/// ```
+///
+/// Faults are said by the number of the request:
+///
+/// ```
+/// # use overlapped::sim::Script;
+/// # use overlapped::{Access, CtlCode, Device, ErrorKind, Ioctl, Method, Port, Status};
+/// # const VERSION: CtlCode = CtlCode::new(0x8000, 0x800, Method::Buffered, Access::Any);
+/// # // SAFETY: a scripted device writes no more than it is given room for.
+/// # const GET_VERSION: Ioctl<(), u32> = unsafe { Ioctl::new(VERSION) };
+/// let card = Script::new("card")
+///     .answer(VERSION, Status::SUCCESS, 7_u32.to_ne_bytes())
+///     .fail_nth(1, Status::DEVICE_BUSY)
+///     .lie_nth(2, 1)
+///     .twice_nth(3)
+///     .never_nth(4);
+/// let port = Port::manual()?;
+/// let device = Device::simulated_on(&port, card)?;
+/// let mut ask = || port.block_on(device.call(GET_VERSION, &())).unwrap();
+/// assert_eq!(ask().unwrap_err().kind(), ErrorKind::Busy);
+/// assert_eq!(ask().unwrap_err().kind(), ErrorKind::Truncated);
+/// assert_eq!(ask().unwrap_err().kind(), ErrorKind::Truncated); // the second completion does nothing
+/// let never = device.call(GET_VERSION, &());
+/// assert_eq!(*ask()?, 7);
 /// # Ok::<(), overlapped::Error>(())
 /// ```
 #[derive(Clone)]
@@ -121,6 +151,18 @@ impl Script {
     }
 
     /// Every request with this code pends, and completes by itself after `delay`. One thread keeps the time.
+    ///
+    /// ```
+    /// # use overlapped::{sim::Script, Access, CtlCode, Device, Ioctl, Method, Status};
+    /// # const WAIT: CtlCode = CtlCode::new(0x8000, 0x801, Method::Buffered, Access::Any);
+    /// # // SAFETY: a scripted device writes no more than it is given room for.
+    /// # const WAIT_EVENT: Ioctl<(), u8> = unsafe { Ioctl::new(WAIT) };
+    /// # use std::time::Duration;
+    /// let card = Script::new("card").delay(WAIT, Duration::from_millis(5), Status::SUCCESS, [42]);
+    /// let device = Device::simulated(card)?;
+    /// assert_eq!(*device.call(WAIT_EVENT, &()).wait()?, 42);
+    /// # Ok::<(), overlapped::Error>(())
+    /// ```
     #[must_use]
     pub fn delay(self, code: CtlCode, delay: Duration, status: Status, bytes: impl Into<Vec<u8>>) -> Self {
         self.rule(code, Rule::Delay(delay, status, bytes.into()))
@@ -151,6 +193,21 @@ impl Script {
     }
 
     /// A driver without cancel routines: what is cancelled stays pending.
+    ///
+    /// ```
+    /// # use overlapped::{sim::Script, Access, CtlCode, Device, ErrorKind, Ioctl, Method, Status};
+    /// # const WAIT: CtlCode = CtlCode::new(0x8000, 0x801, Method::Buffered, Access::Any);
+    /// # // SAFETY: a scripted device writes no more than it is given room for.
+    /// # const WAIT_EVENT: Ioctl<(), u8> = unsafe { Ioctl::new(WAIT) };
+    /// # use std::time::Duration;
+    /// let card = Script::new("card").pend(WAIT).ignore_cancels();
+    /// let device = Device::simulated(card.clone())?;
+    /// let event = device.call(WAIT_EVENT, &()).wait_timeout(Duration::from_millis(5));
+    /// assert_eq!(event.unwrap_err().kind(), ErrorKind::TimedOut);
+    /// assert_eq!(card.pended(), 1); // the driver has it still
+    /// card.complete(WAIT, Status::SUCCESS, [42]);
+    /// # Ok::<(), overlapped::Error>(())
+    /// ```
     #[must_use]
     pub fn ignore_cancels(self) -> Self {
         self.lock().on_cancel = OnCancel::Ignore;
@@ -158,6 +215,19 @@ impl Script {
     }
 
     /// The race that cancellation may lose: what is cancelled has just happened, with this result.
+    ///
+    /// ```
+    /// # use overlapped::{sim::Script, Access, CtlCode, Device, Ioctl, Method};
+    /// # const WAIT: CtlCode = CtlCode::new(0x8000, 0x801, Method::Buffered, Access::Any);
+    /// # // SAFETY: a scripted device writes no more than it is given room for.
+    /// # const WAIT_EVENT: Ioctl<(), u8> = unsafe { Ioctl::new(WAIT) };
+    /// let card = Script::new("card").pend(WAIT).succeed_when_cancelled([42]);
+    /// let device = Device::simulated(card)?;
+    /// let event = device.call(WAIT_EVENT, &());
+    /// event.cancel();
+    /// assert_eq!(*event.wait()?, 42);
+    /// # Ok::<(), overlapped::Error>(())
+    /// ```
     #[must_use]
     pub fn succeed_when_cancelled(self, bytes: impl Into<Vec<u8>>) -> Self {
         self.lock().on_cancel = OnCancel::HadHappened(bytes.into());

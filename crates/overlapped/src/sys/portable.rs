@@ -42,8 +42,13 @@ impl Queue {
     /// The timer that expires next. Whoever waits next is told.
     pub(crate) fn next_timer(&self, _at: Instant) {}
 
+    /// How many packets to take at a time.
+    pub(crate) fn room(&self, _in_flight: impl FnOnce() -> usize) -> usize {
+        64
+    }
+
     /// Waits for a packet, then takes as many as there are and fit. Returns their number, 0 after `timeout`.
-    pub(crate) fn wait(&self, tokens: &mut [u64], timeout: Option<Duration>) -> usize {
+    pub(crate) fn wait(&self, tokens: &mut [u64; 64], _room: usize, timeout: Option<Duration>) -> usize {
         let mut state = self.lock();
         if state.packets.is_empty() && timeout == Some(Duration::ZERO) {
             return 0;

@@ -1,7 +1,7 @@
 //! Real pipes, and the control codes they know: operations of the kernel that pend without any hardware.
 #![allow(dead_code, reason = "each test file uses its part")]
 
-use std::os::windows::io::{FromRawHandle, OwnedHandle};
+use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
 use std::ptr::{null, null_mut};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
@@ -40,7 +40,11 @@ pub(crate) fn pipe_name() -> String {
 
 /// The server's end of a message pipe.
 pub(crate) fn server(name: &str, flags: u32) -> OwnedHandle {
-    let mode = PIPE_TYPE_MESSAGE | PIPE_READMODE_MESSAGE;
+    server_of(name, flags, PIPE_TYPE_MESSAGE | PIPE_READMODE_MESSAGE)
+}
+
+/// The server's end of a pipe of this mode.
+pub(crate) fn server_of(name: &str, flags: u32, mode: u32) -> OwnedHandle {
     // SAFETY: the name is a NUL-terminated string that lives through the call.
     let handle = unsafe {
         CreateNamedPipeW(
@@ -60,21 +64,26 @@ pub(crate) fn server(name: &str, flags: u32) -> OwnedHandle {
     unsafe { OwnedHandle::from_raw_handle(handle) }
 }
 
-/// The client's end: a plain synchronous handle.
+/// The client's end of a message pipe.
 pub(crate) fn client(name: &str) -> OwnedHandle {
+    let handle = client_of(name);
+    let mode = PIPE_READMODE_MESSAGE;
+    // SAFETY: the handle is open and the mode lives through the call.
+    unsafe { SetNamedPipeHandleState(handle.as_raw_handle(), &mode, null(), null()) };
+    handle
+}
+
+/// The client's end: a plain synchronous handle.
+pub(crate) fn client_of(name: &str) -> OwnedHandle {
     // SAFETY: as above.
     let handle = unsafe { CreateFileW(wide(name).as_ptr(), 0xc000_0000, 0, null(), OPEN_EXISTING, 0, null_mut()) };
     // SAFETY: no preconditions.
     assert_ne!(handle, INVALID_HANDLE_VALUE, "{name}: error {}", unsafe { GetLastError() });
-    let mode = PIPE_READMODE_MESSAGE;
-    // SAFETY: the handle is open and the mode lives through the call.
-    unsafe { SetNamedPipeHandleState(handle, &mode, null(), null()) };
     // SAFETY: the handle is new and ours.
     unsafe { OwnedHandle::from_raw_handle(handle) }
 }
 
 pub(crate) fn write(handle: &OwnedHandle, bytes: &[u8]) {
-    use std::os::windows::io::AsRawHandle;
     let mut written = 0;
     // SAFETY: a synchronous handle; the bytes and the count live through the call.
     let ok = unsafe { WriteFile(handle.as_raw_handle(), bytes.as_ptr(), bytes.len() as u32, &mut written, null_mut()) };

@@ -1,6 +1,7 @@
 //! Serial ports of Windows: one wait is kept pending, and says of which lines something is to be seen.
 
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
@@ -23,7 +24,11 @@ const TRIES: usize = 8;
 
 /// A port that speaks a serial driver's protocol.
 #[derive(Debug)]
-pub(super) struct Port(Device);
+pub(super) struct Port {
+    device: Device,
+    /// The outputs as they were set here, for drivers that do not tell: a Wine's.
+    set: AtomicU8,
+}
 
 /// Since this process first asked.
 pub(super) fn now_ns() -> u64 {
@@ -46,9 +51,9 @@ impl Port {
 
     pub(super) fn with(device: Device) -> Result<Self, Error> {
         let status = device.call(GET_MODEMSTATUS, &()).wait();
-        let port = Self(device);
+        let port = Self { device, set: AtomicU8::new(0) };
         match status {
-            Err(error) if matches!(error.kind(), Kind::Unsupported | Kind::InvalidInput) => {
+            Err(error) if is_unknown(&error) => {
                 let message = format!("\"{}\" has no modem lines: serial ports do ({error})", port.name());
                 Err(Error::new(ErrorKind::Unsupported, message))
             }
@@ -57,14 +62,20 @@ impl Port {
     }
 
     pub(super) fn name(&self) -> String {
-        self.0.name().to_owned()
+        self.device.name().to_owned()
     }
 
     pub(super) fn levels(&self) -> Result<Levels, Error> {
-        let inputs = *self.0.call(GET_MODEMSTATUS, &()).wait()?;
-        let outputs = *self.0.call(GET_DTRRTS, &()).wait()?;
-        let [rts, dtr] = OUTPUTS.map(|bit| u8::from(outputs & bit != 0));
-        Ok(levels(inputs) | rts << INPUTS | dtr << (INPUTS + 1))
+        let inputs = *self.device.call(GET_MODEMSTATUS, &()).wait()?;
+        let outputs = match self.device.call(GET_DTRRTS, &()).wait() {
+            Ok(outputs) => {
+                let [rts, dtr] = OUTPUTS.map(|bit| u8::from(*outputs & bit != 0));
+                rts << INPUTS | dtr << (INPUTS + 1)
+            }
+            Err(error) if is_unknown(&error) => self.set.load(Relaxed),
+            Err(error) => return Err(error.into()),
+        };
+        Ok(levels(inputs) | outputs)
     }
 
     pub(super) fn set(&self, offset: usize, active: bool) -> Result<(), Error> {
@@ -74,9 +85,20 @@ impl Port {
             (false, true) => SET_DTR,
             (false, false) => CLR_DTR,
         };
-        self.0.call(code, &()).wait()?;
+        self.device.call(code, &()).wait()?;
+        let bit = 1 << offset;
+        if active {
+            self.set.fetch_or(bit, Relaxed)
+        } else {
+            self.set.fetch_and(!bit, Relaxed)
+        };
         Ok(())
     }
+}
+
+/// How drivers say that they do not know a code.
+fn is_unknown(error: &overlapped::Error) -> bool {
+    matches!(error.kind(), Kind::Unsupported | Kind::InvalidInput)
 }
 
 /// The inputs of a modem status.
@@ -96,7 +118,9 @@ enum Phase {
     Waiting,
     /// The wait has ended, with these events, and the levels are being read.
     Reading(u32, Call<u32>),
-    /// It was stopped, and they are read once more.
+    /// It was stopped, and the driver says what it has kept.
+    Ending(Call<u32>, #[expect(dead_code, reason = "it is not to be cancelled")] Call<()>),
+    /// They are read once more.
     Last(u32, Call<u32>),
     Over,
 }
@@ -111,12 +135,12 @@ impl Watch {
             // One wait at a time.
             drop(watch.take());
             // It forgets what happened before.
-            port.0.call(SET_WAIT_MASK, &mask).wait()?;
+            port.device.call(SET_WAIT_MASK, &mask).wait()?;
             let levels = port.levels()?;
-            let mut waits = port.0.inverted(WAIT_ON_MASK, &()).pending(1).start();
+            let mut waits = port.device.inverted(WAIT_ON_MASK, &()).pending(1).start();
             let ended = Pin::new(&mut waits).poll_next(&mut Context::from_waker(Waker::noop()));
             let phase = match ended {
-                Poll::Ready(Some(Ok(events))) => Phase::Reading(*events, port.0.call(GET_MODEMSTATUS, &())),
+                Poll::Ready(Some(Ok(events))) => Phase::Reading(*events, port.device.call(GET_MODEMSTATUS, &())),
                 Poll::Ready(Some(Err(error))) => return Err(error.into()),
                 Poll::Ready(None) | Poll::Pending => Phase::Waiting,
             };
@@ -135,7 +159,7 @@ impl Watch {
 
     /// The next look; none after it was stopped and all was seen.
     pub(super) fn poll(&mut self, port: &Port, cx: &mut Context<'_>) -> Poll<Option<Result<Look, Error>>> {
-        let status = || port.0.call(GET_MODEMSTATUS, &());
+        let status = || port.device.call(GET_MODEMSTATUS, &());
         loop {
             let (events, next) = match &mut self.phase {
                 Phase::Over => return Poll::Ready(None),
@@ -145,8 +169,13 @@ impl Watch {
                         Some(Err(error)) if error.kind() != Kind::Cancelled => {
                             return Poll::Ready(Some(Err(error.into())));
                         }
-                        Some(Err(_)) | None => Phase::Last(kept(port), status()),
+                        Some(Err(_)) | None => kept(port),
                     };
+                    continue;
+                }
+                Phase::Ending(wait, _) => {
+                    let events = ready!(Pin::new(wait).poll(cx)).map_or(0, |events| *events);
+                    self.phase = Phase::Last(events, status());
                     continue;
                 }
                 Phase::Reading(events, reading) => {
@@ -167,13 +196,14 @@ impl Watch {
     }
 }
 
-/// What happened since the last wait ended, which the driver keeps for the next one: that ends at once, or is left.
-fn kept(port: &Port) -> u32 {
-    let mut wait = port.0.call(WAIT_ON_MASK, &());
-    match Pin::new(&mut wait).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(Ok(events)) => *events,
-        _ => 0,
-    }
+/// Asks what happened since the last wait ended, which the driver keeps for the next one: if that has to wait, it ends by
+/// the new mask, without an event.
+fn kept(port: &Port) -> Phase {
+    /// For a driver that does not keep to it.
+    const PATIENCE: Duration = Duration::from_secs(1);
+    let wait = port.device.call(WAIT_ON_MASK, &());
+    let mask = port.device.call(SET_WAIT_MASK, &0);
+    Phase::Ending(wait.timeout(PATIENCE), mask)
 }
 
 /// What the events and the levels after them say.

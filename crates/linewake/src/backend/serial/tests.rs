@@ -159,11 +159,15 @@ fn a_wait_says_which_line_changed_and_the_levels_are_read_after() {
     assert_eq!(next(&mut watch, &port).unwrap(), Look { levels: 0b0011, changes: [1, 0, 0, 0] });
     driver.toggle(3, 4);
     assert_eq!(next(&mut watch, &port).unwrap(), Look { levels: 0b0011, changes: [0, 0, 0, 1] });
-    // What happens between two waits is told by the second.
+    // What happens between two waits is told by the second, together if it must.
     driver.toggle(2, 2);
     driver.toggle(1, 1);
-    let looks = [next(&mut watch, &port).unwrap(), next(&mut watch, &port).unwrap()];
-    assert_eq!(looks.map(|look| look.changes), [[0, 0, 1, 0], [0, 1, 0, 0]]);
+    let mut seen = [0; INPUTS];
+    while seen != [0, 1, 1, 0] {
+        let look = next(&mut watch, &port).unwrap();
+        seen = std::array::from_fn(|line| seen[line] + look.changes[line]);
+        assert!(seen.iter().all(|&changes| changes <= 1), "{seen:?}");
+    }
     driver.unplug();
     assert!(next(&mut watch, &port).unwrap_err().is_disconnected());
 }

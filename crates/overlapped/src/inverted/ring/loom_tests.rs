@@ -13,8 +13,6 @@ struct Driver {
     pended: crate::sync::Mutex<Vec<u64>>,
     submitted: AtomicUsize,
     released: AtomicUsize,
-    discarded: AtomicUsize,
-    settled: AtomicUsize,
     /// References to the device: the consumer's and those the ring took.
     devices: Arc<AtomicUsize>,
 }
@@ -52,13 +50,12 @@ impl Calls for Driver {
         }
     }
 
-    fn release(&self, (): &(), _: u64, discarded: Option<usize>) {
+    fn release(&self, (): &(), _: u64) {
         self.released.fetch_add(1, SeqCst);
-        self.discarded.fetch_add(usize::from(discarded.is_some()), SeqCst);
     }
 
-    fn settled(&self) {
-        self.settled.fetch_add(1, SeqCst);
+    fn len(&self, (): &(), _: u64, information: usize) -> usize {
+        information
     }
 
     fn end(&self, status: Status) -> End {
@@ -87,8 +84,6 @@ fn stream(pending: usize, window: usize) -> (Arc<Ring<Driver>>, Device) {
         pended: crate::sync::Mutex::new(Vec::new()),
         submitted: AtomicUsize::new(0),
         released: AtomicUsize::new(0),
-        discarded: AtomicUsize::new(0),
-        settled: AtomicUsize::new(0),
         devices: device.0.clone(),
     };
     (Ring::start(driver, device.clone(), pending, window, Order::Submission), device)
@@ -107,9 +102,11 @@ fn complete_one(ring: &Arc<Ring<Driver>>) -> bool {
 
 fn take(ring: &Arc<Ring<Driver>>, waker: &Waker) -> Poll<Taken<u64>> {
     let taken = ring.take(&Context::from_waker(waker));
-    if let Poll::Ready(Taken::Reply(operation, ..)) = taken {
-        ring.calls.release(&(), operation, None);
-        ring.arm();
+    if let Poll::Ready(Taken::Reply(operation, .., next)) = taken {
+        ring.calls.release(&(), operation);
+        if next.arm {
+            ring.arm();
+        }
     }
     taken
 }
@@ -172,12 +169,75 @@ fn loom_re_arm_against_drop() {
         drop(device);
         dispatcher.join().unwrap();
         while complete_one(&ring) {}
-        let Driver { submitted, released, settled, devices, discarded, .. } = &ring.calls;
+        let Driver { submitted, released, devices, .. } = &ring.calls;
         let submitted = submitted.load(SeqCst);
         assert_eq!(released.load(SeqCst), submitted, "each call is released once");
-        assert_eq!(settled.load(SeqCst), submitted);
-        assert!(discarded.load(SeqCst) <= 1);
+        let figures = ring.figures();
+        assert_eq!((figures.submitted, figures.in_flight), (submitted as u64, 0));
+        assert!(figures.discarded <= 1);
+        assert_eq!(figures.discarded_bytes, 4 * figures.discarded);
         assert_eq!(devices.load(SeqCst), 0, "the ring keeps the handle open");
+    });
+}
+
+#[test]
+fn loom_figures_of_a_closed_stream_are_final_when_nothing_is_in_flight() {
+    loom::model(|| {
+        let (ring, device) = stream(1, 2);
+        let dispatcher = thread::spawn({
+            let ring = ring.clone();
+            move || while complete_one(&ring) {}
+        });
+        ring.close(&device);
+        let early = ring.figures();
+        assert!(early.submitted >= early.in_flight as u64 + early.discarded);
+        dispatcher.join().unwrap();
+        while complete_one(&ring) {}
+        let last = ring.figures();
+        assert_eq!(last.in_flight, 0);
+        if early.in_flight == 0 {
+            assert_eq!((early.submitted, early.discarded), (last.submitted, last.discarded));
+        }
+        drop(device);
+    });
+}
+
+/// A subscription: it is woken each time, leaves its waker once, and does not look again when it was told that there is
+/// nothing more.
+#[test]
+fn loom_attached_consumer_misses_nothing() {
+    loom::model(|| {
+        let (ring, device) = stream(2, 2);
+        let consumer = Arc::new(Consumer(AtomicUsize::new(0)));
+        assert!(!ring.attach(Waker::from(consumer.clone())));
+        let dispatcher = thread::spawn({
+            let ring = ring.clone();
+            move || u64::from(complete_one(&ring)) + u64::from(complete_one(&ring))
+        });
+        let (mut taken, mut wakes) = (0, 0);
+        let mut pump = || {
+            while wakes != consumer.0.load(SeqCst) {
+                wakes = consumer.0.load(SeqCst);
+                while let Some(Taken::Reply(operation, .., next)) = ring.take_ready() {
+                    assert_eq!(operation, taken);
+                    taken += 1;
+                    ring.calls.release(&(), operation);
+                    if next.arm {
+                        ring.arm();
+                    }
+                    if !next.take {
+                        break;
+                    }
+                }
+            }
+            taken
+        };
+        pump();
+        let completed = dispatcher.join().unwrap();
+        assert_eq!(pump(), completed);
+        assert_eq!(lock(&ring.calls.pended).len(), 2, "there is room, and too few calls are pending");
+        ring.close(&device);
+        drop(device);
     });
 }
 

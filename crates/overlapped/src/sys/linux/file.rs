@@ -130,7 +130,7 @@ impl File {
     ///
     /// # Safety
     /// What the driver does with the argument's address is fine.
-    pub(crate) unsafe fn ioctl(&self, request: u32, argument: *mut c_void) -> Result<(), Status> {
+    pub(crate) unsafe fn ioctl(&self, request: u32, argument: *mut c_void) -> Result<u32, Status> {
         let fd = self.source.fd();
         // SAFETY: the caller's promise.
         retry_on_intr(|| unsafe { ioctl(fd, request, argument) }).map_err(|errno| match errno {

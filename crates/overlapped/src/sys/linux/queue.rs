@@ -98,10 +98,12 @@ impl Queue {
     }
 
     /// Whether this is the child of a fork, and the queue its parent's.
+    #[inline]
     pub(crate) fn is_inherited(&self) -> bool {
         self.process != process::number()
     }
 
+    #[inline]
     pub(crate) fn post(&self, token: u64) {
         let mut posted = self.posted();
         posted.packets.push_back(token);
@@ -121,9 +123,14 @@ impl Queue {
     /// The timer that expires next. Whoever waits next is told.
     pub(crate) fn next_timer(&self, _at: Instant) {}
 
+    /// How many packets to take at a time.
+    pub(crate) fn room(&self, _in_flight: impl FnOnce() -> usize) -> usize {
+        64
+    }
+
     /// Waits for a packet or a file, then takes as many packets as there are and fit, also those of what the files that
     /// are ready have completed. Returns their number, 0 after `timeout`.
-    pub(crate) fn wait(&self, tokens: &mut [u64; 64], timeout: Option<Duration>) -> usize {
+    pub(crate) fn wait(&self, tokens: &mut [u64; 64], _room: usize, timeout: Option<Duration>) -> usize {
         // Who only looks does not ask for the time.
         let deadline = timeout.filter(|t| !t.is_zero()).and_then(|t| Instant::now().checked_add(t));
         let mut left = timeout;
@@ -218,6 +225,7 @@ impl Queue {
         changed.map(|_| ()).map_err(|errno| Status::from_errno(errno.raw_os_error()))
     }
 
+    #[inline]
     fn posted(&self) -> MutexGuard<'_, Posted> {
         self.posted.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -49,10 +49,8 @@ impl Transfer {
     }
 
     fn system_call(&self, fd: BorrowedFd<'_>) -> Result<usize, Errno> {
-        let Memory { input, input_len, output, output_len, .. } = self.memory;
-        // SAFETY: see `Transfer`: this is the kernel's side, alone with its two buffers, which do not overlap and are
-        // initialised.
-        let (input, output) = unsafe { (slice(input, input_len), slice(output, output_len)) };
+        // SAFETY: see `Transfer`: this is the kernel's side, alone with its two buffers.
+        let (input, output) = unsafe { (self.memory.input(), self.memory.output()) };
         match self.what {
             Operation::Read { offset: None } => rustix::io::read(fd, output),
             Operation::Read { offset: Some(offset) } => rustix::io::pread(fd, output, offset),
@@ -62,7 +60,7 @@ impl Transfer {
                 // In place, and each time from the start.
                 output.copy_from_slice(input);
                 // SAFETY: who declared the ioctl promised that the driver keeps to its argument, which is this long.
-                unsafe { ioctl(fd, request, output.as_mut_ptr().cast()) }.map(|()| output.len())
+                unsafe { ioctl(fd, request, output.as_mut_ptr().cast()) }.map(|value| value as usize)
             }
             _ => Err(Errno::NOTTY),
         }
@@ -76,23 +74,15 @@ impl Transfer {
     }
 }
 
-/// # Safety
-/// The address is null for no bytes, or that of `len` initialised bytes that nobody else touches for `'a`.
-unsafe fn slice<'a>(start: *mut u8, len: u32) -> &'a mut [u8] {
-    if len == 0 {
-        return &mut [];
-    }
-    // SAFETY: the caller's promise.
-    unsafe { std::slice::from_raw_parts_mut(start, len as usize) }
-}
-
+/// Returns what the system call returns.
+///
 /// # Safety
 /// What the driver does with the argument's address is fine.
-pub(super) unsafe fn ioctl(fd: BorrowedFd<'_>, request: u32, argument: *mut c_void) -> Result<(), Errno> {
+pub(super) unsafe fn ioctl(fd: BorrowedFd<'_>, request: u32, argument: *mut c_void) -> Result<u32, Errno> {
     struct InPlace(Opcode, *mut c_void);
-    // SAFETY: the caller's promise; the output is nothing, and taken from no address.
+    // SAFETY: the caller's promise; the output is taken from no address.
     unsafe impl rustix::ioctl::Ioctl for InPlace {
-        type Output = ();
+        type Output = u32;
         const IS_MUTATING: bool = true;
         fn opcode(&self) -> Opcode {
             self.0
@@ -100,8 +90,9 @@ pub(super) unsafe fn ioctl(fd: BorrowedFd<'_>, request: u32, argument: *mut c_vo
         fn as_ptr(&mut self) -> *mut c_void {
             self.1
         }
-        unsafe fn output_from_ptr(_: IoctlOutput, _: *mut c_void) -> Result<(), Errno> {
-            Ok(())
+        unsafe fn output_from_ptr(value: IoctlOutput, _: *mut c_void) -> Result<u32, Errno> {
+            // An error, which is negative, does not come here.
+            Ok(value as u32)
         }
     }
     // SAFETY: the caller's promise.

@@ -4,7 +4,7 @@ use std::os::windows::ffi::OsStrExt;
 use std::os::windows::io::{AsRawHandle, FromRawHandle, IntoRawHandle, OwnedHandle};
 use std::path::Path;
 use std::ptr;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use windows_sys::Wdk::Storage::FileSystem::{
     FILE_MODE_INFORMATION, FileIoCompletionNotificationInformation, FileModeInformation, NtFsControlFile,
@@ -45,6 +45,8 @@ pub(crate) struct File {
     handle: HANDLE,
     /// With the system's thread pool: where submissions are announced.
     binding: Option<Binding>,
+    /// Gone when the handle is closed.
+    is_open: Arc<()>,
 }
 
 // SAFETY: a handle may be used from any thread; it is closed only when the file is dropped.
@@ -85,7 +87,7 @@ pub(crate) fn open(options: &OpenOptions, path: &Path) -> Result<Device, Error> 
     if handle == INVALID_HANDLE_VALUE {
         return Err(fail(last_error()));
     }
-    let mut file = File { handle, binding: None };
+    let mut file = File::new(handle);
     if options.skip_completion_port_on_success {
         file.skip_completion_port_on_success();
     }
@@ -106,7 +108,7 @@ pub(crate) fn adopt(port: &Port, handle: OwnedHandle) -> Result<Device, Error> {
             .on(&name)
             .hint("it was not opened for overlapped I/O: open it with FILE_FLAG_OVERLAPPED"));
     }
-    let mut file = File { handle: handle.into_raw_handle(), binding: None };
+    let mut file = File::new(handle.into_raw_handle());
     Device::assemble(port, name.clone(), |_| {
         file.bind(port).map_err(|error| match error {
             Unbound::Skips => Error::new(ErrorKind::InvalidInput, Operation::Adopt).on(&name).hint(NO_SKIP_ON_THE_POOL),
@@ -140,8 +142,17 @@ fn is_synchronous(handle: HANDLE) -> bool {
 }
 
 impl File {
+    fn new(handle: HANDLE) -> Self {
+        Self { handle, binding: None, is_open: Arc::default() }
+    }
+
     pub(crate) fn raw_handle(&self) -> HANDLE {
         self.handle
+    }
+
+    /// Tells whether the handle is open still, without keeping it so.
+    pub(crate) fn is_open(&self) -> Weak<()> {
+        Arc::downgrade(&self.is_open)
     }
 
     /// Binds the handle to the port.
@@ -261,6 +272,7 @@ impl Drop for File {
         let handle = unsafe { OwnedHandle::from_raw_handle(self.handle) };
         // The pool's object goes after the handle, and after the last packet.
         let binding = self.binding.take();
-        off_the_dispatcher(move || drop((handle, binding)));
+        let is_open = self.is_open.clone();
+        off_the_dispatcher(move || drop((handle, binding, is_open)));
     }
 }

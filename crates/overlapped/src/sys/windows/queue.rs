@@ -86,15 +86,21 @@ impl Queue {
         }
     }
 
+    /// How many packets to take at a time: Wine asks its server once more to see that there is none for the room left.
+    pub(crate) fn room(&self, in_flight: impl FnOnce() -> usize) -> usize {
+        in_flight().clamp(1, 64)
+    }
+
     /// Waits for a packet, then takes as many as there are and fit. Returns their number, 0 after `timeout`.
-    pub(crate) fn wait(&self, tokens: &mut [u64; 64], timeout: Option<Duration>) -> usize {
+    pub(crate) fn wait(&self, tokens: &mut [u64; 64], room: usize, timeout: Option<Duration>) -> usize {
         // The pool delivers by itself: nobody waits for it.
         let Self::Port(port) = self else { return 0 };
         let mut entries = [OVERLAPPED_ENTRY::default(); 64];
+        let room = room.min(entries.len()) as u32;
         let mut count = 0;
         // SAFETY: the port is ours; `entries` has room for the number stated, and `count` is valid for the call.
         let ok = unsafe {
-            GetQueuedCompletionStatusEx(port.0, entries.as_mut_ptr(), 64, &mut count, milliseconds(timeout), 0)
+            GetQueuedCompletionStatusEx(port.0, entries.as_mut_ptr(), room, &mut count, milliseconds(timeout), 0)
         };
         if ok == 0 {
             return 0;

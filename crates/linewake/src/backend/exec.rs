@@ -1,0 +1,453 @@
+//! A program that prints a line for each change: for a vendor's library that only has callbacks.
+//!
+//! ```text
+//!   child ── "1700000000 door 1\n" ──► pipe ──► standing reads (a few, then the child has to wait) ──► Output ──► RawEdge
+//! ```
+
+mod command;
+mod output;
+mod pipe;
+
+use std::fmt;
+use std::pin::Pin;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use futures_core::Stream as _;
+use overlapped::{Call, InvertedCall};
+
+pub use self::command::{Exec, Restart};
+use self::output::{Header, Output};
+use super::{Ask, Backend, Capabilities, Held, Numbering, RawEdge, unsupported};
+use crate::timer::Timer;
+use crate::wait::{Waited, wait};
+use crate::{
+    ChipInfo, Clock, Direction, Edges, Error, ErrorKind, EventClock, LineConfig, LineInfo, Missed, Offset, Trust,
+};
+
+/// How much is read at once, and how many such pieces wait here before the child has to.
+const READ: usize = 16 << 10;
+const PIECES: usize = 4;
+/// After a stop, a pipe that is quiet for so long has nothing more that had happened.
+const QUIET: Duration = Duration::from_millis(50);
+/// What goes on all the same is not waited for longer than this.
+const ENOUGH: Duration = Duration::from_secs(1);
+/// How often a child that was killed is asked whether it is gone.
+const REAP: Duration = Duration::from_millis(5);
+
+pub(crate) fn open(command: &str) -> Result<Arc<dyn Backend>, Error> {
+    Ok(Arc::new(Chip::open(Exec::parse(command)?)?))
+}
+
+/// A chip whose lines a program knows.
+pub(crate) struct Chip {
+    info: ChipInfo,
+    header: Arc<Header>,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    exec: Exec,
+    timer: Timer,
+    /// The child that no request has; it runs from the opening on, since what it prints first names the lines.
+    idle: Mutex<Idle>,
+}
+
+enum Idle {
+    Running(Box<Running>),
+    /// A request has it.
+    Taken,
+    /// There is none; the next request starts one.
+    Gone,
+    /// It ended by itself, then, well or not.
+    Ended {
+        at: Instant,
+        well: bool,
+    },
+}
+
+/// A child, and what it prints.
+struct Running {
+    child: Option<Child>,
+    timer: Timer,
+    reads: InvertedCall<[u8]>,
+    output: Output,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Idle> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Starts the program, and waits until it has said which lines it has.
+    fn start(&self) -> Result<(Running, Arc<Header>), Error> {
+        let exec = &self.exec;
+        let (reader, writer) = pipe::pipe().map_err(|error| exec.error(format!("has no pipe to print to: {error}")))?;
+        let mut command = Command::new(&exec.program);
+        command.args(&exec.arguments).stdin(Stdio::null()).stdout(writer);
+        let spawned = command.spawn();
+        // Or its copy here keeps the pipe open when the child is gone.
+        drop(command);
+        let child = spawned
+            .map_err(|error| exec.error(format!("cannot be started: {error}; is it there, and may it be executed?")))?;
+        let reads = reader.standing_reads(READ).pending(1).window(PIECES).start();
+        let mut running = Running {
+            child: Some(child),
+            timer: self.timer.clone(),
+            reads,
+            output: Output::new(exec.lines.as_deref()),
+        };
+        let header = self.header(&mut running)?;
+        Ok((running, header))
+    }
+
+    fn header(&self, running: &mut Running) -> Result<Arc<Header>, Error> {
+        let exec = &self.exec;
+        let until = Instant::now() + exec.start_timeout;
+        loop {
+            if let Some(header) = running.output.header().map_err(|reason| exec.malformed(&reason))? {
+                return Ok(header);
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            match wait(Some(left), |cx| running.poll_read(cx)) {
+                Waited::Ready(Some(Ok(()))) => {}
+                Waited::Ready(Some(Err(error))) => return Err(error),
+                Waited::Ready(None) => {
+                    let how = running.ended().unwrap_or_default();
+                    let message = "before it said which lines it has (`lines name name …`)";
+                    return Err(Error::gone(format!("the program {} ended{how} {message}", exec.quoted())));
+                }
+                Waited::TimedOut => {
+                    let message = format!(
+                        "{} did not say in {:?} which lines it has: let it print `lines name name …` first, and flush",
+                        exec.quoted(),
+                        exec.start_timeout
+                    );
+                    return Err(Error::new(ErrorKind::TimedOut, message));
+                }
+                Waited::Deadlock => {
+                    let message = "on the thread that dispatches completions a program cannot be started";
+                    return Err(Error::new(ErrorKind::Deadlock, message));
+                }
+            }
+        }
+    }
+
+    /// The child is over, or nobody wants it any more.
+    fn is_over(&self, running: &mut Running) {
+        let idle = match running.exit() {
+            Some(well) => Idle::Ended { at: Instant::now(), well },
+            None => Idle::Gone,
+        };
+        *self.lock() = idle;
+    }
+}
+
+impl Running {
+    /// Takes what it printed. `None`: it closed its output.
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<(), Error>>> {
+        match Pin::new(&mut self.reads).poll_next(cx) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Some(Ok(bytes))) => {
+                self.output.push(&bytes);
+                Poll::Ready(Some(Ok(())))
+            }
+            Poll::Ready(None) => Poll::Ready(None),
+            // The end of a pipe, as Windows says it.
+            Poll::Ready(Some(Err(error))) if error.kind() == overlapped::ErrorKind::Disconnected => Poll::Ready(None),
+            Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(error.into()))),
+        }
+    }
+
+    /// How it ended, if it has: whether well.
+    fn exit(&mut self) -> Option<bool> {
+        let status = self.child.as_mut()?.try_wait().ok()??;
+        Some(status.success())
+    }
+
+    /// How it ended, in words, if it has.
+    fn ended(&mut self) -> Option<String> {
+        let status = self.child.as_mut()?.try_wait().ok()??;
+        Some(format!(" ({status})"))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            // It may be over already; and it is not waited for.
+            let _ = child.kill();
+            reap(child, self.timer.clone());
+        }
+    }
+}
+
+/// Asks again and again, on the port's thread, whether a child that was killed is gone: until then it is a zombie.
+fn reap(mut child: Child, timer: Timer) {
+    if let Ok(None) = child.try_wait() {
+        let sleep = timer.sleep(REAP);
+        sleep.then(move |_| reap(child, timer));
+    }
+}
+
+impl Chip {
+    pub(crate) fn open(exec: Exec) -> Result<Self, Error> {
+        let shared = Shared { exec, timer: Timer::new()?, idle: Mutex::new(Idle::Gone) };
+        let shared = Arc::new(shared);
+        let (running, header) = shared.start()?;
+        *shared.lock() = Idle::Running(Box::new(running));
+        let exec = &shared.exec;
+        let info = ChipInfo {
+            name: exec.name.clone(),
+            label: exec.text().into(),
+            path: None,
+            lines: header.names.len() as u32,
+            max_queue_size: 0,
+        };
+        Ok(Self { info, header, shared })
+    }
+}
+
+impl Backend for Chip {
+    fn info(&self) -> &ChipInfo {
+        &self.info
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::inputs_only(self.header.names.len(), Trust::AtLeast)
+    }
+
+    fn clock(&self, _: EventClock) -> Clock {
+        self.header.clock()
+    }
+
+    fn lines(&self) -> Result<Vec<LineInfo>, Error> {
+        let used = matches!(*self.shared.lock(), Idle::Taken);
+        let line = |(offset, name): (u32, &Option<Arc<str>>)| LineInfo {
+            offset: offset.into(),
+            name: name.clone(),
+            direction: Direction::Input,
+            active: None,
+            used,
+            consumer: None,
+            config: LineConfig::default(),
+        };
+        Ok((0..).zip(&self.header.names).map(line).collect())
+    }
+
+    fn request(&self, ask: &Ask<'_>) -> Result<Box<dyn Held>, Error> {
+        // Not under the lock: a start takes its time.
+        let before = std::mem::replace(&mut *self.shared.lock(), Idle::Taken);
+        let running = match before {
+            Idle::Running(running) => Ok(*running),
+            Idle::Taken => {
+                let message = format!(
+                    "the program {} has one reader at a time, and another request is it; ask for all lines in one",
+                    self.shared.exec.quoted()
+                );
+                return Err(Error::new(ErrorKind::Busy, message));
+            }
+            Idle::Gone | Idle::Ended { .. } => self.shared.start().and_then(|(running, header)| {
+                if *header.names == *self.header.names {
+                    return Ok(running);
+                }
+                Err(self.shared.exec.malformed("it has other lines than before; open it anew"))
+            }),
+        };
+        let running = running.inspect_err(|_| *self.shared.lock() = Idle::Gone)?;
+        let mut places = vec![None; self.header.names.len()];
+        for (place, (offset, _)) in ask.lines.iter().enumerate() {
+            places[offset.index()] = Some(place);
+        }
+        let active_at_start = ask.lines.iter().map(|(offset, _)| running.output.active(*offset)).collect();
+        Ok(Box::new(Lines {
+            shared: self.shared.clone(),
+            running: Some(Box::new(running)),
+            lines: ask.lines.to_vec(),
+            active_at_start,
+            places,
+            stopped: None,
+            closed: None,
+        }))
+    }
+
+    fn values(&self, _: &[Offset]) -> Result<Vec<bool>, Error> {
+        Err(unsupported(&self.info.name, "tells the levels of its lines to the request that has them alone"))
+    }
+
+    fn reopen(&self) -> Result<Arc<dyn Backend>, Error> {
+        let exec = &self.shared.exec;
+        let (restart, delay) = exec.restart;
+        match &*self.shared.lock() {
+            Idle::Running(_) | Idle::Gone => {}
+            Idle::Taken => {
+                let message = format!("the program {} runs, and a request has it", exec.quoted());
+                return Err(Error::new(ErrorKind::Busy, message));
+            }
+            Idle::Ended { well, .. } if restart == Restart::Never || (restart == Restart::OnFailure && *well) => {
+                return Err(exec.error("has ended, and is not to be started again"));
+            }
+            Idle::Ended { at, .. } if at.elapsed() < delay => {
+                return Err(Error::gone(format!("the program {} is started again after {delay:?}", exec.quoted())));
+            }
+            Idle::Ended { .. } => {}
+        }
+        let again = Self::open(exec.clone()).inspect_err(|error| {
+            if error.is_disconnected() {
+                *self.shared.lock() = Idle::Ended { at: Instant::now(), well: false };
+            }
+        });
+        Ok(Arc::new(again?))
+    }
+}
+
+impl fmt::Debug for Chip {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Chip").field("command", &self.shared.exec.text()).finish_non_exhaustive()
+    }
+}
+
+/// The lines of a child that a request has.
+struct Lines {
+    shared: Arc<Shared>,
+    running: Option<Box<Running>>,
+    lines: Vec<(Offset, LineConfig)>,
+    active_at_start: Vec<Option<bool>>,
+    /// The place of each offset in `lines`.
+    places: Vec<Option<usize>>,
+    /// When it was stopped, and how long it may take to be quiet.
+    stopped: Option<(Instant, Call<()>)>,
+    /// When its output was closed, and when to look again whether it is over.
+    closed: Option<(Instant, Call<()>)>,
+}
+
+impl Lines {
+    /// Gives the edges of whole lines that were read.
+    fn hand_over(&mut self, into: &mut Vec<RawEdge>) -> Result<bool, Error> {
+        let Some(running) = &mut self.running else {
+            return Ok(false);
+        };
+        let before = into.len();
+        while let Some(edge) = running.output.next().map_err(|reason| self.shared.exec.malformed(&reason))? {
+            let wanted = self.places[edge.offset.index()].and_then(|place| self.lines[place].1.edges);
+            // What is missing is of both directions: of one alone nobody knows.
+            let missed = if wanted == Some(Edges::Both) { edge.missed } else { Missed::default() };
+            if wanted.is_some_and(|edges| edges.includes(edge.kind)) {
+                into.push(RawEdge { missed, ..edge });
+            }
+        }
+        Ok(into.len() > before)
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>, into: &mut Vec<RawEdge>) -> Poll<Option<Result<(), Error>>> {
+        loop {
+            match self.hand_over(into) {
+                Ok(true) => return Poll::Ready(Some(Ok(()))),
+                Ok(false) => {}
+                Err(error) => return Poll::Ready(Some(Err(error))),
+            }
+            let Some(running) = &mut self.running else {
+                return Poll::Ready(None);
+            };
+            if let Some((at, look)) = &mut self.closed {
+                if running.ended().is_some() || at.elapsed() > ENOUGH {
+                    return Poll::Ready(Some(Err(self.ended())));
+                }
+                if Pin::new(&mut *look).poll(cx).is_pending() {
+                    return Poll::Pending;
+                }
+                *look = self.shared.timer.sleep(REAP);
+                continue;
+            }
+            match running.poll_read(cx) {
+                Poll::Ready(Some(Ok(()))) if self.stopped.as_ref().is_some_and(|(at, _)| at.elapsed() > ENOUGH) => {
+                    return Poll::Ready(None);
+                }
+                Poll::Ready(Some(Ok(()))) => {}
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error))),
+                Poll::Ready(None) if self.stopped.is_some() => return Poll::Ready(None),
+                // Its output is closed a moment before it is over, and how it ended is to be known.
+                Poll::Ready(None) => self.closed = Some((Instant::now(), self.shared.timer.sleep(REAP))),
+                Poll::Pending => match &mut self.stopped {
+                    None => return Poll::Pending,
+                    Some((_, quiet)) => {
+                        let is_quiet = Pin::new(quiet).poll(cx).is_ready();
+                        return if is_quiet { Poll::Ready(None) } else { Poll::Pending };
+                    }
+                },
+            }
+        }
+    }
+
+    /// It closed its output: that is its end, whether it runs on or not.
+    fn ended(&mut self) -> Error {
+        let exec = &self.shared.exec;
+        let Some(running) = &mut self.running else {
+            return Error::gone(format!("the program {} is gone", exec.quoted()));
+        };
+        let how = running.ended().unwrap_or_else(|| " its output, and runs on".to_owned());
+        let left = running.output.rest();
+        let broken = if left.is_empty() { String::new() } else { format!(", in the middle of the line \"{left}\"") };
+        Error::gone(format!("the program {} ended{how}{broken}", exec.quoted()))
+    }
+}
+
+impl Held for Lines {
+    fn poll_edges(&mut self, cx: &mut Context<'_>, into: &mut Vec<RawEdge>) -> Poll<Option<Result<(), Error>>> {
+        self.poll(cx, into)
+    }
+
+    fn stop(&mut self) {
+        if self.stopped.is_some() {
+            return;
+        }
+        self.stopped = Some((Instant::now(), self.shared.timer.sleep(QUIET)));
+        if let Some(child) = self.running.as_mut().and_then(|running| running.child.as_mut()) {
+            // What it has printed is in the pipe.
+            let _ = child.kill();
+        }
+    }
+
+    fn active_at_start(&self) -> Vec<Option<bool>> {
+        self.active_at_start.clone()
+    }
+
+    fn values(&self) -> Result<Vec<bool>, Error> {
+        let level = |(offset, _): &(Offset, LineConfig)| {
+            let active = self.running.as_ref().and_then(|running| running.output.active(*offset));
+            active.ok_or_else(|| {
+                let what = format!("has not told the level of line {offset} yet; let it say so in its first line");
+                unsupported(&self.shared.exec.name, &what)
+            })
+        };
+        self.lines.iter().map(level).collect()
+    }
+
+    fn set_values(&mut self, _: &[(usize, bool)]) -> Result<(), Error> {
+        Err(unsupported(&self.shared.exec.name, "has no outputs"))
+    }
+
+    fn reconfigure(&mut self, _: &[LineConfig]) -> Result<(), Error> {
+        Err(unsupported(&self.shared.exec.name, "cannot hold lines otherwise once they are held"))
+    }
+
+    fn numbering(&self) -> Numbering {
+        Numbering::Polarity
+    }
+}
+
+impl Drop for Lines {
+    fn drop(&mut self) {
+        if let Some(mut running) = self.running.take() {
+            self.shared.is_over(&mut running);
+        }
+    }
+}
+
+impl fmt::Debug for Lines {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lines").field("command", &self.shared.exec.text()).finish_non_exhaustive()
+    }
+}

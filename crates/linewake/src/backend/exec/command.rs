@@ -1,0 +1,186 @@
+//! Which program to run, and what to do when it ends.
+
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::{Error, ErrorKind};
+
+/// A program that prints a line for each change: see [`Chip::from_command`](crate::Chip::from_command), and
+/// `docs/exec.md` for what it prints.
+///
+/// ```
+/// use std::time::Duration;
+/// use linewake::{Exec, Restart};
+/// let program = Exec::new("python3")
+///     .args(["-u", "inputs.py"])
+///     .restart(Restart::OnFailure, Duration::from_secs(1));
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "nothing runs before a chip is made of it"]
+pub struct Exec {
+    pub(super) program: OsString,
+    pub(super) arguments: Vec<OsString>,
+    pub(super) name: Arc<str>,
+    pub(super) lines: Option<Vec<Arc<str>>>,
+    pub(super) restart: (Restart, Duration),
+    pub(super) start_timeout: Duration,
+}
+
+/// Whether a program that ended is started again, when somebody looks for its chip: a [`Monitor`](crate::Monitor) that
+/// [reattaches](crate::MonitorBuilder::reattach), or [`Chip::reopen`](crate::Chip::reopen). A request ends with the program
+/// in any case, so that what is missing is seen.
+///
+/// ```
+/// assert_eq!(linewake::Restart::default(), linewake::Restart::Always);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Restart {
+    /// Never.
+    Never,
+    /// Unless it said that all is well: exit status 0.
+    OnFailure,
+    /// Always.
+    #[default]
+    Always,
+}
+
+impl Exec {
+    /// This program, found as the system finds programs. It gets no input; what it writes to its error output goes to ours.
+    pub fn new(program: impl AsRef<OsStr>) -> Self {
+        let program = program.as_ref();
+        let name = Path::new(program).file_stem().unwrap_or(program).to_string_lossy();
+        Self {
+            program: program.to_owned(),
+            arguments: Vec::new(),
+            name: name.into(),
+            lines: None,
+            restart: (Restart::default(), Duration::from_secs(1)),
+            start_timeout: Duration::from_secs(10),
+        }
+    }
+
+    /// The program and its arguments in one text, as in the spec `exec:COMMAND`: words between spaces. `"…"` and `'…'` hold
+    /// spaces and the other quote; nothing else is special, so that a backslash is a backslash. No shell looks at it: for
+    /// one, write `sh -c '…'`.
+    ///
+    /// ```
+    /// linewake::Exec::parse(r#"C:\tools\inputs.exe --card "Card 1""#)?;
+    /// # Ok::<(), linewake::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] when a quote is not closed, or there is no program.
+    pub fn parse(command: &str) -> Result<Self, Error> {
+        let invalid = |what: &str| Error::new(ErrorKind::InvalidInput, format!("the command \"{command}\" {what}"));
+        let words = words(command).ok_or_else(|| invalid("has a quote that is not closed"))?;
+        match words.split_first() {
+            Some((program, arguments)) if !program.is_empty() => Ok(Self::new(program).args(arguments)),
+            _ => Err(invalid("names no program; write it as in \"exec:python3 -u inputs.py\"")),
+        }
+    }
+
+    /// One more argument.
+    pub fn arg(self, argument: impl AsRef<OsStr>) -> Self {
+        self.args([argument])
+    }
+
+    /// More arguments.
+    pub fn args<A: AsRef<OsStr>>(mut self, arguments: impl IntoIterator<Item = A>) -> Self {
+        self.arguments.extend(arguments.into_iter().map(|argument| argument.as_ref().to_owned()));
+        self
+    }
+
+    /// The chip's name: that of the program unless set.
+    pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// The names of its lines, for a program that does not print them first; `-` is a line without a name.
+    pub fn lines<N: Into<Arc<str>>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
+        self.lines = Some(names.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Whether it is started again when it ended, and how long after its end: always, after a second, unless set.
+    pub fn restart(mut self, restart: Restart, delay: Duration) -> Self {
+        self.restart = (restart, delay);
+        self
+    }
+
+    /// How long it may take to say which lines it has: 10 s unless set.
+    pub fn start_timeout(mut self, timeout: Duration) -> Self {
+        self.start_timeout = timeout;
+        self
+    }
+
+    /// The command, for people.
+    pub(super) fn text(&self) -> String {
+        let words = std::iter::once(&self.program).chain(&self.arguments).map(|word| word.to_string_lossy());
+        words.collect::<Vec<_>>().join(" ")
+    }
+
+    pub(super) fn quoted(&self) -> String {
+        format!("\"{}\"", self.text())
+    }
+
+    pub(super) fn error(&self, what: impl std::fmt::Display) -> Error {
+        Error::new(ErrorKind::Device, format!("the program {} {what}", self.quoted()))
+    }
+
+    pub(super) fn malformed(&self, reason: &str) -> Error {
+        Error::new(
+            ErrorKind::Malformed,
+            format!("the program {} does not print what it should: {reason}", self.quoted()),
+        )
+    }
+}
+
+/// Words between spaces; `None` when a quote is not closed.
+fn words(text: &str) -> Option<Vec<String>> {
+    let mut words = Vec::new();
+    let mut word = None::<String>;
+    let mut quote = None;
+    for c in text.chars() {
+        match quote {
+            Some(open) if c == open => quote = None,
+            Some(_) => word.get_or_insert_default().push(c),
+            None if c == '"' || c == '\'' => {
+                quote = Some(c);
+                word.get_or_insert_default();
+            }
+            None if c.is_whitespace() => words.extend(word.take()),
+            None => word.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(word);
+    quote.is_none().then_some(words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_is_split_at_spaces_that_are_not_in_quotes() {
+        let cases: [(&str, &[&str]); 7] = [
+            ("a b  c", &["a", "b", "c"]),
+            (r"C:\x\y.exe \n", &[r"C:\x\y.exe", r"\n"]),
+            (r#""C:\Program Files\x.exe" -v"#, &[r"C:\Program Files\x.exe", "-v"]),
+            (r#"sh -c 'echo "a b"; exit'"#, &["sh", "-c", r#"echo "a b"; exit"#]),
+            ("a'b c'd", &["ab cd"]),
+            ("a '' b", &["a", "", "b"]),
+            (" \t", &[]),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(words(text).unwrap(), expected, "{text}");
+        }
+        assert_eq!(words("a 'b"), None);
+        for text in ["", "'", "'' x"] {
+            let error = Exec::parse(text).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! Profiles: any vendor's driver, described by a TOML file.
+//!
+//! A profile says what to open, which control codes to send and when, and what the bytes that come back mean. Every key is
+//! in [`docs/profiles.md`](https://github.com/linewake/linewake/blob/main/docs/profiles.md), and whole examples in
+//! [`profiles`](https://github.com/linewake/linewake/tree/main/profiles).
+//!
+//! ```
+//! use linewake::profile::Profile;
+//!
+//! let profile = Profile::parse("card.toml", r#"
+//! name = "card"
+//! lines = 8
+//!
+//! [call.wait]
+//! device_type = 0x8000
+//! function = 0x801
+//! method = "buffered"
+//! access = "read"
+//! output = { length = 2, fields = { rising = { at = 0, width = 1 }, falling = { at = 1, width = 1 } } }
+//!
+//! [wait]
+//! by = "call"
+//! call = "wait"
+//! means = "mask"
+//! "#)?;
+//! println!("{}", profile.explain());
+//! let sample = profile.decode("wait", &[0b101, 0])?;
+//! assert_eq!(sample.to_string(), "record 0: rising 0b00000101 (lines 0, 2), falling 0b00000000 (no line)\n");
+//! # Ok::<(), linewake::Error>(())
+//! ```
+//!
+//! # What a profile may do
+//! A file from somewhere must not change a device because somebody opened it. So it is the *user* who
+//! [allows](Profile::allow_writes) what may change something, and no key of the file can: calls that set up, codes whose
+//! access is not FILE_READ_ACCESS alone (FILE_ANY_ACCESS says nothing about what a code does), and inputs that say more than
+//! which lines are meant. Codes with METHOD_NEITHER and METHOD_IN_DIRECT are refused altogether, and so are paths that are
+//! no local device. Who allows it vouches for the profile: that its codes are this driver's, and that no input holds an
+//! address.
+
+mod explain;
+mod keys;
+mod layout;
+mod plan;
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+pub(crate) use self::layout::{About, Asked, Call, Output, Role};
+pub(crate) use self::plan::{By, EventSource, Line, Means, Place, Plan, Target};
+use crate::{Error, ErrorKind};
+
+/// A vendor's driver, described. See the [module](self).
+///
+/// ```
+/// let error = linewake::profile::Profile::parse("card.toml", "name = 'card'\nlinse = 8").unwrap_err();
+/// assert!(error.to_string().starts_with("card.toml:"), "{error}");
+/// ```
+#[derive(Clone)]
+pub struct Profile {
+    plan: Arc<Plan>,
+    writes: bool,
+}
+
+/// A file that is larger is no profile.
+const MOST_BYTES: u64 = 1 << 20;
+
+impl Profile {
+    /// Reads a profile from a file.
+    ///
+    /// # Errors
+    /// [`ErrorKind::BadFile`] when the file cannot be read, or is no profile: with its name, line, column and key.
+    pub fn read(path: impl AsRef<Path>) -> Result<Self, Error> {
+        use std::io::Read as _;
+        let path = path.as_ref();
+        let bad = |reason: &dyn fmt::Display| {
+            Error::new(ErrorKind::BadFile, format!("cannot read the profile \"{}\": {reason}", path.display()))
+        };
+        let mut text = String::new();
+        let file = std::fs::File::open(path).map_err(|error| bad(&error))?;
+        file.take(MOST_BYTES + 1).read_to_string(&mut text).map_err(|error| bad(&error))?;
+        if text.len() as u64 > MOST_BYTES {
+            return Err(bad(&"it has more than a mebibyte"));
+        }
+        Self::parse(&path.to_string_lossy(), &text)
+    }
+
+    /// Reads a profile from a text; errors call it `name`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::BadFile`] as [`read`](Self::read).
+    pub fn parse(name: &str, text: &str) -> Result<Self, Error> {
+        let plan = Plan::read(keys::Source { name, text })?;
+        Ok(Self { plan: Arc::new(plan), writes: false })
+    }
+
+    /// Allows what the user has to allow; see the [module](self). Without it, a request of a profile that needs it is
+    /// [`ErrorKind::InvalidInput`].
+    ///
+    /// ```no_run
+    /// # use linewake::{Chip, profile::Profile};
+    /// let port = Profile::read("profiles/serial.toml")?.allow_writes(true);
+    /// let chip = Chip::from_profile(&port, || overlapped::Device::open(r"\\.\COM3"))?;
+    /// # Ok::<(), linewake::Error>(())
+    /// ```
+    #[must_use]
+    pub fn allow_writes(mut self, allow: bool) -> Self {
+        self.writes = allow;
+        self
+    }
+
+    /// Whether the user has to [allow](Self::allow_writes) something.
+    #[must_use]
+    pub fn needs_writes(&self) -> bool {
+        !self.plan.need_consent().is_empty()
+    }
+
+    /// The chip's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.plan.name
+    }
+
+    /// In plain English: what will be opened, what will be sent and when, and which bytes of the answers mean what.
+    #[must_use]
+    pub fn explain(&self) -> impl fmt::Display + '_ {
+        explain::Explanation(&self.plan)
+    }
+
+    /// What bytes mean that the call of this name gave, `read` for those of a read: for a dump that was taken elsewhere.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] when there is no such call, or it has no output; [`ErrorKind::Malformed`] when the bytes
+    /// are none of it.
+    pub fn decode(&self, call: &str, bytes: &[u8]) -> Result<impl fmt::Display + '_, Error> {
+        explain::Sample::new(&self.plan, call, bytes)
+    }
+
+    pub(crate) fn plan(&self) -> &Arc<Plan> {
+        &self.plan
+    }
+
+    /// Whether everything it needs is allowed.
+    pub(crate) fn check_consent(&self) -> Result<(), Error> {
+        let needed = self.plan.need_consent();
+        if self.writes || needed.is_empty() {
+            return Ok(());
+        }
+        let calls: Vec<_> =
+            needed.iter().map(|(call, why)| format!("\"{}\" ({}: {why})", call.name, call.code)).collect();
+        let message = format!(
+            "the profile \"{}\" may change the device, by {}; read what it does, and if you trust it allow it \
+             (`allow_writes`, `--allow-writes`)",
+            self.plan.file,
+            calls.join(", ")
+        );
+        Err(Error::new(ErrorKind::InvalidInput, message))
+    }
+}
+
+impl fmt::Debug for Profile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Profile")
+            .field("file", &self.plan.file)
+            .field("name", &self.plan.name)
+            .field("writes", &self.writes)
+            .finish_non_exhaustive()
+    }
+}

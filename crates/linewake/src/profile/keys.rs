@@ -1,0 +1,267 @@
+//! The keys of a file, each with its place: what is wrong is said at line and column, and what is unknown is said too.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use crate::{Error, ErrorKind};
+
+/// A text that is read, and the name errors give it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Source<'a> {
+    pub(super) name: &'a str,
+    pub(super) text: &'a str,
+}
+
+impl Source<'_> {
+    /// What is wrong at a place: `file:line:column: message`. Lines and columns count from 1, columns in characters.
+    pub(super) fn error(&self, at: &Range<usize>, message: impl std::fmt::Display) -> Error {
+        let mut start = at.start.min(self.text.len());
+        while !self.text.is_char_boundary(start) {
+            start -= 1;
+        }
+        let before = &self.text[..start];
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
+        Error::new(ErrorKind::BadFile, format!("{}:{line}:{column}: {message}", self.name))
+    }
+}
+
+/// A table of the file. Keys that were not asked for when it is [finished](Self::finish) are unknown.
+#[derive(Debug)]
+pub(super) struct Keys<'a> {
+    source: Source<'a>,
+    /// As the user would write it, for messages: `wait`, `call.levels.output`.
+    path: String,
+    table: &'a DeTable<'a>,
+    at: Range<usize>,
+    asked: RefCell<BTreeSet<&'static str>>,
+}
+
+/// A value, its key and its place.
+#[derive(Clone, Debug)]
+pub(super) struct Value<'a> {
+    pub(super) source: Source<'a>,
+    pub(super) path: String,
+    pub(super) at: Range<usize>,
+    value: &'a DeValue<'a>,
+}
+
+impl<'a> Keys<'a> {
+    pub(super) fn new(source: Source<'a>, root: &'a Spanned<DeTable<'a>>) -> Self {
+        Self { source, path: String::new(), table: root.get_ref(), at: 0..0, asked: RefCell::default() }
+    }
+
+    pub(super) fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// An error about the table as a whole.
+    pub(super) fn error(&self, message: impl std::fmt::Display) -> Error {
+        self.source.error(&self.at, message)
+    }
+
+    pub(super) fn get(&self, key: &'static str) -> Option<Value<'a>> {
+        self.asked.borrow_mut().insert(key);
+        self.table.iter().find(|(name, _)| name.get_ref() == key).map(|(_, value)| self.value(key, value))
+    }
+
+    pub(super) fn need(&self, key: &'static str) -> Result<Value<'a>, Error> {
+        self.get(key).ok_or_else(|| match self.path.as_str() {
+            "" => self.error(format!("the key \"{key}\" is missing")),
+            path => self.error(format!("\"{path}\" lacks the key \"{key}\"")),
+        })
+    }
+
+    fn value(&self, key: &str, value: &'a Spanned<DeValue<'a>>) -> Value<'a> {
+        let path = if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) };
+        Value { source: self.source, path, at: value.span(), value: value.get_ref() }
+    }
+
+    /// Every key, whatever its name: for tables whose keys are the user's names.
+    pub(super) fn all(&self) -> Vec<(&'a str, Value<'a>)> {
+        let mut all: Vec<_> =
+            self.table.iter().map(|(name, value)| (&**name.get_ref(), self.value(name.get_ref(), value))).collect();
+        all.sort_by_key(|(_, value)| value.at.start);
+        all
+    }
+
+    /// All that the table may have was asked for: refuses what else it has.
+    pub(super) fn finish(self) -> Result<(), Error> {
+        let asked = self.asked.into_inner();
+        match self.table.keys().find(|key| !asked.contains(&**key.get_ref())) {
+            None => Ok(()),
+            Some(unknown) => {
+                let key = unknown.get_ref();
+                let place = if self.path.is_empty() { String::new() } else { format!(" in \"{}\"", self.path) };
+                let known = did_you_mean(key, asked.iter().copied());
+                Err(self.source.error(&unknown.span(), format!("unknown key \"{key}\"{place}; {known}")))
+            }
+        }
+    }
+}
+
+/// The nearest of the known words, or all of them.
+pub(super) fn did_you_mean<'k>(word: &str, known: impl Iterator<Item = &'k str> + Clone) -> String {
+    let nearest = known.clone().map(|known| (distance(word, known), known)).min();
+    match nearest {
+        Some((steps, known)) if steps <= 2.max(word.chars().count() / 3) => format!("did you mean \"{known}\"?"),
+        _ => {
+            let known: Vec<_> = known.map(|known| format!("\"{known}\"")).collect();
+            format!("it knows {}", known.join(", "))
+        }
+    }
+}
+
+/// The least number of letters to add, drop, change or swap with the next (Levenshtein's distance, restricted Damerau's).
+fn distance(a: &str, b: &str) -> usize {
+    // More than any key has: a long word is no misspelling.
+    let (a, b): (Vec<_>, Vec<_>) = (a.chars().take(64).collect(), b.chars().take(64).collect());
+    let mut rows = vec![vec![0; b.len() + 1]; a.len() + 1];
+    for i in 0..=a.len() {
+        for j in 0..=b.len() {
+            rows[i][j] = if i == 0 || j == 0 {
+                i + j
+            } else {
+                let change = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
+                let mut least = change.min(rows[i - 1][j] + 1).min(rows[i][j - 1] + 1);
+                if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                    least = least.min(rows[i - 2][j - 2] + 1);
+                }
+                least
+            };
+        }
+    }
+    rows[a.len()][b.len()]
+}
+
+impl<'a> Value<'a> {
+    pub(super) fn error(&self, message: impl std::fmt::Display) -> Error {
+        self.source.error(&self.at, format!("\"{}\": {message}", self.path))
+    }
+
+    fn wrong(&self, wanted: &str) -> Error {
+        self.error(format!("here must be {wanted}, not {}", a_type(self.value)))
+    }
+
+    pub(super) fn text(&self) -> Result<&'a str, Error> {
+        self.value.as_str().ok_or_else(|| self.wrong("a text"))
+    }
+
+    pub(super) fn is_text(&self) -> bool {
+        self.value.is_str()
+    }
+
+    pub(super) fn is_array(&self) -> bool {
+        self.value.is_array()
+    }
+
+    /// One of several words.
+    pub(super) fn word<T: Copy>(&self, words: &[(&'static str, T)]) -> Result<T, Error> {
+        let text = self.text()?;
+        match words.iter().find(|(word, _)| *word == text) {
+            Some((_, value)) => Ok(*value),
+            None => {
+                let known = did_you_mean(text, words.iter().map(|(word, _)| *word));
+                Err(self.error(format!("there is no \"{text}\" here; {known}")))
+            }
+        }
+    }
+
+    pub(super) fn truth(&self) -> Result<bool, Error> {
+        self.value.as_bool().ok_or_else(|| self.wrong("true or false"))
+    }
+
+    /// A number, in any of TOML's notations.
+    pub(super) fn number(&self, from: u64, to: u64) -> Result<u64, Error> {
+        let number = self.value.as_integer().ok_or_else(|| self.wrong("a number"))?;
+        u64::from_str_radix(number.as_str(), number.radix())
+            .ok()
+            .filter(|number| (from..=to).contains(number))
+            .ok_or_else(|| self.error(format!("{number} is not possible here: {from} to {to} are")))
+    }
+
+    pub(super) fn size(&self, from: usize, to: usize) -> Result<usize, Error> {
+        let number = self.number(from as u64, to as u64)?;
+        Ok(usize::try_from(number).unwrap_or(to))
+    }
+
+    pub(super) fn table(&self) -> Result<Keys<'a>, Error> {
+        let table = self.value.as_table().ok_or_else(|| self.wrong("a table"))?;
+        Ok(Keys { source: self.source, path: self.path.clone(), table, at: self.at.clone(), asked: RefCell::default() })
+    }
+
+    pub(super) fn items(&self) -> Result<Vec<Value<'a>>, Error> {
+        let array = self.value.as_array().ok_or_else(|| self.wrong("a list"))?;
+        let item = |(index, item): (usize, &'a Spanned<DeValue<'a>>)| Value {
+            source: self.source,
+            path: format!("{}[{index}]", self.path),
+            at: item.span(),
+            value: item.get_ref(),
+        };
+        Ok(array.iter().enumerate().map(item).collect())
+    }
+}
+
+fn a_type(value: &DeValue<'_>) -> String {
+    match value {
+        DeValue::String(text) => format!("the text \"{text}\""),
+        DeValue::Integer(number) => format!("the number {number}"),
+        DeValue::Array(_) => "a list".to_owned(),
+        DeValue::Table(_) => "a table".to_owned(),
+        other => format!("a {}", other.type_str()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn source(text: &str) -> Source<'_> {
+        Source { name: "a.toml", text }
+    }
+
+    #[test]
+    fn a_misspelt_key_is_named_with_its_place_and_the_nearest() {
+        let text = "name = 'x'\n[wait]\n  pendign = 2\n";
+        let root = DeTable::parse(text).unwrap();
+        let keys = Keys::new(source(text), &root);
+        assert_eq!(keys.need("name").unwrap().text().unwrap(), "x");
+        let wait = keys.need("wait").unwrap().table().unwrap();
+        keys.finish().unwrap();
+        assert!(wait.get("pending").is_none() && wait.get("by").is_none());
+        let error = wait.finish().unwrap_err();
+        assert_eq!(error.to_string(), "a.toml:3:3: unknown key \"pendign\" in \"wait\"; did you mean \"pending\"?");
+        assert_eq!(error.kind(), ErrorKind::BadFile);
+    }
+
+    #[test]
+    fn numbers_are_read_in_every_notation_and_checked() {
+        let text = "a = 0x8A51_601C\nb = -1\nc = 'ten'\nd = 18446744073709551615";
+        let root = DeTable::parse(text).unwrap();
+        let keys = Keys::new(source(text), &root);
+        assert_eq!(keys.need("a").unwrap().number(0, u64::MAX).unwrap(), 0x8A51_601C);
+        let error = keys.need("b").unwrap().number(0, 9).unwrap_err().to_string();
+        assert_eq!(error, "a.toml:2:5: \"b\": -1 is not possible here: 0 to 9 are");
+        let error = keys.need("c").unwrap().number(0, 9).unwrap_err().to_string();
+        assert_eq!(error, "a.toml:3:5: \"c\": here must be a number, not the text \"ten\"");
+        assert_eq!(keys.need("d").unwrap().number(0, u64::MAX).unwrap(), u64::MAX);
+    }
+
+    #[test]
+    fn columns_count_characters() {
+        let error = source("ä = 1\nöö = x").error(&(12..13), "what");
+        assert_eq!(error.to_string(), "a.toml:2:4: what");
+    }
+
+    #[test]
+    fn words_are_near_or_far() {
+        assert_eq!(distance("pendign", "pending"), 1);
+        assert_eq!(distance("", "abc"), 3);
+        assert_eq!(did_you_mean("lenght", ["length", "at"].into_iter()), "did you mean \"length\"?");
+        assert_eq!(did_you_mean("colour", ["length", "at"].into_iter()), "it knows \"length\", \"at\"");
+    }
+}

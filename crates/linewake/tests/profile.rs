@@ -1,0 +1,514 @@
+//! Profiles: a second card, every meaning of a completion, and what is wrong with a file, said at its place.
+
+#[path = "support/card.rs"]
+mod card;
+#[path = "support/feeder.rs"]
+mod feeder;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use card::Card;
+use feeder::Feeder;
+use linewake::profile::Profile;
+use linewake::{Chip, EdgeEvent, EdgeKind, Edges, Error, ErrorKind, Event, Figures, Monitor, Request, Trust};
+use overlapped::Device;
+
+const CARD: &str = include_str!("../../../profiles/card.toml");
+const SERIAL: &str = include_str!("../../../profiles/serial.toml");
+const LINEWAKE: &str = include_str!("../../../profiles/linewake.toml");
+
+fn card_chip() -> (Arc<Card>, Chip) {
+    let card = Card::new();
+    let profile = Profile::parse("card.toml", CARD).unwrap().allow_writes(true);
+    let device = card.clone();
+    let chip = Chip::from_profile(&profile, move || Device::simulated(device.clone())).unwrap();
+    (card, chip)
+}
+
+fn next(request: &mut Request) -> EdgeEvent {
+    request.wait_next_timeout(Duration::from_secs(20)).expect("the stream goes on").unwrap()
+}
+
+fn rest(request: &mut Request) -> Vec<EdgeEvent> {
+    std::iter::from_fn(|| request.wait_next()).map(|edge| edge.unwrap()).collect()
+}
+
+fn wait_until(mut done: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !done() {
+        assert!(Instant::now() < deadline, "it does not come to an end");
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Until a change that comes later is none the levels may have shown before.
+fn let_it_settle() {
+    thread::sleep(Duration::from_millis(150));
+}
+
+#[test]
+fn the_second_card_tells_edges_by_its_levels() {
+    let (card, chip) = card_chip();
+    card.toggle(&[31], 1);
+    assert_eq!(chip.values(["door", "pressure"]).unwrap(), [false, true]);
+    let mut edges = chip.request().lines(["door", "pressure"]).start().unwrap();
+    assert_eq!(edges.lines()[1].active_at_start, Some(true));
+    card.toggle(&[1, 5], 1); // not asked for
+    card.toggle(&[0], 1);
+    let door = next(&mut edges);
+    assert_eq!((door.name.as_deref(), door.kind, door.missed.total()), (Some("door"), EdgeKind::Rising, 0));
+    card.toggle(&[0, 31], 1);
+    let both = [next(&mut edges), next(&mut edges)];
+    assert_eq!(both.each_ref().map(|edge| (edge.offset.get(), edge.kind)), [0, 31].map(|at| (at, EdgeKind::Falling)));
+    assert_eq!(edges.values().unwrap(), [false, false]);
+    let account = edges.finish();
+    assert_eq!((account.total(), account.trust()), (Figures { delivered: 3, ..Figures::default() }, Trust::AtLeast));
+}
+
+#[test]
+fn a_pulse_that_falls_together_is_an_edge_and_one_missing() {
+    let (card, chip) = card_chip();
+    let mut edges = chip.request().line("door").start().unwrap();
+    let_it_settle();
+    card.toggle(&[0], 2);
+    let edge = next(&mut edges);
+    assert_eq!((edge.kind, edge.missed.merged), (EdgeKind::Falling, 1));
+    assert_eq!(edges.finish().total(), Figures { delivered: 1, merged: 1, ..Figures::default() });
+}
+
+#[test]
+fn the_second_card_never_tells_of_more_than_happened() {
+    let mut random = 7_u64;
+    let mut random = move |below: u64| {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (random >> 33) % below
+    };
+    for _ in 0..20 {
+        let (card, chip) = card_chip();
+        let mut edges = chip.request().lines(0..8).start().unwrap();
+        let stopper = edges.stopper();
+        let mut driven = [0_u64; 8];
+        let changes: Vec<_> = (0..400).map(|_| (random(8) as u32, random(3) as u32 + 1, random(60))).collect();
+        for (input, times, _) in &changes {
+            driven[*input as usize] += u64::from(*times);
+        }
+        let world = thread::spawn(move || {
+            for (input, times, pause_us) in changes {
+                card.toggle(&[input], times);
+                if pause_us > 20 {
+                    thread::sleep(Duration::from_micros(pause_us));
+                }
+            }
+            stopper.stop();
+            card.levels()
+        });
+        let mut active = [false; 8];
+        for edge in rest(&mut edges) {
+            let now = edge.kind == EdgeKind::Rising;
+            let before = std::mem::replace(&mut active[edge.offset.get() as usize], now);
+            assert_eq!(before != now, edge.missed.total() % 2 == 0, "every edge turns the level over: {edge:?}");
+        }
+        let levels = world.join().unwrap();
+        let account = edges.finish();
+        for (line, driven) in account.lines().iter().zip(driven) {
+            assert!(line.figures.total() <= driven, "{line:?} of {driven}");
+            assert!(line.figures.delivered > 0);
+        }
+        for (offset, active) in active.into_iter().enumerate() {
+            assert_eq!(active, levels >> offset & 1 == 1, "the last edge of line {offset} is its level");
+        }
+    }
+}
+
+#[test]
+fn one_direction_is_filtered_where_the_driver_cannot() {
+    let (card, chip) = card_chip();
+    let mut edges = chip.request().line(0).edges(Edges::Falling).start().unwrap();
+    for _ in 0..3 {
+        for _ in 0..2 {
+            let before = card.readings.load(SeqCst);
+            card.toggle(&[0], 1);
+            wait_until(|| card.waits() == 2);
+            let _ = edges.wait_next_timeout(Duration::from_millis(1));
+            wait_until(|| card.readings.load(SeqCst) > before);
+        }
+    }
+    edges.stopper().stop();
+    let left = rest(&mut edges);
+    assert!(left.iter().all(|edge| edge.kind == EdgeKind::Falling), "{left:?}");
+    assert_eq!(edges.finish().total(), Figures { delivered: 3, ..Figures::default() });
+}
+
+#[test]
+fn a_card_that_is_pulled_out_is_watched_again_when_it_is_back() {
+    let (card, chip) = card_chip();
+    let mut edges = chip.request().line(0).start().unwrap();
+    let mut monitor = Monitor::builder()
+        .request(chip.request().line(1))
+        .reattach(true)
+        .retry(Duration::from_millis(5))
+        .start()
+        .unwrap();
+    card.plug(false);
+    let end = edges.wait_next().unwrap().unwrap_err();
+    assert!(end.is_disconnected() && edges.wait_next().is_none(), "{end}");
+    assert!(chip.reopen().unwrap_err().is_disconnected() || chip.reopen().is_err());
+    let Some(Ok(Event::Gap { gap, .. })) = monitor.wait_next() else { panic!("a gap comes first") };
+    assert!(!gap.is_over && gap.reason.is_disconnected(), "{gap:?}");
+    card.plug(true);
+    let Some(Ok(Event::Gap { gap, .. })) = monitor.wait_next() else { panic!("its end comes next") };
+    assert!(gap.is_over);
+    card.toggle(&[1], 1);
+    let Some(Ok(Event::Edge { edge, .. })) = monitor.wait_next() else { panic!("an edge comes") };
+    assert_eq!((edge.offset.get(), edge.kind), (1, EdgeKind::Rising));
+}
+
+#[test]
+fn what_may_change_a_device_has_to_be_allowed_outside_of_the_file() {
+    for (text, named) in [(CARD, "\"select\""), (SERIAL, "\"set-wait-mask\""), (LINEWAKE, "\"configure\"")] {
+        let profile = Profile::parse("some.toml", text).unwrap();
+        assert!(profile.needs_writes());
+        let error =
+            Chip::from_profile(&profile, || -> Result<Device, _> { panic!("it is not even opened") }).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        for part in [named, "some.toml", "--allow-writes"] {
+            assert!(error.to_string().contains(part), "{error}");
+        }
+    }
+    // A call is no reading because the file says that it waits, or asks for levels.
+    for access in ["any", "write", "read-write"] {
+        let profile = fed(&format!("means = 'level'\n{}", output("level = { at = 0, width = 1 }")))
+            .replace("access = 'read'", &format!("access = '{access}'"));
+        assert!(Profile::parse("x", &profile).unwrap().needs_writes(), "{access}");
+    }
+    // And an input may be anything, an address too.
+    let sends = fed(&format!("means = 'level'\n{}", output("level = { at = 0, width = 1 }")));
+    assert!(!Profile::parse("x", &sends).unwrap().needs_writes());
+    let sends = sends.replace("output =", "input = { bytes = '01' }\noutput =");
+    assert!(Profile::parse("x", &sends).unwrap().needs_writes());
+    // No key of the file allows it.
+    let error = Profile::parse("x", &format!("consent = true\n{CARD}")).unwrap_err();
+    assert!(error.to_string().starts_with("x:1:1: unknown key \"consent\""), "{error}");
+}
+
+#[test]
+fn a_profile_is_a_chip_by_its_path() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../profiles/card.toml");
+    for spec in [path.to_owned(), format!("profile:{path}")] {
+        let error = Chip::open(&spec).unwrap_err();
+        assert!(error.to_string().contains("--allow-writes"), "{error}");
+        let error = Chip::options().allow_writes(true).open(&spec).unwrap_err();
+        assert!(error.kind() == ErrorKind::Device && error.to_string().contains(r"\\.\Card0"), "{error}");
+    }
+    let error = Chip::open("no/such.toml").unwrap_err();
+    assert!(error.kind() == ErrorKind::BadFile && error.to_string().contains("\"no/such.toml\""), "{error}");
+}
+
+/// A profile for the [`Feeder`]: what it waits for is what it is fed.
+fn fed(wait: &str) -> String {
+    format!("name = 'fed'\nlines = 4\n[wait]\nby = 'call'\ncall = 'wait'\n{wait}")
+}
+
+fn output(fields: &str) -> String {
+    format!(
+        "[call.wait]\ndevice_type = 0x8000\nfunction = 0x801\nmethod = 'buffered'\naccess = 'read'\n\
+         output = {{ length = 16, record = 2, fields = {{ {fields} }} }}\n"
+    )
+}
+
+const STATE: &str = "[call.state]\ndevice_type = 0x8000\nfunction = 0x802\nmethod = 'buffered'\naccess = 'read'\n";
+const LEVELS: &str = "output = { length = 1, fields = { levels = { at = 0, width = 1 } } }\n[levels]\ncall = 'state'\n";
+
+fn request(feeder: &Arc<Feeder>, profile: &str) -> Request {
+    let profile = Profile::parse("fed.toml", profile).unwrap_or_else(|error| panic!("{error}\n{profile}"));
+    let chip = Chip::from_profile(&profile, feeder.opener()).unwrap();
+    chip.request().all_lines().start().unwrap()
+}
+
+fn seen(request: &mut Request, count: usize) -> Vec<(u32, bool, u64)> {
+    let edges = (0..count).map(|_| next(request));
+    edges.map(|edge| (edge.offset.get(), edge.kind == EdgeKind::Rising, edge.missed.total())).collect()
+}
+
+#[test]
+fn an_edge_is_an_edge_and_its_numbers_tell_what_is_missing() {
+    let fields = "line = { at = 0, width = 1 }, edge = { at = 1, width = 1, bit = 0, rising = 1, falling = 0 }, \
+                  line_seqno = { at = 1, width = 1, bit = 1, bits = 7 }";
+    let feeder = Feeder::new(&[]);
+    let mut edges = request(&feeder, &fed(&format!("means = 'edge'\n{}", output(fields))));
+    let record = |line: u8, rising: bool, number: u8| [line, number << 1 | u8::from(rising)];
+    feeder.feed(&[record(2, true, 125), record(3, true, 9)].concat());
+    feeder.feed(&[record(2, false, 126), record(2, true, 1)].concat());
+    assert_eq!(seen(&mut edges, 4), [(2, true, 0), (3, true, 0), (2, false, 0), (2, true, 2)], "127 and 0 are missing");
+    // The same way twice.
+    feeder.feed(&record(3, true, 10));
+    assert_eq!(seen(&mut edges, 1), [(3, true, 1)]);
+    feeder.feed(&record(3, false, 9));
+    let error = edges.wait_next().unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Malformed);
+    assert!(error.to_string().contains("\"fed.toml\"") && error.to_string().contains("go back"), "{error}");
+    assert_eq!(edges.finish().trust(), Trust::None);
+}
+
+#[test]
+fn an_overflow_that_is_told_is_told() {
+    let fields = "line = { at = 0, width = 1 }, edge = { at = 1, width = 1, bit = 7, rising = 1, falling = 0 }, \
+                  overflowed = { at = 1, width = 1, bit = 0, bits = 7 }";
+    let feeder = Feeder::new(&[]);
+    let mut edges = request(&feeder, &fed(&format!("means = 'edge'\n{}", output(fields))));
+    feeder.feed(&[0, 0x80, 0, 5]);
+    assert_eq!(seen(&mut edges, 2), [(0, true, 0), (0, false, 5)]);
+    let account = edges.account();
+    assert_eq!(account.total(), Figures { delivered: 2, overflowed: 5, ..Figures::default() });
+    assert_eq!(account.trust(), Trust::AtLeast);
+}
+
+#[test]
+fn a_level_of_a_line_is_the_edge_to_it() {
+    let fields = "line = { at = 0, width = 1 }, level = { at = 1, width = 1 }";
+    let feeder = Feeder::new(&[0b1000]);
+    let profile = fed(&format!("means = 'level'\n{}{STATE}{LEVELS}", output(fields)));
+    let mut edges = request(&feeder, &profile);
+    feeder.feed(&[0, 9, 3, 1, 3, 0]);
+    assert_eq!(
+        seen(&mut edges, 3),
+        [(0, true, 0), (3, true, 1), (3, false, 0)],
+        "line 3 was active: it went down first"
+    );
+}
+
+#[test]
+fn masks_of_edges_are_edges() {
+    let fields = "rising = { at = 0, width = 1 }, falling = { at = 1, width = 1 }";
+    let feeder = Feeder::new(&[]);
+    let mut edges = request(&feeder, &fed(&format!("means = 'mask'\n{}", output(fields))));
+    feeder.feed(&[0b0101, 0b0100]);
+    feeder.feed(&[0b0100, 0b0101]);
+    let expected = [(0, true, 0), (2, true, 0), (2, false, 0), (0, false, 0), (2, true, 0), (2, false, 0)];
+    assert_eq!(seen(&mut edges, 6), expected);
+}
+
+#[test]
+fn changes_and_levels_of_one_moment_need_no_reading() {
+    let fields = "changed = { at = 0, width = 1 }, levels = { at = 1, width = 1 }";
+    let feeder = Feeder::new(&[0]);
+    let mut edges = request(&feeder, &fed(&format!("means = 'mask'\n{}{STATE}{LEVELS}", output(fields))));
+    feeder.feed(&[0b11, 0b01]);
+    assert_eq!(seen(&mut edges, 2), [(0, true, 0), (1, false, 1)]);
+}
+
+#[test]
+fn a_count_tells_how_many_are_missing() {
+    let fields = "count = { at = 0, width = 1 }, level = { at = 1, width = 1 }";
+    let feeder = Feeder::new(&[0]);
+    // Without a line in the records they are the lines in order.
+    let mut edges = request(&feeder, &fed(&format!("means = 'count'\n{}", output(fields))));
+    feeder.feed(&[254, 0, 7, 1]); // the first reading
+    feeder.feed(&[3, 1, 9, 1, 0, 0, 0, 0]);
+    assert_eq!(seen(&mut edges, 2), [(0, true, 4), (1, true, 1)], "the counter wraps");
+    assert_eq!(edges.account().total(), Figures { delivered: 2, merged: 5, ..Figures::default() });
+}
+
+#[test]
+fn a_wait_for_each_line_says_which() {
+    let feeder = Feeder::new(&[0]);
+    let call = output("edge = { at = 1, width = 1, rising = 1, falling = 2 }")
+        .replace("output =", "input = { length = 2, fields = [{ at = 0, width = 1, value = 'line' }] }\noutput =");
+    let mut edges = request(&feeder, &fed(&format!("for = 'line'\nmeans = 'edge'\n{call}")));
+    let waits = |of: u8| feeder.inputs.lock().unwrap().iter().filter(|(_, input)| **input == [of, 0]).count();
+    wait_until(|| (0..4).all(|line| waits(line) == 2));
+    feeder.feed_line(3, &[0, 1]);
+    assert_eq!(seen(&mut edges, 1), [(3, true, 0)]);
+    feeder.feed_line(1, &[0, 2]);
+    feeder.feed_line(3, &[0, 2]);
+    let two: HashMap<_, _> = seen(&mut edges, 2).into_iter().map(|(line, rising, _)| (line, rising)).collect();
+    assert_eq!(two, HashMap::from([(1, false), (3, false)]));
+}
+
+#[test]
+fn what_is_read_may_come_in_pieces() {
+    let profile = "name = 'fed'\nlines = 4\n[wait]\nby = 'read'\npending = 1\nmeans = 'edge'\n\
+        output = { length = 3, record = 2, fields = { line = { at = 0, width = 1 }, \
+        edge = { at = 1, width = 1, rising = 65, falling = 66 } } }";
+    let feeder = Feeder::new(&[]);
+    let mut edges = request(&feeder, profile);
+    for piece in [&[0][..], &[65, 1, 65], &[0], &[66, 1]] {
+        feeder.feed(piece);
+    }
+    feeder.feed(&[66]);
+    assert_eq!(seen(&mut edges, 4), [(0, true, 0), (1, true, 0), (0, false, 0), (1, false, 0)]);
+    edges.stopper().stop();
+    assert!(edges.wait_next().is_none());
+}
+
+#[test]
+fn a_poll_sees_what_stays_and_one_more_look_ends_it() {
+    let profile = format!(
+        "name = 'fed'\nlines = 4\n[wait]\nby = 'poll'\nperiod_us = 2000\nthen = 'state'\nmeans = 'level'\n\
+         {STATE}output = {{ length = 1, fields = {{ levels = {{ at = 0, width = 1 }} }} }}"
+    );
+    let feeder = Feeder::new(&[0b0010]);
+    let mut edges = request(&feeder, &profile);
+    feeder.set_state(&[0b0100]);
+    assert_eq!(seen(&mut edges, 2), [(1, false, 0), (2, true, 0)]);
+    feeder.set_state(&[0b0101]);
+    edges.stopper().stop();
+    assert_eq!(rest(&mut edges).iter().map(|edge| edge.offset.get()).collect::<Vec<_>>(), [0]);
+    // It asks when it is time, and not all the time.
+    let asked = || feeder.inputs.lock().unwrap().len();
+    let idle = request(&feeder, &profile.replace("2000", "1000000"));
+    let before = asked();
+    thread::sleep(Duration::from_millis(30));
+    assert_eq!(asked(), before);
+    drop(idle);
+}
+
+#[test]
+fn the_setup_is_sent_first_and_the_release_last() {
+    let profile = format!(
+        "{}setup = ['begin', 'lines']\nrelease = 'end'\n{}",
+        "name = 'fed'\nlines = 16\n",
+        "[wait]\nby = 'call'\ncall = 'wait'\nmeans = 'mask'\n[call.wait]\ncode = 0x80006004\n\
+         output = { length = 4, fields = { rising = { at = 0, width = 2 } } }\n\
+         [call.begin]\ncode = '0x80002010'\ninput = { length = 3, bytes = '01 02' }\n\
+         [call.lines]\ncode = 0x80002014\n\
+         input = { length = 4, endian = 'big', each_line = true, fields = [{ at = 0, width = 2, value = 'line' }, \
+         { at = 2, width = 1, value = 'edges', rising = 1, falling = 2 }, { at = 3, width = 1, value = 'lines' }] }\n\
+         [call.end]\ncode = 0x80002018\ninput = { length = 2, fields = [{ at = 0, width = 2, value = 'mask' }] }\n"
+    );
+    let feeder = Feeder::new(&[]);
+    let profile = Profile::parse("fed.toml", &profile).unwrap().allow_writes(true);
+    let chip = Chip::from_profile(&profile, feeder.opener()).unwrap();
+    drop(chip.request().line(3).line_with(9, linewake::LineConfig::watch(Edges::Rising)).start().unwrap());
+    let sent = || feeder.inputs.lock().unwrap().clone();
+    wait_until(|| sent().len() == 5);
+    let waits = [(0x801, vec![]), (0x801, vec![])];
+    let setup = [(0x804, vec![1, 2, 0]), (0x805, vec![0, 3, 3, 2, 0, 9, 1, 2])];
+    assert_eq!(sent(), [&setup[..], &waits, &[(0x806, vec![0b1000, 0b10])]].concat());
+}
+
+/// What is wrong with a profile that was changed at one place.
+fn fault(text: &str, from: &str, to: &str) -> String {
+    assert!(text.contains(from), "{from:?}");
+    let error: Error = Profile::parse("a.toml", &text.replacen(from, to, 1)).expect_err(to);
+    assert_eq!(error.kind(), ErrorKind::BadFile, "{error}");
+    error.to_string()
+}
+
+#[test]
+fn what_is_wrong_is_said_at_its_place() {
+    let card = [
+        ("pending = 2", "pendign = 2", "a.toml:49:1: unknown key \"pendign\" in \"wait\"; did you mean \"pending\"?"),
+        ("lines = 32", "lines = 0", "a.toml:7:9: \"lines\": 0 is not possible here: 3 to 1024 are"),
+        ("lines = 32", "lines = 'many'", "a.toml:7:9: \"lines\": here must be a number, not the text \"many\""),
+        ("name = \"card\"", "", "a.toml:1:1: the key \"name\" is missing"),
+        ("means = \"mask\"", "means = \"masks\"", "\"wait.means\": there is no \"masks\" here; did you mean \"mask\"?"),
+        (
+            "call = \"get-levels\"",
+            "call = \"getlevels\"",
+            "\"levels.call\": there is no call \"getlevels\"; did you mean \"get-levels\"?",
+        ),
+        (
+            "{ changed = { at = 0 } }",
+            "{ chanegd = { at = 0 } }",
+            "unknown key \"chanegd\" in \"call.wait-change.output.fields\"; did you mean \"changed\"?",
+        ),
+        ("changed = { at = 0 }", "changed = { at = 2 }", "ends at byte 6, and there are 4: bytes 2 to 5"),
+        ("changed = { at = 0 }", "changed = { at = 0, width = 2 }", "`changed` has 16 bits, and a line has bit 31"),
+        ("setup = \"select\"\n", "", "nothing uses this call"),
+        ("[levels]\ncall = \"get-levels\"", "", "nothing uses this call"),
+        ("offset = 31", "offset = 0", "line 0 is described twice"),
+        ("offset = 31", "number = 1", "lines 1 and 2 have the same number, 1"),
+        ("method = \"buffered\"", "method = \"neither\"", "METHOD_NEITHER gives the driver addresses of this program"),
+        ("method = \"buffered\"", "method = \"in-direct\"", "METHOD_IN_DIRECT"),
+        ("function = 0x801\n", "", "\"call.select\" lacks `function`: give `code`, or the four fields of CTL_CODE"),
+        (
+            "function = 0x801\n",
+            "function = 0x801\ncode = 1\n",
+            "neither `device_type`, `function`, `method` nor `access`",
+        ),
+        (r"'\\.\Card0'", r"'\\server\share\x'", r#""\\server\share\x" is no path of a local device"#),
+        (r"'\\.\Card0'", r"'\\.\UNC\server\x'", "no path of a local device"),
+        (r"'\\.\Card0'", r"'\\?\GLOBALROOT\Device\Mup\server\x'", "no path of a local device"),
+        (r"'\\.\Card0'", "'/dev/../etc/passwd'", "no path of a local device"),
+        (r"path = '\\.\Card0'", "interface = '{86E0}'", "is not a GUID"),
+        (r"path = '\\.\Card0'", "", "\"device\" has either `path` or `interface`"),
+        ("value = \"mask\"", "value = \"musk\"", "there is no \"musk\" to send; did you mean \"mask\"?, or a number"),
+        ("value = \"mask\"", "value = \"line\"", "say `each_line = true`"),
+        ("value = \"mask\"", "value = \"queue\"", "`max_queue` and a setup call that sends it"),
+        ("value = \"mask\"", "value = \"event\"", "an event is sent by a setup call"),
+        ("value = \"mask\"", "value = 0x1_0000_0000", "0x100000000 is not possible here: 0 to 4294967295 are"),
+        ("by = \"call\"", "by = \"poll\"", "\"wait\" lacks the key \"period_us\""),
+        ("pending = 2", "pending = 2\nfor = \"each\"", "there is no \"each\" here; it knows \"card\", \"line\""),
+        ("[wait]", "[wait", "a.toml:46:6:"),
+        (
+            "length = 4, endian = \"big\", fields = [{ at = 0,",
+            "bytes = '0g', fields = [{ at = 0,",
+            "\"g\" is no hexadecimal digit",
+        ),
+    ];
+    for (from, to, says) in card {
+        let said = fault(CARD, from, to);
+        assert!(said.contains(says), "{from} → {to}: {said}");
+        assert!(said.starts_with("a.toml:"), "{said}");
+    }
+    let said = fault(LINEWAKE, "edge = { at = 12, rising = 1, falling = 2 }\n", "");
+    assert!(said.contains("the output of the wait lacks `edge`"), "{said}");
+    let said = fault(LINEWAKE, "line = { at = 8 }\n", "");
+    assert!(said.contains("whose edge it is"), "{said}");
+    let said = fault(LINEWAKE, "rising = 1, falling = 2", "rising = 2, falling = 2");
+    assert!(said.contains("must differ"), "{said}");
+    let said = fault(LINEWAKE, "happened = { at = 8, width = 8 }\n", "");
+    assert!(said.contains("its output lacks `happened`"), "{said}");
+    let said = fault(LINEWAKE, "pending = 2", "pending = 256\nfor = \"line\"");
+    assert!(said.contains("too much memory"), "{said}");
+}
+
+#[test]
+fn a_profile_explains_itself_and_a_dump() {
+    let serial = Profile::parse("serial.toml", SERIAL).unwrap();
+    let explained = serial.explain().to_string();
+    for part in [
+        "line 2 is \"RI\"",
+        r"It opens \\.\COM1, for itself alone.",
+        "\"set-wait-mask\": control code 0x001b0044 (device type 0x001b, function 0x011, Buffered, access Any)",
+        "bytes 0 to 3 (least significant first): the bits of the lines that are asked for",
+        "It keeps 1 of these pending for the card",
+        "the levels are read after to know which way",
+        "The account is \"at least\"",
+        "You have to allow it (--allow-writes)",
+    ] {
+        assert!(explained.contains(part), "{part:?} is not in\n{explained}");
+    }
+    let dump = serial.decode("get-modemstatus", &[0x90, 0, 0, 0]).unwrap().to_string();
+    assert!(dump.starts_with("record 0: levels 0b") && dump.contains("(lines CTS, DCD)"), "{dump}");
+    assert_eq!(serial.decode("get", &[]).err().unwrap().kind(), ErrorKind::InvalidInput);
+    assert_eq!(serial.decode("set-wait-mask", &[]).err().unwrap().kind(), ErrorKind::InvalidInput);
+    assert_eq!(serial.decode("wait-on-mask", &[1, 2]).err().unwrap().kind(), ErrorKind::Malformed);
+
+    let driver = Profile::parse("linewake.toml", LINEWAKE).unwrap();
+    assert!(driver.explain().to_string().contains("The account is exact"));
+    let mut bytes = vec![0; 48];
+    bytes[0] = 1;
+    bytes.extend([7, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 2, 0, 0, 0, 9, 0, 0, 0, 4, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0]);
+    let dump = driver.decode("wait-any", &bytes).unwrap().to_string();
+    let expected = "record 0: line 3, edge falling, timestamp 7 ns, seqno 9, line_seqno 4, overflowed 1, merged 0\n";
+    assert_eq!(dump, expected);
+}
+
+#[test]
+fn a_file_that_is_no_text_or_too_large_is_refused() {
+    let directory = std::env::temp_dir();
+    let path = directory.join(format!("linewake-profile-{}.toml", std::process::id()));
+    for bytes in [vec![0xff, 0xfe], vec![b'#'; (1 << 20) + 1]] {
+        std::fs::write(&path, bytes).unwrap();
+        let error = Profile::read(&path).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::BadFile);
+        assert!(error.to_string().contains("linewake-profile-"), "{error}");
+    }
+    std::fs::remove_file(&path).unwrap();
+}

@@ -1,0 +1,47 @@
+//! The reference driver through a profile that describes it: what a chip has to do, by a file.
+//!
+//! Not run: tests of what a profile does not have (outputs, other configurations of lines that are held, who holds a line,
+//! what of the driver's batches was on its way when a request was dropped), and unplugging, where this chip opens the
+//! device anew (`tests/profile.rs` has that).
+
+#[path = "support/conformance.rs"]
+#[allow(dead_code, unused_macros, reason = "some are not for this chip")]
+mod conformance;
+
+use linewake::Chip;
+use linewake::profile::Profile;
+
+fn chip() -> Chip {
+    let host = Chip::options().life(false).open("sim:1024").unwrap();
+    let profile = Profile::read("../../profiles/linewake.toml").unwrap().allow_writes(true);
+    let device = host.clone();
+    Chip::from_profile(&profile, move || device.open_device()).unwrap().driven_by(&host)
+}
+
+macro_rules! by_profile {
+    ($($name:ident)*) => {
+        $(#[test]
+        fn $name() {
+            conformance::$name(&conformance::Reference(chip));
+        })*
+    };
+}
+
+by_profile! {
+    an_edge_says_where_when_and_which_way
+    edges_come_in_order
+    only_the_edges_asked_for_come
+    the_level_at_the_start_is_that_before_the_first_edge
+    awaiting_is_the_same_as_waiting
+    a_timeout_ends_nothing
+    stopping_delivers_what_had_happened
+    stopping_wakes_who_waits
+    the_account_is_exact_at_full_speed
+    the_account_is_exact_with_a_reader_that_is_too_slow
+    the_account_is_exact_when_finished_in_the_middle
+    merged_edges_are_counted
+    lines_are_found_by_offset_and_by_name
+    bad_requests_name_what_is_wrong
+    an_active_low_line_is_active_when_it_is_low
+    many_requests_come_and_go
+}

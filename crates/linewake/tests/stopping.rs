@@ -1,0 +1,109 @@
+//! A stop is seen whenever it comes, also while the stream looks at what has come.
+
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use linewake::backend::{Ask, Backend, Capabilities, Held, Numbering, RawEdge};
+use linewake::{Chip, ChipInfo, Clock, Error, EventClock, LineConfig, LineInfo, Monitor, Offset, Trust};
+
+/// What stops the stream when it is polled.
+type Stop = Arc<Mutex<Option<Box<dyn FnOnce() + Send>>>>;
+
+/// A chip without edges; everything else is the simulated one's.
+#[derive(Debug)]
+struct Quiet {
+    chip: Chip,
+    stop: StopWhenPolled,
+}
+
+#[derive(Clone)]
+struct StopWhenPolled(Stop);
+
+impl std::fmt::Debug for StopWhenPolled {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("StopWhenPolled")
+    }
+}
+
+impl Backend for Quiet {
+    fn info(&self) -> &ChipInfo {
+        self.chip.info()
+    }
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::inputs_only(64, Trust::AtLeast)
+    }
+    fn clock(&self, _: EventClock) -> Clock {
+        self.chip.clock()
+    }
+    fn lines(&self) -> Result<Vec<LineInfo>, Error> {
+        self.chip.lines()
+    }
+    fn request(&self, _: &Ask<'_>) -> Result<Box<dyn Held>, Error> {
+        Ok(Box::new(Lines { stop: self.stop.clone(), is_stopped: false }))
+    }
+    fn values(&self, _: &[Offset]) -> Result<Vec<bool>, Error> {
+        Ok(vec![])
+    }
+    fn reopen(&self) -> Result<Arc<dyn Backend>, Error> {
+        unreachable!("it is never gone")
+    }
+}
+
+#[derive(Debug)]
+struct Lines {
+    stop: StopWhenPolled,
+    is_stopped: bool,
+}
+
+impl Held for Lines {
+    fn poll_edges(&mut self, _: &mut Context<'_>, _: &mut Vec<RawEdge>) -> Poll<Option<Result<(), Error>>> {
+        if let Some(stop) = self.stop.0.lock().unwrap().take() {
+            stop();
+        }
+        if self.is_stopped { Poll::Ready(None) } else { Poll::Pending }
+    }
+    fn stop(&mut self) {
+        self.is_stopped = true;
+    }
+    fn active_at_start(&self) -> Vec<Option<bool>> {
+        vec![None]
+    }
+    fn values(&self) -> Result<Vec<bool>, Error> {
+        Ok(vec![false])
+    }
+    fn set_values(&mut self, _: &[(usize, bool)]) -> Result<(), Error> {
+        Ok(())
+    }
+    fn reconfigure(&mut self, _: &[LineConfig]) -> Result<(), Error> {
+        Ok(())
+    }
+    fn numbering(&self) -> Numbering {
+        Numbering::Polarity
+    }
+}
+
+fn quiet() -> (Chip, Stop) {
+    let stop = Stop::default();
+    let chip = Chip::options().life(false).open("sim").unwrap();
+    let chip = Chip::from_backend(Arc::new(Quiet { chip, stop: StopWhenPolled(stop.clone()) })).unwrap();
+    (chip, stop)
+}
+
+#[test]
+fn a_request_that_is_stopped_while_it_is_polled_ends() {
+    let (chip, stop) = quiet();
+    let mut edges = chip.request().line(0).start().unwrap();
+    let stopper = edges.stopper();
+    *stop.lock().unwrap() = Some(Box::new(move || stopper.stop()));
+    assert!(edges.wait_next_timeout(Duration::from_secs(20)).is_none());
+}
+
+#[test]
+fn a_monitor_that_is_stopped_while_it_is_polled_ends() {
+    let (chip, stop) = quiet();
+    let mut monitor = Monitor::builder().request(chip.request().line(0)).start().unwrap();
+    let stopper = monitor.stopper();
+    *stop.lock().unwrap() = Some(Box::new(move || stopper.stop()));
+    assert!(monitor.wait_next_timeout(Duration::from_secs(20)).is_none());
+}

@@ -1,0 +1,134 @@
+//! The free slots: a stack that is linked through the slots themselves, and nobody locks.
+
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
+
+use crate::sync::AtomicU64;
+
+/// What a free slot keeps: the number of the slot below it, and above that how many there are from here down.
+pub(crate) type Link = AtomicU64;
+
+/// Has a link.
+pub(crate) trait Linked {
+    fn link(&self) -> &Link;
+}
+
+/// No slot has this number.
+const NONE: u32 = u32::MAX;
+
+/// The number of the slot on top; and above that, how often the top has changed: so that whoever looked at a top that
+/// was taken and given back meanwhile does not put in its place what was below it then.
+#[derive(Debug)]
+pub(crate) struct Free(AtomicU64);
+
+impl Free {
+    pub(crate) fn new() -> Self {
+        Self(AtomicU64::new(NONE.into()))
+    }
+
+    /// Adds a slot that belongs to the caller, and has this number. `get` finds a slot by its number.
+    #[inline]
+    pub(crate) fn push<'a, S: Linked + 'a>(&self, slot: &S, index: u32, get: impl Fn(u32) -> Option<&'a S>) {
+        let mut top = self.0.load(Acquire);
+        loop {
+            let below = top as u32;
+            let depth = get(below).map_or(0, depth) + 1;
+            slot.link().store(depth << 32 | u64::from(below), Relaxed);
+            match self.0.compare_exchange_weak(top, changed(top, index), AcqRel, Acquire) {
+                Ok(_) => return,
+                Err(now) => top = now,
+            }
+        }
+    }
+
+    /// Takes the slot that was added last.
+    #[inline]
+    pub(crate) fn pop<'a, S: Linked>(&self, get: impl Fn(u32) -> Option<&'a S>) -> Option<(u32, &'a S)> {
+        let mut top = self.0.load(Acquire);
+        loop {
+            let index = top as u32;
+            let slot = get(index)?;
+            let below = slot.link().load(Relaxed) as u32;
+            match self.0.compare_exchange_weak(top, changed(top, below), AcqRel, Acquire) {
+                Ok(_) => return Some((index, slot)),
+                Err(now) => top = now,
+            }
+        }
+    }
+
+    /// How many there are, or were a moment ago.
+    pub(crate) fn len<'a, S: Linked + 'a>(&self, get: impl Fn(u32) -> Option<&'a S>) -> usize {
+        get(self.0.load(Acquire) as u32).map_or(0, depth) as usize
+    }
+}
+
+fn depth(slot: &impl Linked) -> u64 {
+    slot.link().load(Relaxed) >> 32
+}
+
+fn changed(top: u64, index: u32) -> u64 {
+    ((top >> 32) + 1) << 32 | u64::from(index)
+}
+
+#[cfg(all(test, loom))]
+mod loom_tests {
+    use loom::sync::Arc;
+    use loom::sync::atomic::{AtomicBool, Ordering::SeqCst};
+    use loom::thread;
+
+    use super::*;
+
+    struct World {
+        free: Free,
+        links: [Link; 3],
+        taken: [AtomicBool; 3],
+    }
+
+    impl Linked for Link {
+        fn link(&self) -> &Link {
+            self
+        }
+    }
+
+    impl World {
+        fn get<'a>(&'a self) -> impl Fn(u32) -> Option<&'a Link> {
+            |index| self.links.get(index as usize)
+        }
+
+        fn take(&self) -> Option<u32> {
+            let (index, _) = self.free.pop(self.get())?;
+            assert!(!self.taken[index as usize].swap(true, SeqCst), "a slot was taken twice");
+            Some(index)
+        }
+
+        fn give_back(&self, index: u32) {
+            self.taken[index as usize].store(false, SeqCst);
+            self.free.push(&self.links[index as usize], index, self.get());
+        }
+    }
+
+    /// One thread holds on to what it saw while the other takes two slots and gives the first one back.
+    #[test]
+    fn loom_a_slot_is_taken_once() {
+        loom::model(|| {
+            let world = Arc::new(World {
+                free: Free::new(),
+                links: std::array::from_fn(|_| Link::new(0)),
+                taken: std::array::from_fn(|_| AtomicBool::new(false)),
+            });
+            (0..3).for_each(|index| world.give_back(index));
+            let other = thread::spawn({
+                let world = world.clone();
+                move || {
+                    let (first, second) = (world.take(), world.take());
+                    first.into_iter().for_each(|index| world.give_back(index));
+                    usize::from(second.is_some())
+                }
+            });
+            let mine = usize::from(world.take().is_some());
+            let held = mine + other.join().unwrap();
+            assert_eq!(held + world.free.len(world.get()), 3);
+            assert_eq!((held..3).filter_map(|_| world.take()).count(), 3 - held);
+            assert_eq!(world.take(), None);
+        });
+    }
+}

@@ -1,0 +1,96 @@
+//! Every target on its seeds, and on seeds that are spoiled: the same bytes in every run, on the stable compiler.
+//!
+//! What `cargo xtask fuzz` finds is put among the seeds, and stays there.
+
+use std::fs;
+use std::path::Path;
+
+use linewake_fuzz::TARGETS;
+
+/// So often is each seed spoiled.
+const ROUNDS: usize = 500;
+
+/// The seeds of a target, by their names.
+fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds").join(target);
+    let files = fs::read_dir(&directory).unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
+    let mut seeds: Vec<_> = files
+        .map(|file| file.unwrap().path())
+        .map(|path| (path.file_name().unwrap().to_string_lossy().into_owned(), fs::read(&path).unwrap()))
+        .collect();
+    seeds.sort();
+    seeds
+}
+
+/// xorshift64
+fn random(state: &mut u64) -> usize {
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    (*state >> 8) as usize
+}
+
+/// A byte is changed, or some are left out, said twice, or cut off.
+fn spoil(bytes: &mut Vec<u8>, state: &mut u64) {
+    let (at, until) = (random(state) % (bytes.len() + 1), random(state) % (bytes.len() + 1));
+    let range = at.min(until)..at.max(until);
+    match random(state) % 6 {
+        0 => bytes.truncate(at),
+        1 => drop(bytes.drain(range)),
+        2 => bytes.extend_from_within(range),
+        3 => bytes.insert(at, random(state) as u8),
+        _ => {
+            if let Some(byte) = bytes.get_mut(at) {
+                *byte = [0, 1, 0x7f, 0x80, 0xff, random(state) as u8][random(state) % 6];
+            }
+        }
+    }
+}
+
+fn replay(target: &str) {
+    let run = TARGETS.iter().find(|(name, _)| *name == target).unwrap().1;
+    let seeds = seeds(target);
+    assert!(!seeds.is_empty(), "{target} has no seeds");
+    run(&[]);
+    for (name, seed) in &seeds {
+        println!("{name}"); // the last one is that which failed
+        run(seed);
+        let mut state = 0x9e37_79b9_7f4a_7c15;
+        let mut bytes = seed.clone();
+        for round in 0..ROUNDS {
+            spoil(&mut bytes, &mut state);
+            println!("round {round}: {bytes:02x?}");
+            run(&bytes);
+            if round % 8 == 7 {
+                bytes.clone_from(seed);
+            }
+        }
+    }
+}
+
+#[test]
+fn batches() {
+    replay("batches");
+}
+
+#[test]
+fn chip() {
+    replay("chip");
+}
+
+#[test]
+fn controller() {
+    replay("controller");
+}
+
+#[test]
+fn replies() {
+    replay("replies");
+}
+
+#[test]
+fn every_target_has_seeds_and_is_replayed() {
+    let mut names: Vec<_> = TARGETS.iter().map(|(name, _)| *name).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["batches", "chip", "controller", "replies"]);
+}

@@ -1,0 +1,85 @@
+//! `cargo xtask fuzz`: looks for bytes that break a decoder, with libFuzzer, for a while.
+//!
+//! The targets are those of `fuzz/`. What is found lies in `fuzz/artifacts`; mended, it goes to `fuzz/seeds`, which the
+//! stage `fuzz` of `cargo xtask test` replays.
+
+use std::error::Error;
+use std::fs;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use crate::command::CommandLine;
+use crate::report::{Ended, Report};
+use crate::run::{Failure, Run};
+use crate::setup::{self, Need};
+use crate::workspace;
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// The targets; all of them if none is named
+    #[arg(value_name = "TARGET")]
+    targets: Vec<String>,
+    /// How long each is to run
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
+    seconds: u32,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
+    let known = targets()?;
+    if let Some(unknown) = arguments.targets.iter().find(|name| !known.contains(name)) {
+        return Err(format!("there is no target \"{unknown}\"; there are {}", known.join(", ")).into());
+    }
+    let chosen = if arguments.targets.is_empty() { &known } else { &arguments.targets };
+    setup::provide(&[Need::Fuzz])?;
+    let run = Run::start("fuzz")?;
+    let mut report = Report::new();
+    let width = chosen.iter().map(String::len).max().unwrap_or(0);
+    for target in chosen {
+        report.begin(&format!("{target:<width$}"));
+        let started = Instant::now();
+        match look(&run, target, arguments.seconds) {
+            Ok(done) => report.end(Ended::Passed, started.elapsed(), &done),
+            Err(failure) => {
+                report.end(Ended::Failed, started.elapsed(), "");
+                println!("{}", run.explain(&failure));
+            }
+        }
+    }
+    let tally = report.tally();
+    println!("{tally}");
+    Ok(if tally.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The directories of seeds are named as their targets are.
+fn targets() -> Result<Vec<String>, Box<dyn Error>> {
+    let mut targets = Vec::new();
+    for entry in fs::read_dir(workspace::root().join("fuzz/seeds"))? {
+        targets.push(entry?.file_name().to_string_lossy().into_owned());
+    }
+    targets.sort();
+    Ok(targets)
+}
+
+/// Runs one target on what is known, and on what it makes of it. Returns libFuzzer's closing line.
+fn look(run: &Run, target: &str, seconds: u32) -> Result<String, Failure> {
+    let directory = workspace::target().join("fuzz");
+    // What it learns is kept for the next time.
+    let corpus = directory.join("corpus").join(target);
+    fs::create_dir_all(&corpus)?;
+    let before = run.text()?.len();
+    let command = CommandLine::new("cargo +nightly fuzz run --fuzz-dir fuzz --target-dir")
+        .arg(workspace::shown(&directory))
+        .arg(target)
+        .arg(workspace::shown(&corpus))
+        .arg(format!("fuzz/seeds/{target}"))
+        .args("-- -timeout=10")
+        .arg(format!("-max_total_time={seconds}"));
+    run.command(&command)?;
+    let said = run.text()?.split_off(before);
+    let done = said.lines().find_map(|line| line.strip_prefix("Done "));
+    let done = done.ok_or_else(|| Failure {
+        command: Some(command.to_string()),
+        reason: "it does not say how many inputs it tried".to_owned(),
+    })?;
+    Ok(done.to_owned())
+}
