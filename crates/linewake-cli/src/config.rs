@@ -203,6 +203,11 @@ fn read_all() -> Result<Sets, Failure> {
     Ok(sets)
 }
 
+/// Where a configuration may be, and whether it is there.
+pub(crate) fn places() -> Vec<(PathBuf, bool)> {
+    paths().into_iter().map(|path| (path.clone(), path.is_file())).collect()
+}
+
 /// Where a configuration may be; the user's own first.
 fn paths() -> Vec<PathBuf> {
     // A relative path in them is to be ignored, by the XDG base directory specification.

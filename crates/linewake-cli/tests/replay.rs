@@ -119,7 +119,10 @@ fn a_waveform_is_played_and_is_the_same_again() {
         let (first, second) = (changes(&first, name), changes(&second, name));
         assert!(first.len() >= 2 && first.len() == second.len(), "{first:?} {second:?}");
         for (first, second) in first.iter().zip(&second) {
-            assert!(first.1 == second.1 && first.0.abs_diff(second.0) <= 1, "{first:?} {second:?}: a tick is a microsecond");
+            assert!(
+                first.1 == second.1 && first.0.abs_diff(second.0) <= 1,
+                "{first:?} {second:?}: a tick is a microsecond"
+            );
         }
     }
 }
@@ -135,7 +138,8 @@ fn edge(at_ns: u64, kind: &str, seqno: u32) -> String {
 
 #[test]
 fn two_edges_of_a_direction_have_one_between_them() {
-    let text = [START, STATE, &edge(1_000, "rising", 1), &edge(3_000, "rising", 3), &edge(4_000, "falling", 4)].join("\n");
+    let text =
+        [START, STATE, &edge(1_000, "rising", 1), &edge(3_000, "rising", 3), &edge(4_000, "falling", 4)].join("\n");
     let capture = Scratch::with("same.jsonl", &format!("{text}\n"));
     let output = run(&["replay", capture.path(), "--fast", "--json"]);
     let played = edges(&output.stdout);
