@@ -133,7 +133,10 @@ pub(crate) fn expand(operands: &[String]) -> Result<Vec<Member>, Failure> {
         let sets = sets.as_ref().expect("it was just read");
         let Some(lines) = sets.get(name) else {
             let known = match sets.len() {
-                0 => format!("there is none; write one to \"{}\"", paths().first().map_or_else(String::new, |path| shown(path))),
+                0 => format!(
+                    "there is none; write one to \"{}\"",
+                    paths().first().map_or_else(String::new, |path| shown(path))
+                ),
                 _ => format!("there is \"@{}\"", sets.keys().map(|name| &**name).collect::<Vec<_>>().join("\", \"@")),
             };
             return Err(Failure::new(format!(
