@@ -21,7 +21,7 @@ const INFO: usize = LINES + 1;
 const STUCK: usize = LINES + 2;
 const PLACES: usize = LINES + 3;
 
-/// Seven megabytes, all zeros: in the image's uninitialised data, which is not paged. A kernel stack has 24 KiB at best.
+/// Nine megabytes, all zeros: in the image's uninitialised data, which is not paged. A kernel stack has 24 KiB at best.
 pub(crate) static CHIP: SpinLock<Chip> = SpinLock::new(Chip::new());
 
 pub(crate) struct Chip {
@@ -189,6 +189,8 @@ pub(crate) fn cleanup(file: *mut FILE_OBJECT, reader: ReaderId) {
     CHIP.with(|chip| {
         chip.controller.close(reader, now_ns());
         chip.finish_all(Status::CANCELLED, &mut finished, |irp| irp.file() == file);
+        // Others may wait for its lines to be given back.
+        chip.serve_ready(&mut finished);
     });
     finished.complete();
 }
