@@ -198,7 +198,7 @@ impl Backend for Chip {
 
     fn values(&self, offsets: &[Offset]) -> Result<Vec<bool>, Error> {
         let lines = Self::as_is(offsets);
-        let ask = Ask { consumer: "", queue_size: 0, lines: &lines, witness: false };
+        let ask = Ask { consumer: "", queue_size: 0, lines: &lines, witness: false, gather: Duration::ZERO };
         let asked = judge::asked(&self.plan, &ask);
         let judge = Judge::new(self.plan.clone(), &ask, &asked);
         let levels = self.levels(&self.device()?, &judge, &asked, 0)?;
