@@ -37,14 +37,14 @@ impl Failure {
         Self { message: message.into(), libgpiod: Vec::new(), code: 1 }
     }
 
-    /// All went well, but edges were lost, and that is a failure to the user.
-    pub(crate) fn loss(message: impl Into<String>) -> Self {
-        Self { code: 2, ..Self::new(message) }
-    }
-
     /// One of which nothing is said.
     pub(crate) fn silent() -> Self {
         Self::new("")
+    }
+
+    /// All went well, but edges were lost, and that is a failure to the user.
+    pub(crate) fn loss(message: impl Into<String>) -> Self {
+        Self { code: 2, ..Self::new(message) }
     }
 
     /// In the words of libgpiod's tool, for when the program is called by its name. Said several times, several lines.
