@@ -9,6 +9,7 @@ mod dist;
 #[cfg(test)]
 mod documented;
 mod driver;
+mod flood;
 mod fuzz;
 mod mutate;
 mod readme;
@@ -56,6 +57,8 @@ enum Task {
     StartUp,
     /// Measure overlapped beside bare system calls and other crates, and write it to benches/README.md
     Bench(bench::Arguments),
+    /// Flood linewake and its peers with edges, in the virtual machine, and account for every one
+    Flood(flood::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -70,6 +73,7 @@ fn main() -> ExitCode {
         Task::Dist(arguments) => dist::run(&arguments),
         Task::StartUp => start_up::run(),
         Task::Bench(arguments) => bench::run(&arguments),
+        Task::Flood(arguments) => flood::run(&arguments),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("error: {error}");

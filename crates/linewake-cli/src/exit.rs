@@ -72,6 +72,13 @@ impl Failure {
     }
 }
 
+#[cfg(windows)]
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
 impl From<linewake::Error> for Failure {
     fn from(error: linewake::Error) -> Self {
         Self::new(error.to_string())
