@@ -6,8 +6,12 @@
 #[macro_use]
 #[path = "../../linewake/tests/support/conformance.rs"]
 mod conformance;
+#[path = "../../linewake/tests/support/replug.rs"]
+mod replug;
 #[path = "../../linewake/tests/support/schema.rs"]
 mod schema;
+#[path = "../../linewake/tests/support/thousand.rs"]
+mod thousand;
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Output, Stdio};
@@ -75,12 +79,21 @@ fn driver_lines_are_lines_as_any_other() {
     let installed = Installed;
     the_service_is_managed(&sys);
     every_test!(in_turn);
+    replug::a_monitor_survives_a_replug_in_the_middle_of_a_flood(&conformance::Reference(open));
+    a_thousand_lines_of_many_chips_are_one_stream();
     by_profile();
     mon_prints_its_edges_and_accounts_for_them();
     mon_ends_in_the_middle_of_what_comes_at_once();
     stopping_the_driver_ends_mon();
     drop(installed);
     does(&["driver", "status"], "not installed");
+}
+
+/// Two chips of the driver, and sixteen that are simulated.
+fn a_thousand_lines_of_many_chips_are_one_stream() {
+    let real = [DEVICE, r"\\.\LineWake1"].map(|device| Chip::open(device).unwrap());
+    assert_eq!(real.each_ref().map(|chip| &*chip.info().label), ["LineWake0", "LineWake1"]);
+    thousand::lines_of_many_chips_are_one_stream(&real);
 }
 
 /// The same driver, described by a file.

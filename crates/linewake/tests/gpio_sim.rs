@@ -7,6 +7,8 @@
 mod conformance;
 #[path = "support/gpio.rs"]
 mod gpio;
+#[path = "support/replug.rs"]
+mod replug;
 
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
@@ -16,8 +18,8 @@ use std::time::{Duration, Instant};
 use conformance::Bench as _;
 use gpio::GpioSim;
 use linewake::{
-    Bias, Chip, Direction, Drive, EdgeEvent, EdgeKind, Edges, ErrorKind, Event, EventClock, Figures, InfoEventKind,
-    LineConfig, Monitor, Request, Trust,
+    Bias, Chip, Direction, Drive, EdgeEvent, EdgeKind, Edges, ErrorKind, EventClock, Figures, InfoEventKind,
+    LineConfig, Request, Trust,
 };
 
 macro_rules! on_gpio_sim {
@@ -302,43 +304,7 @@ fn unplugging_loses_what_is_queued_and_the_chip_is_found_again() {
 #[test]
 fn a_monitor_survives_a_replug_in_the_middle_of_a_flood() {
     let Some(bench) = GpioSim::new(10) else { return };
-    let chip = bench.open();
-    let retry = Duration::from_millis(50);
-    let mut monitor = Monitor::builder()
-        .request(chip.request().lines([0, 3]).queue_size(1024))
-        .reattach(true)
-        .retry(retry)
-        .start()
-        .unwrap();
-    let (mut edges, mut gaps) = ([0, 0], 0);
-    thread::scope(|scope| {
-        scope.spawn(|| {
-            bench.hands(1).flood(500);
-            bench.pull_the_plug();
-            thread::sleep(Duration::from_millis(100));
-            bench.plug();
-            let again = bench.open();
-            while !again.line_info(0).unwrap().used {
-                thread::sleep(Duration::from_millis(1));
-            }
-            // The kernel tells of the line before it watches it.
-            thread::sleep(Duration::from_millis(200));
-            bench.hands(1).flood(500);
-        });
-        while edges[1] < 500 {
-            match monitor.wait_next_timeout(Duration::from_secs(20)).unwrap().unwrap() {
-                Event::Edge { .. } => edges[usize::from(gaps == 2)] += 1,
-                Event::Gap { gap, .. } => {
-                    gaps += 1;
-                    assert_eq!(gap.is_over, gaps == 2);
-                    assert!(gap.reason.is_disconnected());
-                }
-                _ => {}
-            }
-        }
-    });
-    assert!(edges[0] <= 500 && gaps == 2, "{edges:?} {gaps}");
-    assert_eq!(monitor.stats().reattached, 1);
+    replug::a_monitor_survives_a_replug_in_the_middle_of_a_flood(&bench);
 }
 
 #[test]

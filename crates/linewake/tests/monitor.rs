@@ -1,5 +1,8 @@
 //! The monitor: many chips, one stream in order, unplugged and plugged in again, within its memory.
 
+#[path = "support/thousand.rs"]
+mod thousand;
+
 use std::collections::HashMap;
 use std::thread;
 use std::time::Duration;
@@ -66,6 +69,11 @@ fn edges_of_many_chips_come_in_order_of_time() {
             (Figures { delivered: 200, ..Figures::default() }, Trust::Exact)
         );
     }
+}
+
+#[test]
+fn a_thousand_lines_of_many_chips_are_one_stream() {
+    thousand::lines_of_many_chips_are_one_stream(&[]);
 }
 
 #[test]

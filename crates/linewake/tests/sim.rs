@@ -3,6 +3,8 @@
 #[macro_use]
 #[path = "support/conformance.rs"]
 mod conformance;
+#[path = "support/replug.rs"]
+mod replug;
 
 use std::time::Duration;
 
@@ -23,6 +25,11 @@ macro_rules! on_sim {
 }
 
 every_test!(on_sim);
+
+#[test]
+fn a_monitor_survives_a_replug_in_the_middle_of_a_flood() {
+    replug::a_monitor_survives_a_replug_in_the_middle_of_a_flood(&conformance::Reference(still));
+}
 
 #[test]
 fn a_chip_with_a_life_does_it_too_on_its_quiet_lines() {

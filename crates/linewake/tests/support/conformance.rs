@@ -42,6 +42,12 @@ pub(crate) trait Bench: Sync {
         chip.world().unplug().unwrap();
     }
 
+    /// Pulls it out at once, whatever is on its way.
+    #[allow(dead_code, reason = "not every test is so rude")]
+    fn snatch(&self, chip: &Chip) {
+        self.unplug(chip);
+    }
+
     /// Puts it back in.
     fn replug(&self, chip: &Chip) {
         chip.world().replug().unwrap();

@@ -111,6 +111,10 @@ impl Bench for GpioSim {
         self.pull_the_plug();
     }
 
+    fn snatch(&self, _: &Chip) {
+        self.pull_the_plug();
+    }
+
     fn replug(&self, _: &Chip) {
         self.plug();
     }

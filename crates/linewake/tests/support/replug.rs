@@ -1,0 +1,107 @@
+//! A chip that is pulled out and put back in the middle of a flood, behind a monitor: the same for every chip.
+
+use std::thread;
+use std::time::Duration;
+
+use linewake::{Event, Figures, Monitor, Trust};
+
+use crate::conformance::Bench;
+
+/// Edges on each of the lines, before the plug is pulled and after it is back.
+const EDGES: u32 = 400;
+const LINES: [u32; 2] = [0, 3];
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How often this thread went to sleep, and its time on a processor, where Linux says so.
+fn woken() -> Option<(u64, Duration)> {
+    // Under Wine, too, a thread is one of Linux's.
+    let read = |file: &str| {
+        let paths = [format!("/proc/thread-self/{file}"), format!(r"\\?\unix\proc\thread-self\{file}")];
+        paths.iter().find_map(|path| std::fs::read_to_string(path).ok())
+    };
+    let (status, schedstat) = (read("status")?, read("schedstat")?);
+    let sleeps = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?;
+    Some((sleeps.trim().parse().ok()?, Duration::from_nanos(schedstat.split(' ').next()?.parse().ok()?)))
+}
+
+pub(crate) fn a_monitor_survives_a_replug_in_the_middle_of_a_flood(bench: &dyn Bench) {
+    let first = bench.open();
+    let retry = Duration::from_millis(100);
+    let mut monitor = Monitor::builder()
+        .request(first.request().lines(LINES).queue_size(1024))
+        .states(true)
+        .reattach(true)
+        .retry(retry)
+        .start()
+        .unwrap();
+    let next = |monitor: &mut Monitor| monitor.wait_next_timeout(PATIENCE).expect("nobody stopped it").unwrap();
+
+    // A flood is on when the chip goes. What of it happened is known to who drives it.
+    let mut before = 0_u64;
+    let gone = thread::scope(|scope| {
+        let driver = scope.spawn(|| {
+            bench.toggle_all(&first, &LINES.map(|line| (line, EDGES)));
+            bench.snatch(&first);
+        });
+        let gone = loop {
+            match next(&mut monitor) {
+                Event::Edge { .. } => before += 1,
+                Event::Gap { gap, .. } => break gap,
+                _ => {}
+            }
+        };
+        driver.join().unwrap();
+        gone
+    });
+    let driven = u64::from(EDGES) * LINES.len() as u64;
+    assert!(before > 0 && !gone.is_over && gone.reason.is_disconnected(), "{gone:?}");
+    assert_eq!(gone.figures.delivered, before, "what was given is what is booked");
+    assert!(gone.figures.total() <= driven, "{:?} of {driven}", gone.figures);
+
+    // While it is away somebody looks for it, now and then, and that is all.
+    let (began, looks) = (woken(), 10);
+    let waited = monitor.wait_next_timeout(retry * looks).unwrap().unwrap_err();
+    assert!(waited.is_timeout(), "{waited}");
+    match (began, woken()) {
+        (Some((sleeps, cpu)), Some((sleeps_now, cpu_now))) => {
+            let (sleeps, cpu) = (sleeps_now - sleeps, cpu_now - cpu);
+            println!("away for {:?}: woken {sleeps} times, {cpu:?} on a processor", retry * looks);
+            assert!(sleeps <= u64::from(looks) * 20, "woken {sleeps} times for {looks} looks at a chip that is away");
+            // A thread that spins has all of it, or its share; a look takes a small part of a millisecond.
+            assert!(cpu < retry * looks / 5, "{cpu:?} on a processor");
+        }
+        _ => println!("nobody says how often this thread was woken"),
+    }
+
+    bench.replug(&first);
+    let back = loop {
+        match next(&mut monitor) {
+            Event::Gap { gap, .. } => break gap,
+            event => panic!("nothing happens in a gap: {event:?}"),
+        }
+    };
+    assert!(back.is_over && back.figures == gone.figures, "{back:?}");
+    for _ in LINES {
+        assert!(matches!(next(&mut monitor), Event::State { .. }), "its lines are said anew");
+    }
+    let again = monitor.chip(0).unwrap().clone();
+    let mut after = 0;
+    thread::scope(|scope| {
+        scope.spawn(|| bench.toggle_all(&again, &LINES.map(|line| (line, EDGES))));
+        while after < driven {
+            match next(&mut monitor) {
+                Event::Edge { edge, .. } => after += 1 + u64::from(edge.missed.total()),
+                event => panic!("{event:?}"),
+            }
+        }
+    });
+    assert_eq!(monitor.stats().reattached, 1);
+    monitor.stopper().stop();
+    assert!(monitor.wait_next().is_none());
+    let account = monitor.finish().remove(0);
+    let total = account.total();
+    let sum = |of: Figures| of.total();
+    assert_eq!(sum(total) - sum(gone.figures), driven, "after the gap nothing is unknown: {total:?} {gone:?}");
+    assert_eq!(account.trust(), Trust::AtLeast, "nobody can tell what happened in the gap");
+    assert!(account.doubt().is_some_and(linewake::Error::is_disconnected));
+}
