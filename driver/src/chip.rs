@@ -25,7 +25,7 @@ const PLACES: usize = LINES + 3;
 /// A chip, and the lock before it.
 pub(crate) type SharedChip = SpinLock<Chip>;
 
-/// Seven megabytes each, all zeros: in the image's uninitialised data, which is not paged. A kernel stack has 24 KiB at best.
+/// Nine megabytes each, all zeros: in the image's uninitialised data, which is not paged. A kernel stack has 24 KiB at best.
 pub(crate) static CHIPS: [SharedChip; 2] = [const { SpinLock::new(Chip::new()) }; 2];
 
 pub(crate) struct Chip {
@@ -193,6 +193,8 @@ pub(crate) fn cleanup(chip: &SharedChip, file: *mut FILE_OBJECT, reader: ReaderI
     chip.with(|chip| {
         chip.controller.close(reader, now_ns());
         chip.finish_all(Status::CANCELLED, &mut finished, |irp| irp.file() == file);
+        // Others may wait for its lines to be given back.
+        chip.serve_ready(&mut finished);
     });
     finished.complete();
 }

@@ -51,11 +51,6 @@ fn system(target: &str) -> Result<&'static System, String> {
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
     let systems: Vec<&System> =
         if arguments.targets.is_empty() { SYSTEMS.iter().collect() } else { arguments.targets.clone() };
-    let mut needs: Vec<_> = systems.iter().map(|system| Need::Target(system.target)).collect();
-    if systems.iter().any(|system| system.target.contains("windows")) {
-        needs.push(Need::Mingw);
-    }
-    setup::provide(&needs)?;
     let dist = workspace::target().join("dist");
     if dist.exists() {
         fs::remove_dir_all(&dist)?;
@@ -63,7 +58,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
     fs::create_dir_all(&dist)?;
     let run = Run::start("dist")?;
     let papers = papers(&run, &dist.join("papers")).map_err(|failure| run.explain(&failure))?;
+    let mut is_whole = true;
     for system in systems {
+        // One that cannot be had here does not keep the others from being made.
+        if let Err(error) = system.provide() {
+            eprintln!("error: no release for {}: {error}", system.target);
+            is_whole = false;
+            continue;
+        }
         let folder = system.folder(&run, &dist, &papers).map_err(|failure| run.explain(&failure))?;
         println!("{}", workspace::shown(&folder));
         if let Some(architecture) = system.debian {
@@ -74,7 +76,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
     fs::remove_dir_all(&papers)?;
     let sums = sums(&dist)?;
     println!("{}", workspace::shown(&sums));
-    Ok(ExitCode::SUCCESS)
+    Ok(if is_whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 type Failure = crate::run::Failure;
@@ -99,6 +101,15 @@ fn papers(run: &Run, papers: &Path) -> Result<PathBuf, Failure> {
 }
 
 impl System {
+    /// Installs what building for it needs.
+    fn provide(&self) -> Result<(), Box<dyn Error>> {
+        let mut needs = vec![Need::Target(self.target)];
+        if self.target.contains("windows") {
+            needs.push(Need::Mingw);
+        }
+        setup::provide(&needs).map(drop)
+    }
+
     /// Builds the program, and puts it with all that goes with it into a folder.
     fn folder(&self, run: &Run, dist: &Path, papers: &Path) -> Result<PathBuf, Failure> {
         let mut build =

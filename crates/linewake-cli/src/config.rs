@@ -133,7 +133,10 @@ pub(crate) fn expand(operands: &[String]) -> Result<Vec<Member>, Failure> {
         let sets = sets.as_ref().expect("it was just read");
         let Some(lines) = sets.get(name) else {
             let known = match sets.len() {
-                0 => format!("there is none; write one to \"{}\"", paths().first().map_or_else(String::new, shown)),
+                0 => format!(
+                    "there is none; write one to \"{}\"",
+                    paths().first().map_or_else(String::new, |path| shown(path))
+                ),
                 _ => format!("there is \"@{}\"", sets.keys().map(|name| &**name).collect::<Vec<_>>().join("\", \"@")),
             };
             return Err(Failure::new(format!(
@@ -203,6 +206,11 @@ fn read_all() -> Result<Sets, Failure> {
     Ok(sets)
 }
 
+/// Where a configuration may be, and whether it is there.
+pub(crate) fn places() -> Vec<(PathBuf, bool)> {
+    paths().into_iter().map(|path| (path.clone(), path.is_file())).collect()
+}
+
 /// Where a configuration may be; the user's own first.
 fn paths() -> Vec<PathBuf> {
     // A relative path in them is to be ignored, by the XDG base directory specification.
@@ -218,7 +226,7 @@ fn paths() -> Vec<PathBuf> {
     own.into_iter().chain(all).map(|directory| directory.join("linewake.toml")).collect()
 }
 
-fn shown(path: &PathBuf) -> String {
+fn shown(path: &Path) -> String {
     path.display().to_string()
 }
 

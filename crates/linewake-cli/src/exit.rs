@@ -37,14 +37,14 @@ impl Failure {
         Self { message: message.into(), libgpiod: Vec::new(), code: 1 }
     }
 
-    /// All went well, but edges were lost, and that is a failure to the user.
-    pub(crate) fn loss(message: impl Into<String>) -> Self {
-        Self { code: 2, ..Self::new(message) }
-    }
-
     /// One of which nothing is said.
     pub(crate) fn silent() -> Self {
         Self::new("")
+    }
+
+    /// All went well, but edges were lost, and that is a failure to the user.
+    pub(crate) fn loss(message: impl Into<String>) -> Self {
+        Self { code: 2, ..Self::new(message) }
     }
 
     /// In the words of libgpiod's tool, for when the program is called by its name. Said several times, several lines.
@@ -69,6 +69,13 @@ impl Failure {
         for line in lines.iter().filter(|line| !line.is_empty()) {
             say(&format!("{prog}: {line}\n"));
         }
+    }
+}
+
+#[cfg(windows)]
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
     }
 }
 

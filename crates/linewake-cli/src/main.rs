@@ -5,6 +5,7 @@ mod exit;
 mod caller;
 mod config;
 mod detect;
+mod doctor;
 mod driver;
 mod get;
 mod getopt;
@@ -16,6 +17,7 @@ mod notify;
 mod output;
 mod papers;
 mod period;
+mod profile;
 mod record;
 mod replay;
 #[cfg(windows)]
@@ -62,6 +64,8 @@ enum Command {
     Notify(notify::Arguments),
     Record(Box<record::Arguments>),
     Replay(Box<replay::Arguments>),
+    Doctor(doctor::Arguments),
+    Profile(profile::Arguments),
     Config(config::Arguments),
     Links(links::Arguments),
     Driver(driver::Arguments),
@@ -86,6 +90,8 @@ fn main() -> ExitCode {
         Command::Set(arguments) => set::run(arguments),
         Command::Mon(arguments) => mon::run(arguments),
         Command::Notify(arguments) => notify::run(arguments),
+        Command::Doctor(arguments) => doctor::run(arguments),
+        Command::Profile(arguments) => profile::run(arguments),
         Command::Config(arguments) => config::run(arguments),
         Command::Record(arguments) => record::run(arguments),
         Command::Replay(arguments) => replay::run(arguments),

@@ -201,6 +201,10 @@ pub(crate) struct Lines {
     #[arg(long, value_name = "N", help_heading = BEYOND)]
     queue_size: Option<u32>,
 
+    /// Allow a profile what may change its device; see "linewake profile explain"
+    #[arg(long, help_heading = BEYOND)]
+    allow_writes: bool,
+
     /// Make the life of a simulated chip from this number; the same number gives the same edges [default: 1]
     #[arg(long, value_name = "N", help_heading = BEYOND)]
     pub(crate) seed: Option<u64>,
@@ -260,7 +264,7 @@ fn some_period(text: &str) -> Result<Duration, String> {
 impl Lines {
     /// Opens the chips and finds the lines.
     fn select(&self) -> Result<Selection, Failure> {
-        let mut options = Chip::options();
+        let mut options = Chip::options().allow_writes(self.allow_writes);
         if let Some(seed) = self.seed {
             options = options.seed(seed);
         }

@@ -28,7 +28,7 @@ const PRELUDE: &str = r#"
 pull() { eval "echo pull-$3 >\$$1_SYS/sim_gpio$2/pull"; }
 level() { eval "cat \$$1_SYS/sim_gpio$2/value"; }
 # Runs a tool in the background until it says its banner.
-begin() { "$@" >out 2>err & tool=$!; until grep -q '\.\.\.$' out || [ -s err ]; do sleep 0.02; done; }
+begin() { : >out; : >err; "$@" >out 2>err & tool=$!; until grep -q '\.\.\.$' out || [ -s err ]; do sleep 0.02; done; }
 end() { wait $tool; echo "ended with $?"; cat out; cat err >&2; }
 stop() { kill -$1 $tool; end 2>/dev/null; }
 "#;
@@ -50,6 +50,7 @@ fn bench() -> Option<MutexGuard<'static, Bench>> {
             .name(0, "door")
             .name(1, "bell")
             .name(2, "twin")
+            .name(3, "held")
             .name(4, "a b")
             .name(5, "7")
             .name(6, "a long name of a line");

@@ -421,3 +421,175 @@ fn a_file_that_cannot_be_written_is_named() {
     assert!(err(&output).contains("linewake: cannot write to \"/dev/full\": "), "{output:?}");
     assert!(csv.text().starts_with("timestamp_ns,chip,"), "{}", csv.text());
 }
+
+/// A queue of 16, and a reader that is too slow for a while.
+const LOSSY: &str = r#"
+queue_size = 16
+[[line]]
+name = "door"
+period = "2ms"
+[[line]]
+name = "bell"
+period = "300ms"
+[[slow]]
+at = "200ms"
+for = "300ms"
+"#;
+
+fn script(name: &str, text: &str) -> Scratch {
+    let script = Scratch::new(name);
+    std::fs::write(&script.0, text).unwrap();
+    script
+}
+
+#[test]
+fn what_was_lost_is_in_every_output_and_may_be_a_failure() {
+    let (script, vcd, csv) = (script("lossy.toml", LOSSY), Scratch::new("lossy.vcd"), Scratch::new("lossy.csv"));
+    let chip = format!("sim:{}", script.path());
+    let to_csv = format!("--csv={}", csv.path());
+    let arguments = ["mon", "-c", &chip, "--for", "900ms", "--fail-on-loss", "--vcd", vcd.path(), &to_csv];
+    let output = run(&[&arguments[..], &["-F", "%l %m"]].concat());
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    let missing = |line: &str| line.strip_prefix("door ").and_then(|missing| missing.parse::<u64>().ok());
+    let told: u64 = out(&output).lines().filter_map(missing).sum();
+    assert!(told > 200, "150 pulses in the time it was slow: {told}");
+    let columns: u64 = csv
+        .text()
+        .lines()
+        .filter(|row| row.contains(",door,"))
+        .filter_map(|row| row.split(',').nth(8).and_then(|overflowed| overflowed.parse::<u64>().ok()))
+        .sum();
+    assert_eq!(columns, told);
+    let said = err(&output);
+    assert!(said.contains("  \"door\": ") && said.contains(" overflowed"), "{said}");
+    assert!(said.contains("linewake: --fail-on-loss: ") && said.contains(" lost; "), "{said}");
+    let mut waveform = wellen::simple::read(&vcd.0).unwrap();
+    let lost = waveform.hierarchy().lookup_var(&["sim"], "door_lost").unwrap();
+    let lost = waveform.hierarchy()[lost].signal_ref();
+    waveform.load_signals(&[lost]);
+    let times = waveform.time_table().to_vec();
+    let changes: Vec<_> = waveform.get_signal(lost).unwrap().iter_changes().collect();
+    let at = |index: usize| times[changes[index].0 as usize];
+    assert!(changes.len() >= 3 && changes[1].1.to_bit_string().unwrap() == "1", "{}", vcd.text());
+    // In microseconds: what is queued when it is slow is the newest of the 300 ms.
+    assert!((200_000..300_000).contains(&(at(2) - at(1))), "{} to {}", at(1), at(2));
+    let quiet = run(&["mon", "-c", "sim", "-n", "3", "--fail-on-loss"]);
+    assert_eq!(quiet.status.code(), Some(0), "what is on its way when it ends is no loss: {quiet:?}");
+}
+
+#[test]
+fn a_filter_passes_the_first_edge_of_a_bounce() {
+    let plain = run(&["mon", "-c", "sim", "--for", "1800ms", "-F", "%S %E", "button"]);
+    let output = run(&["mon", "-c", "sim", "--for", "1800ms", "-F", "%S %E", "--filter", "button", "button"]);
+    assert!(output.status.success(), "{output:?}");
+    let (plain, filtered) = (out(&plain), out(&output));
+    assert!(filtered.lines().count() >= 2 && filtered.lines().count() < plain.lines().count(), "{filtered}");
+    assert_eq!(plain.lines().next(), filtered.lines().next());
+    assert!(filtered.lines().all(|line| plain.contains(line)), "with the stamps they have");
+    let kinds: Vec<_> = filtered.lines().filter_map(|line| line.split(' ').nth(1)).collect();
+    assert!(kinds.iter().enumerate().all(|(at, kind)| (*kind == "rising") == (at % 2 == 0)), "{kinds:?}");
+    assert!(err(&output).contains("--filter: ") && err(&output).contains(" passed, "), "{output:?}");
+    assert_refused(&["mon", "-c", "sim", "--filter", "buton"], &["\"buton\"", "--filter", "\"button\""]);
+    assert_refused(&["mon", "-c", "sim", "--filter", "glitch=1ms", "-e", "rising"], &["glitch", "watch both"]);
+}
+
+#[test]
+#[cfg(unix)]
+fn a_set_of_the_configuration_is_watched_by_its_labels() {
+    let directory = Scratch::new("config");
+    std::fs::create_dir_all(directory.0.join("linewake")).unwrap();
+    let file = directory.0.join("linewake/linewake.toml");
+    let text =
+        "[set.pumps]\nlines = [\"sim:pps\", { line = \"sim:8:1\", label = \"Knopf\", unit = \"L\", per_edge = 0.5 }]\n";
+    std::fs::write(&file, text).unwrap();
+    let with = |arguments: &[&str]| linewake(arguments).env("XDG_CONFIG_HOME", &directory.0).output().unwrap();
+    let output = with(&["mon", "@pumps", "--for", "1s", "--stats", "10s"]);
+    assert!(output.status.success(), "{output:?}");
+    assert!(out(&output).contains("\trising\t\"pps\"\n"), "{output:?}");
+    assert!(out(&output).contains("\trising\t\"Knopf\"\n"), "{output:?}");
+    assert!(err(&output).contains(" L/s, 0 missing"), "{output:?}");
+    let output = with(&["config"]);
+    assert!(
+        out(&output).contains("@pumps\n  \"sim:pps\"\n  \"sim:8:1\" label=\"Knopf\" unit=\"L\" per-edge=0.5\n"),
+        "{output:?}"
+    );
+    let output = with(&["mon", "@pump"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(err(&output).contains("\"@pump\"") && err(&output).contains("\"@pumps\""), "{output:?}");
+    std::fs::write(&file, "[set.pumps]\nlines = [\"a\", 7]\n").unwrap();
+    for arguments in [&["mon", "@pumps"][..], &["config"]] {
+        let output = with(arguments);
+        assert_eq!(output.status.code(), Some(1));
+        let said = err(&output);
+        assert!(said.contains("linewake.toml\":2:15: ") && said.lines().count() == 1, "{said}");
+    }
+    std::fs::remove_dir_all(&directory.0).unwrap();
+}
+
+#[test]
+#[cfg(unix)]
+fn as_gpiomon_it_says_no_more_than_gpiomon() {
+    let tool = Scratch::new("tools");
+    std::fs::create_dir_all(&tool.0).unwrap();
+    let gpiomon = tool.0.join("gpiomon");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_linewake"), &gpiomon).unwrap();
+    let gpiomon = |arguments: &[&str]| Command::new(&gpiomon).args(arguments).stdin(Stdio::null()).output().unwrap();
+    let output = gpiomon(&["-c", "sim", "-n", "2", "--banner", "-I", "pps"]);
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    let expected = "\"pps\"=inactive\nMonitoring line 'pps'...\n0.500000000\trising\tsim 0 \"pps\"\n0.600000000\tfalling\tsim 0 \"pps\"\n";
+    assert_eq!(out(&output), expected);
+    let output = gpiomon(&["-c", "sim", "-n", "1", "-F", "%q %Q %m %l %e%", "pps"]);
+    assert_eq!(out(&output), "%q %Q %m pps 1%\n");
+    let output = gpiomon(&["-c", "sim", "--idle-timeout", "100", "tamper"]);
+    assert!(output.status.success() && output.stdout.is_empty() && output.stderr.is_empty(), "{output:?}");
+    for (arguments, says) in [
+        (&["-c", "sim", "-e", "sideways", "pps"][..], "gpiomon: invalid edges: sideways\n"),
+        (&["-c", "sim", "-E", "tai", "pps"], "gpiomon: invalid event clock: tai\n"),
+        (&["-c", "sim", "-p", "5h", "pps"], "gpiomon: invalid period: 5h\n"),
+        (&["-c", "sim", "-n", "x", "pps"], "gpiomon: invalid number: 'x'\n"),
+        (&["-c", "sim", "nope"], "gpiomon: cannot find line 'nope'\n"),
+        (&["-c", "sim"], "gpiomon: at least one GPIO line must be specified\n"),
+        (&["-c", "sim", "-p", "72m", "pps"], "gpiomon: maximum debounce period is 4294967295us, got 4320000000us\n"),
+    ] {
+        let output = gpiomon(arguments);
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        assert!(err(&output).ends_with(says), "{arguments:?}: {}", err(&output));
+    }
+    std::fs::remove_dir_all(&tool.0).unwrap();
+}
+
+/// A file system of 64 KiB, if this user may make one.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_disk_that_becomes_full_ends_it_with_the_account() {
+    let disk = Scratch::new("disk");
+    std::fs::create_dir_all(&disk.0).unwrap();
+    let mount = Command::new("mount").args(["-t", "tmpfs", "-o", "size=64k", "none", disk.path()]).output();
+    if !mount.is_ok_and(|mount| mount.status.success()) {
+        println!("skipped: a small file system needs root");
+        return;
+    }
+    let busy = script("busy.toml", "[[line]]\nname = \"a\"\nperiod = \"500us\"\n");
+    let chip = format!("sim:{}", busy.path());
+    let outputs: Vec<_> = ["--json=", "--csv=", "--vcd="]
+        .iter()
+        .map(|option| {
+            let file = disk.0.join("full");
+            let output = run(&["mon", "-c", &chip, "-q", "--for", "20s", &format!("{option}{}", file.display())]);
+            let size = std::fs::metadata(&file).map(|file| file.len());
+            let _ = std::fs::remove_file(&file);
+            (output, size)
+        })
+        .collect();
+    let unmounted = Command::new("umount").arg(&disk.0).status().unwrap();
+    assert!(unmounted.success());
+    let _ = std::fs::remove_dir(&disk.0);
+    for (output, size) in outputs {
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        assert!(size.unwrap() >= 48 * 1024, "it was written as far as there was room");
+        let said: Vec<_> = err(&output).lines().collect();
+        assert!(said[0].starts_with("1 line: ") && said[0].contains(" edges delivered"), "{said:?}");
+        let last = said.last().unwrap();
+        assert!(last.starts_with("linewake: cannot write to \"") && last.contains("missing there"), "{said:?}");
+    }
+}

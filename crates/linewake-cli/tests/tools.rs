@@ -299,6 +299,16 @@ fn there_are_no_daemons() {
 }
 
 #[test]
+fn notify_ends_when_nothing_happens() {
+    assert_prints(&["notify", "-c", "sim", "--banner", "--idle-timeout", "50ms", "door"], "Watching line 'door'...\n");
+    let banner = "Watching lines 'door', and '6'...\n";
+    assert_prints(&["gpionotify", "-c", "sim", "--banner", "--idle-timeout", "50ms", "door", "6"], banner);
+    let output = run(&["notify", "-c", "sim", "--json", "--idle-timeout", "50ms", "door"]);
+    assert_eq!((out(&output).lines().count(), output.status.code()), (1, Some(0)), "{output:?}");
+    assert_eq!(schema::faults_of_line(out(&output).trim()), [""; 0]);
+}
+
+#[test]
 fn bad_input_is_named_with_what_would_do() {
     assert_refused(&["get"], &["at least one GPIO line", "--chip"]);
     assert_refused(&["notify"], &["at least one GPIO line", "--chip"]);
@@ -321,7 +331,6 @@ fn bad_input_is_named_with_what_would_do() {
     assert_refused(&["set", "-c", "sim", "-i", "-t", "1", "led=1"], &["interactive", "\"toggle\""]);
     assert_refused(&["set", "-c", "sim", "-i", "-z", "led=1"], &["interactive", "daemonize"]);
     assert_refused(&["set", "-c", "sim", "-d", "hard", "led=1"], &["\"hard\"", "--drive", "open-drain"]);
-    assert_refused(&["notify", "-c", "sim", "door"], &["\"sim\"", "does not tell"]);
     assert_refused(&["notify", "-c", "sim", "-e", "lost", "door"], &["\"lost\"", "--event", "released"]);
     assert_refused(&["notify", "-n", "-1", "door"], &["-1"]);
     assert_refused(&["notify", "-n", "many", "door"], &["\"many\"", "--num-events"]);

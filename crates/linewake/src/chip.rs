@@ -383,7 +383,7 @@ impl Chip {
     /// ```
     /// # #[cfg(target_os = "linux")] {
     /// use linewake::{Chip, Exec};
-    /// let program = Exec::new("sh").args(["-c", "echo lines door=0; echo 17 door 1; sleep 60"]);
+    /// let program = Exec::new("sh").args(["-c", "echo lines door=0; echo 17 door 1; exec sleep 60"]);
     /// let mut edges = Chip::from_command(program)?.request().line("door").start()?;
     /// let edge = edges.wait_next().expect("it prints one")?;
     /// assert_eq!((edge.timestamp_ns, edge.kind), (17, linewake::EdgeKind::Rising));

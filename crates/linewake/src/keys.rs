@@ -55,6 +55,10 @@ impl<'a> Keys<'a> {
         Self { source, path: String::new(), table: root.get_ref(), at: 0..0, asked: RefCell::default() }
     }
 
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
     /// An error about the table as a whole.
     pub(crate) fn error(&self, message: impl std::fmt::Display) -> Error {
         self.source.error(&self.at, message)
@@ -75,6 +79,14 @@ impl<'a> Keys<'a> {
     fn value(&self, key: &str, value: &'a Spanned<DeValue<'a>>) -> Value<'a> {
         let path = if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) };
         Value { source: self.source, path, at: value.span(), value: value.get_ref() }
+    }
+
+    /// Every key, whatever its name: for tables whose keys are the user's names.
+    pub(crate) fn all(&self) -> Vec<(&'a str, Value<'a>)> {
+        let mut all: Vec<_> =
+            self.table.iter().map(|(name, value)| (&**name.get_ref(), self.value(name.get_ref(), value))).collect();
+        all.sort_by_key(|(_, value)| value.at.start);
+        all
     }
 
     /// All that the table may have was asked for: refuses what else it has.
@@ -139,6 +151,10 @@ impl<'a> Value<'a> {
         self.value.as_str().ok_or_else(|| self.wrong("a text"))
     }
 
+    pub(crate) fn is_text(&self) -> bool {
+        self.value.is_str()
+    }
+
     pub(crate) fn is_array(&self) -> bool {
         self.value.is_array()
     }
@@ -153,6 +169,10 @@ impl<'a> Value<'a> {
                 Err(self.error(format!("there is no \"{text}\" here; {known}")))
             }
         }
+    }
+
+    pub(crate) fn truth(&self) -> Result<bool, Error> {
+        self.value.as_bool().ok_or_else(|| self.wrong("true or false"))
     }
 
     /// A number, in any of TOML's notations.
@@ -172,6 +192,11 @@ impl<'a> Value<'a> {
             _ => return Err(self.wrong("a number")),
         };
         number.ok_or_else(|| self.error("this is no number"))
+    }
+
+    pub(crate) fn size(&self, from: usize, to: usize) -> Result<usize, Error> {
+        let number = self.number(from as u64, to as u64)?;
+        Ok(usize::try_from(number).unwrap_or(to))
     }
 
     pub(crate) fn table(&self) -> Result<Keys<'a>, Error> {

@@ -302,14 +302,24 @@ impl Monitor {
             }
         }
         self.merge.begin();
+        let mut idle = 0;
         while self.end.is_none()
             && self.merge.has_room()
             && let Some(index) = self.ready.pop(cx.waker())
         {
+            if idle > 2 * self.sources.len() {
+                // Sources may be woken again and again and bring nothing: who waits has a deadline.
+                self.ready.push(index);
+                cx.waker().wake_by_ref();
+                break;
+            }
             let source = &mut self.sources[index];
             let waker = self.ready.waker(index);
             match source.poll(index, &mut Context::from_waker(waker), now, &self.options, &mut self.merge) {
-                Status::Drained => self.merge.drained(index),
+                Status::Drained => {
+                    idle += 1;
+                    self.merge.drained(index);
+                }
                 Status::More => {
                     self.merge.has_more(index, self.sources[index].last_ns());
                     self.ready.push(index);

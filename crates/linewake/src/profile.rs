@@ -38,7 +38,6 @@
 //! address.
 
 mod explain;
-mod keys;
 mod layout;
 mod plan;
 
@@ -90,7 +89,7 @@ impl Profile {
     /// # Errors
     /// [`ErrorKind::BadFile`] as [`read`](Self::read).
     pub fn parse(name: &str, text: &str) -> Result<Self, Error> {
-        let plan = Plan::read(keys::Source { name, text })?;
+        let plan = Plan::read(crate::keys::Source { name, text })?;
         Ok(Self { plan: Arc::new(plan), writes: false })
     }
 

@@ -506,6 +506,25 @@ impl Script {
         self.offsets().find(|(_, line)| line.name == name).ok_or_else(|| format!("there is no line \"{name}\""))
     }
 
+    /// What happens by this script, in order of time, if `seed` is what chance is made of. It may be endless. Nothing is opened.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use linewake::sim::{Line, Script, Signal};
+    /// let script = Script::new().line(Line::new("clk").signal(Signal::period(Duration::from_micros(10))));
+    /// let times: Vec<_> = script.timeline(1)?.map(|change| change.at_ns).take(4).collect();
+    /// assert_eq!(times, [0, 5_000, 10_000, 15_000]);
+    /// # Ok::<(), linewake::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn timeline(&self, seed: u64) -> Result<impl Iterator<Item = Change> + use<>, Error> {
+        self.check()?;
+        let mut play = self.play(seed);
+        Ok(std::iter::from_fn(move || play.take()))
+    }
+
     /// All of it, from the beginning. It was checked.
     pub(crate) fn play(&self, seed: u64) -> Play {
         let mut play = Play::default();

@@ -62,7 +62,8 @@ fn children() -> Vec<u32> {
 
 #[test]
 fn what_it_prints_are_edges() {
-    let chip = chip("echo lines door=1 - tamper; printf '5 door 0\\n7 2 1\\n'; sleep 0.05; echo 9 door 1; sleep 600");
+    let chip =
+        chip("echo lines door=1 - tamper; printf '5 door 0\\n7 2 1\\n'; sleep 0.05; echo 9 door 1; exec sleep 600");
     assert_eq!(
         chip.lines().unwrap().iter().map(|line| line.name.as_deref().unwrap_or("-")).collect::<Vec<_>>(),
         ["door", "-", "tamper"]
@@ -81,7 +82,7 @@ fn what_it_prints_are_edges() {
 
 #[test]
 fn numbers_and_directions_tell_what_is_missing() {
-    let chip = chip("echo lines a b=0; printf '1 a 1 1\\n2 a 0 4\\n3 b 0\\n'; sleep 600");
+    let chip = chip("echo lines a b=0; printf '1 a 1 1\\n2 a 0 4\\n3 b 0\\n'; exec sleep 600");
     let mut edges = chip.request().all_lines().start().unwrap();
     let seen: Vec<_> = (0..3)
         .map(|_| next(&mut edges))
@@ -92,7 +93,7 @@ fn numbers_and_directions_tell_what_is_missing() {
 
 #[test]
 fn one_direction_or_one_line_is_filtered() {
-    let chip = chip("echo lines a b; printf '1 a 1\\n2 b 1\\n3 a 0\\n4 b 0\\n5 a 1\\n'; sleep 600");
+    let chip = chip("echo lines a b; printf '1 a 1\\n2 b 1\\n3 a 0\\n4 b 0\\n5 a 1\\n'; exec sleep 600");
     let mut edges = chip.request().line("a").edges(Edges::Rising).start().unwrap();
     assert_eq!(
         [next(&mut edges), next(&mut edges)].map(|edge| (edge.timestamp_ns, edge.offset.get())),
@@ -127,7 +128,7 @@ fn its_end_is_told_with_how_it_ended() {
 #[test]
 fn what_is_no_change_ends_the_stream_and_is_quoted() {
     let mut edges =
-        chip("echo lines a; echo 1 a 1; echo oops; echo 2 a 0; sleep 600").request().all_lines().start().unwrap();
+        chip("echo lines a; echo 1 a 1; echo oops; echo 2 a 0; exec sleep 600").request().all_lines().start().unwrap();
     let (seen, end) = to_the_end(&mut edges);
     assert_eq!((seen.len(), end.kind()), (1, ErrorKind::Malformed));
     assert!(end.to_string().contains("the line \"oops\" is no change"), "{end}");
@@ -147,16 +148,17 @@ fn what_cannot_be_a_chip_is_told_at_once() {
     assert!(error.to_string().contains("before it said which lines it has"), "{error}");
     let error = Chip::from_command(shell("echo 1 a 1")).unwrap_err();
     assert!(error.kind() == ErrorKind::Malformed && error.to_string().contains("\"1 a 1\" comes before"), "{error}");
-    let error = Chip::from_command(shell("sleep 600").start_timeout(Duration::from_millis(50))).unwrap_err();
+    let error = Chip::from_command(shell("exec sleep 600").start_timeout(Duration::from_millis(50))).unwrap_err();
     assert!(error.kind() == ErrorKind::TimedOut && error.to_string().contains("flush"), "{error}");
     // Lines that were declared need not be waited for.
-    let chip = Chip::from_command(shell("sleep 600").lines(["a", "b"]).name("card")).unwrap();
+    let chip = Chip::from_command(shell("exec sleep 600").lines(["a", "b"]).name("card")).unwrap();
     assert_eq!((&*chip.info().name, chip.info().lines), ("card", 2));
 }
 
 #[test]
 fn a_program_that_prints_faster_than_anybody_reads_has_to_wait() {
-    let script = "echo lines a; i=0; while [ $i -lt 40000 ]; do echo $i a 1; echo $i a 0; i=$((i+1)); done; sleep 600";
+    let script =
+        "echo lines a; i=0; while [ $i -lt 40000 ]; do echo $i a 1; echo $i a 0; i=$((i+1)); done; exec sleep 600";
     let chip = chip(script);
     let mut edges = chip.request().all_lines().start().unwrap();
     for number in 0..2000 {
@@ -244,7 +246,7 @@ fn a_program_that_is_not_to_be_started_again_ends_the_monitor() {
 #[test]
 fn stopping_gives_what_it_had_printed() {
     let chip = chip(
-        "echo lines a; i=0; while [ $i -lt 500 ]; do echo $i a 1; echo $i a 0; i=$((i+1)); done; echo 9999 a 1; sleep 600",
+        "echo lines a; i=0; while [ $i -lt 500 ]; do echo $i a 1; echo $i a 0; i=$((i+1)); done; echo 9999 a 1; exec sleep 600",
     );
     let mut edges = chip.request().all_lines().start().unwrap();
     thread::sleep(Duration::from_millis(300));

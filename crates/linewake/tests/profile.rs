@@ -116,8 +116,9 @@ fn the_second_card_never_tells_of_more_than_happened() {
         let account = edges.finish();
         for (line, driven) in account.lines().iter().zip(driven) {
             assert!(line.figures.total() <= driven, "{line:?} of {driven}");
-            assert!(line.figures.delivered > 0);
         }
+        // A line alone may have come back before anybody looked.
+        assert!(account.total().delivered > 0);
         for (offset, active) in active.into_iter().enumerate() {
             assert_eq!(active, levels >> offset & 1 == 1, "the last edge of line {offset} is its level");
         }

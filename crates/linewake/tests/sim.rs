@@ -11,6 +11,7 @@ mod replug;
 
 use std::time::Duration;
 
+use linewake::sim::{ClockKind, Line, Quadrature, Script, Signal};
 use linewake::{Chip, EdgeEvent, ErrorKind, Request};
 
 fn still() -> Chip {
@@ -130,4 +131,64 @@ fn a_request_moves_between_threads() {
     is_send(&request);
     let counted = std::thread::spawn(move || count(&mut request));
     assert_eq!(counted.join().unwrap(), 0);
+}
+
+fn script(name: &str) -> String {
+    format!("sim:{}/../../scripts/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+#[test]
+fn the_life_of_sim_is_a_script() {
+    let edges = |spec: &str| {
+        let chip = Chip::options().clock(ClockKind::Virtual).seed(3).open(spec).unwrap();
+        let mut request = chip.request().all_lines().start().unwrap();
+        let plain = |edge: EdgeEvent| (edge.name, edge.timestamp_ns, edge.kind);
+        Vec::from_iter((0..1000).map(|_| plain(request.wait_next().unwrap().unwrap())))
+    };
+    assert_eq!(edges("sim"), edges(&script("life.toml")));
+}
+
+#[test]
+fn a_value_change_dump_is_played() {
+    let chip = Chip::options().clock(ClockKind::Virtual).open(&script("door.vcd")).unwrap();
+    assert!(chip.value("lock").unwrap() && !chip.value("door").unwrap());
+    let mut request = chip.request().all_lines().start().unwrap();
+    let mut edge = || {
+        let edge = request.wait_next_timeout(Duration::from_secs(20)).unwrap().unwrap();
+        (edge.timestamp_ns / 1_000_000, edge.name.unwrap().to_string(), edge.kind.as_str())
+    };
+    assert_eq!(edge(), (400, "lock".to_owned(), "falling"));
+    assert_eq!(edge(), (650, "door".to_owned(), "rising"));
+    assert_eq!(edge(), (1200, "door".to_owned(), "falling"));
+    assert_eq!(edge(), (1300, "lock".to_owned(), "rising"));
+}
+
+#[test]
+fn a_file_that_is_no_script_is_named() {
+    for spec in ["sim:no/such.toml", "sim:no/such.vcd"] {
+        let error = Chip::open(spec).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::BadFile, "{error}");
+        assert!(error.to_string().contains("no/such."), "{error}");
+    }
+    assert_eq!(Chip::options().life(false).open(&script("life.toml")).unwrap_err().kind(), ErrorKind::InvalidInput);
+}
+
+#[test]
+fn a_script_that_makes_no_sense_is_refused() {
+    let line = |name: &str| Line::new(name);
+    let wheel = Quadrature::new(Duration::from_millis(1), Duration::from_millis(1));
+    for (script, says) in [
+        (Script::new(), "no line"),
+        (Script::new().line(line("a").offset(3)).line(line("b").offset(3)), "the same offset 3"),
+        (Script::new().line(line("a").offset(1024)), "at most 1024 lines"),
+        (Script::new().line_count(1025), "at most 1024 lines"),
+        (Script::new().line(line("a")).queue_size(1), "queue of 1"),
+        (Script::new().line(line("a").signal(Signal::period(Duration::ZERO))), "line \"a\": its period"),
+        (Script::new().line(line("a")).quadrature("a", "b", wheel.clone()), "no line \"b\""),
+        (Script::new().line(line("a")).quadrature("a", "a", wheel.clone()), "both channels"),
+    ] {
+        let error = script.open().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        assert!(error.to_string().contains(says), "{error}");
+    }
 }

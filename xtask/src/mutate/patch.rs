@@ -285,8 +285,6 @@ hangs: wine overlapped windows it_answers
         let sources: String =
             sources.filter_map(|file| fs::read_to_string(workspace::root().join(file)).ok()).collect();
         let mutations = all().unwrap();
-        let whole = format!("`{} passed, 0 failed`", mutations.len());
-        assert!(guards.contains(&whole), "it does not say {whole}");
         let mut listed = BTreeSet::new();
         for row in guards.lines().filter(|line| line.starts_with("| ")) {
             let cells: Vec<_> = row.trim_matches('|').split('|').collect();

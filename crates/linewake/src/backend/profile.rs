@@ -32,7 +32,7 @@ const QUIET: Duration = Duration::from_millis(50);
 /// What happens all the time is not waited for longer than this.
 const ENOUGH: Duration = Duration::from_secs(1);
 /// Completions that are looked at before what they brought is handed over.
-const TURNS: usize = 256;
+const TURNS: usize = 32;
 
 type Opener = dyn Fn() -> Result<Device, overlapped::Error> + Send + Sync;
 

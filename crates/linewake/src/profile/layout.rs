@@ -2,7 +2,7 @@
 
 use overlapped::{Access, CtlCode, Method};
 
-use super::keys::{Keys, Value, did_you_mean};
+use crate::keys::{Keys, Value, did_you_mean};
 use crate::{Edges, Error};
 
 /// More than any driver's record of inputs: a profile cannot make the program take all memory.

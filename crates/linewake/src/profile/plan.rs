@@ -7,9 +7,9 @@ use std::time::Duration;
 use linewake_controller::protocol::MAX_LINES;
 use toml::de::DeTable;
 
-use super::keys::{Keys, Source, Value, did_you_mean};
 use super::layout::{Call, Output, Role, Sent};
 use crate::Error;
+use crate::keys::{Keys, Source, Value, did_you_mean};
 
 /// The most memory that waits may take, in bytes.
 const MOST_PENDING: usize = 64 << 20;

@@ -154,6 +154,9 @@ fn signal<'a>(item: &Value<'a>, keys: &Keys<'a>) -> Result<Option<Signal>, Error
         signal = signal.glitch(span(&keys.need("every")?)?, span(&keys.need("width")?)?);
         keys.finish()?;
     }
+    if let Some(stream) = keys.get("stream") {
+        signal = signal.stream(stream.number(0, u64::MAX)?);
+    }
     signal.check().map_err(|what| item.error(what))?;
     Ok(Some(signal).filter(|signal| *signal != Signal::rest()))
 }

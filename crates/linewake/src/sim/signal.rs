@@ -224,7 +224,10 @@ impl Signal {
         self
     }
 
-    pub(super) fn stream(mut self, stream: u64) -> Self {
+    /// Which stream of the seed's chance it has: that of its offset plus one unless set. Two signals with the same one are
+    /// alike.
+    #[must_use]
+    pub fn stream(mut self, stream: u64) -> Self {
         self.stream = Some(stream);
         self
     }
@@ -243,7 +246,7 @@ impl Signal {
                 if *jitter_ns as f64 > high_ns.min(*period_ns as f64 - high_ns) / 2.0 {
                     return Err("its jitter is more than half of its pulse, or of what is between pulses".to_owned());
                 }
-                if !(drift_ppm.abs() < 1_000_000.0) {
+                if !drift_ppm.is_finite() || drift_ppm.abs() >= 1_000_000.0 {
                     return Err(format!("a drift of {drift_ppm} millionths is not possible"));
                 }
                 if self.first.is_some() {
@@ -755,7 +758,7 @@ mod tests {
             Signal::burst(0, us(1), us(1)),
             Signal::noise(us(0)),
             Signal::rest().glitch(us(1), us(0)),
-            Signal::rest().bounce(3..=1, us(1), us(1)),
+            Signal::rest().bounce(Count { from: 3, to: 1 }, us(1), us(1)),
         ] {
             assert!(signal.check().is_err(), "{signal:?}");
         }

@@ -13,7 +13,8 @@ use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 use linewake::{
-    Account, Chip, Direction, EdgeEvent, EdgeKind, Edges, Error, ErrorKind, Figures, LineConfig, Request, Trust,
+    Account, Bias, Chip, Direction, Drive, EdgeEvent, EdgeKind, Edges, Error, ErrorKind, Figures, InfoEventKind,
+    LineConfig, Request, Trust,
 };
 
 /// A chip of at least ten lines, and the world outside it. Its lines are low at first.
@@ -74,6 +75,9 @@ macro_rules! every_test {
             the_account_is_exact_when_finished_in_the_middle
             the_account_is_exact_when_dropped_in_the_middle
             merged_edges_are_counted
+            a_line_shows_how_its_holder_holds_it
+            what_becomes_of_lines_is_told
+            debouncing_is_refused_or_done
         }
         every_chip_test!($each);
     };
@@ -521,6 +525,61 @@ pub(crate) fn a_request_is_held_otherwise_without_a_break(bench: &dyn Bench) {
     assert!(edges.value(5).unwrap());
     assert_eq!(edges.reconfigure([(6, LineConfig::input())]).unwrap_err().kind(), ErrorKind::NoSuchLine);
     assert_eq!(edges.finish().total().delivered, 2);
+}
+
+pub(crate) fn a_line_shows_how_its_holder_holds_it(bench: &dyn Bench) {
+    let (chip, other) = (bench.open(), bench.open());
+    let drain = LineConfig::output(true).drive(Drive::OpenDrain).bias(Bias::PullUp);
+    let low = LineConfig::watch(Edges::Falling).active_low(true);
+    let request = chip.request().line_with(4, drain).line_with(5, low).consumer("holder").start().unwrap();
+    // Of a simulated chip another opening is another chip.
+    let views = if other.line_info(4).unwrap().used { vec![&chip, &other] } else { vec![&chip] };
+    for view in views {
+        let (output, input) = (view.line_info(4).unwrap(), view.line_info(5).unwrap());
+        assert_eq!((output.config.drive, output.config.bias), (Drive::OpenDrain, Some(Bias::PullUp)));
+        assert_eq!((output.direction, output.consumer.as_deref()), (Direction::Output, Some("holder")));
+        assert_eq!((input.config.edges, input.config.active_low), (Some(Edges::Falling), true));
+    }
+    drop(request);
+}
+
+pub(crate) fn what_becomes_of_lines_is_told(bench: &dyn Bench) {
+    let chip = bench.open();
+    let mut watcher = chip.watch_info([2, 3]).unwrap();
+    let mut told = || {
+        let event = watcher.wait_next_timeout(Duration::from_secs(20)).unwrap().unwrap();
+        (event.kind, event.line.offset.get(), event.line.used, event.missed)
+    };
+    let mut request = chip.request().lines([1, 2]).consumer("it").start().unwrap();
+    assert_eq!(told(), (InfoEventKind::Requested, 2, true, 0));
+    request.reconfigure([(2, LineConfig::output(true))]).unwrap();
+    assert_eq!(told(), (InfoEventKind::Reconfigured, 2, true, 0));
+    drop(request);
+    assert_eq!(told(), (InfoEventKind::Released, 2, false, 0));
+    let _held = chip.request().line(3).start().unwrap();
+    assert_eq!(told(), (InfoEventKind::Requested, 3, true, 0));
+    watcher.stopper().stop();
+    assert!(watcher.wait_next().is_none());
+}
+
+pub(crate) fn debouncing_is_refused_or_done(bench: &dyn Bench) {
+    let chip = bench.open();
+    bench.drive(&chip, 4, false);
+    let period = Duration::from_millis(5);
+    let request = chip.request().line(4).debounce(period).start();
+    if !chip.capabilities().debounce {
+        return refused(request, ErrorKind::Unsupported, &["does not debounce"]);
+    }
+    let mut edges = request.unwrap();
+    assert_eq!(chip.line_info(4).unwrap().config.debounce, period);
+    // A glitch, and bounces that end high.
+    bench.toggle(&chip, 4, 20);
+    assert!(!edges.value(4).unwrap());
+    bench.toggle(&chip, 4, 7);
+    let edge = next(&mut edges);
+    assert_eq!((edge.kind, edge.line_seqno, edge.missed.total()), (EdgeKind::Rising, 1, 0));
+    assert!(edges.value(4).unwrap());
+    assert_exact(&edges.finish(), &[(4, 1)], &[edge]);
 }
 
 pub(crate) fn many_requests_come_and_go(bench: &dyn Bench) {

@@ -65,12 +65,7 @@ pub(crate) fn a_monitor_survives_a_replug_in_the_middle_of_a_flood(bench: &dyn B
     }
 
     bench.replug(&first);
-    let back = loop {
-        match next(&mut monitor) {
-            Event::Gap { gap, .. } => break gap,
-            event => panic!("nothing happens in a gap: {event:?}"),
-        }
-    };
+    let Event::Gap { gap: back, .. } = next(&mut monitor) else { panic!("nothing happens in a gap") };
     assert!(back.is_over && back.figures == gone.figures, "{back:?}");
     for _ in LINES {
         assert!(matches!(next(&mut monitor), Event::State { .. }), "its lines are said anew");
@@ -81,7 +76,7 @@ pub(crate) fn a_monitor_survives_a_replug_in_the_middle_of_a_flood(bench: &dyn B
         scope.spawn(|| bench.toggle_all(&again, &LINES.map(|line| (line, EDGES))));
         while after < driven {
             match next(&mut monitor) {
-                Event::Edge { edge, .. } => after += 1 + u64::from(edge.missed.total()),
+                Event::Edge { edge, .. } => after += 1 + edge.missed.total(),
                 event => panic!("{event:?}"),
             }
         }
