@@ -118,7 +118,12 @@ impl System {
             let variable = format!("CARGO_TARGET_{}_LINKER", self.target.to_uppercase().replace('-', "_"));
             build = build.env(&variable, linker);
         }
-        run.command(&build)?;
+        // Where it was built is in what a panic says, and is no business of those who get the program.
+        let cargo =
+            std::env::var("CARGO_HOME").or_else(|_| std::env::var("HOME").map(|home| format!("{home}/.cargo")))?;
+        let root = workspace::root().display();
+        let flags = format!("--remap-path-prefix={cargo}/registry/src=crates --remap-path-prefix={root}=linewake");
+        run.command(&build.env("RUSTFLAGS", flags))?;
         let folder = dist.join(format!("linewake-{}-{}", env!("CARGO_PKG_VERSION"), self.target));
         let is_windows = self.target.contains("windows");
         let program = if is_windows { "linewake.exe" } else { "linewake" };
