@@ -51,7 +51,8 @@ fn system(target: &str) -> Result<&'static System, String> {
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
     let systems: Vec<&System> =
         if arguments.targets.is_empty() { SYSTEMS.iter().collect() } else { arguments.targets.clone() };
-    let dist = workspace::target().join("dist");
+    // Cargo's own for this profile is target/dist.
+    let dist = workspace::target().join("releases");
     if dist.exists() {
         fs::remove_dir_all(&dist)?;
     }

@@ -51,7 +51,7 @@ enum Task {
     Vm(vm::Arguments),
     /// Build linewake.sys and print where it is
     Driver,
-    /// Make the folders and packages of a release, in target/dist
+    /// Make the folders and packages of a release, in target/releases
     Dist(dist::Arguments),
     /// Measure how long the command `linewake` takes to start and to end
     StartUp,
