@@ -27,7 +27,7 @@ pub fn controller(bytes: &[u8]) {
             readers.push(reader);
         }
         if reader % 11 == 10 && readers.len() > 1 {
-            controller.close(readers.remove(0));
+            controller.close(readers.remove(0), time);
         }
         let Some(reader) = readers.get(usize::from(reader) % readers.len().max(1)).copied() else { continue };
         // Each code has our device type: another one would never get past the first look.
