@@ -39,6 +39,7 @@ use clap::{ArgAction, Parser, Subcommand};
 #[derive(Debug, Parser)]
 #[command(
     name = "linewake",
+    bin_name = "linewake",
     version,
     disable_version_flag = true,
     propagate_version = true,

@@ -406,11 +406,12 @@ fn links_are_made_again_and_never_over_something_else() {
     for _ in 0..2 {
         assert_eq!(out(&run(&["links", path])).lines().count(), 6);
     }
+    let directory = fresh("another");
     let name = directory.join(format!("gpioset{}", std::env::consts::EXE_SUFFIX));
-    fs::remove_file(&name).unwrap();
     fs::write(&name, "another program").unwrap();
-    assert_refused(&["links", path], &["gpioset", "is there already"]);
+    assert_refused(&["links", directory.to_str().unwrap()], &["gpioset", "is there already"]);
     assert_eq!(fs::read(&name).unwrap(), b"another program");
+    assert_eq!(fs::read_dir(&directory).unwrap().count(), 1, "all or none");
 }
 
 #[test]
