@@ -197,7 +197,7 @@ pub(crate) struct Lines {
     #[arg(short = 'p', long, visible_alias = "debounce", value_name = "PERIOD", value_parser = period::parse)]
     debounce_period: Option<Duration>,
 
-    /// How many events the driver queues before it drops the oldest [default: 16 for each line]
+    /// How many events the driver queues before it drops the oldest [default: 1024 on a gpiochip, else 16 for each line]
     #[arg(long, value_name = "N", help_heading = BEYOND)]
     queue_size: Option<u32>,
 
