@@ -209,6 +209,8 @@ impl Vcd {
             let file = BufReader::with_capacity(1 << 16, File::open(&self.path)?);
             self.copy(vcd::Parser::new(file), &mut writer)?;
             writer.flush()?;
+            // Windows replaces no file that is open, by one that is open.
+            drop(writer);
             fs::rename(&part, &self.path)
         };
         put_in().inspect_err(|_| drop(fs::remove_file(&part)))
@@ -374,6 +376,7 @@ impl Sink for Vcd {
         if self.spans.is_empty() {
             return Ok(());
         }
+        self.writer = vcd::Writer::new(Out::new(Box::new(io::sink())));
         self.put_spans_in().map_err(|error| {
             let but = "the edges are there, and the spans in which some are lost are in its comments only";
             io::Error::new(error.kind(), format!("{error}; {but}"))
