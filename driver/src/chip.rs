@@ -1,10 +1,11 @@
-//! The state of the driver, all of it behind one spin lock: the controller, and the requests it keeps pended.
+//! The state of a chip, all of it behind one spin lock: the controller, and the requests it keeps pended.
 
 use linewake_controller::protocol::{MAX_INPUT, WAIT_ANY, WAIT_INFO, WAIT_LINE, WaitLine};
 use linewake_controller::{Controller, Outcome, ReaderId, Ready, Status};
 use windows_sys::Wdk::Foundation::{DEVICE_OBJECT, FILE_OBJECT, IRP};
 use windows_sys::Wdk::System::SystemServices::IoReleaseCancelSpinLock;
 
+use crate::dispatch;
 use crate::kernel::{SpinLock, now_ns};
 use crate::pended::{Finished, Queue, arm, disarm};
 use crate::request::{Irp, Request};
@@ -21,8 +22,11 @@ const INFO: usize = LINES + 1;
 const STUCK: usize = LINES + 2;
 const PLACES: usize = LINES + 3;
 
-/// Nine megabytes, all zeros: in the image's uninitialised data, which is not paged. A kernel stack has 24 KiB at best.
-pub(crate) static CHIP: SpinLock<Chip> = SpinLock::new(Chip::new());
+/// A chip, and the lock before it.
+pub(crate) type SharedChip = SpinLock<Chip>;
+
+/// Nine megabytes each, all zeros: in the image's uninitialised data, which is not paged. A kernel stack has 24 KiB at best.
+pub(crate) static CHIPS: [SharedChip; 2] = [const { SpinLock::new(Chip::new()) }; 2];
 
 pub(crate) struct Chip {
     pub(crate) controller: Controller<LINES, READERS, QUEUE>,
@@ -128,11 +132,11 @@ fn finish(mut request: Request, status: Status, information: usize, finished: &m
 }
 
 /// Carries out a control code. The status is what the dispatch routine returns.
-pub(crate) fn control(mut request: Request) -> Status {
+pub(crate) fn control(chip: &SharedChip, mut request: Request) -> Status {
     let mut round = 0;
     loop {
         let mut finished = Finished::none();
-        let step = CHIP.with(|chip| {
+        let step = chip.with(|chip| {
             let outcome = chip.attempt(&mut request, round);
             chip.serve_ready(&mut finished);
             match outcome {
@@ -160,11 +164,11 @@ pub(crate) fn control(mut request: Request) -> Status {
 }
 
 /// The fault device: as [`control`], but a wait pends without a cancel routine, until its handle is closed.
-pub(crate) fn control_without_cancel(mut request: Request) -> Status {
+pub(crate) fn control_without_cancel(chip: &SharedChip, mut request: Request) -> Status {
     if !matches!(request.irp().code(), WAIT_LINE | WAIT_ANY | WAIT_INFO) {
-        return control(request);
+        return control(chip, request);
     }
-    let refused = CHIP.with(|chip| {
+    let refused = chip.with(|chip| {
         // A request may still arrive after IRP_MJ_CLEANUP, when nobody would complete it.
         if let Err(status) = chip.controller.check(request.irp().reader()) {
             request.set_status(status, 0);
@@ -184,9 +188,9 @@ pub(crate) fn control_without_cancel(mut request: Request) -> Status {
 }
 
 /// The last handle to a file was closed: its reader goes, and all it had pended.
-pub(crate) fn cleanup(file: *mut FILE_OBJECT, reader: ReaderId) {
+pub(crate) fn cleanup(chip: &SharedChip, file: *mut FILE_OBJECT, reader: ReaderId) {
     let mut finished = Finished::none();
-    CHIP.with(|chip| {
+    chip.with(|chip| {
         chip.controller.close(reader, now_ns());
         chip.finish_all(Status::CANCELLED, &mut finished, |irp| irp.file() == file);
         // Others may wait for its lines to be given back.
@@ -196,9 +200,9 @@ pub(crate) fn cleanup(file: *mut FILE_OBJECT, reader: ReaderId) {
 }
 
 /// The driver goes: as if the device had been pulled out, and nothing stays pended, not even on the fault device.
-pub(crate) fn end() {
+pub(crate) fn end(chip: &SharedChip) {
     let mut finished = Finished::none();
-    CHIP.with(|chip| {
+    chip.with(|chip| {
         chip.controller.unplug();
         chip.finish_all(Status::DEVICE_NOT_CONNECTED, &mut finished, |_| true);
     });
@@ -206,13 +210,14 @@ pub(crate) fn end() {
 }
 
 /// Called by the I/O manager, with the cancel spin lock held, once it has taken this routine out of the IRP.
-unsafe extern "system" fn cancel(_: *mut DEVICE_OBJECT, irp: *mut IRP) {
+unsafe extern "system" fn cancel(device: *mut DEVICE_OBJECT, irp: *mut IRP) {
     // SAFETY: acquired by the I/O manager, which left the IRQL to go back to in the IRP. The IRP is live: see rule 2.
     unsafe { IoReleaseCancelSpinLock((*irp).CancelIrql) };
     // SAFETY: only this routine may complete it now, at its end.
     let Some(irp) = (unsafe { Irp::new(irp) }) else { return };
     let mut finished = Finished::none();
-    CHIP.with(|chip| {
+    // SAFETY: the device that the request was sent to, which is ours.
+    unsafe { dispatch::chip_of(device) }.with(|chip| {
         // SAFETY: the place was written when it was linked, before it was armed; it is linked there still.
         let request = unsafe { chip.pended[*irp.place()].unlink(irp) };
         finish(request, Status::CANCELLED, 0, &mut finished);

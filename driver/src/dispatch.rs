@@ -11,7 +11,7 @@ use windows_sys::Wdk::System::SystemServices::{
 };
 use windows_sys::Win32::Foundation::{NTSTATUS, UNICODE_STRING};
 
-use crate::chip::{self, CHIP, LINES};
+use crate::chip::{self, CHIPS, LINES, SharedChip};
 use crate::request::{Irp, Request};
 
 // wdm.h; windows-sys 0.61 lacks them.
@@ -29,21 +29,27 @@ struct Device {
 #[derive(Clone, Copy)]
 #[repr(C)]
 struct Extension {
+    chip: &'static SharedChip,
     /// A fault fixture: waits on this device have no cancel routine and end only when their handle is closed. Some real drivers
     /// are so, and a program has to survive it.
     no_cancel: bool,
 }
 
-const DEVICES: [Device; 2] = [
+static DEVICES: [Device; 3] = [
     Device {
         name: &utf16(br"\Device\LineWake0"),
         link: &utf16(br"\DosDevices\LineWake0"),
-        extension: Extension { no_cancel: false },
+        extension: Extension { chip: &CHIPS[0], no_cancel: false },
+    },
+    Device {
+        name: &utf16(br"\Device\LineWake1"),
+        link: &utf16(br"\DosDevices\LineWake1"),
+        extension: Extension { chip: &CHIPS[1], no_cancel: false },
     },
     Device {
         name: &utf16(br"\Device\LineWakeNoCancel"),
         link: &utf16(br"\DosDevices\LineWakeNoCancel"),
-        extension: Extension { no_cancel: true },
+        extension: Extension { chip: &CHIPS[0], no_cancel: true },
     },
 ];
 
@@ -53,14 +59,16 @@ const DEVICES: [Device; 2] = [
 /// The I/O manager calls it once, with the driver's own object.
 #[unsafe(no_mangle)]
 unsafe extern "system" fn DriverEntry(driver: *mut DRIVER_OBJECT, _registry: *const UNICODE_STRING) -> NTSTATUS {
-    CHIP.with(|chip| {
-        chip.controller.init("LineWake0", "linewake.sys", LINES);
-        for offset in 0..LINES as u32 {
-            let mut name = *b"line0000";
-            let digits = decimal(&mut name, offset);
-            chip.controller.set_line_name(offset, core::str::from_utf8(digits).unwrap_or(""));
-        }
-    });
+    for (chip, label) in CHIPS.iter().zip(["LineWake0", "LineWake1"]) {
+        chip.with(|chip| {
+            chip.controller.init(label, "linewake.sys", LINES);
+            for offset in 0..LINES as u32 {
+                let mut name = *b"line0000";
+                let digits = decimal(&mut name, offset);
+                chip.controller.set_line_name(offset, core::str::from_utf8(digits).unwrap_or(""));
+            }
+        });
+    }
     for device in &DEVICES {
         // SAFETY: the driver's own object, from the I/O manager.
         let status = unsafe { create_device(driver, device) };
@@ -128,12 +136,12 @@ unsafe fn delete_devices(driver: *const DRIVER_OBJECT) {
 }
 
 unsafe extern "system" fn unload(driver: *const DRIVER_OBJECT) {
-    chip::end();
+    CHIPS.iter().for_each(chip::end);
     // SAFETY: the driver's own object, and `end` left nothing pended.
     unsafe { delete_devices(driver) };
 }
 
-unsafe extern "system" fn create(_: *const DEVICE_OBJECT, irp: *mut IRP) -> NTSTATUS {
+unsafe extern "system" fn create(device: *const DEVICE_OBJECT, irp: *mut IRP) -> NTSTATUS {
     // SAFETY: a new IRP from the I/O manager.
     let Some(request) = (unsafe { accept(irp) }) else { return Status::INVALID_PARAMETER.0 as NTSTATUS };
     let file = request.irp().file();
@@ -143,7 +151,9 @@ unsafe extern "system" fn create(_: *const DEVICE_OBJECT, irp: *mut IRP) -> NTST
     if file.FileName.Length != 0 {
         return answer(request, Status::INVALID_PARAMETER);
     }
-    match CHIP.with(|chip| chip.controller.open()) {
+    // SAFETY: one of our device objects.
+    let extension = unsafe { extension(device) };
+    match extension.chip.with(|chip| chip.controller.open()) {
         Ok(reader) => {
             file.FsContext = reader.to_bits() as usize as *mut _;
             answer(request, Status::SUCCESS)
@@ -164,20 +174,38 @@ unsafe extern "system" fn device_control(device: *const DEVICE_OBJECT, irp: *mut
     if refused != 0 {
         return answer(request, Status(refused));
     }
-    // SAFETY: one of our device objects, whose extension `create_device` wrote.
-    let extension = unsafe { *(*device).DeviceExtension.cast::<Extension>() };
-    let status = if extension.no_cancel { chip::control_without_cancel(request) } else { chip::control(request) };
+    // SAFETY: one of our device objects.
+    let Extension { chip, no_cancel } = unsafe { extension(device) };
+    let status = if no_cancel { chip::control_without_cancel(chip, request) } else { chip::control(chip, request) };
     status.0 as NTSTATUS
 }
 
 /// IRP_MJ_CLEANUP: the last handle was closed. Requests may still be pended, and keep the file object alive until they are
 /// completed here. IRP_MJ_CLOSE: nothing refers to the file object any more, and there is nothing left to do; but Wine 8 has no
 /// IRP_MJ_CLEANUP and sends IRP_MJ_CLOSE in its place. Doing it twice does no harm.
-unsafe extern "system" fn cleanup(_: *const DEVICE_OBJECT, irp: *mut IRP) -> NTSTATUS {
+unsafe extern "system" fn cleanup(device: *const DEVICE_OBJECT, irp: *mut IRP) -> NTSTATUS {
     // SAFETY: a new IRP from the I/O manager.
     let Some(request) = (unsafe { accept(irp) }) else { return Status::INVALID_PARAMETER.0 as NTSTATUS };
-    chip::cleanup(request.irp().file(), request.irp().reader());
+    // SAFETY: one of our device objects.
+    let extension = unsafe { extension(device) };
+    chip::cleanup(extension.chip, request.irp().file(), request.irp().reader());
     answer(request, Status::SUCCESS)
+}
+
+/// The chip of a device object.
+///
+/// # Safety
+/// `device` is one of ours.
+pub(crate) unsafe fn chip_of(device: *const DEVICE_OBJECT) -> &'static SharedChip {
+    // SAFETY: by the caller's promise.
+    unsafe { extension(device) }.chip
+}
+
+/// # Safety
+/// `device` is one of ours.
+unsafe fn extension(device: *const DEVICE_OBJECT) -> Extension {
+    // SAFETY: by the caller's promise; `create_device` wrote it before anybody could open the device.
+    unsafe { *(*device).DeviceExtension.cast::<Extension>() }
 }
 
 /// # Safety

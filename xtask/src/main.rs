@@ -5,9 +5,11 @@
 
 mod bench;
 mod command;
+mod dist;
 #[cfg(test)]
 mod documented;
 mod driver;
+mod flood;
 mod fuzz;
 mod mutate;
 mod readme;
@@ -15,6 +17,7 @@ mod report;
 mod run;
 mod setup;
 mod stage;
+mod start_up;
 mod test;
 mod test_output;
 mod vm;
@@ -48,8 +51,14 @@ enum Task {
     Vm(vm::Arguments),
     /// Build linewake.sys and print where it is
     Driver,
+    /// Make the folders and packages of a release, in target/dist
+    Dist(dist::Arguments),
+    /// Measure how long the command `linewake` takes to start and to end
+    StartUp,
     /// Measure overlapped beside bare system calls and other crates, and write it to benches/README.md
     Bench(bench::Arguments),
+    /// Flood linewake and its peers with edges, in the virtual machine, and account for every one
+    Flood(flood::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -61,7 +70,10 @@ fn main() -> ExitCode {
         Task::Wine(arguments) => wine::run(&arguments),
         Task::Vm(arguments) => vm::run(&arguments),
         Task::Driver => driver::run(),
+        Task::Dist(arguments) => dist::run(&arguments),
+        Task::StartUp => start_up::run(),
         Task::Bench(arguments) => bench::run(&arguments),
+        Task::Flood(arguments) => flood::run(&arguments),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("error: {error}");

@@ -29,6 +29,8 @@ pub(crate) enum Need {
     Qemu,
     /// What counts instructions.
     Valgrind,
+    /// What reads waveforms as PulseView does.
+    Sigrok,
 }
 
 impl Need {
@@ -39,6 +41,7 @@ impl Need {
             Need::Wine => &["wine", "wine64"],
             Need::Qemu => &["qemu-system-x86"],
             Need::Valgrind => &["valgrind"],
+            Need::Sigrok => &["sigrok-cli"],
             Need::Component(_) | Need::Target(_) | Need::Miri | Need::Fuzz => &[],
         }
     }
@@ -50,6 +53,8 @@ pub(crate) fn run() -> Result<ExitCode, Box<dyn Error>> {
         .iter()
         .filter(|stage| stage.runs_on.lacks().is_none())
         .flat_map(|stage| stage.needs.iter().copied())
+        // A test is skipped without it, and says so.
+        .chain(cfg!(target_os = "linux").then_some(Need::Sigrok))
         .collect();
     let started = Instant::now();
     let installed = provide(&needs)?;
@@ -122,6 +127,7 @@ impl Missing {
                 Need::Wine => wine::programs().is_some(),
                 Need::Qemu => CommandLine::new("qemu-system-x86_64 --version").read().is_some(),
                 Need::Valgrind => CommandLine::new("valgrind --version").read().is_some(),
+                Need::Sigrok => CommandLine::new("sigrok-cli --version").read().is_some(),
             };
             if !here && !missing.contains(&need) {
                 missing.push(need);

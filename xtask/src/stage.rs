@@ -43,9 +43,13 @@ const WINDOWS: &str = "x86_64-pc-windows-gnu";
 const STATIC: &str = "x86_64-unknown-linux-musl";
 
 /// The tests that run in the virtual machine, by the names of their files, and the options of `cargo xtask vm run` that
-/// they need. Each file has a machine of its own.
-const IN_THE_VM: &[(&str, &[&str])] =
-    &[("gpio_sim*", &[]), ("gpio_smp*", &["--cpus", "2"]), ("serial_vm", &["--usb-serial"])];
+/// they need. Each file has a machine of its own. "PROGRAM" stands for the command `linewake` as it is built for the guest.
+const IN_THE_VM: &[(&str, &[&str])] = &[
+    ("gpio_sim*", &[]),
+    ("gpio_smp*", &["--cpus", "2"]),
+    ("gpiod_tools", &["--file", "PROGRAM", "--time-limit", "900"]),
+    ("serial_vm", &["--usb-serial"]),
+];
 
 pub(crate) const ALL: &[Stage] = &[
     Stage {
@@ -229,7 +233,10 @@ fn miri(run: &Run) -> Result<String, Failure> {
 fn in_the_vm(run: &Run) -> Result<String, Failure> {
     let guest = vm::prepare()?;
     let mut sum = 0;
+    let program = workspace::target().join(STATIC).join("debug/linewake").display().to_string();
     for (tests, options) in IN_THE_VM {
+        let options: Vec<_> =
+            options.iter().map(|&option| if option == "PROGRAM" { &*program } else { option }).collect();
         // Without debug information a program is a tenth of the size, and the guest reads it all before it starts.
         let test = CommandLine::new("cargo test --workspace --exclude xtask --exclude linewake-driver --target")
             .env("CARGO_PROFILE_DEV_DEBUG", "0")
@@ -237,7 +244,7 @@ fn in_the_vm(run: &Run) -> Result<String, Failure> {
             .args("--test")
             .arg(*tests)
             .args("--config")
-            .arg(vm::runner_setting(STATIC, options)?);
+            .arg(vm::runner_setting(STATIC, &options)?);
         sum += run.tests(&test)?;
     }
     Ok(format!("{}, on Linux {guest}", counted(sum)))

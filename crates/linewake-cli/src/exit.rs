@@ -1,34 +1,87 @@
-//! How the command ends: 0, or 1 with one line that says why.
+//! How the command ends: 0, or not, with one line that says why.
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use linewake::ErrorKind as Of;
+
+use crate::caller::{Tool, caller, is_libgpiod};
+use crate::period;
+
 /// The end of a help text, after what is the command's own.
 macro_rules! exit_codes {
-    ($($before:literal)?) => {
+    ($($before:literal)? $(; $two:literal)?) => {
         concat!(
             $($before, "\n\n",)?
             "\
 Exit codes:
   0  all went well; also after Ctrl-C, SIGINT or SIGTERM, and when the reader of a pipe has left
   1  anything else: standard error says what, and what to do"
+            $(, "\n  2  ", $two)?
         )
     };
 }
 
 /// Why the command fails: a sentence for the user, which names the thing in quotes.
 #[derive(Debug)]
-pub(crate) struct Failure(String);
+pub(crate) struct Failure {
+    message: String,
+    /// What the tool of libgpiod says in this case, if it does: its own words, which scripts may know.
+    libgpiod: Vec<String>,
+    code: u8,
+}
 
 impl Failure {
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self(message.into())
+        Self { message: message.into(), libgpiod: Vec::new(), code: 1 }
+    }
+
+    /// One of which nothing is said.
+    pub(crate) fn silent() -> Self {
+        Self::new("")
+    }
+
+    /// All went well, but edges were lost, and that is a failure to the user.
+    pub(crate) fn loss(message: impl Into<String>) -> Self {
+        Self { code: 2, ..Self::new(message) }
+    }
+
+    /// In the words of libgpiod's tool, for when the program is called by its name. Said several times, several lines.
+    pub(crate) fn in_libgpiod(mut self, message: impl Into<String>) -> Self {
+        self.libgpiod.push(message.into());
+        self
+    }
+
+    /// What libgpiod's tools say when a call failed: what was tried, and what the system says.
+    pub(crate) fn of(error: &linewake::Error, tried: &str) -> Self {
+        Self::new(error.to_string()).in_libgpiod(format!("{tried}: {}", strerror(error)))
+    }
+
+    /// Tells it, and goes on.
+    pub(crate) fn report(&self) {
+        let prog = &caller().prog;
+        let lines = if is_libgpiod() && !self.libgpiod.is_empty() {
+            &self.libgpiod
+        } else {
+            std::slice::from_ref(&self.message)
+        };
+        for line in lines.iter().filter(|line| !line.is_empty()) {
+            say(&format!("{prog}: {line}\n"));
+        }
+    }
+}
+
+#[cfg(windows)]
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
     }
 }
 
 impl From<linewake::Error> for Failure {
     fn from(error: linewake::Error) -> Self {
-        Self(error.to_string())
+        Self::new(error.to_string())
     }
 }
 
@@ -36,18 +89,102 @@ impl From<linewake::Error> for Failure {
 pub(crate) fn code(result: Result<(), Failure>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(Failure(message)) => {
-            say(&format!("linewake: {message}\n"));
-            ExitCode::FAILURE
+        Err(failure) => {
+            failure.report();
+            ExitCode::from(failure.code)
         }
     }
 }
 
 /// A command line that could not be understood, or that asked for help.
 pub(crate) fn usage(error: &clap::Error) -> ExitCode {
-    // A closed standard output is none of our business.
-    let _ = error.print();
-    if error.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    if !error.use_stderr() {
+        // A closed standard output is none of our business.
+        let _ = error.print();
+        return ExitCode::SUCCESS;
+    }
+    if let ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand = error.kind() {
+        let _ = error.print();
+        return ExitCode::FAILURE;
+    }
+    code(Err(misused(error)))
+}
+
+/// What is wrong with the command line, in one line.
+pub(crate) fn misused(error: &clap::Error) -> Failure {
+    let text = error.render().to_string();
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let mut message = lines.next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+    let mut tips = Vec::new();
+    for line in lines {
+        if line.starts_with("Usage:") || line.starts_with("For more information") {
+            break;
+        }
+        match line.strip_prefix("tip: ") {
+            Some(tip) => tips.push(tip),
+            None => {
+                message.push(' ');
+                message.push_str(line);
+            }
+        }
+    }
+    // Names are in double quotes, here as everywhere.
+    let tips: String = tips.iter().map(|tip| format!("{tip}; ")).collect();
+    let message = format!("{message}; {tips}--help tells more");
+    let failure = Failure::new(message.replace('\'', "\""));
+    match in_libgpiod(error) {
+        Some(said) => failure.in_libgpiod(said),
+        None => failure,
+    }
+}
+
+/// What libgpiod's tools say of a value that makes no sense.
+fn in_libgpiod(error: &clap::Error) -> Option<String> {
+    if !matches!(error.kind(), ErrorKind::ValueValidation | ErrorKind::InvalidValue) {
+        return None;
+    }
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.as_str()),
+        _ => None,
+    };
+    let argument = text(ContextKind::InvalidArg)?.trim_start_matches('-');
+    let value = text(ContextKind::InvalidValue)?;
+    let is_notify = caller().tool.is_some_and(|tool| tool.1 == Tool::Notify);
+    Some(match argument.split([' ', '=']).next()? {
+        "bias" => format!("invalid bias: {value}"),
+        "drive" => format!("invalid drive: {value}"),
+        "edges" => format!("invalid edges: {value}"),
+        // As they say it.
+        "event" if is_notify => format!("invalid edge: {value}"),
+        "event-clock" => format!("invalid event clock: {value}"),
+        "hold-period" | "idle-timeout" | "debounce-period" => format!("invalid period: {value}"),
+        "toggle" => format!("invalid period: {}", value.split(',').find(|text| period::parse(text).is_err())?),
+        "num-events" => format!("invalid number: '{value}'"),
+        _ => return None,
+    })
+}
+
+/// What the C library of Debian says of an error; other libraries differ here and there.
+pub(crate) fn strerror(error: &linewake::Error) -> String {
+    const EBUSY: i32 = 16;
+    const ENOTTY: i32 = 25;
+    const EOPNOTSUPP: i32 = 95;
+    let errno = error.device().and_then(|device| match device.code()? {
+        overlapped::ErrorCode::Errno(errno) => Some(errno),
+        _ => None,
+    });
+    let known = match (errno, error.kind()) {
+        (Some(EBUSY), _) | (None, Of::Busy) => "Device or resource busy",
+        (Some(ENOTTY), _) => "Inappropriate ioctl for device",
+        (Some(EOPNOTSUPP), _) | (None, Of::Unsupported) => "Operation not supported",
+        (None, Of::InvalidInput) => "Invalid argument",
+        (Some(errno), _) => {
+            let text = io::Error::from_raw_os_error(errno).to_string();
+            return text.split(" (os error").next().unwrap_or_default().to_owned();
+        }
+        (None, _) => return error.to_string(),
+    };
+    known.to_owned()
 }
 
 /// Writes to standard error, which may be closed: then there is nobody to tell.

@@ -1,40 +1,103 @@
-//! The command `linewake`.
+//! The command `linewake`, and libgpiod's tools when it is called by their names.
 
 #[macro_use]
 mod exit;
+mod caller;
+mod config;
+mod detect;
+mod doctor;
 mod driver;
-mod format;
+mod get;
+mod getopt;
+mod info;
+mod lines;
+mod links;
 mod mon;
+mod notify;
+mod output;
+mod papers;
 mod period;
+mod profile;
+mod record;
+mod replay;
 #[cfg(windows)]
 mod service;
+mod set;
+mod settings;
+mod shown;
+mod specifiers;
+mod stamp;
 mod threads;
+mod tool;
 
+use std::env;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{ArgAction, Parser, Subcommand};
 
 /// Watch digital lines, with every edge accounted for
 #[derive(Debug, Parser)]
-#[command(name = "linewake", version, propagate_version = true, max_term_width = 100, after_help = exit_codes!())]
-struct Cli {
+#[command(
+    name = "linewake",
+    version,
+    disable_version_flag = true,
+    propagate_version = true,
+    max_term_width = 100,
+    after_help = exit_codes!()
+)]
+pub(crate) struct Cli {
+    /// Print the version
+    #[arg(short, short_alias = 'V', long, global = true, action = ArgAction::Version)]
+    version: Option<bool>,
+
     #[command(subcommand)]
     command: Command,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Mon(mon::Arguments),
+    Detect(detect::Arguments),
+    Info(info::Arguments),
+    Get(get::Arguments),
+    Set(set::Arguments),
+    Mon(Box<mon::Arguments>),
+    Notify(notify::Arguments),
+    Record(Box<record::Arguments>),
+    Replay(Box<replay::Arguments>),
+    Doctor(doctor::Arguments),
+    Profile(profile::Arguments),
+    Config(config::Arguments),
+    Links(links::Arguments),
     Driver(driver::Arguments),
+    Completions(papers::Completions),
+    Man(papers::Man),
 }
 
 fn main() -> ExitCode {
+    let mut arguments = env::args_os();
+    let caller = caller::begin(arguments.next().as_deref());
+    if let Some((name, tool)) = caller.tool {
+        return tool::run(name, tool, arguments);
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return exit::usage(&error),
     };
-    exit::code(match cli.command {
-        Command::Mon(arguments) => mon::run(&arguments),
-        Command::Driver(arguments) => driver::run(&arguments),
+    exit::code(match &cli.command {
+        Command::Detect(arguments) => detect::run(arguments),
+        Command::Info(arguments) => info::run(arguments),
+        Command::Get(arguments) => get::run(arguments),
+        Command::Set(arguments) => set::run(arguments),
+        Command::Mon(arguments) => mon::run(arguments),
+        Command::Notify(arguments) => notify::run(arguments),
+        Command::Doctor(arguments) => doctor::run(arguments),
+        Command::Profile(arguments) => profile::run(arguments),
+        Command::Config(arguments) => config::run(arguments),
+        Command::Record(arguments) => record::run(arguments),
+        Command::Replay(arguments) => replay::run(arguments),
+        Command::Links(arguments) => links::run(arguments),
+        Command::Driver(arguments) => driver::run(arguments),
+        Command::Completions(arguments) => papers::completions(arguments),
+        Command::Man(arguments) => papers::man(arguments),
     })
 }

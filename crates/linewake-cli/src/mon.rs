@@ -1,21 +1,47 @@
 //! `linewake mon`: prints the edges of lines as they happen.
 
-use std::io::{self, BufWriter, Write};
+mod csv;
+mod exec;
+mod filters;
+mod json;
+mod select;
+mod sink;
+mod stats;
+mod summary;
+mod text;
+mod vcd;
+mod watch;
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use anstream::{AutoStream, ColorChoice};
-use linewake::{Chip, Event, Monitor, Stopper};
+use linewake::filter::Filter;
+use linewake::{Account, Bias, Chip, Clock, Edges, EventClock, LineConfig, Monitor, Stopper};
 
+use self::csv::Csv;
+use self::exec::Exec;
+use self::filters::Filters;
+use self::json::Json;
+use self::select::Selection;
+use self::sink::{Closing, Lost, Out, Sinks, View};
+use self::text::{Look, Text};
+use self::vcd::{Timescale, Vcd};
+use self::watch::{Ended, Now, Pace, Watch};
+use crate::caller::{BEYOND, is_libgpiod};
 use crate::exit::{self, Failure};
-use crate::format::{self, Format};
-use crate::{period, threads};
+use crate::lines::Scope;
+use crate::stamp::Stamp;
+use crate::{config, period, settings, threads};
 
 /// Print the edges of lines as they happen, and account for every one
 ///
-/// Each edge is a line on standard output: seconds, direction, name of the line. An edge that others were lost before
-/// says how many. At the end a summary says how many edges were delivered and how many lost, and where:
+/// Each edge is a line on standard output: time, direction, line. An edge that others were lost before says how many. At
+/// the end a summary on standard error says how many edges were delivered and how many lost, and where:
 ///
 ///   overflowed  dropped from the driver's full queue, because this program did not take them in time
 ///   merged      followed each other too fast, and were one to the driver
@@ -28,157 +54,485 @@ use crate::{period, threads};
     verbatim_doc_comment,
     after_help = exit_codes!(
         "\
+Format specifiers:
+  %o  offset of the line            %S  time in seconds
+  %l  name of the line              %U  time in UTC
+  %c  name of the chip              %L  time in the local time zone
+  %e  1 for rising, 2 for falling   %q  number of the edge, of all lines of the request
+  %E  rising or falling             %Q  number of the edge, of its line
+  %%  a percent sign                %m  how many edges are missing before it
+
+Columns of --csv:
+  timestamp_ns, chip, offset, name, event, level, seqno, line_seqno, overflowed, merged
+  event is state (the level at the start), rising, falling, gone or back (the chip); the last two columns say how many
+  edges are missing before an edge, and why.
+
+The command of --exec has the edge in its environment: LINEWAKE_CHIP, LINEWAKE_OFFSET, LINEWAKE_NAME, LINEWAKE_EVENT
+(rising or falling), LINEWAKE_TIMESTAMP_NS, LINEWAKE_SEQNO, LINEWAKE_LINE_SEQNO, LINEWAKE_MISSING.
+
 Examples:
+  linewake mon door bell                   two lines, wherever they are
   linewake mon -c sim                      every line of a simulated chip, until Ctrl-C
   linewake mon -c sim --for 5s pps door    two lines, for five seconds
   linewake mon -c sim -n 10 --json | jq .  ten edges, as records for programs
+  linewake mon -c sim --vcd sim.vcd        a waveform, and the edges on standard output
   linewake mon -c '\\\\.\\LineWake0' 0 1 2    three lines of a Windows driver's device
 
-PERIOD is a whole number of milliseconds, or has a unit: 500, 500ms, 250us, 5s, 1m."
+PERIOD is a whole number of milliseconds, or has a unit: 500, 500ms, 250us, 5s, 1m.
+FILE \"-\" is standard output; what else would be there is left out.";
+        "with --fail-on-loss: edges were lost"
     )
 )]
 pub(crate) struct Arguments {
-    /// The chip: "sim" (simulated), "sim:64" (with 64 lines) or a device such as "\\.\LineWake0"
-    #[arg(short, long, value_name = "CHIP")]
-    chip: String,
+    #[command(flatten)]
+    pub(crate) lines: Lines,
 
-    /// Lines, by offset or name; a number is an offset. Every line of the chip if none is given
+    #[command(flatten)]
+    pub(crate) ending: Ending,
+
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+// No documentation comment, here and below: it would be taken for that of the command which has it.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Output {
+    /// Say which lines are watched, once they are
+    #[arg(long)]
+    banner: bool,
+
+    /// What is written of an edge; see "Format specifiers"
+    #[arg(short = 'F', long, value_name = "FORMAT", allow_hyphen_values = true)]
+    format: Option<String>,
+
+    /// Print the levels of the lines at the start
+    #[arg(short = 'I', long)]
+    initial_state: bool,
+
+    /// Print these levels as 0 and 1
+    #[arg(short = 'N', long)]
+    numeric: bool,
+
+    /// Print no edges
+    #[arg(short, long, visible_alias = "silent")]
+    quiet: bool,
+
+    /// Print names without quotes
+    #[arg(long)]
+    unquoted: bool,
+
+    /// Print times as local time; edges are stamped with the time of day unless -E says otherwise
+    #[arg(long, overrides_with = "utc")]
+    localtime: bool,
+
+    /// Print times as UTC; edges are stamped with the time of day unless -E says otherwise
+    #[arg(long, overrides_with = "localtime")]
+    utc: bool,
+
+    /// Write the record stream: one JSON object a line, by docs/record.schema.json; the summary is its last record
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "-",
+        help_heading = BEYOND)]
+    json: Option<PathBuf>,
+
+    /// Write comma-separated values; see "Columns"
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "-",
+        help_heading = BEYOND)]
+    csv: Option<PathBuf>,
+
+    /// Write a waveform, for GTKWave, Surfer and PulseView. Where edges are known lost the line is x, and a wire beside it,
+    /// LINE_lost, is 1
+    #[arg(long, value_name = "FILE", help_heading = BEYOND)]
+    vcd: Option<PathBuf>,
+
+    /// How fine its time is: 1, 10 or 100 with ns, us or ms. PulseView needs memory for every tick
+    #[arg(long, value_name = "TIME", default_value = "1us", value_parser = Timescale::parse, help_heading = BEYOND)]
+    vcd_timescale: Timescale,
+
+    /// Run this by the shell for every edge, one at a time; see below
+    #[arg(long, value_name = "COMMAND", help_heading = BEYOND)]
+    exec: Option<OsString>,
+
+    /// Ignore edges of a line for so long after one that ran the command
+    #[arg(long, value_name = "PERIOD", default_value = "0", value_parser = period::parse, help_heading = BEYOND)]
+    exec_cooldown: Duration,
+
+    /// How many edges may wait for the command; others are counted, and do not run it
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..),
+        help_heading = BEYOND)]
+    exec_queue: u16,
+}
+
+// Which lines, and how they are held.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Lines {
+    #[command(flatten)]
+    scope: Scope,
+
+    /// Lines: by name; by offset too, with --chip; or as CHIP:LINE. @SET is a set of lines of the
+    /// configuration. With --chip all of its lines if none is given
     #[arg(value_name = "LINE")]
     lines: Vec<String>,
 
-    /// End after N edges; 0 is no limit
-    #[arg(short, long, value_name = "N", default_value_t = 0)]
-    num_events: u64,
+    /// Treat the low level as the active one: rising is to low
+    #[arg(short = 'l', long)]
+    active_low: bool,
 
-    /// End after this period
-    #[arg(long = "for", value_name = "PERIOD", value_parser = period::parse)]
-    period: Option<Duration>,
+    /// What pulls the lines when nothing drives them; left as it is unless given
+    #[arg(short, long, value_name = "BIAS", value_parser = settings::bias())]
+    bias: Option<Bias>,
 
-    /// Write the record stream: one JSON object a line, by docs/record.schema.json; the summary is its last record
-    #[arg(long)]
-    json: bool,
+    /// Who holds the lines, for others to see [default: gpiomon]
+    #[arg(short = 'C', long, value_name = "NAME", default_value = "gpiomon", hide_default_value = true)]
+    consumer: String,
+
+    /// Which edges
+    #[arg(short, long, value_name = "EDGES", value_parser = settings::edges(), default_value = "both")]
+    edges: Edges,
+
+    /// Which clock stamps them; monotonic unless given
+    #[arg(short = 'E', long, value_name = "CLOCK", value_parser = settings::event_clock())]
+    event_clock: Option<EventClock>,
+
+    /// Have the chip ignore changes shorter than this. Linux stamps the edge at the end of the quiet period
+    #[arg(short = 'p', long, visible_alias = "debounce", value_name = "PERIOD", value_parser = period::parse)]
+    debounce_period: Option<Duration>,
+
+    /// How many events the driver queues before it drops the oldest [default: 16 for each line]
+    #[arg(long, value_name = "N", help_heading = BEYOND)]
+    queue_size: Option<u32>,
+
+    /// Allow a profile what may change its device; see "linewake profile explain"
+    #[arg(long, help_heading = BEYOND)]
+    allow_writes: bool,
 
     /// Make the life of a simulated chip from this number; the same number gives the same edges [default: 1]
-    #[arg(long, value_name = "N")]
-    seed: Option<u64>,
+    #[arg(long, value_name = "N", help_heading = BEYOND)]
+    pub(crate) seed: Option<u64>,
+}
+
+// When it ends, and what it says meanwhile.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Ending {
+    /// End after N edges; 0 is no limit
+    #[arg(short, long, value_name = "N", default_value_t = 0,
+        value_parser = clap::value_parser!(u32).range(..=i64::from(i32::MAX)))]
+    num_events: u32,
+
+    /// End when no edge comes for this period
+    #[arg(long, value_name = "PERIOD", value_parser = period::parse)]
+    idle_timeout: Option<Duration>,
+
+    /// End after this period
+    #[arg(long = "for", value_name = "PERIOD", value_parser = period::parse, help_heading = BEYOND)]
+    period: Option<Duration>,
+
+    /// Wait for a chip that is unplugged, and go on when it is back
+    #[arg(long, help_heading = BEYOND)]
+    reattach: bool,
+
+    /// Say this often on standard error, line by line: edges, what is missing, the level, and how long after their time
+    /// stamp edges were written
+    #[arg(long, value_name = "PERIOD", value_parser = some_period, help_heading = BEYOND)]
+    stats: Option<Duration>,
+
+    /// Show this often that it is alive: a record with --json, a line on standard error without
+    #[arg(long, value_name = "PERIOD", value_parser = some_period, help_heading = BEYOND)]
+    heartbeat: Option<Duration>,
+
+    /// Write what passes a filter: a preset (button, reed, relay, encoder), settings (debounce=5ms, press=5ms, release=20ms,
+    /// stamp=first, glitch=50us, chatter=100/s), or both with commas between them
+    #[arg(long, value_name = "FILTER", value_parser = filter, help_heading = BEYOND)]
+    filter: Option<Filter>,
+
+    /// Exit with 2 if an edge was lost: overflowed or merged, or a chip was gone
+    #[arg(long, help_heading = BEYOND)]
+    fail_on_loss: bool,
+}
+
+fn filter(text: &str) -> Result<Filter, String> {
+    text.parse().map_err(|error: linewake::Error| error.to_string())
+}
+
+/// One that is not nothing.
+fn some_period(text: &str) -> Result<Duration, String> {
+    match period::parse(text)? {
+        Duration::ZERO => Err("it is a period above zero".to_owned()),
+        period => Ok(period),
+    }
+}
+
+impl Lines {
+    /// Opens the chips and finds the lines.
+    fn select(&self) -> Result<Selection, Failure> {
+        let mut options = Chip::options().allow_writes(self.allow_writes);
+        if let Some(seed) = self.seed {
+            options = options.seed(seed);
+        }
+        if is_libgpiod() {
+            return Ok(Selection::new(&self.scope.resolve_or_all(&self.lines, &options)?));
+        }
+        let members = config::expand(&self.lines)?;
+        let ids: Vec<_> = members.iter().map(|member| member.id.clone()).collect();
+        Ok(Selection::new(&self.scope.resolve_or_all(&ids, &options)?).with(&members))
+    }
+
+    /// How they are held.
+    fn config(&self, clock: EventClock) -> Result<LineConfig, Failure> {
+        let mut config = LineConfig::watch(self.edges).active_low(self.active_low).clock(clock);
+        config.bias = self.bias;
+        if let Some(debounce) = self.debounce_period {
+            let us = debounce.as_micros();
+            if us > u32::MAX.into() {
+                let message = format!("maximum debounce period is {}us, got {us}us", u32::MAX);
+                return Err(Failure::new(message.clone()).in_libgpiod(message));
+            }
+            config.debounce = debounce;
+        }
+        Ok(config)
+    }
+
+    fn monitor(&self, selection: &Selection, clock: EventClock, reattach: bool) -> Result<Monitor, Failure> {
+        let config = self.config(clock)?;
+        let mut builder = Monitor::builder().states(true).reattach(reattach);
+        if is_libgpiod() {
+            builder = builder.window(Duration::ZERO);
+        }
+        for (chip, offsets) in &selection.requests {
+            let mut request = chip.request().lines(offsets.iter().copied()).config(config).consumer(&*self.consumer);
+            if let Some(events) = self.queue_size {
+                request = request.queue_size(events);
+            }
+            builder = builder.request(request);
+        }
+        builder.start().map_err(|error| {
+            let chip = selection.requests.first().map(|(chip, _)| chip.info());
+            let path = chip.map_or("", |chip| chip.path.as_deref().unwrap_or(&chip.name));
+            Failure::of(&error, &format!("unable to request lines on chip {path}"))
+        })
+    }
+}
+
+impl Output {
+    /// How times are written, and which clock the edges are to be stamped by if it is said.
+    fn time(&self, said: Option<EventClock>, selection: &Selection) -> (Stamp, EventClock) {
+        let time = match (self.utc, self.localtime) {
+            (true, _) => Stamp::Utc,
+            (_, true) => Stamp::Local,
+            _ if said == Some(EventClock::Realtime) => Stamp::Utc,
+            _ => Stamp::Seconds,
+        };
+        let can = || is_libgpiod() || selection.requests.iter().all(|(chip, _)| chip.capabilities().realtime);
+        let clock = match said {
+            Some(clock) => clock,
+            None if time != Stamp::Seconds && can() => EventClock::Realtime,
+            None => EventClock::Monotonic,
+        };
+        (time, clock)
+    }
+
+    fn sinks(&self, time: Stamp, with_chip: bool, clock: &Clock) -> Result<Sinks, Failure> {
+        let files = [("--json", &self.json), ("--csv", &self.csv), ("--vcd", &self.vcd)];
+        let files: Vec<_> = files.iter().filter_map(|(option, path)| Some((option, path.as_deref()?))).collect();
+        for (at, (option, path)) in files.iter().enumerate() {
+            if let Some((other, _)) = files[..at].iter().find(|(_, other)| other == path) {
+                let place = place(path);
+                let message = format!("{other} and {option} both write to {place}; say with {option}=FILE where to");
+                return Err(Failure::new(message));
+            }
+        }
+        let mut sinks = Sinks::new();
+        let to_stdout = files.iter().any(|(_, path)| path.as_os_str() == "-");
+        let is_utc = clock.name == "realtime";
+        let to_utc_ns = match clock.utc {
+            Some(utc) if !is_utc && !is_libgpiod() => utc.offset_ns,
+            _ => 0,
+        };
+        if time != Stamp::Seconds && !is_utc && clock.utc.is_none() && !is_libgpiod() {
+            let message = "it is not known how the clock \"{}\" goes with UTC; leave out --utc and --localtime";
+            return Err(Failure::new(message.replace("{}", clock.name)));
+        }
+        if !to_stdout {
+            let colour = !is_libgpiod() && AutoStream::choice(&io::stdout()) != ColorChoice::Never;
+            let look = Look {
+                format: self.format.clone(),
+                time,
+                unquoted: self.unquoted,
+                with_chip,
+                beyond: !is_libgpiod(),
+                initial: self.initial_state,
+                numeric: self.numeric,
+                quiet: self.quiet,
+                banner: self.banner,
+                colour,
+            };
+            sinks.add("standard output", Text::new(Out::new(standard_output(colour)), look, to_utc_ns));
+        }
+        for (option, path) in files {
+            match *option {
+                "--json" => sinks.add(place(path), Json(Out::create(path)?)),
+                "--csv" => sinks.add(place(path), Csv(Out::create(path)?)),
+                _ => sinks.add(place(path), Vcd::create(path, self.vcd_timescale)?),
+            }
+        }
+        if let Some(command) = &self.exec {
+            let exec = Exec::new(command.clone(), self.exec_queue.into(), self.exec_cooldown);
+            let cannot =
+                |error| Failure::new(format!("cannot start the thread for --exec: {error}; end other programs"));
+            sinks.add("--exec", exec.map_err(cannot)?);
+        }
+        Ok(sinks)
+    }
+}
+
+/// How messages name a place to write to.
+fn place(path: &Path) -> String {
+    if path.as_os_str() == "-" { "standard output".to_owned() } else { format!("\"{}\"", path.display()) }
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let mut options = Chip::options();
-    if let Some(seed) = arguments.seed {
-        options = options.seed(seed);
-    }
-    let chip = options.open(&arguments.chip)?;
-    let request = chip.request().consumer("linewake mon");
-    let request = if arguments.lines.is_empty() { request.all_lines() } else { request.lines(&arguments.lines) };
-    let mut monitor = Monitor::builder().request(request).states(true).start()?;
-    end_on_signal(monitor.stopper())?;
-
-    let colour = AutoStream::choice(&io::stdout()) != ColorChoice::Never;
-    let format = if arguments.json { Format::Json } else { Format::Text { colour } };
-    let mut out = BufWriter::with_capacity(1 << 16, standard_output(colour));
-    let mut watch = Watch { format, out: &mut out, unwritten: 0 };
-    let outcome = watch.run(&mut monitor, arguments);
-    let unwritten = watch.unwritten;
-
-    let account = monitor.finish().remove(0);
-    let threads = threads::count();
-    let summary = || exit::say(&format::summary(&chip.info().name, &account, threads));
-    let written = match &outcome {
-        Err(Ended::Output(_)) => Ok(()),
-        Ok(()) | Err(Ended::Device(_)) => format.end(&mut out, &chip, &account, threads).and_then(|()| out.flush()),
+    let Arguments { lines, ending, output } = arguments;
+    let selection = lines.select()?;
+    let (time, clock) = output.time(lines.event_clock, &selection);
+    let filters = ending.filters(lines.edges, &selection)?;
+    let began = Instant::now();
+    let monitor = lines.monitor(&selection, clock, ending.reattach)?;
+    let sinks = output.sinks(time, lines.scope.has_chip(), &monitor.clock())?;
+    let plan = Plan {
+        began,
+        pace: ending.pace(output.json.is_none()),
+        filters,
+        says_summary: !output.has_json_on_stdout() && !is_libgpiod(),
+        fail_on_loss: ending.fail_on_loss,
     };
-    if !arguments.json || matches!(outcome, Err(Ended::Output(_))) || written.is_err() {
-        summary();
+    account_for(&selection, monitor, sinks, plan)
+}
+
+/// Watches, and writes the record stream to a file.
+pub(crate) fn record(lines: &Lines, ending: &Ending, file: &Path) -> Result<(), Failure> {
+    let selection = lines.select()?;
+    let filters = ending.filters(lines.edges, &selection)?;
+    let mut sinks = Sinks::new();
+    sinks.add(place(file), Json(Out::create(file)?));
+    let began = Instant::now();
+    let monitor = lines.monitor(&selection, lines.event_clock.unwrap_or_default(), ending.reattach)?;
+    let pace = ending.pace(false);
+    account_for(
+        &selection,
+        monitor,
+        sinks,
+        Plan { began, pace, filters, says_summary: true, fail_on_loss: ending.fail_on_loss },
+    )
+}
+
+/// Watches a chip on which so many edges will happen, within a period if it is not as fast as can be.
+pub(crate) fn replay(
+    chip: &Chip,
+    offsets: &[linewake::Offset],
+    ending: &Ending,
+    output: &Output,
+    edges: u64,
+    period: Option<Duration>,
+) -> Result<(), Failure> {
+    let selection = Selection::of(chip, offsets);
+    let filters = ending.filters(Edges::Both, &selection)?;
+    let (time, _) = output.time(None, &selection);
+    let began = Instant::now();
+    let monitor = Monitor::builder().states(true).request(chip.request().lines(offsets.iter().copied())).start()?;
+    let sinks = output.sinks(time, false, &monitor.clock())?;
+    let mut pace = ending.pace(output.json.is_none());
+    pace.enough = Some(edges);
+    if edges == 0 && period.is_none() {
+        pace.period = Some(Duration::ZERO);
     }
-    // What is left in it could not be written; dropping the writer would try again.
-    let _ = out.into_parts();
-    match (outcome, written) {
-        (Err(Ended::Output(error)), _) | (Ok(()), Err(error)) => output_failed(&error, unwritten),
-        (Err(Ended::Device(error)), _) if error.is_disconnected() => {
-            Err(Failure::new(format!("the chip \"{}\" is gone: {error}", arguments.chip)))
-        }
-        (Err(Ended::Device(error)), _) => Err(error.into()),
-        (Ok(()), Ok(())) => match account.doubt() {
-            Some(doubt) => Err(Failure::new(format!("the account cannot be trusted: {doubt}"))),
-            None => Ok(()),
-        },
+    pace.period = pace.period.into_iter().chain(period).min();
+    // Those that were lost last are not told by an edge.
+    pace.idle = pace.idle.or(period.is_none().then_some(Duration::from_secs(2)));
+    let says_summary = !output.has_json_on_stdout();
+    account_for(
+        &selection,
+        monitor,
+        sinks,
+        Plan { began, pace, filters, says_summary, fail_on_loss: ending.fail_on_loss },
+    )
+}
+
+/// How a watch is done.
+struct Plan {
+    /// Before the lines were taken.
+    began: Instant,
+    pace: Pace,
+    filters: Option<Filters>,
+    /// On standard error, if all goes well.
+    says_summary: bool,
+    fail_on_loss: bool,
+}
+
+/// Watches until the end, and says what became of every edge, whatever happens.
+fn account_for(selection: &Selection, mut monitor: Monitor, mut sinks: Sinks, plan: Plan) -> Result<(), Failure> {
+    if !is_libgpiod() {
+        end_on_signal(monitor.stopper())?;
+    }
+    let clock = monitor.clock();
+    let now = Now::read(&clock);
+    let view = View { clock: &clock, began_ns: now.at(plan.began), lines: &selection.lines };
+    let mut watch = Watch::new(plan.pace, selection, plan.filters, &mut sinks, now);
+    let outcome = watch.run(&mut monitor, view);
+    let gaps = watch.gaps;
+
+    let chips = selection.requests.iter().map(|(chip, _)| chip.info().name.to_string());
+    let accounts: Vec<_> = chips.zip(monitor.finish()).collect();
+    let threads = threads::count();
+    let closing = Closing { accounts: &accounts, threads, now_ns: now.at(Instant::now()) };
+    let ended = sinks.end(closing);
+    let is_written = ended.is_ok() && !matches!(outcome, Err(Ended::Output(_)));
+    if plan.says_summary || (!is_written && !is_libgpiod()) {
+        exit::say(&summary::summary(&accounts, threads));
+    }
+    match (outcome, ended) {
+        (Err(Ended::Output(lost)), _) | (Ok(()), Err(lost)) => output_failed(&lost)?,
+        (Err(Ended::Device(error)), _) => return Err(Failure::of(&error, "error reading line events")),
+        (Ok(()), Ok(())) => {}
+    }
+    if let Some(doubt) = accounts.iter().find_map(|(_, account)| account.doubt()) {
+        return Err(Failure::new(format!("the account cannot be trusted: {doubt}")));
+    }
+    if plan.fail_on_loss { loss(&accounts, gaps) } else { Ok(()) }
+}
+
+/// Whether edges are known lost, but for those on their way when the watch ended.
+fn loss(accounts: &[(String, Account)], gaps: u64) -> Result<(), Failure> {
+    let totals = accounts.iter().map(|(_, account)| account.total());
+    let lost: u64 = totals.map(|total| total.overflowed.saturating_add(total.merged)).sum();
+    let gone = (gaps > 0).then(|| format!("a chip was gone {}", summary::plural(gaps, "time")));
+    let lost = (lost > 0).then(|| format!("{} lost", summary::plural(lost, "edge")));
+    let reasons: Vec<_> = lost.into_iter().chain(gone).collect();
+    if reasons.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::loss(format!("--fail-on-loss: {}; the summary says on which line", reasons.join(", "))))
+}
+
+impl Output {
+    fn has_json_on_stdout(&self) -> bool {
+        self.json.as_deref().is_some_and(|path| path.as_os_str() == "-")
     }
 }
 
-/// What ended the watch early.
-enum Ended {
-    Output(io::Error),
-    Device(linewake::Error),
-}
-
-impl From<io::Error> for Ended {
-    fn from(error: io::Error) -> Self {
-        Self::Output(error)
-    }
-}
-
-struct Watch<'a, W: Write> {
-    format: Format,
-    out: &'a mut W,
-    /// Edges that were taken and may not have reached standard output.
-    unwritten: u64,
-}
-
-impl<W: Write> Watch<'_, W> {
-    fn run(&mut self, monitor: &mut Monitor, arguments: &Arguments) -> Result<(), Ended> {
-        self.format.begin(self.out, &monitor.clock())?;
-        self.out.flush()?;
-        let mut deadline = arguments.period.and_then(|period| Instant::now().checked_add(period));
-        let mut left = if arguments.num_events == 0 { u64::MAX } else { arguments.num_events };
-        loop {
-            let next = match deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
-                Some(Duration::ZERO) => {
-                    // What has happened by now is still printed.
-                    monitor.stopper().stop();
-                    deadline = None;
-                    continue;
-                }
-                Some(time) => monitor.wait_next_timeout(time),
-                None => monitor.wait_next(),
-            };
-            match next {
-                Some(Ok(event)) => {
-                    self.events(monitor, &event, &mut left)?;
-                    if left == 0 {
-                        return Ok(());
-                    }
-                }
-                Some(Err(error)) if error.is_timeout() => {}
-                Some(Err(error)) => return Err(Ended::Device(error)),
-                None => return Ok(()),
-            }
-        }
+impl Ending {
+    fn filters(&self, edges: Edges, selection: &Selection) -> Result<Option<Filters>, Failure> {
+        Ok(self.filter.map(|filter| Filters::new(filter, edges, selection.lines.len())).transpose()?)
     }
 
-    /// Writes what one wake-up brought, and flushes once.
-    fn events(&mut self, monitor: &mut Monitor, first: &Event, left: &mut u64) -> io::Result<()> {
-        self.event(first, left)?;
-        while *left > 0
-            && let Some(event) = monitor.next_ready()
-        {
-            self.event(&event, left)?;
-        }
-        self.out.flush()?;
-        self.unwritten = 0;
-        Ok(())
-    }
-
-    fn event(&mut self, event: &Event, left: &mut u64) -> io::Result<()> {
-        match event {
-            Event::Edge { edge, .. } => {
-                *left -= 1;
-                self.unwritten += 1;
-                self.format.edge(self.out, edge)
-            }
-            Event::State { state, .. } => self.format.state(self.out, state),
-            Event::Gap { gap, .. } => self.format.gap(self.out, gap),
-            _ => Ok(()),
+    fn pace(&self, says_heartbeat: bool) -> Pace {
+        Pace {
+            edges: Some(u64::from(self.num_events)).filter(|&edges| edges > 0),
+            enough: None,
+            period: self.period,
+            // Nothing is no timeout, as in gpiomon.
+            idle: self.idle_timeout.filter(|idle| !idle.is_zero()),
+            stats: self.stats,
+            heartbeat: self.heartbeat,
+            says_heartbeat,
         }
     }
 }
@@ -189,7 +543,8 @@ fn standard_output(colour: bool) -> Box<dyn Write> {
 }
 
 /// A reader that has left wanted no more. A full disk is an error.
-fn output_failed(error: &io::Error, unwritten: u64) -> Result<(), Failure> {
+fn output_failed(lost: &Lost) -> Result<(), Failure> {
+    let Lost { place, error, unwritten } = lost;
     if error.kind() == io::ErrorKind::BrokenPipe {
         return Ok(());
     }
@@ -198,7 +553,7 @@ fn output_failed(error: &io::Error, unwritten: u64) -> Result<(), Failure> {
         1 => "; the last edge that was delivered is missing there".to_owned(),
         edges => format!("; the last {edges} edges that were delivered are missing there, or some of them"),
     };
-    Err(Failure::new(format!("cannot write to standard output: {error}{missing}")))
+    Err(Failure::new(format!("cannot write to {place}: {error}{missing}")))
 }
 
 /// The first signal ends the watch, with all that goes with it. A second one ends the program: the output may be stuck.

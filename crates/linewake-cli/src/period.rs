@@ -21,9 +21,29 @@ pub(crate) fn parse(text: &str) -> Result<Duration, String> {
     period.ok_or_else(|| "a period is at most 2^64 microseconds".to_owned())
 }
 
+/// Several periods.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Periods(pub(crate) Vec<Duration>);
+
+/// Reads periods with commas between them, as in `500ms,1s,0`.
+pub(crate) fn parse_several(text: &str) -> Result<Periods, String> {
+    let periods = text.split(',').map(|period| parse(period).map_err(|error| format!("\"{period}\": {error}")));
+    Ok(Periods(periods.collect::<Result<_, _>>()?))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn several_have_commas_between_them() {
+        let ms = Duration::from_millis;
+        assert_eq!(parse_several("10"), Ok(Periods(vec![ms(10)])));
+        assert_eq!(parse_several("10ms,1s,0"), Ok(Periods(vec![ms(10), ms(1000), ms(0)])));
+        for text in ["", ",", "1,", "1,,2", "1, 2", "1;2"] {
+            assert!(parse_several(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn a_number_is_milliseconds_and_units_are_known() {

@@ -59,7 +59,7 @@ fn a_line_is_seconds_direction_and_name() {
         assert!(now >= last);
         last = now;
         assert!(["rising", "falling"].contains(&kind), "{line}");
-        assert!(name.starts_with('"') && name.ends_with('"'), "{line}");
+        assert!(name.starts_with("sim ") && name.ends_with('"'), "{line}");
     }
     assert_eq!(out(&output).lines().count(), 25);
     assert_summary(err(&output), 12, 25);
@@ -81,7 +81,7 @@ fn it_ends_after_its_period() {
     assert!(output.status.success(), "{output:?}");
     assert!(took >= Duration::from_millis(700) && took < Duration::from_secs(20), "{took:?}");
     // On a busy machine the chip is older than the watch, and there may be a third.
-    assert!(out(&output).starts_with("0.500000000\trising\t\"pps\"\n0.600000000\tfalling\t\"pps\"\n"));
+    assert!(out(&output).starts_with("0.500000000\trising\tsim 0 \"pps\"\n0.600000000\tfalling\tsim 0 \"pps\"\n"));
     assert_summary(err(&output), 2, out(&output).lines().count() as u64);
     assert!(err(&output).contains("none lost"), "{}", err(&output));
 }
@@ -219,9 +219,18 @@ fn bad_input_is_named_with_what_would_do() {
     assert_refused(&["mon", "-c", "sim", "-n", "-1"], &["-1"]);
     assert_refused(&["mon", "-c", "sim", "-n", "many"], &["many"]);
     assert_refused(&["mon", "-c", "sim", "--seed", "x"], &["x"]);
+    assert_refused(&["mon", "-c", "sim", "-b", "up"], &["up", "--bias", "pull-up", "pull-down", "disabled"]);
+    assert_refused(&["mon", "-c", "sim", "-e", "none"], &["none", "--edges", "rising", "falling", "both"]);
+    assert_refused(&["mon", "-c", "sim", "-E", "tai"], &["tai", "--event-clock", "monotonic", "realtime", "hte"]);
+    assert_refused(&["mon", "-c", "sim", "-p", "2h"], &["2h", "--debounce", "us, ms, s or m"]);
+    assert_refused(&["mon", "-c", "sim", "-p", "72m"], &["4294967295us", "4320000000us"]);
+    assert_refused(&["mon", "-c", "sim", "--idle-timeout", "x"], &["--idle-timeout"]);
+    assert_refused(&["mon", "-c", "sim", "--stats", "0"], &["--stats", "above zero"]);
+    assert_refused(&["mon", "-c", "sim", "--vcd-timescale", "2us"], &["2us", "1, 10 or 100"]);
+    assert_refused(&["mon", "-c", "sim", "--exec-queue", "0", "--exec", "true"], &["--exec-queue"]);
     assert_refused(&["mon", "-c", r"\\.\LineWake0", "--seed", "1"], &[r#""\\.\LineWake0""#, "seed"]);
     assert_refused(&["mon", "--frob"], &["--frob"]);
-    assert_refused(&["mon"], &["--chip"]);
+    assert_refused(&["mon"], &["at least one", "--chip"]);
     assert_refused(&["munch"], &["munch"]);
 }
 
@@ -248,5 +257,339 @@ fn help_is_a_manual() {
 fn the_driver_needs_windows_and_says_so() {
     for action in [&["install", "--path", "x.sys"][..], &["start"], &["stop"], &["remove"], &["status"]] {
         assert_refused(&[&["driver"], action].concat(), &["\"LineWake\"", "Windows", "\"sim\""]);
+    }
+}
+
+/// A path of this test's own, that is removed.
+struct Scratch(std::path::PathBuf);
+
+impl Scratch {
+    fn new(name: &str) -> Self {
+        Self(std::env::temp_dir().join(format!("linewake-mon-{}-{name}", std::process::id())))
+    }
+
+    fn path(&self) -> &str {
+        self.0.to_str().unwrap()
+    }
+
+    fn text(&self) -> String {
+        std::fs::read_to_string(&self.0).unwrap()
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+#[test]
+fn many_places_are_told_the_same() {
+    let [json, csv, vcd] = ["json", "csv", "vcd"].map(|name| Scratch::new(&format!("places.{name}")));
+    let (to_json, to_csv) = (format!("--json={}", json.path()), format!("--csv={}", csv.path()));
+    let output = run(&["mon", "-c", "sim", "-n", "20", &to_json, &to_csv, "--vcd", vcd.path(), "-F", "%S %E %o %q"]);
+    assert!(output.status.success(), "{output:?}");
+    assert_summary(err(&output), 12, 20);
+    let text: Vec<_> = out(&output).lines().map(str::to_owned).collect();
+    let json: Vec<serde_json::Value> = json.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let json: Vec<_> = json.iter().filter(|record| record["record"] == "edge").collect();
+    let csv = csv.text();
+    let mut rows = csv.lines();
+    let head: Vec<_> = rows.next().unwrap().split(',').collect();
+    let rows: Vec<Vec<_>> =
+        rows.map(|row| row.split(',').collect()).filter(|row: &Vec<&str>| row[4] != "state").collect();
+    assert_eq!((text.len(), json.len(), rows.len()), (20, 20, 20));
+    for ((text, json), row) in text.iter().zip(json).zip(rows) {
+        let of = |name: &str| row[head.iter().position(|column| *column == name).unwrap()];
+        let ns = json["timestamp_ns"].as_u64().unwrap();
+        let (kind, offset, seqno) = (json["kind"].as_str().unwrap(), &json["offset"], &json["seqno"]);
+        assert_eq!(text, &format!("{}.{:09} {kind} {offset} {seqno}", ns / 1_000_000_000, ns % 1_000_000_000));
+        assert_eq!(of("timestamp_ns"), ns.to_string());
+        assert_eq!((of("event"), of("offset"), of("seqno")), (kind, &*offset.to_string(), &*seqno.to_string()));
+        assert_eq!(of("level"), if kind == "rising" { "1" } else { "0" });
+        assert_eq!(of("name"), json["name"].as_str().unwrap());
+    }
+    let waveform = vcd.text();
+    let changes = waveform.rsplit_once("$end\n").unwrap().0.rsplit_once("$end\n").unwrap().1;
+    let changes: Vec<_> = changes.lines().filter(|line| !line.starts_with(['#', '$', ' '])).collect();
+    // Edges that were on their way when it ended are unknown, on two wires.
+    let unknown = changes.iter().filter(|change| change.starts_with('x')).count();
+    assert_eq!(changes.len(), 20 + 2 * unknown, "{changes:?}");
+}
+
+#[test]
+fn levels_at_the_start_are_right_across_chips() {
+    let output = run(&["mon", "-c", "sim", "-I", "--banner", "-n", "1", "pps", "sim:8:door"]);
+    assert!(output.status.success(), "{output:?}");
+    let lines: Vec<_> = out(&output).lines().collect();
+    assert_eq!(lines[0], "\"pps\"=inactive \"sim:8:door\"=inactive");
+    assert_eq!(lines[1], "Monitoring lines 'pps', and 'sim:8:door'...");
+    assert!(lines[2].contains("\trising\tsim 0 \"pps\""), "{lines:?}");
+    let output = run(&["mon", "-c", "sim", "-IN", "--active-low", "--for", "0", "door", "tamper", "1"]);
+    assert_eq!(out(&output), "1 1 1\n");
+    let output = run(&["mon", "-c", "sim", "-I", "--unquoted", "--for", "0", "door"]);
+    assert_eq!(out(&output), "door=inactive\n");
+}
+
+#[test]
+fn times_are_of_the_day_when_asked() {
+    let output = run(&["mon", "-c", "sim", "-n", "1", "--utc", "pps"]);
+    let time = out(&output).split('\t').next().unwrap();
+    assert!(time.len() == 30 && time.starts_with("20") && time.ends_with('Z') && &time[10..11] == "T", "{time}");
+    let mut command = linewake(&["mon", "-c", "sim", "-n", "1", "--localtime", "pps"]);
+    let output = command.env("TZ", "Asia/Kathmandu").output().unwrap();
+    let time = out(&output).split('\t').next().unwrap();
+    assert!(time.len() == 29 && &time[10..11] == "T", "{time}");
+}
+
+#[test]
+fn an_idle_watch_ends_by_itself() {
+    let began = Instant::now();
+    let output = run(&["mon", "-c", "sim", "--idle-timeout", "300ms", "tamper"]);
+    assert!(output.status.success(), "{output:?}");
+    assert!(began.elapsed() >= Duration::from_millis(300));
+    assert_eq!(out(&output), "");
+    // The pulse at half a second comes within it, and the next one does not.
+    let output = run(&["mon", "-c", "sim", "--idle-timeout", "700ms", "pps"]);
+    assert_eq!(out(&output).lines().count(), 2, "{output:?}");
+}
+
+#[test]
+fn it_shows_that_it_is_alive() {
+    let output = run(&["mon", "-c", "sim", "--for", "900ms", "--heartbeat", "200ms", "--json", "pps"]);
+    let records: Vec<serde_json::Value> =
+        out(&output).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    for line in out(&output).lines() {
+        assert_eq!(schema::faults_of_line(line), [""; 0], "{line}");
+    }
+    let beats: Vec<_> = records.iter().filter(|record| record["record"] == "heartbeat").collect();
+    assert!((2..=4).contains(&beats.len()), "{records:?}");
+    let mut edges = 0;
+    for record in &records {
+        edges += u64::from(record["record"] == "edge");
+        assert!(record["record"] != "heartbeat" || record["delivered"] == edges, "{records:?}");
+    }
+    assert_eq!(err(&output), "");
+    let output = run(&["mon", "-c", "sim", "--for", "500ms", "--heartbeat", "200ms", "tamper"]);
+    assert!(err(&output).starts_with("alive: 0 edges so far\n"), "{output:?}");
+}
+
+#[test]
+fn figures_are_said_while_it_runs() {
+    let output = run(&["mon", "-c", "sim", "--for", "1300ms", "--stats", "1s", "-q"]);
+    assert!(output.status.success() && output.stdout.is_empty(), "{output:?}");
+    let said = err(&output);
+    assert_eq!(said.matches("stats of ").count(), 2, "each second, and what is left: {said}");
+    let pps = said.lines().find(|line| line.starts_with("  \"pps\": ")).unwrap();
+    assert!(pps.contains("/s, 0 missing, level 0, written after p50 "), "{pps}");
+    assert!(said.contains(" lines quiet\n"), "{said}");
+}
+
+#[test]
+#[cfg(unix)]
+fn a_command_is_run_for_edges_one_at_a_time() {
+    let file = Scratch::new("exec");
+    let command = format!("echo $LINEWAKE_EVENT $LINEWAKE_NAME $LINEWAKE_LINE_SEQNO >> {}; echo seen", file.path());
+    let output = run(&["mon", "-c", "sim", "-n", "4", "--exec", &command, "pps"]);
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(file.text(), "rising pps 1\nfalling pps 2\nrising pps 3\nfalling pps 4\n");
+    assert_eq!(out(&output).lines().count(), 4, "its output is not among the edges");
+    assert_eq!(err(&output).matches("seen\n").count(), 4);
+    assert!(err(&output).contains("--exec: ran 4 times\n"), "{output:?}");
+    let output = run(&["mon", "-c", "sim", "-n", "4", "-q", "--exec", "exit 3", "--exec-cooldown", "500ms", "pps"]);
+    assert!(err(&output).contains("--exec: ran 2 times, 2 failed, 2 not run in the cooldown\n"), "{output:?}");
+    assert!(err(&output).contains("the command \"exit 3\" failed: exit status: 3"), "{output:?}");
+    let slow = ["mon", "-c", "sim", "--for", "1s", "-q", "--exec", "sleep 0.4", "--exec-queue", "1", "button"];
+    let output = run(&slow);
+    assert!(err(&output).contains("not run since the queue was full\n"), "{output:?}");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_file_that_cannot_be_written_is_named() {
+    for option in ["--json=/no/such/file", "--csv=/no/such/file", "--vcd=/no/such/file"] {
+        assert_refused(&["mon", "-c", "sim", option], &["\"/no/such/file\"", "make its directory first"]);
+    }
+    assert_refused(&["mon", "-c", "sim", "--json=/"], &["cannot write \"/\"", "name a file"]);
+    assert_refused(&["mon", "-c", "sim", "--vcd=/dev/full"], &["\"/dev/full\"", "not a file"]);
+    assert_refused(&["mon", "-c", "sim", "--json", "--csv"], &["--json and --csv both", "--csv=FILE"]);
+    // The others are told to the end.
+    let csv = Scratch::new("full.csv");
+    let output = run(&["mon", "-c", "sim", "--for", "5s", "--json=/dev/full", &format!("--csv={}", csv.path())]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(err(&output).lines().next().unwrap().starts_with("12 lines: "), "{output:?}");
+    assert!(err(&output).contains("linewake: cannot write to \"/dev/full\": "), "{output:?}");
+    assert!(csv.text().starts_with("timestamp_ns,chip,"), "{}", csv.text());
+}
+
+/// A queue of 16, and a reader that is too slow for a while.
+const LOSSY: &str = r#"
+queue_size = 16
+[[line]]
+name = "door"
+period = "2ms"
+[[line]]
+name = "bell"
+period = "300ms"
+[[slow]]
+at = "200ms"
+for = "300ms"
+"#;
+
+fn script(name: &str, text: &str) -> Scratch {
+    let script = Scratch::new(name);
+    std::fs::write(&script.0, text).unwrap();
+    script
+}
+
+#[test]
+fn what_was_lost_is_in_every_output_and_may_be_a_failure() {
+    let (script, vcd, csv) = (script("lossy.toml", LOSSY), Scratch::new("lossy.vcd"), Scratch::new("lossy.csv"));
+    let chip = format!("sim:{}", script.path());
+    let to_csv = format!("--csv={}", csv.path());
+    let arguments = ["mon", "-c", &chip, "--for", "900ms", "--fail-on-loss", "--vcd", vcd.path(), &to_csv];
+    let output = run(&[&arguments[..], &["-F", "%l %m"]].concat());
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    let missing = |line: &str| line.strip_prefix("door ").and_then(|missing| missing.parse::<u64>().ok());
+    let told: u64 = out(&output).lines().filter_map(missing).sum();
+    assert!(told > 200, "150 pulses in the time it was slow: {told}");
+    let columns: u64 = csv
+        .text()
+        .lines()
+        .filter(|row| row.contains(",door,"))
+        .filter_map(|row| row.split(',').nth(8).and_then(|overflowed| overflowed.parse::<u64>().ok()))
+        .sum();
+    assert_eq!(columns, told);
+    let said = err(&output);
+    assert!(said.contains("  \"door\": ") && said.contains(" overflowed"), "{said}");
+    assert!(said.contains("linewake: --fail-on-loss: ") && said.contains(" lost; "), "{said}");
+    let mut waveform = wellen::simple::read(&vcd.0).unwrap();
+    let lost = waveform.hierarchy().lookup_var(&["sim"], "door_lost").unwrap();
+    let lost = waveform.hierarchy()[lost].signal_ref();
+    waveform.load_signals(&[lost]);
+    let times = waveform.time_table().to_vec();
+    let changes: Vec<_> = waveform.get_signal(lost).unwrap().iter_changes().collect();
+    let at = |index: usize| times[changes[index].0 as usize];
+    assert!(changes.len() >= 3 && changes[1].1.to_bit_string().unwrap() == "1", "{}", vcd.text());
+    // In microseconds: what is queued when it is slow is the newest of the 300 ms.
+    assert!((200_000..300_000).contains(&(at(2) - at(1))), "{} to {}", at(1), at(2));
+    let quiet = run(&["mon", "-c", "sim", "-n", "3", "--fail-on-loss"]);
+    assert_eq!(quiet.status.code(), Some(0), "what is on its way when it ends is no loss: {quiet:?}");
+}
+
+#[test]
+fn a_filter_passes_the_first_edge_of_a_bounce() {
+    let plain = run(&["mon", "-c", "sim", "--for", "1800ms", "-F", "%S %E", "button"]);
+    let output = run(&["mon", "-c", "sim", "--for", "1800ms", "-F", "%S %E", "--filter", "button", "button"]);
+    assert!(output.status.success(), "{output:?}");
+    let (plain, filtered) = (out(&plain), out(&output));
+    assert!(filtered.lines().count() >= 2 && filtered.lines().count() < plain.lines().count(), "{filtered}");
+    assert_eq!(plain.lines().next(), filtered.lines().next());
+    assert!(filtered.lines().all(|line| plain.contains(line)), "with the stamps they have");
+    let kinds: Vec<_> = filtered.lines().filter_map(|line| line.split(' ').nth(1)).collect();
+    assert!(kinds.iter().enumerate().all(|(at, kind)| (*kind == "rising") == (at % 2 == 0)), "{kinds:?}");
+    assert!(err(&output).contains("--filter: ") && err(&output).contains(" passed, "), "{output:?}");
+    assert_refused(&["mon", "-c", "sim", "--filter", "buton"], &["\"buton\"", "--filter", "\"button\""]);
+    assert_refused(&["mon", "-c", "sim", "--filter", "glitch=1ms", "-e", "rising"], &["glitch", "watch both"]);
+}
+
+#[test]
+#[cfg(unix)]
+fn a_set_of_the_configuration_is_watched_by_its_labels() {
+    let directory = Scratch::new("config");
+    std::fs::create_dir_all(directory.0.join("linewake")).unwrap();
+    let file = directory.0.join("linewake/linewake.toml");
+    let text =
+        "[set.pumps]\nlines = [\"sim:pps\", { line = \"sim:8:1\", label = \"Knopf\", unit = \"L\", per_edge = 0.5 }]\n";
+    std::fs::write(&file, text).unwrap();
+    let with = |arguments: &[&str]| linewake(arguments).env("XDG_CONFIG_HOME", &directory.0).output().unwrap();
+    let output = with(&["mon", "@pumps", "--for", "1s", "--stats", "10s"]);
+    assert!(output.status.success(), "{output:?}");
+    assert!(out(&output).contains("\trising\t\"pps\"\n"), "{output:?}");
+    assert!(out(&output).contains("\trising\t\"Knopf\"\n"), "{output:?}");
+    assert!(err(&output).contains(" L/s, 0 missing"), "{output:?}");
+    let output = with(&["config"]);
+    assert!(
+        out(&output).contains("@pumps\n  \"sim:pps\"\n  \"sim:8:1\" label=\"Knopf\" unit=\"L\" per-edge=0.5\n"),
+        "{output:?}"
+    );
+    let output = with(&["mon", "@pump"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(err(&output).contains("\"@pump\"") && err(&output).contains("\"@pumps\""), "{output:?}");
+    std::fs::write(&file, "[set.pumps]\nlines = [\"a\", 7]\n").unwrap();
+    for arguments in [&["mon", "@pumps"][..], &["config"]] {
+        let output = with(arguments);
+        assert_eq!(output.status.code(), Some(1));
+        let said = err(&output);
+        assert!(said.contains("linewake.toml\":2:15: ") && said.lines().count() == 1, "{said}");
+    }
+    std::fs::remove_dir_all(&directory.0).unwrap();
+}
+
+#[test]
+#[cfg(unix)]
+fn as_gpiomon_it_says_no_more_than_gpiomon() {
+    let tool = Scratch::new("tools");
+    std::fs::create_dir_all(&tool.0).unwrap();
+    let gpiomon = tool.0.join("gpiomon");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_linewake"), &gpiomon).unwrap();
+    let gpiomon = |arguments: &[&str]| Command::new(&gpiomon).args(arguments).stdin(Stdio::null()).output().unwrap();
+    let output = gpiomon(&["-c", "sim", "-n", "2", "--banner", "-I", "pps"]);
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    let expected = "\"pps\"=inactive\nMonitoring line 'pps'...\n0.500000000\trising\tsim 0 \"pps\"\n0.600000000\tfalling\tsim 0 \"pps\"\n";
+    assert_eq!(out(&output), expected);
+    let output = gpiomon(&["-c", "sim", "-n", "1", "-F", "%q %Q %m %l %e%", "pps"]);
+    assert_eq!(out(&output), "%q %Q %m pps 1%\n");
+    let output = gpiomon(&["-c", "sim", "--idle-timeout", "100", "tamper"]);
+    assert!(output.status.success() && output.stdout.is_empty() && output.stderr.is_empty(), "{output:?}");
+    for (arguments, says) in [
+        (&["-c", "sim", "-e", "sideways", "pps"][..], "gpiomon: invalid edges: sideways\n"),
+        (&["-c", "sim", "-E", "tai", "pps"], "gpiomon: invalid event clock: tai\n"),
+        (&["-c", "sim", "-p", "5h", "pps"], "gpiomon: invalid period: 5h\n"),
+        (&["-c", "sim", "-n", "x", "pps"], "gpiomon: invalid number: 'x'\n"),
+        (&["-c", "sim", "nope"], "gpiomon: cannot find line 'nope'\n"),
+        (&["-c", "sim"], "gpiomon: at least one GPIO line must be specified\n"),
+        (&["-c", "sim", "-p", "72m", "pps"], "gpiomon: maximum debounce period is 4294967295us, got 4320000000us\n"),
+    ] {
+        let output = gpiomon(arguments);
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        assert!(err(&output).ends_with(says), "{arguments:?}: {}", err(&output));
+    }
+    std::fs::remove_dir_all(&tool.0).unwrap();
+}
+
+/// A file system of 64 KiB, if this user may make one.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_disk_that_becomes_full_ends_it_with_the_account() {
+    let disk = Scratch::new("disk");
+    std::fs::create_dir_all(&disk.0).unwrap();
+    let mount = Command::new("mount").args(["-t", "tmpfs", "-o", "size=64k", "none", disk.path()]).output();
+    if !mount.is_ok_and(|mount| mount.status.success()) {
+        println!("skipped: a small file system needs root");
+        return;
+    }
+    let busy = script("busy.toml", "[[line]]\nname = \"a\"\nperiod = \"500us\"\n");
+    let chip = format!("sim:{}", busy.path());
+    let outputs: Vec<_> = ["--json=", "--csv=", "--vcd="]
+        .iter()
+        .map(|option| {
+            let file = disk.0.join("full");
+            let output = run(&["mon", "-c", &chip, "-q", "--for", "20s", &format!("{option}{}", file.display())]);
+            let size = std::fs::metadata(&file).map(|file| file.len());
+            let _ = std::fs::remove_file(&file);
+            (output, size)
+        })
+        .collect();
+    let unmounted = Command::new("umount").arg(&disk.0).status().unwrap();
+    assert!(unmounted.success());
+    let _ = std::fs::remove_dir(&disk.0);
+    for (output, size) in outputs {
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        assert!(size.unwrap() >= 48 * 1024, "it was written as far as there was room");
+        let said: Vec<_> = err(&output).lines().collect();
+        assert!(said[0].starts_with("1 line: ") && said[0].contains(" edges delivered"), "{said:?}");
+        let last = said.last().unwrap();
+        assert!(last.starts_with("linewake: cannot write to \"") && last.contains("missing there"), "{said:?}");
     }
 }

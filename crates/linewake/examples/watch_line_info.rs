@@ -33,8 +33,7 @@ pub fn run(spec: &str, line: &str, out: &mut dyn Write) -> Result<(), Box<dyn Er
         request.reconfigure([(line, LineConfig::watch(Edges::Rising))])?;
     }
     drop(request);
-    loop {
-        let Some(event) = events.wait_next().transpose()? else { break };
+    while let Some(event) = events.wait_next().transpose()? {
         let kind = event.kind.as_str();
         writeln!(out, "{} {kind} {} \"{line}\"", event.timestamp_ns, event.line.offset)?;
         if kind == "released" {

@@ -11,6 +11,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use crate::{
     ChipInfo, Clock, EdgeKind, Error, ErrorKind, EventClock, Figures, LineConfig, LineInfo, Missed, Offset, Trust,
@@ -75,7 +76,14 @@ pub trait Backend: fmt::Debug + Send + Sync {
         for part in offsets.chunks(self.capabilities().max_lines.max(1)) {
             let lines: Vec<_> = part.iter().map(|&offset| (offset, LineConfig::as_is())).collect();
             values.extend(
-                self.request(&Ask { consumer: "linewake", queue_size: 0, witness: false, lines: &lines })?.values()?,
+                self.request(&Ask {
+                    consumer: "linewake",
+                    queue_size: 0,
+                    witness: false,
+                    gather: Duration::ZERO,
+                    lines: &lines,
+                })?
+                .values()?,
             );
         }
         Ok(values)
@@ -121,6 +129,9 @@ pub struct Ask<'a> {
     /// Whether to hold one more line, where the chip numbers interrupts only then: see
     /// [`RequestBuilder::witness`](crate::RequestBuilder::witness).
     pub witness: bool,
+    /// How long an edge may stay in the chip's queue for others to be taken with it; zero: each is wanted at once. A chip for
+    /// which that makes no difference takes no notice.
+    pub gather: Duration,
     /// The lines, each once, and how to hold each. At most [`Capabilities::max_lines`].
     pub lines: &'a [(Offset, LineConfig)],
 }

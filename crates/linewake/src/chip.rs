@@ -16,6 +16,9 @@ use crate::{
     Clock, Error, ErrorKind, EventClock, Figures, LineId, LineInfo, LineTotals, Offset, Request, RequestBuilder, World,
 };
 
+/// The device of the reference driver.
+const REFERENCE_DEVICE: &str = r"\\.\LineWake0";
+
 /// The seed of a simulated chip unless another is given.
 pub const DEFAULT_SEED: u64 = 1;
 
@@ -204,6 +207,32 @@ impl ChipOptions {
         };
         Chip::from_backend(backend)
     }
+}
+
+/// The chips of this system, each by a text that [opens](Chip::open) it: on Linux the gpiochips in `/dev` in the order of
+/// their numbers, on Windows the reference driver's device. Simulated ones, which are everywhere, are not among them; nor
+/// are those behind a profile or a program.
+///
+/// ```
+/// for name in linewake::chips() {
+///     match linewake::Chip::open(&name) {
+///         Ok(chip) => println!("{name} has {} lines", chip.info().lines),
+///         Err(error) => println!("{error}"),
+///     }
+/// }
+/// ```
+#[must_use]
+pub fn chips() -> Vec<String> {
+    let mut chips = gpiochip::names();
+    if cfg!(windows) {
+        let is_there = |path: &&str| match Device::open(path) {
+            Ok(_) => true,
+            // One that is there and cannot be opened is for whoever opens it to complain of.
+            Err(error) => error.kind() != overlapped::ErrorKind::NotFound,
+        };
+        chips.extend(Some(REFERENCE_DEVICE).filter(is_there).map(str::to_owned));
+    }
+    chips
 }
 
 /// The profile that `spec` names, if it names one.
@@ -494,7 +523,14 @@ impl Chip {
     }
 
     /// The name of a line, if it has one.
-    pub(crate) fn name(&self, offset: Offset) -> Option<Arc<str>> {
+    ///
+    /// ```
+    /// let chip = linewake::Chip::open("sim")?;
+    /// assert_eq!(chip.name(5.into()).as_deref(), Some("door"));
+    /// # Ok::<(), linewake::Error>(())
+    /// ```
+    #[must_use]
+    pub fn name(&self, offset: Offset) -> Option<Arc<str>> {
         self.inner.names.get(offset.index()).cloned().flatten()
     }
 

@@ -52,7 +52,7 @@ mod world;
 pub use account::{Account, Figures, LineAccount, LineTotals, Tally, Trust};
 pub use backend::exec::{Exec, Restart};
 pub use backend::{InfoEvent, InfoEventKind};
-pub use chip::{Chip, ChipInfo, ChipOptions, DEFAULT_SEED};
+pub use chip::{Chip, ChipInfo, ChipOptions, DEFAULT_SEED, chips};
 pub use clock::{Clock, UtcOffset};
 pub use config::{Bias, Drive, EventClock, LineConfig};
 pub use edge::{EdgeEvent, EdgeKind, Edges, Missed};

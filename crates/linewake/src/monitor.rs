@@ -149,6 +149,9 @@ pub struct MonitorStats {
     pub reattached: u64,
 }
 
+/// The longest that edges may gather in a chip's queue before they are taken: queues are made for that.
+const GATHER: Duration = Duration::from_millis(1);
+
 impl Monitor {
     /// What to monitor, and how.
     pub fn builder() -> MonitorBuilder {
@@ -157,7 +160,10 @@ impl Monitor {
 
     fn new(mut options: MonitorBuilder) -> Result<Self, Error> {
         let requests = std::mem::take(&mut options.requests);
-        let sources = requests.into_iter().map(Source::start).collect::<Result<Vec<_>, _>>()?;
+        // They are held back for the window anyway.
+        let gather = options.window.min(GATHER);
+        let sources =
+            requests.into_iter().map(|request| Source::start(request.gather(gather))).collect::<Result<Vec<_>, _>>()?;
         let clock = source::common_clock(&sources);
         let mut ready = Ready::new();
         let stopper = Stopper::new(&ready);
@@ -296,14 +302,24 @@ impl Monitor {
             }
         }
         self.merge.begin();
+        let mut idle = 0;
         while self.end.is_none()
             && self.merge.has_room()
             && let Some(index) = self.ready.pop(cx.waker())
         {
+            if idle > 2 * self.sources.len() {
+                // Sources may be woken again and again and bring nothing: who waits has a deadline.
+                self.ready.push(index);
+                cx.waker().wake_by_ref();
+                break;
+            }
             let source = &mut self.sources[index];
             let waker = self.ready.waker(index);
             match source.poll(index, &mut Context::from_waker(waker), now, &self.options, &mut self.merge) {
-                Status::Drained => self.merge.drained(index),
+                Status::Drained => {
+                    idle += 1;
+                    self.merge.drained(index);
+                }
                 Status::More => {
                     self.merge.has_more(index, self.sources[index].last_ns());
                     self.ready.push(index);

@@ -242,10 +242,17 @@ impl Request {
 
     /// Takes what the woken parts have.
     fn poll_parts(&mut self, parent: &Waker) {
+        let mut idle = 0;
         while self.batch.len() < BATCH
             && self.end.is_none()
             && let Some(index) = self.ready.pop(parent)
         {
+            if idle > 2 * self.parts.len() {
+                // Parts may be woken again and again and bring nothing: others have their turn, and who waits its deadline.
+                self.ready.push(index);
+                parent.wake_by_ref();
+                break;
+            }
             let part = &mut self.parts[index];
             if part.is_over {
                 continue;
@@ -274,7 +281,7 @@ impl Request {
             match polled {
                 Poll::Ready(Some(Ok(()))) => self.ready.push(index),
                 Poll::Ready(Some(Err(error))) => self.end_with(error),
-                Poll::Ready(None) | Poll::Pending => {}
+                Poll::Ready(None) | Poll::Pending => idle += 1,
             }
         }
         if self.is_steady && !self.batch.iter().is_sorted_by_key(|(_, edge)| edge.timestamp_ns) {

@@ -370,6 +370,30 @@ impl Script {
         self
     }
 
+    /// What [was recorded](Self::changes), without the signals and faults of the script.
+    ///
+    /// ```
+    /// use linewake::sim::{Change, Line, Script, What};
+    /// let up = Change { at_ns: 250, what: What::Level { offset: 0.into(), level: true } };
+    /// let script = Script::new().line(Line::new("led")).changes([up]);
+    /// assert_eq!(script.recorded().collect::<Vec<_>>(), [up]);
+    /// let slower = script.map_recorded(|change| Change { at_ns: change.at_ns * 2, ..change });
+    /// assert_eq!(slower.recorded().map(|change| change.at_ns).collect::<Vec<_>>(), [500]);
+    /// ```
+    pub fn recorded(&self) -> impl Iterator<Item = Change> + '_ {
+        self.recordings.iter().flat_map(|Recording(begin)| begin())
+    }
+
+    /// With each [recorded](Self::recorded) change made another one: played slower, say, or of other lines.
+    #[must_use]
+    pub fn map_recorded(mut self, map: impl Fn(Change) -> Change + Clone + Send + Sync + 'static) -> Self {
+        for Recording(begin) in &mut self.recordings {
+            let (map, all) = (map.clone(), begin.clone());
+            *begin = Arc::new(move || Box::new(all().map(map.clone())));
+        }
+        self
+    }
+
     /// The life of the chip `sim`.
     pub(crate) fn life() -> Self {
         let (ms, us) = (Duration::from_millis, Duration::from_micros);

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use linewake::{Chip, EdgeKind, Exec, Request};
 
 fn shell(command: &str) -> Exec {
-    Exec::new("cmd").args(["/c", command])
+    Exec::new("cmd").args(["/q", "/c", command])
 }
 
 fn next(request: &mut Request) -> (u64, EdgeKind) {
@@ -25,11 +25,11 @@ fn what_it_prints_are_edges_and_its_end_is_told() {
 
 #[test]
 fn a_program_that_goes_on_is_not_waited_for() {
-    // Who prints for ever, and waits when nobody reads.
-    let chip = Chip::from_command(shell("echo lines a& for /l %i in (0,0,1) do @(echo 1 a 1& echo 2 a 0)")).unwrap();
+    // Who prints for a long time, and waits when nobody reads.
+    let chip = Chip::from_command(shell("echo lines a& for /l %i in (1,1,1000000) do echo 1 a 1")).unwrap();
     let mut edges = chip.request().all_lines().start().unwrap();
     for _ in 0..500 {
-        assert_eq!([next(&mut edges), next(&mut edges)], [(1, EdgeKind::Rising), (2, EdgeKind::Falling)]);
+        assert_eq!(next(&mut edges), (1, EdgeKind::Rising));
     }
     let began = Instant::now();
     drop(edges);

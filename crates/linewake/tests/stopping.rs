@@ -1,4 +1,4 @@
-//! A stop is seen whenever it comes, also while the stream looks at what has come.
+//! A stop is seen whenever it comes, also while the stream looks at what has come; and a deadline, whatever wakes it.
 
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
@@ -15,6 +15,7 @@ type Stop = Arc<Mutex<Option<Box<dyn FnOnce() + Send>>>>;
 struct Quiet {
     chip: Chip,
     stop: StopWhenPolled,
+    is_restless: bool,
 }
 
 #[derive(Clone)]
@@ -40,7 +41,7 @@ impl Backend for Quiet {
         self.chip.lines()
     }
     fn request(&self, _: &Ask<'_>) -> Result<Box<dyn Held>, Error> {
-        Ok(Box::new(Lines { stop: self.stop.clone(), is_stopped: false }))
+        Ok(Box::new(Lines { stop: self.stop.clone(), is_stopped: false, is_restless: self.is_restless }))
     }
     fn values(&self, _: &[Offset]) -> Result<Vec<bool>, Error> {
         Ok(vec![])
@@ -54,14 +55,22 @@ impl Backend for Quiet {
 struct Lines {
     stop: StopWhenPolled,
     is_stopped: bool,
+    /// Whether it wants to be looked at again at once, and has nothing.
+    is_restless: bool,
 }
 
 impl Held for Lines {
-    fn poll_edges(&mut self, _: &mut Context<'_>, _: &mut Vec<RawEdge>) -> Poll<Option<Result<(), Error>>> {
+    fn poll_edges(&mut self, cx: &mut Context<'_>, _: &mut Vec<RawEdge>) -> Poll<Option<Result<(), Error>>> {
         if let Some(stop) = self.stop.0.lock().unwrap().take() {
             stop();
         }
-        if self.is_stopped { Poll::Ready(None) } else { Poll::Pending }
+        if self.is_stopped {
+            return Poll::Ready(None);
+        }
+        if self.is_restless {
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
     }
     fn stop(&mut self) {
         self.is_stopped = true;
@@ -83,16 +92,16 @@ impl Held for Lines {
     }
 }
 
-fn quiet() -> (Chip, Stop) {
+fn quiet(is_restless: bool) -> (Chip, Stop) {
     let stop = Stop::default();
     let chip = Chip::options().life(false).open("sim").unwrap();
-    let chip = Chip::from_backend(Arc::new(Quiet { chip, stop: StopWhenPolled(stop.clone()) })).unwrap();
+    let chip = Chip::from_backend(Arc::new(Quiet { chip, stop: StopWhenPolled(stop.clone()), is_restless })).unwrap();
     (chip, stop)
 }
 
 #[test]
 fn a_request_that_is_stopped_while_it_is_polled_ends() {
-    let (chip, stop) = quiet();
+    let (chip, stop) = quiet(false);
     let mut edges = chip.request().line(0).start().unwrap();
     let stopper = edges.stopper();
     *stop.lock().unwrap() = Some(Box::new(move || stopper.stop()));
@@ -101,9 +110,24 @@ fn a_request_that_is_stopped_while_it_is_polled_ends() {
 
 #[test]
 fn a_monitor_that_is_stopped_while_it_is_polled_ends() {
-    let (chip, stop) = quiet();
+    let (chip, stop) = quiet(false);
     let mut monitor = Monitor::builder().request(chip.request().line(0)).start().unwrap();
     let stopper = monitor.stopper();
     *stop.lock().unwrap() = Some(Box::new(move || stopper.stop()));
+    assert!(monitor.wait_next_timeout(Duration::from_secs(20)).is_none());
+}
+
+#[test]
+fn a_part_that_is_restless_and_has_nothing_does_not_hide_the_deadline() {
+    let (chip, _) = quiet(true);
+    let mut edges = chip.request().line(0).start().unwrap();
+    let mut monitor = Monitor::builder().request(chip.request().line(1)).start().unwrap();
+    for _ in 0..3 {
+        assert!(edges.wait_next_timeout(Duration::from_millis(20)).unwrap().unwrap_err().is_timeout());
+        assert!(monitor.wait_next_timeout(Duration::from_millis(20)).unwrap().unwrap_err().is_timeout());
+    }
+    edges.stopper().stop();
+    monitor.stopper().stop();
+    assert!(edges.wait_next_timeout(Duration::from_secs(20)).is_none());
     assert!(monitor.wait_next_timeout(Duration::from_secs(20)).is_none());
 }

@@ -21,15 +21,15 @@ use rustix::time::{ClockId, clock_gettime};
 use zerocopy::FromZeros;
 
 use self::find::Place;
-#[expect(unused_imports, reason = "nobody asks yet")]
-pub(crate) use self::find::list;
-pub(crate) use self::find::{is_spec, open};
+pub(crate) use self::find::{is_spec, names, open};
 use self::lines::Lines;
 use super::{Ask, Backend, Capabilities, Held, InfoWatch};
 use crate::{ChipInfo, Clock, Error, ErrorKind, EventClock, LineConfig, LineInfo, Offset, Trust};
 
 /// The most events that the kernel queues for a request.
 const MAX_QUEUE: u32 = 1024;
+/// A queue of so many has room for what comes while edges gather.
+const ROOM: u32 = 256;
 
 /// A chip, and its file.
 #[derive(Debug)]
@@ -87,7 +87,11 @@ impl Chip {
         }
         request.consumer = uapi::name(ask.consumer);
         request.config = config;
-        request.event_buffer_size = ask.queue_size;
+        request.event_buffer_size = match ask.queue_size {
+            // What gathers must have room.
+            0 if !ask.gather.is_zero() => MAX_QUEUE,
+            size => size,
+        };
         // Who gave a line back may take it again at once; but its file is closed by whoever used it last, and that may be
         // the dispatcher, a moment later.
         let mut tries = 0..50;
@@ -167,7 +171,10 @@ impl Backend for Chip {
             }
             taken => taken.map_err(|error| help::not_taken(self, error, ask.lines))?,
         };
-        Ok(Box::new(Lines::start(self, device, ask.lines.to_vec(), witness, watched)?))
+        // A small queue is one that somebody wants emptied at once.
+        let has_room = ask.queue_size == 0 || ask.queue_size >= ROOM;
+        let gather = if has_room { ask.gather } else { Duration::ZERO };
+        Ok(Box::new(Lines::start(self, device, ask.lines.to_vec(), witness, watched, gather)?))
     }
 
     fn watch_info(&self, offsets: &[Offset]) -> Result<Box<dyn InfoWatch>, Error> {

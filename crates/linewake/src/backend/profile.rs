@@ -32,7 +32,7 @@ const QUIET: Duration = Duration::from_millis(50);
 /// What happens all the time is not waited for longer than this.
 const ENOUGH: Duration = Duration::from_secs(1);
 /// Completions that are looked at before what they brought is handed over.
-const TURNS: usize = 256;
+const TURNS: usize = 32;
 
 type Opener = dyn Fn() -> Result<Device, overlapped::Error> + Send + Sync;
 
@@ -198,7 +198,7 @@ impl Backend for Chip {
 
     fn values(&self, offsets: &[Offset]) -> Result<Vec<bool>, Error> {
         let lines = Self::as_is(offsets);
-        let ask = Ask { consumer: "", queue_size: 0, lines: &lines, witness: false };
+        let ask = Ask { consumer: "", queue_size: 0, lines: &lines, witness: false, gather: Duration::ZERO };
         let asked = judge::asked(&self.plan, &ask);
         let judge = Judge::new(self.plan.clone(), &ask, &asked);
         let levels = self.levels(&self.device()?, &judge, &asked, 0)?;

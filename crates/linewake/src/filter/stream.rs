@@ -147,7 +147,6 @@ impl Filtered {
     }
 
     /// The request: its lines, its values, its stopper.
-    #[must_use]
     pub fn request(&self) -> &Request {
         &self.request
     }

@@ -14,7 +14,7 @@ pub(super) struct Merge {
     window: Duration,
     capacity: usize,
     when_full: WhenFull,
-    held: BinaryHeap<Reverse<Held>>,
+    held: Held,
     /// Numbers what is put in, so that equal times keep their order.
     count: u64,
     /// What may leave now.
@@ -33,37 +33,45 @@ pub(super) struct Merge {
     pub(super) stats: MonitorStats,
 }
 
+/// What is held, in order of time and then of coming. The events stay where they are: an order of small things is made of
+/// them, since moving the events themselves through a heap costs more than all the rest.
+#[derive(Default)]
 struct Held {
-    time_ns: u64,
-    count: u64,
+    /// Time, number, and place on the shelf.
+    order: BinaryHeap<Reverse<(u64, u64, usize)>>,
+    shelf: Vec<Option<Shelved>>,
+    free: Vec<usize>,
+}
+
+struct Shelved {
     source: usize,
     place: usize,
     event: Event,
 }
 
 impl Held {
-    fn key(&self) -> (u64, u64) {
-        (self.time_ns, self.count)
+    fn len(&self) -> usize {
+        self.order.len()
     }
-}
 
-impl PartialEq for Held {
-    fn eq(&self, other: &Self) -> bool {
-        self.key() == other.key()
+    fn push(&mut self, time_ns: u64, count: u64, shelved: Shelved) {
+        let at = self.free.pop().unwrap_or_else(|| {
+            self.shelf.push(None);
+            self.shelf.len() - 1
+        });
+        self.shelf[at] = Some(shelved);
+        self.order.push(Reverse((time_ns, count, at)));
     }
-}
 
-impl Eq for Held {}
-
-impl PartialOrd for Held {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
+    /// The time of the earliest.
+    fn first_ns(&self) -> Option<u64> {
+        self.order.peek().map(|Reverse((time_ns, ..))| *time_ns)
     }
-}
 
-impl Ord for Held {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.key().cmp(&other.key())
+    fn pop(&mut self) -> Option<Shelved> {
+        let Reverse((.., at)) = self.order.pop()?;
+        self.free.push(at);
+        self.shelf[at].take()
     }
 }
 
@@ -73,7 +81,7 @@ impl Merge {
             window,
             capacity: capacity.max(1),
             when_full,
-            held: BinaryHeap::new(),
+            held: Held::default(),
             count: 0,
             released: VecDeque::new(),
             arrivals: VecDeque::new(),
@@ -99,7 +107,7 @@ impl Merge {
     pub(super) fn push(&mut self, source: usize, place: usize, time_ns: u64, event: Event) {
         self.count += 1;
         self.latest = self.latest.max(Some(time_ns));
-        self.held.push(Reverse(Held { time_ns, count: self.count, source, place, event }));
+        self.held.push(time_ns, self.count, Shelved { source, place, event });
         if self.held.len() > self.capacity && self.when_full == WhenFull::DropOldest {
             self.drop_oldest_edge();
         }
@@ -107,7 +115,7 @@ impl Merge {
 
     /// What is no edge is never dropped, and leaves in its order.
     fn drop_oldest_edge(&mut self) {
-        let Some(Reverse(oldest)) = self.held.pop() else {
+        let Some(oldest) = self.held.pop() else {
             return;
         };
         if matches!(oldest.event, Event::Edge { .. }) {
@@ -165,18 +173,18 @@ impl Merge {
         }
         let undrained = self.undrained.iter().map(|(_, latest)| *latest).min();
         let bound = undrained.filter(|_| !is_full && !all).unwrap_or(u64::MAX);
-        while let Some(Reverse(first)) = self.held.peek()
-            && self.ripe.is_some_and(|ripe| first.time_ns <= ripe)
-            && first.time_ns <= bound
-            && let Some(Reverse(first)) = self.held.pop()
+        while let Some(first_ns) = self.held.first_ns()
+            && self.ripe.is_some_and(|ripe| first_ns <= ripe)
+            && first_ns <= bound
+            && let Some(first) = self.held.pop()
         {
-            if first.time_ns < self.last_ns {
+            if first_ns < self.last_ns {
                 self.stats.late += 1;
             }
-            self.last_ns = self.last_ns.max(first.time_ns);
+            self.last_ns = self.last_ns.max(first_ns);
             self.released.push_back((first.event, first.place));
         }
-        if self.held.is_empty() {
+        if self.held.len() == 0 {
             self.arrivals.clear();
         }
     }
@@ -197,7 +205,7 @@ impl Merge {
     /// Whose edges nobody took.
     pub(super) fn drain(&mut self) -> Vec<(usize, usize)> {
         let released = self.released.drain(..);
-        let held = self.held.drain().map(|Reverse(held)| (held.event, held.place));
+        let held = std::mem::take(&mut self.held).shelf.into_iter().flatten().map(|held| (held.event, held.place));
         let whose = |(event, place)| match event {
             Event::Edge { request, .. } => Some((request, place)),
             _ => None,

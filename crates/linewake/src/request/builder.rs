@@ -28,12 +28,21 @@ pub struct RequestBuilder {
     consumer: String,
     queue_size: u32,
     witness: bool,
+    gather: Duration,
 }
 
 impl RequestBuilder {
     pub(crate) fn new(chip: Chip) -> Self {
         let config = LineConfig::watch(Edges::Both);
-        Self { chip, lines: Vec::new(), config, consumer: "linewake".to_owned(), queue_size: 0, witness: false }
+        Self {
+            chip,
+            lines: Vec::new(),
+            config,
+            consumer: "linewake".to_owned(),
+            queue_size: 0,
+            witness: false,
+            gather: Duration::ZERO,
+        }
     }
 
     pub(crate) fn chip(&self) -> &Chip {
@@ -43,6 +52,11 @@ impl RequestBuilder {
     /// The same of another chip.
     pub(crate) fn on(self, chip: Chip) -> Self {
         Self { chip, ..self }
+    }
+
+    /// An edge may stay in the chip's queue for so long: see [`Ask::gather`].
+    pub(crate) fn gather(self, gather: Duration) -> Self {
+        Self { gather, ..self }
     }
 
     /// One more line, by offset or name.
@@ -185,7 +199,8 @@ impl RequestBuilder {
         let mut parts = Vec::new();
         for lines in asked.chunks(can.max_lines.max(1)) {
             let first = parts.last().map_or(0, |part: &Part| part.lines.end);
-            let ask = Ask { consumer: &self.consumer, queue_size: self.queue_size, witness: self.witness, lines };
+            let Self { queue_size, witness, gather, .. } = self;
+            let ask = Ask { consumer: &self.consumer, queue_size, witness, gather, lines };
             parts.push(Part::new(chip.backend().request(&ask)?, first..first + lines.len()));
         }
         let lines = offsets.iter().zip(&configs).map(|(&offset, config)| {

@@ -73,7 +73,7 @@ fn open_labelled(spec: &str, label: &str) -> Result<Arc<dyn Backend>, Error> {
 }
 
 /// The names of the chips there are, in the order of their numbers.
-fn names() -> Vec<String> {
+pub(crate) fn names() -> Vec<String> {
     let entries = fs::read_dir("/dev").into_iter().flatten().flatten();
     let mut numbers: Vec<u32> = entries
         // A link to a chip is not another chip.
@@ -93,7 +93,7 @@ fn chips() -> impl Iterator<Item = Chip> {
 }
 
 /// The chips there are, by the name to open each by; with the reason, if that is not possible.
-pub(crate) fn list() -> Vec<(String, Result<ChipInfo, Error>)> {
+pub(super) fn list() -> Vec<(String, Result<ChipInfo, Error>)> {
     let info = |name: String| {
         let info = open(&name).map(|chip| chip.info().clone());
         (name, info)

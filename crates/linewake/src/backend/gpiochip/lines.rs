@@ -4,15 +4,16 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_core::Stream as _;
-use overlapped::{Device, ErrorKind as Kind, InvertedCall};
+use overlapped::{Call, Device, ErrorKind as Kind, InvertedCall, Reply};
 use zerocopy::FromBytes;
 
 use super::held::Wanted;
 use super::{config, uapi};
 use crate::backend::{Held, Interrupts, Numbering, RawEdge};
+use crate::timer::Timer;
 use crate::{EdgeKind, Edges, Error, ErrorKind, LineConfig, Missed, Offset};
 
 /// How many events one read brings at most: as many as the kernel queues for four lines unless told otherwise, and enough
@@ -38,6 +39,7 @@ pub(super) struct Lines {
     phase: Phase,
     /// What is read already.
     read: Vec<RawEdge>,
+    gathering: Option<Gathering>,
     /// Goes last: from then on the lines are not wanted any more.
     _wanted: Wanted,
 }
@@ -50,6 +52,43 @@ enum Phase {
     /// It was stopped; what the kernel has queued is still taken.
     Stopped,
     Over,
+}
+
+/// Edges gather in the kernel's queue, so that one wake-up takes many.
+///
+/// The first edge after a rest is taken at once. From then on the queue is emptied once in a while, and nothing wakes anybody
+/// in between, until there is nothing.
+#[derive(Debug)]
+struct Gathering {
+    time: Duration,
+    timer: Timer,
+    /// Nothing is taken before.
+    until: Option<(Instant, Call<()>)>,
+    /// Something was taken since they gathered last.
+    taken: bool,
+}
+
+impl Gathering {
+    fn new(time: Duration) -> Result<Option<Self>, Error> {
+        if time.is_zero() {
+            return Ok(None);
+        }
+        Ok(Some(Self { time, timer: Timer::new()?, until: None, taken: false }))
+    }
+
+    fn begin(&mut self) {
+        self.until = Some((Instant::now() + self.time, self.timer.sleep(self.time)));
+    }
+
+    /// Ready when the queue is to be emptied.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some((until, sleep)) = &mut self.until else { return Poll::Ready(()) };
+        if *until > Instant::now() {
+            let _ = ready!(Pin::new(sleep).poll(cx));
+        }
+        self.until = None;
+        Poll::Ready(())
+    }
 }
 
 impl fmt::Debug for Phase {
@@ -76,6 +115,7 @@ impl Lines {
         lines: Vec<(Offset, LineConfig)>,
         witness: Option<Offset>,
         watched: uapi::LineConfig,
+        gather: Duration,
     ) -> Result<Self, Error> {
         let count = lines.len();
         let mut this = Self {
@@ -87,6 +127,7 @@ impl Lines {
             levels_read_ns: None,
             phase: Phase::Idle,
             read: Vec::new(),
+            gathering: Gathering::new(gather)?,
             _wanted: Wanted::new(&chip.info.name, lines.iter().map(|line| line.0).chain(witness)),
             lines,
         };
@@ -128,7 +169,9 @@ impl Lines {
     }
 
     fn reads(&self) -> InvertedCall<[u8]> {
-        self.device.standing_reads(BATCH * size_of::<uapi::LineEvent>()).pending(1).window(AHEAD).start()
+        // With one batch that nobody took, no further one is read.
+        let window = if self.gathering.is_some() { 1 } else { AHEAD };
+        self.device.standing_reads(BATCH * size_of::<uapi::LineEvent>()).pending(1).window(window).start()
     }
 
     fn error(&self, error: overlapped::Error) -> Error {
@@ -184,6 +227,29 @@ impl Lines {
     }
 }
 
+/// Takes the next batch, when it is time.
+fn take(
+    reads: &mut InvertedCall<[u8]>,
+    gathering: Option<&mut Gathering>,
+    cx: &mut Context<'_>,
+) -> Poll<Option<Result<Reply<[u8]>, overlapped::Error>>> {
+    let Some(gathering) = gathering else { return Pin::new(reads).poll_next(cx) };
+    loop {
+        ready!(gathering.poll(cx));
+        // What comes next wakes nobody, as long as it is known that something was there a moment ago.
+        let taken = Pin::new(&mut *reads).poll_next(&mut Context::from_waker(Waker::noop()));
+        if taken.is_ready() {
+            gathering.taken = true;
+            return taken;
+        }
+        match std::mem::take(&mut gathering.taken) {
+            true => gathering.begin(),
+            // Nothing came in all that time: the next edge is the first after a rest.
+            false => return Pin::new(reads).poll_next(cx),
+        }
+    }
+}
+
 /// Whether edges that end at this level are watched.
 fn goes(edges: Edges, active: bool) -> bool {
     edges == Edges::Both || (edges == Edges::Rising) == active
@@ -223,7 +289,7 @@ impl Held for Lines {
                 return Poll::Ready(Some(Ok(())));
             }
             match &mut self.phase {
-                Phase::Live(reads) => match ready!(Pin::new(reads).poll_next(cx)) {
+                Phase::Live(reads) => match ready!(take(reads, self.gathering.as_mut(), cx)) {
                     Some(Ok(bytes)) => {
                         return Poll::Ready(Some(decode(&self.chip, &bytes, into)));
                     }
@@ -247,6 +313,7 @@ impl Held for Lines {
     }
 
     fn stop(&mut self) {
+        self.gathering = None;
         match &self.phase {
             Phase::Live(reads) => reads.stopper().stop(),
             Phase::Idle => self.phase = Phase::Over,

@@ -1,0 +1,253 @@
+//! `linewake doctor`: what is here, what is missing, and how to get it.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+
+use linewake::Chip;
+
+use crate::exit::Failure;
+use crate::output;
+use crate::shown::{Printable, Quoted, consumer};
+
+/// Say what is here, what is missing, and how to get it
+///
+/// Looks at the chips and who holds their lines, the serial ports, this user's permissions, and what the system can do.
+/// Nothing is changed, no line is taken and no port is opened.
+#[derive(Debug, clap::Args)]
+#[command(after_help = exit_codes!())]
+pub(crate) struct Arguments {}
+
+pub(crate) fn run(_: &Arguments) -> Result<(), Failure> {
+    let mut report = Report::default();
+    report.good(format!("linewake {} on {}", env!("CARGO_PKG_VERSION"), system::name()));
+    chips(&mut report);
+    system::look(&mut report);
+    report.section("configuration");
+    for (path, is_there) in crate::config::places() {
+        report.good(format!("\"{}\": {}", path.display(), if is_there { "found" } else { "not there" }));
+    }
+    report.section("next");
+    report.good(if report.has_chip {
+        "linewake detect; linewake mon -c CHIP"
+    } else {
+        "linewake mon -c sim: a chip that is everywhere"
+    });
+    output::write(|out| out.write_all(report.text.as_bytes()))
+}
+
+/// What was found, for people.
+#[derive(Debug, Default)]
+struct Report {
+    text: String,
+    has_chip: bool,
+}
+
+impl Report {
+    fn section(&mut self, name: &str) {
+        // Writing to a string does not fail.
+        let _ = writeln!(self.text, "{name}:");
+    }
+
+    fn good(&mut self, what: impl AsRef<str>) {
+        let indent = if self.text.is_empty() { "" } else { "  " };
+        let _ = writeln!(self.text, "{indent}{}", Printable(what.as_ref()));
+    }
+
+    /// Something is missing, and this is how to get it.
+    fn missing(&mut self, what: impl AsRef<str>) {
+        let _ = writeln!(self.text, "! {}", Printable(what.as_ref()));
+    }
+}
+
+fn chips(report: &mut Report) {
+    report.section("chips");
+    let specs = linewake::chips();
+    for spec in &specs {
+        let chip = match Chip::open(spec) {
+            Ok(chip) => chip,
+            Err(error) => {
+                report.missing(error.to_string());
+                continue;
+            }
+        };
+        report.has_chip = true;
+        let info = chip.info();
+        let lines = match chip.lines() {
+            Ok(lines) => lines,
+            Err(error) => {
+                report.missing(format!("the lines of \"{spec}\" cannot be read: {error}"));
+                continue;
+            }
+        };
+        let used: Vec<_> = lines.iter().filter(|line| line.used).collect();
+        report.good(format!("{} [{}]: {} lines, {} held", info.name, info.label, info.lines, used.len()));
+        for line in used {
+            let name =
+                line.name.as_deref().map(|text| Quoted { text, unquoted: false }.to_string()).unwrap_or_default();
+            let held = Quoted { text: consumer(line), unquoted: false };
+            report.good(format!("  {} {} {name} is held by {held}", info.name, line.offset));
+        }
+    }
+    if specs.is_empty() {
+        report.missing(system::NO_CHIP);
+    }
+    report.good("sim: a simulated chip, always there");
+}
+
+#[cfg(target_os = "linux")]
+mod system {
+    use std::fs;
+    use std::path::Path;
+
+    use rustix::fs::{Access, access};
+
+    use super::Report;
+
+    pub(super) const NO_CHIP: &str = "no gpiochip in /dev: most PCs have none. A USB adapter (CH341, MCP2221, FT232H) brings \
+        one when its kernel module is loaded, and a board needs it in its device tree. As root \"modprobe gpio-sim\" makes \
+        simulated ones possible";
+
+    /// The first line of a small file.
+    fn line_of(path: impl AsRef<Path>) -> Option<String> {
+        let text = fs::read_to_string(path).ok()?;
+        text.lines().next().map(str::to_owned)
+    }
+
+    fn release() -> String {
+        line_of("/proc/sys/kernel/osrelease").unwrap_or_else(|| "of an unknown release".to_owned())
+    }
+
+    pub(super) fn name() -> String {
+        format!("Linux {}, {}", release(), std::env::consts::ARCH)
+    }
+
+    pub(super) fn look(report: &mut Report) {
+        report.section("serial ports, for their modem lines");
+        ports(report);
+        report.section("kernel");
+        kernel(report);
+        report.section("permissions");
+        permissions(report);
+    }
+
+    /// Ports with hardware behind them: a port that is not there is of the type "unknown".
+    fn ports(report: &mut Report) {
+        let mut found = 0;
+        let entries = fs::read_dir("/sys/class/tty").into_iter().flatten().flatten();
+        let mut names: Vec<_> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+        names.sort();
+        for name in names {
+            let directory = Path::new("/sys/class/tty").join(&name);
+            let Ok(driver) = fs::read_link(directory.join("device/driver")) else { continue };
+            if line_of(directory.join("type")).is_some_and(|kind| kind.trim() == "0") {
+                continue;
+            }
+            found += 1;
+            let driver = driver.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let path = format!("/dev/{name}");
+            match access(&path, Access::READ_OK | Access::WRITE_OK) {
+                Ok(()) => report.good(format!("serial:{path} (driver {driver})")),
+                Err(_) if !Path::new(&path).exists() => report.good(format!("{path} (driver {driver}) is not in /dev")),
+                Err(error) => report.missing(format!(
+                    "{path} (driver {driver}) cannot be opened: {error}; join its group, often \"dialout\": usermod -aG dialout USER"
+                )),
+            }
+        }
+        if found == 0 {
+            report.good("none");
+        }
+    }
+
+    fn kernel(report: &mut Report) {
+        let release = release();
+        let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map_while(|part| part.parse::<u32>().ok());
+        let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+        if version >= (5, 10) {
+            report.good("gpiochips have line events of the second version (since 5.10)");
+        } else {
+            report.missing(format!(
+                "Linux {release} has no line events of the second version: gpiochips need 5.10 or newer"
+            ));
+        }
+        let ring = line_of("/proc/sys/kernel/io_uring_disabled");
+        report.good(match ring.as_deref() {
+            Some("0") => "io_uring is there",
+            Some(_) => "io_uring is switched off (kernel.io_uring_disabled): poll is used instead",
+            None => "whether io_uring may be used is not said here: where not, poll is used instead",
+        });
+        let modules = format!("/lib/modules/{release}");
+        let has =
+            |list: &str| fs::read_to_string(format!("{modules}/{list}")).is_ok_and(|text| text.contains("gpio-sim"));
+        if Path::new("/sys/kernel/config/gpio-sim").exists() {
+            report.good("gpio-sim is loaded: simulated gpiochips can be made");
+        } else if has("modules.dep") {
+            report.good("gpio-sim can be loaded, for simulated gpiochips: modprobe gpio-sim");
+        } else if has("modules.builtin") {
+            report.good("gpio-sim is built in, for simulated gpiochips: mount configfs to use it");
+        } else {
+            report.good("gpio-sim is not there: this kernel cannot make simulated gpiochips");
+        }
+    }
+
+    fn permissions(report: &mut Report) {
+        let root = rustix::process::geteuid().is_root();
+        report.good(if root { "this user is root" } else { "this user is not root" });
+        let entries = fs::read_dir("/dev").into_iter().flatten().flatten();
+        let chips = entries.filter_map(|entry| entry.file_name().into_string().ok());
+        let chips = chips.filter(|name| name.starts_with("gpiochip")).map(|name| format!("/dev/{name}"));
+        let denied: Vec<_> = chips.filter(|path| access(path, Access::READ_OK | Access::WRITE_OK).is_err()).collect();
+        if !denied.is_empty() {
+            report.missing(format!(
+                "not for this user: {}; a udev rule gives them to the group gpio: SUBSYSTEM==\"gpio\", \
+                 KERNEL==\"gpiochip[0-9]*\", GROUP=\"gpio\", MODE=\"0660\", and: usermod -aG gpio USER",
+                denied.join(", ")
+            ));
+        }
+    }
+}
+
+#[cfg(windows)]
+mod system {
+    use overlapped::InterfaceClass;
+
+    use super::Report;
+
+    pub(super) const NO_CHIP: &str = "no chip of the reference driver: \"linewake driver install\" and \"linewake driver start\" \
+        bring it. Windows itself lets no program wait for the edges of its GPIO pins; a vendor's driver can be watched by a \
+        profile (docs/profiles.md), and a serial port's modem lines as serial:COM3";
+
+    /// GUID_DEVINTERFACE_COMPORT (ntddser.h).
+    const COM_PORTS: InterfaceClass = InterfaceClass::from_u128(0x86e0_d1e0_8089_11d0_9ce4_0800_3e30_1f73);
+
+    pub(super) fn name() -> String {
+        format!("Windows, {}", std::env::consts::ARCH)
+    }
+
+    pub(super) fn look(report: &mut Report) {
+        report.section("reference driver");
+        match crate::service::act(&crate::driver::Action::Status) {
+            Ok(said) => report.good(said),
+            Err(failure) => report.missing(failure.to_string()),
+        }
+        report.section("serial ports, for their modem lines");
+        match COM_PORTS.present() {
+            Ok(ports) if ports.is_empty() => report.good("none"),
+            Ok(ports) => ports.iter().for_each(|port| report.good(port.display().to_string())),
+            Err(error) => report.missing(format!("they cannot be listed: {error}")),
+        }
+    }
+}
+
+#[cfg(not(any(target_os = "linux", windows)))]
+mod system {
+    use super::Report;
+
+    pub(super) const NO_CHIP: &str =
+        "this system has no chips that linewake knows: there are some on Linux and Windows";
+
+    pub(super) fn name() -> String {
+        format!("{}, {}", std::env::consts::OS, std::env::consts::ARCH)
+    }
+
+    pub(super) fn look(_: &mut Report) {}
+}

@@ -1,0 +1,113 @@
+//! `linewake get`: values of lines.
+
+use std::io::Write as _;
+use std::thread;
+use std::time::Duration;
+
+use linewake::record::{Record, State};
+use linewake::{Bias, Chip, LineConfig};
+
+use crate::caller::BEYOND;
+use crate::exit::Failure;
+use crate::lines::{Lines, Scope};
+use crate::shown::Values;
+use crate::{output, period, settings};
+
+/// Read values of lines
+///
+/// Each line is made an input, unless --as-is is given, and read; the lines of one chip are all read at once.
+#[derive(Debug, clap::Args)]
+#[command(after_help = exit_codes!(
+    "\
+Examples:
+  linewake get door bell               \"door\"=active \"bell\"=inactive
+  linewake get -c 0 --numeric 4 5      1 0
+  linewake get -c sim                  every line of a simulated chip
+  linewake get gpiochip0:4 sim:door    lines by chip and offset, or name
+  linewake get --json door             a record for each line: docs/record.schema.json
+
+PERIOD is a whole number of milliseconds, or has a unit: 500, 500ms, 250us, 5s, 1m."
+))]
+pub(crate) struct Arguments {
+    /// Lines: by name; by offset too, with --chip; or as CHIP:LINE. With --chip all of its lines if none is given
+    #[arg(value_name = "LINE")]
+    lines: Vec<String>,
+
+    /// Leave inputs inputs and outputs outputs
+    #[arg(short, long)]
+    as_is: bool,
+
+    /// What pulls the lines when nothing drives them; left as it is unless given
+    #[arg(short, long, value_name = "BIAS", value_parser = settings::bias())]
+    bias: Option<Bias>,
+
+    #[command(flatten)]
+    scope: Scope,
+
+    /// Who reads, for others to see [default: gpioget]
+    #[arg(short = 'C', long, value_name = "NAME", default_value = "gpioget", hide_default_value = true)]
+    consumer: String,
+
+    /// Take the low level for the active one
+    #[arg(short = 'l', long)]
+    active_low: bool,
+
+    /// Wait between taking the lines and reading them
+    #[arg(short = 'p', long, value_name = "PERIOD", value_parser = period::parse)]
+    hold_period: Option<Duration>,
+
+    /// Write 1 for active and 0 for inactive, without names
+    #[arg(long)]
+    numeric: bool,
+
+    /// Write names without quotes
+    #[arg(long)]
+    unquoted: bool,
+
+    /// Write `state` records of docs/record.schema.json, one JSON object a line
+    #[arg(long, help_heading = BEYOND)]
+    json: bool,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let lines = arguments.scope.resolve_or_all(&arguments.lines, &Chip::options())?;
+    let values = read(arguments, &lines)?;
+    if arguments.json {
+        return output::write(|out| {
+            for (line, &active) in lines.lines.iter().zip(&values) {
+                let state = State {
+                    chip: (&*lines.chips[line.chip].info().name).into(),
+                    offset: line.offset.get(),
+                    name: line.name.as_deref().map(Into::into),
+                    level: Some(active.into()),
+                };
+                output::json(out, &Record::State(state))?;
+            }
+            Ok(())
+        });
+    }
+    let values: Vec<_> = lines.lines.iter().map(|line| &*line.id).zip(values).collect();
+    let Arguments { unquoted, numeric, .. } = *arguments;
+    output::write(|out| writeln!(out, "{}", Values { values: &values, unquoted, numeric }))
+}
+
+/// The values, in the order of the lines.
+fn read(arguments: &Arguments, lines: &Lines) -> Result<Vec<bool>, Failure> {
+    let config = if arguments.as_is { LineConfig::as_is() } else { LineConfig::input() };
+    let config = config.active_low(arguments.active_low);
+    let config = arguments.bias.map_or(config, |bias| config.bias(bias));
+    let mut values = vec![false; lines.lines.len()];
+    for (chip, of_chip) in lines.by_chip() {
+        let offsets = of_chip.iter().map(|(_, line)| line.offset);
+        let request = chip.request().lines(offsets).config(config).consumer(&arguments.consumer);
+        let request = request.start().map_err(|error| Failure::of(&error, "unable to request lines"))?;
+        if let Some(period) = arguments.hold_period {
+            thread::sleep(period);
+        }
+        let read = request.values().map_err(|error| Failure::of(&error, "unable to read GPIO line values"))?;
+        for ((place, _), value) in of_chip.into_iter().zip(read) {
+            values[place] = value;
+        }
+    }
+    Ok(values)
+}

@@ -1,0 +1,146 @@
+//! `linewake info`: what is known of lines.
+
+use std::io::{self, Write};
+
+use linewake::{Bias, Chip, Direction, Edges, LineInfo, Offset};
+use serde::Serialize;
+
+use crate::caller::{BEYOND, is_libgpiod};
+use crate::exit::Failure;
+use crate::lines::Scope;
+use crate::output;
+use crate::shown::{Attributes, Printable, Quoted};
+
+/// Say what is known of lines: names, direction, how they are held, and by whom
+///
+/// Without a line all lines of all chips are listed, or of the chips that are named. With --strict every line that has a
+/// name is shown, without it the first.
+#[derive(Debug, clap::Args)]
+#[command(after_help = exit_codes!(
+    "\
+Examples:
+  linewake info                  every line of every chip
+  linewake info -c sim           every line of one
+  linewake info door bell        gpiochip0 4<TAB>\"door\"<TAB>input bias=pull-up consumer=\"watchman\"
+  linewake info --json -c 0 4    an object for each line"
+))]
+pub(crate) struct Arguments {
+    /// Lines: by name; by offset too, with --chip. All lines if none is given
+    #[arg(value_name = "LINE")]
+    lines: Vec<String>,
+
+    #[command(flatten)]
+    scope: Scope,
+
+    /// Write names without quotes
+    #[arg(long)]
+    unquoted: bool,
+
+    /// Write a JSON object a line
+    #[arg(long, help_heading = BEYOND)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Json<'a> {
+    chip: &'a str,
+    offset: u32,
+    name: Option<&'a str>,
+    direction: &'a str,
+    level: Option<u8>,
+    used: bool,
+    consumer: Option<&'a str>,
+    active_low: bool,
+    bias: Option<&'a str>,
+    drive: &'a str,
+    edges: Option<&'a str>,
+    debounce_ns: u64,
+    clock: &'a str,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let survey = arguments.scope.survey(&arguments.lines, &Chip::options())?;
+    // Unlike the other commands this one shows what it has found before it complains of what it has not.
+    let mut failures = survey.failures;
+    output::write(|out| {
+        for (chip, offsets) in &survey.chips {
+            if let Err(failure) = show(out, arguments, chip, offsets)? {
+                failures.push(failure);
+            }
+        }
+        Ok(())
+    })?;
+    let last = failures.pop();
+    failures.iter().for_each(Failure::report);
+    // Strict libgpiod fails without a word when a name is that of several lines.
+    let shown: usize = survey.chips.iter().map(|(_, offsets)| offsets.len()).sum();
+    match last {
+        Some(failure) => Err(failure),
+        None if is_libgpiod() && !arguments.lines.is_empty() && shown != arguments.lines.len() => {
+            Err(Failure::silent())
+        }
+        None => Ok(()),
+    }
+}
+
+/// Shows lines of a chip. All of them are asked for at once, one alone.
+fn show(
+    out: &mut impl Write,
+    arguments: &Arguments,
+    chip: &Chip,
+    offsets: &[Offset],
+) -> io::Result<Result<(), Failure>> {
+    let is_list = arguments.lines.is_empty() && !arguments.json;
+    let name = Printable(&chip.info().name);
+    if is_list {
+        writeln!(out, "{name} - {} lines:", chip.info().lines)?;
+    }
+    for &offset in offsets {
+        let line = match chip.line_info(offset) {
+            Ok(line) => line,
+            Err(error) => {
+                let tried = format!("unable to read info for line {offset} from {name}");
+                return Ok(Err(Failure::of(&error, &tried)));
+            }
+        };
+        if arguments.json {
+            output::json(out, &Json::new(&chip.info().name, &line))?;
+            continue;
+        }
+        if is_list {
+            write!(out, "\tline {offset:>3}:\t")?;
+        } else {
+            write!(out, "{name} {offset}\t")?;
+        }
+        let quoted = match line.name.as_deref() {
+            Some(text) => Quoted { text, unquoted: arguments.unquoted }.to_string(),
+            None => "unnamed".to_owned(),
+        };
+        writeln!(out, "{quoted:<16}\t{}", Attributes { line: &line, unquoted: arguments.unquoted })?;
+    }
+    Ok(Ok(()))
+}
+
+impl<'a> Json<'a> {
+    fn new(chip: &'a str, line: &'a LineInfo) -> Self {
+        let LineInfo { offset, name, direction, active, used, consumer, config } = line;
+        Self {
+            chip,
+            offset: offset.get(),
+            name: name.as_deref(),
+            direction: match direction {
+                Direction::Input => "input",
+                Direction::Output => "output",
+            },
+            level: active.map(u8::from),
+            used: *used,
+            consumer: consumer.as_deref(),
+            active_low: config.active_low,
+            bias: config.bias.map(Bias::as_str),
+            drive: config.drive.as_str(),
+            edges: config.edges.map(Edges::as_str),
+            debounce_ns: u64::try_from(config.debounce.as_nanos()).unwrap_or(u64::MAX),
+            clock: config.clock.as_str(),
+        }
+    }
+}

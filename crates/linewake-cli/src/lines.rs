@@ -1,0 +1,391 @@
+//! Which chips and which lines are meant: `-c`, `--by-name`, `--strict` and the operands, by the rules of libgpiod's tools,
+//! and beyond them several chips and operands of the form CHIP:LINE.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use linewake::{Chip, ChipOptions, ErrorKind, Offset};
+use overlapped::ErrorKind as Device;
+
+use crate::caller::is_libgpiod;
+use crate::exit::{Failure, strerror};
+
+// No documentation comment: it would be taken for that of the command which has it.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(crate) struct Scope {
+    /// Look on this chip only: a number, name or path as in "0", "gpiochip0" and "/dev/gpiochip0"; "sim" (simulated),
+    /// "sim:64" (with 64 lines); or a device such as "\\.\LineWake0". May be given several times
+    #[arg(short, long, value_name = "CHIP")]
+    pub(crate) chip: Vec<String>,
+
+    /// Take a number for a name, and not for an offset
+    #[arg(long)]
+    pub(crate) by_name: bool,
+
+    /// Fail if a name is not unique, and do not take the first line that has it
+    #[arg(short, long)]
+    pub(crate) strict: bool,
+}
+
+/// Lines that were found, and their chips.
+#[derive(Debug)]
+pub(crate) struct Lines {
+    /// The chips that have some of them, in the order they were looked at.
+    pub(crate) chips: Vec<Chip>,
+    /// In the order they were asked for.
+    pub(crate) lines: Vec<Line>,
+}
+
+/// A line that was found.
+#[derive(Clone, Debug)]
+pub(crate) struct Line {
+    /// As the user calls it.
+    pub(crate) id: String,
+    /// Which of the chips.
+    pub(crate) chip: usize,
+    pub(crate) offset: Offset,
+    pub(crate) name: Option<Arc<str>>,
+}
+
+/// What there is of what was asked for.
+#[derive(Debug)]
+pub(crate) struct Survey {
+    /// Every chip that was looked at, with those of its lines that were found.
+    pub(crate) chips: Vec<(Chip, Vec<Offset>)>,
+    /// What was not found, or not opened.
+    pub(crate) failures: Vec<Failure>,
+}
+
+impl Lines {
+    /// The lines of each chip, with their places among all.
+    pub(crate) fn by_chip(&self) -> impl Iterator<Item = (&Chip, Vec<(usize, &Line)>)> {
+        self.chips.iter().enumerate().map(|(at, chip)| {
+            (chip, self.lines.iter().enumerate().filter(|(_, line)| line.chip == at).collect::<Vec<_>>())
+        })
+    }
+}
+
+impl Scope {
+    /// Whether the user names the chip, so that numbers are offsets and lines are shown with their chip.
+    pub(crate) fn has_chip(&self) -> bool {
+        !self.chip.is_empty()
+    }
+
+    /// What opens each chip that is looked at.
+    pub(crate) fn specs(&self) -> Vec<String> {
+        if self.has_chip() { self.chip.clone() } else { linewake::chips() }
+    }
+
+    /// Opens a chip that the user named.
+    pub(crate) fn open(spec: &str, options: &ChipOptions) -> Result<Chip, Failure> {
+        options.open(&real(spec)).map_err(|error| not_opened(spec, &error))
+    }
+
+    /// Finds lines.
+    pub(crate) fn resolve(&self, ids: &[String], options: &ChipOptions) -> Result<Lines, Failure> {
+        let mut search = Search::new(self, ids.len());
+        for spec in self.specs() {
+            if !self.strict && search.is_done() {
+                break;
+            }
+            let Some(at) = search.open(&spec, self.has_chip(), options)? else { continue };
+            search.look(at, ids);
+            if self.strict
+                && let Some(failure) = search.ambiguous(ids)
+            {
+                return Err(failure);
+            }
+        }
+        search.with_chips(ids, options)?;
+        match search.complaint(ids) {
+            Some(failure) => Err(failure),
+            None => Ok(search.finish(ids)),
+        }
+    }
+
+    /// Finds what there is, and says what there is not: with `strict` every line of a name.
+    pub(crate) fn survey(&self, ids: &[String], options: &ChipOptions) -> Result<Survey, Failure> {
+        let mut search = Search::new(self, ids.len());
+        let mut failures = Vec::new();
+        for spec in self.specs() {
+            if !ids.is_empty() && !self.strict && search.is_done() {
+                break;
+            }
+            match search.open(&spec, true, options) {
+                Ok(Some(at)) if ids.is_empty() => {
+                    let lines = search.opened[at].1.info().lines;
+                    search.matches.extend((0..lines).map(|offset| (at, offset.into())));
+                }
+                Ok(Some(at)) => search.look(at, ids),
+                Ok(None) => {}
+                Err(failure) if self.has_chip() => return Err(failure),
+                Err(failure) => failures.push(failure),
+            }
+        }
+        search.with_chips(ids, options)?;
+        failures.extend(search.complaint(ids));
+        let Search { opened, mut matches, .. } = search;
+        matches.sort_unstable();
+        matches.dedup();
+        let of_chip = |at| matches.iter().filter(move |found| found.0 == at).map(|found| found.1).collect();
+        let chips = opened.into_iter().enumerate().map(|(at, (_, chip))| (chip, of_chip(at))).collect();
+        Ok(Survey { chips, failures })
+    }
+
+    /// Finds lines, or takes all of the chips that were named if none is.
+    pub(crate) fn resolve_or_all(&self, ids: &[String], options: &ChipOptions) -> Result<Lines, Failure> {
+        if !ids.is_empty() || is_libgpiod() || !self.has_chip() {
+            if ids.is_empty() {
+                let remedy = if is_libgpiod() { "" } else { "; name one, or a chip with --chip for all of its lines" };
+                let none = "at least one GPIO line must be specified";
+                return Err(Failure::new(format!("{none}{remedy}")).in_libgpiod(none));
+            }
+            return self.resolve(ids, options);
+        }
+        let mut search = Search::new(self, 0);
+        let mut ids = Vec::new();
+        for spec in &self.chip {
+            let Some(at) = search.open(spec, true, options)? else { continue };
+            let chip = &search.opened[at].1;
+            for offset in (0..chip.info().lines).map(Offset::from) {
+                ids.push(chip.name(offset).map_or_else(|| offset.to_string(), |name| name.to_string()));
+                search.found.push(Some((at, offset)));
+            }
+        }
+        Ok(search.finish(&ids))
+    }
+}
+
+/// A line: the place of its chip among those that are open, and its own on that.
+type Place = (usize, Offset);
+
+struct Search<'a> {
+    scope: &'a Scope,
+    opened: Vec<(String, Chip)>,
+    /// What each operand names; the first of several.
+    found: Vec<Option<Place>>,
+    /// All that the operands name: more than one each only if it is to be strict.
+    matches: Vec<Place>,
+}
+
+impl<'a> Search<'a> {
+    fn new(scope: &'a Scope, operands: usize) -> Self {
+        Self { scope, opened: Vec::new(), found: vec![None; operands], matches: Vec::new() }
+    }
+
+    fn is_done(&self) -> bool {
+        self.found.iter().all(Option::is_some)
+    }
+
+    /// A chip's place among those that are open. One that was not named, and that this user may not open, is left out.
+    fn open(&mut self, spec: &str, is_named: bool, options: &ChipOptions) -> Result<Option<usize>, Failure> {
+        if let Some(at) = self.opened.iter().position(|(before, _)| before == spec) {
+            return Ok(Some(at));
+        }
+        let chip = match options.open(&real(spec)) {
+            Ok(chip) => chip,
+            Err(error) if !is_named && is_denied(&error) => return Ok(None),
+            Err(error) => return Err(not_opened(spec, &error)),
+        };
+        // By another of its names.
+        let path = &chip.info().path;
+        if path.is_some()
+            && let Some(at) = self.opened.iter().position(|(_, before)| before.info().path == *path)
+        {
+            return Ok(Some(at));
+        }
+        self.opened.push((spec.to_owned(), chip));
+        Ok(Some(self.opened.len() - 1))
+    }
+
+    /// Looks for the lines on one chip. A number is an offset only if no other chip can be meant.
+    fn look(&mut self, at: usize, ids: &[String]) {
+        let chip = &self.opened[at].1;
+        let are_offsets = self.scope.chip.len() == 1 && !self.scope.by_name;
+        for (found, id) in self.found.iter_mut().zip(ids) {
+            let by_offset = offset_in(id).filter(|offset| are_offsets && *offset < chip.info().lines);
+            let places = by_offset.map(Offset::from).into_iter().chain(chip.named(id).iter().copied());
+            for place in places.map(|offset| (at, offset)) {
+                if found.is_none() || self.scope.strict {
+                    self.matches.push(place);
+                }
+                found.get_or_insert(place);
+            }
+        }
+    }
+
+    /// Complains of the first operand that names several lines.
+    fn ambiguous(&self, ids: &[String]) -> Option<Failure> {
+        let (found, id) = self.found.iter().zip(ids).find_map(|(found, id)| {
+            let first = (*found)?;
+            let is_other = |place: &&Place| **place != first && self.name(**place).as_deref() == Some(id);
+            self.matches.iter().find(is_other).map(|&other| ([first, other], id))
+        })?;
+        let [one, other] = found.map(|(at, offset)| format!("\"{}:{offset}\"", self.opened[at].1));
+        let message = format!("line \"{id}\" is not unique; name {one} or {other} by chip and offset");
+        Some(Failure::new(message).in_libgpiod(format!("line '{id}' is not unique")))
+    }
+
+    fn name(&self, (at, offset): Place) -> Option<Arc<str>> {
+        self.opened[at].1.name(offset)
+    }
+
+    /// Operands that name their chip themselves, as CHIP:LINE. What a line is called goes first.
+    fn with_chips(&mut self, ids: &[String], options: &ChipOptions) -> Result<(), Failure> {
+        if is_libgpiod() {
+            return Ok(());
+        }
+        for (place, id) in ids.iter().enumerate() {
+            if self.found[place].is_none()
+                && let Some((spec, line)) = id.rsplit_once(':').filter(|(spec, _)| !spec.is_empty())
+                && let Some(at) = self.open(spec, true, options)?
+            {
+                let found = (at, self.on_chip(at, line)?);
+                self.found[place] = Some(found);
+                self.matches.push(found);
+            }
+        }
+        Ok(())
+    }
+
+    /// A line of one chip, which an operand names.
+    fn on_chip(&self, at: usize, line: &str) -> Result<Offset, Failure> {
+        let scope = self.scope;
+        let chip = &self.opened[at].1;
+        let named = chip.named(line);
+        if scope.by_name || (scope.strict && named.len() > 1) {
+            return match named {
+                [only] => Ok(*only),
+                [first, _, ..] if !scope.strict => Ok(*first),
+                [] => Err(Failure::new(format!("cannot find line \"{line}\" on chip \"{chip}\" by name"))),
+                _ => Err(Failure::new(format!(
+                    "line \"{line}\" of chip \"{chip}\" is not unique; name it by its offset"
+                ))),
+            };
+        }
+        Ok(chip.find(line)?)
+    }
+
+    /// Complains of what was not found, and of what was found twice.
+    fn complaint(&self, ids: &[String]) -> Option<Failure> {
+        let mut failure: Option<Failure> = None;
+        let mut complain = |(message, libgpiod): (String, String)| {
+            failure = Some(failure.take().unwrap_or_else(|| Failure::new(message)).in_libgpiod(libgpiod));
+        };
+        let mut taken: HashMap<Place, &str> = HashMap::new();
+        for (found, id) in self.found.iter().zip(ids) {
+            let Some(found) = found else {
+                complain(self.not_found(id));
+                continue;
+            };
+            match taken.get(found) {
+                Some(before) => complain((
+                    format!("lines \"{before}\" and \"{id}\" are the same line of chip \"{}\"", self.opened[found.0].1),
+                    format!("lines '{before}' and '{id}' are the same line"),
+                )),
+                None => {
+                    taken.insert(*found, id);
+                }
+            }
+        }
+        failure
+    }
+
+    /// The lines, and those chips that have some of them.
+    fn finish(self, ids: &[String]) -> Lines {
+        let mut places = HashMap::new();
+        let mut chips = Vec::new();
+        for (at, (_, chip)) in self.opened.iter().enumerate() {
+            if self.found.iter().flatten().any(|found| found.0 == at) {
+                places.insert(at, chips.len());
+                chips.push(chip.clone());
+            }
+        }
+        let lines = self.found.iter().flatten().zip(ids).map(|(&(at, offset), id)| Line {
+            id: id.clone(),
+            chip: places[&at],
+            offset,
+            name: self.name((at, offset)),
+        });
+        let lines = lines.collect();
+        Lines { chips, lines }
+    }
+
+    /// What to say of a line that is not there.
+    fn not_found(&self, id: &str) -> (String, String) {
+        let scope = self.scope;
+        let is_number = offset_in(id).is_some();
+        let nowhere = format!("cannot find line '{id}'");
+        match (scope.chip.as_slice(), self.opened.first()) {
+            ([spec], Some((_, chip))) if !scope.by_name || !is_number => {
+                let message = chip.find(id).err().map_or_else(|| nowhere.clone(), |error| error.to_string());
+                let out_of_range = format!("offset {id} is out of range on chip '{spec}'");
+                (message, if is_number && !scope.by_name { out_of_range } else { nowhere })
+            }
+            ([], _) if is_number => (
+                format!("cannot find line \"{id}\": an offset is one of a chip; name it with --chip, or as CHIP:{id}"),
+                nowhere,
+            ),
+            ([], _) => {
+                let looked = match linewake::chips().as_slice() {
+                    [] => "there is no chip to look on; name one with --chip: \"sim\" is everywhere".to_owned(),
+                    chips => format!("it is not on \"{}\"; \"linewake info\" lists them all", chips.join("\", \"")),
+                };
+                (format!("cannot find line \"{id}\": {looked}"), nowhere)
+            }
+            (chips, _) => {
+                let remedy = if is_number && !scope.by_name {
+                    format!("an offset is one of one chip; write CHIP:{id}")
+                } else {
+                    "\"linewake info\" lists their lines".to_owned()
+                };
+                (format!("cannot find line \"{id}\" on \"{}\"; {remedy}", chips.join("\", \"")), nowhere)
+            }
+        }
+    }
+}
+
+/// An offset in decimal digits.
+fn offset_in(id: &str) -> Option<u32> {
+    id.bytes().all(|byte| byte.is_ascii_digit()).then(|| id.parse().ok()).flatten()
+}
+
+fn is_denied(error: &linewake::Error) -> bool {
+    error.device().is_some_and(|error| error.kind() == Device::AccessDenied)
+}
+
+/// What the library calls a chip: one of Linux may be named by a link in /dev, and by a path that leads there.
+fn real(spec: &str) -> String {
+    if cfg!(unix) && spec.contains('/') && !spec.starts_with("/dev/") {
+        match std::fs::canonicalize(spec) {
+            Ok(real) if real.starts_with("/dev") => real.display().to_string(),
+            _ => spec.to_owned(),
+        }
+    } else if cfg!(unix) && std::path::Path::new("/dev").join(spec).is_symlink() {
+        format!("/dev/{spec}")
+    } else {
+        spec.to_owned()
+    }
+}
+
+/// What to say of a chip that does not open.
+pub(crate) fn not_opened(spec: &str, error: &linewake::Error) -> Failure {
+    let is_none = error.kind() == ErrorKind::UnknownChip
+        || error.device().is_some_and(|error| matches!(error.kind(), Device::NotFound | Device::Unsupported));
+    Failure::new(error.to_string()).in_libgpiod(if is_none {
+        format!("cannot find GPIO chip character device '{spec}'")
+    } else {
+        format!("unable to open chip '{}': {}", path(spec), strerror(error))
+    })
+}
+
+/// Where libgpiod's tools look for a chip.
+fn path(spec: &str) -> String {
+    if spec.contains('/') {
+        spec.to_owned()
+    } else if offset_in(spec).is_some() {
+        format!("/dev/gpiochip{spec}")
+    } else {
+        format!("/dev/{spec}")
+    }
+}

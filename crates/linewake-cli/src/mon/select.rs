@@ -1,0 +1,112 @@
+//! Which lines are watched, in the order the user said.
+
+use std::sync::Arc;
+
+use linewake::{Chip, Offset};
+
+use crate::config::{Member, Unit};
+use crate::lines::Lines;
+
+/// A line that is watched.
+#[derive(Clone, Debug)]
+pub(crate) struct Watched {
+    /// Whose request: see [`Selection::requests`].
+    pub(crate) request: usize,
+    /// Name of the chip.
+    pub(crate) chip: Arc<str>,
+    /// Which line.
+    pub(crate) offset: u32,
+    /// Its name, if it has one.
+    pub(crate) name: Option<Arc<str>>,
+    /// As the user said it.
+    pub(crate) said: String,
+    /// What the configuration calls it.
+    pub(crate) label: Option<Arc<str>>,
+    /// What its edges count, if the configuration says so.
+    pub(crate) unit: Option<Unit>,
+}
+
+/// Lines of chips.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Selection {
+    /// One for each chip.
+    pub(crate) requests: Vec<(Chip, Vec<Offset>)>,
+    /// All lines, in the order they were said.
+    pub(crate) lines: Vec<Watched>,
+}
+
+impl Watched {
+    /// Its label, or its name.
+    pub(crate) fn shown(&self) -> Option<&str> {
+        self.label.as_deref().or(self.name.as_deref())
+    }
+}
+
+impl Selection {
+    /// Lines that were found.
+    pub(crate) fn new(found: &Lines) -> Self {
+        let requests = found
+            .by_chip()
+            .map(|(chip, lines)| (chip.clone(), lines.into_iter().map(|(_, line)| line.offset).collect()));
+        let lines = found.lines.iter().map(|line| Watched {
+            request: line.chip,
+            chip: found.chips[line.chip].info().name.clone(),
+            offset: line.offset.get(),
+            name: line.name.clone(),
+            said: line.id.clone(),
+            label: None,
+            unit: None,
+        });
+        Self { requests: requests.collect(), lines: lines.collect() }
+    }
+
+    /// Lines of one chip.
+    pub(crate) fn of(chip: &Chip, offsets: &[Offset]) -> Self {
+        let lines = offsets.iter().map(|&offset| {
+            let name = chip.name(offset);
+            Watched {
+                request: 0,
+                chip: chip.info().name.clone(),
+                offset: offset.get(),
+                said: name.as_deref().map_or_else(|| offset.to_string(), str::to_owned),
+                name,
+                label: None,
+                unit: None,
+            }
+        });
+        Self { requests: vec![(chip.clone(), offsets.to_vec())], lines: lines.collect() }
+    }
+
+    /// With what the configuration says of the lines, in their order.
+    pub(crate) fn with(mut self, members: &[Member]) -> Self {
+        for (line, member) in self.lines.iter_mut().zip(members) {
+            line.label = member.label.as_deref().map(Arc::from);
+            line.unit = member.unit.clone();
+        }
+        self
+    }
+
+    /// Where to find the lines again by request and offset.
+    pub(crate) fn index(&self) -> Index {
+        let mut index = vec![Vec::new(); self.requests.len()];
+        for (at, line) in self.lines.iter().enumerate() {
+            let of_request = &mut index[line.request];
+            if of_request.len() <= line.offset as usize {
+                of_request.resize(line.offset as usize + 1, usize::MAX);
+            }
+            of_request[line.offset as usize] = at;
+        }
+        Index(index)
+    }
+}
+
+/// The place of each line in [`Selection::lines`].
+#[derive(Debug)]
+pub(crate) struct Index(Vec<Vec<usize>>);
+
+impl Index {
+    /// The place of a line; `None` for one that was not asked for.
+    pub(crate) fn get(&self, request: usize, offset: Offset) -> Option<usize> {
+        self.0.get(request)?.get(offset.get() as usize).copied().filter(|&at| at != usize::MAX)
+    }
+}

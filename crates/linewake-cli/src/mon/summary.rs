@@ -1,0 +1,64 @@
+//! The summary for people: what became of every edge.
+
+use std::fmt::Write as _;
+
+use linewake::{Account, Figures, Trust};
+
+use crate::shown::LineId;
+
+/// Of all requests together, and of each line that lost something.
+pub(crate) fn summary(accounts: &[(String, Account)], threads: Option<u32>) -> String {
+    let lines: usize = accounts.iter().map(|(_, account)| account.lines().len()).sum();
+    let trust = accounts.iter().map(|(_, account)| account.trust()).min().unwrap_or(Trust::Exact);
+    let mut total = Figures::default();
+    for (_, account) in accounts {
+        let Figures { delivered, overflowed, merged, discarded } = account.total();
+        total.delivered += delivered;
+        total.overflowed += overflowed;
+        total.merged += merged;
+        total.discarded += discarded;
+    }
+    let mut text = String::new();
+    // Writing to a string does not fail.
+    let _ = write!(text, "{}: {}", plural(lines as u64, "line"), figures(total, trust));
+    let _ = match threads {
+        Some(threads) => writeln!(text, "; {}", plural(threads.into(), "thread")),
+        None => writeln!(text),
+    };
+    for (chip, account) in accounts {
+        for line in account.lines().iter().filter(|line| line.figures.lost() > 0 || line.trust == Trust::None) {
+            let name = LineId {
+                chip,
+                offset: line.offset.get(),
+                name: line.name.as_deref(),
+                with_chip: false,
+                unquoted: false,
+            };
+            let _ = writeln!(text, "  {name}: {}", figures(line.figures, line.trust));
+        }
+    }
+    text
+}
+
+/// `34 edges delivered, none lost`
+pub(crate) fn figures(of: Figures, trust: Trust) -> String {
+    let mut text = format!("{} delivered, ", plural(of.delivered, "edge"));
+    let _ = match (trust, of.lost()) {
+        (Trust::Exact, 0) => write!(text, "none lost"),
+        (Trust::Exact, lost) => write!(text, "{lost} lost"),
+        (Trust::AtLeast, lost) => write!(text, "at least {lost} lost"),
+        (Trust::None, _) => write!(text, "how many are lost cannot be trusted"),
+    };
+    if of.lost() > 0 {
+        let parts = [(of.overflowed, "overflowed"), (of.merged, "merged"), (of.discarded, "discarded")];
+        let parts: Vec<_> =
+            parts.iter().filter(|part| part.0 > 0).map(|(number, how)| format!("{number} {how}")).collect();
+        let _ = write!(text, " ({})", parts.join(", "));
+    }
+    text
+}
+
+/// `1 edge`, `2 edges`
+pub(crate) fn plural(number: u64, thing: &str) -> String {
+    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
+}

@@ -1,0 +1,285 @@
+//! `linewake notify`: what becomes of lines themselves.
+
+use std::future::Future as _;
+use std::io::{self, BufWriter, StdoutLock, Write};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use linewake::record::{Info, Record, Start};
+use linewake::{Chip, InfoEvent, InfoEventKind, InfoWatcher, Stopper};
+
+use crate::caller::{BEYOND, is_libgpiod};
+use crate::exit::Failure;
+use crate::lines::{Lines, Scope};
+use crate::shown::{Attributes, LineId, Printable, consumer};
+use crate::stamp::Stamp;
+use crate::{output, period, specifiers};
+
+/// Say when lines are taken, given back, or held otherwise
+///
+/// Each event is a line on standard output: time, event, name of the line. Edges are another command's: mon.
+#[derive(Debug, clap::Args)]
+#[command(after_help = exit_codes!(
+    "\
+Examples:
+  linewake notify door                       123.456789012<TAB>requested<TAB>\"door\"
+  linewake notify -c 0                       every line of a chip
+  linewake notify -n 1 -e released door      wait until somebody gives it back
+  linewake notify --format '%U %E %l %C' door
+
+Format specifiers:
+  %o  offset of the line            %e  1 requested, 2 released, 3 reconfigured
+  %l  its name, or unnamed          %E  the same in words
+  %c  name of the chip              %S  time in seconds of the chip's clock
+  %a  how the line is held          %U  time in UTC, estimated
+  %C  who holds it                  %L  local time, estimated
+  %%  a percent sign
+
+PERIOD is a whole number of milliseconds, or has a unit: 500, 500ms, 250us, 5s, 1m."
+))]
+pub(crate) struct Arguments {
+    /// Lines: by name; by offset too, with --chip; or as CHIP:LINE. With --chip all of its lines if none is given
+    #[arg(value_name = "LINE")]
+    lines: Vec<String>,
+
+    /// Say so when the lines are watched
+    #[arg(long)]
+    banner: bool,
+
+    #[command(flatten)]
+    scope: Scope,
+
+    /// Only these events; all unless given
+    #[arg(short, long, value_name = "EVENT", value_parser = event())]
+    event: Option<InfoEventKind>,
+
+    /// Write events in a format of your own: see below
+    #[arg(short = 'F', long, value_name = "FORMAT")]
+    format: Option<String>,
+
+    /// End if nothing happens for this period
+    #[arg(long, value_name = "PERIOD", value_parser = period::parse)]
+    idle_timeout: Option<Duration>,
+
+    /// Write times in the time zone of this computer
+    #[arg(long, overrides_with = "utc")]
+    localtime: bool,
+
+    /// End after N events; 0 is no limit
+    #[arg(short, long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=i64::from(i32::MAX)))]
+    num_events: u32,
+
+    /// Write nothing
+    #[arg(short, long, visible_alias = "silent")]
+    quiet: bool,
+
+    /// Write names without quotes
+    #[arg(long)]
+    unquoted: bool,
+
+    /// Write times in UTC
+    #[arg(long, overrides_with = "localtime")]
+    utc: bool,
+
+    /// Write `start` and `info` records of docs/record.schema.json, one JSON object a line
+    #[arg(long, help_heading = BEYOND)]
+    json: bool,
+}
+
+fn event() -> impl TypedValueParser<Value = InfoEventKind> {
+    use InfoEventKind::{Reconfigured, Released, Requested};
+    let all = [Requested, Released, Reconfigured];
+    PossibleValuesParser::new(all.map(InfoEventKind::as_str))
+        .map(move |text| all.into_iter().find(|event| event.as_str() == text).unwrap_or(Requested))
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let lines = arguments.scope.resolve_or_all(&arguments.lines, &Chip::options())?;
+    let mut watchers = Vec::new();
+    for (chip, of_chip) in lines.by_chip() {
+        let watcher = chip.watch_info(of_chip.iter().map(|(_, line)| line.offset)).map_err(|error| {
+            let path = chip.info().path.as_deref().unwrap_or(&chip.info().name);
+            Failure::of(&error, &format!("unable to watch line on chip '{path}'"))
+        })?;
+        watchers.push(watcher);
+    }
+    if !is_libgpiod() {
+        end_on_signal(watchers.iter().map(InfoWatcher::stopper).collect())?;
+    }
+    let mut out = output::standard();
+    let outcome = Watch { arguments, lines: &lines }.run(&mut watchers, &mut out);
+    // What is left in it could not be written; dropping the writer would try again.
+    let _ = out.into_parts();
+    match outcome {
+        Ok(()) => Ok(()),
+        Err(Ended::Output(error)) => output::failed(&error),
+        Err(Ended::Chip(error)) => Err(Failure::of(&error, "unable to retrieve chip event")),
+    }
+}
+
+/// What ended the watch early.
+enum Ended {
+    Output(io::Error),
+    Chip(linewake::Error),
+}
+
+impl From<io::Error> for Ended {
+    fn from(error: io::Error) -> Self {
+        Self::Output(error)
+    }
+}
+
+struct Watch<'a> {
+    arguments: &'a Arguments,
+    lines: &'a Lines,
+}
+
+type Out = BufWriter<StdoutLock<'static>>;
+
+impl Watch<'_> {
+    fn run(&self, watchers: &mut [InfoWatcher], out: &mut Out) -> Result<(), Ended> {
+        self.begin(out)?;
+        let idle = self.arguments.idle_timeout.filter(|period| !period.is_zero());
+        let mut seen = 0;
+        loop {
+            out.flush()?;
+            let deadline = idle.and_then(|period| Instant::now().checked_add(period));
+            let Some((place, event)) = next(watchers, deadline) else { return Ok(()) };
+            let Some(event) = event else { return Ok(out.flush()?) };
+            let event = event.map_err(Ended::Chip)?;
+            if self.arguments.event.is_some_and(|wanted| wanted != event.kind) {
+                continue;
+            }
+            if !self.arguments.quiet {
+                self.event(out, &self.lines.chips[place], &event)?;
+            }
+            seen += 1;
+            if seen == self.arguments.num_events {
+                return Ok(out.flush()?);
+            }
+        }
+    }
+
+    fn begin(&self, out: &mut Out) -> io::Result<()> {
+        if self.arguments.banner {
+            let ids: Vec<_> = self.lines.lines.iter().map(|line| format!("'{}'", Printable(&line.id))).collect();
+            match ids.as_slice() {
+                [others @ .., last] if !others.is_empty() => {
+                    writeln!(out, "Watching lines {}, and {last}...", others.join(", "))?;
+                }
+                ids => writeln!(out, "Watching line {}...", ids.concat())?,
+            }
+        }
+        if self.arguments.json
+            && !self.arguments.quiet
+            && let Some(chip) = self.lines.chips.first()
+        {
+            output::json(out, &Record::Start(Start::new(&chip.clock())))?;
+        }
+        Ok(())
+    }
+
+    fn event(&self, out: &mut Out, chip: &Chip, event: &InfoEvent) -> io::Result<()> {
+        let Arguments { unquoted, json, .. } = *self.arguments;
+        if json {
+            return output::json(out, &Record::Info(Info::from(event)));
+        }
+        let line = &event.line;
+        // On a gpiochip these times are by the monotonic clock, whatever is asked for.
+        let time = |stamp: Stamp| {
+            let to_utc = || chip.clock().utc.map_or(0, |utc| utc.offset_ns);
+            stamp.of(if stamp == Stamp::Seconds {
+                event.timestamp_ns
+            } else {
+                event.timestamp_ns.saturating_add_signed(to_utc())
+            })
+        };
+        if let Some(format) = &self.arguments.format {
+            return specifiers::write(out, format, |out, letter| {
+                Some(match letter {
+                    'a' => write!(out, "{}", Attributes { line, unquoted }),
+                    'c' => write!(out, "{}", Printable(&event.chip)),
+                    'C' => write!(out, "{}", Printable(consumer(line))),
+                    'e' => write!(out, "{}", number(event.kind)),
+                    'E' => write!(out, "{}", event.kind.as_str()),
+                    'l' => write!(out, "{}", Printable(line.name.as_deref().unwrap_or("unnamed"))),
+                    'L' => write!(out, "{}", time(Stamp::Local)),
+                    'o' => write!(out, "{}", line.offset),
+                    'S' => write!(out, "{}", time(Stamp::Seconds)),
+                    'U' => write!(out, "{}", time(Stamp::Utc)),
+                    _ => return None,
+                })
+            });
+        }
+        let stamp = match (self.arguments.utc, self.arguments.localtime) {
+            (true, _) => Stamp::Utc,
+            (_, true) => Stamp::Local,
+            _ => Stamp::Seconds,
+        };
+        let id = LineId {
+            chip: &event.chip,
+            offset: line.offset.get(),
+            name: line.name.as_deref(),
+            with_chip: self.arguments.scope.has_chip(),
+            unquoted,
+        };
+        writeln!(out, "{}\t{}\t{id}", time(stamp), event.kind.as_str())
+    }
+}
+
+/// As libgpiod numbers them.
+fn number(kind: InfoEventKind) -> u8 {
+    match kind {
+        InfoEventKind::Requested => 1,
+        InfoEventKind::Released => 2,
+        InfoEventKind::Reconfigured => 3,
+    }
+}
+
+/// What happens next on any of the chips, and on which; nothing if it does not happen in time.
+fn next(
+    watchers: &mut [InfoWatcher],
+    deadline: Option<Instant>,
+) -> Option<(usize, Option<Result<InfoEvent, linewake::Error>>)> {
+    let me = Arc::new(Me { thread: thread::current(), is_woken: AtomicBool::new(false) });
+    let waker = Waker::from(me.clone());
+    let mut cx = Context::from_waker(&waker);
+    loop {
+        for (place, watcher) in watchers.iter_mut().enumerate() {
+            if let Poll::Ready(event) = pin!(watcher.next()).poll(&mut cx) {
+                return Some((place, event));
+            }
+        }
+        while !me.is_woken.swap(false, Ordering::AcqRel) {
+            match deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
+                Some(Duration::ZERO) => return None,
+                Some(left) => thread::park_timeout(left),
+                None => thread::park(),
+            }
+        }
+    }
+}
+
+/// The thread that waits.
+struct Me {
+    thread: Thread,
+    is_woken: AtomicBool,
+}
+
+impl Wake for Me {
+    fn wake(self: Arc<Self>) {
+        self.is_woken.store(true, Ordering::Release);
+        self.thread.unpark();
+    }
+}
+
+/// A signal ends the watch, after what has happened by then.
+fn end_on_signal(stoppers: Vec<Stopper>) -> Result<(), Failure> {
+    let handler = move || stoppers.iter().for_each(Stopper::stop);
+    ctrlc::set_handler(handler).map_err(|error| Failure::new(format!("cannot listen to signals: {error}")))
+}

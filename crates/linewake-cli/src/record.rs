@@ -1,0 +1,40 @@
+//! `linewake record`: captures what happens, with its account, to be replayed.
+
+use std::path::PathBuf;
+
+use crate::exit::Failure;
+use crate::mon;
+
+/// Capture the edges of lines, with the account, in a file
+///
+/// The file is the record stream of docs/record.schema.json, as "linewake mon --json" writes it. "linewake replay" plays it
+/// on a simulated chip. It ends as mon does: by Ctrl-C, --for, -n or --idle-timeout.
+#[derive(Debug, clap::Args)]
+#[command(
+    verbatim_doc_comment,
+    after_help = exit_codes!(
+        "\
+Examples:
+  linewake record door.jsonl --for 10m door    ten minutes of one line
+  linewake record all.jsonl -c gpiochip0       every line of a chip, until Ctrl-C
+  linewake replay door.jsonl --speed 10        the ten minutes in one
+
+PERIOD is a whole number of milliseconds, or has a unit: 500, 500ms, 250us, 5s, 1m.";
+        "with --fail-on-loss: edges were lost"
+    )
+)]
+pub(crate) struct Arguments {
+    /// Where to; what is there is overwritten
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+
+    #[command(flatten)]
+    lines: mon::Lines,
+
+    #[command(flatten)]
+    ending: mon::Ending,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    mon::record(&arguments.lines, &arguments.ending, &arguments.file)
+}

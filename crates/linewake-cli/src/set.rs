@@ -1,0 +1,261 @@
+//! `linewake set`: outputs, held as long as the command runs.
+
+mod daemon;
+mod interactive;
+
+use std::io::Write as _;
+use std::thread;
+use std::time::Duration;
+
+use linewake::{Bias, Chip, Drive, LineConfig, Request};
+
+use crate::caller::is_libgpiod;
+use crate::exit::Failure;
+use crate::lines::{Lines, Scope};
+use crate::period::{self, Periods};
+use crate::{output, settings};
+
+/// Set lines to values, and hold them
+///
+/// Lines are held until the command ends: it does not end by itself, unless --toggle says so. What becomes of a line
+/// that nobody holds is up to its driver.
+#[derive(Debug, clap::Args)]
+#[command(after_help = exit_codes!(
+    "\
+Examples:
+  linewake set relay-1=1 led=off           until Ctrl-C
+  linewake set -c 0 --toggle 500ms 4=1     blink
+  linewake set --toggle 2s,0 valve=1       open for two seconds, close, end
+  linewake set --interactive led=0         then by commands: get, set, toggle, sleep, help, exit
+  linewake set --daemonize relay-1=1       go on in the background
+  linewake set gpiochip0:4=1 sim:led=1     lines by chip and offset, or name
+
+VALUE is 1, active, on or true; or 0, inactive, off or false.
+PERIOD is a whole number of milliseconds, or has a unit: 500, 500ms, 250us, 5s, 1m."
+))]
+pub(crate) struct Arguments {
+    /// Lines and their values: by name; by offset too, with --chip; or as CHIP:LINE=VALUE
+    #[arg(value_name = "LINE=VALUE")]
+    values: Vec<String>,
+
+    /// Say so when the lines are set
+    #[arg(long)]
+    banner: bool,
+
+    /// What pulls the lines when nothing drives them; left as it is unless given
+    #[arg(short, long, value_name = "BIAS", value_parser = settings::bias())]
+    bias: Option<Bias>,
+
+    #[command(flatten)]
+    scope: Scope,
+
+    /// Who holds the lines, for others to see [default: gpioset]
+    #[arg(short = 'C', long, value_name = "NAME", default_value = "gpioset", hide_default_value = true)]
+    consumer: String,
+
+    /// How the lines are driven; push-pull unless given
+    #[arg(short, long, value_name = "DRIVE", value_parser = settings::drive())]
+    drive: Option<Drive>,
+
+    /// Set the lines, then take commands from standard input; its command "help" lists them
+    #[arg(short, long)]
+    interactive: bool,
+
+    /// Take the low level for the active one
+    #[arg(short = 'l', long)]
+    active_low: bool,
+
+    /// Hold each value for this period at least
+    #[arg(short = 'p', long, value_name = "PERIOD", value_parser = period::parse)]
+    hold_period: Option<Duration>,
+
+    /// Toggle the lines after each of these periods, over and over; end if the last is 0
+    #[arg(short, long, value_name = "PERIOD[,PERIOD]...", value_parser = period::parse_several)]
+    toggle: Option<Periods>,
+
+    /// Write names without quotes
+    #[arg(long)]
+    unquoted: bool,
+
+    /// Set the lines, then go on in the background (not on Windows)
+    #[arg(short = 'z', long)]
+    daemonize: bool,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let interactive = arguments.interactive;
+    if interactive && arguments.toggle.is_some() {
+        let message = "can't combine interactive with toggle";
+        return Err(Failure::new(format!("{message}: take the command \"toggle\"")).in_libgpiod(message));
+    }
+    if interactive && arguments.daemonize {
+        return Err(Failure::new("can't combine interactive with daemonize: nobody could give it commands"));
+    }
+    if arguments.values.is_empty() {
+        let message = "at least one GPIO line value must be specified";
+        return Err(Failure::new(format!("{message}, as LINE=VALUE")).in_libgpiod(message));
+    }
+    let (ids, values): (Vec<_>, Vec<_>) = arguments
+        .values
+        .iter()
+        .map(|text| line_value(text).map_err(|wrong| invalid_value(text, wrong)))
+        .collect::<Result<Vec<_>, _>>()?
+        .into_iter()
+        .unzip();
+    if arguments.daemonize && !daemon::is_here() {
+        return daemon::begin();
+    }
+    if !is_libgpiod() {
+        end_on_signal()?;
+    }
+    let lines = arguments.scope.resolve(&ids, &Chip::options())?;
+    let mut outputs = Outputs::hold(arguments, lines, values)?;
+    if arguments.banner {
+        let [others @ .., last] = ids.as_slice() else { return Ok(()) };
+        output::write(|out| match others {
+            [] => writeln!(out, "Setting line '{last}'..."),
+            _ => {
+                let others: String = others.iter().map(|id| format!("'{id}', ")).collect();
+                writeln!(out, "Setting lines {others}and '{last}'...")
+            }
+        })?;
+    }
+    if arguments.daemonize {
+        daemon::ready()?;
+    }
+    if let Some(toggle) = &arguments.toggle {
+        outputs.toggle_by(&toggle.0, arguments.hold_period);
+    }
+    if let Some(period) = arguments.hold_period {
+        thread::sleep(period);
+    }
+    if interactive {
+        return interactive::run(&mut outputs, arguments.unquoted);
+    }
+    if arguments.toggle.is_none() { outputs.wait() } else { Ok(()) }
+}
+
+/// `line=1` or `"line"=1`; if it is neither, what is wrong with it.
+fn line_value(text: &str) -> Result<(String, bool), &str> {
+    let parts = match text.strip_prefix('"') {
+        Some(quoted) => quoted.split_once("\"="),
+        None => text.split_once('='),
+    };
+    let (line, value) = parts.ok_or(text)?;
+    match value {
+        "1" | "active" | "on" | "true" => Ok((line.to_owned(), true)),
+        "0" | "inactive" | "off" | "false" => Ok((line.to_owned(), false)),
+        _ => Err(value),
+    }
+}
+
+fn invalid_value(text: &str, wrong: &str) -> Failure {
+    let message = if text == wrong {
+        format!("\"{text}\" gives no value: write it as LINE=1 or LINE=0")
+    } else {
+        format!("\"{wrong}\" in \"{text}\" is no value: it is 1, active, on, true, 0, inactive, off or false")
+    };
+    Failure::new(message).in_libgpiod(format!("invalid line value: '{wrong}'"))
+}
+
+/// Outputs that are held.
+struct Outputs {
+    lines: Lines,
+    /// In the order of the lines.
+    values: Vec<bool>,
+    /// One for each chip.
+    requests: Vec<Request>,
+}
+
+impl Outputs {
+    fn hold(arguments: &Arguments, lines: Lines, values: Vec<bool>) -> Result<Self, Failure> {
+        let mut requests = Vec::new();
+        for (chip, of_chip) in lines.by_chip() {
+            let mut request = chip.request().consumer(&arguments.consumer);
+            for (place, line) in of_chip {
+                let config = LineConfig::output(values[place]).active_low(arguments.active_low);
+                let config = arguments.bias.map_or(config, |bias| config.bias(bias));
+                let config = arguments.drive.map_or(config, |drive| config.drive(drive));
+                request = request.line_with(line.offset, config);
+            }
+            requests.push(request.start().map_err(|error| {
+                let path = chip.info().path.as_deref().unwrap_or(&chip.info().name);
+                Failure::of(&error, &format!("unable to request lines on chip '{path}'"))
+            })?);
+        }
+        Ok(Self { lines, values, requests })
+    }
+
+    /// Sets the lines to their values. One chip that fails does not stop the others.
+    fn apply(&mut self) {
+        for (at, (chip, of_chip)) in self.lines.by_chip().enumerate() {
+            let values = of_chip.iter().map(|&(place, line)| (line.offset, self.values[place]));
+            if let Err(error) = self.requests[at].set_values(values) {
+                Failure::of(&error, &format!("unable to set values on '{}'", chip.info().name)).report();
+            }
+        }
+    }
+
+    fn toggle_all(&mut self) {
+        self.values.iter_mut().for_each(|value| *value = !*value);
+    }
+
+    /// Toggles after each of the periods, over and over; until the end of the sequence if its last period is zero.
+    fn toggle_by(&mut self, periods: &[Duration], hold: Option<Duration>) {
+        let (periods, is_endless) = match periods {
+            [first @ .., Duration::ZERO] => (first, false),
+            all => (all, true),
+        };
+        loop {
+            for &period in periods {
+                thread::sleep(period.max(hold.unwrap_or_default()));
+                self.toggle_all();
+                self.apply();
+            }
+            if !is_endless || periods.is_empty() {
+                return;
+            }
+        }
+    }
+
+    /// Holds the lines, for ever or until the first chip is gone.
+    fn wait(&mut self) -> Result<(), Failure> {
+        match self.requests.first_mut().and_then(Request::wait_next) {
+            // As libgpiod's tool, which does not ask why it was woken.
+            Some(Err(error)) if error.is_disconnected() && is_libgpiod() => Ok(()),
+            Some(Err(error)) => Err(error.into()),
+            Some(Ok(_)) | None => loop {
+                thread::park();
+            },
+        }
+    }
+}
+
+/// A signal ends the command, and so gives the lines back; nothing is left to be written.
+fn end_on_signal() -> Result<(), Failure> {
+    let handler = || std::process::exit(0);
+    ctrlc::set_handler(handler).map_err(|error| Failure::new(format!("cannot listen to signals: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::line_value;
+
+    #[test]
+    fn a_line_and_its_value() {
+        for (text, line, value) in [
+            ("door=1", "door", true),
+            ("door=off", "door", false),
+            ("\"a=b\"=true", "a=b", true),
+            ("sim:5=inactive", "sim:5", false),
+            ("=on", "", true),
+        ] {
+            assert_eq!(line_value(text), Ok((line.to_owned(), value)), "{text}");
+        }
+        for (text, wrong) in
+            [("door", "door"), ("door=2", "2"), ("door=", ""), ("\"door=1", "\"door=1"), ("a=b=1", "b=1"), ("", "")]
+        {
+            assert_eq!(line_value(text), Err(wrong), "{text}");
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! `--interactive`: outputs by commands from standard input.
+
+use std::io::{self, BufRead as _, IsTerminal as _, Write};
+use std::thread;
+
+use super::{Outputs, line_value};
+use crate::caller::is_libgpiod;
+use crate::exit::Failure;
+use crate::shown::Values;
+use crate::{output, period};
+
+const HELP: &str = "\
+COMMANDS:
+
+    exit
+        End, and give the lines back
+    get [line]...
+        Show the values the lines are set to: all lines if none is given
+    help
+        Show this help
+    set <line=value>...
+        Set lines that are held
+    sleep <period>
+        Do nothing for a period
+    toggle [line]...
+        Set lines to the other value: all lines if none is given
+
+";
+
+/// Runs until `exit`, or the end of the input.
+pub(super) fn run(outputs: &mut Outputs, unquoted: bool) -> Result<(), Failure> {
+    let prompt = if is_libgpiod() { "gpioset> " } else { "linewake> " };
+    let mut session = Session { outputs, unquoted };
+    let mut input = io::stdin().lock();
+    let mut line = String::new();
+    loop {
+        let mut out = io::stdout().lock();
+        let asked = out.write_all(prompt.as_bytes()).and_then(|()| out.flush());
+        if let Err(error) = asked {
+            return output::failed(&error);
+        }
+        line.clear();
+        match input.read_line(&mut line) {
+            Ok(0) => {
+                // The next prompt of the shell begins on a line of its own.
+                if io::stdout().is_terminal() {
+                    let _ = out.write_all(b"\n");
+                }
+                return Ok(());
+            }
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                line.clear();
+                let _ = out.write_all(b"a command is text, in UTF-8\n");
+            }
+            Err(error) => return Err(Failure::new(format!("cannot read standard input: {error}"))),
+        }
+        match session.command(&mut out, &words(&line)) {
+            Ok(Next::More) => {}
+            Ok(Next::End) => return Ok(()),
+            Err(error) => return output::failed(&error),
+        }
+    }
+}
+
+#[derive(Debug, PartialEq)]
+enum Next {
+    More,
+    End,
+}
+
+struct Session<'a> {
+    outputs: &'a mut Outputs,
+    unquoted: bool,
+}
+
+impl Session<'_> {
+    /// Runs one command. Only standard output fails; what is wrong with the command is said there.
+    fn command(&mut self, out: &mut impl Write, words: &[&str]) -> io::Result<Next> {
+        let Some((&command, words)) = words.split_first() else { return Ok(Next::More) };
+        if words.len() > self.outputs.lines.lines.len() {
+            writeln!(out, "too many command parameters provided")?;
+            return Ok(Next::More);
+        }
+        match command {
+            "exit" => return Ok(Next::End),
+            "help" => out.write_all(HELP.as_bytes())?,
+            "get" => {
+                if let Some(places) = self.places(out, words)? {
+                    let lines = &self.outputs.lines.lines;
+                    let values: Vec<_> =
+                        places.iter().map(|&place| (&*lines[place].id, self.outputs.values[place])).collect();
+                    writeln!(out, "{}", Values { values: &values, unquoted: self.unquoted, numeric: false })?;
+                }
+            }
+            "toggle" => {
+                for place in self.places(out, words)?.unwrap_or_default() {
+                    self.outputs.values[place] ^= true;
+                }
+                self.outputs.apply();
+            }
+            "set" if words.is_empty() => writeln!(out, "at least one GPIO line value must be specified")?,
+            "set" => self.set(out, words)?,
+            "sleep" => match words {
+                [] => writeln!(out, "a period must be specified")?,
+                [text] => match period::parse(text) {
+                    Ok(period) => {
+                        out.flush()?;
+                        thread::sleep(period);
+                    }
+                    Err(_) => writeln!(out, "invalid period: '{text}'")?,
+                },
+                _ => writeln!(out, "only one period can be specified")?,
+            },
+            unknown => {
+                writeln!(out, "unknown command: '{unknown}'")?;
+                writeln!(out, "Try the 'help' command")?;
+            }
+        }
+        Ok(Next::More)
+    }
+
+    fn set(&mut self, out: &mut impl Write, words: &[&str]) -> io::Result<()> {
+        let mut ids = Vec::new();
+        let mut values = Vec::new();
+        for word in words {
+            match line_value(word) {
+                Ok((id, value)) => {
+                    ids.push(id);
+                    values.push(value);
+                }
+                Err(wrong) => return writeln!(out, "invalid line value: '{wrong}'"),
+            }
+        }
+        let ids: Vec<_> = ids.iter().map(String::as_str).collect();
+        if let Some(places) = self.known(out, &ids)? {
+            for (place, value) in places.into_iter().zip(values) {
+                self.outputs.values[place] = value;
+            }
+            self.outputs.apply();
+        }
+        Ok(())
+    }
+
+    /// The places of lines that a command names, of all if it names none.
+    fn places(&self, out: &mut impl Write, words: &[&str]) -> io::Result<Option<Vec<usize>>> {
+        if words.is_empty() {
+            return Ok(Some((0..self.outputs.lines.lines.len()).collect()));
+        }
+        let mut ids = Vec::new();
+        for word in words {
+            let id = match word.strip_prefix('"') {
+                Some(quoted) => quoted.strip_suffix('"'),
+                None => Some(*word),
+            };
+            let Some(id) = id else {
+                writeln!(out, "invalid line id: '{word}'")?;
+                return Ok(None);
+            };
+            ids.push(id);
+        }
+        self.known(out, &ids)
+    }
+
+    /// The places of lines, if all are held.
+    fn known(&self, out: &mut impl Write, ids: &[&str]) -> io::Result<Option<Vec<usize>>> {
+        let mut places = Vec::new();
+        for id in ids {
+            match self.outputs.lines.lines.iter().position(|line| line.id == *id) {
+                Some(place) => places.push(place),
+                None => writeln!(out, "unknown line: '{id}'")?,
+            }
+        }
+        Ok((places.len() == ids.len()).then_some(places))
+    }
+}
+
+/// The words of a line. A word that begins with a quotation mark may have spaces up to the next.
+fn words(line: &str) -> Vec<&str> {
+    let mut words = Vec::new();
+    let mut rest = line.trim();
+    while !rest.is_empty() {
+        let quoted = match rest.strip_prefix('"') {
+            Some(inner) => inner.find('"').map_or(rest.len(), |at| at + 2),
+            None => 0,
+        };
+        let end = rest[quoted..].find(char::is_whitespace).map_or(rest.len(), |at| quoted + at);
+        words.push(&rest[..end]);
+        rest = rest[end..].trim_start();
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::words;
+
+    #[test]
+    fn quoted_words_have_spaces() {
+        for (line, expected) in [
+            ("", &[][..]),
+            ("  \n", &[]),
+            ("get\n", &["get"]),
+            ("set a=1  \"b c\"=0\n", &["set", "a=1", "\"b c\"=0"]),
+            ("get \"b c\" d", &["get", "\"b c\"", "d"]),
+            ("get \"b c\n", &["get", "\"b c"]),
+            ("get a\"b c", &["get", "a\"b", "c"]),
+        ] {
+            assert_eq!(words(line), expected, "{line:?}");
+        }
+    }
+}

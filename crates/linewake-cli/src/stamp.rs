@@ -1,0 +1,60 @@
+//! Time stamps as libgpiod's tools write them.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+/// How a time stamp is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Stamp {
+    /// `12.000000345`
+    #[default]
+    Seconds,
+    /// `2026-01-31T12:34:56.000000345Z`
+    Utc,
+    /// The same in the time zone of this computer, without the letter.
+    Local,
+}
+
+impl Stamp {
+    /// A time in nanoseconds; since 1970 in UTC, unless it is written in seconds.
+    pub(crate) fn of(self, ns: u64) -> impl fmt::Display {
+        Stamped { stamp: self, ns }
+    }
+}
+
+struct Stamped {
+    stamp: Stamp,
+    ns: u64,
+}
+
+impl fmt::Display for Stamped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (seconds, rest) = (self.ns / 1_000_000_000, self.ns % 1_000_000_000);
+        let (zone, letter) = match self.stamp {
+            Stamp::Seconds => return write!(f, "{seconds}.{rest:09}"),
+            Stamp::Utc => (TimeZone::UTC, "Z"),
+            Stamp::Local => (TimeZone::system(), ""),
+        };
+        // 2^64 ns are in the year 2554.
+        let time = zone.to_datetime(Timestamp::from_second(seconds as i64).unwrap_or(Timestamp::MAX));
+        let (year, month, day) = (time.year(), time.month(), time.day());
+        let (hour, minute, second) = (time.hour(), time.minute(), time.second());
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{rest:09}{letter}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_digits_of_the_nanoseconds_are_there() {
+        assert_eq!(Stamp::Seconds.of(12_000_000_345).to_string(), "12.000000345");
+        assert_eq!(Stamp::Seconds.of(0).to_string(), "0.000000000");
+        assert_eq!(Stamp::Utc.of(1_700_000_000_000_000_012).to_string(), "2023-11-14T22:13:20.000000012Z");
+        assert_eq!(Stamp::Utc.of(u64::MAX).to_string(), "2554-07-21T23:34:33.709551615Z");
+        assert_eq!(Stamp::Local.of(u64::MAX).to_string().len(), "2554-07-21T23:34:33.709551615".len());
+    }
+}

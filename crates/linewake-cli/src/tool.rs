@@ -1,0 +1,70 @@
+//! libgpiod's tools: their command lines, read into the arguments of the subcommands.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{Arg, ArgAction, Args, Command};
+
+use crate::caller::{Tool, caller};
+use crate::exit::{self, Failure};
+use crate::getopt::{self, is_libgpiods};
+use crate::{detect, get, info, mon, notify, set};
+
+/// Runs the program as one of the tools.
+pub(crate) fn run(name: &'static str, tool: Tool, words: impl Iterator<Item = OsString>) -> ExitCode {
+    match tool {
+        Tool::Detect => parsed(name, words, detect::run),
+        Tool::Info => parsed(name, words, info::run),
+        Tool::Get => parsed(name, words, get::run),
+        Tool::Set => parsed(name, words, set::run),
+        Tool::Mon => parsed(name, words, mon::run),
+        Tool::Notify => parsed(name, words, notify::run),
+    }
+}
+
+fn parsed<A: Args>(
+    name: &'static str,
+    words: impl Iterator<Item = OsString>,
+    run: impl FnOnce(&A) -> Result<(), Failure>,
+) -> ExitCode {
+    let mut command = command::<A>(name);
+    command.build();
+    let read = getopt::read(&command, words);
+    let parsed = command.try_get_matches_from_mut(read.words).and_then(|matches| A::from_arg_matches(&matches));
+    match (parsed, read.error) {
+        // The system's own part of the tools complains first, and of what comes first.
+        (Err(error), _) => usage(&error),
+        (Ok(_), Some(error)) => {
+            let prog = &caller().prog;
+            exit::say(&format!("{prog}: {error}\n{prog}: try {prog} --help\n"));
+            ExitCode::FAILURE
+        }
+        (Ok(arguments), None) => exit::code(run(&arguments)),
+    }
+}
+
+fn usage(error: &clap::Error) -> ExitCode {
+    if error.use_stderr() { exit::code(Err(exit::misused(error))) } else { exit::usage(error) }
+}
+
+/// The definition of a subcommand, as a tool: without what libgpiod's does not have.
+fn command<A: Args>(name: &'static str) -> Command {
+    let version = Arg::new("version").short('v').long("version").action(ArgAction::Version).help("Print the version");
+    let command = A::augment_args(Command::new(name).no_binary_name(true).max_term_width(100)).arg(version);
+    let after_help = after_help(&command);
+    command
+        .disable_version_flag(true)
+        // The number at the end is libgpiod's: scripts look there for what they can expect.
+        .version(concat!("(linewake ", env!("CARGO_PKG_VERSION"), ", like libgpiod's) v2.3"))
+        .mut_args(|argument| if is_libgpiods(&argument) { argument } else { argument.hide(true) })
+        .after_help(after_help)
+}
+
+/// What stands below the options, without what is the subcommand's own.
+fn after_help(subcommand: &Command) -> String {
+    let text = subcommand.get_after_help().map(ToString::to_string).unwrap_or_default();
+    let is_own = |paragraph: &&str| paragraph.starts_with("Example") || paragraph.starts_with("Exit codes:");
+    let mut paragraphs: Vec<_> = text.split("\n\n").filter(|paragraph| !is_own(paragraph)).collect();
+    paragraphs.push("Exit codes:\n  0  all went well\n  1  anything else: standard error says what");
+    paragraphs.join("\n\n")
+}

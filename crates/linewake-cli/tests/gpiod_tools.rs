@@ -1,0 +1,415 @@
+//! libgpiod's tools and ours, side by side on the kernel's gpio-sim in the virtual machine: the same script, run with Debian's
+//! `gpiod` and with links of the same names to `linewake`, prints the same and ends the same. Time stamps alone may differ.
+//!
+//! Debian's are of version 2.2; ours are like 2.3. What differs for that reason is left out, and listed:
+//!
+//! - gpiomon has `--initial-state` and `--numeric` since 2.3;
+//! - what comes behind a period, as in `5sec`, is an error since 2.3;
+//! - nothing, where a number is to be, is 0 to them and an error to us;
+//! - `--help` and `--version` are each one's own;
+//! - gpioinfo quotes the consumer of a line without a name since 2.3;
+//! - Debian builds gpioset without `--interactive`: what it has to say is in `tools.rs`, from libgpiod's source.
+#![cfg(all(target_os = "linux", not(miri)))]
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::fs;
+use std::process::{Command, Stdio};
+use std::sync::{Mutex, MutexGuard, OnceLock};
+
+use gpiosim::{Bank, Direction, Level, Sim};
+
+/// Where `linewake` is in the guest: `cargo xtask test` puts it there.
+const LINEWAKE: &str = "/test/linewake";
+const OURS: &str = "/tmp/ours";
+
+/// What every script begins with. `$A` and `$B` are the chips, `$A_SYS` and `$B_SYS` where their lines are pulled.
+const PRELUDE: &str = r#"
+pull() { eval "echo pull-$3 >\$$1_SYS/sim_gpio$2/pull"; }
+level() { eval "cat \$$1_SYS/sim_gpio$2/value"; }
+# Runs a tool in the background until it says its banner.
+begin() { : >out; : >err; "$@" >out 2>err & tool=$!; until grep -q '\.\.\.$' out || [ -s err ]; do sleep 0.02; done; }
+end() { wait $tool; echo "ended with $?"; cat out; cat err >&2; }
+stop() { kill -$1 $tool; end 2>/dev/null; }
+"#;
+
+/// Two chips. Names are found on the first, on the second, on both; one is a number, one has a space.
+struct Bench {
+    sim: Sim,
+}
+
+fn bench() -> Option<MutexGuard<'static, Bench>> {
+    static BENCH: OnceLock<Mutex<Bench>> = OnceLock::new();
+    if std::env::var_os("LINEWAKE_VM").is_none() {
+        println!("skipped: LINEWAKE_VM is not set (`cargo xtask test --only vm` sets it, where there is gpio-sim)");
+        return None;
+    }
+    let bench = BENCH.get_or_init(|| {
+        let mut alpha = Bank::new(8, "alpha");
+        alpha
+            .name(0, "door")
+            .name(1, "bell")
+            .name(2, "twin")
+            .name(3, "held")
+            .name(4, "a b")
+            .name(5, "7")
+            .name(6, "a long name of a line");
+        alpha.hog(3, "a hog", Direction::Input).hog(6, "another", Direction::OutputHigh);
+        let mut beta = Bank::new(4, "beta");
+        beta.name(0, "twin").name(1, "relay").name(2, "led");
+        let sim = gpiosim::builder().with_name("golden").with_bank(&alpha).with_bank(&beta).live().unwrap();
+        fs::create_dir_all(OURS).unwrap();
+        let links = Command::new(LINEWAKE).args(["links", OURS]).output().unwrap();
+        assert!(links.status.success(), "{links:?}");
+        Mutex::new(Bench { sim })
+    });
+    Some(bench.lock().unwrap_or_else(|poisoned| poisoned.into_inner()))
+}
+
+#[derive(PartialEq)]
+struct Outcome {
+    out: String,
+    err: String,
+    code: Option<i32>,
+}
+
+impl Bench {
+    /// Runs a script with the tools that are in a directory.
+    fn run(&self, tools: &str, script: &str) -> Outcome {
+        let place = "/tmp/golden";
+        let _ = fs::remove_dir_all(place);
+        fs::create_dir_all(place).unwrap();
+        let mut command = Command::new("timeout");
+        command.args(["-s", "KILL", "20", "sh", "-c", &format!("{PRELUDE}\n{script}")]).current_dir(place);
+        for (name, chip) in ["A", "B"].into_iter().zip(self.sim.chips()) {
+            for line in 0..chip.config().num_lines {
+                chip.set_pull(line, Level::Low).unwrap();
+            }
+            command.env(name, &chip.chip_name);
+            command.env(format!("{name}_SYS"), format!("/sys/devices/platform/{}/{}", chip.dev_name, chip.chip_name));
+        }
+        // What an earlier script left in the background, if it went wrong.
+        let names = ["gpioset", "gpiomon", "gpionotify"];
+        Command::new("killall").args(["-q", "-KILL"]).args(names).status().unwrap();
+        let output = command.env("PATH", format!("{tools}:/bin")).stdin(Stdio::null()).output().unwrap();
+        let text = |bytes: &[u8]| masked(&String::from_utf8_lossy(bytes));
+        Outcome { out: text(&output.stdout), err: text(&output.stderr), code: output.status.code() }
+    }
+
+    /// Says where the outcomes of scripts differ.
+    fn compare(&self, scripts: &[&str]) {
+        let mut differences = String::new();
+        for script in scripts {
+            let (theirs, ours) = (self.run("/bin", script), self.run(OURS, script));
+            // One that nothing comes from says nothing.
+            assert!(theirs.code.is_some(), "{script}\n does not end: {}{}", theirs.out, theirs.err);
+            if theirs != ours {
+                let mut difference = format!("\n{}", script.trim());
+                for (whose, Outcome { out, err, code }) in [("libgpiod's", theirs), ("linewake's", ours)] {
+                    let _ = write!(difference, "\n  {whose}: {code:?}");
+                    for (stream, text) in [("out", out), ("err", err)] {
+                        text.lines().for_each(|line| {
+                            let _ = write!(difference, "\n    {stream}: {line:?}");
+                        });
+                    }
+                }
+                // At once, should something hang after it.
+                println!("{difference}");
+                differences += &difference;
+            }
+        }
+        assert!(differences.is_empty(), "{differences}");
+    }
+}
+
+/// Time stamps without their digits: `12.000000345` is `#.#`, `2026-01-31T12:34:56.000000345Z` is `#-#-#T#:#:#.#Z`.
+fn masked(text: &str) -> String {
+    let mut masked = String::new();
+    for word in text.split_inclusive(|end: char| end.is_whitespace() || end == ',') {
+        let is_fraction = |part: &str| part.bytes().take_while(u8::is_ascii_digit).count() == 9;
+        if word.split('.').skip(1).any(is_fraction) {
+            let mut before = ' ';
+            for letter in word.chars().map(|letter| if letter.is_ascii_digit() { '#' } else { letter }) {
+                if letter != '#' || before != '#' {
+                    masked.push(letter);
+                }
+                before = letter;
+            }
+        } else {
+            masked.push_str(word);
+        }
+    }
+    masked
+}
+
+#[test]
+fn masks_hide_time_stamps_alone() {
+    assert_eq!(masked("12.000000345\trising\t\"a 12\"\n"), "#.#\trising\t\"a 12\"\n");
+    assert_eq!(masked("2026-01-31T12:34:56.000000345Z 0.5\n\n"), "#-#-#T#:#:#.#Z 0.5\n\n");
+}
+
+/// What every tool says of lines it cannot find, of options, and of values that make no sense.
+fn complaints(tool: &str, value: &str) -> Vec<String> {
+    let line = |id: &str| format!("'{id}{value}'");
+    let mut scripts: Vec<_> = [
+        "",
+        "nope",
+        "door nope -x",
+        "-x",
+        "--frob",
+        "--frob=1 door",
+        "-c",
+        "--chip",
+        "--strict=1 door",
+        "--by-name --chi nope door",
+        "-c nope door",
+        "-c '' door",
+        "-c /dev/null door",
+        "-c 99 door",
+        "-c $A 99",
+        "-c $A 99 nope 98",
+        "-c $A --by-name 0",
+        "door door",
+        "-c $A 0 door",
+        "twin bell twin",
+        "-s twin",
+        "--strict door twin",
+    ]
+    .iter()
+    .map(|words| words.to_string())
+    .collect();
+    scripts.push(format!("-c $A {}", line("-1")));
+    scripts.push(line("0"));
+    let with_values = |words: &str| {
+        // Operands are lines: those of gpioset have values.
+        let operands = ["nope", "door", "twin", "bell", "99", "98", "0"];
+        let mut is_value = false;
+        let words = words.split(' ').map(|word| {
+            let is_operand = operands.contains(&word) && !is_value;
+            is_value = ["-c", "--chi"].contains(&word);
+            if is_operand { format!("{word}{value}") } else { word.to_owned() }
+        });
+        words.collect::<Vec<_>>().join(" ")
+    };
+    scripts.iter().map(|words| format!("{tool} {}", with_values(words))).collect()
+}
+
+fn all(own: &[&str], common: Vec<String>) -> BTreeSet<String> {
+    own.iter().map(|script| (*script).to_owned()).chain(common).collect()
+}
+
+fn compare(scripts: &BTreeSet<String>) {
+    let Some(bench) = bench() else { return };
+    let scripts: Vec<_> = scripts.iter().map(String::as_str).collect();
+    bench.compare(&scripts);
+}
+
+#[test]
+fn gpiodetect() {
+    compare(&all(
+        &[
+            "gpiodetect",
+            "gpiodetect $A",
+            "gpiodetect ${A#gpiochip}",
+            "gpiodetect /dev/$A $B",
+            "ln -s /dev/$A link; gpiodetect ./link",
+            "ln -s /dev/$A /dev/another; gpiodetect another; gpiodetect; rm /dev/another",
+            "gpiodetect nope $A ''",
+            "gpiodetect 99 /dev/null /dev/nope",
+            "gpiodetect -- $B",
+            "gpiodetect $A -x",
+            "gpiodetect -x",
+            "gpiodetect --frob",
+        ],
+        Vec::new(),
+    ));
+}
+
+#[test]
+fn gpioinfo() {
+    let mut scripts = all(
+        &[
+            "gpioinfo",
+            "gpioinfo --unquoted",
+            "gpioinfo -c $A",
+            "gpioinfo --chip ${B#gpiochip}",
+            "gpioinfo bell door",
+            "gpioinfo --unquoted door 'a b'",
+            "gpioinfo twin",
+            "gpioinfo -s twin",
+            "gpioinfo -s -c $B twin",
+            "gpioinfo -c $A 3 1 7",
+            "gpioinfo -c $A --by-name 7",
+            "gpioinfo 7",
+            "gpioinfo -c $A 6 5",
+            "gpioinfo door nope relay",
+            "gpioinfo -c nope",
+            "ln -s /dev/$A link; gpioinfo -c ./link 0",
+            "begin gpioset --banner -l -b pull-up -d open-drain -C 'some one' door=1 relay=0; gpioinfo door relay; stop TERM",
+            "begin gpioset --banner -b pull-down -d open-source -c $A 0=1; gpioinfo; stop HUP",
+            "begin gpioset --banner -b disabled relay=1; gpioinfo --unquoted relay; stop TERM",
+            "gpiomon -b pull-up -e rising -p 5ms door >out & tool=$!; until gpioinfo door | grep -q gpiomon; do sleep 0.02; done; gpioinfo door; kill $tool",
+        ],
+        complaints("gpioinfo", ""),
+    );
+    // All lines are shown if none is given.
+    scripts.remove("gpioinfo ");
+    compare(&scripts);
+}
+
+#[test]
+fn gpiomon() {
+    let script = |options: &str, lines: &str| {
+        format!(
+            "begin gpiomon --banner -n 4 {options} {lines}; pull A 0 up; pull A 0 down; pull B 1 up; pull B 1 down; \
+             pull A 7 up; pull A 7 down; end"
+        )
+    };
+    let mut scripts = all(
+        &[
+            "gpiomon --idle-timeout 10ms door; echo $?",
+            "gpiomon --banner --idle-timeout 10ms door bell relay; echo $?",
+            "begin gpiomon --banner door; stop TERM",
+            "begin gpiomon --banner door relay; stop HUP",
+            "begin gpiomon --banner -n 1 door; gpioget door; pull A 0 up; end",
+            "begin gpiomon --banner -n 2 -e rising door; pull A 0 up; pull A 0 down; pull A 0 up; end",
+            "begin gpiomon --banner -n 2 --edges falling door; pull A 0 up; pull A 0 down; pull A 0 up; pull A 0 down; end",
+            "begin gpiomon --banner -n 1 -p 5ms door; gpioinfo door; pull A 0 up; end",
+            "begin gpiomon --banner -b pull-up -C me -E realtime door; gpioinfo door; stop TERM",
+            "begin gpiomon --banner -n 1 -F '%l\\n' -c $A 7; pull A 7 up; end",
+            "begin gpiomon --banner -n 1 -F '%' door; pull A 0 up; end",
+            "gpiomon -b nonsense door; gpiomon -e nonsense door; gpiomon -E nonsense door; gpiomon -n x door",
+            "gpiomon -n -1 door; gpiomon -p x door; gpiomon --idle-timeout x door; gpiomon -p 5000s door",
+            "gpiomon -c $A 3",
+            "gpiomon --id 10ms door; gpiomon --num-e x door",
+        ],
+        complaints("gpiomon", ""),
+    );
+    for options in [
+        "",
+        "-l",
+        "--unquoted",
+        "--utc",
+        "--localtime",
+        "-E realtime",
+        "-E monotonic --utc",
+        "-E realtime --localtime",
+        "-q",
+        "--silent",
+        "-F '%o %l %c %e %E'",
+        "-F '%S'",
+        "-F '%U %L'",
+        "-F '%% %x %'",
+        "-F ''",
+        "--format=%E",
+    ] {
+        scripts.insert(script(options, "door relay"));
+    }
+    scripts.insert(script("-c $A", "7 door"));
+    scripts.insert(script("--unquoted -c $A", "door 7"));
+    compare(&scripts);
+}
+
+#[test]
+fn gpioget() {
+    compare(&all(
+        &[
+            "pull A 0 up; gpioget door bell",
+            "pull A 0 up; gpioget bell door relay",
+            "pull A 0 up; gpioget --numeric door bell relay",
+            "pull A 1 up; gpioget --unquoted door bell 'a b'",
+            "pull A 0 up; gpioget -l door bell",
+            "pull A 0 up; gpioget -c $A 0 1 7",
+            "pull A 7 up; gpioget -c $A 7 5",
+            "pull A 5 up; gpioget -c $A --by-name 7",
+            "pull A 5 up; gpioget 7",
+            "pull B 0 up; gpioget twin; gpioget -c $B twin",
+            "gpioget --bias=pull-up door",
+            "gpioget -b pull-down door",
+            "gpioget -b disabled door",
+            "gpioget -b nonsense door",
+            "gpioget -b '' door",
+            "gpioget --bia pull-up --act door",
+            "gpioget --b pull-up door",
+            "gpioget -lb pull-up door",
+            "gpioget -lbpull-up door",
+            "gpioget -p 1ms door; gpioget --hold-period 10us door; gpioget -p 0 door",
+            "gpioget -p x door; gpioget -p 1x door",
+            "gpioget -a door",
+            "gpioget -a 'a long name of a line'",
+            "gpioget -c $A 3",
+            "gpioget door -l",
+            "gpioget -- door",
+            "gpioget -- -l",
+            "ln -s /dev/$A link; gpioget -c ./link 0; gpioget -c $PWD/link 0; gpioget -c link 0",
+            "begin gpioset --banner door=1; gpioget door; stop TERM",
+            "gpioget --quiet door",
+            "gpioget door >/dev/full; echo $?",
+        ]
+        .into_iter()
+        // What a full disk is answered with is each one's own.
+        .filter(|script| !script.contains("/dev/full"))
+        .collect::<Vec<_>>(),
+        complaints("gpioget", ""),
+    ));
+}
+
+#[test]
+fn gpioset() {
+    compare(&all(
+        &[
+            "begin gpioset --banner door=1; level A 0; level A 1; stop TERM",
+            "begin gpioset --banner door=1 relay=active led=on bell=0; level A 0; level B 1; level B 2; stop HUP",
+            "begin gpioset --banner -c $A 0=true 1=false '\"a b\"=1'; level A 0; level A 4; stop TERM",
+            "begin gpioset --banner -l door=1; level A 0; stop TERM",
+            "begin gpioset --banner -b pull-up -d open-source door=0; level A 0; stop TERM",
+            "begin gpioset --banner -s relay=1; gpioset relay=0; stop TERM",
+            "gpioset -t 1ms,0 door=1; gpioset --toggle 10ms,10ms,0 door=1 bell=0",
+            "gpioset -t 0 door=1; echo $?",
+            "gpioset -p 10ms -t 1ms,0 door=1; echo $?",
+            "begin gpioset --banner -t 20ms door=1; sleep 0.3; gpioinfo door; stop TERM",
+            "gpioset -t 1ms,x door=1; gpioset -t x door=1",
+            "gpioset -d nonsense door=1; gpioset -b nonsense door=1; gpioset -p nonsense door=1",
+            "gpioset door; gpioset door=; gpioset door=2; gpioset '\"door=1'; gpioset =1",
+            "gpioset door=1 nope=1 bell=x",
+            "gpioset -c $A 3=1",
+            "gpioset -z --banner -t 1s,0 door=1; echo $?; gpioinfo door; sleep 2; gpioinfo door",
+            "gpioset -z -C daemon relay=1; gpioinfo relay; kill $(pidof gpioset linewake)",
+            "gpioset -z nope=1; echo $?",
+            "gpioset -z -c $A 3=1; echo $?",
+        ],
+        complaints("gpioset", "=1"),
+    ));
+}
+
+#[test]
+fn gpionotify() {
+    compare(&all(
+        &[
+            "begin gpionotify --banner -n 2 door; gpioget door >/dev/null; end",
+            "begin gpionotify --banner -n 2 --unquoted door bell; gpioget bell >/dev/null; end",
+            "begin gpionotify --banner -n 2 -c $A 7; gpioget -c $A 7 >/dev/null; end",
+            "begin gpionotify --banner -n 2 -c $A door 1 bell; gpioget bell >/dev/null; end",
+            "begin gpionotify --banner -n 2 -c $A 0 7 'a b'; gpioget 'a b' >/dev/null; end",
+            "begin gpionotify --banner -n 1 -e released door relay; gpioget relay door >/dev/null; end",
+            "begin gpionotify --banner -n 1 --event requested door; gpioget door >/dev/null; end",
+            "begin gpionotify --banner -n 1 --utc door; gpioget door >/dev/null; end",
+            "begin gpionotify --banner -n 1 --localtime door; gpioget door >/dev/null; end",
+            "begin gpionotify --banner -n 1 --localtime --utc door; gpioget door >/dev/null; end",
+            "begin gpionotify --banner -q -n 1 door; gpioget door >/dev/null; end",
+            "begin gpionotify --banner --silent -n 1 door; gpioget door >/dev/null; end",
+            "begin gpionotify --banner -n 2 -F '%o %l %c %e %E' door; gpioget door >/dev/null; end",
+            "begin gpionotify --banner -n 2 -F '%a,%C' door; gpioget -b pull-up -C me door >/dev/null; end",
+            "begin gpionotify --banner -n 2 -F '%S %U %L' door; gpioget door >/dev/null; end",
+            "begin gpionotify --banner -n 1 -F '%% %x %' door; gpioget door >/dev/null; end",
+            "begin gpionotify --banner -n 1 -F '' door; gpioget door >/dev/null; end",
+            "begin gpionotify --banner -n 1 -F '%l\\n' -c $A 7; gpioget -c $A 7 >/dev/null; end",
+            "gpionotify --idle-timeout 10ms door; echo $?",
+            "gpionotify --banner --idle-timeout 10ms door bell relay; echo $?",
+            "begin gpionotify --banner door; stop TERM",
+            "begin gpionotify --banner door; stop HUP",
+            "gpionotify -e nonsense door; gpionotify -n x door; gpionotify -n -1 door; gpionotify --idle-timeout x door",
+        ],
+        complaints("gpionotify", ""),
+    ));
+}

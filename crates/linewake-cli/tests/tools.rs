@@ -1,0 +1,454 @@
+//! `detect`, `info`, `get`, `set`, `notify` and `links`, as their users run them; and the program under the names of
+//! libgpiod's tools. How those compare with libgpiod's own is in `gpiod_tools.rs`.
+
+#[path = "../../linewake/tests/support/schema.rs"]
+mod schema;
+
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+/// Links to the program, made by itself; by their names it is one of libgpiod's tools.
+fn links() -> &'static Path {
+    static LINKS: OnceLock<PathBuf> = OnceLock::new();
+    LINKS.get_or_init(|| {
+        let directory = fresh("links");
+        let output = run(&["links", directory.to_str().unwrap()]);
+        assert!(output.status.success(), "{output:?}");
+        assert_eq!(out(&output).lines().count(), 6);
+        directory
+    })
+}
+
+/// An empty directory.
+fn fresh(name: &str) -> PathBuf {
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
+    let _ = fs::remove_dir_all(&directory);
+    fs::create_dir_all(&directory).unwrap();
+    directory
+}
+
+fn linewake(arguments: &[&str]) -> Command {
+    let mut command = match arguments {
+        [tool, rest @ ..] if tool.starts_with("gpio") => {
+            let mut command = Command::new(links().join(format!("{tool}{}", std::env::consts::EXE_SUFFIX)));
+            command.args(rest);
+            command
+        }
+        _ => {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_linewake"));
+            command.args(arguments);
+            command
+        }
+    };
+    command.stdin(Stdio::null()).env_remove("CLICOLOR_FORCE");
+    command
+}
+
+fn run(arguments: &[&str]) -> Output {
+    linewake(arguments).output().unwrap()
+}
+
+fn out(output: &Output) -> &str {
+    std::str::from_utf8(&output.stdout).unwrap()
+}
+
+fn err(output: &Output) -> &str {
+    std::str::from_utf8(&output.stderr).unwrap()
+}
+
+/// It goes well and prints this.
+fn assert_prints(arguments: &[&str], expected: &str) {
+    let output = run(arguments);
+    assert_eq!((out(&output), err(&output), output.status.code()), (expected, "", Some(0)), "{arguments:?}");
+}
+
+/// It fails with one line on standard error, which has all these parts, and prints nothing else.
+fn assert_refused(arguments: &[&str], parts: &[&str]) {
+    let output = run(arguments);
+    assert_eq!(output.status.code(), Some(1), "{arguments:?}: {output:?}");
+    assert_eq!(out(&output), "", "{arguments:?}");
+    assert_eq!(err(&output).lines().count(), 1, "{arguments:?}: {}", err(&output));
+    assert!(err(&output).starts_with("linewake: "), "{arguments:?}: {}", err(&output));
+    for part in parts {
+        assert!(err(&output).contains(part), "{arguments:?} says nothing of {part}: {}", err(&output));
+    }
+}
+
+/// The tool fails with these lines on standard error, behind its name.
+fn assert_complains(arguments: &[&str], lines: &[&str]) {
+    let output = run(arguments);
+    assert_eq!((out(&output), output.status.code()), ("", Some(1)), "{arguments:?}");
+    let tool = linewake(arguments).get_program().to_str().unwrap().to_owned();
+    let expected: String = lines.iter().map(|line| format!("{tool}: {}\n", line.replace("TOOL", &tool))).collect();
+    assert_eq!(err(&output), expected, "{arguments:?}");
+}
+
+#[test]
+fn detect_lists_chips_by_name_label_and_number_of_lines() {
+    assert_prints(
+        &["detect", "sim", "sim:64"],
+        "sim [linewake simulator] (12 lines)\nsim [linewake simulator] (64 lines)\n",
+    );
+    assert_prints(&["gpiodetect", "sim"], "sim [linewake simulator] (12 lines)\n");
+    let json = "{\"chip\":\"sim\",\"label\":\"linewake simulator\",\"lines\":12,\"path\":null}\n";
+    assert_prints(&["detect", "--json", "sim"], json);
+}
+
+#[test]
+fn detect_shows_the_others_when_one_is_not_there() {
+    let output = run(&["detect", "nope", "sim", "neither"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(out(&output), "sim [linewake simulator] (12 lines)\n");
+    let said: Vec<_> = err(&output).lines().collect();
+    assert_eq!(said.len(), 2, "{said:?}");
+    assert!(said[0].starts_with("linewake: ") && said[0].contains("\"nope\"") && said[1].contains("\"neither\""));
+}
+
+#[test]
+fn info_lists_lines_as_libgpiod_does() {
+    let output = run(&["info", "-c", "sim:14"]);
+    let lines: Vec<_> = out(&output).lines().collect();
+    assert_eq!(lines[0], "sim - 14 lines:");
+    assert_eq!(lines[1], "\tline   0:\t\"pps\"           \tinput");
+    assert_eq!(lines[13], "\tline  12:\tunnamed         \tinput");
+    assert_eq!(lines.len(), 15);
+    assert_prints(
+        &["info", "-c", "sim", "door", "pps"],
+        "sim 0\t\"pps\"           \tinput\nsim 5\t\"door\"          \tinput\n",
+    );
+    assert_prints(&["gpioinfo", "--unquoted", "-csim", "5"], "sim 5\tdoor            \tinput\n");
+}
+
+#[test]
+fn info_shows_what_it_finds_before_it_complains() {
+    let output = run(&["info", "-c", "sim", "door", "dorr"]);
+    assert_eq!((out(&output), output.status.code()), ("sim 5\t\"door\"          \tinput\n", Some(1)));
+    assert!(err(&output).starts_with("linewake: cannot find line \"dorr\""), "{}", err(&output));
+}
+
+#[test]
+fn info_is_json_where_it_is_wanted() {
+    let output = run(&["info", "--json", "-c", "sim", "5", "11"]);
+    let lines: Vec<serde_json::Value> = out(&output).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(
+        (&lines[0]["name"], &lines[0]["offset"], &lines[0]["direction"]),
+        (&"door".into(), &5.into(), &"input".into())
+    );
+    assert_eq!((&lines[0]["used"], &lines[0]["consumer"]), (&false.into(), &serde_json::Value::Null));
+    assert_eq!(lines[1]["name"], serde_json::Value::Null);
+}
+
+#[test]
+fn get_shows_values_by_the_names_that_were_given() {
+    assert_prints(&["get", "-c", "sim", "tamper", "7", "led"], "\"tamper\"=inactive \"7\"=inactive \"led\"=inactive\n");
+    assert_prints(&["get", "-c", "sim", "-l", "--unquoted", "tamper", "7"], "tamper=active 7=active\n");
+    assert_prints(&["get", "-c", "sim", "-l", "--numeric", "tamper", "7"], "1 1\n");
+    assert_prints(&["gpioget", "-c", "sim", "--num", "--act", "tamper"], "1\n");
+}
+
+#[test]
+fn get_takes_lines_of_many_chips_and_all_of_one() {
+    assert_prints(
+        &["get", "sim:tamper", "sim:64:63", "sim:7"],
+        "\"sim:tamper\"=inactive \"sim:64:63\"=inactive \"sim:7\"=inactive\n",
+    );
+    assert_prints(&["get", "-c", "sim", "sim:64:63", "led"], "\"sim:64:63\"=inactive \"led\"=inactive\n");
+    let all = run(&["get", "-c", "sim:1000", "-c", "sim:24", "--numeric"]);
+    assert_eq!(out(&all).split_whitespace().count(), 1024);
+    // As libgpiod's tool it has no such operands.
+    assert_complains(&["gpioget", "sim:tamper"], &["cannot find line 'sim:tamper'"]);
+    assert_complains(&["gpioget", "-c", "sim"], &["at least one GPIO line must be specified"]);
+}
+
+#[test]
+fn get_writes_state_records() {
+    let output = run(&["get", "--json", "-c", "sim", "tamper", "11"]);
+    for line in out(&output).lines() {
+        assert_eq!(schema::faults_of_line(line), [""; 0], "{line}");
+    }
+    assert_eq!(
+        out(&output),
+        "{\"record\":\"state\",\"chip\":\"sim\",\"offset\":6,\"name\":\"tamper\",\"level\":0}\n\
+         {\"record\":\"state\",\"chip\":\"sim\",\"offset\":11,\"name\":null,\"level\":0}\n"
+    );
+}
+
+#[test]
+fn the_hold_period_of_get_is_waited() {
+    let began = Instant::now();
+    assert_prints(&["get", "-c", "sim", "-p", "300ms", "--numeric", "tamper"], "0\n");
+    assert!(began.elapsed() >= Duration::from_millis(300));
+}
+
+#[test]
+fn set_ends_by_itself_only_when_it_is_told_to() {
+    assert_prints(&["set", "-c", "sim", "--toggle", "1ms,2ms,0", "led=1", "relay-1=off"], "");
+    assert_prints(&["set", "-c", "sim", "--banner", "-t", "0", "led=1"], "Setting line 'led'...\n");
+    let banner = "Setting lines 'led', 'sim:64:5', and '9'...\n";
+    assert_prints(&["set", "-c", "sim", "--banner", "-t", "0", "led=1", "sim:64:5=on", "9=true"], banner);
+    let mut child = linewake(&["set", "-c", "sim", "led=1"]).spawn().unwrap();
+    std::thread::sleep(Duration::from_millis(500));
+    assert_eq!(child.try_wait().unwrap(), None);
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn the_hold_period_of_set_is_the_least_between_toggles() {
+    let began = Instant::now();
+    assert_prints(&["set", "-c", "sim", "-t", "1ms,1ms,0", "-p", "100ms", "led=1"], "");
+    // Before each toggle, and at the end.
+    assert!(began.elapsed() >= Duration::from_millis(300), "{:?}", began.elapsed());
+}
+
+#[test]
+#[cfg(unix)]
+fn a_signal_ends_set_well_and_libgpiods_tool_as_it_does() {
+    for (arguments, signal, code) in [
+        (&["set", "-c", "sim", "--banner", "led=1"], "-TERM", Some(0)),
+        (&["set", "-c", "sim", "--banner", "led=1"], "-INT", Some(0)),
+        (&["gpioset", "-c", "sim", "--banner", "led=1"], "-TERM", None),
+        (&["gpioset", "-c", "sim", "--banner", "led=1"], "-INT", None),
+    ] {
+        let mut child = linewake(arguments).stdout(Stdio::piped()).spawn().unwrap();
+        let mut banner = [0; 5];
+        std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut banner).unwrap();
+        let killed = Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
+        assert!(killed.success());
+        assert_eq!(child.wait().unwrap().code(), code, "{arguments:?} {signal}");
+    }
+}
+
+/// What interactive `set` prints, without its prompts.
+fn interactive(arguments: &[&str], commands: &str) -> String {
+    let mut child = linewake(&[&["set", "-c", "sim", "-i"], arguments].concat())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(commands.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((err(&output), output.status.code()), ("", Some(0)), "{commands}");
+    out(&output).replace("linewake> ", "")
+}
+
+#[test]
+fn set_takes_commands() {
+    for (commands, expected) in [
+        ("", ""),
+        ("exit\nget\n", ""),
+        ("get\n", "\"led\"=active \"9\"=inactive\n"),
+        ("get 9 led\n", "\"9\"=inactive \"led\"=active\n"),
+        ("set led=off \"9\"=1\nget", "\"led\"=inactive \"9\"=active\n"),
+        ("toggle\nget\ntoggle 9\nget\n", "\"led\"=inactive \"9\"=active\n\"led\"=inactive \"9\"=inactive\n"),
+        ("set led=0 9=maybe\nget\n", "invalid line value: 'maybe'\n\"led\"=active \"9\"=inactive\n"),
+        ("set led\n", "invalid line value: 'led'\n"),
+        ("set\n", "at least one GPIO line value must be specified\n"),
+        ("get relay-1\n", "unknown line: 'relay-1'\n"),
+        ("get \"led\n", "invalid line id: '\"led'\n"),
+        ("get led led led\n", "too many command parameters provided\n"),
+        (
+            "sleep\nsleep 1ms 2\nsleep x\n",
+            "a period must be specified\nonly one period can be specified\ninvalid period: 'x'\n",
+        ),
+        ("\n  \nfrob\n", "unknown command: 'frob'\nTry the 'help' command\n"),
+    ] {
+        assert_eq!(interactive(&["led=1", "9=0"], commands), expected, "{commands:?}");
+    }
+    assert_eq!(interactive(&["--unquoted", "led=1"], "get\n"), "led=active\n");
+    for command in ["exit", "get", "help", "set", "sleep", "toggle"] {
+        assert!(interactive(&["led=1"], "help\n").contains(&format!("    {command}")), "{command}");
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_daemon_is_there_when_the_command_ends() {
+    let consumer = format!("daemon-{}", std::process::id());
+    let began = Instant::now();
+    assert_prints(
+        &["set", "-c", "sim", "-z", "--banner", "-C", &consumer, "-t", "5s,0", "led=1"],
+        "Setting line 'led'...\n",
+    );
+    assert!(began.elapsed() < Duration::from_secs(5), "it does not wait for its end");
+    let is_it = |entry: &fs::DirEntry| {
+        fs::read(entry.path().join("cmdline")).is_ok_and(|line| String::from_utf8_lossy(&line).contains(&consumer))
+    };
+    let found: Vec<_> = fs::read_dir("/proc").unwrap().flatten().filter(is_it).map(|entry| entry.path()).collect();
+    let [process] = found.as_slice() else { panic!("{found:?}") };
+    assert_eq!(fs::read_link(process.join("cwd")).unwrap(), Path::new("/"));
+    for fd in 0..3 {
+        assert_eq!(fs::read_link(process.join(format!("fd/{fd}"))).unwrap(), Path::new("/dev/null"));
+    }
+    // pid, name, state, parent, group, session: it has one of its own.
+    let stat = fs::read_to_string(process.join("stat")).unwrap();
+    let session = stat.rsplit(") ").next().unwrap().split(' ').nth(3).unwrap();
+    assert_eq!(Some(session), process.file_name().unwrap().to_str());
+    assert_refused(&["set", "-c", "sim", "-z", "nope=1"], &["\"nope\""]);
+}
+
+#[test]
+#[cfg(windows)]
+fn there_are_no_daemons() {
+    assert_refused(&["set", "-c", "sim", "-z", "led=1"], &["\"--daemonize\"", "start /b"]);
+}
+
+#[test]
+fn notify_ends_when_nothing_happens() {
+    assert_prints(&["notify", "-c", "sim", "--banner", "--idle-timeout", "50ms", "door"], "Watching line 'door'...\n");
+    let banner = "Watching lines 'door', and '6'...\n";
+    assert_prints(&["gpionotify", "-c", "sim", "--banner", "--idle-timeout", "50ms", "door", "6"], banner);
+    let output = run(&["notify", "-c", "sim", "--json", "--idle-timeout", "50ms", "door"]);
+    assert_eq!((out(&output).lines().count(), output.status.code()), (1, Some(0)), "{output:?}");
+    assert_eq!(schema::faults_of_line(out(&output).trim()), [""; 0]);
+}
+
+#[test]
+fn bad_input_is_named_with_what_would_do() {
+    assert_refused(&["get"], &["at least one GPIO line", "--chip"]);
+    assert_refused(&["notify"], &["at least one GPIO line", "--chip"]);
+    assert_refused(&["set"], &["LINE=VALUE"]);
+    assert_refused(&["get", "-c", "nope", "door"], &["\"nope\"", "\"sim\""]);
+    assert_refused(&["get", "-c", "", "door"], &["\"\"", "\"sim\""]);
+    assert_refused(&["get", "-c", "sim", "dorr"], &["cannot find line \"dorr\"", "\"sim\"", "\"door\""]);
+    assert_refused(&["get", "-c", "sim", "12"], &["offset 12 is out of range", "\"sim\"", "12 lines"]);
+    assert_refused(&["get", "-c", "sim", "--by-name", "5"], &["\"5\""]);
+    assert_refused(&["get", "-c", "sim", "-c", "sim:64", "5"], &["\"5\"", "CHIP:5"]);
+    assert_refused(&["get", "-c", "sim", "door", "5"], &["lines \"door\" and \"5\" are the same line", "\"sim\""]);
+    assert_refused(&["get", "sim:door", "sim:5"], &["\"sim:door\"", "\"sim:5\"", "the same line"]);
+    assert_refused(&["get", "sim:dorr"], &["\"dorr\"", "\"sim\""]);
+    assert_refused(&["get", "-c", "sim", "-b", "up", "5"], &["\"up\"", "--bias", "pull-up"]);
+    assert_refused(&["get", "-c", "sim", "-p", "5sec", "5"], &["\"5sec\"", "--hold-period", "us, ms, s or m"]);
+    assert_refused(&["set", "-c", "sim", "led"], &["\"led\"", "LINE=1"]);
+    assert_refused(&["set", "-c", "sim", "led=2"], &["\"2\"", "\"led=2\"", "inactive"]);
+    assert_refused(&["set", "-c", "sim", "led=1", "led=0"], &["the same line"]);
+    assert_refused(&["set", "-c", "sim", "-t", "1,x", "led=1"], &["\"x\"", "--toggle", "us, ms, s or m"]);
+    assert_refused(&["set", "-c", "sim", "-i", "-t", "1", "led=1"], &["interactive", "\"toggle\""]);
+    assert_refused(&["set", "-c", "sim", "-i", "-z", "led=1"], &["interactive", "daemonize"]);
+    assert_refused(&["set", "-c", "sim", "-d", "hard", "led=1"], &["\"hard\"", "--drive", "open-drain"]);
+    assert_refused(&["notify", "-c", "sim", "-e", "lost", "door"], &["\"lost\"", "--event", "released"]);
+    assert_refused(&["notify", "-n", "-1", "door"], &["-1"]);
+    assert_refused(&["notify", "-n", "many", "door"], &["\"many\"", "--num-events"]);
+    assert_refused(&["links", "/no/such/directory"], &["\"/no/such/directory\"", "mkdir"]);
+    assert_refused(&["completions", "cmd"], &["\"cmd\"", "bash", "powershell"]);
+    assert_refused(&["get", "--frob"], &["--frob", "--help"]);
+    assert_refused(&["get", "--unquote", "5"], &["--unquote", "--unquoted"]);
+    assert_refused(&["munch"], &["\"munch\"", "--help"]);
+}
+
+#[test]
+fn libgpiods_names_complain_in_libgpiods_words() {
+    for tool in ["gpioget", "gpioset", "gpionotify", "gpioinfo"] {
+        let value = if tool == "gpioset" { "=1" } else { "" };
+        let line = |id: &str| format!("{id}{value}");
+        assert_complains(&[tool, "-x"], &["invalid option -- 'x'", "try TOOL --help"]);
+        assert_complains(&[tool, "--json"], &["unrecognized option '--json'", "try TOOL --help"]);
+        assert_complains(&[tool, &line("nope")], &["cannot find line 'nope'"]);
+        assert_complains(&[tool, "-c", "nope", &line("door")], &["cannot find GPIO chip character device 'nope'"]);
+        assert_complains(
+            &[tool, "-c", "sim", &line("99"), &line("nope")],
+            &["offset 99 is out of range on chip 'sim'", "cannot find line 'nope'"],
+        );
+        if tool != "gpioinfo" {
+            let same = "lines 'door' and '5' are the same line";
+            assert_complains(&[tool, "-c", "sim", &line("door"), &line("5")], &[same]);
+        }
+    }
+    assert_complains(&["gpioget", "-b", "up", "-x"], &["invalid bias: up"]);
+    assert_complains(&["gpioset", "-d", "up", "a=1"], &["invalid drive: up"]);
+    assert_complains(&["gpioset", "-t", "1,5sec,x", "a=1"], &["invalid period: 5sec"]);
+    assert_complains(&["gpioset", "a"], &["invalid line value: 'a'"]);
+    assert_complains(&["gpionotify", "-e", "up", "a"], &["invalid edge: up"]);
+    assert_complains(&["gpionotify", "-n", "x", "a"], &["invalid number: 'x'"]);
+    assert_complains(&["gpionotify", "--idle-timeout", "x", "a"], &["invalid period: x"]);
+}
+
+#[test]
+fn operands_end_the_options_of_libgpiods_names() {
+    assert_complains(&["gpioget", "-c", "sim", "tamper", "-l"], &["cannot find line '-l'"]);
+    assert_prints(&["gpioget", "-c", "sim", "--", "tamper"], "\"tamper\"=inactive\n");
+    assert_prints(&["gpioget", "-c", "nope", "-csim", "--", "tamper"], "\"tamper\"=inactive\n");
+}
+
+#[test]
+fn help_and_version_are_under_every_name() {
+    for tool in ["gpiodetect", "gpioinfo", "gpioget", "gpioset", "gpiomon", "gpionotify"] {
+        for word in ["-h", "--help", "--he"] {
+            let output = run(&[tool, word]);
+            assert_eq!((err(&output), output.status.code()), ("", Some(0)));
+            assert!(out(&output).contains(&format!("Usage: {tool} ")), "{}", out(&output));
+            assert!(!out(&output).contains("--json"), "{tool} has no such option: {}", out(&output));
+        }
+        for word in ["-v", "--version"] {
+            let output = run(&[tool, word]);
+            assert!(out(&output).starts_with(&format!("{tool} (linewake ")) && out(&output).ends_with(" v2.3\n"));
+        }
+    }
+    for command in ["detect", "info", "get", "set", "mon", "notify", "links", "completions", "man", "driver"] {
+        let output = run(&[command, "--help"]);
+        assert_eq!((err(&output), output.status.code()), ("", Some(0)));
+        for part in ["Usage: linewake ", "Exit codes:"] {
+            assert!(out(&output).contains(part), "{command}: {}", out(&output));
+        }
+        assert_eq!(run(&[command, "-v"]).stdout, run(&[command, "-V"]).stdout);
+    }
+}
+
+#[test]
+fn links_are_made_again_and_never_over_something_else() {
+    let directory = fresh("made-again");
+    let path = directory.to_str().unwrap();
+    for _ in 0..2 {
+        assert_eq!(out(&run(&["links", path])).lines().count(), 6);
+    }
+    let name = directory.join(format!("gpioset{}", std::env::consts::EXE_SUFFIX));
+    fs::remove_file(&name).unwrap();
+    fs::write(&name, "another program").unwrap();
+    assert_refused(&["links", path], &["gpioset", "is there already"]);
+    assert_eq!(fs::read(&name).unwrap(), b"another program");
+}
+
+#[test]
+fn every_shell_gets_completions_and_every_command_a_page() {
+    for (shell, part) in [
+        ("bash", "_linewake()"),
+        ("zsh", "#compdef linewake"),
+        ("fish", "complete -c linewake"),
+        ("powershell", "Register-ArgumentCompleter"),
+    ] {
+        let output = run(&["completions", shell]);
+        assert!(output.status.success());
+        for part in [part, "notify", "hold-period"] {
+            assert!(out(&output).contains(part), "{shell}: {part}");
+        }
+    }
+    let directory = fresh("pages").join("man1");
+    let output = run(&["man", directory.to_str().unwrap()]);
+    assert!(output.status.success(), "{output:?}");
+    for command in ["", "-detect", "-info", "-get", "-set", "-mon", "-notify", "-links"] {
+        let page = fs::read_to_string(directory.join(format!("linewake{command}.1"))).unwrap();
+        assert!(page.contains(".SH OPTIONS") && page.contains("Exit codes"), "{command}");
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_full_disk_is_an_error_and_a_closed_pipe_is_none() {
+    for arguments in
+        [&["get", "-c", "sim", "door"][..], &["info", "-c", "sim"], &["detect", "sim"], &["completions", "zsh"]]
+    {
+        let full = fs::File::options().write(true).open("/dev/full").unwrap();
+        let output = linewake(arguments).stdout(full).stderr(Stdio::piped()).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+        assert!(err(&output).starts_with("linewake: cannot write to standard output: "), "{}", err(&output));
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = linewake(arguments).stdout(writer).stderr(Stdio::piped()).output().unwrap();
+        assert_eq!((err(&output), output.status.code()), ("", Some(0)), "{arguments:?}");
+    }
+}

@@ -1,0 +1,246 @@
+//! What a release is made of: a folder for each system, and Debian packages of those for Linux.
+//!
+//! The programs for Linux are linked statically, so that they run wherever the kernel does; Rust's own linker does it, so
+//! that no cross compiler is needed.
+
+mod licences;
+
+use std::error::Error;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use crate::command::CommandLine;
+use crate::run::Run;
+use crate::setup::{self, Need};
+use crate::workspace;
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Only these systems, by their target triples; all unless given
+    #[arg(long = "target", value_name = "TARGET", value_parser = system)]
+    targets: Vec<&'static System>,
+}
+
+/// A system that releases are made for.
+struct System {
+    target: &'static str,
+    /// What Debian calls it, where there are packages.
+    debian: Option<&'static str>,
+    /// Another linker than the usual one.
+    linker: Option<&'static str>,
+}
+
+const LLD: Option<&str> = Some("rust-lld");
+
+const SYSTEMS: &[System] = &[
+    System { target: "x86_64-unknown-linux-musl", debian: Some("amd64"), linker: None },
+    System { target: "aarch64-unknown-linux-musl", debian: Some("arm64"), linker: LLD },
+    System { target: "armv7-unknown-linux-musleabihf", debian: Some("armhf"), linker: LLD },
+    System { target: "x86_64-pc-windows-gnu", debian: None, linker: None },
+];
+
+fn system(target: &str) -> Result<&'static System, String> {
+    SYSTEMS.iter().find(|system| system.target == target).ok_or_else(|| {
+        let targets: Vec<_> = SYSTEMS.iter().map(|system| system.target).collect();
+        format!("releases are made for {}", targets.join(", "))
+    })
+}
+
+/// `cargo xtask dist`
+pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
+    let systems: Vec<&System> =
+        if arguments.targets.is_empty() { SYSTEMS.iter().collect() } else { arguments.targets.clone() };
+    let mut needs: Vec<_> = systems.iter().map(|system| Need::Target(system.target)).collect();
+    if systems.iter().any(|system| system.target.contains("windows")) {
+        needs.push(Need::Mingw);
+    }
+    setup::provide(&needs)?;
+    let dist = workspace::target().join("dist");
+    if dist.exists() {
+        fs::remove_dir_all(&dist)?;
+    }
+    fs::create_dir_all(&dist)?;
+    let run = Run::start("dist")?;
+    let papers = papers(&run, &dist.join("papers")).map_err(|failure| run.explain(&failure))?;
+    for system in systems {
+        let folder = system.folder(&run, &dist, &papers).map_err(|failure| run.explain(&failure))?;
+        println!("{}", workspace::shown(&folder));
+        if let Some(architecture) = system.debian {
+            let package = debian(&run, &dist, &folder, architecture).map_err(|failure| run.explain(&failure))?;
+            println!("{}", workspace::shown(&package));
+        }
+    }
+    fs::remove_dir_all(&papers)?;
+    let sums = sums(&dist)?;
+    println!("{}", workspace::shown(&sums));
+    Ok(ExitCode::SUCCESS)
+}
+
+type Failure = crate::run::Failure;
+
+/// The completions and the manual pages, which are the same everywhere: written by the command itself.
+fn papers(run: &Run, papers: &Path) -> Result<PathBuf, Failure> {
+    let build = CommandLine::new("cargo build --locked -p linewake-cli");
+    run.command(&build)?;
+    let linewake = workspace::target().join(format!("debug/linewake{}", std::env::consts::EXE_SUFFIX));
+    let linewake = CommandLine::new(&linewake.display().to_string());
+    let completions = papers.join("completions");
+    fs::create_dir_all(&completions)?;
+    for (shell, name) in
+        [("bash", "linewake.bash"), ("zsh", "_linewake"), ("fish", "linewake.fish"), ("powershell", "_linewake.ps1")]
+    {
+        let print = linewake.clone().arg("completions").arg(shell);
+        let text = print.read().ok_or_else(|| format!("this command failed: {print}"))?;
+        fs::write(completions.join(name), text)?;
+    }
+    run.command(&linewake.arg("man").arg(papers.join("man/man1").display().to_string()))?;
+    Ok(papers.to_owned())
+}
+
+impl System {
+    /// Builds the program, and puts it with all that goes with it into a folder.
+    fn folder(&self, run: &Run, dist: &Path, papers: &Path) -> Result<PathBuf, Failure> {
+        let mut build =
+            CommandLine::new("cargo build --locked -p linewake-cli --profile dist --target").arg(self.target);
+        if let Some(linker) = self.linker {
+            let variable = format!("CARGO_TARGET_{}_LINKER", self.target.to_uppercase().replace('-', "_"));
+            build = build.env(&variable, linker);
+        }
+        run.command(&build)?;
+        let folder = dist.join(format!("linewake-{}-{}", env!("CARGO_PKG_VERSION"), self.target));
+        let is_windows = self.target.contains("windows");
+        let program = if is_windows { "linewake.exe" } else { "linewake" };
+        let built = workspace::target().join(self.target).join("dist").join(program);
+        fs::create_dir_all(&folder)?;
+        fs::copy(built, folder.join(program))?;
+        copy_all(&papers.join("completions"), &folder.join("completions"))?;
+        if !is_windows {
+            copy_all(&papers.join("man"), &folder.join("man"))?;
+            copy("packaging/60-linewake.rules", &folder)?;
+        }
+        for file in ["README.md", "CHANGELOG.md", "LICENSE-APACHE", "LICENSE-MIT", "docs/record.schema.json"] {
+            copy(file, &folder)?;
+        }
+        fs::write(folder.join("LICENSES-OF-OTHERS.txt"), licences::text(self.target)?)?;
+        Ok(folder)
+    }
+}
+
+/// A package for Debian and what comes from it, by dpkg's own tool: it is a tree of files and a page about it.
+fn debian(run: &Run, dist: &Path, folder: &Path, architecture: &str) -> Result<PathBuf, Failure> {
+    let version = env!("CARGO_PKG_VERSION");
+    let tree = dist.join(format!("tree-{architecture}"));
+    let documents = tree.join("usr/share/doc/linewake");
+    let place = |path: &str| -> Result<PathBuf, Failure> {
+        let path = tree.join(path);
+        fs::create_dir_all(path.parent().unwrap_or(&tree))?;
+        Ok(path)
+    };
+    for (from, to) in [
+        ("linewake", "usr/bin/linewake"),
+        ("completions/linewake.bash", "usr/share/bash-completion/completions/linewake"),
+        ("completions/_linewake", "usr/share/zsh/vendor-completions/_linewake"),
+        ("completions/linewake.fish", "usr/share/fish/vendor_completions.d/linewake.fish"),
+        ("60-linewake.rules", "usr/lib/udev/rules.d/60-linewake.rules"),
+        ("LICENSE-MIT", "usr/share/doc/linewake/copyright"),
+        ("LICENSE-APACHE", "usr/share/doc/linewake/LICENSE-APACHE"),
+        ("LICENSES-OF-OTHERS.txt", "usr/share/doc/linewake/LICENSES-OF-OTHERS.txt"),
+        ("README.md", "usr/share/doc/linewake/README.md"),
+        ("CHANGELOG.md", "usr/share/doc/linewake/changelog"),
+        ("record.schema.json", "usr/share/doc/linewake/record.schema.json"),
+    ] {
+        fs::copy(folder.join(from), place(to)?)?;
+    }
+    copy_all(&folder.join("man/man1"), &tree.join("usr/share/man/man1"))?;
+    for page in fs::read_dir(tree.join("usr/share/man/man1"))? {
+        run.command(&CommandLine::new("gzip -9n").arg(page?.path().display().to_string()))?;
+    }
+    run.command(&CommandLine::new("gzip -9n").arg(documents.join("changelog").display().to_string()))?;
+    let postinst = place("DEBIAN/postinst")?;
+    fs::copy(workspace::root().join("packaging/debian/postinst"), &postinst)?;
+    run.command(&CommandLine::new("chmod 755").arg(postinst.display().to_string()))?;
+    let size = kilobytes(&tree)?;
+    fs::write(
+        place("DEBIAN/control")?,
+        format!(
+            "Package: linewake\n\
+             Version: {version}\n\
+             Architecture: {architecture}\n\
+             Maintainer: The Linewake project <https://github.com/linewake/linewake>\n\
+             Installed-Size: {size}\n\
+             Section: electronics\n\
+             Priority: optional\n\
+             Homepage: https://github.com/linewake/linewake\n\
+             Description: watch digital lines, with every edge accounted for\n \
+             The command linewake lists, reads, sets and monitors lines of GPIO chips, of\n \
+             serial ports, of vendors' drivers and of a simulator, and says of every edge\n \
+             that was lost where it was lost. By the names of libgpiod's tools, which\n \
+             \"linewake links\" makes, it behaves as they do.\n"
+        ),
+    )?;
+    let package = dist.join(format!("linewake_{version}_{architecture}.deb"));
+    let build = CommandLine::new("dpkg-deb --root-owner-group --build");
+    run.command(&build.arg(tree.display().to_string()).arg(package.display().to_string()))?;
+    fs::remove_dir_all(&tree)?;
+    Ok(package)
+}
+
+/// Writes the checksums of all that is there, as `sha256sum --check` reads them.
+fn sums(dist: &Path) -> Result<PathBuf, Box<dyn Error>> {
+    let mut files = Vec::new();
+    list(dist, &mut files)?;
+    files.sort();
+    let mut command = CommandLine::new("sha256sum").command();
+    command.current_dir(dist);
+    for file in &files {
+        command.arg(file.strip_prefix(dist)?);
+    }
+    let output = command.output().map_err(|error| format!("cannot run \"sha256sum\": {error}"))?;
+    if !output.status.success() {
+        return Err(format!("\"sha256sum\" failed: {}", String::from_utf8_lossy(&output.stderr)).into());
+    }
+    let sums = dist.join("SHA256SUMS");
+    fs::write(&sums, output.stdout)?;
+    Ok(sums)
+}
+
+fn list(directory: &Path, files: &mut Vec<PathBuf>) -> Result<(), Box<dyn Error>> {
+    for entry in fs::read_dir(directory)? {
+        let path = entry?.path();
+        if path.is_dir() { list(&path, files)? } else { files.push(path) }
+    }
+    Ok(())
+}
+
+fn kilobytes(tree: &Path) -> Result<u64, Failure> {
+    let mut files = Vec::new();
+    list(tree, &mut files)?;
+    let mut bytes = 0;
+    for file in files {
+        bytes += fs::metadata(file)?.len();
+    }
+    Ok(bytes.div_ceil(1024))
+}
+
+fn copy_all(from: &Path, to: &Path) -> Result<(), Failure> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let to = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy_all(&entry.path(), &to)?;
+        } else {
+            fs::copy(entry.path(), to)?;
+        }
+    }
+    Ok(())
+}
+
+/// A file of the workspace.
+fn copy(file: &str, folder: &Path) -> Result<(), Failure> {
+    let from = workspace::root().join(file);
+    let name = from.file_name().ok_or_else(|| format!("\"{file}\" names no file"))?;
+    fs::copy(&from, folder.join(name)).map_err(|error| format!("cannot copy \"{file}\": {error}"))?;
+    Ok(())
+}

@@ -1,0 +1,250 @@
+//! `cargo xtask flood`: linewake beside gpiomon and gpiocdev under the same flood of edges, in the virtual machine, and what
+//! came of it in `docs/flood.md`.
+
+use std::collections::HashMap;
+use std::error::Error;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use crate::command::CommandLine;
+use crate::setup::{self, Need};
+use crate::{vm, workspace};
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Edges of one flood
+    #[arg(long, default_value_t = 40_000)]
+    edges: u32,
+    /// Only readers whose names contain this
+    #[arg(long, value_name = "NAME", conflicts_with = "write")]
+    only: Option<String>,
+    /// Only on so many processors
+    #[arg(long, value_name = "1|2", conflicts_with = "write")]
+    cpus: Option<u8>,
+    /// Write the tables to docs/flood.md
+    #[arg(long)]
+    write: bool,
+}
+
+const STATIC: &str = "x86_64-unknown-linux-musl";
+const GPIOCDEV: &str = "0.6.0";
+/// Lines a second that a slow consumer reads.
+const SLOW: u64 = 5000;
+const BEGIN: &str = "<!-- What follows is written by `cargo xtask flood --write`. -->";
+const END: &str = "<!-- Up to here. -->";
+
+/// A program that reads edges. `CHIP` and `LINES` stand for what they say.
+struct Reader {
+    name: &'static str,
+    command: &'static str,
+    lines: u32,
+    /// Whether it prints edges: what does not, nobody can read slowly.
+    prints: bool,
+}
+
+const fn prints(name: &'static str, command: &'static str) -> Reader {
+    Reader { name, command, lines: 8, prints: true }
+}
+
+const fn takes(name: &'static str, lines: u32, command: &'static str) -> Reader {
+    Reader { name, command, lines, prints: false }
+}
+
+/// The first is what the others are compared with.
+const READERS: &[Reader] = &[
+    prints("gpiomon", "gpiomon -c CHIP LINES"),
+    prints("gpiocdev edges", "./gpiocdev edges -c CHIP LINES"),
+    prints("gpiocdev edges --json", "./gpiocdev edges --json -c CHIP LINES"),
+    prints("linewake mon", "./linewake mon -c CHIP LINES"),
+    prints("linewake mon --json", "./linewake mon --json -c CHIP LINES"),
+    takes("the library, 8 lines", 8, "./flood watch --queue 1024 CHIP LINES"),
+    takes("the library, one line", 1, "./flood watch --queue 1024 CHIP LINES"),
+    takes("the library, one line and a witness", 1, "./flood watch --queue 1024 --witness CHIP LINES"),
+];
+
+/// `cargo xtask flood`
+pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
+    if let Some(lacks) = vm::lacks() {
+        return Err(format!("the virtual machine {lacks}").into());
+    }
+    setup::provide(&[Need::Qemu, Need::Target(STATIC)])?;
+    let directory = workspace::target().join("flood");
+    fs::create_dir_all(&directory)?;
+    let files = build(&directory)?;
+    let kernel = vm::prepare()?;
+
+    let mut text = format!("{} edges, on Linux {kernel}.\n", arguments.edges);
+    let machines: [(u8, &str, &[&str]); 2] = [
+        (1, "One processor, whose time is that of its instructions", &["--steady"]),
+        (2, "Two processors", &["--cpus", "2"]),
+    ];
+    for (cpus, title, options) in machines {
+        if arguments.cpus.is_some_and(|only| only != cpus) {
+            continue;
+        }
+        let results = in_the_guest(arguments, &directory, &files, options)?;
+        let table = format!("\n## {title}\n\n{}", table(&results));
+        print!("{table}");
+        text.push_str(&table);
+    }
+    if arguments.write {
+        record(&text)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Builds what runs in the guest: ours, and the peer that no package has.
+fn build(directory: &Path) -> Result<Vec<PathBuf>, Box<dyn Error>> {
+    let shown = |path: &Path| workspace::shown(path);
+    let ours = CommandLine::new("cargo build --release -p linewake-cli -p flood --target").args(STATIC);
+    let peer = CommandLine::new("cargo install gpiocdev-cli --quiet --locked --version")
+        .args(GPIOCDEV)
+        .args("--target")
+        .args(STATIC)
+        .args("--root")
+        .arg(shown(&directory.join("gpiocdev")))
+        .args("--target-dir")
+        .arg(shown(&directory.join("build")));
+    for command in [ours, peer] {
+        println!("$ {command}");
+        if !command.command().status()?.success() {
+            return Err(format!("this command failed: {command}").into());
+        }
+    }
+    let ours = workspace::target().join(STATIC).join("release");
+    Ok(vec![ours.join("flood"), ours.join("linewake"), directory.join("gpiocdev/bin/gpiocdev")])
+}
+
+/// One flood after the other.
+fn in_the_guest(
+    arguments: &Arguments,
+    directory: &Path,
+    files: &[PathBuf],
+    options: &[&str],
+) -> Result<Vec<Figures>, Box<dyn Error>> {
+    let mut script = String::from("#!/bin/sh\nset -e\n");
+    let wanted = |reader: &&Reader| arguments.only.as_ref().is_none_or(|only| reader.name.contains(only.as_str()));
+    for slow in [0, SLOW] {
+        for reader in READERS.iter().filter(wanted).filter(|reader| reader.prints || slow == 0) {
+            let Reader { name, command, lines, .. } = reader;
+            let edges = arguments.edges;
+            writeln!(
+                script,
+                "./flood run --name '{name}' --lines {lines} --edges {edges} --slow {slow} {command} >>/results/figures"
+            )?;
+        }
+    }
+    let path = directory.join("floods");
+    fs::write(&path, script)?;
+    let out = directory.join("results");
+    if out.exists() {
+        fs::remove_dir_all(&out)?;
+    }
+    let mut command = CommandLine::new("").arg(std::env::current_exe()?.to_string_lossy()).args("vm run --out");
+    command = command.arg(out.display().to_string());
+    for option in options {
+        command = command.args(option);
+    }
+    for file in files {
+        command = command.args("--file").arg(file.display().to_string());
+    }
+    let command = command.args("--").arg(path.display().to_string());
+    println!("$ {command}");
+    if !command.command().status()?.success() {
+        return Err(format!("this command failed: {command}").into());
+    }
+    let figures = fs::read_to_string(out.join("figures"))?;
+    Ok(figures.lines().map(Figures::read).collect())
+}
+
+/// What one flood came to, as the program in the guest prints it: a name, and named numbers.
+struct Figures {
+    name: String,
+    numbers: HashMap<String, u64>,
+}
+
+impl Figures {
+    fn read(line: &str) -> Self {
+        let mut fields = line.split('\t');
+        let name = fields.next().unwrap_or_default().to_owned();
+        let number = |field: &str| {
+            let (name, number) = field.split_once('=')?;
+            Some((name.to_owned(), number.parse().ok()?))
+        };
+        Self { name, numbers: fields.filter_map(number).collect() }
+    }
+
+    fn number(&self, name: &str) -> u64 {
+        self.numbers.get(name).copied().unwrap_or(0)
+    }
+
+    fn an_edge(&self, name: &str) -> f64 {
+        self.number(name) as f64 / self.number("delivered").max(1) as f64
+    }
+
+    /// Edges that happened and that the reader neither delivered nor reported lost.
+    fn unknown(&self) -> i64 {
+        let accounted: u64 =
+            ["delivered", "overflowed", "merged", "discarded"].iter().map(|name| self.number(name)).sum();
+        self.number("driven") as i64 - accounted as i64
+    }
+}
+
+fn table(results: &[Figures]) -> String {
+    let mut text = String::from(
+        "| reader | output is read | edges/s | delivered | overflowed | merged | of these unattributed | unknown | CPU \
+         | CPU an edge | beside gpiomon | threads | wake-ups an edge |\n\
+         |---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n",
+    );
+    for figures in results {
+        let number = |name| figures.number(name);
+        let peer = results.iter().find(|peer| peer.name == READERS[0].name && peer.number("slow") == number("slow"));
+        let ratio =
+            peer.filter(|_| number("lines") == 8).map(|peer| figures.an_edge("cpu_ns") / peer.an_edge("cpu_ns"));
+        // Writing to a string does not fail.
+        let _ = writeln!(
+            text,
+            "| {} | {} | {:.0} | {} | {} | {} | {} | {} | {:.3} s | {:.1} µs | {} | {} | {:.2} |",
+            figures.name,
+            match number("slow") {
+                0 => "as it comes".to_owned(),
+                slow => format!("{slow} lines/s"),
+            },
+            number("driven") as f64 * 1e9 / number("took_ns").max(1) as f64,
+            number("delivered"),
+            number("overflowed"),
+            number("merged"),
+            number("unattributed"),
+            figures.unknown(),
+            number("cpu_ns") as f64 / 1e9,
+            figures.an_edge("cpu_ns") / 1e3,
+            ratio.map(|ratio| format!("{ratio:.2}")).unwrap_or_default(),
+            number("threads"),
+            figures.an_edge("sleeps"),
+        );
+    }
+    text
+}
+
+fn record(text: &str) -> Result<(), Box<dyn Error>> {
+    let path = workspace::root().join("docs/flood.md");
+    let page = fs::read_to_string(&path)?;
+    let (before, rest) = page.split_once(BEGIN).ok_or("docs/flood.md has no line for where the figures begin")?;
+    let (_, after) = rest.split_once(END).ok_or("docs/flood.md has no line for where the figures end")?;
+    fs::write(path, format!("{before}{BEGIN}\n\n{text}\n{END}{after}"))?;
+    println!("\nwritten to docs/flood.md");
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_is_what_nobody_tells_of() {
+        let figures = Figures::read("a reader\tdriven=100\tdelivered=60\toverflowed=20\tmerged=5\tdiscarded=1");
+        assert_eq!((figures.name.as_str(), figures.unknown()), ("a reader", 14));
+    }
+}

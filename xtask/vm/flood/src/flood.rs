@@ -1,0 +1,210 @@
+//! The flood, and what became of it.
+
+use std::error::Error;
+use std::fs::File;
+use std::io::Read as _;
+use std::os::unix::fs::FileExt as _;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use linewake::Chip;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use crate::consumer::Consumer;
+use crate::usage::Usage;
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// What to call it in the result
+    #[arg(long)]
+    name: String,
+    /// How many lines change, in turn
+    #[arg(long)]
+    lines: u32,
+    /// How many edges there are in all
+    #[arg(long)]
+    edges: u32,
+    /// How many lines a second the reader's output is read; zero: as they come
+    #[arg(long, default_value_t = 0)]
+    slow: u64,
+    /// The reader; the word `CHIP` stands for the chip, and `LINES` for the lines' numbers
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    reader: Vec<String>,
+}
+
+/// A chip has so many lines more, of which a witness may be one.
+const SPARE: u32 = 2;
+/// Whoever did nothing for so long has nothing left to do.
+const IDLE: Duration = Duration::from_secs(1);
+/// Whoever is not ready, or not at rest, by then has failed.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
+    let bank = gpiosim::Bank::new(arguments.lines + SPARE, "flood");
+    let sim = gpiosim::builder().with_bank(&bank).with_name("flood").live()?;
+    let chip = &sim.chips()[0];
+    let mut reader = start(arguments, chip)?;
+    let consumer = Consumer::start(reader.stdout.take().ok_or("it is piped")?, arguments.slow);
+    wait_until_watched(arguments, chip, &mut reader)?;
+
+    let before = rest(&reader, &consumer)?;
+    let took = flood(arguments, chip)?;
+    let used = rest(&reader, &consumer)? - before;
+    kill_process(Pid::from_child(&reader), Signal::TERM)?;
+    let mut said = String::new();
+    reader.stderr.take().ok_or("it is piped")?.read_to_string(&mut said)?;
+    let printed = consumer.join()?;
+    reader.wait()?;
+
+    let lost = Lost::reported(&printed.last, &said);
+    let delivered = lost.delivered.unwrap_or(printed.edges);
+    let figures = [
+        ("lines", arguments.lines.into()),
+        ("slow", arguments.slow),
+        ("driven", arguments.edges.into()),
+        ("took_ns", took.as_nanos() as u64),
+        ("delivered", delivered),
+        ("overflowed", lost.overflowed),
+        ("merged", lost.merged),
+        ("unattributed", lost.unattributed.unwrap_or(0)),
+        ("discarded", lost.discarded),
+        ("cpu_ns", used.cpu_ns),
+        ("threads", used.threads),
+        ("sleeps", used.sleeps),
+    ];
+    let figures: Vec<_> = figures.iter().map(|(name, number)| format!("{name}={number}")).collect();
+    println!("{}\t{}", arguments.name, figures.join("\t"));
+    if lost.delivered.is_some_and(|delivered| printed.edges > 0 && delivered != printed.edges) {
+        return Err(format!("it printed {} edges and says {delivered}", printed.edges).into());
+    }
+    Ok(())
+}
+
+fn start(arguments: &Arguments, chip: &gpiosim::Chip) -> std::io::Result<Child> {
+    let mut words = Vec::new();
+    for word in &arguments.reader {
+        match word.as_str() {
+            "CHIP" => words.push(chip.dev_path().display().to_string()),
+            "LINES" => words.extend((0..arguments.lines).map(|line| line.to_string())),
+            word => words.push(word.to_owned()),
+        }
+    }
+    let mut command = Command::new(&words[0]);
+    command.args(&words[1..]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
+}
+
+fn wait_until_watched(arguments: &Arguments, chip: &gpiosim::Chip, reader: &mut Child) -> Result<(), Box<dyn Error>> {
+    let chip = Chip::open(&chip.dev_path().display().to_string())?;
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let lines = chip.lines()?;
+        let watched = lines.iter().take(arguments.lines as usize).filter(|line| line.config.edges.is_some()).count();
+        if watched == arguments.lines as usize {
+            return Ok(());
+        }
+        if Instant::now() > deadline || reader.try_wait()?.is_some() {
+            let mut said = String::new();
+            let _ = reader.kill();
+            reader.stderr.take().ok_or("it is piped")?.read_to_string(&mut said)?;
+            return Err(format!("\"{}\" does not watch its lines: {said}", arguments.name).into());
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Waits until the reader has nothing to do any more. Returns what it took by then.
+fn rest(reader: &Child, consumer: &Consumer) -> Result<Usage, Box<dyn Error>> {
+    let deadline = Instant::now() + PATIENCE;
+    let mut last = (Usage::of(reader.id())?, consumer.bytes());
+    loop {
+        thread::sleep(IDLE);
+        let now = (Usage::of(reader.id())?, consumer.bytes());
+        if now.0.cpu_ns == last.0.cpu_ns && now.1 == last.1 {
+            return Ok(now.0);
+        }
+        if Instant::now() > deadline {
+            return Err("it does not come to rest".into());
+        }
+        last = now;
+    }
+}
+
+/// Changes the lines in turn, as fast as this machine can. They are low at first.
+fn flood(arguments: &Arguments, chip: &gpiosim::Chip) -> std::io::Result<Duration> {
+    let open = |line| {
+        let pull = format!("/sys/devices/platform/{}/{}/sim_gpio{line}/pull", chip.dev_name, chip.chip_name);
+        File::options().write(true).open(pull)
+    };
+    let pulls = (0..arguments.lines).map(open).collect::<Result<Vec<_>, _>>()?;
+    let began = Instant::now();
+    for edge in 0..arguments.edges {
+        let word: &[u8] = if (edge / arguments.lines).is_multiple_of(2) { b"pull-up" } else { b"pull-down" };
+        pulls[(edge % arguments.lines) as usize].write_all_at(word, 0)?;
+    }
+    Ok(began.elapsed())
+}
+
+/// What a reader says of edges that it did not print.
+#[derive(Default)]
+struct Lost {
+    delivered: Option<u64>,
+    overflowed: u64,
+    merged: u64,
+    unattributed: Option<u64>,
+    discarded: u64,
+}
+
+impl Lost {
+    /// From the last record, or else from what is on standard error; others report nothing.
+    fn reported(last: &str, said: &str) -> Self {
+        if let Ok(summary) = serde_json::from_str::<Value>(last)
+            && summary["record"] == "summary"
+        {
+            let sum = |name: &str| {
+                let lines = summary["lines"].as_array().into_iter().flatten();
+                lines.filter_map(|line| line[name].as_u64()).sum()
+            };
+            return Self {
+                delivered: Some(sum("delivered")),
+                overflowed: sum("overflowed"),
+                merged: sum("merged") + summary["unattributed"].as_u64().unwrap_or(0),
+                unattributed: summary["unattributed"].as_u64(),
+                discarded: sum("discarded"),
+            };
+        }
+        let mut lost = Self::default();
+        let summary = said.lines().find(|line| line.contains(" delivered, ")).unwrap_or_default();
+        let words: Vec<_> = summary.split([' ', ',', '(', ')', ';']).filter(|word| !word.is_empty()).collect();
+        for two in words.windows(2) {
+            let Ok(number) = two[0].parse() else { continue };
+            match two[1] {
+                "edge" | "edges" => lost.delivered = Some(number),
+                "overflowed" => lost.overflowed = number,
+                "merged" => lost.merged = number,
+                "discarded" => lost.discarded = number,
+                _ => {}
+            }
+        }
+        lost
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_summaries_are_understood() {
+        let text = "8 lines: 39 edges delivered, at least 12 lost (5 overflowed, 7 merged); 3 threads\n  \
+                    \"x\": 4 edges delivered, at least 5 lost (5 overflowed)\n";
+        let lost = Lost::reported("1.2\trising\t\"x\"\n", text);
+        assert_eq!((lost.delivered, lost.overflowed, lost.merged, lost.discarded), (Some(39), 5, 7, 0));
+        let record = r#"{"record":"summary","unattributed":3,"lines":[{"delivered":4,"overflowed":1,"merged":2,"discarded":6}]}"#;
+        let lost = Lost::reported(record, "");
+        assert_eq!((lost.delivered, lost.overflowed, lost.merged, lost.discarded), (Some(4), 1, 5, 6));
+        assert_eq!(lost.unattributed, Some(3));
+        assert!(Lost::reported("1.2\trising\t\"x\"\n", "").delivered.is_none());
+    }
+}

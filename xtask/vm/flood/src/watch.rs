@@ -1,0 +1,33 @@
+//! A reader that only takes edges: the library by itself.
+
+use std::error::Error;
+
+use linewake::Chip;
+use linewake::record::{Record, Summary};
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Hold a witness beside a line alone
+    #[arg(long)]
+    witness: bool,
+    /// How many events the kernel queues; zero: what it does by itself
+    #[arg(long, default_value_t = 0)]
+    queue: u32,
+    chip: String,
+    lines: Vec<u32>,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
+    let chip = Chip::open(&arguments.chip)?;
+    let request = chip.request().lines(arguments.lines.iter().copied());
+    let mut request = request.witness(arguments.witness).queue_size(arguments.queue).start()?;
+    let stopper = request.stopper();
+    ctrlc::set_handler(move || stopper.stop())?;
+    while let Some(edge) = request.wait_next() {
+        edge?;
+    }
+    let account = request.finish();
+    let summary = Summary::new([(&*chip.info().name, &account)], None);
+    println!("{}", serde_json::to_string(&Record::Summary(summary))?);
+    Ok(())
+}
