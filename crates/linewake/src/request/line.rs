@@ -83,19 +83,21 @@ impl WatchedLine {
 
     /// Books an edge as delivered. Returns what is missing before it.
     pub(super) fn take(&mut self, edge: &RawEdge, numbering: Numbering) -> Missed {
-        let missed = self.missing_before(edge, numbering);
         self.delivered += 1;
-        self.missed.overflowed += u64::from(missed.overflowed);
-        self.missed.merged += u64::from(missed.merged);
-        missed
+        self.book_missing(edge, numbering)
     }
 
     /// Books an edge as discarded: nobody will see it.
     pub(super) fn discard(&mut self, edge: &RawEdge, numbering: Numbering) {
-        let missed = self.missing_before(edge, numbering);
         self.discarded += 1;
+        self.book_missing(edge, numbering);
+    }
+
+    fn book_missing(&mut self, edge: &RawEdge, numbering: Numbering) -> Missed {
+        let missed = self.missing_before(edge, numbering);
         self.missed.overflowed += u64::from(missed.overflowed);
         self.missed.merged += u64::from(missed.merged);
+        missed
     }
 
     fn missing_before(&mut self, edge: &RawEdge, numbering: Numbering) -> Missed {
