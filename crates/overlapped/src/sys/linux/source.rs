@@ -239,6 +239,7 @@ impl fmt::Debug for Source {
 /// What comes while a system call is under way, which no program can bring about for certain.
 #[cfg(test)]
 mod tests {
+    use std::io::PipeWriter;
     use std::ptr;
 
     use super::*;
@@ -247,9 +248,9 @@ mod tests {
     const OPERATION: InFlight = InFlight { index: 0, generation: 1 };
 
     /// A pipe with nothing in it and one read, which has been taken to be run.
-    fn running() -> (Queue, Source, Transfer, OwnedFd) {
-        let (reader, writer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::NONBLOCK).unwrap();
-        let (queue, source) = (Queue::new().unwrap(), Source::new(1, reader));
+    fn running() -> (Queue, Source, Transfer, PipeWriter) {
+        let (reader, writer) = std::io::pipe().unwrap();
+        let (queue, source) = (Queue::new().unwrap(), Source::new(1, reader.into()));
         let nothing: *mut u8 = ptr::NonNull::dangling().as_ptr();
         let memory =
             Memory { io_status: ptr::null_mut(), input: nothing, input_len: 0, output: nothing, output_len: 0 };
