@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use linewake_controller::protocol::MAX_LINES;
-use toml::de::DeTable;
 
 use super::{ClockKind, Count, Line, Quadrature, Script, Signal, Span, Turn};
 use crate::Error;
@@ -12,7 +11,7 @@ use crate::keys::{Keys, Source, Value};
 
 pub(super) fn parse(name: &str, text: &str) -> Result<Script, Error> {
     let source = Source { name, text };
-    let root = DeTable::parse(text).map_err(|error| source.error(&error.span().unwrap_or(0..0), error.message()))?;
+    let root = source.parse()?;
     let keys = Keys::new(source, &root);
     let mut script = Script { file: Some(name.into()), ..Script::new() };
     if let Some(label) = keys.get("label") {
