@@ -206,9 +206,12 @@ fn read_all() -> Result<Sets, Failure> {
     Ok(sets)
 }
 
-/// Where a configuration may be, and whether it is there.
-pub(crate) fn places() -> Vec<(PathBuf, bool)> {
-    paths().into_iter().map(|path| (path.clone(), path.is_file())).collect()
+/// Where a configuration may be, each with whether it is there; or what is wrong with it.
+pub(crate) fn places() -> impl Iterator<Item = Result<String, Failure>> {
+    paths().into_iter().map(|path| {
+        let found = if read(&path)?.is_some() { "found" } else { "not there" };
+        Ok(format!("\"{}\": {found}", path.display()))
+    })
 }
 
 /// Where a configuration may be; the user's own first.

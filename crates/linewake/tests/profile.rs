@@ -428,7 +428,7 @@ fn what_is_wrong_is_said_at_its_place() {
         (
             "changed = { at = 0 }",
             "changed = { at = 0 }, levels = { at = 2, width = 2 }",
-            "a.toml:27:67: \"call.wait-change.output.fields.levels\": `levels` and `changed` have bytes in common: a byte \
+            "a.toml:37:82: \"call.wait-change.output.fields.levels\": `levels` and `changed` have bytes in common: a byte \
              is of one field",
         ),
         ("lines = 32", "lines = 2", "a.toml:7:9: \"lines\": there are 3 [[line]]s, and 2 lines: make it 3 or more"),
@@ -440,7 +440,7 @@ fn what_is_wrong_is_said_at_its_place() {
             "unknown key \"fonction\" in \"call.select\"; did you mean \"function\"?",
         ),
         (
-            "name = \"tank-full\"",
+            "name = \"light-barrier\"",
             "name = \"door\"",
             "a line is called \"door\" already, at 14:8: each has a name of its own",
         ),
