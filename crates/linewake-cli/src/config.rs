@@ -313,6 +313,15 @@ mod tests {
     }
 
     #[test]
+    fn the_readme_shows_a_configuration() {
+        let readme = include_str!("../README.md");
+        let example = readme.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+        let pumps = &parse(example).unwrap()["pumps"];
+        assert_eq!(pumps.iter().filter(|line| line.label.is_some()).count(), 2);
+        assert!(pumps.iter().any(|line| line.unit.is_some()));
+    }
+
+    #[test]
     fn what_is_wrong_is_said_with_its_place() {
         for (text, expected) in [
             ("[set.a]\nlines = []", "2:9: the set \"a\" has no line"),

@@ -48,6 +48,42 @@ fn nothing_is_advised_that_this_kernel_cannot() {
 }
 
 #[test]
+fn help_has_every_kind_of_chip() {
+    for command in ["get", "set", "mon", "info", "notify", "record"] {
+        let help = run(&[command, "--help"]);
+        for kind in
+            ["gpiochip0", "label:", "sim:64", "sim:FILE", "serial:", "profile:FILE", "exec:COMMAND", "LineWake0"]
+        {
+            assert!(out(&help).contains(kind), "{command}: {kind}: {}", out(&help));
+        }
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_program_that_says_nothing_has_no_longer_than_the_watch() {
+    let mon = run(&["mon", "-c", "exec:sleep 60", "--for", "1s"]);
+    assert_eq!(mon.status.code(), Some(1), "{mon:?}");
+    assert!(err(&mon).contains("\"sleep 60\" did not say in 1s which lines it has"), "{mon:?}");
+}
+
+#[cfg(unix)]
+#[test]
+fn programs_of_one_interpreter_are_told_apart() {
+    let directory = std::env::temp_dir();
+    let scripts = ["door", "gate"].map(|name| directory.join(format!("{name}-{}.sh", std::process::id())));
+    for script in &scripts {
+        std::fs::write(script, "echo lines x=0; echo 1 x 1; exec sleep 60").unwrap();
+    }
+    let chips = scripts.each_ref().map(|script| format!("exec:sh {}", script.display()));
+    let mon = run(&["mon", "-c", &chips[0], "-c", &chips[1], "-n", "2"]);
+    scripts.iter().for_each(|script| std::fs::remove_file(script).unwrap());
+    for name in ["door", "gate"] {
+        assert!(out(&mon).contains(&format!("\trising\t{name}-{} 0 \"x\"\n", std::process::id())), "{mon:?}");
+    }
+}
+
+#[test]
 fn doctor_says_what_config_says_of_a_broken_configuration() {
     let directory = std::env::temp_dir().join(format!("linewake-doctor-config-{}", std::process::id()));
     std::fs::create_dir_all(directory.join("linewake")).unwrap();
