@@ -72,7 +72,6 @@ impl Failure {
     }
 }
 
-#[cfg(windows)]
 impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.message)

@@ -263,8 +263,11 @@ fn some_period(text: &str) -> Result<Duration, String> {
 
 impl Lines {
     /// Opens the chips and finds the lines.
-    fn select(&self) -> Result<Selection, Failure> {
+    fn select(&self, ending: &Ending) -> Result<Selection, Failure> {
         let mut options = Chip::options().allow_writes(self.allow_writes);
+        if let Some(period) = ending.period {
+            options = options.start_timeout(period.clamp(SOON, SILENT));
+        }
         if let Some(seed) = self.seed {
             options = options.seed(seed);
         }
@@ -391,7 +394,7 @@ fn place(path: &Path) -> String {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let Arguments { lines, ending, output } = arguments;
-    let selection = lines.select()?;
+    let selection = lines.select(ending)?;
     let (time, clock) = output.time(lines.event_clock, &selection);
     let filters = ending.filters(lines.edges, &selection)?;
     let began = Instant::now();
@@ -409,7 +412,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 
 /// Watches, and writes the record stream to a file.
 pub(crate) fn record(lines: &Lines, ending: &Ending, file: &Path) -> Result<(), Failure> {
-    let selection = lines.select()?;
+    let selection = lines.select(ending)?;
     let filters = ending.filters(lines.edges, &selection)?;
     let mut sinks = Sinks::new();
     if selection.lines.iter().any(|line| line.name.as_deref().is_some_and(|name| file.as_os_str() == name)) {
@@ -462,6 +465,10 @@ pub(crate) fn replay(
         Plan { began, pace, filters, says_summary, fail_on_loss: ending.fail_on_loss },
     )
 }
+
+/// Of a watch that ends after a period: how soon and how late a program that has not said its lines is given up.
+const SOON: Duration = Duration::from_secs(1);
+const SILENT: Duration = Duration::from_secs(10);
 
 /// How a watch is done.
 struct Plan {
