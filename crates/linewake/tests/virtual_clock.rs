@@ -102,6 +102,19 @@ fn nothing_is_lost_by_a_reader_that_takes_its_time() {
 }
 
 #[test]
+fn who_waits_for_a_reader_goes_on_when_that_is_gone() {
+    let lines = ["a", "b"].map(|name| Line::new(name).signal(Signal::period(ms(2))));
+    let script = lines.into_iter().fold(Script::new(), Script::line).clock(ClockKind::Virtual).queue_size(2);
+    let chip = script.open().unwrap();
+    let (mut a, mut b) = (chip.request().line("a").start().unwrap(), chip.request().line("b").start().unwrap());
+    next(&mut a).unwrap(); // from here on its queue is waited for
+    let waits = thread::spawn(move || (0..200).filter(|_| next(&mut b).is_ok()).count());
+    thread::sleep(ms(50));
+    drop(a);
+    assert_eq!(waits.join().unwrap(), 200);
+}
+
+#[test]
 fn edges_are_lost_where_the_script_has_readers_be_slow() {
     let line = Line::new("it").signal(Signal::period(ms(2)));
     let script = Script::new().line(line).clock(ClockKind::Virtual).queue_size(8).slow(ms(100), ms(50));

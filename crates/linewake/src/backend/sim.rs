@@ -12,7 +12,7 @@ mod waits;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
-use std::task::Context;
+use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
 use linewake_controller::protocol::{self, LineConfig, MAX_LINES, WaitLine};
@@ -250,7 +250,12 @@ impl Handle {
                 return;
             }
             match state.step(horizon_ns, Readers::Waiting) {
-                Step::Blocked => return,
+                Step::Blocked => {
+                    if !state.blocked.iter().any(|waker| waker.will_wake(cx.waker())) {
+                        state.blocked.push(cx.waker().clone());
+                    }
+                    return;
+                }
                 Step::Nothing => {
                     if horizon_ns < u64::MAX {
                         state.now_ns = state.now_ns.max(horizon_ns);
@@ -268,9 +273,18 @@ impl Handle {
     /// not waited for.
     pub(crate) fn hurry(&self) {
         if let Some(&reader) = self.reader.get() {
-            self.host.lock().hurry(reader);
+            let mut state = self.host.lock();
+            state.hurry(reader);
+            go_on(state);
         }
     }
+}
+
+/// A reader has more room than before: a virtual clock may go on, and who waits for that looks again.
+fn go_on(mut state: MutexGuard<'_, State>) {
+    let blocked = std::mem::take(&mut state.blocked);
+    drop(state);
+    blocked.into_iter().for_each(Waker::wake);
 }
 
 /// Which waits a request belongs to, should it pend.
@@ -338,7 +352,7 @@ impl sim::Driver for Handle {
                 _ => {}
             }
         }
-        drop(state);
+        go_on(state);
         request.set_written(information);
         request.complete(Status::from_u32(status.0))
     }
@@ -349,7 +363,9 @@ impl sim::Driver for Handle {
 
     fn cleanup(&self, _: sim::FileId) {
         if let Some(&reader) = self.reader.get() {
-            self.host.now().close(reader);
+            let mut state = self.host.now();
+            state.close(reader);
+            go_on(state);
         }
     }
 }

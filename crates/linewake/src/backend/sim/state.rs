@@ -1,6 +1,7 @@
 //! The chip at one moment of its clock, and the step to the next.
 
 use std::collections::{HashMap, HashSet};
+use std::task::Waker;
 
 use linewake_controller::protocol::{self, LineConfig};
 use linewake_controller::{Outcome, ReaderId, Ready};
@@ -20,6 +21,8 @@ pub(super) struct State {
     /// What the alarm is set to, if it is.
     pub(super) alarm_ns: Option<u64>,
     pub(super) waits: Waits,
+    /// Who waits, on a virtual clock, for others to take something.
+    pub(super) blocked: Vec<Waker>,
     readers: HashMap<ReaderId, Reader>,
     /// Who watches which lines.
     watches: HashSet<(ReaderId, u32)>,
@@ -55,6 +58,7 @@ impl State {
             horizon_ns,
             alarm_ns: None,
             waits: Waits::default(),
+            blocked: Vec::new(),
             readers: HashMap::new(),
             watches: HashSet::new(),
             is_slow: false,
