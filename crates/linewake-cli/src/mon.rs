@@ -36,7 +36,7 @@ use crate::caller::{BEYOND, is_libgpiod};
 use crate::exit::{self, Failure};
 use crate::lines::Scope;
 use crate::stamp::Stamp;
-use crate::{config, period, settings, threads};
+use crate::{period, settings, threads};
 
 /// Print the edges of lines as they happen, and account for every one
 ///
@@ -201,10 +201,6 @@ pub(crate) struct Lines {
     #[arg(long, value_name = "N", help_heading = BEYOND)]
     queue_size: Option<u32>,
 
-    /// Allow a profile what may change its device; see "linewake profile explain"
-    #[arg(long, help_heading = BEYOND)]
-    allow_writes: bool,
-
     /// Make the life of a simulated chip from this number; the same number gives the same edges [default: 1]
     #[arg(long, value_name = "N", help_heading = BEYOND)]
     pub(crate) seed: Option<u64>,
@@ -264,16 +260,11 @@ fn some_period(text: &str) -> Result<Duration, String> {
 impl Lines {
     /// Opens the chips and finds the lines.
     fn select(&self) -> Result<Selection, Failure> {
-        let mut options = Chip::options().allow_writes(self.allow_writes);
+        let mut options = self.scope.consent.options();
         if let Some(seed) = self.seed {
             options = options.seed(seed);
         }
-        if is_libgpiod() {
-            return Ok(Selection::new(&self.scope.resolve_or_all(&self.lines, &options)?));
-        }
-        let members = config::expand(&self.lines)?;
-        let ids: Vec<_> = members.iter().map(|member| member.id.clone()).collect();
-        Ok(Selection::new(&self.scope.resolve_or_all(&ids, &options)?).with(&members))
+        Ok(Selection::new(&self.scope.resolve_or_all(&self.lines, &options)?))
     }
 
     /// How they are held.

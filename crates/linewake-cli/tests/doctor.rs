@@ -1,18 +1,8 @@
 //! `linewake doctor`, `profile` and `config`, as their users run them.
 
-use std::process::{Command, Output, Stdio};
+mod support;
 
-fn run(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_linewake")).args(arguments).stdin(Stdio::null()).output().unwrap()
-}
-
-fn out(output: &Output) -> &str {
-    std::str::from_utf8(&output.stdout).unwrap()
-}
-
-fn err(output: &Output) -> &str {
-    std::str::from_utf8(&output.stderr).unwrap()
-}
+use support::{err, out, run};
 
 #[test]
 fn doctor_says_what_is_here_and_what_to_do() {

@@ -2,28 +2,13 @@
 
 #[path = "../../linewake/tests/support/schema.rs"]
 mod schema;
+mod support;
 
 use std::io::{BufRead as _, BufReader, Read as _};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-fn linewake(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_linewake"));
-    command.args(arguments).stdin(Stdio::null()).env_remove("CLICOLOR_FORCE");
-    command
-}
-
-fn run(arguments: &[&str]) -> Output {
-    linewake(arguments).output().unwrap()
-}
-
-fn out(output: &Output) -> &str {
-    std::str::from_utf8(&output.stdout).unwrap()
-}
-
-fn err(output: &Output) -> &str {
-    std::str::from_utf8(&output.stderr).unwrap()
-}
+use support::{Scratch, err, linewake, out, run};
 
 /// It fails, says all these parts on standard error, and prints nothing else.
 fn assert_refused(arguments: &[&str], parts: &[&str]) {
@@ -132,7 +117,7 @@ fn json_is_by_the_schema_and_accounts_for_every_edge() {
 
 #[test]
 fn a_reader_that_leaves_ends_it_quietly() {
-    for format in [&[][..], &["--json"]] {
+    for format in [&[][..], &["--json"], &["--csv"], &["--vcd", "-"]] {
         let mut child =
             linewake(&["mon", "-c", "sim"]).args(format).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -257,29 +242,6 @@ fn help_is_a_manual() {
 fn the_driver_needs_windows_and_says_so() {
     for action in [&["install", "--path", "x.sys"][..], &["start"], &["stop"], &["remove"], &["status"]] {
         assert_refused(&[&["driver"], action].concat(), &["\"LineWake\"", "Windows", "\"sim\""]);
-    }
-}
-
-/// A path of this test's own, that is removed.
-struct Scratch(std::path::PathBuf);
-
-impl Scratch {
-    fn new(name: &str) -> Self {
-        Self(std::env::temp_dir().join(format!("linewake-mon-{}-{name}", std::process::id())))
-    }
-
-    fn path(&self) -> &str {
-        self.0.to_str().unwrap()
-    }
-
-    fn text(&self) -> String {
-        std::fs::read_to_string(&self.0).unwrap()
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
     }
 }
 
@@ -436,15 +398,9 @@ at = "200ms"
 for = "300ms"
 "#;
 
-fn script(name: &str, text: &str) -> Scratch {
-    let script = Scratch::new(name);
-    std::fs::write(&script.0, text).unwrap();
-    script
-}
-
 #[test]
 fn what_was_lost_is_in_every_output_and_may_be_a_failure() {
-    let (script, vcd, csv) = (script("lossy.toml", LOSSY), Scratch::new("lossy.vcd"), Scratch::new("lossy.csv"));
+    let (script, vcd, csv) = (Scratch::with("lossy.toml", LOSSY), Scratch::new("lossy.vcd"), Scratch::new("lossy.csv"));
     let chip = format!("sim:{}", script.path());
     let to_csv = format!("--csv={}", csv.path());
     let arguments = ["mon", "-c", &chip, "--for", "900ms", "--fail-on-loss", "--vcd", vcd.path(), &to_csv];
@@ -475,6 +431,36 @@ fn what_was_lost_is_in_every_output_and_may_be_a_failure() {
     assert!((200_000..300_000).contains(&(at(2) - at(1))), "{} to {}", at(1), at(2));
     let quiet = run(&["mon", "-c", "sim", "-n", "3", "--fail-on-loss"]);
     assert_eq!(quiet.status.code(), Some(0), "what is on its way when it ends is no loss: {quiet:?}");
+}
+
+/// Twice gone, and once for good; time waits for the edges that are queued.
+const REPLUGGED: &str = r#"
+clock = "virtual"
+[[line]]
+name = "door"
+period = "10ms"
+[[unplug]]
+at = "202ms"
+for = "301ms"
+[[unplug]]
+at = "1s"
+for = "500ms"
+"#;
+
+#[test]
+fn a_chip_that_comes_back_is_watched_on_with_the_gap_in_every_output() {
+    let script = Scratch::with("replugged.toml", REPLUGGED);
+    let [json, csv, vcd] = ["json", "csv", "vcd"].map(|name| Scratch::new(&format!("replugged.{name}")));
+    let chip = format!("sim:{}", script.path());
+    let (to_json, to_csv) = (format!("--json={}", json.path()), format!("--csv={}", csv.path()));
+    let arguments = ["mon", "-c", &chip, "-n", "200", "--reattach", "--vcd", vcd.path(), &to_json, &to_csv];
+    let output = run(&[&arguments[..], &["-I", "-F", "%U %E"]].concat());
+    assert!(output.status.success(), "{output:?}");
+    println!("{}{}", out(&output), err(&output));
+    println!("{}", json.text());
+    println!("{}", csv.text());
+    println!("{}", vcd.text());
+    panic!();
 }
 
 #[test]
@@ -569,18 +555,21 @@ fn a_disk_that_becomes_full_ends_it_with_the_account() {
         println!("skipped: a small file system needs root");
         return;
     }
-    let busy = script("busy.toml", "[[line]]\nname = \"a\"\nperiod = \"500us\"\n");
+    let busy = Scratch::with("busy.toml", "[[line]]\nname = \"a\"\nperiod = \"500us\"\n");
     let chip = format!("sim:{}", busy.path());
-    let outputs: Vec<_> = ["--json=", "--csv=", "--vcd="]
-        .iter()
-        .map(|option| {
-            let file = disk.0.join("full");
-            let output = run(&["mon", "-c", &chip, "-q", "--for", "20s", &format!("{option}{}", file.display())]);
-            let size = std::fs::metadata(&file).map(|file| file.len());
-            let _ = std::fs::remove_file(&file);
-            (output, size)
-        })
-        .collect();
+    let outputs: Vec<_> =
+        [&["mon", "-q", "--json="][..], &["mon", "-q", "--csv="], &["mon", "-q", "--vcd="], &["record", ""]]
+            .iter()
+            .map(|words| {
+                let file = disk.0.join("full");
+                let [words @ .., last] = words else { unreachable!() };
+                let last = format!("{last}{}", file.display());
+                let output = run(&[words, &["-c", &chip, "--for", "20s", &last]].concat());
+                let size = std::fs::metadata(&file).map(|file| file.len());
+                let _ = std::fs::remove_file(&file);
+                (output, size)
+            })
+            .collect();
     let unmounted = Command::new("umount").arg(&disk.0).status().unwrap();
     assert!(unmounted.success());
     let _ = std::fs::remove_dir(&disk.0);

@@ -6,6 +6,7 @@ use std::thread;
 use super::{Outputs, line_value};
 use crate::caller::is_libgpiod;
 use crate::exit::Failure;
+use crate::lines::Line;
 use crate::shown::Values;
 use crate::{output, period};
 
@@ -28,9 +29,9 @@ COMMANDS:
 ";
 
 /// Runs until `exit`, or the end of the input.
-pub(super) fn run(outputs: &mut Outputs, unquoted: bool) -> Result<(), Failure> {
+pub(super) fn run(outputs: &mut Outputs, operands: &[String], unquoted: bool) -> Result<(), Failure> {
     let prompt = if is_libgpiod() { "gpioset> " } else { "linewake> " };
-    let mut session = Session { outputs, unquoted };
+    let mut session = Session { outputs, operands, unquoted };
     let mut input = io::stdin().lock();
     let mut line = String::new();
     loop {
@@ -71,6 +72,8 @@ enum Next {
 
 struct Session<'a> {
     outputs: &'a mut Outputs,
+    /// What the lines were asked for by: themselves, or sets.
+    operands: &'a [String],
     unquoted: bool,
 }
 
@@ -89,7 +92,7 @@ impl Session<'_> {
                 if let Some(places) = self.places(out, words)? {
                     let lines = &self.outputs.lines.lines;
                     let values: Vec<_> =
-                        places.iter().map(|&place| (&*lines[place].id, self.outputs.values[place])).collect();
+                        places.iter().map(|&place| (lines[place].shown(), self.outputs.values[place])).collect();
                     writeln!(out, "{}", Values { values: &values, unquoted: self.unquoted, numeric: false })?;
                 }
             }
@@ -134,8 +137,8 @@ impl Session<'_> {
         }
         let ids: Vec<_> = ids.iter().map(String::as_str).collect();
         if let Some(places) = self.known(out, &ids)? {
-            for (place, value) in places.into_iter().zip(values) {
-                self.outputs.values[place] = value;
+            for (places, value) in places.into_iter().zip(values) {
+                places.into_iter().for_each(|place| self.outputs.values[place] = value);
             }
             self.outputs.apply();
         }
@@ -159,16 +162,20 @@ impl Session<'_> {
             };
             ids.push(id);
         }
-        self.known(out, &ids)
+        Ok(self.known(out, &ids)?.map(|places| places.concat()))
     }
 
-    /// The places of lines, if all are held.
-    fn known(&self, out: &mut impl Write, ids: &[&str]) -> io::Result<Option<Vec<usize>>> {
+    /// The places of the lines that each of these is, if all are held: a line by its name or label, or the lines of a set.
+    fn known(&self, out: &mut impl Write, ids: &[&str]) -> io::Result<Option<Vec<Vec<usize>>>> {
         let mut places = Vec::new();
         for id in ids {
-            match self.outputs.lines.lines.iter().position(|line| line.id == *id) {
-                Some(place) => places.push(place),
-                None => writeln!(out, "unknown line: '{id}'")?,
+            let is_it = |line: &Line| [&*line.id, line.shown(), &*self.operands[line.operand]].contains(id);
+            let lines = self.outputs.lines.lines.iter().enumerate();
+            let known: Vec<_> = lines.filter(|(_, line)| is_it(line)).map(|(place, _)| place).collect();
+            if known.is_empty() {
+                writeln!(out, "unknown line: '{id}'")?;
+            } else {
+                places.push(known);
             }
         }
         Ok((places.len() == ids.len()).then_some(places))
