@@ -31,6 +31,8 @@ pub(crate) struct Pace {
     pub(crate) heartbeat: Option<Duration>,
     /// Whether that is said on standard error too.
     pub(crate) says_heartbeat: bool,
+    /// Whether a chip that is gone is waited for, and that is said. Else it ends the watch, and the error says so.
+    pub(crate) waits: bool,
 }
 
 /// What ended the watch early.
@@ -258,11 +260,14 @@ impl<'a> Watch<'a> {
             }
             Event::Gap { request, gap } => {
                 self.gaps += u64::from(!gap.is_over);
-                exit::say(&format!(
-                    "the chip \"{}\" {}\n",
-                    Printable(&gap.chip),
-                    if gap.is_over { "is back".to_owned() } else { format!("is gone: {}; waiting for it", gap.reason) }
-                ));
+                if self.pace.waits {
+                    let now = if gap.is_over {
+                        "is back".to_owned()
+                    } else {
+                        format!("is gone: {}; waiting for it", gap.reason)
+                    };
+                    exit::say(&format!("the chip \"{}\" {now}\n", Printable(&gap.chip)));
+                }
                 self.sinks.item(Item::Gap { request: *request, gap })
             }
             _ => Ok(()),
