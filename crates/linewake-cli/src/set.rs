@@ -2,6 +2,7 @@
 
 mod daemon;
 mod interactive;
+mod terminal;
 
 use std::io::Write as _;
 use std::thread;

@@ -1,8 +1,9 @@
 //! `--interactive`: outputs by commands from standard input.
 
 use std::io::{self, BufRead as _, IsTerminal as _, Write};
-use std::thread;
+use std::{process, thread};
 
+use super::terminal::{Terminal, Typed};
 use super::{Outputs, line_value};
 use crate::caller::is_libgpiod;
 use crate::exit::Failure;
@@ -31,37 +32,62 @@ COMMANDS:
 /// Runs until `exit`, or the end of the input.
 pub(super) fn run(outputs: &mut Outputs, operands: &[String], unquoted: bool) -> Result<(), Failure> {
     let prompt = if is_libgpiod() { "gpioset> " } else { "linewake> " };
+    let is_terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
+    let mut terminal = is_terminal.then(|| Terminal::new(names(outputs, operands))).transpose()?;
     let mut session = Session { outputs, operands, unquoted };
-    let mut input = io::stdin().lock();
-    let mut line = String::new();
+    let mut text = String::new();
     loop {
-        let mut out = io::stdout().lock();
-        let asked = out.write_all(prompt.as_bytes()).and_then(|()| out.flush());
-        if let Err(error) = asked {
-            return output::failed(&error);
+        text.clear();
+        match &mut terminal {
+            Some(terminal) => match terminal.line(prompt)? {
+                Typed::Line(line) => text = line,
+                Typed::End => return Ok(()),
+                // As the signal ends the command elsewhere.
+                Typed::Interrupt => process::exit(if is_libgpiod() { 130 } else { 0 }),
+            },
+            None => match read_line(prompt, &mut text) {
+                Ok(0) => return Ok(()),
+                Ok(_) => {}
+                Err(failure) => return failure,
+            },
         }
-        line.clear();
-        match input.read_line(&mut line) {
-            Ok(0) => {
-                // The next prompt of the shell begins on a line of its own.
-                if io::stdout().is_terminal() {
-                    let _ = out.write_all(b"\n");
-                }
-                return Ok(());
-            }
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-                line.clear();
-                let _ = out.write_all(b"a command is text, in UTF-8\n");
-            }
-            Err(error) => return Err(Failure::new(format!("cannot read standard input: {error}"))),
-        }
-        match session.command(&mut out, &words(&line)) {
+        match session.command(&mut io::stdout().lock(), &words(&text)) {
             Ok(Next::More) => {}
             Ok(Next::End) => return Ok(()),
             Err(error) => return output::failed(&error),
         }
     }
+}
+
+/// Asks for a command, and reads it. On failure gives what the program is to end with.
+fn read_line(prompt: &str, text: &mut String) -> Result<usize, Result<(), Failure>> {
+    let mut out = io::stdout().lock();
+    out.write_all(prompt.as_bytes()).and_then(|()| out.flush()).map_err(|error| output::failed(&error))?;
+    let read = io::stdin().lock().read_line(text);
+    match read {
+        Ok(0) => {
+            // The next prompt of the shell begins on a line of its own.
+            if io::stdout().is_terminal() {
+                let _ = out.write_all(b"\n");
+            }
+            Ok(0)
+        }
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+            text.clear();
+            let _ = out.write_all(b"a command is text, in UTF-8\n");
+            Ok(1)
+        }
+        read => read.map_err(|error| Err(Failure::new(format!("cannot read standard input: {error}")))),
+    }
+}
+
+/// What lines may be called here: by their own names, by labels and by sets; each once.
+fn names(outputs: &Outputs, operands: &[String]) -> Vec<String> {
+    let lines = outputs.lines.lines.iter();
+    let mut names: Vec<_> = lines.flat_map(|line| [line.shown(), &operands[line.operand]]).map(str::to_owned).collect();
+    names.sort();
+    names.dedup();
+    names
 }
 
 #[derive(Debug, PartialEq)]
