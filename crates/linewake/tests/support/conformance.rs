@@ -7,7 +7,10 @@
 use std::collections::HashMap;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicBool, AtomicU32,
+    Ordering::{AcqRel, Acquire, Relaxed},
+};
 use std::task::{Context, Poll, Wake};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
@@ -35,6 +38,11 @@ pub(crate) trait Bench: Sync {
     /// Changes one line.
     fn toggle(&self, chip: &Chip, line: u32, times: u32) {
         self.toggle_all(chip, &[(line, times)]);
+    }
+
+    /// Whether edges of one line alone, hundreds of microseconds apart, may merge before the chip tells of them.
+    fn edges_merge(&self) -> bool {
+        false
     }
 
     /// Pulls the chip out, when what has happened has been read.
@@ -176,33 +184,43 @@ pub(crate) fn the_level_at_the_start_is_that_before_the_first_edge(bench: &dyn B
         bench.toggle(&chip, 2, 1);
         assert_eq!(next(&mut edges).kind == EdgeKind::Falling, level);
     }
-    // And with somebody who changes it meanwhile, so that now and then an edge comes before the level is read.
+    // And with somebody who changes it meanwhile, so that now and then an edge comes before the level is read. To see it
+    // fall on a gpiochip, have `level_at_start` (gpiochip/lines.rs) take no notice of the first edge.
+    let (begun, ended) = (AtomicU32::new(0), AtomicU32::new(0));
     let done = AtomicBool::new(false);
     let is_exact = chip.capabilities().account == Trust::Exact;
     let watch = || {
-        let mut contradicted = 0;
+        let (mut contradicted, mut quiet) = (0, 0);
         for _ in 0..300 {
+            let changes = ended.load(Acquire);
             let mut edges = chip.request().line(2).queue_size(1024).start().unwrap();
             let said = edges.lines()[0].active_at_start;
+            if begun.load(Acquire) == changes {
+                // Nobody changed it in all that time.
+                assert_eq!(said, Some(changes % 2 == 1));
+                quiet += 1;
+            }
             let first = next(&mut edges);
             assert_eq!(first.line_seqno, 1);
+            // An edge that was on its way through a kernel's thread tells what could not be told, or corrects what was.
             let level = edges.lines()[0].active_at_start;
+            let may_say_later = bench.edges_merge() || said.is_none() && !is_exact;
+            assert!(said == level || may_say_later, "{said:?} {level:?} before {first:?}");
             let agrees = level.is_none_or(|level| level == (first.kind == EdgeKind::Falling));
-            if is_exact {
-                assert!(agrees && said == level, "{said:?} {level:?} before {first:?}");
-            } else {
-                // An edge that was on its way through the kernel's thread corrects what was said; if one is missing before
-                // the first, that is said.
-                assert!(agrees != (first.missed.merged == 1), "{said:?} {level:?} before {first:?}");
-                contradicted += u32::from(!agrees);
-            }
+            // If one is missing before the first, that is said; and then one is.
+            assert_eq!(first.missed.total(), u64::from(!agrees), "{said:?} {level:?} before {first:?}");
+            assert!(agrees || begun.load(Acquire) - changes >= 2, "{said:?} {level:?} before {first:?}");
+            contradicted += u32::from(!agrees);
         }
-        assert!(contradicted <= 30, "the level at the start is mostly right: {contradicted}");
+        println!("{quiet} of 300 starts were in peace, {contradicted} before an edge that merged");
+        assert!(contradicted == 0 || bench.edges_merge(), "{contradicted} edges contradict the level at the start");
     };
     thread::scope(|scope| {
         scope.spawn(|| {
             while !done.load(Relaxed) {
+                begun.fetch_add(1, AcqRel);
                 bench.toggle(&chip, 2, 1);
+                ended.fetch_add(1, AcqRel);
                 thread::sleep(Duration::from_micros(300));
             }
         });

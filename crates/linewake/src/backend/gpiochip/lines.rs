@@ -107,8 +107,10 @@ impl Lines {
     ///
     /// The levels are read before the first edge can be queued, and again after that. Where both are the same and no edge
     /// is queued, the line had that level at the start. Where an edge is queued, it says the level before it. Else the line
-    /// changed in between, or its edge is on its way through the kernel's thread, and nobody can tell. A line that changed
-    /// twice in between deceives us until its edge comes, with a time stamp from before the levels were read.
+    /// changed in between, and nobody can tell if an edge is on its way through the kernel's thread: there is none from
+    /// before the interrupt was enabled, nor until `linereq_set_config`, when that was done, has noted which edges to tell.
+    /// A line that changed twice in between deceives us until its edge comes, with a time stamp from before the levels
+    /// were read.
     pub(super) fn start(
         chip: &super::Chip,
         device: Device,
@@ -142,13 +144,9 @@ impl Lines {
             this.take_ready()?;
         }
         let level = |(place, (offset, config)): (usize, &(Offset, LineConfig))| {
-            let has = |values: u64| values >> place & 1 == 1;
+            let had = |values: u64| values >> place & 1 == 1;
             let first = this.read.iter().find(|edge| edge.offset == *offset);
-            match (first, config.edges) {
-                (Some(edge), _) => Some(edge.kind == EdgeKind::Falling),
-                (None, Some(edges)) if has(before) != has(after) && goes(edges, has(after)) => None,
-                (None, _) => Some(has(after)),
-            }
+            level_at_start((had(before), had(after)), config.edges, first.map(|edge| edge.kind))
         };
         this.active_at_start = this.lines.iter().enumerate().map(level).collect();
         Ok(this)
@@ -247,6 +245,16 @@ fn take(
             // Nothing came in all that time: the next edge is the first after a rest.
             false => return Pin::new(reads).poll_next(cx),
         }
+    }
+}
+
+/// Whether a line was active before the first edge that is given for it; `levels` are those before and after its edges
+/// began to be watched, `first` is the first edge that was queued by then.
+fn level_at_start((before, after): (bool, bool), edges: Option<Edges>, first: Option<EdgeKind>) -> Option<bool> {
+    match (first, edges) {
+        (Some(kind), _) => Some(kind == EdgeKind::Falling),
+        (None, Some(edges)) if before != after && goes(edges, after) => None,
+        (None, _) => Some(after),
     }
 }
 
@@ -385,7 +393,7 @@ impl Held for Lines {
 mod tests {
     use zerocopy::{FromZeros, IntoBytes};
 
-    use super::{decode, goes};
+    use super::{decode, level_at_start};
     use crate::backend::gpiochip::uapi::LineEvent;
     use crate::{EdgeKind, Edges, ErrorKind};
 
@@ -423,9 +431,22 @@ mod tests {
     }
 
     #[test]
-    fn an_edge_goes_where_it_is_watched() {
-        assert!(goes(Edges::Both, true) && goes(Edges::Both, false));
-        assert!(goes(Edges::Rising, true) && !goes(Edges::Rising, false));
-        assert!(goes(Edges::Falling, false) && !goes(Edges::Falling, true));
+    fn the_level_at_the_start_is_not_what_an_edge_made_of_it() {
+        use EdgeKind::{Falling, Rising};
+        use Edges::Both;
+        // One that is queued tells what was before it, whatever was read: it may have come since, or not be the only one.
+        for levels in [(false, false), (false, true), (true, false), (true, true)] {
+            assert_eq!(level_at_start(levels, Some(Both), Some(Rising)), Some(false));
+            assert_eq!(level_at_start(levels, Some(Both), Some(Falling)), Some(true));
+        }
+        // Without one, a level that has changed may have an edge on its way, and may not.
+        for (before, after) in [(false, true), (true, false)] {
+            assert_eq!(level_at_start((after, after), Some(Both), None), Some(after));
+            assert_eq!(level_at_start((before, after), Some(Both), None), None);
+            let (seen, unseen) = if after { (Edges::Rising, Edges::Falling) } else { (Edges::Falling, Edges::Rising) };
+            assert_eq!(level_at_start((before, after), Some(seen), None), None);
+            assert_eq!(level_at_start((before, after), Some(unseen), None), Some(after), "no edge will tell of it");
+            assert_eq!(level_at_start((before, after), None, None), Some(after), "nor of this");
+        }
     }
 }
