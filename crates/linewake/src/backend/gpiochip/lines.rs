@@ -391,9 +391,16 @@ impl Held for Lines {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+    use std::task::{Context, Poll, Wake, Waker};
+    use std::time::{Duration, Instant};
+
+    use overlapped::Device;
     use zerocopy::{FromZeros, IntoBytes};
 
-    use super::{decode, level_at_start};
+    use super::{Gathering, decode, level_at_start, take};
     use crate::backend::gpiochip::uapi::LineEvent;
     use crate::{EdgeKind, Edges, ErrorKind};
 
@@ -448,5 +455,68 @@ mod tests {
             assert_eq!(level_at_start((before, after), Some(unseen), None), Some(after), "no edge will tell of it");
             assert_eq!(level_at_start((before, after), None, None), Some(after), "nor of this");
         }
+    }
+
+    /// Counts how often somebody was woken.
+    #[derive(Default)]
+    struct Woken(AtomicUsize);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, SeqCst);
+        }
+    }
+
+    #[test]
+    fn edges_gather_after_the_first_and_until_there_are_none() {
+        const TIME: Duration = Duration::from_millis(300);
+        // A pipe does for a request: it is read in the same way, and whoever reads finds all that was written.
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        let device = Device::from_fd(reader).unwrap();
+        let mut reads = device.standing_reads(64).pending(1).window(1).start();
+        let mut gathering = Gathering::new(TIME).unwrap().unwrap();
+        let woken = Arc::new(Woken::default());
+        let waker = Waker::from(woken.clone());
+        let mut taken = Vec::new();
+        let mut poll =
+            |gathering: &mut Gathering| match take(&mut reads, Some(gathering), &mut Context::from_waker(&waker)) {
+                Poll::Ready(batch) => {
+                    taken.extend_from_slice(&batch.unwrap().unwrap());
+                    taken.len()
+                }
+                Poll::Pending => 0,
+            };
+        let wait = |times: usize| {
+            let deadline = Instant::now() + Duration::from_secs(20);
+            while woken.0.load(SeqCst) < times {
+                assert!(Instant::now() < deadline, "nobody is woken");
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        };
+        // The first after a rest wakes at once.
+        assert_eq!(poll(&mut gathering), 0);
+        assert!(gathering.until.is_none());
+        writer.write_all(b"1").unwrap();
+        wait(1);
+        assert_eq!(poll(&mut gathering), 1);
+        // Those behind it gather, and wake nobody until it is time.
+        let began = Instant::now();
+        assert_eq!(poll(&mut gathering), 0);
+        for edge in [b"2", b"3", b"4"] {
+            writer.write_all(edge).unwrap();
+        }
+        wait(2);
+        assert!(began.elapsed() >= TIME, "{:?}", began.elapsed());
+        while poll(&mut gathering) < 4 {}
+        // They are all taken, some of them after another while; and when none came in one, the next wakes at once again.
+        while gathering.until.is_some() || gathering.taken {
+            poll(&mut gathering);
+            std::thread::sleep(Duration::from_millis(1));
+            assert!(began.elapsed() < Duration::from_secs(20), "it never rests");
+        }
+        let before = woken.0.load(SeqCst);
+        writer.write_all(b"5").unwrap();
+        wait(before + 1);
+        assert_eq!((poll(&mut gathering), &*taken), (5, &b"12345"[..]));
     }
 }
