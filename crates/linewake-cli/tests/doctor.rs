@@ -1,18 +1,8 @@
 //! `linewake doctor`, `profile` and `config`, as their users run them.
 
-use std::process::{Command, Output, Stdio};
+mod support;
 
-fn run(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_linewake")).args(arguments).stdin(Stdio::null()).output().unwrap()
-}
-
-fn out(output: &Output) -> &str {
-    std::str::from_utf8(&output.stdout).unwrap()
-}
-
-fn err(output: &Output) -> &str {
-    std::str::from_utf8(&output.stderr).unwrap()
-}
+use support::{err, linewake, out, run};
 
 #[test]
 fn doctor_says_what_is_here_and_what_to_do() {
@@ -89,9 +79,7 @@ fn doctor_says_what_config_says_of_a_broken_configuration() {
     std::fs::create_dir_all(directory.join("linewake")).unwrap();
     std::fs::write(directory.join("linewake/linewake.toml"), "[set.pumps]\nlines = []\n").unwrap();
     let run = |command: &str| {
-        let mut linewake = Command::new(env!("CARGO_BIN_EXE_linewake"));
-        let linewake = linewake.arg(command).env("XDG_CONFIG_HOME", &directory).env("APPDATA", &directory);
-        linewake.stdin(Stdio::null()).output().unwrap()
+        linewake(&[command]).env("XDG_CONFIG_HOME", &directory).env("APPDATA", &directory).output().unwrap()
     };
     let (config, doctor) = (run("config"), run("doctor"));
     std::fs::remove_dir_all(&directory).unwrap();
