@@ -214,9 +214,12 @@ fn read_all() -> Result<Sets, Failure> {
     Ok(sets)
 }
 
-/// Where a configuration may be, and whether it is there.
-pub(crate) fn places() -> Vec<(PathBuf, bool)> {
-    paths().into_iter().map(|path| (path.clone(), path.is_file())).collect()
+/// Where a configuration may be, each with whether it is there; or what is wrong with it.
+pub(crate) fn places() -> impl Iterator<Item = Result<String, Failure>> {
+    paths().into_iter().map(|path| {
+        let found = if read(&path)?.is_some() { "found" } else { "not there" };
+        Ok(format!("\"{}\": {found}", path.display()))
+    })
 }
 
 /// Where a configuration may be; the user's own first.
@@ -314,6 +317,15 @@ mod tests {
         assert_eq!(sets["pumps"], [Member::plain("a"), labelled]);
         assert_eq!(sets["x"], [Member::plain("c")]);
         assert!(parse("").unwrap().is_empty());
+    }
+
+    #[test]
+    fn the_readme_shows_a_configuration() {
+        let readme = include_str!("../README.md");
+        let example = readme.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+        let pumps = &parse(example).unwrap()["pumps"];
+        assert_eq!(pumps.iter().filter(|line| line.label.is_some()).count(), 2);
+        assert!(pumps.iter().any(|line| line.unit.is_some()));
     }
 
     #[test]

@@ -7,7 +7,7 @@ mod json;
 mod select;
 mod sink;
 mod stats;
-mod summary;
+pub(crate) mod summary;
 mod text;
 mod vcd;
 mod watch;
@@ -79,7 +79,7 @@ Examples:
   linewake mon -c '\\\\.\\LineWake0' 0 1 2    three lines of a Windows driver's device
 
 PERIOD is a whole number of milliseconds, or has a unit: 500, 500ms, 250us, 5s, 1m.
-FILE \"-\" is standard output, but not for --vcd; what else would be there is left out.";
+FILE \"-\" of --json and --csv is standard output; what else would be there is left out.";
         "with --fail-on-loss: edges were lost"
     )
 )]
@@ -259,8 +259,11 @@ fn some_period(text: &str) -> Result<Duration, String> {
 
 impl Lines {
     /// Opens the chips and finds the lines.
-    fn select(&self) -> Result<Selection, Failure> {
+    fn select(&self, ending: &Ending) -> Result<Selection, Failure> {
         let mut options = self.scope.consent.options();
+        if let Some(period) = ending.period {
+            options = options.start_timeout(period.clamp(SOON, SILENT));
+        }
         if let Some(seed) = self.seed {
             options = options.seed(seed);
         }
@@ -382,7 +385,7 @@ fn place(path: &Path) -> String {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let Arguments { lines, ending, output } = arguments;
-    let selection = lines.select()?;
+    let selection = lines.select(ending)?;
     let (time, clock) = output.time(lines.event_clock, &selection);
     let filters = ending.filters(lines.edges, &selection)?;
     let began = Instant::now();
@@ -400,9 +403,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 
 /// Watches, and writes the record stream to a file.
 pub(crate) fn record(lines: &Lines, ending: &Ending, file: &Path) -> Result<(), Failure> {
-    let selection = lines.select()?;
+    let selection = lines.select(ending)?;
     let filters = ending.filters(lines.edges, &selection)?;
     let mut sinks = Sinks::new();
+    if selection.lines.iter().any(|line| line.name.as_deref().is_some_and(|name| file.as_os_str() == name)) {
+        let file = file.display();
+        let remedy = format!("say \"./{file}\" if it is to be the file; the file comes first, and then the lines");
+        return Err(Failure::new(format!("\"{file}\" is the name of a line, and was given as the file; {remedy}")));
+    }
     sinks.add(place(file), Json(Out::create(file)?));
     let began = Instant::now();
     let monitor = lines.monitor(&selection, lines.event_clock.unwrap_or_default(), ending.reattach)?;
@@ -412,7 +420,9 @@ pub(crate) fn record(lines: &Lines, ending: &Ending, file: &Path) -> Result<(), 
         monitor,
         sinks,
         Plan { began, pace, filters, says_summary: true, fail_on_loss: ending.fail_on_loss },
-    )
+    )?;
+    exit::say(&format!("written to {}\n", place(file)));
+    Ok(())
 }
 
 /// Watches a chip on which so many edges will happen, within a period if it is not as fast as can be.
@@ -446,6 +456,10 @@ pub(crate) fn replay(
         Plan { began, pace, filters, says_summary, fail_on_loss: ending.fail_on_loss },
     )
 }
+
+/// Of a watch that ends after a period: how soon and how late a program that has not said its lines is given up.
+const SOON: Duration = Duration::from_secs(1);
+const SILENT: Duration = Duration::from_secs(10);
 
 /// How a watch is done.
 struct Plan {
@@ -481,12 +495,19 @@ fn account_for(selection: &Selection, mut monitor: Monitor, mut sinks: Sinks, pl
     }
     match (outcome, ended) {
         (Err(Ended::Output(lost)), _) | (Ok(()), Err(lost)) => output_failed(&lost)?,
-        (Err(Ended::Device(error)), _) => return Err(Failure::of(&error, "error reading line events")),
+        (Err(Ended::Device(error)), _) => {
+            let failure = Failure::of(&error, "error reading line events");
+            // That edges were lost is what was asked for, and the more so when the chip is gone.
+            let lost = if plan.fail_on_loss { loss(&accounts, gaps) } else { Ok(()) };
+            lost.inspect_err(|_| failure.report())?;
+            return Err(failure);
+        }
         (Ok(()), Ok(())) => {}
     }
-    // That a chip was gone was said, and the figures say "at least".
-    let is_told = |doubt: &&linewake::Error| gaps > 0 && doubt.is_disconnected();
-    if let Some(doubt) = accounts.iter().filter_map(|(_, account)| account.doubt()).find(|doubt| !is_told(doubt)) {
+    // A chip that went away took its counters along: its account is a lower bound, and says so.
+    let is_due_to_a_gap = |doubt: &linewake::Error| gaps > 0 && doubt.kind() != linewake::ErrorKind::Malformed;
+    let mut doubts = accounts.iter().filter_map(|(_, account)| account.doubt());
+    if let Some(doubt) = doubts.find(|doubt| !is_due_to_a_gap(doubt)) {
         return Err(Failure::new(format!("the account cannot be trusted: {doubt}")));
     }
     if plan.fail_on_loss { loss(&accounts, gaps) } else { Ok(()) }
@@ -526,7 +547,7 @@ impl Ending {
             stats: self.stats,
             heartbeat: self.heartbeat,
             says_heartbeat,
-            waits: self.reattach,
+            reattach: self.reattach,
         }
     }
 }

@@ -11,6 +11,7 @@ use super::select::{Index, Selection};
 use super::sink::{Item, Lost, Sinks, View};
 use super::stats::Stats;
 use super::summary::plural;
+use crate::caller::is_libgpiod;
 use crate::exit;
 use crate::shown::{LineId, Printable};
 
@@ -31,8 +32,8 @@ pub(crate) struct Pace {
     pub(crate) heartbeat: Option<Duration>,
     /// Whether that is said on standard error too.
     pub(crate) says_heartbeat: bool,
-    /// Whether a chip that is gone is waited for, and that is said. Else it ends the watch, and the error says so.
-    pub(crate) waits: bool,
+    /// Whether a chip that goes away is waited for.
+    pub(crate) reattach: bool,
 }
 
 /// What ended the watch early.
@@ -260,13 +261,13 @@ impl<'a> Watch<'a> {
             }
             Event::Gap { request, gap } => {
                 self.gaps += u64::from(!gap.is_over);
-                if self.pace.waits {
-                    let now = if gap.is_over {
-                        "is back".to_owned()
-                    } else {
-                        format!("is gone: {}; waiting for it", gap.reason)
-                    };
-                    exit::say(&format!("the chip \"{}\" {now}\n", Printable(&gap.chip)));
+                let what = match (gap.is_over, self.pace.reattach) {
+                    (true, _) => "is back".to_owned(),
+                    (false, true) => format!("is gone: {}; waiting for it", gap.reason),
+                    (false, false) => format!("is gone: {}; --reattach waits for it", gap.reason),
+                };
+                if !is_libgpiod() {
+                    exit::say(&format!("the chip \"{}\" {what}\n", Printable(&gap.chip)));
                 }
                 self.sinks.item(Item::Gap { request: *request, gap })
             }

@@ -115,9 +115,13 @@ impl Chip {
             max_queue_size: plan.max_queue,
         };
         let chip = Self { plan, profile: profile.clone(), open, timer: Timer::new()?, info };
-        let remedy = "is it plugged in, and its driver running? The profile says what to open";
+        let foreign = chip.plan.target.as_ref().and_then(|target| target.place.is_foreign());
+        let remedy = match foreign {
+            Some(foreign) => format!("the profile opens {foreign}"),
+            None => "is it plugged in, and its driver running? The profile says what to open".to_owned(),
+        };
         // Whether it is there. Each request has a handle of its own.
-        drop(chip.device().map_err(|error| error.with_remedy_if_not_found(remedy))?);
+        drop(chip.device().map_err(|error| error.with_remedy_if_not_found(&remedy))?);
         Ok(chip)
     }
 
