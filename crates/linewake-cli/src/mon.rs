@@ -79,6 +79,7 @@ Examples:
   linewake mon -c '\\\\.\\LineWake0' 0 1 2    three lines of a Windows driver's device
 
 PERIOD is a whole number of milliseconds, or has a unit: 500, 500ms, 250us, 5s, 1m.
+
 FILE \"-\" of --json and --csv is standard output; what else would be there is left out.";
         "with --fail-on-loss: edges were lost"
     )
