@@ -497,7 +497,12 @@ fn account_for(selection: &Selection, mut monitor: Monitor, mut sinks: Sinks, pl
     match (outcome, ended) {
         (Err(Ended::Output(lost)), _) | (Ok(()), Err(lost)) => output_failed(&lost)?,
         (Err(Ended::Device(error)), _) => {
-            let failure = Failure::of(&error, "error reading line events");
+            let failure = match error.is_disconnected() {
+                true => {
+                    Failure::of(&error, "error reading line events").with_remedy("--reattach waits until it is back")
+                }
+                false => Failure::of(&error, "error reading line events"),
+            };
             // That edges were lost is what was asked for, and the more so when the chip is gone.
             let lost = if plan.fail_on_loss { loss(&accounts, gaps) } else { Ok(()) };
             lost.inspect_err(|_| failure.report())?;
@@ -505,10 +510,9 @@ fn account_for(selection: &Selection, mut monitor: Monitor, mut sinks: Sinks, pl
         }
         (Ok(()), Ok(())) => {}
     }
-    // A chip that went away took its counters along: its account is a lower bound, and says so.
-    let is_due_to_a_gap = |doubt: &linewake::Error| gaps > 0 && doubt.kind() != linewake::ErrorKind::Malformed;
-    let mut doubts = accounts.iter().filter_map(|(_, account)| account.doubt());
-    if let Some(doubt) = doubts.find(|doubt| !is_due_to_a_gap(doubt)) {
+    // That a chip was gone was said, and the figures say "at least".
+    let is_told = |doubt: &&linewake::Error| gaps > 0 && doubt.is_disconnected();
+    if let Some(doubt) = accounts.iter().filter_map(|(_, account)| account.doubt()).find(|doubt| !is_told(doubt)) {
         return Err(Failure::new(format!("the account cannot be trusted: {doubt}")));
     }
     if plan.fail_on_loss { loss(&accounts, gaps) } else { Ok(()) }

@@ -79,9 +79,7 @@ fn doctor_says_what_config_says_of_a_broken_configuration() {
     std::fs::create_dir_all(directory.join("linewake")).unwrap();
     std::fs::write(directory.join("linewake/linewake.toml"), "[set.pumps]\nlines = []\n").unwrap();
     let run = |command: &str| {
-        let mut linewake = linewake(&[]);
-        let linewake = linewake.arg(command).env("XDG_CONFIG_HOME", &directory).env("APPDATA", &directory);
-        linewake.output().unwrap()
+        linewake(&[command]).env("XDG_CONFIG_HOME", &directory).env("APPDATA", &directory).output().unwrap()
     };
     let (config, doctor) = (run("config"), run("doctor"));
     std::fs::remove_dir_all(&directory).unwrap();

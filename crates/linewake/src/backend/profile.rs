@@ -11,7 +11,7 @@ mod judge;
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -20,6 +20,7 @@ use overlapped::{Access, Call, Device, InvertedCall};
 
 use self::judge::Judge;
 use super::{Ask, Backend, Capabilities, Held, Numbering, RawEdge, Settled, unsupported};
+use crate::clock::program_ns as now_ns;
 use crate::profile::{self, About, Asked, By, EventSource, Output, Place, Plan, Profile, Role, Target};
 use crate::ready::Ready;
 use crate::timer::Timer;
@@ -89,12 +90,6 @@ fn opener(plan: &Plan, target: Target) -> impl Fn() -> Result<Device, overlapped
             Place::Interface(guid) => options.open(format!("device interface {guid} (Windows)")),
         }
     }
-}
-
-/// This program's clock, which stamps what a driver does not.
-fn now_ns() -> u64 {
-    static STARTED: OnceLock<Instant> = OnceLock::new();
-    u64::try_from(STARTED.get_or_init(Instant::now).elapsed().as_nanos()).unwrap_or(u64::MAX)
 }
 
 impl Chip {
