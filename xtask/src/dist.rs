@@ -1,8 +1,10 @@
 //! What a release is made of: a folder for each system, and Debian packages of those for Linux.
 //!
 //! The programs for Linux are linked statically, so that they run wherever the kernel does; Rust's own linker does it, so
-//! that no cross compiler is needed.
+//! that no cross compiler is needed. A system for which Rust's standard library cannot be had is left out, and the command
+//! fails in the end; for 32-bit ARM the library can be built too.
 
+mod from_source;
 mod licences;
 
 use std::error::Error;
@@ -29,6 +31,13 @@ struct System {
     debian: Option<&'static str>,
     /// Another linker than the usual one.
     linker: Option<&'static str>,
+}
+
+/// Where the standard library comes from.
+enum Library {
+    Installed,
+    /// From its sources, with these parts.
+    Built(from_source::Parts),
 }
 
 const LLD: Option<&str> = Some("rust-lld");
@@ -59,15 +68,17 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
     fs::create_dir_all(&dist)?;
     let run = Run::start("dist")?;
     let papers = papers(&run, &dist.join("papers")).map_err(|failure| run.explain(&failure))?;
-    let mut is_whole = true;
+    let mut left_out = Vec::new();
     for system in systems {
         // One that cannot be had here does not keep the others from being made.
-        if let Err(error) = system.provide() {
-            eprintln!("error: no release for {}: {error}", system.target);
-            is_whole = false;
-            continue;
-        }
-        let folder = system.folder(&run, &dist, &papers).map_err(|failure| run.explain(&failure))?;
+        let library = match system.provide() {
+            Ok(library) => library,
+            Err(error) => {
+                left_out.push((system.target, error));
+                continue;
+            }
+        };
+        let folder = system.folder(&run, &dist, &papers, &library).map_err(|failure| run.explain(&failure))?;
         println!("{}", workspace::shown(&folder));
         if let Some(architecture) = system.debian {
             let package = debian(&run, &dist, &folder, architecture).map_err(|failure| run.explain(&failure))?;
@@ -77,7 +88,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
     fs::remove_dir_all(&papers)?;
     let sums = sums(&dist)?;
     println!("{}", workspace::shown(&sums));
-    Ok(if is_whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    for (target, why) in &left_out {
+        eprintln!("error: there is no release for {target}: {why}");
+    }
+    Ok(if left_out.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 type Failure = crate::run::Failure;
@@ -102,19 +116,30 @@ fn papers(run: &Run, papers: &Path) -> Result<PathBuf, Failure> {
 }
 
 impl System {
-    /// Installs what building for it needs.
-    fn provide(&self) -> Result<(), Box<dyn Error>> {
+    /// Installs what building for it needs, and says which standard library it will be.
+    fn provide(&self) -> Result<Library, Box<dyn Error>> {
         let mut needs = vec![Need::Target(self.target)];
         if self.target.contains("windows") {
             needs.push(Need::Mingw);
         }
-        setup::provide(&needs).map(drop)
+        match setup::provide(&needs) {
+            Ok(_) => Ok(Library::Installed),
+            Err(error) if self.target == from_source::TARGET => match from_source::Parts::find() {
+                Ok(parts) => Ok(Library::Built(parts)),
+                Err(missing) => Err(format!("{error}\n{missing}").into()),
+            },
+            Err(error) => Err(error),
+        }
     }
 
     /// Builds the program, and puts it with all that goes with it into a folder.
-    fn folder(&self, run: &Run, dist: &Path, papers: &Path) -> Result<PathBuf, Failure> {
-        let mut build =
-            CommandLine::new("cargo build --locked -p linewake-cli --profile dist --target").arg(self.target);
+    fn folder(&self, run: &Run, dist: &Path, papers: &Path, library: &Library) -> Result<PathBuf, Failure> {
+        let toolchain = match library {
+            Library::Installed => "",
+            Library::Built(_) => "+nightly",
+        };
+        let mut build = CommandLine::new("cargo").args(toolchain);
+        build = build.args("build --locked -p linewake-cli --profile dist --target").arg(self.target);
         if let Some(linker) = self.linker {
             let variable = format!("CARGO_TARGET_{}_LINKER", self.target.to_uppercase().replace('-', "_"));
             build = build.env(&variable, linker);
@@ -123,7 +148,18 @@ impl System {
         let cargo =
             std::env::var("CARGO_HOME").or_else(|_| std::env::var("HOME").map(|home| format!("{home}/.cargo")))?;
         let root = workspace::root().display();
-        let flags = format!("--remap-path-prefix={cargo}/registry/src=crates --remap-path-prefix={root}=linewake");
+        // The library's sources, where they are installed.
+        let rustc = CommandLine::new("rustc").args(toolchain).args("--print sysroot");
+        let rust = rustc.read().ok_or_else(|| format!("this command failed: {rustc}"))?;
+        let mut flags = format!(
+            "--remap-path-prefix={cargo}/registry/src=crates --remap-path-prefix={root}=linewake \
+             --remap-path-prefix={}/lib/rustlib/src/rust=rust",
+            rust.trim()
+        );
+        if let Library::Built(parts) = library {
+            build = build.args(from_source::OPTIONS);
+            flags.push_str(&parts.flags()?);
+        }
         run.command(&build.env("RUSTFLAGS", flags))?;
         let folder = dist.join(format!("linewake-{}-{}", env!("CARGO_PKG_VERSION"), self.target));
         let is_windows = self.target.contains("windows");
@@ -139,7 +175,11 @@ impl System {
         for file in ["README.md", "CHANGELOG.md", "LICENSE-APACHE", "LICENSE-MIT", "docs/record.schema.json"] {
             copy(file, &folder)?;
         }
-        fs::write(folder.join("LICENSES-OF-OTHERS.txt"), licences::text(self.target)?)?;
+        let mut licences = licences::text(self.target)?;
+        if matches!(library, Library::Built(_)) {
+            licences.insert_str(0, from_source::LICENCE);
+        }
+        fs::write(folder.join("LICENSES-OF-OTHERS.txt"), licences)?;
         Ok(folder)
     }
 }
@@ -186,6 +226,7 @@ fn debian(run: &Run, dist: &Path, folder: &Path, architecture: &str) -> Result<P
              Architecture: {architecture}\n\
              Maintainer: The Linewake project <https://github.com/linewake/linewake>\n\
              Installed-Size: {size}\n\
+             Depends: passwd\n\
              Section: electronics\n\
              Priority: optional\n\
              Homepage: https://github.com/linewake/linewake\n\

@@ -60,7 +60,8 @@ pub(crate) struct Arguments {
     #[arg(short, long, value_name = "DRIVE", value_parser = settings::drive())]
     drive: Option<Drive>,
 
-    /// Set the lines, then take commands from standard input; its command "help" lists them
+    /// Set the lines, then take commands from standard input; its command "help" lists them. A terminal has history and
+    /// completion
     #[arg(short, long)]
     interactive: bool,
 

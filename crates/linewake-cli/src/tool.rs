@@ -63,7 +63,8 @@ fn command<A: Args>(name: &'static str) -> Command {
 /// What stands below the options, without what is the subcommand's own.
 fn after_help(subcommand: &Command) -> String {
     let text = subcommand.get_after_help().map(ToString::to_string).unwrap_or_default();
-    let is_own = |paragraph: &&str| paragraph.starts_with("Example") || paragraph.starts_with("Exit codes:");
+    let own = ["Example", "Exit codes:", "Columns of --csv", "The command of --exec", "FILE "];
+    let is_own = |paragraph: &&str| own.iter().any(|begin| paragraph.starts_with(begin));
     let mut paragraphs: Vec<_> = text.split("\n\n").filter(|paragraph| !is_own(paragraph)).collect();
     paragraphs.push("Exit codes:\n  0  all went well\n  1  anything else: standard error says what");
     paragraphs.join("\n\n")

@@ -5,7 +5,9 @@ mod schema;
 mod support;
 
 use std::io::{BufRead as _, BufReader, Read as _};
-use std::process::{Command, Stdio};
+#[cfg(unix)]
+use std::process::Command;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use support::{Scratch, err, linewake, out, run};

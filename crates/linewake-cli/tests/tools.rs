@@ -463,7 +463,9 @@ fn help_and_version_are_under_every_name() {
             let output = run(&[tool, word]);
             assert_eq!((err(&output), output.status.code()), ("", Some(0)));
             assert!(out(&output).contains(&format!("Usage: {tool} ")), "{}", out(&output));
-            assert!(!out(&output).contains("--json"), "{tool} has no such option: {}", out(&output));
+            for option in ["--json", "--csv", "--exec", "--allow-writes"] {
+                assert!(!out(&output).contains(option), "{tool} has no {option}: {}", out(&output));
+            }
         }
         for word in ["-v", "--version"] {
             let output = run(&[tool, word]);
