@@ -4,6 +4,9 @@ mod csv;
 mod exec;
 mod filters;
 mod json;
+mod line_text;
+#[cfg(test)]
+mod no_allocation;
 mod select;
 mod sink;
 mod stats;
@@ -369,8 +372,8 @@ impl Output {
         }
         for (option, path) in files {
             match *option {
-                "--json" => sinks.add(place(path), Json(Out::create(path)?)),
-                "--csv" => sinks.add(place(path), Csv(Out::create(path)?)),
+                "--json" => sinks.add(place(path), Json::new(Out::create(path)?)),
+                "--csv" => sinks.add(place(path), Csv::new(Out::create(path)?)),
                 _ => sinks.add(place(path), Vcd::create(path, self.vcd_timescale)?),
             }
         }
@@ -412,7 +415,7 @@ pub(crate) fn record(lines: &Lines, ending: &Ending, file: &Path) -> Result<(), 
     let selection = lines.select()?;
     let filters = ending.filters(lines.edges, &selection)?;
     let mut sinks = Sinks::new();
-    sinks.add(place(file), Json(Out::create(file)?));
+    sinks.add(place(file), Json::new(Out::create(file)?));
     let began = Instant::now();
     let monitor = lines.monitor(&selection, lines.event_clock.unwrap_or_default(), ending.reattach)?;
     let pace = ending.pace(false);
