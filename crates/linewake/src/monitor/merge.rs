@@ -133,6 +133,7 @@ impl Merge {
     }
 
     pub(super) fn begin(&mut self) {
+        debug_assert!(!self.has_released(), "what was released leaves before more comes");
         self.undrained.clear();
     }
 
@@ -198,7 +199,8 @@ impl Merge {
         }
     }
 
-    /// Lets go what has waited long enough; all of it if nothing more will come.
+    /// Lets go what has waited long enough; all of it if nothing more will come. It is [taken](Self::pop) before anything is
+    /// put in again.
     pub(super) fn release(&mut self, now: Instant, all: bool) {
         // A full buffer must not wait: nothing more would come.
         let is_full = self.held.len >= self.capacity;
@@ -325,10 +327,11 @@ mod tests {
         push(&mut merge, 0, 9);
         merge.arrived(start);
         merge.release(start + WINDOW, false);
+        assert_eq!(released(&mut merge), [9]);
         push(&mut merge, 1, 4);
         merge.arrived(start + WINDOW);
         merge.release(start + WINDOW * 2, false);
-        assert_eq!(released(&mut merge), [9, 4]);
+        assert_eq!(released(&mut merge), [4]);
         assert_eq!(merge.stats.late, 1);
     }
 
