@@ -60,7 +60,7 @@ const READERS: &[Reader] = &[
     prints("linewake mon", "./linewake mon -c CHIP LINES"),
     prints("linewake mon --json", "./linewake mon --json -c CHIP LINES"),
     takes("the library, 8 lines", 8, "./flood watch --queue 1024 CHIP LINES"),
-    takes("the library, 8 lines, gathering for 1 ms", 8, "./flood watch --queue 1024 --gather 1000 CHIP LINES"),
+    takes("the library, 8 lines, gathering", 8, "./flood watch --queue 1024 --gather 4000 CHIP LINES"),
     takes("the library, one line", 1, "./flood watch --queue 1024 CHIP LINES"),
     takes("the library, one line and a witness", 1, "./flood watch --queue 1024 --witness CHIP LINES"),
 ];

@@ -252,6 +252,10 @@ pub(crate) struct Ending {
     fail_on_loss: bool,
 }
 
+/// How long edges of one chip may gather. Those of several have to be put in order, and gather for no longer than is waited for
+/// late ones.
+const GATHER: Duration = Duration::from_millis(4);
+
 fn filter(text: &str) -> Result<Filter, String> {
     text.parse().map_err(|error: linewake::Error| error.to_string())
 }
@@ -304,6 +308,11 @@ impl Lines {
             let mut request = chip.request().lines(offsets.iter().copied()).config(config).consumer(&*self.consumer);
             if let Some(events) = self.queue_size {
                 request = request.queue_size(events);
+            }
+            if let [_] = selection.requests[..]
+                && !is_libgpiod()
+            {
+                request = request.gather(GATHER);
             }
             builder = builder.request(request);
         }

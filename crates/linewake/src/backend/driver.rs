@@ -169,15 +169,15 @@ impl Backend for Chip {
 
     fn request(&self, ask: &Ask<'_>) -> Result<Box<dyn Held>, Error> {
         let (client, handle) = self.open_reader()?;
-        if let Some(handle) = &handle {
-            handle.gather(ask.gather);
-        }
         let consumer = protocol::name(ask.consumer);
         let capacity = match (ask.queue_size, self.source.host()) {
             (0, Some(host)) => host.default_queue(),
             (asked, _) => asked,
         };
         client.set_reader(&ReaderConfig { capacity, seqno_base: 0, consumer })?;
+        if let Some(handle) = &handle {
+            handle.gather(super::gather_in(capacity, ask.gather));
+        }
         let explain = |error| self.explain_busy(error, ask.lines);
         let configs: Vec<_> = ask.lines.iter().map(|&(offset, config)| record(offset, &config)).collect();
         if ask.lines.iter().any(|(_, config)| !config.debounce.is_zero()) {

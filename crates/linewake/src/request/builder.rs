@@ -144,8 +144,8 @@ impl RequestBuilder {
     /// The first edge after a rest is taken at once. From then on the queue is emptied this often, as long as there is
     /// something in it, so that a wake-up and a few system calls are paid for many edges and not for each. Time stamps are
     /// those of the edges. On a gpiochip the queue is then as large as the kernel has it, unless
-    /// [`queue_size`](Self::queue_size) says otherwise, and one that is too small for this is emptied at once. A chip for
-    /// which it makes no difference takes no notice.
+    /// [`queue_size`](Self::queue_size) says otherwise; a smaller one is emptied more often, and one below 256 at once. A
+    /// chip for which it makes no difference takes no notice.
     ///
     /// ```
     /// use std::time::Duration;
