@@ -130,6 +130,8 @@ pub(crate) fn misused(error: &clap::Error) -> Failure {
     }
     // Names are in double quotes, here as everywhere.
     let tips: String = tips.iter().map(|tip| format!("{tip}; ")).collect();
+    // What the standard library says of a number is for programmers.
+    let message = message.replace("invalid digit found in string", "it is a whole number");
     let message = format!("{message}; {tips}--help tells more");
     let failure = Failure::new(message.replace('\'', "\""));
     match in_libgpiod(error) {

@@ -10,7 +10,7 @@ mod no_allocation;
 mod select;
 mod sink;
 mod stats;
-mod summary;
+pub(crate) mod summary;
 mod text;
 mod vcd;
 mod watch;
@@ -82,7 +82,7 @@ Examples:
   linewake mon -c '\\\\.\\LineWake0' 0 1 2    three lines of a Windows driver's device
 
 PERIOD is a whole number of milliseconds, or has a unit: 500, 500ms, 250us, 5s, 1m.
-FILE \"-\" is standard output; what else would be there is left out.";
+FILE \"-\" of --json and --csv is standard output; what else would be there is left out.";
         "with --fail-on-loss: edges were lost"
     )
 )]
@@ -424,6 +424,11 @@ pub(crate) fn record(lines: &Lines, ending: &Ending, file: &Path) -> Result<(), 
     let selection = lines.select()?;
     let filters = ending.filters(lines.edges, &selection)?;
     let mut sinks = Sinks::new();
+    if selection.lines.iter().any(|line| line.name.as_deref().is_some_and(|name| file.as_os_str() == name)) {
+        let file = file.display();
+        let remedy = format!("say \"./{file}\" if it is to be the file; the file comes first, and then the lines");
+        return Err(Failure::new(format!("\"{file}\" is the name of a line, and was given as the file; {remedy}")));
+    }
     sinks.add(place(file), Json::new(Out::create(file)?));
     let began = Instant::now();
     let monitor = lines.monitor(&selection, lines.event_clock.unwrap_or_default(), ending.reattach)?;
@@ -433,7 +438,9 @@ pub(crate) fn record(lines: &Lines, ending: &Ending, file: &Path) -> Result<(), 
         monitor,
         sinks,
         Plan { began, pace, filters, says_summary: true, fail_on_loss: ending.fail_on_loss },
-    )
+    )?;
+    exit::say(&format!("written to {}\n", place(file)));
+    Ok(())
 }
 
 /// Watches a chip on which so many edges will happen, within a period if it is not as fast as can be.
@@ -502,10 +509,19 @@ fn account_for(selection: &Selection, mut monitor: Monitor, mut sinks: Sinks, pl
     }
     match (outcome, ended) {
         (Err(Ended::Output(lost)), _) | (Ok(()), Err(lost)) => output_failed(&lost)?,
-        (Err(Ended::Device(error)), _) => return Err(Failure::of(&error, "error reading line events")),
+        (Err(Ended::Device(error)), _) => {
+            let failure = Failure::of(&error, "error reading line events");
+            // That edges were lost is what was asked for, and the more so when the chip is gone.
+            let lost = if plan.fail_on_loss { loss(&accounts, gaps) } else { Ok(()) };
+            lost.inspect_err(|_| failure.report())?;
+            return Err(failure);
+        }
         (Ok(()), Ok(())) => {}
     }
-    if let Some(doubt) = accounts.iter().find_map(|(_, account)| account.doubt()) {
+    // A chip that went away took its counters along: its account is a lower bound, and says so.
+    let is_due_to_a_gap = |doubt: &linewake::Error| gaps > 0 && doubt.kind() != linewake::ErrorKind::Malformed;
+    let mut doubts = accounts.iter().filter_map(|(_, account)| account.doubt());
+    if let Some(doubt) = doubts.find(|doubt| !is_due_to_a_gap(doubt)) {
         return Err(Failure::new(format!("the account cannot be trusted: {doubt}")));
     }
     if plan.fail_on_loss { loss(&accounts, gaps) } else { Ok(()) }
@@ -545,6 +561,7 @@ impl Ending {
             stats: self.stats,
             heartbeat: self.heartbeat,
             says_heartbeat,
+            reattach: self.reattach,
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::mon;
 /// is watched as mon watches, with the same options for what is written.
 ///
 /// What a capture says was lost is not there to be played. Where an edge is missing between two of the same direction, one is
-/// put in the middle between them.
+/// put in the middle between them, and how many is said. Time stamps begin anew: the first change comes after 200 ms.
 #[derive(Debug, clap::Args)]
 #[command(
     verbatim_doc_comment,

@@ -593,3 +593,39 @@ fn a_disk_that_becomes_full_ends_it_with_the_account() {
         assert!(last.starts_with("linewake: cannot write to \"") && last.contains("missing there"), "{said:?}");
     }
 }
+
+#[test]
+fn a_waveform_goes_to_a_file() {
+    assert_refused(&["mon", "-c", "sim", "-n", "1", "--vcd", "-"], &["standard output", "\"-\"", "name a file"]);
+    assert!(!std::path::Path::new("-").exists());
+}
+
+/// Its chip is unplugged after half a second, and again.
+const FAULTS: &str = concat!("sim:", env!("CARGO_MANIFEST_DIR"), "/../../scripts/faults.toml");
+
+#[test]
+fn a_chip_that_goes_away_is_a_loss_to_who_asks_for_that() {
+    let gone = ["mon", "-q", "-c", FAULTS, "button"];
+    let output = run(&gone);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(err(&output).contains("--reattach waits for it"), "{output:?}");
+    assert!(!err(&output).contains("; waiting for it"), "{output:?}");
+    let output = run(&[&gone[..], &["--fail-on-loss"]].concat());
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert!(err(&output).contains("--fail-on-loss: "), "{output:?}");
+    assert!(err(&output).contains("a chip was gone 1 time"), "{output:?}");
+}
+
+#[test]
+fn a_chip_that_came_back_is_no_failure() {
+    let output = run(&["mon", "-q", "-c", FAULTS, "--reattach", "-n", "20000"]);
+    assert!(output.status.success(), "{output:?}");
+    for part in ["is gone: ", "; waiting for it", "is back", "20000 edges delivered, at least "] {
+        assert!(err(&output).contains(part), "{part}: {output:?}");
+    }
+}
+
+#[test]
+fn what_is_no_number_is_said_so() {
+    assert_refused(&["mon", "-c", "sim", "-n", "abc"], &["\"abc\"", "it is a whole number"]);
+}

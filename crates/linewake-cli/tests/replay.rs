@@ -194,3 +194,19 @@ fn what_is_no_capture_is_refused_with_its_place() {
         assert!(said.contains(says) && said.lines().count() == 1, "{arguments:?}: {said}");
     }
 }
+
+#[test]
+fn a_line_given_as_the_file_is_no_file() {
+    let output = run(&["record", "pps", "-c", "sim", "-n", "1"]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(err(&output).contains("\"pps\" is the name of a line"), "{output:?}");
+    assert!(!std::path::Path::new("pps").exists());
+}
+
+#[test]
+fn where_it_was_written_to_is_said() {
+    let scratch = Scratch::new("where.jsonl");
+    let output = run(&["record", scratch.path(), "-c", "sim", "-n", "1"]);
+    assert!(output.status.success(), "{output:?}");
+    assert!(err(&output).ends_with(&format!("written to \"{}\"\n", scratch.path())), "{output:?}");
+}

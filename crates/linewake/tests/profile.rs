@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use card::Card;
+use card::{Card, Make};
 use feeder::Feeder;
 use linewake::profile::Profile;
 use linewake::{Chip, EdgeEvent, EdgeKind, Edges, Error, ErrorKind, Event, Figures, Monitor, Request, Trust};
@@ -22,8 +22,12 @@ const SERIAL: &str = include_str!("../../../profiles/serial.toml");
 const LINEWAKE: &str = include_str!("../../../profiles/linewake.toml");
 
 fn card_chip() -> (Arc<Card>, Chip) {
-    let card = Card::new();
-    let profile = Profile::parse("card.toml", CARD).unwrap().allow_writes(true);
+    chip_of(Make::wide(), CARD)
+}
+
+fn chip_of(make: Make, profile: &str) -> (Arc<Card>, Chip) {
+    let card = Card::new(make);
+    let profile = Profile::parse("card.toml", profile).unwrap().allow_writes(true);
     let device = card.clone();
     let chip = Chip::from_profile(&profile, move || Device::simulated(device.clone())).unwrap();
     (card, chip)
@@ -67,6 +71,24 @@ fn the_second_card_tells_edges_by_its_levels() {
     assert_eq!(edges.values().unwrap(), [false, false]);
     let account = edges.finish();
     assert_eq!((account.total(), account.trust()), (Figures { delivered: 3, ..Figures::default() }, Trust::AtLeast));
+}
+
+/// `multiin/profile.toml` was written by somebody who had the datasheet beside it, docs/profiles.md, and nothing else.
+#[test]
+fn a_profile_written_from_a_datasheet_drives_the_card() {
+    let (card, chip) = chip_of(Make::multi_in(), include_str!("multiin/profile.toml"));
+    card.toggle(&[15], 1);
+    let mut edges = chip.request().lines(["IN0", "IN15"]).start().unwrap();
+    assert_eq!(edges.lines().iter().map(|line| line.active_at_start).collect::<Vec<_>>(), [Some(false), Some(true)]);
+    card.toggle(&[7], 1); // not asked for
+    card.toggle(&[0], 1);
+    let first = next(&mut edges);
+    assert_eq!((first.name.as_deref(), first.kind, first.missed.total()), (Some("IN0"), EdgeKind::Rising, 0));
+    card.toggle(&[15], 1);
+    let second = next(&mut edges);
+    assert_eq!((second.name.as_deref(), second.kind, second.missed.total()), (Some("IN15"), EdgeKind::Falling, 0));
+    let account = edges.finish();
+    assert_eq!((account.total(), account.trust()), (Figures { delivered: 2, ..Figures::default() }, Trust::AtLeast));
 }
 
 #[test]

@@ -92,9 +92,12 @@ struct Span {
 impl Vcd {
     /// The file is to be one that can be read again.
     pub(crate) fn create(path: &Path, timescale: Timescale) -> Result<Self, Failure> {
+        let why = "a waveform is gone over again when it is complete";
+        if path.as_os_str() == "-" {
+            return Err(Failure::new(format!("cannot write a waveform to standard output, \"-\": name a file: {why}")));
+        }
         let file = create(path)?;
         if !file.metadata().is_ok_and(|metadata| metadata.is_file()) {
-            let why = "a waveform is gone over again when it is complete";
             return Err(Failure::new(format!(
                 "cannot write \"{}\": it is not a file; name one: {why}",
                 path.display()

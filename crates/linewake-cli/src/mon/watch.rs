@@ -31,6 +31,8 @@ pub(crate) struct Pace {
     pub(crate) heartbeat: Option<Duration>,
     /// Whether that is said on standard error too.
     pub(crate) says_heartbeat: bool,
+    /// Whether a chip that goes away is waited for.
+    pub(crate) reattach: bool,
 }
 
 /// What ended the watch early.
@@ -258,11 +260,12 @@ impl<'a> Watch<'a> {
             }
             Event::Gap { request, gap } => {
                 self.gaps += u64::from(!gap.is_over);
-                exit::say(&format!(
-                    "the chip \"{}\" {}\n",
-                    Printable(&gap.chip),
-                    if gap.is_over { "is back".to_owned() } else { format!("is gone: {}; waiting for it", gap.reason) }
-                ));
+                let what = match (gap.is_over, self.pace.reattach) {
+                    (true, _) => "is back".to_owned(),
+                    (false, true) => format!("is gone: {}; waiting for it", gap.reason),
+                    (false, false) => format!("is gone: {}; --reattach waits for it", gap.reason),
+                };
+                exit::say(&format!("the chip \"{}\" {what}\n", Printable(&gap.chip)));
                 self.sinks.item(Item::Gap { request: *request, gap })
             }
             _ => Ok(()),

@@ -10,6 +10,7 @@ use linewake::sim::{Change, Line, Script, What};
 use linewake::{Chip, Offset};
 
 use crate::exit::{self, Failure};
+use crate::mon::summary::plural;
 
 /// Reads a record stream to its end: what happened, at the time stamps it has.
 pub(super) fn read(path: &Path) -> Result<Script, Failure> {
@@ -58,6 +59,12 @@ pub(super) fn read(path: &Path) -> Result<Script, Failure> {
         let remedy = "a capture has a state record for each line, as \"linewake record\" writes it";
         return Err(Failure::new(format!("\"{shown}\" has no lines; {remedy}")));
     }
+    if capture.put_in > 0 {
+        let put_in = plural(capture.put_in, "edge");
+        exit::say(&format!(
+            "\"{shown}\" lacks edges that were lost: {put_in} put in, between two of the same direction\n"
+        ));
+    }
     Ok(capture.script())
 }
 
@@ -67,6 +74,8 @@ struct Capture {
     places: HashMap<(String, u32), usize>,
     changes: Vec<Change>,
     now_ns: u64,
+    /// Edges between two of the same direction.
+    put_in: u64,
 }
 
 /// A line of a capture.
@@ -98,6 +107,7 @@ impl Capture {
                     None => self.lines[line].initially = Some(!is_rising),
                     Some(level) if level == is_rising => {
                         self.change(line, !is_rising, since_ns.midpoint(*timestamp_ns));
+                        self.put_in += 1;
                     }
                     Some(_) => {}
                 }

@@ -43,6 +43,10 @@ struct Dump {
     timescale: Option<(u32, TimescaleUnit)>,
     at_ns: u64,
     changes: Vec<Change>,
+    /// Whether `linewake` wrote it: then behind each line comes a wire, its name with `_lost`, that is no line.
+    is_ours: bool,
+    /// Whether the last variable was a line.
+    is_behind_line: bool,
 }
 
 struct Wire {
@@ -56,6 +60,7 @@ impl Dump {
     fn note(&mut self, command: Command) -> Result<(), String> {
         match command {
             Command::Timescale(count, unit) => self.timescale = Some((count, unit)),
+            Command::Version(text) => self.is_ours = text.starts_with("linewake "),
             Command::ScopeDef(_, name) => self.scopes.push(name),
             Command::Upscope => drop(self.scopes.pop()),
             Command::VarDef(kind, 1, code, name, index)
@@ -64,8 +69,14 @@ impl Dump {
                 if self.lines.len() == MAX_LINES {
                     return Err(format!("a chip has at most {MAX_LINES} lines, and here is one bit more"));
                 }
-                self.codes.entry(code).or_default().push(self.lines.len() as u32);
                 let name = index.map(|index| format!("{name}{index}")).unwrap_or(name);
+                let last = self.lines.last().filter(|_| self.is_ours && self.is_behind_line);
+                let rest = last.and_then(|wire| name.strip_prefix(&wire.name));
+                self.is_behind_line = !rest.is_some_and(|rest| rest.starts_with("_lost"));
+                if !self.is_behind_line {
+                    return Ok(());
+                }
+                self.codes.entry(code).or_default().push(self.lines.len() as u32);
                 self.lines.push(Wire { scope: self.scopes.join("."), name, initially: None });
             }
             Command::Timestamp(ticks) => {
@@ -148,6 +159,23 @@ $end
 #7 x! 0&
 #9 z! 1!
 ";
+
+    #[test]
+    fn the_wires_beside_our_own_lines_are_no_lines() {
+        let wires = "$var wire 1 ! door $end $var wire 1 # door_lost $end
+            $var wire 1 $ door_lost_2 $end $var wire 1 % door_lost_2_lost $end
+            $enddefinitions $end #0 0! 0# 0$ 0% #5 1# #6 1! #7 1$ #8 1%\n";
+        let of = |version: &str| {
+            let script = vcd("x.vcd", format!("$version {version} $end {wires}").as_bytes()).unwrap();
+            let names: Vec<_> = script.lines.iter().map(|line| line.name.to_string()).collect();
+            let mut play = script.play(1);
+            (names, std::iter::from_fn(|| play.take()).collect::<Vec<_>>())
+        };
+        let (names, changes) = of("linewake 0.1.0");
+        assert_eq!(names, ["door", "door_lost_2"]);
+        assert_eq!(changes, [level(6, 0, true), level(7, 1, true)]);
+        assert_eq!(of("another").0, ["door", "door_lost", "door_lost_2", "door_lost_2_lost"]);
+    }
 
     fn level(at_ns: u64, offset: u32, level: bool) -> Change {
         Change::level(at_ns, offset, level)

@@ -1,4 +1,4 @@
-//! A vendor's card with 32 inputs, simulated: it says which inputs changed, big-endian, and no more. What changes twice
+//! A vendor's card, simulated: it says which inputs changed, big-endian, and no more. What changes twice
 //! before a wait is completed is one change.
 
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
@@ -7,9 +7,33 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use overlapped::sim::{Driver, FileId, Outcome, Queue, Request, RequestId};
 use overlapped::{Access, CtlCode, Method, Status};
 
-const SELECT: CtlCode = CtlCode::new(0x8000, 0x801, Method::Buffered, Access::Write);
-const WAIT_CHANGE: CtlCode = CtlCode::new(0x8000, 0x802, Method::Buffered, Access::Read);
-const GET_LEVELS: CtlCode = CtlCode::new(0x8000, 0x803, Method::Buffered, Access::Read);
+/// What a vendor chose: the codes to select inputs, to wait for a change and to get the levels, and how wide a mask is.
+pub(crate) struct Make {
+    codes: [CtlCode; 3],
+    bytes: usize,
+}
+
+impl Make {
+    fn new(device_type: u16, function: u16, bytes: usize) -> Self {
+        let code = |at, access| CtlCode::new(device_type, function + at, Method::Buffered, access);
+        Self { codes: [code(0, Access::Write), code(1, Access::Read), code(2, Access::Read)], bytes }
+    }
+
+    /// As `profiles/card.toml` describes it.
+    pub(crate) fn wide() -> Self {
+        Self::new(0x8000, 0x801, 4)
+    }
+
+    /// As `multiin/datasheet.md` describes it.
+    pub(crate) fn multi_in() -> Self {
+        Self::new(0x8f10, 0x820, 2)
+    }
+
+    /// The big end of a mask.
+    fn mask(&self, bits: u32) -> Vec<u8> {
+        bits.to_be_bytes()[4 - self.bytes..].to_vec()
+    }
+}
 
 #[derive(Default)]
 struct State {
@@ -21,8 +45,8 @@ struct State {
     gone: bool,
 }
 
-#[derive(Default)]
 pub(crate) struct Card {
+    make: Make,
     state: Mutex<State>,
     waiting: Queue<()>,
     /// How often levels were asked for.
@@ -30,8 +54,8 @@ pub(crate) struct Card {
 }
 
 impl Card {
-    pub(crate) fn new() -> Arc<Self> {
-        Arc::default()
+    pub(crate) fn new(make: Make) -> Arc<Self> {
+        Arc::new(Self { make, state: Mutex::default(), waiting: Queue::default(), readings: AtomicU64::default() })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -52,7 +76,7 @@ impl Card {
         if state.changed != 0
             && let Some((mut wait, ())) = self.waiting.pop()
         {
-            wait.write(&std::mem::take(&mut state.changed).to_be_bytes());
+            wait.write(&self.make.mask(std::mem::take(&mut state.changed)));
             wait.complete(Status::SUCCESS);
         }
     }
@@ -84,24 +108,26 @@ impl Driver for Card {
 
     fn control(&self, mut request: Request) -> Outcome {
         let mut state = self.lock();
+        let [select, wait_change, get_levels] = self.make.codes;
         match request.code() {
             _ if state.gone => request.complete(Status::DEVICE_REMOVED),
-            SELECT => match request.input().try_into() {
-                Ok(mask) => {
-                    (state.selected, state.changed) = (u32::from_be_bytes(mask), 0);
+            code if code == select => match request.input() {
+                mask if mask.len() == self.make.bytes => {
+                    let bits = mask.iter().fold(0, |bits, &byte| bits << 8 | u32::from(byte));
+                    (state.selected, state.changed) = (bits, 0);
                     request.complete(Status::SUCCESS)
                 }
-                Err(_) => request.complete(Status::INVALID_PARAMETER),
+                _ => request.complete(Status::INVALID_PARAMETER),
             },
-            WAIT_CHANGE => {
+            code if code == wait_change => {
                 let (pended, outcome) = request.pend();
                 self.waiting.push(pended, ());
                 self.tell(&mut state);
                 outcome
             }
-            GET_LEVELS => {
+            code if code == get_levels => {
                 self.readings.fetch_add(1, SeqCst);
-                request.write(&state.levels.to_be_bytes());
+                request.write(&self.make.mask(state.levels));
                 request.complete(Status::SUCCESS)
             }
             _ => request.complete(Status::INVALID_DEVICE_REQUEST),

@@ -139,6 +139,33 @@ fn loom_packet_before_the_submission_returns() {
 }
 
 #[test]
+fn loom_a_completer_that_is_late_leaves_the_next_operations_waiter() {
+    // The result is published, and its owner takes it and begins anew before the completer has looked for a waiter.
+    loom::model(|| {
+        let world = World::new();
+        let g = world.slot.begin(Some(0));
+        let dispatcher = thread::spawn({
+            let world = world.clone();
+            move || world.packet(g)
+        });
+        let is_taken = world.slot.is_complete();
+        if is_taken {
+            world.recycle(world.slot.release(g));
+            let next = world.slot.begin(Some(1));
+            dispatcher.join().unwrap();
+            assert!(!world.woken(1), "a completer took the waiter of the slot's next operation");
+            assert_eq!(world.slot.complete(next), Completion::Published(Some(1)));
+            world.recycle(world.slot.release(next));
+        } else {
+            dispatcher.join().unwrap();
+            assert!(world.woken(0));
+            world.recycle(world.slot.release(g));
+        }
+        assert_eq!(world.recycled.load(SeqCst), 1 + usize::from(is_taken));
+    });
+}
+
+#[test]
 fn loom_packet_twice() {
     loom::model(|| {
         let world = World::new();

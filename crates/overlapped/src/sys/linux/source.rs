@@ -235,3 +235,58 @@ impl fmt::Debug for Source {
         f.debug_struct("Source").field("key", &self.key).field("fd", &self.fd).finish_non_exhaustive()
     }
 }
+
+/// What comes while a system call is under way, which no program can bring about for certain.
+#[cfg(test)]
+mod tests {
+    use std::io::PipeWriter;
+    use std::ptr;
+
+    use super::*;
+    use crate::slab::Memory;
+
+    const OPERATION: InFlight = InFlight { index: 0, generation: 1 };
+
+    /// A pipe with nothing in it and one read, which has been taken to be run.
+    fn running() -> (Queue, Source, Transfer, PipeWriter) {
+        let (reader, writer) = std::io::pipe().unwrap();
+        let (queue, source) = (Queue::new().unwrap(), Source::new(1, reader.into()));
+        let nothing: *mut u8 = ptr::NonNull::dangling().as_ptr();
+        let memory =
+            Memory { io_status: ptr::null_mut(), input: nothing, input_len: 0, output: nothing, output_len: 0 };
+        // SAFETY: it is never completed here, and its buffers are empty.
+        let read = unsafe { Transfer::new(OPERATION, memory, crate::Operation::Read { offset: None }) };
+        assert!(source.submit(&queue, Lane::Read, read, Attempt::WhenReady).is_none());
+        let read = source.next(&queue, Lane::Read).unwrap();
+        (queue, source, read, writer)
+    }
+
+    #[test]
+    fn what_finds_nothing_waits_again() {
+        let (queue, source, read, _writer) = running();
+        assert_eq!(source.ran(&queue, Lane::Read, read, None), Ok(()));
+        assert_eq!(source.lock().lanes[Lane::Read as usize].queue.len(), 1);
+    }
+
+    #[test]
+    fn a_cancellation_of_what_runs_and_finds_nothing_ends_it() {
+        let (queue, source, read, _writer) = running();
+        source.cancel(&queue, OPERATION);
+        assert_eq!(source.ran(&queue, Lane::Read, read, None), Err(CANCELLED));
+    }
+
+    #[test]
+    fn a_cancellation_of_what_runs_and_succeeds_is_too_late() {
+        let (queue, source, read, _writer) = running();
+        source.cancel(&queue, OPERATION);
+        assert_eq!(source.ran(&queue, Lane::Read, read, Some((Status::SUCCESS, 1))), Err((Status::SUCCESS, 1)));
+    }
+
+    #[test]
+    fn closing_ends_what_runs_and_finds_nothing() {
+        let (queue, source, read, _writer) = running();
+        source.close(&queue);
+        assert_eq!(source.ran(&queue, Lane::Read, read, None), Err(CANCELLED));
+        assert!(source.lock().watched.is_empty());
+    }
+}
