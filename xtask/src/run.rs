@@ -70,6 +70,11 @@ impl Run {
         Ok(String::from_utf8_lossy(&fs::read(&self.path)?).into_owned())
     }
 
+    /// Adds to it.
+    pub(crate) fn add(&self, text: &str) -> Result<(), Failure> {
+        Ok((&self.log).write_all(text.as_bytes())?)
+    }
+
     pub(crate) fn log(&self) -> &File {
         &self.log
     }

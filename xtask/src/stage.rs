@@ -1,6 +1,8 @@
 //! The stages of the tests, cheapest first: what each needs and what it runs.
 
 use std::env;
+use std::panic::resume_unwind;
+use std::thread;
 
 use crate::command::CommandLine;
 use crate::run::{Failure, Run};
@@ -221,11 +223,13 @@ fn loom(run: &Run) -> Result<String, Failure> {
 
 fn miri(run: &Run) -> Result<String, Failure> {
     let directory = workspace::shown(&workspace::target().join("miri"));
-    let test = CommandLine::new("cargo +nightly miri test -p overlapped --target-dir").arg(directory);
-    let units = test.clone().env("MIRIFLAGS", "-Zmiri-strict-provenance").args("--lib");
-    // The default port's dispatcher outlives the program's main thread, which Miri calls a leak.
+    let test = |files: &str| {
+        // The default port's dispatcher outlives the program's main thread, which Miri calls a leak.
+        let leaks = if files == "--lib" { "" } else { " -Zmiri-ignore-leaks" };
+        let test = CommandLine::new("cargo +nightly miri test -p overlapped --target-dir").arg(&directory).args(files);
+        test.env("MIRIFLAGS", format!("-Zmiri-strict-provenance{leaks}"))
+    };
     // All of them pass, some in minutes each: `cargo +nightly miri test -p overlapped` has those that are left out here.
-    let files = "--test calls --test examples --test guards --test hostile* --test inverted --test script";
     let long = [
         "every_event_once",
         "there_is_no_gap",
@@ -234,12 +238,23 @@ fn miri(run: &Run) -> Result<String, Failure> {
         "a_callback_gets_every_result",
         "in_the_order_of_completion_one_call",
         "calls_that_complete_at_once_fill",
+        "a_driver_that_always_has_one_starves_nobody",
     ];
-    let mut devices = test.env("MIRIFLAGS", "-Zmiri-strict-provenance -Zmiri-ignore-leaks").args(files).args("--");
-    for name in long {
-        devices = devices.arg("--skip").arg(name);
+    let skipping = |test: CommandLine| long.iter().fold(test.args("--"), |test, name| test.arg("--skip").arg(*name));
+    // Miri runs on one processor: two of them side by side.
+    let streams = skipping(test("--test hostile* --test inverted --test script"));
+    let beside = Run::start("miri-streams")?;
+    let (calls, streams) = thread::scope(|scope| {
+        let streams = scope.spawn(|| beside.tests(&streams));
+        let units = run.tests(&test("--lib"));
+        let calls = units.and_then(|units| Ok(units + run.tests(&test("--test calls --test examples --test guards"))?));
+        (calls, streams.join().unwrap_or_else(|panic| resume_unwind(panic)))
+    });
+    let calls = calls?;
+    if streams.is_err() {
+        run.add(&beside.text()?)?;
     }
-    Ok(counted(run.tests(&units)? + run.tests(&devices)?))
+    Ok(counted(calls + streams?))
 }
 
 fn in_the_vm(run: &Run) -> Result<String, Failure> {

@@ -18,8 +18,9 @@ use crate::shown::{Printable, Quoted};
 
 /// Show the configuration: where it is looked for, and the named sets of lines in it
 ///
-/// A set is lines under one name. "linewake mon @pumps" watches the lines of the set "pumps". A label is shown in place of a
-/// line's own name, and with a unit --stats says how much of it the edges are.
+/// A set is lines under one name: wherever a command takes lines, @pumps is those of the set "pumps", as in "linewake mon
+/// @pumps" and "linewake set @pumps=0". A label is shown in place of a line's own name, and with a unit --stats says how much
+/// of it the edges are.
 #[derive(Debug, clap::Args)]
 #[command(
     verbatim_doc_comment,
@@ -118,13 +119,20 @@ pub(crate) struct Unit {
 
 type Sets = BTreeMap<String, Vec<Member>>;
 
-/// Operands, with those that name a set replaced by its lines.
-pub(crate) fn expand(operands: &[String]) -> Result<Vec<Member>, Failure> {
+impl Member {
+    /// A line of which nothing else is known.
+    pub(crate) fn plain(id: &str) -> Self {
+        Self { id: id.to_owned(), label: None, unit: None }
+    }
+}
+
+/// Operands, with those that name a set replaced by its lines; each line with the place of its operand.
+pub(crate) fn expand(operands: &[String]) -> Result<Vec<(usize, Member)>, Failure> {
     let mut sets = None;
     let mut members = Vec::new();
-    for operand in operands {
+    for (place, operand) in operands.iter().enumerate() {
         let Some(name) = operand.strip_prefix('@') else {
-            members.push(Member { id: operand.clone(), label: None, unit: None });
+            members.push((place, Member::plain(operand)));
             continue;
         };
         if sets.is_none() {
@@ -143,7 +151,7 @@ pub(crate) fn expand(operands: &[String]) -> Result<Vec<Member>, Failure> {
                 "cannot find the set \"{operand}\": {known}; \"linewake config\" shows all"
             )));
         };
-        members.extend_from_slice(lines);
+        members.extend(lines.iter().map(|line| (place, line.clone())));
     }
     Ok(members)
 }
@@ -206,9 +214,12 @@ fn read_all() -> Result<Sets, Failure> {
     Ok(sets)
 }
 
-/// Where a configuration may be, and whether it is there.
-pub(crate) fn places() -> Vec<(PathBuf, bool)> {
-    paths().into_iter().map(|path| (path.clone(), path.is_file())).collect()
+/// Where a configuration may be, each with whether it is there; or what is wrong with it.
+pub(crate) fn places() -> impl Iterator<Item = Result<String, Failure>> {
+    paths().into_iter().map(|path| {
+        let found = if read(&path)?.is_some() { "found" } else { "not there" };
+        Ok(format!("\"{}\": {found}", path.display()))
+    })
 }
 
 /// Where a configuration may be; the user's own first.
@@ -302,11 +313,19 @@ mod tests {
         let text = "[set.pumps]\nlines = ['a', { line = 'sim:b', label = 'B', unit = 'L', per_edge = 0.5 }]\n[set.x]\nlines=['c']";
         let sets = parse(text).unwrap();
         let unit = Some(Unit { name: "L".to_owned(), per_edge: 0.5 });
-        let plain = |id: &str| Member { id: id.to_owned(), label: None, unit: None };
         let labelled = Member { id: "sim:b".to_owned(), label: Some("B".to_owned()), unit };
-        assert_eq!(sets["pumps"], [plain("a"), labelled]);
-        assert_eq!(sets["x"], [plain("c")]);
+        assert_eq!(sets["pumps"], [Member::plain("a"), labelled]);
+        assert_eq!(sets["x"], [Member::plain("c")]);
         assert!(parse("").unwrap().is_empty());
+    }
+
+    #[test]
+    fn the_readme_shows_a_configuration() {
+        let readme = include_str!("../README.md");
+        let example = readme.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+        let pumps = &parse(example).unwrap()["pumps"];
+        assert_eq!(pumps.iter().filter(|line| line.label.is_some()).count(), 2);
+        assert!(pumps.iter().any(|line| line.unit.is_some()));
     }
 
     #[test]

@@ -2,12 +2,12 @@
 
 use std::io::Write as _;
 
-use linewake::{Chip, ChipInfo};
+use linewake::ChipInfo;
 use serde::Serialize;
 
 use crate::caller::BEYOND;
 use crate::exit::Failure;
-use crate::lines::Scope;
+use crate::lines::{Consent, Scope};
 use crate::output;
 use crate::shown::Printable;
 
@@ -28,6 +28,9 @@ pub(crate) struct Arguments {
     #[arg(value_name = "CHIP")]
     chips: Vec<String>,
 
+    #[command(flatten)]
+    consent: Consent,
+
     /// Write a JSON object a line
     #[arg(long, help_heading = BEYOND)]
     json: bool,
@@ -42,7 +45,7 @@ struct Json<'a> {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let options = Chip::options();
+    let options = arguments.consent.options();
     let chips = if arguments.chips.is_empty() { linewake::chips() } else { arguments.chips.clone() };
     let mut failure = None;
     output::write(|out| {

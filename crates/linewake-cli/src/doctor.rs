@@ -23,8 +23,11 @@ pub(crate) fn run(_: &Arguments) -> Result<(), Failure> {
     chips(&mut report);
     system::look(&mut report);
     report.section("configuration");
-    for (path, is_there) in crate::config::places() {
-        report.good(format!("\"{}\": {}", path.display(), if is_there { "found" } else { "not there" }));
+    for place in crate::config::places() {
+        match place {
+            Ok(found) => report.good(found),
+            Err(wrong) => report.missing(wrong.to_string()),
+        }
     }
     report.section("next");
     report.good(if report.has_chip {
@@ -89,7 +92,7 @@ fn chips(report: &mut Report) {
         }
     }
     if specs.is_empty() {
-        report.missing(system::NO_CHIP);
+        report.missing(system::no_chip());
     }
     report.good("sim: a simulated chip, always there");
 }
@@ -103,9 +106,39 @@ mod system {
 
     use super::Report;
 
-    pub(super) const NO_CHIP: &str = "no gpiochip in /dev: most PCs have none. A USB adapter (CH341, MCP2221, FT232H) brings \
-        one when its kernel module is loaded, and a board needs it in its device tree. As root \"modprobe gpio-sim\" makes \
-        simulated ones possible";
+    pub(super) fn no_chip() -> String {
+        let simulated = match Simulator::look() {
+            Simulator::Module => ". As root \"modprobe gpio-sim\" makes simulated ones possible",
+            Simulator::Loaded | Simulator::BuiltIn | Simulator::Absent => "",
+        };
+        format!(
+            "no gpiochip in /dev: most PCs have none. A USB adapter (CH341, MCP2221, FT232H) brings one when its kernel \
+             module is loaded, and a board needs it in its device tree{simulated}"
+        )
+    }
+
+    /// How the kernel has gpio-sim, which makes simulated chips.
+    enum Simulator {
+        Loaded,
+        Module,
+        BuiltIn,
+        Absent,
+    }
+
+    impl Simulator {
+        fn look() -> Self {
+            let modules = format!("/lib/modules/{}", release());
+            let has = |list: &str| {
+                fs::read_to_string(format!("{modules}/{list}")).is_ok_and(|text| text.contains("/gpio-sim.ko"))
+            };
+            match () {
+                () if Path::new("/sys/kernel/config/gpio-sim").exists() => Self::Loaded,
+                () if has("modules.dep") => Self::Module,
+                () if has("modules.builtin") => Self::BuiltIn,
+                () => Self::Absent,
+            }
+        }
+    }
 
     /// The first line of a small file.
     fn line_of(path: impl AsRef<Path>) -> Option<String> {
@@ -175,18 +208,12 @@ mod system {
             Some(_) => "io_uring is switched off (kernel.io_uring_disabled): poll is used instead",
             None => "whether io_uring may be used is not said here: where not, poll is used instead",
         });
-        let modules = format!("/lib/modules/{release}");
-        let has =
-            |list: &str| fs::read_to_string(format!("{modules}/{list}")).is_ok_and(|text| text.contains("gpio-sim"));
-        if Path::new("/sys/kernel/config/gpio-sim").exists() {
-            report.good("gpio-sim is loaded: simulated gpiochips can be made");
-        } else if has("modules.dep") {
-            report.good("gpio-sim can be loaded, for simulated gpiochips: modprobe gpio-sim");
-        } else if has("modules.builtin") {
-            report.good("gpio-sim is built in, for simulated gpiochips: mount configfs to use it");
-        } else {
-            report.good("gpio-sim is not there: this kernel cannot make simulated gpiochips");
-        }
+        report.good(match Simulator::look() {
+            Simulator::Loaded => "gpio-sim is loaded: simulated gpiochips can be made",
+            Simulator::Module => "gpio-sim can be loaded, for simulated gpiochips: modprobe gpio-sim",
+            Simulator::BuiltIn => "gpio-sim is built in, for simulated gpiochips: mount configfs to use it",
+            Simulator::Absent => "gpio-sim is not there: this kernel cannot make simulated gpiochips",
+        });
     }
 
     fn permissions(report: &mut Report) {
@@ -212,9 +239,11 @@ mod system {
 
     use super::Report;
 
-    pub(super) const NO_CHIP: &str = "no chip of the reference driver: \"linewake driver install\" and \"linewake driver start\" \
-        bring it. Windows itself lets no program wait for the edges of its GPIO pins; a vendor's driver can be watched by a \
-        profile (docs/profiles.md), and a serial port's modem lines as serial:COM3";
+    pub(super) fn no_chip() -> &'static str {
+        "no chip of the reference driver: \"linewake driver install\" and \"linewake driver start\" bring it. Windows itself \
+         lets no program wait for the edges of its GPIO pins; a vendor's driver can be watched by a profile \
+         (docs/profiles.md), and a serial port's modem lines as serial:COM3"
+    }
 
     /// GUID_DEVINTERFACE_COMPORT (ntddser.h).
     const COM_PORTS: InterfaceClass = InterfaceClass::from_u128(0x86e0_d1e0_8089_11d0_9ce4_0800_3e30_1f73);
@@ -242,8 +271,9 @@ mod system {
 mod system {
     use super::Report;
 
-    pub(super) const NO_CHIP: &str =
-        "this system has no chips that linewake knows: there are some on Linux and Windows";
+    pub(super) fn no_chip() -> &'static str {
+        "this system has no chips that linewake knows: there are some on Linux and Windows"
+    }
 
     pub(super) fn name() -> String {
         format!("{}, {}", std::env::consts::OS, std::env::consts::ARCH)

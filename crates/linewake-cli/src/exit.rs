@@ -58,6 +58,12 @@ impl Failure {
         Self::new(error.to_string()).in_libgpiod(format!("{tried}: {}", strerror(error)))
     }
 
+    /// What to do about it.
+    pub(crate) fn with_remedy(mut self, remedy: &str) -> Self {
+        self.message = format!("{}; {remedy}", self.message);
+        self
+    }
+
     /// Tells it, and goes on.
     pub(crate) fn report(&self) {
         let prog = &caller().prog;
@@ -72,7 +78,6 @@ impl Failure {
     }
 }
 
-#[cfg(windows)]
 impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.message)

@@ -5,11 +5,11 @@ use std::thread;
 use std::time::Duration;
 
 use linewake::record::{Record, State};
-use linewake::{Bias, Chip, LineConfig};
+use linewake::{Bias, LineConfig};
 
 use crate::caller::BEYOND;
 use crate::exit::Failure;
-use crate::lines::{Lines, Scope};
+use crate::lines::{Line, Lines, Scope};
 use crate::shown::Values;
 use crate::{output, period, settings};
 
@@ -29,7 +29,8 @@ Examples:
 PERIOD is a whole number of milliseconds, or has a unit: 500, 500ms, 250us, 5s, 1m."
 ))]
 pub(crate) struct Arguments {
-    /// Lines: by name; by offset too, with --chip; or as CHIP:LINE. With --chip all of its lines if none is given
+    /// Lines: by name; by offset too, with --chip; or as CHIP:LINE. @SET is a set of lines of the
+    /// configuration. With --chip all of its lines if none is given
     #[arg(value_name = "LINE")]
     lines: Vec<String>,
 
@@ -70,7 +71,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let lines = arguments.scope.resolve_or_all(&arguments.lines, &Chip::options())?;
+    let lines = arguments.scope.resolve_or_all(&arguments.lines, &arguments.scope.consent.options())?;
     let values = read(arguments, &lines)?;
     if arguments.json {
         return output::write(|out| {
@@ -86,7 +87,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
             Ok(())
         });
     }
-    let values: Vec<_> = lines.lines.iter().map(|line| &*line.id).zip(values).collect();
+    let values: Vec<_> = lines.lines.iter().map(Line::shown).zip(values).collect();
     let Arguments { unquoted, numeric, .. } = *arguments;
     output::write(|out| writeln!(out, "{}", Values { values: &values, unquoted, numeric }))
 }

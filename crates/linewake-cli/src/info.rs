@@ -25,7 +25,8 @@ Examples:
   linewake info --json -c 0 4    an object for each line"
 ))]
 pub(crate) struct Arguments {
-    /// Lines: by name; by offset too, with --chip. All lines if none is given
+    /// Lines: by name; by offset too, with --chip; or as CHIP:LINE. @SET is a set of lines of the
+    /// configuration. All lines if none is given
     #[arg(value_name = "LINE")]
     lines: Vec<String>,
 
@@ -59,7 +60,7 @@ struct Json<'a> {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let survey = arguments.scope.survey(&arguments.lines, &Chip::options())?;
+    let survey = arguments.scope.survey(&arguments.lines, &arguments.scope.consent.options())?;
     // Unlike the other commands this one shows what it has found before it complains of what it has not.
     let mut failures = survey.failures;
     output::write(|out| {

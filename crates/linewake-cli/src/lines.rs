@@ -1,5 +1,5 @@
-//! Which chips and which lines are meant: `-c`, `--by-name`, `--strict` and the operands, by the rules of libgpiod's tools,
-//! and beyond them several chips and operands of the form CHIP:LINE.
+//! Which chips and which lines are meant: `-c`, `--by-name`, `--strict` and the operands, by the rules of libgpiod's tools;
+//! and beyond them several chips, operands of the form CHIP:LINE, and sets of the configuration.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,14 +7,16 @@ use std::sync::Arc;
 use linewake::{Chip, ChipOptions, ErrorKind, Offset};
 use overlapped::ErrorKind as Device;
 
-use crate::caller::is_libgpiod;
+use crate::caller::{BEYOND, is_libgpiod};
+use crate::config::{self, Member, Unit};
 use crate::exit::{Failure, strerror};
 
 // No documentation comment: it would be taken for that of the command which has it.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct Scope {
-    /// Look on this chip only: a number, name or path as in "0", "gpiochip0" and "/dev/gpiochip0"; "sim" (simulated),
-    /// "sim:64" (with 64 lines); or a device such as "\\.\LineWake0". May be given several times
+    /// Look on this chip only: a number, name or path as in "0", "gpiochip0" and "/dev/gpiochip0", or "label:LABEL"; "sim"
+    /// (simulated), "sim:64" (with 64 lines), "sim:FILE" (a script or a waveform); "serial:PORT"; "profile:FILE" (a vendor's
+    /// driver); "exec:COMMAND" (what a program prints); or a device such as "\\.\LineWake0". May be given several times
     #[arg(short, long, value_name = "CHIP")]
     pub(crate) chip: Vec<String>,
 
@@ -25,6 +27,24 @@ pub(crate) struct Scope {
     /// Fail if a name is not unique, and do not take the first line that has it
     #[arg(short, long)]
     pub(crate) strict: bool,
+
+    #[command(flatten)]
+    pub(crate) consent: Consent,
+}
+
+// What a chip may be opened for.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(crate) struct Consent {
+    /// Allow a profile what may change its device; see "linewake profile explain"
+    #[arg(long, help_heading = BEYOND)]
+    allow_writes: bool,
+}
+
+impl Consent {
+    /// How chips are opened.
+    pub(crate) fn options(&self) -> ChipOptions {
+        Chip::options().allow_writes(self.allow_writes)
+    }
 }
 
 /// Lines that were found, and their chips.
@@ -41,6 +61,12 @@ pub(crate) struct Lines {
 pub(crate) struct Line {
     /// As the user calls it.
     pub(crate) id: String,
+    /// The place of the operand that names it, alone or as one of a set.
+    pub(crate) operand: usize,
+    /// What the configuration calls it.
+    pub(crate) label: Option<Arc<str>>,
+    /// What its edges count, if the configuration says so.
+    pub(crate) unit: Option<Unit>,
     /// Which of the chips.
     pub(crate) chip: usize,
     pub(crate) offset: Offset,
@@ -56,12 +82,24 @@ pub(crate) struct Survey {
     pub(crate) failures: Vec<Failure>,
 }
 
+impl Line {
+    /// Its label, or as the user calls it.
+    pub(crate) fn shown(&self) -> &str {
+        self.label.as_deref().unwrap_or(&self.id)
+    }
+}
+
 impl Lines {
     /// The lines of each chip, with their places among all.
     pub(crate) fn by_chip(&self) -> impl Iterator<Item = (&Chip, Vec<(usize, &Line)>)> {
         self.chips.iter().enumerate().map(|(at, chip)| {
             (chip, self.lines.iter().enumerate().filter(|(_, line)| line.chip == at).collect::<Vec<_>>())
         })
+    }
+
+    /// What the configuration calls a line of one of the chips.
+    pub(crate) fn label(&self, chip: usize, offset: Offset) -> Option<&str> {
+        self.lines.iter().find(|line| (line.chip, line.offset) == (chip, offset))?.label.as_deref()
     }
 }
 
@@ -82,7 +120,8 @@ impl Scope {
     }
 
     /// Finds lines.
-    pub(crate) fn resolve(&self, ids: &[String], options: &ChipOptions) -> Result<Lines, Failure> {
+    pub(crate) fn resolve(&self, operands: &[String], options: &ChipOptions) -> Result<Lines, Failure> {
+        let Wanted { ids, members } = &Wanted::new(operands)?;
         let mut search = Search::new(self, ids.len());
         for spec in self.specs() {
             if !self.strict && search.is_done() {
@@ -99,12 +138,13 @@ impl Scope {
         search.with_chips(ids, options)?;
         match search.complaint(ids) {
             Some(failure) => Err(failure),
-            None => Ok(search.finish(ids)),
+            None => Ok(search.finish(members)),
         }
     }
 
     /// Finds what there is, and says what there is not: with `strict` every line of a name.
-    pub(crate) fn survey(&self, ids: &[String], options: &ChipOptions) -> Result<Survey, Failure> {
+    pub(crate) fn survey(&self, operands: &[String], options: &ChipOptions) -> Result<Survey, Failure> {
+        let ids = &Wanted::new(operands)?.ids;
         let mut search = Search::new(self, ids.len());
         let mut failures = Vec::new();
         for spec in self.specs() {
@@ -133,26 +173,45 @@ impl Scope {
     }
 
     /// Finds lines, or takes all of the chips that were named if none is.
-    pub(crate) fn resolve_or_all(&self, ids: &[String], options: &ChipOptions) -> Result<Lines, Failure> {
-        if !ids.is_empty() || is_libgpiod() || !self.has_chip() {
-            if ids.is_empty() {
+    pub(crate) fn resolve_or_all(&self, operands: &[String], options: &ChipOptions) -> Result<Lines, Failure> {
+        if !operands.is_empty() || is_libgpiod() || !self.has_chip() {
+            if operands.is_empty() {
                 let remedy = if is_libgpiod() { "" } else { "; name one, or a chip with --chip for all of its lines" };
                 let none = "at least one GPIO line must be specified";
                 return Err(Failure::new(format!("{none}{remedy}")).in_libgpiod(none));
             }
-            return self.resolve(ids, options);
+            return self.resolve(operands, options);
         }
         let mut search = Search::new(self, 0);
-        let mut ids = Vec::new();
+        let mut members = Vec::new();
         for spec in &self.chip {
             let Some(at) = search.open(spec, true, options)? else { continue };
             let chip = &search.opened[at].1;
             for offset in (0..chip.info().lines).map(Offset::from) {
-                ids.push(chip.name(offset).map_or_else(|| offset.to_string(), |name| name.to_string()));
+                let id = chip.name(offset).map_or_else(|| offset.to_string(), |name| name.to_string());
+                members.push((members.len(), Member::plain(&id)));
                 search.found.push(Some((at, offset)));
             }
         }
-        Ok(search.finish(&ids))
+        Ok(search.finish(&members))
+    }
+}
+
+/// The lines that operands name.
+struct Wanted {
+    ids: Vec<String>,
+    /// Each with the place of its operand.
+    members: Vec<(usize, Member)>,
+}
+
+impl Wanted {
+    fn new(operands: &[String]) -> Result<Self, Failure> {
+        let members = if is_libgpiod() {
+            operands.iter().map(|id| Member::plain(id)).enumerate().collect()
+        } else {
+            config::expand(operands)?
+        };
+        Ok(Self { ids: members.iter().map(|(_, member)| member.id.clone()).collect(), members })
     }
 }
 
@@ -292,7 +351,7 @@ impl<'a> Search<'a> {
     }
 
     /// The lines, and those chips that have some of them.
-    fn finish(self, ids: &[String]) -> Lines {
+    fn finish(self, members: &[(usize, Member)]) -> Lines {
         let mut places = HashMap::new();
         let mut chips = Vec::new();
         for (at, (_, chip)) in self.opened.iter().enumerate() {
@@ -301,8 +360,11 @@ impl<'a> Search<'a> {
                 chips.push(chip.clone());
             }
         }
-        let lines = self.found.iter().flatten().zip(ids).map(|(&(at, offset), id)| Line {
-            id: id.clone(),
+        let lines = self.found.iter().flatten().zip(members).map(|(&(at, offset), (operand, member))| Line {
+            id: member.id.clone(),
+            operand: *operand,
+            label: member.label.as_deref().map(Arc::from),
+            unit: member.unit.clone(),
             chip: places[&at],
             offset,
             name: self.name((at, offset)),
@@ -387,5 +449,27 @@ fn path(spec: &str) -> String {
         format!("/dev/gpiochip{spec}")
     } else {
         format!("/dev/{spec}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_label_is_of_the_line_of_its_own_chip() {
+        let scope = Scope { chip: vec!["sim".to_owned(), "sim:64".to_owned()], ..Scope::default() };
+        let options = scope.consent.options();
+        let ids = ["sim:64:4", "sim:4", "sim:5"].map(str::to_owned);
+        let mut search = Search::new(&scope, ids.len());
+        search.with_chips(&ids, &options).unwrap();
+        let labels = [Some("Lamp"), Some("Other"), None].map(|label| label.map(str::to_owned));
+        let members = ids.iter().zip(labels).map(|(id, label)| (0, Member { label, ..Member::plain(id) }));
+        let lines = search.finish(&members.collect::<Vec<_>>());
+        let label = |chip, offset: u32| lines.label(chip, offset.into());
+        let [of_64, of_12] =
+            [64, 12].map(|count| lines.chips.iter().position(|chip| chip.info().lines == count).unwrap());
+        assert_eq!([label(of_64, 4), label(of_12, 4)], [Some("Lamp"), Some("Other")]);
+        assert_eq!([label(of_12, 5), label(of_12, 6)], [None; 2]);
     }
 }

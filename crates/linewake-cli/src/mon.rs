@@ -39,7 +39,7 @@ use crate::caller::{BEYOND, is_libgpiod};
 use crate::exit::{self, Failure};
 use crate::lines::Scope;
 use crate::stamp::Stamp;
-use crate::{config, period, settings, threads};
+use crate::{period, settings, threads};
 
 /// Print the edges of lines as they happen, and account for every one
 ///
@@ -204,10 +204,6 @@ pub(crate) struct Lines {
     #[arg(long, value_name = "N", help_heading = BEYOND)]
     queue_size: Option<u32>,
 
-    /// Allow a profile what may change its device; see "linewake profile explain"
-    #[arg(long, help_heading = BEYOND)]
-    allow_writes: bool,
-
     /// Make the life of a simulated chip from this number; the same number gives the same edges [default: 1]
     #[arg(long, value_name = "N", help_heading = BEYOND)]
     pub(crate) seed: Option<u64>,
@@ -270,17 +266,15 @@ fn some_period(text: &str) -> Result<Duration, String> {
 
 impl Lines {
     /// Opens the chips and finds the lines.
-    fn select(&self) -> Result<Selection, Failure> {
-        let mut options = Chip::options().allow_writes(self.allow_writes);
+    fn select(&self, ending: &Ending) -> Result<Selection, Failure> {
+        let mut options = self.scope.consent.options();
+        if let Some(period) = ending.period {
+            options = options.start_timeout(period.clamp(SOON, SILENT));
+        }
         if let Some(seed) = self.seed {
             options = options.seed(seed);
         }
-        if is_libgpiod() {
-            return Ok(Selection::new(&self.scope.resolve_or_all(&self.lines, &options)?));
-        }
-        let members = config::expand(&self.lines)?;
-        let ids: Vec<_> = members.iter().map(|member| member.id.clone()).collect();
-        Ok(Selection::new(&self.scope.resolve_or_all(&ids, &options)?).with(&members))
+        Ok(Selection::new(&self.scope.resolve_or_all(&self.lines, &options)?))
     }
 
     /// How they are held.
@@ -403,7 +397,7 @@ fn place(path: &Path) -> String {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let Arguments { lines, ending, output } = arguments;
-    let selection = lines.select()?;
+    let selection = lines.select(ending)?;
     let (time, clock) = output.time(lines.event_clock, &selection);
     let filters = ending.filters(lines.edges, &selection)?;
     let began = Instant::now();
@@ -421,7 +415,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 
 /// Watches, and writes the record stream to a file.
 pub(crate) fn record(lines: &Lines, ending: &Ending, file: &Path) -> Result<(), Failure> {
-    let selection = lines.select()?;
+    let selection = lines.select(ending)?;
     let filters = ending.filters(lines.edges, &selection)?;
     let mut sinks = Sinks::new();
     if selection.lines.iter().any(|line| line.name.as_deref().is_some_and(|name| file.as_os_str() == name)) {
@@ -475,6 +469,10 @@ pub(crate) fn replay(
     )
 }
 
+/// Of a watch that ends after a period: how soon and how late a program that has not said its lines is given up.
+const SOON: Duration = Duration::from_secs(1);
+const SILENT: Duration = Duration::from_secs(10);
+
 /// How a watch is done.
 struct Plan {
     /// Before the lines were taken.
@@ -510,7 +508,12 @@ fn account_for(selection: &Selection, mut monitor: Monitor, mut sinks: Sinks, pl
     match (outcome, ended) {
         (Err(Ended::Output(lost)), _) | (Ok(()), Err(lost)) => output_failed(&lost)?,
         (Err(Ended::Device(error)), _) => {
-            let failure = Failure::of(&error, "error reading line events");
+            let failure = match error.is_disconnected() {
+                true => {
+                    Failure::of(&error, "error reading line events").with_remedy("--reattach waits until it is back")
+                }
+                false => Failure::of(&error, "error reading line events"),
+            };
             // That edges were lost is what was asked for, and the more so when the chip is gone.
             let lost = if plan.fail_on_loss { loss(&accounts, gaps) } else { Ok(()) };
             lost.inspect_err(|_| failure.report())?;
@@ -518,10 +521,9 @@ fn account_for(selection: &Selection, mut monitor: Monitor, mut sinks: Sinks, pl
         }
         (Ok(()), Ok(())) => {}
     }
-    // A chip that went away took its counters along: its account is a lower bound, and says so.
-    let is_due_to_a_gap = |doubt: &linewake::Error| gaps > 0 && doubt.kind() != linewake::ErrorKind::Malformed;
-    let mut doubts = accounts.iter().filter_map(|(_, account)| account.doubt());
-    if let Some(doubt) = doubts.find(|doubt| !is_due_to_a_gap(doubt)) {
+    // That a chip was gone was said, and the figures say "at least".
+    let is_told = |doubt: &&linewake::Error| gaps > 0 && doubt.is_disconnected();
+    if let Some(doubt) = accounts.iter().filter_map(|(_, account)| account.doubt()).find(|doubt| !is_told(doubt)) {
         return Err(Failure::new(format!("the account cannot be trusted: {doubt}")));
     }
     if plan.fail_on_loss { loss(&accounts, gaps) } else { Ok(()) }

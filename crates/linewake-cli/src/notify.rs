@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use linewake::record::{Info, Record, Start};
-use linewake::{Chip, InfoEvent, InfoEventKind, InfoWatcher, Stopper};
+use linewake::{InfoEvent, InfoEventKind, InfoWatcher, Stopper};
 
 use crate::caller::{BEYOND, is_libgpiod};
 use crate::exit::Failure;
@@ -43,7 +43,8 @@ Format specifiers:
 PERIOD is a whole number of milliseconds, or has a unit: 500, 500ms, 250us, 5s, 1m."
 ))]
 pub(crate) struct Arguments {
-    /// Lines: by name; by offset too, with --chip; or as CHIP:LINE. With --chip all of its lines if none is given
+    /// Lines: by name; by offset too, with --chip; or as CHIP:LINE. @SET is a set of lines of the
+    /// configuration. With --chip all of its lines if none is given
     #[arg(value_name = "LINE")]
     lines: Vec<String>,
 
@@ -99,7 +100,7 @@ fn event() -> impl TypedValueParser<Value = InfoEventKind> {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let lines = arguments.scope.resolve_or_all(&arguments.lines, &Chip::options())?;
+    let lines = arguments.scope.resolve_or_all(&arguments.lines, &arguments.scope.consent.options())?;
     let mut watchers = Vec::new();
     for (chip, of_chip) in lines.by_chip() {
         let watcher = chip.watch_info(of_chip.iter().map(|(_, line)| line.offset)).map_err(|error| {
@@ -156,7 +157,7 @@ impl Watch<'_> {
                 continue;
             }
             if !self.arguments.quiet {
-                self.event(out, &self.lines.chips[place], &event)?;
+                self.event(out, place, &event)?;
             }
             seen += 1;
             if seen == self.arguments.num_events {
@@ -184,7 +185,8 @@ impl Watch<'_> {
         Ok(())
     }
 
-    fn event(&self, out: &mut Out, chip: &Chip, event: &InfoEvent) -> io::Result<()> {
+    fn event(&self, out: &mut Out, place: usize, event: &InfoEvent) -> io::Result<()> {
+        let chip = &self.lines.chips[place];
         let Arguments { unquoted, json, .. } = *self.arguments;
         if json {
             return output::json(out, &Record::Info(Info::from(event)));
@@ -224,7 +226,7 @@ impl Watch<'_> {
         let id = LineId {
             chip: &event.chip,
             offset: line.offset.get(),
-            name: line.name.as_deref(),
+            name: self.lines.label(place, line.offset).or(line.name.as_deref()),
             with_chip: self.arguments.scope.has_chip(),
             unquoted,
         };

@@ -53,7 +53,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
                 true => "; it may change the device, so it needs --allow-writes",
                 false => "",
             };
-            output::write(|out| writeln!(out, "\"{shown}\" is a profile of the chip \"{}\"{consent}", profile.name()))
+            let notes = profile.notes();
+            output::write(|out| {
+                writeln!(out, "\"{shown}\" is a profile of the chip \"{}\"{consent}", profile.name())?;
+                notes.iter().try_for_each(|note| writeln!(out, "note: {note}"))
+            })
         }
         Action::Explain { file } => {
             let profile = Profile::read(file)?;

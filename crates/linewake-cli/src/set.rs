@@ -2,12 +2,13 @@
 
 mod daemon;
 mod interactive;
+mod terminal;
 
 use std::io::Write as _;
 use std::thread;
 use std::time::Duration;
 
-use linewake::{Bias, Chip, Drive, LineConfig, Request};
+use linewake::{Bias, Drive, LineConfig, Request};
 
 use crate::caller::is_libgpiod;
 use crate::exit::Failure;
@@ -29,12 +30,14 @@ Examples:
   linewake set --interactive led=0         then by commands: get, set, toggle, sleep, help, exit
   linewake set --daemonize relay-1=1       go on in the background
   linewake set gpiochip0:4=1 sim:led=1     lines by chip and offset, or name
+  linewake set @pumps=0                    a set of the configuration
 
 VALUE is 1, active, on or true; or 0, inactive, off or false.
 PERIOD is a whole number of milliseconds, or has a unit: 500, 500ms, 250us, 5s, 1m."
 ))]
 pub(crate) struct Arguments {
-    /// Lines and their values: by name; by offset too, with --chip; or as CHIP:LINE=VALUE
+    /// Lines and their values: by name; by offset too, with --chip; or as CHIP:LINE=VALUE. @SET=VALUE is for every line of a
+    /// set of the configuration
     #[arg(value_name = "LINE=VALUE")]
     values: Vec<String>,
 
@@ -108,7 +111,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     if !is_libgpiod() {
         end_on_signal()?;
     }
-    let lines = arguments.scope.resolve(&ids, &Chip::options())?;
+    let lines = arguments.scope.resolve(&ids, &arguments.scope.consent.options())?;
+    let values = lines.lines.iter().map(|line| values[line.operand]).collect();
     let mut outputs = Outputs::hold(arguments, lines, values)?;
     if arguments.banner {
         let [others @ .., last] = ids.as_slice() else { return Ok(()) };
@@ -130,7 +134,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         thread::sleep(period);
     }
     if interactive {
-        return interactive::run(&mut outputs, arguments.unquoted);
+        return interactive::run(&mut outputs, &ids, arguments.unquoted);
     }
     if arguments.toggle.is_none() { outputs.wait() } else { Ok(()) }
 }

@@ -1,18 +1,8 @@
 //! `linewake doctor`, `profile` and `config`, as their users run them.
 
-use std::process::{Command, Output, Stdio};
+mod support;
 
-fn run(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_linewake")).args(arguments).stdin(Stdio::null()).output().unwrap()
-}
-
-fn out(output: &Output) -> &str {
-    std::str::from_utf8(&output.stdout).unwrap()
-}
-
-fn err(output: &Output) -> &str {
-    std::str::from_utf8(&output.stderr).unwrap()
-}
+use support::{err, linewake, out, run};
 
 #[test]
 fn doctor_says_what_is_here_and_what_to_do() {
@@ -34,6 +24,82 @@ fn doctor_says_what_is_here_and_what_to_do() {
     // Each line is of a section, or something that is missing.
     let is_known = |line: &str| line.starts_with("  ") || line.starts_with("! ") || line.ends_with(':');
     assert!(text.lines().skip(1).all(is_known), "{text}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn nothing_is_advised_that_this_kernel_cannot() {
+    let doctor = run(&["doctor"]);
+    let cannot = out(&doctor).contains("this kernel cannot make simulated gpiochips");
+    let mon = run(&["mon", "-c", "/dev/gpiochip99999"]);
+    for text in [out(&doctor), err(&mon)] {
+        assert!(!(cannot && text.contains("modprobe gpio-sim")), "{text}");
+    }
+}
+
+#[test]
+fn help_has_every_kind_of_chip() {
+    for command in ["get", "set", "mon", "info", "notify", "record"] {
+        let help = run(&[command, "--help"]);
+        for kind in
+            ["gpiochip0", "label:", "sim:64", "sim:FILE", "serial:", "profile:FILE", "exec:COMMAND", "LineWake0"]
+        {
+            assert!(out(&help).contains(kind), "{command}: {kind}: {}", out(&help));
+        }
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_program_that_says_nothing_has_no_longer_than_the_watch() {
+    let mon = run(&["mon", "-c", "exec:sleep 60", "--for", "1s"]);
+    assert_eq!(mon.status.code(), Some(1), "{mon:?}");
+    assert!(err(&mon).contains("\"sleep 60\" did not say in 1s which lines it has"), "{mon:?}");
+}
+
+#[cfg(unix)]
+#[test]
+fn programs_of_one_interpreter_are_told_apart() {
+    let directory = std::env::temp_dir();
+    let scripts = ["door", "gate"].map(|name| directory.join(format!("{name}-{}.sh", std::process::id())));
+    for script in &scripts {
+        std::fs::write(script, "echo lines x=0; echo 1 x 1; exec sleep 60").unwrap();
+    }
+    let chips = scripts.each_ref().map(|script| format!("exec:sh {}", script.display()));
+    let mon = run(&["mon", "-c", &chips[0], "-c", &chips[1], "-n", "2"]);
+    scripts.iter().for_each(|script| std::fs::remove_file(script).unwrap());
+    for name in ["door", "gate"] {
+        assert!(out(&mon).contains(&format!("\trising\t{name}-{} 0 \"x\"\n", std::process::id())), "{mon:?}");
+    }
+}
+
+#[test]
+fn doctor_says_what_config_says_of_a_broken_configuration() {
+    let directory = std::env::temp_dir().join(format!("linewake-doctor-config-{}", std::process::id()));
+    std::fs::create_dir_all(directory.join("linewake")).unwrap();
+    std::fs::write(directory.join("linewake/linewake.toml"), "[set.pumps]\nlines = []\n").unwrap();
+    let run = |command: &str| {
+        linewake(&[command]).env("XDG_CONFIG_HOME", &directory).env("APPDATA", &directory).output().unwrap()
+    };
+    let (config, doctor) = (run("config"), run("doctor"));
+    std::fs::remove_dir_all(&directory).unwrap();
+    let wrong = err(&config).trim_end().strip_prefix("linewake: ").unwrap();
+    assert!(wrong.contains(":2:9: the set \"pumps\" has no line"), "{config:?}");
+    assert!(out(&doctor).contains(&format!("! {wrong}\n")), "{doctor:?}");
+}
+
+#[test]
+fn what_is_odd_about_a_profile_is_noted_and_no_error() {
+    let file = std::env::temp_dir().join(format!("linewake-doctor-note-{}.toml", std::process::id()));
+    let wait = "[wait]\nby = 'call'\ncall = 'wait'\nmeans = 'mask'\n[call.wait]\ncode = 0x80006004\n\
+                output = { length = 1, fields = { rising = { at = 0, width = 1 } } }\n";
+    std::fs::write(&file, format!("name = 'card'\nlines = 8\n{wait}")).unwrap();
+    let check = run(&["profile", "check", file.to_str().unwrap()]);
+    let mon = run(&["mon", "-c", file.to_str().unwrap()]);
+    std::fs::remove_file(&file).unwrap();
+    assert!(check.status.success(), "{check:?}");
+    assert!(out(&check).ends_with("\nnote: it names no device: only a program can open it\n"), "{check:?}");
+    assert!(err(&mon).contains("names no device"), "{mon:?}");
 }
 
 #[test]

@@ -12,25 +12,17 @@ mod process;
 mod replug;
 #[path = "../../linewake/tests/support/schema.rs"]
 mod schema;
+mod support;
 #[path = "../../linewake/tests/support/thousand.rs"]
 mod thousand;
 
 use std::io::{BufRead as _, BufReader};
-use std::process::{Command, Output, Stdio};
+use std::process::Stdio;
 
 use linewake::Chip;
+use support::{linewake, run};
 
 const DEVICE: &str = r"\\.\LineWake0";
-
-fn linewake(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_linewake"));
-    command.args(arguments).stdin(Stdio::null());
-    command
-}
-
-fn run(arguments: &[&str]) -> Output {
-    linewake(arguments).output().unwrap()
-}
 
 /// Succeeds, twice, and says this.
 fn does(arguments: &[&str], says: &str) {

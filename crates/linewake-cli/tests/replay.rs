@@ -2,43 +2,12 @@
 
 #[path = "../../linewake/tests/support/schema.rs"]
 mod schema;
+mod support;
 
 use std::fs;
-use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-fn run(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_linewake")).args(arguments).stdin(Stdio::null()).output().unwrap()
-}
-
-fn err(output: &Output) -> &str {
-    std::str::from_utf8(&output.stderr).unwrap()
-}
-
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new(name: &str) -> Self {
-        Self(std::env::temp_dir().join(format!("linewake-replay-{}-{name}", std::process::id())))
-    }
-
-    fn with(name: &str, text: &str) -> Self {
-        let scratch = Self::new(name);
-        fs::write(&scratch.0, text).unwrap();
-        scratch
-    }
-
-    fn path(&self) -> &str {
-        self.0.to_str().unwrap()
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
-    }
-}
+use support::{Scratch, err, run};
 
 /// Time stamp, line and direction of each edge.
 fn edges(stream: &[u8]) -> Vec<(u64, u64, String)> {

@@ -3,6 +3,7 @@
 
 #[path = "../../linewake/tests/support/schema.rs"]
 mod schema;
+mod support;
 
 use std::fs;
 use std::io::Write as _;
@@ -10,6 +11,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
+
+use support::{err, out};
 
 /// Links to the program, made by itself; by their names it is one of libgpiod's tools.
 fn links() -> &'static Path {
@@ -32,32 +35,17 @@ fn fresh(name: &str) -> PathBuf {
 }
 
 fn linewake(arguments: &[&str]) -> Command {
-    let mut command = match arguments {
-        [tool, rest @ ..] if tool.starts_with("gpio") => {
-            let mut command = Command::new(links().join(format!("{tool}{}", std::env::consts::EXE_SUFFIX)));
-            command.args(rest);
-            command
-        }
-        _ => {
-            let mut command = Command::new(env!("CARGO_BIN_EXE_linewake"));
-            command.args(arguments);
-            command
-        }
-    };
-    command.stdin(Stdio::null()).env_remove("CLICOLOR_FORCE");
+    let [tool, rest @ ..] = arguments else { panic!("it is called by no name") };
+    if !tool.starts_with("gpio") {
+        return support::linewake(arguments);
+    }
+    let mut command = Command::new(links().join(format!("{tool}{}", std::env::consts::EXE_SUFFIX)));
+    command.args(rest).stdin(Stdio::null());
     command
 }
 
 fn run(arguments: &[&str]) -> Output {
     linewake(arguments).output().unwrap()
-}
-
-fn out(output: &Output) -> &str {
-    std::str::from_utf8(&output.stdout).unwrap()
-}
-
-fn err(output: &Output) -> &str {
-    std::str::from_utf8(&output.stderr).unwrap()
 }
 
 /// It goes well and prints this.
@@ -318,6 +306,87 @@ fn notify_ends_when_nothing_happens() {
     let output = run(&["notify", "-c", "sim", "--json", "--idle-timeout", "50ms", "door"]);
     assert_eq!((out(&output).lines().count(), output.status.code()), (1, Some(0)), "{output:?}");
     assert_eq!(schema::faults_of_line(out(&output).trim()), [""; 0]);
+}
+
+#[test]
+fn a_set_of_the_configuration_is_lines_of_every_command() {
+    let directory = fresh("sets");
+    fs::create_dir_all(directory.join("linewake")).unwrap();
+    let lines = "[\"sim:9\", { line = \"sim:4\", label = \"Lamp\" }, \"sim:64:led\"]";
+    fs::write(directory.join("linewake/linewake.toml"), format!("[set.out]\nlines = {lines}\n")).unwrap();
+    let with = |arguments: &[&str]| {
+        let mut command = linewake(arguments);
+        command.env("XDG_CONFIG_HOME", &directory).env("APPDATA", &directory).env_remove("PROGRAMDATA");
+        command
+    };
+    let prints = |arguments: &[&str], expected: &str| {
+        let output = with(arguments).output().unwrap();
+        assert_eq!((out(&output), err(&output), output.status.code()), (expected, "", Some(0)), "{arguments:?}");
+    };
+    prints(
+        &["get", "@out", "sim:6"],
+        "\"sim:9\"=inactive \"Lamp\"=inactive \"sim:64:led\"=inactive \"sim:6\"=inactive\n",
+    );
+    prints(&["get", "-l", "--numeric", "sim:6", "@out"], "1 1 1 1\n");
+    let info = with(&["info", "-c", "sim", "@out"]).output().unwrap();
+    assert_eq!(out(&info).matches('\n').count(), 3, "{info:?}");
+    assert!(out(&info).contains("sim 4\t") && out(&info).contains("\"led\""), "{info:?}");
+    let watched = "Watching lines 'sim:9', 'sim:4', and 'sim:64:led'...\n";
+    prints(&["notify", "--banner", "--idle-timeout", "50ms", "@out"], watched);
+
+    let mut set = with(&["set", "-i", "@out=1", "sim:6=0"]);
+    let mut child = set.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let commands = "get\nset @out=0 sim:6=1\nget\ntoggle Lamp\nget sim:4\nget @out\nget @other\n";
+    child.stdin.take().unwrap().write_all(commands.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let expected = "\
+        \"sim:9\"=active \"Lamp\"=active \"sim:64:led\"=active \"sim:6\"=inactive\n\
+        \"sim:9\"=inactive \"Lamp\"=inactive \"sim:64:led\"=inactive \"sim:6\"=active\n\
+        \"Lamp\"=active\n\
+        \"sim:9\"=inactive \"Lamp\"=active \"sim:64:led\"=inactive\n\
+        unknown line: '@other'\n";
+    assert_eq!((out(&output).replace("linewake> ", "").as_str(), err(&output)), (expected, ""));
+
+    for arguments in [&["get", "@in"][..], &["set", "@in=1"], &["info", "@in"], &["notify", "@in"]] {
+        let output = with(arguments).output().unwrap();
+        assert_eq!((out(&output), output.status.code()), ("", Some(1)), "{arguments:?}");
+        assert!(err(&output).contains("\"@in\"") && err(&output).contains("\"@out\""), "{output:?}");
+    }
+    // To libgpiod's tools it is a name as any other.
+    for (arguments, says) in [
+        (&["gpioget", "-c", "sim", "@out"][..], "cannot find line '@out'\n"),
+        (&["gpioset", "-c", "sim", "@out=1"], "cannot find line '@out'\n"),
+        (&["gpionotify", "-c", "sim", "@out"], "cannot find line '@out'\n"),
+    ] {
+        let output = with(arguments).output().unwrap();
+        assert!(err(&output).ends_with(says) && output.status.code() == Some(1), "{arguments:?}: {output:?}");
+    }
+}
+
+/// A profile that changes its device is opened by every command, if the user allows it; the device is none that there is.
+#[test]
+fn a_profile_is_allowed_to_change_its_device_by_every_command() {
+    let serial = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../profiles/serial.toml")).unwrap();
+    let none = if cfg!(windows) { r"\\.\LinewakeNone" } else { "/dev/linewake-none" };
+    let file = fresh("consent").join("serial.toml");
+    fs::write(&file, serial.replace(r"\\.\COM1", none)).unwrap();
+    let file = file.to_str().unwrap();
+    for arguments in [
+        &["get", "-c", file, "CTS"][..],
+        &["set", "-c", file, "CTS=1"],
+        &["info", "-c", file],
+        &["notify", "-c", file, "CTS"],
+        &["mon", "-c", file, "CTS"],
+        &["detect", file],
+    ] {
+        assert_refused(arguments, &["\"set-wait-mask\"", "--allow-writes"]);
+        let output = run(&[&arguments[..1], &["--allow-writes"], &arguments[1..]].concat());
+        assert!(err(&output).contains(none) && !err(&output).contains("--allow-writes"), "{arguments:?}: {output:?}");
+    }
+    for tool in ["gpiodetect", "gpioinfo", "gpioget", "gpioset", "gpiomon", "gpionotify"] {
+        let output = run(&[tool, "--allow-writes", "-c", file, "CTS"]);
+        assert!(err(&output).contains("unrecognized option '--allow-writes'"), "{output:?}");
+    }
 }
 
 #[test]

@@ -27,3 +27,8 @@ mod status;
 pub use batch::{Batch, Malformed};
 pub use controller::{Controller, Outcome, ReaderId, Ready};
 pub use status::Status;
+
+/// The README's example is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -122,12 +122,16 @@ pub struct Account {
 impl Account {
     /// This account, and one of the same lines from later on.
     pub(crate) fn and(mut self, later: Self) -> Self {
+        // Of two reasons, that for which it is trusted least.
+        self.doubt = match (self.doubt.take(), later.doubt) {
+            (Some(_), Some(worse)) if later.lines.iter().any(|line| line.trust == Trust::None) => Some(worse),
+            (first, second) => first.or(second),
+        };
         for (line, later) in self.lines.iter_mut().zip(later.lines) {
             line.figures.add(later.figures);
             line.trust = line.trust.min(later.trust);
         }
         self.unattributed += later.unattributed;
-        self.doubt = self.doubt.or(later.doubt);
         self
     }
 

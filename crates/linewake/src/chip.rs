@@ -86,6 +86,7 @@ pub struct ChipOptions {
     poll_period: Option<Duration>,
     clock: Option<ClockKind>,
     allow_writes: bool,
+    start_timeout: Option<Duration>,
 }
 
 impl ChipOptions {
@@ -163,6 +164,22 @@ impl ChipOptions {
         self
     }
 
+    /// How long a [program](Exec) may take to say which lines it has: 10 s unless set. For any other chip it has no meaning.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use linewake::Chip;
+    /// # if cfg!(unix) {
+    /// let silent = Chip::options().start_timeout(Duration::from_millis(50)).open("exec:sleep 60");
+    /// assert!(silent.unwrap_err().is_timeout());
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn start_timeout(mut self, timeout: Duration) -> Self {
+        self.start_timeout = Some(timeout);
+        self
+    }
+
     /// Opens the chip that `spec` names; see [`Chip::open`].
     ///
     /// # Errors
@@ -193,7 +210,7 @@ impl ChipOptions {
             let remedy = "is it plugged in, and its driver running?";
             Arc::new(driver::Chip::open(source, spec).map_err(|error| error.with_remedy_if_not_found(remedy))?)
         } else if let Some(command) = spec.strip_prefix("exec:") {
-            exec::open(command)?
+            exec::open(command, self.start_timeout)?
         } else if let Some(path) = profile_path(spec) {
             profile::open(path, self.allow_writes)?
         } else if gpiochip::is_spec(spec) {

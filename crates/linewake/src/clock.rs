@@ -1,6 +1,7 @@
 //! The clock of a chip's time stamps, and what is known of its relation to the time of day.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::OnceLock;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// What is known of the clock that stamps a chip's edges.
 ///
@@ -14,11 +15,17 @@ use std::time::{SystemTime, UNIX_EPOCH};
 #[non_exhaustive]
 pub struct Clock {
     /// `simulated`: nanoseconds since the chip was opened. `monotonic`: nanoseconds since some moment the driver chose; on
-    /// Linux the system's `CLOCK_MONOTONIC`. `realtime`: nanoseconds since 1970 in UTC. `hte`: of a hardware engine.
+    /// Linux the system's `CLOCK_MONOTONIC`, and so of all chips of this name the same. `realtime`: nanoseconds since 1970 in UTC. `hte`: of a hardware engine.
     /// `program`: nanoseconds since some moment of this program. `device`: by a clock of the device's own.
     pub name: &'static str,
     /// Its relation to the time of day, where the two can be read together.
     pub utc: Option<UtcOffset>,
+}
+
+/// This program's clock, which stamps what a driver does not.
+pub(crate) fn program_ns() -> u64 {
+    static STARTED: OnceLock<Instant> = OnceLock::new();
+    u64::try_from(STARTED.get_or_init(Instant::now).elapsed().as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// What to add to a time stamp to get the system's UTC, in nanoseconds since 1970.

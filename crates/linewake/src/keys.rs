@@ -16,9 +16,14 @@ pub(crate) struct Source<'a> {
     pub(crate) text: &'a str,
 }
 
-impl Source<'_> {
-    /// What is wrong at a place: `file:line:column: message`. Lines and columns count from 1, columns in characters.
+impl<'a> Source<'a> {
+    /// What is wrong at a place: `file:line:column: message`.
     pub(crate) fn error(&self, at: &Range<usize>, message: impl std::fmt::Display) -> Error {
+        Error::new(ErrorKind::BadFile, format!("{}:{}: {message}", self.name, self.place(at)))
+    }
+
+    /// `line:column`, both from 1, columns in characters.
+    fn place(&self, at: &Range<usize>) -> String {
         let mut start = at.start.min(self.text.len());
         while !self.text.is_char_boundary(start) {
             start -= 1;
@@ -26,7 +31,24 @@ impl Source<'_> {
         let before = &self.text[..start];
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
-        Error::new(ErrorKind::BadFile, format!("{}:{line}:{column}: {message}", self.name))
+        format!("{line}:{column}")
+    }
+
+    /// The table that the text is.
+    pub(crate) fn parse(&self) -> Result<Spanned<DeTable<'a>>, Error> {
+        DeTable::parse(self.text).map_err(|error| {
+            let at = error.span().unwrap_or(0..0);
+            let message = error.message();
+            let quoted = self.text.get(at.clone()).filter(|_| message == "duplicate key");
+            if let Some(key) = quoted {
+                return self.error(&at, format!("the key \"{key}\" is here for the second time"));
+            }
+            let remedy = match message.contains("escape") {
+                true => r"; between double quotes a backslash begins an escape: write it in single quotes, '\\.\Card0'",
+                false => "",
+            };
+            self.error(&at, format!("{message}{remedy}"))
+        })
     }
 }
 
@@ -81,6 +103,21 @@ impl<'a> Keys<'a> {
         Value { source: self.source, path, at: value.span(), value: value.get_ref() }
     }
 
+    /// Refuses a key that is none of these, before anything is said to be missing.
+    pub(crate) fn only(self, known: &[&str]) -> Result<Self, Error> {
+        match self.table.keys().find(|key| !known.contains(&&**key.get_ref())) {
+            None => Ok(self),
+            Some(unknown) => Err(self.unknown(unknown, known.iter().copied())),
+        }
+    }
+
+    fn unknown<'k>(&self, unknown: &Spanned<impl AsRef<str>>, known: impl Iterator<Item = &'k str> + Clone) -> Error {
+        let key = unknown.get_ref().as_ref();
+        let place = if self.path.is_empty() { String::new() } else { format!(" in \"{}\"", self.path) };
+        let known = did_you_mean(key, known);
+        self.source.error(&unknown.span(), format!("unknown key \"{key}\"{place}; {known}"))
+    }
+
     /// Every key, whatever its name: for tables whose keys are the user's names.
     pub(crate) fn all(&self) -> Vec<(&'a str, Value<'a>)> {
         let mut all: Vec<_> =
@@ -91,15 +128,10 @@ impl<'a> Keys<'a> {
 
     /// All that the table may have was asked for: refuses what else it has.
     pub(crate) fn finish(self) -> Result<(), Error> {
-        let asked = self.asked.into_inner();
+        let asked = self.asked.borrow();
         match self.table.keys().find(|key| !asked.contains(&**key.get_ref())) {
             None => Ok(()),
-            Some(unknown) => {
-                let key = unknown.get_ref();
-                let place = if self.path.is_empty() { String::new() } else { format!(" in \"{}\"", self.path) };
-                let known = did_you_mean(key, asked.iter().copied());
-                Err(self.source.error(&unknown.span(), format!("unknown key \"{key}\"{place}; {known}")))
-            }
+            Some(unknown) => Err(self.unknown(unknown, asked.iter().copied())),
         }
     }
 }
@@ -141,6 +173,11 @@ fn distance(a: &str, b: &str) -> usize {
 impl<'a> Value<'a> {
     pub(crate) fn error(&self, message: impl std::fmt::Display) -> Error {
         self.source.error(&self.at, format!("\"{}\": {message}", self.path))
+    }
+
+    /// Where it is in the file, as `line:column`.
+    pub(crate) fn place(&self) -> String {
+        self.source.place(&self.at)
     }
 
     fn wrong(&self, wanted: &str) -> Error {

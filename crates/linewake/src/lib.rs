@@ -62,3 +62,8 @@ pub use line::{Direction, LineId, LineInfo, Offset};
 pub use monitor::{Event, Gap, LineState, Monitor, MonitorBuilder, MonitorStats, WhenFull};
 pub use request::{Request, RequestBuilder, Stopper, WatchedLine};
 pub use world::World;
+
+/// The README's example is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

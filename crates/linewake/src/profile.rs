@@ -114,6 +114,20 @@ impl Profile {
         !self.plan.need_consent().is_empty()
     }
 
+    /// What is worth knowing of it although it is right: that it names no device, or one of another system, or has the same
+    /// call twice. Each is a sentence without its full stop.
+    ///
+    /// ```
+    /// # use linewake::profile::Profile;
+    /// let profile = Profile::parse("port.toml", include_str!("../../../profiles/serial.toml"))?;
+    /// assert_eq!(profile.notes().is_empty(), cfg!(windows)); // it opens \\.\COM1
+    /// # Ok::<(), linewake::Error>(())
+    /// ```
+    #[must_use]
+    pub fn notes(&self) -> Vec<String> {
+        self.plan.notes()
+    }
+
     /// The chip's name.
     #[must_use]
     pub fn name(&self) -> &str {

@@ -190,6 +190,8 @@ fn nothing_is_left_of_a_program_that_nobody_wants() {
     }
     // Opened, and never asked for anything.
     drop(chip(&script));
+    // One that is quiet does not notice that nobody reads.
+    drop(chip(&format!("echo lines a; : {mark}; sleep 30; :")));
     wait_until(|| processes(&mark).is_empty());
     let mine = children();
     wait_until(|| mine.iter().all(|id| !children().contains(id) || !is_zombie(*id)));

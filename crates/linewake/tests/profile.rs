@@ -426,7 +426,7 @@ fn fault(text: &str, from: &str, to: &str) -> String {
 fn what_is_wrong_is_said_at_its_place() {
     let card = [
         ("pending = 2", "pendign = 2", "a.toml:49:1: unknown key \"pendign\" in \"wait\"; did you mean \"pending\"?"),
-        ("lines = 32", "lines = 0", "a.toml:7:9: \"lines\": 0 is not possible here: 3 to 1024 are"),
+        ("lines = 32", "lines = 0", "a.toml:7:9: \"lines\": 0 is not possible here: 1 to 1024 are"),
         ("lines = 32", "lines = 'many'", "a.toml:7:9: \"lines\": here must be a number, not the text \"many\""),
         ("name = \"card\"", "", "a.toml:1:1: the key \"name\" is missing"),
         ("means = \"mask\"", "means = \"masks\"", "\"wait.means\": there is no \"masks\" here; did you mean \"mask\"?"),
@@ -441,7 +441,41 @@ fn what_is_wrong_is_said_at_its_place() {
             "unknown key \"chanegd\" in \"call.wait-change.output.fields\"; did you mean \"changed\"?",
         ),
         ("changed = { at = 0 }", "changed = { at = 2 }", "ends at byte 6, and there are 4: bytes 2 to 5"),
-        ("changed = { at = 0 }", "changed = { at = 0, width = 2 }", "`changed` has 16 bits, and a line has bit 31"),
+        ("changed = { at = 0 }", "changed = { at = 0, width = 2 }", "`changed` has 16 bits, and line 16 has bit 16"),
+        (
+            "changed = { at = 0 }",
+            "changed = { at = 2 }",
+            "ends at byte 6, and there are 4: bytes 2 to 5; its `width` is 4 unless set",
+        ),
+        (
+            "changed = { at = 0 }",
+            "changed = { at = 0 }, levels = { at = 2, width = 2 }",
+            "a.toml:37:82: \"call.wait-change.output.fields.levels\": `levels` and `changed` have bytes in common: a byte \
+             is of one field",
+        ),
+        ("lines = 32", "lines = 2", "a.toml:7:9: \"lines\": there are 3 [[line]]s, and 2 lines: make it 3 or more"),
+        ("lines = 32", "lines = 32\nlines = 33", "a.toml:8:1: the key \"lines\" is here for the second time"),
+        ("[wait]", "[wiat]", "a.toml:46:2: unknown key \"wiat\"; did you mean \"wait\"?"),
+        (
+            "function = 0x801\n",
+            "fonction = 0x801\n",
+            "unknown key \"fonction\" in \"call.select\"; did you mean \"function\"?",
+        ),
+        (
+            "name = \"light-barrier\"",
+            "name = \"door\"",
+            "a line is called \"door\" already, at 14:8: each has a name of its own",
+        ),
+        (
+            r"'\\.\Card0'",
+            r#""\\.\Card0""#,
+            r"between double quotes a backslash begins an escape: write it in single quotes, '\\.\Card0'",
+        ),
+        (
+            "method = \"buffered\"",
+            "method = \"METHOD_BUFFERED\"",
+            "there is no \"METHOD_BUFFERED\" here; it knows \"buffered\", \"out-direct\"",
+        ),
         ("setup = \"select\"\n", "", "nothing uses this call"),
         ("[levels]\ncall = \"get-levels\"", "", "nothing uses this call"),
         ("offset = 31", "offset = 0", "line 0 is described twice"),
@@ -489,6 +523,66 @@ fn what_is_wrong_is_said_at_its_place() {
     assert!(said.contains("its output lacks `happened`"), "{said}");
     let said = fault(LINEWAKE, "pending = 2", "pending = 256\nfor = \"line\"");
     assert!(said.contains("too much memory"), "{said}");
+}
+
+#[test]
+fn a_profile_without_a_wait_is_told_what_one_says() {
+    let without = CARD.split("[wait]").next().unwrap();
+    let error = Profile::parse("a.toml", without).unwrap_err().to_string();
+    assert!(error.starts_with("a.toml:1:1: the section [wait] is missing: say `by` what"), "{error}");
+}
+
+/// A profile of one wait whose output has these fields.
+fn with_fields(fields: &str) -> Result<Profile, Error> {
+    let text = format!(
+        "name = 'bits'\nlines = 8\n[wait]\nby = 'call'\ncall = 'wait'\nmeans = 'edge'\n[call.wait]\ncode = 0x80006004\n\
+         output = {{ length = 4, fields = {{ edge = {{ at = 0, width = 2, bit = 15, rising = 1, falling = 0 }}, {fields} }} }}"
+    );
+    Profile::parse("bits.toml", &text)
+}
+
+#[test]
+fn bits_of_a_word_share_it_and_nothing_else_does() {
+    let shared = with_fields("line = { at = 0, width = 2, bits = 4 }, seqno = { at = 2, width = 2 }").unwrap();
+    let dump = shared.decode("wait", &[5, 0x80, 7, 0]).unwrap().to_string();
+    assert_eq!(dump, "record 0: line 5, edge rising, seqno 7\n");
+    let fields = [
+        ("line = { at = 0, width = 2, bit = 12, bits = 4 }", "`edge` and `line` have bytes in common"),
+        ("line = { at = 1, width = 1 }", "`edge` and `line` have bytes in common"),
+        ("line = { at = 2, width = 1 }, seqno = { at = 2, width = 2 }", "`seqno` and `line` have bytes in common"),
+    ];
+    for (fields, says) in fields {
+        let error = with_fields(fields).unwrap_err();
+        assert!(error.to_string().contains(says), "{error}");
+    }
+}
+
+#[test]
+fn what_is_right_and_odd_is_noted() {
+    let notes = |text: &str| Profile::parse("a.toml", text).unwrap().notes();
+    let foreign = notes(CARD);
+    if cfg!(windows) {
+        assert_eq!(foreign, [""; 0]);
+    } else {
+        assert!(foreign[0].starts_with(r#"it opens "\\.\Card0", a Windows device: this system is "#), "{foreign:?}");
+        let profile = Profile::parse("a.toml", CARD).unwrap().allow_writes(true);
+        let error = Chip::from_profile(&profile, || Device::open(r"\\.\Card0")).unwrap_err().to_string();
+        assert!(error.contains("a Windows device: this system is") && !error.contains("plugged in"), "{error}");
+    }
+    let local = CARD.replace(r"'\\.\Card0'", "'/dev/card0'");
+    let foreign = notes(&local);
+    match cfg!(windows) {
+        true => assert!(foreign[0].ends_with("a device file, which Windows does not have: this system is Windows")),
+        false => assert_eq!(foreign, [""; 0]),
+    }
+    let without = CARD.replace("[device]\n", "").replace("path = '\\\\.\\Card0'\n", "");
+    assert_eq!(notes(&without), ["it names no device: only a program can open it"]);
+    let twice = without.replace("function = 0x803", "function = 0x802");
+    assert!(
+        notes(&twice)[1].starts_with("\"wait-change\" and \"get-levels\" are the same call: 0x"),
+        "{:?}",
+        notes(&twice)
+    );
 }
 
 #[test]

@@ -2,13 +2,18 @@
 //! plugged in and out.
 #![cfg(all(target_os = "linux", not(miri)))]
 
+#[macro_use]
+#[path = "support/conformance.rs"]
+#[allow(dead_code, unused_macros, reason = "a port has no queue, and its lines are what they are")]
+mod conformance;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use linewake::{Chip, EdgeEvent, EdgeKind, Edges, ErrorKind, Request, Trust};
+use linewake::{Chip, EdgeEvent, EdgeKind, Edges, ErrorKind, Event, Monitor, Request, Trust};
 use overlapped::Device;
 use overlapped::linux::Ioctl;
 
@@ -41,21 +46,84 @@ fn none(request: &mut Request) -> bool {
     request.wait_next_timeout(10 * PERIOD).is_some_and(|end| end.is_err_and(|error| error.is_timeout()))
 }
 
+/// TIOCM_LOOP.
+const LOOP: u32 = 0x8000;
+
 /// A port whose RTS is wired to its CTS, and DTR to DSR, by the UART itself (UART_MCR_LOOP, of the 8250's MCR).
 struct Loop(Device);
 
 impl Loop {
     fn new() -> Self {
         let device = Device::open(UART).unwrap();
-        device.ioctl(TIOCMBIS, 0x8000).unwrap();
+        device.ioctl(TIOCMBIS, LOOP).unwrap();
         Self(device)
     }
 }
 
 impl Drop for Loop {
     fn drop(&mut self) {
-        let _ = self.0.ioctl(TIOCMBIC, 0x8000);
+        // And what it drove there.
+        let _ = self.0.ioctl(TIOCMBIC, LOOP | 0x6000);
     }
+}
+
+/// The looped port: its outputs, two of which no connector has, drive its inputs (UART_MCR_LOOP).
+impl conformance::Bench for Loop {
+    fn open(&self) -> Chip {
+        Chip::open(&format!("serial:{UART}")).unwrap()
+    }
+
+    fn drive(&self, _: &Chip, line: u32, level: bool) {
+        /// TIOCM_RTS, DTR, OUT1 and OUT2, to CTS, DSR, RI and DCD.
+        const OUTPUTS: [u32; 4] = [0x004, 0x002, 0x2000, 0x4000];
+        let change = if level { TIOCMBIS } else { TIOCMBIC };
+        self.0.ioctl(change, OUTPUTS[line as usize]).unwrap();
+        // What changes twice between two looks merges.
+        thread::sleep(4 * PERIOD);
+    }
+
+    fn toggle_all(&self, chip: &Chip, lines: &[(u32, u32)]) {
+        for &(line, times) in lines {
+            for _ in 0..times {
+                let level = chip.value(line).unwrap();
+                self.drive(chip, line, !level);
+            }
+        }
+    }
+
+    fn number(&self, _: u32) -> u32 {
+        0
+    }
+
+    fn inputs(&self) -> u32 {
+        4
+    }
+}
+
+macro_rules! on_a_looped_port {
+    ($($name:ident)*) => {
+        $(#[test]
+        fn $name() {
+            let Some(_machine) = machine() else { return };
+            let bench = Loop::new();
+            let chip = conformance::Bench::open(&bench);
+            (0..4).for_each(|line| conformance::Bench::drive(&bench, &chip, line, false));
+            conformance::$name(&bench);
+        })*
+    };
+}
+
+// The others are of queues, of numbers, of outputs that can be inputs, of edges that nobody looks for yet, and of chips
+// that are pulled out: for that see the modem below.
+on_a_looped_port! {
+    an_edge_says_where_when_and_which_way
+    awaiting_is_the_same_as_waiting
+    a_timeout_ends_nothing
+    stopping_wakes_who_waits
+    lines_are_found_by_offset_and_by_name
+    bad_requests_name_what_is_wrong
+    an_active_low_line_is_active_when_it_is_low
+    many_requests_come_and_go
 }
 
 #[test]
@@ -242,4 +310,50 @@ fn a_modem_that_is_pulled_out_ends_the_stream_and_comes_back() {
     let other_end = Device::open(OTHER_END).unwrap();
     assert_eq!(next(&mut inputs).kind, EdgeKind::Rising);
     drop(other_end);
+}
+
+#[test]
+fn a_monitor_goes_on_when_a_modem_is_back() {
+    let Some(_machine) = machine() else { return };
+    let modem = Modem::new();
+    // This one stays with whoever opened it; the port has its name again all the same.
+    let chip = Chip::open(&format!("serial:{MODEM}")).unwrap();
+    let mut monitor = Monitor::builder()
+        .request(chip.request().lines(["DSR", "DCD"]))
+        .states(true)
+        .reattach(true)
+        .retry(PERIOD)
+        .start()
+        .unwrap();
+    for round in 0..3 {
+        let mut next = || monitor.wait_next_timeout(Duration::from_secs(20)).expect("it goes on").unwrap();
+        for line in ["DSR", "DCD"] {
+            let Event::State { state, .. } = next() else { panic!("the lines are said") };
+            assert_eq!((state.name.as_deref(), state.active), (Some(line), Some(false)), "round {round}");
+        }
+        let other_end = Device::open(OTHER_END).unwrap();
+        for _ in 0..2 {
+            let Event::Edge { edge, .. } = next() else { panic!("a line is raised") };
+            assert_eq!((edge.kind, edge.missed.total()), (EdgeKind::Rising, 0));
+        }
+        drop(other_end);
+        for _ in 0..2 {
+            let Event::Edge { edge, .. } = next() else { panic!("a line is lowered") };
+            assert_eq!((edge.kind, edge.missed.total()), (EdgeKind::Falling, 0));
+        }
+        modem.unplug();
+        let Event::Gap { gap, .. } = next() else { panic!("a gap begins") };
+        assert!(!gap.is_over && gap.reason.is_disconnected(), "{gap:?}");
+        assert_eq!(gap.figures.delivered, 4 * (round + 1));
+        assert!(monitor.wait_next_timeout(10 * PERIOD).unwrap().unwrap_err().is_timeout());
+        modem.plug();
+        let Event::Gap { gap, .. } = monitor.wait_next_timeout(Duration::from_secs(20)).expect("it is found").unwrap()
+        else {
+            panic!("a gap ends")
+        };
+        assert!(gap.is_over, "{gap:?}");
+    }
+    assert_eq!(monitor.stats().reattached, 3);
+    let total = monitor.finish().remove(0).total();
+    assert_eq!((total.delivered, total.lost()), (12, 0));
 }

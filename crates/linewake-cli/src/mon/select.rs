@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use linewake::{Chip, Offset};
 
-use crate::config::{Member, Unit};
+use crate::config::Unit;
 use crate::lines::Lines;
 
 /// A line that is watched.
@@ -54,8 +54,8 @@ impl Selection {
             offset: line.offset.get(),
             name: line.name.clone(),
             said: line.id.clone(),
-            label: None,
-            unit: None,
+            label: line.label.clone(),
+            unit: line.unit.clone(),
         });
         Self { requests: requests.collect(), lines: lines.collect() }
     }
@@ -75,15 +75,6 @@ impl Selection {
             }
         });
         Self { requests: vec![(chip.clone(), offsets.to_vec())], lines: lines.collect() }
-    }
-
-    /// With what the configuration says of the lines, in their order.
-    pub(crate) fn with(mut self, members: &[Member]) -> Self {
-        for (line, member) in self.lines.iter_mut().zip(members) {
-            line.label = member.label.as_deref().map(Arc::from);
-            line.unit = member.unit.clone();
-        }
-        self
     }
 
     /// Where to find the lines again by request and offset.

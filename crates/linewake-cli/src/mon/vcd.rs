@@ -63,7 +63,7 @@ pub(crate) struct Vcd {
     spans: Vec<Span>,
     /// Wires that are 1 for the tick.
     pulses: Vec<IdCode>,
-    /// Of each request whose chip is gone: since when nothing is known.
+    /// Of each request whose chip is gone, or back at a time that nobody knows: since when nothing is known.
     gone: Vec<(usize, u64)>,
     /// Edges that follow another of their line within a tick.
     hidden: u64,
@@ -92,14 +92,15 @@ struct Span {
 impl Vcd {
     /// The file is to be one that can be read again.
     pub(crate) fn create(path: &Path, timescale: Timescale) -> Result<Self, Failure> {
-        let why = "a waveform is gone over again when it is complete";
         if path.as_os_str() == "-" {
-            return Err(Failure::new(format!("cannot write a waveform to standard output, \"-\": name a file: {why}")));
+            let message = "a waveform cannot go to standard output, since it is gone over again when it is complete; \
+                name a file with --vcd FILE";
+            return Err(Failure::new(message));
         }
         let file = create(path)?;
         if !file.metadata().is_ok_and(|metadata| metadata.is_file()) {
             return Err(Failure::new(format!(
-                "cannot write \"{}\": it is not a file; name one: {why}",
+                "cannot write \"{}\": it is not a file; name one: a waveform is gone over again when it is complete",
                 path.display()
             )));
         }
@@ -157,6 +158,7 @@ impl Vcd {
         let ns = edge.timestamp_ns;
         let before = self.tick;
         self.go_to(ns)?;
+        self.back(self.wires[at].line.request, ns);
         let base_ns = self.base_ns.unwrap_or_default();
         let wire = &mut self.wires[at];
         let missing = edge.missed.total();
@@ -175,17 +177,26 @@ impl Vcd {
 
     /// A chip is gone, or back.
     fn gap(&mut self, request: usize, gap: &linewake::Gap) -> io::Result<()> {
-        let was = self.gone.iter().position(|gone| gone.0 == request).map(|at| self.gone.swap_remove(at).1);
-        let from_ns = was.or(gap.from_ns).unwrap_or(self.base_ns.unwrap_or(self.latest_ns));
-        if !gap.is_over {
-            self.gone.push((request, from_ns));
-            return Ok(());
+        if !self.gone.iter().any(|gone| gone.0 == request) {
+            self.gone.push((request, gap.from_ns.unwrap_or(self.base_ns.unwrap_or(self.latest_ns))));
         }
-        let to_ns = gap.to_ns.unwrap_or(self.latest_ns).max(from_ns);
-        self.go_to(to_ns)?;
-        let lines = (0..).zip(&self.wires).filter(|(_, wire)| wire.line.request == request);
-        self.spans.extend(lines.map(|(wire, _)| Span { wire, from_ns, to_ns: Some(to_ns) }));
+        match gap.to_ns {
+            Some(to_ns) if gap.is_over => {
+                self.go_to(to_ns)?;
+                self.back(request, to_ns);
+            }
+            // Its next edge tells.
+            _ => {}
+        }
         Ok(())
+    }
+
+    /// A chip is known to be back, if it was gone.
+    fn back(&mut self, request: usize, to_ns: u64) {
+        let Some(at) = self.gone.iter().position(|gone| gone.0 == request) else { return };
+        let (_, from_ns) = self.gone.swap_remove(at);
+        let lines = (0..).zip(&self.wires).filter(|(_, wire)| wire.line.request == request);
+        self.spans.extend(lines.map(|(wire, _)| Span { wire, from_ns, to_ns: Some(to_ns.max(from_ns)) }));
     }
 
     /// What was lost behind the last edges.

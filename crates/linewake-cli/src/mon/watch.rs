@@ -260,12 +260,12 @@ impl<'a> Watch<'a> {
             }
             Event::Gap { request, gap } => {
                 self.gaps += u64::from(!gap.is_over);
-                let what = match (gap.is_over, self.pace.reattach) {
-                    (true, _) => "is back".to_owned(),
-                    (false, true) => format!("is gone: {}; waiting for it", gap.reason),
-                    (false, false) => format!("is gone: {}; --reattach waits for it", gap.reason),
-                };
-                exit::say(&format!("the chip \"{}\" {what}\n", Printable(&gap.chip)));
+                // Else it ends the watch, and the error says so.
+                if self.pace.reattach {
+                    let gone = || format!("is gone: {}; waiting for it", gap.reason);
+                    let what = if gap.is_over { "is back".to_owned() } else { gone() };
+                    exit::say(&format!("the chip \"{}\" {what}\n", Printable(&gap.chip)));
+                }
                 self.sinks.item(Item::Gap { request: *request, gap })
             }
             _ => Ok(()),

@@ -1,11 +1,13 @@
 //! `--interactive`: outputs by commands from standard input.
 
 use std::io::{self, BufRead as _, IsTerminal as _, Write};
-use std::thread;
+use std::{process, thread};
 
+use super::terminal::{Terminal, Typed};
 use super::{Outputs, line_value};
 use crate::caller::is_libgpiod;
 use crate::exit::Failure;
+use crate::lines::Line;
 use crate::shown::Values;
 use crate::{output, period};
 
@@ -28,39 +30,64 @@ COMMANDS:
 ";
 
 /// Runs until `exit`, or the end of the input.
-pub(super) fn run(outputs: &mut Outputs, unquoted: bool) -> Result<(), Failure> {
+pub(super) fn run(outputs: &mut Outputs, operands: &[String], unquoted: bool) -> Result<(), Failure> {
     let prompt = if is_libgpiod() { "gpioset> " } else { "linewake> " };
-    let mut session = Session { outputs, unquoted };
-    let mut input = io::stdin().lock();
-    let mut line = String::new();
+    let is_terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
+    let mut terminal = is_terminal.then(|| Terminal::new(names(outputs, operands))).transpose()?;
+    let mut session = Session { outputs, operands, unquoted };
+    let mut text = String::new();
     loop {
-        let mut out = io::stdout().lock();
-        let asked = out.write_all(prompt.as_bytes()).and_then(|()| out.flush());
-        if let Err(error) = asked {
-            return output::failed(&error);
+        text.clear();
+        match &mut terminal {
+            Some(terminal) => match terminal.line(prompt)? {
+                Typed::Line(line) => text = line,
+                Typed::End => return Ok(()),
+                // As the signal ends the command elsewhere.
+                Typed::Interrupt => process::exit(if is_libgpiod() { 130 } else { 0 }),
+            },
+            None => match read_line(prompt, &mut text) {
+                Ok(0) => return Ok(()),
+                Ok(_) => {}
+                Err(failure) => return failure,
+            },
         }
-        line.clear();
-        match input.read_line(&mut line) {
-            Ok(0) => {
-                // The next prompt of the shell begins on a line of its own.
-                if io::stdout().is_terminal() {
-                    let _ = out.write_all(b"\n");
-                }
-                return Ok(());
-            }
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-                line.clear();
-                let _ = out.write_all(b"a command is text, in UTF-8\n");
-            }
-            Err(error) => return Err(Failure::new(format!("cannot read standard input: {error}"))),
-        }
-        match session.command(&mut out, &words(&line)) {
+        match session.command(&mut io::stdout().lock(), &words(&text)) {
             Ok(Next::More) => {}
             Ok(Next::End) => return Ok(()),
             Err(error) => return output::failed(&error),
         }
     }
+}
+
+/// Asks for a command, and reads it. On failure gives what the program is to end with.
+fn read_line(prompt: &str, text: &mut String) -> Result<usize, Result<(), Failure>> {
+    let mut out = io::stdout().lock();
+    out.write_all(prompt.as_bytes()).and_then(|()| out.flush()).map_err(|error| output::failed(&error))?;
+    let read = io::stdin().lock().read_line(text);
+    match read {
+        Ok(0) => {
+            // The next prompt of the shell begins on a line of its own.
+            if io::stdout().is_terminal() {
+                let _ = out.write_all(b"\n");
+            }
+            Ok(0)
+        }
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+            text.clear();
+            let _ = out.write_all(b"a command is text, in UTF-8\n");
+            Ok(1)
+        }
+        read => read.map_err(|error| Err(Failure::new(format!("cannot read standard input: {error}")))),
+    }
+}
+
+/// What lines may be called here: by their own names, by labels and by sets; each once.
+fn names(outputs: &Outputs, operands: &[String]) -> Vec<String> {
+    let lines = outputs.lines.lines.iter();
+    let mut names: Vec<_> = lines.flat_map(|line| [line.shown(), &operands[line.operand]]).map(str::to_owned).collect();
+    names.sort();
+    names.dedup();
+    names
 }
 
 #[derive(Debug, PartialEq)]
@@ -71,6 +98,8 @@ enum Next {
 
 struct Session<'a> {
     outputs: &'a mut Outputs,
+    /// What the lines were asked for by: themselves, or sets.
+    operands: &'a [String],
     unquoted: bool,
 }
 
@@ -89,7 +118,7 @@ impl Session<'_> {
                 if let Some(places) = self.places(out, words)? {
                     let lines = &self.outputs.lines.lines;
                     let values: Vec<_> =
-                        places.iter().map(|&place| (&*lines[place].id, self.outputs.values[place])).collect();
+                        places.iter().map(|&place| (lines[place].shown(), self.outputs.values[place])).collect();
                     writeln!(out, "{}", Values { values: &values, unquoted: self.unquoted, numeric: false })?;
                 }
             }
@@ -134,8 +163,8 @@ impl Session<'_> {
         }
         let ids: Vec<_> = ids.iter().map(String::as_str).collect();
         if let Some(places) = self.known(out, &ids)? {
-            for (place, value) in places.into_iter().zip(values) {
-                self.outputs.values[place] = value;
+            for (places, value) in places.into_iter().zip(values) {
+                places.into_iter().for_each(|place| self.outputs.values[place] = value);
             }
             self.outputs.apply();
         }
@@ -159,16 +188,20 @@ impl Session<'_> {
             };
             ids.push(id);
         }
-        self.known(out, &ids)
+        Ok(self.known(out, &ids)?.map(|places| places.concat()))
     }
 
-    /// The places of lines, if all are held.
-    fn known(&self, out: &mut impl Write, ids: &[&str]) -> io::Result<Option<Vec<usize>>> {
+    /// The places of the lines that each of these is, if all are held: a line by its name or label, or the lines of a set.
+    fn known(&self, out: &mut impl Write, ids: &[&str]) -> io::Result<Option<Vec<Vec<usize>>>> {
         let mut places = Vec::new();
         for id in ids {
-            match self.outputs.lines.lines.iter().position(|line| line.id == *id) {
-                Some(place) => places.push(place),
-                None => writeln!(out, "unknown line: '{id}'")?,
+            let is_it = |line: &Line| [&*line.id, line.shown(), &*self.operands[line.operand]].contains(id);
+            let lines = self.outputs.lines.lines.iter().enumerate();
+            let known: Vec<_> = lines.filter(|(_, line)| is_it(line)).map(|(place, _)| place).collect();
+            if known.is_empty() {
+                writeln!(out, "unknown line: '{id}'")?;
+            } else {
+                places.push(known);
             }
         }
         Ok((places.len() == ids.len()).then_some(places))

@@ -37,8 +37,13 @@ const ENOUGH: Duration = Duration::from_secs(1);
 /// How often a child that was killed is asked whether it is gone.
 const REAP: Duration = Duration::from_millis(5);
 
-pub(crate) fn open(command: &str) -> Result<Arc<dyn Backend>, Error> {
-    Ok(Arc::new(Chip::open(Exec::parse(command)?)?))
+pub(crate) fn open(command: &str, start_timeout: Option<Duration>) -> Result<Arc<dyn Backend>, Error> {
+    let exec = Exec::parse(command)?;
+    let exec = match start_timeout {
+        Some(timeout) => exec.start_timeout(timeout),
+        None => exec,
+    };
+    Ok(Arc::new(Chip::open(exec)?))
 }
 
 /// A chip whose lines a program knows.
@@ -200,7 +205,7 @@ impl Chip {
         *shared.lock() = Idle::Running(Box::new(running));
         let exec = &shared.exec;
         let info = ChipInfo {
-            name: exec.name.clone(),
+            name: exec.label(),
             label: exec.text().into(),
             path: None,
             lines: header.names.len() as u32,
@@ -419,18 +424,18 @@ impl Held for Lines {
             let active = self.running.as_ref().and_then(|running| running.output.active(*offset));
             active.ok_or_else(|| {
                 let what = format!("has not told the level of line {offset} yet; let it say so in its first line");
-                unsupported(&self.shared.exec.name, &what)
+                unsupported(&self.shared.exec.label(), &what)
             })
         };
         self.lines.iter().map(level).collect()
     }
 
     fn set_values(&mut self, _: &[(usize, bool)]) -> Result<(), Error> {
-        Err(unsupported(&self.shared.exec.name, "has no outputs"))
+        Err(unsupported(&self.shared.exec.label(), "has no outputs"))
     }
 
     fn reconfigure(&mut self, _: &[LineConfig]) -> Result<(), Error> {
-        Err(unsupported(&self.shared.exec.name, "cannot hold lines otherwise once they are held"))
+        Err(unsupported(&self.shared.exec.label(), "cannot hold lines otherwise once they are held"))
     }
 
     fn numbering(&self) -> Numbering {

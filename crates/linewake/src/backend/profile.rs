@@ -11,7 +11,7 @@ mod judge;
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -20,6 +20,7 @@ use overlapped::{Access, Call, Device, InvertedCall};
 
 use self::judge::Judge;
 use super::{Ask, Backend, Capabilities, Held, Numbering, RawEdge, Settled, unsupported};
+use crate::clock::program_ns as now_ns;
 use crate::profile::{self, About, Asked, By, EventSource, Output, Place, Plan, Profile, Role, Target};
 use crate::ready::Ready;
 use crate::timer::Timer;
@@ -91,12 +92,6 @@ fn opener(plan: &Plan, target: Target) -> impl Fn() -> Result<Device, overlapped
     }
 }
 
-/// This program's clock, which stamps what a driver does not.
-fn now_ns() -> u64 {
-    static STARTED: OnceLock<Instant> = OnceLock::new();
-    u64::try_from(STARTED.get_or_init(Instant::now).elapsed().as_nanos()).unwrap_or(u64::MAX)
-}
-
 impl Chip {
     /// # Errors
     /// [`ErrorKind::InvalidInput`] when it needs to be allowed and is not; and what opening the device says.
@@ -115,9 +110,13 @@ impl Chip {
             max_queue_size: plan.max_queue,
         };
         let chip = Self { plan, profile: profile.clone(), open, timer: Timer::new()?, info };
-        let remedy = "is it plugged in, and its driver running? The profile says what to open";
+        let foreign = chip.plan.target.as_ref().and_then(|target| target.place.is_foreign());
+        let remedy = match foreign {
+            Some(foreign) => format!("the profile opens {foreign}"),
+            None => "is it plugged in, and its driver running? The profile says what to open".to_owned(),
+        };
         // Whether it is there. Each request has a handle of its own.
-        drop(chip.device().map_err(|error| error.with_remedy_if_not_found(remedy))?);
+        drop(chip.device().map_err(|error| error.with_remedy_if_not_found(&remedy))?);
         Ok(chip)
     }
 

@@ -26,11 +26,11 @@ use self::mask as port;
 #[cfg(target_os = "linux")]
 mod ticker;
 
-use std::sync::Arc;
 use std::sync::atomic::{
     AtomicBool,
     Ordering::{AcqRel, Release},
 };
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -64,7 +64,7 @@ struct Look {
 /// A serial port.
 #[derive(Debug)]
 pub(crate) struct Chip {
-    port: Arc<Port>,
+    port: Arc<Opened>,
     path: String,
     poll_period: Duration,
     info: ChipInfo,
@@ -92,7 +92,8 @@ impl Chip {
             lines: NAMES.len() as u32,
             max_queue_size: 0,
         };
-        Self { port: Arc::new(port), path: path.to_owned(), poll_period, info, is_watched: Arc::default() }
+        let port = Arc::new(Opened(Mutex::new(Ok(Arc::new(port)))));
+        Self { port, path: path.to_owned(), poll_period, info, is_watched: Arc::default() }
     }
 
     /// Whether a line can be held so.
@@ -123,7 +124,7 @@ impl Backend for Chip {
     }
 
     fn clock(&self, _: EventClock) -> Clock {
-        Clock::read("monotonic", port::now_ns)
+        Clock::read(port::CLOCK, port::now_ns)
     }
 
     fn lines(&self) -> Result<Vec<LineInfo>, Error> {
@@ -152,19 +153,21 @@ impl Backend for Chip {
             (true, false) => Some(Alone::new(&self.is_watched, &self.info.name)?),
             _ => None,
         };
+        let port = self.port.get()?;
         let (watch, start) = if watches {
-            let (watch, start) = Watch::start(&self.port, self.poll_period)?;
+            let (watch, start) = Watch::start(&port, self.poll_period)?;
             (Some(watch), start)
         } else {
-            (None, Some(self.port.levels()?))
+            (None, Some(port.levels()?))
         };
         for (offset, config) in ask.lines {
             if let Some(active) = config.output {
-                self.port.set(offset.index(), active)?;
+                port.set(offset.index(), active)?;
             }
         }
         Ok(Box::new(Lines {
-            port: self.port.clone(),
+            port,
+            chip: self.port.clone(),
             lines: ask.lines.to_vec(),
             watch,
             start,
@@ -176,7 +179,34 @@ impl Backend for Chip {
     }
 
     fn reopen(&self) -> Result<Arc<dyn Backend>, Error> {
+        // If it is gone, that is noticed here at the latest.
+        let _ = self.port.levels();
         open(&self.path, &self.path, self.poll_period)
+    }
+}
+
+/// The port of a chip, until it is gone: its name is free for the one that is plugged in again when nobody has the old one
+/// open any more.
+#[derive(Debug)]
+struct Opened(Mutex<Result<Arc<Port>, Error>>);
+
+impl Opened {
+    fn get(&self) -> Result<Arc<Port>, Error> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn levels(&self) -> Result<Levels, Error> {
+        let levels = self.get()?.levels();
+        levels.inspect_err(|error| self.note(error))
+    }
+
+    /// Lets go of a port that is gone.
+    fn note(&self, error: &Error) {
+        if error.is_disconnected() {
+            let gone =
+                std::mem::replace(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), Err(error.clone()));
+            drop(gone);
+        }
     }
 }
 
@@ -207,6 +237,7 @@ impl Drop for Alone {
 #[derive(Debug)]
 struct Lines {
     port: Arc<Port>,
+    chip: Arc<Opened>,
     lines: Vec<(Offset, LineConfig)>,
     /// If any of them is watched.
     watch: Option<Watch>,
@@ -270,7 +301,10 @@ impl Held for Lines {
             let came = into.len();
             match look {
                 Some(Ok(look)) => self.tell(look, port::now_ns(), into),
-                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                Some(Err(error)) => {
+                    self.chip.note(&error);
+                    return Poll::Ready(Some(Err(error)));
+                }
                 None => return Poll::Ready(None),
             }
             if into.len() > came {

@@ -17,6 +17,9 @@ pub(crate) enum Endian {
 
 const ENDIANS: &[(&str, Endian)] = &[("little", Endian::Little), ("big", Endian::Big)];
 
+/// The keys that say where a field is.
+const PLACE: &[&str] = &["at", "width", "endian", "bit", "bits"];
+
 /// A number somewhere in some bytes: whole bytes, or bits of them counted from the least significant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Field {
@@ -88,6 +91,25 @@ impl Field {
         }
     }
 
+    /// Whether some bit is in both.
+    pub(super) fn overlaps(&self, other: &Self) -> bool {
+        let meets = |a: &Self, b: &Self| a.at < b.at + b.width && b.at < a.at + a.width;
+        if self.bits.is_none() || other.bits.is_none() {
+            return meets(self, other);
+        }
+        // Bits of eight bytes at most.
+        let places = |field: &Self| -> Vec<(usize, u32)> {
+            let (first, bits) = field.bits.unwrap_or_default();
+            let byte = |from_low: usize| match field.endian {
+                Endian::Little => field.at + from_low,
+                Endian::Big => field.at + field.width - 1 - from_low,
+            };
+            (first..first + bits).map(|bit| (byte(bit as usize / 8), bit % 8)).collect()
+        };
+        let others = places(other);
+        places(self).iter().any(|place| others.contains(place))
+    }
+
     /// The greatest number that fits.
     pub(crate) fn greatest(&self) -> u64 {
         match self.bits {
@@ -99,10 +121,12 @@ impl Field {
 
     fn read(keys: &Keys<'_>, endian: Endian, length: usize, widest: usize) -> Result<Self, Error> {
         let at = keys.need("at")?.size(0, MAX_BYTES)?;
-        let width = keys.get("width").map_or(Ok(4), |width| width.size(1, widest))?;
+        let said = keys.get("width").map(|width| width.size(1, widest)).transpose()?;
+        let width = said.unwrap_or(4);
         if at + width > length {
+            let unless_set = if said.is_none() { "; its `width` is 4 unless set" } else { "" };
             return Err(keys.error(format!(
-                "\"{}\" ends at byte {}, and there are {length}: bytes {at} to {}",
+                "\"{}\" ends at byte {}, and there are {length}: bytes {at} to {}{unless_set}",
                 keys.path(),
                 at + width,
                 at + width - 1
@@ -143,7 +167,7 @@ pub(crate) enum Sent {
 }
 
 /// The bytes that a call sends.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Input {
     pub(crate) length: usize,
     /// One record of this length for each line that is asked for.
@@ -214,7 +238,7 @@ impl Input {
     }
 
     fn read(value: &Value<'_>) -> Result<Self, Error> {
-        let keys = value.table()?;
+        let keys = value.table()?.only(&["bytes", "length", "each_line", "endian", "fields"])?;
         let bytes = keys.get("bytes").map_or(Ok(Vec::new()), |bytes| hex(&bytes))?;
         let length = keys.get("length");
         let length = length.map_or(Ok(bytes.len()), |length| length.size(bytes.len(), MAX_BYTES))?;
@@ -222,7 +246,9 @@ impl Input {
         let endian = keys.get("endian").map_or(Ok(Endian::Little), |endian| endian.word(ENDIANS))?;
         let mut fields = Vec::new();
         for item in keys.get("fields").map_or(Ok(Vec::new()), |fields| fields.items())? {
-            let field = item.table()?;
+            let mut known = PLACE.to_vec();
+            known.extend(["value", "rising", "falling", "none"]);
+            let field = item.table()?.only(&known)?;
             let value = field.need("value")?;
             let is_mask = value.is_text() && value.text()? == "mask";
             let place = Field::read(&field, endian, length, if is_mask { 128 } else { 8 })?;
@@ -382,22 +408,29 @@ impl Output {
     }
 
     pub(super) fn read(value: &Value<'_>) -> Result<Self, Error> {
-        let keys = value.table()?;
+        let keys = value.table()?.only(&["length", "header", "record", "records", "endian", "fields"])?;
         let length = keys.need("length")?.size(1, MAX_BYTES)?;
         let header = keys.get("header").map_or(Ok(0), |header| header.size(0, length - 1))?;
         let record = keys.get("record").map_or(Ok(length - header), |record| record.size(1, length - header))?;
         let endian = keys.get("endian").map_or(Ok(Endian::Little), |endian| endian.word(ENDIANS))?;
         let mut output = Self { length, header, record, tick_ns: 1, ..Self::default() };
         if let Some(records) = keys.get("records") {
-            let records = records.table()?;
+            let records = records.table()?.only(PLACE)?;
             output.records = Some(Field::read(&records, endian, header, 8)?);
             records.finish()?;
         }
         if let Some(fields) = keys.get("fields") {
-            let fields = fields.table()?;
+            let fields = fields.table()?.only(&Role::ALL.map(|(key, _)| key))?;
             for (key, role) in Role::ALL {
                 let Some(value) = fields.get(key) else { continue };
-                let field = value.table()?;
+                let mut known = PLACE.to_vec();
+                known.extend(match role {
+                    Role::Edge => &["rising", "falling"][..],
+                    Role::Timestamp => &["unit"],
+                    Role::Count => &["since"],
+                    _ => &[],
+                });
+                let field = value.table()?.only(&known)?;
                 let place = Field::read(&field, endian, record, if role.is_mask() { 128 } else { 8 })?;
                 if role.is_mask() && place.bits.is_some() {
                     return Err(
@@ -421,6 +454,12 @@ impl Output {
                     _ => {}
                 }
                 field.finish()?;
+                if let Some((other, _)) = output.fields.iter().find(|(_, other)| other.overlaps(&place)) {
+                    let (key, other) = (role.key(), other.key());
+                    let parts = if role.is_mask() { "" } else { ", unless each says by `bit` which part it is" };
+                    return Err(value
+                        .error(format!("`{key}` and `{other}` have bytes in common: a byte is of one field{parts}")));
+                }
                 output.fields.push((role, place));
             }
             fields.finish()?;
@@ -447,7 +486,8 @@ impl Call {
     }
 
     pub(super) fn read(name: &str, value: &Value<'_>) -> Result<Self, Error> {
-        let keys = value.table()?;
+        let known = ["code", "device_type", "function", "method", "access", "input", "output"];
+        let keys = value.table()?.only(&known)?;
         let code = code(&keys)?;
         let input = keys.get("input").map_or(Ok(Input::default()), |input| Input::read(&input))?;
         let output = keys.get("output").map_or(Ok(Output::default()), |output| Output::read(&output))?;
@@ -456,12 +496,9 @@ impl Call {
     }
 }
 
-const METHODS: &[(&str, Method)] = &[
-    ("buffered", Method::Buffered),
-    ("out-direct", Method::OutDirect),
-    ("in-direct", Method::InDirect),
-    ("neither", Method::Neither),
-];
+const METHODS: &[(&str, Method)] = &[("buffered", Method::Buffered), ("out-direct", Method::OutDirect)];
+/// Refused with their reason, and not offered.
+const REFUSED_METHODS: &[(&str, Method)] = &[("in-direct", Method::InDirect), ("neither", Method::Neither)];
 const ACCESSES: &[(&str, Access)] =
     &[("any", Access::Any), ("read", Access::Read), ("write", Access::Write), ("read-write", Access::ReadWrite)];
 
@@ -489,7 +526,12 @@ fn code(keys: &Keys<'_>) -> Result<CtlCode, Error> {
             let function = function.ok_or_else(|| missing("function"))?.number(0, 0xfff)? as u16;
             let access = access.ok_or_else(|| missing("access"))?.word(ACCESSES)?;
             let value = method.ok_or_else(|| missing("method"))?;
-            (CtlCode::new(device_type, function, value.word(METHODS)?, access), value)
+            let text = value.text()?;
+            let method = match REFUSED_METHODS.iter().find(|(word, _)| *word == text) {
+                Some((_, method)) => *method,
+                None => value.word(METHODS)?,
+            };
+            (CtlCode::new(device_type, function, method, access), value)
         }
     };
     let reason = match code.method() {
@@ -530,6 +572,22 @@ mod tests {
         assert_eq!(field(0, 4, Endian::Little, None).bit(&bytes, 25), Some(true));
         assert_eq!(field(0, 4, Endian::Little, None).bit(&bytes, 32), None);
         assert_eq!(field(0, 4, Endian::Big, None).bit(&bytes, 32), None);
+    }
+
+    #[test]
+    fn fields_overlap_where_they_share_a_bit() {
+        use Endian::{Big, Little};
+        let whole = |at, width| field(at, width, Little, None);
+        assert!(whole(0, 2).overlaps(&whole(1, 1)) && whole(1, 1).overlaps(&whole(0, 2)));
+        assert!(!whole(0, 2).overlaps(&whole(2, 2)) && !whole(2, 2).overlaps(&whole(0, 2)));
+        let low = field(0, 2, Little, Some((0, 4)));
+        assert!(!low.overlaps(&field(0, 2, Little, Some((4, 12)))));
+        assert!(low.overlaps(&field(0, 2, Little, Some((3, 2)))));
+        // The low byte of one is the high byte of the other.
+        assert!(!low.overlaps(&field(0, 2, Big, Some((0, 4)))) && low.overlaps(&field(0, 2, Big, Some((8, 1)))));
+        assert!(low.overlaps(&field(0, 1, Little, Some((3, 1)))) && !low.overlaps(&field(1, 1, Big, Some((0, 4)))));
+        // All of a byte is every bit of it.
+        assert!(low.overlaps(&whole(0, 1)) && whole(1, 1).overlaps(&low));
     }
 
     #[test]

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use linewake_controller::protocol::MAX_LINES;
-use toml::de::DeTable;
 
 use super::layout::{Call, Output, Role, Sent};
 use crate::Error;
@@ -45,6 +44,23 @@ pub(crate) enum Place {
     Path(String),
     /// The GUID of a device interface class.
     Interface(String),
+}
+
+impl Place {
+    /// What it is, if it is not for this system.
+    pub(crate) fn is_foreign(&self) -> Option<String> {
+        let (shown, is_windows) = match self {
+            Self::Path(path) => (path, path.starts_with('\\')),
+            Self::Interface(guid) => (guid, true),
+        };
+        let system = match std::env::consts::OS {
+            "linux" => "Linux",
+            "windows" => "Windows",
+            other => other,
+        };
+        let of = if is_windows { "a Windows device" } else { "a device file, which Windows does not have" };
+        (is_windows != cfg!(windows)).then(|| format!("\"{shown}\", {of}: this system is {system}"))
+    }
 }
 
 #[derive(Debug)]
@@ -92,17 +108,21 @@ pub(crate) enum Means {
     Count,
 }
 
+const KEYS: &[&str] =
+    &["name", "label", "lines", "max_queue", "setup", "release", "device", "line", "call", "wait", "levels", "account"];
+
 impl Plan {
     pub(super) fn read(source: Source<'_>) -> Result<Self, Error> {
-        let root = DeTable::parse(source.text)
-            .map_err(|error| source.error(&error.span().unwrap_or(0..0), error.message()))?;
-        let keys = Keys::new(source, &root);
+        let root = source.parse()?;
+        let keys = Keys::new(source, &root).only(KEYS)?;
         let name = keys.need("name")?;
         let label = keys.get("label").map_or(Ok(""), |label| label.text())?;
         let target = keys.get("device").map(|device| Target::read(&device)).transpose()?;
         let lines = lines(&keys)?;
         let calls = Calls::read(keys.get("call"))?;
-        let wait_key = keys.need("wait")?;
+        let wait_key = keys.get("wait").ok_or_else(|| {
+            keys.error("the section [wait] is missing: say `by` what an edge is waited for, and what that `means`")
+        })?;
         let plan = Self {
             file: source.name.to_owned(),
             name: checked_name(&name)?,
@@ -158,6 +178,23 @@ impl Plan {
     pub(crate) fn selects_edges(&self) -> bool {
         let selects = |&call: &usize| self.call(call).input.sends(|sent| matches!(sent, Sent::Edges { .. }));
         self.setup.iter().any(selects)
+    }
+
+    /// What nobody needs to mend, and should know.
+    pub(crate) fn notes(&self) -> Vec<String> {
+        let mut notes = Vec::new();
+        match &self.target {
+            None => notes.push("it names no device: only a program can open it".to_owned()),
+            Some(target) => notes.extend(target.place.is_foreign().map(|foreign| format!("it opens {foreign}"))),
+        }
+        for (index, call) in self.calls.iter().enumerate() {
+            let same = |other: &&Call| (other.code, &other.input) == (call.code, &call.input);
+            if let Some(before) = self.calls[..index].iter().find(same) {
+                let (one, other, code) = (&before.name, &call.name, call.code);
+                notes.push(format!("\"{one}\" and \"{other}\" are the same call: {code}, with the same input"));
+            }
+        }
+        notes
     }
 
     /// The calls that the user has to allow, each with the reason.
@@ -255,9 +292,11 @@ impl Plan {
         for (output, place) in masks {
             for (role, field) in output.fields.iter().filter(|(role, _)| role.is_mask()) {
                 let bit = |line: &Line| if *role == Role::Levels { line.level_bit } else { line.event_bit };
-                if let Some(line) = self.lines.iter().map(bit).max().filter(|&bit| bit as usize >= 8 * field.width) {
-                    let (key, bits) = (role.key(), 8 * field.width);
-                    return Err(place.error(format!("`{key}` has {bits} bits, and a line has bit {line}")));
+                let outside = |(_, line): &(usize, &Line)| bit(line) as usize >= 8 * field.width;
+                if let Some((offset, line)) = self.lines.iter().enumerate().find(outside) {
+                    let (key, bits, bit) = (role.key(), 8 * field.width, bit(line));
+                    let name = line.name.as_deref().map(|name| format!(" (\"{name}\")")).unwrap_or_default();
+                    return Err(place.error(format!("`{key}` has {bits} bits, and line {offset}{name} has bit {bit}")));
                 }
             }
         }
@@ -313,7 +352,7 @@ fn checked_name(value: &Value<'_>) -> Result<Arc<str>, Error> {
 
 impl Target {
     fn read(value: &Value<'_>) -> Result<Self, Error> {
-        let keys = value.table()?;
+        let keys = value.table()?.only(&["path", "interface", "exclusive"])?;
         let place = match (keys.get("path"), keys.get("interface")) {
             (Some(path), None) => {
                 if let Some(reason) = no_device(path.text()?) {
@@ -353,7 +392,15 @@ fn no_device(path: &str) -> Option<String> {
 fn lines(keys: &Keys<'_>) -> Result<Vec<Line>, Error> {
     let items = keys.get("line").map_or(Ok(Vec::new()), |items| items.items())?;
     let count = match keys.get("lines") {
-        Some(count) => count.size(items.len().max(1), MAX_LINES)?,
+        Some(count) => match count.size(1, MAX_LINES)? {
+            fewer if fewer < items.len() => {
+                let described = items.len();
+                return Err(count.error(format!(
+                    "there are {described} [[line]]s, and {fewer} lines: make it {described} or more, or leave it out"
+                )));
+            }
+            count => count,
+        },
         None if items.is_empty() => {
             return Err(keys.error("the keys `lines` and `line` are missing: which lines are there?"));
         }
@@ -363,16 +410,26 @@ fn lines(keys: &Keys<'_>) -> Result<Vec<Line>, Error> {
     let plain = |offset: u32| Line { name: None, number: offset.into(), event_bit: offset, level_bit: offset };
     let mut lines: Vec<_> = (0..count as u32).map(plain).collect();
     let mut said = BTreeSet::new();
+    let mut names = BTreeMap::new();
     for (place, item) in items.iter().enumerate() {
-        let line = item.table()?;
+        let line = item.table()?.only(&["name", "offset", "number", "event_bit", "level_bit"])?;
         let offset = line.get("offset").map_or(Ok(place), |offset| offset.size(0, count - 1))?;
         if !said.insert(offset) {
             return Err(item.error(format!("line {offset} is described twice")));
         }
         let bit = |key| line.get(key).map(|bit: Value<'_>| bit.number(0, MAX_LINES as u64 - 1)).transpose();
         let event_bit = bit("event_bit")?;
+        let name = line.get("name");
+        if let Some(name) = &name
+            && let Some(before) = names.insert(name.text()?, name.place())
+        {
+            let text = name.text()?;
+            return Err(
+                name.error(format!("a line is called \"{text}\" already, at {before}: each has a name of its own"))
+            );
+        }
         lines[offset] = Line {
-            name: line.get("name").map(|name| checked_name(&name)).transpose()?,
+            name: name.map(|name| checked_name(&name)).transpose()?,
             number: line.get("number").map_or(Ok(offset as u64), |number| number.number(0, u64::MAX))?,
             event_bit: event_bit.unwrap_or(offset as u64) as u32,
             level_bit: bit("level_bit")?.or(event_bit).unwrap_or(offset as u64) as u32,
@@ -445,7 +502,7 @@ impl<'a> Calls<'a> {
 
 /// A section that names a call.
 fn section(value: &Value<'_>, calls: &Calls<'_>) -> Result<usize, Error> {
-    let keys = value.table()?;
+    let keys = value.table()?.only(&["call"])?;
     let call = calls.named(&keys.need("call")?)?;
     keys.finish()?;
     Ok(call)
@@ -465,7 +522,8 @@ impl Wait {
             &[("call", Kind::Call), ("read", Kind::Read), ("event", Kind::Event), ("poll", Kind::Poll)];
         const MEANS: &[(&str, Means)] =
             &[("edge", Means::Edge), ("level", Means::Level), ("mask", Means::Mask), ("count", Means::Count)];
-        let keys = value.table()?;
+        let known = ["by", "for", "call", "output", "event", "period_us", "pending", "order", "then", "means"];
+        let keys = value.table()?.only(&known)?;
         let by_key = keys.need("by")?;
         let kind = by_key.word(KINDS)?;
         let by = match kind {

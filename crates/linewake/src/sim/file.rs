@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use linewake_controller::protocol::MAX_LINES;
-use toml::de::DeTable;
 
 use super::{ClockKind, Count, Line, Quadrature, Script, Signal, Span, Turn};
 use crate::Error;
@@ -12,7 +11,7 @@ use crate::keys::{Keys, Source, Value};
 
 pub(super) fn parse(name: &str, text: &str) -> Result<Script, Error> {
     let source = Source { name, text };
-    let root = DeTable::parse(text).map_err(|error| source.error(&error.span().unwrap_or(0..0), error.message()))?;
+    let root = source.parse()?;
     let keys = Keys::new(source, &root);
     let mut script = Script { file: Some(name.into()), ..Script::new() };
     if let Some(label) = keys.get("label") {
@@ -137,6 +136,11 @@ fn signal<'a>(item: &Value<'a>, keys: &Keys<'a>) -> Result<Option<Signal>, Error
     } else {
         Signal::rest()
     };
+    if shapes.iter().any(|shape| shape.is_some())
+        && let Some(times) = keys.get("times")
+    {
+        signal = signal.times(times.number(0, u32::MAX.into())? as u32);
+    }
     if period.is_none()
         && shapes.iter().any(|shape| shape.is_some())
         && let Some(first) = keys.get("first")
@@ -238,6 +242,7 @@ fn duration(text: &str) -> Option<Duration> {
 mod tests {
     use super::*;
     use crate::ErrorKind;
+    use crate::sim::{Change, What};
 
     fn wrong(text: &str) -> String {
         let error = parse("x.toml", text).unwrap_err();
@@ -310,6 +315,7 @@ mod tests {
             high = ["80ms", "300ms"]
             low = ["1s", "3s"]
             bounce = { count = [1, 4], spacing = ["60us", "900us"], width = ["40us", "500us"] }
+            times = 3
             [[line]]
             name = "a"
             offset = 6
@@ -326,7 +332,7 @@ mod tests {
             for = "500ms"
         "#;
         let ms = Duration::from_millis;
-        let button = Signal::pulses(ms(80)..=ms(300), ms(1000)..=ms(3000)).first(ms(600)..=ms(1200)).bounce(
+        let button = Signal::pulses(ms(80)..=ms(300), ms(1000)..=ms(3000)).first(ms(600)..=ms(1200)).times(3).bounce(
             1..=4,
             Duration::from_micros(60)..=Duration::from_micros(900),
             Duration::from_micros(40)..=Duration::from_micros(500),
@@ -346,6 +352,10 @@ mod tests {
             Vec::from_iter(std::iter::from_fn(|| play.take()).take_while(|change| change.at_ns < 20_000_000_000))
         };
         assert!(all(&script).len() > 100);
+        let is_button = |change: &Change| matches!(change.what, What::Level { offset, .. } if offset.get() == 1);
+        let mut presses = all(&script).into_iter().filter(is_button);
+        let (first, last) = (presses.clone().next().unwrap(), presses.next_back().unwrap());
+        assert!(last.at_ns - first.at_ns < 8_000_000_000, "three presses, and no more");
         assert_eq!(all(&script), all(&built));
     }
 }

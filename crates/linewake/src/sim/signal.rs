@@ -101,6 +101,7 @@ pub struct Signal {
     first: Option<Span>,
     bounce: Option<Bounce>,
     glitch: Option<Glitch>,
+    times: Option<u32>,
     /// Which of the seed's streams of chance it has, if not that of its offset.
     stream: Option<u64>,
 }
@@ -129,7 +130,7 @@ struct Glitch {
 
 impl Signal {
     fn new(shape: Shape) -> Self {
-        Self { shape, first: None, bounce: None, glitch: None, stream: None }
+        Self { shape, first: None, bounce: None, glitch: None, times: None, stream: None }
     }
 
     /// Nothing, but for [glitches](Self::glitch).
@@ -224,6 +225,25 @@ impl Signal {
         self
     }
 
+    /// So many pulses, bursts or changes, and nothing after them but glitches: without end unless set.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use linewake::sim::{ClockKind, Line, Script, Signal};
+    /// let (ms, s) = (Duration::from_millis, Duration::from_secs);
+    /// let door = Line::new("door").signal(Signal::pulses(ms(300), s(2)).times(3));
+    /// let chip = Script::new().line(door).clock(ClockKind::Virtual).open()?;
+    /// let mut edges = chip.request().line("door").start()?;
+    /// assert!((0..6).all(|_| edges.wait_next().is_some()));
+    /// assert!(edges.wait_next_timeout(ms(20)).unwrap().unwrap_err().is_timeout()); // there is no seventh
+    /// # Ok::<(), linewake::Error>(())
+    /// ```
+    #[must_use]
+    pub fn times(mut self, times: u32) -> Self {
+        self.times = Some(times);
+        self
+    }
+
     /// Which stream of the seed's chance it has: that of its offset plus one unless set. Two signals with the same one are
     /// alike.
     #[must_use]
@@ -296,7 +316,16 @@ impl Signal {
     /// Its changes on this line.
     pub(super) fn play(&self, seed: u64, offset: u32, is_high: bool) -> Changes {
         let stream = self.stream.unwrap_or(u64::from(offset) + 1);
-        let write = self.episodes();
+        let mut write = self.episodes();
+        if let Some(mut left) = self.times {
+            let mut each = write;
+            write = Box::new(move |episode| {
+                if left > 0 {
+                    left -= 1;
+                    each(episode);
+                }
+            });
+        }
         let changes = Episodes::new(Random::new(seed, stream), [(offset, is_high); 2], self.bounce, write);
         match self.glitch {
             None => Box::new(changes),
@@ -484,7 +513,7 @@ impl Episodes {
 impl Iterator for Episodes {
     type Item = Change;
 
-    /// It is over when the clock is.
+    /// It is over when an episode has no change, and when the clock is.
     fn next(&mut self) -> Option<Change> {
         if self.episode.changes.is_empty() {
             (self.write)(&mut self.episode);

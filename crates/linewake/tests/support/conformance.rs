@@ -7,7 +7,10 @@
 use std::collections::HashMap;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicBool, AtomicU32,
+    Ordering::{AcqRel, Acquire, Relaxed},
+};
 use std::task::{Context, Poll, Wake};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
@@ -35,6 +38,21 @@ pub(crate) trait Bench: Sync {
     /// Changes one line.
     fn toggle(&self, chip: &Chip, line: u32, times: u32) {
         self.toggle_all(chip, &[(line, times)]);
+    }
+
+    /// The number that an edge has, if it is the one that says so of all of them; zero where the chip numbers none.
+    fn number(&self, number: u32) -> u32 {
+        number
+    }
+
+    /// How many lines can be driven.
+    fn inputs(&self) -> u32 {
+        8
+    }
+
+    /// Whether edges of one line alone, hundreds of microseconds apart, may merge before the chip tells of them.
+    fn edges_merge(&self) -> bool {
+        false
     }
 
     /// Pulls the chip out, when what has happened has been read.
@@ -127,12 +145,12 @@ pub(crate) fn an_edge_says_where_when_and_which_way(bench: &dyn Bench) {
     bench.drive(&chip, 3, true);
     let rising = next(&mut edges);
     assert_eq!((&*rising.chip, rising.offset.get(), rising.kind), (&*chip.info().name, 3, EdgeKind::Rising));
-    assert_eq!((rising.seqno, rising.line_seqno, rising.missed.total()), (1, 1, 0));
+    assert_eq!((rising.seqno, rising.line_seqno, rising.missed.total()), (bench.number(1), bench.number(1), 0));
     assert_eq!(rising.name, chip.line_info(3).unwrap().name);
     assert!(edges.value(3).unwrap());
     bench.drive(&chip, 3, false);
     let falling = next(&mut edges);
-    assert_eq!((falling.kind, falling.seqno), (EdgeKind::Falling, 2));
+    assert_eq!((falling.kind, falling.seqno), (EdgeKind::Falling, bench.number(2)));
     assert!(falling.timestamp_ns >= rising.timestamp_ns && falling.timestamp_ns > 0);
 }
 
@@ -176,33 +194,43 @@ pub(crate) fn the_level_at_the_start_is_that_before_the_first_edge(bench: &dyn B
         bench.toggle(&chip, 2, 1);
         assert_eq!(next(&mut edges).kind == EdgeKind::Falling, level);
     }
-    // And with somebody who changes it meanwhile, so that now and then an edge comes before the level is read.
+    // And with somebody who changes it meanwhile, so that now and then an edge comes before the level is read. To see it
+    // fall on a gpiochip, have `level_at_start` (gpiochip/lines.rs) take no notice of the first edge.
+    let (begun, ended) = (AtomicU32::new(0), AtomicU32::new(0));
     let done = AtomicBool::new(false);
     let is_exact = chip.capabilities().account == Trust::Exact;
     let watch = || {
-        let mut contradicted = 0;
+        let (mut contradicted, mut quiet) = (0, 0);
         for _ in 0..300 {
+            let changes = ended.load(Acquire);
             let mut edges = chip.request().line(2).queue_size(1024).start().unwrap();
             let said = edges.lines()[0].active_at_start;
+            if begun.load(Acquire) == changes {
+                // Nobody changed it in all that time.
+                assert_eq!(said, Some(changes % 2 == 1));
+                quiet += 1;
+            }
             let first = next(&mut edges);
             assert_eq!(first.line_seqno, 1);
+            // An edge that was on its way through a kernel's thread tells what could not be told, or corrects what was.
             let level = edges.lines()[0].active_at_start;
+            let may_say_later = bench.edges_merge() || said.is_none() && !is_exact;
+            assert!(said == level || may_say_later, "{said:?} {level:?} before {first:?}");
             let agrees = level.is_none_or(|level| level == (first.kind == EdgeKind::Falling));
-            if is_exact {
-                assert!(agrees && said == level, "{said:?} {level:?} before {first:?}");
-            } else {
-                // An edge that was on its way through the kernel's thread corrects what was said; if one is missing before
-                // the first, that is said.
-                assert!(agrees != (first.missed.merged == 1), "{said:?} {level:?} before {first:?}");
-                contradicted += u32::from(!agrees);
-            }
+            // If one is missing before the first, that is said; and then one is.
+            assert_eq!(first.missed.total(), u64::from(!agrees), "{said:?} {level:?} before {first:?}");
+            assert!(agrees || begun.load(Acquire) - changes >= 2, "{said:?} {level:?} before {first:?}");
+            contradicted += u32::from(!agrees);
         }
-        assert!(contradicted <= 30, "the level at the start is mostly right: {contradicted}");
+        println!("{quiet} of 300 starts were in peace, {contradicted} before an edge that merged");
+        assert!(contradicted == 0 || bench.edges_merge(), "{contradicted} edges contradict the level at the start");
     };
     thread::scope(|scope| {
         scope.spawn(|| {
             while !done.load(Relaxed) {
+                begun.fetch_add(1, AcqRel);
                 bench.toggle(&chip, 2, 1);
+                ended.fetch_add(1, AcqRel);
                 thread::sleep(Duration::from_micros(300));
             }
         });
@@ -229,19 +257,19 @@ pub(crate) fn two_requests_each_get_every_edge(bench: &dyn Bench) {
 
 pub(crate) fn awaiting_is_the_same_as_waiting(bench: &dyn Bench) {
     let chip = bench.open();
-    let mut edges = chip.request().line(4).queue_size(1024).start().unwrap();
+    let mut edges = chip.request().line(1).queue_size(chip.info().max_queue_size.min(1024)).start().unwrap();
     thread::scope(|scope| {
-        scope.spawn(|| (0..100).for_each(|_| bench.toggle(&chip, 4, 2)));
+        scope.spawn(|| (0..100).for_each(|_| bench.toggle(&chip, 1, 2)));
         for number in 1..=200 {
-            assert_eq!(block_on(edges.next()).unwrap().unwrap().line_seqno, number);
+            assert_eq!(block_on(edges.next()).unwrap().unwrap().line_seqno, bench.number(number));
         }
     });
     // A future that is dropped takes nothing with it.
     for number in 201..=300 {
         let mut once = Context::from_waker(std::task::Waker::noop());
         assert!(pin!(edges.next()).poll(&mut once).is_pending());
-        bench.toggle(&chip, 4, 1);
-        assert_eq!(block_on(edges.next()).unwrap().unwrap().line_seqno, number);
+        bench.toggle(&chip, 1, 1);
+        assert_eq!(block_on(edges.next()).unwrap().unwrap().line_seqno, bench.number(number));
     }
     edges.stopper().stop();
     assert!(block_on(edges.next()).is_none());
@@ -249,13 +277,13 @@ pub(crate) fn awaiting_is_the_same_as_waiting(bench: &dyn Bench) {
 
 pub(crate) fn a_timeout_ends_nothing(bench: &dyn Bench) {
     let chip = bench.open();
-    let mut edges = chip.request().line(4).start().unwrap();
+    let mut edges = chip.request().line(1).start().unwrap();
     for number in 1..=5 {
         let began = Instant::now();
         let error = edges.wait_next_timeout(Duration::from_millis(20)).unwrap().unwrap_err();
         assert!(error.is_timeout() && began.elapsed() >= Duration::from_millis(20), "{error}");
-        bench.toggle(&chip, 4, 1);
-        assert_eq!(next(&mut edges).line_seqno, number);
+        bench.toggle(&chip, 1, 1);
+        assert_eq!(next(&mut edges).line_seqno, bench.number(number));
     }
     assert_eq!(edges.account().trust(), Trust::AtLeast);
     assert_eq!(edges.finish().trust(), chip.capabilities().account);
@@ -463,10 +491,12 @@ pub(crate) fn bad_requests_name_what_is_wrong(bench: &dyn Bench) {
     refused(request().lines(["2", "02"]).start(), ErrorKind::LineTwice, &["\"2\"", "\"02\"", "same line", &quoted]);
     refused(request().all_lines().line(0).start(), ErrorKind::LineTwice, &["same line"]);
     refused(request().start(), ErrorKind::InvalidInput, &["no line", &quoted]);
-    refused(request().line(0).queue_size(1).start(), ErrorKind::InvalidInput, &["queue of 1 "]);
+    let has_queue = chip.info().max_queue_size > 0;
+    let few = if has_queue { "queue of 1 " } else { "has no queue" };
+    refused(request().line(0).queue_size(1).start(), ErrorKind::InvalidInput, &[few]);
     let too_long = chip.info().max_queue_size + 1;
-    let size = format!("queue of {too_long} ");
-    refused(request().line(0).queue_size(too_long).start(), ErrorKind::InvalidInput, &[&size]);
+    let many = if has_queue { &*format!("queue of {too_long} ") } else { few };
+    refused(request().line(0).queue_size(too_long).start(), ErrorKind::InvalidInput, &[many]);
     // And after all that it works.
     assert!(request().line(0).start().is_ok());
 }
@@ -502,13 +532,13 @@ pub(crate) fn outputs_are_set_and_read_back(bench: &dyn Bench) {
 
 pub(crate) fn an_active_low_line_is_active_when_it_is_low(bench: &dyn Bench) {
     let chip = bench.open();
-    bench.drive(&chip, 4, true);
-    let mut edges = chip.request().line(4).active_low(true).start().unwrap();
+    bench.drive(&chip, 1, true);
+    let mut edges = chip.request().line(1).active_low(true).start().unwrap();
     assert_eq!(edges.lines()[0].active_at_start, Some(false));
-    assert!(!edges.value(4).unwrap());
-    bench.drive(&chip, 4, false);
+    assert!(!edges.value(1).unwrap());
+    bench.drive(&chip, 1, false);
     assert_eq!(next(&mut edges).kind, EdgeKind::Rising);
-    assert!(edges.value(4).unwrap());
+    assert!(edges.value(1).unwrap());
 }
 
 pub(crate) fn a_request_is_held_otherwise_without_a_break(bench: &dyn Bench) {
@@ -585,9 +615,9 @@ pub(crate) fn debouncing_is_refused_or_done(bench: &dyn Bench) {
 pub(crate) fn many_requests_come_and_go(bench: &dyn Bench) {
     let chip = bench.open();
     for round in 1..=300 {
-        let mut edges = chip.request().line(round % 8).start().unwrap();
-        bench.toggle(&chip, round % 8, 1);
-        assert_eq!(next(&mut edges).line_seqno, 1);
+        let mut edges = chip.request().line(round % bench.inputs()).start().unwrap();
+        bench.toggle(&chip, round % bench.inputs(), 1);
+        assert_eq!(next(&mut edges).line_seqno, bench.number(1));
     }
 }
 

@@ -105,6 +105,13 @@ impl Bench for GpioSim {
         }
     }
 
+    /// The kernel's hard handler keeps one time stamp for its thread, which reads the level when it runs (`edge_irq_handler`
+    /// and `edge_irq_thread` of gpiolib-cdev.c). The thread goes before all that is not real-time: on one processor whoever
+    /// changes the line does not run again before it has. On a second one he does.
+    fn edges_merge(&self) -> bool {
+        thread::available_parallelism().is_ok_and(|processors| processors.get() > 1)
+    }
+
     fn unplug(&self, _: &Chip) {
         // What is queued when the plug is pulled is gone: let it be read.
         thread::sleep(Duration::from_millis(100));

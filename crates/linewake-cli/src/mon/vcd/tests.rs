@@ -67,7 +67,7 @@ fn written(name: &str, scale: &str, queue: u32, lines: &[&str], drive: impl Fn(&
 fn selection(chip: &Chip, lines: &[String]) -> Selection {
     let line = |id: &String| {
         let offset = chip.find(id).unwrap();
-        Line { id: id.clone(), chip: 0, offset, name: chip.name(offset) }
+        Line { id: id.clone(), operand: 0, label: None, unit: None, chip: 0, offset, name: chip.name(offset) }
     };
     Selection::new(&Lines { chips: vec![chip.clone()], lines: lines.iter().map(line).collect() })
 }

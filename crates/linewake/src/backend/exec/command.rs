@@ -22,7 +22,7 @@ use crate::{Error, ErrorKind};
 pub struct Exec {
     pub(super) program: OsString,
     pub(super) arguments: Vec<OsString>,
-    pub(super) name: Arc<str>,
+    name: Option<Arc<str>>,
     pub(super) lines: Option<Vec<Arc<str>>>,
     pub(super) restart: (Restart, Duration),
     pub(super) start_timeout: Duration,
@@ -49,12 +49,10 @@ pub enum Restart {
 impl Exec {
     /// This program, found as the system finds programs. It gets no input; what it writes to its error output goes to ours.
     pub fn new(program: impl AsRef<OsStr>) -> Self {
-        let program = program.as_ref();
-        let name = Path::new(program).file_stem().unwrap_or(program).to_string_lossy();
         Self {
-            program: program.to_owned(),
+            program: program.as_ref().to_owned(),
             arguments: Vec::new(),
-            name: name.into(),
+            name: None,
             lines: None,
             restart: (Restart::default(), Duration::from_secs(1)),
             start_timeout: Duration::from_secs(10),
@@ -92,9 +90,19 @@ impl Exec {
         self
     }
 
-    /// The chip's name: that of the program unless set.
+    /// The chip's name. Unless set it is that of the program, or of the script if the program is an interpreter such as
+    /// `sh` or `python3`: `door` of `python3 -u scripts/door.py`. Of `sh -c '…'` it is how the command begins.
+    ///
+    /// ```
+    /// use linewake::{Chip, Exec};
+    /// # if cfg!(unix) {
+    /// let chip = Chip::from_command(Exec::new("sh").args(["-c", "echo lines door; exec sleep 60"]).name("gate"))?;
+    /// assert_eq!(&*chip.info().name, "gate");
+    /// # }
+    /// # Ok::<(), linewake::Error>(())
+    /// ```
     pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {
-        self.name = name.into();
+        self.name = Some(name.into());
         self
     }
 
@@ -116,6 +124,29 @@ impl Exec {
         self
     }
 
+    /// The chip's name.
+    pub(super) fn label(&self) -> Arc<str> {
+        let stem = |path: &OsStr| Path::new(path).file_stem().unwrap_or(path).to_string_lossy().into_owned();
+        self.name.clone().unwrap_or_else(|| self.script().unwrap_or_else(|| stem(&self.program)).into())
+    }
+
+    /// What an interpreter runs.
+    fn script(&self) -> Option<String> {
+        let stem = |path: &str| Path::new(path).file_stem().map(|stem| stem.to_string_lossy().into_owned());
+        let program = stem(&self.program.to_string_lossy())?.to_ascii_lowercase();
+        if !INTERPRETERS.contains(&program.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.')) {
+            return None;
+        }
+        let arguments: Vec<_> = self.arguments.iter().map(|argument| argument.to_string_lossy()).collect();
+        let at = arguments.iter().position(|argument| !argument.starts_with('-'))?;
+        // `-c`, `-ec`: what follows is the script itself; `-m`: a module.
+        let option = at.checked_sub(1).map_or("", |before| &*arguments[before]);
+        if option.len() <= 3 && option.ends_with(['c', 'e']) {
+            return Some(beginning(&arguments[at]));
+        }
+        if option == "-m" { Some(arguments[at].clone().into_owned()) } else { stem(&arguments[at]) }
+    }
+
     /// The command, for people.
     pub(super) fn text(&self) -> String {
         let words = std::iter::once(&self.program).chain(&self.arguments).map(|word| word.to_string_lossy());
@@ -135,6 +166,35 @@ impl Exec {
             ErrorKind::Malformed,
             format!("the program {} does not print what it should: {reason}", self.quoted()),
         )
+    }
+}
+
+/// Programs that run a file or a text, whose own name says nothing; with or without a version.
+const INTERPRETERS: &[&str] = &[
+    "ash",
+    "bash",
+    "dash",
+    "ksh",
+    "lua",
+    "node",
+    "perl",
+    "php",
+    "powershell",
+    "pwsh",
+    "python",
+    "pythonw",
+    "ruby",
+    "sh",
+    "zsh",
+];
+
+/// The first words of a script, on one line.
+fn beginning(script: &str) -> String {
+    const MOST: usize = 32;
+    let words = script.split_whitespace().collect::<Vec<_>>().join(" ");
+    match words.char_indices().nth(MOST) {
+        None => words,
+        Some((end, _)) => format!("{}…", words[..end].trim_end()),
     }
 }
 
@@ -162,6 +222,26 @@ fn words(text: &str) -> Option<Vec<String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_chip_is_called_after_what_runs_and_not_after_its_interpreter() {
+        let cases = [
+            ("/opt/card/inputs --card 1", "inputs"),
+            ("python3 -u /opt/card/door.py --card 1", "door"),
+            ("/usr/bin/python3.13 -m vendor.inputs", "vendor.inputs"),
+            ("sh bell.sh", "bell"),
+            ("sh -c 'tail -f changes.txt'", "tail -f changes.txt"),
+            ("bash -ec 'echo lines door;\n  exec cat /run/a/very/long/path'", "echo lines door; exec cat /run/a…"),
+            ("perl -ne 'print' file", "print"),
+            ("sh", "sh"),
+            ("python3 -i", "python3"),
+            ("tail -f changes.txt", "tail"),
+        ];
+        for (command, name) in cases {
+            assert_eq!(&*Exec::parse(command).unwrap().label(), name, "{command}");
+        }
+        assert_eq!(&*Exec::new("sh").name("gate").arg("bell.sh").label(), "gate");
+    }
 
     #[test]
     fn a_command_is_split_at_spaces_that_are_not_in_quotes() {

@@ -21,12 +21,19 @@ pub(super) fn chips() -> String {
         })
         .collect();
     if names.is_empty() {
-        "there is none on this system: load the driver of yours, or take \"sim\"; as root, \"modprobe gpio-sim\" has the \
-         kernel simulate some"
-            .to_owned()
+        let simulate =
+            if can_simulate() { "; as root, \"modprobe gpio-sim\" has the kernel simulate some" } else { "" };
+        format!("there is none on this system: load the driver of yours, or take \"sim\"{simulate}")
     } else {
         format!("there are {}", names.join(", "))
     }
+}
+
+/// Whether the kernel has its simulator of chips as a module.
+fn can_simulate() -> bool {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let modules = fs::read_to_string(format!("/lib/modules/{}/modules.dep", release.trim()));
+    modules.is_ok_and(|modules| modules.contains("/gpio-sim.ko"))
 }
 
 /// A chip's file does not open.

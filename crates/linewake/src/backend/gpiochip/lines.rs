@@ -107,8 +107,10 @@ impl Lines {
     ///
     /// The levels are read before the first edge can be queued, and again after that. Where both are the same and no edge
     /// is queued, the line had that level at the start. Where an edge is queued, it says the level before it. Else the line
-    /// changed in between, or its edge is on its way through the kernel's thread, and nobody can tell. A line that changed
-    /// twice in between deceives us until its edge comes, with a time stamp from before the levels were read.
+    /// changed in between, and nobody can tell if an edge is on its way through the kernel's thread: there is none from
+    /// before the interrupt was enabled, nor until `linereq_set_config`, when that was done, has noted which edges to tell.
+    /// A line that changed twice in between deceives us until its edge comes, with a time stamp from before the levels
+    /// were read.
     pub(super) fn start(
         chip: &super::Chip,
         device: Device,
@@ -142,13 +144,9 @@ impl Lines {
             this.take_ready()?;
         }
         let level = |(place, (offset, config)): (usize, &(Offset, LineConfig))| {
-            let has = |values: u64| values >> place & 1 == 1;
+            let had = |values: u64| values >> place & 1 == 1;
             let first = this.read.iter().find(|edge| edge.offset == *offset);
-            match (first, config.edges) {
-                (Some(edge), _) => Some(edge.kind == EdgeKind::Falling),
-                (None, Some(edges)) if has(before) != has(after) && goes(edges, has(after)) => None,
-                (None, _) => Some(has(after)),
-            }
+            level_at_start((had(before), had(after)), config.edges, first.map(|edge| edge.kind))
         };
         this.active_at_start = this.lines.iter().enumerate().map(level).collect();
         Ok(this)
@@ -247,6 +245,16 @@ fn take(
             // Nothing came in all that time: the next edge is the first after a rest.
             false => return Pin::new(reads).poll_next(cx),
         }
+    }
+}
+
+/// Whether a line was active before the first edge that is given for it; `levels` are those before and after its edges
+/// began to be watched, `first` is the first edge that was queued by then.
+fn level_at_start((before, after): (bool, bool), edges: Option<Edges>, first: Option<EdgeKind>) -> Option<bool> {
+    match (first, edges) {
+        (Some(kind), _) => Some(kind == EdgeKind::Falling),
+        (None, Some(edges)) if before != after && goes(edges, after) => None,
+        (None, _) => Some(after),
     }
 }
 
@@ -383,9 +391,16 @@ impl Held for Lines {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+    use std::task::{Context, Poll, Wake, Waker};
+    use std::time::{Duration, Instant};
+
+    use overlapped::Device;
     use zerocopy::{FromZeros, IntoBytes};
 
-    use super::{decode, goes};
+    use super::{Gathering, decode, level_at_start, take};
     use crate::backend::gpiochip::uapi::LineEvent;
     use crate::{EdgeKind, Edges, ErrorKind};
 
@@ -423,9 +438,85 @@ mod tests {
     }
 
     #[test]
-    fn an_edge_goes_where_it_is_watched() {
-        assert!(goes(Edges::Both, true) && goes(Edges::Both, false));
-        assert!(goes(Edges::Rising, true) && !goes(Edges::Rising, false));
-        assert!(goes(Edges::Falling, false) && !goes(Edges::Falling, true));
+    fn the_level_at_the_start_is_not_what_an_edge_made_of_it() {
+        use EdgeKind::{Falling, Rising};
+        use Edges::Both;
+        // One that is queued tells what was before it, whatever was read: it may have come since, or not be the only one.
+        for levels in [(false, false), (false, true), (true, false), (true, true)] {
+            assert_eq!(level_at_start(levels, Some(Both), Some(Rising)), Some(false));
+            assert_eq!(level_at_start(levels, Some(Both), Some(Falling)), Some(true));
+        }
+        // Without one, a level that has changed may have an edge on its way, and may not.
+        for (before, after) in [(false, true), (true, false)] {
+            assert_eq!(level_at_start((after, after), Some(Both), None), Some(after));
+            assert_eq!(level_at_start((before, after), Some(Both), None), None);
+            let (seen, unseen) = if after { (Edges::Rising, Edges::Falling) } else { (Edges::Falling, Edges::Rising) };
+            assert_eq!(level_at_start((before, after), Some(seen), None), None);
+            assert_eq!(level_at_start((before, after), Some(unseen), None), Some(after), "no edge will tell of it");
+            assert_eq!(level_at_start((before, after), None, None), Some(after), "nor of this");
+        }
+    }
+
+    /// Counts how often somebody was woken.
+    #[derive(Default)]
+    struct Woken(AtomicUsize);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, SeqCst);
+        }
+    }
+
+    #[test]
+    fn edges_gather_after_the_first_and_until_there_are_none() {
+        const TIME: Duration = Duration::from_millis(300);
+        // A pipe does for a request: it is read in the same way, and whoever reads finds all that was written.
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        let device = Device::from_fd(reader).unwrap();
+        let mut reads = device.standing_reads(64).pending(1).window(1).start();
+        let mut gathering = Gathering::new(TIME).unwrap().unwrap();
+        let woken = Arc::new(Woken::default());
+        let waker = Waker::from(woken.clone());
+        let mut taken = Vec::new();
+        let mut poll =
+            |gathering: &mut Gathering| match take(&mut reads, Some(gathering), &mut Context::from_waker(&waker)) {
+                Poll::Ready(batch) => {
+                    taken.extend_from_slice(&batch.unwrap().unwrap());
+                    taken.len()
+                }
+                Poll::Pending => 0,
+            };
+        let wait = |times: usize| {
+            let deadline = Instant::now() + Duration::from_secs(20);
+            while woken.0.load(SeqCst) < times {
+                assert!(Instant::now() < deadline, "nobody is woken");
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        };
+        // The first after a rest wakes at once.
+        assert_eq!(poll(&mut gathering), 0);
+        assert!(gathering.until.is_none());
+        writer.write_all(b"1").unwrap();
+        wait(1);
+        assert_eq!(poll(&mut gathering), 1);
+        // Those behind it gather, and wake nobody until it is time.
+        let began = Instant::now();
+        assert_eq!(poll(&mut gathering), 0);
+        for edge in [b"2", b"3", b"4"] {
+            writer.write_all(edge).unwrap();
+        }
+        wait(2);
+        assert!(began.elapsed() >= TIME, "{:?}", began.elapsed());
+        while poll(&mut gathering) < 4 {}
+        // They are all taken, some of them after another while; and when none came in one, the next wakes at once again.
+        while gathering.until.is_some() || gathering.taken {
+            poll(&mut gathering);
+            std::thread::sleep(Duration::from_millis(1));
+            assert!(began.elapsed() < Duration::from_secs(20), "it never rests");
+        }
+        let before = woken.0.load(SeqCst);
+        writer.write_all(b"5").unwrap();
+        wait(before + 1);
+        assert_eq!((poll(&mut gathering), &*taken), (5, &b"12345"[..]));
     }
 }

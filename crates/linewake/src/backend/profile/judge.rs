@@ -408,3 +408,62 @@ impl Judge {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::LineConfig;
+    use crate::profile::Profile;
+
+    const SECOND: u64 = 1_000_000_000;
+    /// Of CTS: SERIAL_EV_CTS, as a wait brings it.
+    const CHANGED: [u8; 4] = 0x0008_u32.to_le_bytes();
+
+    /// Of a driver that says which lines changed, and whose levels are read after: CTS, inactive at time zero.
+    fn judge() -> Judge {
+        let serial = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../profiles/serial.toml"));
+        let plan = Profile::parse("serial.toml", serial).unwrap().plan().clone();
+        let lines = [(0.into(), LineConfig::watch(Edges::Both))];
+        let ask = Ask { consumer: "", queue_size: 0, witness: false, gather: Duration::ZERO, lines: &lines };
+        let asked = asked(&plan, &ask);
+        let mut judge = Judge::new(plan, &ask, &asked);
+        judge.begin(&[Some(false)], 0);
+        judge
+    }
+
+    /// The driver says that it changed, and it has this level when that is read: the edges, and what is missing before each.
+    fn change(judge: &mut Judge, active: bool, now_ns: u64) -> Vec<(EdgeKind, u32)> {
+        let mut edges = Vec::new();
+        judge.take(None, &CHANGED, now_ns, &mut edges).unwrap();
+        assert!(edges.is_empty() && judge.wants_levels());
+        judge.resolve(&[(0, active)], now_ns, &mut edges);
+        assert!(!judge.wants_levels());
+        edges.iter().map(|edge| (edge.kind, edge.missed.merged)).collect()
+    }
+
+    #[test]
+    fn a_line_that_went_and_came_back_is_an_edge_and_one_missing() {
+        let mut judge = judge();
+        assert_eq!(change(&mut judge, false, SECOND), [(EdgeKind::Falling, 1)]);
+        assert_eq!(change(&mut judge, true, 2 * SECOND), [(EdgeKind::Rising, 0)]);
+    }
+
+    #[test]
+    fn a_change_that_the_levels_showed_already_is_not_told_again() {
+        let mut judge = judge();
+        // Two changes, of which the driver has told one: the levels showed both.
+        assert_eq!(change(&mut judge, false, SECOND), [(EdgeKind::Falling, 1)]);
+        assert_eq!(change(&mut judge, false, SECOND + 1), [], "the second one is told");
+        // After a while it is another one.
+        assert_eq!(change(&mut judge, false, 2 * SECOND), [(EdgeKind::Falling, 1)]);
+        assert_eq!(change(&mut judge, false, 2 * SECOND + STALE_NS), [(EdgeKind::Falling, 1)]);
+    }
+
+    #[test]
+    fn a_change_that_is_told_at_once_may_be_in_the_levels_at_the_start() {
+        assert_eq!(change(&mut judge(), false, 1), []);
+        assert_eq!(change(&mut judge(), true, 1), [(EdgeKind::Rising, 0)]);
+    }
+}

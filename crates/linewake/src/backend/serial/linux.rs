@@ -28,6 +28,9 @@ pub(super) struct Port {
 }
 
 /// CLOCK_MONOTONIC, as a gpiochip's.
+pub(super) const CLOCK: &str = "monotonic";
+
+/// It now.
 pub(super) fn now_ns() -> u64 {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
     now.tv_sec.unsigned_abs().saturating_mul(1_000_000_000).saturating_add(now.tv_nsec.unsigned_abs())

@@ -1,10 +1,10 @@
 //! Serial ports of Windows: one wait is kept pending, and says of which lines something is to be seen.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
-use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker, ready};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_core::Stream as _;
 use overlapped::{Call, Device, ErrorKind as Kind, InvertedCall};
@@ -30,10 +30,11 @@ pub(super) struct Port {
     set: AtomicU8,
 }
 
-/// Since this process first asked.
+/// Not the driver's `monotonic`.
+pub(super) const CLOCK: &str = "program";
+
 pub(super) fn now_ns() -> u64 {
-    static START: OnceLock<Instant> = OnceLock::new();
-    u64::try_from(START.get_or_init(Instant::now).elapsed().as_nanos()).unwrap_or(u64::MAX)
+    crate::clock::program_ns()
 }
 
 impl Port {

@@ -9,6 +9,7 @@ use crate::Error;
 use crate::backend::unsupported;
 
 pub(super) const SEVERAL_WATCHES: bool = false;
+pub(super) const CLOCK: &str = "program";
 
 /// There is none.
 #[derive(Debug)]

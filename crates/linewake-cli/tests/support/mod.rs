@@ -1,0 +1,53 @@
+//! The program, run as its users run it.
+
+#![allow(dead_code, reason = "each test file takes what it needs")]
+
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+
+pub(crate) fn linewake(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_linewake"));
+    command.args(arguments).stdin(Stdio::null()).env_remove("CLICOLOR_FORCE");
+    command
+}
+
+pub(crate) fn run(arguments: &[&str]) -> Output {
+    linewake(arguments).output().unwrap()
+}
+
+pub(crate) fn out(output: &Output) -> &str {
+    std::str::from_utf8(&output.stdout).unwrap()
+}
+
+pub(crate) fn err(output: &Output) -> &str {
+    std::str::from_utf8(&output.stderr).unwrap()
+}
+
+/// A path of this test's own, that is removed.
+pub(crate) struct Scratch(pub(crate) PathBuf);
+
+impl Scratch {
+    pub(crate) fn new(name: &str) -> Self {
+        Self(std::env::temp_dir().join(format!("linewake-{}-{name}", std::process::id())))
+    }
+
+    pub(crate) fn with(name: &str, text: &str) -> Self {
+        let scratch = Self::new(name);
+        std::fs::write(&scratch.0, text).unwrap();
+        scratch
+    }
+
+    pub(crate) fn path(&self) -> &str {
+        self.0.to_str().unwrap()
+    }
+
+    pub(crate) fn text(&self) -> String {
+        std::fs::read_to_string(&self.0).unwrap()
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}

@@ -1,0 +1,98 @@
+//! `linewake set --interactive` at a terminal.
+#![cfg(target_os = "linux")]
+
+mod support;
+
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::time::{Duration, Instant};
+
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use support::linewake;
+
+struct Terminal {
+    user: File,
+    child: std::process::Child,
+    shown: std::sync::mpsc::Receiver<u8>,
+}
+
+impl Terminal {
+    /// Runs the program at a terminal of its own.
+    fn new(arguments: &[&str]) -> Self {
+        let user = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&user).unwrap();
+        unlockpt(&user).unwrap();
+        let path = ptsname(&user, Vec::new()).unwrap();
+        let user = File::from(user);
+        let line = || File::options().read(true).write(true).open(path.to_str().unwrap()).unwrap();
+        let child =
+            linewake(arguments).env("TERM", "xterm").stdin(line()).stdout(line()).stderr(line()).spawn().unwrap();
+        let (give, shown) = std::sync::mpsc::channel();
+        let mut screen = user.try_clone().unwrap();
+        // Ends with the program: then nobody has the line open.
+        std::thread::spawn(move || {
+            let mut byte = [0];
+            while screen.read_exact(&mut byte).is_ok() && give.send(byte[0]).is_ok() {}
+        });
+        Self { user, child, shown }
+    }
+
+    fn type_in(&mut self, text: &str) {
+        self.user.write_all(text.as_bytes()).unwrap();
+    }
+
+    /// Waits until it shows this.
+    fn shows(&self, text: &str) {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        let mut shown = Vec::new();
+        while !shown.ends_with(text.as_bytes()) {
+            match self.shown.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(byte) => shown.push(byte),
+                Err(_) => panic!("{text:?} is not in {:?}", String::from_utf8_lossy(&shown)),
+            }
+        }
+    }
+
+    fn ends_with(mut self, code: i32) {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while Instant::now() < deadline {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                assert_eq!(status.code(), Some(code));
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        self.child.kill().unwrap();
+        panic!("it does not end");
+    }
+}
+
+#[test]
+fn commands_are_completed_and_remembered() {
+    let mut terminal = Terminal::new(&["set", "-c", "sim", "-i", "relay-1=1", "led=0"]);
+    terminal.shows("linewake> ");
+    terminal.type_in("tog\tre\t\r");
+    terminal.shows("toggle relay-1");
+    terminal.type_in("get\r");
+    terminal.shows("\"relay-1\"=inactive \"led\"=inactive\r\n");
+    // The command before the last one.
+    terminal.shows("linewake> ");
+    terminal.type_in("\x1b[A\x1b[A\r");
+    terminal.shows("toggle relay-1");
+    terminal.type_in("set l\tac\t\r");
+    terminal.shows("set led=active");
+    terminal.type_in("get\r");
+    terminal.shows("\"relay-1\"=active \"led\"=active\r\n");
+    terminal.type_in("exit\r");
+    terminal.ends_with(0);
+}
+
+#[test]
+fn it_ends_by_the_keys_that_end_programs() {
+    for key in ["\x03", "\x04"] {
+        let mut terminal = Terminal::new(&["set", "-c", "sim", "-i", "led=0"]);
+        terminal.shows("linewake> ");
+        terminal.type_in(key);
+        terminal.ends_with(0);
+    }
+}
