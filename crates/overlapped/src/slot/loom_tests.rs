@@ -148,7 +148,7 @@ fn loom_a_completer_that_is_late_leaves_the_next_operations_waiter() {
             let world = world.clone();
             move || world.packet(g)
         });
-        let is_taken = world.slot.is_complete();
+        let is_taken = world.slot.wait(|_| true, || 0) == Progress::Complete;
         if is_taken {
             world.recycle(world.slot.release(g));
             let next = world.slot.begin(Some(1));
