@@ -60,6 +60,7 @@ const READERS: &[Reader] = &[
     prints("linewake mon", "./linewake mon -c CHIP LINES"),
     prints("linewake mon --json", "./linewake mon --json -c CHIP LINES"),
     takes("the library, 8 lines", 8, "./flood watch --queue 1024 CHIP LINES"),
+    takes("the library, 8 lines, gathering", 8, "./flood watch --queue 1024 --gather 4000 CHIP LINES"),
     takes("the library, one line", 1, "./flood watch --queue 1024 CHIP LINES"),
     takes("the library, one line and a witness", 1, "./flood watch --queue 1024 --witness CHIP LINES"),
 ];
@@ -98,7 +99,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
 /// Builds what runs in the guest: ours, and the peer that no package has.
 fn build(directory: &Path) -> Result<Vec<PathBuf>, Box<dyn Error>> {
     let shown = |path: &Path| workspace::shown(path);
-    let ours = CommandLine::new("cargo build --release -p linewake-cli -p flood --target").args(STATIC);
+    // As they are released: see `cargo xtask dist`.
+    let ours = CommandLine::new("cargo build --profile dist -p linewake-cli -p flood --target").args(STATIC);
     let peer = CommandLine::new("cargo install gpiocdev-cli --quiet --locked --version")
         .args(GPIOCDEV)
         .args("--target")
@@ -113,7 +115,7 @@ fn build(directory: &Path) -> Result<Vec<PathBuf>, Box<dyn Error>> {
             return Err(format!("this command failed: {command}").into());
         }
     }
-    let ours = workspace::target().join(STATIC).join("release");
+    let ours = workspace::target().join(STATIC).join("dist");
     Ok(vec![ours.join("flood"), ours.join("linewake"), directory.join("gpiocdev/bin/gpiocdev")])
 }
 

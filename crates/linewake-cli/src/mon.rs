@@ -4,6 +4,9 @@ mod csv;
 mod exec;
 mod filters;
 mod json;
+mod line_text;
+#[cfg(test)]
+mod no_allocation;
 mod select;
 mod sink;
 mod stats;
@@ -245,6 +248,10 @@ pub(crate) struct Ending {
     fail_on_loss: bool,
 }
 
+/// How long edges of one chip may gather. Those of several have to be put in order, and gather for no longer than is waited for
+/// late ones.
+const GATHER: Duration = Duration::from_millis(4);
+
 fn filter(text: &str) -> Result<Filter, String> {
     text.parse().map_err(|error: linewake::Error| error.to_string())
 }
@@ -295,6 +302,11 @@ impl Lines {
             let mut request = chip.request().lines(offsets.iter().copied()).config(config).consumer(&*self.consumer);
             if let Some(events) = self.queue_size {
                 request = request.queue_size(events);
+            }
+            if let [_] = selection.requests[..]
+                && !is_libgpiod()
+            {
+                request = request.gather(GATHER);
             }
             builder = builder.request(request);
         }
@@ -363,8 +375,8 @@ impl Output {
         }
         for (option, path) in files {
             match *option {
-                "--json" => sinks.add(place(path), Json(Out::create(path)?)),
-                "--csv" => sinks.add(place(path), Csv(Out::create(path)?)),
+                "--json" => sinks.add(place(path), Json::new(Out::create(path)?)),
+                "--csv" => sinks.add(place(path), Csv::new(Out::create(path)?)),
                 _ => sinks.add(place(path), Vcd::create(path, self.vcd_timescale)?),
             }
         }
@@ -411,7 +423,7 @@ pub(crate) fn record(lines: &Lines, ending: &Ending, file: &Path) -> Result<(), 
         let remedy = format!("say \"./{file}\" if it is to be the file; the file comes first, and then the lines");
         return Err(Failure::new(format!("\"{file}\" is the name of a line, and was given as the file; {remedy}")));
     }
-    sinks.add(place(file), Json(Out::create(file)?));
+    sinks.add(place(file), Json::new(Out::create(file)?));
     let began = Instant::now();
     let monitor = lines.monitor(&selection, lines.event_clock.unwrap_or_default(), ending.reattach)?;
     let pace = ending.pace(false);

@@ -1,9 +1,13 @@
 //! Time stamps as libgpiod's tools write them.
 
 use std::fmt;
+use std::io::{self, Write};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+
+/// In nanoseconds.
+const SECOND: u64 = 1_000_000_000;
 
 /// How a time stamp is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -18,6 +22,18 @@ pub(crate) enum Stamp {
 }
 
 impl Stamp {
+    /// Writes what [`of`](Self::of) shows.
+    pub(crate) fn write(self, ns: u64, out: &mut impl Write) -> io::Result<()> {
+        if self != Self::Seconds {
+            return write!(out, "{}", self.of(ns));
+        }
+        let (seconds, rest) = (ns / SECOND, ns % SECOND);
+        out.write_all(itoa::Buffer::new().format(seconds).as_bytes())?;
+        // With a one before them none of the nine digits is left out.
+        out.write_all(b".")?;
+        out.write_all(&itoa::Buffer::new().format(SECOND + rest).as_bytes()[1..])
+    }
+
     /// A time in nanoseconds; since 1970 in UTC, unless it is written in seconds.
     pub(crate) fn of(self, ns: u64) -> impl fmt::Display {
         Stamped { stamp: self, ns }
@@ -31,7 +47,7 @@ struct Stamped {
 
 impl fmt::Display for Stamped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (seconds, rest) = (self.ns / 1_000_000_000, self.ns % 1_000_000_000);
+        let (seconds, rest) = (self.ns / SECOND, self.ns % SECOND);
         let (zone, letter) = match self.stamp {
             Stamp::Seconds => return write!(f, "{seconds}.{rest:09}"),
             Stamp::Utc => (TimeZone::UTC, "Z"),
@@ -48,6 +64,17 @@ impl fmt::Display for Stamped {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_written_is_what_is_shown() {
+        for ns in [0, 9, SECOND - 1, SECOND, 12_000_000_345, 1_700_000_000_000_000_012, u64::MAX] {
+            for stamp in [Stamp::Seconds, Stamp::Utc] {
+                let mut written = Vec::new();
+                stamp.write(ns, &mut written).unwrap();
+                assert_eq!(String::from_utf8(written).unwrap(), stamp.of(ns).to_string());
+            }
+        }
+    }
 
     #[test]
     fn all_digits_of_the_nanoseconds_are_there() {

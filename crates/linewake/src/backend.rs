@@ -371,6 +371,12 @@ pub trait InfoWatch: fmt::Debug + Send {
     fn poll_info(&mut self, cx: &mut Context<'_>) -> Poll<Result<InfoEvent, Error>>;
 }
 
+/// How long edges may gather in a queue of so many events: as long as 256,000 in a second would not fill it. A small queue is
+/// one that somebody wants emptied at once.
+pub(crate) fn gather_in(queue: u32, asked: Duration) -> Duration {
+    asked.min(Duration::from_millis(u64::from(queue / 256)))
+}
+
 /// The error for what a chip cannot do: `chip "x" cannot …`.
 pub(crate) fn unsupported(chip: &str, what: &str) -> Error {
     Error::new(ErrorKind::Unsupported, format!("chip \"{chip}\" {what}"))

@@ -162,8 +162,8 @@ impl Monitor {
         let requests = std::mem::take(&mut options.requests);
         // They are held back for the window anyway.
         let gather = options.window.min(GATHER);
-        let sources =
-            requests.into_iter().map(|request| Source::start(request.gather(gather))).collect::<Result<Vec<_>, _>>()?;
+        let start = |request: crate::RequestBuilder| Source::start(request.gather_unless_set(gather));
+        let sources = requests.into_iter().map(start).collect::<Result<Vec<_>, _>>()?;
         let clock = source::common_clock(&sources);
         let mut ready = Ready::new();
         let stopper = Stopper::new(&ready);

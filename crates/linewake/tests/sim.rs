@@ -192,3 +192,25 @@ fn a_script_that_makes_no_sense_is_refused() {
         assert!(error.to_string().contains(says), "{error}");
     }
 }
+
+#[test]
+fn edges_that_may_gather_come_many_at_a_time() {
+    // 20,000 edges in a second.
+    let line = Line::new("clk").signal(Signal::period(Duration::from_micros(100)));
+    for (queue_size, gathers) in [(1024, true), (64, false)] {
+        let chip = Script::new().queue_size(queue_size).line(line.clone()).open().unwrap();
+        let mut edges = chip.request().line("clk").gather(Duration::from_millis(4)).start().unwrap();
+        let (mut taken, mut times) = (0, Vec::new());
+        while taken < 2000 {
+            times.push(edges.wait_next().unwrap().unwrap().timestamp_ns);
+            taken += 1 + std::iter::from_fn(|| edges.next_ready()).count();
+        }
+        if gathers {
+            // 80 of them gather in 4 ms. A machine that is busy has more come at once, not fewer.
+            assert!(times.len() <= 2000 / 20, "{} times for {taken} edges", times.len());
+        }
+        assert!(times.is_sorted());
+        let account = edges.finish();
+        assert_eq!((account.total().delivered, account.trust()), (taken as u64, linewake::Trust::Exact));
+    }
+}

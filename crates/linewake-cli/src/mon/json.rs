@@ -2,17 +2,67 @@
 
 use std::io::{self, Write as _};
 
-use linewake::record::{Edge, Gap, Record, Start, State, Summary};
+use linewake::record::{Edge, Gap, Kind, Record, Start, State, Summary};
+use linewake::{EdgeEvent, EdgeKind};
 
+use super::line_text::LineTexts;
 use super::sink::{Closing, Item, Out, Sink, View};
 
 /// See [`linewake::record`].
-pub(crate) struct Json(pub(crate) Out);
+pub(crate) struct Json {
+    out: Out,
+    /// What the records of a line's edges begin with, by the kind of edge.
+    heads: LineTexts<Heads>,
+}
+
+/// An `edge` record up to its time: of a rising edge, and of a falling one.
+struct Heads {
+    rising: Vec<u8>,
+    falling: Vec<u8>,
+}
+
+/// Where what all edges of a line and kind have in common ends. Within a name its quotes would have backslashes.
+const FIRST_NUMBER: &str = ",\"timestamp_ns\":";
+
+/// The record of such an edge, as serde has it, up to its time.
+fn head(edge: &EdgeEvent, kind: Kind) -> Vec<u8> {
+    let record = serde_json::to_string(&Record::Edge(Edge { kind, ..Edge::from(edge) }));
+    // Plain data can be written.
+    let mut record = record.unwrap_or_default();
+    record.truncate(record.find(FIRST_NUMBER).map_or(0, |at| at + FIRST_NUMBER.len()));
+    record.into_bytes()
+}
 
 impl Json {
+    pub(crate) fn new(out: Out) -> Self {
+        Self { out, heads: LineTexts::new() }
+    }
+
+    /// Writes what serde would write of its record.
+    fn edge(&mut self, line: usize, edge: &EdgeEvent) -> io::Result<()> {
+        let heads = self
+            .heads
+            .get(line, edge, || Heads { rising: head(edge, Kind::Rising), falling: head(edge, Kind::Falling) });
+        let out = &mut self.out;
+        out.write_all(match edge.kind {
+            EdgeKind::Rising => &heads.rising,
+            EdgeKind::Falling => &heads.falling,
+        })?;
+        out.number(edge.timestamp_ns)?;
+        out.write_all(b",\"seqno\":")?;
+        out.number(edge.seqno)?;
+        out.write_all(b",\"line_seqno\":")?;
+        out.number(edge.line_seqno)?;
+        out.write_all(b",\"missed\":{\"overflowed\":")?;
+        out.number(edge.missed.overflowed)?;
+        out.write_all(b",\"merged\":")?;
+        out.number(edge.missed.merged)?;
+        out.write_all(b"}}\n")
+    }
+
     fn write(&mut self, record: &Record<'_>) -> io::Result<()> {
-        serde_json::to_writer(&mut self.0, record)?;
-        self.0.write_all(b"\n")
+        serde_json::to_writer(&mut self.out, record)?;
+        self.out.write_all(b"\n")
     }
 }
 
@@ -23,20 +73,74 @@ impl Sink for Json {
 
     fn item(&mut self, item: Item<'_>) -> io::Result<()> {
         self.write(&match item {
+            Item::Edge { line, edge } => return self.edge(line, edge),
             Item::State { state, .. } => Record::State(State::from(state)),
-            Item::Edge { edge, .. } => Record::Edge(Edge::from(edge)),
             Item::Gap { gap, .. } => Record::Gap(Gap::from(gap)),
             Item::Heartbeat(heartbeat) => Record::Heartbeat(heartbeat),
         })
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.0.flush()
+        self.out.flush()
     }
 
     fn end(&mut self, closing: Closing<'_>) -> io::Result<()> {
         let accounts = closing.accounts.iter().map(|(chip, account)| (&**chip, account));
         self.write(&Record::Summary(Summary::new(accounts, closing.threads)))?;
-        self.0.flush()
+        self.out.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::io;
+    use std::rc::Rc;
+    use std::sync::Arc;
+
+    use linewake::Missed;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Shared(Rc<RefCell<Vec<u8>>>);
+
+    impl io::Write for Shared {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.borrow_mut().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn an_edge_is_written_as_serde_writes_its_record() {
+        let shared = Shared::default();
+        let mut json = Json::new(Out::new(Box::new(shared.clone())));
+        let mut expected = String::new();
+        let names = [None, Some("door"), Some(",\"timestamp_ns\":"), Some("\\\"t\u{fc}r\n\u{1b}\u{1f6aa}")];
+        // The name of a line may be another one when its chip is back: the place of the line stays.
+        for (number, name) in (0..).zip(names.iter().chain(&names)) {
+            for kind in [EdgeKind::Rising, EdgeKind::Falling, EdgeKind::Rising] {
+                let edge = EdgeEvent {
+                    chip: Arc::from(name.unwrap_or("gpiochip0")),
+                    offset: 7.into(),
+                    name: name.map(Arc::from),
+                    kind,
+                    timestamp_ns: [0, 12_000_000_345, u64::MAX][number % 3],
+                    seqno: [0, u32::MAX, 21][number % 3],
+                    line_seqno: [u32::MAX, 9, 0][number % 3],
+                    missed: Missed { overflowed: number as u32, merged: u32::MAX - number as u32 },
+                };
+                json.item(Item::Edge { line: number % 2, edge: &edge }).unwrap();
+                expected += &serde_json::to_string(&Record::Edge(Edge::from(&edge))).unwrap();
+                expected += "\n";
+            }
+        }
+        json.flush().unwrap();
+        assert_eq!(String::from_utf8(shared.0.take()).unwrap(), expected);
     }
 }

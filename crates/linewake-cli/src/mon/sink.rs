@@ -75,6 +75,12 @@ impl Out {
         Ok(Self::new(Box::new(create(path)?)))
     }
 
+    /// A number, in decimal digits.
+    #[inline]
+    pub(crate) fn number(&mut self, number: impl itoa::Integer) -> io::Result<()> {
+        self.write_all(itoa::Buffer::new().format(number).as_bytes())
+    }
+
     fn write_out(&mut self) -> io::Result<()> {
         let written = self.into.write_all(&self.buffer);
         self.buffer.clear();

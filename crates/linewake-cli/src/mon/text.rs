@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use linewake::{EdgeEvent, EdgeKind};
 
+use super::line_text::LineTexts;
 use super::select::Watched;
 use super::sink::{Closing, Item, Out, Sink, View};
 use crate::shown::{LineId, Printable};
@@ -40,6 +41,12 @@ const CYAN: &str = "\x1b[36m";
 const RED: &str = "\x1b[31m";
 const PLAIN: &str = "\x1b[0m";
 
+/// What is written of each rising edge of a line, and of each falling one.
+struct Texts {
+    rising: Vec<u8>,
+    falling: Vec<u8>,
+}
+
 /// Writes edges as lines of text.
 pub(crate) struct Text {
     out: Out,
@@ -47,6 +54,8 @@ pub(crate) struct Text {
     /// What makes UTC of a time stamp.
     to_utc_ns: i64,
     lines: Vec<Watched>,
+    /// What is between the time of an edge and the end of its line, by the kind of edge.
+    texts: LineTexts<Texts>,
     /// The levels of the lines, while some are not known.
     states: Vec<Option<Option<bool>>>,
     /// How many of them are to come before they are written.
@@ -56,7 +65,7 @@ pub(crate) struct Text {
 impl Text {
     /// `converts` is whether time stamps by another clock are shown as UTC: libgpiod's tools show them as if they were.
     pub(crate) fn new(out: Out, look: Look, to_utc_ns: i64) -> Self {
-        Self { out, look, to_utc_ns, lines: Vec::new(), states: Vec::new(), states_to_come: 0 }
+        Self { out, look, to_utc_ns, lines: Vec::new(), texts: LineTexts::new(), states: Vec::new(), states_to_come: 0 }
     }
 
     fn banner(&mut self) -> io::Result<()> {
@@ -103,53 +112,70 @@ impl Text {
         if self.look.quiet {
             return Ok(());
         }
-        let Look { beyond, time, .. } = self.look;
+        let Look { beyond, time, colour, .. } = self.look;
         let to_utc_ns = self.to_utc_ns;
-        let stamp = |stamp: Stamp| {
-            stamp.of(match stamp {
-                Stamp::Seconds => edge.timestamp_ns,
-                Stamp::Utc | Stamp::Local => edge.timestamp_ns.saturating_add_signed(to_utc_ns),
-            })
+        let ns = |stamp: Stamp| match stamp {
+            Stamp::Seconds => edge.timestamp_ns,
+            Stamp::Utc | Stamp::Local => edge.timestamp_ns.saturating_add_signed(to_utc_ns),
         };
         if let Some(format) = &self.look.format {
             return specifiers::write(&mut self.out, format, |out, letter| {
+                let stamp = |out, stamp: Stamp| stamp.write(ns(stamp), out);
                 Some(match letter {
-                    'o' => write!(out, "{}", edge.offset),
+                    'o' => out.number(edge.offset.get()),
                     'l' => write!(out, "{}", Printable(edge.name.as_deref().unwrap_or("unnamed"))),
                     'c' => write!(out, "{}", Printable(&edge.chip)),
                     'e' => out.write_all(if edge.kind == EdgeKind::Rising { b"1" } else { b"2" }),
                     'E' => out.write_all(edge.kind.as_str().as_bytes()),
-                    'S' => write!(out, "{}", stamp(Stamp::Seconds)),
-                    'U' => write!(out, "{}", stamp(Stamp::Utc)),
-                    'L' => write!(out, "{}", stamp(Stamp::Local)),
-                    'q' if beyond => write!(out, "{}", edge.seqno),
-                    'Q' if beyond => write!(out, "{}", edge.line_seqno),
-                    'm' if beyond => write!(out, "{}", edge.missed.total()),
+                    'S' => stamp(out, Stamp::Seconds),
+                    'U' => stamp(out, Stamp::Utc),
+                    'L' => stamp(out, Stamp::Local),
+                    'q' if beyond => out.number(edge.seqno),
+                    'Q' if beyond => out.number(edge.line_seqno),
+                    'm' if beyond => out.number(edge.missed.total()),
                     _ => return None,
                 })
             });
         }
-        let tint = match edge.kind {
-            EdgeKind::Rising => GREEN,
-            EdgeKind::Falling => CYAN,
-        };
-        let colour = self.look.colour;
-        let paint = |tint| if colour { tint } else { "" };
-        let (begin, end) = (paint(tint), paint(PLAIN));
-        let name = LineId {
-            chip: &edge.chip,
-            offset: edge.offset.get(),
-            name: self.lines.get(line).and_then(|line| line.label.as_deref()).or(edge.name.as_deref()),
-            with_chip: self.look.with_chip,
-            unquoted: self.look.unquoted,
-        };
-        write!(self.out, "{}\t{begin}{}{end}\t{name}", stamp(time), edge.kind.as_str())?;
+        let (look, lines) = (&self.look, &self.lines);
+        let texts = self.texts.get(line, edge, || {
+            let label = lines.get(line).and_then(|line| line.label.as_deref());
+            Texts {
+                rising: look.text(edge, EdgeKind::Rising, label),
+                falling: look.text(edge, EdgeKind::Falling, label),
+            }
+        });
+        time.write(ns(time), &mut self.out)?;
+        self.out.write_all(match edge.kind {
+            EdgeKind::Rising => &texts.rising,
+            EdgeKind::Falling => &texts.falling,
+        })?;
         match edge.missed.total() {
-            missing if missing > 0 && self.look.beyond => {
-                writeln!(self.out, " {}({missing} missing before this one){end}", paint(RED))
+            missing if missing > 0 && beyond => {
+                let paint = |tint| if colour { tint } else { "" };
+                writeln!(self.out, " {}({missing} missing before this one){}", paint(RED), paint(PLAIN))
             }
             _ => self.out.write_all(b"\n"),
         }
+    }
+}
+
+impl Look {
+    /// What follows the time of an edge, if nothing is missing before it.
+    fn text(&self, edge: &EdgeEvent, kind: EdgeKind, label: Option<&str>) -> Vec<u8> {
+        let tint = match kind {
+            EdgeKind::Rising => GREEN,
+            EdgeKind::Falling => CYAN,
+        };
+        let (begin, end) = if self.colour { (tint, PLAIN) } else { ("", "") };
+        let name = LineId {
+            chip: &edge.chip,
+            offset: edge.offset.get(),
+            name: label.or(edge.name.as_deref()),
+            with_chip: self.with_chip,
+            unquoted: self.unquoted,
+        };
+        format!("\t{begin}{}{end}\t{name}", kind.as_str()).into_bytes()
     }
 }
 

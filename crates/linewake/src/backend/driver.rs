@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use futures_core::Stream as _;
 use linewake_controller::protocol::{
-    self, CHIP_TIMERS, Debounce, EdgeRecord, InfoRecord, LineSet, MAX_LINES, ReaderConfig, SetValues,
+    self, CHIP_TIMERS, Debounce, InfoRecord, LineSet, MAX_LINES, ReaderConfig, SetValues,
 };
 use overlapped::{Device, InvertedCall};
 
@@ -25,8 +25,7 @@ use super::{
 };
 use crate::line::named;
 use crate::{
-    Bias, ChipInfo, Clock, Direction, Drive, EdgeKind, Edges, Error, EventClock, Figures, LineConfig, LineInfo, Missed,
-    Offset, Trust,
+    Bias, ChipInfo, Clock, Direction, Drive, Edges, Error, EventClock, Figures, LineConfig, LineInfo, Offset, Trust,
 };
 
 /// A chip behind a device that speaks the protocol.
@@ -176,6 +175,9 @@ impl Backend for Chip {
             (asked, _) => asked,
         };
         client.set_reader(&ReaderConfig { capacity, seqno_base: 0, consumer })?;
+        if let Some(handle) = &handle {
+            handle.gather(super::gather_in(capacity, ask.gather));
+        }
         let explain = |error| self.explain_busy(error, ask.lines);
         let configs: Vec<_> = ask.lines.iter().map(|&(offset, config)| record(offset, &config)).collect();
         if ask.lines.iter().any(|(_, config)| !config.debounce.is_zero()) {
@@ -221,7 +223,6 @@ struct Reader {
     lines: Vec<(Offset, LineConfig)>,
     active_at_start: Vec<Option<bool>>,
     phase: Phase,
-    batch: Vec<EdgeRecord>,
 }
 
 enum Phase {
@@ -256,21 +257,7 @@ impl Reader {
         let watched = lines.iter().any(|(_, config)| config.edges.is_some());
         let phase = if watched { Phase::Live(client.waits()) } else { Phase::Idle };
         let active_at_start = levels_at_start(&client, &lines)?;
-        let batch = Vec::with_capacity(BATCH);
-        Ok(Self { client, handle, received: 0, lines, active_at_start, phase, batch })
-    }
-
-    /// Hands over the batch that came.
-    fn hand_over(&mut self, into: &mut Vec<RawEdge>) {
-        self.received += self.batch.len() as u64;
-        into.extend(self.batch.iter().map(|edge| RawEdge {
-            offset: edge.offset.into(),
-            kind: if edge.is_rising() { EdgeKind::Rising } else { EdgeKind::Falling },
-            timestamp_ns: edge.timestamp_ns,
-            seqno: edge.seqno,
-            line_seqno: edge.line_seqno,
-            missed: Missed { overflowed: edge.overflowed, merged: edge.merged },
-        }));
+        Ok(Self { client, handle, received: 0, lines, active_at_start, phase })
     }
 
     /// The waits are over. What is queued now had happened, and is still to be taken.
@@ -281,10 +268,13 @@ impl Reader {
         Ok(self.client.counters()?.iter().fold(0, |sum: u64, line| sum.saturating_add(line.queued)))
     }
 
-    fn take_queued(&mut self, left: u64) -> Result<u64, Error> {
-        let most = usize::try_from(left).unwrap_or(BATCH);
-        self.client.take(most, &mut self.batch)?;
-        Ok(left.saturating_sub(self.batch.len() as u64))
+    /// Takes some of those that are queued. Returns how many are left.
+    fn take_queued(&mut self, left: u64, into: &mut Vec<RawEdge>) -> Result<u64, Error> {
+        let before = into.len();
+        self.client.take(usize::try_from(left).unwrap_or(BATCH), into)?;
+        let taken = (into.len() - before) as u64;
+        self.received += taken;
+        Ok(left.saturating_sub(taken))
     }
 }
 
@@ -295,17 +285,16 @@ impl Held for Reader {
                 Phase::Live(waits) => ready!(Pin::new(waits).poll_next(cx)),
                 Phase::Idle => return Poll::Pending,
                 &mut Phase::Stopped { left } if left > 0 => {
-                    let taken = self.take_queued(left).map(|left| {
-                        self.phase = Phase::Stopped { left };
-                        self.hand_over(into);
-                    });
+                    let taken = self.take_queued(left, into).map(|left| self.phase = Phase::Stopped { left });
                     return Poll::Ready(Some(taken));
                 }
                 _ => return Poll::Ready(None),
             };
             match arrived {
                 Some(Ok(bytes)) => {
-                    let taken = self.client.batch(&bytes, &mut self.batch).map(|()| self.hand_over(into));
+                    let before = into.len();
+                    let taken = self.client.batch(&bytes, into);
+                    self.received += (into.len() - before) as u64;
                     return Poll::Ready(Some(taken));
                 }
                 // The driver ended its last wait, or the waits were stopped.

@@ -28,8 +28,6 @@ use crate::{ChipInfo, Clock, Error, ErrorKind, EventClock, LineConfig, LineInfo,
 
 /// The most events that the kernel queues for a request.
 const MAX_QUEUE: u32 = 1024;
-/// A queue of so many has room for what comes while edges gather.
-const ROOM: u32 = 256;
 
 /// A chip, and its file.
 #[derive(Debug)]
@@ -171,9 +169,8 @@ impl Backend for Chip {
             }
             taken => taken.map_err(|error| help::not_taken(self, error, ask.lines))?,
         };
-        // A small queue is one that somebody wants emptied at once.
-        let has_room = ask.queue_size == 0 || ask.queue_size >= ROOM;
-        let gather = if has_room { ask.gather } else { Duration::ZERO };
+        let queue = if ask.queue_size == 0 { MAX_QUEUE } else { ask.queue_size };
+        let gather = super::gather_in(queue, ask.gather);
         Ok(Box::new(Lines::start(self, device, ask.lines.to_vec(), witness, watched, gather)?))
     }
 

@@ -108,10 +108,15 @@ impl Host {
     /// The state at this moment: all that was due has happened.
     fn now(&self) -> MutexGuard<'_, State> {
         let mut state = self.lock();
+        self.go_on(&mut state);
+        state
+    }
+
+    /// Lets happen what was due until this moment.
+    fn go_on(&self, state: &mut State) {
         if let Some(started) = self.started {
             state.live_until(elapsed_ns(started));
         }
-        state
     }
 
     /// Has the alarm ring when something happens next that somebody watches.
@@ -119,8 +124,8 @@ impl Host {
         let Some(started) = self.started else {
             return;
         };
-        let Some(due_ns) = state.next_watched().filter(|&due_ns| state.alarm_ns.is_none_or(|set_ns| due_ns < set_ns))
-        else {
+        let due_ns = state.next_watched().map(|due_ns| due_ns.max(state.gathering_until_ns()));
+        let Some(due_ns) = due_ns.filter(|&due_ns| state.alarm_ns.is_none_or(|set_ns| due_ns < set_ns)) else {
             return;
         };
         let timer = match self.timer.get() {
@@ -147,6 +152,7 @@ impl Host {
         if state.alarm_ns == Some(set_ns) {
             state.alarm_ns = None;
         }
+        state.rang_ns = Some(state.now_ns);
         self.set_alarm(&mut state);
     }
 
@@ -269,6 +275,13 @@ impl Handle {
         cx.waker().wake_by_ref();
     }
 
+    /// Its edges may be late by this time, so that many of them come at once.
+    pub(crate) fn gather(&self, time: Duration) {
+        if let Some(&reader) = self.reader.get() {
+            self.host.lock().gather(reader, time);
+        }
+    }
+
     /// The program takes what is queued and no more: it is not slow any more, whatever the script says, and what is raised is
     /// not waited for.
     pub(crate) fn hurry(&self) {
@@ -315,8 +328,13 @@ impl sim::Driver for Handle {
             return request.complete(Status::INVALID_HANDLE);
         };
         let code = request.code();
-        let mut state = self.host.now();
-        if matches!(code.to_u32(), protocol::WAIT_LINE | protocol::WAIT_ANY) && state.is_slow(reader) {
+        let is_wait = matches!(code.to_u32(), protocol::WAIT_LINE | protocol::WAIT_ANY);
+        let mut state = self.host.lock();
+        // Who waits again while edges gather does not hurry them.
+        if !is_wait || !state.is_gathering() {
+            self.host.go_on(&mut state);
+        }
+        if is_wait && state.is_slow(reader) {
             let key = key(reader, code, request.input());
             let (pended, outcome) = request.pend();
             state.waits.push(key, pended);

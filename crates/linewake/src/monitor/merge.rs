@@ -5,6 +5,7 @@
 //! - every source that has more to give has given something later.
 
 use std::cmp::Reverse;
+use std::collections::binary_heap::PeekMut;
 use std::collections::{BinaryHeap, VecDeque};
 use std::time::{Duration, Instant};
 
@@ -15,10 +16,10 @@ pub(super) struct Merge {
     capacity: usize,
     when_full: WhenFull,
     held: Held,
-    /// Numbers what is put in, so that equal times keep their order.
-    count: u64,
-    /// What may leave now.
-    released: VecDeque<(Event, usize)>,
+    /// What may leave now: what is held, up to this time.
+    limit_ns: Option<u64>,
+    /// What is no edge and was pushed out of a full buffer: it leaves first.
+    pushed_out: VecDeque<(Event, usize)>,
     /// When batches came, and the latest time among what came with each.
     arrivals: VecDeque<(Instant, u64)>,
     /// The latest time in what came now.
@@ -33,45 +34,82 @@ pub(super) struct Merge {
     pub(super) stats: MonitorStats,
 }
 
-/// What is held, in order of time and then of coming. The events stay where they are: an order of small things is made of
-/// them, since moving the events themselves through a heap costs more than all the rest.
+/// What is held, in order of time and then of coming.
+///
+/// Each source has a queue of its own, in this order; what comes in order is put behind, and costs nothing more. The queues
+/// are merged by their first events.
 #[derive(Default)]
 struct Held {
-    /// Time, number, and place on the shelf.
-    order: BinaryHeap<Reverse<(u64, u64, usize)>>,
-    shelf: Vec<Option<Shelved>>,
-    free: Vec<usize>,
+    queues: Vec<VecDeque<Shelved>>,
+    /// Time and number of the first event of each queue, and which queue. Some may be of events that are first no more, and
+    /// gone; never the least of them.
+    firsts: BinaryHeap<Reverse<(u64, u64, usize)>>,
+    len: usize,
+    /// Numbers what is put in, so that equal times keep their order.
+    count: u64,
 }
 
 struct Shelved {
-    source: usize,
+    time_ns: u64,
+    number: u64,
     place: usize,
     event: Event,
 }
 
 impl Held {
-    fn len(&self) -> usize {
-        self.order.len()
-    }
-
-    fn push(&mut self, time_ns: u64, count: u64, shelved: Shelved) {
-        let at = self.free.pop().unwrap_or_else(|| {
-            self.shelf.push(None);
-            self.shelf.len() - 1
-        });
-        self.shelf[at] = Some(shelved);
-        self.order.push(Reverse((time_ns, count, at)));
+    fn push(&mut self, source: usize, time_ns: u64, place: usize, event: Event) {
+        self.count += 1;
+        self.len += 1;
+        let number = self.count;
+        if self.queues.len() <= source {
+            self.queues.resize_with(source + 1, VecDeque::new);
+        }
+        let queue = &mut self.queues[source];
+        let at = match queue.back() {
+            Some(last) if last.time_ns > time_ns => queue.partition_point(|shelved| shelved.time_ns <= time_ns),
+            _ => queue.len(),
+        };
+        let shelved = Shelved { time_ns, number, place, event };
+        if at == queue.len() {
+            queue.push_back(shelved);
+        } else {
+            queue.insert(at, shelved);
+        }
+        if at == 0 {
+            self.firsts.push(Reverse((time_ns, number, source)));
+        }
     }
 
     /// The time of the earliest.
     fn first_ns(&self) -> Option<u64> {
-        self.order.peek().map(|Reverse((time_ns, ..))| *time_ns)
+        self.firsts.peek().map(|Reverse((time_ns, ..))| *time_ns)
     }
 
-    fn pop(&mut self) -> Option<Shelved> {
-        let Reverse((.., at)) = self.order.pop()?;
-        self.free.push(at);
-        self.shelf[at].take()
+    fn pop(&mut self) -> Option<(usize, Shelved)> {
+        let mut first = self.firsts.peek_mut()?;
+        let source = first.0.2;
+        let shelved = self.queues[source].pop_front()?;
+        self.len -= 1;
+        match self.queues[source].front() {
+            // In its place: where the order does not change nothing moves.
+            Some(next) => {
+                *first = Reverse((next.time_ns, next.number, source));
+                drop(first);
+            }
+            None => drop(PeekMut::pop(first)),
+        }
+        self.forget_the_gone();
+        Some((source, shelved))
+    }
+
+    /// The least of the firsts is of an event that is there.
+    fn forget_the_gone(&mut self) {
+        while let Some(first) = self.firsts.peek_mut()
+            && let Reverse((_, number, source)) = *first
+            && self.queues[source].front().is_none_or(|shelved| shelved.number != number)
+        {
+            PeekMut::pop(first);
+        }
     }
 }
 
@@ -82,8 +120,8 @@ impl Merge {
             capacity: capacity.max(1),
             when_full,
             held: Held::default(),
-            count: 0,
-            released: VecDeque::new(),
+            limit_ns: None,
+            pushed_out: VecDeque::new(),
             arrivals: VecDeque::new(),
             latest: None,
             ripe: None,
@@ -95,34 +133,34 @@ impl Merge {
     }
 
     pub(super) fn begin(&mut self) {
+        debug_assert!(!self.has_released(), "what was released leaves before more comes");
         self.undrained.clear();
     }
 
     /// Whether sources are to be polled.
     pub(super) fn has_room(&self) -> bool {
-        self.when_full == WhenFull::DropOldest || self.held.len() < self.capacity
+        self.when_full == WhenFull::DropOldest || self.held.len < self.capacity
     }
 
     /// An edge of the line at `place` of the source.
     pub(super) fn push(&mut self, source: usize, place: usize, time_ns: u64, event: Event) {
-        self.count += 1;
         self.latest = self.latest.max(Some(time_ns));
-        self.held.push(time_ns, self.count, Shelved { source, place, event });
-        if self.held.len() > self.capacity && self.when_full == WhenFull::DropOldest {
+        self.held.push(source, time_ns, place, event);
+        if self.held.len > self.capacity && self.when_full == WhenFull::DropOldest {
             self.drop_oldest_edge();
         }
     }
 
     /// What is no edge is never dropped, and leaves in its order.
     fn drop_oldest_edge(&mut self) {
-        let Some(oldest) = self.held.pop() else {
+        let Some((source, oldest)) = self.held.pop() else {
             return;
         };
         if matches!(oldest.event, Event::Edge { .. }) {
             self.stats.dropped += 1;
-            self.dropped.push((oldest.source, oldest.place));
+            self.dropped.push((source, oldest.place));
         } else {
-            self.released.push_back((oldest.event, oldest.place));
+            self.pushed_out.push_back((oldest.event, oldest.place));
         }
     }
 
@@ -147,7 +185,7 @@ impl Merge {
     }
 
     pub(super) fn is_everyone_asked(&self, sources: usize) -> bool {
-        self.undrained.len() >= sources || self.held.len() >= self.capacity
+        self.undrained.len() >= sources || self.held.len >= self.capacity
     }
 
     pub(super) fn take_dropped(&mut self) -> std::vec::Drain<'_, (usize, usize)> {
@@ -161,10 +199,11 @@ impl Merge {
         }
     }
 
-    /// Lets go what has waited long enough; all of it if nothing more will come.
+    /// Lets go what has waited long enough; all of it if nothing more will come. It is [taken](Self::pop) before anything is
+    /// put in again.
     pub(super) fn release(&mut self, now: Instant, all: bool) {
         // A full buffer must not wait: nothing more would come.
-        let is_full = self.held.len() >= self.capacity;
+        let is_full = self.held.len >= self.capacity;
         while let Some(&(came, latest)) = self.arrivals.front()
             && (all || is_full || now.saturating_duration_since(came) >= self.window)
         {
@@ -173,24 +212,11 @@ impl Merge {
         }
         let undrained = self.undrained.iter().map(|(_, latest)| *latest).min();
         let bound = undrained.filter(|_| !is_full && !all).unwrap_or(u64::MAX);
-        while let Some(first_ns) = self.held.first_ns()
-            && self.ripe.is_some_and(|ripe| first_ns <= ripe)
-            && first_ns <= bound
-            && let Some(first) = self.held.pop()
-        {
-            if first_ns < self.last_ns {
-                self.stats.late += 1;
-            }
-            self.last_ns = self.last_ns.max(first_ns);
-            self.released.push_back((first.event, first.place));
-        }
-        if self.held.len() == 0 {
-            self.arrivals.clear();
-        }
+        self.limit_ns = self.ripe.map(|ripe| ripe.min(bound));
     }
 
     pub(super) fn has_released(&self) -> bool {
-        !self.released.is_empty()
+        !self.pushed_out.is_empty() || self.held.first_ns().is_some_and(|first_ns| Some(first_ns) <= self.limit_ns)
     }
 
     /// When something may be let go that is held now.
@@ -199,18 +225,29 @@ impl Merge {
     }
 
     pub(super) fn pop(&mut self) -> Option<(Event, usize)> {
-        self.released.pop_front()
+        if !self.pushed_out.is_empty() {
+            return self.pushed_out.pop_front();
+        }
+        let first_ns = self.held.first_ns().filter(|&first_ns| Some(first_ns) <= self.limit_ns)?;
+        let (_, Shelved { event, place, .. }) = self.held.pop()?;
+        if first_ns < self.last_ns {
+            self.stats.late += 1;
+        }
+        self.last_ns = self.last_ns.max(first_ns);
+        if self.held.len == 0 {
+            self.arrivals.clear();
+        }
+        Some((event, place))
     }
 
     /// Whose edges nobody took.
     pub(super) fn drain(&mut self) -> Vec<(usize, usize)> {
-        let released = self.released.drain(..);
-        let held = std::mem::take(&mut self.held).shelf.into_iter().flatten().map(|held| (held.event, held.place));
+        let held = std::mem::take(&mut self.held).queues.into_iter().flatten().map(|held| (held.event, held.place));
         let whose = |(event, place)| match event {
             Event::Edge { request, .. } => Some((request, place)),
             _ => None,
         };
-        released.chain(held).filter_map(whose).collect()
+        self.pushed_out.drain(..).chain(held).filter_map(whose).collect()
     }
 }
 
@@ -256,15 +293,45 @@ mod tests {
     }
 
     #[test]
+    fn many_sources_out_of_order_leave_in_order() {
+        let (mut merge, start) = (merge(1 << 20, WhenFull::Block), Instant::now());
+        let (mut chance, mut expected, mut given) = (1_u32, Vec::new(), Vec::new());
+        for _ in 0..300 {
+            for _ in 0..20 {
+                chance = chance.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                let time_ns = u64::from(chance >> 20);
+                push(&mut merge, (chance >> 8) as usize % 7, time_ns);
+                expected.push(time_ns);
+            }
+            merge.arrived(start);
+            // Some leave before others come.
+            merge.has_more(0, u64::from(chance >> 22));
+            merge.release(start + WINDOW, false);
+            let some = released(&mut merge);
+            assert!(some.is_sorted());
+            given.extend(some);
+            merge.begin();
+        }
+        merge.release(start + WINDOW, false);
+        given.extend(released(&mut merge));
+        assert_eq!(merge.drain(), []);
+        assert_eq!(merge.held.len, 0);
+        expected.sort_unstable();
+        given.sort_unstable();
+        assert_eq!(given, expected);
+    }
+
+    #[test]
     fn what_comes_later_is_given_at_once_after_its_own_window_and_counted() {
         let (mut merge, start) = (merge(100, WhenFull::Block), Instant::now());
         push(&mut merge, 0, 9);
         merge.arrived(start);
         merge.release(start + WINDOW, false);
+        assert_eq!(released(&mut merge), [9]);
         push(&mut merge, 1, 4);
         merge.arrived(start + WINDOW);
         merge.release(start + WINDOW * 2, false);
-        assert_eq!(released(&mut merge), [9, 4]);
+        assert_eq!(released(&mut merge), [4]);
         assert_eq!(merge.stats.late, 1);
     }
 

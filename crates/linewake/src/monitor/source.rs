@@ -101,6 +101,9 @@ impl Source {
             // Its clock cannot be read: take it that the first edge came at once.
             i128::from(Clock::utc_now_ns().unwrap_or(timestamp_ns)) - i128::from(timestamp_ns)
         });
+        if shift == 0 {
+            return timestamp_ns;
+        }
         u64::try_from(i128::from(timestamp_ns) + shift).unwrap_or(0)
     }
 

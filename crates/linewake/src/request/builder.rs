@@ -28,7 +28,8 @@ pub struct RequestBuilder {
     consumer: String,
     queue_size: u32,
     witness: bool,
-    gather: Duration,
+    /// `None`: as whoever takes the edges sees fit.
+    gather: Option<Duration>,
 }
 
 impl RequestBuilder {
@@ -41,7 +42,7 @@ impl RequestBuilder {
             consumer: "linewake".to_owned(),
             queue_size: 0,
             witness: false,
-            gather: Duration::ZERO,
+            gather: None,
         }
     }
 
@@ -54,9 +55,9 @@ impl RequestBuilder {
         Self { chip, ..self }
     }
 
-    /// An edge may stay in the chip's queue for so long: see [`Ask::gather`].
-    pub(crate) fn gather(self, gather: Duration) -> Self {
-        Self { gather, ..self }
+    /// [`gather`](Self::gather), unless something was said of it.
+    pub(crate) fn gather_unless_set(self, gather: Duration) -> Self {
+        Self { gather: self.gather.or(Some(gather)), ..self }
     }
 
     /// One more line, by offset or name.
@@ -137,6 +138,28 @@ impl RequestBuilder {
         self
     }
 
+    /// How long an edge may stay in the chip's queue, for others to be taken with it: not at all unless set, and in a
+    /// [`Monitor`](crate::Monitor) for its [window](crate::MonitorBuilder::window), at most 1 ms.
+    ///
+    /// The first edge after a rest is taken at once. From then on the queue is emptied this often, as long as there is
+    /// something in it, so that a wake-up and a few system calls are paid for many edges and not for each. Time stamps are
+    /// those of the edges. On a gpiochip the queue is then as large as the kernel has it, unless
+    /// [`queue_size`](Self::queue_size) says otherwise; a smaller one is emptied more often, and one below 256 at once. A
+    /// chip for which it makes no difference takes no notice.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// # let chip = linewake::Chip::options().life(false).open("sim")?;
+    /// let mut edges = chip.request().line("flow").gather(Duration::from_millis(5)).start()?;
+    /// chip.world().drive("flow", true)?;
+    /// assert_eq!(edges.wait_next().expect("nobody stopped it")?.line_seqno, 1);
+    /// # Ok::<(), linewake::Error>(())
+    /// ```
+    pub fn gather(mut self, time: Duration) -> Self {
+        self.gather = Some(time);
+        self
+    }
+
     /// Whether to hold one more line, a *witness*, where one line alone would hide what merges: no, unless set.
     ///
     /// A gpiochip's kernel numbers interrupts as they come only in a request of two lines or more. Of one line alone,
@@ -199,7 +222,8 @@ impl RequestBuilder {
         let mut parts = Vec::new();
         for lines in asked.chunks(can.max_lines.max(1)) {
             let first = parts.last().map_or(0, |part: &Part| part.lines.end);
-            let Self { queue_size, witness, gather, .. } = self;
+            let Self { queue_size, witness, .. } = self;
+            let gather = self.gather.unwrap_or(Duration::ZERO);
             let ask = Ask { consumer: &self.consumer, queue_size, witness, gather, lines };
             parts.push(Part::new(chip.backend().request(&ask)?, first..first + lines.len()));
         }

@@ -1,6 +1,7 @@
 //! A reader that only takes edges: the library by itself.
 
 use std::error::Error;
+use std::time::Duration;
 
 use linewake::Chip;
 use linewake::record::{Record, Summary};
@@ -13,6 +14,9 @@ pub(crate) struct Arguments {
     /// How many events the kernel queues; zero: what it does by itself
     #[arg(long, default_value_t = 0)]
     queue: u32,
+    /// How many microseconds an edge may stay in the kernel's queue for others
+    #[arg(long, default_value_t = 0)]
+    gather: u64,
     chip: String,
     lines: Vec<u32>,
 }
@@ -20,7 +24,8 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let chip = Chip::open(&arguments.chip)?;
     let request = chip.request().lines(arguments.lines.iter().copied());
-    let mut request = request.witness(arguments.witness).queue_size(arguments.queue).start()?;
+    let request = request.witness(arguments.witness).queue_size(arguments.queue);
+    let mut request = request.gather(Duration::from_micros(arguments.gather)).start()?;
     let stopper = request.stopper();
     ctrlc::set_handler(move || stopper.stop())?;
     while let Some(edge) = request.wait_next() {

@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use linewake_controller::Batch;
 use linewake_controller::protocol::{
-    ChipInfo, Debounce, Drive, EdgeRecord, First, InfoRecord, LineConfig, LineCounters, LineInfo, LineSet, LineTotals,
-    MAX_LINES, MergeWindow, ReaderConfig, SetValues, VERSION,
+    ChipInfo, Debounce, Drive, First, InfoRecord, LineConfig, LineCounters, LineInfo, LineSet, LineTotals, MAX_LINES,
+    MergeWindow, ReaderConfig, SetValues, VERSION,
 };
 use overlapped::{Device, InvertedCall};
 
 use super::codes;
-use crate::{Error, ErrorKind, Offset};
+use crate::backend::RawEdge;
+use crate::{EdgeKind, Error, ErrorKind, Missed, Offset};
 
 /// How long a driver may take for what does not wait for anything. One that takes longer does not answer.
 const ANSWER: Duration = Duration::from_secs(10);
@@ -130,20 +131,26 @@ impl Client {
     }
 
     /// Takes at most `most` edges of which the driver has said that they are queued, so that it does not wait for one.
-    pub(crate) fn take(&self, most: usize, into: &mut Vec<EdgeRecord>) -> Result<(), Error> {
+    pub(crate) fn take(&self, most: usize, into: &mut Vec<RawEdge>) -> Result<(), Error> {
         let wait = codes::WAIT_ANY.with_capacity(codes::batch_len(most.min(BATCH)));
         let batch = self.device.call(wait, &()).wait_timeout(ANSWER)?;
         self.batch(&batch, into)
     }
 
-    /// Reads a batch of one edge or more.
-    pub(crate) fn batch(&self, bytes: &[u8], into: &mut Vec<EdgeRecord>) -> Result<(), Error> {
+    /// Appends a batch of one edge or more.
+    pub(crate) fn batch(&self, bytes: &[u8], into: &mut Vec<RawEdge>) -> Result<(), Error> {
         let batch = Batch::parse(bytes).map_err(|malformed| self.malformed(malformed))?;
         if batch.header().count == 0 {
             return Err(self.malformed("it completed a wait without an edge"));
         }
-        into.clear();
-        into.extend(batch.records());
+        into.extend(batch.records().map(|edge| RawEdge {
+            offset: edge.offset.into(),
+            kind: if edge.is_rising() { EdgeKind::Rising } else { EdgeKind::Falling },
+            timestamp_ns: edge.timestamp_ns,
+            seqno: edge.seqno,
+            line_seqno: edge.line_seqno,
+            missed: Missed { overflowed: edge.overflowed, merged: edge.merged },
+        }));
         Ok(())
     }
 

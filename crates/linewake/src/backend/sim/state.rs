@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::task::Waker;
+use std::time::Duration;
 
 use linewake_controller::protocol::{self, LineConfig};
 use linewake_controller::{Outcome, ReaderId, Ready};
@@ -20,6 +21,8 @@ pub(super) struct State {
     pub(super) horizon_ns: u64,
     /// What the alarm is set to, if it is.
     pub(super) alarm_ns: Option<u64>,
+    /// When it rang last.
+    pub(super) rang_ns: Option<u64>,
     pub(super) waits: Waits,
     /// Who waits, on a virtual clock, for others to take something.
     pub(super) blocked: Vec<Waker>,
@@ -38,6 +41,8 @@ struct Reader {
     hurries: bool,
     /// How many lines it watches.
     watched: usize,
+    /// How late its edges may be.
+    gather_ns: u64,
 }
 
 /// What a step came to.
@@ -57,6 +62,7 @@ impl State {
             now_ns: 0,
             horizon_ns,
             alarm_ns: None,
+            rang_ns: None,
             waits: Waits::default(),
             blocked: Vec::new(),
             readers: HashMap::new(),
@@ -67,14 +73,39 @@ impl State {
 
     /// Lets happen what is due, in order, each change at its own time.
     pub(super) fn live_until(&mut self, now_ns: u64) {
-        let mut happened = false;
+        let (mut happened, stride) = (0, self.stride());
         while matches!(self.step(now_ns, Readers::Nobody), Step::Happened) {
-            happened = true;
+            happened += 1;
+            if happened % stride == 0 {
+                self.serve();
+            }
         }
         self.now_ns = self.now_ns.max(now_ns);
-        if happened {
+        if happened > 0 {
             self.serve();
         }
+    }
+
+    /// Until when edges gather, if it rang a moment ago: no later than everybody who watches agrees to.
+    pub(super) fn gathering_until_ns(&self) -> u64 {
+        let gather_ns = self.watching().map(|(_, reader)| reader.gather_ns).min().unwrap_or(0);
+        self.rang_ns.filter(|_| gather_ns > 0).map_or(0, |rang_ns| rang_ns.saturating_add(gather_ns))
+    }
+
+    /// Whether the alarm is going to see to it that edges do not gather for longer than they may.
+    pub(super) fn is_gathering(&self) -> bool {
+        self.alarm_ns.is_some_and(|alarm_ns| alarm_ns <= self.gathering_until_ns())
+    }
+
+    /// After how many changes waits are to be served, so that no queue overflows with edges that gathered while waits are
+    /// pended.
+    fn stride(&self) -> u32 {
+        let gathers = self.watching().filter(|(_, reader)| reader.gather_ns > 0);
+        gathers.map(|(&id, _)| self.controller.queued(id).1 / 2).min().unwrap_or(u32::MAX).max(1)
+    }
+
+    fn watching(&self) -> impl Iterator<Item = (&ReaderId, &Reader)> {
+        self.readers.iter().filter(|(_, reader)| reader.watched > 0)
     }
 
     /// When something happens next that somebody watches.
@@ -186,6 +217,12 @@ impl State {
     pub(super) fn waits_on(&mut self, reader: ReaderId) {
         if let Some(reader) = self.readers.get_mut(&reader) {
             reader.was_waited_on = true;
+        }
+    }
+
+    pub(super) fn gather(&mut self, reader: ReaderId, time: Duration) {
+        if let Some(reader) = self.readers.get_mut(&reader) {
+            reader.gather_ns = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         }
     }
 

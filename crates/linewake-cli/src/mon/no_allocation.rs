@@ -1,0 +1,116 @@
+//! In steady state an edge that is written costs no allocation.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::io;
+
+use linewake::{EdgeEvent, EdgeKind, Missed};
+
+use super::csv::Csv;
+use super::json::Json;
+use super::sink::{Item, Out, Sink, Sinks};
+use super::text::{Look, Text};
+use crate::stamp::Stamp;
+
+/// Counts the allocations of each thread, since other tests run beside.
+struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+fn allocated() {
+    ALLOCATIONS.with(|count| count.set(count.get() + 1));
+}
+
+// SAFETY: the system's allocator does the work.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        allocated();
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        allocated();
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Four lines, one without a name and one with a name that has to be escaped everywhere; both kinds, some with losses before.
+fn edges() -> Vec<(usize, EdgeEvent)> {
+    let names = [Some("door"), None, Some("a,\"b\"\n"), Some("flow")].map(|name| name.map(std::sync::Arc::from));
+    let edge = |number: u32| EdgeEvent {
+        chip: "gpiochip0".into(),
+        offset: (number % 4).into(),
+        name: names[number as usize % 4].clone(),
+        kind: if number.is_multiple_of(3) { EdgeKind::Rising } else { EdgeKind::Falling },
+        timestamp_ns: 1_700_000_000_000_000_000 + u64::from(number) * 1_234_567,
+        seqno: number,
+        line_seqno: number / 4,
+        missed: Missed { overflowed: number % 5 / 4, merged: number % 7 / 6 },
+    };
+    let chip: std::sync::Arc<str> = "gpiochip0".into();
+    (0..2000).map(|number| (number as usize % 4, EdgeEvent { chip: chip.clone(), ..edge(number) })).collect()
+}
+
+/// Has the edges written again and again.
+fn costs_nothing(what: &str, sink: impl Sink + 'static) {
+    let mut sinks = Sinks::new();
+    sinks.add(what, sink);
+    let edges = edges();
+    let mut round = || {
+        for (line, edge) in &edges {
+            sinks.item(Item::Edge { line: *line, edge }).unwrap();
+        }
+        sinks.flush().unwrap();
+    };
+    round();
+    let before = ALLOCATIONS.get();
+    (0..10).for_each(|_| round());
+    assert_eq!(ALLOCATIONS.get() - before, 0, "allocations for {} edges written as {what}", 10 * edges.len());
+}
+
+fn out() -> Out {
+    Out::new(Box::new(io::sink()))
+}
+
+#[test]
+fn text_costs_no_allocation() {
+    let look = |format: Option<&str>, time, colour| Look {
+        format: format.map(str::to_owned),
+        time,
+        unquoted: false,
+        with_chip: true,
+        beyond: true,
+        initial: false,
+        numeric: false,
+        quiet: false,
+        banner: false,
+        colour,
+    };
+    costs_nothing("text", Text::new(out(), look(None, Stamp::Seconds, false), 0));
+    costs_nothing("text in colour", Text::new(out(), look(None, Stamp::Seconds, true), 0));
+    costs_nothing("text with UTC", Text::new(out(), look(None, Stamp::Utc, false), 0));
+    let all = "%o %l %c %e %E %S %U %q %Q %m %% %x";
+    costs_nothing("a format", Text::new(out(), look(Some(all), Stamp::Seconds, false), 0));
+}
+
+#[test]
+fn json_costs_no_allocation() {
+    costs_nothing("json", Json::new(out()));
+}
+
+#[test]
+fn csv_costs_no_allocation() {
+    costs_nothing("csv", Csv::new(out()));
+}
