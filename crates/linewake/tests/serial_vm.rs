@@ -113,11 +113,11 @@ macro_rules! on_a_looped_port {
     };
 }
 
-// The others are of queues, of numbers, of outputs that can be inputs, of edges that nobody looks for yet, and of chips
-// that are pulled out: for that see the modem below.
+// The others are of queues, of numbers, of outputs that can be inputs, of edges that nobody looks for yet, of changes that
+// follow each other and merge between two looks on a slow machine, and of chips that are pulled out: for that see the
+// modem below.
 on_a_looped_port! {
     an_edge_says_where_when_and_which_way
-    awaiting_is_the_same_as_waiting
     a_timeout_ends_nothing
     stopping_wakes_who_waits
     lines_are_found_by_offset_and_by_name
