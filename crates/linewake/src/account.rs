@@ -21,7 +21,8 @@ use crate::{Error, Offset};
 pub enum Trust {
     /// Not at all: the driver contradicts itself.
     None,
-    /// What is said to be lost is lost; there may be more.
+    /// What is said to be lost is lost; there may be more. (On a Linux machine with several processors the direction of an
+    /// edge can be wrong, and then what is concluded from it: see [`Numbering::Kernel`](crate::backend::Numbering::Kernel).)
     AtLeast,
     /// Delivered and lost together are what happened.
     Exact,

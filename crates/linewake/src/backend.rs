@@ -233,6 +233,10 @@ pub enum Numbering {
     /// As the Linux kernel numbers: a gap in `line_seqno` is edges dropped from the queue; where interrupts are numbered
     /// before edges can merge, a gap in `seqno` that is no gap in a `line_seqno` is edges merged; and the same direction
     /// twice is one missing at least.
+    ///
+    /// The last rule can say too much on several processors: where both directions are watched the kernel reads the level
+    /// not in the interrupt but in a thread, after it. An edge whose thread is late has the direction of the one behind it,
+    /// and two that were told then look as if up to two more had merged. Between interrupts that far apart it does not.
     Kernel(Interrupts),
     /// There are no numbers: the same direction twice is one missing at least, beside what the chip says with the edge.
     Polarity,
