@@ -51,7 +51,9 @@ use crate::{period, settings, threads};
 ///   discarded   were on their way when the program ended
 ///
 /// Where nothing else is said the figures are exact: delivered and lost together are all edges that happened. "at least"
-/// stands before figures that may be too low: the device is gone and could not be asked.
+/// stands before figures that may be too low: the device is gone, could not be asked, or does not count. "about" stands
+/// before some that may be wrong either way: a gpiochip's, where edges came faster than a machine of several processors
+/// handles them.
 #[derive(Debug, clap::Args)]
 #[command(
     verbatim_doc_comment,

@@ -15,25 +15,29 @@ use crate::{Error, Offset};
 /// ```
 /// use linewake::Trust;
 /// assert_eq!(Trust::AtLeast.as_str(), "at least");
-/// assert!(Trust::None < Trust::AtLeast && Trust::AtLeast < Trust::Exact);
+/// assert!(Trust::None < Trust::About && Trust::About < Trust::AtLeast && Trust::AtLeast < Trust::Exact);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Trust {
     /// Not at all: the driver contradicts itself.
     None,
-    /// What is said to be lost is lost; there may be more. (On a Linux machine with several processors the direction of an
-    /// edge can be wrong, and then what is concluded from it: see [`Numbering::Kernel`](crate::backend::Numbering::Kernel).)
+    /// What is delivered and what is said to be overflowed is so. What is said to be merged is concluded from evidence that
+    /// may mislead either way: of a gpiochip's edges, on a machine of several processors. See
+    /// [`Numbering::Kernel`](crate::backend::Numbering::Kernel).
+    About,
+    /// What is said to be lost is lost; there may be more.
     AtLeast,
     /// Delivered and lost together are what happened.
     Exact,
 }
 
 impl Trust {
-    /// `none`, `at least` or `exact`, as in the record stream.
+    /// `none`, `about`, `at least` or `exact`, as in the record stream.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::None => "none",
+            Self::About => "about",
             Self::AtLeast => "at least",
             Self::Exact => "exact",
         }

@@ -374,6 +374,9 @@ pub enum AccountTrust {
     /// There may be more losses than these.
     #[serde(rename = "at least")]
     AtLeast,
+    /// Merged edges are concluded from evidence that may mislead either way.
+    #[serde(rename = "about")]
+    About,
     /// The driver contradicts itself.
     #[serde(rename = "none")]
     None,
@@ -462,6 +465,7 @@ impl<'a> LineSummary<'a> {
             account: match line.trust {
                 Trust::Exact => AccountTrust::Exact,
                 Trust::AtLeast => AccountTrust::AtLeast,
+                Trust::About => AccountTrust::About,
                 Trust::None => AccountTrust::None,
             },
         }

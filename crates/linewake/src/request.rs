@@ -3,6 +3,7 @@
 mod builder;
 mod line;
 mod part;
+mod processors;
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -475,11 +476,18 @@ impl Request {
     /// the next edge of the line, and [`finish`](Self::finish) asks the chip.
     #[must_use]
     pub fn account(&self) -> Account {
-        Account {
-            lines: self.lines.iter().map(WatchedLine::account).collect(),
-            unattributed: self.parts.iter().map(|part| self.unattributed(part)).sum(),
-            doubt: self.doubt.clone(),
+        let mut lines: Vec<_> = self.lines.iter().map(WatchedLine::account).collect();
+        let mut unattributed = 0;
+        for part in &self.parts {
+            let of_part = self.unattributed(part);
+            unattributed += of_part;
+            if of_part > 0 {
+                for (account, line) in lines[part.lines.clone()].iter_mut().zip(&self.lines[part.lines.clone()]) {
+                    account.trust = line.trust_with_unattributed(account.trust);
+                }
+            }
         }
+        Account { lines, unattributed, doubt: self.doubt.clone() }
     }
 
     /// Interrupts that no edge accounts for, and that are not booked on a line yet.

@@ -59,7 +59,7 @@ fn every_record() -> Vec<Record<'static>> {
         timestamp_ns: u64::MAX,
         consumer: Some("mon".into()),
     };
-    let trusts = [AccountTrust::Exact, AccountTrust::AtLeast, AccountTrust::None];
+    let trusts = [AccountTrust::Exact, AccountTrust::AtLeast, AccountTrust::About, AccountTrust::None];
     let mut records = vec![
         Record::Start(start.clone()),
         Record::Start(Start {

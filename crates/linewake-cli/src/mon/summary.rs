@@ -46,6 +46,7 @@ pub(crate) fn figures(of: Figures, trust: Trust) -> String {
     let _ = match (trust, of.lost()) {
         (Trust::Exact, 0) => write!(text, "none lost"),
         (Trust::Exact, lost) => write!(text, "{lost} lost"),
+        (Trust::About, lost) => write!(text, "about {lost} lost"),
         (Trust::AtLeast, lost) => write!(text, "at least {lost} lost"),
         (Trust::None, _) => write!(text, "how many are lost cannot be trusted"),
     };

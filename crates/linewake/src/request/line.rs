@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::processors;
 use crate::backend::{Interrupts, Numbering, RawEdge, Settled};
 use crate::{EdgeKind, Edges, Figures, LineAccount, LineConfig, Missed, Offset, Trust};
 
@@ -45,6 +46,10 @@ pub struct WatchedLine {
     active: Option<bool>,
     /// The driver said something of it that cannot be.
     pub(super) contradicted: bool,
+    /// Whether the kernel that numbers it has several processors: see [`Numbering::Kernel`].
+    several: bool,
+    /// What is merged was concluded there.
+    guessed: bool,
 }
 
 impl WatchedLine {
@@ -66,6 +71,8 @@ impl WatchedLine {
             line_seqno: 0,
             active: None,
             contradicted: false,
+            several: processors::several(),
+            guessed: false,
         }
     }
 
@@ -138,7 +145,13 @@ impl WatchedLine {
             missed.merged = u32::try_from(merged).unwrap_or(u32::MAX);
         }
         self.active = Some(active);
+        self.guessed |= self.several && missed.merged > 0 && matches!(numbering, Numbering::Kernel(_));
         missed
+    }
+
+    /// Edges of its request are concluded to be merged, by the kernel's numbers, and on which line is not known.
+    pub(super) fn trust_with_unattributed(&self, trust: Trust) -> Trust {
+        if self.several { trust.min(Trust::About) } else { trust }
     }
 
     pub(super) fn has_delivered(&self) -> bool {
@@ -162,7 +175,11 @@ impl WatchedLine {
 
     pub(super) fn account(&self) -> LineAccount {
         let figures = Figures { delivered: self.delivered, discarded: self.discarded, ..self.missed };
-        let trust = if self.contradicted { Trust::None } else { Trust::AtLeast };
+        let trust = match (self.contradicted, self.guessed) {
+            (true, _) => Trust::None,
+            (false, true) => Trust::About,
+            (false, false) => Trust::AtLeast,
+        };
         self.booked(figures, trust)
     }
 
@@ -221,6 +238,7 @@ mod tests {
 
     fn line(active: Option<bool>) -> WatchedLine {
         let mut line = WatchedLine::new(0.into(), None, LineConfig::watch(Edges::Both), false);
+        line.several = false;
         line.begin(active, None);
         line
     }
@@ -249,6 +267,27 @@ mod tests {
         // One dropped between two of the other way: another must be missing.
         assert_eq!(line.take(&edge(EdgeKind::Falling, 5), KERNEL), missed(1, 1));
         assert_eq!(line.merged(), 3);
+    }
+
+    #[test]
+    fn what_a_kernel_of_several_processors_merged_is_a_guess() {
+        for (several, numbering, expected) in [
+            (false, KERNEL, Trust::AtLeast),
+            (true, KERNEL, Trust::About),
+            (true, Numbering::Kernel(Interrupts::OfLine), Trust::About),
+            (true, Numbering::Polarity, Trust::AtLeast),
+        ] {
+            let mut line = line(Some(false));
+            line.several = several;
+            line.take(&edge(EdgeKind::Rising, 1), numbering);
+            line.take(&edge(EdgeKind::Rising, 3), numbering);
+            assert_eq!(line.account().trust, Trust::AtLeast, "an overflow is none");
+            line.take(&edge(EdgeKind::Rising, 4), numbering);
+            assert_eq!(
+                (line.account().trust, line.merged()),
+                (expected, 1 + u64::from(numbering == Numbering::Polarity))
+            );
+        }
     }
 
     #[test]
