@@ -35,9 +35,11 @@ pub struct WatchedLine {
     discarded: u64,
     missed: Figures,
     /// Edges that the numbers of interrupts show to be merged.
-    by_interrupts: u64,
+    by_interrupts: i64,
     /// Edges that the directions show to be missing.
-    by_direction: u64,
+    by_direction: i64,
+    /// Whether the direction of the edge before showed one.
+    was_same_way: bool,
     /// Of those delivered, the ones that were lost between here and the program.
     lost_here: Figures,
     seqno: u32,
@@ -66,6 +68,7 @@ impl WatchedLine {
             missed: Figures::default(),
             by_interrupts: 0,
             by_direction: 0,
+            was_same_way: false,
             lost_here: Figures::default(),
             seqno: 0,
             line_seqno: 0,
@@ -108,16 +111,20 @@ impl WatchedLine {
     }
 
     fn missing_before(&mut self, edge: &RawEdge, numbering: Numbering) -> Missed {
+        let is_numbered = matches!(numbering, Numbering::Kernel(Interrupts::OfLine | Interrupts::OfRequest));
         let gap = edge.line_seqno.wrapping_sub(self.line_seqno).wrapping_sub(1);
         let mut missed = edge.missed;
-        let interrupts = edge.seqno.wrapping_sub(self.seqno).wrapping_sub(1);
+        // By how much it is ahead of the next number. Less than nothing is an interrupt that came while the thread of the
+        // edge before ran, which then took its number, and the level that it left.
+        let ahead = edge.seqno.wrapping_sub(self.seqno).wrapping_sub(1) as i32;
+        let is_taken_twice = ahead == -1;
         match numbering {
             Numbering::Told => self.contradicted |= gap != edge.missed.overflowed,
             Numbering::Kernel(_) if gap > u32::MAX / 2 => self.contradicted = true,
             Numbering::Kernel(counted) => {
                 missed.overflowed = missed.overflowed.saturating_add(gap);
-                if counted == Interrupts::OfLine && interrupts <= u32::MAX / 2 {
-                    self.by_interrupts += u64::from(interrupts.saturating_sub(gap));
+                if counted == Interrupts::OfLine && ahead >= -1 {
+                    self.by_interrupts += i64::from(ahead) - i64::from(gap);
                 }
             }
             Numbering::Polarity | Numbering::Unnumbered => {}
@@ -134,15 +141,21 @@ impl WatchedLine {
         {
             // Every edge that happened, seen or not, turned the level over.
             let turns_over = missed.total().is_multiple_of(2);
-            if turns_over == (before == active) {
-                self.by_direction += 1;
-                missed.merged = missed.merged.saturating_add(1);
-            }
+            let is_same_way = turns_over == (before == active);
+            self.by_direction += match (is_same_way, self.was_same_way && is_taken_twice && is_numbered) {
+                (true, false) => 1,
+                // The edge before had the direction of this one: neither of the two has shown anything.
+                (true, true) => -1,
+                (false, _) => 0,
+            };
+            self.was_same_way = is_same_way;
+            missed.merged = missed.merged.saturating_add(u32::from(is_same_way));
         }
-        if numbering == Numbering::Kernel(Interrupts::OfLine) {
-            // Two ways to see the same: what one shows the other may have shown before.
-            let merged = self.by_interrupts.max(self.by_direction).saturating_sub(self.missed.merged);
-            missed.merged = u32::try_from(merged).unwrap_or(u32::MAX);
+        if is_numbered {
+            // Two ways to see the same: what one shows the other may have shown before. What an edge was told too much is
+            // taken from the next ones.
+            let shown = self.by_interrupts.max(self.by_direction).max(0) as u64;
+            missed.merged = u32::try_from(shown.saturating_sub(self.missed.merged)).unwrap_or(u32::MAX);
         }
         self.active = Some(active);
         self.guessed |= self.several && missed.merged > 0 && matches!(numbering, Numbering::Kernel(_));
@@ -306,6 +319,24 @@ mod tests {
             let _ = take(EdgeKind::Rising, 7 + number, 10 + number);
         }
         assert_eq!(take(EdgeKind::Rising, 11, 14), missed(0, 1));
+    }
+
+    #[test]
+    fn a_number_that_is_taken_twice_tells_of_a_direction_that_came_late() {
+        for counted in [Interrupts::OfRequest, Interrupts::OfLine] {
+            let mut line = line(Some(false));
+            let mut take = |kind, line_seqno, seqno| {
+                line.take(&RawEdge { seqno, ..edge(kind, line_seqno) }, Numbering::Kernel(counted))
+            };
+            // It rose; it fell while the thread ran, which took the level and the number of that.
+            assert_eq!(take(EdgeKind::Falling, 1, 2), missed(0, 1), "this is all that can be known of it now");
+            assert_eq!(take(EdgeKind::Falling, 2, 2), missed(0, 0), "and that it was too much is known now");
+            assert_eq!(take(EdgeKind::Rising, 3, 3), missed(0, 0));
+            // Two that the hardware merges: what was told too much has them told already, once.
+            assert_eq!(take(EdgeKind::Rising, 4, 4), missed(0, 0));
+            assert_eq!(take(EdgeKind::Rising, 5, 5), missed(0, 1));
+            assert_eq!(line.merged(), 2);
+        }
     }
 
     #[test]
