@@ -46,11 +46,9 @@ const STATIC: &str = "x86_64-unknown-linux-musl";
 
 /// The tests that run in the virtual machine, by the names of their files, and the options of `cargo xtask vm run` that
 /// they need. Each file has a machine of its own. "PROGRAM" stands for the command `linewake` as it is built for the guest.
-const IN_THE_VM: &[(&str, &[&str])] = &[
-    ("gpio_sim*", &[]),
-    ("gpio_smp*", &["--cpus", "2"]),
-    ("gpiod_tools", &["--file", "PROGRAM", "--time-limit", "900"]),
-    ("serial_vm", &["--usb-serial"]),
+const IN_THE_VM: [&[(&str, &[&str])]; 2] = [
+    &[("gpio_sim*", &[]), ("gpio_smp*", &["--cpus", "2"]), ("serial_vm", &["--usb-serial"])],
+    &[("gpiod_tools", &["--file", "PROGRAM", "--time-limit", "900"])],
 ];
 
 pub(crate) const ALL: &[Stage] = &[
@@ -243,37 +241,56 @@ fn miri(run: &Run) -> Result<String, Failure> {
     let skipping = |test: CommandLine| long.iter().fold(test.args("--"), |test, name| test.arg("--skip").arg(*name));
     // Miri runs on one processor: two of them side by side.
     let streams = skipping(test("--test hostile* --test inverted --test script"));
-    let beside = Run::start("miri-streams")?;
-    let (calls, streams) = thread::scope(|scope| {
-        let streams = scope.spawn(|| beside.tests(&streams));
-        let units = run.tests(&test("--lib"));
-        let calls = units.and_then(|units| Ok(units + run.tests(&test("--test calls --test examples --test guards"))?));
-        (calls, streams.join().unwrap_or_else(|panic| resume_unwind(panic)))
+    let calls =
+        |run: &Run| Ok(run.tests(&test("--lib"))? + run.tests(&test("--test calls --test examples --test guards"))?);
+    Ok(counted(side_by_side(run, "miri-streams", calls, |run| run.tests(&streams))?))
+}
+
+/// Does two things at once that need a processor each, and gives the sum. The second has a log of its own, of this name.
+fn side_by_side(
+    run: &Run,
+    name: &str,
+    first: impl FnOnce(&Run) -> Result<usize, Failure>,
+    second: impl FnOnce(&Run) -> Result<usize, Failure> + Send,
+) -> Result<usize, Failure> {
+    let beside = Run::start(name)?;
+    let (first, second) = thread::scope(|scope| {
+        let second = scope.spawn(|| second(&beside));
+        (first(run), second.join().unwrap_or_else(|panic| resume_unwind(panic)))
     });
-    let calls = calls?;
-    if streams.is_err() {
+    let first = first?;
+    if second.is_err() {
         run.add(&beside.text()?)?;
     }
-    Ok(counted(calls + streams?))
+    Ok(first + second?)
 }
 
 fn in_the_vm(run: &Run) -> Result<String, Failure> {
     let guest = vm::prepare()?;
-    let mut sum = 0;
     let program = workspace::target().join(STATIC).join("debug/linewake").display().to_string();
-    for (tests, options) in IN_THE_VM {
-        let options: Vec<_> =
-            options.iter().map(|&option| if option == "PROGRAM" { &*program } else { option }).collect();
-        // Without debug information a program is a tenth of the size, and the guest reads it all before it starts.
-        let test = CommandLine::new("cargo test --workspace --exclude xtask --exclude linewake-driver --target")
-            .env("CARGO_PROFILE_DEV_DEBUG", "0")
-            .args(STATIC)
-            .args("--test")
-            .arg(*tests)
-            .args("--config")
-            .arg(vm::runner_setting(STATIC, &options)?);
-        sum += run.tests(&test)?;
-    }
+    let program = &*program;
+    let all = |of: &'static [(&str, &[&str])]| {
+        move |run: &Run| {
+            let mut sum = 0;
+            for (tests, options) in of {
+                let options: Vec<_> =
+                    options.iter().map(|&option| if option == "PROGRAM" { program } else { option }).collect();
+                // Without debug information a program is a tenth of the size, and the guest reads it all before it starts.
+                let test =
+                    CommandLine::new("cargo test --workspace --exclude xtask --exclude linewake-driver --target")
+                        .env("CARGO_PROFILE_DEV_DEBUG", "0")
+                        .args(STATIC)
+                        .args("--test")
+                        .arg(*tests)
+                        .args("--config")
+                        .arg(vm::runner_setting(STATIC, &options)?);
+                sum += run.tests(&test)?;
+            }
+            Ok(sum)
+        }
+    };
+    let [first, second] = IN_THE_VM.map(all);
+    let sum = side_by_side(run, "vm-tools", first, second)?;
     Ok(format!("{}, on Linux {guest}", counted(sum)))
 }
 

@@ -141,10 +141,10 @@ pub(crate) fn expand(operands: &[String]) -> Result<Vec<(usize, Member)>, Failur
         let sets = sets.as_ref().expect("it was just read");
         let Some(lines) = sets.get(name) else {
             let known = match sets.len() {
-                0 => format!(
-                    "there is none; write one to \"{}\"",
-                    paths().first().map_or_else(String::new, |path| shown(path))
-                ),
+                0 => match paths().first() {
+                    Some(path) => format!("there is none; write one to \"{}\"", shown(path)),
+                    None => "there is none, and no place for one; see \"linewake config --help\"".to_owned(),
+                },
                 _ => format!("there is \"@{}\"", sets.keys().map(|name| &**name).collect::<Vec<_>>().join("\", \"@")),
             };
             return Err(Failure::new(format!(

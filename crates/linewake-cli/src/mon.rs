@@ -236,12 +236,12 @@ pub(crate) struct Ending {
     #[arg(long, value_name = "PERIOD", value_parser = some_period, help_heading = BEYOND)]
     stats: Option<Duration>,
 
-    /// Show this often that it is alive: a record with --json, a line on standard error without
+    /// Show this often that it is alive: a record in a record stream, or else a line on standard error
     #[arg(long, value_name = "PERIOD", value_parser = some_period, help_heading = BEYOND)]
     heartbeat: Option<Duration>,
 
     /// Write what passes a filter: a preset (button, reed, relay, encoder), settings (debounce=5ms, press=5ms, release=20ms,
-    /// stamp=first, glitch=50us, chatter=100/s), or both with commas between them
+    /// stamp=first, glitch=50us, chatter=100/s, resume=50), or both with commas between them; none is no filter
     #[arg(long, value_name = "FILTER", value_parser = filter, help_heading = BEYOND)]
     filter: Option<Filter>,
 

@@ -31,7 +31,8 @@ fn fresh(name: &str) -> PathBuf {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
     let _ = fs::remove_dir_all(&directory);
     fs::create_dir_all(&directory).unwrap();
-    directory
+    // It is a path of the system that built the test.
+    std::path::absolute(directory).unwrap()
 }
 
 fn linewake(arguments: &[&str]) -> Command {
