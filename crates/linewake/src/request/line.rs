@@ -135,6 +135,11 @@ impl WatchedLine {
             self.active_at_start = Some(!active);
             self.active = self.active_at_start;
         }
+        let is_first = self.delivered + self.discarded == 1;
+        if is_first && numbering == Numbering::Told && missed.total() == 0 && self.config.edges == Some(Edges::Both) {
+            // Nothing came before it: if the level says otherwise, it was read when this had happened.
+            self.active_at_start = self.active_at_start.map(|_| !active);
+        }
         if matches!(numbering, Numbering::Kernel(_) | Numbering::Polarity)
             && self.config.edges == Some(Edges::Both)
             && let Some(before) = self.active
@@ -280,6 +285,19 @@ mod tests {
         // One dropped between two of the other way: another must be missing.
         assert_eq!(line.take(&edge(EdgeKind::Falling, 5), KERNEL), missed(1, 1));
         assert_eq!(line.merged(), 3);
+    }
+
+    #[test]
+    fn a_first_edge_before_which_nothing_is_missing_corrects_the_level() {
+        for (edges, missing, expected) in [(Edges::Both, 0, false), (Edges::Both, 1, true), (Edges::Rising, 0, true)] {
+            let mut line = WatchedLine::new(0.into(), None, LineConfig::watch(edges), false);
+            line.begin(Some(true), None);
+            let first = RawEdge { missed: missed(missing, 0), ..edge(EdgeKind::Rising, 1 + missing) };
+            line.take(&first, Numbering::Told);
+            assert_eq!(line.active_at_start, Some(expected), "{edges:?} {missing}");
+            line.take(&edge(EdgeKind::Rising, 2 + missing), Numbering::Told);
+            assert_eq!(line.active_at_start, Some(expected), "the second tells nothing of the start");
+        }
     }
 
     #[test]
