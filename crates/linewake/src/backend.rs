@@ -237,9 +237,10 @@ pub enum Numbering {
     /// On several processors the last two can say too much, of edges that follow each other faster than an interrupt's thread
     /// (`edge_irq_thread` of gpiolib-cdev.c) is done. Where both directions are watched it is the thread that reads the level:
     /// an edge whose thread is late has the direction of the one behind it, and two that were told look as if others had
-    /// merged. (With numbered interrupts it has the number of that one too, and so it is seen.) And the thread clears the time stamp that the next interrupt may have left already; its next run then takes
-    /// itself for an interrupt that nobody numbered, and counts it again. So with merged edges the account is
-    /// [`About`](crate::Trust::About) there, and not [`AtLeast`](crate::Trust::AtLeast).
+    /// merged. (With numbered interrupts it has the number of that one too, and so it is seen.) And the thread clears the
+    /// time stamp that the next interrupt may have left already; its next run then takes itself for an interrupt that nobody
+    /// numbered, and counts it again. So with merged edges the account is [`About`](crate::Trust::About) there, and not
+    /// [`AtLeast`](crate::Trust::AtLeast).
     Kernel(Interrupts),
     /// There are no numbers: the same direction twice is one missing at least, beside what the chip says with the edge.
     Polarity,

@@ -15,8 +15,9 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 #[non_exhaustive]
 pub struct Clock {
     /// `simulated`: nanoseconds since the chip was opened. `monotonic`: nanoseconds since some moment the driver chose; on
-    /// Linux the system's `CLOCK_MONOTONIC`, and so of all chips of this name the same. `realtime`: nanoseconds since 1970 in UTC. `hte`: of a hardware engine.
-    /// `program`: nanoseconds since some moment of this program. `device`: by a clock of the device's own.
+    /// Linux the system's `CLOCK_MONOTONIC`, and so of all chips of this name the same. `realtime`: nanoseconds since 1970
+    /// in UTC. `hte`: of a hardware engine. `program`: nanoseconds since some moment of this program. `device`: by a clock of
+    /// the device's own.
     pub name: &'static str,
     /// Its relation to the time of day, where the two can be read together.
     pub utc: Option<UtcOffset>,

@@ -481,10 +481,8 @@ impl Request {
         for part in &self.parts {
             let of_part = self.unattributed(part);
             unattributed += of_part;
-            if of_part > 0 {
-                for (account, line) in lines[part.lines.clone()].iter_mut().zip(&self.lines[part.lines.clone()]) {
-                    account.trust = line.trust_with_unattributed(account.trust);
-                }
+            if of_part > 0 && processors::several() {
+                lines[part.lines.clone()].iter_mut().for_each(|line| line.trust = line.trust.min(Trust::About));
             }
         }
         Account { lines, unattributed, doubt: self.doubt.clone() }

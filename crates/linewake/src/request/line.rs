@@ -48,10 +48,8 @@ pub struct WatchedLine {
     active: Option<bool>,
     /// The driver said something of it that cannot be.
     pub(super) contradicted: bool,
-    /// Whether the kernel that numbers it has several processors: see [`Numbering::Kernel`].
-    several: bool,
-    /// What is merged was concluded there.
-    guessed: bool,
+    /// What is merged was concluded from a kernel's numbers or directions: see [`Numbering::Kernel`].
+    concluded: bool,
 }
 
 impl WatchedLine {
@@ -74,8 +72,7 @@ impl WatchedLine {
             line_seqno: 0,
             active: None,
             contradicted: false,
-            several: processors::several(),
-            guessed: false,
+            concluded: false,
         }
     }
 
@@ -163,13 +160,8 @@ impl WatchedLine {
             missed.merged = u32::try_from(shown.saturating_sub(self.missed.merged)).unwrap_or(u32::MAX);
         }
         self.active = Some(active);
-        self.guessed |= self.several && missed.merged > 0 && matches!(numbering, Numbering::Kernel(_));
+        self.concluded |= missed.merged > 0 && matches!(numbering, Numbering::Kernel(_));
         missed
-    }
-
-    /// Edges of its request are concluded to be merged, by the kernel's numbers, and on which line is not known.
-    pub(super) fn trust_with_unattributed(&self, trust: Trust) -> Trust {
-        if self.several { trust.min(Trust::About) } else { trust }
     }
 
     pub(super) fn has_delivered(&self) -> bool {
@@ -193,12 +185,18 @@ impl WatchedLine {
 
     pub(super) fn account(&self) -> LineAccount {
         let figures = Figures { delivered: self.delivered, discarded: self.discarded, ..self.missed };
-        let trust = match (self.contradicted, self.guessed) {
-            (true, _) => Trust::None,
-            (false, true) => Trust::About,
-            (false, false) => Trust::AtLeast,
-        };
-        self.booked(figures, trust)
+        self.booked(figures, self.trust(processors::several))
+    }
+
+    /// How far its figures can be trusted, where no chip has an account of its own.
+    fn trust(&self, several_processors: impl FnOnce() -> bool) -> Trust {
+        if self.contradicted {
+            Trust::None
+        } else if self.concluded && several_processors() {
+            Trust::About
+        } else {
+            Trust::AtLeast
+        }
     }
 
     /// The last account, by the chip's own.
@@ -256,7 +254,6 @@ mod tests {
 
     fn line(active: Option<bool>) -> WatchedLine {
         let mut line = WatchedLine::new(0.into(), None, LineConfig::watch(Edges::Both), false);
-        line.several = false;
         line.begin(active, None);
         line
     }
@@ -309,13 +306,12 @@ mod tests {
             (true, Numbering::Polarity, Trust::AtLeast),
         ] {
             let mut line = line(Some(false));
-            line.several = several;
             line.take(&edge(EdgeKind::Rising, 1), numbering);
             line.take(&edge(EdgeKind::Rising, 3), numbering);
-            assert_eq!(line.account().trust, Trust::AtLeast, "an overflow is none");
+            assert_eq!(line.trust(|| several), Trust::AtLeast, "an overflow is none");
             line.take(&edge(EdgeKind::Rising, 4), numbering);
             assert_eq!(
-                (line.account().trust, line.merged()),
+                (line.trust(|| several), line.merged()),
                 (expected, 1 + u64::from(numbering == Numbering::Polarity))
             );
         }
