@@ -419,12 +419,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 pub(crate) fn record(lines: &Lines, ending: &Ending, file: &Path) -> Result<(), Failure> {
     let selection = lines.select(ending)?;
     let filters = ending.filters(lines.edges, &selection)?;
-    let mut sinks = Sinks::new();
     if selection.lines.iter().any(|line| line.name.as_deref().is_some_and(|name| file.as_os_str() == name)) {
         let file = file.display();
         let remedy = format!("say \"./{file}\" if it is to be the file; the file comes first, and then the lines");
         return Err(Failure::new(format!("\"{file}\" is the name of a line, and was given as the file; {remedy}")));
     }
+    let mut sinks = Sinks::new();
     sinks.add(place(file), Json::new(Out::create(file)?));
     let began = Instant::now();
     let monitor = lines.monitor(&selection, lines.event_clock.unwrap_or_default(), ending.reattach)?;
@@ -507,17 +507,15 @@ fn account_for(selection: &Selection, mut monitor: Monitor, mut sinks: Sinks, pl
     if plan.says_summary || (!is_written && !is_libgpiod()) {
         exit::say(&summary::summary(&accounts, threads));
     }
+    let lost = if plan.fail_on_loss { loss(&accounts, gaps) } else { Ok(()) };
     match (outcome, ended) {
         (Err(Ended::Output(lost)), _) | (Ok(()), Err(lost)) => output_failed(&lost)?,
         (Err(Ended::Device(error)), _) => {
-            let failure = match error.is_disconnected() {
-                true => {
-                    Failure::of(&error, "error reading line events").with_remedy("--reattach waits until it is back")
-                }
-                false => Failure::of(&error, "error reading line events"),
-            };
+            let mut failure = Failure::of(&error, "error reading line events");
+            if error.is_disconnected() {
+                failure = failure.with_remedy("--reattach waits until it is back");
+            }
             // That edges were lost is what was asked for, and the more so when the chip is gone.
-            let lost = if plan.fail_on_loss { loss(&accounts, gaps) } else { Ok(()) };
             lost.inspect_err(|_| failure.report())?;
             return Err(failure);
         }
@@ -528,7 +526,7 @@ fn account_for(selection: &Selection, mut monitor: Monitor, mut sinks: Sinks, pl
     if let Some(doubt) = accounts.iter().filter_map(|(_, account)| account.doubt()).find(|doubt| !is_told(doubt)) {
         return Err(Failure::new(format!("the account cannot be trusted: {doubt}")));
     }
-    if plan.fail_on_loss { loss(&accounts, gaps) } else { Ok(()) }
+    lost
 }
 
 /// Whether edges are known lost, but for those on their way when the watch ended.

@@ -15,13 +15,7 @@ pub(crate) const HEAD: &str = "timestamp_ns,chip,offset,name,event,level,seqno,l
 pub(crate) struct Csv {
     out: Out,
     /// What is between the first column of an edge and its numbers, by the kind of edge.
-    texts: LineTexts<Texts>,
-}
-
-/// That of a rising edge, and that of a falling one.
-struct Texts {
-    rising: Vec<u8>,
-    falling: Vec<u8>,
+    texts: LineTexts,
 }
 
 impl Csv {
@@ -30,16 +24,9 @@ impl Csv {
     }
 
     fn edge(&mut self, line: usize, edge: &EdgeEvent) -> io::Result<()> {
-        let texts = self.texts.get(line, edge, || Texts {
-            rising: common(edge, EdgeKind::Rising),
-            falling: common(edge, EdgeKind::Falling),
-        });
         let out = &mut self.out;
         out.number(edge.timestamp_ns)?;
-        out.write_all(match edge.kind {
-            EdgeKind::Rising => &texts.rising,
-            EdgeKind::Falling => &texts.falling,
-        })?;
+        out.write_all(self.texts.get(line, edge, |kind| common(edge, kind)))?;
         out.number(edge.seqno)?;
         for number in [edge.line_seqno, edge.missed.overflowed, edge.missed.merged] {
             out.write_all(b",")?;

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write as _};
 
-use linewake::record::{Edge, Gap, Kind, Record, Start, State, Summary};
+use linewake::record::{Edge, Gap, Record, Start, State, Summary};
 use linewake::{EdgeEvent, EdgeKind};
 
 use super::line_text::LineTexts;
@@ -11,22 +11,16 @@ use super::sink::{Closing, Item, Out, Sink, View};
 /// See [`linewake::record`].
 pub(crate) struct Json {
     out: Out,
-    /// What the records of a line's edges begin with, by the kind of edge.
-    heads: LineTexts<Heads>,
-}
-
-/// An `edge` record up to its time: of a rising edge, and of a falling one.
-struct Heads {
-    rising: Vec<u8>,
-    falling: Vec<u8>,
+    /// What the records of a line's edges begin with, by the kind of edge: all up to their time.
+    heads: LineTexts,
 }
 
 /// Where what all edges of a line and kind have in common ends. Within a name its quotes would have backslashes.
 const FIRST_NUMBER: &str = ",\"timestamp_ns\":";
 
 /// The record of such an edge, as serde has it, up to its time.
-fn head(edge: &EdgeEvent, kind: Kind) -> Vec<u8> {
-    let record = serde_json::to_string(&Record::Edge(Edge { kind, ..Edge::from(edge) }));
+fn head(edge: &EdgeEvent, kind: EdgeKind) -> Vec<u8> {
+    let record = serde_json::to_string(&Record::Edge(Edge::from(&EdgeEvent { kind, ..edge.clone() })));
     // Plain data can be written.
     let mut record = record.unwrap_or_default();
     record.truncate(record.find(FIRST_NUMBER).map_or(0, |at| at + FIRST_NUMBER.len()));
@@ -40,14 +34,8 @@ impl Json {
 
     /// Writes what serde would write of its record.
     fn edge(&mut self, line: usize, edge: &EdgeEvent) -> io::Result<()> {
-        let heads = self
-            .heads
-            .get(line, edge, || Heads { rising: head(edge, Kind::Rising), falling: head(edge, Kind::Falling) });
         let out = &mut self.out;
-        out.write_all(match edge.kind {
-            EdgeKind::Rising => &heads.rising,
-            EdgeKind::Falling => &heads.falling,
-        })?;
+        out.write_all(self.heads.get(line, edge, |kind| head(edge, kind)))?;
         out.number(edge.timestamp_ns)?;
         out.write_all(b",\"seqno\":")?;
         out.number(edge.seqno)?;

@@ -1,25 +1,27 @@
-//! What is written of every edge of a line in the same way: made once for each line, and not for each edge.
+//! What is written of every edge of a line and kind in the same way: made once for each, and not for each edge.
 
 use std::sync::Arc;
 
-use linewake::EdgeEvent;
+use linewake::{EdgeEvent, EdgeKind};
 
-/// For each line, what its edges have in common.
-pub(super) struct LineTexts<T>(Vec<Option<LineText<T>>>);
+/// For each line, what its edges of a kind have in common.
+pub(super) struct LineTexts(Vec<Option<LineText>>);
 
-struct LineText<T> {
+struct LineText {
     chip: Arc<str>,
     name: Option<Arc<str>>,
-    text: T,
+    rising: Vec<u8>,
+    falling: Vec<u8>,
 }
 
-impl<T> LineTexts<T> {
+impl LineTexts {
     pub(super) fn new() -> Self {
         Self(Vec::new())
     }
 
-    /// That of a line: made with its first edge, and again when it is on another chip than before, since that one came back.
-    pub(super) fn get(&mut self, line: usize, edge: &EdgeEvent, make: impl FnOnce() -> T) -> &T {
+    /// That of an edge: made with the first edge of its line, and again when that is on another chip than before, since that
+    /// one came back.
+    pub(super) fn get(&mut self, line: usize, edge: &EdgeEvent, make: impl Fn(EdgeKind) -> Vec<u8>) -> &[u8] {
         if self.0.len() <= line {
             self.0.resize_with(line + 1, || None);
         }
@@ -36,6 +38,15 @@ impl<T> LineTexts<T> {
         if !is_same {
             *place = None;
         }
-        &place.get_or_insert_with(|| LineText { chip: edge.chip.clone(), name: edge.name.clone(), text: make() }).text
+        let texts = place.get_or_insert_with(|| LineText {
+            chip: edge.chip.clone(),
+            name: edge.name.clone(),
+            rising: make(EdgeKind::Rising),
+            falling: make(EdgeKind::Falling),
+        });
+        match edge.kind {
+            EdgeKind::Rising => &texts.rising,
+            EdgeKind::Falling => &texts.falling,
+        }
     }
 }

@@ -41,12 +41,6 @@ const CYAN: &str = "\x1b[36m";
 const RED: &str = "\x1b[31m";
 const PLAIN: &str = "\x1b[0m";
 
-/// What is written of each rising edge of a line, and of each falling one.
-struct Texts {
-    rising: Vec<u8>,
-    falling: Vec<u8>,
-}
-
 /// Writes edges as lines of text.
 pub(crate) struct Text {
     out: Out,
@@ -55,7 +49,7 @@ pub(crate) struct Text {
     to_utc_ns: i64,
     lines: Vec<Watched>,
     /// What is between the time of an edge and the end of its line, by the kind of edge.
-    texts: LineTexts<Texts>,
+    texts: LineTexts,
     /// The levels of the lines, while some are not known.
     states: Vec<Option<Option<bool>>>,
     /// How many of them are to come before they are written.
@@ -138,18 +132,11 @@ impl Text {
             });
         }
         let (look, lines) = (&self.look, &self.lines);
-        let texts = self.texts.get(line, edge, || {
-            let label = lines.get(line).and_then(|line| line.label.as_deref());
-            Texts {
-                rising: look.text(edge, EdgeKind::Rising, label),
-                falling: look.text(edge, EdgeKind::Falling, label),
-            }
-        });
         time.write(ns(time), &mut self.out)?;
-        self.out.write_all(match edge.kind {
-            EdgeKind::Rising => &texts.rising,
-            EdgeKind::Falling => &texts.falling,
-        })?;
+        self.out.write_all(self.texts.get(line, edge, |kind| {
+            let label = lines.get(line).and_then(|line| line.label.as_deref());
+            look.text(edge, kind, label)
+        }))?;
         match edge.missed.total() {
             missing if missing > 0 && beyond => {
                 let paint = |tint| if colour { tint } else { "" };
