@@ -54,7 +54,7 @@ pub(crate) struct Arguments {
     active_low: bool,
 
     /// Wait between taking the lines and reading them
-    #[arg(short = 'p', long, value_name = "PERIOD", value_parser = period::parse)]
+    #[arg(short = 'p', long, value_name = "PERIOD", value_parser = period::parse, allow_hyphen_values = true)]
     hold_period: Option<Duration>,
 
     /// Write 1 for active and 0 for inactive, without names

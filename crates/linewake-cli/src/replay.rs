@@ -41,7 +41,7 @@ pub(crate) struct Arguments {
     lines: Vec<String>,
 
     /// How much faster than it was; below 1 it is slower
-    #[arg(long, value_name = "FACTOR", default_value_t = 1.0, value_parser = speed)]
+    #[arg(long, value_name = "FACTOR", default_value_t = 1.0, value_parser = speed, allow_hyphen_values = true)]
     speed: f64,
 
     /// As fast as the edges can be taken: the chip's clock jumps from one to the next, and its time stamps are as with

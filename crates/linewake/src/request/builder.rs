@@ -131,8 +131,8 @@ impl RequestBuilder {
         self
     }
 
-    /// How many events the driver queues, rounded up to a power of two: 16 for each line unless set, as on Linux. When it
-    /// is full the oldest is dropped, and counted.
+    /// How many events the driver queues, rounded up to a power of two: 16 for each line unless set, as on Linux; 0 is as
+    /// unset. When it is full the oldest is dropped, and counted.
     pub fn queue_size(mut self, events: u32) -> Self {
         self.queue_size = events;
         self
@@ -208,7 +208,7 @@ impl RequestBuilder {
         if self.queue_size == 1 || self.queue_size > info.max_queue_size {
             let (size, most, chip) = (self.queue_size, info.max_queue_size, &info.name);
             let message = match most {
-                0 => format!("chip \"{chip}\" has no queue whose size could be chosen"),
+                0 => format!("chip \"{chip}\" has no queue whose size could be chosen; leave the size out"),
                 _ => format!("a queue of {size} is not possible on chip \"{chip}\": it has 2 to {most}"),
             };
             return Err(Error::new(ErrorKind::InvalidInput, message));
@@ -276,8 +276,10 @@ pub(super) fn check(chip: &Chip, config: &LineConfig) -> Result<(), Error> {
         return invalid("a debounce period has at most 4294967295 microseconds");
     }
     match config.clock {
-        EventClock::Realtime if !can.realtime => refuse("cannot stamp edges with the time of day"),
-        EventClock::Hte if !can.hte => refuse("has no hardware time stamp engine"),
+        EventClock::Realtime if !can.realtime => {
+            refuse("cannot stamp edges with the time of day; take the monotonic clock")
+        }
+        EventClock::Hte if !can.hte => refuse("has no hardware time stamp engine; take the monotonic clock"),
         _ => Ok(()),
     }
 }
