@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::env;
 use std::fmt::{self, Write as _};
-use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use linewake::text;
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, Visitor};
@@ -241,15 +241,15 @@ fn shown(path: &Path) -> String {
     path.display().to_string()
 }
 
+/// A larger file is no configuration.
+const MOST_BYTES: u64 = 1 << 20;
+
 /// The sets of a file; `None` if there is no such file.
 fn read(path: &Path) -> Result<Option<Sets>, Failure> {
-    match fs::read_to_string(path) {
+    match text::read(path, MOST_BYTES) {
         Ok(text) => parse(&text).map(Some).map_err(|wrong| Failure::new(format!("\"{}\":{wrong}", path.display()))),
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
-        Err(error) => {
-            let remedy = "make it a text file that you may read, or remove it";
-            Err(Failure::new(format!("cannot read \"{}\": {error}; {remedy}", path.display())))
-        }
+        Err(error) => Err(Failure::new(format!("cannot read \"{}\": {error}", path.display()))),
     }
 }
 

@@ -129,6 +129,15 @@ fn a_capture_that_was_cut_off_is_played_as_far_as_it_goes() {
 }
 
 #[test]
+fn a_capture_may_begin_with_the_mark_of_utf_8() {
+    let text = ["\u{feff}", START, "\n", STATE, "\n", &edge(1_000, "rising", 1), "\n"].concat();
+    let capture = Scratch::with("mark.jsonl", &text);
+    let output = run(&["replay", capture.path(), "--fast"]);
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "0.200000000\trising\t\"door\"\n");
+}
+
+#[test]
 fn what_is_no_capture_is_refused_with_its_place() {
     let other = START.replace("\"schema\":2", "\"schema\":9");
     for (name, text, says) in [
@@ -139,6 +148,7 @@ fn what_is_no_capture_is_refused_with_its_place() {
         ("bad.jsonl", format!("{START}\n{STATE}\n{{\"record\":\"edge\"}}\n"), ":3:"),
         ("none.jsonl", format!("{START}\n"), "no lines"),
         ("binary.jsonl", "\u{0}\u{1}\n".to_owned(), ":1:1: "),
+        ("utf16.jsonl", START.chars().flat_map(|c| [c, '\0']).collect(), "is UTF-16; save it as UTF-8"),
         ("bad.vcd", "$timescale 1 parsec $end\n".to_owned(), ":1: "),
     ] {
         let capture = Scratch::with(name, &text);
@@ -153,6 +163,7 @@ fn what_is_no_capture_is_refused_with_its_place() {
         (&["replay", "/no/such/capture"][..], "\"/no/such/capture\""),
         (&["replay"], "FILE"),
         (&["replay", "x", "--speed", "0"], "0.000001"),
+        (&["replay", "x", "--speed", "-2"], "\"-2\""),
         (&["replay", "x", "--speed", "fast"], "fast"),
         (&["record", "-c", "sim"], "FILE"),
         (&["record", "/no/such/place", "-c", "sim"], "\"/no/such/place\""),

@@ -45,6 +45,8 @@ mod ready;
 pub mod record;
 mod request;
 pub mod sim;
+#[doc(hidden)]
+pub mod text;
 mod timer;
 mod wait;
 mod world;

@@ -70,17 +70,10 @@ impl Profile {
     /// # Errors
     /// [`ErrorKind::BadFile`] when the file cannot be read, or is no profile: with its name, line, column and key.
     pub fn read(path: impl AsRef<Path>) -> Result<Self, Error> {
-        use std::io::Read as _;
         let path = path.as_ref();
-        let bad = |reason: &dyn fmt::Display| {
-            Error::new(ErrorKind::BadFile, format!("cannot read the profile \"{}\": {reason}", path.display()))
-        };
-        let mut text = String::new();
-        let file = std::fs::File::open(path).map_err(|error| bad(&error))?;
-        file.take(MOST_BYTES + 1).read_to_string(&mut text).map_err(|error| bad(&error))?;
-        if text.len() as u64 > MOST_BYTES {
-            return Err(bad(&"it has more than a mebibyte"));
-        }
+        let text = crate::text::read(path, MOST_BYTES).map_err(|error| {
+            Error::new(ErrorKind::BadFile, format!("cannot read the profile \"{}\": {error}", path.display()))
+        })?;
         Self::parse(&path.to_string_lossy(), &text)
     }
 

@@ -213,6 +213,9 @@ impl fmt::Debug for Recording {
     }
 }
 
+/// A larger file is no script.
+const MOST_BYTES: u64 = 1 << 24;
+
 impl Script {
     /// A chip without lines on which nothing happens.
     #[must_use]
@@ -228,12 +231,14 @@ impl Script {
         let path = path.as_ref();
         let name = path.display().to_string();
         let is = |extension: &str| path.extension().is_some_and(|its| its.eq_ignore_ascii_case(extension));
-        let cannot = |error| Error::new(ErrorKind::BadFile, format!("cannot read \"{name}\": {error}"));
+        let cannot =
+            |error: &dyn fmt::Display| Error::new(ErrorKind::BadFile, format!("cannot read \"{name}\": {error}"));
         if is("vcd") {
-            let file = std::fs::File::open(path).map_err(cannot)?;
+            let file =
+                std::fs::File::open(path).map_err(|error| cannot(&format_args!("{error}; is its path right?")))?;
             recording::vcd(&name, std::io::BufReader::new(file))
         } else if is("toml") {
-            Self::parse(&name, &std::fs::read_to_string(path).map_err(cannot)?)
+            Self::parse(&name, &crate::text::read(path, MOST_BYTES).map_err(|error| cannot(&error))?)
         } else {
             let message = format!("\"{name}\" is neither a script (\".toml\") nor a value change dump (\".vcd\")");
             Err(Error::new(ErrorKind::BadFile, message))

@@ -2,15 +2,19 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
 
 use linewake::record::{Edge, Kind, Record, SCHEMA, State};
 use linewake::sim::{Change, Line, Script, What};
+use linewake::text::is_utf16;
 use linewake::{Chip, Offset};
 
 use crate::exit::{self, Failure};
 use crate::mon::summary::plural;
+
+/// A longer line is no record.
+const MOST_BYTES: u64 = 1 << 26;
 
 /// Reads a record stream to its end: what happened, at the time stamps it has.
 pub(super) fn read(path: &Path) -> Result<Script, Failure> {
@@ -24,8 +28,21 @@ pub(super) fn read(path: &Path) -> Result<Script, Failure> {
     let mut text = Vec::new();
     for number in 1_u64.. {
         text.clear();
-        if file.read_until(b'\n', &mut text).map_err(cannot)? == 0 {
+        if file.by_ref().take(MOST_BYTES).read_until(b'\n', &mut text).map_err(cannot)? == 0 {
             break;
+        }
+        if text.len() as u64 == MOST_BYTES {
+            let remedy = "a capture is what \"linewake record\" writes";
+            return Err(Failure::new(format!("\"{shown}\":{number}: this line does not end; {remedy}")));
+        }
+        if number == 1 {
+            // As Windows' shells write what is given to them.
+            if is_utf16(&text) {
+                return Err(Failure::new(format!("\"{shown}\" is UTF-16; save it as UTF-8, or record it to a file")));
+            }
+            if text.starts_with(b"\xef\xbb\xbf") {
+                text.drain(..3);
+            }
         }
         let record = match serde_json::from_slice(&text) {
             Ok(record) => record,

@@ -1,6 +1,6 @@
 //! `--interactive`: outputs by commands from standard input.
 
-use std::io::{self, BufRead as _, IsTerminal as _, Write};
+use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write};
 use std::{process, thread};
 
 use super::terminal::{Terminal, Typed};
@@ -59,12 +59,18 @@ pub(super) fn run(outputs: &mut Outputs, operands: &[String], unquoted: bool) ->
     }
 }
 
+/// A longer line is no command.
+const MOST_BYTES: u64 = 1 << 20;
+
 /// Asks for a command, and reads it. On failure gives what the program is to end with.
 fn read_line(prompt: &str, text: &mut String) -> Result<usize, Result<(), Failure>> {
     let mut out = io::stdout().lock();
     out.write_all(prompt.as_bytes()).and_then(|()| out.flush()).map_err(|error| output::failed(&error))?;
-    let read = io::stdin().lock().read_line(text);
+    let read = io::stdin().lock().take(MOST_BYTES).read_line(text);
     match read {
+        Ok(bytes) if bytes as u64 == MOST_BYTES => Err(Err(Failure::new(format!(
+            "a command on standard input has more than {MOST_BYTES} bytes; end it by a newline"
+        )))),
         Ok(0) => {
             // The next prompt of the shell begins on a line of its own.
             if io::stdout().is_terminal() {
