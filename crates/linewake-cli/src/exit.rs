@@ -7,7 +7,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use linewake::ErrorKind as Of;
 
 use crate::caller::{Tool, caller, is_libgpiod};
-use crate::period;
+use crate::{output, period};
 
 /// The end of a help text, after what is the command's own.
 macro_rules! exit_codes {
@@ -104,9 +104,7 @@ pub(crate) fn code(result: Result<(), Failure>) -> ExitCode {
 /// A command line that could not be understood, or that asked for help.
 pub(crate) fn usage(error: &clap::Error) -> ExitCode {
     if !error.use_stderr() {
-        // A closed standard output is none of our business.
-        let _ = error.print();
-        return ExitCode::SUCCESS;
+        return code(error.print().or_else(|error| output::failed(&error)));
     }
     if let ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand = error.kind() {
         let _ = error.print();
@@ -136,7 +134,7 @@ pub(crate) fn misused(error: &clap::Error) -> Failure {
     // Names are in double quotes, here as everywhere.
     let tips: String = tips.iter().map(|tip| format!("{tip}; ")).collect();
     // What the standard library says of a number is for programmers.
-    let message = message.replace("invalid digit found in string", "it is a whole number");
+    let message = message.replace("invalid digit found in string", "it is a whole number, and not below zero");
     let message = format!("{message}; {tips}--help tells more");
     let failure = Failure::new(message.replace('\'', "\""));
     match in_libgpiod(error) {

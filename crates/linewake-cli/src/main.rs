@@ -25,6 +25,7 @@ mod service;
 mod set;
 mod settings;
 mod shown;
+mod signals;
 mod specifiers;
 mod stamp;
 mod threads;

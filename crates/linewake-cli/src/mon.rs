@@ -19,6 +19,7 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
@@ -39,7 +40,7 @@ use crate::caller::{BEYOND, is_libgpiod};
 use crate::exit::{self, Failure};
 use crate::lines::Scope;
 use crate::stamp::Stamp;
-use crate::{period, settings, threads};
+use crate::{period, settings, signals, threads};
 
 /// Print the edges of lines as they happen, and account for every one
 ///
@@ -73,7 +74,8 @@ Columns of --csv:
   edges are missing before an edge, and why.
 
 The command of --exec has the edge in its environment: LINEWAKE_CHIP, LINEWAKE_OFFSET, LINEWAKE_NAME, LINEWAKE_EVENT
-(rising or falling), LINEWAKE_TIMESTAMP_NS, LINEWAKE_SEQNO, LINEWAKE_LINE_SEQNO, LINEWAKE_MISSING.
+(rising or falling), LINEWAKE_TIMESTAMP_NS, LINEWAKE_SEQNO, LINEWAKE_LINE_SEQNO, LINEWAKE_MISSING. At the end it is
+still run for the edges that wait, but not after Ctrl-C or a signal: then the one that runs is waited for.
 
 Examples:
   linewake mon door bell                   two lines, wherever they are
@@ -150,7 +152,8 @@ pub(crate) struct Output {
     vcd: Option<PathBuf>,
 
     /// How fine its time is: 1, 10 or 100 with ns, us or ms. PulseView needs memory for every tick
-    #[arg(long, value_name = "TIME", default_value = "1us", value_parser = Timescale::parse, help_heading = BEYOND)]
+    #[arg(long, value_name = "TIME", default_value = "1us", value_parser = Timescale::parse,
+        allow_hyphen_values = true, help_heading = BEYOND)]
     vcd_timescale: Timescale,
 
     /// Run this by the shell for every edge, one at a time; see below
@@ -158,12 +161,13 @@ pub(crate) struct Output {
     exec: Option<OsString>,
 
     /// Ignore edges of a line for so long after one that ran the command
-    #[arg(long, value_name = "PERIOD", default_value = "0", value_parser = period::parse, help_heading = BEYOND)]
+    #[arg(long, value_name = "PERIOD", default_value = "0", value_parser = period::parse,
+        allow_hyphen_values = true, help_heading = BEYOND)]
     exec_cooldown: Duration,
 
     /// How many edges may wait for the command; others are counted, and do not run it
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..),
-        help_heading = BEYOND)]
+        allow_hyphen_values = true, help_heading = BEYOND)]
     exec_queue: u16,
 }
 
@@ -199,15 +203,17 @@ pub(crate) struct Lines {
     event_clock: Option<EventClock>,
 
     /// Have the chip ignore changes shorter than this. Linux stamps the edge at the end of the quiet period
-    #[arg(short = 'p', long, visible_alias = "debounce", value_name = "PERIOD", value_parser = period::parse)]
+    #[arg(short = 'p', long, visible_alias = "debounce", value_name = "PERIOD", value_parser = period::parse,
+        allow_hyphen_values = true)]
     debounce_period: Option<Duration>,
 
-    /// How many events the driver queues before it drops the oldest [default: 1024 on a gpiochip, else 16 for each line]
-    #[arg(long, value_name = "N", help_heading = BEYOND)]
+    /// How many events the driver queues before it drops the oldest; 0 is its default [default: 1024 on a gpiochip, else 16
+    /// for each line]
+    #[arg(long, value_name = "N", allow_hyphen_values = true, help_heading = BEYOND)]
     queue_size: Option<u32>,
 
     /// Make the life of a simulated chip from this number; the same number gives the same edges [default: 1]
-    #[arg(long, value_name = "N", help_heading = BEYOND)]
+    #[arg(long, value_name = "N", allow_hyphen_values = true, help_heading = BEYOND)]
     pub(crate) seed: Option<u64>,
 }
 
@@ -215,16 +221,17 @@ pub(crate) struct Lines {
 #[derive(Debug, clap::Args)]
 pub(crate) struct Ending {
     /// End after N edges; 0 is no limit
-    #[arg(short, long, value_name = "N", default_value_t = 0,
+    #[arg(short, long, value_name = "N", default_value_t = 0, allow_hyphen_values = true,
         value_parser = clap::value_parser!(u32).range(..=i64::from(i32::MAX)))]
     num_events: u32,
 
     /// End when no edge comes for this period
-    #[arg(long, value_name = "PERIOD", value_parser = period::parse)]
+    #[arg(long, value_name = "PERIOD", value_parser = period::parse, allow_hyphen_values = true)]
     idle_timeout: Option<Duration>,
 
     /// End after this period
-    #[arg(long = "for", value_name = "PERIOD", value_parser = period::parse, help_heading = BEYOND)]
+    #[arg(long = "for", value_name = "PERIOD", value_parser = period::parse, allow_hyphen_values = true,
+        help_heading = BEYOND)]
     period: Option<Duration>,
 
     /// Wait for a chip that is unplugged, and go on when it is back
@@ -233,11 +240,11 @@ pub(crate) struct Ending {
 
     /// Say this often on standard error, line by line: edges, what is missing, the level, and how long after their time
     /// stamp edges were written
-    #[arg(long, value_name = "PERIOD", value_parser = some_period, help_heading = BEYOND)]
+    #[arg(long, value_name = "PERIOD", value_parser = some_period, allow_hyphen_values = true, help_heading = BEYOND)]
     stats: Option<Duration>,
 
     /// Show this often that it is alive: a record in a record stream, or else a line on standard error
-    #[arg(long, value_name = "PERIOD", value_parser = some_period, help_heading = BEYOND)]
+    #[arg(long, value_name = "PERIOD", value_parser = some_period, allow_hyphen_values = true, help_heading = BEYOND)]
     heartbeat: Option<Duration>,
 
     /// Write what passes a filter: a preset (button, reed, relay, encoder), settings (debounce=5ms, press=5ms, release=20ms,
@@ -338,7 +345,7 @@ impl Output {
         (time, clock)
     }
 
-    fn sinks(&self, time: Stamp, with_chip: bool, clock: &Clock) -> Result<Sinks, Failure> {
+    fn sinks(&self, time: Stamp, with_chip: bool, clock: &Clock, is_asked: &Arc<AtomicBool>) -> Result<Sinks, Failure> {
         let files = [("--json", &self.json), ("--csv", &self.csv), ("--vcd", &self.vcd)];
         let files: Vec<_> = files.iter().filter_map(|(option, path)| Some((option, path.as_deref()?))).collect();
         for (at, (option, path)) in files.iter().enumerate() {
@@ -383,7 +390,7 @@ impl Output {
             }
         }
         if let Some(command) = &self.exec {
-            let exec = Exec::new(command.clone(), self.exec_queue.into(), self.exec_cooldown);
+            let exec = Exec::new(command.clone(), self.exec_queue.into(), self.exec_cooldown, is_asked.clone());
             let cannot =
                 |error| Failure::new(format!("cannot start the thread for --exec: {error}; end other programs"));
             sinks.add("--exec", exec.map_err(cannot)?);
@@ -404,13 +411,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let filters = ending.filters(lines.edges, &selection)?;
     let began = Instant::now();
     let monitor = lines.monitor(&selection, clock, ending.reattach)?;
-    let sinks = output.sinks(time, lines.scope.has_chip(), &monitor.clock())?;
+    let is_asked = Arc::default();
+    let sinks = output.sinks(time, lines.scope.has_chip(), &monitor.clock(), &is_asked)?;
     let plan = Plan {
         began,
         pace: ending.pace(output.json.is_none()),
         filters,
         says_summary: !output.has_json_on_stdout() && !is_libgpiod(),
         fail_on_loss: ending.fail_on_loss,
+        is_asked,
     };
     account_for(&selection, monitor, sinks, plan)
 }
@@ -433,7 +442,7 @@ pub(crate) fn record(lines: &Lines, ending: &Ending, file: &Path) -> Result<(), 
         &selection,
         monitor,
         sinks,
-        Plan { began, pace, filters, says_summary: true, fail_on_loss: ending.fail_on_loss },
+        Plan { began, pace, filters, says_summary: true, fail_on_loss: ending.fail_on_loss, is_asked: Arc::default() },
     )?;
     exit::say(&format!("written to {}\n", place(file)));
     Ok(())
@@ -453,7 +462,8 @@ pub(crate) fn replay(
     let (time, _) = output.time(None, &selection);
     let began = Instant::now();
     let monitor = Monitor::builder().states(true).request(chip.request().lines(offsets.iter().copied())).start()?;
-    let sinks = output.sinks(time, false, &monitor.clock())?;
+    let is_asked = Arc::default();
+    let sinks = output.sinks(time, false, &monitor.clock(), &is_asked)?;
     let mut pace = ending.pace(output.json.is_none());
     pace.enough = Some(edges);
     if edges == 0 && period.is_none() {
@@ -467,7 +477,7 @@ pub(crate) fn replay(
         &selection,
         monitor,
         sinks,
-        Plan { began, pace, filters, says_summary, fail_on_loss: ending.fail_on_loss },
+        Plan { began, pace, filters, says_summary, fail_on_loss: ending.fail_on_loss, is_asked },
     )
 }
 
@@ -484,12 +494,14 @@ struct Plan {
     /// On standard error, if all goes well.
     says_summary: bool,
     fail_on_loss: bool,
+    /// Whether the user has asked for the end.
+    is_asked: Arc<AtomicBool>,
 }
 
 /// Watches until the end, and says what became of every edge, whatever happens.
 fn account_for(selection: &Selection, mut monitor: Monitor, mut sinks: Sinks, plan: Plan) -> Result<(), Failure> {
     if !is_libgpiod() {
-        end_on_signal(monitor.stopper())?;
+        end_on_signal(monitor.stopper(), plan.is_asked.clone())?;
     }
     let clock = monitor.clock();
     let now = Now::read(&clock);
@@ -588,13 +600,11 @@ fn output_failed(lost: &Lost) -> Result<(), Failure> {
 }
 
 /// The first signal ends the watch, with all that goes with it. A second one ends the program: the output may be stuck.
-fn end_on_signal(stopper: Stopper) -> Result<(), Failure> {
-    let asked = AtomicBool::new(false);
-    let handler = move || {
-        if asked.swap(true, Relaxed) {
+fn end_on_signal(stopper: Stopper, is_asked: Arc<AtomicBool>) -> Result<(), Failure> {
+    signals::on_end(move |_| {
+        if is_asked.swap(true, Relaxed) {
             process::exit(1);
         }
         stopper.stop();
-    };
-    ctrlc::set_handler(handler).map_err(|error| Failure::new(format!("cannot listen to signals: {error}")))
+    })
 }

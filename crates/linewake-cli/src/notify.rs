@@ -18,7 +18,7 @@ use crate::exit::Failure;
 use crate::lines::{Lines, Scope};
 use crate::shown::{Attributes, LineId, Printable, consumer};
 use crate::stamp::Stamp;
-use crate::{output, period, specifiers};
+use crate::{output, period, signals, specifiers};
 
 /// Say when lines are taken, given back, or held otherwise
 ///
@@ -60,11 +60,11 @@ pub(crate) struct Arguments {
     event: Option<InfoEventKind>,
 
     /// Write events in a format of your own: see below
-    #[arg(short = 'F', long, value_name = "FORMAT")]
+    #[arg(short = 'F', long, value_name = "FORMAT", allow_hyphen_values = true)]
     format: Option<String>,
 
     /// End if nothing happens for this period
-    #[arg(long, value_name = "PERIOD", value_parser = period::parse)]
+    #[arg(long, value_name = "PERIOD", value_parser = period::parse, allow_hyphen_values = true)]
     idle_timeout: Option<Duration>,
 
     /// Write times in the time zone of this computer
@@ -72,7 +72,8 @@ pub(crate) struct Arguments {
     localtime: bool,
 
     /// End after N events; 0 is no limit
-    #[arg(short, long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=i64::from(i32::MAX)))]
+    #[arg(short, long, value_name = "N", default_value_t = 0, allow_hyphen_values = true,
+        value_parser = clap::value_parser!(u32).range(..=i64::from(i32::MAX)))]
     num_events: u32,
 
     /// Write nothing
@@ -282,6 +283,5 @@ impl Wake for Me {
 
 /// A signal ends the watch, after what has happened by then.
 fn end_on_signal(stoppers: Vec<Stopper>) -> Result<(), Failure> {
-    let handler = move || stoppers.iter().for_each(Stopper::stop);
-    ctrlc::set_handler(handler).map_err(|error| Failure::new(format!("cannot listen to signals: {error}")))
+    signals::on_end(move |_| stoppers.iter().for_each(Stopper::stop))
 }

@@ -10,11 +10,12 @@ use std::time::Duration;
 
 use linewake::{Bias, Drive, LineConfig, Request};
 
+use self::terminal::Settings;
 use crate::caller::is_libgpiod;
 use crate::exit::Failure;
 use crate::lines::{Lines, Scope};
 use crate::period::{self, Periods};
-use crate::{output, settings};
+use crate::{output, settings, signals};
 
 /// Set lines to values, and hold them
 ///
@@ -70,11 +71,12 @@ pub(crate) struct Arguments {
     active_low: bool,
 
     /// Hold each value for this period at least
-    #[arg(short = 'p', long, value_name = "PERIOD", value_parser = period::parse)]
+    #[arg(short = 'p', long, value_name = "PERIOD", value_parser = period::parse, allow_hyphen_values = true)]
     hold_period: Option<Duration>,
 
     /// Toggle the lines after each of these periods, over and over; end if the last is 0
-    #[arg(short, long, value_name = "PERIOD[,PERIOD]...", value_parser = period::parse_several)]
+    #[arg(short, long, value_name = "PERIOD[,PERIOD]...", value_parser = period::parse_several,
+        allow_hyphen_values = true)]
     toggle: Option<Periods>,
 
     /// Write names without quotes
@@ -109,8 +111,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     if arguments.daemonize && !daemon::is_here() {
         return daemon::begin();
     }
-    if !is_libgpiod() {
-        end_on_signal()?;
+    let terminal = if interactive { Settings::now() } else { Settings::default() };
+    if !is_libgpiod() || terminal.is_some() {
+        end_on_signal(terminal)?;
     }
     let lines = arguments.scope.resolve(&ids, &arguments.scope.consent.options())?;
     let values = lines.lines.iter().map(|line| values[line.operand]).collect();
@@ -236,10 +239,12 @@ impl Outputs {
     }
 }
 
-/// A signal ends the command, and so gives the lines back; nothing is left to be written.
-fn end_on_signal() -> Result<(), Failure> {
-    let handler = || std::process::exit(0);
-    ctrlc::set_handler(handler).map_err(|error| Failure::new(format!("cannot listen to signals: {error}")))
+/// A signal ends the command, and so gives the lines back; nothing is left to be written. The terminal is as it was.
+fn end_on_signal(terminal: Settings) -> Result<(), Failure> {
+    signals::on_end(move |signal| {
+        terminal.restore();
+        if is_libgpiod() { signal.end_process() } else { std::process::exit(0) }
+    })
 }
 
 #[cfg(test)]

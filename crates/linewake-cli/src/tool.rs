@@ -52,12 +52,25 @@ fn command<A: Args>(name: &'static str) -> Command {
     let version = Arg::new("version").short('v').long("version").action(ArgAction::Version).help("Print the version");
     let command = A::augment_args(Command::new(name).no_binary_name(true).max_term_width(100)).arg(version);
     let after_help = after_help(&command);
+    // What the subcommand does in that detail the tool does not.
+    let about = command.get_about().map(ToString::to_string).unwrap_or_default();
     command
+        .about(about.split(", and account").next().unwrap_or_default().to_owned())
+        .long_about(None)
         .disable_version_flag(true)
         // The number at the end is libgpiod's: scripts look there for what they can expect.
         .version(concat!("(linewake ", env!("CARGO_PKG_VERSION"), ", like libgpiod's) v2.3"))
-        .mut_args(|argument| if is_libgpiods(&argument) { argument } else { argument.hide(true) })
+        .mut_args(|argument| if is_libgpiods(&argument) { as_tools(argument) } else { argument.hide(true) })
         .after_help(after_help)
+}
+
+/// An option or operand, without what is said of it that the tool does not know.
+fn as_tools(argument: Arg) -> Arg {
+    let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
+    let beyond = ["; or as CHIP:LINE", ". May be given several times"];
+    let Some(at) = beyond.iter().filter_map(|beyond| help.find(beyond)).min() else { return argument };
+    let all = ". All lines if none is given";
+    argument.help(format!("{}{}", &help[..at], if help.ends_with(all) { all } else { "" }))
 }
 
 /// What stands below the options, without what is the subcommand's own.

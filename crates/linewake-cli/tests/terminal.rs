@@ -5,9 +5,13 @@ mod support;
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{LocalModes, tcgetattr};
 use support::linewake;
 
 struct Terminal {
@@ -19,14 +23,19 @@ struct Terminal {
 impl Terminal {
     /// Runs the program at a terminal of its own.
     fn new(arguments: &[&str]) -> Self {
+        Self::of(linewake(arguments))
+    }
+
+    fn of(mut command: Command) -> Self {
         let user = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         grantpt(&user).unwrap();
         unlockpt(&user).unwrap();
         let path = ptsname(&user, Vec::new()).unwrap();
         let user = File::from(user);
         let line = || File::options().read(true).write(true).open(path.to_str().unwrap()).unwrap();
-        let child =
-            linewake(arguments).env("TERM", "xterm").stdin(line()).stdout(line()).stderr(line()).spawn().unwrap();
+        let child = command.env("TERM", "xterm").stdin(line()).stdout(line()).stderr(line()).spawn().unwrap();
+        // It would keep the line open.
+        drop(command);
         let (give, shown) = std::sync::mpsc::channel();
         let mut screen = user.try_clone().unwrap();
         // Ends with the program: then nobody has the line open.
@@ -53,11 +62,20 @@ impl Terminal {
         }
     }
 
+    /// Whether what is typed is a line when it is ended, and is shown: not while a line is edited.
+    fn is_cooked(&self) -> bool {
+        tcgetattr(&self.user).unwrap().local_modes.contains(LocalModes::ICANON | LocalModes::ECHO)
+    }
+
     fn ends_with(mut self, code: i32) {
+        self.ends(Some(code));
+    }
+
+    fn ends(&mut self, code: Option<i32>) {
         let deadline = Instant::now() + Duration::from_secs(30);
         while Instant::now() < deadline {
             if let Some(status) = self.child.try_wait().unwrap() {
-                assert_eq!(status.code(), Some(code));
+                assert_eq!(status.code(), code);
                 return;
             }
             std::thread::sleep(Duration::from_millis(5));
@@ -94,5 +112,22 @@ fn it_ends_by_the_keys_that_end_programs() {
         terminal.shows("linewake> ");
         terminal.type_in(key);
         terminal.ends_with(0);
+    }
+}
+
+#[test]
+fn a_signal_leaves_the_terminal_as_it_was() {
+    for (name, arguments, code) in [
+        ("linewake", &["set", "-c", "sim", "-i", "led=0"][..], Some(0)),
+        ("gpioset", &["-c", "sim", "-i", "led=0"], None),
+    ] {
+        let mut command = linewake(arguments);
+        command.arg0(name);
+        let mut terminal = Terminal::of(command);
+        terminal.shows("> ");
+        assert!(!terminal.is_cooked());
+        kill_process(Pid::from_child(&terminal.child), Signal::TERM).unwrap();
+        terminal.ends(code);
+        assert!(terminal.is_cooked(), "{name}");
     }
 }

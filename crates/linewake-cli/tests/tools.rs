@@ -204,7 +204,7 @@ fn a_signal_ends_set_well_and_libgpiods_tool_as_it_does() {
         (&["gpioset", "-c", "sim", "--banner", "led=1"], "-INT", None),
     ] {
         // Who runs in a shell's background ignores it, and so do its children, as libgpiod's tools do.
-        if (signal, code) == ("-INT", None) && ignores_interrupts() {
+        if (signal, code) == ("-INT", None) && support::ignores(2) {
             continue;
         }
         let mut child = linewake(arguments).stdout(Stdio::piped()).spawn().unwrap();
@@ -214,14 +214,6 @@ fn a_signal_ends_set_well_and_libgpiods_tool_as_it_does() {
         assert!(killed.success());
         assert_eq!(child.wait().unwrap().code(), code, "{arguments:?} {signal}");
     }
-}
-
-/// Whether this process, and what it starts, ignores SIGINT (2).
-#[cfg(unix)]
-fn ignores_interrupts() -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    ignored.is_some_and(|mask| u64::from_str_radix(mask.trim(), 16).is_ok_and(|mask| mask & (1 << 1) != 0))
 }
 
 /// What interactive `set` prints, without its prompts.
@@ -409,12 +401,16 @@ fn bad_input_is_named_with_what_would_do() {
     assert_refused(&["set", "-c", "sim", "led"], &["\"led\"", "LINE=1"]);
     assert_refused(&["set", "-c", "sim", "led=2"], &["\"2\"", "\"led=2\"", "inactive"]);
     assert_refused(&["set", "-c", "sim", "led=1", "led=0"], &["the same line"]);
-    assert_refused(&["set", "-c", "sim", "-t", "1,x", "led=1"], &["\"x\"", "--toggle", "us, ms, s or m"]);
+    assert_refused(&["set", "-c", "sim", "-t", "1,x", "led=1"], &["\"x\"", "--toggle", "a whole number, as in 500"]);
+    assert_refused(&["set", "-c", "sim", "-t", "-1s", "led=1"], &["\"-1s\"", "--toggle", "a whole number, as in 500"]);
+    assert_refused(&["get", "-c", "sim", "-p", "-1s", "led"], &["\"-1s\"", "--hold-period", "a whole number"]);
+    assert_refused(&["set", "-c", "sim", "-p", "-1s", "led=1"], &["\"-1s\"", "--hold-period", "a whole number"]);
+    assert_refused(&["notify", "--idle-timeout", "-1s", "door"], &["\"-1s\"", "--idle-timeout", "a whole number"]);
     assert_refused(&["set", "-c", "sim", "-i", "-t", "1", "led=1"], &["interactive", "\"toggle\""]);
     assert_refused(&["set", "-c", "sim", "-i", "-z", "led=1"], &["interactive", "daemonize"]);
     assert_refused(&["set", "-c", "sim", "-d", "hard", "led=1"], &["\"hard\"", "--drive", "open-drain"]);
     assert_refused(&["notify", "-c", "sim", "-e", "lost", "door"], &["\"lost\"", "--event", "released"]);
-    assert_refused(&["notify", "-n", "-1", "door"], &["-1"]);
+    assert_refused(&["notify", "-n", "-1", "door"], &["\"-1\"", "--num-events"]);
     assert_refused(&["notify", "-n", "many", "door"], &["\"many\"", "--num-events"]);
     assert_refused(&["links", "/no/such/directory"], &["\"/no/such/directory\"", "mkdir"]);
     assert_refused(&["completions", "cmd"], &["\"cmd\"", "bash", "powershell"]);
@@ -464,8 +460,10 @@ fn help_and_version_are_under_every_name() {
             let output = run(&[tool, word]);
             assert_eq!((err(&output), output.status.code()), ("", Some(0)));
             assert!(out(&output).contains(&format!("Usage: {tool} ")), "{}", out(&output));
-            for option in ["--json", "--csv", "--exec", "--allow-writes"] {
-                assert!(!out(&output).contains(option), "{tool} has no {option}: {}", out(&output));
+            for beyond in
+                ["--json", "--csv", "--exec", "--allow-writes", "CHIP:LINE", "@SET", "several times", "summary"]
+            {
+                assert!(!out(&output).contains(beyond), "{tool} has no {beyond}: {}", out(&output));
             }
         }
         for word in ["-v", "--version"] {
@@ -524,9 +522,13 @@ fn every_shell_gets_completions_and_every_command_a_page() {
 #[test]
 #[cfg(target_os = "linux")]
 fn a_full_disk_is_an_error_and_a_closed_pipe_is_none() {
-    for arguments in
-        [&["get", "-c", "sim", "door"][..], &["info", "-c", "sim"], &["detect", "sim"], &["completions", "zsh"]]
-    {
+    for arguments in [
+        &["get", "-c", "sim", "door"][..],
+        &["info", "-c", "sim"],
+        &["detect", "sim"],
+        &["completions", "zsh"],
+        &["--help"],
+    ] {
         let full = fs::File::options().write(true).open("/dev/full").unwrap();
         let output = linewake(arguments).stdout(full).stderr(Stdio::piped()).output().unwrap();
         assert_eq!(output.status.code(), Some(1), "{arguments:?}");

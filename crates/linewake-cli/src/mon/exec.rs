@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::io;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -34,17 +34,29 @@ struct Counts {
     dropped: AtomicU64,
     /// For which it was not run, since the line was in its cooldown.
     cooled: AtomicU64,
+    /// For which it was not run, since the user asked for the end.
+    left: AtomicU64,
 }
 
 impl Exec {
     /// At most `queue` edges wait for the command. After an edge of a line, others of it are ignored for `cooldown`.
-    pub(crate) fn new(command: OsString, queue: usize, cooldown: Duration) -> io::Result<Self> {
+    /// Those that wait when the user asks for the end are left.
+    pub(crate) fn new(
+        command: OsString,
+        queue: usize,
+        cooldown: Duration,
+        is_asked: Arc<AtomicBool>,
+    ) -> io::Result<Self> {
         let (sender, edges) = sync_channel::<EdgeEvent>(queue);
         let counts = Arc::new(Counts::default());
         let counted = counts.clone();
         let run = move || {
             let mut has_said = false;
             for edge in edges {
+                if is_asked.load(Relaxed) {
+                    counted.left.fetch_add(1, Relaxed);
+                    continue;
+                }
                 counted.ran.fetch_add(1, Relaxed);
                 let status = run(&command, &edge);
                 if !matches!(&status, Ok(status) if status.success()) {
@@ -134,6 +146,7 @@ impl Sink for Exec {
             (&self.counts.failed, "failed"),
             (&self.counts.dropped, "not run since the queue was full"),
             (&self.counts.cooled, "not run in the cooldown"),
+            (&self.counts.left, "not run since it was ended"),
         ] {
             if of(count) > 0 {
                 text.push_str(&format!(", {} {what}", of(count)));

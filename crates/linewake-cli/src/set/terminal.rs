@@ -18,6 +18,48 @@ const REMEMBERED: usize = 20;
 /// A terminal.
 pub(super) struct Terminal(Editor<Words, DefaultHistory>);
 
+/// How the terminal is when no line is edited, if standard input is one.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Settings {
+    #[cfg(unix)]
+    before: Option<rustix::termios::Termios>,
+}
+
+#[cfg(unix)]
+impl Settings {
+    pub(super) fn now() -> Self {
+        Self { before: rustix::termios::tcgetattr(rustix::stdio::stdin()).ok() }
+    }
+
+    pub(super) fn is_some(&self) -> bool {
+        self.before.is_some()
+    }
+
+    /// Makes it so again. One in the background leaves the terminal to others: it would be stopped.
+    pub(super) fn restore(&self) {
+        use rustix::termios::{OptionalActions, tcgetpgrp, tcsetattr};
+        let stdin = rustix::stdio::stdin();
+        let is_others = tcgetpgrp(stdin).is_ok_and(|group| group != rustix::process::getpgrp());
+        if let Some(before) = self.before.as_ref().filter(|_| !is_others) {
+            let _ = tcsetattr(stdin, OptionalActions::Now, before);
+        }
+    }
+}
+
+/// A console's modes are not those of the programs that have it.
+#[cfg(not(unix))]
+impl Settings {
+    pub(super) fn now() -> Self {
+        Self::default()
+    }
+
+    pub(super) fn is_some(&self) -> bool {
+        false
+    }
+
+    pub(super) fn restore(&self) {}
+}
+
 /// What was typed.
 pub(super) enum Typed {
     Line(String),
@@ -30,8 +72,11 @@ pub(super) enum Typed {
 impl Terminal {
     /// `lines` are what lines may be called.
     pub(super) fn new(lines: Vec<String>) -> Result<Self, Failure> {
-        let config =
-            Config::builder().completion_type(CompletionType::List).auto_add_history(true).history_ignore_space(true);
+        let config = Config::builder()
+            .completion_type(CompletionType::List)
+            .auto_add_history(true)
+            .history_ignore_space(true)
+            .bracketed_paste(false);
         let config = config.max_history_size(REMEMBERED).map_err(failed)?.build();
         let mut editor = Editor::with_config(config).map_err(failed)?;
         editor.set_helper(Some(Words { lines }));

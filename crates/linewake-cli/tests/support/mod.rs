@@ -23,6 +23,14 @@ pub(crate) fn err(output: &Output) -> &str {
     std::str::from_utf8(&output.stderr).unwrap()
 }
 
+/// Whether this process, and what it starts, ignores a signal.
+#[cfg(unix)]
+pub(crate) fn ignores(signal: u32) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    ignored.is_some_and(|mask| u64::from_str_radix(mask.trim(), 16).is_ok_and(|mask| mask & (1 << (signal - 1)) != 0))
+}
+
 /// A path of this test's own, that is removed.
 pub(crate) struct Scratch(pub(crate) PathBuf);
 

@@ -1,0 +1,62 @@
+//! What ends a command from outside: Ctrl-C, SIGINT, SIGTERM and SIGHUP; on Windows also a console that is closed.
+
+use crate::exit::Failure;
+
+pub(crate) use self::system::Signal;
+
+/// Calls `end` whenever one of them comes, on a thread of its own. Who ignores hang-ups, as nohup has it, still does.
+pub(crate) fn on_end(end: impl FnMut(Signal) + Send + 'static) -> Result<(), Failure> {
+    system::on_end(end).map_err(|error| Failure::new(format!("cannot listen to signals: {error}; end other programs")))
+}
+
+#[cfg(unix)]
+mod system {
+    use std::{fs, io, thread};
+
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+    use signal_hook::iterator::Signals;
+
+    /// Which one.
+    #[derive(Clone, Copy, Debug)]
+    pub(crate) struct Signal(i32);
+
+    impl Signal {
+        /// Ends the process as the signal would have.
+        pub(crate) fn end_process(self) -> ! {
+            let _ = signal_hook::low_level::emulate_default_handler(self.0);
+            std::process::exit(128 + self.0)
+        }
+    }
+
+    pub(super) fn on_end(mut end: impl FnMut(Signal) + Send + 'static) -> io::Result<()> {
+        let hangup = (!is_ignored(SIGHUP)).then_some(SIGHUP);
+        let mut signals = Signals::new([SIGINT, SIGTERM].into_iter().chain(hangup))?;
+        let listen = move || signals.forever().for_each(|signal| end(Signal(signal)));
+        thread::Builder::new().name("signals".to_owned()).spawn(listen).map(drop)
+    }
+
+    /// Where the system does not say it is not.
+    fn is_ignored(signal: i32) -> bool {
+        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap_or_default();
+        u64::from_str_radix(mask.trim(), 16).is_ok_and(|mask| mask & 1 << (signal - 1) != 0)
+    }
+}
+
+#[cfg(not(unix))]
+mod system {
+    /// Any of them.
+    #[derive(Clone, Copy, Debug)]
+    pub(crate) struct Signal;
+
+    impl Signal {
+        /// Ends the process.
+        pub(crate) fn end_process(self) -> ! {
+            std::process::exit(1)
+        }
+    }
+
+    pub(super) fn on_end(mut end: impl FnMut(Signal) + Send + 'static) -> Result<(), ctrlc::Error> {
+        ctrlc::set_handler(move || end(Signal))
+    }
+}
