@@ -135,6 +135,7 @@ pub(crate) fn misused(error: &clap::Error) -> Failure {
     let tips: String = tips.iter().map(|tip| format!("{tip}; ")).collect();
     // What the standard library says of a number is for programmers.
     let message = message.replace("invalid digit found in string", "it is a whole number, and not below zero");
+    let message = message.replace("number too large to fit in target type", "it is at most 2^64 - 1");
     let message = format!("{message}; {tips}--help tells more");
     let failure = Failure::new(message.replace('\'', "\""));
     match in_libgpiod(error) {

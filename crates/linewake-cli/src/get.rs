@@ -9,7 +9,7 @@ use linewake::{Bias, LineConfig};
 
 use crate::caller::BEYOND;
 use crate::exit::Failure;
-use crate::lines::{Line, Lines, Scope};
+use crate::lines::{All, Line, Lines, Scope};
 use crate::shown::Values;
 use crate::{output, period, settings};
 
@@ -22,7 +22,7 @@ use crate::{output, period, settings};
 Examples:
   linewake get door bell               \"door\"=active \"bell\"=inactive
   linewake get -c 0 --numeric 4 5      1 0
-  linewake get -c sim                  every line of a simulated chip
+  linewake get -c sim                  every input of a simulated chip
   linewake get gpiochip0:4 sim:door    lines by chip and offset, or name
   linewake get --json door             a record for each line: docs/record.schema.json
 
@@ -30,7 +30,8 @@ PERIOD is a whole number of milliseconds, or has a unit: 500, 500ms, 250us, 5s, 
 ))]
 pub(crate) struct Arguments {
     /// Lines: by name; by offset too, with --chip; or as CHIP:LINE. @SET is a set of lines of the
-    /// configuration. With --chip all of its lines if none is given
+    /// configuration. With --chip all of its inputs if none is given, with --as-is all of
+    /// its lines
     #[arg(value_name = "LINE")]
     lines: Vec<String>,
 
@@ -71,7 +72,8 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let lines = arguments.scope.resolve_or_all(&arguments.lines, &arguments.scope.consent.options())?;
+    let all = if arguments.as_is { All::Lines } else { All::Inputs };
+    let lines = arguments.scope.resolve_or_all(&arguments.lines, all, &arguments.scope.consent.options())?;
     let values = read(arguments, &lines)?;
     if arguments.json {
         return output::write(|out| {

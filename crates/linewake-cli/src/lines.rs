@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use linewake::{Chip, ChipOptions, ErrorKind, Offset};
+use linewake::{Chip, ChipOptions, Direction, ErrorKind, Offset};
 use overlapped::ErrorKind as Device;
 
 use crate::caller::{BEYOND, is_libgpiod};
@@ -173,7 +173,12 @@ impl Scope {
     }
 
     /// Finds lines, or takes all of the chips that were named if none is.
-    pub(crate) fn resolve_or_all(&self, operands: &[String], options: &ChipOptions) -> Result<Lines, Failure> {
+    pub(crate) fn resolve_or_all(
+        &self,
+        operands: &[String],
+        all: All,
+        options: &ChipOptions,
+    ) -> Result<Lines, Failure> {
         if !operands.is_empty() || is_libgpiod() || !self.has_chip() {
             if operands.is_empty() {
                 let remedy = if is_libgpiod() { "" } else { "; name one, or a chip with --chip for all of its lines" };
@@ -187,13 +192,35 @@ impl Scope {
         for spec in &self.chip {
             let Some(at) = search.open(spec, true, options)? else { continue };
             let chip = &search.opened[at].1;
-            for offset in (0..chip.info().lines).map(Offset::from) {
+            for offset in all.of(chip)? {
                 let id = chip.name(offset).map_or_else(|| offset.to_string(), |name| name.to_string());
                 members.push((members.len(), Member::plain(&id)));
                 search.found.push(Some((at, offset)));
             }
         }
         Ok(search.finish(&members))
+    }
+}
+
+/// What is meant by no line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum All {
+    Lines,
+    /// Lines are made inputs: one that is an output drives something, and stays what it is.
+    Inputs,
+}
+
+impl All {
+    fn of(self, chip: &Chip) -> Result<Vec<Offset>, Failure> {
+        if self == Self::Lines {
+            return Ok((0..chip.info().lines).map(Offset::from).collect());
+        }
+        let lines = chip.lines()?.into_iter();
+        let inputs: Vec<_> = lines.filter(|line| line.direction == Direction::Input).map(|line| line.offset).collect();
+        if inputs.is_empty() {
+            return Err(Failure::new(format!("no line of chip \"{chip}\" is an input; name the lines that are meant")));
+        }
+        Ok(inputs)
     }
 }
 
@@ -455,6 +482,17 @@ fn path(spec: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_an_output_is_not_made_an_input_unasked() {
+        let chip = Chip::options().life(false).open("sim:4").unwrap();
+        let _held = chip.set_values([(1, true), (3, false)]).unwrap();
+        let offsets = |all: All| all.of(&chip).map(|lines| lines.iter().map(|line| line.get()).collect::<Vec<_>>());
+        assert_eq!(offsets(All::Lines).unwrap(), [0, 1, 2, 3]);
+        assert_eq!(offsets(All::Inputs).unwrap(), [0, 2]);
+        let _others = chip.set_values([(0, true), (2, false)]).unwrap();
+        assert!(offsets(All::Inputs).unwrap_err().to_string().contains("\"sim\" is an input; name"));
+    }
 
     #[test]
     fn a_label_is_of_the_line_of_its_own_chip() {

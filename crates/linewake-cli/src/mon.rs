@@ -38,7 +38,7 @@ use self::vcd::{Timescale, Vcd};
 use self::watch::{Ended, Now, Pace, Watch};
 use crate::caller::{BEYOND, is_libgpiod};
 use crate::exit::{self, Failure};
-use crate::lines::Scope;
+use crate::lines::{All, Scope};
 use crate::stamp::Stamp;
 use crate::{period, settings, signals, threads};
 
@@ -79,7 +79,7 @@ still run for the edges that wait, but not after Ctrl-C or a signal: then the on
 
 Examples:
   linewake mon door bell                   two lines, wherever they are
-  linewake mon -c sim                      every line of a simulated chip, until Ctrl-C
+  linewake mon -c sim                      every input of a simulated chip, until Ctrl-C
   linewake mon -c sim --for 5s pps door    two lines, for five seconds
   linewake mon -c sim -n 10 --json | jq .  ten edges, as records for programs
   linewake mon -c sim --vcd sim.vcd        a waveform, and the edges on standard output
@@ -178,7 +178,7 @@ pub(crate) struct Lines {
     scope: Scope,
 
     /// Lines: by name; by offset too, with --chip; or as CHIP:LINE. @SET is a set of lines of the
-    /// configuration. With --chip all of its lines if none is given
+    /// configuration. With --chip all of its inputs if none is given
     #[arg(value_name = "LINE")]
     lines: Vec<String>,
 
@@ -283,7 +283,7 @@ impl Lines {
         if let Some(seed) = self.seed {
             options = options.seed(seed);
         }
-        Ok(Selection::new(&self.scope.resolve_or_all(&self.lines, &options)?))
+        Ok(Selection::new(&self.scope.resolve_or_all(&self.lines, All::Inputs, &options)?))
     }
 
     /// How they are held.

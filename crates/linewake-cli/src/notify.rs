@@ -15,7 +15,7 @@ use linewake::{InfoEvent, InfoEventKind, InfoWatcher, Stopper};
 
 use crate::caller::{BEYOND, is_libgpiod};
 use crate::exit::Failure;
-use crate::lines::{Lines, Scope};
+use crate::lines::{All, Lines, Scope};
 use crate::shown::{Attributes, LineId, Printable, consumer};
 use crate::stamp::Stamp;
 use crate::{output, period, signals, specifiers};
@@ -101,7 +101,7 @@ fn event() -> impl TypedValueParser<Value = InfoEventKind> {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let lines = arguments.scope.resolve_or_all(&arguments.lines, &arguments.scope.consent.options())?;
+    let lines = arguments.scope.resolve_or_all(&arguments.lines, All::Lines, &arguments.scope.consent.options())?;
     let mut watchers = Vec::new();
     for (chip, of_chip) in lines.by_chip() {
         let watcher = chip.watch_info(of_chip.iter().map(|(_, line)| line.offset)).map_err(|error| {

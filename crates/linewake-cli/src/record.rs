@@ -16,7 +16,7 @@ use crate::mon;
         "\
 Examples:
   linewake record door.jsonl --for 10m door    ten minutes of one line
-  linewake record all.jsonl -c gpiochip0       every line of a chip, until Ctrl-C
+  linewake record all.jsonl -c gpiochip0       every input of a chip, until Ctrl-C
   linewake replay door.jsonl --speed 10        the ten minutes in one
 
 PERIOD is a whole number of milliseconds, or has a unit: 500, 500ms, 250us, 5s, 1m.";

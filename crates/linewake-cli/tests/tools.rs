@@ -460,9 +460,18 @@ fn help_and_version_are_under_every_name() {
             let output = run(&[tool, word]);
             assert_eq!((err(&output), output.status.code()), ("", Some(0)));
             assert!(out(&output).contains(&format!("Usage: {tool} ")), "{}", out(&output));
-            for beyond in
-                ["--json", "--csv", "--exec", "--allow-writes", "CHIP:LINE", "@SET", "several times", "summary"]
-            {
+            for beyond in [
+                "--json",
+                "--csv",
+                "--exec",
+                "--allow-writes",
+                "CHIP:LINE",
+                "@SET",
+                "several times",
+                "summary",
+                "%Q",
+                "%m",
+            ] {
                 assert!(!out(&output).contains(beyond), "{tool} has no {beyond}: {}", out(&output));
             }
         }
