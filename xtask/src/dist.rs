@@ -49,6 +49,9 @@ const SYSTEMS: &[System] = &[
     System { target: "x86_64-pc-windows-gnu", debian: None, linker: None },
 ];
 
+/// What the command's help and the README speak of: descriptions, and examples of profiles and scripts.
+const TO_READ: [&str; 3] = ["docs", "profiles", "scripts"];
+
 fn system(target: &str) -> Result<&'static System, String> {
     SYSTEMS.iter().find(|system| system.target == target).ok_or_else(|| {
         let targets: Vec<_> = SYSTEMS.iter().map(|system| system.target).collect();
@@ -172,8 +175,11 @@ impl System {
             copy_all(&papers.join("man"), &folder.join("man"))?;
             copy("packaging/60-linewake.rules", &folder)?;
         }
-        for file in ["README.md", "CHANGELOG.md", "LICENSE-APACHE", "LICENSE-MIT", "docs/record.schema.json"] {
+        for file in ["README.md", "CHANGELOG.md", "LICENSE-APACHE", "LICENSE-MIT"] {
             copy(file, &folder)?;
+        }
+        for directory in TO_READ {
+            copy_all(&workspace::root().join(directory), &folder.join(directory))?;
         }
         let mut licences = licences::text(self.target)?;
         if matches!(library, Library::Built(_)) {
@@ -205,9 +211,11 @@ fn debian(run: &Run, dist: &Path, folder: &Path, architecture: &str) -> Result<P
         ("LICENSES-OF-OTHERS.txt", "usr/share/doc/linewake/LICENSES-OF-OTHERS.txt"),
         ("README.md", "usr/share/doc/linewake/README.md"),
         ("CHANGELOG.md", "usr/share/doc/linewake/changelog"),
-        ("record.schema.json", "usr/share/doc/linewake/record.schema.json"),
     ] {
         fs::copy(folder.join(from), place(to)?)?;
+    }
+    for directory in TO_READ {
+        copy_all(&folder.join(directory), &documents.join(directory))?;
     }
     copy_all(&folder.join("man/man1"), &tree.join("usr/share/man/man1"))?;
     for page in fs::read_dir(tree.join("usr/share/man/man1"))? {

@@ -433,10 +433,11 @@ pub(crate) fn record(lines: &Lines, ending: &Ending, file: &Path) -> Result<(), 
         let remedy = format!("say \"./{file}\" if it is to be the file; the file comes first, and then the lines");
         return Err(Failure::new(format!("\"{file}\" is the name of a line, and was given as the file; {remedy}")));
     }
-    let mut sinks = Sinks::new();
-    sinks.add(place(file), Json::new(Out::create(file)?));
     let began = Instant::now();
     let monitor = lines.monitor(&selection, lines.event_clock.unwrap_or_default(), ending.reattach)?;
+    // Not before there is something to write: what is there is overwritten.
+    let mut sinks = Sinks::new();
+    sinks.add(place(file), Json::new(Out::create(file)?));
     let pace = ending.pace(false);
     account_for(
         &selection,

@@ -168,7 +168,8 @@ impl Watch<'_> {
     }
 
     fn begin(&self, out: &mut Out) -> io::Result<()> {
-        if self.arguments.banner {
+        // It is no record.
+        if self.arguments.banner && !self.arguments.json {
             let ids: Vec<_> = self.lines.lines.iter().map(|line| format!("'{}'", Printable(&line.id))).collect();
             match ids.as_slice() {
                 [others @ .., last] if !others.is_empty() => {

@@ -184,6 +184,13 @@ fn a_line_given_as_the_file_is_no_file() {
 }
 
 #[test]
+fn a_capture_is_not_overwritten_by_one_that_cannot_begin() {
+    let capture = Scratch::with("kept.jsonl", "kept");
+    let output = run(&["record", capture.path(), "-c", "sim", "--queue-size", "1"]);
+    assert_eq!((output.status.code(), capture.text().as_str()), (Some(1), "kept"), "{output:?}");
+}
+
+#[test]
 fn where_it_was_written_to_is_said() {
     let scratch = Scratch::new("where.jsonl");
     let output = run(&["record", scratch.path(), "-c", "sim", "-n", "1"]);

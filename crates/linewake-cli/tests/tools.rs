@@ -296,7 +296,7 @@ fn notify_ends_when_nothing_happens() {
     assert_prints(&["notify", "-c", "sim", "--banner", "--idle-timeout", "50ms", "door"], "Watching line 'door'...\n");
     let banner = "Watching lines 'door', and '6'...\n";
     assert_prints(&["gpionotify", "-c", "sim", "--banner", "--idle-timeout", "50ms", "door", "6"], banner);
-    let output = run(&["notify", "-c", "sim", "--json", "--idle-timeout", "50ms", "door"]);
+    let output = run(&["notify", "-c", "sim", "--json", "--banner", "--idle-timeout", "50ms", "door"]);
     assert_eq!((out(&output).lines().count(), output.status.code()), (1, Some(0)), "{output:?}");
     assert_eq!(schema::faults_of_line(out(&output).trim()), [""; 0]);
 }

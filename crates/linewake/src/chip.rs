@@ -212,12 +212,13 @@ impl ChipOptions {
         } else if let Some(command) = spec.strip_prefix("exec:") {
             exec::open(command, self.start_timeout)?
         } else if let Some(path) = profile_path(spec) {
-            profile::open(path, self.allow_writes)?
+            profile::open(path, self.allow_writes).map_err(|error| is_script(path).unwrap_or(error))?
         } else if gpiochip::is_spec(spec) {
             gpiochip::open(spec)?
         } else {
             let known = concat!(
-                r#""sim" (simulated), "sim:64" (with 64 lines), "gpiochip0" (of Linux), "serial:COM3", "#,
+                r#""sim" (simulated), "sim:64" (with 64 lines), "sim:FILE" (a script or a waveform), "#,
+                r#""gpiochip0" (of Linux), "serial:COM3", "#,
                 r#""exec:COMMAND", "profile:FILE" or a device such as "\\.\LineWake0""#
             );
             return Err(Error::new(ErrorKind::UnknownChip, format!("there is no chip \"{spec}\"; try {known}")));
@@ -255,6 +256,13 @@ pub fn chips() -> Vec<String> {
 /// The profile that `spec` names, if it names one.
 fn profile_path(spec: &str) -> Option<&str> {
     spec.strip_prefix("profile:").or_else(|| spec.ends_with(".toml").then_some(spec))
+}
+
+/// What to say of a file that is no profile, because it is a script of a simulated chip.
+fn is_script(path: &str) -> Option<Error> {
+    Script::load(path).ok()?;
+    let message = format!("\"{path}\" is a script of signals, and no profile; name the chip \"sim:{path}\"");
+    Some(Error::new(ErrorKind::BadFile, message))
 }
 
 /// What happens on the simulated chip that `spec` names, if it names one.

@@ -12,7 +12,9 @@ fn a_port_that_is_not_there_is_named() {
         let kind = if cfg!(any(windows, target_os = "linux")) { ErrorKind::Device } else { ErrorKind::Unsupported };
         assert_eq!(error.kind(), kind, "{error}");
         if kind == ErrorKind::Device {
-            assert!(error.to_string().ends_with("; is it plugged in?"), "{error}");
+            let is_bare = cfg!(target_os = "linux") && !path.contains('/');
+            let remedy = if is_bare { "by its path, as in \"serial:/dev/ttyUSB0\"" } else { "is it plugged in?" };
+            assert!(error.to_string().ends_with(remedy), "{error}");
         }
     }
     let error = Chip::open("serial:").unwrap_err();

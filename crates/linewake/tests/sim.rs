@@ -191,6 +191,14 @@ fn a_file_that_is_no_script_is_named() {
 }
 
 #[test]
+fn a_script_that_is_taken_for_a_profile_is_told_from_one() {
+    let spec = script("button.toml");
+    let error = Chip::open(spec.strip_prefix("sim:").unwrap()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::BadFile);
+    assert!(error.to_string().ends_with(&format!("; name the chip \"{spec}\"")), "{error}");
+}
+
+#[test]
 fn a_script_that_makes_no_sense_is_refused() {
     let line = |name: &str| Line::new(name);
     let wheel = Quadrature::new(Duration::from_millis(1), Duration::from_millis(1));

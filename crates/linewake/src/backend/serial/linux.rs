@@ -42,7 +42,11 @@ impl Port {
             return Err(unsupported(path, "is a serial port, whose requests have other numbers on this architecture"));
         }
         let device = Device::options().read(true).write(true).open(path).map_err(|error| {
-            Error::from(error).with_remedy_if(Kind::NotFound, "is it plugged in?").with_remedy_if(
+            let missing = match path.contains('/') {
+                true => "is it plugged in?",
+                false => "a port goes by its path, as in \"serial:/dev/ttyUSB0\"",
+            };
+            Error::from(error).with_remedy_if(Kind::NotFound, missing).with_remedy_if(
                 Kind::AccessDenied,
                 "be in the group that owns it: \"dialout\" on Debian, \"uucp\" on Arch",
             )
