@@ -252,7 +252,7 @@ impl Handle {
         let horizon_ns = state.horizon_ns;
         for _ in 0..STEPS {
             // Otherwise something is on its way.
-            if !state.has_nothing(reader, received) || state.next_watched().is_none() {
+            if !state.has_nothing(reader, received) || !state.has_watched() {
                 return;
             }
             match state.step(horizon_ns, Readers::Waiting) {

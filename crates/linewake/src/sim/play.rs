@@ -53,10 +53,10 @@ impl Play {
         Some(Change { at_ns, ..taken })
     }
 
-    /// When something happens next on a line that is `watched`, or on one that changes with it, or to the chip.
-    pub(crate) fn next_of(&self, watched: impl Fn(u32) -> bool) -> Option<u64> {
-        let is_seen = |track: &&Track| track.lines.is_empty() || track.lines.iter().any(|&line| watched(line));
-        self.tracks.iter().filter(is_seen).filter_map(|track| Some(track.next?.at_ns)).min()
+    /// When something happens next on each line that is `watched`, on those that change with it, and to the chip.
+    pub(crate) fn of(&self, watched: impl Fn(u32) -> bool) -> impl Iterator<Item = u64> {
+        let is_seen = move |track: &&Track| track.lines.is_empty() || track.lines.iter().any(|&line| watched(line));
+        self.tracks.iter().filter(is_seen).filter_map(|track| Some(track.next?.at_ns))
     }
 
     /// Whether a chip that is unplugged may come back.

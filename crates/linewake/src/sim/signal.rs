@@ -693,7 +693,7 @@ mod tests {
     #[test]
     fn quiet_lines_are_not_waited_for() {
         let life = Script::life().play(1);
-        assert!((0..12).all(|line| life.next_of(|it| it == line).is_some() == (line <= DOOR)));
+        assert!((0..12).all(|line| life.of(|it| it == line).next().is_some() == (line <= DOOR)));
     }
 
     #[test]

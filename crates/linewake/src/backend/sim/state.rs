@@ -29,6 +29,8 @@ pub(super) struct State {
     readers: HashMap<ReaderId, Reader>,
     /// Who watches which lines.
     watches: HashSet<(ReaderId, u32)>,
+    /// Whether somebody watches a line, by its offset: it is asked of every line at every step.
+    is_watched: Vec<bool>,
     /// The script has readers be slow.
     is_slow: bool,
 }
@@ -67,6 +69,7 @@ impl State {
             blocked: Vec::new(),
             readers: HashMap::new(),
             watches: HashSet::new(),
+            is_watched: Vec::new(),
             is_slow: false,
         }
     }
@@ -110,9 +113,29 @@ impl State {
 
     /// When something happens next that somebody watches.
     pub(super) fn next_watched(&self) -> Option<u64> {
-        let watched = |offset| self.watches.iter().any(|watch| watch.1 == offset);
-        let change = self.play.next_of(watched);
+        let change = self.play.of(|offset| self.is_watched(offset)).min();
         [change, self.controller.next_due()].into_iter().flatten().min()
+    }
+
+    /// Whether anything will happen that somebody watches.
+    pub(super) fn has_watched(&self) -> bool {
+        self.controller.next_due().is_some() || self.play.of(|offset| self.is_watched(offset)).next().is_some()
+    }
+
+    fn is_watched(&self, offset: u32) -> bool {
+        self.is_watched.get(offset as usize).copied().unwrap_or_default()
+    }
+
+    /// Who watches what has changed.
+    fn count_watches(&mut self) {
+        self.is_watched.clear();
+        for &(_, offset) in &self.watches {
+            let offset = offset as usize;
+            if self.is_watched.len() <= offset {
+                self.is_watched.resize(offset + 1, false);
+            }
+            self.is_watched[offset] = true;
+        }
     }
 
     /// The one thing that is due next happens, if that is until then.
@@ -244,6 +267,7 @@ impl State {
                 self.watches.remove(&(reader, offset));
             }
         }
+        self.count_watches();
         let watched = self.watches.iter().filter(|watch| watch.0 == reader).count();
         if let Some(reader) = self.readers.get_mut(&reader) {
             reader.watched = watched;
@@ -253,12 +277,14 @@ impl State {
     /// No reader that is open has anything any more.
     pub(super) fn unplugged(&mut self) {
         self.watches.clear();
+        self.count_watches();
         self.readers.values_mut().for_each(|reader| reader.watched = 0);
     }
 
     pub(super) fn close(&mut self, reader: ReaderId) {
         self.waits.cancel_all_of(reader);
         self.watches.retain(|watch| watch.0 != reader);
+        self.count_watches();
         self.readers.remove(&reader);
         self.controller.close(reader, self.now_ns);
         self.serve();
