@@ -53,7 +53,6 @@ enum State<Out: Output + ?Sized> {
 /// A call the driver has. It keeps the handle open, as a device does.
 pub(crate) struct Pending {
     device: Arc<device::Inner>,
-    what: Operation,
     operation: InFlight,
     /// Whether a waker was left in the slot.
     registered: bool,
@@ -70,8 +69,8 @@ impl<Out: Output + ?Sized> Call<Out> {
     }
 
     #[inline]
-    pub(crate) fn pending(device: Arc<device::Inner>, what: Operation, operation: InFlight) -> Self {
-        Self { state: State::Pending(Pending::new(device, what, operation)) }
+    pub(crate) fn pending(device: Arc<device::Inner>, operation: InFlight) -> Self {
+        Self { state: State::Pending(Pending::new(device, operation)) }
     }
 
     /// Waits on this thread until the driver completes the call.
@@ -114,7 +113,7 @@ impl<Out: Output + ?Sized> Call<Out> {
             return self.timeout(timeout).wait();
         }
         // Nobody may be there to run the port's timers.
-        let (device, what) = (pending.device.clone(), pending.what);
+        let (device, what) = (pending.device.clone(), pending.what());
         let Some(deadline) = Instant::now().checked_add(timeout) else { return self.wait() };
         if let Some(deadlock) = self.deadlock() {
             return Err(deadlock);
@@ -226,7 +225,7 @@ impl<Out: Output + ?Sized> Call<Out> {
                 Progress::Pending => return pending.inherited().map_or(Poll::Pending, |error| Poll::Ready(Err(error))),
                 Progress::Complete => {}
                 Progress::Expired => {
-                    let expired = Err(pending.device.error(ErrorKind::TimedOut, pending.what));
+                    let expired = Err(pending.device.error(ErrorKind::TimedOut, pending.what()));
                     self.state = State::Taken;
                     return Poll::Ready(expired);
                 }
@@ -255,6 +254,7 @@ impl<Out: Output + ?Sized> Future for Call<Out> {
 
 impl Pending {
     pub(crate) fn progress(&mut self, cx: &Context<'_>) -> Progress {
+        // Not by `slot`: that would borrow the flag, too.
         let machine = &self.device.port.slot(self.operation).machine;
         machine.wait(
             |waiter| matches!(waiter, Waiter::Wake(waker) if waker.will_wake(cx.waker())),
@@ -265,13 +265,22 @@ impl Pending {
         )
     }
 
-    pub(crate) fn new(device: Arc<device::Inner>, what: Operation, operation: InFlight) -> Self {
-        Self { device, what, operation, registered: false, taken: false }
+    pub(crate) fn new(device: Arc<device::Inner>, operation: InFlight) -> Self {
+        Self { device, operation, registered: false, taken: false }
+    }
+
+    #[inline]
+    fn slot(&self) -> &Slot {
+        self.device.port.slot(self.operation)
+    }
+
+    fn what(&self) -> Operation {
+        self.slot().operation()
     }
 
     #[inline]
     fn is_complete(&self) -> bool {
-        self.device.port.slot(self.operation).machine.is_complete()
+        self.slot().machine.is_complete()
     }
 
     pub(crate) fn cancel(&self) {
@@ -287,7 +296,7 @@ impl Pending {
 
     /// Cancels the operation because its time is over.
     pub(crate) fn cancel_overdue(&self) {
-        if self.device.port.slot(self.operation).machine.set_overdue(self.operation.generation) {
+        if self.slot().machine.set_overdue(self.operation.generation) {
             self.cancel();
         }
     }
@@ -298,30 +307,29 @@ impl Pending {
 
     /// In the child of a fork, the error of a call that its parent waits for.
     fn inherited(&self) -> Option<Error> {
-        self.device.port.is_inherited().then(|| port::inherited(self.what).on(&self.device.name))
+        self.device.port.is_inherited().then(|| port::inherited(self.what()).on(&self.device.name))
     }
 
     pub(crate) fn deadlock(&self) -> Option<Error> {
         if let Some(inherited) = self.inherited() {
             return Some(inherited);
         }
-        let slot = self.device.port.slot(self.operation);
-        (self.device.port.is_dispatched_here() && !slot.machine.is_complete()).then(|| {
+        (self.device.port.is_dispatched_here() && !self.is_complete()).then(|| {
             self.device
-                .error(ErrorKind::Deadlock, self.what)
+                .error(ErrorKind::Deadlock, self.what())
                 .hint("this thread dispatches completions; await the call instead")
         })
     }
 
     /// The reply and the buffers, once the result is published.
     pub(crate) fn take_raw(mut self) -> RawReply {
-        let slot = self.device.port.slot(self.operation);
+        self.taken = true;
+        let slot = self.slot();
         if self.registered {
             drop(slot.machine.take_waiter(self.operation.generation));
         }
-        self.taken = true;
         // SAFETY: the result is published and this call owns the operation.
-        unsafe { raw::reply(&self.device.port, &self.device.name, self.what, self.operation, slot.status()) }
+        unsafe { raw::reply(&self.device.port, slot, &self.device.name, self.operation, slot.status()) }
     }
 
     /// The result, once it is published.
@@ -333,19 +341,19 @@ impl Pending {
             drop(slot.machine.take_waiter(self.operation.generation));
         }
         // SAFETY: the result is published and this call owns the operation.
-        unsafe { published(port, slot, name, self.what, self.operation) }
+        unsafe { published(port, slot, name, self.operation) }
     }
 
     /// Leaves the call to its completion, which then runs the callback.
     fn then<Out: Output + ?Sized>(mut self, callback: impl FnOnce(Result<Reply<Out>, Error>) + Send + 'static) {
         self.taken = true;
-        let (what, name) = (self.what, self.device.name.clone());
+        let (what, name) = (self.what(), self.device.name.clone());
         let run = move |port: &Arc<port::Inner>, operation: InFlight| {
             // An expired call is left to its packet, unless that has come since.
             let slot = port.slot(operation);
             callback(if slot.machine.abandon(operation.generation) {
                 // SAFETY: the result is published, and the call gave the operation to this callback.
-                unsafe { published(port, slot, &name, what, operation) }
+                unsafe { published(port, slot, &name, operation) }
             } else {
                 Err(Error::new(ErrorKind::TimedOut, what).on(&name))
             });
@@ -377,16 +385,16 @@ unsafe fn published<Out: Output + ?Sized>(
     port: &Arc<port::Inner>,
     slot: &Slot,
     name: &Arc<str>,
-    what: Operation,
     operation: InFlight,
 ) -> Result<Reply<Out>, Error> {
     // SAFETY: the caller's promise.
     let ended = unsafe { slot.status() };
     if ended.0 == Status::CANCELLED && slot.machine.is_overdue() {
+        let error = Error::new(ErrorKind::TimedOut, slot.operation()).on(name);
         port.release_slot(slot, operation);
-        return Err(Error::new(ErrorKind::TimedOut, what).on(name));
+        return Err(error);
     }
-    device::finish(port, slot, name, what, operation, ended)
+    device::finish(port, slot, name, operation, ended)
 }
 
 impl Drop for Pending {
@@ -394,7 +402,7 @@ impl Drop for Pending {
         if self.taken {
             return;
         }
-        let slot = self.device.port.slot(self.operation);
+        let slot = self.slot();
         // First ask, while the slot is still this call's own: a later cancel would hit the slot's next call.
         if !slot.machine.is_complete() {
             self.device.cancel(self.operation);
@@ -413,7 +421,7 @@ impl<Out: Output + ?Sized> fmt::Debug for Call<Out> {
         let mut f = f.debug_struct("Call");
         match &self.state {
             State::Ready(..) => f.field("state", &"ready"),
-            State::Pending(pending) => f.field("operation", &pending.what).field("state", &"pending"),
+            State::Pending(pending) => f.field("operation", &pending.what()).field("state", &"pending"),
             State::Taken => f.field("state", &"taken"),
         };
         f.finish_non_exhaustive()

@@ -448,8 +448,8 @@ impl<Out: Output + ?Sized> InvertedCall<Out> {
     fn item(&self, taken: Taken<InFlight>) -> Option<Result<Reply<Out>, Error>> {
         match taken {
             Taken::Reply(operation, status, information, next) => {
-                let (port, name, what) = (&self.device.port, &self.device.name, self.ring.calls.what);
-                let reply = device::finish(port, port.slot(operation), name, what, operation, (status, information));
+                let (port, name) = (&self.device.port, &self.device.name);
+                let reply = device::finish(port, port.slot(operation), name, operation, (status, information));
                 if next.arm {
                     self.ring.arm();
                 }

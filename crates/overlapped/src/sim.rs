@@ -244,10 +244,6 @@ impl File {
         slot: &Slot,
         what: Operation,
     ) -> Option<(Status, usize)> {
-        let offset = match what {
-            Operation::Read { offset } | Operation::Write { offset } => offset,
-            _ => None,
-        };
         let driver = self.driver.as_ref()?;
         // A panic drops the request, which completes it.
         let outcome = port::caught(|| {
@@ -256,9 +252,9 @@ impl File {
                 port: port.clone(),
                 operation,
                 file: self.id,
-                offset,
-                information: None,
+                information: 0,
                 written: 0,
+                said: false,
                 left: Left::Unanswered,
             });
             match what {
@@ -303,11 +299,10 @@ struct Raw {
     port: Arc<port::Inner>,
     operation: InFlight,
     file: FileId,
-    /// Of a read or a write.
-    offset: Option<u64>,
-    /// What the driver said that a completion reports, in place of the bytes written.
-    information: Option<usize>,
+    /// What a completion reports: the bytes written, unless the driver said something else.
+    information: usize,
     written: u32,
+    said: bool,
     left: Left,
 }
 
@@ -333,11 +328,7 @@ impl Raw {
     }
 
     fn what(&self) -> Operation {
-        match self.slot().operation() {
-            Operation::Read { .. } => Operation::Read { offset: self.offset },
-            Operation::Write { .. } => Operation::Write { offset: self.offset },
-            what => what,
-        }
+        self.slot().operation()
     }
 
     fn input(&self) -> &[u8] {
@@ -375,7 +366,11 @@ impl Raw {
 
     #[inline]
     fn information(&self, status: Status) -> usize {
-        if status.is_error() { 0 } else { self.information.unwrap_or(self.written as usize) }
+        match status {
+            status if status.is_error() => 0,
+            _ if self.said => self.information,
+            _ => self.written as usize,
+        }
     }
 
     #[inline]
@@ -501,7 +496,7 @@ macro_rules! shared_by_requests {
             /// The byte count that a completion reports, if it is not that of the bytes written: for a write, how many
             /// were taken.
             pub fn set_information(&mut self, count: usize) {
-                self.0.information = Some(count);
+                (self.0.information, self.0.said) = (count, true);
             }
 
             /// Whether its caller has given up on it.

@@ -114,8 +114,8 @@ impl<W> Machine<W> {
         let word = self.word.load(Acquire);
         debug_assert_eq!(word & !pack(Generation::MAX, 0), FREE);
         let mut next = word | PENDING;
-        if waiter.is_some() {
-            let old = std::mem::replace(&mut *lock(&self.waiter), waiter);
+        if let Some(waiter) = waiter {
+            let old = lock(&self.waiter).replace(waiter);
             // Somebody else's code: not under the lock.
             drop(old);
             next |= AWAITED;
