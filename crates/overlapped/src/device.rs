@@ -340,14 +340,16 @@ impl Device {
         output_len: Option<u32>,
     ) -> Call<Out> {
         match self.inner.submit(what, input, output_len, None) {
-            Err(error) => Call::ready(Err(error), self.inner.port.clone()),
+            Err(error) => Call::refused(error, self.inner.port.clone()),
             Ok(Submitted::Final(operation, status, information)) => {
-                let inner = &*self.inner;
-                let slot = inner.port.slot(operation);
-                let result = finish(&inner.port, slot, &inner.name, operation, (status, information));
-                Call::ready(result, inner.port.clone())
+                let slot = self.inner.port.slot(operation);
+                // SAFETY: final at return: the operation is finished and ours.
+                unsafe { slot.set_status(status, information) };
+                // Unless its packet was faster.
+                slot.machine.complete(operation.generation);
+                Call::submitted(self.inner.clone(), operation)
             }
-            Ok(Submitted::Pending(operation)) => Call::pending(self.inner.clone(), operation),
+            Ok(Submitted::Pending(operation)) => Call::submitted(self.inner.clone(), operation),
         }
     }
 

@@ -204,6 +204,9 @@ const EXPIRE: u64 = 1 << 62;
 pub(crate) const LOOK: u64 = 1 << 62;
 
 impl InFlight {
+    /// No operation: the first generation is 1.
+    pub(crate) const NONE: Self = Self { index: u32::MAX, generation: 0 };
+
     /// The value that travels through the kernel: never an address, so that nothing dangles when it comes back late.
     pub(crate) fn token(self) -> u64 {
         OURS | u64::from(self.generation) << 32 | u64::from(self.index)
