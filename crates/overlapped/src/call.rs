@@ -305,7 +305,7 @@ impl Pending {
 
     /// Cancels the operation because its time is over.
     pub(crate) fn cancel_overdue(&self) {
-        if self.slot().machine.set_overdue(self.operation.generation) {
+        if self.slot().machine.set_overdue(self.operation.generation()) {
             self.cancel();
         }
     }
@@ -335,7 +335,7 @@ impl Pending {
         let operation = std::mem::replace(&mut self.operation, InFlight::NONE);
         let (port, name) = (&self.device.port, &self.device.name);
         let slot = port.slot(operation);
-        slot.machine.forget_waiter(operation.generation);
+        slot.machine.forget_waiter(operation.generation());
         // SAFETY: the result is published and this call owned the operation.
         unsafe { raw::reply(port, slot, name, operation, slot.status()) }
     }
@@ -345,7 +345,7 @@ impl Pending {
         let operation = std::mem::replace(&mut self.operation, InFlight::NONE);
         let (port, name) = (&self.device.port, &self.device.name);
         let slot = port.slot(operation);
-        slot.machine.forget_waiter(operation.generation);
+        slot.machine.forget_waiter(operation.generation());
         // SAFETY: the result is published and this call owned the operation.
         unsafe { published(port, slot, name, operation) }
     }
@@ -357,7 +357,7 @@ impl Pending {
         let run = move |port: &Arc<port::Inner>, operation: InFlight| {
             // An expired call is left to its packet, unless that has come since.
             let slot = port.slot(operation);
-            callback(if slot.machine.abandon(operation.generation) {
+            callback(if slot.machine.abandon(operation.generation()) {
                 // SAFETY: the result is published, and the call gave the operation to this callback.
                 unsafe { published(port, slot, &name, operation) }
             } else {
@@ -372,7 +372,7 @@ impl Pending {
             return;
         }
         // There is a result; or one came while the callback was left there, and its packet took it, or did not.
-        let left = || match machine.take_waiter(operation.generation) {
+        let left = || match machine.take_waiter(operation.generation()) {
             Some(Waiter::Callback(run)) => Some(run),
             _ => None,
         };
@@ -413,8 +413,8 @@ impl Drop for Pending {
         if !slot.machine.is_complete() {
             self.device.cancel(self.operation);
         }
-        slot.machine.forget_waiter(self.operation.generation);
-        if slot.machine.abandon(self.operation.generation) {
+        slot.machine.forget_waiter(self.operation.generation());
+        if slot.machine.abandon(self.operation.generation()) {
             self.device.port.release(self.operation);
         }
     }

@@ -346,7 +346,7 @@ impl Device {
                 // SAFETY: final at return: the operation is finished and ours.
                 unsafe { slot.set_status(status, information) };
                 // Unless its packet was faster.
-                slot.machine.complete(operation.generation);
+                slot.machine.complete(operation.generation());
                 Call::submitted(self.inner.clone(), operation)
             }
             Ok(Submitted::Pending(operation)) => Call::submitted(self.inner.clone(), operation),
@@ -535,7 +535,7 @@ impl Inner {
     /// Submits an operation that is prepared.
     #[inline]
     fn begin(&self, index: u32, slot: &Slot, what: Operation, waiter: Option<Waiter>) -> Submitted {
-        let operation = InFlight { index, generation: slot.machine.begin(waiter) };
+        let operation = InFlight::new(index, slot.machine.begin(waiter));
         let ended = match &self.backend {
             Backend::Simulated(file) => file.submit(&self.port, operation, slot, what),
             #[cfg(any(windows, all(target_os = "linux", not(miri))))]
@@ -568,12 +568,12 @@ impl Inner {
     /// Somebody who does not own the call cancels it.
     pub(crate) fn cancel_pinned(&self, operation: InFlight) {
         let slot = self.port.slot(operation);
-        if slot.machine.pin(operation.generation) {
+        if slot.machine.pin(operation.generation()) {
             // Whoever looked for the device's slots may have seen one that has since been used for another device.
             if slot.device() == self.id {
                 self.ask_to_cancel(operation, slot);
             }
-            if let Some(how) = slot.machine.unpin(operation.generation) {
+            if let Some(how) = slot.machine.unpin(operation.generation()) {
                 self.port.give_back(slot, operation, how);
             }
         }
@@ -597,7 +597,7 @@ impl Inner {
             if slot.device() == self.id
                 && let Some(generation) = slot.machine.in_flight()
             {
-                self.cancel_pinned(InFlight { index, generation });
+                self.cancel_pinned(InFlight::new(index, generation));
             }
         }
     }

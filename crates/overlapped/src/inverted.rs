@@ -190,7 +190,7 @@ impl Calls for Source {
             Ok(Submitted::Pending(operation)) => Submission::Pending(operation),
             Ok(Submitted::Final(operation, status, information)) => {
                 // Its packet, if there is one, must not find the waiter; if it has found it, the call arrives.
-                if device.port.slot(operation).machine.take_waiter(operation.generation).is_none() {
+                if device.port.slot(operation).machine.take_waiter(operation.generation()).is_none() {
                     return Submission::Arriving;
                 }
                 self.over(&device.port, operation, status, information);
