@@ -174,6 +174,19 @@ fn a_file_that_is_no_script_is_named() {
 }
 
 #[test]
+fn a_script_and_a_profile_are_told_apart() {
+    let script = script("life.toml");
+    let profile = concat!("profile:", env!("CARGO_MANIFEST_DIR"), "/../../profiles/card.toml");
+    for (right, wrong) in
+        [(&*script, script.replace("sim:", "profile:")), (profile, profile.replace("profile:", "sim:"))]
+    {
+        let error = Chip::open(&wrong).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::BadFile, "{error}");
+        assert!(error.to_string().ends_with(&format!(", which \"{right}\" opens")), "{error}");
+    }
+}
+
+#[test]
 fn a_script_that_makes_no_sense_is_refused() {
     let line = |name: &str| Line::new(name);
     let wheel = Quadrature::new(Duration::from_millis(1), Duration::from_millis(1));

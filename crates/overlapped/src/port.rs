@@ -88,7 +88,7 @@ pub struct PortStats {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct PendingCall {
-    /// What it is. The offset of a read or a write is not listed.
+    /// What it is.
     pub operation: Operation,
     /// The device's name; `None` when the device is closed and its driver has not let go.
     pub device: Option<Arc<str>>,
