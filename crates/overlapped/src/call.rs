@@ -77,7 +77,7 @@ impl<Out: Output + ?Sized> Call<Out> {
 
     #[inline]
     pub(crate) fn submitted(device: Arc<device::Inner>, operation: InFlight) -> Self {
-        Self { state: State::Submitted(Pending { device, operation }), output: PhantomData }
+        Self { state: State::Submitted(Pending::new(device, operation)), output: PhantomData }
     }
 
     /// Waits on this thread until the driver completes the call.
@@ -258,6 +258,7 @@ impl<Out: Output + ?Sized> Call<Out> {
         }
     }
 }
+
 impl<Out: Output + ?Sized> Future for Call<Out> {
     type Output = Result<Reply<Out>, Error>;
 
@@ -274,6 +275,7 @@ impl Pending {
         )
     }
 
+    #[inline]
     pub(crate) fn new(device: Arc<device::Inner>, operation: InFlight) -> Self {
         Self { device, operation }
     }
