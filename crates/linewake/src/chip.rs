@@ -212,7 +212,9 @@ impl ChipOptions {
         } else if let Some(command) = spec.strip_prefix("exec:") {
             exec::open(command, self.start_timeout)?
         } else if let Some(path) = profile_path(spec) {
-            profile::open(path, self.allow_writes).map_err(|error| is_script(path).unwrap_or(error))?
+            let is_script = || Script::load(path).is_ok();
+            let remedy = format!("it is a script of the simulator, which \"sim:{path}\" opens");
+            profile::open(path, self.allow_writes).map_err(|error| unless_mistaken(error, is_script, &remedy))?
         } else if gpiochip::is_spec(spec) {
             gpiochip::open(spec)?
         } else {
@@ -258,11 +260,13 @@ fn profile_path(spec: &str) -> Option<&str> {
     spec.strip_prefix("profile:").or_else(|| spec.ends_with(".toml").then_some(spec))
 }
 
-/// What to say of a file that is no profile, because it is a script of a simulated chip.
-fn is_script(path: &str) -> Option<Error> {
-    Script::load(path).ok()?;
-    let message = format!("\"{path}\" is a script of signals, and no profile; name the chip \"sim:{path}\"");
-    Some(Error::new(ErrorKind::BadFile, message))
+/// Says of a file that is not what it is opened as what it is.
+fn unless_mistaken(error: Error, is_the_other: impl FnOnce() -> bool, remedy: &str) -> Error {
+    if error.kind() == ErrorKind::BadFile && is_the_other() {
+        let message = format!("{error}; {remedy}");
+        return error.saying(message);
+    }
+    error
 }
 
 /// What happens on the simulated chip that `spec` names, if it names one.
@@ -279,7 +283,9 @@ fn simulated_script(spec: &str, is_alive: bool) -> Result<Option<Script>, Error>
                 let message = format!("chip \"{spec}\" has the life that is written there: it cannot be without");
                 return Err(Error::new(ErrorKind::InvalidInput, message));
             }
-            Script::load(file).map(Some)
+            let is_profile = || Profile::read(file).is_ok();
+            let remedy = format!("it is the profile of a driver, which \"profile:{file}\" opens");
+            Script::load(file).map(Some).map_err(|error| unless_mistaken(error, is_profile, &remedy))
         }
         Some(number) => match number.parse() {
             Ok(lines) if (1..=MAX_LINES as u32).contains(&lines) => Ok(Some(script().cut_to(lines))),

@@ -107,7 +107,6 @@ impl Error {
     }
 
     /// Says it in other words, and keeps what the device said.
-    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "for gpiochips"))]
     pub(crate) fn saying(self, message: String) -> Self {
         Self(Box::new(Inner { message, ..*self.0 }))
     }

@@ -191,11 +191,16 @@ fn a_file_that_is_no_script_is_named() {
 }
 
 #[test]
-fn a_script_that_is_taken_for_a_profile_is_told_from_one() {
-    let spec = script("button.toml");
-    let error = Chip::open(spec.strip_prefix("sim:").unwrap()).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::BadFile);
-    assert!(error.to_string().ends_with(&format!("; name the chip \"{spec}\"")), "{error}");
+fn a_script_and_a_profile_are_told_apart() {
+    let script = script("life.toml");
+    let profile = concat!("profile:", env!("CARGO_MANIFEST_DIR"), "/../../profiles/card.toml");
+    for (right, wrong) in
+        [(&*script, script.replace("sim:", "profile:")), (profile, profile.replace("profile:", "sim:"))]
+    {
+        let error = Chip::open(&wrong).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::BadFile, "{error}");
+        assert!(error.to_string().ends_with(&format!(", which \"{right}\" opens")), "{error}");
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::fmt;
 use std::future::Future;
+use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
@@ -40,38 +41,43 @@ use crate::{Error, ErrorKind, Operation, Output, Reply, Status};
 /// It is cancel-safe in `select!`: a call that lost the race is cancelled by its drop; to keep it, poll `&mut call`.
 #[must_use = "a call that is dropped is cancelled"]
 pub struct Call<Out: Output + ?Sized> {
-    state: State<Out>,
+    state: State,
+    output: PhantomData<fn() -> Box<Out>>,
 }
 
-enum State<Out: Output + ?Sized> {
-    /// It ended at once. The port is for a callback: that must not run here.
-    Ready(Result<Reply<Out>, Error>, Arc<port::Inner>),
-    Pending(Pending),
-    Taken,
+/// As small as can be: a call is moved a lot.
+enum State {
+    Submitted(Pending),
+    /// The driver has never seen it. `None` when that was told.
+    Refused(Option<Box<Refusal>>),
 }
 
-/// A call the driver has. It keeps the handle open, as a device does.
+/// Why a call was not submitted, and the port whose dispatcher tells a callback.
+struct Refusal {
+    error: Error,
+    port: Arc<port::Inner>,
+}
+
+const _: () = assert!(size_of::<State>() <= 2 * size_of::<u64>());
+
+/// A call the driver has, or has ended already. It keeps the handle open, as a device does.
 pub(crate) struct Pending {
     device: Arc<device::Inner>,
-    what: Operation,
+    /// [`InFlight::NONE`] when it is somebody else's.
     operation: InFlight,
-    /// Whether a waker was left in the slot.
-    registered: bool,
-    /// Whether the slot is somebody else's by now.
-    taken: bool,
 }
 
 impl<Out: Output + ?Sized> Unpin for Call<Out> {}
 
 impl<Out: Output + ?Sized> Call<Out> {
     #[inline]
-    pub(crate) fn ready(result: Result<Reply<Out>, Error>, port: Arc<port::Inner>) -> Self {
-        Self { state: State::Ready(result, port) }
+    pub(crate) fn refused(error: Error, port: Arc<port::Inner>) -> Self {
+        Self { state: State::Refused(Some(Box::new(Refusal { error, port }))), output: PhantomData }
     }
 
     #[inline]
-    pub(crate) fn pending(device: Arc<device::Inner>, what: Operation, operation: InFlight) -> Self {
-        Self { state: State::Pending(Pending::new(device, what, operation)) }
+    pub(crate) fn submitted(device: Arc<device::Inner>, operation: InFlight) -> Self {
+        Self { state: State::Submitted(Pending::new(device, operation)), output: PhantomData }
     }
 
     /// Waits on this thread until the driver completes the call.
@@ -109,12 +115,12 @@ impl<Out: Output + ?Sized> Call<Out> {
     /// As [`wait`](Self::wait); and [`ErrorKind::TimedOut`]. A driver that ignores the cancellation keeps the call's
     /// memory, not its caller.
     pub fn wait_timeout(self, timeout: Duration) -> Result<Reply<Out>, Error> {
-        let State::Pending(pending) = &self.state else { return self.wait() };
+        let State::Submitted(pending) = &self.state else { return self.wait() };
         if !pending.is_on_a_manual_port() {
             return self.timeout(timeout).wait();
         }
         // Nobody may be there to run the port's timers.
-        let (device, what) = (pending.device.clone(), pending.what);
+        let (device, what) = (pending.device.clone(), pending.what());
         let Some(deadline) = Instant::now().checked_add(timeout) else { return self.wait() };
         if let Some(deadlock) = self.deadlock() {
             return Err(deadlock);
@@ -146,7 +152,9 @@ impl<Out: Output + ?Sized> Call<Out> {
     /// # Ok::<(), overlapped::Error>(())
     /// ```
     pub fn timeout(self, timeout: Duration) -> Self {
-        if let State::Pending(pending) = &self.state {
+        if let State::Submitted(pending) = &self.state
+            && !pending.is_complete()
+        {
             pending.timeout(timeout);
         }
         self
@@ -171,7 +179,9 @@ impl<Out: Output + ?Sized> Call<Out> {
     /// # Ok::<(), overlapped::Error>(())
     /// ```
     pub fn cancel(&self) {
-        if let State::Pending(pending) = &self.state {
+        if let State::Submitted(pending) = &self.state
+            && !pending.is_complete()
+        {
             pending.cancel();
         }
     }
@@ -203,31 +213,34 @@ impl<Out: Output + ?Sized> Call<Out> {
     /// # Closing
     /// The call does not keep the device open: when the last device, call and stream are gone, what the closing makes
     /// of it is its result.
-    pub fn then(mut self, callback: impl FnOnce(Result<Reply<Out>, Error>) + Send + 'static) {
-        match std::mem::replace(&mut self.state, State::Taken) {
-            State::Ready(result, port) => port.run(Box::new(move || callback(result))),
-            State::Pending(pending) => pending.then(callback),
-            State::Taken => {}
+    pub fn then(self, callback: impl FnOnce(Result<Reply<Out>, Error>) + Send + 'static) {
+        match self.state {
+            State::Submitted(pending) => pending.then(callback),
+            State::Refused(Some(refusal)) => {
+                let Refusal { error, port } = *refusal;
+                port.run(Box::new(move || callback(Err(error))));
+            }
+            State::Refused(None) => {}
         }
     }
 
     /// Whether there is something to wait for.
     fn is_pending(&self) -> bool {
-        matches!(&self.state, State::Pending(pending) if !pending.is_complete())
+        matches!(&self.state, State::Submitted(pending) if !pending.is_complete())
     }
 
     fn deadlock(&self) -> Option<Error> {
-        if let State::Pending(pending) = &self.state { pending.deadlock() } else { None }
+        if let State::Submitted(pending) = &self.state { pending.deadlock() } else { None }
     }
 
     fn poll_reply(&mut self, cx: &mut Context<'_>) -> Poll<Result<Reply<Out>, Error>> {
-        if let State::Pending(pending) = &mut self.state {
+        if let State::Submitted(pending) = &self.state {
             match pending.progress(cx) {
                 Progress::Pending => return pending.inherited().map_or(Poll::Pending, |error| Poll::Ready(Err(error))),
                 Progress::Complete => {}
                 Progress::Expired => {
-                    let expired = Err(pending.device.error(ErrorKind::TimedOut, pending.what));
-                    self.state = State::Taken;
+                    let expired = Err(pending.device.error(ErrorKind::TimedOut, pending.what()));
+                    self.state = State::Refused(None);
                     return Poll::Ready(expired);
                 }
             }
@@ -237,14 +250,15 @@ impl<Out: Output + ?Sized> Call<Out> {
 
     /// The result of a call that is not pending any more.
     fn take(&mut self) -> Result<Reply<Out>, Error> {
-        match std::mem::replace(&mut self.state, State::Taken) {
-            State::Ready(result, _) => result,
-            State::Pending(pending) => pending.take(),
-            State::Taken => Err(Error::new(ErrorKind::InvalidInput, Operation::Poll)
+        match std::mem::replace(&mut self.state, State::Refused(None)) {
+            State::Submitted(pending) => pending.take(),
+            State::Refused(Some(refusal)) => Err(refusal.error),
+            State::Refused(None) => Err(Error::new(ErrorKind::InvalidInput, Operation::Poll)
                 .hint("the call's result was taken before; do not poll a future again after it was ready")),
         }
     }
 }
+
 impl<Out: Output + ?Sized> Future for Call<Out> {
     type Output = Result<Reply<Out>, Error>;
 
@@ -254,24 +268,30 @@ impl<Out: Output + ?Sized> Future for Call<Out> {
 }
 
 impl Pending {
-    pub(crate) fn progress(&mut self, cx: &Context<'_>) -> Progress {
-        let machine = &self.device.port.slot(self.operation).machine;
-        machine.wait(
+    pub(crate) fn progress(&self, cx: &Context<'_>) -> Progress {
+        self.slot().machine.wait(
             |waiter| matches!(waiter, Waiter::Wake(waker) if waker.will_wake(cx.waker())),
-            || {
-                self.registered = true;
-                Waiter::Wake(cx.waker().clone())
-            },
+            || Waiter::Wake(cx.waker().clone()),
         )
     }
 
-    pub(crate) fn new(device: Arc<device::Inner>, what: Operation, operation: InFlight) -> Self {
-        Self { device, what, operation, registered: false, taken: false }
+    #[inline]
+    pub(crate) fn new(device: Arc<device::Inner>, operation: InFlight) -> Self {
+        Self { device, operation }
+    }
+
+    #[inline]
+    fn slot(&self) -> &Slot {
+        self.device.port.slot(self.operation)
+    }
+
+    fn what(&self) -> Operation {
+        self.slot().operation()
     }
 
     #[inline]
     fn is_complete(&self) -> bool {
-        self.device.port.slot(self.operation).machine.is_complete()
+        self.slot().machine.is_complete()
     }
 
     pub(crate) fn cancel(&self) {
@@ -287,7 +307,7 @@ impl Pending {
 
     /// Cancels the operation because its time is over.
     pub(crate) fn cancel_overdue(&self) {
-        if self.device.port.slot(self.operation).machine.set_overdue(self.operation.generation) {
+        if self.slot().machine.set_overdue(self.operation.generation()) {
             self.cancel();
         }
     }
@@ -298,59 +318,55 @@ impl Pending {
 
     /// In the child of a fork, the error of a call that its parent waits for.
     fn inherited(&self) -> Option<Error> {
-        self.device.port.is_inherited().then(|| port::inherited(self.what).on(&self.device.name))
+        self.device.port.is_inherited().then(|| port::inherited(self.what()).on(&self.device.name))
     }
 
     pub(crate) fn deadlock(&self) -> Option<Error> {
         if let Some(inherited) = self.inherited() {
             return Some(inherited);
         }
-        let slot = self.device.port.slot(self.operation);
-        (self.device.port.is_dispatched_here() && !slot.machine.is_complete()).then(|| {
+        (self.device.port.is_dispatched_here() && !self.is_complete()).then(|| {
             self.device
-                .error(ErrorKind::Deadlock, self.what)
+                .error(ErrorKind::Deadlock, self.what())
                 .hint("this thread dispatches completions; await the call instead")
         })
     }
 
     /// The reply and the buffers, once the result is published.
     pub(crate) fn take_raw(mut self) -> RawReply {
-        let slot = self.device.port.slot(self.operation);
-        if self.registered {
-            drop(slot.machine.take_waiter(self.operation.generation));
-        }
-        self.taken = true;
-        // SAFETY: the result is published and this call owns the operation.
-        unsafe { raw::reply(&self.device.port, &self.device.name, self.what, self.operation, slot.status()) }
+        let operation = std::mem::replace(&mut self.operation, InFlight::NONE);
+        let (port, name) = (&self.device.port, &self.device.name);
+        let slot = port.slot(operation);
+        slot.machine.forget_waiter(operation.generation());
+        // SAFETY: the result is published and this call owned the operation.
+        unsafe { raw::reply(port, slot, name, operation, slot.status()) }
     }
 
     /// The result, once it is published.
     fn take<Out: Output + ?Sized>(mut self) -> Result<Reply<Out>, Error> {
-        self.taken = true;
+        let operation = std::mem::replace(&mut self.operation, InFlight::NONE);
         let (port, name) = (&self.device.port, &self.device.name);
-        let slot = port.slot(self.operation);
-        if self.registered {
-            drop(slot.machine.take_waiter(self.operation.generation));
-        }
-        // SAFETY: the result is published and this call owns the operation.
-        unsafe { published(port, slot, name, self.what, self.operation) }
+        let slot = port.slot(operation);
+        slot.machine.forget_waiter(operation.generation());
+        // SAFETY: the result is published and this call owned the operation.
+        unsafe { published(port, slot, name, operation) }
     }
 
     /// Leaves the call to its completion, which then runs the callback.
     fn then<Out: Output + ?Sized>(mut self, callback: impl FnOnce(Result<Reply<Out>, Error>) + Send + 'static) {
-        self.taken = true;
-        let (what, name) = (self.what, self.device.name.clone());
+        let (what, name) = (self.what(), self.device.name.clone());
+        let operation = std::mem::replace(&mut self.operation, InFlight::NONE);
         let run = move |port: &Arc<port::Inner>, operation: InFlight| {
             // An expired call is left to its packet, unless that has come since.
             let slot = port.slot(operation);
-            callback(if slot.machine.abandon(operation.generation) {
+            callback(if slot.machine.abandon(operation.generation()) {
                 // SAFETY: the result is published, and the call gave the operation to this callback.
-                unsafe { published(port, slot, &name, what, operation) }
+                unsafe { published(port, slot, &name, operation) }
             } else {
                 Err(Error::new(ErrorKind::TimedOut, what).on(&name))
             });
         };
-        let (port, operation) = (self.device.port.clone(), self.operation);
+        let port = self.device.port.clone();
         let machine = &port.slot(operation).machine;
         let mut run: Option<port::Callback> = Some(Box::new(run));
         let waiting = machine.wait(|_| false, || Waiter::Callback(run.take().expect("made once")));
@@ -358,7 +374,7 @@ impl Pending {
             return;
         }
         // There is a result; or one came while the callback was left there, and its packet took it, or did not.
-        let left = || match machine.take_waiter(operation.generation) {
+        let left = || match machine.take_waiter(operation.generation()) {
             Some(Waiter::Callback(run)) => Some(run),
             _ => None,
         };
@@ -377,32 +393,30 @@ unsafe fn published<Out: Output + ?Sized>(
     port: &Arc<port::Inner>,
     slot: &Slot,
     name: &Arc<str>,
-    what: Operation,
     operation: InFlight,
 ) -> Result<Reply<Out>, Error> {
     // SAFETY: the caller's promise.
     let ended = unsafe { slot.status() };
     if ended.0 == Status::CANCELLED && slot.machine.is_overdue() {
+        let error = Error::new(ErrorKind::TimedOut, slot.operation()).on(name);
         port.release_slot(slot, operation);
-        return Err(Error::new(ErrorKind::TimedOut, what).on(name));
+        return Err(error);
     }
-    device::finish(port, slot, name, what, operation, ended)
+    device::finish(port, slot, name, operation, ended)
 }
 
 impl Drop for Pending {
     fn drop(&mut self) {
-        if self.taken {
+        if self.operation == InFlight::NONE {
             return;
         }
-        let slot = self.device.port.slot(self.operation);
+        let slot = self.slot();
         // First ask, while the slot is still this call's own: a later cancel would hit the slot's next call.
         if !slot.machine.is_complete() {
             self.device.cancel(self.operation);
         }
-        if self.registered {
-            drop(slot.machine.take_waiter(self.operation.generation));
-        }
-        if slot.machine.abandon(self.operation.generation) {
+        slot.machine.forget_waiter(self.operation.generation());
+        if slot.machine.abandon(self.operation.generation()) {
             self.device.port.release(self.operation);
         }
     }
@@ -412,9 +426,12 @@ impl<Out: Output + ?Sized> fmt::Debug for Call<Out> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut f = f.debug_struct("Call");
         match &self.state {
-            State::Ready(..) => f.field("state", &"ready"),
-            State::Pending(pending) => f.field("operation", &pending.what).field("state", &"pending"),
-            State::Taken => f.field("state", &"taken"),
+            State::Submitted(pending) => {
+                let state = if pending.is_complete() { "ready" } else { "pending" };
+                f.field("operation", &pending.what()).field("state", &state)
+            }
+            State::Refused(Some(refusal)) => f.field("state", &"ready").field("error", &refusal.error),
+            State::Refused(None) => f.field("state", &"taken"),
         };
         f.finish_non_exhaustive()
     }

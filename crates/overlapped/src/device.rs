@@ -8,7 +8,7 @@ use crate::call::Pending;
 use crate::ioctl::sealed::Done;
 use crate::port::{self, InFlight, Waiter};
 use crate::raw::{self, RawReply};
-use crate::slab::Slot;
+use crate::slab::{PLACES, Slot};
 use crate::{Buffer, Call, CtlCode, Error, ErrorCode, ErrorKind, Input, InvertedCallBuilder, Ioctl, OpenOptions};
 use crate::{Operation, Output, Port, RawCall, Reply, Status, sim};
 
@@ -340,14 +340,16 @@ impl Device {
         output_len: Option<u32>,
     ) -> Call<Out> {
         match self.inner.submit(what, input, output_len, None) {
-            Err(error) => Call::ready(Err(error), self.inner.port.clone()),
+            Err(error) => Call::refused(error, self.inner.port.clone()),
             Ok(Submitted::Final(operation, status, information)) => {
-                let inner = &*self.inner;
-                let slot = inner.port.slot(operation);
-                let result = finish(&inner.port, slot, &inner.name, what, operation, (status, information));
-                Call::ready(result, inner.port.clone())
+                let slot = self.inner.port.slot(operation);
+                // SAFETY: final at return: the operation is finished and ours.
+                unsafe { slot.set_status(status, information) };
+                // Unless its packet was faster.
+                slot.machine.complete(operation.generation());
+                Call::submitted(self.inner.clone(), operation)
             }
-            Ok(Submitted::Pending(operation)) => Call::pending(self.inner.clone(), what, operation),
+            Ok(Submitted::Pending(operation)) => Call::submitted(self.inner.clone(), operation),
         }
     }
 
@@ -387,11 +389,11 @@ impl Device {
         // SAFETY: this thread took the slot from the pool and has not begun.
         unsafe { slot.prepare_with(inner.id, what, Box::new((input, output))) };
         match inner.begin(index, slot, what, None) {
-            Submitted::Pending(operation) => RawCall::pending(Pending::new(inner.clone(), what, operation)),
+            Submitted::Pending(operation) => RawCall::pending(Pending::new(inner.clone(), operation)),
             Submitted::Final(operation, status, information) => {
                 let ended = (status, information);
                 // SAFETY: final at return: the operation is finished and ours, and was prepared with buffers above.
-                RawCall::ready(unsafe { raw::reply(&inner.port, &inner.name, what, operation, ended) })
+                RawCall::ready(unsafe { raw::reply(&inner.port, slot, &inner.name, operation, ended) })
             }
         }
     }
@@ -511,9 +513,9 @@ impl Inner {
             return Err(port::inherited(what).on(&self.name));
         }
         if let Operation::Read { offset: Some(at) } | Operation::Write { offset: Some(at) } = what
-            && i64::try_from(at).is_err()
+            && at >= PLACES
         {
-            return Err(self.error(ErrorKind::InvalidInput, what).hint("an offset must fit in 63 bits"));
+            return Err(self.error(ErrorKind::InvalidInput, what).hint("an offset must be less than 4 EiB"));
         }
         let (Some(output_len), Ok(_)) = (output_len, u32::try_from(input.len())) else {
             return Err(self
@@ -533,7 +535,7 @@ impl Inner {
     /// Submits an operation that is prepared.
     #[inline]
     fn begin(&self, index: u32, slot: &Slot, what: Operation, waiter: Option<Waiter>) -> Submitted {
-        let operation = InFlight { index, generation: slot.machine.begin(waiter) };
+        let operation = InFlight::new(index, slot.machine.begin(waiter));
         let ended = match &self.backend {
             Backend::Simulated(file) => file.submit(&self.port, operation, slot, what),
             #[cfg(any(windows, all(target_os = "linux", not(miri))))]
@@ -566,12 +568,12 @@ impl Inner {
     /// Somebody who does not own the call cancels it.
     pub(crate) fn cancel_pinned(&self, operation: InFlight) {
         let slot = self.port.slot(operation);
-        if slot.machine.pin(operation.generation) {
+        if slot.machine.pin(operation.generation()) {
             // Whoever looked for the device's slots may have seen one that has since been used for another device.
             if slot.device() == self.id {
                 self.ask_to_cancel(operation, slot);
             }
-            if let Some(how) = slot.machine.unpin(operation.generation) {
+            if let Some(how) = slot.machine.unpin(operation.generation()) {
                 self.port.give_back(slot, operation, how);
             }
         }
@@ -595,7 +597,7 @@ impl Inner {
             if slot.device() == self.id
                 && let Some(generation) = slot.machine.in_flight()
             {
-                self.cancel_pinned(InFlight { index, generation });
+                self.cancel_pinned(InFlight::new(index, generation));
             }
         }
     }
@@ -610,10 +612,11 @@ pub(crate) fn finish<Out: Output + ?Sized>(
     port: &Arc<port::Inner>,
     slot: &Slot,
     name: &Arc<str>,
-    what: Operation,
     operation: InFlight,
     (status, information): (Status, usize),
 ) -> Result<Reply<Out>, Error> {
+    // Before the release: then the slot is somebody else's.
+    let what = slot.operation();
     let end_of_file = status == Status::END_OF_FILE && matches!(what, Operation::Read { .. });
     let information = if end_of_file { 0 } else { information };
     let fail = || Error::from_code(ErrorCode::Status(status), what).on(name);

@@ -190,7 +190,7 @@ impl Calls for Source {
             Ok(Submitted::Pending(operation)) => Submission::Pending(operation),
             Ok(Submitted::Final(operation, status, information)) => {
                 // Its packet, if there is one, must not find the waiter; if it has found it, the call arrives.
-                if device.port.slot(operation).machine.take_waiter(operation.generation).is_none() {
+                if device.port.slot(operation).machine.take_waiter(operation.generation()).is_none() {
                     return Submission::Arriving;
                 }
                 self.over(&device.port, operation, status, information);
@@ -448,8 +448,8 @@ impl<Out: Output + ?Sized> InvertedCall<Out> {
     fn item(&self, taken: Taken<InFlight>) -> Option<Result<Reply<Out>, Error>> {
         match taken {
             Taken::Reply(operation, status, information, next) => {
-                let (port, name, what) = (&self.device.port, &self.device.name, self.ring.calls.what);
-                let reply = device::finish(port, port.slot(operation), name, what, operation, (status, information));
+                let (port, name) = (&self.device.port, &self.device.name);
+                let reply = device::finish(port, port.slot(operation), name, operation, (status, information));
                 if next.arm {
                     self.ring.arm();
                 }

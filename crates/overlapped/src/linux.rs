@@ -275,7 +275,7 @@ impl Device {
     pub fn ioctl_when<T: Input + Output>(&self, interest: Interest, ioctl: Ioctl<T>, argument: T) -> Call<T> {
         let what = Operation::Ioctl { request: ioctl.request, when: Some(interest) };
         if let Backend::Simulated(_) = &self.inner.backend {
-            return Call::ready(Err(self.no_ioctls(what)), self.inner.port.clone());
+            return Call::refused(self.no_ioctls(what), self.inner.port.clone());
         }
         self.submit(what, argument.as_bytes(), u32::try_from(size_of::<T>()).ok())
     }

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use crate::device;
 use crate::slab::{Slab, Slot};
-use crate::slot::{Completion, Generation, Recycle};
+use crate::slot::{Completion, Generation, LAST_GENERATION, Recycle};
 use crate::sys::Queue;
 use crate::timer::Timers;
 use crate::{Error, ErrorKind, Operation};
@@ -88,7 +88,7 @@ pub struct PortStats {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct PendingCall {
-    /// What it is. The offset of a read or a write is not listed.
+    /// What it is.
     pub operation: Operation,
     /// The device's name; `None` when the device is closed and its driver has not let go.
     pub device: Option<Arc<str>>,
@@ -189,12 +189,9 @@ pub(crate) trait Arrival: Send + Sync {
     fn arm_again(self: Arc<Self>);
 }
 
-/// Names an operation: the slot and its generation.
+/// Names an operation, in one word: the slot and its generation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct InFlight {
-    pub(crate) index: u32,
-    pub(crate) generation: Generation,
-}
+pub(crate) struct InFlight(u64);
 
 /// The high bit tells our packets from others': no address in user mode has it.
 const OURS: u64 = 1 << 63;
@@ -204,14 +201,34 @@ const EXPIRE: u64 = 1 << 62;
 pub(crate) const LOOK: u64 = 1 << 62;
 
 impl InFlight {
-    /// The value that travels through the kernel: never an address, so that nothing dangles when it comes back late.
-    pub(crate) fn token(self) -> u64 {
-        OURS | u64::from(self.generation) << 32 | u64::from(self.index)
+    /// No operation.
+    pub(crate) const NONE: Self = Self(0);
+
+    #[inline]
+    pub(crate) const fn new(index: u32, generation: Generation) -> Self {
+        Self(OURS | (generation as u64) << 32 | index as u64)
     }
 
+    /// The number of the slot.
+    #[inline]
+    pub(crate) fn index(self) -> u32 {
+        self.0 as u32
+    }
+
+    #[inline]
+    pub(crate) fn generation(self) -> Generation {
+        (self.0 >> 32) as Generation & LAST_GENERATION
+    }
+
+    /// The value that travels through the kernel: never an address, so that nothing dangles when it comes back late.
+    #[inline]
+    pub(crate) fn token(self) -> u64 {
+        self.0
+    }
+
+    #[inline]
     pub(crate) fn from_token(token: u64) -> Option<Self> {
-        let generation = (token & !OURS & !EXPIRE) >> 32;
-        (token & OURS != 0).then_some(Self { index: token as u32, generation: generation as Generation })
+        (token & OURS != 0).then_some(Self(token & !EXPIRE))
     }
 }
 
@@ -601,7 +618,7 @@ impl Inner {
 
     /// At `at` the operation's time is over.
     pub(crate) fn at(&self, at: Instant, operation: InFlight, device: Weak<device::Inner>) {
-        let is_over = |operation: InFlight| self.slot(operation).machine.in_flight() != Some(operation.generation);
+        let is_over = |operation: InFlight| self.slot(operation).machine.in_flight() != Some(operation.generation());
         if self.timers.add(at, operation, device, is_over) {
             // It is the first to expire: the dispatcher must not sleep longer.
             self.queue.hurry(at);
@@ -647,7 +664,7 @@ impl Inner {
     /// the packet that says that the caller shall not wait any more.
     fn overdue(self: &Arc<Self>, operation: InFlight, device: &Weak<device::Inner>) {
         if let Some(device) = device.upgrade()
-            && self.slot(operation).machine.set_overdue(operation.generation)
+            && self.slot(operation).machine.set_overdue(operation.generation())
         {
             device.cancel_pinned(operation);
             self.queue.post(operation.token() | EXPIRE);
@@ -665,15 +682,15 @@ impl Inner {
             }
             return;
         }
-        let known = InFlight::from_token(token).and_then(|op| Some((op, self.slab.get(op.index)?)));
+        let known = InFlight::from_token(token).and_then(|op| Some((op, self.slab.get(op.index())?)));
         let Some((operation, slot)) = known else {
             self.strays.fetch_add(1, Relaxed);
             return;
         };
         let completion = if token & EXPIRE == 0 {
-            slot.machine.complete(operation.generation)
+            slot.machine.complete(operation.generation())
         } else {
-            Completion::Published(slot.machine.expire(operation.generation))
+            Completion::Published(slot.machine.expire(operation.generation()))
         };
         match completion {
             Completion::Published(Some(waiter)) => self.guarded(|| match waiter {
@@ -682,7 +699,7 @@ impl Inner {
                 Waiter::Callback(callback) => callback(self, operation),
             }),
             Completion::Published(None) | Completion::Left => {}
-            Completion::Recycle(how) => self.slab.give_back(slot, operation.index, how),
+            Completion::Recycle(how) => self.slab.give_back(slot, operation.index(), how),
             Completion::Stray => drop(self.strays.fetch_add(1, Relaxed)),
         }
     }
@@ -698,7 +715,7 @@ impl Inner {
     /// The slot of an operation of this port.
     #[inline]
     pub(crate) fn slot(&self, operation: InFlight) -> &Slot {
-        self.slab.get(operation.index).expect("an operation of this port has a slot of this port")
+        self.slab.get(operation.index()).expect("an operation of this port has a slot of this port")
     }
 
     /// Gives the slot up, by its owner. What was borrowed from it is gone.
@@ -710,13 +727,13 @@ impl Inner {
     /// [`release`](Self::release), for who knows the slot.
     #[inline]
     pub(crate) fn release_slot(&self, slot: &Slot, operation: InFlight) {
-        if let Some(how) = slot.machine.release(operation.generation) {
+        if let Some(how) = slot.machine.release(operation.generation()) {
             self.give_back(slot, operation, how);
         }
     }
 
     pub(crate) fn give_back(&self, slot: &Slot, operation: InFlight, how: Recycle) {
-        self.slab.give_back(slot, operation.index, how);
+        self.slab.give_back(slot, operation.index(), how);
     }
 }
 
@@ -780,11 +797,11 @@ mod tests {
 
     #[test]
     fn a_token_names_slot_and_generation() {
-        for op in [
-            InFlight { index: 0, generation: 1 },
-            InFlight { index: u32::MAX, generation: crate::slot::LAST_GENERATION },
-        ] {
+        for (index, generation) in [(0, 1), (u32::MAX, LAST_GENERATION), (7, LAST_GENERATION - 7)] {
+            let op = InFlight::new(index, generation);
+            assert_eq!((op.index(), op.generation()), (index, generation));
             assert_eq!(InFlight::from_token(op.token()), Some(op));
+            assert_eq!(InFlight::from_token(op.token() | EXPIRE), Some(op));
         }
         assert_eq!(InFlight::from_token(0x7fff_ffff_ffff), None, "an address is not one of our tokens");
     }
@@ -792,7 +809,7 @@ mod tests {
     #[test]
     fn packets_that_mean_nothing_are_counted() {
         let port = Port::manual().unwrap();
-        for token in [0, 1, u64::MAX, InFlight { index: 0, generation: 1 }.token()] {
+        for token in [0, 1, u64::MAX, InFlight::new(0, 1).token()] {
             port.inner.queue.post(token);
         }
         while port.stats().strays < 4 {

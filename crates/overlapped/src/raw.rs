@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::call::{Pending, block_on, block_on_until};
 use crate::port::{self, InFlight};
+use crate::slab::Slot;
 use crate::slot::Progress;
 use crate::{Buffer, Error, ErrorCode, ErrorKind, Operation, Status};
 
@@ -213,18 +214,17 @@ impl Future for RawCall {
 /// Takes the reply of a finished operation and releases it.
 ///
 /// # Safety
-/// The operation is finished, was prepared with buffers, and belongs to the caller.
+/// The operation is finished, was prepared with buffers, belongs to the caller, and has this slot.
 pub(crate) unsafe fn reply(
     port: &Arc<port::Inner>,
+    slot: &Slot,
     name: &Arc<str>,
-    what: Operation,
     operation: InFlight,
     (status, information): (Status, usize),
 ) -> RawReply {
-    let slot = port.slot(operation);
     // SAFETY: the caller's promise.
     let buffers = unsafe { slot.take_buffers() };
-    let is_overdue = status == Status::CANCELLED && slot.machine.is_overdue();
+    let (what, is_overdue) = (slot.operation(), status == Status::CANCELLED && slot.machine.is_overdue());
     port.release_slot(slot, operation);
     let (input, output) = buffers.map_or_else(|| (Buffer::empty(), Buffer::empty()), |b| *b);
     let status = match status {

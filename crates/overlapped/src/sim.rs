@@ -244,23 +244,11 @@ impl File {
         slot: &Slot,
         what: Operation,
     ) -> Option<(Status, usize)> {
-        let offset = match what {
-            Operation::Read { offset } | Operation::Write { offset } => offset,
-            _ => None,
-        };
         let driver = self.driver.as_ref()?;
         // A panic drops the request, which completes it.
         let outcome = port::caught(|| {
             // The operation has begun; from here on this request is the kernel's side of it.
-            let request = Request(Raw {
-                port: port.clone(),
-                operation,
-                file: self.id,
-                offset,
-                information: None,
-                written: 0,
-                left: Left::Unanswered,
-            });
+            let request = Request(Raw { port: port.clone(), operation });
             match what {
                 Operation::Read { .. } => driver.read(request),
                 Operation::Write { .. } => driver.write(request),
@@ -272,13 +260,13 @@ impl File {
             // The driver returned another request's outcome; dropping it completes that one through its packet.
             return None;
         }
-        raw.left = Left::Nothing;
+        raw.operation = InFlight::NONE;
         // SAFETY: the driver has ended the request, and nobody else touches its status.
         Some(unsafe { slot.status() })
     }
 
     pub(crate) fn cancel(&self, port: &port::Inner, operation: InFlight, slot: &Slot) {
-        slot.cancelled.store(operation.generation, Release);
+        slot.cancelled.store(operation.generation(), Release);
         // A driver's panic stays the driver's.
         if let Some(driver) = &self.driver {
             port::caught(|| driver.cancel(RequestId(port.id, operation)));
@@ -298,26 +286,12 @@ impl Drop for File {
 }
 
 /// The kernel's side of one operation, which is in flight as long as this is there. Whatever becomes of it, its drop
-/// queues the packet that is still owed. It is moved a lot: what the slot knows is asked of the slot.
+/// queues the packet that is still owed. It is moved a lot, and so it is small: the slot's status block has the status,
+/// PENDING until there is one, and the count of the bytes written so far.
 struct Raw {
     port: Arc<port::Inner>,
+    /// [`InFlight::NONE`] when nothing is owed.
     operation: InFlight,
-    file: FileId,
-    /// Of a read or a write.
-    offset: Option<u64>,
-    /// What the driver said that a completion reports, in place of the bytes written.
-    information: Option<usize>,
-    written: u32,
-    left: Left,
-}
-
-/// What is still owed for a request.
-enum Left {
-    /// A status and a packet.
-    Unanswered,
-    /// A packet.
-    Packet,
-    Nothing,
 }
 
 impl Raw {
@@ -333,11 +307,7 @@ impl Raw {
     }
 
     fn what(&self) -> Operation {
-        match self.slot().operation() {
-            Operation::Read { .. } => Operation::Read { offset: self.offset },
-            Operation::Write { .. } => Operation::Write { offset: self.offset },
-            what => what,
-        }
+        self.slot().operation()
     }
 
     fn input(&self) -> &[u8] {
@@ -355,27 +325,34 @@ impl Raw {
     #[inline]
     fn write(&mut self, bytes: &[u8]) -> usize {
         // SAFETY: as above.
-        let room = unsafe { &mut self.memory().output()[self.written as usize..] };
+        let (output, written) = unsafe { (self.memory().output(), self.slot().information()) };
+        let room = output.get_mut(written..).unwrap_or_default();
         let count = bytes.len().min(room.len());
         room[..count].copy_from_slice(&bytes[..count]);
-        self.written += count as u32;
+        self.note(written + count);
         count
     }
 
-    fn set_written(&mut self, count: usize) {
-        self.written = count.min(self.memory().output_len as usize) as u32;
+    /// What a completion will report.
+    #[inline]
+    fn note(&mut self, information: usize) {
+        // SAFETY: this is the kernel's side of the operation in flight.
+        unsafe { self.slot().set_status(Status::PENDING, information) };
     }
 
     #[inline]
     fn end(&mut self, status: Status, information: usize) {
+        // A driver that says so of a request that it gives back has a fault, and has not answered.
+        let unanswered = (Status::DRIVER_INTERNAL_ERROR, 0);
+        let (status, information) = if status == Status::PENDING { unanswered } else { (status, information) };
         // SAFETY: this is the kernel's side of the operation in flight.
         unsafe { self.slot().set_status(status, information) };
-        self.left = Left::Packet;
     }
 
     #[inline]
     fn information(&self, status: Status) -> usize {
-        if status.is_error() { 0 } else { self.information.unwrap_or(self.written as usize) }
+        // SAFETY: this is the kernel's side of the operation in flight.
+        if status.is_error() { 0 } else { unsafe { self.slot().information() } }
     }
 
     #[inline]
@@ -387,10 +364,12 @@ impl Raw {
 impl Drop for Raw {
     #[inline]
     fn drop(&mut self) {
-        match self.left {
-            Left::Nothing => return,
-            Left::Packet => {}
-            Left::Unanswered => self.end(Status::DRIVER_INTERNAL_ERROR, 0),
+        if self.operation == InFlight::NONE {
+            return;
+        }
+        // SAFETY: this is the kernel's side of the operation in flight.
+        if unsafe { self.slot().status() }.0 == Status::PENDING {
+            self.end(Status::DRIVER_INTERNAL_ERROR, 0);
         }
         self.post();
     }
@@ -459,7 +438,7 @@ macro_rules! shared_by_requests {
             /// Which open handle it came from.
             #[must_use]
             pub fn file(&self) -> FileId {
-                self.0.file
+                FileId(self.0.slot().device())
             }
 
             /// Tells it from other requests.
@@ -494,14 +473,17 @@ macro_rules! shared_by_requests {
             }
 
             /// The number of output bytes that are valid: what a completion reports.
+            #[inline]
             pub fn set_written(&mut self, count: usize) {
-                self.0.set_written(count);
+                let most = self.0.memory().output_len as usize;
+                self.0.note(count.min(most));
             }
 
             /// The byte count that a completion reports, if it is not that of the bytes written: for a write, how many
-            /// were taken.
+            /// were taken. What is written after this goes there.
+            #[inline]
             pub fn set_information(&mut self, count: usize) {
-                self.0.information = Some(count);
+                self.0.note(count);
             }
 
             /// Whether its caller has given up on it.
@@ -519,7 +501,7 @@ macro_rules! shared_by_requests {
             #[must_use]
             #[inline]
             pub fn is_cancelled(&self) -> bool {
-                self.0.slot().cancelled.load(Acquire) == self.0.operation.generation
+                self.0.slot().cancelled.load(Acquire) == self.0.operation.generation()
             }
         }
 
@@ -645,7 +627,7 @@ impl Pended {
     /// # Ok::<(), overlapped::Error>(())
     /// ```
     pub fn never(mut self) {
-        self.0.left = Left::Nothing;
+        self.0.operation = InFlight::NONE;
     }
 }
 

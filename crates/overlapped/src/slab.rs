@@ -34,7 +34,13 @@ const KEEP: usize = 64 * 1024;
 const FIRST_CHUNK: usize = 8;
 /// How many chunks are of one length.
 const EQUAL: usize = 16;
-const CHUNKS: usize = 24 * EQUAL;
+const CHUNKS: usize = 21 * EQUAL;
+/// A slot's number is that of its chunk, and in so many bits below that its place there.
+const PLACE_BITS: u32 = 23;
+/// The longest chunk has a place for each of those numbers.
+const _: () = assert!(FIRST_CHUNK << ((CHUNKS - 1) / EQUAL) == 1 << PLACE_BITS);
+/// And no chunk has the number of those that are no slot's.
+const _: () = assert!(CHUNKS < 1 << (u32::BITS - PLACE_BITS));
 
 /// The kernel's IO_STATUS_BLOCK (`wdm.h`): a status in a pointer-sized union, and the byte count.
 #[repr(C)]
@@ -337,6 +343,16 @@ impl Slot {
         unsafe { (Status::from_u32((*block).status), (*block).information) }
     }
 
+    /// The byte count in the status block.
+    ///
+    /// # Safety
+    /// The caller is the kernel's side of the operation in flight.
+    #[inline]
+    pub(crate) unsafe fn information(&self) -> usize {
+        // SAFETY: the caller's promise: nobody else touches the block.
+        unsafe { (*self.io_status.get()).information }
+    }
+
     /// The first `len` bytes of the output, or all of it if that is fewer.
     ///
     /// # Safety
@@ -364,7 +380,8 @@ impl Slot {
         Duration::from_millis(crate::sys::ticks().wrapping_sub(self.started.load(Relaxed)).into())
     }
 
-    /// What the operation is, for a listing. Of a read or write the offset is not kept.
+    /// What the operation is.
+    #[inline]
     pub(crate) fn operation(&self) -> Operation {
         unpack(self.what.load(Relaxed))
     }
@@ -382,15 +399,20 @@ impl Slot {
     }
 }
 
-const READ: u64 = 1 << 32;
-const WRITE: u64 = 2 << 32;
+const READ: u64 = 2 << 62;
+const WRITE: u64 = 3 << 62;
+/// As many bytes into a file or disk an operation can be: nobody has one of 4 EiB.
+pub(crate) const PLACES: u64 = !WRITE;
 #[cfg(target_os = "linux")]
 const IOCTL: u64 = 4 << 32;
 
+/// In one word: a code as it is; a read or write by its highest bits, and one more than its offset.
+#[inline]
 fn pack(what: Operation) -> u64 {
+    let place = |offset: Option<u64>| offset.map_or(0, |at| (at + 1) & PLACES);
     match what {
-        Operation::Read { .. } => READ,
-        Operation::Write { .. } => WRITE,
+        Operation::Read { offset } => READ | place(offset),
+        Operation::Write { offset } => WRITE | place(offset),
         Operation::Control(code) => code.to_u32().into(),
         #[cfg(target_os = "linux")]
         Operation::Ioctl { request, when } => IOCTL | when.map_or(0, |w| w as u64) << 32 | u64::from(request),
@@ -399,10 +421,12 @@ fn pack(what: Operation) -> u64 {
     }
 }
 
+#[inline]
 fn unpack(what: u64) -> Operation {
+    let offset = (what & PLACES).checked_sub(1);
     match what {
-        READ => Operation::Read { offset: None },
-        WRITE => Operation::Write { offset: None },
+        what if what & WRITE == READ => Operation::Read { offset },
+        what if what & WRITE == WRITE => Operation::Write { offset },
         #[cfg(target_os = "linux")]
         what if what & IOCTL != 0 => Operation::Ioctl {
             request: what as u32,
@@ -433,6 +457,10 @@ impl fmt::Debug for Slot {
     }
 }
 
+fn number(chunk: usize, place: u32) -> u32 {
+    (chunk as u32) << PLACE_BITS | place
+}
+
 /// All slots of a port.
 #[derive(Debug)]
 pub(crate) struct Slab {
@@ -444,6 +472,7 @@ pub(crate) struct Slab {
 /// Slots that were made.
 #[derive(Debug, Default)]
 struct Made {
+    chunks: usize,
     slots: usize,
     /// Those of them that are never used again.
     retired: usize,
@@ -474,24 +503,14 @@ impl Slab {
         }
     }
 
-    #[inline]
-    fn locate(index: u32) -> (usize, usize) {
-        // As if as many slots again came before, in chunks of half the length and so on: then each doubling begins at a
-        // power of two, and its chunks are told apart by the bits that follow the first.
-        let at = u64::from(index) + (EQUAL * FIRST_CHUNK) as u64;
-        let bits = at.ilog2() - EQUAL.ilog2();
-        let doubled = (bits - FIRST_CHUNK.ilog2()) as usize;
-        (EQUAL * doubled + (at >> bits) as usize - EQUAL, (at & ((1 << bits) - 1)) as usize)
-    }
-
     /// The slot with this number, if there is one: numbers come back from the kernel and are not trusted.
     #[inline]
     pub(crate) fn get(&self, index: u32) -> Option<&Slot> {
-        let (chunk, at) = Self::locate(index);
-        self.chunks.get(chunk)?.get()?.get(at)
+        let (chunk, place) = (index >> PLACE_BITS, index & ((1 << PLACE_BITS) - 1));
+        self.chunks.get(chunk as usize)?.get()?.get(place as usize)
     }
 
-    /// Takes a free slot. `None` when the slab is at its largest: more than a thousand million operations in flight.
+    /// Takes a free slot. `None` when the slab is at its largest: more than 268 million operations in flight.
     #[inline]
     pub(crate) fn take(&self) -> Option<(u32, &Slot)> {
         loop {
@@ -516,14 +535,13 @@ impl Slab {
     }
 
     fn grow(&self, made: &mut Made) -> bool {
-        let (chunk, at) = Self::locate(u32::try_from(made.slots).unwrap_or(u32::MAX));
-        debug_assert_eq!(at, 0);
-        let Some(cell) = self.chunks.get(chunk) else {
+        let Some(cell) = self.chunks.get(made.chunks) else {
             return false;
         };
-        let len = FIRST_CHUNK << (chunk / EQUAL);
+        let len = FIRST_CHUNK << (made.chunks / EQUAL);
         let slots = cell.get_or_init(|| (0..len).map(|_| Slot::new()).collect());
-        let first = made.slots as u32;
+        let first = number(made.chunks, 0);
+        made.chunks += 1;
         made.slots += len;
         // The lowest number last, so that it is taken first and a quiet port stays in one chunk.
         for (at, slot) in slots.iter().enumerate().rev() {
@@ -552,7 +570,8 @@ impl Slab {
 
     /// Every slot there is, with its number.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &Slot)> {
-        self.chunks.iter().map_while(|c| c.get()).flat_map(|c| c.iter()).zip(0..).map(|(slot, index)| (index, slot))
+        let made = self.chunks.iter().map_while(OnceLock::get).enumerate();
+        made.flat_map(|(chunk, slots)| (0..).zip(slots).map(move |(place, slot)| (number(chunk, place), slot)))
     }
 }
 
@@ -572,7 +591,8 @@ mod tests {
             assert!(ptr::eq(slot, slab.get(index).unwrap()), "{index}");
         }
         assert_eq!(slab.iter().count(), EQUAL * FIRST_CHUNK * 3);
-        for index in [(EQUAL * FIRST_CHUNK) as u32 * 3, u32::MAX, u32::MAX - 1] {
+        let made = 2 * EQUAL;
+        for index in [number(0, FIRST_CHUNK as u32), number(made, 0), number(CHUNKS, 0), u32::MAX, u32::MAX - 1] {
             assert!(slab.get(index).is_none());
         }
     }

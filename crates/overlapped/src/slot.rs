@@ -114,8 +114,8 @@ impl<W> Machine<W> {
         let word = self.word.load(Acquire);
         debug_assert_eq!(word & !pack(Generation::MAX, 0), FREE);
         let mut next = word | PENDING;
-        if waiter.is_some() {
-            let old = std::mem::replace(&mut *lock(&self.waiter), waiter);
+        if let Some(waiter) = waiter {
+            let old = lock(&self.waiter).replace(waiter);
             // Somebody else's code: not under the lock.
             drop(old);
             next |= AWAITED;
@@ -152,6 +152,14 @@ impl<W> Machine<W> {
         }
     }
 
+    /// [`take_waiter`](Self::take_waiter), by the owner, who looks first whether there may be one.
+    #[inline]
+    pub(crate) fn forget_waiter(&self, of: Generation) {
+        if self.word.load(Acquire) & AWAITED != 0 {
+            drop(self.take_waiter(of));
+        }
+    }
+
     /// Takes the waiter of the operation `of`, and nobody else's: the owner may have released the slot since, and the
     /// next owner's waiter must stay.
     #[inline]
@@ -185,7 +193,8 @@ impl<W> Machine<W> {
                 drop(old);
             }
             if word & AWAITED == 0 {
-                self.flag(generation(word), AWAITED);
+                // Also if it is complete by now: then the waiter is found by its owner.
+                self.word.fetch_or(AWAITED, AcqRel);
             }
         }
         // A completer who looked before we registered had published by then, and this sees it.

@@ -277,6 +277,20 @@ fn a_lie_about_the_count_is_clamped() {
 }
 
 #[test]
+fn a_completion_with_pending_is_the_drivers_fault() {
+    let at_once = Device::simulated(sim::from_fn(|request| request.complete(Status::PENDING))).unwrap();
+    let error = at_once.call(WAIT, &()).wait().unwrap_err();
+    assert_eq!(error.code(), Some(ErrorCode::Status(Status::DRIVER_INTERNAL_ERROR)));
+
+    let (port, driver, device) = setup();
+    let call = device.call(WAIT, &());
+    driver.waiting.pop().unwrap().0.complete(Status::PENDING);
+    let error = port.block_on(call).unwrap().unwrap_err();
+    assert_eq!(error.code(), Some(ErrorCode::Status(Status::DRIVER_INTERNAL_ERROR)));
+    assert_eq!((port.stats().in_flight, port.stats().strays), (0, 0));
+}
+
+#[test]
 fn a_short_record_is_an_error_that_keeps_its_bytes() {
     let (port, _, device) = setup();
     // SAFETY: the simulated driver writes 4 bytes, through its bounded request.

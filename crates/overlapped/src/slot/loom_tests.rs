@@ -116,16 +116,19 @@ fn loom_drop_against_completion() {
     });
 }
 
-#[test]
-fn loom_packet_before_the_submission_returns() {
-    // The driver ended the request at once, the owner sees the final status, and the packet comes all the same.
-    loom::model(|| {
+/// The driver ended the request at once, the owner sees the final status, and the packet comes all the same.
+fn packet_of_what_is_final_at_return(keep_the_result: bool) {
+    loom::model(move || {
         let world = World::new();
         let g = world.slot.begin(None);
         let dispatcher = thread::spawn({
             let world = world.clone();
             move || world.packet(g)
         });
+        if keep_the_result {
+            assert!(matches!(world.slot.complete(g), Completion::Published(None) | Completion::Stray));
+            assert!(world.slot.is_complete());
+        }
         world.recycle(world.slot.release(g));
         // The slot's next operation must see nothing of it.
         let next = world.slot.begin(Some(1));
@@ -136,6 +139,16 @@ fn loom_packet_before_the_submission_returns() {
         world.recycle(world.slot.release(next));
         assert_eq!(world.recycled.load(SeqCst), 2);
     });
+}
+
+#[test]
+fn loom_packet_before_the_submission_returns() {
+    packet_of_what_is_final_at_return(false);
+}
+
+#[test]
+fn loom_packet_beside_a_result_that_is_kept() {
+    packet_of_what_is_final_at_return(true);
 }
 
 #[test]

@@ -27,6 +27,7 @@ pub(crate) use queue::Queue;
 pub(crate) fn pin_module() {}
 
 /// Milliseconds of a clock that is cheap to read, to within its tick; it wraps.
+#[inline]
 pub(crate) fn ticks() -> u32 {
     use rustix::time::{ClockId, clock_gettime};
     let now = clock_gettime(ClockId::MonotonicCoarse);

@@ -34,6 +34,7 @@ pub(crate) fn pin_module() {
 }
 
 /// Milliseconds of a clock that is cheap to read, to within its tick; it wraps.
+#[inline]
 pub(crate) fn ticks() -> u32 {
     // SAFETY: no preconditions.
     unsafe { windows_sys::Win32::System::SystemInformation::GetTickCount64() as u32 }

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous};
 
 /// The number of this process: the same until it forks, and another one in the child.
+#[inline]
 pub(super) fn number() -> u32 {
     static PAGE: OnceLock<Option<&'static AtomicU32>> = OnceLock::new();
     /// Unlike the page this is copied to a child, which so takes the next number.

@@ -245,7 +245,7 @@ mod tests {
     use super::*;
     use crate::slab::Memory;
 
-    const OPERATION: InFlight = InFlight { index: 0, generation: 1 };
+    const OPERATION: InFlight = InFlight::new(0, 1);
 
     /// A pipe with nothing in it and one read, which has been taken to be run.
     fn running() -> (Queue, Source, Transfer, PipeWriter) {
