@@ -6,7 +6,8 @@
 //! ```
 //!
 //! A [`Filter`] says what to do; a [`LineFilter`] does it for one line, by the edges' time stamps alone; a [`Filtered`]
-//! request does it for its lines, and lets time pass when no edge comes.
+//! request does it for its lines, and lets time pass when no edge comes; a [`FilteredMonitor`] does it for the lines of many
+//! requests on many chips.
 //!
 //! ```
 //! use linewake::Chip;
@@ -28,6 +29,10 @@
 
 mod chatter;
 mod line;
+mod lines;
+mod monitor;
+mod order;
+mod request;
 mod settle;
 mod stream;
 mod text;
@@ -36,7 +41,8 @@ use std::time::Duration;
 
 pub use self::chatter::{ChatterEvent, ChatterKind};
 pub use self::line::{FilterEvent, FilterTally, LineFilter};
-pub use self::stream::Filtered;
+pub use self::monitor::FilteredMonitor;
+pub use self::request::Filtered;
 use crate::{Error, ErrorKind};
 
 /// What to do with a line's edges. All of it is off in [`Filter::default`].

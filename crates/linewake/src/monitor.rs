@@ -16,10 +16,11 @@ use overlapped::Call;
 pub use self::builder::{MonitorBuilder, WhenFull};
 use self::merge::Merge;
 use self::source::{Source, Status};
+use crate::filter::ChatterEvent;
 use crate::ready::Ready;
 use crate::timer::Timer;
 use crate::wait::wait;
-use crate::{Account, Chip, Clock, EdgeEvent, Error, Figures, Offset, Stopper};
+use crate::{Account, Chip, Clock, EdgeEvent, Error, ErrorKind, Figures, Offset, Request, Stopper};
 
 /// Many requests, on many chips, as one stream of what happens, in order of time.
 ///
@@ -66,6 +67,8 @@ pub struct Monitor {
     /// What ended the stream, to be told when all that came before is given.
     end: Option<Error>,
     is_over: bool,
+    /// States are told for filters alone: the program did not ask for them.
+    hides_states: bool,
 }
 
 /// What happens on the lines of a [`Monitor`].
@@ -95,6 +98,13 @@ pub enum Event {
         request: usize,
         /// From when to when.
         gap: Gap,
+    },
+    /// A line was blocked for changing too often, or unblocked. Only of a [filtered](Monitor::filtered) monitor.
+    Chatter {
+        /// Whose line.
+        request: usize,
+        /// Which of the two, and when.
+        chatter: ChatterEvent,
     },
 }
 
@@ -189,6 +199,7 @@ impl Monitor {
             sleep: None,
             end: None,
             is_over: false,
+            hides_states: false,
         })
     }
 
@@ -244,8 +255,13 @@ impl Monitor {
 
     /// The next of what came with the last one, without waiting: for programs that write out what one wake-up brought.
     pub fn next_ready(&mut self) -> Option<Event> {
+        self.next_placed().map(|(event, _)| event)
+    }
+
+    /// With the place of the line in its request, if it is of a line.
+    fn next_placed(&mut self) -> Option<(Event, usize)> {
         let (event, place) = self.merge.pop()?;
-        Some(self.given(event, place))
+        Some((self.given(event, place), place))
     }
 
     /// An event leaves: what was dropped of its line before it is told with it.
@@ -258,8 +274,12 @@ impl Monitor {
     }
 
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Event, Error>>> {
+        self.poll_placed(cx).map_ok(|(event, _)| event)
+    }
+
+    pub(crate) fn poll_placed(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<(Event, usize), Error>>> {
         loop {
-            if let Some(event) = self.next_ready() {
+            if let Some(event) = self.next_placed() {
                 return Poll::Ready(Some(Ok(event)));
             }
             if self.is_over {
@@ -358,6 +378,43 @@ impl Monitor {
             self.sleep = None;
         }
         slept
+    }
+
+    pub(crate) fn requests(&self) -> usize {
+        self.sources.len()
+    }
+
+    /// A request whose lines are held now.
+    pub(crate) fn request(&self, request: usize) -> Result<&Request, Error> {
+        let none = || {
+            let message = format!("the monitor has {} requests, and none with the place {request}", self.sources.len());
+            Error::new(ErrorKind::NoSuchLine, message)
+        };
+        self.sources.get(request).ok_or_else(none)?.request()
+    }
+
+    /// For each request the place of the first one with the same clock.
+    pub(crate) fn clocks(&self) -> Vec<usize> {
+        let clocks: Vec<_> = self.sources.iter().map(Source::own_clock).collect();
+        let first = |(request, clock): (usize, &Clock)| {
+            let same = clocks.iter().position(|other| other.name == clock.name);
+            same.filter(|_| !clock.is_of_its_own()).unwrap_or(request)
+        };
+        clocks.iter().enumerate().map(first).collect()
+    }
+
+    /// A filter has to know the level of a line when its chip is back.
+    pub(crate) fn tell_filters_states(&mut self, tell: bool) {
+        if tell && !self.options.states {
+            (self.options.states, self.hides_states) = (true, true);
+        } else if !tell && self.hides_states {
+            (self.options.states, self.hides_states) = (false, false);
+        }
+    }
+
+    /// Whether states are for the program.
+    pub(crate) fn shows_states(&self) -> bool {
+        !self.hides_states
     }
 
     /// The account of each request so far; see [`Request::account`](crate::Request::account).

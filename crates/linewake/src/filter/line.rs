@@ -42,12 +42,34 @@ pub struct FilterTally {
     pub passed: u64,
     /// Edges that were dropped.
     pub filtered: u64,
-    /// Edges of which it is not decided.
+    /// Edges of which it is not decided, and those that pass and were not given to the program yet.
     pub held: u64,
     /// Edges that were missing before those that came.
     pub missed: u64,
     /// How often the line was blocked for chatter.
     pub blocks: u64,
+}
+
+impl FilterTally {
+    /// Both together.
+    pub(super) fn and(self, other: Self) -> Self {
+        Self {
+            delivered: self.delivered + other.delivered,
+            passed: self.passed + other.passed,
+            filtered: self.filtered + other.filtered,
+            held: self.held + other.held,
+            missed: self.missed.saturating_add(other.missed),
+            blocks: self.blocks + other.blocks,
+        }
+    }
+
+    /// So many of those that passed were not given to the program yet.
+    pub(super) fn hold_back(&mut self, edges: u64) {
+        // Those of a line without a filter are not counted.
+        let edges = edges.min(self.passed);
+        self.passed -= edges;
+        self.held += edges;
+    }
 }
 
 /// A filter at work on one line: edges go in, events come out, and time is what the stamps say.

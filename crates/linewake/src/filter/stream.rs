@@ -1,204 +1,101 @@
-//! A request whose edges are filtered: the lines' filters, and the passing of time between the edges.
+//! A stream of edges and its filters: edges go through them, and time passes when no edge comes.
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
-use std::fmt;
-use std::future::{Future as _, poll_fn};
+use std::future::Future as _;
+use std::ops::Range;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use overlapped::Call;
 
-use super::{Filter, FilterEvent, FilterTally, LineFilter};
+use super::lines::{Lines, Say};
+use super::order::Order;
+use super::{ChatterKind, FilterEvent, FilterTally};
 use crate::timer::Timer;
-use crate::wait::wait;
-use crate::{EdgeEvent, Error, EventClock, LineId, Request};
+use crate::{EdgeEvent, Error};
 
-/// A [`Request`] whose edges go through a [`Filter`] for each line: [`Request::filtered`], [`Request::filtered_lines`].
-///
-/// ```
-/// use linewake::Chip;
-/// use linewake::filter::FilterEvent;
-/// let chip = Chip::open("sim")?; // with a button that bounces, pressed every second or so
-/// let mut events = chip.request().line("button").start()?.filtered("button".parse()?)?;
-/// for _ in 0..2 {
-///     if let FilterEvent::Edge(edge) = events.wait_next().expect("nobody stopped it")? {
-///         println!("{} {}", edge.timestamp_ns, edge.kind.as_str());
-///     }
-/// }
-/// let tally = events.tally("button")?;
-/// assert_eq!(tally.delivered, tally.passed + tally.filtered + tally.held);
-/// # Ok::<(), linewake::Error>(())
-/// ```
-///
-/// Time passes by the edges' stamps, so what comes out does not depend on when it is read; only when the request has no edge
-/// to give does it pass by itself. Then an edge that was stamped before it is through the driver's queue late, and may find
-/// its bounce decided: it begins another. An edge that passes comes later than its stamp by the filter's periods, so those of
-/// several lines are not in order of time.
-///
-/// All filters of a process sleep on the one thread that dispatches completions.
-#[must_use = "a request that is dropped gives its lines back"]
-pub struct Filtered {
-    request: Request,
-    /// By the place of the line in the request; a line without a filter passes as it is.
-    lines: Vec<Line>,
-    clocks: [Time; 3],
-    events: VecDeque<FilterEvent>,
+/// What has edges of lines, known by their places.
+pub(super) trait Source {
+    /// What it is after the filters.
+    type Event;
+
+    /// The next of what comes. `firsts` are the first places of the requests.
+    fn poll_came(&mut self, cx: &mut Context<'_>, firsts: &[usize]) -> Poll<Option<Result<Came<Self::Event>, Error>>>;
+
+    /// What a filter says of the line at a place.
+    fn event(firsts: &[usize], place: usize, event: FilterEvent) -> Self::Event;
+
+    /// Whether it is an edge.
+    fn is_edge(event: &Self::Event) -> bool;
+}
+
+/// What comes from a [`Source`].
+pub(super) enum Came<E> {
+    Edge {
+        place: usize,
+        edge: EdgeEvent,
+    },
+    /// A line begins to be watched, again if there was a gap. The event is for the program, if it wants it.
+    Begin {
+        place: usize,
+        active: Option<bool>,
+        event: Option<E>,
+    },
+    /// Of a request's lines no edges come until they begin again: the chip is gone.
+    Gone {
+        request: usize,
+        event: E,
+    },
+    /// Something else that passes, and its time.
+    Other {
+        at_ns: Option<u64>,
+        event: E,
+    },
+    Nothing,
+}
+
+/// A source, its filters, and what passed.
+pub(super) struct Core<S: Source> {
+    pub(super) source: S,
+    lines: Lines,
+    /// The first place of each request.
+    firsts: Vec<usize>,
+    order: Order<S::Event>,
     timer: Timer,
     sleep: Option<(Instant, Call<()>)>,
-    /// How the request ended, to be told when all events are taken.
+    /// The latest time of what came.
+    latest_ns: u64,
+    /// How it ended, to be told when all events are taken.
     end: Option<Option<Error>>,
 }
 
-/// A line, and the filter it may have.
-#[derive(Debug)]
-struct Line {
-    filter: Option<LineFilter>,
-    /// The deadline under which it waits; of others it is left that they are ignored when they come up.
-    waits_ns: u64,
-}
-
-/// The time of one clock, and who waits for it.
-#[derive(Debug, Default)]
-struct Time {
-    /// A stamp, and when it came: of all that came the one that shows the latest time.
-    seen: Option<(u64, Instant)>,
-    /// Deadlines, some of them old, and the places of their lines.
-    waiting: BinaryHeap<Reverse<(u64, usize)>>,
-}
-
-impl Request {
-    /// Filters the edges of all its lines.
-    ///
-    /// # Errors
-    /// As [`LineFilter::new`], naming the line; and what the system says when it has no timer.
-    pub fn filtered(self, filter: Filter) -> Result<Filtered, Error> {
-        let lines: Vec<_> = self.lines().iter().map(|line| (line.offset, filter)).collect();
-        self.filtered_lines(lines)
+impl<S: Source> Core<S> {
+    pub(super) fn new(source: S, lines: Lines, firsts: Vec<usize>, order: Order<S::Event>) -> Result<Self, Error> {
+        let timer = Timer::new()?;
+        Ok(Self { source, lines, firsts, order, timer, sleep: None, latest_ns: 0, end: None })
     }
 
-    /// Filters the edges of some of its lines. The others pass as they are.
-    ///
-    /// ```
-    /// # let chip = linewake::Chip::options().life(false).open("sim")?;
-    /// use linewake::filter::Filter;
-    /// let request = chip.request().lines(["button", "door", "pps"]).start()?;
-    /// let events = request.filtered_lines([("button", Filter::button()), ("door", "reed,release=20ms".parse()?)])?;
-    /// assert_eq!(events.tally("pps")?.filtered, 0);
-    /// # Ok::<(), linewake::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    /// As [`filtered`](Self::filtered); [`ErrorKind::NoSuchLine`](crate::ErrorKind) when one is not of this request.
-    pub fn filtered_lines<L: Into<LineId>>(
-        self,
-        filters: impl IntoIterator<Item = (L, Filter)>,
-    ) -> Result<Filtered, Error> {
-        let no_filter = || Line { filter: None, waits_ns: u64::MAX };
-        let mut lines: Vec<_> = self.lines().iter().map(|_| no_filter()).collect();
-        for (line, filter) in filters {
-            let place = self.place(line)?;
-            let line = &self.lines()[place];
-            if let Some(edges) = line.config.edges {
-                lines[place].filter = Some(LineFilter::new(&filter, edges, line.active_at_start)?);
-            }
-        }
-        Ok(Filtered {
-            request: self,
-            lines,
-            clocks: Default::default(),
-            events: VecDeque::new(),
-            timer: Timer::new()?,
-            sleep: None,
-            end: None,
-        })
-    }
-}
-
-impl Filtered {
-    /// The next event, or `None` after the request was [stopped](Request::stopper). Dropping the future loses nothing.
-    ///
-    /// # Errors
-    /// As [`Request::next`], after what the filters still held.
-    pub async fn next(&mut self) -> Option<Result<FilterEvent, Error>> {
-        poll_fn(|cx| self.poll_next_event(cx)).await
+    pub(super) fn next_ready(&mut self) -> Option<S::Event> {
+        self.order.pop()
     }
 
-    /// [`next`](Self::next) for a thread.
-    ///
-    /// # Errors
-    /// As [`Request::wait_next`].
-    pub fn wait_next(&mut self) -> Option<Result<FilterEvent, Error>> {
-        wait(None, |cx| self.poll_next_event(cx)).or_error("an edge")
-    }
-
-    /// [`wait_next`](Self::wait_next), at most for `timeout`.
-    ///
-    /// # Errors
-    /// As [`Request::wait_next_timeout`].
-    pub fn wait_next_timeout(&mut self, timeout: Duration) -> Option<Result<FilterEvent, Error>> {
-        wait(Some(timeout), |cx| self.poll_next_event(cx)).or_error("an edge")
-    }
-
-    /// The next event of those that are there, without waiting.
-    pub fn next_ready(&mut self) -> Option<FilterEvent> {
-        self.events.pop_front()
-    }
-
-    /// The request: its lines, its values, its stopper.
-    pub fn request(&self) -> &Request {
-        &self.request
-    }
-
-    /// Gives the request back, without filters. What they held is filtered.
-    pub fn into_inner(self) -> Request {
-        self.request
-    }
-
-    /// What the filter of a line made of its edges. Of a line without a filter all have passed, and none is counted.
-    ///
-    /// # Errors
-    /// [`ErrorKind::NoSuchLine`](crate::ErrorKind) when it is not of this request.
-    pub fn tally(&self, line: impl Into<LineId>) -> Result<FilterTally, Error> {
-        let place = self.request.place(line)?;
-        Ok(self.lines[place].filter.as_ref().map(LineFilter::tally).unwrap_or_default())
-    }
-
-    /// What the filters of all lines made of their edges.
-    #[must_use]
-    pub fn total(&self) -> FilterTally {
-        let filters = self.lines.iter().filter_map(|line| line.filter.as_ref());
-        filters.map(LineFilter::tally).fold(FilterTally::default(), |sum, line| FilterTally {
-            delivered: sum.delivered + line.delivered,
-            passed: sum.passed + line.passed,
-            filtered: sum.filtered + line.filtered,
-            held: sum.held + line.held,
-            missed: sum.missed.saturating_add(line.missed),
-            blocks: sum.blocks + line.blocks,
-        })
-    }
-
-    fn poll_next_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<FilterEvent, Error>>> {
+    pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<S::Event, Error>>> {
         loop {
-            if let Some(event) = self.events.pop_front() {
+            if let Some(event) = self.order.pop() {
                 return Poll::Ready(Some(Ok(event)));
             }
             if let Some(end) = &mut self.end {
                 return Poll::Ready(end.take().map(Err));
             }
-            match self.request.poll_next_edge(cx) {
-                Poll::Ready(Some(Ok(edge))) => self.push(edge),
+            match self.source.poll_came(cx, &self.firsts) {
+                Poll::Ready(Some(Ok(came))) => self.take(came),
                 Poll::Ready(Some(Err(error))) => self.finish(Some(error)),
                 Poll::Ready(None) => self.finish(None),
                 Poll::Pending => {
                     let now = Instant::now();
-                    for clock in 0..self.clocks.len() {
-                        if let Some(now_ns) = self.clocks[clock].at(now) {
-                            self.pass_time(clock, now_ns);
-                        }
-                    }
-                    if self.events.is_empty() && self.poll_sleep(cx).is_pending() {
+                    self.filter(|lines, into| lines.pass(now, into));
+                    self.order.pass(now);
+                    if !self.order.has_ready() && self.poll_sleep(cx).is_pending() {
                         return Poll::Pending;
                     }
                 }
@@ -206,43 +103,61 @@ impl Filtered {
         }
     }
 
-    fn push(&mut self, edge: EdgeEvent) {
-        let Some(place) = self.request.place_of(edge.offset) else {
-            return;
-        };
-        let clock_kind = self.request.lines()[place].config.clock;
-        let clock = index(clock_kind);
-        let stamp_ns = edge.timestamp_ns;
-        // What the other lines waited for was before this edge.
-        self.pass_time(clock, stamp_ns);
-        self.clocks[clock].see(stamp_ns, clock_kind == EventClock::Realtime);
-        let Line { filter: Some(filter), waits_ns } = &mut self.lines[place] else {
-            return self.events.push_back(FilterEvent::Edge(edge));
-        };
-        filter.push(edge, &mut self.events);
-        self.clocks[clock].wait(place, filter, waits_ns);
+    fn take(&mut self, came: Came<S::Event>) {
+        match came {
+            Came::Edge { place, edge } => {
+                let now = Instant::now();
+                self.latest_ns = self.latest_ns.max(edge.timestamp_ns);
+                self.order.see(edge.timestamp_ns, now);
+                self.filter(|lines, into| lines.push(place, edge, now, into));
+                self.order.release();
+            }
+            Came::Begin { place, active, event } => {
+                self.lines.begin(place, active);
+                if let Some(event) = event {
+                    self.order.put(place, self.latest_ns, event);
+                }
+            }
+            Came::Gone { request, event } => {
+                let places = self.places(request);
+                let first = places.start;
+                self.filter(|lines, into| lines.gone(places, into));
+                self.order.put(first, self.latest_ns, event);
+            }
+            Came::Other { at_ns, event } => {
+                if let Some(at_ns) = at_ns {
+                    self.latest_ns = self.latest_ns.max(at_ns);
+                    self.order.see(at_ns, Instant::now());
+                    self.order.release();
+                }
+                self.order.put(0, self.latest_ns, event);
+            }
+            Came::Nothing => {}
+        }
     }
 
-    /// It is `now_ns` by a clock.
-    fn pass_time(&mut self, clock: usize, now_ns: u64) {
-        let clock = &mut self.clocks[clock];
-        while let Some(&Reverse((due_ns, place))) = clock.waiting.peek()
-            && due_ns <= now_ns
-        {
-            clock.waiting.pop();
-            if let Line { filter: Some(filter), waits_ns } = &mut self.lines[place]
-                && *waits_ns == due_ns
-            {
-                filter.poll(now_ns, &mut self.events);
-                *waits_ns = u64::MAX;
-                clock.wait(place, filter, waits_ns);
-            }
-        }
+    /// Has filters say something.
+    fn filter(&mut self, tell: impl FnOnce(&mut Lines, Say<'_>)) {
+        let (order, firsts) = (&mut self.order, &self.firsts);
+        // What comes with the end of chatter is told behind it, though its stamp is from before.
+        let mut not_before_ns = 0;
+        tell(&mut self.lines, &mut |place, event| {
+            let at_ns = match &event {
+                FilterEvent::Edge(edge) => edge.timestamp_ns.max(std::mem::take(&mut not_before_ns)),
+                FilterEvent::Chatter(chatter) => {
+                    if chatter.kind == ChatterKind::Unblocked {
+                        not_before_ns = chatter.timestamp_ns;
+                    }
+                    chatter.timestamp_ns
+                }
+            };
+            order.put(place, at_ns, S::event(firsts, place, event));
+        });
     }
 
     /// Sleeps until the first deadline. Ready when it may have come; pending too if there is none.
     fn poll_sleep(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(due) = self.clocks.iter().filter_map(Time::first_due).min() else {
+        let Some(due) = self.lines.due().into_iter().chain(self.order.due()).min() else {
             self.sleep = None;
             return Poll::Pending;
         };
@@ -261,64 +176,39 @@ impl Filtered {
     }
 
     fn finish(&mut self, end: Option<Error>) {
-        for filter in self.lines.iter_mut().filter_map(|line| line.filter.as_mut()) {
-            filter.finish(&mut self.events);
-        }
+        self.filter(|lines, into| lines.finish(0..lines.len(), into));
+        self.order.finish();
         self.sleep = None;
         self.end = Some(end);
     }
-}
 
-impl Time {
-    /// What time it is, as far as the stamps that were seen show: never later than it is.
-    fn at(&self, now: Instant) -> Option<u64> {
-        let (stamp_ns, came) = self.seen?;
-        let passed = u64::try_from(now.saturating_duration_since(came).as_nanos()).unwrap_or(u64::MAX);
-        Some(stamp_ns.saturating_add(passed))
+    /// The places of a request's lines.
+    fn places(&self, request: usize) -> Range<usize> {
+        self.firsts[request]..self.firsts.get(request + 1).copied().unwrap_or(self.lines.len())
     }
 
-    /// A stamp came just now.
-    fn see(&mut self, stamp_ns: u64, can_jump: bool) {
-        let now = Instant::now();
-        if can_jump || self.at(now).is_none_or(|known_ns| known_ns < stamp_ns) {
-            self.seen = Some((stamp_ns, now));
+    /// The places of each request's lines.
+    pub(super) fn requests(&self) -> impl Iterator<Item = Range<usize>> {
+        (0..self.firsts.len()).map(|request| self.places(request))
+    }
+
+    pub(super) fn tally(&self, place: usize) -> FilterTally {
+        let mut tally = self.lines.tally(place);
+        let is_its = |(at, event): &(usize, &S::Event)| *at == place && S::is_edge(event);
+        tally.hold_back(self.order.iter().filter(is_its).count() as u64);
+        tally
+    }
+
+    /// Of each line, by its place.
+    pub(super) fn tallies(&self) -> impl Iterator<Item = FilterTally> {
+        let mut on_the_way = vec![0; self.lines.len()];
+        for (place, event) in self.order.iter() {
+            on_the_way[place] += u64::from(S::is_edge(event));
         }
-    }
-
-    /// A line waits for its deadline, unless it waits for an earlier time already: then it is looked at again.
-    fn wait(&mut self, place: usize, filter: &LineFilter, waits_ns: &mut u64) {
-        if let Some(due_ns) = filter.deadline_ns().filter(|due_ns| due_ns < waits_ns) {
-            *waits_ns = due_ns;
-            self.waiting.push(Reverse((due_ns, place)));
-        }
-    }
-
-    /// When the first deadline comes. One that is not in this age does not.
-    fn first_due(&self) -> Option<Instant> {
-        let (stamp_ns, came) = self.seen?;
-        let Reverse((due_ns, _)) = self.waiting.peek()?;
-        came.checked_add(Duration::from_nanos(due_ns.saturating_sub(stamp_ns)))
-    }
-}
-
-fn index(clock: EventClock) -> usize {
-    match clock {
-        EventClock::Monotonic => 0,
-        EventClock::Realtime => 1,
-        EventClock::Hte => 2,
-    }
-}
-
-impl futures_core::Stream for Filtered {
-    type Item = Result<FilterEvent, Error>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.poll_next_event(cx)
-    }
-}
-
-impl fmt::Debug for Filtered {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Filtered").field("request", &self.request).finish_non_exhaustive()
+        on_the_way.into_iter().enumerate().map(|(place, edges)| {
+            let mut tally = self.lines.tally(place);
+            tally.hold_back(edges);
+            tally
+        })
     }
 }

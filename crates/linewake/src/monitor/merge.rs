@@ -165,9 +165,9 @@ impl Merge {
     }
 
     /// What belongs behind everything that was given before, and before everything that comes: a state, a gap.
-    pub(super) fn push_now(&mut self, source: usize, time_ns: Option<u64>, event: Event) {
+    pub(super) fn push_now(&mut self, source: usize, place: usize, time_ns: Option<u64>, event: Event) {
         let time_ns = time_ns.unwrap_or(self.last_ns).max(self.last_ns);
-        self.push(source, 0, time_ns, event);
+        self.push(source, place, time_ns, event);
     }
 
     pub(super) fn drained(&mut self, source: usize) {

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::merge::Merge;
 use super::{Event, Gap, LineState, MonitorBuilder};
-use crate::{Account, Chip, Clock, EdgeEvent, Error, EventClock, Figures, Request, RequestBuilder};
+use crate::{Account, Chip, Clock, EdgeEvent, Error, ErrorKind, EventClock, Figures, Request, RequestBuilder};
 
 pub(super) struct Source {
     builder: RequestBuilder,
@@ -76,7 +76,16 @@ impl Source {
         self.builder.chip()
     }
 
-    fn own_clock(&self) -> Clock {
+    /// While its lines are held.
+    pub(super) fn request(&self) -> Result<&Request, Error> {
+        match &self.state {
+            State::Live(request) => Ok(request),
+            State::Gone { reason, .. } => Err(reason.clone()),
+            State::Over => Err(Error::new(ErrorKind::InvalidInput, "the monitor is over: filter it before it is read")),
+        }
+    }
+
+    pub(super) fn own_clock(&self) -> Clock {
         let clock = match &self.state {
             State::Live(request) => request.lines().first().map(|line| line.config.clock),
             _ => None,
@@ -112,14 +121,14 @@ impl Source {
         let State::Live(request) = &self.state else {
             return;
         };
-        for line in request.lines() {
+        for (place, line) in request.lines().iter().enumerate() {
             let state = LineState {
                 chip: self.chip().info().name.clone(),
                 offset: line.offset,
                 name: line.name.clone(),
                 active: line.active_at_start,
             };
-            merge.push_now(index, time_ns, Event::State { request: index, state });
+            merge.push_now(index, place, time_ns, Event::State { request: index, state });
         }
     }
 
@@ -219,7 +228,7 @@ impl Source {
             return Status::Ended(error);
         }
         let gap = self.gap(None, error.clone());
-        merge.push_now(index, self.last_ns, Event::Gap { request: index, gap });
+        merge.push_now(index, 0, self.last_ns, Event::Gap { request: index, gap });
         if !options.reattach {
             return Status::Ended(error);
         }
@@ -259,7 +268,7 @@ impl Source {
         self.synchronise();
         let now_ns = now_ns.map(|now_ns| self.on_monitor_clock(now_ns));
         let gap = Gap { is_over: true, ..self.gap(now_ns, reason) };
-        merge.push_now(index, now_ns, Event::Gap { request: index, gap });
+        merge.push_now(index, 0, now_ns, Event::Gap { request: index, gap });
         merge.stats.reattached += 1;
         if options.states {
             self.states(index, now_ns, merge);

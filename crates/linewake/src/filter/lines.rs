@@ -1,0 +1,215 @@
+//! The filters of many lines, and the time of their clocks: who waits for what is in a heap, so that an edge costs the same
+//! however many lines there are.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+use super::{Filter, FilterEvent, FilterTally, LineFilter, nanoseconds};
+use crate::{EdgeEvent, Edges, Error, EventClock, WatchedLine};
+
+/// Lines by their place, each with the filter it may have; a line without one passes as it is.
+#[derive(Debug, Default)]
+pub(super) struct Lines {
+    lines: Vec<Line>,
+    clocks: Vec<Time>,
+    /// What one filter says.
+    said: VecDeque<FilterEvent>,
+}
+
+#[derive(Debug)]
+struct Line {
+    filter: Option<(Filter, Edges, LineFilter)>,
+    clock: usize,
+    can_jump: bool,
+    /// The deadline under which it waits; of others it is left that they are ignored when they come up.
+    waits_ns: u64,
+    /// What became of the edges before its filter began anew.
+    before: FilterTally,
+}
+
+/// The time of one clock, and who waits for it.
+#[derive(Debug, Default)]
+pub(super) struct Time {
+    /// A stamp, and when it came: of all that came the one that shows the latest time.
+    seen: Option<(u64, Instant)>,
+    /// Deadlines, some of them old, and the places of their lines.
+    waiting: BinaryHeap<Reverse<(u64, usize)>>,
+}
+
+/// Is given what filters say, and of which line.
+pub(super) type Say<'a> = &'a mut dyn FnMut(usize, FilterEvent);
+
+/// A chip's clocks: monotonic, realtime, hte.
+const CLOCKS: usize = 3;
+
+impl Lines {
+    /// One more line. Time of those with the same `group` is the same.
+    pub(super) fn add(&mut self, group: usize, line: &WatchedLine, filter: Option<Filter>) -> Result<(), Error> {
+        let clock = CLOCKS * group
+            + match line.config.clock {
+                EventClock::Monotonic => 0,
+                EventClock::Realtime => 1,
+                EventClock::Hte => 2,
+            };
+        if self.clocks.len() <= clock {
+            self.clocks.resize_with(clock + 1, Time::default);
+        }
+        let filter = filter.zip(line.config.edges).map(|(filter, edges)| {
+            LineFilter::new(&filter, edges, line.active_at_start).map(|at_work| (filter, edges, at_work))
+        });
+        self.lines.push(Line {
+            filter: filter.transpose()?,
+            clock,
+            can_jump: line.config.clock == EventClock::Realtime,
+            waits_ns: u64::MAX,
+            before: FilterTally::default(),
+        });
+        Ok(())
+    }
+
+    /// How long an edge is held by debounce and glitch filters that see no second one.
+    pub(super) fn delay_ns(&self) -> u64 {
+        let filters = self.lines.iter().filter_map(|line| line.filter.as_ref());
+        let delay = |filter: &Filter| filter.glitch.saturating_add(filter.press.max(filter.release));
+        filters.map(|(filter, ..)| nanoseconds(delay(filter))).max().unwrap_or(0)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.lines.len()
+    }
+
+    /// An edge came; `into` is given what that leads to, on its line and on others.
+    pub(super) fn push(&mut self, place: usize, edge: EdgeEvent, now: Instant, into: Say<'_>) {
+        let (clock, stamp_ns) = (self.lines[place].clock, edge.timestamp_ns);
+        // What the other lines waited for was before this edge.
+        self.pass_time(clock, stamp_ns, into);
+        self.clocks[clock].see(stamp_ns, now, self.lines[place].can_jump);
+        for other in 0..self.clocks.len() {
+            // Another clock may be wrong, or stand still; no more time has passed than this computer knows of.
+            if other != clock
+                && let Some(due_ns) = self.clocks[other].first_due_ns().filter(|&due_ns| due_ns <= stamp_ns)
+                && let Some(now_ns) = self.clocks[other].at(now).filter(|&now_ns| now_ns >= due_ns)
+            {
+                self.pass_time(other, now_ns.min(stamp_ns), into);
+            }
+        }
+        let line = &mut self.lines[place];
+        let Some((_, _, filter)) = &mut line.filter else {
+            return into(place, FilterEvent::Edge(edge));
+        };
+        filter.push(edge, &mut self.said);
+        self.clocks[clock].wait(place, filter, &mut line.waits_ns);
+        self.said.drain(..).for_each(|event| into(place, event));
+    }
+
+    /// No edge is there to be taken: time passes by itself.
+    pub(super) fn pass(&mut self, now: Instant, into: Say<'_>) {
+        for clock in 0..self.clocks.len() {
+            if let Some(now_ns) = self.clocks[clock].at(now) {
+                self.pass_time(clock, now_ns, into);
+            }
+        }
+    }
+
+    /// It is `now_ns` by a clock.
+    fn pass_time(&mut self, clock: usize, now_ns: u64, into: Say<'_>) {
+        let clock = &mut self.clocks[clock];
+        while let Some(&Reverse((due_ns, place))) = clock.waiting.peek()
+            && due_ns <= now_ns
+        {
+            clock.waiting.pop();
+            let line = &mut self.lines[place];
+            if let Some((_, _, filter)) = &mut line.filter
+                && line.waits_ns == due_ns
+            {
+                filter.poll(now_ns, &mut self.said);
+                line.waits_ns = u64::MAX;
+                clock.wait(place, filter, &mut line.waits_ns);
+                self.said.drain(..).for_each(|event| into(place, event));
+            }
+        }
+    }
+
+    /// When something happens without another edge.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.clocks.iter().filter_map(|clock| clock.when(clock.first_due_ns()?)).min()
+    }
+
+    /// No more edges come of these lines: each stays as it is now.
+    pub(super) fn finish(&mut self, places: Range<usize>, into: Say<'_>) {
+        for place in places {
+            if let Some((_, _, filter)) = &mut self.lines[place].filter {
+                filter.finish(&mut self.said);
+                self.said.drain(..).for_each(|event| into(place, event));
+            }
+        }
+    }
+
+    /// Their chip is gone. What it had for a clock may begin anew, unless others have it too.
+    pub(super) fn gone(&mut self, places: Range<usize>, into: Say<'_>) {
+        self.finish(places.clone(), into);
+        let group = |line: &Line| line.clock / CLOCKS;
+        let Some(its) = self.lines.get(places.start).map(group) else { return };
+        let is_shared =
+            self.lines.iter().enumerate().any(|(place, line)| group(line) == its && !places.contains(&place));
+        if !is_shared {
+            self.clocks.iter_mut().skip(CLOCKS * its).take(CLOCKS).for_each(|clock| *clock = Time::default());
+        }
+    }
+
+    /// The filter of a line that is watched again begins anew.
+    pub(super) fn begin(&mut self, place: usize, active: Option<bool>) {
+        let tally = self.tally(place);
+        let line = &mut self.lines[place];
+        if let Some((filter, edges, at_work)) = &mut line.filter
+            // It made sense before.
+            && let Ok(anew) = LineFilter::new(filter, *edges, active)
+        {
+            // What it held is nobody's any more.
+            line.before = FilterTally { filtered: tally.filtered + tally.held, held: 0, ..tally };
+            (*at_work, line.waits_ns) = (anew, u64::MAX);
+        }
+    }
+
+    pub(super) fn tally(&self, place: usize) -> FilterTally {
+        let line = &self.lines[place];
+        let now = line.filter.as_ref().map(|(_, _, filter)| filter.tally());
+        line.before.and(now.unwrap_or_default())
+    }
+}
+
+impl Time {
+    /// What time it is, as far as the stamps that were seen show: never later than it is.
+    pub(super) fn at(&self, now: Instant) -> Option<u64> {
+        let (stamp_ns, came) = self.seen?;
+        let passed = u64::try_from(now.saturating_duration_since(came).as_nanos()).unwrap_or(u64::MAX);
+        Some(stamp_ns.saturating_add(passed))
+    }
+
+    /// A stamp came just now.
+    pub(super) fn see(&mut self, stamp_ns: u64, now: Instant, can_jump: bool) {
+        if can_jump || self.at(now).is_none_or(|known_ns| known_ns < stamp_ns) {
+            self.seen = Some((stamp_ns, now));
+        }
+    }
+
+    /// When it will show `due_ns`. What is not in this age does not come.
+    pub(super) fn when(&self, due_ns: u64) -> Option<Instant> {
+        let (stamp_ns, came) = self.seen?;
+        came.checked_add(Duration::from_nanos(due_ns.saturating_sub(stamp_ns)))
+    }
+
+    /// A line waits for its deadline, unless it waits for an earlier time already: then it is looked at again.
+    fn wait(&mut self, place: usize, filter: &LineFilter, waits_ns: &mut u64) {
+        if let Some(due_ns) = filter.deadline_ns().filter(|due_ns| due_ns < waits_ns) {
+            *waits_ns = due_ns;
+            self.waiting.push(Reverse((due_ns, place)));
+        }
+    }
+
+    fn first_due_ns(&self) -> Option<u64> {
+        self.waiting.peek().map(|Reverse((due_ns, _))| *due_ns)
+    }
+}

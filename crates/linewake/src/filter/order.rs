@@ -1,0 +1,133 @@
+//! What passed the filters, on its way to the program: as it comes, or in order of time again.
+
+use std::cmp::Ordering;
+use std::collections::{BinaryHeap, VecDeque};
+use std::time::Instant;
+
+use super::lines::Time;
+
+/// Events of lines, by their place.
+pub(super) struct Order<E> {
+    /// How long an event is held back for others from before it; not at all, and not put in order, if there is none.
+    delay_ns: Option<u64>,
+    /// Of everything that came, passed or not: the latest stamp, and what time it is.
+    latest_ns: Option<u64>,
+    time: Time,
+    held: BinaryHeap<Held<E>>,
+    number: u64,
+    /// What may leave.
+    ready: VecDeque<(usize, E)>,
+}
+
+struct Held<E> {
+    at_ns: u64,
+    number: u64,
+    place: usize,
+    event: E,
+}
+
+impl<E> Order<E> {
+    pub(super) fn new(delay_ns: Option<u64>) -> Self {
+        Self {
+            delay_ns,
+            latest_ns: None,
+            time: Time::default(),
+            held: BinaryHeap::new(),
+            number: 0,
+            ready: VecDeque::new(),
+        }
+    }
+
+    /// Something of this time came. Before it, all from before came.
+    pub(super) fn see(&mut self, stamp_ns: u64, now: Instant) {
+        self.latest_ns = self.latest_ns.max(Some(stamp_ns));
+        self.time.see(stamp_ns, now, false);
+    }
+
+    pub(super) fn put(&mut self, place: usize, at_ns: u64, event: E) {
+        let Some(delay_ns) = self.delay_ns else {
+            return self.ready.push_back((place, event));
+        };
+        if self.held.is_empty() && self.latest_ns.is_none_or(|now_ns| at_ns.saturating_add(delay_ns) <= now_ns) {
+            return self.ready.push_back((place, event));
+        }
+        self.number += 1;
+        self.held.push(Held { at_ns, number: self.number, place, event });
+    }
+
+    /// Lets go what nothing is to come before any more, as far as stamps show.
+    pub(super) fn release(&mut self) {
+        if let Some(now_ns) = self.latest_ns {
+            self.release_until(now_ns);
+        }
+    }
+
+    /// The same, where no edge is there to be taken.
+    pub(super) fn pass(&mut self, now: Instant) {
+        if let Some(now_ns) = self.time.at(now) {
+            self.release_until(now_ns);
+        }
+    }
+
+    /// Lets go everything.
+    pub(super) fn finish(&mut self) {
+        while let Some(Held { place, event, .. }) = self.held.pop() {
+            self.ready.push_back((place, event));
+        }
+    }
+
+    fn release_until(&mut self, now_ns: u64) {
+        let delay_ns = self.delay_ns.unwrap_or(0);
+        while self.held.peek().is_some_and(|first| first.at_ns.saturating_add(delay_ns) <= now_ns)
+            && let Some(Held { place, event, .. }) = self.held.pop()
+        {
+            self.ready.push_back((place, event));
+        }
+    }
+
+    /// When something may be let go without another edge.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.time.when(self.held.peek()?.at_ns.saturating_add(self.delay_ns?))
+    }
+
+    pub(super) fn pop(&mut self) -> Option<E> {
+        self.ready.pop_front().map(|(_, event)| event)
+    }
+
+    pub(super) fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    /// What the program was not given yet.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (usize, &E)> {
+        let ready = self.ready.iter().map(|(place, event)| (*place, event));
+        ready.chain(self.held.iter().map(|held| (held.place, &held.event)))
+    }
+}
+
+impl<E> Held<E> {
+    /// What leaves first is the greatest.
+    fn key(&self) -> std::cmp::Reverse<(u64, u64)> {
+        std::cmp::Reverse((self.at_ns, self.number))
+    }
+}
+
+impl<E> PartialEq for Held<E> {
+    fn eq(&self, other: &Self) -> bool {
+        self.key() == other.key()
+    }
+}
+
+impl<E> Eq for Held<E> {}
+
+impl<E> PartialOrd for Held<E> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<E> Ord for Held<E> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.key().cmp(&other.key())
+    }
+}
