@@ -2,13 +2,13 @@
 
 mod csv;
 mod exec;
-mod filters;
 mod json;
 mod line_text;
 #[cfg(test)]
 mod no_allocation;
 mod select;
 mod sink;
+mod source;
 mod stats;
 pub(crate) mod summary;
 mod text;
@@ -24,15 +24,15 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use anstream::{AutoStream, ColorChoice};
-use linewake::filter::Filter;
+use linewake::filter::{Filter, LineFilter};
 use linewake::{Account, Bias, Chip, Clock, Edges, EventClock, LineConfig, Monitor, Stopper};
 
 use self::csv::Csv;
 use self::exec::Exec;
-use self::filters::Filters;
 use self::json::Json;
 use self::select::Selection;
 use self::sink::{Closing, Lost, Out, Sinks, View};
+use self::source::Source;
 use self::text::{Look, Text};
 use self::vcd::{Timescale, Vcd};
 use self::watch::{Ended, Now, Pace, Watch};
@@ -70,8 +70,8 @@ Format specifiers:
 
 Columns of --csv:
   timestamp_ns, chip, offset, name, event, level, seqno, line_seqno, overflowed, merged
-  event is state (the level at the start), rising, falling, gone or back (the chip); the last two columns say how many
-  edges are missing before an edge, and why.
+  event is state (the level at the start), rising, falling, gone or back (the chip), blocked or unblocked (the line, by
+  a chatter filter); the last two columns say how many edges are missing before an edge, and why.
 
 The command of --exec has the edge in its environment: LINEWAKE_CHIP, LINEWAKE_OFFSET, LINEWAKE_NAME, LINEWAKE_EVENT
 (rising or falling), LINEWAKE_TIMESTAMP_NS, LINEWAKE_SEQNO, LINEWAKE_LINE_SEQNO, LINEWAKE_MISSING. At the end it is
@@ -408,7 +408,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let Arguments { lines, ending, output } = arguments;
     let selection = lines.select(ending)?;
     let (time, clock) = output.time(lines.event_clock, &selection);
-    let filters = ending.filters(lines.edges, &selection)?;
+    let filter = ending.filter(lines.edges)?;
     let began = Instant::now();
     let monitor = lines.monitor(&selection, clock, ending.reattach)?;
     let is_asked = Arc::default();
@@ -416,7 +416,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let plan = Plan {
         began,
         pace: ending.pace(output.json.is_none()),
-        filters,
+        filter,
         says_summary: !output.has_json_on_stdout() && !is_libgpiod(),
         fail_on_loss: ending.fail_on_loss,
         is_asked,
@@ -427,7 +427,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 /// Watches, and writes the record stream to a file.
 pub(crate) fn record(lines: &Lines, ending: &Ending, file: &Path) -> Result<(), Failure> {
     let selection = lines.select(ending)?;
-    let filters = ending.filters(lines.edges, &selection)?;
+    let filter = ending.filter(lines.edges)?;
     if selection.lines.iter().any(|line| line.name.as_deref().is_some_and(|name| file.as_os_str() == name)) {
         let file = file.display();
         let remedy = format!("say \"./{file}\" if it is to be the file; the file comes first, and then the lines");
@@ -443,7 +443,7 @@ pub(crate) fn record(lines: &Lines, ending: &Ending, file: &Path) -> Result<(), 
         &selection,
         monitor,
         sinks,
-        Plan { began, pace, filters, says_summary: true, fail_on_loss: ending.fail_on_loss, is_asked: Arc::default() },
+        Plan { began, pace, filter, says_summary: true, fail_on_loss: ending.fail_on_loss, is_asked: Arc::default() },
     )?;
     exit::say(&format!("written to {}\n", place(file)));
     Ok(())
@@ -459,7 +459,7 @@ pub(crate) fn replay(
     period: Option<Duration>,
 ) -> Result<(), Failure> {
     let selection = Selection::of(chip, offsets);
-    let filters = ending.filters(Edges::Both, &selection)?;
+    let filter = ending.filter(Edges::Both)?;
     let (time, _) = output.time(None, &selection);
     let began = Instant::now();
     let monitor = Monitor::builder().states(true).request(chip.request().lines(offsets.iter().copied())).start()?;
@@ -478,7 +478,7 @@ pub(crate) fn replay(
         &selection,
         monitor,
         sinks,
-        Plan { began, pace, filters, says_summary, fail_on_loss: ending.fail_on_loss, is_asked },
+        Plan { began, pace, filter, says_summary, fail_on_loss: ending.fail_on_loss, is_asked },
     )
 }
 
@@ -491,7 +491,7 @@ struct Plan {
     /// Before the lines were taken.
     began: Instant,
     pace: Pace,
-    filters: Option<Filters>,
+    filter: Option<Filter>,
     /// On standard error, if all goes well.
     says_summary: bool,
     fail_on_loss: bool,
@@ -500,21 +500,23 @@ struct Plan {
 }
 
 /// Watches until the end, and says what became of every edge, whatever happens.
-fn account_for(selection: &Selection, mut monitor: Monitor, mut sinks: Sinks, plan: Plan) -> Result<(), Failure> {
+fn account_for(selection: &Selection, monitor: Monitor, mut sinks: Sinks, plan: Plan) -> Result<(), Failure> {
     if !is_libgpiod() {
         end_on_signal(monitor.stopper(), plan.is_asked.clone())?;
     }
     let clock = monitor.clock();
     let now = Now::read(&clock);
     let view = View { clock: &clock, began_ns: now.at(plan.began), lines: &selection.lines };
-    let mut watch = Watch::new(plan.pace, selection, plan.filters, &mut sinks, now);
-    let outcome = watch.run(&mut monitor, view);
+    let mut source = Source::new(monitor, plan.filter)?;
+    let mut watch = Watch::new(plan.pace, selection, &mut sinks, now);
+    let outcome = watch.run(&mut source, view);
     let gaps = watch.gaps;
 
     let chips = selection.requests.iter().map(|(chip, _)| chip.info().name.to_string());
-    let accounts: Vec<_> = chips.zip(monitor.finish()).collect();
+    let (accounts, tallies) = source.finish();
+    let accounts: Vec<_> = chips.zip(accounts).collect();
     let threads = threads::count();
-    let closing = Closing { accounts: &accounts, threads, now_ns: now.at(Instant::now()) };
+    let closing = Closing { accounts: &accounts, tallies: tallies.as_deref(), threads, now_ns: now.at(Instant::now()) };
     let ended = sinks.end(closing);
     let is_written = ended.is_ok() && !matches!(outcome, Err(Ended::Output(_)));
     if plan.says_summary || (!is_written && !is_libgpiod()) {
@@ -562,8 +564,12 @@ impl Output {
 }
 
 impl Ending {
-    fn filters(&self, edges: Edges, selection: &Selection) -> Result<Option<Filters>, Failure> {
-        Ok(self.filter.map(|filter| Filters::new(filter, edges, selection.lines.len())).transpose()?)
+    /// Whether it makes sense is told before anything is watched.
+    fn filter(&self, edges: Edges) -> Result<Option<Filter>, Failure> {
+        if let Some(filter) = &self.filter {
+            LineFilter::new(filter, edges, None)?;
+        }
+        Ok(self.filter)
     }
 
     fn pace(&self, says_heartbeat: bool) -> Pace {

@@ -1,7 +1,7 @@
 //! The record stream: everything that leaves `linewake`, one JSON object a line.
 //!
 //! Its schema is `docs/record.schema.json`. Both are frozen as version [`SCHEMA`]: what is here keeps its name and its
-//! meaning, and a change of either makes a new version. Names are snake case, numbers are integers, times are in
+//! meaning, and a change of either makes a new version; versions that are only less are still [read](READABLE). Names are snake case, numbers are integers, times are in
 //! nanoseconds. What is not known is `null`.
 //!
 //! ```
@@ -17,15 +17,20 @@
 //! ```
 
 use std::borrow::Cow;
+use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 
+use crate::filter::{ChatterEvent, ChatterKind, FilterTally};
 use crate::{
     Account, Clock, EdgeEvent, EdgeKind, Figures, InfoEvent, InfoEventKind, LineAccount, LineState, Trust, WatchedLine,
 };
 
 /// The version of the schema.
-pub const SCHEMA: u32 = 2;
+pub const SCHEMA: u32 = 3;
+
+/// The versions that can be read: what [`SCHEMA`] has more than they is read as not known.
+pub const READABLE: RangeInclusive<u32> = 2..=SCHEMA;
 
 /// A record of the stream.
 ///
@@ -45,6 +50,8 @@ pub enum Record<'a> {
     Edge(Edge<'a>),
     /// A time in which nothing can be said of a chip's lines.
     Gap(Gap<'a>),
+    /// A line was blocked for chatter, or unblocked.
+    Chatter(Chatter<'a>),
     /// Somebody took a line, gave it back, or holds it otherwise.
     Info(Info<'a>),
     /// A sign of life while nothing happens.
@@ -58,7 +65,7 @@ pub enum Record<'a> {
 /// ```
 /// let chip = linewake::Chip::open("sim")?;
 /// let start = linewake::record::Start::new(&chip.clock());
-/// assert_eq!((start.schema, &*start.clock), (2, "simulated"));
+/// assert_eq!((start.schema, &*start.clock), (3, "simulated"));
 /// # Ok::<(), linewake::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -208,6 +215,66 @@ pub enum GapReason {
     Unplugged,
 }
 
+/// See [`Record::Chatter`]; the fields are those of [`ChatterEvent`].
+///
+/// ```
+/// use linewake::record::{Chatter, ChatterState};
+/// let line = r#"{"chip":"sim","offset":7,"name":"tamper","state":"unblocked","timestamp_ns":9,"changes":50,"withheld":90}"#;
+/// let chatter: Chatter<'_> = serde_json::from_str(line).unwrap();
+/// assert_eq!((chatter.state, chatter.withheld), (ChatterState::Unblocked, Some(90)));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Chatter<'a> {
+    /// Name of the chip.
+    pub chip: Cow<'a, str>,
+    /// Which line.
+    pub offset: u32,
+    /// Its name.
+    pub name: Option<Cow<'a, str>>,
+    /// Which of the two.
+    pub state: ChatterState,
+    /// When, by the clock of the `start` record.
+    pub timestamp_ns: u64,
+    /// Changes within the filter's window at that time.
+    pub changes: u32,
+    /// Edges that were withheld while it was blocked; not known when it begins.
+    pub withheld: Option<u64>,
+}
+
+/// Which way the blocking of a [`Chatter`] goes.
+///
+/// ```
+/// use linewake::record::ChatterState;
+/// assert_eq!(serde_json::to_string(&ChatterState::Blocked).unwrap(), r#""blocked""#);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChatterState {
+    /// It changes too often; nothing of it passes.
+    Blocked,
+    /// It is listened to again.
+    Unblocked,
+}
+
+impl<'a> From<&'a ChatterEvent> for Chatter<'a> {
+    fn from(event: &'a ChatterEvent) -> Self {
+        let (state, withheld) = match event.kind {
+            ChatterKind::Blocked => (ChatterState::Blocked, None),
+            ChatterKind::Unblocked => (ChatterState::Unblocked, Some(event.withheld)),
+        };
+        Self {
+            chip: Cow::Borrowed(&event.chip),
+            offset: event.offset.get(),
+            name: event.name.as_deref().map(Cow::Borrowed),
+            state,
+            timestamp_ns: event.timestamp_ns,
+            changes: event.changes,
+            withheld,
+        }
+    }
+}
+
 /// See [`Record::Info`].
 ///
 /// ```
@@ -307,7 +374,7 @@ impl<'a> From<&'a LineState> for State<'a> {
 pub struct Heartbeat {
     /// When, by the computer's UTC, in nanoseconds since 1970.
     pub utc_ns: Option<u64>,
-    /// Edges delivered so far: the number of `edge` records before it.
+    /// Edges so far: the number of `edge` records before it.
     pub delivered: u64,
 }
 
@@ -335,7 +402,7 @@ pub struct Summary<'a> {
 ///
 /// ```
 /// use linewake::record::{AccountTrust, LineSummary};
-/// # let line = r#"{"chip":"sim","offset":5,"name":"door","delivered":2,"overflowed":0,"merged":0,"discarded":1,"account":"exact"}"#;
+/// # let line = r#"{"chip":"sim","offset":5,"name":"door","delivered":2,"overflowed":0,"merged":0,"discarded":1,"account":"exact","filter":null}"#;
 /// let line: LineSummary<'_> = serde_json::from_str(line).unwrap();
 /// assert_eq!((line.delivered, line.discarded, line.account), (2, 1, AccountTrust::Exact));
 /// ```
@@ -358,6 +425,35 @@ pub struct LineSummary<'a> {
     pub discarded: u64,
     /// How far these figures can be trusted.
     pub account: AccountTrust,
+    /// What a filter made of those that were delivered, if the line had one.
+    pub filter: Option<FilterSummary>,
+}
+
+/// What a filter made of a line's edges in a [`LineSummary`]: delivered = passed + filtered + held.
+///
+/// ```
+/// use linewake::record::FilterSummary;
+/// let filter: FilterSummary = serde_json::from_str(r#"{"passed":2,"filtered":7,"held":1,"blocks":0}"#).unwrap();
+/// assert_eq!(filter.passed + filter.filtered + filter.held, 10);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FilterSummary {
+    /// Edges that passed: the line's `edge` records.
+    pub passed: u64,
+    /// Edges that were dropped.
+    pub filtered: u64,
+    /// Edges that were not decided, or not written yet, when the stream ended.
+    pub held: u64,
+    /// How often the line was blocked for chatter.
+    pub blocks: u64,
+}
+
+impl From<FilterTally> for FilterSummary {
+    fn from(tally: FilterTally) -> Self {
+        let FilterTally { passed, filtered, held, blocks, .. } = tally;
+        Self { passed, filtered, held, blocks }
+    }
 }
 
 /// How far a [`LineSummary`] can be trusted; see [`Trust`].
@@ -452,6 +548,18 @@ impl<'a> Summary<'a> {
     }
 }
 
+impl Summary<'_> {
+    /// With what filters made of the lines' edges, line by line: as
+    /// [`FilteredMonitor::tallies`](crate::filter::FilteredMonitor::tallies) has it, one request after the other.
+    #[must_use]
+    pub fn with_filters(mut self, tallies: impl IntoIterator<Item = FilterTally>) -> Self {
+        for (line, tally) in self.lines.iter_mut().zip(tallies) {
+            line.filter = Some(tally.into());
+        }
+        self
+    }
+}
+
 impl<'a> LineSummary<'a> {
     fn new(chip: &'a str, line: &'a LineAccount) -> Self {
         Self {
@@ -468,6 +576,7 @@ impl<'a> LineSummary<'a> {
                 Trust::About => AccountTrust::About,
                 Trust::None => AccountTrust::None,
             },
+            filter: None,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Comma-separated values, as RFC 4180 has them: one row for each edge, state and gap.
+//! Comma-separated values, as RFC 4180 has them: one row for each edge, state, gap, and line that is blocked.
 
 use std::borrow::Cow;
 use std::io::{self, Write as _};
@@ -65,6 +65,11 @@ impl Sink for Csv {
                 let (event, at_ns) = if gap.is_over { ("back", gap.to_ns) } else { ("gone", gap.from_ns) };
                 let at_ns = at_ns.map(|at_ns| at_ns.to_string()).unwrap_or_default();
                 writeln!(out, "{at_ns},{},,,{event},,,,,", quoted(&gap.chip))
+            }
+            Item::Chatter(chatter) => {
+                let (chip, name) = (quoted(&chatter.chip), quoted(chatter.name.as_deref().unwrap_or_default()));
+                let (at_ns, offset, event) = (chatter.timestamp_ns, chatter.offset, chatter.kind.as_str());
+                writeln!(out, "{at_ns},{chip},{offset},{name},{event},,,,,")
             }
             Item::Heartbeat(_) => Ok(()),
         }

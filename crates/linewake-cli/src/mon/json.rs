@@ -2,7 +2,7 @@
 
 use std::io::{self, Write as _};
 
-use linewake::record::{Edge, Gap, Record, Start, State, Summary};
+use linewake::record::{Chatter, Edge, Gap, Record, Start, State, Summary};
 use linewake::{EdgeEvent, EdgeKind};
 
 use super::line_text::LineTexts;
@@ -64,6 +64,7 @@ impl Sink for Json {
             Item::Edge { line, edge } => return self.edge(line, edge),
             Item::State { state, .. } => Record::State(State::from(state)),
             Item::Gap { gap, .. } => Record::Gap(Gap::from(gap)),
+            Item::Chatter(chatter) => Record::Chatter(Chatter::from(chatter)),
             Item::Heartbeat(heartbeat) => Record::Heartbeat(heartbeat),
         })
     }
@@ -74,7 +75,9 @@ impl Sink for Json {
 
     fn end(&mut self, closing: Closing<'_>) -> io::Result<()> {
         let accounts = closing.accounts.iter().map(|(chip, account)| (&**chip, account));
-        self.write(&Record::Summary(Summary::new(accounts, closing.threads)))?;
+        let summary = Summary::new(accounts, closing.threads);
+        let tallies = closing.tallies.unwrap_or_default();
+        self.write(&Record::Summary(summary.with_filters(tallies.iter().copied())))?;
         self.out.flush()
     }
 }

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 
+use linewake::filter::{ChatterEvent, FilterTally};
 use linewake::record::Heartbeat;
 use linewake::{Account, Clock, EdgeEvent, Gap, LineState};
 
@@ -27,6 +28,7 @@ pub(crate) enum Item<'a> {
     State { line: usize, state: &'a LineState },
     Edge { line: usize, edge: &'a EdgeEvent },
     Gap { request: usize, gap: &'a Gap },
+    Chatter(&'a ChatterEvent),
     Heartbeat(Heartbeat),
 }
 
@@ -35,6 +37,8 @@ pub(crate) enum Item<'a> {
 pub(crate) struct Closing<'a> {
     /// Of each request: the name of its chip, and what became of its edges.
     pub(crate) accounts: &'a [(String, Account)],
+    /// What filters made of the edges of each line, one request after the other, if there are any.
+    pub(crate) tallies: Option<&'a [FilterTally]>,
     /// Threads of the process.
     pub(crate) threads: Option<u32>,
     /// What the clock shows, where it can be read.

@@ -191,7 +191,7 @@ impl Sink for Text {
                 Ok(())
             }
             Item::Edge { line, edge } => self.edge(line, edge),
-            Item::Gap { .. } | Item::Heartbeat(_) => Ok(()),
+            Item::Gap { .. } | Item::Chatter(_) | Item::Heartbeat(_) => Ok(()),
         }
     }
 

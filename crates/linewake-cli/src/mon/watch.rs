@@ -2,13 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use linewake::filter::FilterEvent;
 use linewake::record::Heartbeat;
-use linewake::{EdgeEvent, Event, Monitor};
+use linewake::{EdgeEvent, Event};
 
-use super::filters::Filters;
 use super::select::{Index, Selection};
 use super::sink::{Item, Lost, Sinks, View};
+use super::source::{self, Source};
 use super::stats::Stats;
 use super::summary::plural;
 use crate::exit;
@@ -34,6 +33,9 @@ pub(crate) struct Pace {
     /// Whether a chip that goes away is waited for.
     pub(crate) reattach: bool,
 }
+
+/// How often it is looked whether edges come that are filtered.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// What ended the watch early.
 #[derive(Debug)]
@@ -84,13 +86,10 @@ pub(crate) struct Watch<'a> {
     sinks: &'a mut Sinks,
     index: Index,
     stats: Option<Stats>,
-    filters: Option<Filters>,
     now: Now,
     left: u64,
-    /// Edges that came.
-    came: u64,
-    /// And those that are known to be missing.
-    known: u64,
+    /// Edges that are known to be missing before those told.
+    missing: u64,
     /// Edges given to the sinks: those that pass the filters.
     told: u64,
     /// Chips that were gone.
@@ -98,29 +97,21 @@ pub(crate) struct Watch<'a> {
 }
 
 impl<'a> Watch<'a> {
-    pub(crate) fn new(
-        pace: Pace,
-        selection: &Selection,
-        filters: Option<Filters>,
-        sinks: &'a mut Sinks,
-        now: Now,
-    ) -> Self {
+    pub(crate) fn new(pace: Pace, selection: &Selection, sinks: &'a mut Sinks, now: Now) -> Self {
         Self {
             pace,
             sinks,
             index: selection.index(),
             stats: pace.stats.map(|_| Stats::new(&selection.lines)),
-            filters,
             now,
             left: pace.edges.unwrap_or(u64::MAX),
-            came: 0,
-            known: 0,
+            missing: 0,
             told: 0,
             gaps: 0,
         }
     }
 
-    pub(crate) fn run(&mut self, monitor: &mut Monitor, view: View<'_>) -> Result<(), Ended> {
+    pub(crate) fn run(&mut self, source: &mut Source, view: View<'_>) -> Result<(), Ended> {
         self.sinks.begin(view)?;
         let began = Instant::now();
         let after = |period: Option<Duration>, from: Instant| period.and_then(|period| from.checked_add(period));
@@ -128,12 +119,24 @@ impl<'a> Watch<'a> {
         let mut idle = after(self.pace.idle, began);
         let mut stats = after(self.pace.stats, began);
         let mut heartbeat = after(self.pace.heartbeat, began);
+        // Of edges that are filtered nobody is told; that they come has to be looked for.
+        let looks = source.is_filtered() && (idle.is_some() || self.pace.enough.is_some());
+        let mut came = 0;
         loop {
             let now = Instant::now();
+            if source.monitor().stats().delivered > came {
+                came = source.monitor().stats().delivered;
+                // A watch that has been stopped goes to its end.
+                idle = idle.and(after(self.pace.idle, now));
+                if self.has_enough(source) {
+                    // What the filters hold is still told.
+                    source.monitor().stopper().stop();
+                }
+            }
             let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
             if is_due(end) || is_due(idle) {
                 // What has happened by now is still told.
-                monitor.stopper().stop();
+                source.monitor().stopper().stop();
                 (end, idle) = (None, None);
             }
             if is_due(stats) {
@@ -144,52 +147,44 @@ impl<'a> Watch<'a> {
                 heartbeat = after(self.pace.heartbeat, now);
                 self.heartbeat()?;
             }
-            if self.filters.as_ref().and_then(Filters::due).is_some_and(|due| due <= now) {
-                self.filtered(|filters| filters.poll(now))?;
-                self.flush()?;
-                if self.left == 0 {
-                    break;
-                }
-            }
-            let due = self.filters.as_ref().and_then(Filters::due);
-            let deadline = [end, idle, stats, heartbeat, due].into_iter().flatten().min();
-            let next = match deadline {
-                Some(deadline) => monitor.wait_next_timeout(deadline.saturating_duration_since(now)),
-                None => monitor.wait_next(),
-            };
-            match next {
+            let look = looks.then_some(now + LOOK);
+            let deadline = [end, idle, stats, heartbeat, look].into_iter().flatten().min();
+            match source.wait(deadline.map(|deadline| deadline.saturating_duration_since(now))) {
                 Some(Ok(event)) => {
-                    if self.events(monitor, &event)? {
-                        // A watch that has been stopped goes to its end.
-                        idle = idle.and(after(self.pace.idle, Instant::now()));
-                    }
-                    if self.left == 0 || self.pace.enough.is_some_and(|enough| self.known >= enough) {
+                    self.events(source, &event)?;
+                    if self.left == 0 || (!source.is_filtered() && self.has_enough(source)) {
                         break;
                     }
                 }
                 Some(Err(error)) if error.is_timeout() => {}
                 Some(Err(error)) => {
-                    self.finish()?;
+                    self.finish(source);
                     return Err(Ended::Device(error));
                 }
                 None => break,
             }
         }
-        self.finish()?;
+        self.finish(source);
         Ok(())
     }
 
-    /// Tells what one wake-up brought, and flushes once. Whether there was an edge.
-    fn events(&mut self, monitor: &mut Monitor, first: &Event) -> Result<bool, Lost> {
-        let came = self.came;
+    /// Whether so many edges came, or are known to be missing, as were waited for.
+    fn has_enough(&self, source: &Source) -> bool {
+        self.pace.enough.is_some_and(|enough| match source.filtered() {
+            Some(tally) => tally.delivered.saturating_add(tally.missed) >= enough,
+            None => self.told.saturating_add(self.missing) >= enough,
+        })
+    }
+
+    /// Tells what one wake-up brought, and flushes once.
+    fn events(&mut self, source: &mut Source, first: &Event) -> Result<(), Lost> {
         self.event(first)?;
         while self.left > 0
-            && let Some(event) = monitor.next_ready()
+            && let Some(event) = source.next_ready()
         {
             self.event(&event)?;
         }
-        self.flush()?;
-        Ok(self.came > came)
+        self.flush()
     }
 
     fn flush(&mut self) -> Result<(), Lost> {
@@ -201,61 +196,25 @@ impl<'a> Watch<'a> {
     }
 
     /// No more comes.
-    fn finish(&mut self) -> Result<(), Lost> {
-        if self.left > 0 {
-            self.filtered(Filters::finish)?;
-            self.flush()?;
-        }
+    fn finish(&mut self, source: &Source) {
         self.say_stats(Instant::now());
-        if let Some(filters) = &self.filters {
-            exit::say(&filters.summary());
+        if let Some(tally) = source.filtered() {
+            exit::say(&source::said(tally));
         }
-        Ok(())
-    }
-
-    /// Tells what passes the filters when they are told something.
-    fn filtered(&mut self, tell: impl FnOnce(&mut Filters)) -> Result<(), Lost> {
-        let Some(filters) = &mut self.filters else { return Ok(()) };
-        tell(filters);
-        while self.left > 0
-            && let Some((line, event)) = self.filters.as_mut().and_then(Filters::next)
-        {
-            match event {
-                FilterEvent::Edge(edge) => self.edge(line, &edge)?,
-                FilterEvent::Chatter(chatter) => {
-                    let line = LineId {
-                        chip: &chatter.chip,
-                        offset: chatter.offset.get(),
-                        name: chatter.name.as_deref(),
-                        with_chip: false,
-                        unquoted: false,
-                    };
-                    let (kind, changes) = (chatter.kind.as_str(), chatter.changes);
-                    exit::say(&format!("{line} is {kind}: {}\n", plural(changes.into(), "change")));
-                }
-                _ => {}
-            }
-        }
-        Ok(())
     }
 
     fn event(&mut self, event: &Event) -> Result<(), Lost> {
         match event {
             Event::Edge { request, edge } => {
                 let Some(line) = self.index.get(*request, edge.offset) else { return Ok(()) };
-                self.came += 1;
-                self.known = self.known.saturating_add(1).saturating_add(edge.missed.total());
-                match self.filters {
-                    Some(_) => self.filtered(|filters| filters.push(line, edge)),
-                    None => self.edge(line, edge),
-                }
+                self.missing = self.missing.saturating_add(edge.missed.total());
+                self.edge(line, edge)
             }
             Event::State { request, state } => {
                 let Some(line) = self.index.get(*request, state.offset) else { return Ok(()) };
                 if let Some(stats) = &mut self.stats {
                     stats.state(line, state);
                 }
-                self.filtered(|filters| filters.begin(line, state.active))?;
                 self.sinks.item(Item::State { line, state })
             }
             Event::Gap { request, gap } => {
@@ -267,6 +226,18 @@ impl<'a> Watch<'a> {
                     exit::say(&format!("the chip \"{}\" {what}\n", Printable(&gap.chip)));
                 }
                 self.sinks.item(Item::Gap { request: *request, gap })
+            }
+            Event::Chatter { chatter, .. } => {
+                let line = LineId {
+                    chip: &chatter.chip,
+                    offset: chatter.offset.get(),
+                    name: chatter.name.as_deref(),
+                    with_chip: false,
+                    unquoted: false,
+                };
+                let (kind, changes) = (chatter.kind.as_str(), chatter.changes);
+                exit::say(&format!("{line} is {kind}: {}\n", plural(changes.into(), "change")));
+                self.sinks.item(Item::Chatter(chatter))
             }
             _ => Ok(()),
         }

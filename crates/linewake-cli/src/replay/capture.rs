@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
 
-use linewake::record::{Edge, Kind, Record, SCHEMA, State};
+use linewake::record::{Edge, Kind, READABLE, Record, State};
 use linewake::sim::{Change, Line, Script, What};
 use linewake::text::is_utf16;
 use linewake::{Chip, Offset};
@@ -59,11 +59,13 @@ pub(super) fn read(path: &Path) -> Result<Script, Failure> {
             }
         };
         match (&record, number) {
-            (Record::Start(start), 1) if start.schema == SCHEMA => {}
+            (Record::Start(start), 1) if READABLE.contains(&start.schema) => {}
             (Record::Start(start), 1) => {
                 let other = start.schema;
                 let remedy = "play it with the version that recorded it";
-                return Err(Failure::new(format!("\"{shown}\" has schema {other}, and this is {SCHEMA}; {remedy}")));
+                let (oldest, newest) = (READABLE.start(), READABLE.end());
+                let what = format!("\"{shown}\" has schema {other}, and {oldest} to {newest} can be played");
+                return Err(Failure::new(format!("{what}; {remedy}")));
             }
             (_, 1) => {
                 let remedy = "a capture begins with a start record, as \"linewake record\" writes it";

@@ -59,7 +59,8 @@ fn written(name: &str, scale: &str, queue: u32, lines: &[&str], drive: impl Fn(&
     }
     let account = monitor.finish().remove(0);
     let accounts = vec![("sim".to_owned(), account.clone())];
-    let closing = Closing { accounts: &accounts, threads: None, now_ns: now.at(std::time::Instant::now()) };
+    let closing =
+        Closing { accounts: &accounts, tallies: None, threads: None, now_ns: now.at(std::time::Instant::now()) };
     vcd.end(closing).unwrap();
     Written { path, spans, missing, account }
 }
@@ -188,7 +189,7 @@ fn a_chip_that_was_gone_is_unknown_meanwhile() {
     vcd.item(Item::Gap { request: 0, gap: &gap(None) }).unwrap();
     vcd.item(Item::Gap { request: 0, gap: &gap(Some(50_000)) }).unwrap();
     vcd.item(Item::State { line: 0, state: &state(true) }).unwrap();
-    vcd.end(Closing { accounts: &[], threads: None, now_ns: Some(90_000) }).unwrap();
+    vcd.end(Closing { accounts: &[], tallies: None, threads: None, now_ns: Some(90_000) }).unwrap();
     let mut waveform = read(&path).unwrap();
     let at = |tick, value: &str| (tick, value.to_owned());
     assert_eq!(changes(&mut waveform, &["sim", "door"]), [at(0, "1"), at(11, "x"), at(50, "1")]);
