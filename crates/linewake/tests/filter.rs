@@ -1,11 +1,14 @@
-//! Filtered requests: the filters of several lines, and time that passes without an edge.
+//! Filtered requests and monitors: the filters of several lines, and time that passes without an edge.
 
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use linewake::filter::{ChatterKind, Filter, FilterEvent, Filtered};
-use linewake::{Chip, EdgeEvent, EdgeKind, Edges, ErrorKind, Figures, Trust};
+use linewake::filter::{
+    ChatterEvent, ChatterKind, ChatterLimit, Filter, FilterEvent, FilterTally, Filtered, FilteredMonitor,
+};
+use linewake::sim::{Change, ClockKind, Line, Script, What};
+use linewake::{Chip, EdgeEvent, EdgeKind, Edges, ErrorKind, Event, Figures, Monitor, Trust};
 
 fn still() -> Chip {
     Chip::options().life(false).open("sim:64").unwrap()
@@ -162,4 +165,233 @@ fn thirty_lines_are_each_pressed_once() {
         let total = events.total();
         assert_eq!((total.delivered, total.passed, total.held), (round * 210, round * 30, 0));
     }
+}
+
+/// A chip with lines that bounce within milliseconds and rest for seconds, otherwise than that of another seed; and how often
+/// they change.
+fn restless(seed: u32) -> (Chip, u64) {
+    let mut chance = seed;
+    let mut one_of = |choices: u64| {
+        chance = chance.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        u64::from(chance >> 8) % choices
+    };
+    let (mut at_ns, mut levels, mut changes) = (1_000_000_000, [false; 4], Vec::new());
+    for _ in 0..400 {
+        let line = one_of(4) as usize;
+        for _ in 0..=one_of(7) {
+            at_ns += 1_000_000 * (1 + one_of(50));
+            levels[line] = !levels[line];
+            let offset = (line as u32).into();
+            changes.push(Change { at_ns, what: What::Level { offset, level: levels[line] } });
+        }
+        at_ns += 1_000_000 * one_of(9_000);
+    }
+    let count = changes.len() as u64;
+    let script = (0..4).fold(Script::new(), |script, line| script.line(Line::new(format!("line-{line}"))));
+    (script.changes(changes).clock(ClockKind::Virtual).open().unwrap(), count)
+}
+
+/// On each of the four lines of a restless chip. They take seconds, so that no delay of the machine can decide a bounce.
+const FILTERS: [&str; 3] = ["debounce=2s", "glitch=500ms,press=1s,release=3s,stamp=last", "debounce=1s,chatter=4/30s"];
+
+/// What is said of a line, but for the time, which a monitor of several chips tells by another clock.
+fn told(event: &FilterEvent) -> String {
+    match event {
+        FilterEvent::Edge(edge) => format!("{:?} {} {:?}", edge.kind, edge.line_seqno, edge.missed),
+        FilterEvent::Chatter(chatter) => format!("{:?} {} {}", chatter.kind, chatter.changes, chatter.withheld),
+        _ => unreachable!(),
+    }
+}
+
+#[test]
+fn a_monitor_filters_as_its_requests_do() {
+    const SEEDS: [u32; 3] = [7, 8, 9];
+    // The last line of each has no filter; a chip's filters are not those of the others.
+    let of_line = |chip: usize, line: u32| filter(FILTERS[(chip + line as usize) % 3]);
+    let mut expected = Vec::new();
+    let mut expected_tallies = Vec::new();
+    for (at, seed) in SEEDS.into_iter().enumerate() {
+        let (chip, changes) = restless(seed);
+        let request = chip.request().all_lines().start().unwrap();
+        let mut events = request.filtered_lines((0..3).map(|line| (line, of_line(at, line)))).unwrap();
+        let mut lines = vec![Vec::new(); 4];
+        while let Some(event) = events.wait_next_timeout(Duration::from_millis(10)) {
+            match event {
+                Ok(event) => {
+                    let (FilterEvent::Edge(EdgeEvent { offset, .. })
+                    | FilterEvent::Chatter(ChatterEvent { offset, .. })) = &event
+                    else {
+                        unreachable!()
+                    };
+                    lines[offset.get() as usize].push(told(&event));
+                }
+                Err(_) if events.request().account().total().delivered == changes => events.request().stopper().stop(),
+                Err(_) => {}
+            }
+        }
+        expected_tallies.push((0..4).map(|line| events.tally(line).unwrap()).collect::<Vec<_>>());
+        expected.push(lines);
+    }
+    let mut all = expected.iter().flatten();
+    assert!(all.clone().all(|line| line.len() > 20), "{:?}", all.map(Vec::len).collect::<Vec<_>>());
+    assert!(all.any(|line| line.iter().any(|told| told.starts_with("Unblocked"))));
+
+    let chips = SEEDS.map(restless);
+    let changes: u64 = chips.iter().map(|(_, changes)| changes).sum();
+    let monitor =
+        Monitor::builder().requests(chips.iter().map(|(chip, _)| chip.request().all_lines())).start().unwrap();
+    let filters = (0..3).flat_map(|at| (0..3).map(move |line| (at, line, of_line(at, line))));
+    let mut events = monitor.filtered_lines(filters).unwrap();
+    let mut lines = vec![vec![Vec::new(); 4]; 3];
+    while let Some(event) = events.wait_next_timeout(Duration::from_millis(10)) {
+        match event {
+            Ok(Event::Edge { request, edge }) => {
+                lines[request][edge.offset.get() as usize].push(told(&FilterEvent::Edge(edge)));
+            }
+            Ok(Event::Chatter { request, chatter }) => {
+                lines[request][chatter.offset.get() as usize].push(told(&FilterEvent::Chatter(chatter)));
+            }
+            Ok(other) => panic!("{other:?}"),
+            Err(_) if events.monitor().stats().delivered == changes => events.monitor().stopper().stop(),
+            Err(_) => {}
+        }
+    }
+    assert_eq!(lines, expected);
+    assert_eq!(events.tallies(), expected_tallies);
+    let total = events.total();
+    assert!(total.filtered > 100 && total.blocks > 0, "{total:?}");
+    for (account, tallies) in events.into_inner().finish().iter().zip(&expected_tallies) {
+        for (line, tally) in account.lines().iter().zip(tallies).take(3) {
+            assert_eq!(tally.delivered, line.figures.delivered);
+            assert_eq!(tally.delivered, tally.passed + tally.filtered + tally.held, "{tally:?}");
+        }
+    }
+}
+
+fn event(events: &mut FilteredMonitor) -> Event {
+    match events.wait_next_timeout(Duration::from_secs(20)) {
+        Some(Ok(event)) => event,
+        other => panic!("no event: {other:?}"),
+    }
+}
+
+/// Whose edge it is.
+fn whose(event: Event) -> (usize, u32, u32) {
+    let Event::Edge { request, edge } = event else { panic!("no edge: {event:?}") };
+    (request, edge.offset.get(), edge.line_seqno)
+}
+
+#[test]
+fn what_passes_is_in_order_of_time_again() {
+    let chips = [still(), still()];
+    let requests = [chips[0].request().lines([0, 1, 2]), chips[1].request().line(3)];
+    let monitor = Monitor::builder().requests(requests).start().unwrap();
+    let filters = [(0, 0, filter("debounce=120ms")), (0, 1, filter("debounce=5ms"))];
+    let mut events = monitor.filtered_lines(filters).unwrap();
+    let began = Instant::now();
+    for (chip, line, changes) in [(0, 0, 3), (0, 1, 5), (1, 3, 2), (0, 2, 1)] {
+        chips[chip].world().toggle(line, changes).unwrap();
+    }
+    let order: Vec<_> = (0..5).map(|_| whose(event(&mut events))).collect();
+    assert_eq!(order, [(0, 0, 1), (0, 1, 1), (1, 3, 1), (1, 3, 2), (0, 2, 1)], "though the first is decided last");
+    assert!(began.elapsed() >= Duration::from_millis(120));
+    chips[0].world().toggle(1, 2).unwrap();
+    let nothing = events.wait_next_timeout(Duration::from_millis(40)).unwrap();
+    assert!(nothing.unwrap_err().is_timeout(), "a glitch leaves nothing");
+    // What passed and waits for another that was before it is held.
+    chips[0].world().toggle(0, 1).unwrap();
+    chips[0].world().toggle(1, 1).unwrap();
+    assert!(events.wait_next_timeout(Duration::from_millis(60)).unwrap().unwrap_err().is_timeout());
+    assert_eq!(
+        events.tallies()[0][1],
+        FilterTally { delivered: 8, passed: 1, filtered: 6, held: 1, missed: 0, blocks: 0 }
+    );
+    assert_eq!([whose(event(&mut events)), whose(event(&mut events))], [(0, 0, 4), (0, 1, 8)]);
+    assert_eq!((events.tallies()[0][1].passed, events.tallies()[0][1].held), (2, 0));
+}
+
+#[test]
+fn filters_begin_anew_when_a_chip_is_back() {
+    let chip = still();
+    let options = Monitor::builder().reattach(true).retry(Duration::from_millis(5));
+    let monitor = options.request(chip.request().lines([0, 1]).queue_size(1024)).start().unwrap();
+    let filters = [(0, 0, filter("debounce=60m")), (0, 1, filter("chatter=10/60m"))];
+    let mut events = monitor.filtered_lines(filters).unwrap();
+    for round in 1..=3 {
+        // Handles from before are of no use any more.
+        let chip = events.monitor().chip(0).unwrap().clone();
+        let is_first_up = !chip.value(0).unwrap();
+        chip.world().toggle(0, 3).unwrap();
+        chip.world().toggle(1, 30).unwrap();
+        // So that they are here.
+        let wanted = 33 * round;
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while events.monitor().stats().delivered < wanted {
+            assert!(Instant::now() < deadline && events.wait_next_timeout(Duration::from_millis(5)).unwrap().is_err());
+        }
+        chip.world().unplug().unwrap();
+        let Event::Edge { edge, .. } = event(&mut events) else { panic!("what was held, first") };
+        assert_eq!((edge.offset.get(), edge.line_seqno), (0, 1), "round {round}");
+        assert_eq!(edge.kind == EdgeKind::Rising, is_first_up, "by the level it had when it was back");
+        for seqno in 1..=10 {
+            assert_eq!(whose(event(&mut events)), (0, 1, seqno));
+        }
+        let Event::Chatter { request: 0, chatter } = event(&mut events) else { panic!("and then it is too much") };
+        assert_eq!((chatter.kind, chatter.offset.get()), (ChatterKind::Blocked, 1));
+        assert!(matches!(event(&mut events), Event::Gap { gap, .. } if !gap.is_over));
+        chip.world().replug().unwrap();
+        assert!(matches!(event(&mut events), Event::Gap { gap, .. } if gap.is_over), "no state that nobody asked for");
+    }
+    events.monitor().stopper().stop();
+    assert!(events.wait_next().is_none());
+    let [debounced, chattering] = events.tallies()[0][..] else { panic!("two lines") };
+    assert_eq!(debounced, FilterTally { delivered: 9, passed: 3, filtered: 6, ..FilterTally::default() });
+    assert_eq!(
+        chattering,
+        FilterTally { delivered: 90, passed: 30, filtered: 60, blocks: 3, ..FilterTally::default() }
+    );
+    assert_eq!(events.into_inner().finish()[0].total().delivered, 99);
+}
+
+#[test]
+fn a_monitor_says_which_filter_it_cannot_have() {
+    let chip = still();
+    let monitor = || {
+        let requests = [chip.request().line(0).edges(Edges::Rising), chip.request().lines([1, 2])];
+        Monitor::builder().requests(requests).start().unwrap()
+    };
+    assert_eq!(monitor().filtered(filter("glitch=1ms")).unwrap_err().kind(), ErrorKind::InvalidInput);
+    assert_eq!(
+        monitor().filtered(Filter::default().chatter(ChatterLimit::new(0, Duration::from_secs(1)))).unwrap_err().kind(),
+        ErrorKind::InvalidInput
+    );
+    for (request, line) in [(0, 1), (1, 0), (2, 0)] {
+        let error = monitor().filtered_lines([(request, line, Filter::reed())]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NoSuchLine, "{error}");
+    }
+    let mut events = monitor().filtered_lines([(1, 1, filter("debounce=60m"))]).unwrap();
+    chip.world().toggle(1, 3).unwrap();
+    chip.world().toggle(2, 1).unwrap();
+    assert!(events.wait_next_timeout(Duration::from_millis(20)).unwrap().unwrap_err().is_timeout());
+    chip.world().unplug().unwrap();
+    let passed: Vec<_> = (0..2).map(|_| whose(event(&mut events))).collect();
+    assert_eq!(passed, [(1, 1, 1), (1, 2, 1)], "what is held comes before the end");
+    assert!(matches!(event(&mut events), Event::Gap { .. }));
+    let end = std::iter::from_fn(|| events.wait_next()).find_map(Result::err).unwrap();
+    assert!(end.is_disconnected() && events.wait_next().is_none());
+}
+
+#[test]
+fn states_come_first_and_unfiltered() {
+    let chip = still();
+    chip.world().drive(0, true).unwrap();
+    let monitor = Monitor::builder().request(chip.request().lines([0, 1])).states(true).start().unwrap();
+    let mut events = monitor.filtered(filter("debounce=60m")).unwrap();
+    chip.world().toggle_all([(0, 2), (1, 1)]).unwrap();
+    for active in [true, false] {
+        assert!(matches!(event(&mut events), Event::State { state, .. } if state.active == Some(active)));
+    }
+    events.monitor().stopper().stop();
+    assert_eq!(whose(event(&mut events)), (0, 1, 1));
+    assert!(events.wait_next().is_none());
 }

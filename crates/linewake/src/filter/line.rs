@@ -219,6 +219,11 @@ impl LineFilter {
         self.later.chatter.as_ref().is_some_and(Chatter::is_blocked)
     }
 
+    /// The stamp of the first edge that waits for quiet.
+    pub(super) fn held_ns(&self) -> Option<u64> {
+        self.glitch.iter().chain(&self.later.debounce).filter_map(Settle::held_ns).min()
+    }
+
     /// Lets happen what is due, each at its own time.
     fn run_until(&mut self, now_ns: u64, into: &mut VecDeque<FilterEvent>) {
         if let Some(glitch) = &mut self.glitch

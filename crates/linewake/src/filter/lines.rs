@@ -16,6 +16,8 @@ pub(super) struct Lines {
     clocks: Vec<Time>,
     /// What one filter says.
     said: VecDeque<FilterEvent>,
+    /// Stamps of edges that are not decided, some of them old, and the places of their lines; if somebody wants to know.
+    undecided: Option<BinaryHeap<Reverse<(u64, usize)>>>,
 }
 
 #[derive(Debug)]
@@ -25,6 +27,8 @@ struct Line {
     can_jump: bool,
     /// The deadline under which it waits; of others it is left that they are ignored when they come up.
     waits_ns: u64,
+    /// The stamp under which it is among the undecided.
+    held_ns: Option<u64>,
     /// What became of the edges before its filter began anew.
     before: FilterTally,
 }
@@ -64,6 +68,7 @@ impl Lines {
             clock,
             can_jump: line.config.clock == EventClock::Realtime,
             waits_ns: u64::MAX,
+            held_ns: None,
             before: FilterTally::default(),
         });
         Ok(())
@@ -101,7 +106,37 @@ impl Lines {
         };
         filter.push(edge, &mut self.said);
         self.clocks[clock].wait(place, filter, &mut line.waits_ns);
+        self.say(place, into);
+    }
+
+    /// A filter has said something, or nothing.
+    fn say(&mut self, place: usize, into: Say<'_>) {
         self.said.drain(..).for_each(|event| into(place, event));
+        if let Some(undecided) = &mut self.undecided {
+            let line = &mut self.lines[place];
+            let held_ns = line.filter.as_ref().and_then(|(_, _, filter)| filter.held_ns());
+            if line.held_ns != held_ns {
+                line.held_ns = held_ns;
+                undecided.extend(held_ns.map(|held_ns| Reverse((held_ns, place))));
+            }
+        }
+    }
+
+    /// From now on it is to be known which edge is the first that is not decided.
+    pub(super) fn know_the_undecided(&mut self) {
+        self.undecided = Some(BinaryHeap::new());
+    }
+
+    /// The stamp of the first edge that is not decided, but for those from before `from_ns`, which grows.
+    pub(super) fn first_undecided_ns(&mut self, from_ns: u64) -> Option<u64> {
+        let undecided = self.undecided.as_mut()?;
+        while let Some(&Reverse((held_ns, place))) = undecided.peek() {
+            if held_ns >= from_ns && self.lines[place].held_ns == Some(held_ns) {
+                return Some(held_ns);
+            }
+            undecided.pop();
+        }
+        None
     }
 
     /// No edge is there to be taken: time passes by itself.
@@ -115,19 +150,18 @@ impl Lines {
 
     /// It is `now_ns` by a clock.
     fn pass_time(&mut self, clock: usize, now_ns: u64, into: Say<'_>) {
-        let clock = &mut self.clocks[clock];
-        while let Some(&Reverse((due_ns, place))) = clock.waiting.peek()
+        while let Some(&Reverse((due_ns, place))) = self.clocks[clock].waiting.peek()
             && due_ns <= now_ns
         {
-            clock.waiting.pop();
+            self.clocks[clock].waiting.pop();
             let line = &mut self.lines[place];
             if let Some((_, _, filter)) = &mut line.filter
                 && line.waits_ns == due_ns
             {
                 filter.poll(now_ns, &mut self.said);
                 line.waits_ns = u64::MAX;
-                clock.wait(place, filter, &mut line.waits_ns);
-                self.said.drain(..).for_each(|event| into(place, event));
+                self.clocks[clock].wait(place, filter, &mut line.waits_ns);
+                self.say(place, into);
             }
         }
     }
@@ -142,7 +176,7 @@ impl Lines {
         for place in places {
             if let Some((_, _, filter)) = &mut self.lines[place].filter {
                 filter.finish(&mut self.said);
-                self.said.drain(..).for_each(|event| into(place, event));
+                self.say(place, into);
             }
         }
     }

@@ -8,11 +8,13 @@ use super::lines::Time;
 
 /// Events of lines, by their place.
 pub(super) struct Order<E> {
-    /// How long an event is held back for others from before it; not at all, and not put in order, if there is none.
+    /// How long an event is held back at most for others from before it that are not decided; if there is none, nothing is
+    /// put in order.
     delay_ns: Option<u64>,
     /// Of everything that came, passed or not: the latest stamp, and what time it is.
     latest_ns: Option<u64>,
     time: Time,
+    horizon_ns: u64,
     held: BinaryHeap<Held<E>>,
     number: u64,
     /// What may leave.
@@ -32,53 +34,40 @@ impl<E> Order<E> {
             delay_ns,
             latest_ns: None,
             time: Time::default(),
+            horizon_ns: 0,
             held: BinaryHeap::new(),
             number: 0,
             ready: VecDeque::new(),
         }
     }
 
-    /// Something of this time came. Before it, all from before came.
+    /// Something of this time came.
     pub(super) fn see(&mut self, stamp_ns: u64, now: Instant) {
         self.latest_ns = self.latest_ns.max(Some(stamp_ns));
         self.time.see(stamp_ns, now, false);
     }
 
     pub(super) fn put(&mut self, place: usize, at_ns: u64, event: E) {
-        let Some(delay_ns) = self.delay_ns else {
-            return self.ready.push_back((place, event));
-        };
-        if self.held.is_empty() && self.latest_ns.is_none_or(|now_ns| at_ns.saturating_add(delay_ns) <= now_ns) {
+        if self.delay_ns.is_none() {
             return self.ready.push_back((place, event));
         }
         self.number += 1;
         self.held.push(Held { at_ns, number: self.number, place, event });
     }
 
-    /// Lets go what nothing is to come before any more, as far as stamps show.
-    pub(super) fn release(&mut self) {
-        if let Some(now_ns) = self.latest_ns {
-            self.release_until(now_ns);
-        }
+    /// What is from before this time is not held back any more. If `now` is given, no edge is there to be taken, and time
+    /// passes by itself.
+    pub(super) fn horizon_ns(&mut self, now: Option<Instant>) -> u64 {
+        let passed_ns = now.and_then(|now| self.time.at(now));
+        let now_ns = self.latest_ns.max(passed_ns).unwrap_or(0);
+        self.horizon_ns = self.horizon_ns.max(now_ns.saturating_sub(self.delay_ns.unwrap_or(0)));
+        self.horizon_ns
     }
 
-    /// The same, where no edge is there to be taken.
-    pub(super) fn pass(&mut self, now: Instant) {
-        if let Some(now_ns) = self.time.at(now) {
-            self.release_until(now_ns);
-        }
-    }
-
-    /// Lets go everything.
-    pub(super) fn finish(&mut self) {
-        while let Some(Held { place, event, .. }) = self.held.pop() {
-            self.ready.push_back((place, event));
-        }
-    }
-
-    fn release_until(&mut self, now_ns: u64) {
-        let delay_ns = self.delay_ns.unwrap_or(0);
-        while self.held.peek().is_some_and(|first| first.at_ns.saturating_add(delay_ns) <= now_ns)
+    /// Lets go what is from before the horizon, and what is not from after the first edge that is not decided.
+    pub(super) fn release(&mut self, undecided_ns: Option<u64>) {
+        let until_ns = undecided_ns.unwrap_or(u64::MAX).max(self.horizon_ns);
+        while self.held.peek().is_some_and(|first| first.at_ns <= until_ns)
             && let Some(Held { place, event, .. }) = self.held.pop()
         {
             self.ready.push_back((place, event));

@@ -85,6 +85,11 @@ impl Settle {
         self.bounce.as_ref().map_or(0, |bounce| u64::from(bounce.candidate.is_some()))
     }
 
+    /// The stamp of the one that would pass.
+    pub(super) fn held_ns(&self) -> Option<u64> {
+        Some(self.bounce.as_ref()?.candidate.as_ref()?.timestamp_ns)
+    }
+
     fn drop_edge(&mut self, edge: EdgeEvent) -> Option<EdgeEvent> {
         self.carry = sum(self.carry, edge.missed);
         None

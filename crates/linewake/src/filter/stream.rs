@@ -94,7 +94,7 @@ impl<S: Source> Core<S> {
                 Poll::Pending => {
                     let now = Instant::now();
                     self.filter(|lines, into| lines.pass(now, into));
-                    self.order.pass(now);
+                    self.release(Some(now));
                     if !self.order.has_ready() && self.poll_sleep(cx).is_pending() {
                         return Poll::Pending;
                     }
@@ -110,7 +110,6 @@ impl<S: Source> Core<S> {
                 self.latest_ns = self.latest_ns.max(edge.timestamp_ns);
                 self.order.see(edge.timestamp_ns, now);
                 self.filter(|lines, into| lines.push(place, edge, now, into));
-                self.order.release();
             }
             Came::Begin { place, active, event } => {
                 self.lines.begin(place, active);
@@ -128,12 +127,18 @@ impl<S: Source> Core<S> {
                 if let Some(at_ns) = at_ns {
                     self.latest_ns = self.latest_ns.max(at_ns);
                     self.order.see(at_ns, Instant::now());
-                    self.order.release();
                 }
                 self.order.put(0, self.latest_ns, event);
             }
             Came::Nothing => {}
         }
+        self.release(None);
+    }
+
+    /// Lets go what passed, in its order.
+    fn release(&mut self, now: Option<Instant>) {
+        let horizon_ns = self.order.horizon_ns(now);
+        self.order.release(self.lines.first_undecided_ns(horizon_ns));
     }
 
     /// Has filters say something.
@@ -177,7 +182,7 @@ impl<S: Source> Core<S> {
 
     fn finish(&mut self, end: Option<Error>) {
         self.filter(|lines, into| lines.finish(0..lines.len(), into));
-        self.order.finish();
+        self.release(None);
         self.sleep = None;
         self.end = Some(end);
     }
