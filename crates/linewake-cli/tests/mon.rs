@@ -624,6 +624,80 @@ fn a_filter_passes_the_first_edge_of_a_bounce() {
     assert_refused(&["mon", "-c", "sim", "--filter", "glitch=1ms", "-e", "rising"], &["glitch", "watch both"]);
 }
 
+/// The records of a stream, each of which is by the schema.
+fn records(stream: &str) -> Vec<serde_json::Value> {
+    let record = |line| {
+        assert_eq!(schema::faults_of_line(line), [""; 0], "{line}");
+        serde_json::from_str(line).unwrap()
+    };
+    stream.lines().map(record).collect()
+}
+
+#[test]
+fn what_filters_do_is_in_the_record_stream() {
+    let csv = Scratch::new("filter.csv");
+    let to = format!("--csv={}", csv.path());
+    // The button bounces within milliseconds, twice in a second.
+    let filter = "chatter=3/100ms,resume=0";
+    let output = run(&["mon", "-c", "sim", "--for", "1800ms", "--json", &to, "--filter", filter, "button", "pps"]);
+    assert!(output.status.success(), "{output:?}");
+    let records = records(out(&output));
+    let of = |kind: &str| records.iter().filter(|record| record["record"] == kind).collect::<Vec<_>>();
+    let chatter = of("chatter");
+    let states: Vec<_> = chatter.iter().map(|record| record["state"].as_str().unwrap()).collect();
+    assert!(states.len() >= 2, "{chatter:?}");
+    let turns = ["blocked", "unblocked"].into_iter().cycle();
+    assert_eq!(states, turns.take(states.len()).collect::<Vec<_>>(), "{chatter:?}");
+    for pair in chatter.chunks_exact(2) {
+        let (blocked, unblocked) = (pair[0], pair[1]);
+        assert!(blocked["name"] == "button" && blocked["changes"] == 4 && blocked["withheld"].is_null(), "{blocked}");
+        assert!(unblocked["name"] == "button" && unblocked["withheld"].as_u64() > Some(0), "{unblocked}");
+        let at_ns = |record: &serde_json::Value| record["timestamp_ns"].as_u64().unwrap();
+        assert!(at_ns(unblocked) >= at_ns(blocked) + 100_000_000, "{blocked} {unblocked}");
+    }
+    let summary = records.last().unwrap();
+    for line in summary["lines"].as_array().unwrap() {
+        let number = |field: &str| line["filter"][field].as_u64().unwrap();
+        let edges = of("edge").into_iter().filter(|edge| edge["name"] == line["name"]).count() as u64;
+        assert_eq!(number("passed"), edges, "{line}");
+        assert_eq!(line["delivered"].as_u64().unwrap(), edges + number("filtered") + number("held"), "{line}");
+        assert_eq!(number("blocks") > 0, line["name"] == "button", "{line}");
+    }
+    let rows = csv.text();
+    let rows: Vec<_> = rows.lines().map(|row| row.split(',').collect::<Vec<_>>()).collect();
+    assert!(rows.iter().all(|row| row.len() == rows[0].len()), "{rows:?}");
+    let told = rows.iter().filter(|row| row[4].ends_with("blocked"));
+    let told: Vec<_> = told.map(|row| (row[0].to_owned(), row[3], row[4])).collect();
+    let expected =
+        chatter.iter().zip(&states).map(|(record, state)| (record["timestamp_ns"].to_string(), "button", *state));
+    assert_eq!(told, expected.collect::<Vec<_>>());
+    assert!(err(&output).contains("\"button\" is blocked: 4 changes\n"), "{output:?}");
+}
+
+#[test]
+fn edges_that_pass_and_are_not_written_are_held() {
+    let output = run(&["mon", "-c", "sim", "-n", "5", "--json", "--filter", "button"]);
+    let records = records(out(&output));
+    assert_eq!(records.iter().filter(|record| record["record"] == "edge").count(), 5);
+    let lines = records.last().unwrap()["lines"].as_array().unwrap();
+    let sum = |field: &str| lines.iter().map(|line| line["filter"][field].as_u64().unwrap()).sum::<u64>();
+    let delivered: u64 = lines.iter().map(|line| line["delivered"].as_u64().unwrap()).sum();
+    assert_eq!((sum("passed"), delivered), (5, 5 + sum("filtered") + sum("held")));
+    let plain = run(&["mon", "-c", "sim", "-n", "5", "--json"]);
+    let summary: serde_json::Value = serde_json::from_str(out(&plain).lines().last().unwrap()).unwrap();
+    assert!(summary["lines"].as_array().unwrap().iter().all(|line| line["filter"].is_null()), "{summary}");
+}
+
+#[test]
+fn edges_that_are_filtered_are_no_silence() {
+    // Nothing of what the pulses of the first 1.6 s bring passes, and the watch does not end for that.
+    let output =
+        run(&["mon", "-c", "sim", "--for", "1600ms", "--idle-timeout", "900ms", "--filter", "debounce=1m", "pps"]);
+    assert!(output.status.success(), "{output:?}");
+    let delivered = err(&output).split(" edge").next().and_then(|head| head.rsplit(' ').next()?.parse::<u64>().ok());
+    assert!(delivered >= Some(3), "{output:?}");
+}
+
 #[test]
 #[cfg(unix)]
 fn a_set_of_the_configuration_is_watched_by_its_labels() {

@@ -4,8 +4,8 @@
 mod schema;
 
 use linewake::record::{
-    AccountTrust, Edge, Gap, GapReason, Heartbeat, Info, InfoKind, Kind, LineSummary, Missed, Record, SCHEMA, Start,
-    State, Summary,
+    AccountTrust, Chatter, ChatterState, Edge, FilterSummary, Gap, GapReason, Heartbeat, Info, InfoKind, Kind,
+    LineSummary, Missed, READABLE, Record, SCHEMA, Start, State, Summary,
 };
 use serde_json::{Value, json};
 
@@ -39,6 +39,18 @@ fn every_record() -> Vec<Record<'static>> {
         merged: 2,
         discarded: 3,
         account,
+        filter: None,
+    };
+    let filter = FilterSummary { passed: u64::MAX, filtered: 1, held: 2, blocks: 3 };
+    let filtered = LineSummary { filter: Some(filter), ..line(AccountTrust::Exact) };
+    let chatter = Chatter {
+        chip: "sim".into(),
+        offset: 3,
+        name: Some("x".into()),
+        state: ChatterState::Unblocked,
+        timestamp_ns: u64::MAX,
+        changes: u32::MAX,
+        withheld: Some(u64::MAX),
     };
     let gap = Gap {
         chip: "sim".into(),
@@ -74,12 +86,15 @@ fn every_record() -> Vec<Record<'static>> {
         Record::Edge(Edge { name: None, kind: Kind::Falling, ..edge }),
         Record::Gap(gap.clone()),
         Record::Gap(Gap { from_ns: None, to_ns: None, over: false, ..gap }),
+        Record::Chatter(chatter.clone()),
+        Record::Chatter(Chatter { name: None, state: ChatterState::Blocked, withheld: None, ..chatter }),
         Record::Info(info.clone()),
         Record::Info(Info { name: Some("x".into()), kind: InfoKind::Released, ..info.clone() }),
         Record::Info(Info { consumer: None, kind: InfoKind::Reconfigured, ..info }),
         Record::Heartbeat(Heartbeat { utc_ns: Some(u64::MAX), delivered: u64::MAX }),
         Record::Heartbeat(Heartbeat { utc_ns: None, delivered: 0 }),
         Record::Summary(Summary { lines: trusts.map(line).into(), unattributed: u64::MAX, threads: Some(1) }),
+        Record::Summary(Summary { lines: vec![filtered], unattributed: 0, threads: Some(1) }),
         Record::Summary(Summary { lines: vec![], unattributed: 0, threads: None }),
     ];
     for level in [None, Some(0), Some(1)] {
@@ -188,4 +203,13 @@ fn numbers_beyond_their_range_are_refused() {
         spoiled[field] = value;
         assert_ne!(schema::faults_of(&spoiled), [""; 0], "{spoiled}");
     }
+}
+
+#[test]
+fn what_an_older_version_wrote_is_read() {
+    assert!(READABLE.contains(&2) && READABLE.contains(&SCHEMA) && !READABLE.contains(&(SCHEMA + 1)));
+    let line = r#"{"chip":"sim","offset":5,"name":"door","delivered":2,"overflowed":0,"merged":0,"discarded":1,"account":"exact"}"#;
+    let summary = format!(r#"{{"record":"summary","lines":[{line}],"unattributed":0,"threads":3}}"#);
+    let Ok(Record::Summary(summary)) = serde_json::from_str(&summary) else { panic!("version 2 has no filter") };
+    assert_eq!((summary.lines[0].delivered, summary.lines[0].filter), (2, None));
 }
