@@ -20,7 +20,7 @@
 //!   edge says what is missing before it.
 //! - [`Monitor`] makes one stream of many requests on many chips, in order of time, and survives an unplugged chip.
 //! - [`Account`] says what became of every edge: delivered + overflowed + merged + discarded = happened.
-//! - [`filter`] has debounce, glitch and chatter filters for a request's edges.
+//! - [`filter`] has debounce, glitch and chatter filters for the edges of a request and of a monitor.
 //! - `hal` has lines as pins for `embedded-hal` 1 and `embedded-hal-async` 1, with the feature `embedded-hal` (on by default).
 //! - [`record`] is the stream as it leaves the process: one JSON object a line.
 

@@ -51,6 +51,7 @@ use crate::{Account, Chip, Clock, EdgeEvent, Error, ErrorKind, Figures, Offset, 
 /// - **Time.** If all chips have the same clock, time stamps are its. If not, they are the system's UTC, each chip's clock
 ///   compared with it once at the start; see [`clock`](Self::clock).
 /// - **Memory.** At most [`capacity`](MonitorBuilder::capacity) events are held here, and [`WhenFull`] says what then.
+/// - **Filters.** [`filtered`](Self::filtered) makes of it one with debounce, glitch and chatter filters.
 /// - **Unplugged chips.** With [`reattach`](MonitorBuilder::reattach) the stream has a [`Gap`] and goes on when the chip is
 ///   back. Without, it ends with the error.
 #[must_use = "a monitor that is dropped gives its lines back"]

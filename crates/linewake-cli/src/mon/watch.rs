@@ -121,6 +121,7 @@ impl<'a> Watch<'a> {
         let mut heartbeat = after(self.pace.heartbeat, began);
         // Of edges that are filtered nobody is told; that they come has to be looked for.
         let looks = source.is_filtered() && (idle.is_some() || self.pace.enough.is_some());
+        let mut look = looks.then_some(began);
         let mut came = 0;
         loop {
             let now = Instant::now();
@@ -128,12 +129,15 @@ impl<'a> Watch<'a> {
                 came = source.monitor().stats().delivered;
                 // A watch that has been stopped goes to its end.
                 idle = idle.and(after(self.pace.idle, now));
+            }
+            let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+            if is_due(look) {
+                look = Some(now + LOOK);
                 if self.has_enough(source) {
                     // What the filters hold is still told.
                     source.monitor().stopper().stop();
                 }
             }
-            let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
             if is_due(end) || is_due(idle) {
                 // What has happened by now is still told.
                 source.monitor().stopper().stop();
@@ -147,7 +151,6 @@ impl<'a> Watch<'a> {
                 heartbeat = after(self.pace.heartbeat, now);
                 self.heartbeat()?;
             }
-            let look = looks.then_some(now + LOOK);
             let deadline = [end, idle, stats, heartbeat, look].into_iter().flatten().min();
             match source.wait(deadline.map(|deadline| deadline.saturating_duration_since(now))) {
                 Some(Ok(event)) => {

@@ -203,7 +203,7 @@ impl Lines {
         {
             // What it held is nobody's any more.
             line.before = FilterTally { filtered: tally.filtered + tally.held, held: 0, ..tally };
-            (*at_work, line.waits_ns) = (anew, u64::MAX);
+            (*at_work, line.waits_ns, line.held_ns) = (anew, u64::MAX, None);
         }
     }
 

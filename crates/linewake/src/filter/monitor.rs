@@ -41,7 +41,8 @@ use crate::{Error, Event, LineId, Monitor};
 /// - **Unplugged chips.** When a chip is gone its lines stay as they are: what waited for quiet has it, and comes before the
 ///   [`Gap`](crate::Gap). When it is back its filters begin anew, with the levels that the lines have then; a line that was
 ///   blocked for chatter is not any more. The tally goes on.
-/// - **Cost.** The same for an edge of few lines and of many, and no allocation.
+/// - **Cost.** The same for an edge of few lines and of many, and no allocation. What passed and waits for others is held
+///   here, beyond the monitor's [`capacity`](crate::MonitorBuilder::capacity): as much as passes within that time.
 #[must_use = "a monitor that is dropped gives its lines back"]
 pub struct FilteredMonitor(Core<Monitor>);
 
@@ -73,10 +74,10 @@ impl Monitor {
     /// ```
     ///
     /// # Errors
-    /// - [`ErrorKind::InvalidInput`](crate::ErrorKind) for a filter that makes no sense, and for a glitch filter of a line of
-    ///   which one kind of edge is watched.
+    /// - [`ErrorKind::InvalidInput`](crate::ErrorKind) for a filter that makes no sense, for a glitch filter of a line of
+    ///   which one kind of edge is watched, and for a monitor that is over.
     /// - [`ErrorKind::NoSuchLine`](crate::ErrorKind) when a request or a line is not of this monitor.
-    /// - What ended the monitor, or one that [`is_disconnected`](Error::is_disconnected) while a chip is gone.
+    /// - One that [`is_disconnected`](Error::is_disconnected) while a chip is gone.
     /// - What the system says when it has no timer.
     pub fn filtered_lines<L: Into<LineId>>(
         self,

@@ -43,6 +43,9 @@ impl<E> Order<E> {
 
     /// Something of this time came.
     pub(super) fn see(&mut self, stamp_ns: u64, now: Instant) {
+        if self.delay_ns.is_none() {
+            return;
+        }
         self.latest_ns = self.latest_ns.max(Some(stamp_ns));
         self.time.see(stamp_ns, now, false);
     }
@@ -118,5 +121,60 @@ impl<E> PartialOrd for Held<E> {
 impl<E> Ord for Held<E> {
     fn cmp(&self, other: &Self) -> Ordering {
         self.key().cmp(&other.key())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn given(order: &mut Order<u64>) -> Vec<u64> {
+        std::iter::from_fn(|| order.pop()).collect()
+    }
+
+    #[test]
+    fn what_passed_waits_for_the_undecided_and_no_longer_than_the_delay() {
+        let mut order = Order::new(Some(10));
+        let now = Instant::now();
+        for at_ns in [7, 5, 20, 5, 9] {
+            order.put(0, at_ns, at_ns * 10 + order.number);
+        }
+        order.see(9, now);
+        order.horizon_ns(None);
+        order.release(Some(6));
+        assert_eq!(given(&mut order), [51, 53], "in the order in which they came");
+        assert_eq!(order.iter().count(), 3);
+        assert_eq!(order.due(), now.checked_add(std::time::Duration::from_nanos(8)), "7, and the delay");
+        order.see(18, now);
+        assert_eq!(order.horizon_ns(None), 8);
+        order.release(Some(6));
+        assert_eq!(given(&mut order), [70]);
+        order.release(None);
+        assert_eq!(given(&mut order), [94, 202]);
+        // One that comes late is not in order, and leaves at once.
+        order.put(0, 1, 1);
+        order.release(Some(3));
+        assert_eq!(given(&mut order), [1]);
+    }
+
+    #[test]
+    fn a_clock_that_steps_back_holds_nothing() {
+        let mut order = Order::new(Some(10));
+        order.see(1_000_000_000_000, Instant::now());
+        order.put(0, 5, 5);
+        let horizon_ns = order.horizon_ns(None);
+        assert_eq!(horizon_ns, 1_000_000_000_000 - 10);
+        order.release(Some(5));
+        assert_eq!(given(&mut order), [5]);
+        order.see(6, Instant::now());
+        assert_eq!(order.horizon_ns(None), horizon_ns, "it never goes back");
+    }
+
+    #[test]
+    fn without_a_delay_it_leaves_as_it_comes() {
+        let mut order = Order::new(None);
+        [9, 3, 5].into_iter().for_each(|at_ns| order.put(0, at_ns, at_ns));
+        assert!(order.has_ready() && order.due().is_none());
+        assert_eq!(given(&mut order), [9, 3, 5]);
     }
 }

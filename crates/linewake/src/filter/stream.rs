@@ -144,15 +144,16 @@ impl<S: Source> Core<S> {
     /// Has filters say something.
     fn filter(&mut self, tell: impl FnOnce(&mut Lines, Say<'_>)) {
         let (order, firsts) = (&mut self.order, &self.firsts);
-        // What comes with the end of chatter is told behind it, though its stamp is from before.
-        let mut not_before_ns = 0;
+        // The edge that comes with the end of chatter is told behind it, though its stamp is from before.
+        let mut unblocked = None;
         tell(&mut self.lines, &mut |place, event| {
             let at_ns = match &event {
-                FilterEvent::Edge(edge) => edge.timestamp_ns.max(std::mem::take(&mut not_before_ns)),
+                FilterEvent::Edge(edge) => match unblocked.take() {
+                    Some((whose, at_ns)) if whose == place => edge.timestamp_ns.max(at_ns),
+                    _ => edge.timestamp_ns,
+                },
                 FilterEvent::Chatter(chatter) => {
-                    if chatter.kind == ChatterKind::Unblocked {
-                        not_before_ns = chatter.timestamp_ns;
-                    }
+                    unblocked = (chatter.kind == ChatterKind::Unblocked).then_some((place, chatter.timestamp_ns));
                     chatter.timestamp_ns
                 }
             };
