@@ -10,6 +10,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -117,6 +118,8 @@ pub trait Backend: fmt::Debug + Send + Sync {
 pub struct ReferenceDriver {
     pub(crate) client: driver::Client,
     pub(crate) source: driver::Source,
+    /// What the numbers of its requests begin after.
+    pub(crate) number_after: AtomicU32,
 }
 
 /// What is asked for in one request.
@@ -184,6 +187,12 @@ pub trait Held: fmt::Debug + Send {
 
     /// How what is missing is known.
     fn numbering(&self) -> Numbering;
+
+    /// The number before the first, where a test chose it.
+    #[doc(hidden)]
+    fn numbers_begin_after(&self) -> u32 {
+        0
+    }
 
     /// The line that is held beside those asked for, if one is: see
     /// [`RequestBuilder::witness`](crate::RequestBuilder::witness).
