@@ -8,6 +8,7 @@
 //! refused, by name, before the backend sees it. Two things only are done for it: a request with more lines than the
 //! backend holds at once is split, and `active_low` is done here where the chip has no such thing.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
@@ -104,6 +105,12 @@ pub trait Backend: fmt::Debug + Send + Sync {
     /// # Errors
     /// One that [`is_disconnected`](Error::is_disconnected) while it is not back; and what the device says.
     fn reopen(&self) -> Result<Arc<dyn Backend>, Error>;
+
+    /// The processes that hold its lines, each with the name of its program, where the system tells.
+    #[doc(hidden)]
+    fn holders(&self) -> HashMap<Offset, (u32, String)> {
+        HashMap::new()
+    }
 
     /// The reference driver's client, if this is it.
     #[doc(hidden)]
