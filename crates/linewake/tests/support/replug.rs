@@ -61,8 +61,10 @@ pub(crate) fn a_monitor_survives_a_replug_in_the_middle_of_a_flood(bench: &dyn B
             sleeps.is_none_or(|sleeps| (1..=u64::from(looks) * 20).contains(&sleeps)),
             "woken {sleeps:?} times for {looks} looks"
         );
-        // However busy the machine is, what one that spins got beside it is what it would have had.
-        assert!(cpu < spun / 5, "{cpu:?} on a processor, where one that spins has {spun:?}");
+        // However busy the machine is, what one that spins got beside it is what it would have had. Each look may cost
+        // something even where that is next to nothing.
+        let allowed = spun / 5 + Duration::from_millis(1) * looks;
+        assert!(cpu < allowed, "{cpu:?} on a processor, where one that spins has {spun:?}");
     } else {
         println!("nobody says what this thread does");
     }
