@@ -1,5 +1,6 @@
 //! `linewake doctor`: what is here, what is missing, and how to get it.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io::Write as _;
 
@@ -84,11 +85,19 @@ fn chips(report: &mut Report) {
         };
         let used: Vec<_> = lines.iter().filter(|line| line.used).collect();
         report.good(format!("{} [{}]: {} lines, {} held", info.name, info.label, info.lines, used.len()));
-        for line in used {
+        let holders = if used.is_empty() { HashMap::new() } else { chip.holders() };
+        for line in &used {
             let name =
                 line.name.as_deref().map(|text| Quoted { text, unquoted: false }.to_string()).unwrap_or_default();
             let held = Quoted { text: consumer(line), unquoted: false };
-            report.good(format!("  {} {} {name} is held by {held}", info.name, line.offset));
+            let process = match holders.get(&line.offset) {
+                Some((process, program)) => format!(" (process {process}, \"{program}\")"),
+                None => String::new(),
+            };
+            report.good(format!("  {} {} {name} is held by {held}{process}", info.name, line.offset));
+        }
+        if used.iter().any(|line| !holders.contains_key(&line.offset)) {
+            report.good(format!("  {}", system::unknown_holder()));
         }
     }
     if specs.is_empty() {
@@ -115,6 +124,15 @@ mod system {
             "no gpiochip in /dev: most PCs have none. A USB adapter (CH341, MCP2221, FT232H) brings one when its kernel \
              module is loaded, and a board needs it in its device tree{simulated}"
         )
+    }
+
+    pub(super) fn unknown_holder() -> &'static str {
+        match rustix::process::geteuid().is_root() {
+            true => "those without a process are held by drivers of the kernel",
+            false => {
+                "those without a process are held by drivers of the kernel or another user's: as root this says which"
+            }
+        }
     }
 
     /// How the kernel has gpio-sim, which makes simulated chips.
@@ -245,6 +263,11 @@ mod system {
          (docs/profiles.md), and a serial port's modem lines as serial:COM3"
     }
 
+    /// Who holds the lines of which no process is known.
+    pub(super) fn unknown_holder() -> &'static str {
+        "which processes hold them is not told here"
+    }
+
     /// GUID_DEVINTERFACE_COMPORT (ntddser.h).
     const COM_PORTS: InterfaceClass = InterfaceClass::from_u128(0x86e0_d1e0_8089_11d0_9ce4_0800_3e30_1f73);
 
@@ -273,6 +296,11 @@ mod system {
 
     pub(super) fn no_chip() -> &'static str {
         "this system has no chips that linewake knows: there are some on Linux and Windows"
+    }
+
+    /// Who holds the lines of which no process is known.
+    pub(super) fn unknown_holder() -> &'static str {
+        "which processes hold them is not told here"
     }
 
     pub(super) fn name() -> String {

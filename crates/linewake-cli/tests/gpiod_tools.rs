@@ -408,3 +408,23 @@ fn gpionotify() {
         complaints("gpionotify", ""),
     ));
 }
+
+/// Not libgpiod's: who holds which line, as far as /proc tells.
+#[test]
+fn doctor_names_the_processes_that_hold_lines() {
+    let Some(bench) = bench() else { return };
+    let script = format!(
+        "begin gpiomon --banner -C watchman door relay; echo $tool; \
+         {LINEWAKE} doctor | grep -e 'is held by' -e 'without a process'; stop TERM"
+    );
+    let said = bench.run(OURS, &script);
+    let mut lines = said.out.lines();
+    let process = lines.next().unwrap();
+    let has = |parts: &[&str]| said.out.lines().any(|line| parts.iter().all(|part| line.contains(part)));
+    let holder = format!("is held by \"watchman\" (process {process}, \"gpiomon\")");
+    for line in [" 0 \"door\" ", " 1 \"relay\" "] {
+        assert!(has(&[line, &holder]), "{}{}", said.out, said.err);
+    }
+    assert!(said.out.contains("\"held\" is held by \"a hog\"\n"), "a driver of the kernel is no process: {}", said.out);
+    assert!(has(&["those without a process are held by drivers of the kernel"]), "{}", said.out);
+}

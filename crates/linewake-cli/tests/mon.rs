@@ -822,3 +822,15 @@ fn a_chip_that_goes_away_is_a_loss_to_who_asks_for_that() {
 fn what_is_no_number_is_said_so() {
     assert_refused(&["mon", "-c", "sim", "-n", "abc"], &["\"abc\"", "it is a whole number"]);
 }
+
+/// As it is with `clock realtime` in docs/exec.md.
+#[cfg(unix)]
+#[test]
+fn a_program_that_stamps_with_the_time_of_day_may_be_asked_for_it() {
+    let chip = "exec:sh -c 'echo clock realtime; echo lines a; echo 1700000000123456789 a 1; exec sleep 60'";
+    let output = run(&["mon", "-c", chip, "-n", "1", "-E", "realtime"]);
+    assert!(output.status.success(), "{output:?}");
+    assert!(out(&output).starts_with("2023-11-14T22:13:20.123456789Z\trising\t"), "{output:?}");
+    let other = chip.replace("realtime", "monotonic");
+    assert_refused(&["mon", "-c", &other, "-n", "1", "-E", "realtime"], &["take the monotonic clock"]);
+}

@@ -175,6 +175,20 @@ fn what_is_no_capture_is_refused_with_its_place() {
     }
 }
 
+/// What does not end is not read to its end.
+#[cfg(unix)]
+#[test]
+fn a_line_without_an_end_ends_replay() {
+    for file in ["/dev/zero", "/dev/stdin"] {
+        let zeros = fs::File::open("/dev/zero").unwrap();
+        let output = support::linewake(&["replay", file, "--fast"]).stdin(zeros).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        assert!(output.stdout.is_empty(), "{output:?}");
+        let remedy = "this line does not end; a capture is what \"linewake record\" writes";
+        assert_eq!(err(&output), format!("linewake: \"{file}\":1: {remedy}\n"));
+    }
+}
+
 #[test]
 fn a_capture_of_what_passed_a_filter_is_played() {
     let capture = Scratch::new("filtered.jsonl");

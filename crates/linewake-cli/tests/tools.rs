@@ -230,6 +230,17 @@ fn interactive(arguments: &[&str], commands: &str) -> String {
     out(&output).replace("linewake> ", "")
 }
 
+/// What does not end is not read to its end.
+#[cfg(unix)]
+#[test]
+fn a_command_without_an_end_ends_set() {
+    let zeros = std::fs::File::open("/dev/zero").unwrap();
+    let output = linewake(&["set", "-c", "sim", "-i", "led=1"]).stdin(zeros).output().unwrap();
+    assert_eq!((out(&output), output.status.code()), ("linewake> ", Some(1)), "{output:?}");
+    let said = "linewake: a command on standard input has more than 1048576 bytes; end it by a newline\n";
+    assert_eq!(err(&output), said);
+}
+
 #[test]
 fn set_takes_commands() {
     for (commands, expected) in [

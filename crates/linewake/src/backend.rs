@@ -8,8 +8,10 @@
 //! refused, by name, before the backend sees it. Two things only are done for it: a request with more lines than the
 //! backend holds at once is split, and `active_low` is done here where the chip has no such thing.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -104,6 +106,12 @@ pub trait Backend: fmt::Debug + Send + Sync {
     /// One that [`is_disconnected`](Error::is_disconnected) while it is not back; and what the device says.
     fn reopen(&self) -> Result<Arc<dyn Backend>, Error>;
 
+    /// The processes that hold its lines, each with the name of its program, where the system tells.
+    #[doc(hidden)]
+    fn holders(&self) -> HashMap<Offset, (u32, String)> {
+        HashMap::new()
+    }
+
     /// The reference driver's client, if this is it.
     #[doc(hidden)]
     fn reference(&self) -> Option<&ReferenceDriver> {
@@ -117,6 +125,8 @@ pub trait Backend: fmt::Debug + Send + Sync {
 pub struct ReferenceDriver {
     pub(crate) client: driver::Client,
     pub(crate) source: driver::Source,
+    /// What the numbers of its requests begin after.
+    pub(crate) number_after: AtomicU32,
 }
 
 /// What is asked for in one request.
@@ -184,6 +194,12 @@ pub trait Held: fmt::Debug + Send {
 
     /// How what is missing is known.
     fn numbering(&self) -> Numbering;
+
+    /// The number before the first, where a test chose it.
+    #[doc(hidden)]
+    fn numbers_begin_after(&self) -> u32 {
+        0
+    }
 
     /// The line that is held beside those asked for, if one is: see
     /// [`RequestBuilder::witness`](crate::RequestBuilder::witness).

@@ -398,6 +398,13 @@ impl Chip {
         Self::from_backend(Arc::new(profile::Chip::open(profile, Arc::new(open))?))
     }
 
+    /// The processes that hold its lines, each with the name of its program, where the system tells: for "linewake doctor".
+    #[doc(hidden)]
+    #[must_use]
+    pub fn holders(&self) -> HashMap<Offset, (u32, String)> {
+        self.backend().holders()
+    }
+
     /// A handle of the device that speaks the reference driver's protocol, for a test that does so in another way.
     #[doc(hidden)]
     pub fn open_device(&self) -> Result<Device, overlapped::Error> {

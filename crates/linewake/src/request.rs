@@ -125,6 +125,7 @@ impl Request {
             ready.add();
             for (line, active) in lines[part.lines.clone()].iter_mut().zip(part.held.active_at_start()) {
                 line.begin(active, part.held.levels_read_ns());
+                line.number_after(part.held.numbers_begin_after());
             }
         }
         Self {

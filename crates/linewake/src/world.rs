@@ -1,5 +1,6 @@
 //! The outside world of a chip that is there for tests: it changes levels, makes edges merge, pulls the plug.
 
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use linewake_controller::protocol::{ALL_LINES, DRIVE_HIGH, DRIVE_LOW, DRIVE_TOGGLE, Drive, MergeWindow};
@@ -89,6 +90,17 @@ impl<'a> World<'a> {
     pub fn merge_within(&self, window: Duration) -> Result<(), Error> {
         let window_ns = u64::try_from(window.as_nanos()).unwrap_or(u64::MAX);
         self.client()?.set_merge(&MergeWindow { offset: ALL_LINES, reserved: 0, window_ns })
+    }
+
+    /// Requests that are made from now on number their edges after this, and not after 0, so that a test need not drive four
+    /// thousand million of them to see the numbers wrap.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`](crate::ErrorKind) where there is no such world.
+    #[doc(hidden)]
+    pub fn number_after(&self, number: u32) -> Result<(), Error> {
+        self.reference.clone()?.number_after.store(number, Relaxed);
+        Ok(())
     }
 
     /// Pulls the device out. Every request ends, and this chip is of no use but to [`replug`](Self::replug).

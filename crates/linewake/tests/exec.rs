@@ -5,7 +5,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use linewake::{
-    Chip, EdgeEvent, EdgeKind, Edges, Error, ErrorKind, Event, Exec, Figures, Monitor, Request, Restart, Trust,
+    Chip, EdgeEvent, EdgeKind, Edges, Error, ErrorKind, Event, EventClock, Exec, Figures, Monitor, Request, Restart,
+    Trust,
 };
 
 fn shell(script: &str) -> Exec {
@@ -255,4 +256,37 @@ fn stopping_gives_what_it_had_printed() {
     edges.stopper().stop();
     let seen: Vec<_> = std::iter::from_fn(|| edges.wait_next()).map(Result::unwrap).collect();
     assert_eq!(seen.last().map(|edge| (edge.timestamp_ns, seen.len())), Some((9999, 1001)));
+}
+
+#[test]
+fn one_that_stamps_with_the_time_of_day_may_be_asked_to() {
+    for (says, can) in [("clock realtime; ", true), ("clock monotonic; ", false), ("", false)] {
+        let says = says.replace("clock", "echo clock");
+        let chip = chip(&format!("{says}echo lines a; echo 1700000000123456789 a 1; exec sleep 600"));
+        assert_eq!(chip.capabilities().realtime, can, "{says}");
+        match chip.request().line("a").clock(EventClock::Realtime).start() {
+            Ok(mut edges) => {
+                assert!(can && chip.clock().name == "realtime", "{says}");
+                assert_eq!(next(&mut edges).timestamp_ns, 1_700_000_000_123_456_789);
+            }
+            Err(error) => assert!(!can && error.kind() == ErrorKind::Unsupported, "{says}: {error}"),
+        }
+        // What nobody asks for is as the program has it.
+        assert_eq!(next(&mut chip.request().line("a").start().unwrap()).timestamp_ns, 1_700_000_000_123_456_789);
+    }
+}
+
+/// A program that says another clock when it is started again is not taken for the same.
+#[test]
+fn a_clock_that_is_another_when_it_runs_again_is_told() {
+    let mark = std::env::temp_dir().join(format!("linewake-clock-{}", std::process::id()));
+    let script = format!(
+        "if [ -e {0} ]; then echo clock monotonic; else echo clock realtime; : > {0}; fi; echo lines a; exec sleep 600",
+        mark.display()
+    );
+    let chip = chip(&script);
+    drop(chip.request().line("a").start().unwrap());
+    let error = chip.request().line("a").start().unwrap_err();
+    std::fs::remove_file(mark).unwrap();
+    assert!(error.kind() == ErrorKind::Malformed && error.to_string().contains("another clock"), "{error}");
 }

@@ -391,6 +391,105 @@ fn a_poll_sees_what_stays_and_one_more_look_ends_it() {
 }
 
 #[test]
+fn edges_come_in_the_order_that_the_profile_says_the_driver_has() {
+    let fields = "line = { at = 0, width = 1 }, edge = { at = 1, width = 1, rising = 1, falling = 2 }";
+    for (order, expected) in [
+        ("", [(0, true, 0), (1, true, 0)]),
+        ("order = 'submission'\n", [(0, true, 0), (1, true, 0)]),
+        ("order = 'completion'\n", [(1, true, 0), (0, true, 0)]),
+    ] {
+        let feeder = Feeder::new(&[]);
+        let profile = fed(&format!("pending = 2\n{order}means = 'edge'\n{}", output(fields)));
+        let mut edges = request(&feeder, &profile);
+        wait_until(|| feeder.waits() == 2);
+        // The driver has a stack of them: what happens first ends the wait that came last.
+        feeder.feed_youngest(&[1, 1]);
+        if order.contains("completion") {
+            // And is there, though the one before it is pending.
+            assert_eq!(seen(&mut edges, 1), expected[..1]);
+            feeder.feed(&[0, 1]);
+            assert_eq!(seen(&mut edges, 1), expected[1..]);
+        } else {
+            feeder.feed(&[0, 1]);
+            assert_eq!(seen(&mut edges, 2), expected, "{order}");
+        }
+    }
+    let reads = "name = 'fed'\nlines = 4\n[wait]\nby = 'read'\norder = 'completion'\nmeans = 'edge'\n\
+        output = { length = 2, record = 2, fields = { line = { at = 0, width = 1 }, \
+        edge = { at = 1, width = 1, rising = 1, falling = 2 } } }";
+    let feeder = Feeder::new(&[]);
+    let mut edges = request(&feeder, reads);
+    wait_until(|| feeder.waits() == 2);
+    feeder.feed_youngest(&[1, 1]);
+    assert_eq!(seen(&mut edges, 1), [(1, true, 0)]);
+    let said = fault(LINEWAKE, "pending = 2", "pending = 2\norder = 'youngest'");
+    assert!(said.contains("there is no \"youngest\" here; it knows \"submission\", \"completion\""), "{said}");
+}
+
+/// Who has a device for himself shares no lines; the share mode itself is the system's, see below.
+#[test]
+fn a_device_that_is_opened_alone_has_lines_for_one() {
+    for (key, shared) in [("", true), ("exclusive = false\n", true), ("exclusive = true\n", false)] {
+        let (_, chip) = chip_of(Make::wide(), &CARD.replacen("[device]\n", &format!("[device]\n{key}"), 1));
+        assert_eq!(chip.capabilities().shared_lines, shared, "{key:?}");
+    }
+    let said = fault(CARD, "[device]\n", "[device]\nexclusive = 1\n");
+    assert!(said.contains("\"device.exclusive\""), "{said}");
+}
+
+/// A plain file is a device that can be read, and whose share mode the system keeps.
+#[cfg(windows)]
+#[test]
+fn exclusive_is_share_mode_0() {
+    use overlapped::ErrorKind::Busy;
+    let directory = std::env::temp_dir();
+    let path_of = |what: &str| directory.join(format!("linewake-exclusive-{}.{what}", std::process::id()));
+    let (device, profile) = (path_of("bin"), path_of("toml"));
+    std::fs::write(&device, [0; 2]).unwrap();
+    for (key, alone) in [("", false), ("exclusive = true", true)] {
+        let text = format!(
+            "name = 'file'\nlines = 2\n[device]\npath = '\\\\?\\{}'\n{key}\n[wait]\nby = 'read'\npending = 1\nmeans = 'level'\n\
+             output = {{ length = 2, record = 2, fields = {{ line = {{ at = 0, width = 1 }}, level = {{ at = 1, width = 1 }} }} }}",
+            device.display()
+        );
+        std::fs::write(&profile, text).unwrap();
+        let open = || Chip::open(&format!("profile:{}", profile.display()));
+        let chip = open().unwrap();
+        let held = chip.request().line(0).start().unwrap();
+        for error in [open().err(), chip.request().line(1).start().err()] {
+            let kind = error.as_ref().map(|error| error.device().expect("the system says it").kind());
+            assert_eq!(kind, alone.then_some(Busy), "{key}: {error:?}");
+        }
+        assert_eq!(std::fs::File::open(&device).is_err(), alone, "{key}");
+        drop(held);
+        wait_until(|| open().is_ok());
+    }
+    std::fs::remove_file(device).unwrap();
+    std::fs::remove_file(profile).unwrap();
+}
+
+/// Wine 8 lists no interfaces, so that a device is found by one is tested nowhere; this is what is said where none is.
+#[test]
+fn an_interface_of_which_there_is_no_device_is_named() {
+    const GUID: &str = "{00DDBA11-0000-4000-8000-00000000DEAD}";
+    let path = std::env::temp_dir().join(format!("linewake-interface-{}.toml", std::process::id()));
+    let profile = CARD.replacen(r"path = '\\.\Card0'", &format!("interface = '{GUID}'"), 1);
+    assert!(profile.contains(GUID));
+    std::fs::write(&path, profile).unwrap();
+    let error = Chip::options().allow_writes(true).open(&format!("profile:{}", path.display())).unwrap_err();
+    std::fs::remove_file(path).unwrap();
+    println!("{error}");
+    let said = error.to_string();
+    assert!(error.kind() == ErrorKind::Device && said.contains(GUID), "{said}");
+    let remedies = match cfg!(windows) {
+        // There is a list without one, or there is no list.
+        true => ["is it plugged in, and its driver running?", "name the device by `path`"],
+        false => ["a Windows device: this system is"; 2],
+    };
+    assert!(remedies.iter().any(|remedy| said.contains(remedy)), "{said}");
+}
+
+#[test]
 fn the_setup_is_sent_first_and_the_release_last() {
     let profile = format!(
         "{}setup = ['begin', 'lines']\nrelease = 'end'\n{}",

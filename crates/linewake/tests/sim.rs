@@ -12,10 +12,10 @@ mod replug;
 use std::time::Duration;
 
 use linewake::sim::{ClockKind, Line, Quadrature, Script, Signal};
-use linewake::{Chip, EdgeEvent, ErrorKind, Figures, Request};
+use linewake::{Chip, EdgeEvent, ErrorKind, Request};
 
 fn still() -> Chip {
-    Chip::options().life(false).open("sim:64").unwrap()
+    Chip::options().life(false).open("sim:512").unwrap()
 }
 
 macro_rules! on_sim {
@@ -32,23 +32,6 @@ every_test!(on_sim);
 #[test]
 fn a_monitor_survives_a_replug_in_the_middle_of_a_flood() {
     replug::a_monitor_survives_a_replug_in_the_middle_of_a_flood(&conformance::Reference(still));
-}
-
-#[test]
-fn as_many_lines_as_one_likes() {
-    let chip = Chip::options().life(false).open("sim:512").unwrap();
-    for lines in [1, 2, 64, 65, 512] {
-        let mut edges = chip.request().lines(0..lines).queue_size(1024).start().unwrap();
-        assert!(edges.lines().iter().all(|line| line.active_at_start == Some(false)));
-        for level in [true, false] {
-            (0..lines).for_each(|line| chip.world().drive(line, level).unwrap());
-            assert!(edges.values().unwrap().iter().all(|&active| active == level));
-        }
-        edges.stopper().stop();
-        let seen: Vec<_> = std::iter::from_fn(|| edges.wait_next()).map(|edge| edge.unwrap().offset.get()).collect();
-        assert!(seen.into_iter().eq((0..lines).chain(0..lines)));
-        assert_eq!(edges.finish().total(), Figures { delivered: u64::from(2 * lines), ..Figures::default() });
-    }
 }
 
 #[test]

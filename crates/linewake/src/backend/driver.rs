@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -85,7 +86,7 @@ impl Chip {
             lines: client.lines(),
             max_queue_size: info.max_queue,
         };
-        let reference = ReferenceDriver { client, source: source.clone() };
+        let reference = ReferenceDriver { client, source: source.clone(), number_after: AtomicU32::new(0) };
         Ok(Self { source, spec: spec.to_owned(), reference, info, has_timers })
     }
 
@@ -174,7 +175,8 @@ impl Backend for Chip {
             (0, Some(host)) => host.default_queue(),
             (asked, _) => asked,
         };
-        client.set_reader(&ReaderConfig { capacity, seqno_base: 0, consumer })?;
+        let seqno_base = self.reference.number_after.load(Relaxed);
+        client.set_reader(&ReaderConfig { capacity, seqno_base, consumer })?;
         if let Some(handle) = &handle {
             handle.gather(super::gather_in(capacity, ask.gather));
         }
@@ -190,7 +192,7 @@ impl Backend for Chip {
             client.set_debounce(&debounces(ask.lines.iter().copied()))?;
         }
         client.configure(&configs).map_err(explain)?;
-        Ok(Box::new(Reader::start(client, handle, ask.lines.to_vec())?))
+        Ok(Box::new(Reader::start(client, handle, ask.lines.to_vec(), seqno_base)?))
     }
 
     fn watch_info(&self, offsets: &[Offset]) -> Result<Box<dyn InfoWatch>, Error> {
@@ -204,7 +206,9 @@ impl Backend for Chip {
         if let Some(host) = self.source.host() {
             host.look_for();
         }
-        Ok(Arc::new(Self::open(self.source.clone(), &self.spec)?))
+        let again = Self::open(self.source.clone(), &self.spec)?;
+        again.reference.number_after.store(self.reference.number_after.load(Relaxed), Relaxed);
+        Ok(Arc::new(again))
     }
 
     fn reference(&self) -> Option<&ReferenceDriver> {
@@ -222,6 +226,7 @@ struct Reader {
     received: u64,
     lines: Vec<(Offset, LineConfig)>,
     active_at_start: Vec<Option<bool>>,
+    seqno_base: u32,
     phase: Phase,
 }
 
@@ -253,11 +258,12 @@ impl Reader {
         client: Client,
         handle: Option<Arc<sim::Handle>>,
         lines: Vec<(Offset, LineConfig)>,
+        seqno_base: u32,
     ) -> Result<Self, Error> {
         let watched = lines.iter().any(|(_, config)| config.edges.is_some());
         let phase = if watched { Phase::Live(client.waits()) } else { Phase::Idle };
         let active_at_start = levels_at_start(&client, &lines)?;
-        Ok(Self { client, handle, received: 0, lines, active_at_start, phase })
+        Ok(Self { client, handle, received: 0, lines, active_at_start, seqno_base, phase })
     }
 
     /// The waits are over. What is queued now had happened, and is still to be taken.
@@ -362,6 +368,10 @@ impl Held for Reader {
 
     fn numbering(&self) -> Numbering {
         Numbering::Told
+    }
+
+    fn numbers_begin_after(&self) -> u32 {
+        self.seqno_base
     }
 
     fn settle(&mut self) -> Result<Option<Vec<Settled>>, Error> {

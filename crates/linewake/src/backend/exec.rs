@@ -221,7 +221,9 @@ impl Backend for Chip {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities::inputs_only(self.header.names.len(), Trust::AtLeast)
+        // Which clock it has is the program's to say: one that stamps with the time of day need not be made to.
+        let realtime = self.header.clock().name == "realtime";
+        Capabilities { realtime, ..Capabilities::inputs_only(self.header.names.len(), Trust::AtLeast) }
     }
 
     fn clock(&self, _: EventClock) -> Clock {
@@ -255,10 +257,10 @@ impl Backend for Chip {
                 return Err(Error::new(ErrorKind::Busy, message));
             }
             Idle::Gone | Idle::Ended { .. } => self.shared.start().and_then(|(running, header)| {
-                if *header.names == *self.header.names {
+                if *header == *self.header {
                     return Ok(running);
                 }
-                Err(self.shared.exec.malformed("it has other lines than before; open it anew"))
+                Err(self.shared.exec.malformed("it has other lines, or another clock, than before; open it anew"))
             }),
         };
         let running = running.inspect_err(|_| *self.shared.lock() = Idle::Gone)?;

@@ -13,6 +13,7 @@ mod lines;
 mod uapi;
 mod watch;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -185,6 +186,10 @@ impl Backend for Chip {
         }
         let watch = watch::Watch::start(&self.info, device, offsets).map_err(|error| self.error(error))?;
         Ok(Box::new(watch))
+    }
+
+    fn holders(&self) -> HashMap<Offset, (u32, String)> {
+        help::holders(&self.info.name)
     }
 
     fn reopen(&self) -> Result<Arc<dyn Backend>, Error> {

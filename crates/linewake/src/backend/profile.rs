@@ -116,8 +116,22 @@ impl Chip {
             None => "is it plugged in, and its driver running? The profile says what to open".to_owned(),
         };
         // Whether it is there. Each request has a handle of its own.
-        drop(chip.device().map_err(|error| error.with_remedy_if_not_found(&remedy))?);
+        drop(chip.device().map_err(|error| chip.not_listed(error.with_remedy_if_not_found(&remedy)))?);
         Ok(chip)
+    }
+
+    /// Says which interface it is whose devices the system does not list, and what to do.
+    fn not_listed(&self, error: Error) -> Error {
+        let target = self.plan.target.as_ref().map(|target| &target.place);
+        let is_list = error.device().is_some_and(|device| device.operation() == overlapped::Operation::Interface);
+        match target {
+            Some(Place::Interface(guid)) if is_list => {
+                let remedy = "name the device by `path` in the profile's [device]";
+                let message = format!("the devices of the interface \"{guid}\" cannot be listed: {error}; {remedy}");
+                error.saying(message)
+            }
+            _ => error,
+        }
     }
 
     fn device(&self) -> Result<Device, Error> {

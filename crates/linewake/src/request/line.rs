@@ -83,6 +83,11 @@ impl WatchedLine {
         self.active = self.active_at_start;
     }
 
+    /// Its first edge has the number after this.
+    pub(super) fn number_after(&mut self, number: u32) {
+        (self.seqno, self.line_seqno) = (number, number);
+    }
+
     /// Which way an edge goes that the chip told of.
     pub(super) fn kind(&self, edge: &RawEdge) -> EdgeKind {
         if self.inverted { edge.kind.opposite() } else { edge.kind }

@@ -16,8 +16,8 @@ use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 use linewake::{
-    Account, Bias, Chip, Direction, Drive, EdgeEvent, EdgeKind, Edges, Error, ErrorKind, Figures, InfoEventKind,
-    LineConfig, Request, Trust,
+    Account, Bias, Chip, Direction, Drive, EdgeEvent, EdgeKind, Edges, Error, ErrorKind, Event, Figures, InfoEventKind,
+    LineConfig, Monitor, Request, Trust,
 };
 
 /// A chip of at least ten lines, and the world outside it. Its lines are low at first.
@@ -72,7 +72,7 @@ pub(crate) trait Bench: Sync {
     }
 }
 
-/// The reference protocol has a world of its own.
+/// The reference protocol has a world of its own, and here 512 lines or more.
 #[allow(dead_code, reason = "only of use where there is such a chip")]
 pub(crate) struct Reference(pub(crate) fn() -> Chip);
 
@@ -96,6 +96,8 @@ macro_rules! every_test {
             a_line_shows_how_its_holder_holds_it
             what_becomes_of_lines_is_told
             debouncing_is_refused_or_done
+            as_many_lines_as_one_likes
+            numbers_wrap_with_edges_lost_on_both_sides
         }
         every_chip_test!($each);
     };
@@ -612,6 +614,75 @@ pub(crate) fn debouncing_is_refused_or_done(bench: &dyn Bench) {
     assert_eq!((edge.kind, edge.line_seqno, edge.missed.total()), (EdgeKind::Rising, 1, 0));
     assert!(edges.value(4).unwrap());
     assert_exact(&edges.finish(), &[(4, 1)], &[edge]);
+}
+
+pub(crate) fn as_many_lines_as_one_likes(bench: &dyn Bench) {
+    let chip = bench.open();
+    for lines in [1, 2, 64, 65, 512] {
+        (0..lines).for_each(|line| bench.drive(&chip, line, false));
+        let mut edges = chip.request().lines(0..lines).queue_size(1024).start().unwrap();
+        assert!(edges.lines().iter().all(|line| line.active_at_start == Some(false)));
+        for level in [true, false] {
+            (0..lines).for_each(|line| bench.drive(&chip, line, level));
+            assert!(edges.values().unwrap().iter().all(|&active| active == level));
+        }
+        edges.stopper().stop();
+        let seen = rest(&mut edges);
+        assert!(seen.iter().map(|edge| edge.offset.get()).eq((0..lines).chain(0..lines)), "{lines} lines: {seen:?}");
+        assert!(seen.iter().map(|edge| edge.seqno).eq(1..=2 * lines));
+        assert_exact(&edges.finish(), &Vec::from_iter((0..lines).map(|line| (line, 2))), &seen);
+    }
+}
+
+/// Through a request, and through a monitor beside it.
+pub(crate) fn numbers_wrap_with_edges_lost_on_both_sides(bench: &dyn Bench) {
+    const ROUNDS: u32 = 20;
+    const DRIVEN: [(u32, u32); 2] = [(0, 150), (1, 250)];
+    // Line 0 gets to zero in round 14, line 1 in round 9, and the request in round 6.
+    let base = 0_u32.wrapping_sub(2_000);
+    let chip = bench.open();
+    chip.world().number_after(base).unwrap();
+    let queue = || chip.request().lines([0, 1]).queue_size(4);
+    let mut edges = queue().start().unwrap();
+    let mut monitor = Monitor::builder().request(queue()).start().unwrap();
+    let next_of_monitor = |monitor: &mut Monitor| {
+        monitor.wait_next_timeout(Duration::from_secs(20)).map(|event| match event.unwrap() {
+            Event::Edge { edge, .. } => edge,
+            event => panic!("{event:?}"),
+        })
+    };
+    let mut seen = [vec![], vec![]];
+    for _ in 0..ROUNDS {
+        bench.toggle_all(&chip, &DRIVEN);
+        seen[0].push(next(&mut edges));
+        seen[1].push(next_of_monitor(&mut monitor).unwrap());
+    }
+    // The last edge of each line is delivered, and says what is missing before it.
+    bench.toggle_all(&chip, &DRIVEN.map(|(line, _)| (line, 1)));
+    edges.stopper().stop();
+    seen[0].extend(rest(&mut edges));
+    monitor.stopper().stop();
+    seen[1].extend(std::iter::from_fn(|| next_of_monitor(&mut monitor)));
+    chip.world().number_after(0).unwrap();
+    for (account, seen) in [edges.finish(), monitor.finish().remove(0)].iter().zip(&seen) {
+        assert!(account.doubt().is_none(), "{account:?}");
+        for ((line, driven), told) in DRIVEN.iter().map(|&(line, each)| (line, each * ROUNDS + 1)).zip(account.lines())
+        {
+            assert_eq!((told.trust, told.figures.total()), (Trust::Exact, driven.into()), "{told:?}");
+            let mine: Vec<_> = seen.iter().filter(|edge| edge.offset.get() == line).collect();
+            assert_eq!(mine.len() as u64, told.figures.delivered);
+            let (mut number, mut lost) = (base, [0, 0]);
+            for edge in mine {
+                number = number.wrapping_add(edge.missed.overflowed).wrapping_add(1);
+                assert_eq!(edge.line_seqno, number, "a gap is an overflow: {edge:?}");
+                lost[usize::from(number < base)] += edge.missed.overflowed;
+            }
+            assert_eq!(number, base.wrapping_add(driven), "it went on behind zero");
+            assert!(lost[0] > 0 && lost[1] > 0, "lost before and after the wrap: {lost:?}");
+        }
+        let last = seen.iter().map(|edge| edge.seqno.wrapping_sub(base)).max();
+        assert_eq!(last, Some(400 * ROUNDS + 2), "the numbers of the request wrapped too");
+    }
 }
 
 pub(crate) fn many_requests_come_and_go(bench: &dyn Bench) {

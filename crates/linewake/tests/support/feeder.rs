@@ -42,6 +42,19 @@ impl Feeder {
         self.serve();
     }
 
+    /// Completes the wait that pended last, and leaves those before it.
+    pub(crate) fn feed_youngest(&self, bytes: &[u8]) {
+        let mut waits: Vec<_> = std::iter::from_fn(|| self.waiting.pop()).collect();
+        let (mut wait, _) = waits.pop().expect("somebody waits");
+        waits.into_iter().for_each(|(wait, line)| self.waiting.push(wait, line));
+        wait.write(bytes);
+        wait.complete(Status::SUCCESS);
+    }
+
+    pub(crate) fn waits(&self) -> usize {
+        self.waiting.len()
+    }
+
     fn serve(&self) {
         let mut fed = self.fed.lock().unwrap();
         fed.retain(|(line, bytes)| match self.waiting.pop_if(|_, of| of == line) {

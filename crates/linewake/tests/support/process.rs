@@ -1,6 +1,9 @@
 //! What this process has and takes, by the system's own word; `None` where it has none.
 
-use std::time::{Duration, Instant};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread;
+use std::time::Duration;
 
 /// Threads of the process, and bytes of it in memory.
 pub(crate) fn threads_and_memory() -> Option<(u64, u64)> {
@@ -12,14 +15,25 @@ pub(crate) fn woken() -> Option<(Option<u64>, Duration)> {
     imp::woken()
 }
 
-/// Whether the system's word on a thread's time can be believed: one that works hard is seen to.
-pub(crate) fn is_work_seen() -> bool {
-    let hard = Duration::from_millis(100);
-    let (Some((_, before)), began) = (imp::woken(), Instant::now()) else { return false };
-    while began.elapsed() < hard {
-        std::hint::spin_loop();
-    }
-    imp::woken().is_some_and(|(_, after)| after > before)
+/// What a thread has on a processor that does nothing but work, all the time that `wait` takes; `None` where the system's
+/// word on a thread's time cannot be believed.
+pub(crate) fn beside_one_that_spins(wait: impl FnOnce()) -> Option<Duration> {
+    let is_over = AtomicBool::new(false);
+    let spin = || {
+        let (_, before) = imp::woken()?;
+        while !is_over.load(Relaxed) {
+            std::hint::spin_loop();
+        }
+        Some(imp::woken()?.1 - before).filter(|spun| !spun.is_zero())
+    };
+    thread::scope(|scope| {
+        let spinning = scope.spawn(spin);
+        // Also if it fails: the other one would go on for ever.
+        let waited = catch_unwind(AssertUnwindSafe(wait));
+        is_over.store(true, Relaxed);
+        waited.unwrap_or_else(|panic| resume_unwind(panic));
+        spinning.join().unwrap()
+    })
 }
 
 #[cfg(target_os = "linux")]

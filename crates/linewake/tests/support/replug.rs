@@ -6,7 +6,7 @@ use std::time::Duration;
 use linewake::{Event, Figures, Monitor, Trust};
 
 use crate::conformance::Bench;
-use crate::process::{is_work_seen, woken};
+use crate::process::{beside_one_that_spins, woken};
 
 /// Edges on each of the lines, before the plug is pulled and after it is back.
 const EDGES: u32 = 400;
@@ -48,18 +48,23 @@ pub(crate) fn a_monitor_survives_a_replug_in_the_middle_of_a_flood(bench: &dyn B
     assert!(gone.figures.total() <= driven, "{:?} of {driven}", gone.figures);
 
     // While it is away somebody looks for it, now and then, and that is all.
-    let (began, looks) = (is_work_seen().then(woken).flatten(), 10);
-    let waited = monitor.wait_next_timeout(retry * looks).unwrap().unwrap_err();
-    assert!(waited.is_timeout(), "{waited}");
-    if let (Some((sleeps, cpu)), Some((sleeps_now, cpu_now))) = (began, woken()) {
+    let (began, looks) = (woken(), 10);
+    let spun = beside_one_that_spins(|| {
+        let waited = monitor.wait_next_timeout(retry * looks).unwrap().unwrap_err();
+        assert!(waited.is_timeout(), "{waited}");
+    });
+    if let (Some((sleeps, cpu)), Some((sleeps_now, cpu_now)), Some(spun)) = (began, woken(), spun) {
         let (sleeps, cpu) = (sleeps_now.zip(sleeps).map(|(now, before)| now - before), cpu_now - cpu);
-        println!("away for {:?}: woken {sleeps:?} times, {cpu:?} on a processor", retry * looks);
+        println!("away for {:?}: woken {sleeps:?} times, {cpu:?} on a processor, of {spun:?}", retry * looks);
+        // One that spins never sleeps, and one that wakes up for nothing sleeps too often.
         assert!(
-            sleeps.is_none_or(|sleeps| sleeps <= u64::from(looks) * 20),
+            sleeps.is_none_or(|sleeps| (1..=u64::from(looks) * 20).contains(&sleeps)),
             "woken {sleeps:?} times for {looks} looks"
         );
-        // A thread that spins has all of it, or its share; a look takes a small part of that.
-        assert!(cpu < retry * looks / 5, "{cpu:?} on a processor");
+        // However busy the machine is, what one that spins got beside it is what it would have had. Each look may cost
+        // something even where that is next to nothing.
+        let allowed = spun / 5 + Duration::from_millis(1) * looks;
+        assert!(cpu < allowed, "{cpu:?} on a processor, where one that spins has {spun:?}");
     } else {
         println!("nobody says what this thread does");
     }

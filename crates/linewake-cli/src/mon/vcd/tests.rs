@@ -230,3 +230,27 @@ fn sigrok_reads_it_and_sees_the_loss() {
     assert_eq!(lost as u64, ticks, "each tick of a span is a sample of it");
     std::fs::remove_file(path).unwrap();
 }
+
+/// GTKWave reads a file by the same code, and so does this, which comes with it in Debian's package.
+#[test]
+fn gtkwave_reads_it_whole() {
+    let Written { path, .. } = lossy("gtkwave", "10us");
+    let fst = path.with_extension("fst");
+    let output = match std::process::Command::new("vcd2fst").arg(&path).arg(&fst).output() {
+        Ok(output) => output,
+        Err(error) => {
+            println!("skipped: vcd2fst cannot be run ({error}); it is in the Debian package gtkwave");
+            return;
+        }
+    };
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    // The library that reads what it wrote sees the same as in the original.
+    let (mut ours, mut theirs) = (read(&path).unwrap(), read(&fst).unwrap());
+    for variable in ["door", "door_lost", "button", "button_lost"] {
+        let changes = [&mut ours, &mut theirs].map(|waveform| changes(waveform, &["sim", variable]));
+        let is_door = ["door", "door_lost"].contains(&variable);
+        assert!(changes[0] == changes[1] && (changes[0].len() > 1 || !is_door), "{variable}: {changes:?}");
+    }
+    std::fs::remove_file(path).unwrap();
+    std::fs::remove_file(fst).unwrap();
+}

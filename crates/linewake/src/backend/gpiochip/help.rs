@@ -1,5 +1,6 @@
 //! What to do when a chip does not open, or does not give its lines: who holds them, which group may, what there is.
 
+use std::collections::HashMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
@@ -133,41 +134,59 @@ fn busy(chip: &Chip, error: overlapped::Error, asked: &[(Offset, LineConfig)]) -
 
 /// The process that holds a line, and the name of its program: what /proc tells of open files.
 pub(super) fn holder(chip: &str, offset: u32) -> Option<(u32, String)> {
-    let processes = fs::read_dir("/proc").ok()?.flatten();
-    let mut numbers = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-    numbers.find_map(|process| {
-        let files = fs::read_dir(format!("/proc/{process}/fd")).ok()?.flatten();
-        let holds = files.into_iter().any(|file| {
+    let (process, _) = held_lines().find(|(_, info)| lines_of(info, chip).any(|line| line == offset))?;
+    Some((process, program(process)))
+}
+
+/// The same of all lines of a chip.
+pub(super) fn holders(chip: &str) -> HashMap<Offset, (u32, String)> {
+    let of_file = |(process, info): (u32, String)| {
+        let holder = (process, program(process));
+        lines_of(&info, chip).map(|line| (Offset::from(line), holder.clone())).collect::<Vec<_>>()
+    };
+    held_lines().flat_map(of_file).collect()
+}
+
+/// The open files that hold lines: whose each is, and what the kernel says of it.
+fn held_lines() -> impl Iterator<Item = (u32, String)> {
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let processes = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    processes.flat_map(|process| {
+        let files = fs::read_dir(format!("/proc/{process}/fd")).into_iter().flatten().flatten();
+        let holds = |file: &fs::DirEntry| {
             fs::read_link(file.path()).is_ok_and(|link| link.as_os_str() == "anon_inode:gpio-line")
-                && file
-                    .file_name()
-                    .to_str()
-                    .and_then(|fd| fs::read_to_string(format!("/proc/{process}/fdinfo/{fd}")).ok())
-                    .is_some_and(|info| has_line(&info, chip, offset))
-        });
-        holds.then(|| {
-            let program = fs::read_to_string(format!("/proc/{process}/comm")).unwrap_or_default();
-            (process, program.trim_end().to_owned())
+        };
+        files.filter(holds).filter_map(move |file| {
+            let fd = file.file_name();
+            let info = fs::read_to_string(format!("/proc/{process}/fdinfo/{}", fd.to_str()?)).ok()?;
+            Some((process, info))
         })
     })
 }
 
-/// Whether what the kernel says of a file is that it holds a line of a chip.
-fn has_line(info: &str, chip: &str, offset: u32) -> bool {
+fn program(process: u32) -> String {
+    let program = fs::read_to_string(format!("/proc/{process}/comm")).unwrap_or_default();
+    program.trim_end().to_owned()
+}
+
+/// The lines of a chip that a file holds, as the kernel says.
+fn lines_of<'a>(info: &'a str, chip: &str) -> impl Iterator<Item = u32> + use<'a> {
     let values = |key| info.lines().filter_map(move |line| Some(line.strip_prefix(key)?.trim()));
-    values("gpio-chip:").any(|name| name == chip) && values("gpio-line:").any(|line| line.parse() == Ok(offset))
+    let is_its = values("gpio-chip:").any(|name| name == chip);
+    values("gpio-line:").filter(move |_| is_its).filter_map(|line| line.parse().ok())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::has_line;
+    use super::lines_of;
 
     #[test]
     fn what_the_kernel_says_of_a_file_names_chip_and_lines() {
+        let lines = |info: &'static str, chip| lines_of(info, chip).collect::<Vec<_>>();
         let info = "pos:\t0\nflags:\t02000000\nmnt_id:\t15\nino:\t1055\ngpio-chip:\tgpiochip1\ngpio-line:\t3\ngpio-line:\t14\n";
-        assert!(has_line(info, "gpiochip1", 3) && has_line(info, "gpiochip1", 14));
-        assert!(!has_line(info, "gpiochip1", 4) && !has_line(info, "gpiochip1", 1));
-        assert!(!has_line(info, "gpiochip11", 3) && !has_line("", "gpiochip1", 3));
-        assert!(!has_line("gpio-chip:\tgpiochip1\ngpio-line:\tx\n", "gpiochip1", 0));
+        assert_eq!(lines(info, "gpiochip1"), [3, 14]);
+        assert_eq!(lines(info, "gpiochip11"), [0; 0]);
+        assert_eq!(lines("", "gpiochip1"), [0; 0]);
+        assert_eq!(lines("gpio-chip:\tgpiochip1\ngpio-line:\tx\n", "gpiochip1"), [0; 0]);
     }
 }
