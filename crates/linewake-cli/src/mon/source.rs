@@ -9,7 +9,7 @@ use super::summary::plural;
 
 /// A monitor, with filters or without.
 pub(crate) enum Source {
-    Plain(Monitor),
+    Plain(Box<Monitor>),
     Filtered(Box<FilteredMonitor>),
 }
 
@@ -17,7 +17,7 @@ impl Source {
     pub(crate) fn new(monitor: Monitor, filter: Option<Filter>) -> Result<Self, Error> {
         match filter {
             Some(filter) => Ok(Self::Filtered(Box::new(monitor.filtered(filter)?))),
-            None => Ok(Self::Plain(monitor)),
+            None => Ok(Self::Plain(Box::new(monitor))),
         }
     }
 
