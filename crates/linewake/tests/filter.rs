@@ -360,7 +360,9 @@ fn a_monitor_says_which_filter_it_cannot_have() {
         let requests = [chip.request().line(0).edges(Edges::Rising), chip.request().lines([1, 2])];
         Monitor::builder().requests(requests).start().unwrap()
     };
-    assert_eq!(monitor().filtered(filter("glitch=1ms")).unwrap_err().kind(), ErrorKind::InvalidInput);
+    let error = monitor().filtered(filter("glitch=1ms")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    assert!(error.to_string().starts_with("line \"pps\": filter \"glitch=1ms\": "), "{error}");
     assert_eq!(
         monitor().filtered(Filter::default().chatter(ChatterLimit::new(0, Duration::from_secs(1)))).unwrap_err().kind(),
         ErrorKind::InvalidInput

@@ -61,7 +61,11 @@ impl Lines {
             self.clocks.resize_with(clock + 1, Time::default);
         }
         let filter = filter.zip(line.config.edges).map(|(filter, edges)| {
-            LineFilter::new(&filter, edges, line.active_at_start).map(|at_work| (filter, edges, at_work))
+            let at_work = LineFilter::new(&filter, edges, line.active_at_start).map_err(|error| {
+                let name = line.name.as_deref().map_or_else(|| line.offset.to_string(), str::to_owned);
+                Error::new(error.kind(), format!("line \"{name}\": {error}"))
+            })?;
+            Ok::<_, Error>((filter, edges, at_work))
         });
         self.lines.push(Line {
             filter: filter.transpose()?,

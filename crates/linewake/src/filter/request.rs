@@ -43,7 +43,7 @@ impl Request {
     /// Filters the edges of all its lines.
     ///
     /// # Errors
-    /// As [`LineFilter::new`], naming the line; and what the system says when it has no timer.
+    /// As [`LineFilter::new`](super::LineFilter::new), naming the line; and what the system says when it has no timer.
     pub fn filtered(self, filter: Filter) -> Result<Filtered, Error> {
         let lines: Vec<_> = self.lines().iter().map(|line| (line.offset, filter)).collect();
         self.filtered_lines(lines)
