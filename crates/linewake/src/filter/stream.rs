@@ -14,6 +14,9 @@ use super::{ChatterKind, FilterEvent, FilterTally};
 use crate::timer::Timer;
 use crate::{EdgeEvent, Error};
 
+/// So much may come and lead to nothing before it is somebody else's turn.
+const BUDGET: usize = 1024;
+
 /// What has edges of lines, known by their places.
 pub(super) trait Source {
     /// What it is after the filters.
@@ -80,7 +83,7 @@ impl<S: Source> Core<S> {
     }
 
     pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<S::Event, Error>>> {
-        loop {
+        for _ in 0..BUDGET {
             if let Some(event) = self.order.pop() {
                 return Poll::Ready(Some(Ok(event)));
             }
@@ -101,6 +104,9 @@ impl<S: Source> Core<S> {
                 }
             }
         }
+        // Edges come and come, and none passes: others have their turn, and who waits its deadline.
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     fn take(&mut self, came: Came<S::Event>) {
