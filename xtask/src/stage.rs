@@ -165,9 +165,10 @@ fn clippy(run: &Run) -> Result<String, Failure> {
 
 fn check(run: &Run) -> Result<String, Failure> {
     run.command(&CommandLine::new(
-        "cargo check --workspace --all-targets --target x86_64-pc-windows-msvc \
-         --target aarch64-unknown-linux-gnu --target armv7-unknown-linux-gnueabihf",
+        "cargo check --workspace --all-targets --target x86_64-pc-windows-msvc --target aarch64-unknown-linux-gnu",
     ))?;
+    // Of the tests nothing depends on the length of an address: what is released is enough.
+    run.command(&CommandLine::new("cargo check --workspace --target armv7-unknown-linux-gnueabihf"))?;
     Ok(String::new())
 }
 
