@@ -32,9 +32,9 @@ use crate::{Error, Event, LineId, Monitor};
 /// - **Events.** What is no edge passes as it is, in its place. That a line was blocked or unblocked for chatter is an
 ///   [`Event::Chatter`].
 /// - **Order.** An edge that passes comes later than its stamp by the periods of its filter. The others wait for it, so that
-///   all are in order of their time stamps again; but no longer than the longest debounce and glitch filter take. So these
-///   come behind others that were later: the first edge of a bounce that lasts longer, the last of a line that chattered, and
-///   now and then, when the program reads late, one of a chip with a clock of its own.
+///   all are in order of their time stamps again; but no longer than twice what the longest debounce and glitch filter take.
+///   So these come behind others that were later: the first edge of a bounce that lasts longer than that period, the last of
+///   a line that chattered, and now and then, when the program reads late, one of a chip with a clock of its own.
 /// - **Time.** It passes by the edges' stamps, as in a [`Filtered`](super::Filtered) request, so that what comes out does not
 ///   depend on when it is read; only when the monitor has no edge to give does it pass by itself. Chips that each have a clock
 ///   of their own each have a time of their own.

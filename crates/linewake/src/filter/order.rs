@@ -10,7 +10,7 @@ use super::lines::Time;
 pub(super) struct Order<E> {
     /// How long an event is held back at most for others from before it that are not decided; if there is none, nothing is
     /// put in order.
-    delay_ns: Option<u64>,
+    patience_ns: Option<u64>,
     /// Of everything that came, passed or not: the latest stamp, and what time it is.
     latest_ns: Option<u64>,
     time: Time,
@@ -29,9 +29,11 @@ struct Held<E> {
 }
 
 impl<E> Order<E> {
+    /// A line that bounces is decided a delay after its *last* edge, and what waits for it has waited since its first: so
+    /// that it is as long again.
     pub(super) fn new(delay_ns: Option<u64>) -> Self {
         Self {
-            delay_ns,
+            patience_ns: delay_ns.map(|delay_ns| delay_ns.saturating_mul(2)),
             latest_ns: None,
             time: Time::default(),
             horizon_ns: 0,
@@ -43,7 +45,7 @@ impl<E> Order<E> {
 
     /// Something of this time came.
     pub(super) fn see(&mut self, stamp_ns: u64, now: Instant) {
-        if self.delay_ns.is_none() {
+        if self.patience_ns.is_none() {
             return;
         }
         self.latest_ns = self.latest_ns.max(Some(stamp_ns));
@@ -51,7 +53,7 @@ impl<E> Order<E> {
     }
 
     pub(super) fn put(&mut self, place: usize, at_ns: u64, event: E) {
-        if self.delay_ns.is_none() {
+        if self.patience_ns.is_none() {
             return self.ready.push_back((place, event));
         }
         self.number += 1;
@@ -63,7 +65,7 @@ impl<E> Order<E> {
     pub(super) fn horizon_ns(&mut self, now: Option<Instant>) -> u64 {
         let passed_ns = now.and_then(|now| self.time.at(now));
         let now_ns = self.latest_ns.max(passed_ns).unwrap_or(0);
-        self.horizon_ns = self.horizon_ns.max(now_ns.saturating_sub(self.delay_ns.unwrap_or(0)));
+        self.horizon_ns = self.horizon_ns.max(now_ns.saturating_sub(self.patience_ns.unwrap_or(0)));
         self.horizon_ns
     }
 
@@ -79,7 +81,7 @@ impl<E> Order<E> {
 
     /// When something may be let go without another edge.
     pub(super) fn due(&self) -> Option<Instant> {
-        self.time.when(self.held.peek()?.at_ns.saturating_add(self.delay_ns?))
+        self.time.when(self.held.peek()?.at_ns.saturating_add(self.patience_ns?))
     }
 
     pub(super) fn pop(&mut self) -> Option<E> {
@@ -133,8 +135,8 @@ mod tests {
     }
 
     #[test]
-    fn what_passed_waits_for_the_undecided_and_no_longer_than_the_delay() {
-        let mut order = Order::new(Some(10));
+    fn what_passed_waits_for_the_undecided_and_no_longer_than_twice_the_delay() {
+        let mut order = Order::new(Some(5));
         let now = Instant::now();
         for at_ns in [7, 5, 20, 5, 9] {
             order.put(0, at_ns, at_ns * 10 + order.number);
@@ -144,7 +146,7 @@ mod tests {
         order.release(Some(6));
         assert_eq!(given(&mut order), [51, 53], "in the order in which they came");
         assert_eq!(order.iter().count(), 3);
-        assert_eq!(order.due(), now.checked_add(std::time::Duration::from_nanos(8)), "7, and the delay");
+        assert_eq!(order.due(), now.checked_add(std::time::Duration::from_nanos(8)), "7, and twice the delay");
         order.see(18, now);
         assert_eq!(order.horizon_ns(None), 8);
         order.release(Some(6));
@@ -159,7 +161,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_steps_back_holds_nothing() {
-        let mut order = Order::new(Some(10));
+        let mut order = Order::new(Some(5));
         order.see(1_000_000_000_000, Instant::now());
         order.put(0, 5, 5);
         let horizon_ns = order.horizon_ns(None);
