@@ -5,6 +5,7 @@ mod schema;
 mod support;
 
 use std::fs;
+use std::process::Output;
 use std::time::{Duration, Instant};
 
 use support::{Scratch, err, run};
@@ -29,6 +30,19 @@ fn apart(edges: &[(u64, u64, String)]) -> Vec<u64> {
     edges.iter().map(|edge| edge.0 - edges[0].0).collect()
 }
 
+/// Runs it until it takes less than that: a busy machine may have it take longer, but not each time.
+fn within(limit: Duration, arguments: &[&str]) -> Output {
+    for _ in 0..10 {
+        let began = Instant::now();
+        let output = run(arguments);
+        assert!(output.status.success(), "{output:?}");
+        if began.elapsed() < limit {
+            return output;
+        }
+    }
+    panic!("it never takes less than {limit:?}")
+}
+
 #[test]
 fn what_was_recorded_is_played() {
     let capture = Scratch::new("round.jsonl");
@@ -39,13 +53,10 @@ fn what_was_recorded_is_played() {
     assert!(recorded.len() > 15, "{recorded:?}");
     let lines = |edges: &[(u64, u64, String)]| edges.iter().map(|edge| (edge.1, edge.2.clone())).collect::<Vec<_>>();
 
-    let began = Instant::now();
-    let output = run(&["replay", capture.path(), "--fast", "--json"]);
-    assert!(output.status.success(), "{output:?}");
+    let output = within(Duration::from_millis(1400), &["replay", capture.path(), "--fast", "--json"]);
     let fast = edges(&output.stdout);
     assert_eq!(lines(&fast), lines(&recorded));
     assert_eq!(apart(&fast), apart(&recorded), "to the nanosecond");
-    assert!(began.elapsed() < Duration::from_millis(1400), "it does not take the time it took");
 
     let began = Instant::now();
     let output = run(&["replay", capture.path(), "--speed", "2", "--json"]);
@@ -198,10 +209,9 @@ fn a_capture_of_what_passed_a_filter_is_played() {
     assert!(capture.text().contains("\"record\":\"chatter\""), "{}", capture.text());
     assert!(capture.text().starts_with("{\"record\":\"start\",\"schema\":3,"), "{}", capture.text());
     let passed = edges(capture.text().as_bytes());
-    let began = Instant::now();
-    let output = run(&["replay", capture.path(), "--fast", "--json", "--filter", "none"]);
-    assert!(output.status.success(), "{output:?}");
-    assert!(began.elapsed() < Duration::from_millis(1500), "it ends with the last edge: {:?}", began.elapsed());
+    // It ends with the last edge.
+    let output =
+        within(Duration::from_millis(1500), &["replay", capture.path(), "--fast", "--json", "--filter", "none"]);
     // Withheld edges may be put in again, between two of the same direction.
     assert!(edges(&output.stdout).len() >= passed.len() && !passed.is_empty(), "{output:?}");
 }

@@ -599,7 +599,8 @@ pub(crate) fn what_becomes_of_lines_is_told(bench: &dyn Bench) {
 pub(crate) fn debouncing_is_refused_or_done(bench: &dyn Bench) {
     let chip = bench.open();
     bench.drive(&chip, 4, false);
-    let period = Duration::from_millis(5);
+    // Longer than a busy machine stands still.
+    let period = Duration::from_millis(200);
     let request = chip.request().line(4).debounce(period).start();
     if !chip.capabilities().debounce {
         return refused(request, ErrorKind::Unsupported, &["does not debounce"]);
