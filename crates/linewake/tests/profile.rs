@@ -442,6 +442,7 @@ fn a_device_that_is_opened_alone_has_lines_for_one() {
 #[test]
 fn exclusive_is_share_mode_0() {
     use overlapped::ErrorKind::Busy;
+    use std::os::windows::fs::OpenOptionsExt as _;
     let directory = std::env::temp_dir();
     let path_of = |what: &str| directory.join(format!("linewake-exclusive-{}.{what}", std::process::id()));
     let (device, profile) = (path_of("bin"), path_of("toml"));
@@ -461,8 +462,9 @@ fn exclusive_is_share_mode_0() {
             assert_eq!(kind, alone.then_some(Busy), "{key}: {error:?}");
         }
         assert_eq!(std::fs::File::open(&device).is_err(), alone, "{key}");
-        drop(held);
-        wait_until(|| open().is_ok());
+        drop((held, chip));
+        // Its handle is closed when the last of its reads has ended.
+        wait_until(|| std::fs::OpenOptions::new().read(true).share_mode(0).open(&device).is_ok());
     }
     std::fs::remove_file(device).unwrap();
     std::fs::remove_file(profile).unwrap();
