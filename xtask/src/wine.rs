@@ -5,9 +5,9 @@ use std::env;
 use std::error::Error;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
-use std::thread;
+use std::process::{Command, ExitCode, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
+use std::{io, process, thread};
 
 use crate::command::CommandLine;
 use crate::workspace;
@@ -26,22 +26,17 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
     let session = Session::begin()?;
     // Here the caller's directory counts: a test starts in its package's.
-    let mut program = session.program().args(&arguments.command).spawn()?;
-    if let Some(limit) = arguments.limit {
-        let deadline = Instant::now() + Duration::from_secs(limit);
-        while program.try_wait()?.is_none() {
-            if Instant::now() >= deadline {
-                session.server("-k");
-                program.kill()?;
-                let name = &arguments.command[0];
-                return Err(format!("\"{name}\" did not end within {limit} s").into());
-            }
-            thread::sleep(Duration::from_millis(20));
-        }
-    }
-    let status = program.wait()?;
+    let mut program = session.program();
+    program.args(&arguments.command);
+    let status = match arguments.limit {
+        None => program.status()?,
+        Some(limit) => session.run_test(&mut program, &arguments.command[0], Duration::from_secs(limit))?,
+    };
     Ok(u8::try_from(status.code().unwrap_or(1)).map_or(ExitCode::FAILURE, ExitCode::from))
 }
+
+/// So often a test is started that ends before it begins.
+const ATTEMPTS: u32 = 3;
 
 /// The loader and the server of an installed 64-bit Wine.
 pub(crate) fn programs() -> Option<Programs> {
@@ -145,6 +140,42 @@ impl Session {
             command.env("WINEDEBUG", "-all");
         }
         command
+    }
+
+    /// Runs a test binary, which says how many tests it has before anything else. Of some thousand processes one ends before
+    /// that, without a word, where Wine 8 is on a busy machine: it is started again.
+    fn run_test(&self, program: &mut Command, name: &str, limit: Duration) -> Result<ExitStatus, Box<dyn Error>> {
+        // Not a pipe: what the first program in a prefix starts, and leaves running, would hold it open.
+        let path = workspace::target().join(format!("wine/output-{}", process::id()));
+        let mut attempt = 1;
+        loop {
+            let output = File::create(&path)?;
+            let ended = self.run_limited(program.stdout(output), name, limit);
+            let printed = io::copy(&mut File::open(&path)?, &mut io::stdout())?;
+            fs::remove_file(&path)?;
+            let status = ended?;
+            if status.success() || printed > 0 || attempt == ATTEMPTS {
+                return Ok(status);
+            }
+            eprintln!("\"{name}\" ended before it began ({status}): once more");
+            attempt += 1;
+        }
+    }
+
+    fn run_limited(&self, program: &mut Command, name: &str, limit: Duration) -> Result<ExitStatus, Box<dyn Error>> {
+        let deadline = Instant::now() + limit;
+        let mut program = program.spawn()?;
+        loop {
+            if let Some(status) = program.try_wait()? {
+                return Ok(status);
+            }
+            if Instant::now() >= deadline {
+                self.server("-k");
+                program.kill()?;
+                return Err(format!("\"{name}\" did not end within {} s", limit.as_secs()).into());
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// The cargo setting that makes this xtask the runner of Windows programs.

@@ -12,7 +12,12 @@ pub(crate) fn linewake(arguments: &[&str]) -> Command {
 }
 
 pub(crate) fn run(arguments: &[&str]) -> Output {
-    linewake(arguments).output().unwrap()
+    let mut output = linewake(arguments).output();
+    // Wine 8 on a busy machine has one of some thousand programs die before it begins, and says ERROR_INTERNAL_ERROR.
+    if cfg!(windows) && output.as_ref().is_err_and(|error| error.raw_os_error() == Some(1359)) {
+        output = linewake(arguments).output();
+    }
+    output.unwrap()
 }
 
 pub(crate) fn out(output: &Output) -> &str {
