@@ -46,7 +46,7 @@ fn linewake(arguments: &[&str]) -> Command {
 }
 
 fn run(arguments: &[&str]) -> Output {
-    linewake(arguments).output().unwrap()
+    support::output(&mut linewake(arguments))
 }
 
 /// It goes well and prints this.
@@ -324,7 +324,7 @@ fn a_set_of_the_configuration_is_lines_of_every_command() {
         command
     };
     let prints = |arguments: &[&str], expected: &str| {
-        let output = with(arguments).output().unwrap();
+        let output = support::output(&mut with(arguments));
         assert_eq!((out(&output), err(&output), output.status.code()), (expected, "", Some(0)), "{arguments:?}");
     };
     prints(
@@ -332,7 +332,7 @@ fn a_set_of_the_configuration_is_lines_of_every_command() {
         "\"sim:9\"=inactive \"Lamp\"=inactive \"sim:64:led\"=inactive \"sim:6\"=inactive\n",
     );
     prints(&["get", "-l", "--numeric", "sim:6", "@out"], "1 1 1 1\n");
-    let info = with(&["info", "-c", "sim", "@out"]).output().unwrap();
+    let info = support::output(&mut with(&["info", "-c", "sim", "@out"]));
     assert_eq!(out(&info).matches('\n').count(), 3, "{info:?}");
     assert!(out(&info).contains("sim 4\t") && out(&info).contains("\"led\""), "{info:?}");
     let watched = "Watching lines 'sim:9', 'sim:4', and 'sim:64:led'...\n";
@@ -352,7 +352,7 @@ fn a_set_of_the_configuration_is_lines_of_every_command() {
     assert_eq!((out(&output).replace("linewake> ", "").as_str(), err(&output)), (expected, ""));
 
     for arguments in [&["get", "@in"][..], &["set", "@in=1"], &["info", "@in"], &["notify", "@in"]] {
-        let output = with(arguments).output().unwrap();
+        let output = support::output(&mut with(arguments));
         assert_eq!((out(&output), output.status.code()), ("", Some(1)), "{arguments:?}");
         assert!(err(&output).contains("\"@in\"") && err(&output).contains("\"@out\""), "{output:?}");
     }
@@ -362,7 +362,7 @@ fn a_set_of_the_configuration_is_lines_of_every_command() {
         (&["gpioset", "-c", "sim", "@out=1"], "cannot find line '@out'\n"),
         (&["gpionotify", "-c", "sim", "@out"], "cannot find line '@out'\n"),
     ] {
-        let output = with(arguments).output().unwrap();
+        let output = support::output(&mut with(arguments));
         assert!(err(&output).ends_with(says) && output.status.code() == Some(1), "{arguments:?}: {output:?}");
     }
 }

@@ -12,10 +12,14 @@ pub(crate) fn linewake(arguments: &[&str]) -> Command {
 }
 
 pub(crate) fn run(arguments: &[&str]) -> Output {
-    let mut output = linewake(arguments).output();
+    output(&mut linewake(arguments))
+}
+
+pub(crate) fn output(command: &mut Command) -> Output {
+    let mut output = command.output();
     // Wine 8 on a busy machine has one of some thousand programs die before it begins, and says ERROR_INTERNAL_ERROR.
     if cfg!(windows) && output.as_ref().is_err_and(|error| error.raw_os_error() == Some(1359)) {
-        output = linewake(arguments).output();
+        output = command.output();
     }
     output.unwrap()
 }
