@@ -202,7 +202,7 @@ pub(crate) fn the_level_at_the_start_is_that_before_the_first_edge(bench: &dyn B
     let done = AtomicBool::new(false);
     let is_exact = chip.capabilities().account == Trust::Exact;
     let watch = || {
-        let (mut contradicted, mut quiet) = (0, 0);
+        let (mut contradicted, mut corrected, mut quiet) = (0, 0, 0);
         for _ in 0..300 {
             let changes = ended.load(Acquire);
             let mut edges = chip.request().line(2).queue_size(1024).start().unwrap();
@@ -219,18 +219,24 @@ pub(crate) fn the_level_at_the_start_is_that_before_the_first_edge(bench: &dyn B
             // So it does where the levels are read by a call of their own: by a profile, which has no outputs.
             let is_read_apart = is_exact && !chip.capabilities().outputs && begun.load(Acquire) > changes;
             let may_say_later = bench.edges_merge() || said.is_none() && !is_exact || is_read_apart;
-            assert!(said == level || may_say_later, "{said:?} {level:?} before {first:?}");
+            corrected += u32::from(said != level && !may_say_later);
             let agrees = level.is_none_or(|level| level == (first.kind == EdgeKind::Falling));
             // If one is missing before the first, that is said; and then one is.
             assert_eq!(first.missed.total(), u64::from(!agrees), "{said:?} {level:?} before {first:?}");
             assert!(agrees || begun.load(Acquire) - changes >= 2, "{said:?} {level:?} before {first:?}");
             contradicted += u32::from(!agrees);
         }
-        println!("{quiet} of 300 starts were in peace, {contradicted} before an edge that merged");
+        println!(
+            "{quiet} of 300 starts were in peace, {contradicted} before an edge that merged; {corrected} were corrected"
+        );
         // On one processor too, where a kernel's thread waits for the lock that a read of the levels has, and a busy machine
         // lets the emulated one do little between two changes.
-        let may_merge = bench.edges_merge() || !is_exact && contradicted <= 10;
-        assert!(contradicted == 0 || may_merge, "{contradicted} edges contradict the level at the start");
+        let at_most = if is_exact { 0 } else { 10 };
+        assert!(corrected <= at_most, "{corrected} levels at the start were not what was said");
+        assert!(
+            contradicted <= at_most || bench.edges_merge(),
+            "{contradicted} edges contradict the level at the start"
+        );
     };
     thread::scope(|scope| {
         scope.spawn(|| {
