@@ -55,8 +55,8 @@ mod server {
             let question = pipe.read(64).await?;
             let answer = String::from_utf8_lossy(&question).to_uppercase();
             pipe.write(answer.as_bytes()).await?;
-            // Until the client has read it all and gone.
-            let _ = pipe.read(64).await;
+            // Until the client has read it all and gone: who disconnects takes away what it has not read.
+            while pipe.read(64).await.is_ok() {}
             pipe.call(DISCONNECT, &()).await?;
         }
         Ok(())
@@ -71,7 +71,8 @@ mod server {
                 let name = name.clone();
                 thread::spawn(move || -> std::io::Result<String> {
                     let mut pipe = File::options().read(true).write(true).open(name)?;
-                    write!(pipe, "hello from client {number}")?;
+                    // At once: `write!` makes a write of each piece, and the server answers the first.
+                    pipe.write_all(format!("hello from client {number}").as_bytes())?;
                     let mut answer = [0; 64];
                     let count = pipe.read(&mut answer)?;
                     Ok(String::from_utf8_lossy(&answer[..count]).into_owned())
