@@ -1,19 +1,23 @@
 //! Who waits does not look all the time. How often the chip was asked is counted, so that a busy machine makes no
 //! difference: what spins is seen by its first hundred looks.
 
+#[path = "support/peculiar.rs"]
+mod peculiar;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use linewake::backend::{Ask, Backend, Capabilities, Held, Numbering, RawEdge};
-use linewake::{Chip, ChipInfo, Clock, Error, Event, EventClock, LineConfig, LineInfo, Monitor, Trust};
+use linewake::backend::RawEdge;
+use linewake::{Chip, Error, Event, Monitor};
+use peculiar::Habit;
 
 const WAIT: Duration = Duration::from_millis(500);
 /// Looks of a wait: before it, and some for what wakes it at the end.
 const FEW: u64 = 8;
 
-/// A chip without edges, which counts who asks; everything else is the simulated one's.
+/// A chip without edges, which counts who asks.
 #[derive(Clone, Debug)]
 struct Counting {
     chip: Chip,
@@ -30,7 +34,7 @@ impl Counting {
     }
 
     fn chip(&self) -> Chip {
-        Chip::from_backend(Arc::new(self.clone())).unwrap()
+        peculiar::chip(&self.chip, self.clone())
     }
 
     fn looks(&self) -> u64 {
@@ -38,58 +42,20 @@ impl Counting {
     }
 }
 
-impl Backend for Counting {
-    fn info(&self) -> &ChipInfo {
-        self.chip.info()
-    }
-    fn capabilities(&self) -> Capabilities {
-        Capabilities::inputs_only(64, Trust::AtLeast)
-    }
-    fn clock(&self, _: EventClock) -> Clock {
-        self.chip.clock()
-    }
-    fn lines(&self) -> Result<Vec<LineInfo>, Error> {
-        self.chip.lines()
-    }
-    fn request(&self, _: &Ask<'_>) -> Result<Box<dyn Held>, Error> {
-        Ok(Box::new(Lines(self.clone())))
-    }
-    fn reopen(&self) -> Result<Arc<dyn Backend>, Error> {
-        self.reopened.fetch_add(1, SeqCst);
-        self.chip.reopen().map(|_| Arc::new(self.clone()) as Arc<dyn Backend>)
-    }
-}
-
-#[derive(Debug)]
-struct Lines(Counting);
-
-impl Held for Lines {
-    fn poll_edges(&mut self, cx: &mut Context<'_>, _: &mut Vec<RawEdge>) -> Poll<Option<Result<(), Error>>> {
-        let Counting { chip, looks, is_restless, .. } = &self.0;
-        looks.fetch_add(1, SeqCst);
-        if *is_restless {
+impl Habit for Counting {
+    fn look(&mut self, cx: &mut Context<'_>, _: &mut Vec<RawEdge>) -> Poll<Option<Result<(), Error>>> {
+        self.looks.fetch_add(1, SeqCst);
+        if self.is_restless {
             cx.waker().wake_by_ref();
         }
-        match chip.reopen() {
+        match self.chip.reopen() {
             Ok(_) => Poll::Pending,
             Err(gone) => Poll::Ready(Some(Err(gone))),
         }
     }
-    fn stop(&mut self) {}
-    fn active_at_start(&self) -> Vec<Option<bool>> {
-        vec![None]
-    }
-    fn values(&self) -> Result<Vec<bool>, Error> {
-        Ok(vec![false])
-    }
-    fn set_values(&mut self, _: &[(usize, bool)]) -> Result<(), Error> {
-        Ok(())
-    }
-    fn reconfigure(&mut self, _: &[LineConfig]) -> Result<(), Error> {
-        Ok(())
-    }
-    fn numbering(&self) -> Numbering {
-        Numbering::Polarity
+
+    fn look_for(&self) {
+        self.reopened.fetch_add(1, SeqCst);
     }
 }
 

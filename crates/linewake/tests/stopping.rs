@@ -1,24 +1,25 @@
 //! A stop is seen whenever it comes, also while the stream looks at what has come; and a deadline, whatever wakes it.
 
+#[path = "support/peculiar.rs"]
+mod peculiar;
+
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use linewake::backend::{Ask, Backend, Capabilities, Held, Numbering, RawEdge};
+use linewake::backend::RawEdge;
 use linewake::filter::Filter;
-use linewake::{
-    Chip, ChipInfo, Clock, EdgeKind, Error, EventClock, LineConfig, LineInfo, Missed, Monitor, Offset, Trust,
-};
+use linewake::{Chip, EdgeKind, Error, Missed, Monitor, Offset};
 
 /// What stops the stream when it is polled.
 type Stop = Arc<Mutex<Option<Box<dyn FnOnce() + Send>>>>;
 
-/// A chip that has edges or has none, as is its habit; everything else is the simulated one's.
-#[derive(Debug)]
-struct Peculiar {
-    chip: Chip,
+/// A chip that has edges or has none, as is its habit.
+#[derive(Clone, Debug)]
+struct Polled {
     stop: StopWhenPolled,
     habit: Habit,
+    now_ns: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,45 +43,10 @@ impl std::fmt::Debug for StopWhenPolled {
     }
 }
 
-impl Backend for Peculiar {
-    fn info(&self) -> &ChipInfo {
-        self.chip.info()
-    }
-    fn capabilities(&self) -> Capabilities {
-        Capabilities::inputs_only(64, Trust::AtLeast)
-    }
-    fn clock(&self, _: EventClock) -> Clock {
-        self.chip.clock()
-    }
-    fn lines(&self) -> Result<Vec<LineInfo>, Error> {
-        self.chip.lines()
-    }
-    fn request(&self, _: &Ask<'_>) -> Result<Box<dyn Held>, Error> {
-        Ok(Box::new(Lines { stop: self.stop.clone(), is_stopped: false, habit: self.habit, now_ns: 0 }))
-    }
-    fn values(&self, _: &[Offset]) -> Result<Vec<bool>, Error> {
-        Ok(vec![])
-    }
-    fn reopen(&self) -> Result<Arc<dyn Backend>, Error> {
-        unreachable!("it is never gone")
-    }
-}
-
-#[derive(Debug)]
-struct Lines {
-    stop: StopWhenPolled,
-    is_stopped: bool,
-    habit: Habit,
-    now_ns: u64,
-}
-
-impl Held for Lines {
-    fn poll_edges(&mut self, cx: &mut Context<'_>, into: &mut Vec<RawEdge>) -> Poll<Option<Result<(), Error>>> {
+impl peculiar::Habit for Polled {
+    fn look(&mut self, cx: &mut Context<'_>, into: &mut Vec<RawEdge>) -> Poll<Option<Result<(), Error>>> {
         if let Some(stop) = self.stop.0.lock().unwrap().take() {
             stop();
-        }
-        if self.is_stopped {
-            return Poll::Ready(None);
         }
         match self.habit {
             Habit::Quiet => Poll::Pending,
@@ -99,30 +65,12 @@ impl Held for Lines {
             }
         }
     }
-    fn stop(&mut self) {
-        self.is_stopped = true;
-    }
-    fn active_at_start(&self) -> Vec<Option<bool>> {
-        vec![None]
-    }
-    fn values(&self) -> Result<Vec<bool>, Error> {
-        Ok(vec![false])
-    }
-    fn set_values(&mut self, _: &[(usize, bool)]) -> Result<(), Error> {
-        Ok(())
-    }
-    fn reconfigure(&mut self, _: &[LineConfig]) -> Result<(), Error> {
-        Ok(())
-    }
-    fn numbering(&self) -> Numbering {
-        Numbering::Polarity
-    }
 }
 
 fn chip(habit: Habit) -> (Chip, Stop) {
     let stop = Stop::default();
-    let chip = Chip::options().life(false).open("sim").unwrap();
-    let chip = Chip::from_backend(Arc::new(Peculiar { chip, stop: StopWhenPolled(stop.clone()), habit })).unwrap();
+    let sim = Chip::options().life(false).open("sim").unwrap();
+    let chip = peculiar::chip(&sim, Polled { stop: StopWhenPolled(stop.clone()), habit, now_ns: 0 });
     (chip, stop)
 }
 
