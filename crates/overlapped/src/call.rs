@@ -10,8 +10,8 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
-use crate::device;
-use crate::port::{self, InFlight, Waiter};
+use crate::device::{self, Handle, STREAM_READ};
+use crate::port::{self, InFlight, Waiter, Whose};
 use crate::raw::{self, RawReply};
 use crate::slab::Slot;
 use crate::slot::Progress;
@@ -38,7 +38,35 @@ use crate::{Error, ErrorKind, Operation, Output, Reply, Status};
 /// # Ok::<(), overlapped::Error>(())
 /// ```
 ///
-/// It is cancel-safe in `select!`: a call that lost the race is cancelled by its drop; to keep it, poll `&mut call`.
+/// # In `select!`
+/// A call that loses a race is dropped, and that cancels it; but it may have had its result. The bytes of a read of a
+/// stream then go to the device's next read, or standing read, in order: nothing is lost. The answer of a control code or
+/// an ioctl has nobody to go to: it is dropped, and counted in
+/// [`PortStats::lost_results`](crate::PortStats::lost_results). To lose none of those, keep the call and poll it again:
+///
+/// ```
+/// # use overlapped::{sim::Script, Access, CtlCode, Device, Error, Ioctl, Method, Port, Status};
+/// # const CODE: CtlCode = CtlCode::new(0x8000, 0x801, Method::Buffered, Access::Read);
+/// # // SAFETY: a scripted device writes no more than it is given room for.
+/// # const WAIT_CHANGE: Ioctl<(), u32> = unsafe { Ioctl::new(CODE) };
+/// # let script = Script::new("card").pend(CODE);
+/// # let card = Device::simulated(script.clone())?;
+/// # async fn tick() {}
+/// # async fn example(card: &Device, script: &Script) -> Result<(), Error> {
+/// let mut change = card.call(WAIT_CHANGE, &());
+/// let levels = loop {
+///     // `&mut`: the loser stays what it is.
+///     match futures::future::select(&mut change, Box::pin(tick())).await {
+///         futures::future::Either::Left((levels, _)) => break *levels?,
+///         futures::future::Either::Right(_) => println!("still nothing"),
+///     }
+/// #   script.complete(CODE, Status::SUCCESS, 5_u32.to_ne_bytes());
+/// };
+/// assert_eq!(levels, 5);
+/// # Ok(()) }
+/// # Port::global()?.block_on(example(&card, &script))??;
+/// # Ok::<(), Error>(())
+/// ```
 #[must_use = "a call that is dropped is cancelled"]
 pub struct Call<Out: Output + ?Sized> {
     state: State,
@@ -62,7 +90,7 @@ const _: () = assert!(size_of::<State>() <= 2 * size_of::<u64>());
 
 /// A call the driver has, or has ended already. It keeps the handle open, as a device does.
 pub(crate) struct Pending {
-    device: Arc<device::Inner>,
+    device: Arc<Handle>,
     /// [`InFlight::NONE`] when it is somebody else's.
     operation: InFlight,
 }
@@ -76,11 +104,12 @@ impl<Out: Output + ?Sized> Call<Out> {
     }
 
     #[inline]
-    pub(crate) fn submitted(device: Arc<device::Inner>, operation: InFlight) -> Self {
+    pub(crate) fn submitted(device: Arc<Handle>, operation: InFlight) -> Self {
         Self { state: State::Submitted(Pending::new(device, operation)), output: PhantomData }
     }
 
-    /// Waits on this thread until the driver completes the call.
+    /// Waits on this thread until the driver completes the call. On a manual port it handles the port's completions
+    /// meanwhile, unless another thread does; callbacks that come up are left to the next [`poll`](crate::Port::poll).
     ///
     /// # Errors
     /// What the driver says; [`ErrorKind::Truncated`] when it wrote no whole record; [`ErrorKind::Deadlock`], with the
@@ -91,12 +120,15 @@ impl<Out: Output + ?Sized> Call<Out> {
         }
         match self.deadlock() {
             Some(deadlock) => Err(deadlock),
-            None => block_on(|cx| self.poll_reply(cx)),
+            None => match self.manual_port() {
+                Some(port) => port.drive(None, Whose::NOBODY, |cx| self.poll_reply(cx)).expect("there is no deadline"),
+                None => block_on(|cx| self.poll_reply(cx)),
+            },
         }
     }
 
-    /// Waits on this thread, at most for `timeout`; then the call is cancelled. A result that had happened by then is
-    /// still returned.
+    /// Waits on this thread, at most for `timeout`; then the call is cancelled, and its end is awaited. A result that had
+    /// happened by then is still returned.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -112,26 +144,15 @@ impl<Out: Output + ?Sized> Call<Out> {
     /// ```
     ///
     /// # Errors
-    /// As [`wait`](Self::wait); and [`ErrorKind::TimedOut`]. A driver that ignores the cancellation keeps the call's
-    /// memory, not its caller.
+    /// As [`wait`](Self::wait); and [`ErrorKind::TimedOut`]. A driver that does not react to the cancellation keeps the
+    /// call's memory; its caller it keeps no longer than [`Port::GRACE_PERIOD`](crate::Port::GRACE_PERIOD).
     pub fn wait_timeout(self, timeout: Duration) -> Result<Reply<Out>, Error> {
-        let State::Submitted(pending) = &self.state else { return self.wait() };
-        if !pending.is_on_a_manual_port() {
-            return self.timeout(timeout).wait();
-        }
-        // Nobody may be there to run the port's timers.
-        let (device, what) = (pending.device.clone(), pending.what());
-        let Some(deadline) = Instant::now().checked_add(timeout) else { return self.wait() };
-        if let Some(deadlock) = self.deadlock() {
-            return Err(deadlock);
-        }
-        let mut call = self;
-        block_on_until(Some(deadline), |cx| call.poll_reply(cx))
-            .unwrap_or_else(|| Err(device.error(ErrorKind::TimedOut, what)))
+        self.timeout(timeout).wait()
     }
 
     /// Cancels the call when it is still pending after `timeout`. It then ends with [`ErrorKind::TimedOut`], or with its
-    /// result if that had happened. The port's dispatcher keeps the time; no runtime is needed.
+    /// result if that had happened. A driver that does not react to the cancellation is given up after
+    /// [`Port::GRACE_PERIOD`](crate::Port::GRACE_PERIOD). The port's dispatcher keeps the time; no runtime is needed.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -233,6 +254,14 @@ impl<Out: Output + ?Sized> Call<Out> {
         if let State::Submitted(pending) = &self.state { pending.deadlock() } else { None }
     }
 
+    /// The port that this thread has to poll itself while it waits.
+    fn manual_port(&self) -> Option<Arc<port::Inner>> {
+        match &self.state {
+            State::Submitted(pending) => pending.manual_port(),
+            State::Refused(_) => None,
+        }
+    }
+
     fn poll_reply(&mut self, cx: &mut Context<'_>) -> Poll<Result<Reply<Out>, Error>> {
         if let State::Submitted(pending) = &self.state {
             match pending.progress(cx) {
@@ -276,7 +305,7 @@ impl Pending {
     }
 
     #[inline]
-    pub(crate) fn new(device: Arc<device::Inner>, operation: InFlight) -> Self {
+    pub(crate) fn new(device: Arc<Handle>, operation: InFlight) -> Self {
         Self { device, operation }
     }
 
@@ -301,19 +330,13 @@ impl Pending {
     /// Has the port's dispatcher cancel the operation after so long.
     pub(crate) fn timeout(&self, timeout: Duration) {
         if let Some(at) = Instant::now().checked_add(timeout) {
-            self.device.port.at(at, self.operation, Arc::downgrade(&self.device));
+            self.device.port.at(at, self.operation, Arc::downgrade(&**self.device));
         }
     }
 
-    /// Cancels the operation because its time is over.
-    pub(crate) fn cancel_overdue(&self) {
-        if self.slot().machine.set_overdue(self.operation.generation()) {
-            self.cancel();
-        }
-    }
-
-    pub(crate) fn is_on_a_manual_port(&self) -> bool {
-        self.device.port.is_manual()
+    /// The device's port, if whoever waits has to poll it.
+    pub(crate) fn manual_port(&self) -> Option<Arc<port::Inner>> {
+        self.device.port.is_manual().then(|| self.device.port.clone())
     }
 
     /// In the child of a fork, the error of a call that its parent waits for.
@@ -338,6 +361,7 @@ impl Pending {
         let (port, name) = (&self.device.port, &self.device.name);
         let slot = port.slot(operation);
         slot.machine.forget_waiter(operation.generation());
+        self.device.settle(slot, operation);
         // SAFETY: the result is published and this call owned the operation.
         unsafe { raw::reply(port, slot, name, operation, slot.status()) }
     }
@@ -348,21 +372,29 @@ impl Pending {
         let (port, name) = (&self.device.port, &self.device.name);
         let slot = port.slot(operation);
         slot.machine.forget_waiter(operation.generation());
+        self.device.settle(slot, operation);
         // SAFETY: the result is published and this call owned the operation.
         unsafe { published(port, slot, name, operation) }
     }
 
     /// Leaves the call to its completion, which then runs the callback.
     fn then<Out: Output + ?Sized>(mut self, callback: impl FnOnce(Result<Reply<Out>, Error>) + Send + 'static) {
-        let (what, name) = (self.what(), self.device.name.clone());
+        let (what, name, id, unread) =
+            (self.what(), self.device.name.clone(), self.device.id, self.device.unread.clone());
         let operation = std::mem::replace(&mut self.operation, InFlight::NONE);
         let run = move |port: &Arc<port::Inner>, operation: InFlight| {
             // An expired call is left to its packet, unless that has come since.
             let slot = port.slot(operation);
             callback(if slot.machine.abandon(operation.generation()) {
+                if unread.any() {
+                    port.settle(slot, operation);
+                }
                 // SAFETY: the result is published, and the call gave the operation to this callback.
                 unsafe { published(port, slot, &name, operation) }
             } else {
+                if unread.any() {
+                    port.withdraw(id, operation);
+                }
                 Err(Error::new(ErrorKind::TimedOut, what).on(&name))
             });
         };
@@ -407,17 +439,23 @@ unsafe fn published<Out: Output + ?Sized>(
 
 impl Drop for Pending {
     fn drop(&mut self) {
-        if self.operation == InFlight::NONE {
+        // In the child of a fork the operation is its parent's; and a thread that is not there may hold its locks.
+        if self.operation == InFlight::NONE || self.device.port.is_inherited() {
             return;
         }
         let slot = self.slot();
+        let what = slot.operation();
         // First ask, while the slot is still this call's own: a later cancel would hit the slot's next call.
         if !slot.machine.is_complete() {
             self.device.cancel(self.operation);
         }
         slot.machine.forget_waiter(self.operation.generation());
         if slot.machine.abandon(self.operation.generation()) {
+            self.device.settle(slot, self.operation);
+            self.device.port.left_over(slot);
             self.device.port.release(self.operation);
+        } else if what == STREAM_READ {
+            self.device.withdraw(self.operation);
         }
     }
 }

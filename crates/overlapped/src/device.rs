@@ -1,21 +1,31 @@
 //! Devices: an open handle, or a simulated driver, and the port its completions go to.
 
 use std::fmt;
+use std::ops::Deref;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicU64,
+    Ordering::{Acquire, Relaxed, Release},
+};
 
 use crate::call::Pending;
+use crate::closing::Closing;
+use crate::gate::{self, Gate};
 use crate::ioctl::sealed::Done;
-use crate::port::{self, InFlight, Waiter};
+use crate::port::{self, InFlight, Leftovers, Waiter};
 use crate::raw::{self, RawReply};
 use crate::slab::{PLACES, Slot};
+use crate::unread::{Own, StreamKind, Unread};
 use crate::{Buffer, Call, CtlCode, Error, ErrorCode, ErrorKind, Input, InvertedCallBuilder, Ioctl, OpenOptions};
 use crate::{Operation, Output, Port, RawCall, Reply, Status, sim};
 
 /// An open device, real or simulated. Clones share one handle.
 ///
-/// The handle is closed when the last clone, the last [`Call`] that waits and the last [`InvertedCall`](crate::InvertedCall) are gone. A call
-/// that was dropped does not keep it open: some drivers complete what they hold only when the last handle closes.
+/// The handle is closed when the last clone, the last [`Call`] that waits and the last
+/// [`InvertedCall`](crate::InvertedCall) are gone: when the drop of the last one returns it is closed, so that an exclusive
+/// device can be opened again at once. Only a drop inside of a waker, a callback or a driver leaves that to another
+/// thread. [`close`](Self::close) also tells what the system says of it. A call that was dropped does not keep it open:
+/// some drivers complete what they hold only when the last handle closes.
 ///
 /// ```no_run
 /// use overlapped::{Access, CtlCode, Device, Ioctl, Method};
@@ -49,15 +59,61 @@ use crate::{Operation, Output, Port, RawCall, Reply, Status, sim};
 /// Elsewhere only simulated devices can be opened.
 #[derive(Clone)]
 pub struct Device {
-    pub(crate) inner: Arc<Inner>,
+    pub(crate) inner: Arc<Handle>,
+}
+
+/// Keeps a device open: the last one of a device closes it. Who needs the device and must not keep it open has the
+/// [`Inner`], and [enters](Inner::enter).
+pub(crate) struct Handle {
+    inner: Arc<Inner>,
+    /// Somebody has the closing in hand.
+    is_closing: bool,
+}
+
+impl Deref for Handle {
+    type Target = Arc<Inner>;
+    #[inline]
+    fn deref(&self) -> &Arc<Inner> {
+        &self.inner
+    }
+}
+
+impl Drop for Handle {
+    #[inline]
+    fn drop(&mut self) {
+        if !self.is_closing {
+            self.inner.last_owner_is_gone();
+        }
+    }
 }
 
 pub(crate) struct Inner {
     /// Unlike a handle's number this is never used again.
-    id: u64,
+    pub(crate) id: u64,
     pub(crate) name: Arc<str>,
     pub(crate) port: Arc<port::Inner>,
     pub(crate) backend: Backend,
+    gate: Gate,
+    pub(crate) unread: Arc<Unread>,
+}
+
+/// A thread is inside of a device, which is not closed meanwhile.
+pub(crate) struct Entered<'a>(&'a Arc<Inner>);
+
+impl Deref for Entered<'_> {
+    type Target = Arc<Inner>;
+    fn deref(&self) -> &Arc<Inner> {
+        self.0
+    }
+}
+
+impl Drop for Entered<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.0.gate.leave() {
+            self.0.close_elsewhere();
+        }
+    }
 }
 
 pub(crate) enum Backend {
@@ -228,8 +284,40 @@ impl Device {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let id = NEXT.fetch_add(1, Relaxed);
         let backend = backend(id)?;
-        port.inner.name(id, Some(name.clone()));
-        Ok(Self { inner: Arc::new(Inner { id, name, port: port.inner.clone(), backend }) })
+        let port = port.inner.clone();
+        let inner = Arc::new(Inner { id, name, port, backend, gate: Gate::new(), unread: Arc::new(Unread::new()) });
+        inner.port.list(id, &inner);
+        Ok(Self { inner: Arc::new(Handle { inner, is_closing: false }) })
+    }
+
+    /// Closes the device, and tells what the system says of it: await the [`Closing`], or wait for it. Dropping the last
+    /// owner closes too, but has nobody to tell.
+    ///
+    /// The closing may take its time (a serial port's output leaves, a socket lingers), so it runs on a thread of its
+    /// own; a simulated driver's cleanup runs at once.
+    ///
+    /// ```
+    /// # use overlapped::{sim::Script, Device};
+    /// let card = Device::simulated(Script::new("card"))?;
+    /// card.close().wait()?; // or `.await`
+    /// # Ok::<(), overlapped::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// From the [`Closing`]: [`ErrorKind::Busy`] when there are other owners, clones of the device, calls or streams: it
+    /// stays open for them. Else what the system says, such as EIO or ENOSPC for what could not be written any more; the
+    /// handle is closed all the same.
+    pub fn close(self) -> Closing {
+        let what = Operation::Close;
+        match Arc::try_unwrap(self.inner) {
+            Err(shared) => Closing::ready(Err(shared
+                .error(ErrorKind::Busy, what)
+                .hint("clones of the device, calls or streams of it are still there: drop them first"))),
+            Ok(mut handle) => {
+                handle.is_closing = true;
+                Closing::start(handle.inner.clone())
+            }
+        }
     }
 
     /// Submits a control code, at once: by the time this returns the driver has it. What it answers comes from the
@@ -464,13 +552,7 @@ impl Device {
     /// # Ok::<(), overlapped::Error>(())
     /// ```
     pub fn cancel_all(&self) {
-        match &self.inner.backend {
-            Backend::Simulated(_) => self.inner.cancel_each(),
-            #[cfg(any(windows, all(target_os = "linux", not(miri))))]
-            Backend::File(file) => file.cancel_all(),
-            #[cfg(windows)]
-            Backend::Event(event) => event.cancel_all(),
-        }
+        self.inner.cancel_all();
     }
 
     /// The path or name it was opened by.
@@ -493,13 +575,157 @@ impl fmt::Debug for Device {
     }
 }
 
-impl Drop for Inner {
-    fn drop(&mut self) {
-        self.port.name(self.id, None);
-    }
-}
+/// So long an owner's drop waits for who is inside of the device: a driver that does not return keeps nobody longer.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(1);
 
 impl Inner {
+    /// Comes in, unless the last owner is gone.
+    #[inline]
+    pub(crate) fn enter<'a>(self: &'a Arc<Self>) -> Option<Entered<'a>> {
+        self.gate.enter().then(|| Entered(self))
+    }
+
+    /// Closes the device, if nobody is inside; else waits for that, or leaves it to them.
+    fn last_owner_is_gone(self: &Arc<Self>) {
+        let dispatching = crate::Port::is_dispatching();
+        if !self.port.is_inherited() && !self.gate.shut() {
+            let must_not_wait = dispatching || gate::is_inside();
+            if if must_not_wait { self.gate.leave_to_the_last() } else { !self.gate.wait(PATIENCE) } {
+                return;
+            }
+        }
+        if dispatching {
+            self.close_elsewhere();
+        } else {
+            let _ = self.close_now();
+        }
+    }
+
+    /// For [`Closing`]: the last owner is gone, and this thread may wait. `None`: somebody inside closes it, and has not
+    /// come out.
+    pub(crate) fn shut_and_close(self: &Arc<Self>) -> Option<Result<(), Error>> {
+        let is_empty = self.port.is_inherited() || self.gate.shut() || self.gate.wait(PATIENCE);
+        is_empty.then(|| self.close_now())
+    }
+
+    fn close_elsewhere(self: &Arc<Self>) {
+        let inner = self.clone();
+        port::off_the_dispatcher(move || drop(inner.close_now()));
+    }
+
+    /// Closes the handle. Nobody is inside, and nobody owns it any more.
+    fn close_now(&self) -> Result<(), Error> {
+        if self.port.is_inherited() {
+            // The child of a fork closes its copy of the handle, and takes no lock: its parent's threads may have had
+            // them when it was made.
+            #[cfg(all(target_os = "linux", not(miri)))]
+            if let Backend::File(file) = &self.backend {
+                file.close_copy();
+            }
+            return Ok(());
+        }
+        self.note_cancellations();
+        let closed = match &self.backend {
+            Backend::Simulated(file) => {
+                file.close();
+                Ok(())
+            }
+            #[cfg(any(windows, all(target_os = "linux", not(miri))))]
+            Backend::File(file) => file.close(),
+            #[cfg(windows)]
+            Backend::Event(event) => {
+                event.close();
+                Ok(())
+            }
+        };
+        self.port.unlist(self.id, &self.unread);
+        closed.map_err(|code: ErrorCode| Error::from_code(code, Operation::Close).on(&self.name))
+    }
+
+    /// How its reads go on.
+    fn stream_kind(&self) -> StreamKind {
+        match &self.backend {
+            #[cfg(any(windows, all(target_os = "linux", not(miri))))]
+            Backend::File(file) => file.stream_kind(),
+            _ => StreamKind::Messages,
+        }
+    }
+
+    /// What becomes of results that nobody took.
+    pub(crate) fn leftovers(&self) -> Leftovers {
+        match &self.backend {
+            #[cfg(windows)]
+            Backend::Event(event) => Leftovers::Signals(event.signals()),
+            _ => Leftovers::Bytes(self.unread.clone(), self.stream_kind()),
+        }
+    }
+
+    /// Gives a read that is prepared the bytes that came back of others.
+    fn give_unread(&self, slot: &Slot, len: u32) -> Option<(Status, usize)> {
+        if len == 0 || !self.unread.any() {
+            return None;
+        }
+        let kind = self.stream_kind();
+        // SAFETY: the operation has begun and was not submitted: this is its kernel's side.
+        let output = unsafe { slot.memory().output() };
+        let mut given = self.unread.take(kind, output)?;
+        slot.set_number(given.number);
+        #[cfg(any(windows, all(target_os = "linux", not(miri))))]
+        if let (Backend::File(file), StreamKind::Bytes) = (&self.backend, kind) {
+            given.len += file.more(&mut output[given.len..]);
+        }
+        Some((if given.more { Status::BUFFER_OVERFLOW } else { Status::SUCCESS }, given.len))
+    }
+
+    /// Promises what came back to a read that waits, and has it end.
+    pub(crate) fn offer_unread(self: &Arc<Self>) {
+        while self.unread.any() {
+            let waits = |slot: &Slot| slot.device() == self.id && slot.operation() == STREAM_READ;
+            let reader = self.unread.promise(|is_free| {
+                let reads = self.port.slab.iter().filter_map(|(index, slot)| {
+                    // One that is being cancelled ends by itself, and perhaps nobody wants it any more.
+                    let wanted = |generation: &u32| waits(slot) && slot.cancelled.load(Acquire) != *generation;
+                    let generation = slot.machine.pending().filter(wanted)?;
+                    let operation = InFlight::new(index, generation);
+                    is_free(operation).then_some((slot.number(), operation))
+                });
+                reads.min_by_key(|(number, _)| *number).map(|(_, operation)| operation)
+            });
+            let Some(reader) = reader else { return };
+            self.cancel_pinned(reader);
+        }
+    }
+
+    /// A read that is over, and the caller's, takes older bytes in place of its own, if some came back.
+    #[inline]
+    pub(crate) fn settle(self: &Arc<Self>, slot: &Slot, operation: InFlight) {
+        if self.unread.any() && slot.operation() == STREAM_READ {
+            settle(&self.unread, self.stream_kind(), slot, operation);
+            if self.unread.any() {
+                self.offer_unread();
+            }
+        }
+    }
+
+    /// The owner of a read leaves, who has it no more: what was promised to it is for another.
+    pub(crate) fn withdraw(self: &Arc<Self>, operation: InFlight) {
+        if self.unread.any() {
+            self.unread.withdraw(operation);
+            self.offer_unread();
+        }
+    }
+
+    /// Notes that every operation in flight is being cancelled.
+    fn note_cancellations(&self) {
+        for (_, slot) in self.port.slab.iter() {
+            if slot.device() == self.id
+                && let Some(generation) = slot.machine.in_flight()
+            {
+                slot.cancelled.store(generation, Release);
+            }
+        }
+    }
+
     /// Takes a slot, fills it and submits it.
     #[inline]
     pub(crate) fn submit(
@@ -535,7 +761,16 @@ impl Inner {
     /// Submits an operation that is prepared.
     #[inline]
     fn begin(&self, index: u32, slot: &Slot, what: Operation, waiter: Option<Waiter>) -> Submitted {
+        if what == STREAM_READ {
+            slot.set_number(self.unread.number());
+        }
         let operation = InFlight::new(index, slot.machine.begin(waiter));
+        // SAFETY: the operation has begun and was not submitted: its memory is prepared.
+        if what == STREAM_READ
+            && let Some((status, information)) = self.give_unread(slot, unsafe { slot.memory() }.output_len)
+        {
+            return Submitted::Final(operation, status, information);
+        }
         let ended = match &self.backend {
             Backend::Simulated(file) => file.submit(&self.port, operation, slot, what),
             #[cfg(any(windows, all(target_os = "linux", not(miri))))]
@@ -580,8 +815,9 @@ impl Inner {
     }
 
     fn ask_to_cancel(&self, operation: InFlight, slot: &Slot) {
+        slot.cancelled.store(operation.generation(), Release);
         match &self.backend {
-            Backend::Simulated(file) => file.cancel(&self.port, operation, slot),
+            Backend::Simulated(file) => file.cancel(&self.port, operation),
             #[cfg(windows)]
             // SAFETY: the caller holds the operation, as its owner or by a pin: the address is not used again.
             Backend::File(file) => unsafe { file.cancel(slot) },
@@ -589,6 +825,22 @@ impl Inner {
             Backend::File(file) => file.cancel(operation),
             #[cfg(windows)]
             Backend::Event(event) => event.cancel(operation),
+        }
+    }
+
+    pub(crate) fn cancel_all(&self) {
+        match &self.backend {
+            Backend::Simulated(_) => self.cancel_each(),
+            #[cfg(any(windows, all(target_os = "linux", not(miri))))]
+            Backend::File(file) => {
+                self.note_cancellations();
+                file.cancel_all();
+            }
+            #[cfg(windows)]
+            Backend::Event(event) => {
+                self.note_cancellations();
+                event.cancel_all();
+            }
         }
     }
 
@@ -607,6 +859,35 @@ impl Inner {
     }
 }
 
+/// A read that goes on where the last one ended.
+pub(crate) const STREAM_READ: Operation = Operation::Read { offset: None };
+
+/// The read `operation` is over, and the caller's: older bytes that came back take the place of its own.
+pub(crate) fn settle(unread: &Unread, kind: StreamKind, slot: &Slot, operation: InFlight) {
+    // SAFETY: the operation is over, and the caller owns it; its output is read to its end before it is written.
+    let ((status, information), output) = unsafe { (slot.status(), slot.memory().output()) };
+    let own = match status.kind() {
+        _ if !status.is_error() => Own::Bytes(output[..information.min(output.len())].into()),
+        ErrorKind::Cancelled => Own::Cancelled,
+        _ => Own::None,
+    };
+    if let Some(given) = unread.settle(kind, operation, slot.number(), own, output) {
+        let status = if given.more { Status::BUFFER_OVERFLOW } else { Status::SUCCESS };
+        slot.set_number(given.number);
+        // SAFETY: as above.
+        unsafe { slot.set_status(status, given.len) };
+    }
+}
+
+/// The error that a status is. A cancellation that nobody asked for is the driver's own.
+pub(crate) fn failure(slot: &Slot, operation: InFlight, what: Operation, status: Status, name: &Arc<str>) -> Error {
+    let error = Error::from_code(ErrorCode::Status(status), what).on(name);
+    if error.kind() == ErrorKind::Cancelled && slot.cancelled.load(Relaxed) != operation.generation() {
+        return error.aborted();
+    }
+    error
+}
+
 /// Turns a finished operation, which belongs to the caller, into its reply. Releases its slot, or keeps it in the reply.
 pub(crate) fn finish<Out: Output + ?Sized>(
     port: &Arc<port::Inner>,
@@ -619,10 +900,11 @@ pub(crate) fn finish<Out: Output + ?Sized>(
     let what = slot.operation();
     let end_of_file = status == Status::END_OF_FILE && matches!(what, Operation::Read { .. });
     let information = if end_of_file { 0 } else { information };
-    let fail = || Error::from_code(ErrorCode::Status(status), what).on(name);
+    let fail = || failure(slot, operation, what, status, name);
     if status.is_error() && !end_of_file {
+        let error = fail();
         port.release_slot(slot, operation);
-        return Err(fail());
+        return Err(error);
     }
     if status.is_warning() && status != Status::BUFFER_OVERFLOW {
         // SAFETY: the operation is finished and the caller's, and is released after this.
@@ -630,16 +912,22 @@ pub(crate) fn finish<Out: Output + ?Sized>(
         port.release_slot(slot, operation);
         return Err(error);
     }
-    #[cfg(target_os = "linux")]
-    // The argument comes back whole; the information is what `ioctl(2)` returned.
-    let len = if matches!(what, Operation::Ioctl { .. }) { usize::MAX } else { information };
-    #[cfg(not(target_os = "linux"))]
-    let len = information;
-    match Out::take(Done { port, slot, operation, information: len }) {
+    match Out::take(Done { port, slot, operation, information: len_of(what, information) }) {
         Ok(held) => Ok(Reply::new(held, status, information)),
-        Err(bytes) => Err(Error::new(ErrorKind::Truncated, what)
-            .on(name)
-            .hint("the driver wrote no whole number of records")
-            .keeping(&bytes)),
+        Err(bytes) => Err(truncated(what, name, &bytes)),
     }
+}
+
+/// How many bytes of the output there are, by the byte count.
+pub(crate) fn len_of(what: Operation, information: usize) -> usize {
+    match what {
+        // The argument comes back whole; the information is what `ioctl(2)` returned.
+        #[cfg(target_os = "linux")]
+        Operation::Ioctl { .. } => usize::MAX,
+        _ => information,
+    }
+}
+
+pub(crate) fn truncated(what: Operation, name: &Arc<str>, bytes: &[u8]) -> Error {
+    Error::new(ErrorKind::Truncated, what).on(name).hint("the driver wrote no whole number of records").keeping(bytes)
 }

@@ -31,8 +31,11 @@ pub enum ErrorKind {
     /// The device is gone: unplugged, removed, or the pipe's other end closed. Drivers say so in many ways (Win32
     /// errors 1167, 433, 1617, 22, 31, and 2 from a call on an open handle): all are this kind; the code tells them apart.
     Disconnected,
-    /// The call was cancelled before the driver completed it.
+    /// The call was cancelled, as was asked, before the driver completed it.
     Cancelled,
+    /// The driver or the system ended the call as cancelled (STATUS_CANCELLED, ECANCELED), and nobody had asked for that:
+    /// a flaky driver, a timer whose clock was set.
+    Aborted,
     /// Time ran out.
     TimedOut,
     /// Waiting here would wait for this very thread: [`wait`](crate::Call::wait) on the thread that dispatches the port.
@@ -53,6 +56,7 @@ impl ErrorKind {
             Self::InvalidInput => "invalid input",
             Self::Disconnected => "device disconnected",
             Self::Cancelled => "cancelled",
+            Self::Aborted => "cancelled by the driver",
             Self::TimedOut => "timed out",
             Self::Deadlock => "would wait for its own thread",
             Self::Truncated => "truncated",
@@ -146,6 +150,8 @@ pub enum Operation {
     Open,
     /// Adopting a handle.
     Adopt,
+    /// Closing a device.
+    Close,
     /// Starting or running a port.
     Port,
     /// Polling a call.
@@ -183,6 +189,7 @@ impl fmt::Display for Operation {
         match self {
             Self::Open => f.write_str("open"),
             Self::Adopt => f.write_str("adopt a handle"),
+            Self::Close => f.write_str("close"),
             Self::Port => f.write_str("completion port"),
             Self::Poll => f.write_str("poll"),
             Self::Buffer => f.write_str("buffer"),
@@ -255,6 +262,12 @@ impl Error {
         self
     }
 
+    /// The same, for a cancellation that nobody asked for.
+    pub(crate) fn aborted(mut self) -> Self {
+        self.0.kind = ErrorKind::Aborted;
+        self
+    }
+
     pub(crate) fn keeping(mut self, bytes: &[u8]) -> Self {
         self.0.bytes = bytes.into();
         self
@@ -310,7 +323,7 @@ impl fmt::Display for Error {
         let Inner { kind, code, operation, device, hint, .. } = &*self.0;
         operation.fmt(f)?;
         if let Some(device) = device {
-            let preposition = if matches!(operation, Operation::Open) { "" } else { "on " };
+            let preposition = if matches!(operation, Operation::Open | Operation::Close) { "" } else { "on " };
             // Not `{device:?}`: a doubled backslash is not the name of any device.
             write!(f, " {preposition}\"{device}\"")?;
         }
@@ -347,7 +360,7 @@ impl From<Error> for io::Error {
             ErrorKind::InvalidInput => io::ErrorKind::InvalidInput,
             ErrorKind::Disconnected => io::ErrorKind::NotConnected,
             // Not `Interrupted`: the standard library retries that.
-            ErrorKind::Cancelled => io::ErrorKind::Other,
+            ErrorKind::Cancelled | ErrorKind::Aborted => io::ErrorKind::Other,
             ErrorKind::TimedOut => io::ErrorKind::TimedOut,
             ErrorKind::Deadlock => io::ErrorKind::Deadlock,
             ErrorKind::Truncated => io::ErrorKind::InvalidData,

@@ -293,9 +293,10 @@ fn on_notice(
 ) -> impl FnMut(Removal) + Send {
     move |removal| {
         if removal == Removal::Asked
-            && let Some(inner) = device.upgrade()
+            && let Some(device) = device.upgrade()
+            && let Some(device) = device.enter()
         {
-            Device { inner }.cancel_all();
+            device.cancel_all();
         }
         callback(removal);
         let deadline = Instant::now() + LETTING_GO;
@@ -330,7 +331,7 @@ impl Device {
                 .hint("only a real device can be removed"));
         };
         // The registration must not keep open what it asks to close.
-        let tell = on_notice(Arc::downgrade(&self.inner), file.is_open(), callback);
+        let tell = on_notice(Arc::downgrade(&**self.inner), file.is_open(), callback);
         sys::watch_handle(file.raw_handle(), Box::new(tell)).map(RemovalNotice)
     }
 
@@ -383,7 +384,7 @@ mod tests {
         options = options.disposition(crate::Disposition::OpenExisting);
         let is_taken = || options.open(&path).is_err();
         let kept = Arc::new(Mutex::new(Some(device.clone())));
-        let (weak, is_open) = (Arc::downgrade(&device.inner), device.inner.file().unwrap().is_open());
+        let (weak, is_open) = (Arc::downgrade(&**device.inner), device.inner.file().unwrap().is_open());
         let mut notice = on_notice(weak, is_open, let_go_of(kept.clone()));
 
         notice(Removal::Refused);
@@ -400,7 +401,7 @@ mod tests {
 
         // Nobody lets go: the answer comes all the same.
         let stubborn = options.open(&path).unwrap();
-        let mut notice = on_notice(Arc::downgrade(&stubborn.inner), stubborn.inner.file().unwrap().is_open(), |_| {});
+        let mut notice = on_notice(Arc::downgrade(&**stubborn.inner), stubborn.inner.file().unwrap().is_open(), |_| {});
         notice(Removal::Asked);
         assert!(is_taken());
         drop(stubborn);

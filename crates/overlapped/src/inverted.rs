@@ -17,19 +17,25 @@ mod subscription;
 use std::fmt;
 use std::marker::PhantomData;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use futures_core::Stream;
-use ring::{Calls, End, Order, Ring, Submission, Taken};
+use ring::{After, Calls, End, Order, Ring, Submission, Taken};
 
 pub use subscription::Subscription;
 
-use crate::call::{block_on, block_on_until};
-use crate::device::{self, Submitted};
-use crate::port::{self, Arrival, InFlight, Waiter};
+use crate::call::block_on_until;
+use crate::device::{self, Handle, STREAM_READ, Submitted};
+use crate::port::{self, Arrival, InFlight, Waiter, Whose};
+use crate::unread::Unread;
 use crate::{Error, ErrorCode, ErrorKind, Input, Ioctl, Operation, Output, Reply, Status};
+
+/// So many failures in a row, that are none of them the end, are the end: a driver that fails each call at once would
+/// else be called without a pause.
+const FAILURES: u32 = 64;
 
 /// After so many ready items in a row the stream yields, so that a driver that always has one starves nobody.
 const BUDGET: u32 = 32;
@@ -38,7 +44,8 @@ const BUDGET: u32 = 32;
 ///
 /// It is a [`Stream`], has a cancel-safe [`next`](Self::next), [`wait_next`](Self::wait_next) for a thread, and
 /// [`for_each`](Self::for_each) for a callback. It ends with its reason: the first failure is the last item, after every
-/// result that had happened. Why calls are kept pending, in which order results come and what a slow consumer meets, is
+/// result that had happened. [`go_on_after`](InvertedCallBuilder::go_on_after) says which failures are no end; 64 of them
+/// in a row are. Why calls are kept pending, in which order results come and what a slow consumer meets, is
 /// in the guide: [the inverted call](crate::guide::inverted_call).
 ///
 /// ```
@@ -71,8 +78,10 @@ const BUDGET: u32 = 32;
 pub struct InvertedCall<Out: Output + ?Sized> {
     ring: Arc<Ring<Source>>,
     /// Keeps the handle open; the calls in flight do not.
-    device: Arc<device::Inner>,
+    device: Arc<Handle>,
     ready_in_a_row: u32,
+    /// In the child of a fork: the consumer was told.
+    is_over: bool,
     out: PhantomData<fn() -> Box<Out>>,
 }
 
@@ -85,7 +94,7 @@ pub struct InvertedCall<Out: Output + ?Sized> {
 /// ```
 #[must_use = "nothing is submitted before `start`"]
 pub struct InvertedCallBuilder<Out: Output + ?Sized> {
-    device: Arc<device::Inner>,
+    device: Arc<Handle>,
     what: Operation,
     input: Box<[u8]>,
     next_input: Option<MakeInput>,
@@ -93,8 +102,11 @@ pub struct InvertedCallBuilder<Out: Output + ?Sized> {
     pending: usize,
     window: usize,
     order: Order,
+    go_on_after: Option<GoOn>,
     out: PhantomData<fn() -> Box<Out>>,
 }
+
+type GoOn = Box<dyn Fn(&Error) -> bool + Send + Sync>;
 
 /// What became of the calls of an [`InvertedCall`], also after it is gone.
 ///
@@ -139,6 +151,13 @@ struct Source {
     input: Box<[u8]>,
     next_input: Option<Mutex<NextInput>>,
     output_len: Option<u32>,
+    /// Whether the bytes of a result are whole records.
+    is_whole: fn(&[u8]) -> bool,
+    go_on_after: Option<GoOn>,
+    /// How many failures there were since the last result.
+    failures: AtomicU32,
+    /// What came back of the device's reads.
+    unread: Arc<Unread>,
 }
 
 /// Makes the next call's input of the last result; then there is one call at a time.
@@ -150,6 +169,17 @@ struct NextInput {
 type MakeInput = Box<dyn FnMut(&[u8], &mut Vec<u8>) + Send>;
 
 impl Source {
+    /// A read is over: older bytes that came back take the place of its own. Returns how it ended then.
+    fn settle(&self, port: &port::Inner, operation: InFlight, ended: (Status, usize)) -> (Status, usize) {
+        if self.what != STREAM_READ || !self.unread.any() {
+            return ended;
+        }
+        let slot = port.slot(operation);
+        port.settle(slot, operation);
+        // SAFETY: the call is over and ours.
+        unsafe { slot.status() }
+    }
+
     /// A call is over: what it brought decides the next one's input.
     fn over(&self, port: &port::Inner, operation: InFlight, status: Status, information: usize) {
         let Some(next) = &self.next_input else { return };
@@ -165,12 +195,29 @@ impl Source {
     }
 }
 
+impl Source {
+    fn failed_too_often(&self) -> bool {
+        self.failures.fetch_add(1, Relaxed) + 1 >= FAILURES
+    }
+
+    /// How many bytes of the output there are, by the byte count.
+    fn len_of(&self, information: usize) -> usize {
+        device::len_of(self.what, information)
+    }
+}
+
 impl Calls for Source {
     type Device = Arc<device::Inner>;
     type Port = Arc<port::Inner>;
     type Operation = InFlight;
 
     fn submit(&self, device: &Self::Device, number: u64, ring: &Arc<Ring<Self>>) -> Submission<InFlight> {
+        let Some(device) = device.enter() else {
+            // The stream's own drop, on another thread, is closing the device.
+            return Submission::Refused(
+                Error::from_code(ErrorCode::Status(Status::CANCELLED), self.what).on(&self.name),
+            );
+        };
         let waiter = Some(Waiter::Arrive(ring.clone(), number));
         let submitted = match &self.next_input {
             None => device.submit(self.what, &self.input, self.output_len, waiter),
@@ -190,9 +237,15 @@ impl Calls for Source {
             Ok(Submitted::Pending(operation)) => Submission::Pending(operation),
             Ok(Submitted::Final(operation, status, information)) => {
                 // Its packet, if there is one, must not find the waiter; if it has found it, the call arrives.
-                if device.port.slot(operation).machine.take_waiter(operation.generation()).is_none() {
+                let slot = device.port.slot(operation);
+                if slot.machine.take_waiter(operation.generation()).is_none() {
                     return Submission::Arriving;
                 }
+                // SAFETY: final at return, and no packet has it: the operation is ours.
+                unsafe { slot.set_status(status, information) };
+                // It is not pending any more, to whoever looks for one that is.
+                slot.machine.complete(operation.generation());
+                let (status, information) = self.settle(&device.port, operation, (status, information));
                 self.over(&device.port, operation, status, information);
                 Submission::Done(operation, status, information)
             }
@@ -201,23 +254,51 @@ impl Calls for Source {
     }
 
     fn cancel(&self, device: &Self::Device, operation: InFlight) {
-        device.cancel_pinned(operation);
+        if let Some(device) = device.enter() {
+            device.cancel_pinned(operation);
+        }
     }
 
     fn release(&self, port: &Self::Port, operation: InFlight) {
         port.release(operation);
     }
 
-    fn len(&self, port: &Self::Port, operation: InFlight, information: usize) -> usize {
-        // SAFETY: the call is over and ours, and is not released before this returns.
-        unsafe { port.slot(operation).output(information) }.len()
+    fn discard(&self, port: &Self::Port, operation: InFlight, information: usize) -> Option<usize> {
+        let slot = port.slot(operation);
+        // SAFETY: the call is over and ours, and is not released before its bytes are counted.
+        let bytes = unsafe { slot.output(information) }.len();
+        let was_given_on = port.left_over(slot);
+        port.release_slot(slot, operation);
+        (!was_given_on).then_some(bytes)
+    }
+
+    fn after(&self, port: &Self::Port, operation: InFlight, status: Status, information: usize) -> After {
+        if self.what == STREAM_READ && status == Status::END_OF_FILE {
+            return After::End(End::Quiet);
+        }
+        let slot = port.slot(operation);
+        let is_bad_warning = status.is_warning() && status != Status::BUFFER_OVERFLOW;
+        if status.is_error() || is_bad_warning {
+            let error = device::failure(slot, operation, self.what, status, &self.name);
+            let may_go_on =
+                || self.go_on_after.as_ref().is_some_and(|go_on| port::caught(|| go_on(&error)) == Some(true));
+            return if may_go_on() && !self.failed_too_often() { After::GoOn } else { After::End(End::Reason(error)) };
+        }
+        // SAFETY: the call is over and ours.
+        let is_whole = || (self.is_whole)(unsafe { slot.output(self.len_of(information)) });
+        if self.what == STREAM_READ || is_whole() {
+            // Nearly always it is 0 already.
+            if self.failures.load(Relaxed) > 0 {
+                self.failures.store(0, Relaxed);
+            }
+        } else if self.failed_too_often() {
+            return After::End(End::Reason(device::truncated(self.what, &self.name, &[])));
+        }
+        After::GoOn
     }
 
     fn end(&self, status: Status) -> End {
-        match (self.what, status) {
-            (Operation::Read { .. }, Status::END_OF_FILE) => End::Quiet,
-            _ => End::Reason(Error::from_code(ErrorCode::Status(status), self.what).on(&self.name)),
-        }
+        End::Reason(Error::from_code(ErrorCode::Status(status), self.what).on(&self.name))
     }
 
     fn port<'a>(&self, device: &'a Self::Device) -> &'a Self::Port {
@@ -232,7 +313,8 @@ impl Calls for Source {
 impl Arrival for Ring<Source> {
     fn arrived(self: Arc<Self>, number: u64, port: &Arc<port::Inner>, operation: InFlight) {
         // SAFETY: the result is published, and this is its owner.
-        let (status, information) = unsafe { port.slot(operation).status() };
+        let ended = unsafe { port.slot(operation).status() };
+        let (status, information) = self.calls.settle(port, operation, ended);
         self.calls.over(port, operation, status, information);
         Ring::arrived(&self, number, operation, status, information, port);
     }
@@ -240,19 +322,18 @@ impl Arrival for Ring<Source> {
     fn arm_again(self: Arc<Self>) {
         Ring::arm(&self);
     }
+
+    fn calls_back(&self) -> bool {
+        self.calls.next_input.is_some() || self.calls.go_on_after.is_some()
+    }
 }
 
 impl<Out: Output + ?Sized> InvertedCallBuilder<Out> {
-    pub(crate) fn new<In: ?Sized>(device: Arc<device::Inner>, ioctl: Ioctl<In, Out>, input: &[u8]) -> Self {
+    pub(crate) fn new<In: ?Sized>(device: Arc<Handle>, ioctl: Ioctl<In, Out>, input: &[u8]) -> Self {
         Self::submitting(device, Operation::Control(ioctl.code()), input, ioctl.output_len())
     }
 
-    pub(crate) fn submitting(
-        device: Arc<device::Inner>,
-        what: Operation,
-        input: &[u8],
-        output_len: Option<u32>,
-    ) -> Self {
+    pub(crate) fn submitting(device: Arc<Handle>, what: Operation, input: &[u8], output_len: Option<u32>) -> Self {
         Self {
             device,
             what,
@@ -262,6 +343,7 @@ impl<Out: Output + ?Sized> InvertedCallBuilder<Out> {
             pending: 2,
             window: 32,
             order: Order::Submission,
+            go_on_after: None,
             out: PhantomData,
         }
     }
@@ -314,6 +396,22 @@ impl<Out: Output + ?Sized> InvertedCallBuilder<Out> {
         self
     }
 
+    /// Which failures are not the end: after such a one, which is an item as every other, the stream goes on. Without it
+    /// the first failure ends the stream. 64 failures in a row end it in any case: else a driver that fails each call at
+    /// once would be called for ever. `go_on` runs on the dispatcher; if it panics, the failure is the end.
+    ///
+    /// ```
+    /// # use overlapped::{Device, ErrorKind, Ioctl};
+    /// # fn example(device: &Device, wait: Ioctl<(), u32>) {
+    /// // A driver that now and then ends a wait as cancelled, though nobody asked.
+    /// let events = device.inverted(wait, &()).go_on_after(|error| error.kind() == ErrorKind::Aborted).start();
+    /// # }
+    /// ```
+    pub fn go_on_after(mut self, go_on: impl Fn(&Error) -> bool + Send + Sync + 'static) -> Self {
+        self.go_on_after = Some(Box::new(go_on));
+        self
+    }
+
     /// Submits the calls.
     ///
     /// # Errors
@@ -327,10 +425,14 @@ impl<Out: Output + ?Sized> InvertedCallBuilder<Out> {
             next_input: self.next_input.map(|make| Mutex::new(NextInput { make, bytes: self.input.to_vec() })),
             input: self.input,
             output_len: self.output_len,
+            is_whole: |bytes| Out::view(bytes).is_some(),
+            go_on_after: self.go_on_after,
+            failures: AtomicU32::new(0),
+            unread: self.device.unread.clone(),
         };
         let pending = if source.next_input.is_some() { 1 } else { self.pending };
-        let ring = Ring::start(source, self.device.clone(), pending, self.window, self.order);
-        InvertedCall { ring, device: self.device, ready_in_a_row: 0, out: PhantomData }
+        let ring = Ring::start(source, Arc::clone(&self.device), pending, self.window, self.order);
+        InvertedCall { ring, device: self.device, ready_in_a_row: 0, is_over: false, out: PhantomData }
     }
 }
 
@@ -339,7 +441,7 @@ impl<Out: Output + ?Sized> InvertedCall<Out> {
     ///
     /// # Errors
     /// The reason for the end, once: what the driver said, after every result that had happened. A result that is no
-    /// whole record is [`ErrorKind::Truncated`] and does not end the stream.
+    /// whole record is [`ErrorKind::Truncated`] and does not end the stream, unless there are 64 of them in a row.
     pub async fn next(&mut self) -> Option<Result<Reply<Out>, Error>> {
         std::future::poll_fn(|cx| self.poll(cx)).await
     }
@@ -352,7 +454,16 @@ impl<Out: Output + ?Sized> InvertedCall<Out> {
         if let Some(deadlock) = self.deadlock() {
             return Some(Err(deadlock));
         }
-        block_on(|cx| self.take(cx))
+        self.wait(None).expect("there is no deadline")
+    }
+
+    fn wait(&mut self, deadline: Option<Instant>) -> Option<Option<Result<Reply<Out>, Error>>> {
+        if self.device.port.is_manual() && !self.device.port.is_inherited() && !self.ring.is_ready() {
+            let (port, ring) = (self.device.port.clone(), Arc::as_ptr(&self.ring).addr());
+            port.drive(deadline, Whose::Of(ring), |cx| self.take(cx))
+        } else {
+            block_on_until(deadline, |cx| self.take(cx))
+        }
     }
 
     /// [`wait_next`](Self::wait_next), at most for `timeout`.
@@ -379,7 +490,7 @@ impl<Out: Output + ?Sized> InvertedCall<Out> {
         if let Some(deadlock) = self.deadlock() {
             return Some(Err(deadlock));
         }
-        block_on_until(Some(deadline), |cx| self.take(cx))
+        self.wait(Some(deadline))
             .unwrap_or_else(|| Some(Err(self.device.error(ErrorKind::TimedOut, self.ring.calls.what))))
     }
 
@@ -418,11 +529,13 @@ impl<Out: Output + ?Sized> InvertedCall<Out> {
     }
 
     fn deadlock(&self) -> Option<Error> {
-        (self.device.port.is_dispatched_here() && !self.ring.is_ready()).then(|| {
-            self.device
-                .error(ErrorKind::Deadlock, self.ring.calls.what)
-                .hint("this thread dispatches completions; await the stream instead")
-        })
+        (self.device.port.is_dispatched_here() && !self.device.port.is_inherited() && !self.ring.is_ready()).then(
+            || {
+                self.device
+                    .error(ErrorKind::Deadlock, self.ring.calls.what)
+                    .hint("this thread dispatches completions; await the stream instead")
+            },
+        )
     }
 
     /// [`take`](Self::take), but not for ever: a task must yield now and then.
@@ -438,18 +551,22 @@ impl<Out: Output + ?Sized> InvertedCall<Out> {
     }
 
     fn take(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Reply<Out>, Error>>> {
-        let taken = self.ring.take(cx);
-        if taken.is_pending() && self.device.port.is_inherited() {
-            return Poll::Ready(Some(Err(port::inherited(self.ring.calls.what).on(&self.device.name))));
+        if self.device.port.is_inherited() {
+            // What is in the ring is the parent's, and so may be who holds its lock.
+            let told = std::mem::replace(&mut self.is_over, true);
+            let error = || Err(port::inherited(self.ring.calls.what).on(&self.device.name));
+            return Poll::Ready((!told).then(error));
         }
-        taken.map(|taken| self.item(taken))
+        self.ring.take(cx).map(|taken| self.item(taken))
     }
 
     fn item(&self, taken: Taken<InFlight>) -> Option<Result<Reply<Out>, Error>> {
         match taken {
             Taken::Reply(operation, status, information, next) => {
                 let (port, name) = (&self.device.port, &self.device.name);
-                let reply = device::finish(port, port.slot(operation), name, operation, (status, information));
+                let slot = port.slot(operation);
+                let (status, information) = self.ring.calls.settle(port, operation, (status, information));
+                let reply = device::finish(port, slot, name, operation, (status, information));
                 if next.arm {
                     self.ring.arm();
                 }
@@ -463,7 +580,10 @@ impl<Out: Output + ?Sized> InvertedCall<Out> {
 
 impl<Out: Output + ?Sized> Drop for InvertedCall<Out> {
     fn drop(&mut self) {
-        self.ring.close(&self.device);
+        // In the child of a fork the calls are its parent's.
+        if !self.device.port.is_inherited() {
+            self.ring.close(&self.device);
+        }
     }
 }
 
@@ -490,7 +610,8 @@ impl Tally {
         self.0.figures().delivered
     }
 
-    /// Results that came and were never taken, because the stream was dropped.
+    /// Results that came and were never taken, because the stream was dropped. Those of reads are not among them if the
+    /// device's next read has them.
     #[must_use]
     pub fn discarded_calls(&self) -> u64 {
         self.0.figures().discarded

@@ -42,12 +42,14 @@
 
 mod buffer;
 mod call;
+mod closing;
 mod code;
 mod device;
 mod errno;
 mod error;
 #[cfg(windows)]
 mod event;
+mod gate;
 pub mod guide;
 #[cfg(windows)]
 mod interface;
@@ -65,9 +67,11 @@ mod status;
 mod sync;
 mod sys;
 mod timer;
+mod unread;
 
 pub use buffer::Buffer;
 pub use call::Call;
+pub use closing::Closing;
 pub use code::{Access, CtlCode, Method, ParseCtlCodeError};
 pub use device::Device;
 pub use error::{Error, ErrorCode, ErrorKind, Operation};

@@ -1,6 +1,6 @@
 //! Ports: where completions arrive, and who dispatches them.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::future::Future;
@@ -19,7 +19,10 @@ use crate::device;
 use crate::slab::{Slab, Slot};
 use crate::slot::{Completion, Generation, LAST_GENERATION, Recycle};
 use crate::sys::Queue;
-use crate::timer::Timers;
+#[cfg(windows)]
+use crate::sys::windows::Signals;
+use crate::timer::{Due, Timers};
+use crate::unread::{StreamKind, Unread};
 use crate::{Error, ErrorKind, Operation};
 
 /// Where completions arrive.
@@ -48,8 +51,9 @@ struct Handle(Arc<Inner>);
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        // Callbacks that nobody will run; they may hold replies, which hold the port.
-        let jobs = self.0.manual.then(|| lock(&self.0.jobs).take());
+        // Callbacks that nobody will run; they may hold replies, which hold the port. In the child of a fork the lock may
+        // be held by a thread that is not there.
+        let jobs = (self.0.manual && !self.0.is_inherited()).then(|| lock(&self.0.jobs).take());
         drop(jobs);
     }
 }
@@ -71,6 +75,12 @@ pub struct PortStats {
     pub in_flight: usize,
     /// Packets that named no operation in flight: late, doubled or foreign ones. They were counted and nothing else.
     pub strays: u64,
+    /// Results that nobody took, and that could not be given on: of control codes and ioctls whose calls were dropped,
+    /// or timed out for good, when the driver had succeeded already; of reads of a stream that were not read again
+    /// before the device was closed.
+    pub lost_results: u64,
+    /// Their bytes, in all.
+    pub lost_bytes: u64,
     /// Wakers and callbacks that panicked. The panic was caught.
     pub panics: u64,
     /// Timeouts that are kept; some may be of calls that are over.
@@ -96,19 +106,47 @@ pub struct PendingCall {
     pub age: Duration,
 }
 
-/// Wakes a thread in [`Port::block_on`]: it polls the port, or waits for its turn to.
+/// Wakes a thread that polls a manual port while it waits, or waits for its turn to.
 struct Look {
-    port: Arc<Inner>,
+    port: Weak<Inner>,
     woken: AtomicBool,
+}
+
+thread_local! {
+    /// That of this thread, for the port that it waited on last.
+    static LOOK_UP: RefCell<Option<Arc<Look>>> = const { RefCell::new(None) };
+}
+
+impl Look {
+    fn of(port: &Arc<Inner>) -> Arc<Self> {
+        let make = || Arc::new(Self { port: Arc::downgrade(port), woken: AtomicBool::new(false) });
+        // In a destructor of the thread's own values there may be no cell any more.
+        let kept = LOOK_UP.try_with(|kept| {
+            let mut kept = kept.borrow_mut();
+            match &*kept {
+                Some(look) if Weak::as_ptr(&look.port) == Arc::as_ptr(port) => look.clone(),
+                _ => kept.insert(make()).clone(),
+            }
+        });
+        kept.unwrap_or_else(|_| make())
+    }
 }
 
 impl Wake for Look {
     fn wake(self: Arc<Self>) {
-        self.woken.store(true, SeqCst);
-        self.port.turn.look();
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        // Once: a future that wakes itself must not fill the port with reasons to look up.
+        if self.woken.swap(true, SeqCst) {
+            return;
+        }
+        let Some(port) = self.port.upgrade() else { return };
+        port.turn.look();
         // Whoever sleeps in the port is to look up. But if the port is dispatched here nobody sleeps in it.
-        if !self.port.is_dispatched_here() {
-            self.port.queue.post(LOOK);
+        if !port.is_dispatched_here() {
+            port.queue.post(LOOK);
         }
     }
 }
@@ -187,6 +225,25 @@ pub(crate) trait Arrival: Send + Sync {
     fn arrived(self: Arc<Self>, number: u64, port: &Arc<Inner>, operation: InFlight);
     /// Submits further, as was asked for by [`Inner::arm_later`].
     fn arm_again(self: Arc<Self>);
+    /// Whether [`arrived`](Self::arrived) runs somebody's code.
+    fn calls_back(&self) -> bool;
+}
+
+/// What becomes of a device's results that nobody took.
+#[derive(Clone, Debug)]
+pub(crate) enum Leftovers {
+    /// The bytes of a read are for the next one.
+    Bytes(Arc<Unread>, StreamKind),
+    /// The next wait has the signal.
+    #[cfg(windows)]
+    Signals(Arc<Signals>),
+}
+
+/// A device of a port.
+struct Listed {
+    name: Arc<str>,
+    leftovers: Leftovers,
+    device: Weak<device::Inner>,
 }
 
 /// Names an operation, in one word: the slot and its generation.
@@ -249,31 +306,74 @@ pub(crate) struct Inner {
     timers: Timers,
     /// `None` when nobody can poll a manual port any more.
     jobs: Mutex<Option<VecDeque<Job>>>,
-    /// The devices of this port, by their numbers, for a listing.
-    names: Mutex<HashMap<u64, Arc<str>>>,
+    /// How many there are.
+    jobs_waiting: AtomicUsize,
+    /// The devices of this port that are open, by their numbers.
+    devices: Mutex<HashMap<u64, Listed>>,
     strays: AtomicU64,
+    lost_results: AtomicU64,
+    lost_bytes: AtomicU64,
     panics: AtomicU64,
 }
 
+/// Ports that a thread is dispatching, by address: one inside of the other's wakers. The low bit of an address says that
+/// the thread only waits, and must not run others' callbacks.
+#[derive(Clone, Copy)]
+struct Nested {
+    ports: [usize; NESTED],
+    depth: usize,
+}
+
+/// So deep wakers that poll other ports may be nested. A deeper poll finds nothing.
+const NESTED: usize = 8;
+const ONLY_WAITS: usize = 1;
+
 thread_local! {
-    /// The ports this thread is dispatching, by address: one inside of the other's wakers.
-    static DISPATCHING: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
+    // Without a destructor: it is there as long as the thread is, also for destructors of others.
+    static DISPATCHING: Cell<Nested> = const { Cell::new(Nested { ports: [0; NESTED], depth: 0 }) };
 }
 
 /// This thread dispatches a port, until this is dropped.
 struct Dispatching;
 
 impl Dispatching {
-    fn begin(port: &Inner) -> Self {
-        DISPATCHING.with_borrow_mut(|ports| ports.push(std::ptr::from_ref(port).addr()));
-        Self
+    fn begin(port: &Inner, whose: &Whose) -> Option<Self> {
+        let mut nested = DISPATCHING.get();
+        let only_waits = if matches!(whose, Whose::All) { 0 } else { ONLY_WAITS };
+        *nested.ports.get_mut(nested.depth)? = std::ptr::from_ref(port).addr() | only_waits;
+        nested.depth += 1;
+        DISPATCHING.set(nested);
+        Some(Self)
     }
 }
 
 impl Drop for Dispatching {
     fn drop(&mut self) {
-        DISPATCHING.with_borrow_mut(|ports| ports.pop());
+        let mut nested = DISPATCHING.get();
+        nested.depth -= 1;
+        DISPATCHING.set(nested);
     }
+}
+
+impl Nested {
+    fn ports(&self) -> &[usize] {
+        &self.ports[..self.depth]
+    }
+}
+
+/// Whose callbacks may run on a thread that handles completions.
+#[derive(Clone, Copy)]
+pub(crate) enum Whose {
+    /// Everybody's: it is what the thread is there for.
+    All,
+    /// Nobody's but those of one owner of calls, by its address: the thread waits for that one, and may hold a lock that
+    /// another's callback wants. Those wait until somebody polls the port.
+    Of(usize),
+}
+
+impl Whose {
+    /// A thread that waits for an operation with no callbacks at all.
+    pub(crate) const NOBODY: Self = Self::Of(0);
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -287,6 +387,14 @@ pub(crate) fn caught<T>(run: impl FnOnce() -> T) -> Option<T> {
 }
 
 impl Port {
+    /// So long a driver may take to end a call that was cancelled because its time was over: a second. Until then its
+    /// result, if it had happened, is still delivered; after that the caller is told [`ErrorKind::TimedOut`].
+    ///
+    /// ```
+    /// assert_eq!(overlapped::Port::GRACE_PERIOD.as_secs(), 1);
+    /// ```
+    pub const GRACE_PERIOD: Duration = Duration::from_secs(1);
+
     /// The process-wide port, with one dispatcher thread named `overlapped`.
     ///
     /// # Errors
@@ -308,7 +416,7 @@ impl Port {
             .name("overlapped".to_owned())
             .spawn(move || {
                 loop {
-                    inner.dispatch(None);
+                    inner.dispatch(None, Whose::All);
                 }
             })
             .map_err(|_| Error::new(ErrorKind::Other, Operation::Port).hint("the dispatcher thread did not start"))?;
@@ -388,7 +496,8 @@ impl Port {
     /// # Ok::<(), overlapped::Error>(())
     /// ```
     pub fn poll(&self, timeout: Option<Duration>) -> usize {
-        if !self.inner.manual || self.inner.is_dispatched_here() || self.inner.is_inherited() {
+        let too_deep = DISPATCHING.get().depth >= NESTED;
+        if !self.inner.manual || self.inner.is_dispatched_here() || self.inner.is_inherited() || too_deep {
             return 0;
         }
         let now = timeout == Some(Duration::ZERO);
@@ -396,7 +505,7 @@ impl Port {
         let deadline = timeout.filter(|_| !now).and_then(|timeout| Instant::now().checked_add(timeout));
         let Some(_turn) = self.inner.turn.take(deadline, || now) else { return 0 };
         let left = || deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        self.inner.dispatch(if now { timeout } else { left() })
+        self.inner.dispatch(if now { timeout } else { left() }, Whose::All)
     }
 
     /// Makes a [`poll`](Self::poll) that waits return, from any thread.
@@ -442,21 +551,7 @@ impl Port {
         if !self.inner.manual {
             return Ok(crate::call::block_on(|cx| future.as_mut().poll(cx)));
         }
-        let look = Arc::new(Look { port: self.inner.clone(), woken: AtomicBool::new(false) });
-        let waker = Waker::from(look.clone());
-        let mut cx = Context::from_waker(&waker);
-        loop {
-            if let Poll::Ready(value) = future.as_mut().poll(&mut cx) {
-                return Ok(value);
-            }
-            while !look.woken.swap(false, SeqCst) {
-                // Another thread may be polling the port: then it handles our completion, and its waker wakes us.
-                let turn = self.inner.turn.take(None, || look.woken.load(SeqCst));
-                if turn.is_some() && !look.woken.load(SeqCst) {
-                    self.inner.dispatch(None);
-                }
-            }
-        }
+        Ok(self.inner.drive(None, Whose::All, |cx| future.as_mut().poll(cx)).expect("there is no deadline"))
     }
 
     /// Whether this thread is running a waker or a callback of some port: to wait there for another completion may be to
@@ -467,7 +562,7 @@ impl Port {
     /// ```
     #[must_use]
     pub fn is_dispatching() -> bool {
-        DISPATCHING.try_with(|ports| !ports.borrow().is_empty()).unwrap_or(false)
+        DISPATCHING.get().depth > 0
     }
 
     /// What is in flight: so that a driver that never completes is visible. A snapshot, the oldest first.
@@ -489,12 +584,12 @@ impl Port {
     /// ```
     #[must_use]
     pub fn pending(&self) -> Vec<PendingCall> {
-        let names = lock(&self.inner.names);
+        let devices = lock(&self.inner.devices);
         let in_flight = |slot: &&Slot| slot.machine.in_flight().is_some();
         let mut pending: Vec<_> = (self.inner.slab.iter().map(|(_, slot)| slot).filter(in_flight))
             .map(|slot| PendingCall {
                 operation: slot.operation(),
-                device: names.get(&slot.device()).cloned(),
+                device: devices.get(&slot.device()).map(|device| device.name.clone()),
                 age: slot.age(),
             })
             .collect();
@@ -523,6 +618,8 @@ impl Port {
             slots: census.slots,
             in_flight: census.in_flight(),
             strays: self.inner.strays.load(Relaxed),
+            lost_results: self.inner.lost_results.load(Relaxed),
+            lost_bytes: self.inner.lost_bytes.load(Relaxed),
             panics: self.inner.panics.load(Relaxed),
             timers: self.inner.timers.len(),
         }
@@ -551,8 +648,11 @@ impl Inner {
             turn: Turn::default(),
             timers: Timers::default(),
             jobs: Mutex::new(Some(VecDeque::new())),
-            names: Mutex::default(),
+            jobs_waiting: AtomicUsize::new(0),
+            devices: Mutex::default(),
             strays: AtomicU64::new(0),
+            lost_results: AtomicU64::new(0),
+            lost_bytes: AtomicU64::new(0),
             panics: AtomicU64::new(0),
         })
     }
@@ -582,16 +682,105 @@ impl Inner {
     /// Whether this very thread is the one that would have to dispatch a completion.
     #[inline]
     pub(crate) fn is_dispatched_here(&self) -> bool {
-        DISPATCHING.try_with(|ports| ports.borrow().contains(&std::ptr::from_ref(self).addr())).unwrap_or(false)
+        let here = std::ptr::from_ref(self).addr();
+        DISPATCHING.get().ports().iter().any(|port| port & !ONLY_WAITS == here)
     }
 
-    /// Lists a device by its name, or with `None` no more.
-    pub(crate) fn name(&self, device: u64, name: Option<Arc<str>>) {
-        let mut names = lock(&self.names);
-        match name {
-            Some(name) => names.insert(device, name),
-            None => names.remove(&device),
+    /// Whether callbacks of this port run on this very thread now.
+    #[inline]
+    pub(crate) fn runs_callbacks_here(&self) -> bool {
+        DISPATCHING.get().ports().contains(&std::ptr::from_ref(self).addr())
+    }
+
+    /// Lists a device that is open.
+    pub(crate) fn list(&self, device: u64, inner: &Arc<device::Inner>) {
+        let listed = Listed { name: inner.name.clone(), leftovers: inner.leftovers(), device: Arc::downgrade(inner) };
+        lock(&self.devices).insert(device, listed);
+    }
+
+    fn device(&self, device: u64) -> Option<Arc<device::Inner>> {
+        lock(&self.devices).get(&device).and_then(|listed| listed.device.upgrade())
+    }
+
+    /// [`device::Inner::settle`], for who does not have the device.
+    pub(crate) fn settle(&self, slot: &Slot, operation: InFlight) {
+        if let Some(device) = self.device(slot.device())
+            && let Some(device) = device.enter()
+        {
+            device.settle(slot, operation);
+        }
+    }
+
+    /// [`device::Inner::withdraw`], for who does not have the device.
+    pub(crate) fn withdraw(&self, device: u64, operation: InFlight) {
+        if let Some(device) = self.device(device)
+            && let Some(device) = device.enter()
+        {
+            device.withdraw(operation);
+        }
+    }
+
+    /// The device is closed: what came back of its reads is lost.
+    pub(crate) fn unlist(&self, device: u64, unread: &Unread) {
+        let listed = lock(&self.devices).remove(&device);
+        drop(listed);
+        let (results, bytes) = unread.clear();
+        self.lost(results, bytes);
+    }
+
+    fn lost(&self, results: u64, bytes: u64) {
+        self.lost_results.fetch_add(results, Relaxed);
+        self.lost_bytes.fetch_add(bytes, Relaxed);
+    }
+
+    /// The operation in `slot` is over and the caller's, and nobody will take its result: gives it on if that can be, and
+    /// counts it else. Returns whether it was given on.
+    pub(crate) fn left_over(&self, slot: &Slot) -> bool {
+        if slot.is_taken() {
+            return false;
+        }
+        // SAFETY: the operation is over and the caller's.
+        let (status, information) = unsafe { slot.status() };
+        let what = slot.operation();
+        let has_result = match what {
+            Operation::Control(_) | Operation::Signal | device::STREAM_READ => !status.is_error(),
+            #[cfg(target_os = "linux")]
+            Operation::Ioctl { .. } => !status.is_error(),
+            // A read with a place can be made again; a write brings nothing.
+            _ => false,
         };
+        if !has_result {
+            return false;
+        }
+        // SAFETY: as above; the bytes are copied before the slot is given back.
+        let bytes = unsafe { slot.output(information) };
+        let listed = || lock(&self.devices).get(&slot.device()).map(|d| (d.leftovers.clone(), d.device.clone()));
+        match (what, if matches!(what, Operation::Control(_)) { None } else { listed() }) {
+            (device::STREAM_READ, Some((Leftovers::Bytes(unread, kind), device))) => {
+                if bytes.is_empty() && kind != StreamKind::Messages {
+                    return false;
+                }
+                unread.give_back(slot.number(), bytes);
+                match device.upgrade() {
+                    Some(device) if device.enter().map(|device| device.offer_unread()).is_some() => {}
+                    // It was closed meanwhile: nobody reads it any more.
+                    _ => {
+                        let (results, bytes) = unread.clear();
+                        self.lost(results, bytes);
+                    }
+                }
+                true
+            }
+            #[cfg(windows)]
+            (Operation::Signal, Some((Leftovers::Signals(signals), _))) => {
+                signals.give_back();
+                true
+            }
+            _ => {
+                self.lost(1, bytes.len() as u64);
+                false
+            }
+        }
     }
 
     /// Runs `job` on the dispatcher.
@@ -608,6 +797,7 @@ impl Inner {
         let mut jobs = lock(&self.jobs);
         if let Some(jobs) = &mut *jobs {
             jobs.push_back(job);
+            self.jobs_waiting.fetch_add(1, SeqCst);
             self.queue.post(LOOK);
         } else {
             // Not under the lock: it is somebody else's.
@@ -618,19 +808,61 @@ impl Inner {
 
     /// At `at` the operation's time is over.
     pub(crate) fn at(&self, at: Instant, operation: InFlight, device: Weak<device::Inner>) {
+        self.timer(at, operation, Due::Timeout(device));
+    }
+
+    fn timer(&self, at: Instant, operation: InFlight, due: Due) {
         let is_over = |operation: InFlight| self.slot(operation).machine.in_flight() != Some(operation.generation());
-        if self.timers.add(at, operation, device, is_over) {
+        if self.timers.add(at, operation, due, is_over) {
             // It is the first to expire: the dispatcher must not sleep longer.
             self.queue.hurry(at);
         }
     }
 
-    fn dispatch(self: &Arc<Self>, timeout: Option<Duration>) -> usize {
+    /// Polls until it is ready, or the deadline is over, handling this manual port's completions meanwhile. What is ready
+    /// at the deadline is still taken.
+    pub(crate) fn drive<T>(
+        self: &Arc<Self>,
+        deadline: Option<Instant>,
+        whose: Whose,
+        mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
+    ) -> Option<T> {
+        let look = Look::of(self);
+        let waker = Waker::from(look.clone());
+        let mut cx = Context::from_waker(&waker);
+        loop {
+            if let Poll::Ready(value) = poll(&mut cx) {
+                return Some(value);
+            }
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            // A future that wakes itself lets the port have its turn, too. At the deadline there is one last look.
+            let now = look.woken.swap(false, SeqCst);
+            let is_over = left == Some(Duration::ZERO);
+            let sleep = if now || is_over { Some(Duration::ZERO) } else { left };
+            // Another thread may be polling the port: then it handles our completion, and its waker wakes us.
+            let turn = self.turn.take(if now { Some(Instant::now()) } else { deadline }, || look.woken.load(SeqCst));
+            if turn.is_some() && (now || is_over || !look.woken.load(SeqCst)) {
+                self.dispatch(sleep, whose);
+            }
+            drop(turn);
+            if is_over {
+                return match poll(&mut cx) {
+                    Poll::Ready(value) => Some(value),
+                    Poll::Pending => None,
+                };
+            }
+        }
+    }
+
+    fn dispatch(self: &Arc<Self>, timeout: Option<Duration>, whose: Whose) -> usize {
         if self.is_inherited() {
             return 0;
         }
         let mut tokens = [0; 64];
         let next = self.timers.next();
+        let all = matches!(whose, Whose::All);
+        // Some that were put off by a thread that only waited, perhaps.
+        let timeout = if all && self.has_jobs() { Some(Duration::ZERO) } else { timeout };
         let timeout = match next {
             Some(next) if timeout != Some(Duration::ZERO) => {
                 let left = next.saturating_duration_since(Instant::now());
@@ -640,46 +872,83 @@ impl Inner {
         };
         let room = self.queue.room(|| self.in_flight());
         let count = self.queue.wait(&mut tokens, room, timeout);
-        let _dispatching = Dispatching::begin(self);
+        let Some(_dispatching) = Dispatching::begin(self, &whose) else {
+            // So deep nobody nests; the packets are for who is further out.
+            tokens[..count].iter().for_each(|token| self.queue.post(*token));
+            return 0;
+        };
         for token in &tokens[..count] {
-            self.packet(*token);
+            self.handle(*token, whose);
         }
         if next.is_some() {
             self.run_timers();
         }
-        count
+        if all { count.max(self.run_jobs()) } else { count }
+    }
+
+    fn has_jobs(&self) -> bool {
+        self.jobs_waiting.load(SeqCst) > 0
+    }
+
+    /// Runs the jobs that are there now. What they add is for the next time, after the packets that have come by then.
+    fn run_jobs(self: &Arc<Self>) -> usize {
+        let count = self.jobs_waiting.load(SeqCst);
+        (0..count).take_while(|_| self.run_a_job()).count()
+    }
+
+    fn run_a_job(&self) -> bool {
+        let job = lock(&self.jobs).as_mut().and_then(VecDeque::pop_front);
+        if job.is_some() {
+            self.jobs_waiting.fetch_sub(1, SeqCst);
+        }
+        match job {
+            Some(Job::Run(job)) => self.guarded(job),
+            Some(Job::Arm(owner)) => self.guarded(|| owner.arm_again()),
+            None => return false,
+        }
+        true
     }
 
     /// Handles the timers that have expired.
     pub(crate) fn run_timers(self: &Arc<Self>) {
-        while let Some((operation, device)) = self.timers.expired(Instant::now()) {
-            self.overdue(operation, &device);
+        while let Some((operation, due)) = self.timers.expired(Instant::now()) {
+            match due {
+                Due::Timeout(device) => self.overdue(operation, device),
+                // What the driver completed until now is in the queue before this.
+                Due::Grace => self.queue.post(operation.token() | EXPIRE),
+            }
         }
         if let Some(at) = self.timers.next() {
             self.queue.next_timer(at);
         }
     }
 
-    /// An operation's time is over: ask for its cancellation. What the driver completes because of it is queued before
-    /// the packet that says that the caller shall not wait any more.
-    fn overdue(self: &Arc<Self>, operation: InFlight, device: &Weak<device::Inner>) {
-        if let Some(device) = device.upgrade()
-            && self.slot(operation).machine.set_overdue(operation.generation())
-        {
-            device.cancel_pinned(operation);
-            self.queue.post(operation.token() | EXPIRE);
+    /// An operation's time is over: ask for its cancellation. It ends then, in its own way; only a driver that does not
+    /// react keeps its caller no longer than the grace period.
+    fn overdue(self: &Arc<Self>, operation: InFlight, device: Weak<device::Inner>) {
+        if self.slot(operation).machine.set_overdue(operation.generation()) {
+            if let Some(device) = device.upgrade()
+                && let Some(device) = device.enter()
+            {
+                device.cancel_pinned(operation);
+            }
+            self.timer(Instant::now() + Port::GRACE_PERIOD, operation, Due::Grace);
+        }
+    }
+
+    /// What the system's thread pool delivers.
+    #[cfg(windows)]
+    pub(crate) fn packet(self: &Arc<Self>, token: u64) {
+        if token == LOOK {
+            self.run_a_job();
+        } else {
+            self.handle(token, Whose::All);
         }
     }
 
     #[inline]
-    pub(crate) fn packet(self: &Arc<Self>, token: u64) {
+    fn handle(self: &Arc<Self>, token: u64, whose: Whose) {
         if token == LOOK {
-            let job = lock(&self.jobs).as_mut().and_then(VecDeque::pop_front);
-            match job {
-                Some(Job::Run(job)) => self.guarded(job),
-                Some(Job::Arm(owner)) => self.guarded(|| owner.arm_again()),
-                None => {}
-            }
             return;
         }
         let known = InFlight::from_token(token).and_then(|op| Some((op, self.slab.get(op.index())?)));
@@ -695,11 +964,19 @@ impl Inner {
         match completion {
             Completion::Published(Some(waiter)) => self.guarded(|| match waiter {
                 Waiter::Wake(waker) => waker.wake(),
-                Waiter::Arrive(owner, number) => owner.arrived(number, self, operation),
-                Waiter::Callback(callback) => callback(self, operation),
+                Waiter::Arrive(owner, number) if whose.may_run(&owner) => owner.arrived(number, self, operation),
+                Waiter::Callback(callback) if matches!(whose, Whose::All) => callback(self, operation),
+                other => {
+                    let port = self.clone();
+                    self.run(Box::new(move || match other {
+                        Waiter::Arrive(owner, number) => owner.arrived(number, &port, operation),
+                        Waiter::Callback(callback) => callback(&port, operation),
+                        Waiter::Wake(_) => {}
+                    }));
+                }
             }),
             Completion::Published(None) | Completion::Left => {}
-            Completion::Recycle(how) => self.slab.give_back(slot, operation.index(), how),
+            Completion::Recycle(how) => self.give_back(slot, operation, how),
             Completion::Stray => drop(self.strays.fetch_add(1, Relaxed)),
         }
     }
@@ -727,12 +1004,15 @@ impl Inner {
     /// [`release`](Self::release), for who knows the slot.
     #[inline]
     pub(crate) fn release_slot(&self, slot: &Slot, operation: InFlight) {
+        slot.taken();
         if let Some(how) = slot.machine.release(operation.generation()) {
-            self.give_back(slot, operation, how);
+            self.slab.give_back(slot, operation.index(), how);
         }
     }
 
+    /// Gives back the slot of an operation that is over and whose owner has left, or left that to a canceller.
     pub(crate) fn give_back(&self, slot: &Slot, operation: InFlight, how: Recycle) {
+        self.left_over(slot);
         self.slab.give_back(slot, operation.index(), how);
     }
 }
@@ -769,24 +1049,35 @@ pub(crate) fn inherited(what: Operation) -> Error {
         .hint("this process was forked, and its parent has the port: open the device again, on a port of this process")
 }
 
+impl Whose {
+    fn may_run(self, owner: &Arc<dyn Arrival>) -> bool {
+        match self {
+            Self::All => true,
+            Self::Of(address) => Arc::as_ptr(owner).cast::<()>().addr() == address || !owner.calls_back(),
+        }
+    }
+}
+
 /// Runs `close` here, or on a thread of its own if this thread dispatches a port: closing a handle runs the driver's
 /// cleanup, which may take its time, and must not hold up everybody else's completions.
 pub(crate) fn off_the_dispatcher(close: impl FnOnce() + Send + 'static) {
-    if DISPATCHING.try_with(|ports| ports.borrow().is_empty()).unwrap_or(true) {
-        return close();
-    }
+    if Port::is_dispatching() { on_a_thread("overlapped-close", close) } else { close() }
+}
+
+/// Runs something on a thread of its own; here, if none can be had.
+pub(crate) fn on_a_thread(name: &str, run: impl FnOnce() + Send + 'static) {
     // A thread that does not start gives its work back only so.
-    let close = Arc::new(Mutex::new(Some(close)));
+    let work = Arc::new(Mutex::new(Some(run)));
     let run = {
-        let close = close.clone();
+        let work = work.clone();
         move || {
-            let close = lock(&close).take();
-            if let Some(close) = close {
-                close();
+            let work = lock(&work).take();
+            if let Some(work) = work {
+                work();
             }
         }
     };
-    if std::thread::Builder::new().name("overlapped-close".to_owned()).spawn(run.clone()).is_err() {
+    if std::thread::Builder::new().name(name.to_owned()).spawn(run.clone()).is_err() {
         run();
     }
 }

@@ -5,13 +5,14 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::call::{Pending, block_on, block_on_until};
-use crate::port::{self, InFlight};
+use crate::call::{Pending, block_on};
+use crate::device;
+use crate::port::{self, InFlight, Whose};
 use crate::slab::Slot;
 use crate::slot::Progress;
-use crate::{Buffer, Error, ErrorCode, ErrorKind, Operation, Status};
+use crate::{Buffer, Error, ErrorKind, Operation, Status};
 
 /// A call with owned buffers; made by [`Device::call_raw`](crate::Device::call_raw).
 ///
@@ -155,23 +156,8 @@ impl RawCall {
     /// # Ok::<(), overlapped::Error>(())
     /// ```
     #[must_use]
-    pub fn wait_timeout(mut self, timeout: Duration) -> RawReply {
-        let State::Pending(pending) = &self.0 else { return self.wait() };
-        if !pending.is_on_a_manual_port() {
-            return self.timeout(timeout).wait();
-        }
-        // Nobody may be there to run the port's timers.
-        let Some(deadline) = Instant::now().checked_add(timeout) else { return self.wait() };
-        if let Some(deadlock) = pending.deadlock() {
-            return RawReply::refused(deadlock, Buffer::empty(), Buffer::empty());
-        }
-        if let Some(reply) = block_on_until(Some(deadline), |cx| self.poll_reply(cx)) {
-            return reply;
-        }
-        if let State::Pending(pending) = &self.0 {
-            pending.cancel_overdue();
-        }
-        block_on(|cx| self.poll_reply(cx))
+    pub fn wait_timeout(self, timeout: Duration) -> RawReply {
+        self.timeout(timeout).wait()
     }
 
     /// Waits on this thread until the driver completes the call. On the thread that dispatches the port the reply is
@@ -183,7 +169,11 @@ impl RawCall {
         {
             return RawReply::refused(deadlock, Buffer::empty(), Buffer::empty());
         }
-        block_on(|cx| self.poll_reply(cx))
+        let port = if let State::Pending(pending) = &self.0 { pending.manual_port() } else { None };
+        match port {
+            Some(port) => port.drive(None, Whose::NOBODY, |cx| self.poll_reply(cx)).expect("there is no deadline"),
+            None => block_on(|cx| self.poll_reply(cx)),
+        }
     }
 
     fn poll_reply(&mut self, cx: &Context<'_>) -> Poll<RawReply> {
@@ -225,12 +215,12 @@ pub(crate) unsafe fn reply(
     // SAFETY: the caller's promise.
     let buffers = unsafe { slot.take_buffers() };
     let (what, is_overdue) = (slot.operation(), status == Status::CANCELLED && slot.machine.is_overdue());
+    let failed = status.is_error().then(|| device::failure(slot, operation, what, status, name));
     port.release_slot(slot, operation);
     let (input, output) = buffers.map_or_else(|| (Buffer::empty(), Buffer::empty()), |b| *b);
     let status = match status {
         _ if is_overdue => Err(Error::new(ErrorKind::TimedOut, what).on(name)),
-        status if status.is_error() => Err(Error::from_code(ErrorCode::Status(status), what).on(name)),
-        status => Ok(status),
+        status => failed.map_or(Ok(status), Err),
     };
     RawReply { input, output, information, status }
 }

@@ -57,7 +57,10 @@ pub use script::{Script, Seen};
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::atomic::Ordering::{Acquire, Release};
+use std::sync::atomic::{
+    AtomicBool,
+    Ordering::{AcqRel, Acquire},
+};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::port::{self, InFlight};
@@ -226,13 +229,14 @@ pub(crate) struct File {
     /// `None` only while it is dropped.
     driver: Option<Arc<dyn Driver>>,
     id: FileId,
+    is_closed: AtomicBool,
 }
 
 impl File {
     pub(crate) fn open(driver: Arc<dyn Driver>, id: u64) -> Result<Self, Status> {
         let id = FileId(id);
         driver.open(id)?;
-        Ok(Self { driver: Some(driver), id })
+        Ok(Self { driver: Some(driver), id, is_closed: AtomicBool::new(false) })
     }
 
     /// Runs the driver. `Some`: it ended the request at once.
@@ -265,8 +269,7 @@ impl File {
         Some(unsafe { slot.status() })
     }
 
-    pub(crate) fn cancel(&self, port: &port::Inner, operation: InFlight, slot: &Slot) {
-        slot.cancelled.store(operation.generation(), Release);
+    pub(crate) fn cancel(&self, port: &port::Inner, operation: InFlight) {
         // A driver's panic stays the driver's.
         if let Some(driver) = &self.driver {
             port::caught(|| driver.cancel(RequestId(port.id, operation)));
@@ -274,13 +277,25 @@ impl File {
     }
 }
 
+impl File {
+    /// The last handle is closed.
+    pub(crate) fn close(&self) {
+        if !self.is_closed.swap(true, AcqRel)
+            && let Some(driver) = &self.driver
+        {
+            port::caught(|| driver.cleanup(self.id));
+        }
+    }
+}
+
 impl Drop for File {
     #[inline]
     fn drop(&mut self) {
-        let (driver, id) = (self.driver.take(), self.id);
+        self.close();
+        // The driver's own end, if this was the last file of it, comes here too.
+        let driver = self.driver.take();
         port::off_the_dispatcher(move || {
-            // The driver's own end, if this was the last file of it, comes here too.
-            port::caught(move || driver.iter().for_each(|driver| driver.cleanup(id)));
+            port::caught(move || drop(driver));
         });
     }
 }

@@ -88,15 +88,17 @@ pub(crate) struct Slot {
     device: AtomicU64,
     /// The operation, packed by [`pack`].
     what: AtomicU64,
+    /// Of a read of a stream: its number among those of its device. [`TAKEN`] when somebody had the result.
+    number: AtomicU64,
     /// When it was submitted, in milliseconds of a clock that wraps.
     started: AtomicU32,
-    /// The generation whose cancellation was asked for, for simulated drivers; 0 for none.
+    /// The generation whose cancellation was asked for; 0 for none.
     pub(crate) cancelled: AtomicU32,
     link: Link,
 }
 
 #[cfg(all(not(loom), target_pointer_width = "64"))]
-const _: () = assert!(size_of::<Slot>() <= 192);
+const _: () = assert!(size_of::<Slot>() <= 208);
 
 // SAFETY: the cells are touched by one thread at a time, as the machine's phases say; see the type's documentation.
 unsafe impl Sync for Slot {}
@@ -194,6 +196,7 @@ impl Slot {
             machine: Machine::new(),
             device: AtomicU64::new(0),
             what: AtomicU64::new(0),
+            number: AtomicU64::new(0),
             started: AtomicU32::new(0),
             cancelled: AtomicU32::new(0),
             link: Link::new(0),
@@ -272,6 +275,7 @@ impl Slot {
 
     #[inline]
     fn note(&self, what: Operation) {
+        self.number.store(0, Relaxed);
         self.what.store(pack(what), Relaxed);
         self.started.store(crate::sys::ticks(), Relaxed);
     }
@@ -375,6 +379,27 @@ impl Slot {
         self.device.load(Relaxed)
     }
 
+    /// Of a read of a stream: its number among those of its device.
+    pub(crate) fn number(&self) -> u64 {
+        self.number.load(Relaxed)
+    }
+
+    #[inline]
+    pub(crate) fn set_number(&self, number: u64) {
+        self.number.store(number, Relaxed);
+    }
+
+    /// The result was taken, or is in good hands: nothing is left over when the slot is given back.
+    #[inline]
+    pub(crate) fn taken(&self) {
+        self.number.store(TAKEN, Relaxed);
+    }
+
+    /// Whether somebody had the result.
+    pub(crate) fn is_taken(&self) -> bool {
+        self.number.load(Relaxed) == TAKEN
+    }
+
     /// How long ago it was submitted, to within the system's tick.
     pub(crate) fn age(&self) -> Duration {
         Duration::from_millis(crate::sys::ticks().wrapping_sub(self.started.load(Relaxed)).into())
@@ -398,6 +423,9 @@ impl Slot {
         *buffers = None;
     }
 }
+
+/// In place of a read's number: the result was taken.
+const TAKEN: u64 = u64::MAX;
 
 const READ: u64 = 2 << 62;
 const WRITE: u64 = 3 << 62;

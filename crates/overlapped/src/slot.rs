@@ -180,6 +180,12 @@ impl<W> Machine<W> {
         matches!(word & PHASE, PENDING | ABANDONED).then(|| generation(word))
     }
 
+    /// The generation, if the operation is in flight and its owner is there.
+    pub(crate) fn pending(&self) -> Option<Generation> {
+        let word = self.word.load(Acquire);
+        (word & PHASE == PENDING).then(|| generation(word))
+    }
+
     /// Leaves a waiter unless there is something to see. A new one is made unless the one that is there `will_do`; making
     /// and dropping waiters is somebody else's code, and not done under the lock.
     pub(crate) fn wait(&self, will_do: impl FnOnce(&W) -> bool, make: impl FnOnce() -> W) -> Progress {

@@ -1,9 +1,11 @@
-//! The synchronisation types of the slot's state machine: the standard library's, or loom's when it is model-checked.
+//! The synchronisation types of what is model-checked: the standard library's, or loom's when it runs.
+
+use std::time::Duration;
 
 #[cfg(loom)]
-pub(crate) use loom::sync::{Mutex, MutexGuard, atomic::AtomicU64};
+pub(crate) use loom::sync::{Condvar, Mutex, MutexGuard, atomic::AtomicU64};
 #[cfg(not(loom))]
-pub(crate) use std::sync::{Mutex, MutexGuard, atomic::AtomicU64};
+pub(crate) use std::sync::{Condvar, Mutex, MutexGuard, atomic::AtomicU64};
 
 /// Locks `mutex`. Nothing of ours panics while it holds a lock, so a poisoned one still guards a whole value.
 #[cfg(not(loom))]
@@ -15,4 +17,16 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(loom)]
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().expect("loom has no poisoning")
+}
+
+/// Sleeps until it is notified, or for so long.
+#[cfg(not(loom))]
+pub(crate) fn wait_timeout<'a, T>(condvar: &Condvar, guard: MutexGuard<'a, T>, time: Duration) -> MutexGuard<'a, T> {
+    condvar.wait_timeout(guard, time).unwrap_or_else(std::sync::PoisonError::into_inner).0
+}
+
+/// Sleeps until it is notified: a model has no time.
+#[cfg(loom)]
+pub(crate) fn wait_timeout<'a, T>(condvar: &Condvar, guard: MutexGuard<'a, T>, _: Duration) -> MutexGuard<'a, T> {
+    condvar.wait(guard).expect("loom has no poisoning")
 }

@@ -22,7 +22,16 @@ pub(crate) struct Timers {
 struct Timer {
     at: Instant,
     operation: InFlight,
-    device: Weak<device::Inner>,
+    due: Due,
+}
+
+/// What is to be done about an operation when its timer expires.
+#[derive(Debug)]
+pub(crate) enum Due {
+    /// Its time is over: the device is to cancel it.
+    Timeout(Weak<device::Inner>),
+    /// Its driver had time enough to end it after that.
+    Grace,
 }
 
 /// Below this many timers nobody looks for those that are not needed any more.
@@ -31,20 +40,14 @@ const FEW: usize = 64;
 impl Timers {
     /// Adds one. Returns whether it is now the first to expire. The timers of operations that are over go when there is
     /// no room: then at least every second one must be needed before there is more room.
-    pub(crate) fn add(
-        &self,
-        at: Instant,
-        operation: InFlight,
-        device: Weak<device::Inner>,
-        is_over: impl Fn(InFlight) -> bool,
-    ) -> bool {
+    pub(crate) fn add(&self, at: Instant, operation: InFlight, due: Due, is_over: impl Fn(InFlight) -> bool) -> bool {
         let mut timers = self.lock();
         if timers.len() >= FEW && timers.len() == timers.capacity() {
             timers.retain(|timer| !is_over(timer.operation));
             let needed = timers.len();
             timers.reserve(needed.max(FEW));
         }
-        timers.push(Timer { at, operation, device });
+        timers.push(Timer { at, operation, due });
         self.any.store(true, Release);
         timers.peek().is_some_and(|first| first.operation == operation)
     }
@@ -63,14 +66,14 @@ impl Timers {
     }
 
     /// Takes one that has expired.
-    pub(crate) fn expired(&self, now: Instant) -> Option<(InFlight, Weak<device::Inner>)> {
+    pub(crate) fn expired(&self, now: Instant) -> Option<(InFlight, Due)> {
         let mut timers = self.lock();
         if timers.peek()?.at > now {
             return None;
         }
         let first = timers.pop();
         self.any.store(!timers.is_empty(), Release);
-        first.map(|timer| (timer.operation, timer.device))
+        first.map(|timer| (timer.operation, timer.due))
     }
 
     fn lock(&self) -> MutexGuard<'_, BinaryHeap<Timer>> {

@@ -25,9 +25,12 @@ pub(crate) trait Calls: Send + Sync + Sized {
     fn cancel(&self, device: &Self::Device, operation: Self::Operation);
     /// Gives up a call that is over.
     fn release(&self, port: &Self::Port, operation: Self::Operation);
-    /// How many bytes there are in the result of a call that is over, by the driver's count of them.
-    fn len(&self, port: &Self::Port, operation: Self::Operation, information: usize) -> usize;
-    /// What a failure makes of the stream.
+    /// Gives up a call that is over and whose result nobody will take. Returns how many bytes it had, unless they were
+    /// given on.
+    fn discard(&self, port: &Self::Port, operation: Self::Operation, information: usize) -> Option<usize>;
+    /// Whether a call that is over is the last one.
+    fn after(&self, port: &Self::Port, operation: Self::Operation, status: Status, information: usize) -> After;
+    /// What ending it with this status makes of the stream.
     fn end(&self, status: Status) -> End;
     /// The device's port.
     fn port<'a>(&self, device: &'a Self::Device) -> &'a Self::Port;
@@ -46,6 +49,14 @@ pub(crate) enum Submission<Operation> {
     Arriving,
     /// It was not even submitted.
     Refused(Error),
+}
+
+/// What comes after a call that is over.
+#[derive(Debug)]
+pub(crate) enum After {
+    /// Others: it is an item, also if it failed.
+    GoOn,
+    End(End),
 }
 
 /// Why there is nothing after.
@@ -270,27 +281,27 @@ impl<C: Calls> Ring<C> {
         information: usize,
         port: &C::Port,
     ) -> Noted<'_, C> {
-        let failed = status.is_error();
+        // Somebody else's code, perhaps: not under the lock.
+        let after = self.calls.after(port, operation, status, information);
         let mut state = self.lock();
         if state.device.is_none() {
             drop(state);
-            let bytes = self.calls.len(port, operation, information);
-            self.calls.release(port, operation);
+            let discarded = self.calls.discard(port, operation, information);
             state = self.lock();
             state.figures.in_flight -= 1;
-            if !failed {
+            if let (false, Some(bytes)) = (status.is_error(), discarded) {
                 state.figures.discard(bytes);
             }
             return (state, None);
         }
         state.figures.in_flight -= 1;
-        if failed {
+        if let After::End(end) = after {
             state.set(number, Entry::Over);
             let device = state.device.clone();
             drop(state);
             self.calls.release(port, operation);
             return match device {
-                Some(device) => self.finish(self.calls.end(status), &device),
+                Some(device) => self.finish(end, &device),
                 None => (self.lock(), None),
             };
         }
@@ -395,12 +406,13 @@ impl<C: Calls> Ring<C> {
     /// caller's to close.
     pub(crate) fn close(&self, device: &C::Device) {
         let closed = self.lock().close();
-        for (operation, information) in closed.done {
-            let bytes = self.calls.len(self.calls.port(device), operation, information);
-            self.calls.release(self.calls.port(device), operation);
-            self.lock().figures.discard(bytes);
-        }
+        // First: what comes back is not for calls that nobody wants.
         self.cancel_pending(device);
+        for (operation, information) in closed.done {
+            if let Some(bytes) = self.calls.discard(self.calls.port(device), operation, information) {
+                self.lock().figures.discard(bytes);
+            }
+        }
     }
 }
 

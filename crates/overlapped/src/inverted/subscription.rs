@@ -88,7 +88,7 @@ where
     }
 
     fn run_on_the_dispatcher(self: &Arc<Self>) {
-        if self.port.is_dispatched_here() {
+        if self.port.runs_callbacks_here() {
             self.run();
         } else {
             let pump = self.clone();
@@ -118,6 +118,10 @@ where
 {
     fn end(self: Arc<Self>, wait: bool) {
         self.stopped.store(true, SeqCst);
+        // In the child of a fork the stream is its parent's, and so may be who holds its locks.
+        if self.port.is_inherited() {
+            return;
+        }
         if wait && !self.port.is_dispatched_here() {
             let over = self.lock().take();
             self.end_of(over);

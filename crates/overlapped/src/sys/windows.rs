@@ -6,7 +6,7 @@ pub(crate) mod interface;
 pub(crate) mod pool;
 mod queue;
 
-pub(crate) use event::Event;
+pub(crate) use event::{Event, Signals};
 pub(crate) use file::{File, adopt, open};
 pub(crate) use queue::Queue;
 

@@ -54,8 +54,13 @@ impl Calls for Driver {
         self.released.fetch_add(1, SeqCst);
     }
 
-    fn len(&self, (): &(), _: u64, information: usize) -> usize {
-        information
+    fn discard(&self, (): &(), _: u64, information: usize) -> Option<usize> {
+        self.released.fetch_add(1, SeqCst);
+        Some(information)
+    }
+
+    fn after(&self, (): &(), _: u64, status: Status, _: usize) -> After {
+        if status.is_error() { After::End(self.end(status)) } else { After::GoOn }
     }
 
     fn end(&self, status: Status) -> End {

@@ -16,6 +16,7 @@ use crate::device::Backend;
 use crate::linux::Interest;
 use crate::port::{self, InFlight};
 use crate::slab::Slot;
+use crate::unread::StreamKind;
 use crate::{Device, Disposition, Error, ErrorCode, ErrorKind, OpenOptions, Operation, Port, Status};
 
 /// Open for `ioctl` alone: open(2), "Linux reserves the special, nonstandard access mode 3".
@@ -146,6 +147,23 @@ impl File {
             self.source.cancel(self.port.queue(), operation);
         }
     }
+
+    pub(crate) fn stream_kind(&self) -> StreamKind {
+        StreamKind::Bytes
+    }
+
+    pub(crate) fn more(&self, _room: &mut [u8]) -> usize {
+        0
+    }
+
+    pub(crate) fn close(&self) -> Result<(), ErrorCode> {
+        if self.can_wait {
+            self.source.close(self.port.queue());
+        }
+        Ok(())
+    }
+
+    pub(crate) fn close_copy(&self) {}
 
     pub(crate) fn cancel_all(&self) {
         if !self.port.is_inherited() {

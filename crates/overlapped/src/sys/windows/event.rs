@@ -20,6 +20,14 @@ use windows_sys::Win32::System::Threading::{
 use crate::Status;
 use crate::port::{InFlight, Inner};
 
+/// The signals that a wait has consumed, and that nobody took.
+#[derive(Debug, Default)]
+pub(crate) struct Signals;
+
+impl Signals {
+    pub(crate) fn give_back(&self) {}
+}
+
 /// An event that can be waited for.
 #[derive(Debug)]
 pub(crate) struct Event {
@@ -61,6 +69,14 @@ impl Armed {
 impl Event {
     pub(crate) fn new(handle: OwnedHandle, port: Arc<Inner>) -> Self {
         Self { handle, port, waits: Mutex::default() }
+    }
+
+    pub(crate) fn signals(&self) -> Arc<Signals> {
+        Arc::default()
+    }
+
+    pub(crate) fn close(&self) {
+        self.cancel_all();
     }
 
     fn waits(&self) -> MutexGuard<'_, Vec<Wait>> {

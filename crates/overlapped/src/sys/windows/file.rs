@@ -1,17 +1,18 @@
 //! An overlapped handle bound to a port, and how requests are submitted to it.
 
 use std::os::windows::ffi::OsStrExt;
-use std::os::windows::io::{AsRawHandle, FromRawHandle, IntoRawHandle, OwnedHandle};
+use std::os::windows::io::{AsRawHandle, IntoRawHandle, OwnedHandle};
 use std::path::Path;
 use std::ptr;
-use std::sync::{Arc, Weak};
+use std::sync::atomic::{AtomicBool, Ordering::AcqRel};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use windows_sys::Wdk::Storage::FileSystem::{
     FILE_MODE_INFORMATION, FileIoCompletionNotificationInformation, FileModeInformation, NtFsControlFile,
     NtQueryInformationFile, NtReadFile, NtWriteFile,
 };
 use windows_sys::Wdk::System::IO::NtDeviceIoControlFile;
-use windows_sys::Win32::Foundation::{HANDLE, INVALID_HANDLE_VALUE, STATUS_NOT_SUPPORTED};
+use windows_sys::Win32::Foundation::{CloseHandle, HANDLE, INVALID_HANDLE_VALUE, STATUS_NOT_SUPPORTED};
 use windows_sys::Win32::Storage::FileSystem::SetFileCompletionNotificationModes;
 use windows_sys::Win32::Storage::FileSystem::{
     CREATE_ALWAYS, CREATE_NEW, CreateFileW, FILE_FLAG_OVERLAPPED, OPEN_ALWAYS, OPEN_EXISTING, SECURITY_ANONYMOUS,
@@ -23,8 +24,9 @@ use windows_sys::Win32::System::WindowsProgramming::FILE_SKIP_COMPLETION_PORT_ON
 use super::last_error;
 use super::pool::Binding;
 use crate::device::Backend;
-use crate::port::{InFlight, off_the_dispatcher};
+use crate::port::InFlight;
 use crate::slab::Slot;
+use crate::unread::StreamKind;
 use crate::{Device, Disposition, Error, ErrorCode, ErrorKind, OpenOptions, Operation, Port};
 use crate::{SecurityQos, Status};
 
@@ -45,8 +47,9 @@ pub(crate) struct File {
     handle: HANDLE,
     /// With the system's thread pool: where submissions are announced.
     binding: Option<Binding>,
+    is_closed: AtomicBool,
     /// Gone when the handle is closed.
-    is_open: Arc<()>,
+    is_open: Mutex<Option<Arc<()>>>,
 }
 
 // SAFETY: a handle may be used from any thread; it is closed only when the file is dropped.
@@ -143,7 +146,7 @@ fn is_synchronous(handle: HANDLE) -> bool {
 
 impl File {
     fn new(handle: HANDLE) -> Self {
-        Self { handle, binding: None, is_open: Arc::default() }
+        Self { handle, binding: None, is_closed: AtomicBool::new(false), is_open: Mutex::new(Some(Arc::default())) }
     }
 
     pub(crate) fn raw_handle(&self) -> HANDLE {
@@ -152,7 +155,8 @@ impl File {
 
     /// Tells whether the handle is open still, without keeping it so.
     pub(crate) fn is_open(&self) -> Weak<()> {
-        Arc::downgrade(&self.is_open)
+        let is_open = self.is_open.lock().unwrap_or_else(PoisonError::into_inner);
+        is_open.as_ref().map_or_else(Weak::new, Arc::downgrade)
     }
 
     /// Binds the handle to the port.
@@ -260,6 +264,27 @@ impl File {
         unsafe { CancelIoEx(self.handle, slot.io_status().cast()) };
     }
 
+    pub(crate) fn stream_kind(&self) -> StreamKind {
+        StreamKind::Messages
+    }
+
+    pub(crate) fn more(&self, _room: &mut [u8]) -> usize {
+        0
+    }
+
+    /// Closes the handle. Nobody uses it any more.
+    pub(crate) fn close(&self) -> Result<(), ErrorCode> {
+        if !self.is_closed.swap(true, AcqRel) {
+            // SAFETY: the handle was given to this value alone, and is closed here once.
+            let closed = unsafe { CloseHandle(self.handle) };
+            *self.is_open.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            if closed == 0 {
+                return Err(last_error());
+            }
+        }
+        Ok(())
+    }
+
     pub(crate) fn cancel_all(&self) {
         // SAFETY: the handle is open while `self` lives; no operation is named.
         unsafe { CancelIoEx(self.handle, ptr::null()) };
@@ -268,11 +293,6 @@ impl File {
 
 impl Drop for File {
     fn drop(&mut self) {
-        // SAFETY: the handle was given to this value alone.
-        let handle = unsafe { OwnedHandle::from_raw_handle(self.handle) };
-        // The pool's object goes after the handle, and after the last packet.
-        let binding = self.binding.take();
-        let is_open = self.is_open.clone();
-        off_the_dispatcher(move || drop((handle, binding, is_open)));
+        let _ = self.close();
     }
 }

@@ -1,0 +1,183 @@
+//! Who is inside of a device without owning it, and the end of its last owner, who waits for them.
+//!
+//! A handle is closed by the thread that drops its last owner, and is closed when that drop returns: so that an
+//! exclusive device can be opened again at once. The dispatcher, which submits for a stream or cancels a call whose
+//! time is over, is no owner: it *enters*, and what has entered a device keeps it from being closed and no longer.
+//! A thread that must not wait, because it dispatches or is inside itself, leaves the closing to the last one inside.
+//!
+//! No operating system in here: loom checks this file as it stands.
+
+use std::cell::Cell;
+use std::sync::atomic::Ordering::{AcqRel, Acquire};
+use std::time::{Duration, Instant};
+
+use crate::sync::{AtomicU64, Condvar, Mutex, lock, wait_timeout};
+
+/// The last owner is gone: nobody enters any more.
+const SHUT: u64 = 1 << 63;
+/// The last one inside is to close.
+const LEFT: u64 = 1 << 62;
+
+/// Counts who is inside.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    word: AtomicU64,
+    lock: Mutex<()>,
+    empty: Condvar,
+}
+
+thread_local! {
+    /// How many gates this thread is inside of.
+    static INSIDE: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Whether this thread is inside of some device: it must not wait for everybody to leave.
+pub(crate) fn is_inside() -> bool {
+    INSIDE.get() > 0
+}
+
+impl Gate {
+    pub(crate) fn new() -> Self {
+        Self { word: AtomicU64::new(0), lock: Mutex::new(()), empty: Condvar::new() }
+    }
+
+    /// Comes in, unless the last owner is gone. Who has come in must [`leave`](Self::leave).
+    #[inline]
+    pub(crate) fn enter(&self) -> bool {
+        let mut word = self.word.load(Acquire);
+        while word & SHUT == 0 {
+            match self.word.compare_exchange_weak(word, word + 1, AcqRel, Acquire) {
+                Ok(_) => {
+                    INSIDE.set(INSIDE.get() + 1);
+                    return true;
+                }
+                Err(now) => word = now,
+            }
+        }
+        false
+    }
+
+    /// Goes out. `true`: the closing was left to this thread.
+    #[inline]
+    #[must_use]
+    pub(crate) fn leave(&self) -> bool {
+        INSIDE.set(INSIDE.get() - 1);
+        let now = self.word.fetch_sub(1, AcqRel) - 1;
+        if now == SHUT {
+            // The owner looks under the lock, and sleeps from there.
+            drop(lock(&self.lock));
+            self.empty.notify_all();
+        }
+        now == SHUT | LEFT
+    }
+
+    /// The last owner is gone. `true`: nobody is inside.
+    pub(crate) fn shut(&self) -> bool {
+        self.word.fetch_or(SHUT, AcqRel) & !SHUT == 0
+    }
+
+    /// Waits until nobody is inside. After `patience` the closing is left to the last one who is: then it is `false`.
+    pub(crate) fn wait(&self, patience: Duration) -> bool {
+        let deadline = Instant::now() + patience;
+        let mut guard = lock(&self.lock);
+        while self.word.load(Acquire) != SHUT {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                drop(guard);
+                return !self.leave_to_the_last();
+            }
+            guard = wait_timeout(&self.empty, guard, left);
+        }
+        true
+    }
+
+    /// Leaves the closing to the last one inside. `false`: there is none any more.
+    pub(crate) fn leave_to_the_last(&self) -> bool {
+        let mut word = self.word.load(Acquire);
+        while word != SHUT {
+            match self.word.compare_exchange_weak(word, word | LEFT, AcqRel, Acquire) {
+                Ok(_) => return true,
+                Err(now) => word = now,
+            }
+        }
+        false
+    }
+}
+
+#[cfg(all(test, loom))]
+mod loom_tests {
+    use loom::sync::Arc;
+    use loom::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+    use loom::thread;
+
+    use super::*;
+
+    struct World {
+        gate: Gate,
+        users: AtomicUsize,
+        closed: AtomicUsize,
+    }
+
+    impl World {
+        fn new() -> Arc<Self> {
+            Arc::new(Self { gate: Gate::new(), users: AtomicUsize::new(0), closed: AtomicUsize::new(0) })
+        }
+
+        fn visit(&self) {
+            if self.gate.enter() {
+                self.users.fetch_add(1, SeqCst);
+                assert_eq!(self.closed.load(SeqCst), 0, "the handle was closed under somebody who uses it");
+                self.users.fetch_sub(1, SeqCst);
+                if self.gate.leave() {
+                    self.close();
+                }
+            }
+        }
+
+        fn close(&self) {
+            assert_eq!(self.users.load(SeqCst), 0);
+            assert_eq!(self.closed.fetch_add(1, SeqCst), 0, "closed twice");
+        }
+    }
+
+    /// Every interleaving with at most three preemptions: three threads have too many in all.
+    fn three_threads(model: impl Fn() + Send + Sync + 'static) {
+        let mut builder = loom::model::Builder::new();
+        builder.preemption_bound = builder.preemption_bound.or(Some(3));
+        builder.check(model);
+    }
+
+    /// Two come and go while the last owner leaves, and waits.
+    #[test]
+    fn loom_an_owner_closes_when_nobody_is_inside() {
+        three_threads(|| {
+            let world = World::new();
+            let others = [(); 2].map(|()| {
+                let world = world.clone();
+                thread::spawn(move || world.visit())
+            });
+            if world.gate.shut() || world.gate.wait(Duration::from_secs(3600)) {
+                world.close();
+            }
+            assert_eq!(world.closed.load(SeqCst), 1, "it is closed when the owner's drop returns");
+            others.into_iter().for_each(|other| other.join().unwrap());
+        });
+    }
+
+    /// The last owner must not wait: whoever is inside then closes, or itself if nobody is.
+    #[test]
+    fn loom_the_last_one_inside_closes_for_an_owner_who_must_not_wait() {
+        three_threads(|| {
+            let world = World::new();
+            let others = [(); 2].map(|()| {
+                let world = world.clone();
+                thread::spawn(move || world.visit())
+            });
+            if world.gate.shut() || !world.gate.leave_to_the_last() {
+                world.close();
+            }
+            others.into_iter().for_each(|other| other.join().unwrap());
+            assert_eq!(world.closed.load(SeqCst), 1);
+        });
+    }
+}
