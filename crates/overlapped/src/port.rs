@@ -92,7 +92,7 @@ pub struct PendingCall {
     pub operation: Operation,
     /// The device's name; `None` when the device is closed and its driver has not let go.
     pub device: Option<Arc<str>>,
-    /// How long ago it was submitted, to within the system's tick (a few milliseconds).
+    /// How long ago it was submitted, in steps of 16 milliseconds. After two years it begins again.
     pub age: Duration,
 }
 
@@ -588,10 +588,15 @@ impl Inner {
     /// Lists a device by its name, or with `None` no more.
     pub(crate) fn name(&self, device: u64, name: Option<Arc<str>>) {
         let mut names = lock(&self.names);
+        let closed = name.is_none();
         match name {
             Some(name) => names.insert(device, name),
             None => names.remove(&device),
         };
+        drop(names);
+        if closed {
+            self.slab.idle.forget(device);
+        }
     }
 
     /// Runs `job` on the dispatcher.
