@@ -544,7 +544,7 @@ impl Device {
             return RawCall::ready(RawReply::refused(error, input, output, Some(kept)));
         };
         // SAFETY: this thread took the slot from the pool and has not begun.
-        unsafe { slot.prepare_with(inner.id, what, Box::new(Lent { input, output, kept: Box::new(kept) })) };
+        unsafe { slot.prepare_with(inner.id, what, Lent { input, output, kept: Box::new(kept) }) };
         match inner.begin(index, slot, what, None) {
             Submitted::Pending(operation) => RawCall::pending(Pending::new(inner.clone(), operation)),
             Submitted::Final(operation, status, information) => {

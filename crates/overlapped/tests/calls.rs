@@ -705,6 +705,77 @@ mod raw {
         assert_eq!(device_echo(&echo, b"next"), b"next");
     }
 
+    /// Tells that it is gone.
+    struct Told(Arc<AtomicUsize>);
+
+    impl Drop for Told {
+        fn drop(&mut self) {
+            self.0.fetch_add(1, SeqCst);
+        }
+    }
+
+    #[test]
+    fn what_is_kept_comes_back() {
+        let (port, _, device) = setup();
+        let input = Buffer::from(Status::SUCCESS.to_u32().to_ne_bytes().as_slice());
+        // SAFETY: as above.
+        let call = unsafe { device.call_raw_keeping(ANSWER.code(), input, Buffer::aligned(8, 1).unwrap(), "kept") };
+        let reply = call.wait();
+        assert_eq!((reply.status().unwrap(), reply.kept), (Status::SUCCESS, Some("kept")));
+        let gone = Arc::new(AtomicUsize::new(0));
+        // SAFETY: as above.
+        let call =
+            unsafe { device.call_raw_keeping(WAIT.code(), Buffer::empty(), Buffer::empty(), Told(gone.clone())) };
+        call.cancel();
+        let reply = port.block_on(call).unwrap();
+        assert_eq!(reply.status().unwrap_err().kind(), ErrorKind::Cancelled);
+        assert_eq!(gone.load(SeqCst), 0);
+        drop(reply);
+        assert_eq!(gone.load(SeqCst), 1);
+    }
+
+    /// To see it fall, drop the value with the call.
+    #[test]
+    fn what_is_kept_lives_until_the_driver_is_done() {
+        let (port, driver, device) = setup();
+        let gone = Arc::new(AtomicUsize::new(0));
+        let kept = Told(gone.clone());
+        // SAFETY: as above.
+        let call =
+            unsafe { device.call_raw_keeping(HOLD.code(), Buffer::empty(), Buffer::aligned(4, 4).unwrap(), kept) };
+        drop(call);
+        drain(&port);
+        assert_eq!((gone.load(SeqCst), port.stats().in_flight), (0, 1), "the driver has it");
+        driver.held.lock().unwrap().pop().unwrap().complete(Status::SUCCESS);
+        drain(&port);
+        assert_eq!(port.stats().in_flight, 0);
+        until("it is gone", || gone.load(SeqCst) == 1);
+    }
+
+    #[test]
+    fn a_destructor_of_what_is_kept_does_not_run_on_the_dispatcher() {
+        struct Slow(Arc<AtomicUsize>, std::sync::mpsc::Receiver<()>);
+        impl Drop for Slow {
+            fn drop(&mut self) {
+                assert!(!Port::is_dispatching());
+                self.1.recv().unwrap();
+                self.0.fetch_add(1, SeqCst);
+                panic!("a destructor's panic");
+            }
+        }
+        let (port, driver, device) = setup();
+        let gone = Arc::new(AtomicUsize::new(0));
+        let (go, wait) = std::sync::mpsc::channel();
+        let kept = Slow(gone.clone(), wait);
+        // SAFETY: as above.
+        drop(unsafe { device.call_raw_keeping(HOLD.code(), Buffer::empty(), Buffer::empty(), kept) });
+        driver.held.lock().unwrap().pop().unwrap().complete(Status::SUCCESS);
+        drain(&port);
+        assert_eq!((port.stats().in_flight, gone.load(SeqCst)), (0, 0), "the dispatcher goes on");
+        go.send(()).unwrap();
+        until("the destructor has run", || gone.load(SeqCst) == 1);
+    }
+
     #[test]
     fn an_alignment_that_is_none_is_refused() {
         for align in [0, 3, usize::MAX] {
@@ -719,7 +790,7 @@ mod raw {
 
 mod reads_and_writes {
     use super::*;
-    use overlapped::Operation;
+    use overlapped::{Buffer, Operation};
 
     /// A tape: writes append, reads take; at the end it is the end of the file.
     #[derive(Default)]
@@ -756,6 +827,27 @@ mod reads_and_writes {
         assert_eq!(&*device.read(64).wait().unwrap(), b"hello world");
         assert_eq!(&*device.read_at(6, 3).wait().unwrap(), b"wor");
         assert!(device.read_at(100, 3).wait().unwrap().is_empty());
+    }
+
+    #[test]
+    fn reads_and_writes_with_buffers_of_ones_own() {
+        let device = Device::simulated(Tape::default()).unwrap();
+        let written = device.write_from(Buffer::from(b"hello ".as_slice())).wait();
+        assert_eq!((written.status().unwrap(), written.information, written.len()), (Status::SUCCESS, 6, 0));
+        assert_eq!(&*written.input, b"hello ");
+        assert_eq!(device.write_from_at(6, Buffer::from(b"world".as_slice())).wait().information, 5);
+        let buffer = Buffer::aligned(64, 4096).unwrap();
+        let address = buffer.as_ptr();
+        let read = device.read_into(buffer).wait();
+        assert_eq!(&read.output[..read.len()], b"hello world");
+        let read = device.read_into_at(6, read.output).wait();
+        assert_eq!(&read.output[..read.len()], b"world");
+        let end = device.read_into_at(100, read.output).wait();
+        assert!(end.status().is_ok() && end.is_empty());
+        assert_eq!((end.output.len(), end.output.as_ptr()), (64, address), "the very same buffer, each time");
+        let beyond = device.read_into_at(u64::MAX, end.output).wait();
+        assert_eq!(beyond.status().unwrap_err().kind(), ErrorKind::InvalidInput);
+        assert_eq!(beyond.output.len(), 64);
     }
 
     #[test]
