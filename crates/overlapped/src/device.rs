@@ -374,8 +374,9 @@ impl Device {
     /// In the reply: those of [`call`](Self::call), with both buffers.
     ///
     /// # Safety
-    /// The driver reads and writes no more than the two buffers through what it is given, follows no address in them
-    /// that is not valid until it completes the request, and is done with them then.
+    /// The driver reads and writes no more than the two buffers through what it is given, and claims to have written no
+    /// more (with METHOD_BUFFERED the system copies as many bytes as it claims); it follows no address in them that is not
+    /// valid until it completes the request, and is done with them then.
     pub unsafe fn call_raw(&self, code: CtlCode, input: Buffer, output: Buffer) -> RawCall {
         // SAFETY: the caller's promise.
         unsafe { self.begin_raw(Operation::Control(code), input, output, ()) }

@@ -19,6 +19,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use free::{Free, Link, Linked};
+pub(crate) use idle::slack;
 use idle::{Heap, Idle, KEEP, alignment};
 
 #[cfg(target_os = "linux")]

@@ -40,7 +40,7 @@ pub(super) const fn alignment(len: usize) -> usize {
 /// Bytes behind a buffer that nobody uses. A driver of METHOD_BUFFERED that claims more than it was given room for has
 /// the system copy so many bytes: what overruns by a record or two lands here. As much again as the buffer has, at most
 /// 4 KiB; more would cost small buffers more than it could save.
-const fn slack(capacity: usize) -> usize {
+pub(crate) const fn slack(capacity: usize) -> usize {
     if capacity < KEEP {
         KEEP
     } else if capacity < 4096 {
@@ -311,6 +311,22 @@ mod tests {
         assert_eq!(idle(&buffers), 4096);
         buffers.forget(2);
         assert_eq!(idle(&buffers), 0);
+    }
+
+    /// This test is the system that copies as many bytes as a driver claims.
+    #[test]
+    fn an_overrun_of_a_large_output_hits_nothing() {
+        let buffers = Idle::default();
+        for len in [128, 1024, 4096, 1 << 17] {
+            let heap = buffers.take(len, 1).unwrap();
+            // SAFETY: the buffer is this long, and so is what is behind it; nobody else has them.
+            unsafe { ptr::write_bytes(heap.start(), 0xee, len + slack(len)) };
+            assert!((1024..=4096).contains(&slack(len)));
+            buffers.put(heap, 1);
+            let own = crate::Buffer::aligned(len, 16).unwrap();
+            // SAFETY: as above.
+            unsafe { ptr::write_bytes(own.raw().0, 0xee, len + slack(len)) };
+        }
     }
 
     #[test]
