@@ -69,6 +69,9 @@ pub struct PortStats {
     /// Slots in use: operations in flight, also those whose caller has left; results that wait to be taken; and
     /// replies of records (`Reply<[T]>`) that are still held.
     pub in_flight: usize,
+    /// Bytes of buffers that no operation uses, and that are kept for the next ones: at most 4 MiB, or as many as are in
+    /// use, or two of the largest of late, whichever is most. One of up to 1 KiB may stay with its slot, and is not counted.
+    pub idle_bytes: usize,
     /// Packets that named no operation in flight: late, doubled or foreign ones. They were counted and nothing else.
     pub strays: u64,
     /// Wakers and callbacks that panicked. The panic was caught.
@@ -522,6 +525,7 @@ impl Port {
         PortStats {
             slots: census.slots,
             in_flight: census.in_flight(),
+            idle_bytes: self.inner.slab.idle.bytes(),
             strays: self.inner.strays.load(Relaxed),
             panics: self.inner.panics.load(Relaxed),
             timers: self.inner.timers.len(),

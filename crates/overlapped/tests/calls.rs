@@ -277,6 +277,42 @@ fn a_lie_about_the_count_is_clamped() {
 }
 
 #[test]
+#[cfg(all(target_os = "linux", not(miri)))]
+fn after_a_burst_of_large_calls_their_memory_is_the_systems_again() {
+    let (port, _, device) = setup();
+    let resident = || {
+        let figures = std::fs::read_to_string("/proc/self/statm").unwrap();
+        let pages: usize = figures.split(' ').nth(1).unwrap().parse().unwrap();
+        pages * rustix::param::page_size()
+    };
+    // So small that the C library's allocator does not map each of them.
+    let (echo, input) = (ECHO.with_capacity(24 << 10), vec![1; 24 << 10]);
+    let before = resident();
+    let calls: Vec<_> = (0..3000).map(|_| device.call(echo, &input)).collect();
+    let meanwhile = resident();
+    assert!(meanwhile - before > 100 << 20, "it was a burst: {} bytes", meanwhile - before);
+    drop(calls);
+    // What other tests use meanwhile is far less.
+    assert!(resident() < before + (80 << 20), "{} of {} bytes stayed", resident() - before, meanwhile - before);
+    assert_eq!((port.stats().in_flight, port.stats().idle_bytes), (0, 4 << 20));
+}
+
+#[test]
+fn a_closed_device_leaves_no_buffers() {
+    let (port, _, device) = setup();
+    let other = Device::simulated_on(&port, support::Device::new()).unwrap();
+    for device in [&device, &other] {
+        device.call(ECHO.with_capacity(4096), &[1; 4096]).wait().unwrap();
+    }
+    device.call(ECHO.with_capacity(4096), &[1; 4096]).wait().unwrap();
+    assert_eq!(port.stats().idle_bytes, 8192, "one buffer, for one after the other");
+    drop(other);
+    assert_eq!(port.stats().idle_bytes, 8192);
+    drop(device);
+    assert_eq!(port.stats().idle_bytes, 0);
+}
+
+#[test]
 fn a_completion_with_pending_is_the_drivers_fault() {
     let at_once = Device::simulated(sim::from_fn(|request| request.complete(Status::PENDING))).unwrap();
     let error = at_once.call(WAIT, &()).wait().unwrap_err();

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use overlapped::sim::{self, Outcome, Request};
-use overlapped::{Buffer, Device, Ioctl, Port, Status};
+use overlapped::{Device, Ioctl, Port, Status};
 use support::*;
 
 // SAFETY: the simulated driver writes no more than it is given room for.
@@ -155,7 +155,7 @@ fn device_files() -> usize {
         assert_eq!(stream.wait_next().unwrap().unwrap().len(), 10);
     });
     drop(stream);
-    let mut buffer = Some(Buffer::aligned(1 << 20, 4096).unwrap());
+    let mut buffer = Some(overlapped::Buffer::aligned(1 << 20, 4096).unwrap());
     let lent = allocations(|| {
         writer.write_all(&[1; 10]).unwrap();
         let reply = reader.read_into(buffer.take().unwrap()).wait();

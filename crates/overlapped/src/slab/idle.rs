@@ -206,6 +206,11 @@ impl Idle {
         }
     }
 
+    /// How many bytes are idle.
+    pub(crate) fn bytes(&self) -> usize {
+        lock(&self.0).idle
+    }
+
     /// The device is closed: what is idle of it goes back to the system.
     pub(crate) fn forget(&self, device: u64) {
         let mut freed = Vec::new();
