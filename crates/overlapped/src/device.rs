@@ -483,7 +483,7 @@ impl Device {
     /// #     fn control(&self, request: sim::Request) -> sim::Outcome { request.complete(Status::INVALID_DEVICE_REQUEST) }
     /// #     fn write(&self, mut request: sim::Request) -> sim::Outcome {
     /// #         let count = request.input().len();
-    /// #         request.set_written(count);
+    /// #         request.set_information(count);
     /// #         request.complete(Status::SUCCESS)
     /// #     }
     /// # }
