@@ -5,6 +5,7 @@ use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 
+use crate::slab::slack;
 use crate::{Error, ErrorKind, Operation};
 
 /// Bytes at a fixed address, with the alignment you ask for: what [`Device::call_raw`](crate::Device::call_raw) takes
@@ -56,7 +57,7 @@ impl Buffer {
             std::ptr::without_provenance_mut(layout.align())
         } else {
             // SAFETY: the layout's size is not zero.
-            unsafe { alloc_zeroed(layout) }
+            unsafe { alloc_zeroed(with_slack(layout)?) }
         };
         let start = NonNull::new(start)?;
         Some(Self { start, layout })
@@ -67,6 +68,11 @@ impl Buffer {
         let len = self.layout.size() as u32;
         (if len == 0 { std::ptr::null_mut() } else { self.start.as_ptr() }, len)
     }
+}
+
+/// With what a driver may spoil that claims more bytes than it was given room for.
+fn with_slack(layout: Layout) -> Option<Layout> {
+    Layout::from_size_align(layout.size().checked_add(slack(layout.size()))?, layout.align()).ok()
 }
 
 impl From<&[u8]> for Buffer {
@@ -96,9 +102,9 @@ impl DerefMut for Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        if self.layout.size() > 0 {
+        if let Some(layout) = with_slack(self.layout).filter(|_| self.layout.size() > 0) {
             // SAFETY: allocated with this layout, and freed here alone.
-            unsafe { dealloc(self.start.as_ptr(), self.layout) };
+            unsafe { dealloc(self.start.as_ptr(), layout) };
         }
     }
 }

@@ -356,7 +356,7 @@ impl Pending {
     }
 
     /// The reply and the buffers, once the result is published.
-    pub(crate) fn take_raw(mut self) -> RawReply {
+    pub(crate) fn take_raw<K: Send + 'static>(mut self) -> RawReply<K> {
         let operation = std::mem::replace(&mut self.operation, InFlight::NONE);
         let (port, name) = (&self.device.port, &self.device.name);
         let slot = port.slot(operation);

@@ -297,7 +297,8 @@ impl Error {
         self.0.device.as_deref()
     }
 
-    /// The bytes that came with it: what the driver had written when the error is [`ErrorKind::Truncated`], else none.
+    /// The bytes that came with it: what the driver had written when the error is [`ErrorKind::Truncated`], or when the
+    /// driver ended the call with a warning other than STATUS_BUFFER_OVERFLOW, which is no error. Else none.
     ///
     /// ```
     /// # use overlapped::{sim::Script, Access, CtlCode, Device, ErrorKind, Ioctl, Method, Status};

@@ -57,9 +57,10 @@ impl<In: ?Sized, Out: Output> Ioctl<In, Out> {
     ///
     /// # Safety
     /// The driver reads no more than the bytes of `In`, and writes no more than the bytes of `Out`, through the buffers
-    /// it is given; neither holds an address that the driver follows (METHOD_NEITHER is fine without such); and the
-    /// driver is done with the buffers when it completes the request. The guide says what each of these means, and what
-    /// breaks it: [the safety contract](crate::guide::safety).
+    /// it is given; unless it fails the request it completes it with a byte count that is no larger than `Out`, since
+    /// with METHOD_BUFFERED the system copies so many bytes; neither buffer holds an address that the driver follows
+    /// (METHOD_NEITHER is fine without such); and the driver is done with the buffers when it completes the request. The
+    /// guide says what each of these means, and what breaks it: [the safety contract](crate::guide::safety).
     ///
     /// # Panics
     /// When the method is METHOD_IN_DIRECT. In a `const` that is a compile-time error; for a code that is known only at

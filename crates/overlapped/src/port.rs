@@ -73,6 +73,9 @@ pub struct PortStats {
     /// Slots in use: operations in flight, also those whose caller has left; results that wait to be taken; and
     /// replies of records (`Reply<[T]>`) that are still held.
     pub in_flight: usize,
+    /// Bytes of buffers that no operation uses, and that are kept for the next ones: at most 4 MiB, or as many as are in
+    /// use, or two of the largest of late, whichever is most. One of up to 1 KiB may stay with its slot, and is not counted.
+    pub idle_bytes: usize,
     /// Packets that named no operation in flight: late, doubled or foreign ones. They were counted and nothing else.
     pub strays: u64,
     /// Results that nobody took, and that could not be given on: of control codes and ioctls whose calls were dropped,
@@ -102,7 +105,7 @@ pub struct PendingCall {
     pub operation: Operation,
     /// The device's name; `None` when the device is closed and its driver has not let go.
     pub device: Option<Arc<str>>,
-    /// How long ago it was submitted, to within the system's tick (a few milliseconds).
+    /// How long ago it was submitted, in steps of 16 milliseconds. After two years it begins again.
     pub age: Duration,
 }
 
@@ -617,6 +620,7 @@ impl Port {
         PortStats {
             slots: census.slots,
             in_flight: census.in_flight(),
+            idle_bytes: self.inner.slab.idle.bytes(),
             strays: self.inner.strays.load(Relaxed),
             lost_results: self.inner.lost_results.load(Relaxed),
             lost_bytes: self.inner.lost_bytes.load(Relaxed),
@@ -724,6 +728,7 @@ impl Inner {
     pub(crate) fn unlist(&self, device: u64, unread: &Unread) {
         let listed = lock(&self.devices).remove(&device);
         drop(listed);
+        self.slab.idle.forget(device);
         let (results, bytes) = unread.clear();
         self.lost(results, bytes);
     }

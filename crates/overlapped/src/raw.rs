@@ -1,7 +1,9 @@
 //! A call with the caller's own buffers, which always come back.
 
+use std::any::Any;
 use std::fmt;
 use std::future::Future;
+use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -14,7 +16,10 @@ use crate::slab::Slot;
 use crate::slot::Progress;
 use crate::{Buffer, Error, ErrorKind, Operation, Status};
 
-/// A call with owned buffers; made by [`Device::call_raw`](crate::Device::call_raw).
+/// A call with owned buffers; made by [`Device::call_raw`](crate::Device::call_raw),
+/// [`read_into`](crate::Device::read_into), [`write_from`](crate::Device::write_from) and their like.
+///
+/// `K` is what was given to [`call_raw_keeping`](crate::Device::call_raw_keeping): it lives until the driver is done.
 ///
 /// `.await` it or [`wait`](Self::wait). Dropping it cancels it; the buffers are freed when the driver is done with them.
 /// The buffers come back when the driver lets go of them, and not before: also after a [`timeout`](Self::timeout). To give
@@ -35,13 +40,17 @@ use crate::{Buffer, Error, ErrorKind, Operation, Status};
 /// # Ok::<(), overlapped::Error>(())
 /// ```
 #[must_use = "a call that is dropped is cancelled"]
-pub struct RawCall(State);
+pub struct RawCall<K = ()>(State<K>);
 
-enum State {
-    Ready(RawReply),
-    Pending(Pending),
+enum State<K> {
+    Ready(RawReply<K>),
+    /// The slot has the value.
+    Pending(Pending, PhantomData<fn() -> K>),
     Taken,
 }
+
+// Nobody pins the value: it is only handed on.
+impl<K> Unpin for RawCall<K> {}
 
 /// What became of a [`RawCall`]: status, byte count and both buffers, also of one that failed.
 ///
@@ -52,19 +61,28 @@ enum State {
 /// ```
 #[derive(Debug)]
 #[non_exhaustive]
-pub struct RawReply {
-    /// The input, as it was. With METHOD_IN_DIRECT it is the driver's command, and the output carries the data.
+pub struct RawReply<K = ()> {
+    /// The input, as it was: of a write, what was written. With METHOD_IN_DIRECT it is the driver's command, and the output
+    /// carries the data.
     pub input: Buffer,
-    /// The output: what the driver wrote is at its beginning.
+    /// The output: what the driver wrote, or what was read, is at its beginning.
     pub output: Buffer,
+    /// What was given to be kept. `None` only where the driver has it still: in the reply of a [`wait`](RawCall::wait) that
+    /// is a [`ErrorKind::Deadlock`].
+    pub kept: Option<K>,
     /// The byte count *as the driver gave it*.
     pub information: usize,
     status: Result<Status, Error>,
 }
 
-impl RawReply {
-    pub(crate) fn refused(error: Error, input: Buffer, output: Buffer) -> Self {
-        Self { input, output, information: 0, status: Err(error) }
+impl<K> RawReply<K> {
+    pub(crate) fn refused(error: Error, input: Buffer, output: Buffer, kept: Option<K>) -> Self {
+        Self { input, output, kept, information: 0, status: Err(error) }
+    }
+
+    /// Of a call whose buffers the driver has still.
+    fn without_buffers(error: Error) -> Self {
+        Self::refused(error, Buffer::empty(), Buffer::empty(), None)
     }
 
     /// The status: a success or a warning.
@@ -75,7 +93,8 @@ impl RawReply {
         self.status.clone()
     }
 
-    /// How many of the output's bytes are valid: the driver's count, but never more than there are. 0 after an error.
+    /// How many of the output's bytes are valid: the driver's count, but never more than there are. 0 after an error, and of
+    /// a write, whose count is the [`information`](Self::information).
     #[must_use]
     pub fn len(&self) -> usize {
         if self.status.is_ok() { self.information.min(self.output.len()) } else { 0 }
@@ -88,13 +107,13 @@ impl RawReply {
     }
 }
 
-impl RawCall {
-    pub(crate) fn ready(reply: RawReply) -> Self {
+impl<K: Send + 'static> RawCall<K> {
+    pub(crate) fn ready(reply: RawReply<K>) -> Self {
         Self(State::Ready(reply))
     }
 
     pub(crate) fn pending(pending: Pending) -> Self {
-        Self(State::Pending(pending))
+        Self(State::Pending(pending, PhantomData))
     }
 
     /// Asks the driver to cancel the call, which then ends in its own way.
@@ -113,7 +132,7 @@ impl RawCall {
     /// # Ok::<(), overlapped::Error>(())
     /// ```
     pub fn cancel(&self) {
-        if let State::Pending(pending) = &self.0 {
+        if let State::Pending(pending, _) = &self.0 {
             pending.cancel();
         }
     }
@@ -135,7 +154,7 @@ impl RawCall {
     /// # Ok::<(), overlapped::Error>(())
     /// ```
     pub fn timeout(self, timeout: Duration) -> Self {
-        if let State::Pending(pending) = &self.0 {
+        if let State::Pending(pending, _) = &self.0 {
             pending.timeout(timeout);
         }
         self
@@ -156,47 +175,47 @@ impl RawCall {
     /// # Ok::<(), overlapped::Error>(())
     /// ```
     #[must_use]
-    pub fn wait_timeout(self, timeout: Duration) -> RawReply {
+    pub fn wait_timeout(self, timeout: Duration) -> RawReply<K> {
         self.timeout(timeout).wait()
     }
 
     /// Waits on this thread until the driver completes the call. On the thread that dispatches the port the reply is
     /// [`ErrorKind::Deadlock`], with empty buffers: the driver still has the real ones.
     #[must_use]
-    pub fn wait(mut self) -> RawReply {
-        if let State::Pending(pending) = &self.0
+    pub fn wait(mut self) -> RawReply<K> {
+        if let State::Pending(pending, _) = &self.0
             && let Some(deadlock) = pending.deadlock()
         {
-            return RawReply::refused(deadlock, Buffer::empty(), Buffer::empty());
+            return RawReply::without_buffers(deadlock);
         }
-        let port = if let State::Pending(pending) = &self.0 { pending.manual_port() } else { None };
+        let port = if let State::Pending(pending, _) = &self.0 { pending.manual_port() } else { None };
         match port {
             Some(port) => port.drive(None, Whose::NOBODY, |cx| self.poll_reply(cx)).expect("there is no deadline"),
             None => block_on(|cx| self.poll_reply(cx)),
         }
     }
 
-    fn poll_reply(&mut self, cx: &Context<'_>) -> Poll<RawReply> {
-        if let State::Pending(pending) = &mut self.0
+    fn poll_reply(&mut self, cx: &Context<'_>) -> Poll<RawReply<K>> {
+        if let State::Pending(pending, _) = &mut self.0
             && pending.progress(cx) != Progress::Complete
         {
             return Poll::Pending;
         }
         Poll::Ready(match std::mem::replace(&mut self.0, State::Taken) {
             State::Ready(reply) => reply,
-            State::Pending(pending) => pending.take_raw(),
+            State::Pending(pending, _) => pending.take_raw(),
             State::Taken => {
                 let error = Error::new(ErrorKind::InvalidInput, Operation::Poll).hint("the reply was taken before");
-                RawReply::refused(error, Buffer::empty(), Buffer::empty())
+                RawReply::without_buffers(error)
             }
         })
     }
 }
 
-impl Future for RawCall {
-    type Output = RawReply;
+impl<K: Send + 'static> Future for RawCall<K> {
+    type Output = RawReply<K>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<RawReply> {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<RawReply<K>> {
         self.get_mut().poll_reply(cx)
     }
 }
@@ -205,31 +224,36 @@ impl Future for RawCall {
 ///
 /// # Safety
 /// The operation is finished, was prepared with buffers, belongs to the caller, and has this slot.
-pub(crate) unsafe fn reply(
+pub(crate) unsafe fn reply<K: Send + 'static>(
     port: &Arc<port::Inner>,
     slot: &Slot,
     name: &Arc<str>,
     operation: InFlight,
     (status, information): (Status, usize),
-) -> RawReply {
+) -> RawReply<K> {
     // SAFETY: the caller's promise.
-    let buffers = unsafe { slot.take_buffers() };
+    let lent = unsafe { slot.take_lent() };
     let (what, is_overdue) = (slot.operation(), status == Status::CANCELLED && slot.machine.is_overdue());
     let failed = status.is_error().then(|| device::failure(slot, operation, what, status, name));
     port.release_slot(slot, operation);
-    let (input, output) = buffers.map_or_else(|| (Buffer::empty(), Buffer::empty()), |b| *b);
+    let (input, output, kept) = lent
+        .map_or_else(|| (Buffer::empty(), Buffer::empty(), None), |lent| (lent.input, lent.output, Some(lent.kept)));
+    let kept = kept.and_then(|kept: Box<dyn Any + Send>| kept.downcast().ok()).map(|kept| *kept);
+    let end_of_file = status == Status::END_OF_FILE && matches!(what, Operation::Read { .. });
+    let information = if end_of_file { 0 } else { information };
     let status = match status {
+        status if end_of_file => Ok(status),
         _ if is_overdue => Err(Error::new(ErrorKind::TimedOut, what).on(name)),
         status => failed.map_or(Ok(status), Err),
     };
-    RawReply { input, output, information, status }
+    RawReply { input, output, kept, information, status }
 }
 
-impl fmt::Debug for RawCall {
+impl<K> fmt::Debug for RawCall<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match self.0 {
             State::Ready(_) => "ready",
-            State::Pending(_) => "pending",
+            State::Pending(..) => "pending",
             State::Taken => "taken",
         };
         f.debug_struct("RawCall").field("state", &state).finish_non_exhaustive()

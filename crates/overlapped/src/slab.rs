@@ -1,34 +1,40 @@
 //! Where operations live: pinned slots in append-only chunks, and the list of free ones.
 //!
 //! A slot never moves and is never freed before its port, so that an address the kernel was given stays an address of
-//! ours. Everything the kernel may write is reached by raw pointer; no reference to it exists while it may.
+//! ours. What the kernel may write lies apart from what it may not: a slot has a *block*, and the blocks of a chunk lie
+//! side by side, with nothing behind them that anybody uses. A driver that writes more than it was given room for spoils
+//! other operations' bytes and counts, which nobody trusts anyway, and no pointer or state of ours. Blocks are reached by
+//! raw pointer; no reference to one exists while the kernel may write it.
 
 mod free;
+mod idle;
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
+use std::any::Any;
 use std::cell::UnsafeCell;
 use std::fmt;
-use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use free::{Free, Link, Linked};
+pub(crate) use idle::slack;
+use idle::{Heap, Idle, KEEP, alignment};
 
 #[cfg(target_os = "linux")]
 use crate::linux::Interest;
-use crate::port::Waiter;
+use crate::port::{Waiter, caught, off_the_dispatcher};
 use crate::slot::{Machine, Recycle};
 use crate::sync::lock;
 use crate::{Buffer, CtlCode, Operation, Status};
 
-/// Bytes of input and output that fit in the slot itself. With it a slot is 192 bytes, three cache lines.
+/// Bytes of input and output that fit in the slot's block.
 const INLINE: usize = 64;
 /// Every buffer starts at a multiple of this, so every record type of at most this alignment can be read in place.
 pub(crate) const ALIGN: usize = 16;
-/// A slot's own buffer that is larger than this is freed with the operation rather than kept for the next one.
-const KEEP: usize = 64 * 1024;
+/// Bytes behind the blocks of a chunk that nobody uses: an overrun of the last ones lands there.
+const SLACK: usize = 4096;
 /// The first chunks have this many slots. After every sixteen they are twice as long: so of many slots there is never more
 /// than a sixteenth that nobody has needed yet.
 const FIRST_CHUNK: usize = 8;
@@ -63,24 +69,45 @@ impl IoStatus {
     }
 }
 
+/// What the kernel may write of a slot: the status block, and behind it the bytes of small inputs and outputs, so that an
+/// output that is overrun leaves its own status alone.
 #[repr(C, align(16))]
-struct Inline([MaybeUninit<u8>; INLINE]);
+struct Block {
+    io_status: IoStatus,
+    inline: [u8; INLINE],
+}
 
-/// The caller's own input and output.
-pub(crate) type Buffers = (Buffer, Buffer);
+/// The caller's own input and output, and what else is to live until the driver is done.
+pub(crate) struct Lent {
+    pub(crate) input: Buffer,
+    pub(crate) output: Buffer,
+    pub(crate) kept: Box<dyn Any + Send>,
+}
 
-/// One operation's pinned memory.
+impl Lent {
+    /// Frees it when nobody will take it. A destructor that is somebody's code does not run on the dispatcher.
+    fn abandon(self) {
+        let nothing = self.kept.is::<()>();
+        if !nothing {
+            let kept = self.kept;
+            off_the_dispatcher(move || {
+                let _panic = caught(move || drop(kept));
+            });
+        }
+    }
+}
+
+/// One operation: its state, and where its memory is.
 ///
 /// Who may touch what: from [`Machine::begin`] until its packet is dequeued (or its submission has returned a final
-/// status), `io_status`, the buffer and its contents belong to the kernel, or to the simulated driver that plays it.
+/// status), the block, the buffer and their contents belong to the kernel, or to the simulated driver that plays it.
 /// Before and after, to the one thread that owns the operation. The rest is atomic or has a lock.
-#[repr(C)]
 pub(crate) struct Slot {
-    io_status: UnsafeCell<IoStatus>,
-    inline: UnsafeCell<Inline>,
-    heap: UnsafeCell<Heap>,
-    /// The caller's buffers, in place of the slot's own.
-    buffers: UnsafeCell<Option<Box<Buffers>>>,
+    /// One of the chunk's blocks. The pointer may go everywhere in them and their slack.
+    block: NonNull<Block>,
+    heap: UnsafeCell<Option<Heap>>,
+    /// The caller's buffers, in place of the slot's own. The box stays for the next ones.
+    lent: UnsafeCell<Option<Box<Option<Lent>>>>,
     input_len: UnsafeCell<u32>,
     output_len: UnsafeCell<u32>,
     pub(crate) machine: Machine<Waiter>,
@@ -90,53 +117,24 @@ pub(crate) struct Slot {
     what: AtomicU64,
     /// Of a read of a stream: its number among those of its device. [`TAKEN`] when somebody had the result.
     number: AtomicU64,
-    /// When it was submitted, in milliseconds of a clock that wraps.
+    /// When it was submitted, in [`UNIT`]s of a clock that wraps.
     started: AtomicU32,
     /// The generation whose cancellation was asked for; 0 for none.
     pub(crate) cancelled: AtomicU32,
     link: Link,
 }
 
-#[cfg(all(not(loom), target_pointer_width = "64"))]
-const _: () = assert!(size_of::<Slot>() <= 208);
+/// What [`Slot::started`] counts in, in milliseconds: about a tick of Windows' clock. It wraps after two years.
+const UNIT: u64 = 16;
 
-// SAFETY: the cells are touched by one thread at a time, as the machine's phases say; see the type's documentation.
+#[cfg(all(not(loom), target_pointer_width = "64"))]
+const _: () = assert!(size_of::<Slot>() + size_of::<Block>() <= 208);
+
+// SAFETY: the cells and the block are touched by one thread at a time, as the machine's phases say; see the type's
+// documentation.
 unsafe impl Sync for Slot {}
 // SAFETY: nothing in a slot is bound to the thread that made it.
 unsafe impl Send for Slot {}
-
-/// A buffer that outgrew the slot.
-struct Heap {
-    start: Option<NonNull<u8>>,
-    capacity: usize,
-}
-
-impl Heap {
-    fn layout(capacity: usize) -> Option<Layout> {
-        Layout::from_size_align(capacity, ALIGN).ok()
-    }
-
-    /// A buffer of at least `capacity` bytes, every one of them initialised. `None` when there is no memory for it.
-    fn at_least(&mut self, capacity: usize) -> Option<NonNull<u8>> {
-        if self.capacity < capacity {
-            let capacity = capacity.checked_next_power_of_two()?;
-            let layout = Self::layout(capacity)?;
-            // SAFETY: the layout's size is not zero: it is more than `self.capacity`.
-            let start = NonNull::new(unsafe { alloc_zeroed(layout) })?;
-            self.free();
-            *self = Self { start: Some(start), capacity };
-        }
-        self.start
-    }
-
-    fn free(&mut self) {
-        if let (Some(start), Some(layout)) = (self.start.take(), Self::layout(self.capacity)) {
-            // SAFETY: `at_least` allocated it with this very layout, and `take` makes this the only time it is freed.
-            unsafe { dealloc(start.as_ptr(), layout) };
-        }
-        self.capacity = 0;
-    }
-}
 
 /// The kernel's view of one operation's memory: raw addresses, valid until the slot is released.
 #[derive(Clone, Copy, Debug)]
@@ -185,12 +183,11 @@ impl Memory {
 }
 
 impl Slot {
-    fn new() -> Self {
+    fn new(block: NonNull<Block>) -> Self {
         Self {
-            io_status: UnsafeCell::new(IoStatus::new(0, 0)),
-            inline: UnsafeCell::new(Inline([MaybeUninit::zeroed(); INLINE])),
-            heap: UnsafeCell::new(Heap { start: None, capacity: 0 }),
-            buffers: UnsafeCell::new(None),
+            block,
+            heap: UnsafeCell::new(None),
+            lent: UnsafeCell::new(None),
             input_len: UnsafeCell::new(0),
             output_len: UnsafeCell::new(0),
             machine: Machine::new(),
@@ -209,27 +206,35 @@ impl Slot {
     /// # Safety
     /// The caller owns the slot: it took it from the pool and has not begun.
     #[inline]
-    pub(crate) unsafe fn prepare(&self, device: u64, what: Operation, input: &[u8], output_len: u32) -> bool {
+    pub(crate) unsafe fn prepare(
+        &self,
+        slab: &Slab,
+        device: u64,
+        what: Operation,
+        input: &[u8],
+        output_len: u32,
+    ) -> bool {
         let Ok(input_len) = u32::try_from(input.len()) else {
             return false;
         };
-        let Some(need) = input.len().checked_next_multiple_of(ALIGN).and_then(|n| n.checked_add(output_len as usize))
-        else {
+        let need = (input.len().checked_next_multiple_of(alignment(output_len as usize)))
+            .and_then(|start| start.checked_add(output_len as usize));
+        let Some(need) = need else {
             return false;
         };
         // SAFETY: the caller owns the slot, so nobody else touches the cells; the kernel has no operation in it.
         unsafe {
             *self.input_len.get() = input_len;
             *self.output_len.get() = output_len;
+            self.adopt(device);
             let start = if need <= INLINE {
-                self.inline.get().cast::<u8>()
+                self.inline()
             } else {
-                match (*self.heap.get()).at_least(need) {
-                    Some(start) => start.as_ptr(),
+                match self.heap(slab, device, need) {
+                    Some(start) => start,
                     None => return false,
                 }
             };
-            self.adopt(device);
             ptr::copy_nonoverlapping(input.as_ptr(), start, input.len());
             self.set_status(Status::PENDING, 0);
         }
@@ -237,14 +242,30 @@ impl Slot {
         true
     }
 
+    /// A buffer of at least `need` bytes for this device. `None` when there is no memory for it.
+    ///
+    /// # Safety
+    /// As [`prepare`](Self::prepare).
+    unsafe fn heap(&self, slab: &Slab, device: u64, need: usize) -> Option<*mut u8> {
+        // SAFETY: the caller owns the slot.
+        let heap = unsafe { &mut *self.heap.get() };
+        if heap.as_ref().is_none_or(|heap| heap.capacity() < need) {
+            if let Some(small) = heap.take() {
+                slab.idle.put(small, device);
+            }
+            *heap = slab.idle.take(need, device);
+        }
+        heap.as_ref().map(Heap::start)
+    }
+
     /// Gives the operation the caller's buffers.
     ///
     /// # Safety
     /// As [`prepare`](Self::prepare).
-    pub(crate) unsafe fn prepare_with(&self, device: u64, what: Operation, buffers: Box<Buffers>) {
+    pub(crate) unsafe fn prepare_with(&self, device: u64, what: Operation, lent: Lent) {
         // SAFETY: the caller owns the slot.
         unsafe {
-            *self.buffers.get() = Some(buffers);
+            **(*self.lent.get()).get_or_insert_default() = Some(lent);
             self.set_status(Status::PENDING, 0);
         }
         // SAFETY: as above. The slot's own buffer is not used, but it will be taken for this device's from now on.
@@ -264,10 +285,9 @@ impl Slot {
         }
         // SAFETY: the caller owns the slot, and no operation is in it.
         unsafe {
-            self.inline.get().write(Inline([MaybeUninit::zeroed(); INLINE]));
-            let heap = &*self.heap.get();
-            if let Some(start) = heap.start {
-                ptr::write_bytes(start.as_ptr(), 0, heap.capacity);
+            ptr::write_bytes(self.inline(), 0, INLINE);
+            if let Some(heap) = &mut *self.heap.get() {
+                heap.clear();
             }
         }
         self.device.store(device, Relaxed);
@@ -277,16 +297,16 @@ impl Slot {
     fn note(&self, what: Operation) {
         self.number.store(0, Relaxed);
         self.what.store(pack(what), Relaxed);
-        self.started.store(crate::sys::ticks(), Relaxed);
+        self.started.store(now(), Relaxed);
     }
 
     /// Takes the caller's buffers back.
     ///
     /// # Safety
     /// The caller owns the operation, and the kernel is done with it.
-    pub(crate) unsafe fn take_buffers(&self) -> Option<Box<Buffers>> {
+    pub(crate) unsafe fn take_lent(&self) -> Option<Lent> {
         // SAFETY: the caller's promise.
-        unsafe { (*self.buffers.get()).take() }
+        unsafe { (*self.lent.get()).as_mut()?.take() }
     }
 
     /// The addresses to submit.
@@ -297,21 +317,21 @@ impl Slot {
     pub(crate) unsafe fn memory(&self) -> Memory {
         // SAFETY: lengths and buffer change only in `prepare`, whose caller owns the slot; now the caller does.
         unsafe {
-            if let Some(buffers) = &*self.buffers.get() {
-                let ((input, input_len), (output, output_len)) = (buffers.0.raw(), buffers.1.raw());
-                return Memory { io_status: self.io_status.get(), input, input_len, output, output_len };
+            if let Some(Some(lent)) = (*self.lent.get()).as_deref() {
+                let ((input, input_len), (output, output_len)) = (lent.input.raw(), lent.output.raw());
+                return Memory { io_status: self.io_status(), input, input_len, output, output_len };
             }
             let (input_len, output_len) = (*self.input_len.get(), *self.output_len.get());
-            let offset = (input_len as usize).next_multiple_of(ALIGN);
+            let offset = (input_len as usize).next_multiple_of(alignment(output_len as usize));
             let start = if offset + output_len as usize <= INLINE {
-                self.inline.get().cast::<u8>()
+                self.inline()
             } else {
-                (*self.heap.get()).start.map_or(ptr::null_mut(), NonNull::as_ptr)
+                (*self.heap.get()).as_ref().map_or(ptr::null_mut(), Heap::start)
             };
             // "Zero-length buffers: pass NULL."
             let or_null = |p: *mut u8, len: u32| if len == 0 { ptr::null_mut() } else { p };
             Memory {
-                io_status: self.io_status.get(),
+                io_status: self.io_status(),
                 input: or_null(start, input_len),
                 input_len,
                 output: or_null(start.wrapping_add(offset), output_len),
@@ -327,13 +347,21 @@ impl Slot {
     #[inline]
     pub(crate) unsafe fn set_status(&self, status: Status, information: usize) {
         // SAFETY: the caller's promise: nobody else touches the block.
-        unsafe { self.io_status.get().write(IoStatus::new(status.to_u32(), information)) };
+        unsafe { self.io_status().write(IoStatus::new(status.to_u32(), information)) };
     }
 
     /// The address that names the operation to the kernel.
-    #[cfg(windows)]
+    #[inline]
     pub(crate) fn io_status(&self) -> *mut IoStatus {
-        self.io_status.get()
+        // SAFETY: the block is allocated as long as the slot is there; no reference is made.
+        unsafe { &raw mut (*self.block.as_ptr()).io_status }
+    }
+
+    /// The first of the [`INLINE`] bytes.
+    #[inline]
+    fn inline(&self) -> *mut u8 {
+        // SAFETY: as above.
+        unsafe { (&raw mut (*self.block.as_ptr()).inline).cast() }
     }
 
     /// The final status and the byte count *the driver claims*.
@@ -342,7 +370,7 @@ impl Slot {
     /// The caller owns the operation, and its result is published or its submission has returned.
     #[inline]
     pub(crate) unsafe fn status(&self) -> (Status, usize) {
-        let block = self.io_status.get();
+        let block = self.io_status();
         // SAFETY: the kernel is done with the block (the caller's promise).
         unsafe { (Status::from_u32((*block).status), (*block).information) }
     }
@@ -354,7 +382,7 @@ impl Slot {
     #[inline]
     pub(crate) unsafe fn information(&self) -> usize {
         // SAFETY: the caller's promise: nobody else touches the block.
-        unsafe { (*self.io_status.get()).information }
+        unsafe { (*self.io_status()).information }
     }
 
     /// The first `len` bytes of the output, or all of it if that is fewer.
@@ -400,9 +428,9 @@ impl Slot {
         self.number.load(Relaxed) == TAKEN
     }
 
-    /// How long ago it was submitted, to within the system's tick.
+    /// How long ago it was submitted, in whole [`UNIT`]s.
     pub(crate) fn age(&self) -> Duration {
-        Duration::from_millis(crate::sys::ticks().wrapping_sub(self.started.load(Relaxed)).into())
+        Duration::from_millis(u64::from(now().wrapping_sub(self.started.load(Relaxed))) * UNIT)
     }
 
     /// What the operation is.
@@ -411,28 +439,38 @@ impl Slot {
         unpack(self.what.load(Relaxed))
     }
 
+    /// Gives away what is not to stay with the slot.
+    ///
     /// # Safety
     /// The caller owns the slot.
     #[inline]
-    unsafe fn shed(&self) {
+    unsafe fn shed(&self, idle: &Idle) {
         // SAFETY: the caller's promise.
-        let (heap, buffers) = unsafe { (&mut *self.heap.get(), &mut *self.buffers.get()) };
-        if heap.capacity > KEEP {
-            heap.free();
+        let (heap, lent) = unsafe { (&mut *self.heap.get(), &mut *self.lent.get()) };
+        if let Some(large) = heap.take_if(|heap| heap.capacity() > KEEP) {
+            idle.put(large, self.device());
         }
-        *buffers = None;
+        if let Some(lent) = lent.as_mut().and_then(|lent| lent.take()) {
+            lent.abandon();
+        }
     }
 }
 
 /// In place of a read's number: the result was taken.
 const TAKEN: u64 = u64::MAX;
+/// Now, in [`UNIT`]s.
+fn now() -> u32 {
+    (crate::sys::ticks() / UNIT) as u32
+}
 
 const READ: u64 = 2 << 62;
 const WRITE: u64 = 3 << 62;
 /// As many bytes into a file or disk an operation can be: nobody has one of 4 EiB.
 pub(crate) const PLACES: u64 = !WRITE;
+/// Above the 32 bits of a control code or a request, and below the two of reads and writes, a bit says what it is.
 #[cfg(target_os = "linux")]
 const IOCTL: u64 = 4 << 32;
+const SIGNAL: u64 = 8 << 32;
 
 /// In one word: a code as it is; a read or write by its highest bits, and one more than its offset.
 #[inline]
@@ -444,6 +482,7 @@ fn pack(what: Operation) -> u64 {
         Operation::Control(code) => code.to_u32().into(),
         #[cfg(target_os = "linux")]
         Operation::Ioctl { request, when } => IOCTL | when.map_or(0, |w| w as u64) << 32 | u64::from(request),
+        Operation::Signal => SIGNAL,
         // Nothing else is submitted.
         _ => 0,
     }
@@ -455,6 +494,7 @@ fn unpack(what: u64) -> Operation {
     match what {
         what if what & WRITE == READ => Operation::Read { offset },
         what if what & WRITE == WRITE => Operation::Write { offset },
+        what if what & SIGNAL != 0 => Operation::Signal,
         #[cfg(target_os = "linux")]
         what if what & IOCTL != 0 => Operation::Ioctl {
             request: what as u32,
@@ -467,12 +507,6 @@ fn unpack(what: u64) -> Operation {
 impl Linked for Slot {
     fn link(&self) -> &Link {
         &self.link
-    }
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        self.heap.get_mut().free();
     }
 }
 
@@ -489,10 +523,61 @@ fn number(chunk: usize, place: u32) -> u32 {
     (chunk as u32) << PLACE_BITS | place
 }
 
+/// The blocks of a chunk's slots, and the slack behind them.
+#[derive(Debug)]
+struct Blocks {
+    /// Everything the kernel is given an address in derives from this one, so that it may go as far as the slack.
+    start: NonNull<Block>,
+    layout: Layout,
+}
+
+// SAFETY: this only owns the memory; who may touch it is said by each slot.
+unsafe impl Send for Blocks {}
+// SAFETY: as above.
+unsafe impl Sync for Blocks {}
+
+impl Blocks {
+    fn new(len: usize) -> Option<Self> {
+        let blocks = Layout::array::<Block>(len).ok()?;
+        let layout = Layout::from_size_align(blocks.size().checked_add(SLACK)?, blocks.align()).ok()?;
+        // SAFETY: the layout's size is not zero: there is slack. Zeros are a block.
+        let start = NonNull::new(unsafe { alloc_zeroed(layout) })?.cast();
+        Some(Self { start, layout })
+    }
+
+    /// The place of the block with this number, which is less than their count.
+    fn at(&self, place: usize) -> NonNull<Block> {
+        NonNull::new(self.start.as_ptr().wrapping_add(place)).unwrap_or(self.start)
+    }
+}
+
+impl Drop for Blocks {
+    fn drop(&mut self) {
+        // SAFETY: allocated with this layout, and freed here alone.
+        unsafe { dealloc(self.start.as_ptr().cast(), self.layout) };
+    }
+}
+
+#[derive(Debug)]
+struct Chunk {
+    slots: Box<[Slot]>,
+    /// Freed with the slots, whose pointers it is.
+    _blocks: Blocks,
+}
+
+impl Chunk {
+    fn new(len: usize) -> Option<Self> {
+        let blocks = Blocks::new(len)?;
+        Some(Self { slots: (0..len).map(|place| Slot::new(blocks.at(place))).collect(), _blocks: blocks })
+    }
+}
+
 /// All slots of a port.
 #[derive(Debug)]
 pub(crate) struct Slab {
-    chunks: [OnceLock<Box<[Slot]>>; CHUNKS],
+    chunks: [OnceLock<Chunk>; CHUNKS],
+    /// The buffers that no operation uses.
+    pub(crate) idle: Idle,
     free: Free,
     made: crate::sync::Mutex<Made>,
 }
@@ -526,6 +611,7 @@ impl Slab {
     pub(crate) fn new() -> Self {
         Self {
             chunks: [const { OnceLock::new() }; CHUNKS],
+            idle: Idle::default(),
             free: Free::new(),
             made: crate::sync::Mutex::new(Made::default()),
         }
@@ -535,7 +621,7 @@ impl Slab {
     #[inline]
     pub(crate) fn get(&self, index: u32) -> Option<&Slot> {
         let (chunk, place) = (index >> PLACE_BITS, index & ((1 << PLACE_BITS) - 1));
-        self.chunks.get(chunk as usize)?.get()?.get(place as usize)
+        self.chunks.get(chunk as usize)?.get()?.slots.get(place as usize)
     }
 
     /// Takes a free slot. `None` when the slab is at its largest: more than 268 million operations in flight.
@@ -567,7 +653,10 @@ impl Slab {
             return false;
         };
         let len = FIRST_CHUNK << (made.chunks / EQUAL);
-        let slots = cell.get_or_init(|| (0..len).map(|_| Slot::new()).collect());
+        let Some(chunk) = Chunk::new(len) else {
+            return false;
+        };
+        let slots = &cell.get_or_init(|| chunk).slots;
         let first = number(made.chunks, 0);
         made.chunks += 1;
         made.slots += len;
@@ -582,7 +671,7 @@ impl Slab {
     #[inline]
     pub(crate) fn give_back(&self, slot: &Slot, index: u32, how: Recycle) {
         // SAFETY: the machine said this thread gives the slot back: until it is in the pool it is ours alone.
-        unsafe { slot.shed() };
+        unsafe { slot.shed(&self.idle) };
         match how {
             Recycle::Pool => self.free.push(slot, index, |index| self.get(index)),
             Recycle::Retire => lock(&self.made).retired += 1,
@@ -599,7 +688,7 @@ impl Slab {
     /// Every slot there is, with its number.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &Slot)> {
         let made = self.chunks.iter().map_while(OnceLock::get).enumerate();
-        made.flat_map(|(chunk, slots)| (0..).zip(slots).map(move |(place, slot)| (number(chunk, place), slot)))
+        made.flat_map(|(at, chunk)| (0..).zip(&chunk.slots).map(move |(place, slot)| (number(at, place), slot)))
     }
 }
 
@@ -632,11 +721,11 @@ mod tests {
             let (index, slot) = slab.take().unwrap();
             // SAFETY: the slot was taken from the pool and never begun; this thread owns it.
             unsafe {
-                assert!(slot.prepare(1, WHAT, b"in", len));
+                assert!(slot.prepare(&slab, 1, WHAT, b"in", len));
                 ptr::write_bytes(slot.memory().output, 0xaa, len as usize);
-                assert!(slot.prepare(1, WHAT, b"in", len));
+                assert!(slot.prepare(&slab, 1, WHAT, b"in", len));
                 assert!(slot.output(len as usize).iter().all(|b| *b == 0xaa), "for the same device it is left alone");
-                assert!(slot.prepare(2, WHAT, b"in", len));
+                assert!(slot.prepare(&slab, 2, WHAT, b"in", len));
                 assert!(slot.output(len as usize).iter().all(|b| *b == 0));
                 assert_eq!(slot.status(), (Status::PENDING, 0));
             }
@@ -651,10 +740,11 @@ mod tests {
         // SAFETY: as above.
         unsafe {
             slot.set_status(Status::SUCCESS, 7);
-            assert!(slot.prepare(1, WHAT, b"", 0));
+            assert!(slot.prepare(&slab, 1, WHAT, b"", 0));
             assert_eq!(slot.status(), (Status::PENDING, 0));
             slot.set_status(Status::SUCCESS, 7);
-            slot.prepare_with(1, WHAT, Box::new((Buffer::empty(), Buffer::empty())));
+            let nothing = Lent { input: Buffer::empty(), output: Buffer::empty(), kept: Box::new(()) };
+            slot.prepare_with(1, WHAT, nothing);
             assert_eq!(slot.status(), (Status::PENDING, 0));
         }
     }
@@ -666,11 +756,12 @@ mod tests {
         // SAFETY: as above.
         unsafe {
             for (input, output) in [(0, 0), (0, 8), (8, 0), (0, 4096), (4096, 0)] {
-                assert!(slot.prepare(1, WHAT, &vec![0; input], output));
+                assert!(slot.prepare(&slab, 1, WHAT, &vec![0; input], output));
                 let memory = slot.memory();
                 assert_eq!((memory.input.is_null(), memory.output.is_null()), (input == 0, output == 0));
             }
-            slot.prepare_with(1, WHAT, Box::new((Buffer::empty(), Buffer::empty())));
+            let nothing = Lent { input: Buffer::empty(), output: Buffer::empty(), kept: Box::new(()) };
+            slot.prepare_with(1, WHAT, nothing);
             let memory = slot.memory();
             assert!(memory.input.is_null() && memory.output.is_null());
         }
@@ -679,14 +770,85 @@ mod tests {
     #[test]
     fn a_large_buffer_is_not_kept() {
         let slab = Slab::new();
+        let (index, slot) = slab.take().unwrap();
+        // SAFETY: as above.
+        unsafe {
+            for (len, kept) in [(KEEP, true), (2 * KEEP, false), (1 << 20, false)] {
+                assert!(slot.prepare(&slab, 1, WHAT, &[], len as u32));
+                slot.shed(&slab.idle);
+                assert_eq!((*slot.heap.get()).is_some(), kept, "{len}");
+            }
+        }
+        slab.give_back(slot, index, Recycle::Pool);
+    }
+
+    /// What it leaves to the next operation: the buffer's place, if it is the same one.
+    #[test]
+    fn input_and_output_are_aligned_to_their_lengths() {
+        let slab = Slab::new();
+        let (_, slot) = slab.take().unwrap();
+        for (input, output) in [(0, 512), (512, 0), (5, 32), (5, 4096), (513, 1024), (5000, 600), (0, 1 << 20)] {
+            // SAFETY: as above.
+            let memory = unsafe {
+                assert!(slot.prepare(&slab, 1, WHAT, &vec![1; input], output));
+                slot.memory()
+            };
+            assert!(memory.input.addr().is_multiple_of(alignment(input)), "input of {input}, {output}");
+            assert!(memory.output.addr().is_multiple_of(alignment(output as usize)), "output of {input}, {output}");
+        }
+    }
+
+    /// The system copies as many bytes back as the driver claims: this test is that system. Every operation of a chunk is
+    /// in flight; then one overruns its output by all the slack there is, first the first, then the last.
+    #[test]
+    fn an_overrun_spoils_bytes_and_nothing_else() {
+        let slab = Slab::new();
+        let taken: Vec<_> = (0..FIRST_CHUNK).map(|_| slab.take().unwrap()).collect();
+        for (at, (_, slot)) in taken.iter().enumerate() {
+            // SAFETY: the slot was taken from the pool and never begun; this thread owns it, and plays the kernel.
+            unsafe { assert!(slot.prepare(&slab, 1, WHAT, b"input", if at == 3 { 4096 } else { 48 })) };
+        }
+        let begun: Vec<_> = taken.iter().map(|(index, slot)| (*index, *slot, slot.machine.begin(None))).collect();
+        for at in [0, 3, FIRST_CHUNK - 1] {
+            // SAFETY: as above.
+            unsafe {
+                let memory = begun[at].1.memory();
+                memory.io_status.write(IoStatus::new(Status::BUFFER_OVERFLOW.to_u32(), 48 + SLACK));
+                ptr::write_bytes(memory.output, 0xee, memory.output_len as usize + SLACK);
+                assert_eq!(begun[at].1.status().0, Status::BUFFER_OVERFLOW, "its own status is before its output");
+            }
+        }
+        for (index, slot, generation) in begun {
+            assert!(ptr::eq(slab.get(index).unwrap(), slot));
+            assert!(matches!(slot.machine.complete(generation), crate::slot::Completion::Published(None)));
+            // SAFETY: as above: the operation is complete and this thread's.
+            unsafe {
+                let (_, claimed) = slot.status();
+                assert!(slot.output(claimed).len() <= 4096);
+            }
+            assert_eq!(slot.operation(), WHAT);
+            slab.give_back(slot, index, slot.machine.release(generation).unwrap());
+        }
+        assert_eq!(slab.census().in_flight(), 0);
         let (_, slot) = slab.take().unwrap();
         // SAFETY: as above.
         unsafe {
-            assert!(slot.prepare(1, WHAT, &[1; 5000], 2 * KEEP as u32));
-            assert!(slot.memory().output.addr().is_multiple_of(ALIGN));
-            slot.shed();
-            assert!((*slot.heap.get()).start.is_none());
+            assert!(slot.prepare(&slab, 2, WHAT, b"input", 48));
+            assert_eq!((slot.status(), slot.output(48)), ((Status::PENDING, 0), [0; 48].as_slice()));
         }
+    }
+
+    #[test]
+    fn every_operation_is_listed_as_what_it_is() {
+        let listed = [
+            Operation::Signal,
+            WHAT,
+            Operation::Control(CtlCode::from_u32(u32::MAX)),
+            Operation::Read { offset: None },
+            Operation::Read { offset: Some(PLACES - 1) },
+            Operation::Write { offset: Some(0) },
+        ];
+        assert_eq!(listed.map(pack).map(unpack), listed);
     }
 
     #[test]

@@ -8,8 +8,8 @@ mod portable;
 pub(crate) mod windows;
 
 #[cfg(all(target_os = "linux", not(miri)))]
-pub(crate) use linux::{Queue, pin_module, ticks};
+pub(crate) use linux::{Queue, discard, pin_module, ticks};
 #[cfg(not(any(windows, all(target_os = "linux", not(miri)))))]
-pub(crate) use portable::{Queue, pin_module, ticks};
+pub(crate) use portable::{Queue, discard, pin_module, ticks};
 #[cfg(windows)]
-pub(crate) use windows::{Queue, pin_module, ticks};
+pub(crate) use windows::{Queue, discard, pin_module, ticks};

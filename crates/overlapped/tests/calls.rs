@@ -268,12 +268,48 @@ fn a_driver_that_never_completes_stays_visible() {
 #[test]
 fn a_lie_about_the_count_is_clamped() {
     let (_, _, device) = setup();
-    for claim in [5, 16, 17, u64::from(u32::MAX) + 7, u64::MAX] {
-        let reply = device.call(LIE, &claim).wait().unwrap();
-        assert_eq!(reply.len() as u64, claim.min(16), "{claim}");
-        assert_eq!(reply.information() as u64, claim as usize as u64);
+    for claim in [5, 16, 17, usize::MAX / 2 + 7, usize::MAX] {
+        let reply = device.call(LIE, &(claim as u64)).wait().unwrap();
+        assert_eq!(reply.len(), claim.min(16), "{claim}");
+        assert_eq!(reply.information(), claim);
         assert!(reply.starts_with(DATA) && reply[4..].iter().all(|b| *b == 0), "only what was written shows");
     }
+}
+
+#[test]
+#[cfg(all(target_os = "linux", not(miri)))]
+fn after_a_burst_of_large_calls_their_memory_is_the_systems_again() {
+    let (port, _, device) = setup();
+    let resident = || {
+        let figures = std::fs::read_to_string("/proc/self/statm").unwrap();
+        let pages: usize = figures.split(' ').nth(1).unwrap().parse().unwrap();
+        pages * rustix::param::page_size()
+    };
+    // So small that the C library's allocator does not map each of them.
+    let (echo, input) = (ECHO.with_capacity(24 << 10), vec![1; 24 << 10]);
+    let before = resident();
+    let calls: Vec<_> = (0..3000).map(|_| device.call(echo, &input)).collect();
+    let meanwhile = resident();
+    assert!(meanwhile - before > 100 << 20, "it was a burst: {} bytes", meanwhile - before);
+    drop(calls);
+    // What other tests use meanwhile is far less.
+    assert!(resident() < before + (80 << 20), "{} of {} bytes stayed", resident() - before, meanwhile - before);
+    assert_eq!((port.stats().in_flight, port.stats().idle_bytes), (0, 4 << 20));
+}
+
+#[test]
+fn a_closed_device_leaves_no_buffers() {
+    let (port, _, device) = setup();
+    let other = Device::simulated_on(&port, support::Device::new()).unwrap();
+    for device in [&device, &other] {
+        device.call(ECHO.with_capacity(4096), &[1; 4096]).wait().unwrap();
+    }
+    device.call(ECHO.with_capacity(4096), &[1; 4096]).wait().unwrap();
+    assert_eq!(port.stats().idle_bytes, 8192, "one buffer, for one after the other");
+    drop(other);
+    assert_eq!(port.stats().idle_bytes, 8192);
+    drop(device);
+    assert_eq!(port.stats().idle_bytes, 0);
 }
 
 #[test]
@@ -705,19 +741,92 @@ mod raw {
         assert_eq!(device_echo(&echo, b"next"), b"next");
     }
 
+    /// Tells that it is gone.
+    struct Told(Arc<AtomicUsize>);
+
+    impl Drop for Told {
+        fn drop(&mut self) {
+            self.0.fetch_add(1, SeqCst);
+        }
+    }
+
+    #[test]
+    fn what_is_kept_comes_back() {
+        let (port, _, device) = setup();
+        let input = Buffer::from(Status::SUCCESS.to_u32().to_ne_bytes().as_slice());
+        // SAFETY: as above.
+        let call = unsafe { device.call_raw_keeping(ANSWER.code(), input, Buffer::aligned(8, 1).unwrap(), "kept") };
+        let reply = call.wait();
+        assert_eq!((reply.status().unwrap(), reply.kept), (Status::SUCCESS, Some("kept")));
+        let gone = Arc::new(AtomicUsize::new(0));
+        // SAFETY: as above.
+        let call =
+            unsafe { device.call_raw_keeping(WAIT.code(), Buffer::empty(), Buffer::empty(), Told(gone.clone())) };
+        call.cancel();
+        let reply = port.block_on(call).unwrap();
+        assert_eq!(reply.status().unwrap_err().kind(), ErrorKind::Cancelled);
+        assert_eq!(gone.load(SeqCst), 0);
+        drop(reply);
+        assert_eq!(gone.load(SeqCst), 1);
+    }
+
+    /// To see it fall, drop the value with the call.
+    #[test]
+    fn what_is_kept_lives_until_the_driver_is_done() {
+        let (port, driver, device) = setup();
+        let gone = Arc::new(AtomicUsize::new(0));
+        let kept = Told(gone.clone());
+        // SAFETY: as above.
+        let call =
+            unsafe { device.call_raw_keeping(HOLD.code(), Buffer::empty(), Buffer::aligned(4, 4).unwrap(), kept) };
+        drop(call);
+        drain(&port);
+        assert_eq!((gone.load(SeqCst), port.stats().in_flight), (0, 1), "the driver has it");
+        driver.held.lock().unwrap().pop().unwrap().complete(Status::SUCCESS);
+        drain(&port);
+        assert_eq!(port.stats().in_flight, 0);
+        until("it is gone", || gone.load(SeqCst) == 1);
+    }
+
+    #[test]
+    fn a_destructor_of_what_is_kept_does_not_run_on_the_dispatcher() {
+        struct Slow(Arc<AtomicUsize>, std::sync::mpsc::Receiver<()>);
+        impl Drop for Slow {
+            fn drop(&mut self) {
+                assert!(!Port::is_dispatching());
+                self.1.recv().unwrap();
+                self.0.fetch_add(1, SeqCst);
+                panic!("a destructor's panic");
+            }
+        }
+        let (port, driver, device) = setup();
+        let gone = Arc::new(AtomicUsize::new(0));
+        let (go, wait) = std::sync::mpsc::channel();
+        let kept = Slow(gone.clone(), wait);
+        // SAFETY: as above.
+        drop(unsafe { device.call_raw_keeping(HOLD.code(), Buffer::empty(), Buffer::empty(), kept) });
+        driver.held.lock().unwrap().pop().unwrap().complete(Status::SUCCESS);
+        drain(&port);
+        assert_eq!((port.stats().in_flight, gone.load(SeqCst)), (0, 0), "the dispatcher goes on");
+        go.send(()).unwrap();
+        until("the destructor has run", || gone.load(SeqCst) == 1);
+    }
+
     #[test]
     fn an_alignment_that_is_none_is_refused() {
         for align in [0, 3, usize::MAX] {
             assert_eq!(Buffer::aligned(8, align).unwrap_err().kind(), ErrorKind::InvalidInput);
         }
-        assert!(Buffer::aligned(usize::MAX / 2, 1).is_err());
+        assert!(Buffer::aligned(usize::MAX, 1).is_err());
+        #[cfg(target_pointer_width = "64")]
+        assert_eq!(Buffer::aligned(1 << 32, 1).unwrap_err().kind(), ErrorKind::InvalidInput);
         assert!(Buffer::aligned(0, 4096).unwrap().is_empty());
     }
 }
 
 mod reads_and_writes {
     use super::*;
-    use overlapped::Operation;
+    use overlapped::{Buffer, Operation};
 
     /// A tape: writes append, reads take; at the end it is the end of the file.
     #[derive(Default)]
@@ -754,6 +863,27 @@ mod reads_and_writes {
         assert_eq!(&*device.read(64).wait().unwrap(), b"hello world");
         assert_eq!(&*device.read_at(6, 3).wait().unwrap(), b"wor");
         assert!(device.read_at(100, 3).wait().unwrap().is_empty());
+    }
+
+    #[test]
+    fn reads_and_writes_with_buffers_of_ones_own() {
+        let device = Device::simulated(Tape::default()).unwrap();
+        let written = device.write_from(Buffer::from(b"hello ".as_slice())).wait();
+        assert_eq!((written.status().unwrap(), written.information, written.len()), (Status::SUCCESS, 6, 0));
+        assert_eq!(&*written.input, b"hello ");
+        assert_eq!(device.write_from_at(6, Buffer::from(b"world".as_slice())).wait().information, 5);
+        let buffer = Buffer::aligned(64, 4096).unwrap();
+        let address = buffer.as_ptr();
+        let read = device.read_into(buffer).wait();
+        assert_eq!(&read.output[..read.len()], b"hello world");
+        let read = device.read_into_at(6, read.output).wait();
+        assert_eq!(&read.output[..read.len()], b"world");
+        let end = device.read_into_at(100, read.output).wait();
+        assert!(end.status().is_ok() && end.is_empty());
+        assert_eq!((end.output.len(), end.output.as_ptr()), (64, address), "the very same buffer, each time");
+        let beyond = device.read_into_at(u64::MAX, end.output).wait();
+        assert_eq!(beyond.status().unwrap_err().kind(), ErrorKind::InvalidInput);
+        assert_eq!(beyond.output.len(), 64);
     }
 
     #[test]

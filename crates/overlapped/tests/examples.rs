@@ -15,7 +15,14 @@ mod hid_read;
 mod modem_status;
 #[path = "../examples/pipe_listen.rs"]
 mod pipe_listen;
+// An address in a record is a number, and what it leads to is exposed.
+#[cfg(not(miri))]
+#[path = "../examples/scsi_inquiry.rs"]
+mod scsi_inquiry;
 #[path = "../examples/simulated_device.rs"]
 mod simulated_device;
+#[cfg(not(miri))]
+#[path = "../examples/unbuffered_read.rs"]
+mod unbuffered_read;
 #[path = "../examples/vendor_card.rs"]
 mod vendor_card;

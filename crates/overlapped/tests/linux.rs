@@ -958,3 +958,62 @@ fn in_the_child_of_a_fork_calls_fail_and_the_parents_go_on() {
         assert_eq!(&*port.block_on(read).unwrap().unwrap(), b"again");
     }
 }
+
+mod unbuffered {
+    use super::*;
+    use overlapped::Buffer;
+
+    const BLOCK: usize = 4096;
+
+    /// A file of 64 blocks, each filled with its number, opened for transfers that bypass the page cache. `None` where the
+    /// file system has none such.
+    fn open(name: &str) -> Option<Device> {
+        use std::os::unix::fs::OpenOptionsExt;
+        let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        let blocks: Vec<u8> = (0..64).flat_map(|number| [number; BLOCK]).collect();
+        std::fs::write(&path, blocks).unwrap();
+        let flags = rustix::fs::OFlags::DIRECT.bits() as i32;
+        let file = std::fs::File::options().read(true).write(true).custom_flags(flags).open(&path);
+        let _ = std::fs::remove_file(&path);
+        let device = Device::from_fd(file.ok()?).unwrap();
+        // Where an address that is not aligned is fine, nothing is shown here.
+        let odd = device.read_into_at(0, Buffer::aligned(BLOCK + 1, BLOCK).unwrap()).wait();
+        odd.status().is_err().then_some(device)
+    }
+
+    #[test]
+    fn buffers_of_the_crate_are_aligned_for_it() {
+        let Some(device) = open("unbuffered-plain") else { return println!("no unbuffered files here") };
+        for len in [BLOCK, 5 * BLOCK, 64 * BLOCK] {
+            let reply = device.read_at(BLOCK as u64, len).wait().unwrap();
+            assert_eq!((reply.len(), reply[0]), (len.min(63 * BLOCK), 1), "{len}");
+        }
+        assert_eq!(device.write_at(BLOCK as u64, &[7; BLOCK]).wait().unwrap().information(), BLOCK);
+        assert_eq!(device.read_at(BLOCK as u64, BLOCK).wait().unwrap()[..], [7; BLOCK]);
+    }
+
+    #[test]
+    fn standing_reads_are_aligned_for_it() {
+        let Some(device) = open("unbuffered-stream") else { return println!("no unbuffered files here") };
+        let mut stream = device.standing_reads(4 * BLOCK).start();
+        let mut blocks = 0;
+        while let Some(item) = stream.wait_next() {
+            for block in item.unwrap().chunks(BLOCK) {
+                assert_eq!(usize::from(block[0]), blocks);
+                blocks += 1;
+            }
+        }
+        assert_eq!(blocks, 64);
+    }
+
+    #[test]
+    fn so_are_buffers_of_the_callers_own() {
+        let Some(device) = open("unbuffered-own") else { return println!("no unbuffered files here") };
+        let mut buffer = Buffer::aligned(2 * BLOCK, BLOCK).unwrap();
+        buffer.fill(9);
+        let written = device.write_from_at(0, buffer).wait();
+        assert_eq!((written.status().is_ok(), written.information), (true, 2 * BLOCK));
+        let read = device.read_into_at(BLOCK as u64, written.input).wait();
+        assert_eq!((read.len(), read.output[0], read.output[BLOCK]), (2 * BLOCK, 9, 2));
+    }
+}

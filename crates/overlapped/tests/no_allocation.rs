@@ -8,8 +8,11 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use overlapped::sim::{self, Outcome, Request};
-use overlapped::{Device, Port, Status};
+use overlapped::{Device, Ioctl, Port, Status};
 use support::*;
+
+// SAFETY: the simulated driver writes no more than it is given room for.
+const WAIT_LARGE: Ioctl<(), [u8]> = unsafe { Ioctl::slice(WAIT.code(), 1 << 20) };
 
 struct Counting;
 
@@ -69,9 +72,12 @@ fn a_call_allocates_nothing_in_steady_state() {
         assert!(port.poll(Some(Duration::ZERO)) > 0);
         assert_eq!(*call.wait().unwrap(), 7);
     });
+    // Small and large ones in turn: a slot's own buffer gives way, and is there again.
     let large = allocations(|| {
-        let call = device.call(ANSWER.with_capacity(4000), &0);
-        assert_eq!(call.wait().unwrap().len(), 4);
+        for records in [50, 1000, 300 << 10] {
+            let call = device.call(ANSWER.with_capacity(records), &0);
+            assert_eq!(call.wait().unwrap().len(), 4);
+        }
     });
     let dropped = allocations(|| {
         drop(device.call(WAIT, &()));
@@ -88,6 +94,17 @@ fn a_call_allocates_nothing_in_steady_state() {
         }
     });
     drop(stream);
+    // A frame grabber's: four reads of 1 MiB are pending, and items are held until four more have come.
+    let mut stream = device.inverted(WAIT_LARGE, &()).pending(4).window(12).start();
+    let large_stream = allocations(|| {
+        for _ in 0..4 {
+            driver.complete_one(1);
+        }
+        drain(&port);
+        let frames: [_; 4] = std::array::from_fn(|_| stream.wait_next().unwrap().unwrap());
+        assert!(frames.iter().all(|frame| frame.len() == 4));
+    });
+    drop(stream);
     let device_files = device_files();
     // On the global port, with its dispatcher, and a thread that really waits.
     let echo = Device::simulated(sim::from_fn(|request: Request| -> Outcome {
@@ -101,9 +118,9 @@ fn a_call_allocates_nothing_in_steady_state() {
         assert_eq!(*echo.call(WAIT, &()).wait().unwrap(), 1);
     });
     assert_eq!(
-        (at_once, pending, large, dropped, inverted, waited, device_files),
-        (0, 0, 0, 0, 0, 0, 0),
-        "(at once, pending, large, dropped, inverted, waited, device files)"
+        (at_once, pending, large, dropped, inverted, large_stream, waited, device_files),
+        (0, 0, 0, 0, 0, 0, 0, 0),
+        "(at once, pending, large, dropped, inverted, stream of large ones, waited, device files)"
     );
 }
 
@@ -122,15 +139,30 @@ fn device_files() -> usize {
         writer.write_all(&[2]).unwrap();
         assert_eq!(*reader.read(1).wait().unwrap(), [2]);
     });
-    let mut standing = reader.standing_reads(1).pending(2).window(4).start();
+    let mut stream = reader.standing_reads(1).pending(2).window(4).start();
     let standing = allocations(|| {
         writer.write_all(&[1; 10]).unwrap();
         for _ in 0..10 {
             drain(&port);
-            assert_eq!(*standing.wait_next().unwrap().unwrap(), [1]);
+            assert_eq!(*stream.wait_next().unwrap().unwrap(), [1]);
         }
     });
-    reads + standing
+    drop(stream);
+    let mut stream = reader.standing_reads(1 << 20).start();
+    let large = allocations(|| {
+        writer.write_all(&[1; 10]).unwrap();
+        drain(&port);
+        assert_eq!(stream.wait_next().unwrap().unwrap().len(), 10);
+    });
+    drop(stream);
+    let mut buffer = Some(overlapped::Buffer::aligned(1 << 20, 4096).unwrap());
+    let lent = allocations(|| {
+        writer.write_all(&[1; 10]).unwrap();
+        let reply = reader.read_into(buffer.take().unwrap()).wait();
+        assert_eq!(reply.len(), 10);
+        buffer = Some(reply.output);
+    });
+    reads + standing + large + lent
 }
 
 #[cfg(not(all(target_os = "linux", not(miri))))]

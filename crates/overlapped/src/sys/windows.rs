@@ -33,9 +33,15 @@ pub(crate) fn pin_module() {
     debug_assert_ne!(pinned, 0);
 }
 
-/// Milliseconds of a clock that is cheap to read, to within its tick; it wraps.
+/// Milliseconds of a clock that is cheap to read, to within its tick.
 #[inline]
-pub(crate) fn ticks() -> u32 {
+pub(crate) fn ticks() -> u64 {
     // SAFETY: no preconditions.
-    unsafe { windows_sys::Win32::System::SystemInformation::GetTickCount64() as u32 }
+    unsafe { windows_sys::Win32::System::SystemInformation::GetTickCount64() }
 }
+
+/// Nothing: the system's heap gives large blocks back when they are freed.
+///
+/// # Safety
+/// None is needed here.
+pub(crate) unsafe fn discard(_start: *mut u8, _len: usize) {}
