@@ -70,6 +70,18 @@ pub(crate) enum Backend {
     Event(crate::sys::windows::Event),
 }
 
+/// What the reads of a file are of: what becomes of bytes that were read for nobody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg(all(target_os = "linux", not(miri)))]
+pub(crate) enum StreamKind {
+    /// Bytes without bounds, in order: pipes, terminals, sockets of streams.
+    Bytes,
+    /// Messages, or records of a driver: they cannot be joined or parted.
+    Messages,
+    /// What is read at a place can be read there again.
+    Places,
+}
+
 /// A submission that the system accepted or ended.
 pub(crate) enum Submitted {
     /// The completion will come through the port.

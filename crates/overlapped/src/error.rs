@@ -178,6 +178,15 @@ pub enum Operation {
     },
 }
 
+impl Operation {
+    pub(crate) const fn is_ioctl(&self) -> bool {
+        #[cfg(target_os = "linux")]
+        return matches!(self, Self::Ioctl { .. });
+        #[cfg(not(target_os = "linux"))]
+        false
+    }
+}
+
 impl fmt::Display for Operation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -232,10 +241,21 @@ impl Error {
     }
 
     pub(crate) fn from_code(code: ErrorCode, operation: Operation) -> Self {
-        let kind = match code.kind() {
-            // A handle that was opened once and is not found now belongs to a device that is gone.
-            ErrorKind::NotFound if !matches!(operation, Operation::Open) => ErrorKind::Disconnected,
-            kind => kind,
+        let code = match code {
+            ErrorCode::Status(status) if !status.is_gone() => status.errno().map_or(code, ErrorCode::Errno),
+            code => code,
+        };
+        let kind = match code {
+            code if matches!(operation, Operation::Open) => code.kind(),
+            // A handle that was opened once and is not found now belongs to a device that is gone, and so does one that
+            // waits to be deleted. But NOT_FOUND is said of what was asked for.
+            ErrorCode::Status(Status::NOT_FOUND) => ErrorKind::NotFound,
+            ErrorCode::Status(Status::DELETE_PENDING) => ErrorKind::Disconnected,
+            ErrorCode::Errno(errno) => errno::kind_when_open(errno, operation),
+            code => match code.kind() {
+                ErrorKind::NotFound => ErrorKind::Disconnected,
+                kind => kind,
+            },
         };
         let mut error = Self::new(kind, operation);
         error.0.code = Some(match code {
@@ -381,6 +401,18 @@ mod tests {
         for code in [1167, 433, 1617, 22, 31] {
             assert_eq!(ErrorCode::Win32(code).kind(), ErrorKind::Disconnected, "{code}");
         }
+        let read = Operation::Read { offset: None };
+        for (status, kind) in [
+            (Status::DELETE_PENDING, ErrorKind::Disconnected),
+            (Status::OBJECT_NAME_NOT_FOUND, ErrorKind::Disconnected),
+            (Status::NOT_FOUND, ErrorKind::NotFound),
+        ] {
+            assert_eq!(Error::from_code(ErrorCode::Status(status), read).kind(), kind, "{status}");
+        }
+        assert_eq!(
+            Error::from_code(ErrorCode::Status(Status::DELETE_PENDING), Operation::Open).kind(),
+            ErrorKind::Busy
+        );
         for errno in [19, 6] {
             let read = Operation::Read { offset: None };
             assert_eq!(Error::from_code(ErrorCode::Errno(errno), read).kind(), ErrorKind::Disconnected, "{errno}");
@@ -403,5 +435,28 @@ mod tests {
         let call = Operation::Control(CtlCode::from_u32(0));
         assert_eq!(Error::from_code(gone, call).kind(), ErrorKind::Disconnected);
         assert_eq!(Error::from_code(gone, Operation::Open).kind(), ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn an_error_number_means_what_the_operation_makes_of_it() {
+        let (read, write) = (Operation::Read { offset: None }, Operation::Write { offset: None });
+        let kind = |status, operation| Error::from_code(ErrorCode::Status(status), operation).kind();
+        let epipe = Status::from_errno(32);
+        assert_eq!((kind(epipe, read), kind(epipe, write)), (ErrorKind::Other, ErrorKind::Disconnected));
+        assert_eq!(kind(Status::gone(5), read), ErrorKind::Disconnected);
+        assert_eq!(kind(Status::from_errno(2), read), ErrorKind::NotFound);
+        #[cfg(target_os = "linux")]
+        {
+            let ioctl = Operation::Ioctl { request: 0, when: None };
+            for (errno, expected) in [
+                (2, ErrorKind::NotFound),
+                (6, ErrorKind::NotFound),
+                (19, ErrorKind::Disconnected),
+                (32, ErrorKind::Other),
+            ] {
+                assert_eq!(kind(Status::from_errno(errno), ioctl), expected, "{errno}");
+            }
+            assert_eq!(kind(Status::gone(6), ioctl), ErrorKind::Disconnected);
+        }
     }
 }

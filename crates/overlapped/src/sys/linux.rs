@@ -12,9 +12,11 @@
 //!
 //! - [`queue`] is the port's queue: posted packets, the epoll set, and the bell that rings in it.
 //! - [`source`] is a file and what waits for it; [`transfer`] is one operation and its system call.
+//! - [`kind`] says what sort of file it is, and what it means when it gives nothing.
 //! - [`file`] opens and adopts; [`process`] tells the child of a fork from its parent.
 
 mod file;
+mod kind;
 mod process;
 mod queue;
 mod source;

@@ -10,9 +10,10 @@ use std::sync::Arc;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
 
+use super::kind::{Kind, is_hung_up};
 use super::source::{Attempt, Lane, Source};
-use super::transfer::{Ended, Transfer, ioctl, is_hung_up};
-use crate::device::Backend;
+use super::transfer::{Ended, Transfer, ioctl};
+use crate::device::{Backend, StreamKind};
 use crate::linux::Interest;
 use crate::port::{self, InFlight};
 use crate::slab::Slot;
@@ -121,9 +122,9 @@ impl File {
         self.source.submit(self.port.queue(), lane, transfer, attempt)
     }
 
-    /// For what cannot wait.
+    /// For what cannot wait: where it gives nothing is its end.
     fn run(&self, transfer: &Transfer) -> Ended {
-        transfer.run(self.source.fd()).unwrap_or((Status::from_errno(Errno::AGAIN.raw_os_error()), 0))
+        transfer.run(self.source.fd(), Kind::Places).unwrap_or((Status::from_errno(Errno::AGAIN.raw_os_error()), 0))
     }
 
     /// An ioctl, at once.
@@ -137,6 +138,18 @@ impl File {
             Errno::IO if is_hung_up(fd) => Status::gone(errno.raw_os_error()),
             errno => Status::from_errno(errno.raw_os_error()),
         })
+    }
+
+    /// What its reads are of.
+    #[expect(dead_code, reason = "bytes that were read for nobody are not given on yet")]
+    pub(crate) fn stream_kind(&self) -> StreamKind {
+        self.source.stream_kind()
+    }
+
+    /// Reads at once, without waiting, what is there of a stream of bytes for which no read waits. 0 if that is nothing.
+    #[expect(dead_code, reason = "bytes that were read for nobody are not given on yet")]
+    pub(crate) fn more(&self, room: &mut [u8]) -> usize {
+        if !self.can_wait || self.port.is_inherited() { 0 } else { self.source.more(self.port.queue(), room) }
     }
 
     /// Cancels one operation; it is named by its number, and a later one in the same slot has another.

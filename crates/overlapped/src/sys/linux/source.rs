@@ -9,16 +9,22 @@ use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use rustix::event::PollFlags;
 use rustix::event::epoll::EventFlags;
 use rustix::io::Errno;
 
+use super::kind::{Kind, has_lines, how_many, is_hung_up, is_ready};
 use super::queue::Queue;
 use super::transfer::{Ended, Transfer};
 use crate::Status;
+use crate::device::StreamKind;
 use crate::port::{InFlight, off_the_dispatcher};
 
 const CANCELLED: Ended = (Status::CANCELLED, 0);
-const HUNG_UP: EventFlags = EventFlags::HUP.union(EventFlags::ERR);
+/// What the system tells of though nobody asked.
+const UNASKED: EventFlags = EventFlags::HUP.union(EventFlags::ERR);
+/// So many operations of a lane in a row, of a file whose edges are watched; then it is the turn of other files.
+const IN_A_ROW: usize = 64;
 
 /// Which way an operation goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +38,13 @@ impl Lane {
         match self {
             Self::Read => EventFlags::IN,
             Self::Write => EventFlags::OUT,
+        }
+    }
+
+    fn poll_flag(self) -> PollFlags {
+        match self {
+            Self::Read => PollFlags::IN,
+            Self::Write => PollFlags::OUT,
         }
     }
 }
@@ -51,6 +64,7 @@ pub(super) struct Source {
     pub(super) key: u64,
     /// `None` only while it is dropped.
     fd: Option<OwnedFd>,
+    pub(super) kind: Kind,
     state: Mutex<State>,
 }
 
@@ -60,6 +74,8 @@ struct State {
     /// What the epoll set is told to watch for. It is changed under the lock, so that the last word is the right one;
     /// while a file is read without pause it is not changed at all.
     watched: EventFlags,
+    /// Its edges are watched, and not its level, which says that it is ready when it is not.
+    edges: bool,
 }
 
 #[derive(Default)]
@@ -75,7 +91,7 @@ struct Running {
 
 impl Source {
     pub(super) fn new(key: u64, fd: OwnedFd) -> Self {
-        Self { key, fd: Some(fd), state: Mutex::default() }
+        Self { key, kind: Kind::of(fd.as_fd()), fd: Some(fd), state: Mutex::default() }
     }
 
     pub(super) fn fd(&self) -> BorrowedFd<'_> {
@@ -87,18 +103,22 @@ impl Source {
         let mut state = self.lock();
         let left = match attempt {
             Attempt::Now => false,
-            Attempt::UnlessWatched => state.watched.contains(lane.flag()),
+            Attempt::UnlessWatched => state.watched.contains(lane.flag()) && !state.edges,
             Attempt::WhenReady => true,
         };
         let waiting = &mut state.lanes[lane as usize];
         if left || waiting.running.is_some() || !waiting.queue.is_empty() {
             waiting.queue.push_back(transfer);
+            if state.edges && state.watched.contains(lane.flag()) {
+                // The edge may be past.
+                let _ = queue.watch(self.key, self.fd(), state.watched, state.watched, true);
+            }
             self.watch(queue, &mut state, lane);
             return None;
         }
         waiting.running = Some(Running { operation: transfer.operation, cancelled: false });
         drop(state);
-        let ended = transfer.run(self.fd());
+        let ended = transfer.run(self.fd(), self.kind);
         self.ran(queue, lane, transfer, ended).err()
     }
 
@@ -106,38 +126,67 @@ impl Source {
     /// makes the next event, after other files have had their turn.
     pub(super) fn serve(&self, queue: &Queue, ready: EventFlags, mut over: impl FnMut(u64)) {
         for lane in [Lane::Read, Lane::Write] {
-            if !ready.intersects(lane.flag() | HUNG_UP) {
-                continue;
+            if ready.intersects(lane.flag() | UNASKED) && self.serve_lane(queue, lane, ready, &mut over) {
+                // There may be more, and no further edge.
+                let state = self.lock();
+                let _ = queue.watch(self.key, self.fd(), state.watched, state.watched, state.edges);
             }
-            let Some(transfer) = self.next(queue, lane) else { continue };
+        }
+    }
+
+    /// Returns whether it was left off though the file may have more.
+    fn serve_lane(&self, queue: &Queue, lane: Lane, ready: EventFlags, over: &mut impl FnMut(u64)) -> bool {
+        for _ in 0..IN_A_ROW {
+            let Some((transfer, edges)) = self.next(queue, lane) else { return false };
+            // After an operation that succeeded nobody has said that the file is ready once more.
+            let tried = !edges || transfer.is_transfer() || is_ready(self.fd(), lane.poll_flag());
+            let ended = if tried { transfer.run(self.fd(), self.kind) } else { None };
             // After a hang-up nothing more comes: what would wait waits in vain.
-            let ended = transfer
-                .run(self.fd())
-                .or_else(|| ready.intersects(HUNG_UP).then_some((Status::gone(Errno::NODEV.raw_os_error()), 0)));
+            let is_gone = || ready.contains(EventFlags::HUP) && is_hung_up(self.fd());
+            let ended = ended.or_else(|| is_gone().then_some((Status::gone(Errno::NODEV.raw_os_error()), 0)));
+            let waits = ended.is_none();
             let (operation, memory) = (transfer.operation, transfer.memory);
             if let Err((status, information)) = self.ran(queue, lane, transfer, ended) {
                 // SAFETY: the operation is in flight, in no lane any more, and this is its kernel's side.
                 unsafe { memory.set_status(status, information) };
                 over(operation.token());
             }
+            if waits && !edges && (ready.contains(EventFlags::ERR) || is_ready(self.fd(), lane.poll_flag())) {
+                self.watch_edges(queue);
+            }
+            if waits || !edges {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// The file is called ready for what finds nothing, or has an error that nobody fetches: by the level it would be
+    /// ready for ever.
+    fn watch_edges(&self, queue: &Queue) {
+        let mut state = self.lock();
+        if !std::mem::replace(&mut state.edges, true) {
+            let _ = queue.watch(self.key, self.fd(), state.watched, state.watched, true);
         }
     }
 
     /// Takes the first operation of a lane to run it. If there is none, the file is not watched for it any more: else it
-    /// would be ready again and again.
-    fn next(&self, queue: &Queue, lane: Lane) -> Option<Transfer> {
+    /// would be ready again and again. Says whether its edges are watched.
+    fn next(&self, queue: &Queue, lane: Lane) -> Option<(Transfer, bool)> {
         let mut state = self.lock();
         let waiting = &mut state.lanes[lane as usize];
         if waiting.running.is_none()
             && let Some(transfer) = waiting.queue.pop_front()
         {
             waiting.running = Some(Running { operation: transfer.operation, cancelled: false });
-            return Some(transfer);
+            return Some((transfer, state.edges));
         }
         let wanted = state.watched - lane.flag();
-        // It fails for a file that is not in the set, and then that is what was wanted.
-        let _ = queue.watch(self.key, self.fd(), state.watched, wanted);
-        state.watched = wanted;
+        if wanted != state.watched {
+            // It fails for a file that is not in the set, and then that is what was wanted.
+            let _ = queue.watch(self.key, self.fd(), state.watched, wanted, state.edges);
+            state.watched = wanted;
+        }
         None
     }
 
@@ -163,10 +212,40 @@ impl Source {
             return;
         }
         let wanted = state.watched | lane.flag();
-        match queue.watch(self.key, self.fd(), state.watched, wanted) {
+        match queue.watch(self.key, self.fd(), state.watched, wanted, state.edges) {
             Ok(()) => state.watched = wanted,
             Err(status) => state.lanes[lane as usize].queue.drain(..).for_each(|t| t.complete(queue, (status, 0))),
         }
+    }
+
+    pub(super) fn stream_kind(&self) -> StreamKind {
+        self.kind.stream()
+    }
+
+    /// Reads what is there, at once, if it is bytes and nobody waits for them. A message, a line, an error and the end
+    /// are left for who asks for them.
+    pub(super) fn more(&self, queue: &Queue, room: &mut [u8]) -> usize {
+        if self.stream_kind() != StreamKind::Bytes || room.is_empty() {
+            return 0;
+        }
+        let mut state = self.lock();
+        let waiting = &mut state.lanes[Lane::Read as usize];
+        if waiting.running.is_some() || !waiting.queue.is_empty() {
+            return 0;
+        }
+        waiting.running = Some(Running { operation: InFlight::NONE, cancelled: false });
+        drop(state);
+        let fd = self.fd();
+        let bytes = self.kind != Kind::Terminal || !has_lines(fd);
+        let count = if bytes && how_many(fd) > 0 { rustix::io::read(fd, room).unwrap_or(0) } else { 0 };
+        let mut state = self.lock();
+        let waiting = &mut state.lanes[Lane::Read as usize];
+        waiting.running = None;
+        // Those that came meanwhile.
+        if !waiting.queue.is_empty() {
+            self.watch(queue, &mut state, Lane::Read);
+        }
+        count
     }
 
     /// Cancels one operation, if it waits or is about to.
@@ -198,7 +277,7 @@ impl Source {
         let mut state = self.lock();
         // First of all: what runs may not wait again after this, and so have the file watched.
         let cancelled = state.cancel_all();
-        let _ = queue.watch(self.key, self.fd(), state.watched, EventFlags::empty());
+        let _ = queue.watch(self.key, self.fd(), state.watched, EventFlags::empty(), false);
         state.watched = EventFlags::empty();
         drop(state);
         queue.remove(self.key);
@@ -257,7 +336,7 @@ mod tests {
         // SAFETY: it is never completed here, and its buffers are empty.
         let read = unsafe { Transfer::new(OPERATION, memory, crate::Operation::Read { offset: None }) };
         assert!(source.submit(&queue, Lane::Read, read, Attempt::WhenReady).is_none());
-        let read = source.next(&queue, Lane::Read).unwrap();
+        let (read, _) = source.next(&queue, Lane::Read).unwrap();
         (queue, source, read, writer)
     }
 

@@ -3,10 +3,10 @@
 use std::ffi::c_void;
 use std::os::fd::BorrowedFd;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::ioctl::{IoctlOutput, Opcode};
 
+use super::kind::{Kind, is_hung_up, is_readable};
 use super::queue::Queue;
 use crate::port::InFlight;
 use crate::slab::Memory;
@@ -34,18 +34,27 @@ impl Transfer {
     }
 
     /// Makes the system call. `None`: it would block.
-    pub(super) fn run(&self, fd: BorrowedFd<'_>) -> Option<Ended> {
-        // A hung-up terminal reads as empty, and its other end fails with EIO: ask, in these rare cases.
-        match retry_on_intr(|| self.system_call(fd)) {
-            Ok(0) if matches!(self.what, Operation::Read { .. }) => Some(match is_terminal_gone(fd) {
-                false => (Status::END_OF_FILE, 0),
-                true => (Status::gone(Errno::NODEV.raw_os_error()), 0),
-            }),
+    pub(super) fn run(&self, fd: BorrowedFd<'_>, kind: Kind) -> Option<Ended> {
+        let mut ended = retry_on_intr(|| self.system_call(fd));
+        if ended == Ok(0) && matches!(self.what, Operation::Read { .. }) && self.memory.output_len > 0 {
+            match kind.nothing(fd) {
+                Some(nothing) => return Some(nothing),
+                // Something came just now. If it still gives nothing, that is what it has.
+                None if kind == Kind::Terminal && is_readable(fd) => ended = retry_on_intr(|| self.system_call(fd)),
+                None => return None,
+            }
+        }
+        match ended {
             Ok(count) => Some((Status::SUCCESS, count)),
             Err(Errno::AGAIN) => None,
             Err(Errno::IO) if is_hung_up(fd) => Some((Status::gone(Errno::IO.raw_os_error()), 0)),
             Err(errno) => Some((Status::from_errno(errno.raw_os_error()), 0)),
         }
+    }
+
+    /// Whether it is a read or a write.
+    pub(super) fn is_transfer(&self) -> bool {
+        !matches!(self.what, Operation::Ioctl { .. })
     }
 
     fn system_call(&self, fd: BorrowedFd<'_>) -> Result<usize, Errno> {
@@ -97,17 +106,4 @@ pub(super) unsafe fn ioctl(fd: BorrowedFd<'_>, request: u32, argument: *mut c_vo
     }
     // SAFETY: the caller's promise.
     unsafe { rustix::ioctl::ioctl(fd, InPlace(request as Opcode, argument)) }
-}
-
-/// Whether the file was hung up: its device, or the other end, is gone.
-pub(super) fn is_hung_up(fd: BorrowedFd<'_>) -> bool {
-    let mut polled = [PollFd::new(&fd, PollFlags::empty())];
-    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-    poll(&mut polled, Some(&now)).is_ok_and(|_| polled[0].revents().intersects(PollFlags::HUP | PollFlags::ERR))
-}
-
-/// Whether a read that gives nothing means that the device is gone. Of a pipe or a socket it is the end of the file.
-fn is_terminal_gone(fd: BorrowedFd<'_>) -> bool {
-    let is_device = |stat: rustix::fs::Stat| rustix::fs::FileType::from_raw_mode(stat.st_mode).is_char_device();
-    rustix::fs::fstat(fd).is_ok_and(is_device) && is_hung_up(fd)
 }
