@@ -193,7 +193,7 @@ impl Device {
     /// As [`from_fd`](Self::from_fd).
     #[cfg(all(target_os = "linux", not(miri)))]
     pub fn from_fd_on(port: &Port, fd: impl Into<std::os::fd::OwnedFd>) -> Result<Self, Error> {
-        crate::sys::linux::adopt(port, fd.into())
+        crate::sys::linux::adopt(port, fd.into(), None)
     }
 
     /// Opens a simulated device on the global port: its driver is a Rust value. One driver, in an [`Arc`], may be

@@ -176,6 +176,12 @@ pub enum Operation {
         /// What it waits for; `None` for nothing.
         when: Option<crate::linux::Interest>,
     },
+    /// Waiting until a file of Linux is ready.
+    #[cfg(target_os = "linux")]
+    Ready {
+        /// What for.
+        interest: crate::linux::Interest,
+    },
 }
 
 impl Operation {
@@ -202,6 +208,8 @@ impl fmt::Display for Operation {
             Self::Write { offset: None } => f.write_str("write"),
             Self::Read { offset: Some(at) } => write!(f, "read at {at}"),
             Self::Write { offset: Some(at) } => write!(f, "write at {at}"),
+            #[cfg(target_os = "linux")]
+            Self::Ready { interest } => write!(f, "wait until {interest}"),
             #[cfg(target_os = "linux")]
             Self::Ioctl { request, when: None } => write!(f, "ioctl {request:#010x}"),
             #[cfg(target_os = "linux")]

@@ -405,6 +405,9 @@ const WRITE: u64 = 3 << 62;
 pub(crate) const PLACES: u64 = !WRITE;
 #[cfg(target_os = "linux")]
 const IOCTL: u64 = 4 << 32;
+/// Waits for readiness, and makes no system call.
+#[cfg(target_os = "linux")]
+const READY: u64 = 8 << 32;
 
 /// In one word: a code as it is; a read or write by its highest bits, and one more than its offset.
 #[inline]
@@ -416,6 +419,8 @@ fn pack(what: Operation) -> u64 {
         Operation::Control(code) => code.to_u32().into(),
         #[cfg(target_os = "linux")]
         Operation::Ioctl { request, when } => IOCTL | when.map_or(0, |w| w as u64) << 32 | u64::from(request),
+        #[cfg(target_os = "linux")]
+        Operation::Ready { interest } => READY | (interest as u64) << 32,
         // Nothing else is submitted.
         _ => 0,
     }
@@ -430,8 +435,12 @@ fn unpack(what: u64) -> Operation {
         #[cfg(target_os = "linux")]
         what if what & IOCTL != 0 => Operation::Ioctl {
             request: what as u32,
-            when: [Interest::Readable, Interest::Writable].into_iter().find(|w| *w as u64 == what >> 32 & 3),
+            when: Interest::from_number(what >> 32 & 3),
         },
+        #[cfg(target_os = "linux")]
+        what if what & READY != 0 => {
+            Operation::Ready { interest: Interest::from_number(what >> 32 & 3).unwrap_or(Interest::Readable) }
+        }
         code => Operation::Control(CtlCode::from_u32(code as u32)),
     }
 }

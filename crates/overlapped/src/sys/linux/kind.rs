@@ -70,7 +70,7 @@ impl Kind {
 }
 
 /// Which of these events are there; also a hang-up.
-fn polled(fd: BorrowedFd<'_>, events: PollFlags) -> PollFlags {
+pub(super) fn polled(fd: BorrowedFd<'_>, events: PollFlags) -> PollFlags {
     let mut polled = [PollFd::new(&fd, events)];
     let now = Timespec { tv_sec: 0, tv_nsec: 0 };
     let count = rustix::io::retry_on_intr(|| poll(&mut polled, Some(&now)));
