@@ -1,5 +1,6 @@
 //! The one error type: what kind it is, the system's code, the operation and the device.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -37,7 +38,8 @@ pub enum ErrorKind {
     TimedOut,
     /// Waiting here would wait for this very thread: [`wait`](crate::Call::wait) on the thread that dispatches the port.
     Deadlock,
-    /// The driver completed with fewer bytes than one record, or with a ragged tail. [`Error::bytes`] has them.
+    /// The driver completed with fewer bytes than one record, or with a ragged tail: [`Error::bytes`] has them. Or it took
+    /// only a part of what [`write_all`](crate::Device::write_all) gave it.
     Truncated,
     /// Anything else; [`Error::code`] tells.
     Other,
@@ -239,7 +241,7 @@ struct Inner {
     code: Option<ErrorCode>,
     operation: Operation,
     device: Option<Arc<str>>,
-    hint: Option<&'static str>,
+    hint: Option<Cow<'static, str>>,
     bytes: Box<[u8]>,
 }
 
@@ -278,8 +280,8 @@ impl Error {
         self
     }
 
-    pub(crate) fn hint(mut self, hint: &'static str) -> Self {
-        self.0.hint = Some(hint);
+    pub(crate) fn hint(mut self, hint: impl Into<Cow<'static, str>>) -> Self {
+        self.0.hint = Some(hint.into());
         self
     }
 

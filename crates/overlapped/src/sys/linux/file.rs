@@ -123,10 +123,7 @@ impl File {
             // Control codes are not this system's.
             _ => return Some((Status::NOT_SUPPORTED, 0)),
         };
-        let has_place = matches!(
-            what,
-            Operation::Read { offset: Some(_) } | Operation::Write { offset: Some(_) }
-        );
+        let has_place = matches!(what, Operation::Read { offset: Some(_) } | Operation::Write { offset: Some(_) });
         let attempt = if can_wait && !has_place {
             if matches!(what, Operation::Ioctl { .. }) {
                 Attempt::WhenReady

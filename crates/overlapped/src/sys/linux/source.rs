@@ -146,12 +146,7 @@ impl Drop for InUse<'_> {
 }
 
 impl Source {
-    pub(super) fn new(
-        key: u64,
-        fd: OwnedFd,
-        adopted: bool,
-        always: Option<(Weak<Source>, Weak<port::Inner>)>,
-    ) -> Self {
+    pub(super) fn new(key: u64, fd: OwnedFd, adopted: bool, always: Option<(Weak<Source>, Weak<port::Inner>)>) -> Self {
         Self {
             key,
             kind: Kind::of(fd.as_fd()),
@@ -237,7 +232,11 @@ impl Source {
         }
         self.awaited.store(true, SeqCst);
         state.awaiting.push((lane, transfer));
-        if lane == Lane::Priority { self.watch(queue, &mut state, lane) } else { self.watch_anew(queue, &mut state, lane) }
+        if lane == Lane::Priority {
+            self.watch(queue, &mut state, lane)
+        } else {
+            self.watch_anew(queue, &mut state, lane)
+        }
         drop(state);
         None
     }
@@ -381,8 +380,8 @@ impl Source {
         let wanted = state.watched | lane.flag();
         if let Err(status) = self.set_watched(queue, state, wanted) {
             state.lanes[lane as usize].queue.drain(..).for_each(|t| t.complete(queue, (status, 0)));
-            for (_, transfer) in state.awaiting.extract_if(.., |(awaited, _)| *awaited == lane) {
-                transfer.complete(queue, (status, 0));
+            while let Some(at) = state.awaiting.iter().position(|(awaited, _)| *awaited == lane) {
+                state.awaiting.remove(at).1.complete(queue, (status, 0));
             }
         }
     }
