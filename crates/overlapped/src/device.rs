@@ -14,7 +14,7 @@ use crate::gate::{self, Gate};
 use crate::ioctl::sealed::Done;
 use crate::port::{self, InFlight, Leftovers, Waiter};
 use crate::raw::{self, RawReply};
-use crate::slab::{Lent, PLACES, Slot};
+use crate::slab::{Lent, PLACES, Slot, WHOLE};
 use crate::unread::{Own, StreamKind, Unread};
 use crate::{Buffer, Call, CtlCode, Error, ErrorCode, ErrorKind, Input, InvertedCallBuilder, Ioctl, OpenOptions};
 use crate::{Operation, Output, Port, RawCall, Reply, Status, sim};
@@ -47,10 +47,12 @@ use crate::{Operation, Output, Port, RawCall, Reply, Status, sim};
 /// [`read`](Self::read) and [`write`](Self::write), [standing reads](Self::standing_reads), and the ioctls of
 /// the module `linux`. A read or a write is tried at once; if it would block, it waits until epoll calls the file
 /// ready, and the dispatcher then makes the system call. Several reads of one file are served in the order of
-/// submission. A read that finds the end of a pipe gives no bytes; on a device that was unplugged it is
-/// [`ErrorKind::Disconnected`]. A write may take fewer bytes than it was given, and one to a pipe without a reader
-/// raises SIGPIPE, which Rust programs ignore unless told otherwise. Regular files, disks and some devices are always
-/// ready: what is asked of them is done before the call returns, however long that takes.
+/// submission. A read gives no bytes at the end, which pipes have when nobody writes them any more, stream sockets, and
+/// files; and it gives none for an empty message, and where Ctrl-D was typed on a terminal, which end nothing. A terminal
+/// that was set not to wait (VMIN = 0) waits. On a device that was unplugged a read is [`ErrorKind::Disconnected`]. A write
+/// to a pipe without a reader raises SIGPIPE, which Rust programs ignore unless told otherwise. Regular files, disks and
+/// some devices are always ready: what is asked of them is done before the call returns, however long that takes; what the
+/// dispatcher asks of them (the next read of a stream, a callback's) is done by one thread for all such files.
 ///
 /// A child of `fork` has no dispatcher, so a device of its parent is of no use there: calls fail with
 /// [`ErrorKind::Unsupported`]. Dropping the device there closes the child's copy; the parent's goes on. The child may
@@ -195,7 +197,8 @@ impl Device {
     }
 
     /// Takes over a file that somebody else opened, on the global port: a pipe, a serial port that was set up, a gpiochip
-    /// line request. It is made non-blocking (O_NONBLOCK), which all who have the same open file will notice.
+    /// line request. It is made non-blocking (O_NONBLOCK), which all who have the same open file will notice, until the last
+    /// device that has it is closed or [gives it back](Self::into_fd).
     ///
     /// Two devices may be copies of one open file. What is read from it goes to one of them.
     ///
@@ -237,7 +240,7 @@ impl Device {
     /// As [`from_fd`](Self::from_fd).
     #[cfg(all(target_os = "linux", not(miri)))]
     pub fn from_fd_on(port: &Port, fd: impl Into<std::os::fd::OwnedFd>) -> Result<Self, Error> {
-        crate::sys::linux::adopt(port, fd.into())
+        crate::sys::linux::adopt(port, fd.into(), None)
     }
 
     /// Opens a simulated device on the global port: its driver is a Rust value. One driver, in an [`Arc`], may be
@@ -385,16 +388,16 @@ impl Device {
         self.submit(Operation::Read { offset: Some(offset) }, &[], u32::try_from(len).ok())
     }
 
-    /// Writes to a stream. The bytes are copied; [`Reply::information`] says how many were written.
+    /// Writes to a stream. The bytes are copied; [`Reply::information`] says how many were written: of a pipe, a serial
+    /// port, a terminal or a stream socket all of them, unless the call is cancelled or its time is over when a part is
+    /// written. Writes are made in the order of submission, each as a whole: what several tasks write does not mix. What
+    /// has a driver of its own, and a socket of messages, may take less and say so.
     ///
     /// ```
     /// # use overlapped::{Device, Error};
     /// # fn example(port: &Device) -> Result<(), Error> {
-    /// let mut left = b"ATZ\r".as_slice();
-    /// while !left.is_empty() {
-    ///     let written = port.write(left).wait()?.information();
-    ///     left = &left[written..];
-    /// }
+    /// let written = port.write(b"ATZ\r").wait()?.information();
+    /// assert_eq!(written, 4);
     /// # Ok(()) }
     /// ```
     ///
@@ -402,6 +405,22 @@ impl Device {
     /// As [`read`](Self::read).
     pub fn write(&self, bytes: &[u8]) -> Call<()> {
         self.submit(Operation::Write { offset: None }, bytes, Some(0))
+    }
+
+    /// As [`write`](Self::write), and fewer bytes than all are an error. What was not taken is not offered again: the
+    /// driver, or the device, may have taken the part for a whole.
+    ///
+    /// ```
+    /// # use overlapped::{Device, Error};
+    /// # async fn example(port: &Device) -> Result<(), Error> {
+    /// port.write_all(b"ATZ\r").await?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`write`](Self::write); and [`ErrorKind::Truncated`], which says how many bytes were taken.
+    pub fn write_all(&self, bytes: &[u8]) -> Call<()> {
+        self.submit(Operation::Write { offset: None }, bytes, Some(WHOLE))
     }
 
     /// Writes to a file or disk, from `offset` on.
@@ -711,6 +730,142 @@ impl Device {
     /// ```
     pub fn cancel_all(&self) {
         self.inner.cancel_all();
+    }
+
+    /// Waits until a read would not block, and reads nothing (EPOLLIN): for what is told of by readiness alone, like a
+    /// process (pidfd) or a listening socket, or is read by somebody else. A hang-up and an error complete it too, since
+    /// a read then says which. A file that can never wait is ready at once.
+    ///
+    /// ```
+    /// use overlapped::Device;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (reader, mut writer) = std::io::pipe()?;
+    /// let reader = Device::from_fd(reader)?;
+    /// let readable = reader.readable(); // pending
+    /// std::io::Write::write_all(&mut writer, b"hello")?;
+    /// readable.wait()?;
+    /// assert_eq!(&*reader.read(64).wait()?, b"hello"); // it took nothing
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// From the call: [`ErrorKind::Unsupported`] for a simulated device.
+    #[cfg(all(target_os = "linux", not(miri)))]
+    pub fn readable(&self) -> Call<()> {
+        self.when_ready(crate::linux::Interest::Readable)
+    }
+
+    /// Waits until a write would not block, and writes nothing (EPOLLOUT); else as [`readable`](Self::readable).
+    ///
+    /// ```
+    /// # use overlapped::Device;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (_reader, writer) = std::io::pipe()?;
+    /// Device::from_fd(writer)?.writable().wait()?; // there is room
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`readable`](Self::readable).
+    #[cfg(all(target_os = "linux", not(miri)))]
+    pub fn writable(&self) -> Call<()> {
+        self.when_ready(crate::linux::Interest::Writable)
+    }
+
+    /// Waits until something urgent or exceptional has happened (EPOLLPRI), and takes nothing; else as
+    /// [`readable`](Self::readable). That is how attributes of /sys tell of a change (read it once before, and again
+    /// after, at offset 0), and mount tables, pressure (PSI) triggers, and V4L2 of its events.
+    ///
+    /// What happens while nobody waits completes the next call. It may complete once without a cause: look before you
+    /// believe it.
+    ///
+    /// ```no_run
+    /// # use overlapped::{Device, Error};
+    /// # async fn example() -> Result<(), Error> {
+    /// let memory = Device::open("/proc/pressure/memory")?;
+    /// memory.write(b"some 150000 1000000\0").await?; // 150 ms in any second
+    /// loop {
+    ///     memory.priority().await?;
+    ///     println!("memory is short");
+    /// }
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`readable`](Self::readable).
+    #[cfg(all(target_os = "linux", not(miri)))]
+    pub fn priority(&self) -> Call<()> {
+        self.when_ready(crate::linux::Interest::Priority)
+    }
+
+    #[cfg(all(target_os = "linux", not(miri)))]
+    fn when_ready(&self, interest: crate::linux::Interest) -> Call<()> {
+        let what = Operation::Ready { interest };
+        match &self.inner.backend {
+            Backend::File(_) => self.submit(what, &[], Some(0)),
+            Backend::Simulated(_) => Call::refused(self.no_file(what), self.inner.port.clone()),
+        }
+    }
+
+    /// The open file, for what this crate has no word for: mmap beside its interrupts, an option of a socket. It stays
+    /// this device's, and is non-blocking.
+    ///
+    /// ```
+    /// # use overlapped::Device;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let null = Device::open("/dev/null")?;
+    /// let copy = null.as_fd()?.try_clone_to_owned()?;
+    /// # drop(copy);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] for a simulated device.
+    #[cfg(all(target_os = "linux", not(miri)))]
+    pub fn as_fd(&self) -> Result<std::os::fd::BorrowedFd<'_>, Error> {
+        match &self.inner.backend {
+            Backend::File(file) => Ok(file.as_fd()),
+            Backend::Simulated(_) => Err(self.no_file(Operation::Adopt)),
+        }
+    }
+
+    /// Gives the open file back, to be a child's output, say. What nobody waits for any more is cancelled. One that was
+    /// adopted has O_NONBLOCK as it was found; one that was opened here has it set.
+    ///
+    /// ```
+    /// # use overlapped::Device;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (_reader, writer) = std::io::pipe()?;
+    /// let device = Device::from_fd(writer)?;
+    /// device.write(b"from us, and ").wait()?;
+    /// let mut child = std::process::Command::new("echo").arg("from it").stdout(device.into_fd()?).spawn()?;
+    /// # child.wait()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::Busy`] while another clone, a call or a stream has the device: drop them first.
+    /// [`ErrorKind::Unsupported`] for a simulated device. The device is then dropped as ever.
+    #[cfg(all(target_os = "linux", not(miri)))]
+    pub fn into_fd(self) -> Result<std::os::fd::OwnedFd, Error> {
+        let Backend::File(file) = &self.inner.backend else { return Err(self.no_file(Operation::Adopt)) };
+        let busy = || {
+            let error = self.inner.error(ErrorKind::Busy, Operation::Adopt);
+            error.hint("other clones, calls or streams have the device: drop them first")
+        };
+        if Arc::strong_count(&self.inner) > 1 {
+            return Err(busy());
+        }
+        file.take().ok_or_else(busy)
+    }
+
+    #[cfg(all(target_os = "linux", not(miri)))]
+    fn no_file(&self, what: Operation) -> Error {
+        self.inner.error(ErrorKind::Unsupported, what).hint("a simulated device has no file")
     }
 
     /// The path or name it was opened by.
@@ -1076,6 +1231,15 @@ pub(crate) fn finish<Out: Output + ?Sized>(
         let error = fail().keeping(unsafe { slot.output(information) });
         port.release_slot(slot, operation);
         return Err(error);
+    }
+    if slot.is_whole_write() {
+        // SAFETY: the operation is finished and the caller's.
+        let given = unsafe { slot.memory() }.input_len;
+        if information < given as usize {
+            port.release_slot(slot, operation);
+            let error = Error::new(ErrorKind::Truncated, what).on(name);
+            return Err(error.hint(format!("{information} of {given} bytes were written")));
+        }
     }
     match Out::take(Done { port, slot, operation, information: len_of(what, information) }) {
         Ok(held) => Ok(Reply::new(held, status, information)),

@@ -1,6 +1,6 @@
 //! The error numbers of Linux that a device client meets: their names, and the kind of error each is.
 
-use crate::ErrorKind;
+use crate::{ErrorKind, Operation};
 
 macro_rules! errnos {
     ($($number:literal $name:ident $kind:ident;)*) => {
@@ -20,8 +20,21 @@ macro_rules! errnos {
     };
 }
 
-// The numbers are those of `asm-generic/errno-base.h` and `errno.h`, which all architectures we run on share. What is
-// "not found" after the opening is "disconnected": see `Error::from_code`.
+/// What they are after the opening, where some of them mean another thing than [`kind`] says.
+pub(crate) const fn kind_when_open(errno: i32, operation: Operation) -> ErrorKind {
+    match errno {
+        // ENODEV: whatever is asked of a device that is gone.
+        19 => ErrorKind::Disconnected,
+        // ENXIO: but an ioctl says so of a part that the device does not have: a partition, a channel.
+        6 if !operation.is_ioctl() => ErrorKind::Disconnected,
+        // EPIPE: of what is written it is the other end's absence. Reads and ioctls say so of a device that has stalled
+        // or has run dry, and goes on.
+        32 if !matches!(operation, Operation::Write { .. }) => ErrorKind::Other,
+        errno => kind(errno),
+    }
+}
+
+// The numbers are those of `asm-generic/errno-base.h` and `errno.h`, which all architectures we run on share.
 errnos! {
     1 EPERM AccessDenied;
     2 ENOENT NotFound;

@@ -1,5 +1,6 @@
 //! The one error type: what kind it is, the system's code, the operation and the device.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -40,7 +41,8 @@ pub enum ErrorKind {
     TimedOut,
     /// Waiting here would wait for this very thread: [`wait`](crate::Call::wait) on the thread that dispatches the port.
     Deadlock,
-    /// The driver completed with fewer bytes than one record, or with a ragged tail. [`Error::bytes`] has them.
+    /// The driver completed with fewer bytes than one record, or with a ragged tail: [`Error::bytes`] has them. Or it took
+    /// only a part of what [`write_all`](crate::Device::write_all) gave it.
     Truncated,
     /// Anything else; [`Error::code`] tells.
     Other,
@@ -182,6 +184,21 @@ pub enum Operation {
         /// What it waits for; `None` for nothing.
         when: Option<crate::linux::Interest>,
     },
+    /// Waiting until a file of Linux is ready.
+    #[cfg(target_os = "linux")]
+    Ready {
+        /// What for.
+        interest: crate::linux::Interest,
+    },
+}
+
+impl Operation {
+    pub(crate) const fn is_ioctl(&self) -> bool {
+        #[cfg(target_os = "linux")]
+        return matches!(self, Self::Ioctl { .. });
+        #[cfg(not(target_os = "linux"))]
+        false
+    }
 }
 
 impl fmt::Display for Operation {
@@ -200,6 +217,8 @@ impl fmt::Display for Operation {
             Self::Write { offset: None } => f.write_str("write"),
             Self::Read { offset: Some(at) } => write!(f, "read at {at}"),
             Self::Write { offset: Some(at) } => write!(f, "write at {at}"),
+            #[cfg(target_os = "linux")]
+            Self::Ready { interest } => write!(f, "wait until {interest}"),
             #[cfg(target_os = "linux")]
             Self::Ioctl { request, when: None } => write!(f, "ioctl {request:#010x}"),
             #[cfg(target_os = "linux")]
@@ -229,7 +248,7 @@ struct Inner {
     code: Option<ErrorCode>,
     operation: Operation,
     device: Option<Arc<str>>,
-    hint: Option<&'static str>,
+    hint: Option<Cow<'static, str>>,
     bytes: Box<[u8]>,
 }
 
@@ -239,10 +258,21 @@ impl Error {
     }
 
     pub(crate) fn from_code(code: ErrorCode, operation: Operation) -> Self {
-        let kind = match code.kind() {
-            // A handle that was opened once and is not found now belongs to a device that is gone.
-            ErrorKind::NotFound if !matches!(operation, Operation::Open) => ErrorKind::Disconnected,
-            kind => kind,
+        let code = match code {
+            ErrorCode::Status(status) if !status.is_gone() => status.errno().map_or(code, ErrorCode::Errno),
+            code => code,
+        };
+        let kind = match code {
+            code if matches!(operation, Operation::Open) => code.kind(),
+            // A handle that was opened once and is not found now belongs to a device that is gone, and so does one that
+            // waits to be deleted. But NOT_FOUND is said of what was asked for.
+            ErrorCode::Status(Status::NOT_FOUND) => ErrorKind::NotFound,
+            ErrorCode::Status(Status::DELETE_PENDING) => ErrorKind::Disconnected,
+            ErrorCode::Errno(errno) => errno::kind_when_open(errno, operation),
+            code => match code.kind() {
+                ErrorKind::NotFound => ErrorKind::Disconnected,
+                kind => kind,
+            },
         };
         let mut error = Self::new(kind, operation);
         error.0.code = Some(match code {
@@ -257,8 +287,8 @@ impl Error {
         self
     }
 
-    pub(crate) fn hint(mut self, hint: &'static str) -> Self {
-        self.0.hint = Some(hint);
+    pub(crate) fn hint(mut self, hint: impl Into<Cow<'static, str>>) -> Self {
+        self.0.hint = Some(hint.into());
         self
     }
 
@@ -395,6 +425,18 @@ mod tests {
         for code in [1167, 433, 1617, 22, 31] {
             assert_eq!(ErrorCode::Win32(code).kind(), ErrorKind::Disconnected, "{code}");
         }
+        let read = Operation::Read { offset: None };
+        for (status, kind) in [
+            (Status::DELETE_PENDING, ErrorKind::Disconnected),
+            (Status::OBJECT_NAME_NOT_FOUND, ErrorKind::Disconnected),
+            (Status::NOT_FOUND, ErrorKind::NotFound),
+        ] {
+            assert_eq!(Error::from_code(ErrorCode::Status(status), read).kind(), kind, "{status}");
+        }
+        assert_eq!(
+            Error::from_code(ErrorCode::Status(Status::DELETE_PENDING), Operation::Open).kind(),
+            ErrorKind::Busy
+        );
         for errno in [19, 6] {
             let read = Operation::Read { offset: None };
             assert_eq!(Error::from_code(ErrorCode::Errno(errno), read).kind(), ErrorKind::Disconnected, "{errno}");
@@ -417,5 +459,28 @@ mod tests {
         let call = Operation::Control(CtlCode::from_u32(0));
         assert_eq!(Error::from_code(gone, call).kind(), ErrorKind::Disconnected);
         assert_eq!(Error::from_code(gone, Operation::Open).kind(), ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn an_error_number_means_what_the_operation_makes_of_it() {
+        let (read, write) = (Operation::Read { offset: None }, Operation::Write { offset: None });
+        let kind = |status, operation| Error::from_code(ErrorCode::Status(status), operation).kind();
+        let epipe = Status::from_errno(32);
+        assert_eq!((kind(epipe, read), kind(epipe, write)), (ErrorKind::Other, ErrorKind::Disconnected));
+        assert_eq!(kind(Status::gone(5), read), ErrorKind::Disconnected);
+        assert_eq!(kind(Status::from_errno(2), read), ErrorKind::NotFound);
+        #[cfg(target_os = "linux")]
+        {
+            let ioctl = Operation::Ioctl { request: 0, when: None };
+            for (errno, expected) in [
+                (2, ErrorKind::NotFound),
+                (6, ErrorKind::NotFound),
+                (19, ErrorKind::Disconnected),
+                (32, ErrorKind::Other),
+            ] {
+                assert_eq!(kind(Status::from_errno(errno), ioctl), expected, "{errno}");
+            }
+            assert_eq!(kind(Status::gone(6), ioctl), ErrorKind::Disconnected);
+        }
     }
 }

@@ -76,6 +76,14 @@ pub enum Interest {
     Readable = 1,
     /// A write would not block (EPOLLOUT).
     Writable = 2,
+    /// Something urgent or exceptional has happened (EPOLLPRI): what that is, the file's manual says.
+    Priority = 3,
+}
+
+impl Interest {
+    pub(crate) fn from_number(number: u64) -> Option<Self> {
+        [Self::Readable, Self::Writable, Self::Priority].into_iter().find(|interest| *interest as u64 == number)
+    }
 }
 
 impl fmt::Display for Interest {
@@ -83,6 +91,7 @@ impl fmt::Display for Interest {
         f.write_str(match self {
             Self::Readable => "readable",
             Self::Writable => "writable",
+            Self::Priority => "of priority",
         })
     }
 }

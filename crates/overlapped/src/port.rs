@@ -18,9 +18,9 @@ use std::time::{Duration, Instant};
 use crate::device;
 use crate::slab::{Slab, Slot};
 use crate::slot::{Completion, Generation, LAST_GENERATION, Recycle};
-use crate::sys::Queue;
 #[cfg(windows)]
 use crate::sys::windows::Signals;
+use crate::sys::{PerProcess, Queue};
 use crate::timer::{Due, Timers};
 use crate::unread::{StreamKind, Unread};
 use crate::{Error, ErrorKind, Operation};
@@ -403,25 +403,22 @@ impl Port {
     /// # Errors
     /// [`ErrorKind::Other`] when the system cannot make the port or its thread. The next call tries again.
     pub fn global() -> Result<Self, Error> {
-        static GLOBAL: Mutex<Option<Port>> = Mutex::new(None);
-        let mut global = lock(&GLOBAL);
-        // A child of a fork finds its parent's port, and nobody who dispatches it.
-        if let Some(port) = &*global
-            && !port.inner.is_inherited()
-        {
+        // The child of a fork has its own: nobody dispatches its parent's, and somebody may have held its lock.
+        static GLOBAL: PerProcess<Mutex<Option<Port>>> = PerProcess::new();
+        let mut global = lock(GLOBAL.get());
+        if let Some(port) = &*global {
             return Ok(port.clone());
         }
         crate::sys::pin_module();
         let port = Self::of(Inner::new(false)?);
         let inner = port.inner.clone();
         // Never joined: it may be inside somebody's waker, and the process may end at any time.
-        std::thread::Builder::new()
-            .name("overlapped".to_owned())
-            .spawn(move || {
-                loop {
-                    inner.dispatch(None, Whose::All);
-                }
-            })
+        let run = move || {
+            loop {
+                inner.dispatch(None, Whose::All);
+            }
+        };
+        crate::sys::spawn("overlapped", run)
             .map_err(|_| Error::new(ErrorKind::Other, Operation::Port).hint("the dispatcher thread did not start"))?;
         *global = Some(port.clone());
         Ok(port)
@@ -1082,7 +1079,7 @@ pub(crate) fn on_a_thread(name: &str, run: impl FnOnce() + Send + 'static) {
             }
         }
     };
-    if std::thread::Builder::new().name(name.to_owned()).spawn(run.clone()).is_err() {
+    if crate::sys::spawn(name, run.clone()).is_err() {
         run();
     }
 }

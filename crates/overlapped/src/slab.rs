@@ -217,6 +217,8 @@ impl Slot {
         let Ok(input_len) = u32::try_from(input.len()) else {
             return false;
         };
+        let is_whole = output_len == WHOLE && matches!(what, Operation::Write { offset: None });
+        let output_len = if is_whole { 0 } else { output_len };
         let need = (input.len().checked_next_multiple_of(alignment(output_len as usize)))
             .and_then(|start| start.checked_add(output_len as usize));
         let Some(need) = need else {
@@ -239,6 +241,9 @@ impl Slot {
             self.set_status(Status::PENDING, 0);
         }
         self.note(what);
+        if is_whole {
+            self.what.store(WRITE | ALL, Relaxed);
+        }
         true
     }
 
@@ -291,6 +296,11 @@ impl Slot {
             }
         }
         self.device.store(device, Relaxed);
+    }
+
+    /// Whether it is a write of which a part is an error.
+    pub(crate) fn is_whole_write(&self) -> bool {
+        self.what.load(Relaxed) == WRITE | ALL
     }
 
     #[inline]
@@ -466,16 +476,23 @@ fn now() -> u32 {
 const READ: u64 = 2 << 62;
 const WRITE: u64 = 3 << 62;
 /// As many bytes into a file or disk an operation can be: nobody has one of 4 EiB.
-pub(crate) const PLACES: u64 = !WRITE;
+pub(crate) const PLACES: u64 = !WRITE - 1;
+/// In place of an offset: none, and fewer bytes than all are an error.
+const ALL: u64 = !WRITE;
+/// Given as the output length of a write, which has no output: fewer bytes than all are an error.
+pub(crate) const WHOLE: u32 = 1;
 /// Above the 32 bits of a control code or a request, and below the two of reads and writes, a bit says what it is.
 #[cfg(target_os = "linux")]
 const IOCTL: u64 = 4 << 32;
 const SIGNAL: u64 = 8 << 32;
+/// Waits for readiness, and makes no system call.
+#[cfg(target_os = "linux")]
+const READY: u64 = 16 << 32;
 
 /// In one word: a code as it is; a read or write by its highest bits, and one more than its offset.
 #[inline]
 fn pack(what: Operation) -> u64 {
-    let place = |offset: Option<u64>| offset.map_or(0, |at| (at + 1) & PLACES);
+    let place = |offset: Option<u64>| offset.map_or(0, |at| at.min(PLACES) + 1);
     match what {
         Operation::Read { offset } => READ | place(offset),
         Operation::Write { offset } => WRITE | place(offset),
@@ -483,6 +500,8 @@ fn pack(what: Operation) -> u64 {
         #[cfg(target_os = "linux")]
         Operation::Ioctl { request, when } => IOCTL | when.map_or(0, |w| w as u64) << 32 | u64::from(request),
         Operation::Signal => SIGNAL,
+        #[cfg(target_os = "linux")]
+        Operation::Ready { interest } => READY | (interest as u64) << 32,
         // Nothing else is submitted.
         _ => 0,
     }
@@ -490,16 +509,19 @@ fn pack(what: Operation) -> u64 {
 
 #[inline]
 fn unpack(what: u64) -> Operation {
-    let offset = (what & PLACES).checked_sub(1);
+    let offset = (what & !WRITE).checked_sub(1).filter(|at| *at < PLACES);
     match what {
         what if what & WRITE == READ => Operation::Read { offset },
         what if what & WRITE == WRITE => Operation::Write { offset },
         what if what & SIGNAL != 0 => Operation::Signal,
         #[cfg(target_os = "linux")]
-        what if what & IOCTL != 0 => Operation::Ioctl {
-            request: what as u32,
-            when: [Interest::Readable, Interest::Writable].into_iter().find(|w| *w as u64 == what >> 32 & 3),
-        },
+        what if what & IOCTL != 0 => {
+            Operation::Ioctl { request: what as u32, when: Interest::from_number(what >> 32 & 3) }
+        }
+        #[cfg(target_os = "linux")]
+        what if what & READY != 0 => {
+            Operation::Ready { interest: Interest::from_number(what >> 32 & 3).unwrap_or(Interest::Readable) }
+        }
         code => Operation::Control(CtlCode::from_u32(code as u32)),
     }
 }

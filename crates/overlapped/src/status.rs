@@ -149,6 +149,10 @@ impl Status {
         Self(ERRNO | GONE | errno as u32 & ERRNO_BITS)
     }
 
+    pub(crate) const fn is_gone(self) -> bool {
+        self.errno().is_some() && self.0 & GONE != 0
+    }
+
     /// The error number of Linux that it stands for.
     #[must_use]
     pub const fn errno(self) -> Option<i32> {

@@ -8,8 +8,34 @@ mod portable;
 pub(crate) mod windows;
 
 #[cfg(all(target_os = "linux", not(miri)))]
-pub(crate) use linux::{Queue, discard, pin_module, ticks};
+pub(crate) use linux::{PerProcess, Queue, discard, pin_module, spawn, ticks};
 #[cfg(not(any(windows, all(target_os = "linux", not(miri)))))]
 pub(crate) use portable::{Queue, discard, pin_module, ticks};
 #[cfg(windows)]
 pub(crate) use windows::{Queue, discard, pin_module, ticks};
+
+/// Starts a thread. On Linux it blocks all signals.
+#[cfg(not(all(target_os = "linux", not(miri))))]
+pub(crate) fn spawn<T: Send + 'static>(
+    name: &str,
+    run: impl FnOnce() -> T + Send + 'static,
+) -> std::io::Result<std::thread::JoinHandle<T>> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(run)
+}
+
+/// A value that each process has for itself, made when it is first asked for. Only Linux has processes that are made of
+/// others.
+#[cfg(not(all(target_os = "linux", not(miri))))]
+#[derive(Debug)]
+pub(crate) struct PerProcess<T>(std::sync::OnceLock<T>);
+
+#[cfg(not(all(target_os = "linux", not(miri))))]
+impl<T: Default> PerProcess<T> {
+    pub(crate) const fn new() -> Self {
+        Self(std::sync::OnceLock::new())
+    }
+
+    pub(crate) fn get(&'static self) -> &'static T {
+        self.0.get_or_init(T::default)
+    }
+}

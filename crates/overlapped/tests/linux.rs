@@ -1,9 +1,13 @@
 //! Device files on Linux: pipes, terminals, counters, files and devices of the system.
 #![cfg(all(target_os = "linux", not(miri)))]
 
+#[path = "support/place.rs"]
+mod place;
 #[path = "support/stream.rs"]
 mod stream;
 mod support;
+#[path = "support/terminal.rs"]
+mod terminal;
 
 use std::borrow::Borrow;
 use std::fs::File;
@@ -12,31 +16,22 @@ use std::io::{PipeReader, PipeWriter, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::PathBuf;
 use std::pin::pin;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use overlapped::linux::{Direction, Interest, Ioctl};
 use overlapped::{Access, CtlCode, Device, Disposition, Error, ErrorCode, ErrorKind, Method, Operation, Port, Status};
+use place::{Path, fifo, is_idle};
 use rustix::event::{EventfdFlags, eventfd};
-use rustix::time::{ClockId, clock_gettime};
 use stream::{Ends, LONG, SHORT, conformance, is_pending, settle};
+use terminal::{TCGETS, TCSETS, TIOCGPTN, TIOCSPTLCK, Termios, open_terminal, terminal};
 
 // SAFETY: ioctl_tty(2): FIONREAD writes one `int`, the number of bytes that can be read.
 const FIONREAD: Ioctl<i32> = unsafe { Ioctl::from_request(0x541b) };
 // SAFETY: ioctl_tty(2): TIOCOUTQ writes one `int`.
 const TIOCOUTQ: Ioctl<i32> = unsafe { Ioctl::from_request(0x5411) };
-// SAFETY: ioctl_tty(2): TIOCGPTN, _IOR('T', 0x30, unsigned int).
-const TIOCGPTN: Ioctl<u32> = unsafe { Ioctl::new(Direction::Read, b'T', 0x30) };
-// SAFETY: ioctl_tty(2): TIOCSPTLCK, _IOW('T', 0x31, int).
-const TIOCSPTLCK: Ioctl<i32> = unsafe { Ioctl::new(Direction::Write, b'T', 0x31) };
-/// `struct termios` of the kernel: four words, the line discipline, 19 control characters.
-type Termios = [[u8; 4]; 9];
-// SAFETY: ioctl_tty(2): TCGETS writes, and TCSETS reads, one `struct termios`.
-const TCGETS: Ioctl<Termios> = unsafe { Ioctl::from_request(0x5401) };
-// SAFETY: as above.
-const TCSETS: Ioctl<Termios> = unsafe { Ioctl::from_request(0x5402) };
 // SAFETY: nobody knows this request.
 const UNKNOWN: Ioctl<u64> = unsafe { Ioctl::new(Direction::ReadWrite, 0xff, 0xee) };
 // SAFETY: ioctl_tty(2): TIOCEXCL has no argument.
@@ -80,36 +75,6 @@ mod on_terminals {
     conformance!(Terminal);
 }
 
-fn open_terminal() -> (Device, PathBuf) {
-    let master = Device::open("/dev/ptmx").unwrap();
-    master.ioctl(TIOCSPTLCK, 0).unwrap();
-    let path = format!("/dev/pts/{}", master.ioctl(TIOCGPTN, 0).unwrap());
-    make_raw(&Device::open(&path).unwrap());
-    (master, path.into())
-}
-
-fn make_raw(terminal: &Device) {
-    let mut termios = terminal.ioctl(TCGETS, Termios::default()).unwrap();
-    // Input, output and local modes: none of them. Control modes, the second word but one, stay.
-    for word in [0, 1, 3] {
-        termios[word] = [0; 4];
-    }
-    terminal.ioctl(TCSETS, termios).unwrap();
-}
-
-/// Both ends of a raw terminal, as plain files.
-fn terminal() -> (OwnedFd, OwnedFd) {
-    let master = File::options().read(true).write(true).open("/dev/ptmx").unwrap();
-    let device = Device::from_fd(master.try_clone().unwrap()).unwrap();
-    device.ioctl(TIOCSPTLCK, 0).unwrap();
-    let path = format!("/dev/pts/{}", device.ioctl(TIOCGPTN, 0).unwrap());
-    let slave = File::options().read(true).write(true).open(path).unwrap();
-    make_raw(&Device::from_fd(slave.try_clone().unwrap()).unwrap());
-    let flags = rustix::fs::fcntl_getfl(&slave).unwrap();
-    rustix::fs::fcntl_setfl(&slave, flags - rustix::fs::OFlags::NONBLOCK).unwrap();
-    (master.into(), slave.into())
-}
-
 fn manual() -> (Port, Device, PipeWriter) {
     let port = Port::manual().unwrap();
     let (device, Pipe(writer)) = Pipe::pair(&port);
@@ -120,35 +85,6 @@ fn writing() -> (Port, Device, PipeReader) {
     let port = Port::manual().unwrap();
     let (reader, writer) = std::io::pipe().unwrap();
     (port.clone(), Device::from_fd_on(&port, writer).unwrap(), reader)
-}
-
-/// A path that nobody else uses; what is there is removed at the end.
-struct Path(PathBuf);
-
-impl Path {
-    fn new() -> Self {
-        static NEXT: AtomicUsize = AtomicUsize::new(0);
-        let name = format!("overlapped-{}-{}", std::process::id(), NEXT.fetch_add(1, SeqCst));
-        Self(std::env::temp_dir().join(name))
-    }
-}
-
-impl Drop for Path {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
-    }
-}
-
-/// Polls the port for a while in which nothing can come: it must sleep, not spin.
-fn is_idle(port: &Port) -> bool {
-    settle(port);
-    let time = || {
-        let now = clock_gettime(ClockId::ThreadCPUTime);
-        Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
-    };
-    let (begin, worked) = (Instant::now(), time());
-    let packets = port.poll(Some(Duration::from_millis(100)));
-    packets == 0 && begin.elapsed() >= Duration::from_millis(100) && time() - worked < Duration::from_millis(10)
 }
 
 // Opening.
@@ -175,19 +111,6 @@ fn what_the_system_refuses_says_why() {
     let fifo = fifo();
     let error = Device::options().read(false).open(&fifo.0).unwrap_err();
     assert_eq!((error.kind(), error.code()), (ErrorKind::NotFound, Some(ErrorCode::Errno(6))), "nobody reads it");
-}
-
-fn fifo() -> Path {
-    let path = Path::new();
-    rustix::fs::mknodat(
-        rustix::fs::CWD,
-        &path.0,
-        rustix::fs::FileType::Fifo,
-        rustix::fs::Mode::from_raw_mode(0o600),
-        0,
-    )
-    .unwrap();
-    path
 }
 
 #[test]

@@ -12,19 +12,28 @@
 //!
 //! - [`queue`] is the port's queue: posted packets, the epoll set, and the bell that rings in it.
 //! - [`source`] is a file and what waits for it; [`transfer`] is one operation and its system call.
-//! - [`file`] opens and adopts; [`process`] tells the child of a fork from its parent.
+//! - [`kind`] says what sort of file it is, and what it means when it gives nothing.
+//! - [`always`] is the thread that reads, for the dispatcher, what never waits.
+//! - [`file`] opens and adopts; [`flag`] gives O_NONBLOCK back as it was found.
+//! - [`process`] tells the child of a fork from its parent; [`thread`] starts threads that no signal reaches.
 
+mod always;
 mod file;
+mod flag;
+mod kind;
 mod process;
 mod queue;
 mod source;
+mod thread;
 mod transfer;
 
 use rustix::mm::{Advice, madvise};
 use rustix::param::page_size;
 
 pub(crate) use file::{File, adopt, open};
+pub(crate) use process::PerProcess;
 pub(crate) use queue::Queue;
+pub(crate) use thread::spawn;
 
 /// Nothing to do: only on Windows is a library unloaded under its threads.
 pub(crate) fn pin_module() {}

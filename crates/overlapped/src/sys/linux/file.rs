@@ -2,7 +2,7 @@
 
 use std::ffi::c_void;
 use std::fmt;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -10,10 +10,11 @@ use std::sync::Arc;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
 
-use super::source::{Attempt, Lane, Source};
-use super::transfer::{Ended, Transfer, ioctl, is_hung_up};
+use super::flag;
+use super::kind::{Kind, is_hung_up};
+use super::source::{Attempt, Lane, Source, close};
+use super::transfer::{Ended, Ran, Transfer, ioctl};
 use crate::device::Backend;
-use crate::linux::Interest;
 use crate::port::{self, InFlight};
 use crate::slab::Slot;
 use crate::unread::StreamKind;
@@ -25,8 +26,6 @@ const NEITHER: OFlags = OFlags::from_bits_retain(3);
 /// A file and the port its completions go to.
 pub(crate) struct File {
     source: Arc<Source>,
-    /// Whether it is ever not ready: regular files, disks and some devices have nothing to wait for.
-    can_wait: bool,
     port: Arc<port::Inner>,
 }
 
@@ -64,12 +63,8 @@ pub(crate) fn open(options: &OpenOptions, path: &Path) -> Result<Device, Error> 
 }
 
 /// Takes over a file that somebody else opened.
-pub(crate) fn adopt(port: &Port, fd: OwnedFd) -> Result<Device, Error> {
-    let name: Arc<str> = format!("fd {}", fd.as_raw_fd()).into();
-    // This changes the open file itself, for everybody who has it.
-    rustix::fs::fcntl_getfl(&fd).and_then(|flags| rustix::fs::fcntl_setfl(&fd, flags | OFlags::NONBLOCK)).map_err(
-        |errno| failed(Operation::Adopt, &name, errno).hint("it must be open for reading or writing, not with O_PATH"),
-    )?;
+pub(crate) fn adopt(port: &Port, fd: OwnedFd, name: Option<&str>) -> Result<Device, Error> {
+    let name = name.map_or_else(|| format!("fd {}", fd.as_raw_fd()).into(), Arc::from);
     assemble(port, name, fd, Operation::Adopt)
 }
 
@@ -79,12 +74,31 @@ fn assemble(port: &Port, name: Arc<str>, fd: OwnedFd, what: Operation) -> Result
     }
     Device::assemble(port, name.clone(), |id| {
         let queue = port.inner.queue();
-        let source = Arc::new(Source::new(id, fd));
-        let can_wait = queue.probe(source.fd()).map_err(|errno| failed(what, &name, errno))?;
-        if can_wait {
-            queue.insert(source.clone());
+        let adopted = what == Operation::Adopt;
+        if adopted {
+            // This changes the open file itself, for everybody who has it.
+            flag::set(id, fd.as_fd()).map_err(|errno| {
+                failed(what, &name, errno).hint("it must be open for reading or writing, not with O_PATH")
+            })?;
         }
-        Ok(Backend::File(File { source, can_wait, port: port.inner.clone() }))
+        let can_wait = match queue.probe(fd.as_fd()) {
+            Ok(can_wait) => can_wait,
+            Err(errno) => {
+                if adopted {
+                    flag::give_back(id, fd.as_fd());
+                }
+                return Err(failed(what, &name, errno));
+            }
+        };
+        let source = if can_wait {
+            let source = Arc::new(Source::new(id, fd, adopted, None));
+            queue.insert(source.clone());
+            source
+        } else {
+            let port = Arc::downgrade(&port.inner);
+            Arc::new_cyclic(|this| Source::new(id, fd, adopted, Some((this.clone(), port))))
+        };
+        Ok(Backend::File(File { source, port: port.inner.clone() }))
     })
 }
 
@@ -100,31 +114,46 @@ impl File {
     pub(crate) unsafe fn submit(&self, operation: InFlight, slot: &Slot, what: Operation) -> Option<Ended> {
         // SAFETY: the caller's promise: this is the kernel's side of the operation.
         let transfer = unsafe { Transfer::new(operation, slot.memory(), what) };
+        let (queue, can_wait) = (self.port.queue(), self.source.can_wait());
         let lane = match what {
-            Operation::Read { offset: None } | Operation::Ioctl { when: Some(Interest::Readable), .. } => Lane::Read,
-            Operation::Write { offset: None } | Operation::Ioctl { when: Some(Interest::Writable), .. } => Lane::Write,
-            Operation::Read { .. } | Operation::Write { .. } => return Some(self.run(&transfer)),
+            Operation::Ready { interest } => return self.source.submit_await(queue, Lane::of(interest), transfer),
+            Operation::Ioctl { when: Some(interest), .. } => Lane::of(interest),
+            Operation::Read { .. } => Lane::Read,
+            Operation::Write { .. } => Lane::Write,
             // Control codes are not this system's.
             _ => return Some((Status::NOT_SUPPORTED, 0)),
         };
-        if !self.can_wait {
-            return Some(self.run(&transfer));
-        }
-        let attempt = if matches!(what, Operation::Ioctl { .. }) {
+        let has_place = matches!(what, Operation::Read { offset: Some(_) } | Operation::Write { offset: Some(_) });
+        let attempt = if can_wait && !has_place {
+            if matches!(what, Operation::Ioctl { .. }) {
+                Attempt::WhenReady
+            } else if self.port.is_dispatched_here() {
+                // The dispatcher is about to look at the files anyway: a try that finds nothing would only cost a system
+                // call more, for each item of a stream.
+                Attempt::UnlessWatched
+            } else {
+                Attempt::Now
+            }
+        } else if !can_wait && Port::is_dispatching() && !self.port.is_manual() {
+            // It may take its time, and the dispatcher has none.
             Attempt::WhenReady
-        } else if self.port.is_dispatched_here() {
-            // The dispatcher is about to look at the files anyway: a try that finds nothing would only cost a system
-            // call more, for each item of a stream.
-            Attempt::UnlessWatched
+        } else if has_place {
+            return Some(self.run(transfer));
         } else {
             Attempt::Now
         };
-        self.source.submit(self.port.queue(), lane, transfer, attempt)
+        self.source.submit(queue, lane, transfer, attempt)
     }
 
-    /// For what cannot wait.
-    fn run(&self, transfer: &Transfer) -> Ended {
-        transfer.run(self.source.fd()).unwrap_or((Status::from_errno(Errno::AGAIN.raw_os_error()), 0))
+    /// At a place, where nothing waits and what gives nothing is at its end.
+    fn run(&self, mut transfer: Transfer) -> Ended {
+        let Some(file) = self.source.keep_open() else {
+            return (Status::from_errno(Errno::BADF.raw_os_error()), 0);
+        };
+        match transfer.run(file.as_fd(), Kind::Places) {
+            Ran::Over(ended) => ended,
+            Ran::Partly | Ran::Blocked => (Status::from_errno(Errno::AGAIN.raw_os_error()), 0),
+        }
     }
 
     /// An ioctl, at once.
@@ -132,12 +161,32 @@ impl File {
     /// # Safety
     /// What the driver does with the argument's address is fine.
     pub(crate) unsafe fn ioctl(&self, request: u32, argument: *mut c_void) -> Result<u32, Status> {
+        // Its device is borrowed, and is not closed meanwhile.
         let fd = self.source.fd();
         // SAFETY: the caller's promise.
         retry_on_intr(|| unsafe { ioctl(fd, request, argument) }).map_err(|errno| match errno {
             Errno::IO if is_hung_up(fd) => Status::gone(errno.raw_os_error()),
             errno => Status::from_errno(errno.raw_os_error()),
         })
+    }
+
+    /// The file. Its device is borrowed, and is not closed meanwhile.
+    pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
+        self.source.fd()
+    }
+
+    /// What its reads are of.
+    pub(crate) fn stream_kind(&self) -> StreamKind {
+        self.source.kind.stream()
+    }
+
+    /// Reads at once, without waiting, what is there of a stream of bytes for which no read waits. 0 if that is nothing.
+    pub(crate) fn more(&self, room: &mut [u8]) -> usize {
+        let bytes = self.source.kind.stream() == StreamKind::Bytes;
+        if !bytes || room.is_empty() || self.port.is_inherited() {
+            return 0;
+        }
+        self.source.more(self.port.queue(), room)
     }
 
     /// Cancels one operation; it is named by its number, and a later one in the same slot has another.
@@ -148,36 +197,27 @@ impl File {
         }
     }
 
-    pub(crate) fn stream_kind(&self) -> StreamKind {
-        StreamKind::Bytes
-    }
-
-    pub(crate) fn more(&self, _room: &mut [u8]) -> usize {
-        0
-    }
-
-    pub(crate) fn close(&self) -> Result<(), ErrorCode> {
-        if self.can_wait {
-            self.source.close(self.port.queue());
-        }
-        Ok(())
-    }
-
-    pub(crate) fn close_copy(&self) {}
-
     pub(crate) fn cancel_all(&self) {
         if !self.port.is_inherited() {
             self.source.cancel_all(self.port.queue());
         }
     }
-}
 
-impl Drop for File {
-    fn drop(&mut self) {
-        // A child of a fork closes its copy and nothing else: the epoll set is its parent's too.
-        if self.can_wait && !self.port.is_inherited() {
-            self.source.close(self.port.queue());
-        }
+    /// Gives the file back, which is then not closed. `None`: it was closed, or is in use.
+    pub(crate) fn take(&self) -> Option<OwnedFd> {
+        if self.port.is_inherited() { self.source.take_out() } else { self.source.take(self.port.queue()) }
+    }
+
+    /// Cancels what waits, and closes the file as soon as no system call is under way; once. Says what the system says
+    /// of it. To close a serial port or a socket may take its time.
+    pub(crate) fn close(&self) -> Result<(), ErrorCode> {
+        let closed = self.source.take(self.port.queue()).map_or(Ok(()), close);
+        closed.map_err(|error| ErrorCode::Errno(error.raw_os_error().unwrap_or_default()))
+    }
+
+    /// In the child of a fork: closes its copy, without a lock.
+    pub(crate) fn close_copy(&self) {
+        let _ = self.source.take_out().map(close);
     }
 }
 

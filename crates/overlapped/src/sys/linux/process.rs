@@ -1,13 +1,17 @@
-//! Which process this is, cheaply.
+//! Which process this is, cheaply, and what each process has for itself.
 //!
 //! The child of a fork has a copy of every port and none of the threads, and shares the epoll sets with its parent: a
-//! removal there would remove the parent's file. So a port remembers the process that made it. Asking the kernel each
+//! removal there would remove the parent's file. A lock that a thread of the parent held is held there for ever. So a
+//! port remembers the process that made it, and what is the process's is made anew in the child. Asking the kernel each
 //! time would cost a system call; in place of that there is a page that the kernel empties in the child
 //! (MADV_WIPEONFORK, since Linux 4.14).
 
 use std::ptr;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicPtr, AtomicU32,
+    Ordering::{AcqRel, Acquire, Relaxed},
+};
 
 use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous};
 
@@ -37,5 +41,38 @@ fn wiped_on_fork() -> Option<&'static AtomicU32> {
         madvise(page, len, Advice::LinuxWipeOnFork).ok()?;
         // A page is aligned for everything, and all zeros are a value.
         Some(&*page.cast())
+    }
+}
+
+/// A value that each process has for itself, made when it is first asked for. The child of a fork makes its own, and
+/// leaves its parent's alone.
+#[derive(Debug)]
+pub(crate) struct PerProcess<T>(AtomicPtr<(u32, T)>);
+
+impl<T: Default + Sync> PerProcess<T> {
+    pub(crate) const fn new() -> Self {
+        Self(AtomicPtr::new(ptr::null_mut()))
+    }
+
+    pub(crate) fn get(&'static self) -> &'static T {
+        let own = number();
+        let mut found = self.0.load(Acquire);
+        loop {
+            // SAFETY: null, or what was leaked here: it is never freed.
+            if let Some((number, value)) = unsafe { found.as_ref() }
+                && *number == own
+            {
+                return value;
+            }
+            let made = Box::into_raw(Box::new((own, T::default())));
+            match self.0.compare_exchange(found, made, AcqRel, Acquire) {
+                Ok(_) => found = made,
+                Err(theirs) => {
+                    // SAFETY: it was leaked above, and nobody else has seen it.
+                    drop(unsafe { Box::from_raw(made) });
+                    found = theirs;
+                }
+            }
+        }
     }
 }

@@ -206,21 +206,23 @@ impl Queue {
         drop(source);
     }
 
-    /// Watches a file for other events than before, none of them meaning not at all. Not in the set is the only way not
-    /// to be told of a hang-up again and again.
+    /// Watches a file for these events, in place of those before; none of them means not at all. Not in the set is the
+    /// only way not to be told of a hang-up again and again. What is there already makes an event anew.
     pub(super) fn watch(
         &self,
         key: u64,
         fd: BorrowedFd<'_>,
         before: epoll::EventFlags,
         now: epoll::EventFlags,
+        edges: bool,
     ) -> Result<(), Status> {
         let data = epoll::EventData::new_u64(key);
+        let flags = if edges { now | epoll::EventFlags::ET } else { now };
         let changed = match (before.is_empty(), now.is_empty()) {
-            _ if before == now => return Ok(()),
-            (true, _) => epoll::add(&self.epoll, fd, data, now).map(|()| self.watched.fetch_add(1, Relaxed)),
-            (_, true) => epoll::delete(&self.epoll, fd).map(|()| self.watched.fetch_sub(1, Relaxed)),
-            _ => epoll::modify(&self.epoll, fd, data, now).map(|()| 0),
+            (true, true) => return Ok(()),
+            (true, false) => epoll::add(&self.epoll, fd, data, flags).map(|()| self.watched.fetch_add(1, Relaxed)),
+            (false, true) => epoll::delete(&self.epoll, fd).map(|()| self.watched.fetch_sub(1, Relaxed)),
+            (false, false) => epoll::modify(&self.epoll, fd, data, flags).map(|()| 0),
         };
         changed.map(|_| ()).map_err(|errno| Status::from_errno(errno.raw_os_error()))
     }

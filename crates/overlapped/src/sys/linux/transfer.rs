@@ -3,23 +3,36 @@
 use std::ffi::c_void;
 use std::os::fd::BorrowedFd;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::ioctl::{IoctlOutput, Opcode};
 
+use super::kind::{Kind, is_hung_up, is_readable};
 use super::queue::Queue;
 use crate::port::InFlight;
 use crate::slab::Memory;
+use crate::unread::StreamKind;
 use crate::{Operation, Status};
 
 /// How an operation ended, and its byte count.
 pub(super) type Ended = (Status, usize);
+
+/// What a system call has come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ran {
+    Over(Ended),
+    /// A part is written; there may be room for more.
+    Partly,
+    /// It would block.
+    Blocked,
+}
 
 /// The kernel's side of one operation in flight.
 pub(super) struct Transfer {
     pub(super) operation: InFlight,
     pub(super) memory: Memory,
     what: Operation,
+    /// How many bytes of a write are written.
+    written: usize,
 }
 
 // SAFETY: the addresses are of the slot's memory, which until the operation's packet belongs to this value and to no
@@ -30,22 +43,51 @@ impl Transfer {
     /// # Safety
     /// The operation has begun, the memory is its slot's, and the slot outlives the value.
     pub(super) unsafe fn new(operation: InFlight, memory: Memory, what: Operation) -> Self {
-        Self { operation, memory, what }
+        Self { operation, memory, what, written: 0 }
     }
 
-    /// Makes the system call. `None`: it would block.
-    pub(super) fn run(&self, fd: BorrowedFd<'_>) -> Option<Ended> {
-        // A hung-up terminal reads as empty, and its other end fails with EIO: ask, in these rare cases.
-        match retry_on_intr(|| self.system_call(fd)) {
-            Ok(0) if matches!(self.what, Operation::Read { .. }) => Some(match is_terminal_gone(fd) {
-                false => (Status::END_OF_FILE, 0),
-                true => (Status::gone(Errno::NODEV.raw_os_error()), 0),
-            }),
-            Ok(count) => Some((Status::SUCCESS, count)),
-            Err(Errno::AGAIN) => None,
-            Err(Errno::IO) if is_hung_up(fd) => Some((Status::gone(Errno::IO.raw_os_error()), 0)),
-            Err(errno) => Some((Status::from_errno(errno.raw_os_error()), 0)),
+    /// Makes the system call.
+    pub(super) fn run(&mut self, fd: BorrowedFd<'_>, kind: Kind) -> Ran {
+        let mut ended = retry_on_intr(|| self.system_call(fd));
+        if ended == Ok(0) && matches!(self.what, Operation::Read { .. }) && self.memory.output_len > 0 {
+            match kind.nothing(fd) {
+                Some(nothing) => return Ran::Over(nothing),
+                // Something came just now. If it still gives nothing, that is what it has.
+                None if kind == Kind::Terminal && is_readable(fd) => ended = retry_on_intr(|| self.system_call(fd)),
+                None => return Ran::Blocked,
+            }
         }
+        match ended {
+            Ok(count) if matches!(self.what, Operation::Write { .. }) => {
+                self.written += count;
+                // Of a stream of bytes a write is all of them. Elsewhere a system call is a message of its own.
+                let is_part = count > 0 && self.written < self.memory.input_len as usize;
+                if is_part && kind.stream() == StreamKind::Bytes {
+                    Ran::Partly
+                } else {
+                    Ran::Over((Status::SUCCESS, self.written))
+                }
+            }
+            Ok(count) => Ran::Over((Status::SUCCESS, count)),
+            Err(Errno::AGAIN) => Ran::Blocked,
+            Err(Errno::IO) if is_hung_up(fd) => Ran::Over((Status::gone(Errno::IO.raw_os_error()), 0)),
+            Err(errno) => Ran::Over((Status::from_errno(errno.raw_os_error()), 0)),
+        }
+    }
+
+    /// How it ends when it is cancelled: what is written is written.
+    pub(super) fn cancelled(&self) -> Ended {
+        if self.written > 0 { (Status::SUCCESS, self.written) } else { (Status::CANCELLED, 0) }
+    }
+
+    pub(super) fn cancel(self, queue: &Queue) {
+        let ended = self.cancelled();
+        self.complete(queue, ended);
+    }
+
+    /// Whether it is a read or a write.
+    pub(super) fn is_transfer(&self) -> bool {
+        !matches!(self.what, Operation::Ioctl { .. })
     }
 
     fn system_call(&self, fd: BorrowedFd<'_>) -> Result<usize, Errno> {
@@ -54,7 +96,7 @@ impl Transfer {
         match self.what {
             Operation::Read { offset: None } => rustix::io::read(fd, output),
             Operation::Read { offset: Some(offset) } => rustix::io::pread(fd, output, offset),
-            Operation::Write { offset: None } => rustix::io::write(fd, input),
+            Operation::Write { offset: None } => rustix::io::write(fd, &input[self.written..]),
             Operation::Write { offset: Some(offset) } => rustix::io::pwrite(fd, input, offset),
             Operation::Ioctl { request, .. } => {
                 // In place, and each time from the start.
@@ -97,17 +139,4 @@ pub(super) unsafe fn ioctl(fd: BorrowedFd<'_>, request: u32, argument: *mut c_vo
     }
     // SAFETY: the caller's promise.
     unsafe { rustix::ioctl::ioctl(fd, InPlace(request as Opcode, argument)) }
-}
-
-/// Whether the file was hung up: its device, or the other end, is gone.
-pub(super) fn is_hung_up(fd: BorrowedFd<'_>) -> bool {
-    let mut polled = [PollFd::new(&fd, PollFlags::empty())];
-    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-    poll(&mut polled, Some(&now)).is_ok_and(|_| polled[0].revents().intersects(PollFlags::HUP | PollFlags::ERR))
-}
-
-/// Whether a read that gives nothing means that the device is gone. Of a pipe or a socket it is the end of the file.
-fn is_terminal_gone(fd: BorrowedFd<'_>) -> bool {
-    let is_device = |stat: rustix::fs::Stat| rustix::fs::FileType::from_raw_mode(stat.st_mode).is_char_device();
-    rustix::fs::fstat(fd).is_ok_and(is_device) && is_hung_up(fd)
 }
