@@ -4,62 +4,9 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-use crate::{CtlCode, Status, errno};
+use overlapped_codes::errno;
 
-/// What kind of failure an [`Error`] is: what a program can act on.
-///
-/// ```
-/// use overlapped::ErrorKind;
-/// fn is_worth_a_retry(kind: ErrorKind) -> bool {
-///     matches!(kind, ErrorKind::Busy | ErrorKind::TimedOut)
-/// }
-/// assert!(!is_worth_a_retry(ErrorKind::Disconnected));
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum ErrorKind {
-    /// There is no such device, file or pipe.
-    NotFound,
-    /// The system refused: the account lacks a right, or the handle was opened without it.
-    AccessDenied,
-    /// Somebody else holds it, or the device is not ready yet.
-    Busy,
-    /// The driver does not know the control code, or the platform cannot do it.
-    Unsupported,
-    /// The call itself is wrong: a length, an argument, a handle of the wrong sort.
-    InvalidInput,
-    /// The device is gone: unplugged, removed, or the pipe's other end closed. Drivers say so in many ways (Win32
-    /// errors 1167, 433, 1617, 22, 31, and 2 from a call on an open handle): all are this kind; the code tells them apart.
-    Disconnected,
-    /// The call was cancelled before the driver completed it.
-    Cancelled,
-    /// Time ran out.
-    TimedOut,
-    /// Waiting here would wait for this very thread: [`wait`](crate::Call::wait) on the thread that dispatches the port.
-    Deadlock,
-    /// The driver completed with fewer bytes than one record, or with a ragged tail. [`Error::bytes`] has them.
-    Truncated,
-    /// Anything else; [`Error::code`] tells.
-    Other,
-}
-
-impl ErrorKind {
-    const fn text(self) -> &'static str {
-        match self {
-            Self::NotFound => "not found",
-            Self::AccessDenied => "access denied",
-            Self::Busy => "busy",
-            Self::Unsupported => "not supported",
-            Self::InvalidInput => "invalid input",
-            Self::Disconnected => "device disconnected",
-            Self::Cancelled => "cancelled",
-            Self::TimedOut => "timed out",
-            Self::Deadlock => "would wait for its own thread",
-            Self::Truncated => "truncated",
-            Self::Other => "failed",
-        }
-    }
-}
+use crate::{CtlCode, ErrorKind, Status};
 
 /// The number a system gave for a failure.
 ///
@@ -314,7 +261,7 @@ impl fmt::Display for Error {
             // Not `{device:?}`: a doubled backslash is not the name of any device.
             write!(f, " {preposition}\"{device}\"")?;
         }
-        write!(f, ": {}", kind.text())?;
+        write!(f, ": {kind}")?;
         if let Some(code) = code {
             write!(f, ": {code}")?;
         }
@@ -351,7 +298,7 @@ impl From<Error> for io::Error {
             ErrorKind::TimedOut => io::ErrorKind::TimedOut,
             ErrorKind::Deadlock => io::ErrorKind::Deadlock,
             ErrorKind::Truncated => io::ErrorKind::InvalidData,
-            ErrorKind::Other => io::ErrorKind::Other,
+            _ => io::ErrorKind::Other,
         };
         io::Error::new(kind, error)
     }

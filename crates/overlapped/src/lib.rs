@@ -42,9 +42,7 @@
 
 mod buffer;
 mod call;
-mod code;
 mod device;
-mod errno;
 mod error;
 #[cfg(windows)]
 mod event;
@@ -61,16 +59,14 @@ mod raw;
 pub mod sim;
 mod slab;
 mod slot;
-mod status;
 mod sync;
 mod sys;
 mod timer;
 
 pub use buffer::Buffer;
 pub use call::Call;
-pub use code::{Access, CtlCode, Method, ParseCtlCodeError};
 pub use device::Device;
-pub use error::{Error, ErrorCode, ErrorKind, Operation};
+pub use error::{Error, ErrorCode, Operation};
 #[cfg(windows)]
 pub use event::Event;
 #[cfg(windows)]
@@ -78,8 +74,9 @@ pub use interface::{
     InterfaceChange, InterfaceClass, InterfaceWatch, ParseInterfaceClassError, Removal, RemovalNotice, UntilRemoval,
 };
 pub use inverted::{InvertedCall, InvertedCallBuilder, Stopper, Subscription, Tally};
-pub use ioctl::{Input, Ioctl, Output, Reply};
+pub use ioctl::{Input, Output, Reply};
 pub use options::{Disposition, OpenOptions, SecurityQos};
+#[doc(inline)]
+pub use overlapped_codes::{Access, CtlCode, ErrorKind, Ioctl, Method, ParseCtlCodeError, Status};
 pub use port::{PendingCall, Port, PortStats};
 pub use raw::{RawCall, RawReply};
-pub use status::Status;

@@ -4,14 +4,27 @@ use crate::ErrorKind;
 
 macro_rules! errnos {
     ($($number:literal $name:ident $kind:ident;)*) => {
-        pub(crate) const fn name(errno: i32) -> Option<&'static str> {
+        /// The name in `errno.h`.
+        ///
+        /// ```
+        /// assert_eq!(overlapped_codes::errno::name(19), Some("ENODEV"));
+        /// ```
+        #[must_use]
+        pub const fn name(errno: i32) -> Option<&'static str> {
             match errno {
                 $($number => Some(stringify!($name)),)*
                 _ => None,
             }
         }
 
-        pub(crate) const fn kind(errno: i32) -> ErrorKind {
+        /// The kind of failure it is, of a call that opens something. What is not found later is gone.
+        ///
+        /// ```
+        /// use overlapped_codes::{ErrorKind, errno};
+        /// assert_eq!(errno::kind(13), ErrorKind::AccessDenied);
+        /// ```
+        #[must_use]
+        pub const fn kind(errno: i32) -> ErrorKind {
             match errno {
                 $($number => ErrorKind::$kind,)*
                 _ => ErrorKind::Other,
