@@ -33,6 +33,7 @@
 //! - [`sim`] is a device written in Rust, for tests and for machines without the hardware.
 //! - [`Device::read`], [`write`](Device::write) and [`standing_reads`](Device::standing_reads) follow the same rules;
 //!   [`RawCall`] lends the driver buffers of your own.
+//! - [`views`] reads answers of a length that the driver chooses: a header and the rest, and lists of records.
 //! - [`Port`] is where completions arrive: one dispatcher thread in all, or none, or the system's thread pool.
 //! - On Windows: `Event` awaits the Win32 events that many vendors' libraries signal, and `InterfaceClass` finds devices by
 //!   what they are.
@@ -62,6 +63,7 @@ mod slot;
 mod sync;
 mod sys;
 mod timer;
+pub mod views;
 
 pub use buffer::Buffer;
 pub use call::Call;
