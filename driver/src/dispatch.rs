@@ -85,7 +85,7 @@ unsafe extern "system" fn DriverEntry(driver: *mut DRIVER_OBJECT, _registry: *co
     driver.MajorFunction[IRP_MJ_DEVICE_CONTROL as usize] = Some(device_control);
     driver.MajorFunction[IRP_MJ_CLEANUP as usize] = Some(cleanup);
     driver.MajorFunction[IRP_MJ_CLOSE as usize] = Some(cleanup);
-    Status::SUCCESS.0 as NTSTATUS
+    Status::SUCCESS.to_u32() as NTSTATUS
 }
 
 /// # Safety
@@ -101,7 +101,7 @@ unsafe fn create_device(driver: *const DRIVER_OBJECT, device: &Device) -> NTSTAT
             driver,
             size_of::<Extension>() as u32,
             &name,
-            FILE_DEVICE_LINEWAKE,
+            FILE_DEVICE_LINEWAKE.into(),
             FILE_DEVICE_SECURE_OPEN,
             false,
             &mut object,
@@ -143,7 +143,7 @@ unsafe extern "system" fn unload(driver: *const DRIVER_OBJECT) {
 
 unsafe extern "system" fn create(device: *const DEVICE_OBJECT, irp: *mut IRP) -> NTSTATUS {
     // SAFETY: a new IRP from the I/O manager.
-    let Some(request) = (unsafe { accept(irp) }) else { return Status::INVALID_PARAMETER.0 as NTSTATUS };
+    let Some(request) = (unsafe { accept(irp) }) else { return Status::INVALID_PARAMETER.to_u32() as NTSTATUS };
     let file = request.irp().file();
     // SAFETY: the file object of a create request is live and not yet shared.
     let file = unsafe { &mut *file };
@@ -159,7 +159,7 @@ unsafe extern "system" fn create(device: *const DEVICE_OBJECT, irp: *mut IRP) ->
             answer(request, Status::SUCCESS)
         }
         Err(status) => {
-            file.FsContext2 = status.0 as usize as *mut _;
+            file.FsContext2 = status.to_u32() as usize as *mut _;
             answer(request, status)
         }
     }
@@ -167,17 +167,17 @@ unsafe extern "system" fn create(device: *const DEVICE_OBJECT, irp: *mut IRP) ->
 
 unsafe extern "system" fn device_control(device: *const DEVICE_OBJECT, irp: *mut IRP) -> NTSTATUS {
     // SAFETY: a new IRP from the I/O manager.
-    let Some(request) = (unsafe { accept(irp) }) else { return Status::INVALID_PARAMETER.0 as NTSTATUS };
+    let Some(request) = (unsafe { accept(irp) }) else { return Status::INVALID_PARAMETER.to_u32() as NTSTATUS };
     // Wine 8 does not wait for IRP_MJ_CREATE, so there a handle exists even though it was refused.
     // SAFETY: the file object outlives its requests; only `create` writes these fields.
     let refused = unsafe { (*request.irp().file()).FsContext2 } as usize as u32;
     if refused != 0 {
-        return answer(request, Status(refused));
+        return answer(request, Status::from_u32(refused));
     }
     // SAFETY: one of our device objects.
     let Extension { chip, no_cancel } = unsafe { extension(device) };
     let status = if no_cancel { chip::control_without_cancel(chip, request) } else { chip::control(chip, request) };
-    status.0 as NTSTATUS
+    status.to_u32() as NTSTATUS
 }
 
 /// IRP_MJ_CLEANUP: the last handle was closed. Requests may still be pended, and keep the file object alive until they are
@@ -185,7 +185,7 @@ unsafe extern "system" fn device_control(device: *const DEVICE_OBJECT, irp: *mut
 /// IRP_MJ_CLEANUP and sends IRP_MJ_CLOSE in its place. Doing it twice does no harm.
 unsafe extern "system" fn cleanup(device: *const DEVICE_OBJECT, irp: *mut IRP) -> NTSTATUS {
     // SAFETY: a new IRP from the I/O manager.
-    let Some(request) = (unsafe { accept(irp) }) else { return Status::INVALID_PARAMETER.0 as NTSTATUS };
+    let Some(request) = (unsafe { accept(irp) }) else { return Status::INVALID_PARAMETER.to_u32() as NTSTATUS };
     // SAFETY: one of our device objects.
     let extension = unsafe { extension(device) };
     chip::cleanup(extension.chip, request.irp().file(), request.irp().reader());
@@ -218,7 +218,7 @@ unsafe fn accept(irp: *mut IRP) -> Option<Request> {
 fn answer(mut request: Request, status: Status) -> NTSTATUS {
     request.set_status(status, 0);
     request.complete();
-    status.0 as NTSTATUS
+    status.to_u32() as NTSTATUS
 }
 
 /// Writes a number behind "line", without leading zeros; gives the part of the text that is used.

@@ -4,7 +4,7 @@ use core::mem::offset_of;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
-use linewake_controller::{ReaderId, Status};
+use linewake_controller::{CtlCode, ReaderId, Status};
 use windows_sys::Wdk::Foundation::{DRIVER_CANCEL, FILE_OBJECT, IO_STACK_LOCATION, IRP};
 use windows_sys::Wdk::System::SystemServices::{IofCompleteRequest, SL_PENDING_RETURNED};
 
@@ -46,9 +46,9 @@ impl Irp {
     }
 
     /// The control code.
-    pub(crate) fn code(self) -> u32 {
+    pub(crate) fn code(self) -> CtlCode {
         // SAFETY: the I/O manager filled in the stack location; Others overlays DeviceIoControl with the right offsets.
-        unsafe { (*self.stack()).Parameters.Others.Argument3 as usize as u32 }
+        CtlCode::from_u32(unsafe { (*self.stack()).Parameters.Others.Argument3 as usize as u32 })
     }
 
     pub(crate) fn input_len(self) -> usize {
@@ -150,7 +150,7 @@ impl Request {
     pub(crate) fn set_status(&mut self, status: Status, information: usize) {
         // SAFETY: the request is ours, so its status block is.
         let block = unsafe { &mut (*self.0.as_ptr()).IoStatus };
-        block.Anonymous.Status = status.0 as i32;
+        block.Anonymous.Status = status.to_u32() as i32;
         block.Information = information;
     }
 

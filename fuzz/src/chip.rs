@@ -9,7 +9,7 @@ use linewake_controller::protocol::{
     self, BatchHeader, ChipInfo, EDGE_FALLING, EDGE_RISING, EdgeRecord, LineCounters, LineInfo, LineSet, LineTotals,
     VERSION, name,
 };
-use overlapped::{Device, Status, sim};
+use overlapped::{CtlCode, Device, Status, sim};
 use zerocopy::IntoBytes;
 
 use crate::Input;
@@ -17,7 +17,7 @@ use crate::Input;
 const LINES: u32 = 4;
 
 /// The codes whose answers are read.
-const CODES: [u32; 7] = [
+const CODES: [CtlCode; 7] = [
     protocol::GET_INFO,
     protocol::GET_LINE_INFO,
     protocol::GET_VALUES,
@@ -38,7 +38,7 @@ struct Lie {
 }
 
 /// The input is lies: code (1 byte), kind (1), status (4, of the kind that has one), place (1), count (1), length (1), bytes.
-fn lies(mut input: Input<'_>) -> HashMap<u32, VecDeque<Lie>> {
+fn lies(mut input: Input<'_>) -> HashMap<CtlCode, VecDeque<Lie>> {
     let mut lies: HashMap<_, VecDeque<_>> = HashMap::new();
     while !input.is_over() {
         let code = CODES[usize::from(input.u8()) % CODES.len()];
@@ -50,7 +50,7 @@ fn lies(mut input: Input<'_>) -> HashMap<u32, VecDeque<Lie>> {
     lies
 }
 
-fn truth(code: u32, waits: u32) -> Vec<u8> {
+fn truth(code: CtlCode, waits: u32) -> Vec<u8> {
     let list = |record: &dyn Fn(u32) -> Vec<u8>| (0..LINES).flat_map(record).collect();
     match code {
         protocol::GET_INFO => {
@@ -83,10 +83,10 @@ fn truth(code: u32, waits: u32) -> Vec<u8> {
 /// The waits it answers; then it is unplugged.
 const WAITS: u32 = 6;
 
-fn driver(lies: HashMap<u32, VecDeque<Lie>>) -> impl sim::Driver {
+fn driver(lies: HashMap<CtlCode, VecDeque<Lie>>) -> impl sim::Driver {
     let state = Mutex::new((lies, 0));
     sim::from_fn(move |mut request| {
-        let code = request.code().to_u32();
+        let code = request.code();
         let (lie, waits) = {
             let (lies, waits) = &mut *state.lock().expect("nothing panics under it");
             if code == protocol::WAIT_ANY {

@@ -2,7 +2,7 @@
 //! account closes.
 
 use linewake_controller::protocol::{FILE_DEVICE_LINEWAKE, GET_COUNTERS, LineCounters};
-use linewake_controller::{Controller, Outcome};
+use linewake_controller::{Controller, CtlCode, Outcome};
 use zerocopy::FromBytes;
 
 use crate::Input;
@@ -31,7 +31,7 @@ pub fn controller(bytes: &[u8]) {
         }
         let Some(reader) = readers.get(usize::from(reader) % readers.len().max(1)).copied() else { continue };
         // Each code has our device type: another one would never get past the first look.
-        let code = FILE_DEVICE_LINEWAKE << 16 | u32::from(low);
+        let code = CtlCode::from_u32(u32::from(FILE_DEVICE_LINEWAKE) << 16 | u32::from(low));
         let mut output = vec![0; usize::from(room % 2048)];
         let mut outcome = controller.control(reader, code, input, &mut output, time);
         for _ in 0..64 {

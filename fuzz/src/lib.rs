@@ -4,11 +4,13 @@
 mod batches;
 mod chip;
 mod controller;
+mod records;
 mod replies;
 
 pub use self::batches::batches;
 pub use self::chip::chip;
 pub use self::controller::controller;
+pub use self::records::records;
 pub use self::replies::replies;
 
 /// A target by its name, which is that of its binary and of its directory of seeds.
@@ -16,7 +18,7 @@ pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
 pub const TARGETS: &[Target] =
-    &[("batches", batches), ("chip", chip), ("controller", controller), ("replies", replies)];
+    &[("batches", batches), ("chip", chip), ("controller", controller), ("records", records), ("replies", replies)];
 
 /// Bytes that are taken as numbers, little endian; after the end everything is zero.
 struct Input<'a>(&'a [u8]);

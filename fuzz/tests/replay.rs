@@ -84,6 +84,11 @@ fn controller() {
 }
 
 #[test]
+fn records() {
+    replay("records");
+}
+
+#[test]
 fn replies() {
     replay("replies");
 }
@@ -92,5 +97,5 @@ fn replies() {
 fn every_target_has_seeds_and_is_replayed() {
     let mut names: Vec<_> = TARGETS.iter().map(|(name, _)| *name).collect();
     names.sort_unstable();
-    assert_eq!(names, ["batches", "chip", "controller", "replies"]);
+    assert_eq!(names, ["batches", "chip", "controller", "records", "replies"]);
 }

@@ -147,14 +147,14 @@ fn wait_and_drive<T: Io>(pending: u32) -> Program {
     let drives = leaked(&(0..lines).map(toggled).collect::<Vec<_>>()[..]);
     let mut calls = Vec::with_capacity(pending as usize);
     Box::new(move |count| {
-        let configure = io.start(CONFIGURE, watched, false);
+        let configure = io.start(CONFIGURE.to_u32(), watched, false);
         io.finish(configure).expect("nobody cancels it");
         let started = Instant::now();
         for _ in 0..count / u64::from(pending) {
             for _ in 0..each {
-                calls.extend(waits.iter().map(|wait| io.start(WAIT_LINE, wait, true)));
+                calls.extend(waits.iter().map(|wait| io.start(WAIT_LINE.to_u32(), wait, true)));
             }
-            let drive = io.start(DRIVE, drives, false);
+            let drive = io.start(DRIVE.to_u32(), drives, false);
             io.finish(drive).expect("nobody cancels it");
             for (call, offset) in calls.drain(..).zip((0..lines).cycle()) {
                 let bytes = io.finish(call).expect("nobody cancels it");
@@ -163,7 +163,7 @@ fn wait_and_drive<T: Io>(pending: u32) -> Program {
             }
         }
         let taken = started.elapsed();
-        let release = io.start(CONFIGURE, released, false);
+        let release = io.start(CONFIGURE.to_u32(), released, false);
         io.finish(release).expect("nobody cancels it");
         taken
     })

@@ -1,10 +1,10 @@
 //! The control codes: every input is checked here, once for all hosts, before anything changes.
 
+use overlapped_codes::{CtlCode, Status};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use crate::controller::{Controller, Outcome, ReaderId};
 use crate::protocol::*;
-use crate::status::Status;
 
 /// What a code gives: bytes of output, or no answer yet.
 type Answer = Result<Option<usize>, Status>;
@@ -14,7 +14,14 @@ impl<const LINES: usize, const READERS: usize, const QUEUE: usize> Controller<LI
     ///
     /// Neither buffer needs an alignment. Inputs longer than [`MAX_INPUT`] are refused, so a host whose buffers are one can copy
     /// the input aside. No input makes it panic, and nothing has changed when the status is an error.
-    pub fn control(&mut self, reader: ReaderId, code: u32, input: &[u8], output: &mut [u8], now_ns: u64) -> Outcome {
+    pub fn control(
+        &mut self,
+        reader: ReaderId,
+        code: CtlCode,
+        input: &[u8],
+        output: &mut [u8],
+        now_ns: u64,
+    ) -> Outcome {
         if code == DRIVE {
             return match self.check_drive(reader, input) {
                 Ok(()) => self.resume(reader, input, 0, now_ns),
@@ -54,7 +61,7 @@ impl<const LINES: usize, const READERS: usize, const QUEUE: usize> Controller<LI
         }
     }
 
-    fn answer(&mut self, reader: ReaderId, code: u32, input: &[u8], output: &mut [u8], now_ns: u64) -> Answer {
+    fn answer(&mut self, reader: ReaderId, code: CtlCode, input: &[u8], output: &mut [u8], now_ns: u64) -> Answer {
         type Code<C> = fn(&mut C, usize, &[u8], &mut [u8], u64) -> Answer;
         let answer: Code<Self> = match code {
             GET_INFO => Self::get_info,

@@ -1,12 +1,12 @@
 //! The chip and its readers: opening, closing, edges, unplugging, and what the host has to try again.
 
+use overlapped_codes::Status;
 use zerocopy::FromZeros;
 
 use crate::line::Line;
 use crate::protocol::{CHIP_TIMERS, INFO_RELEASED, InfoRecord, LineSet, MAX_LINES, Name, name};
 use crate::reader::Reader;
 use crate::set::ReaderSet;
-use crate::status::Status;
 
 /// A GPIO controller with up to `LINES` lines, `READERS` readers and `QUEUE` events queued for each.
 ///
@@ -106,10 +106,10 @@ impl ReaderId {
 /// What the host does with a request now.
 ///
 /// ```
-/// use linewake_controller::{Controller, Outcome, Status, protocol};
+/// use linewake_controller::{Controller, CtlCode, Outcome, Status};
 /// let mut chip = Controller::<1, 1, 2>::new();
 /// let reader = chip.open()?;
-/// let outcome = chip.control(reader, 0x1234, &[], &mut [], 0);
+/// let outcome = chip.control(reader, CtlCode::from_u32(0x1234), &[], &mut [], 0);
 /// assert_eq!(outcome, Outcome::Done { status: Status::INVALID_DEVICE_REQUEST, information: 0 });
 /// # Ok::<(), Status>(())
 /// ```

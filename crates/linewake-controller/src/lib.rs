@@ -22,11 +22,10 @@ pub mod protocol;
 mod queue;
 mod reader;
 mod set;
-mod status;
 
 pub use batch::{Batch, Malformed};
 pub use controller::{Controller, Outcome, ReaderId, Ready};
-pub use status::Status;
+pub use overlapped_codes::{Access, CtlCode, Method, Status};
 
 /// The README's example is a test.
 #[cfg(doctest)]

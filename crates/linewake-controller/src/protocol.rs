@@ -27,6 +27,7 @@
 //! `STATUS_BUFFER_TOO_SMALL`. Reserved fields and unknown flags must be zero (`STATUS_INVALID_PARAMETER`). A call that
 //! fails changed nothing.
 
+use overlapped_codes::{Access, CtlCode, Method};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 pub use crate::set::LineSet;
@@ -35,7 +36,7 @@ pub use crate::set::LineSet;
 pub const VERSION: u32 = 2;
 
 /// Device type in the vendor range (CTL_CODE, devioctl.h): 0x8000 and above.
-pub const FILE_DEVICE_LINEWAKE: u32 = 0x8A51;
+pub const FILE_DEVICE_LINEWAKE: u16 = 0x8A51;
 
 /// No chip has more lines than this: [`LineSet`] has so many bits.
 pub const MAX_LINES: usize = 1024;
@@ -47,54 +48,50 @@ pub const MAX_INPUT: usize = MAX_LINES * size_of::<Drive>();
 /// The most level changes one [`DRIVE`] may ask for, all its records together.
 pub const MAX_DRIVES: u32 = 1 << 20;
 
-const READ: u32 = 1;
-const WRITE: u32 = 2;
-
-/// CTL_CODE with METHOD_BUFFERED.
-const fn code(function: u32, access: u32) -> u32 {
-    assert!(function >= 0x800 && function < 0x1000);
-    FILE_DEVICE_LINEWAKE << 16 | access << 14 | function << 2
+const fn code(function: u16, access: Access) -> CtlCode {
+    assert!(function >= 0x800, "the functions below are Microsoft's");
+    CtlCode::new(FILE_DEVICE_LINEWAKE, function, Method::Buffered, access)
 }
 
 /// What the chip is.
-pub const GET_INFO: u32 = code(0x800, READ);
+pub const GET_INFO: CtlCode = code(0x800, Access::Read);
 /// Names and states of lines.
-pub const GET_LINE_INFO: u32 = code(0x801, READ);
+pub const GET_LINE_INFO: CtlCode = code(0x801, Access::Read);
 /// The levels of all lines: logical for the lines this reader holds active-low, physical for the others.
-pub const GET_VALUES: u32 = code(0x802, READ);
+pub const GET_VALUES: CtlCode = code(0x802, Access::Read);
 /// Sets lines that this reader holds and that are outputs (else `STATUS_INVALID_DEVICE_STATE`).
-pub const SET_VALUES: u32 = code(0x803, WRITE);
+pub const SET_VALUES: CtlCode = code(0x803, Access::Write);
 /// Takes, changes or releases lines for this reader: all of the records or none of them.
-pub const CONFIGURE: u32 = code(0x804, READ | WRITE);
+pub const CONFIGURE: CtlCode = code(0x804, Access::ReadWrite);
 /// Sets up this reader; only before it holds a line (else `STATUS_INVALID_DEVICE_STATE`).
-pub const SET_READER: u32 = code(0x805, READ);
+pub const SET_READER: CtlCode = code(0x805, Access::Read);
 /// Waits for an edge of one line (`STATUS_INVALID_DEVICE_STATE` if this reader does not watch it).
-pub const WAIT_LINE: u32 = code(0x806, READ);
+pub const WAIT_LINE: CtlCode = code(0x806, Access::Read);
 /// Waits for an edge of any line this reader watches (`STATUS_INVALID_DEVICE_STATE` if there is none).
-pub const WAIT_ANY: u32 = code(0x807, READ);
+pub const WAIT_ANY: CtlCode = code(0x807, Access::Read);
 /// The account of this reader, line by line.
-pub const GET_COUNTERS: u32 = code(0x808, READ);
+pub const GET_COUNTERS: CtlCode = code(0x808, Access::Read);
 /// The account of all readers that were closed, line by line.
-pub const GET_TOTALS: u32 = code(0x809, READ);
+pub const GET_TOTALS: CtlCode = code(0x809, Access::Read);
 /// From now on, changes of these lines count for this reader only when the new level has lasted. For lines it holds (else
 /// `STATUS_INVALID_DEVICE_STATE`), until it gives them back; `STATUS_NOT_SUPPORTED` unless the chip has [`CHIP_TIMERS`].
-pub const SET_DEBOUNCE: u32 = code(0x80A, READ | WRITE);
+pub const SET_DEBOUNCE: CtlCode = code(0x80A, Access::ReadWrite);
 /// From now on, this reader is told what becomes of these lines themselves, and of no others.
-pub const WATCH_INFO: u32 = code(0x80B, READ);
+pub const WATCH_INFO: CtlCode = code(0x80B, Access::Read);
 /// Waits until something becomes of a line (`STATUS_INVALID_DEVICE_STATE` if this reader is told of none).
-pub const WAIT_INFO: u32 = code(0x80C, READ);
+pub const WAIT_INFO: CtlCode = code(0x80C, Access::Read);
 /// Test: changes the level of lines as the outside world would (`STATUS_INVALID_DEVICE_STATE` for an output).
-pub const DRIVE: u32 = code(0x8C0, WRITE);
+pub const DRIVE: CtlCode = code(0x8C0, Access::Write);
 /// Test: edges that follow too fast are merged, as a masked interrupt does.
-pub const SET_MERGE: u32 = code(0x8C1, WRITE);
+pub const SET_MERGE: CtlCode = code(0x8C1, Access::Write);
 /// Test: pulls the device out. All that is pended, and every later call of a reader that was open, ends with
 /// `STATUS_DEVICE_NOT_CONNECTED`, for ever; no reader can be opened.
-pub const UNPLUG: u32 = code(0x8C2, WRITE);
+pub const UNPLUG: CtlCode = code(0x8C2, Access::Write);
 /// Test: puts the device back; readers can be opened again. The one code that still works on a reader that was unplugged.
-pub const REPLUG: u32 = code(0x8C3, WRITE);
+pub const REPLUG: CtlCode = code(0x8C3, Access::Write);
 /// Test: gives the input back at once. If the output is shorter it ends with the warning `STATUS_BUFFER_OVERFLOW`, and the
 /// bytes that fit are valid.
-pub const ECHO: u32 = code(0x8C4, READ);
+pub const ECHO: CtlCode = code(0x8C4, Access::Read);
 
 /// [`LineInfo`]: some reader holds the line. Bits 0–10 have the values of the Linux uAPI v2 (`GPIO_V2_LINE_FLAG_*`).
 pub const LINE_USED: u32 = 1 << 0;

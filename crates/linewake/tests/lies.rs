@@ -7,13 +7,13 @@ use linewake::{Account, Chip, Edges, Error, ErrorKind, Request, Trust};
 use linewake_controller::protocol::{
     self, BatchHeader, ChipInfo, EDGE_FALLING, EDGE_RISING, EdgeRecord, LineCounters, LineInfo, LineSet, VERSION, name,
 };
-use overlapped::{Device, Status, sim};
+use overlapped::{CtlCode, Device, Status, sim};
 use zerocopy::{Immutable, IntoBytes};
 
 const LINES: u32 = 4;
 
 /// What the driver answers to a code, if not the truth: bytes, and how many it says they are.
-type Lie = dyn Fn(u32) -> Option<Vec<u8>> + Send + Sync;
+type Lie = dyn Fn(CtlCode) -> Option<Vec<u8>> + Send + Sync;
 
 /// A driver that is right about everything but what `lie` answers. Its waits pend after the first one.
 struct Liar {
@@ -28,7 +28,7 @@ impl sim::Driver for Liar {
     }
 
     fn control(&self, mut request: sim::Request) -> sim::Outcome {
-        let code = request.code().to_u32();
+        let code = request.code();
         let first_wait = code == protocol::WAIT_ANY && {
             let mut waits = self.waits.lock().unwrap();
             *waits += 1;
@@ -62,7 +62,7 @@ impl sim::Driver for Liar {
     }
 }
 
-fn truth(code: u32) -> Option<Vec<u8>> {
+fn truth(code: CtlCode) -> Option<Vec<u8>> {
     Some(match code {
         protocol::GET_INFO => info().as_bytes().to_vec(),
         protocol::GET_LINE_INFO => list(|offset| LineInfo { offset, ..Default::default() }),
@@ -91,7 +91,7 @@ fn batch(count: u32, edges: &[EdgeRecord]) -> Vec<u8> {
     bytes
 }
 
-fn chip(lie: impl Fn(u32) -> Option<Vec<u8>> + Send + Sync + 'static) -> Result<Chip, Error> {
+fn chip(lie: impl Fn(CtlCode) -> Option<Vec<u8>> + Send + Sync + 'static) -> Result<Chip, Error> {
     let lie = Arc::new(lie);
     Chip::from_devices("liar", move || {
         let lie = lie.clone();
@@ -101,7 +101,7 @@ fn chip(lie: impl Fn(u32) -> Option<Vec<u8>> + Send + Sync + 'static) -> Result<
 }
 
 /// A chip that lies to one code alone.
-fn lying_to(code: u32, lie: Vec<u8>) -> Result<Chip, Error> {
+fn lying_to(code: CtlCode, lie: Vec<u8>) -> Result<Chip, Error> {
     chip(move |asked| (asked == code).then(|| lie.clone()))
 }
 
@@ -313,10 +313,10 @@ fn a_driver_that_says_no_is_quoted() {
     let refuse = |code| {
         Chip::from_devices("nay", move || {
             Device::simulated(sim::from_fn(move |mut request| {
-                if request.code().to_u32() == code {
+                if request.code() == code {
                     return request.complete(Status::ACCESS_DENIED);
                 }
-                request.write(&truth(request.code().to_u32()).unwrap_or_default());
+                request.write(&truth(request.code()).unwrap_or_default());
                 request.complete(Status::SUCCESS)
             }))
         })

@@ -707,7 +707,7 @@ impl Device {
         &self,
         ioctl: Ioctl<In, Out>,
         input: &In,
-    ) -> InvertedCallBuilder<Out> {
+    ) -> InvertedCallBuilder<Out, In> {
         InvertedCallBuilder::new(self.inner.clone(), ioctl, input.as_bytes())
     }
 

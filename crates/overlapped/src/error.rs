@@ -5,67 +5,9 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-use crate::{CtlCode, Status, errno};
+use overlapped_codes::errno;
 
-/// What kind of failure an [`Error`] is: what a program can act on.
-///
-/// ```
-/// use overlapped::ErrorKind;
-/// fn is_worth_a_retry(kind: ErrorKind) -> bool {
-///     matches!(kind, ErrorKind::Busy | ErrorKind::TimedOut)
-/// }
-/// assert!(!is_worth_a_retry(ErrorKind::Disconnected));
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum ErrorKind {
-    /// There is no such device, file or pipe.
-    NotFound,
-    /// The system refused: the account lacks a right, or the handle was opened without it.
-    AccessDenied,
-    /// Somebody else holds it, or the device is not ready yet.
-    Busy,
-    /// The driver does not know the control code, or the platform cannot do it.
-    Unsupported,
-    /// The call itself is wrong: a length, an argument, a handle of the wrong sort.
-    InvalidInput,
-    /// The device is gone: unplugged, removed, or the pipe's other end closed. Drivers say so in many ways (Win32
-    /// errors 1167, 433, 1617, 22, 31, and 2 from a call on an open handle): all are this kind; the code tells them apart.
-    Disconnected,
-    /// The call was cancelled, as was asked, before the driver completed it.
-    Cancelled,
-    /// The driver or the system ended the call as cancelled (STATUS_CANCELLED, ECANCELED), and nobody had asked for that:
-    /// a flaky driver, a timer whose clock was set.
-    Aborted,
-    /// Time ran out.
-    TimedOut,
-    /// Waiting here would wait for this very thread: [`wait`](crate::Call::wait) on the thread that dispatches the port.
-    Deadlock,
-    /// The driver completed with fewer bytes than one record, or with a ragged tail: [`Error::bytes`] has them. Or it took
-    /// only a part of what [`write_all`](crate::Device::write_all) gave it.
-    Truncated,
-    /// Anything else; [`Error::code`] tells.
-    Other,
-}
-
-impl ErrorKind {
-    const fn text(self) -> &'static str {
-        match self {
-            Self::NotFound => "not found",
-            Self::AccessDenied => "access denied",
-            Self::Busy => "busy",
-            Self::Unsupported => "not supported",
-            Self::InvalidInput => "invalid input",
-            Self::Disconnected => "device disconnected",
-            Self::Cancelled => "cancelled",
-            Self::Aborted => "cancelled by the driver",
-            Self::TimedOut => "timed out",
-            Self::Deadlock => "would wait for its own thread",
-            Self::Truncated => "truncated",
-            Self::Other => "failed",
-        }
-    }
-}
+use crate::{CtlCode, ErrorKind, Status};
 
 /// The number a system gave for a failure.
 ///
@@ -252,6 +194,20 @@ struct Inner {
     bytes: Box<[u8]>,
 }
 
+/// What error numbers of Linux are after the opening, where some of them mean another thing than [`errno::kind`] says.
+const fn kind_when_open(errno: i32, operation: Operation) -> ErrorKind {
+    match errno {
+        // ENODEV: whatever is asked of a device that is gone.
+        19 => ErrorKind::Disconnected,
+        // ENXIO: but an ioctl says so of a part that the device does not have: a partition, a channel.
+        6 if !operation.is_ioctl() => ErrorKind::Disconnected,
+        // EPIPE: of what is written it is the other end's absence. Reads and ioctls say so of a device that has stalled
+        // or has run dry, and goes on.
+        32 if !matches!(operation, Operation::Write { .. }) => ErrorKind::Other,
+        errno => errno::kind(errno),
+    }
+}
+
 impl Error {
     pub(crate) fn new(kind: ErrorKind, operation: Operation) -> Self {
         Self(Box::new(Inner { kind, code: None, operation, device: None, hint: None, bytes: Box::default() }))
@@ -268,7 +224,7 @@ impl Error {
             // waits to be deleted. But NOT_FOUND is said of what was asked for.
             ErrorCode::Status(Status::NOT_FOUND) => ErrorKind::NotFound,
             ErrorCode::Status(Status::DELETE_PENDING) => ErrorKind::Disconnected,
-            ErrorCode::Errno(errno) => errno::kind_when_open(errno, operation),
+            ErrorCode::Errno(errno) => kind_when_open(errno, operation),
             code => match code.kind() {
                 ErrorKind::NotFound => ErrorKind::Disconnected,
                 kind => kind,
@@ -358,7 +314,7 @@ impl fmt::Display for Error {
             // Not `{device:?}`: a doubled backslash is not the name of any device.
             write!(f, " {preposition}\"{device}\"")?;
         }
-        write!(f, ": {}", kind.text())?;
+        write!(f, ": {kind}")?;
         if let Some(code) = code {
             write!(f, ": {code}")?;
         }
@@ -395,7 +351,7 @@ impl From<Error> for io::Error {
             ErrorKind::TimedOut => io::ErrorKind::TimedOut,
             ErrorKind::Deadlock => io::ErrorKind::Deadlock,
             ErrorKind::Truncated => io::ErrorKind::InvalidData,
-            ErrorKind::Other => io::ErrorKind::Other,
+            _ => io::ErrorKind::Other,
         };
         io::Error::new(kind, error)
     }

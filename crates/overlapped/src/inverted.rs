@@ -14,6 +14,7 @@
 mod ring;
 mod subscription;
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::marker::PhantomData;
 use std::pin::Pin;
@@ -85,7 +86,8 @@ pub struct InvertedCall<Out: Output + ?Sized> {
     out: PhantomData<fn() -> Box<Out>>,
 }
 
-/// How the calls of an [`InvertedCall`] are kept; [`start`](Self::start) submits them.
+/// How the calls of an [`InvertedCall`] are kept; [`start`](Self::start) submits them. `In` is the input that the control
+/// code reads: `()` for none, and for what is no control code.
 ///
 /// ```no_run
 /// # fn example(device: &overlapped::Device, wait: overlapped::Ioctl<(), u32>) {
@@ -93,7 +95,7 @@ pub struct InvertedCall<Out: Output + ?Sized> {
 /// # }
 /// ```
 #[must_use = "nothing is submitted before `start`"]
-pub struct InvertedCallBuilder<Out: Output + ?Sized> {
+pub struct InvertedCallBuilder<Out: Output + ?Sized, In: ?Sized = ()> {
     device: Arc<Handle>,
     what: Operation,
     input: Box<[u8]>,
@@ -103,7 +105,7 @@ pub struct InvertedCallBuilder<Out: Output + ?Sized> {
     window: usize,
     order: Order,
     go_on_after: Option<GoOn>,
-    out: PhantomData<fn() -> Box<Out>>,
+    types: PhantomData<fn(&In) -> Box<Out>>,
 }
 
 type GoOn = Box<dyn Fn(&Error) -> bool + Send + Sync>;
@@ -328,8 +330,8 @@ impl Arrival for Ring<Source> {
     }
 }
 
-impl<Out: Output + ?Sized> InvertedCallBuilder<Out> {
-    pub(crate) fn new<In: ?Sized>(device: Arc<Handle>, ioctl: Ioctl<In, Out>, input: &[u8]) -> Self {
+impl<Out: Output + ?Sized, In: ?Sized> InvertedCallBuilder<Out, In> {
+    pub(crate) fn new(device: Arc<Handle>, ioctl: Ioctl<In, Out>, input: &[u8]) -> Self {
         Self::submitting(device, Operation::Control(ioctl.code()), input, ioctl.output_len())
     }
 
@@ -344,7 +346,7 @@ impl<Out: Output + ?Sized> InvertedCallBuilder<Out> {
             window: 32,
             order: Order::Submission,
             go_on_after: None,
-            out: PhantomData,
+            types: PhantomData,
         }
     }
 
@@ -381,16 +383,29 @@ impl<Out: Output + ?Sized> InvertedCallBuilder<Out> {
     /// ```no_run
     /// # use overlapped::{Device, Ioctl};
     /// # fn example(device: &Device, wait_after: Ioctl<u32, u32>) {
-    /// let events = device.inverted(wait_after, &0).input_from(|last: &u32| *last).start();
+    /// let events = device.inverted(wait_after, &0).input_from(|last| *last).start();
     /// # }
     /// ```
-    pub fn input_from<In: Input>(mut self, mut next: impl FnMut(&Out) -> In + Send + 'static) -> Self {
+    ///
+    /// What it makes is the code's own input, which the constant's promise is about, or owns one: a `Vec<u8>` for `[u8]`.
+    /// Another type is an error:
+    ///
+    /// ```compile_fail,E0277
+    /// # use overlapped::{Device, Ioctl};
+    /// # fn example(device: &Device, wait_after: Ioctl<u32, u32>) {
+    /// let events = device.inverted(wait_after, &0).input_from(|last| [*last; 2]).start();
+    /// # }
+    /// ```
+    pub fn input_from<B: Borrow<In>>(mut self, mut next: impl FnMut(&Out) -> B + Send + 'static) -> Self
+    where
+        In: Input,
+    {
         self.pending = 1;
         self.next_input = Some(Box::new(move |output, bytes| {
             if let Some(last) = Out::view(output) {
                 let input = next(last);
                 bytes.clear();
-                bytes.extend_from_slice(input.as_bytes());
+                bytes.extend_from_slice(input.borrow().as_bytes());
             }
         }));
         self
@@ -654,7 +669,7 @@ impl<Out: Output + ?Sized> fmt::Debug for InvertedCall<Out> {
     }
 }
 
-impl<Out: Output + ?Sized> fmt::Debug for InvertedCallBuilder<Out> {
+impl<Out: Output + ?Sized, In: ?Sized> fmt::Debug for InvertedCallBuilder<Out, In> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("InvertedCallBuilder").field("operation", &self.what).finish_non_exhaustive()
     }

@@ -1,152 +1,20 @@
-//! Typed control codes and their replies: `unsafe` once, where the code is declared; every call is safe.
+//! What goes into a call and comes out of it: inputs, outputs, and how bytes become records. The codes themselves are
+//! declared in the crate `overlapped-codes`, which a driver can use too.
 
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
 use std::sync::Arc;
 
+use overlapped_codes::{MAX_ALIGN, Record};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
+use crate::Status;
 use crate::port::{self, InFlight};
 use crate::slab::{ALIGN, Slot};
 
-use crate::{CtlCode, Method, Status};
-
-/// A control code together with what it reads and writes.
-///
-/// `In` is the input record (`()` for none; may be unsized, like `[u8]`), `Out` the output: one record (`()` for none)
-/// or a slice of records with a stated capacity.
-///
-/// ```
-/// use overlapped::{Access, CtlCode, Ioctl, Method};
-/// use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
-///
-/// #[derive(IntoBytes, Immutable)]
-/// #[repr(C)]
-/// struct Select {
-///     first_line: u32,
-/// }
-///
-/// #[derive(FromBytes, Immutable, KnownLayout)]
-/// #[repr(C)]
-/// struct Level {
-///     line: u32,
-///     level: u32,
-/// }
-///
-/// // SAFETY: by the card's manual, this code reads one `Select`, and writes any number of `Level`s.
-/// const READ_LEVELS: Ioctl<Select, [Level]> =
-///     unsafe { Ioctl::slice(CtlCode::new(0x8000, 0x801, Method::Buffered, Access::Read), 16) };
-/// ```
-///
-/// METHOD_IN_DIRECT is refused, since there the driver *reads* the output buffer; in a constant, when compiling:
-///
-/// ```compile_fail
-/// use overlapped::{Access, CtlCode, Ioctl, Method};
-/// const SEND: Ioctl<(), ()> =
-///     unsafe { Ioctl::new(CtlCode::new(0x8000, 0x801, Method::InDirect, Access::Read)) };
-/// ```
-pub struct Ioctl<In: ?Sized, Out: ?Sized> {
-    code: CtlCode,
-    capacity: usize,
-    types: PhantomData<fn(&In) -> Box<Out>>,
-}
-
-impl<In: ?Sized, Out: Output> Ioctl<In, Out> {
-    /// Declares that `code` reads an `In` and writes at most one `Out`.
-    ///
-    /// # Safety
-    /// The driver reads no more than the bytes of `In`, and writes no more than the bytes of `Out`, through the buffers
-    /// it is given; unless it fails the request it completes it with a byte count that is no larger than `Out`, since
-    /// with METHOD_BUFFERED the system copies so many bytes; neither buffer holds an address that the driver follows
-    /// (METHOD_NEITHER is fine without such); and the driver is done with the buffers when it completes the request. The
-    /// guide says what each of these means, and what breaks it: [the safety contract](crate::guide::safety).
-    ///
-    /// # Panics
-    /// When the method is METHOD_IN_DIRECT. In a `const` that is a compile-time error; for a code that is known only at
-    /// run time look at [`CtlCode::method`] first.
-    #[must_use]
-    pub const unsafe fn new(code: CtlCode) -> Self {
-        Self::checked(code, 1)
-    }
-}
-
-impl<In: ?Sized, T> Ioctl<In, [T]>
-where
-    [T]: Output,
-{
-    /// Declares that `code` reads an `In` and writes up to `capacity` records.
-    ///
-    /// # Safety
-    /// As for [`Ioctl::new`].
-    ///
-    /// # Panics
-    /// As [`Ioctl::new`]; and when `T` has no size.
-    #[must_use]
-    pub const unsafe fn slice(code: CtlCode, capacity: usize) -> Self {
-        assert!(size_of::<T>() > 0, "a slice of records without a size has no length");
-        Self::checked(code, capacity)
-    }
-
-    /// The same code with room for another number of records.
-    ///
-    /// ```
-    /// # use overlapped::{Device, Error, Ioctl};
-    /// # fn example(card: &Device, log: Ioctl<(), [u32]>) -> Result<(), Error> {
-    /// let reply = card.call(log.with_capacity(1024), &()).wait()?;
-    /// assert!(reply.len() <= 1024);
-    /// # Ok(()) }
-    /// ```
-    #[must_use]
-    pub const fn with_capacity(mut self, capacity: usize) -> Self {
-        self.capacity = capacity;
-        self
-    }
-}
-
-impl<In: ?Sized, Out: Output + ?Sized> Ioctl<In, Out> {
-    const fn checked(code: CtlCode, capacity: usize) -> Self {
-        assert!(
-            !matches!(code.method(), Method::InDirect),
-            "METHOD_IN_DIRECT: the driver reads the output buffer, which a typed call does not fill"
-        );
-        assert!(Out::ALIGN <= ALIGN, "a record is aligned to at most 16 bytes");
-        Self { code, capacity, types: PhantomData }
-    }
-
-    /// The control code.
-    ///
-    /// ```
-    /// # use overlapped::{Access, CtlCode, Ioctl, Method};
-    /// const CODE: CtlCode = CtlCode::new(0x8000, 0x801, Method::Buffered, Access::Read);
-    /// // SAFETY: it is never called.
-    /// const WAIT_CHANGE: Ioctl<(), u32> = unsafe { Ioctl::new(CODE) };
-    /// assert_eq!(WAIT_CHANGE.code(), CODE);
-    /// ```
-    #[must_use]
-    pub const fn code(self) -> CtlCode {
-        self.code
-    }
-
-    /// The output's length in bytes, if it can be submitted at all.
-    pub(crate) fn output_len(self) -> Option<u32> {
-        u32::try_from(self.capacity.checked_mul(Out::SIZE)?).ok()
-    }
-}
-
-impl<In: ?Sized, Out: ?Sized> Clone for Ioctl<In, Out> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<In: ?Sized, Out: ?Sized> Copy for Ioctl<In, Out> {}
-
-impl<In: ?Sized, Out: ?Sized> fmt::Debug for Ioctl<In, Out> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ioctl").field("code", &self.code).field("capacity", &self.capacity).finish()
-    }
-}
+// What `Ioctl` says of its records holds for the buffers they come in.
+const _: () = assert!(ALIGN >= MAX_ALIGN);
 
 /// What a control code can read: any plain record, or a slice of them.
 ///
@@ -183,10 +51,8 @@ pub(crate) mod sealed {
     use super::*;
 
     /// How a finished operation's bytes become a reply. Releases the operation, or keeps it in what it returns.
-    pub trait Take: 'static {
+    pub trait Take: Record + 'static {
         type Held: Deref<Target = Self> + Send + Sync;
-        const SIZE: usize;
-        const ALIGN: usize;
         /// `Err`: the bytes, which are no whole records.
         fn take(done: Done<'_>) -> Result<Self::Held, Box<[u8]>>;
         /// The bytes, which begin at a 16-byte boundary, as they lie there; `None` when they are no whole records.
@@ -204,8 +70,6 @@ pub(crate) mod sealed {
 
     impl<T: FromBytes + Immutable + KnownLayout + Send + Sync + 'static> Take for T {
         type Held = One<T>;
-        const SIZE: usize = size_of::<T>();
-        const ALIGN: usize = align_of::<T>();
 
         fn take(done: Done<'_>) -> Result<One<T>, Box<[u8]>> {
             // SAFETY: the operation is finished and ours, and is released below, after the last use of the bytes.
@@ -222,8 +86,6 @@ pub(crate) mod sealed {
 
     impl<T: FromBytes + Immutable + KnownLayout + Send + Sync + 'static> Take for [T] {
         type Held = Many<T>;
-        const SIZE: usize = size_of::<T>();
-        const ALIGN: usize = align_of::<T>();
 
         fn take(done: Done<'_>) -> Result<Many<T>, Box<[u8]>> {
             let many = Many {

@@ -33,6 +33,7 @@
 //! - [`sim`] is a device written in Rust, for tests and for machines without the hardware.
 //! - [`Device::read`], [`write`](Device::write) and [`standing_reads`](Device::standing_reads) follow the same rules;
 //!   [`RawCall`] lends the driver buffers of your own.
+//! - [`views`] reads answers of a length that the driver chooses: a header and the rest, and lists of records.
 //! - [`Port`] is where completions arrive: one dispatcher thread in all, or none, or the system's thread pool.
 //! - On Windows: `Event` awaits the Win32 events that many vendors' libraries signal, and `InterfaceClass` finds devices by
 //!   what they are.
@@ -43,9 +44,7 @@
 mod buffer;
 mod call;
 mod closing;
-mod code;
 mod device;
-mod errno;
 mod error;
 #[cfg(windows)]
 mod event;
@@ -63,18 +62,17 @@ mod raw;
 pub mod sim;
 mod slab;
 mod slot;
-mod status;
 mod sync;
 mod sys;
 mod timer;
 mod unread;
+pub mod views;
 
 pub use buffer::Buffer;
 pub use call::Call;
 pub use closing::Closing;
-pub use code::{Access, CtlCode, Method, ParseCtlCodeError};
 pub use device::Device;
-pub use error::{Error, ErrorCode, ErrorKind, Operation};
+pub use error::{Error, ErrorCode, Operation};
 #[cfg(windows)]
 pub use event::Event;
 #[cfg(windows)]
@@ -82,8 +80,9 @@ pub use interface::{
     InterfaceChange, InterfaceClass, InterfaceWatch, ParseInterfaceClassError, Removal, RemovalNotice, UntilRemoval,
 };
 pub use inverted::{InvertedCall, InvertedCallBuilder, Stopper, Subscription, Tally};
-pub use ioctl::{Input, Ioctl, Output, Reply};
+pub use ioctl::{Input, Output, Reply};
 pub use options::{Disposition, OpenOptions, SecurityQos};
+#[doc(inline)]
+pub use overlapped_codes::{Access, CtlCode, ErrorKind, Ioctl, Method, ParseCtlCodeError, Status};
 pub use port::{PendingCall, Port, PortStats};
 pub use raw::{RawCall, RawReply};
-pub use status::Status;

@@ -21,7 +21,7 @@ use windows_sys::Win32::System::Threading::{GetCurrentProcessId, GetProcessHandl
 macro_rules! codes {
     ($($name:ident: $in:ty => $out:ty = $code:expr;)*) => {
         // SAFETY: the records are those of the driver's own protocol, which documents what each code reads and writes.
-        $(const $name: Ioctl<$in, $out> = unsafe { Ioctl::new(CtlCode::from_u32($code)) };)*
+        $(const $name: Ioctl<$in, $out> = unsafe { Ioctl::new($code) };)*
     };
 }
 
@@ -34,9 +34,9 @@ codes! {
     PUT_BACK: () => () = REPLUG;
 }
 // SAFETY: as above.
-const COUNTERS: Ioctl<First, [LineCounters]> = unsafe { Ioctl::slice(CtlCode::from_u32(GET_COUNTERS), 1024) };
+const COUNTERS: Ioctl<First, [LineCounters]> = unsafe { Ioctl::slice(GET_COUNTERS, 1024) };
 // SAFETY: as above.
-const ECHO_BYTES: Ioctl<[u8], [u8]> = unsafe { Ioctl::slice(CtlCode::from_u32(ECHO), 64) };
+const ECHO_BYTES: Ioctl<[u8], [u8]> = unsafe { Ioctl::slice(ECHO, 4) };
 
 const PATH: &str = r"\\.\LineWake0";
 
@@ -114,16 +114,16 @@ fn every_outcome() {
     let info = device.call(INFO, &()).wait().unwrap();
     assert!(info.lines >= 1000, "{info:?}");
     // Success, warning and failure at once.
-    assert_eq!(&*device.call(ECHO_BYTES, b"12345678".as_slice()).wait().unwrap(), b"12345678");
+    assert_eq!(&*device.call(ECHO_BYTES.with_capacity(64), b"12345678".as_slice()).wait().unwrap(), b"12345678");
     for _ in 0..100 {
-        let reply = device.call(ECHO_BYTES.with_capacity(4), b"12345678".as_slice()).wait().unwrap();
+        let reply = device.call(ECHO_BYTES, b"12345678".as_slice()).wait().unwrap();
         assert!(reply.more_data());
         assert_eq!(&*reply, b"1234");
     }
     let error = device.call(WAIT, &wait_for(1 << 20)).wait().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
     // SAFETY: the driver does not know the code; it looks at no buffer.
-    let unknown: Ioctl<(), ()> = unsafe { Ioctl::new(CtlCode::from_u32(GET_INFO + 0x700)) };
+    let unknown: Ioctl<(), ()> = unsafe { Ioctl::new(CtlCode::from_u32(GET_INFO.to_u32() + 0x700)) };
     assert_eq!(device.call(unknown, &()).wait().unwrap_err().kind(), ErrorKind::Unsupported);
     // An input longer than any of the driver's.
     let long = vec![0; MAX_INPUT + 1];

@@ -519,6 +519,23 @@ fn each_input_is_made_of_the_last_result() {
 }
 
 #[test]
+fn the_next_input_may_be_an_owned_one() {
+    // SAFETY: the simulated driver reads any bytes and writes one `u32`.
+    const COUNT: overlapped::Ioctl<[u8], u32> = unsafe { overlapped::Ioctl::new(code(0x801)) };
+    let driver = overlapped::sim::from_fn(|mut request| {
+        let len = request.input().len() as u32;
+        request.write(&len.to_ne_bytes());
+        request.complete(Status::SUCCESS)
+    });
+    let device = Device::simulated(driver).unwrap();
+    let owned = |last: &u32| vec![7; *last as usize + 1];
+    let mut stream = device.inverted(COUNT, b"".as_slice()).input_from(owned).window(4).start();
+    for len in 0..10 {
+        assert_eq!(*stream.wait_next().unwrap().unwrap(), len);
+    }
+}
+
+#[test]
 fn a_callback_gets_every_result_and_the_reason() {
     let (port, source, device) = setup();
     let seen: Arc<Mutex<Vec<_>>> = Arc::default();

@@ -27,7 +27,7 @@ fn a_warning_at_once_keeps_its_bytes() {
     let (device, client) = connected();
     write(&client, b"0123456789");
     for _ in 0..100 {
-        let reply = device.call(PEEK.with_capacity(20), &()).wait().unwrap();
+        let reply = device.call(pipe::peek(20), &()).wait().unwrap();
         assert!(reply.more_data());
         assert_eq!((reply.len(), &reply[16..]), (20, &b"0123"[..]));
     }
@@ -55,7 +55,7 @@ fn the_packet_of_a_warning_does_not_complete_the_next_call() {
     let client = client(&name);
     port.block_on(listen).unwrap().unwrap();
     write(&client, b"0123456789");
-    assert!(device.call(PEEK.with_capacity(20), &()).wait().unwrap().more_data());
+    assert!(device.call(pipe::peek(20), &()).wait().unwrap().more_data());
     let mut next = other.call(LISTEN, &());
     while port.poll(Some(Duration::ZERO)) > 0 {}
     assert_eq!(port.stats().strays, 1, "the packet has come, and named nothing in flight");
@@ -65,7 +65,7 @@ fn the_packet_of_a_warning_does_not_complete_the_next_call() {
 #[test]
 fn a_hard_failure_at_once() {
     let (device, _client) = connected();
-    let error = device.call(PEEK.with_capacity(2), &()).wait().unwrap_err();
+    let error = device.call(pipe::peek(2), &()).wait().unwrap_err();
     assert!(matches!(error.code(), Some(ErrorCode::Status(s)) if s.is_error()), "{error}");
     let error = device.call(UNKNOWN, &()).wait().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
@@ -108,7 +108,7 @@ fn pending_with_data_both_ways() {
 #[test]
 fn a_pending_call_that_ends_in_a_warning_keeps_its_bytes() {
     let (device, client) = connected();
-    let call = device.call(TRANSCEIVE.with_capacity(4), b"question".as_slice());
+    let call = device.call(pipe::transceive(4), b"question".as_slice());
     assert_eq!(read(&client), b"question");
     write(&client, b"0123456789");
     let reply = call.wait().unwrap();
@@ -151,14 +151,14 @@ fn a_success_without_a_packet_does_not_hang() {
 fn a_driver_of_the_system() {
     // IOCTL_MOUNTMGR_QUERY_POINTS (mountmgr.h): MOUNTMGR_MOUNT_POINT in (24 bytes of zeros: all), a list out.
     // SAFETY: by its documentation it reads the 24 bytes and writes at most the output's length.
-    const QUERY: Ioctl<[u32; 6], [u8]> = unsafe { Ioctl::slice(CtlCode::from_u32(0x006d_0008), 4096) };
+    const QUERY: Ioctl<[u32; 6], [u8]> = unsafe { Ioctl::slice(CtlCode::from_u32(0x006d_0008), 32) };
     let device = Device::options().read(false).write(false).open(r"\\.\MountPointManager").unwrap();
     // MOUNTMGR_MOUNT_POINTS begins with its size in bytes and the number of points.
-    let reply = device.call(QUERY, &[0; 6]).wait().unwrap();
+    let reply = device.call(QUERY.with_capacity(4096), &[0; 6]).wait().unwrap();
     let field = |at: usize| u32::from_ne_bytes(reply[at..at + 4].try_into().unwrap());
     assert_eq!(field(0) as usize, reply.len());
     assert!(field(4) > 0 && !reply.more_data(), "{reply:?}");
-    let short = device.call(QUERY.with_capacity(32), &[0; 6]).wait().unwrap();
+    let short = device.call(QUERY, &[0; 6]).wait().unwrap();
     assert!(short.more_data(), "{short:?}");
 }
 

@@ -32,13 +32,13 @@ mod pool {
         write(&client, b"0123456789");
         for _ in 0..50 {
             assert_eq!(&device.call(PEEK, &()).wait().unwrap()[16..], b"0123456789");
-            let short = device.call(PEEK.with_capacity(20), &()).wait().unwrap();
+            let short = device.call(pipe::peek(20), &()).wait().unwrap();
             assert!(short.more_data());
-            assert!(device.call(PEEK.with_capacity(2), &()).wait().is_err());
+            assert!(device.call(pipe::peek(2), &()).wait().is_err());
             assert_eq!(device.call(UNKNOWN, &()).wait().unwrap_err().kind(), ErrorKind::Unsupported);
         }
         assert_eq!(&*device.read(64).wait().unwrap(), b"0123456789");
-        let call = device.call(TRANSCEIVE.with_capacity(4), b"question".as_slice());
+        let call = device.call(pipe::transceive(4), b"question".as_slice());
         assert_eq!(read(&client), b"question");
         write(&client, b"0123456789");
         let reply = call.wait().unwrap();

@@ -76,8 +76,8 @@ fn pipes() {
                 unread += 1;
                 let peek = wait(device.call(PEEK, &())).unwrap();
                 assert!(peek.len() >= 20);
-                assert!(wait(device.call(PEEK.with_capacity(17), &())).unwrap().more_data());
-                assert!(wait(device.call(PEEK.with_capacity(2), &())).is_err());
+                assert!(wait(device.call(pipe::peek(17), &())).unwrap().more_data());
+                assert!(wait(device.call(pipe::peek(2), &())).is_err());
                 counts[3] += 3;
             }
             55..75 => {

@@ -1,7 +1,7 @@
 //! The controller behind typed calls, so that a test reads like a program.
 
 use linewake_controller::protocol::*;
-use linewake_controller::{Batch, Controller, Outcome, ReaderId, Ready, Status};
+use linewake_controller::{Batch, Controller, CtlCode, Outcome, ReaderId, Ready, Status};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 pub(crate) const LINES: usize = 72;
@@ -43,7 +43,7 @@ impl Chip {
     pub(crate) fn raw(
         &mut self,
         reader: ReaderId,
-        code: u32,
+        code: CtlCode,
         input: &[u8],
         room: usize,
     ) -> Result<Option<Vec<u8>>, Status> {
@@ -72,7 +72,7 @@ impl Chip {
     pub(crate) fn send<T: IntoBytes + Immutable + ?Sized>(
         &mut self,
         reader: ReaderId,
-        code: u32,
+        code: CtlCode,
         input: &T,
     ) -> Result<Option<()>, Status> {
         let output = self.raw(reader, code, input.as_bytes(), 0)?;
@@ -80,7 +80,7 @@ impl Chip {
     }
 
     /// All records of a listing.
-    pub(crate) fn list<T: FromBytes>(&mut self, reader: ReaderId, code: u32) -> Vec<T> {
+    pub(crate) fn list<T: FromBytes>(&mut self, reader: ReaderId, code: CtlCode) -> Vec<T> {
         let bytes = self.raw(reader, code, &[], LINES * size_of::<T>()).unwrap().unwrap();
         bytes.chunks_exact(size_of::<T>()).map(|bytes| T::read_from_bytes(bytes).unwrap()).collect()
     }

@@ -1,5 +1,5 @@
-use linewake_controller::Status;
 use linewake_controller::protocol::*;
+use linewake_controller::{Access, Method, Status};
 
 use crate::chip::{Chip, DONE, LINES, READERS, input, output, with};
 
@@ -240,12 +240,12 @@ fn an_echo_that_does_not_fit_is_a_warning_that_keeps_its_bytes() {
 
 #[test]
 fn codes_say_vendor_device_buffered_and_access() {
-    assert_eq!(WAIT_LINE, 0x8A51_6018);
-    assert_eq!(WAIT_ANY, 0x8A51_601C);
+    assert_eq!(WAIT_LINE.to_u32(), 0x8A51_6018);
+    assert_eq!(WAIT_ANY.to_u32(), 0x8A51_601C);
     for code in [GET_INFO, GET_VALUES, SET_VALUES, CONFIGURE, WAIT_LINE, DRIVE, UNPLUG, ECHO] {
-        assert!(code >> 16 >= 0x8000 && code & 3 == 0 && code >> 2 & 0xFFF >= 0x800);
+        assert!(code.device_type() >= 0x8000 && code.method() == Method::Buffered && code.function() >= 0x800);
     }
-    assert_eq!(DRIVE >> 14 & 3, 2);
+    assert_eq!(DRIVE.access(), Access::Write);
 }
 
 #[test]

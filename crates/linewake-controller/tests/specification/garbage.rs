@@ -1,12 +1,12 @@
 //! Nothing a program or a driver sends makes the other side panic.
 
-use linewake_controller::Batch;
 use linewake_controller::protocol::*;
+use linewake_controller::{Batch, CtlCode};
 
 use crate::chip::{Chip, LINES};
 use crate::random::Random;
 
-const CODES: [u32; 15] = [
+const CODES: [CtlCode; 15] = [
     GET_INFO,
     GET_LINE_INFO,
     GET_VALUES,
@@ -29,7 +29,7 @@ fn any_input_of_any_length_is_answered() {
     let mut random = Random(0x5EED);
     let mut chip = Chip::new();
     let mut reader = chip.watching([0, 1]);
-    for code in CODES.into_iter().chain([0, u32::MAX, 0x8A51_2000]) {
+    for code in CODES.into_iter().chain([0, u32::MAX, 0x8A51_2000].map(CtlCode::from_u32)) {
         for length in 0..300 {
             for mask in [0, 1, 7, 0xFF] {
                 let mut input: Vec<u8> = (0..length).map(|_| random.next() as u8 & mask).collect();

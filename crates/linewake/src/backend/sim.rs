@@ -302,7 +302,7 @@ fn go_on(mut state: MutexGuard<'_, State>) {
 
 /// Which waits a request belongs to, should it pend.
 fn key(reader: ReaderId, code: CtlCode, input: &[u8]) -> Key {
-    let what = match (code.to_u32(), WaitLine::read_from_bytes(input)) {
+    let what = match (code, WaitLine::read_from_bytes(input)) {
         (protocol::WAIT_LINE, Ok(wait)) => What::Line(wait.offset),
         (protocol::WAIT_INFO, _) => What::Info,
         _ => What::Any,
@@ -317,7 +317,7 @@ impl sim::Driver for Handle {
 
     fn open(&self, _: sim::FileId) -> Result<(), Status> {
         let mut state = self.host.now();
-        let reader = state.controller.open().map_err(|status| Status::from_u32(status.0))?;
+        let reader = state.controller.open()?;
         state.opened(reader);
         let _ = self.reader.set(reader);
         Ok(())
@@ -328,7 +328,7 @@ impl sim::Driver for Handle {
             return request.complete(Status::INVALID_HANDLE);
         };
         let code = request.code();
-        let is_wait = matches!(code.to_u32(), protocol::WAIT_LINE | protocol::WAIT_ANY);
+        let is_wait = matches!(code, protocol::WAIT_LINE | protocol::WAIT_ANY);
         let mut state = self.host.lock();
         // Who waits again while edges gather does not hurry them.
         if !is_wait || !state.is_gathering() {
@@ -342,7 +342,7 @@ impl sim::Driver for Handle {
         }
         let now_ns = state.now_ns;
         let (input, output) = request.buffers();
-        let mut outcome = state.controller.control(reader, code.to_u32(), input, output, now_ns);
+        let mut outcome = state.controller.control(reader, code, input, output, now_ns);
         while let Outcome::Again { round } = outcome {
             state.serve();
             // Between two rounds others may take what has happened, as on a machine with several processors.
@@ -359,7 +359,7 @@ impl sim::Driver for Handle {
             return outcome;
         };
         if !status.is_error() {
-            match code.to_u32() {
+            match code {
                 protocol::CONFIGURE => {
                     let records = request.input().chunks_exact(size_of::<LineConfig>());
                     state.note_watches(reader, records.filter_map(|record| LineConfig::read_from_bytes(record).ok()));
@@ -372,7 +372,7 @@ impl sim::Driver for Handle {
         }
         go_on(state);
         request.set_written(information);
-        request.complete(Status::from_u32(status.0))
+        request.complete(status)
     }
 
     fn cancel(&self, request: sim::RequestId) {

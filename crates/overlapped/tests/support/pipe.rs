@@ -23,6 +23,19 @@ pub(crate) const PEEK: Ioctl<(), [u8]> =
 // SAFETY: FSCTL_PIPE_TRANSCEIVE writes its input to the pipe and reads a message into the output, as much as fits.
 pub(crate) const TRANSCEIVE: Ioctl<[u8], [u8]> =
     unsafe { Ioctl::slice(CtlCode::new(CtlCode::NAMED_PIPE, 5, Method::Neither, Access::ReadWrite), 64) };
+
+/// [`PEEK`], for as many bytes as are asked for: 16 and some data, or the driver refuses.
+pub(crate) const fn peek(room: usize) -> Ioctl<(), [u8]> {
+    // SAFETY: as for `PEEK`.
+    unsafe { Ioctl::slice(PEEK.code(), room) }
+}
+
+/// [`TRANSCEIVE`], for an answer of so many bytes.
+pub(crate) const fn transceive(room: usize) -> Ioctl<[u8], [u8]> {
+    // SAFETY: as for `TRANSCEIVE`.
+    unsafe { Ioctl::slice(TRANSCEIVE.code(), room) }
+}
+
 // SAFETY: FSCTL_SET_SPARSE without an input sets the attribute; it writes nothing.
 pub(crate) const SET_SPARSE: Ioctl<(), ()> =
     unsafe { Ioctl::new(CtlCode::new(CtlCode::FILE_SYSTEM, 49, Method::Buffered, Access::Any)) };

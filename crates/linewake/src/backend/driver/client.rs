@@ -58,13 +58,14 @@ impl Client {
     }
 
     pub(crate) fn line_infos(&self) -> Result<Vec<LineInfo>, Error> {
-        let infos = self.device.call(codes::GET_LINE_INFO, &First::default()).wait_timeout(ANSWER)?;
+        let infos =
+            self.device.call(codes::GET_LINE_INFO.with_capacity(MAX_LINES), &First::default()).wait_timeout(ANSWER)?;
         self.whole(&infos, |info| info.offset)
     }
 
     pub(crate) fn line_info(&self, offset: Offset) -> Result<LineInfo, Error> {
         let first = First { offset: offset.get(), reserved: 0 };
-        let infos = self.device.call(codes::GET_LINE_INFO.with_capacity(1), &first).wait_timeout(ANSWER)?;
+        let infos = self.device.call(codes::GET_LINE_INFO, &first).wait_timeout(ANSWER)?;
         match *infos {
             [info] if info.offset == offset.get() => Ok(info),
             _ => Err(self.malformed(format_args!("asked for line {offset}, it answers with another"))),

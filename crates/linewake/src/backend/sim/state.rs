@@ -293,12 +293,12 @@ impl State {
 
 /// Has the controller answer a wait. `None`: it still waits.
 fn answer(controller: &mut Chip, reader: ReaderId, wait: &mut sim::Pended, now_ns: u64) -> Option<Status> {
-    let code = wait.code().to_u32();
+    let code = wait.code();
     let (input, output) = wait.buffers();
     match controller.control(reader, code, input, output, now_ns) {
         Outcome::Done { status, information } => {
             wait.set_written(information);
-            Some(Status::from_u32(status.0))
+            Some(status)
         }
         Outcome::Pend | Outcome::Again { .. } => None,
     }

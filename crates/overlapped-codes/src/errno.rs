@@ -1,37 +1,36 @@
 //! The error numbers of Linux that a device client meets: their names, and the kind of error each is.
 
-use crate::{ErrorKind, Operation};
+use crate::ErrorKind;
 
 macro_rules! errnos {
     ($($number:literal $name:ident $kind:ident;)*) => {
-        pub(crate) const fn name(errno: i32) -> Option<&'static str> {
+        /// The name in `errno.h`.
+        ///
+        /// ```
+        /// assert_eq!(overlapped_codes::errno::name(19), Some("ENODEV"));
+        /// ```
+        #[must_use]
+        pub const fn name(errno: i32) -> Option<&'static str> {
             match errno {
                 $($number => Some(stringify!($name)),)*
                 _ => None,
             }
         }
 
-        pub(crate) const fn kind(errno: i32) -> ErrorKind {
+        /// The kind of failure it is, of a call that opens something. What is not found later is gone.
+        ///
+        /// ```
+        /// use overlapped_codes::{ErrorKind, errno};
+        /// assert_eq!(errno::kind(13), ErrorKind::AccessDenied);
+        /// ```
+        #[must_use]
+        pub const fn kind(errno: i32) -> ErrorKind {
             match errno {
                 $($number => ErrorKind::$kind,)*
                 _ => ErrorKind::Other,
             }
         }
     };
-}
-
-/// What they are after the opening, where some of them mean another thing than [`kind`] says.
-pub(crate) const fn kind_when_open(errno: i32, operation: Operation) -> ErrorKind {
-    match errno {
-        // ENODEV: whatever is asked of a device that is gone.
-        19 => ErrorKind::Disconnected,
-        // ENXIO: but an ioctl says so of a part that the device does not have: a partition, a channel.
-        6 if !operation.is_ioctl() => ErrorKind::Disconnected,
-        // EPIPE: of what is written it is the other end's absence. Reads and ioctls say so of a device that has stalled
-        // or has run dry, and goes on.
-        32 if !matches!(operation, Operation::Write { .. }) => ErrorKind::Other,
-        errno => kind(errno),
-    }
 }
 
 // The numbers are those of `asm-generic/errno-base.h` and `errno.h`, which all architectures we run on share.

@@ -1,14 +1,15 @@
 //! Control codes: the 32-bit number that names one operation of a driver.
 
-use std::fmt;
-use std::str::FromStr;
+use core::error::Error;
+use core::fmt;
+use core::str::FromStr;
 
 /// How the system hands the caller's buffers to the driver: the two low bits of a control code.
 ///
 /// Source: "Buffer Descriptions for I/O Control Codes", Windows driver documentation.
 ///
 /// ```
-/// use overlapped::{CtlCode, Method};
+/// use overlapped_codes::{CtlCode, Method};
 /// assert_eq!(CtlCode::from_u32(0x0011_c017).method(), Method::Neither); // FSCTL_PIPE_TRANSCEIVE
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -27,7 +28,7 @@ pub enum Method {
 /// it before the driver sees it; a simulated device does not look.
 ///
 /// ```
-/// use overlapped::{Access, CtlCode, Method};
+/// use overlapped_codes::{Access, CtlCode, Method};
 /// const SET: CtlCode = CtlCode::new(0x8000, 0x801, Method::Buffered, Access::Write);
 /// assert_eq!(SET.access(), Access::Write);
 /// ```
@@ -47,7 +48,7 @@ pub enum Access {
 /// device type (16 bits), access (2), function (12), method (2).
 ///
 /// ```
-/// use overlapped::{Access, CtlCode, Method};
+/// use overlapped_codes::{Access, CtlCode, Method};
 ///
 /// const LISTEN: CtlCode = CtlCode::new(0x11, 2, Method::Buffered, Access::Any);
 /// assert_eq!(LISTEN.to_u32(), 0x0011_0008); // FSCTL_PIPE_LISTEN
@@ -58,7 +59,7 @@ pub enum Access {
 /// A function number that does not fit is an error where the constant is declared:
 ///
 /// ```compile_fail
-/// use overlapped::{Access, CtlCode, Method};
+/// use overlapped_codes::{Access, CtlCode, Method};
 /// const TOO_FAR: CtlCode = CtlCode::new(0x8000, 0x1000, Method::Buffered, Access::Any);
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -97,7 +98,7 @@ impl CtlCode {
     /// The device type: bits 16 to 31.
     ///
     /// ```
-    /// # use overlapped::CtlCode;
+    /// # use overlapped_codes::CtlCode;
     /// // From a manual: who is it for, which of its functions, with which access?
     /// let code = CtlCode::from_u32(0x8000_a008);
     /// assert_eq!((code.device_type(), code.function()), (0x8000, 0x802));
@@ -140,7 +141,7 @@ impl CtlCode {
     /// controls do. True for the device types of file systems, named pipes and mailslots.
     ///
     /// ```
-    /// # use overlapped::CtlCode;
+    /// # use overlapped_codes::CtlCode;
     /// assert!(CtlCode::from_u32(0x0011_0008).is_file_system_control()); // FSCTL_PIPE_LISTEN
     /// assert!(!CtlCode::from_u32(0x0007_0000).is_file_system_control()); // IOCTL_DISK_GET_DRIVE_GEOMETRY
     /// ```
@@ -172,19 +173,43 @@ impl fmt::Debug for CtlCode {
 /// A text that is not a control code; `Display` names it in quotes.
 ///
 /// ```
-/// let e = "12".parse::<overlapped::CtlCode>().unwrap_err();
+/// let e = "12".parse::<overlapped_codes::CtlCode>().unwrap_err();
 /// assert_eq!(e.to_string(), r#""12" is not a control code: write it in hexadecimal, like 0x00222004"#);
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ParseCtlCodeError(String);
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ParseCtlCodeError {
+    /// The first `len` bytes of the text, cut between characters.
+    text: [u8; LONGEST],
+    len: u8,
+    is_cut: bool,
+}
 
-impl fmt::Display for ParseCtlCodeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} is not a control code: write it in hexadecimal, like 0x00222004", self.0)
+/// So much of a text that is no code is shown, in bytes. A code has ten.
+const LONGEST: usize = 40;
+
+impl ParseCtlCodeError {
+    fn new(text: &str) -> Self {
+        let mut end = text.len().min(LONGEST);
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        let shown = &text[..end];
+        let mut bytes = [0; LONGEST];
+        bytes[..shown.len()].copy_from_slice(shown.as_bytes());
+        Self { text: bytes, len: shown.len() as u8, is_cut: shown.len() < text.len() }
     }
 }
 
-impl std::error::Error for ParseCtlCodeError {}
+impl fmt::Display for ParseCtlCodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = core::str::from_utf8(&self.text[..self.len.into()]).unwrap_or_default();
+        let more = if self.is_cut { "…" } else { "" };
+        let shown = shown.escape_debug();
+        write!(f, "\"{shown}{more}\" is not a control code: write it in hexadecimal, like 0x00222004")
+    }
+}
+
+impl Error for ParseCtlCodeError {}
 
 impl FromStr for CtlCode {
     type Err = ParseCtlCodeError;
@@ -196,12 +221,17 @@ impl FromStr for CtlCode {
             .filter(|digits| digits.len() <= 8 && digits.bytes().all(|b| b.is_ascii_hexdigit()))
             .and_then(|digits| u32::from_str_radix(digits, 16).ok())
             .map(Self)
-            .ok_or_else(|| ParseCtlCodeError(text.to_owned()))
+            .ok_or_else(|| ParseCtlCodeError::new(text))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    extern crate std;
+
+    use std::format;
+    use std::string::ToString;
+
     use super::*;
 
     #[test]
@@ -244,5 +274,15 @@ mod tests {
             assert!(text.parse::<CtlCode>().is_err(), "{text:?}");
         }
         assert_eq!("0X1b0048".parse(), Ok(CtlCode::from_u32(0x1b0048)));
+    }
+
+    #[test]
+    fn what_is_not_a_code_is_shown_up_to_a_length() {
+        let shown = |text: &str| text.parse::<CtlCode>().unwrap_err().to_string();
+        assert!(shown("a \"code\"\n").starts_with(r#""a \"code\"\n" is not a control code"#));
+        let digits = "0123456789012345678901234567890123456789";
+        assert!(shown(digits).starts_with(&format!("\"{digits}\" is not")));
+        assert!(shown(&format!("{digits}0")).starts_with(&format!("\"{digits}…\" is not")));
+        assert!(shown(&format!("{}é", &digits[1..])).starts_with(&format!("\"{}…\" is not", &digits[1..])));
     }
 }

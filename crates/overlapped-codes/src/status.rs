@@ -1,18 +1,18 @@
 //! NTSTATUS values: what a driver says of a request, the same on real devices and on simulated ones.
 
-use std::fmt;
+use core::fmt;
 
 use crate::{ErrorKind, errno};
 
 /// An NTSTATUS: how a driver ended a request.
 ///
 /// The two high bits are the severity: success, informational, warning or error (`[MS-ERREF]` section 2.3). A
-/// *warning* is not a failure: its data and its byte count are valid. A [`Call`](crate::Call) returns `Ok` for
+/// *warning* is not a failure: its data and its byte count are valid. A call of `overlapped` returns `Ok` for
 /// [`BUFFER_OVERFLOW`](Self::BUFFER_OVERFLOW), and for any other warning an error that keeps the bytes: "device busy" has
 /// that severity, too.
 ///
 /// ```
-/// use overlapped::Status;
+/// use overlapped_codes::Status;
 /// assert!(Status::BUFFER_OVERFLOW.is_warning());
 /// assert_eq!(Status::CANCELLED.to_string(), "STATUS_CANCELLED (0xC0000120)");
 /// assert_eq!(Status::from_u32(0xc000_0120), Status::CANCELLED);
@@ -131,7 +131,7 @@ impl Status {
     /// device. Numbers are below 4096.
     ///
     /// ```
-    /// use overlapped::{ErrorKind, Status};
+    /// use overlapped_codes::{ErrorKind, Status};
     /// let status = Status::from_errno(13);
     /// assert!(status.is_error());
     /// assert_eq!((status.errno(), status.name()), (Some(13), Some("EACCES")));
@@ -144,12 +144,25 @@ impl Status {
     }
 
     /// The same number from a file that the system has hung up: whatever it is, the device is gone.
-    #[cfg(any(test, all(target_os = "linux", not(miri))))]
-    pub(crate) const fn gone(errno: i32) -> Self {
+    ///
+    /// ```
+    /// use overlapped_codes::{ErrorKind, Status};
+    /// let status = Status::gone(5);
+    /// assert_eq!((status.name(), status.kind()), (Some("EIO"), ErrorKind::Disconnected));
+    /// ```
+    #[must_use]
+    pub const fn gone(errno: i32) -> Self {
         Self(ERRNO | GONE | errno as u32 & ERRNO_BITS)
     }
 
-    pub(crate) const fn is_gone(self) -> bool {
+    /// Whether it is an error number of a file that the system has hung up.
+    ///
+    /// ```
+    /// # use overlapped_codes::Status;
+    /// assert!(Status::gone(5).is_gone() && !Status::from_errno(5).is_gone());
+    /// ```
+    #[must_use]
+    pub const fn is_gone(self) -> bool {
         self.errno().is_some() && self.0 & GONE != 0
     }
 
@@ -186,6 +199,10 @@ impl fmt::Debug for Status {
 
 #[cfg(test)]
 mod tests {
+    extern crate std;
+
+    use std::string::ToString;
+
     use super::*;
 
     #[test]
