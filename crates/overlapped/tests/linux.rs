@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use overlapped::linux::{Direction, Interest, Ioctl};
+use overlapped::linux::{Direction, Interest, Ioctl, request};
 use overlapped::{Access, CtlCode, Device, Disposition, Error, ErrorCode, ErrorKind, Method, Operation, Port, Status};
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::time::{ClockId, clock_gettime};
@@ -29,8 +29,8 @@ const FIONREAD: Ioctl<i32> = unsafe { Ioctl::from_request(0x541b) };
 const TIOCOUTQ: Ioctl<i32> = unsafe { Ioctl::from_request(0x5411) };
 // SAFETY: ioctl_tty(2): TIOCGPTN, _IOR('T', 0x30, unsigned int).
 const TIOCGPTN: Ioctl<u32> = unsafe { Ioctl::new(Direction::Read, b'T', 0x30) };
-// SAFETY: ioctl_tty(2): TIOCSPTLCK, _IOW('T', 0x31, int).
-const TIOCSPTLCK: Ioctl<i32> = unsafe { Ioctl::new(Direction::Write, b'T', 0x31) };
+// SAFETY: ioctl_tty(2): TIOCSPTLCK, _IOW('T', 0x31, int), reads one `int` at the address.
+const TIOCSPTLCK: Ioctl<i32> = unsafe { Ioctl::at_address(request(Direction::Write, b'T', 0x31, 4)) };
 /// `struct termios` of the kernel: four words, the line discipline, 19 control characters.
 type Termios = [[u8; 4]; 9];
 // SAFETY: ioctl_tty(2): TCGETS writes, and TCSETS reads, one `struct termios`.

@@ -126,14 +126,14 @@ impl File {
         transfer.run(self.source.fd()).unwrap_or((Status::from_errno(Errno::AGAIN.raw_os_error()), 0))
     }
 
-    /// An ioctl, at once.
+    /// An ioctl, at once, and once: what an interrupted one has done already is its driver's secret.
     ///
     /// # Safety
     /// What the driver does with the argument's address is fine.
     pub(crate) unsafe fn ioctl(&self, request: u32, argument: *mut c_void) -> Result<u32, Status> {
         let fd = self.source.fd();
         // SAFETY: the caller's promise.
-        retry_on_intr(|| unsafe { ioctl(fd, request, argument) }).map_err(|errno| match errno {
+        unsafe { ioctl(fd, request, argument) }.map_err(|errno| match errno {
             Errno::IO if is_hung_up(fd) => Status::gone(errno.raw_os_error()),
             errno => Status::from_errno(errno.raw_os_error()),
         })

@@ -2,6 +2,7 @@
 
 use std::ffi::c_void;
 use std::os::fd::BorrowedFd;
+use std::ptr;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, retry_on_intr};
@@ -36,7 +37,12 @@ impl Transfer {
     /// Makes the system call. `None`: it would block.
     pub(super) fn run(&self, fd: BorrowedFd<'_>) -> Option<Ended> {
         // A hung-up terminal reads as empty, and its other end fails with EIO: ask, in these rare cases.
-        match retry_on_intr(|| self.system_call(fd)) {
+        let ended = match self.what {
+            // What an interrupted ioctl has done already is its driver's secret.
+            Operation::Ioctl { .. } => self.system_call(fd),
+            _ => retry_on_intr(|| self.system_call(fd)),
+        };
+        match ended {
             Ok(0) if matches!(self.what, Operation::Read { .. }) => Some(match is_terminal_gone(fd) {
                 false => (Status::END_OF_FILE, 0),
                 true => (Status::gone(Errno::NODEV.raw_os_error()), 0),
@@ -59,8 +65,10 @@ impl Transfer {
             Operation::Ioctl { request, .. } => {
                 // In place, and each time from the start.
                 output.copy_from_slice(input);
+                // Without an argument there is no address either.
+                let argument = if output.is_empty() { ptr::null_mut() } else { output.as_mut_ptr().cast() };
                 // SAFETY: who declared the ioctl promised that the driver keeps to its argument, which is this long.
-                unsafe { ioctl(fd, request, output.as_mut_ptr().cast()) }.map(|value| value as usize)
+                unsafe { ioctl(fd, request, argument) }.map(|value| value as usize)
             }
             _ => Err(Errno::NOTTY),
         }
