@@ -104,7 +104,8 @@ impl Device {
     /// ```
     ///
     /// A file descriptor that a driver makes comes back as the return value, or in a record. Its number is to be believed
-    /// only if the driver has really given one: put -1 where it will be, and look.
+    /// only if the driver has really given one: put -1 into the record, and look. 0, 1 and 2 are the standard streams,
+    /// which Rust takes to be open always, and a new descriptor is never one of these.
     ///
     /// ```
     /// use std::fs::File;
@@ -121,7 +122,7 @@ impl Device {
     ///
     /// fn own(descriptor: i32) -> Option<OwnedFd> {
     ///     // SAFETY: the driver has made this descriptor for us, and nobody else knows it.
-    ///     (descriptor >= 0).then(|| unsafe { OwnedFd::from_raw_fd(descriptor) })
+    ///     (descriptor > 2).then(|| unsafe { OwnedFd::from_raw_fd(descriptor) })
     /// }
     ///
     /// # #[cfg(not(any(target_arch = "mips", target_arch = "mips64", target_arch = "sparc64")))] {
