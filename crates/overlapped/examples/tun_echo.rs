@@ -22,7 +22,7 @@ pub(crate) mod tun {
     }
 
     // SAFETY: linux/if_tun.h says _IOW('T', 202, int); the driver reads and writes one `ifreq`.
-    const TUNSETIFF: Ioctl<Ifreq> = unsafe { Ioctl::at_address(request(Direction::Write, b'T', 202, 4)) };
+    const TUNSETIFF: Ioctl<Ifreq> = unsafe { Ioctl::from_request(request(Direction::Write, b'T', 202, 4)) };
     // SAFETY: _IOW('T', 204, int): the driver takes the number of a user.
     const TUNSETOWNER: IoctlByValue<u32> = unsafe { IoctlByValue::new(Direction::Write, b'T', 204) };
     // SAFETY: netdevice(7): these read one `ifreq`, and SIOCGIFFLAGS writes it.

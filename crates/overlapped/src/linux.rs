@@ -31,7 +31,7 @@
 //! | nothing | `_IO('x', 2)` | [`Ioctl<()>`](Ioctl) | the same |
 //! | a number, by value | `_IOW('x', 3, int)`, `_IO('x', 3)` | [`IoctlByValue::new`] | [`Device::ioctl_by_value`] |
 //! | a number at an address | `_IOW('x', 4, int)` | [`Ioctl::at_address`] | as a record |
-//! | a record that the header calls something else | `_IOW('x', 5, int)` | [`Ioctl::at_address`] | as a record |
+//! | a record that the header calls something else | `_IOW('x', 5, int)` | [`Ioctl::from_request`] | as a record |
 //! | bytes, as many as you have room for | `NAME(len)` | [`IoctlBytes::new`] | [`Device::ioctl_bytes`] |
 //! | addresses or descriptors inside of a record | `_IOWR('x', 6, struct message)` | nothing | [`Device::ioctl_raw`] |
 //!

@@ -207,17 +207,23 @@ fn a_declaration_that_its_header_leaves_open_names_the_ways_out() {
 }
 
 #[test]
-fn a_declaration_of_another_size_than_the_request_says_names_the_ways_out() {
+fn a_declaration_that_does_not_fit_its_request_names_the_ways_out() {
     let both = ["`Ioctl::at_address`", "`IoctlByValue`"];
     // SAFETY: these are declared and not used.
     unsafe {
         let says_int = request(Direction::Write, b'T', 202, 4);
-        is_refused(|| Ioctl::<[u8; 40]>::from_request(says_int), &both);
+        is_refused(|| Ioctl::<[u8; 67]>::from_request(request(Direction::Read, 0xb4, 1, 68)), &both);
+        // Half a number, or two of them.
+        is_refused(|| Ioctl::<i32>::from_request(request(Direction::Read, b'f', 1, 8)), &both);
+        is_refused(|| Ioctl::<u16>::from_request(request(Direction::Read, b'f', 1, 1)), &both);
         // WDIOC_KEEPALIVE: _IOR('W', 5, int), of which nothing is taken.
         is_refused(|| Ioctl::<()>::from_request(request(Direction::Read, b'W', 5, 4)), &both);
         is_refused(|| IoctlByValue::<u32>::from_request(request(Direction::Read, 0xb4, 1, 68)), &["`Ioctl`"]);
         is_refused(|| Ioctl::<()>::at_address(says_int), &["`IoctlByValue`"]);
-        assert_eq!(Ioctl::<[u8; 40]>::at_address(says_int).request(), says_int);
-        assert_eq!(Ioctl::<[u8; 40]>::from_request(request(Direction::Write, b'T', 202, 40)).request() >> 16, 0x4028);
+        // TUNSETIFF: more room than the header says.
+        assert_eq!(Ioctl::<[u8; 40]>::from_request(says_int).request(), says_int);
+        // FS_IOC_GETFLAGS: less, and said to be.
+        let says_long = request(Direction::Read, b'f', 1, 8);
+        assert_eq!(Ioctl::<i32>::at_address(says_long).request(), says_long);
     }
 }

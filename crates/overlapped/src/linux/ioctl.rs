@@ -103,27 +103,33 @@ impl<T: FromBytes + IntoBytes + Immutable + KnownLayout> Ioctl<T> {
 
     /// Declares a request by its number: for those that are older than the numbering, like FIONREAD.
     ///
-    /// Where the number's bits say a size, it must be that of `T`: a driver that keeps to its number would write past
-    /// a smaller record. A header that is known to be wrong has [`at_address`](Self::at_address).
+    /// Where the number's bits say a size, it must be that of `T`, or less if `T` is a record: headers that say too little
+    /// are many, and a larger record has room for what they say. In a smaller one it would not fit:
     ///
+    /// ```
+    /// use overlapped::linux::Ioctl;
+    /// // SAFETY: linux/if_tun.h says `int`; the driver reads and writes a `struct ifreq` of 40 bytes.
+    /// const TUNSETIFF: Ioctl<[u8; 40]> = unsafe { Ioctl::from_request(0x4004_54ca) };
+    /// ```
     /// ```compile_fail
     /// use overlapped::linux::Ioctl;
-    /// // linux/if_tun.h says `int` for what is 40 bytes.
-    /// const TUNSETIFF: Ioctl<[u8; 40]> = unsafe { Ioctl::from_request(0x4004_54ca) };
+    /// // linux/gpio.h: GPIO_GET_CHIPINFO_IOCTL writes 68 bytes.
+    /// const CHIP_INFO: Ioctl<[u8; 64]> = unsafe { Ioctl::from_request(0x8044_b401) };
     /// ```
     ///
     /// # Safety
     /// As for [`new`](Self::new).
     ///
     /// # Panics
-    /// When `T` is aligned to more than 16 bytes, when the number has bits for a direction or a size and the size is not
-    /// that of `T`, or when they say [`Direction::Write`] and `T`
-    /// [might as well be passed by value](Self#_iow-and-an-integer).
+    /// When `T` is aligned to more than 16 bytes, when the number has bits for a direction or a size and the size does not
+    /// fit, or when they say [`Direction::Write`] and `T` [might as well be passed by value](Self#_iow-and-an-integer).
     #[must_use]
     pub const unsafe fn from_request(request: u32) -> Self {
         if let Some((direction, size)) = said(request) {
+            // An `int` for a `long`, or the other way round, is half a number on some machine.
+            let is_larger_record = size < size_of::<T>() && !is_like_an_integer::<T>();
             assert!(
-                size == size_of::<T>(),
+                size == size_of::<T>() || is_larger_record,
                 "the request says another size than its type has: if it is the header that is wrong, declare it by \
                  `Ioctl::at_address`; if the driver takes a number, or nothing at all, by `IoctlByValue`"
             );
@@ -139,15 +145,15 @@ impl<T: FromBytes + IntoBytes + Immutable + KnownLayout> Ioctl<T> {
 
     /// Declares a request whose argument is one `T` at an address, whatever the bits of its number say.
     ///
-    /// It is for what the header leaves open, `_IOW` of an integer, and for headers that say another size than the
-    /// argument has:
+    /// It is for what the header leaves open, `_IOW` of an integer, and for headers that say more than there is:
     ///
     /// ```
     /// use overlapped::linux::{Direction, Ioctl, request};
     /// // SAFETY: ioctl_tty(2): TIOCSPTLCK, _IOW('T', 0x31, int), reads one `int` at the address.
     /// const TIOCSPTLCK: Ioctl<i32> = unsafe { Ioctl::at_address(request(Direction::Write, b'T', 0x31, 4)) };
-    /// // SAFETY: linux/if_tun.h says `int`; the driver reads and writes a `struct ifreq` of 40 bytes.
-    /// const TUNSETIFF: Ioctl<[u8; 40]> = unsafe { Ioctl::at_address(0x4004_54ca) };
+    /// // SAFETY: linux/fs.h says _IOR('f', 1, long); the file systems write an `int`.
+    /// const FS_IOC_GETFLAGS: Ioctl<u32> =
+    ///     unsafe { Ioctl::at_address(request(Direction::Read, b'f', 1, size_of::<usize>())) };
     /// ```
     ///
     /// # Safety
