@@ -209,6 +209,16 @@ impl Device {
     /// This is one call of `ioctl(2)` and takes as long as the driver wants; the file's being non-blocking says nothing
     /// about its ioctls. Of the system calls of this crate the ioctls alone may block.
     ///
+    /// ```
+    /// use overlapped::Device;
+    /// use overlapped::linux::{Direction, Ioctl};
+    /// // SAFETY: ioctl_tty(2): TIOCGPTN, _IOR('T', 0x30, unsigned int), writes the number of the terminal.
+    /// const TIOCGPTN: Ioctl<u32> = unsafe { Ioctl::new(Direction::Read, b'T', 0x30) };
+    /// let number = Device::open("/dev/ptmx")?.ioctl(TIOCGPTN, 0)?;
+    /// println!("/dev/pts/{number}");
+    /// # Ok::<(), overlapped::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// What the driver says: [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) for a request that is not its own
     /// (ENOTTY), [`ErrorKind::Disconnected`](crate::ErrorKind::Disconnected) when the device is gone. EINTR, if a signal
