@@ -151,7 +151,7 @@ fn overlay(arguments: &RunArguments) -> Result<Vec<u8>, Box<dyn Error>> {
 
 fn qemu(arguments: &RunArguments, guest: &prepare::Guest, run: &Directory) -> Command {
     let limit = arguments.time_limit;
-    let mut modules = prepare::GPIO_MODULES.to_vec();
+    let mut modules = [prepare::GPIO_MODULES, prepare::DEVICE_MODULES].concat();
     if arguments.usb_serial {
         modules.extend(prepare::USB_MODULES);
     }

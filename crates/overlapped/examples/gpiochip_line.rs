@@ -69,7 +69,10 @@ pub(crate) mod gpio {
         request.num_lines = 1;
         request.flags = INPUT_BOTH_EDGES;
         request.consumer[..9].copy_from_slice(b"gpiochip_");
+        // Not 0, which is standard input: the driver's answer is believed only if it has written one.
+        request.fd = -1;
         let granted = chip.ioctl(GET_LINE, request)?;
+        assert!(granted.fd > 2, "the driver has made no file for the line");
         // SAFETY: the kernel has made this descriptor for us, and nobody else has it.
         Ok(unsafe { OwnedFd::from_raw_fd(granted.fd) })
     }

@@ -22,48 +22,36 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! # Which one
+//!
+//! | the driver takes | in a header, say | declare | run |
+//! |---|---|---|---|
+//! | a record at an address | `_IOWR('x', 1, struct thing)` | [`Ioctl::new`] | [`Device::ioctl`], [`Device::ioctl_when`] |
+//! | nothing | `_IO('x', 2)` | [`Ioctl<()>`](Ioctl) | the same |
+//! | a number, by value | `_IOW('x', 3, int)`, `_IO('x', 3)` | [`IoctlByValue::new`] | [`Device::ioctl_by_value`] |
+//! | a number at an address | `_IOW('x', 4, int)` | [`Ioctl::at_address`] | as a record |
+//! | a record that the header calls something else | `_IOW('x', 5, int)` | [`Ioctl::from_request`] | as a record |
+//! | bytes, as many as you have room for | `NAME(len)` | [`IoctlBytes::new`] | [`Device::ioctl_bytes`] |
+//! | addresses or descriptors inside of a record | `_IOWR('x', 6, struct message)` | nothing | [`Device::ioctl_raw`] |
+//!
+//! A request that is older than the numbering has no macro in its header: `from_request` takes its number.
 
+use std::ffi::c_void;
 use std::fmt;
-use std::marker::PhantomData;
-
-use rustix::ioctl::opcode;
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::device::Backend;
-use crate::slab::ALIGN;
 use crate::{Call, Device, Error, ErrorCode, ErrorKind, Input, Operation, Output};
 
-/// _IOC_SIZEBITS: 14, and 13 on some architectures, by their own `asm/ioctl.h`.
-const LARGEST: usize = if cfg!(any(
-    target_arch = "mips",
-    target_arch = "mips64",
-    target_arch = "powerpc",
-    target_arch = "powerpc64",
-    target_arch = "sparc64"
-)) {
-    1 << 13
-} else {
-    1 << 14
-};
+mod by_value;
+mod bytes;
+mod ioctl;
+mod request;
 
-/// Which way the argument of an [`Ioctl`] goes, seen from the program: the direction bits of `asm-generic/ioctl.h`.
-///
-/// ```
-/// use overlapped::linux::{Direction, Ioctl};
-/// // SAFETY: ioctl_tty(2): TIOCGPTN, _IOR('T', 0x30, unsigned int), writes the number of the terminal.
-/// const TIOCGPTN: Ioctl<u32> = unsafe { Ioctl::new(Direction::Read, b'T', 0x30) };
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Direction {
-    /// No argument: `_IO`.
-    None,
-    /// The program reads it, the driver writes it: `_IOR`.
-    Read,
-    /// The program writes it, the driver reads it: `_IOW`.
-    Write,
-    /// Both: `_IOWR`.
-    ReadWrite,
-}
+pub use by_value::{IoctlByValue, Word};
+pub use bytes::IoctlBytes;
+pub use ioctl::Ioctl;
+pub use request::{Direction, request};
 
 /// What a file is to be ready for.
 ///
@@ -96,161 +84,84 @@ impl fmt::Display for Interest {
     }
 }
 
-/// An ioctl request together with its argument: a record that the driver reads, writes, or both, in place.
-///
-/// `T` is `()` for a request without an argument. What a driver takes by value, in place of an address, has no type
-/// here.
-///
-/// ```
-/// use overlapped::linux::{Direction, Ioctl};
-/// use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
-///
-/// #[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
-/// #[repr(C)]
-/// struct ChipInfo {
-///     name: [u8; 32],
-///     label: [u8; 32],
-///     lines: u32,
-/// }
-///
-/// // SAFETY: linux/gpio.h: GPIO_GET_CHIPINFO_IOCTL writes one `gpiochip_info`.
-/// const CHIP_INFO: Ioctl<ChipInfo> = unsafe { Ioctl::new(Direction::Read, 0xb4, 0x01) };
-/// assert_eq!(CHIP_INFO.request(), 0x8044_b401);
-/// ```
-///
-/// A control code of Windows is none, nor the other way round:
-///
-/// ```compile_fail
-/// use overlapped::{Access, CtlCode, Device, Method, linux::Ioctl};
-/// fn wrong(device: &Device) {
-///     let code = CtlCode::new(0x8000, 0x801, Method::Buffered, Access::Any);
-///     let ioctl: Ioctl<u32> = unsafe { Ioctl::from_request(code) };
-/// }
-/// ```
-///
-/// An argument that is too large for the request's 14 bits is an error where the constant is declared:
-///
-/// ```compile_fail
-/// use overlapped::linux::{Direction, Ioctl};
-/// const HUGE: Ioctl<[u8; 1 << 14]> = unsafe { Ioctl::new(Direction::Read, b'x', 1) };
-/// ```
-pub struct Ioctl<T> {
-    request: u32,
-    argument: PhantomData<fn(T) -> T>,
-}
-
-impl<T: FromBytes + IntoBytes + Immutable + KnownLayout> Ioctl<T> {
-    /// Declares the request `_IOC(direction, group, number, sizeof(T))`, laid out as this architecture has it
-    /// (`asm-generic/ioctl.h`, and its own on MIPS, PowerPC and SPARC).
-    ///
-    /// # Safety
-    /// The driver reads and writes no more than one `T` at the address it is given, whatever bytes are there, and only
-    /// until the call returns; and `T` holds no address or file descriptor that the driver uses, unless every value of
-    /// `T` is fit for it.
-    ///
-    /// # Panics
-    /// When `T` is 16 KiB or larger (8 KiB on architectures that have fewer bits for the size), when it is aligned to
-    /// more than 16 bytes, or when there is a direction without a size or a size without a direction. In a `const` that
-    /// is a compile-time error.
-    #[must_use]
-    pub const unsafe fn new(direction: Direction, group: u8, number: u8) -> Self {
-        let none = matches!(direction, Direction::None);
-        assert!(none == (size_of::<T>() == 0), "a request has an argument and a direction, or neither");
-        assert!(size_of::<T>() < LARGEST, "the argument is too large for the request's size bits");
-        let direction = match direction {
-            Direction::None => rustix::ioctl::Direction::None,
-            Direction::Read => rustix::ioctl::Direction::Read,
-            Direction::Write => rustix::ioctl::Direction::Write,
-            Direction::ReadWrite => rustix::ioctl::Direction::ReadWrite,
-        };
-        // An opcode is a C `int` or a `long`, by the library that makes the call; a request has 32 bits.
-        let request = opcode::from_components(direction, group, number, size_of::<T>()) as u32;
-        // SAFETY: the caller's promise is passed on.
-        unsafe { Self::from_request(request) }
-    }
-
-    /// Declares a request by its number: for those that are older than the numbering, like FIONREAD.
-    ///
-    /// # Safety
-    /// As for [`new`](Self::new).
-    ///
-    /// # Panics
-    /// When `T` is aligned to more than 16 bytes.
-    #[must_use]
-    pub const unsafe fn from_request(request: u32) -> Self {
-        assert!(align_of::<T>() <= ALIGN, "a record is aligned to at most 16 bytes");
-        Self { request, argument: PhantomData }
-    }
-
-    /// The request, as `ioctl(2)` takes it.
-    #[must_use]
-    pub const fn request(self) -> u32 {
-        self.request
-    }
-}
-
-impl<T> Clone for Ioctl<T> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<T> Copy for Ioctl<T> {}
-
-impl<T> fmt::Debug for Ioctl<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Ioctl").field(&format_args!("{:#010x}", self.request)).finish()
-    }
-}
-
 impl Device {
-    /// Runs an ioctl at once, on this thread: `argument` goes to the driver, and comes back as the driver left it.
+    /// Runs an ioctl at once, on this thread, with an argument that is yours to vouch for: an address, or a number.
+    /// Returns what `ioctl(2)` returns.
     ///
-    /// This is one call of `ioctl(2)` and takes as long as the driver wants; the file's being non-blocking says nothing
-    /// about its ioctls. Of the system calls of this crate it alone may block.
-    ///
-    /// # Errors
-    /// What the driver says: [`ErrorKind::Unsupported`] for a request that is not its own (ENOTTY),
-    /// [`ErrorKind::Disconnected`] when the device is gone. And [`ErrorKind::Unsupported`] on a simulated device.
-    pub fn ioctl<T>(&self, ioctl: Ioctl<T>, argument: T) -> Result<T, Error>
-    where
-        T: FromBytes + IntoBytes + Immutable + KnownLayout,
-    {
-        self.ioctl_with_value(ioctl, argument).map(|(_, argument)| argument)
-    }
-
-    /// [`ioctl`](Self::ioctl), for a request that answers by what `ioctl(2)` returns: a number, or a new file descriptor.
+    /// It is for records that hold addresses or file descriptors (V4L2, DRM, I2C, SCSI generic):
     ///
     /// ```
+    /// use std::ffi::c_int;
     /// use overlapped::Device;
-    /// use overlapped::linux::{Direction, Ioctl};
-    /// // SAFETY: ioctl_nsfs(2): NS_GET_NSTYPE has no argument, and returns one of the CLONE_NEW* constants.
-    /// const NS_GET_NSTYPE: Ioctl<()> = unsafe { Ioctl::new(Direction::None, 0xb7, 0x3) };
-    /// let namespace = Device::options().write(false).open("/proc/self/ns/uts")?;
-    /// let (kind, ()) = namespace.ioctl_with_value(NS_GET_NSTYPE, ())?;
-    /// assert_eq!(kind, 0x0400_0000); // CLONE_NEWUTS
+    ///
+    /// const SIOCGIFCONF: u32 = 0x8912;
+    ///
+    /// /// `struct ifconf` (netdevice(7)): room for the addresses of interfaces.
+    /// #[repr(C)]
+    /// struct Ifconf {
+    ///     len: c_int,
+    ///     records: *mut u8,
+    /// }
+    ///
+    /// let socket = Device::from_fd(std::net::UdpSocket::bind("127.0.0.1:0")?)?;
+    /// let mut records = [0; 4096];
+    /// let mut ifconf = Ifconf { len: 4096, records: records.as_mut_ptr() };
+    /// // SAFETY: the driver reads and writes one `ifconf`, and writes `len` bytes at most to the records, which live on.
+    /// unsafe { socket.ioctl_raw(SIOCGIFCONF, (&raw mut ifconf).cast()) }?;
+    /// println!("{:?}", &records[..ifconf.len as usize]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// A file descriptor that a driver makes comes back as the return value, or in a record. Its number is to be believed
+    /// only if the driver has really given one: put -1 into the record, and look. 0, 1 and 2 are the standard streams,
+    /// which Rust takes to be open always, and a new descriptor is never one of these.
+    ///
+    /// ```
+    /// use std::fs::File;
+    /// use std::os::fd::{FromRawFd, OwnedFd};
+    /// use overlapped::Device;
+    /// use overlapped::linux::{Direction, Ioctl, IoctlByValue, request};
+    ///
+    /// // SAFETY: ioctl_tty(2): TIOCSPTLCK reads one `int`.
+    /// const TIOCSPTLCK: Ioctl<i32> = unsafe { Ioctl::at_address(request(Direction::Write, b'T', 0x31, 4)) };
+    /// // SAFETY: ioctl_tty(2): TIOCGPTPEER, _IO('T', 0x41), takes the flags of open(2), and returns a descriptor.
+    /// const TIOCGPTPEER: IoctlByValue<i32> = unsafe { IoctlByValue::new(Direction::None, b'T', 0x41) };
+    /// const O_RDWR: i32 = 2;
+    /// const O_NOCTTY: i32 = 0o400;
+    ///
+    /// fn own(descriptor: i32) -> Option<OwnedFd> {
+    ///     // SAFETY: the driver has made this descriptor for us, and nobody else knows it.
+    ///     (descriptor > 2).then(|| unsafe { OwnedFd::from_raw_fd(descriptor) })
+    /// }
+    ///
+    /// # #[cfg(not(any(target_arch = "mips", target_arch = "mips64", target_arch = "sparc64")))] {
+    /// let terminal = Device::open("/dev/ptmx")?;
+    /// terminal.ioctl(TIOCSPTLCK, 0)?;
+    /// let descriptor = terminal.ioctl_by_value(TIOCGPTPEER, O_RDWR | O_NOCTTY)?;
+    /// let peer = File::from(own(descriptor as i32).expect("the driver gives a descriptor, or fails"));
+    /// # }
     /// # Ok::<(), overlapped::Error>(())
     /// ```
     ///
+    /// # Safety
+    /// The argument is what the driver takes for this request on this file. Where that is an address, what the driver
+    /// reads is there and initialised, what it writes is the caller's alone to be written, and both stay so until the call
+    /// returns, or for as long as the driver keeps the address. The same holds of each address inside; and each file
+    /// descriptor that the driver uses, closes or keeps is the caller's to be used so.
+    ///
     /// # Errors
     /// As [`ioctl`](Self::ioctl).
-    pub fn ioctl_with_value<T>(&self, ioctl: Ioctl<T>, argument: T) -> Result<(u32, T), Error>
-    where
-        T: FromBytes + IntoBytes + Immutable + KnownLayout,
-    {
-        let what = Operation::Ioctl { request: ioctl.request, when: None };
+    pub unsafe fn ioctl_raw(&self, request: u32, argument: *mut c_void) -> Result<u32, Error> {
+        let what = Operation::Ioctl { request, when: None };
         match &self.inner.backend {
             #[cfg(not(miri))]
             Backend::File(file) => {
-                let mut argument = argument;
-                // SAFETY: who declared the ioctl promised that the driver keeps to one `T` at this address.
-                let ended = unsafe { file.ioctl(ioctl.request, (&raw mut argument).cast()) };
-                ended
-                    .map(|value| (value, argument))
-                    .map_err(|status| Error::from_code(ErrorCode::Status(status), what).on(&self.inner.name))
+                // SAFETY: the caller's promise.
+                let ended = unsafe { file.ioctl(request, argument) };
+                ended.map_err(|status| Error::from_code(ErrorCode::Status(status), what).on(&self.inner.name))
             }
             Backend::Simulated(_) => {
-                drop(argument);
+                let _ = argument;
                 Err(self.no_ioctls(what))
             }
         }
@@ -282,7 +193,7 @@ impl Device {
     /// # Errors
     /// From the call, as [`ioctl`](Self::ioctl).
     pub fn ioctl_when<T: Input + Output>(&self, interest: Interest, ioctl: Ioctl<T>, argument: T) -> Call<T> {
-        let what = Operation::Ioctl { request: ioctl.request, when: Some(interest) };
+        let what = Operation::Ioctl { request: ioctl.request(), when: Some(interest) };
         if let Backend::Simulated(_) = &self.inner.backend {
             return Call::refused(self.no_ioctls(what), self.inner.port.clone());
         }

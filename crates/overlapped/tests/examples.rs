@@ -4,6 +4,9 @@
 
 #[path = "../examples/disk_query.rs"]
 mod disk_query;
+#[cfg(not(miri))]
+#[path = "../examples/evdev_grab.rs"]
+mod evdev_grab;
 #[path = "../examples/event_handle.rs"]
 mod event_handle;
 #[cfg(not(miri))]
@@ -11,6 +14,9 @@ mod event_handle;
 mod gpiochip_line;
 #[path = "../examples/hid_read.rs"]
 mod hid_read;
+#[cfg(not(miri))]
+#[path = "../examples/hidraw_features.rs"]
+mod hidraw_features;
 #[path = "../examples/modem_status.rs"]
 mod modem_status;
 #[path = "../examples/pipe_listen.rs"]
@@ -21,6 +27,11 @@ mod pipe_listen;
 mod scsi_inquiry;
 #[path = "../examples/simulated_device.rs"]
 mod simulated_device;
+#[path = "../examples/tun_echo.rs"]
+mod tun_echo;
+#[cfg(not(miri))]
+#[path = "../examples/uinput_keyboard.rs"]
+mod uinput_keyboard;
 #[cfg(not(miri))]
 #[path = "../examples/unbuffered_read.rs"]
 mod unbuffered_read;

@@ -33,6 +33,11 @@ const FILES: &[(&str, &str)] = &[
 /// Simulated GPIO chips.
 pub(crate) const GPIO_MODULES: &[&str] = &["configfs", "gpio-sim"];
 
+/// Devices that a program makes itself: input devices (/dev/uinput), HIDs (/dev/uhid) and network interfaces
+/// (/dev/net/tun); and a watchdog without hardware (/dev/watchdog0). In the order in which they are loaded.
+pub(crate) const DEVICE_MODULES: &[&str] =
+    &["evdev", "uinput", "hid", "hid-generic", "uhid", "tun", "watchdog", "softdog"];
+
 /// A USB bus with QEMU's serial adapter on it (/dev/ttyUSB0), and one in the guest itself, on which a gadget can be
 /// plugged in and out through configfs (/dev/ttyGS0 and /dev/ttyACM0). In the order in which they are loaded.
 pub(crate) const USB_MODULES: &[&str] = &[
@@ -69,7 +74,7 @@ pub(crate) fn guest() -> Result<Guest, Box<dyn Error>> {
     fs::create_dir_all(&directory)?;
     let lock = File::options().create(true).append(true).open(directory.join("prepare.lock"))?;
     lock.lock()?;
-    let recipe = format!("1 {SOURCES:?} {PROGRAMS:?} {FILES:?} {GPIO_MODULES:?} {USB_MODULES:?}\n");
+    let recipe = format!("1 {SOURCES:?} {PROGRAMS:?} {FILES:?} {GPIO_MODULES:?} {DEVICE_MODULES:?} {USB_MODULES:?}\n");
     let (kernel, base, ready) = (directory.join("vmlinuz"), directory.join("base.cpio"), directory.join("ready"));
     if let Ok(stamp) = fs::read_to_string(&ready)
         && let Some(version) = stamp.strip_prefix(&recipe)
@@ -135,7 +140,7 @@ fn prepare(run: &Run, scratch: &Path, suites: &[&str]) -> Result<Guest, Failure>
         }
     }
     let modules = root.join("usr/lib/modules").join(&version);
-    for name in GPIO_MODULES.iter().chain(USB_MODULES) {
+    for name in [GPIO_MODULES, DEVICE_MODULES, USB_MODULES].concat() {
         let module = find(&modules, &format!("{name}.ko.xz"))?
             .ok_or_else(|| format!("Debian's kernel {version} has no module \"{name}\""))?;
         let unpacked = Command::new(root.join("usr/bin/busybox")).args(["xz", "-dc"]).arg(module).output()?;

@@ -71,13 +71,13 @@ impl Chip {
         Ok(None)
     }
 
-    /// Takes the lines as inputs and outputs whose edges are not watched yet.
+    /// Takes the lines as inputs and outputs whose edges are not watched yet; none if the driver says so and makes no file.
     fn take(
         &self,
         ask: &Ask<'_>,
         witness: Option<Offset>,
         config: uapi::LineConfig,
-    ) -> Result<Device, overlapped::Error> {
+    ) -> Result<Option<Device>, overlapped::Error> {
         let mut request = uapi::LineRequest::new_zeroed();
         let offsets = ask.lines.iter().map(|line| line.0).chain(witness);
         for (slot, offset) in request.offsets.iter_mut().zip(offsets) {
@@ -170,6 +170,11 @@ impl Backend for Chip {
             }
             taken => taken.map_err(|error| help::not_taken(self, error, ask.lines))?,
         };
+        let device = device.ok_or_else(|| {
+            let path = self.info.path.as_deref().unwrap_or(&self.info.name);
+            let message = format!("\"{path}\" grants lines and makes no file for them; its driver is to be mended");
+            Error::new(ErrorKind::Device, message)
+        })?;
         let queue = if ask.queue_size == 0 { MAX_QUEUE } else { ask.queue_size };
         let gather = super::gather_in(queue, ask.gather);
         Ok(Box::new(Lines::start(self, device, ask.lines.to_vec(), witness, watched, gather)?))

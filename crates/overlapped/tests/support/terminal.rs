@@ -6,12 +6,12 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 use overlapped::Device;
-use overlapped::linux::{Direction, Ioctl};
+use overlapped::linux::{Direction, Ioctl, request};
 
 // SAFETY: ioctl_tty(2): TIOCGPTN, _IOR('T', 0x30, unsigned int).
 pub(crate) const TIOCGPTN: Ioctl<u32> = unsafe { Ioctl::new(Direction::Read, b'T', 0x30) };
 // SAFETY: ioctl_tty(2): TIOCSPTLCK, _IOW('T', 0x31, int).
-pub(crate) const TIOCSPTLCK: Ioctl<i32> = unsafe { Ioctl::new(Direction::Write, b'T', 0x31) };
+pub(crate) const TIOCSPTLCK: Ioctl<i32> = unsafe { Ioctl::at_address(request(Direction::Write, b'T', 0x31, 4)) };
 /// `struct termios` of the kernel: four words, the line discipline, 19 control characters.
 pub(crate) type Termios = [[u8; 4]; 9];
 // SAFETY: ioctl_tty(2): TCGETS writes, and TCSETS reads, one `struct termios`.

@@ -191,11 +191,18 @@ pub(super) fn watch_line_info(chip: &Device, offset: u32) -> Result<LineInfo, Er
     chip.ioctl(LINE_INFO_WATCH, LineInfo { offset, ..LineInfo::new_zeroed() })
 }
 
-/// Takes lines. The file that holds them is to be read for their edges.
-pub(super) fn get_lines(chip: &Device, request: &LineRequest) -> Result<Device, Error> {
-    let granted = chip.ioctl(GET_LINE, request.clone())?;
+/// Takes lines. The file that holds them is to be read for their edges; none if the driver has made none.
+pub(super) fn get_lines(chip: &Device, request: &LineRequest) -> Result<Option<Device>, Error> {
+    // What the driver leaves as it is must not look like an answer.
+    let granted = chip.ioctl(GET_LINE, LineRequest { fd: -1, ..request.clone() })?;
+    made(granted.fd).map(Device::from_fd).transpose()
+}
+
+/// The file that a driver says it has made. It is none of the standard streams: those are open.
+fn made(fd: i32) -> Option<OwnedFd> {
+    const STDERR: i32 = 2;
     // SAFETY: the kernel has made this descriptor for us, and nobody else has it.
-    Device::from_fd(unsafe { OwnedFd::from_raw_fd(granted.fd) })
+    (fd > STDERR).then(|| unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 pub(super) fn set_config(lines: &Device, config: LineConfig) -> Result<(), Error> {
@@ -224,4 +231,18 @@ pub(super) fn name(text: &str) -> [u8; 32] {
 pub(super) fn text(name: &[u8; 32]) -> String {
     let len = name.iter().position(|&byte| byte == 0).unwrap_or(name.len());
     String::from_utf8_lossy(&name[..len]).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_descriptor_that_no_driver_can_have_made_is_not_believed() {
+        for fd in [i32::MIN, -1, 0, 1, 2] {
+            assert!(made(fd).is_none(), "{fd}");
+        }
+        let copy = rustix::io::dup(std::io::stderr()).unwrap();
+        assert!(made(std::os::fd::IntoRawFd::into_raw_fd(copy)).is_some());
+    }
 }

@@ -156,7 +156,7 @@ impl File {
         }
     }
 
-    /// An ioctl, at once.
+    /// An ioctl, at once, and once: what an interrupted one has done already is its driver's secret.
     ///
     /// # Safety
     /// What the driver does with the argument's address is fine.
@@ -164,7 +164,7 @@ impl File {
         // Its device is borrowed, and is not closed meanwhile.
         let fd = self.source.fd();
         // SAFETY: the caller's promise.
-        retry_on_intr(|| unsafe { ioctl(fd, request, argument) }).map_err(|errno| match errno {
+        unsafe { ioctl(fd, request, argument) }.map_err(|errno| match errno {
             Errno::IO if is_hung_up(fd) => Status::gone(errno.raw_os_error()),
             errno => Status::from_errno(errno.raw_os_error()),
         })

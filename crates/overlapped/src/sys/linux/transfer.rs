@@ -2,6 +2,7 @@
 
 use std::ffi::c_void;
 use std::os::fd::BorrowedFd;
+use std::ptr;
 
 use rustix::io::{Errno, retry_on_intr};
 use rustix::ioctl::{IoctlOutput, Opcode};
@@ -48,7 +49,11 @@ impl Transfer {
 
     /// Makes the system call.
     pub(super) fn run(&mut self, fd: BorrowedFd<'_>, kind: Kind) -> Ran {
-        let mut ended = retry_on_intr(|| self.system_call(fd));
+        let mut ended = match self.what {
+            // What an interrupted ioctl has done already is its driver's secret.
+            Operation::Ioctl { .. } => self.system_call(fd),
+            _ => retry_on_intr(|| self.system_call(fd)),
+        };
         if ended == Ok(0) && matches!(self.what, Operation::Read { .. }) && self.memory.output_len > 0 {
             match kind.nothing(fd) {
                 Some(nothing) => return Ran::Over(nothing),
@@ -101,8 +106,10 @@ impl Transfer {
             Operation::Ioctl { request, .. } => {
                 // In place, and each time from the start.
                 output.copy_from_slice(input);
+                // Without an argument there is no address either.
+                let argument = if output.is_empty() { ptr::null_mut() } else { output.as_mut_ptr().cast() };
                 // SAFETY: who declared the ioctl promised that the driver keeps to its argument, which is this long.
-                unsafe { ioctl(fd, request, output.as_mut_ptr().cast()) }.map(|value| value as usize)
+                unsafe { ioctl(fd, request, argument) }.map(|value| value as usize)
             }
             _ => Err(Errno::NOTTY),
         }

@@ -1,0 +1,165 @@
+//! Ioctls whose argument is a number, which the driver gets in place of an address.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::ptr;
+
+use super::request::{Direction, request, said};
+use crate::{Device, Error};
+
+/// What is passed by value: the integers of C that fit in a register, by Rust's names.
+///
+/// `int` is [`c_int`](std::ffi::c_int) or `i32`, `unsigned long` is [`c_ulong`](std::ffi::c_ulong) or `usize`. The driver
+/// gets an `unsigned long`; a negative number has its sign in all of that, as in C.
+///
+/// ```
+/// use overlapped::linux::Word;
+/// fn is_word<T: Word>() {}
+/// is_word::<std::ffi::c_int>();
+/// is_word::<std::ffi::c_ulong>();
+/// ```
+pub trait Word: Copy + sealed::Extended {}
+
+mod sealed {
+    pub trait Extended {
+        /// To the width of a register: with its sign, if it can have one.
+        fn extended(self) -> usize;
+    }
+}
+
+macro_rules! words {
+    ($($integer:ty),*) => {$(
+        impl Word for $integer {}
+        impl sealed::Extended for $integer {
+            fn extended(self) -> usize {
+                self as usize
+            }
+        }
+    )*};
+}
+
+words!(i8, u8, i16, u16, i32, u32, isize, usize);
+#[cfg(target_pointer_width = "64")]
+words!(i64, u64);
+
+/// An ioctl request that takes a number by value, in place of an address.
+///
+/// ```
+/// use overlapped::Device;
+/// use overlapped::linux::{Direction, IoctlByValue};
+///
+/// // SAFETY: linux/input.h: EVIOCGRAB, _IOW('E', 0x90, int): the driver takes the argument for a yes or a no.
+/// const EVIOCGRAB: IoctlByValue<i32> = unsafe { IoctlByValue::new(Direction::Write, b'E', 0x90) };
+/// assert_eq!(EVIOCGRAB.request(), 0x4004_4590);
+///
+/// fn grab(keyboard: &Device) -> Result<(), overlapped::Error> {
+///     keyboard.ioctl_by_value(EVIOCGRAB, 1).map(drop)
+/// }
+/// ```
+///
+/// It is also for `_IO` requests that take a number nevertheless, such as KVM_CREATE_VCPU, and for those that have a type
+/// in the header and nothing in the driver, such as WDIOC_KEEPALIVE: pass 0.
+///
+/// A record does not go by value:
+///
+/// ```compile_fail
+/// use overlapped::linux::IoctlByValue;
+/// // linux/gpio.h: GPIO_GET_CHIPINFO_IOCTL writes 68 bytes.
+/// const CHIP_INFO: IoctlByValue<u32> = unsafe { IoctlByValue::from_request(0x8044_b401) };
+/// ```
+pub struct IoctlByValue<T> {
+    request: u32,
+    argument: PhantomData<fn(T)>,
+}
+
+impl<T: Word> IoctlByValue<T> {
+    /// Declares the request `_IOC(direction, group, number, sizeof(T))`, where the direction is that of the header; for
+    /// [`Direction::None`] it is `_IO(group, number)`.
+    ///
+    /// # Safety
+    /// The driver takes the argument for a number: neither for an address, nor for a file descriptor, unless every number
+    /// is fit for it.
+    #[must_use]
+    pub const unsafe fn new(direction: Direction, group: u8, number: u8) -> Self {
+        let size = if matches!(direction, Direction::None) { 0 } else { size_of::<T>() };
+        Self { request: request(direction, group, number, size), argument: PhantomData }
+    }
+
+    /// Declares a request by its number: for those that are older than the numbering, like TCFLSH.
+    ///
+    /// # Safety
+    /// As for [`new`](Self::new).
+    ///
+    /// # Panics
+    /// When the number has bits for a direction or a size, and the size is not that of `T`. In a `const` that is a
+    /// compile-time error.
+    #[must_use]
+    pub const unsafe fn from_request(request: u32) -> Self {
+        if let Some((_, size)) = said(request) {
+            assert!(
+                size == size_of::<T>(),
+                "the request says another size than its type has: a record goes by its address, as an `Ioctl`"
+            );
+        }
+        Self { request, argument: PhantomData }
+    }
+}
+
+impl<T> IoctlByValue<T> {
+    /// The request, as `ioctl(2)` takes it.
+    #[must_use]
+    pub const fn request(self) -> u32 {
+        self.request
+    }
+}
+
+impl<T> Clone for IoctlByValue<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for IoctlByValue<T> {}
+
+impl<T> fmt::Debug for IoctlByValue<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("IoctlByValue").field(&format_args!("{:#010x}", self.request)).finish()
+    }
+}
+
+impl Device {
+    /// Runs an ioctl that takes a number by value, at once, on this thread. Returns what `ioctl(2)` returns.
+    ///
+    /// ```
+    /// use overlapped::Device;
+    /// use overlapped::linux::IoctlByValue;
+    ///
+    /// // SAFETY: ioctl_tty(2): TCFLSH takes one of three numbers.
+    /// const TCFLSH: IoctlByValue<i32> = unsafe { IoctlByValue::from_request(0x540b) };
+    /// const TCIOFLUSH: i32 = 2;
+    ///
+    /// let terminal = Device::open("/dev/ptmx")?;
+    /// terminal.ioctl_by_value(TCFLSH, TCIOFLUSH)?;
+    /// # Ok::<(), overlapped::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`ioctl`](Self::ioctl).
+    pub fn ioctl_by_value<T: Word>(&self, ioctl: IoctlByValue<T>, value: T) -> Result<u32, Error> {
+        // SAFETY: who declared the ioctl promised that the driver takes it for a number.
+        unsafe { self.ioctl_raw(ioctl.request, ptr::without_provenance_mut(value.extended())) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::sealed::Extended;
+
+    #[test]
+    fn a_negative_number_has_its_sign_in_the_whole_register() {
+        assert_eq!((-1_i32).extended(), usize::MAX);
+        assert_eq!(u32::MAX.extended(), 0xffff_ffff);
+        assert_eq!(isize::MIN.extended(), 1 << (usize::BITS - 1));
+        assert_eq!(usize::MAX.extended(), usize::MAX);
+    }
+}

@@ -1,0 +1,105 @@
+//! Ioctls whose argument is bytes, as many as the program has room for: the request's number takes their length.
+
+use std::fmt;
+
+use super::request::{Direction, SIZES, request};
+use crate::{Device, Error, ErrorKind, Operation};
+
+/// An ioctl request whose argument is bytes, and whose number depends on how many: in the headers a macro with a length,
+/// such as `HIDIOCGFEATURE(len)`, `EVIOCGNAME(len)` or `JSIOCGNAME(len)`.
+///
+/// ```
+/// use overlapped::linux::{Direction, IoctlBytes};
+/// // linux/hidraw.h: HIDIOCGFEATURE(len) is _IOC(_IOC_WRITE|_IOC_READ, 'H', 0x07, len).
+/// // SAFETY: the driver reads the first of the bytes, and writes no more than `len`.
+/// const HIDIOCGFEATURE: IoctlBytes = unsafe { IoctlBytes::new(Direction::ReadWrite, b'H', 0x07) };
+///
+/// // linux/input.h: EVIOCGBIT(ev, len) is _IOC(_IOC_READ, 'E', 0x20 + (ev), len).
+/// const fn eviocgbit(kind: u8) -> IoctlBytes {
+///     // SAFETY: the driver writes no more than `len` bytes.
+///     unsafe { IoctlBytes::new(Direction::Read, b'E', 0x20 + kind) }
+/// }
+/// ```
+///
+/// Bytes have a direction, or they are not the driver's:
+///
+/// ```compile_fail
+/// use overlapped::linux::{Direction, IoctlBytes};
+/// const NOWHERE: IoctlBytes = unsafe { IoctlBytes::new(Direction::None, b'x', 1) };
+/// ```
+#[derive(Clone, Copy)]
+pub struct IoctlBytes {
+    /// With no length.
+    request: u32,
+}
+
+impl IoctlBytes {
+    /// Declares the requests `_IOC(direction, group, number, len)`.
+    ///
+    /// # Safety
+    /// The driver reads and writes no more bytes than the request says, whatever is in them, and only until the call
+    /// returns; and they hold no address or file descriptor that the driver uses, unless all bytes are fit for it.
+    ///
+    /// # Panics
+    /// When the direction is [`Direction::None`]. In a `const` that is a compile-time error.
+    #[must_use]
+    pub const unsafe fn new(direction: Direction, group: u8, number: u8) -> Self {
+        assert!(!matches!(direction, Direction::None), "bytes go to the driver, or come from it, or both");
+        Self { request: request(direction, group, number, 0) }
+    }
+
+    /// The request for so many bytes, as `ioctl(2)` takes it; `None` when they are too many for the bits it has for that:
+    /// 16 KiB, and on some architectures 8 KiB.
+    ///
+    /// ```
+    /// # use overlapped::linux::{Direction, IoctlBytes};
+    /// // SAFETY: linux/input.h: EVIOCGNAME(len) is _IOC(_IOC_READ, 'E', 0x06, len), and writes no more than that.
+    /// const EVIOCGNAME: IoctlBytes = unsafe { IoctlBytes::new(Direction::Read, b'E', 0x06) };
+    /// assert_eq!(EVIOCGNAME.request(256), Some(0x8100_4506));
+    /// assert_eq!(EVIOCGNAME.request(1 << 14), None);
+    /// ```
+    #[must_use]
+    pub const fn request(self, len: usize) -> Option<u32> {
+        if len < SIZES { Some(self.request | (len as u32) << 16) } else { None }
+    }
+}
+
+impl fmt::Debug for IoctlBytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("IoctlBytes").field(&format_args!("{:#010x}", self.request)).finish()
+    }
+}
+
+impl Device {
+    /// Runs an ioctl on bytes, at once, on this thread: the driver reads them, writes them, or both. Returns what
+    /// `ioctl(2)` returns, which for many requests is how many bytes the driver has written.
+    ///
+    /// ```no_run
+    /// use overlapped::Device;
+    /// use overlapped::linux::{Direction, IoctlBytes};
+    ///
+    /// // SAFETY: linux/input.h: EVIOCGNAME(len) writes no more than `len` bytes.
+    /// const EVIOCGNAME: IoctlBytes = unsafe { IoctlBytes::new(Direction::Read, b'E', 0x06) };
+    ///
+    /// let keyboard = Device::options().write(false).open("/dev/input/event0")?;
+    /// let mut name = [0; 256];
+    /// let len = keyboard.ioctl_bytes(EVIOCGNAME, &mut name)? as usize;
+    /// println!("{}", String::from_utf8_lossy(&name[..len.min(name.len())]));
+    /// # Ok::<(), overlapped::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`ioctl`](Self::ioctl); and [`ErrorKind::InvalidInput`] for more bytes than
+    /// [a request can say](IoctlBytes::request).
+    pub fn ioctl_bytes(&self, ioctl: IoctlBytes, bytes: &mut [u8]) -> Result<u32, Error> {
+        let Some(request) = ioctl.request(bytes.len()) else {
+            let what = Operation::Ioctl { request: ioctl.request, when: None };
+            return Err(self
+                .inner
+                .error(ErrorKind::InvalidInput, what)
+                .hint("a request has 14 bits for the length, and on some architectures 13: give it fewer bytes"));
+        };
+        // SAFETY: who declared the ioctl promised that the driver keeps to these bytes.
+        unsafe { self.ioctl_raw(request, bytes.as_mut_ptr().cast()) }
+    }
+}

@@ -1,0 +1,91 @@
+//! The number of a request: what an ioctl is, which way its argument goes, and how many bytes it has.
+
+use rustix::ioctl::opcode;
+
+/// How many lengths a request can say: _IOC_SIZEBITS is 14, and 13 on some architectures, by their own `asm/ioctl.h`.
+pub(super) const SIZES: usize = {
+    let bits = compose(Direction::Read, 0, 0, 0x3fff) ^ compose(Direction::Read, 0, 0, 0);
+    (bits >> 16) as usize + 1
+};
+
+/// Which way the argument of an ioctl goes, seen from the program: the direction bits of `asm-generic/ioctl.h`.
+///
+/// ```
+/// use overlapped::linux::{Direction, Ioctl};
+/// // SAFETY: ioctl_tty(2): TIOCGPTN, _IOR('T', 0x30, unsigned int), writes the number of the terminal.
+/// const TIOCGPTN: Ioctl<u32> = unsafe { Ioctl::new(Direction::Read, b'T', 0x30) };
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// No argument: `_IO`.
+    None,
+    /// The program reads it, the driver writes it: `_IOR`.
+    Read,
+    /// The program writes it, the driver reads it: `_IOW`.
+    Write,
+    /// Both: `_IOWR`.
+    ReadWrite,
+}
+
+/// The request `_IOC(direction, group, number, size)`, laid out as this architecture has it (`asm-generic/ioctl.h`, and
+/// its own on MIPS, PowerPC and SPARC). `size` is in bytes.
+///
+/// It is for headers that say another size than the argument has; else the constructors compute it.
+///
+/// ```
+/// use overlapped::linux::{Direction, request};
+/// // linux/if_tun.h: #define TUNSETIFF _IOW('T', 202, int)
+/// assert_eq!(request(Direction::Write, b'T', 202, 4), 0x4004_54ca);
+/// ```
+///
+/// # Panics
+/// When `size` is 16 KiB or larger (8 KiB on architectures that have fewer bits for it). In a `const` that is a
+/// compile-time error.
+#[must_use]
+pub const fn request(direction: Direction, group: u8, number: u8, size: usize) -> u32 {
+    assert!(size < SIZES, "the argument is too large for the request's size bits");
+    compose(direction, group, number, size)
+}
+
+const fn compose(direction: Direction, group: u8, number: u8, size: usize) -> u32 {
+    let direction = match direction {
+        Direction::None => rustix::ioctl::Direction::None,
+        Direction::Read => rustix::ioctl::Direction::Read,
+        Direction::Write => rustix::ioctl::Direction::Write,
+        Direction::ReadWrite => rustix::ioctl::Direction::ReadWrite,
+    };
+    // An opcode is a C `int` or a `long`, by the library that makes the call; a request has 32 bits.
+    opcode::from_components(direction, group, number, size) as u32
+}
+
+/// What a request's bits say of its argument: which way it goes, and how many bytes it has. `None` for requests that
+/// say nothing: `_IO`, and those that are older than the numbering.
+pub(super) const fn said(request: u32) -> Option<(Direction, usize)> {
+    let (group, number, size) = ((request >> 8) as u8, request as u8, (request >> 16) as usize & (SIZES - 1));
+    let directions = [Direction::Read, Direction::Write, Direction::ReadWrite];
+    let mut at = 0;
+    while at < directions.len() {
+        if compose(directions[at], group, number, size) == request {
+            return Some((directions[at], size));
+        }
+        at += 1;
+    }
+    if size == 0 { None } else { Some((Direction::None, size)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_request_says_is_what_it_was_made_of() {
+        for direction in [Direction::Read, Direction::Write, Direction::ReadWrite] {
+            for size in [1, 4, 40, SIZES - 1] {
+                assert_eq!(said(request(direction, b'T', 202, size)), Some((direction, size)));
+            }
+        }
+        assert_eq!(said(request(Direction::None, 0xae, 0xff, 0)), None);
+        // FIONREAD, where it is older than the numbering.
+        assert_eq!(said(0x541b), None);
+    }
+}

@@ -1,0 +1,290 @@
+//! Real devices in the virtual machine: input devices, a HID, a network interface, a clock, a watchdog, a console. What
+//! their drivers take is seen by what they do.
+#![cfg(all(target_os = "linux", not(miri)))]
+#![allow(dead_code, reason = "the tests do not begin at `main`")]
+
+#[path = "../examples/evdev_grab.rs"]
+mod evdev_grab;
+#[path = "../examples/hidraw_features.rs"]
+mod hidraw_features;
+#[path = "../examples/tun_echo.rs"]
+mod tun_echo;
+#[path = "../examples/uinput_keyboard.rs"]
+mod uinput_keyboard;
+
+use std::ffi::c_ulong;
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use evdev_grab::evdev;
+use hidraw_features::hidraw;
+use overlapped::linux::{Direction, Ioctl, IoctlByValue, request};
+use overlapped::{Device, ErrorCode, ErrorKind};
+use tun_echo::tun;
+use uinput_keyboard::uinput::{EV_KEY, Keyboard};
+
+/// Whether this is the virtual machine; with a word if it is not.
+fn is_the_machine() -> bool {
+    let is_the_machine = std::env::var_os("LINEWAKE_VM").is_some();
+    if !is_the_machine {
+        println!("skipped: LINEWAKE_VM is not set (`cargo xtask test --only vm` sets it, where there are the devices)");
+    }
+    is_the_machine
+}
+
+/// What the system makes a moment later.
+fn soon<T>(mut find: impl FnMut() -> Option<T>) -> T {
+    let begin = Instant::now();
+    loop {
+        if let Some(found) = find() {
+            return found;
+        }
+        assert!(begin.elapsed() < Duration::from_secs(60), "it does not come");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+const KEY_A: u16 = 30;
+const KEY_B: u16 = 48;
+
+fn keyboard(name: &str) -> (Keyboard, PathBuf) {
+    let keyboard = Keyboard::plug_in(name, &[KEY_A, KEY_B]).unwrap();
+    let path = soon(|| keyboard.path().unwrap());
+    (keyboard, path)
+}
+
+/// The keys that are pressed, as they come, up to and with this one.
+fn pressed_up_to(device: &Device, last: u16) -> Vec<u16> {
+    let mut pressed = Vec::new();
+    evdev::watch(device, Duration::from_secs(60), |event| {
+        if (event.kind, event.value) == (EV_KEY, 1) {
+            pressed.push(event.code);
+        }
+        if pressed.last() == Some(&last) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })
+    .unwrap();
+    pressed
+}
+
+#[test]
+fn a_made_keyboard_has_the_keys_and_the_name_it_was_given() {
+    if !is_the_machine() {
+        return;
+    }
+    let (keyboard, path) = keyboard("a keyboard with a name of some length");
+    let device = evdev::open(&path).unwrap();
+    assert_eq!(evdev::name(&device).unwrap(), "a keyboard with a name of some length");
+    assert_eq!(evdev::keys(&device).unwrap(), [KEY_A, KEY_B]);
+    keyboard.unplug().unwrap();
+    assert_eq!(evdev::name(&device).unwrap_err().kind(), ErrorKind::Disconnected);
+}
+
+#[test]
+fn a_keyboard_that_is_grabbed_is_heard_by_nobody_else() {
+    if !is_the_machine() {
+        return;
+    }
+    let (keyboard, path) = keyboard("grabbed");
+    let (mine, others) = (evdev::open(&path).unwrap(), evdev::open(&path).unwrap());
+    evdev::grab(&mine, true).unwrap();
+    assert_eq!(evdev::grab(&others, true).unwrap_err().kind(), ErrorKind::Busy);
+    keyboard.press(KEY_A).unwrap();
+    // An address in place of the 0 would be a yes.
+    evdev::grab(&mine, false).unwrap();
+    keyboard.press(KEY_B).unwrap();
+    assert_eq!(pressed_up_to(&mine, KEY_B), [KEY_A, KEY_B]);
+    assert_eq!(pressed_up_to(&others, KEY_B), [KEY_B]);
+    evdev::grab(&others, true).unwrap();
+}
+
+#[test]
+fn a_datagram_through_an_interface_of_ones_own_comes_back() {
+    if !is_the_machine() {
+        return;
+    }
+    // SAFETY: linux/if_tun.h: TUNSETPERSIST, _IOW('T', 203, int): the driver takes a yes or a no.
+    const TUNSETPERSIST: IoctlByValue<i32> = unsafe { IoctlByValue::new(Direction::Write, b'T', 203) };
+    const INTERFACE: &str = "/sys/class/net/kept";
+    let tun = tun::open("kept").unwrap();
+    assert_eq!(std::fs::read_to_string(format!("{INTERFACE}/owner")).unwrap().trim(), "0");
+    tun.ioctl_by_value(TUNSETPERSIST, 1).unwrap();
+    drop(tun);
+    // It is there, without anybody. An address in place of the 0 would keep it so.
+    let again = soon(|| tun::open("kept").ok());
+    again.ioctl_by_value(TUNSETPERSIST, 0).unwrap();
+    drop(again);
+    soon(|| (!PathBuf::from(INTERFACE).exists()).then_some(()));
+}
+
+/// `/dev/uhid`: a HID that is played by a thread (linux/uhid.h).
+mod uhid {
+    use super::*;
+
+    /// `struct uhid_event`: the type, and a union as large as its largest member, `uhid_create2_req`.
+    const EVENT: usize = 4 + 4372;
+    const DESTROY: u32 = 1;
+    const GET_REPORT: u32 = 9;
+    const GET_REPORT_REPLY: u32 = 10;
+    const CREATE2: u32 = 11;
+    const SET_REPORT: u32 = 13;
+    const SET_REPORT_REPLY: u32 = 14;
+
+    /// Of the vendor's own kind: no numbers, reports of 8 bytes, features of 8 bytes.
+    const DESCRIPTOR: [u8; 25] = [
+        0x06, 0x00, 0xff, 0x09, 0x01, 0xa1, 0x01, 0x09, 0x01, 0x15, 0x00, 0x26, 0xff, 0x00, 0x75, 0x08, 0x95, 0x08,
+        0x81, 0x02, 0x09, 0x02, 0xb1, 0x02, 0xc0,
+    ];
+
+    /// A HID that keeps the feature it is sent, and gives it back.
+    pub(super) fn plug_in(name: &str) -> Device {
+        let device = Device::open("/dev/uhid").unwrap();
+        let mut create = event(CREATE2);
+        create[4..4 + name.len()].copy_from_slice(name.as_bytes());
+        // After name, place and serial number: the descriptor's length, the bus, the vendor and the product.
+        let at = 4 + 128 + 64 + 64;
+        create[at..at + 2].copy_from_slice(&(DESCRIPTOR.len() as u16).to_ne_bytes());
+        create[at + 2..at + 4].copy_from_slice(&6_u16.to_ne_bytes());
+        create[at + 4..at + 8].copy_from_slice(&0x1209_u32.to_ne_bytes());
+        create[at + 8..at + 12].copy_from_slice(&1_u32.to_ne_bytes());
+        create[at + 20..at + 20 + DESCRIPTOR.len()].copy_from_slice(&DESCRIPTOR);
+        device.write(&create).wait().unwrap();
+        let driver = device.clone();
+        thread::spawn(move || play(&driver));
+        device
+    }
+
+    pub(super) fn unplug(device: &Device) {
+        device.write(&event(DESTROY)).wait().unwrap();
+    }
+
+    fn play(device: &Device) {
+        let mut feature = Vec::new();
+        let mut events = device.standing_reads(EVENT).start();
+        while let Some(Ok(asked)) = events.wait_next() {
+            let kind = u32::from_ne_bytes(asked[..4].try_into().unwrap());
+            let mut answer = event(if kind == GET_REPORT { GET_REPORT_REPLY } else { SET_REPORT_REPLY });
+            // Which of the questions this answers.
+            answer[4..8].copy_from_slice(&asked[4..8]);
+            match kind {
+                GET_REPORT => {
+                    answer[10..12].copy_from_slice(&(feature.len() as u16).to_ne_bytes());
+                    answer[12..12 + feature.len()].copy_from_slice(&feature);
+                }
+                SET_REPORT => {
+                    let len = u16::from_ne_bytes([asked[10], asked[11]]);
+                    feature = asked[12..12 + usize::from(len)].to_vec();
+                }
+                _ => continue,
+            }
+            device.write(&answer).wait().unwrap();
+        }
+    }
+
+    fn event(kind: u32) -> Vec<u8> {
+        let mut event = vec![0; EVENT];
+        event[..4].copy_from_slice(&kind.to_ne_bytes());
+        event
+    }
+}
+
+#[test]
+fn features_are_as_long_as_they_are_said_to_be() {
+    if !is_the_machine() {
+        return;
+    }
+    let plugged = uhid::plug_in("with features");
+    let is_it = |device: &Device| hidraw::name(device).is_ok_and(|name| name == "with features");
+    let device = soon(|| (0..8).find_map(|n| Device::open(format!("/dev/hidraw{n}")).ok().filter(&is_it)));
+    assert_eq!(hidraw::descriptor_size(&device).unwrap(), 25);
+    for len in [2, 5, 9] {
+        let sent: Vec<u8> = (0..len).collect();
+        hidraw::set_feature(&device, &sent).unwrap();
+        // There is room for more than the device gives.
+        for room in [usize::from(len) - 1, 64, 4000] {
+            assert_eq!(hidraw::feature(&device, 0, room).unwrap(), sent, "{room}");
+        }
+    }
+    // In place of a part of it.
+    assert_eq!(hidraw::feature(&device, 0, 3).unwrap(), [0, 1, 2, 3]);
+    uhid::unplug(&plugged);
+    let gone = soon(|| hidraw::feature(&device, 0, 8).err().filter(|error| error.kind() != ErrorKind::Other));
+    assert_eq!(gone.kind(), ErrorKind::Disconnected, "{gone}");
+}
+
+#[test]
+fn a_clock_ticks_at_the_rate_it_was_given() {
+    if !is_the_machine() {
+        return;
+    }
+    // SAFETY: linux/rtc.h: RTC_UIE_ON and RTC_UIE_OFF have no argument.
+    const RTC_UIE_ON: Ioctl<()> = unsafe { Ioctl::new(Direction::None, b'p', 0x03) };
+    // SAFETY: as above.
+    const RTC_UIE_OFF: Ioctl<()> = unsafe { Ioctl::new(Direction::None, b'p', 0x04) };
+    // SAFETY: RTC_IRQP_READ, _IOR('p', 0x0b, unsigned long), writes one.
+    const RTC_IRQP_READ: Ioctl<[u8; size_of::<c_ulong>()]> = unsafe { Ioctl::new(Direction::Read, b'p', 0x0b) };
+    // SAFETY: RTC_IRQP_SET, _IOW('p', 0x0c, unsigned long), takes a rate in hertz.
+    const RTC_IRQP_SET: IoctlByValue<c_ulong> = unsafe { IoctlByValue::new(Direction::Write, b'p', 0x0c) };
+    let clock = Device::options().write(false).open("/dev/rtc0").unwrap();
+    clock.ioctl_by_value(RTC_IRQP_SET, 64).unwrap();
+    assert_eq!(clock.ioctl(RTC_IRQP_READ, [0; size_of::<c_ulong>()]).unwrap(), (64 as c_ulong).to_ne_bytes());
+    assert_eq!(clock.ioctl_by_value(RTC_IRQP_SET, c_ulong::MAX).unwrap_err().kind(), ErrorKind::InvalidInput);
+    clock.ioctl(RTC_UIE_ON, ()).unwrap();
+    let tick = clock.read(size_of::<c_ulong>()).wait().unwrap();
+    clock.ioctl(RTC_UIE_OFF, ()).unwrap();
+    // RTC_UF in the first byte, and how many there were in the others.
+    let tick = c_ulong::from_ne_bytes((*tick).try_into().unwrap());
+    assert!(tick & 0x10 != 0 && tick >> 8 >= 1, "{tick:#x}");
+}
+
+#[test]
+fn a_watchdog_is_set_and_kept_quiet() {
+    if !is_the_machine() {
+        return;
+    }
+    // SAFETY: linux/watchdog.h: WDIOC_SETTIMEOUT, _IOWR('W', 6, int), reads and writes one `int`.
+    const SETTIMEOUT: Ioctl<i32> = unsafe { Ioctl::new(Direction::ReadWrite, b'W', 6) };
+    // SAFETY: WDIOC_KEEPALIVE is _IOR('W', 5, int), and takes nothing.
+    const KEEPALIVE: IoctlByValue<i32> = unsafe { IoctlByValue::new(Direction::Read, b'W', 5) };
+    let watchdog = Device::options().read(false).open("/dev/watchdog0").unwrap();
+    assert_eq!(watchdog.ioctl(SETTIMEOUT, 3600).unwrap(), 3600);
+    watchdog.ioctl_by_value(KEEPALIVE, 0).unwrap();
+    assert_eq!(Device::options().read(false).open("/dev/watchdog0").unwrap_err().kind(), ErrorKind::Busy);
+    // The magic character, after which closing it stops it.
+    watchdog.write(b"V").wait().unwrap();
+}
+
+#[test]
+fn an_ioctl_that_a_signal_interrupts_is_not_made_again() {
+    if !is_the_machine() {
+        return;
+    }
+    // SAFETY: linux/vt.h: VT_WAITACTIVE takes the number of a console, and waits until it is shown.
+    const VT_WAITACTIVE: IoctlByValue<i32> = unsafe { IoctlByValue::from_request(0x5607) };
+    const NEVER_SHOWN: i32 = 60;
+    let console = Device::options().write(false).open("/dev/tty0").unwrap();
+    let waiting = thread::spawn(move || console.ioctl_by_value(VT_WAITACTIVE, NEVER_SHOWN));
+    let stop_and_go_on = format!("kill -STOP {0}; kill -CONT {0}", std::process::id());
+    // Made again, it would wait for ever. The first signals may come before it waits.
+    while !waiting.is_finished() {
+        assert!(Command::new("sh").args(["-c", &stop_and_go_on]).status().unwrap().success());
+        thread::sleep(Duration::from_millis(10));
+    }
+    assert_eq!(waiting.join().unwrap().unwrap_err().code(), Some(ErrorCode::Errno(4)));
+}
+
+#[test]
+fn an_integer_at_an_address_is_read_there() {
+    if !is_the_machine() {
+        return;
+    }
+    // SAFETY: linux/if_tun.h: TUNSETSNDBUF, _IOW('T', 212, int), reads one `int`; TUNGETSNDBUF writes it.
+    const TUNSETSNDBUF: Ioctl<i32> = unsafe { Ioctl::at_address(request(Direction::Write, b'T', 212, 4)) };
+    // SAFETY: as above.
+    const TUNGETSNDBUF: Ioctl<i32> = unsafe { Ioctl::new(Direction::Read, b'T', 211) };
+    let tun = tun::open("buffered").unwrap();
+    tun.ioctl(TUNSETSNDBUF, 123_456).unwrap();
+    assert_eq!(tun.ioctl(TUNGETSNDBUF, 0).unwrap(), 123_456);
+}

@@ -1,0 +1,229 @@
+//! Ioctls by value, without an argument, on bytes and raw: what the driver is passed. The witnesses are terminals, whose
+//! driver refuses the numbers that it does not know.
+#![cfg(all(target_os = "linux", not(miri)))]
+
+use std::ffi::c_int;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::{FromRawFd, OwnedFd};
+use std::ptr;
+
+use overlapped::linux::{Direction, Interest, Ioctl, IoctlByValue, IoctlBytes, request};
+use overlapped::sim::Script;
+use overlapped::{Device, ErrorCode, ErrorKind};
+
+/// EINVAL: what a driver says to a number that it does not know.
+const INVALID: Option<ErrorCode> = Some(ErrorCode::Errno(22));
+const TCFLSH_NUMBER: u32 = 0x540b;
+const TCIFLUSH: i32 = 0;
+const TCOFLUSH: i32 = 1;
+
+// SAFETY: ioctl_tty(2): TCFLSH takes one of three numbers, and refuses all others.
+const TCFLSH: IoctlByValue<i32> = unsafe { IoctlByValue::from_request(TCFLSH_NUMBER) };
+// SAFETY: without an argument it is passed 0, TCIFLUSH.
+const TCFLSH_INPUT: Ioctl<()> = unsafe { Ioctl::from_request(TCFLSH_NUMBER) };
+// SAFETY: ioctl_tty(2): FIONREAD writes one `int`, the number of bytes that can be read.
+const FIONREAD: Ioctl<i32> = unsafe { Ioctl::from_request(0x541b) };
+// SAFETY: ioctl_tty(2): TIOCGPTN, _IOR('T', 0x30, unsigned int), writes no more bytes than it says.
+const TIOCGPTN: IoctlBytes = unsafe { IoctlBytes::new(Direction::Read, b'T', 0x30) };
+// SAFETY: ioctl_tty(2): TIOCSPTLCK, _IOW('T', 0x31, int), reads one `int` at the address.
+const TIOCSPTLCK: Ioctl<i32> = unsafe { Ioctl::at_address(request(Direction::Write, b'T', 0x31, 4)) };
+// SAFETY: ioctl_tty(2): TIOCGPTPEER, _IO('T', 0x41), takes the flags of open(2).
+const TIOCGPTPEER: IoctlByValue<i32> = unsafe { IoctlByValue::new(Direction::None, b'T', 0x41) };
+
+/// The master of a terminal, and its other end, which has something to read.
+fn terminal() -> (Device, Device) {
+    let master = Device::open("/dev/ptmx").unwrap();
+    master.ioctl(TIOCSPTLCK, 0).unwrap();
+    let slave = Device::from_fd(peer(&master)).unwrap();
+    send(&master, &slave, b"line\n");
+    (master, slave)
+}
+
+/// Sends a line, and waits until it is there: terminals hand it on by a thread of the kernel.
+fn send(master: &Device, slave: &Device, line: &[u8]) {
+    master.write(line).wait().unwrap();
+    let arrived = slave.ioctl_when(Interest::Readable, FIONREAD, -1).wait().unwrap();
+    assert_eq!(*arrived, line.len() as i32);
+}
+
+fn peer(master: &Device) -> OwnedFd {
+    const O_RDWR_NOCTTY_CLOEXEC: i32 = 0o2_000_402;
+    let descriptor = master.ioctl_by_value(TIOCGPTPEER, O_RDWR_NOCTTY_CLOEXEC).unwrap();
+    let descriptor = c_int::try_from(descriptor).unwrap();
+    // SAFETY: the driver has made this descriptor for us, and nobody else knows it.
+    unsafe { OwnedFd::from_raw_fd(descriptor) }
+}
+
+#[test]
+fn an_ioctl_without_an_argument_passes_zero_by_every_way() {
+    let (master, slave) = terminal();
+    slave.ioctl(TCFLSH_INPUT, ()).unwrap();
+    assert_eq!(slave.ioctl(FIONREAD, -1).unwrap(), 0);
+    assert_eq!(slave.ioctl_with_value(TCFLSH_INPUT, ()).unwrap(), (0, ()));
+    for interest in [Interest::Writable, Interest::Readable] {
+        send(&master, &slave, b"more\n");
+        assert_eq!(slave.ioctl_when(interest, TCFLSH_INPUT, ()).wait().unwrap().information(), 0);
+        assert_eq!(slave.ioctl(FIONREAD, -1).unwrap(), 0);
+    }
+}
+
+#[test]
+fn a_number_goes_by_value() {
+    let (_master, slave) = terminal();
+    slave.ioctl_by_value(TCFLSH, TCOFLUSH).unwrap();
+    assert_eq!(slave.ioctl(FIONREAD, -1).unwrap(), 5, "that was the output");
+    for wrong in [3, -1, i32::MIN] {
+        assert_eq!(slave.ioctl_by_value(TCFLSH, wrong).unwrap_err().code(), INVALID);
+    }
+    slave.ioctl_by_value(TCFLSH, TCIFLUSH).unwrap();
+    assert_eq!(slave.ioctl(FIONREAD, -1).unwrap(), 0);
+}
+
+#[test]
+#[cfg(target_pointer_width = "64")]
+fn a_long_number_is_not_cut_to_an_int() {
+    // SAFETY: as of TCFLSH: the driver gets an `unsigned long`.
+    const TCFLSH_LONG: IoctlByValue<usize> = unsafe { IoctlByValue::from_request(TCFLSH_NUMBER) };
+    let (_master, slave) = terminal();
+    slave.ioctl_by_value(TCFLSH_LONG, 1).unwrap();
+    assert_eq!(slave.ioctl_by_value(TCFLSH_LONG, 1 << 32).unwrap_err().code(), INVALID);
+    assert_eq!(slave.ioctl(FIONREAD, -1).unwrap(), 5, "nothing was taken for a 0");
+}
+
+#[test]
+fn a_descriptor_that_a_driver_returns_is_a_file() {
+    let (master, _slave) = terminal();
+    let mut other = File::from(peer(&master));
+    other.write_all(b"x").unwrap();
+    let mut echo = Vec::new();
+    while echo.len() < 7 {
+        echo.extend_from_slice(&master.read(64).wait().unwrap());
+    }
+    assert_eq!(echo, b"line\r\nx");
+    let mut line = [0; 5];
+    other.read_exact(&mut line).unwrap();
+    assert_eq!(&line, b"line\n");
+}
+
+#[test]
+fn the_number_of_a_request_on_bytes_takes_their_length() {
+    let (master, slave) = terminal();
+    let mut number = [0xff; 4];
+    assert_eq!(master.ioctl_bytes(TIOCGPTN, &mut number).unwrap(), 0);
+    let path = format!("/dev/pts/{}", u32::from_ne_bytes(number));
+    assert_eq!(Device::open(path).unwrap().ioctl(FIONREAD, -1).unwrap(), 5);
+    drop(slave);
+    // Of another length, it is another request.
+    let error = master.ioctl_bytes(TIOCGPTN, &mut [0; 8]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    assert!(error.to_string().starts_with("ioctl 0x80085430 on \"/dev/ptmx\""), "{error}");
+    let none = master.ioctl_bytes(TIOCGPTN, &mut []).unwrap_err();
+    assert!(none.to_string().starts_with("ioctl 0x80005430 on"), "{none}");
+}
+
+#[test]
+fn more_bytes_than_a_request_can_say_are_refused() {
+    let master = Device::open("/dev/ptmx").unwrap();
+    let mut bytes = vec![0; 1 << 16];
+    let largest = (0..bytes.len()).rev().find(|&len| TIOCGPTN.request(len).is_some()).unwrap();
+    assert_eq!(TIOCGPTN.request(largest), Some(request(Direction::Read, b'T', 0x30, largest)));
+    // As far as the driver: it knows no such request.
+    let largest_yet = master.ioctl_bytes(TIOCGPTN, &mut bytes[..largest]).unwrap_err();
+    assert_eq!(largest_yet.kind(), ErrorKind::Unsupported);
+    // Its length cut to the bits, the second would be the request for four bytes.
+    for len in [largest + 1, largest + 5, bytes.len()] {
+        let error = master.ioctl_bytes(TIOCGPTN, &mut bytes[..len]).unwrap_err();
+        assert_eq!((error.kind(), error.code()), (ErrorKind::InvalidInput, None), "{len}");
+        assert!(error.to_string().contains("give it fewer bytes"), "{error}");
+    }
+}
+
+#[test]
+fn a_raw_ioctl_passes_what_it_is_given() {
+    let (master, slave) = terminal();
+    let mut unread: c_int = -1;
+    // SAFETY: FIONREAD writes one `int`.
+    let returned = unsafe { slave.ioctl_raw(FIONREAD.request(), (&raw mut unread).cast()) };
+    assert_eq!((returned.unwrap(), unread), (0, 5));
+    // SAFETY: TCFLSH takes a number.
+    let refused = unsafe { slave.ioctl_raw(TCFLSH_NUMBER, ptr::without_provenance_mut(9)) }.unwrap_err();
+    assert_eq!(refused.code(), INVALID);
+    assert!(refused.to_string().starts_with("ioctl 0x0000540b on \"fd "), "{refused}");
+    drop(master);
+}
+
+#[test]
+fn a_simulated_device_has_no_ioctl_of_any_kind() {
+    let simulated = Device::simulated(Script::new("card")).unwrap();
+    // SAFETY: there is no driver to take anything for an address.
+    let raw = unsafe { simulated.ioctl_raw(TCFLSH_NUMBER, ptr::null_mut()) };
+    let bytes = simulated.ioctl_bytes(TIOCGPTN, &mut [0; 4]);
+    for error in [raw.unwrap_err(), bytes.unwrap_err(), simulated.ioctl_by_value(TCFLSH, 0).unwrap_err()] {
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        assert!(error.to_string().ends_with("a simulated device has control codes and no ioctls"), "{error}");
+    }
+}
+
+#[test]
+fn requests_by_value_have_the_numbers_of_the_headers() {
+    // SAFETY: nobody is passed these.
+    unsafe {
+        // linux/if_tun.h, linux/uinput.h, linux/rtc.h, linux/kvm.h, sound/asound.h.
+        assert_eq!(IoctlByValue::<i32>::new(Direction::Write, b'T', 204).request(), 0x4004_54cc);
+        assert_eq!(IoctlByValue::<i32>::new(Direction::Write, b'U', 100).request(), 0x4004_5564);
+        let rate = IoctlByValue::<std::ffi::c_ulong>::new(Direction::Write, b'p', 0x0c).request();
+        assert_eq!(rate, 0x4000_700c | (size_of::<usize>() as u32) << 16);
+        assert_eq!(IoctlByValue::<u32>::new(Direction::None, 0xae, 0x41).request(), 0xae41);
+        assert_eq!(IoctlByValue::<i32>::from_request(0x4004_4145).request(), 0x4004_4145);
+    }
+    assert_eq!(format!("{TCFLSH:?} {TIOCGPTN:?}"), "IoctlByValue(0x0000540b) IoctlBytes(0x80005430)");
+    fn is_send_and_sync<T: Send + Sync + Copy>() {}
+    is_send_and_sync::<IoctlByValue<i32>>();
+    is_send_and_sync::<IoctlBytes>();
+}
+
+/// What does not compile in a constant panics at run time.
+fn is_refused<T: std::fmt::Debug>(declare: impl FnOnce() -> T + std::panic::UnwindSafe, remedies: &[&str]) {
+    let message = *std::panic::catch_unwind(declare).unwrap_err().downcast::<&str>().unwrap();
+    assert!(remedies.iter().all(|remedy| message.contains(remedy)), "{message}");
+}
+
+#[test]
+fn a_declaration_that_its_header_leaves_open_names_the_ways_out() {
+    let both = ["`IoctlByValue`", "`Ioctl::at_address`"];
+    // SAFETY: these are declared and not used.
+    unsafe {
+        is_refused(|| Ioctl::<i32>::new(Direction::Write, b'T', 204), &both);
+        is_refused(|| Ioctl::<usize>::new(Direction::Write, b'p', 0x0c), &both);
+        is_refused(|| Ioctl::<u8>::new(Direction::Write, b'k', 1), &both);
+        is_refused(|| Ioctl::<u32>::from_request(request(Direction::Write, b'T', 204, 4)), &both);
+        // What is no integer, and what the driver must write, is at an address.
+        let _ = Ioctl::<[u8; 4]>::new(Direction::Write, b'x', 1);
+        let _ = Ioctl::<[u64; 2]>::new(Direction::Write, b'x', 1);
+        let _ = Ioctl::<i32>::new(Direction::ReadWrite, b'W', 6);
+        let _ = Ioctl::<u32>::new(Direction::Read, b'T', 0x30);
+    }
+}
+
+#[test]
+fn a_declaration_that_does_not_fit_its_request_names_the_ways_out() {
+    let both = ["`Ioctl::at_address`", "`IoctlByValue`"];
+    // SAFETY: these are declared and not used.
+    unsafe {
+        let says_int = request(Direction::Write, b'T', 202, 4);
+        is_refused(|| Ioctl::<[u8; 67]>::from_request(request(Direction::Read, 0xb4, 1, 68)), &both);
+        // Half a number, or two of them.
+        is_refused(|| Ioctl::<i32>::from_request(request(Direction::Read, b'f', 1, 8)), &both);
+        is_refused(|| Ioctl::<u16>::from_request(request(Direction::Read, b'f', 1, 1)), &both);
+        // WDIOC_KEEPALIVE: _IOR('W', 5, int), of which nothing is taken.
+        is_refused(|| Ioctl::<()>::from_request(request(Direction::Read, b'W', 5, 4)), &both);
+        is_refused(|| IoctlByValue::<u32>::from_request(request(Direction::Read, 0xb4, 1, 68)), &["`Ioctl`"]);
+        is_refused(|| Ioctl::<()>::at_address(says_int), &["`IoctlByValue`"]);
+        // TUNSETIFF: more room than the header says.
+        assert_eq!(Ioctl::<[u8; 40]>::from_request(says_int).request(), says_int);
+        // FS_IOC_GETFLAGS: less, and said to be.
+        let says_long = request(Direction::Read, b'f', 1, 8);
+        assert_eq!(Ioctl::<i32>::at_address(says_long).request(), says_long);
+    }
+}
