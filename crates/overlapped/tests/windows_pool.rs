@@ -5,14 +5,15 @@
 mod pipe;
 
 use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
-use std::ptr::null;
+use std::ptr::{null, null_mut};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use overlapped::sim::{self, Request};
+use overlapped::sim::{self, Request, Script};
 use overlapped::{Device, Disposition, ErrorKind, Event, Ioctl, Port, Status};
 use pipe::*;
-use windows_sys::Win32::Storage::FileSystem::FILE_FLAG_OVERLAPPED;
+use windows_sys::Win32::Storage::FileSystem::{FILE_FLAG_OVERLAPPED, ReadFile};
+use windows_sys::Win32::System::IO::{GetOverlappedResult, OVERLAPPED};
 use windows_sys::Win32::System::Threading::{CreateEventW, SetEvent};
 
 fn on_the_pool(name: &str) -> Device {
@@ -21,6 +22,37 @@ fn on_the_pool(name: &str) -> Device {
 
 mod pool {
     use super::*;
+
+    /// A read of somebody else's, with an OVERLAPPED of its own.
+    struct ForeignRead<'a> {
+        handle: &'a OwnedHandle,
+        event: OwnedHandle,
+        overlapped: Box<OVERLAPPED>,
+        bytes: Box<[u8; 16]>,
+    }
+
+    impl<'a> ForeignRead<'a> {
+        fn begin(handle: &'a OwnedHandle) -> Self {
+            // SAFETY: no name and no security; the handle is new and ours.
+            let event = unsafe { OwnedHandle::from_raw_handle(CreateEventW(null(), 1, 0, null())) };
+            let overlapped = Box::new(OVERLAPPED { hEvent: event.as_raw_handle(), ..OVERLAPPED::default() });
+            let mut read = Self { handle, event, overlapped, bytes: Box::default() };
+            let (bytes, overlapped) = (read.bytes.as_mut_ptr(), &raw mut *read.overlapped);
+            // SAFETY: buffer and OVERLAPPED live until `wait` has returned.
+            unsafe { ReadFile(handle.as_raw_handle(), bytes, 16, null_mut(), overlapped) };
+            read
+        }
+
+        fn wait(mut self) -> Vec<u8> {
+            let mut count = 0;
+            let overlapped = &raw mut *self.overlapped;
+            // SAFETY: the operation is this one's.
+            let ok = unsafe { GetOverlappedResult(self.handle.as_raw_handle(), overlapped, &mut count, 1) };
+            assert_ne!(ok, 0);
+            drop(self.event);
+            self.bytes[..count as usize].to_vec()
+        }
+    }
 
     #[test]
     fn every_outcome() {
@@ -130,20 +162,94 @@ mod pool {
     }
 
     #[test]
-    fn it_does_not_go_with_skipping_the_port() {
+    fn a_success_that_skips_the_port_queues_no_packet() {
         let path = std::env::temp_dir().join(format!("overlapped-skip-{}", std::process::id()));
         let options = Device::options().disposition(Disposition::CreateAlways).skip_completion_port_on_success(true);
-        let file = options.open(&path).unwrap();
-        let before = Port::global().unwrap().stats().strays;
+        let port = Port::manual().unwrap();
+        let file = options.clone().port(&port).open(&path).unwrap();
         for _ in 0..100 {
             file.call(SET_SPARSE, &()).wait().unwrap();
         }
-        assert_eq!(Port::global().unwrap().stats().strays, before, "no packets on the other port");
+        assert_eq!(port.poll(Some(Duration::ZERO)), 0);
         drop(file);
-        let error = options.port(&Port::system_pool().unwrap()).open(&path).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
-        assert!(error.to_string().contains("SKIP"), "{error}");
+        // The pool does not depend on packets either.
+        let file = options.port(&Port::system_pool().unwrap()).open(&path).unwrap();
+        for _ in 0..100 {
+            file.call(SET_SPARSE, &()).wait().unwrap();
+        }
+        drop(file);
         std::fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn somebody_elses_packets_on_a_duplicate_of_the_handle_are_strays() {
+        let name = pipe_name();
+        let duplicate = server(&name, FILE_FLAG_OVERLAPPED);
+        let port = Port::system_pool().unwrap();
+        let device = Device::from_handle_on(&port, duplicate.try_clone().unwrap()).unwrap();
+        let client = client(&name);
+        let before = port.stats().strays;
+        for _ in 0..8 {
+            let theirs = ForeignRead::begin(&duplicate);
+            write(&client, b"hello");
+            assert_eq!(theirs.wait(), b"hello");
+        }
+        let ours = device.read(16);
+        write(&client, b"world");
+        assert_eq!(&*ours.wait().unwrap(), b"world");
+        // Theirs was there first; and then ours must end, too.
+        let theirs = ForeignRead::begin(&duplicate);
+        let ours = device.read(16);
+        write(&client, b"first");
+        write(&client, b"other");
+        assert_eq!(theirs.wait(), b"first");
+        assert_eq!(&*ours.wait().unwrap(), b"other");
+        while port.stats().strays < before + 9 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        // And they go on when the device is gone.
+        drop(device);
+        let theirs = ForeignRead::begin(&duplicate);
+        write(&client, b"after");
+        assert_eq!(theirs.wait(), b"after");
+        while port.stats().strays < before + 10 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    #[test]
+    fn a_callback_that_waits_holds_up_neither_completions_nor_timeouts() {
+        let (first, second) = (pipe_name(), pipe_name());
+        let (device, other) = (on_the_pool(&first), on_the_pool(&second));
+        let (tell, told) = mpsc::channel();
+        device.call(LISTEN, &()).then(move |_| {
+            let late = other.call(LISTEN, &()).wait_timeout(Duration::from_millis(5));
+            tell.send(late.unwrap_err().kind() == ErrorKind::TimedOut).unwrap();
+            let connected = other.call(LISTEN, &()).wait();
+            tell.send(connected.is_ok() && !Port::is_dispatching()).unwrap();
+        });
+        let _first = client(&first);
+        assert_eq!(told.recv_timeout(Duration::from_secs(10)), Ok(true));
+        let _second = client(&second);
+        assert_eq!(told.recv_timeout(Duration::from_secs(10)), Ok(true));
+    }
+
+    #[test]
+    fn a_callback_may_wait_for_what_was_completed_right_after_its_own() {
+        let script = Script::new("card").pend(UNKNOWN.code());
+        let device = Device::simulated_on(&Port::system_pool().unwrap(), script.clone()).unwrap();
+        let (tell, told) = mpsc::channel();
+        for _ in 0..20 {
+            for _ in 0..10 {
+                let (first, second, tell) = (device.call(UNKNOWN, &()), device.call(UNKNOWN, &()), tell.clone());
+                first.then(move |_| tell.send(second.wait().is_ok()).unwrap());
+            }
+            // Their packets are in the port together.
+            (0..20).for_each(|_| assert!(script.complete(UNKNOWN.code(), Status::SUCCESS, [])));
+            for _ in 0..10 {
+                assert_eq!(told.recv_timeout(Duration::from_secs(10)), Ok(true));
+            }
+        }
     }
 }
 

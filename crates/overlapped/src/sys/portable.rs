@@ -39,9 +39,6 @@ impl Queue {
         self.post(crate::port::LOOK);
     }
 
-    /// The timer that expires next. Whoever waits next is told.
-    pub(crate) fn next_timer(&self, _at: Instant) {}
-
     /// How many packets to take at a time.
     pub(crate) fn room(&self, _in_flight: impl FnOnce() -> usize) -> usize {
         64
