@@ -6,15 +6,19 @@ mod pipe;
 
 use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
 use std::ptr::{null, null_mut};
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use overlapped::sim::{self, Request, Script};
-use overlapped::{Device, Disposition, ErrorKind, Event, Ioctl, Port, Status};
+use overlapped::{Device, Disposition, ErrorKind, Event, Ioctl, Port, Status, Subscription};
 use pipe::*;
-use windows_sys::Win32::Storage::FileSystem::{FILE_FLAG_OVERLAPPED, ReadFile};
+use windows_sys::Win32::Foundation::{DuplicateHandle, HANDLE, INVALID_HANDLE_VALUE, WAIT_OBJECT_0};
+use windows_sys::Win32::Storage::FileSystem::{FILE_FLAG_OVERLAPPED, ReadFile, SYNCHRONIZE};
 use windows_sys::Win32::System::IO::{GetOverlappedResult, OVERLAPPED};
-use windows_sys::Win32::System::Threading::{CreateEventW, SetEvent};
+use windows_sys::Win32::System::Memory::{CreateFileMappingW, PAGE_READWRITE};
+use windows_sys::Win32::System::Threading::{
+    CreateEventW, CreateMutexW, EVENT_MODIFY_STATE, GetCurrentProcess, SetEvent, WaitForSingleObject,
+};
 
 fn on_the_pool(name: &str) -> Device {
     Device::from_handle_on(&Port::system_pool().unwrap(), server(name, FILE_FLAG_OVERLAPPED)).unwrap()
@@ -163,22 +167,16 @@ mod pool {
 
     #[test]
     fn a_success_that_skips_the_port_queues_no_packet() {
-        let path = std::env::temp_dir().join(format!("overlapped-skip-{}", std::process::id()));
-        let options = Device::options().disposition(Disposition::CreateAlways).skip_completion_port_on_success(true);
-        let port = Port::manual().unwrap();
-        let file = options.clone().port(&port).open(&path).unwrap();
-        for _ in 0..100 {
-            file.call(SET_SPARSE, &()).wait().unwrap();
+        for port in [Port::manual().unwrap(), Port::system_pool().unwrap()] {
+            let name = pipe_name();
+            let server = server(&name, 0);
+            let device = Device::options().port(&port).skip_completion_port_on_success(true).open(&name).unwrap();
+            write(&server, b"0123456789");
+            for _ in 0..100 {
+                assert_eq!(&device.call(PEEK, &()).wait().unwrap()[16..], b"0123456789");
+            }
+            assert_eq!(port.poll(Some(Duration::ZERO)), 0);
         }
-        assert_eq!(port.poll(Some(Duration::ZERO)), 0);
-        drop(file);
-        // The pool does not depend on packets either.
-        let file = options.port(&Port::system_pool().unwrap()).open(&path).unwrap();
-        for _ in 0..100 {
-            file.call(SET_SPARSE, &()).wait().unwrap();
-        }
-        drop(file);
-        std::fs::remove_file(path).unwrap();
     }
 
     #[test]
@@ -224,14 +222,35 @@ mod pool {
         let (tell, told) = mpsc::channel();
         device.call(LISTEN, &()).then(move |_| {
             let late = other.call(LISTEN, &()).wait_timeout(Duration::from_millis(5));
+            let connected = other.call(LISTEN, &());
             tell.send(late.unwrap_err().kind() == ErrorKind::TimedOut).unwrap();
-            let connected = other.call(LISTEN, &()).wait();
-            tell.send(connected.is_ok() && !Port::is_dispatching()).unwrap();
+            tell.send(connected.wait().is_ok() && !Port::is_dispatching()).unwrap();
         });
         let _first = client(&first);
         assert_eq!(told.recv_timeout(Duration::from_secs(10)), Ok(true));
         let _second = client(&second);
         assert_eq!(told.recv_timeout(Duration::from_secs(10)), Ok(true));
+    }
+
+    #[test]
+    fn a_subscription_may_be_stopped_in_its_own_callback() {
+        let script = Script::new("card").pend(UNKNOWN.code());
+        let device = Device::simulated_on(&Port::system_pool().unwrap(), script.clone()).unwrap();
+        let own: Arc<Mutex<Option<Subscription>>> = Arc::default();
+        let (tell, told) = mpsc::channel();
+        let subscription = device.inverted(UNKNOWN, &()).start().for_each({
+            let own = own.clone();
+            move |_| {
+                own.lock().unwrap().take().unwrap().stop();
+                tell.send(()).unwrap();
+            }
+        });
+        *own.lock().unwrap() = Some(subscription);
+        assert!(script.complete(UNKNOWN.code(), Status::SUCCESS, []));
+        assert_eq!(told.recv_timeout(Duration::from_secs(10)), Ok(()), "stop() has returned");
+        // The callback, and with it the sender, is dropped: no other one starts.
+        assert_eq!(told.recv_timeout(Duration::from_secs(10)), Err(mpsc::RecvTimeoutError::Disconnected));
+        assert_eq!(script.pended(), 0);
     }
 
     #[test]
@@ -328,6 +347,61 @@ mod events {
             set(&handle);
             signal.wait_timeout(Duration::from_secs(10)).unwrap();
         }
+    }
+
+    #[test]
+    fn a_cancelled_wait_leaves_the_signal_to_others() {
+        let (handle, event) = event(false);
+        for _ in 0..20 {
+            let cancelled = event.signal();
+            cancelled.cancel();
+            assert_eq!(cancelled.wait().unwrap_err().kind(), ErrorKind::Cancelled);
+            // Whoever disarms a wait is not told when it is disarmed.
+            std::thread::sleep(Duration::from_millis(20));
+            set(&handle);
+            // SAFETY: the handle is open.
+            assert_eq!(unsafe { WaitForSingleObject(handle.as_raw_handle(), 1000) }, WAIT_OBJECT_0);
+        }
+    }
+
+    #[test]
+    fn what_the_pool_cannot_wait_for_is_refused() {
+        let refused = |handle: HANDLE| {
+            // SAFETY: the handle is new and ours.
+            let error = Event::new(unsafe { OwnedHandle::from_raw_handle(handle) }).unwrap_err();
+            println!("{error}");
+            error.kind()
+        };
+        // SAFETY: no names and no security.
+        let (mutex, section) = unsafe {
+            (
+                CreateMutexW(null(), 0, null()),
+                CreateFileMappingW(INVALID_HANDLE_VALUE, null(), PAGE_READWRITE, 0, 1, null()),
+            )
+        };
+        assert_eq!(refused(mutex), ErrorKind::InvalidInput);
+        assert_eq!(refused(section), ErrorKind::AccessDenied);
+        let (handle, _) = event(false);
+        let with_access = |access: u32| {
+            let mut twin = null_mut();
+            // SAFETY: both processes are this one, the handle is open, and the new one lives through the call.
+            let ok = unsafe {
+                let process = GetCurrentProcess();
+                DuplicateHandle(process, handle.as_raw_handle(), process, &mut twin, access, 0, 0)
+            };
+            assert_ne!(ok, 0);
+            twin
+        };
+        assert_eq!(refused(with_access(EVENT_MODIFY_STATE)), ErrorKind::AccessDenied);
+        // One that does not tell its sort.
+        // SAFETY: the handle is new and ours.
+        let only_waits = Event::new(unsafe { OwnedHandle::from_raw_handle(with_access(SYNCHRONIZE)) }).unwrap();
+        set(&handle);
+        only_waits.signal().wait().unwrap();
+        // And the other waits go on.
+        let (handle, another) = event(false);
+        set(&handle);
+        another.signal().wait().unwrap();
     }
 
     #[test]
