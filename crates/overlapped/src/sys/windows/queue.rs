@@ -94,7 +94,7 @@ impl Queue {
         if ok == 0 {
             return 0;
         }
-        for (token, entry) in tokens.iter_mut().zip(&entries[..count as usize]) {
+        for (token, entry) in tokens.iter_mut().zip(&entries).take(count as usize) {
             *token = entry.lpOverlapped.addr() as u64;
         }
         count as usize
