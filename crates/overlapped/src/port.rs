@@ -824,7 +824,7 @@ impl Inner {
         let is_over = |operation: InFlight| self.slot(operation).machine.in_flight() != Some(operation.generation());
         if self.timers.add(at, operation, due, is_over) {
             // It is the first to expire: the dispatcher must not sleep longer.
-            self.queue.hurry(at);
+            self.queue.hurry();
         }
     }
 

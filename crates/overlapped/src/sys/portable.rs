@@ -34,8 +34,8 @@ impl Queue {
         }
     }
 
-    /// A timer expires at `at`, before all others: whoever waits must not wait longer.
-    pub(crate) fn hurry(&self, _at: Instant) {
+    /// A timer expires before all others: whoever waits must look again how long.
+    pub(crate) fn hurry(&self) {
         self.post(crate::port::LOOK);
     }
 

@@ -1,7 +1,7 @@
 //! A completion port, and who waits at it.
 
 use std::ptr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use windows_sys::Win32::Foundation::{HANDLE, INVALID_HANDLE_VALUE};
 use windows_sys::Win32::System::IO::{
@@ -71,8 +71,8 @@ impl Queue {
         }
     }
 
-    /// A timer expires at `at`, before all others: whoever waits must not wait longer.
-    pub(crate) fn hurry(&self, _at: Instant) {
+    /// A timer expires before all others: whoever waits must look again how long.
+    pub(crate) fn hurry(&self) {
         self.post(LOOK);
     }
 
