@@ -171,7 +171,7 @@ impl OpenOptions {
 
     /// Asks the system for no packet when a request succeeds at once (FILE_SKIP_COMPLETION_PORT_ON_SUCCESS). Here a call
     /// that ends at once is over at once in any case, and its packet is only counted: this saves the packet. Some
-    /// drivers break under it, so it is off unless set. Not with [`Port::system_pool`](crate::Port).
+    /// drivers break under it, so it is off unless set.
     #[must_use]
     pub fn skip_completion_port_on_success(mut self, skip: bool) -> Self {
         self.skip_completion_port_on_success = skip;

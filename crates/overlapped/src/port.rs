@@ -428,9 +428,13 @@ impl Port {
         Self { _handle: Arc::new(Handle(inner.clone())), inner }
     }
 
-    /// The system's thread pool: completions are handled on its threads, several at once, by the modern form of binding
-    /// a handle to it (`CreateThreadpoolIo`). One such port serves the process. For programs whose callbacks take their
-    /// time; a thread of the pool that waits is not reported as [`ErrorKind::Deadlock`].
+    /// The system's thread pool: completions are handled on its threads, several at once. One such port serves the
+    /// process. For programs whose callbacks take their time: one that waits for another completion holds nobody up, and
+    /// is not reported as [`ErrorKind::Deadlock`].
+    ///
+    /// One thread of the pool waits at the port, and has another take its place before it handles what came. Handles are
+    /// not bound by `CreateThreadpoolIo`: that leaves memory corrupt when somebody else's operation on a duplicate of the
+    /// handle completes.
     ///
     /// ```
     /// # fn example() -> Result<(), overlapped::Error> {
@@ -440,12 +444,15 @@ impl Port {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::Other`] when the system cannot make its timer.
+    /// [`ErrorKind::Other`] when the system has no memory for it.
     #[cfg(windows)]
     pub fn system_pool() -> Result<Self, Error> {
         crate::sys::pin_module();
-        let queue = Queue::pool().map_err(|code| Error::from_code(code, Operation::Port))?;
-        Ok(Self::of(crate::sys::windows::pool::port(|| Inner::with(queue, false))))
+        let make = || {
+            let queue = Queue::pool().map_err(|code| Error::from_code(code, Operation::Port))?;
+            Ok(Inner::with(queue, false))
+        };
+        crate::sys::windows::pool::port(make).map(Self::of)
     }
 
     /// A port without a thread: somebody must [`poll`](Self::poll) it.
@@ -555,7 +562,7 @@ impl Port {
     }
 
     /// Whether this thread is running a waker or a callback of some port: to wait there for another completion may be to
-    /// wait for itself.
+    /// wait for itself. On the threads of the system's pool it is not, so there this is `false`.
     ///
     /// ```
     /// assert!(!overlapped::Port::is_dispatching());
@@ -817,7 +824,7 @@ impl Inner {
         let is_over = |operation: InFlight| self.slot(operation).machine.in_flight() != Some(operation.generation());
         if self.timers.add(at, operation, due, is_over) {
             // It is the first to expire: the dispatcher must not sleep longer.
-            self.queue.hurry(at);
+            self.queue.hurry();
         }
     }
 
@@ -856,7 +863,7 @@ impl Inner {
         }
     }
 
-    fn dispatch(self: &Arc<Self>, timeout: Option<Duration>, whose: Whose) -> usize {
+    pub(crate) fn dispatch(self: &Arc<Self>, timeout: Option<Duration>, whose: Whose) -> usize {
         if self.is_inherited() {
             return 0;
         }
@@ -864,7 +871,7 @@ impl Inner {
         let next = self.timers.next();
         let all = matches!(whose, Whose::All);
         // Some that were put off by a thread that only waited, perhaps.
-        let timeout = if all && self.has_jobs() { Some(Duration::ZERO) } else { timeout };
+        let timeout = if all && self.manual && self.has_jobs() { Some(Duration::ZERO) } else { timeout };
         let timeout = match next {
             Some(next) if timeout != Some(Duration::ZERO) => {
                 let left = next.saturating_duration_since(Instant::now());
@@ -874,11 +881,14 @@ impl Inner {
         };
         let room = self.queue.room(|| self.in_flight());
         let count = self.queue.wait(&mut tokens, room, timeout);
-        let Some(_dispatching) = Dispatching::begin(self, &whose) else {
+        // A thread of the system's pool has another one wait from now on, and may do here what it likes.
+        let is_free = self.hand_over();
+        let dispatching = if is_free { None } else { Dispatching::begin(self, &whose) };
+        if dispatching.is_none() && !is_free {
             // So deep nobody nests; the packets are for who is further out.
             tokens[..count].iter().for_each(|token| self.queue.post(*token));
             return 0;
-        };
+        }
         for token in &tokens[..count] {
             self.handle(*token, whose);
         }
@@ -911,17 +921,22 @@ impl Inner {
         true
     }
 
+    /// Has another thread of the system's pool wait from now on: then nobody waits for what this one does.
+    fn hand_over(&self) -> bool {
+        #[cfg(windows)]
+        return self.queue.hand_over();
+        #[cfg(not(windows))]
+        false
+    }
+
     /// Handles the timers that have expired.
-    pub(crate) fn run_timers(self: &Arc<Self>) {
+    fn run_timers(self: &Arc<Self>) {
         while let Some((operation, due)) = self.timers.expired(Instant::now()) {
             match due {
                 Due::Timeout(device) => self.overdue(operation, device),
                 // What the driver completed until now is in the queue before this.
                 Due::Grace => self.queue.post(operation.token() | EXPIRE),
             }
-        }
-        if let Some(at) = self.timers.next() {
-            self.queue.next_timer(at);
         }
     }
 
@@ -935,16 +950,6 @@ impl Inner {
                 device.cancel_pinned(operation);
             }
             self.timer(Instant::now() + Port::GRACE_PERIOD, operation, Due::Grace);
-        }
-    }
-
-    /// What the system's thread pool delivers.
-    #[cfg(windows)]
-    pub(crate) fn packet(self: &Arc<Self>, token: u64) {
-        if token == LOOK {
-            self.run_a_job();
-        } else {
-            self.handle(token, Whose::All);
         }
     }
 

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
@@ -600,6 +600,36 @@ fn a_subscription_may_be_dropped_in_its_own_callback() {
     source.event(3);
     std::thread::sleep(Duration::from_millis(20));
     assert_eq!(count.load(SeqCst), 1, "no further callback starts");
+}
+
+#[test]
+fn a_callback_whose_destructor_panics_is_over_all_the_same() {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("the destructor panics, as the test wants it to");
+        }
+    }
+    for it_ends_by_itself in [false, true] {
+        let (port, source, device) = setup();
+        let bomb = Bomb;
+        let subscription = device.inverted(WAIT, &()).start().for_each(move |_| {
+            let _ = &bomb;
+        });
+        if it_ends_by_itself {
+            source.unplug();
+            drain(&port);
+            assert_eq!(port.stats().panics, 1);
+        }
+        // Elsewhere: whoever hangs here hangs alone.
+        let (tell, told) = mpsc::channel();
+        std::thread::spawn(move || {
+            subscription.stop();
+            tell.send(()).unwrap();
+        });
+        told.recv_timeout(Duration::from_secs(10)).expect("stop() has returned");
+        assert_eq!((port.stats().panics, source.waiting()), (1, 0));
+    }
 }
 
 #[test]

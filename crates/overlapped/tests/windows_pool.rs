@@ -5,15 +5,20 @@
 mod pipe;
 
 use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
-use std::ptr::null;
-use std::sync::mpsc;
+use std::ptr::{null, null_mut};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
-use overlapped::sim::{self, Request};
-use overlapped::{Device, Disposition, ErrorKind, Event, Ioctl, Port, Status};
+use overlapped::sim::{self, Request, Script};
+use overlapped::{Device, Disposition, ErrorKind, Event, Ioctl, Port, Status, Subscription};
 use pipe::*;
-use windows_sys::Win32::Storage::FileSystem::FILE_FLAG_OVERLAPPED;
-use windows_sys::Win32::System::Threading::{CreateEventW, SetEvent};
+use windows_sys::Win32::Foundation::{DuplicateHandle, HANDLE, INVALID_HANDLE_VALUE, WAIT_OBJECT_0};
+use windows_sys::Win32::Storage::FileSystem::{FILE_FLAG_OVERLAPPED, ReadFile, SYNCHRONIZE};
+use windows_sys::Win32::System::IO::{GetOverlappedResult, OVERLAPPED};
+use windows_sys::Win32::System::Memory::{CreateFileMappingW, PAGE_READWRITE};
+use windows_sys::Win32::System::Threading::{
+    CreateEventW, CreateMutexW, EVENT_MODIFY_STATE, GetCurrentProcess, SetEvent, WaitForSingleObject,
+};
 
 fn on_the_pool(name: &str) -> Device {
     Device::from_handle_on(&Port::system_pool().unwrap(), server(name, FILE_FLAG_OVERLAPPED)).unwrap()
@@ -21,6 +26,37 @@ fn on_the_pool(name: &str) -> Device {
 
 mod pool {
     use super::*;
+
+    /// A read of somebody else's, with an OVERLAPPED of its own.
+    struct ForeignRead<'a> {
+        handle: &'a OwnedHandle,
+        event: OwnedHandle,
+        overlapped: Box<OVERLAPPED>,
+        bytes: Box<[u8; 16]>,
+    }
+
+    impl<'a> ForeignRead<'a> {
+        fn begin(handle: &'a OwnedHandle) -> Self {
+            // SAFETY: no name and no security; the handle is new and ours.
+            let event = unsafe { OwnedHandle::from_raw_handle(CreateEventW(null(), 1, 0, null())) };
+            let overlapped = Box::new(OVERLAPPED { hEvent: event.as_raw_handle(), ..OVERLAPPED::default() });
+            let mut read = Self { handle, event, overlapped, bytes: Box::default() };
+            let (bytes, overlapped) = (read.bytes.as_mut_ptr(), &raw mut *read.overlapped);
+            // SAFETY: buffer and OVERLAPPED live until `wait` has returned.
+            unsafe { ReadFile(handle.as_raw_handle(), bytes, 16, null_mut(), overlapped) };
+            read
+        }
+
+        fn wait(mut self) -> Vec<u8> {
+            let mut count = 0;
+            let overlapped = &raw mut *self.overlapped;
+            // SAFETY: the operation is this one's.
+            let ok = unsafe { GetOverlappedResult(self.handle.as_raw_handle(), overlapped, &mut count, 1) };
+            assert_ne!(ok, 0);
+            drop(self.event);
+            self.bytes[..count as usize].to_vec()
+        }
+    }
 
     #[test]
     fn every_outcome() {
@@ -130,20 +166,109 @@ mod pool {
     }
 
     #[test]
-    fn it_does_not_go_with_skipping_the_port() {
-        let path = std::env::temp_dir().join(format!("overlapped-skip-{}", std::process::id()));
-        let options = Device::options().disposition(Disposition::CreateAlways).skip_completion_port_on_success(true);
-        let file = options.open(&path).unwrap();
-        let before = Port::global().unwrap().stats().strays;
-        for _ in 0..100 {
-            file.call(SET_SPARSE, &()).wait().unwrap();
+    fn a_success_that_skips_the_port_queues_no_packet() {
+        for port in [Port::manual().unwrap(), Port::system_pool().unwrap()] {
+            let name = pipe_name();
+            let server = server(&name, 0);
+            let device = Device::options().port(&port).skip_completion_port_on_success(true).open(&name).unwrap();
+            write(&server, b"0123456789");
+            for _ in 0..100 {
+                assert_eq!(&device.call(PEEK, &()).wait().unwrap()[16..], b"0123456789");
+            }
+            assert_eq!(port.poll(Some(Duration::ZERO)), 0);
         }
-        assert_eq!(Port::global().unwrap().stats().strays, before, "no packets on the other port");
-        drop(file);
-        let error = options.port(&Port::system_pool().unwrap()).open(&path).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
-        assert!(error.to_string().contains("SKIP"), "{error}");
-        std::fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn somebody_elses_packets_on_a_duplicate_of_the_handle_are_strays() {
+        let name = pipe_name();
+        let duplicate = server(&name, FILE_FLAG_OVERLAPPED);
+        let port = Port::system_pool().unwrap();
+        let device = Device::from_handle_on(&port, duplicate.try_clone().unwrap()).unwrap();
+        let client = client(&name);
+        let before = port.stats().strays;
+        for _ in 0..8 {
+            let theirs = ForeignRead::begin(&duplicate);
+            write(&client, b"hello");
+            assert_eq!(theirs.wait(), b"hello");
+        }
+        let ours = device.read(16);
+        write(&client, b"world");
+        assert_eq!(&*ours.wait().unwrap(), b"world");
+        // Theirs was there first; and then ours must end, too.
+        let theirs = ForeignRead::begin(&duplicate);
+        let ours = device.read(16);
+        write(&client, b"first");
+        write(&client, b"other");
+        assert_eq!(theirs.wait(), b"first");
+        assert_eq!(&*ours.wait().unwrap(), b"other");
+        while port.stats().strays < before + 9 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        // And they go on when the device is gone.
+        drop(device);
+        let theirs = ForeignRead::begin(&duplicate);
+        write(&client, b"after");
+        assert_eq!(theirs.wait(), b"after");
+        while port.stats().strays < before + 10 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    #[test]
+    fn a_callback_that_waits_holds_up_neither_completions_nor_timeouts() {
+        let (first, second) = (pipe_name(), pipe_name());
+        let (device, other) = (on_the_pool(&first), on_the_pool(&second));
+        let (tell, told) = mpsc::channel();
+        device.call(LISTEN, &()).then(move |_| {
+            let late = other.call(LISTEN, &()).wait_timeout(Duration::from_millis(5));
+            let connected = other.call(LISTEN, &());
+            tell.send(late.unwrap_err().kind() == ErrorKind::TimedOut).unwrap();
+            tell.send(connected.wait().is_ok() && !Port::is_dispatching()).unwrap();
+        });
+        let _first = client(&first);
+        assert_eq!(told.recv_timeout(Duration::from_secs(10)), Ok(true));
+        let _second = client(&second);
+        assert_eq!(told.recv_timeout(Duration::from_secs(10)), Ok(true));
+    }
+
+    #[test]
+    fn a_subscription_may_be_stopped_in_its_own_callback() {
+        let script = Script::new("card").pend(UNKNOWN.code());
+        let device = Device::simulated_on(&Port::system_pool().unwrap(), script.clone()).unwrap();
+        let own: Arc<Mutex<Option<Subscription>>> = Arc::default();
+        let (tell, told) = mpsc::channel();
+        let subscription = device.inverted(UNKNOWN, &()).start().for_each({
+            let own = own.clone();
+            move |_| {
+                own.lock().unwrap().take().unwrap().stop();
+                tell.send(()).unwrap();
+            }
+        });
+        *own.lock().unwrap() = Some(subscription);
+        assert!(script.complete(UNKNOWN.code(), Status::SUCCESS, []));
+        assert_eq!(told.recv_timeout(Duration::from_secs(10)), Ok(()), "stop() has returned");
+        // The callback, and with it the sender, is dropped: no other one starts.
+        assert_eq!(told.recv_timeout(Duration::from_secs(10)), Err(mpsc::RecvTimeoutError::Disconnected));
+        assert_eq!(script.pended(), 0);
+    }
+
+    #[test]
+    fn a_callback_may_wait_for_what_was_completed_right_after_its_own() {
+        let script = Script::new("card").pend(UNKNOWN.code());
+        let device = Device::simulated_on(&Port::system_pool().unwrap(), script.clone()).unwrap();
+        let (tell, told) = mpsc::channel();
+        for _ in 0..20 {
+            for _ in 0..10 {
+                let (first, second, tell) = (device.call(UNKNOWN, &()), device.call(UNKNOWN, &()), tell.clone());
+                first.then(move |_| tell.send(second.wait().is_ok()).unwrap());
+            }
+            // Their packets are in the port together.
+            (0..20).for_each(|_| assert!(script.complete(UNKNOWN.code(), Status::SUCCESS, [])));
+            for _ in 0..10 {
+                assert_eq!(told.recv_timeout(Duration::from_secs(10)), Ok(true));
+            }
+        }
     }
 }
 
@@ -222,6 +347,61 @@ mod events {
             set(&handle);
             signal.wait_timeout(Duration::from_secs(10)).unwrap();
         }
+    }
+
+    #[test]
+    fn a_cancelled_wait_leaves_the_signal_to_others() {
+        let (handle, event) = event(false);
+        for _ in 0..20 {
+            let cancelled = event.signal();
+            cancelled.cancel();
+            assert_eq!(cancelled.wait().unwrap_err().kind(), ErrorKind::Cancelled);
+            // Whoever disarms a wait is not told when it is disarmed.
+            std::thread::sleep(Duration::from_millis(20));
+            set(&handle);
+            // SAFETY: the handle is open.
+            assert_eq!(unsafe { WaitForSingleObject(handle.as_raw_handle(), 1000) }, WAIT_OBJECT_0);
+        }
+    }
+
+    #[test]
+    fn what_the_pool_cannot_wait_for_is_refused() {
+        let refused = |handle: HANDLE| {
+            // SAFETY: the handle is new and ours.
+            let error = Event::new(unsafe { OwnedHandle::from_raw_handle(handle) }).unwrap_err();
+            println!("{error}");
+            error.kind()
+        };
+        // SAFETY: no names and no security.
+        let (mutex, section) = unsafe {
+            (
+                CreateMutexW(null(), 0, null()),
+                CreateFileMappingW(INVALID_HANDLE_VALUE, null(), PAGE_READWRITE, 0, 1, null()),
+            )
+        };
+        assert_eq!(refused(mutex), ErrorKind::InvalidInput);
+        assert_eq!(refused(section), ErrorKind::AccessDenied);
+        let (handle, _) = event(false);
+        let with_access = |access: u32| {
+            let mut twin = null_mut();
+            // SAFETY: both processes are this one, the handle is open, and the new one lives through the call.
+            let ok = unsafe {
+                let process = GetCurrentProcess();
+                DuplicateHandle(process, handle.as_raw_handle(), process, &mut twin, access, 0, 0)
+            };
+            assert_ne!(ok, 0);
+            twin
+        };
+        assert_eq!(refused(with_access(EVENT_MODIFY_STATE)), ErrorKind::AccessDenied);
+        // One that does not tell its sort.
+        // SAFETY: the handle is new and ours.
+        let only_waits = Event::new(unsafe { OwnedHandle::from_raw_handle(with_access(SYNCHRONIZE)) }).unwrap();
+        set(&handle);
+        only_waits.signal().wait().unwrap();
+        // And the other waits go on.
+        let (handle, another) = event(false);
+        set(&handle);
+        another.signal().wait().unwrap();
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! An inverted call whose results go to a callback.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -22,6 +23,33 @@ use crate::{Error, InvertedCall, Output, Reply};
 /// ```
 #[must_use = "dropping it ends the stream"]
 pub struct Subscription(Arc<dyn Pumping>);
+
+thread_local! {
+    /// The pumps that this thread runs, by address: one inside of the other's callback.
+    static RUNNING: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
+}
+
+/// This thread runs the pump at this address, until it is dropped.
+struct Running(usize);
+
+impl Running {
+    fn begin<P>(pump: &P) -> Self {
+        let running = Self(std::ptr::from_ref(pump).addr());
+        // In a destructor of the thread's own values there may be no list any more: then nobody looks at it.
+        let _ = RUNNING.try_with(|pumps| pumps.borrow_mut().push(running.0));
+        running
+    }
+
+    fn is_here<P>(pump: &P) -> bool {
+        RUNNING.try_with(|pumps| pumps.borrow().contains(&std::ptr::from_ref(pump).addr())).unwrap_or(false)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = RUNNING.try_with(|pumps| pumps.borrow_mut().pop());
+    }
+}
 
 /// Takes from the stream whenever it is woken, on the dispatcher.
 struct Pump<Out: Output + ?Sized, F> {
@@ -46,6 +74,7 @@ where
         if self.wakes.fetch_add(1, SeqCst) != 0 {
             return;
         }
+        let _running = Running::begin(&**self);
         loop {
             let seen = self.wakes.load(SeqCst);
             self.end_of(self.take());
@@ -81,7 +110,8 @@ where
     /// Drops what is over, outside of the lock, and says so.
     fn end_of(&self, over: Option<(InvertedCall<Out>, F)>) {
         if over.is_some() {
-            drop(over);
+            // What the callback has captured is somebody else's: a destructor may panic, and may stop this very thing.
+            self.port.guarded(|| drop(over));
             *self.gone.lock().unwrap_or_else(PoisonError::into_inner) = true;
             self.is_gone.notify_all();
         }
@@ -122,8 +152,10 @@ where
         if self.port.is_inherited() {
             return;
         }
-        if wait && !self.port.is_dispatched_here() {
+        // On the thread that runs the callback, or drops it, nobody can wait for that.
+        if wait && !self.port.is_dispatched_here() && !Running::is_here(&*self) {
             let over = self.lock().take();
+            let _running = Running::begin(&*self);
             self.end_of(over);
             // Or the dispatcher is about to drop it.
             let mut gone = self.gone.lock().unwrap_or_else(PoisonError::into_inner);
@@ -161,8 +193,8 @@ impl Subscription {
         Self(pump)
     }
 
-    /// Ends the stream, and waits for the callback that is running; then every call is cancelled. On the thread that
-    /// dispatches the port, inside the callback say, it does not wait.
+    /// Ends the stream, and waits for the callback that is running; then every call is cancelled. Inside the callback, and
+    /// anywhere on the thread that dispatches the port, it does not wait.
     pub fn stop(self) {
         self.0.clone().end(true);
     }

@@ -34,13 +34,10 @@ impl Queue {
         }
     }
 
-    /// A timer expires at `at`, before all others: whoever waits must not wait longer.
-    pub(crate) fn hurry(&self, _at: Instant) {
+    /// A timer expires before all others: whoever waits must look again how long.
+    pub(crate) fn hurry(&self) {
         self.post(crate::port::LOOK);
     }
-
-    /// The timer that expires next. Whoever waits next is told.
-    pub(crate) fn next_timer(&self, _at: Instant) {}
 
     /// How many packets to take at a time.
     pub(crate) fn room(&self, _in_flight: impl FnOnce() -> usize) -> usize {

@@ -3,6 +3,7 @@
 mod event;
 mod file;
 pub(crate) mod interface;
+mod object;
 pub(crate) mod pool;
 mod queue;
 

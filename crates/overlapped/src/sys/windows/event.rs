@@ -1,141 +1,221 @@
 //! Waiting for Win32 events on the system's thread pool: no thread for each, and none of ours.
 //!
-//! A wait object of the pool is armed for each wait, and used again. Whoever takes the operation out of it, the signal
-//! or the cancellation, completes it. A signal that a cancelled wait has consumed goes to the next one.
+//! A wait object of the pool is armed for each operation, and used again. A signal that ends a wait of an auto-reset event
+//! is gone from the event: so every callback of the pool is one signal, and completes one operation. That is the one its
+//! wait was armed for; or, if that was cancelled meanwhile, another one that waits; or else the next. So it does no harm
+//! that a wait is disarmed, and armed again for the next operation, while its callback is under way. What stays
+//! signalled, as a manual-reset event does, is told to the operation that waited when it was, and to no other.
 
 use std::ffi::c_void;
+use std::mem;
 use std::os::windows::io::{AsRawHandle, OwnedHandle};
 use std::ptr;
-use std::sync::atomic::{
-    AtomicU64,
-    Ordering::{AcqRel, Acquire},
-};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use windows_sys::Win32::System::Threading::{
-    CloseThreadpoolWait, CreateThreadpoolWait, PTP_CALLBACK_INSTANCE, PTP_WAIT, SetThreadpoolWait,
-    WaitForThreadpoolWaitCallbacks,
+    CloseThreadpoolWait, CreateThreadpoolWait, PTP_CALLBACK_INSTANCE, PTP_WAIT, ReleaseSemaphore, SetEvent,
+    SetThreadpoolWait, WaitForThreadpoolWaitCallbacks,
 };
 
-use crate::Status;
+use super::object::{Signal, waited_for};
 use crate::port::{InFlight, Inner};
+use crate::{Error, Status};
 
-/// The signals that a wait has consumed, and that nobody took.
-#[derive(Debug, Default)]
-pub(crate) struct Signals;
-
-impl Signals {
-    pub(crate) fn give_back(&self) {}
-}
-
-/// An event that can be waited for.
+/// An event that can be waited for, until it is closed.
 #[derive(Debug)]
-pub(crate) struct Event {
-    handle: OwnedHandle,
+pub(crate) struct Event(Arc<Signals>);
+
+/// Where an event's signals go. That does not keep the event open.
+#[derive(Debug)]
+pub(crate) struct Signals {
     port: Arc<Inner>,
-    waits: Mutex<Vec<Wait>>,
+    signal: Signal,
+    /// Waits are armed and disarmed under the lock: nobody else's code runs there, and what is armed is what is listed.
+    waits: Mutex<Waits>,
 }
 
-/// A wait object, and what it is armed for.
+#[derive(Debug, Default)]
+struct Waits {
+    /// `None` when the event is closed.
+    handle: Option<OwnedHandle>,
+    list: Vec<Wait>,
+    /// Signals that are gone from the event and that no operation has had. While there are any, no operation waits.
+    kept: usize,
+}
+
+/// A wait object of the pool.
 #[derive(Debug)]
 struct Wait {
     object: PTP_WAIT,
-    armed: Box<Armed>,
+    /// What it is armed for.
+    operation: Option<InFlight>,
+    /// It was disarmed once, and perhaps too late: then its callback is not of the wait it is armed for, which is armed
+    /// still when that callback has run.
+    was_disarmed: bool,
 }
 
-#[derive(Debug)]
-struct Armed {
-    /// The operation's token, 0 for none.
-    token: AtomicU64,
-    port: Arc<Inner>,
+extern "system" fn signalled(_: PTP_CALLBACK_INSTANCE, signals: *mut c_void, object: PTP_WAIT, _: u32) {
+    // SAFETY: the event, when it is closed, waits for this callback before it lets go of them.
+    let signals = unsafe { &*signals.cast::<Signals>() };
+    signals.arrived(Some(object));
 }
 
-extern "system" fn signalled(_: PTP_CALLBACK_INSTANCE, armed: *mut c_void, _: PTP_WAIT, _: u32) {
-    // SAFETY: the event, when it is dropped, waits for this callback before it frees what is armed.
-    let armed = unsafe { &*armed.cast::<Armed>() };
-    armed.complete(Status::SUCCESS);
+impl Wait {
+    fn disarm(&mut self) {
+        self.was_disarmed = true;
+        // SAFETY: the object is open; null disarms it. A callback that is under way still comes.
+        unsafe { SetThreadpoolWait(self.object, ptr::null_mut(), ptr::null()) };
+    }
+
+    /// Waits for a callback that is under way, or takes it back. Not under the lock, which the callback takes.
+    fn close(self, take_back: bool) {
+        // SAFETY: the object is open, and this is its end; the callback runs no code but ours, which waits for nothing.
+        unsafe {
+            WaitForThreadpoolWaitCallbacks(self.object, take_back.into());
+            CloseThreadpoolWait(self.object);
+        }
+    }
 }
 
-impl Armed {
-    fn complete(&self, status: Status) {
-        if let Some(operation) = InFlight::from_token(self.token.swap(0, AcqRel)) {
-            // SAFETY: whoever takes the token out is the kernel's side of its operation.
-            unsafe { self.port.slot(operation).set_status(status, 0) };
-            self.port.queue().post(operation.token());
+impl Signals {
+    fn waits(&self) -> MutexGuard<'_, Waits> {
+        self.waits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A signal has come, to this wait object if to one: it completes one operation.
+    fn arrived(&self, object: Option<PTP_WAIT>) {
+        let mut waits = self.waits();
+        let mut operation = None;
+        if let Some(wait) = waits.list.iter_mut().find(|wait| Some(wait.object) == object) {
+            operation = wait.operation.take();
+            if operation.is_some() && wait.was_disarmed {
+                wait.disarm();
+            }
+        }
+        if operation.is_none() && self.signal == Signal::Taken {
+            operation = waits.list.iter_mut().find_map(|wait| wait.operation.take().inspect(|_| wait.disarm()));
+            if operation.is_none() {
+                waits.kept += 1;
+            }
+        }
+        drop(waits);
+        if let Some(operation) = operation {
+            self.complete(operation, Status::SUCCESS);
+        }
+    }
+
+    /// The signal of an operation that had one, and whose result nobody has taken.
+    pub(crate) fn give_back(&self) {
+        self.arrived(None);
+    }
+
+    fn complete(&self, operation: InFlight, status: Status) {
+        // SAFETY: whoever takes an operation out of its wait is the kernel's side of it.
+        unsafe { self.port.slot(operation).set_status(status, 0) };
+        self.port.queue().post(operation.token());
+    }
+
+    /// Disarms the operation's wait, if it is armed still.
+    fn cancel(&self, operation: InFlight) {
+        let mut waits = self.waits();
+        let Some(place) = waits.list.iter().position(|wait| wait.operation == Some(operation)) else { return };
+        waits.list[place].disarm();
+        waits.list[place].operation = None;
+        // What stays signalled is not to be told to another operation, by a callback that is under way.
+        let over = (self.signal == Signal::Stays).then(|| waits.list.swap_remove(place));
+        drop(waits);
+        if let Some(wait) = over {
+            wait.close(true);
+        }
+        self.complete(operation, Status::CANCELLED);
+    }
+
+    fn cancel_all(&self) {
+        let operations: Vec<_> = self.waits().list.iter().filter_map(|wait| wait.operation).collect();
+        for operation in operations {
+            self.cancel(operation);
         }
     }
 }
 
 impl Event {
-    pub(crate) fn new(handle: OwnedHandle, port: Arc<Inner>) -> Self {
-        Self { handle, port, waits: Mutex::default() }
+    /// # Errors
+    /// The handle cannot be waited for by the pool.
+    pub(crate) fn new(handle: OwnedHandle, port: Arc<Inner>) -> Result<Self, Error> {
+        let signal = waited_for(&handle)?;
+        let waits = Mutex::new(Waits { handle: Some(handle), ..Waits::default() });
+        Ok(Self(Arc::new(Signals { port, signal, waits })))
     }
 
     pub(crate) fn signals(&self) -> Arc<Signals> {
-        Arc::default()
-    }
-
-    pub(crate) fn close(&self) {
-        self.cancel_all();
-    }
-
-    fn waits(&self) -> MutexGuard<'_, Vec<Wait>> {
-        self.waits.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.clone()
     }
 
     /// Arms a wait for the operation. `Some`: it is over at once.
     pub(crate) fn submit(&self, operation: InFlight) -> Option<(Status, usize)> {
-        let mut waits = self.waits();
-        let is_free = |wait: &Wait| wait.armed.token.compare_exchange(0, operation.token(), AcqRel, Acquire).is_ok();
-        let place = match waits.iter().position(is_free) {
+        let mut waits = self.0.waits();
+        let Some(handle) = waits.handle.as_ref().map(AsRawHandle::as_raw_handle) else {
+            return Some((Status::CANCELLED, 0));
+        };
+        if waits.kept > 0 {
+            waits.kept -= 1;
+            return Some((Status::SUCCESS, 0));
+        }
+        let place = match waits.list.iter().position(|wait| wait.operation.is_none()) {
             Some(place) => place,
             None => {
-                let armed = Box::new(Armed { token: AtomicU64::new(operation.token()), port: self.port.clone() });
-                let context = ptr::from_ref(&*armed).cast_mut().cast();
-                // SAFETY: the context is freed only after the wait object is closed and its callbacks are over.
+                let context = Arc::as_ptr(&self.0).cast_mut().cast();
+                // SAFETY: the context is let go of only when the object is closed and its callbacks are over.
                 let object = unsafe { CreateThreadpoolWait(Some(signalled), context, ptr::null()) };
                 if object == 0 {
                     return Some((Status::INSUFFICIENT_RESOURCES, 0));
                 }
-                waits.push(Wait { object, armed });
-                waits.len() - 1
+                waits.list.push(Wait { object, operation: None, was_disarmed: false });
+                waits.list.len() - 1
             }
         };
-        // SAFETY: object and handle are open while `self` lives; no time limit.
-        unsafe { SetThreadpoolWait(waits[place].object, self.handle.as_raw_handle(), ptr::null()) };
+        let wait = &mut waits.list[place];
+        wait.operation = Some(operation);
+        // SAFETY: object and handle are open until the event is closed, which disarms the wait; no time limit.
+        unsafe { SetThreadpoolWait(wait.object, handle, ptr::null()) };
         None
     }
 
     /// Disarms the operation's wait, if it is armed still.
     pub(crate) fn cancel(&self, operation: InFlight) {
-        let waits = self.waits();
-        let armed = |wait: &&Wait| wait.armed.token.load(Acquire) == operation.token();
-        if let Some(wait) = waits.iter().find(armed) {
-            // SAFETY: the object is open; null disarms it.
-            unsafe { SetThreadpoolWait(wait.object, ptr::null_mut(), ptr::null()) };
-            // A signal that came first has taken the token: then this does nothing.
-            wait.armed.complete(Status::CANCELLED);
-        }
+        self.0.cancel(operation);
     }
 
     pub(crate) fn cancel_all(&self) {
-        for wait in &*self.waits() {
-            // SAFETY: as above.
-            unsafe { SetThreadpoolWait(wait.object, ptr::null_mut(), ptr::null()) };
-            wait.armed.complete(Status::CANCELLED);
+        self.0.cancel_all();
+    }
+
+    /// Ends what waits. It is not submitted to any more.
+    pub(crate) fn close(&self) {
+        self.cancel_all();
+        // They are all disarmed. Callbacks that are under way find nobody, and leave what they bring.
+        let list = mem::take(&mut self.0.waits().list);
+        for wait in list {
+            wait.close(false);
+        }
+        let mut waits = self.0.waits();
+        let (handle, kept) = (waits.handle.take(), mem::take(&mut waits.kept));
+        drop(waits);
+        // Others may have handles of the event, and wait for what is gone from it.
+        if let (Some(handle), 1..) = (handle, kept) {
+            // SAFETY: the handle is open; what it does not allow, or is not for, fails.
+            unsafe {
+                if SetEvent(handle.as_raw_handle()) == 0 {
+                    let kept = i32::try_from(kept).unwrap_or(i32::MAX);
+                    ReleaseSemaphore(handle.as_raw_handle(), kept, ptr::null_mut());
+                }
+            }
         }
     }
 }
 
 impl Drop for Event {
     fn drop(&mut self) {
-        self.cancel_all();
-        for wait in self.waits().drain(..) {
-            // SAFETY: the object is disarmed; the callback runs no code but ours, which waits for nothing.
-            unsafe {
-                WaitForThreadpoolWaitCallbacks(wait.object, 1);
-                CloseThreadpoolWait(wait.object);
-            }
-        }
+        self.close();
     }
 }

@@ -8,8 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering::AcqRel};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use windows_sys::Wdk::Storage::FileSystem::{
-    FILE_MODE_INFORMATION, FileIoCompletionNotificationInformation, FileModeInformation, NtFsControlFile,
-    NtQueryInformationFile, NtReadFile, NtWriteFile,
+    FILE_MODE_INFORMATION, FileModeInformation, NtFsControlFile, NtQueryInformationFile, NtReadFile, NtWriteFile,
 };
 use windows_sys::Wdk::System::IO::NtDeviceIoControlFile;
 use windows_sys::Win32::Foundation::{CloseHandle, HANDLE, INVALID_HANDLE_VALUE, STATUS_NOT_SUPPORTED};
@@ -22,7 +21,6 @@ use windows_sys::Win32::System::IO::{CancelIoEx, IO_STATUS_BLOCK};
 use windows_sys::Win32::System::WindowsProgramming::FILE_SKIP_COMPLETION_PORT_ON_SUCCESS;
 
 use super::last_error;
-use super::pool::Binding;
 use crate::device::Backend;
 use crate::port::InFlight;
 use crate::slab::Slot;
@@ -45,8 +43,6 @@ const NO_EVENT: HANDLE = ptr::null_mut();
 #[derive(Debug)]
 pub(crate) struct File {
     handle: HANDLE,
-    /// With the system's thread pool: where submissions are announced.
-    binding: Option<Binding>,
     is_closed: AtomicBool,
     /// Gone when the handle is closed.
     is_open: Mutex<Option<Arc<()>>>,
@@ -90,15 +86,12 @@ pub(crate) fn open(options: &OpenOptions, path: &Path) -> Result<Device, Error> 
     if handle == INVALID_HANDLE_VALUE {
         return Err(fail(last_error()));
     }
-    let mut file = File::new(handle);
+    let file = File::new(handle);
     if options.skip_completion_port_on_success {
         file.skip_completion_port_on_success();
     }
     Device::assemble(&port, name.clone(), |_| {
-        file.bind(&port).map_err(|error| match error {
-            Unbound::Skips => Error::new(ErrorKind::InvalidInput, Operation::Open).on(&name).hint(NO_SKIP_ON_THE_POOL),
-            Unbound::Failed(code) => fail(code),
-        })?;
+        file.bind(&port).map_err(fail)?;
         Ok(Backend::File(file))
     })
 }
@@ -111,26 +104,15 @@ pub(crate) fn adopt(port: &Port, handle: OwnedHandle) -> Result<Device, Error> {
             .on(&name)
             .hint("it was not opened for overlapped I/O: open it with FILE_FLAG_OVERLAPPED"));
     }
-    let mut file = File::new(handle.into_raw_handle());
+    let file = File::new(handle.into_raw_handle());
     Device::assemble(port, name.clone(), |_| {
-        file.bind(port).map_err(|error| match error {
-            Unbound::Skips => Error::new(ErrorKind::InvalidInput, Operation::Adopt).on(&name).hint(NO_SKIP_ON_THE_POOL),
-            Unbound::Failed(code) => Error::from_code(code, Operation::Adopt)
+        file.bind(port).map_err(|code| {
+            Error::from_code(code, Operation::Adopt)
                 .on(&name)
-                .hint("a handle must be overlapped, and can be bound to one completion port only, once"),
+                .hint("a handle must be overlapped, and can be bound to one completion port only, once")
         })?;
         Ok(Backend::File(file))
     })
-}
-
-const NO_SKIP_ON_THE_POOL: &str =
-    "FILE_SKIP_COMPLETION_PORT_ON_SUCCESS does not go with the system's thread pool: use another port";
-
-/// Why a handle was not bound.
-enum Unbound {
-    /// It skips the port on success, and the pool must know whether a packet comes.
-    Skips,
-    Failed(ErrorCode),
 }
 
 /// Whether the handle lacks FILE_FLAG_OVERLAPPED. A handle that cannot tell is left to the binding to refuse.
@@ -146,7 +128,7 @@ fn is_synchronous(handle: HANDLE) -> bool {
 
 impl File {
     fn new(handle: HANDLE) -> Self {
-        Self { handle, binding: None, is_closed: AtomicBool::new(false), is_open: Mutex::new(Some(Arc::default())) }
+        Self { handle, is_closed: AtomicBool::new(false), is_open: Mutex::new(Some(Arc::default())) }
     }
 
     pub(crate) fn raw_handle(&self) -> HANDLE {
@@ -160,37 +142,15 @@ impl File {
     }
 
     /// Binds the handle to the port.
-    fn bind(&mut self, port: &Port) -> Result<(), Unbound> {
-        // The handle's notification mode is looked up, not assumed: somebody else may have set it.
-        if port.inner.queue().is_pool() && self.skips_completion_port_on_success() {
-            return Err(Unbound::Skips);
-        }
+    fn bind(&self, port: &Port) -> Result<(), ErrorCode> {
         // SAFETY: the handle is open: this value owns it.
-        self.binding = unsafe { port.inner.queue().bind(self.handle) }.map_err(Unbound::Failed)?;
-        Ok(())
+        unsafe { port.inner.queue().bind(self.handle) }
     }
 
     /// Asks for no packet when a request succeeds at once. Where the system refuses there are packets, as without.
     fn skip_completion_port_on_success(&self) {
         // SAFETY: the handle is open: this value owns it.
         unsafe { SetFileCompletionNotificationModes(self.handle, FILE_SKIP_COMPLETION_PORT_ON_SUCCESS as u8) };
-    }
-
-    fn skips_completion_port_on_success(&self) -> bool {
-        let mut flags = 0_u32;
-        let mut block = IO_STATUS_BLOCK::default();
-        // SAFETY: both out-parameters live through the call, whose length is that of FILE_IO_COMPLETION_NOTIFICATION_
-        // INFORMATION, one ULONG (`ntifs.h`); the query never pends.
-        let status = unsafe {
-            NtQueryInformationFile(
-                self.handle,
-                &mut block,
-                (&raw mut flags).cast(),
-                size_of::<u32>() as u32,
-                FileIoCompletionNotificationInformation,
-            )
-        };
-        status >= 0 && flags & FILE_SKIP_COMPLETION_PORT_ON_SUCCESS != 0
     }
 
     /// Hands the operation to the driver. `Some`: it is final, and no packet of this operation counts any more.
@@ -203,9 +163,6 @@ impl File {
         let (block, context) = (memory.io_status.cast(), ptr::without_provenance(operation.token() as usize));
         // Asynchronous handles have no position of their own: a place must be given, and a stream ignores it.
         let at = |offset: Option<u64>| offset.unwrap_or(0) as i64;
-        if let Some(binding) = &self.binding {
-            binding.start();
-        }
         // SAFETY: block and buffers are the slot's and outlive the operation; the context is a number, not an address;
         // the offset is read before the call returns.
         let status = unsafe {
@@ -241,10 +198,7 @@ impl File {
             return None;
         }
         if status.is_error() {
-            // A hard failure queues no packet and leaves the block as it was.
-            if let Some(binding) = &self.binding {
-                binding.cancel();
-            }
+            // A hard failure leaves the block as it was. Should it queue a packet, that is a stray.
             return Some((status, 0));
         }
         // SAFETY: the submission has returned, and not with "pending": the block is written, or never will be, or the

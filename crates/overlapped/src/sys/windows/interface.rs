@@ -1,5 +1,6 @@
 //! The configuration manager: lists of device interfaces, and notices.
 
+use std::cell::RefCell;
 use std::ffi::{OsString, c_void};
 use std::os::windows::ffi::OsStringExt;
 use std::path::PathBuf;
@@ -93,18 +94,21 @@ enum Tell {
     Handle(Mutex<Box<dyn FnMut(Removal) + Send>>),
 }
 
-/// A registered callback.
+/// A registered callback, until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Registration {
+pub(crate) struct Registration(Option<Registered>);
+
+#[derive(Debug)]
+struct Registered {
     notification: HCMNOTIFICATION,
     unregister: Unregister,
     tell: *mut Tell,
 }
 
 // SAFETY: a registration may be ended on any thread; who is told is `Send` and `Sync`.
-unsafe impl Send for Registration {}
+unsafe impl Send for Registered {}
 // SAFETY: nothing can be done through a shared reference.
-unsafe impl Sync for Registration {}
+unsafe impl Sync for Registered {}
 
 pub(crate) fn watch_class(
     class: u128,
@@ -135,7 +139,7 @@ fn register(filter_type: i32, u: CM_NOTIFY_FILTER_0, tell: Tell) -> Result<Regis
         drop(unsafe { Box::from_raw(tell) });
         return Err(Error::from_code(ErrorCode::ConfigManager(result), Operation::Interface));
     }
-    Ok(Registration { notification, unregister, tell })
+    Ok(Registration(Some(Registered { notification, unregister, tell })))
 }
 
 unsafe extern "system" fn notice(
@@ -147,6 +151,7 @@ unsafe extern "system" fn notice(
 ) -> u32 {
     // SAFETY: the context is what was registered, and lives until the registration's end, which waits for this.
     let tell = unsafe { &*context.cast::<Tell>() };
+    let _telling = Telling::begin(tell);
     // A panic must not unwind into the system.
     caught(|| match tell {
         Tell::Class(tell) => {
@@ -184,12 +189,83 @@ unsafe fn symbolic_link(data: *const CM_NOTIFY_EVENT_DATA, size: u32) -> PathBuf
     OsString::from_wide(&path).into()
 }
 
-impl Drop for Registration {
+thread_local! {
+    /// Who is being told on this thread, by address.
+    static TELLING: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
+}
+
+/// This thread tells somebody, until it is dropped.
+struct Telling;
+
+impl Telling {
+    fn begin(tell: &Tell) -> Self {
+        TELLING.with_borrow_mut(|told| told.push(ptr::from_ref(tell).addr()));
+        Self
+    }
+
+    fn is_here(tell: *const Tell) -> bool {
+        TELLING.try_with(|told| told.borrow().contains(&tell.addr())).unwrap_or(false)
+    }
+}
+
+impl Drop for Telling {
     fn drop(&mut self) {
+        TELLING.with_borrow_mut(|told| told.pop());
+    }
+}
+
+impl Registered {
+    fn end(self) {
         // SAFETY: registered, and ended here alone; it waits for a callback that runs. Then nobody has the context.
         unsafe {
             (self.unregister)(self.notification);
             drop(Box::from_raw(self.tell));
         }
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        let Some(registered) = self.0.take() else { return };
+        if !Telling::is_here(registered.tell) {
+            return registered.end();
+        }
+        // In its own callback it would wait for itself. Without a thread for it the registration stays.
+        let _ = std::thread::Builder::new().name("overlapped-notice".to_owned()).spawn(move || registered.end());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::*;
+
+    /// Taken while the system tells.
+    static TELLS: Mutex<()> = Mutex::new(());
+
+    unsafe extern "system" fn unregister(_: HCMNOTIFICATION) -> CONFIGRET {
+        drop(TELLS.lock().unwrap());
+        CR_SUCCESS
+    }
+
+    #[test]
+    fn a_notice_may_be_dropped_in_its_own_callback() {
+        let own: &'static Mutex<Option<Registration>> = Box::leak(Box::default());
+        let (tell, told) = mpsc::channel::<()>();
+        let callback = move |_| {
+            let _ = &tell;
+            drop(own.lock().unwrap().take());
+        };
+        let tell = Box::into_raw(Box::new(Tell::Handle(Mutex::new(Box::new(callback)))));
+        let notification = ptr::null_mut();
+        *own.lock().unwrap() = Some(Registration(Some(Registered { notification, unregister, tell })));
+        let tells = TELLS.lock().unwrap();
+        // SAFETY: the context lives until `unregister` has returned.
+        unsafe { notice(notification, tell.cast(), CM_NOTIFY_ACTION_DEVICEREMOVECOMPLETE, ptr::null(), 0) };
+        drop(tells);
+        // The callback is dropped, and with it its end of this.
+        assert_eq!(told.recv_timeout(Duration::from_secs(10)), Err(mpsc::RecvTimeoutError::Disconnected));
     }
 }
