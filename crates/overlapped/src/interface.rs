@@ -320,7 +320,7 @@ impl Device {
     /// Has the system tell when somebody wants to remove the device, and when it is gone. The callback runs on a thread
     /// of the system, which waits for it. When the removal is [`Asked`](Removal::Asked) for, the calls of the handle are
     /// cancelled first, and after the callback the system waits at most a second for the handle to be closed: whoever has
-    /// the device, a call or a stream of it has that time to let go. Do not drop the notice inside the callback.
+    /// the device, a call or a stream of it has that time to let go. The notice may be dropped inside the callback.
     ///
     /// # Errors
     /// [`ErrorKind::Unsupported`] where the system gives no notices, and for a device that is simulated.

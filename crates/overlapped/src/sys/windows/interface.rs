@@ -1,5 +1,6 @@
 //! The configuration manager: lists of device interfaces, and notices.
 
+use std::cell::Cell;
 use std::ffi::{OsString, c_void};
 use std::os::windows::ffi::OsStringExt;
 use std::path::PathBuf;
@@ -93,6 +94,11 @@ enum Tell {
     Handle(Mutex<Box<dyn FnMut(Removal) + Send>>),
 }
 
+thread_local! {
+    /// This thread runs a notice of the system.
+    static IN_A_NOTICE: Cell<bool> = const { Cell::new(false) };
+}
+
 /// A registered callback.
 #[derive(Debug)]
 pub(crate) struct Registration {
@@ -147,6 +153,7 @@ unsafe extern "system" fn notice(
 ) -> u32 {
     // SAFETY: the context is what was registered, and lives until the registration's end, which waits for this.
     let tell = unsafe { &*context.cast::<Tell>() };
+    let outer = IN_A_NOTICE.replace(true);
     // A panic must not unwind into the system.
     caught(|| match tell {
         Tell::Class(tell) => {
@@ -168,6 +175,7 @@ unsafe extern "system" fn notice(
             tell.lock().unwrap_or_else(PoisonError::into_inner)(removal);
         }
     });
+    IN_A_NOTICE.set(outer);
     // ERROR_SUCCESS: no objection.
     0
 }
@@ -184,12 +192,74 @@ unsafe fn symbolic_link(data: *const CM_NOTIFY_EVENT_DATA, size: u32) -> PathBuf
     OsString::from_wide(&path).into()
 }
 
-impl Drop for Registration {
-    fn drop(&mut self) {
+/// What a registration leaves to be ended.
+struct End(Unregister, HCMNOTIFICATION, *mut Tell);
+
+// SAFETY: as of the registration.
+unsafe impl Send for End {}
+
+impl End {
+    fn now(self) {
+        let Self(unregister, notification, tell) = self;
         // SAFETY: registered, and ended here alone; it waits for a callback that runs. Then nobody has the context.
         unsafe {
-            (self.unregister)(self.notification);
-            drop(Box::from_raw(self.tell));
+            unregister(notification);
+            drop(Box::from_raw(tell));
         }
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        let end = End(self.unregister, self.notification, self.tell);
+        if !IN_A_NOTICE.try_with(Cell::get).unwrap_or(false) {
+            return end.now();
+        }
+        // Inside a notice the system would wait for this very thread. If no other can be had the registration stays.
+        let _ = std::thread::Builder::new().name("overlapped-close".to_owned()).spawn(move || end.now());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::channel;
+    use std::thread::ThreadId;
+
+    static ENDED_BY: Mutex<Option<ThreadId>> = Mutex::new(None);
+    static IS_OVER: Mutex<()> = Mutex::new(());
+
+    /// As the system's: it waits for the callback.
+    unsafe extern "system" fn unregister(_: HCMNOTIFICATION) -> CONFIGRET {
+        *ENDED_BY.lock().unwrap() = Some(std::thread::current().id());
+        drop(IS_OVER.lock());
+        CR_SUCCESS
+    }
+
+    #[test]
+    fn a_notice_may_end_its_own_watching() {
+        struct Told(std::sync::mpsc::Sender<Removal>);
+        impl Drop for Told {
+            fn drop(&mut self) {
+                let _ = self.0.send(Removal::Gone);
+            }
+        }
+        let (tell, told) = channel();
+        let watching = std::sync::Arc::new(Mutex::new(None));
+        let (own, last) = (watching.clone(), Told(tell));
+        let callback = move |removal| {
+            drop(own.lock().unwrap().take());
+            last.0.send(removal).unwrap();
+        };
+        let tell = Box::into_raw(Box::new(Tell::Handle(Mutex::new(Box::new(callback)))));
+        *watching.lock().unwrap() = Some(Registration { notification: HCMNOTIFICATION::default(), unregister, tell });
+        let under_way = IS_OVER.lock().unwrap();
+        let data = ptr::null();
+        // SAFETY: the context is what a registration has; of a handle's notice no data is looked at.
+        unsafe { notice(HCMNOTIFICATION::default(), tell.cast(), CM_NOTIFY_ACTION_DEVICEQUERYREMOVE, data, 0) };
+        assert_eq!(told.recv().unwrap(), Removal::Asked);
+        assert_ne!(*ENDED_BY.lock().unwrap(), Some(std::thread::current().id()), "it would wait for itself");
+        drop(under_way);
+        assert_eq!(told.recv().unwrap(), Removal::Gone, "then the callback is gone");
     }
 }
