@@ -49,6 +49,8 @@ mod errno;
 mod error;
 #[cfg(windows)]
 mod event;
+#[cfg(windows)]
+mod function;
 mod gate;
 pub mod guide;
 #[cfg(windows)]
@@ -77,6 +79,8 @@ pub use device::Device;
 pub use error::{Error, ErrorCode, ErrorKind, Operation};
 #[cfg(windows)]
 pub use event::Event;
+#[cfg(windows)]
+pub use function::{Returned, Submission};
 #[cfg(windows)]
 pub use interface::{
     InterfaceChange, InterfaceClass, InterfaceWatch, ParseInterfaceClassError, Removal, RemovalNotice, UntilRemoval,
