@@ -422,7 +422,11 @@ impl File {
     }
 
     pub(crate) fn stream_kind(&self) -> StreamKind {
-        if self.sort == Sort::SerialPort { StreamKind::Bytes } else { StreamKind::Messages }
+        match self.sort {
+            Sort::SerialPort => StreamKind::Bytes,
+            Sort::Places | Sort::Appended => StreamKind::Places,
+            Sort::Device | Sort::Stream => StreamKind::Messages,
+        }
     }
 
     pub(crate) fn more(&self, _room: &mut [u8]) -> usize {
