@@ -356,14 +356,22 @@ impl Pending {
     }
 
     /// The reply and the buffers, once the result is published.
-    pub(crate) fn take_raw<K: Send + 'static>(mut self) -> RawReply<K> {
+    pub(crate) fn take_raw<K: Send + 'static>(self) -> RawReply<K> {
+        // A read may take older bytes in place of its own.
+        self.device.settle(self.slot(), self.operation);
+        // SAFETY: the result is published and this call owns the operation.
+        let ended = unsafe { self.device.port.result(self.slot(), self.operation) };
+        self.take_ended(ended)
+    }
+
+    /// The reply and the buffers, once the result is published, or the submission has returned with it.
+    pub(crate) fn take_ended<K: Send + 'static>(mut self, ended: (Status, usize)) -> RawReply<K> {
         let operation = std::mem::replace(&mut self.operation, InFlight::NONE);
         let (port, name) = (&self.device.port, &self.device.name);
         let slot = port.slot(operation);
         slot.machine.forget_waiter(operation.generation());
-        self.device.settle(slot, operation);
-        // SAFETY: the result is published and this call owned the operation.
-        unsafe { raw::reply(port, slot, name, operation, slot.status()) }
+        // SAFETY: the operation is over and this call owned it.
+        unsafe { raw::reply(port, slot, name, operation, ended) }
     }
 
     /// The result, once it is published.
@@ -452,7 +460,7 @@ impl Drop for Pending {
         slot.machine.forget_waiter(self.operation.generation());
         if slot.machine.abandon(self.operation.generation()) {
             self.device.settle(slot, self.operation);
-            self.device.port.left_over(slot);
+            self.device.port.left_over(slot, self.operation);
             self.device.port.release(self.operation);
         } else if what == STREAM_READ {
             self.device.withdraw(self.operation);

@@ -67,9 +67,9 @@ pub struct Device {
 /// Keeps a device open: the last one of a device closes it. Who needs the device and must not keep it open has the
 /// [`Inner`], and [enters](Inner::enter).
 pub(crate) struct Handle {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
     /// Somebody has the closing in hand.
-    is_closing: bool,
+    pub(crate) is_closing: bool,
 }
 
 impl Deref for Handle {
@@ -176,7 +176,7 @@ impl Device {
     /// pool already. The handle is then closed; to keep it, duplicate it first.
     #[cfg(windows)]
     pub fn from_handle(handle: impl Into<std::os::windows::io::OwnedHandle>) -> Result<Self, Error> {
-        Self::from_handle_on(&Port::global()?, handle)
+        Self::options().adopt(handle)
     }
 
     /// Takes over a handle, on `port`.
@@ -193,7 +193,7 @@ impl Device {
     /// As [`from_handle`](Self::from_handle).
     #[cfg(windows)]
     pub fn from_handle_on(port: &Port, handle: impl Into<std::os::windows::io::OwnedHandle>) -> Result<Self, Error> {
-        crate::sys::windows::adopt(port, handle.into())
+        Self::options().port(port).adopt(handle)
     }
 
     /// Takes over a file that somebody else opened, on the global port: a pipe, a serial port that was set up, a gpiochip
@@ -1050,6 +1050,10 @@ impl Inner {
         {
             return Err(self.error(ErrorKind::InvalidInput, what).hint("an offset must be less than 4 EiB"));
         }
+        #[cfg(windows)]
+        if let Some(objection) = self.file().and_then(|file| file.objection(what)) {
+            return Err(self.error(ErrorKind::InvalidInput, what).hint(objection));
+        }
         Ok(())
     }
 
@@ -1106,6 +1110,20 @@ impl Inner {
         }
     }
 
+    /// The last owner is gone, who wants the handle. `None`: somebody inside closes it, and has not come out.
+    #[cfg(windows)]
+    pub(crate) fn shut_and_take(self: &Arc<Self>) -> Option<std::os::windows::io::OwnedHandle> {
+        let must_not_wait = crate::Port::is_dispatching() || gate::is_inside();
+        let wait = || if must_not_wait { !self.gate.leave_to_the_last() } else { self.gate.wait(PATIENCE) };
+        if !self.gate.shut() && !wait() {
+            return None;
+        }
+        let handle = self.file().and_then(crate::sys::windows::File::take);
+        // What is left to be done: there is nothing to close.
+        let _ = self.close_now();
+        handle
+    }
+
     /// The file, of a real device.
     #[cfg(windows)]
     pub(crate) fn file(&self) -> Option<&crate::sys::windows::File> {
@@ -1139,8 +1157,14 @@ impl Inner {
         match &self.backend {
             Backend::Simulated(file) => file.cancel(&self.port, operation),
             #[cfg(windows)]
-            // SAFETY: the caller holds the operation, as its owner or by a pin: the address is not used again.
-            Backend::File(file) => unsafe { file.cancel(slot) },
+            Backend::File(file) => {
+                let named = match slot.operation() {
+                    Operation::Function => self.port.loans.address(operation),
+                    _ => Some(slot.io_status().cast()),
+                };
+                // SAFETY: the caller holds the operation, as its owner or by a pin: the address is not used again.
+                named.into_iter().for_each(|named| unsafe { file.cancel(named) });
+            }
             #[cfg(all(target_os = "linux", not(miri)))]
             Backend::File(file) => file.cancel(operation),
             #[cfg(windows)]

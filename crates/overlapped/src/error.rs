@@ -106,6 +106,11 @@ pub enum Operation {
     Signal,
     /// Looking for device interfaces.
     Interface,
+    /// Giving out the handle.
+    Handle,
+    /// An overlapped function of the caller's choice.
+    #[cfg(windows)]
+    Function,
     /// A device control with this code.
     Control(CtlCode),
     /// A read: at a place, or of a stream.
@@ -154,6 +159,9 @@ impl fmt::Display for Operation {
             Self::Buffer => f.write_str("buffer"),
             Self::Signal => f.write_str("signal"),
             Self::Interface => f.write_str("device interfaces"),
+            Self::Handle => f.write_str("give out the handle"),
+            #[cfg(windows)]
+            Self::Function => f.write_str("overlapped function"),
             Self::Control(code) => write!(f, "device control {code}"),
             Self::Read { offset: None } => f.write_str("read"),
             Self::Write { offset: None } => f.write_str("write"),

@@ -269,7 +269,7 @@ impl Calls for Source {
         let slot = port.slot(operation);
         // SAFETY: the call is over and ours, and is not released before its bytes are counted.
         let bytes = unsafe { slot.output(information) }.len();
-        let was_given_on = port.left_over(slot);
+        let was_given_on = port.left_over(slot, operation);
         port.release_slot(slot, operation);
         (!was_given_on).then_some(bytes)
     }

@@ -48,6 +48,8 @@ mod device;
 mod error;
 #[cfg(windows)]
 mod event;
+#[cfg(windows)]
+mod function;
 mod gate;
 pub mod guide;
 #[cfg(windows)]
@@ -75,6 +77,8 @@ pub use device::Device;
 pub use error::{Error, ErrorCode, Operation};
 #[cfg(windows)]
 pub use event::Event;
+#[cfg(windows)]
+pub use function::{Returned, Submission};
 #[cfg(windows)]
 pub use interface::{
     InterfaceChange, InterfaceClass, InterfaceWatch, ParseInterfaceClassError, Removal, RemovalNotice, UntilRemoval,

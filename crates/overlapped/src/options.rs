@@ -1,6 +1,7 @@
 //! How to open a device.
 
 use std::path::Path;
+use std::sync::Arc;
 
 #[cfg(not(any(windows, all(target_os = "linux", not(miri)))))]
 use crate::ErrorKind;
@@ -83,11 +84,14 @@ pub struct OpenOptions {
     pub(crate) read: bool,
     pub(crate) write: bool,
     pub(crate) access_mode: Option<u32>,
-    pub(crate) share_mode: u32,
+    pub(crate) share_mode: Option<u32>,
     pub(crate) disposition: Disposition,
     pub(crate) attributes: u32,
     pub(crate) security: SecurityQos,
     pub(crate) skip_completion_port_on_success: bool,
+    #[cfg_attr(not(windows), allow(dead_code, reason = "only Windows' serial ports have timeouts"))]
+    pub(crate) keep_serial_timeouts: bool,
+    pub(crate) name: Option<Arc<str>>,
     pub(crate) port: Option<Port>,
 }
 
@@ -109,12 +113,13 @@ impl OpenOptions {
             read: true,
             write: true,
             access_mode: None,
-            // FILE_SHARE_READ | FILE_SHARE_WRITE
-            share_mode: 3,
+            share_mode: None,
             disposition: Disposition::OpenExisting,
             attributes: 0,
             security: SecurityQos::Identification,
             skip_completion_port_on_success: false,
+            keep_serial_timeouts: false,
+            name: None,
             port: None,
         }
     }
@@ -141,10 +146,11 @@ impl OpenOptions {
         self
     }
 
-    /// What others may open it for meanwhile (`dwShareMode`): 1 read, 2 write, 4 delete. Read and write unless set.
+    /// What others may open it for meanwhile (`dwShareMode`): 1 read, 2 write, 4 delete. Unless set, read and write; and
+    /// of a serial port (`COM3`, `\\.\COM12`) nothing, as `CreateFile` demands of those.
     #[must_use]
     pub fn share_mode(mut self, mode: u32) -> Self {
-        self.share_mode = mode;
+        self.share_mode = Some(mode);
         self
     }
 
@@ -155,7 +161,10 @@ impl OpenOptions {
         self
     }
 
-    /// File attributes and flags (`dwFlagsAndAttributes`) beyond those set here.
+    /// File attributes and flags (`dwFlagsAndAttributes`) beyond those set here. What a pipe's server learns is not among
+    /// them: say it by [`security_qos`](Self::security_qos). The bits of SECURITY_SQOS_PRESENT and the levels
+    /// (`0x001f_0000`) are [`ErrorKind::InvalidInput`](crate::ErrorKind) here; two levels in one word would be a third.
+    /// FILE_FLAG_OPEN_NO_RECALL and FILE_FLAG_OPEN_REQUIRING_OPLOCK are among those bits, and cannot be had.
     #[must_use]
     pub fn attributes(mut self, attributes: u32) -> Self {
         self.attributes = attributes;
@@ -178,6 +187,39 @@ impl OpenOptions {
         self
     }
 
+    /// Whether a serial port keeps the timeouts it has: no unless set.
+    ///
+    /// As Windows leaves it, a read of a serial port ends when its buffer is full, and not before. So a port that is opened
+    /// here is told to end a read as soon as there are bytes, with those that there are (`SERIAL_TIMEOUTS`:
+    /// `ReadIntervalTimeout` and `ReadTotalTimeoutMultiplier` are MAXULONG, `ReadTotalTimeoutConstant` is one less). A port
+    /// keeps its timeouts for whoever opens it next. Those of writes stay as they are; so does a port that is
+    /// [adopted](Self::adopt).
+    ///
+    /// ```no_run
+    /// use overlapped::Device;
+    /// // Another program has set the port up: a read ends when the line is idle for 20 ms.
+    /// let port = Device::options().keep_serial_timeouts(true).open(r"\\.\COM3")?;
+    /// # Ok::<(), overlapped::Error>(())
+    /// ```
+    #[must_use]
+    pub fn keep_serial_timeouts(mut self, keep: bool) -> Self {
+        self.keep_serial_timeouts = keep;
+        self
+    }
+
+    /// What the device is called in errors and in [`Port::pending`]: the path it was opened by unless set, and the
+    /// handle's number for one that is [adopted](Self::adopt).
+    ///
+    /// ```
+    /// let error = overlapped::Device::options().name("the pump").open("no such device").unwrap_err();
+    /// assert_eq!(error.device(), Some("the pump"));
+    /// ```
+    #[must_use]
+    pub fn name(mut self, name: impl AsRef<str>) -> Self {
+        self.name = Some(name.as_ref().into());
+        self
+    }
+
     /// The port its completions go to: the global one unless set.
     #[must_use]
     pub fn port(mut self, port: &Port) -> Self {
@@ -197,7 +239,51 @@ impl OpenOptions {
         return crate::sys::linux::open(self, path);
         #[cfg(not(any(windows, all(target_os = "linux", not(miri)))))]
         Err(Error::new(ErrorKind::Unsupported, crate::Operation::Open)
-            .on(&path.to_string_lossy().into())
+            .on(&self.name.clone().unwrap_or_else(|| path.to_string_lossy().into()))
             .hint("on this platform only simulated devices can be opened"))
+    }
+
+    /// Takes over a handle that somebody else opened with FILE_FLAG_OVERLAPPED: [`Device::from_handle`], with a
+    /// [`name`](Self::name), a [`port`](Self::port), and
+    /// [`skip_completion_port_on_success`](Self::skip_completion_port_on_success). All other options are those of opening.
+    ///
+    /// ```
+    /// # use overlapped::{Device, Error};
+    /// # fn example(pipe: std::os::windows::io::OwnedHandle) -> Result<(), Error> {
+    /// let child = Device::options().name("the child's output").adopt(pipe)?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Device::from_handle`].
+    #[cfg(windows)]
+    pub fn adopt(&self, handle: impl Into<std::os::windows::io::OwnedHandle>) -> Result<Device, Error> {
+        crate::sys::windows::adopt(self, handle.into())
+    }
+
+    /// Takes over a file that somebody else opened: [`Device::from_fd`], with a [`name`](Self::name) and a
+    /// [`port`](Self::port). All other options are those of opening.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use overlapped::Device;
+    /// let (reader, _writer) = std::io::pipe()?;
+    /// let reader = Device::options().name("the child's output").adopt(reader)?;
+    /// assert_eq!(reader.name(), "the child's output");
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Device::from_fd`].
+    #[cfg(all(target_os = "linux", not(miri)))]
+    pub fn adopt(&self, fd: impl Into<std::os::fd::OwnedFd>) -> Result<Device, Error> {
+        let port = self.port.clone().map_or_else(Port::global, Ok)?;
+        crate::sys::linux::adopt(&port, fd.into(), self.name.clone())
+    }
+
+    /// What a device that is opened at `path` is called.
+    #[cfg(any(windows, all(target_os = "linux", not(miri))))]
+    pub(crate) fn name_of(&self, path: &Path) -> Arc<str> {
+        self.name.clone().unwrap_or_else(|| path.to_string_lossy().into())
     }
 }

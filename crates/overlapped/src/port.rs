@@ -23,7 +23,7 @@ use crate::sys::windows::Signals;
 use crate::sys::{PerProcess, Queue};
 use crate::timer::{Due, Timers};
 use crate::unread::{StreamKind, Unread};
-use crate::{Error, ErrorKind, Operation};
+use crate::{Error, ErrorKind, Operation, Status};
 
 /// Where completions arrive.
 ///
@@ -317,6 +317,9 @@ pub(crate) struct Inner {
     lost_results: AtomicU64,
     lost_bytes: AtomicU64,
     panics: AtomicU64,
+    /// What is lent to functions that take no token.
+    #[cfg(windows)]
+    pub(crate) loans: crate::sys::windows::Loans,
 }
 
 /// Ports that a thread is dispatching, by address: one inside of the other's wakers. The low bit of an address says that
@@ -662,6 +665,8 @@ impl Inner {
             lost_results: AtomicU64::new(0),
             lost_bytes: AtomicU64::new(0),
             panics: AtomicU64::new(0),
+            #[cfg(windows)]
+            loans: Default::default(),
         })
     }
 
@@ -744,17 +749,19 @@ impl Inner {
 
     /// The operation in `slot` is over and the caller's, and nobody will take its result: gives it on if that can be, and
     /// counts it else. Returns whether it was given on.
-    pub(crate) fn left_over(&self, slot: &Slot) -> bool {
+    pub(crate) fn left_over(&self, slot: &Slot, operation: InFlight) -> bool {
         if slot.is_taken() {
             return false;
         }
         // SAFETY: the operation is over and the caller's.
-        let (status, information) = unsafe { slot.status() };
+        let (status, information) = unsafe { self.result(slot, operation) };
         let what = slot.operation();
         let has_result = match what {
             Operation::Control(_) | Operation::Signal | device::STREAM_READ => !status.is_error(),
             #[cfg(target_os = "linux")]
             Operation::Ioctl { .. } => !status.is_error(),
+            #[cfg(windows)]
+            Operation::Function => !status.is_error(),
             // A read with a place can be made again; a write brings nothing.
             _ => false,
         };
@@ -764,7 +771,7 @@ impl Inner {
         // SAFETY: as above; the bytes are copied before the slot is given back.
         let bytes = unsafe { slot.output(information) };
         let listed = || lock(&self.devices).get(&slot.device()).map(|d| (d.leftovers.clone(), d.device.clone()));
-        match (what, if matches!(what, Operation::Control(_)) { None } else { listed() }) {
+        match (what, if matches!(what, device::STREAM_READ | Operation::Signal) { listed() } else { None }) {
             (device::STREAM_READ, Some((Leftovers::Bytes(unread, kind), device))) => {
                 if bytes.is_empty() && kind != StreamKind::Messages {
                     return false;
@@ -958,7 +965,10 @@ impl Inner {
         if token == LOOK {
             return;
         }
-        let known = InFlight::from_token(token).and_then(|op| Some((op, self.slab.get(op.index())?)));
+        let named = InFlight::from_token(token);
+        #[cfg(windows)]
+        let named = named.or_else(|| self.loans.completed(token));
+        let known = named.and_then(|op| Some((op, self.slab.get(op.index())?)));
         let Some((operation, slot)) = known else {
             self.strays.fetch_add(1, Relaxed);
             return;
@@ -1002,6 +1012,22 @@ impl Inner {
         self.slab.get(operation.index()).expect("an operation of this port has a slot of this port")
     }
 
+    /// The result of an operation.
+    ///
+    /// # Safety
+    /// As for [`Slot::status`], of this operation, which has this slot.
+    pub(crate) unsafe fn result(&self, slot: &Slot, operation: InFlight) -> (Status, usize) {
+        #[cfg(windows)]
+        if slot.operation() == Operation::Function
+            && let Some(ended) = self.loans.ended(operation)
+        {
+            return ended;
+        }
+        let _ = operation;
+        // SAFETY: the caller's promise.
+        unsafe { slot.status() }
+    }
+
     /// Gives the slot up, by its owner. What was borrowed from it is gone.
     #[inline]
     pub(crate) fn release(&self, operation: InFlight) {
@@ -1019,7 +1045,7 @@ impl Inner {
 
     /// Gives back the slot of an operation that is over and whose owner has left, or left that to a canceller.
     pub(crate) fn give_back(&self, slot: &Slot, operation: InFlight, how: Recycle) {
-        self.left_over(slot);
+        self.left_over(slot, operation);
         self.slab.give_back(slot, operation.index(), how);
     }
 }
@@ -1028,6 +1054,11 @@ impl Drop for Inner {
     fn drop(&mut self) {
         // A real driver may still write what it was given, however late: that memory is never freed.
         if self.slab.iter().all(|(_, slot)| slot.machine.in_flight().is_none()) {
+            // SAFETY: nothing is in flight.
+            #[cfg(windows)]
+            unsafe {
+                self.loans.free();
+            }
             // SAFETY: this is the last use of the slab.
             unsafe { ManuallyDrop::drop(&mut self.slab) };
         }

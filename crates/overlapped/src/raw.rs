@@ -85,6 +85,12 @@ impl<K> RawReply<K> {
         Self::refused(error, Buffer::empty(), Buffer::empty(), None)
     }
 
+    /// The reply to a function that failed with an error of its own.
+    #[cfg(windows)]
+    pub(crate) fn failed(self, error: Error) -> Self {
+        Self { status: Err(error), ..self }
+    }
+
     /// The status: a success or a warning.
     ///
     /// # Errors

@@ -488,6 +488,8 @@ const SIGNAL: u64 = 8 << 32;
 /// Waits for readiness, and makes no system call.
 #[cfg(target_os = "linux")]
 const READY: u64 = 16 << 32;
+#[cfg(windows)]
+const FUNCTION: u64 = 1 << 32;
 
 /// In one word: a code as it is; a read or write by its highest bits, and one more than its offset.
 #[inline]
@@ -502,6 +504,8 @@ fn pack(what: Operation) -> u64 {
         Operation::Signal => SIGNAL,
         #[cfg(target_os = "linux")]
         Operation::Ready { interest } => READY | (interest as u64) << 32,
+        #[cfg(windows)]
+        Operation::Function => FUNCTION,
         // Nothing else is submitted.
         _ => 0,
     }
@@ -522,6 +526,8 @@ fn unpack(what: u64) -> Operation {
         what if what & READY != 0 => {
             Operation::Ready { interest: Interest::from_number(what >> 32 & 3).unwrap_or(Interest::Readable) }
         }
+        #[cfg(windows)]
+        FUNCTION => Operation::Function,
         code => Operation::Control(CtlCode::from_u32(code as u32)),
     }
 }

@@ -2,6 +2,8 @@
 #![cfg(not(loom))]
 #![allow(dead_code, reason = "the tests do not begin at `main`")]
 
+#[path = "../examples/directory_changes.rs"]
+mod directory_changes;
 #[path = "../examples/disk_query.rs"]
 mod disk_query;
 #[cfg(not(miri))]

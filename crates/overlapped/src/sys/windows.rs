@@ -3,12 +3,14 @@
 mod event;
 mod file;
 pub(crate) mod interface;
+mod loans;
 mod object;
 pub(crate) mod pool;
 mod queue;
 
 pub(crate) use event::{Event, Signals};
 pub(crate) use file::{File, adopt, open};
+pub(crate) use loans::Loans;
 pub(crate) use queue::Queue;
 
 use windows_sys::Win32::Foundation::GetLastError;
@@ -22,6 +24,12 @@ use crate::ErrorCode;
 fn last_error() -> ErrorCode {
     // SAFETY: no preconditions.
     ErrorCode::Win32(unsafe { GetLastError() })
+}
+
+/// [`last_error`], as a number.
+pub(crate) fn last_error_code() -> u32 {
+    // SAFETY: no preconditions.
+    unsafe { GetLastError() }
 }
 
 /// Keeps the module this code is in loaded for ever: the dispatcher thread runs it and is never joined.

@@ -30,7 +30,7 @@ pub(crate) struct File {
 }
 
 pub(crate) fn open(options: &OpenOptions, path: &Path) -> Result<Device, Error> {
-    let name: Arc<str> = path.to_string_lossy().into();
+    let name = options.name_of(path);
     let invalid = |hint| Err(Error::new(ErrorKind::InvalidInput, Operation::Open).on(&name).hint(hint));
     if path.as_os_str().as_bytes().contains(&0) {
         return invalid("the path has a NUL in it");
@@ -38,7 +38,7 @@ pub(crate) fn open(options: &OpenOptions, path: &Path) -> Result<Device, Error> 
     if options.access_mode.is_some() || options.attributes != 0 {
         return invalid("access rights and attributes are those of Windows: here there are `read` and `write`");
     }
-    if options.share_mode != OpenOptions::new().share_mode {
+    if options.share_mode.is_some() {
         return invalid("this system has no share modes: use the device's own lock, such as the ioctl TIOCEXCL");
     }
     let access = match (options.read, options.write) {
@@ -63,8 +63,8 @@ pub(crate) fn open(options: &OpenOptions, path: &Path) -> Result<Device, Error> 
 }
 
 /// Takes over a file that somebody else opened.
-pub(crate) fn adopt(port: &Port, fd: OwnedFd, name: Option<&str>) -> Result<Device, Error> {
-    let name = name.map_or_else(|| format!("fd {}", fd.as_raw_fd()).into(), Arc::from);
+pub(crate) fn adopt(port: &Port, fd: OwnedFd, name: Option<Arc<str>>) -> Result<Device, Error> {
+    let name = name.unwrap_or_else(|| format!("fd {}", fd.as_raw_fd()).into());
     assemble(port, name, fd, Operation::Adopt)
 }
 

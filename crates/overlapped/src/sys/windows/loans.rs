@@ -1,0 +1,178 @@
+//! The OVERLAPPED structures that are lent to functions of Win32, and whose they are.
+//!
+//! Such a function takes no token: its packet names the structure by its address. That is looked up here, and never
+//! followed. Each slot has a structure of its own, made when it is first needed and kept, so an address names a slot for
+//! as long as there is the port; and the generation that is noted with it names the operation.
+//!
+//! A packet may be late: that of a success at once comes when its operation is over, and maybe the slot has the next one
+//! by then. So a packet counts only when the status in the structure is final. While it is not, nothing has completed;
+//! and once it is, it does not matter which packet says so first.
+
+use std::cell::UnsafeCell;
+use std::collections::HashMap;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU32, Ordering::Acquire};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use windows_sys::Win32::System::IO::OVERLAPPED;
+
+use crate::Status;
+use crate::port::InFlight;
+
+/// In the status of a structure that no function has touched: a number that is nobody's, of success severity and with the
+/// customer's bit (`ntstatus.h`).
+const UNTOUCHED: Status = Status::from_u32(0x2f6c_6e74);
+
+/// The structures of one port.
+#[derive(Debug, Default)]
+pub(crate) struct Loans(Mutex<Table>);
+
+#[derive(Debug, Default)]
+struct Table {
+    /// By the number of the slot.
+    structures: HashMap<u32, Structure>,
+    /// By address: the operation that has it, or had it last.
+    operations: HashMap<u64, InFlight>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Structure(NonNull<UnsafeCell<OVERLAPPED>>);
+
+// SAFETY: the memory is the port's, and is touched under the table's lock, or by the operation's owner or its kernel.
+unsafe impl Send for Structure {}
+
+impl Structure {
+    fn new() -> Self {
+        Self(NonNull::from(Box::leak(Box::new(UnsafeCell::new(OVERLAPPED::default())))))
+    }
+
+    fn get(self) -> *mut OVERLAPPED {
+        UnsafeCell::raw_get(self.0.as_ptr())
+    }
+
+    fn address(self) -> u64 {
+        self.0.addr().get() as u64
+    }
+
+    /// The status, whoever may be writing it. The count is there by the time it is final.
+    fn status(self) -> Status {
+        // SAFETY: a structure lives as long as the port. The status is the low half of the first word: Windows is
+        // little-endian; it is aligned, and of the four bytes that the kernel writes.
+        let status = unsafe { AtomicU32::from_ptr((&raw mut (*self.get()).Internal).cast()) };
+        Status::from_u32(status.load(Acquire))
+    }
+
+    fn count(self) -> usize {
+        // SAFETY: a structure lives as long as the port; the count is written before the status is final.
+        unsafe { (&raw const (*self.get()).InternalHigh).read_volatile() }
+    }
+}
+
+impl Loans {
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A structure for an operation that has begun and that nobody has submitted yet.
+    pub(crate) fn lend(&self, operation: InFlight) -> *mut OVERLAPPED {
+        let mut table = self.table();
+        let structure = *table.structures.entry(operation.index()).or_insert_with(Structure::new);
+        let fresh = OVERLAPPED { Internal: UNTOUCHED.to_u32() as usize, ..OVERLAPPED::default() };
+        // SAFETY: the slot's last operation is over, and this one not yet submitted: nobody writes, and who looks for a
+        // late packet's status has the lock.
+        unsafe { structure.get().write(fresh) };
+        table.operations.insert(structure.address(), operation);
+        structure.get()
+    }
+
+    /// The operation whose completion a packet with this address is, if it is one.
+    pub(crate) fn completed(&self, address: u64) -> Option<InFlight> {
+        let table = self.table();
+        let operation = *table.operations.get(&address)?;
+        let status = table.structures.get(&operation.index())?.status();
+        (status != UNTOUCHED && status != Status::PENDING).then_some(operation)
+    }
+
+    /// How the operation has ended: `None` while it has not. A function that touches nothing and succeeds has no count.
+    pub(crate) fn ended(&self, operation: InFlight) -> Option<(Status, usize)> {
+        let structure = *self.table().structures.get(&operation.index())?;
+        match structure.status() {
+            Status::PENDING => None,
+            UNTOUCHED => Some((Status::SUCCESS, 0)),
+            status => Some((status, structure.count())),
+        }
+    }
+
+    /// The address that names the operation of this slot to the kernel.
+    pub(crate) fn address(&self, operation: InFlight) -> Option<*mut OVERLAPPED> {
+        self.table().structures.get(&operation.index()).map(|structure| structure.get())
+    }
+
+    /// Frees them.
+    ///
+    /// # Safety
+    /// No operation of the port is in flight, and none will be.
+    pub(crate) unsafe fn free(&self) {
+        let structures = std::mem::take(&mut self.table().structures);
+        for structure in structures.into_values() {
+            // SAFETY: it was leaked by `new`, and is taken out of the table; nobody else has it (the caller's promise).
+            drop(unsafe { Box::from_raw(structure.0.as_ptr()) });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(structure: *mut OVERLAPPED, status: Status, count: usize) {
+        // SAFETY: this test is the kernel's side, and the structure's port lives.
+        unsafe {
+            (*structure).InternalHigh = count;
+            (*structure).Internal = status.to_u32() as usize;
+        }
+    }
+
+    #[test]
+    fn a_late_packet_completes_neither_its_own_operation_nor_the_next() {
+        let loans = Loans::default();
+        let (first, second) = (InFlight::new(7, 1), InFlight::new(7, 2));
+        let structure = loans.lend(first);
+        let address = structure.addr() as u64;
+        write(structure, Status::SUCCESS, 5);
+        assert_eq!((loans.completed(address), loans.ended(first)), (Some(first), Some((Status::SUCCESS, 5))));
+        // The slot has the next one when the packet comes: not submitted yet, pending, and complete.
+        assert_eq!(loans.lend(second), structure);
+        assert_eq!(loans.completed(address), None);
+        write(structure, Status::PENDING, 0);
+        assert_eq!((loans.completed(address), loans.ended(second)), (None, None));
+        write(structure, Status::BUFFER_OVERFLOW, 9);
+        assert_eq!(loans.completed(address), Some(second));
+        assert_eq!(loans.ended(second), Some((Status::BUFFER_OVERFLOW, 9)));
+        // SAFETY: nobody has a structure.
+        unsafe { loans.free() };
+    }
+
+    #[test]
+    fn an_address_that_nobody_lent_is_not_followed() {
+        let loans = Loans::default();
+        for address in [0, 8, 0x7fff_ffff_fff0, u64::MAX] {
+            assert_eq!(loans.completed(address), None);
+        }
+        let structure = loans.lend(InFlight::new(1, 1));
+        write(structure, Status::SUCCESS, 0);
+        assert_eq!(loans.completed(structure.addr() as u64 + 8), None);
+        // SAFETY: nobody has a structure.
+        unsafe { loans.free() };
+    }
+
+    #[test]
+    fn a_function_that_touches_nothing_and_succeeds_has_no_count() {
+        let loans = Loans::default();
+        let operation = InFlight::new(0, 1);
+        loans.lend(operation);
+        assert_eq!(loans.ended(operation), Some((Status::SUCCESS, 0)));
+        // SAFETY: nobody has a structure.
+        unsafe { loans.free() };
+    }
+}
