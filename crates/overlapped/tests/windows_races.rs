@@ -140,15 +140,17 @@ fn a_signal_beside_a_timeout_is_seen_once() {
     });
 }
 
-/// This is for the core: a result that nobody has taken.
 #[test]
 fn a_signal_beside_a_drop_is_seen_once() {
     let this = Signalled::new(false, set);
     for round in 0..rounds() {
-        let call = this.event.signal();
+        let (call, stream) = match round % 2 {
+            0 => (Some(this.event.signal()), None),
+            _ => (None, Some(this.event.signals().start())),
+        };
         this.both.wait();
         (0..round % 61 * 32).for_each(|_| std::hint::spin_loop());
-        drop(call);
+        drop((call, stream));
         this.event.signal().wait_timeout(Duration::from_secs(60)).expect("the signal is lost");
         this.both.wait();
     }
