@@ -10,7 +10,7 @@ use std::ptr::null_mut;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering::SeqCst};
 use windows_sys::Win32::Storage::FileSystem::FILE_FLAG_OVERLAPPED;
 
-/// Sees the first chunk of a port's slots come and go.
+/// Sees what the kernel may write of a port's first eight slots come and go: 80 bytes for each, and a page of slack.
 struct Watching;
 static CHUNK: AtomicPtr<u8> = AtomicPtr::new(null_mut());
 static LEN: AtomicUsize = AtomicUsize::new(0);
@@ -20,7 +20,7 @@ unsafe impl GlobalAlloc for Watching {
     unsafe fn alloc(&self, l: Layout) -> *mut u8 {
         // SAFETY: the caller's promise is passed on.
         let p = unsafe { System.alloc(l) };
-        if l.align() == 16 && l.size() == 8 * 192 {
+        if l.align() == 16 && l.size() == 8 * 80 + 4096 {
             CHUNK.store(p, SeqCst);
             LEN.store(l.size(), SeqCst);
         }
