@@ -59,6 +59,8 @@ struct Pump<Out: Output + ?Sized, F> {
     /// How often it was woken since whoever runs it began; 0 when nobody does.
     wakes: AtomicUsize,
     stopped: AtomicBool,
+    /// Somebody waits in `stop`, and takes the stream: the handle is to be closed when that returns.
+    awaited: AtomicBool,
     /// The stream is gone, its calls are cancelled.
     gone: Mutex<bool>,
     is_gone: Condvar,
@@ -88,6 +90,9 @@ where
     fn take(&self) -> Option<(InvertedCall<Out>, F)> {
         let mut work = self.lock();
         while let Some((stream, callback)) = &mut *work {
+            if self.awaited.load(SeqCst) {
+                return None;
+            }
             if self.stopped.load(SeqCst) {
                 break;
             }
@@ -107,14 +112,18 @@ where
         self.work.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Drops what is over, outside of the lock, and says so.
-    fn end_of(&self, over: Option<(InvertedCall<Out>, F)>) {
-        if over.is_some() {
-            // What the callback has captured is somebody else's: a destructor may panic, and may stop this very thing.
-            self.port.guarded(|| drop(over));
-            *self.gone.lock().unwrap_or_else(PoisonError::into_inner) = true;
-            self.is_gone.notify_all();
-        }
+    /// Drops what is over, outside of the lock, and then says so. The last owner of a device closes its handle: that is
+    /// not the dispatcher's.
+    fn end_of(self: &Arc<Self>, over: Option<(InvertedCall<Out>, F)>) {
+        let Some((stream, callback)) = over else { return };
+        // What the callback has captured is somebody else's: a destructor may panic, and may stop this very thing.
+        self.port.guarded(|| drop(callback));
+        let pump = self.clone();
+        port::off_the_dispatcher(move || {
+            drop(stream);
+            *pump.gone.lock().unwrap_or_else(PoisonError::into_inner) = true;
+            pump.is_gone.notify_all();
+        });
     }
 
     fn run_on_the_dispatcher(self: &Arc<Self>) {
@@ -147,13 +156,15 @@ where
     F: FnMut(Result<Reply<Out>, Error>) + Send + 'static,
 {
     fn end(self: Arc<Self>, wait: bool) {
+        // On the thread that runs the callback, or drops it, nobody can wait for that.
+        let wait = wait && !self.port.is_dispatched_here() && !Running::is_here(&*self);
+        self.awaited.fetch_or(wait, SeqCst);
         self.stopped.store(true, SeqCst);
         // In the child of a fork the stream is its parent's, and so may be who holds its locks.
         if self.port.is_inherited() {
             return;
         }
-        // On the thread that runs the callback, or drops it, nobody can wait for that.
-        if wait && !self.port.is_dispatched_here() && !Running::is_here(&*self) {
+        if wait {
             let over = self.lock().take();
             let _running = Running::begin(&*self);
             self.end_of(over);
@@ -182,6 +193,7 @@ impl Subscription {
             work,
             wakes: AtomicUsize::new(0),
             stopped: AtomicBool::new(false),
+            awaited: AtomicBool::new(false),
             gone: Mutex::new(false),
             is_gone: Condvar::new(),
         });

@@ -141,3 +141,8 @@ pub(crate) fn until(what: &str, mut done: impl FnMut() -> bool) {
     }
     panic!("ten seconds are over and still not: {what}");
 }
+
+/// How many rounds a race runs: `OVERLAPPED_ROUNDS`, or as many as a stage has time for.
+pub(crate) fn rounds(few: usize) -> usize {
+    std::env::var("OVERLAPPED_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(few)
+}
