@@ -71,11 +71,16 @@ impl IoStatus {
 
 /// What the kernel may write of a slot: the status block, and behind it the bytes of small inputs and outputs, so that an
 /// output that is overrun leaves its own status alone.
-#[repr(C, align(16))]
+#[repr(C)]
 struct Block {
     io_status: IoStatus,
-    inline: [u8; INLINE],
+    inline: Inline,
 }
+
+#[repr(C, align(16))]
+struct Inline([u8; INLINE]);
+
+const _: () = assert!(align_of::<Inline>() == ALIGN);
 
 /// The caller's own input and output, and what else is to live until the driver is done.
 pub(crate) struct Lent {

@@ -16,6 +16,9 @@ const WAIT_LARGE: Ioctl<(), [u8]> = unsafe { Ioctl::slice(WAIT.code(), 1 << 20) 
 
 struct Counting;
 
+/// How many rounds of large transfers: memory that is not there is slow to make.
+const LARGE: usize = 50;
+
 static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
 
 // SAFETY: every call is passed on to the system's allocator as it came.
@@ -39,18 +42,22 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// How many allocations `rounds` of `work` make, after a first few.
-/// The fewest of a few tries: the harness has a thread of its own, which may allocate meanwhile.
-fn allocations(mut work: impl FnMut()) -> usize {
-    (0..5).map(|_| allocations_once(&mut work)).min().unwrap_or(0)
+/// How many allocations a thousand rounds of `work` make, after a first few.
+fn allocations(work: impl FnMut()) -> usize {
+    allocations_in(1000, work)
 }
 
-fn allocations_once(work: &mut impl FnMut()) -> usize {
-    for _ in 0..100 {
+/// The fewest of a few tries: the harness has a thread of its own, which may allocate meanwhile.
+fn allocations_in(rounds: usize, mut work: impl FnMut()) -> usize {
+    (0..5).map(|_| allocations_once(rounds, &mut work)).min().unwrap_or(0)
+}
+
+fn allocations_once(rounds: usize, work: &mut impl FnMut()) -> usize {
+    for _ in 0..rounds / 10 {
         work();
     }
     let before = ALLOCATIONS.load(SeqCst);
-    for _ in 0..1000 {
+    for _ in 0..rounds {
         work();
     }
     ALLOCATIONS.load(SeqCst) - before
@@ -73,7 +80,7 @@ fn a_call_allocates_nothing_in_steady_state() {
         assert_eq!(*call.wait().unwrap(), 7);
     });
     // Small and large ones in turn: a slot's own buffer gives way, and is there again.
-    let large = allocations(|| {
+    let large = allocations_in(LARGE, || {
         for records in [50, 1000, 300 << 10] {
             let call = device.call(ANSWER.with_capacity(records), &0);
             assert_eq!(call.wait().unwrap().len(), 4);
@@ -96,7 +103,7 @@ fn a_call_allocates_nothing_in_steady_state() {
     drop(stream);
     // A frame grabber's: four reads of 1 MiB are pending, and items are held until four more have come.
     let mut stream = device.inverted(WAIT_LARGE, &()).pending(4).window(12).start();
-    let large_stream = allocations(|| {
+    let large_stream = allocations_in(LARGE, || {
         for _ in 0..4 {
             driver.complete_one(1);
         }
@@ -149,7 +156,7 @@ fn device_files() -> usize {
     });
     drop(stream);
     let mut stream = reader.standing_reads(1 << 20).start();
-    let large = allocations(|| {
+    let large = allocations_in(LARGE, || {
         writer.write_all(&[1; 10]).unwrap();
         drain(&port);
         assert_eq!(stream.wait_next().unwrap().unwrap().len(), 10);
