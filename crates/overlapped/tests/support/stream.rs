@@ -424,7 +424,7 @@ pub(crate) fn what_came_back_to_a_device_that_is_closed_is_counted<E: Ends>() {
     drop(call);
     settle(&port);
     let stats = port.stats();
-    assert_eq!(stats.lost_bytes, 8);
+    assert_eq!(stats.lost_bytes, 5, "the others are in the stream still");
     assert!(stats.lost_results > 0);
 }
 
@@ -452,7 +452,10 @@ pub(crate) fn reads_that_are_given_up_lose_nothing<E: Ends>() {
         given_up += 1;
         match given_up % 5 {
             0 => drop(read),
-            1 => drop((is_pending(&mut read), read)),
+            1 => match pin!(&mut read).poll(&mut Context::from_waker(Waker::noop())) {
+                Poll::Ready(bytes) => total = take(&bytes.unwrap()),
+                Poll::Pending => drop(read),
+            },
             2 => {
                 (0..given_up % 97 * 16).for_each(|_| std::hint::spin_loop());
                 drop(read);
