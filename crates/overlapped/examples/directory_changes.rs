@@ -81,7 +81,7 @@ mod watch {
     /// Watches a directory of its own, in which somebody is at work.
     pub(super) fn demonstrate() -> Result<(), Box<dyn std::error::Error>> {
         let path = std::env::temp_dir().join(format!("directory-changes-{}", std::process::id()));
-        std::fs::create_dir(&path)?;
+        std::fs::create_dir_all(&path)?;
         let directory = open(&path)?;
         let work = {
             let path = path.clone();
@@ -98,7 +98,7 @@ mod watch {
         });
         worker.join().expect("the worker does not panic")?;
         drop(directory);
-        std::fs::remove_dir(path)?;
+        std::fs::remove_dir_all(path)?;
         Ok(watched?)
     }
 }

@@ -35,8 +35,8 @@
 //!   [`RawCall`] lends the driver buffers of your own.
 //! - [`views`] reads answers of a length that the driver chooses: a header and the rest, and lists of records.
 //! - [`Port`] is where completions arrive: one dispatcher thread in all, or none, or the system's thread pool.
-//! - On Windows: `Event` awaits the Win32 events that many vendors' libraries signal, and `InterfaceClass` finds devices by
-//!   what they are.
+//! - On Windows: `Event` awaits the Win32 events that many vendors' libraries signal, `InterfaceClass` finds devices by
+//!   what they are, and `Device::call_with` makes a call of any other overlapped function.
 //!
 //! The [`guide`] has the whole story: the five steps beside this crate, the inverted call, what `Ioctl::new` promises, a
 //! cookbook, testing without the hardware, and the same program as in .NET, Asio and libuv.

@@ -81,6 +81,8 @@ mod functions {
     #[test]
     fn a_change_of_a_directory_is_awaited() {
         let path = std::env::temp_dir().join(format!("overlapped-directory-{}", std::process::id()));
+        // A run that failed may have left it, and Wine's process numbers come again.
+        let _ = std::fs::remove_dir_all(&path);
         std::fs::create_dir(&path).unwrap();
         let options = Device::options().write(false).share_mode(7).attributes(FILE_FLAG_BACKUP_SEMANTICS);
         let directory = options.open(&path).unwrap();
