@@ -15,7 +15,7 @@ use crate::ioctl::sealed::Done;
 use crate::port::{self, InFlight, Leftovers, Waiter};
 use crate::raw::{self, RawReply};
 use crate::slab::{Lent, PLACES, Slot, WHOLE};
-use crate::unread::{Own, StreamKind, Unread};
+use crate::unread::{Admission, Own, StreamKind, Unread};
 use crate::{Buffer, Call, CtlCode, Error, ErrorCode, ErrorKind, Input, InvertedCallBuilder, Ioctl, OpenOptions};
 use crate::{Operation, Output, Port, RawCall, Reply, Status, sim};
 
@@ -938,6 +938,7 @@ impl Inner {
             return Ok(());
         }
         self.note_cancellations();
+        self.cancel_parked();
         let closed = match &self.backend {
             Backend::Simulated(file) => {
                 file.close();
@@ -973,39 +974,88 @@ impl Inner {
         }
     }
 
-    /// Gives a read that is prepared the bytes that came back of others.
-    fn give_unread(&self, slot: &Slot, len: u32) -> Option<(Status, usize)> {
-        if len == 0 || !self.unread.any() {
+    /// A read of a stream that is prepared gets the bytes that came back of others, or waits for those that may. `None`: it
+    /// goes to the driver.
+    fn admit(self: &Arc<Self>, operation: InFlight, slot: &Slot) -> Option<Submitted> {
+        // SAFETY: the operation has begun and was not submitted: this is its kernel's side.
+        let output = unsafe { slot.memory().output() };
+        if output.is_empty() {
             return None;
         }
         let kind = self.stream_kind();
-        // SAFETY: the operation has begun and was not submitted: this is its kernel's side.
-        let output = unsafe { slot.memory().output() };
-        let mut given = self.unread.take(kind, output)?;
-        slot.set_number(given.number);
-        #[cfg(any(windows, all(target_os = "linux", not(miri))))]
-        if let (Backend::File(file), StreamKind::Bytes) = (&self.backend, kind) {
-            given.len += file.more(&mut output[given.len..]);
+        match self.unread.admit(kind, operation, output) {
+            Admission::Go => None,
+            Admission::Given(mut given, _is_all) => {
+                slot.set_number(given.number);
+                #[cfg(any(windows, all(target_os = "linux", not(miri))))]
+                if let (Backend::File(file), StreamKind::Bytes, true) = (&self.backend, kind, _is_all) {
+                    given.len += file.more(&mut output[given.len..]);
+                }
+                let status = if given.more { Status::BUFFER_OVERFLOW } else { Status::SUCCESS };
+                Some(Submitted::Final(operation, status, given.len))
+            }
+            Admission::Parked => {
+                self.port.parked(operation, Arc::downgrade(self));
+                // The one it waits for may be over since.
+                self.offer_unread();
+                Some(Submitted::Pending(operation))
+            }
         }
-        Some((if given.more { Status::BUFFER_OVERFLOW } else { Status::SUCCESS }, given.len))
     }
 
-    /// Promises what came back to a read that waits, and has it end.
+    /// What can be had is given to reads that wait; and those that waited for it in vain go to the driver.
     pub(crate) fn offer_unread(self: &Arc<Self>) {
         while self.unread.any() {
-            let waits = |slot: &Slot| slot.device() == self.id && slot.operation() == STREAM_READ;
-            let reader = self.unread.promise(|is_free| {
-                let reads = self.port.slab.iter().filter_map(|(index, slot)| {
-                    // One that is being cancelled ends by itself, and perhaps nobody wants it any more.
-                    let wanted = |generation: &u32| waits(slot) && slot.cancelled.load(Acquire) != *generation;
-                    let generation = slot.machine.pending().filter(wanted)?;
-                    let operation = InFlight::new(index, generation);
-                    is_free(operation).then_some((slot.number(), operation))
-                });
-                reads.min_by_key(|(number, _)| *number).map(|(_, operation)| operation)
+            if let Some(reader) = self.promise_unread() {
+                self.cancel_pinned(reader);
+            } else if let Some(parked) = self.unread.unpark_next() {
+                self.submit_parked(parked);
+            } else {
+                return;
+            }
+        }
+    }
+
+    /// Promises bytes that came back to the read that has waited longest. It is to end then.
+    fn promise_unread(&self) -> Option<InFlight> {
+        self.unread.promise(|is_free| {
+            let reads = self.port.slab.iter().filter_map(|(index, slot)| {
+                let waits = || slot.device() == self.id && slot.operation() == STREAM_READ;
+                // One that is being cancelled ends by itself, and perhaps nobody wants it any more.
+                let wanted = |generation: &u32| waits() && slot.cancelled.load(Acquire) != *generation;
+                let generation = slot.machine.pending().filter(wanted)?;
+                let operation = InFlight::new(index, generation);
+                is_free(operation).then_some((slot.number(), operation))
             });
-            let Some(reader) = reader else { return };
-            self.cancel_pinned(reader);
+            reads.min_by_key(|(number, _)| *number).map(|(_, operation)| operation)
+        })
+    }
+
+    /// A read that was parked goes to the driver.
+    fn submit_parked(&self, operation: InFlight) {
+        let slot = self.port.slot(operation);
+        if let Some((status, information)) = self.hand_over(operation, slot, STREAM_READ) {
+            self.end_parked(operation, status, information);
+        }
+        // Whoever cancelled it meanwhile did not find it.
+        if slot.cancelled.load(Acquire) == operation.generation() {
+            self.cancel_pinned(operation);
+        }
+    }
+
+    /// A read that was parked ends.
+    fn end_parked(&self, operation: InFlight, status: Status, information: usize) {
+        // SAFETY: it was taken out of those that are parked, and has not gone to the driver, or has ended there: this is
+        // its kernel's side.
+        unsafe { self.port.slot(operation).set_status(status, information) };
+        self.port.queue().post(operation.token());
+    }
+
+    /// Reads before those that are parked are not over, though their driver had time enough: they wait no longer.
+    pub(crate) fn give_up_orphans(self: &Arc<Self>) {
+        if let Some(then) = std::time::Instant::now().checked_sub(Port::GRACE_PERIOD) {
+            self.unread.give_up_orphans(then);
+            self.offer_unread();
         }
     }
 
@@ -1025,6 +1075,17 @@ impl Inner {
         if self.unread.any() {
             self.unread.withdraw(operation);
             self.offer_unread();
+        }
+    }
+
+    fn cancel_parked(&self) {
+        while self.unread.any()
+            && let Some(operation) = self.unread.unpark_first()
+        {
+            let slot = self.port.slot(operation);
+            slot.cancelled.store(operation.generation(), Release);
+            slot.set_nothing();
+            self.end_parked(operation, Status::CANCELLED, 0);
         }
     }
 
@@ -1060,7 +1121,7 @@ impl Inner {
     /// Takes a slot, fills it and submits it.
     #[inline]
     pub(crate) fn submit(
-        &self,
+        self: &Arc<Self>,
         what: Operation,
         input: &[u8],
         output_len: Option<u32>,
@@ -1084,18 +1145,27 @@ impl Inner {
 
     /// Submits an operation that is prepared.
     #[inline]
-    fn begin(&self, index: u32, slot: &Slot, what: Operation, waiter: Option<Waiter>) -> Submitted {
+    fn begin(self: &Arc<Self>, index: u32, slot: &Slot, what: Operation, waiter: Option<Waiter>) -> Submitted {
         if what == STREAM_READ {
             slot.set_number(self.unread.number());
         }
         let operation = InFlight::new(index, slot.machine.begin(waiter));
-        // SAFETY: the operation has begun and was not submitted: its memory is prepared.
         if what == STREAM_READ
-            && let Some((status, information)) = self.give_unread(slot, unsafe { slot.memory() }.output_len)
+            && self.unread.any()
+            && let Some(submitted) = self.admit(operation, slot)
         {
-            return Submitted::Final(operation, status, information);
+            return submitted;
         }
-        let ended = match &self.backend {
+        match self.hand_over(operation, slot, what) {
+            None => Submitted::Pending(operation),
+            Some((status, information)) => Submitted::Final(operation, status, information),
+        }
+    }
+
+    /// Hands an operation that has begun to its driver. `Some`: it is final.
+    #[inline]
+    fn hand_over(&self, operation: InFlight, slot: &Slot, what: Operation) -> Option<(Status, usize)> {
+        match &self.backend {
             Backend::Simulated(file) => file.submit(&self.port, operation, slot, what),
             #[cfg(any(windows, all(target_os = "linux", not(miri))))]
             // SAFETY: the slot is prepared, its operation has begun, and a slot outlives its operation: a port that goes
@@ -1103,10 +1173,6 @@ impl Inner {
             Backend::File(file) => unsafe { file.submit(operation, slot, what) },
             #[cfg(windows)]
             Backend::Event(event) => event.submit(operation),
-        };
-        match ended {
-            None => Submitted::Pending(operation),
-            Some((status, information)) => Submitted::Final(operation, status, information),
         }
     }
 
@@ -1154,6 +1220,10 @@ impl Inner {
 
     fn ask_to_cancel(&self, operation: InFlight, slot: &Slot) {
         slot.cancelled.store(operation.generation(), Release);
+        if self.unread.any() && self.unread.unpark(operation) {
+            slot.set_nothing();
+            return self.end_parked(operation, Status::CANCELLED, 0);
+        }
         match &self.backend {
             Backend::Simulated(file) => file.cancel(&self.port, operation),
             #[cfg(windows)]
@@ -1166,13 +1236,18 @@ impl Inner {
                 named.into_iter().for_each(|named| unsafe { file.cancel(named) });
             }
             #[cfg(all(target_os = "linux", not(miri)))]
-            Backend::File(file) => file.cancel(operation),
+            Backend::File(file) => {
+                if file.cancel(operation) {
+                    slot.set_nothing();
+                }
+            }
             #[cfg(windows)]
             Backend::Event(event) => event.cancel(operation),
         }
     }
 
     pub(crate) fn cancel_all(&self) {
+        self.cancel_parked();
         match &self.backend {
             Backend::Simulated(_) => self.cancel_each(),
             #[cfg(any(windows, all(target_os = "linux", not(miri))))]

@@ -274,6 +274,12 @@ impl Calls for Source {
         (!was_given_on).then_some(bytes)
     }
 
+    fn orphan(&self, port: &Self::Port, operation: InFlight) {
+        if self.what == STREAM_READ {
+            self.unread.orphan(port.slot(operation).number());
+        }
+    }
+
     fn after(&self, port: &Self::Port, operation: InFlight, status: Status, information: usize) -> After {
         if self.what == STREAM_READ && status == Status::END_OF_FILE {
             return After::End(End::Quiet);

@@ -753,11 +753,14 @@ impl Inner {
         if slot.is_taken() {
             return false;
         }
+        let what = slot.operation();
+        if what == device::STREAM_READ {
+            return self.left_over_read(slot);
+        }
         // SAFETY: the operation is over and the caller's.
         let (status, information) = unsafe { self.result(slot, operation) };
-        let what = slot.operation();
         let has_result = match what {
-            Operation::Control(_) | Operation::Signal | device::STREAM_READ => !status.is_error(),
+            Operation::Control(_) | Operation::Signal => !status.is_error(),
             #[cfg(target_os = "linux")]
             Operation::Ioctl { .. } => !status.is_error(),
             #[cfg(windows)]
@@ -765,38 +768,49 @@ impl Inner {
             // A read with a place can be made again; a write brings nothing.
             _ => false,
         };
-        if !has_result {
+        #[cfg(windows)]
+        if has_result && what == Operation::Signal {
+            let listed = lock(&self.devices).get(&slot.device()).map(|listed| listed.leftovers.clone());
+            if let Some(Leftovers::Signals(signals)) = listed {
+                signals.give_back();
+                return true;
+            }
+        }
+        if has_result {
+            // SAFETY: as above.
+            self.lost(1, unsafe { slot.output(information) }.len() as u64);
+        }
+        false
+    }
+
+    /// [`left_over`](Self::left_over), of a read of a stream.
+    fn left_over_read(&self, slot: &Slot) -> bool {
+        // SAFETY: the operation is over and the caller's; the bytes are copied before the slot is given back.
+        let (bytes, status) = unsafe {
+            let (status, information) = slot.status();
+            (slot.output(if status.is_error() { 0 } else { information }), status)
+        };
+        let listed = lock(&self.devices).get(&slot.device()).map(|d| (d.leftovers.clone(), d.device.clone()));
+        let Some((Leftovers::Bytes(unread, kind), device)) = listed else {
+            self.lost(u64::from(!bytes.is_empty()), bytes.len() as u64);
+            return false;
+        };
+        let has_bytes = !status.is_error() && (!bytes.is_empty() || kind == StreamKind::Messages);
+        if has_bytes {
+            unread.give_back(slot.number(), bytes);
+        }
+        if !unread.any() {
             return false;
         }
-        // SAFETY: as above; the bytes are copied before the slot is given back.
-        let bytes = unsafe { slot.output(information) };
-        let listed = || lock(&self.devices).get(&slot.device()).map(|d| (d.leftovers.clone(), d.device.clone()));
-        match (what, if matches!(what, device::STREAM_READ | Operation::Signal) { listed() } else { None }) {
-            (device::STREAM_READ, Some((Leftovers::Bytes(unread, kind), device))) => {
-                if bytes.is_empty() && kind != StreamKind::Messages {
-                    return false;
-                }
-                unread.give_back(slot.number(), bytes);
-                match device.upgrade() {
-                    Some(device) if device.enter().map(|device| device.offer_unread()).is_some() => {}
-                    // It was closed meanwhile: nobody reads it any more.
-                    _ => {
-                        let (results, bytes) = unread.clear();
-                        self.lost(results, bytes);
-                    }
-                }
-                true
-            }
-            #[cfg(windows)]
-            (Operation::Signal, Some((Leftovers::Signals(signals), _))) => {
-                signals.give_back();
-                true
-            }
-            _ => {
-                self.lost(1, bytes.len() as u64);
-                false
-            }
+        unread.resolve(slot.number());
+        if let Some(device) = device.upgrade()
+            && device.enter().map(|device| device.offer_unread()).is_none()
+        {
+            // It was closed meanwhile: nobody reads it any more.
+            let (results, bytes) = unread.clear();
+            self.lost(results, bytes);
         }
+        has_bytes
     }
 
     /// Runs `job` on the dispatcher.
@@ -825,6 +839,11 @@ impl Inner {
     /// At `at` the operation's time is over.
     pub(crate) fn at(&self, at: Instant, operation: InFlight, device: Weak<device::Inner>) {
         self.timer(at, operation, Due::Timeout(device));
+    }
+
+    /// At the end of the grace period a parked read waits no longer.
+    pub(crate) fn parked(&self, operation: InFlight, device: Weak<device::Inner>) {
+        self.timer(Instant::now() + Port::GRACE_PERIOD, operation, Due::Parked(device));
     }
 
     fn timer(&self, at: Instant, operation: InFlight, due: Due) {
@@ -943,6 +962,13 @@ impl Inner {
                 Due::Timeout(device) => self.overdue(operation, device),
                 // What the driver completed until now is in the queue before this.
                 Due::Grace => self.queue.post(operation.token() | EXPIRE),
+                Due::Parked(device) => {
+                    if let Some(device) = device.upgrade()
+                        && let Some(device) = device.enter()
+                    {
+                        device.give_up_orphans();
+                    }
+                }
             }
         }
     }

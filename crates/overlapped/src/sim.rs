@@ -383,8 +383,13 @@ impl Drop for Raw {
             return;
         }
         // SAFETY: this is the kernel's side of the operation in flight.
-        if unsafe { self.slot().status() }.0 == Status::PENDING {
-            self.end(Status::DRIVER_INTERNAL_ERROR, 0);
+        let (mut status, _) = unsafe { self.slot().status() };
+        if status == Status::PENDING {
+            status = Status::DRIVER_INTERNAL_ERROR;
+            self.end(status, 0);
+        }
+        if status.is_error() {
+            self.slot().set_nothing();
         }
         self.post();
     }

@@ -424,7 +424,17 @@ impl Slot {
 
     /// Of a read of a stream: its number among those of its device.
     pub(crate) fn number(&self) -> u64 {
-        self.number.load(Relaxed)
+        self.number.load(Relaxed) & !NOTHING
+    }
+
+    /// The read has ended, or ends now, without bytes.
+    pub(crate) fn set_nothing(&self) {
+        self.number.fetch_or(NOTHING, Relaxed);
+    }
+
+    /// Whether it is known of the read that it brings no bytes.
+    pub(crate) fn has_nothing(&self) -> bool {
+        self.number.load(Relaxed) & NOTHING != 0
     }
 
     #[inline]
@@ -473,6 +483,8 @@ impl Slot {
 
 /// In place of a read's number: the result was taken.
 const TAKEN: u64 = u64::MAX;
+/// With a read's number: it brings no bytes.
+const NOTHING: u64 = 1 << 63;
 /// Now, in [`UNIT`]s.
 fn now() -> u32 {
     (crate::sys::ticks() / UNIT) as u32

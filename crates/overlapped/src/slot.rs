@@ -217,6 +217,11 @@ impl<W> Machine<W> {
         }
     }
 
+    /// Whether the driver did not react to the cancellation in time.
+    pub(crate) fn is_expired(&self) -> bool {
+        self.word.load(Acquire) & EXPIRED != 0
+    }
+
     /// Whether the operation was cancelled because its time was over.
     pub(crate) fn is_overdue(&self) -> bool {
         self.word.load(Acquire) & OVERDUE != 0

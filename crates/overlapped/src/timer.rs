@@ -32,6 +32,8 @@ pub(crate) enum Due {
     Timeout(Weak<device::Inner>),
     /// Its driver had time enough to end it after that.
     Grace,
+    /// It waits, parked, for reads before it, whose driver had time enough.
+    Parked(Weak<device::Inner>),
 }
 
 /// Below this many timers nobody looks for those that are not needed any more.

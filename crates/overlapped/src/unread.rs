@@ -10,6 +10,10 @@
 //! - A read that ends with bytes of its own, though older ones were promised to it or came back meanwhile, gets the
 //!   older ones. Its own go back in their place.
 //!
+//! - A read that was given up, and that the driver has not ended yet, may bring bytes still: it is an *orphan*. Reads that
+//!   are submitted meanwhile are *parked*, and go to the driver when it is over: else they might get what comes after.
+//!   That is the time of a cancellation; a driver that takes longer than a second is not waited for.
+//!
 //! Who takes, promises and leaves does so under one lock, after the state of the operation has changed: so a promise is
 //! kept, or found by who leaves. It is not locked while there is nothing, which is nearly always.
 
@@ -18,6 +22,7 @@ use std::sync::atomic::{
     AtomicBool,
     Ordering::{Acquire, Relaxed, Release},
 };
+use std::time::Instant;
 
 use crate::port::InFlight;
 use crate::sync::{AtomicU64, Mutex, MutexGuard, lock};
@@ -37,9 +42,19 @@ pub(crate) enum StreamKind {
 #[derive(Debug)]
 pub(crate) struct Unread {
     numbers: AtomicU64,
-    chunks: Mutex<VecDeque<Chunk>>,
-    /// Whether there are any: nobody locks to see that there are none.
+    state: Mutex<State>,
+    /// Whether there is anything in it: nobody locks to see that there is nothing.
     any: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// What came back, in the order of the reads that had brought it.
+    chunks: VecDeque<Chunk>,
+    /// The numbers of reads that were given up and are not over, and since when.
+    orphans: Vec<(u64, Instant)>,
+    /// Reads that were not submitted yet, in order.
+    parked: VecDeque<InFlight>,
 }
 
 #[derive(Debug)]
@@ -77,9 +92,20 @@ pub(crate) enum Own {
     Cancelled,
 }
 
+/// What becomes of a read that is being submitted.
+#[derive(Debug)]
+pub(crate) enum Admission {
+    /// There is nothing: it goes to the driver.
+    Go,
+    /// It has bytes that came back. `true`: no more of them, and none to be expected.
+    Given(Given, bool),
+    /// It waits until reads before it are over.
+    Parked,
+}
+
 impl Unread {
     pub(crate) fn new() -> Self {
-        Self { numbers: AtomicU64::new(1), chunks: Mutex::new(VecDeque::new()), any: AtomicBool::new(false) }
+        Self { numbers: AtomicU64::new(1), state: Mutex::default(), any: AtomicBool::new(false) }
     }
 
     /// The number of a read that is being submitted.
@@ -94,19 +120,26 @@ impl Unread {
         self.any.load(Acquire)
     }
 
-    /// Gives a new read what there is, unless it is promised to others.
-    pub(crate) fn take(&self, kind: StreamKind, output: &mut [u8]) -> Option<Given> {
-        let mut chunks = self.lock();
-        let first = chunks.iter().position(|chunk| chunk.promised.is_none())?;
-        let mut given = self.give(&mut chunks, first, kind, output);
-        while kind != StreamKind::Messages
-            && given.len < output.len()
-            && let Some(next) = chunks.iter().position(|chunk| chunk.promised.is_none())
-        {
-            given.len += self.give(&mut chunks, next, kind, &mut output[given.len..]).len;
-        }
-        self.note(&chunks);
-        Some(given)
+    /// Gives a new read what there is, or has it wait for what there may be.
+    pub(crate) fn admit(&self, kind: StreamKind, operation: InFlight, output: &mut [u8]) -> Admission {
+        let mut state = self.lock();
+        let admission = if let Some(first) = state.first_free() {
+            let mut given = state.give(first, kind, output);
+            while kind != StreamKind::Messages
+                && given.len < output.len()
+                && let Some(next) = state.first_free()
+            {
+                given.len += state.give(next, kind, &mut output[given.len..]).len;
+            }
+            Admission::Given(given, state.is_empty())
+        } else if state.orphans.is_empty() && state.parked.is_empty() {
+            Admission::Go
+        } else {
+            state.parked.push_back(operation);
+            Admission::Parked
+        };
+        self.note(&state);
+        admission
     }
 
     /// The read `operation`, with this number, is over. `Some`: older bytes are in `output` in place of what it brought,
@@ -119,34 +152,79 @@ impl Unread {
         own: Own,
         output: &mut [u8],
     ) -> Option<Given> {
-        let mut chunks = self.lock();
-        let promised = chunks.iter().position(|chunk| chunk.promised == Some(operation));
-        let older = || chunks.iter().position(|chunk| chunk.promised.is_none() && chunk.number < number);
+        let mut state = self.lock();
+        let promised = state.chunks.iter().position(|chunk| chunk.promised == Some(operation));
+        let older = || state.first_free().filter(|at| state.chunks[*at].number < number);
         let at = promised.or_else(|| if matches!(own, Own::Cancelled) { None } else { older() })?;
-        let given = self.give(&mut chunks, at, kind, output);
+        let given = state.give(at, kind, output);
         if let Own::Bytes(own) = own
             && (!own.is_empty() || kind == StreamKind::Messages)
         {
-            keep(&mut chunks, number, own);
+            state.keep(number, own);
         }
-        self.note(&chunks);
+        self.note(&state);
         Some(given)
     }
 
     /// Keeps the bytes that the read with this number had brought, for the next one.
     pub(crate) fn give_back(&self, number: u64, bytes: &[u8]) {
         let bytes = bytes.into();
-        let mut chunks = self.lock();
-        keep(&mut chunks, number, bytes);
-        self.note(&chunks);
+        let mut state = self.lock();
+        state.keep(number, bytes);
+        self.note(&state);
+    }
+
+    /// The read with this number is being given up, and is not over: what comes after it waits for its end.
+    pub(crate) fn orphan(&self, number: u64) {
+        let mut state = self.lock();
+        state.orphans.push((number, Instant::now()));
+        self.note(&state);
+    }
+
+    /// The read with this number is over; what it had brought was given back before.
+    pub(crate) fn resolve(&self, number: u64) {
+        let mut state = self.lock();
+        state.orphans.retain(|(orphan, _)| *orphan != number);
+        self.note(&state);
+    }
+
+    /// No orphan of before `then` is waited for any more.
+    pub(crate) fn give_up_orphans(&self, then: Instant) {
+        let mut state = self.lock();
+        state.orphans.retain(|(_, since)| *since > then);
+        self.note(&state);
+    }
+
+    /// The next parked read, which is the caller's to submit, if there is nothing left to wait for.
+    pub(crate) fn unpark_next(&self) -> Option<InFlight> {
+        let mut state = self.lock();
+        let next = if state.orphans.is_empty() { state.parked.pop_front() } else { None };
+        self.note(&state);
+        next
+    }
+
+    /// A parked read, to be cancelled.
+    pub(crate) fn unpark_first(&self) -> Option<InFlight> {
+        let mut state = self.lock();
+        let first = state.parked.pop_front();
+        self.note(&state);
+        first
+    }
+
+    /// Takes a read out of those that are parked, to be cancelled. Whether it was there.
+    pub(crate) fn unpark(&self, operation: InFlight) -> bool {
+        let mut state = self.lock();
+        let at = state.parked.iter().position(|parked| *parked == operation);
+        at.map(|at| state.parked.remove(at));
+        self.note(&state);
+        at.is_some()
     }
 
     /// Who owned the read `operation` has left: what was promised to it is for another.
     pub(crate) fn withdraw(&self, operation: InFlight) {
-        self.lock()
-            .iter_mut()
-            .filter(|chunk| chunk.promised == Some(operation))
-            .for_each(|chunk| chunk.promised = None);
+        let mut state = self.lock();
+        let promised = state.chunks.iter_mut().filter(|chunk| chunk.promised == Some(operation));
+        promised.for_each(|chunk| chunk.promised = None);
     }
 
     /// Promises what is there to one who waits for it. `waiting` gives the number of the read that has waited longest,
@@ -155,21 +233,42 @@ impl Unread {
         &self,
         waiting: impl FnOnce(&dyn Fn(InFlight) -> bool) -> Option<InFlight>,
     ) -> Option<InFlight> {
-        let mut chunks = self.lock();
-        let first = chunks.iter().position(|chunk| chunk.promised.is_none())?;
-        let reader = waiting(&|operation| chunks.iter().all(|chunk| chunk.promised != Some(operation)))?;
-        chunks[first].promised = Some(reader);
+        let mut state = self.lock();
+        let first = state.first_free()?;
+        let reader = waiting(&|operation| state.chunks.iter().all(|chunk| chunk.promised != Some(operation)))?;
+        state.chunks[first].promised = Some(reader);
         Some(reader)
     }
 
     /// Takes everything: the device is closed. How many reads had brought it, and how many bytes there are.
     pub(crate) fn clear(&self) -> (u64, u64) {
-        let chunks = std::mem::take(&mut *self.lock());
+        let chunks = std::mem::take(&mut self.lock().chunks);
         (chunks.len() as u64, chunks.iter().map(|chunk| chunk.rest().len() as u64).sum())
     }
 
-    fn give(&self, chunks: &mut VecDeque<Chunk>, at: usize, kind: StreamKind, output: &mut [u8]) -> Given {
-        let chunk = &mut chunks[at];
+    fn note(&self, state: &State) {
+        self.any.store(!state.is_empty(), Release);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+}
+
+impl State {
+    fn is_empty(&self) -> bool {
+        self.chunks.is_empty() && self.orphans.is_empty() && self.parked.is_empty()
+    }
+
+    /// The first bytes that nobody has a promise of, and before which no others may come.
+    fn first_free(&self) -> Option<usize> {
+        let first = self.chunks.iter().position(|chunk| chunk.promised.is_none())?;
+        let number = self.chunks[first].number;
+        self.orphans.iter().all(|(orphan, _)| number < *orphan).then_some(first)
+    }
+
+    fn give(&mut self, at: usize, kind: StreamKind, output: &mut [u8]) -> Given {
+        let chunk = &mut self.chunks[at];
         let number = chunk.number;
         let len = chunk.rest().len().min(output.len());
         output[..len].copy_from_slice(&chunk.rest()[..len]);
@@ -177,21 +276,13 @@ impl Unread {
         chunk.promised = None;
         let rest = !chunk.rest().is_empty();
         if !rest {
-            chunks.remove(at);
+            self.chunks.remove(at);
         }
         Given { len, more: rest && kind == StreamKind::Messages, number }
     }
 
-    fn note(&self, chunks: &VecDeque<Chunk>) {
-        self.any.store(!chunks.is_empty(), Release);
+    fn keep(&mut self, number: u64, bytes: Box<[u8]>) {
+        let at = self.chunks.partition_point(|chunk| chunk.number < number);
+        self.chunks.insert(at, Chunk { number, bytes, start: 0, promised: None });
     }
-
-    fn lock(&self) -> MutexGuard<'_, VecDeque<Chunk>> {
-        lock(&self.chunks)
-    }
-}
-
-fn keep(chunks: &mut VecDeque<Chunk>, number: u64, bytes: Box<[u8]>) {
-    let at = chunks.partition_point(|chunk| chunk.number < number);
-    chunks.insert(at, Chunk { number, bytes, start: 0, promised: None });
 }

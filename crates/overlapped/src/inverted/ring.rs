@@ -28,6 +28,8 @@ pub(crate) trait Calls: Send + Sync + Sized {
     /// Gives up a call that is over and whose result nobody will take. Returns how many bytes it had, unless they were
     /// given on.
     fn discard(&self, port: &Self::Port, operation: Self::Operation, information: usize) -> Option<usize>;
+    /// Nobody will take the result of a call in flight.
+    fn orphan(&self, port: &Self::Port, operation: Self::Operation);
     /// Whether a call that is over is the last one.
     fn after(&self, port: &Self::Port, operation: Self::Operation, status: Status, information: usize) -> After;
     /// What ending it with this status makes of the stream.
@@ -405,7 +407,15 @@ impl<C: Calls> Ring<C> {
     /// The consumer is gone. Nothing is submitted from here on, and what arrives is discarded. The handle is the
     /// caller's to close.
     pub(crate) fn close(&self, device: &C::Device) {
-        let closed = self.lock().close();
+        let mut state = self.lock();
+        // Before what is over now finds nobody: what comes after those in flight waits for them.
+        for entry in &state.entries {
+            if let Entry::Pending(operation) = *entry {
+                self.calls.orphan(self.calls.port(device), operation);
+            }
+        }
+        let closed = state.close();
+        drop(state);
         // First: what comes back is not for calls that nobody wants.
         self.cancel_pending(device);
         for (operation, information) in closed.done {

@@ -59,6 +59,8 @@ impl Calls for Driver {
         Some(information)
     }
 
+    fn orphan(&self, (): &(), _: u64) {}
+
     fn after(&self, (): &(), _: u64, status: Status, _: usize) -> After {
         if status.is_error() { After::End(self.end(status)) } else { After::GoOn }
     }

@@ -189,12 +189,11 @@ impl File {
         self.source.more(self.port.queue(), room)
     }
 
-    /// Cancels one operation; it is named by its number, and a later one in the same slot has another.
-    pub(crate) fn cancel(&self, operation: InFlight) {
+    /// Cancels one operation; it is named by its number, and a later one in the same slot has another. Returns whether it
+    /// has ended so, and has taken nothing.
+    pub(crate) fn cancel(&self, operation: InFlight) -> bool {
         // In the child of a fork the waiting operations are the parent's, and so may be who holds their lock.
-        if !self.port.is_inherited() {
-            self.source.cancel(self.port.queue(), operation);
-        }
+        !self.port.is_inherited() && self.source.cancel(self.port.queue(), operation)
     }
 
     pub(crate) fn cancel_all(&self) {

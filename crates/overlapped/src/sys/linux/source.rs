@@ -450,19 +450,19 @@ impl Source {
         count
     }
 
-    /// Cancels one operation, if it waits or is about to.
-    pub(super) fn cancel(&self, queue: &Queue, operation: InFlight) {
+    /// Cancels one operation, if it waits or is about to. Returns whether it waited: a read has taken nothing then.
+    pub(super) fn cancel(&self, queue: &Queue, operation: InFlight) -> bool {
         let mut state = self.lock();
         for waiting in &mut state.lanes {
             if let Some(running) = waiting.running.as_mut().filter(|running| running.operation == operation) {
                 running.cancelled = true;
-                return;
+                return false;
             }
             if let Some(at) = waiting.queue.iter().position(|transfer| transfer.operation == operation) {
                 let transfer = waiting.queue.remove(at);
                 drop(state);
                 transfer.into_iter().for_each(|transfer| transfer.cancel(queue));
-                return;
+                return true;
             }
         }
         if let Some(at) = state.awaiting.iter().position(|(_, transfer)| transfer.operation == operation) {
@@ -470,6 +470,7 @@ impl Source {
             drop(state);
             transfer.cancel(queue);
         }
+        false
     }
 
     pub(super) fn cancel_all(&self, queue: &Queue) {
