@@ -986,7 +986,7 @@ impl Inner {
         match self.unread.admit(kind, operation, output) {
             Admission::Go => None,
             Admission::Given(mut given, _is_all) => {
-                slot.set_number(given.number);
+                slot.set_place(given.place);
                 #[cfg(any(windows, all(target_os = "linux", not(miri))))]
                 if let (Backend::File(file), StreamKind::Bytes, true) = (&self.backend, kind, _is_all) {
                     given.len += file.more(&mut output[given.len..]);
@@ -1290,9 +1290,9 @@ pub(crate) fn settle(unread: &Unread, kind: StreamKind, slot: &Slot, operation: 
         ErrorKind::Cancelled => Own::Cancelled,
         _ => Own::None,
     };
-    if let Some(given) = unread.settle(kind, operation, slot.number(), own, output) {
+    if let Some(given) = unread.settle(kind, operation, slot.place(), own, output) {
         let status = if given.more { Status::BUFFER_OVERFLOW } else { Status::SUCCESS };
-        slot.set_number(given.number);
+        slot.set_place(given.place);
         // SAFETY: as above.
         unsafe { slot.set_status(status, given.len) };
     }

@@ -274,9 +274,18 @@ impl Calls for Source {
         (!was_given_on).then_some(bytes)
     }
 
-    fn orphan(&self, port: &Self::Port, operation: InFlight) {
+    fn orphan(&self, port: &Self::Port, operation: Option<InFlight>) {
         if self.what == STREAM_READ {
-            self.unread.orphan(port.slot(operation).number());
+            self.unread.orphan(operation.map_or(0, |operation| port.slot(operation).number()));
+        }
+    }
+
+    fn submitted(&self, device: &Self::Device) {
+        if self.what == STREAM_READ {
+            self.unread.resolve(0);
+            if let Some(device) = device.enter() {
+                device.offer_unread();
+            }
         }
     }
 

@@ -797,7 +797,7 @@ impl Inner {
         };
         let has_bytes = !status.is_error() && (!bytes.is_empty() || kind == StreamKind::Messages);
         if has_bytes {
-            unread.give_back(slot.number(), bytes);
+            unread.give_back(slot.place(), bytes);
         }
         if !unread.any() {
             return false;

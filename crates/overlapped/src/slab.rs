@@ -27,6 +27,7 @@ use crate::linux::Interest;
 use crate::port::{Waiter, caught, off_the_dispatcher};
 use crate::slot::{Machine, Recycle};
 use crate::sync::lock;
+use crate::unread::Place;
 use crate::{Buffer, CtlCode, Operation, Status};
 
 /// Bytes of input and output that fit in the slot's block.
@@ -424,7 +425,7 @@ impl Slot {
 
     /// Of a read of a stream: its number among those of its device.
     pub(crate) fn number(&self) -> u64 {
-        self.number.load(Relaxed) & !NOTHING
+        self.number.load(Relaxed) & !(NOTHING | PARTED)
     }
 
     /// The read has ended, or ends now, without bytes.
@@ -440,6 +441,18 @@ impl Slot {
     #[inline]
     pub(crate) fn set_number(&self, number: u64) {
         self.number.store(number, Relaxed);
+    }
+
+    /// Where its bytes have their place among those of all reads.
+    pub(crate) fn place(&self) -> Place {
+        let parted = self.number.load(Relaxed) & PARTED != 0;
+        Place { number: self.number(), part: if parted { self.started.load(Relaxed) } else { 0 } }
+    }
+
+    pub(crate) fn set_place(&self, place: Place) {
+        // It is over: nobody asks when it was submitted.
+        self.started.store(place.part, Relaxed);
+        self.number.store(place.number | PARTED, Relaxed);
     }
 
     /// The result was taken, or is in good hands: nothing is left over when the slot is given back.
@@ -485,6 +498,8 @@ impl Slot {
 const TAKEN: u64 = u64::MAX;
 /// With a read's number: it brings no bytes.
 const NOTHING: u64 = 1 << 63;
+/// With a read's number: where its bytes begin, among those of the read with that number, is in [`Slot::started`].
+const PARTED: u64 = 1 << 62;
 /// Now, in [`UNIT`]s.
 fn now() -> u32 {
     (crate::sys::ticks() / UNIT) as u32

@@ -59,8 +59,7 @@ struct State {
 
 #[derive(Debug)]
 struct Chunk {
-    /// That of the read that brought it.
-    number: u64,
+    place: Place,
     bytes: Box<[u8]>,
     /// So many of them were given out.
     start: usize,
@@ -71,6 +70,21 @@ impl Chunk {
     fn rest(&self) -> &[u8] {
         &self.bytes[self.start..]
     }
+
+    /// Whether all that is left of it is before this place.
+    fn is_before(&self, place: Place) -> bool {
+        let part = self.place.part.saturating_add(self.start as u32);
+        Place { part, ..self.place } < place
+    }
+}
+
+/// Where bytes are among those of all reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Place {
+    /// The number of the read that brought them.
+    pub(crate) number: u64,
+    /// How many of its bytes are before them.
+    pub(crate) part: u32,
 }
 
 /// What a read was given in place of its own.
@@ -79,8 +93,8 @@ pub(crate) struct Given {
     pub(crate) len: usize,
     /// The message was longer; the rest is for the next read.
     pub(crate) more: bool,
-    /// The number of the read that had brought it: under that it comes back once more, if it does.
-    pub(crate) number: u64,
+    /// Where it comes back to, if it does once more.
+    pub(crate) place: Place,
 }
 
 /// What a read ended with.
@@ -142,39 +156,40 @@ impl Unread {
         admission
     }
 
-    /// The read `operation`, with this number, is over. `Some`: older bytes are in `output` in place of what it brought,
+    /// The read `operation`, whose own bytes have this place, is over. `Some`: older bytes are in `output` in place of what it brought,
     /// which was kept. The end of the stream, or a failure, comes to a later read once more.
     pub(crate) fn settle(
         &self,
         kind: StreamKind,
         operation: InFlight,
-        number: u64,
+        place: Place,
         own: Own,
         output: &mut [u8],
     ) -> Option<Given> {
         let mut state = self.lock();
         let promised = state.chunks.iter().position(|chunk| chunk.promised == Some(operation));
-        let older = || state.first_free().filter(|at| state.chunks[*at].number < number);
+        let older = || state.first_free().filter(|at| state.chunks[*at].place < place);
         let at = promised.or_else(|| if matches!(own, Own::Cancelled) { None } else { older() })?;
         let given = state.give(at, kind, output);
         if let Own::Bytes(own) = own
             && (!own.is_empty() || kind == StreamKind::Messages)
         {
-            state.keep(number, own);
+            state.keep(place, own);
         }
         self.note(&state);
         Some(given)
     }
 
-    /// Keeps the bytes that the read with this number had brought, for the next one.
-    pub(crate) fn give_back(&self, number: u64, bytes: &[u8]) {
+    /// Keeps bytes that a read had brought, for the next one.
+    pub(crate) fn give_back(&self, place: Place, bytes: &[u8]) {
         let bytes = bytes.into();
         let mut state = self.lock();
-        state.keep(number, bytes);
+        state.keep(place, bytes);
         self.note(&state);
     }
 
-    /// The read with this number is being given up, and is not over: what comes after it waits for its end.
+    /// The read with this number is being given up, and is not over: what comes after it waits for its end. 0 is one that
+    /// has no number yet: everything waits for it.
     pub(crate) fn orphan(&self, number: u64) {
         let mut state = self.lock();
         state.orphans.push((number, Instant::now()));
@@ -184,7 +199,9 @@ impl Unread {
     /// The read with this number is over; what it had brought was given back before.
     pub(crate) fn resolve(&self, number: u64) {
         let mut state = self.lock();
-        state.orphans.retain(|(orphan, _)| *orphan != number);
+        if let Some(at) = state.orphans.iter().position(|(orphan, _)| *orphan == number) {
+            state.orphans.swap_remove(at);
+        }
         self.note(&state);
     }
 
@@ -263,13 +280,13 @@ impl State {
     /// The first bytes that nobody has a promise of, and before which no others may come.
     fn first_free(&self) -> Option<usize> {
         let first = self.chunks.iter().position(|chunk| chunk.promised.is_none())?;
-        let number = self.chunks[first].number;
+        let number = self.chunks[first].place.number;
         self.orphans.iter().all(|(orphan, _)| number < *orphan).then_some(first)
     }
 
     fn give(&mut self, at: usize, kind: StreamKind, output: &mut [u8]) -> Given {
         let chunk = &mut self.chunks[at];
-        let number = chunk.number;
+        let place = Place { part: chunk.place.part.saturating_add(chunk.start as u32), ..chunk.place };
         let len = chunk.rest().len().min(output.len());
         output[..len].copy_from_slice(&chunk.rest()[..len]);
         chunk.start += len;
@@ -278,11 +295,12 @@ impl State {
         if !rest {
             self.chunks.remove(at);
         }
-        Given { len, more: rest && kind == StreamKind::Messages, number }
+        Given { len, more: rest && kind == StreamKind::Messages, place }
     }
 
-    fn keep(&mut self, number: u64, bytes: Box<[u8]>) {
-        let at = self.chunks.partition_point(|chunk| chunk.number < number);
-        self.chunks.insert(at, Chunk { number, bytes, start: 0, promised: None });
+    fn keep(&mut self, place: Place, bytes: Box<[u8]>) {
+        // What is left of a chunk lies behind the parts of it that were given out.
+        let at = self.chunks.partition_point(|chunk| chunk.is_before(place));
+        self.chunks.insert(at, Chunk { place, bytes, start: 0, promised: None });
     }
 }

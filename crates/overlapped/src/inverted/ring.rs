@@ -28,8 +28,10 @@ pub(crate) trait Calls: Send + Sync + Sized {
     /// Gives up a call that is over and whose result nobody will take. Returns how many bytes it had, unless they were
     /// given on.
     fn discard(&self, port: &Self::Port, operation: Self::Operation, information: usize) -> Option<usize>;
-    /// Nobody will take the result of a call in flight.
-    fn orphan(&self, port: &Self::Port, operation: Self::Operation);
+    /// Nobody will take the result of a call in flight; `None`: of one that is being submitted.
+    fn orphan(&self, port: &Self::Port, operation: Option<Self::Operation>);
+    /// That one was submitted, and is an orphan by its own name, or over.
+    fn submitted(&self, device: &Self::Device);
     /// Whether a call that is over is the last one.
     fn after(&self, port: &Self::Port, operation: Self::Operation, status: Status, information: usize) -> After;
     /// What ending it with this status makes of the stream.
@@ -136,6 +138,8 @@ struct State<C: Calls> {
     /// Somebody is submitting. Who wants to submit too leaves it to them: one at a time, so that numbers and
     /// submissions have the same order, and no lock is held while the driver runs.
     arming: bool,
+    /// The stream was dropped while a call was being submitted.
+    in_limbo: bool,
     /// The first failure, or the end of the file. Nothing is submitted after it.
     end: Option<End>,
     ended: bool,
@@ -171,6 +175,7 @@ impl<C: Calls> Ring<C> {
                 figures: Figures::default(),
                 done: 0,
                 arming: false,
+                in_limbo: false,
                 end: None,
                 ended: false,
                 consumer: None,
@@ -217,6 +222,11 @@ impl<C: Calls> Ring<C> {
             let submission = self.calls.submit(&device, number, self);
             let woken;
             (state, woken) = self.submitted(number, submission, &device);
+            if std::mem::take(&mut state.in_limbo) {
+                drop(state);
+                self.calls.submitted(&device);
+                state = self.lock();
+            }
             if woken.is_some() {
                 drop(state);
                 wake(consumer.take());
@@ -249,6 +259,9 @@ impl<C: Calls> Ring<C> {
                 // It may have arrived before the submission returned.
                 if matches!(state.entry(number), Some(Entry::Submitting)) {
                     state.set(number, Entry::Pending(operation));
+                    if state.in_limbo {
+                        self.calls.orphan(self.calls.port(device), Some(operation));
+                    }
                     if state.is_over() {
                         drop(state);
                         // Whoever ended the stream meanwhile could not cancel what had no name yet.
@@ -408,12 +421,19 @@ impl<C: Calls> Ring<C> {
     /// caller's to close.
     pub(crate) fn close(&self, device: &C::Device) {
         let mut state = self.lock();
+        let mut in_limbo = false;
         // Before what is over now finds nobody: what comes after those in flight waits for them.
         for entry in &state.entries {
-            if let Entry::Pending(operation) = *entry {
-                self.calls.orphan(self.calls.port(device), operation);
+            match *entry {
+                Entry::Pending(operation) => self.calls.orphan(self.calls.port(device), Some(operation)),
+                Entry::Submitting => {
+                    self.calls.orphan(self.calls.port(device), None);
+                    in_limbo = true;
+                }
+                _ => {}
             }
         }
+        state.in_limbo = in_limbo;
         let closed = state.close();
         drop(state);
         // First: what comes back is not for calls that nobody wants.

@@ -59,7 +59,9 @@ impl Calls for Driver {
         Some(information)
     }
 
-    fn orphan(&self, (): &(), _: u64) {}
+    fn orphan(&self, (): &(), _: Option<u64>) {}
+
+    fn submitted(&self, _: &Device) {}
 
     fn after(&self, (): &(), _: u64, status: Status, _: usize) -> After {
         if status.is_error() { After::End(self.end(status)) } else { After::GoOn }
