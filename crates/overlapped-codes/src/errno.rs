@@ -68,6 +68,7 @@ errnos! {
     62 ETIME TimedOut;
     71 EPROTO Other;
     75 EOVERFLOW Other;
+    77 EBADFD Other;
     84 EILSEQ Other;
     90 EMSGSIZE InvalidInput;
     95 EOPNOTSUPP Unsupported;

@@ -25,17 +25,18 @@
 //!
 //! # Which one
 //!
-//! | the driver takes | in a header, say | declare | run |
-//! |---|---|---|---|
-//! | a record at an address | `_IOWR('x', 1, struct thing)` | [`Ioctl::new`] | [`Device::ioctl`], [`Device::ioctl_when`] |
-//! | nothing | `_IO('x', 2)` | [`Ioctl<()>`](Ioctl) | the same |
-//! | a number, by value | `_IOW('x', 3, int)`, `_IO('x', 3)` | [`IoctlByValue::new`] | [`Device::ioctl_by_value`] |
-//! | a number at an address | `_IOW('x', 4, int)` | [`Ioctl::at_address`] | as a record |
-//! | a record that the header calls something else | `_IOW('x', 5, int)` | [`Ioctl::from_request`] | as a record |
-//! | bytes, as many as you have room for | `NAME(len)` | [`IoctlBytes::new`] | [`Device::ioctl_bytes`] |
-//! | addresses or descriptors inside of a record | `_IOWR('x', 6, struct message)` | nothing | [`Device::ioctl_raw`] |
+//! | the driver takes | in a header, say | declare | run | `nix` says |
+//! |---|---|---|---|---|
+//! | a record at an address | `_IOWR('x', 1, struct thing)` | [`Ioctl::new`] | [`Device::ioctl`], [`Device::ioctl_when`] | `ioctl_readwrite!` |
+//! | nothing | `_IO('x', 2)` | [`Ioctl<()>`](Ioctl) | the same | `ioctl_none!` |
+//! | a number, by value | `_IOW('x', 3, int)`, `_IO('x', 3)` | [`IoctlByValue::new`] | [`Device::ioctl_by_value`] | `ioctl_write_int!` |
+//! | a number at an address | `_IOW('x', 4, int)` | [`Ioctl::at_address`] | as a record | `ioctl_write_ptr!` |
+//! | a record that the header calls something else | `_IOW('x', 5, int)` | [`Ioctl::from_request`] | as a record | `ioctl_write_ptr_bad!` |
+//! | bytes, as many as you have room for | `NAME(len)` | [`IoctlBytes::new`] | [`Device::ioctl_bytes`] | `ioctl_read_buf!` |
+//! | addresses or descriptors inside of a record | `_IOWR('x', 6, struct message)` | nothing | [`Device::ioctl_raw`] | |
 //!
-//! A request that is older than the numbering has no macro in its header: `from_request` takes its number.
+//! A request that is older than the numbering has no macro in its header, and its number says nothing of its argument:
+//! `from_request` takes the number and your word.
 
 use std::ffi::c_void;
 use std::fmt;

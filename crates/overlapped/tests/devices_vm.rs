@@ -7,6 +7,8 @@
 mod evdev_grab;
 #[path = "../examples/hidraw_features.rs"]
 mod hidraw_features;
+#[path = "../examples/sysfs_watch.rs"]
+mod sysfs_watch;
 #[path = "../examples/tun_echo.rs"]
 mod tun_echo;
 #[path = "../examples/uinput_keyboard.rs"]

@@ -29,6 +29,13 @@ mod pipe_listen;
 mod scsi_inquiry;
 #[path = "../examples/simulated_device.rs"]
 mod simulated_device;
+#[cfg(not(miri))]
+#[path = "../examples/sysfs_watch.rs"]
+mod sysfs_watch;
+#[cfg(not(miri))]
+#[path = "../examples/terminal_bytes.rs"]
+mod terminal_bytes;
+#[cfg(not(miri))]
 #[path = "../examples/tun_echo.rs"]
 mod tun_echo;
 #[cfg(not(miri))]

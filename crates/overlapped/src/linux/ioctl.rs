@@ -101,7 +101,9 @@ impl<T: FromBytes + IntoBytes + Immutable + KnownLayout> Ioctl<T> {
         unsafe { Self::from_request(request(direction, group, number, size_of::<T>())) }
     }
 
-    /// Declares a request by its number: for those that are older than the numbering, like FIONREAD.
+    /// Declares a request by its number: for those that are older than the numbering, like FIONREAD. Their numbers say
+    /// nothing: one that takes a number by value, like TCFLSH, is an [`IoctlByValue`](super::IoctlByValue), and as an
+    /// `Ioctl<i32>` it is passed an address.
     ///
     /// Where the number's bits say a size, it must be that of `T`, or less if `T` is a record: headers that say too little
     /// are many, and a larger record has room for what they say. In a smaller one it would not fit:
