@@ -44,8 +44,8 @@ impl Hosts {
 pub(crate) const WINDOWS: &str = "x86_64-pc-windows-gnu";
 const STATIC: &str = "x86_64-unknown-linux-musl";
 
-/// The libraries, and the oldest compiler for each: what their manifests state. What is for this workspace alone needs the
-/// pinned one, and so does the command, because of its line editor.
+/// The libraries, and the oldest compiler for each: what their manifests state. What is for this workspace alone needs
+/// the pinned one, and so does the command, because of its line editor.
 const OLDEST: [(&str, &[&str]); 2] =
     [("1.85.0", &["overlapped-codes"]), ("1.88.0", &["overlapped", "linewake-controller", "linewake"])];
 

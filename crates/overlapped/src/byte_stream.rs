@@ -21,14 +21,15 @@ const BUDGET: u32 = 32;
 ///
 /// It keeps at most one read and one write in flight.
 ///
-/// **Reading.** Zero is the end and nothing else: the driver said [`Status::END_OF_FILE`], or the other end of a pipe is
-/// gone. Items without bytes are passed over. A read asks for as many bytes as the caller's buffer has room for, 64 KiB at
-/// most; a future of a read that is dropped loses nothing, since the read goes on and the next one gets its bytes, or
-/// what of them there is room for. A HID wants reads of exactly its report's length.
+/// **Reading.** Zero is the end and nothing else: the driver said [`Status::END_OF_FILE`], or the other end of a pipe
+/// is gone. Items without bytes are passed over. A read asks for as many bytes as the caller's buffer has room for, 64
+/// KiB at most; a future of a read that is dropped loses nothing, since the read goes on and the next one gets its
+/// bytes, or what of them there is room for. What it had and nobody took goes to the device's next read when it is
+/// dropped. A HID
 ///
-/// **Writing.** A write takes a copy of the bytes and returns; the next one waits until they are written. So a write that
-/// was given up took nothing, and can be tried again with other bytes. What goes wrong with bytes that were taken is told
-/// by the next write, flush or close: **flush before you drop it**, since dropping cancels.
+/// **Writing.** A write takes a copy of the bytes and returns; the next one waits until they are written. So a write
+/// that was given up took nothing, and can be tried again with other bytes. What goes wrong with bytes that were taken
+/// is told by the next write, flush or close: **flush before you drop it**, since dropping cancels.
 ///
 /// ```
 /// # use std::io;
@@ -173,6 +174,14 @@ impl AsyncWrite for ByteStream {
     /// Flushes. The handle is closed by dropping the stream.
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.get_mut().poll_written(cx)
+    }
+}
+
+impl Drop for ByteStream {
+    fn drop(&mut self) {
+        if let Some((reply, taken)) = self.rest.take() {
+            reply.give_back(&self.device.inner, taken);
+        }
     }
 }
 

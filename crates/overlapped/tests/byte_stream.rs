@@ -128,6 +128,19 @@ fn a_read_that_was_given_up_leaves_its_bytes_to_the_next() {
 }
 
 #[test]
+fn what_nobody_took_goes_to_the_devices_next_read() {
+    let (line, mut stream) = line(&[]);
+    assert!(try_read(&mut stream, 8).is_pending());
+    let (mut pended, ()) = line.reads.pop().unwrap();
+    pended.write(b"abcdefgh");
+    pended.complete(Status::SUCCESS);
+    assert_eq!(block_on(stream.read(&mut [0; 3])).unwrap(), 3);
+    let device = stream.device().clone();
+    drop(stream);
+    assert_eq!(&*device.read(8).wait().unwrap(), b"defgh");
+}
+
+#[test]
 fn a_failed_read_is_told_and_the_next_one_is_new() {
     let (_, mut stream) = line(&[(Status::DEVICE_NOT_CONNECTED, b""), (Status::SUCCESS, b"a")]);
     let mut byte = [0];
@@ -154,7 +167,7 @@ fn a_part_that_was_written_is_followed_by_the_rest() {
     assert!(matches!(try_write(&mut stream, b"abcdef"), Poll::Ready(Ok(6))));
     assert_eq!(let_go(&line, Status::SUCCESS, 4), b"abcdef");
     let flush = |stream: &mut ByteStream| Pin::new(stream).poll_flush(&mut Context::from_waker(Waker::noop()));
-    while line.writes.len() == 0 {
+    while line.writes.is_empty() {
         assert!(flush(&mut stream).is_pending());
         std::thread::yield_now();
     }
