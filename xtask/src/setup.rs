@@ -17,6 +17,8 @@ pub(crate) enum Need {
     Component(&'static str),
     /// The standard library of a target, for the pinned toolchain.
     Target(&'static str),
+    /// The compiler of this version, for this system and for Windows.
+    Compiler(&'static str),
     /// Any nightly toolchain with Miri and the sources Miri builds std from.
     Miri,
     /// Any nightly toolchain, and cargo-fuzz.
@@ -42,7 +44,7 @@ impl Need {
             Need::Qemu => &["qemu-system-x86"],
             Need::Valgrind => &["valgrind"],
             Need::Sigrok => &["sigrok-cli"],
-            Need::Component(_) | Need::Target(_) | Need::Miri | Need::Fuzz => &[],
+            Need::Component(_) | Need::Target(_) | Need::Compiler(_) | Need::Miri | Need::Fuzz => &[],
         }
     }
 }
@@ -118,6 +120,9 @@ impl Missing {
             let here = match need {
                 Need::Component(name) => component(&components, name),
                 Need::Target(name) => targets.lines().any(|line| line == name),
+                Need::Compiler(version) => rustup(&format!("target list --installed --toolchain {version}"))
+                    .lines()
+                    .any(|line| line == stage::WINDOWS),
                 Need::Miri => {
                     let nightly = rustup("component list --installed --toolchain nightly");
                     component(&nightly, "miri") && component(&nightly, "rust-src")
@@ -154,6 +159,10 @@ impl Missing {
         };
         installs.extend(rustup("component add", self.components()));
         installs.extend(rustup("target add", self.targets()));
+        for version in self.compilers() {
+            let install = CommandLine::new("rustup toolchain install --profile minimal").args(version);
+            installs.push(install.args("--target").args(stage::WINDOWS));
+        }
         if self.0.contains(&Need::Miri) {
             installs.push(CommandLine::new("rustup toolchain install nightly --profile minimal -c miri -c rust-src"));
         }
@@ -193,10 +202,19 @@ impl Missing {
             .collect()
     }
 
+    fn compilers(&self) -> impl Iterator<Item = &'static str> {
+        self.0.iter().filter_map(|need| match need {
+            Need::Compiler(version) => Some(*version),
+            _ => None,
+        })
+    }
+
     fn names(&self) -> String {
         let mut names = self.packages();
         names.extend(self.components());
         names.extend(self.targets());
+        let compilers: Vec<_> = self.compilers().map(|version| format!("Rust {version}")).collect();
+        names.extend(compilers.iter().map(String::as_str));
         if self.0.contains(&Need::Miri) {
             names.push("nightly with Miri");
         }

@@ -41,8 +41,13 @@ impl Hosts {
     }
 }
 
-const WINDOWS: &str = "x86_64-pc-windows-gnu";
+pub(crate) const WINDOWS: &str = "x86_64-pc-windows-gnu";
 const STATIC: &str = "x86_64-unknown-linux-musl";
+
+/// The libraries, and the oldest compiler for each: what their manifests state. What is for this workspace alone needs
+/// the pinned one, and so does the command, because of its line editor.
+const OLDEST: [(&str, &[&str]); 2] =
+    [("1.85.0", &["overlapped-codes"]), ("1.88.0", &["overlapped", "linewake-controller", "linewake"])];
 
 /// The tests that run in the virtual machine, by the names of their files, and the options of `cargo xtask vm run` that
 /// they need. Each file has a machine of its own. "PROGRAM" stands for the command `linewake` as it is built for the guest.
@@ -76,6 +81,13 @@ pub(crate) const ALL: &[Stage] = &[
         ],
         runs_on: Hosts::Linux,
         run: check,
+    },
+    Stage {
+        name: "msrv",
+        about: "the libraries compile with the oldest compilers that they state, for this system and for Windows",
+        needs: &[Need::Compiler(OLDEST[0].0), Need::Compiler(OLDEST[1].0)],
+        runs_on: Hosts::Any,
+        run: msrv,
     },
     Stage {
         name: "doc",
@@ -169,6 +181,18 @@ fn check(run: &Run) -> Result<String, Failure> {
     ))?;
     // Of the tests nothing depends on the length of an address: what is released is enough.
     run.command(&CommandLine::new("cargo check --workspace --target armv7-unknown-linux-gnueabihf"))?;
+    Ok(String::new())
+}
+
+fn msrv(run: &Run) -> Result<String, Failure> {
+    // Another compiler would rebuild everything in the common directory.
+    let directory = workspace::shown(&workspace::target().join("msrv"));
+    for (version, packages) in OLDEST {
+        let check = CommandLine::new("cargo").arg(format!("+{version}")).args("check --all-features --target-dir");
+        let check = packages.iter().fold(check.arg(&directory), |check, package| check.args("-p").arg(*package));
+        run.command(&check)?;
+        run.command(&check.args("--target").args(WINDOWS))?;
+    }
     Ok(String::new())
 }
 
@@ -321,6 +345,18 @@ fn counted(tests: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_oldest_compilers_are_those_that_the_manifests_state() {
+        for (version, packages) in OLDEST {
+            for package in packages {
+                let manifest = workspace::root().join("crates").join(package).join("Cargo.toml");
+                let manifest = std::fs::read_to_string(manifest).unwrap();
+                let stated = format!("rust-version = \"{}\"\n", version.trim_end_matches(".0"));
+                assert!(manifest.contains(&stated), "{package} does not state {stated:?}");
+            }
+        }
+    }
 
     #[test]
     fn names_are_unique_and_found() {

@@ -24,8 +24,8 @@ pub enum Method {
     Neither,
 }
 
-/// The access a handle must have been opened with: bits 14 and 15 of a control code. The system refuses a call that lacks
-/// it before the driver sees it; a simulated device does not look.
+/// The access a handle must have been opened with: bits 14 and 15 of a control code. The system refuses a call that
+/// lacks it before the driver sees it; a simulated device does not look.
 ///
 /// ```
 /// use overlapped_codes::{Access, CtlCode, Method};

@@ -17,7 +17,7 @@ macro_rules! errnos {
             }
         }
 
-        /// The kind of failure it is, of a call that opens something. What is not found later is gone.
+        /// The kind of failure it is of a call that opens something. Of one to an open file some mean another thing.
         ///
         /// ```
         /// use overlapped_codes::{ErrorKind, errno};

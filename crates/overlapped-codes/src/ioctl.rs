@@ -10,9 +10,9 @@ use crate::{CtlCode, Method};
 /// No record may need a stricter alignment, in bytes: output buffers begin at a multiple of it.
 pub const MAX_ALIGN: usize = 16;
 
-/// What a control code can write: a plain record for which every bit pattern is a value, or a slice of them. It holds for
-/// every `T` and `[T]` where `T: FromBytes + Immutable + KnownLayout`, and `Send`, `Sync` and `'static`, as all plain
-/// records are.
+/// What a control code can write: a plain record for which every bit pattern is a value, or a slice of them. It holds
+/// for every `T` and `[T]` where `T: FromBytes + Immutable + KnownLayout`, and `Send`, `Sync` and `'static`, as all
+/// plain records are.
 ///
 /// ```
 /// use overlapped_codes::Record;
@@ -83,8 +83,8 @@ impl<In: ?Sized, Out: Record> Ioctl<In, Out> {
     /// The driver reads no more than the bytes of `In`, and writes no more than the bytes of `Out`, through the buffers
     /// it is given; unless it fails the request it completes it with a byte count that is no larger than `Out`, since
     /// with METHOD_BUFFERED the system copies so many bytes; neither buffer holds an address that the driver follows
-    /// (METHOD_NEITHER is fine without such); and the driver is done with the buffers when it completes the request. The
-    /// guide says what each of these means, and what breaks it: `overlapped::guide::safety`.
+    /// (METHOD_NEITHER is fine without such); and the driver is done with the buffers when it completes the request.
+    /// The guide says what each of these means, and what breaks it: `overlapped::guide::safety`.
     ///
     /// # Panics
     /// When the method is METHOD_IN_DIRECT. In a `const` that is a compile-time error; for a code that is known only at

@@ -26,12 +26,13 @@ pub enum ErrorKind {
     /// The call itself is wrong: a length, an argument, a handle of the wrong sort.
     InvalidInput,
     /// The device is gone: unplugged, removed, or the pipe's other end closed. Drivers say so in many ways (Win32
-    /// errors 1167, 433, 1617, 22, 31, and 2 from a call on an open handle): all are this kind; the code tells them apart.
+    /// errors 1167, 433, 1617, 22, 31, and 2 from a call on an open handle): all are this kind; the code tells them
+    /// apart.
     Disconnected,
     /// The call was cancelled, as was asked, before the driver completed it.
     Cancelled,
-    /// The driver or the system ended the call as cancelled (STATUS_CANCELLED, ECANCELED), and nobody had asked for that:
-    /// a flaky driver, a timer whose clock was set.
+    /// The driver or the system ended the call as cancelled (STATUS_CANCELLED, ECANCELED), and nobody had asked for
+    /// that: a flaky driver, a timer whose clock was set.
     Aborted,
     /// Time ran out.
     TimedOut,

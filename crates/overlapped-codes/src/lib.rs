@@ -1,7 +1,7 @@
 //! What a driver and its program have to agree on: control codes, what each reads and writes, and statuses.
 //!
-//! There is no I/O here, no allocation and no operating system, so that a kernel-mode driver can use it as well as a program. A
-//! protocol is written down once, and both sides are compiled from it:
+//! There is no I/O here, no allocation and no operating system, so that a kernel-mode driver can use it as well as a
+//! program. A protocol is written down once, and both sides are compiled from it:
 //!
 //! ```
 //! use overlapped_codes::{Access, CtlCode, Ioctl, Method, Status};

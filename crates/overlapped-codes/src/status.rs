@@ -6,10 +6,10 @@ use crate::{ErrorKind, errno};
 
 /// An NTSTATUS: how a driver ended a request.
 ///
-/// The two high bits are the severity: success, informational, warning or error (`[MS-ERREF]` section 2.3). A
-/// *warning* is not a failure: its data and its byte count are valid. A call of `overlapped` returns `Ok` for
-/// [`BUFFER_OVERFLOW`](Self::BUFFER_OVERFLOW), and for any other warning an error that keeps the bytes: "device busy" has
-/// that severity, too.
+/// The two high bits are the severity: success, informational, warning or error (`[MS-ERREF]` section 2.3). A *warning*
+/// is not a failure: its data and its byte count are valid. A call of `overlapped` returns `Ok` for
+/// [`BUFFER_OVERFLOW`](Self::BUFFER_OVERFLOW), and for any other warning an error that keeps the bytes: "device busy"
+/// has that severity, too.
 ///
 /// ```
 /// use overlapped_codes::Status;
@@ -21,7 +21,8 @@ use crate::{ErrorKind, errno};
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Status(u32);
 
-/// An error number of Linux: severity *error*, the customer bit, and a facility of our own; the number is in the low bits.
+/// An error number of Linux: severity *error*, the customer bit, and a facility of our own; the number is in the low
+/// bits.
 const ERRNO: u32 = 0xe0e0_0000;
 const ERRNO_BITS: u32 = 0xfff;
 /// With it: whatever the number says, the system has hung the file up.

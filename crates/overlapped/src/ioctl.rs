@@ -129,6 +129,12 @@ pub(crate) mod sealed {
             // SAFETY: the operation is finished and belongs to `self`, which releases it only when dropped.
             unsafe { self.port.slot(self.operation).output(self.information) }
         }
+
+        /// The number of the read that brought them.
+        #[cfg(feature = "futures-io")]
+        pub(crate) fn number(&self) -> u64 {
+            self.port.slot(self.operation).number()
+        }
     }
 
     impl<T> Deref for Many<T>
@@ -180,6 +186,19 @@ pub struct Reply<Out: Output + ?Sized> {
 impl<Out: Output + ?Sized> Reply<Out> {
     pub(crate) fn new(held: Out::Held, status: Status, information: usize) -> Self {
         Self { held, status, information }
+    }
+
+    /// Of a stream's read: the bytes from `from` on are for the next one.
+    #[cfg(feature = "futures-io")]
+    pub(crate) fn give_back(self, device: &Arc<crate::device::Inner>, from: usize)
+    where
+        Out: Output<Held = sealed::Many<u8>>,
+    {
+        // The caller has the device, so it is open.
+        if let Some(device) = device.enter() {
+            device.unread.give_back(self.held.number(), &self.held[from..]);
+            device.offer_unread();
+        }
     }
 
     /// Whether the driver had more than the output could hold (STATUS_BUFFER_OVERFLOW). What is here is valid.

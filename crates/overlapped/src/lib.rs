@@ -42,6 +42,8 @@
 //! cookbook, testing without the hardware, and the same program as in .NET, Asio and libuv.
 
 mod buffer;
+#[cfg(feature = "futures-io")]
+mod byte_stream;
 mod call;
 mod closing;
 mod device;
@@ -71,6 +73,8 @@ mod unread;
 pub mod views;
 
 pub use buffer::Buffer;
+#[cfg(feature = "futures-io")]
+pub use byte_stream::ByteStream;
 pub use call::Call;
 pub use closing::Closing;
 pub use device::Device;

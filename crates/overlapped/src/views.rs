@@ -39,7 +39,8 @@ use zerocopy::{FromBytes, Immutable, KnownLayout};
 use crate::{Output, Reply};
 
 impl Reply<[u8]> {
-    /// The record that the answer begins with, and the bytes behind it; `None` when there are fewer bytes than one record.
+    /// The record that the answer begins with, and the bytes behind it; `None` when there are fewer bytes than one
+    /// record.
     ///
     /// ```
     /// # use overlapped::Reply;
@@ -64,12 +65,12 @@ where
     }
 }
 
-/// Records that each begin with an `H` which says how long the whole record is: the change journal's, a directory's, a list
-/// of extents.
+/// Records that each begin with an `H` which says how long the whole record is: the change journal's, a directory's, a
+/// list of extents.
 ///
-/// `length` gives a record's length in bytes, its header and its padding included; or `None` for the last one, which takes
-/// all that is left: where a header has the distance to the next record, zero means that. Nothing in the bytes is believed:
-/// what does not fit is an error, and the end.
+/// `length` gives a record's length in bytes, its header and its padding included; or `None` for the last one, which
+/// takes all that is left: where a header has the distance to the next record, zero means that. Nothing in the bytes is
+/// believed: what does not fit is an error, and the end.
 ///
 /// ```
 /// use overlapped::views::records;
@@ -110,7 +111,8 @@ pub struct Records<'a, H, L> {
     header: PhantomData<fn() -> H>,
 }
 
-/// A record that is no whole one, or says that it has a length it cannot have. The records before it are as they should be.
+/// A record that is no whole one, or says that it has a length it cannot have. The records before it are as they should
+/// be.
 ///
 /// ```
 /// # use overlapped::views::records;

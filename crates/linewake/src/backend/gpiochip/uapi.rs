@@ -222,7 +222,11 @@ pub(super) fn set_values(lines: &Device, values: LineValues) -> Result<(), Error
 /// A name as the kernel keeps it: cut at 31 bytes, and not within a character.
 pub(super) fn name(text: &str) -> [u8; 32] {
     let mut name = [0; 32];
-    let text = &text[..text.floor_char_boundary(31)];
+    let mut end = text.len().min(31);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    let text = &text[..end];
     name[..text.len()].copy_from_slice(text.as_bytes());
     name
 }
