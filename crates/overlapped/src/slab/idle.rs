@@ -53,6 +53,9 @@ pub(crate) const fn slack(capacity: usize) -> usize {
 /// A buffer that outgrew the slot: a power of two of bytes, every one of them initialised.
 #[derive(Debug)]
 pub(super) struct Heap {
+    /// What the allocator gave.
+    given: NonNull<u8>,
+    /// The first place in it that is aligned as it should be.
     start: NonNull<u8>,
     capacity: usize,
 }
@@ -61,15 +64,21 @@ pub(super) struct Heap {
 unsafe impl Send for Heap {}
 
 impl Heap {
+    /// Of a large buffer the alignment is made here: an allocator that is asked for it clears what it gives by hand, also
+    /// fresh pages, which are clear. That takes its time, and whoever submits may be the dispatcher.
     fn layout(capacity: usize) -> Option<Layout> {
-        Layout::from_size_align(capacity.checked_add(slack(capacity))?, alignment(capacity)).ok()
+        let (len, align) = (capacity.checked_add(slack(capacity))?, alignment(capacity));
+        let (len, align) = if capacity < LARGE { (len, align) } else { (len.checked_add(align)?, ALIGN) };
+        Layout::from_size_align(len, align).ok()
     }
 
     fn new(capacity: usize) -> Option<Self> {
         let layout = Self::layout(capacity)?;
         // SAFETY: the layout's size is not zero: there is slack.
-        let start = NonNull::new(unsafe { alloc_zeroed(layout) })?;
-        Some(Self { start, capacity })
+        let given = NonNull::new(unsafe { alloc_zeroed(layout) })?;
+        // SAFETY: the layout has room for that, or is aligned so.
+        let start = unsafe { given.add(given.align_offset(alignment(capacity))) };
+        Some(Self { given, start, capacity })
     }
 
     pub(super) fn start(&self) -> *mut u8 {
@@ -92,10 +101,10 @@ impl Drop for Heap {
         if let Some(layout) = Self::layout(self.capacity) {
             if self.capacity >= LARGE {
                 // SAFETY: nobody reads it any more.
-                unsafe { crate::sys::discard(self.start.as_ptr(), layout.size()) };
+                unsafe { crate::sys::discard(self.given.as_ptr(), layout.size()) };
             }
             // SAFETY: `new` allocated it with this very layout, and this is the only time it is freed.
-            unsafe { dealloc(self.start.as_ptr(), layout) };
+            unsafe { dealloc(self.given.as_ptr(), layout) };
         }
     }
 }

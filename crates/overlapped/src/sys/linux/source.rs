@@ -289,13 +289,14 @@ impl Source {
     /// Ends what waits for readiness alone, if it is there. A hang-up or an error is readiness, too.
     fn serve_awaiting(&self, ready: EventFlags, over: &mut impl FnMut(u64)) {
         let Some(file) = self.keep_open() else { return };
-        // The event may be stale: its data was read since. Of what is urgent the event alone tells: a look takes it away
-        // from some files.
-        let mut now = polled(file.as_fd(), PollFlags::IN | PollFlags::OUT | PollFlags::ERR);
-        now.set(PollFlags::PRI, ready.contains(EventFlags::PRI));
+        // The event may be stale: its data was read since. But of what is urgent some files tell once, to who looks
+        // first, and that was the event: it is believed, and is kept if nobody waits and it will not be told again.
+        let mut now = polled(file.as_fd(), PollFlags::IN | PollFlags::OUT | PollFlags::PRI | PollFlags::ERR);
+        let urgent = ready.contains(EventFlags::PRI);
         let mut state = self.lock();
-        let urgent = now.contains(PollFlags::PRI);
-        state.urgent |= urgent && !state.awaiting.iter().any(|(lane, _)| *lane == Lane::Priority);
+        let awaited = state.awaiting.iter().any(|(lane, _)| *lane == Lane::Priority);
+        state.urgent |= urgent && !awaited && !now.contains(PollFlags::PRI);
+        now.set(PollFlags::PRI, urgent);
         let mut at = 0;
         while let Some((lane, _)) = state.awaiting.get(at) {
             if now.intersects(lane.poll_flag() | PollFlags::HUP | PollFlags::ERR) {
