@@ -167,7 +167,11 @@ fn pressure_is_told_of_again_and_again() {
     let over = std::sync::atomic::AtomicBool::new(false);
     std::thread::scope(|scope| {
         for _ in 0..2 * std::thread::available_parallelism().unwrap().get() {
-            scope.spawn(|| while !over.load(std::sync::atomic::Ordering::SeqCst) {});
+            scope.spawn(|| {
+                while !over.load(std::sync::atomic::Ordering::SeqCst) {
+                    std::hint::spin_loop()
+                }
+            });
         }
         let told: Vec<_> = (0..3).map(|_| cpu.priority().wait_timeout(LONG).map(drop)).collect();
         over.store(true, std::sync::atomic::Ordering::SeqCst);
