@@ -67,6 +67,21 @@ fn readiness_does_not_stand_in_the_way_of_reads() {
     assert!(is_idle(&port));
 }
 
+/// Three copies of one open file are called ready together. Who is served after the one that reads finds nothing.
+#[test]
+fn readiness_that_is_over_by_now_is_none() {
+    let (port, device, mut writer) = pipe();
+    let copy = || Device::from_fd_on(&port, device.as_fd().unwrap().try_clone_to_owned().unwrap()).unwrap();
+    let copies = [copy(), copy(), copy()];
+    let (mut first, read, mut last) = (copies[0].readable(), copies[1].read(64), copies[2].readable());
+    settle(&port);
+    writer.write_all(b"for one").unwrap();
+    assert_eq!(&*port.block_on(read).unwrap().unwrap(), b"for one");
+    settle(&port);
+    assert!(is_pending(&mut first) || is_pending(&mut last));
+    assert!(is_idle(&port));
+}
+
 #[test]
 fn room_to_write_is_waited_for() {
     let port = Port::manual().unwrap();
