@@ -785,7 +785,7 @@ impl Device {
     /// # use overlapped::{Device, Error};
     /// # async fn example() -> Result<(), Error> {
     /// let memory = Device::open("/proc/pressure/memory")?;
-    /// memory.write(b"some 150000 1000000\0").await?; // 150 ms in any second
+    /// memory.write(b"some 150000 2000000\0").await?; // 150 ms in any two seconds
     /// loop {
     ///     memory.priority().await?;
     ///     println!("memory is short");
@@ -833,7 +833,8 @@ impl Device {
     }
 
     /// Gives the open file back, to be a child's output, say. What nobody waits for any more is cancelled. One that was
-    /// adopted has O_NONBLOCK as it was found; one that was opened here has it set.
+    /// adopted has O_NONBLOCK as it was found; one that was opened here has it set. Bytes that came for a read that was
+    /// dropped do not go along: read them first, or they count as [lost](crate::PortStats::lost_bytes).
     ///
     /// ```
     /// # use overlapped::Device;

@@ -401,7 +401,8 @@ impl Port {
     /// ```
     pub const GRACE_PERIOD: Duration = Duration::from_secs(1);
 
-    /// The process-wide port, with one dispatcher thread named `overlapped`.
+    /// The process-wide port, with one dispatcher thread named `overlapped`. On Linux that thread, where wakers and
+    /// callbacks run, blocks all signals.
     ///
     /// # Errors
     /// [`ErrorKind::Other`] when the system cannot make the port or its thread. The next call tries again.

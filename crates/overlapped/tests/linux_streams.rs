@@ -10,7 +10,7 @@ mod support;
 mod terminal;
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::UdpSocket;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::{UnixDatagram, UnixStream};
@@ -268,4 +268,75 @@ fn what_an_ioctl_does_not_find_is_not_a_device_that_is_gone() {
     assert_eq!((error.kind(), error.code()), (ErrorKind::NotFound, Some(ErrorCode::Errno(2))));
     let error = device.ioctl_when(Interest::Writable, SIOCGSTAMP, [0; 2]).wait().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
+}
+
+// Writes.
+
+fn writing() -> (Port, Device, std::io::PipeReader) {
+    let port = Port::manual().unwrap();
+    let (reader, writer) = std::io::pipe().unwrap();
+    (port.clone(), Device::from_fd_on(&port, writer).unwrap(), reader)
+}
+
+#[test]
+fn what_two_write_at_once_does_not_mix() {
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    let device = Device::from_fd(writer).unwrap();
+    let packets = [b'A', b'B', b'C'].map(|letter| vec![letter; 200_000]);
+    let writes = packets.each_ref().map(|packet| device.write(packet));
+    let read = std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        reader.read_to_end(&mut bytes).unwrap();
+        bytes
+    });
+    for write in writes {
+        assert_eq!(write.wait().unwrap().information(), 200_000);
+    }
+    device.write_all(b"the end").wait().unwrap();
+    drop(device);
+    assert_eq!(read.join().unwrap(), [packets.concat(), b"the end".to_vec()].concat());
+}
+
+#[test]
+fn a_write_that_is_cancelled_or_times_out_says_how_much_is_written() {
+    let (port, device, mut reader) = writing();
+    let write = device.write(&vec![b'A'; 200_000]);
+    write.cancel();
+    let first = port.block_on(write).unwrap().unwrap().information();
+    assert!(first > 0 && first < 200_000);
+    reader.read_exact(&mut vec![0; first]).unwrap();
+    let write = device.write(&vec![b'B'; 200_000]).timeout(SHORT);
+    let second = port.block_on(write).unwrap().unwrap().information();
+    assert!(second > 0 && second < 200_000);
+    // Nothing of it is written: it is as if it had never been.
+    let write = device.write(b"C");
+    write.cancel();
+    assert!(is_kind(&port.block_on(write).unwrap(), ErrorKind::Cancelled));
+    let mut seen = vec![0; second];
+    reader.read_exact(&mut seen).unwrap();
+    assert!(seen.iter().all(|byte| *byte == b'B'));
+    let write = device.write_all(&vec![b'D'; 200_000]);
+    write.cancel();
+    let error = port.block_on(write).unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Truncated);
+    assert!(error.to_string().ends_with(" of 200000 bytes were written"), "{error}");
+}
+
+#[test]
+fn a_write_to_a_stream_that_loses_its_reader_in_the_middle_is_an_error() {
+    let (port, device, reader) = writing();
+    let mut write = device.write(&vec![b'A'; 200_000]);
+    assert!(is_pending(&mut write));
+    drop(reader);
+    assert!(is_kind(&port.block_on(write).unwrap(), ErrorKind::Disconnected));
+}
+
+#[test]
+fn a_message_is_one_system_call_whatever_its_length() {
+    let (ours, theirs) = UnixDatagram::pair().unwrap();
+    let device = Device::from_fd(ours).unwrap();
+    assert_eq!(device.write(b"").wait().unwrap().information(), 0);
+    device.write_all(b"whole").wait().unwrap();
+    let mut bytes = [0; 64];
+    assert_eq!((theirs.recv(&mut bytes).unwrap(), theirs.recv(&mut bytes).unwrap()), (0, 5));
 }

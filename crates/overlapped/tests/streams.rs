@@ -97,3 +97,33 @@ impl Drop for Writer {
 }
 
 conformance!(Writer);
+
+/// Takes at most three bytes of a write.
+struct Few;
+
+impl Driver for Few {
+    fn control(&self, request: Request) -> Outcome {
+        request.complete(Status::INVALID_DEVICE_REQUEST)
+    }
+
+    fn write(&self, mut request: Request) -> Outcome {
+        assert_eq!(request.output_len(), 0);
+        let count = request.input().len().min(3);
+        request.set_information(count);
+        request.complete(Status::SUCCESS)
+    }
+}
+
+#[test]
+fn a_simulated_write_that_takes_a_part_is_no_whole_one() {
+    let device = Device::simulated(Few).unwrap();
+    assert_eq!(device.write(b"12345").wait().unwrap().information(), 3);
+    assert_eq!(device.write_all(b"123").wait().unwrap().information(), 3);
+    let error = device.write_all(b"12345").wait().unwrap_err();
+    assert_eq!(
+        (error.kind(), error.operation()),
+        (ErrorKind::Truncated, overlapped::Operation::Write { offset: None })
+    );
+    assert!(error.to_string().ends_with("truncated; 3 of 5 bytes were written"), "{error}");
+    assert_eq!(device.write_at(0, b"12345").wait().unwrap().information(), 3);
+}

@@ -53,23 +53,34 @@ pub(crate) const fn slack(capacity: usize) -> usize {
 /// A buffer that outgrew the slot: a power of two of bytes, every one of them initialised.
 #[derive(Debug)]
 pub(super) struct Heap {
+    /// The first place in what the allocator gave that is aligned as it should be.
     start: NonNull<u8>,
-    capacity: usize,
+    /// Where in it that is, in bytes.
+    offset: u32,
+    /// The capacity is two to this power.
+    exponent: u32,
 }
 
 // SAFETY: the memory belongs to the value alone, wherever it goes.
 unsafe impl Send for Heap {}
 
 impl Heap {
+    /// Of a large buffer the alignment is made here: an allocator that is asked for it clears what it gives by hand, also
+    /// fresh pages, which are clear. That takes its time, and whoever submits may be the dispatcher.
     fn layout(capacity: usize) -> Option<Layout> {
-        Layout::from_size_align(capacity.checked_add(slack(capacity))?, alignment(capacity)).ok()
+        let (len, align) = (capacity.checked_add(slack(capacity))?, alignment(capacity));
+        let (len, align) = if capacity < LARGE { (len, align) } else { (len.checked_add(align)?, ALIGN) };
+        Layout::from_size_align(len, align).ok()
     }
 
     fn new(capacity: usize) -> Option<Self> {
         let layout = Self::layout(capacity)?;
         // SAFETY: the layout's size is not zero: there is slack.
-        let start = NonNull::new(unsafe { alloc_zeroed(layout) })?;
-        Some(Self { start, capacity })
+        let given = NonNull::new(unsafe { alloc_zeroed(layout) })?;
+        let offset = given.align_offset(alignment(capacity));
+        // SAFETY: the layout has room for that, or is aligned so.
+        let start = unsafe { given.add(offset) };
+        Some(Self { start, offset: offset as u32, exponent: capacity.ilog2() })
     }
 
     pub(super) fn start(&self) -> *mut u8 {
@@ -77,25 +88,27 @@ impl Heap {
     }
 
     pub(super) fn capacity(&self) -> usize {
-        self.capacity
+        1 << self.exponent
     }
 
     /// Zeroes it.
     pub(super) fn clear(&mut self) {
         // SAFETY: `new` made it this long, and nobody else has it.
-        unsafe { ptr::write_bytes(self.start.as_ptr(), 0, self.capacity) };
+        unsafe { ptr::write_bytes(self.start.as_ptr(), 0, self.capacity()) };
     }
 }
 
 impl Drop for Heap {
     fn drop(&mut self) {
-        if let Some(layout) = Self::layout(self.capacity) {
-            if self.capacity >= LARGE {
+        if let Some(layout) = Self::layout(self.capacity()) {
+            // SAFETY: `new` went forward by so many bytes.
+            let given = unsafe { self.start.as_ptr().sub(self.offset as usize) };
+            if self.capacity() >= LARGE {
                 // SAFETY: nobody reads it any more.
-                unsafe { crate::sys::discard(self.start.as_ptr(), layout.size()) };
+                unsafe { crate::sys::discard(given, layout.size()) };
             }
             // SAFETY: `new` allocated it with this very layout, and this is the only time it is freed.
-            unsafe { dealloc(self.start.as_ptr(), layout) };
+            unsafe { dealloc(given, layout) };
         }
     }
 }
@@ -146,7 +159,7 @@ impl Shelves {
     }
 
     fn put(&mut self, heap: Heap, device: u64) {
-        let capacity = heap.capacity;
+        let capacity = heap.capacity();
         self.largest = capacity.max(self.largest - self.largest / 16);
         self.uses += 1;
         if let Some(shelf) = self.shelves.get_mut(shelf(capacity)) {
@@ -163,7 +176,7 @@ impl Shelves {
         }
         let filled = self.shelves.iter_mut().filter(|shelf| !shelf.buffers.is_empty());
         let surplus = filled.min_by_key(|shelf| shelf.used)?.buffers.pop_front()?;
-        self.idle -= surplus.0.capacity;
+        self.idle -= surplus.0.capacity();
         Some(surplus)
     }
 }
@@ -196,7 +209,7 @@ impl Idle {
     pub(super) fn put(&self, heap: Heap, device: u64) {
         let mut surplus = {
             let mut shelves = lock(&self.0);
-            shelves.lent -= lent(heap.capacity);
+            shelves.lent -= lent(heap.capacity());
             shelves.put(heap, device);
             shelves.surplus()
         };
@@ -224,7 +237,7 @@ impl Idle {
                 }
             }
         }
-        shelves.idle -= freed.iter().map(|(heap, _)| heap.capacity).sum::<usize>();
+        shelves.idle -= freed.iter().map(|(heap, _)| heap.capacity()).sum::<usize>();
         drop(shelves);
         drop(freed);
     }
@@ -241,7 +254,7 @@ mod tests {
 
     fn idle(buffers: &Idle) -> usize {
         let shelves = lock(&buffers.0);
-        let sum = shelves.shelves.iter().flat_map(|shelf| &shelf.buffers).map(|(heap, _)| heap.capacity).sum();
+        let sum = shelves.shelves.iter().flat_map(|shelf| &shelf.buffers).map(|(heap, _)| heap.capacity()).sum();
         assert_eq!(shelves.idle, sum);
         sum
     }

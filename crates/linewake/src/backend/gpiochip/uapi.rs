@@ -1,6 +1,6 @@
 //! The kernel's interface to gpiochips, version 2, since Linux 5.10: `linux/gpio.h` and nothing else.
 
-use std::os::fd::{FromRawFd, OwnedFd};
+use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd};
 
 use overlapped::linux::{Direction, Ioctl};
 use overlapped::{Device, Error};
@@ -198,11 +198,27 @@ pub(super) fn get_lines(chip: &Device, request: &LineRequest) -> Result<Option<D
     made(granted.fd).map(Device::from_fd).transpose()
 }
 
-/// The file that a driver says it has made. It is none of the standard streams: those are open.
+/// The file that a driver says it has made.
 fn made(fd: i32) -> Option<OwnedFd> {
-    const STDERR: i32 = 2;
-    // SAFETY: the kernel has made this descriptor for us, and nobody else has it.
-    (fd > STDERR).then(|| unsafe { OwnedFd::from_raw_fd(fd) })
+    // SAFETY: the kernel has made this descriptor for us, and nobody else has it: no other call gives such a file.
+    holds_lines(fd).then(|| unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Whether a number that a driver gave is a descriptor of a file that holds lines: an anonymous inode, which the kernel
+/// names `gpio-line`.
+fn holds_lines(fd: i32) -> bool {
+    if fd < 0 {
+        return false;
+    }
+    match std::fs::read_link(format!("/proc/self/fd/{fd}")) {
+        Ok(name) => name.to_string_lossy().starts_with("anon_inode:") && name.to_string_lossy().contains("gpio"),
+        // There is no such descriptor; or no /proc, and then the type must do: an anonymous inode has none.
+        Err(_) => {
+            // SAFETY: it is not -1. If it is closed the call says so, and if it is somebody else's, it only looks.
+            let stat = rustix::fs::fstat(unsafe { BorrowedFd::borrow_raw(fd) });
+            stat.is_ok_and(|stat| rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::Unknown)
+        }
+    }
 }
 
 pub(super) fn set_config(lines: &Device, config: LineConfig) -> Result<(), Error> {
@@ -239,6 +255,8 @@ pub(super) fn text(name: &[u8; 32]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::AsRawFd;
+
     use super::*;
 
     #[test]
@@ -246,7 +264,10 @@ mod tests {
         for fd in [i32::MIN, -1, 0, 1, 2] {
             assert!(made(fd).is_none(), "{fd}");
         }
-        let copy = rustix::io::dup(std::io::stderr()).unwrap();
-        assert!(made(std::os::fd::IntoRawFd::into_raw_fd(copy)).is_some());
+        let file = std::fs::File::open("/dev/null").unwrap();
+        let counter = rustix::event::eventfd(0, rustix::event::EventfdFlags::CLOEXEC).unwrap();
+        for fd in [i32::MAX, file.as_raw_fd(), counter.as_raw_fd()] {
+            assert!(made(fd).is_none(), "{fd}");
+        }
     }
 }

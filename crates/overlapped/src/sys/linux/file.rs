@@ -13,7 +13,7 @@ use rustix::io::{Errno, retry_on_intr};
 use super::flag;
 use super::kind::{Kind, is_hung_up};
 use super::source::{Attempt, Lane, Source, close};
-use super::transfer::{Ended, Ran, Transfer, ioctl};
+use super::transfer::{Ended, Transfer, ioctl};
 use crate::device::Backend;
 use crate::port::{self, InFlight};
 use crate::slab::Slot;
@@ -150,10 +150,8 @@ impl File {
         let Some(file) = self.source.keep_open() else {
             return (Status::from_errno(Errno::BADF.raw_os_error()), 0);
         };
-        match transfer.run(file.as_fd(), Kind::Places) {
-            Ran::Over(ended) => ended,
-            Ran::Partly | Ran::Blocked => (Status::from_errno(Errno::AGAIN.raw_os_error()), 0),
-        }
+        let ended = transfer.run(file.as_fd(), Kind::Places).over();
+        ended.unwrap_or((Status::from_errno(Errno::AGAIN.raw_os_error()), 0))
     }
 
     /// An ioctl, at once, and once: what an interrupted one has done already is its driver's secret.

@@ -46,10 +46,20 @@ pub(super) fn give_back(key: u64, fd: BorrowedFd<'_>) {
     let Some(copies) = adopted.get_mut(&inode) else { return };
     let own = copies.iter().position(|copy| copy.key == key).map(|at| copies.swap_remove(at));
     if own.is_some_and(|own| own.blocking) {
-        let few = copies.len() <= COPIES;
-        match copies.iter_mut().find(|copy| !few || may_be_the_same(fd.as_raw_fd(), copy.fd)) {
-            Some(copy) => copy.blocking |= few,
-            None => drop(fcntl_getfl(fd).and_then(|flags| fcntl_setfl(fd, flags - OFlags::NONBLOCK))),
+        let mut shared = false;
+        // A copy of this open file that was adopted later has found it non-blocking: another one is none.
+        for (n, copy) in copies.iter_mut().filter(|copy| !copy.blocking).enumerate() {
+            match is_the_same(fd.as_raw_fd(), copy.fd) {
+                Some(false) if n < COPIES => continue,
+                Some(same) => copy.blocking = same,
+                // Better too non-blocking for somebody else than too blocking for the dispatcher.
+                None => {}
+            }
+            shared = true;
+            break;
+        }
+        if !shared {
+            let _ = fcntl_getfl(fd).and_then(|flags| fcntl_setfl(fd, flags - OFlags::NONBLOCK));
         }
     }
     if copies.is_empty() {
@@ -61,8 +71,8 @@ fn inode(fd: BorrowedFd<'_>) -> Result<Inode, Errno> {
     rustix::fs::fstat(fd).map(|stat| (stat.st_dev, stat.st_ino))
 }
 
-/// Whether two descriptors may be of one open file. A system without kcmp(2) does not tell.
-fn may_be_the_same(one: RawFd, other: RawFd) -> bool {
+/// Whether two descriptors are of one open file. `None`: this system does not tell by kcmp(2).
+fn is_the_same(one: RawFd, other: RawFd) -> Option<bool> {
     /// `linux/kcmp.h`
     const KCMP_FILE: libc::c_int = 0;
     // SAFETY: two numbers of this process and two of its descriptors; it reads and writes no memory of ours.
@@ -70,6 +80,5 @@ fn may_be_the_same(one: RawFd, other: RawFd) -> bool {
         let own = libc::getpid();
         libc::syscall(libc::SYS_kcmp, own, own, KCMP_FILE, one, other)
     };
-    // 1 to 3: another one.
-    order <= 0
+    (order >= 0).then_some(order == 0)
 }

@@ -202,31 +202,26 @@ impl Source {
         }
         waiting.running = Some(Running { operation: transfer.operation, cancelled: false });
         drop(state);
-        let ended = loop {
-            match transfer.run(self.fd(), self.kind_of_end()) {
-                Ran::Over(ended) => break Some(ended),
-                // The caller's own time; the dispatcher's is everybody's.
-                Ran::Partly if attempt == Attempt::Now => {}
-                Ran::Partly | Ran::Blocked => break None,
-            }
-        };
+        // Of a write that has got through in part the rest is for the dispatcher, as the room comes.
+        let ended = transfer.run(self.fd(), self.kind_of_end()).over();
         self.ran(queue, lane, transfer, ended).err()
     }
 
     /// Waits for readiness, and takes nothing. `Some`: it is ready.
     pub(super) fn submit_await(&self, queue: &Queue, lane: Lane, transfer: Transfer) -> Option<Ended> {
         let Some(file) = self.keep_open() else { return Some(CLOSED) };
-        if !self.can_wait() || is_ready(file.as_fd(), lane.poll_flag()) {
+        let mut ready = !self.can_wait() || is_ready(file.as_fd(), lane.poll_flag());
+        let mut state = self.lock();
+        if lane == Lane::Priority {
+            ready |= std::mem::take(&mut state.urgent);
+        }
+        if ready {
             return Some((Status::SUCCESS, 0));
         }
-        let mut state = self.lock();
         if state.closed {
             return Some(CLOSED);
         }
         if lane == Lane::Priority {
-            if std::mem::take(&mut state.urgent) {
-                return Some((Status::SUCCESS, 0));
-            }
             // What some files tell of once is lost if they are taken into the set each time anew.
             self.watch_edges(queue, &mut state);
         }
@@ -272,7 +267,7 @@ impl Source {
                 // It is called ready and is not: by the level it would be so again and again.
                 self.watch_edges(queue, &mut self.lock());
             }
-            let ended = if let Ran::Over(ended) = ran { Some(ended) } else { None };
+            let ended = ran.over();
             let (operation, memory) = (transfer.operation, transfer.memory);
             if let Err((status, information)) = self.ran(queue, lane, transfer, ended) {
                 // SAFETY: the operation is in flight, in no lane any more, and this is its kernel's side.
@@ -289,13 +284,14 @@ impl Source {
     /// Ends what waits for readiness alone, if it is there. A hang-up or an error is readiness, too.
     fn serve_awaiting(&self, ready: EventFlags, over: &mut impl FnMut(u64)) {
         let Some(file) = self.keep_open() else { return };
-        // The event may be stale: its data was read since. Of what is urgent the event alone tells: a look takes it away
-        // from some files.
-        let mut now = polled(file.as_fd(), PollFlags::IN | PollFlags::OUT | PollFlags::ERR);
-        now.set(PollFlags::PRI, ready.contains(EventFlags::PRI));
+        // The event may be stale: its data was read since. But of what is urgent some files tell once, to who looks
+        // first, and that was the event: it is believed, and is kept if nobody waits and it will not be told again.
+        let mut now = polled(file.as_fd(), PollFlags::IN | PollFlags::OUT | PollFlags::PRI | PollFlags::ERR);
+        let urgent = ready.contains(EventFlags::PRI);
         let mut state = self.lock();
-        let urgent = now.contains(PollFlags::PRI);
-        state.urgent |= urgent && !state.awaiting.iter().any(|(lane, _)| *lane == Lane::Priority);
+        let awaited = state.awaiting.iter().any(|(lane, _)| *lane == Lane::Priority);
+        state.urgent |= urgent && !awaited && !now.contains(PollFlags::PRI);
+        now.set(PollFlags::PRI, urgent);
         let mut at = 0;
         while let Some((lane, _)) = state.awaiting.get(at) {
             if now.intersects(lane.poll_flag() | PollFlags::HUP | PollFlags::ERR) {
@@ -315,13 +311,8 @@ impl Source {
     pub(super) fn serve_always(&self, queue: &Queue) {
         for lane in LANES {
             while let Some((mut transfer, _)) = self.next(queue, lane) {
-                let ended = loop {
-                    match transfer.run(self.fd(), self.kind_of_end()) {
-                        Ran::Over(ended) => break ended,
-                        Ran::Partly => {}
-                        Ran::Blocked => break (Status::from_errno(Errno::AGAIN.raw_os_error()), 0),
-                    }
-                };
+                let ended = transfer.run(self.fd(), self.kind_of_end()).over();
+                let ended = ended.unwrap_or((Status::from_errno(Errno::AGAIN.raw_os_error()), 0));
                 let (operation, memory) = (transfer.operation, transfer.memory);
                 if let Err((status, information)) = self.ran(queue, lane, transfer, Some(ended)) {
                     // SAFETY: the operation is in flight, in no lane any more, and this is its kernel's side.

@@ -27,6 +27,12 @@ pub(super) enum Ran {
     Blocked,
 }
 
+impl Ran {
+    pub(super) fn over(self) -> Option<Ended> {
+        if let Self::Over(ended) = self { Some(ended) } else { None }
+    }
+}
+
 /// The kernel's side of one operation in flight.
 pub(super) struct Transfer {
     pub(super) operation: InFlight,

@@ -1,0 +1,96 @@
+//! Children of a fork on Linux, apart from other tests: a child has copies of everything that is open.
+#![cfg(all(target_os = "linux", not(miri)))]
+
+#[allow(unused_macros, unused_imports, reason = "its suite is for streams")]
+#[path = "support/stream.rs"]
+mod stream;
+mod support;
+
+use std::io::Write;
+use std::os::fd::{AsFd, AsRawFd};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+
+use overlapped::{Device, Port};
+use rustix::fs::{OFlags, fcntl_getfl};
+use stream::{LONG, is_pending};
+
+fn is_blocking(file: impl AsFd) -> bool {
+    !fcntl_getfl(file).unwrap().contains(OFlags::NONBLOCK)
+}
+
+/// Runs `child` in a forked process; its number is what the process ends with. One that hangs is ended.
+fn in_a_child(child: impl FnOnce() -> i32) -> i32 {
+    // SAFETY: the child runs what needs no other thread: that it does not is what is tested.
+    let pid = unsafe { libc::fork() };
+    assert!(pid >= 0);
+    if pid == 0 {
+        let code = child();
+        // SAFETY: it ends the child at once.
+        unsafe { libc::_exit(code) }
+    }
+    let begin = std::time::Instant::now();
+    let mut status = 0;
+    loop {
+        // SAFETY: the status is an integer that lives until the call returns.
+        match unsafe { libc::waitpid(pid, &raw mut status, libc::WNOHANG) } {
+            0 if begin.elapsed() > LONG => {
+                // SAFETY: the process is our own child, which was not waited for yet.
+                unsafe { libc::kill(pid, libc::SIGKILL) };
+            }
+            0 => std::thread::yield_now(),
+            _ => return if libc::WIFEXITED(status) { libc::WEXITSTATUS(status) } else { -1 },
+        }
+    }
+}
+
+#[test]
+fn a_device_that_is_dropped_in_a_child_closes_the_childs_copy_and_nothing_else() {
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    let twin = reader.try_clone().unwrap();
+    let number = reader.as_raw_fd();
+    let here = Mutex::new(Some(Device::from_fd(reader).unwrap()));
+    let mut pending = here.lock().unwrap().as_ref().unwrap().read(1);
+    assert!(is_pending(&mut pending));
+    drop(pending);
+    let code = in_a_child(|| {
+        let Some(device) = here.lock().unwrap().take() else { return 1 };
+        drop(device);
+        // SAFETY: it only asks for a flag.
+        i32::from(unsafe { libc::fcntl(number, libc::F_GETFD) } != -1) * 2
+    });
+    assert_eq!(code, 0);
+    assert!(!is_blocking(&twin), "the parent still reads it");
+    writer.write_all(b"to the parent").unwrap();
+    let device = here.lock().unwrap().take().unwrap();
+    assert_eq!(&*device.read(64).wait().unwrap(), b"to the parent");
+}
+
+#[test]
+fn a_child_has_a_port_of_its_own_whatever_lock_was_held() {
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !over.load(SeqCst) {
+                    drop(Port::global().unwrap());
+                }
+            });
+        }
+        let codes: Vec<_> = (0..100)
+            .map(|_| {
+                in_a_child(|| {
+                    let Ok((reader, mut writer)) = std::io::pipe() else { return 1 };
+                    let Ok(device) = Device::from_fd(reader) else { return 2 };
+                    let read = device.read(8);
+                    if writer.write_all(b"own").is_err() {
+                        return 3;
+                    }
+                    if read.wait().is_ok_and(|bytes| *bytes == *b"own") { 0 } else { 4 }
+                })
+            })
+            .collect();
+        over.store(true, SeqCst);
+        assert_eq!(codes, [0; 100]);
+    });
+}
