@@ -459,15 +459,14 @@ impl Drop for Pending {
         }
         slot.machine.forget_waiter(self.operation.generation());
         // One that may bring bytes still is waited for by those after it; unless the driver had a second to end it.
-        let number = slot.number();
         let is_orphan =
             what == STREAM_READ && !slot.machine.is_complete() && !slot.has_nothing() && !slot.machine.is_expired();
         if is_orphan {
-            self.device.unread.orphan(number);
+            self.device.unread.orphan(self.operation, slot.number());
         }
         if slot.machine.abandon(self.operation.generation()) {
             if is_orphan {
-                self.device.unread.resolve(number);
+                self.device.unread.resolve(self.operation);
             }
             self.device.settle(slot, self.operation);
             self.device.port.left_over(slot, self.operation);

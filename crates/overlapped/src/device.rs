@@ -984,8 +984,14 @@ impl Inner {
             return None;
         }
         let kind = self.stream_kind();
-        match self.unread.admit(kind, operation, output) {
-            Admission::Go => None,
+        let admission = loop {
+            match self.unread.admit(kind, operation, output, &|may| self.longest_waiting(may)) {
+                Admission::Promised(reader) => self.cancel_pinned(reader),
+                admission => break admission,
+            }
+        };
+        match admission {
+            Admission::Go | Admission::Promised(_) => None,
             Admission::Given(mut given, _is_all) => {
                 slot.set_place(given.place);
                 #[cfg(any(windows, all(target_os = "linux", not(miri))))]
@@ -1007,7 +1013,7 @@ impl Inner {
     /// What can be had is given to reads that wait; and those that waited for it in vain go to the driver.
     pub(crate) fn offer_unread(self: &Arc<Self>) {
         while self.unread.any() {
-            if let Some(reader) = self.promise_unread() {
+            if let Some(reader) = self.unread.promise(&|may| self.longest_waiting(may)) {
                 self.cancel_pinned(reader);
             } else if let Some(parked) = self.unread.unpark_next() {
                 self.submit_parked(parked);
@@ -1017,19 +1023,17 @@ impl Inner {
         }
     }
 
-    /// Promises bytes that came back to the read that has waited longest. It is to end then.
-    fn promise_unread(&self) -> Option<InFlight> {
-        self.unread.promise(|is_free| {
-            let reads = self.port.slab.iter().filter_map(|(index, slot)| {
-                let waits = || slot.device() == self.id && slot.operation() == STREAM_READ;
-                // One that is being cancelled ends by itself, and perhaps nobody wants it any more.
-                let wanted = |generation: &u32| waits() && slot.cancelled.load(Acquire) != *generation;
-                let generation = slot.machine.pending().filter(wanted)?;
-                let operation = InFlight::new(index, generation);
-                is_free(operation).then_some((slot.number(), operation))
-            });
-            reads.min_by_key(|(number, _)| *number).map(|(_, operation)| operation)
-        })
+    /// The read that has waited longest, of those that may have a promise.
+    fn longest_waiting(&self, may: &dyn Fn(InFlight) -> bool) -> Option<InFlight> {
+        let reads = self.port.slab.iter().filter_map(|(index, slot)| {
+            let waits = || slot.device() == self.id && slot.operation() == STREAM_READ;
+            // One that is being cancelled ends by itself, and perhaps nobody wants it any more.
+            let wanted = |generation: &u32| waits() && slot.cancelled.load(Acquire) != *generation;
+            let generation = slot.machine.pending().filter(wanted)?;
+            let operation = InFlight::new(index, generation);
+            may(operation).then_some((slot.number(), operation))
+        });
+        reads.min_by_key(|(number, _)| *number).map(|(_, operation)| operation)
     }
 
     /// A read that was parked goes to the driver.
@@ -1158,7 +1162,13 @@ impl Inner {
             return submitted;
         }
         match self.hand_over(operation, slot, what) {
-            None => Submitted::Pending(operation),
+            None => {
+                // A promise that came before the driver had it could not end it.
+                if what == STREAM_READ && self.unread.any() && self.unread.is_promised(operation) {
+                    self.cancel_pinned(operation);
+                }
+                Submitted::Pending(operation)
+            }
             Some((status, information)) => Submitted::Final(operation, status, information),
         }
     }

@@ -276,13 +276,14 @@ impl Calls for Source {
 
     fn orphan(&self, port: &Self::Port, operation: Option<InFlight>) {
         if self.what == STREAM_READ {
-            self.unread.orphan(operation.map_or(0, |operation| port.slot(operation).number()));
+            let number = operation.map_or(0, |operation| port.slot(operation).number());
+            self.unread.orphan(operation.unwrap_or(InFlight::NONE), number);
         }
     }
 
     fn submitted(&self, device: &Self::Device) {
         if self.what == STREAM_READ {
-            self.unread.resolve(0);
+            self.unread.resolve(InFlight::NONE);
             if let Some(device) = device.enter() {
                 device.offer_unread();
             }

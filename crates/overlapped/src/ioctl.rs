@@ -130,10 +130,10 @@ pub(crate) mod sealed {
             unsafe { self.port.slot(self.operation).output(self.information) }
         }
 
-        /// The number of the read that brought them.
+        /// Where they are among the bytes of all reads.
         #[cfg(feature = "futures-io")]
-        pub(crate) fn number(&self) -> u64 {
-            self.port.slot(self.operation).number()
+        pub(crate) fn place(&self) -> crate::unread::Place {
+            self.port.slot(self.operation).place()
         }
     }
 
@@ -196,7 +196,7 @@ impl<Out: Output + ?Sized> Reply<Out> {
     {
         // The caller has the device, so it is open.
         if let Some(device) = device.enter() {
-            device.unread.give_back(self.held.number(), &self.held[from..]);
+            device.unread.give_back(self.held.place().after(from), &self.held[from..]);
             device.offer_unread();
         }
     }

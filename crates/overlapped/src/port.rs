@@ -756,7 +756,7 @@ impl Inner {
         }
         let what = slot.operation();
         if what == device::STREAM_READ {
-            return self.left_over_read(slot);
+            return self.left_over_read(slot, operation);
         }
         // SAFETY: the operation is over and the caller's.
         let (status, information) = unsafe { self.result(slot, operation) };
@@ -785,7 +785,7 @@ impl Inner {
     }
 
     /// [`left_over`](Self::left_over), of a read of a stream.
-    fn left_over_read(&self, slot: &Slot) -> bool {
+    fn left_over_read(&self, slot: &Slot, operation: InFlight) -> bool {
         // SAFETY: the operation is over and the caller's; the bytes are copied before the slot is given back.
         let (bytes, status) = unsafe {
             let (status, information) = slot.status();
@@ -803,7 +803,7 @@ impl Inner {
         if !unread.any() {
             return false;
         }
-        unread.resolve(slot.number());
+        unread.resolve(operation);
         if let Some(device) = device.upgrade()
             && device.enter().map(|device| device.offer_unread()).is_none()
         {

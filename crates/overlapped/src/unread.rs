@@ -51,18 +51,19 @@ pub(crate) struct Unread {
 struct State {
     /// What came back, in the order of the reads that had brought it.
     chunks: VecDeque<Chunk>,
-    /// The numbers of reads that were given up and are not over, and since when.
-    orphans: Vec<(u64, Instant)>,
+    /// Reads that were given up and are not over.
+    orphans: Vec<Orphan>,
     /// Reads that were not submitted yet, in order.
     parked: VecDeque<InFlight>,
 }
 
 #[derive(Debug)]
 struct Chunk {
-    place: Place,
     bytes: Box<[u8]>,
     /// So many of them were given out.
     start: usize,
+    /// That of the first one that was not.
+    place: Place,
     promised: Option<InFlight>,
 }
 
@@ -70,12 +71,14 @@ impl Chunk {
     fn rest(&self) -> &[u8] {
         &self.bytes[self.start..]
     }
+}
 
-    /// Whether all that is left of it is before this place.
-    fn is_before(&self, place: Place) -> bool {
-        let part = self.place.part.saturating_add(self.start as u32);
-        Place { part, ..self.place } < place
-    }
+#[derive(Debug)]
+struct Orphan {
+    /// [`InFlight::NONE`] of one that is being submitted.
+    operation: InFlight,
+    number: u64,
+    since: Instant,
 }
 
 /// Where bytes are among those of all reads.
@@ -85,6 +88,13 @@ pub(crate) struct Place {
     pub(crate) number: u64,
     /// How many of its bytes are before them.
     pub(crate) part: u32,
+}
+
+impl Place {
+    /// So many bytes further.
+    pub(crate) fn after(self, bytes: usize) -> Self {
+        Self { part: self.part.saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX)), ..self }
+    }
 }
 
 /// What a read was given in place of its own.
@@ -115,7 +125,12 @@ pub(crate) enum Admission {
     Given(Given, bool),
     /// It waits until reads before it are over.
     Parked,
+    /// One that has waited longer has a promise now; ask again.
+    Promised(InFlight),
 }
+
+/// Finds the read that has waited longest, of those for which the closure it is given says that they may have a promise.
+pub(crate) type Longest<'a> = &'a dyn Fn(&dyn Fn(InFlight) -> bool) -> Option<InFlight>;
 
 impl Unread {
     pub(crate) fn new() -> Self {
@@ -135,12 +150,27 @@ impl Unread {
     }
 
     /// Gives a new read what there is, or has it wait for what there may be.
-    pub(crate) fn admit(&self, kind: StreamKind, operation: InFlight, output: &mut [u8]) -> Admission {
+    pub(crate) fn admit(
+        &self,
+        kind: StreamKind,
+        operation: InFlight,
+        output: &mut [u8],
+        longest: Longest<'_>,
+    ) -> Admission {
         let mut state = self.lock();
-        let admission = if let Some(first) = state.first_free() {
-            let mut given = state.give(first, kind, output);
+        let mine = state.chunks.iter().position(|chunk| chunk.promised == Some(operation));
+        let admission = if let Some(at) = mine.or_else(|| state.first_free()) {
+            if mine.is_none()
+                && let Some(reader) = state.promise(longest)
+                && reader != operation
+            {
+                return Admission::Promised(reader);
+            }
+            let mut given = state.give(at, kind, output);
+            // More of the same, if nobody else waits for it.
             while kind != StreamKind::Messages
                 && given.len < output.len()
+                && state.parked.is_empty()
                 && let Some(next) = state.first_free()
             {
                 given.len += state.give(next, kind, &mut output[given.len..]).len;
@@ -169,7 +199,9 @@ impl Unread {
         let mut state = self.lock();
         let promised = state.chunks.iter().position(|chunk| chunk.promised == Some(operation));
         let older = || state.first_free().filter(|at| state.chunks[*at].place < place);
-        let at = promised.or_else(|| if matches!(own, Own::Cancelled) { None } else { older() })?;
+        // Nobody takes it from an orphan, and meanwhile it is missing here.
+        let gets_older = !matches!(own, Own::Cancelled) && !state.is_orphan(operation);
+        let at = promised.or_else(|| if gets_older { older() } else { None })?;
         let given = state.give(at, kind, output);
         if let Own::Bytes(own) = own
             && (!own.is_empty() || kind == StreamKind::Messages)
@@ -188,18 +220,19 @@ impl Unread {
         self.note(&state);
     }
 
-    /// The read with this number is being given up, and is not over: what comes after it waits for its end. 0 is one that
-    /// has no number yet: everything waits for it.
-    pub(crate) fn orphan(&self, number: u64) {
+    /// The read with this number is being given up, and is not over: what comes after it waits for its end. One that is
+    /// being submitted has no name and the number 0: everything waits for it.
+    pub(crate) fn orphan(&self, operation: InFlight, number: u64) {
         let mut state = self.lock();
-        state.orphans.push((number, Instant::now()));
+        state.withdraw(operation);
+        state.orphans.push(Orphan { operation, number, since: Instant::now() });
         self.note(&state);
     }
 
-    /// The read with this number is over; what it had brought was given back before.
-    pub(crate) fn resolve(&self, number: u64) {
+    /// A read is over; what it had brought was given back before.
+    pub(crate) fn resolve(&self, operation: InFlight) {
         let mut state = self.lock();
-        if let Some(at) = state.orphans.iter().position(|(orphan, _)| *orphan == number) {
+        if let Some(at) = state.orphans.iter().position(|orphan| orphan.operation == operation) {
             state.orphans.swap_remove(at);
         }
         self.note(&state);
@@ -208,7 +241,7 @@ impl Unread {
     /// No orphan of before `then` is waited for any more.
     pub(crate) fn give_up_orphans(&self, then: Instant) {
         let mut state = self.lock();
-        state.orphans.retain(|(_, since)| *since > then);
+        state.orphans.retain(|orphan| orphan.since > then);
         self.note(&state);
     }
 
@@ -239,22 +272,17 @@ impl Unread {
 
     /// Who owned the read `operation` has left: what was promised to it is for another.
     pub(crate) fn withdraw(&self, operation: InFlight) {
-        let mut state = self.lock();
-        let promised = state.chunks.iter_mut().filter(|chunk| chunk.promised == Some(operation));
-        promised.for_each(|chunk| chunk.promised = None);
+        self.lock().withdraw(operation);
     }
 
-    /// Promises what is there to one who waits for it. `waiting` gives the number of the read that has waited longest,
-    /// of those for which the closure it is given says that nothing was promised to them yet.
-    pub(crate) fn promise(
-        &self,
-        waiting: impl FnOnce(&dyn Fn(InFlight) -> bool) -> Option<InFlight>,
-    ) -> Option<InFlight> {
-        let mut state = self.lock();
-        let first = state.first_free()?;
-        let reader = waiting(&|operation| state.chunks.iter().all(|chunk| chunk.promised != Some(operation)))?;
-        state.chunks[first].promised = Some(reader);
-        Some(reader)
+    /// Promises what is there to the read that has waited longest for it.
+    pub(crate) fn promise(&self, longest: Longest<'_>) -> Option<InFlight> {
+        self.lock().promise(longest)
+    }
+
+    /// Whether something was promised to the read.
+    pub(crate) fn is_promised(&self, operation: InFlight) -> bool {
+        self.lock().chunks.iter().any(|chunk| chunk.promised == Some(operation))
     }
 
     /// Takes everything: the device is closed. How many reads had brought it, and how many bytes there are.
@@ -277,19 +305,38 @@ impl State {
         self.chunks.is_empty() && self.orphans.is_empty() && self.parked.is_empty()
     }
 
+    fn promise(&mut self, longest: Longest<'_>) -> Option<InFlight> {
+        let first = self.first_free()?;
+        let reader = longest(&|operation| {
+            !self.is_orphan(operation) && self.chunks.iter().all(|chunk| chunk.promised != Some(operation))
+        })?;
+        self.chunks[first].promised = Some(reader);
+        Some(reader)
+    }
+
+    fn withdraw(&mut self, operation: InFlight) {
+        let promised = self.chunks.iter_mut().filter(|chunk| chunk.promised == Some(operation));
+        promised.for_each(|chunk| chunk.promised = None);
+    }
+
+    fn is_orphan(&self, operation: InFlight) -> bool {
+        self.orphans.iter().any(|orphan| orphan.operation == operation)
+    }
+
     /// The first bytes that nobody has a promise of, and before which no others may come.
     fn first_free(&self) -> Option<usize> {
         let first = self.chunks.iter().position(|chunk| chunk.promised.is_none())?;
         let number = self.chunks[first].place.number;
-        self.orphans.iter().all(|(orphan, _)| number < *orphan).then_some(first)
+        self.orphans.iter().all(|orphan| number < orphan.number).then_some(first)
     }
 
     fn give(&mut self, at: usize, kind: StreamKind, output: &mut [u8]) -> Given {
         let chunk = &mut self.chunks[at];
-        let place = Place { part: chunk.place.part.saturating_add(chunk.start as u32), ..chunk.place };
+        let place = chunk.place;
         let len = chunk.rest().len().min(output.len());
         output[..len].copy_from_slice(&chunk.rest()[..len]);
         chunk.start += len;
+        chunk.place = place.after(len);
         chunk.promised = None;
         let rest = !chunk.rest().is_empty();
         if !rest {
@@ -299,8 +346,7 @@ impl State {
     }
 
     fn keep(&mut self, place: Place, bytes: Box<[u8]>) {
-        // What is left of a chunk lies behind the parts of it that were given out.
-        let at = self.chunks.partition_point(|chunk| chunk.is_before(place));
+        let at = self.chunks.partition_point(|chunk| chunk.place < place);
         self.chunks.insert(at, Chunk { place, bytes, start: 0, promised: None });
     }
 }
