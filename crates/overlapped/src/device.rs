@@ -985,7 +985,8 @@ impl Inner {
         }
         let kind = self.stream_kind();
         let admission = loop {
-            match self.unread.admit(kind, operation, output, &|may| self.longest_waiting(may)) {
+            match self.unread.admit(kind, operation, output, &|may| self.longest_waiting(may), |at| slot.set_place(at))
+            {
                 Admission::Promised(reader) => self.cancel_pinned(reader),
                 admission => break admission,
             }
@@ -993,7 +994,6 @@ impl Inner {
         match admission {
             Admission::Go | Admission::Promised(_) => None,
             Admission::Given(mut given, _is_all) => {
-                slot.set_place(given.place);
                 #[cfg(any(windows, all(target_os = "linux", not(miri))))]
                 if let (Backend::File(file), StreamKind::Bytes, true) = (&self.backend, kind, _is_all) {
                     given.len += file.more(&mut output[given.len..]);
@@ -1301,9 +1301,8 @@ pub(crate) fn settle(unread: &Unread, kind: StreamKind, slot: &Slot, operation: 
         ErrorKind::Cancelled => Own::Cancelled,
         _ => Own::None,
     };
-    if let Some(given) = unread.settle(kind, operation, slot.place(), own, output) {
+    if let Some(given) = unread.settle(kind, operation, slot.place(), own, output, |at| slot.set_place(at)) {
         let status = if given.more { Status::BUFFER_OVERFLOW } else { Status::SUCCESS };
-        slot.set_place(given.place);
         // SAFETY: as above.
         unsafe { slot.set_status(status, given.len) };
     }

@@ -149,13 +149,15 @@ impl Unread {
         self.any.load(Acquire)
     }
 
-    /// Gives a new read what there is, or has it wait for what there may be.
+    /// Gives a new read what there is, or has it wait for what there may be. `note` is told, under the lock, where what it
+    /// is given belongs.
     pub(crate) fn admit(
         &self,
         kind: StreamKind,
         operation: InFlight,
         output: &mut [u8],
         longest: Longest<'_>,
+        note: impl FnOnce(Place),
     ) -> Admission {
         let mut state = self.lock();
         let mine = state.chunks.iter().position(|chunk| chunk.promised == Some(operation));
@@ -175,6 +177,7 @@ impl Unread {
             {
                 given.len += state.give(next, kind, &mut output[given.len..]).len;
             }
+            note(given.place);
             Admission::Given(given, state.is_empty())
         } else if state.orphans.is_empty() && state.parked.is_empty() {
             Admission::Go
@@ -187,7 +190,7 @@ impl Unread {
     }
 
     /// The read `operation`, whose own bytes have this place, is over. `Some`: older bytes are in `output` in place of what it brought,
-    /// which was kept. The end of the stream, or a failure, comes to a later read once more.
+    /// which was kept; `note` is told, under the lock, where they belong. The end of the stream, or a failure, comes to a later read once more.
     pub(crate) fn settle(
         &self,
         kind: StreamKind,
@@ -195,14 +198,23 @@ impl Unread {
         place: Place,
         own: Own,
         output: &mut [u8],
+        note: impl FnOnce(Place),
     ) -> Option<Given> {
         let mut state = self.lock();
-        let promised = state.chunks.iter().position(|chunk| chunk.promised == Some(operation));
+        let mut promised = state.chunks.iter().position(|chunk| chunk.promised == Some(operation));
+        if let (Own::Bytes(_), Some(at)) = (&own, promised)
+            && state.chunks[at].place > place
+        {
+            // It had older bytes itself by then.
+            state.withdraw(operation);
+            promised = None;
+        }
         let older = || state.first_free().filter(|at| state.chunks[*at].place < place);
         // Nobody takes it from an orphan, and meanwhile it is missing here.
         let gets_older = !matches!(own, Own::Cancelled) && !state.is_orphan(operation);
         let at = promised.or_else(|| if gets_older { older() } else { None })?;
         let given = state.give(at, kind, output);
+        note(given.place);
         if let Own::Bytes(own) = own
             && (!own.is_empty() || kind == StreamKind::Messages)
         {
@@ -222,8 +234,10 @@ impl Unread {
 
     /// The read with this number is being given up, and is not over: what comes after it waits for its end. One that is
     /// being submitted has no name and the number 0: everything waits for it.
-    pub(crate) fn orphan(&self, operation: InFlight, number: u64) {
+    pub(crate) fn orphan(&self, operation: InFlight, number: impl FnOnce() -> u64) {
         let mut state = self.lock();
+        // Under the lock: it may be about to have older bytes than its own.
+        let number = number();
         state.withdraw(operation);
         state.orphans.push(Orphan { operation, number, since: Instant::now() });
         self.note(&state);
