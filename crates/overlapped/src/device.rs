@@ -1039,7 +1039,9 @@ impl Inner {
     /// A read that was parked goes to the driver.
     fn submit_parked(&self, operation: InFlight) {
         let slot = self.port.slot(operation);
-        if let Some((status, information)) = self.hand_over(operation, slot, STREAM_READ) {
+        let ended = self.hand_over(operation, slot, STREAM_READ);
+        self.unread.submitted();
+        if let Some((status, information)) = ended {
             self.end_parked(operation, status, information);
         }
         // Whoever cancelled it meanwhile did not find it.

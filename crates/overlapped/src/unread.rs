@@ -55,6 +55,8 @@ struct State {
     orphans: Vec<Orphan>,
     /// Reads that were not submitted yet, in order.
     parked: VecDeque<InFlight>,
+    /// One that was parked is being submitted: one at a time, so that they stay in order.
+    submitting: bool,
 }
 
 #[derive(Debug)]
@@ -179,7 +181,7 @@ impl Unread {
             }
             note(given.place);
             Admission::Given(given, state.is_empty())
-        } else if state.orphans.is_empty() && state.parked.is_empty() {
+        } else if state.orphans.is_empty() && state.parked.is_empty() && !state.submitting {
             Admission::Go
         } else {
             state.parked.push_back(operation);
@@ -259,12 +261,21 @@ impl Unread {
         self.note(&state);
     }
 
-    /// The next parked read, which is the caller's to submit, if there is nothing left to wait for.
+    /// The next parked read, which is the caller's to submit, and to say so, if there is nothing left to wait for.
     pub(crate) fn unpark_next(&self) -> Option<InFlight> {
         let mut state = self.lock();
-        let next = if state.orphans.is_empty() { state.parked.pop_front() } else { None };
+        let may_go = state.orphans.is_empty() && !state.submitting;
+        let next = if may_go { state.parked.pop_front() } else { None };
+        state.submitting |= next.is_some();
         self.note(&state);
         next
+    }
+
+    /// The read that was parked is submitted.
+    pub(crate) fn submitted(&self) {
+        let mut state = self.lock();
+        state.submitting = false;
+        self.note(&state);
     }
 
     /// A parked read, to be cancelled.
@@ -316,7 +327,7 @@ impl Unread {
 
 impl State {
     fn is_empty(&self) -> bool {
-        self.chunks.is_empty() && self.orphans.is_empty() && self.parked.is_empty()
+        self.chunks.is_empty() && self.orphans.is_empty() && self.parked.is_empty() && !self.submitting
     }
 
     fn promise(&mut self, longest: Longest<'_>) -> Option<InFlight> {
