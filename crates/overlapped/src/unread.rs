@@ -375,3 +375,129 @@ impl State {
         self.chunks.insert(at, Chunk { place, bytes, start: 0, promised: None });
     }
 }
+
+#[cfg(all(test, loom))]
+mod loom_tests {
+    use loom::sync::Arc;
+    use loom::sync::atomic::{AtomicBool, Ordering::SeqCst};
+    use loom::thread;
+
+    use super::*;
+    use crate::slot::{Completion, Machine};
+
+    const READ: InFlight = InFlight::new(0, 1);
+    const OWN: Place = Place { number: 2, part: 0 };
+
+    /// A read, the second of its device, that waits in the driver; and the bytes of the first one.
+    struct World {
+        unread: Unread,
+        slot: Machine<usize>,
+        /// The driver has ended it, with a byte or by a cancellation.
+        ended: AtomicBool,
+        brought: AtomicBool,
+    }
+
+    impl World {
+        fn new() -> Arc<Self> {
+            let slot = Machine::new();
+            slot.begin(None);
+            let (ended, brought) = (AtomicBool::new(false), AtomicBool::new(false));
+            Arc::new(Self { unread: Unread::new(), slot, ended, brought })
+        }
+
+        /// The driver ends the read, once, and the dispatcher handles the packet.
+        fn end(&self, brings: bool) {
+            if self.ended.swap(true, SeqCst) {
+                return;
+            }
+            self.brought.store(brings, SeqCst);
+            if let Completion::Recycle(_) = self.slot.complete(1) {
+                // Nobody is there to take it.
+                if brings {
+                    self.unread.give_back(OWN, &[2]);
+                }
+                self.unread.resolve(READ);
+            }
+        }
+
+        fn longest(&self, may: &dyn Fn(InFlight) -> bool) -> Option<InFlight> {
+            self.slot.pending().filter(|_| may(READ)).map(|_| READ)
+        }
+
+        /// The first read's byte comes back, and is promised to who waits.
+        fn comes_back(&self) {
+            self.unread.give_back(Place { number: 1, part: 0 }, &[1]);
+            if self.unread.promise(&|may| self.longest(may)).is_some() {
+                self.end(false);
+            }
+        }
+
+        /// What the owner gets of a read that is over.
+        fn take(&self) -> Vec<u8> {
+            let brought = self.brought.load(SeqCst);
+            let own = if brought { Own::Bytes([2].into()) } else { Own::Cancelled };
+            let mut output = [2];
+            let given = self.unread.settle(StreamKind::Messages, READ, OWN, own, &mut output, |_| {});
+            if given.is_some() || brought { output.to_vec() } else { Vec::new() }
+        }
+
+        /// Everything that is left for the next reads, in order.
+        fn rest(&self) -> Vec<u8> {
+            let mut rest = Vec::new();
+            let nobody: Longest<'_> = &|_| None;
+            let mut output = [0];
+            while let Admission::Given(given, _) =
+                self.unread.admit(StreamKind::Messages, InFlight::new(1, 1), &mut output, nobody, |_| {})
+            {
+                rest.extend_from_slice(&output[..given.len]);
+            }
+            rest
+        }
+    }
+
+    /// Bytes come back while the read that waits for them ends by itself, and its owner takes what it finds.
+    #[test]
+    fn loom_a_promise_against_a_completion() {
+        loom::model(|| {
+            let world = World::new();
+            let driver = thread::spawn({
+                let world = world.clone();
+                move || world.end(true)
+            });
+            world.comes_back();
+            driver.join().unwrap();
+            let mut all = world.take();
+            all.extend(world.rest());
+            assert_eq!(all, if world.brought.load(SeqCst) { vec![1, 2] } else { vec![1] });
+        });
+    }
+
+    /// Bytes come back while the owner of the read that waits for them leaves, and the driver ends it.
+    #[test]
+    fn loom_a_promise_against_an_owner_who_leaves() {
+        let mut builder = loom::model::Builder::new();
+        builder.preemption_bound = builder.preemption_bound.or(Some(3));
+        builder.check(|| {
+            let world = World::new();
+            let driver = thread::spawn({
+                let world = world.clone();
+                move || world.end(true)
+            });
+            let giver = thread::spawn({
+                let world = world.clone();
+                move || world.comes_back()
+            });
+            world.unread.orphan(READ, || 2);
+            if world.slot.abandon(1) {
+                world.unread.resolve(READ);
+                let taken = world.take();
+                if let [byte] = taken[..] {
+                    world.unread.give_back(Place { number: byte.into(), part: 0 }, &[byte]);
+                }
+            }
+            driver.join().unwrap();
+            giver.join().unwrap();
+            assert_eq!(world.rest(), if world.brought.load(SeqCst) { vec![1, 2] } else { vec![1] });
+        });
+    }
+}
