@@ -419,8 +419,7 @@ impl Pending {
             _ => None,
         };
         if let Some(run) = run.or_else(left) {
-            let again = port.clone();
-            port.run(Box::new(move || run(&again, operation)));
+            port.deliver(Waiter::Callback(run), operation);
         }
     }
 }

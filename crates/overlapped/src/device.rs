@@ -13,7 +13,7 @@ use crate::closing::Closing;
 use crate::gate::{self, Gate};
 use crate::ioctl::sealed::Done;
 use crate::port::{self, InFlight, Leftovers, Waiter};
-use crate::raw::{self, RawReply};
+use crate::raw::RawReply;
 use crate::slab::{Lent, PLACES, Slot, WHOLE};
 use crate::unread::{Admission, Own, StreamKind, Unread};
 use crate::{Buffer, Call, CtlCode, Error, ErrorCode, ErrorKind, Input, InvertedCallBuilder, Ioctl, OpenOptions};
@@ -656,9 +656,11 @@ impl Device {
         match inner.begin(index, slot, what, None) {
             Submitted::Pending(operation) => RawCall::pending(Pending::new(inner.clone(), operation)),
             Submitted::Final(operation, status, information) => {
-                let ended = (status, information);
-                // SAFETY: final at return: the operation is finished and ours, and was prepared with buffers above.
-                RawCall::ready(unsafe { raw::reply(&inner.port, slot, &inner.name, operation, ended) })
+                // SAFETY: final at return: the operation is finished and ours.
+                unsafe { slot.set_status(status, information) };
+                // Unless its packet was faster.
+                slot.machine.complete(operation.generation());
+                RawCall::pending(Pending::new(inner.clone(), operation))
             }
         }
     }
@@ -1024,7 +1026,7 @@ impl Inner {
     }
 
     /// The read that has waited longest, of those that may have a promise.
-    fn longest_waiting(&self, may: &dyn Fn(InFlight) -> bool) -> Option<InFlight> {
+    fn longest_waiting(&self, may: &dyn Fn(InFlight) -> bool) -> Option<(u64, InFlight)> {
         let reads = self.port.slab.iter().filter_map(|(index, slot)| {
             let waits = || slot.device() == self.id && slot.operation() == STREAM_READ;
             // One that is being cancelled ends by itself, and perhaps nobody wants it any more.
@@ -1033,7 +1035,7 @@ impl Inner {
             let operation = InFlight::new(index, generation);
             may(operation).then_some((slot.number(), operation))
         });
-        reads.min_by_key(|(number, _)| *number).map(|(_, operation)| operation)
+        reads.min_by_key(|(number, _)| *number)
     }
 
     /// A read that was parked goes to the driver.
@@ -1303,7 +1305,9 @@ pub(crate) fn settle(unread: &Unread, kind: StreamKind, slot: &Slot, operation: 
         ErrorKind::Cancelled => Own::Cancelled,
         _ => Own::None,
     };
-    if let Some(given) = unread.settle(kind, operation, slot.place(), own, output, |at| slot.set_place(at)) {
+    if let Some(given) =
+        unread.settle(kind, operation, slot.number(), slot.place(), own, output, |at| slot.set_place(at))
+    {
         let status = if given.more { Status::BUFFER_OVERFLOW } else { Status::SUCCESS };
         // SAFETY: as above.
         unsafe { slot.set_status(status, given.len) };

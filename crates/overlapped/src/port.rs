@@ -51,10 +51,10 @@ struct Handle(Arc<Inner>);
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        // Callbacks that nobody will run; they may hold replies, which hold the port. In the child of a fork the lock may
-        // be held by a thread that is not there.
-        let jobs = (self.0.manual && !self.0.is_inherited()).then(|| lock(&self.0.jobs).take());
-        drop(jobs);
+        // In the child of a fork the lock may be held by a thread that is not there.
+        if self.0.manual && !self.0.is_inherited() {
+            self.0.nobody_polls();
+        }
     }
 }
 
@@ -190,6 +190,15 @@ impl Turn {
         taken
     }
 
+    /// Lets another thread have its turn, if one waits for it, while `they_should`.
+    fn let_others(&self, they_should: impl Fn() -> bool) {
+        let mut guard = lock(&self.lock);
+        while self.waiting.load(SeqCst) > 0 && they_should() {
+            let moment = Duration::from_millis(1);
+            guard = self.free.wait_timeout(guard, moment).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
     fn look(&self) {
         if self.waiting.load(SeqCst) > 0 {
             // Who waits has the lock from its look on until it sleeps.
@@ -296,6 +305,32 @@ impl InFlight {
 enum Job {
     Run(Box<dyn FnOnce() + Send>),
     Arm(Arc<dyn Arrival>),
+    /// An operation that is over, or expired, goes to who waits for it.
+    Deliver(Waiter, InFlight),
+}
+
+impl Job {
+    /// Whether it is for this owner of calls, by its address.
+    fn is_of(&self, address: usize) -> bool {
+        match self {
+            Self::Arm(owner) | Self::Deliver(Waiter::Arrive(owner, _), _) => {
+                Arc::as_ptr(owner).cast::<()>().addr() == address
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether only who polls the port may run it. Streams have their consumers besides.
+    fn is_callback(&self) -> bool {
+        matches!(self, Self::Run(_) | Self::Deliver(Waiter::Callback(_), _))
+    }
+}
+
+#[derive(Default)]
+struct Jobs {
+    queue: VecDeque<Job>,
+    /// Nobody can poll this manual port any more.
+    nobody_polls: bool,
 }
 
 pub(crate) struct Inner {
@@ -307,8 +342,7 @@ pub(crate) struct Inner {
     manual: bool,
     turn: Turn,
     timers: Timers,
-    /// `None` when nobody can poll a manual port any more.
-    jobs: Mutex<Option<VecDeque<Job>>>,
+    jobs: Mutex<Jobs>,
     /// How many there are.
     jobs_waiting: AtomicUsize,
     /// The devices of this port that are open, by their numbers.
@@ -659,7 +693,7 @@ impl Inner {
             manual,
             turn: Turn::default(),
             timers: Timers::default(),
-            jobs: Mutex::new(Some(VecDeque::new())),
+            jobs: Mutex::default(),
             jobs_waiting: AtomicUsize::new(0),
             devices: Mutex::default(),
             strays: AtomicU64::new(0),
@@ -824,17 +858,44 @@ impl Inner {
         self.later(Job::Arm(owner));
     }
 
+    /// Hands an operation that is over to who waits for it, on the dispatcher.
+    pub(crate) fn deliver(&self, waiter: Waiter, operation: InFlight) {
+        self.later(Job::Deliver(waiter, operation));
+    }
+
     fn later(&self, job: Job) {
         let mut jobs = lock(&self.jobs);
-        if let Some(jobs) = &mut *jobs {
-            jobs.push_back(job);
-            self.jobs_waiting.fetch_add(1, SeqCst);
-            self.queue.post(LOOK);
-        } else {
-            // Not under the lock: it is somebody else's.
+        if jobs.nobody_polls && job.is_callback() {
             drop(jobs);
-            drop(job);
+            return self.give_up(job);
         }
+        jobs.queue.push_back(job);
+        self.jobs_waiting.fetch_add(1, SeqCst);
+        self.queue.post(LOOK);
+    }
+
+    /// The last `Port` of a manual port is gone: its callbacks will not run; they may hold replies, which hold the port.
+    fn nobody_polls(&self) {
+        let mut jobs = lock(&self.jobs);
+        jobs.nobody_polls = true;
+        let all = std::mem::take(&mut jobs.queue).into_iter();
+        let (callbacks, others): (VecDeque<_>, _) = all.partition(Job::is_callback);
+        jobs.queue = others;
+        self.jobs_waiting.store(jobs.queue.len(), SeqCst);
+        drop(jobs);
+        callbacks.into_iter().for_each(|job| self.give_up(job));
+    }
+
+    /// Drops a job, which is somebody else's; the result that it was to deliver has nobody.
+    fn give_up(&self, job: Job) {
+        if let Job::Deliver(_, operation) = job {
+            let slot = self.slot(operation);
+            if slot.machine.abandon(operation.generation()) {
+                self.left_over(slot, operation);
+                self.release_slot(slot, operation);
+            }
+        }
+        self.guarded(|| drop(job));
     }
 
     /// At `at` the operation's time is over.
@@ -881,6 +942,10 @@ impl Inner {
                 self.dispatch(sleep, whose);
             }
             drop(turn);
+            if !matches!(whose, Whose::All) {
+                // Who polls the port has what was put off; a thread that only waits does not keep the turn from them.
+                self.turn.let_others(|| self.has_jobs() && !look.woken.load(SeqCst));
+            }
             if is_over {
                 return match poll(&mut cx) {
                     Poll::Ready(value) => Some(value),
@@ -898,7 +963,8 @@ impl Inner {
         let next = self.timers.next();
         let all = matches!(whose, Whose::All);
         // Some that were put off by a thread that only waited, perhaps.
-        let timeout = if all && self.manual && self.has_jobs() { Some(Duration::ZERO) } else { timeout };
+        let is_due = self.manual && self.has_jobs() && (all || self.run_jobs_of(whose) > 0);
+        let timeout = if is_due { Some(Duration::ZERO) } else { timeout };
         let timeout = match next {
             Some(next) if timeout != Some(Duration::ZERO) => {
                 let left = next.saturating_duration_since(Instant::now());
@@ -935,17 +1001,43 @@ impl Inner {
         (0..count).take_while(|_| self.run_a_job()).count()
     }
 
-    fn run_a_job(&self) -> bool {
-        let job = lock(&self.jobs).as_mut().and_then(VecDeque::pop_front);
-        if job.is_some() {
-            self.jobs_waiting.fetch_sub(1, SeqCst);
+    fn run_a_job(self: &Arc<Self>) -> bool {
+        let job = lock(&self.jobs).queue.pop_front();
+        job.map(|job| self.run_job(job)).is_some()
+    }
+
+    /// Runs the jobs that were put off for the one owner of calls that this thread waits for.
+    fn run_jobs_of(self: &Arc<Self>, whose: Whose) -> usize {
+        let Whose::Of(address) = whose else { return 0 };
+        let mut count = 0;
+        loop {
+            let mut jobs = lock(&self.jobs);
+            let Some(at) = jobs.queue.iter().position(|job| job.is_of(address)) else { return count };
+            let job = jobs.queue.remove(at);
+            drop(jobs);
+            let _dispatching = Dispatching::begin(self, &whose);
+            job.into_iter().for_each(|job| self.run_job(job));
+            count += 1;
         }
+    }
+
+    fn run_job(self: &Arc<Self>, job: Job) {
+        self.jobs_waiting.fetch_sub(1, SeqCst);
         match job {
-            Some(Job::Run(job)) => self.guarded(job),
-            Some(Job::Arm(owner)) => self.guarded(|| owner.arm_again()),
-            None => return false,
+            Job::Run(job) => self.guarded(job),
+            Job::Arm(owner) => self.guarded(|| owner.arm_again()),
+            Job::Deliver(waiter, operation) => self.wake(waiter, operation),
         }
-        true
+    }
+
+    /// Tells who waits for an operation.
+    #[inline]
+    fn wake(self: &Arc<Self>, waiter: Waiter, operation: InFlight) {
+        self.guarded(|| match waiter {
+            Waiter::Wake(waker) => waker.wake(),
+            Waiter::Arrive(owner, number) => owner.arrived(number, self, operation),
+            Waiter::Callback(callback) => callback(self, operation),
+        });
     }
 
     /// Has another thread of the system's pool wait from now on: then nobody waits for what this one does.
@@ -1006,19 +1098,8 @@ impl Inner {
             Completion::Published(slot.machine.expire(operation.generation()))
         };
         match completion {
-            Completion::Published(Some(waiter)) => self.guarded(|| match waiter {
-                Waiter::Wake(waker) => waker.wake(),
-                Waiter::Arrive(owner, number) if whose.may_run(&owner) => owner.arrived(number, self, operation),
-                Waiter::Callback(callback) if matches!(whose, Whose::All) => callback(self, operation),
-                other => {
-                    let port = self.clone();
-                    self.run(Box::new(move || match other {
-                        Waiter::Arrive(owner, number) => owner.arrived(number, &port, operation),
-                        Waiter::Callback(callback) => callback(&port, operation),
-                        Waiter::Wake(_) => {}
-                    }));
-                }
-            }),
+            Completion::Published(Some(waiter)) if whose.may_run(&waiter) => self.wake(waiter, operation),
+            Completion::Published(Some(waiter)) => self.deliver(waiter, operation),
             Completion::Published(None) | Completion::Left => {}
             Completion::Recycle(how) => self.give_back(slot, operation, how),
             Completion::Stray => drop(self.strays.fetch_add(1, Relaxed)),
@@ -1115,10 +1196,13 @@ pub(crate) fn inherited(what: Operation) -> Error {
 }
 
 impl Whose {
-    fn may_run(self, owner: &Arc<dyn Arrival>) -> bool {
-        match self {
-            Self::All => true,
-            Self::Of(address) => Arc::as_ptr(owner).cast::<()>().addr() == address || !owner.calls_back(),
+    fn may_run(self, waiter: &Waiter) -> bool {
+        match (self, waiter) {
+            (Self::All, _) | (_, Waiter::Wake(_)) => true,
+            (Self::Of(address), Waiter::Arrive(owner, _)) => {
+                Arc::as_ptr(owner).cast::<()>().addr() == address || !owner.calls_back()
+            }
+            (Self::Of(_), Waiter::Callback(_)) => false,
         }
     }
 }

@@ -66,10 +66,21 @@ struct Chunk {
     start: usize,
     /// That of the first one that was not.
     place: Place,
-    promised: Option<InFlight>,
+    promised: Option<Promise>,
+}
+
+/// To whom bytes are promised: a read, and its number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Promise {
+    operation: InFlight,
+    number: u64,
 }
 
 impl Chunk {
+    fn is_promised_to(&self, operation: InFlight) -> bool {
+        self.promised.is_some_and(|promise| promise.operation == operation)
+    }
+
     fn rest(&self) -> &[u8] {
         &self.bytes[self.start..]
     }
@@ -132,7 +143,7 @@ pub(crate) enum Admission {
 }
 
 /// Finds the read that has waited longest, of those for which the closure it is given says that they may have a promise.
-pub(crate) type Longest<'a> = &'a dyn Fn(&dyn Fn(InFlight) -> bool) -> Option<InFlight>;
+pub(crate) type Longest<'a> = &'a dyn Fn(&dyn Fn(InFlight) -> bool) -> Option<(u64, InFlight)>;
 
 impl Unread {
     pub(crate) fn new() -> Self {
@@ -162,7 +173,7 @@ impl Unread {
         note: impl FnOnce(Place),
     ) -> Admission {
         let mut state = self.lock();
-        let mine = state.chunks.iter().position(|chunk| chunk.promised == Some(operation));
+        let mine = state.chunks.iter().position(|chunk| chunk.is_promised_to(operation));
         let admission = if let Some(at) = mine.or_else(|| state.first_free()) {
             if mine.is_none()
                 && let Some(reader) = state.promise(longest)
@@ -197,13 +208,14 @@ impl Unread {
         &self,
         kind: StreamKind,
         operation: InFlight,
+        number: u64,
         place: Place,
         own: Own,
         output: &mut [u8],
         note: impl FnOnce(Place),
     ) -> Option<Given> {
         let mut state = self.lock();
-        let mut promised = state.chunks.iter().position(|chunk| chunk.promised == Some(operation));
+        let mut promised = state.chunks.iter().position(|chunk| chunk.is_promised_to(operation));
         if let (Own::Bytes(_), Some(at)) = (&own, promised)
             && state.chunks[at].place > place
         {
@@ -211,16 +223,29 @@ impl Unread {
             state.withdraw(operation);
             promised = None;
         }
-        let older = || state.first_free().filter(|at| state.chunks[*at].place < place);
+        // Older bytes than its own, also if they are promised to a later read.
+        let older = || {
+            let at = state.chunks.iter().position(|chunk| {
+                chunk.promised.is_none_or(|promise| promise.number > number && matches!(own, Own::Bytes(_)))
+            })?;
+            (state.chunks[at].place < place && state.is_settled(at)).then_some(at)
+        };
         // Nobody takes it from an orphan, and meanwhile it is missing here.
         let gets_older = !matches!(own, Own::Cancelled) && !state.is_orphan(operation);
         let at = promised.or_else(|| if gets_older { older() } else { None })?;
+        let later = state.chunks[at].promised.filter(|promise| promise.operation != operation);
         let given = state.give(at, kind, output);
         note(given.place);
         if let Own::Bytes(own) = own
             && (!own.is_empty() || kind == StreamKind::Messages)
         {
             state.keep(place, own);
+        }
+        // What the later one was promised is what comes next now.
+        if let Some(promise) = later
+            && let Some(next) = state.chunks.iter_mut().find(|chunk| chunk.promised.is_none())
+        {
+            next.promised = Some(promise);
         }
         self.note(&state);
         Some(given)
@@ -307,7 +332,7 @@ impl Unread {
 
     /// Whether something was promised to the read.
     pub(crate) fn is_promised(&self, operation: InFlight) -> bool {
-        self.lock().chunks.iter().any(|chunk| chunk.promised == Some(operation))
+        self.lock().chunks.iter().any(|chunk| chunk.is_promised_to(operation))
     }
 
     /// Takes everything: the device is closed. How many reads had brought it, and how many bytes there are.
@@ -332,15 +357,15 @@ impl State {
 
     fn promise(&mut self, longest: Longest<'_>) -> Option<InFlight> {
         let first = self.first_free()?;
-        let reader = longest(&|operation| {
-            !self.is_orphan(operation) && self.chunks.iter().all(|chunk| chunk.promised != Some(operation))
+        let (number, operation) = longest(&|operation| {
+            !self.is_orphan(operation) && self.chunks.iter().all(|chunk| !chunk.is_promised_to(operation))
         })?;
-        self.chunks[first].promised = Some(reader);
-        Some(reader)
+        self.chunks[first].promised = Some(Promise { operation, number });
+        Some(operation)
     }
 
     fn withdraw(&mut self, operation: InFlight) {
-        let promised = self.chunks.iter_mut().filter(|chunk| chunk.promised == Some(operation));
+        let promised = self.chunks.iter_mut().filter(|chunk| chunk.is_promised_to(operation));
         promised.for_each(|chunk| chunk.promised = None);
     }
 
@@ -351,8 +376,13 @@ impl State {
     /// The first bytes that nobody has a promise of, and before which no others may come.
     fn first_free(&self) -> Option<usize> {
         let first = self.chunks.iter().position(|chunk| chunk.promised.is_none())?;
-        let number = self.chunks[first].place.number;
-        self.orphans.iter().all(|orphan| number < orphan.number).then_some(first)
+        self.is_settled(first).then_some(first)
+    }
+
+    /// Whether no others may come before these.
+    fn is_settled(&self, at: usize) -> bool {
+        let number = self.chunks[at].place.number;
+        self.orphans.iter().all(|orphan| number < orphan.number)
     }
 
     fn give(&mut self, at: usize, kind: StreamKind, output: &mut [u8]) -> Given {
@@ -420,8 +450,8 @@ mod loom_tests {
             }
         }
 
-        fn longest(&self, may: &dyn Fn(InFlight) -> bool) -> Option<InFlight> {
-            self.slot.pending().filter(|_| may(READ)).map(|_| READ)
+        fn longest(&self, may: &dyn Fn(InFlight) -> bool) -> Option<(u64, InFlight)> {
+            self.slot.pending().filter(|_| may(READ)).map(|_| (2, READ))
         }
 
         /// The first read's byte comes back, and is promised to who waits.
@@ -437,7 +467,7 @@ mod loom_tests {
             let brought = self.brought.load(SeqCst);
             let own = if brought { Own::Bytes([2].into()) } else { Own::Cancelled };
             let mut output = [2];
-            let given = self.unread.settle(StreamKind::Messages, READ, OWN, own, &mut output, |_| {});
+            let given = self.unread.settle(StreamKind::Messages, READ, 2, OWN, own, &mut output, |_| {});
             if given.is_some() || brought { output.to_vec() } else { Vec::new() }
         }
 

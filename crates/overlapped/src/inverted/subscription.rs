@@ -116,11 +116,13 @@ where
     /// not the dispatcher's.
     fn end_of(self: &Arc<Self>, over: Option<(InvertedCall<Out>, F)>) {
         let Some((stream, callback)) = over else { return };
-        // What the callback has captured is somebody else's: a destructor may panic, and may stop this very thing.
-        self.port.guarded(|| drop(callback));
         let pump = self.clone();
         port::off_the_dispatcher(move || {
+            // The figures are final, and the handle is closed, before the callback is gone.
             drop(stream);
+            // What it has captured is somebody else's: a destructor may panic, and may stop this very thing.
+            let _running = Running::begin(&*pump);
+            pump.port.guarded(|| drop(callback));
             *pump.gone.lock().unwrap_or_else(PoisonError::into_inner) = true;
             pump.is_gone.notify_all();
         });
