@@ -264,8 +264,11 @@ impl<Out: Output + ?Sized> Call<Out> {
 
     fn poll_reply(&mut self, cx: &mut Context<'_>) -> Poll<Result<Reply<Out>, Error>> {
         if let State::Submitted(pending) = &self.state {
+            if let Some(error) = pending.inherited() {
+                return Poll::Ready(Err(error));
+            }
             match pending.progress(cx) {
-                Progress::Pending => return pending.inherited().map_or(Poll::Pending, |error| Poll::Ready(Err(error))),
+                Progress::Pending => return Poll::Pending,
                 Progress::Complete => {}
                 Progress::Expired => {
                     let expired = Err(pending.device.error(ErrorKind::TimedOut, pending.what()));
@@ -280,7 +283,11 @@ impl<Out: Output + ?Sized> Call<Out> {
     /// The result of a call that is not pending any more.
     fn take(&mut self) -> Result<Reply<Out>, Error> {
         match std::mem::replace(&mut self.state, State::Refused(None)) {
-            State::Submitted(pending) => pending.take(),
+            // In the child of a fork the result is its parent's, and so may be who holds its locks.
+            State::Submitted(pending) => match pending.inherited() {
+                Some(error) => Err(error),
+                None => pending.take(),
+            },
             State::Refused(Some(refusal)) => Err(refusal.error),
             State::Refused(None) => Err(Error::new(ErrorKind::InvalidInput, Operation::Poll)
                 .hint("the call's result was taken before; do not poll a future again after it was ready")),
@@ -340,7 +347,7 @@ impl Pending {
     }
 
     /// In the child of a fork, the error of a call that its parent waits for.
-    fn inherited(&self) -> Option<Error> {
+    pub(crate) fn inherited(&self) -> Option<Error> {
         self.device.port.is_inherited().then(|| port::inherited(self.what()).on(&self.device.name))
     }
 
@@ -464,10 +471,9 @@ impl Drop for Pending {
             self.device.unread.orphan(self.operation, || slot.number());
         }
         if slot.machine.abandon(self.operation.generation()) {
-            if is_orphan {
-                self.device.unread.resolve(self.operation);
+            if !is_orphan {
+                self.device.settle(slot, self.operation);
             }
-            self.device.settle(slot, self.operation);
             self.device.port.left_over(slot, self.operation);
             self.device.port.release(self.operation);
         } else if what == STREAM_READ {

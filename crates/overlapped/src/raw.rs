@@ -202,6 +202,12 @@ impl<K: Send + 'static> RawCall<K> {
     }
 
     fn poll_reply(&mut self, cx: &Context<'_>) -> Poll<RawReply<K>> {
+        // In the child of a fork the buffers are its parent's, and so may be who holds a lock.
+        if let State::Pending(pending, _) = &self.0
+            && let Some(error) = pending.inherited()
+        {
+            return Poll::Ready(RawReply::without_buffers(error));
+        }
         if let State::Pending(pending, _) = &mut self.0
             && pending.progress(cx) != Progress::Complete
         {

@@ -223,11 +223,11 @@ impl Unread {
             state.withdraw(operation);
             promised = None;
         }
-        // Older bytes than its own, also if they are promised to a later read.
+        // Older bytes than its own, also if they are promised to a later read: that one has what is kept of this one, then.
+        let keeps = matches!(&own, Own::Bytes(own) if !own.is_empty() || kind == StreamKind::Messages);
         let older = || {
-            let at = state.chunks.iter().position(|chunk| {
-                chunk.promised.is_none_or(|promise| promise.number > number && matches!(own, Own::Bytes(_)))
-            })?;
+            let may = |chunk: &Chunk| chunk.promised.is_none_or(|promise| keeps && promise.number > number);
+            let at = state.chunks.iter().position(may)?;
             (state.chunks[at].place < place && state.is_settled(at)).then_some(at)
         };
         // Nobody takes it from an orphan, and meanwhile it is missing here.
@@ -236,17 +236,10 @@ impl Unread {
         let later = state.chunks[at].promised.filter(|promise| promise.operation != operation);
         let given = state.give(at, kind, output);
         note(given.place);
-        if let Own::Bytes(own) = own
-            && (!own.is_empty() || kind == StreamKind::Messages)
-        {
+        if let (Own::Bytes(own), true) = (own, keeps) {
             state.keep(place, own);
         }
-        // What the later one was promised is what comes next now.
-        if let Some(promise) = later
-            && let Some(next) = state.chunks.iter_mut().find(|chunk| chunk.promised.is_none())
-        {
-            next.promised = Some(promise);
-        }
+        state.in_order(later);
         self.note(&state);
         Some(given)
     }
@@ -361,12 +354,14 @@ impl State {
             !self.is_orphan(operation) && self.chunks.iter().all(|chunk| !chunk.is_promised_to(operation))
         })?;
         self.chunks[first].promised = Some(Promise { operation, number });
+        self.in_order(None);
         Some(operation)
     }
 
     fn withdraw(&mut self, operation: InFlight) {
         let promised = self.chunks.iter_mut().filter(|chunk| chunk.is_promised_to(operation));
         promised.for_each(|chunk| chunk.promised = None);
+        self.in_order(None);
     }
 
     fn is_orphan(&self, operation: InFlight) -> bool {
@@ -397,12 +392,28 @@ impl State {
         if !rest {
             self.chunks.remove(at);
         }
+        self.in_order(None);
         Given { len, more: rest && kind == StreamKind::Messages, place }
     }
 
     fn keep(&mut self, place: Place, bytes: Box<[u8]>) {
         let at = self.chunks.partition_point(|chunk| chunk.place < place);
         self.chunks.insert(at, Chunk { place, bytes, start: 0, promised: None });
+        self.in_order(None);
+    }
+
+    /// The promises are of the first bytes, in the order of the reads, whatever has come or gone before them. `more` is one
+    /// that was of bytes that are gone.
+    fn in_order(&mut self, more: Option<Promise>) {
+        if more.is_none() && self.chunks.iter().all(|chunk| chunk.promised.is_none()) {
+            return;
+        }
+        let taken = self.chunks.iter_mut().filter_map(|chunk| chunk.promised.take());
+        let mut promises: Vec<_> = taken.chain(more).collect();
+        promises.sort_by_key(|promise| promise.number);
+        for (chunk, promise) in self.chunks.iter_mut().zip(promises) {
+            chunk.promised = Some(promise);
+        }
     }
 }
 
