@@ -1,0 +1,90 @@
+//! What a thread that waits on a manual port puts off, since it must not run others' callbacks: nothing of it is lost, and
+//! whoever waits for it gets it.
+#![cfg(all(target_os = "linux", not(miri)))]
+
+use std::io::{PipeWriter, Write};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use overlapped::{Buffer, Device, InvertedCall, Port};
+
+const LONG: Duration = Duration::from_secs(60);
+
+fn pipe(port: &Port) -> (Device, PipeWriter) {
+    let (reader, writer) = std::io::pipe().unwrap();
+    (Device::from_fd_on(port, reader).unwrap(), writer)
+}
+
+/// A stream whose items run somebody's code when they arrive.
+fn stream(device: &Device) -> InvertedCall<[u8]> {
+    device.standing_reads(8).go_on_after(|_| false).start()
+}
+
+fn next(stream: &mut InvertedCall<[u8]>) -> Vec<u8> {
+    stream.wait_next_timeout(LONG).unwrap().unwrap().to_vec()
+}
+
+#[test]
+fn a_thread_that_waits_for_one_stream_and_then_another_gets_both() {
+    let port = Port::manual().unwrap();
+    let ((first, mut to_first), (second, mut to_second)) = (pipe(&port), pipe(&port));
+    let (mut one, mut other) = (stream(&first), stream(&second));
+    to_second.write_all(b"2").unwrap();
+    assert!(one.wait_next_timeout(Duration::from_millis(50)).unwrap().is_err(), "it handles the other's item");
+    to_first.write_all(b"1").unwrap();
+    assert_eq!((next(&mut one), next(&mut other)), (b"1".to_vec(), b"2".to_vec()));
+}
+
+#[test]
+fn a_stream_gets_its_item_though_nobody_has_the_port_any_more() {
+    let port = Port::manual().unwrap();
+    let ((first, _to_first), (second, mut to_second)) = (pipe(&port), pipe(&port));
+    let mut items = stream(&second);
+    drop(port);
+    to_second.write_all(b"2").unwrap();
+    assert!(first.read(8).wait_timeout(Duration::from_millis(50)).is_err(), "it handles the stream's item");
+    assert_eq!(next(&mut items), b"2");
+}
+
+#[test]
+fn who_polls_runs_a_callback_while_another_thread_only_waits() {
+    let port = Port::manual().unwrap();
+    let ((first, mut to_first), (second, mut to_second)) = (pipe(&port), pipe(&port));
+    let waits = first.read(8);
+    let waiting = std::thread::spawn(move || waits.wait().map(|reply| reply.to_vec()));
+    let (ran, told) = mpsc::channel();
+    let poller = std::thread::spawn(move || {
+        while told.try_recv().is_err() {
+            port.poll(Some(Duration::from_secs(1)));
+        }
+    });
+    let (called, is_called) = mpsc::channel();
+    second.read(8).then(move |reply| called.send(reply.unwrap().to_vec()).unwrap());
+    to_second.write_all(b"2").unwrap();
+    assert_eq!(is_called.recv_timeout(LONG).unwrap(), b"2", "the thread that waits has nothing yet");
+    ran.send(()).unwrap();
+    to_first.write_all(b"1").unwrap();
+    assert_eq!(waiting.join().unwrap().unwrap(), b"1");
+    poller.join().unwrap();
+}
+
+#[test]
+fn a_read_that_is_over_gets_what_came_back_before_its_own() {
+    let port = Port::manual().unwrap();
+    let (device, mut peer) = pipe(&port);
+    let (first, second, third) = (device.read(1), device.read(1), device.read(1));
+    peer.write_all(b"12").unwrap();
+    while port.poll(Some(Duration::from_millis(50))) > 0 {}
+    drop(first);
+    assert_eq!(&*second.wait().unwrap(), b"1");
+    assert_eq!(&*third.wait().unwrap(), b"2");
+}
+
+#[test]
+fn a_read_into_ones_own_buffer_that_had_its_bytes_at_once_gives_them_back() {
+    let port = Port::manual().unwrap();
+    let (device, mut peer) = pipe(&port);
+    peer.write_all(b"12").unwrap();
+    drop(device.read_into(Buffer::aligned(1, 1).unwrap()));
+    assert_eq!(&*device.read(2).wait().unwrap(), b"12");
+}
