@@ -1027,15 +1027,21 @@ impl Inner {
 
     /// The read that has waited longest, of those that may have a promise.
     fn longest_waiting(&self, may: &dyn Fn(InFlight) -> bool) -> Option<(u64, InFlight)> {
-        let reads = self.port.slab.iter().filter_map(|(index, slot)| {
-            let waits = || slot.device() == self.id && slot.operation() == STREAM_READ;
-            // One that is being cancelled ends by itself, and perhaps nobody wants it any more.
-            let wanted = |generation: &u32| waits() && slot.cancelled.load(Acquire) != *generation;
-            let generation = slot.machine.pending().filter(wanted)?;
-            let operation = InFlight::new(index, generation);
-            may(operation).then_some((slot.number(), operation))
-        });
-        reads.min_by_key(|(number, _)| *number)
+        let mut after = 0;
+        loop {
+            let reads = self.port.slab.iter().filter_map(|(index, slot)| {
+                let waits = || slot.device() == self.id && slot.operation() == STREAM_READ && slot.number() > after;
+                // One that is being cancelled ends by itself, and perhaps nobody wants it any more.
+                let wanted = |generation: &u32| waits() && slot.cancelled.load(Acquire) != *generation;
+                let generation = slot.machine.pending().filter(wanted)?;
+                Some((slot.number(), InFlight::new(index, generation)))
+            });
+            let longest = reads.min_by_key(|(number, _)| *number)?;
+            if may(longest.1) {
+                return Some(longest);
+            }
+            after = longest.0;
+        }
     }
 
     /// A read that was parked goes to the driver.
@@ -1305,8 +1311,7 @@ pub(crate) fn settle(unread: &Unread, kind: StreamKind, slot: &Slot, operation: 
         ErrorKind::Cancelled => Own::Cancelled,
         _ => Own::None,
     };
-    if let Some(given) =
-        unread.settle(kind, operation, slot.number(), slot.place(), own, output, |at| slot.set_place(at))
+    if let Some(given) = unread.settle(kind, operation, slot.rank(), slot.place(), own, output, |at| slot.set_place(at))
     {
         let status = if given.more { Status::BUFFER_OVERFLOW } else { Status::SUCCESS };
         // SAFETY: as above.

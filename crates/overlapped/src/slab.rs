@@ -443,6 +443,11 @@ impl Slot {
         self.number.store(number, Relaxed);
     }
 
+    /// The number of a read that has bytes of its own; of one that was given others', no read has a greater one.
+    pub(crate) fn rank(&self) -> u64 {
+        if self.number.load(Relaxed) & PARTED != 0 { u64::MAX } else { self.number() }
+    }
+
     /// Where its bytes have their place among those of all reads.
     pub(crate) fn place(&self) -> Place {
         let parted = self.number.load(Relaxed) & PARTED != 0;
