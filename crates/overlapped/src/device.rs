@@ -1307,7 +1307,7 @@ pub(crate) fn settle(unread: &Unread, kind: StreamKind, slot: &Slot, operation: 
         _ => Own::None,
     };
     if let Some(given) =
-        unread.settle(kind, operation, slot.number(), slot.place(), own, output, |at| slot.set_place(at))
+        unread.settle(kind, operation, slot.number(), (slot.place(), own), output, |at| slot.set_place(at))
     {
         let status = if given.more { Status::BUFFER_OVERFLOW } else { Status::SUCCESS };
         // SAFETY: as above.
