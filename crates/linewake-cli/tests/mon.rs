@@ -606,9 +606,11 @@ fn a_gap_ends_when_the_chip_is_back_where_its_clock_can_be_read() {
     assert!(from < 2_003_000_000 && to >= 2_303_000_000, "{}", records[back]);
     let next = records[back..].iter().find(|record| record["record"] == "edge").unwrap();
     assert!(next["timestamp_ns"].as_u64().unwrap() >= to, "{next}");
-    let lost: Vec<_> = lost_of_door(&vcd).into_iter().filter(|(at, _)| *at > 0).take(2).collect();
-    let [(begin, one), (end, zero)] = &lost[..] else { panic!("{lost:?}") };
-    assert_eq!((one.as_str(), zero.as_str()), ("1", "0"));
+    let lost: Vec<_> = lost_of_door(&vcd).into_iter().filter(|(at, _)| *at > 0).collect();
+    // On a busy machine single edges are lost, too: those spans are short.
+    let span = |pair: &[(u64, String)]| (pair[0].1 == "1" && pair[1].1 == "0").then(|| (pair[0].0, pair[1].0));
+    let spans = lost.windows(2).filter_map(span);
+    let (begin, end) = spans.max_by_key(|(begin, end)| end - begin).unwrap_or_else(|| panic!("{lost:?}"));
     assert!(
         (299_000..).contains(&(end - begin)) && (to - from) / 1000 - (end - begin) <= 3,
         "{from} to {to}, {lost:?}"

@@ -19,6 +19,8 @@ use crate::{
     ChipInfo, Clock, EdgeKind, Error, ErrorKind, EventClock, Figures, LineConfig, LineInfo, Missed, Offset, Trust,
 };
 
+#[cfg(all(target_os = "linux", not(miri)))]
+mod again;
 pub(crate) mod driver;
 pub(crate) mod exec;
 #[cfg(all(target_os = "linux", not(miri)))]

@@ -142,7 +142,7 @@ impl AsyncRead for ByteStream {
             let ended = ready!(Pin::new(call).poll(cx));
             this.read = None;
             match ended {
-                Ok(reply) if reply.status() == Status::END_OF_FILE => return Poll::Ready(Ok(0)),
+                Ok(reply) if reply.is_end() => return Poll::Ready(Ok(0)),
                 Ok(reply) if reply.is_empty() => {}
                 Ok(reply) => this.rest = Some((reply, 0)),
                 Err(error) if is_end(&error) => return Poll::Ready(Ok(0)),

@@ -468,7 +468,7 @@ impl Drop for Pending {
         let is_orphan =
             what == STREAM_READ && !slot.machine.is_complete() && !slot.has_nothing() && !slot.machine.is_expired();
         if is_orphan {
-            self.device.unread.orphan(self.operation, || slot.number());
+            self.device.unread.orphan(self.operation, || slot.place().number);
         }
         if slot.machine.abandon(self.operation.generation()) {
             if !is_orphan {

@@ -350,14 +350,15 @@ impl Device {
         self.submit(Operation::Control(ioctl.code()), input.as_bytes(), ioctl.output_len())
     }
 
-    /// Reads at most `len` bytes from a stream: a pipe, a serial port, a device that has no places. No bytes means its
-    /// end. Of a HID ask for exactly the length of its report.
+    /// Reads at most `len` bytes from a stream: a pipe, a serial port, a device that has no places. The end is
+    /// [`Reply::is_end`]; no bytes alone are no end, since a message may be empty. Bytes that an earlier read of this
+    /// device had brought when its call was given up come first. Of a HID ask for exactly the length of its report.
     ///
     /// ```
     /// # use overlapped::{Device, Error};
     /// # async fn example(port: &Device) -> Result<(), Error> {
     /// let reply = port.read(64).await?;
-    /// if reply.is_empty() {
+    /// if reply.is_end() {
     ///     println!("the end");
     /// } else {
     ///     println!("{:?}", &*reply);
@@ -371,7 +372,7 @@ impl Device {
         self.submit(Operation::Read { offset: None }, &[], u32::try_from(len).ok())
     }
 
-    /// Reads at most `len` bytes of a file or disk, from `offset` on. No bytes means its end.
+    /// Reads at most `len` bytes of a file or disk, from `offset` on. The end is [`Reply::is_end`].
     ///
     /// ```
     /// # use overlapped::{Device, Error};
@@ -1311,7 +1312,8 @@ pub(crate) fn settle(unread: &Unread, kind: StreamKind, slot: &Slot, operation: 
         ErrorKind::Cancelled => Own::Cancelled,
         _ => Own::None,
     };
-    if let Some(given) = unread.settle(kind, operation, slot.rank(), slot.place(), own, output, |at| slot.set_place(at))
+    if let Some(given) =
+        unread.settle(kind, operation, slot.number(), (slot.place(), own), output, |at| slot.set_place(at))
     {
         let status = if given.more { Status::BUFFER_OVERFLOW } else { Status::SUCCESS };
         // SAFETY: as above.

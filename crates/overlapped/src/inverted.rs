@@ -276,7 +276,7 @@ impl Calls for Source {
 
     fn orphan(&self, port: &Self::Port, operation: Option<InFlight>) {
         if self.what == STREAM_READ {
-            let number = || operation.map_or(0, |operation| port.slot(operation).number());
+            let number = || operation.map_or(0, |operation| port.slot(operation).place().number);
             self.unread.orphan(operation.unwrap_or(InFlight::NONE), number);
         }
     }

@@ -207,7 +207,29 @@ impl<Out: Output + ?Sized> Reply<Out> {
         self.status == Status::BUFFER_OVERFLOW
     }
 
-    /// The status the driver gave: a success, an informational one, or a warning.
+    /// Of a read: whether it met the end (STATUS_END_OF_FILE). No bytes alone do not say so: a message may be empty, and
+    /// a driver may complete a read with nothing in it. On Linux a read that gives none where that is the end is reported
+    /// as this status too.
+    ///
+    /// ```
+    /// # use overlapped::{sim, Device, Status};
+    /// # struct Empty;
+    /// # impl sim::Driver for Empty {
+    /// #     fn control(&self, request: sim::Request) -> sim::Outcome { request.complete(Status::SUCCESS) }
+    /// #     fn read(&self, request: sim::Request) -> sim::Outcome { request.complete(Status::END_OF_FILE) }
+    /// # }
+    /// let pipe = Device::simulated(Empty)?;
+    /// let reply = pipe.read(64).wait()?;
+    /// assert!(reply.is_end() && reply.is_empty());
+    /// # Ok::<(), overlapped::Error>(())
+    /// ```
+    #[must_use]
+    pub fn is_end(&self) -> bool {
+        self.status == Status::END_OF_FILE
+    }
+
+    /// The status the driver gave: a success, an informational one, or a warning; of a read also
+    /// [`Status::END_OF_FILE`].
     #[must_use]
     pub fn status(&self) -> Status {
         self.status

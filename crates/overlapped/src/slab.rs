@@ -123,6 +123,8 @@ pub(crate) struct Slot {
     what: AtomicU64,
     /// Of a read of a stream: its number among those of its device. [`TAKEN`] when somebody had the result.
     number: AtomicU64,
+    /// Of a read that was given others' bytes: the number of the read that had brought them.
+    place: AtomicU64,
     /// When it was submitted, in [`UNIT`]s of a clock that wraps.
     started: AtomicU32,
     /// The generation whose cancellation was asked for; 0 for none.
@@ -134,7 +136,7 @@ pub(crate) struct Slot {
 const UNIT: u64 = 16;
 
 #[cfg(all(not(loom), target_pointer_width = "64"))]
-const _: () = assert!(size_of::<Slot>() + size_of::<Block>() <= 208);
+const _: () = assert!(size_of::<Slot>() + size_of::<Block>() <= 216);
 
 // SAFETY: the cells and the block are touched by one thread at a time, as the machine's phases say; see the type's
 // documentation.
@@ -200,6 +202,7 @@ impl Slot {
             device: AtomicU64::new(0),
             what: AtomicU64::new(0),
             number: AtomicU64::new(0),
+            place: AtomicU64::new(0),
             started: AtomicU32::new(0),
             cancelled: AtomicU32::new(0),
             link: Link::new(0),
@@ -425,7 +428,7 @@ impl Slot {
 
     /// Of a read of a stream: its number among those of its device.
     pub(crate) fn number(&self) -> u64 {
-        self.number.load(Relaxed) & !(NOTHING | PARTED)
+        self.number.load(Relaxed) & !(NOTHING | GIVEN)
     }
 
     /// The read has ended, or ends now, without bytes.
@@ -443,21 +446,19 @@ impl Slot {
         self.number.store(number, Relaxed);
     }
 
-    /// The number of a read that has bytes of its own; of one that was given others', no read has a greater one.
-    pub(crate) fn rank(&self) -> u64 {
-        if self.number.load(Relaxed) & PARTED != 0 { u64::MAX } else { self.number() }
-    }
-
     /// Where its bytes have their place among those of all reads.
     pub(crate) fn place(&self) -> Place {
-        let parted = self.number.load(Relaxed) & PARTED != 0;
-        Place { number: self.number(), part: if parted { self.started.load(Relaxed) } else { 0 } }
+        match self.number.load(Relaxed) & GIVEN {
+            0 => Place { number: self.number(), part: 0 },
+            _ => Place { number: self.place.load(Relaxed), part: self.started.load(Relaxed) },
+        }
     }
 
     pub(crate) fn set_place(&self, place: Place) {
         // It is over: nobody asks when it was submitted.
         self.started.store(place.part, Relaxed);
-        self.number.store(place.number | PARTED, Relaxed);
+        self.place.store(place.number, Relaxed);
+        self.number.store(self.number() | GIVEN, Relaxed);
     }
 
     /// The result was taken, or is in good hands: nothing is left over when the slot is given back.
@@ -503,8 +504,8 @@ impl Slot {
 const TAKEN: u64 = u64::MAX;
 /// With a read's number: it brings no bytes.
 const NOTHING: u64 = 1 << 63;
-/// With a read's number: where its bytes begin, among those of the read with that number, is in [`Slot::started`].
-const PARTED: u64 = 1 << 62;
+/// With a read's number: it was given others' bytes, whose place is in [`Slot::place`] and [`Slot::started`].
+const GIVEN: u64 = 1 << 62;
 /// Now, in [`UNIT`]s.
 fn now() -> u32 {
     (crate::sys::ticks() / UNIT) as u32

@@ -202,15 +202,15 @@ impl Unread {
         admission
     }
 
-    /// The read `operation`, whose own bytes have this place, is over. `Some`: older bytes are in `output` in place of what it brought,
-    /// which was kept; `note` is told, under the lock, where they belong. The end of the stream, or a failure, comes to a later read once more.
+    /// The read `operation`, whose own bytes have this place, is over. `Some`: older bytes are in `output` in place of what
+    /// it brought, which was kept; `note` is told, under the lock, where they belong. The end of the stream, or a failure,
+    /// comes to a later read once more.
     pub(crate) fn settle(
         &self,
         kind: StreamKind,
         operation: InFlight,
         number: u64,
-        place: Place,
-        own: Own,
+        (place, own): (Place, Own),
         output: &mut [u8],
         note: impl FnOnce(Place),
     ) -> Option<Given> {
@@ -478,7 +478,7 @@ mod loom_tests {
             let brought = self.brought.load(SeqCst);
             let own = if brought { Own::Bytes([2].into()) } else { Own::Cancelled };
             let mut output = [2];
-            let given = self.unread.settle(StreamKind::Messages, READ, 2, OWN, own, &mut output, |_| {});
+            let given = self.unread.settle(StreamKind::Messages, READ, 2, (OWN, own), &mut output, |_| {});
             if given.is_some() || brought { output.to_vec() } else { Vec::new() }
         }
 

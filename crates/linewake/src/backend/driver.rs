@@ -16,7 +16,7 @@ use futures_core::Stream as _;
 use linewake_controller::protocol::{
     self, CHIP_TIMERS, Debounce, InfoRecord, LineSet, MAX_LINES, ReaderConfig, SetValues,
 };
-use overlapped::{Device, InvertedCall};
+use overlapped::{Device, ErrorKind as Kind, InvertedCall};
 
 use self::client::BATCH;
 pub(crate) use self::client::Client;
@@ -304,7 +304,7 @@ impl Held for Reader {
                     return Poll::Ready(Some(taken));
                 }
                 // The driver ended its last wait, or the waits were stopped.
-                Some(Err(error)) if error.kind() != overlapped::ErrorKind::Cancelled => {
+                Some(Err(error)) if !matches!(error.kind(), Kind::Cancelled | Kind::Aborted) => {
                     return Poll::Ready(Some(Err(error.into())));
                 }
                 Some(Err(_)) | None => match self.queued() {

@@ -490,9 +490,9 @@ impl Lines {
                     self.completed(index, place, &reply, into)?;
                 }
                 Poll::Ready(Err(error)) => {
-                    use overlapped::ErrorKind::{Cancelled, TimedOut};
+                    use overlapped::ErrorKind::{Aborted, Cancelled, TimedOut};
                     self.sources[index].waits = Waits::Over;
-                    if !matches!(error.kind(), Cancelled | TimedOut) {
+                    if !matches!(error.kind(), Aborted | Cancelled | TimedOut) {
                         return Err(error.into());
                     }
                 }

@@ -6,6 +6,8 @@ use overlapped::linux::{Direction, Ioctl};
 use overlapped::{Device, Error};
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 
+use crate::backend::again::uninterrupted;
+
 /// GPIO_V2_LINES_MAX.
 pub(super) const LINES: usize = 64;
 /// GPIO_V2_LINE_NUM_ATTRS_MAX.
@@ -179,11 +181,11 @@ const GET_VALUES: Ioctl<LineValues> = unsafe { Ioctl::new(Direction::ReadWrite, 
 const SET_VALUES: Ioctl<LineValues> = unsafe { Ioctl::new(Direction::ReadWrite, 0xb4, 0x0f) };
 
 pub(super) fn chip_info(chip: &Device) -> Result<ChipInfo, Error> {
-    chip.ioctl(CHIP_INFO, ChipInfo::new_zeroed())
+    uninterrupted(|| chip.ioctl(CHIP_INFO, ChipInfo::new_zeroed()))
 }
 
 pub(super) fn line_info(chip: &Device, offset: u32) -> Result<LineInfo, Error> {
-    chip.ioctl(LINE_INFO, LineInfo { offset, ..LineInfo::new_zeroed() })
+    uninterrupted(|| chip.ioctl(LINE_INFO, LineInfo { offset, ..LineInfo::new_zeroed() }))
 }
 
 /// What is known of the line; from now on the chip's file tells what becomes of it.
@@ -228,11 +230,11 @@ pub(super) fn set_config(lines: &Device, config: LineConfig) -> Result<(), Error
 /// The values of the first `count` lines of a request: a bit for each, by its place.
 pub(super) fn values(lines: &Device, count: usize) -> Result<u64, Error> {
     let mask = u64::MAX >> (LINES - count.clamp(1, LINES));
-    Ok(lines.ioctl(GET_VALUES, LineValues { bits: 0, mask })?.bits)
+    Ok(uninterrupted(|| lines.ioctl(GET_VALUES, LineValues { bits: 0, mask }))?.bits)
 }
 
 pub(super) fn set_values(lines: &Device, values: LineValues) -> Result<(), Error> {
-    lines.ioctl(SET_VALUES, values).map(drop)
+    uninterrupted(|| lines.ioctl(SET_VALUES, values)).map(drop)
 }
 
 /// A name as the kernel keeps it: cut at 31 bytes, and not within a character.

@@ -10,6 +10,7 @@ use overlapped::{Device, ErrorKind as Kind};
 use super::ioctls::{ARE_GENERIC, BITS, Counters, TIOCGICOUNT, TIOCMBIC, TIOCMBIS, TIOCMGET};
 use super::ticker::Ticker;
 use super::{INPUTS, Levels, Look};
+use crate::backend::again::uninterrupted;
 use crate::backend::unsupported;
 use crate::{Error, ErrorKind};
 
@@ -51,7 +52,7 @@ impl Port {
                 "be in the group that owns it: \"dialout\" on Debian, \"uucp\" on Arch",
             )
         })?;
-        if let Err(error) = device.ioctl(TIOCMGET, 0) {
+        if let Err(error) = uninterrupted(|| device.ioctl(TIOCMGET, 0)) {
             // As drivers without modem lines say it.
             return Err(match error.kind() {
                 Kind::Unsupported | Kind::InvalidInput => {
@@ -61,7 +62,7 @@ impl Port {
                 _ => error.into(),
             });
         }
-        let counts = device.ioctl(TIOCGICOUNT, Counters::default()).is_ok();
+        let counts = uninterrupted(|| device.ioctl(TIOCGICOUNT, Counters::default())).is_ok();
         Ok(Self { device, counts, is_uart: is_uart(Path::new(path)) })
     }
 
@@ -70,13 +71,13 @@ impl Port {
     }
 
     pub(super) fn levels(&self) -> Result<Levels, Error> {
-        let set = self.device.ioctl(TIOCMGET, 0)?;
+        let set = uninterrupted(|| self.device.ioctl(TIOCMGET, 0))?;
         let level = |(offset, bit): (usize, &u32)| u8::from(set & bit != 0) << offset;
         Ok(BITS.iter().enumerate().map(level).sum())
     }
 
     pub(super) fn set(&self, offset: usize, active: bool) -> Result<(), Error> {
-        self.device.ioctl(if active { TIOCMBIS } else { TIOCMBIC }, BITS[offset])?;
+        uninterrupted(|| self.device.ioctl(if active { TIOCMBIS } else { TIOCMBIC }, BITS[offset]))?;
         Ok(())
     }
 
@@ -84,7 +85,7 @@ impl Port {
         if !self.counts {
             return Ok(None);
         }
-        Ok(Some(self.device.ioctl(TIOCGICOUNT, Counters::default())?.inputs()))
+        Ok(Some(uninterrupted(|| self.device.ioctl(TIOCGICOUNT, Counters::default()))?.inputs()))
     }
 }
 
