@@ -74,6 +74,7 @@ struct Chunk {
 struct Promise {
     operation: InFlight,
     number: u64,
+    since: Instant,
 }
 
 impl Chunk {
@@ -192,7 +193,7 @@ impl Unread {
             }
             note(given.place);
             Admission::Given(given, state.is_empty())
-        } else if state.orphans.is_empty() && state.parked.is_empty() && !state.submitting {
+        } else if state.is_empty() {
             Admission::Go
         } else {
             state.parked.push_back(operation);
@@ -272,17 +273,19 @@ impl Unread {
         self.note(&state);
     }
 
-    /// No orphan of before `then` is waited for any more.
+    /// No orphan of before `then` is waited for any more, nor a read that was promised something and does not end.
     pub(crate) fn give_up_orphans(&self, then: Instant) {
         let mut state = self.lock();
         state.orphans.retain(|orphan| orphan.since > then);
+        let stale = |chunk: &&mut Chunk| chunk.promised.is_some_and(|promise| promise.since <= then);
+        state.chunks.iter_mut().filter(stale).for_each(|chunk| chunk.promised = None);
         self.note(&state);
     }
 
     /// The next parked read, which is the caller's to submit, and to say so, if there is nothing left to wait for.
     pub(crate) fn unpark_next(&self) -> Option<InFlight> {
         let mut state = self.lock();
-        let may_go = state.orphans.is_empty() && !state.submitting;
+        let may_go = state.orphans.is_empty() && state.chunks.is_empty() && !state.submitting;
         let next = if may_go { state.parked.pop_front() } else { None };
         state.submitting |= next.is_some();
         self.note(&state);
@@ -350,11 +353,8 @@ impl State {
 
     fn promise(&mut self, longest: Longest<'_>) -> Option<InFlight> {
         let first = self.first_free()?;
-        let (number, operation) = longest(&|operation| {
-            !self.is_orphan(operation) && self.chunks.iter().all(|chunk| !chunk.is_promised_to(operation))
-        })?;
-        self.chunks[first].promised = Some(Promise { operation, number });
-        self.in_order(None);
+        let (number, operation) = longest(&|operation| !self.is_orphan(operation))?;
+        self.chunks[first].promised = Some(Promise { operation, number, since: Instant::now() });
         Some(operation)
     }
 
@@ -368,10 +368,11 @@ impl State {
         self.orphans.iter().any(|orphan| orphan.operation == operation)
     }
 
-    /// The first bytes that nobody has a promise of, and before which no others may come.
+    /// The first bytes, if nobody has a promise, and no others may come before them. One promise at a time: how much of
+    /// them that read takes shows when it does.
     fn first_free(&self) -> Option<usize> {
-        let first = self.chunks.iter().position(|chunk| chunk.promised.is_none())?;
-        self.is_settled(first).then_some(first)
+        let is_free = !self.chunks.is_empty() && self.chunks.iter().all(|chunk| chunk.promised.is_none());
+        (is_free && self.is_settled(0)).then_some(0)
     }
 
     /// Whether no others may come before these.
@@ -402,17 +403,11 @@ impl State {
         self.in_order(None);
     }
 
-    /// The promises are of the first bytes, in the order of the reads, whatever has come or gone before them. `more` is one
-    /// that was of bytes that are gone.
+    /// The promise is of the first bytes, whatever has come or gone before them. `more` was of bytes that are gone.
     fn in_order(&mut self, more: Option<Promise>) {
-        if more.is_none() && self.chunks.iter().all(|chunk| chunk.promised.is_none()) {
-            return;
-        }
-        let taken = self.chunks.iter_mut().filter_map(|chunk| chunk.promised.take());
-        let mut promises: Vec<_> = taken.chain(more).collect();
-        promises.sort_by_key(|promise| promise.number);
-        for (chunk, promise) in self.chunks.iter_mut().zip(promises) {
-            chunk.promised = Some(promise);
+        let promise = self.chunks.iter_mut().find_map(|chunk| chunk.promised.take()).or(more);
+        if let (Some(first), Some(promise)) = (self.chunks.front_mut(), promise) {
+            first.promised = Some(promise);
         }
     }
 }
