@@ -577,6 +577,28 @@ fn stopping_a_subscription_waits_for_the_callback_that_runs() {
     assert_eq!(calls, 0, "its calls are cancelled");
 }
 
+/// The dispatcher drops it then, and `stop` has nothing to take: it waits for that.
+#[test]
+fn stopping_a_subscription_waits_for_the_stream_that_ends_by_itself() {
+    struct Slow(mpsc::Sender<()>, Arc<AtomicBool>);
+    impl Drop for Slow {
+        fn drop(&mut self) {
+            self.0.send(()).unwrap();
+            std::thread::sleep(Duration::from_millis(100));
+            self.1.store(true, SeqCst);
+        }
+    }
+    let source = Arc::new(Source::default());
+    let device = Device::simulated(source.clone()).unwrap();
+    let ((tell, dropping), is_dropped) = (mpsc::channel(), Arc::new(AtomicBool::new(false)));
+    let slow = Slow(tell, is_dropped.clone());
+    let subscription = device.inverted(WAIT, &()).start().for_each(move |_| assert!(!slow.1.load(SeqCst)));
+    source.unplug();
+    dropping.recv().unwrap();
+    subscription.stop();
+    assert!(is_dropped.load(SeqCst));
+}
+
 #[test]
 fn a_subscription_may_be_dropped_in_its_own_callback() {
     let source = Arc::new(Source::default());
