@@ -504,11 +504,11 @@ fn a_future_that_wakes_itself_lets_the_port_have_its_turn() {
     let mut call = device.call(WAIT, &());
     driver.complete_one(3);
     let reply = port.block_on(std::future::poll_fn(|cx| {
-        cx.waker().wake_by_ref();
+        (0..10).for_each(|_| cx.waker().wake_by_ref());
         pin!(&mut call).poll(&mut Context::from_waker(Waker::noop()))
     }));
     assert_eq!(*reply.unwrap().unwrap(), 3);
-    assert_eq!(port.poll(Some(Duration::ZERO)), 0, "it has not filled the port");
+    assert!(port.poll(Some(Duration::ZERO)) <= 1, "it has not filled the port");
 }
 
 /// Values that a thread drops at its end: by then there may be nothing left of what the crate keeps for the thread.
