@@ -90,6 +90,9 @@ impl Driver for Keeps {
         self.kept.lock().unwrap().push(pended);
         outcome
     }
+    fn read(&self, request: Request) -> Outcome {
+        self.control(request)
+    }
     fn cancel(&self, _: RequestId) {
         self.cancels.fetch_add(1, SeqCst);
     }
@@ -562,4 +565,39 @@ fn a_result_that_nobody_takes_is_counted() {
     drain(&port);
     device.call(ANSWER, &0).wait().unwrap();
     assert_eq!(port.stats().lost_results, 2);
+}
+
+/// A read that was given up is in its driver still, which has not ended it; and the next one.
+fn a_read_after_one_that_was_given_up() -> (Port, Arc<Keeps>, overlapped::Call<[u8]>) {
+    let (port, driver) = (Port::manual().unwrap(), Arc::new(Keeps::default()));
+    let device = Device::simulated_on(&port, driver.clone()).unwrap();
+    drop(device.read(4));
+    let next = device.read(4);
+    (port, driver, next)
+}
+
+#[test]
+fn a_read_waits_for_one_before_it_that_was_given_up() {
+    let (port, driver, next) = a_read_after_one_that_was_given_up();
+    drain(&port);
+    let mut kept = std::mem::take(&mut *driver.kept.lock().unwrap());
+    assert_eq!(kept.len(), 1, "the next one would get what comes after");
+    let mut first = kept.pop().unwrap();
+    first.write(b"1st");
+    first.complete(Status::SUCCESS);
+    assert_eq!(&*next.wait().unwrap(), b"1st");
+    assert_eq!(port.stats().lost_results, 0);
+}
+
+#[test]
+fn a_read_waits_no_longer_than_the_grace_period_for_one_that_was_given_up() {
+    let (port, driver, next) = a_read_after_one_that_was_given_up();
+    while driver.kept.lock().unwrap().len() < 2 {
+        port.poll(Some(LONG));
+    }
+    let mut second = driver.kept.lock().unwrap().pop().unwrap();
+    second.write(b"2nd");
+    second.complete(Status::SUCCESS);
+    assert_eq!(&*next.wait().unwrap(), b"2nd");
+    driver.kept.lock().unwrap().clear();
 }
