@@ -422,7 +422,12 @@ fn a_manual_port_runs_a_future_to_its_end() {
     assert_eq!(sum, 42);
     // A future that somebody else makes ready.
     let (wake, woken) = mpsc::channel::<Waker>();
-    let helper = thread::spawn(move || woken.recv().unwrap().wake());
+    let other = thread::spawn(move || {
+        let waker = woken.recv().unwrap();
+        // By then the one that waits sleeps in the port, most likely.
+        thread::sleep(5 * SHORT);
+        waker.wake();
+    });
     let mut polls = 0;
     port.block_on(std::future::poll_fn(|cx| {
         polls += 1;
@@ -433,7 +438,7 @@ fn a_manual_port_runs_a_future_to_its_end() {
         std::task::Poll::Ready(())
     }))
     .unwrap();
-    helper.join().unwrap();
+    other.join().unwrap();
     assert_eq!(Port::global().unwrap().block_on(async { 7 }).unwrap(), 7);
 }
 
