@@ -420,22 +420,22 @@ fn a_manual_port_runs_a_future_to_its_end() {
         })
         .unwrap();
     assert_eq!(sum, 42);
-    // A future that somebody else makes ready.
+    // A future that somebody else makes ready, when this thread sleeps in the port, most likely.
     let (wake, woken) = mpsc::channel::<Waker>();
+    let is_ready = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let ready = is_ready.clone();
     let other = thread::spawn(move || {
         let waker = woken.recv().unwrap();
-        // By then the one that waits sleeps in the port, most likely.
         thread::sleep(5 * SHORT);
+        ready.store(true, SeqCst);
         waker.wake();
     });
-    let mut polls = 0;
+    let mut wake = Some(wake);
     port.block_on(std::future::poll_fn(|cx| {
-        polls += 1;
-        if polls == 1 {
+        if let Some(wake) = wake.take() {
             wake.send(cx.waker().clone()).unwrap();
-            return std::task::Poll::Pending;
         }
-        std::task::Poll::Ready(())
+        if is_ready.load(SeqCst) { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
     }))
     .unwrap();
     other.join().unwrap();
