@@ -43,6 +43,26 @@ fn a_call_that_takes_too_long_times_out() {
 }
 
 #[test]
+fn a_timeout_wakes_who_sleeps_in_the_port() {
+    let (port, _driver, device) = on_a_manual_port();
+    let over = std::sync::atomic::AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(SeqCst) {
+                port.poll(None);
+            }
+        });
+        // By then it sleeps, most likely, and for no timer.
+        thread::sleep(5 * SHORT);
+        let (tell, told) = mpsc::channel();
+        device.call(WAIT, &()).timeout(SHORT).then(move |result| tell.send(result.unwrap_err().kind()).unwrap());
+        assert_eq!(told.recv(), Ok(ErrorKind::TimedOut));
+        over.store(true, SeqCst);
+        port.wake();
+    });
+}
+
+#[test]
 fn a_call_that_is_in_time_is_not_touched() {
     let (driver, device) = on_the_global_port();
     for timeout in [LONG, Duration::MAX] {
