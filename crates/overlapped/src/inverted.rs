@@ -19,7 +19,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -141,7 +141,10 @@ impl Stopper {
     /// reason, [`ErrorKind::Cancelled`]. A stream that has ended, or is gone, is left alone. The end comes when the
     /// driver has let go of the last call; dropping the stream does not wait for that.
     pub fn stop(&self) {
-        self.0.stop(Status::CANCELLED);
+        // In the child of a fork the stream is its parent's, and so may be who holds its lock.
+        if !self.0.calls.is_inherited() {
+            self.0.stop(Status::CANCELLED);
+        }
     }
 }
 
@@ -160,6 +163,7 @@ struct Source {
     failures: AtomicU32,
     /// What came back of the device's reads.
     unread: Arc<Unread>,
+    port: Weak<port::Inner>,
 }
 
 /// Makes the next call's input of the last result; then there is one call at a time.
@@ -198,6 +202,11 @@ impl Source {
 }
 
 impl Source {
+    /// Whether this is the child of a fork, and the stream its parent's.
+    fn is_inherited(&self) -> bool {
+        self.port.upgrade().is_some_and(|port| port.is_inherited())
+    }
+
     fn failed_too_often(&self) -> bool {
         self.failures.fetch_add(1, Relaxed) + 1 >= FAILURES
     }
@@ -460,6 +469,7 @@ impl<Out: Output + ?Sized, In: ?Sized> InvertedCallBuilder<Out, In> {
             go_on_after: self.go_on_after,
             failures: AtomicU32::new(0),
             unread: self.device.unread.clone(),
+            port: Arc::downgrade(&self.device.port),
         };
         let pending = if source.next_input.is_some() { 1 } else { self.pending };
         let ring = Ring::start(source, Arc::clone(&self.device), pending, self.window, self.order);
@@ -629,41 +639,46 @@ impl<Out: Output + ?Sized> Stream for InvertedCall<Out> {
 }
 
 impl Tally {
+    /// In the child of a fork there are none: a thread that is not there may hold the lock.
+    fn figures(&self) -> ring::Figures {
+        if self.0.calls.is_inherited() { ring::Figures::default() } else { self.0.figures() }
+    }
+
     /// Calls that were submitted so far.
     #[must_use]
     pub fn submitted_calls(&self) -> u64 {
-        self.0.figures().submitted
+        self.figures().submitted
     }
 
     /// Results that were handed to the consumer.
     #[must_use]
     pub fn delivered_calls(&self) -> u64 {
-        self.0.figures().delivered
+        self.figures().delivered
     }
 
     /// Results that came and were never taken, because the stream was dropped. Those of reads are not among them if the
     /// device's next read has them.
     #[must_use]
     pub fn discarded_calls(&self) -> u64 {
-        self.0.figures().discarded
+        self.figures().discarded
     }
 
     /// Their bytes, in all.
     #[must_use]
     pub fn discarded_bytes(&self) -> u64 {
-        self.0.figures().discarded_bytes
+        self.figures().discarded_bytes
     }
 
     /// Calls the driver still has. Once the stream is dropped and this is 0, the other figures are final.
     #[must_use]
     pub fn calls_in_flight(&self) -> u64 {
-        self.0.figures().in_flight as u64
+        self.figures().in_flight as u64
     }
 }
 
 impl fmt::Debug for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Tally").field(&self.0.figures()).finish()
+        f.debug_tuple("Tally").field(&self.figures()).finish()
     }
 }
 

@@ -106,9 +106,7 @@ trait Counted {
 
 impl Counted for overlapped::InvertedCallBuilder<u32> {
     fn for_each_counted(self) -> overlapped::Subscription {
-        self.pending(2).start().for_each(|result| {
-            let _ = result.unwrap();
-        })
+        self.pending(2).start().for_each(|result| assert!(result.is_ok()))
     }
 }
 

@@ -392,10 +392,12 @@ fn a_callback_that_nobody_will_run_is_dropped_with_the_port() {
     let dev = Device::simulated_on(&port, d.clone()).unwrap();
     let witness = Arc::new(());
     let w = witness.clone();
-    dev.call(ANSWER, &0).then(move |_| drop(w));
+    // It holds the device, which holds the port.
+    let own = dev.clone();
+    dev.call(ANSWER, &0).then(move |_| drop((w, own)));
     drop(dev);
     drop(port);
-    assert_eq!(Arc::strong_count(&witness), 1, "the callback, the reply and the port are leaked");
+    assert_eq!(Arc::strong_count(&witness), 1, "the callback, the device and the port are leaked");
 }
 #[test]
 fn a_callback_left_to_a_port_that_is_gone_is_dropped() {

@@ -395,6 +395,110 @@ fn a_ragged_result_does_not_end_it() {
     assert_eq!(ready(&mut stream), [Err(ErrorKind::Truncated), Ok(8)]);
 }
 
+/// A driver that always answers with a status and so many bytes.
+fn always(port: &Port, status: Status, bytes: &'static [u8]) -> Device {
+    let answer = move |mut request: Request| {
+        request.write(bytes);
+        request.complete(status)
+    };
+    Device::simulated_on(port, sim::from_fn(answer)).unwrap()
+}
+
+/// At most a hundred items, and whether the stream has ended by then.
+fn hundred(port: &Port, mut stream: InvertedCall<u32>) -> (Vec<ErrorKind>, bool) {
+    let mut items = Vec::new();
+    while items.len() < 100 {
+        match port.block_on(stream.next()).unwrap() {
+            Some(item) => items.push(item.unwrap_err().kind()),
+            None => return (items, true),
+        }
+    }
+    (items, false)
+}
+
+#[test]
+fn a_driver_that_always_answers_a_warning_ends_it() {
+    let port = Port::manual().unwrap();
+    let device = always(&port, Status::NO_MORE_ENTRIES, b"data");
+    assert_eq!(hundred(&port, device.inverted(WAIT, &()).start()), (vec![ErrorKind::Other], true));
+}
+
+#[test]
+fn a_stream_goes_on_after_what_its_owner_says_is_no_end() {
+    let port = Port::manual().unwrap();
+    let driver = support::Device::new();
+    let device = Device::simulated_on(&port, driver.clone()).unwrap();
+    let go_on = |error: &overlapped::Error| error.kind() == ErrorKind::Other;
+    let mut stream = device.inverted(WAIT, &()).go_on_after(go_on).start();
+    let fail = |status| driver.waiting.pop().unwrap().0.complete(status);
+    fail(Status::IO_DEVICE_ERROR);
+    driver.complete_one(8);
+    drain(&port);
+    assert_eq!(ready(&mut stream), [Err(ErrorKind::Other), Ok(8)]);
+    fail(Status::DEVICE_NOT_CONNECTED);
+    drain(&port);
+    assert_eq!(ready(&mut stream), [Err(ErrorKind::Disconnected)]);
+    assert!(driver.waiting.is_empty(), "that was its end");
+}
+
+#[test]
+fn sixty_four_failures_in_a_row_end_it() {
+    let port = Port::manual().unwrap();
+    let device = always(&port, Status::IO_DEVICE_ERROR, &[]);
+    let stream = device.inverted(WAIT, &()).go_on_after(|_| true).start();
+    assert_eq!(hundred(&port, stream), (vec![ErrorKind::Other; 64], true));
+}
+
+#[test]
+fn sixty_four_short_records_in_a_row_end_it() {
+    let port = Port::manual().unwrap();
+    let device = always(&port, Status::SUCCESS, b"abc");
+    assert_eq!(hundred(&port, device.inverted(WAIT, &()).start()), (vec![ErrorKind::Truncated; 64], true));
+}
+
+#[test]
+fn failures_that_are_not_in_a_row_do_not_end_it() {
+    let port = Port::manual().unwrap();
+    let driver = support::Device::new();
+    let device = Device::simulated_on(&port, driver.clone()).unwrap();
+    let mut stream = device.inverted(WAIT, &()).pending(1).go_on_after(|_| true).start();
+    for n in 0..200 {
+        if n % 50 == 0 {
+            driver.complete_one(n);
+        } else {
+            driver.waiting.pop().unwrap().0.complete(Status::IO_DEVICE_ERROR);
+        }
+        drain(&port);
+        assert_eq!(ready(&mut stream), [if n % 50 == 0 { Ok(n) } else { Err(ErrorKind::Other) }]);
+    }
+}
+
+#[test]
+fn a_cancellation_that_nobody_asked_for_is_aborted() {
+    let port = Port::manual().unwrap();
+    let driver = support::Device::new();
+    let device = Device::simulated_on(&port, driver.clone()).unwrap();
+    let abort = || driver.waiting.pop().unwrap().0.complete(Status::CANCELLED);
+    let mut stream = device.inverted(WAIT, &()).pending(1).start();
+    abort();
+    drain(&port);
+    assert_eq!(ready(&mut stream), [Err(ErrorKind::Aborted)]);
+    let call = device.call(WAIT, &());
+    abort();
+    assert_eq!(call.wait().unwrap_err().kind(), ErrorKind::Aborted);
+    // It was asked for, by each of the ways.
+    let mut stream = device.inverted(WAIT, &()).pending(1).start();
+    stream.stopper().stop();
+    drain(&port);
+    assert_eq!(ready(&mut stream), [Err(ErrorKind::Cancelled)]);
+    let call = device.call(WAIT, &());
+    call.cancel();
+    assert_eq!(call.wait().unwrap_err().kind(), ErrorKind::Cancelled);
+    let call = device.call(WAIT, &());
+    device.cancel_all();
+    assert_eq!(call.wait().unwrap_err().kind(), ErrorKind::Cancelled);
+}
+
 /// Events from two threads, taken by a third, with the dispatcher in between: each exactly once and in order.
 #[test]
 fn every_event_once_and_in_order() {
@@ -575,6 +679,28 @@ fn stopping_a_subscription_waits_for_the_callback_that_runs() {
     assert!(ended.load(SeqCst));
     let calls = source.waiting();
     assert_eq!(calls, 0, "its calls are cancelled");
+}
+
+/// The dispatcher drops it then, and `stop` has nothing to take: it waits for that.
+#[test]
+fn stopping_a_subscription_waits_for_the_stream_that_ends_by_itself() {
+    struct Slow(mpsc::Sender<()>, Arc<AtomicBool>);
+    impl Drop for Slow {
+        fn drop(&mut self) {
+            self.0.send(()).unwrap();
+            std::thread::sleep(Duration::from_millis(100));
+            self.1.store(true, SeqCst);
+        }
+    }
+    let source = Arc::new(Source::default());
+    let device = Device::simulated(source.clone()).unwrap();
+    let ((tell, dropping), is_dropped) = (mpsc::channel(), Arc::new(AtomicBool::new(false)));
+    let slow = Slow(tell, is_dropped.clone());
+    let subscription = device.inverted(WAIT, &()).start().for_each(move |_| assert!(!slow.1.load(SeqCst)));
+    source.unplug();
+    dropping.recv().unwrap();
+    subscription.stop();
+    assert!(is_dropped.load(SeqCst));
 }
 
 #[test]

@@ -43,6 +43,26 @@ fn a_call_that_takes_too_long_times_out() {
 }
 
 #[test]
+fn a_timeout_wakes_who_sleeps_in_the_port() {
+    let (port, _driver, device) = on_a_manual_port();
+    let over = std::sync::atomic::AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(SeqCst) {
+                port.poll(None);
+            }
+        });
+        // By then it sleeps, most likely, and for no timer.
+        thread::sleep(5 * SHORT);
+        let (tell, told) = mpsc::channel();
+        device.call(WAIT, &()).timeout(SHORT).then(move |result| tell.send(result.unwrap_err().kind()).unwrap());
+        assert_eq!(told.recv(), Ok(ErrorKind::TimedOut));
+        over.store(true, SeqCst);
+        port.wake();
+    });
+}
+
+#[test]
 fn a_call_that_is_in_time_is_not_touched() {
     let (driver, device) = on_the_global_port();
     for timeout in [LONG, Duration::MAX] {
@@ -75,6 +95,71 @@ fn a_result_that_had_happened_when_the_time_was_over_is_delivered() {
     let call = device.call(WAIT, &());
     call.cancel();
     assert_eq!(*call.wait().unwrap(), 8);
+}
+
+/// A driver that keeps every request, also beyond the closing of its device.
+#[derive(Default)]
+struct Keeps {
+    kept: Mutex<Vec<Pended>>,
+    cancels: AtomicUsize,
+}
+
+impl Driver for Keeps {
+    fn control(&self, request: Request) -> Outcome {
+        let (pended, outcome) = request.pend();
+        self.kept.lock().unwrap().push(pended);
+        outcome
+    }
+    fn read(&self, request: Request) -> Outcome {
+        self.control(request)
+    }
+    fn cancel(&self, _: RequestId) {
+        self.cancels.fetch_add(1, SeqCst);
+    }
+}
+
+#[test]
+fn a_result_that_comes_after_the_time_is_over_is_still_delivered() {
+    let (port, driver) = (Port::manual().unwrap(), Arc::new(Keeps::default()));
+    let device = Device::simulated_on(&port, driver.clone()).unwrap();
+    let (tell, told) = mpsc::channel();
+    device.call(WAIT, &()).timeout(SHORT).then(move |result| {
+        tell.send(result.map(|reply| *reply).map_err(|error| error.kind())).unwrap();
+    });
+    while driver.cancels.load(SeqCst) == 0 {
+        port.poll(Some(SHORT));
+    }
+    // Whatever was made of the end of its time is handled before the driver completes it.
+    drain(&port);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut pended = driver.kept.lock().unwrap().pop().unwrap();
+            pended.write(&9_u32.to_ne_bytes());
+            pended.complete(Status::SUCCESS);
+        });
+    });
+    drain(&port);
+    assert_eq!(told.try_recv(), Ok(Ok(9)));
+}
+
+#[test]
+fn a_callback_is_told_of_its_time_also_when_the_device_is_closed() {
+    let (port, driver) = (Port::manual().unwrap(), Arc::new(Keeps::default()));
+    let device = Device::simulated_on(&port, driver.clone()).unwrap();
+    let (tell, told) = mpsc::channel();
+    device.call(WAIT, &()).timeout(SHORT).then(move |result| tell.send(result.unwrap_err().kind()).unwrap());
+    drop(device);
+    let end = loop {
+        if let Ok(end) = told.try_recv() {
+            break end;
+        }
+        port.poll(Some(LONG));
+    };
+    assert_eq!(end, ErrorKind::TimedOut);
+    assert_eq!(port.stats().in_flight, 1, "its driver has it still");
+    driver.kept.lock().unwrap().clear();
+    drain(&port);
+    assert_eq!(port.stats().in_flight, 0);
 }
 
 #[test]
@@ -355,20 +440,25 @@ fn a_manual_port_runs_a_future_to_its_end() {
         })
         .unwrap();
     assert_eq!(sum, 42);
-    // A future that somebody else makes ready.
+    // A future that somebody else makes ready, when this thread sleeps in the port, most likely.
     let (wake, woken) = mpsc::channel::<Waker>();
-    let helper = thread::spawn(move || woken.recv().unwrap().wake());
-    let mut polls = 0;
+    let is_ready = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let ready = is_ready.clone();
+    let other = thread::spawn(move || {
+        let waker = woken.recv().unwrap();
+        thread::sleep(5 * SHORT);
+        ready.store(true, SeqCst);
+        waker.wake();
+    });
+    let mut wake = Some(wake);
     port.block_on(std::future::poll_fn(|cx| {
-        polls += 1;
-        if polls == 1 {
+        if let Some(wake) = wake.take() {
             wake.send(cx.waker().clone()).unwrap();
-            return std::task::Poll::Pending;
         }
-        std::task::Poll::Ready(())
+        if is_ready.load(SeqCst) { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
     }))
     .unwrap();
-    helper.join().unwrap();
+    other.join().unwrap();
     assert_eq!(Port::global().unwrap().block_on(async { 7 }).unwrap(), 7);
 }
 
@@ -411,4 +501,128 @@ fn a_call_can_lose_a_race_and_go_on() {
     }
     driver.complete_one(5);
     assert_eq!(*port.block_on(&mut call).unwrap().unwrap(), 5);
+}
+
+#[test]
+fn the_only_thread_may_wait_for_a_call_on_its_manual_port() {
+    let (_port, driver, device) = on_a_manual_port();
+    let call = device.call(WAIT, &());
+    driver.complete_one(6);
+    assert_eq!(*call.wait().unwrap(), 6);
+}
+
+#[test]
+fn who_waits_leaves_others_callbacks_to_the_next_poll() {
+    let (port, driver, device) = on_a_manual_port();
+    let ran = Arc::new(AtomicUsize::new(0));
+    let others = ran.clone();
+    device.call(WAIT, &()).then(move |result| others.store(*result.unwrap() as usize, SeqCst));
+    let call = device.call(WAIT, &());
+    driver.complete_one(1);
+    driver.complete_one(2);
+    assert_eq!(*call.wait().unwrap(), 2);
+    assert_eq!(ran.load(SeqCst), 0, "whoever waits may hold a lock that the callback wants");
+    assert!(port.poll(Some(LONG)) > 0);
+    assert_eq!(ran.load(SeqCst), 1);
+}
+
+#[test]
+fn a_future_that_wakes_itself_lets_the_port_have_its_turn() {
+    let (port, driver, device) = on_a_manual_port();
+    let mut call = device.call(WAIT, &());
+    driver.complete_one(3);
+    let reply = port.block_on(std::future::poll_fn(|cx| {
+        (0..10).for_each(|_| cx.waker().wake_by_ref());
+        pin!(&mut call).poll(&mut Context::from_waker(Waker::noop()))
+    }));
+    assert_eq!(*reply.unwrap().unwrap(), 3);
+    assert!(port.poll(Some(Duration::ZERO)) <= 1, "it has not filled the port");
+}
+
+/// Values that a thread drops at its end: by then there may be nothing left of what the crate keeps for the thread.
+#[test]
+fn a_port_may_be_polled_and_waited_for_in_a_destructor_of_a_threads_own_values() {
+    struct Last(Port, Arc<support::Device>, Device, mpsc::Sender<u32>);
+    impl Drop for Last {
+        fn drop(&mut self) {
+            let Self(port, driver, device, tell) = self;
+            assert_eq!(port.poll(Some(Duration::ZERO)), 0);
+            let call = device.call(WAIT, &());
+            driver.complete_one(4);
+            tell.send(*call.wait().unwrap()).unwrap();
+        }
+    }
+    thread_local! {
+        static FIRST: std::cell::RefCell<Option<Last>> = const { std::cell::RefCell::new(None) };
+        static LAST: std::cell::RefCell<Option<Last>> = const { std::cell::RefCell::new(None) };
+    }
+    let (tell, told) = mpsc::channel();
+    let run = move || {
+        let (port, driver, device) = on_a_manual_port();
+        let last = || Last(port.clone(), driver.clone(), device.clone(), tell.clone());
+        // One before the crate's own value for this thread, and one after.
+        FIRST.set(Some(last()));
+        let call = device.call(WAIT, &());
+        driver.complete_one(1);
+        call.wait().unwrap();
+        LAST.set(Some(last()));
+    };
+    thread::spawn(run).join().unwrap();
+    assert_eq!(told.iter().collect::<Vec<_>>(), [4, 4]);
+}
+
+#[test]
+fn a_result_that_nobody_takes_is_counted() {
+    let (port, driver, device) = on_a_manual_port();
+    // The result is there when the call is dropped; or its packet is under way.
+    let call = device.call(WAIT, &());
+    driver.complete_one(1);
+    drain(&port);
+    drop(call);
+    let call = device.call(WAIT, &());
+    driver.complete_one(2);
+    drop(call);
+    drain(&port);
+    let stats = port.stats();
+    assert_eq!((stats.lost_results, stats.lost_bytes, stats.in_flight), (2, 8, 0));
+    // Nothing is lost with one that was cancelled, nor with one that was taken.
+    drop(device.call(WAIT, &()));
+    drain(&port);
+    device.call(ANSWER, &0).wait().unwrap();
+    assert_eq!(port.stats().lost_results, 2);
+}
+
+/// A read that was given up is in its driver still, which has not ended it; and the next one.
+fn a_read_after_one_that_was_given_up() -> (Port, Arc<Keeps>, overlapped::Call<[u8]>) {
+    let (port, driver) = (Port::manual().unwrap(), Arc::new(Keeps::default()));
+    let device = Device::simulated_on(&port, driver.clone()).unwrap();
+    drop(device.read(4));
+    let next = device.read(4);
+    (port, driver, next)
+}
+
+#[test]
+fn a_read_waits_for_one_before_it_that_was_given_up() {
+    let (port, driver, next) = a_read_after_one_that_was_given_up();
+    drain(&port);
+    let mut kept = std::mem::take(&mut *driver.kept.lock().unwrap());
+    assert_eq!(kept.len(), 1, "the next one would get what comes after");
+    let mut first = kept.pop().unwrap();
+    first.write(b"1st");
+    first.complete(Status::SUCCESS);
+    assert_eq!(&*next.wait().unwrap(), b"1st");
+    assert_eq!(port.stats().lost_results, 0);
+}
+
+#[test]
+fn a_read_waits_no_longer_than_the_grace_period_for_one_that_was_given_up() {
+    let (port, driver, next) = a_read_after_one_that_was_given_up();
+    while driver.kept.lock().unwrap().len() < 2 {
+        port.poll(Some(LONG));
+    }
+    let mut second = driver.kept.lock().unwrap().pop().unwrap();
+    second.write(b"2nd");
+    second.complete(Status::SUCCESS);
+    assert_eq!(&*next.wait().unwrap(), b"2nd");
+    driver.kept.lock().unwrap().clear();
 }
