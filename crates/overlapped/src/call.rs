@@ -247,7 +247,7 @@ impl<Out: Output + ?Sized> Call<Out> {
 
     /// Whether there is something to wait for.
     fn is_pending(&self) -> bool {
-        matches!(&self.state, State::Submitted(pending) if !pending.is_complete())
+        matches!(&self.state, State::Submitted(pending) if !pending.is_complete() || pending.is_preceded())
     }
 
     fn deadlock(&self) -> Option<Error> {
@@ -269,6 +269,12 @@ impl<Out: Output + ?Sized> Call<Out> {
             }
             match pending.progress(cx) {
                 Progress::Pending => return Poll::Pending,
+                Progress::Complete if pending.is_preceded() => {
+                    // For no longer than the dispatcher needs to handle what is there: look again.
+                    std::thread::yield_now();
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
                 Progress::Complete => {}
                 Progress::Expired => {
                     let expired = Err(pending.device.error(ErrorKind::TimedOut, pending.what()));
@@ -328,6 +334,16 @@ impl Pending {
     #[inline]
     fn is_complete(&self) -> bool {
         self.slot().machine.is_complete()
+    }
+
+    /// Whether a read before it was given up, and is not over: what that one brings comes first. Whoever dispatches does
+    /// not wait for that.
+    pub(crate) fn is_preceded(&self) -> bool {
+        let unread = &self.device.unread;
+        unread.any()
+            && self.what() == STREAM_READ
+            && unread.is_preceded(self.slot().place())
+            && !self.device.port.is_dispatched_here()
     }
 
     pub(crate) fn cancel(&self) {

@@ -208,10 +208,16 @@ impl<K: Send + 'static> RawCall<K> {
         {
             return Poll::Ready(RawReply::without_buffers(error));
         }
-        if let State::Pending(pending, _) = &mut self.0
-            && pending.progress(cx) != Progress::Complete
-        {
-            return Poll::Pending;
+        if let State::Pending(pending, _) = &mut self.0 {
+            if pending.progress(cx) != Progress::Complete {
+                return Poll::Pending;
+            }
+            if pending.is_preceded() {
+                // For no longer than the dispatcher needs to handle what is there: look again.
+                std::thread::yield_now();
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
         }
         Poll::Ready(match std::mem::replace(&mut self.0, State::Taken) {
             State::Ready(reply) => reply,

@@ -9,10 +9,10 @@
 //!   now. Its owner, who finds it over, takes what was promised.
 //! - A read that ends with bytes of its own, though older ones were promised to it or came back meanwhile, gets the
 //!   older ones. Its own go back in their place.
-//!
 //! - A read that was given up, and that the driver has not ended yet, may bring bytes still: it is an *orphan*. Reads that
 //!   are submitted meanwhile are *parked*, and go to the driver when it is over: else they might get what comes after.
-//!   That is the time of a cancellation; a driver that takes longer than a second is not waited for.
+//!   Reads that are over already are told when it is. That is the time of a cancellation; a driver that takes longer than
+//!   a second is not waited for.
 //!
 //! Who takes, promises and leaves does so under one lock, after the state of the operation has changed: so a promise is
 //! kept, or found by who leaves. It is not locked while there is nothing, which is nearly always.
@@ -324,6 +324,13 @@ impl Unread {
     /// Promises what is there to the read that has waited longest for it.
     pub(crate) fn promise(&self, longest: Longest<'_>) -> Option<InFlight> {
         self.lock().promise(longest)
+    }
+
+    /// Whether a read before this place was given up a moment ago, and may bring bytes that come first.
+    pub(crate) fn is_preceded(&self, place: Place) -> bool {
+        let comes_first =
+            |orphan: &Orphan| orphan.number < place.number && orphan.since.elapsed() < crate::Port::GRACE_PERIOD;
+        self.lock().orphans.iter().any(comes_first)
     }
 
     /// Whether something was promised to the read.

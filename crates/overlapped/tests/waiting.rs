@@ -626,3 +626,33 @@ fn a_read_waits_no_longer_than_the_grace_period_for_one_that_was_given_up() {
     assert_eq!(&*next.wait().unwrap(), b"2nd");
     driver.kept.lock().unwrap().clear();
 }
+
+/// Two reads are over. The first one's packet is on its way when it is given up: its bytes are there only then, and the
+/// second one, which has newer ones, is not told before.
+#[test]
+fn a_read_that_is_over_waits_for_what_one_before_it_has_brought() {
+    struct Two(Mutex<u32>);
+    impl Driver for Two {
+        fn control(&self, request: Request) -> Outcome {
+            request.complete(Status::INVALID_DEVICE_REQUEST)
+        }
+        fn read(&self, mut request: Request) -> Outcome {
+            let mut count = self.0.lock().unwrap();
+            *count += 1;
+            request.write(&count.to_ne_bytes());
+            if *count > 1 {
+                return request.complete(Status::SUCCESS);
+            }
+            let (mut pended, outcome) = request.pend();
+            pended.set_written(4);
+            pended.complete(Status::SUCCESS);
+            outcome
+        }
+    }
+    let port = Port::manual().unwrap();
+    let device = overlapped::Device::simulated_on(&port, Two(Mutex::new(0))).unwrap();
+    let (first, second) = (device.read(4), device.read(4));
+    drop(first);
+    assert_eq!(*second.wait().unwrap(), 1_u32.to_ne_bytes());
+    assert_eq!(*device.read(4).wait().unwrap(), 2_u32.to_ne_bytes());
+}
