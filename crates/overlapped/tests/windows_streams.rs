@@ -34,3 +34,30 @@ impl Ends for Client {
 }
 
 conformance!(Client);
+
+/// A pipe has one server: its name can be had again as soon as the drop of the last owner has returned, though the
+/// dispatcher was reading it.
+#[test]
+fn the_name_of_a_pipe_can_be_had_again_at_once() {
+    let (name, rounds) = (pipe::pipe_name(), support::rounds(300));
+    for round in 0..rounds {
+        // It fails, and so does this test, while there is another one.
+        let server = pipe::server_of(&name, FILE_FLAG_OVERLAPPED, PIPE_TYPE_BYTE | PIPE_READMODE_BYTE);
+        let client = pipe::client_of(&name);
+        let device = Device::from_handle(server).unwrap();
+        let mut stream = device.standing_reads(1).pending(2).window(4).start();
+        pipe::write(&client, &[7; 16]);
+        for _ in 0..round % 3 {
+            stream.wait_next().unwrap().unwrap();
+        }
+        (0..round % 64 * 8).for_each(|_| std::hint::spin_loop());
+        if round % 2 == 0 {
+            drop(device);
+            drop(stream);
+        } else {
+            drop(stream);
+            device.close().wait().unwrap();
+        }
+    }
+    println!("{rounds} times had again: 0 refused");
+}
