@@ -25,7 +25,7 @@ const BUDGET: u32 = 32;
 /// is gone. Items without bytes are passed over. A read asks for as many bytes as the caller's buffer has room for, 64
 /// KiB at most; a future of a read that is dropped loses nothing, since the read goes on and the next one gets its
 /// bytes, or what of them there is room for. What it had and nobody took goes to the device's next read when it is
-/// dropped. A HID
+/// dropped. A HID wants a buffer of exactly its report's length.
 ///
 /// **Writing.** A write takes a copy of the bytes and returns; the next one waits until they are written. So a write
 /// that was given up took nothing, and can be tried again with other bytes. What goes wrong with bytes that were taken

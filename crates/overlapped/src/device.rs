@@ -902,16 +902,18 @@ impl Inner {
         self.gate.enter().then(|| Entered(self))
     }
 
+    /// Shuts the gate. Whether nobody is inside then, or not for long; else the last one inside closes the device.
+    fn is_empty_for_good(&self) -> bool {
+        let must_not_wait = || Port::is_dispatching() || gate::is_inside();
+        self.gate.shut() || if must_not_wait() { !self.gate.leave_to_the_last() } else { self.gate.wait(PATIENCE) }
+    }
+
     /// Closes the device, if nobody is inside; else waits for that, or leaves it to them.
     fn last_owner_is_gone(self: &Arc<Self>) {
-        let dispatching = crate::Port::is_dispatching();
-        if !self.port.is_inherited() && !self.gate.shut() {
-            let must_not_wait = dispatching || gate::is_inside();
-            if if must_not_wait { self.gate.leave_to_the_last() } else { !self.gate.wait(PATIENCE) } {
-                return;
-            }
+        if !self.port.is_inherited() && !self.is_empty_for_good() {
+            return;
         }
-        if dispatching {
+        if Port::is_dispatching() {
             self.close_elsewhere();
         } else {
             let _ = self.close_now();
@@ -921,7 +923,7 @@ impl Inner {
     /// For [`Closing`]: the last owner is gone, and this thread may wait. `None`: somebody inside closes it, and has not
     /// come out.
     pub(crate) fn shut_and_close(self: &Arc<Self>) -> Option<Result<(), Error>> {
-        let is_empty = self.port.is_inherited() || self.gate.shut() || self.gate.wait(PATIENCE);
+        let is_empty = self.port.is_inherited() || self.is_empty_for_good();
         is_empty.then(|| self.close_now())
     }
 
@@ -1201,9 +1203,7 @@ impl Inner {
     /// The last owner is gone, who wants the handle. `None`: somebody inside closes it, and has not come out.
     #[cfg(windows)]
     pub(crate) fn shut_and_take(self: &Arc<Self>) -> Option<std::os::windows::io::OwnedHandle> {
-        let must_not_wait = crate::Port::is_dispatching() || gate::is_inside();
-        let wait = || if must_not_wait { !self.gate.leave_to_the_last() } else { self.gate.wait(PATIENCE) };
-        if !self.gate.shut() && !wait() {
+        if !self.is_empty_for_good() {
             return None;
         }
         let handle = self.file().and_then(crate::sys::windows::File::take);

@@ -307,9 +307,11 @@ impl Calls for Source {
         let is_bad_warning = status.is_warning() && status != Status::BUFFER_OVERFLOW;
         if status.is_error() || is_bad_warning {
             let error = device::failure(slot, operation, self.what, status, &self.name);
-            let may_go_on =
-                || self.go_on_after.as_ref().is_some_and(|go_on| port::caught(|| go_on(&error)) == Some(true));
-            return if may_go_on() && !self.failed_too_often() { After::GoOn } else { After::End(End::Reason(error)) };
+            let mut may_go_on = false;
+            if let Some(go_on) = &self.go_on_after {
+                port.guarded(|| may_go_on = go_on(&error));
+            }
+            return if may_go_on && !self.failed_too_often() { After::GoOn } else { After::End(End::Reason(error)) };
         }
         // SAFETY: the call is over and ours.
         let is_whole = || (self.is_whole)(unsafe { slot.output(self.len_of(information)) });

@@ -944,7 +944,8 @@ impl Inner {
             drop(turn);
             if !matches!(whose, Whose::All) {
                 // Who polls the port has what was put off; a thread that only waits does not keep the turn from them.
-                self.turn.let_others(|| self.has_jobs() && !look.woken.load(SeqCst));
+                let has_time = || deadline.is_none_or(|deadline| Instant::now() < deadline);
+                self.turn.let_others(|| self.has_jobs() && !look.woken.load(SeqCst) && has_time());
             }
             if is_over {
                 return match poll(&mut cx) {
