@@ -147,6 +147,18 @@ pub(crate) fn adopt(options: &OpenOptions, handle: OwnedHandle) -> Result<Device
     })
 }
 
+/// The result of a submission that returned this status, and not "pending"; the status block holds the other one. `None`:
+/// the operation is pending all the same.
+fn ended(returned: Status, (in_block, information): (Status, usize)) -> Option<(Status, usize)> {
+    if returned.is_error() {
+        // A hard failure leaves the block as it was. Should it queue a packet, that is a stray.
+        return Some((returned, 0));
+    }
+    // The block is what the packet would tell: a read that is cancelled while it is submitted may return a success, and
+    // has brought nothing.
+    (in_block != Status::PENDING).then_some((in_block, information))
+}
+
 /// Whether a path names a serial port: `COM3`, or with a prefix any number. Beyond 9 the short name is a file's.
 fn is_com_port(path: &[u16]) -> bool {
     let unit = |byte: u8| u16::from(byte);
@@ -344,15 +356,9 @@ impl File {
         if status == Status::PENDING {
             return None;
         }
-        if status.is_error() {
-            // A hard failure leaves the block as it was. Should it queue a packet, that is a stray.
-            return Some((status, 0));
-        }
         // SAFETY: the submission has returned, and not with "pending": the block is written, or never will be, or the
         // driver breaks the rules and completes later all the same.
-        let (in_block, information) = unsafe { slot.status() };
-        // A success whose block still says "pending" is pending.
-        (in_block != Status::PENDING).then_some((status, information))
+        ended(status, unsafe { slot.status() })
     }
 
     /// Asks for the cancellation of one operation, which this address names.
@@ -405,6 +411,16 @@ impl Drop for File {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_submission_that_returns_a_success_ended_as_its_block_says() {
+        assert_eq!(ended(Status::SUCCESS, (Status::SUCCESS, 4)), Some((Status::SUCCESS, 4)));
+        assert_eq!(ended(Status::SUCCESS, (Status::PENDING, 0)), None);
+        assert_eq!(ended(Status::SUCCESS, (Status::CANCELLED, 0)), Some((Status::CANCELLED, 0)));
+        assert_eq!(ended(Status::SUCCESS, (Status::BUFFER_OVERFLOW, 9)), Some((Status::BUFFER_OVERFLOW, 9)));
+        // A failure does not write the block.
+        assert_eq!(ended(Status::ACCESS_DENIED, (Status::PENDING, 7)), Some((Status::ACCESS_DENIED, 0)));
+    }
 
     #[test]
     fn a_serial_port_is_known_by_its_name() {
