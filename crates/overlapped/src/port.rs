@@ -161,18 +161,28 @@ struct Turn {
     /// Threads that wait for it: they are counted first, and then look again. Nobody is notified while there are none:
     /// that would be a system call for each poll.
     waiting: AtomicUsize,
-    lock: Mutex<()>,
+    /// What each of them may run.
+    claims: Mutex<Vec<Whose>>,
     free: Condvar,
 }
 
 impl Turn {
     /// Waits for the turn, until the deadline or until `enough`, which whoever makes it true says by [`look`](Self::look).
-    fn take(&self, deadline: Option<Instant>, enough: impl Fn() -> bool) -> Option<Taken<'_>> {
+    /// `claim` is done first if somebody else has it, who then sees this thread wait.
+    fn take(
+        &self,
+        whose: Whose,
+        deadline: Option<Instant>,
+        enough: impl Fn() -> bool,
+        claim: impl FnOnce(),
+    ) -> Option<Taken<'_>> {
         if !self.taken.swap(true, SeqCst) {
             return Some(Taken(self));
         }
-        let mut guard = lock(&self.lock);
+        lock(&self.claims).push(whose);
         self.waiting.fetch_add(1, SeqCst);
+        claim();
+        let mut claims = lock(&self.claims);
         let taken = loop {
             if !self.taken.swap(true, SeqCst) {
                 break Some(Taken(self));
@@ -180,29 +190,35 @@ impl Turn {
             if enough() {
                 break None;
             }
-            guard = match deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
-                None => self.free.wait(guard).unwrap_or_else(PoisonError::into_inner),
+            claims = match deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
+                None => self.free.wait(claims).unwrap_or_else(PoisonError::into_inner),
                 Some(Duration::ZERO) => break None,
-                Some(left) => self.free.wait_timeout(guard, left).unwrap_or_else(PoisonError::into_inner).0,
+                Some(left) => self.free.wait_timeout(claims, left).unwrap_or_else(PoisonError::into_inner).0,
             };
         };
+        let place = claims.iter().position(|claim| *claim == whose);
+        place.map(|place| claims.swap_remove(place));
         self.waiting.fetch_sub(1, SeqCst);
         taken
     }
 
-    /// Lets another thread have its turn, if one waits for it, while `they_should`.
-    fn let_others(&self, they_should: impl Fn() -> bool) {
-        let mut guard = lock(&self.lock);
-        while self.waiting.load(SeqCst) > 0 && they_should() {
-            let moment = Duration::from_millis(1);
-            guard = self.free.wait_timeout(guard, moment).unwrap_or_else(PoisonError::into_inner).0;
+    /// Whether a thread that waits for the turn should have it.
+    fn is_wanted(&self, should: impl Fn(Whose) -> bool) -> bool {
+        self.waiting.load(SeqCst) > 0 && lock(&self.claims).iter().any(|claim| should(*claim))
+    }
+
+    /// Lets another thread have its turn, while one waits that `should`, and this one `can`.
+    fn let_others(&self, should: impl Fn(Whose) -> bool, can: impl Fn() -> bool) {
+        let mut claims = lock(&self.claims);
+        while can() && claims.iter().any(|claim| should(*claim)) {
+            claims = self.free.wait_timeout(claims, A_MOMENT).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
     fn look(&self) {
         if self.waiting.load(SeqCst) > 0 {
             // Who waits has the lock from its look on until it sleeps.
-            drop(lock(&self.lock));
+            drop(lock(&self.claims));
             self.free.notify_all();
         }
     }
@@ -217,6 +233,9 @@ impl Drop for Taken<'_> {
         self.0.look();
     }
 }
+
+/// How long a poll that only looks waits for the turn, when there is something for it.
+const A_MOMENT: Duration = Duration::from_millis(1);
 
 /// What waits for an operation.
 pub(crate) enum Waiter {
@@ -402,7 +421,7 @@ impl Nested {
 }
 
 /// Whose callbacks may run on a thread that handles completions.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Whose {
     /// Everybody's: it is what the thread is there for.
     All,
@@ -548,7 +567,11 @@ impl Port {
         let now = timeout == Some(Duration::ZERO);
         // Who only looks does not ask for the time: in a busy loop that would cost as much as the rest.
         let deadline = timeout.filter(|_| !now).and_then(|timeout| Instant::now().checked_add(timeout));
-        let Some(_turn) = self.inner.turn.take(deadline, || now) else { return 0 };
+        // What was put off for a thread that polls is worth the moment that a thread which only waits needs to give way.
+        let soon = if now && self.inner.has_jobs() { Some(Instant::now() + A_MOMENT) } else { None };
+        let Some(_turn) = self.inner.take_turn(Whose::All, deadline.or(soon), || now && soon.is_none()) else {
+            return 0;
+        };
         let left = || deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         self.inner.dispatch(if now { timeout } else { left() }, Whose::All)
     }
@@ -937,15 +960,21 @@ impl Inner {
             let is_over = left == Some(Duration::ZERO);
             let sleep = if now || is_over { Some(Duration::ZERO) } else { left };
             // Another thread may be polling the port: then it handles our completion, and its waker wakes us.
-            let turn = self.turn.take(if now { Some(Instant::now()) } else { deadline }, || look.woken.load(SeqCst));
+            let until = if now { Some(Instant::now()) } else { deadline };
+            let turn = self.take_turn(whose, until, || look.woken.load(SeqCst));
             if turn.is_some() && (now || is_over || !look.woken.load(SeqCst)) {
-                self.dispatch(sleep, whose);
+                // Who came before the turn was taken is seen here; who comes later wakes who sleeps.
+                let gives_way = self.turn.is_wanted(|claim| self.has_jobs_for(claim));
+                self.dispatch(if gives_way { Some(Duration::ZERO) } else { sleep }, whose);
             }
             drop(turn);
-            if !matches!(whose, Whose::All) {
-                // Who polls the port has what was put off; a thread that only waits does not keep the turn from them.
-                let has_time = || deadline.is_none_or(|deadline| Instant::now() < deadline);
-                self.turn.let_others(|| self.has_jobs() && !look.woken.load(SeqCst) && has_time());
+            if self.has_jobs() {
+                // A thread does not keep the turn from those who may run what it has put off.
+                let can = || {
+                    let has_time = deadline.is_none_or(|deadline| Instant::now() < deadline);
+                    has_time && !look.woken.load(SeqCst)
+                };
+                self.turn.let_others(|claim| self.has_jobs_for(claim), can);
             }
             if is_over {
                 return match poll(&mut cx) {
@@ -994,6 +1023,25 @@ impl Inner {
 
     fn has_jobs(&self) -> bool {
         self.jobs_waiting.load(SeqCst) > 0
+    }
+
+    /// Whether there are some that such a thread may run.
+    fn has_jobs_for(&self, whose: Whose) -> bool {
+        self.has_jobs()
+            && match whose {
+                Whose::All => true,
+                Whose::Of(address) => lock(&self.jobs).queue.iter().any(|job| job.is_of(address)),
+            }
+    }
+
+    /// Waits for the turn to poll a manual port. Whoever has it and sleeps gives way, if there is something to run here.
+    fn take_turn(&self, whose: Whose, deadline: Option<Instant>, enough: impl Fn() -> bool) -> Option<Taken<'_>> {
+        let claim = || {
+            if self.has_jobs_for(whose) {
+                self.queue.post(LOOK);
+            }
+        };
+        self.turn.take(whose, deadline, enough, claim)
     }
 
     /// Runs the jobs that are there now. What they add is for the next time, after the packets that have come by then.

@@ -68,6 +68,66 @@ fn who_polls_runs_a_callback_while_another_thread_only_waits() {
     poller.join().unwrap();
 }
 
+/// A thread that waits for a read which never ends has put off what others wait for, and sleeps.
+fn a_sleeper(port: &Port, put_off: impl FnOnce()) -> impl FnOnce() {
+    let (never, mut ends) = pipe(port);
+    let (says, is_waiting) = mpsc::channel();
+    let waiting = std::thread::spawn(move || {
+        let read = never.read(8);
+        says.send(()).unwrap();
+        read.wait().map(|reply| reply.to_vec())
+    });
+    is_waiting.recv().unwrap();
+    put_off();
+    while port.pending().len() > 1 {
+        std::thread::yield_now();
+    }
+    // It has put it off, and is on its way to sleep.
+    std::thread::sleep(Duration::from_millis(20));
+    move || {
+        ends.write_all(b"1").unwrap();
+        assert_eq!(waiting.join().unwrap().unwrap(), b"1");
+    }
+}
+
+#[test]
+fn what_a_sleeping_thread_has_put_off_is_run_by_who_polls_later() {
+    for timeout in [Some(LONG), Some(Duration::ZERO), None] {
+        let port = Port::manual().unwrap();
+        let (device, mut peer) = pipe(&port);
+        let (called, is_called) = mpsc::channel();
+        let end = a_sleeper(&port, || {
+            device.read(8).then(move |reply| called.send(reply.unwrap().to_vec()).unwrap());
+            peer.write_all(b"2").unwrap();
+        });
+        let mut polls = 0;
+        while is_called.try_recv().is_err() {
+            port.poll(timeout);
+            polls += 1;
+            assert!(polls < 1000, "{timeout:?}: the thread that sleeps keeps the port from who polls");
+        }
+        end();
+    }
+}
+
+#[test]
+fn what_a_sleeping_thread_has_put_off_is_had_by_who_waits_for_it_later() {
+    let port = Port::manual().unwrap();
+    let (device, mut peer) = pipe(&port);
+    let mut items = stream(&device);
+    let (first, second) = (pipe(&port), pipe(&port));
+    let others =
+        [first.0, second.0].map(|device| std::thread::spawn(move || device.read(8).wait().map(|reply| reply.to_vec())));
+    std::thread::sleep(Duration::from_millis(20));
+    peer.write_all(b"2").unwrap();
+    std::thread::sleep(Duration::from_millis(20));
+    assert_eq!(next(&mut items), b"2", "two threads sleep, or wait for the turn");
+    for mut peer in [first.1, second.1] {
+        peer.write_all(b"1").unwrap();
+    }
+    others.into_iter().for_each(|other| assert_eq!(other.join().unwrap().unwrap(), b"1"));
+}
+
 #[test]
 fn a_read_that_is_over_gets_what_came_back_before_its_own() {
     let port = Port::manual().unwrap();
