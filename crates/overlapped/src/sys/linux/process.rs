@@ -7,7 +7,6 @@
 //! (MADV_WIPEONFORK, since Linux 4.14).
 
 use std::ptr;
-use std::sync::OnceLock;
 use std::sync::atomic::{
     AtomicPtr, AtomicU32,
     Ordering::{AcqRel, Acquire, Relaxed},
@@ -18,17 +17,35 @@ use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous};
 /// The number of this process: the same until it forks, and another one in the child.
 #[inline]
 pub(super) fn number() -> u32 {
-    static PAGE: OnceLock<Option<&'static AtomicU32>> = OnceLock::new();
     /// Unlike the page this is copied to a child, which so takes the next number.
     static LAST: AtomicU32 = AtomicU32::new(0);
-    // Without such a page a child is taken for its parent.
-    let Some(page) = PAGE.get_or_init(wiped_on_fork) else { return 0 };
+    let page = page();
     match page.load(Relaxed) {
         0 => {
             let next = LAST.fetch_add(1, Relaxed) + 1;
             page.compare_exchange(0, next, Relaxed, Relaxed).map_or_else(|theirs| theirs, |_| next)
         }
         number => number,
+    }
+}
+
+/// The page that is emptied in a child. No lock is held while it is made: a child would wait for ever for a thread of its
+/// parent that made it at the moment of the fork.
+#[inline]
+fn page() -> &'static AtomicU32 {
+    static PAGE: AtomicPtr<AtomicU32> = AtomicPtr::new(ptr::null_mut());
+    /// Without such a page a child is taken for its parent.
+    static NOT_WIPED: AtomicU32 = AtomicU32::new(0);
+    // SAFETY: null, or one of the two below, which are there for ever.
+    if let Some(page) = unsafe { PAGE.load(Acquire).as_ref() } {
+        return page;
+    }
+    // Threads that come first together make a page each, and one of them stays.
+    let made = wiped_on_fork().unwrap_or(&NOT_WIPED);
+    match PAGE.compare_exchange(ptr::null_mut(), ptr::from_ref(made).cast_mut(), AcqRel, Acquire) {
+        Ok(_) => made,
+        // SAFETY: as above.
+        Err(theirs) => unsafe { &*theirs },
     }
 }
 
