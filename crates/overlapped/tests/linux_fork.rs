@@ -1,6 +1,8 @@
 //! Children of a fork on Linux, apart from other tests: a child has copies of everything that is open.
 #![cfg(all(target_os = "linux", not(miri)))]
 
+#[path = "support/fork.rs"]
+mod fork;
 #[allow(unused_macros, unused_imports, reason = "its suite is for streams")]
 #[path = "support/stream.rs"]
 mod stream;
@@ -11,37 +13,13 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
+use fork::in_a_child;
 use overlapped::{Device, Port};
 use rustix::fs::{OFlags, fcntl_getfl};
-use stream::{LONG, is_pending};
+use stream::is_pending;
 
 fn is_blocking(file: impl AsFd) -> bool {
     !fcntl_getfl(file).unwrap().contains(OFlags::NONBLOCK)
-}
-
-/// Runs `child` in a forked process; its number is what the process ends with. One that hangs is ended.
-fn in_a_child(child: impl FnOnce() -> i32) -> i32 {
-    // SAFETY: the child runs what needs no other thread: that it does not is what is tested.
-    let pid = unsafe { libc::fork() };
-    assert!(pid >= 0);
-    if pid == 0 {
-        let code = child();
-        // SAFETY: it ends the child at once.
-        unsafe { libc::_exit(code) }
-    }
-    let begin = std::time::Instant::now();
-    let mut status = 0;
-    loop {
-        // SAFETY: the status is an integer that lives until the call returns.
-        match unsafe { libc::waitpid(pid, &raw mut status, libc::WNOHANG) } {
-            0 if begin.elapsed() > LONG => {
-                // SAFETY: the process is our own child, which was not waited for yet.
-                unsafe { libc::kill(pid, libc::SIGKILL) };
-            }
-            0 => std::thread::yield_now(),
-            _ => return if libc::WIFEXITED(status) { libc::WEXITSTATUS(status) } else { -1 },
-        }
-    }
 }
 
 #[test]
