@@ -167,21 +167,20 @@ struct Turn {
 }
 
 impl Turn {
-    /// Waits for the turn, until the deadline or until `enough`, which whoever makes it true says by [`look`](Self::look).
-    /// `claim` is done first if somebody else has it, who then sees this thread wait.
+    /// Waits for the turn, or until `enough`, which whoever makes it true says by [`look`](Self::look). `until` says how
+    /// long, and is asked if somebody else has the turn, who by then sees this thread wait.
     fn take(
         &self,
         whose: Whose,
-        deadline: Option<Instant>,
+        until: impl FnOnce() -> Option<Instant>,
         enough: impl Fn() -> bool,
-        claim: impl FnOnce(),
     ) -> Option<Taken<'_>> {
         if !self.taken.swap(true, SeqCst) {
             return Some(Taken(self));
         }
         lock(&self.claims).push(whose);
         self.waiting.fetch_add(1, SeqCst);
-        claim();
+        let deadline = until();
         let mut claims = lock(&self.claims);
         let taken = loop {
             if !self.taken.swap(true, SeqCst) {
@@ -234,7 +233,7 @@ impl Drop for Taken<'_> {
     }
 }
 
-/// How long a poll that only looks waits for the turn, when there is something for it.
+/// How long who has no time waits for the turn all the same, when there is something to run with it.
 const A_MOMENT: Duration = Duration::from_millis(1);
 
 /// What waits for an operation.
@@ -567,11 +566,7 @@ impl Port {
         let now = timeout == Some(Duration::ZERO);
         // Who only looks does not ask for the time: in a busy loop that would cost as much as the rest.
         let deadline = timeout.filter(|_| !now).and_then(|timeout| Instant::now().checked_add(timeout));
-        // What was put off for a thread that polls is worth the moment that a thread which only waits needs to give way.
-        let soon = if now && self.inner.has_jobs() { Some(Instant::now() + A_MOMENT) } else { None };
-        let Some(_turn) = self.inner.take_turn(Whose::All, deadline.or(soon), || now && soon.is_none()) else {
-            return 0;
-        };
+        let Some(_turn) = self.inner.take_turn(Whose::All, now, deadline, || false) else { return 0 };
         let left = || deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         self.inner.dispatch(if now { timeout } else { left() }, Whose::All)
     }
@@ -960,8 +955,7 @@ impl Inner {
             let is_over = left == Some(Duration::ZERO);
             let sleep = if now || is_over { Some(Duration::ZERO) } else { left };
             // Another thread may be polling the port: then it handles our completion, and its waker wakes us.
-            let until = if now { Some(Instant::now()) } else { deadline };
-            let turn = self.take_turn(whose, until, || look.woken.load(SeqCst));
+            let turn = self.take_turn(whose, now, deadline, || look.woken.load(SeqCst));
             if turn.is_some() && (now || is_over || !look.woken.load(SeqCst)) {
                 // Who came before the turn was taken is seen here; who comes later wakes who sleeps.
                 let gives_way = self.turn.is_wanted(|claim| self.has_jobs_for(claim));
@@ -1034,14 +1028,24 @@ impl Inner {
             }
     }
 
-    /// Waits for the turn to poll a manual port. Whoever has it and sleeps gives way, if there is something to run here.
-    fn take_turn(&self, whose: Whose, deadline: Option<Instant>, enough: impl Fn() -> bool) -> Option<Taken<'_>> {
-        let claim = || {
-            if self.has_jobs_for(whose) {
-                self.queue.post(LOOK);
+    /// Waits for the turn to poll a manual port, until `now` or the deadline. Whoever has it and sleeps gives way, if there
+    /// is something to run here: that is worth a moment.
+    fn take_turn(
+        &self,
+        whose: Whose,
+        now: bool,
+        deadline: Option<Instant>,
+        enough: impl Fn() -> bool,
+    ) -> Option<Taken<'_>> {
+        let until = || {
+            let deadline = if now { Some(Instant::now()) } else { deadline };
+            if !self.has_jobs_for(whose) {
+                return deadline;
             }
+            self.queue.post(LOOK);
+            deadline.map(|deadline| deadline.max(Instant::now() + A_MOMENT))
         };
-        self.turn.take(whose, deadline, enough, claim)
+        self.turn.take(whose, until, enough)
     }
 
     /// Runs the jobs that are there now. What they add is for the next time, after the packets that have come by then.

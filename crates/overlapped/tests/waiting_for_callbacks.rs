@@ -112,20 +112,24 @@ fn what_a_sleeping_thread_has_put_off_is_run_by_who_polls_later() {
 
 #[test]
 fn what_a_sleeping_thread_has_put_off_is_had_by_who_waits_for_it_later() {
-    let port = Port::manual().unwrap();
-    let (device, mut peer) = pipe(&port);
-    let mut items = stream(&device);
-    let (first, second) = (pipe(&port), pipe(&port));
-    let others =
-        [first.0, second.0].map(|device| std::thread::spawn(move || device.read(8).wait().map(|reply| reply.to_vec())));
-    std::thread::sleep(Duration::from_millis(20));
-    peer.write_all(b"2").unwrap();
-    std::thread::sleep(Duration::from_millis(20));
-    assert_eq!(next(&mut items), b"2", "two threads sleep, or wait for the turn");
-    for mut peer in [first.1, second.1] {
-        peer.write_all(b"1").unwrap();
+    for (timeout, tries) in [(LONG, 1), (Duration::ZERO, 1000)] {
+        let port = Port::manual().unwrap();
+        let (device, mut peer) = pipe(&port);
+        let mut items = stream(&device);
+        let (first, second) = (pipe(&port), pipe(&port));
+        let wait = |device: Device| std::thread::spawn(move || device.read(8).wait().map(|reply| reply.to_vec()));
+        let others = [first.0, second.0].map(wait);
+        std::thread::sleep(Duration::from_millis(20));
+        peer.write_all(b"2").unwrap();
+        std::thread::sleep(Duration::from_millis(20));
+        // Two threads sleep, or wait for the turn; they need a moment.
+        let item = (0..tries).find_map(|_| items.wait_next_timeout(timeout).unwrap().ok());
+        assert_eq!(item.as_deref(), Some(&b"2"[..]), "{timeout:?}");
+        for mut peer in [first.1, second.1] {
+            peer.write_all(b"1").unwrap();
+        }
+        others.into_iter().for_each(|other| assert_eq!(other.join().unwrap().unwrap(), b"1"));
     }
-    others.into_iter().for_each(|other| assert_eq!(other.join().unwrap().unwrap(), b"1"));
 }
 
 #[test]
