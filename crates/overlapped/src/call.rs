@@ -6,6 +6,7 @@ use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
@@ -209,7 +210,8 @@ impl<Out: Output + ?Sized> Call<Out> {
 
     /// Calls `callback` with the result, on the thread that dispatches the port; never before this returns on that
     /// thread, and never on the thread of a driver. What the callback does holds up other completions: let it be short.
-    /// A panic in it is caught, and counted in [`PortStats::panics`](crate::PortStats::panics).
+    /// A panic in it is caught, and counted in [`PortStats::panics`](crate::PortStats::panics). In the child of a fork, where
+    /// nobody dispatches its parent's port, it is called at once, with the error.
     ///
     /// ```
     /// # use overlapped::{sim::Script, Access, CtlCode, Device, Ioctl, Method};
@@ -342,17 +344,29 @@ impl Pending {
         let unread = &self.device.unread;
         unread.any()
             && self.what() == STREAM_READ
+            && !self.was_cancelled()
             && unread.is_preceded(self.slot().place())
             && !self.device.port.is_dispatched_here()
     }
 
+    /// Whether it ended as cancelled, so that it has nothing of its own that must not come first.
+    fn was_cancelled(&self) -> bool {
+        // SAFETY: the result is published, and this is its owner.
+        self.is_complete() && unsafe { self.slot().status() }.0.kind() == ErrorKind::Cancelled
+    }
+
     pub(crate) fn cancel(&self) {
+        if self.device.port.is_inherited() {
+            return;
+        }
         self.device.cancel(self.operation);
     }
 
     /// Has the port's dispatcher cancel the operation after so long.
     pub(crate) fn timeout(&self, timeout: Duration) {
-        if let Some(at) = Instant::now().checked_add(timeout) {
+        if let Some(at) = Instant::now().checked_add(timeout)
+            && !self.device.port.is_inherited()
+        {
             self.device.port.at(at, self.operation, Arc::downgrade(&**self.device));
         }
     }
@@ -371,7 +385,7 @@ impl Pending {
         if let Some(inherited) = self.inherited() {
             return Some(inherited);
         }
-        (self.device.port.is_dispatched_here() && !self.is_complete()).then(|| {
+        (self.device.port.must_not_wait_here() && !self.is_complete()).then(|| {
             self.device
                 .error(ErrorKind::Deadlock, self.what())
                 .hint("this thread dispatches completions; await the call instead")
@@ -410,6 +424,9 @@ impl Pending {
 
     /// Leaves the call to its completion, which then runs the callback.
     fn then<Out: Output + ?Sized>(mut self, callback: impl FnOnce(Result<Reply<Out>, Error>) + Send + 'static) {
+        if let Some(error) = self.inherited() {
+            return self.device.port.run(Box::new(move || callback(Err(error))));
+        }
         let (what, name, id, unread) =
             (self.what(), self.device.name.clone(), self.device.id, self.device.unread.clone());
         let operation = std::mem::replace(&mut self.operation, InFlight::NONE);
@@ -513,21 +530,28 @@ impl<Out: Output + ?Sized> fmt::Debug for Call<Out> {
     }
 }
 
-/// A waker that unparks its thread; each thread makes one, once.
-struct Unpark(Thread);
+/// Wakes a thread that is parked in [`block_on`]. Each of those has one, also those that are nested in each other: a thread
+/// has one token to be unparked by, which the inner one may take.
+struct Unpark {
+    thread: Thread,
+    woken: AtomicBool,
+}
 
 impl Wake for Unpark {
     fn wake(self: Arc<Self>) {
-        self.0.unpark();
+        self.wake_by_ref();
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.0.unpark();
+        if !self.woken.swap(true, SeqCst) {
+            self.thread.unpark();
+        }
     }
 }
 
 thread_local! {
-    static UNPARK: RefCell<Option<Waker>> = const { RefCell::new(None) };
+    /// One that nobody on this thread uses now.
+    static UNPARK: RefCell<Option<Arc<Unpark>>> = const { RefCell::new(None) };
 }
 
 /// Polls until it is ready, parking this thread in between.
@@ -540,19 +564,22 @@ pub(crate) fn block_on_until<T>(
     deadline: Option<Instant>,
     mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
 ) -> Option<T> {
-    let make = || Waker::from(Arc::new(Unpark(thread::current())));
+    let make = || Arc::new(Unpark { thread: thread::current(), woken: AtomicBool::new(false) });
     // In a destructor of the thread's own values there may be no cell any more.
-    let kept = UNPARK.try_with(|waker| waker.borrow_mut().get_or_insert_with(make).clone());
-    let waker = kept.unwrap_or_else(|_| make());
+    let unpark = UNPARK.try_with(RefCell::take).ok().flatten().unwrap_or_else(make);
+    let waker = Waker::from(unpark.clone());
     let mut cx = Context::from_waker(&waker);
-    loop {
+    let ready = loop {
         if let Poll::Ready(value) = poll(&mut cx) {
-            return Some(value);
+            break Some(value);
         }
         match deadline.map(|d| d.saturating_duration_since(Instant::now())) {
+            Some(Duration::ZERO) => break None,
+            _ if unpark.woken.swap(false, SeqCst) => {}
             None => thread::park(),
-            Some(Duration::ZERO) => return None,
             Some(left) => thread::park_timeout(left),
         }
-    }
+    };
+    let _ = UNPARK.try_with(|kept| kept.replace(Some(unpark)));
+    ready
 }

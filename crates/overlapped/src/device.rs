@@ -272,6 +272,9 @@ impl Device {
     pub fn simulated_on(port: &Port, driver: impl sim::Driver) -> Result<Self, Error> {
         let driver = Arc::new(driver);
         let name: Arc<str> = driver.name().into();
+        if port.inner.is_inherited() {
+            return Err(port::inherited(Operation::Open).on(&name));
+        }
         Self::assemble(port, name.clone(), |id| {
             let file = sim::File::open(driver, id)
                 .map_err(|status| Error::from_code(ErrorCode::Status(status), Operation::Open).on(&name))?;

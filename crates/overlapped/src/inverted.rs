@@ -18,7 +18,10 @@ use std::borrow::Borrow;
 use std::fmt;
 use std::marker::PhantomData;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicBool, AtomicU32,
+    Ordering::{Relaxed, SeqCst},
+};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -164,6 +167,8 @@ struct Source {
     /// What came back of the device's reads.
     unread: Arc<Unread>,
     port: Weak<port::Inner>,
+    /// The stream is dropped: nobody's code runs any more.
+    is_closed: AtomicBool,
 }
 
 /// Makes the next call's input of the last result; then there is one call at a time.
@@ -189,7 +194,7 @@ impl Source {
     /// A call is over: what it brought decides the next one's input.
     fn over(&self, port: &port::Inner, operation: InFlight, status: Status, information: usize) {
         let Some(next) = &self.next_input else { return };
-        if status.is_error() {
+        if status.is_error() || self.is_closed.load(SeqCst) {
             return;
         }
         // SAFETY: the call is over and ours, and its slot is not released before this returns.
@@ -308,7 +313,9 @@ impl Calls for Source {
         if status.is_error() || is_bad_warning {
             let error = device::failure(slot, operation, self.what, status, &self.name);
             let mut may_go_on = false;
-            if let Some(go_on) = &self.go_on_after {
+            if let Some(go_on) = &self.go_on_after
+                && !self.is_closed.load(SeqCst)
+            {
                 port.guarded(|| may_go_on = go_on(&error));
             }
             return if may_go_on && !self.failed_too_often() { After::GoOn } else { After::End(End::Reason(error)) };
@@ -353,7 +360,7 @@ impl Arrival for Ring<Source> {
     }
 
     fn calls_back(&self) -> bool {
-        self.calls.next_input.is_some() || self.calls.go_on_after.is_some()
+        (self.calls.next_input.is_some() || self.calls.go_on_after.is_some()) && !self.calls.is_closed.load(SeqCst)
     }
 }
 
@@ -472,6 +479,7 @@ impl<Out: Output + ?Sized, In: ?Sized> InvertedCallBuilder<Out, In> {
             failures: AtomicU32::new(0),
             unread: self.device.unread.clone(),
             port: Arc::downgrade(&self.device.port),
+            is_closed: AtomicBool::new(false),
         };
         let pending = if source.next_input.is_some() { 1 } else { self.pending };
         let ring = Ring::start(source, Arc::clone(&self.device), pending, self.window, self.order);
@@ -572,7 +580,7 @@ impl<Out: Output + ?Sized> InvertedCall<Out> {
     }
 
     fn deadlock(&self) -> Option<Error> {
-        (self.device.port.is_dispatched_here() && !self.device.port.is_inherited() && !self.ring.is_ready()).then(
+        (self.device.port.must_not_wait_here() && !self.device.port.is_inherited() && !self.ring.is_ready()).then(
             || {
                 self.device
                     .error(ErrorKind::Deadlock, self.ring.calls.what)
@@ -624,8 +632,12 @@ impl<Out: Output + ?Sized> InvertedCall<Out> {
 impl<Out: Output + ?Sized> Drop for InvertedCall<Out> {
     fn drop(&mut self) {
         // In the child of a fork the calls are its parent's.
-        if !self.device.port.is_inherited() {
+        let port = &self.device.port;
+        if !port.is_inherited() {
+            self.ring.calls.is_closed.store(true, SeqCst);
             self.ring.close(&self.device);
+            // What threads that only wait had put off: later reads wait for it.
+            port.run_what_was_put_off(Arc::as_ptr(&self.ring).addr());
         }
     }
 }

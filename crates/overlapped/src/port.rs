@@ -65,7 +65,7 @@ impl Drop for Handle {
 /// assert_eq!((stats.in_flight, stats.strays), (0, 0));
 /// # Ok::<(), overlapped::Error>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PortStats {
     /// Slots made so far: the most operations that were ever in flight at once, rounded up to a chunk.
@@ -109,29 +109,28 @@ pub struct PendingCall {
     pub age: Duration,
 }
 
-/// Wakes a thread that polls a manual port while it waits, or waits for its turn to.
+/// Wakes a thread that polls a manual port while it waits, or waits for its turn to. Each wait has one, also those that are
+/// nested in each other: what wakes one must not be taken by another.
 struct Look {
     port: Weak<Inner>,
     woken: AtomicBool,
 }
 
 thread_local! {
-    /// That of this thread, for the port that it waited on last.
+    /// One that no wait of this thread uses now, for the port that it waited on last.
     static LOOK_UP: RefCell<Option<Arc<Look>>> = const { RefCell::new(None) };
 }
 
 impl Look {
     fn of(port: &Arc<Inner>) -> Arc<Self> {
-        let make = || Arc::new(Self { port: Arc::downgrade(port), woken: AtomicBool::new(false) });
         // In a destructor of the thread's own values there may be no cell any more.
-        let kept = LOOK_UP.try_with(|kept| {
-            let mut kept = kept.borrow_mut();
-            match &*kept {
-                Some(look) if Weak::as_ptr(&look.port) == Arc::as_ptr(port) => look.clone(),
-                _ => kept.insert(make()).clone(),
-            }
-        });
-        kept.unwrap_or_else(|_| make())
+        let kept = LOOK_UP.try_with(RefCell::take).ok().flatten();
+        let kept = kept.filter(|look| Weak::as_ptr(&look.port) == Arc::as_ptr(port));
+        kept.unwrap_or_else(|| Arc::new(Self { port: Arc::downgrade(port), woken: AtomicBool::new(false) }))
+    }
+
+    fn keep(self: Arc<Self>) {
+        let _ = LOOK_UP.try_with(|kept| kept.replace(Some(self)));
     }
 }
 
@@ -145,7 +144,8 @@ impl Wake for Look {
         if self.woken.swap(true, SeqCst) {
             return;
         }
-        let Some(port) = self.port.upgrade() else { return };
+        // In the child of a fork the threads are not there, and one may have held a lock.
+        let Some(port) = self.port.upgrade().filter(|port| !port.is_inherited()) else { return };
         port.turn.look();
         // Whoever sleeps in the port is to look up. But if the port is dispatched here nobody sleeps in it.
         if !port.is_dispatched_here() {
@@ -255,7 +255,7 @@ pub(crate) trait Arrival: Send + Sync {
     fn arrived(self: Arc<Self>, number: u64, port: &Arc<Inner>, operation: InFlight);
     /// Submits further, as was asked for by [`Inner::arm_later`].
     fn arm_again(self: Arc<Self>);
-    /// Whether [`arrived`](Self::arrived) runs somebody's code.
+    /// Whether [`arrived`](Self::arrived) runs somebody's code. Once it does not, it never does again.
     fn calls_back(&self) -> bool;
 }
 
@@ -328,13 +328,12 @@ enum Job {
 }
 
 impl Job {
-    /// Whether it is for this owner of calls, by its address.
-    fn is_of(&self, address: usize) -> bool {
+    /// Whether a thread may run it that handles completions for these.
+    fn may_run(&self, whose: Whose) -> bool {
         match self {
-            Self::Arm(owner) | Self::Deliver(Waiter::Arrive(owner, _), _) => {
-                Arc::as_ptr(owner).cast::<()>().addr() == address
-            }
-            _ => false,
+            Self::Run(_) => whose == Whose::All,
+            Self::Arm(owner) => whose.may_tell(owner),
+            Self::Deliver(waiter, _) => whose.may_run(waiter),
         }
     }
 
@@ -382,7 +381,7 @@ struct Nested {
     depth: usize,
 }
 
-/// So deep wakers that poll other ports may be nested. A deeper poll finds nothing.
+/// So deep wakers that poll other ports may be nested. A deeper poll finds nothing, and a deeper wait is refused.
 const NESTED: usize = 8;
 const ONLY_WAITS: usize = 1;
 
@@ -559,8 +558,7 @@ impl Port {
     /// # Ok::<(), overlapped::Error>(())
     /// ```
     pub fn poll(&self, timeout: Option<Duration>) -> usize {
-        let too_deep = DISPATCHING.get().depth >= NESTED;
-        if !self.inner.manual || self.inner.is_dispatched_here() || self.inner.is_inherited() || too_deep {
+        if !self.inner.manual || self.inner.must_not_wait_here() || self.inner.is_inherited() {
             return 0;
         }
         let now = timeout == Some(Duration::ZERO);
@@ -581,7 +579,10 @@ impl Port {
     /// # Ok::<(), overlapped::Error>(())
     /// ```
     pub fn wake(&self) {
-        self.inner.queue.post(LOOK);
+        // In the child of a fork nobody polls it.
+        if !self.inner.is_inherited() {
+            self.inner.queue.post(LOOK);
+        }
     }
 
     /// Runs `future` to its end on this thread, handling completions meanwhile: for a manual port without a loop of its
@@ -604,10 +605,10 @@ impl Port {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::Deadlock`] inside of a waker or a callback of this port.
+    /// [`ErrorKind::Deadlock`] inside of a waker or a callback of this port, or inside of those of eight others.
     pub fn block_on<T>(&self, future: impl Future<Output = T>) -> Result<T, Error> {
         let mut future = pin!(future);
-        if self.inner.is_dispatched_here() {
+        if self.inner.must_not_wait_here() {
             return Err(Error::new(ErrorKind::Deadlock, Operation::Port)
                 .hint("this thread dispatches completions; await the future instead"));
         }
@@ -628,7 +629,8 @@ impl Port {
         DISPATCHING.get().depth > 0
     }
 
-    /// What is in flight: so that a driver that never completes is visible. A snapshot, the oldest first.
+    /// What is in flight: so that a driver that never completes is visible. A snapshot, the oldest first. In the child of a
+    /// fork nothing: it is its parent's.
     ///
     /// ```
     /// # use overlapped::{sim::Script, Access, CtlCode, Device, Ioctl, Method, Port};
@@ -647,6 +649,9 @@ impl Port {
     /// ```
     #[must_use]
     pub fn pending(&self) -> Vec<PendingCall> {
+        if self.inner.is_inherited() {
+            return Vec::new();
+        }
         let devices = lock(&self.inner.devices);
         let in_flight = |slot: &&Slot| slot.machine.in_flight().is_some();
         let mut pending: Vec<_> = (self.inner.slab.iter().map(|(_, slot)| slot).filter(in_flight))
@@ -660,7 +665,7 @@ impl Port {
         pending
     }
 
-    /// What the port holds.
+    /// What the port holds. In the child of a fork nothing: it is its parent's.
     ///
     /// ```
     /// # use overlapped::{sim::Script, Access, CtlCode, Device, Ioctl, Method, Port};
@@ -676,6 +681,9 @@ impl Port {
     /// ```
     #[must_use]
     pub fn stats(&self) -> PortStats {
+        if self.inner.is_inherited() {
+            return PortStats::default();
+        }
         let census = self.inner.slab.census();
         PortStats {
             slots: census.slots,
@@ -750,6 +758,12 @@ impl Inner {
     pub(crate) fn is_dispatched_here(&self) -> bool {
         let here = std::ptr::from_ref(self).addr();
         DISPATCHING.get().ports().iter().any(|port| port & !ONLY_WAITS == here)
+    }
+
+    /// Whether a wait on this very thread would be for itself, or for a port that it cannot poll so deep.
+    #[inline]
+    pub(crate) fn must_not_wait_here(&self) -> bool {
+        self.is_dispatched_here() || (self.manual && DISPATCHING.get().depth >= NESTED)
     }
 
     /// Whether callbacks of this port run on this very thread now.
@@ -867,21 +881,25 @@ impl Inner {
     }
 
     /// Runs `job` on the dispatcher.
-    pub(crate) fn run(&self, job: Box<dyn FnOnce() + Send>) {
+    pub(crate) fn run(self: &Arc<Self>, job: Box<dyn FnOnce() + Send>) {
         self.later(Job::Run(job));
     }
 
     /// Has the dispatcher submit further for the owner of many calls.
-    pub(crate) fn arm_later(&self, owner: Arc<dyn Arrival>) {
+    pub(crate) fn arm_later(self: &Arc<Self>, owner: Arc<dyn Arrival>) {
         self.later(Job::Arm(owner));
     }
 
     /// Hands an operation that is over to who waits for it, on the dispatcher.
-    pub(crate) fn deliver(&self, waiter: Waiter, operation: InFlight) {
+    pub(crate) fn deliver(self: &Arc<Self>, waiter: Waiter, operation: InFlight) {
         self.later(Job::Deliver(waiter, operation));
     }
 
-    fn later(&self, job: Job) {
+    fn later(self: &Arc<Self>, job: Job) {
+        // In the child of a fork nobody dispatches it.
+        if self.is_inherited() {
+            return self.run_job(job);
+        }
         let mut jobs = lock(&self.jobs);
         if jobs.nobody_polls && job.is_callback() {
             drop(jobs);
@@ -940,14 +958,33 @@ impl Inner {
         self: &Arc<Self>,
         deadline: Option<Instant>,
         whose: Whose,
+        poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
+    ) -> Option<T> {
+        if self.is_inherited() {
+            return crate::call::block_on_until(deadline, poll);
+        }
+        let look = Look::of(self);
+        let driven = self.drive_with(&look, deadline, whose, poll);
+        look.keep();
+        driven
+    }
+
+    fn drive_with<T>(
+        self: &Arc<Self>,
+        look: &Arc<Look>,
+        deadline: Option<Instant>,
+        whose: Whose,
         mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
     ) -> Option<T> {
-        let look = Look::of(self);
         let waker = Waker::from(look.clone());
         let mut cx = Context::from_waker(&waker);
         loop {
             if let Poll::Ready(value) = poll(&mut cx) {
                 return Some(value);
+            }
+            // It forked, and this is the child.
+            if self.is_inherited() {
+                return crate::call::block_on_until(deadline, poll);
             }
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             // A future that wakes itself lets the port have its turn, too. At the deadline there is one last look.
@@ -1021,11 +1058,7 @@ impl Inner {
 
     /// Whether there are some that such a thread may run.
     fn has_jobs_for(&self, whose: Whose) -> bool {
-        self.has_jobs()
-            && match whose {
-                Whose::All => true,
-                Whose::Of(address) => lock(&self.jobs).queue.iter().any(|job| job.is_of(address)),
-            }
+        self.has_jobs() && lock(&self.jobs).queue.iter().any(|job| job.may_run(whose))
     }
 
     /// Waits for the turn to poll a manual port, until `now` or the deadline. Whoever has it and sleeps gives way, if there
@@ -1055,27 +1088,37 @@ impl Inner {
     }
 
     fn run_a_job(self: &Arc<Self>) -> bool {
-        let job = lock(&self.jobs).queue.pop_front();
+        let job = self.take_job(|_| true);
         job.map(|job| self.run_job(job)).is_some()
     }
 
-    /// Runs the jobs that were put off for the one owner of calls that this thread waits for.
-    fn run_jobs_of(self: &Arc<Self>, whose: Whose) -> usize {
-        let Whose::Of(address) = whose else { return 0 };
-        let mut count = 0;
-        loop {
-            let mut jobs = lock(&self.jobs);
-            let Some(at) = jobs.queue.iter().position(|job| job.is_of(address)) else { return count };
-            let job = jobs.queue.remove(at);
-            drop(jobs);
-            let _dispatching = Dispatching::begin(self, &whose);
-            job.into_iter().for_each(|job| self.run_job(job));
-            count += 1;
+    /// Takes the first job of these, and counts it off before anybody else can count.
+    fn take_job(&self, of_these: impl Fn(&Job) -> bool) -> Option<Job> {
+        let mut jobs = lock(&self.jobs);
+        let at = jobs.queue.iter().position(of_these)?;
+        self.jobs_waiting.fetch_sub(1, SeqCst);
+        jobs.queue.remove(at)
+    }
+
+    /// Runs what was put off for an owner of calls that calls nobody back any more.
+    pub(crate) fn run_what_was_put_off(self: &Arc<Self>, address: usize) {
+        if self.manual && self.has_jobs() {
+            self.run_jobs_of(Whose::Of(address));
         }
     }
 
+    /// Runs the jobs that a thread may run which only waits, for one owner of calls.
+    fn run_jobs_of(self: &Arc<Self>, whose: Whose) -> usize {
+        let mut count = 0;
+        while let Some(job) = self.take_job(|job| job.may_run(whose)) {
+            let _dispatching = Dispatching::begin(self, &whose);
+            self.run_job(job);
+            count += 1;
+        }
+        count
+    }
+
     fn run_job(self: &Arc<Self>, job: Job) {
-        self.jobs_waiting.fetch_sub(1, SeqCst);
         match job {
             Job::Run(job) => self.guarded(job),
             Job::Arm(owner) => self.guarded(|| owner.arm_again()),
@@ -1252,10 +1295,15 @@ impl Whose {
     fn may_run(self, waiter: &Waiter) -> bool {
         match (self, waiter) {
             (Self::All, _) | (_, Waiter::Wake(_)) => true,
-            (Self::Of(address), Waiter::Arrive(owner, _)) => {
-                Arc::as_ptr(owner).cast::<()>().addr() == address || !owner.calls_back()
-            }
+            (Self::Of(_), Waiter::Arrive(owner, _)) => self.may_tell(owner),
             (Self::Of(_), Waiter::Callback(_)) => false,
+        }
+    }
+
+    fn may_tell(self, owner: &Arc<dyn Arrival>) -> bool {
+        match self {
+            Self::All => true,
+            Self::Of(address) => Arc::as_ptr(owner).cast::<()>().addr() == address || !owner.calls_back(),
         }
     }
 }

@@ -2,11 +2,14 @@
 //! whoever waits for it gets it.
 #![cfg(all(target_os = "linux", not(miri)))]
 
+use std::future::Future;
 use std::io::{PipeWriter, Write};
+use std::pin::Pin;
 use std::sync::mpsc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use overlapped::{Buffer, Device, InvertedCall, Port};
+use overlapped::{Buffer, Device, ErrorKind, InvertedCall, Port};
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -79,10 +82,7 @@ fn a_sleeper(port: &Port, put_off: impl FnOnce()) -> impl FnOnce() {
     });
     is_waiting.recv().unwrap();
     put_off();
-    while port.pending().len() > 1 {
-        std::thread::yield_now();
-    }
-    // It has put it off, and is on its way to sleep.
+    // It puts that off, and goes to sleep.
     std::thread::sleep(Duration::from_millis(20));
     move || {
         ends.write_all(b"1").unwrap();
@@ -130,6 +130,78 @@ fn what_a_sleeping_thread_has_put_off_is_had_by_who_waits_for_it_later() {
         }
         others.into_iter().for_each(|other| assert_eq!(other.join().unwrap().unwrap(), b"1"));
     }
+}
+
+/// A read that is kept waiting for longer than this waits for the grace period of one before it.
+const SOON: Duration = Duration::from_millis(500);
+
+#[test]
+fn a_read_does_not_wait_for_a_dropped_stream_though_nobody_polls() {
+    let port = Port::manual().unwrap();
+    let (device, mut peer) = pipe(&port);
+    for _ in 0..3 {
+        drop(stream(&device));
+        peer.write_all(b"2").unwrap();
+        assert_eq!(&*device.read(8).wait_timeout(SOON).unwrap(), b"2");
+    }
+}
+
+#[test]
+fn what_was_put_off_for_a_stream_that_is_dropped_is_the_next_reads() {
+    let port = Port::manual().unwrap();
+    let (device, mut peer) = pipe(&port);
+    let items = stream(&device);
+    let end = a_sleeper(&port, || peer.write_all(b"2").unwrap());
+    drop(items);
+    // Before anybody waits or polls.
+    let mut read = device.read(8);
+    let Poll::Ready(Ok(bytes)) = Pin::new(&mut read).poll(&mut Context::from_waker(Waker::noop())) else {
+        panic!("it is not there: {read:?}");
+    };
+    assert_eq!(&*bytes, b"2");
+    end();
+}
+
+#[test]
+fn what_wakes_a_wait_is_not_taken_by_one_that_is_nested_in_it() {
+    for port in [Port::manual().unwrap(), Port::global().unwrap()] {
+        let ((device, mut peer), (other, _never)) = (pipe(&port), pipe(&port));
+        let (done, is_done) = mpsc::channel();
+        // A thread of its own, since it may hang.
+        std::thread::spawn(move || {
+            let (mut read, mut items, mut is_first) = (device.read(8), stream(&other), true);
+            let outer = std::future::poll_fn(|cx| {
+                let polled = Pin::new(&mut read).poll(cx);
+                if std::mem::take(&mut is_first) {
+                    peer.write_all(b"2").unwrap();
+                    assert!(items.wait_next_timeout(Duration::from_millis(50)).unwrap().is_err());
+                }
+                polled
+            });
+            done.send(port.block_on(outer).unwrap().unwrap().to_vec()).unwrap();
+        });
+        assert_eq!(is_done.recv_timeout(LONG).unwrap(), b"2");
+    }
+}
+
+/// Waits inside of the callbacks of so many ports, each in the one before.
+fn wait_inside_of(ports: usize) -> ErrorKind {
+    let port = Port::manual().unwrap();
+    let (device, mut peer) = pipe(&port);
+    if ports == 0 {
+        return device.read(8).wait_timeout(Duration::from_millis(5)).unwrap_err().kind();
+    }
+    peer.write_all(b"2").unwrap();
+    let (says, said) = mpsc::channel();
+    device.read(8).then(move |_| says.send(wait_inside_of(ports - 1)).unwrap());
+    while port.poll(Some(LONG)) == 0 {}
+    said.try_recv().unwrap()
+}
+
+#[test]
+fn a_wait_that_is_nested_too_deep_is_refused() {
+    assert_eq!(wait_inside_of(7), ErrorKind::TimedOut);
+    assert_eq!(wait_inside_of(8), ErrorKind::Deadlock);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Children of a fork.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 /// One that takes longer hangs.
@@ -11,7 +12,8 @@ pub(crate) fn in_a_child(child: impl FnOnce() -> i32) -> i32 {
     let pid = unsafe { libc::fork() };
     assert!(pid >= 0);
     if pid == 0 {
-        let code = child();
+        // One that panics is no second run of the tests.
+        let code = catch_unwind(AssertUnwindSafe(child)).unwrap_or(101);
         // SAFETY: it ends the child at once.
         unsafe { libc::_exit(code) }
     }
