@@ -46,8 +46,10 @@ const STATIC: &str = "x86_64-unknown-linux-musl";
 
 /// The libraries, and the oldest compiler for each: what their manifests state. What is for this workspace alone needs
 /// the pinned one, and so does the command, because of its line editor.
-const OLDEST: [(&str, &[&str]); 2] =
-    [("1.85.0", &["overlapped-codes"]), ("1.88.0", &["overlapped", "linewake-controller", "linewake"])];
+const OLDEST: [(&str, &[&str]); 2] = [
+    ("1.85.0", &["overlapped-codes"]),
+    ("1.88.0", &["overlapped", "linewake-controller", "linewake-wave", "linewake"]),
+];
 
 /// The tests that run in the virtual machine, by the names of their files, and the options of `cargo xtask vm run` that
 /// they need. Each file has a machine of its own. "PROGRAM" stands for the command `linewake` as it is built for the guest.

@@ -1,0 +1,26 @@
+//! The one error type.
+
+use std::fmt;
+
+/// Why a waveform cannot be read, or cannot be read any further. It says where, and what is there.
+///
+/// ```
+/// let error = linewake_wave::Reader::vcd("x.vcd", Box::new("$timescale 0 ps $end".as_bytes())).unwrap_err();
+/// assert!(error.to_string().starts_with("x.vcd:1: "), "{error}");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error(Box<str>);
+
+impl Error {
+    pub(crate) fn new(message: impl Into<Box<str>>) -> Self {
+        Self(message.into())
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Error {}

@@ -1,0 +1,316 @@
+//! The reader of all formats: what it knows of a file, and the changes one after the other.
+
+use std::collections::HashMap;
+use std::io::BufRead;
+use std::path::Path;
+
+use crate::axis::{Axis, Tick};
+use crate::bits::{Bits, Change};
+use crate::error::Error;
+use crate::notes::{Notes, Oddity};
+use crate::variable::{LeftOut, Scopes, Variable, Wire};
+use crate::vcd;
+
+/// What a waveform is written in.
+///
+/// ```
+/// let reader = linewake_wave::Reader::vcd("x.vcd", Box::new("$var wire 1 ! a $end".as_bytes()))?;
+/// assert_eq!(reader.format(), linewake_wave::Format::Vcd);
+/// # Ok::<_, linewake_wave::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Format {
+    /// A value change dump, the extended one too (IEEE 1364-2005, 18).
+    Vcd,
+    /// What GTKWave made of it: blocks, compressed.
+    Fst,
+    /// What GHDL writes of VHDL.
+    Ghw,
+}
+
+/// What time 0 is, in a file that `linewake` wrote.
+///
+/// ```
+/// let dump = "$version linewake 0.1.0 $end $comment time 0 is 280 ns of the clock \"monotonic\" $end";
+/// let reader = linewake_wave::Reader::vcd("x.vcd", Box::new(dump.as_bytes()))?;
+/// let base = reader.base().unwrap();
+/// assert_eq!((base.ns, &*base.clock), (280, "monotonic"));
+/// # Ok::<_, linewake_wave::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Base {
+    /// So many nanoseconds of the clock.
+    pub ns: u64,
+    /// The name of the clock.
+    pub clock: String,
+}
+
+/// What the beginning of a file says.
+#[derive(Debug, Default)]
+pub(crate) struct Head {
+    pub(crate) scopes: Scopes,
+    pub(crate) bits: Bits,
+    pub(crate) left_out: Vec<LeftOut>,
+    pub(crate) version: Option<String>,
+    pub(crate) base: Option<Base>,
+}
+
+impl Head {
+    pub(crate) fn is_ours(&self) -> bool {
+        self.version.as_ref().is_some_and(|version| version.starts_with("linewake "))
+    }
+}
+
+/// What a format reads with, beside its own state.
+#[derive(Debug)]
+pub(crate) struct Common {
+    pub(crate) name: String,
+    pub(crate) head: Head,
+    pub(crate) axis: Axis,
+    pub(crate) notes: Notes,
+    pub(crate) segments: u32,
+}
+
+impl Common {
+    /// Another waveform begins within the file. If both say what their time 0 is, on the same clock, the time between them
+    /// passes; else it goes on at once.
+    pub(crate) fn begin_segment(&mut self, line: u64, tick: Tick, base: Option<Base>) {
+        self.segments += 1;
+        let bases = self.head.base.as_ref().zip(base).filter(|(first, this)| first.clock == this.clock);
+        let origin_ns = bases.map(|(first, this)| i128::from(first.ns) - i128::from(this.ns));
+        let origin_ns = origin_ns.filter(|origin_ns| -origin_ns >= self.axis.at_ns().into());
+        self.axis.begin_segment(tick, origin_ns);
+        let name = &self.name;
+        self.notes.add(Oddity::Segment, || {
+            format!("{name}:{line}: another waveform begins; it is taken to follow the first")
+        });
+    }
+}
+
+/// A waveform that is being read: an iterator of its changes, in the order of the file.
+///
+/// See [the crate](crate) for an example.
+#[derive(Debug)]
+pub struct Reader {
+    common: Common,
+    body: Body,
+    is_over: bool,
+}
+
+#[derive(Debug)]
+enum Body {
+    Vcd(vcd::Changes),
+}
+
+impl Reader {
+    /// Reads the head of a value change dump. The name is for messages.
+    ///
+    /// # Errors
+    ///
+    /// What is there cannot be read, or is no value change dump.
+    pub fn vcd(name: &str, source: Box<dyn BufRead + Send>) -> Result<Self, Error> {
+        let (common, changes) = vcd::open(name, source)?;
+        Ok(Self { common, body: Body::Vcd(changes), is_over: false })
+    }
+
+    /// Opens a file, whatever it is called: its first bytes say what it is.
+    ///
+    /// # Errors
+    ///
+    /// What is there cannot be read, or is no waveform.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let name = path.display().to_string();
+        let file = std::fs::File::open(path).map_err(|error| Error::new(format!("cannot read \"{name}\": {error}")))?;
+        Self::vcd(&name, Box::new(std::io::BufReader::with_capacity(0, file)))
+    }
+
+    /// What the file is written in.
+    #[must_use]
+    pub fn format(&self) -> Format {
+        match self.body {
+            Body::Vcd(_) => Format::Vcd,
+        }
+    }
+
+    /// Who wrote it, if that is said.
+    #[must_use]
+    pub fn version(&self) -> Option<&str> {
+        self.common.head.version.as_deref()
+    }
+
+    /// Whether `linewake` wrote it.
+    #[must_use]
+    pub fn is_ours(&self) -> bool {
+        self.common.head.is_ours()
+    }
+
+    /// What time 0 is, if `linewake` wrote it and knew.
+    #[must_use]
+    pub fn base(&self) -> Option<&Base> {
+        self.common.head.base.as_ref()
+    }
+
+    /// All variables that have bits.
+    #[must_use]
+    pub fn variables(&self) -> &[Variable] {
+        &self.common.head.bits.variables
+    }
+
+    /// All bits: of each variable by their numbers, the variables in the order of the file.
+    pub fn wires(&self) -> impl Iterator<Item = Wire<'_>> {
+        let scopes = &self.common.head.scopes;
+        let of = move |variable| move |index| Wire { scopes, variable, index };
+        self.variables().iter().flat_map(move |variable| variable.wires().map(of(variable)))
+    }
+
+    /// How many wires there are.
+    #[must_use]
+    pub fn wire_count(&self) -> usize {
+        self.common.head.bits.len()
+    }
+
+    /// A wire by its place.
+    ///
+    /// # Panics
+    ///
+    /// There are not so many.
+    #[must_use]
+    pub fn wire(&self, index: usize) -> Wire<'_> {
+        assert!(index < self.wire_count(), "there is no wire {index}: there are {}", self.wire_count());
+        let variables = self.variables();
+        let at = variables.partition_point(|variable| variable.wires().end <= index);
+        Wire { scopes: &self.common.head.scopes, variable: &variables[at], index }
+    }
+
+    /// The wires that are lines: all but those that say when edges were lost, in a file that `linewake` wrote.
+    #[must_use]
+    pub fn lines(&self) -> Vec<usize> {
+        let lines = self.variables().iter().filter(|variable| !variable.is_lost_mark);
+        lines.flat_map(Variable::wires).collect()
+    }
+
+    /// The wires of a name: of a bit (`PORTB[0]`), or all of a variable (`PORTB`); with its scopes before it or without.
+    ///
+    /// ```
+    /// let dump = "$scope module top $end $var reg 8 ! PORTB [7:0] $end $enddefinitions $end";
+    /// let reader = linewake_wave::Reader::vcd("x.vcd", Box::new(dump.as_bytes()))?;
+    /// assert_eq!(reader.find("top.PORTB"), [0, 1, 2, 3, 4, 5, 6, 7]);
+    /// assert_eq!(reader.find("PORTB[2]"), [2]);
+    /// # Ok::<_, linewake_wave::Error>(())
+    /// ```
+    #[must_use]
+    pub fn find(&self, name: &str) -> Vec<usize> {
+        let scopes = &self.common.head.scopes;
+        let is_of = |variable: &Variable, name: &str| {
+            let before = name.strip_suffix(&*variable.name);
+            let is_scope = |before: &str| before.strip_suffix('.') == Some(&*scopes.path(variable.scope));
+            before.is_some_and(|before| before.is_empty() || is_scope(before))
+        };
+        let bit = name.ends_with(']').then(|| name.rfind('[')).flatten().map(|at| name.split_at(at));
+        let mut found = Vec::new();
+        for variable in self.variables() {
+            if is_of(variable, name) {
+                found.extend(variable.wires());
+            } else if let Some((_, bit)) = bit.filter(|(name, _)| is_of(variable, name)) {
+                let wire = |&index: &usize| Wire { scopes, variable, index };
+                found.extend(variable.wires().find(|index| wire(index).name()[variable.name.len()..] == *bit));
+            }
+        }
+        found
+    }
+
+    /// What these wires are called where each needs a name of its own: its name, behind its scopes if there is another of
+    /// that name among them, with a number if that is not enough.
+    ///
+    /// ```
+    /// let dump = "$scope module l $end $var wire 1 ! a $end $upscope $end $var wire 1 ! a $end $var wire 1 ! b $end";
+    /// let reader = linewake_wave::Reader::vcd("x.vcd", Box::new(dump.as_bytes()))?;
+    /// assert_eq!(reader.names(&[0, 1, 2]), ["l.a", "a", "b"]);
+    /// # Ok::<_, linewake_wave::Error>(())
+    /// ```
+    #[must_use]
+    pub fn names(&self, wires: &[usize]) -> Vec<String> {
+        let wires: Vec<_> = wires.iter().map(|&index| self.wire(index)).collect();
+        let mut names: Vec<_> = wires.iter().map(Wire::name).collect();
+        let count = |names: &[String]| {
+            let mut uses = HashMap::<_, usize>::new();
+            names.iter().for_each(|name| *uses.entry(name.clone()).or_default() += 1);
+            uses
+        };
+        let uses = count(&names);
+        for (name, wire) in names.iter_mut().zip(&wires) {
+            if uses[name] > 1 {
+                *name = wire.path();
+            }
+        }
+        let mut uses = count(&names);
+        let mut seen = HashMap::<String, usize>::new();
+        for name in &mut names {
+            if uses[name] == 1 {
+                continue;
+            }
+            let number = seen.entry(name.clone()).or_insert(0);
+            *number += 1;
+            while *number > 1 {
+                let with_number = format!("{name}_{number}");
+                if !uses.contains_key(&with_number) {
+                    uses.insert(with_number.clone(), 1);
+                    *name = with_number;
+                    break;
+                }
+                *number += 1;
+            }
+        }
+        names
+    }
+
+    /// The variables that have no bits to be had.
+    #[must_use]
+    pub fn left_out(&self) -> &[LeftOut] {
+        &self.common.head.left_out
+    }
+
+    /// From now on only these wires are told. All are if this is never called.
+    pub fn watch(&mut self, wires: &[usize]) {
+        self.common.head.bits.watch(wires.iter().copied());
+    }
+
+    /// What is odd about the file so far: that it is cut off, that time went back and was held, …; each kind once.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        self.common.notes.texts().collect()
+    }
+
+    /// How many waveforms are in the file so far, one behind the other: one, unless somebody appended to it.
+    #[must_use]
+    pub fn segments(&self) -> u32 {
+        self.common.segments
+    }
+}
+
+impl Iterator for Reader {
+    type Item = Result<Change, Error>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(change) = self.common.head.bits.pop() {
+                return Some(Ok(change));
+            }
+            if self.is_over {
+                return None;
+            }
+            let step = match &mut self.body {
+                Body::Vcd(changes) => changes.step(&mut self.common),
+            };
+            match step {
+                Ok(goes_on) => self.is_over = !goes_on,
+                Err(error) => {
+                    self.is_over = true;
+                    return Some(Err(error));
+                }
+            }
+        }
+    }
+}

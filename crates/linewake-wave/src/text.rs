@@ -1,0 +1,244 @@
+//! The words of a text file, in the memory of a buffer.
+
+use std::io::{self, Read};
+
+/// What is read at once.
+const PORTION: usize = 256 << 10;
+/// A word longer than this is none: a value may have so many digits.
+const LONGEST: usize = 1 << 20;
+
+/// A file that is split at white space: anything up to the blank in the table of characters.
+pub(crate) struct Text {
+    source: Box<dyn Read + Send>,
+    buffer: Vec<u8>,
+    /// What is read and not used yet.
+    at: usize,
+    end: usize,
+    is_over: bool,
+    /// The line of what comes next, from 1.
+    line: u64,
+    /// The last word: where it begins, on which line, and what was there before it.
+    word: Word,
+    /// Whether what comes next is the first of its line, if it is a word.
+    is_line_new: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Word {
+    start: usize,
+    end: usize,
+    line: u64,
+    is_first_of_line: bool,
+    /// It reaches to the end of the file.
+    is_last: bool,
+}
+
+impl std::fmt::Debug for Text {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Text").field("line", &self.line).field("word", &self.word).finish_non_exhaustive()
+    }
+}
+
+impl Text {
+    pub(crate) fn new(source: Box<dyn Read + Send>) -> Self {
+        let buffer = vec![0; PORTION];
+        Self { source, buffer, at: 0, end: 0, is_over: false, line: 1, word: Word::default(), is_line_new: true }
+    }
+
+    /// Goes on to the next word, which is then the last one. Returns whether there is one.
+    #[inline]
+    pub(crate) fn next(&mut self) -> io::Result<bool> {
+        let mut start = self.at;
+        let mut is_first_of_line = std::mem::replace(&mut self.is_line_new, false);
+        loop {
+            while start < self.end && self.buffer[start] <= b' ' {
+                if self.buffer[start] == b'\n' {
+                    self.line += 1;
+                    is_first_of_line = true;
+                }
+                start += 1;
+            }
+            if start < self.end {
+                break;
+            }
+            self.at = start;
+            if !self.more()? {
+                self.word = Word { start: self.at, end: self.at, line: self.line, ..Word::default() };
+                return Ok(false);
+            }
+            start = self.at;
+        }
+        let mut end = start;
+        let is_last = loop {
+            match self.buffer[end..self.end].iter().position(|&byte| byte <= b' ') {
+                Some(length) => {
+                    end += length;
+                    break false;
+                }
+                None => {
+                    let length = self.end - start;
+                    self.at = start;
+                    if length > LONGEST {
+                        let message = format!("a word of more than {LONGEST} bytes");
+                        return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+                    }
+                    let is_over = !self.more()?;
+                    start = self.at;
+                    end = start + length;
+                    if is_over {
+                        break true;
+                    }
+                }
+            }
+        };
+        self.at = end;
+        self.word = Word { start, end, line: self.line, is_first_of_line, is_last };
+        Ok(true)
+    }
+
+    /// Reads on; what is not used moves to the front. Returns whether there was anything.
+    #[cold]
+    fn more(&mut self) -> io::Result<bool> {
+        if self.is_over {
+            return Ok(false);
+        }
+        self.buffer.copy_within(self.at..self.end, 0);
+        self.end -= self.at;
+        self.at = 0;
+        if self.buffer.len() - self.end < PORTION / 2 {
+            self.buffer.resize(self.end + PORTION, 0);
+        }
+        loop {
+            match self.source.read(&mut self.buffer[self.end..]) {
+                Ok(read) => {
+                    self.end += read;
+                    self.is_over = read == 0;
+                    return Ok(read > 0);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// The last word; nothing if there was none.
+    pub(crate) fn last(&self) -> &[u8] {
+        &self.buffer[self.word.start..self.word.end]
+    }
+
+    /// The last word is to come again.
+    pub(crate) fn back(&mut self) {
+        self.at = self.word.start;
+        self.line = self.word.line;
+        self.is_line_new = self.word.is_first_of_line;
+    }
+
+    /// The line of the last word, or of the end.
+    pub(crate) fn line(&self) -> u64 {
+        self.word.line
+    }
+
+    /// Whether nothing but white space is before the last word on its line.
+    pub(crate) fn is_first_of_line(&self) -> bool {
+        self.word.is_first_of_line
+    }
+
+    /// Whether nothing is left.
+    pub(crate) fn is_over(&self) -> bool {
+        self.is_over && self.at == self.end
+    }
+
+    /// Whether the last word reaches to the end of the file: it may be cut off.
+    pub(crate) fn is_last(&self) -> bool {
+        self.word.is_last
+    }
+}
+
+/// A text in the encoding of its file: UTF-8, or else Latin-1.
+pub(crate) fn decoded(bytes: &[u8]) -> String {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => text.to_owned(),
+        Err(_) => bytes.iter().map(|&byte| char::from(byte)).collect(),
+    }
+}
+
+/// Looks at the first bytes of a file, and has them read again.
+pub(crate) fn peek(mut source: Box<dyn Read + Send>) -> io::Result<([u8; 16], Box<dyn Read + Send>)> {
+    let (mut first, mut length) = ([0; 16], 0);
+    while length < first.len() {
+        match source.read(&mut first[length..]) {
+            Ok(0) => break,
+            Ok(read) => length += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let again = io::Cursor::new(first).take(length as u64).chain(source);
+    Ok((first, Box::new(again)))
+}
+
+/// The text of a file in UTF-8 or Latin-1: without the mark at its beginning, and from UTF-16 if it is that.
+pub(crate) fn plain(source: Box<dyn Read + Send>) -> io::Result<Box<dyn Read + Send>> {
+    let (first, mut source) = peek(source)?;
+    let mut skip = |length: usize| source.read_exact(&mut [0; 3][..length]);
+    let is_big = match first {
+        [0xef, 0xbb, 0xbf, ..] => return skip(3).map(|()| source),
+        [0xff, 0xfe, ..] => skip(2).map(|()| false)?,
+        [0xfe, 0xff, ..] => skip(2).map(|()| true)?,
+        [1..=255, 0, 1..=255, 0, ..] => false,
+        [0, 1..=255, 0, 1..=255, ..] => true,
+        _ => return Ok(source),
+    };
+    Ok(Box::new(Utf16 { source, is_big, bytes: vec![0; PORTION / 4], length: 0, high: None }))
+}
+
+/// UTF-16 read as UTF-8.
+struct Utf16 {
+    source: Box<dyn Read + Send>,
+    is_big: bool,
+    bytes: Vec<u8>,
+    /// What is left of the last read: less than a unit.
+    length: usize,
+    /// A unit that waits for its other half.
+    high: Option<u16>,
+}
+
+impl Read for Utf16 {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        // A unit makes at most three bytes, and a half that waits three more.
+        let room = self.bytes.len().min((into.len() / 3).saturating_sub(1) * 2);
+        if room == 0 {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "there is no room for a character"));
+        }
+        let mut written = 0;
+        while written == 0 {
+            let read = self.source.read(&mut self.bytes[self.length..room])?;
+            if read == 0 {
+                return Ok(0);
+            }
+            let length = self.length + read;
+            let units = self.bytes[..length & !1].chunks_exact(2).map(|unit| match self.is_big {
+                true => u16::from_be_bytes([unit[0], unit[1]]),
+                false => u16::from_le_bytes([unit[0], unit[1]]),
+            });
+            let mut units = self.high.take().into_iter().chain(units).peekable();
+            while let Some(unit) = units.next() {
+                if (0xd800..0xdc00).contains(&unit) && units.peek().is_none() {
+                    self.high = Some(unit);
+                    break;
+                }
+                let low = units.next_if(|low| (0xd800..0xdc00).contains(&unit) && (0xdc00..0xe000).contains(low));
+                let pair = [unit, low.unwrap_or(0)];
+                let pair = &pair[..1 + usize::from(low.is_some())];
+                for read in char::decode_utf16(pair.iter().copied()) {
+                    let character = read.unwrap_or(char::REPLACEMENT_CHARACTER);
+                    written += character.encode_utf8(&mut into[written..]).len();
+                }
+            }
+            drop(units);
+            self.bytes[0] = self.bytes[length - 1];
+            self.length = length & 1;
+        }
+        Ok(written)
+    }
+}

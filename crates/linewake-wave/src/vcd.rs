@@ -1,0 +1,49 @@
+//! Value change dumps (IEEE 1364-2005, 18), as their many writers write them.
+
+mod changes;
+mod codes;
+mod head;
+mod ports;
+
+use std::io::{self, BufRead};
+
+pub(crate) use self::changes::Changes;
+
+use self::head::Parsed;
+use crate::axis::Axis;
+use crate::error::Error;
+use crate::notes::Notes;
+use crate::reader::Common;
+use crate::text::{Text, plain};
+
+/// Reads the head.
+pub(crate) fn open(name: &str, source: Box<dyn BufRead + Send>) -> Result<(Common, Changes), Error> {
+    let unread = |error: io::Error| Error::new(format!("cannot read \"{name}\": {error}"));
+    let mut text = Text::new(plain(Box::new(source)).map_err(unread)?);
+    let mut notes = Notes::default();
+    let Parsed { mut head, codes, tick } = head::parse(name, &mut text, &mut notes)?;
+    head.bits.link();
+    let name = name.to_owned();
+    Ok((Common { name, head, axis: Axis::new(tick), notes, segments: 1 }, Changes::new(text, codes)))
+}
+
+/// Something is wrong with the last word.
+fn wrong(name: &str, text: &Text, what: impl std::fmt::Display) -> Error {
+    Error::new(format!("{name}:{}: {what}", text.line()))
+}
+
+/// Goes on to the next word. Returns whether there is one.
+#[inline]
+fn next(name: &str, text: &mut Text) -> Result<bool, Error> {
+    text.next().map_err(|error| wrong(name, text, error))
+}
+
+/// A word as it is shown in messages.
+fn shown(word: &[u8]) -> String {
+    let text = crate::text::decoded(word);
+    let mut shown: String = text.chars().take(40).flat_map(char::escape_debug).collect();
+    if text.chars().nth(40).is_some() {
+        shown.push('…');
+    }
+    shown
+}

@@ -1,0 +1,310 @@
+//! What is behind the definitions: stamps and values.
+
+use std::collections::HashMap;
+
+use super::codes::Codes;
+use super::head::{self, COMMANDS};
+use super::{next, ports, shown, wrong};
+use crate::axis::{Stamp, Step};
+use crate::bits::Level;
+use crate::error::Error;
+use crate::notes::Oddity;
+use crate::reader::Common;
+use crate::text::Text;
+
+/// A comment that is longer has no end.
+const LONGEST_TEXT: usize = 1 << 20;
+
+/// The rest of a value change dump.
+#[derive(Debug)]
+pub(crate) struct Changes {
+    text: Text,
+    codes: Codes,
+    /// A value of several digits, while its code is looked for.
+    digits: Vec<u8>,
+    levels: Vec<Level>,
+}
+
+impl Changes {
+    pub(super) fn new(text: Text, codes: Codes) -> Self {
+        Self { text, codes, digits: Vec::new(), levels: Vec::new() }
+    }
+
+    /// Reads until something is told. Returns whether there may be more.
+    pub(crate) fn step(&mut self, common: &mut Common) -> Result<bool, Error> {
+        loop {
+            if !next(&common.name, &mut self.text)? {
+                self.close(common);
+                return Ok(false);
+            }
+            let (first, rest) = self.text.last().split_first().unwrap_or((&b' ', &[]));
+            if let Some(level) = Level::of(*first) {
+                let source = if rest.is_empty() { self.code(common)? } else { self.codes.get(rest) };
+                match source {
+                    Some(source) if common.head.bits.is_watched(source) => {
+                        common.head.bits.scalar(source, level, common.axis.at_ns());
+                        return Ok(true);
+                    }
+                    Some(_) => {}
+                    None => self.unknown(common),
+                }
+                continue;
+            }
+            let told = match first {
+                b'#' => self.stamp(common)?,
+                b'b' | b'B' => self.vector(common)?,
+                b'p' | b'P' => self.port(common)?,
+                b'r' | b'R' => self.skip_value(common)?,
+                b's' | b'S' => self.skip_text(common)?,
+                b'$' => self.command(common)?,
+                _ => self.wrong(common)?,
+            };
+            match told {
+                Told::Nothing => {}
+                Told::Something => return Ok(true),
+                Told::End => {
+                    self.close(common);
+                    return Ok(false);
+                }
+            }
+        }
+    }
+
+    /// The file is over.
+    fn close(&mut self, common: &mut Common) {
+        if common.head.is_ours() && self.text.is_last() {
+            self.cut(common);
+        }
+    }
+
+    fn cut(&self, common: &mut Common) {
+        let (name, line, last) = (&common.name, self.text.line(), shown(self.text.last()));
+        common.notes.add(Oddity::Cut, || format!("{name}:{line}: it is cut off behind \"{last}\""));
+    }
+
+    /// The last word is nothing that belongs here: an error, unless it is half of something at the end of the file.
+    fn wrong(&self, common: &mut Common) -> Result<Told, Error> {
+        if self.text.is_last() {
+            self.cut(common);
+            return Ok(Told::End);
+        }
+        let what = format!("\"{}\" is no time, no value and no command", shown(self.text.last()));
+        Err(wrong(&common.name, &self.text, what))
+    }
+
+    /// The next word is a code. Returns its source.
+    fn code(&mut self, common: &Common) -> Result<Option<u32>, Error> {
+        next(&common.name, &mut self.text)?;
+        Ok(self.codes.get(self.text.last()))
+    }
+
+    /// The last word is, or ends in, a code that nothing has.
+    fn unknown(&self, common: &mut Common) {
+        if self.text.is_last() {
+            return self.cut(common);
+        }
+        let (name, line, last) = (&common.name, self.text.line(), shown(self.text.last()));
+        common.notes.add(Oddity::UnknownCode, || {
+            format!("{name}:{line}: no variable has the code in \"{last}\"; its values are left out")
+        });
+    }
+
+    fn stamp(&mut self, common: &mut Common) -> Result<Told, Error> {
+        let digits = match self.text.last() {
+            b"#" if self.text.is_last() => return self.wrong(common),
+            b"#" => {
+                next(&common.name, &mut self.text)?;
+                self.text.last()
+            }
+            stamp => &stamp[1..],
+        };
+        let ticks = digits.iter().try_fold(0_u64, |ticks, byte| match byte {
+            b'0'..=b'9' => ticks.checked_mul(10)?.checked_add((byte - b'0').into()),
+            _ => None,
+        });
+        let step = match ticks.filter(|_| !digits.is_empty()) {
+            Some(ticks) => common.axis.go_to_ticks(ticks),
+            None => match Stamp::parse(digits) {
+                Some(stamp) => common.axis.go_to(stamp),
+                None => return self.wrong(common),
+            },
+        };
+        let (name, line, at_ns) = (&common.name, self.text.line(), common.axis.at_ns());
+        match step {
+            Step::Onwards => {}
+            // Nothing changes there.
+            Step::Back if self.text.is_last() => self.cut(common),
+            Step::Back => {
+                let last = shown(self.text.last());
+                common.notes.add(Oddity::TimeWentBack, || {
+                    format!(
+                        "{name}:{line}: time goes back to \"{last}\"; it is held at {at_ns} ns until it is past that"
+                    )
+                });
+            }
+            Step::BeginsBeforeZero => {
+                let last = shown(self.text.last());
+                let say = || format!("{name}:{line}: time begins at \"{last}\", before 0; that is taken for 0");
+                common.notes.add(Oddity::NegativeTime, say);
+            }
+            Step::TooFar => return Err(wrong(name, &self.text, "this time is centuries away")),
+        }
+        Ok(Told::Nothing)
+    }
+
+    /// `b1010 !`, or as one word.
+    fn vector(&mut self, common: &mut Common) -> Result<Told, Error> {
+        let value = &self.text.last()[1..];
+        let length = value.iter().take_while(|&&digit| Level::of(digit).is_some()).count();
+        let (digits, code) = value.split_at(length);
+        self.digits.clear();
+        self.digits.extend_from_slice(digits);
+        let source = if code.is_empty() { self.code(common)? } else { self.codes.get(code) };
+        let Some(source) = source else {
+            self.unknown(common);
+            return Ok(Told::Nothing);
+        };
+        if !common.head.bits.is_watched(source) {
+            return Ok(Told::Nothing);
+        }
+        self.levels.clear();
+        self.levels.extend(self.digits.iter().filter_map(|&digit| Level::of(digit)));
+        common.head.bits.vector(source, &self.levels, common.axis.at_ns());
+        Ok(Told::Something)
+    }
+
+    /// `pDU 66 66 !`: the states of a port, the strengths that pull it down and up, and its code.
+    fn port(&mut self, common: &mut Common) -> Result<Told, Error> {
+        self.levels.clear();
+        let states = &self.text.last()[1..];
+        self.levels.extend(states.iter().map_while(|&state| ports::level(state)));
+        if self.levels.len() < states.len() {
+            return self.wrong(common);
+        }
+        for _ in 0..2 {
+            if !next(&common.name, &mut self.text)? {
+                self.cut(common);
+                return Ok(Told::End);
+            }
+        }
+        match self.code(common)? {
+            Some(source) => common.head.bits.vector(source, &self.levels, common.axis.at_ns()),
+            None => self.unknown(common),
+        }
+        Ok(Told::Something)
+    }
+
+    /// The value of a real, which is left out.
+    fn skip_value(&mut self, common: &mut Common) -> Result<Told, Error> {
+        if self.code(common)?.is_none() {
+            self.unknown(common);
+        }
+        Ok(Told::Nothing)
+    }
+
+    /// A text, which is left out. Some have spaces in them.
+    fn skip_text(&mut self, common: &mut Common) -> Result<Told, Error> {
+        loop {
+            let is_there = next(&common.name, &mut self.text)?;
+            if !is_there || self.codes.get(self.text.last()).is_some() {
+                return Ok(Told::Nothing);
+            }
+            if self.text.is_first_of_line() {
+                self.text.back();
+                return Ok(Told::Nothing);
+            }
+        }
+    }
+
+    fn command(&mut self, common: &mut Common) -> Result<Told, Error> {
+        match self.text.last() {
+            b"$end" | b"$dumpvars" | b"$dumpall" | b"$dumpon" | b"$dumpoff" | b"$dumpports" | b"$dumpportsall"
+            | b"$dumpportson" | b"$dumpportsoff" => Ok(Told::Nothing),
+            command if COMMANDS[..7].contains(&command) => self.segment(common),
+            [_, first, ..] if first.is_ascii_lowercase() => self.skip_command(common),
+            _ => self.wrong(common),
+        }
+    }
+
+    /// A comment, which has an end. If it has none, it is over where a line with a time and one with a value follow.
+    fn skip_command(&mut self, common: &mut Common) -> Result<Told, Error> {
+        let (command, line) = (shown(self.text.last()), self.text.line());
+        let (mut length, mut stamp) = (0, None);
+        let name = &common.name;
+        loop {
+            if !next(name, &mut self.text)? {
+                let what = "has no $end; everything behind it was taken for it";
+                common.notes.add(Oddity::CommentWithoutEnd, || format!("{name}:{line}: the {command} {what}"));
+                return Ok(Told::End);
+            }
+            let next = self.text.last();
+            length += next.len() + 1;
+            if next == b"$end" {
+                return Ok(Told::Nothing);
+            }
+            if length > LONGEST_TEXT {
+                let what = format!("the {command} of line {line} has not ended here; put $end behind it");
+                return Err(wrong(name, &self.text, what));
+            }
+            let ticks = match next {
+                [b'#', digits @ ..] => std::str::from_utf8(digits).ok().and_then(|digits| digits.parse::<u64>().ok()),
+                _ => None,
+            };
+            let is_value = match next {
+                [b'b' | b'B', rest @ ..] => !rest.is_empty() && rest.iter().all(|&digit| Level::of(digit).is_some()),
+                [digit, code @ ..] => Level::of(*digit).is_some() && self.codes.get(code).is_some(),
+                [] => false,
+            };
+            if !self.text.is_first_of_line() {
+                stamp = None;
+            } else if let Some(stamp) = stamp.filter(|_| is_value) {
+                self.text.back();
+                let say =
+                    || format!("{name}:{line}: the {command} has no $end; it is taken to end before \"#{stamp}\"");
+                common.notes.add(Oddity::CommentWithoutEnd, say);
+                common.axis.go_to_ticks(stamp);
+                return Ok(Told::Nothing);
+            } else {
+                stamp = ticks;
+            }
+        }
+    }
+
+    /// Another dump was appended to this one: its variables are those of the first by their names, and its time goes on
+    /// where the last one ended.
+    fn segment(&mut self, common: &mut Common) -> Result<Told, Error> {
+        self.text.back();
+        let line = self.text.line();
+        let mut parsed = head::parse(&common.name, &mut self.text, &mut common.notes)?;
+        let bits = &mut common.head.bits;
+        let nowhere = bits.add_source();
+        let known = bits.variables.iter().enumerate().map(|(at, variable)| {
+            let path = common.head.scopes.path_of(variable.scope, &variable.name);
+            ((path, variable.width), bits.source_of(at))
+        });
+        let known: HashMap<_, _> = known.collect();
+        let new = &parsed.head;
+        let mut to = vec![nowhere; new.bits.source_count()];
+        for (at, variable) in new.bits.variables.iter().enumerate() {
+            let path = new.scopes.path_of(variable.scope, &variable.name);
+            match known.get(&(path.clone(), variable.width)) {
+                Some(&source) => to[new.bits.source_of(at) as usize] = source,
+                None => common.notes.add(Oddity::SegmentHasMore, || {
+                    let name = &common.name;
+                    format!("{name}:{line}: the waveform that begins here has \"{path}\", which the first has not; it is left out")
+                }),
+            }
+        }
+        parsed.codes.map(&to);
+        self.codes = parsed.codes;
+        common.begin_segment(line, parsed.tick, parsed.head.base);
+        Ok(Told::Nothing)
+    }
+}
+
+/// What came of a word.
+enum Told {
+    Nothing,
+    Something,
+    End,
+}

@@ -1,0 +1,321 @@
+//! What is before the changes: definitions.
+
+use super::codes::Codes;
+use super::{next, shown, wrong};
+use crate::axis::Tick;
+use crate::error::Error;
+use crate::notes::{Notes, Oddity};
+use crate::reader::{Base, Head};
+use crate::text::{Text, decoded};
+use crate::variable::{LeftOut, Scope, Variable};
+
+/// A variable with more bits is left out.
+const WIDEST: u32 = 1 << 16;
+/// So many bits are read; a byte is kept for each.
+const MOST: usize = 1 << 26;
+/// A text that is longer has no end.
+const LONGEST_TEXT: usize = 1 << 20;
+/// So much of a text is kept.
+const KEPT: usize = 4 << 10;
+
+/// What was read.
+#[derive(Debug, Default)]
+pub(super) struct Parsed {
+    pub(super) head: Head,
+    pub(super) codes: Codes,
+    pub(super) tick: Tick,
+}
+
+/// Commands by which a command before them that has no end is seen to be over.
+pub(super) const COMMANDS: [&[u8]; 16] = [
+    b"$scope",
+    b"$upscope",
+    b"$var",
+    b"$enddefinitions",
+    b"$timescale",
+    b"$date",
+    b"$version",
+    b"$comment",
+    b"$attrbegin",
+    b"$attrend",
+    b"$dumpvars",
+    b"$dumpall",
+    b"$dumpon",
+    b"$dumpoff",
+    b"$dumpports",
+    b"$vcdclose",
+];
+
+/// Reads definitions up to their end, or to the first word that is none.
+pub(super) fn parse(name: &str, text: &mut Text, notes: &mut Notes) -> Result<Parsed, Error> {
+    let mut parser = Parser { name, text, notes, parsed: Parsed::default(), scope: 0, is_behind_line: false };
+    while parser.command()? {}
+    Ok(parser.parsed)
+}
+
+struct Parser<'a> {
+    name: &'a str,
+    text: &'a mut Text,
+    notes: &'a mut Notes,
+    parsed: Parsed,
+    scope: Scope,
+    /// Whether the last variable was a line.
+    is_behind_line: bool,
+}
+
+impl Parser<'_> {
+    /// Returns whether there may be more.
+    fn command(&mut self) -> Result<bool, Error> {
+        if !next(self.name, self.text)? {
+            self.notes.add(Oddity::Cut, || format!("{}: it ends within its definitions", self.name));
+            return Ok(false);
+        }
+        match self.text.last() {
+            b"$scope" => {
+                let words = self.words("$scope")?;
+                let name = decoded(&words.get(1..).unwrap_or_default().join(&b' '));
+                self.scope = self.parsed.head.scopes.add(self.scope, unescaped(&name));
+            }
+            b"$upscope" => {
+                self.end("$upscope")?;
+                self.scope = self.parsed.head.scopes.around(self.scope);
+            }
+            b"$var" => self.variable()?,
+            b"$timescale" => {
+                let words = decoded(&self.words("$timescale")?.join(&b' '));
+                self.parsed.tick = Tick::parse(words.strip_suffix("$end").unwrap_or(&words)).ok_or_else(|| {
+                    let remedy = "write a number of at least 1 and s, ms, us, ns, ps or fs, as in \"1 ns\"";
+                    wrong(
+                        self.name,
+                        self.text,
+                        format_args!("\"{}\" is no timescale; {remedy}", shown(words.as_bytes())),
+                    )
+                })?;
+            }
+            b"$version" => {
+                let version = self.text("$version")?;
+                self.parsed.head.version = Some(version).filter(|version| !version.is_empty());
+            }
+            b"$comment" => {
+                let base = base(&self.text("$comment")?);
+                self.parsed.head.base = self.parsed.head.base.take().or(base);
+            }
+            b"$enddefinitions" => {
+                self.end("$enddefinitions")?;
+                return Ok(false);
+            }
+            // One too many.
+            b"$end" => {}
+            b"$dumpvars" | b"$dumpall" | b"$dumpon" | b"$dumpoff" | b"$dumpports" => return Ok(self.begins_changes()),
+            [b'$', rest @ ..] if rest.first().is_some_and(u8::is_ascii_lowercase) => {
+                let command = decoded(self.text.last());
+                self.text(&command)?;
+            }
+            [b'#', b'0'..=b'9' | b'-', ..] => return Ok(self.begins_changes()),
+            _ if self.is_change() => return Ok(self.begins_changes()),
+            other => {
+                let what = format!("\"{}\" is no definition of a value change dump", shown(other));
+                return Err(wrong(self.name, self.text, what));
+            }
+        }
+        Ok(true)
+    }
+
+    /// The definitions have no end.
+    fn begins_changes(&mut self) -> bool {
+        self.text.back();
+        false
+    }
+
+    /// Whether the last word changes a variable that is known.
+    fn is_change(&self) -> bool {
+        match self.text.last() {
+            [b'b' | b'B' | b'r' | b'R', ..] => !self.parsed.codes.is_empty(),
+            [digit, code @ ..] => crate::Level::of(*digit).is_some() && self.parsed.codes.get(code).is_some(),
+            [] => false,
+        }
+    }
+
+    /// The words up to `$end`, or to a command if there is none.
+    fn words(&mut self, command: &str) -> Result<Vec<Vec<u8>>, Error> {
+        let (mut words, mut length) = (Vec::new(), 0);
+        let line = self.text.line();
+        loop {
+            let is_there = next(self.name, self.text)?;
+            match self.text.last() {
+                b"$end" => return Ok(words),
+                next if is_there && !COMMANDS.contains(&next) && length < LONGEST_TEXT => {
+                    length += next.len() + 1;
+                    words.push(next.to_vec());
+                    // Those who write on one line what they forget to end are not understood anyway.
+                    if next.ends_with(b"$end") && command == "$timescale" {
+                        return Ok(words);
+                    }
+                }
+                _ => {
+                    self.text.back();
+                    if is_there {
+                        self.without_end(command, line);
+                    }
+                    return Ok(words);
+                }
+            }
+        }
+    }
+
+    /// There is nothing but an end.
+    fn end(&mut self, command: &str) -> Result<(), Error> {
+        let line = self.text.line();
+        if next(self.name, self.text)? && self.text.last() != b"$end" {
+            self.text.back();
+            self.without_end(command, line);
+        }
+        Ok(())
+    }
+
+    /// The text up to `$end`, the beginning of it if it is long. It is also over where a definition begins a line.
+    fn text(&mut self, command: &str) -> Result<String, Error> {
+        let (mut kept, mut length) = (Vec::new(), 0);
+        let line = self.text.line();
+        loop {
+            if !next(self.name, self.text)? {
+                break;
+            }
+            let next = self.text.last();
+            if next == b"$end" {
+                break;
+            }
+            length += next.len() + 1;
+            if length > LONGEST_TEXT {
+                let what = format!("the {command} of line {line} has not ended here; put $end behind it");
+                return Err(wrong(self.name, self.text, what));
+            }
+            if COMMANDS[..5].contains(&next) && self.text.is_first_of_line() {
+                self.text.back();
+                self.without_end(command, line);
+                break;
+            }
+            if kept.len() + next.len() < KEPT {
+                if !kept.is_empty() {
+                    kept.push(b' ');
+                }
+                kept.extend_from_slice(next);
+            }
+        }
+        Ok(decoded(&kept))
+    }
+
+    fn without_end(&mut self, command: &str, line: u64) {
+        let next = shown(self.text.last());
+        let say = || format!("{}:{line}: {command} has no $end; it is taken to end before \"{next}\"", self.name);
+        self.notes.add(Oddity::CommandWithoutEnd, say);
+    }
+
+    fn variable(&mut self) -> Result<(), Error> {
+        let line = self.text.line();
+        let words = self.words("$var")?;
+        let [kind, width, code, name @ ..] = &*words else {
+            // The last one of a file that is cut off.
+            if self.text.is_over() {
+                return Ok(());
+            }
+            let what = "a variable has a type, a width, a code and a name";
+            return Err(Error::new(format!("{}:{line}: {what}", self.name)));
+        };
+        let name = match decoded(&name.join(&b' ')) {
+            name if name.is_empty() => decoded(code),
+            name => name,
+        };
+        let Some((width, range)) = width_of(&decoded(width)) else {
+            let what = format!("\"{}\" is no width", shown(width));
+            return Err(Error::new(format!("{}:{line}: {what}", self.name)));
+        };
+        let source = self.parsed.codes.get(code).unwrap_or_else(|| {
+            let source = self.parsed.head.bits.add_source();
+            self.parsed.codes.insert(code, source);
+            source
+        });
+        let head = &mut self.parsed.head;
+        let kind = match &*decoded(kind).to_ascii_lowercase() {
+            "real" | "realtime" | "shortreal" | "real_parameter" => Some("real"),
+            "string" => Some("string"),
+            "event" => Some("event"),
+            "parameter" => Some("parameter"),
+            _ if width == 0 => Some("variable without bits"),
+            _ if width > WIDEST.into() => Some("variable of too many bits"),
+            _ if head.bits.len() + width as usize > MOST => Some("variable too many"),
+            _ => None,
+        };
+        if let Some(kind) = kind {
+            head.left_out.push(LeftOut { path: head.scopes.path_of(self.scope, &name), kind });
+            return Ok(());
+        }
+        let width = width as u32;
+        let (name, range) = named(&name, width, range);
+        let is_ours = head.is_ours() && self.is_behind_line;
+        let last = head.bits.variables.last().filter(|_| is_ours);
+        let rest = last.and_then(|line| name.strip_prefix(&*line.name));
+        let is_lost_mark = rest.is_some_and(|rest| rest.starts_with("_lost"));
+        self.is_behind_line = !is_lost_mark;
+        let variable = Variable { scope: self.scope, name: name.into(), width, range, first: 0, is_lost_mark };
+        head.bits.add(source, variable);
+        Ok(())
+    }
+}
+
+/// A width: `8`, or as a range: `[7:0]`.
+fn width_of(text: &str) -> Option<(u64, Option<(i64, i64)>)> {
+    match text.strip_prefix('[').and_then(|text| text.strip_suffix(']')) {
+        Some(range) => {
+            let range = range_of(range)?;
+            Some((range.0.abs_diff(range.1).checked_add(1)?, Some(range)))
+        }
+        None => Some((text.parse().ok()?, None)),
+    }
+}
+
+/// `7:0`, or `3`, which is from 3 to 3.
+fn range_of(text: &str) -> Option<(i64, i64)> {
+    let number = |text: &str| text.trim().parse::<i64>().ok();
+    match text.split_once(':') {
+        Some((left, right)) => Some((number(left)?, number(right)?)),
+        None => number(text).map(|only| (only, only)),
+    }
+}
+
+/// The name of a variable, and the numbers of its bits. A range behind the name is that of the bits if it has as many;
+/// the number of a single bit stays in the name.
+fn named(text: &str, width: u32, range: Option<(i64, i64)>) -> (String, Option<(i64, i64)>) {
+    let text = unescaped(text);
+    let tail = text.strip_suffix(']').and_then(|before| before.rsplit_once('['));
+    let tail = tail.and_then(|(name, inner)| Some((name.trim_end(), range_of(inner)?, inner.contains(':'))));
+    match tail {
+        Some((name, (left, right), is_range)) if !name.is_empty() => {
+            if width == 1 && left == right {
+                return (format!("{name}[{left}]"), None);
+            }
+            if is_range && left.abs_diff(right).checked_add(1) == Some(width.into()) {
+                return (name.to_owned(), Some((left, right)));
+            }
+            // The number of a word in a memory.
+            let name = if is_range { name.to_owned() } else { format!("{name}[{left}]") };
+            (name, range.or((width > 1).then_some((i64::from(width) - 1, 0))))
+        }
+        _ if width == 1 => match range {
+            Some((bit, _)) => (format!("{text}[{bit}]"), None),
+            None => (text.to_owned(), None),
+        },
+        _ => (text.to_owned(), range.or(Some((i64::from(width) - 1, 0)))),
+    }
+}
+
+/// The backslash before a name with unusual characters is no part of it (IEEE 1364-2005, 3.7.1).
+fn unescaped(name: &str) -> &str {
+    name.strip_prefix('\\').filter(|name| !name.is_empty()).unwrap_or(name)
+}
+
+/// What `linewake` says of its time axis: `time 0 is 280792 ns of the clock "simulated"`.
+fn base(comment: &str) -> Option<Base> {
+    let (ns, clock) = comment.strip_prefix("time 0 is ")?.split_once(" ns of the clock \"")?;
+    Some(Base { ns: ns.parse().ok()?, clock: clock.split('"').next()?.to_owned() })
+}
