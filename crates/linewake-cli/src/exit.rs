@@ -9,16 +9,26 @@ use linewake::ErrorKind as Of;
 use crate::caller::{Tool, caller, is_libgpiod};
 use crate::{output, period};
 
-/// The end of a help text, after what is the command's own.
+/// The end of a help text, after what is the command's own. A command that can end with more than 0 and 1 says when, and
+/// ends well by a signal.
 macro_rules! exit_codes {
-    ($($before:literal)? $(; $two:literal)?) => {
+    ($($before:literal)?) => {
         concat!(
             $($before, "\n\n",)?
             "\
 Exit codes:
-  0  all went well; also after Ctrl-C, SIGINT or SIGTERM, and when the reader of a pipe has left
-  1  anything else: standard error says what, and what to do"
-            $(, "\n  2  ", $two)?
+  0  done as asked; also when the reader of a pipe has left
+  1  an error: standard error says what, and what to do"
+        )
+    };
+    ($($before:literal)?; $($code:literal $meaning:literal),+) => {
+        concat!(
+            $($before, "\n\n",)?
+            "\
+Exit codes:
+  0  done as asked; also after Ctrl-C, SIGINT, SIGTERM or a reader who left, if nothing was awaited
+  1  an error: standard error says what, and what to do"
+            $(, "\n  ", $code, "  ", $meaning)+
         )
     };
 }
@@ -47,6 +57,11 @@ impl Failure {
         Self { code: 2, ..Self::new(message) }
     }
 
+    /// It ended before what was awaited.
+    pub(crate) fn early(message: impl Into<String>) -> Self {
+        Self { code: 3, ..Self::new(message) }
+    }
+
     /// In the words of libgpiod's tool, for when the program is called by its name. Said several times, several lines.
     pub(crate) fn in_libgpiod(mut self, message: impl Into<String>) -> Self {
         self.libgpiod.push(message.into());
@@ -62,6 +77,11 @@ impl Failure {
     pub(crate) fn with_remedy(mut self, remedy: &str) -> Self {
         self.message = format!("{}; {remedy}", self.message);
         self
+    }
+
+    /// What the command ends with.
+    pub(crate) fn code(&self) -> u8 {
+        self.code
     }
 
     /// Tells it, and goes on.

@@ -26,7 +26,7 @@ Examples:
   linewake get gpiochip0:4 sim:door    lines by chip and offset, or name
   linewake get --json door             a record for each line: docs/record.schema.json
 
-PERIOD is a whole number of milliseconds, or has a unit: 500, 500ms, 250us, 5s, 1m."
+PERIOD is a whole number of milliseconds, or has a unit: 500, 500ms, 250us, 5s, 1m, 2h, 1d."
 ))]
 pub(crate) struct Arguments {
     /// Lines: by name; by offset too, with --chip; or as CHIP:LINE. @SET is a set of lines of the

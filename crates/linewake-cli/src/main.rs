@@ -45,7 +45,7 @@ use clap::{ArgAction, Parser, Subcommand};
     disable_version_flag = true,
     propagate_version = true,
     max_term_width = 100,
-    after_help = exit_codes!()
+    after_help = exit_codes!(; "2" "edges were lost, and --fail-on-loss said so", "3" "it ended before what was awaited")
 )]
 pub(crate) struct Cli {
     /// Print the version

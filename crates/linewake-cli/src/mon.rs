@@ -85,9 +85,12 @@ Examples:
   linewake mon -c sim --vcd sim.vcd        a waveform, and the edges on standard output
   linewake mon -c '\\\\.\\LineWake0' 0 1 2    three lines of a Windows driver's device
 
-PERIOD is a whole number of milliseconds, or has a unit: 500, 500ms, 250us, 5s, 1m.
-FILE \"-\" is standard output; what else would be there is left out. A waveform needs a file.";
-        "with --fail-on-loss: edges were lost"
+PERIOD is a whole number of milliseconds, or has a unit: 500, 500ms, 250us, 5s, 1m, 2h, 1d.
+FILE \"-\" is standard output; what else would be there is left out. A waveform needs a file.
+
+The first Ctrl-C ends the watch with its summary; a second one ends the program at once, with 1.";
+        "2" "edges were lost, and --fail-on-loss said so; also where 3 would be right too",
+        "3" "it ended before what was awaited: fewer than -n edges came, whatever ended it"
     )
 )]
 pub(crate) struct Arguments {
@@ -510,7 +513,8 @@ fn account_for(selection: &Selection, monitor: Monitor, mut sinks: Sinks, plan: 
     let mut source = Source::new(monitor, plan.filter)?;
     let mut watch = Watch::new(plan.pace, selection, &mut sinks, now);
     let outcome = watch.run(&mut source, view);
-    let gaps = watch.gaps;
+    let (gaps, has_all) = (watch.gaps, watch.has_all());
+    let early = watch.early(&outcome, plan.is_asked.load(Relaxed));
 
     let chips = selection.requests.iter().map(|(chip, _)| chip.info().name.to_string());
     let (accounts, tallies) = source.finish();
@@ -531,17 +535,28 @@ fn account_for(selection: &Selection, monitor: Monitor, mut sinks: Sinks, plan: 
                 failure = failure.with_remedy("--reattach waits until it is back");
             }
             // That edges were lost is what was asked for, and the more so when the chip is gone.
-            lost.inspect_err(|_| failure.report())?;
-            return Err(failure);
+            if lost.is_ok() && early.is_none() {
+                return Err(failure);
+            }
+            failure.report();
         }
         (Ok(()), Ok(())) => {}
     }
-    // That a chip was gone was said, and the figures say "at least".
-    let is_told = |doubt: &&linewake::Error| gaps > 0 && doubt.is_disconnected();
+    // That a chip was gone was said, or came after all that was awaited; and the figures say "at least".
+    let is_told = |doubt: &&linewake::Error| (gaps > 0 || has_all) && doubt.is_disconnected();
     if let Some(doubt) = accounts.iter().filter_map(|(_, account)| account.doubt()).find(|doubt| !is_told(doubt)) {
         return Err(Failure::new(format!("the account cannot be trusted: {doubt}")));
     }
-    lost
+    verdict(lost, early)
+}
+
+/// That edges were lost is said last: those that did not come may be among them.
+fn verdict(lost: Result<(), Failure>, early: Option<String>) -> Result<(), Failure> {
+    let early = early.map_or(Ok(()), |early| Err(Failure::early(early)));
+    if let (Err(_), Err(early)) = (&lost, &early) {
+        early.report();
+    }
+    lost.and(early)
 }
 
 /// Whether edges are known lost, but for those on their way when the watch ended.

@@ -16,6 +16,7 @@ use linewake::{InfoEvent, InfoEventKind, InfoWatcher, Stopper};
 use crate::caller::{BEYOND, is_libgpiod};
 use crate::exit::Failure;
 use crate::lines::{All, Lines, Scope};
+use crate::mon::summary::plural;
 use crate::shown::{Attributes, LineId, Printable, consumer};
 use crate::stamp::Stamp;
 use crate::{output, period, signals, specifiers};
@@ -40,7 +41,8 @@ Format specifiers:
   %C  who holds it                  %L  local time, estimated
   %%  a percent sign
 
-PERIOD is a whole number of milliseconds, or has a unit: 500, 500ms, 250us, 5s, 1m."
+PERIOD is a whole number of milliseconds, or has a unit: 500, 500ms, 250us, 5s, 1m, 2h, 1d.";
+    "3" "it ended before what was awaited: fewer than -n events came, whatever ended it"
 ))]
 pub(crate) struct Arguments {
     /// Lines: by name; by offset too, with --chip; or as CHIP:LINE. @SET is a set of lines of the
@@ -114,14 +116,32 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         end_on_signal(watchers.iter().map(InfoWatcher::stopper).collect())?;
     }
     let mut out = output::standard();
-    let outcome = Watch { arguments, lines: &lines }.run(&mut watchers, &mut out);
+    let mut watch = Watch { arguments, lines: &lines, seen: 0 };
+    let outcome = watch.run(&mut watchers, &mut out);
+    let early = watch.early(&outcome);
     // What is left in it could not be written; dropping the writer would try again.
     let _ = out.into_parts();
     match outcome {
-        Ok(()) => Ok(()),
-        Err(Ended::Output(error)) => output::failed(&error),
-        Err(Ended::Chip(error)) => Err(Failure::of(&error, "unable to retrieve chip event")),
+        Ok(_) => {}
+        Err(Ended::Output(error)) => output::failed(&error)?,
+        Err(Ended::Chip(error)) => {
+            let failure = Failure::of(&error, "unable to retrieve chip event");
+            if early.is_none() {
+                return Err(failure);
+            }
+            failure.report();
+        }
     }
+    early.map_or(Ok(()), |early| Err(Failure::early(early)))
+}
+
+/// What ended the watch.
+#[derive(Clone, Copy, Debug)]
+enum Over {
+    Enough,
+    Idle,
+    /// Somebody asked for it.
+    Stopped,
 }
 
 /// What ended the watch early.
@@ -139,20 +159,21 @@ impl From<io::Error> for Ended {
 struct Watch<'a> {
     arguments: &'a Arguments,
     lines: &'a Lines,
+    /// Events that were told.
+    seen: u32,
 }
 
 type Out = BufWriter<StdoutLock<'static>>;
 
 impl Watch<'_> {
-    fn run(&self, watchers: &mut [InfoWatcher], out: &mut Out) -> Result<(), Ended> {
+    fn run(&mut self, watchers: &mut [InfoWatcher], out: &mut Out) -> Result<Over, Ended> {
         self.begin(out)?;
         let idle = self.arguments.idle_timeout.filter(|period| !period.is_zero());
-        let mut seen = 0;
         loop {
             out.flush()?;
             let deadline = idle.and_then(|period| Instant::now().checked_add(period));
-            let Some((place, event)) = next(watchers, deadline) else { return Ok(()) };
-            let Some(event) = event else { return Ok(out.flush()?) };
+            let Some((place, event)) = next(watchers, deadline) else { return Ok(Over::Idle) };
+            let Some(event) = event else { return Ok(Over::Stopped) };
             let event = event.map_err(Ended::Chip)?;
             if self.arguments.event.is_some_and(|wanted| wanted != event.kind) {
                 continue;
@@ -160,11 +181,26 @@ impl Watch<'_> {
             if !self.arguments.quiet {
                 self.event(out, place, &event)?;
             }
-            seen += 1;
-            if seen == self.arguments.num_events {
-                return Ok(out.flush()?);
+            self.seen += 1;
+            if self.seen == self.arguments.num_events {
+                out.flush()?;
+                return Ok(Over::Enough);
             }
         }
+    }
+
+    /// What to say if it ended before what was awaited. libgpiod's tool says nothing.
+    fn early(&self, outcome: &Result<Over, Ended>) -> Option<String> {
+        let why = match outcome {
+            Ok(Over::Enough) => return None,
+            Ok(Over::Idle) => "--idle-timeout was over",
+            Ok(Over::Stopped) => "a signal ended it",
+            Err(Ended::Output(_)) => "its output was closed",
+            Err(Ended::Chip(_)) => "the chip was gone",
+        };
+        let (seen, awaited) = (self.seen, self.arguments.num_events);
+        let events = plural(awaited.into(), "event");
+        (seen < awaited && !is_libgpiod()).then(|| format!("{seen} of {events} came, and {why}"))
     }
 
     fn begin(&self, out: &mut Out) -> io::Result<()> {

@@ -1,8 +1,10 @@
-//! Periods as libgpiod's tools read them: a whole number of milliseconds, or with a unit.
+//! Periods as libgpiod's tools read them: a whole number of milliseconds, or with a unit. Hours and days are ours.
 
 use std::time::Duration;
 
-/// Reads `250`, `250ms`, `10us`, `5s` or `1m`.
+use crate::caller::is_libgpiod;
+
+/// Reads `250`, `250ms`, `10us`, `5s` or `1m`; and `2h` and `1d`, unless the tool is libgpiod's.
 pub(crate) fn parse(text: &str) -> Result<Duration, String> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);
@@ -14,7 +16,9 @@ pub(crate) fn parse(text: &str) -> Result<Duration, String> {
         "" | "ms" => 1_000,
         "s" => 1_000_000,
         "m" => 60_000_000,
-        _ => return Err("a period is a whole number of milliseconds, or has a unit: us, ms, s or m".to_owned()),
+        "h" if !is_libgpiod() => 3_600_000_000,
+        "d" if !is_libgpiod() => 86_400_000_000,
+        _ => return Err("a period is a whole number of milliseconds, or has a unit: us, ms, s, m, h or d".to_owned()),
     };
     let number: Option<u64> = number.parse().ok();
     let period = number.and_then(|number| number.checked_mul(microseconds)).map(Duration::from_micros);
@@ -47,16 +51,25 @@ mod tests {
 
     #[test]
     fn a_number_is_milliseconds_and_units_are_known() {
-        for (text, microseconds) in
-            [("0", 0), ("250", 250_000), ("250ms", 250_000), ("10us", 10), ("5s", 5_000_000), ("2m", 120_000_000)]
-        {
+        for (text, microseconds) in [
+            ("0", 0),
+            ("250", 250_000),
+            ("250ms", 250_000),
+            ("10us", 10),
+            ("5s", 5_000_000),
+            ("2m", 120_000_000),
+            ("2h", 7_200_000_000),
+            ("365d", 31_536_000_000_000),
+        ] {
             assert_eq!(parse(text), Ok(Duration::from_micros(microseconds)), "{text}");
         }
     }
 
     #[test]
     fn anything_behind_it_is_an_error() {
-        for text in ["", "s", "ms", "-1", "+1", "1.5s", "5 s", "5sec", "5min", "5h", "0x10", "5S", "5ms5", "٣s"] {
+        for text in
+            ["", "s", "ms", "-1", "+1", "1.5s", "5 s", "5sec", "5min", "5hours", "5D", "1w", "0x10", "5S", "5ms5", "٣s"]
+        {
             assert!(parse(text).is_err(), "{text}");
         }
     }
@@ -64,7 +77,13 @@ mod tests {
     #[test]
     fn too_long_is_an_error() {
         assert!(parse("18446744073709551615us").is_ok());
-        for text in ["18446744073709551616us", "18446744073709551615ms", "99999999999999999999999m"] {
+        for text in [
+            "18446744073709551616us",
+            "18446744073709551615ms",
+            "99999999999999999999999m",
+            "5124095577h",
+            "213503983d",
+        ] {
             assert!(parse(text).unwrap_err().contains("at most"), "{text}");
         }
     }

@@ -19,8 +19,9 @@ Examples:
   linewake record all.jsonl -c gpiochip0       every input of a chip, until Ctrl-C
   linewake replay door.jsonl --speed 10        the ten minutes in one
 
-PERIOD is a whole number of milliseconds, or has a unit: 500, 500ms, 250us, 5s, 1m.";
-        "with --fail-on-loss: edges were lost"
+PERIOD is a whole number of milliseconds, or has a unit: 500, 500ms, 250us, 5s, 1m, 2h, 1d.";
+        "2" "edges were lost, and --fail-on-loss said so; also where 3 would be right too",
+        "3" "it ended before what was awaited: fewer than -n edges came, whatever ended it"
     )
 )]
 pub(crate) struct Arguments {

@@ -28,7 +28,8 @@ Examples:
   linewake replay door.jsonl                        with its timing
   linewake replay door.jsonl --fast --vcd door.vcd  make a waveform of a capture
   linewake replay bench.vcd --speed 0.1 clk data    two lines of a waveform, ten times slower";
-        "with --fail-on-loss: edges were lost"
+        "2" "edges were lost, and --fail-on-loss said so; also where 3 would be right too",
+        "3" "it ended before what was awaited: fewer than -n edges came, or a signal ended it before the capture"
     )
 )]
 pub(crate) struct Arguments {

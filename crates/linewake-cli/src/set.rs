@@ -5,8 +5,9 @@ mod interactive;
 mod terminal;
 
 use std::io::Write as _;
-use std::thread;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use std::{process, thread};
 
 use linewake::{Bias, Drive, LineConfig, Request};
 
@@ -34,7 +35,8 @@ Examples:
   linewake set @pumps=0                    a set of the configuration
 
 VALUE is 1, active, on or true; or 0, inactive, off or false.
-PERIOD is a whole number of milliseconds, or has a unit: 500, 500ms, 250us, 5s, 1m."
+PERIOD is a whole number of milliseconds, or has a unit: 500, 500ms, 250us, 5s, 1m, 2h, 1d.";
+    "3" "a signal ended it before what was awaited: the lines were set, --hold-period or the toggling was over"
 ))]
 pub(crate) struct Arguments {
     /// Lines and their values: by name; by offset too, with --chip; or as CHIP:LINE=VALUE. @SET=VALUE is for every line of a
@@ -112,12 +114,19 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         return daemon::begin();
     }
     let terminal = if interactive { Settings::now() } else { Settings::default() };
+    let awaited = Awaited::default();
+    awaited.is(Some("the lines were set"));
     if !is_libgpiod() || terminal.is_some() {
-        end_on_signal(terminal)?;
+        end_on_signal(terminal, awaited.clone())?;
     }
     let lines = arguments.scope.resolve(&ids, &arguments.scope.consent.options())?;
     let values = lines.lines.iter().map(|line| values[line.operand]).collect();
     let mut outputs = Outputs::hold(arguments, lines, values)?;
+    awaited.is(match (&arguments.toggle, arguments.hold_period) {
+        (Some(toggle), _) if toggle.0.last() == Some(&Duration::ZERO) => Some("the toggling was over"),
+        (None, Some(_)) => Some("--hold-period was over"),
+        _ => None,
+    });
     if arguments.banner {
         let [others @ .., last] = ids.as_slice() else { return Ok(()) };
         output::write(|out| match others {
@@ -132,15 +141,35 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         daemon::ready()?;
     }
     if let Some(toggle) = &arguments.toggle {
-        outputs.toggle_by(&toggle.0, arguments.hold_period);
+        outputs.toggle_by(&toggle.0, arguments.hold_period)?;
     }
     if let Some(period) = arguments.hold_period {
         thread::sleep(period);
     }
-    if interactive {
-        return interactive::run(&mut outputs, &ids, arguments.unquoted);
+    if arguments.toggle.is_some() {
+        return outputs.verdict();
     }
-    if arguments.toggle.is_none() { outputs.wait() } else { Ok(()) }
+    awaited.is(None);
+    if interactive {
+        interactive::run(&mut outputs, &ids, arguments.unquoted, &awaited)?;
+        return outputs.verdict();
+    }
+    outputs.wait()
+}
+
+/// What is still to be done before the command may be ended by a signal, and nothing is missing: so it reads behind
+/// "ended before".
+#[derive(Clone, Debug, Default)]
+struct Awaited(Arc<Mutex<Option<&'static str>>>);
+
+impl Awaited {
+    fn lock(&self) -> MutexGuard<'_, Option<&'static str>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is(&self, what: Option<&'static str>) {
+        *self.lock() = what;
+    }
 }
 
 /// `line=1` or `"line"=1`; if it is neither, what is wrong with it.
@@ -173,6 +202,10 @@ struct Outputs {
     values: Vec<bool>,
     /// One for each chip.
     requests: Vec<Request>,
+    /// Whether some could not be set, which was said then.
+    have_failed: bool,
+    /// Whether a chip was gone then.
+    is_one_gone: bool,
 }
 
 impl Outputs {
@@ -191,7 +224,7 @@ impl Outputs {
                 Failure::of(&error, &format!("unable to request lines on chip '{path}'"))
             })?);
         }
-        Ok(Self { lines, values, requests })
+        Ok(Self { lines, values, requests, have_failed: false, is_one_gone: false })
     }
 
     /// Sets the lines to their values. One chip that fails does not stop the others.
@@ -200,8 +233,15 @@ impl Outputs {
             let values = of_chip.iter().map(|&(place, line)| (line.offset, self.values[place]));
             if let Err(error) = self.requests[at].set_values(values) {
                 Failure::of(&error, &format!("unable to set values on '{}'", chip.info().name)).report();
+                self.have_failed = true;
+                self.is_one_gone |= error.is_disconnected();
             }
         }
+    }
+
+    /// Whether all was set that was to be. libgpiod's tool does not ask.
+    fn verdict(&self) -> Result<(), Failure> {
+        if self.have_failed && !is_libgpiod() { Err(Failure::silent()) } else { Ok(()) }
     }
 
     fn toggle_all(&mut self) {
@@ -209,7 +249,10 @@ impl Outputs {
     }
 
     /// Toggles after each of the periods, over and over; until the end of the sequence if its last period is zero.
-    fn toggle_by(&mut self, periods: &[Duration], hold: Option<Duration>) {
+    ///
+    /// # Errors
+    /// A chip is gone, which was said. libgpiod's tool goes on.
+    fn toggle_by(&mut self, periods: &[Duration], hold: Option<Duration>) -> Result<(), Failure> {
         let (periods, is_endless) = match periods {
             [first @ .., Duration::ZERO] => (first, false),
             all => (all, true),
@@ -219,9 +262,12 @@ impl Outputs {
                 thread::sleep(period.max(hold.unwrap_or_default()));
                 self.toggle_all();
                 self.apply();
+                if self.is_one_gone {
+                    self.verdict()?;
+                }
             }
             if !is_endless || periods.is_empty() {
-                return;
+                return Ok(());
             }
         }
     }
@@ -240,10 +286,16 @@ impl Outputs {
 }
 
 /// A signal ends the command, and so gives the lines back; nothing is left to be written. The terminal is as it was.
-fn end_on_signal(terminal: Settings) -> Result<(), Failure> {
+fn end_on_signal(terminal: Settings, awaited: Awaited) -> Result<(), Failure> {
     signals::on_end(move |signal| {
         terminal.restore();
-        if is_libgpiod() { signal.end_process() } else { std::process::exit(0) }
+        if is_libgpiod() {
+            signal.end_process();
+        }
+        let Some(awaited) = *awaited.lock() else { process::exit(0) };
+        let early = Failure::early(format!("a signal ended it before {awaited}"));
+        early.report();
+        process::exit(early.code().into())
     })
 }
 

@@ -76,17 +76,17 @@ fn as_tools(argument: Arg) -> Arg {
 /// What stands below the options, without what is the subcommand's own.
 fn after_help(subcommand: &Command) -> String {
     let text = subcommand.get_after_help().map(ToString::to_string).unwrap_or_default();
-    let own = ["Example", "Exit codes:", "Columns of --csv", "The command of --exec", "FILE "];
+    let own = ["Example", "Exit codes:", "Columns of --csv", "The command of --exec", "FILE ", "The first Ctrl-C"];
     let is_own = |paragraph: &&str| own.iter().any(|begin| paragraph.starts_with(begin));
-    let mut paragraphs: Vec<_> =
-        text.split("\n\n").filter(|paragraph| !is_own(paragraph)).map(without_our_specifiers).collect();
+    let mut paragraphs: Vec<_> = text.split("\n\n").filter(|paragraph| !is_own(paragraph)).map(without_ours).collect();
     let codes = "Exit codes:\n  0  all went well\n  1  anything else: standard error says what";
     paragraphs.push(codes.to_owned());
     paragraphs.join("\n\n")
 }
 
-/// `%q`, `%Q` and `%m` stand in the second column.
-fn without_our_specifiers(paragraph: &str) -> String {
+/// `%q`, `%Q` and `%m` stand in the second column. Hours and days are no periods there.
+fn without_ours(paragraph: &str) -> String {
+    let paragraph = paragraph.replace(", 2h, 1d.", ".");
     let first = |line: &str| ["%q", "%Q", "%m"].iter().filter_map(|ours| line.find(ours)).min();
     let lines = paragraph.lines().map(|line| line[..first(line).unwrap_or(line.len())].trim_end());
     lines.collect::<Vec<_>>().join("\n")

@@ -233,7 +233,7 @@ fn bad_input_is_named_with_what_would_do() {
     assert_refused(&["mon", "-c", "sim", "dorr"], &["cannot find line \"dorr\"", "\"sim\"", "\"door\""]);
     assert_refused(&["mon", "-c", "sim", "99"], &["offset 99 is out of range", "\"sim\""]);
     assert_refused(&["mon", "-c", "sim", "pps", "0"], &["lines \"pps\" and \"0\" are the same line", "\"sim\""]);
-    assert_refused(&["mon", "-c", "sim", "--for", "5sec"], &["5sec", "--for", "us, ms, s or m"]);
+    assert_refused(&["mon", "-c", "sim", "--for", "5sec"], &["5sec", "--for", "us, ms, s, m, h or d"]);
     assert_refused(&["mon", "-c", "sim", "--for", ""], &["--for"]);
     for option in ["--for", "--idle-timeout", "--stats", "--heartbeat", "--debounce-period", "--exec-cooldown"] {
         assert_refused(&["mon", "-c", "sim", option, "-3s"], &["\"-3s\"", option, "a whole number, as in 500"]);
@@ -253,8 +253,10 @@ fn bad_input_is_named_with_what_would_do() {
     assert_refused(&["mon", "-c", "sim", "-b", "up"], &["up", "--bias", "pull-up", "pull-down", "disabled"]);
     assert_refused(&["mon", "-c", "sim", "-e", "none"], &["none", "--edges", "rising", "falling", "both"]);
     assert_refused(&["mon", "-c", "sim", "-E", "tai"], &["tai", "--event-clock", "monotonic", "realtime", "hte"]);
-    assert_refused(&["mon", "-c", "sim", "-p", "2h"], &["2h", "--debounce", "us, ms, s or m"]);
+    assert_refused(&["mon", "-c", "sim", "-p", "2w"], &["2w", "--debounce", "us, ms, s, m, h or d"]);
     assert_refused(&["mon", "-c", "sim", "-p", "72m"], &["4294967295us", "4320000000us"]);
+    assert_refused(&["mon", "-c", "sim", "-p", "2h"], &["4294967295us", "7200000000us"]);
+    assert_refused(&["mon", "-c", "sim", "--for", "213503983d"], &["213503983d", "--for", "at most"]);
     assert_refused(&["mon", "-c", "sim", "--idle-timeout", "x"], &["--idle-timeout"]);
     assert_refused(&["mon", "-c", "sim", "--stats", "0"], &["--stats", "above zero"]);
     assert_refused(&["mon", "-c", "sim", "--vcd-timescale", "2us"], &["2us", "1, 10 or 100"]);
@@ -580,7 +582,7 @@ fn a_chip_that_comes_back_is_watched_on_with_the_gap_in_every_output() {
     assert_eq!(output.status.code(), Some(2), "{output:?}");
     assert!(err(&output).contains("linewake: --fail-on-loss: ") && err(&output).contains("a chip was gone 2 times"));
     let output = run(&[&watch[..5], &["-q"]].concat());
-    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
     assert!(
         err(&output).starts_with("1 line: 41 edges delivered, ") && err(&output).contains("linewake: "),
         "{output:?}"

@@ -408,7 +408,7 @@ fn bad_input_is_named_with_what_would_do() {
     assert_refused(&["get", "sim:door", "sim:5"], &["\"sim:door\"", "\"sim:5\"", "the same line"]);
     assert_refused(&["get", "sim:dorr"], &["\"dorr\"", "\"sim\""]);
     assert_refused(&["get", "-c", "sim", "-b", "up", "5"], &["\"up\"", "--bias", "pull-up"]);
-    assert_refused(&["get", "-c", "sim", "-p", "5sec", "5"], &["\"5sec\"", "--hold-period", "us, ms, s or m"]);
+    assert_refused(&["get", "-c", "sim", "-p", "5sec", "5"], &["\"5sec\"", "--hold-period", "us, ms, s, m, h or d"]);
     assert_refused(&["set", "-c", "sim", "led"], &["\"led\"", "LINE=1"]);
     assert_refused(&["set", "-c", "sim", "led=2"], &["\"2\"", "\"led=2\"", "inactive"]);
     assert_refused(&["set", "-c", "sim", "led=1", "led=0"], &["the same line"]);

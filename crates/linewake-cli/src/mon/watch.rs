@@ -10,6 +10,7 @@ use super::sink::{Item, Lost, Sinks, View};
 use super::source::{self, Source};
 use super::stats::Stats;
 use super::summary::plural;
+use crate::caller::is_libgpiod;
 use crate::exit;
 use crate::shown::{LineId, Printable};
 
@@ -42,6 +43,13 @@ const LOOK: Duration = Duration::from_millis(20);
 pub(crate) enum Ended {
     Output(Lost),
     Device(linewake::Error),
+}
+
+/// What the watch itself ended for, if it was not for what was awaited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Over {
+    Period,
+    Idle,
 }
 
 impl From<Lost> for Ended {
@@ -94,6 +102,10 @@ pub(crate) struct Watch<'a> {
     told: u64,
     /// Chips that were gone.
     pub(crate) gaps: u64,
+    /// What time it was for the watch to end.
+    over: Option<Over>,
+    /// Whether less came than was there to be played.
+    is_cut: bool,
 }
 
 impl<'a> Watch<'a> {
@@ -108,6 +120,8 @@ impl<'a> Watch<'a> {
             missing: 0,
             told: 0,
             gaps: 0,
+            over: None,
+            is_cut: false,
         }
     }
 
@@ -139,6 +153,7 @@ impl<'a> Watch<'a> {
                 }
             }
             if is_due(end) || is_due(idle) {
+                self.over = Some(if is_due(end) { Over::Period } else { Over::Idle });
                 // What has happened by now is still told.
                 source.monitor().stopper().stop();
                 (end, idle) = (None, None);
@@ -167,8 +182,34 @@ impl<'a> Watch<'a> {
                 None => break,
             }
         }
+        self.is_cut = self.pace.enough.is_some() && !self.has_enough(source);
         self.finish(source);
         Ok(())
+    }
+
+    /// Whether as many edges came as were awaited.
+    pub(crate) fn has_all(&self) -> bool {
+        self.left == 0
+    }
+
+    /// What to say if it ended before what was awaited. `is_asked` is whether a signal has asked for the end. libgpiod's tool
+    /// says nothing.
+    pub(crate) fn early(&self, outcome: &Result<(), Ended>, is_asked: bool) -> Option<String> {
+        let why = match (outcome, self.over) {
+            (Err(Ended::Device(_)), _) => "the chip was gone",
+            (Err(Ended::Output(_)), _) => "its output was closed",
+            _ if is_asked => "a signal ended it",
+            (Ok(()), Some(Over::Period)) => "--for was over",
+            (Ok(()), Some(Over::Idle)) => "--idle-timeout was over",
+            (Ok(()), None) => "it was ended",
+        };
+        match self.pace.edges {
+            _ if is_libgpiod() => None,
+            Some(edges) if self.left > 0 => Some(format!("{} of {} came, and {why}", self.told, plural(edges, "edge"))),
+            // Nobody counted the edges of a capture, but all of it was to be played.
+            None if self.is_cut && is_asked => Some(format!("not all of the capture was played: {why}")),
+            _ => None,
+        }
     }
 
     /// Whether so many edges came, or are known to be missing, as were waited for.

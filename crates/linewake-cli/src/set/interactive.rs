@@ -4,7 +4,7 @@ use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write};
 use std::{process, thread};
 
 use super::terminal::{Terminal, Typed};
-use super::{Outputs, line_value};
+use super::{Awaited, Outputs, line_value};
 use crate::caller::is_libgpiod;
 use crate::exit::Failure;
 use crate::lines::Line;
@@ -30,11 +30,16 @@ COMMANDS:
 ";
 
 /// Runs until `exit`, or the end of the input.
-pub(super) fn run(outputs: &mut Outputs, operands: &[String], unquoted: bool) -> Result<(), Failure> {
+pub(super) fn run(
+    outputs: &mut Outputs,
+    operands: &[String],
+    unquoted: bool,
+    awaited: &Awaited,
+) -> Result<(), Failure> {
     let prompt = if is_libgpiod() { "gpioset> " } else { "linewake> " };
     let is_terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
     let mut terminal = is_terminal.then(|| Terminal::new(names(outputs, operands))).transpose()?;
-    let mut session = Session { outputs, operands, unquoted };
+    let mut session = Session { outputs, operands, unquoted, awaited };
     let mut text = String::new();
     loop {
         text.clear();
@@ -107,6 +112,7 @@ struct Session<'a> {
     /// What the lines were asked for by: themselves, or sets.
     operands: &'a [String],
     unquoted: bool,
+    awaited: &'a Awaited,
 }
 
 impl Session<'_> {
@@ -141,7 +147,9 @@ impl Session<'_> {
                 [text] => match period::parse(text) {
                     Ok(period) => {
                         out.flush()?;
+                        self.awaited.is(Some("the command \"sleep\" was over"));
                         thread::sleep(period);
+                        self.awaited.is(None);
                     }
                     Err(_) => writeln!(out, "invalid period: '{text}'")?,
                 },

@@ -9,7 +9,7 @@ use crate::{Error, ErrorKind};
 
 const KNOWN: &str = "a piece is \"button\", \"reed\", \"relay\", \"encoder\" or \"none\", or one of \"debounce=5ms\", \
                      \"press=5ms\", \"release=20ms\", \"stamp=first\", \"glitch=50us\", \"chatter=100/s\", \"resume=50\"";
-const PERIOD: &str = "a period is a whole number with ns, us, ms, s or m, as in \"5ms\"";
+const PERIOD: &str = "a period is a whole number with ns, us, ms, s, m, h or d, as in \"5ms\", of 2^64 ns at most";
 
 impl FromStr for Filter {
     type Err = Error;
@@ -94,6 +94,8 @@ fn unit_ns(unit: &str) -> Option<u64> {
         "ms" => 1_000_000,
         "s" => 1_000_000_000,
         "m" => 60_000_000_000,
+        "h" => 3_600_000_000_000,
+        "d" => 86_400_000_000_000,
         _ => return None,
     })
 }
@@ -177,12 +179,15 @@ mod tests {
         assert_eq!(parse("debounce=5"), parse("debounce=5ms"), "a number is milliseconds");
         assert_eq!(parse("press=5ms,release=20ms"), Filter::default().press(5 * MS).release(20 * MS));
         assert_eq!(parse("relay,release=1s"), Filter::relay().release(1000 * MS));
+        assert_eq!(parse("release=2h").release, Duration::from_secs(7_200));
+        assert_eq!(parse("press=1d").press, Duration::from_secs(86_400));
         assert_eq!(parse("glitch=50us").glitch, Duration::from_micros(50));
         assert_eq!(parse("debounce=1ms,stamp=last").stamp, Stamp::Last);
         let limit = |changes, window| Some(ChatterLimit::new(changes, window));
         assert_eq!(parse("chatter=100/s").chatter, limit(100, 1000 * MS));
         assert_eq!(parse("chatter=7/500ms").chatter, limit(7, 500 * MS));
         assert_eq!(parse("resume=3,chatter=7/m").chatter, limit(7, 60_000 * MS).map(|limit| limit.resume(3)));
+        assert_eq!(parse("chatter=100/h").chatter, limit(100, 3_600_000 * MS));
     }
 
     #[test]
@@ -208,7 +213,8 @@ mod tests {
             ("chatter=0/s", "chatter=0/1s"),
             ("chatter=65537/s", "chatter=65537/1s"),
             ("chatter=5/0s", "chatter=5/0s"),
-            ("chatter=100/h", "\"chatter=100/h\""),
+            ("chatter=100/w", "\"chatter=100/w\""),
+            ("debounce=213504d", "\"debounce=213504d\": a period is"),
             ("chatter=10/s,resume=10", "\"resume=10\""),
             ("resume=10", "\"resume=10\""),
             ("stamp=middle", "\"stamp=middle\""),

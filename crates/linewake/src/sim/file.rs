@@ -219,7 +219,7 @@ fn time(value: &Value<'_>) -> Result<Duration, Error> {
 
 /// A time as people write it, to the nanosecond.
 fn duration(text: &str) -> Option<Duration> {
-    const UNITS: [(&str, u128); 7] = [
+    const UNITS: [(&str, u128); 8] = [
         ("ns", 1),
         ("us", 1_000),
         ("µs", 1_000),
@@ -227,6 +227,7 @@ fn duration(text: &str) -> Option<Duration> {
         ("s", 1_000_000_000),
         ("m", 60_000_000_000),
         ("h", 3_600_000_000_000),
+        ("d", 86_400_000_000_000),
     ];
     let unit_at = text.find(|symbol: char| !symbol.is_ascii_digit() && symbol != '.')?;
     let (number, unit) = (&text[..unit_at], text[unit_at..].trim_start());
@@ -258,11 +259,14 @@ mod tests {
             ("2 s", 2_000_000_000),
             ("0.000000001s", 1),
             ("1h", 3_600_000_000_000),
+            ("1.5d", 129_600_000_000_000),
             ("7µs", 7_000),
         ] {
             assert_eq!(duration(text), Some(Duration::from_nanos(ns)), "{text}");
         }
-        for text in ["", "s", "1", "-1s", "1.s", ".5s", "1..2s", "1e3s", "99999999999999h", "1 parsec", "1ms "] {
+        for text in
+            ["", "s", "1", "-1s", "1.s", ".5s", "1..2s", "1e3s", "99999999999999h", "213504d", "1 parsec", "1ms "]
+        {
             assert_eq!(duration(text), None, "{text}");
         }
     }

@@ -1,0 +1,167 @@
+//! What the command ends with: 0 done as asked, 1 an error, 2 edges were lost and --fail-on-loss said so, 3 it ended before
+//! what was awaited.
+
+mod support;
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Output, Stdio};
+
+use support::{Scratch, err, linewake, run};
+
+/// One pulse half a second in, and nothing more.
+const PULSE: &str = "[[line]]\nname = \"door\"\nfirst = \"500ms\"\nhigh = \"100ms\"\nlow = \"1h\"\ntimes = 1\n";
+/// Faster than its queue is read, after a second; then quiet.
+const FLOOD: &str = "[[line]]\nname = \"door\"\nfirst = \"300ms\"\nhigh = \"1us\"\nlow = \"1us\"\ntimes = 2000\n";
+
+/// What it ends with, and the last line of what it says.
+fn assert_ends(arguments: &[&str], code: i32, last: &str) {
+    assert_ended(&run(arguments), arguments, code, last);
+}
+
+fn assert_ended(output: &Output, arguments: &[&str], code: i32, last: &str) {
+    let said = err(output).lines().last().unwrap_or_default();
+    assert!(output.status.code() == Some(code) && said.contains(last), "{arguments:?}, {code} {last:?}: {output:?}");
+}
+
+#[test]
+fn edges_that_were_awaited_and_did_not_come_are_said_and_end_it_with_3() {
+    let script = Scratch::with("awaited.toml", PULSE);
+    let chip = format!("sim:{}", script.path());
+    let file = Scratch::new("awaited.jsonl");
+    for command in [&["mon", "-q"][..], &["mon", "--json"], &["record", file.path()]] {
+        let with = |more: &[&'static str]| [command, &["-c", &chip], more].concat();
+        assert_ends(&with(&["-n", "3", "--for", "1s"]), 3, "linewake: 2 of 3 edges came, and --for was over");
+        assert_ends(&with(&["-n", "1", "--for", "0"]), 3, "linewake: 0 of 1 edge came, and --for was over");
+        let idle = "linewake: 2 of 3 edges came, and --idle-timeout was over";
+        assert_ends(&with(&["-n", "3", "--idle-timeout", "2s"]), 3, idle);
+        assert_ends(&with(&["-n", "2", "--for", "1m"]), 0, "");
+        assert_ends(&with(&["-n", "0", "--for", "100ms"]), 0, "");
+        assert_ends(&with(&["--idle-timeout", "100ms"]), 0, "");
+    }
+    // Only what passes a filter counts.
+    let filtered = ["mon", "-c", &chip, "-n", "1", "--for", "1s", "--filter", "debounce=1m"];
+    assert_ends(&filtered, 3, "linewake: 0 of 1 edge came, and --for was over");
+}
+
+#[test]
+fn events_that_were_awaited_and_did_not_come_end_notify_with_3() {
+    let idle = ["notify", "-c", "sim", "--idle-timeout", "50ms", "door"];
+    assert_ends(&[&idle[..], &["-n", "2"]].concat(), 3, "linewake: 0 of 2 events came, and --idle-timeout was over");
+    assert_ends(&idle, 0, "");
+}
+
+#[test]
+#[cfg(unix)]
+fn a_source_that_ends_first_ends_it_with_3() {
+    let program = Scratch::with("source.sh", "echo 'clock monotonic'; echo 'lines door=0'; echo '1000 door 1'");
+    let chip = format!("exec:sh {}", program.path());
+    let output = run(&["mon", "-c", &chip, "-n", "2"]);
+    assert_ended(&output, &["-n 2"], 3, "linewake: 1 of 2 edges came, and the chip was gone");
+    assert!(err(&output).contains("ended (exit status: 0); --reattach waits"), "{output:?}");
+    assert_ends(&["mon", "-c", &chip, "-n", "1"], 0, "");
+    assert_ends(&["mon", "-c", &chip], 1, "ended (exit status: 0)");
+}
+
+#[test]
+fn a_loss_that_was_asked_for_goes_before_what_was_awaited() {
+    let script = Scratch::with("flood.toml", FLOOD);
+    let chip = format!("sim:{}", script.path());
+    let flood = ["mon", "-c", &chip, "-q", "--for", "1500ms", "--queue-size", "2"];
+    let output = run(&[&flood[..], &["-n", "100000", "--fail-on-loss"]].concat());
+    assert_ended(&output, &flood, 2, "linewake: --fail-on-loss: ");
+    assert!(err(&output).contains(" of 100000 edges came, and --for was over\n"), "{output:?}");
+    assert_ends(&[&flood[..], &["--fail-on-loss"]].concat(), 2, "linewake: --fail-on-loss: ");
+    assert_ends(&[&flood[..], &["-n", "100000"]].concat(), 3, " of 100000 edges came, and --for was over");
+    assert_ends(&flood, 0, "");
+}
+
+/// Starts a command, and gives it when it has printed its first line.
+#[cfg(unix)]
+fn started(arguments: &[&str]) -> Child {
+    let mut child = linewake(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    BufReader::with_capacity(1, child.stdout.as_mut().unwrap()).read_line(&mut String::new()).unwrap();
+    child
+}
+
+/// What it ends with after a signal.
+#[cfg(unix)]
+fn assert_signalled(arguments: &[&str], code: i32, last: &str) {
+    for signal in ["-TERM", "-INT"] {
+        // Who runs in a shell's background ignores Ctrl-C, but a program that listens to it does not.
+        let child = started(arguments);
+        let killed = std::process::Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
+        assert!(killed.success());
+        assert_ended(&child.wait_with_output().unwrap(), arguments, code, last);
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn a_signal_before_what_was_awaited_ends_it_with_3() {
+    let mon = ["mon", "-c", "sim", "--banner", "tamper"];
+    assert_signalled(&mon, 0, "1 line: ");
+    assert_signalled(&[&mon[..], &["-n", "3"]].concat(), 3, "linewake: 0 of 3 edges came, and a signal ended it");
+    let notify = ["notify", "-c", "sim", "--banner", "door"];
+    assert_signalled(&notify, 0, "");
+    let early = "linewake: 0 of 3 events came, and a signal ended it";
+    assert_signalled(&[&notify[..], &["-n", "3"]].concat(), 3, early);
+    let set = ["set", "-c", "sim", "--banner", "led=1"];
+    assert_signalled(&[&set[..], &["-t", "1h"]].concat(), 0, "");
+    let toggling = "linewake: a signal ended it before the toggling was over";
+    assert_signalled(&[&set[..], &["-t", "10m,0"]].concat(), 3, toggling);
+    let holding = "linewake: a signal ended it before --hold-period was over";
+    assert_signalled(&[&set[..], &["-p", "10m"]].concat(), 3, holding);
+}
+
+#[test]
+#[cfg(unix)]
+fn a_signal_in_the_middle_of_a_capture_ends_replay_with_3() {
+    let start = r#"{"record":"start","schema":2,"host":null,"boot_id":null,"clock":"monotonic","utc_offset_ns":null,"utc_error_ns":null,"utc_synchronised":null}
+{"record":"state","chip":"x","offset":0,"name":"door","level":0}"#;
+    let edge = |kind: &str, seconds: u64, seqno: u64| {
+        format!(
+            r#"{{"record":"edge","chip":"x","offset":0,"name":"door","kind":"{kind}","timestamp_ns":{},"seqno":{seqno},"line_seqno":{seqno},"missed":{{"overflowed":0,"merged":0}}}}"#,
+            seconds * 1_000_000_000
+        )
+    };
+    let text = [start, &edge("rising", 1, 1), &edge("falling", 1000, 2), ""].join("\n");
+    let capture = Scratch::with("cut.jsonl", &text);
+    assert_signalled(&["replay", capture.path()], 3, "linewake: not all of the capture was played: a signal ended it");
+    assert_ends(&["replay", capture.path(), "--fast"], 0, "");
+    assert_ends(&["replay", capture.path(), "-n", "1"], 0, "");
+}
+
+#[test]
+#[cfg(unix)]
+fn a_reader_who_leaves_before_what_was_awaited_ends_it_with_3() {
+    for (more, code) in [(&[][..], 0), (&["-n", "1000"], 3)] {
+        let arguments = [&["mon", "-c", "sim"], more].concat();
+        let mut child = started(&arguments);
+        drop(child.stdout.take());
+        let last = if code == 3 { " of 1000 edges came, and its output was closed" } else { "edges delivered" };
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(code), "{output:?}");
+        assert!(err(&output).contains(last), "{output:?}");
+    }
+}
+
+#[test]
+fn every_help_says_what_its_command_ends_with() {
+    let all = run(&["--help"]);
+    let text = String::from_utf8(all.stdout).unwrap();
+    for code in ["  0  done as asked", "  1  an error", "  2  edges were lost", "  3  it ended before what was awaited"]
+    {
+        assert!(text.contains(code), "{text}");
+    }
+    let commands = text.split("Commands:\n").nth(1).unwrap().split("\n\n").next().unwrap();
+    let names: Vec<_> = commands.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    assert!(names.len() > 12, "{names:?}");
+    for name in names.iter().filter(|name| **name != "help") {
+        let help = run(&[name, "--help"]);
+        let text = support::out(&help);
+        assert!(text.contains("  0  done as asked") && text.contains("  1  an error"), "{name}: {text}");
+        let [two, three] = ["  2  edges", "  3  "].map(|code| text.contains(code));
+        assert_eq!(two, ["mon", "record", "replay"].contains(name), "{name}");
+        assert_eq!(three, ["mon", "record", "replay", "notify", "set"].contains(name), "{name}");
+    }
+}
