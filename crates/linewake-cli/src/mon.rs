@@ -25,6 +25,7 @@ use std::time::{Duration, Instant};
 
 use anstream::{AutoStream, ColorChoice};
 use linewake::filter::{Filter, LineFilter};
+use linewake::record::NamedChip;
 use linewake::{Account, Bias, Chip, Clock, Edges, EventClock, LineConfig, Monitor, Stopper};
 
 use self::csv::Csv;
@@ -509,16 +510,21 @@ fn account_for(selection: &Selection, monitor: Monitor, mut sinks: Sinks, plan: 
     }
     let clock = monitor.clock();
     let now = Now::read(&clock);
-    let view = View { clock: &clock, began_ns: now.at(plan.began), lines: &selection.lines };
+    let mut selection = selection.clone();
+    selection.call_chips(&monitor);
+    let chips: Vec<_> =
+        (0..selection.requests.len()).filter_map(|request| monitor.chip_name(request).cloned()).collect();
+    let named = chips.iter().zip(&selection.requests).map(|(name, (chip, _))| NamedChip::new(name, chip.info()));
+    let named: Vec<_> = named.collect();
+    let view = View { clock: &clock, chips: &named, began_ns: now.at(plan.began), lines: &selection.lines };
     let mut source = Source::new(monitor, plan.filter)?;
-    let mut watch = Watch::new(plan.pace, selection, &mut sinks, now);
+    let mut watch = Watch::new(plan.pace, &selection, &mut sinks, now);
     let outcome = watch.run(&mut source, view);
     let (gaps, has_all) = (watch.gaps, watch.has_all());
     let early = watch.early(&outcome, plan.is_asked.load(Relaxed));
 
-    let chips = selection.requests.iter().map(|(chip, _)| chip.info().name.to_string());
     let (accounts, tallies) = source.finish();
-    let accounts: Vec<_> = chips.zip(accounts).collect();
+    let accounts: Vec<_> = chips.iter().map(|name| name.to_string()).zip(accounts).collect();
     let threads = threads::count();
     let closing = Closing { accounts: &accounts, tallies: tallies.as_deref(), threads, now_ns: now.at(Instant::now()) };
     let ended = sinks.end(closing);

@@ -207,7 +207,7 @@ fn a_capture_of_what_passed_a_filter_is_played() {
     let output = run(&[&["record", capture.path(), "-c", "sim", "--for", "1500ms"], &filter[..]].concat());
     assert!(output.status.success(), "{output:?}");
     assert!(capture.text().contains("\"record\":\"chatter\""), "{}", capture.text());
-    assert!(capture.text().starts_with("{\"record\":\"start\",\"schema\":3,"), "{}", capture.text());
+    assert!(capture.text().starts_with("{\"record\":\"start\",\"schema\":4,"), "{}", capture.text());
     let passed = edges(capture.text().as_bytes());
     // It ends with the last edge.
     let output =

@@ -61,6 +61,9 @@ struct Inner {
 pub struct ChipInfo {
     /// Its name, as events carry it.
     pub name: Arc<str>,
+    /// What it is called whatever its name is now, and the next time: of a gpiochip its place in the machine with its
+    /// label, of any other chip the words that open it.
+    pub id: Arc<str>,
     /// What the hardware calls itself.
     pub label: Arc<str>,
     /// Where it is in the file system, if it is there.

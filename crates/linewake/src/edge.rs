@@ -109,6 +109,34 @@ impl Missed {
     }
 }
 
+/// A clock that was set, wrapped, or began anew: the stamps of a chip's edges go on elsewhere.
+///
+/// ```
+/// use linewake::ClockStep;
+/// let set_back = ClockStep { chip: "gpiochip0".into(), before_ns: 9_000, after_ns: 4_500, arrival_ns: 9_500 };
+/// assert_eq!(set_back.step_ns(), -5_000);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClockStep {
+    /// Name of the chip.
+    pub chip: Arc<str>,
+    /// The last stamp before it.
+    pub before_ns: u64,
+    /// The first stamp behind it: that of the edge that comes next.
+    pub after_ns: u64,
+    /// What the clock would have shown for that edge without any step: its [`axis_ns`](EdgeEvent::axis_ns). What is added
+    /// to `after_ns` for it is added to all stamps from here on.
+    pub arrival_ns: u64,
+}
+
+impl ClockStep {
+    /// By how much the clock is ahead of what it was at first: below zero when it was set back.
+    #[must_use]
+    pub fn step_ns(&self) -> i128 {
+        i128::from(self.after_ns) - i128::from(self.arrival_ns)
+    }
+}
+
 /// One edge.
 ///
 /// ```
@@ -130,8 +158,11 @@ pub struct EdgeEvent {
     pub name: Option<Arc<str>>,
     /// Which way.
     pub kind: EdgeKind,
-    /// When, in nanoseconds of the chip's [`Clock`](crate::Clock).
+    /// When, in nanoseconds of the chip's [`Clock`](crate::Clock): as its driver says.
     pub timestamp_ns: u64,
+    /// When, on an axis for lengths of time: the same, until the clock steps ([`ClockStep`](crate::ClockStep)). The axis
+    /// goes on as the clock did before, and never goes back from an edge of a line to the next.
+    pub axis_ns: u64,
     /// Counts the interrupts of the whole request, merged ones too. Starts at 1 and wraps through 0, as on Linux.
     pub seqno: u32,
     /// Counts what was queued for this line. Starts at 1 and wraps through 0.

@@ -27,6 +27,7 @@
 #![deny(unsafe_code)]
 
 mod account;
+mod axis;
 pub mod backend;
 mod chip;
 mod clock;
@@ -57,7 +58,7 @@ pub use backend::{InfoEvent, InfoEventKind};
 pub use chip::{Chip, ChipInfo, ChipOptions, DEFAULT_SEED, chips};
 pub use clock::{Clock, UtcOffset};
 pub use config::{Bias, Drive, EventClock, LineConfig};
-pub use edge::{EdgeEvent, EdgeKind, Edges, Missed};
+pub use edge::{ClockStep, EdgeEvent, EdgeKind, Edges, Missed};
 pub use error::{Error, ErrorKind};
 pub use info::InfoWatcher;
 pub use line::{Direction, LineId, LineInfo, Offset};

@@ -20,7 +20,7 @@ use crate::filter::ChatterEvent;
 use crate::ready::Ready;
 use crate::timer::Timer;
 use crate::wait::wait;
-use crate::{Account, Chip, Clock, EdgeEvent, Error, ErrorKind, Figures, Offset, Request, Stopper};
+use crate::{Account, Chip, Clock, ClockStep, EdgeEvent, Error, ErrorKind, Figures, Offset, Request, Stopper};
 
 /// Many requests, on many chips, as one stream of what happens, in order of time.
 ///
@@ -45,9 +45,13 @@ use crate::{Account, Chip, Clock, EdgeEvent, Error, ErrorKind, Figures, Offset, 
 /// # Ok::<(), linewake::Error>(())
 /// ```
 ///
-/// - **Order.** Edges are given in order of their time stamps, as far as they arrive within the
+/// - **Order.** Edges are given in order of their [time](EdgeEvent::axis_ns), as far as they arrive within the
 ///   [window](MonitorBuilder::window) of each other; one that comes later than that is given at once and
-///   [counted](MonitorStats::late). Edges of one line never change places.
+///   [counted](MonitorStats::late). Edges of one line never change places, whatever their stamps say.
+/// - **Clocks that step.** A clock that is set, wraps or begins anew is an [`Event::Clock`] before the first edge that is
+///   stamped by it. Stamps stay as the driver says; the time that edges are ordered by goes on.
+/// - **Chips of one name.** In events each chip has [one name](Self::chip_name) from the start to the end, also when it is
+///   plugged in elsewhere, and no two have the same.
 /// - **Time.** If all chips have the same clock, time stamps are its. If not, they are the system's UTC, each chip's clock
 ///   compared with it once at the start; see [`clock`](Self::clock).
 /// - **Memory.** At most [`capacity`](MonitorBuilder::capacity) events are held here, and [`WhenFull`] says what then.
@@ -99,6 +103,14 @@ pub enum Event {
         request: usize,
         /// From when to when.
         gap: Gap,
+    },
+    /// A chip's clock stepped: the edge that comes next is the first with a stamp from behind the step. Its
+    /// [`axis_ns`](EdgeEvent::axis_ns) and all later ones go on as before.
+    Clock {
+        /// Whose clock.
+        request: usize,
+        /// From which stamp to which.
+        step: ClockStep,
     },
     /// A line was blocked for changing too often, or unblocked. Only of a [filtered](Monitor::filtered) monitor.
     Chatter {
@@ -175,11 +187,12 @@ impl Monitor {
         let gather = options.window.min(GATHER);
         let start = |request: crate::RequestBuilder| Source::start(request.gather_unless_set(gather));
         let sources = requests.into_iter().map(start).collect::<Result<Vec<_>, _>>()?;
+        let mut sources = sources;
+        source::name_chips(&mut sources);
         let clock = source::common_clock(&sources);
         let mut ready = Ready::new();
         let stopper = Stopper::new(&ready);
         let mut merge = Merge::new(options.window, options.capacity, options.when_full);
-        let mut sources = sources;
         for (index, source) in sources.iter_mut().enumerate() {
             ready.add();
             source.set_clock(clock);
@@ -214,6 +227,13 @@ impl Monitor {
     #[must_use]
     pub fn chip(&self, request: usize) -> Option<&Chip> {
         self.sources.get(request).map(Source::chip)
+    }
+
+    /// What events call the chip of a request, from the start to the end: its name; of chips that have the same name, each
+    /// by its [`id`](crate::ChipInfo::id). `None` if there is no such request.
+    #[must_use]
+    pub fn chip_name(&self, request: usize) -> Option<&Arc<str>> {
+        self.sources.get(request).map(Source::chip_name)
     }
 
     /// Something that can end the stream from elsewhere.

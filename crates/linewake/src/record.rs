@@ -23,11 +23,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::filter::{ChatterEvent, ChatterKind, FilterTally};
 use crate::{
-    Account, Clock, EdgeEvent, EdgeKind, Figures, InfoEvent, InfoEventKind, LineAccount, LineState, Trust, WatchedLine,
+    Account, ChipInfo, Clock, ClockStep, EdgeEvent, EdgeKind, Figures, InfoEvent, InfoEventKind, LineAccount,
+    LineState, Trust, WatchedLine,
 };
 
 /// The version of the schema.
-pub const SCHEMA: u32 = 3;
+pub const SCHEMA: u32 = 4;
 
 /// The versions that can be read: what [`SCHEMA`] has more than they is read as not known.
 pub const READABLE: RangeInclusive<u32> = 2..=SCHEMA;
@@ -42,7 +43,8 @@ pub const READABLE: RangeInclusive<u32> = 2..=SCHEMA;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "record", rename_all = "snake_case")]
 pub enum Record<'a> {
-    /// The first record: what all the others mean.
+    /// The first record: what all the others mean. Where a stream is written behind another, a second one begins a segment
+    /// with an account of its own.
     Start(Start<'a>),
     /// The level of a line when the watch began.
     State(State<'a>),
@@ -50,6 +52,8 @@ pub enum Record<'a> {
     Edge(Edge<'a>),
     /// A time in which nothing can be said of a chip's lines.
     Gap(Gap<'a>),
+    /// A chip's clock stepped, before its edge that comes next.
+    Clock(Step<'a>),
     /// A line was blocked for chatter, or unblocked.
     Chatter(Chatter<'a>),
     /// Somebody took a line, gave it back, or holds it otherwise.
@@ -65,7 +69,7 @@ pub enum Record<'a> {
 /// ```
 /// let chip = linewake::Chip::open("sim")?;
 /// let start = linewake::record::Start::new(&chip.clock());
-/// assert_eq!((start.schema, &*start.clock), (3, "simulated"));
+/// assert_eq!((start.schema, &*start.clock), (4, "simulated"));
 /// # Ok::<(), linewake::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,6 +89,43 @@ pub struct Start<'a> {
     pub utc_error_ns: Option<u64>,
     /// Whether the computer's UTC is kept right by a time service.
     pub utc_synchronised: Option<bool>,
+    /// The chips, by what the other records call them. Empty where that is not known: before schema 4.
+    #[serde(default)]
+    pub chips: Vec<NamedChip<'a>>,
+}
+
+/// A chip of a stream, in its [`Start`].
+///
+/// ```
+/// let chip = linewake::Chip::open("sim:64")?;
+/// let named = linewake::record::NamedChip::new("sim", chip.info());
+/// assert_eq!((&*named.chip, &*named.id), ("sim", "sim:64"));
+/// # Ok::<(), linewake::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NamedChip<'a> {
+    /// What the other records call it. No two chips of a stream have the same.
+    pub chip: Cow<'a, str>,
+    /// What it is called in every stream: see [`ChipInfo::id`].
+    pub id: Cow<'a, str>,
+    /// Its name when the stream began.
+    pub name: Cow<'a, str>,
+    /// What the hardware calls itself.
+    pub label: Cow<'a, str>,
+}
+
+impl<'a> NamedChip<'a> {
+    /// A chip that is called `chip` in the stream.
+    #[must_use]
+    pub fn new(chip: &'a str, info: &'a ChipInfo) -> Self {
+        Self {
+            chip: Cow::Borrowed(chip),
+            id: Cow::Borrowed(&info.id),
+            name: Cow::Borrowed(&info.name),
+            label: Cow::Borrowed(&info.label),
+        }
+    }
 }
 
 /// See [`Record::State`].
@@ -213,6 +254,35 @@ pub struct Gap<'a> {
 pub enum GapReason {
     /// The device is gone: unplugged, or its driver stopped.
     Unplugged,
+}
+
+/// See [`Record::Clock`]; the fields are those of [`ClockStep`].
+///
+/// ```
+/// use linewake::record::Step;
+/// let line = r#"{"chip":"gpiochip0","before_ns":9000,"after_ns":4500,"arrival_ns":9500}"#;
+/// let step: Step<'_> = serde_json::from_str(line).unwrap();
+/// assert_eq!(i128::from(step.arrival_ns) - i128::from(step.after_ns), 5000);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Step<'a> {
+    /// Name of the chip.
+    pub chip: Cow<'a, str>,
+    /// The last stamp before it.
+    pub before_ns: u64,
+    /// The first stamp behind it.
+    pub after_ns: u64,
+    /// What the clock would have shown then without any step. What is added to `after_ns` for it is added to all stamps of
+    /// the chip from here on, where lengths of time are wanted.
+    pub arrival_ns: u64,
+}
+
+impl<'a> From<&'a ClockStep> for Step<'a> {
+    fn from(step: &'a ClockStep) -> Self {
+        let ClockStep { chip, before_ns, after_ns, arrival_ns } = step;
+        Self { chip: Cow::Borrowed(chip), before_ns: *before_ns, after_ns: *after_ns, arrival_ns: *arrival_ns }
+    }
 }
 
 /// See [`Record::Chatter`]; the fields are those of [`ChatterEvent`].
@@ -478,7 +548,7 @@ pub enum AccountTrust {
     None,
 }
 
-impl Start<'_> {
+impl<'a> Start<'a> {
     /// What this computer knows of itself, with a chip's clock.
     #[must_use]
     pub fn new(clock: &Clock) -> Self {
@@ -490,7 +560,15 @@ impl Start<'_> {
             utc_offset_ns: clock.utc.map(|utc| utc.offset_ns),
             utc_error_ns: clock.utc.map(|utc| utc.error_ns),
             utc_synchronised: None,
+            chips: Vec::new(),
         }
+    }
+
+    /// With the chips of the stream.
+    #[must_use]
+    pub fn with_chips(mut self, chips: impl IntoIterator<Item = NamedChip<'a>>) -> Self {
+        self.chips = chips.into_iter().collect();
+        self
     }
 }
 

@@ -4,6 +4,7 @@ mod builder;
 mod line;
 mod part;
 mod processors;
+mod times;
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -20,13 +21,13 @@ use std::time::Duration;
 pub use self::builder::RequestBuilder;
 pub use self::line::WatchedLine;
 use self::part::Part;
+pub(crate) use self::times::Times;
 use crate::account::Taken;
+use crate::axis::Step;
 use crate::backend::RawEdge;
 use crate::ready::{Alarm, Ready};
 use crate::wait::{Waited, wait};
-use crate::{
-    Account, Chip, EdgeEvent, Error, ErrorKind, EventClock, Figures, LineConfig, LineId, Offset, Tally, Trust,
-};
+use crate::{Account, Chip, EdgeEvent, Error, ErrorKind, Figures, LineConfig, LineId, Offset, Tally, Trust};
 
 /// Lines that are held: an endless stream of the edges of those that are watched, and the values of all of them.
 ///
@@ -61,19 +62,31 @@ pub struct Request {
     places: Box<[u32]>,
     ready: Ready,
     /// The edges that came last and are not taken yet.
-    batch: VecDeque<(usize, RawEdge)>,
+    batch: VecDeque<Came>,
+    /// What their stamps are on an axis that never goes back.
+    times: Times,
     /// Where a part puts its edges.
     arrived: Vec<RawEdge>,
     taken: Arc<Taken>,
     calls: Vec<overlapped::Tally>,
     stopper: Stopper,
     is_stopping: bool,
-    /// Whether time stamps never go back.
-    is_steady: bool,
     /// What ended the stream, to be told when all that came before is taken.
     end: Option<Error>,
     is_over: bool,
     doubt: Option<Error>,
+}
+
+/// An edge that came, and is not taken yet.
+#[derive(Debug)]
+struct Came {
+    /// Of its line.
+    place: usize,
+    edge: RawEdge,
+    /// Its time on the axis of its line, which never goes back.
+    axis_ns: u64,
+    /// A step of the clock directly before it.
+    step: Option<Step>,
 }
 
 const NOT_HELD: u32 = u32::MAX;
@@ -129,8 +142,8 @@ impl Request {
             }
         }
         Self {
+            times: Times::new(&chip, &lines, parts.len()),
             calls: parts.iter().filter_map(|part| part.held.tally()).collect(),
-            is_steady: lines.iter().all(|line| line.config.clock != EventClock::Realtime),
             stopper: Stopper::new(&ready),
             chip,
             parts,
@@ -267,9 +280,14 @@ impl Request {
             };
             let before = self.batch.len();
             let mut foreign: Option<Offset> = None;
-            for edge in self.arrived.drain(..) {
+            let came = (!self.arrived.is_empty()).then(|| self.times.came(index));
+            for (edge, now) in self.arrived.drain(..).zip(came.iter().cycle()) {
                 match held(&edge) {
-                    Some(place) => self.batch.push_back((place, edge)),
+                    Some(place) => {
+                        let line = (place, self.lines[place].config.clock);
+                        let (axis_ns, step) = self.times.put(index, line, edge.timestamp_ns, now);
+                        self.batch.push_back(Came { place, edge, axis_ns, step });
+                    }
                     None => foreign = foreign.or(Some(edge.offset)),
                 }
             }
@@ -286,8 +304,9 @@ impl Request {
                 Poll::Ready(None) | Poll::Pending => idle += 1,
             }
         }
-        if self.is_steady && !self.batch.iter().is_sorted_by_key(|(_, edge)| edge.timestamp_ns) {
-            self.batch.make_contiguous().sort_by_key(|(_, edge)| edge.timestamp_ns);
+        // The edges of a line are in order already: its time never goes back.
+        if !self.batch.iter().is_sorted_by_key(|came| came.axis_ns) {
+            self.batch.make_contiguous().sort_by_key(|came| came.axis_ns);
         }
     }
 
@@ -302,16 +321,16 @@ impl Request {
     /// The next edge of those that came with the last one, without waiting or asking the driver: for programs that
     /// write out what one wake-up brought.
     pub fn next_ready(&mut self) -> Option<EdgeEvent> {
-        self.next_placed().map(|(_, edge)| edge)
+        self.next_placed().map(|(_, edge, _)| edge)
     }
 
-    /// [`next_ready`](Self::next_ready), with the place of its line.
-    pub(crate) fn next_placed(&mut self) -> Option<(usize, EdgeEvent)> {
-        let (place, edge) = self.batch.pop_front()?;
+    /// [`next_ready`](Self::next_ready), with the place of its line, and a step of its clock directly before it.
+    pub(crate) fn next_placed(&mut self) -> Option<(usize, EdgeEvent, Option<Step>)> {
+        let Came { place, edge, axis_ns, step } = self.batch.pop_front()?;
         let line = &mut self.lines[place];
         let part = part_of(&mut self.parts, place);
         part.interrupts.note(edge.seqno);
-        let missed = line.take(&edge, part.numbering);
+        let missed = line.take(&edge, axis_ns, part.numbering);
         // Nobody else writes it.
         self.taken.delivered.store(self.taken.delivered.load(Relaxed) + 1, Relaxed);
         let event = EdgeEvent {
@@ -320,11 +339,23 @@ impl Request {
             name: line.name.clone(),
             kind: line.kind(&edge),
             timestamp_ns: edge.timestamp_ns,
+            axis_ns,
             seqno: edge.seqno,
             line_seqno: edge.line_seqno,
             missed,
         };
-        Some((place, event))
+        Some((place, event, step))
+    }
+
+    /// The lines were held before, and their chip was gone: time goes on where it was then.
+    pub(crate) fn go_on_from(&mut self, before: Times) {
+        let parts = &self.parts;
+        self.times.go_on(before, &self.lines, |place| parts.partition_point(|part| part.lines.end <= place));
+    }
+
+    /// How far time has come, for the [request after it](Self::go_on_from).
+    pub(crate) fn times(&self) -> Times {
+        self.times.clone()
     }
 
     /// Whether the program was given an edge of the line at `place`.
@@ -434,7 +465,11 @@ impl Request {
                 configs[range.clone()].iter().map(|config| builder::as_asked(config, inverts)).collect();
             part.held.reconfigure(&asked)?;
             part.numbering = part.held.numbering();
-            for (line, config) in self.lines[range.clone()].iter_mut().zip(&configs[range]) {
+            for (place, config) in range.clone().zip(&configs[range]) {
+                let line = &mut self.lines[place];
+                if line.config.clock != config.clock {
+                    self.times.begin_anew(place);
+                }
                 line.config = *config;
                 line.inverted = config.active_low && !inverts;
             }
@@ -547,16 +582,21 @@ impl Request {
             while let Poll::Ready(Some(Ok(()))) = part.poll_edges(&mut cx, &mut self.arrived) {}
         }
         let lines = part.lines.clone();
-        let (queued, others) = self.batch.drain(..).partition::<Vec<_>, _>(|(place, _)| lines.contains(place));
+        let (queued, others) = self.batch.drain(..).partition::<Vec<_>, _>(|came| lines.contains(&came.place));
         self.batch.extend(others);
         let arrived: Vec<_> = self.arrived.drain(..).collect();
         let place = |edge: &RawEdge| Some(*self.places.get(edge.offset.index())? as usize);
         let arrived = arrived.into_iter().filter_map(|edge| Some((place(&edge)?, edge)));
         // One of a line that was not asked for has nobody who could miss it.
         let arrived: Vec<_> = arrived.filter(|(place, _)| lines.contains(place)).collect();
-        for (place, edge) in queued.into_iter().chain(arrived) {
+        let now = self.times.came(index);
+        let of_queue = |came: Came| (came.place, came.edge, Some(came.axis_ns));
+        let of_chip = |(place, edge)| (place, edge, None);
+        for (place, edge, axis_ns) in queued.into_iter().map(of_queue).chain(arrived.into_iter().map(of_chip)) {
             part.interrupts.note(edge.seqno);
-            self.lines[place].discard(&edge, part.numbering);
+            let line = (place, self.lines[place].config.clock);
+            let axis_ns = axis_ns.unwrap_or_else(|| self.times.put(index, line, edge.timestamp_ns, &now).0);
+            self.lines[place].discard(&edge, axis_ns, part.numbering);
             self.taken.discarded.fetch_add(1, Relaxed);
         }
     }

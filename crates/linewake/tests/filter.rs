@@ -351,6 +351,8 @@ fn filters_begin_anew_when_a_chip_is_back() {
         }
         let Event::Chatter { request: 0, chatter } = event(&mut events) else { panic!("and then it is too much") };
         assert_eq!((chatter.kind, chatter.offset.get()), (ChatterKind::Blocked, 1));
+        let Event::Chatter { request: 0, chatter } = event(&mut events) else { panic!("its chip is gone") };
+        assert_eq!((chatter.kind, chatter.withheld), (ChatterKind::Unblocked, 20));
         assert!(matches!(event(&mut events), Event::Gap { gap, .. } if !gap.is_over));
         chip.world().replug().unwrap();
         assert!(matches!(event(&mut events), Event::Gap { gap, .. } if gap.is_over), "no state that nobody asked for");

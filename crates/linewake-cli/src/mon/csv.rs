@@ -71,7 +71,7 @@ impl Sink for Csv {
                 let (at_ns, offset, event) = (chatter.timestamp_ns, chatter.offset, chatter.kind.as_str());
                 writeln!(out, "{at_ns},{chip},{offset},{name},{event},,,,,")
             }
-            Item::Heartbeat(_) => Ok(()),
+            Item::Clock(_) | Item::Heartbeat(_) => Ok(()),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write as _};
 
-use linewake::record::{Chatter, Edge, Gap, Record, Start, State, Summary};
+use linewake::record::{Chatter, Edge, Gap, Record, Start, State, Step, Summary};
 use linewake::{EdgeEvent, EdgeKind};
 
 use super::line_text::LineTexts;
@@ -56,7 +56,7 @@ impl Json {
 
 impl Sink for Json {
     fn begin(&mut self, view: View<'_>) -> io::Result<()> {
-        self.write(&Record::Start(Start::new(view.clock)))
+        self.write(&Record::Start(Start::new(view.clock).with_chips(view.chips.iter().cloned())))
     }
 
     fn item(&mut self, item: Item<'_>) -> io::Result<()> {
@@ -64,6 +64,7 @@ impl Sink for Json {
             Item::Edge { line, edge } => return self.edge(line, edge),
             Item::State { state, .. } => Record::State(State::from(state)),
             Item::Gap { gap, .. } => Record::Gap(Gap::from(gap)),
+            Item::Clock(step) => Record::Clock(Step::from(step)),
             Item::Chatter(chatter) => Record::Chatter(Chatter::from(chatter)),
             Item::Heartbeat(heartbeat) => Record::Heartbeat(heartbeat),
         })
@@ -122,6 +123,7 @@ mod tests {
                     name: name.map(Arc::from),
                     kind,
                     timestamp_ns: [0, 12_000_000_345, u64::MAX][number % 3],
+                    axis_ns: 0,
                     seqno: [0, u32::MAX, 21][number % 3],
                     line_seqno: [u32::MAX, 9, 0][number % 3],
                     missed: Missed { overflowed: number as u32, merged: u32::MAX - number as u32 },

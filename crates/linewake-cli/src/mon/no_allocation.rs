@@ -55,6 +55,7 @@ fn edges() -> Vec<(usize, EdgeEvent)> {
         name: names[number as usize % 4].clone(),
         kind: if number.is_multiple_of(3) { EdgeKind::Rising } else { EdgeKind::Falling },
         timestamp_ns: 1_700_000_000_000_000_000 + u64::from(number) * 1_234_567,
+        axis_ns: 1_700_000_000_000_000_000 + u64::from(number) * 1_234_567,
         seqno: number,
         line_seqno: number / 4,
         missed: Missed { overflowed: number % 5 / 4, merged: number % 7 / 6 },

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use linewake::{Chip, Offset};
+use linewake::{Chip, Monitor, Offset};
 
 use crate::config::Unit;
 use crate::lines::Lines;
@@ -75,6 +75,15 @@ impl Selection {
             }
         });
         Self { requests: vec![(chip.clone(), offsets.to_vec())], lines: lines.collect() }
+    }
+
+    /// Calls each chip what the events of the monitor call it.
+    pub(crate) fn call_chips(&mut self, monitor: &Monitor) {
+        for line in &mut self.lines {
+            if let Some(name) = monitor.chip_name(line.request) {
+                line.chip = name.clone();
+            }
+        }
     }
 
     /// Where to find the lines again by request and offset.

@@ -5,8 +5,8 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use linewake::filter::{ChatterEvent, FilterTally};
-use linewake::record::Heartbeat;
-use linewake::{Account, Clock, EdgeEvent, Gap, LineState};
+use linewake::record::{Heartbeat, NamedChip};
+use linewake::{Account, Clock, ClockStep, EdgeEvent, Gap, LineState};
 
 use super::select::Watched;
 use crate::exit::Failure;
@@ -16,6 +16,8 @@ use crate::exit::Failure;
 pub(crate) struct View<'a> {
     /// Of all time stamps.
     pub(crate) clock: &'a Clock,
+    /// The chips, by what events call them.
+    pub(crate) chips: &'a [NamedChip<'a>],
     /// What it showed when the watch began, where it can be read.
     pub(crate) began_ns: Option<u64>,
     /// What is watched, in the order the user said.
@@ -28,6 +30,7 @@ pub(crate) enum Item<'a> {
     State { line: usize, state: &'a LineState },
     Edge { line: usize, edge: &'a EdgeEvent },
     Gap { request: usize, gap: &'a Gap },
+    Clock(&'a ClockStep),
     Chatter(&'a ChatterEvent),
     Heartbeat(Heartbeat),
 }

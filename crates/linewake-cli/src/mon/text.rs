@@ -191,7 +191,7 @@ impl Sink for Text {
                 Ok(())
             }
             Item::Edge { line, edge } => self.edge(line, edge),
-            Item::Gap { .. } | Item::Chatter(_) | Item::Heartbeat(_) => Ok(()),
+            Item::Gap { .. } | Item::Clock(_) | Item::Chatter(_) | Item::Heartbeat(_) => Ok(()),
         }
     }
 
@@ -230,6 +230,7 @@ mod tests {
             name: name.map(Into::into),
             kind: EdgeKind::Falling,
             timestamp_ns: 12_000_000_345,
+            axis_ns: 12_000_000_345,
             seqno: 21,
             line_seqno: 9,
             missed,

@@ -365,7 +365,7 @@ impl Sink for Vcd {
             Item::State { line, state } => self.writer.change_scalar(self.wires[line].level, value(state.active)),
             Item::Edge { line, edge } => self.edge(line, edge),
             Item::Gap { request, gap } => self.gap(request, gap),
-            Item::Chatter(_) | Item::Heartbeat(_) => Ok(()),
+            Item::Clock(_) | Item::Chatter(_) | Item::Heartbeat(_) => Ok(()),
         }
     }
 

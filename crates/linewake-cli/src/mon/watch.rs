@@ -271,6 +271,7 @@ impl<'a> Watch<'a> {
                 }
                 self.sinks.item(Item::Gap { request: *request, gap })
             }
+            Event::Clock { step, .. } => self.sinks.item(Item::Clock(step)),
             Event::Chatter { chatter, .. } => {
                 let line = LineId {
                     chip: &chatter.chip,

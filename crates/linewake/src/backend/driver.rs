@@ -81,6 +81,7 @@ impl Chip {
         let has_timers = info.flags & CHIP_TIMERS != 0;
         let info = ChipInfo {
             name: named(&info.name).unwrap_or_else(|| spec.into()),
+            id: spec.into(),
             label: named(&info.label).unwrap_or_default(),
             path: None,
             lines: client.lines(),

@@ -206,6 +206,7 @@ impl Chip {
         let exec = &shared.exec;
         let info = ChipInfo {
             name: exec.label(),
+            id: format!("exec:{}", exec.text()).into(),
             label: exec.text().into(),
             path: None,
             lines: header.names.len() as u32,

@@ -43,14 +43,16 @@ impl Chip {
     fn new(device: Device, path: &str) -> Result<Self, overlapped::Error> {
         let said = uapi::chip_info(&device)?;
         let name = uapi::text(&said.name);
+        let label = uapi::text(&said.label);
+        let place = Place::of(&name);
         let info = ChipInfo {
-            label: uapi::text(&said.label).into(),
+            id: place.id(&name, &label),
+            label: label.into(),
             path: Some(path.into()),
             lines: said.lines,
             max_queue_size: MAX_QUEUE,
             name: name.into(),
         };
-        let place = Place::of(&info.name);
         Ok(Self { device, info, place })
     }
 

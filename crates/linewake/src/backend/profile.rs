@@ -104,6 +104,7 @@ impl Chip {
         };
         let info = ChipInfo {
             name: plan.name.clone(),
+            id: format!("profile:{}", plan.file).into(),
             label: plan.label.clone(),
             path,
             lines: plan.lines.len() as u32,

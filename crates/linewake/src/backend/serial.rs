@@ -87,6 +87,7 @@ impl Chip {
         let name = path.rsplit(['/', '\\']).next().unwrap_or(path);
         let info = ChipInfo {
             name: name.into(),
+            id: format!("serial:{path}").into(),
             label: "serial port".into(),
             path: Some(path.into()),
             lines: NAMES.len() as u32,

@@ -36,6 +36,8 @@ pub struct ChatterEvent {
     /// When, in nanoseconds of the chip's clock: the stamp of the edge that was one too many, or when the line had calmed
     /// down.
     pub timestamp_ns: u64,
+    /// The same on the axis of the edges' [`axis_ns`](EdgeEvent::axis_ns).
+    pub axis_ns: u64,
     /// Changes within the window at that time.
     pub changes: u32,
     /// Edges that were withheld while it was blocked. If the last of them passes after all, it is the next event.
@@ -125,7 +127,7 @@ impl Chatter {
         self.withheld += 1;
         let event = (!was_blocked).then(|| {
             self.blocks += 1;
-            FilterEvent::Chatter(self.event(&edge, ChatterKind::Blocked, edge.timestamp_ns))
+            FilterEvent::Chatter(self.event(&edge, ChatterKind::Blocked, edge.axis_ns))
         });
         if let Some(before) = self.held.replace(edge) {
             self.carry = sum(self.carry, before.missed);
@@ -140,13 +142,13 @@ impl Chatter {
         Some(self.recent[last_to_go].saturating_add(self.window_ns))
     }
 
-    /// It is due. `stamp_ns` is the same moment in the chip's time.
-    pub(super) fn unblock(&mut self, now_ns: u64, stamp_ns: u64, into: &mut VecDeque<FilterEvent>) {
+    /// It is due. `axis_ns` is the same moment on the edges' axis.
+    pub(super) fn unblock(&mut self, now_ns: u64, axis_ns: u64, into: &mut VecDeque<FilterEvent>) {
         let Some(edge) = self.held.take() else {
             return;
         };
         self.forget_until(now_ns);
-        into.push_back(FilterEvent::Chatter(self.event(&edge, ChatterKind::Unblocked, stamp_ns)));
+        into.push_back(FilterEvent::Chatter(self.event(&edge, ChatterKind::Unblocked, axis_ns)));
         self.withheld = 0;
         if self.has_levels && self.active != Some(edge.kind == EdgeKind::Rising) {
             into.push_back(FilterEvent::Edge(self.pass(edge)));
@@ -167,13 +169,16 @@ impl Chatter {
         edge
     }
 
-    fn event(&self, edge: &EdgeEvent, kind: ChatterKind, timestamp_ns: u64) -> ChatterEvent {
+    fn event(&self, edge: &EdgeEvent, kind: ChatterKind, axis_ns: u64) -> ChatterEvent {
+        // As the clock shows it since it last stepped.
+        let timestamp_ns = i128::from(axis_ns) + i128::from(edge.timestamp_ns) - i128::from(edge.axis_ns);
         ChatterEvent {
             chip: edge.chip.clone(),
             offset: edge.offset,
             name: edge.name.clone(),
             kind,
-            timestamp_ns,
+            timestamp_ns: u64::try_from(timestamp_ns.max(0)).unwrap_or(u64::MAX),
+            axis_ns,
             changes: u32::try_from(self.recent.len()).unwrap_or(u32::MAX),
             withheld: if kind == ChatterKind::Unblocked { self.withheld } else { 0 },
         }

@@ -89,14 +89,14 @@ impl FilterTally {
 /// filter.push(edge.clone(), &mut events);
 /// assert!(events.is_empty(), "it may bounce yet");
 /// let due_ns = filter.deadline_ns().expect("it waits");
-/// assert_eq!(due_ns, edge.timestamp_ns + 2_000_000);
+/// assert_eq!(due_ns, edge.axis_ns + 2_000_000);
 /// filter.poll(due_ns, &mut events);
 /// assert_eq!(events, [FilterEvent::Edge(edge)]);
 /// # Ok::<(), linewake::Error>(())
 /// ```
 ///
-/// The edges of one stamp clock are to come in the order of their stamps. When a stamp is earlier than the one before it, as
-/// after a step of a clock that can [jump](crate::EventClock::Realtime), time goes on from there.
+/// Time is that of the edges' [`axis_ns`](EdgeEvent::axis_ns), which a step of their clock does not touch. Where it goes back
+/// all the same, time goes on from there.
 #[derive(Debug)]
 pub struct LineFilter {
     glitch: Option<Settle>,
@@ -156,7 +156,7 @@ impl LineFilter {
     pub fn push(&mut self, edge: EdgeEvent, into: &mut VecDeque<FilterEvent>) {
         self.delivered += 1;
         self.missed = self.missed.saturating_add(edge.missed.total());
-        let mut now_ns = edge.timestamp_ns.saturating_add(self.ahead_ns);
+        let mut now_ns = edge.axis_ns.saturating_add(self.ahead_ns);
         if now_ns < self.latest_ns {
             self.ahead_ns = self.ahead_ns.saturating_add(self.latest_ns - now_ns);
             now_ns = self.latest_ns;
@@ -193,6 +193,16 @@ impl LineFilter {
         }
         while let Some(due_ns) = self.later.debounce.as_ref().and_then(Settle::due_ns) {
             self.later.settle(due_ns, into);
+        }
+    }
+
+    /// No more comes of a line whose chip is gone. If it is blocked it is so no longer, since when it was last heard of.
+    pub(super) fn unblock(&mut self, into: &mut VecDeque<FilterEvent>) {
+        let at_ns = self.latest_ns;
+        if let Some(chatter) = &mut self.later.chatter {
+            let came = into.len();
+            chatter.unblock(at_ns, at_ns.saturating_sub(self.ahead_ns), into);
+            self.later.passed += edges_in(into, came);
         }
     }
 

@@ -16,6 +16,7 @@ fn edge(at_ns: u64, active: bool) -> EdgeEvent {
         name: None,
         kind: if active { EdgeKind::Rising } else { EdgeKind::Falling },
         timestamp_ns: at_ns,
+        axis_ns: at_ns,
         seqno: 0,
         line_seqno: 0,
         missed: Missed::default(),

@@ -24,7 +24,6 @@ pub(super) struct Lines {
 struct Line {
     filter: Option<(Filter, Edges, LineFilter)>,
     clock: usize,
-    can_jump: bool,
     /// The deadline under which it waits; of others it is left that they are ignored when they come up.
     waits_ns: u64,
     /// The stamp under which it is among the undecided.
@@ -70,7 +69,6 @@ impl Lines {
         self.lines.push(Line {
             filter: filter.transpose()?,
             clock,
-            can_jump: line.config.clock == EventClock::Realtime,
             waits_ns: u64::MAX,
             held_ns: None,
             before: FilterTally::default(),
@@ -91,10 +89,10 @@ impl Lines {
 
     /// An edge came; `into` is given what that leads to, on its line and on others.
     pub(super) fn push(&mut self, place: usize, edge: EdgeEvent, now: Instant, into: Say<'_>) {
-        let (clock, stamp_ns) = (self.lines[place].clock, edge.timestamp_ns);
+        let (clock, stamp_ns) = (self.lines[place].clock, edge.axis_ns);
         // What the other lines waited for was before this edge.
         self.pass_time(clock, stamp_ns, into);
-        self.clocks[clock].see(stamp_ns, now, self.lines[place].can_jump);
+        self.clocks[clock].see(stamp_ns, now);
         for other in 0..self.clocks.len() {
             // Another clock may be wrong, or stand still; no more time has passed than this computer knows of.
             if other != clock
@@ -185,9 +183,16 @@ impl Lines {
         }
     }
 
-    /// Their chip is gone. What it had for a clock may begin anew, unless others have it too.
+    /// Their chip is gone: each stays as it is now, and none is blocked any more. What it had for a clock may begin anew,
+    /// unless others have it too.
     pub(super) fn gone(&mut self, places: Range<usize>, into: Say<'_>) {
         self.finish(places.clone(), into);
+        for place in places.clone() {
+            if let Some((_, _, filter)) = &mut self.lines[place].filter {
+                filter.unblock(&mut self.said);
+                self.say(place, into);
+            }
+        }
         let group = |line: &Line| line.clock / CLOCKS;
         let Some(its) = self.lines.get(places.start).map(group) else { return };
         let is_shared =
@@ -227,8 +232,8 @@ impl Time {
     }
 
     /// A stamp came just now.
-    pub(super) fn see(&mut self, stamp_ns: u64, now: Instant, can_jump: bool) {
-        if can_jump || self.at(now).is_none_or(|known_ns| known_ns < stamp_ns) {
+    pub(super) fn see(&mut self, stamp_ns: u64, now: Instant) {
+        if self.at(now).is_none_or(|known_ns| known_ns < stamp_ns) {
             self.seen = Some((stamp_ns, now));
         }
     }

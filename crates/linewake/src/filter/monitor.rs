@@ -39,8 +39,8 @@ use crate::{Error, Event, LineId, Monitor};
 ///   depend on when it is read; only when the monitor has no edge to give does it pass by itself. Chips that each have a clock
 ///   of their own each have a time of their own.
 /// - **Unplugged chips.** When a chip is gone its lines stay as they are: what waited for quiet has it, and comes before the
-///   [`Gap`](crate::Gap). When it is back its filters begin anew, with the levels that the lines have then; a line that was
-///   blocked for chatter is not any more. The tally goes on.
+///   [`Gap`](crate::Gap); a line that was blocked for chatter is unblocked. When the chip is back its filters begin anew,
+///   with the levels that the lines have then. The tally goes on.
 /// - **Cost.** The same for an edge of few lines and of many, and no allocation. What passed and waits for others is held
 ///   here, beyond the monitor's [`capacity`](crate::MonitorBuilder::capacity): as much as passes within that time.
 #[must_use = "a monitor that is dropped gives its lines back"]
@@ -182,6 +182,7 @@ impl Source for Monitor {
             },
             Event::Gap { request, ref gap } if !gap.is_over => Came::Gone { request, event },
             Event::Gap { ref gap, .. } => Came::Other { at_ns: gap.to_ns, event },
+            Event::Clock { ref step, .. } => Came::Other { at_ns: Some(step.arrival_ns), event },
             Event::Chatter { .. } => Came::Other { at_ns: None, event },
         })
     }

@@ -49,7 +49,7 @@ impl<E> Order<E> {
             return;
         }
         self.latest_ns = self.latest_ns.max(Some(stamp_ns));
-        self.time.see(stamp_ns, now, false);
+        self.time.see(stamp_ns, now);
     }
 
     pub(super) fn put(&mut self, place: usize, at_ns: u64, event: E) {

@@ -143,7 +143,7 @@ impl Source for Request {
 
     fn poll_came(&mut self, cx: &mut Context<'_>, _: &[usize]) -> Poll<Option<Result<Came<FilterEvent>, Error>>> {
         self.poll_batch(cx).map_ok(|()| match self.next_placed() {
-            Some((place, edge)) => Came::Edge { place, edge },
+            Some((place, edge, _)) => Came::Edge { place, edge },
             None => Came::Nothing,
         })
     }

@@ -87,7 +87,7 @@ impl Settle {
 
     /// The stamp of the one that would pass.
     pub(super) fn held_ns(&self) -> Option<u64> {
-        Some(self.bounce.as_ref()?.candidate.as_ref()?.timestamp_ns)
+        Some(self.bounce.as_ref()?.candidate.as_ref()?.axis_ns)
     }
 
     fn drop_edge(&mut self, edge: EdgeEvent) -> Option<EdgeEvent> {

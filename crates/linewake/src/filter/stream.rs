@@ -113,8 +113,8 @@ impl<S: Source> Core<S> {
         match came {
             Came::Edge { place, edge } => {
                 let now = Instant::now();
-                self.latest_ns = self.latest_ns.max(edge.timestamp_ns);
-                self.order.see(edge.timestamp_ns, now);
+                self.latest_ns = self.latest_ns.max(edge.axis_ns);
+                self.order.see(edge.axis_ns, now);
                 self.filter(|lines, into| lines.push(place, edge, now, into));
             }
             Came::Begin { place, active, event } => {
@@ -155,12 +155,12 @@ impl<S: Source> Core<S> {
         tell(&mut self.lines, &mut |place, event| {
             let at_ns = match &event {
                 FilterEvent::Edge(edge) => match unblocked.take() {
-                    Some((whose, at_ns)) if whose == place => edge.timestamp_ns.max(at_ns),
-                    _ => edge.timestamp_ns,
+                    Some((whose, at_ns)) if whose == place => edge.axis_ns.max(at_ns),
+                    _ => edge.axis_ns,
                 },
                 FilterEvent::Chatter(chatter) => {
-                    unblocked = (chatter.kind == ChatterKind::Unblocked).then_some((place, chatter.timestamp_ns));
-                    chatter.timestamp_ns
+                    unblocked = (chatter.kind == ChatterKind::Unblocked).then_some((place, chatter.axis_ns));
+                    chatter.axis_ns
                 }
             };
             order.put(place, at_ns, S::event(firsts, place, event));

@@ -1,14 +1,24 @@
 //! One request of a monitor: its chip may go, and come back.
 
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
 use super::merge::Merge;
 use super::{Event, Gap, LineState, MonitorBuilder};
-use crate::{Account, Chip, Clock, EdgeEvent, Error, ErrorKind, EventClock, Figures, Request, RequestBuilder};
+use crate::axis::Step;
+use crate::request::Times;
+use crate::{
+    Account, Chip, Clock, ClockStep, EdgeEvent, Error, ErrorKind, EventClock, Figures, Request, RequestBuilder,
+};
 
 pub(super) struct Source {
     builder: RequestBuilder,
+    /// What events call the chip.
+    chip_name: Arc<str>,
+    /// Whether it is called otherwise now.
+    is_renamed: bool,
     state: State,
     /// What became of the edges before the chip was gone, over and over.
     before: Option<Account>,
@@ -16,7 +26,11 @@ pub(super) struct Source {
     clock: Clock,
     /// What to add to a time stamp to have it on that; `None` until it can be told.
     shift_ns: Option<i128>,
+    /// The last stamp, and the latest time on the axis, both by the monitor's clock.
     last_ns: Option<u64>,
+    latest_ns: Option<u64>,
+    /// Nothing that comes is before this: it happened behind a gap.
+    floor_ns: u64,
     /// Edges of each line that were dropped here, and are not told yet.
     dropped: Vec<u32>,
 }
@@ -27,6 +41,8 @@ enum State {
     Gone {
         retry_at: Instant,
         reason: Error,
+        /// How far its time had come.
+        times: Option<Times>,
     },
     Over,
 }
@@ -57,23 +73,56 @@ pub(super) fn common_clock(sources: &[Source]) -> Clock {
     }
 }
 
+/// No two chips have one name: those that would are called by their ids, and by a number where these are the same too.
+pub(super) fn name_chips(sources: &mut [Source]) {
+    let mut uses = HashMap::<_, usize>::new();
+    for source in &*sources {
+        *uses.entry(source.chip_name.clone()).or_default() += 1;
+    }
+    let mut taken: Vec<_> = uses.iter().filter(|(_, uses)| **uses == 1).map(|(name, _)| name.clone()).collect();
+    for source in sources {
+        if uses[&source.chip_name] > 1 {
+            let id = source.chip().info().id.clone();
+            let numbered = (2_u64..).map(|number| format!("{id}#{number}").into());
+            let free = std::iter::once(id.clone()).chain(numbered).find(|name| !taken.contains(name));
+            let name: Arc<str> = free.expect("numbers do not end");
+            taken.push(name.clone());
+            source.call_chip(name);
+        }
+    }
+}
+
 impl Source {
     pub(super) fn start(builder: RequestBuilder) -> Result<Self, Error> {
         let request = builder.clone().start()?;
         let lines = request.lines().len();
+        let chip_name = builder.chip().info().name.clone();
         Ok(Self {
             builder,
+            chip_name,
+            is_renamed: false,
             state: State::Live(Box::new(request)),
             before: None,
             clock: Clock::utc(),
             shift_ns: None,
             last_ns: None,
+            latest_ns: None,
+            floor_ns: 0,
             dropped: vec![0; lines],
         })
     }
 
     pub(super) fn chip(&self) -> &Chip {
         self.builder.chip()
+    }
+
+    pub(super) fn chip_name(&self) -> &Arc<str> {
+        &self.chip_name
+    }
+
+    fn call_chip(&mut self, name: Arc<str>) {
+        self.is_renamed = self.chip().info().name != name;
+        self.chip_name = name;
     }
 
     /// While its lines are held.
@@ -123,7 +172,7 @@ impl Source {
         };
         for (place, line) in request.lines().iter().enumerate() {
             let state = LineState {
-                chip: self.chip().info().name.clone(),
+                chip: self.chip_name.clone(),
                 offset: line.offset,
                 name: line.name.clone(),
                 active: line.active_at_start,
@@ -134,7 +183,7 @@ impl Source {
 
     /// The latest time of what it has given.
     pub(super) fn last_ns(&self) -> u64 {
-        self.last_ns.unwrap_or(0)
+        self.latest_ns.unwrap_or(0)
     }
 
     pub(super) fn stop(&mut self) {
@@ -184,19 +233,27 @@ impl Source {
             match request.poll_batch(cx) {
                 Poll::Pending => return Status::Drained,
                 Poll::Ready(None) => {
-                    self.close();
+                    let _ = self.close();
                     return Status::Drained;
                 }
                 Poll::Ready(Some(Err(error))) => return self.gone(index, error, now, options, merge),
                 Poll::Ready(Some(Ok(()))) => {}
             }
             while let State::Live(request) = &mut self.state
-                && let Some((place, mut edge)) = request.next_placed()
+                && let Some((place, mut edge, step)) = request.next_placed()
             {
                 taken += 1;
+                if let Some(step) = step {
+                    self.step(index, step, merge);
+                }
                 edge.timestamp_ns = self.on_monitor_clock(edge.timestamp_ns);
-                self.last_ns = self.last_ns.max(Some(edge.timestamp_ns));
-                merge.push(index, place, edge.timestamp_ns, Event::Edge { request: index, edge });
+                edge.axis_ns = self.on_monitor_clock(edge.axis_ns).max(self.floor_ns);
+                if self.is_renamed {
+                    edge.chip = self.chip_name.clone();
+                }
+                self.last_ns = Some(edge.timestamp_ns);
+                self.latest_ns = self.latest_ns.max(Some(edge.axis_ns));
+                merge.push(index, place, edge.axis_ns, Event::Edge { request: index, edge });
             }
             if taken >= TURN || !merge.has_room() {
                 return Status::More;
@@ -204,15 +261,29 @@ impl Source {
         }
     }
 
-    /// The request is over: what it knows is kept.
-    fn close(&mut self) {
+    /// Its clock stepped, before the edge that comes next.
+    fn step(&mut self, index: usize, step: Step, merge: &mut Merge) {
+        let step = ClockStep {
+            chip: self.chip_name.clone(),
+            before_ns: self.on_monitor_clock(step.before_ns),
+            after_ns: self.on_monitor_clock(step.after_ns),
+            arrival_ns: self.on_monitor_clock(step.arrival_ns),
+        };
+        merge.push(index, 0, step.arrival_ns, Event::Clock { request: index, step });
+    }
+
+    /// The request is over: what it knows is kept. How far its time had come.
+    fn close(&mut self) -> Option<Times> {
+        let mut times = None;
         if let State::Live(request) = std::mem::replace(&mut self.state, State::Over) {
+            times = Some(request.times());
             let account = request.finish();
             self.before = Some(match self.before.take() {
                 Some(before) => before.and(account),
                 None => account,
             });
         }
+        times
     }
 
     fn gone(
@@ -223,22 +294,22 @@ impl Source {
         options: &MonitorBuilder,
         merge: &mut Merge,
     ) -> Status {
-        self.close();
+        let times = self.close();
         if !error.is_disconnected() {
             return Status::Ended(error);
         }
         let gap = self.gap(None, error.clone());
-        merge.push_now(index, 0, self.last_ns, Event::Gap { request: index, gap });
+        merge.push_now(index, 0, self.latest_ns, Event::Gap { request: index, gap });
         if !options.reattach {
             return Status::Ended(error);
         }
-        self.state = State::Gone { retry_at: now + options.retry, reason: error };
+        self.state = State::Gone { retry_at: now + options.retry, reason: error, times };
         Status::Drained
     }
 
     fn gap(&self, to_ns: Option<u64>, reason: Error) -> Gap {
         let figures = self.before.as_ref().map(Account::total).unwrap_or_default();
-        Gap { chip: self.chip().info().name.clone(), from_ns: self.last_ns, to_ns, is_over: false, figures, reason }
+        Gap { chip: self.chip_name.clone(), from_ns: self.last_ns, to_ns, is_over: false, figures, reason }
     }
 
     /// Looks for the chip. Whether it is back.
@@ -249,7 +320,7 @@ impl Source {
             let now_ns = builder.chip().clock().now_ns();
             builder.clone().start().map(|request| (builder, request, now_ns))
         });
-        let State::Gone { retry_at, reason } = &mut self.state else {
+        let State::Gone { retry_at, reason, times } = &mut self.state else {
             return Ok(true);
         };
         let (builder, request, now_ns) = match again {
@@ -262,10 +333,18 @@ impl Source {
             Err(error) => return Err(error),
         };
         let reason = reason.clone();
+        let times = times.take();
         self.builder = builder;
+        self.is_renamed = self.chip().info().name != self.chip_name;
         self.state = State::Live(Box::new(request));
-        // Its clock may have begun anew.
-        self.synchronise();
+        let own = self.own_clock();
+        if own.name != self.clock.name && own.is_of_its_own() {
+            // It may have begun anew, and is read again.
+            self.synchronise();
+            self.floor_ns = self.latest_ns.unwrap_or(0);
+        } else if let (Some(times), State::Live(request)) = (times, &mut self.state) {
+            request.go_on_from(times);
+        }
         let now_ns = now_ns.map(|now_ns| self.on_monitor_clock(now_ns));
         let gap = Gap { is_over: true, ..self.gap(now_ns, reason) };
         merge.push_now(index, 0, now_ns, Event::Gap { request: index, gap });
@@ -315,7 +394,7 @@ impl Source {
     }
 
     pub(super) fn finish(mut self) -> Account {
-        self.close();
+        let _ = self.close();
         self.before.unwrap_or_default()
     }
 }

@@ -94,25 +94,25 @@ impl WatchedLine {
     }
 
     /// Books an edge as delivered. Returns what is missing before it.
-    pub(super) fn take(&mut self, edge: &RawEdge, numbering: Numbering) -> Missed {
+    pub(super) fn take(&mut self, edge: &RawEdge, axis_ns: u64, numbering: Numbering) -> Missed {
         self.delivered += 1;
-        self.book_missing(edge, numbering)
+        self.book_missing(edge, axis_ns, numbering)
     }
 
     /// Books an edge as discarded: nobody will see it.
-    pub(super) fn discard(&mut self, edge: &RawEdge, numbering: Numbering) {
+    pub(super) fn discard(&mut self, edge: &RawEdge, axis_ns: u64, numbering: Numbering) {
         self.discarded += 1;
-        self.book_missing(edge, numbering);
+        self.book_missing(edge, axis_ns, numbering);
     }
 
-    fn book_missing(&mut self, edge: &RawEdge, numbering: Numbering) -> Missed {
-        let missed = self.missing_before(edge, numbering);
+    fn book_missing(&mut self, edge: &RawEdge, axis_ns: u64, numbering: Numbering) -> Missed {
+        let missed = self.missing_before(edge, axis_ns, numbering);
         self.missed.overflowed += u64::from(missed.overflowed);
         self.missed.merged += u64::from(missed.merged);
         missed
     }
 
-    fn missing_before(&mut self, edge: &RawEdge, numbering: Numbering) -> Missed {
+    fn missing_before(&mut self, edge: &RawEdge, axis_ns: u64, numbering: Numbering) -> Missed {
         let is_numbered = matches!(numbering, Numbering::Kernel(Interrupts::OfLine | Interrupts::OfRequest));
         let gap = edge.line_seqno.wrapping_sub(self.line_seqno).wrapping_sub(1);
         let mut missed = edge.missed;
@@ -133,7 +133,7 @@ impl WatchedLine {
         }
         (self.seqno, self.line_seqno) = (edge.seqno, edge.line_seqno);
         let active = self.kind(edge) == EdgeKind::Rising;
-        if self.read_ns.take().is_some_and(|read_ns| edge.timestamp_ns <= read_ns) {
+        if self.read_ns.take().is_some_and(|read_ns| axis_ns <= read_ns) {
             self.active_at_start = Some(!active);
             self.active = self.active_at_start;
         }
@@ -272,20 +272,20 @@ mod tests {
     #[test]
     fn a_gap_of_the_line_is_an_overflow() {
         let mut line = line(Some(false));
-        assert_eq!(line.take(&edge(EdgeKind::Rising, 1), KERNEL), missed(0, 0));
-        assert_eq!(line.take(&edge(EdgeKind::Rising, 3), KERNEL), missed(1, 0));
-        assert_eq!(line.take(&edge(EdgeKind::Falling, 6), KERNEL), missed(2, 0));
+        assert_eq!(line.take(&edge(EdgeKind::Rising, 1), 0, KERNEL), missed(0, 0));
+        assert_eq!(line.take(&edge(EdgeKind::Rising, 3), 0, KERNEL), missed(1, 0));
+        assert_eq!(line.take(&edge(EdgeKind::Falling, 6), 0, KERNEL), missed(2, 0));
         assert_eq!(line.account().figures, Figures { delivered: 3, overflowed: 3, ..Figures::default() });
     }
 
     #[test]
     fn the_same_way_twice_is_one_missing() {
         let mut line = line(Some(true));
-        assert_eq!(line.take(&edge(EdgeKind::Rising, 1), KERNEL), missed(0, 1), "it was active already");
-        assert_eq!(line.take(&edge(EdgeKind::Rising, 2), KERNEL), missed(0, 1));
-        assert_eq!(line.take(&edge(EdgeKind::Rising, 3), Numbering::Unnumbered), missed(0, 0));
+        assert_eq!(line.take(&edge(EdgeKind::Rising, 1), 0, KERNEL), missed(0, 1), "it was active already");
+        assert_eq!(line.take(&edge(EdgeKind::Rising, 2), 0, KERNEL), missed(0, 1));
+        assert_eq!(line.take(&edge(EdgeKind::Rising, 3), 0, Numbering::Unnumbered), missed(0, 0));
         // One dropped between two of the other way: another must be missing.
-        assert_eq!(line.take(&edge(EdgeKind::Falling, 5), KERNEL), missed(1, 1));
+        assert_eq!(line.take(&edge(EdgeKind::Falling, 5), 0, KERNEL), missed(1, 1));
         assert_eq!(line.merged(), 3);
     }
 
@@ -295,9 +295,9 @@ mod tests {
             let mut line = WatchedLine::new(0.into(), None, LineConfig::watch(edges), false);
             line.begin(Some(true), None);
             let first = RawEdge { missed: missed(missing, 0), ..edge(EdgeKind::Rising, 1 + missing) };
-            line.take(&first, Numbering::Told);
+            line.take(&first, 0, Numbering::Told);
             assert_eq!(line.active_at_start, Some(expected), "{edges:?} {missing}");
-            line.take(&edge(EdgeKind::Rising, 2 + missing), Numbering::Told);
+            line.take(&edge(EdgeKind::Rising, 2 + missing), 0, Numbering::Told);
             assert_eq!(line.active_at_start, Some(expected), "the second tells nothing of the start");
         }
     }
@@ -311,10 +311,10 @@ mod tests {
             (true, Numbering::Polarity, Trust::AtLeast),
         ] {
             let mut line = line(Some(false));
-            line.take(&edge(EdgeKind::Rising, 1), numbering);
-            line.take(&edge(EdgeKind::Rising, 3), numbering);
+            line.take(&edge(EdgeKind::Rising, 1), 0, numbering);
+            line.take(&edge(EdgeKind::Rising, 3), 0, numbering);
             assert_eq!(line.trust(|| several), Trust::AtLeast, "an overflow is none");
-            line.take(&edge(EdgeKind::Rising, 4), numbering);
+            line.take(&edge(EdgeKind::Rising, 4), 0, numbering);
             assert_eq!(
                 (line.trust(|| several), line.merged()),
                 (expected, 1 + u64::from(numbering == Numbering::Polarity))
@@ -326,7 +326,7 @@ mod tests {
     fn interrupts_of_one_line_that_brought_nothing_are_merged_edges() {
         let numbering = Numbering::Kernel(Interrupts::OfLine);
         let mut line = line(Some(false));
-        let mut take = |kind, line_seqno, seqno| line.take(&RawEdge { seqno, ..edge(kind, line_seqno) }, numbering);
+        let mut take = |kind, line_seqno, seqno| line.take(&RawEdge { seqno, ..edge(kind, line_seqno) }, 0, numbering);
         assert_eq!(take(EdgeKind::Rising, 1, 1), missed(0, 0));
         assert_eq!(take(EdgeKind::Rising, 2, 3), missed(0, 1), "the falling one between them");
         assert_eq!(take(EdgeKind::Falling, 4, 7), missed(1, 2), "one dropped, two merged");
@@ -345,7 +345,7 @@ mod tests {
         for counted in [Interrupts::OfRequest, Interrupts::OfLine] {
             let mut line = line(Some(false));
             let mut take = |kind, line_seqno, seqno| {
-                line.take(&RawEdge { seqno, ..edge(kind, line_seqno) }, Numbering::Kernel(counted))
+                line.take(&RawEdge { seqno, ..edge(kind, line_seqno) }, 0, Numbering::Kernel(counted))
             };
             // It rose; it fell while the thread ran, which took the level and the number of that.
             assert_eq!(take(EdgeKind::Falling, 1, 2), missed(0, 1), "this is all that can be known of it now");
@@ -361,8 +361,8 @@ mod tests {
     #[test]
     fn the_first_level_may_be_unknown() {
         let mut line = line(None);
-        assert_eq!(line.take(&edge(EdgeKind::Rising, 1), KERNEL), missed(0, 0));
-        assert_eq!(line.take(&edge(EdgeKind::Rising, 2), KERNEL), missed(0, 1));
+        assert_eq!(line.take(&edge(EdgeKind::Rising, 1), 0, KERNEL), missed(0, 0));
+        assert_eq!(line.take(&edge(EdgeKind::Rising, 2), 0, KERNEL), missed(0, 1));
     }
 
     #[test]
@@ -371,10 +371,19 @@ mod tests {
         for (timestamp_ns, active, expected) in [(10, false, missed(0, 0)), (11, true, missed(0, 1))] {
             let mut line = line(None);
             line.begin(Some(true), Some(10));
-            assert_eq!(line.take(&stamped(timestamp_ns, 1), KERNEL), expected);
+            assert_eq!(line.take(&stamped(timestamp_ns, 1), timestamp_ns, KERNEL), expected);
             assert_eq!(line.active_at_start, Some(active));
-            assert_eq!(line.take(&stamped(9, 2), KERNEL), missed(0, 1), "it is not the first");
+            assert_eq!(line.take(&stamped(9, 2), timestamp_ns, KERNEL), missed(0, 1), "it is not the first");
         }
+    }
+
+    #[test]
+    fn an_edge_behind_a_clock_that_was_set_back_corrects_no_level() {
+        let mut line = line(None);
+        line.begin(Some(true), Some(10));
+        let falling = RawEdge { timestamp_ns: 4, ..edge(EdgeKind::Falling, 1) };
+        assert_eq!(line.take(&falling, 12, KERNEL), missed(0, 0));
+        assert_eq!(line.active_at_start, Some(true));
     }
 
     #[test]
@@ -382,10 +391,10 @@ mod tests {
         let mut line = line(Some(true));
         line.line_seqno = u32::MAX - 1;
         for (number, kind) in [(u32::MAX, EdgeKind::Falling), (0, EdgeKind::Rising), (1, EdgeKind::Falling)] {
-            assert_eq!(line.take(&edge(kind, number), KERNEL), missed(0, 0));
+            assert_eq!(line.take(&edge(kind, number), 0, KERNEL), missed(0, 0));
         }
         assert_eq!(line.account().trust, Trust::AtLeast);
-        line.take(&edge(EdgeKind::Rising, 1), KERNEL);
+        line.take(&edge(EdgeKind::Rising, 1), 0, KERNEL);
         assert_eq!(line.account().trust, Trust::None);
     }
 

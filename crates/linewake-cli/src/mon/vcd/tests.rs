@@ -32,7 +32,7 @@ fn written(name: &str, scale: &str, queue: u32, lines: &[&str], drive: impl Fn(&
     let now = Now::read(&clock);
     let began = std::time::Instant::now();
     let mut vcd = Vcd::create(&path, Timescale::parse(scale).unwrap()).unwrap();
-    vcd.begin(View { clock: &clock, began_ns: now.at(began), lines: &selection.lines }).unwrap();
+    vcd.begin(View { clock: &clock, chips: &[], began_ns: now.at(began), lines: &selection.lines }).unwrap();
     let (mut spans, mut missing) = (Vec::new(), 0);
     let mut last = std::collections::HashMap::new();
     for step in 0..4 {
@@ -175,7 +175,7 @@ fn a_chip_that_was_gone_is_unknown_meanwhile() {
     let selection = selection(&chip, &["door".to_owned()]);
     let mut vcd = Vcd::create(&path, Timescale::parse("1us").unwrap()).unwrap();
     let clock = chip.clock();
-    vcd.begin(View { clock: &clock, began_ns: Some(0), lines: &selection.lines }).unwrap();
+    vcd.begin(View { clock: &clock, chips: &[], began_ns: Some(0), lines: &selection.lines }).unwrap();
     let state = |active| linewake::LineState { chip: "sim".into(), offset: 5.into(), name: None, active: Some(active) };
     let gap = |to_ns: Option<u64>| linewake::Gap {
         chip: "sim".into(),

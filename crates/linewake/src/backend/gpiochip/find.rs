@@ -26,6 +26,13 @@ impl Place {
         Self(path.and_then(|path| Some(path.parent()?.to_owned())))
     }
 
+    /// What a chip at this place is called, whatever its number.
+    pub(super) fn id(&self, name: &str, label: &str) -> Arc<str> {
+        let path = self.0.as_ref().map(|path| path.strip_prefix("/sys/devices").unwrap_or(path).to_string_lossy());
+        let place = path.as_deref().map_or(name, |path| path.trim_start_matches('/'));
+        format!("{place}:{label}").into()
+    }
+
     /// Whether the kernel is likely to number this chip's interrupts as they happen, and not when a thread has found them
     /// out by asking the chip.
     pub(super) fn interrupts_directly(&self) -> bool {

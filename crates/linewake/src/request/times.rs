@@ -1,0 +1,83 @@
+//! The time of a request's edges: an axis for each queue and clock, and where each line is on its own.
+
+use crate::axis::{Axis, Moment, Place, Step};
+use crate::{Chip, EventClock, WatchedLine};
+
+/// The clocks by which a chip's lines can be stamped.
+const CLOCKS: usize = 3;
+
+const fn number(clock: EventClock) -> usize {
+    match clock {
+        EventClock::Monotonic => 0,
+        EventClock::Realtime => 1,
+        EventClock::Hte => 2,
+    }
+}
+
+/// The times of a request's edges.
+#[derive(Clone, Debug)]
+pub(crate) struct Times {
+    /// Of each part, by clock.
+    parts: Vec<[Axis; CLOCKS]>,
+    /// Of each line, by its place.
+    lines: Vec<Place>,
+    /// What is added to the stamps of a clock, as far as that was told.
+    told_ns: [i128; CLOCKS],
+    /// Whether one of the clocks is the time of day.
+    reads_day: bool,
+}
+
+impl Times {
+    pub(super) fn new(chip: &Chip, lines: &[WatchedLine], parts: usize) -> Self {
+        let is_used = |clock| lines.iter().any(|line| line.config.clock == clock);
+        let is_day = |clock| is_used(clock) && chip.backend().clock(clock).name == "realtime";
+        let are_day = [EventClock::Monotonic, EventClock::Realtime, EventClock::Hte].map(is_day);
+        let reads_day = are_day.contains(&true);
+        let began = Moment::now(reads_day);
+        let axes = are_day.map(|is_day| Axis::new(&began, is_day));
+        Self { parts: vec![axes; parts], lines: vec![Place::default(); lines.len()], told_ns: [0; CLOCKS], reads_day }
+    }
+
+    /// Edges of a part came just now.
+    pub(super) fn came(&mut self, part: usize) -> Moment {
+        let now = Moment::now(self.reads_day);
+        self.parts[part].iter_mut().for_each(|axis| axis.came(&now));
+        now
+    }
+
+    /// The time of a line's next edge; and the step of its clock before it, unless another part has told of that.
+    pub(super) fn put(
+        &mut self,
+        part: usize,
+        (place, clock): (usize, EventClock),
+        stamp_ns: u64,
+        now: &Moment,
+    ) -> (u64, Option<Step>) {
+        let clock = number(clock);
+        let axis = &mut self.parts[part][clock];
+        let (axis_ns, step) = axis.put(&mut self.lines[place], stamp_ns, now);
+        let told_ns = &mut self.told_ns[clock];
+        let step = step.filter(|_| (*told_ns - axis.shift_ns()).abs() > 1_000_000);
+        if step.is_some() {
+            *told_ns = axis.shift_ns();
+        }
+        (axis_ns, step)
+    }
+
+    /// A line's stamps are of another clock from now on.
+    pub(super) fn begin_anew(&mut self, place: usize) {
+        self.lines[place] = Place::default();
+    }
+
+    /// The same lines again, on a chip that was gone: time goes on where it was.
+    pub(super) fn go_on(&mut self, before: Self, lines: &[WatchedLine], part_of: impl Fn(usize) -> usize) {
+        if before.parts.len() != self.parts.len() || before.lines.len() != self.lines.len() {
+            return;
+        }
+        self.parts = before.parts;
+        self.told_ns = before.told_ns;
+        for (place, line) in lines.iter().enumerate() {
+            self.lines[place] = self.parts[part_of(place)][number(line.config.clock)].place_again();
+        }
+    }
+}
