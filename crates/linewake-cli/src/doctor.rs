@@ -92,12 +92,14 @@ fn chips(report: &mut Report) {
             let held = Quoted { text: consumer(line), unquoted: false };
             let process = match holders.get(&line.offset) {
                 Some((process, program)) => format!(" (process {process}, \"{program}\")"),
-                None => String::new(),
+                None => system::no_process().to_owned(),
             };
             report.good(format!("  {} {} {name} is held by {held}{process}", info.name, line.offset));
         }
-        if used.iter().any(|line| !holders.contains_key(&line.offset)) {
-            report.good(format!("  {}", system::unknown_holder()));
+        if used.iter().any(|line| !holders.contains_key(&line.offset))
+            && let Some(why) = system::unknown_holder()
+        {
+            report.good(format!("  {why}"));
         }
     }
     if specs.is_empty() {
@@ -126,13 +128,14 @@ mod system {
         )
     }
 
-    pub(super) fn unknown_holder() -> &'static str {
-        match rustix::process::geteuid().is_root() {
-            true => "those without a process are held by drivers of the kernel",
-            false => {
-                "those without a process are held by drivers of the kernel or another user's: as root this says which"
-            }
-        }
+    /// What is said of a line that is held, and of which no process is known: root sees them all.
+    pub(super) fn no_process() -> &'static str {
+        if rustix::process::geteuid().is_root() { " (the kernel: a driver, or a hog of the device tree)" } else { "" }
+    }
+
+    pub(super) fn unknown_holder() -> Option<&'static str> {
+        let unseen = "those without a process are held by the kernel or by another user's: as root this says which";
+        (!rustix::process::geteuid().is_root()).then_some(unseen)
     }
 
     /// How the kernel has gpio-sim, which makes simulated chips.
@@ -263,9 +266,13 @@ mod system {
          (docs/profiles.md), and a serial port's modem lines as serial:COM3"
     }
 
+    pub(super) fn no_process() -> &'static str {
+        ""
+    }
+
     /// Who holds the lines of which no process is known.
-    pub(super) fn unknown_holder() -> &'static str {
-        "which processes hold them is not told here"
+    pub(super) fn unknown_holder() -> Option<&'static str> {
+        Some("which processes hold them is not told here")
     }
 
     /// GUID_DEVINTERFACE_COMPORT (ntddser.h).
@@ -298,9 +305,13 @@ mod system {
         "this system has no chips that linewake knows: there are some on Linux and Windows"
     }
 
+    pub(super) fn no_process() -> &'static str {
+        ""
+    }
+
     /// Who holds the lines of which no process is known.
-    pub(super) fn unknown_holder() -> &'static str {
-        "which processes hold them is not told here"
+    pub(super) fn unknown_holder() -> Option<&'static str> {
+        Some("which processes hold them is not told here")
     }
 
     pub(super) fn name() -> String {

@@ -2,6 +2,7 @@
 //! and beyond them several chips, operands of the form CHIP:LINE, and sets of the configuration.
 
 use std::collections::HashMap;
+use std::iter;
 use std::sync::Arc;
 
 use linewake::{Chip, ChipOptions, Direction, ErrorKind, Offset};
@@ -9,7 +10,7 @@ use overlapped::ErrorKind as Device;
 
 use crate::caller::{BEYOND, is_libgpiod};
 use crate::config::{self, Member, Unit};
-use crate::exit::{Failure, strerror};
+use crate::exit::{self, Failure, strerror};
 
 // No documentation comment: it would be taken for that of the command which has it.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -138,7 +139,10 @@ impl Scope {
         search.with_chips(ids, options)?;
         match search.complaint(ids) {
             Some(failure) => Err(failure),
-            None => Ok(search.finish(members)),
+            None => {
+                search.note_chip(ids);
+                Ok(search.finish(members))
+            }
         }
     }
 
@@ -322,10 +326,12 @@ impl<'a> Search<'a> {
             return Ok(());
         }
         for (place, id) in ids.iter().enumerate() {
-            if self.found[place].is_none()
-                && let Some((spec, line)) = id.rsplit_once(':').filter(|(spec, _)| !spec.is_empty())
-                && let Some(at) = self.open(spec, true, options)?
-            {
+            let parts = id.rsplit_once(':').filter(|(spec, _)| !spec.is_empty() && self.found[place].is_none());
+            let Some((spec, line)) = parts else { continue };
+            if KINDS.contains(&spec) || (spec == "sim" && line.contains('.')) {
+                return Err(Failure::new(told_as_chip(id, id, &ids[place + 1..])));
+            }
+            if let Some(at) = self.open(spec, true, options)? {
                 let found = (at, self.on_chip(at, line)?);
                 self.found[place] = Some(found);
                 self.matches.push(found);
@@ -361,7 +367,7 @@ impl<'a> Search<'a> {
         let mut taken: HashMap<Place, &str> = HashMap::new();
         for (found, id) in self.found.iter().zip(ids) {
             let Some(found) = found else {
-                complain(self.not_found(id));
+                complain(self.not_found(id, ids));
                 continue;
             };
             match taken.get(found) {
@@ -375,6 +381,30 @@ impl<'a> Search<'a> {
             }
         }
         failure
+    }
+
+    /// What to say of an operand that is a chip, as libgpiod's first tools took it before the lines.
+    fn meant_a_chip(&self, id: &str, ids: &[String]) -> Option<String> {
+        let is_label = |(_, chip): &(String, Chip)| *chip.info().label == *id;
+        match () {
+            () if self.scope.has_chip() || ids.first().is_none_or(|first| first != id) => None,
+            () if is_chip(id) => Some(told_as_chip(id, id, &ids[1..])),
+            () if self.opened.iter().any(is_label) => Some(told_as_chip(id, &format!("label:{id}"), &ids[1..])),
+            () => None,
+        }
+    }
+
+    /// Says it where the first operand is the name of a chip, and of a line that is taken for it.
+    fn note_chip(&self, ids: &[String]) {
+        let first = self.found.first().copied().flatten().zip(ids.first());
+        if let Some(((at, offset), id)) =
+            first.filter(|(_, id)| !is_libgpiod() && !self.scope.has_chip() && is_chip(id))
+        {
+            let place = format!("{}:{offset}", self.opened[at].1);
+            exit::say(&format!(
+                "\"{id}\" is a line here, \"{place}\", which is called so; the chip would be \"-c {id}\"\n"
+            ));
+        }
     }
 
     /// The lines, and those chips that have some of them.
@@ -400,21 +430,30 @@ impl<'a> Search<'a> {
         Lines { chips, lines }
     }
 
-    /// What to say of a line that is not there.
-    fn not_found(&self, id: &str) -> (String, String) {
+    /// What to say of a line that is not there, among all that were asked for.
+    fn not_found(&self, id: &str, ids: &[String]) -> (String, String) {
         let scope = self.scope;
         let is_number = offset_in(id).is_some();
         let nowhere = format!("cannot find line '{id}'");
+        if let Some(message) = self.meant_a_chip(id, ids) {
+            return (message, nowhere);
+        }
         match (scope.chip.as_slice(), self.opened.first()) {
             ([spec], Some((_, chip))) if !scope.by_name || !is_number => {
                 let message = chip.find(id).err().map_or_else(|| nowhere.clone(), |error| error.to_string());
                 let out_of_range = format!("offset {id} is out of range on chip '{spec}'");
                 (message, if is_number && !scope.by_name { out_of_range } else { nowhere })
             }
-            ([], _) if is_number => (
-                format!("cannot find line \"{id}\": an offset is one of a chip; name it with --chip, or as CHIP:{id}"),
-                nowhere,
-            ),
+            ([], _) if is_number => {
+                let chip = match ids {
+                    [first, others @ ..] if first == id && !others.is_empty() && is_chip_number(id) => {
+                        format!("; if {id} is the chip: {}", with_chip(id, others))
+                    }
+                    _ => String::new(),
+                };
+                let one = format!("an offset is one of a chip; name it with --chip, or as CHIP:{id}");
+                (format!("cannot find line \"{id}\": {one}{chip}"), nowhere)
+            }
             ([], _) => {
                 let looked = match linewake::chips().as_slice() {
                     [] => "there is no chip to look on; name one with --chip: \"sim\" is everywhere".to_owned(),
@@ -434,9 +473,39 @@ impl<'a> Search<'a> {
     }
 }
 
+/// What a chip's spec begins with, before a colon and what is no line of it.
+const KINDS: [&str; 4] = ["label", "serial", "profile", "exec"];
+
 /// An offset in decimal digits.
 fn offset_in(id: &str) -> Option<u32> {
     id.bytes().all(|byte| byte.is_ascii_digit()).then(|| id.parse().ok()).flatten()
+}
+
+/// Whether an operand is a chip.
+pub(crate) fn is_chip(id: &str) -> bool {
+    let name = id.strip_prefix("/dev/").unwrap_or(id);
+    id == "sim" || linewake::chips().iter().any(|chip| chip == id || chip == name)
+}
+
+/// Whether an operand is the number of a chip that is there.
+pub(crate) fn is_chip_number(id: &str) -> bool {
+    offset_in(id).is_some_and(|number| linewake::chips().contains(&format!("gpiochip{number}")))
+}
+
+/// What to say of an operand that is a chip; `others` came behind it.
+pub(crate) fn told_as_chip(id: &str, chip: &str, others: &[String]) -> String {
+    format!("\"{id}\" is a chip, and no line: a chip goes behind -c, as in {}", with_chip(chip, others))
+}
+
+/// How a chip is said before lines.
+fn with_chip(chip: &str, lines: &[String]) -> String {
+    let words: Vec<_> = iter::once(chip).chain(lines.iter().map(String::as_str)).map(word).collect();
+    format!("\"-c {}\"", words.join(" "))
+}
+
+/// A word as the shell takes it.
+fn word(text: &str) -> String {
+    if text.contains(char::is_whitespace) { format!("'{text}'") } else { text.to_owned() }
 }
 
 fn is_denied(error: &linewake::Error) -> bool {

@@ -14,7 +14,7 @@ use linewake::{Bias, Drive, LineConfig, Request};
 use self::terminal::Settings;
 use crate::caller::is_libgpiod;
 use crate::exit::Failure;
-use crate::lines::{Lines, Scope};
+use crate::lines::{Lines, Scope, is_chip, is_chip_number, told_as_chip};
 use crate::period::{self, Periods};
 use crate::{output, settings, signals};
 
@@ -106,7 +106,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let (ids, values): (Vec<_>, Vec<_>) = arguments
         .values
         .iter()
-        .map(|text| line_value(text).map_err(|wrong| invalid_value(text, wrong)))
+        .map(|text| line_value(text).map_err(|wrong| invalid_value(text, wrong, &arguments.values)))
         .collect::<Result<Vec<_>, _>>()?
         .into_iter()
         .unzip();
@@ -186,8 +186,11 @@ fn line_value(text: &str) -> Result<(String, bool), &str> {
     }
 }
 
-fn invalid_value(text: &str, wrong: &str) -> Failure {
-    let message = if text == wrong {
+fn invalid_value(text: &str, wrong: &str, values: &[String]) -> Failure {
+    let others = values.split_first().filter(|(first, others)| *first == text && !others.is_empty());
+    let message = if let Some((_, others)) = others.filter(|_| is_chip(text) || is_chip_number(text)) {
+        told_as_chip(text, text, others)
+    } else if text == wrong {
         format!("\"{text}\" gives no value: write it as LINE=1 or LINE=0")
     } else {
         format!("\"{wrong}\" in \"{text}\" is no value: it is 1, active, on, true, 0, inactive, off or false")

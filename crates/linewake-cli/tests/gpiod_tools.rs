@@ -425,6 +425,39 @@ fn doctor_names_the_processes_that_hold_lines() {
     for line in [" 0 \"door\" ", " 1 \"relay\" "] {
         assert!(has(&[line, &holder]), "{}{}", said.out, said.err);
     }
-    assert!(said.out.contains("\"held\" is held by \"a hog\"\n"), "a driver of the kernel is no process: {}", said.out);
-    assert!(has(&["those without a process are held by drivers of the kernel"]), "{}", said.out);
+    assert!(
+        has(&["\"held\" is held by \"a hog\" (the kernel: a driver, or a hog of the device tree)"]),
+        "{}",
+        said.out
+    );
+    assert!(!has(&["without a process"]), "root sees all processes: {}", said.out);
+}
+
+/// Not libgpiod's: what is said to its first version's habit, to a bare label, and of a line that a hog holds.
+#[test]
+fn linewake_says_how_chips_are_named_and_that_the_kernel_holds_a_hog() {
+    let Some(bench) = bench() else { return };
+    for (script, told) in [
+        ("mon $A 0", "linewake: \"$A\" is a chip, and no line: a chip goes behind -c, as in \"-c $A 0\""),
+        ("get /dev/$A 0 1", "as in \"-c /dev/$A 0 1\""),
+        ("set $A 0=1", "linewake: \"$A\" is a chip, and no line: a chip goes behind -c, as in \"-c $A 0=1\""),
+        (
+            "mon alpha 0",
+            "linewake: \"alpha\" is a chip, and no line: a chip goes behind -c, as in \"-c label:alpha 0\"",
+        ),
+        ("mon 0 1", "linewake: cannot find line \"0\": an offset is one of a chip; name it with --chip, or as CHIP:0"),
+        ("mon -c alpha 0", "linewake: \"alpha\" is the label of the chip \"$A\": \"label:alpha\" opens it"),
+        ("mon -c $A 3", "line 3 (\"held\") of chip \"$A\" is held by the kernel as \"a hog\": a driver, or a hog"),
+        ("get -c $A 6", "of chip \"$A\" is held by the kernel as \"another\": a driver, or a hog of the device tree"),
+    ] {
+        let said = bench.run(OURS, &format!("{LINEWAKE} {script}; echo \"ended with $?\"; echo \"$A\""));
+        let chip = said.out.lines().last().unwrap();
+        let told = told.replace("$A", chip);
+        assert!(
+            said.out.starts_with("ended with 1\n") && said.err.contains(&told),
+            "{script}: {}{}",
+            said.out,
+            said.err
+        );
+    }
 }

@@ -226,7 +226,9 @@ impl ChipOptions {
                 r#""gpiochip0" (of Linux), "serial:COM3", "#,
                 r#""exec:COMMAND", "profile:FILE" or a device such as "\\.\LineWake0""#
             );
-            return Err(Error::new(ErrorKind::UnknownChip, format!("there is no chip \"{spec}\"; try {known}")));
+            let message =
+                gpiochip::labelled(spec).unwrap_or_else(|| format!("there is no chip \"{spec}\"; try {known}"));
+            return Err(Error::new(ErrorKind::UnknownChip, message));
         };
         Chip::from_backend(backend)
     }

@@ -23,6 +23,7 @@ use zerocopy::FromZeros;
 
 use self::find::Place;
 pub(crate) use self::find::{is_spec, names, open};
+pub(crate) use self::help::labelled;
 use self::lines::Lines;
 use super::{Ask, Backend, Capabilities, Held, InfoWatch};
 use crate::{ChipInfo, Clock, Error, ErrorKind, EventClock, LineConfig, LineInfo, Offset, Trust};

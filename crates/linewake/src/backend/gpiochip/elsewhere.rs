@@ -22,3 +22,7 @@ pub(crate) fn open(spec: &str) -> Result<Arc<dyn Backend>, Error> {
 pub(crate) fn names() -> Vec<String> {
     Vec::new()
 }
+
+pub(crate) fn labelled(_: &str) -> Option<String> {
+    None
+}

@@ -79,6 +79,11 @@ fn open_labelled(spec: &str, label: &str) -> Result<Arc<dyn Backend>, Error> {
     }
 }
 
+/// The names of the chips that have a label.
+pub(super) fn labelled(label: &str) -> Vec<Arc<str>> {
+    chips().filter(|chip| *chip.info.label == *label).map(|chip| chip.info.name.clone()).collect()
+}
+
 /// The names of the chips there are, in the order of their numbers.
 pub(crate) fn names() -> Vec<String> {
     let entries = fs::read_dir("/dev").into_iter().flatten().flatten();

@@ -1,8 +1,9 @@
 //! What to do when a chip does not open, or does not give its lines: who holds them, which group may, what there is.
 
 use std::collections::HashMap;
-use std::fs;
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::{fs, io};
 
 use overlapped::ErrorKind as Kind;
 
@@ -28,6 +29,17 @@ pub(super) fn chips() -> String {
     } else {
         format!("there are {}", names.join(", "))
     }
+}
+
+/// What a text that names no chip is, if it is the label of some.
+pub(crate) fn labelled(spec: &str) -> Option<String> {
+    let names = find::labelled(spec);
+    let names: Vec<_> = names.iter().map(|name| format!("\"{name}\"")).collect();
+    Some(match names.as_slice() {
+        [] => return None,
+        [name] => format!("\"{spec}\" is the label of the chip {name}: \"label:{spec}\" opens it"),
+        names => format!("\"{spec}\" is the label of several chips, {}: name one of them", names.join(" and ")),
+    })
 }
 
 /// Whether the kernel has its simulator of chips as a module.
@@ -119,6 +131,10 @@ fn busy(chip: &Chip, error: overlapped::Error, asked: &[(Offset, LineConfig)]) -
     let called = line.name.as_deref().map(|name| format!(" (\"{name}\")")).unwrap_or_default();
     let consumer = line.consumer.as_deref().unwrap_or("?");
     let holder = match holder(name, line.offset.get()) {
+        None if sees_all_processes() => {
+            let by = line.consumer.as_deref().map(|consumer| format!(" as \"{consumer}\"")).unwrap_or_default();
+            format!("the kernel{by}: a driver, or a hog of the device tree; no process has it, and none can take it")
+        }
         Some((process, program)) if process == std::process::id() => {
             format!("\"{consumer}\", which is this process ({process}, \"{program}\"): use the request that holds it")
         }
@@ -126,7 +142,7 @@ fn busy(chip: &Chip, error: overlapped::Error, asked: &[(Offset, LineConfig)]) -
             "\"{consumer}\" (process {process}, \"{program}\"): a gpiochip's line has one holder at a time; end that one"
         ),
         None => format!(
-            "\"{consumer}\", a driver of the kernel or another user's process: as root this says which process it is"
+            "\"{consumer}\": the kernel, by a driver or a hog, or another user's process; as root this says which"
         ),
     };
     Error::from(error).busy(format!("line {}{called} of chip \"{name}\" is held by {holder}", line.offset))
@@ -162,6 +178,18 @@ fn held_lines() -> impl Iterator<Item = (u32, String)> {
             Some((process, info))
         })
     })
+}
+
+/// Whether the open files of every process can be seen, so that what none of them has is the kernel's.
+fn sees_all_processes() -> bool {
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let mut processes = processes.filter(|entry| entry.file_name().as_encoded_bytes()[0].is_ascii_digit());
+    let is_hidden = |process: fs::DirEntry| {
+        // One that has ended meanwhile has no files.
+        let files = fs::read_dir(process.path().join("fd"));
+        files.is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
+    };
+    Path::new("/proc/self").exists() && !processes.any(is_hidden)
 }
 
 fn program(process: u32) -> String {
