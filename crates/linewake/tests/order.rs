@@ -25,12 +25,16 @@ fn watch(chips: &[Chip]) -> Monitor {
 }
 
 fn edges(events: &[Event]) -> Vec<&EdgeEvent> {
-    let edge = |event| if let Event::Edge { edge, .. } = event { Some(edge) } else { None };
+    fn edge(event: &Event) -> Option<&EdgeEvent> {
+        if let Event::Edge { edge, .. } = event { Some(edge) } else { None }
+    }
     events.iter().filter_map(edge).collect()
 }
 
 fn steps(events: &[Event]) -> Vec<(usize, &ClockStep)> {
-    let step = |(at, event)| if let Event::Clock { step, .. } = event { Some((at, step)) } else { None };
+    fn step((at, event): (usize, &Event)) -> Option<(usize, &ClockStep)> {
+        if let Event::Clock { step, .. } = event { Some((at, step)) } else { None }
+    }
     events.iter().enumerate().filter_map(step).collect()
 }
 
@@ -45,12 +49,12 @@ fn set_back() -> Chip {
     chip(&[
         "clock realtime",
         "lines door=0 gate=0",
-        "3000000000 door 1",
-        "3500000000 gate 1",
-        "4000000000 door 0",
-        "2500000000 door 1",
-        "2600000000 gate 0",
-        "3500000000 door 0",
+        "3000000000 door 1 1",
+        "3500000000 gate 1 1",
+        "4000000000 door 0 2",
+        "2500000000 door 1 3",
+        "2600000000 gate 0 2",
+        "3500000000 door 0 4",
     ])
 }
 
@@ -81,16 +85,16 @@ fn a_program_that_asks_for_a_request_has_the_order_of_the_numbers_too() {
 
 #[test]
 fn filters_go_by_the_time_that_passes_and_not_by_the_time_of_day() {
-    // It bounces while the clock is set back by an hour, and again while it is set on by a year.
+    // It bounces while the clock is set back by an hour, and again later.
     let chip = chip(&[
         "clock realtime",
         "lines door=0",
-        "9000000000000 door 1",
-        "9000001000000 door 0",
-        "5400002000000 door 1",
-        "5401000000000 door 0",
-        "5401001000000 door 1",
-        "5401002000000 door 0",
+        "9000000000000 door 1 1",
+        "9000001000000 door 0 2",
+        "5400002000000 door 1 3",
+        "5401000000000 door 0 4",
+        "5401001000000 door 1 5",
+        "5401002000000 door 0 6",
     ]);
     let monitor = watch(&[chip]);
     let mut filtered: FilteredMonitor = monitor.filtered("debounce=20ms".parse().unwrap()).unwrap();
