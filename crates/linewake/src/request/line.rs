@@ -381,8 +381,8 @@ mod tests {
     fn an_edge_behind_a_clock_that_was_set_back_corrects_no_level() {
         let mut line = line(None);
         line.begin(Some(true), Some(10));
-        let falling = RawEdge { timestamp_ns: 4, ..edge(EdgeKind::Falling, 1) };
-        assert_eq!(line.take(&falling, 12, KERNEL), missed(0, 0));
+        let rising = RawEdge { timestamp_ns: 4, ..edge(EdgeKind::Rising, 1) };
+        assert_eq!(line.take(&rising, 12, KERNEL), missed(0, 1), "it fell before, and that is missing");
         assert_eq!(line.active_at_start, Some(true));
     }
 
