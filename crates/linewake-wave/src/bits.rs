@@ -89,6 +89,7 @@ pub(crate) struct Bits {
     /// Of each variable: the next one of its source with a wire that is watched.
     nexts: Vec<u32>,
     pending: VecDeque<Change>,
+    watch_count: u32,
 }
 
 impl Bits {
@@ -131,7 +132,18 @@ impl Bits {
                 *level = if before == UNWATCHED { NEW } else { before };
             }
         }
+        self.watch_count += 1;
         self.link();
+    }
+
+    /// How often other wires were chosen.
+    pub(crate) fn watch_count(&self) -> u32 {
+        self.watch_count
+    }
+
+    /// Whether a wire is watched.
+    pub(crate) fn is_told(&self, wire: u32) -> bool {
+        self.levels[wire as usize] != UNWATCHED
     }
 
     /// Chains the variables of each source, in the order of the file.
@@ -194,8 +206,9 @@ impl Bits {
         }
     }
 
+    /// A wire has a level.
     #[inline]
-    fn note(&mut self, wire: u32, level: Level, at_ns: u64) {
+    pub(crate) fn note(&mut self, wire: u32, level: Level, at_ns: u64) {
         let known = &mut self.levels[wire as usize];
         if *known != level as u8 && *known != UNWATCHED {
             *known = level as u8;

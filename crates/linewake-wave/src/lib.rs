@@ -19,7 +19,11 @@
 
 mod axis;
 mod bits;
+mod declare;
 mod error;
+#[cfg(feature = "fst")]
+mod fst;
+mod ghw;
 mod notes;
 mod reader;
 mod text;

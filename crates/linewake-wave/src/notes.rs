@@ -11,6 +11,7 @@ pub(crate) enum Oddity {
     UnknownCode,
     CommandWithoutEnd,
     CommentWithoutEnd,
+    Stray,
     Segment,
     SegmentHasMore,
 }

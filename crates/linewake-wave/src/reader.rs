@@ -1,15 +1,16 @@
 //! The reader of all formats: what it knows of a file, and the changes one after the other.
 
 use std::collections::HashMap;
-use std::io::BufRead;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 use crate::axis::{Axis, Tick};
 use crate::bits::{Bits, Change};
 use crate::error::Error;
+use crate::ghw;
 use crate::notes::{Notes, Oddity};
 use crate::variable::{LeftOut, Scopes, Variable, Wire};
-use crate::vcd;
+use crate::{text, vcd};
 
 /// What a waveform is written in.
 ///
@@ -101,6 +102,9 @@ pub struct Reader {
 #[derive(Debug)]
 enum Body {
     Vcd(vcd::Changes),
+    #[cfg(feature = "fst")]
+    Fst(crate::fst::Blocks),
+    Ghw(ghw::Cycles),
 }
 
 impl Reader {
@@ -114,6 +118,47 @@ impl Reader {
         Ok(Self { common, body: Body::Vcd(changes), is_over: false })
     }
 
+    /// Reads the head of an FST file. The name is for messages.
+    ///
+    /// # Errors
+    ///
+    /// What is there cannot be read, or is no FST file.
+    #[cfg(feature = "fst")]
+    pub fn fst(name: &str, source: impl std::io::Read + std::io::Seek + Send + 'static) -> Result<Self, Error> {
+        let (common, blocks) = crate::fst::open(name, Box::new(source))?;
+        Ok(Self { common, body: Body::Fst(blocks), is_over: false })
+    }
+
+    /// Reads the head of a GHW file. The name is for messages.
+    ///
+    /// # Errors
+    ///
+    /// What is there cannot be read, or is no GHW file.
+    pub fn ghw(name: &str, source: Box<dyn BufRead + Send>) -> Result<Self, Error> {
+        let (common, cycles) = ghw::open(name, Box::new(source))?;
+        Ok(Self { common, body: Body::Ghw(cycles), is_over: false })
+    }
+
+    /// Reads the head of a waveform that comes as a stream: a value change dump or a GHW file, which its first bytes say.
+    /// The name is for messages.
+    ///
+    /// # Errors
+    ///
+    /// What is there cannot be read, or is no waveform, or is in FST, of which the end has to be read first.
+    pub fn stream(name: &str, source: Box<dyn BufRead + Send>) -> Result<Self, Error> {
+        let unread = |error: std::io::Error| Error::new(format!("cannot read \"{name}\": {error}"));
+        let (first, source) = text::peek(Box::new(source)).map_err(unread)?;
+        let source = Box::new(BufReader::with_capacity(1 << 16, source));
+        match first {
+            _ if first.starts_with(ghw::MAGIC) => Self::ghw(name, source),
+            _ if is_fst(&first) => {
+                let remedy = "it has to be a file, and one that is not compressed";
+                Err(Error::new(format!("cannot read \"{name}\": an FST is read from its end; {remedy}")))
+            }
+            _ => Self::vcd(name, source),
+        }
+    }
+
     /// Opens a file, whatever it is called: its first bytes say what it is.
     ///
     /// # Errors
@@ -121,8 +166,17 @@ impl Reader {
     /// What is there cannot be read, or is no waveform.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let name = path.display().to_string();
-        let file = std::fs::File::open(path).map_err(|error| Error::new(format!("cannot read \"{name}\": {error}")))?;
-        Self::vcd(&name, Box::new(std::io::BufReader::with_capacity(0, file)))
+        let unread = |error: std::io::Error| Error::new(format!("cannot read \"{name}\": {error}"));
+        let file = std::fs::File::open(path).map_err(unread)?;
+        let mut file = BufReader::with_capacity(1 << 16, file);
+        let first = file.fill_buf().map_err(unread)?;
+        if !is_fst(first) {
+            return Self::stream(&name, Box::new(file));
+        }
+        #[cfg(feature = "fst")]
+        return Self::fst(&name, file);
+        #[cfg(not(feature = "fst"))]
+        Err(Error::new(format!("cannot read \"{name}\": this program was built without FST")))
     }
 
     /// What the file is written in.
@@ -130,6 +184,9 @@ impl Reader {
     pub fn format(&self) -> Format {
         match self.body {
             Body::Vcd(_) => Format::Vcd,
+            #[cfg(feature = "fst")]
+            Body::Fst(_) => Format::Fst,
+            Body::Ghw(_) => Format::Ghw,
         }
     }
 
@@ -289,6 +346,11 @@ impl Reader {
     }
 }
 
+/// Whether a file is an FST, by its first bytes: a head of 329 bytes, or a block that is all of the file, compressed.
+fn is_fst(first: &[u8]) -> bool {
+    matches!(first, [0, 0, 0, 0, 0, 0, 0, 1, 0x49, ..]) || first.first() == Some(&254)
+}
+
 impl Iterator for Reader {
     type Item = Result<Change, Error>;
 
@@ -303,6 +365,9 @@ impl Iterator for Reader {
             }
             let step = match &mut self.body {
                 Body::Vcd(changes) => changes.step(&mut self.common),
+                #[cfg(feature = "fst")]
+                Body::Fst(blocks) => blocks.step(&mut self.common),
+                Body::Ghw(cycles) => cycles.step(&mut self.common),
             };
             match step {
                 Ok(goes_on) => self.is_over = !goes_on,

@@ -3,7 +3,7 @@
 mod changes;
 mod codes;
 mod head;
-mod ports;
+pub(crate) mod ports;
 
 use std::io::{self, BufRead};
 

@@ -3,20 +3,20 @@
 use super::codes::Codes;
 use super::{next, shown, wrong};
 use crate::axis::Tick;
+use crate::declare::{Declared, range_of, unescaped};
 use crate::error::Error;
 use crate::notes::{Notes, Oddity};
 use crate::reader::{Base, Head};
 use crate::text::{Text, decoded};
-use crate::variable::{LeftOut, Scope, Variable};
+use crate::variable::Scope;
 
-/// A variable with more bits is left out.
-const WIDEST: u32 = 1 << 16;
-/// So many bits are read; a byte is kept for each.
-const MOST: usize = 1 << 26;
 /// A text that is longer has no end.
 const LONGEST_TEXT: usize = 1 << 20;
 /// So much of a text is kept.
 const KEPT: usize = 4 << 10;
+
+/// A file that begins with more words of another kind is of another kind.
+const MOST_STRAY: u32 = 64;
 
 /// What was read.
 #[derive(Debug, Default)]
@@ -48,7 +48,16 @@ pub(super) const COMMANDS: [&[u8]; 16] = [
 
 /// Reads definitions up to their end, or to the first word that is none.
 pub(super) fn parse(name: &str, text: &mut Text, notes: &mut Notes) -> Result<Parsed, Error> {
-    let mut parser = Parser { name, text, notes, parsed: Parsed::default(), scope: 0, is_behind_line: false };
+    let mut parser = Parser {
+        name,
+        text,
+        notes,
+        parsed: Parsed::default(),
+        scope: 0,
+        has_command: false,
+        stray: None,
+        stray_count: 0,
+    };
     while parser.command()? {}
     Ok(parser.parsed)
 }
@@ -59,14 +68,20 @@ struct Parser<'a> {
     notes: &'a mut Notes,
     parsed: Parsed,
     scope: Scope,
-    /// Whether the last variable was a line.
-    is_behind_line: bool,
+    /// Whether there was a definition: without any it is another kind of file.
+    has_command: bool,
+    /// What is wrong with the first word that is none, and how many there are.
+    stray: Option<Error>,
+    stray_count: u32,
 }
 
 impl Parser<'_> {
     /// Returns whether there may be more.
     fn command(&mut self) -> Result<bool, Error> {
         if !next(self.name, self.text)? {
+            if let (Some(stray), false) = (self.stray.take(), self.has_command) {
+                return Err(stray);
+            }
             self.notes.add(Oddity::Cut, || format!("{}: it ends within its definitions", self.name));
             return Ok(false);
         }
@@ -113,12 +128,26 @@ impl Parser<'_> {
             }
             [b'#', b'0'..=b'9' | b'-', ..] => return Ok(self.begins_changes()),
             _ if self.is_change() => return Ok(self.begins_changes()),
-            other => {
-                let what = format!("\"{}\" is no definition of a value change dump", shown(other));
-                return Err(wrong(self.name, self.text, what));
+            _ => {
+                self.skip_stray()?;
+                return Ok(true);
             }
         }
+        self.has_command = true;
         Ok(true)
+    }
+
+    /// The last word is no definition. Some programs say something else in between, on the same output.
+    fn skip_stray(&mut self) -> Result<(), Error> {
+        let what = format!("\"{}\" is no definition of a value change dump", shown(self.text.last()));
+        self.notes.add(Oddity::Stray, || format!("{}:{}: {what}; it is left out", self.name, self.text.line()));
+        let stray = self.stray.take().unwrap_or_else(|| wrong(self.name, self.text, what));
+        self.stray_count += 1;
+        if !self.has_command && self.stray_count > MOST_STRAY {
+            return Err(stray);
+        }
+        self.stray = Some(stray);
+        Ok(())
     }
 
     /// The definitions have no end.
@@ -235,30 +264,9 @@ impl Parser<'_> {
             self.parsed.codes.insert(code, source);
             source
         });
-        let head = &mut self.parsed.head;
-        let kind = match &*decoded(kind).to_ascii_lowercase() {
-            "real" | "realtime" | "shortreal" | "real_parameter" => Some("real"),
-            "string" => Some("string"),
-            "event" => Some("event"),
-            "parameter" => Some("parameter"),
-            _ if width == 0 => Some("variable without bits"),
-            _ if width > WIDEST.into() => Some("variable of too many bits"),
-            _ if head.bits.len() + width as usize > MOST => Some("variable too many"),
-            _ => None,
-        };
-        if let Some(kind) = kind {
-            head.left_out.push(LeftOut { path: head.scopes.path_of(self.scope, &name), kind });
-            return Ok(());
-        }
-        let width = width as u32;
-        let (name, range) = named(&name, width, range);
-        let is_ours = head.is_ours() && self.is_behind_line;
-        let last = head.bits.variables.last().filter(|_| is_ours);
-        let rest = last.and_then(|line| name.strip_prefix(&*line.name));
-        let is_lost_mark = rest.is_some_and(|rest| rest.starts_with("_lost"));
-        self.is_behind_line = !is_lost_mark;
-        let variable = Variable { scope: self.scope, name: name.into(), width, range, first: 0, is_lost_mark };
-        head.bits.add(source, variable);
+        let kind = decoded(kind).to_ascii_lowercase();
+        let (scope, kind, name) = (self.scope, &*kind, &*name);
+        self.parsed.head.declare(&Declared { scope, kind, width, range, name, source });
         Ok(())
     }
 }
@@ -272,46 +280,6 @@ fn width_of(text: &str) -> Option<(u64, Option<(i64, i64)>)> {
         }
         None => Some((text.parse().ok()?, None)),
     }
-}
-
-/// `7:0`, or `3`, which is from 3 to 3.
-fn range_of(text: &str) -> Option<(i64, i64)> {
-    let number = |text: &str| text.trim().parse::<i64>().ok();
-    match text.split_once(':') {
-        Some((left, right)) => Some((number(left)?, number(right)?)),
-        None => number(text).map(|only| (only, only)),
-    }
-}
-
-/// The name of a variable, and the numbers of its bits. A range behind the name is that of the bits if it has as many;
-/// the number of a single bit stays in the name.
-fn named(text: &str, width: u32, range: Option<(i64, i64)>) -> (String, Option<(i64, i64)>) {
-    let text = unescaped(text);
-    let tail = text.strip_suffix(']').and_then(|before| before.rsplit_once('['));
-    let tail = tail.and_then(|(name, inner)| Some((name.trim_end(), range_of(inner)?, inner.contains(':'))));
-    match tail {
-        Some((name, (left, right), is_range)) if !name.is_empty() => {
-            if width == 1 && left == right {
-                return (format!("{name}[{left}]"), None);
-            }
-            if is_range && left.abs_diff(right).checked_add(1) == Some(width.into()) {
-                return (name.to_owned(), Some((left, right)));
-            }
-            // The number of a word in a memory.
-            let name = if is_range { name.to_owned() } else { format!("{name}[{left}]") };
-            (name, range.or((width > 1).then_some((i64::from(width) - 1, 0))))
-        }
-        _ if width == 1 => match range {
-            Some((bit, _)) => (format!("{text}[{bit}]"), None),
-            None => (text.to_owned(), None),
-        },
-        _ => (text.to_owned(), range.or(Some((i64::from(width) - 1, 0)))),
-    }
-}
-
-/// The backslash before a name with unusual characters is no part of it (IEEE 1364-2005, 3.7.1).
-fn unescaped(name: &str) -> &str {
-    name.strip_prefix('\\').filter(|name| !name.is_empty()).unwrap_or(name)
 }
 
 /// What `linewake` says of its time axis: `time 0 is 280792 ns of the clock "simulated"`.

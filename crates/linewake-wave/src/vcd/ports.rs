@@ -3,7 +3,7 @@
 use crate::bits::Level;
 
 /// What a port with this state is. Two drivers that are not of one mind are unknown.
-pub(super) fn level(state: u8) -> Option<Level> {
+pub(crate) fn level(state: u8) -> Option<Level> {
     Some(match state {
         b'D' | b'd' | b'L' | b'l' | b'0' => Level::Low,
         b'U' | b'u' | b'H' | b'h' | b'1' => Level::High,

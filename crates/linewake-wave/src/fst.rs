@@ -1,0 +1,279 @@
+//! FST: the blocks of GTKWave's format, which Icarus Verilog, Verilator, GHDL and NVC write too.
+//!
+//! A block of changes has the stamps of a stretch of time, and for each variable its values. Only those of watched
+//! variables are unpacked, a block at a time. Nothing a file says about itself is believed before it is checked.
+
+mod block;
+mod names;
+mod unpack;
+
+use std::io::{Cursor, ErrorKind, Read, Seek, SeekFrom};
+
+use self::block::Block;
+use crate::axis::{Axis, Step, Tick};
+use crate::error::Error;
+use crate::notes::{Notes, Oddity};
+use crate::reader::{Common, Head};
+
+/// What files are read by.
+pub(crate) trait Source: Read + Seek + Send {}
+impl<T: Read + Seek + Send> Source for T {}
+
+/// The kinds of blocks.
+mod kind {
+    pub(super) const HEAD: u8 = 0;
+    pub(super) const CHANGES: u8 = 1;
+    pub(super) const GEOMETRY: u8 = 3;
+    pub(super) const NAMES_GZIP: u8 = 4;
+    pub(super) const CHANGES_ALIAS: u8 = 5;
+    pub(super) const NAMES_LZ4: u8 = 6;
+    pub(super) const NAMES_LZ4_TWICE: u8 = 7;
+    pub(super) const CHANGES_ALIAS_2: u8 = 8;
+    pub(super) const WRAPPED: u8 = 254;
+    pub(super) const SKIPPED: u8 = 255;
+}
+
+/// Bytes that are taken one after the other.
+#[derive(Clone, Copy, Debug)]
+struct Bytes<'a>(&'a [u8]);
+
+impl<'a> Bytes<'a> {
+    fn take(&mut self, length: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.0.split_at_checked(length)?;
+        self.0 = rest;
+        Some(taken)
+    }
+
+    fn u8(&mut self) -> Option<u8> {
+        self.take(1).map(|byte| byte[0])
+    }
+
+    fn u64(&mut self) -> Option<u64> {
+        Some(u64::from_be_bytes(self.take(8)?.try_into().ok()?))
+    }
+
+    /// Seven bits a byte, the lowest first.
+    #[inline]
+    fn varint(&mut self) -> Option<u64> {
+        let mut number = 0;
+        for shift in (0..64).step_by(7) {
+            let byte = self.u8()?;
+            number |= u64::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                return Some(number);
+            }
+        }
+        None
+    }
+
+    /// The same, with a sign.
+    fn signed_varint(&mut self) -> Option<i64> {
+        let mut number = 0;
+        for shift in (0..64).step_by(7) {
+            let byte = self.u8()?;
+            number |= i64::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                let is_negative = byte & 0x40 != 0 && shift + 7 < 64;
+                return Some(if is_negative { number | (-1 << (shift + 7)) } else { number });
+            }
+        }
+        None
+    }
+
+    /// Up to the byte 0.
+    fn text(&mut self) -> Option<&'a [u8]> {
+        let length = self.0.iter().position(|&byte| byte == 0)?;
+        let text = self.take(length)?;
+        self.0 = &self.0[1..];
+        Some(text)
+    }
+}
+
+/// A part of the file.
+#[derive(Clone, Copy, Debug)]
+struct Part {
+    kind: u8,
+    /// Behind its kind and its length.
+    start: u64,
+    length: u64,
+}
+
+/// A file, and how long it is.
+struct File {
+    source: Box<dyn Source>,
+    length: u64,
+}
+
+impl File {
+    /// Bytes that are there: a length the file has not is damage.
+    fn read(&mut self, start: u64, length: u64) -> Result<Vec<u8>, String> {
+        if start.checked_add(length).is_none_or(|end| end > self.length) {
+            return Err("a part of it lies behind its end".into());
+        }
+        let length = usize::try_from(length).map_err(|_| "a part of it does not fit into memory")?;
+        let mut bytes = Vec::new();
+        bytes.try_reserve_exact(length).map_err(|_| "a part of it does not fit into memory")?;
+        bytes.resize(length, 0);
+        let read = self.source.seek(SeekFrom::Start(start)).and_then(|_| self.source.read_exact(&mut bytes));
+        match read {
+            Ok(()) => Ok(bytes),
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => Err("it became shorter".into()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+}
+
+/// Of a place that values come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shape {
+    Digits(u32),
+    Real,
+    Text,
+}
+
+/// The blocks of changes.
+pub(crate) struct Blocks {
+    file: File,
+    parts: std::vec::IntoIter<Part>,
+    shapes: Vec<Shape>,
+    /// Whether a source is a port, with states for digits.
+    ports: Vec<bool>,
+    block: Option<Block>,
+    is_first: bool,
+}
+
+impl std::fmt::Debug for Blocks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Blocks").field("parts", &self.parts).finish_non_exhaustive()
+    }
+}
+
+/// Reads the head, which is at both ends of the file.
+pub(crate) fn open(name: &str, mut source: Box<dyn Source>) -> Result<(Common, Blocks), Error> {
+    let damaged = |what: &dyn std::fmt::Display| Error::new(format!("cannot read \"{name}\": {what}"));
+    let length = source.seek(SeekFrom::End(0)).map_err(|error| damaged(&error))?;
+    let mut file = File { source, length };
+    let mut notes = Notes::default();
+    let first = file.read(0, 1).map_err(|what| damaged(&what))?;
+    if first == [kind::WRAPPED] {
+        let bytes = unwrapped(&mut file).map_err(|what| damaged(&what))?;
+        file = File { length: bytes.len() as u64, source: Box::new(Cursor::new(bytes)) };
+    }
+    let parts = parts(&mut file, name, &mut notes).map_err(|what| damaged(&what))?;
+    let find = |kinds: &[u8]| parts.iter().find(|part| kinds.contains(&part.kind)).copied();
+    let head = find(&[kind::HEAD]).ok_or_else(|| damaged(&"it has no head"))?;
+    let geometry = find(&[kind::GEOMETRY]);
+    let names = find(&[kind::NAMES_GZIP, kind::NAMES_LZ4, kind::NAMES_LZ4_TWICE]);
+    let (Some(geometry), Some(names)) = (geometry, names) else {
+        let remedy = "is the program that writes it still running?";
+        return Err(damaged(&format!("it was not finished, and the names of its variables are missing; {remedy}")));
+    };
+    let mut shapes_and_names = || -> Result<_, String> {
+        let (tick, version) = begin(&mut file, head)?;
+        let shapes = unpack::geometry(&mut file, geometry)?;
+        let bytes = unpack::names(&mut file, names)?;
+        let mut head = Head { version, ..Head::default() };
+        let ports = names::declare(&bytes, &shapes, &mut head)?;
+        Ok((tick, shapes, ports, head))
+    };
+    let (tick, shapes, ports, mut head) = shapes_and_names().map_err(|what| damaged(&what))?;
+    head.bits.link();
+    let is_of_changes = |part: &Part| matches!(part.kind, kind::CHANGES | kind::CHANGES_ALIAS | kind::CHANGES_ALIAS_2);
+    let parts = parts.into_iter().filter(is_of_changes).collect::<Vec<_>>().into_iter();
+    let common = Common { name: name.to_owned(), head, axis: Axis::new(tick), notes, segments: 1 };
+    Ok((common, Blocks { file, parts, shapes, ports, block: None, is_first: true }))
+}
+
+/// What is in a file that is one compressed part.
+fn unwrapped(file: &mut File) -> Result<Vec<u8>, String> {
+    let head = file.read(1, 16)?;
+    let mut head = Bytes(&head);
+    let (length, unpacked) = (head.u64().unwrap_or(0), head.u64().unwrap_or(0));
+    let length = length.checked_sub(16).ok_or("the program that compresses it was not finished")?;
+    let bytes = file.read(17, length)?;
+    unpack::gzip(&bytes, unpacked)
+}
+
+/// Where its parts are.
+fn parts(file: &mut File, name: &str, notes: &mut Notes) -> Result<Vec<Part>, String> {
+    let (mut parts, mut at) = (Vec::new(), 0);
+    while at < file.length {
+        let cut = |notes: &mut Notes| notes.add(Oddity::Cut, || format!("{name}: it is cut off in its last block"));
+        if file.length - at < 9 {
+            cut(notes);
+            break;
+        }
+        let head = file.read(at, 9)?;
+        let mut head = Bytes(&head);
+        let (kind, length) = (head.u8().unwrap_or(kind::SKIPPED), head.u64().unwrap_or(0));
+        if kind == kind::SKIPPED && length == 0 {
+            // Here a block was to be.
+            cut(notes);
+            break;
+        }
+        let is_known = kind <= kind::CHANGES_ALIAS_2 || kind == kind::SKIPPED;
+        if !is_known || length < 8 {
+            return Err(format!("there is no block at byte {at}"));
+        }
+        if length > file.length - at - 1 {
+            cut(notes);
+            break;
+        }
+        parts.push(Part { kind, start: at + 9, length: length - 8 });
+        at += 1 + length;
+    }
+    Ok(parts)
+}
+
+/// How long a tick is, and who wrote it.
+fn begin(file: &mut File, part: Part) -> Result<(Tick, Option<String>), String> {
+    let bytes = file.read(part.start, part.length)?;
+    let damage = "its head is too short";
+    let exponent = *bytes.get(64).ok_or(damage)? as i8;
+    let version = bytes.get(65..65 + 128).ok_or(damage)?;
+    let version = version.split(|&byte| byte == 0).next().unwrap_or_default();
+    let version = crate::text::decoded(version.trim_ascii());
+    let tick = Tick::new(1, exponent.into()).ok_or(format!("a tick of 10^{exponent} s is none"))?;
+    Ok((tick, Some(version).filter(|version| !version.is_empty())))
+}
+
+impl Blocks {
+    /// Reads until something is told. Returns whether there may be more.
+    pub(crate) fn step(&mut self, common: &mut Common) -> Result<bool, Error> {
+        self.go_on(common).map_err(|what| Error::new(format!("cannot read \"{}\" any further: {what}", common.name)))
+    }
+
+    fn go_on(&mut self, common: &mut Common) -> Result<bool, String> {
+        if let Some(block) = &mut self.block {
+            if let Some(ticks) = block.next_time() {
+                match common.axis.go_to_ticks(ticks) {
+                    Step::TooFar => return Err("a time in it is centuries away".into()),
+                    Step::Back => {
+                        let (name, at_ns) = (&common.name, common.axis.at_ns());
+                        let say = || {
+                            format!("{name}: time goes back to {ticks}; it is held at {at_ns} ns until it is past that")
+                        };
+                        common.notes.add(Oddity::TimeWentBack, say);
+                    }
+                    _ => {}
+                }
+                block.tell(&mut common.head.bits, common.axis.at_ns())?;
+                return Ok(true);
+            }
+            self.block = None;
+        }
+        let Some(part) = self.parts.next() else { return Ok(false) };
+        let is_first = std::mem::replace(&mut self.is_first, false);
+        let bits = &common.head.bits;
+        let watched = (0..self.shapes.len()).filter(|&source| bits.is_watched(source as u32)).collect();
+        let (block, begin) = Block::read(&mut self.file, part, &self.shapes, watched, &self.ports)?;
+        if is_first && block.first_time().is_none_or(|first| first > begin) {
+            if common.axis.go_to_ticks(begin) == Step::TooFar {
+                return Err("a time in it is centuries away".into());
+            }
+            block.tell_frame(&mut self.file, &self.shapes, &mut common.head.bits, common.axis.at_ns())?;
+        }
+        self.block = Some(block);
+        Ok(true)
+    }
+}

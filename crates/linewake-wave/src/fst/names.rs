@@ -1,0 +1,104 @@
+//! The names of variables, in their scopes.
+
+use super::{Bytes, Shape};
+use crate::declare::{Declared, unescaped};
+use crate::reader::Head;
+use crate::text::decoded;
+
+/// The words for the types of variables, by their numbers.
+const TYPES: [&str; 30] = [
+    "event",
+    "integer",
+    "parameter",
+    "real",
+    "real_parameter",
+    "reg",
+    "supply0",
+    "supply1",
+    "time",
+    "tri",
+    "triand",
+    "trior",
+    "trireg",
+    "tri0",
+    "tri1",
+    "wand",
+    "wire",
+    "wor",
+    "port",
+    "sparray",
+    "realtime",
+    "string",
+    "bit",
+    "logic",
+    "int",
+    "shortint",
+    "longint",
+    "byte",
+    "enum",
+    "shortreal",
+];
+const PORT: u8 = 18;
+const ATTRIBUTE: u8 = 252;
+const END_OF_ATTRIBUTE: u8 = 253;
+const SCOPE: u8 = 254;
+const END_OF_SCOPE: u8 = 255;
+
+/// Declares them all. Returns which sources are ports.
+pub(super) fn declare(bytes: &[u8], shapes: &[Shape], head: &mut Head) -> Result<Vec<bool>, String> {
+    let damage = "the names of its variables are damaged";
+    for _ in shapes {
+        head.bits.add_source();
+    }
+    let mut ports = vec![false; shapes.len()];
+    let (mut scope, mut last) = (0, 0);
+    let mut input = Bytes(bytes);
+    while let Some(tag) = input.u8() {
+        match tag {
+            SCOPE => {
+                input.u8().ok_or(damage)?;
+                let name = decoded(input.text().ok_or(damage)?);
+                input.text().ok_or(damage)?;
+                scope = head.scopes.add(scope, unescaped(&name));
+            }
+            END_OF_SCOPE => scope = head.scopes.around(scope),
+            ATTRIBUTE => {
+                input.take(2).and_then(|_| input.text()).and_then(|_| input.varint()).ok_or(damage)?;
+            }
+            END_OF_ATTRIBUTE => {}
+            _ => {
+                let kind = TYPES.get(usize::from(tag)).ok_or(damage)?;
+                input.u8().ok_or(damage)?;
+                let name = decoded(input.text().ok_or(damage)?);
+                let (length, alias) = (input.varint().ok_or(damage)?, input.varint().ok_or(damage)?);
+                // Places are counted from 1; 0 is a new one.
+                let place = match alias {
+                    0 => {
+                        last += 1;
+                        last
+                    }
+                    alias => alias,
+                };
+                let source = usize::try_from(place - 1).map_err(|_| damage)?;
+                let shape = *shapes.get(source).ok_or(damage)?;
+                let width = match (shape, tag) {
+                    (Shape::Digits(_), PORT) => {
+                        ports[source] = true;
+                        // Its state, and its strength twice, with blanks between them.
+                        length.saturating_sub(2) / 3
+                    }
+                    (Shape::Digits(digits), _) => digits.into(),
+                    (Shape::Real | Shape::Text, _) => 0,
+                };
+                let kind = match shape {
+                    Shape::Real => "real",
+                    Shape::Text if *kind != "event" => "string",
+                    _ => kind,
+                };
+                let (source, name) = (source as u32, &*name);
+                head.declare(&Declared { scope, kind, width, range: None, name, source });
+            }
+        }
+    }
+    Ok(ports)
+}

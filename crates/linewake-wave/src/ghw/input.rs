@@ -1,0 +1,149 @@
+//! The numbers and texts of a file, one after the other.
+
+use std::io::{ErrorKind, Read};
+
+use crate::text::decoded;
+
+/// All texts together are no longer.
+const LONGEST_TEXTS: usize = 1 << 28;
+
+/// Why it does not go on.
+#[derive(Debug)]
+pub(super) enum Stop {
+    /// The file is over.
+    Over,
+    /// This is wrong.
+    Wrong(String),
+}
+
+/// A file that is read to its end.
+pub(super) struct Input {
+    source: Box<dyn Read + Send>,
+    buffer: Vec<u8>,
+    at: usize,
+    end: usize,
+    /// Whether numbers of a fixed size have their highest byte first.
+    pub(super) is_big: bool,
+}
+
+impl std::fmt::Debug for Input {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Input").field("is_big", &self.is_big).finish_non_exhaustive()
+    }
+}
+
+impl Input {
+    pub(super) fn new(source: Box<dyn Read + Send>) -> Self {
+        Self { source, buffer: vec![0; 64 << 10], at: 0, end: 0, is_big: false }
+    }
+
+    #[inline]
+    pub(super) fn u8(&mut self) -> Result<u8, Stop> {
+        if self.at == self.end {
+            self.more()?;
+        }
+        self.at += 1;
+        Ok(self.buffer[self.at - 1])
+    }
+
+    #[cold]
+    fn more(&mut self) -> Result<(), Stop> {
+        loop {
+            match self.source.read(&mut self.buffer) {
+                Ok(0) => return Err(Stop::Over),
+                Ok(read) => {
+                    (self.at, self.end) = (0, read);
+                    return Ok(());
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(Stop::Wrong(error.to_string())),
+            }
+        }
+    }
+
+    pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], Stop> {
+        let mut array = [0; N];
+        for byte in &mut array {
+            *byte = self.u8()?;
+        }
+        Ok(array)
+    }
+
+    pub(super) fn u32(&mut self) -> Result<u32, Stop> {
+        let bytes = self.array()?;
+        Ok(if self.is_big { u32::from_be_bytes(bytes) } else { u32::from_le_bytes(bytes) })
+    }
+
+    pub(super) fn i64(&mut self) -> Result<i64, Stop> {
+        let bytes = self.array()?;
+        Ok(if self.is_big { i64::from_be_bytes(bytes) } else { i64::from_le_bytes(bytes) })
+    }
+
+    /// Seven bits a byte, the lowest first.
+    #[inline]
+    pub(super) fn unsigned(&mut self) -> Result<u64, Stop> {
+        let mut number = 0;
+        for shift in (0..64).step_by(7) {
+            let byte = self.u8()?;
+            number |= u64::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                return Ok(number);
+            }
+        }
+        Err(Stop::Wrong("a number in it has no end".into()))
+    }
+
+    /// The same, with a sign.
+    pub(super) fn signed(&mut self) -> Result<i64, Stop> {
+        let mut number = 0;
+        for shift in (0..64).step_by(7) {
+            let byte = self.u8()?;
+            number |= i64::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                let is_negative = byte & 0x40 != 0 && shift + 7 < 64;
+                return Ok(if is_negative { number | (-1 << (shift + 7)) } else { number });
+            }
+        }
+        Err(Stop::Wrong("a number in it has no end".into()))
+    }
+
+    /// A place in a list, counted from 1; 0 is none.
+    pub(super) fn place(&mut self) -> Result<Option<usize>, Stop> {
+        Ok(usize::try_from(self.unsigned()?).unwrap_or(usize::MAX).checked_sub(1))
+    }
+
+    /// The list of texts: each begins as the one before it, as far as is said behind that.
+    pub(super) fn texts(&mut self) -> Result<Vec<Box<str>>, Stop> {
+        self.array::<4>()?;
+        let count = self.u32()?;
+        self.array::<4>()?;
+        let (mut texts, mut text, mut length) = (Vec::new(), Vec::new(), 0);
+        for _ in 0..count {
+            let mut end = loop {
+                match self.u8()? {
+                    end @ (0..=31 | 128..=159) => break end,
+                    byte => text.push(byte),
+                }
+                if text.len() > LONGEST_TEXTS {
+                    return Err(Stop::Wrong("a text in it has no end".into()));
+                }
+            };
+            length += text.len();
+            if length > LONGEST_TEXTS {
+                return Err(Stop::Wrong("its texts are longer than 256 MiB".into()));
+            }
+            texts.push(decoded(&text).into());
+            let (mut shared, mut shift) = (usize::from(end & 0x1f), 5);
+            while end >= 128 {
+                end = self.u8()?;
+                shared |= usize::from(end & 0x1f).checked_shl(shift).unwrap_or(0);
+                shift += 5;
+            }
+            text.truncate(shared);
+        }
+        match &self.array::<4>()? {
+            b"EOS\0" => Ok(texts),
+            _ => Err(Stop::Wrong("its list of texts has no end".into())),
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! Files that other tools wrote, read as those who wrote their readers read them.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use linewake_wave::{Format, Level, Reader};
+
+/// Of each bit by its path: when it is what, in nanoseconds.
+type Waves = BTreeMap<String, Vec<(u64, char)>>;
+
+fn file(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/tools").join(name)
+}
+
+/// What this crate reads.
+fn ours(reader: &mut Reader) -> Waves {
+    let paths: Vec<_> = reader.wires().map(|wire| wire.path()).collect();
+    let mut waves: Waves = paths.iter().map(|path| (path.clone(), Vec::new())).collect();
+    for change in reader.by_ref() {
+        let change = change.unwrap();
+        let digit = match change.level {
+            Level::Low => '0',
+            Level::High => '1',
+            Level::Unknown => 'x',
+            Level::Released => 'z',
+        };
+        waves.get_mut(&paths[change.wire as usize]).unwrap().push((change.at_ns, digit));
+    }
+    waves
+}
+
+/// What the reader behind Surfer reads.
+fn theirs(name: &str) -> Waves {
+    let mut bytes = std::fs::read(file(name)).unwrap();
+    if bytes.starts_with(b"META") {
+        bytes.drain(..=bytes.iter().position(|&byte| byte == b'\n').unwrap());
+    }
+    let mut waveform = wellen::simple::read_from_reader(std::io::Cursor::new(bytes)).unwrap();
+    let timescale = waveform.hierarchy().timescale().unwrap();
+    let exponent = i32::from(timescale.unit.to_exponent().unwrap());
+    let ns = |ticks: u64| {
+        let fs = u128::from(ticks) * u128::from(timescale.factor) * 10_u128.pow((exponent + 15) as u32);
+        (fs / 1_000_000) as u64
+    };
+    let signals: Vec<_> = waveform.hierarchy().signals().collect();
+    waveform.load_signals(&signals);
+    let hierarchy = waveform.hierarchy();
+    let mut waves = Waves::new();
+    for variable in hierarchy.all_vars() {
+        let variable = &hierarchy[variable];
+        let width = variable.length(hierarchy).unwrap_or(0);
+        if !variable.is_bit_vector(hierarchy) || (width > 1 && variable.enum_type(hierarchy).is_some()) {
+            continue;
+        }
+        let (left, right) = variable.index().map_or((i64::from(width) - 1, 0), |index| (index.msb(), index.lsb()));
+        let signal = waveform.get_signal(variable.signal_ref()).unwrap();
+        for place in 0..width {
+            let step = i64::from(place) * (right - left).signum();
+            let name = variable.full_name(hierarchy).replace('\\', "").replace(".[", "[");
+            let is_single = width == 1 && variable.index().is_none();
+            let path = if is_single { name } else { format!("{name}[{}]", left + step) };
+            let mut wave = Vec::<(u64, char)>::new();
+            for (at, value) in signal.iter_changes() {
+                let digit = match value.to_bit_string().unwrap().as_bytes()[place as usize] {
+                    b'1' | b'h' => '1',
+                    b'0' | b'l' => '0',
+                    b'z' => 'z',
+                    _ => 'x',
+                };
+                if wave.last().is_none_or(|&(_, last)| last != digit) {
+                    wave.push((ns(waveform.time_table()[at as usize]), digit));
+                }
+            }
+            waves.insert(path, wave);
+        }
+    }
+    waves
+}
+
+/// Without what is gone in the same moment: one of the readers leaves those out.
+fn settled(waves: Waves) -> Waves {
+    let settle = |wave: Vec<(u64, char)>| {
+        let mut settled = Vec::<(u64, char)>::new();
+        for (place, &(at, digit)) in wave.iter().enumerate() {
+            let is_passing = wave.get(place + 1).is_some_and(|next| next.0 == at);
+            if !is_passing && settled.last().is_none_or(|last| last.1 != digit) {
+                settled.push((at, digit));
+            }
+        }
+        settled
+    };
+    waves.into_iter().map(|(path, wave)| (path, settle(wave))).collect()
+}
+
+fn level(wave: &str) -> Vec<(u64, char)> {
+    wave.split_whitespace()
+        .map(|change| {
+            let (at, digit) = change.split_once(':').unwrap();
+            (at.parse().unwrap(), digit.parse().unwrap())
+        })
+        .collect()
+}
+
+/// Reads a file; these bits are to be as they are written here, and all others as another reader has them.
+fn check(name: &str, format: Format, expected: &[(&str, &str)], left_out: &[&str]) {
+    let mut reader = Reader::open(&file(name)).unwrap();
+    assert_eq!(reader.format(), format);
+    let waves = ours(&mut reader);
+    for (path, wave) in expected {
+        assert_eq!(waves.get(*path), Some(&level(wave)), "{name}: {path}");
+    }
+    let said: Vec<_> = reader.left_out().iter().map(|left_out| left_out.to_string()).collect();
+    assert_eq!(said, left_out, "{name}");
+    // The first line of sigrok-cli is no part of a value change dump.
+    let warnings = reader.warnings();
+    let is_known = |warning: &String| {
+        warning.ends_with("1: \"META\" is no definition of a value change dump; it is left out (and 2 more times)")
+    };
+    assert!(warnings.iter().all(is_known) && warnings.len() == usize::from(name == "sigrok.vcd"), "{warnings:?}");
+    // The other reader does not read a text where it was promised a number, which MyHDL writes.
+    if name != "myhdl.vcd" {
+        let (ours, theirs) = (settled(waves), settled(theirs(name)));
+        let differ = ours.iter().find(|(path, wave)| theirs.get(*path) != Some(*wave));
+        assert_eq!(differ.map(|(path, wave)| (path, Some(wave), theirs.get(path))), None, "{name}");
+        assert_eq!(ours.len(), theirs.len(), "{name}");
+    }
+}
+
+/// What bench.v does, in whatever scope.
+fn bench_v(top: &str, late_begins: &'static str) -> Vec<(String, &'static str)> {
+    let clk = "0:0 5:1 10:0 15:1 20:0 25:1 30:0 35:1 40:0 45:1 50:0 55:1 60:0";
+    [
+        ("clk", clk),
+        ("inner.clk", clk),
+        ("inner.q", "0:0 10:1 20:0 30:1 40:0 50:1 60:0"),
+        ("count[0]", "0:0 5:1 15:0 25:1 35:0 45:1 55:0"),
+        ("up[0]", "0:0 15:1 25:0 35:1 55:0"),
+        ("up[2]", "0:0 5:1 15:0 25:1 35:0 45:1 55:0"),
+        ("sda", "0:z 5:0 15:z 25:0 35:z 45:0 55:z"),
+        ("late", late_begins),
+        ("odd.name[0][7]", "0:1"),
+        ("odd.name[0][1]", "0:0"),
+        ("steps[31]", "0:0 5:1"),
+    ]
+    .map(|(name, wave)| (format!("{top}.{name}"), wave))
+    .into()
+}
+
+fn check_v(name: &str, format: Format, expected: &[(String, &'static str)], left_out: &[&str]) {
+    let expected: Vec<_> = expected.iter().map(|(path, wave)| (&**path, *wave)).collect();
+    check(name, format, &expected, left_out);
+}
+
+#[test]
+fn icarus_verilog() {
+    let expected = bench_v("bench", "0:x 12:1 42:0 42:1");
+    for (name, format) in
+        [("iverilog.vcd", Format::Vcd), ("iverilog.fst", Format::Fst), ("iverilog-lz4.fst", Format::Fst)]
+    {
+        check_v(name, format, &expected, &["\"bench.volts\" is a real"]);
+    }
+}
+
+#[test]
+fn verilator() {
+    // It has no x and no z.
+    let mut expected = bench_v("TOP.bench", "0:0 12:1 42:0 42:1");
+    expected.retain(|(path, _)| !path.ends_with("sda"));
+    for (name, format) in [("verilator.vcd", Format::Vcd), ("verilator.fst", Format::Fst)] {
+        check_v(name, format, &expected, &["\"TOP.bench.volts\" is a real"]);
+    }
+}
+
+/// What bench.vhd does, in whatever scope.
+const BENCH_VHD: [(&str, &str); 7] = [
+    ("flag", "0:0 12:1 22:0"),
+    ("ok", "0:0 12:1 22:0"),
+    ("bus_down[3]", "0:0 12:1 22:0"),
+    ("bus_down[2]", "0:1 12:x 22:0"),
+    ("bus_up[2]", "0:0 22:1"),
+    ("weak", "0:1 12:0 22:x"),
+    ("sda", "0:z 12:0 22:z"),
+];
+
+#[test]
+fn ghdl() {
+    let with = |top: &str, more: &[(&'static str, &'static str)]| -> Vec<_> {
+        BENCH_VHD.iter().chain(more).map(|&(name, wave)| (format!("{top}{name}"), wave)).collect()
+    };
+    let clk = ("clk", "0:1 5:0 10:1 15:0 20:1 25:0");
+    let number = [("number[0]", "0:1 12:0"), ("number[31]", "0:0 12:1")];
+    let vcd = [&[clk, ("inner.q", "0:0 5:1 15:0 25:1")], &number[..]].concat();
+    check_v("ghdl.vcd", Format::Vcd, &with("bench.", &vcd), &["\"bench.volts\" is a real"]);
+    // In its FST the top has no scope, and of a number there is one bit.
+    let left_out = ["\"state\" is a string", "\"volts\" is a real"];
+    check_v("ghdl.fst", Format::Fst, &with("", &[clk]), &left_out);
+    let ghw = [
+        ("clk", "0:0 0:1 5:0 10:1 15:0 20:1 25:0"),
+        ("pair.valid", "0:0 12:1"),
+        ("pair.data[1]", "0:1 12:0"),
+        ("inner.level", "0:0 5:1 15:0 25:1"),
+    ];
+    let left_out = ["\"bench.state\" is an enumeration", "\"bench.volts\" is a real"];
+    check_v("ghdl.ghw", Format::Ghw, &with("bench.", &[&ghw[..], &number].concat()), &left_out);
+}
+
+#[test]
+fn pyvcd() {
+    let expected = [
+        ("board.cpu.irq", "0:0 130:1 230:0 330:1 430:0 530:1 700:x 800:1 900:0"),
+        ("board.sda", "0:z 140:0 240:z 340:1 440:x 540:z 700:x 800:z"),
+        ("board.cpu.count[7]", "0:x 100:0 300:1 700:x 800:1"),
+    ];
+    let left_out = ["\"board.level\" is a real", "\"board.state\" is a string"];
+    check("pyvcd.vcd", Format::Vcd, &expected, &left_out);
+}
+
+#[test]
+fn myhdl() {
+    let expected = [
+        ("bench.clk", "0:0 5:1 10:0 15:1 20:0 25:1 30:0 35:1 40:0 45:1 50:0"),
+        ("bench.signed[2]", "0:1 5:0 35:1"),
+        ("bench.count[3]", "0:0 25:1"),
+    ];
+    check("myhdl.vcd", Format::Vcd, &expected, &["\"bench.name\" is a real"]);
+}
+
+#[test]
+fn sigrok_cli() {
+    let expected = [
+        ("libsigrok.0", "0:0 1000:1 3000:0 6000:1 7000:0"),
+        ("libsigrok.1", "0:0 2000:1 7000:0"),
+        ("libsigrok.2", "0:0 4000:1 7000:0"),
+        ("libsigrok.3", "0:0 6000:1 7000:0 8000:1"),
+    ];
+    check("sigrok.vcd", Format::Vcd, &expected, &[]);
+}
