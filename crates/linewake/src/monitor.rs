@@ -69,6 +69,10 @@ pub struct Monitor {
     is_stopping: bool,
     timer: Timer,
     sleep: Option<(Instant, Call<()>)>,
+    /// When it was last looked for what there is.
+    looked: Instant,
+    /// The same of when the last edge was given.
+    last_edge: Option<Instant>,
     /// What ended the stream, to be told when all that came before is given.
     end: Option<Error>,
     is_over: bool,
@@ -211,6 +215,8 @@ impl Monitor {
             is_stopping: false,
             timer,
             sleep: None,
+            looked: Instant::now(),
+            last_edge: None,
             end: None,
             is_over: false,
             hides_states: false,
@@ -246,6 +252,23 @@ impl Monitor {
     #[must_use]
     pub fn stats(&self) -> MonitorStats {
         self.merge.stats
+    }
+
+    /// When the last edge was given, by the wake-up that brought it: also of one that a filter keeps back. So a program that
+    /// waits for quiet looks when the quiet would be over, and not before.
+    ///
+    /// ```
+    /// # let chip = linewake::Chip::options().life(false).open("sim")?;
+    /// let mut monitor = linewake::Monitor::builder().request(chip.request().line("door")).start()?;
+    /// assert_eq!(monitor.last_edge_at(), None);
+    /// chip.world().toggle("door", 1)?;
+    /// monitor.wait_next().expect("it goes on")?;
+    /// assert!(monitor.last_edge_at() <= Some(std::time::Instant::now()));
+    /// # Ok::<(), linewake::Error>(())
+    /// ```
+    #[must_use]
+    pub fn last_edge_at(&self) -> Option<Instant> {
+        self.last_edge
     }
 
     /// What happens next, or `None` after the stream was [stopped](Self::stopper). Dropping the future loses nothing.
@@ -289,6 +312,7 @@ impl Monitor {
     fn given(&mut self, mut event: Event, place: usize) -> Event {
         if let Event::Edge { request, edge } = &mut event {
             self.merge.stats.delivered += 1;
+            self.last_edge = Some(self.looked);
             self.sources[*request].tell_dropped(place, edge);
         }
         event
@@ -312,6 +336,7 @@ impl Monitor {
                 (0..self.sources.len()).for_each(|source| self.ready.push(source));
             }
             let now = Instant::now();
+            self.looked = now;
             self.poll_sources(cx, now);
             let is_drained = self.end.is_some() || self.sources.iter().all(Source::is_over);
             self.merge.release(now, is_drained);

@@ -133,18 +133,18 @@ impl<'a> Watch<'a> {
         let mut idle = after(self.pace.idle, began);
         let mut stats = after(self.pace.stats, began);
         let mut heartbeat = after(self.pace.heartbeat, began);
-        // Of edges that are filtered nobody is told; that they come has to be looked for.
-        let looks = source.is_filtered() && (idle.is_some() || self.pace.enough.is_some());
-        let mut look = looks.then_some(began);
-        let mut came = 0;
+        // Of edges that are filtered nobody is told; that so many came has to be looked for.
+        let mut look = (source.is_filtered() && self.pace.enough.is_some()).then_some(began);
+        let mut written = began;
         loop {
             let now = Instant::now();
-            if source.monitor().stats().delivered > came {
-                came = source.monitor().stats().delivered;
-                // A watch that has been stopped goes to its end.
-                idle = idle.and(after(self.pace.idle, now));
-            }
             let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+            if is_due(idle) {
+                // It is looked when the quiet would be over, and not before: since then edges may have come, and be kept back
+                // by a filter. While edges were written nobody looked for more.
+                let last = source.monitor().last_edge_at().unwrap_or(began);
+                idle = after(self.pace.idle, last.max(written));
+            }
             if is_due(look) {
                 look = Some(now + LOOK);
                 if self.has_enough(source) {
@@ -169,7 +169,11 @@ impl<'a> Watch<'a> {
             let deadline = [end, idle, stats, heartbeat, look].into_iter().flatten().min();
             match source.wait(deadline.map(|deadline| deadline.saturating_duration_since(now))) {
                 Some(Ok(event)) => {
+                    let told = self.told;
                     self.events(source, &event)?;
+                    if self.told > told {
+                        written = Instant::now();
+                    }
                     if self.left == 0 || (!source.is_filtered() && self.has_enough(source)) {
                         break;
                     }
