@@ -60,7 +60,8 @@ pub(crate) fn is_libgpiod() -> bool {
     caller().tool.is_some()
 }
 
-fn tool(argv0: &OsStr) -> Option<(&'static str, Tool)> {
+/// Which tool that is, by the first word of the command line.
+pub(crate) fn tool(argv0: &OsStr) -> Option<(&'static str, Tool)> {
     let name = Path::new(argv0).file_name()?.to_str()?;
     let name = match name.len().checked_sub(4).and_then(|at| name.split_at_checked(at)) {
         Some((name, exe)) if exe.eq_ignore_ascii_case(".exe") => name,

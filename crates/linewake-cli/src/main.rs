@@ -8,7 +8,7 @@ mod detect;
 mod doctor;
 mod driver;
 mod get;
-mod getopt;
+mod gpiod;
 mod info;
 mod lines;
 mod links;
@@ -29,7 +29,6 @@ mod signals;
 mod specifiers;
 mod stamp;
 mod threads;
-mod tool;
 
 use std::env;
 use std::process::ExitCode;
@@ -77,9 +76,9 @@ enum Command {
 
 fn main() -> ExitCode {
     let mut arguments = env::args_os();
-    let caller = caller::begin(arguments.next().as_deref());
-    if let Some((name, tool)) = caller.tool {
-        return tool::run(name, tool, arguments);
+    let called = arguments.next().unwrap_or_default();
+    if let Some((name, tool)) = caller::tool(&called) {
+        return gpiod::run(name, tool, &called, arguments);
     }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,

@@ -282,7 +282,7 @@ fn number(kind: InfoEventKind) -> u8 {
 }
 
 /// What happens next on any of the chips, and on which; nothing if it does not happen in time.
-fn next(
+pub(crate) fn next(
     watchers: &mut [InfoWatcher],
     deadline: Option<Instant>,
 ) -> Option<(usize, Option<Result<InfoEvent, linewake::Error>>)> {

@@ -2,7 +2,7 @@
 
 mod daemon;
 mod interactive;
-mod terminal;
+pub(crate) mod terminal;
 
 use std::io::Write as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -21,6 +21,11 @@ mod system {
     pub(crate) struct Signal(i32);
 
     impl Signal {
+        /// That of Ctrl-C.
+        pub(crate) fn interrupt() -> Self {
+            Self(SIGINT)
+        }
+
         /// Ends the process as the signal would have.
         pub(crate) fn end_process(self) -> ! {
             let _ = signal_hook::low_level::emulate_default_handler(self.0);
@@ -50,6 +55,11 @@ mod system {
     pub(crate) struct Signal;
 
     impl Signal {
+        /// That of Ctrl-C.
+        pub(crate) fn interrupt() -> Self {
+            Self
+        }
+
         /// Ends the process.
         pub(crate) fn end_process(self) -> ! {
             std::process::exit(1)

@@ -52,6 +52,10 @@ mod timer;
 mod wait;
 mod world;
 
+#[cfg(target_os = "linux")]
+#[doc(hidden)]
+pub use backend::gpiochip::file as gpiochip;
+
 pub use account::{Account, Figures, LineAccount, LineTotals, Tally, Trust};
 pub use backend::exec::{Exec, Restart};
 pub use backend::{InfoEvent, InfoEventKind};

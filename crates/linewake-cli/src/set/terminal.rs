@@ -16,27 +16,27 @@ use crate::exit::Failure;
 const REMEMBERED: usize = 20;
 
 /// A terminal.
-pub(super) struct Terminal(Editor<Words, DefaultHistory>);
+pub(crate) struct Terminal(Editor<Words, DefaultHistory>);
 
 /// How the terminal is when no line is edited, if standard input is one.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Settings {
+pub(crate) struct Settings {
     #[cfg(unix)]
     before: Option<rustix::termios::Termios>,
 }
 
 #[cfg(unix)]
 impl Settings {
-    pub(super) fn now() -> Self {
+    pub(crate) fn now() -> Self {
         Self { before: rustix::termios::tcgetattr(rustix::stdio::stdin()).ok() }
     }
 
-    pub(super) fn is_some(&self) -> bool {
+    pub(crate) fn is_some(&self) -> bool {
         self.before.is_some()
     }
 
     /// Makes it so again. One in the background leaves the terminal to others: it would be stopped.
-    pub(super) fn restore(&self) {
+    pub(crate) fn restore(&self) {
         use rustix::termios::{OptionalActions, tcgetpgrp, tcsetattr};
         let stdin = rustix::stdio::stdin();
         let is_others = tcgetpgrp(stdin).is_ok_and(|group| group != rustix::process::getpgrp());
@@ -49,19 +49,19 @@ impl Settings {
 /// A console's modes are not those of the programs that have it.
 #[cfg(not(unix))]
 impl Settings {
-    pub(super) fn now() -> Self {
+    pub(crate) fn now() -> Self {
         Self::default()
     }
 
-    pub(super) fn is_some(&self) -> bool {
+    pub(crate) fn is_some(&self) -> bool {
         false
     }
 
-    pub(super) fn restore(&self) {}
+    pub(crate) fn restore(&self) {}
 }
 
 /// What was typed.
-pub(super) enum Typed {
+pub(crate) enum Typed {
     Line(String),
     /// Ctrl-C.
     Interrupt,
@@ -71,7 +71,7 @@ pub(super) enum Typed {
 
 impl Terminal {
     /// `lines` are what lines may be called.
-    pub(super) fn new(lines: Vec<String>) -> Result<Self, Failure> {
+    pub(crate) fn new(lines: Vec<String>) -> Result<Self, Failure> {
         let config = Config::builder()
             .completion_type(CompletionType::List)
             .auto_add_history(true)
@@ -83,7 +83,7 @@ impl Terminal {
         Ok(Self(editor))
     }
 
-    pub(super) fn line(&mut self, prompt: &str) -> Result<Typed, Failure> {
+    pub(crate) fn line(&mut self, prompt: &str) -> Result<Typed, Failure> {
         match self.0.readline(prompt) {
             Ok(line) => Ok(Typed::Line(line)),
             Err(ReadlineError::Interrupted) => Ok(Typed::Interrupt),

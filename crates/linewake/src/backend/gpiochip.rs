@@ -1,10 +1,12 @@
 //! The chips of Linux: `/dev/gpiochipN`.
 //!
 //! - `uapi` is the kernel's interface, `config` what it says of how lines are held.
+//! - `file` is a chip on the caller's thread alone, for libgpiod's tools.
 //! - `find` opens what a spec names, and finds a chip again; `help` says what to do when it does not open.
 //! - `lines` are lines that are held, `held` knows which of them this process still wants, `watch` is who takes them and gives them back.
 
 mod config;
+pub mod file;
 mod find;
 mod held;
 mod help;

@@ -2,7 +2,9 @@
 
 use std::ffi::c_void;
 use std::fmt;
+use std::io;
 use std::marker::PhantomData;
+use std::os::fd::AsFd;
 use std::ptr;
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -189,6 +191,36 @@ impl<T> Ioctl<T> {
 /// Whether a header that says `T` might mean a number in place of an address.
 const fn is_like_an_integer<T>() -> bool {
     size_of::<T>() > 0 && size_of::<T>() <= size_of::<usize>() && align_of::<T>() == size_of::<T>()
+}
+
+impl<T: FromBytes + IntoBytes + Immutable + KnownLayout> Ioctl<T> {
+    /// Runs it at once on a file that is no [`Device`]: for a program that does nothing else meanwhile, and for which a port
+    /// and its thread would be too much.
+    ///
+    /// ```
+    /// use std::io::Write;
+    /// use overlapped::linux::Ioctl;
+    /// // SAFETY: ioctl_tty(2): FIONREAD, from before the numbering of requests, writes one `int`.
+    /// const FIONREAD: Ioctl<i32> = unsafe { Ioctl::from_request(0x541b) };
+    ///
+    /// let (reader, mut writer) = std::io::pipe()?;
+    /// writer.write_all(b"four")?;
+    /// assert_eq!(FIONREAD.run_on(&reader, 0)?, 4);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// What `ioctl(2)` says, as it is: EINTR too.
+    pub fn run_on(self, file: impl AsFd, argument: T) -> io::Result<T> {
+        let mut argument = argument;
+        let address: *mut c_void = if size_of::<T>() == 0 { ptr::null_mut() } else { (&raw mut argument).cast() };
+        #[cfg(not(miri))]
+        // SAFETY: who declared the ioctl promised that the driver keeps to one `T` at this address.
+        unsafe { crate::sys::linux::ioctl(file.as_fd(), self.request, address) }?;
+        #[cfg(miri)]
+        let _ = (file.as_fd(), address);
+        Ok(argument)
+    }
 }
 
 impl<T> Clone for Ioctl<T> {

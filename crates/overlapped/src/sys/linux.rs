@@ -34,6 +34,7 @@ pub(crate) use file::{File, adopt, open};
 pub(crate) use process::PerProcess;
 pub(crate) use queue::Queue;
 pub(crate) use thread::spawn;
+pub(crate) use transfer::ioctl;
 
 /// Nothing to do: only on Windows is a library unloaded under its threads.
 pub(crate) fn pin_module() {}

@@ -1,10 +1,13 @@
 //! Which chips there are, which one a spec names, and where it is when it comes back.
 
 use std::fs;
+use std::io;
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use overlapped::Device;
+use rustix::fs::FileType;
 
 use super::{Chip, help};
 use crate::backend::Backend;
@@ -53,14 +56,23 @@ pub(crate) fn open(spec: &str) -> Result<Arc<dyn Backend>, Error> {
     if let Some(label) = spec.strip_prefix(LABEL) {
         return open_labelled(spec, label);
     }
-    let path = match spec.strip_prefix("gpiochip").unwrap_or(spec) {
-        path if path.starts_with('/') => path.to_owned(),
-        number => format!("/dev/gpiochip{number}"),
-    };
+    let path = path_of(spec);
     // A link may lead elsewhere when the chip comes back; what it leads to now is the chip.
     let real = fs::canonicalize(&path).map_or_else(|_| path.clone(), |real| real.to_string_lossy().into_owned());
+    // A pipe would wait to be read, and a plain file would say that it is no terminal.
+    if fs::metadata(&real).is_ok_and(|found| !found.file_type().is_char_device()) {
+        return Err(help::no_device(&real));
+    }
     let device = Device::open(&real).map_err(|error| help::not_opened(spec, &real, error))?;
     Ok(Arc::new(Chip::new(device, &real).map_err(|error| help::no_chip(spec, &real, error))?))
+}
+
+/// Of a number, a name or a path.
+fn path_of(spec: &str) -> String {
+    match spec.strip_prefix("gpiochip").unwrap_or(spec) {
+        path if path.starts_with('/') => path.to_owned(),
+        number => format!("/dev/gpiochip{number}"),
+    }
 }
 
 fn open_labelled(spec: &str, label: &str) -> Result<Arc<dyn Backend>, Error> {
@@ -84,31 +96,54 @@ pub(super) fn labelled(label: &str) -> Vec<Arc<str>> {
     chips().filter(|chip| *chip.info.label == *label).map(|chip| chip.info.name.clone()).collect()
 }
 
-/// The names of the chips there are, in the order of their numbers.
+/// Whether a path leads to a gpiochip: to a character device that the kernel's bus of them has.
+#[must_use]
+pub fn is_chip(path: &Path) -> bool {
+    let Ok(stat) = rustix::fs::stat(path) else { return false };
+    if FileType::from_raw_mode(stat.st_mode) != FileType::CharacterDevice {
+        return false;
+    }
+    let (major, minor) = (rustix::fs::major(stat.st_rdev), rustix::fs::minor(stat.st_rdev));
+    let bus = rustix::fs::readlink(format!("/sys/dev/char/{major}:{minor}/subsystem"), Vec::new());
+    bus.is_ok_and(|bus| bus.as_bytes().ends_with(b"/bus/gpio"))
+}
+
+/// The gpiochips in a directory, in no order. A link to a chip is not another chip, and what has a chip's name and is a plain
+/// file, a pipe or a directory is none.
+pub(super) fn paths_in(directory: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(directory)?.flatten();
+    let devices = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_char_device()));
+    Ok(devices.map(|entry| entry.path()).filter(|path| is_chip(path)).collect())
+}
+
+/// The specs of the chips there are: `gpiochipN` in the order of the numbers, then the paths of those that are called
+/// otherwise.
 pub(crate) fn names() -> Vec<String> {
-    let entries = fs::read_dir("/dev").into_iter().flatten().flatten();
-    let mut numbers: Vec<u32> = entries
-        // A link to a chip is not another chip.
-        .filter(|entry| entry.file_type().is_ok_and(|kind| !kind.is_symlink()))
-        .filter_map(|entry| entry.file_name().to_str()?.strip_prefix("gpiochip")?.parse().ok())
-        .collect();
-    numbers.sort_unstable();
-    numbers.into_iter().map(|number| format!("gpiochip{number}")).collect()
+    let paths = paths_in(Path::new("/dev")).unwrap_or_default();
+    let number = |path: &Path| path.file_name()?.to_str()?.strip_prefix("gpiochip")?.parse::<u32>().ok();
+    let mut numbered: Vec<u32> = paths.iter().filter_map(|path| number(path)).collect();
+    numbered.sort_unstable();
+    let others = paths.iter().filter(|path| number(path).is_none());
+    let mut others: Vec<_> = others.filter_map(|path| path.to_str().map(str::to_owned)).collect();
+    others.sort_unstable();
+    numbered.into_iter().map(|number| format!("gpiochip{number}")).chain(others).collect()
 }
 
 /// Opens one after the other; those that cannot be opened are left out.
 fn chips() -> impl Iterator<Item = Chip> {
     names().into_iter().filter_map(|name| {
-        let path = format!("/dev/{name}");
+        let path = path_of(&name);
         Chip::new(Device::open(&path).ok()?, &path).ok()
     })
 }
 
-/// The chips there are, by the name to open each by; with the reason, if that is not possible.
-pub(super) fn list() -> Vec<(String, Result<ChipInfo, Error>)> {
+/// The chips there are, by the name to open each by; with nothing, if that is not possible. It says no more of those, since
+/// that is where it is asked from.
+pub(super) fn list() -> Vec<(String, Option<ChipInfo>)> {
     let info = |name: String| {
-        let info = open(&name).map(|chip| chip.info().clone());
-        (name, info)
+        let path = path_of(&name);
+        let chip = Device::open(&path).ok().and_then(|device| Chip::new(device, &path).ok());
+        (name, chip.map(|chip| chip.info))
     };
     names().into_iter().map(info).collect()
 }
@@ -134,8 +169,23 @@ pub(super) fn again(before: &Chip) -> Result<Arc<dyn Backend>, Error> {
 
 #[cfg(test)]
 mod tests {
-    use super::{is_spec, open};
+    use std::path::Path;
+
+    use super::{is_chip, is_spec, open, paths_in};
     use crate::ErrorKind;
+
+    #[test]
+    fn what_is_called_as_a_chip_and_is_none_is_left_out() {
+        let place = std::env::temp_dir().join(format!("linewake-chips-{}", std::process::id()));
+        std::fs::create_dir_all(place.join("gpiochip9")).unwrap();
+        std::fs::write(place.join("gpiochip8"), "").unwrap();
+        std::os::unix::fs::symlink("/dev/null", place.join("gpiochip7")).unwrap();
+        assert_eq!(paths_in(&place).unwrap(), [Path::new(""); 0]);
+        assert!(!is_chip(Path::new("/dev/null")) && !is_chip(&place.join("gpiochip8")) && !is_chip(&place));
+        let error = super::help::no_device(place.join("gpiochip9").to_str().unwrap());
+        assert!(error.to_string().contains("gpiochip9\" is a directory, and no gpiochip; there "), "{error}");
+        std::fs::remove_dir_all(place).unwrap();
+    }
 
     #[test]
     fn names_numbers_paths_and_labels_are_specs() {

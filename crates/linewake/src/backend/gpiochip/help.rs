@@ -18,8 +18,8 @@ pub(super) fn chips() -> String {
     let names: Vec<_> = find::list()
         .into_iter()
         .map(|(name, info)| match info {
-            Ok(info) => format!("\"{name}\" (\"{}\", {} lines)", info.label, info.lines),
-            Err(_) => format!("\"{name}\""),
+            Some(info) => format!("\"{name}\" (\"{}\", {} lines)", info.label, info.lines),
+            None => format!("\"{name}\""),
         })
         .collect();
     if names.is_empty() {
@@ -86,6 +86,16 @@ pub(super) fn no_chip(spec: &str, path: &str, error: overlapped::Error) -> Error
         return Error::from(error).saying(message);
     }
     Error::new(ErrorKind::UnknownChip, format!("\"{path}\" is no gpiochip; {}", chips()))
+}
+
+/// There is something of that name, and it is not even a device.
+pub(super) fn no_device(path: &str) -> Error {
+    let what = match fs::metadata(path) {
+        Ok(found) if found.is_dir() => "a directory",
+        Ok(found) if found.is_file() => "a plain file",
+        _ => "no character device",
+    };
+    Error::new(ErrorKind::UnknownChip, format!("\"{path}\" is {what}, and no gpiochip; {}", chips()))
 }
 
 /// The kernel does not give lines.

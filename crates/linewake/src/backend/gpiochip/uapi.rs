@@ -14,20 +14,21 @@ pub(super) const LINES: usize = 64;
 pub(super) const ATTRIBUTES: usize = 10;
 
 /// `GPIO_V2_LINE_FLAG_…`.
-pub(super) mod flag {
-    pub(crate) const USED: u64 = 1 << 0;
-    pub(crate) const ACTIVE_LOW: u64 = 1 << 1;
-    pub(crate) const INPUT: u64 = 1 << 2;
-    pub(crate) const OUTPUT: u64 = 1 << 3;
-    pub(crate) const EDGE_RISING: u64 = 1 << 4;
-    pub(crate) const EDGE_FALLING: u64 = 1 << 5;
-    pub(crate) const OPEN_DRAIN: u64 = 1 << 6;
-    pub(crate) const OPEN_SOURCE: u64 = 1 << 7;
-    pub(crate) const BIAS_PULL_UP: u64 = 1 << 8;
-    pub(crate) const BIAS_PULL_DOWN: u64 = 1 << 9;
-    pub(crate) const BIAS_DISABLED: u64 = 1 << 10;
-    pub(crate) const EVENT_CLOCK_REALTIME: u64 = 1 << 11;
-    pub(crate) const EVENT_CLOCK_HTE: u64 = 1 << 12;
+#[allow(missing_docs, reason = "linux/gpio.h describes them")]
+pub mod flag {
+    pub const USED: u64 = 1 << 0;
+    pub const ACTIVE_LOW: u64 = 1 << 1;
+    pub const INPUT: u64 = 1 << 2;
+    pub const OUTPUT: u64 = 1 << 3;
+    pub const EDGE_RISING: u64 = 1 << 4;
+    pub const EDGE_FALLING: u64 = 1 << 5;
+    pub const OPEN_DRAIN: u64 = 1 << 6;
+    pub const OPEN_SOURCE: u64 = 1 << 7;
+    pub const BIAS_PULL_UP: u64 = 1 << 8;
+    pub const BIAS_PULL_DOWN: u64 = 1 << 9;
+    pub const BIAS_DISABLED: u64 = 1 << 10;
+    pub const EVENT_CLOCK_REALTIME: u64 = 1 << 11;
+    pub const EVENT_CLOCK_HTE: u64 = 1 << 12;
 }
 
 /// `GPIO_V2_LINE_ATTR_ID_…`.
@@ -235,6 +236,42 @@ pub(super) fn values(lines: &Device, count: usize) -> Result<u64, Error> {
 
 pub(super) fn set_values(lines: &Device, values: LineValues) -> Result<(), Error> {
     uninterrupted(|| lines.ioctl(SET_VALUES, values)).map(drop)
+}
+
+/// The same by the chip's own file, on this thread alone.
+pub(super) mod on_file {
+    use std::io;
+    use std::os::fd::{BorrowedFd, OwnedFd};
+
+    use zerocopy::FromZeros;
+
+    use super::{CHIP_INFO, GET_LINE, GET_VALUES, LINE_INFO, LINE_INFO_WATCH, SET_VALUES};
+    use super::{ChipInfo, LineInfo, LineRequest, LineValues, made};
+
+    pub(crate) fn chip_info(chip: BorrowedFd<'_>) -> io::Result<ChipInfo> {
+        CHIP_INFO.run_on(chip, ChipInfo::new_zeroed())
+    }
+
+    pub(crate) fn line_info(chip: BorrowedFd<'_>, offset: u32) -> io::Result<LineInfo> {
+        LINE_INFO.run_on(chip, LineInfo { offset, ..LineInfo::new_zeroed() })
+    }
+
+    pub(crate) fn watch_line_info(chip: BorrowedFd<'_>, offset: u32) -> io::Result<LineInfo> {
+        LINE_INFO_WATCH.run_on(chip, LineInfo { offset, ..LineInfo::new_zeroed() })
+    }
+
+    /// The file that holds the lines; none if the driver has made none.
+    pub(crate) fn get_lines(chip: BorrowedFd<'_>, request: LineRequest) -> io::Result<Option<OwnedFd>> {
+        Ok(made(GET_LINE.run_on(chip, LineRequest { fd: -1, ..request })?.fd))
+    }
+
+    pub(crate) fn values(lines: BorrowedFd<'_>, mask: u64) -> io::Result<u64> {
+        Ok(GET_VALUES.run_on(lines, LineValues { bits: 0, mask })?.bits)
+    }
+
+    pub(crate) fn set_values(lines: BorrowedFd<'_>, values: LineValues) -> io::Result<()> {
+        SET_VALUES.run_on(lines, values).map(drop)
+    }
 }
 
 /// A name as the kernel keeps it: cut at 31 bytes, and not within a character.

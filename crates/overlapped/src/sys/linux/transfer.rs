@@ -133,7 +133,7 @@ impl Transfer {
 ///
 /// # Safety
 /// What the driver does with the argument's address is fine.
-pub(super) unsafe fn ioctl(fd: BorrowedFd<'_>, request: u32, argument: *mut c_void) -> Result<u32, Errno> {
+pub(crate) unsafe fn ioctl(fd: BorrowedFd<'_>, request: u32, argument: *mut c_void) -> Result<u32, Errno> {
     struct InPlace(Opcode, *mut c_void);
     // SAFETY: the caller's promise; the output is taken from no address.
     unsafe impl rustix::ioctl::Ioctl for InPlace {

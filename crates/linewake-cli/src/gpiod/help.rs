@@ -1,50 +1,23 @@
-//! libgpiod's tools: their command lines, read into the arguments of the subcommands.
-
-use std::ffi::OsString;
-use std::process::ExitCode;
+//! What the tools say of themselves: their help and their version. The help is that of the subcommands, without what
+//! libgpiod's tools do not have.
 
 use clap::{Arg, ArgAction, Args, Command};
 
-use crate::caller::{Tool, caller};
-use crate::exit::{self, Failure};
-use crate::getopt::{self, is_libgpiods};
-use crate::{detect, get, info, mon, notify, set};
+use super::{Context, Died};
+use crate::caller::BEYOND;
 
-/// Runs the program as one of the tools.
-pub(crate) fn run(name: &'static str, tool: Tool, words: impl Iterator<Item = OsString>) -> ExitCode {
-    match tool {
-        Tool::Detect => parsed(name, words, detect::run),
-        Tool::Info => parsed(name, words, info::run),
-        Tool::Get => parsed(name, words, get::run),
-        Tool::Set => parsed(name, words, set::run),
-        Tool::Mon => parsed(name, words, mon::run),
-        Tool::Notify => parsed(name, words, notify::run),
-    }
+/// `--help` and `--version` by their letters. Then the tool ends.
+pub(super) fn show<A: Args>(context: &mut Context, letter: u8) -> Result<(), Died> {
+    let mut command = command::<A>(context.name);
+    let text = if letter == b'v' { command.render_version() } else { command.render_help().to_string() };
+    context.out.text(&text);
+    context.out.flush()?;
+    Err(Died { message: Vec::new(), code: 0 })
 }
 
-fn parsed<A: Args>(
-    name: &'static str,
-    words: impl Iterator<Item = OsString>,
-    run: impl FnOnce(&A) -> Result<(), Failure>,
-) -> ExitCode {
-    let mut command = command::<A>(name);
-    command.build();
-    let read = getopt::read(&command, words);
-    let parsed = command.try_get_matches_from_mut(read.words).and_then(|matches| A::from_arg_matches(&matches));
-    match (parsed, read.error) {
-        // The system's own part of the tools complains first, and of what comes first.
-        (Err(error), _) => usage(&error),
-        (Ok(_), Some(error)) => {
-            let prog = &caller().prog;
-            exit::say(&format!("{prog}: {error}\n{prog}: try {prog} --help\n"));
-            ExitCode::FAILURE
-        }
-        (Ok(arguments), None) => exit::code(run(&arguments)),
-    }
-}
-
-fn usage(error: &clap::Error) -> ExitCode {
-    if error.use_stderr() { exit::code(Err(exit::misused(error))) } else { exit::usage(error) }
+/// Whether libgpiod's tools have this option too.
+fn is_libgpiods(argument: &Arg) -> bool {
+    argument.get_help_heading() != Some(BEYOND)
 }
 
 /// The definition of a subcommand, as a tool: without what libgpiod's does not have.
@@ -90,4 +63,45 @@ fn without_ours(paragraph: &str) -> String {
     let first = |line: &str| ["%q", "%Q", "%m"].iter().filter_map(|ours| line.find(ours)).min();
     let lines = paragraph.lines().map(|line| line[..first(line).unwrap_or(line.len())].trim_end());
     lines.collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::super::getopt::Opt;
+    use super::super::{detect, get, info, mon, notify, set};
+    use super::*;
+
+    /// The options that are read, and those of which the help tells.
+    fn assert_same<A: Args>(options: &[Opt]) {
+        let mut command = command::<A>("tool");
+        command.build();
+        let read: BTreeSet<_> =
+            options.iter().map(|option| (option.long.to_owned(), option.short, option.takes_value)).collect();
+        let mut told = BTreeSet::new();
+        for argument in command.get_arguments().filter(|argument| !argument.is_hide_set()) {
+            let takes_value = matches!(argument.get_action(), ArgAction::Set | ArgAction::Append);
+            let short = argument.get_short().map(|letter| letter as u8);
+            if let Some(long) = argument.get_long() {
+                told.insert((long.to_owned(), short, takes_value));
+            }
+            if argument.get_visible_aliases().is_some_and(|aliases| aliases.contains(&"silent")) {
+                told.insert(("silent".to_owned(), None, takes_value));
+            }
+        }
+        // It has no letter of its own.
+        let read = read.into_iter().collect::<BTreeSet<_>>();
+        assert_eq!(read, told);
+    }
+
+    #[test]
+    fn the_help_has_the_options_that_there_are() {
+        assert_same::<crate::detect::Arguments>(detect::OPTIONS);
+        assert_same::<crate::info::Arguments>(info::OPTIONS);
+        assert_same::<crate::get::Arguments>(get::OPTIONS);
+        assert_same::<crate::set::Arguments>(set::OPTIONS);
+        assert_same::<crate::mon::Arguments>(mon::OPTIONS);
+        assert_same::<crate::notify::Arguments>(notify::OPTIONS);
+    }
 }

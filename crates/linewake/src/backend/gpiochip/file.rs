@@ -1,0 +1,343 @@
+//! A gpiochip by its file, on the caller's thread alone: for the command where it is called by the names of libgpiod's tools.
+//!
+//! A tool that reads one value and ends has no use for a port, its thread and a monitor. Names are the kernel's bytes, which
+//! need not be UTF-8, and errors are the system's.
+
+use std::fmt;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Mode, OFlags};
+use zerocopy::{FromBytes, FromZeros, IntoBytes};
+
+use super::uapi::{self, on_file};
+
+pub use super::find::is_chip;
+pub use super::uapi::flag;
+
+/// The most lines of one request.
+pub const MOST_LINES: usize = uapi::LINES;
+
+/// A name of the kernel's: up to its first zero, 32 bytes at most.
+///
+/// ```
+/// assert_eq!(linewake::gpiochip::Name::cut(b"door").as_bytes(), b"door");
+/// assert_eq!(linewake::gpiochip::Name::cut(&[b'x'; 40]).as_bytes().len(), 31);
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Name([u8; 32]);
+
+impl Name {
+    /// Of a text as much as the kernel keeps.
+    #[must_use]
+    pub fn cut(text: &[u8]) -> Self {
+        let mut name = [0; 32];
+        let text = &text[..text.len().min(31)];
+        name[..text.len()].copy_from_slice(text);
+        Self(name)
+    }
+
+    /// Its bytes: none if there is no name.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        let len = self.0.iter().position(|&byte| byte == 0).unwrap_or(self.0.len());
+        &self.0[..len]
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&String::from_utf8_lossy(self.as_bytes()), f)
+    }
+}
+
+/// What a chip is.
+///
+/// ```no_run
+/// # #[cfg(target_os = "linux")] {
+/// let chip = linewake::gpiochip::ChipFile::open("/dev/gpiochip0".as_ref())?;
+/// println!("{} lines", chip.info()?.lines);
+/// # }
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct FileInfo {
+    /// As in `gpiochip0`.
+    pub name: Name,
+    /// What its driver calls it.
+    pub label: Name,
+    /// How many.
+    pub lines: u32,
+}
+
+/// What a line is, and how it is held.
+///
+/// ```no_run
+/// # #[cfg(target_os = "linux")] {
+/// let chip = linewake::gpiochip::ChipFile::open("/dev/gpiochip0".as_ref())?;
+/// println!("{:?}", chip.line(4)?.name);
+/// # }
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct FileLine {
+    /// Empty if it has none.
+    pub name: Name,
+    /// Who holds it, if that has a name.
+    pub consumer: Name,
+    /// Its number on its chip.
+    pub offset: u32,
+    /// See [`flag`].
+    pub flags: u64,
+    /// In microseconds; 0 if there is none.
+    pub debounce: u32,
+}
+
+impl FileLine {
+    fn of(info: &uapi::LineInfo) -> Self {
+        let said = &info.attributes[..info.attributes.len().min(info.attribute_count as usize)];
+        let debounce = said.iter().find(|attribute| attribute.id == uapi::attribute::DEBOUNCE);
+        Self {
+            name: Name(info.name),
+            consumer: Name(info.consumer),
+            offset: info.offset,
+            flags: info.flags,
+            debounce: debounce.map_or(0, uapi::Attribute::micros),
+        }
+    }
+}
+
+/// What has become of a line.
+///
+/// ```no_run
+/// # #[cfg(target_os = "linux")] {
+/// let chip = linewake::gpiochip::ChipFile::open("/dev/gpiochip0".as_ref())?;
+/// chip.watch(4)?;
+/// println!("{}", chip.changed()?.timestamp_ns);
+/// # }
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct FileChange {
+    /// What the line is now.
+    pub line: FileLine,
+    /// By the monotonic clock.
+    pub timestamp_ns: u64,
+    /// 1: requested, 2: released, 3: reconfigured.
+    pub kind: u32,
+}
+
+/// An edge.
+///
+/// ```no_run
+/// # #[cfg(target_os = "linux")] {
+/// use linewake::gpiochip::{ChipFile, FileEvents, FileRequest, Name, flag};
+/// let request = FileRequest { flags: flag::INPUT | flag::EDGE_RISING, ..FileRequest::default() };
+/// let lines = ChipFile::open("/dev/gpiochip0".as_ref())?.request(&[4], &request)?;
+/// let mut events = FileEvents::default();
+/// for event in lines.read(&mut events)? {
+///     println!("{} {}", event.timestamp_ns, event.offset);
+/// }
+/// # }
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct FileEvent {
+    /// By the clock that was asked for.
+    pub timestamp_ns: u64,
+    /// 1: rising, 2: falling.
+    pub kind: u32,
+    /// Which line.
+    pub offset: u32,
+}
+
+/// Room for as many events as are read at once.
+///
+/// ```
+/// let events = linewake::gpiochip::FileEvents::default();
+/// ```
+#[derive(Debug)]
+pub struct FileEvents([u8; EVENTS * size_of::<uapi::LineEvent>()]);
+
+/// As many as libgpiod's gpiomon reads.
+const EVENTS: usize = 32;
+
+impl Default for FileEvents {
+    fn default() -> Self {
+        Self([0; EVENTS * size_of::<uapi::LineEvent>()])
+    }
+}
+
+/// How lines are asked for.
+///
+/// ```
+/// use linewake::gpiochip::{FileRequest, flag};
+/// let output = FileRequest { flags: flag::OUTPUT, values: Some(1), ..FileRequest::default() };
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct FileRequest<'a> {
+    /// Who asks.
+    pub consumer: &'a [u8],
+    /// See [`flag`].
+    pub flags: u64,
+    /// A bit for each line, in their order.
+    pub values: Option<u64>,
+    /// In microseconds; 0 is none.
+    pub debounce: u32,
+}
+
+/// An open chip.
+///
+/// ```no_run
+/// # #[cfg(target_os = "linux")] {
+/// println!("{:?}", linewake::gpiochip::ChipFile::open("/dev/gpiochip0".as_ref())?.info()?);
+/// # }
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct ChipFile {
+    file: OwnedFd,
+}
+
+impl ChipFile {
+    /// Opens a path that [`is_chip`].
+    ///
+    /// # Errors
+    /// What open(2) says.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let file = rustix::fs::open(path, OFlags::RDWR | OFlags::CLOEXEC | OFlags::NONBLOCK, Mode::empty())?;
+        Ok(Self { file })
+    }
+
+    /// What it is.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn info(&self) -> io::Result<FileInfo> {
+        let said = on_file::chip_info(self.file.as_fd())?;
+        Ok(FileInfo { name: Name(said.name), label: Name(said.label), lines: said.lines })
+    }
+
+    /// What a line is now.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn line(&self, offset: u32) -> io::Result<FileLine> {
+        Ok(FileLine::of(&on_file::line_info(self.file.as_fd(), offset)?))
+    }
+
+    /// From now on the chip's file tells what becomes of the line.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn watch(&self, offset: u32) -> io::Result<()> {
+        on_file::watch_line_info(self.file.as_fd(), offset).map(drop)
+    }
+
+    /// The next thing that has become of a watched line.
+    ///
+    /// # Errors
+    /// What the kernel says: EAGAIN if there is nothing.
+    pub fn changed(&self) -> io::Result<FileChange> {
+        let mut said = uapi::LineInfoChanged::new_zeroed();
+        let read = rustix::io::read(&self.file, said.as_mut_bytes())?;
+        if read < size_of::<uapi::LineInfoChanged>() {
+            return Err(rustix::io::Errno::IO.into());
+        }
+        Ok(FileChange { line: FileLine::of(&said.info), timestamp_ns: said.timestamp_ns, kind: said.kind })
+    }
+
+    /// Takes lines, [`MOST_LINES`] at most.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn request(&self, offsets: &[u32], request: &FileRequest<'_>) -> io::Result<LinesFile> {
+        let mask = u64::MAX >> (MOST_LINES - offsets.len().clamp(1, MOST_LINES));
+        let mut asked = uapi::LineRequest::new_zeroed();
+        for (slot, offset) in asked.offsets.iter_mut().zip(offsets) {
+            *slot = *offset;
+            asked.lines += 1;
+        }
+        asked.consumer = Name::cut(request.consumer).0;
+        asked.config.flags = request.flags;
+        let values = request.values.map(|bits| uapi::Attribute::bits(uapi::attribute::OUTPUT_VALUES, bits & mask));
+        let debounce = (request.debounce > 0).then(|| uapi::Attribute::debounce(request.debounce));
+        for (slot, attribute) in asked.config.attributes.iter_mut().zip(values.into_iter().chain(debounce)) {
+            *slot = uapi::ConfigAttribute { attribute, lines: mask };
+            asked.config.attribute_count += 1;
+        }
+        let file = on_file::get_lines(self.file.as_fd(), asked)?;
+        Ok(LinesFile { file: file.ok_or(rustix::io::Errno::IO)?, mask })
+    }
+}
+
+impl AsFd for ChipFile {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
+/// Lines that are held as long as this is there.
+///
+/// ```no_run
+/// # #[cfg(target_os = "linux")] {
+/// use linewake::gpiochip::{ChipFile, FileRequest, flag};
+/// let request = FileRequest { flags: flag::INPUT, ..FileRequest::default() };
+/// let lines = ChipFile::open("/dev/gpiochip0".as_ref())?.request(&[4, 5], &request)?;
+/// println!("{:#b}", lines.values()?);
+/// # }
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct LinesFile {
+    file: OwnedFd,
+    /// A bit for each line.
+    mask: u64,
+}
+
+impl LinesFile {
+    /// A bit for each line.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn values(&self) -> io::Result<u64> {
+        on_file::values(self.file.as_fd(), self.mask)
+    }
+
+    /// Sets all of them.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn set_values(&self, bits: u64) -> io::Result<()> {
+        on_file::set_values(self.file.as_fd(), uapi::LineValues { bits, mask: self.mask })
+    }
+
+    /// The edges that are there, or the next one.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn read<'a>(&self, events: &'a mut FileEvents) -> io::Result<impl Iterator<Item = FileEvent> + use<'a>> {
+        let read = rustix::io::read(&self.file, &mut events.0)?;
+        let records = events.0[..read].chunks_exact(size_of::<uapi::LineEvent>());
+        let event = |record| {
+            let said = uapi::LineEvent::read_from_bytes(record).ok()?;
+            Some(FileEvent { timestamp_ns: said.timestamp_ns, kind: said.id, offset: said.offset })
+        };
+        Ok(records.filter_map(event))
+    }
+}
+
+impl AsFd for LinesFile {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
+/// The paths of all chips in `/dev`, in no order. A link to a chip is not another chip.
+///
+/// # Errors
+/// That of reading the directory.
+pub fn paths() -> io::Result<Vec<PathBuf>> {
+    super::find::paths_in(Path::new("/dev"))
+}
