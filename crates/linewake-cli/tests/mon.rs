@@ -762,7 +762,10 @@ fn as_gpiomon_it_says_no_more_than_gpiomon() {
     std::fs::create_dir_all(&tool.0).unwrap();
     let gpiomon = tool.0.join("gpiomon");
     std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_linewake"), &gpiomon).unwrap();
-    let gpiomon = |arguments: &[&str]| Command::new(&gpiomon).args(arguments).stdin(Stdio::null()).output().unwrap();
+    let gpiomon = |arguments: &[&str]| {
+        let mut command = Command::new(&gpiomon);
+        command.args(arguments).env("LINEWAKE_SIM", "1").stdin(Stdio::null()).output().unwrap()
+    };
     let output = gpiomon(&["-c", "sim", "-n", "2", "--banner", "-I", "pps"]);
     assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
     let expected = "\"pps\"=inactive\nMonitoring line 'pps'...\n0.500000000\trising\tsim 0 \"pps\"\n0.600000000\tfalling\tsim 0 \"pps\"\n";

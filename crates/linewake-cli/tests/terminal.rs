@@ -122,7 +122,7 @@ fn a_signal_leaves_the_terminal_as_it_was() {
         ("gpioset", &["-c", "sim", "-i", "led=0"], None),
     ] {
         let mut command = linewake(arguments);
-        command.arg0(name);
+        command.arg0(name).env("LINEWAKE_SIM", "1");
         let mut terminal = Terminal::of(command);
         terminal.shows("> ");
         assert!(!terminal.is_cooked());

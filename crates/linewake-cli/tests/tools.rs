@@ -41,7 +41,7 @@ fn linewake(arguments: &[&str]) -> Command {
         return support::linewake(arguments);
     }
     let mut command = Command::new(links().join(format!("{tool}{}", std::env::consts::EXE_SUFFIX)));
-    command.args(rest).stdin(Stdio::null());
+    command.args(rest).stdin(Stdio::null()).env("LINEWAKE_SIM", "1");
     command
 }
 

@@ -1,8 +1,8 @@
 //! A chip, its lines, and those that are held: the kernel's, or a simulated one in a test.
 
-use linewake::{Bias, Direction, Drive, Edges, EventClock, LineInfo};
 #[cfg(target_os = "linux")]
 use linewake::gpiochip::{ChipFile, FileLine, FileRequest, LinesFile, flag};
+use linewake::{Bias, Direction, Drive, Edges, EventClock, LineInfo};
 
 use super::strerror;
 

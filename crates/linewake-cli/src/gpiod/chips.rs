@@ -32,9 +32,9 @@ impl Spec {
     pub(super) fn open(&self) -> Result<Chip, (String, bool)> {
         match self {
             #[cfg(target_os = "linux")]
-            Self::Path(path) => linewake::gpiochip::ChipFile::open(path).map(Chip::File).map_err(|error| {
-                (strerror::of(&error), error.kind() == std::io::ErrorKind::PermissionDenied)
-            }),
+            Self::Path(path) => linewake::gpiochip::ChipFile::open(path)
+                .map(Chip::File)
+                .map_err(|error| (strerror::of(&error), error.kind() == std::io::ErrorKind::PermissionDenied)),
             Self::Sim(spec) => {
                 let chip = linewake::Chip::open(spec).map(|chip| Chip::Sim(Box::new(chip)));
                 chip.map_err(|error| (strerror::of_library(&error), false))
@@ -97,8 +97,7 @@ fn of_the_kernel(_: &[u8]) -> Option<Spec> {
 #[cfg(target_os = "linux")]
 pub(super) fn all() -> Result<Vec<Spec>, Died> {
     let paths = linewake::gpiochip::paths();
-    let mut paths =
-        paths.map_err(|error| Died::new(format!("unable to scan /dev: {}", strerror::of(&error))))?;
+    let mut paths = paths.map_err(|error| Died::new(format!("unable to scan /dev: {}", strerror::of(&error))))?;
     paths.sort_by(|one, other| by_version(one.as_os_str().as_encoded_bytes(), other.as_os_str().as_encoded_bytes()));
     Ok(paths.into_iter().map(Spec::Path).collect())
 }
@@ -151,7 +150,9 @@ mod tests {
 
     #[test]
     fn nothing_else_is_a_chip() {
-        for id in ["", "sim:FILE", "exec:touch /tmp/x", "serial:/dev/ttyS0", "label:x", "profile:x", "/dev/null", "null"] {
+        for id in
+            ["", "sim:FILE", "exec:touch /tmp/x", "serial:/dev/ttyS0", "label:x", "profile:x", "/dev/null", "null"]
+        {
             assert!(lookup(id.as_bytes()).is_none(), "{id}");
         }
     }

@@ -73,11 +73,7 @@ fn next<'a>(rest: &mut &'a [Vec<u8>]) -> Option<&'a [u8]> {
     Some(value)
 }
 
-fn read_long<'a>(
-    options: &'static [Opt],
-    word: &'a [u8],
-    rest: &mut &'a [Vec<u8>],
-) -> Result<(u8, &'a [u8]), Vec<u8>> {
+fn read_long<'a>(options: &'static [Opt], word: &'a [u8], rest: &mut &'a [Vec<u8>]) -> Result<(u8, &'a [u8]), Vec<u8>> {
     let (name, value) = match word.iter().position(|&byte| byte == b'=') {
         Some(at) => (&word[..at], Some(&word[at + 1..])),
         None => (word, None),
@@ -139,8 +135,7 @@ fn read_short<'a>(
         let mut value: &[u8] = b"";
         if option.takes_value {
             value = match std::mem::take(&mut letters) {
-                [] => next(rest)
-                    .ok_or_else(|| [b"option requires an argument -- '", &[*letter][..], b"'"].concat())?,
+                [] => next(rest).ok_or_else(|| [b"option requires an argument -- '", &[*letter][..], b"'"].concat())?,
                 value => value,
             };
         }

@@ -116,9 +116,9 @@ pub(super) fn run(context: &mut Context, words: &[Vec<u8>]) -> Result<u8, Died> 
     for group in &groups {
         let spec = &lines.chips[group.chip].spec;
         let lines = lines.hold(group, &asked, 0);
-        held.push(lines.map_err(|error| {
-            Died::of("unable to request lines on chip ", spec.path(), &format!(": {error}"))
-        })?);
+        held.push(
+            lines.map_err(|error| Died::of("unable to request lines on chip ", spec.path(), &format!(": {error}")))?,
+        );
     }
     if options.initial_state {
         initial_state(context, &ids, &groups, &held, &options)?;

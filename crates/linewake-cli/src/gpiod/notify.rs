@@ -93,9 +93,8 @@ impl Watch<'_> {
         for (place, found) in self.lines.chips.iter().enumerate() {
             let wanted = self.lines.wanted.iter().filter_map(|line| line.place);
             let offsets = wanted.filter(|wanted| wanted.0 == place).map(|wanted| wanted.1);
-            let failed = |error: String| {
-                Died::of("unable to watch line on chip '", found.spec.path(), &format!("': {error}"))
-            };
+            let failed =
+                |error: String| Died::of("unable to watch line on chip '", found.spec.path(), &format!("': {error}"));
             match &found.chip {
                 #[cfg(target_os = "linux")]
                 Chip::File(file) => {
@@ -139,9 +138,9 @@ impl Watch<'_> {
                 return Ok(());
             }
             for at in ready {
-                let change = files[at].changed().map_err(|error| {
-                    Died::new(format!("unable to retrieve chip event: {}", strerror::of(&error)))
-                })?;
+                let change = files[at]
+                    .changed()
+                    .map_err(|error| Died::new(format!("unable to retrieve chip event: {}", strerror::of(&error))))?;
                 if self.event(context, at, change.kind, change.timestamp_ns, &change.line.into()) {
                     return Ok(());
                 }
@@ -225,8 +224,7 @@ fn utc_of(ns: u64) -> u64 {
         let now = clock_gettime(clock);
         (now.tv_sec as u64).wrapping_mul(1_000_000_000).wrapping_add(now.tv_nsec as u64)
     };
-    let (before, monotonic, after) =
-        (read(ClockId::Realtime), read(ClockId::Monotonic), read(ClockId::Realtime));
+    let (before, monotonic, after) = (read(ClockId::Realtime), read(ClockId::Monotonic), read(ClockId::Realtime));
     ns.wrapping_add((before / 2 + after / 2).wrapping_sub(monotonic))
 }
 

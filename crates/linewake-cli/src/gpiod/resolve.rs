@@ -91,8 +91,7 @@ pub(super) fn resolve<'a>(context: &mut Context, ids: &[&'a [u8]], scope: Scope<
             Err((error, _)) => return Err(Died::of("unable to open chip '", spec.path(), &format!("': {error}"))),
         };
         let about = chip.about();
-        let about =
-            about.map_err(|error| Died::of("unable to get info for '", spec.path(), &format!("': {error}")))?;
+        let about = about.map_err(|error| Died::of("unable to get info for '", spec.path(), &format!("': {error}")))?;
         let mut is_used = scope.chip.is_some() && by_offset(&mut lines.wanted, about.lines);
         for offset in 0..about.lines {
             if !scope.strict && found >= ids.len() {

@@ -148,9 +148,11 @@ impl<'a> Outputs<'a> {
         for group in &groups {
             let spec = &lines.chips[group.chip].spec;
             let lines = lines.hold(group, asked, bits(group, &values));
-            held.push(lines.map_err(|error| {
-                Died::of("unable to request lines on chip '", spec.path(), &format!("': {error}"))
-            })?);
+            held.push(
+                lines.map_err(|error| {
+                    Died::of("unable to request lines on chip '", spec.path(), &format!("': {error}"))
+                })?,
+            );
         }
         Ok(Self { lines, values, groups, held })
     }
@@ -159,7 +161,8 @@ impl<'a> Outputs<'a> {
     pub(super) fn apply(&mut self, context: &mut Context) -> Result<(), Died> {
         for (group, held) in self.groups.iter().zip(&mut self.held) {
             if let Err(error) = held.set_values(bits(group, &self.values)) {
-                let died = Died::of("unable to set values on '", &self.lines.chips[group.chip].name, &format!("': {error}"));
+                let died =
+                    Died::of("unable to set values on '", &self.lines.chips[group.chip].name, &format!("': {error}"));
                 context.error(&died.message)?;
             }
         }
@@ -231,12 +234,9 @@ mod tests {
 
     #[test]
     fn a_line_and_its_value() {
-        for (text, line, value) in [
-            ("door=1", "door", true),
-            ("door=off", "door", false),
-            ("\"a=b\"=true", "a=b", true),
-            ("=on", "", true),
-        ] {
+        for (text, line, value) in
+            [("door=1", "door", true), ("door=off", "door", false), ("\"a=b\"=true", "a=b", true), ("=on", "", true)]
+        {
             assert_eq!(line_value(text.as_bytes()), Ok((line.as_bytes(), value)), "{text}");
         }
         for (text, wrong) in

@@ -18,7 +18,8 @@ pub(super) fn wait(
         tv_sec: period.as_secs().try_into().unwrap_or(i64::MAX),
         tv_nsec: period.subsec_nanos().into(),
     });
-    poll(&mut polled, period.as_ref()).map_err(|errno| Died::new(format!("{what}: {}", strerror::of(&errno.into()))))?;
+    poll(&mut polled, period.as_ref())
+        .map_err(|errno| Died::new(format!("{what}: {}", strerror::of(&errno.into()))))?;
     let ready = polled.iter().enumerate().filter(|(_, file)| !file.revents().is_empty());
     Ok(ready.map(|(at, _)| at).collect())
 }
