@@ -91,7 +91,7 @@ impl From<LineInfo> for Line {
         let bytes = |text: Option<std::sync::Arc<str>>| text.map_or(Vec::new(), |text| text.as_bytes().to_vec());
         Self {
             name: bytes(line.name),
-            consumer: bytes(line.consumer.map(Into::into)),
+            consumer: bytes(line.consumer),
             offset: line.offset.get(),
             used: line.used,
             output: line.direction == Direction::Output,

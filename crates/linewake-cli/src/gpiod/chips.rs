@@ -1,6 +1,7 @@
 //! Which chips there are, and which one an operand or `-c` names: a number, a name in `/dev`, or a path.
 
 use std::env;
+#[cfg(target_os = "linux")]
 use std::path::PathBuf;
 
 use super::chip::Chip;

@@ -126,7 +126,7 @@ pub(super) fn run(context: &mut Context, words: &[Vec<u8>]) -> Result<u8, Died> 
     if options.banner {
         print::banner(&mut context.out, "Monitoring", &ids);
     }
-    Watch { options, lines: &lines, groups: &groups, done: 0 }.run(context, held)?;
+    Watch { options, lines: &lines, done: 0 }.run(context, &groups, held)?;
     Ok(0)
 }
 
@@ -152,7 +152,6 @@ fn initial_state(
 struct Watch<'a> {
     options: Options<'a>,
     lines: &'a Lines<'a>,
-    groups: &'a [Group],
     /// Edges so far.
     done: u32,
 }
@@ -167,7 +166,8 @@ struct Edge {
 }
 
 impl Watch<'_> {
-    fn run(&mut self, context: &mut Context, held: Vec<Held>) -> Result<(), Died> {
+    #[cfg_attr(not(target_os = "linux"), expect(clippy::never_loop, reason = "elsewhere a chip is a simulated one"))]
+    fn run(&mut self, context: &mut Context, groups: &[Group], held: Vec<Held>) -> Result<(), Died> {
         let idle = wait::idle(self.options.idle);
         #[cfg(target_os = "linux")]
         let mut files = Vec::with_capacity(held.len());
@@ -180,7 +180,8 @@ impl Watch<'_> {
             }
         }
         #[cfg(target_os = "linux")]
-        self.watch(context, &files, idle)?;
+        self.watch(context, groups, &files, idle)?;
+        let _ = groups;
         Ok(())
     }
 
@@ -188,6 +189,7 @@ impl Watch<'_> {
     fn watch(
         &mut self,
         context: &mut Context,
+        groups: &[Group],
         files: &[linewake::gpiochip::LinesFile],
         idle: Option<Duration>,
     ) -> Result<(), Died> {
@@ -204,7 +206,7 @@ impl Watch<'_> {
                     read.map_err(|error| Died::new(format!("error reading line events: {}", strerror::of(&error))))?;
                 for event in read {
                     let edge = Edge { ns: event.timestamp_ns, kind: event.kind, offset: event.offset };
-                    if self.edge(context, self.groups[at].chip, edge) {
+                    if self.edge(context, groups[at].chip, edge) {
                         return Ok(());
                     }
                 }

@@ -86,6 +86,7 @@ struct Watch<'a> {
 }
 
 impl Watch<'_> {
+    #[cfg_attr(not(target_os = "linux"), expect(clippy::never_loop, reason = "elsewhere a chip is a simulated one"))]
     fn run(&mut self, context: &mut Context) -> Result<(), Died> {
         let idle = wait::idle(self.options.idle);
         #[cfg(target_os = "linux")]

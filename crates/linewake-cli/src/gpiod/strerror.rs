@@ -1,10 +1,12 @@
 //! What Debian's C library says of an error, as libgpiod's tools print it: other libraries say it otherwise.
 
+#[cfg(target_os = "linux")]
 use std::io;
 
 use linewake::ErrorKind;
 
 /// Of a system call's error.
+#[cfg(target_os = "linux")]
 pub(super) fn of(error: &io::Error) -> String {
     match error.raw_os_error() {
         Some(errno) => of_errno(errno),
@@ -22,6 +24,7 @@ pub(super) fn of_library(error: &linewake::Error) -> String {
     }
 }
 
+#[cfg(target_os = "linux")]
 fn of_errno(errno: i32) -> String {
     let known = match errno {
         5 => "Input/output error",

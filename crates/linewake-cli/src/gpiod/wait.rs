@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+#[cfg(target_os = "linux")]
 use super::{Died, strerror};
 
 /// Which of them have, by their places; none if the period is over.

@@ -180,7 +180,7 @@ mod tests {
         std::fs::create_dir_all(place.join("gpiochip9")).unwrap();
         std::fs::write(place.join("gpiochip8"), "").unwrap();
         std::os::unix::fs::symlink("/dev/null", place.join("gpiochip7")).unwrap();
-        assert_eq!(paths_in(&place).unwrap(), [Path::new(""); 0]);
+        assert!(paths_in(&place).unwrap().is_empty());
         assert!(!is_chip(Path::new("/dev/null")) && !is_chip(&place.join("gpiochip8")) && !is_chip(&place));
         let error = super::help::no_device(place.join("gpiochip9").to_str().unwrap());
         assert!(error.to_string().contains("gpiochip9\" is a directory, and no gpiochip; there "), "{error}");
