@@ -76,10 +76,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let lines = arguments.scope.resolve_or_all(&arguments.lines, all, &arguments.scope.consent.options())?;
     let values = read(arguments, &lines)?;
     if arguments.json {
+        let chips = lines.chip_names();
         return output::write(|out| {
             for (line, &active) in lines.lines.iter().zip(&values) {
                 let state = State {
-                    chip: (&*lines.chips[line.chip].info().name).into(),
+                    chip: (&*chips[line.chip]).into(),
                     offset: line.offset.get(),
                     name: line.name.as_deref().map(Into::into),
                     level: Some(active.into()),

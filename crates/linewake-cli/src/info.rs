@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use linewake::{Bias, Chip, Direction, Edges, LineInfo, Offset};
+use linewake::{Bias, Chip, ChipInfo, Direction, Edges, LineInfo, Offset};
 use serde::Serialize;
 
 use crate::caller::{BEYOND, is_libgpiod};
@@ -64,8 +64,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     // Unlike the other commands this one shows what it has found before it complains of what it has not.
     let mut failures = survey.failures;
     output::write(|out| {
-        for (chip, offsets) in &survey.chips {
-            if let Err(failure) = show(out, arguments, chip, offsets)? {
+        let names = ChipInfo::distinct_names(survey.chips.iter().map(|(chip, _)| chip.info()));
+        for ((chip, offsets), name) in survey.chips.iter().zip(&names) {
+            if let Err(failure) = show(out, arguments, (name, chip), offsets)? {
                 failures.push(failure);
             }
         }
@@ -88,11 +89,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 fn show(
     out: &mut impl Write,
     arguments: &Arguments,
-    chip: &Chip,
+    (called, chip): (&str, &Chip),
     offsets: &[Offset],
 ) -> io::Result<Result<(), Failure>> {
     let is_list = arguments.lines.is_empty() && !arguments.json;
-    let name = Printable(&chip.info().name);
+    let name = Printable(called);
     if is_list {
         writeln!(out, "{name} - {} lines:", chip.info().lines)?;
     }
@@ -105,7 +106,7 @@ fn show(
             }
         };
         if arguments.json {
-            output::json(out, &Json::new(&chip.info().name, &line))?;
+            output::json(out, &Json::new(called, &line))?;
             continue;
         }
         if is_list {

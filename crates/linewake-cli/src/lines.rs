@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::iter;
 use std::sync::Arc;
 
-use linewake::{Chip, ChipOptions, Direction, ErrorKind, Offset};
+use linewake::{Chip, ChipInfo, ChipOptions, Direction, ErrorKind, Offset};
 use overlapped::ErrorKind as Device;
 
 use crate::caller::{BEYOND, is_libgpiod};
@@ -91,6 +91,11 @@ impl Line {
 }
 
 impl Lines {
+    /// What to call the chips: no two have one name.
+    pub(crate) fn chip_names(&self) -> Vec<Arc<str>> {
+        ChipInfo::distinct_names(self.chips.iter().map(Chip::info))
+    }
+
     /// The lines of each chip, with their places among all.
     pub(crate) fn by_chip(&self) -> impl Iterator<Item = (&Chip, Vec<(usize, &Line)>)> {
         self.chips.iter().enumerate().map(|(at, chip)| {

@@ -10,7 +10,7 @@ use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use linewake::record::{Info, Record, Start};
+use linewake::record::{Info, NamedChip, Record, Start};
 use linewake::{InfoEvent, InfoEventKind, InfoWatcher, Stopper};
 
 use crate::caller::{BEYOND, is_libgpiod};
@@ -116,7 +116,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         end_on_signal(watchers.iter().map(InfoWatcher::stopper).collect())?;
     }
     let mut out = output::standard();
-    let mut watch = Watch { arguments, lines: &lines, seen: 0 };
+    let mut watch = Watch { arguments, lines: &lines, chips: lines.chip_names(), seen: 0 };
     let outcome = watch.run(&mut watchers, &mut out);
     let early = watch.early(&outcome);
     // What is left in it could not be written; dropping the writer would try again.
@@ -159,6 +159,8 @@ impl From<io::Error> for Ended {
 struct Watch<'a> {
     arguments: &'a Arguments,
     lines: &'a Lines,
+    /// What to call each chip.
+    chips: Vec<Arc<str>>,
     /// Events that were told.
     seen: u32,
 }
@@ -218,7 +220,9 @@ impl Watch<'_> {
             && !self.arguments.quiet
             && let Some(chip) = self.lines.chips.first()
         {
-            output::json(out, &Record::Start(Start::new(&chip.clock())))?;
+            let chips = self.chips.iter().zip(&self.lines.chips);
+            let chips = chips.map(|(name, chip)| NamedChip::new(name, chip.info()));
+            output::json(out, &Record::Start(Start::new(&chip.clock()).with_chips(chips)))?;
         }
         Ok(())
     }
@@ -227,7 +231,8 @@ impl Watch<'_> {
         let chip = &self.lines.chips[place];
         let Arguments { unquoted, json, .. } = *self.arguments;
         if json {
-            return output::json(out, &Record::Info(Info::from(event)));
+            let called = Info { chip: (&*self.chips[place]).into(), ..Info::from(event) };
+            return output::json(out, &Record::Info(called));
         }
         let line = &event.line;
         // On a gpiochip these times are by the monotonic clock, whatever is asked for.
@@ -243,7 +248,7 @@ impl Watch<'_> {
             return specifiers::write(out, format, |out, letter| {
                 Some(match letter {
                     'a' => write!(out, "{}", Attributes { line, unquoted }),
-                    'c' => write!(out, "{}", Printable(&event.chip)),
+                    'c' => write!(out, "{}", Printable(&self.chips[place])),
                     'C' => write!(out, "{}", Printable(consumer(line))),
                     'e' => write!(out, "{}", number(event.kind)),
                     'E' => write!(out, "{}", event.kind.as_str()),
@@ -262,7 +267,7 @@ impl Watch<'_> {
             _ => Stamp::Seconds,
         };
         let id = LineId {
-            chip: &event.chip,
+            chip: &self.chips[place],
             offset: line.offset.get(),
             name: self.lines.label(place, line.offset).or(line.name.as_deref()),
             with_chip: self.arguments.scope.has_chip(),

@@ -1,6 +1,6 @@
 //! Chips: what a text opens, what the chip is, and its lines.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -72,6 +72,42 @@ pub struct ChipInfo {
     pub lines: u32,
     /// The most events a request can have queued; zero if that cannot be chosen.
     pub max_queue_size: u32,
+}
+
+impl ChipInfo {
+    /// What to call each of these chips, where they are shown together: its name; of chips that have the same name, each by
+    /// its [`id`](Self::id), with a number where these are the same too.
+    ///
+    /// ```
+    /// use linewake::{Chip, ChipInfo};
+    /// let chips = [Chip::open("sim")?, Chip::open("sim:4")?];
+    /// let names = ChipInfo::distinct_names(chips.iter().map(Chip::info));
+    /// assert_eq!(names.iter().map(|name| &**name).collect::<Vec<_>>(), ["sim", "sim:4"]);
+    /// # Ok::<(), linewake::Error>(())
+    /// ```
+    pub fn distinct_names<'a>(chips: impl IntoIterator<Item = &'a Self>) -> Vec<Arc<str>> {
+        let chips: Vec<_> = chips.into_iter().collect();
+        let mut uses = HashMap::<_, usize>::new();
+        for chip in &chips {
+            *uses.entry(&chip.name).or_default() += 1;
+        }
+        let mut taken: HashSet<_> =
+            uses.iter().filter(|(_, uses)| **uses == 1).map(|(name, _)| (*name).clone()).collect();
+        let name = |chip: &Self| {
+            if uses[&chip.name] == 1 {
+                return chip.name.clone();
+            }
+            let mut name = chip.id.clone();
+            for number in 2_u64.. {
+                if taken.insert(name.clone()) {
+                    break;
+                }
+                name = format!("{}#{number}", chip.id).into();
+            }
+            name
+        };
+        chips.into_iter().map(name).collect()
+    }
 }
 
 /// How to open a chip.

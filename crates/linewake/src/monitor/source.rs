@@ -1,6 +1,5 @@
 //! One request of a monitor: its chip may go, and come back.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
@@ -10,7 +9,8 @@ use super::{Event, Gap, LineState, MonitorBuilder};
 use crate::axis::Step;
 use crate::request::Times;
 use crate::{
-    Account, Chip, Clock, ClockStep, EdgeEvent, Error, ErrorKind, EventClock, Figures, Request, RequestBuilder,
+    Account, Chip, ChipInfo, Clock, ClockStep, EdgeEvent, Error, ErrorKind, EventClock, Figures, Request,
+    RequestBuilder,
 };
 
 pub(super) struct Source {
@@ -73,23 +73,10 @@ pub(super) fn common_clock(sources: &[Source]) -> Clock {
     }
 }
 
-/// No two chips have one name: those that would are called by their ids, and by a number where these are the same too.
+/// No two chips have one name in events.
 pub(super) fn name_chips(sources: &mut [Source]) {
-    let mut uses = HashMap::<_, usize>::new();
-    for source in &*sources {
-        *uses.entry(source.chip_name.clone()).or_default() += 1;
-    }
-    let mut taken: Vec<_> = uses.iter().filter(|(_, uses)| **uses == 1).map(|(name, _)| name.clone()).collect();
-    for source in sources {
-        if uses[&source.chip_name] > 1 {
-            let id = source.chip().info().id.clone();
-            let numbered = (2_u64..).map(|number| format!("{id}#{number}").into());
-            let free = std::iter::once(id.clone()).chain(numbered).find(|name| !taken.contains(name));
-            let name: Arc<str> = free.expect("numbers do not end");
-            taken.push(name.clone());
-            source.call_chip(name);
-        }
-    }
+    let names = ChipInfo::distinct_names(sources.iter().map(|source| source.chip().info()));
+    sources.iter_mut().zip(names).for_each(|(source, name)| source.call_chip(name));
 }
 
 impl Source {
