@@ -242,8 +242,8 @@ pub(crate) struct Ending {
     #[arg(long, help_heading = BEYOND)]
     reattach: bool,
 
-    /// Say this often on standard error, line by line: edges, what is missing, the level, and how long after their time
-    /// stamp edges were written
+    /// Say this often on standard error, line by line: edges, their rate by the stamps of the last ones, with a unit how
+    /// much they are and were in all, what is missing, the level, and how long after their time stamp they were written
     #[arg(long, value_name = "PERIOD", value_parser = some_period, allow_hyphen_values = true, help_heading = BEYOND)]
     stats: Option<Duration>,
 
@@ -518,7 +518,7 @@ fn account_for(selection: &Selection, monitor: Monitor, mut sinks: Sinks, plan: 
     let named: Vec<_> = named.collect();
     let view = View { clock: &clock, chips: &named, began_ns: now.at(plan.began), lines: &selection.lines };
     let mut source = Source::new(monitor, plan.filter)?;
-    let mut watch = Watch::new(plan.pace, &selection, &mut sinks, now);
+    let mut watch = Watch::new(plan.pace, &selection, &mut sinks, now, plan.began);
     let outcome = watch.run(&mut source, view);
     let (gaps, has_all) = (watch.gaps, watch.has_all());
     let early = watch.early(&outcome, plan.is_asked.load(Relaxed));

@@ -395,7 +395,7 @@ fn figures_are_said_while_it_runs() {
     let said = err(&output);
     assert_eq!(said.matches("stats of ").count(), 2, "each second, and what is left: {said}");
     let pps = said.lines().find(|line| line.starts_with("  \"pps\": ")).unwrap();
-    assert!(pps.contains("/s, 0 missing, level 0, written after p50 "), "{pps}");
+    assert!(pps.contains(", no rate yet, 0 missing, level 0, written after p50 "), "{pps}");
     assert!(said.contains(" lines quiet\n"), "{said}");
 }
 
@@ -736,7 +736,7 @@ fn a_set_of_the_configuration_is_watched_by_its_labels() {
     assert!(output.status.success(), "{output:?}");
     assert!(out(&output).contains("\trising\t\"pps\"\n"), "{output:?}");
     assert!(out(&output).contains("\trising\t\"Knopf\"\n"), "{output:?}");
-    assert!(err(&output).contains(" L/s, 0 missing"), "{output:?}");
+    assert!(err(&output).contains(" L in all, 0 missing"), "{output:?}");
     let output = with(&["config"]);
     assert!(
         out(&output).contains("@pumps\n  \"sim:pps\"\n  \"sim:8:1\" label=\"Knopf\" unit=\"L\" per-edge=0.5\n"),

@@ -109,12 +109,12 @@ pub(crate) struct Watch<'a> {
 }
 
 impl<'a> Watch<'a> {
-    pub(crate) fn new(pace: Pace, selection: &Selection, sinks: &'a mut Sinks, now: Now) -> Self {
+    pub(crate) fn new(pace: Pace, selection: &Selection, sinks: &'a mut Sinks, now: Now, began: Instant) -> Self {
         Self {
             pace,
             sinks,
             index: selection.index(),
-            stats: pace.stats.map(|_| Stats::new(&selection.lines)),
+            stats: pace.stats.map(|_| Stats::new(&selection.lines, now.at(began))),
             now,
             left: pace.edges.unwrap_or(u64::MAX),
             missing: 0,
@@ -267,6 +267,9 @@ impl<'a> Watch<'a> {
             }
             Event::Gap { request, gap } => {
                 self.gaps += u64::from(!gap.is_over);
+                if let Some(stats) = &mut self.stats {
+                    stats.gap(*request);
+                }
                 // Else it ends the watch, and the error says so.
                 if self.pace.reattach {
                     let gone = || format!("is gone: {}; waiting for it", gap.reason);
@@ -296,7 +299,7 @@ impl<'a> Watch<'a> {
         self.left -= 1;
         self.told += 1;
         if let Some(stats) = &mut self.stats {
-            stats.edge(line, edge);
+            stats.edge(line, edge, Instant::now());
         }
         self.sinks.item(Item::Edge { line, edge })
     }
