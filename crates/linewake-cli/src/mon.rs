@@ -2,10 +2,13 @@
 
 mod csv;
 mod exec;
+mod files;
 mod json;
 mod line_text;
 #[cfg(test)]
 mod no_allocation;
+mod nudge;
+mod segment;
 mod select;
 mod sink;
 mod source;
@@ -30,7 +33,10 @@ use linewake::{Account, Bias, Chip, Clock, Edges, EventClock, LineConfig, Monito
 
 use self::csv::Csv;
 use self::exec::Exec;
+use self::files::Format;
+pub(crate) use self::files::Keeping;
 use self::json::Json;
+use self::nudge::Nudge;
 use self::select::Selection;
 use self::sink::{Closing, Lost, Out, Sinks, View};
 use self::source::Source;
@@ -159,6 +165,9 @@ pub(crate) struct Output {
     #[arg(long, value_name = "TIME", default_value = "1us", value_parser = Timescale::parse,
         allow_hyphen_values = true, help_heading = BEYOND)]
     vcd_timescale: Timescale,
+
+    #[command(flatten)]
+    keeping: Keeping,
 
     /// Run this by the shell for every edge, one at a time; see below
     #[arg(long, value_name = "COMMAND", help_heading = BEYOND)]
@@ -386,11 +395,12 @@ impl Output {
             };
             sinks.add("standard output", Text::new(Out::new(standard_output(colour)), look, to_utc_ns));
         }
+        let existing = self.keeping.existing();
         for (option, path) in files {
             match *option {
-                "--json" => sinks.add(place(path), Json::new(Out::create(path)?)),
-                "--csv" => sinks.add(place(path), Csv::new(Out::create(path)?)),
-                _ => sinks.add(place(path), Vcd::create(path, self.vcd_timescale)?),
+                "--json" => sinks.add(place(path), Json::new(Out::open(path, Format::Records, existing)?)),
+                "--csv" => sinks.add(place(path), Csv::new(Out::open(path, Format::Rows(csv::HEAD), existing)?)),
+                _ => sinks.add(place(path), Vcd::open(path, self.vcd_timescale, existing)?),
             }
         }
         if let Some(command) = &self.exec {
@@ -429,7 +439,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 }
 
 /// Watches, and writes the record stream to a file.
-pub(crate) fn record(lines: &Lines, ending: &Ending, file: &Path) -> Result<(), Failure> {
+pub(crate) fn record(lines: &Lines, ending: &Ending, keeping: Keeping, file: &Path) -> Result<(), Failure> {
     let selection = lines.select(ending)?;
     let filter = ending.filter(lines.edges)?;
     if selection.lines.iter().any(|line| line.name.as_deref().is_some_and(|name| file.as_os_str() == name)) {
@@ -441,7 +451,7 @@ pub(crate) fn record(lines: &Lines, ending: &Ending, file: &Path) -> Result<(), 
     let monitor = lines.monitor(&selection, lines.event_clock.unwrap_or_default(), ending.reattach)?;
     // Not before there is something to write: what is there is overwritten.
     let mut sinks = Sinks::new();
-    sinks.add(place(file), Json::new(Out::create(file)?));
+    sinks.add(place(file), Json::new(Out::open(file, Format::Records, keeping.existing())?));
     let pace = ending.pace(false);
     account_for(
         &selection,
@@ -505,8 +515,9 @@ struct Plan {
 
 /// Watches until the end, and says what became of every edge, whatever happens.
 fn account_for(selection: &Selection, monitor: Monitor, mut sinks: Sinks, plan: Plan) -> Result<(), Failure> {
+    let nudge = Arc::new(Nudge::new());
     if !is_libgpiod() {
-        end_on_signal(monitor.stopper(), plan.is_asked.clone())?;
+        listen(monitor.stopper(), nudge.clone(), plan.is_asked.clone())?;
     }
     let clock = monitor.clock();
     let now = Now::read(&clock);
@@ -519,7 +530,7 @@ fn account_for(selection: &Selection, monitor: Monitor, mut sinks: Sinks, plan: 
     let view = View { clock: &clock, chips: &named, began_ns: now.at(plan.began), lines: &selection.lines };
     let mut source = Source::new(monitor, plan.filter)?;
     let mut watch = Watch::new(plan.pace, &selection, &mut sinks, now, plan.began);
-    let outcome = watch.run(&mut source, view);
+    let outcome = watch.run(&mut source, view, &nudge);
     let (gaps, has_all) = (watch.gaps, watch.has_all());
     let early = watch.early(&outcome, plan.is_asked.load(Relaxed));
 
@@ -627,9 +638,13 @@ fn output_failed(lost: &Lost) -> Result<(), Failure> {
     Err(Failure::new(format!("cannot write to {place}: {error}{missing}")))
 }
 
-/// The first signal ends the watch, with all that goes with it. A second one ends the program: the output may be stuck.
-fn end_on_signal(stopper: Stopper, is_asked: Arc<AtomicBool>) -> Result<(), Failure> {
-    signals::on_end(move |_| {
+/// The first signal ends the watch, with all that goes with it. A second one ends the program: the output may be stuck. A
+/// hang-up has files opened again, unless it is the terminal that is gone.
+fn listen(stopper: Stopper, nudge: Arc<Nudge>, is_asked: Arc<AtomicBool>) -> Result<(), Failure> {
+    signals::on_end_or_reopen(move |signal| {
+        if signal == signals::Meant::Reopen {
+            return nudge.reopen();
+        }
         if is_asked.swap(true, Relaxed) {
             process::exit(1);
         }

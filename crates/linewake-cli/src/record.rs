@@ -25,7 +25,7 @@ PERIOD is a whole number of milliseconds, or has a unit: 500, 500ms, 250us, 5s, 
     )
 )]
 pub(crate) struct Arguments {
-    /// Where to; what is there is overwritten
+    /// Where to; what is there is overwritten, unless --append is given
     #[arg(value_name = "FILE")]
     file: PathBuf,
 
@@ -34,8 +34,11 @@ pub(crate) struct Arguments {
 
     #[command(flatten)]
     ending: mon::Ending,
+
+    #[command(flatten)]
+    keeping: mon::Keeping,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    mon::record(&arguments.lines, &arguments.ending, &arguments.file)
+    mon::record(&arguments.lines, &arguments.ending, arguments.keeping, &arguments.file)
 }

@@ -84,6 +84,7 @@ fn run(command: &OsString, edge: &EdgeEvent) -> io::Result<std::process::ExitSta
         .env("LINEWAKE_NAME", edge.name.as_deref().unwrap_or_default().replace('\0', ""))
         .env("LINEWAKE_EVENT", edge.kind.as_str())
         .env("LINEWAKE_TIMESTAMP_NS", edge.timestamp_ns.to_string())
+        .env("LINEWAKE_AXIS_NS", edge.axis_ns.to_string())
         .env("LINEWAKE_SEQNO", edge.seqno.to_string())
         .env("LINEWAKE_LINE_SEQNO", edge.line_seqno.to_string())
         .env("LINEWAKE_MISSING", edge.missed.total().to_string());

@@ -2,10 +2,11 @@
 
 use std::io::{self, Write as _};
 
-use linewake::record::{Chatter, Edge, Gap, Record, Start, State, Step, Summary};
+use linewake::record::{Chatter, Edge, Gap, Record, Start, State, Step};
 use linewake::{EdgeEvent, EdgeKind};
 
 use super::line_text::LineTexts;
+use super::segment::Segment;
 use super::sink::{Closing, Item, Out, Sink, View};
 
 /// See [`linewake::record`].
@@ -13,6 +14,7 @@ pub(crate) struct Json {
     out: Out,
     /// What the records of a line's edges begin with, by the kind of edge: all up to their time.
     heads: LineTexts,
+    segment: Segment,
 }
 
 /// Where what all edges of a line and kind have in common ends. Within a name its quotes would have backslashes.
@@ -29,11 +31,12 @@ fn head(edge: &EdgeEvent, kind: EdgeKind) -> Vec<u8> {
 
 impl Json {
     pub(crate) fn new(out: Out) -> Self {
-        Self { out, heads: LineTexts::new() }
+        Self { out, heads: LineTexts::new(), segment: Segment::default() }
     }
 
     /// Writes what serde would write of its record.
     fn edge(&mut self, line: usize, edge: &EdgeEvent) -> io::Result<()> {
+        self.segment.note(line, edge);
         let out = &mut self.out;
         out.write_all(self.heads.get(line, edge, |kind| head(edge, kind)))?;
         out.number(edge.timestamp_ns)?;
@@ -56,6 +59,7 @@ impl Json {
 
 impl Sink for Json {
     fn begin(&mut self, view: View<'_>) -> io::Result<()> {
+        self.segment.begin(view.lines);
         self.write(&Record::Start(Start::new(view.clock).with_chips(view.chips.iter().cloned())))
     }
 
@@ -75,11 +79,21 @@ impl Sink for Json {
     }
 
     fn end(&mut self, closing: Closing<'_>) -> io::Result<()> {
-        let accounts = closing.accounts.iter().map(|(chip, account)| (&**chip, account));
-        let summary = Summary::new(accounts, closing.threads);
-        let tallies = closing.tallies.unwrap_or_default();
-        self.write(&Record::Summary(summary.with_filters(tallies.iter().copied())))?;
+        let summary = self.segment.last(closing);
+        self.write(&Record::Summary(summary))?;
         self.out.flush()
+    }
+
+    fn reopen(&mut self, closing: Closing<'_>) -> io::Result<bool> {
+        let Some(log) = self.out.successor() else { return Ok(false) };
+        let summary = self.segment.so_far(closing);
+        self.write(&Record::Summary(summary))?;
+        self.out.go_on_in(log)?;
+        Ok(true)
+    }
+
+    fn was_emptied(&mut self) -> bool {
+        self.out.was_emptied()
     }
 }
 

@@ -1,15 +1,16 @@
 //! Where a watch is written to: several places at once, each told everything in the same order.
 
-use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
+use std::time::Instant;
 
 use linewake::filter::{ChatterEvent, FilterTally};
 use linewake::record::{Heartbeat, NamedChip};
-use linewake::{Account, Clock, ClockStep, EdgeEvent, Gap, LineState};
+use linewake::{Account, Clock, ClockStep, EdgeEvent, EdgeKind, Gap, LineState};
 
+use super::files::{Existing, Format, Log};
 use super::select::Watched;
-use crate::exit::Failure;
+use crate::exit::{self, Failure};
 
 /// What a watch begins with.
 #[derive(Clone, Copy, Debug)]
@@ -58,12 +59,29 @@ pub(crate) trait Sink {
     fn flush(&mut self) -> io::Result<()>;
     /// It is over. Flushes too.
     fn end(&mut self, closing: Closing<'_>) -> io::Result<()>;
+    /// Whether it begins anew, in the file that has its name now. The old one is closed by what is known so far.
+    fn reopen(&mut self, _: Closing<'_>) -> io::Result<bool> {
+        Ok(false)
+    }
+    /// Whether somebody has emptied its file, so that it begins anew.
+    fn was_emptied(&mut self) -> bool {
+        false
+    }
+    /// When it is to be flushed though nothing happens.
+    fn due(&self) -> Option<Instant> {
+        None
+    }
 }
 
 /// A buffered output. What is left in it when it is dropped is not written: it could not be.
 pub(crate) struct Out {
     buffer: Vec<u8>,
-    into: Box<dyn Write>,
+    into: Target,
+}
+
+enum Target {
+    Stream(Box<dyn Write>),
+    Log(Log),
 }
 
 /// When the buffer is written out without being asked to.
@@ -71,15 +89,49 @@ const FULL: usize = 1 << 16;
 
 impl Out {
     pub(crate) fn new(into: Box<dyn Write>) -> Self {
-        Self { buffer: Vec::with_capacity(FULL + 1024), into }
+        Self { buffer: Vec::with_capacity(FULL + 1024), into: Target::Stream(into) }
     }
 
-    /// A file that is made anew, or standard output for "-".
-    pub(crate) fn create(path: &Path) -> Result<Self, Failure> {
+    /// A file, or standard output for "-".
+    pub(crate) fn open(path: &Path, format: Format, existing: Existing) -> Result<Self, Failure> {
         if path.as_os_str() == "-" {
             return Ok(Self::new(Box::new(io::stdout().lock())));
         }
-        Ok(Self::new(Box::new(create(path)?)))
+        let log = Log::open(path, format, existing)?;
+        Ok(Self { buffer: Vec::with_capacity(FULL + 1024), into: Target::Log(log) })
+    }
+
+    /// Whether it is at its beginning: always so for what is no file.
+    pub(crate) fn is_empty(&self) -> bool {
+        match &self.into {
+            Target::Stream(_) => true,
+            Target::Log(log) => log.is_empty(),
+        }
+    }
+
+    /// Whether somebody has emptied the file since something was written last.
+    pub(crate) fn was_emptied(&mut self) -> bool {
+        match &mut self.into {
+            Target::Stream(_) => false,
+            Target::Log(log) => log.was_emptied(),
+        }
+    }
+
+    /// The file that has the name now, if it is to go on there. Where it cannot be opened that is said.
+    pub(crate) fn successor(&self) -> Option<Log> {
+        let Target::Log(log) = &self.into else { return None };
+        log.successor().unwrap_or_else(|error| {
+            let path = log.path().display();
+            exit::say(&format!("linewake: cannot open \"{path}\" again: {error}; what was open is still written\n"));
+            None
+        })
+    }
+
+    /// Goes on in another file; all that was for the one before is written.
+    pub(crate) fn go_on_in(&mut self, log: Log) -> io::Result<()> {
+        self.flush()?;
+        self.into = Target::Log(log);
+        Ok(())
     }
 
     /// A number, in decimal digits.
@@ -89,7 +141,10 @@ impl Out {
     }
 
     fn write_out(&mut self) -> io::Result<()> {
-        let written = self.into.write_all(&self.buffer);
+        let written = match &mut self.into {
+            Target::Stream(stream) => stream.write_all(&self.buffer),
+            Target::Log(log) => log.write_all(&self.buffer),
+        };
         self.buffer.clear();
         written
     }
@@ -109,23 +164,11 @@ impl Write for Out {
 
     fn flush(&mut self) -> io::Result<()> {
         self.write_out()?;
-        self.into.flush()
+        match &mut self.into {
+            Target::Stream(stream) => stream.flush(),
+            Target::Log(log) => log.flush(),
+        }
     }
-}
-
-/// Makes a file, and says what to do when it cannot be.
-pub(crate) fn create(path: &Path) -> Result<File, Failure> {
-    File::create(path).map_err(|error| {
-        let remedy = match error.kind() {
-            io::ErrorKind::NotFound => "make its directory first",
-            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-                "name one in a directory that you may write to"
-            }
-            io::ErrorKind::IsADirectory => "name a file in it",
-            _ => "name another file",
-        };
-        Failure::new(format!("cannot write \"{}\": {error}; {remedy}", path.display()))
-    })
 }
 
 /// All places a watch is written to.
@@ -133,6 +176,59 @@ pub(crate) struct Sinks {
     all: Vec<Place>,
     /// Edges since the last flush.
     unwritten: u64,
+    /// Whether nothing is told since the last flush.
+    is_flushed: bool,
+    now: Known,
+}
+
+/// What a file that begins in the middle is told.
+#[derive(Default)]
+struct Known {
+    clock: Option<Clock>,
+    chips: Vec<NamedChip<'static>>,
+    began_ns: Option<u64>,
+    lines: Vec<Watched>,
+    /// The levels, of lines that had one.
+    states: Vec<Option<LineState>>,
+    /// The last step of each clock that made one.
+    steps: Vec<ClockStep>,
+}
+
+impl Known {
+    fn note(&mut self, item: Item<'_>) {
+        match item {
+            Item::State { line, state } => {
+                if let Some(known) = self.states.get_mut(line) {
+                    *known = Some(state.clone());
+                }
+            }
+            Item::Edge { line, edge } => {
+                if let Some(Some(known)) = self.states.get_mut(line) {
+                    known.active = Some(edge.kind == EdgeKind::Rising);
+                }
+            }
+            Item::Gap { request, gap } if !gap.is_over => {
+                let states = self.lines.iter().zip(&mut self.states);
+                let of_request = states.filter(|(line, _)| line.request == request);
+                of_request.filter_map(|(_, state)| state.as_mut()).for_each(|state| state.active = None);
+            }
+            Item::Clock(step) => {
+                self.steps.retain(|known| known.chip != step.chip);
+                self.steps.push(step.clone());
+            }
+            Item::Gap { .. } | Item::Chatter(_) | Item::Heartbeat(_) => {}
+        }
+    }
+
+    fn tell(&self, sink: &mut dyn Sink) -> io::Result<()> {
+        let Some(clock) = &self.clock else { return Ok(()) };
+        sink.begin(View { clock, chips: &self.chips, began_ns: self.began_ns, lines: &self.lines })?;
+        let known = self.states.iter().enumerate().filter_map(|(line, state)| Some((line, state.as_ref()?)));
+        for (line, state) in known {
+            sink.item(Item::State { line, state })?;
+        }
+        self.steps.iter().try_for_each(|step| sink.item(Item::Clock(step)))
+    }
 }
 
 struct Place {
@@ -154,7 +250,7 @@ pub(crate) struct Lost {
 
 impl Sinks {
     pub(crate) fn new() -> Self {
-        Self { all: Vec::new(), unwritten: 0 }
+        Self { all: Vec::new(), unwritten: 0, is_flushed: false, now: Known::default() }
     }
 
     pub(crate) fn add(&mut self, name: impl Into<String>, sink: impl Sink + 'static) {
@@ -162,10 +258,10 @@ impl Sinks {
     }
 
     /// Tells every place that has not failed; the first new failure, if there is one.
-    fn each(&mut self, mut tell: impl FnMut(&mut dyn Sink) -> io::Result<()>) -> Result<(), Lost> {
+    fn each(&mut self, mut tell: impl FnMut(&mut dyn Sink, &Known) -> io::Result<()>) -> Result<(), Lost> {
         let mut lost = Ok(());
         for place in self.all.iter_mut().filter(|place| !place.has_failed) {
-            if let Err(error) = tell(&mut *place.sink) {
+            if let Err(error) = tell(&mut *place.sink, &self.now) {
                 place.has_failed = true;
                 lost = lost.and(Err(Lost { place: place.name.clone(), error, unwritten: self.unwritten }));
             }
@@ -174,22 +270,53 @@ impl Sinks {
     }
 
     pub(crate) fn begin(&mut self, view: View<'_>) -> Result<(), Lost> {
-        self.each(|sink| sink.begin(view))?;
+        self.now = Known {
+            clock: Some(*view.clock),
+            chips: view.chips.iter().map(kept).collect(),
+            began_ns: view.began_ns,
+            lines: view.lines.to_vec(),
+            states: vec![None; view.lines.len()],
+            steps: Vec::new(),
+        };
+        self.each(|sink, _| sink.begin(view))?;
         self.flush()
     }
 
     pub(crate) fn item(&mut self, item: Item<'_>) -> Result<(), Lost> {
+        if std::mem::take(&mut self.is_flushed) {
+            // A rotation that copies and empties what it copied.
+            self.each(|sink, known| if sink.was_emptied() { known.tell(sink) } else { Ok(()) })?;
+        }
         self.unwritten += u64::from(matches!(item, Item::Edge { .. }));
-        self.each(|sink| sink.item(item))
+        self.now.note(item);
+        self.each(|sink, _| sink.item(item))
+    }
+
+    /// A sink that begins anew is told what a file begins with, and the levels as they are known now.
+    pub(crate) fn reopen(&mut self, closing: Closing<'_>) -> Result<(), Lost> {
+        self.each(|sink, known| if sink.reopen(closing)? { known.tell(sink) } else { Ok(()) })?;
+        self.flush()
+    }
+
+    /// When something is to be flushed though nothing happens.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        self.all.iter().filter(|place| !place.has_failed).filter_map(|place| place.sink.due()).min()
     }
 
     pub(crate) fn flush(&mut self) -> Result<(), Lost> {
-        self.each(|sink| sink.flush())?;
+        self.each(|sink, _| sink.flush())?;
         self.unwritten = 0;
+        self.is_flushed = true;
         Ok(())
     }
 
     pub(crate) fn end(&mut self, closing: Closing<'_>) -> Result<(), Lost> {
-        self.each(|sink| sink.end(closing))
+        self.each(|sink, _| sink.end(closing))
     }
+}
+
+/// A chip's names, for as long as they are wanted.
+fn kept(chip: &NamedChip<'_>) -> NamedChip<'static> {
+    let own = |text: &str| text.to_owned().into();
+    NamedChip { chip: own(&chip.chip), id: own(&chip.id), name: own(&chip.name), label: own(&chip.label) }
 }

@@ -1,10 +1,16 @@
 //! What is watched: a monitor, and the filters of its lines if there are any.
 
-use std::time::Duration;
+use std::future::Future as _;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
 
 use linewake::filter::{Filter, FilterTally, FilteredMonitor};
 use linewake::{Account, Error, Event, Monitor};
 
+use super::nudge::Nudge;
 use super::summary::plural;
 
 /// A monitor, with filters or without.
@@ -28,13 +34,28 @@ impl Source {
         }
     }
 
-    /// The next event, for so long if there is no other end to waiting.
-    pub(crate) fn wait(&mut self, timeout: Option<Duration>) -> Option<Result<Event, Error>> {
-        match (self, timeout) {
-            (Self::Plain(monitor), Some(timeout)) => monitor.wait_next_timeout(timeout),
-            (Self::Plain(monitor), None) => monitor.wait_next(),
-            (Self::Filtered(filtered), Some(timeout)) => filtered.wait_next_timeout(timeout),
-            (Self::Filtered(filtered), None) => filtered.wait_next(),
+    /// The next event, for so long if there is no other end to waiting, and not beyond a nudge.
+    pub(crate) fn wait(&mut self, timeout: Option<Duration>, nudge: &Nudge) -> Next {
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let waker = Waker::from(Arc::new(Unpark(thread::current())));
+        let mut cx = Context::from_waker(&waker);
+        loop {
+            let polled = match self {
+                Self::Plain(monitor) => pin!(monitor.next()).poll(&mut cx),
+                Self::Filtered(filtered) => pin!(filtered.next()).poll(&mut cx),
+            };
+            match polled {
+                Poll::Ready(Some(Ok(event))) => return Next::Event(event),
+                Poll::Ready(Some(Err(error))) => return Next::Failed(error),
+                Poll::Ready(None) => return Next::Over,
+                Poll::Pending if nudge.is_due() => return Next::Nothing,
+                Poll::Pending => {}
+            }
+            match deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
+                None => thread::park(),
+                Some(Duration::ZERO) => return Next::Nothing,
+                Some(left) => thread::park_timeout(left),
+            }
         }
     }
 
@@ -58,6 +79,15 @@ impl Source {
         }
     }
 
+    /// So far: the account of each request, and what filters made of the edges of each of its lines.
+    pub(crate) fn so_far(&self) -> (Vec<Account>, Option<Vec<FilterTally>>) {
+        let tallies = match self {
+            Self::Plain(_) => None,
+            Self::Filtered(filtered) => Some(filtered.tallies().into_iter().flatten().collect()),
+        };
+        (self.monitor().accounts(), tallies)
+    }
+
     /// The account of each request, and what filters made of the edges of each of its lines.
     pub(crate) fn finish(self) -> (Vec<Account>, Option<Vec<FilterTally>>) {
         match self {
@@ -67,6 +97,30 @@ impl Source {
                 (filtered.into_inner().finish(), Some(tallies))
             }
         }
+    }
+}
+
+/// What waiting brought.
+#[derive(Debug)]
+pub(crate) enum Next {
+    Event(Event),
+    /// The stream ended early.
+    Failed(Error),
+    /// The stream ended as it was asked to.
+    Over,
+    /// The time is over, or somebody nudges.
+    Nothing,
+}
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.0.unpark();
     }
 }
 

@@ -1,122 +1,137 @@
 //! A waveform: a value change dump (IEEE 1364-2005, 18.2), for GTKWave, Surfer and PulseView.
 //!
-//! Beside each line is a wire `<line>_lost`. In a span in which edges of the line are known lost, the line is `x` and that
-//! wire is 1: PulseView reads `x` as 0. A span is known when it is over, by the edge that says what is missing before it:
-//! edges are written as they come, with a pulse on that wire where something is missing, and the spans are put in at the
-//! end, in one pass over the file. libsigrok reads up to the first comment among the changes: there is one at the very end.
+//! Its time begins one tick before the first stamp of an edge, and goes on where a clock steps: a comment says so. Beside each line is a wire `<line>_lost`. In a span in which
+//! edges of the line are known lost, the line is `x` and that wire is 1: PulseView reads `x` as 0. A span is known when it is
+//! over, by the edge that says what is missing before it: edges are written as they come, with a pulse on that wire where
+//! something is missing, and the spans are put in at the end, in one pass over the file. Until then marks on the disk say
+//! where they begin, so that memory is the same after a year as after a day. libsigrok reads up to the first comment among
+//! the changes: there are some at the very end.
 
-use std::collections::{HashMap, HashSet};
-use std::fs::{self, File};
+mod file;
+mod marks;
+mod spans;
+#[cfg(test)]
+mod tests;
+mod timescale;
+
+use std::collections::HashSet;
+use std::fs;
 use std::io::{self, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::time::{Duration, Instant};
 
-use linewake::EdgeKind;
-use vcd::{Command, IdCode, SimulationCommand, TimescaleUnit, Value};
+use linewake::{ClockStep, EdgeKind, Figures};
+use vcd::{IdCode, SimulationCommand, Value};
 
+use self::file::Dump;
+use self::marks::Marks;
+use self::spans::Pair;
+pub(crate) use self::timescale::Timescale;
+use super::files::Existing;
 use super::select::Watched;
-use super::sink::{Closing, Item, Out, Sink, View, create};
+use super::sink::{Closing, Item, Out, Sink, View};
 use super::summary::{figures, plural};
 use crate::exit::{self, Failure};
 
-/// What a tick of the file is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Timescale {
-    number: u32,
-    unit: TimescaleUnit,
-    ns: u64,
-}
-
-impl Timescale {
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-        let number = match &text[..digits] {
-            "1" => Some(1),
-            "10" => Some(10),
-            "100" => Some(100),
-            _ => None,
-        };
-        let unit = match &text[digits..] {
-            "ns" => Some((TimescaleUnit::NS, 1)),
-            "us" => Some((TimescaleUnit::US, 1_000)),
-            "ms" => Some((TimescaleUnit::MS, 1_000_000)),
-            _ => None,
-        };
-        match (number, unit) {
-            (Some(number), Some((unit, ns))) => Ok(Self { number, unit, ns: u64::from(number) * ns }),
-            _ => Err("a timescale is 1, 10 or 100 with a unit: ns, us or ms, as in 1us".to_owned()),
-        }
-    }
-}
-
 /// Writes a waveform.
 pub(crate) struct Vcd {
-    path: PathBuf,
+    dump: Dump,
     writer: vcd::Writer<Out>,
     timescale: Timescale,
+    clock: &'static str,
+    began_ns: Option<u64>,
     wires: Vec<Wire>,
-    /// The time stamp that is 0 in the file.
+    requests: Vec<Request>,
+    /// The time stamp that is 0 in the file, once an edge has one.
     base_ns: Option<u64>,
     has_dumped: bool,
     /// Where the file is.
     tick: u64,
     latest_ns: u64,
-    spans: Vec<Span>,
+    /// When what is latest was taken, unless that is not looked at yet.
+    latest_at: Option<Instant>,
+    marks: Marks,
+    /// Changes of lines so far.
+    changes: u64,
     /// Wires that are 1 for the tick.
     pulses: Vec<IdCode>,
-    /// Of each request whose chip is gone, or back at a time that nobody knows: since when nothing is known.
-    gone: Vec<(usize, u64)>,
     /// Edges that follow another of their line within a tick.
     hidden: u64,
+    /// The first steps of clocks in this file, in words, and how many more there were.
+    steps: Vec<String>,
+    more_steps: u64,
+    /// The last step of each clock.
+    last_steps: Vec<ClockStep>,
 }
+
+/// How many steps of clocks are told.
+const STEPS: usize = 1000;
 
 struct Wire {
     line: Watched,
-    level: IdCode,
-    lost: IdCode,
+    pair: Pair,
+    /// The level at the beginning.
+    first: Option<Option<bool>>,
+    /// The level since its chip is back.
     state: Option<Option<bool>>,
-    last_ns: Option<u64>,
-    /// Edges that are said to be missing in the file so far.
+    /// Whether its next change is the first since its chip is back.
+    is_back: bool,
+    /// Its last change: which of all, and at which tick.
+    last: Option<(u64, u64)>,
+    /// The tick of its last edge.
+    edge: Option<u64>,
+    /// In this file.
+    here: Figures,
+    /// Edges that are said to be missing in this file and those before.
     told: u64,
 }
 
-/// In which edges of a line are known to be lost.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Span {
-    wire: usize,
-    /// The level is known until this.
-    from_ns: u64,
-    /// And again from this; `None` is never.
-    to_ns: Option<u64>,
+/// Of a chip's lines together.
+#[derive(Clone, Copy, Default)]
+struct Request {
+    /// The last change of them.
+    last: Option<u64>,
+    /// Whether its chip is gone, or back at a time that nobody knows.
+    is_gone: bool,
+    /// In files before this one.
+    before: Figures,
+    /// What makes the time of the axis of a stamp.
+    shift_ns: i64,
 }
+
+/// How much later than the last edge the clock may be than the time that has passed since: what edges wait for.
+const LATENESS: Duration = Duration::from_secs(10);
 
 impl Vcd {
     /// The file is to be one that can be read again.
-    pub(crate) fn create(path: &Path, timescale: Timescale) -> Result<Self, Failure> {
+    pub(crate) fn open(path: &Path, timescale: Timescale, existing: Existing) -> Result<Self, Failure> {
         if path.as_os_str() == "-" {
             let message = "a waveform cannot go to standard output, since it is gone over again when it is complete; \
                 name a file with --vcd FILE";
             return Err(Failure::new(message));
         }
-        let file = create(path)?;
-        if !file.metadata().is_ok_and(|metadata| metadata.is_file()) {
-            return Err(Failure::new(format!(
-                "cannot write \"{}\": it is not a file; name one: a waveform is gone over again when it is complete",
-                path.display()
-            )));
-        }
+        let dump = Dump::open(path, existing)?;
+        let writer = dump.writer().map_err(|error| super::files::cannot_write(path, &error))?;
         Ok(Self {
-            path: path.to_owned(),
-            writer: vcd::Writer::new(Out::new(Box::new(file))),
+            marks: Marks::beside(path),
+            dump,
+            writer,
             timescale,
+            clock: "",
+            began_ns: None,
             wires: Vec::new(),
+            requests: Vec::new(),
             base_ns: None,
             has_dumped: false,
             tick: 0,
             latest_ns: 0,
-            spans: Vec::new(),
+            latest_at: None,
+            changes: 0,
             pulses: Vec::new(),
-            gone: Vec::new(),
             hidden: 0,
+            steps: Vec::new(),
+            more_steps: 0,
+            last_steps: Vec::new(),
         })
     }
 
@@ -124,26 +139,66 @@ impl Vcd {
         ns.saturating_sub(self.base_ns.unwrap_or_default()) / self.timescale.ns
     }
 
+    /// All before the first change.
+    fn head(&mut self) -> io::Result<()> {
+        let (Timescale { number, unit, .. }, writer) = (self.timescale, &mut self.writer);
+        writer.version(concat!("linewake ", env!("CARGO_PKG_VERSION")))?;
+        match self.base_ns {
+            Some(ns) => writer.comment(&format!("time 0 is {ns} ns of the clock \"{}\"", self.clock))?,
+            None => writer.comment("nothing has happened yet")?,
+        }
+        writer.timescale(number, unit)?;
+        let mut names = HashSet::new();
+        for request in 0..self.requests.len() {
+            let of_request = || self.wires.iter().filter(|wire| wire.line.request == request);
+            let Some(first) = of_request().next() else { continue };
+            writer.add_module(&unique(&mut names, String::new(), &sane(&first.line.chip)))?;
+            let mut of_module = HashSet::new();
+            for Wire { line, pair, .. } in self.wires.iter_mut().filter(|wire| wire.line.request == request) {
+                let name = line.name.as_deref().map_or_else(|| format!("line{}", line.offset), sane);
+                let name = unique(&mut of_module, String::new(), &name);
+                pair.level = writer.add_wire(1, &name)?;
+                pair.lost = writer.add_wire(1, &unique(&mut of_module, name, "_lost"))?;
+            }
+            writer.upscope()?;
+        }
+        writer.enddefinitions()
+    }
+
     /// The levels at the beginning.
     fn dump(&mut self) -> io::Result<()> {
         self.has_dumped = true;
         self.writer.timestamp(0)?;
         self.writer.begin(SimulationCommand::Dumpvars)?;
-        for wire in &self.wires {
-            self.writer.change_scalar(wire.level, value(wire.state.flatten()))?;
-            self.writer.change_scalar(wire.lost, Value::V0)?;
+        for Wire { pair, first, .. } in &self.wires {
+            self.writer.change_scalar(pair.level, value(first.flatten()))?;
+            self.writer.change_scalar(pair.lost, Value::from(pair.is_gone_at_first))?;
         }
         self.writer.end()
     }
 
+    /// There is a time: what is in the file begins anew with it.
+    fn begin_at(&mut self, ns: u64) -> io::Result<()> {
+        self.base_ns = Some(ns);
+        self.writer.flush()?;
+        self.dump.empty()?;
+        self.writer = self.dump.writer()?;
+        self.head()?;
+        self.dump()
+    }
+
     /// Goes on to a time; the file's never goes back.
     fn go_to(&mut self, ns: u64) -> io::Result<()> {
-        let base_ns = *self.base_ns.get_or_insert_with(|| ns.saturating_sub(self.timescale.ns));
-        self.latest_ns = self.latest_ns.max(ns).max(base_ns);
-        if !self.has_dumped {
-            self.dump()?;
+        if self.base_ns.is_none() {
+            self.begin_at(ns.saturating_sub(self.timescale.ns))?;
         }
-        let tick = self.tick_of(ns);
+        if ns >= self.latest_ns {
+            (self.latest_ns, self.latest_at) = (ns, None);
+        }
+        self.go_to_tick(self.tick_of(ns))
+    }
+
+    fn go_to_tick(&mut self, tick: u64) -> io::Result<()> {
         if tick > self.tick {
             self.tick = tick;
             self.writer.timestamp(tick)?;
@@ -155,246 +210,334 @@ impl Vcd {
     }
 
     fn edge(&mut self, at: usize, edge: &linewake::EdgeEvent) -> io::Result<()> {
-        let ns = edge.timestamp_ns;
-        let before = self.tick;
-        self.go_to(ns)?;
-        self.back(self.wires[at].line.request, ns);
-        let base_ns = self.base_ns.unwrap_or_default();
-        let wire = &mut self.wires[at];
-        let missing = edge.missed.total();
-        if missing > 0 {
-            wire.told += missing;
-            self.spans.push(Span { wire: at, from_ns: wire.last_ns.unwrap_or(base_ns), to_ns: Some(ns) });
-            self.writer.change_scalar(wire.lost, Value::V1)?;
-            self.pulses.push(wire.lost);
+        let request = self.wires[at].line.request;
+        let shift_ns = i128::from(edge.axis_ns) - i128::from(edge.timestamp_ns);
+        self.requests[request].shift_ns = i64::try_from(shift_ns).unwrap_or(0);
+        self.go_to(edge.axis_ns)?;
+        if self.wires[at].edge == Some(self.tick) {
+            // There is no finer scale: it is shown a tick later.
+            if self.timescale.ns == 1 {
+                self.go_to_tick(self.tick + 1)?;
+            } else {
+                self.hidden += 1;
+            }
         }
-        let is_hidden = before == self.tick
-            && wire.last_ns.is_some_and(|last_ns| last_ns.saturating_sub(base_ns) / self.timescale.ns == self.tick);
-        self.hidden += u64::from(is_hidden);
-        wire.last_ns = Some(ns);
-        self.writer.change_scalar(wire.level, value(Some(edge.kind == EdgeKind::Rising)))
+        self.back(request)?;
+        let wire = &mut self.wires[at];
+        wire.edge = Some(self.tick);
+        wire.told += edge.missed.total();
+        wire.here.delivered += 1;
+        wire.here.overflowed += u64::from(edge.missed.overflowed);
+        wire.here.merged += u64::from(edge.missed.merged);
+        if edge.missed.total() > 0 {
+            let lost = wire.pair.lost;
+            self.lost(at, Some(self.tick))?;
+            self.writer.change_scalar(lost, Value::V1)?;
+            self.pulses.push(lost);
+        }
+        self.change(at, value(Some(edge.kind == EdgeKind::Rising)))
+    }
+
+    fn change(&mut self, at: usize, value: Value) -> io::Result<()> {
+        let wire = &mut self.wires[at];
+        if std::mem::take(&mut wire.is_back) {
+            self.marks.add(self.changes, marks::BACK)?;
+            self.writer.change_scalar(wire.pair.lost, Value::V0)?;
+        }
+        wire.last = Some((self.changes, self.tick));
+        self.requests[wire.line.request].last = Some(self.changes);
+        self.changes += 1;
+        self.writer.change_scalar(wire.pair.level, value)
+    }
+
+    /// Edges of a line are lost between its last change and a tick, or the end.
+    fn lost(&mut self, at: usize, to: Option<u64>) -> io::Result<()> {
+        let (change, from) = self.wires[at].last.unzip();
+        let from = from.unwrap_or(0);
+        // The level that was known is seen, if there is time for it.
+        let mark = match to {
+            Some(to) if to <= from => return Ok(()),
+            Some(to) if to == from + 1 => marks::HERE,
+            None if from == self.tick => marks::HERE,
+            _ => marks::NEXT,
+        };
+        self.mark(change, at, mark)
+    }
+
+    /// Marks a change, or the beginning of a line.
+    fn mark(&mut self, change: Option<u64>, at: usize, mark: u8) -> io::Result<()> {
+        match change {
+            Some(change) => self.marks.add(change, mark),
+            None => {
+                self.wires[at].pair.at_first |= mark;
+                Ok(())
+            }
+        }
+    }
+
+    fn state(&mut self, at: usize, level: Option<bool>) -> io::Result<()> {
+        let wire = &mut self.wires[at];
+        let is_gone = self.requests[wire.line.request].is_gone && (self.has_dumped || !wire.pair.is_gone_at_first);
+        match self.base_ns {
+            _ if is_gone => wire.state = Some(level),
+            None => wire.first = Some(level),
+            Some(_) => return self.change(at, value(level)),
+        }
+        if !self.has_dumped && self.wires.iter().all(|wire| wire.first.is_some()) { self.dump() } else { Ok(()) }
+    }
+
+    /// A clock made a step, on which the axis goes on. A file that begins anew is told of the last one again.
+    fn step(&mut self, step: &ClockStep) {
+        if self.last_steps.contains(step) {
+            return;
+        }
+        self.last_steps.retain(|last| last.chip != step.chip);
+        self.last_steps.push(step.clone());
+        if self.steps.len() == STEPS {
+            self.more_steps += 1;
+            return;
+        }
+        let ClockStep { chip, before_ns, after_ns, arrival_ns } = step;
+        let tick = self.base_ns.map_or(1, |_| self.tick_of(*arrival_ns));
+        self.steps.push(format!(
+            "{}: the clock stepped at time {tick}: it showed {before_ns} ns before and {after_ns} ns after, when {arrival_ns} ns \
+             was due",
+            sane(chip)
+        ));
     }
 
     /// A chip is gone, or back.
     fn gap(&mut self, request: usize, gap: &linewake::Gap) -> io::Result<()> {
-        if !self.gone.iter().any(|gone| gone.0 == request) {
-            self.gone.push((request, gap.from_ns.unwrap_or(self.base_ns.unwrap_or(self.latest_ns))));
+        if !self.requests[request].is_gone {
+            if let (None, Some(from_ns)) = (self.base_ns, gap.from_ns) {
+                self.go_to(from_ns.saturating_add_signed(self.requests[request].shift_ns))?;
+            }
+            self.requests[request].is_gone = true;
+            let last = self.requests[request].last;
+            if let Some(first) = self.wires.iter().position(|wire| wire.line.request == request) {
+                self.mark(last, first, marks::GONE)?;
+            }
+            let wires = self.wires.iter_mut().filter(|wire| wire.line.request == request);
+            for wire in wires {
+                wire.state = None;
+                if self.has_dumped {
+                    self.writer.change_scalar(wire.pair.lost, Value::V1)?;
+                }
+            }
         }
         match gap.to_ns {
             Some(to_ns) if gap.is_over => {
-                self.go_to(to_ns)?;
-                self.back(request, to_ns);
+                self.go_to(to_ns.saturating_add_signed(self.requests[request].shift_ns))?;
+                self.back(request)
             }
             // Its next edge tells.
-            _ => {}
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// A chip is known to be back, if it was gone.
-    fn back(&mut self, request: usize, to_ns: u64) {
-        let Some(at) = self.gone.iter().position(|gone| gone.0 == request) else { return };
-        let (_, from_ns) = self.gone.swap_remove(at);
-        let lines = (0..).zip(&self.wires).filter(|(_, wire)| wire.line.request == request);
-        self.spans.extend(lines.map(|(wire, _)| Span { wire, from_ns, to_ns: Some(to_ns.max(from_ns)) }));
-    }
-
-    /// What was lost behind the last edges.
-    fn last_spans(&mut self, closing: Closing<'_>) {
-        for (at, wire) in self.wires.iter().enumerate() {
-            let base_ns = self.base_ns.unwrap_or_default();
-            let account = closing.accounts.get(wire.line.request).map(|(_, account)| account.lines());
-            let account = account.and_then(|lines| lines.iter().find(|line| line.offset.get() == wire.line.offset));
-            if account.is_some_and(|account| account.figures.lost() > wire.told) {
-                self.spans.push(Span { wire: at, from_ns: wire.last_ns.unwrap_or(base_ns), to_ns: None });
-            }
-            if let Some((_, from_ns)) = self.gone.iter().find(|gone| gone.0 == wire.line.request) {
-                self.spans.push(Span { wire: at, from_ns: *from_ns, to_ns: None });
-            }
+    fn back(&mut self, request: usize) -> io::Result<()> {
+        if !std::mem::take(&mut self.requests[request].is_gone) {
+            return Ok(());
         }
-    }
-
-    /// Puts the spans into the file.
-    fn put_spans_in(&self) -> io::Result<()> {
-        let mut part = self.path.clone().into_os_string();
-        part.push(".part");
-        let put_in = || {
-            let mut writer = vcd::Writer::new(Out::new(Box::new(File::create(&part)?)));
-            let file = BufReader::with_capacity(1 << 16, File::open(&self.path)?);
-            self.copy(vcd::Parser::new(file), &mut writer)?;
-            writer.flush()?;
-            // Windows replaces no file that is open, by one that is open.
-            drop(writer);
-            fs::rename(&part, &self.path)
-        };
-        put_in().inspect_err(|_| drop(fs::remove_file(&part)))
-    }
-
-    fn copy(&self, from: vcd::Parser<BufReader<File>>, to: &mut vcd::Writer<Out>) -> io::Result<()> {
-        let mut turns = self.turns().into_iter().peekable();
-        let mut levels = vec![Value::X; self.wires.len()];
-        let mut is_lost = vec![0_u32; self.wires.len()];
-        let mut tick = 0;
-        let mut has_begun = false;
-        let lost: HashSet<_> = self.wires.iter().map(|wire| wire.lost).collect();
-        let places: HashMap<_, _> = self.wires.iter().enumerate().map(|(at, wire)| (wire.level, at)).collect();
-        let turn = |turn: Turn, levels: &[Value], is_lost: &mut [u32], to: &mut vcd::Writer<Out>| {
-            let wire = &self.wires[turn.wire];
-            let lost = &mut is_lost[turn.wire];
-            let was = *lost > 0;
-            *lost = if turn.is_begin { *lost + 1 } else { *lost - 1 };
-            match (was, *lost > 0) {
-                (false, true) => {
-                    to.change_scalar(wire.level, Value::X)?;
-                    to.change_scalar(wire.lost, Value::V1)
-                }
-                (true, false) => {
-                    to.change_scalar(wire.level, levels[turn.wire])?;
-                    to.change_scalar(wire.lost, Value::V0)
-                }
-                _ => Ok(()),
+        for at in 0..self.wires.len() {
+            let wire = &mut self.wires[at];
+            if wire.line.request != request {
+                continue;
             }
-        };
-        for command in from {
-            match command? {
-                Command::Timestamp(next) => {
-                    // What begins at a tick begins behind its changes, and what ends there ends before them.
-                    while let Some(due) = turns.next_if(|due| due.tick < next || (due.tick == next && !due.is_begin)) {
-                        if due.tick > tick {
-                            tick = due.tick;
-                            to.timestamp(tick)?;
-                        }
-                        turn(due, &levels, &mut is_lost, to)?;
-                    }
-                    if next > tick || next == 0 {
-                        tick = next;
-                        to.timestamp(next)?;
-                    }
-                }
-                // Pulses, but for those at the beginning.
-                Command::ChangeScalar(id, _) if lost.contains(&id) && has_begun => {}
-                Command::End(SimulationCommand::Dumpvars) => {
-                    has_begun = true;
-                    to.end()?;
-                }
-                Command::ChangeScalar(id, value) => {
-                    let place = places.get(&id);
-                    if let Some(&place) = place {
-                        levels[place] = value;
-                    }
-                    if place.is_none_or(|&place| is_lost[place] == 0) {
-                        to.change_scalar(id, value)?;
-                    }
-                }
-                other => to.command(&other)?,
+            wire.is_back = true;
+            // Else its level follows.
+            if let Some(level) = wire.state.take() {
+                self.change(at, value(level))?;
             }
-        }
-        for due in turns {
-            if due.tick > tick {
-                tick = due.tick;
-                to.timestamp(tick)?;
-            }
-            turn(due, &levels, &mut is_lost, to)?;
         }
         Ok(())
     }
 
-    /// Where spans begin and end, in order.
-    fn turns(&self) -> Vec<Turn> {
-        let mut turns = Vec::new();
-        for span in &self.spans {
-            let (mut from, to) = (self.tick_of(span.from_ns), span.to_ns.map(|ns| self.tick_of(ns)));
-            // The level that was known is seen, if there is time for it.
-            from += u64::from(from + 1 < to.unwrap_or(self.tick + 1));
-            if to.is_some_and(|to| to <= from) {
-                continue;
+    /// What was lost behind the last edges.
+    fn last_spans(&mut self, closing: Closing<'_>) -> io::Result<()> {
+        for at in 0..self.wires.len() {
+            let Wire { line, told, .. } = &self.wires[at];
+            let account = closing.accounts.get(line.request).map(|(_, account)| account.lines());
+            let account = account.and_then(|lines| lines.iter().find(|account| account.offset.get() == line.offset));
+            if account.is_some_and(|account| account.figures.lost() > *told) {
+                self.lost(at, None)?;
             }
-            turns.push(Turn { tick: from, is_begin: true, wire: span.wire });
-            turns.extend(to.map(|tick| Turn { tick, is_begin: false, wire: span.wire }));
         }
-        turns.sort_by_key(|turn| (turn.tick, turn.is_begin));
-        turns
-    }
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Turn {
-    tick: u64,
-    is_begin: bool,
-    wire: usize,
-}
-
-impl Sink for Vcd {
-    fn begin(&mut self, view: View<'_>) -> io::Result<()> {
-        self.base_ns = view.began_ns;
-        let (Timescale { number, unit, .. }, writer) = (self.timescale, &mut self.writer);
-        writer.version(concat!("linewake ", env!("CARGO_PKG_VERSION")))?;
-        match view.began_ns {
-            Some(ns) => writer.comment(&format!("time 0 is {ns} ns of the clock \"{}\"", view.clock.name))?,
-            None => writer.comment("time 0 is the first edge's")?,
-        }
-        writer.timescale(number, unit)?;
-        let mut names = HashSet::new();
-        let requests = view.lines.iter().map(|line| line.request).max().map_or(0, |last| last + 1);
-        let mut wires: Vec<Option<Wire>> = Vec::new();
-        wires.resize_with(view.lines.len(), || None);
-        for request in 0..requests {
-            let of_request = || (0..).zip(view.lines).filter(|(_, line)| line.request == request);
-            let Some((_, first)) = of_request().next() else { continue };
-            writer.add_module(&unique(&mut names, String::new(), &sane(&first.chip)))?;
-            let mut of_module = HashSet::new();
-            for (at, line) in of_request() {
-                let name = line.name.as_deref().map_or_else(|| format!("line{}", line.offset), sane);
-                let name = unique(&mut of_module, String::new(), &name);
-                let level = writer.add_wire(1, &name)?;
-                let lost = writer.add_wire(1, &unique(&mut of_module, name, "_lost"))?;
-                wires[at] = Some(Wire { line: line.clone(), level, lost, state: None, last_ns: None, told: 0 });
-            }
-            writer.upscope()?;
-        }
-        self.wires = wires.into_iter().flatten().collect();
-        self.writer.enddefinitions()
+        Ok(())
     }
 
-    fn item(&mut self, item: Item<'_>) -> io::Result<()> {
-        match item {
-            Item::State { line, state } if !self.has_dumped => {
-                self.wires[line].state = Some(state.active);
-                if self.wires.iter().all(|wire| wire.state.is_some()) { self.dump() } else { Ok(()) }
-            }
-            Item::State { line, state } => self.writer.change_scalar(self.wires[line].level, value(state.active)),
-            Item::Edge { line, edge } => self.edge(line, edge),
-            Item::Gap { request, gap } => self.gap(request, gap),
-            Item::Clock(_) | Item::Chatter(_) | Item::Heartbeat(_) => Ok(()),
+    /// When it ends. The clock may be another one than that of the stamps, or have stepped.
+    fn end_ns(&self, now_ns: Option<u64>) -> u64 {
+        let (Some(now_ns), Some(latest_at)) = (now_ns, self.latest_at) else { return self.latest_ns };
+        let elapsed = latest_at.elapsed();
+        match now_ns.checked_sub(self.latest_ns) {
+            Some(later) if Duration::from_nanos(later) <= elapsed + LATENESS => now_ns,
+            _ => self.latest_ns.saturating_add(u64::try_from(elapsed.as_nanos()).unwrap_or(0)),
         }
     }
 
-    fn flush(&mut self) -> io::Result<()> {
-        self.writer.flush()
-    }
-
-    fn end(&mut self, closing: Closing<'_>) -> io::Result<()> {
-        let end_ns = closing.now_ns.unwrap_or(0).max(self.latest_ns);
-        self.go_to(end_ns)?;
-        self.last_spans(closing);
-        for (chip, account) in closing.accounts {
-            self.writer.comment(&format!("{}: {}", sane(chip), figures(account.total(), account.trust())))?;
+    /// Completes the file.
+    fn finish(&mut self, closing: Closing<'_>, is_last: bool) -> io::Result<()> {
+        if self.base_ns.is_some() {
+            self.go_to(self.end_ns(closing.now_ns))?;
+        } else if let (Some(began_ns), Some(now_ns)) = (self.began_ns, closing.now_ns) {
+            self.begin_at(began_ns)?;
+            self.go_to(now_ns.max(began_ns))?;
+        } else if !self.has_dumped {
+            self.dump()?;
+        }
+        if is_last {
+            self.last_spans(closing)?;
+        }
+        for step in &self.steps {
+            self.writer.comment(step)?;
+        }
+        if self.more_steps > 0 {
+            self.writer.comment(&format!("{} of clocks are not told here", plural(self.more_steps, "step")))?;
+        }
+        for (request, (chip, account)) in closing.accounts.iter().enumerate() {
+            let of_request =
+                if is_last { less(account.total(), self.requests[request].before) } else { self.here(request) };
+            self.writer.comment(&format!("{}: {}", sane(chip), figures(of_request, account.trust())))?;
         }
         self.writer.flush()?;
         if self.hidden > 0 {
-            let shown = self.path.display();
+            let shown = self.dump.path.display();
             let remedy = "a smaller --vcd-timescale shows them";
             let edges = plural(self.hidden, "edge");
             exit::say(&format!("\"{shown}\": {edges} within a tick of the one before; {remedy}\n"));
         }
-        if self.spans.is_empty() {
+        let pairs: Vec<_> = self.wires.iter().map(|wire| wire.pair).collect();
+        if self.marks.is_empty() && pairs.iter().all(|pair| pair.at_first == 0) {
             return Ok(());
         }
+        // Windows replaces no file that is open, by one that is open.
         self.writer = vcd::Writer::new(Out::new(Box::new(io::sink())));
-        self.put_spans_in().map_err(|error| {
-            let but = "the edges are there, and the spans in which some are lost are in its comments only";
-            io::Error::new(error.kind(), format!("{error}; {but}"))
-        })
+        let part = self.dump.part();
+        let mut put_in = || {
+            spans::put_in(BufReader::with_capacity(1 << 16, self.dump.reader()?), &self.marks, &pairs, &part)?;
+            self.dump.replace(&part)
+        };
+        let error = match put_in() {
+            Ok(()) => return Ok(()),
+            Err(error) => error,
+        };
+        let _ = fs::remove_file(&part);
+        let but = "the edges are there, and the spans in which some are lost are in its comments only";
+        if is_last {
+            return Err(io::Error::new(error.kind(), format!("{error}; {but}")));
+        }
+        exit::say(&format!("linewake: cannot complete \"{}\": {error}; {but}\n", self.dump.path.display()));
+        Ok(())
+    }
+
+    /// What is in this file of a chip's lines.
+    fn here(&self, request: usize) -> Figures {
+        let mut sum = Figures::default();
+        for wire in self.wires.iter().filter(|wire| wire.line.request == request) {
+            sum.delivered += wire.here.delivered;
+            sum.overflowed += wire.here.overflowed;
+            sum.merged += wire.here.merged;
+        }
+        sum
+    }
+}
+
+impl Sink for Vcd {
+    fn begin(&mut self, view: View<'_>) -> io::Result<()> {
+        self.clock = view.clock.name;
+        self.began_ns = self.began_ns.or(view.began_ns);
+        let requests = view.lines.iter().map(|line| line.request).max().map_or(0, |last| last + 1);
+        self.requests.resize(requests, Request::default());
+        let told: Vec<_> = self.wires.iter().map(|wire| wire.told).collect();
+        // Until the head has named it.
+        let none = IdCode::FIRST;
+        let wire = |(at, line): (usize, &Watched)| Wire {
+            line: line.clone(),
+            pair: Pair {
+                level: none,
+                lost: none,
+                request: line.request,
+                at_first: 0,
+                is_gone_at_first: self.requests[line.request].is_gone,
+            },
+            first: None,
+            state: None,
+            is_back: false,
+            last: None,
+            edge: None,
+            here: Figures::default(),
+            told: told.get(at).copied().unwrap_or(0),
+        };
+        self.wires = view.lines.iter().enumerate().map(wire).collect();
+        self.head()
+    }
+
+    fn item(&mut self, item: Item<'_>) -> io::Result<()> {
+        match item {
+            Item::State { line, state } => self.state(line, state.active),
+            Item::Edge { line, edge } => self.edge(line, edge),
+            Item::Gap { request, gap } => self.gap(request, gap),
+            Item::Clock(step) => {
+                self.step(step);
+                Ok(())
+            }
+            Item::Chatter(_) | Item::Heartbeat(_) => Ok(()),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.latest_at.get_or_insert_with(Instant::now);
+        self.writer.flush()
+    }
+
+    fn end(&mut self, closing: Closing<'_>) -> io::Result<()> {
+        self.finish(closing, true)
+    }
+
+    fn reopen(&mut self, closing: Closing<'_>) -> io::Result<bool> {
+        let path = self.dump.path.clone();
+        let mut next = match self.dump.next() {
+            Ok(next) => next,
+            Err(error) => {
+                let path = path.display();
+                let but = "what was open is still written";
+                exit::say(&format!("linewake: cannot begin \"{path}\" anew: {error}; {but}\n"));
+                return Ok(false);
+            }
+        };
+        self.finish(closing, false)?;
+        if let Err(error) = self.dump.give_way_to(&mut next) {
+            let (path, is) = (path.display(), next.path.display());
+            exit::say(&format!("linewake: cannot rename \"{path}\": {error}; what follows is in \"{is}\"\n"));
+        }
+        for request in 0..self.requests.len() {
+            let here = self.here(request);
+            let Figures { delivered, overflowed, merged, .. } = &mut self.requests[request].before;
+            *delivered += here.delivered;
+            *overflowed += here.overflowed;
+            *merged += here.merged;
+            self.requests[request].last = None;
+        }
+        self.marks = Marks::beside(&next.path);
+        self.dump = next;
+        self.writer = self.dump.writer()?;
+        (self.base_ns, self.began_ns, self.has_dumped) = (None, closing.now_ns, false);
+        (self.tick, self.changes, self.hidden, self.more_steps) = (0, 0, 0, 0);
+        self.steps.clear();
+        self.pulses.clear();
+        Ok(true)
+    }
+}
+
+/// What is left of figures.
+fn less(of: Figures, before: Figures) -> Figures {
+    Figures {
+        delivered: of.delivered.saturating_sub(before.delivered),
+        overflowed: of.overflowed.saturating_sub(before.overflowed),
+        merged: of.merged.saturating_sub(before.merged),
+        ..of
     }
 }
 
@@ -419,6 +562,3 @@ fn unique(names: &mut HashSet<String>, prefix: String, name: &str) -> String {
     }
     unique
 }
-
-#[cfg(test)]
-mod tests;

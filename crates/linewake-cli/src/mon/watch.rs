@@ -5,14 +5,16 @@ use std::time::{Duration, Instant};
 use linewake::record::Heartbeat;
 use linewake::{EdgeEvent, Event};
 
+use super::nudge::Nudge;
 use super::select::{Index, Selection};
-use super::sink::{Item, Lost, Sinks, View};
-use super::source::{self, Source};
+use super::sink::{Closing, Item, Lost, Sinks, View};
+use super::source::{self, Next, Source};
 use super::stats::Stats;
 use super::summary::plural;
 use crate::caller::is_libgpiod;
-use crate::exit;
 use crate::shown::{LineId, Printable};
+use crate::stamp::Stamp;
+use crate::{exit, threads};
 
 /// When it ends, and what it says meanwhile.
 #[derive(Clone, Copy, Debug, Default)]
@@ -125,7 +127,7 @@ impl<'a> Watch<'a> {
         }
     }
 
-    pub(crate) fn run(&mut self, source: &mut Source, view: View<'_>) -> Result<(), Ended> {
+    pub(crate) fn run(&mut self, source: &mut Source, view: View<'_>, nudge: &Nudge) -> Result<(), Ended> {
         self.sinks.begin(view)?;
         let began = Instant::now();
         let after = |period: Option<Duration>, from: Instant| period.and_then(|period| from.checked_add(period));
@@ -166,9 +168,17 @@ impl<'a> Watch<'a> {
                 heartbeat = after(self.pace.heartbeat, now);
                 self.heartbeat()?;
             }
-            let deadline = [end, idle, stats, heartbeat, look].into_iter().flatten().min();
-            match source.wait(deadline.map(|deadline| deadline.saturating_duration_since(now))) {
-                Some(Ok(event)) => {
+            if nudge.take_reopen() {
+                self.reopen(source, view)?;
+            }
+            let held = self.sinks.due();
+            if is_due(held) {
+                self.sinks.flush()?;
+            }
+            let held = self.sinks.due();
+            let deadline = [end, idle, stats, heartbeat, look, held].into_iter().flatten().min();
+            match source.wait(deadline.map(|deadline| deadline.saturating_duration_since(now)), nudge) {
+                Next::Event(event) => {
                     let told = self.told;
                     self.events(source, &event)?;
                     if self.told > told {
@@ -178,12 +188,12 @@ impl<'a> Watch<'a> {
                         break;
                     }
                 }
-                Some(Err(error)) if error.is_timeout() => {}
-                Some(Err(error)) => {
+                Next::Nothing => {}
+                Next::Failed(error) => {
                     self.finish(source);
                     return Err(Ended::Device(error));
                 }
-                None => break,
+                Next::Over => break,
             }
         }
         self.is_cut = self.pace.enough.is_some() && !self.has_enough(source);
@@ -214,6 +224,14 @@ impl<'a> Watch<'a> {
             None if self.is_cut && is_asked => Some(format!("not all of the capture was played: {why}")),
             _ => None,
         }
+    }
+
+    /// Files that were moved away are left, with the account so far, for those that have their names now.
+    fn reopen(&mut self, source: &Source, view: View<'_>) -> Result<(), Lost> {
+        let (accounts, tallies) = source.so_far();
+        let accounts: Vec<_> = view.chips.iter().map(|chip| chip.chip.to_string()).zip(accounts).collect();
+        let (tallies, now_ns) = (tallies.as_deref(), self.now.at(Instant::now()));
+        self.sinks.reopen(Closing { accounts: &accounts, tallies, threads: threads::count(), now_ns })
     }
 
     /// Whether so many edges came, or are known to be missing, as were waited for.
@@ -278,7 +296,14 @@ impl<'a> Watch<'a> {
                 }
                 self.sinks.item(Item::Gap { request: *request, gap })
             }
-            Event::Clock { step, .. } => self.sinks.item(Item::Clock(step)),
+            Event::Clock { step, .. } => {
+                if !is_libgpiod() {
+                    let [before, after] = [step.before_ns, step.after_ns].map(|ns| Stamp::Seconds.of(ns));
+                    let chip = Printable(&step.chip);
+                    exit::say(&format!("the clock of the chip \"{chip}\" stepped: {before} before, {after} after\n"));
+                }
+                self.sinks.item(Item::Clock(step))
+            }
             Event::Chatter { chatter, .. } => {
                 let line = LineId {
                     chip: &chatter.chip,

@@ -31,7 +31,7 @@ fn written(name: &str, scale: &str, queue: u32, lines: &[&str], drive: impl Fn(&
     let clock = monitor.clock();
     let now = Now::read(&clock);
     let began = std::time::Instant::now();
-    let mut vcd = Vcd::create(&path, Timescale::parse(scale).unwrap()).unwrap();
+    let mut vcd = Vcd::open(&path, Timescale::parse(scale).unwrap(), Existing::Empty).unwrap();
     vcd.begin(View { clock: &clock, chips: &[], began_ns: now.at(began), lines: &selection.lines }).unwrap();
     let (mut spans, mut missing) = (Vec::new(), 0);
     let mut last = std::collections::HashMap::new();
@@ -173,7 +173,7 @@ fn a_chip_that_was_gone_is_unknown_meanwhile() {
     let path = std::env::temp_dir().join(format!("linewake-{}-gap.vcd", std::process::id()));
     let chip = Chip::options().life(false).open("sim").unwrap();
     let selection = selection(&chip, &["door".to_owned()]);
-    let mut vcd = Vcd::create(&path, Timescale::parse("1us").unwrap()).unwrap();
+    let mut vcd = Vcd::open(&path, Timescale::parse("1us").unwrap(), Existing::Empty).unwrap();
     let clock = chip.clock();
     vcd.begin(View { clock: &clock, chips: &[], began_ns: Some(0), lines: &selection.lines }).unwrap();
     let state = |active| linewake::LineState { chip: "sim".into(), offset: 5.into(), name: None, active: Some(active) };
@@ -192,8 +192,8 @@ fn a_chip_that_was_gone_is_unknown_meanwhile() {
     vcd.end(Closing { accounts: &[], tallies: None, threads: None, now_ns: Some(90_000) }).unwrap();
     let mut waveform = read(&path).unwrap();
     let at = |tick, value: &str| (tick, value.to_owned());
-    assert_eq!(changes(&mut waveform, &["sim", "door"]), [at(0, "1"), at(11, "x"), at(50, "1")]);
-    assert_eq!(changes(&mut waveform, &["sim", "door_lost"]), [at(0, "0"), at(11, "1"), at(50, "0")]);
+    assert_eq!(changes(&mut waveform, &["sim", "door"]), [at(0, "1"), at(1, "x"), at(41, "1")]);
+    assert_eq!(changes(&mut waveform, &["sim", "door_lost"]), [at(0, "0"), at(1, "1"), at(41, "0")]);
     std::fs::remove_file(path).unwrap();
 }
 

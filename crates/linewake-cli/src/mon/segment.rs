@@ -1,0 +1,111 @@
+//! The account of a part of a watch: a file that takes the place of another one begins its own.
+
+use linewake::record::{FilterSummary, Summary};
+use linewake::{EdgeEvent, Figures};
+
+use super::select::Watched;
+use super::sink::Closing;
+
+/// What was written in this file, and in those before it.
+#[derive(Default)]
+pub(super) struct Segment {
+    lines: Vec<Line>,
+    /// Unattributed edges, in the summaries of the files before.
+    unattributed: u64,
+}
+
+struct Line {
+    watched: Watched,
+    /// In this file.
+    here: Figures,
+    /// In the summaries of the files before.
+    before: Figures,
+    filtered_before: FilterSummary,
+}
+
+impl Segment {
+    /// Another file begins.
+    pub(super) fn begin(&mut self, lines: &[Watched]) {
+        if self.lines.is_empty() {
+            let line = |line: &Watched| Line {
+                watched: line.clone(),
+                here: Figures::default(),
+                before: Figures::default(),
+                filtered_before: FilterSummary::default(),
+            };
+            self.lines = lines.iter().map(line).collect();
+        }
+    }
+
+    #[inline]
+    pub(super) fn note(&mut self, line: usize, edge: &EdgeEvent) {
+        if let Some(Line { here, .. }) = self.lines.get_mut(line) {
+            here.delivered += 1;
+            here.overflowed += u64::from(edge.missed.overflowed);
+            here.merged += u64::from(edge.missed.merged);
+        }
+    }
+
+    /// Of what is in the file now. What a monitor or a filter still holds is for the next one.
+    pub(super) fn so_far<'a>(&mut self, closing: Closing<'a>) -> Summary<'a> {
+        let mut summary = summary(closing);
+        for (at, of_line) in places(closing).into_iter().zip(&mut summary.lines) {
+            let Some(line) = self.line(at) else { continue };
+            let here = std::mem::take(&mut line.here);
+            (of_line.delivered, of_line.overflowed, of_line.merged) = (here.delivered, here.overflowed, here.merged);
+            of_line.discarded = 0;
+            if let Some(filter) = &mut of_line.filter {
+                let before = std::mem::replace(&mut line.filtered_before, *filter);
+                line.filtered_before.held = 0;
+                filter.passed -= before.passed.min(filter.passed);
+                filter.filtered -= before.filtered.min(filter.filtered);
+                filter.blocks -= before.blocks.min(filter.blocks);
+                filter.held = 0;
+                of_line.delivered = filter.passed + filter.filtered;
+            }
+            line.before.delivered += of_line.delivered;
+            line.before.overflowed += of_line.overflowed;
+            line.before.merged += of_line.merged;
+        }
+        let unattributed = summary.unattributed;
+        summary.unattributed -= self.unattributed.min(unattributed);
+        self.unattributed = unattributed;
+        summary
+    }
+
+    /// Of what the files before do not have.
+    pub(super) fn last<'a>(&mut self, closing: Closing<'a>) -> Summary<'a> {
+        let mut summary = summary(closing);
+        for (at, of_line) in places(closing).into_iter().zip(&mut summary.lines) {
+            let Some(line) = self.line(at) else { continue };
+            let less = |figure: &mut u64, before: u64| *figure = figure.saturating_sub(before);
+            less(&mut of_line.delivered, line.before.delivered);
+            less(&mut of_line.overflowed, line.before.overflowed);
+            less(&mut of_line.merged, line.before.merged);
+            if let Some(filter) = &mut of_line.filter {
+                less(&mut filter.passed, line.filtered_before.passed);
+                less(&mut filter.filtered, line.filtered_before.filtered);
+                less(&mut filter.blocks, line.filtered_before.blocks);
+            }
+        }
+        summary.unattributed = summary.unattributed.saturating_sub(self.unattributed);
+        summary
+    }
+
+    fn line(&mut self, (request, offset): (usize, u32)) -> Option<&mut Line> {
+        self.lines.iter_mut().find(|line| (line.watched.request, line.watched.offset) == (request, offset))
+    }
+}
+
+fn summary(closing: Closing<'_>) -> Summary<'_> {
+    let accounts = closing.accounts.iter().map(|(chip, account)| (&**chip, account));
+    Summary::new(accounts, closing.threads).with_filters(closing.tallies.unwrap_or_default().iter().copied())
+}
+
+/// Request and offset of each line of a summary.
+fn places(closing: Closing<'_>) -> Vec<(usize, u32)> {
+    let accounts = closing.accounts.iter().enumerate();
+    accounts
+        .flat_map(|(request, (_, account))| account.lines().iter().map(move |line| (request, line.offset.get())))
+        .collect()
+}

@@ -1,0 +1,143 @@
+//! Where spans begin in which edges are lost, on the disk: a waveform of a year has millions of them, and each is known only
+//! when it is over.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The span of the change's wire begins at the next tick.
+pub(super) const NEXT: u8 = 1;
+/// It begins at this tick, since it ends at the next one.
+pub(super) const HERE: u8 = 2;
+/// The chip of the change's wire is gone from the next tick on: a span of all its wires.
+pub(super) const GONE: u8 = 4;
+/// For this wire, the chip is back with this change.
+pub(super) const BACK: u8 = 8;
+
+/// A byte for each change of a line in the waveform, in the order of the file. It is made with the first mark, has no name
+/// where the system can do that, and is gone with the process. Where no mark is, it takes no room.
+#[derive(Debug)]
+pub(super) struct Marks {
+    path: PathBuf,
+    file: Option<File>,
+}
+
+impl Marks {
+    /// For a waveform; nothing is written yet.
+    pub(super) fn beside(path: &Path) -> Self {
+        let mut name = path.to_owned().into_os_string();
+        name.push(".marks");
+        Self { path: name.into(), file: None }
+    }
+
+    /// Whether there is none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.file.is_none()
+    }
+
+    /// Adds a mark to those of a change.
+    pub(super) fn add(&mut self, change: u64, mark: u8) -> io::Result<()> {
+        if self.file.is_none() {
+            self.file = Some(without_name(&self.path)?);
+        }
+        let known = self.get(change)?;
+        match &self.file {
+            Some(file) => write_at(file, &[known | mark], change),
+            None => Ok(()),
+        }
+    }
+
+    fn get(&self, change: u64) -> io::Result<u8> {
+        let mut mark = [0];
+        match &self.file {
+            Some(file) => read_at(file, &mut mark, change).map(|_| mark[0]),
+            None => Ok(0),
+        }
+    }
+
+    /// All of them, in order.
+    pub(super) fn reader(&self) -> Reader<'_> {
+        Reader { marks: self, block: Vec::new(), from: 0 }
+    }
+}
+
+/// Reads marks one after the other.
+pub(super) struct Reader<'a> {
+    marks: &'a Marks,
+    block: Vec<u8>,
+    from: u64,
+}
+
+impl Reader<'_> {
+    /// Those of a change, which is not before the last one that was asked for.
+    pub(super) fn of(&mut self, change: u64) -> io::Result<u8> {
+        let Some(file) = &self.marks.file else { return Ok(0) };
+        if change >= self.from + self.block.len() as u64 {
+            self.block.resize(1 << 16, 0);
+            let length = read_at(file, &mut self.block, change)?;
+            // Behind the end there is none.
+            self.block[length..].fill(0);
+            self.from = change;
+        }
+        let at = usize::try_from(change - self.from).unwrap_or(usize::MAX);
+        Ok(self.block.get(at).copied().unwrap_or(0))
+    }
+}
+
+#[cfg(unix)]
+fn without_name(path: &Path) -> io::Result<File> {
+    let file = File::options().read(true).write(true).create(true).truncate(true).open(path)?;
+    std::fs::remove_file(path)?;
+    Ok(file)
+}
+
+#[cfg(unix)]
+fn read_at(file: &File, bytes: &mut [u8], at: u64) -> io::Result<usize> {
+    std::os::unix::fs::FileExt::read_at(file, bytes, at)
+}
+
+#[cfg(unix)]
+fn write_at(file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
+    std::os::unix::fs::FileExt::write_all_at(file, bytes, at)
+}
+
+#[cfg(windows)]
+fn without_name(path: &Path) -> io::Result<File> {
+    use std::os::windows::fs::OpenOptionsExt as _;
+    use windows_sys::Win32::Storage::FileSystem::FILE_FLAG_DELETE_ON_CLOSE;
+    let mut options = File::options();
+    options.read(true).write(true).create(true).truncate(true);
+    options.custom_flags(FILE_FLAG_DELETE_ON_CLOSE).open(path)
+}
+
+#[cfg(windows)]
+fn read_at(file: &File, bytes: &mut [u8], at: u64) -> io::Result<usize> {
+    std::os::windows::fs::FileExt::seek_read(file, bytes, at)
+}
+
+#[cfg(windows)]
+fn write_at(file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
+    let written = std::os::windows::fs::FileExt::seek_write(file, bytes, at)?;
+    if written == bytes.len() { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_are_added_in_any_order_and_read_in_theirs() {
+        let path = std::env::temp_dir().join(format!("linewake-{}-marks.vcd", std::process::id()));
+        let mut marks = Marks::beside(&path);
+        assert_eq!(marks.reader().of(7).unwrap(), 0);
+        for (change, mark) in [(200_000, NEXT), (5, GONE), (5, NEXT), (70_000, HERE)] {
+            marks.add(change, mark).unwrap();
+        }
+        let mut reader = marks.reader();
+        let found: Vec<_> =
+            (0..300_000).filter_map(|at| Some((at, reader.of(at).unwrap())).filter(|at| at.1 != 0)).collect();
+        assert_eq!(found, [(5, GONE | NEXT), (70_000, HERE), (200_000, NEXT)]);
+        drop(marks);
+        assert!(!path.with_extension("vcd.marks").exists());
+    }
+}

@@ -1,0 +1,33 @@
+//! How fine the time of a waveform is.
+
+use vcd::TimescaleUnit;
+
+/// What a tick of the file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Timescale {
+    pub(super) number: u32,
+    pub(super) unit: TimescaleUnit,
+    pub(super) ns: u64,
+}
+
+impl Timescale {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+        let number = match &text[..digits] {
+            "1" => Some(1),
+            "10" => Some(10),
+            "100" => Some(100),
+            _ => None,
+        };
+        let unit = match &text[digits..] {
+            "ns" => Some((TimescaleUnit::NS, 1)),
+            "us" => Some((TimescaleUnit::US, 1_000)),
+            "ms" => Some((TimescaleUnit::MS, 1_000_000)),
+            _ => None,
+        };
+        match (number, unit) {
+            (Some(number), Some((unit, ns))) => Ok(Self { number, unit, ns: u64::from(number) * ns }),
+            _ => Err("a timescale is 1, 10 or 100 with a unit: ns, us or ms, as in 1us".to_owned()),
+        }
+    }
+}
