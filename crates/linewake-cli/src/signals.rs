@@ -11,7 +11,6 @@ pub(crate) enum Meant {
     /// It is to end.
     End,
     /// It is to open its files again. Windows has no signal for that.
-    #[cfg_attr(not(unix), expect(dead_code, reason = "no signal means it"))]
     Reopen,
 }
 
