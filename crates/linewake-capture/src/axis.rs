@@ -1,0 +1,185 @@
+//! One axis of time for a whole capture: it never goes back on a line, and loses no edge.
+//!
+//! Within a segment it is what the stamps say, less the steps of their clock. From one segment to the next it goes on as the
+//! clock does, if it is the same clock and it went on; else the next segment begins where the last one ended.
+
+/// The time of one line.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct LineTime {
+    axis_ns: u64,
+    /// The segment of its last edge.
+    segment: u64,
+}
+
+/// The axis so far.
+#[derive(Debug, Default)]
+pub(crate) struct Axis {
+    /// What makes the axis of the stamps of each chip.
+    shifts: Vec<i128>,
+    /// The same at the beginning of the segment.
+    base: i128,
+    /// The chip that was heard of last.
+    last_chip: Option<usize>,
+    /// The latest time.
+    latest_ns: Option<u64>,
+    /// Which clock it is: its name, and when the computer was started.
+    clock: Option<(String, Option<String>)>,
+    is_same_clock: bool,
+    /// Nothing of this segment has had a time.
+    is_fresh: bool,
+    segment: u64,
+    /// Whether the capture tells of steps itself.
+    tells_steps: bool,
+}
+
+/// Where a clock went back by less, the axis stands still for so long, and no step is said: stamps of two processors, or of
+/// a handler and a thread, may be in the wrong order.
+const STEP_NS: u64 = 1_000_000;
+
+impl Axis {
+    pub(crate) fn add_chip(&mut self) {
+        self.shifts.push(self.base);
+    }
+
+    /// Another segment begins; `clock` is `None` where it is not said: then it is taken for the same, if it goes on.
+    pub(crate) fn begin_segment(&mut self, clock: Option<&str>, boot_id: Option<&str>, tells_steps: bool) {
+        let name = clock.unwrap_or("realtime");
+        // The other clocks begin anew with the computer.
+        let boot_id = boot_id.filter(|_| name != "realtime");
+        // Two runs of a simulation, or of a device whose clock begins when it is opened, have two clocks.
+        let goes_on = name == "realtime" || boot_id.is_some() && name == "monotonic";
+        let clock = (name.to_owned(), boot_id.map(str::to_owned));
+        self.is_same_clock = goes_on && self.clock.as_ref() == Some(&clock);
+        self.clock = Some(clock);
+        // The clock goes on as its last step left it.
+        self.base = self.last_chip.map_or(self.base, |chip| self.shifts[chip]);
+        (self.is_fresh, self.tells_steps) = (true, tells_steps);
+        self.segment += 1;
+    }
+
+    /// The latest time so far.
+    pub(crate) fn latest_ns(&self) -> Option<u64> {
+        self.latest_ns
+    }
+
+    /// When something of a chip happened by a stamp; not before this axis has begun.
+    pub(crate) fn at(&mut self, chip: usize, stamp_ns: u64) -> u64 {
+        if self.is_fresh {
+            self.is_fresh = false;
+            let goes_on = |latest_ns: u64| i128::from(stamp_ns) + self.base >= i128::from(latest_ns);
+            match self.latest_ns {
+                Some(latest_ns) if self.is_same_clock && goes_on(latest_ns) => {}
+                Some(latest_ns) => self.base = i128::from(latest_ns) - i128::from(stamp_ns),
+                None => {}
+            }
+            self.shifts.fill(self.base);
+        }
+        self.last_chip = Some(chip);
+        let at_ns = shifted(stamp_ns, self.shifts[chip]);
+        self.latest_ns = self.latest_ns.max(Some(at_ns));
+        at_ns
+    }
+
+    /// When an edge happened. Where that shows that the clock was set back, and nobody said so: by how much.
+    pub(crate) fn edge(&mut self, chip: usize, line: &mut LineTime, stamp_ns: u64) -> (u64, Option<u64>) {
+        let mut at_ns = self.at(chip, stamp_ns);
+        let mut step_ns = None;
+        if at_ns < line.axis_ns {
+            let back_ns = line.axis_ns - at_ns;
+            if back_ns >= STEP_NS && !self.tells_steps && line.segment == self.segment {
+                // The clock is that of all of them.
+                self.shifts.iter_mut().for_each(|shift| *shift += i128::from(back_ns));
+                self.base += i128::from(back_ns);
+                step_ns = Some(back_ns);
+            }
+            at_ns = line.axis_ns;
+        }
+        (line.axis_ns, line.segment) = (at_ns, self.segment);
+        self.latest_ns = self.latest_ns.max(Some(at_ns));
+        (at_ns, step_ns)
+    }
+
+    /// The clock of a chip stepped: where `after_ns` is stamped, `arrival_ns` would have been without any step.
+    pub(crate) fn step(&mut self, chip: usize, after_ns: u64, arrival_ns: u64) {
+        // A segment may begin with one.
+        self.at(chip, arrival_ns);
+        self.shifts[chip] = self.base + i128::from(arrival_ns) - i128::from(after_ns);
+    }
+}
+
+fn shifted(stamp_ns: u64, shift: i128) -> u64 {
+    u64::try_from((i128::from(stamp_ns) + shift).max(0)).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: u64 = 1_000_000_000;
+
+    fn axis(clock: &str, tells_steps: bool) -> Axis {
+        let mut axis = Axis::default();
+        axis.add_chip();
+        axis.add_chip();
+        axis.begin_segment(Some(clock), Some("boot"), tells_steps);
+        axis
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_holds_the_axis_and_goes_on() {
+        let (mut axis, mut line, mut other) = (axis("realtime", false), LineTime::default(), LineTime::default());
+        assert_eq!(axis.edge(0, &mut line, 3 * SECOND), (3 * SECOND, None));
+        assert_eq!(axis.edge(0, &mut line, 4 * SECOND), (4 * SECOND, None));
+        assert_eq!(axis.edge(0, &mut line, 2 * SECOND), (4 * SECOND, Some(2 * SECOND)));
+        assert_eq!(axis.edge(1, &mut other, 3 * SECOND), (5 * SECOND, None), "the clock is that of all chips");
+        assert_eq!(axis.edge(0, &mut line, 3 * SECOND + 5), (5 * SECOND + 5, None));
+        assert_eq!(axis.edge(0, &mut line, 3 * SECOND), (5 * SECOND + 5, None), "two processors");
+        assert_eq!(axis.edge(0, &mut line, 4 * SECOND), (6 * SECOND, None));
+    }
+
+    #[test]
+    fn steps_that_are_told_are_carried_out_of_the_axis_to_the_nanosecond() {
+        let (mut axis, mut line) = (axis("realtime", true), LineTime::default());
+        let year = 31_536_000 * SECOND;
+        assert_eq!(axis.edge(0, &mut line, SECOND).0, SECOND);
+        axis.step(0, 50 * year + 7, 2 * SECOND + 1);
+        assert_eq!(axis.edge(0, &mut line, 50 * year + 7).0, 2 * SECOND + 1);
+        assert_eq!(axis.edge(0, &mut line, 50 * year + 9).0, 2 * SECOND + 3);
+        axis.step(0, 3, 2 * SECOND + 11);
+        assert_eq!(axis.edge(0, &mut line, 3), (2 * SECOND + 11, None));
+        axis.begin_segment(Some("realtime"), Some("boot"), true);
+        assert_eq!(axis.edge(0, &mut line, 5), (2 * SECOND + 13, None), "the same clock, as its last step left it");
+        axis.step(0, 50, 60);
+        assert_eq!(axis.edge(0, &mut line, 51).0, 2 * SECOND + 69);
+    }
+
+    #[test]
+    fn a_segment_goes_on_with_its_clock_or_where_the_last_one_ended() {
+        let (mut axis, mut line) = (axis("monotonic", true), LineTime::default());
+        assert_eq!(axis.edge(0, &mut line, 5 * SECOND).0, 5 * SECOND);
+        axis.begin_segment(Some("monotonic"), Some("boot"), true);
+        assert_eq!(axis.edge(0, &mut line, 9 * SECOND).0, 9 * SECOND);
+        axis.begin_segment(Some("monotonic"), Some("another boot"), true);
+        assert_eq!(axis.edge(0, &mut line, 70 * SECOND).0, 9 * SECOND, "another boot");
+        assert_eq!(axis.edge(0, &mut line, 71 * SECOND).0, 10 * SECOND);
+        axis.begin_segment(Some("realtime"), Some("x"), true);
+        assert_eq!(axis.edge(0, &mut line, 3 * SECOND).0, 10 * SECOND);
+        axis.begin_segment(Some("realtime"), Some("y"), true);
+        assert_eq!(axis.edge(0, &mut line, 4 * SECOND).0, 11 * SECOND, "the time of day is that of every boot");
+        axis.begin_segment(Some("realtime"), Some("y"), true);
+        assert_eq!(axis.edge(0, &mut line, SECOND), (11 * SECOND, None), "it was set back in between");
+        axis.begin_segment(Some("simulated"), Some("y"), true);
+        axis.begin_segment(Some("simulated"), Some("y"), true);
+        assert_eq!(axis.edge(0, &mut line, 90 * SECOND).0, 11 * SECOND);
+    }
+
+    #[test]
+    fn what_is_beyond_all_time_is_cut() {
+        let (mut axis, mut line) = (axis("realtime", true), LineTime::default());
+        axis.step(0, 0, u64::MAX);
+        assert_eq!(axis.edge(0, &mut line, u64::MAX).0, u64::MAX);
+        axis.step(0, u64::MAX, 0);
+        axis.step(0, u64::MAX, 0);
+        assert_eq!(axis.edge(0, &mut line, 5).0, u64::MAX, "never back");
+    }
+}

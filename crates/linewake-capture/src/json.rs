@@ -1,0 +1,340 @@
+//! Record streams: one JSON object a line, several streams one behind the other.
+
+mod edge;
+
+use std::collections::VecDeque;
+use std::io::{self, BufRead as _, Read};
+use std::sync::Arc;
+
+use linewake::record::{Chatter, Edge, Gap, READABLE, Record, Start, State, Summary};
+use linewake::{Figures, UtcOffset};
+use serde::Deserialize;
+
+use self::edge::{AnyEdge, Heads, Numbers};
+use crate::error::Error;
+use crate::item::{self, Account, Item, Notice, Segment};
+use crate::members::Members;
+use crate::source::Source;
+use crate::table::{Found, Table};
+
+/// A longer line is no record.
+pub(crate) const MOST_BYTES: usize = 1 << 26;
+
+/// Reads record streams.
+pub(crate) struct Json<R> {
+    name: String,
+    source: Source<Members<R>>,
+    /// How much of the source is the line that was read last.
+    taken: usize,
+    line: u64,
+    heads: Heads,
+    /// What comes before the source's next line.
+    pending: VecDeque<Item>,
+    segments: u64,
+    account: Option<Box<Account>>,
+    has_zeros: bool,
+    has_ended: bool,
+}
+
+/// What is wrong with a line, if nothing that comes next explains it.
+struct Doubt {
+    line: u64,
+    error: Error,
+}
+
+const REMEDY: &str = "a capture is what \"linewake record\" writes";
+
+impl<R: Read> Json<R> {
+    pub(crate) fn new(name: &str, source: Source<Members<R>>) -> Self {
+        Self {
+            name: name.to_owned(),
+            source,
+            taken: 0,
+            line: 0,
+            heads: Heads::default(),
+            pending: VecDeque::new(),
+            segments: 0,
+            account: None,
+            has_zeros: false,
+            has_ended: false,
+        }
+    }
+
+    /// Whether the next item can be had without waiting for more bytes.
+    pub(crate) fn is_ready(&self) -> bool {
+        !self.pending.is_empty() || memchr::memchr(b'\n', &self.source.buffered()[self.taken..]).is_some()
+    }
+
+    /// The next item; `None` at the end.
+    pub(crate) fn next(&mut self, table: &mut Table) -> Result<Option<Item>, Error> {
+        if let Some(item) = self.pending.pop_front() {
+            return Ok(Some(item));
+        }
+        let mut doubt: Option<Doubt> = None;
+        loop {
+            self.source.consume(std::mem::take(&mut self.taken));
+            let length = self.source.line(MOST_BYTES).map_err(|error| self.cannot(&error))?;
+            self.line += 1;
+            let Some(length) = length else {
+                return Err(self.error(None, "this line does not end"));
+            };
+            self.taken = length;
+            if length == 0 {
+                return match doubt {
+                    Some(doubt) => Err(doubt.error),
+                    None => Ok(self.end()),
+                };
+            }
+            let text = &self.source.buffered()[..length];
+            if doubt.is_none()
+                && let Some((line, numbers)) = self.heads.find(text)
+            {
+                return Ok(Some(self.edge(table, line, numbers, false)));
+            }
+            match self.rarely(table, doubt.take())? {
+                Ok(Some(item)) => return Ok(Some(item)),
+                Ok(None) => {}
+                Err(doubtful) => doubt = Some(doubtful),
+            }
+        }
+    }
+
+    /// A line that is no edge of a line that is known.
+    fn rarely(&mut self, table: &mut Table, doubt: Option<Doubt>) -> Result<Result<Option<Item>, Doubt>, Error> {
+        let text = &self.source.buffered()[..self.taken];
+        let is_whole = text.ends_with(b"\n");
+        let zeros = text.iter().take_while(|byte| **byte == 0).count();
+        let skipped = if self.line == 1 { 0 } else { zeros };
+        let text = &text[skipped..];
+        if text.iter().all(u8::is_ascii_whitespace) {
+            if skipped > 0 && !std::mem::replace(&mut self.has_zeros, true) {
+                self.notice("has zeros where nothing was written, as a power loss leaves them; they are left out");
+            }
+            // What was in doubt still is.
+            return Ok(doubt.map_or(Ok(self.pending.pop_front()), Err));
+        }
+        let begin = start_at(text);
+        if let Some(doubt) = doubt {
+            // Only another stream behind it says that it was cut.
+            if begin.is_none() || serde_json::from_slice::<Record<'_>>(&text[begin.unwrap_or(0)..]).is_err() {
+                return Err(doubt.error);
+            }
+            self.notice_at(doubt.line, "a record is cut off, and another capture begins behind it");
+            let text = self.source.buffered()[..self.taken].to_vec();
+            return self.record(table, &text[skipped..]).map(Ok);
+        }
+        if self.segments > 0
+            && let Ok(edge) = serde_json::from_slice::<AnyEdge<'_>>(text)
+            && edge.record == "edge"
+        {
+            let numbers = edge.numbers();
+            let found = table.line(&edge.chip, edge.offset, edge.name.as_deref());
+            let Found { line, is_new } = found.map_err(|what| self.error(None, &what))?;
+            if is_new {
+                self.heads.forget();
+            }
+            let text = &self.source.buffered()[skipped..self.taken];
+            self.heads.learn(text, line);
+            return Ok(Ok(Some(self.edge(table, line, numbers, is_new))));
+        }
+        let text = text.to_vec();
+        if let Some(at) = begin.filter(|&at| at > 0)
+            && serde_json::from_slice::<Record<'_>>(&text[at..]).is_ok()
+        {
+            self.notice_at(self.line, "a record is cut off, and another capture begins behind it");
+            return self.record(table, &text[at..]).map(Ok);
+        }
+        match self.record(table, &text) {
+            Err(_) if self.segments > 0 && !is_whole => {
+                self.notice("ends in the middle of a record; what is before it is played");
+                Ok(Ok(self.pending.pop_front()))
+            }
+            Err(error) if self.segments > 0 && serde_json::from_slice::<serde::de::IgnoredAny>(&text).is_err() => {
+                Ok(Err(Doubt { line: self.line, error }))
+            }
+            record => record.map(Ok),
+        }
+    }
+
+    /// An edge, and the line that it is the first of.
+    fn edge(&mut self, table: &mut Table, line: usize, numbers: Numbers, is_new: bool) -> Item {
+        let Numbers { kind, timestamp_ns, seqno, line_seqno, missed } = numbers;
+        let (axis_ns, step_ns) = table.edge_at(line, timestamp_ns);
+        let edge = Item::Edge(item::Edge { line, kind, timestamp_ns, axis_ns, seqno, line_seqno, missed });
+        if !is_new && step_ns.is_none() {
+            return edge;
+        }
+        if is_new {
+            self.pending.push_back(Item::Line(line));
+        }
+        if let Some(step_ns) = step_ns {
+            self.notice_at(self.line, &crate::error::set_back(step_ns));
+        }
+        self.pending.push_back(edge);
+        // There is one.
+        self.pending.pop_front().unwrap_or(Item::Line(line))
+    }
+
+    /// Any record.
+    fn record(&mut self, table: &mut Table, text: &[u8]) -> Result<Option<Item>, Error> {
+        let record = serde_json::from_slice::<Record<'_>>(text).map_err(|error| {
+            if let Some(what) = unreadable_schema(text) {
+                return Error::new(format!("\"{}\" {what}", self.name));
+            }
+            // It has a line of its own, which is always the first.
+            let (what, column) = (error.to_string(), error.column());
+            self.error(Some(column), what.split(" at line ").next().unwrap_or_default())
+        })?;
+        if self.segments == 0 && !matches!(record, Record::Start(_)) {
+            let remedy = "a capture begins with a start record, as \"linewake record\" writes it";
+            let what = "it does not begin with a start record";
+            return Err(Error::new(format!("\"{}\":{}:1: {what}; {remedy}", self.name, self.line)));
+        }
+        let (name, line) = (self.name.clone(), self.line);
+        let wrong = |what: String| Error::new(format!("\"{name}\":{line}: {what}; {REMEDY}"));
+        let item = match record {
+            Record::Start(start) => return self.begin(table, &start),
+            Record::State(State { chip, offset, name, level }) => {
+                let found = table.line(&chip, offset, name.as_deref()).map_err(wrong)?;
+                self.note(found);
+                Item::State { line: found.line, active: level.map(|level| level != 0) }
+            }
+            Record::Edge(Edge { chip, offset, name, .. }) => {
+                // It was read as one before.
+                let found = table.line(&chip, offset, name.as_deref()).map_err(wrong)?;
+                self.note(found);
+                return Ok(self.pending.pop_front());
+            }
+            Record::Gap(gap) => {
+                let chip = table.chip(&gap.chip).map_err(wrong)?;
+                let Gap { over, from_ns, to_ns, delivered, overflowed, merged, discarded, .. } = gap;
+                if let Some(at_ns) = if over { to_ns } else { from_ns } {
+                    table.axis.at(chip, at_ns);
+                }
+                let figures = Figures { delivered, overflowed, merged, discarded };
+                Item::Gap(item::Gap { chip, is_over: over, from_ns, to_ns, figures })
+            }
+            Record::Chatter(Chatter { chip, offset, name, state, timestamp_ns, changes, withheld }) => {
+                let found = table.line(&chip, offset, name.as_deref()).map_err(wrong)?;
+                self.note(found);
+                let axis_ns = table.axis.at(table.lines[found.line].chip, timestamp_ns);
+                let withheld = withheld.unwrap_or(0);
+                Item::Chatter(item::Chatter { line: found.line, state, timestamp_ns, axis_ns, changes, withheld })
+            }
+            Record::Info(_) => return Ok(self.pending.pop_front()),
+            Record::Heartbeat(heartbeat) => Item::Heartbeat(heartbeat),
+            Record::Summary(summary) => {
+                self.summary(table, summary).map_err(wrong)?;
+                return Ok(self.pending.pop_front());
+            }
+        };
+        self.pending.push_back(item);
+        Ok(self.pending.pop_front())
+    }
+
+    /// A line may be there for the first time.
+    fn note(&mut self, found: Found) {
+        if found.is_new {
+            self.heads.forget();
+            self.pending.push_back(Item::Line(found.line));
+        }
+    }
+
+    fn begin(&mut self, table: &mut Table, start: &Start<'_>) -> Result<Option<Item>, Error> {
+        if !READABLE.contains(&start.schema) {
+            return Err(Error::new(format!("\"{}\" {}", self.name, of_schema(start.schema))));
+        }
+        if self.segments > 0 {
+            self.pending.push_back(Item::End(self.account.take()));
+        }
+        self.segments += 1;
+        self.heads.forget();
+        table.begin_segment();
+        let text = |text: &Option<std::borrow::Cow<'_, str>>| text.as_deref().map(Arc::from);
+        table.axis.begin_segment(Some(&start.clock), start.boot_id.as_deref(), start.schema >= 4);
+        let utc = start.utc_offset_ns.map(|offset_ns| {
+            let error_ns = start.utc_error_ns.unwrap_or(0);
+            UtcOffset { offset_ns, error_ns }
+        });
+        self.pending.push_back(Item::Begin(Arc::new(Segment {
+            number: self.segments,
+            clock: (&*start.clock).into(),
+            utc,
+            host: text(&start.host),
+            boot_id: text(&start.boot_id),
+            utc_synchronised: start.utc_synchronised,
+        })));
+        Ok(self.pending.pop_front())
+    }
+
+    fn summary(&mut self, table: &mut Table, summary: Summary<'_>) -> Result<(), String> {
+        let mut lines = Vec::with_capacity(summary.lines.len());
+        for line in summary.lines {
+            let found = table.line(&line.chip, line.offset, line.name.as_deref())?;
+            self.note(found);
+            lines.push((found.line, owned(line)));
+        }
+        self.account = Some(Box::new(Account { lines, unattributed: summary.unattributed }));
+        Ok(())
+    }
+
+    /// Nothing more comes.
+    fn end(&mut self) -> Option<Item> {
+        if !std::mem::replace(&mut self.has_ended, true) && self.segments > 0 {
+            if self.source.inner().is_cut() {
+                self.notice("ends in the middle of what was compressed; what is before it is played");
+            }
+            self.pending.push_back(Item::End(self.account.take()));
+        }
+        self.pending.pop_front()
+    }
+
+    fn notice(&mut self, what: &str) {
+        self.pending.push_back(Item::Notice(Notice(format!("\"{}\" {what}", self.name))));
+    }
+
+    fn notice_at(&mut self, line: u64, what: &str) {
+        self.pending.push_back(Item::Notice(Notice(format!("\"{}\":{line}: {what}", self.name))));
+    }
+
+    fn error(&self, column: Option<usize>, what: &str) -> Error {
+        let column = column.map(|column| format!(":{column}")).unwrap_or_default();
+        Error::new(format!("\"{}\":{}{column}: {what}; {REMEDY}", self.name, self.line))
+    }
+
+    fn cannot(&self, error: &io::Error) -> Error {
+        crate::error::cannot_read(&self.name, error)
+    }
+}
+
+fn owned(line: linewake::record::LineSummary<'_>) -> linewake::record::LineSummary<'static> {
+    linewake::record::LineSummary {
+        chip: line.chip.into_owned().into(),
+        name: line.name.map(|name| name.into_owned().into()),
+        ..line
+    }
+}
+
+/// Where a start record may begin in a line. Within a text its quotes would have backslashes.
+fn start_at(text: &[u8]) -> Option<usize> {
+    memchr::memmem::find_iter(text, b"{\"record\"").find(|&at| {
+        let rest = text[at + 9..].iter().filter(|byte| !byte.is_ascii_whitespace());
+        rest.take(8).eq(b":\"start\"")
+    })
+}
+
+/// What is said of a start record of a version that cannot be read, which may have other fields.
+fn unreadable_schema(text: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Version<'a> {
+        record: &'a str,
+        schema: u32,
+    }
+    let version: Version<'_> = serde_json::from_slice(text).ok()?;
+    (version.record == "start" && !READABLE.contains(&version.schema)).then(|| of_schema(version.schema))
+}
+
+fn of_schema(other: u32) -> String {
+    let (oldest, newest) = (READABLE.start(), READABLE.end());
+    format!("has schema {other}, and {oldest} to {newest} can be played; play it with the version that recorded it")
+}

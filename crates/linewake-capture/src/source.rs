@@ -1,0 +1,158 @@
+//! Bytes as they lie in a file or come through a pipe, with a look at what comes next.
+
+use std::io::{self, BufRead, Read};
+
+/// A buffered reader of which as many bytes as the buffer holds can be seen before they are taken.
+pub(crate) struct Source<R> {
+    inner: R,
+    buffer: Box<[u8]>,
+    from: usize,
+    until: usize,
+    is_over: bool,
+}
+
+impl<R: Read> Source<R> {
+    pub(crate) fn new(inner: R, capacity: usize) -> Self {
+        Self { inner, buffer: vec![0; capacity].into_boxed_slice(), from: 0, until: 0, is_over: false }
+    }
+
+    /// What is here.
+    pub(crate) fn buffered(&self) -> &[u8] {
+        &self.buffer[self.from..self.until]
+    }
+
+    /// Reads once more, behind what is here. `false` at the end, and when there is no room.
+    pub(crate) fn more(&mut self) -> io::Result<bool> {
+        if self.is_over {
+            return Ok(false);
+        }
+        if self.from > 0 {
+            self.buffer.copy_within(self.from..self.until, 0);
+            (self.from, self.until) = (0, self.until - self.from);
+        }
+        if self.until == self.buffer.len() {
+            return Ok(false);
+        }
+        let count = loop {
+            match self.inner.read(&mut self.buffer[self.until..]) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                read => break read?,
+            }
+        };
+        self.is_over = count == 0;
+        self.until += count;
+        Ok(count > 0)
+    }
+
+    /// At least so many of the next bytes, or all that are left.
+    pub(crate) fn peek(&mut self, count: usize) -> io::Result<&[u8]> {
+        while self.until - self.from < count && self.more()? {}
+        Ok(self.buffered())
+    }
+
+    /// The length of the next line, with its end; what is left if it is the last, and 0 if nothing is. `None` for one of
+    /// more than `most` bytes.
+    pub(crate) fn line(&mut self, most: usize) -> io::Result<Option<usize>> {
+        let mut searched = 0;
+        loop {
+            let here = self.buffered();
+            if let Some(at) = memchr::memchr(b'\n', &here[searched..]) {
+                return Ok(Some(searched + at + 1));
+            }
+            searched = here.len();
+            if searched == self.buffer.len() && !self.grow(most) {
+                return Ok(None);
+            }
+            if !self.more()? {
+                return Ok(Some(searched));
+            }
+        }
+    }
+
+    /// Whether a whole line is here.
+    pub(crate) fn has_line(&self) -> bool {
+        memchr::memchr(b'\n', self.buffered()).is_some()
+    }
+
+    /// What it reads from.
+    pub(crate) fn inner(&self) -> &R {
+        &self.inner
+    }
+
+    /// Twice as much room, but never more than `most`. `false` if that is not more.
+    pub(crate) fn grow(&mut self, most: usize) -> bool {
+        let capacity = (2 * self.buffer.len()).min(most);
+        if capacity <= self.buffer.len() {
+            return false;
+        }
+        let mut buffer = vec![0; capacity].into_boxed_slice();
+        let kept = self.until - self.from;
+        buffer[..kept].copy_from_slice(&self.buffer[self.from..self.until]);
+        (self.buffer, self.from, self.until) = (buffer, 0, kept);
+        true
+    }
+}
+
+impl<R: Read> Read for Source<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        if self.from == self.until && into.len() >= self.buffer.len() && !self.is_over {
+            return self.inner.read(into);
+        }
+        let count = self.fill_buf()?.read(into)?;
+        self.consume(count);
+        Ok(count)
+    }
+}
+
+impl<R: Read> BufRead for Source<R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.from == self.until {
+            self.more()?;
+        }
+        Ok(self.buffered())
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.from = (self.from + count).min(self.until);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Gives a byte at a time, as a pipe may.
+    struct Drops<'a>(&'a [u8]);
+
+    impl Read for Drops<'_> {
+        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+            let count = self.0.len().min(1);
+            self.0.read(&mut into[..count])
+        }
+    }
+
+    #[test]
+    fn what_was_seen_is_still_to_be_taken() {
+        let mut source = Source::new(Drops(b"abcdef"), 4);
+        assert_eq!(source.peek(3).unwrap(), b"abc");
+        assert_eq!(source.peek(9).unwrap(), b"abcd", "as much as there is room for");
+        source.consume(2);
+        assert_eq!(source.peek(4).unwrap(), b"cdef");
+        assert!(!source.grow(4) && source.grow(6));
+        let mut rest = String::new();
+        source.read_to_string(&mut rest).unwrap();
+        assert_eq!(rest, "cdef");
+        assert_eq!(source.peek(1).unwrap(), b"");
+    }
+
+    #[test]
+    fn a_line_is_found_however_it_comes_and_one_without_an_end_is_not_read_for_ever() {
+        let mut source = Source::new(Drops(b"ab\n\nlonger than the buffer\nlast"), 4);
+        for expected in ["ab\n", "\n", "longer than the buffer\n", "last", ""] {
+            let length = source.line(32).unwrap().unwrap();
+            assert_eq!(&source.buffered()[..length], expected.as_bytes());
+            source.consume(length);
+        }
+        assert_eq!(Source::new(io::repeat(b'x'), 4).line(32).unwrap(), None);
+    }
+}

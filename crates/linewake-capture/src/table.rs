@@ -1,0 +1,209 @@
+//! The chips and lines of a capture, each with its place, and their time.
+//!
+//! A place stays the same over all segments. In a segment a chip is known by the name that its records have; over segments
+//! by its identity, where the capture has one: so `gpiochip0` of two boots may be two chips, and one chip two names.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::axis::{Axis, LineTime};
+
+/// A chip of a capture.
+///
+/// ```
+/// # fn example(capture: &linewake_capture::Capture) {
+/// for chip in capture.chips() {
+///     println!("{}: {}", chip.name, chip.id.as_deref().unwrap_or("without an identity"));
+/// }
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Chip {
+    /// Its name: no other chip of the capture has it.
+    pub name: Arc<str>,
+    /// What stays the same when it is opened again, if the capture says it.
+    pub id: Option<Arc<str>>,
+    /// What it was called when it was watched, where that may be another's name too.
+    pub plain_name: Option<Arc<str>>,
+    /// What it says of itself.
+    pub label: Option<Arc<str>>,
+}
+
+/// A line of a capture.
+///
+/// ```
+/// # fn example(capture: &linewake_capture::Capture) {
+/// for line in capture.lines() {
+///     println!("{} {}", capture.chips()[line.chip].name, line.offset);
+/// }
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Line {
+    /// Its chip: a place in [`Capture::chips`](crate::Capture::chips).
+    pub chip: usize,
+    /// Which line of the chip.
+    pub offset: u32,
+    /// Its name, if it has one.
+    pub name: Option<Arc<str>>,
+}
+
+/// More than this are no capture.
+const MOST_CHIPS: usize = 1 << 14;
+const MOST_LINES: usize = 1 << 20;
+
+/// All that is known so far.
+#[derive(Debug, Default)]
+pub(crate) struct Table {
+    pub(crate) chips: Vec<Chip>,
+    pub(crate) lines: Vec<Line>,
+    pub(crate) times: Vec<LineTime>,
+    pub(crate) axis: Axis,
+    /// The chips of this segment, by the names that its records have.
+    names: HashMap<Box<str>, usize>,
+    places: HashMap<(usize, u32), usize>,
+}
+
+/// A line that was looked up.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Found {
+    pub(crate) line: usize,
+    /// It was not there, or had another name.
+    pub(crate) is_new: bool,
+}
+
+impl Table {
+    /// A segment begins: its records may call other chips by the names of the last one's.
+    pub(crate) fn begin_segment(&mut self) {
+        self.names.clear();
+    }
+
+    /// A chip that the segment says it has.
+    pub(crate) fn announce(&mut self, name: &str, chip: Chip) -> Result<(), String> {
+        let id = chip.id.as_deref();
+        let same_id = |known: &Chip| id.is_some() && known.id.as_deref() == id;
+        // In an older segment it had no identity.
+        let same_name = |known: &Chip| (known.id.is_none() || id.is_none()) && &*known.name == name;
+        let known = self.chips.iter().position(same_id).or_else(|| self.chips.iter().position(same_name));
+        let place = match known {
+            Some(place) => {
+                let known = &mut self.chips[place];
+                known.id = known.id.take().or(chip.id);
+                place
+            }
+            None => self.add(name, chip)?,
+        };
+        self.names.insert(name.into(), place);
+        Ok(())
+    }
+
+    /// One more chip, whose name is made to be its own.
+    fn add(&mut self, name: &str, chip: Chip) -> Result<usize, String> {
+        if self.chips.len() == MOST_CHIPS {
+            return Err(format!("there are more than {MOST_CHIPS} chips; this is no capture"));
+        }
+        let is_taken = |name: &str| self.chips.iter().any(|known| &*known.name == name);
+        let mut unique: Arc<str> = name.into();
+        if is_taken(&unique)
+            && let Some(id) = &chip.id
+        {
+            unique = id.clone();
+        }
+        for number in 2.. {
+            if !is_taken(&unique) {
+                break;
+            }
+            unique = format!("{name} ({number})").into();
+        }
+        self.chips.push(Chip { name: unique, ..chip });
+        self.axis.add_chip();
+        Ok(self.chips.len() - 1)
+    }
+
+    /// The chip that a record names.
+    pub(crate) fn chip(&mut self, name: &str) -> Result<usize, String> {
+        if let Some(&place) = self.names.get(name) {
+            return Ok(place);
+        }
+        self.announce(name, Chip { name: name.into(), id: None, plain_name: None, label: None })?;
+        Ok(self.names[name])
+    }
+
+    /// The line that a record names.
+    pub(crate) fn line(&mut self, chip: &str, offset: u32, name: Option<&str>) -> Result<Found, String> {
+        let chip = self.chip(chip)?;
+        let name = name.filter(|name| !name.is_empty());
+        if let Some(&line) = self.places.get(&(chip, offset)) {
+            let known = &mut self.lines[line];
+            let is_new = known.name.as_deref() != name;
+            if is_new {
+                known.name = name.map(Arc::from);
+            }
+            return Ok(Found { line, is_new });
+        }
+        let line = self.lines.len();
+        if line == MOST_LINES {
+            return Err(format!("there are more than {MOST_LINES} lines; this is no capture"));
+        }
+        self.places.insert((chip, offset), line);
+        self.lines.push(Line { chip, offset, name: name.map(Arc::from) });
+        self.times.push(LineTime::default());
+        Ok(Found { line, is_new: true })
+    }
+
+    /// When an edge of a line happened on the axis; whether that shows that the clock was set back.
+    pub(crate) fn edge_at(&mut self, line: usize, stamp_ns: u64) -> (u64, Option<u64>) {
+        self.axis.edge(self.lines[line].chip, &mut self.times[line], stamp_ns)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chip(name: &str, id: &str) -> Chip {
+        Chip { name: name.into(), id: Some(id.into()), plain_name: None, label: None }
+    }
+
+    #[test]
+    fn a_chip_is_known_again_by_its_identity() {
+        let mut table = Table::default();
+        for (first, second) in [("usb-1", "usb-2"), ("usb-2", "usb-1")] {
+            table.begin_segment();
+            table.announce("gpiochip0", chip("gpiochip0", first)).unwrap();
+            table.announce("gpiochip1", chip("gpiochip1", second)).unwrap();
+        }
+        assert_eq!(table.chip("gpiochip0"), Ok(1), "the system called them the other way round");
+        let names: Vec<_> = table.chips.iter().map(|chip| &*chip.name).collect();
+        assert_eq!(names, ["gpiochip0", "gpiochip1"]);
+        table.begin_segment();
+        table.announce("gpiochip0", chip("gpiochip0", "usb-3")).unwrap();
+        assert_eq!(&*table.chips[2].name, "usb-3", "its name is another's");
+    }
+
+    #[test]
+    fn a_capture_without_identities_goes_on_with_them() {
+        let mut table = Table::default();
+        assert_eq!(table.chip("gpiochip0"), Ok(0));
+        table.begin_segment();
+        table.announce("gpiochip0", chip("gpiochip0", "usb-1")).unwrap();
+        assert_eq!((table.chip("gpiochip0"), table.chips[0].id.as_deref()), (Ok(0), Some("usb-1")));
+    }
+
+    #[test]
+    fn lines_keep_their_places_and_may_get_other_names() {
+        let mut table = Table::default();
+        let mut line = |chip, offset, name| {
+            let Found { line, is_new } = table.line(chip, offset, name).unwrap();
+            (line, is_new)
+        };
+        assert_eq!(line("a", 17, Some("door")), (0, true));
+        assert_eq!(line("b", 17, Some("door")), (1, true));
+        assert_eq!(line("a", 17, Some("door")), (0, false));
+        assert_eq!(line("a", 17, Some("gate")), (0, true));
+        assert_eq!(line("a", 17, Some("")), (0, true));
+        assert_eq!(line("a", 17, None), (0, false));
+    }
+}
