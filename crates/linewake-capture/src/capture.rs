@@ -5,6 +5,7 @@ use std::io::{self, BufRead as _, Read};
 use std::path::Path;
 
 use linewake::text::is_utf16;
+use linewake_wave::Reader;
 
 use crate::csv::{Csv, HEAD};
 use crate::error::{Error, cannot_read};
@@ -13,6 +14,7 @@ use crate::json::Json;
 use crate::members::Members;
 use crate::source::Source;
 use crate::table::{Chip, Line, Table};
+use crate::wave::Wave;
 
 /// A capture that is being read. See [the crate](crate) for an example.
 pub struct Capture {
@@ -28,6 +30,16 @@ type Bytes = Box<dyn Read + Send>;
 enum Format {
     Json(Json<Bytes>),
     Csv(Csv<Bytes>),
+    Wave(Box<Wave>),
+}
+
+/// What the content of a capture is.
+enum Kind {
+    Json,
+    Csv,
+    Vcd,
+    /// A waveform that cannot be read as it comes.
+    Whole,
 }
 
 /// How much is read at once.
@@ -60,23 +72,45 @@ impl Capture {
 
     fn of(name: &str, bytes: Bytes) -> Result<Self, Error> {
         let mut source = Source::new(Members::new(bytes), BUFFER);
-        let mut peek = |count| source.peek(count).map(<[u8]>::to_vec).map_err(|error| cannot_read(name, &error));
-        // A pipe may bring a little, and the rest much later.
-        let mut first = peek(4)?;
-        if is_utf16(&first) {
-            return Err(Error::new(format!("\"{name}\" is UTF-16; save it as UTF-8, or record it to a file")));
-        }
-        if first.starts_with(BOM) {
-            source.consume(BOM.len());
-            first.drain(..BOM.len());
-        }
-        let is_csv = match first.first() {
-            Some(b't') => source.peek(ENOUGH).map_err(|error| cannot_read(name, &error))?.starts_with(HEAD[0].as_bytes()),
-            _ => false,
+        let cannot = |error: io::Error| cannot_read(name, &error);
+        let format = match kind(name, &mut source).map_err(cannot)? {
+            Kind::Json => {
+                if is_utf16(source.buffered()) {
+                    return Err(Error::new(format!("\"{name}\" is UTF-16; save it as UTF-8, or record it to a file")));
+                }
+                Format::Json(Json::new(name, source))
+            }
+            Kind::Csv => Format::Csv(Csv::new(name, source)),
+            Kind::Vcd => {
+                let name = format!("\"{name}\"");
+                let reader = Reader::vcd(&name, Box::new(source)).map_err(|error| Error::new(error.to_string()))?;
+                Format::Wave(Box::new(Wave::new(&name, reader)))
+            }
+            Kind::Whole => {
+                let remedy = "name its file, uncompressed";
+                return Err(Error::new(format!("\"{name}\" is a waveform that is not read as it comes; {remedy}")));
+            }
         };
-        let format =
-            if is_csv { Format::Csv(Csv::new(name, source)) } else { Format::Json(Json::new(name, source)) };
         Ok(Self { name: name.to_owned(), format, table: Table::default(), has_failed: false })
+    }
+
+    /// Says which lines are to be read, by name or offset, where the capture says beforehand which there are: a waveform
+    /// does. All lines are read of others, and `false` is returned.
+    ///
+    /// # Errors
+    /// There is no such line; or none is named, and there are more than 1,024.
+    pub fn choose(&mut self, lines: &[String]) -> Result<bool, Error> {
+        match &mut self.format {
+            Format::Wave(wave) => wave.choose(&mut self.table, lines).map(|()| true),
+            _ => Ok(false),
+        }
+    }
+
+    /// Says what a wire of a waveform is that nobody drives (`z`): high if something pulls it up. Not known unless said.
+    pub fn pull(&mut self, level: Option<bool>) {
+        if let Format::Wave(wave) = &mut self.format {
+            wave.pull(level);
+        }
     }
 
     /// The chips so far, each at its place.
@@ -110,6 +144,7 @@ impl Capture {
         let next = match &mut self.format {
             Format::Json(json) => json.next(&mut self.table),
             Format::Csv(csv) => csv.next(&mut self.table),
+            Format::Wave(wave) => wave.next(&mut self.table),
         };
         self.has_failed = next.is_err();
         next
@@ -121,8 +156,44 @@ impl Capture {
         match &self.format {
             Format::Json(json) => json.is_ready(),
             Format::Csv(csv) => csv.is_ready(),
+            Format::Wave(wave) => wave.is_ready(),
         }
     }
+}
+
+/// What the bytes are: by themselves, or by the name where they do not tell.
+fn kind(name: &str, source: &mut Source<Members<Bytes>>) -> io::Result<Kind> {
+    // A pipe may bring a little, and the rest much later.
+    let first = source.peek(4)?;
+    let extension = || {
+        let (mut stem, mut extension) = name.rsplit_once('.').unwrap_or((name, ""));
+        if ["gz", "zst"].iter().any(|packed| extension.eq_ignore_ascii_case(packed)) {
+            (stem, extension) = stem.rsplit_once('.').unwrap_or((stem, ""));
+        }
+        let _ = stem;
+        extension.to_ascii_lowercase()
+    };
+    if is_utf16(first) {
+        return Ok(if extension() == "vcd" { Kind::Vcd } else { Kind::Json });
+    }
+    if first.starts_with(BOM) && extension() != "vcd" {
+        source.consume(BOM.len());
+    }
+    let begins = |begin: &[u8], with: &[u8]| begin.starts_with(with);
+    let blank = |byte: &&u8| byte.is_ascii_whitespace();
+    let first = source.peek(1)?.iter().find(|byte| !blank(byte)).copied();
+    Ok(match first {
+        Some(b'{') => Kind::Json,
+        Some(b'$') => Kind::Vcd,
+        Some(b't') if begins(source.peek(ENOUGH)?, HEAD[0].as_bytes()) => Kind::Csv,
+        Some(b'G') if begins(source.peek(ENOUGH)?, b"GHDLwave") => Kind::Whole,
+        Some(0) if begins(source.peek(ENOUGH)?, &[0, 0, 0, 0, 0, 0, 0, 1, 0x49]) => Kind::Whole,
+        _ => match &*extension() {
+            "vcd" | "evcd" => Kind::Vcd,
+            "csv" => Kind::Csv,
+            _ => Kind::Json,
+        },
+    })
 }
 
 impl std::fmt::Debug for Capture {

@@ -33,6 +33,7 @@ mod json;
 mod members;
 mod source;
 mod table;
+mod wave;
 
 pub use self::capture::Capture;
 pub use self::error::Error;

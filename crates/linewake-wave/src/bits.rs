@@ -162,6 +162,11 @@ impl Bits {
         self.heads[source as usize] != NONE
     }
 
+    /// Whether a change came of them that was not taken.
+    pub(crate) fn has_pending(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
     /// The next change that came of the values so far.
     pub(crate) fn pop(&mut self) -> Option<Change> {
         self.pending.pop_front()

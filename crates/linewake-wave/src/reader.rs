@@ -339,6 +339,16 @@ impl Reader {
         self.common.notes.texts().collect()
     }
 
+    /// Whether more of the file is here than was told so far, so that nothing has to be waited for.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.is_over
+            || self.common.head.bits.has_pending()
+            || match &self.body {
+                Body::Vcd(changes) => changes.is_ready(),
+            }
+    }
+
     /// How many waveforms are in the file so far, one behind the other: one, unless somebody appended to it.
     #[must_use]
     pub fn segments(&self) -> u32 {

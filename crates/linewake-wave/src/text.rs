@@ -143,6 +143,11 @@ impl Text {
         self.word.is_first_of_line
     }
 
+    /// Whether a word, or the beginning of one, is here already.
+    pub(crate) fn has_rest(&self) -> bool {
+        self.buffer[self.at..self.end].iter().any(|byte| *byte > b' ')
+    }
+
     /// Whether nothing is left.
     pub(crate) fn is_over(&self) -> bool {
         self.is_over && self.at == self.end

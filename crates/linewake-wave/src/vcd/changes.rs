@@ -30,6 +30,11 @@ impl Changes {
         Self { text, codes, digits: Vec::new(), levels: Vec::new() }
     }
 
+    /// Whether something is read that was not looked at.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.text.has_rest()
+    }
+
     /// Reads until something is told. Returns whether there may be more.
     pub(crate) fn step(&mut self, common: &mut Common) -> Result<bool, Error> {
         loop {

@@ -1,0 +1,292 @@
+//! Waveforms: levels become edges. `linewake_wave` reads them.
+
+use std::collections::{HashMap, VecDeque};
+use std::path::Path;
+use std::sync::Arc;
+
+use linewake::{EdgeKind, Missed};
+use linewake_wave::{Change, Level, Reader};
+
+use crate::error::{self, Error};
+use crate::item::{self, Item, Notice, Segment};
+use crate::table::Table;
+
+/// So many lines are watched at once without being asked for.
+const MOST_UNASKED: usize = 1024;
+/// So many names are said where one is not found.
+const MOST_NAMED: usize = 12;
+
+/// Reads a waveform.
+pub(crate) struct Wave {
+    /// Of the file, in quotes.
+    name: String,
+    reader: Reader,
+    /// The wires that are told, and what each of them is.
+    wires: HashMap<u32, Told>,
+    states: Vec<State>,
+    /// What time 0 is.
+    base_ns: u64,
+    /// What a wire is that nobody drives.
+    pull: Option<bool>,
+    /// Of how many changes that would have had to be said.
+    released: u64,
+    seqno: u32,
+    pending: VecDeque<Item>,
+    has_chosen: bool,
+    segments: u64,
+    has_ended: bool,
+}
+
+/// What a wire is, by its place among the lines.
+#[derive(Clone, Copy, Debug)]
+enum Told {
+    Line(usize),
+    /// Beside the line: while it is 1, edges of the line were lost.
+    Lost(usize),
+}
+
+/// Of a line.
+#[derive(Clone, Copy, Debug, Default)]
+struct State {
+    level: Option<bool>,
+    line_seqno: u32,
+    /// Edges were lost since the last one.
+    is_lost: bool,
+}
+
+impl Wave {
+    pub(crate) fn new(name: &str, reader: Reader) -> Self {
+        let base_ns = reader.base().map_or(0, |base| base.ns);
+        Self {
+            name: name.to_owned(),
+            reader,
+            wires: HashMap::new(),
+            states: Vec::new(),
+            base_ns,
+            pull: None,
+            released: 0,
+            seqno: 0,
+            pending: VecDeque::new(),
+            has_chosen: false,
+            segments: 0,
+            has_ended: false,
+        }
+    }
+
+    /// Whether the next item can be had without waiting for more bytes.
+    pub(crate) fn is_ready(&self) -> bool {
+        !self.pending.is_empty() || self.reader.is_ready()
+    }
+
+    /// What a wire is that nobody drives.
+    pub(crate) fn pull(&mut self, level: Option<bool>) {
+        self.pull = level;
+    }
+
+    /// Watches these lines, by name or place; all of them if none is named.
+    pub(crate) fn choose(&mut self, table: &mut Table, names: &[String]) -> Result<(), Error> {
+        self.has_chosen = true;
+        let lines = self.reader.lines();
+        if lines.is_empty() {
+            let left_out = self.reader.left_out().first().map(|left_out| format!(": {left_out}")).unwrap_or_default();
+            return Err(self.error(&format!("has no variable with bits, and so no lines{left_out}")));
+        }
+        let chosen = if names.is_empty() {
+            if lines.len() > MOST_UNASKED {
+                let (count, examples) = (lines.len(), self.examples(&lines));
+                return Err(self.error(&format!(
+                    "has {count} lines, and at most {MOST_UNASKED} are played without being named; choose some, by name \
+                     or by number from 0: {examples}"
+                )));
+            }
+            lines.clone()
+        } else {
+            let mut chosen = Vec::new();
+            for name in names {
+                for wire in self.find(&lines, name)? {
+                    if !chosen.contains(&wire) {
+                        chosen.push(wire);
+                    }
+                }
+            }
+            chosen
+        };
+        self.watch(table, &lines, &chosen)
+    }
+
+    fn find(&self, lines: &[usize], name: &str) -> Result<Vec<usize>, Error> {
+        if let Some(&wire) = name.parse::<usize>().ok().and_then(|place| lines.get(place)) {
+            return Ok(vec![wire]);
+        }
+        let found = |name: &str| {
+            let mut found = self.reader.find(name);
+            found.retain(|wire| lines.binary_search(wire).is_ok());
+            found
+        };
+        let mut wires = found(name);
+        if wires.is_empty() {
+            // As a chip's line is named.
+            wires = found(&name.replace(':', "."));
+        }
+        if wires.is_empty() {
+            return Err(self.error(&format!("has no line \"{name}\"; it has {}", self.examples(lines))));
+        }
+        Ok(wires)
+    }
+
+    /// The names of some lines.
+    fn examples(&self, lines: &[usize]) -> String {
+        let some = &lines[..lines.len().min(MOST_NAMED)];
+        let names: Vec<_> = self.reader.names(some).into_iter().map(|name| format!("\"{name}\"")).collect();
+        match lines.len() - some.len() {
+            0 => names.join(", "),
+            more => format!("{} and {more} more", names.join(", ")),
+        }
+    }
+
+    fn watch(&mut self, table: &mut Table, lines: &[usize], chosen: &[usize]) -> Result<(), Error> {
+        let is_ours = self.reader.is_ours();
+        let stem = Path::new(self.name.trim_matches('"')).file_stem().map(|stem| stem.to_string_lossy());
+        let stem = stem.as_deref().filter(|stem| *stem != "-").unwrap_or("waveform");
+        let names = self.reader.names(chosen);
+        let mut watched = Vec::new();
+        for (&wire, name) in chosen.iter().zip(&names) {
+            let place = lines.binary_search(&wire).unwrap_or_default();
+            let scope = self.reader.wire(wire).scope();
+            // What linewake wrote has a scope for each chip.
+            let (chip, offset, name) = if is_ours && !scope.is_empty() {
+                let before = lines[..place].iter().filter(|&&other| self.reader.wire(other).scope() == scope).count();
+                (scope, before, self.reader.wire(wire).name())
+            } else {
+                (stem.to_owned(), place, name.clone())
+            };
+            let found = table.line(&chip, offset as u32, Some(&name)).map_err(|what| self.error(&what))?;
+            self.pending.push_back(Item::Line(found.line));
+            self.states.resize(self.states.len().max(found.line + 1), State::default());
+            self.wires.insert(wire as u32, Told::Line(found.line));
+            watched.push(wire);
+            let has_mark = wire + 1 < self.reader.wire_count() && self.reader.wire(wire + 1).variable().is_lost_mark();
+            if is_ours && has_mark {
+                self.wires.insert(wire as u32 + 1, Told::Lost(found.line));
+                watched.push(wire + 1);
+            }
+        }
+        self.reader.watch(&watched);
+        Ok(())
+    }
+
+    /// The next item; `None` at the end.
+    pub(crate) fn next(&mut self, table: &mut Table) -> Result<Option<Item>, Error> {
+        if !self.has_chosen {
+            self.choose(table, &[])?;
+        }
+        if self.segments == 0 {
+            // Before the lines.
+            let lines = std::mem::take(&mut self.pending);
+            self.begin(table);
+            self.say_left_out();
+            self.pending.extend(lines);
+        }
+        loop {
+            if let Some(item) = self.pending.pop_front() {
+                return Ok(Some(item));
+            }
+            match self.reader.next() {
+                Some(Ok(change)) => {
+                    if u64::from(self.reader.segments()) > self.segments {
+                        self.pending.push_back(Item::End(None));
+                        self.begin(table);
+                    }
+                    if let Some(item) = self.change(table, change) {
+                        if self.pending.is_empty() {
+                            return Ok(Some(item));
+                        }
+                        self.pending.push_back(item);
+                    }
+                }
+                Some(Err(error)) => return Err(Error::new(error.to_string())),
+                None => return Ok(self.end()),
+            }
+        }
+    }
+
+    fn change(&mut self, table: &mut Table, change: Change) -> Option<Item> {
+        let Change { at_ns, wire, level } = change;
+        let line = match self.wires.get(&wire)? {
+            Told::Line(line) => *line,
+            Told::Lost(line) => {
+                self.states[*line].is_lost |= level == Level::High;
+                return None;
+            }
+        };
+        let state = &mut self.states[line];
+        if level == Level::Released && self.pull.is_none() {
+            self.released += 1;
+        }
+        let active = if level == Level::Released { self.pull? } else { level.known()? };
+        let Some(before) = state.level.replace(active) else {
+            return Some(Item::State { line, active: Some(active) });
+        };
+        if before == active {
+            return None;
+        }
+        let kind = if active { EdgeKind::Rising } else { EdgeKind::Falling };
+        self.seqno = self.seqno.wrapping_add(1);
+        state.line_seqno = state.line_seqno.wrapping_add(1);
+        // How many is not said.
+        let overflowed = u32::from(std::mem::take(&mut state.is_lost));
+        let line_seqno = state.line_seqno;
+        let timestamp_ns = at_ns.saturating_add(self.base_ns);
+        let (axis_ns, _) = table.edge_at(line, timestamp_ns);
+        let missed = Missed { overflowed, merged: 0 };
+        Some(Item::Edge(item::Edge { line, kind, timestamp_ns, axis_ns, seqno: self.seqno, line_seqno, missed }))
+    }
+
+    fn begin(&mut self, table: &mut Table) {
+        self.segments += 1;
+        // Its time was put on one axis by who reads it.
+        table.axis.begin_segment(None, None, true);
+        let clock = self.reader.base().map_or(error::DEVICE, |base| &base.clock).into();
+        self.pending.push_back(Item::Begin(Arc::new(Segment {
+            number: self.segments,
+            clock,
+            utc: None,
+            host: None,
+            boot_id: None,
+            utc_synchronised: None,
+        })));
+    }
+
+    fn say_left_out(&mut self) {
+        let left_out = self.reader.left_out();
+        let some: Vec<_> = left_out.iter().take(MOST_NAMED).map(ToString::to_string).collect();
+        let more = match left_out.len() - some.len() {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        if !some.is_empty() {
+            let what = format!("{}: left out, since there are no bits: {}{more}", self.name, some.join(", "));
+            self.pending.push_back(Item::Notice(Notice(what)));
+        }
+    }
+
+    fn end(&mut self) -> Option<Item> {
+        if !std::mem::replace(&mut self.has_ended, true) {
+            for warning in self.reader.warnings() {
+                self.pending.push_back(Item::Notice(Notice(warning)));
+            }
+            if self.released > 0 {
+                let times = if self.released == 1 { "once".to_owned() } else { format!("{} times", self.released) };
+                let remedy = "--bias pull-up or --bias pull-down says what a line is then";
+                let what = format!("{}: a line is driven by nobody (z), {times}; {remedy}", self.name);
+                self.pending.push_back(Item::Notice(Notice(what)));
+            }
+            self.pending.push_back(Item::End(None));
+        }
+        self.pending.pop_front()
+    }
+
+    fn error(&self, what: &str) -> Error {
+        Error::new(format!("{} {what}", self.name))
+    }
+}
