@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::io::{self, BufRead as _, Read};
 use std::sync::Arc;
 
-use linewake::record::{Chatter, Edge, Gap, READABLE, Record, Start, State, Summary};
+use linewake::record::{Chatter, Edge, Gap, NamedChip, READABLE, Record, Start, State, Step, Summary};
 use linewake::{Figures, UtcOffset};
 use serde::Deserialize;
 
@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::item::{self, Account, Item, Notice, Segment};
 use crate::members::Members;
 use crate::source::Source;
-use crate::table::{Found, Table};
+use crate::table::{Chip, Found, Table};
 
 /// A longer line is no record.
 pub(crate) const MOST_BYTES: usize = 1 << 26;
@@ -221,6 +221,11 @@ impl<R: Read> Json<R> {
                 let withheld = withheld.unwrap_or(0);
                 Item::Chatter(item::Chatter { line: found.line, state, timestamp_ns, axis_ns, changes, withheld })
             }
+            Record::Clock(Step { chip, before_ns, after_ns, arrival_ns }) => {
+                let chip = table.chip(&chip).map_err(wrong)?;
+                table.axis.step(chip, after_ns, arrival_ns);
+                Item::Clock(item::ClockStep { chip, before_ns, after_ns, arrival_ns })
+            }
             Record::Info(_) => return Ok(self.pending.pop_front()),
             Record::Heartbeat(heartbeat) => Item::Heartbeat(heartbeat),
             Record::Summary(summary) => {
@@ -250,6 +255,12 @@ impl<R: Read> Json<R> {
         self.segments += 1;
         self.heads.forget();
         table.begin_segment();
+        for NamedChip { chip, id, name, label } in &start.chips {
+            let said = |text: &str| (!text.is_empty()).then(|| Arc::from(text));
+            let (id, plain_name, label) = (said(id), said(name), said(label));
+            let announced = table.announce(chip, Chip { name: (&**chip).into(), id, plain_name, label });
+            announced.map_err(|what| self.error(None, &what))?;
+        }
         let text = |text: &Option<std::borrow::Cow<'_, str>>| text.as_deref().map(Arc::from);
         table.axis.begin_segment(Some(&start.clock), start.boot_id.as_deref(), start.schema >= 4);
         let utc = start.utc_offset_ns.map(|offset_ns| {

@@ -105,6 +105,22 @@ pub struct LineAccount {
     pub trust: Trust,
 }
 
+impl LineAccount {
+    /// One that was recorded.
+    ///
+    /// ```
+    /// use linewake::{Account, Figures, LineAccount, Trust};
+    /// let figures = Figures { delivered: 2, overflowed: 1, ..Figures::default() };
+    /// let door = LineAccount::recorded(5.into(), Some("door".into()), figures, Trust::AtLeast);
+    /// let account = Account::recorded(vec![door], 0);
+    /// assert_eq!((account.total().total(), account.trust()), (3, Trust::AtLeast));
+    /// ```
+    #[must_use]
+    pub fn recorded(offset: Offset, name: Option<Arc<str>>, figures: Figures, trust: Trust) -> Self {
+        Self { offset, name, figures, trust }
+    }
+}
+
 /// What became of every edge of a request: delivered + overflowed + merged + discarded = happened, where it is
 /// [`Trust::Exact`].
 ///
@@ -125,6 +141,12 @@ pub struct Account {
 }
 
 impl Account {
+    /// One that was recorded; see [`LineAccount::recorded`].
+    #[must_use]
+    pub fn recorded(lines: Vec<LineAccount>, unattributed: u64) -> Self {
+        Self { lines, unattributed, doubt: None }
+    }
+
     /// This account, and one of the same lines from later on.
     pub(crate) fn and(mut self, later: Self) -> Self {
         // Of two reasons, that for which it is trusted least.

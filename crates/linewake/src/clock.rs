@@ -45,6 +45,22 @@ pub struct UtcOffset {
 }
 
 impl Clock {
+    /// A clock by its name, as a recording has it. One of another name than those that there are is a device's own.
+    ///
+    /// ```
+    /// use linewake::Clock;
+    /// assert_eq!(Clock::recorded("realtime", None).name, "realtime");
+    /// assert_eq!(Clock::recorded("sundial", None).name, "device");
+    /// ```
+    #[must_use]
+    pub fn recorded(name: &str, utc: Option<UtcOffset>) -> Self {
+        let names = ["simulated", "monotonic", "realtime", "hte", "program"];
+        let name = names.into_iter().find(|known| *known == name).unwrap_or("device");
+        // It is UTC itself.
+        let utc = if name == "realtime" { Some(UtcOffset { offset_ns: 0, error_ns: 0 }) } else { utc };
+        Self { name, utc }
+    }
+
     /// The system's UTC, in nanoseconds since 1970.
     pub(crate) fn utc() -> Self {
         Self { name: "realtime", utc: Some(UtcOffset { offset_ns: 0, error_ns: 0 }) }

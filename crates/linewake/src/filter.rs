@@ -32,6 +32,7 @@ mod line;
 mod lines;
 mod monitor;
 mod order;
+mod recorded;
 mod request;
 mod settle;
 mod stream;
@@ -42,6 +43,7 @@ use std::time::Duration;
 pub use self::chatter::{ChatterEvent, ChatterKind};
 pub use self::line::{FilterEvent, FilterTally, LineFilter};
 pub use self::monitor::FilteredMonitor;
+pub use self::recorded::{FilteredRecording, Passed};
 pub use self::request::Filtered;
 use crate::{Error, ErrorKind};
 

@@ -155,6 +155,26 @@ pub struct Gap {
     pub reason: Error,
 }
 
+impl Gap {
+    /// One that was recorded.
+    ///
+    /// ```
+    /// let gap = linewake::Gap::recorded("gpiochip0".into(), Some(17), None, false, linewake::Figures::default());
+    /// assert!(gap.reason.is_disconnected());
+    /// ```
+    #[must_use]
+    pub fn recorded(
+        chip: Arc<str>,
+        from_ns: Option<u64>,
+        to_ns: Option<u64>,
+        is_over: bool,
+        figures: Figures,
+    ) -> Self {
+        let reason = Error::gone(format!("the chip \"{chip}\" was gone when this was recorded"));
+        Self { chip, from_ns, to_ns, is_over, figures, reason }
+    }
+}
+
 /// What a [`Monitor`] has done so far.
 ///
 /// ```

@@ -44,6 +44,27 @@ pub struct ChatterEvent {
     pub withheld: u64,
 }
 
+impl ChatterEvent {
+    /// One that was recorded, of a line whose filter did its work then.
+    ///
+    /// ```
+    /// use linewake::filter::{ChatterEvent, ChatterKind};
+    /// let event = ChatterEvent::recorded("gpiochip0".into(), 5.into(), None, ChatterKind::Unblocked, [9, 9], (50, 90));
+    /// assert_eq!((event.changes, event.withheld), (50, 90));
+    /// ```
+    #[must_use]
+    pub fn recorded(
+        chip: Arc<str>,
+        offset: Offset,
+        name: Option<Arc<str>>,
+        kind: ChatterKind,
+        [timestamp_ns, axis_ns]: [u64; 2],
+        (changes, withheld): (u32, u64),
+    ) -> Self {
+        Self { chip, offset, name, kind, timestamp_ns, axis_ns, changes, withheld }
+    }
+}
+
 /// Which way the blocking goes.
 ///
 /// ```

@@ -56,9 +56,6 @@ impl Lines {
                 EventClock::Realtime => 1,
                 EventClock::Hte => 2,
             };
-        if self.clocks.len() <= clock {
-            self.clocks.resize_with(clock + 1, Time::default);
-        }
         let filter = filter.zip(line.config.edges).map(|(filter, edges)| {
             let at_work = LineFilter::new(&filter, edges, line.active_at_start).map_err(|error| {
                 let name = line.name.as_deref().map_or_else(|| line.offset.to_string(), str::to_owned);
@@ -66,13 +63,22 @@ impl Lines {
             })?;
             Ok::<_, Error>((filter, edges, at_work))
         });
-        self.lines.push(Line {
-            filter: filter.transpose()?,
-            clock,
-            waits_ns: u64::MAX,
-            held_ns: None,
-            before: FilterTally::default(),
-        });
+        self.add_line(clock, filter.transpose()?);
+        Ok(())
+    }
+
+    fn add_line(&mut self, clock: usize, filter: Option<(Filter, Edges, LineFilter)>) {
+        if self.clocks.len() <= clock {
+            self.clocks.resize_with(clock + 1, Time::default);
+        }
+        let before = FilterTally::default();
+        self.lines.push(Line { filter, clock, waits_ns: u64::MAX, held_ns: None, before });
+    }
+
+    /// One more line of a recording: all of them have the same time, and nobody asked for one kind of edge alone.
+    pub(super) fn add_recorded(&mut self, filter: Filter) -> Result<(), Error> {
+        let at_work = LineFilter::new(&filter, Edges::Both, None)?;
+        self.add_line(0, Some((filter, Edges::Both, at_work)));
         Ok(())
     }
 
@@ -150,8 +156,13 @@ impl Lines {
         }
     }
 
+    /// When something happens without another edge, in the time of the only clock there is.
+    pub(super) fn due_ns(&self) -> Option<u64> {
+        self.clocks.first().and_then(Time::first_due_ns)
+    }
+
     /// It is `now_ns` by a clock.
-    fn pass_time(&mut self, clock: usize, now_ns: u64, into: Say<'_>) {
+    pub(super) fn pass_time(&mut self, clock: usize, now_ns: u64, into: Say<'_>) {
         while let Some(&Reverse((due_ns, place))) = self.clocks[clock].waiting.peek()
             && due_ns <= now_ns
         {

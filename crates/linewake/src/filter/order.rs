@@ -84,6 +84,11 @@ impl<E> Order<E> {
         self.time.when(self.held.peek()?.at_ns.saturating_add(self.patience_ns?))
     }
 
+    /// The same in the time of what came.
+    pub(super) fn due_ns(&self) -> Option<u64> {
+        Some(self.held.peek()?.at_ns.saturating_add(self.patience_ns?))
+    }
+
     pub(super) fn pop(&mut self) -> Option<E> {
         self.ready.pop_front().map(|(_, event)| event)
     }

@@ -57,6 +57,29 @@ pub(super) enum Came<E> {
     Nothing,
 }
 
+/// Where in the order of time what filters say has its place.
+#[derive(Default)]
+pub(super) struct EventTime {
+    /// The line that was unblocked last, and when.
+    unblocked: Option<(usize, u64)>,
+}
+
+impl EventTime {
+    pub(super) fn of(&mut self, place: usize, event: &FilterEvent) -> u64 {
+        match event {
+            // The edge that comes with the end of chatter is told behind it, though its stamp is from before.
+            FilterEvent::Edge(edge) => match self.unblocked.take() {
+                Some((whose, at_ns)) if whose == place => edge.axis_ns.max(at_ns),
+                _ => edge.axis_ns,
+            },
+            FilterEvent::Chatter(chatter) => {
+                self.unblocked = (chatter.kind == ChatterKind::Unblocked).then_some((place, chatter.axis_ns));
+                chatter.axis_ns
+            }
+        }
+    }
+}
+
 /// A source, its filters, and what passed.
 pub(super) struct Core<S: Source> {
     pub(super) source: S,
@@ -150,19 +173,9 @@ impl<S: Source> Core<S> {
     /// Has filters say something.
     fn filter(&mut self, tell: impl FnOnce(&mut Lines, Say<'_>)) {
         let (order, firsts) = (&mut self.order, &self.firsts);
-        // The edge that comes with the end of chatter is told behind it, though its stamp is from before.
-        let mut unblocked = None;
+        let mut time = EventTime::default();
         tell(&mut self.lines, &mut |place, event| {
-            let at_ns = match &event {
-                FilterEvent::Edge(edge) => match unblocked.take() {
-                    Some((whose, at_ns)) if whose == place => edge.axis_ns.max(at_ns),
-                    _ => edge.axis_ns,
-                },
-                FilterEvent::Chatter(chatter) => {
-                    unblocked = (chatter.kind == ChatterKind::Unblocked).then_some((place, chatter.axis_ns));
-                    chatter.axis_ns
-                }
-            };
+            let at_ns = time.of(place, &event);
             order.put(place, at_ns, S::event(firsts, place, event));
         });
     }
