@@ -1,7 +1,7 @@
 //! A capture: what it is, and what comes next in it.
 
 use std::fs::File;
-use std::io::{self, BufRead as _, Read};
+use std::io::{self, BufRead as _, Read, Seek as _};
 use std::path::Path;
 
 use linewake::text::is_utf16;
@@ -38,14 +38,16 @@ enum Kind {
     Json,
     Csv,
     Vcd,
-    /// A waveform that cannot be read as it comes.
-    Whole,
+    Ghw,
+    Fst,
 }
 
 /// How much is read at once.
 const BUFFER: usize = 1 << 18;
 /// So much says what it is.
 const ENOUGH: usize = 64;
+/// What an FST begins with: a header, and its length.
+const FST: [u8; 9] = [0, 0, 0, 0, 0, 0, 0, 1, 0x49];
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
 impl Capture {
@@ -58,7 +60,14 @@ impl Capture {
         if path.as_os_str() == "-" {
             return Self::of(&name, Box::new(io::stdin()));
         }
-        let file = File::open(path).map_err(|error| cannot_read(&name, &error))?;
+        let mut file = File::open(path).map_err(|error| cannot_read(&name, &error))?;
+        let mut first = [0; FST.len()];
+        if file.read_exact(&mut first).is_ok() && first == FST {
+            let name = format!("\"{name}\"");
+            let reader = Reader::fst(&name, file).map_err(|error| Error::new(error.to_string()))?;
+            return Ok(Self::of_wave(&name, reader));
+        }
+        file.rewind().map_err(|error| cannot_read(&name, &error))?;
         Self::of(&name, Box::new(file))
     }
 
@@ -68,6 +77,12 @@ impl Capture {
     /// As [`open`](Self::open).
     pub fn read(name: &str, from: impl Read + Send + 'static) -> Result<Self, Error> {
         Self::of(name, Box::new(from))
+    }
+
+    /// What to say of a file that cannot be opened.
+    #[must_use]
+    pub fn cannot_read(name: &str, error: &io::Error) -> Error {
+        cannot_read(name, error)
     }
 
     fn of(name: &str, bytes: Bytes) -> Result<Self, Error> {
@@ -84,14 +99,24 @@ impl Capture {
             Kind::Vcd => {
                 let name = format!("\"{name}\"");
                 let reader = Reader::vcd(&name, Box::new(source)).map_err(|error| Error::new(error.to_string()))?;
-                Format::Wave(Box::new(Wave::new(&name, reader)))
+                return Ok(Self::of_wave(&name, reader));
             }
-            Kind::Whole => {
-                let remedy = "name its file, uncompressed";
-                return Err(Error::new(format!("\"{name}\" is a waveform that is not read as it comes; {remedy}")));
+            Kind::Ghw => {
+                let name = format!("\"{name}\"");
+                let reader = Reader::ghw(&name, Box::new(source)).map_err(|error| Error::new(error.to_string()))?;
+                return Ok(Self::of_wave(&name, reader));
+            }
+            Kind::Fst => {
+                let remedy = "name its file, and do not compress it: it is compressed";
+                return Err(Error::new(format!("\"{name}\" is an FST, which cannot be read as it comes; {remedy}")));
             }
         };
         Ok(Self { name: name.to_owned(), format, table: Table::default(), has_failed: false })
+    }
+
+    fn of_wave(name: &str, reader: Reader) -> Self {
+        let format = Format::Wave(Box::new(Wave::new(name, reader)));
+        Self { name: name.to_owned(), format, table: Table::default(), has_failed: false }
     }
 
     /// Says which lines are to be read, by name or offset, where the capture says beforehand which there are: a waveform
@@ -186,8 +211,8 @@ fn kind(name: &str, source: &mut Source<Members<Bytes>>) -> io::Result<Kind> {
         Some(b'{') => Kind::Json,
         Some(b'$') => Kind::Vcd,
         Some(b't') if begins(source.peek(ENOUGH)?, HEAD[0].as_bytes()) => Kind::Csv,
-        Some(b'G') if begins(source.peek(ENOUGH)?, b"GHDLwave") => Kind::Whole,
-        Some(0) if begins(source.peek(ENOUGH)?, &[0, 0, 0, 0, 0, 0, 0, 1, 0x49]) => Kind::Whole,
+        Some(b'G') if begins(source.peek(ENOUGH)?, b"GHDLwave") => Kind::Ghw,
+        Some(0) if begins(source.peek(ENOUGH)?, &FST) => Kind::Fst,
         _ => match &*extension() {
             "vcd" | "evcd" => Kind::Vcd,
             "csv" => Kind::Csv,

@@ -195,7 +195,8 @@ impl<R: Read> Csv<R> {
 
     /// A row that makes no sense: it may have been cut off.
     fn doubt(&mut self, what: &str) -> Result<(), Error> {
-        let peeked = self.source.peek(HEAD[0].len() + 1).map_err(|error| crate::error::cannot_read(&self.name, &error))?;
+        let peeked =
+            self.source.peek(HEAD[0].len() + 1).map_err(|error| crate::error::cannot_read(&self.name, &error))?;
         let is_last = peeked.is_empty() && !self.row.is_whole;
         if self.segments > 0 && is_last {
             self.notice("ends in the middle of a row; what is before it is played");

@@ -44,7 +44,9 @@ pub(crate) fn cannot_read(name: &str, error: &io::Error) -> Error {
 /// What is said of a clock that was set back, where no record tells of it.
 pub(crate) fn set_back(by_ns: u64) -> String {
     let (seconds, rest) = (by_ns / 1_000_000_000, by_ns % 1_000_000_000);
-    format!("the clock was set back by {seconds}.{rest:09} s here; the time between the edges is not known, and taken for none")
+    format!(
+        "the clock was set back by {seconds}.{rest:09} s here; the time between the edges is not known, and taken for none"
+    )
 }
 
 /// What stamps the edges of a capture that does not say.

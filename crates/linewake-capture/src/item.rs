@@ -45,7 +45,8 @@ pub enum Item {
     Clock(ClockStep),
     /// A sign of life.
     Heartbeat(Heartbeat),
-    /// A segment is over, with the account that was written of it, if one was.
+    /// A segment is over, with the account that was written of it, if one was. Of lines that it does not have nothing was
+    /// lost.
     End(Option<Box<Account>>),
     /// Something that the user is to know.
     Notice(Notice),

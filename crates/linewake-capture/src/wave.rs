@@ -8,7 +8,7 @@ use linewake::{EdgeKind, Missed};
 use linewake_wave::{Change, Level, Reader};
 
 use crate::error::{self, Error};
-use crate::item::{self, Item, Notice, Segment};
+use crate::item::{self, Account, Item, Notice, Segment};
 use crate::table::Table;
 
 /// So many lines are watched at once without being asked for.
@@ -194,7 +194,8 @@ impl Wave {
             match self.reader.next() {
                 Some(Ok(change)) => {
                     if u64::from(self.reader.segments()) > self.segments {
-                        self.pending.push_back(Item::End(None));
+                        let account = self.account();
+                        self.pending.push_back(Item::End(account));
                         self.begin(table);
                     }
                     if let Some(item) = self.change(table, change) {
@@ -281,9 +282,15 @@ impl Wave {
                 let what = format!("{}: a line is driven by nobody (z), {times}; {remedy}", self.name);
                 self.pending.push_back(Item::Notice(Notice(what)));
             }
-            self.pending.push_back(Item::End(None));
+            let account = self.account();
+            self.pending.push_back(Item::End(account));
         }
         self.pending.pop_front()
+    }
+
+    /// Of other people's waveforms nothing is lost: they are what they are. What linewake wrote may lack edges.
+    fn account(&self) -> Option<Box<Account>> {
+        (!self.reader.is_ours()).then(|| Box::new(Account { lines: Vec::new(), unattributed: 0 }))
     }
 
     fn error(&self, what: &str) -> Error {

@@ -9,10 +9,10 @@ mod line_text;
 mod no_allocation;
 mod nudge;
 mod segment;
-mod select;
-mod sink;
-mod source;
-mod stats;
+pub(crate) mod select;
+pub(crate) mod sink;
+pub(crate) mod source;
+pub(crate) mod stats;
 pub(crate) mod summary;
 mod text;
 mod vcd;
@@ -29,7 +29,7 @@ use std::time::{Duration, Instant};
 use anstream::{AutoStream, ColorChoice};
 use linewake::filter::{Filter, LineFilter};
 use linewake::record::NamedChip;
-use linewake::{Account, Bias, Chip, Clock, Edges, EventClock, LineConfig, Monitor, Stopper};
+use linewake::{Account, Bias, Clock, Edges, EventClock, LineConfig, Monitor, Stopper};
 
 use self::csv::Csv;
 use self::exec::Exec;
@@ -274,12 +274,12 @@ pub(crate) struct Ending {
 /// late ones.
 const GATHER: Duration = Duration::from_millis(4);
 
-fn filter(text: &str) -> Result<Filter, String> {
+pub(crate) fn filter(text: &str) -> Result<Filter, String> {
     text.parse().map_err(|error: linewake::Error| error.to_string())
 }
 
 /// One that is not nothing.
-fn some_period(text: &str) -> Result<Duration, String> {
+pub(crate) fn some_period(text: &str) -> Result<Duration, String> {
     match period::parse(text)? {
         Duration::ZERO => Err("it is a period above zero".to_owned()),
         period => Ok(period),
@@ -358,7 +358,26 @@ impl Output {
         (time, clock)
     }
 
-    fn sinks(&self, time: Stamp, with_chip: bool, clock: &Clock, is_asked: &Arc<AtomicBool>) -> Result<Sinks, Failure> {
+    /// How times of a recording are written.
+    pub(crate) fn recorded_time(&self) -> Stamp {
+        match (self.utc, self.localtime) {
+            (true, _) => Stamp::Utc,
+            (_, true) => Stamp::Local,
+            _ => Stamp::Seconds,
+        }
+    }
+
+    pub(crate) fn has_vcd(&self) -> bool {
+        self.vcd.is_some()
+    }
+
+    pub(crate) fn sinks(
+        &self,
+        time: Stamp,
+        with_chip: bool,
+        clock: &Clock,
+        is_asked: &Arc<AtomicBool>,
+    ) -> Result<Sinks, Failure> {
         let files = [("--json", &self.json), ("--csv", &self.csv), ("--vcd", &self.vcd)];
         let files: Vec<_> = files.iter().filter_map(|(option, path)| Some((option, path.as_deref()?))).collect();
         for (at, (option, path)) in files.iter().enumerate() {
@@ -370,12 +389,8 @@ impl Output {
         }
         let mut sinks = Sinks::new();
         let to_stdout = files.iter().any(|(_, path)| path.as_os_str() == "-");
-        let is_utc = clock.name == "realtime";
-        let to_utc_ns = match clock.utc {
-            Some(utc) if !is_utc && !is_libgpiod() => utc.offset_ns,
-            _ => 0,
-        };
-        if time != Stamp::Seconds && !is_utc && clock.utc.is_none() && !is_libgpiod() {
+        let to_utc_ns = text::to_utc_ns(clock).filter(|_| !is_libgpiod());
+        if time != Stamp::Seconds && to_utc_ns.is_none() && !is_libgpiod() {
             let message = "it is not known how the clock \"{}\" goes with UTC; leave out --utc and --localtime";
             return Err(Failure::new(message.replace("{}", clock.name)));
         }
@@ -393,7 +408,7 @@ impl Output {
                 banner: self.banner,
                 colour,
             };
-            sinks.add("standard output", Text::new(Out::new(standard_output(colour)), look, to_utc_ns));
+            sinks.add("standard output", Text::new(Out::new(standard_output(colour)), look, to_utc_ns.unwrap_or(0)));
         }
         let existing = self.keeping.existing();
         for (option, path) in files {
@@ -463,39 +478,6 @@ pub(crate) fn record(lines: &Lines, ending: &Ending, keeping: Keeping, file: &Pa
     Ok(())
 }
 
-/// Watches a chip on which so many edges will happen, within a period if it is not as fast as can be.
-pub(crate) fn replay(
-    chip: &Chip,
-    offsets: &[linewake::Offset],
-    ending: &Ending,
-    output: &Output,
-    edges: u64,
-    period: Option<Duration>,
-) -> Result<(), Failure> {
-    let selection = Selection::of(chip, offsets);
-    let filter = ending.filter(Edges::Both)?;
-    let (time, _) = output.time(None, &selection);
-    let began = Instant::now();
-    let monitor = Monitor::builder().states(true).request(chip.request().lines(offsets.iter().copied())).start()?;
-    let is_asked = Arc::default();
-    let sinks = output.sinks(time, false, &monitor.clock(), &is_asked)?;
-    let mut pace = ending.pace(output.json.is_none());
-    pace.enough = Some(edges);
-    if edges == 0 && period.is_none() {
-        pace.period = Some(Duration::ZERO);
-    }
-    pace.period = pace.period.into_iter().chain(period).min();
-    // Those that were lost last are not told by an edge.
-    pace.idle = pace.idle.or(period.is_none().then_some(Duration::from_secs(2)));
-    let says_summary = !output.has_json_on_stdout();
-    account_for(
-        &selection,
-        monitor,
-        sinks,
-        Plan { began, pace, filter, says_summary, fail_on_loss: ending.fail_on_loss, is_asked },
-    )
-}
-
 /// Of a watch that ends after a period: how soon and how late a program that has not said its lines is given up.
 const SOON: Duration = Duration::from_secs(1);
 const SILENT: Duration = Duration::from_secs(10);
@@ -527,7 +509,8 @@ fn account_for(selection: &Selection, monitor: Monitor, mut sinks: Sinks, plan: 
         (0..selection.requests.len()).filter_map(|request| monitor.chip_name(request).cloned()).collect();
     let named = chips.iter().zip(&selection.requests).map(|(name, (chip, _))| NamedChip::new(name, chip.info()));
     let named: Vec<_> = named.collect();
-    let view = View { clock: &clock, chips: &named, began_ns: now.at(plan.began), lines: &selection.lines };
+    let view =
+        View { clock: &clock, chips: &named, began_ns: now.at(plan.began), lines: &selection.lines, origin: None };
     let mut source = Source::new(monitor, plan.filter)?;
     let mut watch = Watch::new(plan.pace, &selection, &mut sinks, now, plan.began);
     let outcome = watch.run(&mut source, view, &nudge);
@@ -537,7 +520,13 @@ fn account_for(selection: &Selection, monitor: Monitor, mut sinks: Sinks, plan: 
     let (accounts, tallies) = source.finish();
     let accounts: Vec<_> = chips.iter().map(|name| name.to_string()).zip(accounts).collect();
     let threads = threads::count();
-    let closing = Closing { accounts: &accounts, tallies: tallies.as_deref(), threads, now_ns: now.at(Instant::now()) };
+    let closing = Closing {
+        accounts: &accounts,
+        tallies: tallies.as_deref(),
+        threads,
+        now_ns: now.at(Instant::now()),
+        of_last: None,
+    };
     let ended = sinks.end(closing);
     let is_written = ended.is_ok() && !matches!(outcome, Err(Ended::Output(_)));
     if plan.says_summary || (!is_written && !is_libgpiod()) {
@@ -568,7 +557,7 @@ fn account_for(selection: &Selection, monitor: Monitor, mut sinks: Sinks, plan: 
 }
 
 /// That edges were lost is said last: those that did not come may be among them.
-fn verdict(lost: Result<(), Failure>, early: Option<String>) -> Result<(), Failure> {
+pub(crate) fn verdict(lost: Result<(), Failure>, early: Option<String>) -> Result<(), Failure> {
     let early = early.map_or(Ok(()), |early| Err(Failure::early(early)));
     if let (Err(_), Err(early)) = (&lost, &early) {
         early.report();
@@ -577,7 +566,7 @@ fn verdict(lost: Result<(), Failure>, early: Option<String>) -> Result<(), Failu
 }
 
 /// Whether edges are known lost, but for those on their way when the watch ended.
-fn loss(accounts: &[(String, Account)], gaps: u64) -> Result<(), Failure> {
+pub(crate) fn loss(accounts: &[(String, Account)], gaps: u64) -> Result<(), Failure> {
     let totals = accounts.iter().map(|(_, account)| account.total());
     let lost: u64 = totals.map(|total| total.overflowed.saturating_add(total.merged)).sum();
     let gone = (gaps > 0).then(|| format!("a chip was gone {}", summary::plural(gaps, "time")));
@@ -590,7 +579,7 @@ fn loss(accounts: &[(String, Account)], gaps: u64) -> Result<(), Failure> {
 }
 
 impl Output {
-    fn has_json_on_stdout(&self) -> bool {
+    pub(crate) fn has_json_on_stdout(&self) -> bool {
         self.json.as_deref().is_some_and(|path| path.as_os_str() == "-")
     }
 }
@@ -625,7 +614,7 @@ fn standard_output(colour: bool) -> Box<dyn Write> {
 }
 
 /// A reader that has left wanted no more. A full disk is an error.
-fn output_failed(lost: &Lost) -> Result<(), Failure> {
+pub(crate) fn output_failed(lost: &Lost) -> Result<(), Failure> {
     let Lost { place, error, unwritten } = lost;
     if error.kind() == io::ErrorKind::BrokenPipe {
         return Ok(());

@@ -1,24 +1,46 @@
-//! `linewake replay`: plays a capture on a simulated chip.
+//! `linewake replay`: plays a capture, and writes it as a watch is written.
 
-mod capture;
+mod bell;
+mod ledger;
+mod pipe;
+mod player;
+mod roll;
+mod speed;
 
 use std::path::PathBuf;
+use std::process;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
-use linewake::Chip;
-use linewake::sim::{Change, ClockKind, Script};
+use linewake::filter::{Filter, LineFilter};
+use linewake::{Bias, Clock, Edges};
+use linewake_capture::{Capture, Error, Item};
 
-use crate::exit::Failure;
-use crate::mon;
+use self::bell::Bell;
+use self::pipe::Plug;
+use self::player::{Over, Plan, Player, Stop};
+use self::roll::Roll;
+use self::speed::Speed;
+use crate::exit::{self, Failure};
+use crate::mon::sink::Closing;
+use crate::mon::summary::{plural, summary};
+use crate::mon::{self, source};
+use crate::{period, signals, threads};
 
-/// Play a capture on a simulated chip, and print its edges
+/// Play a capture, and print its edges
 ///
-/// A capture is a record stream, from "linewake record" or "linewake mon --json", or a value change dump (".vcd"), whose
-/// variables of one bit are the lines. It is played as it was timed, faster or slower, or as fast as it can be read; and it
-/// is watched as mon watches, with the same options for what is written.
+/// A capture is a record stream, from "linewake record" or "linewake mon --json"; what "linewake mon --csv" writes; or a
+/// waveform, whose bits are the lines. It may be compressed (gzip, zstd), and "-" is standard input; what it is says its
+/// content. It is played as it was timed, faster or slower, or as fast as it can be read; and it is watched as mon watches,
+/// with the same options for what is written.
 ///
-/// What a capture says was lost is not there to be played. Where an edge is missing between two of the same direction, one is
-/// put in the middle between them, and how many is said. Time stamps begin anew: the first change comes after 200 ms.
+/// The lines are those that were captured, with the names, chips, numbers and time stamps that they have there, whatever the
+/// speed; what was lost then is told as it was told then. Periods of options are by the capture's time. Where a clock was set,
+/// the stamps are as captured, and the time that is waited goes on.
+///
+/// Several captures one behind the other in a file, as ">>" and a service that starts again leave them, are played one after
+/// the other, with an account of each in --json. What lies between them is not waited for.
 #[derive(Debug, clap::Args)]
 #[command(
     verbatim_doc_comment,
@@ -27,63 +49,207 @@ use crate::mon;
 Examples:
   linewake replay door.jsonl                        with its timing
   linewake replay door.jsonl --fast --vcd door.vcd  make a waveform of a capture
-  linewake replay bench.vcd --speed 0.1 clk data    two lines of a waveform, ten times slower";
+  linewake replay bench.vcd --speed 0.1 clk data    two lines of a waveform, ten times slower
+  linewake replay cpu.vcd.zst --fast 'PORTB[0]'     a bit of a vector
+  ssh pi cat door.jsonl.gz | linewake replay -      from elsewhere";
         "2" "edges were lost, and --fail-on-loss said so; also where 3 would be right too",
         "3" "it ended before what was awaited: fewer than -n edges came, or a signal ended it before the capture"
     )
 )]
 pub(crate) struct Arguments {
-    /// The capture
+    /// The capture; "-" is standard input
     #[arg(value_name = "FILE")]
     file: PathBuf,
 
-    /// Lines, by name or offset; every line of the capture if none is given
+    /// Lines, by name or offset, or as CHIP:LINE; every line of the capture if none is given. Of a waveform with more than
+    /// 1024 some have to be named; a vector is all of its bits
     #[arg(value_name = "LINE")]
     lines: Vec<String>,
 
     /// How much faster than it was; below 1 it is slower
-    #[arg(long, value_name = "FACTOR", default_value_t = 1.0, value_parser = speed, allow_hyphen_values = true)]
-    speed: f64,
+    #[arg(long, value_name = "FACTOR", default_value = "1", value_parser = Speed::parse, allow_hyphen_values = true)]
+    speed: Speed,
 
-    /// As fast as the edges can be taken: the chip's clock jumps from one to the next, and its time stamps are as with
-    /// --speed
+    /// As fast as it can be read
     #[arg(long)]
     fast: bool,
 
-    #[command(flatten)]
-    ending: mon::Ending,
+    /// What a wire of a waveform is that nobody drives (z): high with pull-up, low with pull-down; not known unless given
+    #[arg(short, long, value_name = "BIAS", value_parser = bias)]
+    bias: Option<Bias>,
+
+    /// End after so many edges
+    #[arg(short, long, value_name = "N", default_value_t = 0, hide_default_value = true, allow_hyphen_values = true,
+        value_parser = clap::value_parser!(u32).range(..=i64::from(i32::MAX)))]
+    num_events: u32,
+
+    /// End when no edge comes for this period
+    #[arg(long, value_name = "PERIOD", value_parser = period::parse, allow_hyphen_values = true)]
+    idle_timeout: Option<Duration>,
+
+    /// End this long after the first edge
+    #[arg(long = "for", value_name = "PERIOD", value_parser = period::parse, allow_hyphen_values = true)]
+    period: Option<Duration>,
+
+    /// Say this often on standard error, line by line: edges, what is missing, the level
+    #[arg(long, value_name = "PERIOD", value_parser = mon::some_period, allow_hyphen_values = true)]
+    stats: Option<Duration>,
+
+    /// Write what passes a filter, as "linewake mon --filter" does
+    #[arg(long, value_name = "FILTER", value_parser = mon::filter)]
+    filter: Option<Filter>,
+
+    /// Exit with 2 if the capture says that an edge was lost: overflowed or merged, or a chip was gone
+    #[arg(long)]
+    fail_on_loss: bool,
 
     #[command(flatten)]
     output: mon::Output,
 }
 
-fn speed(text: &str) -> Result<f64, String> {
-    let speed = text.parse().ok().filter(|speed| (1e-6..=1e6).contains(speed));
-    speed.ok_or_else(|| "a factor is a number from 0.000001 to 1000000, as in 10 or 0.5".to_owned())
+fn bias(text: &str) -> Result<Bias, String> {
+    match text {
+        "pull-up" => Ok(Bias::PullUp),
+        "pull-down" => Ok(Bias::PullDown),
+        _ => Err("it is pull-up or pull-down".to_owned()),
+    }
 }
 
-/// When the first change of a capture is due: the lines are watched by then.
-const LEAD: Duration = Duration::from_millis(200);
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::new(error.to_string())
+    }
+}
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let file = &arguments.file;
-    let is_dump = file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("vcd"));
-    let script = if is_dump { Script::load(file)? } else { capture::read(file)? };
-    let (speed, lead_ns) = (arguments.speed, LEAD.as_nanos() as u64);
-    let first_ns = script.recorded().map(|change| change.at_ns).min().unwrap_or(0);
-    let script = script.map_recorded(move |change| Change {
-        // A factor within its bounds makes finite numbers of these, and what is too great is cut.
-        at_ns: (((change.at_ns - first_ns) as f64 / speed) as u64).saturating_add(lead_ns),
-        ..change
+    if let Some(filter) = &arguments.filter {
+        LineFilter::new(filter, Edges::Both, None)?;
+    }
+    let name = arguments.file.display().to_string();
+    let (is_asked, bell) = (Arc::new(AtomicBool::new(false)), Bell::default());
+    let (mut capture, plug) = arguments.open(&name)?;
+    end_on_signal(is_asked.clone(), bell.clone(), plug.clone())?;
+    capture.pull(arguments.bias.map(|bias| bias == Bias::PullUp));
+    // A waveform says its lines beforehand, and what is told are the chosen ones.
+    let has_chosen = capture.choose(&arguments.lines)?;
+    let mut roll = Roll::new(if has_chosen { &[] } else { &arguments.lines });
+    let ahead = player::look_ahead(&mut capture, &mut roll)?;
+    if capture.lines().is_empty() {
+        let remedy = "a capture has a state record for each line, as \"linewake record\" writes it";
+        return Err(Failure::new(format!("\"{name}\" has no lines; {remedy}")));
+    }
+    let is_file = plug.is_none();
+    if !has_chosen && is_file && (!roll.is_complete() || arguments.output.has_vcd()) {
+        // Segments that come later may have others, which a waveform has to name first.
+        outline(arguments, &name, &mut roll)?;
+        // What they are called first.
+        (0..capture.lines().len()).for_each(|line| _ = roll.call(&capture, line));
+    }
+    roll.missing(&name, &capture)?;
+
+    let clock = ahead.iter().find_map(|item| match item {
+        Item::Begin(segment) => Some(Clock::recorded(&segment.clock, segment.utc)),
+        _ => None,
     });
-    let clock = if arguments.fast { ClockKind::Virtual } else { ClockKind::Real };
-    let last_ns = script.recorded().map(|change| change.at_ns).max().unwrap_or(lead_ns);
-    let chip = Chip::options().clock(clock).simulate(&script)?;
-    let offsets: Vec<_> = match arguments.lines.is_empty() {
-        true => (0..chip.info().lines).map(Into::into).collect(),
-        false => chip.find_all(&arguments.lines)?,
-    };
-    let edges = capture::edges(&chip, &offsets, script.recorded())?;
-    let period = Duration::from_nanos(last_ns).saturating_add(LEAD);
-    mon::replay(&chip, &offsets, &arguments.ending, &arguments.output, edges, (!arguments.fast).then_some(period))
+    let clock = clock.unwrap_or_else(|| Clock::recorded("", None));
+    let time = arguments.output.recorded_time();
+    let mut sinks = arguments.output.sinks(time, roll.chips.len() > 1, &clock, &is_asked)?;
+    let plan = arguments.plan();
+    let input = (&mut capture, ahead);
+    let mut player = Player::new(plan, input, roll, arguments.filter, &mut sinks, (&is_asked, &bell))?;
+    let played = player.run();
+
+    let (all, of_segment) = (player.ledger.all(&player.roll), player.ledger.segment(&player.roll));
+    let (segments, told, gaps, over) = (player.segments, player.told, player.gaps, player.over);
+    let tally = player.tally();
+    if segments > 1 {
+        exit::say(&format!("\"{name}\" has {}, one after the other\n", plural(segments, "segment")));
+    }
+    let (accounts, tallies) = all;
+    let threads = threads::count();
+    let ended = sinks.end(Closing {
+        accounts: &accounts,
+        tallies: tallies.as_deref(),
+        threads,
+        now_ns: None,
+        of_last: (segments > 1).then_some((&of_segment.0, of_segment.1.as_deref())),
+    });
+    let is_written = ended.is_ok() && !matches!(played, Err(Stop::Output(_)));
+    if let Some(tally) = tally {
+        exit::say(&source::said(tally));
+    }
+    if !arguments.output.has_json_on_stdout() || !is_written {
+        exit::say(&summary(&accounts, threads));
+    }
+    let lost = if arguments.fail_on_loss { mon::loss(&accounts, gaps) } else { Ok(()) };
+    let early = arguments.early(told, &played, over);
+    match (played, ended) {
+        (Err(Stop::Output(lost)), _) | (Ok(()), Err(lost)) => mon::output_failed(&lost)?,
+        (Err(Stop::Capture(error)), _) => return Err(error.into()),
+        (Ok(()), Ok(())) => {}
+    }
+    mon::verdict(lost, early)
+}
+
+/// Reads a file once to know all of its lines.
+fn outline(arguments: &Arguments, name: &str, roll: &mut Roll) -> Result<(), Failure> {
+    let (mut capture, _) = arguments.open(name)?;
+    // What is wrong is said when it is played.
+    while let Ok(Some(item)) = capture.next() {
+        if let Item::Line(line) = item {
+            roll.call(&capture, line);
+        }
+    }
+    roll.missing(name, &capture)
+}
+
+impl Arguments {
+    fn open(&self, name: &str) -> Result<(Capture, Option<Plug>), Failure> {
+        match pipe::open(&self.file).map_err(|error| Capture::cannot_read(name, &error))? {
+            Some((pipe, plug)) => Ok((Capture::read(name, pipe)?, Some(plug))),
+            None => Ok((Capture::open(&self.file)?, None)),
+        }
+    }
+
+    fn plan(&self) -> Plan {
+        Plan {
+            speed: (!self.fast).then_some(self.speed),
+            edges: Some(u64::from(self.num_events)).filter(|&edges| edges > 0),
+            period: self.period,
+            // Nothing is no timeout, as in mon.
+            idle: self.idle_timeout.filter(|idle| !idle.is_zero()),
+            stats: self.stats,
+        }
+    }
+
+    /// What to say if it ended before what was awaited.
+    fn early(&self, told: u64, played: &Result<(), Stop>, over: Option<Over>) -> Option<String> {
+        let why = match (played, over) {
+            (Err(Stop::Capture(_)), _) => return None,
+            (Err(Stop::Output(_)), _) => "its output was closed",
+            (Ok(()), Some(Over::Asked)) => "a signal ended it",
+            (Ok(()), Some(Over::Period)) => "--for was over",
+            (Ok(()), Some(Over::Idle)) => "--idle-timeout was over",
+            (Ok(()), Some(Over::Enough)) => return None,
+            (Ok(()), None) => "the capture was over",
+        };
+        if self.num_events > 0 {
+            let edges = plural(self.num_events.into(), "edge");
+            return Some(format!("{told} of {edges} came, and {why}"));
+        }
+        (over == Some(Over::Asked) && played.is_ok()).then(|| format!("not all of the capture was played: {why}"))
+    }
+}
+
+/// The first signal ends it, with all that goes with it. A second one ends the program: the output may be stuck.
+fn end_on_signal(is_asked: Arc<AtomicBool>, bell: Bell, plug: Option<Plug>) -> Result<(), Failure> {
+    signals::on_end(move |_| {
+        if is_asked.swap(true, Relaxed) {
+            process::exit(1);
+        }
+        bell.ring();
+        if let Some(plug) = &plug {
+            plug.end();
+        }
+    })
 }

@@ -346,6 +346,8 @@ impl Reader {
             || self.common.head.bits.has_pending()
             || match &self.body {
                 Body::Vcd(changes) => changes.is_ready(),
+                // Nobody watches one while it is written.
+                _ => true,
             }
     }
 

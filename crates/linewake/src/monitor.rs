@@ -163,13 +163,7 @@ impl Gap {
     /// assert!(gap.reason.is_disconnected());
     /// ```
     #[must_use]
-    pub fn recorded(
-        chip: Arc<str>,
-        from_ns: Option<u64>,
-        to_ns: Option<u64>,
-        is_over: bool,
-        figures: Figures,
-    ) -> Self {
+    pub fn recorded(chip: Arc<str>, from_ns: Option<u64>, to_ns: Option<u64>, is_over: bool, figures: Figures) -> Self {
         let reason = Error::gone(format!("the chip \"{chip}\" was gone when this was recorded"));
         Self { chip, from_ns, to_ns, is_over, figures, reason }
     }

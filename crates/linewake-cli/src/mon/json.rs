@@ -2,7 +2,7 @@
 
 use std::io::{self, Write as _};
 
-use linewake::record::{Chatter, Edge, Gap, Record, Start, State, Step};
+use linewake::record::{Chatter, Edge, Gap, Record, State, Step};
 use linewake::{EdgeEvent, EdgeKind};
 
 use super::line_text::LineTexts;
@@ -60,7 +60,7 @@ impl Json {
 impl Sink for Json {
     fn begin(&mut self, view: View<'_>) -> io::Result<()> {
         self.segment.begin(view.lines);
-        self.write(&Record::Start(Start::new(view.clock).with_chips(view.chips.iter().cloned())))
+        self.write(&Record::Start(view.start()))
     }
 
     fn item(&mut self, item: Item<'_>) -> io::Result<()> {
@@ -79,9 +79,17 @@ impl Sink for Json {
     }
 
     fn end(&mut self, closing: Closing<'_>) -> io::Result<()> {
-        let summary = self.segment.last(closing);
+        let (accounts, tallies) = closing.of_last.unwrap_or((closing.accounts, closing.tallies));
+        let summary = self.segment.last(Closing { accounts, tallies, ..closing });
         self.write(&Record::Summary(summary))?;
         self.out.flush()
+    }
+
+    fn next_watch(&mut self, ended: Closing<'_>, view: View<'_>) -> io::Result<()> {
+        let summary = self.segment.last(ended);
+        self.write(&Record::Summary(summary))?;
+        self.segment = Segment::default();
+        self.begin(view)
     }
 
     fn reopen(&mut self, closing: Closing<'_>) -> io::Result<bool> {

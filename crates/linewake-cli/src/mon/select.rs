@@ -60,23 +60,6 @@ impl Selection {
         Self { requests: requests.collect(), lines: lines.collect() }
     }
 
-    /// Lines of one chip.
-    pub(crate) fn of(chip: &Chip, offsets: &[Offset]) -> Self {
-        let lines = offsets.iter().map(|&offset| {
-            let name = chip.name(offset);
-            Watched {
-                request: 0,
-                chip: chip.info().name.clone(),
-                offset: offset.get(),
-                said: name.as_deref().map_or_else(|| offset.to_string(), str::to_owned),
-                name,
-                label: None,
-                unit: None,
-            }
-        });
-        Self { requests: vec![(chip.clone(), offsets.to_vec())], lines: lines.collect() }
-    }
-
     /// Calls each chip what the events of the monitor call it.
     pub(crate) fn call_chips(&mut self, monitor: &Monitor) {
         for line in &mut self.lines {

@@ -1,11 +1,12 @@
 //! Where a watch is written to: several places at once, each told everything in the same order.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 use std::path::Path;
 use std::time::Instant;
 
 use linewake::filter::{ChatterEvent, FilterTally};
-use linewake::record::{Heartbeat, NamedChip};
+use linewake::record::{Heartbeat, NamedChip, SCHEMA, Start};
 use linewake::{Account, Clock, ClockStep, EdgeEvent, EdgeKind, Gap, LineState};
 
 use super::files::{Existing, Format, Log};
@@ -23,6 +24,36 @@ pub(crate) struct View<'a> {
     pub(crate) began_ns: Option<u64>,
     /// What is watched, in the order the user said.
     pub(crate) lines: &'a [Watched],
+    /// Where it was recorded, if this is no watch but what is left of one.
+    pub(crate) origin: Option<Origin<'a>>,
+}
+
+/// What a recording says of the computer on which it was made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Origin<'a> {
+    pub(crate) host: Option<&'a str>,
+    pub(crate) boot_id: Option<&'a str>,
+    pub(crate) utc_synchronised: Option<bool>,
+}
+
+impl<'a> View<'a> {
+    /// What a record stream begins with.
+    pub(crate) fn start(&self) -> Start<'a> {
+        let start = match self.origin {
+            Some(Origin { host, boot_id, utc_synchronised }) => Start {
+                schema: SCHEMA,
+                host: host.map(Cow::Borrowed),
+                boot_id: boot_id.map(Cow::Borrowed),
+                clock: self.clock.name.into(),
+                utc_offset_ns: self.clock.utc.map(|utc| utc.offset_ns),
+                utc_error_ns: self.clock.utc.map(|utc| utc.error_ns),
+                utc_synchronised,
+                chips: Vec::new(),
+            },
+            None => Start::new(self.clock),
+        };
+        start.with_chips(self.chips.iter().cloned())
+    }
 }
 
 /// Something that happened. `line` is a place in [`View::lines`].
@@ -47,7 +78,12 @@ pub(crate) struct Closing<'a> {
     pub(crate) threads: Option<u32>,
     /// What the clock shows, where it can be read.
     pub(crate) now_ns: Option<u64>,
+    /// Where several watches were played one after the other: the same of the last of them alone.
+    pub(crate) of_last: Option<OfLast<'a>>,
 }
+
+/// Accounts, and what filters made of the edges of each line.
+pub(crate) type OfLast<'a> = (&'a [(String, Account)], Option<&'a [FilterTally]>);
 
 /// A place to write a watch to.
 pub(crate) trait Sink {
@@ -59,6 +95,14 @@ pub(crate) trait Sink {
     fn flush(&mut self) -> io::Result<()>;
     /// It is over. Flushes too.
     fn end(&mut self, closing: Closing<'_>) -> io::Result<()>;
+    /// Another watch begins behind the one that is played, whose own account is here.
+    fn next_watch(&mut self, _ended: Closing<'_>, _view: View<'_>) -> io::Result<()> {
+        Ok(())
+    }
+    /// A line comes that was not known when it began: the last of all.
+    fn add_line(&mut self, _line: &Watched) -> io::Result<()> {
+        Ok(())
+    }
     /// Whether it begins anew, in the file that has its name now. The old one is closed by what is known so far.
     fn reopen(&mut self, _: Closing<'_>) -> io::Result<bool> {
         Ok(false)
@@ -222,7 +266,8 @@ impl Known {
 
     fn tell(&self, sink: &mut dyn Sink) -> io::Result<()> {
         let Some(clock) = &self.clock else { return Ok(()) };
-        sink.begin(View { clock, chips: &self.chips, began_ns: self.began_ns, lines: &self.lines })?;
+        let (chips, lines) = (&self.chips, &self.lines);
+        sink.begin(View { clock, chips, began_ns: self.began_ns, lines, origin: None })?;
         let known = self.states.iter().enumerate().filter_map(|(line, state)| Some((line, state.as_ref()?)));
         for (line, state) in known {
             sink.item(Item::State { line, state })?;
@@ -290,6 +335,17 @@ impl Sinks {
         self.unwritten += u64::from(matches!(item, Item::Edge { .. }));
         self.now.note(item);
         self.each(|sink, _| sink.item(item))
+    }
+
+    pub(crate) fn next_watch(&mut self, ended: Closing<'_>, view: View<'_>) -> Result<(), Lost> {
+        self.now.clock = Some(*view.clock);
+        self.each(|sink, _| sink.next_watch(ended, view))
+    }
+
+    pub(crate) fn add_line(&mut self, line: &Watched) -> Result<(), Lost> {
+        self.now.lines.push(line.clone());
+        self.now.states.push(None);
+        self.each(|sink, _| sink.add_line(line))
     }
 
     /// A sink that begins anew is told what a file begins with, and the levels as they are known now.

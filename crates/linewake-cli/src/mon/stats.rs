@@ -44,6 +44,11 @@ impl Stats {
         Self { lines, reported: Instant::now(), began_ns, unwritten: Vec::new() }
     }
 
+    /// One more line, which was not known before.
+    pub(crate) fn line(&mut self, line: &Watched) {
+        self.lines.push((line.clone(), Line::default()));
+    }
+
     pub(crate) fn state(&mut self, line: usize, state: &LineState) {
         self.lines[line].1.level = state.active;
     }

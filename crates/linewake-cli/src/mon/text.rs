@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use linewake::{EdgeEvent, EdgeKind};
+use linewake::{Clock, EdgeEvent, EdgeKind};
 
 use super::line_text::LineTexts;
 use super::select::Watched;
@@ -202,6 +202,26 @@ impl Sink for Text {
     fn end(&mut self, _: Closing<'_>) -> io::Result<()> {
         self.out.flush()
     }
+
+    fn next_watch(&mut self, _: Closing<'_>, view: View<'_>) -> io::Result<()> {
+        match to_utc_ns(view.clock) {
+            Some(to_utc_ns) => self.to_utc_ns = to_utc_ns,
+            // It cannot be told in another way.
+            None => (self.look.time, self.to_utc_ns) = (Stamp::Seconds, 0),
+        }
+        Ok(())
+    }
+
+    fn add_line(&mut self, line: &Watched) -> io::Result<()> {
+        self.lines.push(line.clone());
+        self.states.push(None);
+        Ok(())
+    }
+}
+
+/// What makes UTC of a clock's stamps, if that is known.
+pub(crate) fn to_utc_ns(clock: &Clock) -> Option<i64> {
+    if clock.name == "realtime" { Some(0) } else { clock.utc.map(|utc| utc.offset_ns) }
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ use std::io::{self, BufReader};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use linewake::{ClockStep, EdgeKind, Figures};
+use linewake::{ClockStep, EdgeKind, Figures, Gap};
 use vcd::{IdCode, SimulationCommand, Value};
 
 use self::file::Dump;
@@ -32,6 +32,7 @@ use super::select::Watched;
 use super::sink::{Closing, Item, Out, Sink, View};
 use super::summary::{figures, plural};
 use crate::exit::{self, Failure};
+use crate::shown::Printable;
 
 /// Writes a waveform.
 pub(crate) struct Vcd {
@@ -476,6 +477,9 @@ impl Sink for Vcd {
 
     fn item(&mut self, item: Item<'_>) -> io::Result<()> {
         match item {
+            // One that was not known when the waveform began.
+            Item::State { line, .. } | Item::Edge { line, .. } if line >= self.wires.len() => Ok(()),
+            Item::Gap { request, .. } if request >= self.requests.len() => Ok(()),
             Item::State { line, state } => self.state(line, state.active),
             Item::Edge { line, edge } => self.edge(line, edge),
             Item::Gap { request, gap } => self.gap(request, gap),
@@ -494,6 +498,24 @@ impl Sink for Vcd {
 
     fn end(&mut self, closing: Closing<'_>) -> io::Result<()> {
         self.finish(closing, true)
+    }
+
+    /// Nobody watched in between: nothing is known of the lines until their next edges.
+    fn next_watch(&mut self, _: Closing<'_>, _: View<'_>) -> io::Result<()> {
+        if self.base_ns.is_none() {
+            return Ok(());
+        }
+        let gap = Gap::recorded("".into(), None, None, false, Figures::default());
+        (0..self.requests.len()).try_for_each(|request| self.gap(request, &gap))
+    }
+
+    fn add_line(&mut self, line: &Watched) -> io::Result<()> {
+        let (path, line) = (self.dump.path.display(), Printable(&line.said));
+        let remedy = "play a file, and not a pipe, for all of them";
+        exit::say(&format!(
+            "\"{path}\": the line \"{line}\" comes too late for the waveform, and is left out; {remedy}\n"
+        ));
+        Ok(())
     }
 
     fn reopen(&mut self, closing: Closing<'_>) -> io::Result<bool> {

@@ -231,7 +231,7 @@ impl<'a> Watch<'a> {
         let (accounts, tallies) = source.so_far();
         let accounts: Vec<_> = view.chips.iter().map(|chip| chip.chip.to_string()).zip(accounts).collect();
         let (tallies, now_ns) = (tallies.as_deref(), self.now.at(Instant::now()));
-        self.sinks.reopen(Closing { accounts: &accounts, tallies, threads: threads::count(), now_ns })
+        self.sinks.reopen(Closing { accounts: &accounts, tallies, threads: threads::count(), now_ns, of_last: None })
     }
 
     /// Whether so many edges came, or are known to be missing, as were waited for.

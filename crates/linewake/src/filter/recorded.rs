@@ -86,10 +86,9 @@ impl<T> FilteredRecording<T> {
         self.lines.len() - 1
     }
 
-    /// The level of a line is known, when its watch begins, or begins again; `event` says so behind what came before.
-    pub fn begin(&mut self, place: usize, active: Option<bool>, event: T) {
+    /// The watch of a line begins, or begins again, and the line has this level if that is known.
+    pub fn begin(&mut self, place: usize, active: Option<bool>) {
         self.lines.begin(place, active);
-        self.other(None, event);
     }
 
     /// An edge came.
@@ -145,9 +144,7 @@ impl<T> FilteredRecording<T> {
     #[must_use]
     pub fn tally(&self, place: usize) -> FilterTally {
         let mut tally = self.lines.tally(place);
-        let is_its = |event: &Passed<T>| {
-            matches!(event, Passed::Line { place: other, event: FilterEvent::Edge(_) } if *other == place)
-        };
+        let is_its = |event: &Passed<T>| matches!(event, Passed::Line { place: other, event: FilterEvent::Edge(_) } if *other == place);
         tally.hold_back(self.order.iter().filter(|(_, event)| is_its(event)).count() as u64);
         tally
     }

@@ -32,7 +32,8 @@ fn written(name: &str, scale: &str, queue: u32, lines: &[&str], drive: impl Fn(&
     let now = Now::read(&clock);
     let began = std::time::Instant::now();
     let mut vcd = Vcd::open(&path, Timescale::parse(scale).unwrap(), Existing::Empty).unwrap();
-    vcd.begin(View { clock: &clock, chips: &[], began_ns: now.at(began), lines: &selection.lines }).unwrap();
+    vcd.begin(View { clock: &clock, chips: &[], began_ns: now.at(began), lines: &selection.lines, origin: None })
+        .unwrap();
     let (mut spans, mut missing) = (Vec::new(), 0);
     let mut last = std::collections::HashMap::new();
     for step in 0..4 {
@@ -59,8 +60,13 @@ fn written(name: &str, scale: &str, queue: u32, lines: &[&str], drive: impl Fn(&
     }
     let account = monitor.finish().remove(0);
     let accounts = vec![("sim".to_owned(), account.clone())];
-    let closing =
-        Closing { accounts: &accounts, tallies: None, threads: None, now_ns: now.at(std::time::Instant::now()) };
+    let closing = Closing {
+        accounts: &accounts,
+        tallies: None,
+        threads: None,
+        now_ns: now.at(std::time::Instant::now()),
+        of_last: None,
+    };
     vcd.end(closing).unwrap();
     Written { path, spans, missing, account }
 }
@@ -175,7 +181,7 @@ fn a_chip_that_was_gone_is_unknown_meanwhile() {
     let selection = selection(&chip, &["door".to_owned()]);
     let mut vcd = Vcd::open(&path, Timescale::parse("1us").unwrap(), Existing::Empty).unwrap();
     let clock = chip.clock();
-    vcd.begin(View { clock: &clock, chips: &[], began_ns: Some(0), lines: &selection.lines }).unwrap();
+    vcd.begin(View { clock: &clock, chips: &[], began_ns: Some(0), lines: &selection.lines, origin: None }).unwrap();
     let state = |active| linewake::LineState { chip: "sim".into(), offset: 5.into(), name: None, active: Some(active) };
     let gap = |to_ns: Option<u64>| linewake::Gap {
         chip: "sim".into(),
@@ -189,7 +195,7 @@ fn a_chip_that_was_gone_is_unknown_meanwhile() {
     vcd.item(Item::Gap { request: 0, gap: &gap(None) }).unwrap();
     vcd.item(Item::Gap { request: 0, gap: &gap(Some(50_000)) }).unwrap();
     vcd.item(Item::State { line: 0, state: &state(true) }).unwrap();
-    vcd.end(Closing { accounts: &[], tallies: None, threads: None, now_ns: Some(90_000) }).unwrap();
+    vcd.end(Closing { accounts: &[], tallies: None, threads: None, now_ns: Some(90_000), of_last: None }).unwrap();
     let mut waveform = read(&path).unwrap();
     let at = |tick, value: &str| (tick, value.to_owned());
     assert_eq!(changes(&mut waveform, &["sim", "door"]), [at(0, "1"), at(1, "x"), at(41, "1")]);
