@@ -1,7 +1,7 @@
 //! One axis of time for a whole capture: it never goes back on a line, and loses no edge.
 //!
-//! Within a segment it is what the stamps say, less the steps of their clock. From one segment to the next it goes on as the
-//! clock does, if it is the same clock and it went on; else the next segment begins where the last one ended.
+//! Within a segment it is what the stamps say, less the steps of their clock. From one segment to the next it goes on
+//! as the clock does, if it is the same clock and it went on; else the next segment begins where the last one ended.
 
 /// The time of one line.
 #[derive(Clone, Copy, Debug, Default)]
@@ -32,8 +32,8 @@ pub(crate) struct Axis {
     tells_steps: bool,
 }
 
-/// Where a clock went back by less, the axis stands still for so long, and no step is said: stamps of two processors, or of
-/// a handler and a thread, may be in the wrong order.
+/// Where a clock went back by less, the axis stands still for so long, and no step is said: stamps of two processors,
+/// or of a handler and a thread, may be in the wrong order.
 const STEP_NS: u64 = 1_000_000;
 
 impl Axis {

@@ -28,8 +28,8 @@ pub struct Capture {
 type Bytes = Box<dyn Read + Send>;
 
 enum Format {
-    Json(Json<Bytes>),
-    Csv(Csv<Bytes>),
+    Json(Box<Json<Bytes>>),
+    Csv(Box<Csv<Bytes>>),
     Wave(Box<Wave>),
 }
 
@@ -93,9 +93,9 @@ impl Capture {
                 if is_utf16(source.buffered()) {
                     return Err(Error::new(format!("\"{name}\" is UTF-16; save it as UTF-8, or record it to a file")));
                 }
-                Format::Json(Json::new(name, source))
+                Format::Json(Box::new(Json::new(name, source)))
             }
-            Kind::Csv => Format::Csv(Csv::new(name, source)),
+            Kind::Csv => Format::Csv(Box::new(Csv::new(name, source))),
             Kind::Vcd => {
                 let name = format!("\"{name}\"");
                 let reader = Reader::vcd(&name, Box::new(source)).map_err(|error| Error::new(error.to_string()))?;
@@ -119,8 +119,8 @@ impl Capture {
         Self { name: name.to_owned(), format, table: Table::default(), has_failed: false }
     }
 
-    /// Says which lines are to be read, by name or offset, where the capture says beforehand which there are: a waveform
-    /// does. All lines are read of others, and `false` is returned.
+    /// Says which lines are to be read, by name or offset, where the capture says beforehand which there are: a
+    /// waveform does. All lines are read of others, and `false` is returned.
     ///
     /// # Errors
     /// There is no such line; or none is named, and there are more than 1,024.
@@ -131,7 +131,8 @@ impl Capture {
         }
     }
 
-    /// Says what a wire of a waveform is that nobody drives (`z`): high if something pulls it up. Not known unless said.
+    /// Says what a wire of a waveform is that nobody drives (`z`): high if something pulls it up. Not known unless
+    /// said.
     pub fn pull(&mut self, level: Option<bool>) {
         if let Format::Wave(wave) = &mut self.format {
             wave.pull(level);

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::io;
 
-/// Why a capture cannot be read, or cannot be read on: it names the file in quotes, with line and column where there are
-/// some, and says what to do.
+/// Why a capture cannot be read, or cannot be read on: it names the file in quotes, with line and column where there
+/// are some, and says what to do.
 ///
 /// ```
 /// let mut capture = linewake_capture::Capture::read("x.jsonl", "{}\n".as_bytes())?;

@@ -45,8 +45,8 @@ pub enum Item {
     Clock(ClockStep),
     /// A sign of life.
     Heartbeat(Heartbeat),
-    /// A segment is over, with the account that was written of it, if one was. Of lines that it does not have nothing was
-    /// lost.
+    /// A segment is over, with the account that was written of it, if one was. Of lines that it does not have nothing
+    /// was lost.
     End(Option<Box<Account>>),
     /// Something that the user is to know.
     Notice(Notice),
@@ -64,7 +64,8 @@ pub enum Item {
 pub struct Segment {
     /// 1 for the first.
     pub number: u64,
-    /// Which clock stamps its edges: see [`linewake::Clock::name`]. `device` for a waveform and for CSV, which do not tell.
+    /// Which clock stamps its edges: see [`linewake::Clock::name`]. `device` for a waveform and for CSV, which do not
+    /// tell.
     pub clock: Arc<str>,
     /// What makes UTC of its time stamps.
     pub utc: Option<UtcOffset>,

@@ -1,4 +1,5 @@
-//! Decompression: gzip members and Zstandard frames one after the other are one stream, as appending and logrotate leave them.
+//! Decompression: gzip members and Zstandard frames one after the other are one stream, as appending and logrotate
+//! leave them.
 
 use std::io::{self, BufRead as _, Read};
 use std::mem;

@@ -50,8 +50,8 @@ impl<R: Read> Source<R> {
         Ok(self.buffered())
     }
 
-    /// The length of the next line, with its end; what is left if it is the last, and 0 if nothing is. `None` for one of
-    /// more than `most` bytes.
+    /// The length of the next line, with its end; what is left if it is the last, and 0 if nothing is. `None` for one
+    /// of more than `most` bytes.
     pub(crate) fn line(&mut self, most: usize) -> io::Result<Option<usize>> {
         let mut searched = 0;
         loop {

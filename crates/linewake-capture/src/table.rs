@@ -1,7 +1,8 @@
 //! The chips and lines of a capture, each with its place, and their time.
 //!
-//! A place stays the same over all segments. In a segment a chip is known by the name that its records have; over segments
-//! by its identity, where the capture has one: so `gpiochip0` of two boots may be two chips, and one chip two names.
+//! A place stays the same over all segments. In a segment a chip is known by the name that its records have; over
+//! segments by its identity, where the capture has one: so `gpiochip0` of two boots may be two chips, and one chip two
+//! names.
 
 use std::collections::HashMap;
 use std::sync::Arc;

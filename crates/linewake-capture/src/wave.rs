@@ -95,8 +95,8 @@ impl Wave {
             if lines.len() > MOST_UNASKED {
                 let (count, examples) = (lines.len(), self.examples(&lines));
                 return Err(self.error(&format!(
-                    "has {count} lines, and at most {MOST_UNASKED} are played without being named; choose some, by name \
-                     or by number from 0: {examples}"
+                    "has {count} lines, and at most {MOST_UNASKED} are played without being named; \
+                     choose some, by name or by number from 0: {examples}"
                 )));
             }
             lines.clone()

@@ -30,17 +30,17 @@ use crate::{period, signals, threads};
 
 /// Play a capture, and print its edges
 ///
-/// A capture is a record stream, from "linewake record" or "linewake mon --json"; what "linewake mon --csv" writes; or a
-/// waveform, whose bits are the lines. It may be compressed (gzip, zstd), and "-" is standard input; what it is says its
-/// content. It is played as it was timed, faster or slower, or as fast as it can be read; and it is watched as mon watches,
-/// with the same options for what is written.
+/// A capture is a record stream, from "linewake record" or "linewake mon --json"; what "linewake mon --csv" writes; or
+/// a waveform, whose bits are the lines. It may be compressed (gzip, zstd), and "-" is standard input; what it is says
+/// its content. It is played as it was timed, faster or slower, or as fast as it can be read; and it is watched as mon
+/// watches, with the same options for what is written.
 ///
-/// The lines are those that were captured, with the names, chips, numbers and time stamps that they have there, whatever the
-/// speed; what was lost then is told as it was told then. Periods of options are by the capture's time. Where a clock was set,
-/// the stamps are as captured, and the time that is waited goes on.
+/// The lines are those that were captured, with the names, chips, numbers and time stamps that they have there,
+/// whatever the speed; what was lost then is told as it was told then. Periods of options are by the capture's time.
+/// Where a clock was set, the stamps are as captured, and the time that is waited goes on.
 ///
-/// Several captures one behind the other in a file, as ">>" and a service that starts again leave them, are played one after
-/// the other, with an account of each in --json. What lies between them is not waited for.
+/// Several captures one behind the other in a file, as ">>" and a service that starts again leave them, are played one
+/// after the other, with an account of each in --json. What lies between them is not waited for.
 #[derive(Debug, clap::Args)]
 #[command(
     verbatim_doc_comment,
@@ -61,8 +61,8 @@ pub(crate) struct Arguments {
     #[arg(value_name = "FILE")]
     file: PathBuf,
 
-    /// Lines, by name or offset, or as CHIP:LINE; every line of the capture if none is given. Of a waveform with more than
-    /// 1024 some have to be named; a vector is all of its bits
+    /// Lines, by name or offset, or as CHIP:LINE; every line of the capture if none is given. Of a waveform with more
+    /// than 1024 some have to be named; a vector is all of its bits
     #[arg(value_name = "LINE")]
     lines: Vec<String>,
 
@@ -74,7 +74,8 @@ pub(crate) struct Arguments {
     #[arg(long)]
     fast: bool,
 
-    /// What a wire of a waveform is that nobody drives (z): high with pull-up, low with pull-down; not known unless given
+    /// What a wire of a waveform is that nobody drives (z): high with pull-up, low with pull-down; not known unless
+    /// given
     #[arg(short, long, value_name = "BIAS", value_parser = bias)]
     bias: Option<Bias>,
 

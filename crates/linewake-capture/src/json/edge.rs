@@ -1,7 +1,7 @@
 //! Edge records, as fast as they can be told from others: most of a capture is such records.
 //!
-//! What all edges of a line and kind have in common comes first in the record, and was read by `serde` when it came first;
-//! then there are numbers. What is not laid out as `linewake` does is `serde`'s.
+//! What all edges of a line and kind have in common comes first in the record, and was read by `serde` when it came
+//! first; then there are numbers. What is not laid out as `linewake` does is `serde`'s.
 
 use std::borrow::Cow;
 use std::collections::HashMap;

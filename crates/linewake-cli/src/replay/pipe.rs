@@ -1,4 +1,5 @@
-//! What may have nothing to read for long: a pipe, a terminal, a socket. A thread reads it, so that Ctrl-C ends the wait.
+//! What may have nothing to read for long: a pipe, a terminal, a socket. A thread reads it, so that Ctrl-C ends the
+//! wait.
 
 use std::fs::File;
 use std::io::{self, Read};
