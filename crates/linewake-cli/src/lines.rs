@@ -122,7 +122,9 @@ impl Scope {
 
     /// Opens a chip that the user named.
     pub(crate) fn open(spec: &str, options: &ChipOptions) -> Result<Chip, Failure> {
-        options.open(&real(spec)).map_err(|error| not_opened(spec, &error))
+        let chip = options.open(&real(spec)).map_err(|error| not_opened(spec, &error))?;
+        say_notes(&chip);
+        Ok(chip)
     }
 
     /// Finds lines.
@@ -289,6 +291,7 @@ impl<'a> Search<'a> {
         {
             return Ok(Some(at));
         }
+        say_notes(&chip);
         self.opened.push((spec.to_owned(), chip));
         Ok(Some(self.opened.len() - 1))
     }
@@ -529,6 +532,11 @@ fn real(spec: &str) -> String {
     } else {
         spec.to_owned()
     }
+}
+
+/// Says what the user should know of a chip: what was left out of the waveform it plays, for example.
+fn say_notes(chip: &Chip) {
+    chip.notes().iter().for_each(|note| exit::say(&format!("{note}\n")));
 }
 
 /// What to say of a chip that does not open.

@@ -74,8 +74,8 @@ pub(crate) struct Common {
 }
 
 impl Common {
-    /// Another waveform begins within the file. If both say what their time 0 is, on the same clock, the time between them
-    /// passes; else it goes on at once.
+    /// Another waveform begins within the file. If both say what their time 0 is, on the same clock, the time between
+    /// them passes; else it goes on at once.
     pub(crate) fn begin_segment(&mut self, line: u64, tick: Tick, base: Option<Base>) {
         self.segments += 1;
         let bases = self.head.base.as_ref().zip(base).filter(|(first, this)| first.clock == this.clock);
@@ -139,8 +139,8 @@ impl Reader {
         Ok(Self { common, body: Body::Ghw(cycles), is_over: false })
     }
 
-    /// Reads the head of a waveform that comes as a stream: a value change dump or a GHW file, which its first bytes say.
-    /// The name is for messages.
+    /// Reads the head of a waveform that comes as a stream: a value change dump or a GHW file, which its first bytes
+    /// say. The name is for messages.
     ///
     /// # Errors
     ///
@@ -247,7 +247,8 @@ impl Reader {
         lines.flat_map(Variable::wires).collect()
     }
 
-    /// The wires of a name: of a bit (`PORTB[0]`), or all of a variable (`PORTB`); with its scopes before it or without.
+    /// The wires of a name: of a bit (`PORTB[0]`), or all of a variable (`PORTB`); with its scopes before it or
+    /// without.
     ///
     /// ```
     /// let dump = "$scope module top $end $var reg 8 ! PORTB [7:0] $end $enddefinitions $end";
@@ -277,8 +278,8 @@ impl Reader {
         found
     }
 
-    /// What these wires are called where each needs a name of its own: its name, behind its scopes if there is another of
-    /// that name among them, with a number if that is not enough.
+    /// What these wires are called where each needs a name of its own: its name, behind its scopes if there is another
+    /// of that name among them, with a number if that is not enough.
     ///
     /// ```
     /// let dump = "$scope module l $end $var wire 1 ! a $end $upscope $end $var wire 1 ! a $end $var wire 1 ! b $end";

@@ -37,6 +37,11 @@ pub trait Backend: fmt::Debug + Send + Sync {
     /// What it is.
     fn info(&self) -> &ChipInfo;
 
+    /// What a user should know of it.
+    fn notes(&self) -> &[String] {
+        &[]
+    }
+
     /// What it can do.
     fn capabilities(&self) -> Capabilities;
 

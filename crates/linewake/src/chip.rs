@@ -319,7 +319,7 @@ fn simulated_script(spec: &str, is_alive: bool) -> Result<Option<Script>, Error>
     match rest.strip_prefix(':') {
         None if rest.is_empty() => Ok(Some(script())),
         None => Ok(None),
-        Some(file) if file.ends_with(".toml") || file.ends_with(".vcd") => {
+        Some(file) if Script::is_of_file(file) => {
             if !is_alive {
                 let message = format!("chip \"{spec}\" has the life that is written there: it cannot be without");
                 return Err(Error::new(ErrorKind::InvalidInput, message));
@@ -334,7 +334,7 @@ fn simulated_script(spec: &str, is_alive: bool) -> Result<Option<Script>, Error>
                 ErrorKind::UnknownChip,
                 format!(
                     "there is no chip \"{spec}\"; a simulated chip has 1 to {MAX_LINES} lines, as in \"sim:64\", or a \
-                     script, as in \"sim:FILE.toml\" or \"sim:FILE.vcd\""
+                     script or a waveform, as in \"sim:FILE.toml\" or \"sim:FILE.vcd\""
                 ),
             )),
         },
@@ -352,7 +352,7 @@ impl Chip {
     /// | `label:pinctrl-bcm2711` | the one that has this label |
     /// | `serial:COM3`, `serial:/dev/ttyUSB0` | a serial port's modem lines, see below |
     /// | `sim:FILE.toml` | a simulated one, with the lines, signals and faults of a [script](crate::sim) |
-    /// | `sim:FILE.vcd` | a simulated one, on which happens what a value change dump has: each scalar is a line |
+    /// | `sim:FILE.vcd`, `.fst`, `.ghw` | a simulated one, on which happens what a waveform has: each bit is a line |
     /// | `\\.\Name` | the device of that name, whose driver speaks the reference driver's protocol |
     /// | `exec:COMMAND` | what a program prints, which [`Exec::parse`] finds in the text |
     /// | `profile:FILE`, or a path that ends in `.toml` | the device that a [profile](crate::profile) describes |
@@ -515,6 +515,17 @@ impl Chip {
     #[must_use]
     pub fn info(&self) -> &ChipInfo {
         self.backend().info()
+    }
+
+    /// What a user should know of it: what was left out of the waveform that a simulated chip plays, for example.
+    ///
+    /// ```
+    /// assert!(linewake::Chip::open("sim")?.notes().is_empty());
+    /// # Ok::<(), linewake::Error>(())
+    /// ```
+    #[must_use]
+    pub fn notes(&self) -> &[String] {
+        self.backend().notes()
     }
 
     /// What it can do.

@@ -122,6 +122,8 @@ pub struct Script {
     recordings: Vec<Recording>,
     /// Where it comes from, for errors.
     file: Option<Arc<str>>,
+    /// What the reader of it should know.
+    notes: Vec<String>,
 }
 
 /// Two lines and what turns between them.
@@ -216,6 +218,12 @@ impl fmt::Debug for Recording {
 /// A larger file is no script.
 const MOST_BYTES: u64 = 1 << 24;
 
+/// Whether the name of a file ends in one of these, in whatever case.
+fn has_extension(path: &Path, extensions: &[&str]) -> bool {
+    let its = path.extension().unwrap_or_default();
+    extensions.iter().any(|extension| its.eq_ignore_ascii_case(extension))
+}
+
 impl Script {
     /// A chip without lines on which nothing happens.
     #[must_use]
@@ -223,26 +231,39 @@ impl Script {
         Self::default()
     }
 
-    /// Reads a script (`.toml`) or a value change dump (`.vcd`); `docs/sim.md` has what they are made of.
+    /// Reads a script (`.toml`) or a waveform (`.vcd`, `.fst`, `.ghw`), in whatever case its extension is; `docs/sim.md` has
+    /// what they are made of.
     ///
     /// # Errors
     /// [`ErrorKind::BadFile`], with file, line and column, and the key where there is one.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
         let name = path.display().to_string();
-        let is = |extension: &str| path.extension().is_some_and(|its| its.eq_ignore_ascii_case(extension));
         let cannot =
             |error: &dyn fmt::Display| Error::new(ErrorKind::BadFile, format!("cannot read \"{name}\": {error}"));
-        if is("vcd") {
-            let file =
-                std::fs::File::open(path).map_err(|error| cannot(&format_args!("{error}; is its path right?")))?;
-            recording::vcd(&name, std::io::BufReader::new(file))
-        } else if is("toml") {
+        if has_extension(path, &recording::EXTENSIONS) {
+            recording::load(path)
+        } else if has_extension(path, &["toml"]) {
             Self::parse(&name, &crate::text::read(path, MOST_BYTES).map_err(|error| cannot(&error))?)
         } else {
-            let message = format!("\"{name}\" is neither a script (\".toml\") nor a value change dump (\".vcd\")");
-            Err(Error::new(ErrorKind::BadFile, message))
+            let kinds = "a script (\".toml\") nor a waveform (\".vcd\", \".fst\", \".ghw\")";
+            Err(Error::new(ErrorKind::BadFile, format!("\"{name}\" is neither {kinds}")))
         }
+    }
+
+    /// Whether a name is that of a file which [`load`](Self::load) reads.
+    pub(crate) fn is_of_file(name: &str) -> bool {
+        has_extension(Path::new(name), &recording::EXTENSIONS) || has_extension(Path::new(name), &["toml"])
+    }
+
+    /// What was left out of a file, and what is odd about it.
+    ///
+    /// ```
+    /// assert!(linewake::sim::Script::new().notes().is_empty());
+    /// ```
+    #[must_use]
+    pub fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     /// Reads the text of a script; errors call it `name`.
@@ -366,12 +387,20 @@ impl Script {
     /// # Ok::<(), linewake::Error>(())
     /// ```
     #[must_use]
-    pub fn changes<I>(mut self, changes: I) -> Self
+    pub fn changes<I>(self, changes: I) -> Self
     where
         I: IntoIterator<Item = Change> + Clone + Send + Sync + 'static,
         I::IntoIter: Send,
     {
-        self.recordings.push(Recording(Arc::new(move || Box::new(changes.clone().into_iter()))));
+        self.recording(move || Box::new(changes.clone().into_iter()))
+    }
+
+    /// The same, of what begins the changes anew.
+    fn recording(
+        mut self,
+        begin: impl Fn() -> Box<dyn Iterator<Item = Change> + Send> + Send + Sync + 'static,
+    ) -> Self {
+        self.recordings.push(Recording(Arc::new(begin)));
         self
     }
 

@@ -12,7 +12,7 @@ mod replug;
 use std::time::Duration;
 
 use linewake::sim::{ClockKind, Line, Quadrature, Script, Signal};
-use linewake::{Chip, EdgeEvent, ErrorKind, Request};
+use linewake::{Chip, EdgeEvent, EdgeKind, ErrorKind, Request};
 
 fn still() -> Chip {
     Chip::options().life(false).open("sim:512").unwrap()
@@ -161,6 +161,27 @@ fn a_value_change_dump_is_played() {
     assert_eq!(edge(), (650, "door".to_owned(), "rising"));
     assert_eq!(edge(), (1200, "door".to_owned(), "falling"));
     assert_eq!(edge(), (1300, "lock".to_owned(), "rising"));
+}
+
+#[test]
+fn a_waveform_of_each_format_is_played_whatever_the_case_of_its_name() {
+    let files = concat!(env!("CARGO_MANIFEST_DIR"), "/../linewake-wave/tests/tools/");
+    for (file, copy, line, edges) in [
+        ("iverilog.vcd", "BENCH.VCD", "late", [(42, EdgeKind::Falling), (42, EdgeKind::Rising)]),
+        ("iverilog.fst", "Bench.Fst", "late", [(42, EdgeKind::Falling), (42, EdgeKind::Rising)]),
+        ("ghdl.ghw", "bench.GHW", "bus_down[3]", [(12, EdgeKind::Rising), (22, EdgeKind::Falling)]),
+    ] {
+        let path = std::env::temp_dir().join(format!("linewake-{}-{copy}", std::process::id()));
+        std::fs::copy(format!("{files}{file}"), &path).unwrap();
+        let chip = Chip::options().clock(ClockKind::Virtual).open(&format!("sim:{}", path.display())).unwrap();
+        assert!(chip.notes().iter().any(|note| note.contains("volts\" is a real")), "{:?}", chip.notes());
+        let mut request = chip.request().line(line).start().unwrap();
+        for expected in edges {
+            let edge = request.wait_next_timeout(Duration::from_secs(20)).unwrap().unwrap();
+            assert_eq!((edge.timestamp_ns, edge.kind), expected, "{file}");
+        }
+        std::fs::remove_file(path).unwrap();
+    }
 }
 
 #[test]

@@ -296,7 +296,8 @@ impl Changes {
                 Some(&source) => to[new.bits.source_of(at) as usize] = source,
                 None => common.notes.add(Oddity::SegmentHasMore, || {
                     let name = &common.name;
-                    format!("{name}:{line}: the waveform that begins here has \"{path}\", which the first has not; it is left out")
+                    let what = format!("has \"{path}\", which the first has not; it is left out");
+                    format!("{name}:{line}: the waveform that begins here {what}")
                 }),
             }
         }

@@ -133,6 +133,10 @@ impl Backend for Chip {
         &self.info
     }
 
+    fn notes(&self) -> &[String] {
+        self.source.host().map_or(&[], |host| host.notes())
+    }
+
     fn capabilities(&self) -> Capabilities {
         Capabilities {
             shared_lines: true,

@@ -45,6 +45,7 @@ pub(crate) struct Host {
     /// Wakes up when something is due that somebody watches; made when it is needed first.
     timer: OnceLock<Timer>,
     me: Weak<Host>,
+    notes: Box<[String]>,
 }
 
 impl Host {
@@ -79,6 +80,7 @@ impl Host {
             default_queue: script.queue_size,
             timer: OnceLock::new(),
             me: me.clone(),
+            notes: script.notes().into(),
         }))
     }
 
@@ -86,6 +88,11 @@ impl Host {
     pub(crate) fn open(self: &Arc<Self>) -> Result<(Device, Arc<Handle>), overlapped::Error> {
         let handle = Arc::new(Handle { host: self.clone(), reader: OnceLock::new() });
         Ok((Device::simulated(handle.clone())?, handle))
+    }
+
+    /// What a user should know of the script.
+    pub(crate) fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     /// How many events are queued for a reader that does not say; zero for the controller's default.

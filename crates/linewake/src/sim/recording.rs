@@ -1,138 +1,163 @@
-//! Recordings: value change dumps, each scalar variable a line.
+//! Recordings: waveforms of any tool, each bit a line.
+//!
+//! A file is read twice, and never held: once to its end when it is loaded, which finds what is wrong with it and what
+//! each line is at the beginning; and again while it is played.
 
-use std::collections::HashMap;
-use std::io::BufRead;
-use std::sync::Arc;
+use std::path::Path;
 
 use linewake_controller::protocol::MAX_LINES;
-use vcd::{Command, IdCode, ParseError, Parser, TimescaleUnit, Value, VarType};
+use linewake_wave::{Level, Reader};
 
 use super::{Change, Line, Script, What};
 use crate::{Error, ErrorKind};
 
-/// Reads a value change dump to its end. What is wrong is said at its line; there are no columns to be had.
-pub(super) fn vcd(name: &str, dump: impl BufRead) -> Result<Script, Error> {
-    let mut parser = Parser::new(dump);
-    let wrong =
-        |line: u64, what: &dyn std::fmt::Display| Error::new(ErrorKind::BadFile, format!("{name}:{line}: {what}"));
-    let mut dump = Dump::default();
-    while let Some(command) = parser.next() {
-        let line = parser.line();
-        let command =
-            command.map_err(|error| match error.get_ref().and_then(|inner| inner.downcast_ref::<ParseError>()) {
-                Some(error) => wrong(error.line(), error.kind()),
-                None => wrong(line, &error),
-            })?;
-        dump.note(command).map_err(|what| wrong(line, &what))?;
+/// The extensions of files that are waveforms.
+pub(super) const EXTENSIONS: [&str; 3] = ["vcd", "fst", "ghw"];
+
+/// So many of what is left out are named.
+const NAMED: usize = 5;
+
+/// Reads a file. What is wrong is said at its line if it has some; there are no columns to be had.
+pub(super) fn load(path: &Path) -> Result<Script, Error> {
+    let name = path.display().to_string();
+    let bad = |what: String| Error::new(ErrorKind::BadFile, what);
+    let metadata = std::fs::metadata(path);
+    let metadata = metadata.map_err(|error| bad(format!("cannot read \"{name}\": {error}; is its path right?")))?;
+    if !metadata.is_file() {
+        return Err(bad(format!(
+            "cannot play \"{name}\": it is not a file, which can be read twice; try \"linewake replay\""
+        )));
     }
-    if dump.lines.is_empty() {
-        let message = format!("\"{name}\" has no variable of one bit, and so no line");
-        return Err(Error::new(ErrorKind::BadFile, message));
+    let path = path.to_owned();
+    script(&name, move || Reader::open(&path))
+}
+
+fn script(
+    name: &str,
+    open: impl Fn() -> Result<Reader, linewake_wave::Error> + Send + Sync + 'static,
+) -> Result<Script, Error> {
+    let bad = |what: String| Error::new(ErrorKind::BadFile, what);
+    let mut reader = open().map_err(|error| bad(error.to_string()))?;
+    let wires = reader.lines();
+    let left_out = left_out(&reader).map(|what| format!("\"{name}\": {what}"));
+    if wires.is_empty() {
+        let why = left_out.map(|what| format!("; {what}")).unwrap_or_default();
+        return Err(bad(format!("\"{name}\" has no variable with bits, and so no line{why}")));
     }
-    Ok(dump.script(name))
-}
-
-/// What is known of a dump so far.
-#[derive(Default)]
-struct Dump {
-    scopes: Vec<String>,
-    lines: Vec<Wire>,
-    /// The lines of each code: several variables may share one.
-    codes: HashMap<IdCode, Vec<u32>>,
-    /// How long a tick is: a nanosecond unless the dump says.
-    timescale: Option<(u32, TimescaleUnit)>,
-    at_ns: u64,
-    changes: Vec<Change>,
-    /// Whether `linewake` wrote it: then behind each line comes a wire, its name with `_lost`, that is no line.
-    is_ours: bool,
-    /// Whether the last variable was a line.
-    is_behind_line: bool,
-}
-
-struct Wire {
-    scope: String,
-    name: String,
-    /// The level it has first.
-    initially: Option<bool>,
-}
-
-impl Dump {
-    fn note(&mut self, command: Command) -> Result<(), String> {
-        match command {
-            Command::Timescale(count, unit) => self.timescale = Some((count, unit)),
-            Command::Version(text) => self.is_ours = text.starts_with("linewake "),
-            Command::ScopeDef(_, name) => self.scopes.push(name),
-            Command::Upscope => drop(self.scopes.pop()),
-            Command::VarDef(kind, 1, code, name, index)
-                if !matches!(kind, VarType::Event | VarType::Parameter | VarType::Real | VarType::String) =>
-            {
-                if self.lines.len() == MAX_LINES {
-                    return Err(format!("a chip has at most {MAX_LINES} lines, and here is one bit more"));
-                }
-                let name = index.map(|index| format!("{name}{index}")).unwrap_or(name);
-                let last = self.lines.last().filter(|_| self.is_ours && self.is_behind_line);
-                let rest = last.and_then(|wire| name.strip_prefix(&wire.name));
-                self.is_behind_line = !rest.is_some_and(|rest| rest.starts_with("_lost"));
-                if !self.is_behind_line {
-                    return Ok(());
-                }
-                self.codes.entry(code).or_default().push(self.lines.len() as u32);
-                self.lines.push(Wire { scope: self.scopes.join("."), name, initially: None });
-            }
-            Command::Timestamp(ticks) => {
-                let at_ns = self.nanoseconds(ticks).ok_or("this time is centuries away")?;
-                if at_ns < self.at_ns {
-                    return Err("time goes back here".to_owned());
-                }
-                self.at_ns = at_ns;
-            }
-            Command::ChangeScalar(code, value) => self.change(code, value),
-            // Some write a single bit as a vector.
-            Command::ChangeVector(code, vector) if vector.len() == 1 => {
-                vector.get(0).into_iter().for_each(|value| self.change(code, value));
-            }
-            _ => {}
+    if wires.len() > MAX_LINES {
+        let message = format!(
+            "\"{name}\" has {} bits, and a simulated chip at most {MAX_LINES} lines; choose some of them with \
+             \"linewake replay FILE LINE…\"",
+            wires.len()
+        );
+        return Err(bad(message));
+    }
+    reader.watch(&wires);
+    let names = reader.names(&wires);
+    let mut lines = vec![Seen::default(); wires.len()];
+    let mut begin_ns = None;
+    for change in &mut reader {
+        let change = change.map_err(|error| bad(error.to_string()))?;
+        begin_ns.get_or_insert(change.at_ns);
+        if let Ok(offset) = wires.binary_search(&(change.wire as usize)) {
+            lines[offset].note(change.level);
         }
-        Ok(())
     }
-
-    fn nanoseconds(&self, ticks: u64) -> Option<u64> {
-        let (count, unit) = self.timescale.unwrap_or((1, TimescaleUnit::NS));
-        let fs = u128::from(ticks) * u128::from(count) * (1_000_000_000_000_000 / u128::from(unit.divisor()));
-        u64::try_from(fs / 1_000_000).ok()
+    let mut script = Script { file: Some(name.into()), notes: reader.warnings(), ..Script::new() };
+    script.notes.extend(left_out);
+    script.notes.extend(pulled(name, &names, &lines));
+    for (name, seen) in names.into_iter().zip(&lines) {
+        script = script.line(Line::new(name).initially(seen.initially()));
     }
-
-    fn change(&mut self, code: IdCode, value: Value) {
-        for &line in self.codes.get(&code).map_or(&[][..], Vec::as_slice) {
-            let wire = &mut self.lines[line as usize];
-            let offset = line.into();
-            let what = match (value, wire.initially) {
-                (Value::X | Value::Z, None) => continue,
-                (Value::X | Value::Z, Some(_)) => What::Unknown { offset },
-                (level, Some(_)) => What::Level { offset, level: level == Value::V1 },
-                (level, None) => {
-                    wire.initially = Some(level == Value::V1);
-                    continue;
+    let begin_ns = begin_ns.unwrap_or_default();
+    Ok(script.recording(move || {
+        let (wires, lines) = (wires.clone(), lines.clone());
+        let mut has_level = vec![false; wires.len()];
+        let played = open().ok().into_iter().flat_map(move |mut reader| {
+            reader.watch(&wires);
+            let wires = wires.clone();
+            reader.map_while(Result::ok).map(move |change| (wires.binary_search(&(change.wire as usize)), change))
+        });
+        Box::new(played.filter_map(move |(offset, change)| {
+            let place = offset.ok()?;
+            let offset = (place as u32).into();
+            let what = match lines[place].level(change.level) {
+                Some(level) if has_level[place] => What::Level { offset, level },
+                None if has_level[place] => What::Unknown { offset },
+                // What is known first of it was so from the beginning.
+                known => {
+                    has_level[place] = known.is_some();
+                    return None;
                 }
             };
-            self.changes.push(Change { at_ns: self.at_ns, what });
+            Some(Change { at_ns: change.at_ns.saturating_sub(begin_ns), what })
+        }))
+    }))
+}
+
+/// What a line is in all of the file.
+#[derive(Clone, Copy, Debug, Default)]
+struct Seen {
+    /// What it is driven to first.
+    first: Option<bool>,
+    /// Whether nobody drives it before that.
+    is_released_first: bool,
+    is_low: bool,
+    is_high: bool,
+    is_released: bool,
+}
+
+impl Seen {
+    fn note(&mut self, level: Level) {
+        self.is_released_first |= self.first.is_none() && level == Level::Released;
+        self.first = self.first.or(level.known());
+        match level {
+            Level::Low => self.is_low = true,
+            Level::High => self.is_high = true,
+            Level::Released => self.is_released = true,
+            Level::Unknown => {}
         }
     }
 
-    fn script(self, file: &str) -> Script {
-        let mut uses = HashMap::<_, u32>::new();
-        for wire in &self.lines {
-            *uses.entry(wire.name.clone()).or_default() += 1;
-        }
-        let mut script = Script { file: Some(file.into()), ..Script::new() };
-        for Wire { scope, name, initially } in self.lines {
-            let is_unique = scope.is_empty() || uses[&name] == 1;
-            let name = if is_unique { name } else { format!("{scope}.{name}") };
-            script = script.line(Line::new(name).initially(initially.unwrap_or(false)));
-        }
-        let changes: Arc<[Change]> = self.changes.into();
-        script.changes((0..changes.len()).map(move |index| changes[index]))
+    /// What it is while nobody drives it: the other of the two that it is else, if it is driven to one of them only.
+    /// Such is an open drain, which something pulls up.
+    fn pull(self) -> Option<bool> {
+        (self.is_released && self.is_low != self.is_high).then_some(self.is_low)
     }
+
+    fn level(self, level: Level) -> Option<bool> {
+        if level == Level::Released { self.pull() } else { level.known() }
+    }
+
+    /// What it is from the beginning.
+    fn initially(self) -> bool {
+        let released = if self.is_released_first { self.pull() } else { None };
+        released.or(self.first).unwrap_or(false)
+    }
+}
+
+/// Says what is left out.
+fn left_out(reader: &Reader) -> Option<String> {
+    let left_out = reader.left_out();
+    let named: Vec<_> = left_out.iter().take(NAMED).map(ToString::to_string).collect();
+    let more = match left_out.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(", and {more} more"),
+    };
+    (!named.is_empty()).then(|| format!("left out, since they have no bits: {}{more}", named.join(", ")))
+}
+
+/// Says which lines are taken for pulled.
+fn pulled(name: &str, names: &[String], lines: &[Seen]) -> Option<String> {
+    let pulled: Vec<_> = names.iter().zip(lines).filter_map(|(name, seen)| Some((name, seen.pull()?))).collect();
+    let said = |(name, level): &(&String, bool)| format!("\"{name}\" to {}", u8::from(*level));
+    let named: Vec<_> = pulled.iter().take(NAMED).map(said).collect();
+    let more = match pulled.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(", and {more} more"),
+    };
+    let what = "taken for pulled while nobody drives it, since it is driven to the other level only";
+    (!named.is_empty()).then(|| format!("\"{name}\": {what}: {}{more}", named.join(", ")))
 }
 
 #[cfg(test)]
@@ -143,7 +168,7 @@ mod tests {
 $timescale 10 us $end
 $scope module board $end
 $var wire 1 ! door $end
-$var reg 8 # counter $end
+$var reg 2 # counter $end
 $scope module left $end $var wire 1 % led [3] $end $var wire 1 & clk $end $upscope $end
 $scope module right $end $var wire 1 & clk $end $upscope $end
 $upscope $end
@@ -151,13 +176,13 @@ $enddefinitions $end
 #0
 $dumpvars
 1!
-b00000000 #
+b1 #
 0%
 x&
 $end
 #5 0! 1&
 #7 x! 0&
-#9 z! 1!
+#9 1! b11 #
 ";
 
     #[test]
@@ -166,7 +191,7 @@ $end
             $var wire 1 $ door_lost_2 $end $var wire 1 % door_lost_2_lost $end
             $enddefinitions $end #0 0! 0# 0$ 0% #5 1# #6 1! #7 1$ #8 1%\n";
         let of = |version: &str| {
-            let script = vcd("x.vcd", format!("$version {version} $end {wires}").as_bytes()).unwrap();
+            let script = vcd("x.vcd", &format!("$version {version} $end {wires}")).unwrap();
             let names: Vec<_> = script.lines.iter().map(|line| line.name.to_string()).collect();
             let mut play = script.play(1);
             (names, std::iter::from_fn(|| play.take()).collect::<Vec<_>>())
@@ -177,43 +202,98 @@ $end
         assert_eq!(of("another").0, ["door", "door_lost", "door_lost_2", "door_lost_2_lost"]);
     }
 
+    fn vcd(name: &str, text: &str) -> Result<Script, Error> {
+        let (file, text) = (name.to_owned(), text.to_owned());
+        script(name, move || Reader::vcd(&file, Box::new(std::io::Cursor::new(text.clone()))))
+    }
+
     fn level(at_ns: u64, offset: u32, level: bool) -> Change {
         Change::level(at_ns, offset, level)
     }
 
+    fn played(script: &Script) -> Vec<Change> {
+        let mut play = script.play(1);
+        std::iter::from_fn(|| play.take()).collect()
+    }
+
     #[test]
-    fn each_scalar_is_a_line_and_the_first_value_of_each_is_no_change() {
-        let script = vcd("x.vcd", DUMP.as_bytes()).unwrap();
+    fn each_bit_is_a_line_and_the_first_value_of_each_is_no_change() {
+        let script = vcd("x.vcd", DUMP).unwrap();
         script.check().unwrap();
         let lines: Vec<_> = script.lines.iter().map(|line| (&*line.name, line.initially)).collect();
-        let expected = [("door", true), ("led[3]", false), ("board.left.clk", true), ("board.right.clk", true)];
-        assert_eq!(lines, expected);
-        let mut play = script.play(1);
-        let changes: Vec<_> = std::iter::from_fn(|| play.take()).collect();
+        let counter = ["counter[0]", "counter[1]"].map(|name| (name, name == "counter[0]"));
+        let expected = [("door", true), counter[0], counter[1], ("led[3]", false), ("board.left.clk", true)];
+        assert_eq!(lines[..5], expected);
+        assert_eq!(lines[5..], [("board.right.clk", true)]);
         let unknown = |at_ns| Change { at_ns, what: What::Unknown { offset: 0.into() } };
-        assert_eq!(
-            changes,
-            [
-                level(50_000, 0, false),
-                unknown(70_000),
-                level(70_000, 2, false),
-                level(70_000, 3, false),
-                unknown(90_000),
-                level(90_000, 0, true),
-            ]
-        );
+        let expected = [
+            level(50_000, 0, false),
+            unknown(70_000),
+            level(70_000, 4, false),
+            level(70_000, 5, false),
+            level(90_000, 0, true),
+            level(90_000, 2, true),
+        ];
+        assert_eq!(played(&script), expected);
+        assert_eq!(played(&script), expected, "it is begun anew");
+    }
+
+    #[test]
+    fn time_begins_at_the_first_stamp() {
+        let text =
+            "$timescale 1 us $end $var wire 1 ! a $end $enddefinitions $end #1700000000000000 0! #1700000000000010 1!";
+        assert_eq!(played(&vcd("x.vcd", text).unwrap()), [level(10_000, 0, true)]);
+    }
+
+    #[test]
+    fn a_line_that_is_only_driven_to_one_level_is_pulled_to_the_other_and_it_is_said() {
+        let script = |values: &str| {
+            let text = format!("$var wire 1 ! sda $end $enddefinitions $end {values}");
+            let script = vcd("x.vcd", &text).unwrap();
+            (script.lines[0].initially, played(&script), script.notes().join(", "))
+        };
+        let says = |level| {
+            let what = "taken for pulled while nobody drives it, since it is driven to the other level only";
+            format!("\"x.vcd\": {what}: \"sda\" to {level}")
+        };
+        let (initially, changes, notes) = script("#0 z! #10 0! #20 z! #30 x! #40 0!");
+        let unknown = Change { at_ns: 30, what: What::Unknown { offset: 0.into() } };
+        let expected = [level(10, 0, false), level(20, 0, true), unknown, level(40, 0, false)];
+        assert_eq!((initially, &*changes, notes), (true, &expected[..], says(1)));
+        let (initially, changes, notes) = script("#0 0! #10 z!");
+        assert_eq!((initially, &*changes, notes), (false, &[level(10, 0, true)][..], says(1)));
+        let (initially, changes, notes) = script("#0 z! #10 1!");
+        assert_eq!((initially, &*changes, notes), (false, &[level(10, 0, true)][..], says(0)));
+        // A bus that is driven both ways is not.
+        let (initially, changes, notes) = script("#0 z! #10 0! #20 1! #30 z!");
+        let unknown = Change { at_ns: 30, what: What::Unknown { offset: 0.into() } };
+        assert_eq!((initially, &*changes, &*notes), (false, &[level(20, 0, true), unknown][..], ""));
+    }
+
+    #[test]
+    fn what_is_left_out_or_odd_is_said() {
+        let text = "$var real 64 r t $end $var string 1 s st $end $var wire 1 ! a $end $enddefinitions $end
+            #9 0! #5 1!\n";
+        let expected = [
+            "x.vcd:2: time goes back to \"#5\"; it is held at 9 ns until it is past that",
+            "\"x.vcd\": left out, since they have no bits: \"t\" is a real, \"st\" is a string",
+        ];
+        let script = vcd("x.vcd", text).unwrap();
+        assert_eq!(script.notes(), expected);
+        assert_eq!(played(&script), [level(0, 0, true)]);
     }
 
     #[test]
     fn what_is_wrong_is_said_with_its_line() {
+        let many = format!("{} $enddefinitions $end", "$var wire 32 ! a $end\n".repeat(33));
         for (text, says) in [
             ("$timescale 1 parsec $end", "x.vcd:1: "),
-            ("\n\n$var wire 1 ! a $end\n#5\n#4\n", "x.vcd:5: time goes back here"),
             ("$timescale 1 s $end\n$var wire 1 ! a $end\n#99999999999\n", "x.vcd:3: this time is centuries away"),
-            ("$var wire 8 ! a $end $enddefinitions $end\n", "\"x.vcd\" has no variable of one bit"),
+            ("$var real 64 ! a $end", "\"x.vcd\" has no variable with bits, and so no line; \"x.vcd\": left out"),
             ("$var wire 1 ! a $end\n#1 q!\n", "x.vcd:2: "),
+            (&many, "\"x.vcd\" has 1056 bits, and a simulated chip at most 1024 lines; choose some of them"),
         ] {
-            let error = vcd("x.vcd", text.as_bytes()).unwrap_err();
+            let error = vcd("x.vcd", text).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::BadFile);
             assert!(error.to_string().starts_with(says), "{text:?}: {error}");
         }
