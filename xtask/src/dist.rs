@@ -173,7 +173,9 @@ impl System {
         copy_all(&papers.join("completions"), &folder.join("completions"))?;
         if !is_windows {
             copy_all(&papers.join("man"), &folder.join("man"))?;
-            copy("packaging/60-linewake.rules", &folder)?;
+            for file in ["60-linewake.rules", "linewake-record@.service", "linewake.logrotate"] {
+                copy(&format!("packaging/{file}"), &folder)?;
+            }
         }
         for file in ["README.md", "CHANGELOG.md", "LICENSE-APACHE", "LICENSE-MIT"] {
             copy(file, &folder)?;
@@ -206,6 +208,8 @@ fn debian(run: &Run, dist: &Path, folder: &Path, architecture: &str) -> Result<P
         ("completions/_linewake", "usr/share/zsh/vendor-completions/_linewake"),
         ("completions/linewake.fish", "usr/share/fish/vendor_completions.d/linewake.fish"),
         ("60-linewake.rules", "usr/lib/udev/rules.d/60-linewake.rules"),
+        ("linewake-record@.service", "usr/lib/systemd/system/linewake-record@.service"),
+        ("linewake.logrotate", "usr/share/doc/linewake/examples/linewake.logrotate"),
         ("LICENSE-MIT", "usr/share/doc/linewake/copyright"),
         ("LICENSE-APACHE", "usr/share/doc/linewake/LICENSE-APACHE"),
         ("LICENSES-OF-OTHERS.txt", "usr/share/doc/linewake/LICENSES-OF-OTHERS.txt"),

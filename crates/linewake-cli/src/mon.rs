@@ -78,11 +78,26 @@ Format specifiers:
 Columns of --csv:
   timestamp_ns, chip, offset, name, event, level, seqno, line_seqno, overflowed, merged
   event is state (the level at the start), rising, falling, gone or back (the chip), blocked or unblocked (the line, by
-  a chatter filter); the last two columns say how many edges are missing before an edge, and why.
+  a chatter filter), or clock (it stepped); the last two columns say how many edges are missing before an edge, and why.
+  What does not apply is -1 in offset and level, else 0: no cell of a number is empty. docs/csv.md has all rules. In pandas:
+  d = pandas.read_csv(FILE, keep_default_na=False); d[d.event.isin([\"rising\", \"falling\"])].timestamp_ns.diff()
+  A spreadsheet has 15 digits in a number: import the first column as text.
+
+Files:
+  A file that is there is emptied, unless --append is given, or systemd, OpenRC or supervisord started this without a
+  terminal: a service that starts again keeps what it wrote. Other managers, and those of Windows, need --append. A record
+  stream goes on with a further start record, CSV below the header it has, both on a new line; a waveform cannot go on:
+  door.vcd is renamed to door.1.vcd, then door.2.vcd, and a new one begins.
+  SIGHUP, which ends nothing, has all files opened again, as logrotate wants it: each begins whole, with the levels as they
+  are then, and the old one is closed whole, with its account. A waveform is renamed as with --append. If a file cannot be
+  opened, that is said and the old one goes on. Windows has no SIGHUP. Where the terminal is gone from which this was
+  started, SIGHUP ends the watch, unless nohup started it. JSON and CSV may also be copied and emptied (copytruncate).
+  While a waveform is written FILE.marks has no name where the system can do that, and FILE.part is its copy at the end.
 
 The command of --exec has the edge in its environment: LINEWAKE_CHIP, LINEWAKE_OFFSET, LINEWAKE_NAME, LINEWAKE_EVENT
-(rising or falling), LINEWAKE_TIMESTAMP_NS, LINEWAKE_SEQNO, LINEWAKE_LINE_SEQNO, LINEWAKE_MISSING. At the end it is
-still run for the edges that wait, but not after Ctrl-C or a signal: then the one that runs is waited for.
+(rising or falling), LINEWAKE_TIMESTAMP_NS, LINEWAKE_AXIS_NS (the same, but it goes on where the clock steps),
+LINEWAKE_SEQNO, LINEWAKE_LINE_SEQNO, LINEWAKE_MISSING. At the end it is still run for the edges that wait, but not after
+Ctrl-C or a signal: then the one that runs is waited for.
 
 Examples:
   linewake mon door bell                   two lines, wherever they are
@@ -151,17 +166,22 @@ pub(crate) struct Output {
         help_heading = BEYOND)]
     json: Option<PathBuf>,
 
+    /// Write integers of 64 bits as strings in the record stream: jq 1.6 and JavaScript round numbers above 2^53
+    #[arg(long, requires = "json", help_heading = BEYOND)]
+    json_strings: bool,
+
     /// Write comma-separated values; see "Columns"
     #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "-",
         help_heading = BEYOND)]
     csv: Option<PathBuf>,
 
     /// Write a waveform, for GTKWave, Surfer and PulseView. Where edges are known lost the line is x, and a wire beside it,
-    /// LINE_lost, is 1
+    /// LINE_lost, is 1. Its time begins with the first edge and goes on where a clock steps: a comment at the end says so
     #[arg(long, value_name = "FILE", help_heading = BEYOND)]
     vcd: Option<PathBuf>,
 
-    /// How fine its time is: 1, 10 or 100 with ns, us or ms. PulseView needs memory for every tick
+    /// How fine its time is: 1, 10 or 100 with ns, us or ms. PulseView needs memory for every tick. An edge within a tick of
+    /// the one before is hidden by it, and counted; with 1ns it is shown one tick later
     #[arg(long, value_name = "TIME", default_value = "1us", value_parser = Timescale::parse,
         allow_hyphen_values = true, help_heading = BEYOND)]
     vcd_timescale: Timescale,
@@ -413,7 +433,9 @@ impl Output {
         let existing = self.keeping.existing();
         for (option, path) in files {
             match *option {
-                "--json" => sinks.add(place(path), Json::new(Out::open(path, Format::Records, existing)?)),
+                "--json" => {
+                    sinks.add(place(path), Json::new(Out::open(path, Format::Records, existing)?, self.json_strings))
+                }
                 "--csv" => sinks.add(place(path), Csv::new(Out::open(path, Format::Rows(csv::HEAD), existing)?)),
                 _ => sinks.add(place(path), Vcd::open(path, self.vcd_timescale, existing)?),
             }
@@ -466,7 +488,7 @@ pub(crate) fn record(lines: &Lines, ending: &Ending, keeping: Keeping, file: &Pa
     let monitor = lines.monitor(&selection, lines.event_clock.unwrap_or_default(), ending.reattach)?;
     // Not before there is something to write: what is there is overwritten.
     let mut sinks = Sinks::new();
-    sinks.add(place(file), Json::new(Out::open(file, Format::Records, keeping.existing())?));
+    sinks.add(place(file), Json::new(Out::open(file, Format::Records, keeping.existing())?, false));
     let pace = ending.pace(false);
     account_for(
         &selection,

@@ -8,7 +8,8 @@ use crate::mon;
 /// Capture the edges of lines, with the account, in a file
 ///
 /// The file is the record stream of docs/record.schema.json, as "linewake mon --json" writes it. "linewake replay" plays it
-/// on a simulated chip. It ends as mon does: by Ctrl-C, --for, -n or --idle-timeout.
+/// on a simulated chip. It ends as mon does: by Ctrl-C, --for, -n or --idle-timeout. Under "Files" the help of mon says what
+/// --append, a service manager and SIGHUP do to the file.
 #[derive(Debug, clap::Args)]
 #[command(
     verbatim_doc_comment,

@@ -2,7 +2,8 @@
 //!
 //! Its schema is `docs/record.schema.json`. Both are frozen as version [`SCHEMA`]: what is here keeps its name and its
 //! meaning, and a change of either makes a new version; versions that are only less are still [read](READABLE). Names are snake case, numbers are integers, times are in
-//! nanoseconds. What is not known is `null`.
+//! nanoseconds. What is not known is `null`. Integers of 64 bits are read from strings too: programs that have no integers
+//! round numbers above 2^53, and `linewake mon --json-strings` writes these as strings for them.
 //!
 //! ```
 //! use linewake::record::{Edge, Record};
@@ -15,6 +16,8 @@
 //! assert!(line.starts_with(r#"{"record":"edge","chip":"sim","offset":5,"name":"door","kind":"rising","#));
 //! # Ok::<(), linewake::Error>(())
 //! ```
+
+mod wide;
 
 use std::borrow::Cow;
 use std::ops::RangeInclusive;
@@ -84,8 +87,10 @@ pub struct Start<'a> {
     /// Which clock stamps the edges: see [`Clock::name`].
     pub clock: Cow<'a, str>,
     /// What to add to a time stamp to get UTC in nanoseconds since 1970.
+    #[serde(default, deserialize_with = "wide::read_some")]
     pub utc_offset_ns: Option<i64>,
     /// How far that reading may be off; not whether the computer's UTC is right.
+    #[serde(default, deserialize_with = "wide::read_some")]
     pub utc_error_ns: Option<u64>,
     /// Whether the computer's UTC is kept right by a time service.
     pub utc_synchronised: Option<bool>,
@@ -169,6 +174,7 @@ pub struct Edge<'a> {
     /// Which way.
     pub kind: Kind,
     /// When, by the clock of the `start` record.
+    #[serde(deserialize_with = "wide::read")]
     pub timestamp_ns: u64,
     /// Counts the interrupts of the whole request.
     pub seqno: u32,
@@ -228,18 +234,24 @@ pub struct Gap<'a> {
     /// Why.
     pub reason: GapReason,
     /// The last time of which something is known: that of the chip's last edge.
+    #[serde(default, deserialize_with = "wide::read_some")]
     pub from_ns: Option<u64>,
     /// When it was back, if it is and its clock can be read.
+    #[serde(default, deserialize_with = "wide::read_some")]
     pub to_ns: Option<u64>,
     /// Whether it is back: a gap is told when it begins, and again when it is over.
     pub over: bool,
     /// Edges of the chip's lines that were given to the program before the gap.
+    #[serde(deserialize_with = "wide::read")]
     pub delivered: u64,
     /// Those that are known to have been dropped from the full queue before it.
+    #[serde(deserialize_with = "wide::read")]
     pub overflowed: u64,
     /// Those that are known to have been merged before it.
+    #[serde(deserialize_with = "wide::read")]
     pub merged: u64,
     /// Those that are known to have been on their way when it began.
+    #[serde(deserialize_with = "wide::read")]
     pub discarded: u64,
 }
 
@@ -270,11 +282,14 @@ pub struct Step<'a> {
     /// Name of the chip.
     pub chip: Cow<'a, str>,
     /// The last stamp before it.
+    #[serde(deserialize_with = "wide::read")]
     pub before_ns: u64,
     /// The first stamp behind it.
+    #[serde(deserialize_with = "wide::read")]
     pub after_ns: u64,
     /// What the clock would have shown then without any step. What is added to `after_ns` for it is added to all stamps of
     /// the chip from here on, where lengths of time are wanted.
+    #[serde(deserialize_with = "wide::read")]
     pub arrival_ns: u64,
 }
 
@@ -305,10 +320,12 @@ pub struct Chatter<'a> {
     /// Which of the two.
     pub state: ChatterState,
     /// When, by the clock of the `start` record.
+    #[serde(deserialize_with = "wide::read")]
     pub timestamp_ns: u64,
     /// Changes within the filter's window at that time.
     pub changes: u32,
     /// Edges that were withheld while it was blocked; not known when it begins.
+    #[serde(default, deserialize_with = "wide::read_some")]
     pub withheld: Option<u64>,
 }
 
@@ -365,6 +382,7 @@ pub struct Info<'a> {
     /// What became of it.
     pub kind: InfoKind,
     /// When, by the chip's clock.
+    #[serde(deserialize_with = "wide::read")]
     pub timestamp_ns: u64,
     /// Who holds it now, if somebody does and has a name.
     pub consumer: Option<Cow<'a, str>>,
@@ -443,8 +461,10 @@ impl<'a> From<&'a LineState> for State<'a> {
 #[serde(deny_unknown_fields)]
 pub struct Heartbeat {
     /// When, by the computer's UTC, in nanoseconds since 1970.
+    #[serde(default, deserialize_with = "wide::read_some")]
     pub utc_ns: Option<u64>,
     /// Edges so far: the number of `edge` records before it.
+    #[serde(deserialize_with = "wide::read")]
     pub delivered: u64,
 }
 
@@ -463,6 +483,7 @@ pub struct Summary<'a> {
     /// Line by line.
     pub lines: Vec<LineSummary<'a>>,
     /// Edges that were merged before any queue and that no line's figures have: it is not known on which line they were.
+    #[serde(deserialize_with = "wide::read")]
     pub unattributed: u64,
     /// Threads of the process, all of them.
     pub threads: Option<u32>,
@@ -486,12 +507,16 @@ pub struct LineSummary<'a> {
     /// Its name.
     pub name: Option<Cow<'a, str>>,
     /// Given to the program.
+    #[serde(deserialize_with = "wide::read")]
     pub delivered: u64,
     /// Dropped from the full queue.
+    #[serde(deserialize_with = "wide::read")]
     pub overflowed: u64,
     /// Merged before the queue.
+    #[serde(deserialize_with = "wide::read")]
     pub merged: u64,
     /// On the way when the stream ended.
+    #[serde(deserialize_with = "wide::read")]
     pub discarded: u64,
     /// How far these figures can be trusted.
     pub account: AccountTrust,
@@ -510,12 +535,16 @@ pub struct LineSummary<'a> {
 #[serde(deny_unknown_fields)]
 pub struct FilterSummary {
     /// Edges that passed: the line's `edge` records.
+    #[serde(deserialize_with = "wide::read")]
     pub passed: u64,
     /// Edges that were dropped.
+    #[serde(deserialize_with = "wide::read")]
     pub filtered: u64,
     /// Edges that were not decided, or not written yet, when the stream ended.
+    #[serde(deserialize_with = "wide::read")]
     pub held: u64,
     /// How often the line was blocked for chatter.
+    #[serde(deserialize_with = "wide::read")]
     pub blocks: u64,
 }
 

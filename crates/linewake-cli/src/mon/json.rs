@@ -4,6 +4,8 @@ use std::io::{self, Write as _};
 
 use linewake::record::{Chatter, Edge, Gap, Record, State, Step};
 use linewake::{EdgeEvent, EdgeKind};
+use serde::Serialize as _;
+use serde_json::ser::{Formatter, Serializer};
 
 use super::line_text::LineTexts;
 use super::segment::Segment;
@@ -15,6 +17,21 @@ pub(crate) struct Json {
     /// What the records of a line's edges begin with, by the kind of edge: all up to their time.
     heads: LineTexts,
     segment: Segment,
+    /// Whether integers of 64 bits are strings.
+    has_strings: bool,
+}
+
+/// Writes integers of 64 bits as strings, and all else as is usual.
+struct Strings;
+
+impl Formatter for Strings {
+    fn write_u64<W: ?Sized + io::Write>(&mut self, out: &mut W, number: u64) -> io::Result<()> {
+        write!(out, "\"{number}\"")
+    }
+
+    fn write_i64<W: ?Sized + io::Write>(&mut self, out: &mut W, number: i64) -> io::Result<()> {
+        write!(out, "\"{number}\"")
+    }
 }
 
 /// Where what all edges of a line and kind have in common ends. Within a name its quotes would have backslashes.
@@ -30,8 +47,8 @@ fn head(edge: &EdgeEvent, kind: EdgeKind) -> Vec<u8> {
 }
 
 impl Json {
-    pub(crate) fn new(out: Out) -> Self {
-        Self { out, heads: LineTexts::new(), segment: Segment::default() }
+    pub(crate) fn new(out: Out, has_strings: bool) -> Self {
+        Self { out, heads: LineTexts::new(), segment: Segment::default(), has_strings }
     }
 
     /// Writes what serde would write of its record.
@@ -39,7 +56,10 @@ impl Json {
         self.segment.note(line, edge);
         let out = &mut self.out;
         out.write_all(self.heads.get(line, edge, |kind| head(edge, kind)))?;
+        let quote: &[u8] = if self.has_strings { b"\"" } else { b"" };
+        out.write_all(quote)?;
         out.number(edge.timestamp_ns)?;
+        out.write_all(quote)?;
         out.write_all(b",\"seqno\":")?;
         out.number(edge.seqno)?;
         out.write_all(b",\"line_seqno\":")?;
@@ -52,7 +72,11 @@ impl Json {
     }
 
     fn write(&mut self, record: &Record<'_>) -> io::Result<()> {
-        serde_json::to_writer(&mut self.out, record)?;
+        if self.has_strings {
+            record.serialize(&mut Serializer::with_formatter(&mut self.out, Strings))?;
+        } else {
+            serde_json::to_writer(&mut self.out, record)?;
+        }
         self.out.write_all(b"\n")
     }
 }
@@ -132,8 +156,21 @@ mod tests {
 
     #[test]
     fn an_edge_is_written_as_serde_writes_its_record() {
+        edges_are_as_serde_has_them(false, |record| serde_json::to_string(record).unwrap());
+    }
+
+    #[test]
+    fn an_edge_with_strings_is_too() {
+        edges_are_as_serde_has_them(true, |record| {
+            let mut text = Vec::new();
+            record.serialize(&mut Serializer::with_formatter(&mut text, Strings)).unwrap();
+            String::from_utf8(text).unwrap()
+        });
+    }
+
+    fn edges_are_as_serde_has_them(has_strings: bool, serde: impl Fn(&Record<'_>) -> String) {
         let shared = Shared::default();
-        let mut json = Json::new(Out::new(Box::new(shared.clone())));
+        let mut json = Json::new(Out::new(Box::new(shared.clone())), has_strings);
         let mut expected = String::new();
         let names = [None, Some("door"), Some(",\"timestamp_ns\":"), Some("\\\"t\u{fc}r\n\u{1b}\u{1f6aa}")];
         // The name of a line may be another one when its chip is back: the place of the line stays.
@@ -151,7 +188,7 @@ mod tests {
                     missed: Missed { overflowed: number as u32, merged: u32::MAX - number as u32 },
                 };
                 json.item(Item::Edge { line: number % 2, edge: &edge }).unwrap();
-                expected += &serde_json::to_string(&Record::Edge(Edge::from(&edge))).unwrap();
+                expected += &serde(&Record::Edge(Edge::from(&edge)));
                 expected += "\n";
             }
         }

@@ -108,7 +108,8 @@ fn text_costs_no_allocation() {
 
 #[test]
 fn json_costs_no_allocation() {
-    costs_nothing("json", Json::new(out()));
+    costs_nothing("json", Json::new(out(), false));
+    costs_nothing("json with strings", Json::new(out(), true));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Which lines are watched, in the order the user said.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use linewake::{Chip, Monitor, Offset};
@@ -22,6 +23,8 @@ pub(crate) struct Watched {
     pub(crate) said: String,
     /// What the configuration calls it.
     pub(crate) label: Option<Arc<str>>,
+    /// Whether another line that is watched is called the same.
+    pub(crate) shares_name: bool,
     /// What its edges count, if the configuration says so.
     pub(crate) unit: Option<Unit>,
 }
@@ -42,6 +45,17 @@ impl Watched {
     }
 }
 
+/// Finds lines that are called the same.
+pub(crate) fn find_shared_names(lines: &mut [Watched]) {
+    let mut counts = HashMap::new();
+    for name in lines.iter().filter_map(Watched::shown) {
+        *counts.entry(name.to_owned()).or_insert(0) += 1;
+    }
+    for line in lines {
+        line.shares_name = line.shown().and_then(|name| counts.get(name)).is_some_and(|&count| count > 1);
+    }
+}
+
 impl Selection {
     /// Lines that were found.
     pub(crate) fn new(found: &Lines) -> Self {
@@ -55,18 +69,20 @@ impl Selection {
             name: line.name.clone(),
             said: line.id.clone(),
             label: line.label.clone(),
+            shares_name: false,
             unit: line.unit.clone(),
         });
         Self { requests: requests.collect(), lines: lines.collect() }
     }
 
-    /// Calls each chip what the events of the monitor call it.
+    /// Calls each chip what the events of the monitor call it, and finds lines of one name: to tell them apart takes more.
     pub(crate) fn call_chips(&mut self, monitor: &Monitor) {
         for line in &mut self.lines {
             if let Some(name) = monitor.chip_name(line.request) {
                 line.chip = name.clone();
             }
         }
+        find_shared_names(&mut self.lines);
     }
 
     /// Where to find the lines again by request and offset.

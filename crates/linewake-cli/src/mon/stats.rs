@@ -123,7 +123,7 @@ impl Line {
             chip: &watched.chip,
             offset: watched.offset,
             name: watched.shown(),
-            with_chip: false,
+            with_chip: watched.shares_name,
             unquoted: false,
         };
         let (edges, missing) = (std::mem::take(&mut self.edges), std::mem::take(&mut self.missing));

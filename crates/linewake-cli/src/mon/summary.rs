@@ -1,5 +1,6 @@
 //! The summary for people: what became of every edge.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use linewake::{Account, Figures, Trust};
@@ -25,13 +26,17 @@ pub(crate) fn summary(accounts: &[(String, Account)], threads: Option<u32>) -> S
         Some(threads) => writeln!(text, "; {}", plural(threads.into(), "thread")),
         None => writeln!(text),
     };
+    let mut names = HashMap::new();
+    for name in accounts.iter().flat_map(|(_, account)| account.lines()).filter_map(|line| line.name.as_deref()) {
+        *names.entry(name).or_insert(0) += 1;
+    }
     for (chip, account) in accounts {
         for line in account.lines().iter().filter(|line| line.figures.lost() > 0 || line.trust == Trust::None) {
             let name = LineId {
                 chip,
                 offset: line.offset.get(),
                 name: line.name.as_deref(),
-                with_chip: false,
+                with_chip: line.name.as_deref().is_some_and(|name| names[name] > 1),
                 unquoted: false,
             };
             let _ = writeln!(text, "  {name}: {}", figures(line.figures, line.trust));

@@ -97,7 +97,12 @@ impl Text {
             }
             let active = active.map_or("unknown", |active| if active { "active" } else { "inactive" });
             let quote = if self.look.unquoted { "" } else { "\"" };
-            write!(self.out, "{quote}{}{quote}={active}", Printable(&line.said))?;
+            let chip = if line.shares_name && Some(&*line.said) == line.shown() {
+                format!("{}:", line.chip)
+            } else {
+                String::new()
+            };
+            write!(self.out, "{quote}{}{}{quote}={active}", Printable(&chip), Printable(&line.said))?;
         }
         self.out.write_all(b"\n")
     }
@@ -133,10 +138,7 @@ impl Text {
         }
         let (look, lines) = (&self.look, &self.lines);
         time.write(ns(time), &mut self.out)?;
-        self.out.write_all(self.texts.get(line, edge, |kind| {
-            let label = lines.get(line).and_then(|line| line.label.as_deref());
-            look.text(edge, kind, label)
-        }))?;
+        self.out.write_all(self.texts.get(line, edge, |kind| look.text(edge, kind, lines.get(line))))?;
         match edge.missed.total() {
             missing if missing > 0 && beyond => {
                 let paint = |tint| if colour { tint } else { "" };
@@ -149,7 +151,7 @@ impl Text {
 
 impl Look {
     /// What follows the time of an edge, if nothing is missing before it.
-    fn text(&self, edge: &EdgeEvent, kind: EdgeKind, label: Option<&str>) -> Vec<u8> {
+    fn text(&self, edge: &EdgeEvent, kind: EdgeKind, line: Option<&Watched>) -> Vec<u8> {
         let tint = match kind {
             EdgeKind::Rising => GREEN,
             EdgeKind::Falling => CYAN,
@@ -158,8 +160,8 @@ impl Look {
         let name = LineId {
             chip: &edge.chip,
             offset: edge.offset.get(),
-            name: label.or(edge.name.as_deref()),
-            with_chip: self.with_chip,
+            name: line.and_then(|line| line.label.as_deref()).or(edge.name.as_deref()),
+            with_chip: self.with_chip || line.is_some_and(|line| line.shares_name),
             unquoted: self.unquoted,
         };
         format!("\t{begin}{}{end}\t{name}", kind.as_str()).into_bytes()

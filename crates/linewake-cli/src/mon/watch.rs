@@ -95,6 +95,8 @@ pub(crate) struct Watch<'a> {
     pace: Pace,
     sinks: &'a mut Sinks,
     index: Index,
+    /// Of each line, whether another one is called the same.
+    shares_name: Vec<bool>,
     stats: Option<Stats>,
     now: Now,
     left: u64,
@@ -116,6 +118,7 @@ impl<'a> Watch<'a> {
             pace,
             sinks,
             index: selection.index(),
+            shares_name: selection.lines.iter().map(|line| line.shares_name).collect(),
             stats: pace.stats.map(|_| Stats::new(&selection.lines, now.at(began))),
             now,
             left: pace.edges.unwrap_or(u64::MAX),
@@ -304,12 +307,13 @@ impl<'a> Watch<'a> {
                 }
                 self.sinks.item(Item::Clock(step))
             }
-            Event::Chatter { chatter, .. } => {
+            Event::Chatter { request, chatter } => {
+                let at = self.index.get(*request, chatter.offset);
                 let line = LineId {
                     chip: &chatter.chip,
                     offset: chatter.offset.get(),
                     name: chatter.name.as_deref(),
-                    with_chip: false,
+                    with_chip: at.is_some_and(|at| self.shares_name[at]),
                     unquoted: false,
                 };
                 let (kind, changes) = (chatter.kind.as_str(), chatter.changes);

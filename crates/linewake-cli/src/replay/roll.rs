@@ -7,7 +7,7 @@ use linewake::{EdgeEvent, EdgeKind, Missed};
 use linewake_capture::{Capture, Chip, Line};
 
 use crate::exit::Failure;
-use crate::mon::select::Watched;
+use crate::mon::select::{Watched, find_shared_names};
 
 /// The lines so far.
 #[derive(Debug)]
@@ -89,8 +89,10 @@ impl Roll {
             name: known.name.clone(),
             said: known.name.as_deref().map_or_else(|| known.offset.to_string(), str::to_owned),
             label: None,
+            shares_name: false,
             unit: None,
         });
+        find_shared_names(&mut self.watched);
         self.edges.push(EdgeEvent {
             chip: self.chips[request].name.clone(),
             offset: known.offset.into(),

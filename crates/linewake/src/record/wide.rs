@@ -1,0 +1,76 @@
+//! Integers of 64 bits, read as numbers or as strings: programs that have no integers round numbers above 2^53.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::str::FromStr;
+
+use serde::de::{Deserializer, Error, Unexpected, Visitor};
+
+/// Of `deserialize_with`.
+pub(super) fn read<'de, D: Deserializer<'de>, N: Wide>(deserializer: D) -> Result<N, D::Error> {
+    deserializer.deserialize_any(Number(PhantomData))
+}
+
+/// One that may be `null`. With `default` it may be left out too.
+pub(super) fn read_some<'de, D: Deserializer<'de>, N: Wide>(deserializer: D) -> Result<Option<N>, D::Error> {
+    deserializer.deserialize_any(OrNull(PhantomData))
+}
+
+pub(super) trait Wide: FromStr + TryFrom<u64> + TryFrom<i64> {}
+
+impl Wide for u64 {}
+impl Wide for i64 {}
+
+struct Number<N>(PhantomData<N>);
+struct OrNull<N>(PhantomData<N>);
+
+impl<N: Wide> Visitor<'_> for Number<N> {
+    type Value = N;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an integer of 64 bits, as a number or a string")
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<N, E> {
+        N::try_from(number).map_err(|_| E::invalid_value(Unexpected::Unsigned(number), &self))
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<N, E> {
+        N::try_from(number).map_err(|_| E::invalid_value(Unexpected::Signed(number), &self))
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<N, E> {
+        // No other sign, as in JSON.
+        let digits = text.strip_prefix('-').unwrap_or(text);
+        let number = digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten();
+        number.ok_or_else(|| E::invalid_value(Unexpected::Str(text), &self))
+    }
+}
+
+impl<N: Wide> Visitor<'_> for OrNull<N> {
+    type Value = Option<N>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("null, or an integer of 64 bits, as a number or a string")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_none<E: Error>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<Self::Value, E> {
+        Number(PhantomData).visit_u64(number).map(Some)
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<Self::Value, E> {
+        Number(PhantomData).visit_i64(number).map(Some)
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+        Number(PhantomData).visit_str(text).map(Some)
+    }
+}
