@@ -18,6 +18,7 @@ mod output;
 mod papers;
 mod period;
 mod profile;
+mod readers;
 mod record;
 mod replay;
 #[cfg(windows)]

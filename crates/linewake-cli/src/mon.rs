@@ -46,6 +46,8 @@ use self::watch::{Ended, Now, Pace, Watch};
 use crate::caller::{BEYOND, is_libgpiod};
 use crate::exit::{self, Failure};
 use crate::lines::{All, Scope};
+use crate::readers::{Place, Readers};
+use crate::signals::Meant;
 use crate::stamp::Stamp;
 use crate::{period, settings, signals, threads};
 
@@ -520,8 +522,9 @@ struct Plan {
 /// Watches until the end, and says what became of every edge, whatever happens.
 fn account_for(selection: &Selection, monitor: Monitor, mut sinks: Sinks, plan: Plan) -> Result<(), Failure> {
     let nudge = Arc::new(Nudge::new());
+    let has_left = Arc::new(AtomicBool::new(false));
     if !is_libgpiod() {
-        listen(monitor.stopper(), nudge.clone(), plan.is_asked.clone())?;
+        listen(sinks.readers(), monitor.stopper(), nudge.clone(), plan.is_asked.clone(), has_left.clone())?;
     }
     let clock = monitor.clock();
     let now = Now::read(&clock);
@@ -537,7 +540,8 @@ fn account_for(selection: &Selection, monitor: Monitor, mut sinks: Sinks, plan: 
     let mut watch = Watch::new(plan.pace, &selection, &mut sinks, now, plan.began);
     let outcome = watch.run(&mut source, view, &nudge);
     let (gaps, has_all) = (watch.gaps, watch.has_all());
-    let early = watch.early(&outcome, plan.is_asked.load(Relaxed));
+    let has_left = has_left.load(Relaxed);
+    let early = watch.early(&outcome, plan.is_asked.load(Relaxed), has_left);
 
     let (accounts, tallies) = source.finish();
     let accounts: Vec<_> = chips.iter().map(|name| name.to_string()).zip(accounts).collect();
@@ -556,7 +560,7 @@ fn account_for(selection: &Selection, monitor: Monitor, mut sinks: Sinks, plan: 
     }
     let lost = if plan.fail_on_loss { loss(&accounts, gaps) } else { Ok(()) };
     match (outcome, ended) {
-        (Err(Ended::Output(lost)), _) | (Ok(()), Err(lost)) => output_failed(&lost)?,
+        (Err(Ended::Output(lost)), _) | (Ok(()), Err(lost)) => output_failed(&lost, has_left)?,
         (Err(Ended::Device(error)), _) => {
             let mut failure = Failure::of(&error, "error reading line events");
             if error.is_disconnected() {
@@ -601,6 +605,13 @@ pub(crate) fn loss(accounts: &[(String, Account)], gaps: u64) -> Result<(), Fail
 }
 
 impl Output {
+    /// Standard output, if anything that happens is printed there.
+    pub(crate) fn prints(&self) -> Option<Place<'static>> {
+        let files = [&self.json, &self.csv];
+        let to_stdout = files.into_iter().flatten().any(|path| path.as_os_str() == "-");
+        (to_stdout || !self.quiet).then_some(Place::Stdout)
+    }
+
     pub(crate) fn has_json_on_stdout(&self) -> bool {
         self.json.as_deref().is_some_and(|path| path.as_os_str() == "-")
     }
@@ -635,10 +646,14 @@ fn standard_output(colour: bool) -> Box<dyn Write> {
     if colour { Box::new(AutoStream::auto(io::stdout().lock())) } else { Box::new(io::stdout().lock()) }
 }
 
-/// A reader that has left wanted no more. A full disk is an error.
-pub(crate) fn output_failed(lost: &Lost) -> Result<(), Failure> {
+/// A reader that has left wanted no more: a pipe says so, and a terminal has an input/output error. A full disk is an error.
+pub(crate) fn output_failed(lost: &Lost, has_left: bool) -> Result<(), Failure> {
+    const EIO: i32 = 5;
     let Lost { place, error, unwritten } = lost;
     if error.kind() == io::ErrorKind::BrokenPipe {
+        return Ok(());
+    }
+    if has_left && cfg!(unix) && error.raw_os_error() == Some(EIO) {
         return Ok(());
     }
     let missing = match unwritten {
@@ -650,15 +665,25 @@ pub(crate) fn output_failed(lost: &Lost) -> Result<(), Failure> {
 }
 
 /// The first signal ends the watch, with all that goes with it. A second one ends the program: the output may be stuck. A
-/// hang-up has files opened again, unless it is the terminal that is gone.
-fn listen(stopper: Stopper, nudge: Arc<Nudge>, is_asked: Arc<AtomicBool>) -> Result<(), Failure> {
-    signals::on_end_or_reopen(move |signal| {
-        if signal == signals::Meant::Reopen {
-            return nudge.reopen();
+/// hang-up has files opened again, unless it is the terminal that is gone. A reader who leaves ends the watch as a signal does.
+fn listen(
+    readers: Readers,
+    stopper: Stopper,
+    nudge: Arc<Nudge>,
+    is_asked: Arc<AtomicBool>,
+    has_left: Arc<AtomicBool>,
+) -> Result<(), Failure> {
+    signals::on_end_or_reopen(readers, move |meant| match meant {
+        Meant::Reopen => nudge.reopen(),
+        Meant::Left => {
+            has_left.store(true, Relaxed);
+            stopper.stop();
         }
-        if is_asked.swap(true, Relaxed) {
-            process::exit(1);
+        Meant::End => {
+            if is_asked.swap(true, Relaxed) {
+                process::exit(1);
+            }
+            stopper.stop();
         }
-        stopper.stop();
     })
 }

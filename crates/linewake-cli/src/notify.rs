@@ -17,7 +17,9 @@ use crate::caller::{BEYOND, is_libgpiod};
 use crate::exit::Failure;
 use crate::lines::{All, Lines, Scope};
 use crate::mon::summary::plural;
+use crate::readers;
 use crate::shown::{Attributes, LineId, Printable, consumer};
+use crate::signals::Meant;
 use crate::stamp::Stamp;
 use crate::{output, period, signals, specifiers};
 
@@ -112,17 +114,27 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         })?;
         watchers.push(watcher);
     }
+    let has_left = Arc::new(AtomicBool::new(false));
     if !is_libgpiod() {
-        end_on_signal(watchers.iter().map(InfoWatcher::stopper).collect())?;
+        let has_left = has_left.clone();
+        let stoppers: Vec<_> = watchers.iter().map(InfoWatcher::stopper).collect();
+        let readers = (!arguments.quiet).then_some(readers::Place::Stdout).into_iter().collect();
+        signals::on_end_or_left(readers, move |meant| {
+            has_left.fetch_or(meant == Meant::Left, Ordering::Relaxed);
+            stoppers.iter().for_each(Stopper::stop);
+        })?;
     }
     let mut out = output::standard();
     let mut watch = Watch { arguments, lines: &lines, chips: lines.chip_names(), seen: 0 };
     let outcome = watch.run(&mut watchers, &mut out);
-    let early = watch.early(&outcome);
+    let has_left = has_left.load(Ordering::Relaxed);
+    let early = watch.early(&outcome, has_left);
     // What is left in it could not be written; dropping the writer would try again.
     let _ = out.into_parts();
     match outcome {
         Ok(_) => {}
+        // A terminal that is gone has an error of its own.
+        Err(Ended::Output(_)) if has_left => {}
         Err(Ended::Output(error)) => output::failed(&error)?,
         Err(Ended::Chip(error)) => {
             let failure = Failure::of(&error, "unable to retrieve chip event");
@@ -192,12 +204,12 @@ impl Watch<'_> {
     }
 
     /// What to say if it ended before what was awaited. libgpiod's tool says nothing.
-    fn early(&self, outcome: &Result<Over, Ended>) -> Option<String> {
+    fn early(&self, outcome: &Result<Over, Ended>, has_left: bool) -> Option<String> {
         let why = match outcome {
             Ok(Over::Enough) => return None,
             Ok(Over::Idle) => "--idle-timeout was over",
-            Ok(Over::Stopped) => "a signal ended it",
-            Err(Ended::Output(_)) => "its output was closed",
+            Ok(Over::Stopped) if !has_left => "a signal ended it",
+            Ok(Over::Stopped) | Err(Ended::Output(_)) => "its reader left",
             Err(Ended::Chip(_)) => "the chip was gone",
         };
         let (seen, awaited) = (self.seen, self.arguments.num_events);
@@ -321,9 +333,4 @@ impl Wake for Me {
         self.is_woken.store(true, Ordering::Release);
         self.thread.unpark();
     }
-}
-
-/// A signal ends the watch, after what has happened by then.
-fn end_on_signal(stoppers: Vec<Stopper>) -> Result<(), Failure> {
-    signals::on_end(move |_| stoppers.iter().for_each(Stopper::stop))
 }

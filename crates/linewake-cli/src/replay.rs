@@ -26,6 +26,7 @@ use crate::exit::{self, Failure};
 use crate::mon::sink::Closing;
 use crate::mon::summary::{plural, summary};
 use crate::mon::{self, source};
+use crate::signals::Meant;
 use crate::{period, signals, threads};
 
 /// Play a capture, and print its edges
@@ -129,7 +130,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let name = arguments.file.display().to_string();
     let (is_asked, bell) = (Arc::new(AtomicBool::new(false)), Bell::default());
     let (mut capture, plug) = arguments.open(&name)?;
-    end_on_signal(is_asked.clone(), bell.clone(), plug.clone())?;
+    let end = End { is_asked: is_asked.clone(), has_left: Arc::default(), bell: bell.clone(), plug: plug.clone() };
+    let has_left = end.has_left.clone();
+    let told = end.clone();
+    signals::on_end_or_left(arguments.output.prints().into_iter().collect(), move |meant| told.tell(meant))?;
     capture.pull(arguments.bias.map(|bias| bias == Bias::PullUp));
     // A waveform says its lines beforehand, and what is told are the chosen ones.
     let has_chosen = capture.choose(&arguments.lines)?;
@@ -155,6 +159,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let clock = clock.unwrap_or_else(|| Clock::recorded("", None));
     let time = arguments.output.recorded_time();
     let mut sinks = arguments.output.sinks(time, roll.chips.len() > 1, &clock, &is_asked)?;
+    sinks.readers_of_files().watch(move || end.tell(Meant::Left))?;
     let plan = arguments.plan();
     let input = (&mut capture, ahead);
     let mut player = Player::new(plan, input, roll, arguments.filter, &mut sinks, (&is_asked, &bell))?;
@@ -183,9 +188,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         exit::say(&summary(&accounts, threads));
     }
     let lost = if arguments.fail_on_loss { mon::loss(&accounts, gaps) } else { Ok(()) };
-    let early = arguments.early(told, &played, over);
+    let has_left = has_left.load(Relaxed);
+    let early = arguments.early(told, &played, over, has_left);
     match (played, ended) {
-        (Err(Stop::Output(lost)), _) | (Ok(()), Err(lost)) => mon::output_failed(&lost)?,
+        (Err(Stop::Output(lost)), _) | (Ok(()), Err(lost)) => mon::output_failed(&lost, has_left)?,
         (Err(Stop::Capture(error)), _) => return Err(error.into()),
         (Ok(()), Ok(())) => {}
     }
@@ -224,10 +230,11 @@ impl Arguments {
     }
 
     /// What to say if it ended before what was awaited.
-    fn early(&self, told: u64, played: &Result<(), Stop>, over: Option<Over>) -> Option<String> {
+    fn early(&self, told: u64, played: &Result<(), Stop>, over: Option<Over>, has_left: bool) -> Option<String> {
         let why = match (played, over) {
             (Err(Stop::Capture(_)), _) => return None,
-            (Err(Stop::Output(_)), _) => "its output was closed",
+            (Err(Stop::Output(_)), _) => "its reader left",
+            (Ok(()), Some(Over::Asked)) if has_left => "its reader left",
             (Ok(()), Some(Over::Asked)) => "a signal ended it",
             (Ok(()), Some(Over::Period)) => "--for was over",
             (Ok(()), Some(Over::Idle)) => "--idle-timeout was over",
@@ -238,19 +245,33 @@ impl Arguments {
             let edges = plural(self.num_events.into(), "edge");
             return Some(format!("{told} of {edges} came, and {why}"));
         }
-        (over == Some(Over::Asked) && played.is_ok()).then(|| format!("not all of the capture was played: {why}"))
+        (over == Some(Over::Asked) && played.is_ok() && !has_left)
+            .then(|| format!("not all of the capture was played: {why}"))
     }
 }
 
-/// The first signal ends it, with all that goes with it. A second one ends the program: the output may be stuck.
-fn end_on_signal(is_asked: Arc<AtomicBool>, bell: Bell, plug: Option<Plug>) -> Result<(), Failure> {
-    signals::on_end(move |_| {
-        if is_asked.swap(true, Relaxed) {
+/// What ends it from outside.
+#[derive(Clone)]
+struct End {
+    is_asked: Arc<AtomicBool>,
+    has_left: Arc<AtomicBool>,
+    bell: Bell,
+    plug: Option<Plug>,
+}
+
+impl End {
+    /// The first signal ends it, with all that goes with it, and so does a reader who leaves. A second signal ends the
+    /// program: the output may be stuck.
+    fn tell(&self, meant: Meant) {
+        let is_second = self.is_asked.swap(true, Relaxed);
+        if meant == Meant::Left {
+            self.has_left.store(true, Relaxed);
+        } else if is_second {
             process::exit(1);
         }
-        bell.ring();
-        if let Some(plug) = &plug {
+        self.bell.ring();
+        if let Some(plug) = &self.plug {
             plug.end();
         }
-    })
+    }
 }

@@ -1,40 +1,56 @@
 //! What ends a command from outside: Ctrl-C, SIGINT, SIGTERM and SIGHUP; on Windows also a console that is closed. A watch has
-//! another use for SIGHUP.
+//! another use for SIGHUP, and ends when nobody reads it any more.
 
 use crate::exit::Failure;
+use crate::readers::Readers;
 
 pub(crate) use self::system::{Signal, has_terminal};
 
-/// What a signal means to a watch.
+/// What a watch is told from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Meant {
     /// It is to end.
     End,
+    /// A reader of what it writes has left. Windows tells none.
+    Left,
     /// It is to open its files again. Windows has no signal for that.
+    #[cfg_attr(not(unix), expect(dead_code, reason = "no signal means it"))]
     Reopen,
 }
 
 /// Calls `end` whenever one of them comes, on a thread of its own. Who ignores hang-ups, as nohup has it, still does.
 pub(crate) fn on_end(end: impl FnMut(Signal) + Send + 'static) -> Result<(), Failure> {
-    system::on_end(end).map_err(|error| Failure::new(format!("cannot listen to signals: {error}; end other programs")))
+    system::on_end(end).map_err(|error| cannot(&error))
 }
 
-/// Calls `mean` whenever one of them comes, on a thread of its own. SIGHUP ends nothing, unless the terminal from which this is
-/// controlled is gone; and not even then for who ignores hang-ups, as nohup has it.
-pub(crate) fn on_end_or_reopen(mean: impl FnMut(Meant) + Send + 'static) -> Result<(), Failure> {
-    system::on_end_or_reopen(mean)
-        .map_err(|error| Failure::new(format!("cannot listen to signals: {error}; end other programs")))
+/// Calls `mean` whenever one of them comes, or when one of the readers has left, on a thread of its own. SIGHUP ends nothing,
+/// unless the terminal from which this is controlled is gone; and not even then for who ignores hang-ups, as nohup has it.
+pub(crate) fn on_end_or_reopen(readers: Readers, mean: impl FnMut(Meant) + Send + 'static) -> Result<(), Failure> {
+    system::on_end_or_reopen(readers, mean).map_err(|error| cannot(&error))
+}
+
+/// The same where SIGHUP ends as the others do.
+pub(crate) fn on_end_or_left(readers: Readers, mean: impl FnMut(Meant) + Send + 'static) -> Result<(), Failure> {
+    system::on_end_or_left(readers, mean).map_err(|error| cannot(&error))
+}
+
+fn cannot(error: &impl std::fmt::Display) -> Failure {
+    Failure::new(format!("cannot listen to signals: {error}; end other programs"))
 }
 
 #[cfg(unix)]
 mod system {
     use std::fs::File;
+    use std::os::unix::net::UnixStream;
     use std::time::Duration;
     use std::{fs, io, thread};
 
-    use super::Meant;
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-    use signal_hook::iterator::Signals;
+    use signal_hook::iterator::backend::SignalDelivery;
+    use signal_hook::iterator::exfiltrator::SignalOnly;
+
+    use super::{Meant, Readers};
+    use crate::readers::Came;
 
     /// Which one.
     #[derive(Clone, Copy, Debug)]
@@ -54,15 +70,19 @@ mod system {
     }
 
     pub(super) fn on_end(mut end: impl FnMut(Signal) + Send + 'static) -> io::Result<()> {
-        let hangup = (!is_ignored(SIGHUP)).then_some(SIGHUP);
-        let mut signals = Signals::new([SIGINT, SIGTERM].into_iter().chain(hangup))?;
-        let listen = move || signals.forever().for_each(|signal| end(Signal(signal)));
-        thread::Builder::new().name("signals".to_owned()).spawn(listen).map(drop)
+        listen(ending(), Readers::default(), move |signal| {
+            if let Some(signal) = signal {
+                end(Signal(signal));
+            }
+        })
     }
 
-    pub(super) fn on_end_or_reopen(mut mean: impl FnMut(Meant) + Send + 'static) -> io::Result<()> {
+    pub(super) fn on_end_or_left(readers: Readers, mut mean: impl FnMut(Meant) + Send + 'static) -> io::Result<()> {
+        listen(ending(), readers, move |signal| mean(signal.map_or(Meant::Left, |_| Meant::End)))
+    }
+
+    pub(super) fn on_end_or_reopen(readers: Readers, mut mean: impl FnMut(Meant) + Send + 'static) -> io::Result<()> {
         let ends_with_terminal = !is_ignored(SIGHUP) && has_terminal();
-        let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
         let is_gone = || {
             // A shell passes its hang-up on before it has ended itself.
             (0..5).any(|_| {
@@ -72,9 +92,36 @@ mod system {
                 }
             })
         };
+        listen(vec![SIGINT, SIGTERM, SIGHUP], readers, move |signal| {
+            mean(match signal {
+                None => Meant::Left,
+                Some(SIGHUP) if !(ends_with_terminal && is_gone()) => Meant::Reopen,
+                Some(_) => Meant::End,
+            });
+        })
+    }
+
+    fn ending() -> Vec<i32> {
+        let hangup = (!is_ignored(SIGHUP)).then_some(SIGHUP);
+        [SIGINT, SIGTERM].into_iter().chain(hangup).collect()
+    }
+
+    /// One thread for all: it tells which signal has come, and `None` when a reader has left.
+    fn listen(
+        which: Vec<i32>,
+        mut readers: Readers,
+        mut tell: impl FnMut(Option<i32>) + Send + 'static,
+    ) -> io::Result<()> {
+        let (read, write) = UnixStream::pair()?;
+        let mut signals = SignalDelivery::with_pipe(read, write, SignalOnly, which)?;
         let listen = move || {
-            for signal in signals.forever() {
-                mean(if signal == SIGHUP && !(ends_with_terminal && is_gone()) { Meant::Reopen } else { Meant::End });
+            loop {
+                match readers.wait_beside(signals.get_read()) {
+                    Ok(Came::Left) => tell(None),
+                    Ok(Came::Other) => signals.pending().for_each(|signal| tell(Some(signal))),
+                    // The system has no memory for it: it may have some later.
+                    Err(_) => thread::sleep(Duration::from_millis(100)),
+                }
             }
         };
         thread::Builder::new().name("signals".to_owned()).spawn(listen).map(drop)
@@ -115,9 +162,14 @@ mod system {
         ctrlc::set_handler(move || end(Signal))
     }
 
-    pub(super) fn on_end_or_reopen(mut mean: impl FnMut(super::Meant) + Send + 'static) -> Result<(), ctrlc::Error> {
+    pub(super) fn on_end_or_left(
+        _: super::Readers,
+        mut mean: impl FnMut(super::Meant) + Send + 'static,
+    ) -> Result<(), ctrlc::Error> {
         ctrlc::set_handler(move || mean(super::Meant::End))
     }
+
+    pub(super) use on_end_or_left as on_end_or_reopen;
 
     /// Service managers are not asked for it there.
     pub(crate) fn has_terminal() -> bool {

@@ -138,7 +138,7 @@ fn a_reader_who_leaves_before_what_was_awaited_ends_it_with_3() {
         let arguments = [&["mon", "-c", "sim"], more].concat();
         let mut child = started(&arguments);
         drop(child.stdout.take());
-        let last = if code == 3 { " of 1000 edges came, and its output was closed" } else { "edges delivered" };
+        let last = if code == 3 { " of 1000 edges came, and its reader left" } else { " delivered" };
         let output = child.wait_with_output().unwrap();
         assert_eq!(output.status.code(), Some(code), "{output:?}");
         assert!(err(&output).contains(last), "{output:?}");

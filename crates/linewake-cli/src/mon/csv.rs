@@ -9,6 +9,7 @@ use linewake::{EdgeEvent, EdgeKind};
 
 use super::line_text::LineTexts;
 use super::sink::{Closing, Item, Out, Sink, View};
+use crate::readers;
 
 /// The first row.
 pub(crate) const HEAD: &str = "timestamp_ns,chip,offset,name,event,level,seqno,line_seqno,overflowed,merged";
@@ -132,6 +133,10 @@ impl Sink for Csv {
             self.release(self.began_ns.unwrap_or(0))?;
         }
         self.out.flush()
+    }
+
+    fn place(&self) -> Option<readers::Place<'_>> {
+        Some(self.out.place())
     }
 
     fn end(&mut self, _: Closing<'_>) -> io::Result<()> {

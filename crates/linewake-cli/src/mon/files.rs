@@ -139,6 +139,10 @@ impl Log {
         Ok((next.is_empty() || !is_same(&self.file, &next.file)).then_some(next))
     }
 
+    pub(crate) fn file(&self) -> &File {
+        &self.file
+    }
+
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }

@@ -10,6 +10,7 @@ use serde_json::ser::{Formatter, Serializer};
 use super::line_text::LineTexts;
 use super::segment::Segment;
 use super::sink::{Closing, Item, Out, Sink, View};
+use crate::readers;
 
 /// See [`linewake::record`].
 pub(crate) struct Json {
@@ -100,6 +101,10 @@ impl Sink for Json {
 
     fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
+    }
+
+    fn place(&self) -> Option<readers::Place<'_>> {
+        Some(self.out.place())
     }
 
     fn end(&mut self, closing: Closing<'_>) -> io::Result<()> {

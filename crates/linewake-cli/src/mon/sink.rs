@@ -12,6 +12,7 @@ use linewake::{Account, Clock, ClockStep, EdgeEvent, EdgeKind, Gap, LineState};
 use super::files::{Existing, Format, Log};
 use super::select::Watched;
 use crate::exit::{self, Failure};
+use crate::readers::{self, Readers};
 
 /// What a watch begins with.
 #[derive(Clone, Copy, Debug)]
@@ -115,6 +116,10 @@ pub(crate) trait Sink {
     fn due(&self) -> Option<Instant> {
         None
     }
+    /// Where it is written, if that is somewhere that a reader can leave.
+    fn place(&self) -> Option<readers::Place<'_>> {
+        None
+    }
 }
 
 /// A buffered output. What is left in it when it is dropped is not written: it could not be.
@@ -124,6 +129,7 @@ pub(crate) struct Out {
 }
 
 enum Target {
+    /// Standard output.
     Stream(Box<dyn Write>),
     Log(Log),
 }
@@ -176,6 +182,14 @@ impl Out {
         self.flush()?;
         self.into = Target::Log(log);
         Ok(())
+    }
+
+    /// Where it is written.
+    pub(crate) fn place(&self) -> readers::Place<'_> {
+        match &self.into {
+            Target::Stream(_) => readers::Place::Stdout,
+            Target::Log(log) => readers::Place::File(log.file()),
+        }
     }
 
     /// A number, in decimal digits.
@@ -300,6 +314,17 @@ impl Sinks {
 
     pub(crate) fn add(&mut self, name: impl Into<String>, sink: impl Sink + 'static) {
         self.all.push(Place { name: name.into(), sink: Box::new(sink), has_failed: false });
+    }
+
+    /// Those who read it.
+    pub(crate) fn readers(&self) -> Readers {
+        self.all.iter().filter_map(|place| place.sink.place()).collect()
+    }
+
+    /// The same without standard output.
+    pub(crate) fn readers_of_files(&self) -> Readers {
+        let files = self.all.iter().filter_map(|place| place.sink.place());
+        files.filter(|place| matches!(place, readers::Place::File(_))).collect()
     }
 
     /// Tells every place that has not failed; the first new failure, if there is one.

@@ -7,6 +7,7 @@ use linewake::{Clock, EdgeEvent, EdgeKind};
 use super::line_text::LineTexts;
 use super::select::Watched;
 use super::sink::{Closing, Item, Out, Sink, View};
+use crate::readers;
 use crate::shown::{LineId, Printable};
 use crate::specifiers;
 use crate::stamp::Stamp;
@@ -199,6 +200,11 @@ impl Sink for Text {
 
     fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
+    }
+
+    fn place(&self) -> Option<readers::Place<'_>> {
+        // Who prints nothing has no use for a reader.
+        (!self.look.quiet).then(|| self.out.place())
     }
 
     fn end(&mut self, _: Closing<'_>) -> io::Result<()> {

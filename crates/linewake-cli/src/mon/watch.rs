@@ -209,12 +209,13 @@ impl<'a> Watch<'a> {
         self.left == 0
     }
 
-    /// What to say if it ended before what was awaited. `is_asked` is whether a signal has asked for the end. libgpiod's tool
-    /// says nothing.
-    pub(crate) fn early(&self, outcome: &Result<(), Ended>, is_asked: bool) -> Option<String> {
+    /// What to say if it ended before what was awaited. `is_asked` is whether a signal has asked for the end, `has_left`
+    /// whether a reader has left. libgpiod's tool says nothing.
+    pub(crate) fn early(&self, outcome: &Result<(), Ended>, is_asked: bool, has_left: bool) -> Option<String> {
         let why = match (outcome, self.over) {
             (Err(Ended::Device(_)), _) => "the chip was gone",
-            (Err(Ended::Output(_)), _) => "its output was closed",
+            (Err(Ended::Output(_)), _) => "its reader left",
+            _ if has_left => "its reader left",
             _ if is_asked => "a signal ended it",
             (Ok(()), Some(Over::Period)) => "--for was over",
             (Ok(()), Some(Over::Idle)) => "--idle-timeout was over",

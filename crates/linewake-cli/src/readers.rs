@@ -1,0 +1,177 @@
+//! Who reads what is written. That a reader has left can be seen on pipes, sockets and terminals before anything more is
+//! written there: a quiet watch ends by it, and not only with its next edge.
+//!
+//! On Windows a pipe has nothing that could be waited for: that its reader has left is seen with the next write.
+
+use std::fs::File;
+
+#[cfg(unix)]
+pub(crate) use self::system::Came;
+pub(crate) use self::system::Readers;
+
+/// Where something is written, and somebody may read it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Place<'a> {
+    Stdout,
+    File(#[cfg_attr(not(unix), expect(dead_code, reason = "nobody is seen leaving"))] &'a File),
+}
+
+impl<'a> FromIterator<Place<'a>> for Readers {
+    fn from_iter<I: IntoIterator<Item = Place<'a>>>(places: I) -> Self {
+        let mut readers = Self::default();
+        places.into_iter().for_each(|place| readers.add(place));
+        readers
+    }
+}
+
+#[cfg(unix)]
+mod system {
+    use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+    use std::{io, thread};
+
+    use rustix::event::{PollFd, PollFlags, poll};
+    use rustix::fs::{FileType, fstat};
+    use rustix::io::Errno;
+
+    use super::Place;
+    use crate::exit::Failure;
+
+    /// Readers, by what is written to them.
+    #[derive(Debug, Default)]
+    pub(crate) struct Readers(Vec<OwnedFd>);
+
+    /// What was waited for.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub(crate) enum Came {
+        /// Something can be read from the other file.
+        Other,
+        Left,
+    }
+
+    impl Readers {
+        /// One that can be seen leaving.
+        pub(super) fn add(&mut self, place: Place<'_>) {
+            let stdout = io::stdout();
+            let place = match place {
+                Place::Stdout => stdout.as_fd(),
+                Place::File(file) => file.as_fd(),
+            };
+            if is_watchable(place)
+                && let Ok(place) = place.try_clone_to_owned()
+            {
+                self.0.push(place);
+            }
+        }
+
+        /// Calls `left` when one of them has left, on a thread of its own, which there is only if they can be seen leaving.
+        pub(crate) fn watch(self, left: impl FnOnce() + Send + 'static) -> Result<(), Failure> {
+            if self.0.is_empty() {
+                return Ok(());
+            }
+            let watch = move || {
+                let mut all: Vec<_> = self.0.iter().map(|reader| PollFd::new(reader, PollFlags::empty())).collect();
+                while !matches!(poll(&mut all, None), Ok(1..)) {}
+                left();
+            };
+            let cannot =
+                |error| Failure::new(format!("cannot start a thread for readers: {error}; end other programs"));
+            thread::Builder::new().name("readers".to_owned()).spawn(watch).map(drop).map_err(cannot)
+        }
+
+        /// Sleeps until one of them has left, which is told once, or until something can be read from another file.
+        pub(crate) fn wait_beside(&mut self, other: impl AsFd) -> io::Result<Came> {
+            loop {
+                // A reader that has left is told unasked. One that writes no more and still reads has not left.
+                let readers = self.0.iter().map(|reader| PollFd::new(reader, PollFlags::empty()));
+                let mut all: Vec<_> = std::iter::once(PollFd::new(&other, PollFlags::IN)).chain(readers).collect();
+                match poll(&mut all, None) {
+                    Ok(_) | Err(Errno::INTR) => {}
+                    Err(error) => return Err(error.into()),
+                }
+                let [other, readers @ ..] = &all[..] else { return Ok(Came::Other) };
+                let has_left = readers.iter().any(|reader| !reader.revents().is_empty());
+                if !other.revents().is_empty() {
+                    return Ok(Came::Other);
+                }
+                if has_left {
+                    self.0.clear();
+                    return Ok(Came::Left);
+                }
+            }
+        }
+    }
+
+    fn is_watchable(place: BorrowedFd<'_>) -> bool {
+        fstat(place).is_ok_and(|stat| match FileType::from_raw_mode(stat.st_mode) {
+            FileType::Fifo | FileType::Socket => true,
+            FileType::CharacterDevice => rustix::termios::isatty(place),
+            _ => false,
+        })
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use std::fs::File;
+        use std::io::Write as _;
+        use std::net::Shutdown;
+        use std::os::unix::net::UnixStream;
+
+        use super::*;
+
+        fn readers(of: impl Into<OwnedFd>) -> Readers {
+            Readers::from_iter([Place::File(&File::from(of.into()))])
+        }
+
+        /// Something can be read from it at once.
+        fn ready() -> UnixStream {
+            let (mut one, other) = UnixStream::pair().unwrap();
+            one.write_all(b"x").unwrap();
+            other
+        }
+
+        #[test]
+        fn a_reader_of_a_pipe_has_left_when_it_is_closed() {
+            let (reader, writer) = io::pipe().unwrap();
+            let (_keep, quiet) = UnixStream::pair().unwrap();
+            let mut readers = readers(writer);
+            assert_eq!(readers.wait_beside(ready()).unwrap(), Came::Other);
+            drop(reader);
+            assert_eq!(readers.wait_beside(&quiet).unwrap(), Came::Left);
+            assert_eq!(readers.wait_beside(ready()).unwrap(), Came::Other, "it is told once");
+        }
+
+        #[test]
+        fn a_peer_that_writes_no_more_still_reads() {
+            let (ours, theirs) = UnixStream::pair().unwrap();
+            let (_keep, quiet) = UnixStream::pair().unwrap();
+            let mut readers = readers(ours);
+            theirs.shutdown(Shutdown::Write).unwrap();
+            assert_eq!(readers.wait_beside(ready()).unwrap(), Came::Other);
+            drop(theirs);
+            assert_eq!(readers.wait_beside(&quiet).unwrap(), Came::Left);
+        }
+
+        #[test]
+        fn a_plain_file_and_the_null_device_have_no_reader() {
+            let null = File::options().write(true).open("/dev/null").unwrap();
+            let plain = File::open(std::env::current_exe().unwrap()).unwrap();
+            assert!(Readers::from_iter([Place::File(&null), Place::File(&plain)]).0.is_empty());
+        }
+    }
+}
+
+#[cfg(not(unix))]
+mod system {
+    /// Nobody is seen leaving.
+    #[derive(Debug, Default)]
+    pub(crate) struct Readers(());
+
+    impl Readers {
+        pub(super) fn add(&mut self, _: super::Place<'_>) {}
+
+        #[expect(clippy::unnecessary_wraps, reason = "elsewhere it can fail")]
+        pub(crate) fn watch(self, _: impl FnOnce() + Send + 'static) -> Result<(), crate::exit::Failure> {
+            Ok(())
+        }
+    }
+}
