@@ -54,18 +54,23 @@ fn spawn(arguments: &[&str], stdout: impl Into<Stdio>) -> Child {
     linewake(arguments).stdout(stdout).stderr(Stdio::piped()).spawn().unwrap()
 }
 
-#[test]
-fn a_pipe_is_seen_to_be_closed_by_every_command_that_prints_on_and_on() {
-    let program = Scratch::with("left.sh", ONCE);
-    let chip = format!("exec:sh {}", program.path());
-    let capture = Scratch::with(
-        "left.jsonl",
+/// A capture of two edges that are a quarter of an hour apart.
+fn capture(name: &str) -> Scratch {
+    Scratch::with(
+        name,
         r#"{"record":"start","schema":3,"host":null,"boot_id":null,"clock":"monotonic","utc_offset_ns":null,"utc_error_ns":null,"utc_synchronised":null}
 {"record":"state","chip":"x","offset":0,"name":"door","level":0}
 {"record":"edge","chip":"x","offset":0,"name":"door","kind":"rising","timestamp_ns":1000,"seqno":1,"line_seqno":1,"missed":{"overflowed":0,"merged":0}}
 {"record":"edge","chip":"x","offset":0,"name":"door","kind":"falling","timestamp_ns":900000000000,"seqno":2,"line_seqno":2,"missed":{"overflowed":0,"merged":0}}
 "#,
-    );
+    )
+}
+
+#[test]
+fn a_pipe_is_seen_to_be_closed_by_every_command_that_prints_on_and_on() {
+    let program = Scratch::with("left.sh", ONCE);
+    let chip = format!("exec:sh {}", program.path());
+    let capture = capture("left.jsonl");
     for (arguments, code) in [
         (&["mon", "-c", &chip][..], 0),
         (&["mon", "-c", &chip, "--json"], 0),
@@ -91,10 +96,14 @@ fn a_pipe_is_seen_to_be_closed_by_every_command_that_prints_on_and_on() {
 fn a_named_pipe_is_seen_to_be_closed() {
     let pipe = Scratch::new("left.fifo");
     assert!(Command::new("mkfifo").arg(pipe.path()).status().unwrap().success());
+    let capture = capture("named.jsonl");
     for option in ["--json", "--csv"] {
-        let child = spawn(&["mon", "-c", "sim", "-q", &format!("{option}={}", pipe.path()), "tamper"], Stdio::null());
-        assert!(first_line(File::open(pipe.path()).unwrap()).len() > 10);
-        assert_eq!(ends(child).0, Some(0), "{option}");
+        let option = format!("{option}={}", pipe.path());
+        for words in [&["mon", "-c", "sim", "-q", &option, "tamper"][..], &["replay", capture.path(), "-q", &option]] {
+            let child = spawn(words, Stdio::null());
+            assert!(first_line(File::open(pipe.path()).unwrap()).len() > 10);
+            assert_eq!(ends(child).0, Some(0), "{words:?}");
+        }
     }
 }
 
