@@ -11,6 +11,7 @@ mod documented;
 mod driver;
 mod flood;
 mod fuzz;
+mod gpiod_tools;
 mod mutate;
 mod readme;
 mod report;
@@ -54,7 +55,9 @@ enum Task {
     /// Make the folders and packages of a release, in target/releases
     Dist(dist::Arguments),
     /// Measure how long the command `linewake` takes to start and to end
-    StartUp,
+    StartUp(start_up::Arguments),
+    /// Compare libgpiod's tools with ours, in the virtual machine, by every invocation that is written down
+    GpiodTools,
     /// Measure overlapped beside bare system calls and other crates, and write it to benches/README.md
     Bench(bench::Arguments),
     /// Flood linewake and its peers with edges, in the virtual machine, and account for every one
@@ -71,7 +74,8 @@ fn main() -> ExitCode {
         Task::Vm(arguments) => vm::run(&arguments),
         Task::Driver => driver::run(),
         Task::Dist(arguments) => dist::run(&arguments),
-        Task::StartUp => start_up::run(),
+        Task::StartUp(arguments) => start_up::run(&arguments),
+        Task::GpiodTools => gpiod_tools::run(),
         Task::Bench(arguments) => bench::run(&arguments),
         Task::Flood(arguments) => flood::run(&arguments),
     };

@@ -42,7 +42,7 @@ impl Hosts {
 }
 
 pub(crate) const WINDOWS: &str = "x86_64-pc-windows-gnu";
-const STATIC: &str = "x86_64-unknown-linux-musl";
+pub(crate) const STATIC: &str = "x86_64-unknown-linux-musl";
 
 /// The libraries, and the oldest compiler for each: what their manifests state. What is for this workspace alone needs
 /// the pinned one, and so does the command, because of its line editor.
@@ -50,6 +50,27 @@ const OLDEST: [(&str, &[&str]); 2] = [
     ("1.85.0", &["overlapped-codes"]),
     ("1.88.0", &["overlapped", "linewake-controller", "linewake-wave", "linewake"]),
 ];
+
+/// libgpiod's tools beside ours, by every invocation that is written down.
+pub(crate) fn every_gpiod_tool(run: &Run) -> Result<String, Failure> {
+    let program = workspace::target().join(STATIC).join("debug/linewake").display().to_string();
+    let options = ["--file", &*program, "--time-limit", "1800"];
+    let test = in_the_guest("gpiod_tools", &options)?.args("-p linewake-cli -- --include-ignored --show-output");
+    Ok(counted(run.tests(&test)?))
+}
+
+/// A test file, built for the guest and run there.
+fn in_the_guest(tests: &str, options: &[&str]) -> Result<CommandLine, Failure> {
+    // Without debug information a program is a tenth of the size, and the guest reads it all before it starts.
+    Ok(CommandLine::new("cargo test")
+        .env("CARGO_PROFILE_DEV_DEBUG", "0")
+        .args("--target")
+        .args(STATIC)
+        .args("--test")
+        .arg(tests)
+        .args("--config")
+        .arg(vm::runner_setting(STATIC, options)?))
+}
 
 /// The tests that run in the virtual machine, by the names of their files, and the options of `cargo xtask vm run` that
 /// they need. Each file has a machine of its own. "PROGRAM" stands for the command `linewake` as it is built for the guest.
@@ -302,15 +323,8 @@ fn in_the_vm(run: &Run) -> Result<String, Failure> {
             for (tests, options) in of {
                 let options: Vec<_> =
                     options.iter().map(|&option| if option == "PROGRAM" { program } else { option }).collect();
-                // Without debug information a program is a tenth of the size, and the guest reads it all before it starts.
-                let test =
-                    CommandLine::new("cargo test --workspace --exclude xtask --exclude linewake-driver --target")
-                        .env("CARGO_PROFILE_DEV_DEBUG", "0")
-                        .args(STATIC)
-                        .args("--test")
-                        .arg(*tests)
-                        .args("--config")
-                        .arg(vm::runner_setting(STATIC, &options)?);
+                let test = in_the_guest(tests, &options)?;
+                let test = test.args("--workspace --exclude xtask --exclude linewake-driver");
                 sum += run.tests(&test)?;
             }
             Ok(sum)

@@ -1,5 +1,8 @@
 //! How long the command takes from its start to its end when there is little to do: `--help`, and `get` on a simulated chip.
 //!
+//! With `--guest` what libgpiod's tools and ours of the same names take, in instructions, threads and memory: in the virtual
+//! machine, whose time is that of its instructions.
+//!
 //! A program that does nothing at all is started in turn with them: what that takes is this machine's, and not ours.
 
 use std::error::Error;
@@ -7,7 +10,16 @@ use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::command::CommandLine;
-use crate::workspace;
+use crate::setup::{self, Need};
+use crate::stage::STATIC;
+use crate::{vm, workspace};
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Compare libgpiod's tools with ours instead, in the virtual machine
+    #[arg(long)]
+    guest: bool,
+}
 
 /// How often each is started.
 const ROUNDS: usize = 200;
@@ -15,7 +27,10 @@ const ROUNDS: usize = 200;
 const AIM: Duration = Duration::from_millis(5);
 
 /// `cargo xtask start-up`
-pub(crate) fn run() -> Result<ExitCode, Box<dyn Error>> {
+pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
+    if arguments.guest {
+        return in_the_guest();
+    }
     let build = CommandLine::new("cargo build --release -p linewake-cli");
     if !build.command().status()?.success() {
         return Err(format!("this command failed: {build}").into());
@@ -54,4 +69,47 @@ pub(crate) fn run() -> Result<ExitCode, Box<dyn Error>> {
         println!("\nthe median of one is above {} ms: on a busy machine look at the fastest", AIM.as_millis());
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// libgpiod's tools and ours, from their start to their first byte or to their end.
+fn in_the_guest() -> Result<ExitCode, Box<dyn Error>> {
+    if let Some(lacks) = vm::lacks() {
+        return Err(format!("the virtual machine {lacks}").into());
+    }
+    setup::provide(&[Need::Qemu, Need::Target(STATIC)])?;
+    vm::prepare()?;
+    // As they are released: see `cargo xtask dist`.
+    let build = CommandLine::new("cargo build --profile dist -p linewake-cli -p flood --target").args(STATIC);
+    if !build.command().status()?.success() {
+        return Err(format!("this command failed: {build}").into());
+    }
+    let built = workspace::target().join(STATIC).join("dist");
+    let run = CommandLine::new("").arg(std::env::current_exe()?.to_string_lossy()).args("vm run --steady --file");
+    let run = run.arg(built.join("linewake").display().to_string()).args("--");
+    let run = run.arg(built.join("flood").display().to_string()).args("start-up ./linewake");
+    let said = run.read().ok_or_else(|| format!("this command failed: {run}"))?;
+    println!(
+        "{:<36} {:>10} {:>10} {:>6}  {:>9}  {:>13}",
+        "to the first byte, or to the end", "theirs", "ours", "ratio", "threads", "KiB at most"
+    );
+    let mut is_more = false;
+    for line in said.lines() {
+        let mut fields = line.split('\t');
+        let name = fields.next().unwrap_or_default();
+        let numbers: Vec<u64> = fields.filter_map(|field| field.split_once('=')?.1.parse().ok()).collect();
+        let [their_ns, their_threads, their_kib, our_ns, our_threads, our_kib] = numbers[..] else { continue };
+        let ratio = |ours: u64, theirs: u64| ours as f64 / theirs.max(1) as f64;
+        // An instruction takes 2 ns there.
+        println!(
+            "{name:<36} {:>10} {:>10} {:>6.2}  {their_threads:>4} {our_threads:>4}  {their_kib:>6} {our_kib:>6}",
+            their_ns / 2,
+            our_ns / 2,
+            ratio(our_ns, their_ns),
+        );
+        is_more |= our_ns > their_ns || our_threads > their_threads || ratio(our_kib, their_kib) > 1.5;
+    }
+    if is_more {
+        println!("\nours take more somewhere: more instructions or threads, or more than 1.5 times the memory");
+    }
+    Ok(if is_more { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }

@@ -1,19 +1,14 @@
 //! libgpiod's tools and ours, side by side on the kernel's gpio-sim in the virtual machine: the same script, run with Debian's
 //! `gpiod` and with links of the same names to `linewake`, prints the same and ends the same. Time stamps alone may differ.
 //!
-//! Debian's are of version 2.2; ours are like 2.3. What differs for that reason is left out, and listed:
-//!
-//! - gpiomon has `--initial-state` and `--numeric` since 2.3;
-//! - what comes behind a period, as in `5sec`, is an error since 2.3;
-//! - nothing, where a number is to be, is 0 to them and an error to us;
-//! - `--help` and `--version` are each one's own;
-//! - gpioinfo quotes the consumer of a line without a name since 2.3;
-//! - Debian builds gpioset without `--interactive`: what it has to say is in `tools.rs`, from libgpiod's source.
+//! Scripts in which something happens are below; `gpiod_tools/invocations.txt` is a table of more than a thousand plain
+//! invocations. What differs on purpose is in the table too, and docs/gpiod.md says why.
 #![cfg(all(target_os = "linux", not(miri)))]
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, MutexGuard, OnceLock};
 
@@ -79,8 +74,17 @@ impl Bench {
         let place = "/tmp/golden";
         let _ = fs::remove_dir_all(place);
         fs::create_dir_all(place).unwrap();
+        let mut command = self.command(&["-s", "KILL", "20", "sh", "-c"]);
+        command.arg(format!("{PRELUDE}\n{script}")).current_dir(place);
+        let output = command.env("PATH", format!("{tools}:/bin")).stdin(Stdio::null()).output().unwrap();
+        let text = |bytes: &[u8]| masked(&String::from_utf8_lossy(bytes));
+        Outcome { out: text(&output.stdout), err: text(&output.stderr), code: output.status.code() }
+    }
+
+    /// `timeout` and what it runs, for chips whose lines are low.
+    fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new("timeout");
-        command.args(["-s", "KILL", "20", "sh", "-c", &format!("{PRELUDE}\n{script}")]).current_dir(place);
+        command.args(words);
         for (name, chip) in ["A", "B"].into_iter().zip(self.sim.chips()) {
             for line in 0..chip.config().num_lines {
                 chip.set_pull(line, Level::Low).unwrap();
@@ -91,9 +95,7 @@ impl Bench {
         // What an earlier script left in the background, if it went wrong.
         let names = ["gpioset", "gpiomon", "gpionotify"];
         Command::new("killall").args(["-q", "-KILL"]).args(names).status().unwrap();
-        let output = command.env("PATH", format!("{tools}:/bin")).stdin(Stdio::null()).output().unwrap();
-        let text = |bytes: &[u8]| masked(&String::from_utf8_lossy(bytes));
-        Outcome { out: text(&output.stdout), err: text(&output.stderr), code: output.status.code() }
+        command
     }
 
     /// Says where the outcomes of scripts differ.
@@ -192,6 +194,105 @@ fn complaints(tool: &str, value: &str) -> Vec<String> {
         words.collect::<Vec<_>>().join(" ")
     };
     scripts.iter().map(|words| format!("{tool} {}", with_values(words))).collect()
+}
+
+/// A chip that is made by hand: gpiosim's names are text.
+fn chip(name: &str, lines: usize, names: &[&[u8]]) -> String {
+    let device = Path::new("/sys/kernel/config/gpio-sim").join(name);
+    let bank = device.join("bank0");
+    if !bank.exists() {
+        fs::create_dir_all(&bank).unwrap();
+        fs::write(bank.join("num_lines"), lines.to_string()).unwrap();
+        for (line, name) in names.iter().enumerate() {
+            let line = bank.join(format!("line{line}"));
+            fs::create_dir(&line).unwrap();
+            fs::write(line.join("name"), name).unwrap();
+        }
+        fs::write(device.join("live"), "1").unwrap();
+    }
+    fs::read_to_string(bank.join("chip_name")).unwrap().trim().to_owned()
+}
+
+/// What is in /dev, and in the directory of the invocations, while they run.
+const PLACES: &str = r#"
+mkdir -p "$1"; cd "$1"
+ln -s /dev/$A link; ln -s /dev/nowhere broken; ln -s loop loop
+[ -e /dev/board-io ] && exit
+ln -s /dev/$A /dev/another; ln -s /dev/nowhere /dev/broken
+mknod /dev/board-io c $((0x$(stat -c %t /dev/$A))) $((0x$(stat -c %T /dev/$A)))
+: >/dev/gpiochip90; mkfifo /dev/gpiochip91; mkdir /dev/gpiochip92
+"#;
+
+/// Runs all, each with its streams in files of its own.
+const RUN_ALL: &str = r#"
+cd "$1"; n=0; : >codes
+while IFS= read -r line <&3; do
+    n=$((n + 1))
+    eval "$line" >out.$n 2>err.$n </dev/null 3<&-
+    echo $? >>codes
+done 3<"$2"
+rm -rf /dev/another /dev/broken /dev/board-io /dev/gpiochip90 /dev/gpiochip91 /dev/gpiochip92
+"#;
+
+#[test]
+fn some_invocations_of_the_table() {
+    invocations_of_the_table(4);
+}
+
+/// Minutes: `cargo xtask gpiod-tools` runs it.
+#[test]
+#[ignore = "it takes minutes"]
+fn every_invocation_of_the_table() {
+    invocations_of_the_table(1);
+}
+
+/// Every so many of them, and all that differ.
+fn invocations_of_the_table(step: usize) {
+    let Some(bench) = bench() else { return };
+    let table: Vec<&str> = include_str!("gpiod_tools/invocations.txt").lines().collect();
+    let invocations = table.iter().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let (differing, same): (Vec<&str>, Vec<&str>) = invocations.partition(|line| line.starts_with("! "));
+    let same: Vec<_> = same.into_iter().step_by(step).collect();
+    let all: Vec<_> = same.iter().chain(&differing).map(|line| line.strip_prefix("! ").unwrap_or(line)).collect();
+    fs::write("/tmp/table", all.join("\n") + "\n").unwrap();
+    let names: [&[u8]; 4] = [b"caf\xe9", "tür".as_bytes(), b"\xff\xfe", "längere Nämen".as_bytes()];
+    let (of_bytes, large) = (chip("bytes", 5, &names), chip("large", 70, &[]));
+    let run = |tools: &str, place: &str| {
+        let _ = fs::remove_dir_all(place);
+        let mut command = bench.command(&["-s", "KILL", "400", "sh", "-c"]);
+        command.args([&*format!("({PLACES}); {RUN_ALL}"), "sh", place, "/tmp/table"]);
+        let status =
+            command.env("C", &of_bytes).env("D", &large).env("PATH", format!("{tools}:/bin")).status().unwrap();
+        let codes = fs::read_to_string(format!("{place}/codes")).unwrap();
+        let codes: Vec<_> = codes.lines().map(str::to_owned).collect();
+        assert!(status.success() && codes.len() == all.len(), "{status}: \"{}\" does not end", all[codes.len()]);
+        codes
+    };
+    let theirs = run("/bin", "/tmp/theirs");
+    let ours = run(OURS, "/tmp/ours-of-the-table");
+    let read = |place: &str, stream: &str, number: usize| fs::read(format!("{place}/{stream}.{number}")).unwrap();
+    let mut wrong = String::new();
+    for (at, invocation) in all.iter().enumerate() {
+        let outcome = |place: &str, codes: &[String]| {
+            let streams = ["out", "err"].map(|stream| read(place, stream, at + 1));
+            (codes[at].clone(), streams)
+        };
+        let (theirs, mut ours) = (outcome("/tmp/theirs", &theirs), outcome("/tmp/ours-of-the-table", &ours));
+        for stream in &mut ours.1 {
+            let text = String::from_utf8_lossy(stream);
+            if text.contains("/tmp/ours-of-the-table") {
+                *stream = text.replace("/tmp/ours-of-the-table", "/tmp/theirs").into_bytes();
+            }
+        }
+        if (theirs == ours) == (at >= same.len()) {
+            let shown = |(code, [out, err]): (String, [Vec<u8>; 2])| {
+                format!("{code}\n    out: \"{}\"\n    err: \"{}\"", out.escape_ascii(), err.escape_ascii())
+            };
+            let _ = write!(wrong, "\n{invocation}\n  libgpiod's: {}\n  ours: {}", shown(theirs), shown(ours));
+        }
+    }
+    println!("{} invocations are the same, {} differ on purpose", same.len(), differing.len());
+    assert!(wrong.is_empty(), "{wrong}");
 }
 
 fn all(own: &[&str], common: Vec<String>) -> BTreeSet<String> {

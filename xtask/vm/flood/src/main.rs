@@ -1,10 +1,13 @@
 //! Floods lines of a gpio-sim with edges while another program reads them, and prints what that made of them: what it
-//! printed, what it reported lost, and what it took. For `cargo xtask flood`, in its virtual machine.
+//! printed, what it reported lost, and what it took. For `cargo xtask flood` and `cargo xtask start-up --guest`, in their virtual
+//! machine.
 
 #[cfg(target_os = "linux")]
 mod consumer;
 #[cfg(target_os = "linux")]
 mod flood;
+#[cfg(target_os = "linux")]
+mod start_up;
 #[cfg(target_os = "linux")]
 mod usage;
 #[cfg(target_os = "linux")]
@@ -20,11 +23,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         Run(flood::Arguments),
         /// Be that program: take the edges with the library, print none, and the summary on SIGTERM
         Watch(watch::Arguments),
+        /// Start libgpiod's tools and ours in turn, and print what each took
+        StartUp(start_up::Arguments),
     }
 
     match Task::parse() {
         Task::Run(arguments) => flood::run(&arguments),
         Task::Watch(arguments) => watch::run(&arguments),
+        Task::StartUp(arguments) => start_up::run(&arguments),
     }
 }
 
