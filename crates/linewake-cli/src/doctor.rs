@@ -105,12 +105,16 @@ fn chips(report: &mut Report) {
     if specs.is_empty() {
         report.missing(system::no_chip());
     }
+    for what in system::no_chips() {
+        report.missing(what);
+    }
     report.good("sim: a simulated chip, always there");
 }
 
 #[cfg(target_os = "linux")]
 mod system {
     use std::fs;
+    use std::os::unix::fs::FileTypeExt as _;
     use std::path::Path;
 
     use rustix::fs::{Access, access};
@@ -136,6 +140,27 @@ mod system {
     pub(super) fn unknown_holder() -> Option<&'static str> {
         let unseen = "those without a process are held by the kernel or by another user's: as root this says which";
         (!rustix::process::geteuid().is_root()).then_some(unseen)
+    }
+
+    /// What is called as a gpiochip and is no device.
+    pub(super) fn no_chips() -> Vec<String> {
+        let entries = fs::read_dir("/dev").into_iter().flatten().flatten();
+        let called = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with("gpiochip"));
+        let mut said: Vec<_> = called
+            .filter_map(|entry| {
+                let what = match entry.file_type().ok()? {
+                    kind if kind.is_char_device() || kind.is_symlink() => return None,
+                    kind if kind.is_dir() => "a directory",
+                    kind if kind.is_file() => "a plain file",
+                    kind if kind.is_fifo() => "a pipe",
+                    _ => "something else",
+                };
+                let path = entry.path();
+                Some(format!("{} is {what}, and no gpiochip: it is ignored; remove it", path.display()))
+            })
+            .collect();
+        said.sort();
+        said
     }
 
     /// How the kernel has gpio-sim, which makes simulated chips.
@@ -278,6 +303,10 @@ mod system {
     /// GUID_DEVINTERFACE_COMPORT (ntddser.h).
     const COM_PORTS: InterfaceClass = InterfaceClass::from_u128(0x86e0_d1e0_8089_11d0_9ce4_0800_3e30_1f73);
 
+    pub(super) fn no_chips() -> Vec<String> {
+        Vec::new()
+    }
+
     pub(super) fn name() -> String {
         format!("Windows, {}", std::env::consts::ARCH)
     }
@@ -312,6 +341,10 @@ mod system {
     /// Who holds the lines of which no process is known.
     pub(super) fn unknown_holder() -> Option<&'static str> {
         Some("which processes hold them is not told here")
+    }
+
+    pub(super) fn no_chips() -> Vec<String> {
+        Vec::new()
     }
 
     pub(super) fn name() -> String {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 use std::io::{self, Write};
+use std::path::Path;
+use std::sync::OnceLock;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -51,7 +53,7 @@ impl fmt::Display for Stamped {
         let (zone, letter) = match self.stamp {
             Stamp::Seconds => return write!(f, "{seconds}.{rest:09}"),
             Stamp::Utc => (TimeZone::UTC, "Z"),
-            Stamp::Local => (TimeZone::system(), ""),
+            Stamp::Local => (local().clone(), ""),
         };
         // 2^64 ns are in the year 2554.
         let time = zone.to_datetime(Timestamp::from_second(seconds as i64).unwrap_or(Timestamp::MAX));
@@ -61,9 +63,54 @@ impl fmt::Display for Stamped {
     }
 }
 
+/// The time zone of this computer.
+fn local() -> &'static TimeZone {
+    static LOCAL: OnceLock<TimeZone> = OnceLock::new();
+    LOCAL.get_or_init(|| match std::env::var_os("TZ") {
+        Some(said) if cfg!(unix) => named(&said.to_string_lossy()),
+        _ => TimeZone::system(),
+    })
+}
+
+/// What `TZ` says, as the C library reads it: a file of the time zone database, or else a rule, for which no database is
+/// needed. What is neither is UTC.
+fn named(said: &str) -> TimeZone {
+    let name = said.strip_prefix(':').unwrap_or(said);
+    let directory = std::env::var_os("TZDIR").unwrap_or_else(|| "/usr/share/zoneinfo".into());
+    let file = || TimeZone::tzif(name, &std::fs::read(Path::new(&directory).join(name)).ok()?).ok();
+    let rule = |rule: &str| TimeZone::posix(rule).ok();
+    // Where summer time has a name and no dates, those of the United States are meant.
+    let dated = || rule(&format!("{name},M3.2.0,M11.1.0"));
+    if name.is_empty() {
+        return TimeZone::UTC;
+    }
+    file().or_else(|| rule(name)).or_else(dated).unwrap_or(TimeZone::UTC)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_zone_needs_no_database() {
+        const WINTER: i64 = 1_700_000_000;
+        const SUMMER: i64 = 1_690_000_000;
+        for (said, winter, summer) in [
+            ("EST5EDT,M3.2.0,M11.1.0", -5, -4),
+            ("EST5EDT", -5, -4),
+            (":EST5EDT", -5, -4),
+            ("<+03>-3", 3, 3),
+            ("XYZ-5:30", 5, 5),
+            ("", 0, 0),
+            ("No/Such Zone", 0, 0),
+        ] {
+            let hours = |second| {
+                let time = Timestamp::from_second(second).unwrap();
+                named(said).to_offset(time).seconds() / 3600
+            };
+            assert_eq!((hours(WINTER), hours(SUMMER)), (winter, summer), "{said}");
+        }
+    }
 
     #[test]
     fn what_is_written_is_what_is_shown() {

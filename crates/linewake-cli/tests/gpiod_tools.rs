@@ -510,6 +510,77 @@ fn gpionotify() {
     ));
 }
 
+/// A chip that goes is one that a script makes.
+#[test]
+fn when_a_chip_goes() {
+    let script = |tool: &str| {
+        format!(
+            "d=/sys/kernel/config/gpio-sim/gone; mkdir -p $d/bank0; echo 4 >$d/bank0/num_lines; echo 1 >$d/live; \
+             G=$(cat $d/bank0/chip_name); begin {tool}; echo 0 >$d/live; end; rmdir $d/bank0 $d"
+        )
+    };
+    let scripts = ["gpioset --banner -c $G 0=1", "gpiomon --banner -c $G 0", "gpionotify --banner -c $G 0"];
+    compare(&scripts.into_iter().map(script).collect());
+}
+
+#[test]
+fn in_the_background_and_by_its_name() {
+    let environment = r"tr '\0' '\n' </proc/$p/environ | grep -v -e ^PATH= -e ^_= | sort";
+    compare(&all(
+        &[
+            "begin gpioset --banner door=1; killall gpioset; end 2>/dev/null; gpioinfo door",
+            "gpioset -z door=1; gpioinfo door; pidof gpioset | wc -w; killall gpioset; sleep 0.3; gpioinfo door",
+            "gpioset -z door=1; p=$(pidof gpioset); cat /proc/$p/comm; ls -l /proc/$p/fd | grep -c null; readlink /proc/$p/cwd",
+            &format!("gpioset -z door=1; p=$(pidof gpioset); {environment}"),
+            "unshare -m sh -c 'umount -l /proc; gpioset -z --banner door=1; echo $?'; gpioinfo door; killall gpioset",
+            "gpioset --banner door=1 >/dev/full & tool=$!; sleep 0.5; level A 0; kill $tool; wait $tool; echo $?",
+        ],
+        Vec::new(),
+    ));
+}
+
+/// There is no time zone database in the guest.
+#[test]
+fn local_time_by_a_rule() {
+    let script = |zone: &str| {
+        format!(
+            "begin env TZ='{zone}' gpiomon -n 1 --banner -E realtime -F '%L %U' door; pull A 0 up; end >all; \
+             sed -n 's/.*T\\(..\\):.*T\\(..\\):.*/\\1 \\2/p' all | awk '{{print ($2 - $1 + 24) % 24}}'"
+        )
+    };
+    let zones = ["EST5EDT", "EST5EDT,M1.1.0,M12.5.0", "XYZ-7", "<-02>2", "No/Where", "", ":EST5EDT"];
+    compare(&zones.into_iter().map(script).collect());
+}
+
+/// What is called as a chip and is none is ignored, and `doctor` says so.
+#[test]
+fn what_is_called_as_a_chip_and_is_none() {
+    let Some(bench) = bench() else { return };
+    let script = format!(
+        ": >/dev/gpiochip90; mkfifo /dev/gpiochip91; mkdir /dev/gpiochip92; \
+         for name in 90 gpiochip91 /dev/gpiochip92; do \
+           {LINEWAKE} get -c $name 0; {LINEWAKE} set -c $name 0=1; {LINEWAKE} mon -c $name 0; \
+           {LINEWAKE} info -c $name; {LINEWAKE} detect $name; done; \
+         {LINEWAKE} detect; {LINEWAKE} doctor | grep gpiochip9; \
+         rm -r /dev/gpiochip90 /dev/gpiochip91 /dev/gpiochip92"
+    );
+    let said = bench.run(OURS, &script);
+    assert_eq!(said.code, Some(0));
+    for (what, name) in [("a plain file", 90), ("no character device", 91), ("a directory", 92)] {
+        let refused = format!("\"/dev/gpiochip{name}\" is {what}, and no gpiochip; there are \"");
+        assert_eq!(said.err.lines().filter(|line| line.contains(&refused)).count(), 5, "{}", said.err);
+    }
+    let found: Vec<_> = said.out.lines().collect();
+    assert!(!found.iter().any(|line| line.starts_with("gpiochip9")), "{found:?}");
+    for line in [
+        "! /dev/gpiochip90 is a plain file, and no gpiochip: it is ignored; remove it",
+        "! /dev/gpiochip91 is a pipe, and no gpiochip: it is ignored; remove it",
+        "! /dev/gpiochip92 is a directory, and no gpiochip: it is ignored; remove it",
+    ] {
+        assert!(found.contains(&line), "{found:?}");
+    }
+}
+
 /// Not libgpiod's: who holds which line, as far as /proc tells.
 #[test]
 fn doctor_names_the_processes_that_hold_lines() {

@@ -116,6 +116,18 @@ fn it_ends_by_the_keys_that_end_programs() {
 }
 
 #[test]
+fn ctrl_c_ends_libgpiods_tool_as_the_signal_does() {
+    let mut command = linewake(&["-c", "sim", "-i", "led=0"]);
+    command.arg0("gpioset").env("LINEWAKE_SIM", "1");
+    let mut terminal = Terminal::of(command);
+    terminal.shows("gpioset> ");
+    terminal.type_in("\x03");
+    let status = terminal.child.wait().unwrap();
+    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(2), "{status}");
+    assert!(terminal.is_cooked());
+}
+
+#[test]
 fn a_signal_leaves_the_terminal_as_it_was() {
     for (name, arguments, code) in [
         ("linewake", &["set", "-c", "sim", "-i", "led=0"][..], Some(0)),

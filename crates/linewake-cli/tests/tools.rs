@@ -457,11 +457,62 @@ fn libgpiods_names_complain_in_libgpiods_words() {
     assert_complains(&["gpionotify", "--idle-timeout", "x", "a"], &["invalid period: x"]);
 }
 
+/// What runs programs, reads files or opens devices of any kind is no chip to a tool that somebody may run as root.
+#[test]
+fn libgpiods_names_open_gpiochips_and_nothing_else() {
+    let place = fresh("privilege");
+    let file = place.join("lines.toml");
+    fs::write(&file, "lines = 4\n").unwrap();
+    let touched = place.join("touched");
+    let specs = [
+        format!("exec:touch {}", touched.display()),
+        format!("sim:{}", file.display()),
+        format!("profile:{}", file.display()),
+        "label:anything".to_owned(),
+        "serial:/dev/null".to_owned(),
+        "/dev/null".to_owned(),
+        file.display().to_string(),
+    ];
+    for spec in &specs {
+        let says = format!("cannot find GPIO chip character device '{spec}'");
+        for tool in ["gpioget", "gpioinfo", "gpiomon", "gpionotify"] {
+            assert_complains(&[tool, "-c", spec, "0"], &[&says]);
+        }
+        assert_complains(&["gpioset", "-c", spec, "0=1"], &[&says]);
+        assert_complains(&["gpiodetect", spec], &[&says]);
+    }
+    assert!(!touched.exists());
+    // Simulated chips are for tests, and only where the environment says so.
+    for value in [None, Some(""), Some("0")] {
+        let mut command = linewake(&["gpioget", "-c", "sim", "door"]);
+        match value {
+            Some(value) => command.env("LINEWAKE_SIM", value),
+            None => command.env_remove("LINEWAKE_SIM"),
+        };
+        let output = support::output(&mut command);
+        assert!(err(&output).ends_with("cannot find GPIO chip character device 'sim'\n"), "{output:?}");
+        assert_eq!(output.status.code(), Some(1));
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn gpioset_holds_its_lines_whether_or_not_it_can_say_so() {
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let mut child = linewake(&["gpioset", "-c", "sim", "--banner", "led=1"]).stdout(full).spawn().unwrap();
+    std::thread::sleep(Duration::from_millis(500));
+    assert_eq!(child.try_wait().unwrap(), None);
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
 #[test]
 fn operands_end_the_options_of_libgpiods_names() {
     assert_complains(&["gpioget", "-c", "sim", "tamper", "-l"], &["cannot find line '-l'"]);
     assert_prints(&["gpioget", "-c", "sim", "--", "tamper"], "\"tamper\"=inactive\n");
     assert_prints(&["gpioget", "-c", "nope", "-csim", "--", "tamper"], "\"tamper\"=inactive\n");
+    // Of an option that comes twice the first value must make sense too.
+    assert_complains(&["gpioget", "-c", "sim", "-p", "x", "-p", "0", "tamper"], &["invalid period: x"]);
 }
 
 #[test]
