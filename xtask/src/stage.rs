@@ -76,7 +76,7 @@ fn in_the_guest(tests: &str, options: &[&str]) -> Result<CommandLine, Failure> {
 /// they need. Each file has a machine of its own. "PROGRAM" stands for the command `linewake` as it is built for the guest.
 const IN_THE_VM: [&[(&str, &[&str])]; 2] = [
     &[("gpio_sim*", &[]), ("gpio_smp*", &["--cpus", "2"]), ("serial_vm", &["--usb-serial"]), ("devices_vm", &[])],
-    &[("gpiod_tools", &["--file", "PROGRAM", "--time-limit", "900"])],
+    &[("sinks_vm", &["--file", "PROGRAM"]), ("gpiod_tools", &["--file", "PROGRAM", "--time-limit", "900"])],
 ];
 
 pub(crate) const ALL: &[Stage] = &[
