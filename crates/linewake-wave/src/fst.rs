@@ -271,7 +271,7 @@ impl Blocks {
             if common.axis.go_to_ticks(begin) == Step::TooFar {
                 return Err("a time in it is centuries away".into());
             }
-            block.tell_frame(&mut self.file, &self.shapes, &mut common.head.bits, common.axis.at_ns())?;
+            block.tell_frame(&mut self.file, &self.shapes, &self.ports, &mut common.head.bits, common.axis.at_ns())?;
         }
         self.block = Some(block);
         Ok(true)

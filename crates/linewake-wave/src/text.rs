@@ -63,7 +63,8 @@ impl Text {
             }
             self.at = start;
             if !self.more()? {
-                self.word = Word { start: self.at, end: self.at, line: self.line, ..Word::default() };
+                let is_last = self.word.is_last;
+                self.word = Word { start: self.at, end: self.at, line: self.line, is_last, ..Word::default() };
                 return Ok(false);
             }
             start = self.at;
@@ -153,7 +154,7 @@ impl Text {
         self.is_over && self.at == self.end
     }
 
-    /// Whether the last word reaches to the end of the file: it may be cut off.
+    /// Whether the last word there was reaches to the end of the file: it may be cut off.
     pub(crate) fn is_last(&self) -> bool {
         self.word.is_last
     }

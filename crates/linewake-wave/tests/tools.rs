@@ -162,6 +162,37 @@ fn icarus_verilog() {
 }
 
 #[test]
+fn icarus_verilog_in_three_blocks() {
+    let expected = [
+        ("flush.a", "0:0 3000:1 6000:0 9000:1 12000:0 15000:1 18000:0 21000:1 24000:0 27000:1 30000:0 33000:1"),
+        ("flush.b[0]", "0:0 10000:1"),
+        ("flush.b[1]", "0:1 10000:0 30000:1"),
+    ];
+    check("iverilog-blocks.fst", Format::Fst, &expected, &[]);
+}
+
+#[test]
+fn every_packing_of_gtkwave() {
+    let dump = ours(&mut Reader::open(&file("packed.vcd")).unwrap());
+    assert_eq!(dump["t.w1"].len(), 240);
+    for name in ["packed-4.fst", "packed-F.fst", "packed-Z.fst", "packed-c.fst"] {
+        check(name, Format::Fst, &[], &[]);
+        assert_eq!(ours(&mut Reader::open(&file(name)).unwrap()), dump, "{name}");
+    }
+}
+
+#[test]
+fn states_of_ports() {
+    let expected = [("top.a", "0:0 10000:1 20000:z 30000:0"), ("top.b[1]", "0:0 20000:1"), ("top.b[0]", "0:1 20000:x")];
+    for name in ["evcd.vcd", "evcd.fst"] {
+        let mut reader = Reader::open(&file(name)).unwrap();
+        let waves = ours(&mut reader);
+        assert_eq!(waves, expected.map(|(path, wave)| (path.to_owned(), level(wave))).into(), "{name}");
+        assert_eq!(reader.warnings(), [""; 0], "{name}");
+    }
+}
+
+#[test]
 fn verilator() {
     // It has no x and no z.
     let mut expected = bench_v("TOP.bench", "0:0 12:1 42:0 42:1");

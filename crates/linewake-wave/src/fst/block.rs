@@ -163,6 +163,7 @@ impl Block {
         &self,
         file: &mut File,
         shapes: &[Shape],
+        is_port: &[bool],
         bits: &mut Bits,
         at_ns: u64,
     ) -> Result<(), String> {
@@ -177,7 +178,8 @@ impl Block {
         let bytes = unpack::zlib_or_stored(file.read(start, packed)?, unpacked)?;
         let mut input = Bytes(&bytes);
         let mut levels = Vec::new();
-        for (source, shape) in (0..count).zip(shapes) {
+        let count = usize::try_from(count).unwrap_or(usize::MAX);
+        for (source, shape) in shapes.iter().take(count).enumerate() {
             let length = match shape {
                 Shape::Digits(digits) => *digits as usize,
                 Shape::Real => 8,
@@ -186,8 +188,10 @@ impl Block {
             let value = input.take(length).ok_or(damage)?;
             if matches!(shape, Shape::Digits(_)) && bits.is_watched(source as u32) {
                 levels.clear();
-                levels.extend(value.iter().map(|&digit| Level::of(digit).unwrap_or(Level::Unknown)));
-                bits.vector(source as u32, &levels, at_ns);
+                digits(value, is_port[source], &mut levels);
+                if !levels.is_empty() {
+                    bits.vector(source as u32, &levels, at_ns);
+                }
             }
         }
         Ok(())
@@ -214,14 +218,8 @@ impl Values {
                 let bit = |place: usize| packed[place / 8] >> (7 - place % 8) & 1 == 1;
                 levels.extend((0..digits).map(|place| if bit(place) { Level::High } else { Level::Low }));
             }
-            Shape::Digits(digits) => {
-                let digits = input.take(digits as usize)?;
-                if self.is_port {
-                    // Its strengths follow behind a blank.
-                    levels.extend(digits.iter().map_while(|&state| ports::level(state)));
-                } else {
-                    levels.extend(digits.iter().map(|&digit| Level::of(digit).unwrap_or(Level::Unknown)));
-                }
+            Shape::Digits(length) => {
+                digits(input.take(length as usize)?, self.is_port, levels);
             }
             Shape::Real if first & 1 == 0 => drop(input.take(1)?),
             Shape::Real => drop(input.take(8)?),
@@ -235,6 +233,15 @@ impl Values {
         }
         self.at = self.bytes.len() - input.0.len();
         Some(())
+    }
+}
+
+/// What digits say. Those of a port are its states, with a blank and its strengths behind them.
+fn digits(text: &[u8], is_port: bool, levels: &mut Vec<Level>) {
+    if is_port {
+        levels.extend(text.iter().map_while(|&state| ports::level(state)));
+    } else {
+        levels.extend(text.iter().map(|&digit| Level::of(digit).unwrap_or(Level::Unknown)));
     }
 }
 

@@ -67,24 +67,25 @@ impl Changes {
             match told {
                 Told::Nothing => {}
                 Told::Something => return Ok(true),
-                Told::End => {
-                    self.close(common);
-                    return Ok(false);
-                }
+                Told::End => return Ok(false),
             }
         }
     }
 
-    /// The file is over.
+    /// The file is over. What `linewake` wrote ends with a line.
     fn close(&mut self, common: &mut Common) {
         if common.head.is_ours() && self.text.is_last() {
-            self.cut(common);
+            let (name, line) = (&common.name, self.text.line());
+            common.notes.add(Oddity::Cut, || format!("{name}:{line}: it is cut off in this line"));
         }
     }
 
     fn cut(&self, common: &mut Common) {
         let (name, line, last) = (&common.name, self.text.line(), shown(self.text.last()));
-        common.notes.add(Oddity::Cut, || format!("{name}:{line}: it is cut off behind \"{last}\""));
+        common.notes.add(Oddity::Cut, || match &*last {
+            "" => format!("{name}:{line}: it is cut off within a value"),
+            last => format!("{name}:{line}: it is cut off behind \"{last}\""),
+        });
     }
 
     /// The last word is nothing that belongs here: an error, unless it is half of something at the end of the file.
@@ -105,7 +106,7 @@ impl Changes {
 
     /// The last word is, or ends in, a code that nothing has.
     fn unknown(&self, common: &mut Common) {
-        if self.text.is_last() {
+        if self.text.is_last() || self.text.last().is_empty() {
             return self.cut(common);
         }
         let (name, line, last) = (&common.name, self.text.line(), shown(self.text.last()));

@@ -79,10 +79,11 @@ impl Parser<'_> {
     /// Returns whether there may be more.
     fn command(&mut self) -> Result<bool, Error> {
         if !next(self.name, self.text)? {
-            if let (Some(stray), false) = (self.stray.take(), self.has_command) {
-                return Err(stray);
+            if !self.has_command {
+                let empty = || Error::new(format!("\"{}\" is empty", self.name));
+                return Err(self.stray.take().unwrap_or_else(empty));
             }
-            self.notes.add(Oddity::Cut, || format!("{}: it ends within its definitions", self.name));
+            self.cut();
             return Ok(false);
         }
         match self.text.last() {
@@ -195,7 +196,9 @@ impl Parser<'_> {
     /// There is nothing but an end.
     fn end(&mut self, command: &str) -> Result<(), Error> {
         let line = self.text.line();
-        if next(self.name, self.text)? && self.text.last() != b"$end" {
+        if !next(self.name, self.text)? {
+            self.cut();
+        } else if self.text.last() != b"$end" {
             self.text.back();
             self.without_end(command, line);
         }
@@ -232,6 +235,10 @@ impl Parser<'_> {
             }
         }
         Ok(decoded(&kept))
+    }
+
+    fn cut(&mut self) {
+        self.notes.add(Oddity::Cut, || format!("{}: it ends within its definitions", self.name));
     }
 
     fn without_end(&mut self, command: &str, line: u64) {
