@@ -2,7 +2,6 @@
 
 use std::ffi::OsStr;
 use std::path::Path;
-use std::sync::OnceLock;
 
 /// A tool of libgpiod.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,38 +26,6 @@ pub(crate) const TOOLS: [(&str, Tool); 6] = [
 
 /// What options of ours stand under that libgpiod's tools do not have: called by their names it does not have them either.
 pub(crate) const BEYOND: &str = "Beyond libgpiod";
-
-/// By which name the program was called.
-#[derive(Debug)]
-pub(crate) struct Caller {
-    /// What its error messages begin with: as a tool all of `argv[0]`, as libgpiod's do.
-    pub(crate) prog: String,
-    pub(crate) tool: Option<(&'static str, Tool)>,
-}
-
-static CALLER: OnceLock<Caller> = OnceLock::new();
-
-/// Who is asked for, by the first word of the command line.
-pub(crate) fn begin(argv0: Option<&OsStr>) -> &'static Caller {
-    CALLER.get_or_init(|| {
-        let tool = argv0.and_then(tool);
-        let prog = match (tool, argv0) {
-            (Some(_), Some(argv0)) => argv0.to_string_lossy().into_owned(),
-            _ => "linewake".to_owned(),
-        };
-        Caller { prog, tool }
-    })
-}
-
-/// By which name the program was called; `linewake` in tests.
-pub(crate) fn caller() -> &'static Caller {
-    begin(None)
-}
-
-/// Whether the program is called by the name of one of libgpiod's tools.
-pub(crate) fn is_libgpiod() -> bool {
-    caller().tool.is_some()
-}
 
 /// Which tool that is, by the first word of the command line.
 pub(crate) fn tool(argv0: &OsStr) -> Option<(&'static str, Tool)> {

@@ -3,11 +3,9 @@
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use clap::error::{ContextKind, ContextValue, ErrorKind};
-use linewake::ErrorKind as Of;
+use clap::error::ErrorKind;
 
-use crate::caller::{Tool, caller, is_libgpiod};
-use crate::{output, period};
+use crate::output;
 
 /// The end of a help text, after what is the command's own. A command that can end with more than 0 and 1 says when, and
 /// ends well by a signal.
@@ -37,14 +35,12 @@ Exit codes:
 #[derive(Debug)]
 pub(crate) struct Failure {
     message: String,
-    /// What the tool of libgpiod says in this case, if it does: its own words, which scripts may know.
-    libgpiod: Vec<String>,
     code: u8,
 }
 
 impl Failure {
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), libgpiod: Vec::new(), code: 1 }
+        Self { message: message.into(), code: 1 }
     }
 
     /// One of which nothing is said.
@@ -62,17 +58,6 @@ impl Failure {
         Self { code: 3, ..Self::new(message) }
     }
 
-    /// In the words of libgpiod's tool, for when the program is called by its name. Said several times, several lines.
-    pub(crate) fn in_libgpiod(mut self, message: impl Into<String>) -> Self {
-        self.libgpiod.push(message.into());
-        self
-    }
-
-    /// What libgpiod's tools say when a call failed: what was tried, and what the system says.
-    pub(crate) fn of(error: &linewake::Error, tried: &str) -> Self {
-        Self::new(error.to_string()).in_libgpiod(format!("{tried}: {}", strerror(error)))
-    }
-
     /// What to do about it.
     pub(crate) fn with_remedy(mut self, remedy: &str) -> Self {
         self.message = format!("{}; {remedy}", self.message);
@@ -86,14 +71,8 @@ impl Failure {
 
     /// Tells it, and goes on.
     pub(crate) fn report(&self) {
-        let prog = &caller().prog;
-        let lines = if is_libgpiod() && !self.libgpiod.is_empty() {
-            &self.libgpiod
-        } else {
-            std::slice::from_ref(&self.message)
-        };
-        for line in lines.iter().filter(|line| !line.is_empty()) {
-            say(&format!("{prog}: {line}\n"));
+        if !self.message.is_empty() {
+            say(&format!("linewake: {}\n", self.message));
         }
     }
 }
@@ -157,60 +136,7 @@ pub(crate) fn misused(error: &clap::Error) -> Failure {
     let message = message.replace("invalid digit found in string", "it is a whole number, and not below zero");
     let message = message.replace("number too large to fit in target type", "it is at most 2^64 - 1");
     let message = format!("{message}; {tips}--help tells more");
-    let failure = Failure::new(message.replace('\'', "\""));
-    match in_libgpiod(error) {
-        Some(said) => failure.in_libgpiod(said),
-        None => failure,
-    }
-}
-
-/// What libgpiod's tools say of a value that makes no sense.
-fn in_libgpiod(error: &clap::Error) -> Option<String> {
-    if !matches!(error.kind(), ErrorKind::ValueValidation | ErrorKind::InvalidValue) {
-        return None;
-    }
-    let text = |kind| match error.get(kind) {
-        Some(ContextValue::String(text)) => Some(text.as_str()),
-        _ => None,
-    };
-    let argument = text(ContextKind::InvalidArg)?.trim_start_matches('-');
-    let value = text(ContextKind::InvalidValue)?;
-    let is_notify = caller().tool.is_some_and(|tool| tool.1 == Tool::Notify);
-    Some(match argument.split([' ', '=']).next()? {
-        "bias" => format!("invalid bias: {value}"),
-        "drive" => format!("invalid drive: {value}"),
-        "edges" => format!("invalid edges: {value}"),
-        // As they say it.
-        "event" if is_notify => format!("invalid edge: {value}"),
-        "event-clock" => format!("invalid event clock: {value}"),
-        "hold-period" | "idle-timeout" | "debounce-period" => format!("invalid period: {value}"),
-        "toggle" => format!("invalid period: {}", value.split(',').find(|text| period::parse(text).is_err())?),
-        "num-events" => format!("invalid number: '{value}'"),
-        _ => return None,
-    })
-}
-
-/// What the C library of Debian says of an error; other libraries differ here and there.
-pub(crate) fn strerror(error: &linewake::Error) -> String {
-    const EBUSY: i32 = 16;
-    const ENOTTY: i32 = 25;
-    const EOPNOTSUPP: i32 = 95;
-    let errno = error.device().and_then(|device| match device.code()? {
-        overlapped::ErrorCode::Errno(errno) => Some(errno),
-        _ => None,
-    });
-    let known = match (errno, error.kind()) {
-        (Some(EBUSY), _) | (None, Of::Busy) => "Device or resource busy",
-        (Some(ENOTTY), _) => "Inappropriate ioctl for device",
-        (Some(EOPNOTSUPP), _) | (None, Of::Unsupported) => "Operation not supported",
-        (None, Of::InvalidInput) => "Invalid argument",
-        (Some(errno), _) => {
-            let text = io::Error::from_raw_os_error(errno).to_string();
-            return text.split(" (os error").next().unwrap_or_default().to_owned();
-        }
-        (None, _) => return error.to_string(),
-    };
-    known.to_owned()
+    Failure::new(message.replace('\'', "\""))
 }
 
 /// Writes to standard error, which may be closed: then there is nobody to tell.

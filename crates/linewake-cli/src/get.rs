@@ -104,11 +104,11 @@ fn read(arguments: &Arguments, lines: &Lines) -> Result<Vec<bool>, Failure> {
     for (chip, of_chip) in lines.by_chip() {
         let offsets = of_chip.iter().map(|(_, line)| line.offset);
         let request = chip.request().lines(offsets).config(config).consumer(&arguments.consumer);
-        let request = request.start().map_err(|error| Failure::of(&error, "unable to request lines"))?;
+        let request = request.start()?;
         if let Some(period) = arguments.hold_period {
             thread::sleep(period);
         }
-        let read = request.values().map_err(|error| Failure::of(&error, "unable to read GPIO line values"))?;
+        let read = request.values()?;
         for ((place, _), value) in of_chip.into_iter().zip(read) {
             values[place] = value;
         }

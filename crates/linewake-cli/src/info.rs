@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use linewake::{Bias, Chip, ChipInfo, Direction, Edges, LineInfo, Offset};
 use serde::Serialize;
 
-use crate::caller::{BEYOND, is_libgpiod};
+use crate::caller::BEYOND;
 use crate::exit::Failure;
 use crate::lines::Scope;
 use crate::output;
@@ -74,13 +74,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     })?;
     let last = failures.pop();
     failures.iter().for_each(Failure::report);
-    // Strict libgpiod fails without a word when a name is that of several lines.
-    let shown: usize = survey.chips.iter().map(|(_, offsets)| offsets.len()).sum();
     match last {
         Some(failure) => Err(failure),
-        None if is_libgpiod() && !arguments.lines.is_empty() && shown != arguments.lines.len() => {
-            Err(Failure::silent())
-        }
         None => Ok(()),
     }
 }
@@ -101,8 +96,7 @@ fn show(
         let line = match chip.line_info(offset) {
             Ok(line) => line,
             Err(error) => {
-                let tried = format!("unable to read info for line {offset} from {name}");
-                return Ok(Err(Failure::of(&error, &tried)));
+                return Ok(Err(error.into()));
             }
         };
         if arguments.json {

@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use std::iter;
 use std::sync::Arc;
 
-use linewake::{Chip, ChipInfo, ChipOptions, Direction, ErrorKind, Offset};
+use linewake::{Chip, ChipInfo, ChipOptions, Direction, Offset};
 use overlapped::ErrorKind as Device;
 
-use crate::caller::{BEYOND, is_libgpiod};
+use crate::caller::BEYOND;
 use crate::config::{self, Member, Unit};
-use crate::exit::{self, Failure, strerror};
+use crate::exit::{self, Failure};
 
 // No documentation comment: it would be taken for that of the command which has it.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -122,7 +122,7 @@ impl Scope {
 
     /// Opens a chip that the user named.
     pub(crate) fn open(spec: &str, options: &ChipOptions) -> Result<Chip, Failure> {
-        let chip = options.open(&real(spec)).map_err(|error| not_opened(spec, &error))?;
+        let chip = options.open(&real(spec)).map_err(Failure::from)?;
         say_notes(&chip);
         Ok(chip)
     }
@@ -190,11 +190,10 @@ impl Scope {
         all: All,
         options: &ChipOptions,
     ) -> Result<Lines, Failure> {
-        if !operands.is_empty() || is_libgpiod() || !self.has_chip() {
+        if !operands.is_empty() || !self.has_chip() {
             if operands.is_empty() {
-                let remedy = if is_libgpiod() { "" } else { "; name one, or a chip with --chip for all of its lines" };
                 let none = "at least one GPIO line must be specified";
-                return Err(Failure::new(format!("{none}{remedy}")).in_libgpiod(none));
+                return Err(Failure::new(format!("{none}; name one, or a chip with --chip for all of its lines")));
             }
             return self.resolve(operands, options);
         }
@@ -244,11 +243,7 @@ struct Wanted {
 
 impl Wanted {
     fn new(operands: &[String]) -> Result<Self, Failure> {
-        let members = if is_libgpiod() {
-            operands.iter().map(|id| Member::plain(id)).enumerate().collect()
-        } else {
-            config::expand(operands)?
-        };
+        let members = config::expand(operands)?;
         Ok(Self { ids: members.iter().map(|(_, member)| member.id.clone()).collect(), members })
     }
 }
@@ -282,7 +277,7 @@ impl<'a> Search<'a> {
         let chip = match options.open(&real(spec)) {
             Ok(chip) => chip,
             Err(error) if !is_named && is_denied(&error) => return Ok(None),
-            Err(error) => return Err(not_opened(spec, &error)),
+            Err(error) => return Err(error.into()),
         };
         // By another of its names.
         let path = &chip.info().path;
@@ -321,7 +316,7 @@ impl<'a> Search<'a> {
         })?;
         let [one, other] = found.map(|(at, offset)| format!("\"{}:{offset}\"", self.opened[at].1));
         let message = format!("line \"{id}\" is not unique; name {one} or {other} by chip and offset");
-        Some(Failure::new(message).in_libgpiod(format!("line '{id}' is not unique")))
+        Some(Failure::new(message))
     }
 
     fn name(&self, (at, offset): Place) -> Option<Arc<str>> {
@@ -330,9 +325,6 @@ impl<'a> Search<'a> {
 
     /// Operands that name their chip themselves, as CHIP:LINE. What a line is called goes first.
     fn with_chips(&mut self, ids: &[String], options: &ChipOptions) -> Result<(), Failure> {
-        if is_libgpiod() {
-            return Ok(());
-        }
         for (place, id) in ids.iter().enumerate() {
             let parts = id.rsplit_once(':').filter(|(spec, _)| !spec.is_empty() && self.found[place].is_none());
             let Some((spec, line)) = parts else { continue };
@@ -368,27 +360,16 @@ impl<'a> Search<'a> {
 
     /// Complains of what was not found, and of what was found twice.
     fn complaint(&self, ids: &[String]) -> Option<Failure> {
-        let mut failure: Option<Failure> = None;
-        let mut complain = |(message, libgpiod): (String, String)| {
-            failure = Some(failure.take().unwrap_or_else(|| Failure::new(message)).in_libgpiod(libgpiod));
-        };
         let mut taken: HashMap<Place, &str> = HashMap::new();
         for (found, id) in self.found.iter().zip(ids) {
-            let Some(found) = found else {
-                complain(self.not_found(id, ids));
-                continue;
-            };
-            match taken.get(found) {
-                Some(before) => complain((
-                    format!("lines \"{before}\" and \"{id}\" are the same line of chip \"{}\"", self.opened[found.0].1),
-                    format!("lines '{before}' and '{id}' are the same line"),
-                )),
-                None => {
-                    taken.insert(*found, id);
-                }
+            let Some(found) = found else { return Some(Failure::new(self.not_found(id, ids))) };
+            if let Some(before) = taken.insert(*found, id) {
+                let chip = &self.opened[found.0].1;
+                let same = format!("lines \"{before}\" and \"{id}\" are the same line of chip \"{chip}\"");
+                return Some(Failure::new(same));
             }
         }
-        failure
+        None
     }
 
     /// What to say of an operand that is a chip, as libgpiod's first tools took it before the lines.
@@ -405,9 +386,7 @@ impl<'a> Search<'a> {
     /// Says it where the first operand is the name of a chip, and of a line that is taken for it.
     fn note_chip(&self, ids: &[String]) {
         let first = self.found.first().copied().flatten().zip(ids.first());
-        if let Some(((at, offset), id)) =
-            first.filter(|(_, id)| !is_libgpiod() && !self.scope.has_chip() && is_chip(id))
-        {
+        if let Some(((at, offset), id)) = first.filter(|(_, id)| !self.scope.has_chip() && is_chip(id)) {
             let place = format!("{}:{offset}", self.opened[at].1);
             exit::say(&format!(
                 "\"{id}\" is a line here, \"{place}\", which is called so; the chip would be \"-c {id}\"\n"
@@ -439,18 +418,15 @@ impl<'a> Search<'a> {
     }
 
     /// What to say of a line that is not there, among all that were asked for.
-    fn not_found(&self, id: &str, ids: &[String]) -> (String, String) {
+    fn not_found(&self, id: &str, ids: &[String]) -> String {
         let scope = self.scope;
         let is_number = offset_in(id).is_some();
-        let nowhere = format!("cannot find line '{id}'");
         if let Some(message) = self.meant_a_chip(id, ids) {
-            return (message, nowhere);
+            return message;
         }
         match (scope.chip.as_slice(), self.opened.first()) {
-            ([spec], Some((_, chip))) if !scope.by_name || !is_number => {
-                let message = chip.find(id).err().map_or_else(|| nowhere.clone(), |error| error.to_string());
-                let out_of_range = format!("offset {id} is out of range on chip '{spec}'");
-                (message, if is_number && !scope.by_name { out_of_range } else { nowhere })
+            ([_], Some((_, chip))) if !scope.by_name || !is_number => {
+                chip.find(id).err().map_or_else(|| format!("cannot find line \"{id}\""), |error| error.to_string())
             }
             ([], _) if is_number => {
                 let chip = match ids {
@@ -460,14 +436,14 @@ impl<'a> Search<'a> {
                     _ => String::new(),
                 };
                 let one = format!("an offset is one of a chip; name it with --chip, or as CHIP:{id}");
-                (format!("cannot find line \"{id}\": {one}{chip}"), nowhere)
+                format!("cannot find line \"{id}\": {one}{chip}")
             }
             ([], _) => {
                 let looked = match linewake::chips().as_slice() {
                     [] => "there is no chip to look on; name one with --chip: \"sim\" is everywhere".to_owned(),
                     chips => format!("it is not on \"{}\"; \"linewake info\" lists them all", chips.join("\", \"")),
                 };
-                (format!("cannot find line \"{id}\": {looked}"), nowhere)
+                format!("cannot find line \"{id}\": {looked}")
             }
             (chips, _) => {
                 let remedy = if is_number && !scope.by_name {
@@ -475,7 +451,7 @@ impl<'a> Search<'a> {
                 } else {
                     "\"linewake info\" lists their lines".to_owned()
                 };
-                (format!("cannot find line \"{id}\" on \"{}\"; {remedy}", chips.join("\", \"")), nowhere)
+                format!("cannot find line \"{id}\" on \"{}\"; {remedy}", chips.join("\", \""))
             }
         }
     }
@@ -537,28 +513,6 @@ fn real(spec: &str) -> String {
 /// Says what the user should know of a chip: what was left out of the waveform it plays, for example.
 fn say_notes(chip: &Chip) {
     chip.notes().iter().for_each(|note| exit::say(&format!("{note}\n")));
-}
-
-/// What to say of a chip that does not open.
-pub(crate) fn not_opened(spec: &str, error: &linewake::Error) -> Failure {
-    let is_none = error.kind() == ErrorKind::UnknownChip
-        || error.device().is_some_and(|error| matches!(error.kind(), Device::NotFound | Device::Unsupported));
-    Failure::new(error.to_string()).in_libgpiod(if is_none {
-        format!("cannot find GPIO chip character device '{spec}'")
-    } else {
-        format!("unable to open chip '{}': {}", path(spec), strerror(error))
-    })
-}
-
-/// Where libgpiod's tools look for a chip.
-fn path(spec: &str) -> String {
-    if spec.contains('/') {
-        spec.to_owned()
-    } else if offset_in(spec).is_some() {
-        format!("/dev/gpiochip{spec}")
-    } else {
-        format!("/dev/{spec}")
-    }
 }
 
 #[cfg(test)]

@@ -43,7 +43,7 @@ use self::source::Source;
 use self::text::{Look, Text};
 use self::vcd::{Timescale, Vcd};
 use self::watch::{Ended, Now, Pace, Watch};
-use crate::caller::{BEYOND, is_libgpiod};
+use crate::caller::BEYOND;
 use crate::exit::{self, Failure};
 use crate::lines::{All, Scope};
 use crate::readers::{Place, Readers};
@@ -329,7 +329,7 @@ impl Lines {
             let us = debounce.as_micros();
             if us > u32::MAX.into() {
                 let message = format!("maximum debounce period is {}us, got {us}us", u32::MAX);
-                return Err(Failure::new(message.clone()).in_libgpiod(message));
+                return Err(Failure::new(message));
             }
             config.debounce = debounce;
         }
@@ -339,26 +339,17 @@ impl Lines {
     fn monitor(&self, selection: &Selection, clock: EventClock, reattach: bool) -> Result<Monitor, Failure> {
         let config = self.config(clock)?;
         let mut builder = Monitor::builder().states(true).reattach(reattach);
-        if is_libgpiod() {
-            builder = builder.window(Duration::ZERO);
-        }
         for (chip, offsets) in &selection.requests {
             let mut request = chip.request().lines(offsets.iter().copied()).config(config).consumer(&*self.consumer);
             if let Some(events) = self.queue_size {
                 request = request.queue_size(events);
             }
-            if let [_] = selection.requests[..]
-                && !is_libgpiod()
-            {
+            if let [_] = selection.requests[..] {
                 request = request.gather(GATHER);
             }
             builder = builder.request(request);
         }
-        builder.start().map_err(|error| {
-            let chip = selection.requests.first().map(|(chip, _)| chip.info());
-            let path = chip.map_or("", |chip| chip.path.as_deref().unwrap_or(&chip.name));
-            Failure::of(&error, &format!("unable to request lines on chip {path}"))
-        })
+        Ok(builder.start()?)
     }
 }
 
@@ -371,7 +362,7 @@ impl Output {
             _ if said == Some(EventClock::Realtime) => Stamp::Utc,
             _ => Stamp::Seconds,
         };
-        let can = || is_libgpiod() || selection.requests.iter().all(|(chip, _)| chip.capabilities().realtime);
+        let can = || selection.requests.iter().all(|(chip, _)| chip.capabilities().realtime);
         let clock = match said {
             Some(clock) => clock,
             None if time != Stamp::Seconds && can() => EventClock::Realtime,
@@ -411,19 +402,18 @@ impl Output {
         }
         let mut sinks = Sinks::new();
         let to_stdout = files.iter().any(|(_, path)| path.as_os_str() == "-");
-        let to_utc_ns = text::to_utc_ns(clock).filter(|_| !is_libgpiod());
-        if time != Stamp::Seconds && to_utc_ns.is_none() && !is_libgpiod() {
+        let to_utc_ns = text::to_utc_ns(clock);
+        if time != Stamp::Seconds && to_utc_ns.is_none() {
             let message = "it is not known how the clock \"{}\" goes with UTC; leave out --utc and --localtime";
             return Err(Failure::new(message.replace("{}", clock.name)));
         }
         if !to_stdout {
-            let colour = !is_libgpiod() && AutoStream::choice(&io::stdout()) != ColorChoice::Never;
+            let colour = AutoStream::choice(&io::stdout()) != ColorChoice::Never;
             let look = Look {
                 format: self.format.clone(),
                 time,
                 unquoted: self.unquoted,
                 with_chip,
-                beyond: !is_libgpiod(),
                 initial: self.initial_state,
                 numeric: self.numeric,
                 quiet: self.quiet,
@@ -470,7 +460,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         began,
         pace: ending.pace(output.json.is_none()),
         filter,
-        says_summary: !output.has_json_on_stdout() && !is_libgpiod(),
+        says_summary: !output.has_json_on_stdout(),
         fail_on_loss: ending.fail_on_loss,
         is_asked,
     };
@@ -523,9 +513,7 @@ struct Plan {
 fn account_for(selection: &Selection, monitor: Monitor, mut sinks: Sinks, plan: Plan) -> Result<(), Failure> {
     let nudge = Arc::new(Nudge::new());
     let has_left = Arc::new(AtomicBool::new(false));
-    if !is_libgpiod() {
-        listen(sinks.readers(), monitor.stopper(), nudge.clone(), plan.is_asked.clone(), has_left.clone())?;
-    }
+    listen(sinks.readers(), monitor.stopper(), nudge.clone(), plan.is_asked.clone(), has_left.clone())?;
     let clock = monitor.clock();
     let now = Now::read(&clock);
     let mut selection = selection.clone();
@@ -555,15 +543,16 @@ fn account_for(selection: &Selection, monitor: Monitor, mut sinks: Sinks, plan: 
     };
     let ended = sinks.end(closing);
     let is_written = ended.is_ok() && !matches!(outcome, Err(Ended::Output(_)));
-    if plan.says_summary || (!is_written && !is_libgpiod()) {
+    if plan.says_summary || !is_written {
         exit::say(&summary::summary(&accounts, threads));
     }
     let lost = if plan.fail_on_loss { loss(&accounts, gaps) } else { Ok(()) };
     match (outcome, ended) {
         (Err(Ended::Output(lost)), _) | (Ok(()), Err(lost)) => output_failed(&lost, has_left)?,
         (Err(Ended::Device(error)), _) => {
-            let mut failure = Failure::of(&error, "error reading line events");
-            if error.is_disconnected() {
+            let is_gone = error.is_disconnected();
+            let mut failure = Failure::from(error);
+            if is_gone {
                 failure = failure.with_remedy("--reattach waits until it is back");
             }
             // That edges were lost is what was asked for, and the more so when the chip is gone.

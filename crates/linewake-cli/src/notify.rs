@@ -13,7 +13,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use linewake::record::{Info, NamedChip, Record, Start};
 use linewake::{InfoEvent, InfoEventKind, InfoWatcher, Stopper};
 
-use crate::caller::{BEYOND, is_libgpiod};
+use crate::caller::BEYOND;
 use crate::exit::Failure;
 use crate::lines::{All, Lines, Scope};
 use crate::mon::summary::plural;
@@ -108,22 +108,16 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let lines = arguments.scope.resolve_or_all(&arguments.lines, All::Lines, &arguments.scope.consent.options())?;
     let mut watchers = Vec::new();
     for (chip, of_chip) in lines.by_chip() {
-        let watcher = chip.watch_info(of_chip.iter().map(|(_, line)| line.offset)).map_err(|error| {
-            let path = chip.info().path.as_deref().unwrap_or(&chip.info().name);
-            Failure::of(&error, &format!("unable to watch line on chip '{path}'"))
-        })?;
-        watchers.push(watcher);
+        watchers.push(chip.watch_info(of_chip.iter().map(|(_, line)| line.offset))?);
     }
     let has_left = Arc::new(AtomicBool::new(false));
-    if !is_libgpiod() {
-        let has_left = has_left.clone();
-        let stoppers: Vec<_> = watchers.iter().map(InfoWatcher::stopper).collect();
-        let readers = (!arguments.quiet).then_some(readers::Place::Stdout).into_iter().collect();
-        signals::on_end_or_left(readers, move |meant| {
-            has_left.fetch_or(meant == Meant::Left, Ordering::Relaxed);
-            stoppers.iter().for_each(Stopper::stop);
-        })?;
-    }
+    let stoppers: Vec<_> = watchers.iter().map(InfoWatcher::stopper).collect();
+    let readers = (!arguments.quiet).then_some(readers::Place::Stdout).into_iter().collect();
+    let left = has_left.clone();
+    signals::on_end_or_left(readers, move |meant| {
+        left.fetch_or(meant == Meant::Left, Ordering::Relaxed);
+        stoppers.iter().for_each(Stopper::stop);
+    })?;
     let mut out = output::standard();
     let mut watch = Watch { arguments, lines: &lines, chips: lines.chip_names(), seen: 0 };
     let outcome = watch.run(&mut watchers, &mut out);
@@ -137,7 +131,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         Err(Ended::Output(_)) if has_left => {}
         Err(Ended::Output(error)) => output::failed(&error)?,
         Err(Ended::Chip(error)) => {
-            let failure = Failure::of(&error, "unable to retrieve chip event");
+            let failure = Failure::from(error);
             if early.is_none() {
                 return Err(failure);
             }
@@ -203,7 +197,7 @@ impl Watch<'_> {
         }
     }
 
-    /// What to say if it ended before what was awaited. libgpiod's tool says nothing.
+    /// What to say if it ended before what was awaited.
     fn early(&self, outcome: &Result<Over, Ended>, has_left: bool) -> Option<String> {
         let why = match outcome {
             Ok(Over::Enough) => return None,
@@ -214,7 +208,7 @@ impl Watch<'_> {
         };
         let (seen, awaited) = (self.seen, self.arguments.num_events);
         let events = plural(awaited.into(), "event");
-        (seen < awaited && !is_libgpiod()).then(|| format!("{seen} of {events} came, and {why}"))
+        (seen < awaited).then(|| format!("{seen} of {events} came, and {why}"))
     }
 
     fn begin(&self, out: &mut Out) -> io::Result<()> {

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use crate::caller::is_libgpiod;
-
-/// Reads `250`, `250ms`, `10us`, `5s` or `1m`; and `2h` and `1d`, unless the tool is libgpiod's.
+/// Reads `250`, `250ms`, `10us`, `5s` or `1m`, `2h` or `1d`.
 pub(crate) fn parse(text: &str) -> Result<Duration, String> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);
@@ -16,8 +14,8 @@ pub(crate) fn parse(text: &str) -> Result<Duration, String> {
         "" | "ms" => 1_000,
         "s" => 1_000_000,
         "m" => 60_000_000,
-        "h" if !is_libgpiod() => 3_600_000_000,
-        "d" if !is_libgpiod() => 86_400_000_000,
+        "h" => 3_600_000_000,
+        "d" => 86_400_000_000,
         _ => return Err("a period is a whole number of milliseconds, or has a unit: us, ms, s, m, h or d".to_owned()),
     };
     let number: Option<u64> = number.parse().ok();

@@ -12,7 +12,6 @@ use std::{process, thread};
 use linewake::{Bias, Drive, LineConfig, Request};
 
 use self::terminal::Settings;
-use crate::caller::is_libgpiod;
 use crate::exit::Failure;
 use crate::lines::{Lines, Scope, is_chip, is_chip_number, told_as_chip};
 use crate::period::{self, Periods};
@@ -94,14 +93,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let interactive = arguments.interactive;
     if interactive && arguments.toggle.is_some() {
         let message = "can't combine interactive with toggle";
-        return Err(Failure::new(format!("{message}: take the command \"toggle\"")).in_libgpiod(message));
+        return Err(Failure::new(format!("{message}: take the command \"toggle\"")));
     }
     if interactive && arguments.daemonize {
         return Err(Failure::new("can't combine interactive with daemonize: nobody could give it commands"));
     }
     if arguments.values.is_empty() {
         let message = "at least one GPIO line value must be specified";
-        return Err(Failure::new(format!("{message}, as LINE=VALUE")).in_libgpiod(message));
+        return Err(Failure::new(format!("{message}, as LINE=VALUE")));
     }
     let (ids, values): (Vec<_>, Vec<_>) = arguments
         .values
@@ -116,9 +115,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let terminal = if interactive { Settings::now() } else { Settings::default() };
     let awaited = Awaited::default();
     awaited.is(Some("the lines were set"));
-    if !is_libgpiod() || terminal.is_some() {
-        end_on_signal(terminal, awaited.clone())?;
-    }
+    end_on_signal(terminal, awaited.clone())?;
     let lines = arguments.scope.resolve(&ids, &arguments.scope.consent.options())?;
     let values = lines.lines.iter().map(|line| values[line.operand]).collect();
     let mut outputs = Outputs::hold(arguments, lines, values)?;
@@ -195,7 +192,7 @@ fn invalid_value(text: &str, wrong: &str, values: &[String]) -> Failure {
     } else {
         format!("\"{wrong}\" in \"{text}\" is no value: it is 1, active, on, true, 0, inactive, off or false")
     };
-    Failure::new(message).in_libgpiod(format!("invalid line value: '{wrong}'"))
+    Failure::new(message)
 }
 
 /// Outputs that are held.
@@ -222,29 +219,26 @@ impl Outputs {
                 let config = arguments.drive.map_or(config, |drive| config.drive(drive));
                 request = request.line_with(line.offset, config);
             }
-            requests.push(request.start().map_err(|error| {
-                let path = chip.info().path.as_deref().unwrap_or(&chip.info().name);
-                Failure::of(&error, &format!("unable to request lines on chip '{path}'"))
-            })?);
+            requests.push(request.start()?);
         }
         Ok(Self { lines, values, requests, have_failed: false, is_one_gone: false })
     }
 
     /// Sets the lines to their values. One chip that fails does not stop the others.
     fn apply(&mut self) {
-        for (at, (chip, of_chip)) in self.lines.by_chip().enumerate() {
+        for (at, (_, of_chip)) in self.lines.by_chip().enumerate() {
             let values = of_chip.iter().map(|&(place, line)| (line.offset, self.values[place]));
             if let Err(error) = self.requests[at].set_values(values) {
-                Failure::of(&error, &format!("unable to set values on '{}'", chip.info().name)).report();
                 self.have_failed = true;
                 self.is_one_gone |= error.is_disconnected();
+                Failure::from(error).report();
             }
         }
     }
 
-    /// Whether all was set that was to be. libgpiod's tool does not ask.
+    /// Whether all was set that was to be.
     fn verdict(&self) -> Result<(), Failure> {
-        if self.have_failed && !is_libgpiod() { Err(Failure::silent()) } else { Ok(()) }
+        if self.have_failed { Err(Failure::silent()) } else { Ok(()) }
     }
 
     fn toggle_all(&mut self) {
@@ -254,7 +248,7 @@ impl Outputs {
     /// Toggles after each of the periods, over and over; until the end of the sequence if its last period is zero.
     ///
     /// # Errors
-    /// A chip is gone, which was said. libgpiod's tool goes on.
+    /// A chip is gone, which was said.
     fn toggle_by(&mut self, periods: &[Duration], hold: Option<Duration>) -> Result<(), Failure> {
         let (periods, is_endless) = match periods {
             [first @ .., Duration::ZERO] => (first, false),
@@ -278,8 +272,6 @@ impl Outputs {
     /// Holds the lines, for ever or until the first chip is gone.
     fn wait(&mut self) -> Result<(), Failure> {
         match self.requests.first_mut().and_then(Request::wait_next) {
-            // As libgpiod's tool, which does not ask why it was woken.
-            Some(Err(error)) if error.is_disconnected() && is_libgpiod() => Ok(()),
             Some(Err(error)) => Err(error.into()),
             Some(Ok(_)) | None => loop {
                 thread::park();
@@ -290,11 +282,8 @@ impl Outputs {
 
 /// A signal ends the command, and so gives the lines back; nothing is left to be written. The terminal is as it was.
 fn end_on_signal(terminal: Settings, awaited: Awaited) -> Result<(), Failure> {
-    signals::on_end(move |signal| {
+    signals::on_end(move |_| {
         terminal.restore();
-        if is_libgpiod() {
-            signal.end_process();
-        }
         let Some(awaited) = *awaited.lock() else { process::exit(0) };
         let early = Failure::early(format!("a signal ended it before {awaited}"));
         early.report();

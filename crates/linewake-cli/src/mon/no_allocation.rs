@@ -92,7 +92,6 @@ fn text_costs_no_allocation() {
         time,
         unquoted: false,
         with_chip: true,
-        beyond: true,
         initial: false,
         numeric: false,
         quiet: false,

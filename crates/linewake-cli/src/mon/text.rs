@@ -23,8 +23,6 @@ pub(crate) struct Look {
     pub(crate) unquoted: bool,
     /// Chip and offset also of lines with a name.
     pub(crate) with_chip: bool,
-    /// What is missing before an edge is said behind it, and there are specifiers for it.
-    pub(crate) beyond: bool,
     /// Levels at the start are written.
     pub(crate) initial: bool,
     /// They are 0 and 1.
@@ -112,7 +110,7 @@ impl Text {
         if self.look.quiet {
             return Ok(());
         }
-        let Look { beyond, time, colour, .. } = self.look;
+        let Look { time, colour, .. } = self.look;
         let to_utc_ns = self.to_utc_ns;
         let ns = |stamp: Stamp| match stamp {
             Stamp::Seconds => edge.timestamp_ns,
@@ -130,9 +128,9 @@ impl Text {
                     'S' => stamp(out, Stamp::Seconds),
                     'U' => stamp(out, Stamp::Utc),
                     'L' => stamp(out, Stamp::Local),
-                    'q' if beyond => out.number(edge.seqno),
-                    'Q' if beyond => out.number(edge.line_seqno),
-                    'm' if beyond => out.number(edge.missed.total()),
+                    'q' => out.number(edge.seqno),
+                    'Q' => out.number(edge.line_seqno),
+                    'm' => out.number(edge.missed.total()),
                     _ => return None,
                 })
             });
@@ -141,7 +139,7 @@ impl Text {
         time.write(ns(time), &mut self.out)?;
         self.out.write_all(self.texts.get(line, edge, |kind| look.text(edge, kind, lines.get(line))))?;
         match edge.missed.total() {
-            missing if missing > 0 && beyond => {
+            missing if missing > 0 => {
                 let paint = |tint| if colour { tint } else { "" };
                 writeln!(self.out, " {}({missing} missing before this one){}", paint(RED), paint(PLAIN))
             }
@@ -271,7 +269,6 @@ mod tests {
             time: Stamp::Seconds,
             unquoted: false,
             with_chip: false,
-            beyond: true,
             initial: false,
             numeric: false,
             quiet: false,
@@ -301,11 +298,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_said_unless_the_tool_is_libgpiods() {
+    fn what_is_missing_is_said() {
         let late = edge(Some("door"), Missed { overflowed: 2, merged: 5 });
         assert_eq!(written(&late, look()), "12.000000345\tfalling\t\"door\" (7 missing before this one)\n");
-        let theirs = Look { beyond: false, ..look() };
-        assert_eq!(written(&late, theirs), "12.000000345\tfalling\t\"door\"\n");
     }
 
     #[test]
@@ -336,8 +331,6 @@ mod tests {
             let look = Look { format: Some(format.to_owned()), ..look() };
             assert_eq!(written(&late, look), format!("{expected}\n"), "{format}");
         }
-        let theirs = Look { format: Some("%q %Q %m %e".to_owned()), beyond: false, ..look() };
-        assert_eq!(written(&late, theirs), "%q %Q %m 2\n");
         let unnamed = Look { format: Some("%l".to_owned()), ..look() };
         assert_eq!(written(&edge(None, Missed::default()), unnamed), "unnamed\n");
     }

@@ -11,7 +11,6 @@ use super::sink::{Closing, Item, Lost, Sinks, View};
 use super::source::{self, Next, Source};
 use super::stats::Stats;
 use super::summary::plural;
-use crate::caller::is_libgpiod;
 use crate::shown::{LineId, Printable};
 use crate::stamp::Stamp;
 use crate::{exit, threads};
@@ -222,7 +221,6 @@ impl<'a> Watch<'a> {
             (Ok(()), None) => "it was ended",
         };
         match self.pace.edges {
-            _ if is_libgpiod() => None,
             Some(edges) if self.left > 0 => Some(format!("{} of {} came, and {why}", self.told, plural(edges, "edge"))),
             // Nobody counted the edges of a capture, but all of it was to be played.
             None if self.is_cut && is_asked => Some(format!("not all of the capture was played: {why}")),
@@ -301,11 +299,9 @@ impl<'a> Watch<'a> {
                 self.sinks.item(Item::Gap { request: *request, gap })
             }
             Event::Clock { step, .. } => {
-                if !is_libgpiod() {
-                    let [before, after] = [step.before_ns, step.after_ns].map(|ns| Stamp::Seconds.of(ns));
-                    let chip = Printable(&step.chip);
-                    exit::say(&format!("the clock of the chip \"{chip}\" stepped: {before} before, {after} after\n"));
-                }
+                let [before, after] = [step.before_ns, step.after_ns].map(|ns| Stamp::Seconds.of(ns));
+                let chip = Printable(&step.chip);
+                exit::say(&format!("the clock of the chip \"{chip}\" stepped: {before} before, {after} after\n"));
                 self.sinks.item(Item::Clock(step))
             }
             Event::Chatter { request, chatter } => {

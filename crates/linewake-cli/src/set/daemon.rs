@@ -24,7 +24,6 @@ mod unix {
 
     fn failed(error: impl std::fmt::Display) -> Failure {
         Failure::new(format!("cannot go on in the background: {error}"))
-            .in_libgpiod(format!("unable to daemonize: {error}"))
     }
 
     /// Whether this is the process in the background.

@@ -5,7 +5,6 @@ use std::{process, thread};
 
 use super::terminal::{Terminal, Typed};
 use super::{Awaited, Outputs, line_value};
-use crate::caller::is_libgpiod;
 use crate::exit::Failure;
 use crate::lines::Line;
 use crate::shown::Values;
@@ -36,7 +35,7 @@ pub(super) fn run(
     unquoted: bool,
     awaited: &Awaited,
 ) -> Result<(), Failure> {
-    let prompt = if is_libgpiod() { "gpioset> " } else { "linewake> " };
+    let prompt = "linewake> ";
     let is_terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
     let mut terminal = is_terminal.then(|| Terminal::new(names(outputs, operands))).transpose()?;
     let mut session = Session { outputs, operands, unquoted, awaited };
@@ -48,7 +47,7 @@ pub(super) fn run(
                 Typed::Line(line) => text = line,
                 Typed::End => return Ok(()),
                 // As the signal ends the command elsewhere.
-                Typed::Interrupt => process::exit(if is_libgpiod() { 130 } else { 0 }),
+                Typed::Interrupt => process::exit(0),
             },
             None => match read_line(prompt, &mut text) {
                 Ok(0) => return Ok(()),

@@ -31,10 +31,6 @@ impl Settings {
         Self { before: rustix::termios::tcgetattr(rustix::stdio::stdin()).ok() }
     }
 
-    pub(crate) fn is_some(&self) -> bool {
-        self.before.is_some()
-    }
-
     /// Makes it so again. One in the background leaves the terminal to others: it would be stopped.
     pub(crate) fn restore(&self) {
         use rustix::termios::{OptionalActions, tcgetpgrp, tcsetattr};
@@ -51,10 +47,6 @@ impl Settings {
 impl Settings {
     pub(crate) fn now() -> Self {
         Self::default()
-    }
-
-    pub(crate) fn is_some(&self) -> bool {
-        false
     }
 
     pub(crate) fn restore(&self) {}
