@@ -618,7 +618,6 @@ impl Ending {
     fn pace(&self, says_heartbeat: bool) -> Pace {
         Pace {
             edges: Some(u64::from(self.num_events)).filter(|&edges| edges > 0),
-            enough: None,
             period: self.period,
             // Nothing is no timeout, as in gpiomon.
             idle: self.idle_timeout.filter(|idle| !idle.is_zero()),

@@ -66,11 +66,6 @@ impl Source {
         }
     }
 
-    /// Whether edges come that are not told.
-    pub(crate) fn is_filtered(&self) -> bool {
-        matches!(self, Self::Filtered(_))
-    }
-
     /// What the filters made of the edges.
     pub(crate) fn filtered(&self) -> Option<FilterTally> {
         match self {

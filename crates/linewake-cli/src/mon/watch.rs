@@ -20,8 +20,6 @@ use crate::{exit, threads};
 pub(crate) struct Pace {
     /// After so many edges.
     pub(crate) edges: Option<u64>,
-    /// When so many edges came or are known to be missing.
-    pub(crate) enough: Option<u64>,
     /// After this.
     pub(crate) period: Option<Duration>,
     /// When nothing came for this.
@@ -35,9 +33,6 @@ pub(crate) struct Pace {
     /// Whether a chip that goes away is waited for.
     pub(crate) reattach: bool,
 }
-
-/// How often it is looked whether edges come that are filtered.
-const LOOK: Duration = Duration::from_millis(20);
 
 /// What ended the watch early.
 #[derive(Debug)]
@@ -99,16 +94,12 @@ pub(crate) struct Watch<'a> {
     stats: Option<Stats>,
     now: Now,
     left: u64,
-    /// Edges that are known to be missing before those told.
-    missing: u64,
     /// Edges given to the sinks: those that pass the filters.
     told: u64,
     /// Chips that were gone.
     pub(crate) gaps: u64,
     /// What time it was for the watch to end.
     over: Option<Over>,
-    /// Whether less came than was there to be played.
-    is_cut: bool,
 }
 
 impl<'a> Watch<'a> {
@@ -121,11 +112,9 @@ impl<'a> Watch<'a> {
             stats: pace.stats.map(|_| Stats::new(&selection.lines, now.at(began))),
             now,
             left: pace.edges.unwrap_or(u64::MAX),
-            missing: 0,
             told: 0,
             gaps: 0,
             over: None,
-            is_cut: false,
         }
     }
 
@@ -137,8 +126,6 @@ impl<'a> Watch<'a> {
         let mut idle = after(self.pace.idle, began);
         let mut stats = after(self.pace.stats, began);
         let mut heartbeat = after(self.pace.heartbeat, began);
-        // Of edges that are filtered nobody is told; that so many came has to be looked for.
-        let mut look = (source.is_filtered() && self.pace.enough.is_some()).then_some(began);
         let mut written = began;
         loop {
             let now = Instant::now();
@@ -148,13 +135,6 @@ impl<'a> Watch<'a> {
                 // by a filter. While edges were written nobody looked for more.
                 let last = source.monitor().last_edge_at().unwrap_or(began);
                 idle = after(self.pace.idle, last.max(written));
-            }
-            if is_due(look) {
-                look = Some(now + LOOK);
-                if self.has_enough(source) {
-                    // What the filters hold is still told.
-                    source.monitor().stopper().stop();
-                }
             }
             if is_due(end) || is_due(idle) {
                 self.over = Some(if is_due(end) { Over::Period } else { Over::Idle });
@@ -178,7 +158,7 @@ impl<'a> Watch<'a> {
                 self.sinks.flush()?;
             }
             let held = self.sinks.due();
-            let deadline = [end, idle, stats, heartbeat, look, held].into_iter().flatten().min();
+            let deadline = [end, idle, stats, heartbeat, held].into_iter().flatten().min();
             match source.wait(deadline.map(|deadline| deadline.saturating_duration_since(now)), nudge) {
                 Next::Event(event) => {
                     let told = self.told;
@@ -186,7 +166,7 @@ impl<'a> Watch<'a> {
                     if self.told > told {
                         written = Instant::now();
                     }
-                    if self.left == 0 || (!source.is_filtered() && self.has_enough(source)) {
+                    if self.left == 0 {
                         break;
                     }
                 }
@@ -198,7 +178,6 @@ impl<'a> Watch<'a> {
                 Next::Over => break,
             }
         }
-        self.is_cut = self.pace.enough.is_some() && !self.has_enough(source);
         self.finish(source);
         Ok(())
     }
@@ -222,8 +201,6 @@ impl<'a> Watch<'a> {
         };
         match self.pace.edges {
             Some(edges) if self.left > 0 => Some(format!("{} of {} came, and {why}", self.told, plural(edges, "edge"))),
-            // Nobody counted the edges of a capture, but all of it was to be played.
-            None if self.is_cut && is_asked => Some(format!("not all of the capture was played: {why}")),
             _ => None,
         }
     }
@@ -234,14 +211,6 @@ impl<'a> Watch<'a> {
         let accounts: Vec<_> = view.chips.iter().map(|chip| chip.chip.to_string()).zip(accounts).collect();
         let (tallies, now_ns) = (tallies.as_deref(), self.now.at(Instant::now()));
         self.sinks.reopen(Closing { accounts: &accounts, tallies, threads: threads::count(), now_ns, of_last: None })
-    }
-
-    /// Whether so many edges came, or are known to be missing, as were waited for.
-    fn has_enough(&self, source: &Source) -> bool {
-        self.pace.enough.is_some_and(|enough| match source.filtered() {
-            Some(tally) => tally.delivered.saturating_add(tally.missed) >= enough,
-            None => self.told.saturating_add(self.missing) >= enough,
-        })
     }
 
     /// Tells what one wake-up brought, and flushes once.
@@ -275,7 +244,6 @@ impl<'a> Watch<'a> {
         match event {
             Event::Edge { request, edge } => {
                 let Some(line) = self.index.get(*request, edge.offset) else { return Ok(()) };
-                self.missing = self.missing.saturating_add(edge.missed.total());
                 self.edge(line, edge)
             }
             Event::State { request, state } => {
