@@ -59,7 +59,7 @@ impl Chip {
         Ok(Self { device, info, place })
     }
 
-    /// Says which chip an error is of; that of a request knows only the number of its file.
+    /// Says which chip an error is of; by itself it names the chip's file.
     fn error(&self, error: overlapped::Error) -> Error {
         let message = format!("chip \"{}\": {error}", self.info.name);
         Error::from(error).saying(message)

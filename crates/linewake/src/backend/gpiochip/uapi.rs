@@ -198,7 +198,8 @@ pub(super) fn watch_line_info(chip: &Device, offset: u32) -> Result<LineInfo, Er
 pub(super) fn get_lines(chip: &Device, request: &LineRequest) -> Result<Option<Device>, Error> {
     // What the driver leaves as it is must not look like an answer.
     let granted = chip.ioctl(GET_LINE, LineRequest { fd: -1, ..request.clone() })?;
-    made(granted.fd).map(Device::from_fd).transpose()
+    // Errors name the chip's file, and not the number of this one.
+    made(granted.fd).map(|fd| Device::options().name(chip.name()).adopt(fd)).transpose()
 }
 
 /// The file that a driver says it has made.
