@@ -115,6 +115,29 @@ fn a_signal_before_what_was_awaited_ends_it_with_3() {
 
 #[test]
 #[cfg(unix)]
+fn a_signal_ends_a_prompt_well_and_a_command_that_is_not_done_with_3() {
+    use std::io::Write as _;
+
+    for (commands, code, last) in
+        [("get\n", 0, ""), ("get\nsleep 10m\n", 3, "linewake: a signal ended it before the command \"sleep\" was over")]
+    {
+        let mut set = linewake(&["set", "-c", "sim", "-i", "led=1"]);
+        let mut child = set.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        stdin.write_all(commands.as_bytes()).unwrap();
+        BufReader::with_capacity(1, child.stdout.as_mut().unwrap()).read_line(&mut String::new()).unwrap();
+        // What comes behind that line has begun.
+        std::thread::sleep(std::time::Duration::from_millis(500));
+        let killed = std::process::Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+        assert!(killed.success());
+        let output = child.wait_with_output().unwrap();
+        assert_ended(&output, &[commands], code, last);
+        drop(stdin);
+    }
+}
+
+#[test]
+#[cfg(unix)]
 fn a_signal_in_the_middle_of_a_capture_ends_replay_with_3() {
     let start = r#"{"record":"start","schema":2,"host":null,"boot_id":null,"clock":"monotonic","utc_offset_ns":null,"utc_error_ns":null,"utc_synchronised":null}
 {"record":"state","chip":"x","offset":0,"name":"door","level":0}"#;
