@@ -1,4 +1,4 @@
-//! What is fuzzed: every decoder of bytes that a driver, or a client of ours, has supplied. Each target is a function of
+//! What is fuzzed: every decoder of bytes that a driver, a client of ours or somebody's file has supplied. Each target is a function of
 //! bytes, so that `cargo test` can replay the seeds, and `cargo fuzz` look for more. Nothing may panic.
 
 mod batches;
@@ -6,19 +6,29 @@ mod chip;
 mod controller;
 mod records;
 mod replies;
+mod waves;
 
 pub use self::batches::batches;
 pub use self::chip::chip;
 pub use self::controller::controller;
 pub use self::records::records;
 pub use self::replies::replies;
+pub use self::waves::{fst, ghw, vcd};
 
 /// A target by its name, which is that of its binary and of its directory of seeds.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const TARGETS: &[Target] =
-    &[("batches", batches), ("chip", chip), ("controller", controller), ("records", records), ("replies", replies)];
+pub const TARGETS: &[Target] = &[
+    ("batches", batches),
+    ("chip", chip),
+    ("controller", controller),
+    ("records", records),
+    ("replies", replies),
+    ("vcd", vcd),
+    ("fst", fst),
+    ("ghw", ghw),
+];
 
 /// Bytes that are taken as numbers, little endian; after the end everything is zero.
 struct Input<'a>(&'a [u8]);

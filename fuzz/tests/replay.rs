@@ -94,8 +94,23 @@ fn replies() {
 }
 
 #[test]
+fn vcd() {
+    replay("vcd");
+}
+
+#[test]
+fn fst() {
+    replay("fst");
+}
+
+#[test]
+fn ghw() {
+    replay("ghw");
+}
+
+#[test]
 fn every_target_has_seeds_and_is_replayed() {
     let mut names: Vec<_> = TARGETS.iter().map(|(name, _)| *name).collect();
     names.sort_unstable();
-    assert_eq!(names, ["batches", "chip", "controller", "records", "replies"]);
+    assert_eq!(names, ["batches", "chip", "controller", "fst", "ghw", "records", "replies", "vcd"]);
 }

@@ -97,6 +97,8 @@ pub struct Reader {
     common: Common,
     body: Body,
     is_over: bool,
+    /// What is told behind the changes before it.
+    failure: Option<Error>,
 }
 
 #[derive(Debug)]
@@ -115,7 +117,7 @@ impl Reader {
     /// What is there cannot be read, or is no value change dump.
     pub fn vcd(name: &str, source: Box<dyn BufRead + Send>) -> Result<Self, Error> {
         let (common, changes) = vcd::open(name, source)?;
-        Ok(Self { common, body: Body::Vcd(changes), is_over: false })
+        Ok(Self { common, body: Body::Vcd(changes), is_over: false, failure: None })
     }
 
     /// Reads the head of an FST file. The name is for messages.
@@ -126,7 +128,7 @@ impl Reader {
     #[cfg(feature = "fst")]
     pub fn fst(name: &str, source: impl std::io::Read + std::io::Seek + Send + 'static) -> Result<Self, Error> {
         let (common, blocks) = crate::fst::open(name, Box::new(source))?;
-        Ok(Self { common, body: Body::Fst(blocks), is_over: false })
+        Ok(Self { common, body: Body::Fst(blocks), is_over: false, failure: None })
     }
 
     /// Reads the head of a GHW file. The name is for messages.
@@ -136,7 +138,7 @@ impl Reader {
     /// What is there cannot be read, or is no GHW file.
     pub fn ghw(name: &str, source: Box<dyn BufRead + Send>) -> Result<Self, Error> {
         let (common, cycles) = ghw::open(name, Box::new(source))?;
-        Ok(Self { common, body: Body::Ghw(cycles), is_over: false })
+        Ok(Self { common, body: Body::Ghw(cycles), is_over: false, failure: None })
     }
 
     /// Reads the head of a waveform that comes as a stream: a value change dump or a GHW file, which its first bytes
@@ -374,7 +376,7 @@ impl Iterator for Reader {
                 return Some(Ok(change));
             }
             if self.is_over {
-                return None;
+                return self.failure.take().map(Err);
             }
             let step = match &mut self.body {
                 Body::Vcd(changes) => changes.step(&mut self.common),
@@ -386,7 +388,7 @@ impl Iterator for Reader {
                 Ok(goes_on) => self.is_over = !goes_on,
                 Err(error) => {
                     self.is_over = true;
-                    return Some(Err(error));
+                    self.failure = Some(error);
                 }
             }
         }
