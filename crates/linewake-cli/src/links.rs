@@ -12,7 +12,8 @@ use crate::output;
 /// Make gpiodetect, gpioinfo, gpioget, gpioset, gpiomon and gpionotify, which are this program, in a directory
 ///
 /// Called by one of these names the program is that tool of libgpiod's: the same options, output, messages and exit codes,
-/// on every chip that linewake knows. On Windows they are hard links, which must be on the program's own volume.
+/// on gpiochips and nothing else (docs/gpiod.md). On Windows they are hard links, which must be on the program's own volume,
+/// and there are simulated chips only, with LINEWAKE_SIM=1 in the environment.
 #[derive(Debug, clap::Args)]
 #[command(after_help = exit_codes!(
     "\
