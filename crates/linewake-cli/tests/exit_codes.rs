@@ -3,10 +3,15 @@
 
 mod support;
 
+#[cfg(unix)]
 use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Output, Stdio};
+use std::process::Output;
+#[cfg(unix)]
+use std::process::{Child, Stdio};
 
-use support::{Scratch, err, linewake, run};
+#[cfg(unix)]
+use support::linewake;
+use support::{Scratch, err, run};
 
 /// One pulse half a second in, and nothing more.
 const PULSE: &str = "[[line]]\nname = \"door\"\nfirst = \"500ms\"\nhigh = \"100ms\"\nlow = \"1h\"\ntimes = 1\n";

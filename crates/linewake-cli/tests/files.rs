@@ -1,4 +1,5 @@
 //! Files that live long: added to, moved away while they are written, and opened again.
+#![cfg_attr(not(unix), allow(unused_imports, dead_code, reason = "half of it is about signals"))]
 
 #[path = "../../linewake/tests/support/schema.rs"]
 mod schema;
