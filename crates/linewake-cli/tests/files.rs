@@ -309,6 +309,40 @@ fn a_file_that_is_copied_and_emptied_begins_anew() {
     assert!(place.text("a.csv").starts_with("timestamp_ns,"), "{}", place.text("a.csv"));
 }
 
+/// A clock that is set back before the file is moved away, and again behind that.
+#[test]
+#[cfg(unix)]
+fn the_steps_of_a_clock_are_in_the_next_file_too() {
+    let place = Place::new("steps");
+    place.write(
+        "steps.sh",
+        "echo clock realtime; echo lines door=0\n\
+         echo 1700000003000000000 door 1; echo 1700000002500000000 door 0\n\
+         until [ -e \"$0.go\" ]; do sleep 0.05; done\n\
+         echo 1700000002600000000 door 1\nexec sleep 60\n",
+    );
+    let chip = format!("exec:sh {}", place.path("steps.sh"));
+    let (to_json, to_csv) = (format!("--json={}", place.path("a.jsonl")), format!("--csv={}", place.path("a.csv")));
+    let child = linewake(&["mon", "-q", "-c", &chip, &to_json, &to_csv]).stderr(Stdio::piped()).spawn().unwrap();
+    until("there are two edges", || place.has("a.jsonl") && place.text("a.jsonl").matches("\"edge\"").count() == 2);
+    for name in ["a.jsonl", "a.csv"] {
+        std::fs::rename(place.path(name), place.path(&format!("{name}.1"))).unwrap();
+    }
+    signal(&child, "-HUP");
+    until("there is a next file", || place.has("a.csv"));
+    place.write("steps.sh.go", "");
+    until("there is an edge in it", || place.has("a.jsonl") && place.text("a.jsonl").contains("\"edge\""));
+    signal(&child, "-TERM");
+    let (code, said) = ends(child);
+    assert_eq!(code, Some(0), "{said}");
+    let clock = |name: &str| of_kind(&place.records(name), "clock").into_iter().cloned().collect::<Vec<_>>();
+    assert_eq!(clock("a.jsonl").len(), 1);
+    assert_eq!(clock("a.jsonl"), clock("a.jsonl.1"));
+    let rows = place.text("a.csv");
+    let events: Vec<_> = rows.lines().skip(1).map(|row| row.split(',').nth(4).unwrap()).collect();
+    assert_eq!(events, ["state", "clock", "clock", "rising"]);
+}
+
 /// A watch that nobody can see any more ends; one that is to outlive its terminal does not.
 #[test]
 #[cfg(target_os = "linux")]
