@@ -2,6 +2,7 @@
 //! bytes, so that `cargo test` can replay the seeds, and `cargo fuzz` look for more. Nothing may panic.
 
 mod batches;
+mod captures;
 mod chip;
 mod controller;
 mod records;
@@ -9,6 +10,7 @@ mod replies;
 mod waves;
 
 pub use self::batches::batches;
+pub use self::captures::{capture_packed, capture_records, capture_rows};
 pub use self::chip::chip;
 pub use self::controller::controller;
 pub use self::records::records;
@@ -21,6 +23,9 @@ pub type Target = (&'static str, fn(&[u8]));
 /// All of them.
 pub const TARGETS: &[Target] = &[
     ("batches", batches),
+    ("capture_packed", capture_packed),
+    ("capture_records", capture_records),
+    ("capture_rows", capture_rows),
     ("chip", chip),
     ("controller", controller),
     ("records", records),

@@ -74,6 +74,21 @@ fn batches() {
 }
 
 #[test]
+fn capture_packed() {
+    replay("capture_packed");
+}
+
+#[test]
+fn capture_records() {
+    replay("capture_records");
+}
+
+#[test]
+fn capture_rows() {
+    replay("capture_rows");
+}
+
+#[test]
 fn chip() {
     replay("chip");
 }
@@ -112,5 +127,7 @@ fn ghw() {
 fn every_target_has_seeds_and_is_replayed() {
     let mut names: Vec<_> = TARGETS.iter().map(|(name, _)| *name).collect();
     names.sort_unstable();
-    assert_eq!(names, ["batches", "chip", "controller", "fst", "ghw", "records", "replies", "vcd"]);
+    let captures = ["capture_packed", "capture_records", "capture_rows"];
+    let others = ["chip", "controller", "fst", "ghw", "records", "replies", "vcd"];
+    assert_eq!(names, [&["batches"][..], &captures, &others].concat());
 }

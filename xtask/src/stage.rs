@@ -48,7 +48,7 @@ pub(crate) const STATIC: &str = "x86_64-unknown-linux-musl";
 /// the pinned one, and so does the command, because of its line editor.
 const OLDEST: [(&str, &[&str]); 2] = [
     ("1.85.0", &["overlapped-codes"]),
-    ("1.88.0", &["overlapped", "linewake-controller", "linewake-wave", "linewake"]),
+    ("1.88.0", &["overlapped", "linewake-controller", "linewake-wave", "linewake", "linewake-capture"]),
 ];
 
 /// libgpiod's tools beside ours, by every invocation that is written down.
