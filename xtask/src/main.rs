@@ -14,6 +14,7 @@ mod fuzz;
 mod gpiod_tools;
 mod mutate;
 mod readme;
+mod replay_rate;
 mod report;
 mod run;
 mod setup;
@@ -58,6 +59,8 @@ enum Task {
     StartUp(start_up::Arguments),
     /// Compare libgpiod's tools with ours, in the virtual machine, by every invocation that is written down
     GpiodTools,
+    /// Measure how many edges a second `linewake replay --fast` plays, and in how much memory
+    ReplayRate(replay_rate::Arguments),
     /// Measure overlapped beside bare system calls and other crates, and write it to benches/README.md
     Bench(bench::Arguments),
     /// Flood linewake and its peers with edges, in the virtual machine, and account for every one
@@ -76,6 +79,7 @@ fn main() -> ExitCode {
         Task::Dist(arguments) => dist::run(&arguments),
         Task::StartUp(arguments) => start_up::run(&arguments),
         Task::GpiodTools => gpiod_tools::run(),
+        Task::ReplayRate(arguments) => replay_rate::run(&arguments),
         Task::Bench(arguments) => bench::run(&arguments),
         Task::Flood(arguments) => flood::run(&arguments),
     };

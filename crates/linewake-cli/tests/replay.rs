@@ -260,6 +260,7 @@ fn captures_that_were_appended_are_played_one_after_the_other() {
     let ticks: Vec<u64> = text.lines().filter_map(|line| line.strip_prefix('#')?.parse().ok()).collect();
     assert!(ticks.is_sorted() && *ticks.last().unwrap() >= 1000, "{text}");
     assert!(text.contains(" bell ") && text.contains(" door "), "{text}");
+    assert!(text.contains("\nx!\n"), "between two watches nothing is known of the door: {text}");
     assert_eq!(printed(&fast(&capture, &["bell"])).len(), 1, "a line of a later segment");
 }
 

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use linewake::filter::{
     ChatterEvent, ChatterKind, ChatterLimit, Filter, FilterEvent, FilterTally, Filtered, FilteredMonitor,
+    FilteredRecording, Passed,
 };
 use linewake::sim::{Change, ClockKind, Line, Script, What};
 use linewake::{Chip, EdgeEvent, EdgeKind, Edges, ErrorKind, Event, Figures, Monitor, Trust};
@@ -265,6 +266,59 @@ fn a_monitor_filters_as_its_requests_do() {
             assert_eq!(tally.delivered, line.figures.delivered);
             assert_eq!(tally.delivered, tally.passed + tally.filtered + tally.held, "{tally:?}");
         }
+    }
+}
+
+/// All that a monitor of a restless chip tells.
+fn watched(filter: Option<&str>) -> Vec<FilterEvent> {
+    let (chip, changes) = restless(7);
+    let monitor = Monitor::builder().request(chip.request().all_lines()).start().unwrap();
+    let mut events = monitor.filtered(filter.unwrap_or("none").parse().unwrap()).unwrap();
+    let mut told = Vec::new();
+    while let Some(event) = events.wait_next_timeout(Duration::from_millis(10)) {
+        match event {
+            Ok(Event::Edge { edge, .. }) => told.push(FilterEvent::Edge(edge)),
+            Ok(Event::Chatter { chatter, .. }) => told.push(FilterEvent::Chatter(chatter)),
+            Ok(other) => panic!("{other:?}"),
+            Err(_) if events.monitor().stats().delivered == changes => events.monitor().stopper().stop(),
+            Err(_) => {}
+        }
+    }
+    told
+}
+
+#[test]
+fn recorded_edges_pass_as_they_would_have_passed_then() {
+    let edges = watched(None);
+    assert!(edges.len() > 1000, "{}", edges.len());
+    for filter in FILTERS {
+        let mut recording = FilteredRecording::<()>::new(filter.parse().unwrap()).unwrap();
+        for line in 0..4 {
+            assert_eq!(recording.add_line(), line);
+            recording.begin(line, Some(false));
+        }
+        let mut passed = Vec::new();
+        let mut take = |recording: &mut FilteredRecording<()>| {
+            while let Some(Passed::Line { event, .. }) = recording.pop() {
+                passed.push(event);
+            }
+        };
+        for edge in &edges {
+            let FilterEvent::Edge(edge) = edge else { panic!("{edge:?}") };
+            recording.push(edge.offset.get() as usize, edge.clone());
+            take(&mut recording);
+        }
+        let held = recording.total().held;
+        recording.finish();
+        take(&mut recording);
+        let watched = watched(Some(filter));
+        assert_eq!(passed, watched, "{filter}");
+        assert!(held < 40 && watched.len() > 80, "what is decided passes: {held} of {}", watched.len());
+        let total = recording.total();
+        assert_eq!(
+            (total.delivered, total.delivered),
+            (edges.len() as u64, total.passed + total.filtered + total.held)
+        );
     }
 }
 
