@@ -260,8 +260,22 @@ fn captures_that_were_appended_are_played_one_after_the_other() {
     let ticks: Vec<u64> = text.lines().filter_map(|line| line.strip_prefix('#')?.parse().ok()).collect();
     assert!(ticks.is_sorted() && *ticks.last().unwrap() >= 1000, "{text}");
     assert!(text.contains(" bell ") && text.contains(" door "), "{text}");
-    assert!(text.contains("\nx!\n"), "between two watches nothing is known of the door: {text}");
     assert_eq!(printed(&fast(&capture, &["bell"])).len(), 1, "a line of a later segment");
+}
+
+#[test]
+fn between_two_watches_nothing_is_known() {
+    let first =
+        Stream::new(4, "monotonic", "b").state(17, "door", 0).door(5 * SECOND, "rising", 1).summary(1, 0, "exact");
+    let second =
+        first.start(4, "monotonic", "b").state(17, "door", 1).door(9 * SECOND, "falling", 1).summary(1, 0, "exact");
+    let wave = Scratch::new("between.vcd");
+    assert!(
+        fast(&second.save("between.jsonl"), &["-q", "--vcd", wave.path(), "--vcd-timescale", "1ms"]).status.success()
+    );
+    let text = wave.text();
+    let (before, after) = text.split_once("\nx!\n").unwrap_or_else(|| panic!("{text}"));
+    assert!(before.contains("\n1!\n") && after.contains("#4001\n") && after.contains("\n0!\n"), "{text}");
 }
 
 #[test]
