@@ -199,11 +199,15 @@ impl<R: Read> Json<R> {
                 self.note(found);
                 Item::State { line: found.line, active: level.map(|level| level != 0) }
             }
-            Record::Edge(Edge { chip, offset, name, .. }) => {
-                // It was read as one before.
-                let found = table.line(&chip, offset, name.as_deref()).map_err(wrong)?;
-                self.note(found);
-                return Ok(self.pending.pop_front());
+            // Where its time is a string.
+            Record::Edge(Edge { chip, offset, name, kind, timestamp_ns, seqno, line_seqno, missed }) => {
+                let Found { line, is_new } = table.line(&chip, offset, name.as_deref()).map_err(wrong)?;
+                if is_new {
+                    self.heads.forget();
+                }
+                self.heads.learn(text, line);
+                let numbers = Numbers::new(kind, timestamp_ns, seqno, line_seqno, missed);
+                return Ok(Some(self.edge(table, line, numbers, is_new)));
             }
             Record::Gap(gap) => {
                 let chip = table.chip(&gap.chip).map_err(wrong)?;

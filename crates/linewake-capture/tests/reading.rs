@@ -52,11 +52,12 @@ fn a_record_is_the_same_however_it_is_laid_out() {
     let spaced = plain.replace(':', ": ").replace(',', ", ");
     let turned = r#"{"missed":{"merged":3,"overflowed":0},"line_seqno":3,"seqno":3,"timestamp_ns":5,"kind":"rising","name":"door","offset":17,"chip":"c","record":"edge"}"#;
     let escaped = plain.replace("door", "\\u0064oor");
-    let text = stream(&[START, &plain, &plain, &spaced, turned, &escaped, &plain]);
+    let string = plain.replace(":5,", ":\"5\",");
+    let text = stream(&[START, &string, &string, &plain, &plain, &spaced, turned, &escaped, &plain]);
     let (capture, items, error) = items("x", text.replace('\n', "\r\n").as_bytes());
     assert_eq!(error, None);
     let edges = edges(&items);
-    assert_eq!(edges.len(), 6);
+    assert_eq!(edges.len(), 8);
     assert!(edges.iter().all(|edge| *edge == edges[0]), "{edges:?}");
     assert_eq!((edges[0].timestamp_ns, edges[0].missed.merged, edges[0].seqno), (5, 3, 3));
     assert_eq!((capture.lines().len(), capture.lines()[0].name.as_deref()), (1, Some("door")));

@@ -263,6 +263,20 @@ fn captures_that_were_appended_are_played_one_after_the_other() {
     assert_eq!(printed(&fast(&capture, &["bell"])).len(), 1, "a line of a later segment");
 }
 
+/// As `--json-strings` writes them.
+#[test]
+fn whole_numbers_may_be_strings() {
+    let stamp = u64::MAX - 1;
+    let capture = Stream::new(4, "monotonic", "b").state(17, "door", 0).door(stamp - 1, "rising", 1);
+    let capture = capture.door(stamp, "falling", 2).summary(2, 0, "exact").save("plain.jsonl");
+    let strings = Scratch::new("strings.jsonl");
+    fs::write(&strings.0, fast(&capture, &["--json", "--json-strings"]).stdout).unwrap();
+    assert!(strings.text().contains(&format!("\"timestamp_ns\":\"{stamp}\"")), "{}", strings.text());
+    let output = fast(&strings, &["--json"]);
+    assert_eq!(edge_records(out(&output)), edge_records(&capture.text()));
+    assert_eq!(records(out(&output), "summary")[0]["lines"], records(&capture.text(), "summary")[0]["lines"]);
+}
+
 #[test]
 fn between_two_watches_nothing_is_known() {
     let first =

@@ -81,7 +81,11 @@ fn numbers(text: &[u8]) -> Option<Numbers> {
         [b'r', ..] => (EdgeKind::Rising, text.strip_prefix(br#"rising","timestamp_ns":"#)?),
         _ => (EdgeKind::Falling, text.strip_prefix(br#"falling","timestamp_ns":"#)?),
     };
-    let (timestamp_ns, text) = number(text)?;
+    let (timestamp_ns, text) = match text.strip_prefix(b"\"") {
+        // As a string, for readers whose numbers are not exact.
+        Some(text) => number(text).and_then(|(value, text)| Some((value, text.strip_prefix(b"\"")?)))?,
+        None => number(text)?,
+    };
     let (seqno, text) = small(text.strip_prefix(br#","seqno":"#)?)?;
     let (line_seqno, text) = small(text.strip_prefix(br#","line_seqno":"#)?)?;
     let (overflowed, text) = small(text.strip_prefix(br#","missed":{"overflowed":"#)?)?;
@@ -131,16 +135,19 @@ pub(super) struct AnyEdge<'a> {
 
 impl AnyEdge<'_> {
     pub(super) fn numbers(&self) -> Numbers {
-        Numbers {
-            kind: match self.kind {
-                Kind::Rising => EdgeKind::Rising,
-                Kind::Falling => EdgeKind::Falling,
-            },
-            timestamp_ns: self.timestamp_ns,
-            seqno: self.seqno,
-            line_seqno: self.line_seqno,
-            missed: Lost { overflowed: self.missed.overflowed, merged: self.missed.merged },
-        }
+        let AnyEdge { kind, timestamp_ns, seqno, line_seqno, missed, .. } = *self;
+        Numbers::new(kind, timestamp_ns, seqno, line_seqno, missed)
+    }
+}
+
+impl Numbers {
+    pub(super) fn new(kind: Kind, timestamp_ns: u64, seqno: u32, line_seqno: u32, missed: Missed) -> Self {
+        let kind = match kind {
+            Kind::Rising => EdgeKind::Rising,
+            Kind::Falling => EdgeKind::Falling,
+        };
+        let missed = Lost { overflowed: missed.overflowed, merged: missed.merged };
+        Self { kind, timestamp_ns, seqno, line_seqno, missed }
     }
 }
 
