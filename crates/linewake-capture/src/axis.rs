@@ -16,8 +16,14 @@ pub(crate) struct LineTime {
 pub(crate) struct Axis {
     /// What makes the axis of the stamps of each chip.
     shifts: Vec<i128>,
-    /// The same at the beginning of the segment.
+    /// The same at the beginning of the segment, with steps that nobody told of.
     base: i128,
+    /// The same without them.
+    began: i128,
+    /// What makes the axis of the stamps of each chip, as far as a step of its clock was told.
+    told: Vec<i128>,
+    /// The last stamp of an edge of each chip.
+    stamps: Vec<Option<u64>>,
     /// The chip that was heard of last.
     last_chip: Option<usize>,
     /// The latest time.
@@ -35,10 +41,14 @@ pub(crate) struct Axis {
 /// Where a clock went back by less, the axis stands still for so long, and no step is said: stamps of two processors,
 /// or of a handler and a thread, may be in the wrong order.
 const STEP_NS: u64 = 1_000_000;
+/// So much passes where it is not known how much did: a waveform shows it.
+const BETWEEN_NS: u64 = 1_000;
 
 impl Axis {
     pub(crate) fn add_chip(&mut self) {
         self.shifts.push(self.base);
+        self.told.push(self.began);
+        self.stamps.push(None);
     }
 
     /// Another segment begins; `clock` is `None` where it is not said: then it is taken for the same, if it goes on.
@@ -72,7 +82,10 @@ impl Axis {
                 Some(latest_ns) => self.base = i128::from(latest_ns) - i128::from(stamp_ns),
                 None => {}
             }
+            self.began = self.base;
             self.shifts.fill(self.base);
+            self.told.fill(self.base);
+            self.stamps.fill(None);
         }
         self.last_chip = Some(chip);
         let at_ns = shifted(stamp_ns, self.shifts[chip]);
@@ -81,22 +94,41 @@ impl Axis {
     }
 
     /// When an edge happened. Where that shows that the clock was set back, and nobody said so: by how much.
+    #[inline]
     pub(crate) fn edge(&mut self, chip: usize, line: &mut LineTime, stamp_ns: u64) -> (u64, Option<u64>) {
         let mut at_ns = self.at(chip, stamp_ns);
         let mut step_ns = None;
         if at_ns < line.axis_ns {
             let back_ns = line.axis_ns - at_ns;
             if back_ns >= STEP_NS && !self.tells_steps && line.segment == self.segment {
+                // It comes behind all that came, and the time between is not known.
+                let now_ns = self.latest_ns.unwrap_or(0).max(line.axis_ns).saturating_add(BETWEEN_NS);
                 // The clock is that of all of them.
-                self.shifts.iter_mut().for_each(|shift| *shift += i128::from(back_ns));
-                self.base += i128::from(back_ns);
+                let by = i128::from(now_ns) - i128::from(at_ns);
+                self.shifts.iter_mut().for_each(|shift| *shift += by);
+                self.base += by;
                 step_ns = Some(back_ns);
+                at_ns = now_ns;
+            } else {
+                at_ns = line.axis_ns;
             }
-            at_ns = line.axis_ns;
         }
         (line.axis_ns, line.segment) = (at_ns, self.segment);
         self.latest_ns = self.latest_ns.max(Some(at_ns));
         (at_ns, step_ns)
+    }
+
+    /// A step of the clock of a chip that the edge at this stamp shows, if nobody told of it: what the stamp before
+    /// was, and what the clock would have shown now.
+    #[inline]
+    pub(crate) fn untold(&mut self, chip: usize, stamp_ns: u64) -> Option<(u64, u64)> {
+        let before_ns = self.stamps[chip].replace(stamp_ns);
+        if self.told[chip] == self.shifts[chip] {
+            return None;
+        }
+        self.told[chip] = self.shifts[chip];
+        let arrival_ns = shifted(stamp_ns, self.shifts[chip] - self.began);
+        Some((before_ns.unwrap_or(stamp_ns), arrival_ns))
     }
 
     /// The clock of a chip stepped: where `after_ns` is stamped, `arrival_ns` would have been without any step.
@@ -104,6 +136,7 @@ impl Axis {
         // A segment may begin with one.
         self.at(chip, arrival_ns);
         self.shifts[chip] = self.base + i128::from(arrival_ns) - i128::from(after_ns);
+        self.told[chip] = self.shifts[chip];
     }
 }
 
@@ -130,11 +163,11 @@ mod tests {
         let (mut axis, mut line, mut other) = (axis("realtime", false), LineTime::default(), LineTime::default());
         assert_eq!(axis.edge(0, &mut line, 3 * SECOND), (3 * SECOND, None));
         assert_eq!(axis.edge(0, &mut line, 4 * SECOND), (4 * SECOND, None));
-        assert_eq!(axis.edge(0, &mut line, 2 * SECOND), (4 * SECOND, Some(2 * SECOND)));
-        assert_eq!(axis.edge(1, &mut other, 3 * SECOND), (5 * SECOND, None), "the clock is that of all chips");
-        assert_eq!(axis.edge(0, &mut line, 3 * SECOND + 5), (5 * SECOND + 5, None));
-        assert_eq!(axis.edge(0, &mut line, 3 * SECOND), (5 * SECOND + 5, None), "two processors");
-        assert_eq!(axis.edge(0, &mut line, 4 * SECOND), (6 * SECOND, None));
+        assert_eq!(axis.edge(0, &mut line, 2 * SECOND), (4 * SECOND + 1000, Some(2 * SECOND)));
+        assert_eq!(axis.edge(1, &mut other, 3 * SECOND), (5 * SECOND + 1000, None), "the clock is that of all chips");
+        assert_eq!(axis.edge(0, &mut line, 3 * SECOND + 5), (5 * SECOND + 1005, None));
+        assert_eq!(axis.edge(0, &mut line, 3 * SECOND), (5 * SECOND + 1005, None), "two processors");
+        assert_eq!(axis.edge(0, &mut line, 4 * SECOND), (6 * SECOND + 1000, None));
     }
 
     #[test]

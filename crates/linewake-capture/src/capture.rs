@@ -1,16 +1,17 @@
 //! A capture: what it is, and what comes next in it.
 
 use std::fs::File;
-use std::io::{self, BufRead as _, Read, Seek as _};
+use std::io::{self, Read, Seek as _};
 use std::path::Path;
 
 use linewake::text::is_utf16;
 use linewake_wave::Reader;
 
-use crate::csv::{Csv, HEAD};
+use crate::csv::Csv;
 use crate::error::{Error, cannot_read};
 use crate::item::Item;
 use crate::json::Json;
+use crate::kind::{FST, Kind, is_fst, kind, packed};
 use crate::members::Members;
 use crate::source::Source;
 use crate::table::{Chip, Line, Table};
@@ -33,23 +34,8 @@ enum Format {
     Wave(Box<Wave>),
 }
 
-/// What the content of a capture is.
-enum Kind {
-    Json,
-    Csv,
-    Vcd,
-    Ghw,
-    Fst,
-}
-
 /// How much is read at once.
 const BUFFER: usize = 1 << 18;
-/// So much says what it is.
-const ENOUGH: usize = 64;
-/// What an FST begins with: a header, and its length.
-const FST: [u8; 9] = [0, 0, 0, 0, 0, 0, 0, 1, 0x49];
-const BOM: &[u8] = b"\xef\xbb\xbf";
-
 impl Capture {
     /// Opens a file, or standard input for `-`.
     ///
@@ -62,7 +48,16 @@ impl Capture {
         }
         let mut file = File::open(path).map_err(|error| cannot_read(&name, &error))?;
         let mut first = [0; FST.len()];
-        if file.read_exact(&mut first).is_ok() && first == FST {
+        let mut length = 0;
+        while length < first.len() {
+            match file.read(&mut first[length..]) {
+                Ok(0) => break,
+                Ok(count) => length += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(cannot_read(&name, &error)),
+            }
+        }
+        if is_fst(&first[..length]) {
             let name = format!("\"{name}\"");
             let reader = Reader::fst(&name, file).map_err(|error| Error::new(error.to_string()))?;
             return Ok(Self::of_wave(&name, reader));
@@ -88,6 +83,10 @@ impl Capture {
     fn of(name: &str, bytes: Bytes) -> Result<Self, Error> {
         let mut source = Source::new(Members::new(bytes), BUFFER);
         let cannot = |error: io::Error| cannot_read(name, &error);
+        if let Some((how, tool)) = packed(source.peek(6).map_err(cannot)?) {
+            let remedy = format!("unpack it first, as in \"{tool} FILE | linewake replay -\"");
+            return Err(Error::new(format!("\"{name}\" is compressed with {how}: {remedy}")));
+        }
         let format = match kind(name, &mut source).map_err(cannot)? {
             Kind::Json => {
                 if is_utf16(source.buffered()) {
@@ -185,41 +184,6 @@ impl Capture {
             Format::Wave(wave) => wave.is_ready(),
         }
     }
-}
-
-/// What the bytes are: by themselves, or by the name where they do not tell.
-fn kind(name: &str, source: &mut Source<Members<Bytes>>) -> io::Result<Kind> {
-    // A pipe may bring a little, and the rest much later.
-    let first = source.peek(4)?;
-    let extension = || {
-        let (mut stem, mut extension) = name.rsplit_once('.').unwrap_or((name, ""));
-        if ["gz", "zst"].iter().any(|packed| extension.eq_ignore_ascii_case(packed)) {
-            (stem, extension) = stem.rsplit_once('.').unwrap_or((stem, ""));
-        }
-        let _ = stem;
-        extension.to_ascii_lowercase()
-    };
-    if is_utf16(first) {
-        return Ok(if extension() == "vcd" { Kind::Vcd } else { Kind::Json });
-    }
-    if first.starts_with(BOM) && extension() != "vcd" {
-        source.consume(BOM.len());
-    }
-    let begins = |begin: &[u8], with: &[u8]| begin.starts_with(with);
-    let blank = |byte: &&u8| byte.is_ascii_whitespace();
-    let first = source.peek(1)?.iter().find(|byte| !blank(byte)).copied();
-    Ok(match first {
-        Some(b'{') => Kind::Json,
-        Some(b'$') => Kind::Vcd,
-        Some(b't') if begins(source.peek(ENOUGH)?, HEAD[0].as_bytes()) => Kind::Csv,
-        Some(b'G') if begins(source.peek(ENOUGH)?, b"GHDLwave") => Kind::Ghw,
-        Some(0) if begins(source.peek(ENOUGH)?, &FST) => Kind::Fst,
-        _ => match &*extension() {
-            "vcd" | "evcd" => Kind::Vcd,
-            "csv" => Kind::Csv,
-            _ => Kind::Json,
-        },
-    })
 }
 
 impl std::fmt::Debug for Capture {

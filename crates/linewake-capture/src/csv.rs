@@ -1,14 +1,17 @@
 //! Comma-separated values, as `linewake mon --csv` writes them: `docs/csv.md` has the columns.
 
+mod rows;
+
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::io::{BufRead as _, Read};
+use std::io::Read;
 use std::sync::Arc;
 
-use csv_core::{ReadRecordResult, Reader};
 use linewake::record::ChatterState;
 use linewake::{EdgeKind, Figures, Missed};
 
+use self::rows::{Row, Shape};
 use crate::error::Error;
+use crate::foreign::{Doubt, Foreign};
 use crate::item::{self, Item, Notice, Segment};
 use crate::members::Members;
 use crate::source::Source;
@@ -18,20 +21,20 @@ use crate::table::{Found, Table};
 pub(crate) const HEAD: [&str; 10] =
     ["timestamp_ns", "chip", "offset", "name", "event", "level", "seqno", "line_seqno", "overflowed", "merged"];
 
-/// A longer row is none.
-const MOST_BYTES: usize = 1 << 16;
-const MOST_FIELDS: usize = 64;
 /// More lines than this are looked up the long way.
 const MOST_KNOWN: usize = 1 << 16;
 
+const CUT: &str = "a row is cut off, and another capture begins behind it";
 const REMEDY: &str = "the columns are those of \"linewake mon --csv\"";
 
 /// Reads rows.
 pub(crate) struct Csv<R> {
     name: String,
     source: Source<Members<R>>,
-    reader: Reader,
     row: Row,
+    foreign: Foreign,
+    /// A row that makes no sense, if nothing that comes next explains it.
+    doubt: Option<Doubt>,
     pending: VecDeque<Item>,
     /// Lines by the columns that name them.
     known: HashMap<Box<[u8]>, usize>,
@@ -49,76 +52,14 @@ pub(crate) struct Csv<R> {
     has_ended: bool,
 }
 
-/// The fields of a row.
-struct Row {
-    text: Box<[u8]>,
-    ends: [usize; MOST_FIELDS],
-    fields: usize,
-    /// Where it begins in the file.
-    line: u64,
-    /// It ends as rows do, and not because the file does.
-    is_whole: bool,
-}
-
-impl Row {
-    fn field(&self, at: usize) -> &[u8] {
-        let begin = if at == 0 { 0 } else { self.ends[at - 1] };
-        &self.text[begin..self.ends[at]]
-    }
-
-    /// The field in which the columns begin, if they do.
-    fn head(&self) -> Option<usize> {
-        let begins = |at: &usize| {
-            self.field(*at).ends_with(HEAD[0].as_bytes())
-                && (1..HEAD.len()).all(|column| self.field(at + column) == HEAD[column].as_bytes())
-        };
-        (0..(self.fields + 1).saturating_sub(HEAD.len())).find(begins)
-    }
-
-    /// A number, if there is one: -1 and nothing are none.
-    fn number<T: TryFrom<u64>>(&self, at: usize) -> Result<Option<T>, String> {
-        let field = self.field(at);
-        if matches!(field, b"" | b"-1") {
-            return Ok(None);
-        }
-        let digits = field.iter().map(|byte| byte.wrapping_sub(b'0'));
-        let value = digits.into_iter().try_fold(0_u64, |value, digit| {
-            (digit < 10).then_some(())?;
-            value.checked_mul(10)?.checked_add(u64::from(digit))
-        });
-        match value.and_then(|value| T::try_from(value).ok()) {
-            Some(value) => Ok(Some(value)),
-            None => Err(format!("\"{}\" is no number for the column \"{}\"", text(field), HEAD[at])),
-        }
-    }
-
-    fn need<T: TryFrom<u64>>(&self, at: usize) -> Result<T, String> {
-        self.number(at)?.ok_or_else(|| format!("the column \"{}\" is empty", HEAD[at]))
-    }
-
-    /// Takes leading zero bytes out of the first field: blocks of a disk that were never written to.
-    fn drop_zeros(&mut self) -> bool {
-        let zeros = self.field(0).iter().take_while(|byte| **byte == 0).count();
-        if zeros > 0 {
-            self.text.copy_within(zeros..self.ends[self.fields - 1], 0);
-            self.ends[..self.fields].iter_mut().for_each(|end| *end -= zeros);
-        }
-        zeros > 0
-    }
-}
-
-fn text(field: &[u8]) -> std::borrow::Cow<'_, str> {
-    String::from_utf8_lossy(&field[..field.len().min(80)])
-}
-
 impl<R: Read> Csv<R> {
     pub(crate) fn new(name: &str, source: Source<Members<R>>) -> Self {
-        let text = vec![0; MOST_BYTES].into_boxed_slice();
         Self {
             name: name.to_owned(),
             source,
-            reader: Reader::new(),
-            row: Row { text, ends: [0; MOST_FIELDS], fields: 0, line: 1, is_whole: true },
+            row: Row::new(),
+            foreign: Foreign::new("row"),
+            doubt: None,
             pending: VecDeque::new(),
             known: HashMap::new(),
             key: Vec::new(),
@@ -139,90 +80,102 @@ impl<R: Read> Csv<R> {
 
     /// The next item; `None` at the end.
     pub(crate) fn next(&mut self, table: &mut Table) -> Result<Option<Item>, Error> {
+        let mut is_first = true;
         loop {
             if let Some(item) = self.pending.pop_front() {
                 return Ok(Some(item));
             }
-            if !self.read_row()? {
-                return Ok(self.end());
+            if !std::mem::take(&mut is_first) && !self.is_ready() {
+                return Ok(Some(Item::Quiet));
             }
-            if self.row.field(0).first() == Some(&0) {
-                let is_first = self.segments == 0;
-                if !is_first && self.row.drop_zeros() && !std::mem::replace(&mut self.has_zeros, true) {
-                    self.notice("has zeros where nothing was written, as a power loss leaves them; they are left out");
+            let found = self.row.read(&mut self.source);
+            match found.map_err(|error| crate::error::cannot_read(&self.name, &error))? {
+                rows::Found::End => return self.end(),
+                rows::Found::TooLong => return Err(self.error("this row does not end")),
+                rows::Found::TooMany if self.row.shape() != Shape::Foreign => {
+                    return Err(self.error("this row has too many fields"));
                 }
-                if self.row.fields == 1 && self.row.field(0).is_empty() {
+                rows::Found::Zeros => {
+                    self.say_zeros();
                     continue;
                 }
-            }
-            match self.row(table) {
-                Ok(Some(item)) => return Ok(Some(item)),
-                Ok(None) => {}
-                Err(what) => self.doubt(&what)?,
-            }
-        }
-    }
-
-    fn read_row(&mut self) -> Result<bool, Error> {
-        let (mut length, mut fields) = (0, 0);
-        self.row.line = self.reader.line();
-        let mut last = b'\n';
-        loop {
-            if self.source.buffered().is_empty() {
-                self.source.more().map_err(|error| crate::error::cannot_read(&self.name, &error))?;
-            }
-            let input = self.source.buffered();
-            let row = &mut self.row;
-            let (result, taken, out, ends) =
-                self.reader.read_record(input, &mut row.text[length..], &mut row.ends[fields..]);
-            last = taken.checked_sub(1).map_or(last, |at| input[at]);
-            self.source.consume(taken);
-            (length, fields) = (length + out, fields + ends);
-            match result {
-                ReadRecordResult::InputEmpty => {}
-                ReadRecordResult::Record => {
-                    (row.fields, row.is_whole) = (fields, last == b'\n');
-                    return Ok(true);
+                rows::Found::Cut if self.segments > 0 => {
+                    self.explain();
+                    self.notice_at(CUT);
+                    self.is_fresh = false;
+                    self.gone.clear();
                 }
-                ReadRecordResult::End => return Ok(false),
-                ReadRecordResult::OutputFull => return Err(self.error("this row does not end")),
-                ReadRecordResult::OutputEndsFull => {
-                    return Err(self.error(&format!("this row has more than {MOST_FIELDS} fields")));
-                }
+                rows::Found::Cut | rows::Found::Line | rows::Found::TooMany => {}
+            }
+            if self.row.has_zeros {
+                self.say_zeros();
+            }
+            let shape = self.row.shape();
+            let made = self.row(table, shape);
+            if let Some(item) = made.or_else(|what| self.doubt(&what))? {
+                return Ok(Some(item));
             }
         }
     }
 
-    /// A row that makes no sense: it may have been cut off.
-    fn doubt(&mut self, what: &str) -> Result<(), Error> {
-        let peeked =
-            self.source.peek(HEAD[0].len() + 1).map_err(|error| crate::error::cannot_read(&self.name, &error))?;
-        let is_last = peeked.is_empty() && !self.row.is_whole;
-        if self.segments > 0 && is_last {
-            self.notice("ends in the middle of a row; what is before it is played");
-            return Ok(());
+    fn say_zeros(&mut self) {
+        if !std::mem::replace(&mut self.has_zeros, true) {
+            self.notice(crate::error::ZEROS);
         }
-        if self.segments > 0 && peeked.starts_with(HEAD[0].as_bytes()) {
-            self.notice_at("a row is cut off, and another capture begins behind it");
-            return Ok(());
-        }
-        Err(self.error(what))
     }
 
-    fn row(&mut self, table: &mut Table) -> Result<Option<Item>, String> {
-        if let Some(at) = self.row.head() {
-            if at > 0 || self.row.field(0).len() > HEAD[0].len() {
-                self.notice_at("a row is cut off, and another capture begins behind it");
-            }
-            self.begin(table);
-            return Ok(self.pending.pop_front());
+    /// Another capture begins, and says what was wrong with a row: it was cut off.
+    fn explain(&mut self) {
+        if let Some(doubt) = self.doubt.take() {
+            let what = format!("\"{}\":{}: {CUT}", self.name, doubt.line);
+            self.pending.push_back(Item::Notice(Notice(what)));
         }
+    }
+
+    /// A row that makes no sense: what comes next may say that it was cut off.
+    fn doubt(&mut self, what: &str) -> Result<Option<Item>, Error> {
+        let error = self.error(what);
         if self.segments == 0 {
-            return Err("it does not begin with the names of the columns".to_owned());
+            return Err(error);
         }
-        if self.row.fields < HEAD.len() {
-            let (fields, columns) = (self.row.fields, HEAD.len());
-            return Err(format!("this row has {fields} fields, and there are {columns} columns"));
+        match self.doubt.take() {
+            Some(doubt) => Err(doubt.error),
+            None => {
+                self.doubt = Some(Doubt { line: self.row.line, error, is_whole: self.row.is_whole });
+                Ok(None)
+            }
+        }
+    }
+
+    fn row(&mut self, table: &mut Table, shape: Shape) -> Result<Option<Item>, String> {
+        match shape {
+            Shape::Head => {
+                // It says what was wrong before it.
+                self.explain();
+                self.begin(table);
+                return Ok(self.pending.pop_front());
+            }
+            Shape::Spoiled if self.segments > 0 => return Err(self.row.fault()),
+            Shape::Foreign | Shape::Spoiled | Shape::Event | Shape::Later if self.segments == 0 => {
+                let what = self.row.no_head();
+                if self.row.names_time() || shape == Shape::Event {
+                    return Err(what);
+                }
+                let error = self.error(&what);
+                self.foreign.add_first(self.row.line, error);
+                return if self.foreign.is_all_there_is() { Err(what) } else { Ok(None) };
+            }
+            Shape::Foreign => {
+                self.foreign.add(self.row.line);
+                if let Some(doubt) = &mut self.doubt {
+                    doubt.is_whole = false;
+                }
+                return Ok(None);
+            }
+            _ => {}
+        }
+        if self.doubt.is_some() && self.row.field(4) != b"state" {
+            return Err(String::new());
         }
         let kind = match self.row.field(4) {
             b"rising" => EdgeKind::Rising,
@@ -238,9 +191,9 @@ impl<R: Read> Csv<R> {
         if !self.gone.is_empty() {
             self.gone.remove(&table.lines[line].chip);
         }
-        let (axis_ns, step_ns) = table.edge_at(line, timestamp_ns);
+        let (axis_ns, step_ns, clock) = table.edge_at(line, timestamp_ns);
         let edge = Item::Edge(item::Edge { line, kind, timestamp_ns, axis_ns, seqno, line_seqno, missed });
-        if !is_new && step_ns.is_none() {
+        if !is_new && step_ns.is_none() && clock.is_none() {
             return Ok(Some(edge));
         }
         if is_new {
@@ -249,6 +202,7 @@ impl<R: Read> Csv<R> {
         if let Some(step_ns) = step_ns {
             self.notice_at(&crate::error::set_back(step_ns));
         }
+        self.pending.extend(clock.map(Item::Clock));
         self.pending.push_back(edge);
         Ok(self.pending.pop_front())
     }
@@ -261,7 +215,7 @@ impl<R: Read> Csv<R> {
             b"state" => return self.state(table).map(Some),
             b"gone" | b"back" => {
                 let is_over = event == b"back";
-                let chip = table.chip(&self.utf8(1)?)?;
+                let chip = table.chip(&self.row.utf8(1)?)?;
                 self.gone.insert(chip);
                 if let Some(at_ns) = at_ns {
                     table.axis.at(chip, at_ns);
@@ -283,7 +237,7 @@ impl<R: Read> Csv<R> {
                 self.pending.push_back(Item::Chatter(chatter));
             }
             b"clock" => {
-                let (at_ns, chip) = (self.row.need(0)?, table.chip(&self.utf8(1)?)?);
+                let (at_ns, chip) = (self.row.need(0)?, table.chip(&self.row.utf8(1)?)?);
                 match (self.row.number::<u8>(5)?, self.arrival_ns.take()) {
                     (Some(0), _) => self.arrival_ns = Some(at_ns),
                     (_, Some(arrival_ns)) => {
@@ -304,9 +258,10 @@ impl<R: Read> Csv<R> {
 
     fn state(&mut self, table: &mut Table) -> Result<Item, String> {
         let active = self.row.number::<u8>(5)?.map(|level| level != 0);
-        let chip = table.chip(&self.utf8(1)?)?;
-        if !self.is_fresh && !self.gone.contains(&chip) {
+        let chip = table.chip(&self.row.utf8(1)?)?;
+        if self.doubt.is_some() || !self.is_fresh && !self.gone.contains(&chip) {
             // Another watch was written behind the one before.
+            self.explain();
             self.begin(table);
         }
         let Found { line, is_new } = self.line(table)?;
@@ -330,18 +285,13 @@ impl<R: Read> Csv<R> {
         if let Some(&line) = self.known.get(&*self.key) {
             return Ok(Found { line, is_new: false });
         }
-        let (chip, offset, name) = (self.utf8(1)?, self.row.need(2)?, self.utf8(3)?);
+        let (chip, offset, name) = (self.row.utf8(1)?, self.row.need(2)?, self.row.utf8(3)?);
         let found = table.line(&chip, offset, Some(&name))?;
         if found.is_new || self.known.len() == MOST_KNOWN {
             self.known.clear();
         }
         self.known.insert(self.key.clone().into_boxed_slice(), found.line);
         Ok(found)
-    }
-
-    fn utf8(&self, at: usize) -> Result<String, String> {
-        let field = self.row.field(at).to_vec();
-        String::from_utf8(field).map_err(|_| format!("the column \"{}\" is not UTF-8", HEAD[at]))
     }
 
     fn begin(&mut self, table: &mut Table) {
@@ -364,14 +314,25 @@ impl<R: Read> Csv<R> {
         })));
     }
 
-    fn end(&mut self) -> Option<Item> {
-        if !std::mem::replace(&mut self.has_ended, true) && self.segments > 0 {
-            if self.source.inner().is_cut() {
-                self.notice("ends in the middle of what was compressed; what is before it is played");
-            }
-            self.pending.push_back(Item::End(None));
+    /// Nothing more comes.
+    fn end(&mut self) -> Result<Option<Item>, Error> {
+        if std::mem::replace(&mut self.has_ended, true) {
+            return Ok(self.pending.pop_front());
         }
-        self.pending.pop_front()
+        if self.segments == 0 {
+            return self.foreign.nothing_else(&self.name, self.has_zeros).map_or(Ok(None), Err);
+        }
+        match self.doubt.take() {
+            Some(doubt) if doubt.is_whole => return Err(doubt.error),
+            Some(_) => self.notice("ends in the middle of a row; what is before it is played"),
+            None => {}
+        }
+        if self.source.inner().is_cut() {
+            self.notice("ends in the middle of what was compressed; what is before it is played");
+        }
+        self.pending.extend(self.foreign.said(&self.name));
+        self.pending.push_back(Item::End(None));
+        Ok(self.pending.pop_front())
     }
 
     fn notice(&mut self, what: &str) {

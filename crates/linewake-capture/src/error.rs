@@ -41,11 +41,19 @@ pub(crate) fn cannot_read(name: &str, error: &io::Error) -> Error {
     Error::new(format!("cannot read \"{name}\": {error}; {remedy}"))
 }
 
+/// What is said of zeros between what was written.
+pub(crate) const ZEROS: &str = "has zeros where nothing was written, as a power loss leaves them; they are left out";
+
+/// What is said where nothing else is.
+pub(crate) fn nothing_but_zeros(name: &str) -> Error {
+    Error::new(format!("\"{name}\" has nothing but zeros, as a power loss leaves them; there is nothing to play in it"))
+}
+
 /// What is said of a clock that was set back, where no record tells of it.
 pub(crate) fn set_back(by_ns: u64) -> String {
     let (seconds, rest) = (by_ns / 1_000_000_000, by_ns % 1_000_000_000);
     format!(
-        "the clock was set back by {seconds}.{rest:09} s here; the time between the edges is not known, and taken for none"
+        "the clock was set back by {seconds}.{rest:09} s here; the time between the edges is not known, and taken for 1 us"
     )
 }
 

@@ -50,6 +50,8 @@ pub enum Item {
     End(Option<Box<Account>>),
     /// Something that the user is to know.
     Notice(Notice),
+    /// Nothing; but what comes next may have to be waited for. It is time to write what is not written yet.
+    Quiet,
 }
 
 /// A part of a capture that was written by one watch.

@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use self::edge::{AnyEdge, Heads, Numbers};
 use crate::error::Error;
+use crate::foreign::{Doubt, Foreign};
 use crate::item::{self, Account, Item, Notice, Segment};
 use crate::members::Members;
 use crate::source::Source;
@@ -32,16 +33,16 @@ pub(crate) struct Json<R> {
     pending: VecDeque<Item>,
     segments: u64,
     account: Option<Box<Account>>,
+    /// How many accounts this segment has.
+    accounts: u64,
+    foreign: Foreign,
+    doubt: Option<Doubt>,
     has_zeros: bool,
+    has_overlap: bool,
     has_ended: bool,
 }
 
-/// What is wrong with a line, if nothing that comes next explains it.
-struct Doubt {
-    line: u64,
-    error: Error,
-}
-
+const CUT: &str = "a record is cut off, and another capture begins behind it";
 const REMEDY: &str = "a capture is what \"linewake record\" writes";
 
 impl<R: Read> Json<R> {
@@ -55,7 +56,11 @@ impl<R: Read> Json<R> {
             pending: VecDeque::new(),
             segments: 0,
             account: None,
+            accounts: 0,
+            foreign: Foreign::new("record"),
+            doubt: None,
             has_zeros: false,
+            has_overlap: false,
             has_ended: false,
         }
     }
@@ -70,8 +75,11 @@ impl<R: Read> Json<R> {
         if let Some(item) = self.pending.pop_front() {
             return Ok(Some(item));
         }
-        let mut doubt: Option<Doubt> = None;
+        let mut is_first = true;
         loop {
+            if !std::mem::take(&mut is_first) && !self.is_ready() {
+                return Ok(Some(Item::Quiet));
+            }
             self.source.consume(std::mem::take(&mut self.taken));
             let length = self.source.line(MOST_BYTES).map_err(|error| self.cannot(&error))?;
             self.line += 1;
@@ -80,50 +88,35 @@ impl<R: Read> Json<R> {
             };
             self.taken = length;
             if length == 0 {
-                return match doubt {
-                    Some(doubt) => Err(doubt.error),
-                    None => Ok(self.end()),
-                };
+                return self.end();
             }
             let text = &self.source.buffered()[..length];
-            if doubt.is_none()
+            if self.doubt.is_none()
                 && let Some((line, numbers)) = self.heads.find(text)
             {
                 return Ok(Some(self.edge(table, line, numbers, false)));
             }
-            match self.rarely(table, doubt.take())? {
-                Ok(Some(item)) => return Ok(Some(item)),
-                Ok(None) => {}
-                Err(doubtful) => doubt = Some(doubtful),
+            if let Some(item) = self.rarely(table)? {
+                return Ok(Some(item));
             }
         }
     }
 
     /// A line that is no edge of a line that is known.
-    fn rarely(&mut self, table: &mut Table, doubt: Option<Doubt>) -> Result<Result<Option<Item>, Doubt>, Error> {
+    fn rarely(&mut self, table: &mut Table) -> Result<Option<Item>, Error> {
         let text = &self.source.buffered()[..self.taken];
         let is_whole = text.ends_with(b"\n");
         let zeros = text.iter().take_while(|byte| **byte == 0).count();
-        let skipped = if self.line == 1 { 0 } else { zeros };
-        let text = &text[skipped..];
+        let text = &text[zeros..];
+        if zeros > 0 && !std::mem::replace(&mut self.has_zeros, true) {
+            self.pending.push_back(Item::Notice(Notice(format!("\"{}\" {}", self.name, crate::error::ZEROS))));
+        }
         if text.iter().all(u8::is_ascii_whitespace) {
-            if skipped > 0 && !std::mem::replace(&mut self.has_zeros, true) {
-                self.notice("has zeros where nothing was written, as a power loss leaves them; they are left out");
-            }
-            // What was in doubt still is.
-            return Ok(doubt.map_or(Ok(self.pending.pop_front()), Err));
+            return Ok(self.pending.pop_front());
         }
-        let begin = start_at(text);
-        if let Some(doubt) = doubt {
-            // Only another stream behind it says that it was cut.
-            if begin.is_none() || serde_json::from_slice::<Record<'_>>(&text[begin.unwrap_or(0)..]).is_err() {
-                return Err(doubt.error);
-            }
-            self.notice_at(doubt.line, "a record is cut off, and another capture begins behind it");
-            let text = self.source.buffered()[..self.taken].to_vec();
-            return self.record(table, &text[skipped..]).map(Ok);
-        }
+        let begin = start_at(text).filter(|&at| serde_json::from_slice::<Record<'_>>(&text[at..]).is_ok());
         if self.segments > 0
+            && self.doubt.is_none()
             && let Ok(edge) = serde_json::from_slice::<AnyEdge<'_>>(text)
             && edge.record == "edge"
         {
@@ -133,35 +126,81 @@ impl<R: Read> Json<R> {
             if is_new {
                 self.heads.forget();
             }
-            let text = &self.source.buffered()[skipped..self.taken];
+            let text = &self.source.buffered()[zeros..self.taken];
             self.heads.learn(text, line);
-            return Ok(Ok(Some(self.edge(table, line, numbers, is_new))));
+            return Ok(Some(self.edge(table, line, numbers, is_new)));
         }
         let text = text.to_vec();
-        if let Some(at) = begin.filter(|&at| at > 0)
-            && serde_json::from_slice::<Record<'_>>(&text[at..]).is_ok()
-        {
-            self.notice_at(self.line, "a record is cut off, and another capture begins behind it");
-            return self.record(table, &text[at..]).map(Ok);
+        if let Some(doubt) = self.doubt.take_if(|_| begin.is_some()) {
+            self.notice_at(doubt.line, CUT);
+        }
+        match begin {
+            Some(at) if at > 0 => return self.behind(table, &text, at),
+            None if is_foreign(&text) => return self.leave_out(&text),
+            _ => {}
+        }
+        if let Some(doubt) = self.doubt.take() {
+            return Err(doubt.error);
         }
         match self.record(table, &text) {
-            Err(_) if self.segments > 0 && !is_whole => {
-                self.notice("ends in the middle of a record; what is before it is played");
-                Ok(Ok(self.pending.pop_front()))
+            Err(error) if self.segments > 0 && is_no_json(&text) => {
+                self.doubt = Some(Doubt { line: self.line, error, is_whole });
+                Ok(self.pending.pop_front())
             }
-            Err(error) if self.segments > 0 && serde_json::from_slice::<serde::de::IgnoredAny>(&text).is_err() => {
-                Ok(Err(Doubt { line: self.line, error }))
-            }
-            record => record.map(Ok),
+            record => record,
         }
+    }
+
+    /// A capture begins in the middle of a line.
+    fn behind(&mut self, table: &mut Table, text: &[u8], at: usize) -> Result<Option<Item>, Error> {
+        let before = &text[..at];
+        let before = &before[..before.len() - before.iter().rev().take_while(|byte| **byte == 0).count()];
+        let is_record = self.segments > 0 && serde_json::from_slice::<Record<'_>>(before).is_ok();
+        if before.len() < at && !std::mem::replace(&mut self.has_zeros, true) {
+            self.notice(crate::error::ZEROS);
+        }
+        if is_record {
+            // It is whole, and its line end is lost.
+            if let Some(item) = self.record(table, before)? {
+                self.pending.push_back(item);
+            }
+        } else if is_foreign(before) {
+            self.foreign.add(self.line);
+        } else {
+            self.notice_at(self.line, CUT);
+        }
+        self.record(table, &text[at..])
+    }
+
+    /// A line of somebody else.
+    fn leave_out(&mut self, text: &[u8]) -> Result<Option<Item>, Error> {
+        if let Some(doubt) = &mut self.doubt {
+            doubt.is_whole = false;
+        }
+        if self.segments > 0 {
+            self.foreign.add(self.line);
+            return Ok(self.pending.pop_front());
+        }
+        let error = match self.record_of(text) {
+            Err(error) => error,
+            Ok(_) => return Ok(self.pending.pop_front()),
+        };
+        if text.trim_ascii_start().first() == Some(&b'[')
+            && matches!(text.trim_ascii_start()[1..].trim_ascii_start().first(), None | Some(b'{'))
+        {
+            let remedy = "write one record a line, as in \"jq -c '.[]' FILE | linewake replay -\"";
+            return Err(Error::new(format!("\"{}\" has its records in an array: {remedy}", self.name)));
+        }
+        self.foreign.add_first(self.line, error.clone());
+        if self.foreign.is_all_there_is() { Err(error) } else { Ok(self.pending.pop_front()) }
     }
 
     /// An edge, and the line that it is the first of.
     fn edge(&mut self, table: &mut Table, line: usize, numbers: Numbers, is_new: bool) -> Item {
         let Numbers { kind, timestamp_ns, seqno, line_seqno, missed } = numbers;
-        let (axis_ns, step_ns) = table.edge_at(line, timestamp_ns);
+        let (axis_ns, step_ns, clock) = table.edge_at(line, timestamp_ns);
         let edge = Item::Edge(item::Edge { line, kind, timestamp_ns, axis_ns, seqno, line_seqno, missed });
-        if !is_new && step_ns.is_none() {
+        if !is_new && step_ns.is_none() && clock.is_none() {
             return edge;
         }
         if is_new {
@@ -170,21 +209,31 @@ impl<R: Read> Json<R> {
         if let Some(step_ns) = step_ns {
             self.notice_at(self.line, &crate::error::set_back(step_ns));
         }
+        self.pending.extend(clock.map(Item::Clock));
         self.pending.push_back(edge);
         // There is one.
         self.pending.pop_front().unwrap_or(Item::Line(line))
     }
 
-    /// Any record.
-    fn record(&mut self, table: &mut Table, text: &[u8]) -> Result<Option<Item>, Error> {
-        let record = serde_json::from_slice::<Record<'_>>(text).map_err(|error| {
+    /// Any record, as it is written.
+    fn record_of<'a>(&self, text: &'a [u8]) -> Result<Record<'a>, Error> {
+        serde_json::from_slice::<Record<'a>>(text).map_err(|error| {
             if let Some(what) = unreadable_schema(text) {
                 return Error::new(format!("\"{}\" {what}", self.name));
+            }
+            if self.segments == 0 && text.trim_ascii() == b"{" {
+                let remedy = "write one record a line, as in \"jq -c . FILE | linewake replay -\"";
+                return Error::new(format!("\"{}\" has records of several lines: {remedy}", self.name));
             }
             // It has a line of its own, which is always the first.
             let (what, column) = (error.to_string(), error.column());
             self.error(Some(column), what.split(" at line ").next().unwrap_or_default())
-        })?;
+        })
+    }
+
+    /// Any record.
+    fn record(&mut self, table: &mut Table, text: &[u8]) -> Result<Option<Item>, Error> {
+        let record = self.record_of(text)?;
         if self.segments == 0 && !matches!(record, Record::Start(_)) {
             let remedy = "a capture begins with a start record, as \"linewake record\" writes it";
             let what = "it does not begin with a start record";
@@ -254,9 +303,10 @@ impl<R: Read> Json<R> {
             return Err(Error::new(format!("\"{}\" {}", self.name, of_schema(start.schema))));
         }
         if self.segments > 0 {
-            self.pending.push_back(Item::End(self.account.take()));
+            let account = self.take_account();
+            self.pending.push_back(Item::End(account));
         }
-        self.segments += 1;
+        (self.segments, self.accounts) = (self.segments + 1, 0);
         self.heads.forget();
         table.begin_segment();
         for NamedChip { chip, id, name, label } in &start.chips {
@@ -290,18 +340,43 @@ impl<R: Read> Json<R> {
             lines.push((found.line, owned(line)));
         }
         self.account = Some(Box::new(Account { lines, unattributed: summary.unattributed }));
+        self.accounts += 1;
         Ok(())
     }
 
-    /// Nothing more comes.
-    fn end(&mut self) -> Option<Item> {
-        if !std::mem::replace(&mut self.has_ended, true) && self.segments > 0 {
-            if self.source.inner().is_cut() {
-                self.notice("ends in the middle of what was compressed; what is before it is played");
-            }
-            self.pending.push_back(Item::End(self.account.take()));
+    /// The account that was written of the segment, if it is one of all of it.
+    fn take_account(&mut self) -> Option<Box<Account>> {
+        if self.accounts < 2 {
+            return self.account.take();
         }
-        self.pending.pop_front()
+        if !std::mem::replace(&mut self.has_overlap, true) {
+            self.notice(
+                "was written to by several watches at the same time; the account is of the records that it has",
+            );
+        }
+        None
+    }
+
+    /// Nothing more comes.
+    fn end(&mut self) -> Result<Option<Item>, Error> {
+        if std::mem::replace(&mut self.has_ended, true) {
+            return Ok(self.pending.pop_front());
+        }
+        if self.segments == 0 {
+            return self.foreign.nothing_else(&self.name, self.has_zeros).map_or(Ok(None), Err);
+        }
+        match self.doubt.take() {
+            Some(doubt) if doubt.is_whole => return Err(doubt.error),
+            Some(_) => self.notice("ends in the middle of a record; what is before it is played"),
+            None => {}
+        }
+        if self.source.inner().is_cut() {
+            self.notice("ends in the middle of what was compressed; what is before it is played");
+        }
+        self.pending.extend(self.foreign.said(&self.name));
+        let account = self.take_account();
+        self.pending.push_back(Item::End(account));
+        Ok(self.pending.pop_front())
     }
 
     fn notice(&mut self, what: &str) {
@@ -328,6 +403,20 @@ fn owned(line: linewake::record::LineSummary<'_>) -> linewake::record::LineSumma
         name: line.name.map(|name| name.into_owned().into()),
         ..line
     }
+}
+
+/// Whether a line is no record, and not the beginning of one either.
+fn is_foreign(text: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Any {
+        record: Option<serde::de::IgnoredAny>,
+    }
+    text.trim_ascii_start().first() != Some(&b'{')
+        || serde_json::from_slice::<Any>(text).is_ok_and(|any| any.record.is_none())
+}
+
+fn is_no_json(text: &[u8]) -> bool {
+    serde_json::from_slice::<serde::de::IgnoredAny>(text).is_err()
 }
 
 /// Where a start record may begin in a line. Within a text its quotes would have backslashes.

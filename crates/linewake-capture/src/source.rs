@@ -53,18 +53,23 @@ impl<R: Read> Source<R> {
     /// The length of the next line, with its end; what is left if it is the last, and 0 if nothing is. `None` for one
     /// of more than `most` bytes.
     pub(crate) fn line(&mut self, most: usize) -> io::Result<Option<usize>> {
-        let mut searched = 0;
+        self.line_behind(0, most)
+    }
+
+    /// The same of the line that begins so many bytes from here.
+    pub(crate) fn line_behind(&mut self, from: usize, most: usize) -> io::Result<Option<usize>> {
+        let mut searched = from;
         loop {
             let here = self.buffered();
             if let Some(at) = memchr::memchr(b'\n', &here[searched..]) {
-                return Ok(Some(searched + at + 1));
+                return Ok(Some(searched + at + 1 - from));
             }
             searched = here.len();
             if searched == self.buffer.len() && !self.grow(most) {
                 return Ok(None);
             }
             if !self.more()? {
-                return Ok(Some(searched));
+                return Ok(Some(searched - from));
             }
         }
     }

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::axis::{Axis, LineTime};
+use crate::item::ClockStep;
 
 /// A chip of a capture.
 ///
@@ -154,9 +155,15 @@ impl Table {
         Ok(Found { line, is_new: true })
     }
 
-    /// When an edge of a line happened on the axis; whether that shows that the clock was set back.
-    pub(crate) fn edge_at(&mut self, line: usize, stamp_ns: u64) -> (u64, Option<u64>) {
-        self.axis.edge(self.lines[line].chip, &mut self.times[line], stamp_ns)
+    /// When an edge of a line happened on the axis; whether that shows that the clock was set back, and what is then
+    /// to be told of the clock of its chip.
+    #[inline]
+    pub(crate) fn edge_at(&mut self, line: usize, stamp_ns: u64) -> (u64, Option<u64>, Option<ClockStep>) {
+        let chip = self.lines[line].chip;
+        let (at_ns, step_ns) = self.axis.edge(chip, &mut self.times[line], stamp_ns);
+        let untold = self.axis.untold(chip, stamp_ns);
+        let step = untold.map(|(before_ns, arrival_ns)| ClockStep { chip, before_ns, after_ns: stamp_ns, arrival_ns });
+        (at_ns, step_ns, step)
     }
 }
 

@@ -34,6 +34,8 @@ pub(crate) struct Wave {
     pending: VecDeque<Item>,
     has_chosen: bool,
     segments: u64,
+    /// That nothing is here was said.
+    is_quiet: bool,
     has_ended: bool,
 }
 
@@ -69,6 +71,7 @@ impl Wave {
             pending: VecDeque::new(),
             has_chosen: false,
             segments: 0,
+            is_quiet: false,
             has_ended: false,
         }
     }
@@ -191,7 +194,12 @@ impl Wave {
             if let Some(item) = self.pending.pop_front() {
                 return Ok(Some(item));
             }
-            match self.reader.next() {
+            let here = self.reader.next_here();
+            if here.is_none() && !self.reader.is_ready() && !std::mem::replace(&mut self.is_quiet, true) {
+                return Ok(Some(Item::Quiet));
+            }
+            self.is_quiet = false;
+            match here.map(Ok).or_else(|| self.reader.next()) {
                 Some(Ok(change)) => {
                     if u64::from(self.reader.segments()) > self.segments {
                         let account = self.account();
@@ -238,7 +246,7 @@ impl Wave {
         let overflowed = u32::from(std::mem::take(&mut state.is_lost));
         let line_seqno = state.line_seqno;
         let timestamp_ns = at_ns.saturating_add(self.base_ns);
-        let (axis_ns, _) = table.edge_at(line, timestamp_ns);
+        let (axis_ns, ..) = table.edge_at(line, timestamp_ns);
         let missed = Missed { overflowed, merged: 0 };
         Some(Item::Edge(item::Edge { line, kind, timestamp_ns, axis_ns, seqno: self.seqno, line_seqno, missed }))
     }

@@ -319,6 +319,48 @@ fn two_chips_of_one_name_are_two() {
     assert_eq!((summary[0]["chip"].as_str(), summary[1]["chip"].as_str()), (Some("exec:sh a"), Some("exec:sh b")));
 }
 
+/// The mark of it is in every place that it is written to, and each edge has a time of its own.
+#[test]
+fn a_step_that_no_record_tells_of_is_told() {
+    let half = SECOND / 2;
+    let capture = Stream::new(3, "realtime", "b").state(17, "door", 0).door(6 * half, "rising", 1);
+    let capture = capture.door(8 * half, "falling", 2).door(5 * half, "rising", 3).door(7 * half, "falling", 4);
+    let capture = capture.save("untold.jsonl");
+    let wave = Scratch::new("untold.vcd");
+    let output = fast(&capture, &["--json"]);
+    let steps = records(out(&output), "clock");
+    let step = |key: &str| steps[0][key].as_u64();
+    assert_eq!(steps.len(), 1, "{output:?}");
+    let expected = [8 * half, 5 * half, 8 * half + 1000].map(Some);
+    assert_eq!(["before_ns", "after_ns", "arrival_ns"].map(step), expected);
+    assert!(err(&output).contains("is not known, and taken for 1 us"), "{output:?}");
+    let output = fast(&capture, &["--vcd", wave.path()]);
+    assert!(output.status.success(), "{output:?}");
+    let text = wave.text();
+    assert!(text.contains("$comment"), "{text}");
+    let changes = text.lines().filter(|line| line.starts_with(['0', '1'])).count();
+    assert!(changes >= 5, "a level and four edges: {text}");
+    let output = fast(&capture, &["--csv"]);
+    assert_eq!(out(&output).lines().filter(|row| row.contains(",clock,")).count(), 2, "{output:?}");
+    // What was written is read back, with the same step and on the same axis.
+    let again = Scratch::with("untold_again.jsonl", out(&fast(&capture, &["--json"])));
+    assert_eq!(records(out(&fast(&again, &["--json"])), "clock"), steps);
+}
+
+/// Two services whose standard output is one file.
+#[test]
+fn of_two_watches_at_the_same_time_every_edge_is_in_the_account() {
+    let summary = r#"{"record":"summary","lines":[{"chip":"gpiochip0","offset":17,"name":"door","delivered":2,"overflowed":0,"merged":0,"discarded":0,"account":"exact"}],"unattributed":0}"#;
+    let start = |stream: Stream| stream.start(4, "monotonic", "b").state(17, "door", 0);
+    let capture = start(Stream(String::new())).door(SECOND, "rising", 1);
+    let capture = start(capture).door(2 * SECOND, "falling", 2).door(2 * SECOND, "rising", 1);
+    let capture = capture.line(summary).door(3 * SECOND, "falling", 2).line(summary).save("two.jsonl");
+    let output = fast(&capture, &[]);
+    assert_eq!(printed(&output).len(), 4, "{output:?}");
+    assert!(err(&output).contains("1 line: 4 edges delivered"), "{output:?}");
+    assert!(err(&output).contains("was written to by several watches at the same time"), "{output:?}");
+}
+
 /// Found by the numbers of the line, where no record tells of it.
 #[test]
 fn a_clock_that_was_set_back_loses_no_edge() {
@@ -576,6 +618,45 @@ fn what_comes_through_a_pipe_is_told_at_once() {
     assert_eq!(String::from_utf8(line).unwrap(), "1.000000000\trising\t\"door\"\n");
     drop(stdin);
     assert!(child.wait_with_output().unwrap().status.success());
+}
+
+/// What comes next may take long, and what has come is told before it: also where nothing that is told is the last.
+#[test]
+fn each_burst_of_a_pipe_is_told_before_the_next() {
+    let records = Stream::new(4, "monotonic", "b")
+        .state(17, "door", 0)
+        .door(SECOND, "rising", 1)
+        .line(r#"{"record":"summary","lines":[],"unattributed":0}"#);
+    let wave = "$timescale 1ns $end $var wire 1 ! door $end $var wire 1 x y $end $enddefinitions $end\n\
+        #0\n0!\n0x\n#1000000000\n1!\n#1000000001\n1x\n#1000000002\n";
+    let rows = "timestamp_ns,chip,offset,name,event,level,seqno,line_seqno,overflowed,merged\n\
+        1000000000,c,1,door,rising,1,1,1,0,0\nsaid\n";
+    for burst in [&*records.0, wave, rows] {
+        let mut replay = linewake(&["replay", "-", "--fast", "door"]);
+        let mut child = replay.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        stdin.write_all(burst.as_bytes()).unwrap();
+        let mut line = vec![0; "1.000000000\trising\t\"door\"\n".len()];
+        std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut line).unwrap();
+        assert_eq!(String::from_utf8(line).unwrap(), "1.000000000\trising\t\"door\"\n");
+        drop(stdin);
+        assert!(child.wait_with_output().unwrap().status.success());
+    }
+}
+
+/// It is one by its first bytes, and its name is in one pair of quotes.
+#[test]
+fn an_fst_that_is_cut_is_said_to_be_cut() {
+    let packed = [&[254, 0, 0, 0, 0, 0, 0, 0, 99, 0, 0, 0, 0, 0, 0, 1, 0][..], &[0x1f, 0x8b, 8, 0, 9, 9, 9]].concat();
+    let plain = [&[0, 0, 0, 0, 0, 0, 0, 1, 0x49][..], &[7; 40]].concat();
+    for bytes in [&packed[..5], &packed, &plain] {
+        let capture = Scratch::new("cut.fst");
+        fs::write(capture.path(), bytes).unwrap();
+        let output = fast(&capture, &[]);
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        let begin = format!("linewake: cannot read \"{}\": ", capture.path());
+        assert!(err(&output).starts_with(&begin), "{output:?}");
+    }
 }
 
 /// What is held does not grow with what was played.

@@ -17,6 +17,11 @@ impl Error {
     }
 }
 
+/// The name of a file in quotes, which it may have already.
+pub(crate) fn quoted(name: &str) -> String {
+    if name.starts_with('"') { name.to_owned() } else { format!("\"{name}\"") }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

@@ -150,7 +150,8 @@ impl std::fmt::Debug for Blocks {
 
 /// Reads the head, which is at both ends of the file.
 pub(crate) fn open(name: &str, mut source: Box<dyn Source>) -> Result<(Common, Blocks), Error> {
-    let damaged = |what: &dyn std::fmt::Display| Error::new(format!("cannot read \"{name}\": {what}"));
+    let damaged =
+        |what: &dyn std::fmt::Display| Error::new(format!("cannot read {}: {what}", crate::error::quoted(name)));
     let length = source.seek(SeekFrom::End(0)).map_err(|error| damaged(&error))?;
     let mut file = File { source, length };
     let mut notes = Notes::default();
@@ -240,7 +241,9 @@ fn begin(file: &mut File, part: Part) -> Result<(Tick, Option<String>), String> 
 impl Blocks {
     /// Reads until something is told. Returns whether there may be more.
     pub(crate) fn step(&mut self, common: &mut Common) -> Result<bool, Error> {
-        self.go_on(common).map_err(|what| Error::new(format!("cannot read \"{}\" any further: {what}", common.name)))
+        self.go_on(common).map_err(|what| {
+            Error::new(format!("cannot read {} any further: {what}", crate::error::quoted(&common.name)))
+        })
     }
 
     fn go_on(&mut self, common: &mut Common) -> Result<bool, String> {

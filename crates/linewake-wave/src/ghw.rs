@@ -53,7 +53,7 @@ pub(crate) fn open(name: &str, source: Box<dyn Read + Send>) -> Result<(Common, 
             Stop::Over => "it is cut off before its first value".to_owned(),
             Stop::Wrong(what) => what,
         };
-        Error::new(format!("cannot read \"{name}\": {what}"))
+        Error::new(format!("cannot read {}: {what}", crate::error::quoted(name)))
     })?;
     let axis = Axis::new(Tick::new(1, -15).unwrap_or_default());
     let common = Common { name: name.to_owned(), head, axis, notes: Notes::default(), segments: 1 };
@@ -149,7 +149,9 @@ impl Cycles {
                 common.notes.add(Oddity::Cut, || format!("{name}: it is cut off"));
                 Ok(false)
             }
-            Err(Stop::Wrong(what)) => Err(Error::new(format!("cannot read \"{}\" any further: {what}", common.name))),
+            Err(Stop::Wrong(what)) => {
+                Err(Error::new(format!("cannot read {} any further: {what}", crate::error::quoted(&common.name))))
+            }
         }
     }
 

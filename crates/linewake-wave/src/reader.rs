@@ -148,14 +148,17 @@ impl Reader {
     ///
     /// What is there cannot be read, or is no waveform, or is in FST, of which the end has to be read first.
     pub fn stream(name: &str, source: Box<dyn BufRead + Send>) -> Result<Self, Error> {
-        let unread = |error: std::io::Error| Error::new(format!("cannot read \"{name}\": {error}"));
+        let unread = |error: std::io::Error| Error::new(format!("cannot read {}: {error}", crate::error::quoted(name)));
         let (first, source) = text::peek(Box::new(source)).map_err(unread)?;
         let source = Box::new(BufReader::with_capacity(1 << 16, source));
         match first {
             _ if first.starts_with(ghw::MAGIC) => Self::ghw(name, source),
             _ if is_fst(&first) => {
                 let remedy = "it has to be a file, and one that is not compressed";
-                Err(Error::new(format!("cannot read \"{name}\": an FST is read from its end; {remedy}")))
+                Err(Error::new(format!(
+                    "cannot read {}: an FST is read from its end; {remedy}",
+                    crate::error::quoted(name)
+                )))
             }
             _ => Self::vcd(name, source),
         }
@@ -168,7 +171,8 @@ impl Reader {
     /// What is there cannot be read, or is no waveform.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let name = path.display().to_string();
-        let unread = |error: std::io::Error| Error::new(format!("cannot read \"{name}\": {error}"));
+        let unread =
+            |error: std::io::Error| Error::new(format!("cannot read {}: {error}", crate::error::quoted(&name)));
         let file = std::fs::File::open(path).map_err(unread)?;
         let mut file = BufReader::with_capacity(1 << 16, file);
         let first = file.fill_buf().map_err(unread)?;
@@ -178,7 +182,7 @@ impl Reader {
         #[cfg(feature = "fst")]
         return Self::fst(&name, file);
         #[cfg(not(feature = "fst"))]
-        Err(Error::new(format!("cannot read \"{name}\": this program was built without FST")))
+        Err(Error::new(format!("cannot read {}: this program was built without FST", crate::error::quoted(name))))
     }
 
     /// What the file is written in.
@@ -354,6 +358,34 @@ impl Reader {
             }
     }
 
+    /// The next change, if it is in what was read already; else there may be none for long. What fails is told by
+    /// [`next`](Iterator::next).
+    pub fn next_here(&mut self) -> Option<Change> {
+        while !self.is_over && !self.common.head.bits.has_pending() {
+            if !self.is_ready() {
+                return None;
+            }
+            self.step(false);
+        }
+        self.common.head.bits.pop()
+    }
+
+    fn step(&mut self, waits: bool) {
+        let step = match &mut self.body {
+            Body::Vcd(changes) => changes.step(&mut self.common, waits),
+            #[cfg(feature = "fst")]
+            Body::Fst(blocks) => blocks.step(&mut self.common),
+            Body::Ghw(cycles) => cycles.step(&mut self.common),
+        };
+        match step {
+            Ok(goes_on) => self.is_over = !goes_on,
+            Err(error) => {
+                self.is_over = true;
+                self.failure = Some(error);
+            }
+        }
+    }
+
     /// How many waveforms are in the file so far, one behind the other: one, unless somebody appended to it.
     #[must_use]
     pub fn segments(&self) -> u32 {
@@ -378,19 +410,7 @@ impl Iterator for Reader {
             if self.is_over {
                 return self.failure.take().map(Err);
             }
-            let step = match &mut self.body {
-                Body::Vcd(changes) => changes.step(&mut self.common),
-                #[cfg(feature = "fst")]
-                Body::Fst(blocks) => blocks.step(&mut self.common),
-                Body::Ghw(cycles) => cycles.step(&mut self.common),
-            };
-            match step {
-                Ok(goes_on) => self.is_over = !goes_on,
-                Err(error) => {
-                    self.is_over = true;
-                    self.failure = Some(error);
-                }
-            }
+            self.step(true);
         }
     }
 }

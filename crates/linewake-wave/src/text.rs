@@ -14,6 +14,8 @@ pub(crate) struct Text {
     /// What is read and not used yet.
     at: usize,
     end: usize,
+    /// Where the last word ends that has something behind it, or is the last of all.
+    words_end: usize,
     is_over: bool,
     /// The line of what comes next, from 1.
     line: u64,
@@ -42,7 +44,17 @@ impl std::fmt::Debug for Text {
 impl Text {
     pub(crate) fn new(source: Box<dyn Read + Send>) -> Self {
         let buffer = vec![0; PORTION];
-        Self { source, buffer, at: 0, end: 0, is_over: false, line: 1, word: Word::default(), is_line_new: true }
+        Self {
+            source,
+            buffer,
+            at: 0,
+            end: 0,
+            words_end: 0,
+            is_over: false,
+            line: 1,
+            word: Word::default(),
+            is_line_new: true,
+        }
     }
 
     /// Goes on to the next word, which is then the last one. Returns whether there is one.
@@ -114,6 +126,10 @@ impl Text {
                 Ok(read) => {
                     self.end += read;
                     self.is_over = read == 0;
+                    let here = &self.buffer[..self.end];
+                    let whole = here.iter().rposition(|&byte| byte <= b' ').unwrap_or(0);
+                    let last = here[..whole].iter().rposition(|&byte| byte > b' ');
+                    self.words_end = last.map_or(0, |last| last + 1);
                     return Ok(read > 0);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -144,9 +160,9 @@ impl Text {
         self.word.is_first_of_line
     }
 
-    /// Whether a word, or the beginning of one, is here already.
-    pub(crate) fn has_rest(&self) -> bool {
-        self.buffer[self.at..self.end].iter().any(|byte| *byte > b' ')
+    /// Whether a whole word is here already.
+    pub(crate) fn has_word(&self) -> bool {
+        self.at < self.words_end || self.is_over
     }
 
     /// Whether nothing is left.

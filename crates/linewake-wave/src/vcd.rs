@@ -18,7 +18,7 @@ use crate::text::{Text, plain};
 
 /// Reads the head.
 pub(crate) fn open(name: &str, source: Box<dyn BufRead + Send>) -> Result<(Common, Changes), Error> {
-    let unread = |error: io::Error| Error::new(format!("cannot read \"{name}\": {error}"));
+    let unread = |error: io::Error| Error::new(format!("cannot read {}: {error}", crate::error::quoted(name)));
     let mut text = Text::new(plain(Box::new(source)).map_err(unread)?);
     let mut notes = Notes::default();
     let Parsed { mut head, codes, tick } = head::parse(name, &mut text, &mut notes)?;

@@ -103,6 +103,11 @@ impl Ledger {
             let Some(place) = roll.place(*line) else { continue };
             let Book { figures, trust, filter } = &mut self.lines[place].now;
             let played = figures.delivered;
+            if played > summary.delivered && summary.filter.is_none() {
+                // It is of another watch, which wrote to the same file at the same time.
+                *trust = Trust::AtLeast;
+                continue;
+            }
             *figures = Figures {
                 delivered: summary.delivered,
                 overflowed: summary.overflowed,

@@ -121,8 +121,10 @@ pub(super) fn look_ahead(capture: &mut Capture, roll: &mut Roll) -> Result<VecDe
         && (capture.lines().is_empty() || capture.is_ready())
         && let Some(item) = capture.next()?
     {
-        let is_first =
-            matches!(item, Recorded::Begin(_) | Recorded::Line(_) | Recorded::State { .. } | Recorded::Notice(_));
+        let is_first = matches!(
+            item,
+            Recorded::Begin(_) | Recorded::Line(_) | Recorded::State { .. } | Recorded::Notice(_) | Recorded::Quiet
+        );
         match item {
             Recorded::Line(line) => _ = roll.call(capture, line),
             item => ahead.push_back(item),

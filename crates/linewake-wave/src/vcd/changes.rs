@@ -32,12 +32,16 @@ impl Changes {
 
     /// Whether something is read that was not looked at.
     pub(crate) fn is_ready(&self) -> bool {
-        self.text.has_rest()
+        self.text.has_word()
     }
 
-    /// Reads until something is told. Returns whether there may be more.
-    pub(crate) fn step(&mut self, common: &mut Common) -> Result<bool, Error> {
+    /// Reads until something is told, or until what comes next is not here and is not to be waited for. Returns whether
+    /// there may be more.
+    pub(crate) fn step(&mut self, common: &mut Common, waits: bool) -> Result<bool, Error> {
         loop {
+            if !waits && !self.text.has_word() {
+                return Ok(true);
+            }
             if !next(&common.name, &mut self.text)? {
                 self.close(common);
                 return Ok(false);

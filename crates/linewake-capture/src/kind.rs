@@ -1,0 +1,113 @@
+//! What the content of a capture is.
+
+use std::io::{self, BufRead as _, Read};
+
+use linewake::text::is_utf16;
+
+use crate::csv::HEAD;
+use crate::source::Source;
+
+/// What it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Json,
+    Csv,
+    Vcd,
+    Ghw,
+    Fst,
+}
+
+/// So much says what it is.
+const ENOUGH: usize = 64;
+/// So much is looked at where other lines come first.
+const MOST: usize = 1 << 16;
+/// What an FST begins with: a header, and its length.
+pub(crate) const FST: [u8; 9] = [0, 0, 0, 0, 0, 0, 0, 1, 0x49];
+/// What it begins with if all of it is compressed: its length, of eight bytes, comes next.
+const PACKED_FST: &[u8] = &[254, 0];
+const BOM: &[u8] = b"\xef\xbb\xbf";
+
+/// Whether a file is an FST, or was one before it was cut off.
+pub(crate) fn is_fst(first: &[u8]) -> bool {
+    first.starts_with(&FST) || first.starts_with(PACKED_FST)
+}
+
+/// How something is compressed that is not unpacked here, and what unpacks it.
+pub(crate) fn packed(first: &[u8]) -> Option<(&'static str, &'static str)> {
+    Some(match first {
+        [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => ("xz", "xz -dc"),
+        [b'B', b'Z', b'h', b'1'..=b'9', ..] => ("bzip2", "bzip2 -dc"),
+        [b'P', b'K', 3, 4, ..] => ("zip", "unzip -p"),
+        [0x04, 0x22, 0x4d, 0x18, ..] => ("lz4", "lz4 -dc"),
+        _ => return None,
+    })
+}
+
+/// What the bytes are: by themselves, or by the name where they do not tell.
+pub(crate) fn kind<R: Read>(name: &str, source: &mut Source<R>) -> io::Result<Kind> {
+    // A pipe may bring a little, and the rest much later.
+    let first = source.peek(4)?;
+    let extension = extension(name);
+    if is_utf16(first) {
+        return Ok(if extension == "vcd" { Kind::Vcd } else { Kind::Json });
+    }
+    if first.starts_with(BOM) && extension != "vcd" {
+        source.consume(BOM.len());
+    }
+    let begins = |begin: &[u8], with: &[u8]| begin.starts_with(with);
+    let nothing = |byte: &&u8| byte.is_ascii_whitespace();
+    let first = source.peek(1)?.iter().find(|byte| !nothing(byte)).copied();
+    Ok(match first {
+        Some(b'{') => Kind::Json,
+        Some(b'$') => Kind::Vcd,
+        Some(b't') if begins(source.peek(ENOUGH)?, HEAD[0].as_bytes()) => Kind::Csv,
+        Some(b'G') if begins(source.peek(ENOUGH)?, b"GHDLwave") => Kind::Ghw,
+        Some(0 | 254) if is_fst(source.peek(ENOUGH)?) => Kind::Fst,
+        _ => match &*extension {
+            "vcd" | "evcd" => Kind::Vcd,
+            "csv" => Kind::Csv,
+            _ => by_lines(source)?,
+        },
+    })
+}
+
+fn extension(name: &str) -> String {
+    let (mut stem, mut extension) = name.rsplit_once('.').unwrap_or((name, ""));
+    if ["gz", "zst"].iter().any(|packed| extension.eq_ignore_ascii_case(packed)) {
+        (stem, extension) = stem.rsplit_once('.').unwrap_or((stem, ""));
+    }
+    let _ = stem;
+    extension.to_ascii_lowercase()
+}
+
+/// Behind zeros, and lines that somebody else wrote.
+fn by_lines<R: Read>(source: &mut Source<R>) -> io::Result<Kind> {
+    let mut at = 0;
+    let mut columns = None;
+    while at < MOST {
+        let here = source.buffered();
+        let Some(length) = memchr::memchr(b'\n', &here[at..]).map(|length| length + 1) else {
+            if here.len() < MOST && source.more()? {
+                continue;
+            }
+            break;
+        };
+        let line = here[at..at + length].trim_ascii();
+        let line = &line[line.iter().take_while(|byte| **byte == 0).count()..];
+        if line.starts_with(b"{") || line.starts_with(b"[{") {
+            return Ok(Kind::Json);
+        }
+        if memchr::memmem::find(line, HEAD[0].as_bytes()).is_some() {
+            return Ok(Kind::Csv);
+        }
+        // Two lines of as many columns are a table.
+        let count = |of: u8| memchr::memchr_iter(of, line).count();
+        let separators = [count(b','), count(b';')].into_iter().max().filter(|count| *count > 0);
+        if separators.is_some() && at > 0 && separators == columns {
+            return Ok(Kind::Csv);
+        }
+        columns = separators.filter(|_| at == 0);
+        at += length;
+    }
+    Ok(Kind::Json)
+}
