@@ -85,7 +85,7 @@ impl<R: Read> Csv<R> {
             if let Some(item) = self.pending.pop_front() {
                 return Ok(Some(item));
             }
-            if !std::mem::take(&mut is_first) && !self.is_ready() {
+            if !std::mem::take(&mut is_first) && self.segments > 0 && !self.is_ready() {
                 return Ok(Some(Item::Quiet));
             }
             let found = self.row.read(&mut self.source);

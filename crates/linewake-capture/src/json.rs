@@ -77,7 +77,7 @@ impl<R: Read> Json<R> {
         }
         let mut is_first = true;
         loop {
-            if !std::mem::take(&mut is_first) && !self.is_ready() {
+            if !std::mem::take(&mut is_first) && self.segments > 0 && !self.is_ready() {
                 return Ok(Some(Item::Quiet));
             }
             self.source.consume(std::mem::take(&mut self.taken));
