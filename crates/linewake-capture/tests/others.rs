@@ -109,7 +109,7 @@ fn what_has_nothing_else_is_no_capture() {
 #[test]
 fn a_row_that_is_cut_within_quotes_costs_no_edge_of_another_capture() {
     for cut in ["8,c,1,\"Pum", "8,c,1,\"Pump, 2\",ris", "8,c,1,", "8"] {
-        for name in ["a", "\"Pump, 2\"", "\"Pump \"\"2\"\"\""] {
+        for name in ["a", "\", 2\"", "\"Pump, 2\"", "\"Pump \"\"2\"\"\""] {
             let watch = rows(name);
             let bare = &watch[HEAD.len()..];
             for (between, next) in [("", &*watch), ("\n", &watch), ("", bare), ("\n", bare), ("\0\0\0", &watch)] {

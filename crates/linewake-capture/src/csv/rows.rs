@@ -356,7 +356,7 @@ mod tests {
         let event = |line| (line, Found::Line, Shape::Event);
         assert_eq!(shapes(&all), [event(1), event(3), event(6), event(7)]);
         for cut in ["5,c,1,\"Pum", "5,c,1,\"", "5,c,1,\"Pump \"\""] {
-            for name in ["a", "\"Pump, 2\"", "\"Pump \"\"2\"\"\"", "\"\"\"\"", "\"a\nb\""] {
+            for name in ["a", "\", 2\"", "\"Pump, 2\"", "\"Pump \"\"2\"\"\"", "\"\"\"\"", "\"a\nb\""] {
                 let state = row(name).replace("rising", "state");
                 let [glued, lines, bare] = [
                     shapes(&format!("{cut}{head}\n{state}")),
