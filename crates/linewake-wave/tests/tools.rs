@@ -182,6 +182,19 @@ fn every_packing_of_gtkwave() {
 }
 
 #[test]
+fn a_block_that_begins_before_its_first_stamp_has_levels_from_then_on() {
+    let bytes = std::fs::read(file("late.fst")).unwrap();
+    let read = |bytes: Vec<u8>| ours(&mut Reader::fst("late.fst", std::io::Cursor::new(bytes)).unwrap());
+    assert_eq!(read(bytes.clone())["a"], level("5000:1 20000:0"));
+    // The head has 330 bytes. Behind it the kind of the block and its length, then the time at which it begins.
+    let begin = 330 + 9..330 + 17;
+    assert_eq!(bytes[begin.clone()], 5_u64.to_be_bytes());
+    let mut earlier = bytes;
+    earlier[begin].copy_from_slice(&3_u64.to_be_bytes());
+    assert_eq!(read(earlier)["a"], level("3000:x 5000:1 20000:0"));
+}
+
+#[test]
 fn states_of_ports() {
     let expected = [("top.a", "0:0 10000:1 20000:z 30000:0"), ("top.b[1]", "0:0 20000:1"), ("top.b[0]", "0:1 20000:x")];
     for name in ["evcd.vcd", "evcd.fst"] {
