@@ -1,7 +1,7 @@
 //! A waveform: a value change dump (IEEE 1364-2005, 18.2), for GTKWave, Surfer and PulseView.
 //!
-//! Its time begins one tick before the first stamp of an edge, and goes on where a clock steps: a comment says so. Beside each line is a wire `<line>_lost`. In a span in which
-//! edges of the line are known lost, the line is `x` and that wire is 1: PulseView reads `x` as 0. A span is known when it is
+//! Its time begins one tick before the first stamp of an edge, and goes on where a clock steps: a comment says so. Beside
+//! each line is a wire `<line>_lost`. In a span in which edges of the line are known lost, the line is `x` and that wire is 1: PulseView reads `x` as 0. A span is known when it is
 //! over, by the edge that says what is missing before it: edges are written as they come, with a pulse on that wire where
 //! something is missing, and the spans are put in at the end, in one pass over the file. Until then marks on the disk say
 //! where they begin, so that memory is the same after a year as after a day. libsigrok reads up to the first comment among
@@ -77,6 +77,8 @@ struct Wire {
     state: Option<Option<bool>>,
     /// Whether its next change is the first since its chip is back.
     is_back: bool,
+    /// The level that was written last.
+    level: Value,
     /// Its last change: which of all, and at which tick.
     last: Option<(u64, u64)>,
     /// The tick of its last edge.
@@ -171,7 +173,8 @@ impl Vcd {
         self.has_dumped = true;
         self.writer.timestamp(0)?;
         self.writer.begin(SimulationCommand::Dumpvars)?;
-        for Wire { pair, first, .. } in &self.wires {
+        for Wire { pair, first, level, .. } in &mut self.wires {
+            *level = value(first.flatten());
             self.writer.change_scalar(pair.level, value(first.flatten()))?;
             self.writer.change_scalar(pair.lost, Value::from(pair.is_gone_at_first))?;
         }
@@ -214,6 +217,9 @@ impl Vcd {
         let request = self.wires[at].line.request;
         let shift_ns = i128::from(edge.axis_ns) - i128::from(edge.timestamp_ns);
         self.requests[request].shift_ns = i64::try_from(shift_ns).unwrap_or(0);
+        if edge.missed.total() == 0 {
+            self.level_before(at, edge.axis_ns, edge.kind == EdgeKind::Falling)?;
+        }
         self.go_to(edge.axis_ns)?;
         if self.wires[at].edge == Some(self.tick) {
             // There is no finer scale: it is shown a tick later.
@@ -239,8 +245,30 @@ impl Vcd {
         self.change(at, value(Some(edge.kind == EdgeKind::Rising)))
     }
 
+    /// The level before an edge before which none is missing: the other one. Where edges of one direction alone are watched,
+    /// or the level was not known at the beginning, the file does not have it yet. It is shown for the tick before.
+    fn level_before(&mut self, at: usize, ns: u64, level: bool) -> io::Result<()> {
+        if self.base_ns.is_none() && self.wires[at].first.flatten().is_none() {
+            self.wires[at].first = Some(Some(level));
+        }
+        if self.base_ns.is_none() {
+            self.begin_at(ns.saturating_sub(self.timescale.ns))?;
+        }
+        let wire = &self.wires[at];
+        if wire.level == value(Some(level)) {
+            return Ok(());
+        }
+        let behind_the_last = wire.last.map_or(0, |(_, tick)| tick + 1);
+        let tick = self.tick_of(ns);
+        self.go_to_tick(tick.saturating_sub(1).max(behind_the_last))?;
+        self.back(self.wires[at].line.request)?;
+        self.change(at, value(Some(level)))?;
+        self.go_to_tick(self.tick + 1)
+    }
+
     fn change(&mut self, at: usize, value: Value) -> io::Result<()> {
         let wire = &mut self.wires[at];
+        wire.level = value;
         if std::mem::take(&mut wire.is_back) {
             self.marks.add(self.changes, marks::BACK)?;
             self.writer.change_scalar(wire.pair.lost, Value::V0)?;
@@ -466,6 +494,7 @@ impl Sink for Vcd {
             first: None,
             state: None,
             is_back: false,
+            level: Value::X,
             last: None,
             edge: None,
             here: Figures::default(),
