@@ -470,7 +470,7 @@ fn gpioset() {
             "gpioset door=1 nope=1 bell=x",
             "gpioset -c $A 3=1",
             "gpioset -z --banner -t 1s,0 door=1; echo $?; gpioinfo door; sleep 2; gpioinfo door",
-            "gpioset -z -C daemon relay=1; gpioinfo relay; kill $(pidof gpioset linewake)",
+            "gpioset -z -C daemon relay=1; gpioinfo relay; kill $(pidof gpioset)",
             "gpioset -z nope=1; echo $?",
             "gpioset -z -c $A 3=1; echo $?",
         ],
@@ -508,6 +508,50 @@ fn gpionotify() {
         ],
         complaints("gpionotify", ""),
     ));
+}
+
+/// A line whose name is the number of another: what its suite does with such a chip, libgpiod's own.
+#[test]
+fn offsets_and_names_that_are_swapped() {
+    let script = |tool: &str| {
+        format!(
+            "d=/sys/kernel/config/gpio-sim/swapped; mkdir -p $d/bank0/line1 $d/bank0/line6; echo 8 >$d/bank0/num_lines; \
+             echo 6 >$d/bank0/line1/name; echo 1 >$d/bank0/line6/name; echo 1 >$d/live; E=$(cat $d/bank0/chip_name); \
+             E_SYS=/sys/devices/platform/$(cat $d/dev_name)/$E; {tool}; echo 0 >$d/live; \
+             rmdir $d/bank0/line1 $d/bank0/line6 $d/bank0 $d"
+        )
+    };
+    let edges = "pull E 6 up; pull E 1 up; sleep 0.2; stop TERM";
+    let scripts = [
+        "gpioinfo -c $E 1 6; gpioinfo --by-name -c $E 1; gpioinfo 6 1; gpioinfo -s -c $E 1 6; gpioinfo -s 1".to_owned(),
+        "pull E 1 up; gpioget -c $E 1 6; gpioget --by-name -c $E 1 6; gpioget 1 6".to_owned(),
+        "begin gpioset --banner -c $E 6=1 1=0; level E 1; level E 6; stop TERM".to_owned(),
+        "begin gpioset --banner --by-name -c $E 6=1 1=0; level E 1; level E 6; stop TERM".to_owned(),
+        format!("begin gpiomon --banner -c $E 1; {edges}"),
+        format!("begin gpiomon --banner --by-name -c $E 1; {edges}"),
+        "begin gpionotify --banner -n 2 -c $E 1; gpioget -c $E 6 1; end".to_owned(),
+        "begin gpionotify --banner -n 2 --by-name -c $E 1; gpioget -c $E 1 6; end".to_owned(),
+        "begin gpiomon --banner -n 3 -F %o -c $E 1 3 2 5 4; pull E 2 up; pull E 3 up; pull E 4 up; end".to_owned(),
+        "begin gpionotify --banner -n 4 -c $E 3 4; gpioget -c $E 4; gpioget -c $E 3; end".to_owned(),
+        "begin gpioset --banner -t 300ms,0 -p 300ms -c $E 1=1 4=0; level E 1; level E 4; end; gpioinfo -c $E 1 4"
+            .to_owned(),
+    ];
+    compare(&scripts.iter().map(|tool| script(tool)).collect());
+}
+
+/// Debian builds gpioset without it: what libgpiod's own suite has for it, on lines that are really set.
+#[test]
+fn gpioset_takes_commands() {
+    let Some(bench) = bench() else { return };
+    let script = "mkfifo in; gpioset -i door=1 bell=0 'a b=0' <in >out & tool=$!; exec 3>in; \
+                  level() { sleep 0.2; eval \"cat \\$$1_SYS/sim_gpio$2/value\"; }; \
+                  level A 0; level A 1; echo 'set bell=active' >&3; level A 1; echo toggle >&3; level A 0; level A 1; \
+                  level A 4; echo 'toggle \"a b\"' >&3; level A 4; echo get >&3; echo 'get bell' >&3; \
+                  echo 'sleep 300ms' >&3; echo exit >&3; wait $tool; echo $?; sed 's/gpioset> //g' out";
+    let said = bench.run(OURS, script);
+    let printed = "\"door\"=inactive \"bell\"=inactive \"a b\"=inactive\n\"bell\"=inactive\n";
+    let levels = ["1\n0\n", "1\n", "0\n0\n1\n", "0\n"].concat();
+    assert_eq!((said.out, said.err), (format!("{levels}0\n{printed}"), String::new()));
 }
 
 /// A chip that goes is one that a script makes.
