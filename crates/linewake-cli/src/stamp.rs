@@ -67,17 +67,19 @@ impl fmt::Display for Stamped {
 fn local() -> &'static TimeZone {
     static LOCAL: OnceLock<TimeZone> = OnceLock::new();
     LOCAL.get_or_init(|| match std::env::var_os("TZ") {
-        Some(said) if cfg!(unix) => named(&said.to_string_lossy()),
+        Some(said) if cfg!(unix) => {
+            let database = std::env::var_os("TZDIR").unwrap_or_else(|| "/usr/share/zoneinfo".into());
+            named(&said.to_string_lossy(), Path::new(&database))
+        }
         _ => TimeZone::system(),
     })
 }
 
-/// What `TZ` says, as the C library reads it: a file of the time zone database, or else a rule, for which no database is
+/// What `TZ` says, as the C library reads it: a file of the time zone database, which is in a directory, or else a rule, for which no database is
 /// needed. What is neither is UTC.
-fn named(said: &str) -> TimeZone {
+fn named(said: &str, database: &Path) -> TimeZone {
     let name = said.strip_prefix(':').unwrap_or(said);
-    let directory = std::env::var_os("TZDIR").unwrap_or_else(|| "/usr/share/zoneinfo".into());
-    let file = || TimeZone::tzif(name, &std::fs::read(Path::new(&directory).join(name)).ok()?).ok();
+    let file = || TimeZone::tzif(name, &std::fs::read(database.join(name)).ok()?).ok();
     let rule = |rule: &str| TimeZone::posix(rule).ok();
     // Where summer time has a name and no dates, those of the United States are meant.
     let dated = || rule(&format!("{name},M3.2.0,M11.1.0"));
@@ -106,7 +108,7 @@ mod tests {
         ] {
             let hours = |second| {
                 let time = Timestamp::from_second(second).unwrap();
-                named(said).to_offset(time).seconds() / 3600
+                named(said, Path::new("/no/such/database")).to_offset(time).seconds() / 3600
             };
             assert_eq!((hours(WINTER), hours(SUMMER)), (winter, summer), "{said}");
         }
