@@ -75,8 +75,8 @@ fn local() -> &'static TimeZone {
     })
 }
 
-/// What `TZ` says, as the C library reads it: a file of the time zone database, which is in a directory, or else a rule, for which no database is
-/// needed. What is neither is UTC.
+/// What `TZ` says, as the C library reads it: a file of the time zone database, which is in a directory, or else a rule, for
+/// which no database is needed. What is neither is UTC.
 fn named(said: &str, database: &Path) -> TimeZone {
     let name = said.strip_prefix(':').unwrap_or(said);
     let file = || TimeZone::tzif(name, &std::fs::read(database.join(name)).ok()?).ok();
