@@ -42,10 +42,11 @@ fn cannot(error: &impl std::fmt::Display) -> Failure {
 mod system {
     use std::fs::File;
     use std::os::unix::net::UnixStream;
+    use std::sync::Arc;
     use std::time::Duration;
     use std::{fs, io, thread};
 
-    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
     use signal_hook::iterator::backend::SignalDelivery;
     use signal_hook::iterator::exfiltrator::SignalOnly;
 
@@ -112,6 +113,8 @@ mod system {
         mut readers: Readers,
         mut tell: impl FnMut(Option<i32>) + Send + 'static,
     ) -> io::Result<()> {
+        // A file that has reached its limit is then an error of who writes it, as a full disk is.
+        signal_hook::flag::register(SIGXFSZ, Arc::default())?;
         let (read, write) = UnixStream::pair()?;
         let mut signals = SignalDelivery::with_pipe(read, write, SignalOnly, which)?;
         let listen = move || {

@@ -262,3 +262,48 @@ fn numbers_that_other_programs_round_may_be_strings() {
     assert_eq!(read(&strings)[1..3], read(&numbers)[1..3], "they are read as the numbers that they are");
     assert_eq!(run(&["mon", "-c", "sim", "--json-strings"]).status.code(), Some(1), "without --json it means nothing");
 }
+
+#[test]
+fn edges_of_one_direction_are_all_seen_in_a_waveform() {
+    let lines = "echo clock realtime; echo lines door=0; \
+        for at in 1000000 1000500 5000000 5003000; do echo $at door 1 $((n+=1)); echo $((at+100)) door 0 $((n+=1)); done";
+    let programs = Programs::new("one-direction", &[("door.sh", lines)]);
+    for (edges, level) in [("rising", "1"), ("falling", "0")] {
+        let watch = ["-c", "exec:bash door.sh", "-e", edges, "-n", "4", "--overwrite", "-q"];
+        let files = ["--json=e.jsonl", "--vcd", "e.vcd", "--vcd-timescale", "1ns"];
+        programs.run(&[&["mon"][..], &watch, &files, &["door"]].concat());
+        let seen = programs.wave("e.vcd", &["door", "door"]);
+        assert_eq!(seen.iter().skip(1).filter(|(_, value)| value == level).count(), 4, "{edges} {seen:?}");
+        for file in ["e.jsonl", "e.vcd"] {
+            let replayed = programs.run(&["replay", "--fast", file]);
+            let is_watched = |line: &&str| line.contains(&format!("\t{edges}\t"));
+            assert_eq!(out(&replayed).lines().filter(is_watched).count(), 4, "{edges} {file} {}", out(&replayed));
+        }
+    }
+}
+
+#[test]
+fn the_first_edge_of_a_line_tells_the_level_before_it() {
+    let lines = "echo clock realtime; echo lines door gate; \
+        echo 1000000 door 1 1; echo 1500000 gate 0 1; echo 2000000 door 0 2";
+    let programs = Programs::new("no-level", &[("door.sh", lines)]);
+    programs.run(&["mon", "-c", "exec:sh door.sh", "-n", "3", "--csv=l.csv", "--vcd", "l.vcd", "-q"]);
+    for file in ["l.csv", "l.vcd"] {
+        let replayed = programs.run(&["replay", "--fast", file]);
+        assert_eq!(out(&replayed).lines().count(), 3, "{file} {}", out(&replayed));
+    }
+}
+
+#[test]
+fn a_file_that_reaches_its_limit_is_an_error_with_the_account() {
+    let lines = "echo clock realtime; echo lines door=0; \
+        while [ $((n+=1)) -lt 2000 ]; do echo $((n*1000)) door $((n%2)) $n; done";
+    let programs = Programs::new("limit", &[("door.sh", lines)]);
+    let mut command = Command::new("bash");
+    let linewake = linewake(&[]).get_program().to_str().unwrap().to_owned();
+    let script = format!("ulimit -f 8; exec {linewake} mon -c 'exec:bash door.sh' -n 1999 --csv=u.csv -q door");
+    let output = output(command.args(["-c", &script]).current_dir(&programs.0));
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(err(&output).contains("cannot write to \"u.csv\""), "{}", err(&output));
+    assert!(err(&output).contains("1 line: "), "the account is said: {}", err(&output));
+}

@@ -129,8 +129,11 @@ impl Log {
     /// The file that has its name now, if that is another one, or empty.
     pub(crate) fn successor(&self) -> io::Result<Option<Self>> {
         // To open a pipe is to wait for its reader.
-        if !self.is_regular || (self.path.exists() && !is_regular(&self.path)) {
+        if !self.is_regular {
             return Ok(None);
+        }
+        if self.path.exists() && !is_regular(&self.path) {
+            return Err(io::Error::other("it is no file any more"));
         }
         if self.path.exists() {
             self.format.check(&self.path).map_err(|failure| io::Error::other(failure.to_string()))?;
