@@ -248,10 +248,9 @@ impl Vcd {
     /// The level before an edge before which none is missing: the other one. Where edges of one direction alone are watched,
     /// or the level was not known at the beginning, the file does not have it yet. It is shown for the tick before.
     fn level_before(&mut self, at: usize, ns: u64, level: bool) -> io::Result<()> {
-        if self.base_ns.is_none() && self.wires[at].first.flatten().is_none() {
-            self.wires[at].first = Some(Some(level));
-        }
         if self.base_ns.is_none() {
+            // It knows better than who read the level, when the edge may have been on its way.
+            self.wires[at].first = Some(Some(level));
             self.begin_at(ns.saturating_sub(self.timescale.ns))?;
         }
         let wire = &self.wires[at];
