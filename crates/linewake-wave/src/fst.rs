@@ -12,6 +12,7 @@ use std::io::{Cursor, ErrorKind, Read, Seek, SeekFrom};
 use self::block::Block;
 use crate::axis::{Axis, Step, Tick};
 use crate::error::Error;
+use crate::leb128;
 use crate::notes::{Notes, Oddity};
 use crate::reader::{Common, Head};
 
@@ -52,32 +53,15 @@ impl<'a> Bytes<'a> {
         Some(u64::from_be_bytes(self.take(8)?.try_into().ok()?))
     }
 
-    /// Seven bits a byte, the lowest first.
+    /// See [`leb128`]; one that has no end is none.
     #[inline]
     fn varint(&mut self) -> Option<u64> {
-        let mut number = 0;
-        for shift in (0..64).step_by(7) {
-            let byte = self.u8()?;
-            number |= u64::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
-                return Some(number);
-            }
-        }
-        None
+        leb128::unsigned(|| self.u8().ok_or(())).ok()?
     }
 
     /// The same, with a sign.
     fn signed_varint(&mut self) -> Option<i64> {
-        let mut number = 0;
-        for shift in (0..64).step_by(7) {
-            let byte = self.u8()?;
-            number |= i64::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
-                let is_negative = byte & 0x40 != 0 && shift + 7 < 64;
-                return Some(if is_negative { number | (-1 << (shift + 7)) } else { number });
-            }
-        }
-        None
+        leb128::signed(|| self.u8().ok_or(())).ok()?
     }
 
     /// Up to the byte 0.

@@ -24,6 +24,7 @@ mod error;
 #[cfg(feature = "fst")]
 mod fst;
 mod ghw;
+mod leb128;
 mod notes;
 mod reader;
 mod text;

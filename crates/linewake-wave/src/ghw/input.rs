@@ -2,6 +2,7 @@
 
 use std::io::{ErrorKind, Read};
 
+use crate::leb128;
 use crate::text::decoded;
 
 /// All texts together are no longer.
@@ -79,32 +80,15 @@ impl Input {
         Ok(if self.is_big { i64::from_be_bytes(bytes) } else { i64::from_le_bytes(bytes) })
     }
 
-    /// Seven bits a byte, the lowest first.
+    /// See [`leb128`].
     #[inline]
     pub(super) fn unsigned(&mut self) -> Result<u64, Stop> {
-        let mut number = 0;
-        for shift in (0..64).step_by(7) {
-            let byte = self.u8()?;
-            number |= u64::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
-                return Ok(number);
-            }
-        }
-        Err(Stop::Wrong("a number in it has no end".into()))
+        leb128::unsigned(|| self.u8())?.ok_or_else(without_end)
     }
 
     /// The same, with a sign.
     pub(super) fn signed(&mut self) -> Result<i64, Stop> {
-        let mut number = 0;
-        for shift in (0..64).step_by(7) {
-            let byte = self.u8()?;
-            number |= i64::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
-                let is_negative = byte & 0x40 != 0 && shift + 7 < 64;
-                return Ok(if is_negative { number | (-1 << (shift + 7)) } else { number });
-            }
-        }
-        Err(Stop::Wrong("a number in it has no end".into()))
+        leb128::signed(|| self.u8())?.ok_or_else(without_end)
     }
 
     /// A place in a list, counted from 1; 0 is none.
@@ -146,4 +130,8 @@ impl Input {
             _ => Err(Stop::Wrong("its list of texts has no end".into())),
         }
     }
+}
+
+fn without_end() -> Stop {
+    Stop::Wrong("a number in it has no end".into())
 }
