@@ -8,6 +8,7 @@ mod line_text;
 #[cfg(test)]
 mod no_allocation;
 mod nudge;
+pub(crate) mod said;
 mod segment;
 pub(crate) mod select;
 pub(crate) mod sink;

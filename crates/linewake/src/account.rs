@@ -8,7 +8,7 @@ use std::sync::atomic::{
 
 use linewake_controller::protocol::{BatchHeader, EdgeRecord};
 
-use crate::{Error, Offset};
+use crate::{EdgeEvent, Error, Offset};
 
 /// How far a figure can be trusted.
 ///
@@ -76,11 +76,31 @@ impl Figures {
         self.delivered.saturating_add(self.lost())
     }
 
-    pub(crate) fn add(&mut self, other: Self) {
-        self.delivered = self.delivered.saturating_add(other.delivered);
-        self.overflowed = self.overflowed.saturating_add(other.overflowed);
-        self.merged = self.merged.saturating_add(other.merged);
-        self.discarded = self.discarded.saturating_add(other.discarded);
+    /// An edge was delivered, and those directly before it were not.
+    pub fn note(&mut self, edge: &EdgeEvent) {
+        self.delivered += 1;
+        self.overflowed += u64::from(edge.missed.overflowed);
+        self.merged += u64::from(edge.missed.merged);
+    }
+
+    /// With others.
+    pub fn add(&mut self, other: Self) {
+        *self = self.each(other, u64::saturating_add);
+    }
+
+    /// What is left without others.
+    #[must_use]
+    pub fn less(self, other: Self) -> Self {
+        self.each(other, u64::saturating_sub)
+    }
+
+    fn each(self, other: Self, make: impl Fn(u64, u64) -> u64) -> Self {
+        Self {
+            delivered: make(self.delivered, other.delivered),
+            overflowed: make(self.overflowed, other.overflowed),
+            merged: make(self.merged, other.merged),
+            discarded: make(self.discarded, other.discarded),
+        }
     }
 }
 

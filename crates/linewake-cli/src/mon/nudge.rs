@@ -1,6 +1,8 @@
 //! What wakes a watch from another thread, to do something besides taking edges.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Wake;
 use std::thread::{self, Thread};
 
 /// Of the thread that watches.
@@ -31,5 +33,16 @@ impl Nudge {
     /// Whether files are to be opened again, since this was asked last.
     pub(crate) fn take_reopen(&self) -> bool {
         self.reopen.swap(false, Ordering::AcqRel)
+    }
+}
+
+/// What is waited for has come.
+impl Wake for Nudge {
+    fn wake(self: Arc<Self>) {
+        self.thread.unpark();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.thread.unpark();
     }
 }

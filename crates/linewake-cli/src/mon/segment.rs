@@ -1,5 +1,7 @@
 //! The account of a part of a watch: a file that takes the place of another one begins its own.
 
+use std::collections::HashMap;
+
 use linewake::record::{FilterSummary, Summary};
 use linewake::{EdgeEvent, Figures};
 
@@ -10,12 +12,14 @@ use super::sink::Closing;
 #[derive(Default)]
 pub(super) struct Segment {
     lines: Vec<Line>,
+    /// Of each line by its request and offset.
+    places: HashMap<(usize, u32), usize>,
     /// Unattributed edges, in the summaries of the files before.
     unattributed: u64,
 }
 
+#[derive(Default)]
 struct Line {
-    watched: Watched,
     /// In this file.
     here: Figures,
     /// In the summaries of the files before.
@@ -27,22 +31,16 @@ impl Segment {
     /// Another file begins.
     pub(super) fn begin(&mut self, lines: &[Watched]) {
         if self.lines.is_empty() {
-            let line = |line: &Watched| Line {
-                watched: line.clone(),
-                here: Figures::default(),
-                before: Figures::default(),
-                filtered_before: FilterSummary::default(),
-            };
-            self.lines = lines.iter().map(line).collect();
+            let places = lines.iter().enumerate().map(|(at, line)| ((line.request, line.offset), at));
+            self.places = places.collect();
+            self.lines.resize_with(lines.len(), Line::default);
         }
     }
 
     #[inline]
     pub(super) fn note(&mut self, line: usize, edge: &EdgeEvent) {
         if let Some(Line { here, .. }) = self.lines.get_mut(line) {
-            here.delivered += 1;
-            here.overflowed += u64::from(edge.missed.overflowed);
-            here.merged += u64::from(edge.missed.merged);
+            here.note(edge);
         }
     }
 
@@ -92,8 +90,8 @@ impl Segment {
         summary
     }
 
-    fn line(&mut self, (request, offset): (usize, u32)) -> Option<&mut Line> {
-        self.lines.iter_mut().find(|line| (line.watched.request, line.watched.offset) == (request, offset))
+    fn line(&mut self, of: (usize, u32)) -> Option<&mut Line> {
+        self.lines.get_mut(*self.places.get(&of)?)
     }
 }
 

@@ -3,8 +3,8 @@
 use std::future::Future as _;
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
+use std::task::{Context, Poll, Waker};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use linewake::filter::{Filter, FilterTally, FilteredMonitor};
@@ -35,9 +35,9 @@ impl Source {
     }
 
     /// The next event, for so long if there is no other end to waiting, and not beyond a nudge.
-    pub(crate) fn wait(&mut self, timeout: Option<Duration>, nudge: &Nudge) -> Next {
+    pub(crate) fn wait(&mut self, timeout: Option<Duration>, nudge: &Arc<Nudge>) -> Next {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        let waker = Waker::from(Arc::new(Unpark(thread::current())));
+        let waker = Waker::from(nudge.clone());
         let mut cx = Context::from_waker(&waker);
         loop {
             let polled = match self {
@@ -105,18 +105,6 @@ pub(crate) enum Next {
     Over,
     /// The time is over, or somebody nudges.
     Nothing,
-}
-
-struct Unpark(Thread);
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        self.0.unpark();
-    }
 }
 
 /// What became of the edges, in words.

@@ -13,11 +13,7 @@ pub(crate) fn summary(accounts: &[(String, Account)], threads: Option<u32>) -> S
     let trust = accounts.iter().map(|(_, account)| account.trust()).min().unwrap_or(Trust::Exact);
     let mut total = Figures::default();
     for (_, account) in accounts {
-        let Figures { delivered, overflowed, merged, discarded } = account.total();
-        total.delivered += delivered;
-        total.overflowed += overflowed;
-        total.merged += merged;
-        total.discarded += discarded;
+        total.add(account.total());
     }
     let mut text = String::new();
     // Writing to a string does not fail.

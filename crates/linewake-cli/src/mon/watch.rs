@@ -1,18 +1,19 @@
 //! The watch itself: takes what a monitor has, tells every place it is written to, and keeps the time.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use linewake::record::Heartbeat;
 use linewake::{EdgeEvent, Event};
 
 use super::nudge::Nudge;
+use super::said;
 use super::select::{Index, Selection};
 use super::sink::{Closing, Item, Lost, Sinks, View};
 use super::source::{self, Next, Source};
 use super::stats::Stats;
 use super::summary::plural;
-use crate::shown::{LineId, Printable};
-use crate::stamp::Stamp;
+use crate::shown::Printable;
 use crate::{exit, threads};
 
 /// When it ends, and what it says meanwhile.
@@ -118,7 +119,7 @@ impl<'a> Watch<'a> {
         }
     }
 
-    pub(crate) fn run(&mut self, source: &mut Source, view: View<'_>, nudge: &Nudge) -> Result<(), Ended> {
+    pub(crate) fn run(&mut self, source: &mut Source, view: View<'_>, nudge: &Arc<Nudge>) -> Result<(), Ended> {
         self.sinks.begin(view)?;
         let began = Instant::now();
         let after = |period: Option<Duration>, from: Instant| period.and_then(|period| from.checked_add(period));
@@ -267,22 +268,12 @@ impl<'a> Watch<'a> {
                 self.sinks.item(Item::Gap { request: *request, gap })
             }
             Event::Clock { step, .. } => {
-                let [before, after] = [step.before_ns, step.after_ns].map(|ns| Stamp::Seconds.of(ns));
-                let chip = Printable(&step.chip);
-                exit::say(&format!("the clock of the chip \"{chip}\" stepped: {before} before, {after} after\n"));
+                said::step(step);
                 self.sinks.item(Item::Clock(step))
             }
             Event::Chatter { request, chatter } => {
                 let at = self.index.get(*request, chatter.offset);
-                let line = LineId {
-                    chip: &chatter.chip,
-                    offset: chatter.offset.get(),
-                    name: chatter.name.as_deref(),
-                    with_chip: at.is_some_and(|at| self.shares_name[at]),
-                    unquoted: false,
-                };
-                let (kind, changes) = (chatter.kind.as_str(), chatter.changes);
-                exit::say(&format!("{line} is {kind}: {}\n", plural(changes.into(), "change")));
+                said::chatter(chatter, at.is_some_and(|at| self.shares_name[at]));
                 self.sinks.item(Item::Chatter(chatter))
             }
             _ => Ok(()),

@@ -49,15 +49,11 @@ impl Book {
 
     fn add(&mut self, other: Self) {
         let before = self.tally();
-        let (figures, more) = (&mut self.figures, other.figures);
-        figures.delivered = figures.delivered.saturating_add(more.delivered);
-        figures.overflowed = figures.overflowed.saturating_add(more.overflowed);
-        figures.merged = figures.merged.saturating_add(more.merged);
-        figures.discarded = figures.discarded.saturating_add(more.discarded);
+        self.figures.add(other.figures);
         self.trust = self.trust.min(other.trust);
         self.filter = match (self.filter, other.filter) {
             (None, None) => None,
-            (one, two) => Some(sum(one.unwrap_or(before), two.unwrap_or_else(|| other.tally()))),
+            (one, two) => Some(one.unwrap_or(before).and(two.unwrap_or_else(|| other.tally()))),
         };
     }
 }
@@ -74,10 +70,7 @@ impl Ledger {
     /// An edge of the capture, before any filter.
     #[inline]
     pub(super) fn edge(&mut self, place: usize, edge: &EdgeEvent) {
-        let figures = &mut self.lines[place].now.figures;
-        figures.delivered += 1;
-        figures.overflowed += u64::from(edge.missed.overflowed);
-        figures.merged += u64::from(edge.missed.merged);
+        self.lines[place].now.figures.note(edge);
     }
 
     /// The segment is over, or what is played of it. `filtered` is what a filter made of a line's edges so far.
@@ -89,7 +82,7 @@ impl Ledger {
     ) {
         for (place, line) in self.lines.iter_mut().enumerate() {
             if let Some(tally) = filtered(place) {
-                line.now.filter = Some(less(tally, line.filtered_before));
+                line.now.filter = Some(tally.less(line.filtered_before));
                 // Its filter begins anew, and what it held is filtered then.
                 line.filtered_before = FilterTally { filtered: tally.filtered + tally.held, held: 0, ..tally };
             }
@@ -126,7 +119,7 @@ impl Ledger {
                     filter.unwrap_or(FilterTally { delivered: played, passed: played, ..FilterTally::default() });
                 let delivered = filtered.saturating_add(held);
                 let then = FilterTally { delivered, passed: 0, filtered, held, missed: 0, blocks };
-                *filter = Some(sum(passed, then));
+                *filter = Some(passed.and(then));
             }
         }
     }
@@ -156,39 +149,19 @@ impl Ledger {
 }
 
 fn closed(roll: &Roll, books: impl Iterator<Item = Book>, unattributed: u64) -> Closed {
-    let books: Vec<_> = books.collect();
-    let of_request = |request: usize| {
-        let lines = roll.watched.iter().zip(&books).filter(move |(line, _)| line.request == request);
-        lines.map(|(line, book)| (line.offset, line.name.clone(), *book))
-    };
-    let requests = 0..roll.chips.len();
-    let has_filters = books.iter().any(|book| book.filter.is_some());
-    let tallies = requests.clone().flat_map(|request| of_request(request).map(|(_, _, book)| book.tally())).collect();
-    let accounts = requests.map(|request| {
-        let lines = of_request(request)
-            .map(|(offset, name, book)| LineAccount::recorded(offset.into(), name, book.figures, book.trust));
-        // It is not known of which chip they were.
-        let unattributed = if request == 0 { unattributed } else { 0 };
-        (roll.chips[request].name.to_string(), Account::recorded(lines.collect(), unattributed))
-    });
-    (accounts.collect(), has_filters.then_some(tallies))
-}
-
-fn sum(one: FilterTally, other: FilterTally) -> FilterTally {
-    each(one, other, u64::saturating_add)
-}
-
-fn less(one: FilterTally, other: FilterTally) -> FilterTally {
-    each(one, other, u64::saturating_sub)
-}
-
-fn each(one: FilterTally, other: FilterTally, make: impl Fn(u64, u64) -> u64) -> FilterTally {
-    FilterTally {
-        delivered: make(one.delivered, other.delivered),
-        passed: make(one.passed, other.passed),
-        filtered: make(one.filtered, other.filtered),
-        held: make(one.held, other.held),
-        missed: make(one.missed, other.missed),
-        blocks: make(one.blocks, other.blocks),
+    let mut accounts: Vec<_> = roll.chips.iter().map(|chip| (chip.name.to_string(), Vec::new(), Vec::new())).collect();
+    let mut has_filters = false;
+    for (line, book) in roll.watched.iter().zip(books) {
+        has_filters |= book.filter.is_some();
+        let (_, lines, tallies) = &mut accounts[line.request];
+        lines.push(LineAccount::recorded(line.offset.into(), line.name.clone(), book.figures, book.trust));
+        tallies.push(book.tally());
     }
+    let mut all_tallies = Vec::new();
+    let accounts = accounts.into_iter().enumerate().map(|(request, (chip, lines, tallies))| {
+        all_tallies.extend(tallies);
+        // It is not known of which chip they were.
+        (chip, Account::recorded(lines, if request == 0 { unattributed } else { 0 }))
+    });
+    (accounts.collect(), has_filters.then_some(all_tallies))
 }

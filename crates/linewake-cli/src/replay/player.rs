@@ -14,11 +14,11 @@ use super::ledger::Ledger;
 use super::roll::{Called, Roll};
 use super::speed::Speed;
 use crate::exit;
+use crate::mon::said;
 use crate::mon::sink::{self, Closing, Lost, Origin, Sinks, View};
 use crate::mon::stats::Stats;
 use crate::mon::summary::plural;
-use crate::shown::{LineId, Printable};
-use crate::stamp::Stamp;
+use crate::shown::Printable;
 
 /// When it ends, and how fast it goes. All times are the capture's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -65,7 +65,7 @@ enum Other {
     State { place: usize, state: LineState },
     Gap { request: usize, gap: Gap },
     Clock(ClockStep),
-    Chatter(ChatterEvent),
+    Chatter { place: usize, chatter: ChatterEvent },
     Heartbeat(Option<u64>),
 }
 
@@ -327,7 +327,7 @@ impl<'a> Player<'a> {
                 let times = [chatter.timestamp_ns, chatter.axis_ns];
                 let counts = (chatter.changes, chatter.withheld);
                 let event = ChatterEvent::recorded(chip, offset, name, kind, times, counts);
-                self.other(Some(chatter.axis_ns), Other::Chatter(event))?;
+                self.other(Some(chatter.axis_ns), Other::Chatter { place, chatter: event })?;
             }
             Recorded::Heartbeat(heartbeat) => self.other(None, Other::Heartbeat(heartbeat.utc_ns))?,
             // What was cut off was not the capture.
@@ -409,7 +409,9 @@ impl<'a> Player<'a> {
         {
             match passed {
                 Passed::Line { place, event: FilterEvent::Edge(edge) } => self.tell_edge(place, Some(&edge))?,
-                Passed::Line { event: FilterEvent::Chatter(chatter), .. } => self.tell(Other::Chatter(chatter))?,
+                Passed::Line { place, event: FilterEvent::Chatter(chatter) } => {
+                    self.tell(Other::Chatter { place, chatter })?;
+                }
                 Passed::Line { .. } => {}
                 Passed::Other(other) => self.tell(other)?,
             }
@@ -451,16 +453,11 @@ impl<'a> Player<'a> {
                 self.sinks.item(sink::Item::Gap { request: *request, gap })
             }
             Other::Clock(step) => {
-                let [before, after] = [step.before_ns, step.after_ns].map(|ns| Stamp::Seconds.of(ns));
-                let chip = Printable(&step.chip);
-                exit::say(&format!("the clock of the chip \"{chip}\" stepped: {before} before, {after} after\n"));
+                said::step(step);
                 self.sinks.item(sink::Item::Clock(step))
             }
-            Other::Chatter(chatter) => {
-                let (chip, offset, name) = (&chatter.chip, chatter.offset.get(), chatter.name.as_deref());
-                let line = LineId { chip, offset, name, with_chip: false, unquoted: false };
-                let (kind, changes) = (chatter.kind.as_str(), chatter.changes);
-                exit::say(&format!("{line} is {kind}: {}\n", plural(changes.into(), "change")));
+            Other::Chatter { place, chatter } => {
+                said::chatter(chatter, self.roll.watched[*place].shares_name);
                 self.sinks.item(sink::Item::Chatter(chatter))
             }
             Other::Heartbeat(utc_ns) => {

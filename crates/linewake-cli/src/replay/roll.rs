@@ -1,5 +1,6 @@
 //! Which lines are played, and what the places call them that they are written to.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use linewake::record::NamedChip;
@@ -7,7 +8,7 @@ use linewake::{EdgeEvent, EdgeKind, Missed};
 use linewake_capture::{Capture, Chip, Line};
 
 use crate::exit::Failure;
-use crate::mon::select::{Watched, find_shared_names};
+use crate::mon::select::Watched;
 
 /// The lines so far.
 #[derive(Debug)]
@@ -19,6 +20,8 @@ pub(super) struct Roll {
     /// Of each chip of the capture: its place in the accounts.
     requests: Vec<Option<usize>>,
     pub(super) watched: Vec<Watched>,
+    /// The first line that has a name.
+    names: HashMap<Arc<str>, usize>,
     /// The last edge of each line.
     pub(super) edges: Vec<EdgeEvent>,
     pub(super) chips: Vec<Chip>,
@@ -48,6 +51,7 @@ impl Roll {
             places: Vec::new(),
             requests: Vec::new(),
             watched: Vec::new(),
+            names: HashMap::new(),
             edges: Vec::new(),
             chips: Vec::new(),
         }
@@ -70,7 +74,11 @@ impl Roll {
         let chip = &capture.chips()[known.chip];
         if let Some(place) = self.place(line) {
             self.edges[place].name = known.name.clone();
-            self.watched[place].name = known.name.clone();
+            let before = std::mem::replace(&mut self.watched[place].name, known.name.clone());
+            if let Some(before) = before.filter(|before| self.names.get(before) == Some(&place)) {
+                self.names.remove(&before);
+            }
+            self.find_shared_name(place);
             return Called::Renamed;
         }
         let is_wanted = self.is_wanted(chip, known);
@@ -81,7 +89,8 @@ impl Roll {
             return Called::Unwanted;
         }
         let request = self.add_chip(known.chip, chip);
-        self.places[line] = Some(self.watched.len());
+        let place = self.watched.len();
+        self.places[line] = Some(place);
         self.watched.push(Watched {
             request,
             chip: self.chips[request].name.clone(),
@@ -92,7 +101,7 @@ impl Roll {
             shares_name: false,
             unit: None,
         });
-        find_shared_names(&mut self.watched);
+        self.find_shared_name(place);
         self.edges.push(EdgeEvent {
             chip: self.chips[request].name.clone(),
             offset: known.offset.into(),
@@ -105,6 +114,16 @@ impl Roll {
             missed: Missed::default(),
         });
         Called::New
+    }
+
+    /// Whether another line has the name of the one at a place.
+    fn find_shared_name(&mut self, place: usize) {
+        let Some(name) = self.watched[place].name.clone() else { return };
+        let first = *self.names.entry(name).or_insert(place);
+        if first != place {
+            self.watched[first].shares_name = true;
+            self.watched[place].shares_name = true;
+        }
     }
 
     fn is_wanted(&mut self, chip: &Chip, line: &Line) -> bool {

@@ -52,14 +52,25 @@ pub struct FilterTally {
 
 impl FilterTally {
     /// Both together.
-    pub(super) fn and(self, other: Self) -> Self {
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        self.each(other, u64::saturating_add)
+    }
+
+    /// What is left without another.
+    #[must_use]
+    pub fn less(self, other: Self) -> Self {
+        self.each(other, u64::saturating_sub)
+    }
+
+    fn each(self, other: Self, make: impl Fn(u64, u64) -> u64) -> Self {
         Self {
-            delivered: self.delivered + other.delivered,
-            passed: self.passed + other.passed,
-            filtered: self.filtered + other.filtered,
-            held: self.held + other.held,
-            missed: self.missed.saturating_add(other.missed),
-            blocks: self.blocks + other.blocks,
+            delivered: make(self.delivered, other.delivered),
+            passed: make(self.passed, other.passed),
+            filtered: make(self.filtered, other.filtered),
+            held: make(self.held, other.held),
+            missed: make(self.missed, other.missed),
+            blocks: make(self.blocks, other.blocks),
         }
     }
 

@@ -10,7 +10,8 @@ use super::{Filter, FilterEvent, FilterTally, nanoseconds};
 use crate::{EdgeEvent, Error};
 
 /// Edges that were recorded go through a [`Filter`] for each line: what passes is what a
-/// [`FilteredMonitor`](super::FilteredMonitor) would have let pass, in the same order. Time is that of the edges'
+/// [`FilteredMonitor`](super::FilteredMonitor) would have let pass, in the order of a program that takes each edge when it
+/// comes. (One that takes many at once may be given those of different lines in another.) Time is that of the edges'
 /// [`axis_ns`](EdgeEvent::axis_ns).
 ///
 /// Other things that happened keep their place between the edges; `T` is what they are.
