@@ -2,7 +2,7 @@
 
 mod rows;
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet};
 use std::io::Read;
 use std::sync::Arc;
 
@@ -12,10 +12,11 @@ use linewake::{EdgeKind, Figures, Missed};
 use self::rows::{Row, Shape};
 use crate::error::Error;
 use crate::foreign::{Doubt, Foreign};
-use crate::item::{self, Item, Notice, Segment};
+use crate::item::{self, Item, Segment};
 use crate::members::Members;
 use crate::source::Source;
 use crate::table::{Found, Table};
+use crate::told::Told;
 
 /// The columns. What a later version adds comes behind them.
 pub(crate) const HEAD: [&str; 10] =
@@ -29,13 +30,12 @@ const REMEDY: &str = "the columns are those of \"linewake mon --csv\"";
 
 /// Reads rows.
 pub(crate) struct Csv<R> {
-    name: String,
+    told: Told,
     source: Source<Members<R>>,
     row: Row,
     foreign: Foreign,
     /// A row that makes no sense, if nothing that comes next explains it.
     doubt: Option<Doubt>,
-    pending: VecDeque<Item>,
     /// Lines by the columns that name them.
     known: HashMap<Box<[u8]>, usize>,
     key: Vec<u8>,
@@ -48,19 +48,17 @@ pub(crate) struct Csv<R> {
     arrival_ns: Option<u64>,
     /// The last stamp of an edge.
     last_ns: u64,
-    has_zeros: bool,
     has_ended: bool,
 }
 
 impl<R: Read> Csv<R> {
     pub(crate) fn new(name: &str, source: Source<Members<R>>) -> Self {
         Self {
-            name: name.to_owned(),
+            told: Told::new(name),
             source,
             row: Row::new(),
             foreign: Foreign::new("row"),
             doubt: None,
-            pending: VecDeque::new(),
             known: HashMap::new(),
             key: Vec::new(),
             segments: 0,
@@ -68,47 +66,46 @@ impl<R: Read> Csv<R> {
             gone: HashSet::new(),
             arrival_ns: None,
             last_ns: 0,
-            has_zeros: false,
             has_ended: false,
         }
     }
 
     /// Whether the next item can be had without waiting for more bytes.
     pub(crate) fn is_ready(&self) -> bool {
-        !self.pending.is_empty() || self.source.has_line()
+        !self.told.is_empty() || self.source.has_line()
     }
 
     /// The next item; `None` at the end.
     pub(crate) fn next(&mut self, table: &mut Table) -> Result<Option<Item>, Error> {
         let mut is_first = true;
         loop {
-            if let Some(item) = self.pending.pop_front() {
+            if let Some(item) = self.told.pop() {
                 return Ok(Some(item));
             }
             if !std::mem::take(&mut is_first) && self.segments > 0 && !self.is_ready() {
                 return Ok(Some(Item::Quiet));
             }
             let found = self.row.read(&mut self.source);
-            match found.map_err(|error| crate::error::cannot_read(&self.name, &error))? {
+            match found.map_err(|error| crate::error::cannot_read(&self.told.name, &error))? {
                 rows::Found::End => return self.end(),
                 rows::Found::TooLong => return Err(self.error("this row does not end")),
                 rows::Found::TooMany if self.row.shape() != Shape::Foreign => {
                     return Err(self.error("this row has too many fields"));
                 }
                 rows::Found::Zeros => {
-                    self.say_zeros();
+                    self.told.zeros();
                     continue;
                 }
                 rows::Found::Cut if self.segments > 0 => {
                     self.explain();
-                    self.notice_at(CUT);
+                    self.told.notice_at(self.row.line, CUT);
                     self.is_fresh = false;
                     self.gone.clear();
                 }
                 rows::Found::Cut | rows::Found::Line | rows::Found::TooMany => {}
             }
             if self.row.has_zeros {
-                self.say_zeros();
+                self.told.zeros();
             }
             let shape = self.row.shape();
             let made = self.row(table, shape);
@@ -118,17 +115,10 @@ impl<R: Read> Csv<R> {
         }
     }
 
-    fn say_zeros(&mut self) {
-        if !std::mem::replace(&mut self.has_zeros, true) {
-            self.notice(crate::error::ZEROS);
-        }
-    }
-
     /// Another capture begins, and says what was wrong with a row: it was cut off.
     fn explain(&mut self) {
         if let Some(doubt) = self.doubt.take() {
-            let what = format!("\"{}\":{}: {CUT}", self.name, doubt.line);
-            self.pending.push_back(Item::Notice(Notice(what)));
+            self.told.notice_at(doubt.line, CUT);
         }
     }
 
@@ -153,7 +143,7 @@ impl<R: Read> Csv<R> {
                 // It says what was wrong before it.
                 self.explain();
                 self.begin(table);
-                return Ok(self.pending.pop_front());
+                return Ok(self.told.pop());
             }
             Shape::Spoiled if self.segments > 0 => return Err(self.row.fault()),
             Shape::Foreign | Shape::Spoiled | Shape::Event | Shape::Later if self.segments == 0 => {
@@ -191,20 +181,9 @@ impl<R: Read> Csv<R> {
         if !self.gone.is_empty() {
             self.gone.remove(&table.lines[line].chip);
         }
-        let (axis_ns, step_ns, clock) = table.edge_at(line, timestamp_ns);
-        let edge = Item::Edge(item::Edge { line, kind, timestamp_ns, axis_ns, seqno, line_seqno, missed });
-        if !is_new && step_ns.is_none() && clock.is_none() {
-            return Ok(Some(edge));
-        }
-        if is_new {
-            self.pending.push_back(Item::Line(line));
-        }
-        if let Some(step_ns) = step_ns {
-            self.notice_at(&crate::error::set_back(step_ns));
-        }
-        self.pending.extend(clock.map(Item::Clock));
-        self.pending.push_back(edge);
-        Ok(self.pending.pop_front())
+        // Its time on the axis is found there.
+        let edge = item::Edge { line, kind, timestamp_ns, axis_ns: 0, seqno, line_seqno, missed };
+        Ok(Some(self.told.edge(table, self.row.line, is_new, edge)))
     }
 
     /// A row that is no edge.
@@ -222,19 +201,18 @@ impl<R: Read> Csv<R> {
                 }
                 let (from_ns, to_ns) = if is_over { (None, at_ns) } else { (at_ns, None) };
                 let figures = Figures::default();
-                self.pending.push_back(Item::Gap(item::Gap { chip, is_over, from_ns, to_ns, figures }));
+                self.told.push(Item::Gap(item::Gap { chip, is_over, from_ns, to_ns, figures }));
             }
             b"blocked" | b"unblocked" => {
                 let is_blocked = event == b"blocked";
                 let state = if is_blocked { ChatterState::Blocked } else { ChatterState::Unblocked };
                 let timestamp_ns = self.row.need(0)?;
-                let Found { line, is_new } = self.line(table)?;
-                if is_new {
-                    self.pending.push_back(Item::Line(line));
-                }
+                let found = self.line(table)?;
+                self.told.found(found);
+                let line = found.line;
                 let axis_ns = table.axis.at(table.lines[line].chip, timestamp_ns);
                 let chatter = item::Chatter { line, state, timestamp_ns, axis_ns, changes: 0, withheld: 0 };
-                self.pending.push_back(Item::Chatter(chatter));
+                self.told.push(Item::Chatter(chatter));
             }
             b"clock" => {
                 let (at_ns, chip) = (self.row.need(0)?, table.chip(&self.row.utf8(1)?)?);
@@ -244,7 +222,7 @@ impl<R: Read> Csv<R> {
                         table.axis.step(chip, at_ns, arrival_ns);
                         let (before_ns, after_ns) = (self.last_ns, at_ns);
                         let step = item::ClockStep { chip, before_ns, after_ns, arrival_ns };
-                        self.pending.push_back(Item::Clock(step));
+                        self.told.push(Item::Clock(step));
                     }
                     (_, None) => return Err("here a row with level 0 is to come first".to_owned()),
                 }
@@ -253,7 +231,7 @@ impl<R: Read> Csv<R> {
             _ => {}
         }
         self.is_fresh = false;
-        Ok(self.pending.pop_front())
+        Ok(self.told.pop())
     }
 
     fn state(&mut self, table: &mut Table) -> Result<Item, String> {
@@ -264,13 +242,12 @@ impl<R: Read> Csv<R> {
             self.explain();
             self.begin(table);
         }
-        let Found { line, is_new } = self.line(table)?;
-        if is_new {
-            self.pending.push_back(Item::Line(line));
-        }
-        self.pending.push_back(Item::State { line, active });
+        let found = self.line(table)?;
+        self.told.found(found);
+        let line = found.line;
+        self.told.push(Item::State { line, active });
         // There is one.
-        Ok(self.pending.pop_front().unwrap_or(Item::Line(line)))
+        Ok(self.told.pop().unwrap_or(Item::Line(line)))
     }
 
     /// The line that a row is of.
@@ -296,7 +273,7 @@ impl<R: Read> Csv<R> {
 
     fn begin(&mut self, table: &mut Table) {
         if self.segments > 0 {
-            self.pending.push_back(Item::End(None));
+            self.told.push(Item::End(None));
         }
         self.segments += 1;
         self.gone.clear();
@@ -304,7 +281,7 @@ impl<R: Read> Csv<R> {
         (self.is_fresh, self.arrival_ns, self.last_ns) = (true, None, 0);
         table.begin_segment();
         table.axis.begin_segment(None, None, false);
-        self.pending.push_back(Item::Begin(Arc::new(Segment {
+        self.told.push(Item::Begin(Arc::new(Segment {
             number: self.segments,
             clock: crate::error::DEVICE.into(),
             utc: None,
@@ -317,34 +294,25 @@ impl<R: Read> Csv<R> {
     /// Nothing more comes.
     fn end(&mut self) -> Result<Option<Item>, Error> {
         if std::mem::replace(&mut self.has_ended, true) {
-            return Ok(self.pending.pop_front());
+            return Ok(self.told.pop());
         }
         if self.segments == 0 {
-            return self.foreign.nothing_else(&self.name, self.has_zeros).map_or(Ok(None), Err);
+            return self.foreign.nothing_else(&self.told.name, self.told.has_zeros()).map_or(Ok(None), Err);
         }
         match self.doubt.take() {
             Some(doubt) if doubt.is_whole => return Err(doubt.error),
-            Some(_) => self.notice("ends in the middle of a row; what is before it is played"),
+            Some(_) => self.told.notice("ends in the middle of a row; what is before it is played"),
             None => {}
         }
         if self.source.inner().is_cut() {
-            self.notice("ends in the middle of what was compressed; what is before it is played");
+            self.told.notice("ends in the middle of what was compressed; what is before it is played");
         }
-        self.pending.extend(self.foreign.said(&self.name));
-        self.pending.push_back(Item::End(None));
-        Ok(self.pending.pop_front())
-    }
-
-    fn notice(&mut self, what: &str) {
-        self.pending.push_back(Item::Notice(Notice(format!("\"{}\" {what}", self.name))));
-    }
-
-    fn notice_at(&mut self, what: &str) {
-        let line = self.row.line;
-        self.pending.push_back(Item::Notice(Notice(format!("\"{}\":{line}: {what}", self.name))));
+        self.foreign.say(&mut self.told);
+        self.told.push(Item::End(None));
+        Ok(self.told.pop())
     }
 
     fn error(&self, what: &str) -> Error {
-        Error::new(format!("\"{}\":{}: {what}; {REMEDY}", self.name, self.row.line))
+        Error::new(format!("\"{}\":{}: {what}; {REMEDY}", self.told.name, self.row.line))
     }
 }

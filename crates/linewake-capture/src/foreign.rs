@@ -2,6 +2,7 @@
 
 use crate::error::{Error, nothing_but_zeros};
 use crate::item::{Item, Notice};
+use crate::told::Told;
 
 /// What was left out.
 pub(crate) struct Foreign {
@@ -53,13 +54,15 @@ impl Foreign {
     }
 
     /// What is said at the end.
-    pub(crate) fn said(&mut self, name: &str) -> Option<Item> {
+    pub(crate) fn say(&mut self, told: &mut Told) {
         let (count, first, what) = (std::mem::take(&mut self.count), self.first, self.what);
-        let said = match count {
-            0 => return None,
-            1 => format!("\"{name}\":{first}: this line is no {what}; it is left out"),
-            _ => format!("\"{name}\": {count} lines are no {what}s, line {first} is the first; they are left out"),
-        };
-        Some(Item::Notice(Notice(said)))
+        match count {
+            0 => {}
+            1 => told.notice_at(first, &format!("this line is no {what}; it is left out")),
+            _ => {
+                let what = format!("{count} lines are no {what}s, line {first} is the first; they are left out");
+                told.push(Item::Notice(Notice(format!("\"{}\": {what}", told.name))));
+            }
+        }
     }
 }

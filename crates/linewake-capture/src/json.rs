@@ -2,7 +2,6 @@
 
 mod edge;
 
-use std::collections::VecDeque;
 use std::io::{self, BufRead as _, Read};
 use std::sync::Arc;
 
@@ -13,31 +12,30 @@ use serde::Deserialize;
 use self::edge::{AnyEdge, Heads, Numbers};
 use crate::error::Error;
 use crate::foreign::{Doubt, Foreign};
-use crate::item::{self, Account, Item, Notice, Segment};
+use crate::item::{self, Account, Item, Segment};
 use crate::members::Members;
 use crate::source::Source;
 use crate::table::{Chip, Found, Table};
+use crate::told::Told;
 
 /// A longer line is no record.
 pub(crate) const MOST_BYTES: usize = 1 << 26;
 
 /// Reads record streams.
 pub(crate) struct Json<R> {
-    name: String,
+    /// What comes before the source's next line.
+    told: Told,
     source: Source<Members<R>>,
     /// How much of the source is the line that was read last.
     taken: usize,
     line: u64,
     heads: Heads,
-    /// What comes before the source's next line.
-    pending: VecDeque<Item>,
     segments: u64,
     account: Option<Box<Account>>,
     /// How many accounts this segment has.
     accounts: u64,
     foreign: Foreign,
     doubt: Option<Doubt>,
-    has_zeros: bool,
     has_overlap: bool,
     has_ended: bool,
 }
@@ -48,18 +46,16 @@ const REMEDY: &str = "a capture is what \"linewake record\" writes";
 impl<R: Read> Json<R> {
     pub(crate) fn new(name: &str, source: Source<Members<R>>) -> Self {
         Self {
-            name: name.to_owned(),
+            told: Told::new(name),
             source,
             taken: 0,
             line: 0,
             heads: Heads::default(),
-            pending: VecDeque::new(),
             segments: 0,
             account: None,
             accounts: 0,
             foreign: Foreign::new("record"),
             doubt: None,
-            has_zeros: false,
             has_overlap: false,
             has_ended: false,
         }
@@ -67,12 +63,12 @@ impl<R: Read> Json<R> {
 
     /// Whether the next item can be had without waiting for more bytes.
     pub(crate) fn is_ready(&self) -> bool {
-        !self.pending.is_empty() || memchr::memchr(b'\n', &self.source.buffered()[self.taken..]).is_some()
+        !self.told.is_empty() || memchr::memchr(b'\n', &self.source.buffered()[self.taken..]).is_some()
     }
 
     /// The next item; `None` at the end.
     pub(crate) fn next(&mut self, table: &mut Table) -> Result<Option<Item>, Error> {
-        if let Some(item) = self.pending.pop_front() {
+        if let Some(item) = self.told.pop() {
             return Ok(Some(item));
         }
         let mut is_first = true;
@@ -108,11 +104,11 @@ impl<R: Read> Json<R> {
         let is_whole = text.ends_with(b"\n");
         let zeros = text.iter().take_while(|byte| **byte == 0).count();
         let text = &text[zeros..];
-        if zeros > 0 && !std::mem::replace(&mut self.has_zeros, true) {
-            self.pending.push_back(Item::Notice(Notice(format!("\"{}\" {}", self.name, crate::error::ZEROS))));
+        if zeros > 0 {
+            self.told.zeros();
         }
         if text.iter().all(u8::is_ascii_whitespace) {
-            return Ok(self.pending.pop_front());
+            return Ok(self.told.pop());
         }
         let begin = start_at(text).filter(|&at| serde_json::from_slice::<Record<'_>>(&text[at..]).is_ok());
         if self.segments > 0
@@ -132,7 +128,7 @@ impl<R: Read> Json<R> {
         }
         let text = text.to_vec();
         if let Some(doubt) = self.doubt.take_if(|_| begin.is_some()) {
-            self.notice_at(doubt.line, CUT);
+            self.told.notice_at(doubt.line, CUT);
         }
         match begin {
             Some(at) if at > 0 => return self.behind(table, &text, at),
@@ -145,7 +141,7 @@ impl<R: Read> Json<R> {
         match self.record(table, &text) {
             Err(error) if self.segments > 0 && is_no_json(&text) => {
                 self.doubt = Some(Doubt { line: self.line, error, is_whole });
-                Ok(self.pending.pop_front())
+                Ok(self.told.pop())
             }
             record => record,
         }
@@ -156,18 +152,18 @@ impl<R: Read> Json<R> {
         let before = &text[..at];
         let before = &before[..before.len() - before.iter().rev().take_while(|byte| **byte == 0).count()];
         let is_record = self.segments > 0 && serde_json::from_slice::<Record<'_>>(before).is_ok();
-        if before.len() < at && !std::mem::replace(&mut self.has_zeros, true) {
-            self.notice(crate::error::ZEROS);
+        if before.len() < at {
+            self.told.zeros();
         }
         if is_record {
             // It is whole, and its line end is lost.
             if let Some(item) = self.record(table, before)? {
-                self.pending.push_back(item);
+                self.told.push(item);
             }
         } else if is_foreign(before) {
             self.foreign.add(self.line);
         } else {
-            self.notice_at(self.line, CUT);
+            self.told.notice_at(self.line, CUT);
         }
         self.record(table, &text[at..])
     }
@@ -179,51 +175,40 @@ impl<R: Read> Json<R> {
         }
         if self.segments > 0 {
             self.foreign.add(self.line);
-            return Ok(self.pending.pop_front());
+            return Ok(self.told.pop());
         }
         let error = match self.record_of(text) {
             Err(error) => error,
-            Ok(_) => return Ok(self.pending.pop_front()),
+            Ok(_) => return Ok(self.told.pop()),
         };
         if text.trim_ascii_start().first() == Some(&b'[')
             && matches!(text.trim_ascii_start()[1..].trim_ascii_start().first(), None | Some(b'{'))
         {
             let remedy = "write one record a line, as in \"jq -c '.[]' FILE | linewake replay -\"";
-            return Err(Error::new(format!("\"{}\" has its records in an array: {remedy}", self.name)));
+            return Err(Error::new(format!("\"{}\" has its records in an array: {remedy}", self.told.name)));
         }
         self.foreign.add_first(self.line, error.clone());
-        if self.foreign.is_all_there_is() { Err(error) } else { Ok(self.pending.pop_front()) }
+        if self.foreign.is_all_there_is() { Err(error) } else { Ok(self.told.pop()) }
     }
 
     /// An edge, and the line that it is the first of.
+    #[inline]
     fn edge(&mut self, table: &mut Table, line: usize, numbers: Numbers, is_new: bool) -> Item {
         let Numbers { kind, timestamp_ns, seqno, line_seqno, missed } = numbers;
-        let (axis_ns, step_ns, clock) = table.edge_at(line, timestamp_ns);
-        let edge = Item::Edge(item::Edge { line, kind, timestamp_ns, axis_ns, seqno, line_seqno, missed });
-        if !is_new && step_ns.is_none() && clock.is_none() {
-            return edge;
-        }
-        if is_new {
-            self.pending.push_back(Item::Line(line));
-        }
-        if let Some(step_ns) = step_ns {
-            self.notice_at(self.line, &crate::error::set_back(step_ns));
-        }
-        self.pending.extend(clock.map(Item::Clock));
-        self.pending.push_back(edge);
-        // There is one.
-        self.pending.pop_front().unwrap_or(Item::Line(line))
+        // Its time on the axis is found there.
+        let edge = item::Edge { line, kind, timestamp_ns, axis_ns: 0, seqno, line_seqno, missed };
+        self.told.edge(table, self.line, is_new, edge)
     }
 
     /// Any record, as it is written.
     fn record_of<'a>(&self, text: &'a [u8]) -> Result<Record<'a>, Error> {
         serde_json::from_slice::<Record<'a>>(text).map_err(|error| {
             if let Some(what) = unreadable_schema(text) {
-                return Error::new(format!("\"{}\" {what}", self.name));
+                return Error::new(format!("\"{}\" {what}", self.told.name));
             }
             if self.segments == 0 && text.trim_ascii() == b"{" {
                 let remedy = "write one record a line, as in \"jq -c . FILE | linewake replay -\"";
-                return Error::new(format!("\"{}\" has records of several lines: {remedy}", self.name));
+                return Error::new(format!("\"{}\" has records of several lines: {remedy}", self.told.name));
             }
             // It has a line of its own, which is always the first.
             let (what, column) = (error.to_string(), error.column());
@@ -237,9 +222,9 @@ impl<R: Read> Json<R> {
         if self.segments == 0 && !matches!(record, Record::Start(_)) {
             let remedy = "a capture begins with a start record, as \"linewake record\" writes it";
             let what = "it does not begin with a start record";
-            return Err(Error::new(format!("\"{}\":{}:1: {what}; {remedy}", self.name, self.line)));
+            return Err(Error::new(format!("\"{}\":{}:1: {what}; {remedy}", self.told.name, self.line)));
         }
-        let (name, line) = (self.name.clone(), self.line);
+        let (name, line) = (self.told.name.clone(), self.line);
         let wrong = |what: String| Error::new(format!("\"{name}\":{line}: {what}; {REMEDY}"));
         let item = match record {
             Record::Start(start) => return self.begin(table, &start),
@@ -279,32 +264,32 @@ impl<R: Read> Json<R> {
                 table.axis.step(chip, after_ns, arrival_ns);
                 Item::Clock(item::ClockStep { chip, before_ns, after_ns, arrival_ns })
             }
-            Record::Info(_) => return Ok(self.pending.pop_front()),
+            Record::Info(_) => return Ok(self.told.pop()),
             Record::Heartbeat(heartbeat) => Item::Heartbeat(heartbeat),
             Record::Summary(summary) => {
                 self.summary(table, summary).map_err(wrong)?;
-                return Ok(self.pending.pop_front());
+                return Ok(self.told.pop());
             }
         };
-        self.pending.push_back(item);
-        Ok(self.pending.pop_front())
+        self.told.push(item);
+        Ok(self.told.pop())
     }
 
     /// A line may be there for the first time.
     fn note(&mut self, found: Found) {
         if found.is_new {
             self.heads.forget();
-            self.pending.push_back(Item::Line(found.line));
         }
+        self.told.found(found);
     }
 
     fn begin(&mut self, table: &mut Table, start: &Start<'_>) -> Result<Option<Item>, Error> {
         if !READABLE.contains(&start.schema) {
-            return Err(Error::new(format!("\"{}\" {}", self.name, of_schema(start.schema))));
+            return Err(Error::new(format!("\"{}\" {}", self.told.name, of_schema(start.schema))));
         }
         if self.segments > 0 {
             let account = self.take_account();
-            self.pending.push_back(Item::End(account));
+            self.told.push(Item::End(account));
         }
         (self.segments, self.accounts) = (self.segments + 1, 0);
         self.heads.forget();
@@ -321,7 +306,7 @@ impl<R: Read> Json<R> {
             let error_ns = start.utc_error_ns.unwrap_or(0);
             UtcOffset { offset_ns, error_ns }
         });
-        self.pending.push_back(Item::Begin(Arc::new(Segment {
+        self.told.push(Item::Begin(Arc::new(Segment {
             number: self.segments,
             clock: (&*start.clock).into(),
             utc,
@@ -329,7 +314,7 @@ impl<R: Read> Json<R> {
             boot_id: text(&start.boot_id),
             utc_synchronised: start.utc_synchronised,
         })));
-        Ok(self.pending.pop_front())
+        Ok(self.told.pop())
     }
 
     fn summary(&mut self, table: &mut Table, summary: Summary<'_>) -> Result<(), String> {
@@ -350,7 +335,7 @@ impl<R: Read> Json<R> {
             return self.account.take();
         }
         if !std::mem::replace(&mut self.has_overlap, true) {
-            self.notice(
+            self.told.notice(
                 "was written to by several watches at the same time; the account is of the records that it has",
             );
         }
@@ -360,40 +345,32 @@ impl<R: Read> Json<R> {
     /// Nothing more comes.
     fn end(&mut self) -> Result<Option<Item>, Error> {
         if std::mem::replace(&mut self.has_ended, true) {
-            return Ok(self.pending.pop_front());
+            return Ok(self.told.pop());
         }
         if self.segments == 0 {
-            return self.foreign.nothing_else(&self.name, self.has_zeros).map_or(Ok(None), Err);
+            return self.foreign.nothing_else(&self.told.name, self.told.has_zeros()).map_or(Ok(None), Err);
         }
         match self.doubt.take() {
             Some(doubt) if doubt.is_whole => return Err(doubt.error),
-            Some(_) => self.notice("ends in the middle of a record; what is before it is played"),
+            Some(_) => self.told.notice("ends in the middle of a record; what is before it is played"),
             None => {}
         }
         if self.source.inner().is_cut() {
-            self.notice("ends in the middle of what was compressed; what is before it is played");
+            self.told.notice("ends in the middle of what was compressed; what is before it is played");
         }
-        self.pending.extend(self.foreign.said(&self.name));
+        self.foreign.say(&mut self.told);
         let account = self.take_account();
-        self.pending.push_back(Item::End(account));
-        Ok(self.pending.pop_front())
-    }
-
-    fn notice(&mut self, what: &str) {
-        self.pending.push_back(Item::Notice(Notice(format!("\"{}\" {what}", self.name))));
-    }
-
-    fn notice_at(&mut self, line: u64, what: &str) {
-        self.pending.push_back(Item::Notice(Notice(format!("\"{}\":{line}: {what}", self.name))));
+        self.told.push(Item::End(account));
+        Ok(self.told.pop())
     }
 
     fn error(&self, column: Option<usize>, what: &str) -> Error {
         let column = column.map(|column| format!(":{column}")).unwrap_or_default();
-        Error::new(format!("\"{}\":{}{column}: {what}; {REMEDY}", self.name, self.line))
+        Error::new(format!("\"{}\":{}{column}: {what}; {REMEDY}", self.told.name, self.line))
     }
 
     fn cannot(&self, error: &io::Error) -> Error {
-        crate::error::cannot_read(&self.name, error)
+        crate::error::cannot_read(&self.told.name, error)
     }
 }
 

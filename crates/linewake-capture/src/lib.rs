@@ -37,6 +37,7 @@ mod kind;
 mod members;
 mod source;
 mod table;
+mod told;
 mod wave;
 
 pub use self::capture::Capture;

@@ -65,6 +65,9 @@ pub(crate) struct Table {
     pub(crate) axis: Axis,
     /// The chips of this segment, by the names that its records have.
     names: HashMap<Box<str>, usize>,
+    /// All chips, by their names and by their identities.
+    by_name: HashMap<Arc<str>, usize>,
+    by_id: HashMap<Arc<str>, usize>,
     places: HashMap<(usize, u32), usize>,
 }
 
@@ -84,15 +87,17 @@ impl Table {
 
     /// A chip that the segment says it has.
     pub(crate) fn announce(&mut self, name: &str, chip: Chip) -> Result<(), String> {
-        let id = chip.id.as_deref();
-        let same_id = |known: &Chip| id.is_some() && known.id.as_deref() == id;
+        let same_id = chip.id.as_ref().and_then(|id| self.by_id.get(id));
         // In an older segment it had no identity.
-        let same_name = |known: &Chip| (known.id.is_none() || id.is_none()) && &*known.name == name;
-        let known = self.chips.iter().position(same_id).or_else(|| self.chips.iter().position(same_name));
+        let is_same = |place: &&usize| chip.id.is_none() || self.chips[**place].id.is_none();
+        let known = same_id.or_else(|| self.by_name.get(name).filter(is_same)).copied();
         let place = match known {
             Some(place) => {
                 let known = &mut self.chips[place];
-                known.id = known.id.take().or(chip.id);
+                if let (None, Some(id)) = (&known.id, chip.id) {
+                    self.by_id.insert(id.clone(), place);
+                    known.id = Some(id);
+                }
                 place
             }
             None => self.add(name, chip)?,
@@ -106,7 +111,8 @@ impl Table {
         if self.chips.len() == MOST_CHIPS {
             return Err(format!("there are more than {MOST_CHIPS} chips; this is no capture"));
         }
-        let is_taken = |name: &str| self.chips.iter().any(|known| &*known.name == name);
+        let place = self.chips.len();
+        let is_taken = |name: &str| self.by_name.contains_key(name);
         let mut unique: Arc<str> = name.into();
         if is_taken(&unique)
             && let Some(id) = &chip.id
@@ -119,9 +125,11 @@ impl Table {
             }
             unique = format!("{name} ({number})").into();
         }
+        self.by_name.insert(unique.clone(), place);
+        self.by_id.extend(chip.id.clone().map(|id| (id, place)));
         self.chips.push(Chip { name: unique, ..chip });
         self.axis.add_chip();
-        Ok(self.chips.len() - 1)
+        Ok(place)
     }
 
     /// The chip that a record names.
