@@ -2,6 +2,9 @@
 //! one of 200 lines, and of one whose chip is unplugged. Every edge is in every place it is written to, and is replayed.
 #![cfg(all(target_os = "linux", not(miri)))]
 
+#[path = "../../linewake/tests/support/time_of_day.rs"]
+mod time_of_day;
+
 use std::fs;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,7 +12,6 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use gpiosim::{Bank, Level, Sim};
-use rustix::time::{ClockId, Timespec, clock_gettime, clock_settime};
 use serde_json::Value;
 
 /// Where `linewake` is in the guest: `cargo xtask test` puts it there.
@@ -119,14 +121,6 @@ fn assert_everywhere(watch: &Watch, count: usize) {
     assert!(found.iter().all(|(_, edges)| *edges == count), "not {count}: {found:?} {}", watch.text("err"));
 }
 
-fn set(by: Duration, back: bool) {
-    let now = clock_gettime(ClockId::Realtime);
-    let now = Duration::new(now.tv_sec as u64, now.tv_nsec as u32);
-    let then = if back { now - by } else { now + by };
-    let then = Timespec { tv_sec: then.as_secs() as i64, tv_nsec: then.subsec_nanos().into() };
-    clock_settime(ClockId::Realtime, then).unwrap();
-}
-
 #[test]
 fn edges_around_a_step_of_the_clock_are_in_every_place() {
     let Some(_one) = one() else { return };
@@ -142,7 +136,7 @@ fn edges_around_a_step_of_the_clock_are_in_every_place() {
             watch.until("w.csv", &format!(",{},{},0,0\n", number + 1, number + 1));
             sleep(Duration::from_millis(10));
             if number == 0 {
-                set(Duration::from_secs(seconds), back);
+                time_of_day::set(Duration::from_secs(seconds), back);
             }
         }
         assert_eq!(watch.end(), Some(0), "{}", watch.text("err"));

@@ -8,6 +8,8 @@
 mod conformance;
 #[path = "support/gpio.rs"]
 mod gpio;
+#[path = "support/time_of_day.rs"]
+mod time_of_day;
 
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -16,21 +18,11 @@ use std::time::Duration;
 use conformance::Bench as _;
 use gpio::GpioSim;
 use linewake::{ClockStep, EdgeEvent, Event, EventClock, Monitor};
-use rustix::time::{ClockId, Timespec, clock_gettime, clock_settime};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// One test at a time: there is one time of day.
 static ONE: Mutex<()> = Mutex::new(());
-
-/// Sets the time of day on, or back.
-fn set(by: Duration, back: bool) {
-    let now = clock_gettime(ClockId::Realtime);
-    let now = Duration::new(now.tv_sec as u64, now.tv_nsec as u32);
-    let then = if back { now - by } else { now + by };
-    let then = Timespec { tv_sec: then.as_secs() as i64, tv_nsec: then.subsec_nanos().into() };
-    clock_settime(ClockId::Realtime, then).unwrap();
-}
 
 /// Takes edges until there are so many, and the steps of the clock, each with the place of the edge behind it.
 fn take(monitor: &mut Monitor, count: usize, edges: &mut Vec<EdgeEvent>, steps: &mut Vec<(usize, ClockStep)>) {
@@ -65,7 +57,7 @@ fn a_time_of_day_that_is_set_is_told_and_loses_no_edge() {
                 }
             }
             if round == 1 {
-                set(by, back);
+                time_of_day::set(by, back);
                 thread::sleep(Duration::from_millis(20));
             }
         }
@@ -103,7 +95,7 @@ fn a_clock_that_was_set_while_the_chip_was_gone_is_told_with_its_next_edge() {
     take(&mut monitor, 1, &mut edges, &mut steps);
     bench.unplug(&chip);
     assert!(matches!(monitor.wait_next_timeout(PATIENCE), Some(Ok(Event::Gap { gap, .. })) if !gap.is_over));
-    set(Duration::from_secs(3600), true);
+    time_of_day::set(Duration::from_secs(3600), true);
     bench.plug();
     assert!(matches!(monitor.wait_next_timeout(PATIENCE), Some(Ok(Event::Gap { gap, .. })) if gap.is_over));
     bench.drive(&chip, 0, true);

@@ -1,0 +1,14 @@
+//! The computer's time of day, in a virtual machine of one's own.
+
+use std::time::Duration;
+
+use rustix::time::{ClockId, Timespec, clock_gettime, clock_settime};
+
+/// Sets it on, or back.
+pub(crate) fn set(by: Duration, back: bool) {
+    let now = clock_gettime(ClockId::Realtime);
+    let now = Duration::new(now.tv_sec as u64, now.tv_nsec as u32);
+    let then = if back { now - by } else { now + by };
+    let then = Timespec { tv_sec: then.as_secs() as i64, tv_nsec: then.subsec_nanos().into() };
+    clock_settime(ClockId::Realtime, then).unwrap();
+}
