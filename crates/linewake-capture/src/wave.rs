@@ -54,6 +54,10 @@ struct State {
     line_seqno: u32,
     /// Edges were lost since the last one.
     is_lost: bool,
+    /// Nothing is known of it: the edge that is known next ends that, whatever level was known before.
+    is_unknown: bool,
+    /// When that was over before there was an edge: its chip is back, and its level at that time is none.
+    back_ns: Option<u64>,
 }
 
 impl Wave {
@@ -224,7 +228,12 @@ impl Wave {
         let line = match self.wires.get(&wire)? {
             Told::Line(line) => *line,
             Told::Lost(line) => {
-                self.states[*line].is_lost |= level == Level::High;
+                let state = &mut self.states[*line];
+                if level == Level::High {
+                    (state.is_lost, state.is_unknown) = (true, true);
+                } else if std::mem::take(&mut state.is_unknown) {
+                    state.back_ns = Some(at_ns);
+                }
                 return None;
             }
         };
@@ -233,10 +242,12 @@ impl Wave {
             self.released += 1;
         }
         let active = if level == Level::Released { self.pull? } else { level.known()? };
-        let Some(before) = state.level.replace(active) else {
+        let before = state.level.replace(active);
+        let is_edge = std::mem::take(&mut state.is_unknown) || before == Some(!active);
+        if state.back_ns.take() == Some(at_ns) || before.is_none() && !is_edge {
             return Some(Item::State { line, active: Some(active) });
-        };
-        if before == active {
+        }
+        if !is_edge {
             return None;
         }
         let kind = if active { EdgeKind::Rising } else { EdgeKind::Falling };

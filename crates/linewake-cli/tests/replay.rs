@@ -605,19 +605,24 @@ fn a_capture_may_begin_with_the_mark_of_utf_8() {
     assert_eq!(printed(&fast(&capture, &[])), ["1.000000000\trising\t\"door\""]);
 }
 
-/// A pipe that stays open is told as it comes.
-#[test]
-fn what_comes_through_a_pipe_is_told_at_once() {
-    let capture = Stream::new(4, "monotonic", "b").state(17, "door", 0).door(SECOND, "rising", 1);
-    let mut replay = linewake(&["replay", "-", "--fast"]);
+/// What comes through a pipe is told while that is open: the edge of "door" after a second.
+fn tells_before_the_end(arguments: &[&str], text: &str) {
+    let mut replay = linewake(arguments);
     let mut child = replay.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
-    stdin.write_all(capture.0.as_bytes()).unwrap();
+    stdin.write_all(text.as_bytes()).unwrap();
     let mut line = vec![0; "1.000000000\trising\t\"door\"\n".len()];
     std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut line).unwrap();
     assert_eq!(String::from_utf8(line).unwrap(), "1.000000000\trising\t\"door\"\n");
     drop(stdin);
     assert!(child.wait_with_output().unwrap().status.success());
+}
+
+/// A pipe that stays open is told as it comes.
+#[test]
+fn what_comes_through_a_pipe_is_told_at_once() {
+    let capture = Stream::new(4, "monotonic", "b").state(17, "door", 0).door(SECOND, "rising", 1);
+    tells_before_the_end(&["replay", "-", "--fast"], &capture.0);
 }
 
 /// What comes next may take long, and what has come is told before it: also where nothing that is told is the last.
@@ -632,15 +637,7 @@ fn each_burst_of_a_pipe_is_told_before_the_next() {
     let rows = "timestamp_ns,chip,offset,name,event,level,seqno,line_seqno,overflowed,merged\n\
         1000000000,c,1,door,rising,1,1,1,0,0\nsaid\n";
     for burst in [&*records.0, wave, rows] {
-        let mut replay = linewake(&["replay", "-", "--fast", "door"]);
-        let mut child = replay.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let mut stdin = child.stdin.take().unwrap();
-        stdin.write_all(burst.as_bytes()).unwrap();
-        let mut line = vec![0; "1.000000000\trising\t\"door\"\n".len()];
-        std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut line).unwrap();
-        assert_eq!(String::from_utf8(line).unwrap(), "1.000000000\trising\t\"door\"\n");
-        drop(stdin);
-        assert!(child.wait_with_output().unwrap().status.success());
+        tells_before_the_end(&["replay", "-", "--fast", "door"], burst);
     }
 }
 
@@ -777,4 +774,24 @@ fn where_it_was_written_to_is_said() {
     let output = run(&["record", scratch.path(), "-c", "sim", "-n", "1"]);
     assert!(output.status.success(), "{output:?}");
     assert!(err(&output).ends_with(&format!("written to \"{}\"\n", scratch.path())), "{output:?}");
+}
+
+#[test]
+fn a_level_that_a_chip_has_when_it_is_back_is_no_edge() {
+    let gap = |to_ns: &str, over: bool| {
+        format!(
+            r#"{{"record":"gap","chip":"gpiochip0","reason":"unplugged","from_ns":{SECOND},"to_ns":{to_ns},"over":{over},"delivered":1,"overflowed":0,"merged":0,"discarded":0}}"#
+        )
+    };
+    for level in [0, 1] {
+        let back = (2 * SECOND).to_string();
+        let capture = Stream::new(4, "monotonic", "b").state(17, "door", 0).door(SECOND, "rising", 1);
+        let capture = capture.line(&gap("null", false)).line(&gap(&back, true)).state(17, "door", level);
+        let capture =
+            capture.door_behind(3 * SECOND, "rising", 2 + u32::from(level), u32::from(level == 1)).save("back.jsonl");
+        let wave = Scratch::new("back.vcd");
+        assert_eq!(printed(&fast(&capture, &["--vcd", wave.path()])).len(), 2);
+        let output = fast(&wave, &["-F", "%E"]);
+        assert_eq!(printed(&output), ["rising", "rising"], "{level}: {}", wave.text());
+    }
 }

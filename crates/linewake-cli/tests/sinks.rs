@@ -307,3 +307,66 @@ fn a_file_that_reaches_its_limit_is_an_error_with_the_account() {
     assert!(err(&output).contains("cannot write to \"u.csv\""), "{}", err(&output));
     assert!(err(&output).contains("1 line: "), "the account is said: {}", err(&output));
 }
+
+#[test]
+fn edges_at_the_end_of_time_end_no_watch() {
+    let lines = "echo lines a=0; echo 0 a 1; echo 18446744073709551615 a 0; echo 18446744073709551615 a 1";
+    let programs = Programs::new("end-of-time", &[("a.sh", lines)]);
+    let files = ["--json=e.jsonl", "--vcd", "e.vcd", "--vcd-timescale", "1ns", "a"];
+    programs.run(&[&["mon", "-c", "exec:sh a.sh", "-n", "3", "-q"][..], &files].concat());
+    let seen = programs.wave("e.vcd", &["a", "a"]);
+    assert_eq!(seen.last(), Some(&(u64::MAX, "1".to_owned())), "there is no other tick for it: {seen:?}");
+    let replayed = programs.run(&["replay", "--fast", "e.jsonl", "--vcd", "f.vcd", "--vcd-timescale", "1ns"]);
+    assert_eq!(out(&replayed).lines().count(), 3);
+    assert!(err(&replayed).contains("1 edge within a tick of the one before"), "{}", err(&replayed));
+}
+
+#[test]
+fn a_first_edge_that_others_are_missing_before_is_seen_in_a_waveform() {
+    let lines = "echo clock realtime; echo lines a; echo 1000010 a 0 5; echo 1000020 a 1 6; echo 1000030 a 0 7";
+    let programs = Programs::new("first-missing", &[("a.sh", lines)]);
+    for scale in ["1ns", "1us"] {
+        let files = ["--csv=m.csv", "--vcd", "m.vcd", "--vcd-timescale", scale, "--overwrite", "a"];
+        programs.run(&[&["mon", "-c", "exec:sh a.sh", "-n", "3", "-q"][..], &files].concat());
+        let text = programs.text("m.vcd");
+        let mut files = vec!["m.csv"];
+        // At a coarse scale two hide the others, and that is said.
+        files.extend((scale == "1ns").then_some("m.vcd"));
+        for file in files {
+            let replayed = programs.run(&["replay", "--fast", file, "-F", "%E %m"]);
+            let edges: Vec<_> = out(&replayed).lines().collect();
+            let missing = if file == "m.vcd" { 1 } else { 4 };
+            assert_eq!(edges, [&*format!("falling {missing}"), "rising 0", "falling 0"], "{file} {text}");
+        }
+    }
+}
+
+#[test]
+fn chatter_of_a_name_that_two_lines_have_is_told_with_its_chip_in_a_replay_too() {
+    let lines =
+        "echo clock realtime; echo lines door=0; for n in $(seq 1 30); do echo $((n*1000)) door $((n%2)) $n; done";
+    let programs = Programs::new("chatter", &[("a/cards.sh", lines), ("b/cards.sh", lines)]);
+    let doors = ["exec:sh a/cards.sh:door", "exec:sh b/cards.sh:door"];
+    let mon = ["mon", "-q", "--for", "500ms", "--filter", "chatter=5/s", "--json=c.jsonl"];
+    let watched = programs.run(&[&mon[..], &doors].concat());
+    let replayed = programs.run(&["replay", "--fast", "-q", "c.jsonl"]);
+    for output in [watched, replayed] {
+        for name in ["a", "b"] {
+            let said = format!("exec:sh {name}/cards.sh 0 \"door\" is blocked: 6 changes");
+            assert!(err(&output).contains(&said), "{}", err(&output));
+        }
+    }
+}
+
+#[test]
+fn an_edge_behind_a_loss_is_replayed_whatever_the_level_was() {
+    let lines = "echo clock realtime; echo lines a=0; echo 1000010 a 1 1; echo 1000020 a 1 5; echo 1000030 a 0 6; \
+        echo 1000040 a 0 8";
+    let programs = Programs::new("behind-a-loss", &[("a.sh", lines)]);
+    let files = ["--json=l.jsonl", "--vcd", "l.vcd", "--vcd-timescale", "1ns", "a"];
+    programs.run(&[&["mon", "-c", "exec:sh a.sh", "-n", "4", "-q"][..], &files].concat());
+    for file in ["l.jsonl", "l.vcd"] {
+        let replayed = programs.run(&["replay", "--fast", file, "-F", "%E"]);
+        assert_eq!(out(&replayed), "rising\nrising\nfalling\nfalling\n", "{file}");
+    }
+}

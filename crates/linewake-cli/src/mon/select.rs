@@ -46,7 +46,7 @@ impl Watched {
 }
 
 /// Finds lines that are called the same.
-pub(crate) fn find_shared_names(lines: &mut [Watched]) {
+fn find_shared_names(lines: &mut [Watched]) {
     let mut counts = HashMap::new();
     for name in lines.iter().filter_map(Watched::shown) {
         *counts.entry(name.to_owned()).or_insert(0) += 1;
@@ -54,6 +54,18 @@ pub(crate) fn find_shared_names(lines: &mut [Watched]) {
     for line in lines {
         line.shares_name = line.shown().and_then(|name| counts.get(name)).is_some_and(|&count| count > 1);
     }
+}
+
+/// The places of each request's lines.
+pub(crate) fn by_request(lines: &[Watched]) -> Vec<Vec<usize>> {
+    let mut requests = Vec::new();
+    for (at, line) in lines.iter().enumerate() {
+        if requests.len() <= line.request {
+            requests.resize_with(line.request + 1, Vec::new);
+        }
+        requests[line.request].push(at);
+    }
+    requests
 }
 
 impl Selection {

@@ -14,7 +14,7 @@ mod spans;
 mod tests;
 mod timescale;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io::{self, BufReader};
 use std::path::Path;
@@ -28,7 +28,7 @@ use self::marks::Marks;
 use self::spans::Pair;
 pub(crate) use self::timescale::Timescale;
 use super::files::Existing;
-use super::select::Watched;
+use super::select::{self, Watched};
 use super::sink::{Closing, Item, Out, Sink, View};
 use super::summary::{figures, plural};
 use crate::exit::{self, Failure};
@@ -46,6 +46,8 @@ pub(crate) struct Vcd {
     /// The time stamp that is 0 in the file, once an edge has one.
     base_ns: Option<u64>,
     has_dumped: bool,
+    /// Lines of which no level at the beginning was told yet.
+    untold: usize,
     /// Where the file is.
     tick: u64,
     latest_ns: u64,
@@ -56,6 +58,8 @@ pub(crate) struct Vcd {
     changes: u64,
     /// Wires that are 1 for the tick.
     pulses: Vec<IdCode>,
+    /// Lines that return to their other level with the next tick.
+    returns: Vec<usize>,
     /// Edges that follow another of their line within a tick.
     hidden: u64,
     /// The first steps of clocks in this file, in words, and how many more there were.
@@ -81,6 +85,8 @@ struct Wire {
     level: Value,
     /// Its last change: which of all, and at which tick.
     last: Option<(u64, u64)>,
+    /// Edges of this direction alone come.
+    one_way: Option<EdgeKind>,
     /// The tick of its last edge.
     edge: Option<u64>,
     /// In this file.
@@ -89,9 +95,17 @@ struct Wire {
     told: u64,
 }
 
+impl Wire {
+    fn last_tick(&self) -> Option<u64> {
+        self.last.map(|(_, tick)| tick)
+    }
+}
+
 /// Of a chip's lines together.
-#[derive(Clone, Copy, Default)]
+#[derive(Default)]
 struct Request {
+    /// Their places.
+    lines: Vec<usize>,
     /// The last change of them.
     last: Option<u64>,
     /// Whether its chip is gone, or back at a time that nobody knows.
@@ -126,11 +140,13 @@ impl Vcd {
             requests: Vec::new(),
             base_ns: None,
             has_dumped: false,
+            untold: 0,
             tick: 0,
             latest_ns: 0,
             latest_at: None,
             changes: 0,
             pulses: Vec::new(),
+            returns: Vec::new(),
             hidden: 0,
             steps: Vec::new(),
             more_steps: 0,
@@ -152,12 +168,12 @@ impl Vcd {
         }
         writer.timescale(number, unit)?;
         let mut names = HashSet::new();
-        for request in 0..self.requests.len() {
-            let of_request = || self.wires.iter().filter(|wire| wire.line.request == request);
-            let Some(first) = of_request().next() else { continue };
-            writer.add_module(&unique(&mut names, String::new(), &sane(&first.line.chip)))?;
+        for Request { lines, .. } in &self.requests {
+            let Some(&first) = lines.first() else { continue };
+            writer.add_module(&unique(&mut names, String::new(), &sane(&self.wires[first].line.chip)))?;
             let mut of_module = HashSet::new();
-            for Wire { line, pair, .. } in self.wires.iter_mut().filter(|wire| wire.line.request == request) {
+            for &at in lines {
+                let Wire { line, pair, .. } = &mut self.wires[at];
                 let name = line.name.as_deref().map_or_else(|| format!("line{}", line.offset), sane);
                 let name = unique(&mut of_module, String::new(), &name);
                 pair.level = writer.add_wire(1, &name)?;
@@ -191,11 +207,14 @@ impl Vcd {
         self.dump()
     }
 
+    /// The same a tick before the first time.
+    fn begin_before(&mut self, ns: u64) -> io::Result<()> {
+        if self.base_ns.is_some() { Ok(()) } else { self.begin_at(ns.saturating_sub(self.timescale.ns)) }
+    }
+
     /// Goes on to a time; the file's never goes back.
     fn go_to(&mut self, ns: u64) -> io::Result<()> {
-        if self.base_ns.is_none() {
-            self.begin_at(ns.saturating_sub(self.timescale.ns))?;
-        }
+        self.begin_before(ns)?;
         if ns >= self.latest_ns {
             (self.latest_ns, self.latest_at) = (ns, None);
         }
@@ -203,14 +222,34 @@ impl Vcd {
     }
 
     fn go_to_tick(&mut self, tick: u64) -> io::Result<()> {
-        if tick > self.tick {
-            self.tick = tick;
-            self.writer.timestamp(tick)?;
-            for wire in self.pulses.drain(..) {
-                self.writer.change_scalar(wire, Value::V0)?;
+        if tick > self.tick && !self.returns.is_empty() {
+            self.write_tick(self.tick + 1)?;
+            for at in std::mem::take(&mut self.returns) {
+                let level = self.wires[at].level;
+                self.change(at, if level == Value::V1 { Value::V0 } else { Value::V1 })?;
             }
         }
+        if tick > self.tick { self.write_tick(tick) } else { Ok(()) }
+    }
+
+    fn write_tick(&mut self, tick: u64) -> io::Result<()> {
+        self.tick = tick;
+        self.writer.timestamp(tick)?;
+        for wire in self.pulses.drain(..) {
+            self.writer.change_scalar(wire, Value::V0)?;
+        }
         Ok(())
+    }
+
+    /// Goes on by a tick. At the end of time what comes is hidden by what is there.
+    fn next_tick(&mut self) -> io::Result<()> {
+        match self.tick.checked_add(1) {
+            Some(tick) => self.go_to_tick(tick),
+            None => {
+                self.hidden += 1;
+                Ok(())
+            }
+        }
     }
 
     fn edge(&mut self, at: usize, edge: &linewake::EdgeEvent) -> io::Result<()> {
@@ -218,13 +257,17 @@ impl Vcd {
         let shift_ns = i128::from(edge.axis_ns) - i128::from(edge.timestamp_ns);
         self.requests[request].shift_ns = i64::try_from(shift_ns).unwrap_or(0);
         if edge.missed.total() == 0 {
-            self.level_before(at, edge.axis_ns, edge.kind == EdgeKind::Falling)?;
+            self.level_before(at, edge)?;
         }
         self.go_to(edge.axis_ns)?;
-        if self.wires[at].edge == Some(self.tick) {
+        let wire = &mut self.wires[at];
+        wire.one_way = wire.one_way.filter(|kind| *kind == edge.kind);
+        // A return to the level before, or a span in which edges are missing, has a tick of its own.
+        let needs_room = wire.one_way.is_some() || edge.missed.total() > 0;
+        if wire.edge == Some(self.tick) || (needs_room && wire.last_tick().unwrap_or(0) == self.tick) {
             // There is no finer scale: it is shown a tick later.
             if self.timescale.ns == 1 {
-                self.go_to_tick(self.tick + 1)?;
+                self.next_tick()?;
             } else {
                 self.hidden += 1;
             }
@@ -233,36 +276,44 @@ impl Vcd {
         let wire = &mut self.wires[at];
         wire.edge = Some(self.tick);
         wire.told += edge.missed.total();
-        wire.here.delivered += 1;
-        wire.here.overflowed += u64::from(edge.missed.overflowed);
-        wire.here.merged += u64::from(edge.missed.merged);
+        wire.here.note(edge);
+        let (lost, is_one_way) = (wire.pair.lost, wire.one_way.is_some());
         if edge.missed.total() > 0 {
-            let lost = wire.pair.lost;
             self.lost(at, Some(self.tick))?;
             self.writer.change_scalar(lost, Value::V1)?;
             self.pulses.push(lost);
         }
+        if is_one_way {
+            self.returns.push(at);
+        }
         self.change(at, value(Some(edge.kind == EdgeKind::Rising)))
     }
 
-    /// The level before an edge before which none is missing: the other one. Where edges of one direction alone are watched,
-    /// or the level was not known at the beginning, the file does not have it yet. It is shown for the tick before.
-    fn level_before(&mut self, at: usize, ns: u64, level: bool) -> io::Result<()> {
+    /// The level before an edge before which none is missing: the other one. Where the level was not known, or edges of one
+    /// direction alone are watched, the file does not have it yet: it is shown for the tick before. In the second case the
+    /// line returns to it by itself from then on, a tick after each edge.
+    fn level_before(&mut self, at: usize, edge: &linewake::EdgeEvent) -> io::Result<()> {
+        let level = Some(edge.kind == EdgeKind::Falling);
         if self.base_ns.is_none() {
             // It knows better than who read the level, when the edge may have been on its way.
-            self.wires[at].first = Some(Some(level));
-            self.begin_at(ns.saturating_sub(self.timescale.ns))?;
+            self.wires[at].first = Some(level);
+            self.begin_before(edge.axis_ns)?;
         }
-        let wire = &self.wires[at];
-        if wire.level == value(Some(level)) {
+        let tick = self.tick_of(edge.axis_ns);
+        if tick > self.tick && !self.returns.is_empty() {
+            // Then it is there.
+            self.next_tick()?;
+        }
+        let wire = &mut self.wires[at];
+        if wire.level == value(level) {
             return Ok(());
         }
-        let behind_the_last = wire.last.map_or(0, |(_, tick)| tick + 1);
-        let tick = self.tick_of(ns);
+        wire.one_way = (wire.level != Value::X).then_some(edge.kind);
+        let behind_the_last = wire.last_tick().map_or(0, |tick| tick.saturating_add(1));
         self.go_to_tick(tick.saturating_sub(1).max(behind_the_last))?;
         self.back(self.wires[at].line.request)?;
-        self.change(at, value(Some(level)))?;
-        self.go_to_tick(self.tick + 1)
+        self.change(at, value(level))?;
+        self.next_tick()
     }
 
     fn change(&mut self, at: usize, value: Value) -> io::Result<()> {
@@ -308,10 +359,10 @@ impl Vcd {
         let is_gone = self.requests[wire.line.request].is_gone && (self.has_dumped || !wire.pair.is_gone_at_first);
         match self.base_ns {
             _ if is_gone => wire.state = Some(level),
-            None => wire.first = Some(level),
+            None => self.untold -= usize::from(wire.first.replace(level).is_none()),
             Some(_) => return self.change(at, value(level)),
         }
-        if !self.has_dumped && self.wires.iter().all(|wire| wire.first.is_some()) { self.dump() } else { Ok(()) }
+        if !self.has_dumped && self.untold == 0 { self.dump() } else { Ok(()) }
     }
 
     /// A clock made a step, on which the axis goes on. A file that begins anew is told of the last one again.
@@ -342,11 +393,11 @@ impl Vcd {
             }
             self.requests[request].is_gone = true;
             let last = self.requests[request].last;
-            if let Some(first) = self.wires.iter().position(|wire| wire.line.request == request) {
+            if let Some(&first) = self.requests[request].lines.first() {
                 self.mark(last, first, marks::GONE)?;
             }
-            let wires = self.wires.iter_mut().filter(|wire| wire.line.request == request);
-            for wire in wires {
+            for &at in &self.requests[request].lines {
+                let wire = &mut self.wires[at];
                 wire.state = None;
                 if self.has_dumped {
                     self.writer.change_scalar(wire.pair.lost, Value::V1)?;
@@ -368,11 +419,9 @@ impl Vcd {
         if !std::mem::take(&mut self.requests[request].is_gone) {
             return Ok(());
         }
-        for at in 0..self.wires.len() {
+        for place in 0..self.requests[request].lines.len() {
+            let at = self.requests[request].lines[place];
             let wire = &mut self.wires[at];
-            if wire.line.request != request {
-                continue;
-            }
             wire.is_back = true;
             // Else its level follows.
             if let Some(level) = wire.state.take() {
@@ -384,11 +433,14 @@ impl Vcd {
 
     /// What was lost behind the last edges.
     fn last_spans(&mut self, closing: Closing<'_>) -> io::Result<()> {
+        let accounts = closing.accounts.iter().enumerate();
+        let lines =
+            accounts.flat_map(|(request, (_, account))| account.lines().iter().map(move |line| (request, line)));
+        let lost: HashMap<_, _> =
+            lines.map(|(request, line)| ((request, line.offset.get()), line.figures.lost())).collect();
         for at in 0..self.wires.len() {
             let Wire { line, told, .. } = &self.wires[at];
-            let account = closing.accounts.get(line.request).map(|(_, account)| account.lines());
-            let account = account.and_then(|lines| lines.iter().find(|account| account.offset.get() == line.offset));
-            if account.is_some_and(|account| account.figures.lost() > *told) {
+            if lost.get(&(line.request, line.offset)).is_some_and(|lost| lost > told) {
                 self.lost(at, None)?;
             }
         }
@@ -426,13 +478,16 @@ impl Vcd {
         }
         for (request, (chip, account)) in closing.accounts.iter().enumerate() {
             let of_request =
-                if is_last { less(account.total(), self.requests[request].before) } else { self.here(request) };
+                if is_last { account.total().less(self.requests[request].before) } else { self.here(request) };
             self.writer.comment(&format!("{}: {}", sane(chip), figures(of_request, account.trust())))?;
         }
         self.writer.flush()?;
         if self.hidden > 0 {
             let shown = self.dump.path.display();
-            let remedy = "a smaller --vcd-timescale shows them";
+            let remedy = match self.timescale.ns {
+                1 => "its time has no more ticks",
+                _ => "a smaller --vcd-timescale shows them",
+            };
             let edges = plural(self.hidden, "edge");
             exit::say(&format!("\"{shown}\": {edges} within a tick of the one before; {remedy}\n"));
         }
@@ -463,11 +518,7 @@ impl Vcd {
     /// What is in this file of a chip's lines.
     fn here(&self, request: usize) -> Figures {
         let mut sum = Figures::default();
-        for wire in self.wires.iter().filter(|wire| wire.line.request == request) {
-            sum.delivered += wire.here.delivered;
-            sum.overflowed += wire.here.overflowed;
-            sum.merged += wire.here.merged;
-        }
+        self.requests[request].lines.iter().for_each(|&at| sum.add(self.wires[at].here));
         sum
     }
 }
@@ -476,8 +527,9 @@ impl Sink for Vcd {
     fn begin(&mut self, view: View<'_>) -> io::Result<()> {
         self.clock = view.clock.name;
         self.began_ns = self.began_ns.or(view.began_ns);
-        let requests = view.lines.iter().map(|line| line.request).max().map_or(0, |last| last + 1);
-        self.requests.resize(requests, Request::default());
+        let of_requests = select::by_request(view.lines);
+        self.requests.resize_with(of_requests.len(), Request::default);
+        self.requests.iter_mut().zip(of_requests).for_each(|(request, lines)| request.lines = lines);
         let told: Vec<_> = self.wires.iter().map(|wire| wire.told).collect();
         // Until the head has named it.
         let none = IdCode::FIRST;
@@ -495,11 +547,13 @@ impl Sink for Vcd {
             is_back: false,
             level: Value::X,
             last: None,
+            one_way: None,
             edge: None,
             here: Figures::default(),
             told: told.get(at).copied().unwrap_or(0),
         };
         self.wires = view.lines.iter().enumerate().map(wire).collect();
+        self.untold = self.wires.len();
         self.head()
     }
 
@@ -564,10 +618,7 @@ impl Sink for Vcd {
         }
         for request in 0..self.requests.len() {
             let here = self.here(request);
-            let Figures { delivered, overflowed, merged, .. } = &mut self.requests[request].before;
-            *delivered += here.delivered;
-            *overflowed += here.overflowed;
-            *merged += here.merged;
+            self.requests[request].before.add(here);
             self.requests[request].last = None;
         }
         self.marks = Marks::beside(&next.path);
@@ -577,17 +628,8 @@ impl Sink for Vcd {
         (self.tick, self.changes, self.hidden, self.more_steps) = (0, 0, 0, 0);
         self.steps.clear();
         self.pulses.clear();
+        self.returns.clear();
         Ok(true)
-    }
-}
-
-/// What is left of figures.
-fn less(of: Figures, before: Figures) -> Figures {
-    Figures {
-        delivered: of.delivered.saturating_sub(before.delivered),
-        overflowed: of.overflowed.saturating_sub(before.overflowed),
-        merged: of.merged.saturating_sub(before.merged),
-        ..of
     }
 }
 

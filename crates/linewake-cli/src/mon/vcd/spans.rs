@@ -110,7 +110,11 @@ impl Pass<'_> {
         let due = self.begins.partition_point(|begin| begin.tick < before);
         for begin in self.begins.drain(..due).collect::<Vec<_>>() {
             self.go_to(begin.tick.max(self.tick).max(1))?;
-            self.set(begin.wire, |known| if begin.is_gone { known.is_gone = true } else { known.is_lost = true })?;
+            self.set(
+                begin.wire,
+                false,
+                |known| if begin.is_gone { known.is_gone = true } else { known.is_lost = true },
+            )?;
         }
         Ok(())
     }
@@ -121,7 +125,7 @@ impl Pass<'_> {
         self.begins.retain(|begin| begin.wire != wire || (begin.is_gone && !is_back));
         self.known[wire].level = value;
         let was = self.known[wire].is_lost || self.known[wire].is_gone;
-        self.set(wire, |known| (known.is_lost, known.is_gone) = (false, known.is_gone && !is_back))?;
+        self.set(wire, is_back, |known| (known.is_lost, known.is_gone) = (false, known.is_gone && !is_back))?;
         if !was {
             self.to.change_scalar(self.pairs[wire].level, value)?;
         }
@@ -129,9 +133,9 @@ impl Pass<'_> {
     }
 
     fn marked(&mut self, wire: usize, marks: u8) -> io::Result<()> {
-        let tick = self.tick + 1;
+        let tick = self.tick.saturating_add(1);
         if marks & HERE > 0 {
-            self.set(wire, |known| known.is_lost = true)?;
+            self.set(wire, false, |known| known.is_lost = true)?;
         }
         if marks & NEXT > 0 {
             self.begins.push(Begin { tick, wire, is_gone: false });
@@ -145,7 +149,7 @@ impl Pass<'_> {
     }
 
     /// Shows what it becomes, where that is another thing than before.
-    fn set(&mut self, wire: usize, to: impl FnOnce(&mut Known)) -> io::Result<()> {
+    fn set(&mut self, wire: usize, is_back: bool, to: impl FnOnce(&mut Known)) -> io::Result<()> {
         let known = &mut self.known[wire];
         let was = known.is_lost || known.is_gone;
         to(known);
@@ -154,6 +158,11 @@ impl Pass<'_> {
             return Ok(());
         }
         let pair = self.pairs[wire];
+        if is_back {
+            // Who reads it knows by the order that the level is no edge.
+            self.to.change_scalar(pair.lost, Value::V0)?;
+            return self.to.change_scalar(pair.level, level);
+        }
         self.to.change_scalar(pair.level, if is { Value::X } else { level })?;
         self.to.change_scalar(pair.lost, Value::from(is))
     }
