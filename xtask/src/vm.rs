@@ -67,6 +67,9 @@ struct RunArguments {
     /// Give the guest USB: a serial adapter, /dev/ttyUSB0, and a gadget controller of its own
     #[arg(long)]
     usb_serial: bool,
+    /// Give the guest boards: a PCI device that raises interrupts when it is told to (QEMU's edu), and a parallel port
+    #[arg(long)]
+    boards: bool,
     /// Another file for /test; may be given more than once
     #[arg(long = "file", value_name = "FILE")]
     files: Vec<PathBuf>,
@@ -176,6 +179,9 @@ fn qemu(arguments: &RunArguments, guest: &prepare::Guest, run: &Directory) -> Co
     }
     if arguments.usb_serial {
         command.args(["-usb", "-chardev", "file,id=usb,path=/dev/null", "-device", "usb-serial,chardev=usb"]);
+    }
+    if arguments.boards {
+        command.args(["-device", "edu", "-chardev", "null,id=printer", "-parallel", "chardev:printer"]);
     }
     command.stdin(Stdio::null());
     command

@@ -38,6 +38,29 @@ pub(crate) const GPIO_MODULES: &[&str] = &["configfs", "gpio-sim"];
 pub(crate) const DEVICE_MODULES: &[&str] =
     &["evdev", "uinput", "hid", "hid-generic", "uhid", "tun", "watchdog", "softdog"];
 
+/// Drivers that only some tests have a use for. They are in the guest, and whoever needs one loads it: `insmod
+/// /modules/NAME.ko`, those that it stands on first.
+const MODULES_TO_LOAD: &[&str] = &[
+    // Joysticks (/dev/input/js0).
+    "joydev",
+    // Interrupts of a PCI device, for programs (/dev/uio0).
+    "uio",
+    "uio_pci_generic",
+    // A parallel port (/dev/parport0), and its interrupt as a pulse per second (/dev/pps0).
+    "parport",
+    "parport_pc",
+    "ppdev",
+    "pps_parport",
+    // An infrared transmitter that its own receiver sees (/dev/lirc0).
+    "rc-core",
+    "rc-loopback",
+    // Measuring cards (/dev/comedi0): one that is the parallel port.
+    "comedi",
+    "comedi_parport",
+    // Devices that a program plays (/dev/cuse).
+    "cuse",
+];
+
 /// A USB bus with QEMU's serial adapter on it (/dev/ttyUSB0), and one in the guest itself, on which a gadget can be
 /// plugged in and out through configfs (/dev/ttyGS0 and /dev/ttyACM0). In the order in which they are loaded.
 pub(crate) const USB_MODULES: &[&str] = &[
@@ -74,7 +97,10 @@ pub(crate) fn guest() -> Result<Guest, Box<dyn Error>> {
     fs::create_dir_all(&directory)?;
     let lock = File::options().create(true).append(true).open(directory.join("prepare.lock"))?;
     lock.lock()?;
-    let recipe = format!("1 {SOURCES:?} {PROGRAMS:?} {FILES:?} {GPIO_MODULES:?} {DEVICE_MODULES:?} {USB_MODULES:?}\n");
+    let recipe = format!(
+        "1 {SOURCES:?} {PROGRAMS:?} {FILES:?} {GPIO_MODULES:?} {DEVICE_MODULES:?} {USB_MODULES:?} \
+         {MODULES_TO_LOAD:?}\n"
+    );
     let (kernel, base, ready) = (directory.join("vmlinuz"), directory.join("base.cpio"), directory.join("ready"));
     if let Ok(stamp) = fs::read_to_string(&ready)
         && let Some(version) = stamp.strip_prefix(&recipe)
@@ -140,7 +166,7 @@ fn prepare(run: &Run, scratch: &Path, suites: &[&str]) -> Result<Guest, Failure>
         }
     }
     let modules = root.join("usr/lib/modules").join(&version);
-    for name in [GPIO_MODULES, DEVICE_MODULES, USB_MODULES].concat() {
+    for name in [GPIO_MODULES, DEVICE_MODULES, USB_MODULES, MODULES_TO_LOAD].concat() {
         let module = find(&modules, &format!("{name}.ko.xz"))?
             .ok_or_else(|| format!("Debian's kernel {version} has no module \"{name}\""))?;
         let unpacked = Command::new(root.join("usr/bin/busybox")).args(["xz", "-dc"]).arg(module).output()?;
