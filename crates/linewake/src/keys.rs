@@ -196,6 +196,10 @@ impl<'a> Value<'a> {
         self.value.is_array()
     }
 
+    pub(crate) fn is_table(&self) -> bool {
+        self.value.is_table()
+    }
+
     /// One of several words.
     pub(crate) fn word<T: Copy>(&self, words: &[(&'static str, T)]) -> Result<T, Error> {
         let text = self.text()?;

@@ -37,16 +37,30 @@
 //! no local device. Who allows it vouches for the profile: that its codes are this driver's, and that no input holds an
 //! address.
 
+mod call;
+mod calls;
+mod check;
+mod code;
+mod device;
 mod explain;
-mod layout;
+mod field;
+mod input;
+mod line;
+mod output;
 mod plan;
+mod wait;
 
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-pub(crate) use self::layout::{About, Asked, Call, Output, Role};
-pub(crate) use self::plan::{By, EventSource, Line, Means, Place, Plan, Target};
+pub(crate) use self::call::{Argument, Call, Request, What, When};
+pub(crate) use self::device::{Place, Target};
+pub(crate) use self::input::{About, Asked};
+pub(crate) use self::line::Line;
+pub(crate) use self::output::{Output, Role, Since};
+pub(crate) use self::plan::{Levels, Plan, Step};
+pub(crate) use self::wait::{By, End, EventSource, Means, Reads};
 use crate::{Error, ErrorKind};
 
 /// A vendor's driver, described. See the [module](self).
@@ -153,7 +167,7 @@ impl Profile {
             return Ok(());
         }
         let calls: Vec<_> =
-            needed.iter().map(|(call, why)| format!("\"{}\" ({}: {why})", call.name, call.code)).collect();
+            needed.iter().map(|(call, why)| format!("\"{}\" ({}: {why})", call.name, call.what.words())).collect();
         let message = format!(
             "the profile \"{}\" may change the device, by {}; read what it does, and if you trust it allow it \
              (`allow_writes`, `--allow-writes`)",

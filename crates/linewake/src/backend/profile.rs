@@ -16,7 +16,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use futures_core::Stream as _;
-use overlapped::{Access, Call, Device, InvertedCall};
+use overlapped::{Call, Device, InvertedCall};
 
 use self::judge::Judge;
 use super::{Ask, Backend, Capabilities, Held, Numbering, RawEdge, Settled, unsupported};
@@ -59,7 +59,7 @@ pub(crate) fn open(path: &str, allow_writes: bool) -> Result<Arc<dyn Backend>, E
 
 /// What opens the device that a profile names, again and again the same.
 fn opener(plan: &Plan, target: Target) -> impl Fn() -> Result<Device, overlapped::Error> + Send + Sync + 'static {
-    let writes = plan.calls.iter().any(|call| matches!(call.code.access(), Access::Write | Access::ReadWrite));
+    let writes = plan.opens_for_writing();
     #[cfg(windows)]
     let before = std::sync::Mutex::<Option<std::path::PathBuf>>::default();
     move || {
@@ -70,7 +70,7 @@ fn opener(plan: &Plan, target: Target) -> impl Fn() -> Result<Device, overlapped
         match &target.place {
             Place::Path(path) => options.open(path),
             #[cfg(windows)]
-            Place::Interface(guid) => {
+            Place::Interface { guid, .. } => {
                 let Ok(class) = guid.parse::<overlapped::InterfaceClass>() else {
                     return options.open(guid);
                 };
@@ -87,7 +87,8 @@ fn opener(plan: &Plan, target: Target) -> impl Fn() -> Result<Device, overlapped
                 opened
             }
             #[cfg(not(windows))]
-            Place::Interface(guid) => options.open(format!("device interface {guid} (Windows)")),
+            Place::Interface { guid, .. } => options.open(format!("device interface {guid} (Windows)")),
+            Place::Subsystem { name, .. } => options.open(format!("a device of {name} (Linux)")),
         }
     }
 }
@@ -126,7 +127,7 @@ impl Chip {
         let target = self.plan.target.as_ref().map(|target| &target.place);
         let is_list = error.device().is_some_and(|device| device.operation() == overlapped::Operation::Interface);
         match target {
-            Some(Place::Interface(guid)) if is_list => {
+            Some(Place::Interface { guid, .. }) if is_list => {
                 let remedy = "name the device by `path` in the profile's [device]";
                 let message = format!("the devices of the interface \"{guid}\" cannot be listed: {error}; {remedy}");
                 error.saying(message)
@@ -148,7 +149,10 @@ impl Chip {
     /// The levels now of the lines that are asked for; none for those the driver does not tell.
     fn levels(&self, device: &Device, judge: &Judge, asked: &[Asked], event: u64) -> Result<Vec<Option<bool>>, Error> {
         let mut levels = vec![None; asked.len()];
-        let Some(call) = self.plan.levels else {
+        if let profile::Levels::Start(active) = self.plan.levels {
+            return Ok(vec![Some(active); asked.len()]);
+        }
+        let Some(&call) = self.plan.levels.calls().first() else {
             return Ok(levels);
         };
         let one_by_one = self.plan.levels_each_line();
@@ -156,9 +160,8 @@ impl Chip {
         for place in places {
             let line = place.map(|place: usize| asked[place]);
             let bytes = self.ask(device, call, About { lines: asked, line, queue_size: 0, event })?;
-            let output = &self.plan.call(call).output;
             let read =
-                judge.read_levels(output, place, &bytes).map_err(|reason| malformed(&self.plan, device, &reason))?;
+                judge.read_levels(call, place, &bytes).map_err(|reason| malformed(&self.plan, device, &reason))?;
             read.into_iter().for_each(|(place, active)| levels[place] = Some(active));
         }
         Ok(levels)
@@ -184,17 +187,16 @@ impl Backend for Chip {
     }
 
     fn capabilities(&self) -> Capabilities {
-        let told = self.plan.told();
-        let is_exact = self.plan.account.is_some() && told.has(Role::Overflowed);
+        let is_exact = self.plan.account.is_some() && self.plan.tells(Role::Overflowed);
         Capabilities {
             shared_lines: !self.plan.target.as_ref().is_some_and(|target| target.exclusive),
-            atomic_values: self.plan.levels.is_some() && !self.plan.levels_each_line(),
+            atomic_values: self.plan.levels.calls().len() == 1 && !self.plan.levels_each_line(),
             ..Capabilities::inputs_only(self.plan.lines.len(), if is_exact { Trust::Exact } else { Trust::AtLeast })
         }
     }
 
     fn clock(&self, _: EventClock) -> Clock {
-        if self.plan.told().has(Role::Timestamp) { Clock::unrelated("device") } else { Clock::read("program", now_ns) }
+        if self.plan.tells(Role::Timestamp) { Clock::unrelated("device") } else { Clock::read("program", now_ns) }
     }
 
     fn lines(&self) -> Result<Vec<LineInfo>, Error> {
@@ -420,10 +422,10 @@ impl Lines {
                 }
                 By::Poll(period) => {
                     // What counts from the start needs a first reading; levels were read just now.
-                    if let Some(then) = wait.then {
+                    if let Some(&then) = wait.then.first() {
                         let call = plan.call(then);
                         let bytes = self.chip.ask(&self.device, then, self.about(place))?;
-                        let first = self.judge.take(place, &bytes, now_ns(), &mut Vec::new());
+                        let first = self.judge.take(Some(then), place, &bytes, now_ns(), &mut Vec::new());
                         first.map_err(|reason| self.malformed(&format!("\"{}\": {reason}", call.name)))?;
                     }
                     Waits::Sleep(self.chip.timer.sleep(*period))
@@ -455,12 +457,12 @@ impl Lines {
                 Poll::Pending => {}
                 Poll::Ready(Some(Ok(reply))) => {
                     self.ready.push(index);
-                    if self.chip.plan.wait.then.is_some() || self.chip.plan.told().header > 0 {
+                    if self.chip.plan.reads() == Some(profile::Reads::Messages) {
                         self.completed(index, place, &reply, into)?;
                     } else {
                         let mut bytes = std::mem::take(left);
                         bytes.extend_from_slice(&reply);
-                        let whole = bytes.len() - bytes.len() % self.chip.plan.told().record.max(1);
+                        let whole = bytes.len() - bytes.len() % self.chip.plan.told(None).record.max(1);
                         self.completed(index, place, &bytes[..whole], into)?;
                         bytes.drain(..whole);
                         if let Waits::Reads(_, left) = &mut self.sources[index].waits {
@@ -541,9 +543,13 @@ impl Lines {
         bytes: &[u8],
         into: &mut Vec<RawEdge>,
     ) -> Result<(), Error> {
-        match self.chip.plan.wait.then {
-            Some(then) => self.after = Some((Then::Meaning(index), self.send(then, place))),
-            None => self.judge.take(place, bytes, now_ns(), into).map_err(|reason| self.malformed(&reason))?,
+        let teller = match self.chip.plan.wait.by {
+            By::Call(call) => Some(call),
+            By::Read(_) | By::Event(_) | By::Poll(_) => None,
+        };
+        match self.chip.plan.wait.then.first() {
+            Some(&then) => self.after = Some((Then::Meaning(index), self.send(then, place))),
+            None => self.judge.take(teller, place, bytes, now_ns(), into).map_err(|reason| self.malformed(&reason))?,
         }
         Ok(())
     }
@@ -555,7 +561,8 @@ impl Lines {
         match then {
             Then::Meaning(index) => {
                 let place = self.sources[index].place;
-                self.judge.take(place, bytes, now_ns, into).map_err(|reason| self.malformed(&reason))?;
+                let teller = plan.wait.then.first().copied();
+                self.judge.take(teller, place, bytes, now_ns, into).map_err(|reason| self.malformed(&reason))?;
                 if let (Waits::Sleep(sleep), By::Poll(period)) = (&mut self.sources[index].waits, &plan.wait.by) {
                     *sleep = self.chip.timer.sleep(*period);
                     self.ready.push(index);
@@ -574,16 +581,15 @@ impl Lines {
     }
 
     fn read_levels(&self, place: Option<usize>, bytes: &[u8]) -> Result<Vec<(usize, bool)>, Error> {
-        let output = self.plan().levels.map(|levels| &self.plan().call(levels).output);
-        let Some(output) = output else {
+        let Some(&call) = self.plan().levels.calls().first() else {
             return Ok(Vec::new());
         };
-        self.judge.read_levels(output, place, bytes).map_err(|reason| self.malformed(&reason))
+        self.judge.read_levels(call, place, bytes).map_err(|reason| self.malformed(&reason))
     }
 
     /// Asks for the levels of lines that changed.
     fn ask_levels(&mut self) {
-        let Some(call) = self.plan().levels else {
+        let Some(&call) = self.plan().levels.calls().first() else {
             return;
         };
         let one = if self.plan().levels_each_line() { self.judge.next_changed(0) } else { None };
@@ -690,7 +696,7 @@ impl Held for Lines {
 
     fn settle(&mut self) -> Result<Option<Vec<Settled>>, Error> {
         let plan = self.chip.plan.clone();
-        let Some(account) = plan.account.filter(|_| self.judge.sees_all() && plan.told().has(Role::Overflowed)) else {
+        let Some(account) = plan.account.filter(|_| self.judge.sees_all() && plan.tells(Role::Overflowed)) else {
             return Ok(None);
         };
         self.sources.clear();
@@ -714,7 +720,7 @@ fn window(pending: usize, length: usize) -> usize {
 
 /// Reads the driver's counters of the lines that were asked for.
 fn settled(plan: &Plan, output: &Output, asked: &[Asked], bytes: &[u8]) -> Result<Vec<Settled>, String> {
-    let records: Vec<_> = output.records(bytes)?.collect();
+    let records: Vec<_> = output.records(bytes)?.map(|(_, record)| record).collect();
     let number = |index: usize, record: &[u8]| {
         let by_place = || plan.lines.get(index).map(|line| line.number);
         if output.has(Role::Line) { output.get(Role::Line, record) } else { by_place() }

@@ -2,8 +2,13 @@
 
 use std::fmt;
 
-use super::layout::{Endian, Field, Input, Output, Role, Sent};
-use super::plan::{By, EventSource, Means, Place, Plan};
+use super::call::What;
+use super::device::Place;
+use super::field::{Endian, Field};
+use super::input::{Input, Sent};
+use super::output::{Output, Role, Since};
+use super::plan::Plan;
+use super::wait::{By, EventSource, Means};
 use crate::{Error, ErrorKind};
 
 pub(super) struct Explanation<'a>(pub(super) &'a Plan);
@@ -23,13 +28,16 @@ impl fmt::Display for Explanation<'_> {
                 let alone = if exclusive { ", for itself alone" } else { "" };
                 match place {
                     Place::Path(path) => writeln!(f, "It opens {path}{alone}.")?,
-                    Place::Interface(guid) => writeln!(f, "It opens the first device of the interface {guid}{alone}.")?,
+                    Place::Interface { guid, .. } => {
+                        writeln!(f, "It opens the first device of the interface {guid}{alone}.")?
+                    }
+                    Place::Subsystem { name, .. } => writeln!(f, "It opens a device of the class {name}{alone}.")?,
                 }
             }
         }
         self.calls(f, "When lines are asked for, it sends, in this order:", &plan.setup)?;
         self.wait(f)?;
-        if let Some(levels) = plan.levels {
+        for &levels in plan.levels.calls() {
             let each = if plan.levels_each_line() { ", once for each line" } else { "" };
             writeln!(f, "It reads the levels of the lines{each} with:")?;
             self.call(f, levels)?;
@@ -44,7 +52,9 @@ impl fmt::Display for Explanation<'_> {
             [] => writeln!(f, "Nothing in it needs to be allowed."),
             needed => {
                 writeln!(f, "You have to allow it (--allow-writes), because:")?;
-                needed.iter().try_for_each(|(call, why)| writeln!(f, "  \"{}\" ({}): {why}", call.name, call.code))
+                needed
+                    .iter()
+                    .try_for_each(|(call, why)| writeln!(f, "  \"{}\" ({}): {why}", call.name, call.what.words()))
             }
         }
     }
@@ -61,15 +71,18 @@ impl Explanation<'_> {
 
     fn call(&self, f: &mut fmt::Formatter<'_>, index: usize) -> fmt::Result {
         let call = self.0.call(index);
-        let (code, name) = (call.code, &call.name);
-        writeln!(
-            f,
-            "  \"{name}\": control code {code} (device type {:#06x}, function {:#05x}, {:?}, access {:?})",
-            code.device_type(),
-            code.function(),
-            code.method(),
-            code.access()
-        )?;
+        let name = &call.name;
+        match &call.what {
+            What::Control(code) => writeln!(
+                f,
+                "  \"{name}\": control code {code} (device type {:#06x}, function {:#05x}, {:?}, access {:?})",
+                code.device_type(),
+                code.function(),
+                code.method(),
+                code.access()
+            )?,
+            what => writeln!(f, "  \"{name}\": {}", what.words())?,
+        }
         input(f, &call.input)?;
         output(f, &call.output)
     }
@@ -98,18 +111,14 @@ impl Explanation<'_> {
                 writeln!(f, "It asks every {} µs {of}; what happens faster is not seen.", period.as_micros())?
             }
         }
-        if let Some(then) = wait.then {
-            writeln!(f, "After each it asks what happened with:")?;
-            self.call(f, then)?;
-        }
-        let told = self.0.told();
+        self.calls(f, "After each it sends, in this order:", &wait.then)?;
         let meaning = match wait.means {
             Means::Edge => "Each record is one edge.",
             Means::Level => "It gives levels: a line whose level is another than before had an edge.",
             Means::Count => {
                 "It counts the edges of a line: the last of those that are new is delivered, the others are missing."
             }
-            Means::Mask if !told.has(Role::Changed) => "A set bit is one edge of its line.",
+            Means::Mask if !self.0.tells(Role::Changed) => "A set bit is one edge of its line.",
             Means::Mask if self.0.reads_levels_after() => {
                 "A set bit is a line that changed, once at least; the levels are read after to know which way."
             }
@@ -117,15 +126,15 @@ impl Explanation<'_> {
         };
         writeln!(f, "{meaning}")?;
         let stamped =
-            if told.has(Role::Timestamp) { "the device's own clock" } else { "this computer when they arrive" };
+            if self.0.tells(Role::Timestamp) { "the device's own clock" } else { "this computer when they arrive" };
         writeln!(f, "Edges are stamped by {stamped}.")
     }
 
     fn trust(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let told = self.0.told();
-        f.write_str(if told.has(Role::Overflowed) && self.0.account.is_some() {
+        let tells = |role| self.0.tells(role);
+        f.write_str(if tells(Role::Overflowed) && self.0.account.is_some() {
             "The account is exact: the device says what is missing, and keeps counters.\n"
-        } else if told.has(Role::Overflowed) || told.has(Role::LineSeqno) || told.has(Role::Count) {
+        } else if tells(Role::Overflowed) || tells(Role::LineSeqno) || tells(Role::Count) {
             "The account is \"at least\": what is missing is known when the next edge comes.\n"
         } else {
             "The account is \"at least\": only the same direction twice shows that an edge is missing.\n"
@@ -208,9 +217,9 @@ fn meaning(role: Role, output: &Output) -> String {
         Role::Line => "the number of the line",
         Role::Edge => return format!("the edge: {} is rising, {} is falling", output.rising, output.falling),
         Role::Level => "the level of the line, active unless zero",
-        Role::Count if output.since_last => "how many edges the line had since it was read last",
+        Role::Count if output.since == Since::Last => "how many edges the line had since it was read last",
         Role::Count => "how many edges the line ever had",
-        Role::Timestamp => return format!("when it happened, in units of {} ns", output.tick_ns),
+        Role::Timestamp => return format!("when it happened, in units of {} ns", output.tick.ns(1)),
         Role::Seqno => "a number that counts all edges",
         Role::LineSeqno => "a number that counts the edges of the line",
         Role::Overflowed => "how many edges of the line were dropped from a full queue",
@@ -251,7 +260,7 @@ impl<'a> Sample<'a> {
             return Err(Error::new(ErrorKind::InvalidInput, message));
         }
         let malformed = |reason| Error::new(ErrorKind::Malformed, format!("this is no answer of \"{name}\": {reason}"));
-        let records = output.records(bytes).map_err(malformed)?.map(Box::from).collect();
+        let records = output.records(bytes).map_err(malformed)?.map(|(_, record)| Box::from(record)).collect();
         Ok(Self { plan, output, records })
     }
 
@@ -291,7 +300,7 @@ impl fmt::Display for Sample<'_> {
                             None => write!(f, "{number}")?,
                         },
                     },
-                    Role::Timestamp => write!(f, "{} ns", u128::from(number) * u128::from(self.output.tick_ns))?,
+                    Role::Timestamp => write!(f, "{} ns", self.output.tick.ns(number))?,
                     _ => write!(f, "{number}")?,
                 }
             }

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::backend::{Ask, Numbering, RawEdge};
-use crate::profile::{Asked, By, Means, Output, Plan, Role};
+use crate::profile::{Asked, Means, Output, Plan, Role, Since};
 use crate::{EdgeKind, Edges, Missed, Offset};
 
 /// A change that is told so long after the levels were read is not in them.
@@ -23,6 +23,10 @@ pub(super) struct Judge {
     is_told: bool,
     /// Edges in a direction nobody wants are dropped here.
     filters: bool,
+    /// The driver tells of edges of one direction alone.
+    is_one_way: bool,
+    /// The last time that each of those that tell gave: in its own ticks, as if its counter had no end, and when it came.
+    times: Vec<Option<(u64, u64)>>,
 }
 
 #[derive(Debug)]
@@ -71,13 +75,15 @@ impl Stamp {
 pub(super) fn asked(plan: &Plan, ask: &Ask<'_>) -> Vec<Asked> {
     let asked = ask.lines.iter().filter_map(|(offset, config)| {
         let line = plan.lines.get(offset.index())?;
-        Some(Asked { number: line.number, event_bit: line.event_bit, edges: config.edges })
+        let (number, event_bit, active_low) = (line.number, line.event_bit, line.active_low);
+        Some(Asked { number, event_bit, edges: config.edges, active_low })
     });
     asked.collect()
 }
 
 impl Judge {
     pub(super) fn new(plan: Arc<Plan>, ask: &Ask<'_>, asked: &[Asked]) -> Self {
+        let counts_from_zero = plan.all_told().any(|told| told.since == Since::Open);
         let mut places: HashMap<_, _> = plan.lines.iter().map(|line| (line.number, None)).collect();
         let lines = ask.lines.iter().zip(asked).enumerate().map(|(place, (&(offset, _), asked))| {
             places.insert(asked.number, Some(place));
@@ -88,7 +94,7 @@ impl Judge {
                 active: None,
                 changes: 0,
                 ahead_ns: None,
-                count: None,
+                count: counts_from_zero.then_some(0),
                 last: None,
                 base: None,
                 line_seqno: 0,
@@ -100,7 +106,9 @@ impl Judge {
         let one_way = |line: &Line| matches!(line.asked.edges, Some(Edges::Rising | Edges::Falling));
         Self {
             filters: lines.iter().any(one_way) && !plan.selects_edges(),
-            is_told: plan.told().has(Role::Overflowed) || plan.wait.means == Means::Count,
+            is_told: plan.tells(Role::Overflowed) || plan.wait.means == Means::Count,
+            is_one_way: plan.is_one_way(),
+            times: vec![None; plan.tellers.len()],
             lines,
             places,
             plan,
@@ -108,7 +116,11 @@ impl Judge {
     }
 
     pub(super) fn numbering(&self) -> Numbering {
-        if self.is_told { Numbering::Told } else { Numbering::Polarity }
+        match (self.is_told, self.is_one_way) {
+            (true, _) => Numbering::Told,
+            (false, true) => Numbering::Unnumbered,
+            (false, false) => Numbering::Polarity,
+        }
     }
 
     /// Whether counters of the driver are about the same edges as those that are given here.
@@ -134,56 +146,98 @@ impl Judge {
         (from..self.lines.len()).find(|&place| self.lines[place].changes > 0)
     }
 
-    /// What came: of the line at a place, or of the card. `Err` says what is wrong with it.
+    /// What came from one of those that tell: of the line at a place, or of the card. `Err` says what is wrong with it.
     pub(super) fn take(
         &mut self,
+        teller: Option<usize>,
         place: Option<usize>,
         bytes: &[u8],
         now_ns: u64,
         into: &mut Vec<RawEdge>,
     ) -> Result<(), String> {
         let plan = self.plan.clone();
-        let told = plan.told();
-        for (index, record) in told.records(bytes)?.enumerate() {
-            let stamp = self.stamp(told, record, now_ns);
-            if plan.wait.means == Means::Mask || (plan.wait.means == Means::Level && told.has(Role::Levels)) {
-                self.masks(told, place, record, stamp, into);
-                continue;
-            }
-            let named = told.get(Role::Line, record);
-            let place = match (place, named) {
-                (Some(place), None) => Some(place),
-                (_, Some(number)) => match self.places.get(&number) {
-                    Some(place) => *place,
-                    None => return Err(format!("it tells of line {number}, which the profile does not have")),
-                },
-                (None, None) => plan.lines.get(index).and_then(|line| self.places.get(&line.number).copied().flatten()),
-            };
-            let Some(place) = place else { continue };
-            match plan.wait.means {
-                Means::Edge => self.edge(told, place, record, stamp, into)?,
-                Means::Level => {
-                    let active = told.get(Role::Level, record).unwrap_or(0) != 0;
-                    // What is told of one line is told because it changed.
-                    let is_change =
-                        (named.is_some() || plan.wait.each_line) && matches!(plan.wait.by, By::Call(_) | By::Read(_));
-                    if is_change || self.lines[place].active.is_some_and(|before| before != active) {
-                        self.emit(place, active, stamp, into);
-                    }
-                    self.lines[place].active = Some(active);
-                }
-                Means::Count => self.count(told, place, record, stamp, into),
-                Means::Mask => {}
+        let told = plan.told(teller);
+        if told.length == 0 {
+            // The completion is all there is.
+            let stamp = Stamp::now(now_ns);
+            return self.record(told, self.place_of(told, place, 0, &[])?, &[], stamp, into);
+        }
+        let is_mask = plan.wait.means == Means::Mask || (plan.wait.means == Means::Level && told.has(Role::Levels));
+        let at = plan.tellers.iter().position(|&one| one == teller);
+        for (index, record) in told.records(bytes)? {
+            let stamp = self.stamp(told, at, record, now_ns);
+            if is_mask {
+                self.masks(teller, place, record, stamp, into);
+            } else {
+                self.record(told, self.place_of(told, place, index, record)?, record, stamp, into)?;
             }
         }
         Ok(())
     }
 
-    fn stamp(&self, told: &Output, record: &[u8], now_ns: u64) -> Stamp {
+    /// The place of the line that a record is about; none if nobody asked for it.
+    fn place_of(
+        &self,
+        told: &Output,
+        place: Option<usize>,
+        index: usize,
+        record: &[u8],
+    ) -> Result<Option<usize>, String> {
+        let lines = &self.plan.lines;
+        match (place, told.get(Role::Line, record)) {
+            (Some(place), None) => Ok(Some(place)),
+            (_, Some(number)) => match self.places.get(&number) {
+                Some(place) => Ok(*place),
+                None if told.ignores_unknown_lines => Ok(None),
+                None => Err(format!(
+                    "it tells of line {number}, which the profile does not have (`unknown_line = \"ignore\"` if that is no \
+                     fault)"
+                )),
+            },
+            (None, None) => match lines.get(if lines.len() == 1 { 0 } else { index }) {
+                Some(line) => Ok(self.places.get(&line.number).copied().flatten()),
+                None => Err(format!("it gives a record of line {index}, and there are {} lines", lines.len())),
+            },
+        }
+    }
+
+    /// One record of one line.
+    fn record(
+        &mut self,
+        told: &Output,
+        place: Option<usize>,
+        record: &[u8],
+        stamp: Stamp,
+        into: &mut Vec<RawEdge>,
+    ) -> Result<(), String> {
+        let Some(place) = place else { return Ok(()) };
+        match self.plan.wait.means {
+            Means::Edge => self.edge(told, place, record, stamp, into),
+            Means::Level => {
+                let active = (told.get(Role::Level, record).unwrap_or(0) != 0) != self.lines[place].asked.active_low;
+                self.level(place, active, stamp, into);
+                Ok(())
+            }
+            Means::Count => self.count(told, place, record, stamp, into),
+            Means::Mask => Ok(()),
+        }
+    }
+
+    /// The level that a line has: an edge if it had another one.
+    fn level(&mut self, place: usize, active: bool, stamp: Stamp, into: &mut Vec<RawEdge>) {
+        let repeats_are_losses = self.plan.wait.repeats_are_losses && self.plan.tells(Role::Level);
+        match self.lines[place].active {
+            None => self.lines[place].active = Some(active),
+            Some(before) if before == active && !repeats_are_losses => {}
+            Some(_) => self.emit(place, active, stamp, into),
+        }
+    }
+
+    /// `at` is the place of what tells among all that do.
+    fn stamp(&mut self, told: &Output, at: Option<usize>, record: &[u8], now_ns: u64) -> Stamp {
         let number = |role| told.get(role, record).map(|number| u32::try_from(number).unwrap_or(u32::MAX));
-        let ticks = told.get(Role::Timestamp, record).map(|ticks| ticks.saturating_mul(told.tick_ns));
         Stamp {
-            timestamp_ns: ticks.unwrap_or(now_ns),
+            timestamp_ns: self.time(told, at, record, now_ns).unwrap_or(now_ns),
             seqno: told.get(Role::Seqno, record).unwrap_or(0) as u32,
             line_seqno: told.get(Role::LineSeqno, record).map(|number| number as u32),
             missed: Missed {
@@ -191,6 +245,24 @@ impl Judge {
                 merged: number(Role::Merged).unwrap_or(0),
             },
         }
+    }
+
+    /// When a record says that it happened, in nanoseconds of the device's clock.
+    fn time(&mut self, told: &Output, at: Option<usize>, record: &[u8], now_ns: u64) -> Option<u64> {
+        let field = told.field(Role::Timestamp)?;
+        let ticks = field.number(record)?;
+        if let Some((part, tick)) = &told.fraction {
+            return Some(told.tick.ns(ticks).saturating_add(tick.ns(part.number(record)?)));
+        }
+        let last = self.times.get_mut(at?)?;
+        let ticks = match *last {
+            Some((before, came_ns)) => {
+                unwrapped(before, ticks, field.greatest(), told.tick.ticks(now_ns.saturating_sub(came_ns)))
+            }
+            None => ticks,
+        };
+        *last = Some((ticks, now_ns));
+        Some(told.tick.ns(ticks))
     }
 
     fn edge(
@@ -201,16 +273,20 @@ impl Judge {
         mut stamp: Stamp,
         into: &mut Vec<RawEdge>,
     ) -> Result<(), String> {
-        let active = match told.get(Role::Edge, record) {
-            Some(edge) if edge == told.rising => true,
-            Some(edge) if edge == told.falling => false,
-            edge => {
+        let rises = match (self.plan.wait.edge, told.get(Role::Edge, record)) {
+            (Some(edge), _) => edge == EdgeKind::Rising,
+            (None, Some(edge)) if edge == told.rising => true,
+            (None, Some(edge)) if edge == told.falling => false,
+            (None, Some(_)) if told.ignores_other_edges => return Ok(()),
+            (None, edge) => {
                 let (edge, rising, falling) = (edge.unwrap_or(0), told.rising, told.falling);
                 return Err(format!(
-                    "it tells of edge {edge}, which is neither {rising} (rising) nor {falling} (falling)"
+                    "it tells of edge {edge}, which is neither {rising} (rising) nor {falling} (falling) (`others = \
+                     \"ignore\"` in `edge` if that is no fault)"
                 ));
             }
         };
+        let active = rises != self.lines[place].asked.active_low;
         if let Some(field) = told.field(Role::LineSeqno)
             && let Some(number) = field.number(record)
             && let Some(last) = self.lines[place].last.replace(number)
@@ -228,43 +304,70 @@ impl Judge {
         Ok(())
     }
 
-    fn count(&mut self, told: &Output, place: usize, record: &[u8], stamp: Stamp, into: &mut Vec<RawEdge>) {
-        let Some(field) = told.field(Role::Count) else { return };
-        let Some(count) = field.number(record) else { return };
+    fn count(
+        &mut self,
+        told: &Output,
+        place: usize,
+        record: &[u8],
+        stamp: Stamp,
+        into: &mut Vec<RawEdge>,
+    ) -> Result<(), String> {
+        let Some(field) = told.field(Role::Count) else { return Ok(()) };
+        let Some(count) = field.number(record) else { return Ok(()) };
         let line = &mut self.lines[place];
         let level = told.get(Role::Level, record).map(|level| level != 0);
         let level = level.or_else(|| told.field(Role::Levels)?.bit(record, line.level_bit));
-        let new = match (told.since_last, line.count.replace(count)) {
-            (true, _) => count,
-            (false, Some(last)) => count.wrapping_sub(last) & field.greatest(),
+        let level = level.map(|level| level != line.asked.active_low);
+        let new = match (told.since, line.count.replace(count)) {
+            (Since::Last, _) => count,
+            (Since::Start | Since::Open, Some(last)) => {
+                let new = count.wrapping_sub(last) & field.greatest();
+                // So many at once is a counter that began anew. A narrow one may well get that far.
+                if field.greatest() >= 0xffff && new > field.greatest() / 2 {
+                    return Err(format!("the count of line {} goes back, from {last} to {count}", line.offset));
+                }
+                new
+            }
             // The first reading of a counter that ran before: nothing is known of when.
-            (false, None) => {
+            (Since::Start | Since::Open, None) => {
                 line.active = level.or(line.active);
-                return;
+                return Ok(());
             }
         };
         if new == 0 {
-            return;
+            return Ok(());
         }
+        let fixed = self.plan.wait.edge.map(|edge| (edge == EdgeKind::Rising) != line.asked.active_low);
         let by_parity = line.active.map(|active| active != (new % 2 == 1));
-        if let Some(active) = level.or(by_parity) {
+        if let Some(active) = fixed.or(level).or(by_parity) {
             self.emit(place, active, stamp.missing(new - 1), into);
         }
+        Ok(())
     }
 
-    fn masks(&mut self, told: &Output, only: Option<usize>, record: &[u8], stamp: Stamp, into: &mut Vec<RawEdge>) {
+    fn masks(
+        &mut self,
+        teller: Option<usize>,
+        only: Option<usize>,
+        record: &[u8],
+        stamp: Stamp,
+        into: &mut Vec<RawEdge>,
+    ) {
+        let plan = self.plan.clone();
+        let told = plan.told(teller);
         let places = only.map_or(0..self.lines.len(), |place| place..place + 1);
         for place in places {
             let line = &mut self.lines[place];
-            let (event_bit, level_bit) = (line.asked.event_bit, line.level_bit);
+            if !plan.lines[line.offset.index()].is_in(teller) {
+                continue;
+            }
+            let (event_bit, level_bit, low) = (line.asked.event_bit, line.level_bit, line.asked.active_low);
             let event = |role| told.field(role).and_then(|field| field.bit(record, event_bit));
-            let level = told.field(Role::Levels).and_then(|field| field.bit(record, level_bit));
-            if self.plan.wait.means == Means::Level {
+            let level =
+                told.field(Role::Levels).and_then(|field| field.bit(record, level_bit)).map(|level| level != low);
+            if plan.wait.means == Means::Level {
                 if let Some(active) = level {
-                    if line.active.is_some_and(|before| before != active) {
-                        self.emit(place, active, stamp, into);
-                    }
-                    self.lines[place].active = Some(active);
+                    self.level(place, active, stamp, into);
                 }
                 continue;
             }
@@ -277,8 +380,8 @@ impl Judge {
                     self.emit(place, active, stamp.missing(there_and_back.into()), into);
                 }
                 (None, _) => {
-                    let (rose, fell) = (event(Role::Rising) == Some(true), event(Role::Falling) == Some(true));
-                    match (rose, fell) {
+                    let (up, down) = if low { (Role::Falling, Role::Rising) } else { (Role::Rising, Role::Falling) };
+                    match (event(up) == Some(true), event(down) == Some(true)) {
                         (false, false) => {}
                         (true, true) => {
                             let first = line.active != Some(true);
@@ -292,31 +395,26 @@ impl Judge {
         }
     }
 
-    /// Whether lines are active, by what a reading of levels gave: of the line at a place, or of all.
+    /// Whether lines are active, by what a call for levels gave: of the line at a place, or of all.
     pub(super) fn read_levels(
         &self,
-        output: &Output,
+        call: usize,
         only: Option<usize>,
         bytes: &[u8],
     ) -> Result<Vec<(usize, bool)>, String> {
+        let output = &self.plan.call(call).output;
         let mut levels = Vec::new();
-        for (index, record) in output.records(bytes)?.enumerate() {
+        for (index, record) in output.records(bytes)? {
             if let Some(field) = output.field(Role::Levels) {
                 let all = only.map_or(0..self.lines.len(), |place| place..place + 1);
-                let bits = all.filter_map(|place| Some((place, field.bit(record, self.lines[place].level_bit)?)));
-                levels.extend(bits);
+                let told = all.filter(|&place| self.plan.lines[self.lines[place].offset.index()].is_in(Some(call)));
+                levels.extend(told.filter_map(|place| Some((place, field.bit(record, self.lines[place].level_bit)?))));
                 continue;
             }
             let level = output.get(Role::Level, record).unwrap_or(0) != 0;
-            let named = output.get(Role::Line, record);
-            let number = named.or_else(|| self.plan.lines.get(index).map(|line| line.number));
-            let place = match (only, named) {
-                (Some(place), None) => Some(place),
-                _ => number.and_then(|number| self.places.get(&number).copied().flatten()),
-            };
-            levels.extend(place.map(|place| (place, level)));
+            levels.extend(self.place_of(output, only, index, record)?.map(|place| (place, level)));
         }
-        Ok(levels)
+        Ok(levels.into_iter().map(|(place, high)| (place, high != self.lines[place].asked.active_low)).collect())
     }
 
     /// The levels were read after lines changed.
@@ -379,7 +477,8 @@ impl Judge {
                 line.unwanted_seen = line.unwanted_seen.saturating_add(1);
                 return;
             }
-            if line.asked.edges != Some(Edges::Both) {
+            // Where all are of one direction, so are those that are missing.
+            if line.asked.edges != Some(Edges::Both) && !self.is_one_way {
                 // Directions take turns: every second one of those between was in the direction that is wanted.
                 let between = u64::from(overflowed) + u64::from(merged) + u64::from(line.unwanted_seen);
                 let lost = u32::try_from(between / 2).unwrap_or(u32::MAX).min(overflowed.saturating_add(merged));
@@ -409,6 +508,14 @@ impl Judge {
     }
 }
 
+/// The reading of a counter as if it had no end: the one that is nearest to what the time since the last one says.
+fn unwrapped(before: u64, reading: u64, greatest: u64, passed: u64) -> u64 {
+    let Some(period) = greatest.checked_add(1) else { return reading };
+    let (period, ahead) = (i128::from(period), i128::from(reading.wrapping_sub(before) & greatest));
+    let periods = (i128::from(passed) - ahead + period / 2).div_euclid(period);
+    u64::try_from(i128::from(before) + ahead + periods * period).unwrap_or(reading)
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -418,6 +525,8 @@ mod tests {
     use crate::profile::Profile;
 
     const SECOND: u64 = 1_000_000_000;
+    /// The second call of the profile.
+    const WAIT: usize = 1;
     /// Of CTS: SERIAL_EV_CTS, as a wait brings it.
     const CHANGED: [u8; 4] = 0x0008_u32.to_le_bytes();
 
@@ -436,7 +545,7 @@ mod tests {
     /// The driver says that it changed, and it has this level when that is read: the edges, and what is missing before each.
     fn change(judge: &mut Judge, active: bool, now_ns: u64) -> Vec<(EdgeKind, u32)> {
         let mut edges = Vec::new();
-        judge.take(None, &CHANGED, now_ns, &mut edges).unwrap();
+        judge.take(Some(WAIT), None, &CHANGED, now_ns, &mut edges).unwrap();
         assert!(edges.is_empty() && judge.wants_levels());
         judge.resolve(&[(0, active)], now_ns, &mut edges);
         assert!(!judge.wants_levels());

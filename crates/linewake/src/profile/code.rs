@@ -1,0 +1,191 @@
+//! The numbers of calls: control codes of Windows, and ioctls of Linux.
+
+use overlapped::{Access, CtlCode, Method};
+
+use super::call::Direction;
+use crate::Error;
+use crate::keys::{Keys, Value};
+
+const METHODS: &[(&str, Method)] = &[("buffered", Method::Buffered), ("out-direct", Method::OutDirect)];
+/// Refused with their reason, and not offered.
+const REFUSED_METHODS: &[(&str, Method)] = &[("in-direct", Method::InDirect), ("neither", Method::Neither)];
+const ACCESSES: &[(&str, Access)] =
+    &[("any", Access::Any), ("read", Access::Read), ("write", Access::Write), ("read-write", Access::ReadWrite)];
+
+fn parts<'a>(keys: &Keys<'a>) -> [Option<Value<'a>>; 4] {
+    [keys.get("device_type"), keys.get("function"), keys.get("method"), keys.get("access")]
+}
+
+/// Whether a control code is there, or a part of one.
+pub(super) fn is_said(keys: &Keys<'_>) -> bool {
+    keys.get("code").is_some() || parts(keys).iter().any(Option::is_some)
+}
+
+/// A code as one number, or by the fields of the macro CTL_CODE.
+pub(super) fn control(keys: &Keys<'_>) -> Result<CtlCode, Error> {
+    let (code, place) = match (keys.get("code"), parts(keys)) {
+        (Some(value), [None, None, None, None]) => (number_of_code(&value)?, value),
+        (Some(_), _) => {
+            let message = "has `code`, and so neither `device_type`, `function`, `method` nor `access`";
+            return Err(keys.error(format!("\"{}\" {message}", keys.path())));
+        }
+        (None, [None, None, None, None]) => {
+            let message = "does nothing: give a control code of Windows (`code`, or the four fields of CTL_CODE), an \
+                           `ioctl` of Linux, or `write = true`";
+            return Err(keys.error(format!("\"{}\" {message}", keys.path())));
+        }
+        (None, [device_type, function, method, access]) => {
+            let missing = |key: &str| {
+                keys.error(format!("\"{}\" lacks `{key}`: give `code`, or the four fields of CTL_CODE", keys.path()))
+            };
+            let device_type = device_type.ok_or_else(|| missing("device_type"))?.number(0, 0xffff)? as u16;
+            let function = function.ok_or_else(|| missing("function"))?.number(0, 0xfff)? as u16;
+            let access = access.ok_or_else(|| missing("access"))?.word(ACCESSES)?;
+            let value = method.ok_or_else(|| missing("method"))?;
+            let text = value.text()?;
+            let method = match REFUSED_METHODS.iter().find(|(word, _)| *word == text) {
+                Some((_, method)) => *method,
+                None => value.word(METHODS)?,
+            };
+            (CtlCode::new(device_type, function, method, access), value)
+        }
+    };
+    let reason = match code.method() {
+        Method::Buffered | Method::OutDirect => return Ok(code),
+        Method::Neither => "METHOD_NEITHER gives the driver addresses of this program, which no file may choose",
+        Method::InDirect => "METHOD_IN_DIRECT writes to the device what an output would hold",
+    };
+    let linux = match like_an_ioctl(code.to_u32()) {
+        Some(ioctl) => format!("; as an ioctl of Linux it is {ioctl}"),
+        None => String::new(),
+    };
+    Err(place.error(format!(
+        "{code} cannot be called by a profile: {reason}; only METHOD_BUFFERED and METHOD_OUT_DIRECT can{linux}"
+    )))
+}
+
+fn number_of_code(value: &Value<'_>) -> Result<CtlCode, Error> {
+    if value.is_text() {
+        return value.text()?.parse().map_err(|error| value.error(error));
+    }
+    Ok(CtlCode::from_u32(value.number(0, u32::MAX.into())? as u32))
+}
+
+/// What a number is as an ioctl, if its bits say so, with the line to write.
+fn like_an_ioctl(number: u32) -> Option<String> {
+    let (direction, size) = said(number)?;
+    let group = (number >> 8) as u8;
+    let letter = if group.is_ascii_graphic() { format!(" '{}'", group as char) } else { String::new() };
+    let macro_name = match direction {
+        Direction::None => return None,
+        Direction::Read => "_IOR",
+        Direction::Write => "_IOW",
+        Direction::ReadWrite => "_IOWR",
+    };
+    Some(format!(
+        "{macro_name}, type {group:#04x}{letter}, number {}, {size} bytes: write `ioctl = {number:#010x}` in place of `code`",
+        number & 0xff
+    ))
+}
+
+/// The error of a control code that is to be sent to a device of Linux.
+pub(super) fn on_linux(code: CtlCode) -> String {
+    let number = code.to_u32();
+    let is = like_an_ioctl(number).unwrap_or_else(|| format!("write `ioctl = {number:#06x}` in place of `code`"));
+    format!("the device is one of Linux, which has no control codes; as an ioctl {number:#010x} is {is}")
+}
+
+/// An ioctl as one number, or by the arguments of the macro _IOC; `length` is that of its buffer.
+pub(super) fn ioctl(value: &Value<'_>, length: usize) -> Result<(u32, Option<(Direction, usize)>), Error> {
+    const DIRECTIONS: &[(&str, Direction)] = &[
+        ("none", Direction::None),
+        ("read", Direction::Read),
+        ("write", Direction::Write),
+        ("read-write", Direction::ReadWrite),
+    ];
+    if !value.is_table() {
+        let number = value.number(0, u32::MAX.into())? as u32;
+        return Ok((number, said(number)));
+    }
+    let keys = value.table()?.only(&["direction", "type", "number", "size"])?;
+    let direction = keys.need("direction")?.word(DIRECTIONS)?;
+    let group = keys.need("type")?;
+    let group = if group.is_text() {
+        match group.text()?.as_bytes() {
+            [letter] => u32::from(*letter),
+            _ => return Err(group.error("a type is one letter, like \"p\", or a number")),
+        }
+    } else {
+        group.number(0, 0xff)? as u32
+    };
+    let number = keys.need("number")?.number(0, 0xff)? as u32;
+    let size = match keys.get("size") {
+        Some(size) => size.size(0, LARGEST)?,
+        None if direction == Direction::None => 0,
+        None if length <= LARGEST => length,
+        None => return Err(keys.error(format!("the number of an ioctl holds a size of at most {LARGEST}"))),
+    };
+    keys.finish()?;
+    let number = compose(direction, group as u8, number as u8, size);
+    Ok((number, said(number)))
+}
+
+/// The largest size that a number holds: _IOC_SIZEBITS of asm-generic/ioctl.h is 14; 13 in the headers of some architectures.
+const LARGEST: usize = 0x1fff;
+
+/// The number of an ioctl, as the system that runs this has it.
+#[cfg(target_os = "linux")]
+fn compose(direction: Direction, group: u8, number: u8, size: usize) -> u32 {
+    let direction = match direction {
+        Direction::None => overlapped::linux::Direction::None,
+        Direction::Read => overlapped::linux::Direction::Read,
+        Direction::Write => overlapped::linux::Direction::Write,
+        Direction::ReadWrite => overlapped::linux::Direction::ReadWrite,
+    };
+    overlapped::linux::request(direction, group, number, size)
+}
+
+/// The number of an ioctl, by asm-generic/ioctl.h: to be read where no ioctl can be made.
+#[cfg(not(target_os = "linux"))]
+fn compose(direction: Direction, group: u8, number: u8, size: usize) -> u32 {
+    let direction = match direction {
+        Direction::None => 0,
+        Direction::Write => 1,
+        Direction::Read => 2,
+        Direction::ReadWrite => 3,
+    };
+    direction << 30 | (size as u32) << 16 | u32::from(group) << 8 | u32::from(number)
+}
+
+/// What a number says of its argument: which way it goes, and how many bytes it has. `None` for _IO, and for numbers that are
+/// older than this way to make them.
+fn said(number: u32) -> Option<(Direction, usize)> {
+    let (group, last, size) = ((number >> 8) as u8, number as u8, (number >> 16) as usize & LARGEST);
+    let directions = [Direction::Read, Direction::Write, Direction::ReadWrite];
+    let is = |direction: &Direction| size > 0 && compose(*direction, group, last, size) == number;
+    directions.into_iter().find(is).map(|direction| (direction, size))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_of_an_ioctl_says_what_it_was_made_of() {
+        for direction in [Direction::Read, Direction::Write, Direction::ReadWrite] {
+            assert_eq!(said(compose(direction, b'p', 0x81, 1)), Some((direction, 1)));
+        }
+        assert_eq!(said(compose(Direction::None, b'p', 0x8b, 0)), None);
+        assert_eq!(said(0x541b), None, "FIONREAD, from before");
+    }
+
+    #[test]
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    fn a_control_code_that_reads_as_an_ioctl_is_told_as_one() {
+        // linux/ppdev.h: PPRSTATUS is _IOR('p', 0x81, unsigned char).
+        let told = on_linux(CtlCode::from_u32(0x8001_7081));
+        assert!(told.contains("_IOR, type 0x70 'p', number 129, 1 bytes"), "{told}");
+        assert!(told.contains("write `ioctl = 0x80017081` in place of `code`"), "{told}");
+        assert!(on_linux(CtlCode::from_u32(0x708b)).contains("`ioctl = 0x708b`"));
+    }
+}

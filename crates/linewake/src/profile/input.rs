@@ -1,0 +1,173 @@
+//! The bytes that a call sends.
+
+use super::field::{ENDIANS, Endian, Field, MAX_BYTES, PLACE};
+use crate::keys::{Value, did_you_mean};
+use crate::{Edges, Error};
+
+/// What a number in an input is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sent {
+    Number(u64),
+    /// The number of the line that it is about.
+    Line,
+    /// A bit for each line that is asked for.
+    Mask,
+    /// How many lines are asked for.
+    Lines,
+    /// Which edges are wanted of the line.
+    Edges {
+        rising: u64,
+        falling: u64,
+        none: u64,
+    },
+    /// How many events are to be queued; zero is the driver's own default.
+    Queue,
+    /// The handle of the event that this program made.
+    Event,
+}
+
+/// The bytes that a call sends.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Input {
+    pub(crate) length: usize,
+    /// One record of this length for each line that is asked for.
+    pub(crate) each_line: bool,
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) fields: Vec<(Field, Sent)>,
+}
+
+/// What an input is made from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct About<'a> {
+    pub(crate) lines: &'a [Asked],
+    /// The line of a call that is made for one.
+    pub(crate) line: Option<Asked>,
+    pub(crate) queue_size: u32,
+    pub(crate) event: u64,
+}
+
+/// A line that is asked for, as the driver knows it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked {
+    pub(crate) number: u64,
+    pub(crate) event_bit: u32,
+    pub(crate) edges: Option<Edges>,
+    /// What the driver calls rising is falling.
+    pub(crate) active_low: bool,
+}
+
+impl Asked {
+    /// Which edges are wanted, in the driver's words.
+    fn edges_of_driver(&self) -> Option<Edges> {
+        match self.edges {
+            Some(Edges::Rising) if self.active_low => Some(Edges::Falling),
+            Some(Edges::Falling) if self.active_low => Some(Edges::Rising),
+            edges => edges,
+        }
+    }
+}
+
+impl Input {
+    pub(crate) fn make(&self, about: About<'_>) -> Vec<u8> {
+        if !self.each_line {
+            return self.record(about);
+        }
+        about.lines.iter().flat_map(|&line| self.record(About { line: Some(line), ..about })).collect()
+    }
+
+    fn record(&self, about: About<'_>) -> Vec<u8> {
+        let mut bytes = self.bytes.clone();
+        bytes.resize(self.length, 0);
+        for (field, sent) in &self.fields {
+            let number = match *sent {
+                Sent::Number(number) => number,
+                Sent::Lines => about.lines.len() as u64,
+                Sent::Queue => about.queue_size.into(),
+                Sent::Event => about.event,
+                Sent::Line => about.line.map_or(0, |line| line.number),
+                Sent::Edges { rising, falling, none } => match about.line.and_then(|line| line.edges_of_driver()) {
+                    Some(Edges::Rising) => rising,
+                    Some(Edges::Falling) => falling,
+                    Some(Edges::Both) => rising | falling,
+                    None => none,
+                },
+                Sent::Mask => {
+                    about.lines.iter().for_each(|line| field.put_bit(&mut bytes, line.event_bit));
+                    continue;
+                }
+            };
+            field.put(&mut bytes, number);
+        }
+        bytes
+    }
+
+    pub(crate) fn sends(&self, wanted: impl Fn(&Sent) -> bool) -> bool {
+        self.fields.iter().any(|(_, sent)| wanted(sent))
+    }
+
+    /// Whether it is about one line, which somebody has to name.
+    pub(crate) fn is_about_a_line(&self) -> bool {
+        !self.each_line && self.sends(|sent| matches!(sent, Sent::Line | Sent::Edges { .. }))
+    }
+
+    /// Whether it says anything but which lines are meant.
+    pub(super) fn says_more_than_lines(&self) -> bool {
+        self.bytes.iter().any(|&byte| byte != 0) || self.sends(|sent| !matches!(sent, Sent::Line | Sent::Mask))
+    }
+
+    pub(super) fn read(value: &Value<'_>) -> Result<Self, Error> {
+        let keys = value.table()?.only(&["bytes", "length", "each_line", "endian", "fields"])?;
+        let bytes = keys.get("bytes").map_or(Ok(Vec::new()), |bytes| hex(&bytes))?;
+        let length = keys.get("length");
+        let length = length.map_or(Ok(bytes.len()), |length| length.size(bytes.len(), MAX_BYTES))?;
+        let each_line = keys.get("each_line").map_or(Ok(false), |each| each.truth())?;
+        let endian = keys.get("endian").map_or(Ok(Endian::Little), |endian| endian.word(ENDIANS))?;
+        let mut fields = Vec::new();
+        for item in keys.get("fields").map_or(Ok(Vec::new()), |fields| fields.items())? {
+            let mut known = PLACE.to_vec();
+            known.extend(["value", "rising", "falling", "none"]);
+            let field = item.table()?.only(&known)?;
+            let value = field.need("value")?;
+            let is_mask = value.is_text() && value.text()? == "mask";
+            let place = Field::read(&field, endian, length, if is_mask { 128 } else { 8 })?;
+            let sent = if value.is_text() {
+                const WORDS: &[&str] = &["line", "mask", "lines", "edges", "queue", "event"];
+                match value.text()? {
+                    "line" => Sent::Line,
+                    "mask" => Sent::Mask,
+                    "lines" => Sent::Lines,
+                    "queue" => Sent::Queue,
+                    "event" => Sent::Event,
+                    "edges" => Sent::Edges {
+                        rising: field.need("rising")?.number(0, place.greatest())?,
+                        falling: field.need("falling")?.number(0, place.greatest())?,
+                        none: field.get("none").map_or(Ok(0), |none| none.number(0, place.greatest()))?,
+                    },
+                    other => {
+                        let known = did_you_mean(other, WORDS.iter().copied());
+                        return Err(value.error(format!("there is no \"{other}\" to send; {known}, or a number")));
+                    }
+                }
+            } else {
+                Sent::Number(value.number(0, place.greatest())?)
+            };
+            field.finish()?;
+            fields.push((place, sent));
+        }
+        keys.finish()?;
+        Ok(Self { length, each_line, bytes, fields })
+    }
+}
+
+fn hex(value: &Value<'_>) -> Result<Vec<u8>, Error> {
+    let text = value.text()?;
+    let digits: Vec<_> = text.chars().filter(|c| !c.is_whitespace()).collect();
+    if let Some(other) = digits.iter().find(|c| !c.is_ascii_hexdigit()) {
+        return Err(value.error(format!("\"{other}\" is no hexadecimal digit: write bytes like \"0a ff 00\"")));
+    }
+    if digits.len() % 2 != 0 || digits.len() / 2 > MAX_BYTES {
+        return Err(value.error("bytes have two hexadecimal digits each, like \"0a ff 00\""));
+    }
+    let digit = |c: char| c.to_digit(16).unwrap_or(0) as u8;
+    Ok(digits.chunks_exact(2).map(|two| digit(two[0]) << 4 | digit(two[1])).collect())
+}

@@ -1,0 +1,340 @@
+//! The bytes that a call or a read gives: records, and what their fields say.
+
+use super::field::{ENDIANS, Endian, Field, MAX_BYTES, PLACE};
+use crate::Error;
+use crate::keys::{Keys, Value};
+
+/// What a field of an output says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Role {
+    Line,
+    Edge,
+    Level,
+    Count,
+    Timestamp,
+    Seqno,
+    LineSeqno,
+    Overflowed,
+    Merged,
+    Changed,
+    Rising,
+    Falling,
+    Levels,
+    Happened,
+    Delivered,
+    Discarded,
+}
+
+impl Role {
+    pub(super) const ALL: [(&'static str, Self); 16] = [
+        ("line", Self::Line),
+        ("edge", Self::Edge),
+        ("level", Self::Level),
+        ("count", Self::Count),
+        ("timestamp", Self::Timestamp),
+        ("seqno", Self::Seqno),
+        ("line_seqno", Self::LineSeqno),
+        ("overflowed", Self::Overflowed),
+        ("merged", Self::Merged),
+        ("changed", Self::Changed),
+        ("rising", Self::Rising),
+        ("falling", Self::Falling),
+        ("levels", Self::Levels),
+        ("happened", Self::Happened),
+        ("delivered", Self::Delivered),
+        ("discarded", Self::Discarded),
+    ];
+
+    /// Whether it has a bit for each line.
+    pub(super) fn is_mask(self) -> bool {
+        matches!(self, Self::Changed | Self::Rising | Self::Falling | Self::Levels)
+    }
+
+    pub(super) fn key(self) -> &'static str {
+        Self::ALL.iter().find(|(_, role)| *role == self).map_or("", |(key, _)| key)
+    }
+}
+
+/// How long a tick of a clock takes: `numerator / denominator` nanoseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Tick {
+    pub(crate) numerator: u64,
+    pub(crate) denominator: u64,
+}
+
+impl Tick {
+    pub(super) const NANOSECOND: Self = Self { numerator: 1, denominator: 1 };
+
+    /// So many ticks in nanoseconds, rounded down.
+    pub(crate) fn ns(self, ticks: u64) -> u64 {
+        let ns = u128::from(ticks) * u128::from(self.numerator) / u128::from(self.denominator);
+        u64::try_from(ns).unwrap_or(u64::MAX)
+    }
+
+    /// So many nanoseconds in ticks, rounded down.
+    pub(crate) fn ticks(self, ns: u64) -> u64 {
+        let ticks = u128::from(ns) * u128::from(self.denominator) / u128::from(self.numerator);
+        u64::try_from(ticks).unwrap_or(u64::MAX)
+    }
+}
+
+const UNITS: &[(&str, u64)] = &[("ns", 1), ("100ns", 100), ("us", 1_000), ("ms", 1_000_000), ("s", 1_000_000_000)];
+
+/// From when a counter counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Since {
+    /// From somewhere before the program: its first reading says nothing new.
+    #[default]
+    Start,
+    /// From zero when the device was opened.
+    Open,
+    /// From the record before.
+    Last,
+}
+
+/// A number that a record has, if it is one of ours.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Only {
+    pub(crate) field: Field,
+    pub(crate) is: Vec<u64>,
+}
+
+/// The bytes that a call, or a read, gives: a header, and records of one length.
+#[derive(Clone, Debug)]
+pub(crate) struct Output {
+    /// Room for so many bytes is given to the driver.
+    pub(crate) length: usize,
+    pub(crate) header: usize,
+    pub(crate) record: usize,
+    /// In the header: how many records follow.
+    pub(crate) records: Option<Field>,
+    /// In each record.
+    pub(crate) fields: Vec<(Role, Field)>,
+    /// The numbers of [`Role::Edge`].
+    pub(crate) rising: u64,
+    pub(crate) falling: u64,
+    /// Other numbers of [`Role::Edge`] are no edges.
+    pub(crate) ignores_other_edges: bool,
+    /// Of [`Role::Timestamp`].
+    pub(crate) tick: Tick,
+    /// What is added to [`Role::Timestamp`]: a part of a second, say.
+    pub(crate) fraction: Option<(Field, Tick)>,
+    /// Of [`Role::Count`].
+    pub(crate) since: Since,
+    /// All of these hold of a record that is one of ours.
+    pub(crate) only: Vec<Only>,
+    /// A record of a line that the profile does not have is none of ours.
+    pub(crate) ignores_unknown_lines: bool,
+    /// What no field names means nothing.
+    pub(crate) rest_is_unused: bool,
+}
+
+impl Output {
+    /// No bytes at all.
+    pub(super) const NOTHING: Self = Self {
+        length: 0,
+        header: 0,
+        record: 0,
+        records: None,
+        fields: Vec::new(),
+        rising: 0,
+        falling: 0,
+        ignores_other_edges: false,
+        tick: Tick::NANOSECOND,
+        fraction: None,
+        since: Since::Start,
+        only: Vec::new(),
+        ignores_unknown_lines: false,
+        rest_is_unused: false,
+    };
+
+    pub(crate) fn has(&self, role: Role) -> bool {
+        self.field(role).is_some()
+    }
+
+    pub(crate) fn field(&self, role: Role) -> Option<&Field> {
+        self.fields.iter().find(|(of, _)| *of == role).map(|(_, field)| field)
+    }
+
+    /// What a record says, if it says that.
+    pub(crate) fn get(&self, role: Role, record: &[u8]) -> Option<u64> {
+        self.field(role)?.number(record)
+    }
+
+    /// Whether it has a mask: a bit for each line.
+    pub(crate) fn has_masks(&self) -> bool {
+        self.fields.iter().any(|(role, _)| role.is_mask())
+    }
+
+    /// Whether a record, or the beginning of one, is one of ours.
+    fn is_ours(&self, record: &[u8]) -> bool {
+        let fits = |only: &Only| only.field.number(record).is_some_and(|number| only.is.contains(&number));
+        self.only.iter().all(fits)
+    }
+
+    /// The records in what came that are ours, each with its place among all. `Err` says why they are none.
+    pub(crate) fn records<'b>(&self, bytes: &'b [u8]) -> Result<impl Iterator<Item = (usize, &'b [u8])>, String> {
+        let record = self.record.max(1);
+        let mut body = match bytes.get(self.header..) {
+            Some(body) => body,
+            // A completion without a byte says nothing more than that.
+            None if bytes.is_empty() && self.length == 0 => &[],
+            None => return Err(format!("{} bytes came, and the header alone has {}", bytes.len(), self.header)),
+        };
+        if let Some(field) = &self.records {
+            let count = field.number(bytes).unwrap_or(0);
+            let wanted = usize::try_from(count).ok().and_then(|count| count.checked_mul(record));
+            body = wanted.and_then(|wanted| body.get(..wanted)).ok_or_else(|| {
+                let came = body.len() / record;
+                format!("it says that {count} records follow, and {came} came")
+            })?;
+        }
+        if !body.len().is_multiple_of(record) {
+            // A message of another kind may have another length.
+            if body.chunks(record).all(|part| !self.is_ours(part)) {
+                body = &[];
+            } else {
+                let came = body.len();
+                return Err(format!("{came} bytes came, which is no whole number of records of {record} bytes"));
+            }
+        }
+        Ok(body.chunks_exact(record).enumerate().filter(|(_, record)| self.is_ours(record)))
+    }
+
+    /// The first bits of a record of which nothing is said, as a person would name them.
+    pub(super) fn unnamed(&self) -> Option<String> {
+        if self.rest_is_unused {
+            return None;
+        }
+        let mut named = vec![0_u8; self.record];
+        let only = self.only.iter().map(|only| &only.field);
+        let fraction = self.fraction.iter().map(|(field, _)| field);
+        for field in self.fields.iter().map(|(_, field)| field).chain(only).chain(fraction) {
+            field.places().for_each(|(byte, bit)| named[byte] |= 1 << bit);
+        }
+        let first = named.iter().position(|&bits| bits != 0xff)?;
+        if named[first] != 0 {
+            let bits: Vec<_> = (0..8).filter(|bit| named[first] >> bit & 1 == 0).map(|bit| bit.to_string()).collect();
+            let s = if bits.len() == 1 { "" } else { "s" };
+            return Some(format!("bit{s} {} of byte {first}", bits.join(", ")));
+        }
+        let after = named[first..].iter().position(|&bits| bits != 0).unwrap_or(self.record - first) + first;
+        Some(if after == first + 1 { format!("byte {first}") } else { format!("bytes {first} to {}", after - 1) })
+    }
+
+    pub(super) fn read(value: &Value<'_>) -> Result<Self, Error> {
+        let known = ["length", "header", "record", "records", "endian", "fields", "only", "unknown_line", "rest"];
+        let keys = value.table()?.only(&known)?;
+        let length = keys.need("length")?.size(1, MAX_BYTES)?;
+        let header = keys.get("header").map_or(Ok(0), |header| header.size(0, length - 1))?;
+        let record = keys.get("record").map_or(Ok(length - header), |record| record.size(1, length - header))?;
+        let endian = keys.get("endian").map_or(Ok(Endian::Little), |endian| endian.word(ENDIANS))?;
+        let mut output = Self { length, header, record, ..Self::NOTHING };
+        if let Some(records) = keys.get("records") {
+            let records = records.table()?.only(PLACE)?;
+            output.records = Some(Field::read(&records, endian, header, 8)?);
+            records.finish()?;
+        }
+        if let Some(fields) = keys.get("fields") {
+            output.read_fields(&fields.table()?.only(&Role::ALL.map(|(key, _)| key))?, endian)?;
+        }
+        for item in keys.get("only").map_or(Ok(Vec::new()), |only| only.items())? {
+            output.read_only(&item, endian)?;
+        }
+        let unknown = keys.get("unknown_line");
+        output.ignores_unknown_lines = unknown.as_ref().map_or(Ok(false), |word| word.word(OR_IGNORE))?;
+        if let Some(unknown) = unknown
+            && !output.has(Role::Line)
+        {
+            return Err(unknown.error("no field says which line a record is about: add `line` to `fields`"));
+        }
+        output.rest_is_unused = keys.get("rest").map_or(Ok(false), |rest| rest.word(&[("unused", true)]))?;
+        keys.finish()?;
+        Ok(output)
+    }
+
+    fn read_fields(&mut self, fields: &Keys<'_>, endian: Endian) -> Result<(), Error> {
+        for (key, role) in Role::ALL {
+            let Some(value) = fields.get(key) else { continue };
+            let mut known = PLACE.to_vec();
+            known.extend(match role {
+                Role::Edge => &["rising", "falling", "others"][..],
+                Role::Timestamp => &["unit", "hz", "fraction"],
+                Role::Count => &["since"],
+                _ => &[],
+            });
+            let field = value.table()?.only(&known)?;
+            let place = Field::read(&field, endian, self.record, if role.is_mask() { 128 } else { 8 })?;
+            if role.is_mask() && place.bits.is_some() {
+                return Err(value.error("a mask has a bit for each line: say which with `event_bit` and `level_bit`"));
+            }
+            match role {
+                Role::Edge => {
+                    self.rising = field.need("rising")?.number(0, place.greatest())?;
+                    self.falling = field.need("falling")?.number(0, place.greatest())?;
+                    if self.rising == self.falling {
+                        return Err(value.error("`rising` and `falling` must differ"));
+                    }
+                    self.ignores_other_edges =
+                        field.get("others").map_or(Ok(false), |others| others.word(OR_IGNORE))?;
+                }
+                Role::Timestamp => {
+                    self.tick = tick(&field)?;
+                    if let Some(value) = field.get("fraction") {
+                        let part = value.table()?.only(&[PLACE, &["unit", "hz"]].concat())?;
+                        let place = Field::read(&part, endian, self.record, 8)?;
+                        let tick = tick(&part)?;
+                        part.finish()?;
+                        self.is_free(&value, "timestamp.fraction", &place, false)?;
+                        self.fraction = Some((place, tick));
+                    }
+                }
+                Role::Count => {
+                    const SINCE: &[(&str, Since)] =
+                        &[("start", Since::Start), ("last", Since::Last), ("open", Since::Open)];
+                    self.since = field.get("since").map_or(Ok(Since::Start), |since| since.word(SINCE))?;
+                }
+                _ => {}
+            }
+            field.finish()?;
+            self.is_free(&value, key, &place, role.is_mask())?;
+            self.fields.push((role, place));
+        }
+        Ok(())
+    }
+
+    /// Whether no other field has bits of this place.
+    fn is_free(&self, value: &Value<'_>, key: &str, place: &Field, is_mask: bool) -> Result<(), Error> {
+        let fields = self.fields.iter().map(|(role, field)| (role.key(), field));
+        let mut all = fields.chain(self.fraction.iter().map(|(field, _)| ("timestamp.fraction", field)));
+        let Some((other, _)) = all.find(|(_, other)| other.overlaps(place)) else { return Ok(()) };
+        let parts = if is_mask { "" } else { ", unless each says by `bit` which part it is" };
+        Err(value.error(format!("`{key}` and `{other}` have bytes in common: a byte is of one field{parts}")))
+    }
+
+    fn read_only(&mut self, item: &Value<'_>, endian: Endian) -> Result<(), Error> {
+        let keys = item.table()?.only(&[PLACE, &["is"]].concat())?;
+        let field = Field::read(&keys, endian, self.record, 8)?;
+        let is = keys.need("is")?;
+        let numbers = if is.is_array() { is.items()? } else { vec![is.clone()] };
+        if numbers.is_empty() {
+            return Err(is.error("no number is in the list, so no record would be one of ours"));
+        }
+        let is = numbers.iter().map(|number| number.number(0, field.greatest())).collect::<Result<_, _>>()?;
+        keys.finish()?;
+        self.only.push(Only { field, is });
+        Ok(())
+    }
+}
+
+const OR_IGNORE: &[(&str, bool)] = &[("malformed", false), ("ignore", true)];
+
+/// `unit` or `hz`: nanoseconds unless said.
+fn tick(keys: &Keys<'_>) -> Result<Tick, Error> {
+    match (keys.get("unit"), keys.get("hz")) {
+        (None, None) => Ok(Tick::NANOSECOND),
+        (Some(unit), None) => Ok(Tick { numerator: unit.word(UNITS)?, denominator: 1 }),
+        (None, Some(hz)) => Ok(Tick { numerator: 1_000_000_000, denominator: hz.number(1, u64::MAX)? }),
+        (Some(_), Some(hz)) => Err(hz.error("`unit` and `hz` both say how long a tick takes: leave one out")),
+    }
+}
