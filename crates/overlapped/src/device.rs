@@ -756,7 +756,7 @@ impl Device {
     /// ```
     ///
     /// # Errors
-    /// From the call: [`ErrorKind::Unsupported`] for a simulated device.
+    /// From the call: of a simulated device what its [driver](sim::Driver::ready) says, [`ErrorKind::Unsupported`] of most.
     #[cfg(all(target_os = "linux", not(miri)))]
     pub fn readable(&self) -> Call<()> {
         self.when_ready(crate::linux::Interest::Readable)
@@ -808,11 +808,7 @@ impl Device {
 
     #[cfg(all(target_os = "linux", not(miri)))]
     fn when_ready(&self, interest: crate::linux::Interest) -> Call<()> {
-        let what = Operation::Ready { interest };
-        match &self.inner.backend {
-            Backend::File(_) => self.submit(what, &[], Some(0)),
-            Backend::Simulated(_) => Call::refused(self.no_file(what), self.inner.port.clone()),
-        }
+        self.submit(Operation::Ready { interest }, &[], Some(0))
     }
 
     /// The open file, for what this crate has no word for: mmap beside its interrupts, an option of a socket. It stays
@@ -873,6 +869,29 @@ impl Device {
     #[cfg(all(target_os = "linux", not(miri)))]
     fn no_file(&self, what: Operation) -> Error {
         self.inner.error(ErrorKind::Unsupported, what).hint("a simulated device has no file")
+    }
+
+    /// Whether what is read of it is a stream of bytes, in which one read may bring half of something and the next one the
+    /// other half: a terminal, a pipe or FIFO, a stream socket; on Windows a serial port, and a pipe that is not read in
+    /// messages. Of others a read brings a message, a report or records that are whole; files and disks are of no interest
+    /// here, and a simulated device has messages.
+    ///
+    /// ```
+    /// # use overlapped::{sim::Script, Device};
+    /// let card = Device::simulated(Script::new("card"))?;
+    /// assert!(!card.is_byte_stream());
+    /// # Ok::<(), overlapped::Error>(())
+    /// ```
+    #[must_use]
+    pub fn is_byte_stream(&self) -> bool {
+        match &self.inner.backend {
+            #[cfg(windows)]
+            Backend::File(file) => file.is_byte_stream(),
+            #[cfg(not(windows))]
+            _ => self.inner.stream_kind() == StreamKind::Bytes,
+            #[cfg(windows)]
+            _ => false,
+        }
     }
 
     /// The path or name it was opened by.

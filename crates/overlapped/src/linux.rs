@@ -34,15 +34,16 @@
 //! | a record that the header calls something else | `_IOW('x', 5, int)` | [`Ioctl::from_request`] | as a record | `ioctl_write_ptr_bad!` |
 //! | bytes, as many as you have room for | `NAME(len)` | [`IoctlBytes::new`] | [`Device::ioctl_bytes`] | `ioctl_read_buf!` |
 //! | addresses or descriptors inside of a record | `_IOWR('x', 6, struct message)` | nothing | [`Device::ioctl_raw`] | |
+//! | what a file or a user says, when the program runs | | nothing | [`Device::ioctl_with`] | |
 //!
 //! A request that is older than the numbering has no macro in its header, and its number says nothing of its argument:
 //! `from_request` takes the number and your word.
 
 use std::ffi::c_void;
-use std::fmt;
+use std::{fmt, ptr};
 
 use crate::device::Backend;
-use crate::{Call, Device, Error, ErrorCode, ErrorKind, Input, Operation, Output};
+use crate::{Call, Device, Error, ErrorCode, ErrorKind, Input, Operation, Output, Status};
 
 mod by_value;
 mod bytes;
@@ -85,7 +86,66 @@ impl fmt::Display for Interest {
     }
 }
 
+/// The argument of an ioctl that is known only when the program runs: for [`Device::ioctl_with`], and what a simulated
+/// driver gets ([`Driver::ioctl`](crate::sim::Driver::ioctl)).
+///
+/// ```
+/// use overlapped::linux::Argument;
+/// let mut record = [0; 12];
+/// assert_eq!(format!("{:?}", Argument::Value(7)), "Value(7)");
+/// assert!(matches!(Argument::Bytes(&mut record), Argument::Bytes(bytes) if bytes.len() == 12));
+/// ```
+#[derive(Debug, PartialEq, Eq)]
+pub enum Argument<'a> {
+    /// There is none: the driver is passed 0.
+    None,
+    /// A number in place of an address.
+    Value(usize),
+    /// The address of these bytes, which the driver reads, writes, or both.
+    Bytes(&'a mut [u8]),
+}
+
 impl Device {
+    /// Runs an ioctl at once, on this thread, whose argument is known only when the program runs. Returns what `ioctl(2)`
+    /// returns.
+    ///
+    /// ```
+    /// use overlapped::Device;
+    /// use overlapped::linux::Argument;
+    /// let terminal = Device::open("/dev/ptmx")?;
+    /// let (request, mut number) = (0x8004_5430, [0; 4]); // as a file says it
+    /// # #[cfg(not(any(target_arch = "mips", target_arch = "mips64", target_arch = "sparc64")))]
+    /// // SAFETY: ioctl_tty(2): TIOCGPTN, _IOR('T', 0x30, unsigned int), writes one `int`.
+    /// unsafe { terminal.ioctl_with(request, Argument::Bytes(&mut number)) }?;
+    /// println!("/dev/pts/{}", u32::from_ne_bytes(number));
+    /// # Ok::<(), overlapped::Error>(())
+    /// ```
+    ///
+    /// # Safety
+    /// The driver takes the argument for this request to be what it is: none, a number, or the address of bytes, of which it
+    /// reads and writes no more than these, and only until the call returns. What is in them, or in the number, is fit for
+    /// what the driver takes it for: no address or file descriptor that is not the caller's to be used so.
+    ///
+    /// # Errors
+    /// As [`ioctl`](Self::ioctl).
+    pub unsafe fn ioctl_with(&self, request: u32, argument: Argument<'_>) -> Result<u32, Error> {
+        if let Backend::Simulated(file) = &self.inner.backend {
+            return file.ioctl(request, argument).map_err(|status| {
+                let what = Operation::Ioctl { request, when: None };
+                let error = Error::from_code(ErrorCode::Status(status), what).on(&self.inner.name);
+                let is_none = status == Status::NOT_SUPPORTED;
+                if is_none { error.hint("the simulated device has no such ioctl") } else { error }
+            });
+        }
+        let argument = match argument {
+            Argument::None => ptr::null_mut(),
+            Argument::Value(value) => ptr::without_provenance_mut(value),
+            Argument::Bytes(bytes) => bytes.as_mut_ptr().cast(),
+        };
+        // SAFETY: the caller's promise.
+        unsafe { self.ioctl_raw(request, argument) }
+    }
+
     /// Runs an ioctl at once, on this thread, with an argument that is yours to vouch for: an address, or a number.
     /// Returns what `ioctl(2)` returns.
     ///
@@ -163,7 +223,7 @@ impl Device {
             }
             Backend::Simulated(_) => {
                 let _ = argument;
-                Err(self.no_ioctls(what))
+                Err(self.inner.error(ErrorKind::Unsupported, what).hint("a simulated device takes no addresses"))
             }
         }
     }
@@ -196,12 +256,11 @@ impl Device {
     pub fn ioctl_when<T: Input + Output>(&self, interest: Interest, ioctl: Ioctl<T>, argument: T) -> Call<T> {
         let what = Operation::Ioctl { request: ioctl.request(), when: Some(interest) };
         if let Backend::Simulated(_) = &self.inner.backend {
-            return Call::refused(self.no_ioctls(what), self.inner.port.clone());
+            let error = self.inner.error(ErrorKind::Unsupported, what);
+            let error =
+                error.hint("a simulated device runs ioctls at once: wait until it is `readable`, and run it then");
+            return Call::refused(error, self.inner.port.clone());
         }
         self.submit(what, argument.as_bytes(), u32::try_from(size_of::<T>()).ok())
-    }
-
-    fn no_ioctls(&self, what: Operation) -> Error {
-        self.inner.error(ErrorKind::Unsupported, what).hint("a simulated device has control codes and no ioctls")
     }
 }

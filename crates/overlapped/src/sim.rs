@@ -140,6 +140,66 @@ pub trait Driver: Send + Sync + 'static {
         request.complete(Status::INVALID_DEVICE_REQUEST)
     }
 
+    /// An `ioctl(2)` (Linux), which runs on the caller's thread and returns what the system call returns: no number above
+    /// `i32::MAX`. It may block there, as a kernel driver's does. There may be more bytes than the driver's own record has:
+    /// the length of an argument is nothing that a driver is told. The default knows none.
+    ///
+    /// ```
+    /// # use overlapped::{linux::{Argument, Direction, Ioctl}, sim::{Driver, FileId, Outcome, Request}, Device, Status};
+    /// /// Gives the levels of its inputs by `_IOR('c', 1, unsigned int)`, little-endian.
+    /// struct Card;
+    /// impl Driver for Card {
+    ///     fn control(&self, request: Request) -> Outcome {
+    ///         request.complete(Status::INVALID_DEVICE_REQUEST)
+    ///     }
+    ///     fn ioctl(&self, _: FileId, request: u32, argument: Argument<'_>) -> Result<u32, Status> {
+    ///         match (request, argument) {
+    ///             (0x8004_6301, Argument::Bytes(levels)) => levels[..4].copy_from_slice(&5_u32.to_le_bytes()),
+    ///             _ => return Err(Status::from_errno(25)), // ENOTTY
+    ///         }
+    ///         Ok(0)
+    ///     }
+    /// }
+    /// # #[cfg(not(any(target_arch = "mips", target_arch = "mips64", target_arch = "sparc64", target_endian = "big")))] {
+    /// // SAFETY: the driver above writes four bytes.
+    /// const LEVELS: Ioctl<u32> = unsafe { Ioctl::new(Direction::Read, b'c', 1) };
+    /// assert_eq!(Device::simulated(Card)?.ioctl(LEVELS, 0)?, 5);
+    /// # }
+    /// # Ok::<(), overlapped::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The status with which it fails; [`Status::from_errno`] makes one of an error number.
+    #[cfg(target_os = "linux")]
+    fn ioctl(&self, file: FileId, request: u32, argument: crate::linux::Argument<'_>) -> Result<u32, Status> {
+        let _ = (file, request, argument);
+        Err(Status::NOT_SUPPORTED)
+    }
+
+    /// Somebody waits until the device is [readable](crate::Device::readable), or writable, or has something of priority
+    /// (Linux): complete the request when it is, or pend it. The default knows nothing of that.
+    ///
+    /// ```
+    /// # use overlapped::{sim::{Driver, Outcome, Request}, Device, Status};
+    /// /// Always has something.
+    /// struct Full;
+    /// impl Driver for Full {
+    ///     fn control(&self, request: Request) -> Outcome {
+    ///         request.complete(Status::INVALID_DEVICE_REQUEST)
+    ///     }
+    ///     fn ready(&self, request: Request) -> Outcome {
+    ///         request.complete(Status::SUCCESS)
+    ///     }
+    /// }
+    /// # #[cfg(not(miri))]
+    /// Device::simulated(Full)?.readable().wait()?;
+    /// # Ok::<(), overlapped::Error>(())
+    /// ```
+    #[cfg(target_os = "linux")]
+    fn ready(&self, request: Request) -> Outcome {
+        request.complete(Status::NOT_SUPPORTED)
+    }
+
     /// A caller has given up on a pended request: complete it, with [`Status::CANCELLED`] or with a result that had
     /// happened, or leave it. The request may not have reached your queue yet: look at [`Pended::is_cancelled`] when
     /// you put it there ([`Queue`] does). The default is a driver without cancel routines.
@@ -173,6 +233,16 @@ impl<D: Driver + ?Sized> Driver for Arc<D> {
     #[inline]
     fn write(&self, request: Request) -> Outcome {
         (**self).write(request)
+    }
+
+    #[cfg(target_os = "linux")]
+    fn ioctl(&self, file: FileId, request: u32, argument: crate::linux::Argument<'_>) -> Result<u32, Status> {
+        (**self).ioctl(file, request, argument)
+    }
+
+    #[cfg(target_os = "linux")]
+    fn ready(&self, request: Request) -> Outcome {
+        (**self).ready(request)
     }
 
     fn cancel(&self, request: RequestId) {
@@ -256,6 +326,8 @@ impl File {
             match what {
                 Operation::Read { .. } => driver.read(request),
                 Operation::Write { .. } => driver.write(request),
+                #[cfg(target_os = "linux")]
+                Operation::Ready { .. } => driver.ready(request),
                 _ => driver.control(request),
             }
         })?;
@@ -267,6 +339,13 @@ impl File {
         raw.operation = InFlight::NONE;
         // SAFETY: the driver has ended the request, and nobody else touches its status.
         Some(unsafe { slot.status() })
+    }
+
+    #[cfg(target_os = "linux")]
+    pub(crate) fn ioctl(&self, request: u32, argument: crate::linux::Argument<'_>) -> Result<u32, Status> {
+        let driver = self.driver.as_ref();
+        let answer = driver.and_then(|driver| port::caught(|| driver.ioctl(self.id, request, argument)));
+        answer.unwrap_or(Err(Status::DRIVER_INTERNAL_ERROR))
     }
 
     pub(crate) fn cancel(&self, port: &port::Inner, operation: InFlight) {

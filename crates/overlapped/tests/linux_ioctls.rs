@@ -8,9 +8,9 @@ use std::io::{Read, Write};
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::ptr;
 
-use overlapped::linux::{Direction, Interest, Ioctl, IoctlByValue, IoctlBytes, request};
-use overlapped::sim::Script;
-use overlapped::{Device, ErrorCode, ErrorKind};
+use overlapped::linux::{Argument, Direction, Interest, Ioctl, IoctlByValue, IoctlBytes, request};
+use overlapped::sim::{Driver, FileId, Outcome, Request, Script};
+use overlapped::{Device, ErrorCode, ErrorKind, Operation, Status};
 
 /// EINVAL: what a driver says to a number that it does not know.
 const INVALID: Option<ErrorCode> = Some(ErrorCode::Errno(22));
@@ -154,14 +154,80 @@ fn a_raw_ioctl_passes_what_it_is_given() {
 }
 
 #[test]
-fn a_simulated_device_has_no_ioctl_of_any_kind() {
+fn a_simulated_device_has_no_ioctl_unless_its_driver_has() {
     let simulated = Device::simulated(Script::new("card")).unwrap();
-    // SAFETY: there is no driver to take anything for an address.
-    let raw = unsafe { simulated.ioctl_raw(TCFLSH_NUMBER, ptr::null_mut()) };
     let bytes = simulated.ioctl_bytes(TIOCGPTN, &mut [0; 4]);
-    for error in [raw.unwrap_err(), bytes.unwrap_err(), simulated.ioctl_by_value(TCFLSH, 0).unwrap_err()] {
+    for error in [bytes.unwrap_err(), simulated.ioctl_by_value(TCFLSH, 0).unwrap_err()] {
         assert_eq!(error.kind(), ErrorKind::Unsupported);
-        assert!(error.to_string().ends_with("a simulated device has control codes and no ioctls"), "{error}");
+        assert!(error.to_string().ends_with("the simulated device has no such ioctl"), "{error}");
+    }
+    // SAFETY: there is no driver to take anything for an address.
+    let raw = unsafe { simulated.ioctl_raw(TCFLSH_NUMBER, ptr::null_mut()) }.unwrap_err();
+    let when = simulated.ioctl_when(Interest::Readable, FIONREAD, 0).wait().unwrap_err();
+    assert_eq!([raw.kind(), when.kind()], [ErrorKind::Unsupported; 2]);
+    assert!(raw.to_string().ends_with("a simulated device takes no addresses"), "{raw}");
+}
+
+/// A driver that says what it was passed.
+struct Witness(std::sync::Mutex<Vec<String>>);
+
+impl Driver for Witness {
+    fn control(&self, request: Request) -> Outcome {
+        request.complete(Status::INVALID_DEVICE_REQUEST)
+    }
+
+    fn ioctl(&self, _: FileId, request: u32, argument: Argument<'_>) -> Result<u32, Status> {
+        self.0.lock().unwrap().push(format!("{request:#x} {argument:?}"));
+        match argument {
+            Argument::None => panic!("a driver's panic is the driver's"),
+            Argument::Value(value) if value > 9 => Err(Status::from_errno(22)),
+            Argument::Value(value) => Ok(value as u32 + 1),
+            Argument::Bytes(bytes) => {
+                bytes.reverse();
+                Ok(0)
+            }
+        }
+    }
+
+    fn ready(&self, request: Request) -> Outcome {
+        let is_priority = request.operation() == Operation::Ready { interest: Interest::Priority };
+        request.complete(if is_priority { Status::SUCCESS } else { Status::NOT_SUPPORTED })
+    }
+}
+
+#[test]
+fn a_simulated_driver_gets_ioctls_as_they_are_passed() {
+    let witness = std::sync::Arc::new(Witness(std::sync::Mutex::default()));
+    let device = Device::simulated(witness.clone()).unwrap();
+    assert_eq!(device.ioctl_by_value(TCFLSH, 7).unwrap(), 8);
+    assert_eq!(device.ioctl_by_value(TCFLSH, 10).unwrap_err().code(), INVALID);
+    assert_eq!(device.ioctl(FIONREAD, 0x0102_0304).unwrap(), 0x0403_0201);
+    let mut bytes = [1, 2, 3];
+    assert_eq!(device.ioctl_bytes(TIOCGPTN, &mut bytes).unwrap(), 0);
+    assert_eq!(bytes, [3, 2, 1]);
+    assert_eq!(
+        device.ioctl(TCFLSH_INPUT, ()).unwrap_err().code(),
+        Some(ErrorCode::Status(Status::DRIVER_INTERNAL_ERROR))
+    );
+    let seen = witness.0.lock().unwrap();
+    let expected = ["0x540b Value(7)", "0x540b Value(10)", "0x541b Bytes([4, 3, 2, 1])", "0x80035430 Bytes([1, 2, 3])"];
+    assert_eq!(seen[..4], expected);
+    assert_eq!(seen[4], "0x540b None");
+    device.priority().wait().unwrap();
+    assert_eq!(device.readable().wait().unwrap_err().kind(), ErrorKind::Unsupported);
+}
+
+#[test]
+fn what_is_a_stream_of_bytes_is_known() {
+    use std::os::unix::net::{UnixDatagram, UnixStream};
+    let (reader, _writer) = std::io::pipe().unwrap();
+    let (_master, slave) = terminal();
+    let (stream, _other) = UnixStream::pair().unwrap();
+    let (messages, _peer) = UnixDatagram::pair().unwrap();
+    let adopted = [Device::from_fd(reader).unwrap(), slave, Device::from_fd(stream).unwrap()];
+    assert!(adopted.iter().all(Device::is_byte_stream));
+    for device in [Device::from_fd(messages).unwrap(), Device::open("/dev/zero").unwrap()] {
+        assert!(!device.is_byte_stream(), "{device:?}");
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::ptr;
 
+use super::Argument;
 use super::request::{Direction, request, said};
 use crate::{Device, Error};
 
@@ -147,7 +147,7 @@ impl Device {
     /// As [`ioctl`](Self::ioctl).
     pub fn ioctl_by_value<T: Word>(&self, ioctl: IoctlByValue<T>, value: T) -> Result<u32, Error> {
         // SAFETY: who declared the ioctl promised that the driver takes it for a number.
-        unsafe { self.ioctl_raw(ioctl.request, ptr::without_provenance_mut(value.extended())) }
+        unsafe { self.ioctl_with(ioctl.request, Argument::Value(value.extended())) }
     }
 }
 

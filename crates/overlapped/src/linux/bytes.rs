@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::Argument;
 use super::request::{Direction, SIZES, request};
 use crate::{Device, Error, ErrorKind, Operation};
 
@@ -100,6 +101,6 @@ impl Device {
                 .hint("a request has 14 bits for the length, and on some architectures 13: give it fewer bytes"));
         };
         // SAFETY: who declared the ioctl promised that the driver keeps to these bytes.
-        unsafe { self.ioctl_raw(request, bytes.as_mut_ptr().cast()) }
+        unsafe { self.ioctl_with(request, Argument::Bytes(bytes)) }
     }
 }

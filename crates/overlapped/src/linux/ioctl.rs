@@ -9,6 +9,7 @@ use std::ptr;
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
+use super::Argument;
 use super::request::{Direction, request, said};
 use crate::slab::ALIGN;
 use crate::{Device, Error};
@@ -262,7 +263,7 @@ impl Device {
     /// What the driver says: [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) for a request that is not its own
     /// (ENOTTY), [`ErrorKind::Disconnected`](crate::ErrorKind::Disconnected) when the device is gone. EINTR, if a signal
     /// came while the driver waited: an ioctl is never made twice, since whether it may be is for its documentation to
-    /// say. And [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) on a simulated device.
+    /// say. Of a simulated device, what its [driver](crate::sim::Driver::ioctl) says.
     pub fn ioctl<T>(&self, ioctl: Ioctl<T>, argument: T) -> Result<T, Error>
     where
         T: FromBytes + IntoBytes + Immutable + KnownLayout,
@@ -290,9 +291,9 @@ impl Device {
         T: FromBytes + IntoBytes + Immutable + KnownLayout,
     {
         let mut argument = argument;
-        let address = address_of(&mut argument);
-        // SAFETY: who declared the ioctl promised that the driver keeps to one `T` at this address.
-        let value = unsafe { self.ioctl_raw(ioctl.request, address) }?;
+        let passed = if size_of::<T>() == 0 { Argument::None } else { Argument::Bytes(argument.as_mut_bytes()) };
+        // SAFETY: who declared the ioctl promised that the driver keeps to one `T`.
+        let value = unsafe { self.ioctl_with(ioctl.request, passed) }?;
         Ok((value, argument))
     }
 }

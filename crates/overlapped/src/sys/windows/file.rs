@@ -22,6 +22,7 @@ use windows_sys::Win32::Storage::FileSystem::{
     SECURITY_IMPERSONATION, SECURITY_SQOS_PRESENT, TRUNCATE_EXISTING,
 };
 use windows_sys::Win32::System::IO::{CancelIoEx, IO_STATUS_BLOCK, OVERLAPPED};
+use windows_sys::Win32::System::Pipes::{GetNamedPipeHandleStateW, PIPE_READMODE_MESSAGE};
 use windows_sys::Win32::System::WindowsProgramming::FILE_SKIP_COMPLETION_PORT_ON_SUCCESS;
 
 use super::last_error;
@@ -377,6 +378,25 @@ impl File {
             Sort::Places | Sort::Appended => StreamKind::Places,
             Sort::Device | Sort::Stream => StreamKind::Messages,
         }
+    }
+
+    /// Whether a read may bring half of something.
+    pub(crate) fn is_byte_stream(&self) -> bool {
+        match self.sort {
+            Sort::SerialPort => true,
+            Sort::Stream => self.is_read_in_bytes(),
+            Sort::Device | Sort::Places | Sort::Appended => false,
+        }
+    }
+
+    /// Whether it is a pipe that is not read in messages. A mailslot is no pipe.
+    fn is_read_in_bytes(&self) -> bool {
+        let (mut state, handle) = (0, self.handle);
+        let (instances, count, timeout) = (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
+        // SAFETY: the handle is open: this value owns it. The out-parameter lives through the call, and the others are none.
+        let known =
+            unsafe { GetNamedPipeHandleStateW(handle, &mut state, instances, count, timeout, ptr::null_mut(), 0) };
+        known != 0 && state & PIPE_READMODE_MESSAGE == 0
     }
 
     pub(crate) fn more(&self, _room: &mut [u8]) -> usize {
