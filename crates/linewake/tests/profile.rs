@@ -204,12 +204,12 @@ fn what_may_change_a_device_has_to_be_allowed_outside_of_the_file() {
     }
     // A call is no reading because the file says that it waits, or asks for levels.
     for access in ["any", "write", "read-write"] {
-        let profile = fed(&format!("means = 'level'\n{}", output("level = { at = 0, width = 1 }")))
+        let profile = fed(&format!("means = 'level'\n{}{STARTS}", output("levels = { at = 0, width = 1 }")))
             .replace("access = 'read'", &format!("access = '{access}'"));
         assert!(Profile::parse("x", &profile).unwrap().needs_writes(), "{access}");
     }
     // And an input may be anything, an address too.
-    let sends = fed(&format!("means = 'level'\n{}", output("level = { at = 0, width = 1 }")));
+    let sends = fed(&format!("means = 'level'\n{}{STARTS}", output("levels = { at = 0, width = 1 }")));
     assert!(!Profile::parse("x", &sends).unwrap().needs_writes());
     let sends = sends.replace("output =", "input = { bytes = '01' }\noutput =");
     assert!(Profile::parse("x", &sends).unwrap().needs_writes());
@@ -243,6 +243,7 @@ fn output(fields: &str) -> String {
     )
 }
 
+const STARTS: &str = "[levels]\nstart = 'inactive'\n";
 const STATE: &str = "[call.state]\ndevice_type = 0x8000\nfunction = 0x802\nmethod = 'buffered'\naccess = 'read'\n";
 const LEVELS: &str = "output = { length = 1, fields = { levels = { at = 0, width = 1 } } }\n[levels]\ncall = 'state'\n";
 
@@ -296,12 +297,17 @@ fn a_level_of_a_line_is_the_edge_to_it() {
     let feeder = Feeder::new(&[0b1000]);
     let profile = fed(&format!("means = 'level'\n{}{STATE}{LEVELS}", output(fields)));
     let mut edges = request(&feeder, &profile);
-    feeder.feed(&[0, 9, 3, 1, 3, 0]);
+    feeder.feed(&[0, 9, 3, 1, 3, 0, 0, 9, 0, 0]);
     assert_eq!(
         seen(&mut edges, 3),
-        [(0, true, 0), (3, true, 1), (3, false, 0)],
-        "line 3 was active: it went down first"
+        [(0, true, 0), (3, false, 0), (0, false, 0)],
+        "what is as before is no edge, and nothing is missing"
     );
+    // The driver tells of changes alone: then line 3, which was active, went down first.
+    let feeder = Feeder::new(&[0b1000]);
+    let mut edges = request(&feeder, &profile.replace("means = 'level'", "means = 'level'\nrepeats = 'loss'"));
+    feeder.feed(&[0, 9, 3, 1, 3, 0]);
+    assert_eq!(seen(&mut edges, 3), [(0, true, 0), (3, true, 1), (3, false, 0)]);
 }
 
 #[test]
@@ -329,7 +335,8 @@ fn a_count_tells_how_many_are_missing() {
     let fields = "count = { at = 0, width = 1 }, level = { at = 1, width = 1 }";
     let feeder = Feeder::new(&[0]);
     // Without a line in the records they are the lines in order.
-    let mut edges = request(&feeder, &fed(&format!("means = 'count'\n{}", output(fields))));
+    let output = output(fields).replace("length = 16", "length = 8");
+    let mut edges = request(&feeder, &fed(&format!("means = 'count'\n{output}")));
     feeder.feed(&[254, 0, 7, 1]); // the first reading
     feeder.feed(&[3, 1, 9, 1, 0, 0, 0, 0]);
     assert_eq!(seen(&mut edges, 2), [(0, true, 4), (1, true, 1)], "the counter wraps");
@@ -594,9 +601,8 @@ fn what_is_wrong_is_said_at_its_place() {
         (r"'\\.\Card0'", r"'\\?\GLOBALROOT\Device\Mup\server\x'", "no path of a local device"),
         (r"'\\.\Card0'", "'/dev/../etc/passwd'", "no path of a local device"),
         (r"path = '\\.\Card0'", "interface = '{86E0}'", "is not a GUID"),
-        (r"path = '\\.\Card0'", "", "\"device\" has either `path` or `interface`"),
+        (r"path = '\\.\Card0'", "", "\"device\" has one of `path`, `interface` and `subsystem`"),
         ("value = \"mask\"", "value = \"musk\"", "there is no \"musk\" to send; did you mean \"mask\"?, or a number"),
-        ("value = \"mask\"", "value = \"line\"", "say `each_line = true`"),
         ("value = \"mask\"", "value = \"queue\"", "`max_queue` and a setup call that sends it"),
         ("value = \"mask\"", "value = \"event\"", "an event is sent by a setup call"),
         ("value = \"mask\"", "value = 0x1_0000_0000", "0x100000000 is not possible here: 0 to 4294967295 are"),
@@ -623,6 +629,8 @@ fn what_is_wrong_is_said_at_its_place() {
     let said = fault(LINEWAKE, "happened = { at = 8, width = 8 }\n", "");
     assert!(said.contains("its output lacks `happened`"), "{said}");
     let said = fault(LINEWAKE, "pending = 2", "pending = 256\nfor = \"line\"");
+    assert!(said.contains("\"call.configure\": the driver is waited for line by line"), "{said}");
+    let said = fault(&LINEWAKE.replace("length = 2096", "length = 1048368"), "pending = 2", "pending = 256");
     assert!(said.contains("too much memory"), "{said}");
 }
 
@@ -670,17 +678,24 @@ fn what_is_right_and_odd_is_noted() {
         let error = Chip::from_profile(&profile, || Device::open(r"\\.\Card0")).unwrap_err().to_string();
         assert!(error.contains("a Windows device: this system is") && !error.contains("plugged in"), "{error}");
     }
-    let local = CARD.replace(r"'\\.\Card0'", "'/dev/card0'");
-    let foreign = notes(&local);
+    let local = "name = 'box'\nlines = 8\n[device]\npath = '/dev/box0'\n[levels]\nstart = 'inactive'\n[wait]\nby = 'read'\n\
+                 reads = 'messages'\nmeans = 'level'\noutput = { length = 1, fields = { levels = { at = 0, width = 1 } } }";
+    let foreign = notes(local);
     match cfg!(windows) {
         true => assert!(foreign[0].ends_with("a device file, which Windows does not have: this system is Windows")),
         false => assert_eq!(foreign, [""; 0]),
     }
+    let assumed = notes(&local.replace("reads = 'messages'\n", ""));
+    let assumed = assumed.last().unwrap();
+    assert!(
+        assumed.starts_with("`reads` is not said in [wait]") && assumed.contains("records of 1 bytes"),
+        "{assumed}"
+    );
     let without = CARD.replace("[device]\n", "").replace("path = '\\\\.\\Card0'\n", "");
     assert_eq!(notes(&without), ["it names no device: only a program can open it"]);
     let twice = without.replace("function = 0x803", "function = 0x802");
     assert!(
-        notes(&twice)[1].starts_with("\"wait-change\" and \"get-levels\" are the same call: 0x"),
+        notes(&twice)[1].starts_with("\"wait-change\" and \"get-levels\" are the same call: control code 0x"),
         "{:?}",
         notes(&twice)
     );

@@ -1,0 +1,280 @@
+//! What a profile makes of records that are no edges: of another kind, of lines it does not have, of levels that are as
+//! before, of counters without a level. No edge is invented, and no loss.
+
+#[path = "support/feeder.rs"]
+mod feeder;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use linewake::profile::Profile;
+use linewake::{Chip, EdgeKind, Edges, Error, ErrorKind, Figures, Request, Trust};
+
+use self::feeder::Feeder;
+
+const LONG: Duration = Duration::from_secs(20);
+
+/// A profile that waits by a call, which gives these bytes.
+fn fed(lines: &str, wait: &str, output: &str) -> String {
+    format!(
+        "name = 'fed'\n{lines}\n[call.wait]\ndevice_type = 0x8000\nfunction = 0x801\nmethod = 'buffered'\naccess = 'read'\n\
+         output = {{ {output} }}\n[wait]\nby = 'call'\ncall = 'wait'\n{wait}"
+    )
+}
+
+/// A profile that reads a device.
+fn read(lines: &str, wait: &str, output: &str) -> String {
+    format!("name = 'fed'\n{lines}\n[wait]\nby = 'read'\nreads = 'messages'\noutput = {{ {output} }}\n{wait}")
+}
+
+fn parse(text: &str) -> Profile {
+    Profile::parse("fed.toml", text).unwrap_or_else(|error| panic!("{error}\n{text}")).allow_writes(true)
+}
+
+fn refused(text: &str) -> String {
+    Profile::parse("fed.toml", text).map(|_| text.to_owned()).expect_err("it is refused").to_string()
+}
+
+fn request_of(feeder: &Arc<Feeder>, text: &str, edges: Edges) -> Request {
+    let chip = Chip::from_profile(&parse(text), feeder.opener()).unwrap();
+    chip.request().all_lines().edges(edges).start().unwrap()
+}
+
+/// Feeds these, one completion each, and takes as many edges: the line, whether it rose, and what is missing before it.
+/// Then nothing more comes.
+fn told(text: &str, edges: Edges, fed: &[&[u8]], count: usize) -> (Vec<(u32, bool, u64)>, Figures) {
+    let feeder = Feeder::new(&[]);
+    let mut request = request_of(&feeder, text, edges);
+    fed.iter().for_each(|bytes| feeder.feed(bytes));
+    let told = (0..count).map(|_| {
+        let edge = request.wait_next_timeout(LONG).expect("the watch goes on").unwrap();
+        (edge.offset.get(), edge.kind == EdgeKind::Rising, edge.missed.total())
+    });
+    let told = told.collect();
+    let more = request.wait_next_timeout(Duration::from_millis(50)).expect("the watch goes on");
+    assert!(more.is_err_and(|error| error.is_timeout()), "more edges came");
+    let account = request.account();
+    assert_ne!(account.trust(), Trust::None);
+    (told, account.total())
+}
+
+fn error_after(text: &str, fed: &[&[u8]]) -> Error {
+    let feeder = Feeder::new(&[]);
+    let mut request = request_of(&feeder, text, Edges::Both);
+    fed.iter().for_each(|bytes| feeder.feed(bytes));
+    loop {
+        match request.wait_next_timeout(LONG).expect("it ends with an error") {
+            Ok(_) => {}
+            Err(error) => return error,
+        }
+    }
+}
+
+fn delivered(delivered: u64) -> Figures {
+    Figures { delivered, ..Figures::default() }
+}
+
+/// A type, a code, a value: a key that is held down repeats, and each report has a record of another type behind it.
+const KEYS: &str = "length = 60, record = 6, only = [{ at = 0, width = 2, is = 1 }], unknown_line = 'ignore', \
+                    fields = { line = { at = 2, width = 2 }, edge = { at = 4, width = 2, rising = 1, falling = 0, others = 'ignore' } }";
+
+fn key(kind: u16, code: u16, value: u16) -> Vec<u8> {
+    [kind, code, value].into_iter().flat_map(u16::to_le_bytes).collect()
+}
+
+#[test]
+fn repeats_and_records_of_other_kinds_are_neither_edges_nor_losses() {
+    let lines = "[[line]]\nname = 'power'\nnumber = 116\n[[line]]\nname = 'syn'\nnumber = 0";
+    let syn = key(0, 0, 0);
+    let press = [key(1, 116, 1), syn.clone()].concat();
+    let again = [key(4, 4, 9), key(1, 116, 2), syn.clone()].concat();
+    let release = [key(1, 116, 0), key(1, 30, 1), syn].concat();
+    let (edges, figures) =
+        told(&read(lines, "means = 'edge'", KEYS), Edges::Both, &[&press, &again, &again, &release], 2);
+    assert_eq!(edges, [(0, true, 0), (0, false, 0)]);
+    assert_eq!(figures, delivered(2));
+}
+
+#[test]
+fn an_edge_of_another_number_is_a_fault_unless_said_otherwise() {
+    let keys = KEYS.replace(", others = 'ignore'", "");
+    let error = error_after(&read("lines = 2", "means = 'edge'", &keys), &[&key(1, 0, 2)]);
+    assert_eq!(error.kind(), ErrorKind::Malformed);
+    assert!(error.to_string().contains("edge 2, which is neither 1 (rising) nor 0 (falling) (`others"), "{error}");
+    let keys = KEYS.replace("unknown_line = 'ignore', ", "");
+    let error = error_after(&read("lines = 2", "means = 'edge'", &keys), &[&key(1, 9, 1)]);
+    assert!(error.to_string().contains("line 9, which the profile does not have (`unknown_line"), "{error}");
+}
+
+#[test]
+fn a_shorter_message_of_another_kind_is_no_part_of_the_next() {
+    let levels = "length = 4, only = [{ at = 0, width = 1, is = 1 }], rest = 'unused', fields = { levels = { at = 1, width = 2 } }";
+    let text = read("lines = 16", "means = 'level'\n[levels]\nstart = 'inactive'", levels);
+    let reports: [&[u8]; 5] = [&[1, 0b1, 0, 0], &[2, 90, 0], &[2], &[1, 0, 0, 0], &[1, 0, 0x80, 0]];
+    let (edges, figures) = told(&text, Edges::Both, &reports, 3);
+    assert_eq!(edges, [(0, true, 0), (0, false, 0), (15, true, 0)]);
+    assert_eq!(figures, delivered(3));
+    // One of our kind that is too short is a fault.
+    let error = error_after(&text, &[&[1, 0, 0]]);
+    assert_eq!(error.kind(), ErrorKind::Malformed);
+    assert!(error.to_string().contains("3 bytes came"), "{error}");
+}
+
+#[test]
+fn the_first_report_counts_by_the_level_at_the_start() {
+    let levels = "length = 1, fields = { levels = { at = 0, width = 1 } }";
+    let of = |start: &str| read("lines = 2", &format!("means = 'level'\n[levels]\nstart = '{start}'"), levels);
+    assert_eq!(told(&of("inactive"), Edges::Both, &[&[0b01]], 1).0, [(0, true, 0)]);
+    assert_eq!(told(&of("active"), Edges::Both, &[&[0b01]], 1).0, [(1, false, 0)]);
+    assert_eq!(told(&of("unknown"), Edges::Both, &[&[0b01], &[0b11]], 1), (vec![(1, true, 0)], delivered(1)));
+}
+
+#[test]
+fn a_count_of_one_direction_needs_no_level() {
+    let count = "length = 4, fields = { count = { at = 0 } }";
+    let of = |wait: &str, output: &str| fed("lines = 1", &format!("means = 'count'\n{wait}"), output);
+    let counts: Vec<[u8; 4]> = [7_u32, 8, 9, 12].map(u32::to_le_bytes).to_vec();
+    let counts: Vec<&[u8]> = counts.iter().map(|count| &count[..]).collect();
+    let told_of = |wait: &str, output: &str, edges, count| told(&of(wait, output), edges, &counts, count);
+    // The counter ran before: its first reading says nothing new.
+    let (edges, figures) = told_of("edge = 'rising'", count, Edges::Both, 3);
+    assert_eq!(edges, [(0, true, 0), (0, true, 0), (0, true, 2)]);
+    assert_eq!(figures.delivered + figures.lost(), 12 - 7);
+    // One direction is asked for: nothing is halved.
+    assert_eq!(told_of("edge = 'rising'", count, Edges::Rising, 3).1, figures);
+    assert_eq!(told_of("edge = 'falling'", count, Edges::Rising, 0).1, delivered(0));
+    // From zero at opening: the first reading is seven edges.
+    let from_zero = count.replace("at = 0", "at = 0, since = 'open'");
+    let (edges, figures) = told_of("edge = 'falling'", &from_zero, Edges::Both, 4);
+    assert_eq!(edges, [(0, false, 6), (0, false, 0), (0, false, 0), (0, false, 2)]);
+    assert_eq!(figures.delivered + figures.lost(), 12);
+    let said = refused(&of("", count));
+    assert!(said.contains("which way an edge went cannot be known; say `edge = \"rising\"` in [wait]"), "{said}");
+}
+
+#[test]
+fn a_count_that_goes_back_is_no_loss() {
+    let count = "length = 4, fields = { count = { at = 0 } }";
+    let text = fed("lines = 1", "means = 'count'\nedge = 'rising'", count);
+    let error = error_after(&text, &[&9_u32.to_le_bytes(), &4_u32.to_le_bytes()]);
+    assert_eq!(error.kind(), ErrorKind::Malformed);
+    assert!(error.to_string().contains("the count of line 0 goes back, from 9 to 4"), "{error}");
+}
+
+#[test]
+fn a_completion_can_be_the_edge_without_a_byte() {
+    let text = fed("lines = 1", "means = 'edge'\nedge = 'falling'", "").replace("output = {  }\n", "");
+    let (edges, figures) = told(&text, Edges::Both, &[&[], &[], &[]], 3);
+    assert_eq!(edges, [(0, false, 0); 3], "the same way again is nothing missing: it is the only way");
+    assert_eq!(figures, delivered(3));
+}
+
+#[test]
+fn each_record_of_a_chip_of_one_line_is_about_it() {
+    let pulses = "length = 16, record = 4, fields = { level = { at = 0, bit = 24 } }, rest = 'unused'";
+    let text = fed("lines = 1", "means = 'level'\n[levels]\nstart = 'inactive'", pulses);
+    let record = |level: u32| (level << 24 | 560).to_le_bytes();
+    let burst = [record(1), record(0), record(1), record(0)].concat();
+    let (edges, figures) = told(&text, Edges::Both, &[&burst], 4);
+    assert_eq!(edges, [(0, true, 0), (0, false, 0), (0, true, 0), (0, false, 0)]);
+    assert_eq!(figures, delivered(4));
+    let said = refused(&text.replace("lines = 1", "lines = 2"));
+    assert!(said.contains("there is room for 4 records, and there are 2 lines"), "{said}");
+}
+
+#[test]
+fn a_line_of_low_activity_is_turned_over_in_what_is_read() {
+    let masks = "length = 2, fields = { rising = { at = 0, width = 1 }, falling = { at = 1, width = 1 } }";
+    let lines = "active_low = true\n[[line]]\n[[line]]\nactive_low = false";
+    let (edges, _) = told(&fed(lines, "means = 'mask'", masks), Edges::Both, &[&[0b11, 0], &[0, 0b11]], 4);
+    assert_eq!(edges, [(0, false, 0), (1, true, 0), (0, true, 0), (1, false, 0)]);
+    let levels = "length = 1, fields = { levels = { at = 0, width = 1 } }";
+    let text = fed(lines, "means = 'level'\n[levels]\nstart = 'inactive'", levels);
+    assert_eq!(told(&text, Edges::Both, &[&[0b01], &[0b10]], 2).0, [(0, true, 0), (1, true, 0)]);
+    let edge =
+        "length = 2, fields = { line = { at = 0, width = 1 }, edge = { at = 1, width = 1, rising = 1, falling = 0 } }";
+    let (edges, _) = told(&fed(lines, "means = 'edge'", edge), Edges::Both, &[&[0, 1], &[1, 1]], 2);
+    assert_eq!(edges, [(0, false, 0), (1, true, 0)]);
+}
+
+#[test]
+fn what_nothing_names_in_a_record_that_is_read_is_refused() {
+    let unnamed = [
+        (
+            "length = 8, fields = { line = { at = 7, width = 1 }, edge = { at = 4, width = 2, rising = 1, falling = 0 } }",
+            "bytes 0 to 3",
+        ),
+        ("length = 2, fields = { edge = { at = 0, width = 1, rising = 1, falling = 0 } }", "byte 1"),
+        (
+            "length = 1, fields = { edge = { at = 0, width = 1, bit = 5, bits = 2, rising = 1, falling = 0 } }",
+            "bits 0, 1, 2, 3, 4, 7 of byte 0",
+        ),
+    ];
+    for (output, says) in unnamed {
+        let said = refused(&read("lines = 1", "means = 'edge'", output));
+        assert!(said.contains(&format!("nothing says what {says} of a record are for")), "{said}");
+        parse(&read("lines = 1", "means = 'edge'", &format!("{output}, rest = 'unused'")));
+    }
+    let named = "length = 2, only = [{ at = 1, width = 1, is = [1, 3] }], fields = { edge = { at = 0, width = 1, rising = 1, falling = 0 } }";
+    let text = read("lines = 1", "means = 'edge'", named);
+    assert_eq!(told(&text, Edges::Both, &[&[1, 3], &[0, 2], &[0, 1]], 2).0, [(0, true, 0), (0, false, 0)]);
+}
+
+#[test]
+fn lines_do_not_share_a_bit() {
+    let masks = "length = 4, fields = { levels = { at = 0 } }";
+    let text = fed(
+        "[[line]]\nname = 'a'\n[[line]]\nname = 'b'\nevent_bit = 0",
+        "means = 'level'\n[levels]\nstart = 'inactive'",
+        masks,
+    );
+    let said = refused(&text);
+    assert!(said.contains("in `levels`, lines 0 (\"a\") and 1 (\"b\") have the same bit, 0"), "{said}");
+}
+
+#[test]
+fn a_level_needs_one_to_begin_with() {
+    let levels = "length = 1, fields = { levels = { at = 0, width = 1 } }";
+    let said = refused(&fed("lines = 1", "means = 'level'", levels));
+    assert!(said.contains("nothing says the levels at the start: add [levels]"), "{said}");
+}
+
+#[test]
+fn the_codes_of_another_system_are_named() {
+    let text = fed(
+        "lines = 1\n[device]\npath = '/dev/parport0'",
+        "means = 'level'\n[levels]\nstart = 'inactive'",
+        "length = 1, fields = { levels = { at = 0, width = 1 } }",
+    );
+    let code = "device_type = 0x8000\nfunction = 0x801\nmethod = 'buffered'\naccess = 'read'";
+    let said = refused(&text.replace(code, "code = 0x80017081"));
+    assert!(said.contains("an ioctl of Linux") || said.contains("as an ioctl 0x80017081 is _IOR"), "{said}");
+    assert!(said.contains("write `ioctl = 0x80017081` in place of `code`"), "{said}");
+    let said = refused(&text.replace(code, "ioctl = 0x80017081"));
+    assert!(said.contains("how does this ioctl wait? Say in its [call] `blocks = true`"), "{said}");
+    let ioctl = text.replace(code, "ioctl = { direction = 'read', type = 'p', number = 0x81 }\nblocks = true");
+    assert!(parse(&ioctl).needs_writes(), "an ioctl may change anything");
+    let said = refused(&ioctl.replace("'/dev/parport0'", r"'\\.\PHDIo0'"));
+    assert!(said.contains("the device is one of Windows, which has no ioctls"), "{said}");
+}
+
+#[test]
+fn times_have_a_rate_of_their_own_and_wrap() {
+    // 16 bits at 1 MHz: a period of 65.536 ms.
+    let times = "length = 4, rest = 'unused', fields = { timestamp = { at = 0, width = 2, hz = 1000000 }, edge = { at = 2, width = 1, rising = 1, falling = 0 } }";
+    let feeder = Feeder::new(&[]);
+    let mut request = request_of(&feeder, &read("lines = 1", "means = 'edge'", times), Edges::Both);
+    let mut at = |ticks: u16, level: u8| {
+        feeder.feed(&[ticks.to_le_bytes()[0], ticks.to_le_bytes()[1], level, 0]);
+        request.wait_next_timeout(LONG).expect("the watch goes on").unwrap().timestamp_ns
+    };
+    assert_eq!(at(65_000, 1), 65_000_000);
+    assert_eq!(at(100, 0), 65_636_000, "it wrapped");
+    assert_eq!(at(90, 1), 65_626_000, "a little before");
+    let pair = "length = 13, fields = { timestamp = { at = 0, width = 8, unit = 's', fraction = { at = 8, unit = 'us' } }, edge = { at = 12, width = 1, rising = 1, falling = 0 } }";
+    let feeder = Feeder::new(&[]);
+    let mut request = request_of(&feeder, &read("lines = 1", "means = 'edge'", pair), Edges::Both);
+    feeder.feed(&[&1_700_000_000_u64.to_le_bytes()[..], &999_999_u32.to_le_bytes(), &[1]].concat());
+    let edge = request.wait_next_timeout(LONG).unwrap().unwrap();
+    assert_eq!(edge.timestamp_ns, 1_700_000_000_999_999_000);
+}
