@@ -1,6 +1,6 @@
 //! The state of a chip, all of it behind one spin lock: the controller, and the requests it keeps pended.
 
-use linewake_controller::protocol::{MAX_INPUT, WAIT_ANY, WAIT_INFO, WAIT_LINE, WaitLine};
+use linewake_controller::protocol::{MAX_INPUT, Pin, WAIT_ANY, WAIT_INFO, WAIT_LINE, WAIT_PIN, WaitLine};
 use linewake_controller::{Controller, Outcome, ReaderId, Ready, Status};
 use windows_sys::Wdk::Foundation::{DEVICE_OBJECT, FILE_OBJECT, IRP};
 use windows_sys::Wdk::System::SystemServices::IoReleaseCancelSpinLock;
@@ -57,7 +57,7 @@ impl Chip {
     fn pend(&mut self, mut request: Request, finished: &mut Finished) {
         request.mark_pending();
         let place = match request.irp().code() {
-            WAIT_LINE => self.waited_line(&request),
+            WAIT_LINE | WAIT_PIN => self.waited_line(&request),
             WAIT_INFO => INFO,
             _ => ANY_LINE,
         };
@@ -69,7 +69,7 @@ impl Chip {
     fn waited_line(&mut self, request: &Request) -> usize {
         let input = request.irp().copy_input(&mut self.input);
         let offset = input.first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes));
-        const { assert!(core::mem::offset_of!(WaitLine, offset) == 0) };
+        const { assert!(core::mem::offset_of!(WaitLine, offset) == 0 && core::mem::offset_of!(Pin, line) == 0) };
         (offset as usize).min(LINES - 1)
     }
 
@@ -165,7 +165,7 @@ pub(crate) fn control(chip: &SharedChip, mut request: Request) -> Status {
 
 /// The fault device: as [`control`], but a wait pends without a cancel routine, until its handle is closed.
 pub(crate) fn control_without_cancel(chip: &SharedChip, mut request: Request) -> Status {
-    if !matches!(request.irp().code(), WAIT_LINE | WAIT_ANY | WAIT_INFO) {
+    if !matches!(request.irp().code(), WAIT_LINE | WAIT_PIN | WAIT_ANY | WAIT_INFO) {
         return control(chip, request);
     }
     let refused = chip.with(|chip| {

@@ -7,7 +7,7 @@ use crate::controller::{Controller, Outcome, ReaderId};
 use crate::protocol::*;
 
 /// What a code gives: bytes of output, or no answer yet.
-type Answer = Result<Option<usize>, Status>;
+pub(crate) type Answer = Result<Option<usize>, Status>;
 
 impl<const LINES: usize, const READERS: usize, const QUEUE: usize> Controller<LINES, READERS, QUEUE> {
     /// Carries out a control code of this reader at time `now_ns`, or tries a pended one again.
@@ -75,9 +75,13 @@ impl<const LINES: usize, const READERS: usize, const QUEUE: usize> Controller<LI
             SET_DEBOUNCE => Self::set_debounce,
             WATCH_INFO => Self::watch_info,
             WAIT_INFO => Self::wait_info,
+            ATTACH_PIN => Self::attach_pin,
+            DETACH_PIN => Self::detach_pin,
+            WAIT_PIN => Self::wait_pin,
             GET_COUNTERS => Self::get_counters,
             GET_TOTALS => Self::get_totals,
             SET_MERGE => Self::set_merge,
+            SET_TICKS => Self::set_ticks,
             UNPLUG => Self::unplug_code,
             REPLUG => Self::replug_code,
             ECHO => Self::echo,
@@ -162,7 +166,7 @@ impl<const LINES: usize, const READERS: usize, const QUEUE: usize> Controller<LI
         Ok(Some(0))
     }
 
-    fn configure(&mut self, slot: usize, input: &[u8], _: &mut [u8], now_ns: u64) -> Answer {
+    pub(crate) fn configure(&mut self, slot: usize, input: &[u8], _: &mut [u8], now_ns: u64) -> Answer {
         let mut seen = LineSet::default();
         for config in several::<LineConfig>(input)? {
             let line = self.line(config.offset).ok_or(Status::INVALID_PARAMETER)?;
@@ -456,7 +460,7 @@ fn none(input: &[u8]) -> Result<(), Status> {
 }
 
 /// The input has to be one record.
-fn one<T: FromBytes>(input: &[u8]) -> Result<T, Status> {
+pub(crate) fn one<T: FromBytes>(input: &[u8]) -> Result<T, Status> {
     T::read_from_bytes(input).map_err(|_| Status::INFO_LENGTH_MISMATCH)
 }
 
@@ -472,11 +476,11 @@ fn records<T: FromBytes>(input: &[u8]) -> impl Iterator<Item = T> + '_ {
     input.chunks_exact(size_of::<T>()).filter_map(|bytes| T::read_from_bytes(bytes).ok())
 }
 
-fn room<T>(output: &[u8]) -> Result<(), Status> {
+pub(crate) fn room<T>(output: &[u8]) -> Result<(), Status> {
     if output.len() < size_of::<T>() { Err(Status::BUFFER_TOO_SMALL) } else { Ok(()) }
 }
 
-fn put<T: IntoBytes + Immutable>(output: &mut [u8], record: &T) -> Answer {
+pub(crate) fn put<T: IntoBytes + Immutable>(output: &mut [u8], record: &T) -> Answer {
     record.write_to_prefix(output).map_err(|_| Status::BUFFER_TOO_SMALL)?;
     Ok(Some(size_of::<T>()))
 }

@@ -54,6 +54,8 @@ pub struct Controller<const LINES: usize, const READERS: usize, const QUEUE: usi
     /// `CHIP_*`.
     pub(crate) flags: u32,
     unplugged: bool,
+    /// What the counter of ticks showed at time zero.
+    pub(crate) ticks_at_zero: u32,
     /// Readers that are open.
     open: ReaderSet,
     /// Readers for which something may be due.
@@ -171,6 +173,7 @@ impl<const LINES: usize, const READERS: usize, const QUEUE: usize> Controller<LI
             line_count: 0,
             flags: 0,
             unplugged: false,
+            ticks_at_zero: 0,
             open: ReaderSet::EMPTY,
             timed: ReaderSet::EMPTY,
             ready_lines: LineSet::EMPTY,

@@ -14,6 +14,7 @@ mod control;
 mod controller;
 mod info;
 mod line;
+mod pins;
 #[expect(
     missing_debug_implementations,
     reason = "hidden types of zerocopy's KnownLayout derive; every record has Debug"

@@ -16,10 +16,14 @@
 //! | [`SET_DEBOUNCE`] | `[`[`Debounce`]`]`, one or more | – | |
 //! | [`WATCH_INFO`] | [`LineSet`] | – | |
 //! | [`WAIT_INFO`] | – | `[`[`InfoRecord`]`]`, as many as fit | until something becomes of a line |
+//! | [`ATTACH_PIN`] | [`AttachPin`] | – | |
+//! | [`DETACH_PIN`] | [`Pin`] | – | |
+//! | [`WAIT_PIN`] | [`Pin`] | [`PinEvent`] | until the line has an edge |
 //! | [`GET_COUNTERS`] | – or [`First`] | `[`[`LineCounters`]`]` | |
 //! | [`GET_TOTALS`] | – or [`First`] | `[`[`LineTotals`]`]` | |
 //! | [`DRIVE`] | `[`[`Drive`]`]`, one or more | – | |
 //! | [`SET_MERGE`] | [`MergeWindow`] | – | |
+//! | [`SET_TICKS`] | [`Ticks`] | – | |
 //! | [`UNPLUG`], [`REPLUG`] | – | – | |
 //! | [`ECHO`] | any bytes | the same bytes | |
 //!
@@ -176,6 +180,10 @@ macro_rules! record {
         const _: () = assert!(align_of::<$name>() <= 8);
     };
 }
+
+mod pins;
+
+pub use pins::*;
 
 record! {
     /// Output of [`GET_INFO`].

@@ -6,7 +6,7 @@ use linewake_controller::{Batch, CtlCode};
 use crate::chip::{Chip, LINES};
 use crate::random::Random;
 
-const CODES: [CtlCode; 15] = [
+const CODES: [CtlCode; 19] = [
     GET_INFO,
     GET_LINE_INFO,
     GET_VALUES,
@@ -15,10 +15,14 @@ const CODES: [CtlCode; 15] = [
     SET_READER,
     WAIT_LINE,
     WAIT_ANY,
+    ATTACH_PIN,
+    DETACH_PIN,
+    WAIT_PIN,
     GET_COUNTERS,
     GET_TOTALS,
     DRIVE,
     SET_MERGE,
+    SET_TICKS,
     UNPLUG,
     REPLUG,
     ECHO,

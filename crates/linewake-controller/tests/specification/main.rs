@@ -7,6 +7,7 @@ mod garbage;
 mod information;
 mod model;
 mod numbering;
+mod pins;
 mod random;
 mod time;
 mod unplugging;

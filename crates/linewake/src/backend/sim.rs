@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
-use linewake_controller::protocol::{self, LineConfig, MAX_LINES, WaitLine};
+use linewake_controller::protocol::{self, AttachPin, LineConfig, MAX_LINES, Pin, WaitLine};
 use linewake_controller::{Controller, Outcome, ReaderId};
 use overlapped::{CtlCode, Device, Status, sim};
 use zerocopy::{FromBytes, FromZeros};
@@ -309,12 +309,29 @@ fn go_on(mut state: MutexGuard<'_, State>) {
 
 /// Which waits a request belongs to, should it pend.
 fn key(reader: ReaderId, code: CtlCode, input: &[u8]) -> Key {
-    let what = match (code, WaitLine::read_from_bytes(input)) {
-        (protocol::WAIT_LINE, Ok(wait)) => What::Line(wait.offset),
-        (protocol::WAIT_INFO, _) => What::Info,
-        _ => What::Any,
+    let line = match code {
+        protocol::WAIT_LINE => WaitLine::read_from_bytes(input).map(|wait| wait.offset).ok(),
+        protocol::WAIT_PIN => Pin::read_from_bytes(input).map(|pin| pin.line).ok(),
+        _ => None,
+    };
+    let what = match line {
+        Some(line) => What::Line(line),
+        None if code == protocol::WAIT_INFO => What::Info,
+        None => What::Any,
     };
     (reader, what)
+}
+
+/// What a code that was carried out asks of lines.
+fn configs(code: CtlCode, input: &[u8]) -> Vec<LineConfig> {
+    match code {
+        protocol::ATTACH_PIN => AttachPin::read_from_bytes(input).map(LineConfig::from).into_iter().collect(),
+        protocol::DETACH_PIN => Pin::read_from_bytes(input).map(LineConfig::from).into_iter().collect(),
+        _ => {
+            let records = input.chunks_exact(size_of::<LineConfig>());
+            records.filter_map(|record| LineConfig::read_from_bytes(record).ok()).collect()
+        }
+    }
 }
 
 impl sim::Driver for Handle {
@@ -335,7 +352,7 @@ impl sim::Driver for Handle {
             return request.complete(Status::INVALID_HANDLE);
         };
         let code = request.code();
-        let is_wait = matches!(code, protocol::WAIT_LINE | protocol::WAIT_ANY);
+        let is_wait = matches!(code, protocol::WAIT_LINE | protocol::WAIT_PIN | protocol::WAIT_ANY);
         let mut state = self.host.lock();
         // Who waits again while edges gather does not hurry them.
         if !is_wait || !state.is_gathering() {
@@ -367,9 +384,8 @@ impl sim::Driver for Handle {
         };
         if !status.is_error() {
             match code {
-                protocol::CONFIGURE => {
-                    let records = request.input().chunks_exact(size_of::<LineConfig>());
-                    state.note_watches(reader, records.filter_map(|record| LineConfig::read_from_bytes(record).ok()));
+                protocol::CONFIGURE | protocol::ATTACH_PIN | protocol::DETACH_PIN => {
+                    state.note_watches(reader, configs(code, request.input()).into_iter());
                     self.host.set_alarm(&mut state);
                 }
                 protocol::UNPLUG => state.unplugged(),
