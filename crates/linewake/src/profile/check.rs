@@ -40,18 +40,22 @@ impl Check<'_, '_> {
 
     /// Each call is for the system that has the device.
     fn systems(&self) -> Result<(), Error> {
-        let Some(target) = &self.plan.target else { return Ok(()) };
-        let is_windows = target.place.is_of_windows();
+        let is_windows = self.plan.target.as_ref().map(|target| target.place.is_of_windows());
         for (call, place) in self.plan.calls.iter().zip(self.places) {
             match &call.what {
-                What::Control(code) if !is_windows => return Err(place.error(code::on_linux(*code))),
-                What::Ioctl(_) if is_windows => {
+                What::Control(code) if is_windows == Some(false) => return Err(place.error(code::on_linux(*code))),
+                What::Control(code) => {
+                    if let Some(reason) = code::refused(*code) {
+                        return Err(place.error(reason));
+                    }
+                }
+                What::Ioctl(_) if is_windows == Some(true) => {
                     return Err(place.error(
                         "the device is one of Windows, which has no ioctls: give a control code, by `code` or the four \
                          fields of CTL_CODE",
                     ));
                 }
-                What::Control(_) | What::Ioctl(_) | What::Write => {}
+                What::Ioctl(_) | What::Write => {}
             }
         }
         Ok(())
@@ -240,8 +244,8 @@ impl Check<'_, '_> {
             && let Some(unnamed) = output.unnamed()
         {
             return Err(self.wait.error(format!(
-                "nothing says what {unnamed} of a record are for: if they tell one kind of record from another, name the \
-                 kind that is meant by `only`; if they mean nothing, say `rest = \"unused\"` in `output`"
+                "nothing says what is in {unnamed} of a record: if that tells one kind of record from another, name the \
+                 kind that is meant by `only`; if it means nothing, say `rest = \"unused\"` in `output`"
             )));
         }
         Ok(())

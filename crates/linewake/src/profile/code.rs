@@ -23,8 +23,8 @@ pub(super) fn is_said(keys: &Keys<'_>) -> bool {
 
 /// A code as one number, or by the fields of the macro CTL_CODE.
 pub(super) fn control(keys: &Keys<'_>) -> Result<CtlCode, Error> {
-    let (code, place) = match (keys.get("code"), parts(keys)) {
-        (Some(value), [None, None, None, None]) => (number_of_code(&value)?, value),
+    let code = match (keys.get("code"), parts(keys)) {
+        (Some(value), [None, None, None, None]) => number_of_code(&value)?,
         (Some(_), _) => {
             let message = "has `code`, and so neither `device_type`, `function`, `method` nor `access`";
             return Err(keys.error(format!("\"{}\" {message}", keys.path())));
@@ -47,21 +47,24 @@ pub(super) fn control(keys: &Keys<'_>) -> Result<CtlCode, Error> {
                 Some((_, method)) => *method,
                 None => value.word(METHODS)?,
             };
-            (CtlCode::new(device_type, function, method, access), value)
+            CtlCode::new(device_type, function, method, access)
         }
     };
+    Ok(code)
+}
+
+/// Why no profile may send this code; none if it may.
+pub(super) fn refused(code: CtlCode) -> Option<String> {
     let reason = match code.method() {
-        Method::Buffered | Method::OutDirect => return Ok(code),
+        Method::Buffered | Method::OutDirect => return None,
         Method::Neither => "METHOD_NEITHER gives the driver addresses of this program, which no file may choose",
         Method::InDirect => "METHOD_IN_DIRECT writes to the device what an output would hold",
     };
-    let linux = match like_an_ioctl(code.to_u32()) {
-        Some(ioctl) => format!("; as an ioctl of Linux it is {ioctl}"),
-        None => String::new(),
-    };
-    Err(place.error(format!(
-        "{code} cannot be called by a profile: {reason}; only METHOD_BUFFERED and METHOD_OUT_DIRECT can{linux}"
-    )))
+    Some(format!(
+        "{code} cannot be called by a profile: {reason}; only METHOD_BUFFERED and METHOD_OUT_DIRECT can (if it is an ioctl \
+         of Linux: {})",
+        as_ioctl(code.to_u32())
+    ))
 }
 
 fn number_of_code(value: &Value<'_>) -> Result<CtlCode, Error> {
@@ -71,28 +74,23 @@ fn number_of_code(value: &Value<'_>) -> Result<CtlCode, Error> {
     Ok(CtlCode::from_u32(value.number(0, u32::MAX.into())? as u32))
 }
 
-/// What a number is as an ioctl, if its bits say so, with the line to write.
-fn like_an_ioctl(number: u32) -> Option<String> {
-    let (direction, size) = said(number)?;
+/// What a number is as an ioctl, with the line to write.
+fn as_ioctl(number: u32) -> String {
     let group = (number >> 8) as u8;
     let letter = if group.is_ascii_graphic() { format!(" '{}'", group as char) } else { String::new() };
-    let macro_name = match direction {
-        Direction::None => return None,
-        Direction::Read => "_IOR",
-        Direction::Write => "_IOW",
-        Direction::ReadWrite => "_IOWR",
+    let is = match said(number) {
+        Some((Direction::Read, size)) => format!("_IOR, {size} bytes, "),
+        Some((Direction::Write, size)) => format!("_IOW, {size} bytes, "),
+        Some((Direction::ReadWrite, size)) => format!("_IOWR, {size} bytes, "),
+        Some((Direction::None, _)) | None => String::new(),
     };
-    Some(format!(
-        "{macro_name}, type {group:#04x}{letter}, number {}, {size} bytes: write `ioctl = {number:#010x}` in place of `code`",
-        number & 0xff
-    ))
+    let number_of_type = number & 0xff;
+    format!("{is}type {group:#04x}{letter}, number {number_of_type}; write `ioctl = {number:#x}` in place of `code`")
 }
 
 /// The error of a control code that is to be sent to a device of Linux.
 pub(super) fn on_linux(code: CtlCode) -> String {
-    let number = code.to_u32();
-    let is = like_an_ioctl(number).unwrap_or_else(|| format!("write `ioctl = {number:#06x}` in place of `code`"));
-    format!("the device is one of Linux, which has no control codes; as an ioctl {number:#010x} is {is}")
+    format!("the device is one of Linux, which has no control codes; as an ioctl {code} is {}", as_ioctl(code.to_u32()))
 }
 
 /// An ioctl as one number, or by the arguments of the macro _IOC; `length` is that of its buffer.
@@ -184,8 +182,7 @@ mod tests {
     fn a_control_code_that_reads_as_an_ioctl_is_told_as_one() {
         // linux/ppdev.h: PPRSTATUS is _IOR('p', 0x81, unsigned char).
         let told = on_linux(CtlCode::from_u32(0x8001_7081));
-        assert!(told.contains("_IOR, type 0x70 'p', number 129, 1 bytes"), "{told}");
-        assert!(told.contains("write `ioctl = 0x80017081` in place of `code`"), "{told}");
+        assert!(told.contains("_IOR, 1 bytes, type 0x70 'p', number 129; write `ioctl = 0x80017081` in"), "{told}");
         assert!(on_linux(CtlCode::from_u32(0x708b)).contains("`ioctl = 0x708b`"));
     }
 }
