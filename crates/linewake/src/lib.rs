@@ -74,3 +74,8 @@ pub use world::World;
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// And those of docs/profiles.md.
+#[cfg(all(doctest, target_os = "linux"))]
+#[doc = include_str!("../../../docs/profiles.md")]
+struct Profiles;
