@@ -48,6 +48,7 @@ mod input;
 mod line;
 mod output;
 mod plan;
+mod trace;
 mod wait;
 
 use std::fmt;
@@ -60,6 +61,8 @@ pub(crate) use self::input::{About, Asked};
 pub(crate) use self::line::Line;
 pub(crate) use self::output::{Output, Role, Since};
 pub(crate) use self::plan::{Levels, Plan, Step};
+pub use self::trace::Trace;
+pub(crate) use self::trace::Tracer;
 pub(crate) use self::wait::{By, End, EventSource, Means, Reads};
 use crate::{Error, ErrorKind};
 
@@ -73,6 +76,8 @@ use crate::{Error, ErrorKind};
 pub struct Profile {
     plan: Arc<Plan>,
     writes: bool,
+    dry: bool,
+    tracer: Tracer,
 }
 
 /// A file that is larger is no profile.
@@ -97,7 +102,7 @@ impl Profile {
     /// [`ErrorKind::BadFile`] as [`read`](Self::read).
     pub fn parse(name: &str, text: &str) -> Result<Self, Error> {
         let plan = Plan::read(crate::keys::Source { name, text })?;
-        Ok(Self { plan: Arc::new(plan), writes: false })
+        Ok(Self { plan: Arc::new(plan), writes: false, dry: false, tracer: Tracer::default() })
     }
 
     /// Allows what the user has to allow; see the [module](self). Without it, a request of a profile that needs it is
@@ -112,6 +117,45 @@ impl Profile {
     #[must_use]
     pub fn allow_writes(mut self, allow: bool) -> Self {
         self.writes = allow;
+        self
+    }
+
+    /// Leaves out the calls that the user has to [allow](Self::allow_writes) and has not, and does the rest: for a look at a
+    /// device that nothing may change yet. What is left out is [told](Trace::Skipped); without it, a call that tells what
+    /// happened tells nothing, and a wait never ends.
+    ///
+    /// ```
+    /// # use linewake::{Chip, profile::Profile};
+    /// # use overlapped::{Device, sim::Script};
+    /// let card = Profile::parse("card.toml", include_str!("../../../profiles/card.toml"))?.dry(true);
+    /// let chip = Chip::from_profile(&card, || Device::simulated(Script::new("card")))?; // nobody has allowed it
+    /// # Ok::<(), linewake::Error>(())
+    /// ```
+    #[must_use]
+    pub fn dry(mut self, dry: bool) -> Self {
+        self.dry = dry;
+        self
+    }
+
+    /// Has everything told that its device is sent and answers, as it happens: on the thread that does it, which may be one
+    /// that dispatches completions or waits for the device. What it does holds that thread up.
+    ///
+    /// ```
+    /// # use std::sync::{Arc, Mutex};
+    /// # use linewake::{Chip, profile::Profile};
+    /// # use overlapped::{Device, sim::Script};
+    /// let seen = Arc::new(Mutex::new(Vec::new()));
+    /// let sink = seen.clone();
+    /// let card = Profile::parse("card.toml", include_str!("../../../profiles/card.toml"))?
+    ///     .dry(true)
+    ///     .traced(move |trace| sink.lock().unwrap().push(trace.to_string()));
+    /// Chip::from_profile(&card, || Device::simulated(Script::new("card")))?;
+    /// assert_eq!(*seen.lock().unwrap(), ["opened \"card\""]);
+    /// # Ok::<(), linewake::Error>(())
+    /// ```
+    #[must_use]
+    pub fn traced(mut self, trace: impl Fn(Trace<'_>) + Send + Sync + 'static) -> Self {
+        self.tracer = Tracer::new(trace);
         self
     }
 
@@ -160,10 +204,21 @@ impl Profile {
         &self.plan
     }
 
+    pub(crate) fn tracer(&self) -> &Tracer {
+        &self.tracer
+    }
+
+    /// Which calls are left out, and why: for each one the reason, if there is one.
+    pub(crate) fn left_out(&self) -> Arc<[Option<&'static str>]> {
+        let needed = if self.dry && !self.writes { self.plan.need_consent() } else { Vec::new() };
+        let reason = |name: &str| needed.iter().find(|(call, _)| call.name == name).map(|(_, why)| *why);
+        self.plan.calls.iter().map(|call| reason(&call.name)).collect()
+    }
+
     /// Whether everything it needs is allowed.
     pub(crate) fn check_consent(&self) -> Result<(), Error> {
         let needed = self.plan.need_consent();
-        if self.writes || needed.is_empty() {
+        if self.writes || self.dry || needed.is_empty() {
             return Ok(());
         }
         let calls: Vec<_> =
