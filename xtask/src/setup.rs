@@ -29,6 +29,8 @@ pub(crate) enum Need {
     Wine,
     /// The machine that the virtual machine is.
     Qemu,
+    /// A compiler for the guest's kernel.
+    Gcc,
     /// What counts instructions.
     Valgrind,
     /// What reads waveforms as PulseView does.
@@ -42,6 +44,7 @@ impl Need {
             Need::Mingw => &["gcc-mingw-w64-x86-64"],
             Need::Wine => &["wine", "wine64"],
             Need::Qemu => &["qemu-system-x86"],
+            Need::Gcc => &["gcc"],
             Need::Valgrind => &["valgrind"],
             Need::Sigrok => &["sigrok-cli"],
             Need::Component(_) | Need::Target(_) | Need::Compiler(_) | Need::Miri | Need::Fuzz => &[],
@@ -131,6 +134,7 @@ impl Missing {
                 Need::Mingw => CommandLine::new("x86_64-w64-mingw32-gcc --version").read().is_some(),
                 Need::Wine => wine::programs().is_some(),
                 Need::Qemu => CommandLine::new("qemu-system-x86_64 --version").read().is_some(),
+                Need::Gcc => CommandLine::new("gcc --version").read().is_some(),
                 Need::Valgrind => CommandLine::new("valgrind --version").read().is_some(),
                 Need::Sigrok => CommandLine::new("sigrok-cli --version").read().is_some(),
             };

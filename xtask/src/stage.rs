@@ -150,7 +150,7 @@ pub(crate) const ALL: &[Stage] = &[
     Stage {
         name: "vm",
         about: "real gpiochips, simulated by a kernel in a virtual machine",
-        needs: &[Need::Qemu, Need::Target(STATIC)],
+        needs: &[Need::Qemu, Need::Gcc, Need::Target(STATIC)],
         runs_on: Hosts::Vm,
         run: in_the_vm,
     },

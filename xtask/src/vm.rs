@@ -5,6 +5,7 @@
 //! leaves in /results, come back through serial ports. There is no disk and no network. The processor is emulated, so
 //! the machine runs wherever QEMU does, also in a container; its clocks say nothing about real hardware.
 
+mod cards;
 mod cpio;
 mod prepare;
 
@@ -70,6 +71,9 @@ struct RunArguments {
     /// Give the guest boards: a PCI device that raises interrupts when it is told to (QEMU's edu), and a parallel port
     #[arg(long)]
     boards: bool,
+    /// Load cards with digital inputs, whose ioctls are those of real drivers: see xtask/vm/cards
+    #[arg(long)]
+    cards: bool,
     /// Another file for /test; may be given more than once
     #[arg(long = "file", value_name = "FILE")]
     files: Vec<PathBuf>,
@@ -86,7 +90,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
     if let Some(lacks) = lacks() {
         return Err(format!("the virtual machine {lacks}").into());
     }
-    setup::provide(&[Need::Qemu])?;
+    setup::provide(&[Need::Qemu, Need::Gcc])?;
     match &arguments.task {
         Task::Prepare => {
             let started = Instant::now();
@@ -110,13 +114,14 @@ pub(crate) fn lacks() -> Option<String> {
     if prepare::mirror().is_none() {
         return Some("needs Debian's packages, and this machine's apt knows no mirror of Debian".to_owned());
     }
-    setup::cannot_install(&[Need::Qemu])
+    setup::cannot_install(&[Need::Qemu, Need::Gcc])
 }
 
 fn run_in_guest(arguments: &RunArguments) -> Result<ExitCode, Box<dyn Error>> {
     let guest = prepare::guest()?;
     let run = Directory::new()?;
-    fs::write(run.file("initrd"), [fs::read(&guest.base)?, overlay(arguments)?].concat())?;
+    let cards = if arguments.cards { Some(cards::module(&guest)?) } else { None };
+    fs::write(run.file("initrd"), [fs::read(&guest.base)?, overlay(arguments, cards.as_deref())?].concat())?;
     let mut qemu = qemu(arguments, &guest, &run);
     let status = qemu.status().map_err(|error| format!("{:?}: {error}", qemu.get_program()))?;
     let Some(code) = results(arguments, &run, status)? else {
@@ -134,7 +139,7 @@ fn run_in_guest(arguments: &RunArguments) -> Result<ExitCode, Box<dyn Error>> {
 }
 
 /// What is added to the guest for this run.
-fn overlay(arguments: &RunArguments) -> Result<Vec<u8>, Box<dyn Error>> {
+fn overlay(arguments: &RunArguments, cards: Option<&Path>) -> Result<Vec<u8>, Box<dyn Error>> {
     let read = |path: &Path| fs::read(path).map_err(|error| format!("\"{}\": {error}", path.display()));
     let mut archive = Archive::default();
     archive.add("init", INIT.as_bytes());
@@ -145,6 +150,9 @@ fn overlay(arguments: &RunArguments) -> Result<Vec<u8>, Box<dyn Error>> {
     }
     archive.add("test/command", command.as_bytes());
     archive.add("test/program", &read(Path::new(program))?);
+    if let Some(cards) = cards {
+        archive.add("modules/cards.ko", &read(cards)?);
+    }
     for file in &arguments.files {
         let name = file.file_name().ok_or_else(|| format!("\"{}\" names no file", file.display()))?;
         archive.add(Path::new("test").join(name), &read(file)?);
@@ -157,6 +165,9 @@ fn qemu(arguments: &RunArguments, guest: &prepare::Guest, run: &Directory) -> Co
     let mut modules = [prepare::GPIO_MODULES, prepare::DEVICE_MODULES].concat();
     if arguments.usb_serial {
         modules.extend(prepare::USB_MODULES);
+    }
+    if arguments.cards {
+        modules.push("cards");
     }
     // `timeout` ends it even if we are killed; and in the foreground, so that both end with us on Ctrl-C.
     let mut command = Command::new("timeout");

@@ -82,6 +82,8 @@ pub(crate) const USB_MODULES: &[&str] = &[
 pub(crate) struct Guest {
     pub(crate) kernel: PathBuf,
     pub(crate) base: PathBuf,
+    /// The kernel's headers: `common` for every machine, `own` for this one.
+    pub(crate) headers: PathBuf,
     /// "7.3.4+deb13-amd64, trixie-backports"
     pub(crate) version: String,
 }
@@ -98,14 +100,15 @@ pub(crate) fn guest() -> Result<Guest, Box<dyn Error>> {
     let lock = File::options().create(true).append(true).open(directory.join("prepare.lock"))?;
     lock.lock()?;
     let recipe = format!(
-        "1 {SOURCES:?} {PROGRAMS:?} {FILES:?} {GPIO_MODULES:?} {DEVICE_MODULES:?} {USB_MODULES:?} \
+        "2 {SOURCES:?} {PROGRAMS:?} {FILES:?} {GPIO_MODULES:?} {DEVICE_MODULES:?} {USB_MODULES:?} \
          {MODULES_TO_LOAD:?}\n"
     );
     let (kernel, base, ready) = (directory.join("vmlinuz"), directory.join("base.cpio"), directory.join("ready"));
+    let headers = directory.join("headers");
     if let Ok(stamp) = fs::read_to_string(&ready)
         && let Some(version) = stamp.strip_prefix(&recipe)
     {
-        return Ok(Guest { kernel, base, version: version.trim().to_owned() });
+        return Ok(Guest { kernel, base, headers, version: version.trim().to_owned() });
     }
     // What is there was made by another recipe, or is half of something.
     let _ = fs::remove_file(&ready);
@@ -120,10 +123,14 @@ pub(crate) fn guest() -> Result<Guest, Box<dyn Error>> {
             Ok(prepared) => {
                 fs::rename(prepared.kernel, &kernel)?;
                 fs::rename(prepared.base, &base)?;
+                if headers.exists() {
+                    fs::remove_dir_all(&headers)?;
+                }
+                fs::rename(prepared.headers, &headers)?;
                 fs::remove_dir_all(&scratch)?;
                 // Last of all, so that it vouches for the rest.
                 fs::write(&ready, format!("{recipe}{}\n", prepared.version))?;
-                return Ok(Guest { kernel, base, version: prepared.version });
+                return Ok(Guest { kernel, base, headers, version: prepared.version });
             }
             Err(failure) => refused = Some(run.explain(&failure)),
         }
@@ -142,9 +149,12 @@ fn prepare(run: &Run, scratch: &Path, suites: &[&str]) -> Result<Guest, Failure>
     let (programs, kernels) = (suites[0], suites[suites.len() - 1]);
     let version = apt.kernel(kernels)?;
     let named = |names: &[&str], suite: &str| names.iter().map(|name| format!("{name}/{suite}")).collect::<Vec<_>>();
-    let kernel_packages = [format!("linux-binary-{version}"), format!("linux-modules-{version}")];
+    let headers =
+        [format!("linux-headers-{}-common", version.trim_end_matches("-amd64")), format!("linux-headers-{version}")];
+    let [common, own] = &headers;
+    let kernel_packages = [&format!("linux-binary-{version}"), &format!("linux-modules-{version}"), common, own];
     let mut packages = named(PROGRAMS, programs);
-    packages.extend(named(&kernel_packages.each_ref().map(|name| &**name), kernels));
+    packages.extend(named(&kernel_packages.map(|name| &**name), kernels));
     let root = scratch.join("root");
     apt.unpack(&packages, &root)?;
 
@@ -177,7 +187,21 @@ fn prepare(run: &Run, scratch: &Path, suites: &[&str]) -> Result<Guest, Failure>
     }
     let base = scratch.join("base.cpio");
     fs::write(&base, archive.finish())?;
-    Ok(Guest { kernel: modules.join("vmlinuz"), base, version: format!("{version}, {kernels}") })
+    let headers = kept_headers(scratch, &root, [(common, "common"), (own, "own")])?;
+    Ok(Guest { kernel: modules.join("vmlinuz"), base, headers, version: format!("{version}, {kernels}") })
+}
+
+/// Of the packages of headers, what a module for this machine is built from. The rest is of other machines, and larger.
+fn kept_headers(scratch: &Path, root: &Path, packages: [(&str, &str); 2]) -> Result<PathBuf, Failure> {
+    let headers = scratch.join("headers");
+    for (package, name) in packages {
+        let (from, to) = (root.join("usr/src").join(package), headers.join(name));
+        fs::create_dir_all(to.join("arch"))?;
+        for part in ["include", "arch/x86"] {
+            fs::rename(from.join(part), to.join(part))?;
+        }
+    }
+    Ok(headers)
 }
 
 /// apt with lists and sources of its own.

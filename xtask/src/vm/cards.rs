@@ -1,0 +1,97 @@
+//! Cards for the guest: the kernel module of `vm/cards`, whose devices have the ioctls of real drivers, and whose inputs a
+//! test drives.
+//!
+//! It is built here, with this machine's gcc and the headers of the guest's kernel, in a second or two: not by the kernel's
+//! own build, whose programs need the libraries of another Debian. This kernel asks for no versions of symbols and for no
+//! signature, so that a module is what the compiler and the linker make of it. It is built anew when a source has changed.
+
+use std::error::Error;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use super::prepare::{self, Guest};
+use crate::command::CommandLine;
+use crate::run::{Failure, Run};
+use crate::workspace;
+
+/// Besides what is written in `module`: the kernel's own, for code that runs in it (arch/x86/Makefile).
+const FLAGS: &str = "-O2 -std=gnu11 -fms-extensions -fshort-wchar -funsigned-char -fno-common -fno-PIE -ffreestanding \
+     -fno-strict-aliasing -fno-strict-overflow -fno-delete-null-pointer-checks -fno-stack-protector -fno-jump-tables \
+     -fno-asynchronous-unwind-tables -fcf-protection=branch -ftrivial-auto-var-init=zero -m64 -mcmodel=kernel \
+     -mno-red-zone -mno-sse -mno-sse2 -mno-mmx -mno-3dnow -mno-avx -mno-80387 -mno-fp-ret-in-387 \
+     -mpreferred-stack-boundary=3 -mskip-rax-setup -Wall -Werror -Wno-address-of-packed-member \
+     -Wno-maybe-uninitialized";
+
+/// Where headers lie, under those of the kernel for all architectures (`common`) and for this one (`own`).
+const HEADERS: [(&str, &str); 8] = [
+    ("common", "arch/x86/include"),
+    ("own", "arch/x86/include/generated"),
+    ("common", "include"),
+    ("own", "include"),
+    ("common", "arch/x86/include/uapi"),
+    ("own", "arch/x86/include/generated/uapi"),
+    ("common", "include/uapi"),
+    ("own", "include/generated/uapi"),
+];
+
+/// The module for the guest, built by an earlier run or by this one.
+pub(crate) fn module(guest: &Guest) -> Result<PathBuf, Box<dyn Error>> {
+    let directory = prepare::directory().join("cards");
+    fs::create_dir_all(&directory)?;
+    let lock = File::options().create(true).append(true).open(directory.join("build.lock"))?;
+    lock.lock()?;
+    let sources = sources()?;
+    let mut stamp = format!("{} {FLAGS} {HEADERS:?}\n", guest.version);
+    for source in &sources {
+        stamp.push_str(&fs::read_to_string(source)?);
+    }
+    let (module, built) = (directory.join("cards.ko"), directory.join("built"));
+    if module.exists() && fs::read_to_string(&built).is_ok_and(|text| text == stamp) {
+        return Ok(module);
+    }
+    let _ = fs::remove_file(&built);
+    let run = Run::start("vm-cards")?;
+    build(&run, guest, &sources, &directory, &module)
+        .map_err(|failure| format!("the cards cannot be built\n{}", run.explain(&failure)))?;
+    // Last of all, so that it vouches for the rest.
+    fs::write(built, stamp)?;
+    Ok(module)
+}
+
+/// Every file of the module, in the same order on every machine.
+fn sources() -> Result<Vec<PathBuf>, Box<dyn Error>> {
+    let mut sources = Vec::new();
+    for entry in fs::read_dir(place())? {
+        sources.push(entry?.path());
+    }
+    sources.sort();
+    Ok(sources)
+}
+
+fn place() -> PathBuf {
+    workspace::root().join("xtask/vm/cards")
+}
+
+fn build(run: &Run, guest: &Guest, sources: &[PathBuf], directory: &Path, module: &Path) -> Result<(), Failure> {
+    let headers = |whose: &str, path: &str| guest.headers.join(whose).join(path).display().to_string();
+    let mut compile = CommandLine::new("gcc -c -nostdinc");
+    for (whose, path) in HEADERS {
+        compile = compile.arg("-I").arg(headers(whose, path));
+    }
+    for first in ["compiler-version.h", "kconfig.h"] {
+        compile = compile.arg("-include").arg(headers("common", &format!("include/linux/{first}")));
+    }
+    compile = compile.arg("-include").arg(place().join("without_objtool.h").display().to_string());
+    compile = compile.arg("-include").arg(headers("common", "include/linux/compiler_types.h"));
+    compile = compile.args("-D__KERNEL__ -DMODULE -D__KBUILD_MODNAME=cards").arg("-DKBUILD_MODNAME=\"cards\"");
+    compile = compile.arg("-DKBUILD_MODFILE=\"cards\"").args(FLAGS);
+    let mut link = CommandLine::new("ld -r -o").arg(module.display().to_string());
+    for source in sources.iter().filter(|source| source.extension().is_some_and(|extension| extension == "c")) {
+        let name = source.file_stem().unwrap_or_default().to_string_lossy();
+        let object = directory.join(format!("{name}.o")).display().to_string();
+        let one = compile.clone().arg(format!("-DKBUILD_BASENAME=\"{name}\"")).arg("-o").arg(&object);
+        run.command(&one.arg(source.display().to_string()))?;
+        link = link.arg(object);
+    }
+    run.command(&link)
+}
