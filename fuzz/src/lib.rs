@@ -5,6 +5,7 @@ mod batches;
 mod captures;
 mod chip;
 mod controller;
+mod profile;
 mod records;
 mod replies;
 mod waves;
@@ -13,6 +14,7 @@ pub use self::batches::batches;
 pub use self::captures::{capture_packed, capture_records, capture_rows};
 pub use self::chip::chip;
 pub use self::controller::controller;
+pub use self::profile::profile;
 pub use self::records::records;
 pub use self::replies::replies;
 pub use self::waves::{fst, ghw, vcd};
@@ -28,6 +30,7 @@ pub const TARGETS: &[Target] = &[
     ("capture_rows", capture_rows),
     ("chip", chip),
     ("controller", controller),
+    ("profile", profile),
     ("records", records),
     ("replies", replies),
     ("vcd", vcd),

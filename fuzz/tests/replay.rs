@@ -99,6 +99,11 @@ fn controller() {
 }
 
 #[test]
+fn profile() {
+    replay("profile");
+}
+
+#[test]
 fn records() {
     replay("records");
 }
@@ -128,6 +133,6 @@ fn every_target_has_seeds_and_is_replayed() {
     let mut names: Vec<_> = TARGETS.iter().map(|(name, _)| *name).collect();
     names.sort_unstable();
     let captures = ["capture_packed", "capture_records", "capture_rows"];
-    let others = ["chip", "controller", "fst", "ghw", "records", "replies", "vcd"];
+    let others = ["chip", "controller", "fst", "ghw", "profile", "records", "replies", "vcd"];
     assert_eq!(names, [&["batches"][..], &captures, &others].concat());
 }

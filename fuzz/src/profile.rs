@@ -1,0 +1,332 @@
+//! A profile made of the input, and a device that gives the rest of it: no panic, no edge of a line that no record names, and
+//! no more edges, delivered and lost, than the records say. What the records say is read here anew, and not by the library.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::fmt::Write as _;
+use std::sync::{Arc, Mutex};
+
+use linewake::profile::Profile;
+use linewake::{Chip, Edges};
+use overlapped::{Device, Status, sim};
+
+use crate::Input;
+
+/// A number in a record, as this file reads it.
+#[derive(Clone, Copy)]
+struct Place {
+    at: usize,
+    width: usize,
+    big: bool,
+    /// First bit and how many.
+    bits: Option<(u32, u32)>,
+}
+
+impl Place {
+    /// A place that mostly fits into a record, with bits now and then.
+    fn of(input: &mut Input<'_>, record: usize, widest: usize) -> Self {
+        let width = 1 + usize::from(input.u8()) % widest;
+        let choice = input.u8();
+        let at = usize::from(choice & 0x3f) % record.max(1);
+        let bits = (choice & 0x40 != 0).then(|| {
+            let first = u32::from(input.u8()) % (8 * width as u32);
+            (first, 1 + u32::from(input.u8()) % (8 * width as u32 - first))
+        });
+        Self { at, width, big: choice & 0x80 != 0, bits }
+    }
+
+    fn mask(input: &mut Input<'_>, record: usize) -> Self {
+        Self { bits: None, ..Self::of(input, record, 2) }
+    }
+
+    fn number(self, record: &[u8]) -> u64 {
+        let bytes = &record[self.at..self.at + self.width];
+        let value = |(place, byte): (usize, &u8)| {
+            let from_low = if self.big { self.width - 1 - place } else { place };
+            u64::from(*byte) << (8 * from_low)
+        };
+        let whole: u64 = bytes.iter().enumerate().map(value).sum();
+        match self.bits {
+            None => whole,
+            Some((first, count)) => whole >> first & self.greatest_of(count),
+        }
+    }
+
+    fn greatest_of(self, bits: u32) -> u64 {
+        u64::MAX >> (64 - bits)
+    }
+
+    fn greatest(self) -> u64 {
+        self.greatest_of(self.bits.map_or(8 * self.width as u32, |(_, count)| count))
+    }
+
+    fn text(self) -> String {
+        let endian = if self.big { "big" } else { "little" };
+        let bits = self.bits.map(|(first, count)| format!(", bit = {first}, bits = {count}")).unwrap_or_default();
+        format!("at = {}, width = {}, endian = '{endian}'{bits}", self.at, self.width)
+    }
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Means {
+    Edge,
+    Level,
+    Mask,
+    Count,
+}
+
+/// A profile, and what is needed to read its records here.
+struct Made {
+    text: String,
+    lines: u32,
+    record: usize,
+    is_stream: bool,
+    means: Means,
+    only: Option<(Place, u64)>,
+    line: Option<Place>,
+    level: Option<Place>,
+    levels: Option<Place>,
+    changed: Option<Place>,
+    rising: Option<Place>,
+    falling: Option<Place>,
+    missing: Vec<Place>,
+    line_seqno: Option<Place>,
+    count: Option<Place>,
+    since: u8,
+}
+
+fn make(input: &mut Input<'_>) -> Made {
+    let kind = input.u8();
+    let means = [Means::Edge, Means::Level, Means::Mask, Means::Count][usize::from(kind & 3)];
+    let (by_read, is_stream) = (kind & 4 != 0, kind & 8 != 0);
+    let (has_line, has_only, has_missing, is_fixed) = (kind & 16 != 0, kind & 32 != 0, kind & 64 != 0, kind & 128 != 0);
+    let sizes = input.u8();
+    let lines = 1 + u32::from(sizes & 7) % 5;
+    let record = 1 + usize::from(sizes >> 3) % 12;
+    let words = input.u8();
+    let mut made = Made {
+        text: String::new(),
+        lines,
+        record,
+        is_stream: by_read && is_stream,
+        means,
+        only: has_only.then(|| (Place::of(input, record, 2), u64::from(input.u8() & 3))),
+        line: has_line.then(|| Place::of(input, record, 2)),
+        level: None,
+        levels: None,
+        changed: None,
+        rising: None,
+        falling: None,
+        missing: Vec::new(),
+        line_seqno: None,
+        count: None,
+        since: words & 3,
+    };
+    let mut fields = String::new();
+    let mut wait = String::new();
+    let field = |fields: &mut String, name: &str, place: Place, more: &str| {
+        write!(fields, "{name} = {{ {}{more} }}, ", place.text()).expect("a text can be written");
+        place
+    };
+    if let Some(line) = made.line {
+        field(&mut fields, "line", line, "");
+    }
+    match means {
+        Means::Edge => {
+            if is_fixed {
+                wait.push_str("edge = 'rising'\n");
+            } else {
+                let others = if words & 4 == 0 { ", others = 'ignore'" } else { "" };
+                let edge = Place::of(input, record, 2);
+                field(&mut fields, "edge", edge, &format!(", rising = 1, falling = 0{others}"));
+            }
+            if has_missing {
+                made.missing.push(field(&mut fields, "overflowed", Place::of(input, record, 1), ""));
+            }
+            if words & 8 != 0 {
+                made.line_seqno = Some(field(&mut fields, "line_seqno", Place::of(input, record, 4), ""));
+            }
+        }
+        Means::Level if words & 8 != 0 => {
+            made.levels = Some(field(&mut fields, "levels", Place::mask(input, record), ""));
+        }
+        Means::Level => made.level = Some(field(&mut fields, "level", Place::of(input, record, 2), "")),
+        Means::Mask if words & 8 != 0 => {
+            made.changed = Some(field(&mut fields, "changed", Place::mask(input, record), ""));
+            made.levels = Some(field(&mut fields, "levels", Place::mask(input, record), ""));
+        }
+        Means::Mask => {
+            made.rising = Some(field(&mut fields, "rising", Place::mask(input, record), ""));
+            if words & 16 != 0 {
+                made.falling = Some(field(&mut fields, "falling", Place::mask(input, record), ""));
+            }
+        }
+        Means::Count => {
+            let since = ["start", "last", "open", "start"][usize::from(made.since)];
+            made.count =
+                Some(field(&mut fields, "count", Place::of(input, record, 8), &format!(", since = '{since}'")));
+            if is_fixed {
+                wait.push_str("edge = 'falling'\n");
+            }
+        }
+    }
+    if words & 32 != 0 {
+        let time = Place::of(input, record, 8);
+        field(&mut fields, "timestamp", time, ", hz = 1000");
+    }
+    if means == Means::Level && words & 64 != 0 {
+        wait.push_str("repeats = 'loss'\n");
+    }
+    let only = made.only.map(|(place, is)| format!(", only = [{{ {}, is = {is} }}]", place.text())).unwrap_or_default();
+    let unknown = if has_line && words & 128 != 0 { ", unknown_line = 'ignore'" } else { "" };
+    let length = if has_line || lines == 1 || means == Means::Mask || made.levels.is_some() {
+        record * 8
+    } else {
+        record * lines as usize
+    };
+    let output =
+        format!("{{ length = {length}, record = {record}, rest = 'unused'{only}{unknown}, fields = {{ {fields} }} }}");
+    let low = if sizes & 0x40 != 0 { "active_low = true\n" } else { "" };
+    let start = ["inactive", "active", "unknown"][usize::from(words >> 5) % 3];
+    let means = ["edge", "level", "mask", "count"][usize::from(kind & 3)];
+    let (call, by) = if by_read {
+        let reads = if is_stream { "bytes" } else { "messages" };
+        (String::new(), format!("by = 'read'\nreads = '{reads}'\noutput = {output}\n"))
+    } else {
+        let call = format!(
+            "[call.wait]\ndevice_type = 0x8000\nfunction = 0x801\nmethod = 'buffered'\naccess = 'read'\noutput = {output}\n"
+        );
+        (call, "by = 'call'\ncall = 'wait'\n".to_owned())
+    };
+    made.text = format!(
+        "name = 'made'\nlines = {lines}\n{low}{call}[levels]\nstart = '{start}'\n[wait]\npending = 1\n{by}means = '{means}'\n{wait}"
+    );
+    made
+}
+
+/// What the records say: the most edges there can have been, and the lines that they name.
+#[derive(Default)]
+struct Said {
+    most: u64,
+    named: BTreeSet<u64>,
+    counts: std::collections::BTreeMap<u64, u64>,
+    seqnos: std::collections::BTreeMap<u64, u64>,
+}
+
+impl Said {
+    /// A record at a place among those of its message.
+    fn record(&mut self, made: &Made, index: usize, record: &[u8]) {
+        if made.only.is_some_and(|(place, is)| place.number(record) != is) {
+            return;
+        }
+        let set = |mask: Option<Place>| mask.map_or(0, |mask| mask.number(record));
+        let bits = |mask: u64| (0..u64::from(made.lines)).filter(move |line| mask >> line & 1 == 1);
+        match made.means {
+            Means::Mask => {
+                let (rising, falling, changed) = (set(made.rising), set(made.falling), set(made.changed));
+                self.named.extend(bits(rising | falling | changed));
+                // The same direction twice, or a level that is as before, is one that is missing.
+                self.most += 2 * (bits(rising).count() + bits(falling).count() + bits(changed).count()) as u64;
+            }
+            Means::Level if made.levels.is_some() => {
+                self.named.extend(0..u64::from(made.lines));
+                self.most += 2 * u64::from(made.lines);
+            }
+            Means::Edge | Means::Level | Means::Count => {
+                let line = match made.line {
+                    Some(line) => line.number(record),
+                    None if made.lines == 1 => 0,
+                    None => index as u64,
+                };
+                self.named.insert(line);
+                let more = match made.count {
+                    Some(place) => self.counted(made, line, place.number(record), place.greatest()),
+                    None => 2 + made.missing.iter().map(|place| place.number(record)).sum::<u64>(),
+                };
+                self.most = self.most.saturating_add(more);
+                if let Some(place) = made.line_seqno {
+                    let number = place.number(record);
+                    let before = self.seqnos.insert(line, number);
+                    let gap = before.map_or(0, |before| number.wrapping_sub(before).wrapping_sub(1) & place.greatest());
+                    self.most = self.most.saturating_add(gap);
+                }
+            }
+        }
+    }
+
+    fn counted(&mut self, made: &Made, line: u64, count: u64, greatest: u64) -> u64 {
+        let before = self.counts.insert(line, count);
+        match (made.since, before) {
+            (1, _) => count,
+            (2, None) => count,
+            (_, None) => 0,
+            (_, Some(before)) => count.wrapping_sub(before) & greatest,
+        }
+    }
+}
+
+/// A device that gives these, one after the other, and is gone then.
+fn device(chunks: VecDeque<Vec<u8>>) -> impl sim::Driver {
+    struct Given(Mutex<VecDeque<Vec<u8>>>);
+    impl Given {
+        fn give(&self, mut request: sim::Request) -> sim::Outcome {
+            match self.0.lock().expect("nothing panics under it").pop_front() {
+                Some(bytes) => {
+                    request.write(&bytes);
+                    request.complete(Status::SUCCESS)
+                }
+                None => request.complete(Status::DEVICE_NOT_CONNECTED),
+            }
+        }
+    }
+    impl sim::Driver for Given {
+        fn control(&self, request: sim::Request) -> sim::Outcome {
+            self.give(request)
+        }
+        fn read(&self, request: sim::Request) -> sim::Outcome {
+            self.give(request)
+        }
+    }
+    Given(Mutex::new(chunks))
+}
+
+pub fn profile(input: &[u8]) {
+    let mut input = Input(input);
+    let made = make(&mut input);
+    let profile = match Profile::parse("made.toml", &made.text) {
+        Ok(profile) => profile.allow_writes(true),
+        Err(error) => return assert!(error.to_string().starts_with("made.toml:"), "{error}\n{}", made.text),
+    };
+    assert!(!profile.explain().to_string().is_empty());
+    let edges = [Edges::Both, Edges::Rising, Edges::Falling][usize::from(input.u8()) % 3];
+    // A message is mostly of whole records, and has no more than there is room for.
+    let room = if made.text.contains(&format!("length = {}", made.record * 8)) { 8 } else { made.lines as usize };
+    let mut chunks = VecDeque::new();
+    while !input.is_over() && chunks.len() < 64 {
+        let length = input.u8();
+        let whole = made.record * (1 + usize::from(length & 7) % room);
+        let length = if length & 0xc0 == 0xc0 { usize::from(length & 0x1f).min(made.record * room) } else { whole };
+        chunks.push_back(input.bytes(length.max(1)).to_vec());
+    }
+    let mut said = Said::default();
+    let stream: Vec<u8> = chunks.iter().flatten().copied().collect();
+    let messages: Vec<&[u8]> = if made.is_stream { vec![&stream] } else { chunks.iter().map(Vec::as_slice).collect() };
+    for message in messages {
+        let records = message.chunks_exact(made.record).enumerate();
+        records.for_each(|(index, record)| said.record(&made, index, record));
+    }
+    let driver = Arc::new(device(chunks));
+    let chip = Chip::from_profile(&profile, move || Device::simulated(driver.clone())).expect("it opens");
+    let mut request = chip.request().all_lines().edges(edges).start().expect("nothing is asked of it at the start");
+    let ended = std::iter::from_fn(|| request.wait_next()).find_map(|edge| match edge {
+        Ok(edge) => {
+            let line = u64::from(edge.offset.get());
+            assert!(said.named.contains(&line), "no record names line {line}: {edge:?}\n{}", made.text);
+            None
+        }
+        Err(error) => Some(error),
+    });
+    assert!(ended.is_some_and(|error| !error.to_string().is_empty()), "it ends with what the device says");
+    let total = request.finish().total();
+    let (told, most) = (total.delivered + total.lost(), said.most);
+    assert!(told <= most, "{told} edges are told of, and the records say {most} at most\n{}", made.text);
+}
