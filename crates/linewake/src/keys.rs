@@ -52,6 +52,11 @@ impl<'a> Source<'a> {
     }
 }
 
+/// How a text begins that stands for what its author has to find out.
+const TO_DO: &str = "TODO:";
+/// The same, as it stands in a file.
+const TO_DO_TEXTS: &str = "\"TODO:";
+
 /// A table of the file. Keys that were not asked for when it is [finished](Self::finish) are unknown.
 #[derive(Debug)]
 pub(crate) struct Keys<'a> {
@@ -114,7 +119,11 @@ impl<'a> Keys<'a> {
     fn unknown<'k>(&self, unknown: &Spanned<impl AsRef<str>>, known: impl Iterator<Item = &'k str> + Clone) -> Error {
         let key = unknown.get_ref().as_ref();
         let place = if self.path.is_empty() { String::new() } else { format!(" in \"{}\"", self.path) };
-        let known = did_you_mean(key, known);
+        let possible = listed(known.clone());
+        let known = match nearest(key, known) {
+            Some(near) => format!("did you mean \"{near}\"? Possible keys: {possible}"),
+            None => format!("possible keys: {possible}"),
+        };
         self.source.error(&unknown.span(), format!("unknown key \"{key}\"{place}; {known}"))
     }
 
@@ -138,14 +147,23 @@ impl<'a> Keys<'a> {
 
 /// The nearest of the known words, or all of them.
 pub(crate) fn did_you_mean<'k>(word: &str, known: impl Iterator<Item = &'k str> + Clone) -> String {
-    let nearest = known.clone().map(|known| (distance(word, known), known)).min();
-    match nearest {
-        Some((steps, known)) if steps <= 2.max(word.chars().count() / 3) => format!("did you mean \"{known}\"?"),
-        _ => {
-            let known: Vec<_> = known.map(|known| format!("\"{known}\"")).collect();
-            format!("it knows {}", known.join(", "))
-        }
+    match nearest(word, known.clone()) {
+        Some(known) => format!("did you mean \"{known}\"?"),
+        None => format!("it knows {}", listed(known)),
     }
+}
+
+/// The known word that this one is a misspelling of.
+fn nearest<'k>(word: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
+    let (steps, known) = known.map(|known| (distance(word, known), known)).min()?;
+    // A word of two letters is two steps from every other.
+    let most = (word.chars().count() / 3).clamp(1, 4);
+    (steps <= most).then_some(known)
+}
+
+fn listed<'k>(words: impl Iterator<Item = &'k str>) -> String {
+    let words: Vec<_> = words.map(|word| format!("\"{word}\"")).collect();
+    words.join(", ")
 }
 
 /// The least number of letters to add, drop, change or swap with the next (Levenshtein's distance, restricted Damerau's).
@@ -181,11 +199,30 @@ impl<'a> Value<'a> {
     }
 
     fn wrong(&self, wanted: &str) -> Error {
-        self.error(format!("here must be {wanted}, not {}", a_type(self.value)))
+        self.to_do().unwrap_or_else(|| self.error(format!("here must be {wanted}, not {}", a_type(self.value))))
+    }
+
+    /// What is still to be found out: `linewake profile new` writes it so, in the place of a value.
+    fn to_do(&self) -> Option<Error> {
+        let what = self.value.as_str()?.strip_prefix(TO_DO)?.trim();
+        let places = self.source.text.match_indices(TO_DO_TEXTS).map(|(at, _)| at);
+        let others = places.filter(|at| *at != self.at.start);
+        let lines: Vec<_> =
+            others.map(|at| self.source.place(&(at..at)).split(':').next().map(str::to_owned)).collect();
+        let lines: Vec<_> = lines.into_iter().flatten().take(8).collect();
+        let others = match lines.as_slice() {
+            [] => String::new(),
+            [line] => format!(" (line {line} is still to be filled in too)"),
+            lines => format!(" (lines {} are still to be filled in too)", lines.join(", ")),
+        };
+        Some(self.error(format!("here is still to be filled in: {what}{others}")))
     }
 
     pub(crate) fn text(&self) -> Result<&'a str, Error> {
-        self.value.as_str().ok_or_else(|| self.wrong("a text"))
+        match self.to_do() {
+            Some(to_do) => Err(to_do),
+            None => self.value.as_str().ok_or_else(|| self.wrong("a text")),
+        }
     }
 
     pub(crate) fn is_text(&self) -> bool {
@@ -285,8 +322,31 @@ mod tests {
         keys.finish().unwrap();
         assert!(wait.get("pending").is_none() && wait.get("by").is_none());
         let error = wait.finish().unwrap_err();
-        assert_eq!(error.to_string(), "a.toml:3:3: unknown key \"pendign\" in \"wait\"; did you mean \"pending\"?");
+        let said = "a.toml:3:3: unknown key \"pendign\" in \"wait\"; did you mean \"pending\"? Possible keys: ";
+        assert_eq!(error.to_string(), format!("{said}\"by\", \"pending\""));
         assert_eq!(error.kind(), ErrorKind::BadFile);
+    }
+
+    #[test]
+    fn a_key_that_is_near_to_none_is_told_all_that_are_possible() {
+        let text = "colour = 1\n";
+        let root = DeTable::parse(text).unwrap();
+        let error = Keys::new(source(text), &root).only(&["name", "at"]).unwrap_err().to_string();
+        assert_eq!(error, "a.toml:1:1: unknown key \"colour\"; possible keys: \"name\", \"at\"");
+    }
+
+    #[test]
+    fn what_is_to_be_filled_in_is_said_wherever_it_stands() {
+        let text = "a = \"TODO: how many?\"\n\nb = \"TODO: which?\" # TODO\nc = \"TODO: a table\"\nd = \"TODO list\"\n";
+        let root = DeTable::parse(text).unwrap();
+        let keys = Keys::new(source(text), &root);
+        let said = |error: Error| error.to_string();
+        let many = said(keys.need("a").unwrap().number(0, 9).unwrap_err());
+        let others = "(lines 3, 4 are still to be filled in too)";
+        assert_eq!(many, format!("a.toml:1:5: \"a\": here is still to be filled in: how many? {others}"));
+        assert!(said(keys.need("b").unwrap().text().unwrap_err()).contains("filled in: which? (lines 1, 4"));
+        assert!(said(keys.need("c").unwrap().table().unwrap_err()).contains("filled in: a table (lines 1, 3"));
+        assert_eq!(keys.need("d").unwrap().text().unwrap(), "TODO list", "a name like another");
     }
 
     #[test]
