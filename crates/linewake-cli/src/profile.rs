@@ -1,4 +1,8 @@
-//! `linewake profile`: checks and explains the description of a vendor's driver.
+//! `linewake profile`: tools for the one who describes a vendor's driver.
+
+mod decode;
+mod hex;
+mod terminal;
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -9,18 +13,20 @@ use linewake::profile::Profile;
 use crate::exit::Failure;
 use crate::output;
 
-/// Check or explain a profile: the description of a vendor's driver
+/// Write, check and try a profile: the description of a vendor's driver
 ///
 /// A profile is a TOML file that says which calls a driver takes and what their bytes mean: docs/profiles.md. With it
-/// "linewake mon -c FILE.toml" watches the card. Nothing is opened or sent here.
+/// "linewake mon -c FILE.toml" watches the card.
 #[derive(Debug, clap::Args)]
 #[command(
     verbatim_doc_comment,
     after_help = exit_codes!(
         "\
-Examples:
+Examples, in the order of the work:
   linewake profile check card.toml     whether it makes sense; if not, at which line and column
-  linewake profile explain card.toml   what would be opened, sent and read, in plain English"
+  linewake profile explain card.toml   what would be opened, sent and read, byte by byte
+  linewake profile decode card.toml 05 00 00 00
+                                       what bytes mean that you dumped elsewhere"
     )
 )]
 pub(crate) struct Arguments {
@@ -31,17 +37,25 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Say whether a profile makes sense
+    ///
+    /// Nothing is opened or sent.
+    #[command(verbatim_doc_comment)]
     Check {
         /// The profile
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
     /// Say what would be opened, what would be sent and when, and what the answers mean
+    ///
+    /// Each record is drawn byte by byte. It says too what will be booked as lost, and what is never known.
+    /// Nothing is opened or sent.
+    #[command(verbatim_doc_comment)]
     Explain {
         /// The profile
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
+    Decode(decode::Arguments),
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
@@ -54,14 +68,16 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
                 false => "",
             };
             let notes = profile.notes();
-            output::write(|out| {
-                writeln!(out, "\"{shown}\" is a profile of the chip \"{}\"{consent}", profile.name())?;
-                notes.iter().try_for_each(|note| writeln!(out, "note: {note}"))
-            })
+            let mut text = format!("\"{shown}\" is a profile of the chip \"{}\"{consent}\n", profile.name());
+            notes.iter().for_each(|note| text.push_str(&format!("note: {note}\n")));
+            let text = terminal::fit(&text, terminal::width());
+            output::write(|out| out.write_all(text.as_bytes()))
         }
         Action::Explain { file } => {
             let profile = Profile::read(file)?;
-            output::write(|out| write!(out, "{}", profile.explain()))
+            let text = terminal::fit(&profile.explain().to_string(), terminal::width());
+            output::write(|out| out.write_all(text.as_bytes()))
         }
+        Action::Decode(arguments) => decode::run(arguments),
     }
 }

@@ -200,6 +200,20 @@ impl Profile {
         explain::Sample::new(&self.plan, call, bytes)
     }
 
+    /// The names of the calls whose bytes say what happened, as [`decode`](Self::decode) takes them; none where a completion
+    /// says all by itself.
+    ///
+    /// ```
+    /// # use linewake::profile::Profile;
+    /// let card = Profile::parse("card.toml", include_str!("../../../profiles/card.toml"))?;
+    /// assert_eq!(card.tellers(), ["wait-change"]);
+    /// # Ok::<(), linewake::Error>(())
+    /// ```
+    #[must_use]
+    pub fn tellers(&self) -> Vec<&str> {
+        self.plan.names_of_tellers()
+    }
+
     pub(crate) fn plan(&self) -> &Arc<Plan> {
         &self.plan
     }

@@ -707,9 +707,11 @@ fn a_profile_explains_itself_and_a_dump() {
     let explained = serial.explain().to_string();
     for part in [
         "line 2 is \"RI\"",
-        r"It opens \\.\COM1, for itself alone.",
+        r"It opens \\.\COM1, to read, for itself alone.",
         "\"set-wait-mask\": control code 0x001b0044 (device type 0x001b, function 0x011, Buffered, access Any)",
-        "bytes 0 to 3 (least significant first): the bits of the lines that are asked for",
+        "a  bytes 0 to 3: the bits of the lines that are asked for",
+        "      byte 0\n           aaaa\n",
+        "the least significant byte of a number comes first",
         "It keeps 1 of these pending for the card",
         "the levels are read after to know which way",
         "The account is \"at least\"",
@@ -724,7 +726,15 @@ fn a_profile_explains_itself_and_a_dump() {
     assert_eq!(serial.decode("wait-on-mask", &[1, 2]).err().unwrap().kind(), ErrorKind::Malformed);
 
     let driver = Profile::parse("linewake.toml", LINEWAKE).unwrap();
-    assert!(driver.explain().to_string().contains("The account is exact"));
+    let explained = driver.explain().to_string();
+    for part in [
+        "The account is exact",
+        "\n      byte 0   4   8   12  16  20  24  28\n           aaaaaaaabbbbccccddddeeeeffffgggg\n",
+        "\n      .  bytes 4 to 39: zero\n",
+        "\n      c  bytes 12 to 15, `edge`: the edge: 1 is rising, 2 is falling, any other is a fault\n",
+    ] {
+        assert!(explained.contains(part), "{part:?} is not in\n{explained}");
+    }
     let mut bytes = vec![0; 48];
     bytes[0] = 1;
     bytes.extend([7, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 2, 0, 0, 0, 9, 0, 0, 0, 4, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0]);

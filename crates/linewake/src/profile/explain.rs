@@ -1,53 +1,39 @@
 //! A profile in plain English.
 
+mod drawing;
+mod sample;
+mod trust;
+mod words;
+
 use std::fmt;
 
-use super::call::What;
+use self::drawing::{input, output};
+pub(super) use self::sample::Sample;
+use self::words::{ends, plural};
+use super::call::{Argument, Request, What, When};
 use super::device::Place;
-use super::field::{Endian, Field};
-use super::input::{Input, Sent};
-use super::output::{Output, Role, Since};
-use super::plan::Plan;
-use super::wait::{By, EventSource, Means};
-use crate::{Error, ErrorKind};
+use super::output::Role;
+use super::plan::{Levels, Plan};
+use super::wait::{By, EventSource, Means, Reads};
+use crate::EdgeKind;
 
 pub(super) struct Explanation<'a>(pub(super) &'a Plan);
 
 impl fmt::Display for Explanation<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let plan = self.0;
-        writeln!(f, "{}: chip \"{}\" with {} lines", plan.file, plan.name, plan.lines.len())?;
-        for (offset, line) in plan.lines.iter().enumerate() {
-            if let Some(name) = &line.name {
-                writeln!(f, "  line {offset} is \"{name}\"")?;
-            }
-        }
-        match plan.target.as_ref().map(|target| (&target.place, target.exclusive)) {
-            None => writeln!(f, "It names no device; the program that uses it opens one.")?,
-            Some((place, exclusive)) => {
-                let alone = if exclusive { ", for itself alone" } else { "" };
-                match place {
-                    Place::Path(path) => writeln!(f, "It opens {path}{alone}.")?,
-                    Place::Interface { guid, .. } => {
-                        writeln!(f, "It opens the first device of the interface {guid}{alone}.")?
-                    }
-                    Place::Subsystem { name, .. } => writeln!(f, "It opens a device of the class {name}{alone}.")?,
-                }
-            }
-        }
+        writeln!(f, "{}: chip \"{}\" with {}", plan.file, plan.name, plural(plan.lines.len(), "line"))?;
+        self.lines(f)?;
+        self.device(f)?;
         self.calls(f, "When lines are asked for, it sends, in this order:", &plan.setup)?;
         self.wait(f)?;
-        for &levels in plan.levels.calls() {
-            let each = if plan.levels_each_line() { ", once for each line" } else { "" };
-            writeln!(f, "It reads the levels of the lines{each} with:")?;
-            self.call(f, levels)?;
-        }
-        self.calls(f, "When the lines are given back, it sends:", &plan.release)?;
+        self.levels(f)?;
+        self.calls(f, "When the lines are given back, it sends, in this order:", &plan.release)?;
         if let Some(account) = plan.account {
             writeln!(f, "Then it asks what became of every edge, so that the account is exact, with:")?;
             self.call(f, account)?;
         }
-        self.trust(f)?;
+        trust::write(f, plan)?;
         match plan.need_consent().as_slice() {
             [] => writeln!(f, "Nothing in it needs to be allowed."),
             needed => {
@@ -61,60 +47,216 @@ impl fmt::Display for Explanation<'_> {
 }
 
 impl Explanation<'_> {
+    fn lines(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plan = self.0;
+        let all_low = plan.lines.iter().all(|line| line.active_low);
+        for (offset, line) in plan.lines.iter().enumerate() {
+            let low = line.active_low && !all_low;
+            if line.name.is_none() && !low && line.from.is_empty() {
+                continue;
+            }
+            write!(f, "  line {offset}")?;
+            if let Some(name) = &line.name {
+                write!(f, " is \"{name}\"")?;
+            }
+            if !line.from.is_empty() {
+                let calls: Vec<_> = line.from.iter().map(|&call| format!("\"{}\"", plan.call(call).name)).collect();
+                write!(f, ", told by {}", calls.join(" and "))?;
+            }
+            writeln!(f, "{}", if low { ", active-low: what the device calls high is inactive" } else { "" })?;
+        }
+        if all_low {
+            writeln!(f, "All lines are active-low: what the device calls high, or rising, is inactive, or falling.")?;
+        }
+        Ok(())
+    }
+
+    fn device(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plan = self.0;
+        let Some(target) = &plan.target else {
+            return writeln!(f, "It names no device; the program that uses it opens one.");
+        };
+        let one_of_several = |index: &Option<usize>| match index {
+            Some(index) => format!("number {index}, from 0, of those that fit"),
+            None => "the only one that fits".to_owned(),
+        };
+        match &target.place {
+            Place::Path(path) => write!(f, "It opens {path}")?,
+            Place::Interface { guid, matching: None, index: None } => {
+                write!(f, "It opens the only device of the interface {guid}")?;
+            }
+            Place::Interface { guid, matching, index } => {
+                write!(f, "It opens a device of the interface {guid}")?;
+                if let Some(matching) = matching {
+                    write!(f, " with \"{matching}\" in its path")?;
+                }
+                write!(f, ", {}", one_of_several(index))?;
+            }
+            Place::Subsystem { name, properties, index } => {
+                write!(f, "It opens a device of the class {name}")?;
+                for (at, (key, value)) in properties.iter().enumerate() {
+                    write!(f, "{} {key}=\"{value}\"", if at == 0 { ", with" } else { " and" })?;
+                }
+                write!(f, ": {}", one_of_several(index))?;
+            }
+        }
+        let how = if plan.opens_for_writing() { ", to read and to write" } else { ", to read" };
+        writeln!(f, "{how}{}.", if target.exclusive { ", for itself alone" } else { "" })
+    }
+
     fn calls(&self, f: &mut fmt::Formatter<'_>, intro: &str, calls: &[usize]) -> fmt::Result {
         if calls.is_empty() {
             return Ok(());
         }
         writeln!(f, "{intro}")?;
-        calls.iter().try_for_each(|&call| self.call(f, call))
+        let mut drawn = Vec::new();
+        for &call in calls {
+            if drawn.contains(&call) {
+                writeln!(f, "  \"{}\" again", self.0.call(call).name)?;
+            } else {
+                self.call(f, call)?;
+            }
+            drawn.push(call);
+        }
+        Ok(())
     }
 
     fn call(&self, f: &mut fmt::Formatter<'_>, index: usize) -> fmt::Result {
         let call = self.0.call(index);
         let name = &call.name;
+        write!(f, "  \"{name}\"")?;
+        if call.for_line {
+            write!(f, ", once for each line")?;
+        }
         match &call.what {
             What::Control(code) => writeln!(
                 f,
-                "  \"{name}\": control code {code} (device type {:#06x}, function {:#05x}, {:?}, access {:?})",
+                ": control code {code} (device type {:#06x}, function {:#05x}, {:?}, access {:?})",
                 code.device_type(),
                 code.function(),
                 code.method(),
                 code.access()
             )?,
-            what => writeln!(f, "  \"{name}\": {}", what.words())?,
+            What::Ioctl(request) => writeln!(f, ": {}", ioctl(request))?,
+            What::Write => writeln!(f, ": written to the device")?,
         }
         input(f, &call.input)?;
-        output(f, &call.output)
+        match &call.what {
+            What::Ioctl(request) if request.answers_by_value => {
+                writeln!(f, "    what the ioctl returns is the answer:")?;
+                output(f, &call.output)
+            }
+            What::Ioctl(request) if request.argument != Argument::Buffer => Ok(()),
+            What::Write => Ok(()),
+            What::Control(_) | What::Ioctl(_) => output(f, &call.output),
+        }
     }
 
     fn wait(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let wait = &self.0.wait;
+        let plan = self.0;
+        let wait = &plan.wait;
         let of = if wait.each_line { "for each line" } else { "for the card" };
         match &wait.by {
-            By::Call(call) => {
-                writeln!(
-                    f,
-                    "It keeps {} of these pending {of}; a completion says that something happened:",
-                    wait.pending
-                )?;
-                self.call(f, *call)?;
-            }
+            By::Call(call) => self.wait_by_call(f, *call, of)?,
             By::Read(bytes) => {
-                writeln!(f, "It keeps {} reads pending; what is read says what happened:", wait.pending)?;
+                writeln!(f, "It keeps {} pending; what is read says what happened:", plural(wait.pending, "read"))?;
                 output(f, bytes)?;
+                match plan.reads() {
+                    Some(Reads::Messages) => {
+                        writeln!(f, "Each read brings whole records; one that does not is a fault.")?
+                    }
+                    Some(Reads::Bytes) => {
+                        writeln!(f, "It is a stream of bytes: a record may come in the pieces of several reads.")?;
+                    }
+                    None => writeln!(
+                        f,
+                        "The kind of file says whether a read brings whole records (a fault if it does not) or a stream of\n\
+                         bytes (terminals, pipes, stream sockets, serial ports)."
+                    )?,
+                }
             }
             By::Event(EventSource::Named(name)) => writeln!(f, "It waits for the event \"{name}\" {of} (on Windows).")?,
             By::Event(EventSource::Made) => {
                 writeln!(f, "It makes an event, gives the driver its handle, and waits for it (on Windows).")?;
             }
             By::Poll(period) => {
-                writeln!(f, "It asks every {} µs {of}; what happens faster is not seen.", period.as_micros())?
+                let period = period.as_micros();
+                writeln!(f, "It asks every {period} µs {of}; what happens faster is not seen.")?;
             }
         }
+        if let [first, rest @ ..] = wait.again_on.as_slice() {
+            let words = ends(rest.iter().fold(vec![*first], |mut all, &end| {
+                all.push(end);
+                all
+            }));
+            writeln!(f, "A wait that ends with {words} is made again, more slowly if that comes again and again.")?;
+        }
         self.calls(f, "After each it sends, in this order:", &wait.then)?;
-        let meaning = match wait.means {
-            Means::Edge => "Each record is one edge.",
-            Means::Level => "It gives levels: a line whose level is another than before had an edge.",
+        writeln!(f, "{}", self.meaning())?;
+        let stamped =
+            if plan.tells(Role::Timestamp) { "the device's own clock" } else { "this computer when they arrive" };
+        writeln!(f, "Edges are stamped by {stamped}.")
+    }
+
+    fn wait_by_call(&self, f: &mut fmt::Formatter<'_>, call: usize, of: &str) -> fmt::Result {
+        let plan = self.0;
+        let request = plan.call(call).request();
+        match request.map(|request| request.when) {
+            None | Some(When::Now) => {
+                let pending = plan.wait.pending;
+                writeln!(f, "It keeps {pending} of these pending {of}; a completion says that something happened:")?;
+            }
+            Some(When::Readable) => writeln!(f, "It makes this {of} each time that the file can be read:")?,
+            Some(When::Writable) => writeln!(f, "It makes this {of} each time that the file can be written:")?,
+            Some(When::Priority) => writeln!(f, "It makes this {of} each time that the file has priority data:")?,
+            Some(When::Blocks { .. }) => {
+                writeln!(f, "It makes this {of}, and the call itself waits until something happens:")?;
+            }
+        }
+        self.call(f, call)?;
+        let Some(When::Blocks { ended_by }) = request.map(|request| request.when) else { return Ok(()) };
+        if plan.wait.each_line {
+            let most = plural(plan.lines.len(), "thread");
+            writeln!(f, "A thread of its own waits for each line that is watched: up to {most}.")?;
+        } else {
+            writeln!(f, "One thread of its own waits in it, however many lines are watched.")?;
+        }
+        match ended_by {
+            Some(call) => {
+                writeln!(f, "To end it when the lines are given back, it sends:")?;
+                self.call(f, call)
+            }
+            None => writeln!(
+                f,
+                "Nothing ends it: when the lines are given back, the thread and the device stay until the driver answers."
+            ),
+        }
+    }
+
+    fn meaning(&self) -> String {
+        let wait = &self.0.wait;
+        let edge = match wait.edge {
+            Some(EdgeKind::Rising) => "a rising edge",
+            Some(EdgeKind::Falling) => "a falling edge",
+            None => "one edge",
+        };
+        let of_what =
+            if self.0.wait_tells() && self.0.all_told().all(|told| told.length == 0) { "completion" } else { "record" };
+        let fixed = match wait.means {
+            Means::Edge => return format!("Each {of_what} is {edge}{}.", self.of_which_line()),
+            Means::Level if wait.repeats_are_losses => {
+                "It gives levels: a line whose level is another than before had an edge; one whose level is as before had \
+                 two,\nof which one is delivered and one is missing."
+            }
+            Means::Level => {
+                "It gives levels: a line whose level is another than before had an edge; the same level again is none."
+            }
+            Means::Count if wait.edge.is_some() => {
+                return format!(
+                    "It counts the edges of a line, each {edge}: the last of those that are new is delivered, the others \
+                     are\nmissing."
+                );
+            }
             Means::Count => {
                 "It counts the edges of a line: the last of those that are new is delivered, the others are missing."
             }
@@ -124,188 +266,41 @@ impl Explanation<'_> {
             }
             Means::Mask => "A set bit is a line that changed, once at least; the levels say which way.",
         };
-        writeln!(f, "{meaning}")?;
-        let stamped =
-            if self.0.tells(Role::Timestamp) { "the device's own clock" } else { "this computer when they arrive" };
-        writeln!(f, "Edges are stamped by {stamped}.")
+        fixed.to_owned()
     }
 
-    fn trust(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let tells = |role| self.0.tells(role);
-        f.write_str(if tells(Role::Overflowed) && self.0.account.is_some() {
-            "The account is exact: the device says what is missing, and keeps counters.\n"
-        } else if tells(Role::Overflowed) || tells(Role::LineSeqno) || tells(Role::Count) {
-            "The account is \"at least\": what is missing is known when the next edge comes.\n"
-        } else {
-            "The account is \"at least\": only the same direction twice shows that an edge is missing.\n"
-        })
+    /// Whose edge it is, where no field says so.
+    fn of_which_line(&self) -> String {
+        let plan = self.0;
+        match plan.lines.as_slice() {
+            _ if plan.tells(Role::Line) => String::new(),
+            [only] => format!(" of line {}", only.words(0)),
+            _ => " of the line that is waited for".to_owned(),
+        }
     }
-}
 
-/// Where a field is, in words.
-struct Where<'a>(&'a Field);
-
-impl fmt::Display for Where<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Field { at, width, endian, bits } = *self.0;
-        match width {
-            1 => write!(f, "byte {at}")?,
-            _ => {
-                let first = if endian == Endian::Big { "most" } else { "least" };
-                write!(f, "bytes {at} to {} ({first} significant first)", at + width - 1)?;
+    fn levels(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plan = self.0;
+        match &plan.levels {
+            Levels::Unsaid => Ok(()),
+            Levels::Calls(calls) => self.calls(f, "It reads the levels of the lines with:", calls),
+            Levels::Start(active) => {
+                let level = if *active { "active" } else { "inactive" };
+                writeln!(f, "At the start it takes every line for {level}; later nobody can ask for a level.")
             }
-        }
-        match bits {
-            None => Ok(()),
-            Some((bit, 1)) => write!(f, " bit {bit}"),
-            Some((first, bits)) => write!(f, " bits {first} to {}", first + bits - 1),
-        }
-    }
-}
-
-fn input(f: &mut fmt::Formatter<'_>, input: &Input) -> fmt::Result {
-    if input.length == 0 {
-        return writeln!(f, "    sends nothing");
-    }
-    let each = if input.each_line { " for each line that is asked for" } else { "" };
-    writeln!(f, "    sends {} bytes{each}:", input.length)?;
-    if input.bytes.iter().any(|&byte| byte != 0) {
-        let bytes: Vec<_> = input.bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        writeln!(f, "      the bytes {}", bytes.join(" "))?;
-    }
-    for (field, sent) in &input.fields {
-        write!(f, "      {}: ", Where(field))?;
-        match sent {
-            Sent::Number(number) => writeln!(f, "{number} ({number:#x})")?,
-            Sent::Line => writeln!(f, "the number of the line")?,
-            Sent::Mask => writeln!(f, "the bits of the lines that are asked for")?,
-            Sent::Lines => writeln!(f, "how many lines are asked for")?,
-            Sent::Queue => writeln!(f, "how many events are to be queued, 0 if nobody chose")?,
-            Sent::Event => writeln!(f, "the handle of an event")?,
-            Sent::Edges { rising, falling, none } => writeln!(
+            Levels::Unknown => writeln!(
                 f,
-                "which edges are wanted: {rising:#x} rising, {falling:#x} falling, {:#x} both, {none:#x} none",
-                rising | falling
-            )?,
+                "At the start no level is known: the first report of a line gives its level, and is no edge."
+            ),
         }
     }
-    Ok(())
 }
 
-fn output(f: &mut fmt::Formatter<'_>, output: &Output) -> fmt::Result {
-    if output.length == 0 {
-        return writeln!(f, "    gets nothing");
-    }
-    writeln!(f, "    gets up to {} bytes:", output.length)?;
-    if output.header > 0 {
-        writeln!(f, "      a header of {} bytes", output.header)?;
-    }
-    if let Some(records) = &output.records {
-        writeln!(f, "      {}: how many records follow", Where(records))?;
-    }
-    if output.length - output.header > output.record {
-        writeln!(f, "      records of {} bytes; in each:", output.record)?;
-    }
-    for (role, field) in &output.fields {
-        writeln!(f, "      {}: {}", Where(field), meaning(*role, output))?;
-    }
-    Ok(())
-}
-
-fn meaning(role: Role, output: &Output) -> String {
-    let fixed = match role {
-        Role::Line => "the number of the line",
-        Role::Edge => return format!("the edge: {} is rising, {} is falling", output.rising, output.falling),
-        Role::Level => "the level of the line, active unless zero",
-        Role::Count if output.since == Since::Last => "how many edges the line had since it was read last",
-        Role::Count => "how many edges the line ever had",
-        Role::Timestamp => return format!("when it happened, in units of {} ns", output.tick.ns(1)),
-        Role::Seqno => "a number that counts all edges",
-        Role::LineSeqno => "a number that counts the edges of the line",
-        Role::Overflowed => "how many edges of the line were dropped from a full queue",
-        Role::Merged => "how many edges of the line merged with others",
-        Role::Changed => "a bit for each line that changed",
-        Role::Rising => "a bit for each line that became active",
-        Role::Falling => "a bit for each line that became inactive",
-        Role::Levels => "a bit for each line that is active",
-        Role::Happened => "how many edges of the line happened",
-        Role::Delivered => "how many of them the device gave away",
-        Role::Discarded => "how many of them were queued when the lines were given back",
+fn ioctl(request: &Request) -> String {
+    let how = match request.argument {
+        Argument::Buffer => "with the address of a buffer",
+        Argument::Value => "with a number as its argument",
+        Argument::None => "without an argument",
     };
-    fixed.to_owned()
-}
-
-/// Bytes that came, field by field.
-pub(super) struct Sample<'a> {
-    plan: &'a Plan,
-    output: &'a Output,
-    records: Vec<Box<[u8]>>,
-}
-
-impl<'a> Sample<'a> {
-    pub(super) fn new(plan: &'a Plan, name: &str, bytes: &[u8]) -> Result<Self, Error> {
-        let call = plan.calls.iter().find(|call| call.name == name).map(|call| &call.output);
-        let output = match (&plan.wait.by, call) {
-            (_, Some(output)) => output,
-            (By::Read(output), None) if name == "read" => output,
-            _ => {
-                let known: Vec<_> = plan.calls.iter().map(|call| format!("\"{}\"", call.name)).collect();
-                let message =
-                    format!("the profile \"{}\" has no call \"{name}\"; it has {}", plan.file, known.join(", "));
-                return Err(Error::new(ErrorKind::InvalidInput, message));
-            }
-        };
-        if output.length == 0 {
-            let message = format!("the call \"{name}\" of the profile \"{}\" gives no bytes", plan.file);
-            return Err(Error::new(ErrorKind::InvalidInput, message));
-        }
-        let malformed = |reason| Error::new(ErrorKind::Malformed, format!("this is no answer of \"{name}\": {reason}"));
-        let records = output.records(bytes).map_err(malformed)?.map(|(_, record)| Box::from(record)).collect();
-        Ok(Self { plan, output, records })
-    }
-
-    fn mask(&self, f: &mut fmt::Formatter<'_>, role: Role, field: &Field, record: &[u8]) -> fmt::Result {
-        let bits = (0..8 * field.width as u32).rev().map(|bit| field.bit(record, bit).unwrap_or(false));
-        let digits: String = bits.map(|bit| if bit { '1' } else { '0' }).collect();
-        let lines = self.plan.lines.iter().enumerate().filter(|(_, line)| {
-            let bit = if role == Role::Levels { line.level_bit } else { line.event_bit };
-            field.bit(record, bit) == Some(true)
-        });
-        let lines: Vec<_> =
-            lines.map(|(offset, line)| line.name.as_deref().map_or(offset.to_string(), str::to_owned)).collect();
-        match lines.as_slice() {
-            [] => write!(f, "0b{digits} (no line)"),
-            [line] => write!(f, "0b{digits} (line {line})"),
-            lines => write!(f, "0b{digits} (lines {})", lines.join(", ")),
-        }
-    }
-}
-
-impl fmt::Display for Sample<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, record) in self.records.iter().enumerate() {
-            write!(f, "record {index}:")?;
-            for (at, (role, field)) in self.output.fields.iter().enumerate() {
-                write!(f, "{} {} ", if at == 0 { "" } else { "," }, role.key())?;
-                let number = field.number(record).unwrap_or(0);
-                match role {
-                    role if role.is_mask() => self.mask(f, *role, field, record)?,
-                    Role::Edge if number == self.output.rising => f.write_str("rising")?,
-                    Role::Edge if number == self.output.falling => f.write_str("falling")?,
-                    Role::Edge => write!(f, "{number}, which is neither rising nor falling")?,
-                    Role::Line => match self.plan.lines.iter().find(|line| line.number == number) {
-                        None => write!(f, "{number}, which this chip does not have")?,
-                        Some(line) => match &line.name {
-                            Some(name) => write!(f, "{number} (\"{name}\")")?,
-                            None => write!(f, "{number}")?,
-                        },
-                    },
-                    Role::Timestamp => write!(f, "{} ns", self.output.tick.ns(number))?,
-                    _ => write!(f, "{number}")?,
-                }
-            }
-            writeln!(f)?;
-        }
-        Ok(())
-    }
+    format!("ioctl {:#010x}, {how}", request.number)
 }

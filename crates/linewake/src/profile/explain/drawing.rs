@@ -1,0 +1,277 @@
+//! The bytes of an input and of a record, drawn in their order: a ruler, and a row for each part.
+//!
+//! ```text
+//!       byte 0       8       16
+//!            ........aabbcccc
+//!       .  bytes 0 to 7: mean nothing
+//!       a  bytes 8 to 9 (least significant first): …
+//! ```
+
+use std::fmt;
+
+use super::super::field::{Endian, Field};
+use super::super::input::{Input, Sent};
+use super::super::output::{Only, Output, Role, Since, Tick};
+use super::words::{Where, either, plural};
+
+/// More bytes are not drawn: they do not fit on a line.
+const WIDEST: usize = 64;
+
+/// A part of some bytes, and what it is.
+struct Part {
+    /// The first byte and the bits of it, for the order.
+    first: (usize, u32),
+    /// Each byte that it has bits of, and which.
+    bytes: Vec<(usize, u8)>,
+    place: String,
+    /// Which byte of it comes first, where that makes a difference.
+    endian: Option<Endian>,
+    meaning: String,
+}
+
+impl Part {
+    fn of(field: &Field, meaning: String) -> Self {
+        let mut bytes: Vec<(usize, u8)> = Vec::new();
+        for (byte, bit) in field.places() {
+            match bytes.iter_mut().find(|(at, _)| *at == byte) {
+                Some((_, bits)) => *bits |= 1 << bit,
+                None => bytes.push((byte, 1 << bit)),
+            }
+        }
+        let first = field.places().min().unwrap_or((field.at, 0));
+        let endian = (field.width > 1).then_some(field.endian);
+        Self { first, bytes, place: Where(field).to_string(), endian, meaning }
+    }
+}
+
+/// What no part has: runs of whole bytes, and bits of bytes that others share.
+fn gaps(parts: &[Part], length: usize, meaning: &str) -> Vec<Part> {
+    let mut named = vec![0_u8; length];
+    for (byte, bits) in parts.iter().flat_map(|part| &part.bytes) {
+        if let Some(byte) = named.get_mut(*byte) {
+            *byte |= bits;
+        }
+    }
+    let mut gaps = Vec::new();
+    let mut at = 0;
+    while at < length {
+        let from = at;
+        while at < length && named[at] == 0 {
+            at += 1;
+        }
+        let place = match at - from {
+            0 if named[at] == 0xff => {
+                at += 1;
+                continue;
+            }
+            0 => {
+                at += 1;
+                let bits: Vec<_> =
+                    (0..8).filter(|bit| named[from] >> bit & 1 == 0).map(|bit: u32| bit.to_string()).collect();
+                format!("byte {from} bit{} {}", if bits.len() == 1 { "" } else { "s" }, bits.join(", "))
+            }
+            1 => format!("byte {from}"),
+            _ => format!("bytes {from} to {}", at - 1),
+        };
+        // It comes behind a part that begins at the same byte.
+        gaps.push(Part { first: (from, 8), bytes: Vec::new(), place, endian: None, meaning: format!(": {meaning}") });
+    }
+    gaps
+}
+
+fn draw(f: &mut fmt::Formatter<'_>, mut parts: Vec<Part>, length: usize, rest: &str) -> fmt::Result {
+    parts.sort_by_key(|part| part.first);
+    let letters = (b'a'..=b'z').chain(b'A'..=b'Z').map(char::from);
+    let mut rows: Vec<_> = letters.chain(std::iter::repeat('+')).zip(parts).collect();
+    let parts: Vec<_> = rows.iter().map(|(letter, part)| (*letter, &part.bytes)).collect();
+    if length <= WIDEST && length > 1 {
+        let mut ruler = String::new();
+        for at in (0..length).step_by(4) {
+            ruler.push_str(&format!("{at:<4}"));
+        }
+        writeln!(f, "      byte {}", ruler.trim_end())?;
+        let letter = |at: usize| {
+            let mut here = parts.iter().filter(|(_, bytes)| bytes.iter().any(|(byte, _)| *byte == at));
+            match (here.next(), here.next()) {
+                (None, _) => '.',
+                (Some((letter, _)), None) => *letter,
+                (Some(_), Some(_)) => '#',
+            }
+        };
+        writeln!(f, "           {}", (0..length).map(letter).collect::<String>())?;
+    }
+    let owned: Vec<_> = rows.iter().map(|(_, part)| part).collect();
+    let named: Vec<_> = owned.iter().map(|part| Part { bytes: part.bytes.clone(), ..Part::empty() }).collect();
+    rows.extend(gaps(&named, length, rest).into_iter().map(|gap| ('.', gap)));
+    rows.sort_by_key(|(_, part)| part.first);
+    // Mostly it is the same for all.
+    let endians: Vec<_> = rows.iter().filter_map(|(_, part)| part.endian).collect();
+    let common = endians.first().filter(|first| endians.iter().all(|endian| endian == *first)).copied();
+    let word = |endian| if endian == Endian::Big { "most" } else { "least" };
+    for (letter, part) in &rows {
+        let endian = part.endian.filter(|_| common.is_none());
+        let endian = endian.map(|endian| format!(" ({} significant first)", word(endian))).unwrap_or_default();
+        writeln!(f, "      {letter}  {}{endian}{}", part.place, part.meaning)?;
+    }
+    let is_shared = |at: usize| parts_at(&rows, at) > 1;
+    if length <= WIDEST && (0..length).any(is_shared) {
+        writeln!(f, "      #  a byte of several of these")?;
+    }
+    match common {
+        Some(endian) => writeln!(f, "      the {} significant byte of a number comes first", word(endian)),
+        None => Ok(()),
+    }
+}
+
+/// How many parts have bits of a byte.
+fn parts_at(rows: &[(char, Part)], at: usize) -> usize {
+    rows.iter().filter(|(_, part)| part.bytes.iter().any(|(byte, _)| *byte == at)).count()
+}
+
+impl Part {
+    fn empty() -> Self {
+        Self { first: (0, 0), bytes: Vec::new(), place: String::new(), endian: None, meaning: String::new() }
+    }
+}
+
+pub(super) fn input(f: &mut fmt::Formatter<'_>, input: &Input) -> fmt::Result {
+    if input.length == 0 {
+        return writeln!(f, "    sends nothing");
+    }
+    let each = if input.each_line { " for each line that is asked for" } else { "" };
+    writeln!(f, "    sends {}{each}:", plural(input.length, "byte"))?;
+    let has_bytes = input.bytes.iter().any(|&byte| byte != 0);
+    if has_bytes {
+        let mut bytes: Vec<_> = input.bytes.iter().take(WIDEST).map(|byte| format!("{byte:02x}")).collect();
+        if input.bytes.len() > WIDEST {
+            bytes.push(format!("… ({} more)", input.bytes.len() - WIDEST));
+        }
+        for (row, bytes) in bytes.chunks(16).enumerate() {
+            writeln!(f, "      {}{}", if row == 0 { "the bytes " } else { "          " }, bytes.join(" "))?;
+        }
+    }
+    let parts = input.fields.iter().map(|(field, sent)| Part::of(field, format!(": {}", sent_words(sent)))).collect();
+    if input.fields.is_empty() && has_bytes {
+        return Ok(());
+    }
+    draw(f, parts, input.length, if has_bytes { "as in the bytes above" } else { "zero" })
+}
+
+fn sent_words(sent: &Sent) -> String {
+    let fixed = match sent {
+        Sent::Number(number) => return format!("{number} ({number:#x})"),
+        Sent::Line => "the number of the line",
+        Sent::Mask => "the bits of the lines that are asked for",
+        Sent::Lines => "how many lines are asked for",
+        Sent::Queue => "how many events are to be queued, 0 if nobody chose",
+        Sent::Event => "the handle of an event",
+        Sent::Edges { rising, falling, none } => {
+            return format!(
+                "which edges are wanted: {rising:#x} rising, {falling:#x} falling, {:#x} both, {none:#x} none",
+                rising | falling
+            );
+        }
+    };
+    fixed.to_owned()
+}
+
+pub(super) fn output(f: &mut fmt::Formatter<'_>, output: &Output) -> fmt::Result {
+    if output.length == 0 {
+        return writeln!(f, "    gets nothing");
+    }
+    writeln!(f, "    gets up to {}:", plural(output.length, "byte"))?;
+    if output.header > 0 {
+        writeln!(f, "      a header of {}", plural(output.header, "byte"))?;
+    }
+    if let Some(records) = &output.records {
+        writeln!(f, "      {}, `records`: how many records follow", Where(records))?;
+    }
+    if output.length - output.header > output.record {
+        let most = (output.length - output.header) / output.record.max(1);
+        writeln!(f, "      records of {}, {most} at most; in each:", plural(output.record, "byte"))?;
+    }
+    let fields = output
+        .fields
+        .iter()
+        .map(|(role, field)| Part::of(field, format!(", `{}`: {}", role.key(), meaning(*role, output))));
+    let only = output.only.iter().map(|only| Part::of(&only.field, format!(", `only`: {}", only_words(only))));
+    let fraction = output.fraction.iter().map(|(field, tick)| {
+        Part::of(field, format!(", `fraction`: is added to that time, in units of {}", unit(*tick)))
+    });
+    let parts: Vec<_> = fields.chain(only).chain(fraction).collect();
+    if parts.is_empty() {
+        return writeln!(f, "      nothing in them is looked at");
+    }
+    draw(f, parts, output.record, if output.rest_is_unused { "unused: means nothing" } else { "not looked at" })?;
+    if output.ignores_unknown_lines {
+        writeln!(f, "      a record of a line that is not above is ignored")?;
+    }
+    Ok(())
+}
+
+fn only_words(only: &Only) -> String {
+    format!("{}, or the record is of another kind, and ignored", either(&only.is))
+}
+
+fn unit(tick: Tick) -> String {
+    match tick {
+        Tick { numerator: 1_000_000_000, denominator: 1 } => "1 s".to_owned(),
+        Tick { numerator, denominator: 1 } => period(numerator),
+        Tick { denominator, .. } => format!("1/{denominator} s"),
+    }
+}
+
+fn meaning(role: Role, output: &Output) -> String {
+    let fixed = match role {
+        Role::Line => "the number of the line",
+        Role::Edge => {
+            let others = if output.ignores_other_edges { "ignored" } else { "a fault" };
+            let (rising, falling) = (output.rising, output.falling);
+            return format!("the edge: {rising} is rising, {falling} is falling, any other is {others}");
+        }
+        Role::Level => "the level of the line, active unless zero",
+        Role::Count => {
+            let since = match output.since {
+                Since::Last => "how many edges the line had since the record before",
+                Since::Open => "how many edges the line had since the device was opened",
+                Since::Start => "how many edges the line ever had; what the first report has is from before",
+            };
+            return since.to_owned();
+        }
+        Role::Timestamp => {
+            let wraps = match output.field(Role::Timestamp).map(Field::greatest) {
+                Some(u64::MAX) | None => String::new(),
+                Some(greatest) => format!("; it wraps after {}", period(output.tick.ns(greatest))),
+            };
+            return format!("when it happened, in units of {}{wraps}", unit(output.tick));
+        }
+        Role::Seqno => "a number that counts all edges",
+        Role::LineSeqno => "a number that counts the edges of the line",
+        Role::Overflowed => "how many edges of the line were dropped from a full queue",
+        Role::Merged => "how many edges of the line merged with others",
+        Role::Changed => "a bit for each line that changed",
+        Role::Rising => "a bit for each line that became active",
+        Role::Falling => "a bit for each line that became inactive",
+        Role::Levels => "a bit for each line that is active",
+        Role::Happened => "how many edges of the line happened",
+        Role::Delivered => "how many of them the device gave away",
+        Role::Discarded => "how many of them were queued when the lines were given back",
+    };
+    fixed.to_owned()
+}
+
+/// About how long it is.
+fn period(ns: u64) -> String {
+    const UNITS: [(u64, u64, &str); 6] = [
+        (86_400_000_000_000, 2, "days"),
+        (3_600_000_000_000, 2, "hours"),
+        (60_000_000_000, 2, "minutes"),
+        (1_000_000_000, 2, "seconds"),
+        (1_000_000, 1, "ms"),
+        (1_000, 1, "µs"),
+    ];
+    match UNITS.iter().find(|(unit, least, _)| ns / unit >= *least) {
+        Some((unit, _, name)) => format!("{} {name}", ns / unit),
+        None => format!("{ns} ns"),
+    }
+}
