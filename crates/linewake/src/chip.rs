@@ -436,7 +436,24 @@ impl Chip {
         profile: &Profile,
         open: impl Fn() -> Result<Device, overlapped::Error> + Send + Sync + 'static,
     ) -> Result<Self, Error> {
-        Self::from_backend(Arc::new(profile::Chip::open(profile, Arc::new(open))?))
+        Self::from_backend(Arc::new(profile::Chip::opened_by(profile, open)?))
+    }
+
+    /// The chip that a profile describes, by the device that it names.
+    ///
+    /// ```no_run
+    /// use linewake::{Chip, profile::Profile};
+    /// let profile = Profile::read("profiles/card.toml")?.traced(|trace| eprintln!("{trace}"));
+    /// let chip = Chip::of_profile(&profile)?;
+    /// # Ok::<(), linewake::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`from_profile`](Self::from_profile); [`ErrorKind::BadFile`] when it names no device; one that
+    /// [`is_disconnected`](Error::is_disconnected) when no device is what it names, and [`ErrorKind::InvalidInput`] when
+    /// several are.
+    pub fn of_profile(profile: &Profile) -> Result<Self, Error> {
+        Self::from_backend(Arc::new(profile::Chip::of_profile(profile)?))
     }
 
     /// The processes that hold its lines, each with the name of its program, where the system tells: for "linewake doctor".

@@ -55,7 +55,9 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-pub(crate) use self::call::{Argument, Call, Request, What, When};
+#[cfg(all(target_os = "linux", not(miri)))]
+pub(crate) use self::call::Argument;
+pub(crate) use self::call::{Call, Request, What, When};
 pub(crate) use self::device::{Place, Target};
 pub(crate) use self::input::{About, Asked};
 pub(crate) use self::line::Line;
@@ -63,7 +65,9 @@ pub(crate) use self::output::{Output, Role, Since};
 pub(crate) use self::plan::{Levels, Plan, Step};
 pub use self::trace::Trace;
 pub(crate) use self::trace::Tracer;
-pub(crate) use self::wait::{By, End, EventSource, Means, Reads};
+#[cfg(windows)]
+pub(crate) use self::wait::EventSource;
+pub(crate) use self::wait::{By, End, Means, Reads};
 use crate::{Error, ErrorKind};
 
 /// A vendor's driver, described. See the [module](self).

@@ -361,7 +361,7 @@ fn a_wait_for_each_line_says_which() {
 
 #[test]
 fn what_is_read_may_come_in_pieces() {
-    let profile = "name = 'fed'\nlines = 4\n[wait]\nby = 'read'\npending = 1\nmeans = 'edge'\n\
+    let profile = "name = 'fed'\nlines = 4\n[wait]\nby = 'read'\nreads = 'bytes'\npending = 1\nmeans = 'edge'\n\
         output = { length = 3, record = 2, fields = { line = { at = 0, width = 1 }, \
         edge = { at = 1, width = 1, rising = 65, falling = 66 } } }";
     let feeder = Feeder::new(&[]);

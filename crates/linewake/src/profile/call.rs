@@ -78,6 +78,14 @@ pub(crate) enum When {
     },
 }
 
+impl When {
+    /// The call that makes the driver answer, of one that blocks.
+    #[cfg(all(target_os = "linux", not(miri)))]
+    pub(crate) fn ended_by(self) -> Option<usize> {
+        if let Self::Blocks { ended_by } = self { ended_by } else { None }
+    }
+}
+
 impl What {
     /// What it is, in a few words.
     pub(super) fn words(&self) -> String {

@@ -99,7 +99,15 @@ impl fmt::Display for Trace<'_> {
 
 /// Whom it is told to, if to anybody.
 #[derive(Clone, Default)]
-pub(crate) struct Tracer(Option<Arc<dyn Fn(Trace<'_>) + Send + Sync>>);
+pub(crate) struct Tracer(Option<Arc<Tell>>);
+
+type Tell = dyn Fn(Trace<'_>) + Send + Sync;
+
+impl fmt::Debug for Tracer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "Tracer" } else { "nobody" })
+    }
+}
 
 impl Tracer {
     pub(super) fn new(trace: impl Fn(Trace<'_>) + Send + Sync + 'static) -> Self {

@@ -1,0 +1,339 @@
+//! A wait that blocks in the call: a thread of its own makes it again and again, and hands over what it brings.
+//!
+//! ```text
+//!   thread:   call ──► result ──► call ──► result …          poll_next ──► result
+//!                        └────── queue, and a waker ─────────────┘
+//! ```
+//!
+//! The thread waits while the queue is full, and after a failure until it is [told to go on](Blocking::go_on). It is ended
+//! by whatever makes the driver answer, which is done again until the thread is gone: it may not have been in the driver when
+//! it was done first. Nothing else can end it: without that, or when the driver does not care, the thread and what it has are
+//! left behind until the driver answers.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::{Error, ErrorKind};
+
+/// So long a driver may take to answer when it is told to.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// What a call brought.
+#[derive(Debug)]
+pub(super) struct Brought {
+    pub(super) bytes: Vec<u8>,
+    pub(super) error: Option<Error>,
+    /// How long it took.
+    pub(super) lasted: Duration,
+    /// It came when the wait was to end: perhaps because of that.
+    pub(super) at_the_end: bool,
+}
+
+/// A thread that waits in a call.
+pub(super) struct Blocking(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    brought: VecDeque<Brought>,
+    /// Memory of results that were taken.
+    spare: Vec<Vec<u8>>,
+    waker: Option<Waker>,
+    /// No call is made before somebody says so.
+    is_held: bool,
+    is_ending: bool,
+    is_gone: bool,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell(&self, change: impl FnOnce(&mut State)) {
+        let mut state = self.lock();
+        change(&mut state);
+        let waker = state.waker.take();
+        drop(state);
+        self.changed.notify_all();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+/// However the thread ends, also by a panic of whom it tells, that is known.
+struct Gone(Arc<Shared>);
+
+impl Drop for Gone {
+    fn drop(&mut self) {
+        self.0.tell(|state| state.is_gone = true);
+    }
+}
+
+impl Blocking {
+    /// Begins to make the call, which puts what it brings into the memory it is given. At most `window` results wait to be
+    /// taken; `one_by_one`: each call waits until it is [told to go on](Self::go_on).
+    ///
+    /// # Errors
+    /// When there can be no further thread.
+    pub(super) fn start(
+        name: &str,
+        window: usize,
+        one_by_one: bool,
+        mut call: impl FnMut(&mut Vec<u8>) -> Result<(), Error> + Send + 'static,
+    ) -> Result<Self, Error> {
+        let shared = Arc::new(Shared::default());
+        let gone = Gone(shared.clone());
+        let run = move || {
+            let shared = &gone.0;
+            loop {
+                let mut state = shared.lock();
+                while !state.is_ending && (state.is_held || state.brought.len() >= window.max(1)) {
+                    state = shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                }
+                if state.is_ending {
+                    return;
+                }
+                let mut bytes = state.spare.pop().unwrap_or_default();
+                drop(state);
+                bytes.clear();
+                let began = Instant::now();
+                let error = call(&mut bytes).err();
+                let lasted = began.elapsed();
+                shared.tell(|state| {
+                    state.is_held = one_by_one || error.is_some();
+                    state.brought.push_back(Brought { bytes, error, lasted, at_the_end: state.is_ending });
+                });
+            }
+        };
+        let spawned = thread::Builder::new().name(format!("wait {name}")).spawn(run);
+        let refused =
+            |error| Error::new(ErrorKind::Device, format!("no thread can be had to wait for \"{name}\": {error}"));
+        spawned.map_err(refused)?;
+        Ok(Self(shared))
+    }
+
+    /// The next result. `None` when the thread is gone and all was taken.
+    pub(super) fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Option<Brought>> {
+        let mut state = self.0.lock();
+        if let Some(brought) = state.brought.pop_front() {
+            drop(state);
+            self.0.changed.notify_all();
+            return Poll::Ready(Some(brought));
+        }
+        if state.is_gone {
+            return Poll::Ready(None);
+        }
+        if !state.waker.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
+            state.waker = Some(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+
+    /// What is left to be taken, without waiting.
+    pub(super) fn take(&self) -> Option<Brought> {
+        self.0.lock().brought.pop_front()
+    }
+
+    /// The memory of a result that was used.
+    pub(super) fn give_back(&self, bytes: Vec<u8>) {
+        let mut state = self.0.lock();
+        // As many as can be on their way at once.
+        if state.spare.len() < 4 {
+            state.spare.push(bytes);
+        }
+    }
+
+    /// The call may be made again.
+    pub(super) fn go_on(&self) {
+        self.0.lock().is_held = false;
+        self.0.changed.notify_all();
+    }
+
+    /// No call is made before it is told to go on.
+    pub(super) fn hold(&self) {
+        self.0.lock().is_held = true;
+    }
+
+    /// No further call is made.
+    pub(super) fn leave(&self) {
+        self.0.lock().is_ending = true;
+        self.0.changed.notify_all();
+    }
+
+    /// Waits until the thread is gone, which `make_it_answer` has the driver see to. Returns whether it is.
+    pub(super) fn end(&self, mut make_it_answer: impl FnMut()) -> bool {
+        self.leave();
+        let deadline = Instant::now() + PATIENCE;
+        let mut pause = Duration::from_millis(1);
+        loop {
+            if self.0.lock().is_gone {
+                return true;
+            }
+            make_it_answer();
+            let left = deadline.saturating_duration_since(Instant::now());
+            let state = self.0.lock();
+            let waited = self.0.changed.wait_timeout_while(state, pause.min(left), |state| !state.is_gone);
+            if waited.unwrap_or_else(PoisonError::into_inner).0.is_gone {
+                return true;
+            }
+            if left.is_zero() {
+                return false;
+            }
+            pause = (2 * pause).min(Duration::from_millis(100));
+        }
+    }
+}
+
+impl Drop for Blocking {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}
+
+impl fmt::Debug for Blocking {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Blocking")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+    use std::sync::mpsc::{Receiver, Sender, channel};
+
+    use super::*;
+    use crate::wait::{Waited, wait};
+
+    fn next(blocking: &Blocking) -> Option<Brought> {
+        match wait(Some(Duration::from_secs(20)), |cx| blocking.poll_next(cx)) {
+            Waited::Ready(brought) => brought,
+            Waited::TimedOut | Waited::Deadlock => panic!("nothing comes"),
+        }
+    }
+
+    /// A wait that brings what is sent, and ends when the sender is gone.
+    fn fed(window: usize, one_by_one: bool) -> (Sender<u8>, Blocking) {
+        let (sender, receiver): (_, Receiver<u8>) = channel();
+        let blocking = Blocking::start("test", window, one_by_one, move |bytes| match receiver.recv() {
+            Ok(byte) => {
+                bytes.push(byte);
+                Ok(())
+            }
+            Err(_) => Err(Error::new(ErrorKind::Device, "it was woken")),
+        });
+        (sender, blocking.unwrap())
+    }
+
+    #[test]
+    fn what_a_blocking_call_brings_comes_in_order() {
+        let (sender, blocking) = fed(4, false);
+        (0..100).for_each(|byte| sender.send(byte).unwrap());
+        for byte in 0..100 {
+            let brought = next(&blocking).unwrap();
+            assert!(brought.bytes == [byte] && brought.error.is_none() && !brought.at_the_end);
+            blocking.give_back(brought.bytes);
+        }
+        drop(sender);
+        assert_eq!(next(&blocking).unwrap().error.unwrap().to_string(), "it was woken");
+    }
+
+    #[test]
+    fn a_call_that_nobody_takes_is_not_made_for_ever() {
+        let calls = Arc::new(AtomicUsize::new(0));
+        let count = calls.clone();
+        let blocking = Blocking::start("test", 3, false, move |_| {
+            count.fetch_add(1, SeqCst);
+            Ok(())
+        });
+        let blocking = blocking.unwrap();
+        let begun = Instant::now();
+        while calls.load(SeqCst) < 3 && begun.elapsed() < Duration::from_secs(20) {
+            thread::sleep(Duration::from_millis(1));
+        }
+        thread::sleep(Duration::from_millis(30));
+        assert_eq!(calls.load(SeqCst), 3);
+        next(&blocking);
+        while calls.load(SeqCst) < 4 && begun.elapsed() < Duration::from_secs(20) {
+            thread::sleep(Duration::from_millis(1));
+        }
+        thread::sleep(Duration::from_millis(30));
+        assert_eq!(calls.load(SeqCst), 4);
+        assert!(blocking.end(|| {}), "a thread that is not in the driver ends by itself");
+    }
+
+    #[test]
+    fn after_a_failure_and_one_by_one_it_waits_to_be_told() {
+        let (sender, blocking) = fed(4, true);
+        sender.send(1).unwrap();
+        sender.send(2).unwrap();
+        assert_eq!(next(&blocking).unwrap().bytes, [1]);
+        thread::sleep(Duration::from_millis(30));
+        assert!(blocking.take().is_none(), "the second call was not made yet");
+        blocking.go_on();
+        assert_eq!(next(&blocking).unwrap().bytes, [2]);
+        let calls = Arc::new(AtomicUsize::new(0));
+        let count = calls.clone();
+        let failing = Blocking::start("test", 9, false, move |_| {
+            count.fetch_add(1, SeqCst);
+            Err(Error::new(ErrorKind::Device, "no"))
+        });
+        let failing = failing.unwrap();
+        assert!(next(&failing).unwrap().error.is_some());
+        thread::sleep(Duration::from_millis(30));
+        assert_eq!(calls.load(SeqCst), 1);
+    }
+
+    #[test]
+    fn a_call_is_ended_by_what_makes_the_driver_answer_though_it_may_come_too_early() {
+        for round in 0..200 {
+            let (sender, blocking) = fed(4, false);
+            let mut sender = Some(sender);
+            if round % 2 == 0 {
+                sender.as_ref().unwrap().send(7).unwrap();
+                assert_eq!(next(&blocking).unwrap().bytes, [7]);
+            }
+            let mut asked = 0;
+            let is_gone = blocking.end(|| {
+                asked += 1;
+                // The first time nobody may have been there to be woken.
+                if asked == 2 {
+                    sender = None;
+                }
+            });
+            assert!(is_gone);
+            assert!(next(&blocking).is_none_or(|last| last.at_the_end && last.error.is_some()));
+        }
+    }
+
+    #[test]
+    fn a_driver_that_does_not_answer_is_left_behind() {
+        let (sender, blocking) = fed(4, false);
+        sender.send(1).unwrap();
+        next(&blocking);
+        // It is in the driver again.
+        thread::sleep(Duration::from_millis(100));
+        let began = Instant::now();
+        assert!(!blocking.end(|| {}));
+        assert!(began.elapsed() >= PATIENCE && began.elapsed() < 10 * PATIENCE);
+        drop(blocking);
+        // Its thread ends when the driver answers.
+        drop(sender);
+    }
+
+    #[test]
+    fn a_panic_ends_the_thread_and_is_seen() {
+        let blocking = Blocking::start("test", 4, false, |_| panic!("somebody's fault")).unwrap();
+        assert!(next(&blocking).is_none());
+    }
+}

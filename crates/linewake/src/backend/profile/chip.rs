@@ -1,0 +1,229 @@
+//! The chip: what is known of it before lines are asked for, and what happens then.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use overlapped::Device;
+
+use super::judge::{self, Judge};
+use super::lines::Lines;
+use super::link::Link;
+use super::opener::{Opener, opener};
+use super::source::Signal;
+use crate::backend::{Ask, Backend, Capabilities, Held, unsupported};
+use crate::clock::program_ns as now_ns;
+use crate::profile::{self, Levels, Place, Plan, Profile, Role, Trace};
+use crate::timer::Timer;
+use crate::{ChipInfo, Clock, Direction, Error, ErrorKind, EventClock, LineConfig, LineInfo, Offset, Trust};
+
+/// A chip behind a driver that a profile describes.
+pub(crate) struct Chip {
+    plan: Arc<Plan>,
+    profile: Profile,
+    open: Arc<Opener>,
+    timer: Timer,
+    info: ChipInfo,
+}
+
+/// Opens the chip that a file describes.
+pub(crate) fn open(path: &str, allow_writes: bool) -> Result<Arc<dyn Backend>, Error> {
+    let profile = Profile::read(path)?.allow_writes(allow_writes);
+    Ok(Arc::new(Chip::of_profile(&profile)?))
+}
+
+impl Chip {
+    /// The chip whose device the profile names.
+    pub(crate) fn of_profile(profile: &Profile) -> Result<Self, Error> {
+        let plan = profile.plan();
+        let Some(target) = plan.target.clone() else {
+            let message = format!(
+                "the profile \"{}\" names no device; add [device] with `path`, `interface` or `subsystem`",
+                plan.file
+            );
+            return Err(Error::new(ErrorKind::BadFile, message));
+        };
+        Self::open(profile, Arc::new(opener(plan, target)))
+    }
+
+    /// The chip whose device a program opens.
+    pub(crate) fn opened_by(
+        profile: &Profile,
+        open: impl Fn() -> Result<Device, overlapped::Error> + Send + Sync + 'static,
+    ) -> Result<Self, Error> {
+        Self::open(profile, Arc::new(move || Ok(open()?)))
+    }
+
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] when it needs to be allowed and is not; and what opening the device says.
+    fn open(profile: &Profile, open: Arc<Opener>) -> Result<Self, Error> {
+        profile.check_consent()?;
+        let plan = profile.plan().clone();
+        let info = ChipInfo {
+            name: plan.name.clone(),
+            id: format!("profile:{}", plan.file).into(),
+            label: plan.label.clone(),
+            path: None,
+            lines: plan.lines.len() as u32,
+            max_queue_size: plan.max_queue,
+        };
+        let mut chip = Self { plan, profile: profile.clone(), open, timer: Timer::new()?, info };
+        let foreign = chip.plan.target.as_ref().and_then(|target| target.place.is_foreign());
+        let remedy = match foreign {
+            Some(foreign) => format!("the profile opens {foreign}"),
+            None => "is it plugged in, and its driver running? The profile says what to open".to_owned(),
+        };
+        // Whether it is there. Each request has a handle of its own.
+        let device = chip.device().map_err(|error| chip.not_listed(error.with_remedy_if_not_found(&remedy)))?;
+        chip.info.path = match chip.plan.target.as_ref().map(|target| &target.place) {
+            Some(Place::Path(path)) => Some(path.as_str().into()),
+            Some(Place::Interface { .. } | Place::Subsystem { .. }) => Some(device.name().into()),
+            None => None,
+        };
+        Ok(chip)
+    }
+
+    /// Says which interface it is whose devices the system does not list, and what to do.
+    fn not_listed(&self, error: Error) -> Error {
+        let target = self.plan.target.as_ref().map(|target| &target.place);
+        let is_list = error.device().is_some_and(|device| device.operation() == overlapped::Operation::Interface);
+        match target {
+            Some(Place::Interface { guid, .. }) if is_list => {
+                let remedy = "name the device by `path` in the profile's [device]";
+                let message = format!("the devices of the interface \"{guid}\" cannot be listed: {error}; {remedy}");
+                error.saying(message)
+            }
+            Some(place) if error.device().is_none() => match place.is_foreign() {
+                Some(foreign) => Error::gone(format!("the profile opens {foreign}")),
+                None => error,
+            },
+            _ => error,
+        }
+    }
+
+    fn device(&self) -> Result<Device, Error> {
+        let device = (self.open)()?;
+        #[cfg(all(target_os = "linux", not(miri)))]
+        if waits_in_calls(&self.plan) {
+            super::ioctl::let_calls_wait(&device)?;
+        }
+        self.profile.tracer().tell(Trace::Opened { name: device.name() });
+        Ok(device)
+    }
+
+    /// The device, for lines that are asked for.
+    fn link(&self, ask: &Ask<'_>, event: u64) -> Result<Link, Error> {
+        Ok(Link {
+            plan: self.plan.clone(),
+            device: self.device()?,
+            asked: judge::asked(&self.plan, ask),
+            queue_size: ask.queue_size,
+            event,
+            tracer: self.profile.tracer().clone(),
+            left_out: self.profile.left_out(),
+            #[cfg(all(target_os = "linux", not(miri)))]
+            room: std::cell::RefCell::default(),
+        })
+    }
+
+    fn as_is(offsets: &[Offset]) -> Vec<(Offset, LineConfig)> {
+        offsets.iter().map(|&offset| (offset, LineConfig::as_is())).collect()
+    }
+}
+
+/// Whether what is waited for blocks in the call.
+#[cfg(all(target_os = "linux", not(miri)))]
+fn waits_in_calls(plan: &Plan) -> bool {
+    let profile::By::Call(call) = plan.wait.by else { return false };
+    plan.call(call).request().is_some_and(|request| matches!(request.when, profile::When::Blocks { .. }))
+}
+
+/// The levels now of the lines that are asked for; none for those the driver does not tell.
+pub(super) fn levels_now(link: &Link, judge: &Judge) -> Result<Vec<Option<bool>>, Error> {
+    let mut levels = vec![None; link.asked.len()];
+    for step in link.plan.steps(link.plan.levels.calls(), None, link.asked.len()) {
+        let answer = link.ask(step)?;
+        let Some(bytes) = answer.bytes().filter(|_| !link.plan.call(step.call).output.fields.is_empty()) else {
+            continue;
+        };
+        let read = judge.read_levels(step.call, step.place, bytes).map_err(|reason| link.malformed(&reason))?;
+        read.into_iter().for_each(|(place, active)| levels[place] = Some(active));
+    }
+    Ok(levels)
+}
+
+pub(super) fn all_known(plan: &Plan, levels: Vec<Option<bool>>) -> Result<Vec<bool>, Error> {
+    let unknown =
+        || unsupported(&plan.name, "does not tell the levels of its lines: its profile has no [levels] for them");
+    levels.into_iter().map(|level| level.ok_or_else(unknown)).collect()
+}
+
+impl Backend for Chip {
+    fn info(&self) -> &ChipInfo {
+        &self.info
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        let is_exact = self.plan.account.is_some() && self.plan.tells(Role::Overflowed);
+        Capabilities {
+            shared_lines: !self.plan.target.as_ref().is_some_and(|target| target.exclusive),
+            atomic_values: self.plan.levels.calls().len() == 1 && !self.plan.levels_each_line(),
+            ..Capabilities::inputs_only(self.plan.lines.len(), if is_exact { Trust::Exact } else { Trust::AtLeast })
+        }
+    }
+
+    fn clock(&self, _: EventClock) -> Clock {
+        if self.plan.tells(Role::Timestamp) { Clock::unrelated("device") } else { Clock::read("program", now_ns) }
+    }
+
+    fn lines(&self) -> Result<Vec<LineInfo>, Error> {
+        let line = |(offset, line): (u32, &profile::Line)| LineInfo {
+            offset: offset.into(),
+            name: line.name.clone(),
+            direction: Direction::Input,
+            active: None,
+            used: false,
+            consumer: None,
+            config: LineConfig::default(),
+        };
+        Ok((0..).zip(&self.plan.lines).map(line).collect())
+    }
+
+    fn values(&self, offsets: &[Offset]) -> Result<Vec<bool>, Error> {
+        let lines = Self::as_is(offsets);
+        let ask = Ask { consumer: "", queue_size: 0, lines: &lines, witness: false, gather: Duration::ZERO };
+        let link = self.link(&ask, 0)?;
+        let judge = Judge::new(self.plan.clone(), &ask, &link.asked);
+        all_known(&self.plan, levels_now(&link, &judge)?)
+    }
+
+    fn request(&self, ask: &Ask<'_>) -> Result<Box<dyn Held>, Error> {
+        let signal = Signal::made(&self.plan)?;
+        let link = self.link(ask, signal.as_ref().map_or(0, |signal| signal.handle))?;
+        let mut judge = Judge::new(self.plan.clone(), ask, &link.asked);
+        // Some drivers tell no levels before they are set up.
+        let before = levels_now(&link, &judge).unwrap_or_else(|_| vec![None; link.asked.len()]);
+        for step in self.plan.steps(&self.plan.setup, None, link.asked.len()) {
+            link.ask(step)?;
+        }
+        let after = levels_now(&link, &judge)?;
+        // A level that has changed meanwhile may be from before or after the first edge that will be told.
+        let steady = |(before, after): (&Option<bool>, &Option<bool>)| after.filter(|_| before == after);
+        let (levels, active_at_start) = match self.plan.levels {
+            Levels::Start(active) => (vec![Some(active); after.len()], vec![Some(active); after.len()]),
+            _ => (after.clone(), before.iter().zip(&after).map(steady).collect()),
+        };
+        judge.begin(&levels, now_ns());
+        Ok(Box::new(Lines::start(link, judge, self.timer.clone(), active_at_start, signal)?))
+    }
+
+    fn reopen(&self) -> Result<Arc<dyn Backend>, Error> {
+        Ok(Arc::new(Self::open(&self.profile, self.open.clone())?))
+    }
+}
+
+impl fmt::Debug for Chip {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Chip").field("profile", &self.profile).finish_non_exhaustive()
+    }
+}

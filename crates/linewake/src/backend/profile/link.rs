@@ -1,0 +1,226 @@
+//! The open device of a profile: its calls are sent here, and answered.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use overlapped::{Call, Device, Reply};
+
+use super::call;
+#[cfg(all(target_os = "linux", not(miri)))]
+use super::ioctl::Room;
+use crate::profile::{self, About, Asked, Plan, Step, Trace, Tracer, What};
+use crate::{Error, ErrorKind};
+
+/// How long a driver may take to answer what it should answer at once.
+const ANSWER: Duration = Duration::from_secs(10);
+
+#[derive(Debug)]
+pub(super) struct Link {
+    pub(super) plan: Arc<Plan>,
+    pub(super) device: Device,
+    /// The lines that were asked for.
+    pub(super) asked: Vec<Asked>,
+    pub(super) queue_size: u32,
+    /// The handle of the event that was made for the driver.
+    pub(super) event: u64,
+    pub(super) tracer: Tracer,
+    /// The reason for each call that is left out.
+    pub(super) left_out: Arc<[Option<&'static str>]>,
+    #[cfg(all(target_os = "linux", not(miri)))]
+    pub(super) room: std::cell::RefCell<Room>,
+}
+
+/// What a call was answered.
+pub(super) enum Answer {
+    Reply(Reply<[u8]>),
+    Bytes(Vec<u8>),
+    /// It was not sent.
+    LeftOut,
+}
+
+impl Answer {
+    /// The bytes; none of a call that was not sent.
+    pub(super) fn bytes(&self) -> Option<&[u8]> {
+        match self {
+            Self::Reply(reply) => Some(reply),
+            Self::Bytes(bytes) => Some(bytes),
+            Self::LeftOut => None,
+        }
+    }
+}
+
+/// A call that was sent.
+pub(super) enum Sent {
+    Control(Call<[u8]>),
+    Write(Call<()>),
+    /// It was answered at once.
+    Over(Option<Result<Answer, Error>>),
+}
+
+impl Link {
+    pub(super) fn about(&self, place: Option<usize>) -> About<'_> {
+        let line = place.map(|place| self.asked[place]);
+        About { lines: &self.asked, line, queue_size: self.queue_size, event: self.event }
+    }
+
+    pub(super) fn number(&self, place: Option<usize>) -> Option<u64> {
+        place.map(|place| self.asked[place].number)
+    }
+
+    /// The device does what the profile does not say.
+    pub(super) fn malformed(&self, reason: &str) -> Error {
+        malformed(&self.plan, self.device.name(), reason)
+    }
+
+    /// Why a call is left out, which is told, if it is.
+    pub(super) fn leaves_out(&self, call: usize) -> bool {
+        let Some(reason) = self.left_out[call] else { return false };
+        self.tracer.tell(Trace::Skipped { call: &self.plan.call(call).name, reason });
+        true
+    }
+
+    /// Sends a call. An ioctl is over when this returns.
+    pub(super) fn send(&self, step: Step) -> Sent {
+        if self.leaves_out(step.call) {
+            return Sent::Over(Some(Ok(Answer::LeftOut)));
+        }
+        let call = self.plan.call(step.call);
+        let input = call.input.make(self.about(step.place));
+        self.tracer.tell(Trace::Sent { call: &call.name, line: self.number(step.place), input: &input });
+        match &call.what {
+            What::Control(code) => Sent::Control(call::send(&self.device, *code, call.output.length, &input)),
+            What::Write => Sent::Write(self.device.write_all(&input)),
+            What::Ioctl(request) => Sent::Over(Some(self.ioctl(step, call, request, &input, false))),
+        }
+    }
+
+    /// Whether what was sent was answered.
+    pub(super) fn poll(&self, step: Step, sent: &mut Sent, cx: &mut Context<'_>) -> Poll<Result<Answer, Error>> {
+        let answer = match sent {
+            Sent::Control(call) => std::task::ready!(Pin::new(call).poll(cx)).map(Answer::Reply),
+            Sent::Write(call) => std::task::ready!(Pin::new(call).poll(cx)).map(|_| Answer::Bytes(Vec::new())),
+            Sent::Over(answer) => return Poll::Ready(answer.take().unwrap_or(Ok(Answer::LeftOut))),
+        };
+        Poll::Ready(self.answered(step, answer.map_err(Error::from)))
+    }
+
+    /// Makes a call that is answered at once.
+    pub(super) fn ask(&self, step: Step) -> Result<Answer, Error> {
+        let answer = match self.send(step) {
+            Sent::Control(call) => call.wait_timeout(ANSWER).map(Answer::Reply),
+            Sent::Write(call) => call.wait_timeout(ANSWER).map(|_| Answer::Bytes(Vec::new())),
+            Sent::Over(answer) => return answer.unwrap_or(Ok(Answer::LeftOut)),
+        };
+        self.answered(step, answer.map_err(Error::from))
+    }
+
+    /// Sends a call whose answer nobody waits for. The handle stays open until it is there.
+    pub(super) fn send_off(&self, step: Step) {
+        let (device, tracer, name) = (self.device.clone(), self.tracer.clone(), self.plan.call(step.call).name.clone());
+        let line = self.number(step.place);
+        let answered = move |bytes: Result<&[u8], Error>| {
+            match bytes {
+                Ok(bytes) => tracer.tell(Trace::Answered { call: &name, line, bytes, value: None }),
+                Err(error) => drop(tracer.failed(&name, error)),
+            }
+            drop(device);
+        };
+        match self.send(step) {
+            Sent::Control(call) => {
+                call.then(move |answer| match answer {
+                    Ok(reply) => answered(Ok(&reply)),
+                    Err(error) => answered(Err(error.into())),
+                });
+            }
+            Sent::Write(call) => {
+                call.then(move |answer| answered(answer.map(|_| &[][..]).map_err(Error::from)));
+            }
+            Sent::Over(_) => {}
+        }
+    }
+
+    /// Tells of an answer, and passes it on.
+    fn answered(&self, step: Step, answer: Result<Answer, Error>) -> Result<Answer, Error> {
+        let (call, line) = (&*self.plan.call(step.call).name, self.number(step.place));
+        match &answer {
+            Ok(answer) => {
+                let bytes = answer.bytes().unwrap_or_default();
+                self.tracer.tell(Trace::Answered { call, line, bytes, value: None });
+            }
+            Err(error) => self.tracer.tell(Trace::Failed { call, error }),
+        }
+        answer
+    }
+
+    /// Makes an ioctl; one that waits is made anew after a signal.
+    #[cfg(all(target_os = "linux", not(miri)))]
+    pub(super) fn ioctl(
+        &self,
+        step: Step,
+        call: &profile::Call,
+        request: &profile::Request,
+        input: &[u8],
+        waits: bool,
+    ) -> Result<Answer, Error> {
+        let mut bytes = Vec::new();
+        let line = self.number(step.place);
+        self.maker(call, request, line).make(&mut self.room.borrow_mut(), input, waits, &mut bytes)?;
+        Ok(Answer::Bytes(bytes))
+    }
+
+    #[cfg(not(all(target_os = "linux", not(miri))))]
+    fn ioctl(&self, _: Step, _: &profile::Call, _: &profile::Request, _: &[u8], _: bool) -> Result<Answer, Error> {
+        Err(crate::backend::unsupported(&self.plan.name, "is told by ioctls, which only Linux has"))
+    }
+
+    #[cfg(all(target_os = "linux", not(miri)))]
+    pub(super) fn maker<'m>(
+        &'m self,
+        call: &'m profile::Call,
+        request: &'m profile::Request,
+        line: Option<u64>,
+    ) -> Maker<'m> {
+        Maker { plan: &self.plan, device: &self.device, tracer: &self.tracer, call, request, line }
+    }
+}
+
+/// What makes one ioctl, on whatever thread.
+#[cfg(all(target_os = "linux", not(miri)))]
+pub(super) struct Maker<'m> {
+    pub(super) plan: &'m Plan,
+    pub(super) device: &'m Device,
+    pub(super) tracer: &'m Tracer,
+    pub(super) call: &'m profile::Call,
+    pub(super) request: &'m profile::Request,
+    pub(super) line: Option<u64>,
+}
+
+#[cfg(all(target_os = "linux", not(miri)))]
+impl Maker<'_> {
+    /// Makes it, appends its answer, and tells of that.
+    pub(super) fn make(&self, room: &mut Room, input: &[u8], waits: bool, into: &mut Vec<u8>) -> Result<(), Error> {
+        let name = &*self.call.name;
+        let made = room.make(self.device, self.request, input, self.call.output.length, waits);
+        let made = made.map_err(Error::from).and_then(|made| {
+            made.map_err(|reason| malformed(self.plan, self.device.name(), &format!("\"{name}\": {reason}")))
+        });
+        let value = made.map_err(|error| self.tracer.failed(name, error))?;
+        if self.request.answers_by_value {
+            into.extend_from_slice(&value.to_le_bytes());
+        } else {
+            into.extend_from_slice(room.answer().get(..self.call.output.length).unwrap_or_default());
+        }
+        self.tracer.tell(Trace::Answered { call: name, line: self.line, bytes: into, value: Some(value) });
+        Ok(())
+    }
+}
+
+fn malformed(plan: &Plan, device: &str, reason: &str) -> Error {
+    let message = format!(
+        "device \"{device}\" does not answer as the profile \"{}\" says: {reason}; is it the profile of this driver?",
+        plan.file
+    );
+    Error::new(ErrorKind::Malformed, message)
+}

@@ -1,0 +1,45 @@
+//! How long to leave a driver alone that ends waits at once, again and again.
+
+use std::time::Duration;
+
+/// A wait that took so long did wait.
+const LASTED: Duration = Duration::from_millis(10);
+const LEAST: Duration = Duration::from_millis(1);
+const MOST: Duration = Duration::from_secs(1);
+
+/// The pause before a wait that has ended is made again.
+#[derive(Debug, Default)]
+pub(super) struct Slow {
+    pause: Duration,
+}
+
+impl Slow {
+    /// The next pause, after a wait that lasted so long, and brought something or not. None after one that did wait, or
+    /// brought something.
+    pub(super) fn next(&mut self, lasted: Duration, brought: bool) -> Option<Duration> {
+        if brought || lasted >= LASTED {
+            self.pause = Duration::ZERO;
+            return None;
+        }
+        self.pause = (2 * self.pause).clamp(LEAST, MOST);
+        Some(self.pause)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_until_a_wait_lasts_or_brings_something() {
+        let (at_once, long) = (Duration::ZERO, Duration::from_millis(10));
+        let mut slow = Slow::default();
+        let pauses: Vec<_> = (0..12).filter_map(|_| slow.next(at_once, false)).collect();
+        assert_eq!(pauses[..3], [1, 2, 4].map(Duration::from_millis));
+        assert_eq!(pauses[11], Duration::from_secs(1));
+        assert_eq!(slow.next(at_once, true), None);
+        assert_eq!(slow.next(at_once, false), Some(LEAST));
+        assert_eq!(slow.next(long, false), None);
+        assert_eq!(slow.next(long / 2, false), Some(LEAST));
+    }
+}
