@@ -71,6 +71,15 @@ impl Shared {
     }
 }
 
+/// Whether the wait is to end, for who makes the call.
+pub(super) struct Ending<'a>(&'a Shared);
+
+impl Ending<'_> {
+    pub(super) fn is_near(&self) -> bool {
+        self.0.lock().is_ending
+    }
+}
+
 /// However the thread ends, also by a panic of whom it tells, that is known.
 struct Gone(Arc<Shared>);
 
@@ -90,11 +99,13 @@ impl Blocking {
         name: &str,
         window: usize,
         one_by_one: bool,
-        mut call: impl FnMut(&mut Vec<u8>) -> Result<(), Error> + Send + 'static,
+        call: impl FnMut(&mut Vec<u8>, &Ending<'_>) -> Result<(), Error> + Send + 'static,
     ) -> Result<Self, Error> {
         let shared = Arc::new(Shared::default());
         let gone = Gone(shared.clone());
         let run = move || {
+            // What the call has, a device, is let go of first.
+            let (gone, mut call) = (gone, call);
             let shared = &gone.0;
             loop {
                 let mut state = shared.lock();
@@ -108,7 +119,7 @@ impl Blocking {
                 drop(state);
                 bytes.clear();
                 let began = Instant::now();
-                let error = call(&mut bytes).err();
+                let error = call(&mut bytes, &Ending(shared)).err();
                 let lasted = began.elapsed();
                 shared.tell(|state| {
                     state.is_held = one_by_one || error.is_some();
@@ -225,7 +236,7 @@ mod tests {
     /// A wait that brings what is sent, and ends when the sender is gone.
     fn fed(window: usize, one_by_one: bool) -> (Sender<u8>, Blocking) {
         let (sender, receiver): (_, Receiver<u8>) = channel();
-        let blocking = Blocking::start("test", window, one_by_one, move |bytes| match receiver.recv() {
+        let blocking = Blocking::start("test", window, one_by_one, move |bytes, _| match receiver.recv() {
             Ok(byte) => {
                 bytes.push(byte);
                 Ok(())
@@ -252,7 +263,7 @@ mod tests {
     fn a_call_that_nobody_takes_is_not_made_for_ever() {
         let calls = Arc::new(AtomicUsize::new(0));
         let count = calls.clone();
-        let blocking = Blocking::start("test", 3, false, move |_| {
+        let blocking = Blocking::start("test", 3, false, move |_, _| {
             count.fetch_add(1, SeqCst);
             Ok(())
         });
@@ -284,7 +295,7 @@ mod tests {
         assert_eq!(next(&blocking).unwrap().bytes, [2]);
         let calls = Arc::new(AtomicUsize::new(0));
         let count = calls.clone();
-        let failing = Blocking::start("test", 9, false, move |_| {
+        let failing = Blocking::start("test", 9, false, move |_, _| {
             count.fetch_add(1, SeqCst);
             Err(Error::new(ErrorKind::Device, "no"))
         });
@@ -333,7 +344,7 @@ mod tests {
 
     #[test]
     fn a_panic_ends_the_thread_and_is_seen() {
-        let blocking = Blocking::start("test", 4, false, |_| panic!("somebody's fault")).unwrap();
+        let blocking = Blocking::start("test", 4, false, |_, _| panic!("somebody's fault")).unwrap();
         assert!(next(&blocking).is_none());
     }
 }

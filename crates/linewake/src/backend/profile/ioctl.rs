@@ -28,7 +28,7 @@ fn pattern(at: usize) -> u8 {
 
 impl Room {
     /// Makes it, and returns what ioctl(2) returned; what the driver left in the buffer is the [answer](Self::answer).
-    /// `output_len` is how much of that there has to be. A call that waits is made again when a signal interrupted it.
+    /// `output_len` is how much of that there has to be. When a signal interrupted it, it is made `again` if that says so.
     #[expect(unsafe_code, reason = "what an ioctl reads and writes is a promise; here the profile's author makes it")]
     pub(super) fn make(
         &mut self,
@@ -36,7 +36,7 @@ impl Room {
         request: &Request,
         input: &[u8],
         output_len: usize,
-        waits: bool,
+        again: impl Fn() -> bool,
     ) -> Made {
         loop {
             let argument = self.argument(request, input, output_len);
@@ -45,7 +45,7 @@ impl Room {
             // writes more than the profile says has 16 KiB of room, as much as the number of an ioctl can say.
             let returned = unsafe { device.ioctl_with(request.number, argument) };
             match returned {
-                Err(error) if waits && is_interrupted(&error) => {}
+                Err(error) if is_interrupted(&error) && again() => {}
                 Err(error) => return Err(error),
                 Ok(value) if request.argument == Argument::Buffer => return Ok(self.check().map(|()| value)),
                 Ok(value) => return Ok(Ok(value)),
@@ -161,7 +161,7 @@ mod tests {
         let device = Device::simulated(Writer).unwrap();
         let mut room = Room::default();
         let mut make = |request: Request, input: &[u8], output_len| {
-            let value = room.make(&device, &request, input, output_len, false).unwrap().unwrap();
+            let value = room.make(&device, &request, input, output_len, || false).unwrap().unwrap();
             (value, room.answer().to_vec())
         };
         assert_eq!(make(request(4, Argument::Buffer, false), &[1, 2], 6), (4, vec![0xfe, 0xfd, 0xff, 0xff, 0, 0]));
@@ -177,12 +177,12 @@ mod tests {
         let mut room = Room::default();
         for (wrote, length) in [(24, 12), (13, 12), (SPARE, 0), (12, 1), (SPARE, 100)] {
             let longer = request(wrote as u32, Argument::Buffer, false);
-            let error = room.make(&device, &longer, &vec![7; length], 0, false).unwrap().unwrap_err();
+            let error = room.make(&device, &longer, &vec![7; length], 0, || false).unwrap().unwrap_err();
             assert_eq!(error, format!("the driver wrote {wrote} bytes, and the profile says {length}"));
             // The next one is not to blame, be it longer or shorter.
             for length in [wrote, wrote + 1, 1] {
                 let right = request(length.min(wrote) as u32, Argument::Buffer, false);
-                assert!(room.make(&device, &right, &vec![7; length], 0, false).unwrap().is_ok(), "{wrote} {length}");
+                assert!(room.make(&device, &right, &vec![7; length], 0, || false).unwrap().is_ok(), "{wrote} {length}");
             }
         }
     }
@@ -206,8 +206,8 @@ mod tests {
         let device = Device::simulated(Interrupted(0.into())).unwrap();
         let mut room = Room::default();
         let nothing = request(1, Argument::None, true);
-        assert_eq!(room.make(&device, &nothing, &[], 4, true).unwrap(), Ok(2));
-        let error = room.make(&device, &nothing, &[], 4, false).unwrap_err();
+        assert_eq!(room.make(&device, &nothing, &[], 4, || true).unwrap(), Ok(2));
+        let error = room.make(&device, &nothing, &[], 4, || false).unwrap_err();
         assert_eq!((error.kind(), is_interrupted(&error)), (Kind::Other, true));
     }
 

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use futures_core::Stream as _;
 
 use super::call;
-use super::chip::{all_known, levels_now};
+use super::chip::{all_known, gives_levels, levels_now};
 #[cfg(all(target_os = "linux", not(miri)))]
 use super::ioctl::is_not_ready;
 use super::judge::Judge;
@@ -498,7 +498,7 @@ impl Lines {
             Turn::Then(step) if plan.tellers.contains(&Some(step.call)) => {
                 self.take(Some(step.call), step.place, bytes, into)?;
             }
-            Turn::Levels(step) if !plan.call(step.call).output.fields.is_empty() => {
+            Turn::Levels(step) if gives_levels(&plan, step.call) => {
                 let read = self.judge.read_levels(step.call, step.place, bytes);
                 self.levels.extend(read.map_err(|reason| self.link.malformed(&reason))?);
             }

@@ -166,7 +166,7 @@ impl Link {
     ) -> Result<Answer, Error> {
         let mut bytes = Vec::new();
         let line = self.number(step.place);
-        self.maker(call, request, line).make(&mut self.room.borrow_mut(), input, waits, &mut bytes)?;
+        self.maker(call, request, line).make(&mut self.room.borrow_mut(), input, || waits, &mut bytes)?;
         Ok(Answer::Bytes(bytes))
     }
 
@@ -200,9 +200,15 @@ pub(super) struct Maker<'m> {
 #[cfg(all(target_os = "linux", not(miri)))]
 impl Maker<'_> {
     /// Makes it, appends its answer, and tells of that.
-    pub(super) fn make(&self, room: &mut Room, input: &[u8], waits: bool, into: &mut Vec<u8>) -> Result<(), Error> {
+    pub(super) fn make(
+        &self,
+        room: &mut Room,
+        input: &[u8],
+        again: impl Fn() -> bool,
+        into: &mut Vec<u8>,
+    ) -> Result<(), Error> {
         let name = &*self.call.name;
-        let made = room.make(self.device, self.request, input, self.call.output.length, waits);
+        let made = room.make(self.device, self.request, input, self.call.output.length, again);
         let made = made.map_err(Error::from).and_then(|made| {
             made.map_err(|reason| malformed(self.plan, self.device.name(), &format!("\"{name}\": {reason}")))
         });

@@ -205,6 +205,7 @@ fn blocking(
     input: Vec<u8>,
     place: Option<usize>,
 ) -> Result<Blocking, Error> {
+    use super::blocking::Ending;
     use super::ioctl::Room;
     use super::link::Maker;
     let (plan, device, tracer) = (link.plan.clone(), link.device.clone(), link.tracer.clone());
@@ -214,10 +215,10 @@ fn blocking(
     let mut room = Room::default();
     let make = {
         let plan = plan.clone();
-        move |bytes: &mut Vec<u8>| {
+        move |bytes: &mut Vec<u8>, ending: &Ending<'_>| {
             let call = plan.call(index);
             let maker = Maker { plan: &plan, device: &device, tracer: &tracer, call, request: &request, line };
-            maker.make(&mut room, &input, true, bytes)
+            maker.make(&mut room, &input, || !ending.is_near(), bytes)
         }
     };
     Blocking::start(name, window, one_by_one, make)

@@ -1,0 +1,322 @@
+//! Profiles of cards that are told by ioctls: waits that block in the call, or are made when the file is ready; arguments and
+//! answers by value and in a buffer; calls in sequence; and what is ended, when, and by whom.
+#![cfg(all(target_os = "linux", not(miri)))]
+
+#[path = "support/ioctls.rs"]
+mod ioctls;
+
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ioctls::{Card, ETIMEDOUT};
+use linewake::profile::Profile;
+use linewake::{Chip, EdgeKind, Edges, ErrorKind, Figures, Request};
+
+const LONG: Duration = Duration::from_secs(20);
+/// For what must not happen.
+const QUIET: Duration = Duration::from_millis(60);
+
+const WAIT: &str = "[call.wait]\nioctl = 0x10\nblocks = true\nended_by = 'wake'\n[call.wake]\nioctl = 0x11\n";
+const LEVELS: &str = "output = { length = 1, fields = { levels = { at = 0, width = 1 } } }\n";
+const STATE: &str = "[call.state]\nioctl = 0x12\n";
+
+fn profile(head: &str, calls: &str, wait: &str) -> Profile {
+    let text = format!("name = 'card'\n{head}\n{calls}\n[wait]\nby = 'call'\ncall = 'wait'\n{wait}");
+    Profile::parse("card.toml", &text).unwrap_or_else(|error| panic!("{error}\n{text}")).allow_writes(true)
+}
+
+fn request(card: &Arc<Card>, profile: &Profile) -> Request {
+    let chip = Chip::from_profile(profile, card.opener()).unwrap();
+    chip.request().all_lines().start().unwrap()
+}
+
+fn seen(request: &mut Request, count: usize) -> Vec<(u32, bool, u64)> {
+    let edge = |_| {
+        let edge = request.wait_next_timeout(LONG).expect("the watch goes on").unwrap();
+        (edge.offset.get(), edge.kind == EdgeKind::Rising, edge.missed.total())
+    };
+    (0..count).map(edge).collect()
+}
+
+fn nothing_comes(request: &mut Request) {
+    let more = request.wait_next_timeout(QUIET).expect("the watch goes on");
+    assert!(more.is_err_and(|error| error.is_timeout()), "an edge came");
+}
+
+/// How many threads wait in a call, by their names.
+fn waiting_threads(name: &str) -> usize {
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap().flatten();
+    let names = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("comm")).ok());
+    names.filter(|comm| comm.trim_end() == name).count()
+}
+
+#[test]
+fn a_wait_that_blocks_is_one_thread_and_is_ended_by_its_call() {
+    let card = Card::new();
+    card.set_levels(&[0b0001]);
+    let calls = "[call.wait-once]\nioctl = 0x10\nblocks = true\nended_by = 'wake'\n[call.wake]\nioctl = 0x11\n\
+                 [call.state]\nioctl = 0x12\n[call.off]\nioctl = 0x20\nargument = 'value'\ninput = { bytes = '07' }\n";
+    let text = format!(
+        "name = 'card'\nlines = 4\nrelease = 'off'\n{}\n[wait]\nby = 'call'\ncall = 'wait-once'\nmeans = 'level'\n\
+         [levels]\ncall = 'state'\n",
+        calls
+            .replace("[call.wake]", &format!("{LEVELS}[call.wake]"))
+            .replace("[call.off]", &format!("{LEVELS}[call.off]"))
+    );
+    let profile = Profile::parse("card.toml", &text).unwrap().allow_writes(true);
+    let mut edges = request(&card, &profile);
+    card.wait_until(|| card.inside() == 1);
+    assert_eq!(waiting_threads("wait wait-once"), 1);
+    card.feed(&[0b0010]);
+    card.feed(&[0b0110]);
+    assert_eq!(seen(&mut edges, 3), [(0, false, 0), (1, true, 0), (2, true, 0)]);
+    card.wait_until(|| card.inside() == 1);
+    let began = Instant::now();
+    drop(edges);
+    assert!(began.elapsed() < Duration::from_millis(900), "its call ends it, and not the patience");
+    assert!(card.inside() == 0 && card.is_closed(), "nobody has it open any more");
+    card.wait_until(|| waiting_threads("wait wait-once") == 0);
+    let log = card.log();
+    assert_eq!(log.first().map(String::as_str), Some("0x12 [00]"), "{log:?}");
+    assert_eq!(log[log.len() - 2..], ["0x11", "0x20 7"], "the wait is ended, and then the card is released");
+}
+
+#[test]
+fn what_the_driver_gave_before_the_stop_is_delivered_and_what_ends_the_wait_is_no_edge() {
+    for ends_with in [None, Some(ioctls::ECANCELED), Some(4), Some(5)] {
+        let card = Card::new();
+        card.ends_with(ends_with);
+        let mut edges = request(&card, &profile("lines = 1", WAIT, "means = 'edge'\nedge = 'rising'\n"));
+        for _ in 0..3 {
+            card.feed(&[]);
+        }
+        // It is in the driver again, and all three are taken from it.
+        card.wait_until(|| card.waits() == 4 && card.inside() == 1);
+        edges.stopper().stop();
+        let left: Vec<_> = std::iter::from_fn(|| edges.wait_next()).map(|edge| edge.unwrap().kind).collect();
+        assert_eq!(left, [EdgeKind::Rising; 3], "{ends_with:?}");
+        assert_eq!(card.inside(), 0);
+        assert_eq!(edges.finish().total(), Figures { delivered: 3, ..Figures::default() });
+    }
+}
+
+#[test]
+fn a_wait_that_nothing_ends_is_left_behind_until_the_driver_answers() {
+    let card = Card::new();
+    let calls = "[call.wait]\nioctl = 0x10\nblocks = true\n";
+    let mut edges = request(&card, &profile("lines = 1", calls, "means = 'edge'\nedge = 'falling'\n"));
+    card.feed(&[]);
+    assert_eq!(seen(&mut edges, 1), [(0, false, 0)]);
+    card.wait_until(|| card.inside() == 1);
+    edges.stopper().stop();
+    assert!(edges.wait_next().is_none());
+    drop(edges);
+    thread::sleep(QUIET);
+    assert!(card.inside() == 1 && !card.is_closed(), "the driver has the call, and so the file stays open");
+    card.feed(&[]);
+    card.wait_until(|| card.is_closed());
+    assert_eq!(card.inside(), 0);
+}
+
+#[test]
+fn a_wait_that_times_out_goes_on_and_another_failure_is_the_end() {
+    let card = Card::new();
+    let mut edges =
+        request(&card, &profile("lines = 1", WAIT, "means = 'edge'\nedge = 'rising'\nagain_on = ['timed-out']\n"));
+    for _ in 0..3 {
+        card.fail(ETIMEDOUT);
+        card.feed(&[]);
+    }
+    assert_eq!(seen(&mut edges, 3), [(0, true, 0); 3]);
+    card.fail(19);
+    let error = edges.wait_next_timeout(LONG).unwrap().unwrap_err();
+    assert!(error.is_disconnected(), "{error}");
+    assert!(edges.wait_next().is_none());
+    drop(edges);
+    assert_eq!(card.inside(), 0);
+}
+
+#[test]
+fn a_driver_that_fails_each_wait_at_once_is_not_asked_all_the_time() {
+    let card = Card::new();
+    card.always_fails(Some(ETIMEDOUT));
+    let mut edges =
+        request(&card, &profile("lines = 1", WAIT, "means = 'edge'\nedge = 'rising'\nagain_on = ['timed-out']\n"));
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_millis(300) {
+        nothing_comes(&mut edges);
+    }
+    let waits = card.waits();
+    assert!((4..40).contains(&waits), "{waits} waits in 300 ms");
+    // As soon as it waits again it is as ever.
+    card.always_fails(None);
+    card.feed(&[]);
+    assert_eq!(seen(&mut edges, 1), [(0, true, 0)]);
+}
+
+#[test]
+fn an_answer_may_be_what_the_ioctl_returns() {
+    let card = Card::new();
+    let calls = "[call.wait]\nioctl = 0x10\nblocks = true\nended_by = 'wake'\nargument = 'value'\nanswer = 'value'\n\
+                 input = { bytes = '00 01' }\n\
+                 output = { length = 4, fields = { line = { at = 0, width = 1 }, edge = { at = 1, width = 1, \
+                 rising = 1, falling = 0 } } }\n[call.wake]\nioctl = 0x11\n";
+    let mut edges = request(&card, &profile("lines = 4", calls, "means = 'edge'\n"));
+    card.feed(&[3, 1]);
+    card.feed(&[2, 0]);
+    assert_eq!(seen(&mut edges, 2), [(3, true, 0), (2, false, 0)]);
+}
+
+#[test]
+fn an_ioctl_is_made_when_the_file_is_ready() {
+    for when in ["readable", "writable", "priority"] {
+        let card = Card::new();
+        let calls = format!("[call.wait]\nioctl = 0x13\nwhen = '{when}'\n{LEVELS}");
+        let mut edges =
+            request(&card, &profile("lines = 4", &calls, "means = 'level'\n[levels]\nstart = 'inactive'\n"));
+        nothing_comes(&mut edges);
+        card.feed(&[0b0100]);
+        card.feed(&[0b0101]);
+        assert_eq!(seen(&mut edges, 2), [(2, true, 0), (0, true, 0)]);
+        // What is there already is still taken after a stop.
+        card.feed(&[0b0001]);
+        edges.stopper().stop();
+        let left: Vec<_> = std::iter::from_fn(|| edges.wait_next()).map(|edge| edge.unwrap().offset.get()).collect();
+        assert!(left.len() <= 1 && left.iter().all(|&line| line == 2), "{left:?}");
+    }
+}
+
+#[test]
+fn a_file_that_is_ready_with_nothing_is_not_asked_all_the_time() {
+    let card = Card::new();
+    let calls = format!("[call.wait]\nioctl = 0x13\nwhen = 'readable'\n{LEVELS}");
+    let mut edges = request(&card, &profile("lines = 4", &calls, "means = 'level'\n[levels]\nstart = 'inactive'\n"));
+    let began = Instant::now();
+    let (helper, over) = (card.clone(), Arc::new(Mutex::new(false)));
+    let stop = over.clone();
+    let crier = thread::spawn(move || {
+        while !*stop.lock().unwrap() {
+            helper.call_ready();
+        }
+    });
+    while began.elapsed() < Duration::from_millis(300) {
+        nothing_comes(&mut edges);
+    }
+    *over.lock().unwrap() = true;
+    let looks = card.log().len();
+    assert!((3..40).contains(&looks), "{looks} looks in 300 ms");
+    card.feed(&[1]);
+    assert_eq!(seen(&mut edges, 1), [(0, true, 0)]);
+    // The crier waits for somebody to wait.
+    card.wait_until(|| crier.is_finished());
+    crier.join().unwrap();
+}
+
+#[test]
+fn a_driver_that_writes_more_than_the_profile_says_ends_the_watch_with_that() {
+    let card = Card::new();
+    let calls = WAIT.replace("ended_by = 'wake'\n", &format!("ended_by = 'wake'\n{LEVELS}"));
+    let mut edges = request(&card, &profile("lines = 4", &calls, "means = 'level'\n[levels]\nstart = 'inactive'\n"));
+    card.feed(&[1; 24]);
+    let error = edges.wait_next_timeout(LONG).unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Malformed);
+    let said = error.to_string();
+    for part in ["\"ioctl card\"", "\"card.toml\"", "\"wait\": the driver wrote 24 bytes, and the profile says 1"] {
+        assert!(said.contains(part), "{said}");
+    }
+}
+
+#[test]
+fn calls_for_lines_and_sequences_are_made_in_their_order() {
+    let card = Card::new();
+    card.set_levels(&[0]);
+    let head = "lines = 3\nsetup = ['reset', 'enable']\nrelease = ['disable', 'reset']";
+    let calls = "[call.reset]\nioctl = 0x20\n\
+                 [call.enable]\nioctl = 0x21\nargument = 'value'\ninput = { length = 2, fields = [ \
+                 { at = 0, width = 1, value = 'line' }, { at = 1, width = 1, value = 1 } ] }\n\
+                 [call.disable]\nwrite = true\ninput = { length = 2, fields = [{ at = 0, width = 1, value = 'line' }] }\n\
+                 [call.index]\nwrite = true\ninput = { bytes = '0b' }\n\
+                 [call.ack]\nioctl = 0x22\ninput = { bytes = '01 02' }\n";
+    let calls = format!("{calls}{STATE}{LEVELS}{WAIT}");
+    let wait = "then = ['index', 'state', 'ack']\nmeans = 'level'\n[levels]\ncall = ['index', 'state']\n";
+    let chip = Chip::from_profile(&profile(head, &calls, wait), card.opener()).unwrap();
+    let mut edges = chip.request().lines([0, 2]).start().unwrap();
+    card.wait_until(|| card.inside() == 1);
+    let levels = ["write [0b]", "0x12 [00]"];
+    let setup = ["0x20", "0x21 256", "0x21 258"];
+    assert_eq!(card.log(), [&levels[..], &setup, &levels].concat());
+    card.set_levels(&[0b100]);
+    card.feed(&[]);
+    assert_eq!(seen(&mut edges, 1), [(2, true, 0)]);
+    card.wait_until(|| card.waits() == 2 && card.inside() == 1);
+    assert_eq!(card.log()[7..], ["write [0b]", "0x12 [00]", "0x22 [01]"]);
+    assert_eq!(edges.values().unwrap(), [false, true]);
+    drop(edges);
+    card.wait_until(|| card.is_closed());
+    assert_eq!(card.log()[12..], ["0x11", "write [00, 00]", "write [02, 00]", "0x20"]);
+}
+
+#[test]
+fn a_wait_for_each_line_is_a_thread_for_each_that_is_watched() {
+    let card = Card::new();
+    let calls = "[call.each]\nioctl = 0x10\nblocks = true\nended_by = 'wake'\n\
+                 input = { length = 1, fields = [{ at = 0, width = 1, value = 'line' }] }\n[call.wake]\nioctl = 0x11\n";
+    let text = format!(
+        "name = 'card'\nlines = 5\n{calls}\n[wait]\nby = 'call'\nfor = 'line'\ncall = 'each'\nmeans = 'edge'\nedge = 'rising'\n"
+    );
+    let profile = Profile::parse("card.toml", &text).unwrap().allow_writes(true);
+    let chip = Chip::from_profile(&profile, card.opener()).unwrap();
+    let mut edges = chip.request().lines([1, 2, 4]).edges(Edges::Rising).start().unwrap();
+    card.wait_until(|| card.inside() == 3);
+    assert_eq!(waiting_threads("wait each"), 3);
+    card.feed_line(4, &[]);
+    assert_eq!(seen(&mut edges, 1), [(4, true, 0)]);
+    card.feed_line(1, &[]);
+    assert_eq!(seen(&mut edges, 1), [(1, true, 0)]);
+    card.wait_until(|| card.inside() == 3);
+    drop(edges);
+    assert_eq!(card.inside(), 0);
+    card.wait_until(|| waiting_threads("wait each") == 0);
+}
+
+#[test]
+fn a_dry_look_makes_no_call_that_nobody_allowed() {
+    let card = Card::new();
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let sink = seen.clone();
+    let dry = profile("lines = 1", WAIT, "means = 'edge'\nedge = 'rising'\n").allow_writes(false).dry(true);
+    let dry = dry.traced(move |trace| sink.lock().unwrap().push(trace.to_string()));
+    let mut edges = request(&card, &dry);
+    nothing_comes(&mut edges);
+    edges.stopper().stop();
+    assert!(edges.wait_next().is_none());
+    assert_eq!((card.waits(), card.log().len()), (0, 0));
+    let seen = seen.lock().unwrap();
+    assert_eq!(seen[0], "opened \"ioctl card\"");
+    assert!(
+        seen.contains(&"wait: left out: the number of an ioctl does not say what it changes".to_owned()),
+        "{seen:?}"
+    );
+}
+
+#[test]
+fn what_is_sent_and_answered_is_told_as_it_happens() {
+    let card = Card::new();
+    let seen_by = Arc::new(Mutex::new(Vec::new()));
+    let sink = seen_by.clone();
+    let calls = format!("{WAIT}[call.ack]\nwrite = true\ninput = {{ bytes = '01 00' }}\n");
+    let traced = profile("lines = 1", &calls, "then = 'ack'\nmeans = 'edge'\nedge = 'rising'\n");
+    let traced = traced.traced(move |trace| sink.lock().unwrap().push(trace.to_string()));
+    let mut edges = request(&card, &traced);
+    card.feed(&[9]);
+    seen(&mut edges, 1);
+    card.wait_until(|| card.waits() == 2);
+    drop(edges);
+    let seen = seen_by.lock().unwrap();
+    let expected =
+        ["wait: sent nothing", "wait: answered nothing, and returned 9", "ack: sent 01 00", "ack: answered nothing"];
+    let from = seen.iter().position(|line| line == expected[0]).unwrap();
+    assert_eq!(seen[from..from + 4], expected);
+    assert!(seen.iter().any(|line| line.starts_with("wait: failed: ioctl 0x00000010")), "{seen:?}");
+}
