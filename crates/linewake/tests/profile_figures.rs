@@ -153,6 +153,31 @@ fn a_count_of_one_direction_needs_no_level() {
 }
 
 #[test]
+fn a_count_that_is_told_because_of_an_edge_is_one_also_the_first_time() {
+    let count = "length = 4, fields = { count = { at = 0, first = 'edge' } }";
+    let of = |wait: &str, output: &str| fed("lines = 1", &format!("means = 'count'\n{wait}"), output);
+    let counts: Vec<[u8; 4]> = [1001_u32, 1002, 1005].map(u32::to_le_bytes).to_vec();
+    let counts: Vec<&[u8]> = counts.iter().map(|count| &count[..]).collect();
+    let text = of("edge = 'rising'", count);
+    let (edges, figures) = told(&text, Edges::Both, &counts, 3);
+    assert_eq!(edges, [(0, true, 0), (0, true, 0), (0, true, 2)], "nobody knows of the thousand before");
+    assert_eq!(figures.total(), 5);
+    let notes = |text: &str| parse(text).notes().join("\n");
+    assert!(!notes(&text).contains("`first"), "{}", notes(&text));
+    let late = notes(&text.replace(", first = 'edge'", ""));
+    assert!(late.contains("say `first = \"edge\"` in `count`, or that one is missing"), "{late}");
+    // The level says which way; a level from before says nothing of how many there were.
+    let level = "length = 5, fields = { count = { at = 0, first = 'edge' }, level = { at = 4, width = 1 } }";
+    assert_eq!(told(&of("", level), Edges::Both, &[&[9, 0, 0, 0, 0]], 1).0, [(0, false, 0)]);
+    let said = refused(&of("[levels]\nstart = 'inactive'", count));
+    assert!(said.contains("needs to know which way that edge went"), "{said}");
+    let said = refused(&of("edge = 'rising'", &count.replace("first", "since = 'open', first")));
+    assert!(said.contains("`since = \"start\"` alone"), "{said}");
+    let poll = text.replace("by = 'call'\ncall = 'wait'", "by = 'poll'\nperiod_us = 1000\nthen = 'wait'");
+    assert!(refused(&poll).contains("a poll looks once before"), "{}", refused(&poll));
+}
+
+#[test]
 fn a_count_that_goes_back_is_no_loss() {
     let count = "length = 4, fields = { count = { at = 0 } }";
     let text = fed("lines = 1", "means = 'count'\nedge = 'rising'", count);

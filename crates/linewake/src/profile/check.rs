@@ -173,6 +173,18 @@ impl Check<'_, '_> {
                          known; say `edge = \"rising\"` in [wait] if all that is counted is such, or give [levels]",
                     );
                 }
+                Means::Count if told.first_is_edge && matches!(plan.wait.by, By::Poll(_)) => {
+                    return Err(self.place(teller).error(
+                        "`first = \"edge\"` is for what is told because of an edge; a poll looks once before, and what it \
+                         counted until then is no edge",
+                    ));
+                }
+                Means::Count if told.first_is_edge && !is_fixed && !has(Role::Level) && !has(Role::Levels) => {
+                    return Err(self.place(teller).error(
+                        "`first = \"edge\"` needs to know which way that edge went: say `edge` in [wait], or add `level` or \
+                         `levels` to `fields`",
+                    ));
+                }
                 Means::Mask if has(Role::Changed) && !has(Role::Levels) && plan.levels.calls().is_empty() => {
                     return lacks("`levels`, and there is no `[levels]`: which way the lines changed");
                 }

@@ -121,6 +121,8 @@ pub(crate) struct Output {
     pub(crate) fraction: Option<(Field, Tick)>,
     /// Of [`Role::Count`].
     pub(crate) since: Since,
+    /// A total is told because of an edge, also the first time.
+    pub(crate) first_is_edge: bool,
     /// All of these hold of a record that is one of ours.
     pub(crate) only: Vec<Only>,
     /// A record of a line that the profile does not have is none of ours.
@@ -143,6 +145,7 @@ impl Output {
         tick: Tick::NANOSECOND,
         fraction: None,
         since: Since::Start,
+        first_is_edge: false,
         only: Vec::new(),
         ignores_unknown_lines: false,
         rest_is_unused: false,
@@ -260,7 +263,7 @@ impl Output {
             known.extend(match role {
                 Role::Edge => &["rising", "falling", "others"][..],
                 Role::Timestamp => &["unit", "hz", "fraction"],
-                Role::Count => &["since"],
+                Role::Count => &["since", "first"],
                 _ => &[],
             });
             let field = value.table()?.only(&known)?;
@@ -293,6 +296,14 @@ impl Output {
                     const SINCE: &[(&str, Since)] =
                         &[("start", Since::Start), ("last", Since::Last), ("open", Since::Open)];
                     self.since = field.get("since").map_or(Ok(Since::Start), |since| since.word(SINCE))?;
+                    if let Some(first) = field.get("first") {
+                        self.first_is_edge = first.word(&[("nothing", false), ("edge", true)])?;
+                        if self.since != Since::Start {
+                            return Err(
+                                first.error("what the first report says is in doubt with `since = \"start\"` alone")
+                            );
+                        }
+                    }
                 }
                 _ => {}
             }

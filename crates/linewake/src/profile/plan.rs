@@ -9,7 +9,7 @@ use super::check;
 use super::device::Target;
 use super::input::Sent;
 use super::line::{self, Line};
-use super::output::{Output, Role};
+use super::output::{Output, Role, Since};
 use super::wait::{By, Means, Reads, Wait};
 use crate::Error;
 use crate::keys::{Keys, Source, Value};
@@ -251,6 +251,14 @@ impl Plan {
                 notes.push(format!("\"{one}\" and \"{other}\" are the same call: {what}, with the same input"));
             }
             notes.extend(self.notes_of_ioctl(call));
+        }
+        let is_late = |told: &Output| told.has(Role::Count) && told.since == Since::Start && !told.first_is_edge;
+        if self.wait.means == Means::Count && !matches!(self.wait.by, By::Poll(_)) && self.all_told().any(is_late) {
+            notes.push(
+                "the first count is taken for what was before; if the driver tells nothing before there is an edge, say \
+                 `first = \"edge\"` in `count`, or that one is missing"
+                    .to_owned(),
+            );
         }
         if !self.wait.repeats_are_losses && self.wait.means == Means::Level && self.tells(Role::Level) {
             notes.push(

@@ -328,6 +328,8 @@ impl Judge {
                 }
                 new
             }
+            // It is told because of an edge: of the others nobody knows whether they were before.
+            (Since::Start, None) if told.first_is_edge => 1,
             // The first reading of a counter that ran before: nothing is known of when.
             (Since::Start | Since::Open, None) => {
                 line.active = level.or(line.active);

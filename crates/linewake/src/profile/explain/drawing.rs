@@ -234,6 +234,7 @@ fn meaning(role: Role, output: &Output) -> String {
             let since = match output.since {
                 Since::Last => "how many edges the line had since the record before",
                 Since::Open => "how many edges the line had since the device was opened",
+                Since::Start if output.first_is_edge => "how many edges the line ever had; the first report is of one",
                 Since::Start => "how many edges the line ever had; what the first report has is from before",
             };
             return since.to_owned();

@@ -86,7 +86,11 @@ fn ignored(plan: &Plan) -> Vec<&'static str> {
     if plan.wait.means == Means::Count
         && plan.all_told().any(|told| told.since == Since::Start && told.has(Role::Count))
     {
-        ignored.push("what a counter had counted before its first report");
+        ignored.push(if plan.all_told().any(|told| told.first_is_edge) {
+            "what a counter had counted before its first report, but for the last one of that (`first = \"edge\"`)"
+        } else {
+            "what a counter had counted when it first reports, also if that was because of an edge (`first`)"
+        });
     }
     ignored
 }
