@@ -156,6 +156,51 @@ fn a_driver_that_fails_each_wait_at_once_is_not_asked_all_the_time() {
 }
 
 #[test]
+fn what_happens_on_lines_that_nobody_watches_slows_no_wait_down() {
+    let says = |fields: &str| {
+        let output = format!("output = {{ length = 2, fields = {{ {fields} }} }}\n");
+        WAIT.replace("[call.wake]", &format!("{output}[call.wake]"))
+    };
+    let masks = says("rising = { at = 0, width = 1 }, falling = { at = 1, width = 1 }");
+    let edge = says("line = { at = 0, width = 1 }, edge = { at = 1, width = 1, rising = 1, falling = 2 }");
+    let count = says("line = { at = 0, width = 1 }, count = { at = 1, width = 1, since = 'last' }");
+    // As often as it would be a second's pause each time in the end, if it were a driver that says nothing.
+    let cases = [
+        (masks, "means = 'mask'\n", [1, 0], [4, 0]),
+        (edge, "means = 'edge'\n", [0, 1], [2, 1]),
+        (count, "means = 'count'\nedge = 'rising'\n", [0, 1], [2, 1]),
+    ];
+    for (calls, wait, other, ours) in cases {
+        let card = Card::new();
+        let chip = Chip::from_profile(&profile("lines = 4", &calls, wait), card.opener()).unwrap();
+        let mut edges = chip.request().line(2_u32).edges(Edges::Rising).start().unwrap();
+        let began = Instant::now();
+        (0..20).for_each(|_| card.feed(&other));
+        card.feed(&ours);
+        assert_eq!(seen(&mut edges, 1), [(2, true, 0)], "{wait}");
+        assert!(began.elapsed() < Duration::from_secs(5), "{wait}{:?}", began.elapsed());
+    }
+}
+
+#[test]
+fn a_driver_that_says_the_same_at_once_is_not_asked_all_the_time() {
+    let masks = "output = { length = 1, fields = { changed = { at = 0, width = 1 } } }\n";
+    for (output, wait) in [(masks, "means = 'mask'\n"), (LEVELS, "means = 'level'\n")] {
+        let card = Card::new();
+        card.ends_with(None);
+        let calls = format!("[call.wait]\nioctl = 0x12\nblocks = true\n{output}[call.state]\nioctl = 0x12\n{LEVELS}");
+        let mut edges = request(&card, &profile("lines = 4", &calls, &format!("{wait}[levels]\ncall = 'state'\n")));
+        let began = Instant::now();
+        while began.elapsed() < Duration::from_millis(300) {
+            nothing_comes(&mut edges);
+        }
+        // As many as may wait to be taken come before the first pause.
+        let asked = card.log().len();
+        assert!((4..100).contains(&asked), "{asked} calls in 300 ms: {wait}");
+    }
+}
+
+#[test]
 fn an_answer_may_be_what_the_ioctl_returns() {
     let card = Card::new();
     let calls = "[call.wait]\nioctl = 0x10\nblocks = true\nended_by = 'wake'\nargument = 'value'\nanswer = 'value'\n\

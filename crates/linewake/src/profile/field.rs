@@ -41,7 +41,8 @@ impl Field {
         Some(whole >> shift & mask)
     }
 
-    fn bytes<'b>(&self, bytes: &'b [u8]) -> Option<&'b [u8]> {
+    /// The bytes that it is in, if there are so many.
+    pub(crate) fn bytes<'b>(&self, bytes: &'b [u8]) -> Option<&'b [u8]> {
         bytes.get(self.at..self.at.checked_add(self.width)?)
     }
 

@@ -27,6 +27,10 @@ pub(super) struct Judge {
     is_one_way: bool,
     /// The last time that each of those that tell gave: in its own ticks, as if its counter had no end, and when it came.
     times: Vec<Option<(u64, u64)>>,
+    /// What those that tell said last of levels and counts, of the card or of the line at a place.
+    said: HashMap<(Option<usize>, Option<usize>), Vec<u8>>,
+    /// Memory for what they say now.
+    says: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -109,6 +113,8 @@ impl Judge {
             is_told: plan.tells(Role::Overflowed) || plan.wait.means == Means::Count,
             is_one_way: plan.is_one_way(),
             times: vec![None; plan.tellers.len()],
+            said: HashMap::new(),
+            says: Vec::new(),
             lines,
             places,
             plan,
@@ -144,6 +150,40 @@ impl Judge {
     /// The next line that changed, from a place on.
     pub(super) fn next_changed(&self, from: usize) -> Option<usize> {
         (from..self.lines.len()).find(|&place| self.lines[place].changes > 0)
+    }
+
+    /// Whether this says anything that was not said before, be it of lines that nobody asked for or of edges that nobody
+    /// wants. A driver that has nothing to say and does not wait can be asked less often, and no other.
+    pub(super) fn is_news(&mut self, teller: Option<usize>, place: Option<usize>, bytes: &[u8]) -> bool {
+        let plan = self.plan.clone();
+        let told = plan.told(teller);
+        let Ok(records) = told.records(bytes) else { return true };
+        if told.length == 0 {
+            return true;
+        }
+        self.says.clear();
+        for (_, record) in records {
+            let part = |role| told.field(role).and_then(|field| field.bytes(record)).unwrap_or_default();
+            let is_set = |role| part(role).iter().any(|&byte| byte != 0);
+            let is_edge = |edge| edge == told.rising || edge == told.falling;
+            let is_news = match plan.wait.means {
+                Means::Edge => plan.wait.edge.is_some() || told.get(Role::Edge, record).is_some_and(is_edge),
+                Means::Mask => [Role::Changed, Role::Rising, Role::Falling].into_iter().any(is_set),
+                Means::Count if told.since == Since::Last => is_set(Role::Count),
+                Means::Count | Means::Level => {
+                    let parts = [Role::Line, Role::Level, Role::Levels, Role::Count].map(part);
+                    parts.into_iter().for_each(|part| self.says.extend_from_slice(part));
+                    false
+                }
+            };
+            if is_news {
+                return true;
+            }
+        }
+        let said = self.said.entry((teller, place)).or_default();
+        let is_news = *said != self.says;
+        std::mem::swap(said, &mut self.says);
+        is_news
     }
 
     /// What came from one of those that tell: of the line at a place, or of the card. `Err` says what is wrong with it.

@@ -157,9 +157,8 @@ impl Lines {
         bytes: &[u8],
         into: &mut Vec<RawEdge>,
     ) -> Result<(), Error> {
-        let before = into.len();
+        self.told += u64::from(self.judge.is_news(teller, place, bytes));
         let taken = self.judge.take(teller, place, bytes, now_ns(), into);
-        self.told += (into.len() - before) as u64 + u64::from(self.judge.wants_levels());
         taken.map_err(|reason| match (teller, self.teller) {
             (Some(call), None) => self.malformed_in(call, &reason),
             _ => self.link.malformed(&reason),
