@@ -81,6 +81,7 @@ statuses! {
     NO_SUCH_FILE = 0xc000_000f, NotFound;
     INVALID_DEVICE_REQUEST = 0xc000_0010, Unsupported;
     END_OF_FILE = 0xc000_0011, Other;
+    NO_MEDIA_IN_DEVICE = 0xc000_0013, Busy;
     NO_MEMORY = 0xc000_0017, Other;
     ACCESS_DENIED = 0xc000_0022, AccessDenied;
     BUFFER_TOO_SMALL = 0xc000_0023, InvalidInput;
