@@ -6,6 +6,8 @@
 #[macro_use]
 #[path = "../../linewake/tests/support/conformance.rs"]
 mod conformance;
+#[path = "../../linewake/tests/support/pins.rs"]
+mod pins;
 #[path = "../../linewake/tests/support/process.rs"]
 mod process;
 #[path = "../../linewake/tests/support/replug.rs"]
@@ -76,6 +78,7 @@ fn driver_lines_are_lines_as_any_other() {
     replug::a_monitor_survives_a_replug_in_the_middle_of_a_flood(&conformance::Reference(open));
     a_thousand_lines_of_many_chips_are_one_stream();
     by_profile();
+    by_single_pins();
     mon_prints_its_edges_and_accounts_for_them();
     mon_ends_in_the_middle_of_what_comes_at_once();
     stopping_the_driver_ends_mon();
@@ -118,6 +121,24 @@ fn by_profile() {
         an_active_low_line_is_active_when_it_is_low
         many_requests_come_and_go
     }
+}
+
+/// The same driver as one that knows single pins.
+fn by_single_pins() {
+    macro_rules! in_turn {
+        ($($name:ident)*) => {
+            $(
+                println!("by single pins: {}", stringify!($name));
+                let host = open();
+                let device = host.clone();
+                pins::$name(&host, &|profile| {
+                    let device = device.clone();
+                    Chip::from_profile(profile, move || device.open_device()).unwrap()
+                });
+            )*
+        };
+    }
+    pins::every_pin_test!(in_turn);
 }
 
 fn the_service_is_managed(sys: &str) {

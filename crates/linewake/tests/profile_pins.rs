@@ -1,0 +1,23 @@
+//! A driver that knows single pins, by a profile, on the simulated controller.
+
+#[path = "support/pins.rs"]
+mod pins;
+
+use linewake::Chip;
+use pins::every_pin_test;
+
+macro_rules! on_the_simulator {
+    ($($name:ident)*) => {
+        $(#[test]
+        fn $name() {
+            let host = Chip::options().life(false).open("sim:64").unwrap();
+            let device = host.clone();
+            pins::$name(&host, &|profile| {
+                let device = device.clone();
+                Chip::from_profile(profile, move || device.open_device()).unwrap()
+            });
+        })*
+    };
+}
+
+every_pin_test!(on_the_simulator);
