@@ -1,6 +1,7 @@
 //! What a profile makes of records that are no edges: of another kind, of lines it does not have, of levels that are as
 //! before, of counters without a level. No edge is invented, and no loss.
 
+#[expect(dead_code, reason = "other tests use the rest of it")]
 #[path = "support/feeder.rs"]
 mod feeder;
 

@@ -186,7 +186,7 @@ fn of_no_line(bits: &[u32]) -> String {
     match bits.len() {
         0 => String::new(),
         1 => format!("; bit {} is of no line", shown.concat()),
-        1..=8 => format!("; bits {} are of no line", shown.join(", ")),
+        2..=8 => format!("; bits {} are of no line", shown.join(", ")),
         more => format!("; bits {} and {} more are of no line", shown.join(", "), more - 8),
     }
 }
