@@ -1,0 +1,152 @@
+//! What a completion asks for, done one thing after the other: calls in their order, the readings of levels, and then the
+//! next wait.
+
+use std::time::Duration;
+
+use super::super::chip::gives_levels;
+use super::super::link::Answer;
+use super::super::source::Waits;
+use super::Lines;
+use crate::Error;
+use crate::backend::RawEdge;
+use crate::clock::program_ns as now_ns;
+use crate::profile::{By, Step};
+
+/// Something to be done.
+#[derive(Clone, Copy)]
+pub(super) enum Turn {
+    /// A call that a completion asks for.
+    Then(Step),
+    /// The source waits anew, after a wait that lasted so long; so much was known before it.
+    Again { index: usize, lasted: Duration, told: u64 },
+    /// A call for levels.
+    Levels(Step),
+    /// All levels are read: of all lines, or of the one at a place.
+    Resolve(Option<usize>),
+}
+
+impl Lines {
+    /// Judges what one of those that tell gave.
+    pub(super) fn take(
+        &mut self,
+        teller: Option<usize>,
+        place: Option<usize>,
+        bytes: &[u8],
+        into: &mut Vec<RawEdge>,
+    ) -> Result<(), Error> {
+        if self.is_paced {
+            self.told += u64::from(self.judge.is_news(teller, place, bytes));
+        }
+        let taken = self.judge.take(teller, place, bytes, now_ns(), into);
+        taken.map_err(|reason| match (teller, self.teller) {
+            (Some(call), None) => self.malformed_in(call, &reason),
+            _ => self.link.malformed(&reason),
+        })
+    }
+
+    /// Something happened.
+    pub(super) fn completed(
+        &mut self,
+        index: usize,
+        place: Option<usize>,
+        bytes: &[u8],
+        into: &mut Vec<RawEdge>,
+    ) -> Result<(), Error> {
+        let (told, lasted) = (self.told, self.sources[index].began.elapsed());
+        if let Some(teller) = self.teller {
+            self.take(teller, place, bytes, into)?;
+        }
+        let plan = self.link.plan.clone();
+        for &call in &plan.wait.then {
+            if plan.call(call).for_line && place.is_none() {
+                let steps = (0..self.link.asked.len()).map(|place| Step { call, place: Some(place) });
+                self.turns.extend(steps.map(Turn::Then));
+            } else {
+                self.turns.push_back(Turn::Then(Step { call, place }));
+            }
+        }
+        if self.sources[index].is_one_by_one() {
+            self.turns.push_back(Turn::Again { index, lasted, told });
+        }
+        Ok(())
+    }
+
+    /// Does the next thing that is to be done.
+    pub(super) fn turn(&mut self, turn: Turn, into: &mut Vec<RawEdge>) -> Result<(), Error> {
+        match turn {
+            Turn::Then(step) | Turn::Levels(step) => self.sent = Some((turn, step, self.link.send(step))),
+            Turn::Again { index, lasted, told } => self.again(index, lasted, self.told > told)?,
+            Turn::Resolve(place) => {
+                let levels = std::mem::take(&mut self.levels);
+                match place {
+                    None => self.judge.resolve(&levels, now_ns(), into),
+                    Some(place) => self.judge.resolve_one(place, &levels, now_ns(), into),
+                }
+                self.levels = levels;
+                self.levels.clear();
+            }
+        }
+        Ok(())
+    }
+
+    /// All that a completion asked for is done.
+    fn again(&mut self, index: usize, lasted: Duration, brought: bool) -> Result<(), Error> {
+        let source = &mut self.sources[index];
+        let pause = source.slow.next(lasted, brought).filter(|_| self.stopped.is_none());
+        #[cfg(not(all(target_os = "linux", not(miri))))]
+        let _ = pause;
+        match &mut source.waits {
+            Waits::Sleep(sleep) => {
+                if let By::Poll(period) = self.link.plan.wait.by {
+                    *sleep = self.timer.sleep(period);
+                    self.ready.push(index);
+                }
+            }
+            #[cfg(all(target_os = "linux", not(miri)))]
+            Waits::Blocked(_) | Waits::Ready(_) => match pause {
+                Some(pause) => {
+                    if let Waits::Blocked(blocking) = &source.waits {
+                        blocking.hold();
+                    }
+                    source.pause = Some(self.timer.sleep(pause));
+                    self.ready.push(index);
+                }
+                None => self.resume(index)?,
+            },
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// A call that was made because of a completion was answered.
+    pub(super) fn answered(&mut self, turn: Turn, answer: &Answer, into: &mut Vec<RawEdge>) -> Result<(), Error> {
+        let Some(bytes) = answer.bytes() else { return Ok(()) };
+        let plan = self.link.plan.clone();
+        match turn {
+            Turn::Then(step) if plan.tellers.contains(&Some(step.call)) => {
+                self.take(Some(step.call), step.place, bytes, into)?;
+            }
+            Turn::Levels(step) if gives_levels(&plan, step.call) => {
+                let read = self.judge.read_levels(step.call, step.place, bytes);
+                self.levels.extend(read.map_err(|reason| self.link.malformed(&reason))?);
+            }
+            Turn::Then(_) | Turn::Levels(_) | Turn::Again { .. } | Turn::Resolve(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Asks for the levels of lines that changed.
+    pub(super) fn ask_levels(&mut self) {
+        let plan = self.link.plan.clone();
+        let one = if plan.levels_each_line() { self.judge.next_changed(0) } else { None };
+        for &call in plan.levels.calls() {
+            if plan.call(call).for_line && one.is_none() {
+                let steps = (0..self.link.asked.len()).map(|place| Step { call, place: Some(place) });
+                self.turns.extend(steps.map(Turn::Levels));
+            } else {
+                self.turns.push_back(Turn::Levels(Step { call, place: one }));
+            }
+        }
+        self.turns.push_back(Turn::Resolve(one));
+    }
+}

@@ -1,0 +1,275 @@
+//! What came of what is waited for, and whether it goes on.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_core::Stream as _;
+
+use super::super::call;
+use super::super::source::{self, Waits};
+#[cfg(all(target_os = "linux", not(miri)))]
+use super::super::{blocking::Brought, ioctl::is_not_ready};
+use super::Lines;
+use crate::Error;
+use crate::backend::RawEdge;
+#[cfg(all(target_os = "linux", not(miri)))]
+use crate::profile::Step;
+use crate::profile::{By, End, Trace, What};
+
+/// After a stop, a wait that takes longer than this has nothing more to give.
+const QUIET: Duration = Duration::from_millis(50);
+/// What happens all the time is not waited for longer than this.
+const ENOUGH: Duration = Duration::from_secs(1);
+
+impl Lines {
+    /// Looks at a source that was woken.
+    pub(super) fn poll_source(&mut self, index: usize, into: &mut Vec<RawEdge>) -> Result<(), Error> {
+        let waker = self.ready.waker(index).clone();
+        let cx = &mut Context::from_waker(&waker);
+        let source = &mut self.sources[index];
+        if let Some(pause) = &mut source.pause {
+            if Pin::new(pause).poll(cx).is_pending() {
+                return Ok(());
+            }
+            source.pause = None;
+            return self.resume(index);
+        }
+        let place = source.place;
+        match &mut source.waits {
+            Waits::Over | Waits::Idle => {}
+            Waits::Calls(calls) => match Pin::new(calls).poll_next(cx) {
+                Poll::Pending => {}
+                Poll::Ready(Some(Ok(reply))) => {
+                    self.came(index, &reply);
+                    self.completed(index, place, &reply, into)?;
+                }
+                Poll::Ready(ended) => self.ended(index, ended.and_then(Result::err).map(Error::from))?,
+            },
+            Waits::Reads(reads, _) => match Pin::new(reads).poll_next(cx) {
+                Poll::Pending => {}
+                Poll::Ready(Some(Ok(reply))) => {
+                    self.came(index, &reply);
+                    self.was_read(index, place, &reply, into)?;
+                }
+                Poll::Ready(ended) => self.ended(index, ended.and_then(Result::err).map(Error::from))?,
+            },
+            #[cfg(all(target_os = "linux", not(miri)))]
+            Waits::Blocked(blocking) => {
+                let is_stopped = self.stopped.is_some();
+                match if is_stopped { Poll::Ready(blocking.take()) } else { blocking.poll_next(cx) } {
+                    Poll::Pending => {}
+                    Poll::Ready(Some(brought)) => self.was_brought(index, place, brought, into)?,
+                    Poll::Ready(None) if is_stopped => source.waits = Waits::Over,
+                    Poll::Ready(None) => {
+                        return Err(Error::gone(format!("nothing waits for \"{}\" any more", self.link.device.name())));
+                    }
+                }
+            }
+            #[cfg(all(target_os = "linux", not(miri)))]
+            Waits::Ready(call) => match Pin::new(call).poll(cx) {
+                Poll::Pending if self.stopped.is_some() => source.waits = Waits::Over,
+                Poll::Pending => {}
+                Poll::Ready(Ok(_)) => self.look(index, place, into)?,
+                Poll::Ready(Err(error)) => self.ended(index, Some(error.into()))?,
+            },
+            #[cfg(windows)]
+            Waits::Signals(signals) => match Pin::new(signals).poll_next(cx) {
+                Poll::Pending => {}
+                Poll::Ready(Some(Ok(_))) => {
+                    self.came(index, &[]);
+                    self.completed(index, place, &[], into)?;
+                }
+                Poll::Ready(ended) => self.ended(index, ended.and_then(Result::err).map(Error::from))?,
+            },
+            Waits::Sleep(sleep) => {
+                if Pin::new(sleep).poll(cx).is_ready() {
+                    self.completed(index, place, &[], into)?;
+                }
+            }
+            Waits::Rest(call) => match Pin::new(call).poll(cx) {
+                Poll::Pending => {}
+                Poll::Ready(Ok(reply)) => {
+                    self.came(index, &reply);
+                    self.rest(index);
+                    self.completed(index, place, &reply, into)?;
+                }
+                Poll::Ready(Err(error)) => {
+                    use overlapped::ErrorKind::{Aborted, Cancelled, TimedOut};
+                    source.waits = Waits::Over;
+                    let passes = self.link.plan.wait.again_on.contains(&End::Error(error.kind()));
+                    if !passes && !matches!(error.kind(), Aborted | Cancelled | TimedOut) {
+                        return Err(error.into());
+                    }
+                }
+            },
+            Waits::Last => {
+                source.waits = Waits::Over;
+                self.completed(index, place, &[], into)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A wait was completed: it is looked at again, and is no end.
+    fn came(&mut self, index: usize, bytes: &[u8]) {
+        let source = &mut self.sources[index];
+        (source.brought, source.is_passing) = (true, false);
+        let (call, line) = (source::name(&self.link.plan), self.link.number(source.place));
+        self.link.tracer.tell(Trace::Answered { call, line, bytes, value: None });
+        self.ready.push(index);
+    }
+
+    /// Bytes were read: a message, or a part of a stream, of which whole records are looked at.
+    fn was_read(
+        &mut self,
+        index: usize,
+        place: Option<usize>,
+        read: &[u8],
+        into: &mut Vec<RawEdge>,
+    ) -> Result<(), Error> {
+        let left = match &mut self.sources[index].waits {
+            Waits::Reads(_, Some(left)) => std::mem::take(left),
+            _ => return self.completed(index, place, read, into),
+        };
+        let mut bytes = left;
+        bytes.extend_from_slice(read);
+        let whole = bytes.len() - bytes.len() % self.link.plan.told(None).record.max(1);
+        self.completed(index, place, &bytes[..whole], into)?;
+        bytes.drain(..whole);
+        if let Waits::Reads(_, Some(left)) = &mut self.sources[index].waits {
+            *left = bytes;
+        }
+        Ok(())
+    }
+
+    /// A call that blocks was answered.
+    #[cfg(all(target_os = "linux", not(miri)))]
+    fn was_brought(
+        &mut self,
+        index: usize,
+        place: Option<usize>,
+        brought: Brought,
+        into: &mut Vec<RawEdge>,
+    ) -> Result<(), Error> {
+        self.ready.push(index);
+        let source = &mut self.sources[index];
+        source.began = std::time::Instant::now().checked_sub(brought.lasted).unwrap_or(source.began);
+        match brought.error {
+            // The call that ends it may have it say anything, and what it says then has not happened.
+            None if brought.at_the_end && self.teller.is_some() => {}
+            None => self.completed(index, place, &brought.bytes, into)?,
+            Some(_) if brought.at_the_end || self.stopped.is_some() => {}
+            Some(error) => return self.ended(index, Some(error)),
+        }
+        if let Waits::Blocked(blocking) = &self.sources[index].waits {
+            blocking.give_back(brought.bytes);
+        }
+        Ok(())
+    }
+
+    /// The file is ready for the ioctl that fetches what happened.
+    #[cfg(all(target_os = "linux", not(miri)))]
+    fn look(&mut self, index: usize, place: Option<usize>, into: &mut Vec<RawEdge>) -> Result<(), Error> {
+        let plan = self.link.plan.clone();
+        let By::Call(call) = plan.wait.by else { return Ok(()) };
+        let step = Step { call, place };
+        let call = plan.call(call);
+        let What::Ioctl(request) = &call.what else { return Ok(()) };
+        let input = call.input.make(self.link.about(place));
+        self.link.tracer.tell(Trace::Sent { call: &call.name, line: self.link.number(place), input: &input });
+        match self.link.ioctl(step, call, request, &input, true) {
+            Ok(answer) => self.completed(index, place, answer.bytes().unwrap_or_default(), into),
+            // It is ready, and has nothing: no reason to ask all the time.
+            Err(error) if error.device().is_some_and(is_not_ready) => self.pause(index),
+            Err(error) => self.ended(index, Some(error)),
+        }
+    }
+
+    /// A source has no more: it was stopped, or the device ended it.
+    fn ended(&mut self, index: usize, error: Option<Error>) -> Result<(), Error> {
+        let stopped = self.stopped.is_some();
+        let source = &mut self.sources[index];
+        let end = error.as_ref().map_or(Some(End::NoMore), |error| Some(End::Error(error.device()?.kind())));
+        let passes = end.is_some_and(|end| self.link.plan.wait.again_on.contains(&end));
+        let is_stream = matches!(source.waits, Waits::Calls(_) | Waits::Reads(..));
+        if let Some(error) = &error
+            && is_stream
+        {
+            self.link.tracer.tell(Trace::Failed { call: source::name(&self.link.plan), error });
+        }
+        match error {
+            _ if stopped && passes => {}
+            // Of a stream it may be the last thing, or may not.
+            Some(_) if passes && is_stream => {
+                source.is_passing = true;
+                self.ready.push(index);
+                return Ok(());
+            }
+            _ if passes || (end == Some(End::NoMore) && source.is_passing && !stopped) => {
+                return self.pause(index);
+            }
+            Some(error) => {
+                let is_cancelled =
+                    error.device().is_some_and(|device| device.kind() == overlapped::ErrorKind::Cancelled);
+                if !stopped || !is_cancelled {
+                    return Err(error);
+                }
+            }
+            None if !stopped => {
+                return Err(Error::gone(format!("device \"{}\" has no more to read", self.link.device.name())));
+            }
+            None => {}
+        }
+        match &self.sources[index].waits {
+            Waits::Calls(_) => self.rest(index),
+            _ => self.sources[index].waits = Waits::Over,
+        }
+        Ok(())
+    }
+
+    /// The source waits anew, at once or after a while.
+    fn pause(&mut self, index: usize) -> Result<(), Error> {
+        let source = &mut self.sources[index];
+        let Some(pause) = source.slow.next(source.began.elapsed(), source.brought) else {
+            return self.resume(index);
+        };
+        source.pause = Some(self.timer.sleep(pause));
+        self.ready.push(index);
+        Ok(())
+    }
+
+    pub(super) fn resume(&mut self, index: usize) -> Result<(), Error> {
+        self.ready.push(index);
+        let source = &mut self.sources[index];
+        if self.stopped.is_some() && !source.is_one_by_one() {
+            return Ok(());
+        }
+        #[cfg(all(target_os = "linux", not(miri)))]
+        if let Waits::Blocked(blocking) = &source.waits {
+            blocking.go_on();
+            return Ok(());
+        }
+        source.begin(&self.link, &self.timer, &mut None)
+    }
+
+    /// After a stop: takes what the driver has queued.
+    fn rest(&mut self, index: usize) {
+        let enough = self.stopped.is_some_and(|at| at.elapsed() > ENOUGH);
+        self.sources[index].waits = match &self.link.plan.wait.by {
+            By::Call(index_of_call) if !enough => {
+                let call = self.link.plan.call(*index_of_call);
+                let input = call.input.make(self.link.about(self.sources[index].place));
+                match call.what {
+                    What::Control(code) => {
+                        let sent = call::send(&self.link.device, code, call.output.length, &input);
+                        Waits::Rest(sent.timeout(QUIET))
+                    }
+                    What::Ioctl(_) | What::Write => Waits::Over,
+                }
+            }
+            _ => Waits::Over,
+        };
+        self.ready.push(index);
+    }
+}
