@@ -138,6 +138,38 @@ fn a_wait_that_times_out_goes_on_and_another_failure_is_the_end() {
 }
 
 #[test]
+fn a_wait_that_times_out_while_nobody_looks_is_made_again() {
+    let card = Card::new();
+    let edges =
+        request(&card, &profile("lines = 1", WAIT, "means = 'edge'\nedge = 'rising'\nagain_on = ['timed-out']\n"));
+    for wait in 1..=3 {
+        card.wait_until(|| card.waits() == wait && card.inside() == 1);
+        // It did wait, and what happens between would be missed.
+        thread::sleep(QUIET);
+        card.fail(ETIMEDOUT);
+    }
+    card.wait_until(|| card.waits() == 4 && card.inside() == 1);
+    drop(edges);
+    assert_eq!(card.inside(), 0);
+}
+
+#[test]
+fn levels_that_are_told_only_after_the_setup_are_those_at_the_start() {
+    let card = Card::new();
+    card.has_to_be_claimed();
+    card.set_levels(&[0b10]);
+    let text = format!(
+        "name = 'card'\nlines = 2\nsetup = 'claim'\n[call.claim]\nioctl = 0x14\n{STATE}{LEVELS}\
+         [wait]\nby = 'poll'\nperiod_us = 1000\nthen = 'state'\nmeans = 'level'\n[levels]\ncall = 'state'\n"
+    );
+    let profile = Profile::parse("card.toml", &text).unwrap().allow_writes(true);
+    let mut edges = request(&card, &profile);
+    assert_eq!(edges.lines().iter().map(|line| line.active_at_start).collect::<Vec<_>>(), [Some(false), Some(true)]);
+    card.set_levels(&[0b01]);
+    assert_eq!(seen(&mut edges, 2), [(0, true, 0), (1, false, 0)]);
+}
+
+#[test]
 fn a_driver_that_fails_each_wait_at_once_is_not_asked_all_the_time() {
     let card = Card::new();
     card.always_fails(Some(ETIMEDOUT));

@@ -11,8 +11,9 @@ use overlapped::{Device, Error, Status};
 pub(crate) const ETIMEDOUT: i32 = 110;
 pub(crate) const ECANCELED: i32 = 125;
 const EAGAIN: i32 = 11;
+const EINVAL: i32 = 22;
 
-/// Ioctl 0x10 waits, 0x11 has it answer, 0x12 gives the state, 0x13 fetches what there is; others take what they get.
+/// Ioctl 0x10 waits, 0x11 has it answer, 0x12 gives the state, 0x13 fetches what there is, 0x14 claims the card; others take what they get.
 #[derive(Default)]
 pub(crate) struct Card {
     state: Mutex<State>,
@@ -26,6 +27,8 @@ struct State {
     /// For whom, by the first byte of the argument, and what it is answered.
     fed: VecDeque<(u8, Result<Vec<u8>, i32>)>,
     levels: Vec<u8>,
+    /// Nobody is given the state before the card is claimed.
+    is_unclaimed: bool,
     /// How many are in the driver, and wait.
     inside: usize,
     woken: bool,
@@ -83,6 +86,10 @@ impl Card {
 
     pub(crate) fn ends_with(&self, errno: Option<i32>) {
         self.lock().ends_with = errno;
+    }
+
+    pub(crate) fn has_to_be_claimed(&self) {
+        self.lock().is_unclaimed = true;
     }
 
     pub(crate) fn set_levels(&self, levels: &[u8]) {
@@ -201,7 +208,12 @@ impl Driver for Card {
                 self.change(|state| state.woken = state.inside > 0);
                 Ok(0)
             }
+            0x12 if self.lock().is_unclaimed => Err(Status::from_errno(EINVAL)),
             0x12 => give(&self.lock().levels, argument),
+            0x14 => {
+                self.lock().is_unclaimed = false;
+                Ok(0)
+            }
             0x13 => match self.lock().fed.pop_front() {
                 Some((_, answer)) => give(&answer.map_err(Status::from_errno)?, argument),
                 None => Err(Status::from_errno(EAGAIN)),

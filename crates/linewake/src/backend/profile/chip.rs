@@ -13,7 +13,7 @@ use super::opener::{Opener, opener};
 use super::source::Signal;
 use crate::backend::{Ask, Backend, Capabilities, Held, unsupported};
 use crate::clock::program_ns as now_ns;
-use crate::profile::{self, Levels, Place, Plan, Profile, Role, Trace};
+use crate::profile::{self, Levels, Means, Place, Plan, Profile, Role, Trace};
 use crate::timer::Timer;
 use crate::{ChipInfo, Clock, Direction, Error, ErrorKind, EventClock, LineConfig, LineInfo, Offset, Trust};
 
@@ -213,10 +213,12 @@ impl Backend for Chip {
             link.ask(step)?;
         }
         let after = levels_now(&link, &judge)?;
-        // A level that has changed meanwhile may be from before or after the first edge that will be told.
+        // A level that has changed meanwhile may be from before or after the first edge that will be told; but not where an
+        // edge is what differs from the level that was read last.
         let steady = |(before, after): (&Option<bool>, &Option<bool>)| after.filter(|_| before == after);
         let (levels, active_at_start) = match self.plan.levels {
             Levels::Start(active) => (vec![Some(active); after.len()], vec![Some(active); after.len()]),
+            _ if self.plan.wait.means == Means::Level => (after.clone(), after),
             _ => (after.clone(), before.iter().zip(&after).map(steady).collect()),
         };
         judge.begin(&levels, now_ns());

@@ -7,6 +7,11 @@ const LASTED: Duration = Duration::from_millis(10);
 const LEAST: Duration = Duration::from_millis(1);
 const MOST: Duration = Duration::from_secs(1);
 
+/// Whether a wait that lasted so long was one.
+pub(super) fn did_wait(lasted: Duration) -> bool {
+    lasted >= LASTED
+}
+
 /// The pause before a wait that has ended is made again.
 #[derive(Debug, Default)]
 pub(super) struct Slow {
@@ -17,7 +22,7 @@ impl Slow {
     /// The next pause, after a wait that lasted so long, and brought something or not. None after one that did wait, or
     /// brought something.
     pub(super) fn next(&mut self, lasted: Duration, brought: bool) -> Option<Duration> {
-        if brought || lasted >= LASTED {
+        if brought || did_wait(lasted) {
             self.pause = Duration::ZERO;
             return None;
         }

@@ -12,7 +12,7 @@ use overlapped::{Call, InvertedCall};
 use super::blocking::Blocking;
 use super::call;
 use super::link::Link;
-use super::slow::Slow;
+use super::slow::{self, Slow};
 use crate::Error;
 use crate::backend::unsupported;
 #[cfg(windows)]
@@ -218,7 +218,18 @@ fn blocking(
         move |bytes: &mut Vec<u8>, ending: &Ending<'_>| {
             let call = plan.call(index);
             let maker = Maker { plan: &plan, device: &device, tracer: &tracer, call, request: &request, line };
-            maker.make(&mut room, &input, || !ending.is_near(), bytes)
+            // What ended as it may, after it did wait, is no news: until somebody took it, nobody would be in the driver.
+            let is_no_news = |error: &Error, began: Instant| {
+                let passes = error.device().is_some_and(|error| plan.wait.again_on.contains(&End::Error(error.kind())));
+                passes && slow::did_wait(began.elapsed()) && !ending.is_near()
+            };
+            loop {
+                let began = Instant::now();
+                match maker.make(&mut room, &input, || !ending.is_near(), bytes) {
+                    Err(error) if is_no_news(&error, began) => bytes.clear(),
+                    made => return made,
+                }
+            }
         }
     };
     Blocking::start(name, window, one_by_one, make)
