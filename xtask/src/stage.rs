@@ -75,7 +75,13 @@ fn in_the_guest(tests: &str, options: &[&str]) -> Result<CommandLine, Failure> {
 /// The tests that run in the virtual machine, by the names of their files, and the options of `cargo xtask vm run` that
 /// they need. Each file has a machine of its own. "PROGRAM" stands for the command `linewake` as it is built for the guest.
 const IN_THE_VM: [&[(&str, &[&str])]; 2] = [
-    &[("gpio_sim*", &[]), ("gpio_smp*", &["--cpus", "2"]), ("serial_vm", &["--usb-serial"]), ("devices_vm", &[])],
+    &[
+        ("gpio_sim*", &[]),
+        ("gpio_smp*", &["--cpus", "2"]),
+        ("serial_vm", &["--usb-serial"]),
+        ("devices_vm", &[]),
+        ("kernel_devices_vm", &["--boards"]),
+    ],
     &[("sinks_vm", &["--file", "PROGRAM"]), ("gpiod_tools", &["--file", "PROGRAM", "--time-limit", "900"])],
 ];
 
