@@ -175,6 +175,15 @@ impl Output {
         self.only.iter().all(fits)
     }
 
+    /// Whether what was asked for one record has said anything. `Err` says that it has not.
+    pub(crate) fn is_answer(&self, bytes: &[u8]) -> Result<(), String> {
+        let one = self.header == 0 && self.records.is_none() && self.record == self.length && self.only.is_empty();
+        match one && bytes.is_empty() && self.length > 0 {
+            true => Err(format!("no byte came, and a record of {} is what was asked for", self.record)),
+            false => Ok(()),
+        }
+    }
+
     /// The records in what came that are ours, each with its place among all. `Err` says why they are none.
     pub(crate) fn records<'b>(&self, bytes: &'b [u8]) -> Result<impl Iterator<Item = (usize, &'b [u8])>, String> {
         let record = self.record.max(1);

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use linewake::Figures;
+use linewake::{ErrorKind, Figures};
 use overlapped::sim::{Driver, Outcome, Request};
 use overlapped::{Access, CtlCode, Method, Status};
 
@@ -93,13 +93,17 @@ fn looking_again_is_no_edge() {
 }
 
 #[test]
-fn an_answer_without_a_byte_is_no_edge_and_a_failure_ends_the_stream() {
+fn an_answer_without_a_byte_and_a_failure_end_the_stream() {
     let pins = Connection::new();
     pins.set(0xff);
     let mut request = watched(&profile!("gpioclx"), &pins);
     pins.0.lock().unwrap().bytes = 0;
-    is_quiet(&mut request);
-    assert_eq!(finished(request).1.total(), Figures::default());
+    let error = end(&mut request);
+    assert!(error.kind() == ErrorKind::Malformed && error.to_string().contains("no byte came"), "{error}");
+    assert_eq!(request.finish().total(), Figures::default());
+    // And it is no level either.
+    let error = chip(&profile!("gpioclx"), &pins).values([0]).unwrap_err();
+    assert!(error.kind() == ErrorKind::Malformed && error.to_string().contains("no byte came"), "{error}");
 
     let pins = Connection::new();
     let mut request = watched(&profile!("gpioclx"), &pins);

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use linewake::Figures;
+use linewake::{ErrorKind, Figures};
 use overlapped::sim::{Driver, Outcome, Request};
 use overlapped::{Access, CtlCode, Method, Status};
 
@@ -145,13 +145,14 @@ fn each_look_chooses_its_register_anew() {
 }
 
 #[test]
-fn a_read_without_a_byte_is_no_edge_and_one_that_fails_ends_the_stream() {
+fn a_read_without_a_byte_and_one_that_fails_end_the_stream() {
     let ring = Arc::<WinRing0>::default();
     ring.set(0xff);
     let mut request = watched(&profile!("superio-f71882"), &ring);
     ring.0.lock().unwrap().is_short = true;
-    is_quiet(&mut request);
-    assert_eq!(finished(request).1.total(), Figures::default());
+    let error = end(&mut request);
+    assert!(error.kind() == ErrorKind::Malformed && error.to_string().contains("no byte came"), "{error}");
+    assert_eq!(request.finish().total(), Figures::default());
 
     let ring = Arc::<WinRing0>::default();
     let mut request = watched(&profile!("superio-f71882"), &ring);

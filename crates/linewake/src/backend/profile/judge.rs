@@ -204,6 +204,10 @@ impl Judge {
         }
         let is_mask = plan.wait.means == Means::Mask || (plan.wait.means == Means::Level && told.has(Role::Levels));
         let at = plan.tellers.iter().position(|&one| one == teller);
+        // A wait may end without a byte. Who is asked after it, or asked again and again, says something.
+        if teller.is_some_and(|call| plan.wait.then.contains(&call)) {
+            told.is_answer(bytes)?;
+        }
         for (index, record) in told.records(bytes)? {
             let stamp = self.stamp(told, at, record, now_ns);
             if is_mask {
@@ -446,6 +450,7 @@ impl Judge {
     ) -> Result<Vec<(usize, bool)>, String> {
         let output = &self.plan.call(call).output;
         let mut levels = Vec::new();
+        output.is_answer(bytes)?;
         for (index, record) in output.records(bytes)? {
             if let Some(field) = output.field(Role::Levels) {
                 let all = only.map_or(0..self.lines.len(), |place| place..place + 1);
