@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use linewake::profile::Profile;
 use linewake::{Chip, EdgeKind, ErrorKind, Request};
-use overlapped::Device;
+use overlapped::sim::{Driver, Outcome, Request as Incoming};
+use overlapped::{Device, Status};
 
 const LONG: Duration = Duration::from_secs(20);
 
@@ -47,15 +48,20 @@ fn nothing_comes(request: &mut Request) {
 
 /// The master of a terminal, and its other end, which passes bytes on as they are.
 fn terminal() -> (File, File) {
+    let (master, slave) = terminal_for_people();
+    let mut modes = rustix::termios::tcgetattr(&slave).unwrap();
+    modes.make_raw();
+    rustix::termios::tcsetattr(&slave, rustix::termios::OptionalActions::Now, &modes).unwrap();
+    (master, slave)
+}
+
+fn terminal_for_people() -> (File, File) {
     use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
     let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
     grantpt(&master).unwrap();
     unlockpt(&master).unwrap();
     let name = ptsname(&master, Vec::new()).unwrap();
     let slave = File::options().read(true).write(true).open(name.to_str().unwrap()).unwrap();
-    let mut modes = rustix::termios::tcgetattr(&slave).unwrap();
-    modes.make_raw();
-    rustix::termios::tcsetattr(&slave, rustix::termios::OptionalActions::Now, &modes).unwrap();
     (master.into(), slave)
 }
 
@@ -104,6 +110,50 @@ fn a_stream_of_bytes_may_bring_half_a_record() {
     for edges in [&mut by_socket, &mut by_terminal] {
         assert_eq!(seen(edges, 3), [(0, true), (1, true), (0, false)]);
     }
+}
+
+#[test]
+fn a_terminal_that_changes_bytes_is_refused() {
+    use rustix::termios::{InputModes, LocalModes, OptionalActions, tcgetattr, tcsetattr};
+    let (_master, slave) = terminal_for_people();
+    let opened = || {
+        let slave = slave.try_clone().unwrap();
+        Chip::from_profile(&levels(""), move || Device::from_fd(slave.try_clone().expect("there are descriptors left")))
+    };
+    let error = opened().unwrap_err().to_string();
+    assert!(error.contains("is a terminal that changes what comes") && error.contains("stty -F"), "{error}");
+    let mut raw = tcgetattr(&slave).unwrap();
+    raw.make_raw();
+    for (input, local) in [(InputModes::ICRNL, LocalModes::empty()), (InputModes::empty(), LocalModes::ISIG)] {
+        let mut modes = raw.clone();
+        (modes.input_modes, modes.local_modes) = (raw.input_modes | input, raw.local_modes | local);
+        tcsetattr(&slave, OptionalActions::Now, &modes).unwrap();
+        opened().unwrap_err();
+    }
+    tcsetattr(&slave, OptionalActions::Now, &raw).unwrap();
+    opened().unwrap();
+}
+
+/// A driver that takes reads of one length alone.
+struct FourBytes;
+
+impl Driver for FourBytes {
+    fn control(&self, request: Incoming) -> Outcome {
+        request.complete(Status::INVALID_DEVICE_REQUEST)
+    }
+
+    fn read(&self, request: Incoming) -> Outcome {
+        let is_right = request.output_len() == 4;
+        request.complete(if is_right { Status::DEVICE_REMOVED } else { Status::from_errno(22) })
+    }
+}
+
+#[test]
+fn a_driver_that_does_not_take_the_length_of_a_read_is_told_with_what_to_look_at() {
+    let chip = Chip::from_profile(&levels(""), || Device::simulated(FourBytes)).unwrap();
+    let error = chip.request().all_lines().start().unwrap().wait_next_timeout(LONG).unwrap().unwrap_err();
+    assert!(error.to_string().contains("asked for 64 bytes") && error.to_string().contains("`length`"), "{error}");
+    assert_eq!(error.device().map(overlapped::Error::kind), Some(overlapped::ErrorKind::InvalidInput));
 }
 
 #[test]

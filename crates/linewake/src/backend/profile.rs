@@ -23,5 +23,7 @@ mod opener;
 mod settle;
 mod slow;
 mod source;
+#[cfg(all(target_os = "linux", not(miri)))]
+mod terminal;
 
 pub(crate) use self::chip::{Chip, open};

@@ -104,7 +104,9 @@ impl Chip {
     fn device(&self) -> Result<Device, Error> {
         let device = (self.open)()?;
         #[cfg(all(target_os = "linux", not(miri)))]
-        if waits_in_calls(&self.plan) {
+        if let profile::By::Read(_) = self.plan.wait.by {
+            super::terminal::is_raw(&device)?;
+        } else if waits_in_calls(&self.plan) {
             super::ioctl::let_calls_wait(&device)?;
         }
         self.profile.tracer().tell(Trace::Opened { name: device.name() });

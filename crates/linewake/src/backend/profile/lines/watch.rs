@@ -213,7 +213,7 @@ impl Lines {
                 let is_cancelled =
                     error.device().is_some_and(|device| device.kind() == overlapped::ErrorKind::Cancelled);
                 if !stopped || !is_cancelled {
-                    return Err(error);
+                    return Err(self.of_length(error));
                 }
             }
             None if !stopped => {
@@ -226,6 +226,22 @@ impl Lines {
             _ => self.sources[index].waits = Waits::Over,
         }
         Ok(())
+    }
+
+    /// Says what to look at when a driver does not take a read of such a length.
+    fn of_length(&self, error: Error) -> Error {
+        let is_refused = error.device().is_some_and(|device| device.kind() == overlapped::ErrorKind::InvalidInput);
+        match &self.link.plan.wait.by {
+            By::Read(output) if is_refused => {
+                let length = output.length;
+                let message = format!(
+                    "{error}; it was asked for {length} bytes: many drivers take one length alone, which is `length` in the \
+                     `output` of [wait] (4 of UIO, that of the longest report of a HID device on Windows)"
+                );
+                error.saying(message)
+            }
+            _ => error,
+        }
     }
 
     /// The source waits anew, at once or after a while.

@@ -1,0 +1,31 @@
+//! Terminals, and serial ports as Linux has them: unless they are told otherwise they are for people, and change bytes.
+
+use overlapped::Device;
+use rustix::termios::{InputModes, LocalModes, tcgetattr};
+
+use crate::{Error, ErrorKind};
+
+/// Refuses a terminal that keeps bytes until a line is over, takes some for signs, or makes others of them: records that are
+/// read of it would not be those that were sent.
+pub(super) fn is_raw(device: &Device) -> Result<(), Error> {
+    // A simulated one has no file, and other files have no such settings.
+    let Ok(file) = device.as_fd() else { return Ok(()) };
+    let Ok(settings) = tcgetattr(file) else { return Ok(()) };
+    let keeps = LocalModes::ICANON | LocalModes::ISIG;
+    let changes = InputModes::ICRNL
+        | InputModes::INLCR
+        | InputModes::IGNCR
+        | InputModes::ISTRIP
+        | InputModes::IUCLC
+        | InputModes::IXON
+        | InputModes::PARMRK;
+    if !settings.local_modes.intersects(keeps) && !settings.input_modes.intersects(changes) {
+        return Ok(());
+    }
+    let name = device.name();
+    let message = format!(
+        "\"{name}\" is a terminal that changes what comes: set it to raw before, by `stty -F {name} raw -echo` and the \
+         speed of the device"
+    );
+    Err(Error::new(ErrorKind::InvalidInput, message))
+}
