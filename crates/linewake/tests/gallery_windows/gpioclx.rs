@@ -6,7 +6,7 @@ use linewake::{ErrorKind, Figures};
 use overlapped::sim::{Driver, Outcome, Request};
 use overlapped::{Access, CtlCode, Method, Status};
 
-use crate::{chip, edges, end, finished, is_quiet, profile, taken_until, told, watched};
+use crate::{chip, edges, end, finished, profile, taken_until, told, watched};
 
 const READ_PINS: CtlCode = CtlCode::new(0x48, 0, Method::Buffered, Access::Any);
 
