@@ -3,7 +3,6 @@
 
 #[expect(dead_code, reason = "other tests use the rest of it")]
 #[path = "support/feeder.rs"]
-#[allow(dead_code, reason = "other tests feed otherwise")]
 mod feeder;
 
 use std::sync::Arc;

@@ -44,11 +44,17 @@ fn nothing_comes(request: &mut Request) {
     assert!(more.is_err_and(|error| error.is_timeout()), "an edge came");
 }
 
-/// How many threads wait in a call, by their names.
+/// How many threads wait in a call, by their names. Each blocks the signals that a program may wait for.
 fn waiting_threads(name: &str) -> usize {
+    /// SIGHUP, SIGINT, SIGUSR1 and SIGTERM.
+    const SIGNALS: u64 = 1 | 1 << 1 | 1 << 9 | 1 << 14;
     let tasks = std::fs::read_dir("/proc/self/task").unwrap().flatten();
-    let names = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("comm")).ok());
-    names.filter(|comm| comm.trim_end() == name).count()
+    let states = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("status")).ok());
+    let field =
+        |state: &str, key| state.lines().find_map(|line| line.strip_prefix(key)).unwrap_or_default().trim().to_owned();
+    let waiting = states.filter(|state| field(state, "Name:") == name);
+    let blocks = |state: &String| u64::from_str_radix(&field(state, "SigBlk:"), 16).unwrap() & SIGNALS == SIGNALS;
+    waiting.inspect(|state| assert!(blocks(state), "{state}")).count()
 }
 
 #[test]

@@ -86,6 +86,26 @@ impl fmt::Display for Interest {
     }
 }
 
+/// Starts a thread that blocks all signals from its start: for an ioctl that waits in the driver, which a signal would
+/// interrupt. A program may wait for its signals by `sigwait` or a signalfd, and one that some thread does not block goes
+/// there. The threads of this crate are started so.
+///
+/// ```
+/// let waits = overlapped::linux::spawn_without_signals("waits for card", || 7)?;
+/// assert_eq!(waits.join().unwrap(), 7);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
+/// # Errors
+/// When the system has no further thread.
+#[cfg(not(miri))]
+pub fn spawn_without_signals<T: Send + 'static>(
+    name: &str,
+    run: impl FnOnce() -> T + Send + 'static,
+) -> std::io::Result<std::thread::JoinHandle<T>> {
+    crate::sys::linux::spawn(name, run)
+}
+
 /// The argument of an ioctl that is known only when the program runs: for [`Device::ioctl_with`], and what a simulated
 /// driver gets ([`Driver::ioctl`](crate::sim::Driver::ioctl)).
 ///

@@ -14,7 +14,6 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::{Error, ErrorKind};
@@ -127,7 +126,7 @@ impl Blocking {
                 });
             }
         };
-        let spawned = thread::Builder::new().name(format!("wait {name}")).spawn(run);
+        let spawned = overlapped::linux::spawn_without_signals(&format!("wait {name}"), run);
         let refused =
             |error| Error::new(ErrorKind::Device, format!("no thread can be had to wait for \"{name}\": {error}"));
         spawned.map_err(refused)?;
@@ -222,6 +221,7 @@ impl fmt::Debug for Blocking {
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
     use std::sync::mpsc::{Receiver, Sender, channel};
+    use std::thread;
 
     use super::*;
     use crate::wait::{Waited, wait};

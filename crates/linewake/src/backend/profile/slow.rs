@@ -5,7 +5,11 @@ use std::time::Duration;
 /// A wait that took so long did wait.
 const LASTED: Duration = Duration::from_millis(10);
 const LEAST: Duration = Duration::from_millis(1);
-const MOST: Duration = Duration::from_secs(1);
+/// After a failure.
+pub(super) const AFTER_FAILURE: Duration = Duration::from_secs(1);
+/// After an answer that says nothing new: what is new may come meanwhile.
+#[cfg(all(target_os = "linux", not(miri)))]
+pub(super) const AFTER_NOTHING: Duration = Duration::from_millis(10);
 
 /// Whether a wait that lasted so long was one.
 pub(super) fn did_wait(lasted: Duration) -> bool {
@@ -20,13 +24,13 @@ pub(super) struct Slow {
 
 impl Slow {
     /// The next pause, after a wait that lasted so long, and brought something or not. None after one that did wait, or
-    /// brought something.
-    pub(super) fn next(&mut self, lasted: Duration, brought: bool) -> Option<Duration> {
+    /// brought something; and never more than `most`.
+    pub(super) fn next(&mut self, lasted: Duration, brought: bool, most: Duration) -> Option<Duration> {
         if brought || did_wait(lasted) {
             self.pause = Duration::ZERO;
             return None;
         }
-        self.pause = (2 * self.pause).clamp(LEAST, MOST);
+        self.pause = (2 * self.pause).clamp(LEAST, most);
         Some(self.pause)
     }
 }
@@ -39,12 +43,13 @@ mod tests {
     fn pauses_double_until_a_wait_lasts_or_brings_something() {
         let (at_once, long) = (Duration::ZERO, Duration::from_millis(10));
         let mut slow = Slow::default();
-        let pauses: Vec<_> = (0..12).filter_map(|_| slow.next(at_once, false)).collect();
+        let mut next = |lasted, brought| slow.next(lasted, brought, AFTER_FAILURE);
+        let pauses: Vec<_> = (0..12).filter_map(|_| next(at_once, false)).collect();
         assert_eq!(pauses[..3], [1, 2, 4].map(Duration::from_millis));
         assert_eq!(pauses[11], Duration::from_secs(1));
-        assert_eq!(slow.next(at_once, true), None);
-        assert_eq!(slow.next(at_once, false), Some(LEAST));
-        assert_eq!(slow.next(long, false), None);
-        assert_eq!(slow.next(long / 2, false), Some(LEAST));
+        assert_eq!(next(at_once, true), None);
+        assert_eq!(next(at_once, false), Some(LEAST));
+        assert_eq!(next(long, false), None);
+        assert_eq!(next(long / 2, false), Some(LEAST));
     }
 }

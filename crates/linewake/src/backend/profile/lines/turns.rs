@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use super::super::chip::gives_levels;
 use super::super::link::Answer;
+#[cfg(all(target_os = "linux", not(miri)))]
+use super::super::slow::AFTER_NOTHING;
 use super::super::source::Waits;
 use super::Lines;
 use crate::Error;
@@ -92,9 +94,8 @@ impl Lines {
     /// All that a completion asked for is done.
     fn again(&mut self, index: usize, lasted: Duration, brought: bool) -> Result<(), Error> {
         let source = &mut self.sources[index];
-        let pause = source.slow.next(lasted, brought).filter(|_| self.stopped.is_none());
         #[cfg(not(all(target_os = "linux", not(miri))))]
-        let _ = pause;
+        let _ = (lasted, brought);
         match &mut source.waits {
             Waits::Sleep(sleep) => {
                 if let By::Poll(period) = self.link.plan.wait.by {
@@ -103,16 +104,18 @@ impl Lines {
                 }
             }
             #[cfg(all(target_os = "linux", not(miri)))]
-            Waits::Blocked(_) | Waits::Ready(_) => match pause {
-                Some(pause) => {
-                    if let Waits::Blocked(blocking) = &source.waits {
-                        blocking.hold();
+            Waits::Blocked(_) | Waits::Ready(_) => {
+                match source.slow.next(lasted, brought, AFTER_NOTHING).filter(|_| self.stopped.is_none()) {
+                    Some(pause) => {
+                        if let Waits::Blocked(blocking) = &source.waits {
+                            blocking.hold();
+                        }
+                        source.pause = Some(self.timer.sleep(pause));
+                        self.ready.push(index);
                     }
-                    source.pause = Some(self.timer.sleep(pause));
-                    self.ready.push(index);
+                    None => self.resume(index)?,
                 }
-                None => self.resume(index)?,
-            },
+            }
             _ => {}
         }
         Ok(())

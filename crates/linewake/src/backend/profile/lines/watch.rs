@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures_core::Stream as _;
 
 use super::super::call;
+use super::super::slow::AFTER_FAILURE;
 use super::super::source::{self, Waits};
 #[cfg(all(target_os = "linux", not(miri)))]
 use super::super::{blocking::Brought, ioctl::is_not_ready};
@@ -247,7 +248,7 @@ impl Lines {
     /// The source waits anew, at once or after a while.
     fn pause(&mut self, index: usize) -> Result<(), Error> {
         let source = &mut self.sources[index];
-        let Some(pause) = source.slow.next(source.began.elapsed(), source.brought) else {
+        let Some(pause) = source.slow.next(source.began.elapsed(), source.brought, AFTER_FAILURE) else {
             return self.resume(index);
         };
         source.pause = Some(self.timer.sleep(pause));
