@@ -12,7 +12,7 @@ use overlapped::{Call, InvertedCall};
 use super::blocking::Blocking;
 use super::call;
 use super::link::Link;
-use super::slow::{self, Slow};
+use super::slow::Slow;
 use crate::Error;
 use crate::backend::unsupported;
 #[cfg(windows)]
@@ -221,7 +221,7 @@ fn blocking(
             // What ended as it may, after it did wait, is no news: until somebody took it, nobody would be in the driver.
             let is_no_news = |error: &Error, began: Instant| {
                 let passes = error.device().is_some_and(|error| plan.wait.again_on.contains(&End::Error(error.kind())));
-                passes && slow::did_wait(began.elapsed()) && !ending.is_near()
+                passes && super::slow::did_wait(began.elapsed()) && !ending.is_near()
             };
             loop {
                 let began = Instant::now();
