@@ -371,7 +371,7 @@ fn a_set_of_the_configuration_is_lines_of_every_command() {
 #[test]
 fn a_profile_is_allowed_to_change_its_device_by_every_command() {
     let serial = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../profiles/serial.toml")).unwrap();
-    let none = if cfg!(windows) { r"\\.\LinewakeNone" } else { "/dev/linewake-none" };
+    let none = r"\\.\LinewakeNone";
     let file = fresh("consent").join("serial.toml");
     fs::write(&file, serial.replace(r"\\.\COM1", none)).unwrap();
     let file = file.to_str().unwrap();
