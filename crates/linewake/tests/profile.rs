@@ -457,7 +457,8 @@ fn exclusive_is_share_mode_0() {
     for (key, alone) in [("", false), ("exclusive = true", true)] {
         let text = format!(
             "name = 'file'\nlines = 2\n[device]\npath = '\\\\?\\{}'\n{key}\n[wait]\nby = 'read'\npending = 1\nmeans = 'level'\n\
-             output = {{ length = 2, record = 2, fields = {{ line = {{ at = 0, width = 1 }}, level = {{ at = 1, width = 1 }} }} }}",
+             output = {{ length = 2, record = 2, fields = {{ line = {{ at = 0, width = 1 }}, level = {{ at = 1, width = 1 }} }} }}\n\
+             [levels]\nstart = 'unknown'\n",
             device.display()
         );
         std::fs::write(&profile, text).unwrap();
