@@ -198,6 +198,25 @@ impl Impatient {
 }
 
 #[test]
+fn a_call_that_is_never_answered_ends_the_watch_and_says_so() {
+    let feeder = Feeder::new(&[]);
+    let text = format!(
+        "name = 'fed'\nlines = 1\n{}{}[wait]\nby = 'call'\ncall = 'wait'\npending = 1\nthen = 'ack'\nmeans = 'edge'\n\
+         edge = 'rising'\n",
+        call("wait", 0x801, ""),
+        // It is a wait too, and nobody feeds it.
+        call("ack", 0x801, "input = { bytes = '07' }"),
+    );
+    let chip = Chip::from_profile(&parse(&text), feeder.opener()).unwrap();
+    let mut edges = chip.request().all_lines().start().unwrap();
+    feeder.feed_line(0, &[]);
+    assert_eq!(seen(&mut edges, 1), [(0, true)]);
+    let error = edges.wait_next_timeout(LONG).unwrap().unwrap_err();
+    assert!(error.to_string().ends_with("timed out"), "{error}");
+    assert!(edges.wait_next_timeout(LONG).is_none());
+}
+
+#[test]
 fn a_wait_that_times_out_is_made_again_and_nothing_is_lost() {
     let driver = Impatient::new(None);
     let mut edges = driver.request("again_on = ['timed-out']\n");

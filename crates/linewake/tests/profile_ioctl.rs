@@ -12,6 +12,9 @@ use std::time::{Duration, Instant};
 use ioctls::{Card, ETIMEDOUT};
 use linewake::profile::Profile;
 use linewake::{Chip, EdgeKind, Edges, ErrorKind, Figures, Request};
+use overlapped::linux::Argument;
+use overlapped::sim::{self, Driver, FileId, Outcome};
+use overlapped::{Device, Status};
 
 const LONG: Duration = Duration::from_secs(20);
 /// For what must not happen.
@@ -239,6 +242,32 @@ fn a_driver_that_says_the_same_at_once_is_not_asked_all_the_time() {
 }
 
 #[test]
+fn a_wait_that_tells_nothing_new_is_made_again_soon() {
+    let other_kind =
+        "only = [{ at = 0, width = 1, is = 1 }], fields = { edge = { at = 1, width = 1, rising = 1, falling = 0 } }";
+    let other_edge =
+        "fields = { edge = { at = 1, width = 1, rising = 1, falling = 0, others = 'ignore' } }, rest = 'unused'";
+    let too_short = "fields = { levels = { at = 0, width = 2 } }";
+    let level = "means = 'level'\n[levels]\nstart = 'inactive'\n";
+    let cases = [
+        (other_kind, "means = 'edge'\n", [2, 1], [1, 1]),
+        (other_edge, "means = 'edge'\n", [0, 2], [0, 1]),
+        // A pulse that is over when the levels are read.
+        (too_short, level, [0, 0], [1, 0]),
+    ];
+    for (output, wait, nothing, ours) in cases {
+        let card = Card::new();
+        let calls = WAIT.replace("[call.wake]", &format!("output = {{ length = 2, {output} }}\n[call.wake]"));
+        let mut edges = request(&card, &profile("lines = 1", &calls, wait));
+        let began = Instant::now();
+        (0..30).for_each(|_| card.feed(&nothing));
+        card.feed(&ours);
+        assert_eq!(seen(&mut edges, 1), [(0, true, 0)], "{output}");
+        assert!(began.elapsed() < Duration::from_secs(5), "{output}: {:?}", began.elapsed());
+    }
+}
+
+#[test]
 fn an_answer_may_be_what_the_ioctl_returns() {
     let card = Card::new();
     let calls = "[call.wait]\nioctl = 0x10\nblocks = true\nended_by = 'wake'\nargument = 'value'\nanswer = 'value'\n\
@@ -361,6 +390,88 @@ fn a_wait_for_each_line_is_a_thread_for_each_that_is_watched() {
     drop(edges);
     assert_eq!(card.inside(), 0);
     card.wait_until(|| waiting_threads("wait each") == 0);
+}
+
+#[test]
+fn waits_that_one_call_ends_all_make_up_no_edge() {
+    let card = Card::new();
+    card.ends_with(None);
+    let calls = "[call.each]\nioctl = 0x10\nblocks = true\nended_by = 'wake'\n\
+                 input = { length = 1, fields = [{ at = 0, width = 1, value = 'line' }] }\n[call.wake]\nioctl = 0x11\n";
+    let text = format!(
+        "name = 'card'\nlines = 8\n{calls}\n[wait]\nby = 'call'\nfor = 'line'\ncall = 'each'\nmeans = 'edge'\nedge = 'rising'\n"
+    );
+    let profile = Profile::parse("card.toml", &text).unwrap().allow_writes(true);
+    for _ in 0..20 {
+        let mut edges = request(&card, &profile);
+        card.wait_until(|| card.inside() == 8);
+        edges.stopper().stop();
+        assert!(edges.wait_next().is_none(), "nothing has happened");
+    }
+}
+
+#[test]
+fn many_waits_that_nothing_ends_are_left_as_soon_as_one() {
+    let card = Card::new();
+    let calls = "[call.each]\nioctl = 0x10\nblocks = true\nended_by = 'vain'\n\
+                 input = { length = 1, fields = [{ at = 0, width = 1, value = 'line' }] }\n[call.vain]\nioctl = 0x20\n";
+    let text = format!(
+        "name = 'card'\nlines = 8\n{calls}\n[wait]\nby = 'call'\nfor = 'line'\ncall = 'each'\nmeans = 'edge'\nedge = 'rising'\n"
+    );
+    let profile = Profile::parse("card.toml", &text).unwrap().allow_writes(true);
+    let edges = request(&card, &profile);
+    card.wait_until(|| card.inside() == 8);
+    let began = Instant::now();
+    drop(edges);
+    assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+    assert_eq!(card.inside(), 8);
+    (0..8).for_each(|line| card.feed_line(line, &[]));
+    card.wait_until(|| card.is_closed());
+}
+
+#[test]
+fn a_file_that_is_always_ready_does_not_keep_a_watch_from_its_end() {
+    struct Always;
+    impl Driver for Always {
+        fn control(&self, request: sim::Request) -> Outcome {
+            request.complete(Status::INVALID_DEVICE_REQUEST)
+        }
+
+        fn ioctl(&self, _: FileId, _: u32, _: Argument<'_>) -> Result<u32, Status> {
+            Ok(0)
+        }
+
+        fn ready(&self, request: sim::Request) -> Outcome {
+            request.complete(Status::SUCCESS)
+        }
+    }
+
+    let calls = "[call.wait]\nioctl = 0x13\nwhen = 'readable'\n";
+    let profile = profile("lines = 1", calls, "means = 'edge'\nedge = 'rising'\n");
+    let chip = Chip::from_profile(&profile, || Device::simulated(Always)).unwrap();
+    let mut edges = chip.request().all_lines().start().unwrap();
+    seen(&mut edges, 100);
+    edges.stopper().stop();
+    let stopped = Instant::now();
+    while let Some(edge) = edges.wait_next() {
+        edge.unwrap();
+        assert!(stopped.elapsed() < LONG, "it has no end");
+    }
+}
+
+#[test]
+fn a_set_up_that_fails_half_way_is_undone() {
+    let calls = format!("{WAIT}[call.on]\nioctl = 0x20\n[call.fails]\nioctl = 0x13\n[call.off]\nioctl = 0x21\n");
+    for (setup, made) in [("['on', 'fails']", &["0x20", "0x13", "0x21"][..]), ("['fails', 'on']", &["0x13"])] {
+        let card = Card::new();
+        let head = format!("lines = 1\nsetup = {setup}\nrelease = 'off'");
+        let chip = Chip::from_profile(&profile(&head, &calls, "means = 'edge'\nedge = 'rising'\n"), card.opener());
+        let error = chip.unwrap().request().all_lines().start().unwrap_err();
+        assert!(error.to_string().contains("0x00000013"), "{error}");
+        // What is not set up may be somebody else's.
+        assert_eq!(card.log(), made);
+        assert!(card.is_closed());
+    }
 }
 
 #[test]

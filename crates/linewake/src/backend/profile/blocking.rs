@@ -18,8 +18,8 @@ use std::time::{Duration, Instant};
 
 use crate::{Error, ErrorKind};
 
-/// So long a driver may take to answer when it is told to.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// So long a driver may take to answer all calls when it is told to.
+pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What a call brought.
 #[derive(Debug)]
@@ -181,10 +181,10 @@ impl Blocking {
         self.0.changed.notify_all();
     }
 
-    /// Waits until the thread is gone, which `make_it_answer` has the driver see to. Returns whether it is.
-    pub(super) fn end(&self, mut make_it_answer: impl FnMut()) -> bool {
+    /// Waits until the thread is gone, which `make_it_answer` has the driver see to, or until the deadline. Returns whether it
+    /// is gone.
+    pub(super) fn end(&self, deadline: Instant, mut make_it_answer: impl FnMut()) -> bool {
         self.leave();
-        let deadline = Instant::now() + PATIENCE;
         let mut pause = Duration::from_millis(1);
         loop {
             if self.0.lock().is_gone {
@@ -225,6 +225,10 @@ mod tests {
 
     use super::*;
     use crate::wait::{Waited, wait};
+
+    fn soon() -> Instant {
+        Instant::now() + PATIENCE
+    }
 
     fn next(blocking: &Blocking) -> Option<Brought> {
         match wait(Some(Duration::from_secs(20)), |cx| blocking.poll_next(cx)) {
@@ -280,7 +284,7 @@ mod tests {
         }
         thread::sleep(Duration::from_millis(30));
         assert_eq!(calls.load(SeqCst), 4);
-        assert!(blocking.end(|| {}), "a thread that is not in the driver ends by itself");
+        assert!(blocking.end(soon(), || {}), "a thread that is not in the driver ends by itself");
     }
 
     #[test]
@@ -315,7 +319,7 @@ mod tests {
                 assert_eq!(next(&blocking).unwrap().bytes, [7]);
             }
             let mut asked = 0;
-            let is_gone = blocking.end(|| {
+            let is_gone = blocking.end(soon(), || {
                 asked += 1;
                 // The first time nobody may have been there to be woken.
                 if asked == 2 {
@@ -335,7 +339,7 @@ mod tests {
         // It is in the driver again.
         thread::sleep(Duration::from_millis(100));
         let began = Instant::now();
-        assert!(!blocking.end(|| {}));
+        assert!(!blocking.end(soon(), || {}));
         assert!(began.elapsed() >= PATIENCE && began.elapsed() < 10 * PATIENCE);
         drop(blocking);
         // Its thread ends when the driver answers.

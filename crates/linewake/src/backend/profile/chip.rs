@@ -211,10 +211,12 @@ impl Backend for Chip {
         let mut judge = Judge::new(self.plan.clone(), ask, &link.asked);
         // Some drivers tell no levels before they are set up.
         let before = levels_now(&link, &judge).unwrap_or_else(|_| vec![None; link.asked.len()]);
-        for step in self.plan.steps(&self.plan.setup, None, link.asked.len()) {
-            link.ask(step)?;
-        }
-        let after = levels_now(&link, &judge)?;
+        link.set_up()?;
+        let after = levels_now(&link, &judge).inspect_err(|_| {
+            if !self.plan.setup.is_empty() {
+                link.release();
+            }
+        })?;
         // A level that has changed meanwhile may be from before or after the first edge that will be told; but not where an
         // edge is what differs from the level that was read last.
         let steady = |(before, after): (&Option<bool>, &Option<bool>)| after.filter(|_| before == after);

@@ -16,6 +16,8 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use self::turns::Turn;
+#[cfg(all(target_os = "linux", not(miri)))]
+use super::blocking::PATIENCE;
 use super::chip::{all_known, levels_now};
 use super::judge::Judge;
 use super::link::{Link, Sent};
@@ -175,24 +177,26 @@ impl Lines {
         self.sources.iter().all(|source| matches!(source.waits, Waits::Over))
     }
 
-    /// Has the driver answer the calls that block, and waits until they are over: a second at most.
+    /// Has the driver answer the calls that block, and waits until they are over: a second at most, however many they are.
     fn end_blocked(&mut self) {
         #[cfg(all(target_os = "linux", not(miri)))]
-        for source in &self.sources {
-            let Waits::Blocked(blocking) = &source.waits else { continue };
-            if source.is_stopping.swap(true, Relaxed) {
-                continue;
-            }
+        {
             let plan = &self.link.plan;
-            let By::Call(call) = plan.wait.by else { continue };
-            let Some(ends) = plan.call(call).request().and_then(|request| request.when.ended_by()) else {
-                blocking.leave();
-                continue;
-            };
-            let steps = plan.steps(&[ends], source.place, self.link.asked.len());
-            blocking.end(|| {
-                steps.iter().for_each(|&step| drop(self.link.ask(step)));
-            });
+            let By::Call(call) = plan.wait.by else { return };
+            let blocked =
+                |source: &&Source| matches!(source.waits, Waits::Blocked(_)) && !source.is_stopping.swap(true, Relaxed);
+            let blocked: Vec<_> = self.sources.iter().filter(blocked).collect();
+            // What has one answer may have the others answer too.
+            blocked.iter().for_each(|source| source.leave());
+            let Some(ends) = plan.call(call).request().and_then(|request| request.when.ended_by()) else { return };
+            let deadline = Instant::now() + PATIENCE;
+            for source in blocked {
+                let Waits::Blocked(blocking) = &source.waits else { continue };
+                let steps = plan.steps(&[ends], source.place, self.link.asked.len());
+                blocking.end(deadline, || {
+                    steps.iter().for_each(|&step| drop(self.link.ask(step)));
+                });
+            }
         }
     }
 
@@ -205,8 +209,7 @@ impl Lines {
         self.sources.clear();
         self.turns.clear();
         self.sent = None;
-        let plan = self.link.plan.clone();
-        plan.steps(&plan.release, None, self.link.asked.len()).into_iter().for_each(|step| self.link.send_off(step));
+        self.link.release();
     }
 }
 

@@ -90,8 +90,10 @@ impl Link {
         let input = call.input.make(self.about(step.place));
         self.tracer.tell(Trace::Sent { call: &call.name, line: self.number(step.place), input: &input });
         match &call.what {
-            What::Control(code) => Sent::Control(call::send(&self.device, *code, call.output.length, &input)),
-            What::Write => Sent::Write(self.device.write_all(&input)),
+            What::Control(code) => {
+                Sent::Control(call::send(&self.device, *code, call.output.length, &input).timeout(ANSWER))
+            }
+            What::Write => Sent::Write(self.device.write_all(&input).timeout(ANSWER)),
             What::Ioctl(request) => Sent::Over(Some(self.ioctl(step, call, request, &input, false))),
         }
     }
@@ -109,11 +111,30 @@ impl Link {
     /// Makes a call that is answered at once.
     pub(super) fn ask(&self, step: Step) -> Result<Answer, Error> {
         let answer = match self.send(step) {
-            Sent::Control(call) => call.wait_timeout(ANSWER).map(Answer::Reply),
-            Sent::Write(call) => call.wait_timeout(ANSWER).map(|_| Answer::Bytes(Vec::new())),
+            Sent::Control(call) => call.wait().map(Answer::Reply),
+            Sent::Write(call) => call.wait().map(|_| Answer::Bytes(Vec::new())),
             Sent::Over(answer) => return answer.unwrap_or(Ok(Answer::LeftOut)),
         };
         self.answered(step, answer.map_err(Error::from))
+    }
+
+    /// Makes the calls that set up. If one fails, what was set up before is released.
+    pub(super) fn set_up(&self) -> Result<(), Error> {
+        for (done, step) in self.plan.steps(&self.plan.setup, None, self.asked.len()).into_iter().enumerate() {
+            if let Err(error) = self.ask(step) {
+                // If nothing was set up, it may be somebody else's.
+                if done > 0 {
+                    self.release();
+                }
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the calls that release, without waiting for the answers.
+    pub(super) fn release(&self) {
+        self.plan.steps(&self.plan.release, None, self.asked.len()).into_iter().for_each(|step| self.send_off(step));
     }
 
     /// Sends a call whose answer nobody waits for. The handle stays open until it is there.

@@ -157,6 +157,14 @@ impl Source {
         Ok(())
     }
 
+    /// No further call is made that blocks.
+    #[cfg(all(target_os = "linux", not(miri)))]
+    pub(super) fn leave(&self) {
+        if let Waits::Blocked(blocking) = &self.waits {
+            blocking.leave();
+        }
+    }
+
     /// Which failures of calls that are kept pending are no end, until it is stopped.
     fn passing(&self, plan: &Plan) -> impl Fn(&overlapped::Error) -> bool + Send + Sync + 'static {
         let (ends, is_stopping) = (plan.wait.again_on.clone(), self.is_stopping.clone());

@@ -262,6 +262,10 @@ impl Lines {
         if self.stopped.is_some() && !source.is_one_by_one() {
             return Ok(());
         }
+        if self.stopped.is_some_and(|at| at.elapsed() > ENOUGH) {
+            source.waits = Waits::Over;
+            return Ok(());
+        }
         #[cfg(all(target_os = "linux", not(miri)))]
         if let Waits::Blocked(blocking) = &source.waits {
             blocking.go_on();
