@@ -1,7 +1,9 @@
 //! `linewake profile`: tools for the one who describes a vendor's driver.
 
 mod decode;
+mod header;
 mod hex;
+mod new;
 mod terminal;
 
 use std::io::Write as _;
@@ -56,6 +58,7 @@ enum Action {
         file: PathBuf,
     },
     Decode(decode::Arguments),
+    New(new::Arguments),
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
@@ -79,5 +82,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
             output::write(|out| out.write_all(text.as_bytes()))
         }
         Action::Decode(arguments) => decode::run(arguments),
+        Action::New(arguments) => new::run(arguments),
     }
 }

@@ -205,8 +205,10 @@ impl<'a> Value<'a> {
     /// What is still to be found out: `linewake profile new` writes it so, in the place of a value.
     fn to_do(&self) -> Option<Error> {
         let what = self.value.as_str()?.strip_prefix(TO_DO)?.trim();
-        let places = self.source.text.match_indices(TO_DO_TEXTS).map(|(at, _)| at);
-        let others = places.filter(|at| *at != self.at.start);
+        let text = self.source.text;
+        let is_comment = |at: usize| text[..at].rsplit('\n').next().unwrap_or("").trim_start().starts_with('#');
+        let places = text.match_indices(TO_DO_TEXTS).map(|(at, _)| at).take(64);
+        let others = places.filter(|&at| at != self.at.start && !is_comment(at));
         let lines: Vec<_> =
             others.map(|at| self.source.place(&(at..at)).split(':').next().map(str::to_owned)).collect();
         let lines: Vec<_> = lines.into_iter().flatten().take(8).collect();
@@ -337,14 +339,14 @@ mod tests {
 
     #[test]
     fn what_is_to_be_filled_in_is_said_wherever_it_stands() {
-        let text = "a = \"TODO: how many?\"\n\nb = \"TODO: which?\" # TODO\nc = \"TODO: a table\"\nd = \"TODO list\"\n";
+        let text = "a = \"TODO: how many?\"\n\nb = \"TODO: which?\" # TODO\n# e = \"TODO: x\"\nc = \"TODO: a table\"\nd = \"TODO list\"\n";
         let root = DeTable::parse(text).unwrap();
         let keys = Keys::new(source(text), &root);
         let said = |error: Error| error.to_string();
         let many = said(keys.need("a").unwrap().number(0, 9).unwrap_err());
-        let others = "(lines 3, 4 are still to be filled in too)";
+        let others = "(lines 3, 5 are still to be filled in too)";
         assert_eq!(many, format!("a.toml:1:5: \"a\": here is still to be filled in: how many? {others}"));
-        assert!(said(keys.need("b").unwrap().text().unwrap_err()).contains("filled in: which? (lines 1, 4"));
+        assert!(said(keys.need("b").unwrap().text().unwrap_err()).contains("filled in: which? (lines 1, 5"));
         assert!(said(keys.need("c").unwrap().table().unwrap_err()).contains("filled in: a table (lines 1, 3"));
         assert_eq!(keys.need("d").unwrap().text().unwrap(), "TODO list", "a name like another");
     }

@@ -1,0 +1,511 @@
+//! Constant expressions of C, with macros. What is not known stays unknown, and is named.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use super::lexer::{Kind, Token};
+use super::preprocessor::Preprocessed;
+
+/// Parentheses and macros within each other: more are no header's.
+const DEEPEST: u32 = 64;
+/// Steps of one expression.
+const MOST_STEPS: u64 = 20_000;
+/// Tokens that a macro with arguments becomes.
+const MOST_TOKENS: usize = 4096;
+
+/// A constant that is no macro: of an enum, or a variable that never changes.
+#[derive(Clone, Debug)]
+pub(super) struct Constant<'a> {
+    /// What it is given; a constant of an enum may have none before it.
+    pub(super) tokens: Rc<[Token<'a>]>,
+    /// What is added: its place behind the one that has a value.
+    pub(super) added: i128,
+    pub(super) line: u32,
+}
+
+/// Where names are looked up.
+pub(super) struct Scope<'s, 'a> {
+    source: &'s Preprocessed<'a>,
+    constants: Option<&'s HashMap<&'a str, Constant<'a>>>,
+    /// The size of a type, in whose words it is written.
+    size_of: Option<&'s dyn Fn(&[Token<'a>]) -> Option<u64>>,
+    /// Whether a word is a type: what is before it in parentheses is then no number.
+    is_type: Option<&'s dyn Fn(&str) -> bool>,
+    steps: Cell<u64>,
+    /// The first name that nobody knows.
+    unknown: RefCell<Option<String>>,
+}
+
+/// What cannot be read as an expression.
+struct NoExpression;
+
+/// A number, if it is known.
+type Value = Result<Option<i128>, NoExpression>;
+
+impl<'s, 'a> Scope<'s, 'a> {
+    pub(super) fn of_macros(source: &'s Preprocessed<'a>) -> Self {
+        let (steps, unknown) = (Cell::new(source.steps.get().min(MOST_STEPS)), RefCell::default());
+        Self { source, constants: None, size_of: None, is_type: None, steps, unknown }
+    }
+
+    pub(super) fn of_all(
+        source: &'s Preprocessed<'a>,
+        constants: &'s HashMap<&'a str, Constant<'a>>,
+        size_of: &'s dyn Fn(&[Token<'a>]) -> Option<u64>,
+        is_type: &'s dyn Fn(&str) -> bool,
+    ) -> Self {
+        let (constants, size_of, is_type) = (Some(constants), Some(size_of), Some(is_type));
+        Self { constants, size_of, is_type, ..Self::of_macros(source) }
+    }
+
+    /// The number that an expression is. `Err` says what is not known of it.
+    pub(super) fn evaluate(&self, tokens: &[Token<'a>]) -> Result<i128, String> {
+        self.begin();
+        match self.parse(tokens, 0, None) {
+            Ok(Some(number)) => Ok(number),
+            Ok(None) => Err(match self.unknown.take() {
+                Some(name) => format!("\"{name}\" is not defined"),
+                None => "it cannot be computed".to_owned(),
+            }),
+            Err(NoExpression) => Err("it is no expression of numbers".to_owned()),
+        }
+    }
+
+    pub(super) fn condition(&self, tokens: &[Token<'a>], defined: &dyn Fn(&str) -> Option<i128>) -> Option<i128> {
+        self.begin();
+        self.parse(tokens, 0, Some(defined)).unwrap_or(None)
+    }
+
+    fn begin(&self) {
+        self.steps.set(self.source.steps.get().min(MOST_STEPS));
+        self.unknown.replace(None);
+    }
+
+    /// One step more; not without end.
+    fn step(&self) -> Result<(), NoExpression> {
+        self.source.steps.set(self.source.steps.get().saturating_sub(1));
+        match self.steps.get().checked_sub(1) {
+            Some(left) => {
+                self.steps.set(left);
+                Ok(())
+            }
+            None => Err(NoExpression),
+        }
+    }
+
+    fn parse(&self, tokens: &[Token<'a>], depth: u32, defined: Option<&dyn Fn(&str) -> Option<i128>>) -> Value {
+        let mut parser = Parser { scope: self, tokens, at: 0, depth, defined };
+        let value = parser.choice()?;
+        if parser.at == tokens.len() { Ok(value) } else { Err(NoExpression) }
+    }
+
+    fn named(&self, name: &'a str, depth: u32, defined: Option<&dyn Fn(&str) -> Option<i128>>) -> Value {
+        if depth > DEEPEST {
+            return Err(NoExpression);
+        }
+        if let Some((body, _)) = self.source.body(name) {
+            return if body.is_empty() { Ok(None) } else { self.parse(body, depth + 1, defined) };
+        }
+        if let Some(constant) = self.constants.and_then(|constants| constants.get(name)) {
+            let first =
+                if constant.tokens.is_empty() { Some(0) } else { self.parse(&constant.tokens, depth + 1, None)? };
+            return Ok(first.map(|first| first.wrapping_add(constant.added)));
+        }
+        let standard = standard(name);
+        if standard.is_none() {
+            self.unknown.borrow_mut().get_or_insert_with(|| name.to_owned());
+        }
+        Ok(standard)
+    }
+
+    /// What a macro becomes with its arguments; none if it takes none.
+    pub(super) fn expand(&self, name: &str, arguments: &[&[Token<'a>]]) -> Option<Vec<Token<'a>>> {
+        let of_name = self.source.macros.get(name)?;
+        let parameters = of_name.parameters.as_ref()?;
+        let mut expanded = Vec::new();
+        for token in self.source.tokens_of(of_name) {
+            match parameters.iter().position(|parameter| token.kind == Kind::Word && *parameter == token.text) {
+                Some(place) => expanded.extend_from_slice(arguments.get(place)?),
+                None => expanded.push(*token),
+            }
+            if expanded.len() > MOST_TOKENS || self.step().is_err() {
+                return None;
+            }
+        }
+        Some(expanded)
+    }
+}
+
+/// What stands between the parentheses from here on, by the commas between, and how many tokens that took.
+pub(super) fn arguments<'p, 'a>(tokens: &'p [Token<'a>]) -> Option<(Vec<&'p [Token<'a>]>, usize)> {
+    if !tokens.first()?.is("(") {
+        return None;
+    }
+    let (mut depth, mut from, mut arguments) = (0_u32, 1, Vec::new());
+    for (at, token) in tokens.iter().enumerate() {
+        match token.text {
+            "(" if token.kind == Kind::Sign => depth += 1,
+            ")" if token.kind == Kind::Sign => {
+                depth -= 1;
+                if depth == 0 {
+                    arguments.push(&tokens[from..at]);
+                    return Some((arguments, at + 1));
+                }
+            }
+            "," if token.kind == Kind::Sign && depth == 1 => {
+                arguments.push(&tokens[from..at]);
+                from = at + 1;
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
+struct Parser<'p, 's, 'a> {
+    scope: &'p Scope<'s, 'a>,
+    tokens: &'p [Token<'a>],
+    at: usize,
+    depth: u32,
+    /// In a condition: whether a macro is defined.
+    defined: Option<&'p dyn Fn(&str) -> Option<i128>>,
+}
+
+const OPERATORS: [(&str, u8); 18] = [
+    ("||", 1),
+    ("&&", 2),
+    ("|", 3),
+    ("^", 4),
+    ("&", 5),
+    ("==", 6),
+    ("!=", 6),
+    ("<", 7),
+    (">", 7),
+    ("<=", 7),
+    (">=", 7),
+    ("<<", 8),
+    (">>", 8),
+    ("+", 9),
+    ("-", 9),
+    ("*", 10),
+    ("/", 10),
+    ("%", 10),
+];
+
+impl<'a> Parser<'_, '_, 'a> {
+    fn peek(&self) -> Option<Token<'a>> {
+        self.tokens.get(self.at).copied()
+    }
+
+    fn takes(&mut self, text: &str) -> bool {
+        let is = self.peek().is_some_and(|token| token.is(text));
+        self.at += usize::from(is);
+        is
+    }
+
+    fn choice(&mut self) -> Value {
+        let condition = self.binary(1)?;
+        if !self.takes("?") {
+            return Ok(condition);
+        }
+        self.deeper()?;
+        let yes = self.choice()?;
+        if !self.takes(":") {
+            return Err(NoExpression);
+        }
+        let no = self.choice()?;
+        self.depth -= 1;
+        Ok(condition.and_then(|condition| if condition != 0 { yes } else { no }))
+    }
+
+    fn binary(&mut self, least: u8) -> Value {
+        let mut left = self.unary()?;
+        while let Some(token) = self.peek().filter(|token| token.kind == Kind::Sign) {
+            let Some((operator, precedence)) = OPERATORS.iter().find(|(operator, _)| *operator == token.text) else {
+                break;
+            };
+            if *precedence < least {
+                break;
+            }
+            self.at += 1;
+            let right = self.binary(precedence + 1)?;
+            left = combined(operator, left, right);
+        }
+        Ok(left)
+    }
+
+    fn deeper(&mut self) -> Result<(), NoExpression> {
+        self.depth += 1;
+        if self.depth > DEEPEST { Err(NoExpression) } else { self.scope.step() }
+    }
+
+    fn unary(&mut self) -> Value {
+        self.deeper()?;
+        let value = self.primary();
+        self.depth -= 1;
+        value
+    }
+
+    fn primary(&mut self) -> Value {
+        let token = self.peek().ok_or(NoExpression)?;
+        self.at += 1;
+        match token.kind {
+            Kind::Number => Ok(Some(number(token.text).ok_or(NoExpression)?)),
+            Kind::Letter => Ok(Some(letter(token.text).ok_or(NoExpression)?)),
+            Kind::Word => self.word(token),
+            Kind::Sign => match token.text {
+                "-" => Ok(self.unary()?.map(i128::wrapping_neg)),
+                "+" => self.unary(),
+                "~" => Ok(self.unary()?.map(|number| !number)),
+                "!" => Ok(self.unary()?.map(|number| i128::from(number == 0))),
+                "(" if self.is_cast() => self.unary(),
+                "(" => {
+                    let value = self.choice()?;
+                    if self.takes(")") { Ok(value) } else { Err(NoExpression) }
+                }
+                _ => Err(NoExpression),
+            },
+            _ => Err(NoExpression),
+        }
+    }
+
+    /// Whether a type stands in the parentheses that are open here; then it is passed over.
+    fn is_cast(&mut self) -> bool {
+        let Some(is_type) = self.scope.is_type else { return false };
+        let inner = &self.tokens[self.at..];
+        let Some(end) = inner.iter().take(8).position(|token| token.is(")")) else { return false };
+        let words = &inner[..end];
+        let is_plain = words.iter().all(|token| token.kind == Kind::Word || token.is("*"));
+        let is = is_plain && words.first().is_some_and(|word| is_type(word.text));
+        if is {
+            self.at += end + 1;
+        }
+        is
+    }
+
+    fn word(&mut self, token: Token<'a>) -> Value {
+        let rest = &self.tokens[self.at..];
+        if let (Some(defined), "defined") = (self.defined, token.text) {
+            let is_enclosed = rest.first().is_some_and(|token| token.is("("));
+            let name = rest.get(usize::from(is_enclosed)).ok_or(NoExpression)?;
+            self.at += if is_enclosed { 3 } else { 1 };
+            return Ok(defined(name.text));
+        }
+        if token.text == "sizeof" {
+            let (arguments, taken) = arguments(rest).ok_or(NoExpression)?;
+            self.at += taken;
+            return Ok(self.scope.size_of.and_then(|size_of| size_of(arguments.first()?)).map(i128::from));
+        }
+        let takes_arguments = self.scope.source.macros.get(token.text).is_some_and(|of| of.parameters.is_some());
+        if takes_arguments && let Some((arguments, taken)) = arguments(rest) {
+            self.at += taken;
+            let expanded = self.scope.expand(token.text, &arguments).ok_or(NoExpression)?;
+            return self.scope.parse(&expanded, self.depth + 1, self.defined);
+        }
+        self.scope.named(token.text, self.depth, self.defined)
+    }
+}
+
+fn combined(operator: &str, left: Option<i128>, right: Option<i128>) -> Option<i128> {
+    // One of the two may be enough.
+    match (operator, left, right) {
+        ("&&", Some(0), _) | ("&&", _, Some(0)) => return Some(0),
+        ("||", Some(number), _) | ("||", _, Some(number)) if number != 0 => return Some(1),
+        _ => {}
+    }
+    let (left, right) = (left?, right?);
+    let shift = |right: i128| u32::try_from(right).ok().filter(|shift| *shift < 64);
+    Some(match operator {
+        "&&" | "||" => i128::from(left != 0 && right != 0),
+        "|" => left | right,
+        "^" => left ^ right,
+        "&" => left & right,
+        "==" => i128::from(left == right),
+        "!=" => i128::from(left != right),
+        "<" => i128::from(left < right),
+        ">" => i128::from(left > right),
+        "<=" => i128::from(left <= right),
+        ">=" => i128::from(left >= right),
+        "<<" => left.wrapping_shl(shift(right)?),
+        ">>" => left.wrapping_shr(shift(right)?),
+        "+" => left.wrapping_add(right),
+        "-" => left.wrapping_sub(right),
+        "*" => left.wrapping_mul(right),
+        "/" => left.checked_div(right)?,
+        "%" => left.checked_rem(right)?,
+        _ => return None,
+    })
+}
+
+/// A whole number as C writes it.
+pub(super) fn number(text: &str) -> Option<i128> {
+    let text: String = text.chars().filter(|c| *c != '\'').collect();
+    let lower = text.to_ascii_lowercase();
+    let (digits, radix) = match lower.as_bytes() {
+        [b'0', b'x', ..] => (&lower[2..], 16),
+        [b'0', b'b', ..] => (&lower[2..], 2),
+        [b'0', _, ..] => (&lower[1..], 8),
+        _ => (&*lower, 10),
+    };
+    let length = digits.bytes().take_while(|byte| char::from(*byte).is_digit(radix)).count();
+    let (digits, suffix) = digits.split_at(length);
+    if !matches!(
+        suffix,
+        "" | "u" | "l" | "ul" | "lu" | "ll" | "ull" | "llu" | "z" | "uz" | "i64" | "ui64" | "i32" | "ui32"
+    ) {
+        return None;
+    }
+    if digits.is_empty() {
+        // Of `0u`, say.
+        return (radix == 8).then_some(0);
+    }
+    u64::from_str_radix(digits, radix).ok().map(i128::from)
+}
+
+/// The number of a character, or of a few.
+fn letter(text: &str) -> Option<i128> {
+    let inner = text.strip_prefix('\'')?.strip_suffix('\'')?;
+    let bytes = match inner.as_bytes() {
+        [b'\\', b'x', digits @ ..] => return i128::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok(),
+        [b'\\', digits @ ..] if digits.first()?.is_ascii_digit() => {
+            return i128::from_str_radix(std::str::from_utf8(digits).ok()?, 8).ok();
+        }
+        [b'\\', b'n'] => b"\n",
+        [b'\\', b't'] => b"\t",
+        [b'\\', b'r'] => b"\r",
+        [b'\\', other] => std::slice::from_ref(other),
+        bytes => bytes,
+    };
+    (1..=4).contains(&bytes.len()).then(|| bytes.iter().fold(0, |number, &byte| number << 8 | i128::from(byte)))
+}
+
+/// Names of the system's own headers (devioctl.h, winioctl.h, asm-generic/ioctl.h).
+fn standard(name: &str) -> Option<i128> {
+    const NAMES: [(&str, i128); 55] = [
+        ("METHOD_BUFFERED", 0),
+        ("METHOD_IN_DIRECT", 1),
+        ("METHOD_OUT_DIRECT", 2),
+        ("METHOD_NEITHER", 3),
+        ("METHOD_DIRECT_TO_HARDWARE", 1),
+        ("METHOD_DIRECT_FROM_HARDWARE", 2),
+        ("FILE_ANY_ACCESS", 0),
+        ("FILE_SPECIAL_ACCESS", 0),
+        ("FILE_READ_ACCESS", 1),
+        ("FILE_READ_DATA", 1),
+        ("FILE_WRITE_ACCESS", 2),
+        ("FILE_WRITE_DATA", 2),
+        ("FILE_DEVICE_BEEP", 1),
+        ("FILE_DEVICE_CD_ROM", 2),
+        ("FILE_DEVICE_CONTROLLER", 4),
+        ("FILE_DEVICE_DATALINK", 5),
+        ("FILE_DEVICE_DISK", 7),
+        ("FILE_DEVICE_FILE_SYSTEM", 9),
+        ("FILE_DEVICE_INPORT_PORT", 0xa),
+        ("FILE_DEVICE_KEYBOARD", 0xb),
+        ("FILE_DEVICE_MIDI_IN", 0xd),
+        ("FILE_DEVICE_MIDI_OUT", 0xe),
+        ("FILE_DEVICE_MOUSE", 0xf),
+        ("FILE_DEVICE_NAMED_PIPE", 0x11),
+        ("FILE_DEVICE_NETWORK", 0x12),
+        ("FILE_DEVICE_NULL", 0x15),
+        ("FILE_DEVICE_PARALLEL_PORT", 0x16),
+        ("FILE_DEVICE_PHYSICAL_NETCARD", 0x17),
+        ("FILE_DEVICE_PRINTER", 0x18),
+        ("FILE_DEVICE_SCANNER", 0x19),
+        ("FILE_DEVICE_SERIAL_MOUSE_PORT", 0x1a),
+        ("FILE_DEVICE_SERIAL_PORT", 0x1b),
+        ("FILE_DEVICE_SCREEN", 0x1c),
+        ("FILE_DEVICE_SOUND", 0x1d),
+        ("FILE_DEVICE_STREAMS", 0x1e),
+        ("FILE_DEVICE_TAPE", 0x1f),
+        ("FILE_DEVICE_TRANSPORT", 0x21),
+        ("FILE_DEVICE_UNKNOWN", 0x22),
+        ("FILE_DEVICE_USB", 0x22),
+        ("FILE_DEVICE_VIDEO", 0x23),
+        ("FILE_DEVICE_VIRTUAL_DISK", 0x24),
+        ("FILE_DEVICE_WAVE_IN", 0x25),
+        ("FILE_DEVICE_WAVE_OUT", 0x26),
+        ("FILE_DEVICE_8042_PORT", 0x27),
+        ("FILE_DEVICE_BATTERY", 0x29),
+        ("FILE_DEVICE_BUS_EXTENDER", 0x2a),
+        ("FILE_DEVICE_MODEM", 0x2b),
+        ("FILE_DEVICE_KS", 0x2f),
+        ("FILE_DEVICE_SMARTCARD", 0x31),
+        ("FILE_DEVICE_ACPI", 0x32),
+        ("FILE_DEVICE_SERENUM", 0x37),
+        ("FILE_DEVICE_GPIO", 0x48),
+        ("FILE_DEVICE_USBEX", 0x49),
+        ("_IOC_WRITE", 1),
+        ("_IOC_READ", 2),
+    ];
+    let of_name = NAMES.iter().find(|(known, _)| *known == name).map(|(_, number)| *number);
+    of_name.or((name == "_IOC_NONE").then_some(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::lexer::Lexer;
+    use super::*;
+
+    fn value(header: &str, expression: &str) -> Result<i128, String> {
+        let mut source = Preprocessed::default();
+        source.read(header, 1);
+        let tokens: Vec<_> = Lexer::new(expression, 1).collect();
+        let tokens: Vec<_> = tokens.into_iter().map(|token| Token { text: token.text, ..token }).collect();
+        let scope = Scope { is_type: Some(&|word| word == "ULONG"), ..Scope::of_macros(&source) };
+        scope.evaluate(&tokens)
+    }
+
+    #[test]
+    fn numbers_are_those_of_c() {
+        for (text, number) in
+            [("0", 0), ("0x1F", 31), ("017", 15), ("0b101", 5), ("10UL", 10), ("0u", 0), ("1'000", 1000), ("5ui64", 5)]
+        {
+            assert_eq!(super::number(text), Some(number), "{text}");
+        }
+        for text in ["1.5", "0x", "1e3", "08", "5x", "99999999999999999999"] {
+            assert_eq!(super::number(text), None, "{text}");
+        }
+        assert_eq!(
+            (letter("'p'"), letter("'\\x41'"), letter("'\\n'"), letter("'GPIO'")),
+            (Some(112), Some(65), Some(10), Some(0x4750_494f))
+        );
+        assert_eq!((letter("''"), letter("'")), (None, None));
+    }
+
+    #[test]
+    fn operators_bind_as_in_c() {
+        for (text, number) in [
+            ("1 + 2 * 3", 7),
+            ("(1 + 2) * 3", 9),
+            ("1 << 4 | 1", 17),
+            ("~0 & 0xff", 255),
+            ("-1 < 0 ? 10 : 20", 10),
+            ("(ULONG)0x22 << 16", 0x22_0000),
+            ("'p' << 8", 0x7000),
+            ("A(3) + B", 0x803),
+            ("10 / 3 % 2", 1),
+        ] {
+            assert_eq!(value("#define A(n) (0x800 + (n))\n#define B C\n#define C 0", text), Ok(number), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_known_is_named_and_no_number() {
+        assert_eq!(value("", "BASE + 1"), Err("\"BASE\" is not defined".to_owned()));
+        assert_eq!(value("", "1 +"), Err("it is no expression of numbers".to_owned()));
+        assert_eq!(value("", "1 / 0"), Err("it cannot be computed".to_owned()));
+        assert_eq!(value("#define A A", "A"), Err("it is no expression of numbers".to_owned()));
+    }
+
+    #[test]
+    fn macros_that_grow_without_end_are_given_up() {
+        let bomb: String = (0..60).map(|at| format!("#define A{at} (A{} + A{})\n", at + 1, at + 1)).collect();
+        assert!(value(&format!("{bomb}#define A60 1\n"), "A0").is_err());
+        assert!(value("", &"(".repeat(100_000)).is_err());
+        assert!(value("", &"-".repeat(100_000)).is_err());
+        assert!(value("", &format!("1{}", " ? 1 : 1".repeat(100_000))).is_err());
+        assert_eq!(value("", &format!("1{}", " + 1".repeat(1000))), Ok(1001));
+    }
+}

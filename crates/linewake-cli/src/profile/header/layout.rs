@@ -1,0 +1,444 @@
+//! Where the fields of a struct are, as a compiler for 64 bits lays it out.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use super::declarations::{Base, Declarations, Member, Type, is_qualifier};
+use super::expression::Scope;
+use super::lexer::{Kind, Token};
+use super::preprocessor::Preprocessed;
+
+/// Names for types of other names.
+const DEEPEST: u32 = 32;
+
+/// How long the types are that differ from system to system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in super::super) enum Model {
+    /// `long` has 4 bytes.
+    Windows,
+    /// `long` has 8 bytes.
+    Linux,
+}
+
+/// A number somewhere in a struct.
+#[derive(Clone, Debug, PartialEq)]
+pub(in super::super) struct Place {
+    /// With the names of the structs that it is in.
+    pub(in super::super) name: String,
+    pub(in super::super) of: String,
+    pub(in super::super) at: u64,
+    /// Of one, if there are several.
+    pub(in super::super) width: u64,
+    /// How many there are one after the other; none for as many as follow.
+    pub(in super::super) count: Option<u64>,
+    /// How far it is from one to the next.
+    pub(in super::super) stride: u64,
+    pub(in super::super) is_big_endian: bool,
+    pub(in super::super) is_pointer: bool,
+}
+
+/// A struct, laid out.
+#[derive(Clone, Debug, Default)]
+pub(in super::super) struct Shape {
+    pub(in super::super) name: String,
+    pub(in super::super) line: u32,
+    pub(in super::super) size: Option<u64>,
+    pub(in super::super) places: Vec<Place>,
+    /// What is not known of it, in sentences.
+    pub(in super::super) doubts: Vec<String>,
+}
+
+/// A size and an alignment.
+type Room = Result<(u64, u64), String>;
+
+#[derive(Debug)]
+struct Laid {
+    room: Room,
+    /// Where its members are, as far as that is known.
+    at: Vec<Option<u64>>,
+}
+
+pub(in super::super) struct Layouts<'h, 'a> {
+    source: &'h Preprocessed<'a>,
+    declared: &'h Declarations<'a>,
+    model: Model,
+    laid: RefCell<HashMap<usize, Option<Rc<Laid>>>>,
+    /// Structs and sizes within each other, at the moment.
+    depth: Cell<u32>,
+}
+
+impl<'h, 'a> Layouts<'h, 'a> {
+    pub(super) fn new(source: &'h Preprocessed<'a>, declared: &'h Declarations<'a>, model: Model) -> Self {
+        let layouts = Self { source, declared, model, laid: RefCell::default(), depth: Cell::default() };
+        // In the order of the file none needs one that is not laid out yet.
+        (0..declared.records.len()).for_each(|record| drop(layouts.laid(record)));
+        layouts
+    }
+
+    fn deeper<T>(&self, with: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+        if self.depth.get() > DEEPEST {
+            return Err("too much is in it".to_owned());
+        }
+        self.depth.set(self.depth.get() + 1);
+        let result = with();
+        self.depth.set(self.depth.get() - 1);
+        result
+    }
+
+    /// All structs of the header, with the names that they have.
+    pub(in super::super) fn all(&self) -> impl Iterator<Item = usize> + '_ {
+        self.declared.records.iter().enumerate().filter(|(_, record)| record.name.is_some()).map(|(index, _)| index)
+    }
+
+    /// The struct of this name: its tag, or a type's.
+    pub(in super::super) fn named(&self, name: &str) -> Option<usize> {
+        let of_type = self.declared.types.get(name).filter(|of| !of.is_pointer && of.dimensions.is_empty());
+        match of_type.map(|of| &of.base) {
+            Some(Base::Record(record)) => Some(*record),
+            Some(Base::Tag(tag)) => self.declared.tags.get(tag).copied(),
+            Some(Base::Words(words)) if words.len() == 1 && words[0] != name => {
+                self.declared.tags.get(words[0]).copied()
+            }
+            _ => self.declared.tags.get(name).copied(),
+        }
+    }
+
+    pub(in super::super) fn shape(&self, record: usize) -> Shape {
+        let of = &self.declared.records[record];
+        let laid = self.laid(record);
+        let mut shape = Shape {
+            name: of.name.unwrap_or("without a name").to_owned(),
+            line: of.line,
+            size: laid.as_ref().and_then(|laid| laid.room.as_ref().ok()).map(|(size, _)| *size),
+            ..Shape::default()
+        };
+        if of.is_unsure {
+            shape
+                .doubts
+                .push("parts of it stand between #if and #endif: leave out those that your driver lacks".to_owned());
+        }
+        match laid.as_ref().map(|laid| &laid.room) {
+            Some(Err(why)) => shape.doubts.push(format!("{why}; what comes from there on is not computed")),
+            None => shape.doubts.push("it has itself in it".to_owned()),
+            Some(Ok(_)) => {}
+        }
+        self.flatten(record, 0, "", &mut shape.places, 0);
+        if shape.places.len() > MOST_PLACES {
+            shape.places.truncate(MOST_PLACES);
+            shape.doubts.push(format!("it has more than {MOST_PLACES} fields, and the others are not shown"));
+        }
+        shape
+    }
+
+    fn flatten(&self, record: usize, base: u64, prefix: &str, into: &mut Vec<Place>, depth: u32) {
+        let Some(laid) = self.laid(record) else { return };
+        for (member, at) in self.declared.records[record].members.iter().zip(&laid.at) {
+            let Some(at) = at.and_then(|at| base.checked_add(at)) else { return };
+            if into.len() > MOST_PLACES {
+                return;
+            }
+            let name = match (prefix, member.name) {
+                ("", name) => name.to_owned(),
+                (prefix, "") => prefix.to_owned(),
+                (prefix, name) => format!("{prefix}.{name}"),
+            };
+            let Some(of) = self.resolved(&member.of, 0) else { return };
+            let (Ok((size, _)), Ok(count)) = (self.room_of_one(&of), self.count(&of.dimensions)) else { return };
+            let inner = match (&of.base, of.is_pointer) {
+                (Base::Record(inner), false) => Some(*inner),
+                (Base::Tag(tag), false) => self.declared.tags.get(tag).copied(),
+                _ => None,
+            };
+            let is_array = !of.dimensions.is_empty();
+            let from = into.len();
+            match inner {
+                Some(inner) if size > 0 && depth < DEEPEST_SHOWN => {
+                    let name = if is_array { format!("{name}[0]") } else { name.clone() };
+                    self.flatten(inner, at, &name, into, depth + 1);
+                }
+                _ => into.push(Place {
+                    name: name.clone(),
+                    of: words(&member.of),
+                    at,
+                    width: size,
+                    count: Some(1),
+                    stride: size,
+                    is_big_endian: self.is_big_endian(&of),
+                    is_pointer: of.is_pointer,
+                }),
+            }
+            if is_array {
+                for place in &mut into[from..] {
+                    (place.count, place.stride) = (count, size);
+                }
+            }
+        }
+    }
+
+    fn is_big_endian(&self, of: &Type<'a>) -> bool {
+        match &of.base {
+            Base::Words(words) => words.iter().any(|word| word.starts_with("__be") || word.starts_with("be32")),
+            _ => false,
+        }
+    }
+
+    fn laid(&self, record: usize) -> Option<Rc<Laid>> {
+        if let Some(laid) = self.laid.borrow().get(&record) {
+            return laid.clone();
+        }
+        // While it is being laid out, whoever has it in itself is endless.
+        self.laid.borrow_mut().insert(record, None);
+        let laid = Rc::new(self.lay(record));
+        self.laid.borrow_mut().insert(record, Some(laid.clone()));
+        Some(laid)
+    }
+
+    fn lay(&self, record: usize) -> Laid {
+        let record = &self.declared.records[record];
+        let (mut end, mut widest) = (0_u64, record.align.unwrap_or(1));
+        let mut places = Vec::new();
+        let mut room = Ok(());
+        for member in &record.members {
+            if room.is_err() {
+                places.push(None);
+                continue;
+            }
+            match self.room_of(member) {
+                Ok((size, align)) => {
+                    let limited = record.pack.map_or(align, |pack| align.min(pack));
+                    let align = member.align.map_or(limited, |least| limited.max(least)).max(1);
+                    widest = widest.max(align);
+                    let at = if record.is_union { 0 } else { end.checked_next_multiple_of(align).unwrap_or(u64::MAX) };
+                    places.push(Some(at));
+                    end = end.max(at.saturating_add(size));
+                }
+                Err(why) => {
+                    places.push(None);
+                    room = Err(why);
+                }
+            }
+        }
+        let size = end.checked_next_multiple_of(widest).unwrap_or(u64::MAX);
+        let room = room.and_then(|()| match size {
+            size if size > 1 << 40 => Err("it is larger than any memory".to_owned()),
+            size => Ok((size, widest)),
+        });
+        Laid { room, at: places }
+    }
+
+    fn room_of(&self, member: &Member<'a>) -> Room {
+        let called = match member.name {
+            "" => "a field without a name".to_owned(),
+            name => format!("\"{name}\""),
+        };
+        if member.is_bits {
+            return Err(format!("{called} is a bit-field, whose place is the compiler's choice"));
+        }
+        let room = self.size_of(&member.of, 0);
+        // One name on the way to what is not known is enough.
+        room.map_err(|why| match why.contains(": ") {
+            true => why,
+            false => format!("the size of {called} is not known: {why}"),
+        })
+    }
+
+    fn size_of(&self, of: &Type<'a>, depth: u32) -> Room {
+        let of = self.resolved(of, depth).ok_or("its type is a name for itself")?;
+        let (size, align) = self.room_of_one(&of)?;
+        let count = self.count(&of.dimensions)?.unwrap_or(0);
+        Ok((size.checked_mul(count).ok_or("it is larger than any memory")?, align))
+    }
+
+    /// How many there are; none for as many as follow.
+    fn count(&self, dimensions: &[Vec<Token<'a>>]) -> Result<Option<u64>, String> {
+        let mut all = Some(1_u64);
+        for dimension in dimensions {
+            let count = if dimension.is_empty() { 0 } else { self.number(dimension)? };
+            all = all.and_then(|all| all.checked_mul(count));
+        }
+        match all {
+            Some(0) if !dimensions.is_empty() => Ok(None),
+            Some(all) => Ok(Some(all)),
+            None => Err("it has more elements than any memory".to_owned()),
+        }
+    }
+
+    /// The number that an expression is.
+    pub(super) fn number(&self, tokens: &[Token<'a>]) -> Result<u64, String> {
+        let number = self.scoped(|scope| scope.evaluate(tokens))?;
+        u64::try_from(number).map_err(|_| "a number in it is negative".to_owned())
+    }
+
+    pub(super) fn scoped<T>(&self, with: impl FnOnce(&Scope<'_, 'a>) -> T) -> T {
+        let size_of = |tokens: &[Token<'a>]| self.size_of_words(tokens).ok();
+        let is_type = |word: &str| self.is_type(word);
+        with(&Scope::of_all(self.source, &self.declared.constants, &size_of, &is_type))
+    }
+
+    fn is_type(&self, word: &str) -> bool {
+        let is_keyword = matches!(word, "struct" | "union" | "enum") || is_qualifier(word);
+        is_keyword || self.declared.types.contains_key(word) || plain(&[word], self.model).is_some()
+    }
+
+    /// The type that words name: `struct name`, `unsigned long`, `ULONG`.
+    pub(super) fn type_of_words(&self, tokens: &[Token<'a>]) -> Option<Type<'a>> {
+        let is_pointer = tokens.iter().any(|token| token.is("*"));
+        let mut dimensions = Vec::new();
+        let mut words = tokens;
+        if let Some(open) = tokens.iter().position(|token| token.is("[")) {
+            let close = tokens.iter().position(|token| token.is("]")).filter(|close| *close > open)?;
+            dimensions.push(tokens[open + 1..close].to_vec());
+            words = &tokens[..open];
+        }
+        let words: Vec<_> =
+            words.iter().filter(|token| token.kind == Kind::Word && !is_qualifier(token.text)).collect();
+        let base = match words.as_slice() {
+            [] => return None,
+            [keyword, tag, ..] if matches!(keyword.text, "struct" | "union") => Base::Tag(tag.text),
+            [keyword, ..] if keyword.text == "enum" => Base::Enum,
+            words => Base::Words(words.iter().map(|word| word.text).collect()),
+        };
+        Some(Type { base, is_pointer, dimensions })
+    }
+
+    pub(super) fn size_of_words(&self, tokens: &[Token<'a>]) -> Result<u64, String> {
+        let of = self.type_of_words(tokens).ok_or("it names no type")?;
+        self.deeper(|| self.size_of(&of, 0)).map(|(size, _)| size)
+    }
+
+    /// The struct that words name, or the address of which, if they do.
+    pub(super) fn record_of_words(&self, tokens: &[Token<'a>]) -> Option<usize> {
+        match &self.resolved(&self.type_of_words(tokens)?, 0)?.base {
+            Base::Record(record) => Some(*record),
+            Base::Tag(tag) => self.declared.tags.get(tag).copied(),
+            Base::Words(_) | Base::Enum => None,
+        }
+    }
+
+    pub(super) fn is_pointer(&self, of: &Type<'a>) -> bool {
+        self.resolved(of, 0).is_some_and(|of| of.is_pointer)
+    }
+
+    /// What a type is in the end, names being looked up, and macros that stand for types.
+    fn resolved(&self, of: &Type<'a>, depth: u32) -> Option<Type<'a>> {
+        if depth > DEEPEST {
+            return None;
+        }
+        let Base::Words(words) = &of.base else { return Some(of.clone()) };
+        let words: Vec<_> = words.iter().copied().filter(|word| !is_qualifier(word)).collect();
+        let [name] = words.as_slice() else { return Some(Type { base: Base::Words(words), ..of.clone() }) };
+        let inner = match self.declared.types.get(name) {
+            Some(inner) => self.resolved(inner, depth + 1)?,
+            None => match self.source.body(name).and_then(|(body, _)| self.type_of_words(body)) {
+                Some(inner) => self.resolved(&inner, depth + 1)?,
+                None => return Some(Type { base: Base::Words(words), ..of.clone() }),
+            },
+        };
+        if of.is_pointer {
+            return Some(Type { base: inner.base, ..of.clone() });
+        }
+        let dimensions = of.dimensions.iter().chain(&inner.dimensions).cloned().collect();
+        Some(Type { base: inner.base, is_pointer: inner.is_pointer, dimensions })
+    }
+
+    /// Of one element.
+    fn room_of_one(&self, of: &Type<'a>) -> Room {
+        if of.is_pointer {
+            return Ok((8, 8));
+        }
+        match &of.base {
+            Base::Enum => Ok((4, 4)),
+            Base::Record(record) => self.room_of_record(*record),
+            Base::Tag(tag) => match (self.declared.tags.get(tag), *tag) {
+                (Some(record), _) => self.room_of_record(*record),
+                (None, "timeval" | "timespec" | "__kernel_timespec") => Ok((16, 8)),
+                (None, tag) => Err(format!("\"struct {tag}\" is not declared{}", self.included())),
+            },
+            Base::Words(words) => plain(words, self.model)
+                .ok_or_else(|| format!("\"{}\" is not declared{}", words.join(" "), self.included())),
+        }
+    }
+
+    fn room_of_record(&self, record: usize) -> Room {
+        self.deeper(|| match self.laid(record) {
+            Some(laid) => laid.room.clone(),
+            None => Err("it has itself in it".to_owned()),
+        })
+    }
+
+    fn included(&self) -> String {
+        match self.source.includes.as_slice() {
+            [] => String::new(),
+            includes => {
+                let names: Vec<_> = includes.iter().take(3).map(|name| format!("\"{name}\"")).collect();
+                format!(" (give {} too)", names.join(", "))
+            }
+        }
+    }
+}
+
+/// Structs within structs whose fields are shown; those of deeper ones are one field each.
+const DEEPEST_SHOWN: u32 = 6;
+/// Fields of a struct that are shown.
+const MOST_PLACES: usize = 200;
+
+/// A type in the header's words.
+fn words(of: &Type<'_>) -> String {
+    let mut text = match &of.base {
+        Base::Words(words) => words.join(" "),
+        Base::Tag(tag) => format!("struct {tag}"),
+        Base::Record(_) => "struct".to_owned(),
+        Base::Enum => "enum".to_owned(),
+    };
+    if of.is_pointer {
+        text.push('*');
+    }
+    text
+}
+
+/// The size and the alignment of a type that every compiler, or the system's own headers, have.
+fn plain(words: &[&str], model: Model) -> Option<(u64, u64)> {
+    let long = if model == Model::Windows { 4 } else { 8 };
+    let of = |size: u64| Some((size, size));
+    let [name] = words else {
+        let count = |word: &str| words.iter().filter(|other| **other == word).count();
+        let known = ["unsigned", "signed", "int", "long", "short", "char", "double"];
+        if words.is_empty() || !words.iter().all(|word| known.contains(word)) {
+            return None;
+        }
+        return of(match (count("char"), count("short"), count("long"), count("double")) {
+            (1, ..) => 1,
+            (_, 1, ..) => 2,
+            (_, _, 1, 1) => 16,
+            (_, _, _, 1) => 8,
+            (_, _, 1, _) => long,
+            (_, _, 2, _) => 8,
+            _ => 4,
+        });
+    };
+    match *name {
+        "char" | "bool" | "_Bool" | "__int8" | "__u8" | "__s8" | "u8" | "s8" | "uint8_t" | "int8_t" | "u_int8_t"
+        | "u_char" | "uchar" | "UCHAR" | "CHAR" | "BYTE" | "BOOLEAN" | "UINT8" | "INT8" | "CCHAR" | "unchar"
+        | "byte" => of(1),
+        "short" | "__int16" | "__u16" | "__s16" | "u16" | "s16" | "uint16_t" | "int16_t" | "u_int16_t" | "u_short"
+        | "ushort" | "__le16" | "__be16" | "USHORT" | "SHORT" | "WORD" | "WCHAR" | "UINT16" | "INT16" | "CSHORT"
+        | "ATOM" => of(2),
+        "int" | "unsigned" | "signed" | "float" | "__int32" | "__u32" | "__s32" | "u32" | "s32" | "uint32_t"
+        | "int32_t" | "u_int32_t" | "u_int" | "uint" | "__le32" | "__be32" | "ULONG" | "LONG" | "DWORD" | "UINT"
+        | "INT" | "BOOL" | "UINT32" | "INT32" | "ULONG32" | "LONG32" | "DWORD32" | "NTSTATUS" | "HRESULT" | "FLOAT"
+        | "ACCESS_MASK" | "DEVICE_TYPE" | "COLORREF" | "pid_t" | "uid_t" | "gid_t" => of(4),
+        "double" | "__int64" | "__u64" | "__s64" | "u64" | "s64" | "uint64_t" | "int64_t" | "u_int64_t" | "__le64"
+        | "__be64" | "__aligned_u64" | "loff_t" | "time_t" | "size_t" | "ssize_t" | "uintptr_t" | "intptr_t"
+        | "ptrdiff_t" | "ULONGLONG" | "LONGLONG" | "DWORDLONG" | "DWORD64" | "ULONG64" | "LONG64" | "UINT64"
+        | "INT64" | "QWORD" | "LARGE_INTEGER" | "ULARGE_INTEGER" | "HANDLE" | "PVOID" | "LPVOID" | "ULONG_PTR"
+        | "LONG_PTR" | "DWORD_PTR" | "UINT_PTR" | "INT_PTR" | "SIZE_T" | "SSIZE_T" | "KAFFINITY"
+        | "PHYSICAL_ADDRESS" | "HWND" | "LPSTR" | "PCHAR" | "PUCHAR" | "PULONG" | "PUSHORT" | "LPCSTR" | "PWSTR"
+        | "DOUBLE" => of(8),
+        "long" | "u_long" | "ulong" | "__kernel_ulong_t" | "__kernel_long_t" => of(long),
+        "wchar_t" => of(if model == Model::Windows { 2 } else { 4 }),
+        "FILETIME" => Some((8, 4)),
+        "GUID" | "UUID" | "CLSID" => Some((16, 4)),
+        _ => None,
+    }
+}
