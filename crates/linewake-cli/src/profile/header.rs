@@ -1,10 +1,11 @@
-//! A C header, as far as a profile needs it: the control codes and ioctls that it defines, its structs with the places of
-//! their fields, the interfaces and device names.
+//! A C header, as far as a profile needs it: the control codes and ioctls that it defines, its structs with the places
+//! of their fields, the interfaces and device names.
 //!
 //! No crate does that here. tree-sitter-c is C code, which `cargo check` for another system would need a compiler for;
-//! lang-c reads what a preprocessor has left, where the codes are no names any more; cexpr knows expressions alone, and its
-//! last release is of 2021; libclang has to be installed. So this is a small scanner. It is tolerant: it takes what it
-//! understands, says what it leaves out, and a header from anywhere takes time and memory in proportion to its length.
+//! lang-c reads what a preprocessor has left, where the codes are no names any more; cexpr knows expressions alone,
+//! and its last release is of 2021; libclang has to be installed. So this is a small scanner. It is tolerant: it takes
+//! what it understands, says what it leaves out, and a header from anywhere takes time and memory in proportion to its
+//! length.
 
 mod codes;
 mod declarations;
@@ -12,6 +13,7 @@ mod expression;
 mod layout;
 mod lexer;
 mod preprocessor;
+mod standard;
 
 use self::codes::Finder;
 pub(super) use self::codes::{Carried, Code, Number};

@@ -2,6 +2,7 @@
 
 mod ask;
 mod call;
+mod names;
 mod skeleton;
 
 use std::fs::File;

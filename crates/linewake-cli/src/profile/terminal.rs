@@ -1,4 +1,5 @@
-//! What a terminal shows: lines that are too long for it go on below, behind what they begin with. A pipe gets them whole.
+//! What a terminal shows: lines that are too long for it go on below, behind what they begin with. A pipe gets them
+//! whole.
 
 use std::io::IsTerminal as _;
 

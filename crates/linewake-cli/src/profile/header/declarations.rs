@@ -6,6 +6,7 @@ use std::rc::Rc;
 use super::expression::{Constant, arguments};
 use super::lexer::{Kind, Token};
 use super::preprocessor::Preprocessed;
+use super::standard::{is_plain_type, is_qualifier};
 
 /// Structs within structs: more are no header's.
 const DEEPEST: usize = 64;
@@ -123,7 +124,7 @@ impl<'a> Reader<'_, 'a> {
                 Kind::Word => match token.text {
                     "typedef" => self.typedef(),
                     "struct" | "union" => drop(self.record(token)),
-                    "enum" => drop(self.enumeration()),
+                    "enum" => self.enumeration(),
                     "DEFINE_GUID" => self.guid(),
                     _ if self.tokens.get(self.at).is_some_and(|next| next.is("=")) => self.constant(token),
                     _ => {}
@@ -306,8 +307,8 @@ impl<'a> Reader<'_, 'a> {
                         let inner = self.enclosed("(", ")");
                         if let Some(star) = inner.iter().position(|token| token.is("*")) {
                             of.is_pointer = true;
-                            let words = inner[star..].iter().filter(|token| token.kind == Kind::Word);
-                            name = name.or(words.last().map(|token| token.text));
+                            let mut words = inner[star..].iter().filter(|token| token.kind == Kind::Word);
+                            name = name.or(words.next_back().map(|token| token.text));
                         }
                     }
                     "[" => {
@@ -520,64 +521,4 @@ impl<'a> Reader<'_, 'a> {
             self.declared.interfaces.push((name.text, guid, name.line));
         }
     }
-}
-
-/// What says nothing of a type's size.
-pub(super) fn is_qualifier(word: &str) -> bool {
-    matches!(
-        word,
-        "const"
-            | "volatile"
-            | "static"
-            | "extern"
-            | "register"
-            | "restrict"
-            | "__restrict"
-            | "inline"
-            | "__user"
-            | "__iomem"
-            | "__kernel"
-            | "constexpr"
-            | "mutable"
-            | "IN"
-            | "OUT"
-            | "INOUT"
-            | "OPTIONAL"
-            | "_In_"
-            | "_Out_"
-            | "_Inout_"
-            | "CONST"
-            | "VOLATILE"
-            | "FAR"
-            | "NEAR"
-            | "UNALIGNED"
-            | "__unaligned"
-            | "__extension__"
-            | "WINAPI"
-            | "CALLBACK"
-            | "__cdecl"
-            | "__stdcall"
-    )
-}
-
-/// The words of C's own types: no name is one of them.
-pub(super) fn is_plain_type(word: &str) -> bool {
-    matches!(
-        word,
-        "char"
-            | "short"
-            | "int"
-            | "long"
-            | "signed"
-            | "unsigned"
-            | "float"
-            | "double"
-            | "void"
-            | "_Bool"
-            | "bool"
-            | "__int64"
-            | "__int32"
-            | "__int16"
-            | "__int8"
-    )
 }

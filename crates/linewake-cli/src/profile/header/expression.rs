@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use super::lexer::{Kind, Token};
 use super::preprocessor::Preprocessed;
+use super::standard;
 
 /// Parentheses and macros within each other: more are no header's.
 const DEEPEST: u32 = 64;
@@ -24,12 +25,17 @@ pub(super) struct Constant<'a> {
     pub(super) line: u32,
 }
 
+/// The size of a type that is written in these words.
+type SizeOf<'a> = dyn Fn(&[Token<'a>]) -> Option<u64>;
+/// Whether a macro is defined, if that is known.
+type Defined = dyn Fn(&str) -> Option<i128>;
+
 /// Where names are looked up.
 pub(super) struct Scope<'s, 'a> {
     source: &'s Preprocessed<'a>,
     constants: Option<&'s HashMap<&'a str, Constant<'a>>>,
     /// The size of a type, in whose words it is written.
-    size_of: Option<&'s dyn Fn(&[Token<'a>]) -> Option<u64>>,
+    size_of: Option<&'s SizeOf<'a>>,
     /// Whether a word is a type: what is before it in parentheses is then no number.
     is_type: Option<&'s dyn Fn(&str) -> bool>,
     steps: Cell<u64>,
@@ -52,7 +58,7 @@ impl<'s, 'a> Scope<'s, 'a> {
     pub(super) fn of_all(
         source: &'s Preprocessed<'a>,
         constants: &'s HashMap<&'a str, Constant<'a>>,
-        size_of: &'s dyn Fn(&[Token<'a>]) -> Option<u64>,
+        size_of: &'s SizeOf<'a>,
         is_type: &'s dyn Fn(&str) -> bool,
     ) -> Self {
         let (constants, size_of, is_type) = (Some(constants), Some(size_of), Some(is_type));
@@ -72,7 +78,7 @@ impl<'s, 'a> Scope<'s, 'a> {
         }
     }
 
-    pub(super) fn condition(&self, tokens: &[Token<'a>], defined: &dyn Fn(&str) -> Option<i128>) -> Option<i128> {
+    pub(super) fn condition(&self, tokens: &[Token<'a>], defined: &Defined) -> Option<i128> {
         self.begin();
         self.parse(tokens, 0, Some(defined)).unwrap_or(None)
     }
@@ -94,13 +100,13 @@ impl<'s, 'a> Scope<'s, 'a> {
         }
     }
 
-    fn parse(&self, tokens: &[Token<'a>], depth: u32, defined: Option<&dyn Fn(&str) -> Option<i128>>) -> Value {
+    fn parse(&self, tokens: &[Token<'a>], depth: u32, defined: Option<&Defined>) -> Value {
         let mut parser = Parser { scope: self, tokens, at: 0, depth, defined };
         let value = parser.choice()?;
         if parser.at == tokens.len() { Ok(value) } else { Err(NoExpression) }
     }
 
-    fn named(&self, name: &'a str, depth: u32, defined: Option<&dyn Fn(&str) -> Option<i128>>) -> Value {
+    fn named(&self, name: &'a str, depth: u32, defined: Option<&Defined>) -> Value {
         if depth > DEEPEST {
             return Err(NoExpression);
         }
@@ -112,7 +118,7 @@ impl<'s, 'a> Scope<'s, 'a> {
                 if constant.tokens.is_empty() { Some(0) } else { self.parse(&constant.tokens, depth + 1, None)? };
             return Ok(first.map(|first| first.wrapping_add(constant.added)));
         }
-        let standard = standard(name);
+        let standard = standard::number(name);
         if standard.is_none() {
             self.unknown.borrow_mut().get_or_insert_with(|| name.to_owned());
         }
@@ -169,7 +175,7 @@ struct Parser<'p, 's, 'a> {
     at: usize,
     depth: u32,
     /// In a condition: whether a macro is defined.
-    defined: Option<&'p dyn Fn(&str) -> Option<i128>>,
+    defined: Option<&'p Defined>,
 }
 
 const OPERATORS: [(&str, u8); 18] = [
@@ -378,69 +384,6 @@ fn letter(text: &str) -> Option<i128> {
         bytes => bytes,
     };
     (1..=4).contains(&bytes.len()).then(|| bytes.iter().fold(0, |number, &byte| number << 8 | i128::from(byte)))
-}
-
-/// Names of the system's own headers (devioctl.h, winioctl.h, asm-generic/ioctl.h).
-fn standard(name: &str) -> Option<i128> {
-    const NAMES: [(&str, i128); 55] = [
-        ("METHOD_BUFFERED", 0),
-        ("METHOD_IN_DIRECT", 1),
-        ("METHOD_OUT_DIRECT", 2),
-        ("METHOD_NEITHER", 3),
-        ("METHOD_DIRECT_TO_HARDWARE", 1),
-        ("METHOD_DIRECT_FROM_HARDWARE", 2),
-        ("FILE_ANY_ACCESS", 0),
-        ("FILE_SPECIAL_ACCESS", 0),
-        ("FILE_READ_ACCESS", 1),
-        ("FILE_READ_DATA", 1),
-        ("FILE_WRITE_ACCESS", 2),
-        ("FILE_WRITE_DATA", 2),
-        ("FILE_DEVICE_BEEP", 1),
-        ("FILE_DEVICE_CD_ROM", 2),
-        ("FILE_DEVICE_CONTROLLER", 4),
-        ("FILE_DEVICE_DATALINK", 5),
-        ("FILE_DEVICE_DISK", 7),
-        ("FILE_DEVICE_FILE_SYSTEM", 9),
-        ("FILE_DEVICE_INPORT_PORT", 0xa),
-        ("FILE_DEVICE_KEYBOARD", 0xb),
-        ("FILE_DEVICE_MIDI_IN", 0xd),
-        ("FILE_DEVICE_MIDI_OUT", 0xe),
-        ("FILE_DEVICE_MOUSE", 0xf),
-        ("FILE_DEVICE_NAMED_PIPE", 0x11),
-        ("FILE_DEVICE_NETWORK", 0x12),
-        ("FILE_DEVICE_NULL", 0x15),
-        ("FILE_DEVICE_PARALLEL_PORT", 0x16),
-        ("FILE_DEVICE_PHYSICAL_NETCARD", 0x17),
-        ("FILE_DEVICE_PRINTER", 0x18),
-        ("FILE_DEVICE_SCANNER", 0x19),
-        ("FILE_DEVICE_SERIAL_MOUSE_PORT", 0x1a),
-        ("FILE_DEVICE_SERIAL_PORT", 0x1b),
-        ("FILE_DEVICE_SCREEN", 0x1c),
-        ("FILE_DEVICE_SOUND", 0x1d),
-        ("FILE_DEVICE_STREAMS", 0x1e),
-        ("FILE_DEVICE_TAPE", 0x1f),
-        ("FILE_DEVICE_TRANSPORT", 0x21),
-        ("FILE_DEVICE_UNKNOWN", 0x22),
-        ("FILE_DEVICE_USB", 0x22),
-        ("FILE_DEVICE_VIDEO", 0x23),
-        ("FILE_DEVICE_VIRTUAL_DISK", 0x24),
-        ("FILE_DEVICE_WAVE_IN", 0x25),
-        ("FILE_DEVICE_WAVE_OUT", 0x26),
-        ("FILE_DEVICE_8042_PORT", 0x27),
-        ("FILE_DEVICE_BATTERY", 0x29),
-        ("FILE_DEVICE_BUS_EXTENDER", 0x2a),
-        ("FILE_DEVICE_MODEM", 0x2b),
-        ("FILE_DEVICE_KS", 0x2f),
-        ("FILE_DEVICE_SMARTCARD", 0x31),
-        ("FILE_DEVICE_ACPI", 0x32),
-        ("FILE_DEVICE_SERENUM", 0x37),
-        ("FILE_DEVICE_GPIO", 0x48),
-        ("FILE_DEVICE_USBEX", 0x49),
-        ("_IOC_WRITE", 1),
-        ("_IOC_READ", 2),
-    ];
-    let of_name = NAMES.iter().find(|(known, _)| *known == name).map(|(_, number)| *number);
-    of_name.or((name == "_IOC_NONE").then_some(0))
 }
 
 #[cfg(test)]

@@ -4,10 +4,11 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use super::declarations::{Base, Declarations, Member, Type, is_qualifier};
+use super::declarations::{Base, Declarations, Member, Type};
 use super::expression::Scope;
 use super::lexer::{Kind, Token};
 use super::preprocessor::Preprocessed;
+use super::standard::{is_qualifier, room};
 
 /// Names for types of other names.
 const DEEPEST: u32 = 32;
@@ -278,7 +279,7 @@ impl<'h, 'a> Layouts<'h, 'a> {
 
     fn is_type(&self, word: &str) -> bool {
         let is_keyword = matches!(word, "struct" | "union" | "enum") || is_qualifier(word);
-        is_keyword || self.declared.types.contains_key(word) || plain(&[word], self.model).is_some()
+        is_keyword || self.declared.types.contains_key(word) || room(&[word], self.model).is_some()
     }
 
     /// The type that words name: `struct name`, `unsigned long`, `ULONG`.
@@ -355,7 +356,7 @@ impl<'h, 'a> Layouts<'h, 'a> {
                 (None, "timeval" | "timespec" | "__kernel_timespec") => Ok((16, 8)),
                 (None, tag) => Err(format!("\"struct {tag}\" is not declared{}", self.included())),
             },
-            Base::Words(words) => plain(words, self.model)
+            Base::Words(words) => room(words, self.model)
                 .ok_or_else(|| format!("\"{}\" is not declared{}", words.join(" "), self.included())),
         }
     }
@@ -395,50 +396,4 @@ fn words(of: &Type<'_>) -> String {
         text.push('*');
     }
     text
-}
-
-/// The size and the alignment of a type that every compiler, or the system's own headers, have.
-fn plain(words: &[&str], model: Model) -> Option<(u64, u64)> {
-    let long = if model == Model::Windows { 4 } else { 8 };
-    let of = |size: u64| Some((size, size));
-    let [name] = words else {
-        let count = |word: &str| words.iter().filter(|other| **other == word).count();
-        let known = ["unsigned", "signed", "int", "long", "short", "char", "double"];
-        if words.is_empty() || !words.iter().all(|word| known.contains(word)) {
-            return None;
-        }
-        return of(match (count("char"), count("short"), count("long"), count("double")) {
-            (1, ..) => 1,
-            (_, 1, ..) => 2,
-            (_, _, 1, 1) => 16,
-            (_, _, _, 1) => 8,
-            (_, _, 1, _) => long,
-            (_, _, 2, _) => 8,
-            _ => 4,
-        });
-    };
-    match *name {
-        "char" | "bool" | "_Bool" | "__int8" | "__u8" | "__s8" | "u8" | "s8" | "uint8_t" | "int8_t" | "u_int8_t"
-        | "u_char" | "uchar" | "UCHAR" | "CHAR" | "BYTE" | "BOOLEAN" | "UINT8" | "INT8" | "CCHAR" | "unchar"
-        | "byte" => of(1),
-        "short" | "__int16" | "__u16" | "__s16" | "u16" | "s16" | "uint16_t" | "int16_t" | "u_int16_t" | "u_short"
-        | "ushort" | "__le16" | "__be16" | "USHORT" | "SHORT" | "WORD" | "WCHAR" | "UINT16" | "INT16" | "CSHORT"
-        | "ATOM" => of(2),
-        "int" | "unsigned" | "signed" | "float" | "__int32" | "__u32" | "__s32" | "u32" | "s32" | "uint32_t"
-        | "int32_t" | "u_int32_t" | "u_int" | "uint" | "__le32" | "__be32" | "ULONG" | "LONG" | "DWORD" | "UINT"
-        | "INT" | "BOOL" | "UINT32" | "INT32" | "ULONG32" | "LONG32" | "DWORD32" | "NTSTATUS" | "HRESULT" | "FLOAT"
-        | "ACCESS_MASK" | "DEVICE_TYPE" | "COLORREF" | "pid_t" | "uid_t" | "gid_t" => of(4),
-        "double" | "__int64" | "__u64" | "__s64" | "u64" | "s64" | "uint64_t" | "int64_t" | "u_int64_t" | "__le64"
-        | "__be64" | "__aligned_u64" | "loff_t" | "time_t" | "size_t" | "ssize_t" | "uintptr_t" | "intptr_t"
-        | "ptrdiff_t" | "ULONGLONG" | "LONGLONG" | "DWORDLONG" | "DWORD64" | "ULONG64" | "LONG64" | "UINT64"
-        | "INT64" | "QWORD" | "LARGE_INTEGER" | "ULARGE_INTEGER" | "HANDLE" | "PVOID" | "LPVOID" | "ULONG_PTR"
-        | "LONG_PTR" | "DWORD_PTR" | "UINT_PTR" | "INT_PTR" | "SIZE_T" | "SSIZE_T" | "KAFFINITY"
-        | "PHYSICAL_ADDRESS" | "HWND" | "LPSTR" | "PCHAR" | "PUCHAR" | "PULONG" | "PUSHORT" | "LPCSTR" | "PWSTR"
-        | "DOUBLE" => of(8),
-        "long" | "u_long" | "ulong" | "__kernel_ulong_t" | "__kernel_long_t" => of(long),
-        "wchar_t" => of(if model == Model::Windows { 2 } else { 4 }),
-        "FILETIME" => Some((8, 4)),
-        "GUID" | "UUID" | "CLSID" => Some((16, 4)),
-        _ => None,
-    }
 }

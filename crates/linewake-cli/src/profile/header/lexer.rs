@@ -93,8 +93,8 @@ impl<'a> Lexer<'a> {
     fn comment(&mut self) {
         let (from, first) = (self.at, self.line);
         let rest = &self.text[from..];
-        if rest.starts_with("/*") {
-            let length = rest[2..].find("*/").map(|end| end + 4);
+        if let Some(inner) = rest.strip_prefix("/*") {
+            let length = inner.find("*/").map(|end| end + 4);
             if length.is_none() {
                 self.endless = Some(first);
             }

@@ -1,4 +1,4 @@
-//! Directives: macros are kept, conditions are decided as far as they can be, and packing is told to who lays structs out.
+//! Directives: macros are kept, conditions are decided as far as they can be, packing is told to who lays structs out.
 
 use std::cell::Cell;
 use std::collections::HashMap;

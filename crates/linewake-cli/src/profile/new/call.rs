@@ -1,9 +1,10 @@
 //! A call of the skeleton: its code, and the fields of what it carries.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use crate::profile::header::{Carried, Header, Number, Place, Shape};
+use super::names::{Names, guess, named_like};
+use crate::profile::header::{Carried, Header, Model, Number, Place, Shape};
 
 /// What a call is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,104 +12,6 @@ pub(super) enum Use {
     /// [wait] names it.
     Wait,
     Other,
-}
-
-/// The names that a profile gives to the chip and to the calls of a header.
-pub(super) struct Names {
-    pub(super) chip: String,
-    calls: Vec<String>,
-}
-
-impl Names {
-    pub(super) fn new(header: &Header<'_>) -> Self {
-        let words: Vec<Vec<&str>> = header
-            .codes
-            .iter()
-            .map(|code| code.name.split('_').filter(|word| !word.is_empty() && !is_noise(word)).collect())
-            .collect();
-        // What all of them begin with is the card's name, and no call's.
-        let first = words.first().map_or(&[][..], Vec::as_slice);
-        let mut common = first.len();
-        for words in &words {
-            let same = first.iter().zip(words).take_while(|(one, other)| one == other).count();
-            common = common.min(same).min(words.len().saturating_sub(1));
-        }
-        let chip = first[..common].join("-").to_lowercase();
-        let mut seen = HashSet::new();
-        let call = |(place, words): (usize, &Vec<&str>)| {
-            let name = words[common..].join("-").to_lowercase();
-            let name = if name.is_empty() { header.codes[place].name.to_lowercase().replace('_', "-") } else { name };
-            // Two that differ only in their case, say.
-            if seen.insert(name.clone()) { name } else { format!("{name}-{place}") }
-        };
-        let calls = words.iter().enumerate().map(call).collect();
-        Self { chip: if chip.is_empty() { "card".to_owned() } else { chip.chars().take(60).collect() }, calls }
-    }
-
-    pub(super) fn of(&self, code: usize) -> &str {
-        &self.calls[code]
-    }
-}
-
-/// A word that only says that something is a code.
-fn is_noise(word: &str) -> bool {
-    matches!(
-        word.to_ascii_uppercase().as_str(),
-        "IOCTL" | "IOC" | "IOCTRL" | "CODE" | "IOR" | "IOW" | "IOWR" | "IOCG" | "IOCS"
-    )
-}
-
-/// The call that is likely to wait for a change, if there is one alone.
-pub(super) fn guessed_wait(header: &Header<'_>, names: &Names) -> Option<usize> {
-    const NO: [&str; 16] = [
-        "set",
-        "enable",
-        "disable",
-        "clear",
-        "cancel",
-        "abort",
-        "config",
-        "configure",
-        "ack",
-        "mask",
-        "register",
-        "unregister",
-        "stop",
-        "start",
-        "reset",
-        "timeout",
-    ];
-    let can_be = |code: &usize| match &header.codes[*code].number {
-        Number::Control { method, .. } => matches!(method, 0 | 2),
-        Number::Ioctl { .. } | Number::Plain(_) => true,
-    };
-    let words_of = |code: usize| names.of(code).split(['-', '_']).map(str::to_owned).collect::<Vec<_>>();
-    for wanted in
-        [&["wait", "waitfor", "waiton"][..], &["event", "events", "interrupt", "irq", "notify", "notification"]]
-    {
-        let fits = |code: &usize| {
-            let words = words_of(*code);
-            let has = |list: &[&str]| words.iter().any(|word| list.contains(&word.as_str()));
-            has(wanted) && !has(&NO) && can_be(code)
-        };
-        let found: Vec<_> = (0..header.codes.len()).filter(fits).collect();
-        match found.as_slice() {
-            [] => {}
-            [only] => return Some(*only),
-            _ => return None,
-        }
-    }
-    None
-}
-
-/// The calls that have one of these words in their names.
-pub(super) fn named_like<'n>(
-    header: &'n Header<'_>,
-    names: &'n Names,
-    words: &'n [&'n str],
-) -> impl Iterator<Item = usize> + 'n {
-    let is = move |code: &usize| names.of(*code).split(['-', '_']).any(|word| words.contains(&word));
-    (0..header.codes.len()).filter(is).take(8)
 }
 
 /// What a header says of something, as the rest of a comment's line.
@@ -162,8 +65,8 @@ pub(super) fn written(
             writeln!(text, "[call.{name}]")?;
             writeln!(text, "# A plain number: `code` for Windows, `ioctl` for Linux.")?;
             let (key, other) = match header.model {
-                crate::profile::header::Model::Windows => ("code", "ioctl"),
-                crate::profile::header::Model::Linux => ("ioctl", "code"),
+                Model::Windows => ("code", "ioctl"),
+                Model::Linux => ("ioctl", "code"),
             };
             writeln!(text, "{key} = {number:#x} # or {other} = {number:#x}")?;
             if used == Use::Wait && key == "ioctl" {
@@ -461,28 +364,4 @@ fn what(place: &Place) -> String {
     let pointer = if place.is_pointer { "; an address, which no profile can follow" } else { "" };
     let wide = if place.width > 8 { "; too wide for a number" } else { "" };
     format!("{} {}{several}{pointer}{wide}", place.of, place.name).trim().to_owned()
-}
-
-/// The key that a field may be, by its name. None is sure.
-fn guess(name: &str) -> &'static str {
-    const KEYS: [(&str, &[&str]); 11] = [
-        ("line_seqno", &["line_seqno", "lineseq"]),
-        ("timestamp", &["timestamp", "time", "stamp", "ts", "tstamp", "timestamp_ns", "ticks"]),
-        ("overflowed", &["lost", "dropped", "overflow", "overflowed", "overruns", "overrun", "missed"]),
-        ("seqno", &["seq", "seqno", "sequence"]),
-        ("count", &["count", "counter", "n", "num", "nevents", "events"]),
-        ("changed", &["changed", "changes", "change", "toggled", "irqs", "pending"]),
-        ("rising", &["rising", "rise", "set"]),
-        ("falling", &["falling", "fall"]),
-        ("line", &["line", "channel", "chan", "pin", "input", "gpio", "port_bit", "offset", "button", "key"]),
-        ("edge", &["edge", "polarity", "direction", "dir", "kind", "transition"]),
-        ("levels", &["levels", "inputs", "values", "states", "switches", "buttons", "data", "bits", "port"]),
-    ];
-    let last = name.rsplit('.').next().unwrap_or(name).to_ascii_lowercase();
-    let matches = |words: &[&str]| words.iter().any(|word| last == *word || last.split('_').any(|part| part == *word));
-    match KEYS.iter().find(|(_, words)| matches(words)) {
-        Some((key, _)) => key,
-        None if matches(&["level", "state", "value"]) => "level",
-        None => "NAME",
-    }
 }

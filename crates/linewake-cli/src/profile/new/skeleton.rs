@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use super::call::{Names, Use, comment_of, guessed_wait, named_like, places, written};
+use super::call::{Use, comment_of, places, written};
+use super::names::{Names, guessed_wait, named_like};
 use crate::profile::header::{Header, Model, Number};
 
 /// Structs that are shown for the reader to choose from.
