@@ -26,16 +26,16 @@ pub(super) struct Constant<'a> {
 }
 
 /// The size of a type that is written in these words.
-type SizeOf<'a> = dyn Fn(&[Token<'a>]) -> Option<u64>;
+type SizeOf<'s, 'a> = dyn Fn(&[Token<'a>]) -> Option<u64> + 's;
 /// Whether a macro is defined, if that is known.
-type Defined = dyn Fn(&str) -> Option<i128>;
+type Defined<'d> = dyn Fn(&str) -> Option<i128> + 'd;
 
 /// Where names are looked up.
 pub(super) struct Scope<'s, 'a> {
     source: &'s Preprocessed<'a>,
     constants: Option<&'s HashMap<&'a str, Constant<'a>>>,
     /// The size of a type, in whose words it is written.
-    size_of: Option<&'s SizeOf<'a>>,
+    size_of: Option<&'s SizeOf<'s, 'a>>,
     /// Whether a word is a type: what is before it in parentheses is then no number.
     is_type: Option<&'s dyn Fn(&str) -> bool>,
     steps: Cell<u64>,
@@ -58,7 +58,7 @@ impl<'s, 'a> Scope<'s, 'a> {
     pub(super) fn of_all(
         source: &'s Preprocessed<'a>,
         constants: &'s HashMap<&'a str, Constant<'a>>,
-        size_of: &'s SizeOf<'a>,
+        size_of: &'s SizeOf<'s, 'a>,
         is_type: &'s dyn Fn(&str) -> bool,
     ) -> Self {
         let (constants, size_of, is_type) = (Some(constants), Some(size_of), Some(is_type));
@@ -78,7 +78,7 @@ impl<'s, 'a> Scope<'s, 'a> {
         }
     }
 
-    pub(super) fn condition(&self, tokens: &[Token<'a>], defined: &Defined) -> Option<i128> {
+    pub(super) fn condition(&self, tokens: &[Token<'a>], defined: &Defined<'_>) -> Option<i128> {
         self.begin();
         self.parse(tokens, 0, Some(defined)).unwrap_or(None)
     }
@@ -100,13 +100,13 @@ impl<'s, 'a> Scope<'s, 'a> {
         }
     }
 
-    fn parse(&self, tokens: &[Token<'a>], depth: u32, defined: Option<&Defined>) -> Value {
+    fn parse(&self, tokens: &[Token<'a>], depth: u32, defined: Option<&Defined<'_>>) -> Value {
         let mut parser = Parser { scope: self, tokens, at: 0, depth, defined };
         let value = parser.choice()?;
         if parser.at == tokens.len() { Ok(value) } else { Err(NoExpression) }
     }
 
-    fn named(&self, name: &'a str, depth: u32, defined: Option<&Defined>) -> Value {
+    fn named(&self, name: &'a str, depth: u32, defined: Option<&Defined<'_>>) -> Value {
         if depth > DEEPEST {
             return Err(NoExpression);
         }
@@ -175,7 +175,7 @@ struct Parser<'p, 's, 'a> {
     at: usize,
     depth: u32,
     /// In a condition: whether a macro is defined.
-    defined: Option<&'p Defined>,
+    defined: Option<&'p Defined<'p>>,
 }
 
 const OPERATORS: [(&str, u8); 18] = [
