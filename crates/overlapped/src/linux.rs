@@ -40,7 +40,7 @@
 //! `from_request` takes the number and your word.
 
 use std::ffi::c_void;
-use std::{fmt, ptr};
+use std::fmt;
 
 use crate::device::Backend;
 use crate::{Call, Device, Error, ErrorCode, ErrorKind, Input, Operation, Output, Status};
@@ -149,21 +149,24 @@ impl Device {
     /// # Errors
     /// As [`ioctl`](Self::ioctl).
     pub unsafe fn ioctl_with(&self, request: u32, argument: Argument<'_>) -> Result<u32, Error> {
-        if let Backend::Simulated(file) = &self.inner.backend {
-            return file.ioctl(request, argument).map_err(|status| {
+        match &self.inner.backend {
+            Backend::Simulated(file) => file.ioctl(request, argument).map_err(|status| {
                 let what = Operation::Ioctl { request, when: None };
                 let error = Error::from_code(ErrorCode::Status(status), what).on(&self.inner.name);
                 let is_none = status == Status::NOT_SUPPORTED;
                 if is_none { error.hint("the simulated device has no such ioctl") } else { error }
-            });
+            }),
+            #[cfg(not(miri))]
+            Backend::File(_) => {
+                let argument = match argument {
+                    Argument::None => std::ptr::null_mut(),
+                    Argument::Value(value) => std::ptr::without_provenance_mut(value),
+                    Argument::Bytes(bytes) => bytes.as_mut_ptr().cast(),
+                };
+                // SAFETY: the caller's promise.
+                unsafe { self.ioctl_raw(request, argument) }
+            }
         }
-        let argument = match argument {
-            Argument::None => ptr::null_mut(),
-            Argument::Value(value) => ptr::without_provenance_mut(value),
-            Argument::Bytes(bytes) => bytes.as_mut_ptr().cast(),
-        };
-        // SAFETY: the caller's promise.
-        unsafe { self.ioctl_raw(request, argument) }
     }
 
     /// Runs an ioctl at once, on this thread, with an argument that is yours to vouch for: an address, or a number.
