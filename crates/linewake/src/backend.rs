@@ -223,6 +223,11 @@ pub trait Held: fmt::Debug + Send {
         Ok(None)
     }
 
+    /// Why there may be edges that are in no figure, where the chip has said something like that.
+    fn doubt(&self) -> Option<Error> {
+        None
+    }
+
     /// What of the edges that the chip gave to waits reached nobody, where waits are pended.
     #[doc(hidden)]
     fn tally(&self) -> Option<overlapped::Tally> {

@@ -558,6 +558,9 @@ impl Request {
                 }
             }
         }
+        if let Some(doubt) = self.parts.iter().find_map(|part| part.held.doubt()) {
+            self.doubt.get_or_insert(doubt);
+        }
         let mut account = self.account();
         for (lines, settled) in books {
             for ((book, line), settled) in account.lines[lines.clone()].iter_mut().zip(&self.lines[lines]).zip(&settled)

@@ -96,6 +96,87 @@ fn repeats_and_records_of_other_kinds_are_neither_edges_nor_losses() {
     assert_eq!(figures, delivered(2));
 }
 
+/// Of the kind 0, the code 3 says that the device has dropped what its queue did not hold.
+const LOSSES: &str = "lost = [{ at = 0, width = 2, is = 0 }, { at = 2, width = 2, is = 3 }], only = ";
+
+#[test]
+fn what_a_device_says_that_it_lost_is_told_and_no_number_is_made_up_for_it() {
+    let lines = "[[line]]\nname = 'power'\nnumber = 116";
+    let text = read(lines, "means = 'edge'", &KEYS.replace("only = ", LOSSES));
+    let feeder = Feeder::new(&[]);
+    let mut request = request_of(&feeder, &text, Edges::Both);
+    let syn = key(0, 0, 0);
+    feeder.feed(&[key(1, 116, 1), syn.clone()].concat());
+    assert_eq!(request.wait_next_timeout(LONG).unwrap().unwrap().kind, EdgeKind::Rising);
+    // A release and a press are lost, or nothing of ours at all.
+    feeder.feed(&[key(0, 3, 0), syn.clone(), key(1, 116, 0), syn].concat());
+    let edge = request.wait_next_timeout(LONG).unwrap().unwrap();
+    assert_eq!((edge.kind, edge.missed.total()), (EdgeKind::Falling, 0));
+    let account = request.finish();
+    assert_eq!((account.total(), account.trust()), (delivered(2), Trust::AtLeast));
+    let doubt = account.doubt().expect("the device has said something").to_string();
+    assert!(doubt.contains("said once that it lost records"), "{doubt}");
+    // Without such a record there is nothing to say.
+    let feeder = Feeder::new(&[]);
+    let mut request = request_of(&feeder, &text, Edges::Both);
+    feeder.feed(&[key(1, 116, 1), key(0, 0, 0)].concat());
+    request.wait_next_timeout(LONG).unwrap().unwrap();
+    assert!(request.finish().doubt().is_none());
+    let said = parse(&text).explain().to_string();
+    assert!(said.contains("0 in bytes 0 to 1 and 3 in bytes 2 to 3 says that the device lost others"), "{said}");
+    let sample = parse(&text).decode("read", &[key(0, 3, 0), key(1, 116, 1)].concat()).unwrap().to_string();
+    assert!(sample.starts_with("record 0: the device says that it lost records\n"), "{sample}");
+}
+
+#[test]
+fn after_a_loss_the_levels_are_read_anew() {
+    let state = |each: &str, level: &str| {
+        format!(
+            "\n[levels]\ncall = 'state'\n[call.state]\ndevice_type = 0x8000\nfunction = 0x802\nmethod = 'buffered'\n\
+             access = 'read'\n{each}output = {{ length = 1, fields = {{ {level} = {{ at = 0, width = 1 }} }} }}\n"
+        )
+    };
+    let keys = KEYS.replace("only = ", LOSSES).replace(
+        "edge = { at = 4, width = 2, rising = 1, falling = 0, others = 'ignore' }",
+        "level = { at = 4, width = 2 }",
+    );
+    let at_once = state("", "levels");
+    let one_by_one = state("input = { length = 1, fields = [{ at = 0, width = 1, value = 'line' }] }\n", "level");
+    for state in [at_once, one_by_one] {
+        let text = fed("lines = 2", &format!("means = 'level'{state}"), &keys);
+        let feeder = Feeder::new(&[0]);
+        let mut request = request_of(&feeder, &text, Edges::Both);
+        let mut next = || request.wait_next_timeout(LONG).unwrap().unwrap();
+        feeder.feed(&key(1, 0, 1));
+        feeder.feed(&key(1, 1, 1));
+        assert_eq!([next().kind, next().kind], [EdgeKind::Rising; 2]);
+        // Both were released, and nobody told.
+        feeder.set_state(&[0]);
+        feeder.feed(&key(0, 3, 0));
+        let fell = [next(), next()].map(|edge| (edge.offset.get(), edge.kind, edge.missed.total()));
+        assert_eq!(fell, [(0, EdgeKind::Falling, 0), (1, EdgeKind::Falling, 0)]);
+        // What was queued behind the loss is in the levels already.
+        feeder.feed(&key(1, 0, 0));
+        feeder.feed(&key(1, 1, 1));
+        let edge = next();
+        assert_eq!((edge.offset.get(), edge.kind), (1, EdgeKind::Rising));
+        assert_eq!(request.finish().total(), delivered(5));
+    }
+    let elsewhere = state_with_losses();
+    assert!(refused(&elsewhere).contains("`lost` is for what tells of edges"), "{}", refused(&elsewhere));
+}
+
+/// A call for levels cannot say that edges were lost.
+fn state_with_losses() -> String {
+    let levels = "length = 2, lost = [{ at = 1, width = 1, is = 1 }], fields = { levels = { at = 0, width = 1 } }";
+    let wait = fed("lines = 1", "means = 'edge'\nedge = 'rising'\n[levels]\ncall = 'state'\n", "")
+        .replace("output = {  }\n", "");
+    format!(
+        "{wait}[call.state]\ndevice_type = 0x8000\nfunction = 0x802\nmethod = 'buffered'\naccess = 'read'\n\
+         output = {{ {levels} }}\n"
+    )
+}
+
 #[test]
 fn an_edge_of_another_number_is_a_fault_unless_said_otherwise() {
     let keys = KEYS.replace(", others = 'ignore'", "");

@@ -242,6 +242,11 @@ impl Check<'_, '_> {
     /// Each record is of a line that is known, and of a kind that is known.
     fn records(&self) -> Result<(), Error> {
         let plan = self.plan;
+        let tells = |call: usize| plan.tellers.contains(&Some(call));
+        if let Some(call) = (0..plan.calls.len()).find(|&call| !plan.call(call).output.lost.is_empty() && !tells(call))
+        {
+            return Err(self.places[call].error("`lost` is for what tells of edges, and this call does not"));
+        }
         let by_record = matches!(plan.wait.means, Means::Level | Means::Count) && plan.lines.len() > 1;
         for &teller in &plan.tellers {
             let output = plan.told(teller);

@@ -99,6 +99,12 @@ pub(crate) struct Only {
     pub(crate) is: Vec<u64>,
 }
 
+impl Only {
+    fn fits(&self, record: &[u8]) -> bool {
+        self.field.number(record).is_some_and(|number| self.is.contains(&number))
+    }
+}
+
 /// The bytes that a call, or a read, gives: a header, and records of one length.
 #[derive(Clone, Debug)]
 pub(crate) struct Output {
@@ -125,6 +131,8 @@ pub(crate) struct Output {
     pub(crate) first_is_edge: bool,
     /// All of these hold of a record that is one of ours.
     pub(crate) only: Vec<Only>,
+    /// All of these hold of a record with which the device says that it lost others; none if it says no such thing.
+    pub(crate) lost: Vec<Only>,
     /// A record of a line that the profile does not have is none of ours.
     pub(crate) ignores_unknown_lines: bool,
     /// What no field names means nothing.
@@ -147,6 +155,7 @@ impl Output {
         since: Since::Start,
         first_is_edge: false,
         only: Vec::new(),
+        lost: Vec::new(),
         ignores_unknown_lines: false,
         rest_is_unused: false,
     };
@@ -171,8 +180,12 @@ impl Output {
 
     /// Whether a record, or the beginning of one, is one of ours.
     fn is_ours(&self, record: &[u8]) -> bool {
-        let fits = |only: &Only| only.field.number(record).is_some_and(|number| only.is.contains(&number));
-        self.only.iter().all(fits)
+        self.only.iter().all(|only| only.fits(record)) && !self.is_loss(record)
+    }
+
+    /// Whether a record says that others were lost.
+    pub(crate) fn is_loss(&self, record: &[u8]) -> bool {
+        !self.lost.is_empty() && self.lost.iter().all(|only| only.fits(record))
     }
 
     /// Whether what was asked for one record has said anything. `Err` says that it has not.
@@ -186,6 +199,18 @@ impl Output {
 
     /// The records in what came that are ours, each with its place among all. `Err` says why they are none.
     pub(crate) fn records<'b>(&self, bytes: &'b [u8]) -> Result<impl Iterator<Item = (usize, &'b [u8])>, String> {
+        Ok(self.all_records(bytes)?.filter(|(_, record)| self.is_ours(record)))
+    }
+
+    /// How many records of what came say that others were lost.
+    pub(crate) fn losses(&self, bytes: &[u8]) -> usize {
+        match self.all_records(bytes) {
+            Ok(records) if !self.lost.is_empty() => records.filter(|(_, record)| self.is_loss(record)).count(),
+            _ => 0,
+        }
+    }
+
+    fn all_records<'b>(&self, bytes: &'b [u8]) -> Result<impl Iterator<Item = (usize, &'b [u8])>, String> {
         let record = self.record.max(1);
         let mut body = match bytes.get(self.header..) {
             Some(body) => body,
@@ -210,7 +235,7 @@ impl Output {
                 return Err(format!("{came} bytes came, which is no whole number of records of {record} bytes"));
             }
         }
-        Ok(body.chunks_exact(record).enumerate().filter(|(_, record)| self.is_ours(record)))
+        Ok(body.chunks_exact(record).enumerate())
     }
 
     /// The first bits of a record of which nothing is said, as a person would name them.
@@ -219,7 +244,7 @@ impl Output {
             return None;
         }
         let mut named = vec![0_u8; self.record];
-        let only = self.only.iter().map(|only| &only.field);
+        let only = self.only.iter().chain(&self.lost).map(|only| &only.field);
         let fraction = self.fraction.iter().map(|(field, _)| field);
         for field in self.fields.iter().map(|(_, field)| field).chain(only).chain(fraction) {
             field.places().for_each(|(byte, bit)| named[byte] |= 1 << bit);
@@ -235,7 +260,8 @@ impl Output {
     }
 
     pub(super) fn read(value: &Value<'_>) -> Result<Self, Error> {
-        let known = ["length", "header", "record", "records", "endian", "fields", "only", "unknown_line", "rest"];
+        let known =
+            ["length", "header", "record", "records", "endian", "fields", "only", "lost", "unknown_line", "rest"];
         let keys = value.table()?.only(&known)?;
         let length = keys.need("length")?.size(1, MAX_BYTES)?;
         let header = keys.get("header").map_or(Ok(0), |header| header.size(0, length - 1))?;
@@ -251,7 +277,10 @@ impl Output {
             output.read_fields(&fields.table()?.only(&Role::ALL.map(|(key, _)| key))?, endian)?;
         }
         for item in keys.get("only").map_or(Ok(Vec::new()), |only| only.items())? {
-            output.read_only(&item, endian)?;
+            output.only.push(output.read_only(&item, endian)?);
+        }
+        for item in keys.get("lost").map_or(Ok(Vec::new()), |lost| lost.items())? {
+            output.lost.push(output.read_only(&item, endian)?);
         }
         let unknown = keys.get("unknown_line");
         output.ignores_unknown_lines = unknown.as_ref().map_or(Ok(false), |word| word.word(OR_IGNORE))?;
@@ -332,18 +361,17 @@ impl Output {
         Err(value.error(format!("`{key}` and `{other}` have bytes in common: a byte is of one field{parts}")))
     }
 
-    fn read_only(&mut self, item: &Value<'_>, endian: Endian) -> Result<(), Error> {
+    fn read_only(&self, item: &Value<'_>, endian: Endian) -> Result<Only, Error> {
         let keys = item.table()?.only(&[PLACE, &["is"]].concat())?;
         let field = Field::read(&keys, endian, self.record, 8)?;
         let is = keys.need("is")?;
         let numbers = if is.is_array() { is.items()? } else { vec![is.clone()] };
         if numbers.is_empty() {
-            return Err(is.error("no number is in the list, so no record would be one of ours"));
+            return Err(is.error("no number is in the list, so it holds of no record"));
         }
         let is = numbers.iter().map(|number| number.number(0, field.greatest())).collect::<Result<_, _>>()?;
         keys.finish()?;
-        self.only.push(Only { field, is });
-        Ok(())
+        Ok(Only { field, is })
     }
 }
 

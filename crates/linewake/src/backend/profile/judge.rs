@@ -31,6 +31,8 @@ pub(super) struct Judge {
     said: HashMap<(Option<usize>, Option<usize>), Vec<u8>>,
     /// Memory for what they say now.
     says: Vec<u8>,
+    /// How often the device said that it lost records.
+    losses: u64,
 }
 
 #[derive(Debug)]
@@ -41,6 +43,8 @@ struct Line {
     active: Option<bool>,
     /// Completions that said it changed, since the levels were read.
     changes: u32,
+    /// What is known of its level may be over, since the device lost records.
+    is_stale: bool,
     /// When levels were read that may show a change nobody has told of yet.
     ahead_ns: Option<u64>,
     /// The driver's last count.
@@ -97,6 +101,7 @@ impl Judge {
                 level_bit: plan.lines[offset.index()].level_bit,
                 active: None,
                 changes: 0,
+                is_stale: false,
                 ahead_ns: None,
                 count: counts_from_zero.then_some(0),
                 last: None,
@@ -115,6 +120,7 @@ impl Judge {
             times: vec![None; plan.tellers.len()],
             said: HashMap::new(),
             says: Vec::new(),
+            losses: 0,
             lines,
             places,
             plan,
@@ -142,14 +148,19 @@ impl Judge {
         }
     }
 
+    /// How often the device said that it lost records.
+    pub(super) fn losses(&self) -> u64 {
+        self.losses
+    }
+
     /// Whether levels have to be read to know which way lines changed.
     pub(super) fn wants_levels(&self) -> bool {
-        self.lines.iter().any(|line| line.changes > 0)
+        self.lines.iter().any(|line| line.changes > 0 || line.is_stale)
     }
 
     /// The next line that changed, from a place on.
     pub(super) fn next_changed(&self, from: usize) -> Option<usize> {
-        (from..self.lines.len()).find(|&place| self.lines[place].changes > 0)
+        (from..self.lines.len()).find(|&place| self.lines[place].changes > 0 || self.lines[place].is_stale)
     }
 
     /// Whether this says anything that was not said before, be it of lines that nobody asked for or of edges that nobody
@@ -204,6 +215,12 @@ impl Judge {
         }
         let is_mask = plan.wait.means == Means::Mask || (plan.wait.means == Means::Level && told.has(Role::Levels));
         let at = plan.tellers.iter().position(|&one| one == teller);
+        let losses = told.losses(bytes);
+        self.losses += losses as u64;
+        if losses > 0 && plan.wait.means == Means::Level && !plan.levels.calls().is_empty() {
+            // A level that is another one now has changed, and where it is as before nobody knows.
+            self.lines.iter_mut().for_each(|line| line.is_stale = true);
+        }
         // A wait may end without a byte. Who is asked after it, or asked again and again, says something.
         if teller.is_some_and(|call| plan.wait.then.contains(&call)) {
             told.is_answer(bytes)?;
@@ -469,6 +486,13 @@ impl Judge {
         for &(place, active) in levels {
             let line = &mut self.lines[place];
             let changes = std::mem::take(&mut line.changes);
+            if changes == 0 && std::mem::take(&mut line.is_stale) {
+                let was_known = line.active.replace(active);
+                if was_known.is_some_and(|before| before != active) {
+                    self.emit(place, active, Stamp::now(now_ns), into);
+                }
+                continue;
+            }
             if changes == 0 {
                 // If it has changed, that is still to be told.
                 continue;
@@ -492,15 +516,15 @@ impl Judge {
             }
         }
         // A line that the answer does not have is not asked for again until it changes once more.
-        self.lines.iter_mut().for_each(|line| line.changes = 0);
+        self.lines.iter_mut().for_each(|line| (line.changes, line.is_stale) = (0, false));
     }
 
     /// Only one line's levels were read.
     pub(super) fn resolve_one(&mut self, place: usize, levels: &[(usize, bool)], now_ns: u64, into: &mut Vec<RawEdge>) {
-        let others: Vec<_> = self.lines.iter().map(|line| line.changes).collect();
+        let others: Vec<_> = self.lines.iter().map(|line| (line.changes, line.is_stale)).collect();
         self.resolve(levels, now_ns, into);
-        for (at, (line, changes)) in self.lines.iter_mut().zip(others).enumerate() {
-            line.changes = if at == place { 0 } else { changes };
+        for (at, (line, before)) in self.lines.iter_mut().zip(others).enumerate() {
+            (line.changes, line.is_stale) = if at == place { (0, false) } else { before };
         }
     }
 

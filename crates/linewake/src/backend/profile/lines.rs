@@ -28,7 +28,7 @@ use crate::clock::program_ns as now_ns;
 use crate::profile::{By, Means, Role, Since, Step};
 use crate::ready::Ready;
 use crate::timer::Timer;
-use crate::{Error, LineConfig};
+use crate::{Error, ErrorKind, LineConfig};
 
 /// Completions that are looked at before what they brought is handed over.
 const TURNS: usize = 32;
@@ -268,6 +268,21 @@ impl Held for Lines {
 
     fn numbering(&self) -> Numbering {
         self.judge.numbering()
+    }
+
+    fn doubt(&self) -> Option<Error> {
+        let plan = &self.link.plan;
+        let keeps_account = plan.account.is_some() && self.judge.sees_all() && plan.tells(Role::Overflowed);
+        if self.judge.losses() == 0 || keeps_account {
+            return None;
+        }
+        let (name, times) = (self.link.device.name(), self.judge.losses());
+        let times = if times == 1 { "once".to_owned() } else { format!("{times} times") };
+        let message = format!(
+            "device \"{name}\" said {times} that it lost records, since it was not read in time; how many edges were in them, \
+             and of which lines, nobody knows"
+        );
+        Some(Error::new(ErrorKind::Device, message))
     }
 
     fn settle(&mut self) -> Result<Option<Vec<Settled>>, Error> {

@@ -198,11 +198,22 @@ pub(super) fn output(f: &mut fmt::Formatter<'_>, output: &Output) -> fmt::Result
     let fraction = output.fraction.iter().map(|(field, tick)| {
         Part::of(field, format!(", `fraction`: is added to that time, in units of {}", unit(*tick)))
     });
-    let parts: Vec<_> = fields.chain(only).chain(fraction).collect();
+    let lost = output.lost.iter().map(|only| {
+        Part::of(
+            &only.field,
+            format!(", `lost`: {} says, with all of `lost`, that records were lost", either(&only.is)),
+        )
+    });
+    let parts: Vec<_> = fields.chain(only).chain(lost).chain(fraction).collect();
     if parts.is_empty() {
         return writeln!(f, "      nothing in them is looked at");
     }
     draw(f, parts, output.record, if output.rest_is_unused { "unused: means nothing" } else { "not looked at" })?;
+    if !output.lost.is_empty() {
+        let all = output.lost.iter().map(|lost| format!("{} in {}", either(&lost.is), Where(&lost.field)));
+        let all: Vec<_> = all.collect();
+        writeln!(f, "      a record with {} says that the device lost others", all.join(" and "))?;
+    }
     if output.ignores_unknown_lines {
         writeln!(f, "      a record of a line that is not above is ignored")?;
     }

@@ -214,6 +214,10 @@ impl fmt::Display for Sample<'_> {
                 self.record(f, index, &record.bytes)?;
                 continue;
             }
+            if self.output.is_loss(&record.bytes) {
+                writeln!(f, " the device says that it lost records")?;
+                continue;
+            }
             let other = self.output.only.iter().find_map(|only| match only.field.number(&record.bytes) {
                 Some(number) if only.is.contains(&number) => None,
                 number => Some((only, number)),

@@ -118,6 +118,9 @@ fn unknown(plan: &Plan) -> Vec<&'static str> {
     {
         unknown.push("what happens between two calls of the wait, unless the driver keeps it for the next one");
     }
+    if plan.all_told().any(|told| !told.lost.is_empty()) {
+        unknown.push("what was in records that the device says it lost (`lost`): that it did is said at the end");
+    }
     if plan.account.is_none() {
         unknown.push("what the driver still has when the lines are given back");
     }
