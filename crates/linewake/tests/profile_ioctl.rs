@@ -1,5 +1,5 @@
-//! Profiles of cards that are told by ioctls: waits that block in the call, or are made when the file is ready; arguments and
-//! answers by value and in a buffer; calls in sequence; and what is ended, when, and by whom.
+//! Profiles of cards that are told by ioctls: waits that block in the call, or are made when the file is ready;
+//! arguments and answers by value and in a buffer; calls in sequence; and what is ended, when, and by whom.
 #![cfg(all(target_os = "linux", not(miri)))]
 
 #[path = "support/ioctls.rs"]

@@ -87,8 +87,8 @@ impl fmt::Display for Interest {
 }
 
 /// Starts a thread that blocks all signals from its start: for an ioctl that waits in the driver, which a signal would
-/// interrupt. A program may wait for its signals by `sigwait` or a signalfd, and one that some thread does not block goes
-/// there. The threads of this crate are started so.
+/// interrupt. A program may wait for its signals by `sigwait` or a signalfd, and one that some thread does not block
+/// goes there. The threads of this crate are started so.
 ///
 /// ```
 /// let waits = overlapped::linux::spawn_without_signals("waits for card", || 7)?;
@@ -126,8 +126,8 @@ pub enum Argument<'a> {
 }
 
 impl Device {
-    /// Runs an ioctl at once, on this thread, whose argument is known only when the program runs. Returns what `ioctl(2)`
-    /// returns.
+    /// Runs an ioctl at once, on this thread, whose argument is known only when the program runs. Returns what
+    /// `ioctl(2)` returns.
     ///
     /// ```
     /// use overlapped::Device;
@@ -142,9 +142,10 @@ impl Device {
     /// ```
     ///
     /// # Safety
-    /// The driver takes the argument for this request to be what it is: none, a number, or the address of bytes, of which it
-    /// reads and writes no more than these, and only until the call returns. What is in them, or in the number, is fit for
-    /// what the driver takes it for: no address or file descriptor that is not the caller's to be used so.
+    /// The driver takes the argument for this request to be what it is: none, a number, or the address of bytes, of
+    /// which it reads and writes no more than these, and only until the call returns. What is in them, or in the
+    /// number, is fit for what the driver takes it for: no address or file descriptor that is not the caller's to be
+    /// used so.
     ///
     /// # Errors
     /// As [`ioctl`](Self::ioctl).
@@ -196,9 +197,9 @@ impl Device {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
-    /// A file descriptor that a driver makes comes back as the return value, or in a record. Its number is to be believed
-    /// only if the driver has really given one: put -1 into the record, and look. 0, 1 and 2 are the standard streams,
-    /// which Rust takes to be open always, and a new descriptor is never one of these.
+    /// A file descriptor that a driver makes comes back as the return value, or in a record. Its number is to be
+    /// believed only if the driver has really given one: put -1 into the record, and look. 0, 1 and 2 are the standard
+    /// streams, which Rust takes to be open always, and a new descriptor is never one of these.
     ///
     /// ```
     /// use std::fs::File;
@@ -229,9 +230,9 @@ impl Device {
     ///
     /// # Safety
     /// The argument is what the driver takes for this request on this file. Where that is an address, what the driver
-    /// reads is there and initialised, what it writes is the caller's alone to be written, and both stay so until the call
-    /// returns, or for as long as the driver keeps the address. The same holds of each address inside; and each file
-    /// descriptor that the driver uses, closes or keeps is the caller's to be used so.
+    /// reads is there and initialised, what it writes is the caller's alone to be written, and both stay so until the
+    /// call returns, or for as long as the driver keeps the address. The same holds of each address inside; and each
+    /// file descriptor that the driver uses, closes or keeps is the caller's to be used so.
     ///
     /// # Errors
     /// As [`ioctl`](Self::ioctl).
@@ -254,8 +255,8 @@ impl Device {
     /// Runs an ioctl on the dispatcher, once the file is ready: for requests that fetch what the file's readiness
     /// announces. It takes its turn among the reads, or the writes, that are pending.
     ///
-    /// It must not block: what it holds up is the port. While it says EAGAIN, it stays pending. What `ioctl(2)` returned is
-    /// the reply's [`information`](crate::Reply::information).
+    /// It must not block: what it holds up is the port. While it says EAGAIN, it stays pending. What `ioctl(2)`
+    /// returned is the reply's [`information`](crate::Reply::information).
     ///
     /// ```
     /// use overlapped::Device;

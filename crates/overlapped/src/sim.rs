@@ -1,9 +1,9 @@
 //! Write a device in Rust: it completes requests at once, pends them, and completes them later, like a kernel driver.
 //!
-//! A [`Driver`] gets a [`Request`] for each call. It answers [`Request::complete`] at once, or [`Request::pend`]s it and
-//! completes the [`Pended`] request later, from any thread. Completing never runs the caller's code: it only queues a
-//! packet, so a driver may complete while it holds its own locks. A device that needs no state of its own is a [`Script`].
-//! The guide has a chapter on what to do with both: [test your driver client without the
+//! A [`Driver`] gets a [`Request`] for each call. It answers [`Request::complete`] at once, or [`Request::pend`]s it
+//! and completes the [`Pended`] request later, from any thread. Completing never runs the caller's code: it only queues
+//! a packet, so a driver may complete while it holds its own locks. A device that needs no state of its own is a
+//! [`Script`]. The guide has a chapter on what to do with both: [test your driver client without the
 //! hardware](crate::guide::testing).
 //!
 //! ```
@@ -69,9 +69,9 @@ use crate::{CtlCode, Operation, Status};
 
 /// A device's driver, as a Rust value.
 ///
-/// Its methods run on the thread that calls, as a kernel driver's dispatch routines do, and may run on many at once; the
-/// calls of a stream, of a timeout and of what a waker drops come from the thread that dispatches the port. See
-/// the [module](self) for a whole one.
+/// Its methods run on the thread that calls, as a kernel driver's dispatch routines do, and may run on many at once;
+/// the calls of a stream, of a timeout and of what a waker drops come from the thread that dispatches the port. See the
+/// [module](self) for a whole one.
 ///
 /// ```
 /// use overlapped::sim::{Driver, Outcome, Request};
@@ -140,9 +140,9 @@ pub trait Driver: Send + Sync + 'static {
         request.complete(Status::INVALID_DEVICE_REQUEST)
     }
 
-    /// An `ioctl(2)` (Linux), which runs on the caller's thread and returns what the system call returns: no number above
-    /// `i32::MAX`. It may block there, as a kernel driver's does. There may be more bytes than the driver's own record has:
-    /// the length of an argument is nothing that a driver is told. The default knows none.
+    /// An `ioctl(2)` (Linux), which runs on the caller's thread and returns what the system call returns: no number
+    /// above `i32::MAX`. It may block there, as a kernel driver's does. There may be more bytes than the driver's own
+    /// record has: the length of an argument is nothing that a driver is told. The default knows none.
     ///
     /// ```
     /// # use overlapped::{linux::{Argument, Direction, Ioctl}, sim::{Driver, FileId, Outcome, Request}, Device, Status};
@@ -176,8 +176,8 @@ pub trait Driver: Send + Sync + 'static {
         Err(Status::NOT_SUPPORTED)
     }
 
-    /// Somebody waits until the device is [readable](crate::Device::readable), or writable, or has something of priority
-    /// (Linux): complete the request when it is, or pend it. The default knows nothing of that.
+    /// Somebody waits until the device is [readable](crate::Device::readable), or writable, or has something of
+    /// priority (Linux): complete the request when it is, or pend it. The default knows nothing of that.
     ///
     /// ```
     /// # use overlapped::{sim::{Driver, Outcome, Request}, Device, Status};

@@ -7,8 +7,8 @@ use crate::Error;
 
 /// Something that a profile's device was sent, or answered; see [`Profile::traced`](super::Profile::traced).
 ///
-/// `call` is the name of a call, or `read` for what is read; `line` is the number of the line that a call is made for, as
-/// the driver knows it.
+/// `call` is the name of a call, or `read` for what is read; `line` is the number of the line that a call is made for,
+/// as the driver knows it.
 ///
 /// ```
 /// use linewake::profile::Trace;

@@ -5,10 +5,10 @@
 //!                        └────── queue, and a waker ─────────────┘
 //! ```
 //!
-//! The thread waits while the queue is full, and after a failure until it is [told to go on](Blocking::go_on). It is ended
-//! by whatever makes the driver answer, which is done again until the thread is gone: it may not have been in the driver when
-//! it was done first. Nothing else can end it: without that, or when the driver does not care, the thread and what it has are
-//! left behind until the driver answers.
+//! The thread waits while the queue is full, and after a failure until it is [told to go on](Blocking::go_on). It is
+//! ended by whatever makes the driver answer, which is done again until the thread is gone: it may not have been in the
+//! driver when it was done first. Nothing else can end it: without that, or when the driver does not care, the thread
+//! and what it has are left behind until the driver answers.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -89,8 +89,8 @@ impl Drop for Gone {
 }
 
 impl Blocking {
-    /// Begins to make the call, which puts what it brings into the memory it is given. At most `window` results wait to be
-    /// taken; `one_by_one`: each call waits until it is [told to go on](Self::go_on).
+    /// Begins to make the call, which puts what it brings into the memory it is given. At most `window` results wait to
+    /// be taken; `one_by_one`: each call waits until it is [told to go on](Self::go_on).
     ///
     /// # Errors
     /// When there can be no further thread.
@@ -181,8 +181,8 @@ impl Blocking {
         self.0.changed.notify_all();
     }
 
-    /// Waits until the thread is gone, which `make_it_answer` has the driver see to, or until the deadline. Returns whether it
-    /// is gone.
+    /// Waits until the thread is gone, which `make_it_answer` has the driver see to, or until the deadline. Returns
+    /// whether it is gone.
     pub(super) fn end(&self, deadline: Instant, mut make_it_answer: impl FnMut()) -> bool {
         self.leave();
         let mut pause = Duration::from_millis(1);

@@ -217,8 +217,8 @@ impl Backend for Chip {
                 link.release();
             }
         })?;
-        // A level that has changed meanwhile may be from before or after the first edge that will be told; but not where an
-        // edge is what differs from the level that was read last.
+        // A level that has changed meanwhile may be from before or after the first edge that will be told; but not
+        // where an edge is what differs from the level that was read last.
         let steady = |(before, after): (&Option<bool>, &Option<bool>)| after.filter(|_| before == after);
         let (levels, active_at_start) = match self.plan.levels {
             Levels::Start(active) => (vec![Some(active); after.len()], vec![Some(active); after.len()]),

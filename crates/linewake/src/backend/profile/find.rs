@@ -18,8 +18,8 @@ impl Found {
     /// The one that is meant, of those that fit. `what` says what was looked for.
     ///
     /// # Errors
-    /// One that [`is_disconnected`](Error::is_disconnected) when there is none; [`ErrorKind::InvalidInput`] when there are
-    /// several, with their names.
+    /// One that [`is_disconnected`](Error::is_disconnected) when there is none; [`ErrorKind::InvalidInput`] when there
+    /// are several, with their names.
     pub(super) fn choose(&self, fitting: &[PathBuf], index: Option<usize>, what: &str) -> Result<PathBuf, Error> {
         let mut found = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(path) = &*found
@@ -83,8 +83,8 @@ impl Default for Roots {
 }
 
 impl Roots {
-    /// The device files of a class or a bus of which all these properties hold, in order of their names, in which numbers
-    /// count as such. A value may have `*` in it, for any text.
+    /// The device files of a class or a bus of which all these properties hold, in order of their names, in which
+    /// numbers count as such. A value may have `*` in it, for any text.
     pub(super) fn devices(&self, subsystem: &str, properties: &[(String, String)]) -> Vec<PathBuf> {
         let of_class = self.sysfs.join("class").join(subsystem);
         let of_bus = self.sysfs.join("bus").join(subsystem).join("devices");

@@ -1,11 +1,13 @@
-//! The ioctls of a profile, made. Their arguments are as long as the profile says, with room behind that nothing may touch.
+//! The ioctls of a profile, made. Their arguments are as long as the profile says, with room behind that nothing may
+//! touch.
 
 use overlapped::{Device, ErrorCode, linux};
 
 use crate::profile::{Argument, Request};
 use crate::{Error, ErrorKind};
 
-/// How many bytes a driver may write too many before it hits memory of others: as many as the number of an ioctl can say.
+/// How many bytes a driver may write too many before it hits memory of others: as many as the number of an ioctl can
+/// say.
 const SPARE: usize = 16 << 10;
 
 /// Memory for the arguments of ioctls, one after the other.
@@ -28,7 +30,8 @@ fn pattern(at: usize) -> u8 {
 
 impl Room {
     /// Makes it, and returns what ioctl(2) returned; what the driver left in the buffer is the [answer](Self::answer).
-    /// `output_len` is how much of that there has to be. When a signal interrupted it, it is made `again` if that says so.
+    /// `output_len` is how much of that there has to be. When a signal interrupted it, it is made `again` if that says
+    /// so.
     #[expect(unsafe_code, reason = "what an ioctl reads and writes is a promise; here the profile's author makes it")]
     pub(super) fn make(
         &mut self,
@@ -41,8 +44,9 @@ impl Room {
         loop {
             let argument = self.argument(request, input, output_len);
             // SAFETY: that the driver takes the argument for what it is here, and for no address, is the promise of the
-            // profile's author, which the user has accepted with `allow_writes`: without that no ioctl is made. A driver that
-            // writes more than the profile says has 16 KiB of room, as much as the number of an ioctl can say.
+            // profile's author, which the user has accepted with `allow_writes`: without that no ioctl is made. A
+            // driver that writes more than the profile says has 16 KiB of room, as much as the number of an ioctl can
+            // say.
             let returned = unsafe { device.ioctl_with(request.number, argument) };
             match returned {
                 Err(error) if is_interrupted(&error) && again() => {}

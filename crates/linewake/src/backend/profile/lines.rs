@@ -1,5 +1,5 @@
-//! Lines that are held on a handle of their own: what they wait for is polled, and what is to be done then is done, one thing
-//! after the other.
+//! Lines that are held on a handle of their own: what they wait for is polled, and what is to be done then is done, one
+//! thing after the other.
 //!
 //! ```text
 //!   completion ──► [Judge] ──► then: calls, in order ──► [Judge] ──► wait again
@@ -119,7 +119,8 @@ impl Lines {
                 first.map_err(|reason| self.malformed_in(step.call, &reason))?;
             }
         }
-        // A level that is another than the one that was read just now has changed since; a count from zero is of now too.
+        // A level that is another than the one that was read just now has changed since; a count from zero is of now
+        // too.
         let is_of_now = match plan.wait.means {
             Means::Level => !plan.wait.repeats_are_losses,
             Means::Count => plan.all_told().all(|told| told.since == Since::Open),
@@ -177,7 +178,8 @@ impl Lines {
         self.sources.iter().all(|source| matches!(source.waits, Waits::Over))
     }
 
-    /// Has the driver answer the calls that block, and waits until they are over: a second at most, however many they are.
+    /// Has the driver answer the calls that block, and waits until they are over: a second at most, however many they
+    /// are.
     fn end_blocked(&mut self) {
         #[cfg(all(target_os = "linux", not(miri)))]
         {

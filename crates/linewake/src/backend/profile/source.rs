@@ -226,7 +226,8 @@ fn blocking(
         move |bytes: &mut Vec<u8>, ending: &Ending<'_>| {
             let call = plan.call(index);
             let maker = Maker { plan: &plan, device: &device, tracer: &tracer, call, request: &request, line };
-            // What ended as it may, after it did wait, is no news: until somebody took it, nobody would be in the driver.
+            // What ended as it may, after it did wait, is no news: until somebody took it, nobody would be in the
+            // driver.
             let is_no_news = |error: &Error, began: Instant| {
                 let passes = error.device().is_some_and(|error| plan.wait.again_on.contains(&End::Error(error.kind())));
                 passes && super::slow::did_wait(began.elapsed()) && !ending.is_near()

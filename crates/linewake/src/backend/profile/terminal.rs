@@ -5,8 +5,8 @@ use rustix::termios::{InputModes, LocalModes, tcgetattr};
 
 use crate::{Error, ErrorKind};
 
-/// Refuses a terminal that keeps bytes until a line is over, takes some for signs, or makes others of them: records that are
-/// read of it would not be those that were sent.
+/// Refuses a terminal that keeps bytes until a line is over, takes some for signs, or makes others of them: records
+/// that are read of it would not be those that were sent.
 pub(super) fn is_raw(device: &Device) -> Result<(), Error> {
     // A simulated one has no file, and other files have no such settings.
     let Ok(file) = device.as_fd() else { return Ok(()) };

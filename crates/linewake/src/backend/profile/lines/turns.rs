@@ -1,5 +1,5 @@
-//! What a completion asks for, done one thing after the other: calls in their order, the readings of levels, and then the
-//! next wait.
+//! What a completion asks for, done one thing after the other: calls in their order, the readings of levels, and then
+//! the next wait.
 
 use std::time::Duration;
 
