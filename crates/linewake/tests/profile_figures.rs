@@ -203,6 +203,24 @@ fn a_shorter_message_of_another_kind_is_no_part_of_the_next() {
 }
 
 #[test]
+fn a_longer_message_of_another_kind_is_not_cut_into_records_where_each_has_one() {
+    let levels = "length = 64, record = 4, records = 1, only = [{ at = 0, width = 1, is = 1 }], rest = 'unused', fields = { levels = { at = 1, width = 1 } }";
+    let text = read("lines = 8", "means = 'level'\n[levels]\nstart = 'inactive'", levels);
+    // Behind the first four bytes each of the others looks like one of ours; the last one has something behind it.
+    let reports: [&[u8]; 5] =
+        [&[1, 1, 0, 0], &[2, 9, 0, 1, 1, 0xff, 0, 0], &[2, 9, 0, 1, 1, 0xff], &[1, 0, 0, 0], &[1, 2, 0, 0, 1, 0xff]];
+    let (edges, figures) = told(&text, Edges::Both, &reports, 3);
+    assert_eq!(edges, [(0, true, 0), (0, false, 0), (1, true, 0)]);
+    assert_eq!(figures, delivered(3));
+    let sample = parse(&text).decode("read", reports[1]).unwrap().to_string();
+    assert!(sample.starts_with("record 0: of another kind") && !sample.contains("record 1"), "{sample}");
+    assert_eq!(error_after(&text, &[&[1, 1, 0]]).kind(), ErrorKind::Malformed, "one of ours that is too short");
+    let said = refused(&text.replace("messages", "bytes"));
+    assert!(said.contains("`records` is how many a message has"), "{said}");
+    assert!(refused(&text.replace("records = 1", "records = 17")).contains("1 to 16"));
+}
+
+#[test]
 fn the_first_report_counts_by_the_level_at_the_start() {
     let levels = "length = 1, fields = { levels = { at = 0, width = 1 } }";
     let of = |start: &str| read("lines = 2", &format!("means = 'level'\n[levels]\nstart = '{start}'"), levels);

@@ -260,6 +260,9 @@ impl Check<'_, '_> {
         if plan.wait.reads == Some(Reads::Bytes) && output.header > 0 {
             return Err(self.wait.error("a header is at the beginning of a message: say `reads = \"messages\"`"));
         }
+        if plan.wait.reads == Some(Reads::Bytes) && output.at_most.is_some() {
+            return Err(self.wait.error("`records` is how many a message has: say `reads = \"messages\"`"));
+        }
         if plan.wait_tells()
             && let Some(unnamed) = output.unnamed()
         {
@@ -273,7 +276,8 @@ impl Check<'_, '_> {
 
     /// Records that are the lines one after the other.
     fn in_order(&self, teller: Option<usize>, output: &Output) -> Result<(), Error> {
-        let (records, lines) = ((output.length - output.header) / output.record.max(1), self.plan.lines.len());
+        let (room, lines) = ((output.length - output.header) / output.record.max(1), self.plan.lines.len());
+        let records = output.at_most.unwrap_or(room);
         if records > lines {
             return Err(self.place(teller).error(format!(
                 "no field says which line a record is about, so they are the lines in order; there is room for {records} \

@@ -114,6 +114,8 @@ pub(crate) struct Output {
     pub(crate) record: usize,
     /// In the header: how many records follow.
     pub(crate) records: Option<Field>,
+    /// As many records a message has at most: what is behind them is none.
+    pub(crate) at_most: Option<usize>,
     /// In each record.
     pub(crate) fields: Vec<(Role, Field)>,
     /// The numbers of [`Role::Edge`].
@@ -146,6 +148,7 @@ impl Output {
         header: 0,
         record: 0,
         records: None,
+        at_most: None,
         fields: Vec::new(),
         rising: 0,
         falling: 0,
@@ -226,6 +229,9 @@ impl Output {
                 format!("it says that {count} records follow, and {came} came")
             })?;
         }
+        if let Some(most) = self.at_most {
+            body = body.get(..most * record).unwrap_or(body);
+        }
         if !body.len().is_multiple_of(record) {
             // A message of another kind may have another length.
             if body.chunks(record).all(|part| !self.is_ours(part)) {
@@ -268,7 +274,9 @@ impl Output {
         let record = keys.get("record").map_or(Ok(length - header), |record| record.size(1, length - header))?;
         let endian = keys.get("endian").map_or(Ok(Endian::Little), |endian| endian.word(ENDIANS))?;
         let mut output = Self { length, header, record, ..Self::NOTHING };
-        if let Some(records) = keys.get("records") {
+        if let Some(records) = keys.get("records").filter(|records| !records.is_table()) {
+            output.at_most = Some(records.size(1, (length - header) / record)?);
+        } else if let Some(records) = keys.get("records") {
             let records = records.table()?.only(PLACE)?;
             output.records = Some(Field::read(&records, endian, header, 8)?);
             records.finish()?;

@@ -237,7 +237,7 @@ impl Plan {
             None => notes.push("it names no device: only a program can open it".to_owned()),
             Some(target) => notes.extend(target.place.is_foreign().map(|foreign| format!("it opens {foreign}"))),
         }
-        if let (By::Read(output), None) = (&self.wait.by, self.wait.reads) {
+        if let (By::Read(output), None, None) = (&self.wait.by, self.wait.reads, self.reads()) {
             let record = output.record;
             notes.push(format!(
                 "`reads` is not said in [wait]: a terminal, a pipe, a stream socket or a serial port gives \"bytes\", and any \
@@ -319,7 +319,9 @@ impl Plan {
     /// What is sure to be messages, or bytes; `None` is for the kind of file to say.
     pub(crate) fn reads(&self) -> Option<Reads> {
         match &self.wait.by {
-            By::Read(output) if output.header > 0 || !self.wait_tells() => Some(Reads::Messages),
+            By::Read(output) if output.header > 0 || output.at_most.is_some() || !self.wait_tells() => {
+                Some(Reads::Messages)
+            }
             _ => self.wait.reads,
         }
     }

@@ -187,7 +187,8 @@ pub(super) fn output(f: &mut fmt::Formatter<'_>, output: &Output) -> fmt::Result
         writeln!(f, "      {}, `records`: how many records follow", Where(records))?;
     }
     if output.length - output.header > output.record {
-        let most = (output.length - output.header) / output.record.max(1);
+        let room = (output.length - output.header) / output.record.max(1);
+        let most = output.at_most.unwrap_or(room);
         writeln!(f, "      records of {}, {most} at most; in each:", plural(output.record, "byte"))?;
     }
     let fields = output

@@ -42,6 +42,9 @@ impl<'a> Sample<'a> {
             // That so many are there was seen above.
             body = usize::try_from(count).ok().and_then(|count| body.get(..count * output.record)).unwrap_or(body);
         }
+        if let Some(most) = output.at_most {
+            body = body.get(..most * output.record).unwrap_or(body);
+        }
         let record = |(index, bytes): (usize, &[u8])| Record {
             bytes: bytes.into(),
             is_ours: ours.binary_search(&index).is_ok(),
