@@ -80,7 +80,7 @@ const IN_THE_VM: [&[(&str, &[&str])]; 2] = [
         ("gpio_smp*", &["--cpus", "2"]),
         ("serial_vm", &["--usb-serial"]),
         ("devices_vm", &[]),
-        ("kernel_devices_vm", &["--boards"]),
+        ("kernel_devices_vm", &["--boards", "--cards"]),
     ],
     &[("sinks_vm", &["--file", "PROGRAM"]), ("gpiod_tools", &["--file", "PROGRAM", "--time-limit", "900"])],
 ];

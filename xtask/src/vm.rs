@@ -167,7 +167,7 @@ fn qemu(arguments: &RunArguments, guest: &prepare::Guest, run: &Directory) -> Co
         modules.extend(prepare::USB_MODULES);
     }
     if arguments.cards {
-        modules.push("cards");
+        modules.extend(["uio", "cards"]);
     }
     // `timeout` ends it even if we are killed; and in the foreground, so that both end with us on Ctrl-C.
     let mut command = Command::new("timeout");

@@ -47,7 +47,12 @@ struct card {
 	unsigned long calls;
 };
 
-extern struct card apci_card, adio_card, uio48_card, mpv_card, digitalio_card, per_line_card, registers_card, rogue_card;
+extern struct card apci_card, adio_card, uio48_card, mpv_card, digitalio_card, per_line_card, registers_card, rogue_card,
+	counter_card, uio_card;
+
+/* The UIO device, once its card is there. */
+int uio_card_start(void);
+void uio_card_stop(void);
 
 int card_open(struct inode *inode, struct file *file);
 int card_release(struct inode *inode, struct file *file);

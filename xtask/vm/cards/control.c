@@ -14,7 +14,7 @@
 #include "cards.h"
 
 static struct card *const cards[] = { &apci_card, &adio_card, &uio48_card, &mpv_card, &digitalio_card, &per_line_card,
-				      &registers_card, &rogue_card };
+				      &registers_card, &rogue_card, &counter_card, &uio_card };
 
 int card_open(struct inode *inode, struct file *file)
 {
@@ -143,9 +143,13 @@ static int __init cards_start(void)
 		if (failed)
 			goto undo;
 	}
+	failed = uio_card_start();
+	if (failed)
+		goto undo;
 	failed = misc_register(&control);
 	if (!failed)
 		return 0;
+	uio_card_stop();
 undo:
 	while (i--)
 		misc_deregister(&cards[i]->device);
@@ -157,6 +161,7 @@ static void __exit cards_stop(void)
 	int i;
 
 	misc_deregister(&control);
+	uio_card_stop();
 	for (i = 0; i < ARRAY_SIZE(cards); i++)
 		misc_deregister(&cards[i]->device);
 }
