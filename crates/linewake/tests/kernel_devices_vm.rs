@@ -168,6 +168,30 @@ fn a_key_that_is_held_is_two_edges_however_often_it_repeats() {
 }
 
 #[test]
+fn what_the_kernel_drops_of_a_device_that_nobody_reads_is_told() {
+    const POWER: u16 = 116;
+    let Some(_machine) = machine() else { return };
+    let keyboard = input::Made::new("an unread keyboard", &[(input::KEY, &[POWER])]);
+    let chip = gallery!("evdev-keys", "\"gpio-keys\"" => "\"an unread keyboard\"");
+    let mut power = chip.request().line("power").start().unwrap();
+    // More than can be on its way, and then more than the kernel's own queue has room for.
+    let driven = 2 * 1500;
+    for _ in 0..driven / 2 {
+        keyboard.send(input::KEY, POWER, 1);
+        keyboard.send(input::KEY, POWER, 0);
+    }
+    let told = all(&mut power);
+    assert!(told.len() < driven as usize, "{} of {driven}", told.len());
+    // Up and down take turns, or what is missing is between.
+    let same = told.windows(2).filter(|two| two[0].kind == two[1].kind).count() as u64;
+    let account = power.finish();
+    let doubt = account.doubt().map(ToString::to_string);
+    println!("evdev, unread: {:?} of {driven}, {doubt:?}", account.total());
+    assert_eq!((account.total().delivered, account.total().lost()), (told.len() as u64, same));
+    assert!(doubt.is_some_and(|doubt| doubt.contains("lost records")));
+}
+
+#[test]
 fn a_switch_is_as_it_is_when_a_watch_begins() {
     const LID: u16 = 0;
     const DOCK: u16 = 5;
