@@ -1,5 +1,6 @@
 //! `linewake profile`: tools for the one who describes a vendor's driver.
 
+mod attempt;
 mod decode;
 mod header;
 mod hex;
@@ -25,10 +26,12 @@ use crate::output;
     after_help = exit_codes!(
         "\
 Examples, in the order of the work:
-  linewake profile check card.toml     whether it makes sense; if not, at which line and column
-  linewake profile explain card.toml   what would be opened, sent and read, byte by byte
-  linewake profile decode card.toml 05 00 00 00
-                                       what bytes mean that you dumped elsewhere"
+  linewake profile new card.h -o card.toml   a skeleton from the driver's header, or from answers
+  linewake profile check card.toml           whether it makes sense; if not, at which line and column
+  linewake profile explain card.toml         what would be opened, sent and read, byte by byte
+  linewake profile try card.toml             what the device answers; changes nothing
+  linewake profile decode card.toml 05 00    what bytes mean that you dumped elsewhere
+  linewake mon -c profile:card.toml --allow-writes"
     )
 )]
 pub(crate) struct Arguments {
@@ -59,6 +62,7 @@ enum Action {
     },
     Decode(decode::Arguments),
     New(new::Arguments),
+    Try(attempt::Arguments),
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
@@ -83,5 +87,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         }
         Action::Decode(arguments) => decode::run(arguments),
         Action::New(arguments) => new::run(arguments),
+        Action::Try(arguments) => attempt::run(arguments),
     }
 }

@@ -218,6 +218,23 @@ impl Profile {
         self.plan.names_of_tellers()
     }
 
+    /// The call that waits, if one does: for "linewake profile try".
+    #[doc(hidden)]
+    #[must_use]
+    pub fn waiting_call(&self) -> Option<&str> {
+        match &self.plan.wait.by {
+            By::Call(call) => Some(&self.plan.call(*call).name),
+            By::Read(_) | By::Event(_) | By::Poll(_) => None,
+        }
+    }
+
+    /// Whether it asks again and again, whatever happens: for "linewake profile try".
+    #[doc(hidden)]
+    #[must_use]
+    pub fn polls(&self) -> bool {
+        matches!(self.plan.wait.by, By::Poll(_))
+    }
+
     pub(crate) fn plan(&self) -> &Arc<Plan> {
         &self.plan
     }

@@ -54,6 +54,10 @@ pub enum Trace<'a> {
     Skipped {
         /// Which.
         call: &'a str,
+        /// For which line, if it is for one.
+        line: Option<u64>,
+        /// What it would have sent.
+        input: &'a [u8],
         /// Why it has to be allowed.
         reason: &'a str,
     },
@@ -92,7 +96,10 @@ impl fmt::Display for Trace<'_> {
                 value.map_or(Ok(()), |value| write!(f, ", and returned {value}"))
             }
             Self::Failed { call, error } => write!(f, "{call}: failed: {error}"),
-            Self::Skipped { call, reason } => write!(f, "{call}: left out: {reason}"),
+            Self::Skipped { call, line, input, reason } => {
+                head(f, call, line)?;
+                write!(f, "left out, with {}: {reason}", Hex(input))
+            }
         }
     }
 }

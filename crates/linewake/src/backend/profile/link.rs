@@ -75,15 +75,17 @@ impl Link {
     }
 
     /// Why a call is left out, which is told, if it is.
-    pub(super) fn leaves_out(&self, call: usize) -> bool {
-        let Some(reason) = self.left_out[call] else { return false };
-        self.tracer.tell(Trace::Skipped { call: &self.plan.call(call).name, reason });
+    pub(super) fn leaves_out(&self, step: Step) -> bool {
+        let Some(reason) = self.left_out[step.call] else { return false };
+        let call = self.plan.call(step.call);
+        let input = &*call.input.make(self.about(step.place));
+        self.tracer.tell(Trace::Skipped { call: &call.name, line: self.number(step.place), input, reason });
         true
     }
 
     /// Sends a call. An ioctl is over when this returns.
     pub(super) fn send(&self, step: Step) -> Sent {
-        if self.leaves_out(step.call) {
+        if self.leaves_out(step) {
             return Sent::Over(Some(Ok(Answer::LeftOut)));
         }
         let call = self.plan.call(step.call);

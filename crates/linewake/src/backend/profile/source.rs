@@ -19,7 +19,7 @@ use crate::backend::unsupported;
 use crate::profile::EventSource;
 #[cfg(all(target_os = "linux", not(miri)))]
 use crate::profile::Request;
-use crate::profile::{By, End, Plan, Reads, Trace, What, When};
+use crate::profile::{By, End, Plan, Reads, Step, Trace, What, When};
 use crate::timer::Timer;
 
 /// What is waited for, of the line at a place or of the card.
@@ -105,7 +105,7 @@ impl Source {
         let plan = &link.plan;
         let wait = &plan.wait;
         self.waits = match &wait.by {
-            By::Call(call) if link.leaves_out(*call) => Waits::Idle,
+            By::Call(call) if link.leaves_out(Step { call: *call, place: self.place }) => Waits::Idle,
             By::Call(index) => {
                 let call = plan.call(*index);
                 let input = call.input.make(link.about(self.place));
