@@ -43,6 +43,13 @@ pub enum Trace<'a> {
         /// What the ioctl returned, if it was one.
         value: Option<u32>,
     },
+    /// A part of a stream of bytes was read.
+    Streamed {
+        /// What came.
+        bytes: &'a [u8],
+        /// The whole records that it makes, with what was left of the parts before. They are looked at now.
+        records: &'a [u8],
+    },
     /// A call, or a read, failed.
     Failed {
         /// Which.
@@ -94,6 +101,9 @@ impl fmt::Display for Trace<'_> {
                 head(f, call, line)?;
                 write!(f, "answered {}", Hex(bytes))?;
                 value.map_or(Ok(()), |value| write!(f, ", and returned {value}"))
+            }
+            Self::Streamed { bytes, records } => {
+                write!(f, "read: came {}, which makes the records {}", Hex(bytes), Hex(records))
             }
             Self::Failed { call, error } => write!(f, "{call}: failed: {error}"),
             Self::Skipped { call, line, input, reason } => {

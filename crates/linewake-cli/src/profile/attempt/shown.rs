@@ -52,7 +52,12 @@ impl Shown {
     pub(super) fn trace(&self, trace: &Trace<'_>) {
         let mut state = self.state();
         match *trace {
-            Trace::Opened { name } => self.row(&mut state, "opened", &format!("\"{name}\""), ""),
+            // Once to see whether it is there, and once for the lines.
+            Trace::Opened { name } => {
+                if state.last.insert("opened".to_owned(), name.to_owned()).as_deref() != Some(name) {
+                    self.row(&mut state, "opened", &format!("\"{name}\""), "");
+                }
+            }
             Trace::Sent { call, line, input } => {
                 let what = called(call, line);
                 self.row_unless_repeated(&mut state, "sent", &what, &hex(input));
@@ -69,6 +74,23 @@ impl Shown {
                 }
                 self.row_unless_repeated(&mut state, "answer", &what, &below);
             }
+            Trace::Streamed { bytes, records } => {
+                let mut below = hex(bytes);
+                match (records == bytes, records) {
+                    (true, _) => {}
+                    (false, []) => below.push_str("a part of a record, whose rest is still to come\n"),
+                    (false, records) => {
+                        below.push_str("with what came before, whole records of it are:\n");
+                        below.push_str(&hex(records));
+                    }
+                }
+                if !records.is_empty() {
+                    below.push_str(&self.meaning("read", records));
+                }
+                self.row(&mut state, "read", "a part of a stream", &below);
+            }
+            // That is how a wait ends which is given up at the end.
+            Trace::Failed { error, .. } if error.device().is_some_and(is_cancelled) => {}
             Trace::Failed { call, error } => {
                 self.row_unless_repeated(&mut state, "failed", call, &format!("{error}\n"));
             }
@@ -175,6 +197,10 @@ impl Shown {
         }
         state.error.take().map_or(Ok(()), |error| output::failed(&error))
     }
+}
+
+fn is_cancelled(error: &overlapped::Error) -> bool {
+    error.kind() == overlapped::ErrorKind::Cancelled
 }
 
 fn called(call: &str, line: Option<u64>) -> String {

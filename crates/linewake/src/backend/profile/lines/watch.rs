@@ -116,8 +116,11 @@ impl Lines {
     fn came(&mut self, index: usize, bytes: &[u8]) {
         let source = &mut self.sources[index];
         (source.brought, source.is_passing) = (true, false);
-        let (call, line) = (source::name(&self.link.plan), self.link.number(source.place));
-        self.link.tracer.tell(Trace::Answered { call, line, bytes, value: None });
+        // What a part of a stream means is told when it is put together.
+        if !matches!(source.waits, Waits::Reads(_, Some(_))) {
+            let (call, line) = (source::name(&self.link.plan), self.link.number(source.place));
+            self.link.tracer.tell(Trace::Answered { call, line, bytes, value: None });
+        }
         self.ready.push(index);
     }
 
@@ -136,6 +139,7 @@ impl Lines {
         let mut bytes = left;
         bytes.extend_from_slice(read);
         let whole = bytes.len() - bytes.len() % self.link.plan.told(None).record.max(1);
+        self.link.tracer.tell(Trace::Streamed { bytes: read, records: &bytes[..whole] });
         self.completed(index, place, &bytes[..whole], into)?;
         bytes.drain(..whole);
         if let Waits::Reads(_, Some(left)) = &mut self.sources[index].waits {
