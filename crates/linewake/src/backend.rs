@@ -202,6 +202,12 @@ pub trait Held: fmt::Debug + Send {
     /// How what is missing is known.
     fn numbering(&self) -> Numbering;
 
+    /// How many edges the chip has shown to be missing, without saying of which line. What is booked on lines is taken from
+    /// them.
+    fn unattributed(&self) -> u64 {
+        0
+    }
+
     /// The number before the first, where a test chose it.
     #[doc(hidden)]
     fn numbers_begin_after(&self) -> u32 {

@@ -517,19 +517,20 @@ impl Request {
         for part in &self.parts {
             let of_part = self.unattributed(part);
             unattributed += of_part;
-            if of_part > 0 && processors::several() {
+            if of_part > 0 && part.counts_interrupts() && processors::several() {
                 lines[part.lines.clone()].iter_mut().for_each(|line| line.trust = line.trust.min(Trust::About));
             }
         }
         Account { lines, unattributed, doubt: self.doubt.clone() }
     }
 
-    /// Interrupts that no edge accounts for, and that are not booked on a line yet.
+    /// What is known to be missing and not booked on a line: what the chip says, or interrupts that no edge accounts for.
     fn unattributed(&self, part: &Part) -> u64 {
-        if !part.counts_interrupts() {
-            return 0;
-        }
         let lines = &self.lines[part.lines.clone()];
+        if !part.counts_interrupts() {
+            let booked = lines.iter().map(WatchedLine::lost).sum();
+            return part.held.unattributed().saturating_sub(booked);
+        }
         let booked: u64 = lines.iter().map(|line| line.numbered() + line.merged()).sum();
         part.interrupts.count().saturating_sub(booked)
     }

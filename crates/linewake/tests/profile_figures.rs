@@ -403,3 +403,30 @@ fn times_have_a_rate_of_their_own_and_wrap() {
     let edge = request.wait_next_timeout(LONG).unwrap().unwrap();
     assert_eq!(edge.timestamp_ns, 1_700_000_000_999_999_000);
 }
+
+#[test]
+fn a_gap_in_the_numbers_of_all_edges_is_a_loss_of_no_line_in_particular() {
+    let record = "length = 4, record = 4, fields = { seqno = { at = 0, width = 2 }, levels = { at = 2, width = 1 } }, \
+                  rest = 'unused'";
+    let text = read("lines = 2", "means = 'level'\n[levels]\nstart = 'inactive'", record);
+    let of = |number: u16, levels: u8| [&number.to_le_bytes()[..], &[levels, 0]].concat();
+    // Numbers wrap; one that brings nothing new counts as well.
+    let fed = [of(0xfffe, 0b01), of(0xffff, 0b01), of(2, 0b11), of(3, 0b10), of(10, 0b11)];
+    let fed: Vec<&[u8]> = fed.iter().map(Vec::as_slice).collect();
+    let (edges, figures) = told(&text, Edges::Both, &fed, 4);
+    assert_eq!(edges, [(0, true, 0), (1, true, 0), (0, false, 0), (0, true, 0)]);
+    assert_eq!((figures.delivered, figures.lost()), (4, 2 + 6));
+    // Where one direction is wanted, or some lines are, it may be others that are missing.
+    assert_eq!(told(&text, Edges::Rising, &fed, 3).1, delivered(3));
+    let feeder = Feeder::new(&[]);
+    let chip = Chip::from_profile(&parse(&text), feeder.opener()).unwrap();
+    let mut request = chip.request().line(1).start().unwrap();
+    fed.iter().for_each(|bytes| feeder.feed(bytes));
+    assert_eq!(request.wait_next_timeout(LONG).unwrap().unwrap().offset.get(), 1);
+    assert!(request.wait_next_timeout(Duration::from_millis(50)).unwrap().is_err());
+    assert_eq!(request.finish().total(), delivered(1));
+    // Numbers that go back are no numbers of these edges.
+    let error = error_after(&text, &[&of(7, 0b01), &of(6, 0b00)]);
+    assert_eq!(error.kind(), ErrorKind::Malformed);
+    assert!(error.to_string().contains("its numbers go back, from 7 to 6"), "{error}");
+}

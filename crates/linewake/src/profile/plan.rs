@@ -204,6 +204,12 @@ impl Plan {
         !levels.is_empty() && levels.iter().all(|&call| self.call(call).for_line)
     }
 
+    /// Whether a gap in the numbers of all edges is the one thing that shows what is missing.
+    pub(crate) fn numbers_all(&self) -> bool {
+        let says_more = [Role::Overflowed, Role::LineSeqno, Role::Count].into_iter().any(|role| self.tells(role));
+        self.tells(Role::Seqno) && !says_more
+    }
+
     /// Whether the driver is told which edges are wanted.
     pub(crate) fn selects_edges(&self) -> bool {
         let selects = |&call: &usize| self.call(call).input.sends(|sent| matches!(sent, Sent::Edges { .. }));

@@ -183,6 +183,11 @@ impl WatchedLine {
         self.missed.merged
     }
 
+    /// Edges booked as missing so far.
+    pub(super) fn lost(&self) -> u64 {
+        self.missed.overflowed + self.missed.merged
+    }
+
     /// Edges that came, and those known to be dropped from the queue.
     pub(super) fn numbered(&self) -> u64 {
         self.delivered + self.discarded + self.missed.overflowed

@@ -1,8 +1,12 @@
 //! The ioctls of a profile, made. Their arguments are as long as the profile says, with room behind that nothing may
 //! touch.
 
+use std::thread;
+use std::time::Instant;
+
 use overlapped::{Device, ErrorCode, linux};
 
+use super::slow::{AFTER_NOTHING, Slow};
 use crate::profile::{Argument, Request};
 use crate::{Error, ErrorKind};
 
@@ -41,7 +45,9 @@ impl Room {
         output_len: usize,
         again: impl Fn() -> bool,
     ) -> Made {
+        let mut slow = Slow::default();
         loop {
+            let began = Instant::now();
             let argument = self.argument(request, input, output_len);
             // SAFETY: that the driver takes the argument for what it is here, and for no address, is the promise of the
             // profile's author, which the user has accepted with `allow_writes`: without that no ioctl is made. A
@@ -49,7 +55,12 @@ impl Room {
             // say.
             let returned = unsafe { device.ioctl_with(request.number, argument) };
             match returned {
-                Err(error) if is_interrupted(&error) && again() => {}
+                Err(error) if is_interrupted(&error) && again() => {
+                    // Some drivers say so of their own accord, at once and for ever.
+                    if let Some(pause) = slow.next(began.elapsed(), false, AFTER_NOTHING) {
+                        thread::sleep(pause);
+                    }
+                }
                 Err(error) => return Err(error),
                 Ok(value) if request.argument == Argument::Buffer => return Ok(self.check().map(|()| value)),
                 Ok(value) => return Ok(Ok(value)),
@@ -128,6 +139,10 @@ pub(super) fn let_calls_wait(device: &Device) -> Result<(), Error> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+    use std::time::Duration;
+
     use overlapped::linux::Argument as Passed;
     use overlapped::sim::{Driver, FileId, Outcome, Request as Control};
     use overlapped::{ErrorKind as Kind, Status};
@@ -213,6 +228,29 @@ mod tests {
         assert_eq!(room.make(&device, &nothing, &[], 4, || true).unwrap(), Ok(2));
         let error = room.make(&device, &nothing, &[], 4, || false).unwrap_err();
         assert_eq!((error.kind(), is_interrupted(&error)), (Kind::Other, true));
+    }
+
+    #[test]
+    fn a_driver_that_is_interrupted_at_once_for_ever_is_not_asked_all_the_time() {
+        struct Never(Arc<AtomicU32>);
+        impl Driver for Never {
+            fn control(&self, request: Control) -> Outcome {
+                request.complete(Status::INVALID_DEVICE_REQUEST)
+            }
+
+            fn ioctl(&self, _: FileId, _: u32, _: Passed<'_>) -> Result<u32, Status> {
+                self.0.fetch_add(1, SeqCst);
+                Err(Status::from_errno(4))
+            }
+        }
+        let calls = Arc::new(AtomicU32::new(0));
+        let device = Device::simulated(Never(calls.clone())).unwrap();
+        let began = Instant::now();
+        let again = || began.elapsed() < Duration::from_millis(300);
+        let nothing = request(1, Argument::None, true);
+        assert!(is_interrupted(&Room::default().make(&device, &nothing, &[], 4, again).unwrap_err()));
+        let calls = calls.load(SeqCst);
+        assert!((2..100).contains(&calls), "{calls} calls in 300 ms");
     }
 
     #[test]

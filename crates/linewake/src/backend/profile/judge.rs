@@ -31,6 +31,12 @@ pub(super) struct Judge {
     said: HashMap<(Option<usize>, Option<usize>), Vec<u8>>,
     /// Memory for what they say now.
     says: Vec<u8>,
+    /// A gap in the numbers of all edges is an edge that is missing: of some line, and all of them are watched.
+    numbers_all: bool,
+    /// The last number that each of those that tell gave.
+    numbers: Vec<Option<u64>>,
+    /// The gaps so far.
+    unattributed: u64,
     /// How often the device said that it lost records.
     losses: u64,
 }
@@ -113,9 +119,13 @@ impl Judge {
         });
         let lines: Vec<_> = lines.collect();
         let one_way = |line: &Line| matches!(line.asked.edges, Some(Edges::Rising | Edges::Falling));
+        let filters = lines.iter().any(one_way) && !plan.selects_edges();
         Self {
-            filters: lines.iter().any(one_way) && !plan.selects_edges(),
+            filters,
             is_told: plan.tells(Role::Overflowed) || plan.wait.means == Means::Count,
+            numbers_all: plan.numbers_all() && !filters && lines.len() == plan.lines.len(),
+            numbers: vec![None; plan.tellers.len()],
+            unattributed: 0,
             is_one_way: plan.is_one_way(),
             times: vec![None; plan.tellers.len()],
             said: HashMap::new(),
@@ -213,8 +223,8 @@ impl Judge {
             let stamp = Stamp::now(now_ns);
             return self.record(told, self.place_of(told, place, 0, &[])?, &[], stamp, into);
         }
-        let is_mask = plan.wait.means == Means::Mask || (plan.wait.means == Means::Level && told.has(Role::Levels));
         let at = plan.tellers.iter().position(|&one| one == teller);
+        let is_mask = plan.wait.means == Means::Mask || (plan.wait.means == Means::Level && told.has(Role::Levels));
         let losses = told.losses(bytes);
         self.losses += losses as u64;
         if losses > 0 && plan.wait.means == Means::Level && !plan.levels.calls().is_empty() {
@@ -226,6 +236,7 @@ impl Judge {
             told.is_answer(bytes)?;
         }
         for (index, record) in told.records(bytes)? {
+            self.number(told, at, record)?;
             let stamp = self.stamp(told, at, record, now_ns);
             if is_mask {
                 self.masks(teller, place, record, stamp, into);
@@ -234,6 +245,26 @@ impl Judge {
             }
         }
         Ok(())
+    }
+
+    /// Books what is missing before a record, where a gap in its number shows that and its line is not known.
+    fn number(&mut self, told: &Output, at: Option<usize>, record: &[u8]) -> Result<(), String> {
+        let Some(field) = told.field(Role::Seqno).filter(|_| self.numbers_all) else { return Ok(()) };
+        let Some((number, last)) = field.number(record).zip(at.and_then(|at| self.numbers.get_mut(at))) else {
+            return Ok(());
+        };
+        let Some(last) = last.replace(number) else { return Ok(()) };
+        let gap = number.wrapping_sub(last).wrapping_sub(1) & field.greatest();
+        if gap > field.greatest() / 2 {
+            return Err(format!("its numbers go back, from {last} to {number}"));
+        }
+        self.unattributed = self.unattributed.saturating_add(gap);
+        Ok(())
+    }
+
+    /// How many edges are missing of which only that is known.
+    pub(super) fn unattributed(&self) -> u64 {
+        self.unattributed
     }
 
     /// The place of the line that a record is about; none if nobody asked for it.

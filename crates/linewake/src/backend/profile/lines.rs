@@ -287,6 +287,10 @@ impl Held for Lines {
         Some(Error::new(ErrorKind::Device, message))
     }
 
+    fn unattributed(&self) -> u64 {
+        self.judge.unattributed()
+    }
+
     fn settle(&mut self) -> Result<Option<Vec<Settled>>, Error> {
         let plan = self.link.plan.clone();
         let Some(account) = plan.account.filter(|_| self.judge.sees_all() && plan.tells(Role::Overflowed)) else {

@@ -11,7 +11,7 @@ pub(super) fn write(f: &mut fmt::Formatter<'_>, plan: &Plan) -> fmt::Result {
     let tells = |role| plan.tells(role);
     f.write_str(if tells(Role::Overflowed) && plan.account.is_some() {
         "The account is exact: the device says what is missing, and keeps counters.\n"
-    } else if tells(Role::Overflowed) || tells(Role::LineSeqno) || tells(Role::Count) {
+    } else if tells(Role::Overflowed) || tells(Role::LineSeqno) || tells(Role::Count) || plan.numbers_all() {
         "The account is \"at least\": what is missing is known when the next edge comes.\n"
     } else if plan.is_one_way() {
         "The account is \"at least\": one direction alone is told of, and nothing shows that an edge is missing.\n"
@@ -45,6 +45,9 @@ fn lost(plan: &Plan) -> Vec<&'static str> {
     }
     if tells(Role::LineSeqno) && !tells(Role::Overflowed) {
         lost.push("the numbers of a line that were left out before an edge");
+    }
+    if plan.numbers_all() {
+        lost.push("the numbers that were left out before a record, of no line in particular, if all lines are watched");
     }
     match plan.wait.means {
         Means::Count => lost.push("of the edges that were counted since the report before, all but the last"),
@@ -98,7 +101,7 @@ fn ignored(plan: &Plan) -> Vec<&'static str> {
 fn unknown(plan: &Plan) -> Vec<&'static str> {
     let tells = |role| plan.tells(role);
     let mut unknown = Vec::new();
-    let counted = tells(Role::Overflowed) || tells(Role::LineSeqno) || tells(Role::Count);
+    let counted = tells(Role::Overflowed) || tells(Role::LineSeqno) || tells(Role::Count) || plan.numbers_all();
     if matches!(plan.wait.by, By::Poll(_)) && !tells(Role::Count) {
         unknown.push("a pulse that begins and ends between two looks");
     }
