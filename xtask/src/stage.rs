@@ -82,7 +82,11 @@ const IN_THE_VM: [&[(&str, &[&str])]; 2] = [
         ("devices_vm", &[]),
         ("kernel_devices_vm", &["--boards", "--cards"]),
     ],
-    &[("sinks_vm", &["--file", "PROGRAM"]), ("gpiod_tools", &["--file", "PROGRAM", "--time-limit", "900"])],
+    &[
+        ("sinks_vm", &["--file", "PROGRAM"]),
+        ("gpiod_tools", &["--file", "PROGRAM", "--time-limit", "900"]),
+        ("cards_vm", &["--cards", "--file", "PROGRAM"]),
+    ],
 ];
 
 pub(crate) const ALL: &[Stage] = &[

@@ -4,7 +4,7 @@
  *
  * Everything goes by value: the argument is the number of a bit or a port, and what the ioctl returns is the answer. The
  * wait sleeps and hears no signal; only an interrupt ends it. Interrupts of bits 1 to 24, of one direction each, are kept in
- * a ring that is overrun without a word.
+ * a ring that is overrun without a word, and that nobody empties when the file is opened or closed.
  */
 #include "cards.h"
 
@@ -32,12 +32,6 @@ static void interrupt(struct card *card, unsigned int line, bool level)
 	in = (in + 1) % ROOM;
 	ready = true;
 	wake_up(&card->changed);
-}
-
-static void opened(struct card *card)
-{
-	if (card->open_now == 1)
-		in = out = 0;
 }
 
 static int taken(struct card *card)
@@ -108,6 +102,5 @@ struct card uio48_card = {
 	.name = "uio48",
 	.lines = LINES,
 	.interrupt = interrupt,
-	.opened = opened,
 	.device = { .minor = MISC_DYNAMIC_MINOR, .name = "uio48a", .fops = &operations },
 };

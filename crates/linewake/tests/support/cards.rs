@@ -1,0 +1,90 @@
+//! The cards of the virtual machine (xtask/vm/cards): their inputs are driven by words to /dev/cards, which says what the
+//! cards see of their readers.
+#![allow(dead_code, reason = "each test file needs a part of it")]
+
+use std::fs;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+const CONTROL: &str = "/dev/cards";
+pub(crate) const LONG: Duration = Duration::from_secs(30);
+
+/// The cards, for one test at a time. None, with a word, outside of the virtual machine.
+pub(crate) fn cards() -> Option<MutexGuard<'static, ()>> {
+    static CARDS: Mutex<()> = Mutex::new(());
+    if std::env::var_os("LINEWAKE_VM").is_none() {
+        println!("skipped: LINEWAKE_VM is not set (`cargo xtask test --only vm` sets it, where there are cards)");
+        return None;
+    }
+    Some(CARDS.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// One card.
+#[derive(Clone, Copy)]
+pub(crate) struct Card(pub(crate) &'static str);
+
+/// What a card says of itself.
+#[derive(Debug, PartialEq)]
+pub(crate) struct State {
+    /// Callers that sleep in a wait.
+    pub(crate) waiting: u64,
+    /// Calls so far.
+    pub(crate) calls: u64,
+    /// Files of it that are open.
+    pub(crate) open: u64,
+    /// Edges that were driven, on all lines.
+    pub(crate) driven: u64,
+}
+
+impl Card {
+    /// Has it do what `words` say: see xtask/vm/cards/control.c.
+    pub(crate) fn tell(self, words: &str) {
+        fs::write(CONTROL, format!("{} {words}", self.0)).unwrap_or_else(|error| panic!("{} {words}: {error}", self.0));
+    }
+
+    /// Drives the line to a level.
+    pub(crate) fn set(self, line: u32, level: bool) {
+        self.tell(&format!("set {line} {}", u8::from(level)));
+    }
+
+    /// Changes the line so many times, without a pause.
+    pub(crate) fn toggle(self, line: u32, count: u64) {
+        self.tell(&format!("toggle {line} {count}"));
+    }
+
+    /// Drives all its lines low.
+    pub(crate) fn rest(self, lines: u32) {
+        (0..lines).for_each(|line| self.set(line, false));
+    }
+
+    pub(crate) fn state(self) -> State {
+        let text = fs::read_to_string(CONTROL).unwrap();
+        let line = text.lines().find(|line| line.split(' ').next() == Some(self.0)).expect("the card is there");
+        let words: Vec<_> = line.split(' ').collect();
+        let of = |name: &str| {
+            let at = words.iter().rposition(|word| *word == name).expect("it says so");
+            words[at + 1].parse().expect("a number")
+        };
+        State { waiting: of("waiting"), calls: of("calls"), open: of("open"), driven: of("driven") }
+    }
+
+    /// Waits until it says so.
+    pub(crate) fn until(self, what: &str, is: impl Fn(&State) -> bool) {
+        let deadline = Instant::now() + LONG;
+        while !is(&self.state()) {
+            assert!(Instant::now() < deadline, "{}: never {what}: {:?}", self.0, self.state());
+            sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Waits until so many callers sleep in a wait.
+    pub(crate) fn until_waiting(self, count: u64) {
+        self.until(&format!("{count} wait"), |state| state.waiting == count);
+    }
+
+    /// Waits until nobody has it open, and nobody waits.
+    pub(crate) fn until_left(self) {
+        self.until("left", |state| state.open == 0 && state.waiting == 0);
+    }
+}
