@@ -346,6 +346,22 @@ fn what_nothing_names_in_a_record_that_is_read_is_refused() {
 }
 
 #[test]
+fn what_is_right_and_does_nothing_is_noted() {
+    let edge = "rest = 'unused', fields = { edge = { at = 0, width = 1, rising = 1, falling = 0 } }";
+    let notes = |device: &str, length: &str| {
+        let text = read(&format!("lines = 1\n[device]\n{device}"), "means = 'edge'", &format!("{length}, {edge}"));
+        parse(&text).notes().join("\n")
+    };
+    let (alone, cut) = ("`exclusive` is of Windows", "100 bytes is no whole number of records of 24");
+    let both = notes("path = '/dev/input/event0'\nexclusive = true", "length = 100, record = 24");
+    assert!(both.contains(alone) && both.contains(cut), "{both}");
+    let none = notes("path = '/dev/input/event0'", "length = 96, record = 24");
+    assert!(!none.contains("`exclusive`") && !none.contains("whole number"), "{none}");
+    let windows = notes(r"path = '\\.\Card0'", "length = 100, record = 24, records = 1");
+    assert!(!windows.contains("`exclusive`") && !windows.contains("whole number"), "{windows}");
+}
+
+#[test]
 fn lines_do_not_share_a_bit() {
     let masks = "length = 4, fields = { levels = { at = 0 } }";
     let text = fed(

@@ -243,6 +243,23 @@ impl Plan {
             None => notes.push("it names no device: only a program can open it".to_owned()),
             Some(target) => notes.extend(target.place.is_foreign().map(|foreign| format!("it opens {foreign}"))),
         }
+        if self.target.as_ref().is_some_and(|target| target.exclusive && !target.place.is_of_windows()) {
+            notes.push(
+                "`exclusive` is of Windows, and nothing on Linux: a driver that can be had alone has a call for it, like \
+                 EVIOCGRAB or PPEXCL, for `setup`"
+                    .to_owned(),
+            );
+        }
+        if let By::Read(output) = &self.wait.by
+            && !(output.length - output.header).is_multiple_of(output.record.max(1))
+            && output.at_most.is_none()
+        {
+            let (length, record) = (output.length, output.record);
+            notes.push(format!(
+                "`length` of {length} bytes is no whole number of records of {record}: what a driver has more of may be cut in \
+                 the middle of one"
+            ));
+        }
         if let (By::Read(output), None, None) = (&self.wait.by, self.wait.reads, self.reads()) {
             let record = output.record;
             notes.push(format!(
