@@ -31,7 +31,7 @@ pub(crate) struct Wait {
 #[derive(Debug)]
 pub(crate) enum By {
     Call(usize),
-    Read(Output),
+    Read(Box<Output>),
     Event(EventSource),
     Poll(Duration),
 }
@@ -183,7 +183,7 @@ fn by(keys: &Keys<'_>, kind: Kind, calls: &Calls<'_>, is_told_otherwise: bool) -
             }
             By::Call(index)
         }
-        Kind::Read => By::Read(Output::read(&keys.need("output")?)?),
+        Kind::Read => By::Read(Box::new(Output::read(&keys.need("output")?)?)),
         Kind::Event => {
             let event = keys.need("event")?;
             By::Event(match event.text()? {
