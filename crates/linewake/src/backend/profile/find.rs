@@ -92,7 +92,7 @@ impl Roots {
         let mut devices: Vec<_> = listed(&of_class).chain(listed(&of_bus)).map(|entry| entry.path()).collect();
         devices.sort_by_key(|device| numbered(&name_of(device)));
         let fits = |device: PathBuf| {
-            let own = std::fs::read_to_string(device.join("uevent")).ok()?;
+            let own = text_of(&device.join("uevent"))?;
             let path = self.dev.join(value_of(&own, "DEVNAME")?);
             let holds = |(key, value): &(String, String)| self.holds(&device, &own, key, value);
             properties.iter().all(holds).then_some(path)
@@ -110,7 +110,7 @@ impl Roots {
             let Ok(device) = std::fs::canonicalize(device) else { return false };
             let Ok(top) = std::fs::canonicalize(&self.sysfs) else { return false };
             let above = device.ancestors().skip(1).take_while(|above| above.starts_with(&top));
-            above.filter_map(|above| std::fs::read_to_string(above.join("uevent")).ok()).any(|text| is(&text))
+            above.filter_map(|above| text_of(&above.join("uevent"))).any(|text| is(&text))
         };
         is(own) || by_udev() || above()
     }
@@ -121,9 +121,14 @@ impl Roots {
         let subsystem = std::fs::read_link(device.join("subsystem")).ok();
         let is_block = subsystem.is_some_and(|subsystem| name_of(&subsystem) == "block");
         let record = self.udev.join(format!("{}{major}:{minor}", if is_block { 'b' } else { 'c' }));
-        let record = std::fs::read_to_string(record).ok()?;
+        let record = text_of(&record)?;
         Some(record.lines().filter_map(|line| line.strip_prefix("E:")).collect::<Vec<_>>().join("\n"))
     }
+}
+
+/// What a file says; a device's name in it may be of any bytes.
+fn text_of(path: &Path) -> Option<String> {
+    Some(String::from_utf8_lossy(&std::fs::read(path).ok()?).into_owned())
 }
 
 fn name_of(path: &Path) -> String {
@@ -288,6 +293,24 @@ mod tests {
             assert_eq!(found(&[("NAME", "Button Box"), ("ID_SERIAL", "78")]), [""; 0]);
             assert_eq!(found(&[("ID_INPUT_KEY", "1")]).len(), 3);
             assert!(tree.roots().devices("hidraw", &[]).is_empty());
+        }
+
+        #[test]
+        fn names_in_any_bytes_and_what_leads_nowhere_hide_no_device() {
+            let tree = Tree::new("bytes");
+            tree.add("usb1/input/input9", "NAME=\"T\u{e4}ster\"", &[]);
+            tree.add("usb1/input/input9/event3", "MAJOR=13\nMINOR=67\nDEVNAME=input/event3", &["E:ID_SERIAL=77"]);
+            // In Latin-1, as the device gave it.
+            fs::write(tree.0.join("sys/devices/usb1/input/input9/uevent"), b"NAME=\"T\xe4ster\"\nPHYS=\"usb-1\"")
+                .unwrap();
+            fs::write(tree.0.join("udev/c13:67"), b"E:ID_VENDOR=Gr\xfcn\nE:ID_SERIAL=77").unwrap();
+            let class = tree.0.join("sys/class/input");
+            symlink("nowhere", class.join("event1")).unwrap();
+            symlink("event2", class.join("event2")).unwrap();
+            for (key, value) in [("PHYS", "usb-1"), ("NAME", "T*ster"), ("ID_SERIAL", "77"), ("ID_VENDOR", "Gr*")] {
+                let found = tree.roots().devices("input", &[(key.to_owned(), value.to_owned())]);
+                assert_eq!(found, [Path::new("/dev/input/event3")], "{key}");
+            }
         }
     }
 }
