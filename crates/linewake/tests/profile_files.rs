@@ -66,6 +66,20 @@ fn terminal_for_people() -> (File, File) {
 }
 
 #[test]
+fn a_message_that_is_longer_than_the_profile_says_is_not_cut_in_silence() {
+    for more in ["", "reads = 'bytes'"] {
+        let (theirs, ours) = UnixDatagram::pair().unwrap();
+        let mut edges = request(&levels(more), ours);
+        theirs.send(&[7, 1].repeat(32)).unwrap();
+        assert_eq!(seen(&mut edges, 1), [(0, true)]);
+        theirs.send(&[[7, 1].repeat(32), vec![7, 0]].concat()).unwrap();
+        let error = edges.wait_next_timeout(LONG).unwrap().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Malformed);
+        assert!(error.to_string().contains("more than the 64 bytes"), "{error}");
+    }
+}
+
+#[test]
 fn a_shorter_message_does_not_reach_into_the_next() {
     let (theirs, ours) = UnixDatagram::pair().unwrap();
     let mut edges = request(&levels(""), ours);

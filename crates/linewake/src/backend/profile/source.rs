@@ -133,7 +133,9 @@ impl Source {
             By::Read(output) => {
                 let is_bytes = || if link.device.is_byte_stream() { Reads::Bytes } else { Reads::Messages };
                 let left = (plan.reads().unwrap_or_else(is_bytes) == Reads::Bytes).then(Vec::new);
-                let reads = link.device.standing_reads(output.length).pending(wait.pending);
+                // Room for more than a message has shows one that would be cut.
+                let room = output.length + usize::from(cuts_messages(&link.device));
+                let reads = link.device.standing_reads(room).pending(wait.pending);
                 let reads = reads.window(window(wait.pending, output.length));
                 let reads = if wait.completion_order { reads.completion_order() } else { reads };
                 Waits::Reads(reads.go_on_after(self.passing(plan)).start(), left)
@@ -242,6 +244,19 @@ fn blocking(
         }
     };
     Blocking::start(name, window, one_by_one, make)
+}
+
+/// Whether what there is no room for of a message is lost without a word: by sockets that are no streams.
+#[cfg(all(target_os = "linux", not(miri)))]
+fn cuts_messages(device: &overlapped::Device) -> bool {
+    use rustix::fs::{FileType, fstat};
+    let is_socket = |stat: rustix::fs::Stat| FileType::from_raw_mode(stat.st_mode) == FileType::Socket;
+    !device.is_byte_stream() && device.as_fd().is_ok_and(|fd| fstat(fd).is_ok_and(is_socket))
+}
+
+#[cfg(not(all(target_os = "linux", not(miri))))]
+fn cuts_messages(_: &overlapped::Device) -> bool {
+    false
 }
 
 /// How many results may wait to be taken, so that they do not take too much memory.

@@ -132,6 +132,11 @@ impl Lines {
         read: &[u8],
         into: &mut Vec<RawEdge>,
     ) -> Result<(), Error> {
+        let length = self.link.plan.told(None).length;
+        if read.len() > length {
+            let reason = format!("a message has more than the {length} bytes that `length` says");
+            return Err(self.link.malformed(&reason));
+        }
         let left = match &mut self.sources[index].waits {
             Waits::Reads(_, Some(left)) => std::mem::take(left),
             _ => return self.completed(index, place, read, into),
