@@ -489,7 +489,7 @@ fn a_dry_look_makes_no_call_that_nobody_allowed() {
     let seen = seen.lock().unwrap();
     assert_eq!(seen[0], "opened \"ioctl card\"");
     assert!(
-        seen.contains(&"wait: left out: the number of an ioctl does not say what it changes".to_owned()),
+        seen.contains(&"wait: left out, with nothing: the number of an ioctl does not say what it changes".to_owned()),
         "{seen:?}"
     );
 }
