@@ -27,6 +27,7 @@ struct Command {
     data: *mut u16,
     data_length: u32,
 }
+#[cfg(target_pointer_width = "64")]
 const _: () = assert!(size_of::<Command>() == 80);
 
 // SAFETY: COMEDI_DEVCONFIG is _IOW('d', 0, struct comedi_devconfig), and reads one. This driver's options are numbers.
