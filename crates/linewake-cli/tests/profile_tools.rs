@@ -135,7 +135,8 @@ mod attempt {
     }
 
     fn started(file: &Scratch, arguments: &[&str]) -> Child {
-        let arguments = [&["profile", "try", file.path()], arguments].concat();
+        // What it does not show does not hold the test up.
+        let arguments = [&["profile", "try", "--for", "30s", file.path()], arguments].concat();
         linewake(&arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     }
 
