@@ -41,6 +41,7 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Action {
+    New(new::Arguments),
     /// Say whether a profile makes sense
     ///
     /// Nothing is opened or sent.
@@ -60,9 +61,8 @@ enum Action {
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
-    Decode(decode::Arguments),
-    New(new::Arguments),
     Try(attempt::Arguments),
+    Decode(decode::Arguments),
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {

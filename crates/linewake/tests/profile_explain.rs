@@ -158,7 +158,7 @@ fn threads_sequences_and_calls_for_a_line_are_said() {
         ],
     );
     let without = parse(&CARD.replace("ended_by = \"disable\"\n", ""));
-    assert_says(&without, &["Nothing ends it: when the lines are given back, the thread and the device stay"]);
+    assert_says(&without, &["Nothing ends it: when lines are given back, the thread and the device stay"]);
     let each = CARD.replace("means = \"mask\"", "means = \"mask\"\nfor = \"line\"");
     assert_says(&parse(&each), &["A thread of its own waits for each line that is watched: up to 2 threads.\n"]);
 }

@@ -74,7 +74,8 @@ mod tests {
     fn a_long_line_goes_on_behind_what_it_begins_with() {
         let text = "  - one two three four five six seven\n      a  bytes 0 to 3: one two three four\nshort\n";
         let fitted = fit(text, Some(24));
-        let expected = "  - one two three four\n    five six seven\n      a  bytes 0 to 3:\n         one two three\n         four\nshort\n";
+        let expected = "  - one two three four\n    five six seven\n      a  bytes 0 to 3:\n         one two three\n         \
+                        four\nshort\n";
         assert_eq!(fitted, expected);
         assert_eq!(fit(text, None), text);
     }

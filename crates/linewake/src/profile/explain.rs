@@ -170,7 +170,7 @@ impl Explanation<'_> {
                     }
                     None => writeln!(
                         f,
-                        "The kind of file says whether a read brings whole records (a fault if it does not) or a stream of\n\
+                        "The kind of file says whether a read brings whole records (else a fault), or a stream of \
                          bytes (terminals, pipes, stream sockets, serial ports)."
                     )?,
                 }
@@ -228,7 +228,7 @@ impl Explanation<'_> {
             }
             None => writeln!(
                 f,
-                "Nothing ends it: when the lines are given back, the thread and the device stay until the driver answers."
+                "Nothing ends it: when lines are given back, the thread and the device stay until the driver answers."
             ),
         }
     }
@@ -245,8 +245,8 @@ impl Explanation<'_> {
         let fixed = match wait.means {
             Means::Edge => return format!("Each {of_what} is {edge}{}.", self.of_which_line()),
             Means::Level if wait.repeats_are_losses => {
-                "It gives levels: a line whose level is another than before had an edge; one whose level is as before had \
-                 two,\nof which one is delivered and one is missing."
+                "It gives levels: a line whose level differs from before had an edge; one whose level is as before had \
+                 two, of which one is delivered and one is missing."
             }
             Means::Level => {
                 "It gives levels: a line whose level is another than before had an edge; the same level again is none."
@@ -254,7 +254,7 @@ impl Explanation<'_> {
             Means::Count if wait.edge.is_some() => {
                 return format!(
                     "It counts the edges of a line, each {edge}: the last of those that are new is delivered, the others \
-                     are\nmissing."
+                     are missing."
                 );
             }
             Means::Count => {

@@ -87,7 +87,8 @@ fn written(opened: &str, lines: u32, how: u32, what: u32, number: Option<u32>) -
         _ => "\"TODO: 'edge', 'level', 'mask' or 'count'?\"".to_owned(),
     };
     let mut text = format!(
-        "# Made by \"linewake profile new\" from answers. Every key is in docs/profiles.md.\n\nname = \"card\"\nlines = {lines}\n\n{}\n",
+        "# Made by \"linewake profile new\" from answers. Every key is in docs/profiles.md.\n\nname = \"card\"\n\
+         lines = {lines}\n\n{}\n",
         device(opened)
     );
     text.push_str("# [[line]] # a name for a line, in the order of the bits\n# name = \"door\"\n\n");

@@ -132,7 +132,7 @@ fn carries(
         return match used {
             Use::Wait => writeln!(
                 text,
-                "# A call that gives nothing: say `then` in [wait], the call that says what happened; or which `edge` it is."
+                "# It gives nothing: say `then` in [wait], the call that says what happened; or which `edge` it is."
             ),
             Use::Other => Ok(()),
         };

@@ -202,3 +202,29 @@ fn write_shapes(text: &mut String, header: &Header<'_>, shown: &BTreeSet<usize>)
     }
     writeln!(text)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profile::header::File;
+
+    #[test]
+    fn wherever_a_header_is_cut_or_damaged_the_skeleton_is_toml() {
+        let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/headers");
+        for name in ["card_uapi.h", "dio_vendor.h", "quadin_public.h"] {
+            let bytes = std::fs::read(format!("{directory}/{name}")).unwrap();
+            // Any step that is no divisor of much does.
+            for at in (0..bytes.len()).step_by(7) {
+                let cut = bytes[..at].to_vec();
+                let mut damaged = bytes.clone();
+                damaged[at] = b"{}()*/#\"\\;,[]:\n\0\xff"[at % 17];
+                for bytes in [cut, damaged] {
+                    let files = [File::new("a.h".to_owned(), bytes)];
+                    let text = write(&Header::read(&files), Known::default());
+                    let read = text.parse::<toml::Table>();
+                    assert!(read.is_ok(), "{name} at {at}: {read:?}\n{text}");
+                }
+            }
+        }
+    }
+}
