@@ -446,3 +446,21 @@ fn a_gap_in_the_numbers_of_all_edges_is_a_loss_of_no_line_in_particular() {
     assert_eq!(error.kind(), ErrorKind::Malformed);
     assert!(error.to_string().contains("its numbers go back, from 7 to 6"), "{error}");
 }
+
+#[test]
+fn what_a_lines_numbers_show_to_be_missing_is_told_with_levels_too() {
+    let record = "length = 4, fields = { line = { at = 0, width = 1 }, level = { at = 1, width = 1 }, \
+                  line_seqno = { at = 2, width = 2 } }";
+    let text = read("lines = 2", "means = 'level'\n[levels]\nstart = 'inactive'", record);
+    // The third says nothing new, and three are missing before it; the one after it is the edge that tells.
+    let fed: [&[u8]; 5] = [&[0, 1, 1, 0], &[1, 1, 1, 0], &[0, 1, 5, 0], &[0, 0, 7, 0], &[1, 0, 2, 0]];
+    let (edges, figures) = told(&text, Edges::Both, &fed, 4);
+    assert_eq!(edges, [(0, true, 0), (1, true, 0), (0, false, 4), (1, false, 0)]);
+    assert_eq!((figures.delivered, figures.overflowed, figures.merged), (4, 4, 0));
+    // So is what the device says with a report that is no edge.
+    let record = "length = 4, fields = { line = { at = 0, width = 1 }, level = { at = 1, width = 1 }, \
+                  overflowed = { at = 2, width = 2 } }";
+    let text = read("lines = 2", "means = 'level'\n[levels]\nstart = 'inactive'", record);
+    let (edges, _) = told(&text, Edges::Both, &[&[0, 1, 0, 0], &[0, 1, 2, 0], &[0, 0, 2, 0]], 2);
+    assert_eq!(edges, [(0, true, 0), (0, false, 4)]);
+}

@@ -59,6 +59,8 @@ struct Line {
     last: Option<u64>,
     /// What to take from the driver's numbers so that they begin at 1.
     base: Option<u32>,
+    /// What was missing before reports that were no edges.
+    carried: Missed,
     /// The number that the last edge got here.
     line_seqno: u32,
     /// Edges of the other direction that were dropped, and what was missing, since the last edge that was wanted.
@@ -112,6 +114,7 @@ impl Judge {
                 count: counts_from_zero.then_some(0),
                 last: None,
                 base: None,
+                carried: Missed::default(),
                 line_seqno: 0,
                 unwanted: Missed::default(),
                 unwanted_seen: 0,
@@ -307,6 +310,8 @@ impl Judge {
             Means::Edge => self.edge(told, place, record, stamp, into),
             Means::Level => {
                 let active = (told.get(Role::Level, record).unwrap_or(0) != 0) != self.lines[place].asked.active_low;
+                let mut stamp = stamp;
+                self.line_number(told, place, record, &mut stamp)?;
                 self.level(place, active, stamp, into);
                 Ok(())
             }
@@ -320,8 +325,18 @@ impl Judge {
         let repeats_are_losses = self.plan.wait.repeats_are_losses && self.plan.tells(Role::Level);
         match self.lines[place].active {
             None => self.lines[place].active = Some(active),
-            Some(before) if before == active && !repeats_are_losses => {}
-            Some(_) => self.emit(place, active, stamp, into),
+            // What was missing before it is missing before the next edge.
+            Some(before) if before == active && !repeats_are_losses => {
+                let line = &mut self.lines[place];
+                line.carried.overflowed = line.carried.overflowed.saturating_add(stamp.missed.overflowed);
+                line.carried.merged = line.carried.merged.saturating_add(stamp.missed.merged);
+            }
+            Some(_) => {
+                let carried = std::mem::take(&mut self.lines[place].carried);
+                let overflowed = stamp.missed.overflowed.saturating_add(carried.overflowed);
+                let merged = stamp.missed.merged.saturating_add(carried.merged);
+                self.emit(place, active, Stamp { missed: Missed { overflowed, merged }, ..stamp }, into);
+            }
         }
     }
 
@@ -357,6 +372,24 @@ impl Judge {
         Some(told.tick.ns(ticks))
     }
 
+    /// What is missing before a record of a line, where the numbers of the line show that.
+    fn line_number(&mut self, told: &Output, place: usize, record: &[u8], stamp: &mut Stamp) -> Result<(), String> {
+        if let Some(field) = told.field(Role::LineSeqno)
+            && let Some(number) = field.number(record)
+            && let Some(last) = self.lines[place].last.replace(number)
+            && !self.is_told
+        {
+            let gap = number.wrapping_sub(last).wrapping_sub(1) & field.greatest();
+            if gap > field.greatest() / 2 {
+                let offset = self.lines[place].offset;
+                return Err(format!("the numbers of line {offset} go back, from {last} to {number}"));
+            }
+            let gap = u32::try_from(gap).unwrap_or(u32::MAX);
+            stamp.missed.overflowed = stamp.missed.overflowed.saturating_add(gap);
+        }
+        Ok(())
+    }
+
     fn edge(
         &mut self,
         told: &Output,
@@ -379,19 +412,7 @@ impl Judge {
             }
         };
         let active = rises != self.lines[place].asked.active_low;
-        if let Some(field) = told.field(Role::LineSeqno)
-            && let Some(number) = field.number(record)
-            && let Some(last) = self.lines[place].last.replace(number)
-            && !self.is_told
-        {
-            let gap = number.wrapping_sub(last).wrapping_sub(1) & field.greatest();
-            if gap > field.greatest() / 2 {
-                let offset = self.lines[place].offset;
-                return Err(format!("the numbers of line {offset} go back, from {last} to {number}"));
-            }
-            let gap = u32::try_from(gap).unwrap_or(u32::MAX);
-            stamp.missed.overflowed = stamp.missed.overflowed.saturating_add(gap);
-        }
+        self.line_number(told, place, record, &mut stamp)?;
         self.emit(place, active, stamp, into);
         Ok(())
     }
