@@ -252,3 +252,50 @@ fn a_driver_that_ends_each_wait_at_once_is_not_called_all_the_time() {
     driver.end_one(Status::SUCCESS);
     assert_eq!(seen(&mut edges, 1), [(0, true)]);
 }
+
+#[test]
+fn no_edges_are_wanted_of_lines_that_are_given_back() {
+    let feeder = Feeder::new(&[]);
+    let edges =
+        "input = { length = 1, fields = [{ at = 0, width = 1, value = 'edges', rising = 1, falling = 2, none = 4 }] }";
+    let text = format!(
+        "name = 'fed'\nlines = 1\nsetup = 'watch'\nrelease = 'watch'\n{}{}[wait]\nby = 'call'\ncall = 'wait'\n\
+         pending = 1\nmeans = 'mask'\n",
+        call("watch", 0x803, edges),
+        call("wait", 0x801, "output = { length = 1, fields = { rising = { at = 0, width = 1 } } }"),
+    );
+    let chip = Chip::from_profile(&parse(&text), feeder.opener()).unwrap();
+    drop(chip.request().all_lines().start().unwrap());
+    wait_until(|| made(&feeder).len() == 3);
+    assert_eq!(made(&feeder), [(0x803, Some(3)), (0x801, None), (0x803, Some(4))]);
+}
+
+#[test]
+fn levels_of_a_device_that_has_to_be_set_up_are_read_between_set_up_and_release() {
+    /// Tells its levels when it is claimed.
+    #[derive(Default)]
+    struct Port(AtomicU32);
+    impl Driver for Port {
+        fn control(&self, mut request: sim::Request) -> Outcome {
+            match request.code().function() {
+                0x803 => self.0.store(1, SeqCst),
+                0x804 => self.0.store(2, SeqCst),
+                _ if self.0.load(SeqCst) == 1 => drop(request.write(&[0b10])),
+                _ => return request.complete(Status::INVALID_DEVICE_STATE),
+            }
+            request.complete(Status::SUCCESS)
+        }
+    }
+    let port = Arc::<Port>::default();
+    let text = format!(
+        "name = 'port'\nlines = 2\nsetup = 'claim'\nrelease = 'let-go'\n{}{}{}[levels]\ncall = 'status'\n[wait]\n\
+         by = 'poll'\nperiod_us = 1000\nthen = 'status'\nmeans = 'level'\n",
+        call("claim", 0x803, ""),
+        call("let-go", 0x804, ""),
+        call("status", 0x802, LEVELS),
+    );
+    let device = port.clone();
+    let chip = Chip::from_profile(&parse(&text), move || Device::simulated(device.clone())).unwrap();
+    assert!(chip.value(1).unwrap() && !chip.value(0).unwrap());
+    wait_until(|| port.0.load(SeqCst) == 2);
+}

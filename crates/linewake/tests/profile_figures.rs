@@ -464,3 +464,37 @@ fn what_a_lines_numbers_show_to_be_missing_is_told_with_levels_too() {
     let (edges, _) = told(&text, Edges::Both, &[&[0, 1, 0, 0], &[0, 1, 2, 0], &[0, 0, 2, 0]], 2);
     assert_eq!(edges, [(0, true, 0), (0, false, 4)]);
 }
+
+#[test]
+fn what_an_input_says_of_a_line_fits_into_it() {
+    let wait = "length = 1, fields = { levels = { at = 0, width = 1 } }";
+    let text = |lines: &str, field: &str| {
+        let text = fed(lines, "means = 'level'\n[levels]\nstart = 'inactive'", wait);
+        let select = "[call.select]\ncode = 0x8000e00c\ninput = { length = 4, fields = [{ at = 0, FIELD }] }\n[wait]";
+        text.replacen("[wait]", &select.replace("FIELD", field), 1).replacen("name", "setup = 'select'\nname", 1)
+    };
+    let numbers = "[[line]]\nnumber = 255\n[[line]]\nname = 'b'\nnumber = 0x100";
+    let said = refused(&text(numbers, "width = 1, value = 'line'"));
+    assert!(
+        said.contains("line 1 (\"b\") has the number 256, and the field that sends it holds 255 at most"),
+        "{said}"
+    );
+    parse(&text(numbers, "width = 2, value = 'line'"));
+    let said = refused(&text("[[line]]\nevent_bit = 9\nlevel_bit = 0", "width = 1, value = 'mask'"));
+    assert!(said.contains("the mask that it sends has 8 bits, and line 0 has bit 9"), "{said}");
+}
+
+#[test]
+fn a_driver_is_not_asked_for_edges_that_would_pass_for_others() {
+    let text = fed("lines = 1", "for = 'line'\nmeans = 'edge'\nedge = 'rising'", "").replace("output = {  }\n", "");
+    let wanted = "input = { length = 1, fields = [{ at = 0, width = 1, value = 'edges', rising = 1, falling = 2 }] }";
+    let said = refused(&text.replacen("[wait]", &format!("{wanted}\n[wait]"), 1));
+    assert!(said.contains("send the number of that edge in place of `value = \"edges\"`"), "{said}");
+}
+
+#[test]
+fn a_mask_and_a_line_in_one_record_are_refused() {
+    let both = "length = 2, fields = { line = { at = 0, width = 1 }, levels = { at = 1, width = 1 } }";
+    let said = refused(&read("lines = 4", "means = 'level'\n[levels]\nstart = 'inactive'", both));
+    assert!(said.contains("`line` says which line a record is about, and a mask has a bit for each line"), "{said}");
+}

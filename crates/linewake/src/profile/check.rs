@@ -83,6 +83,9 @@ impl Check<'_, '_> {
                 ));
             }
         }
+        for (call, place) in plan.calls.iter().zip(self.places) {
+            self.inputs(call, place)?;
+        }
         let at_both_ends = plan.setup.iter().chain(&plan.release);
         for &index in at_both_ends {
             let call = plan.call(index);
@@ -99,6 +102,35 @@ impl Check<'_, '_> {
             return Err(self
                 .wait
                 .error("`max_queue` and a setup call that sends it (`value = \"queue\"`) go together"));
+        }
+        Ok(())
+    }
+
+    /// What an input says of lines fits into it.
+    fn inputs(&self, call: &super::call::Call, place: &Value<'_>) -> Result<(), Error> {
+        for (field, sent) in &call.input.fields {
+            for (offset, line) in self.plan.lines.iter().enumerate() {
+                let words = line.words(offset);
+                if *sent == Sent::Line && line.number > field.greatest() {
+                    let (number, greatest) = (line.number, field.greatest());
+                    return Err(place.error(format!(
+                        "line {words} has the number {number}, and the field that sends it holds {greatest} at most: make it \
+                         wider"
+                    )));
+                }
+                if *sent == Sent::Mask && line.event_bit as usize >= 8 * field.width {
+                    let (bits, bit) = (8 * field.width, line.event_bit);
+                    return Err(
+                        place.error(format!("the mask that it sends has {bits} bits, and line {words} has bit {bit}"))
+                    );
+                }
+            }
+        }
+        if self.plan.wait.edge.is_some() && call.input.sends(|sent| matches!(sent, Sent::Edges { .. })) {
+            return Err(place.error(
+                "[wait] says by `edge` that each edge is the same, and this tells the driver which edges are wanted, which \
+                 may be both: send the number of that edge in place of `value = \"edges\"`",
+            ));
         }
         Ok(())
     }
@@ -250,6 +282,12 @@ impl Check<'_, '_> {
         let by_record = matches!(plan.wait.means, Means::Level | Means::Count) && plan.lines.len() > 1;
         for &teller in &plan.tellers {
             let output = plan.told(teller);
+            if output.has_masks() && output.has(Role::Line) && matches!(plan.wait.means, Means::Level | Means::Mask) {
+                return Err(self.place(teller).error(
+                    "`line` says which line a record is about, and a mask has a bit for each line: leave one out; if `line` \
+                     is a group of lines, write a profile for each group, and name it by `only`",
+                ));
+            }
             let is_for_line = plan.wait.each_line || teller.is_some_and(|call| plan.call(call).for_line);
             let in_order = by_record && !output.has(Role::Line) && !output.has_masks() && !is_for_line;
             if in_order {

@@ -43,6 +43,8 @@ pub(crate) struct About<'a> {
     /// The line of a call that is made for one.
     pub(crate) line: Option<Asked>,
     pub(crate) queue_size: u32,
+    /// The lines are given back: no edges are wanted any more.
+    pub(crate) is_over: bool,
     pub(crate) event: u64,
 }
 
@@ -85,12 +87,14 @@ impl Input {
                 Sent::Queue => about.queue_size.into(),
                 Sent::Event => about.event,
                 Sent::Line => about.line.map_or(0, |line| line.number),
-                Sent::Edges { rising, falling, none } => match about.line.and_then(|line| line.edges_of_driver()) {
-                    Some(Edges::Rising) => rising,
-                    Some(Edges::Falling) => falling,
-                    Some(Edges::Both) => rising | falling,
-                    None => none,
-                },
+                Sent::Edges { rising, falling, none } => {
+                    match about.line.filter(|_| !about.is_over).and_then(|line| line.edges_of_driver()) {
+                        Some(Edges::Rising) => rising,
+                        Some(Edges::Falling) => falling,
+                        Some(Edges::Both) => rising | falling,
+                        None => none,
+                    }
+                }
                 Sent::Mask => {
                     about.lines.iter().for_each(|line| field.put_bit(&mut bytes, line.event_bit));
                     continue;

@@ -51,7 +51,16 @@ fn is_noise(word: &str) -> bool {
 
 /// The call that is likely to wait for a change, if there is one alone.
 pub(super) fn guessed_wait(header: &Header<'_>, names: &Names) -> Option<usize> {
-    const NO: [&str; 16] = [
+    // "internal" codes are for other drivers, and a number or a count of events is no event.
+    const NO: [&str; 24] = [
+        "internal",
+        "count",
+        "counter",
+        "cnt",
+        "num",
+        "number",
+        "status",
+        "magic",
         "set",
         "enable",
         "disable",
@@ -74,9 +83,10 @@ pub(super) fn guessed_wait(header: &Header<'_>, names: &Names) -> Option<usize> 
         Number::Ioctl { .. } | Number::Plain(_) => true,
     };
     let words_of = |code: usize| names.of(code).split(['-', '_']).map(str::to_owned).collect::<Vec<_>>();
-    for wanted in
-        [&["wait", "waitfor", "waiton"][..], &["event", "events", "interrupt", "irq", "notify", "notification"]]
-    {
+    for wanted in [
+        &["wait", "waitfor", "waiton", "waitint", "waitirq"][..],
+        &["event", "events", "interrupt", "irq", "notify", "notification"],
+    ] {
         let fits = |code: &usize| {
             let words = words_of(*code);
             let has = |list: &[&str]| words.iter().any(|word| list.contains(&word.as_str()));

@@ -120,6 +120,7 @@ impl Chip {
             device: self.device()?,
             asked: judge::asked(&self.plan, ask),
             queue_size: ask.queue_size,
+            is_over: std::cell::Cell::new(false),
             event,
             tracer: self.profile.tracer().clone(),
             left_out: self.profile.left_out(),
@@ -202,7 +203,17 @@ impl Backend for Chip {
         let ask = Ask { consumer: "", queue_size: 0, lines: &lines, witness: false, gather: Duration::ZERO };
         let link = self.link(&ask, 0)?;
         let judge = Judge::new(self.plan.clone(), &ask, &link.asked);
-        all_known(&self.plan, levels_now(&link, &judge)?)
+        let levels = match levels_now(&link, &judge) {
+            // Some drivers tell no levels before they are set up.
+            Err(_) if !self.plan.setup.is_empty() => {
+                link.set_up()?;
+                let levels = levels_now(&link, &judge);
+                link.release();
+                levels?
+            }
+            levels => levels?,
+        };
+        all_known(&self.plan, levels)
     }
 
     fn request(&self, ask: &Ask<'_>) -> Result<Box<dyn Held>, Error> {

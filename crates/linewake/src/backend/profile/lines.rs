@@ -301,6 +301,7 @@ impl Held for Lines {
         self.turns.clear();
         self.sent = None;
         self.is_released = true;
+        self.link.is_over.set(true);
         for step in plan.steps(&plan.release, None, self.link.asked.len()) {
             self.link.ask(step)?;
         }

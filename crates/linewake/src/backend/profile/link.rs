@@ -23,6 +23,8 @@ pub(super) struct Link {
     /// The lines that were asked for.
     pub(super) asked: Vec<Asked>,
     pub(super) queue_size: u32,
+    /// The lines are given back.
+    pub(super) is_over: std::cell::Cell<bool>,
     /// The handle of the event that was made for the driver.
     pub(super) event: u64,
     pub(super) tracer: Tracer,
@@ -62,7 +64,7 @@ pub(super) enum Sent {
 impl Link {
     pub(super) fn about(&self, place: Option<usize>) -> About<'_> {
         let line = place.map(|place| self.asked[place]);
-        About { lines: &self.asked, line, queue_size: self.queue_size, event: self.event }
+        About { lines: &self.asked, line, queue_size: self.queue_size, is_over: self.is_over.get(), event: self.event }
     }
 
     pub(super) fn number(&self, place: Option<usize>) -> Option<u64> {
@@ -136,6 +138,7 @@ impl Link {
 
     /// Makes the calls that release, without waiting for the answers.
     pub(super) fn release(&self) {
+        self.is_over.set(true);
         self.plan.steps(&self.plan.release, None, self.asked.len()).into_iter().for_each(|step| self.send_off(step));
     }
 
