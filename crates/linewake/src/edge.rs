@@ -107,6 +107,14 @@ impl Missed {
     pub const fn total(self) -> u64 {
         self.overflowed as u64 + self.merged as u64
     }
+
+    /// Both together.
+    pub(crate) const fn and(self, other: Self) -> Self {
+        Self {
+            overflowed: self.overflowed.saturating_add(other.overflowed),
+            merged: self.merged.saturating_add(other.merged),
+        }
+    }
 }
 
 /// A clock that was set, wrapped, or began anew: the stamps of a chip's edges go on elsewhere.

@@ -59,6 +59,7 @@ use std::sync::Arc;
 pub(crate) use self::call::Argument;
 pub(crate) use self::call::{Call, Request, What, When};
 pub(crate) use self::device::{Place, Target};
+pub(crate) use self::field::Field;
 pub(crate) use self::input::{About, Asked};
 pub(crate) use self::line::Line;
 pub(crate) use self::output::{Output, Role, Since};

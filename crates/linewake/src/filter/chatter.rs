@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::settle::sum;
 use super::{ChatterLimit, FilterEvent, nanoseconds};
 use crate::{EdgeEvent, EdgeKind, Missed, Offset};
 
@@ -151,7 +150,7 @@ impl Chatter {
             FilterEvent::Chatter(self.event(&edge, ChatterKind::Blocked, edge.axis_ns))
         });
         if let Some(before) = self.held.replace(edge) {
-            self.carry = sum(self.carry, before.missed);
+            self.carry = self.carry.and(before.missed);
         }
         event
     }
@@ -174,7 +173,7 @@ impl Chatter {
         if self.has_levels && self.active != Some(edge.kind == EdgeKind::Rising) {
             into.push_back(FilterEvent::Edge(self.pass(edge)));
         } else {
-            self.carry = sum(self.carry, edge.missed);
+            self.carry = self.carry.and(edge.missed);
         }
     }
 
@@ -186,7 +185,7 @@ impl Chatter {
 
     fn pass(&mut self, mut edge: EdgeEvent) -> EdgeEvent {
         self.active = Some(edge.kind == EdgeKind::Rising);
-        edge.missed = sum(std::mem::take(&mut self.carry), edge.missed);
+        edge.missed = std::mem::take(&mut self.carry).and(edge.missed);
         edge
     }
 

@@ -91,17 +91,12 @@ impl Settle {
     }
 
     fn drop_edge(&mut self, edge: EdgeEvent) -> Option<EdgeEvent> {
-        self.carry = sum(self.carry, edge.missed);
+        self.carry = self.carry.and(edge.missed);
         None
     }
 
     fn tell_missed(&mut self, mut edge: EdgeEvent) -> EdgeEvent {
-        edge.missed = sum(std::mem::take(&mut self.carry), edge.missed);
+        edge.missed = std::mem::take(&mut self.carry).and(edge.missed);
         edge
     }
-}
-
-/// Both together.
-pub(super) fn sum(a: Missed, b: Missed) -> Missed {
-    Missed { overflowed: a.overflowed.saturating_add(b.overflowed), merged: a.merged.saturating_add(b.merged) }
 }

@@ -207,10 +207,10 @@ impl Output {
 
     /// How many records of what came say that others were lost.
     pub(crate) fn losses(&self, bytes: &[u8]) -> usize {
-        match self.all_records(bytes) {
-            Ok(records) if !self.lost.is_empty() => records.filter(|(_, record)| self.is_loss(record)).count(),
-            _ => 0,
+        if self.lost.is_empty() {
+            return 0;
         }
+        self.all_records(bytes).map_or(0, |records| records.filter(|(_, record)| self.is_loss(record)).count())
     }
 
     fn all_records<'b>(&self, bytes: &'b [u8]) -> Result<impl Iterator<Item = (usize, &'b [u8])>, String> {

@@ -57,16 +57,11 @@ impl Levels {
     }
 
     fn read(value: &Value<'_>, calls: &Calls<'_>) -> Result<Self, Error> {
-        const STARTS: &[(&str, Levels)] =
-            &[("inactive", Levels::Start(false)), ("active", Levels::Start(true)), ("unknown", Levels::Unknown)];
+        const STARTS: &[(&str, Option<bool>)] = &[("inactive", Some(false)), ("active", Some(true)), ("unknown", None)];
         let keys = value.table()?.only(&["call", "start"])?;
         let levels = match (keys.get("call"), keys.get("start")) {
             (Some(call), None) => Self::Calls(calls.named_all(Some(call))?),
-            (None, Some(start)) => {
-                let word: Vec<_> = STARTS.iter().map(|(word, _)| (*word, *word)).collect();
-                let word = start.word(&word)?;
-                STARTS.iter().find(|(known, _)| *known == word).map_or(Self::Unsaid, |(_, levels)| levels.clone())
-            }
+            (None, Some(start)) => start.word(STARTS)?.map_or(Self::Unknown, Self::Start),
             _ => {
                 return Err(value.error(
                     "say either `call`, which call gives the levels, or `start`: \"inactive\", \"active\" or \"unknown\"",
@@ -180,16 +175,17 @@ impl Plan {
 
     /// The calls in the order that they are sent in: a call for a line once for each line asked for, unless the sequence is
     /// for one line already.
-    pub(crate) fn steps(&self, calls: &[usize], place: Option<usize>, lines: usize) -> Vec<Step> {
-        let mut steps = Vec::new();
-        for &call in calls {
-            if self.call(call).for_line && place.is_none() {
-                steps.extend((0..lines).map(|place| Step { call, place: Some(place) }));
-            } else {
-                steps.push(Step { call, place });
-            }
-        }
-        steps
+    pub(crate) fn steps<'s>(
+        &'s self,
+        calls: &'s [usize],
+        place: Option<usize>,
+        lines: usize,
+    ) -> impl Iterator<Item = Step> + 's {
+        calls.iter().flat_map(move |&call| {
+            let is_for_each = self.call(call).for_line && place.is_none();
+            let times = if is_for_each { lines } else { 1 };
+            (0..times).map(move |line| Step { call, place: if is_for_each { Some(line) } else { place } })
+        })
     }
 
     /// Whether levels are read after completions to know which way lines changed.

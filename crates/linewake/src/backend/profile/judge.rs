@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::backend::{Ask, Numbering, RawEdge};
-use crate::profile::{Asked, Means, Output, Plan, Role, Since};
+use crate::profile::{Asked, Field, Means, Output, Plan, Role, Since};
 use crate::{EdgeKind, Edges, Missed, Offset};
 
 /// A change that is told so long after the levels were read is not in them.
@@ -168,12 +168,12 @@ impl Judge {
 
     /// Whether levels have to be read to know which way lines changed.
     pub(super) fn wants_levels(&self) -> bool {
-        self.lines.iter().any(|line| line.changes > 0 || line.is_stale)
+        self.next_changed().is_some()
     }
 
-    /// The next line that changed, from a place on.
-    pub(super) fn next_changed(&self, from: usize) -> Option<usize> {
-        (from..self.lines.len()).find(|&place| self.lines[place].changes > 0 || self.lines[place].is_stale)
+    /// The first line that changed, or may have.
+    pub(super) fn next_changed(&self) -> Option<usize> {
+        self.lines.iter().position(|line| line.changes > 0 || line.is_stale)
     }
 
     /// Whether this says anything that was not said before, be it of lines that nobody asked for or of edges that nobody
@@ -257,10 +257,7 @@ impl Judge {
             return Ok(());
         };
         let Some(last) = last.replace(number) else { return Ok(()) };
-        let gap = number.wrapping_sub(last).wrapping_sub(1) & field.greatest();
-        if gap > field.greatest() / 2 {
-            return Err(format!("its numbers go back, from {last} to {number}"));
-        }
+        let gap = gap(field, last, number).ok_or_else(|| format!("its numbers go back, from {last} to {number}"))?;
         self.unattributed = self.unattributed.saturating_add(gap);
         Ok(())
     }
@@ -327,15 +324,12 @@ impl Judge {
             None => self.lines[place].active = Some(active),
             // What was missing before it is missing before the next edge.
             Some(before) if before == active && !repeats_are_losses => {
-                let line = &mut self.lines[place];
-                line.carried.overflowed = line.carried.overflowed.saturating_add(stamp.missed.overflowed);
-                line.carried.merged = line.carried.merged.saturating_add(stamp.missed.merged);
+                let carried = &mut self.lines[place].carried;
+                *carried = carried.and(stamp.missed);
             }
             Some(_) => {
-                let carried = std::mem::take(&mut self.lines[place].carried);
-                let overflowed = stamp.missed.overflowed.saturating_add(carried.overflowed);
-                let merged = stamp.missed.merged.saturating_add(carried.merged);
-                self.emit(place, active, Stamp { missed: Missed { overflowed, merged }, ..stamp }, into);
+                let missed = std::mem::take(&mut self.lines[place].carried).and(stamp.missed);
+                self.emit(place, active, Stamp { missed, ..stamp }, into);
             }
         }
     }
@@ -379,11 +373,9 @@ impl Judge {
             && let Some(last) = self.lines[place].last.replace(number)
             && !self.is_told
         {
-            let gap = number.wrapping_sub(last).wrapping_sub(1) & field.greatest();
-            if gap > field.greatest() / 2 {
-                let offset = self.lines[place].offset;
-                return Err(format!("the numbers of line {offset} go back, from {last} to {number}"));
-            }
+            let offset = self.lines[place].offset;
+            let gap = gap(field, last, number)
+                .ok_or_else(|| format!("the numbers of line {offset} go back, from {last} to {number}"))?;
             let gap = u32::try_from(gap).unwrap_or(u32::MAX);
             stamp.missed.overflowed = stamp.missed.overflowed.saturating_add(gap);
         }
@@ -593,19 +585,19 @@ impl Judge {
         };
         let mut missed = stamp.missed;
         if self.filters {
-            let overflowed = line.unwanted.overflowed.saturating_add(missed.overflowed);
-            let merged = line.unwanted.merged.saturating_add(missed.merged);
+            let all = line.unwanted.and(missed);
             if !wanted {
-                line.unwanted = Missed { overflowed, merged };
+                line.unwanted = all;
                 line.unwanted_seen = line.unwanted_seen.saturating_add(1);
                 return;
             }
             // Where all are of one direction, so are those that are missing.
             if line.asked.edges != Some(Edges::Both) && !self.is_one_way {
                 // Directions take turns: every second one of those between was in the direction that is wanted.
-                let between = u64::from(overflowed) + u64::from(merged) + u64::from(line.unwanted_seen);
-                let lost = u32::try_from(between / 2).unwrap_or(u32::MAX).min(overflowed.saturating_add(merged));
-                missed.overflowed = lost.min(overflowed);
+                let between = all.total() + u64::from(line.unwanted_seen);
+                let lost =
+                    u32::try_from(between / 2).unwrap_or(u32::MAX).min(all.overflowed.saturating_add(all.merged));
+                missed.overflowed = lost.min(all.overflowed);
                 missed.merged = lost - missed.overflowed;
                 (line.unwanted, line.unwanted_seen) = (Missed::default(), 0);
             }
@@ -629,6 +621,12 @@ impl Judge {
             missed,
         });
     }
+}
+
+/// How many numbers are left out between two that follow each other; none if they go back.
+fn gap(field: &Field, last: u64, number: u64) -> Option<u64> {
+    let gap = number.wrapping_sub(last).wrapping_sub(1) & field.greatest();
+    (gap <= field.greatest() / 2).then_some(gap)
 }
 
 /// The reading of a counter as if it had no end: the one that is nearest to what the time since the last one says.

@@ -190,13 +190,14 @@ impl Lines {
             let blocked: Vec<_> = self.sources.iter().filter(blocked).collect();
             // What has one answer may have the others answer too.
             blocked.iter().for_each(|source| source.leave());
-            let Some(ends) = plan.call(call).request().and_then(|request| request.when.ended_by()) else { return };
+            let ends = plan.call(call).request().and_then(|request| request.when.ended_by());
+            let Some(ends) = ends.map(|call| [call]) else { return };
             let deadline = Instant::now() + PATIENCE;
             for source in blocked {
                 let Waits::Blocked(blocking) = &source.waits else { continue };
-                let steps = plan.steps(&[ends], source.place, self.link.asked.len());
                 blocking.end(deadline, || {
-                    steps.iter().for_each(|&step| drop(self.link.ask(step)));
+                    let steps = plan.steps(&ends, source.place, self.link.asked.len());
+                    steps.for_each(|step| drop(self.link.ask(step)));
                 });
             }
         }
@@ -204,14 +205,25 @@ impl Lines {
 
     /// Gives the lines back, without waiting for the answers.
     fn release(&mut self) {
-        if std::mem::replace(&mut self.is_released, true) {
-            return;
+        if !self.is_released {
+            self.wait_no_more();
+            self.link.release();
         }
+    }
+
+    /// Nothing is waited for any more: the lines are given back by who calls this.
+    fn wait_no_more(&mut self) {
+        self.is_released = true;
         self.end_blocked();
         self.sources.clear();
         self.turns.clear();
         self.sent = None;
-        self.link.release();
+    }
+
+    /// The call for the device's own counters, if they are about the edges that are given here.
+    fn account(&self) -> Option<usize> {
+        let plan = &self.link.plan;
+        plan.account.filter(|_| self.judge.sees_all() && plan.tells(Role::Overflowed))
     }
 }
 
@@ -273,9 +285,7 @@ impl Held for Lines {
     }
 
     fn doubt(&self) -> Option<Error> {
-        let plan = &self.link.plan;
-        let keeps_account = plan.account.is_some() && self.judge.sees_all() && plan.tells(Role::Overflowed);
-        if self.judge.losses() == 0 || keeps_account {
+        if self.judge.losses() == 0 || self.account().is_some() {
             return None;
         }
         let (name, times) = (self.link.device.name(), self.judge.losses());
@@ -293,14 +303,10 @@ impl Held for Lines {
 
     fn settle(&mut self) -> Result<Option<Vec<Settled>>, Error> {
         let plan = self.link.plan.clone();
-        let Some(account) = plan.account.filter(|_| self.judge.sees_all() && plan.tells(Role::Overflowed)) else {
+        let Some(account) = self.account() else {
             return Ok(None);
         };
-        self.end_blocked();
-        self.sources.clear();
-        self.turns.clear();
-        self.sent = None;
-        self.is_released = true;
+        self.wait_no_more();
         self.link.is_over.set(true);
         for step in plan.steps(&plan.release, None, self.link.asked.len()) {
             self.link.ask(step)?;

@@ -124,7 +124,7 @@ impl Link {
 
     /// Makes the calls that set up. If one fails, what was set up before is released.
     pub(super) fn set_up(&self) -> Result<(), Error> {
-        for (done, step) in self.plan.steps(&self.plan.setup, None, self.asked.len()).into_iter().enumerate() {
+        for (done, step) in self.plan.steps(&self.plan.setup, None, self.asked.len()).enumerate() {
             if let Err(error) = self.ask(step) {
                 // If nothing was set up, it may be somebody else's.
                 if done > 0 {
@@ -139,7 +139,7 @@ impl Link {
     /// Makes the calls that release, without waiting for the answers.
     pub(super) fn release(&self) {
         self.is_over.set(true);
-        self.plan.steps(&self.plan.release, None, self.asked.len()).into_iter().for_each(|step| self.send_off(step));
+        self.plan.steps(&self.plan.release, None, self.asked.len()).for_each(|step| self.send_off(step));
     }
 
     /// Sends a call whose answer nobody waits for. The handle stays open until it is there.

@@ -59,14 +59,7 @@ impl Lines {
             self.take(teller, place, bytes, into)?;
         }
         let plan = self.link.plan.clone();
-        for &call in &plan.wait.then {
-            if plan.call(call).for_line && place.is_none() {
-                let steps = (0..self.link.asked.len()).map(|place| Step { call, place: Some(place) });
-                self.turns.extend(steps.map(Turn::Then));
-            } else {
-                self.turns.push_back(Turn::Then(Step { call, place }));
-            }
-        }
+        self.turns.extend(plan.steps(&plan.wait.then, place, self.link.asked.len()).map(Turn::Then));
         if self.sources[index].is_one_by_one() {
             self.turns.push_back(Turn::Again { index, lasted, told });
         }
@@ -141,15 +134,8 @@ impl Lines {
     /// Asks for the levels of lines that changed.
     pub(super) fn ask_levels(&mut self) {
         let plan = self.link.plan.clone();
-        let one = if plan.levels_each_line() { self.judge.next_changed(0) } else { None };
-        for &call in plan.levels.calls() {
-            if plan.call(call).for_line && one.is_none() {
-                let steps = (0..self.link.asked.len()).map(|place| Step { call, place: Some(place) });
-                self.turns.extend(steps.map(Turn::Levels));
-            } else {
-                self.turns.push_back(Turn::Levels(Step { call, place: one }));
-            }
-        }
+        let one = if plan.levels_each_line() { self.judge.next_changed() } else { None };
+        self.turns.extend(plan.steps(plan.levels.calls(), one, self.link.asked.len()).map(Turn::Levels));
         self.turns.push_back(Turn::Resolve(one));
     }
 }
