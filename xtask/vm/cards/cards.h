@@ -19,8 +19,6 @@
 #include <linux/uaccess.h>
 #include <linux/wait.h>
 
-#define CARD_LINES 64
-
 struct card {
 	/* What /dev/cards calls it. */
 	const char *name;
@@ -38,8 +36,8 @@ struct card {
 	spinlock_t lock;
 	wait_queue_head_t changed;
 	u64 levels;
-	/* Of each line, since the module was loaded. */
-	u64 driven[CARD_LINES];
+	/* Edges of all its lines, since the module was loaded. */
+	u64 driven;
 	unsigned int opens;
 	unsigned int open_now;
 	/* Callers that sleep in a wait now, and calls so far. */

@@ -53,7 +53,7 @@ static void drive(struct card *card, unsigned int line, bool level)
 	spin_lock_irqsave(&card->lock, flags);
 	if (!!(card->levels & BIT_ULL(line)) != level) {
 		card->levels ^= BIT_ULL(line);
-		card->driven[line]++;
+		card->driven++;
 		card->interrupt(card, line, level);
 	}
 	spin_unlock_irqrestore(&card->lock, flags);
@@ -102,21 +102,18 @@ static ssize_t control_read(struct file *file, char __user *buffer, size_t count
 	char *text = kmalloc(room, GFP_KERNEL);
 	size_t length = 0;
 	ssize_t given;
-	int i, line;
+	int i;
 
 	if (!text)
 		return -ENOMEM;
 	for (i = 0; i < ARRAY_SIZE(cards); i++) {
 		struct card *card = cards[i];
 		unsigned long flags;
-		u64 driven = 0;
 
 		spin_lock_irqsave(&card->lock, flags);
-		for (line = 0; line < card->lines; line++)
-			driven += card->driven[line];
 		length += scnprintf(text + length, room - length,
 				    "%s waiting %d calls %lu opens %u open %u levels %#llx driven %llu\n", card->name,
-				    card->waiting, card->calls, card->opens, card->open_now, card->levels, driven);
+				    card->waiting, card->calls, card->opens, card->open_now, card->levels, card->driven);
 		spin_unlock_irqrestore(&card->lock, flags);
 	}
 	given = simple_read_from_buffer(buffer, count, offset, text, length);
