@@ -2,6 +2,8 @@
 //! and no other; and what is missing is counted.
 #![cfg(all(target_os = "linux", not(miri)))]
 
+#[path = "support/cards.rs"]
+mod cards;
 #[path = "kernel_devices/comedi.rs"]
 mod comedi;
 #[path = "kernel_devices/edu.rs"]
@@ -20,6 +22,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use cards::Card;
 use linewake::profile::Profile;
 use linewake::{Chip, EdgeEvent, EdgeKind, Figures, Request};
 use overlapped::Device;
@@ -300,61 +303,47 @@ fn an_interrupt_of_a_pci_device_is_an_edge_and_those_that_nobody_saw_are_counted
     assert_eq!(figures.total(), raised, "{figures:?}");
 }
 
-/// Drives an input of the cards that the machine has (xtask/vm/cards).
-fn cards(command: &str) {
-    fs::write("/dev/cards", command).unwrap();
-}
-
-/// How often the UIO device was enabled or disabled.
-fn uio_calls() -> u64 {
-    let state = fs::read_to_string("/dev/cards").unwrap();
-    let line = state.lines().find(|line| line.starts_with("uio ")).unwrap();
-    line.split(' ').skip_while(|&word| word != "calls").nth(1).unwrap().parse().unwrap()
-}
-
 #[test]
 fn an_interrupt_is_enabled_again_after_each_and_disabled_in_the_end() {
     let Some(_machine) = machine() else { return };
+    let card = Card("uio");
     let chip = gallery!("uio");
     let mut watch = chip.request().line("irq").start().unwrap();
     for round in 1..=5 {
-        cards("uio toggle 0 2");
+        card.toggle(0, 2);
         let edge = next(&mut watch);
         assert_eq!((edge.kind, edge.missed.total()), (EdgeKind::Rising, 0));
         // This is where it is enabled, as it was when it began.
         assert_eq!(edges(&mut watch, 0), []);
-        assert_eq!(uio_calls(), 1 + round);
+        assert_eq!(card.state().calls, 1 + round);
     }
     assert_eq!(figures("uio", watch), delivered(5));
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while uio_calls() < 7 {
-        assert!(Instant::now() < deadline, "it is not disabled");
-        wait(5);
-    }
-    cards("uio toggle 0 2");
+    card.until("disabled", |state| state.calls >= 7);
+    card.toggle(0, 2);
     wait(100);
-    assert_eq!(uio_calls(), 7);
+    assert_eq!(card.state().calls, 7);
 }
 
 #[test]
 fn counts_of_channels_are_edges_and_what_the_queue_dropped_is_counted() {
     let Some(_machine) = machine() else { return };
+    let card = Card("counter");
     let chip = gallery!("counter");
     let mut watch = chip.request().lines(["flow", "wind"]).start().unwrap();
     let mut driven = 0;
     for round in 0..10 {
-        cards(&format!("counter toggle {} 2", round % 2));
+        card.toggle(round % 2, 2);
         driven += 1;
         let edge = next(&mut watch);
         assert_eq!((edge.offset.get(), edge.kind, edge.missed.total()), (round % 2, EdgeKind::Rising, 0));
     }
     // More than the driver has room for, without a pause.
-    cards("counter toggle 0 2000");
+    card.toggle(0, 2000);
     driven += 1000;
     let burst = all(&mut watch);
     let times: Vec<_> = burst.iter().map(|edge| edge.timestamp_ns).collect();
     assert!(burst.len() < 1000 && times.is_sorted(), "{}", burst.len());
-    cards("counter toggle 0 2");
+    card.toggle(0, 2);
     driven += 1;
     assert_eq!(next(&mut watch).missed.total(), 1000 - burst.len() as u64);
     let figures = figures("counter", watch);
