@@ -5,6 +5,8 @@
 
 #[path = "../examples/evdev_grab.rs"]
 mod evdev_grab;
+#[path = "support/hid.rs"]
+mod hid;
 #[path = "../examples/hidraw_features.rs"]
 mod hidraw_features;
 #[path = "../examples/sysfs_watch.rs"]
@@ -123,14 +125,12 @@ fn a_datagram_through_an_interface_of_ones_own_comes_back() {
 
 /// `/dev/uhid`: a HID that is played by a thread (linux/uhid.h).
 mod uhid {
+    use super::hid::{EVENT, event, made};
     use super::*;
 
-    /// `struct uhid_event`: the type, and a union as large as its largest member, `uhid_create2_req`.
-    const EVENT: usize = 4 + 4372;
     const DESTROY: u32 = 1;
     const GET_REPORT: u32 = 9;
     const GET_REPORT_REPLY: u32 = 10;
-    const CREATE2: u32 = 11;
     const SET_REPORT: u32 = 13;
     const SET_REPORT_REPLY: u32 = 14;
 
@@ -142,17 +142,7 @@ mod uhid {
 
     /// A HID that keeps the feature it is sent, and gives it back.
     pub(super) fn plug_in(name: &str) -> Device {
-        let device = Device::open("/dev/uhid").unwrap();
-        let mut create = event(CREATE2);
-        create[4..4 + name.len()].copy_from_slice(name.as_bytes());
-        // After name, place and serial number: the descriptor's length, the bus, the vendor and the product.
-        let at = 4 + 128 + 64 + 64;
-        create[at..at + 2].copy_from_slice(&(DESCRIPTOR.len() as u16).to_ne_bytes());
-        create[at + 2..at + 4].copy_from_slice(&6_u16.to_ne_bytes());
-        create[at + 4..at + 8].copy_from_slice(&0x1209_u32.to_ne_bytes());
-        create[at + 8..at + 12].copy_from_slice(&1_u32.to_ne_bytes());
-        create[at + 20..at + 20 + DESCRIPTOR.len()].copy_from_slice(&DESCRIPTOR);
-        device.write(&create).wait().unwrap();
+        let device = made(name, 6, &DESCRIPTOR);
         let driver = device.clone();
         thread::spawn(move || play(&driver));
         device
@@ -183,12 +173,6 @@ mod uhid {
             }
             device.write(&answer).wait().unwrap();
         }
-    }
-
-    fn event(kind: u32) -> Vec<u8> {
-        let mut event = vec![0; EVENT];
-        event[..4].copy_from_slice(&kind.to_ne_bytes());
-        event
     }
 }
 

@@ -1,10 +1,11 @@
 //! A HID that a test plays (/dev/uhid, linux/uhid.h).
 
-use overlapped::Device;
+#[path = "../../../overlapped/tests/support/hid.rs"]
+mod uhid;
 
-/// `struct uhid_event`: the type, and a union as large as its largest member, `uhid_create2_req`.
-const EVENT: usize = 4 + 4372;
-const CREATE2: u32 = 11;
+use overlapped::Device;
+use uhid::{event, made};
+
 const INPUT2: u32 = 12;
 
 /// Of the vendor's own kind: report 1 has 16 buttons, report 2 a byte, report 3 seven.
@@ -21,20 +22,9 @@ const DESCRIPTOR: [u8; 48] = [
 pub(crate) struct Box(Device);
 
 impl Box {
-    /// Bus 3 (USB), vendor 0x1209, product 1.
+    /// By USB.
     pub(crate) fn plug_in() -> Self {
-        let device = Device::open("/dev/uhid").unwrap();
-        let mut create = event(CREATE2);
-        create[4..7].copy_from_slice(b"box");
-        // After name, place and serial number: the descriptor's length, the bus, the vendor and the product.
-        let at = 4 + 128 + 64 + 64;
-        create[at..at + 2].copy_from_slice(&(DESCRIPTOR.len() as u16).to_ne_bytes());
-        create[at + 2..at + 4].copy_from_slice(&3_u16.to_ne_bytes());
-        create[at + 4..at + 8].copy_from_slice(&0x1209_u32.to_ne_bytes());
-        create[at + 8..at + 12].copy_from_slice(&1_u32.to_ne_bytes());
-        create[at + 20..at + 20 + DESCRIPTOR.len()].copy_from_slice(&DESCRIPTOR);
-        device.write(&create).wait().unwrap();
-        Self(device)
+        Self(made("box", 3, &DESCRIPTOR))
     }
 
     pub(crate) fn report(&self, bytes: &[u8]) {
@@ -43,10 +33,4 @@ impl Box {
         report[6..6 + bytes.len()].copy_from_slice(bytes);
         self.0.write(&report).wait().unwrap();
     }
-}
-
-fn event(kind: u32) -> Vec<u8> {
-    let mut event = vec![0; EVENT];
-    event[..4].copy_from_slice(&kind.to_ne_bytes());
-    event
 }
