@@ -5,6 +5,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use crate::controller::{Controller, Outcome, ReaderId};
 use crate::protocol::*;
+use crate::reader::Reader;
 
 /// What a code gives: bytes of output, or no answer yet.
 pub(crate) type Answer = Result<Option<usize>, Status>;
@@ -282,17 +283,20 @@ impl<const LINES: usize, const READERS: usize, const QUEUE: usize> Controller<LI
     fn wait_line(&mut self, slot: usize, input: &[u8], output: &mut [u8], _: u64) -> Answer {
         let wait = one::<WaitLine>(input)?;
         room::<EdgeRecord>(output)?;
-        self.line(wait.offset).ok_or(Status::INVALID_PARAMETER)?;
-        let reader = &mut self.readers[slot];
-        if !reader.watches(wait.offset) {
-            return Err(Status::INVALID_DEVICE_STATE);
-        }
+        let reader = self.watching(slot, wait.offset)?;
         let event = match (wait.flags, wait.after, wait.reserved) {
             (0, 0, 0) => reader.take(wait.offset),
             (WAIT_AFTER, after, 0) if reader.was_given(wait.offset, after) => reader.show_after(wait.offset, after),
             _ => return Err(Status::INVALID_PARAMETER),
         };
         event.map_or(Ok(None), |event| put(output, &event))
+    }
+
+    /// The reader, which has to watch this line to wait for it.
+    pub(crate) fn watching(&mut self, slot: usize, offset: u32) -> Result<&mut Reader<LINES, QUEUE>, Status> {
+        self.line(offset).ok_or(Status::INVALID_PARAMETER)?;
+        let reader = &mut self.readers[slot];
+        if reader.watches(offset) { Ok(reader) } else { Err(Status::INVALID_DEVICE_STATE) }
     }
 
     fn wait_any(&mut self, slot: usize, input: &[u8], output: &mut [u8], _: u64) -> Answer {

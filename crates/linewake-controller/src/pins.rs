@@ -23,12 +23,7 @@ impl<const LINES: usize, const READERS: usize, const QUEUE: usize> Controller<LI
     pub(crate) fn wait_pin(&mut self, slot: usize, input: &[u8], output: &mut [u8], _: u64) -> Answer {
         let Pin { line } = one(input)?;
         room::<PinEvent>(output)?;
-        self.line(line).ok_or(Status::INVALID_PARAMETER)?;
-        let reader = &mut self.readers[slot];
-        if !reader.watches(line) {
-            return Err(Status::INVALID_DEVICE_STATE);
-        }
-        let Some(edge) = reader.take(line) else { return Ok(None) };
+        let Some(edge) = self.watching(slot, line)?.take(line) else { return Ok(None) };
         let event = PinEvent {
             // A chip has 1,024 lines at most.
             line: edge.offset as u16,
