@@ -885,11 +885,8 @@ impl Device {
     #[must_use]
     pub fn is_byte_stream(&self) -> bool {
         match &self.inner.backend {
-            #[cfg(windows)]
+            #[cfg(any(windows, all(target_os = "linux", not(miri))))]
             Backend::File(file) => file.is_byte_stream(),
-            #[cfg(not(windows))]
-            _ => self.inner.stream_kind() == StreamKind::Bytes,
-            #[cfg(windows)]
             _ => false,
         }
     }

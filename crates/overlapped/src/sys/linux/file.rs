@@ -178,10 +178,14 @@ impl File {
         self.source.kind.stream()
     }
 
+    /// Whether a read may bring half of something.
+    pub(crate) fn is_byte_stream(&self) -> bool {
+        self.stream_kind() == StreamKind::Bytes
+    }
+
     /// Reads at once, without waiting, what is there of a stream of bytes for which no read waits. 0 if that is nothing.
     pub(crate) fn more(&self, room: &mut [u8]) -> usize {
-        let bytes = self.source.kind.stream() == StreamKind::Bytes;
-        if !bytes || room.is_empty() || self.port.is_inherited() {
+        if !self.is_byte_stream() || room.is_empty() || self.port.is_inherited() {
             return 0;
         }
         self.source.more(self.port.queue(), room)
