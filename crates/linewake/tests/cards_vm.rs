@@ -2,6 +2,8 @@
 //! drivers do. What is told is compared with what was driven.
 #![cfg(all(target_os = "linux", not(miri)))]
 
+#[path = "support/stream.rs"]
+mod stream;
 #[path = "support/cards.rs"]
 mod support;
 
@@ -10,6 +12,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use linewake::{Chip, EdgeEvent, EdgeKind, Edges, ErrorKind, Figures, Request};
+use stream::until_quiet;
 use support::{Card, LONG, cards};
 
 const QUIET: Duration = Duration::from_millis(100);
@@ -45,14 +48,8 @@ fn told(request: &mut Request) -> (u32, bool, u64) {
 
 /// Edges until none comes.
 fn rest(request: &mut Request) -> Vec<(u32, bool)> {
-    let mut edges = Vec::new();
-    loop {
-        match request.wait_next_timeout(QUIET).expect("the watch goes on") {
-            Ok(edge) => edges.push((edge.offset.get(), edge.kind == EdgeKind::Rising)),
-            Err(error) if error.is_timeout() => return edges,
-            Err(error) => panic!("{error}"),
-        }
-    }
+    let edges = until_quiet(request, QUIET);
+    edges.iter().map(|edge| (edge.offset.get(), edge.kind == EdgeKind::Rising)).collect()
 }
 
 fn error_of(request: &mut Request) -> linewake::Error {

@@ -14,6 +14,8 @@ mod hid;
 mod input;
 #[path = "kernel_devices/port.rs"]
 mod port;
+#[path = "support/stream.rs"]
+mod stream;
 
 use std::fs;
 use std::path::Path;
@@ -27,6 +29,7 @@ use linewake::profile::Profile;
 use linewake::{Chip, EdgeEvent, EdgeKind, Figures, Request};
 use overlapped::Device;
 use port::Port;
+use stream::{next, until_quiet};
 
 /// One test at a time: they share the machine. None, with a word, outside of it.
 fn machine() -> Option<MutexGuard<'static, ()>> {
@@ -108,10 +111,6 @@ macro_rules! gallery {
     };
 }
 
-fn next(request: &mut Request) -> EdgeEvent {
-    request.wait_next_timeout(Duration::from_secs(20)).expect("it goes on").unwrap()
-}
-
 /// Edges until so many have happened, those in them that are missing before others, and none after: the line, and whether
 /// it rose.
 fn edges(request: &mut Request, happened: u64) -> Vec<(u32, bool)> {
@@ -131,14 +130,7 @@ fn counted(request: &mut Request, happened: u64) -> Vec<EdgeEvent> {
 
 /// The edges that come until nothing has come for a while.
 fn all(request: &mut Request) -> Vec<EdgeEvent> {
-    let mut edges = Vec::new();
-    loop {
-        match request.wait_next_timeout(Duration::from_millis(500)).expect("it goes on") {
-            Ok(edge) => edges.push(edge),
-            Err(error) if error.is_timeout() => return edges,
-            Err(error) => panic!("{error}"),
-        }
-    }
+    until_quiet(request, Duration::from_millis(500))
 }
 
 fn wait(ms: u64) {

@@ -4,18 +4,21 @@
 mod card;
 #[path = "support/feeder.rs"]
 mod feeder;
+#[path = "support/stream.rs"]
+mod stream;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use card::{Card, Make};
 use feeder::Feeder;
 use linewake::profile::Profile;
 use linewake::{Chip, EdgeEvent, EdgeKind, Edges, Error, ErrorKind, Event, Figures, Monitor, Request, Trust};
 use overlapped::Device;
+use stream::{next, seen, wait_until};
 
 const CARD: &str = include_str!("../../../profiles/card.toml");
 const SERIAL: &str = include_str!("../../../profiles/serial.toml");
@@ -33,20 +36,8 @@ fn chip_of(make: Make, profile: &str) -> (Arc<Card>, Chip) {
     (card, chip)
 }
 
-fn next(request: &mut Request) -> EdgeEvent {
-    request.wait_next_timeout(Duration::from_secs(20)).expect("the stream goes on").unwrap()
-}
-
 fn rest(request: &mut Request) -> Vec<EdgeEvent> {
     std::iter::from_fn(|| request.wait_next()).map(|edge| edge.unwrap()).collect()
-}
-
-fn wait_until(mut done: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while !done() {
-        assert!(Instant::now() < deadline, "it does not come to an end");
-        thread::sleep(Duration::from_millis(1));
-    }
 }
 
 /// Until a change that comes later is none the levels may have shown before.
@@ -251,11 +242,6 @@ fn request(feeder: &Arc<Feeder>, profile: &str) -> Request {
     let profile = Profile::parse("fed.toml", profile).unwrap_or_else(|error| panic!("{error}\n{profile}"));
     let chip = Chip::from_profile(&profile, feeder.opener()).unwrap();
     chip.request().all_lines().start().unwrap()
-}
-
-fn seen(request: &mut Request, count: usize) -> Vec<(u32, bool, u64)> {
-    let edges = (0..count).map(|_| next(request));
-    edges.map(|edge| (edge.offset.get(), edge.kind == EdgeKind::Rising, edge.missed.total())).collect()
 }
 
 #[test]

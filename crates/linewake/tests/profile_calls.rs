@@ -3,19 +3,20 @@
 #[path = "support/feeder.rs"]
 #[allow(dead_code, reason = "other tests feed otherwise")]
 mod feeder;
+#[path = "support/stream.rs"]
+mod stream;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 use linewake::profile::Profile;
-use linewake::{Chip, EdgeKind, Request};
+use linewake::{Chip, Request};
 use overlapped::sim::{Driver, Outcome, Queue, RequestId};
 use overlapped::{Device, Status, sim};
 
 use self::feeder::Feeder;
-
-const LONG: Duration = Duration::from_secs(20);
+use self::stream::{LONG, seen, wait_until};
 
 fn parse(text: &str) -> Profile {
     Profile::parse("fed.toml", text).unwrap_or_else(|error| panic!("{error}\n{text}")).allow_writes(true)
@@ -26,22 +27,6 @@ fn call(name: &str, function: u16, more: &str) -> String {
     format!(
         "[call.{name}]\ndevice_type = 0x8000\nfunction = {function:#x}\nmethod = 'buffered'\naccess = 'any'\n{more}\n"
     )
-}
-
-fn seen(request: &mut Request, count: usize) -> Vec<(u32, bool)> {
-    let edge = |_| {
-        let edge = request.wait_next_timeout(LONG).expect("the watch goes on").unwrap();
-        (edge.offset.get(), edge.kind == EdgeKind::Rising)
-    };
-    (0..count).map(edge).collect()
-}
-
-fn wait_until(mut done: impl FnMut() -> bool) {
-    let deadline = Instant::now() + LONG;
-    while !done() {
-        assert!(Instant::now() < deadline, "it does not come to that");
-        std::thread::sleep(Duration::from_millis(1));
-    }
 }
 
 const LINE: &str = "input = { length = 1, fields = [{ at = 0, width = 1, value = 'line' }] }";
@@ -70,7 +55,7 @@ fn a_call_that_is_about_one_line_is_sent_for_each_that_is_asked_for() {
     let line = |number| Some(number);
     assert_eq!(made(&feeder)[..3], [(0x810, line(7)), (0x810, line(9)), (0x811, None)]);
     feeder.feed_line(9, &[]);
-    assert_eq!(seen(&mut edges, 1), [(2, false)]);
+    assert_eq!(seen(&mut edges, 1), [(2, false, 0)]);
     drop(edges);
     let calls = made(&feeder);
     assert_eq!(calls[calls.len() - 2..], [(0x812, line(7)), (0x812, line(9))]);
@@ -91,7 +76,7 @@ fn what_is_made_after_a_completion_is_made_in_order_and_each_that_tells_is_heard
     let mut edges = chip.request().all_lines().start().unwrap();
     wait_until(|| feeder.waits() == 1);
     feeder.inputs.lock().unwrap().clear();
-    for (state, edge) in [(0b0100, (2, true)), (0b0000, (2, false)), (0b0001, (0, true))] {
+    for (state, edge) in [(0b0100, (2, true, 0)), (0b0000, (2, false, 0)), (0b0001, (0, true, 0))] {
         feeder.set_state(&[state]);
         feeder.feed(&[]);
         assert_eq!(seen(&mut edges, 1), [edge]);
@@ -117,9 +102,9 @@ fn levels_come_from_several_calls_each_for_its_lines() {
     assert_eq!(chip.values(["dip", "push"]).unwrap(), [true, true]);
     let mut edges = chip.request().all_lines().start().unwrap();
     feeder.set_state(&[0b10]);
-    assert_eq!(seen(&mut edges, 1), [(0, false)]);
+    assert_eq!(seen(&mut edges, 1), [(0, false, 0)]);
     feeder.set_state(&[0b00]);
-    assert_eq!(seen(&mut edges, 1), [(1, false)]);
+    assert_eq!(seen(&mut edges, 1), [(1, false, 0)]);
 }
 
 #[test]
@@ -144,7 +129,7 @@ fn a_level_that_changes_between_its_reading_and_the_first_look_is_an_edge() {
     let chip = Chip::from_profile(&parse(&text), move || Device::simulated(late.clone())).unwrap();
     let mut edges = chip.request().all_lines().start().unwrap();
     assert_eq!(edges.lines()[0].active_at_start, Some(false));
-    assert_eq!(seen(&mut edges, 1), [(0, true)]);
+    assert_eq!(seen(&mut edges, 1), [(0, true, 0)]);
 }
 
 /// Its waits end at once with a status, unless that is taken away.
@@ -210,7 +195,7 @@ fn a_call_that_is_never_answered_ends_the_watch_and_says_so() {
     let chip = Chip::from_profile(&parse(&text), feeder.opener()).unwrap();
     let mut edges = chip.request().all_lines().start().unwrap();
     feeder.feed_line(0, &[]);
-    assert_eq!(seen(&mut edges, 1), [(0, true)]);
+    assert_eq!(seen(&mut edges, 1), [(0, true, 0)]);
     let error = edges.wait_next_timeout(LONG).unwrap().unwrap_err();
     assert!(error.to_string().ends_with("timed out"), "{error}");
     assert!(edges.wait_next_timeout(LONG).is_none());
@@ -223,7 +208,7 @@ fn a_wait_that_times_out_is_made_again_and_nothing_is_lost() {
     for _ in 0..100 {
         driver.end_one(Status::IO_TIMEOUT);
         driver.end_one(Status::SUCCESS);
-        assert_eq!(seen(&mut edges, 1), [(0, true)]);
+        assert_eq!(seen(&mut edges, 1), [(0, true, 0)]);
     }
     // What was not said is the end.
     driver.end_one(Status::ACCESS_DENIED);
@@ -250,7 +235,7 @@ fn a_driver_that_ends_each_wait_at_once_is_not_called_all_the_time() {
         !driver.waiting.is_empty()
     });
     driver.end_one(Status::SUCCESS);
-    assert_eq!(seen(&mut edges, 1), [(0, true)]);
+    assert_eq!(seen(&mut edges, 1), [(0, true, 0)]);
 }
 
 #[test]

@@ -4,6 +4,8 @@
 #[expect(dead_code, reason = "other tests use the rest of it")]
 #[path = "support/feeder.rs"]
 mod feeder;
+#[path = "support/stream.rs"]
+mod stream;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,8 +14,7 @@ use linewake::profile::Profile;
 use linewake::{Chip, EdgeKind, Edges, Error, ErrorKind, Figures, Request, Trust};
 
 use self::feeder::Feeder;
-
-const LONG: Duration = Duration::from_secs(20);
+use self::stream::{LONG, end, nothing_comes, seen};
 
 /// A profile that waits by a call, which gives these bytes.
 fn fed(lines: &str, wait: &str, output: &str) -> String {
@@ -47,13 +48,8 @@ fn told(text: &str, edges: Edges, fed: &[&[u8]], count: usize) -> (Vec<(u32, boo
     let feeder = Feeder::new(&[]);
     let mut request = request_of(&feeder, text, edges);
     fed.iter().for_each(|bytes| feeder.feed(bytes));
-    let told = (0..count).map(|_| {
-        let edge = request.wait_next_timeout(LONG).expect("the watch goes on").unwrap();
-        (edge.offset.get(), edge.kind == EdgeKind::Rising, edge.missed.total())
-    });
-    let told = told.collect();
-    let more = request.wait_next_timeout(Duration::from_millis(50)).expect("the watch goes on");
-    assert!(more.is_err_and(|error| error.is_timeout()), "more edges came");
+    let told = seen(&mut request, count);
+    nothing_comes(&mut request);
     let account = request.account();
     assert_ne!(account.trust(), Trust::None);
     (told, account.total())
@@ -63,12 +59,7 @@ fn error_after(text: &str, fed: &[&[u8]]) -> Error {
     let feeder = Feeder::new(&[]);
     let mut request = request_of(&feeder, text, Edges::Both);
     fed.iter().for_each(|bytes| feeder.feed(bytes));
-    loop {
-        match request.wait_next_timeout(LONG).expect("it ends with an error") {
-            Ok(_) => {}
-            Err(error) => return error,
-        }
-    }
+    end(&mut request)
 }
 
 fn delivered(delivered: u64) -> Figures {

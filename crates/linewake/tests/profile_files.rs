@@ -1,6 +1,9 @@
 //! Profiles of files that are read and written: messages and bytes, what is written and when, ends that are none.
 #![cfg(all(target_os = "linux", not(miri)))]
 
+#[path = "support/stream.rs"]
+mod stream;
+
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
@@ -8,11 +11,10 @@ use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::time::{Duration, Instant};
 
 use linewake::profile::Profile;
-use linewake::{Chip, EdgeKind, ErrorKind, Request};
+use linewake::{Chip, ErrorKind, Request};
 use overlapped::sim::{Driver, Outcome, Request as Incoming};
 use overlapped::{Device, Status};
-
-const LONG: Duration = Duration::from_secs(20);
+use stream::{LONG, nothing_comes, seen};
 
 fn parse(text: &str) -> Profile {
     Profile::parse("box.toml", text).unwrap_or_else(|error| panic!("{error}\n{text}")).allow_writes(true)
@@ -30,20 +32,6 @@ fn request(profile: &Profile, file: impl Into<OwnedFd>) -> Request {
     let file: OwnedFd = file.into();
     let open = move || Device::from_fd(file.try_clone().expect("there are descriptors left"));
     Chip::from_profile(profile, open).unwrap().request().all_lines().start().unwrap()
-}
-
-fn seen(request: &mut Request, count: usize) -> Vec<(u32, bool)> {
-    let edge = |_| {
-        let edge = request.wait_next_timeout(LONG).expect("the watch goes on").unwrap();
-        assert_eq!(edge.missed.total(), 0, "nothing is missing: {edge:?}");
-        (edge.offset.get(), edge.kind == EdgeKind::Rising)
-    };
-    (0..count).map(edge).collect()
-}
-
-fn nothing_comes(request: &mut Request) {
-    let more = request.wait_next_timeout(Duration::from_millis(60)).expect("the watch goes on");
-    assert!(more.is_err_and(|error| error.is_timeout()), "an edge came");
 }
 
 /// The master of a terminal, and its other end, which passes bytes on as they are.
@@ -71,7 +59,7 @@ fn a_message_that_is_longer_than_the_profile_says_is_not_cut_in_silence() {
         let (theirs, ours) = UnixDatagram::pair().unwrap();
         let mut edges = request(&levels(more), ours);
         theirs.send(&[7, 1].repeat(32)).unwrap();
-        assert_eq!(seen(&mut edges, 1), [(0, true)]);
+        assert_eq!(seen(&mut edges, 1), [(0, true, 0)]);
         theirs.send(&[[7, 1].repeat(32), vec![7, 0]].concat()).unwrap();
         let error = edges.wait_next_timeout(LONG).unwrap().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Malformed);
@@ -85,7 +73,7 @@ fn a_shorter_message_does_not_reach_into_the_next() {
     let mut edges = request(&levels(""), ours);
     theirs.send(&[7, 0b01]).unwrap();
     theirs.send(&[7, 0b11, 7, 0b10]).unwrap();
-    assert_eq!(seen(&mut edges, 3), [(0, true), (1, true), (0, false)]);
+    assert_eq!(seen(&mut edges, 3), [(0, true, 0), (1, true, 0), (0, false, 0)]);
     theirs.send(&[0b1111]).unwrap();
     theirs.send(&[7, 0b10]).unwrap();
     let error = edges.wait_next_timeout(LONG).unwrap().unwrap_err();
@@ -105,7 +93,7 @@ fn a_message_of_another_kind_is_ignored_and_the_next_is_framed_rightly() {
     for message in [&[1, 0b001][..], &[2, 0xff], &[3], &[1, 0b011]] {
         theirs.send(message).unwrap();
     }
-    assert_eq!(seen(&mut edges, 2), [(0, true), (1, true)]);
+    assert_eq!(seen(&mut edges, 2), [(0, true, 0), (1, true, 0)]);
     nothing_comes(&mut edges);
 }
 
@@ -122,7 +110,7 @@ fn a_stream_of_bytes_may_bring_half_a_record() {
         std::thread::sleep(Duration::from_millis(10));
     }
     for edges in [&mut by_socket, &mut by_terminal] {
-        assert_eq!(seen(edges, 3), [(0, true), (1, true), (0, false)]);
+        assert_eq!(seen(edges, 3), [(0, true, 0), (1, true, 0), (0, false, 0)]);
     }
 }
 
@@ -176,7 +164,7 @@ fn the_profile_may_know_better_what_a_read_brings() {
     let mut edges = request(&levels("reads = 'bytes'"), ours);
     theirs.send(&[7]).unwrap();
     theirs.send(&[0b1]).unwrap();
-    assert_eq!(seen(&mut edges, 1), [(0, true)]);
+    assert_eq!(seen(&mut edges, 1), [(0, true, 0)]);
     let (mut theirs, ours) = UnixStream::pair().unwrap();
     let mut edges = request(&levels("reads = 'messages'"), ours);
     theirs.write_all(&[7]).unwrap();
@@ -204,7 +192,7 @@ fn what_a_profile_writes_is_written_in_its_place() {
     let mut device = written(1);
     for _ in 0..3 {
         device.write_all(&1_u32.to_le_bytes()).unwrap();
-        assert_eq!(seen(&mut edges, 1), [(0, true)]);
+        assert_eq!(seen(&mut edges, 1), [(0, true, 0)]);
         // It is enabled again when the program looks for the next one.
         nothing_comes(&mut edges);
         written(1);
@@ -230,7 +218,7 @@ fn an_end_that_is_none_is_waited_out() {
         let mut writer = File::options().write(true).open(&directory).unwrap();
         level ^= 1;
         writer.write_all(&[7, level]).unwrap();
-        assert_eq!(seen(&mut edges, 1), [(0, level == 1)]);
+        assert_eq!(seen(&mut edges, 1), [(0, level == 1, 0)]);
         drop(writer);
         nothing_comes(&mut edges);
     }

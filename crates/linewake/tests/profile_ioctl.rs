@@ -4,6 +4,8 @@
 
 #[path = "support/ioctls.rs"]
 mod ioctls;
+#[path = "support/stream.rs"]
+mod stream;
 
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -15,8 +17,8 @@ use linewake::{Chip, EdgeKind, Edges, ErrorKind, Figures, Request};
 use overlapped::linux::Argument;
 use overlapped::sim::{self, Driver, FileId, Outcome};
 use overlapped::{Device, Status};
+use stream::{LONG, nothing_comes, seen};
 
-const LONG: Duration = Duration::from_secs(20);
 /// For what must not happen.
 const QUIET: Duration = Duration::from_millis(60);
 
@@ -32,19 +34,6 @@ fn profile(head: &str, calls: &str, wait: &str) -> Profile {
 fn request(card: &Arc<Card>, profile: &Profile) -> Request {
     let chip = Chip::from_profile(profile, card.opener()).unwrap();
     chip.request().all_lines().start().unwrap()
-}
-
-fn seen(request: &mut Request, count: usize) -> Vec<(u32, bool, u64)> {
-    let edge = |_| {
-        let edge = request.wait_next_timeout(LONG).expect("the watch goes on").unwrap();
-        (edge.offset.get(), edge.kind == EdgeKind::Rising, edge.missed.total())
-    };
-    (0..count).map(edge).collect()
-}
-
-fn nothing_comes(request: &mut Request) {
-    let more = request.wait_next_timeout(QUIET).expect("the watch goes on");
-    assert!(more.is_err_and(|error| error.is_timeout()), "an edge came");
 }
 
 /// How many threads wait in a call, by their names. Each blocks the signals that a program may wait for.

@@ -8,7 +8,7 @@ use overlapped::sim::{Driver, FileId, Outcome, Queue, Request, RequestId};
 use overlapped::{Access, CtlCode, Method, Status};
 
 use crate::random::Random;
-use crate::{chip, come, edges, end, finished, next, profile, taken_until, told, until, watched};
+use crate::{chip, come, edges, end, finished, next, profile, taken_until, told, wait_until, watched};
 
 const fn code(function: u16) -> CtlCode {
     CtlCode::new(0x423, function, Method::Buffered, Access::Any)
@@ -158,7 +158,7 @@ fn each_pin_is_attached_and_detached_by_a_call_of_its_own() {
     seen.sort();
     assert_eq!(seen, edges([("GPIO13", false), ("GPIO13", true), ("GPIO5", true)]));
     assert_eq!(finished(request).1.total(), Figures { delivered: 3, ..Figures::default() });
-    until(|| board.state.lock().unwrap().asked.len() == 4);
+    wait_until(|| board.state.lock().unwrap().asked.len() == 4);
     assert_eq!(board.state.lock().unwrap().asked[2..], ["detach 5", "detach 13"]);
 }
 
@@ -192,7 +192,7 @@ fn interrupts_that_the_driver_dropped_are_lost_by_its_count() {
     let board = Arc::<Board>::default();
     let chip = chip(&profile!("dmap-gpio"), &board);
     let mut request = chip.request().line("GPIO5").start().unwrap();
-    until(|| board.waiting.len() == 2);
+    wait_until(|| board.waiting.len() == 2);
     let waits: Vec<_> = std::iter::from_fn(|| board.waiting.pop()).collect();
     for time in 0..11 {
         board.change(5, time); // nobody waits: four are queued
@@ -262,5 +262,5 @@ fn a_pin_that_the_board_does_not_have_is_refused() {
     let profile = crate::allowed("dmap-gpio.toml", &text);
     let error = chip(&profile, &board).request().all_lines().start().unwrap_err();
     assert!(error.to_string().contains("DmapGpio"), "{error}");
-    until(|| board.state.lock().unwrap().attached.is_empty());
+    wait_until(|| board.state.lock().unwrap().attached.is_empty());
 }

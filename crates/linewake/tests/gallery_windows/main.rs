@@ -4,6 +4,8 @@
 
 #[path = "../support/random.rs"]
 mod random;
+#[path = "../support/stream.rs"]
+mod stream;
 
 mod amex;
 mod dmap;
@@ -15,13 +17,13 @@ mod superio;
 mod xkeys;
 
 use std::sync::Arc;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use linewake::profile::Profile;
-use linewake::{Account, Chip, EdgeEvent, EdgeKind, Error, Request};
+use linewake::{Account, Chip, EdgeEvent, EdgeKind, Request};
 use overlapped::Device;
 use overlapped::sim::Driver;
+use stream::{end, next, nothing_comes, until_quiet, wait_until};
 
 /// The gallery's profile of this name.
 macro_rules! profile {
@@ -45,10 +47,6 @@ fn watched(profile: &Profile, driver: &Arc<impl Driver>) -> Request {
     chip(profile, driver).request().all_lines().start().unwrap()
 }
 
-fn next(request: &mut Request) -> EdgeEvent {
-    request.wait_next_timeout(Duration::from_secs(20)).expect("the stream goes on").unwrap()
-}
-
 /// The next edges: of which line, whether it rose, and how many are missing before it.
 fn told(request: &mut Request, count: usize) -> Vec<(String, bool, u64)> {
     let edges = (0..count).map(|_| next(request));
@@ -67,42 +65,17 @@ fn edges<const N: usize>(edges: [(&str, bool); N]) -> Vec<(String, bool, u64)> {
 
 /// What has come by now.
 fn come(request: &mut Request) -> Vec<EdgeEvent> {
-    let next = || match request.wait_next_timeout(Duration::ZERO).expect("the stream goes on") {
-        Ok(edge) => Some(edge),
-        Err(error) if error.is_timeout() => None,
-        Err(error) => panic!("{error}"),
-    };
-    std::iter::from_fn(next).collect()
+    until_quiet(request, Duration::ZERO)
 }
 
 /// Takes what comes until then: a driver's waits are made again as their results are taken. Gives the edges.
 fn taken_until(request: &mut Request, mut done: impl FnMut() -> bool) -> Vec<EdgeEvent> {
     let mut edges = Vec::new();
-    until(|| {
+    wait_until(|| {
         edges.append(&mut come(request));
         done()
     });
     edges
-}
-
-/// Nothing comes for a while.
-fn is_quiet(request: &mut Request) {
-    let come = request.wait_next_timeout(Duration::from_millis(60));
-    assert!(matches!(&come, Some(Err(error)) if error.is_timeout()), "{come:?}");
-}
-
-/// What the stream ends with.
-fn end(request: &mut Request) -> Error {
-    loop {
-        match request.wait_next_timeout(Duration::from_secs(20)).expect("an end has a reason") {
-            Ok(_) => {}
-            Err(error) => {
-                assert!(!error.is_timeout(), "it does not end");
-                assert!(request.wait_next().is_none(), "nothing comes after an end");
-                return error;
-            }
-        }
-    }
 }
 
 /// Stops it and takes what is left: the edges, and the account.
@@ -112,10 +85,20 @@ fn finished(mut request: Request) -> (Vec<EdgeEvent>, Account) {
     (rest, request.finish())
 }
 
-fn until(mut done: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while !done() {
-        assert!(Instant::now() < deadline, "it does not come to an end");
-        thread::sleep(Duration::from_micros(200));
+/// Each line rises and falls by turns, none of which is told as missing. Gives whether it is up in the end.
+fn by_turns<const LINES: usize>(edges: &[EdgeEvent]) -> [bool; LINES] {
+    let mut is_up = [false; LINES];
+    for edge in edges {
+        let now = edge.kind == EdgeKind::Rising;
+        let before = std::mem::replace(&mut is_up[edge.offset.get() as usize], now);
+        assert!(before != now && edge.missed.total() == 0, "{edge:?}");
+    }
+    is_up
+}
+
+/// Of each line no more is told than was driven; and what is not is an even number of edges, which nobody can see.
+fn no_more_than(account: &Account, driven: &[u64]) {
+    for (line, &driven) in account.lines().iter().zip(driven) {
+        assert!(line.figures.total() <= driven && line.figures.total() % 2 == driven % 2, "{line:?} of {driven}");
     }
 }

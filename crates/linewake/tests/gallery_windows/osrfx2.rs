@@ -7,7 +7,9 @@ use overlapped::sim::{Driver, FileId, Outcome, Queue, Request, RequestId};
 use overlapped::{Access, CtlCode, Method, Status};
 
 use crate::random::Random;
-use crate::{chip, edges, end, finished, is_quiet, profile, taken_until, told, until, watched};
+use crate::{
+    by_turns, chip, edges, end, finished, no_more_than, nothing_comes, profile, taken_until, told, wait_until, watched,
+};
 
 /// CTL_CODE shifts the first digit of 0x65500 out.
 const DEVICE_TYPE: u16 = (0x65500_u32 << 16 >> 16) as u16;
@@ -113,7 +115,7 @@ fn a_switch_that_is_on_is_active() {
         (0b1000_0101, edges([("SW1", false), ("SW3", false), ("SW8", true)])),
         (0b0000_0100, edges([("SW3", true)])),
     ] {
-        until(|| kit.waiting.len() == 1);
+        wait_until(|| kit.waiting.len() == 1);
         kit.move_switches(which);
         assert_eq!(told(&mut request, expected.len()), expected);
     }
@@ -131,8 +133,8 @@ fn a_message_that_says_nothing_new_is_no_edge() {
         assert!(taken_until(&mut request, || kit.waiting.len() == 1).is_empty());
         kit.wake_up();
     }
-    is_quiet(&mut request);
-    until(|| kit.waiting.len() == 1);
+    nothing_comes(&mut request);
+    wait_until(|| kit.waiting.len() == 1);
     kit.move_switches(0b10);
     assert_eq!(told(&mut request, 1), edges([("SW2", true)]));
     assert_eq!(finished(request).1.total().total(), 1);
@@ -143,11 +145,11 @@ fn a_message_that_says_nothing_new_is_no_edge() {
 fn what_moved_unseen_is_seen_with_the_next_message_and_not_counted_twice() {
     let kit = Kit::new();
     let mut request = watched(&profile!("osrfx2"), &kit);
-    until(|| kit.waiting.len() == 1);
+    wait_until(|| kit.waiting.len() == 1);
     *kit.switches.lock().unwrap() = Some(0b1111_1100);
     kit.move_switches(0b0000_0010);
     assert_eq!(told(&mut request, 1), edges([("SW1", true)]), "SW2 went on and off again");
-    is_quiet(&mut request);
+    nothing_comes(&mut request);
     assert_eq!(finished(request).1.total().total(), 1);
 }
 
@@ -156,7 +158,7 @@ fn no_more_is_told_than_was_moved() {
     let mut random = Random::new(0x0542);
     let kit = Kit::new();
     let mut request = watched(&profile!("osrfx2"), &kit);
-    let (mut moved, mut is_on) = ([0_u64; 8], [false; 8]);
+    let mut moved = [0_u64; 8];
     let mut seen = Vec::new();
     for _ in 0..300 {
         let which = random.below(256) as u8;
@@ -173,14 +175,8 @@ fn no_more_is_told_than_was_moved() {
     }
     let (mut rest, account) = finished(request);
     seen.append(&mut rest);
-    for edge in seen {
-        let now = edge.kind == linewake::EdgeKind::Rising;
-        let before = std::mem::replace(&mut is_on[edge.offset.get() as usize], now);
-        assert!(before != now && edge.missed.total() == 0, "{edge:?}");
-    }
-    for (line, moved) in account.lines().iter().zip(moved) {
-        assert!(line.figures.total() <= moved && line.figures.total() % 2 == moved % 2, "{line:?} of {moved}");
-    }
+    let is_on = by_turns::<8>(&seen);
+    no_more_than(&account, &moved);
     let switches = kit.switches.lock().unwrap().unwrap();
     assert!((0..8).all(|bit| is_on[bit] == (switches >> bit & 1 == 0)), "the last edge of a switch is how it is");
 }
@@ -194,7 +190,7 @@ fn a_kit_that_is_pulled_out_or_fails_ends_the_stream() {
 
     let kit = Kit::new();
     let mut request = watched(&profile!("osrfx2"), &kit);
-    until(|| kit.waiting.len() == 1);
+    wait_until(|| kit.waiting.len() == 1);
     kit.fail(Status::IO_DEVICE_ERROR);
     let error = end(&mut request);
     assert!(error.kind() == ErrorKind::Device && error.to_string().contains("osrfx2"), "{error}");

@@ -11,7 +11,7 @@ use linewake::{ErrorKind, Figures, Trust};
 use overlapped::sim::{Driver, FileId, Outcome, Pended, Request, RequestId};
 use overlapped::{Access, CtlCode, Method, Operation, Status};
 
-use crate::{chip, edges, end, finished, is_quiet, profile, taken_until, told, until, watched};
+use crate::{chip, edges, end, finished, nothing_comes, profile, taken_until, told, wait_until, watched};
 
 const fn code(function: u16) -> CtlCode {
     CtlCode::new(0x22, function, Method::Buffered, Access::Any)
@@ -277,7 +277,7 @@ fn an_interrupt_is_an_edge_of_ack() {
     let mut request = watched(&profile!("phdio"), &port);
     assert_eq!(port.lock().registers[CONTROL], 0xdc);
     for _ in 0..5 {
-        until(|| port.is_reading());
+        wait_until(|| port.is_reading());
         assert!(port.acknowledge());
         assert_eq!(told(&mut request, 1), edges([("ACK", true)]));
     }
@@ -288,7 +288,7 @@ fn an_interrupt_is_an_edge_of_ack() {
             (account.total(), account.trust()),
             (Figures { delivered: 5, ..Figures::default() }, Trust::AtLeast)
         );
-        until(|| port.lock().registers[CONTROL] == 0xcc);
+        wait_until(|| port.lock().registers[CONTROL] == 0xcc);
     });
 }
 
@@ -306,7 +306,7 @@ fn ten_seconds_without_an_interrupt_are_no_end() {
         port.second();
         assert_eq!(port.lock().timeouts, count);
     }
-    is_quiet(&mut request);
+    nothing_comes(&mut request);
     assert!(port.is_reading());
     port.acknowledge();
     assert_eq!(told(&mut request, 1), edges([("ACK", true)]));

@@ -7,7 +7,7 @@ use overlapped::sim::{Driver, FileId, Outcome, Queue, Request, RequestId};
 use overlapped::{Access, CtlCode, Method, Status};
 
 use crate::random::Random;
-use crate::{chip, come, end, finished, is_quiet, profile, taken_until, told, until, watched};
+use crate::{chip, come, end, finished, nothing_comes, profile, taken_until, told, wait_until, watched};
 
 const WAITDIO: CtlCode = CtlCode::new(0x22, 9, Method::Buffered, Access::Any);
 
@@ -145,7 +145,7 @@ fn the_second_number_has_the_inputs_from_24_on() {
     let board = Board::new();
     let chip = chip(&profile!("s826"), &board);
     let mut request = chip.request().lines([0, 23, 24, 31, 47]).start().unwrap();
-    until(|| board.waiting.len() == 1);
+    wait_until(|| board.waiting.len() == 1);
     let (pended, wait) = board.waiting.pop().unwrap();
     assert_eq!((wait[MASK], wait[MASK + 1]), (1 << 23 | 1, 1 << 23 | 1 << 7 | 1));
     board.waiting.push(pended, wait);
@@ -183,7 +183,7 @@ fn a_wait_whose_time_is_over_is_made_again_and_is_no_edge() {
         assert!(taken_until(&mut request, || board.waiting.len() == 1).is_empty());
         board.time_is_over();
     }
-    is_quiet(&mut request);
+    nothing_comes(&mut request);
     assert!(board.lock().limits.iter().all(|&limit| limit == 10_000_000));
     board.toggle(1 << 5);
     assert_eq!(told(&mut request, 1), rose([5]));

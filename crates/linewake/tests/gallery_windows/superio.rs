@@ -6,7 +6,7 @@ use linewake::{ErrorKind, Figures};
 use overlapped::sim::{Driver, Outcome, Request};
 use overlapped::{Access, CtlCode, Method, Status};
 
-use crate::{chip, edges, end, finished, is_quiet, profile, taken_until, told, until, watched};
+use crate::{chip, edges, end, finished, nothing_comes, profile, taken_until, told, wait_until, watched};
 
 const READ_PORT: CtlCode = CtlCode::new(40_000, 0x833, Method::Buffered, Access::Read);
 const WRITE_PORT: CtlCode = CtlCode::new(40_000, 0x836, Method::Buffered, Access::Write);
@@ -117,7 +117,7 @@ fn the_pins_are_read_by_index_and_data_and_the_chip_is_locked_after() {
         assert_eq!(told(&mut request, expected.len()), expected);
     }
     assert_eq!(finished(request).1.total(), Figures { delivered: 4, ..Figures::default() });
-    until(|| !ring.0.lock().unwrap().is_unlocked());
+    wait_until(|| !ring.0.lock().unwrap().is_unlocked());
 }
 
 /// Another program leaves another index and device behind it, between two looks.
@@ -138,7 +138,7 @@ fn each_look_chooses_its_register_anew() {
         let more = taken_until(&mut request, || ring.locks() > locks + 1);
         assert!(quiet.is_empty() && more.is_empty(), "{quiet:?} {more:?}");
     }
-    is_quiet(&mut request);
+    nothing_comes(&mut request);
     ring.set(1);
     assert_eq!(told(&mut request, 1), edges([("GPIO00", true)]));
     assert_eq!(finished(request).1.total().total(), 1);

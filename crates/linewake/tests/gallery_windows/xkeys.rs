@@ -9,7 +9,10 @@ use overlapped::Status;
 use overlapped::sim::{Driver, FileId, Outcome, Queue, Request, RequestId};
 
 use crate::random::Random;
-use crate::{come, edges, end, finished, is_quiet, next, profile, taken_until, told, until, watched};
+use crate::{
+    by_turns, come, edges, end, finished, next, no_more_than, nothing_comes, profile, taken_until, told, wait_until,
+    watched,
+};
 
 /// With the byte for the report's number.
 const INPUT_REPORT: usize = 33;
@@ -144,7 +147,7 @@ fn the_box_says_how_its_buttons_are_and_then_each_press() {
     let keys = Arc::<Box24>::default();
     keys.toggle(24); // before anybody looks
     let mut request = watched(&profile!("xkeys-xk24"), &keys);
-    is_quiet(&mut request);
+    nothing_comes(&mut request);
     for (button, expected) in [(24, ("24", false)), (1, ("1", true)), (7, ("7", true)), (1, ("1", false))] {
         keys.toggle(button);
         assert_eq!(told(&mut request, 1), edges([expected]));
@@ -166,7 +169,7 @@ fn reports_of_another_kind_and_reports_that_say_nothing_new_are_no_edges() {
         keys.report(&mut state, 1);
         keys.report(&mut state, 2);
     }
-    is_quiet(&mut request);
+    nothing_comes(&mut request);
     keys.toggle(13);
     assert_eq!(told(&mut request, 1), edges([("13", true)]));
     assert_eq!(finished(request).1.total().total(), 1);
@@ -207,22 +210,15 @@ fn no_more_is_told_than_was_pressed() {
     seen.append(&mut taken_until(&mut request, || keys.state.lock().unwrap().rings.values().all(VecDeque::is_empty)));
     let (mut rest, account) = finished(request);
     seen.append(&mut rest);
-    let mut is_down = [false; 24];
-    for edge in seen {
-        let now = edge.kind == linewake::EdgeKind::Rising;
-        let before = std::mem::replace(&mut is_down[edge.offset.get() as usize], now);
-        assert!(before != now && edge.missed.total() == 0, "{edge:?}");
-    }
-    for (line, pressed) in account.lines().iter().zip(pressed) {
-        assert!(line.figures.total() <= pressed && line.figures.total() % 2 == pressed % 2, "{line:?} of {pressed}");
-    }
+    by_turns::<24>(&seen);
+    no_more_than(&account, &pressed);
 }
 
 #[test]
 fn a_report_that_is_cut_and_a_box_that_is_pulled_out_end_the_stream() {
     let keys = Arc::<Box24>::default();
     let mut request = watched(&profile!("xkeys-xk24"), &keys);
-    until(|| !keys.waiting.is_empty());
+    wait_until(|| !keys.waiting.is_empty());
     let (mut read, ()) = keys.waiting.pop().unwrap();
     read.write(&[0, 9, 0, 1, 0, 0, 0]);
     read.complete(Status::SUCCESS);

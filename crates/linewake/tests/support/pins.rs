@@ -1,11 +1,15 @@
 //! The reference driver in the shape of drivers that know single pins, through its profile: the same for every host of the
 //! controller. Each test gets the host, which drives the lines, and what opens a chip by a profile.
 
+#[path = "stream.rs"]
+mod stream;
+
 use std::thread;
 use std::time::{Duration, Instant};
 
 use linewake::profile::Profile;
 use linewake::{Chip, EdgeEvent, EdgeKind, Edges, Figures, Request, Trust};
+use stream::{next, until_quiet};
 
 const PINS: &str = include_str!("../../../../profiles/linewake-pins.toml");
 
@@ -19,18 +23,9 @@ fn profile(text: &str) -> Profile {
     Profile::parse("linewake-pins.toml", text).unwrap().allow_writes(true)
 }
 
-fn next(request: &mut Request) -> EdgeEvent {
-    request.wait_next_timeout(Duration::from_secs(20)).expect("the stream goes on").unwrap()
-}
-
 /// What has come, until nothing more does.
 fn rest(request: &mut Request) -> Vec<EdgeEvent> {
-    let next = || match request.wait_next_timeout(Duration::from_millis(100)).expect("the stream goes on") {
-        Ok(edge) => Some(edge),
-        Err(error) if error.is_timeout() => None,
-        Err(error) => panic!("{error}"),
-    };
-    std::iter::from_fn(next).collect()
+    until_quiet(request, Duration::from_millis(100))
 }
 
 /// Who watches a line of the host, as the host says.
