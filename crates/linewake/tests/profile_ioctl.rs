@@ -53,14 +53,11 @@ fn waiting_threads(name: &str) -> usize {
 fn a_wait_that_blocks_is_one_thread_and_is_ended_by_its_call() {
     let card = Card::new();
     card.set_levels(&[0b0001]);
-    let calls = "[call.wait-once]\nioctl = 0x10\nblocks = true\nended_by = 'wake'\n[call.wake]\nioctl = 0x11\n\
-                 [call.state]\nioctl = 0x12\n[call.off]\nioctl = 0x20\nargument = 'value'\ninput = { bytes = '07' }\n";
     let text = format!(
-        "name = 'card'\nlines = 4\nrelease = 'off'\n{}\n[wait]\nby = 'call'\ncall = 'wait-once'\nmeans = 'level'\n\
-         [levels]\ncall = 'state'\n",
-        calls
-            .replace("[call.wake]", &format!("{LEVELS}[call.wake]"))
-            .replace("[call.off]", &format!("{LEVELS}[call.off]"))
+        "name = 'card'\nlines = 4\nrelease = 'off'\n\
+         [call.wait-once]\nioctl = 0x10\nblocks = true\nended_by = 'wake'\n{LEVELS}[call.wake]\nioctl = 0x11\n\
+         {STATE}{LEVELS}[call.off]\nioctl = 0x20\nargument = 'value'\ninput = {{ bytes = '07' }}\n\
+         [wait]\nby = 'call'\ncall = 'wait-once'\nmeans = 'level'\n[levels]\ncall = 'state'\n"
     );
     let profile = Profile::parse("card.toml", &text).unwrap().allow_writes(true);
     let mut edges = request(&card, &profile);
@@ -358,15 +355,20 @@ fn calls_for_lines_and_sequences_are_made_in_their_order() {
     assert_eq!(card.log()[12..], ["0x11", "write [00, 00]", "write [02, 00]", "0x20"]);
 }
 
+/// A wait for each line, and an ioctl that is to end them.
+fn waits_for_each_line(lines: usize, end: u32) -> Profile {
+    let text = format!(
+        "name = 'card'\nlines = {lines}\n[call.each]\nioctl = 0x10\nblocks = true\nended_by = 'end'\n\
+         input = {{ length = 1, fields = [{{ at = 0, width = 1, value = 'line' }}] }}\n[call.end]\nioctl = {end:#x}\n\
+         [wait]\nby = 'call'\nfor = 'line'\ncall = 'each'\nmeans = 'edge'\nedge = 'rising'\n"
+    );
+    Profile::parse("card.toml", &text).unwrap().allow_writes(true)
+}
+
 #[test]
 fn a_wait_for_each_line_is_a_thread_for_each_that_is_watched() {
     let card = Card::new();
-    let calls = "[call.each]\nioctl = 0x10\nblocks = true\nended_by = 'wake'\n\
-                 input = { length = 1, fields = [{ at = 0, width = 1, value = 'line' }] }\n[call.wake]\nioctl = 0x11\n";
-    let text = format!(
-        "name = 'card'\nlines = 5\n{calls}\n[wait]\nby = 'call'\nfor = 'line'\ncall = 'each'\nmeans = 'edge'\nedge = 'rising'\n"
-    );
-    let profile = Profile::parse("card.toml", &text).unwrap().allow_writes(true);
+    let profile = waits_for_each_line(5, 0x11);
     let chip = Chip::from_profile(&profile, card.opener()).unwrap();
     let mut edges = chip.request().lines([1, 2, 4]).edges(Edges::Rising).start().unwrap();
     card.wait_until(|| card.inside() == 3);
@@ -385,12 +387,7 @@ fn a_wait_for_each_line_is_a_thread_for_each_that_is_watched() {
 fn waits_that_one_call_ends_all_make_up_no_edge() {
     let card = Card::new();
     card.ends_with(None);
-    let calls = "[call.each]\nioctl = 0x10\nblocks = true\nended_by = 'wake'\n\
-                 input = { length = 1, fields = [{ at = 0, width = 1, value = 'line' }] }\n[call.wake]\nioctl = 0x11\n";
-    let text = format!(
-        "name = 'card'\nlines = 8\n{calls}\n[wait]\nby = 'call'\nfor = 'line'\ncall = 'each'\nmeans = 'edge'\nedge = 'rising'\n"
-    );
-    let profile = Profile::parse("card.toml", &text).unwrap().allow_writes(true);
+    let profile = waits_for_each_line(8, 0x11);
     for _ in 0..20 {
         let mut edges = request(&card, &profile);
         card.wait_until(|| card.inside() == 8);
@@ -402,12 +399,7 @@ fn waits_that_one_call_ends_all_make_up_no_edge() {
 #[test]
 fn many_waits_that_nothing_ends_are_left_as_soon_as_one() {
     let card = Card::new();
-    let calls = "[call.each]\nioctl = 0x10\nblocks = true\nended_by = 'vain'\n\
-                 input = { length = 1, fields = [{ at = 0, width = 1, value = 'line' }] }\n[call.vain]\nioctl = 0x20\n";
-    let text = format!(
-        "name = 'card'\nlines = 8\n{calls}\n[wait]\nby = 'call'\nfor = 'line'\ncall = 'each'\nmeans = 'edge'\nedge = 'rising'\n"
-    );
-    let profile = Profile::parse("card.toml", &text).unwrap().allow_writes(true);
+    let profile = waits_for_each_line(8, 0x20);
     let edges = request(&card, &profile);
     card.wait_until(|| card.inside() == 8);
     let began = Instant::now();
