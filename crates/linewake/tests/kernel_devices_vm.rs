@@ -337,7 +337,9 @@ fn counts_of_channels_are_edges_and_what_the_queue_dropped_is_counted() {
     assert!(burst.len() < 1000 && times.is_sorted(), "{}", burst.len());
     card.toggle(0, 2);
     driven += 1;
-    assert_eq!(next(&mut watch).missed.total(), 1000 - burst.len() as u64);
+    // A pause of the machine's own has made room in the midst of it: what was missing till then was told there.
+    let missing: u64 = burst.iter().map(|edge| edge.missed.total()).sum();
+    assert_eq!(next(&mut watch).missed.total(), 1000 - burst.len() as u64 - missing);
     let figures = figures("counter", watch);
     assert_eq!(figures.total(), driven, "{figures:?}");
 }
