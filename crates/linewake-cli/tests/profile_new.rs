@@ -205,6 +205,8 @@ fn headers_that_are_made_to_be_slow_are_not() {
     let numbered =
         |times: usize, line: fn(usize) -> String| (0..times).map(line).fold(String::new(), |text, line| text + &line);
     let doubling = numbered(60, |at| format!("struct s{} {{ struct s{at} a, b; }};\n", at + 1));
+    let structs = numbered(6000, |at| format!("struct s{at} {{ int a[{at} % 7 + 1]; char b; }};\n"));
+    let codes = numbered(6000, |at| format!("#define IOCTL_{at} CTL_CODE(1, {at} % 4096, 0, 0) /* Output: s{at} */\n"));
     let mut bomb = numbered(60, |at| format!("#define M{at} (M{} + M{0})\n", at + 1));
     let _ = writeln!(bomb, "{}", numbered(2000, |at| format!("#define IOCTL_{at} CTL_CODE(M0, 1, 0, 0)\n")));
     for (name, text) in [
@@ -215,6 +217,7 @@ fn headers_that_are_made_to_be_slow_are_not() {
         ("brackets", "struct a {".to_owned() + &repeated("[", 500_000)),
         ("chains", numbered(10_000, |at| format!("struct s{} {{ struct s{at} a; }};\n", at + 1))),
         ("doubling", format!("struct s0 {{ int a; }};\n{doubling}#define IOC_W _IOR(1, 2, struct s59)\n")),
+        ("codes", structs + &codes),
         ("macros", bomb),
         (
             "itself",

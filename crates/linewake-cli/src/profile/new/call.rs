@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::names::{Names, guess, named_like};
-use crate::profile::header::{Carried, Header, Model, Number, Place, Shape};
+use crate::profile::header::{Carried, Header, Layouts, Model, Number, Place, Shape};
 
 /// What a call is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +26,7 @@ pub(super) fn comment_of(header: &Header<'_>, line: u32) -> String {
 pub(super) fn written(
     text: &mut String,
     header: &Header<'_>,
+    layouts: &Layouts<'_, '_>,
     names: &Names,
     code: usize,
     used: Use,
@@ -51,7 +52,7 @@ pub(super) fn written(
             writeln!(text, "device_type = {device_type:#06x}\nfunction = {function:#05x}")?;
             writeln!(text, "method = \"{}\"", methods[*method as usize & 3])?;
             writeln!(text, "access = \"{}\"", accesses[*access as usize & 3])?;
-            structs_of_comment(text, header, name, &comment, used, shown)?;
+            structs_of_comment(text, layouts, name, &comment, used, shown)?;
         }
         Number::Ioctl { direction, group, number, carried } => {
             writeln!(text, "[call.{name}]")?;
@@ -59,7 +60,7 @@ pub(super) fn written(
             if used == Use::Wait {
                 waits(text, header, names)?;
             }
-            carries(text, header, name, *direction, carried, used, shown)?;
+            carries(text, layouts, name, *direction, carried, used, shown)?;
         }
         Number::Plain(number) => {
             writeln!(text, "[call.{name}]")?;
@@ -116,7 +117,7 @@ fn quoted(words: &str) -> String {
 /// What an ioctl says that it carries.
 fn carries(
     text: &mut String,
-    header: &Header<'_>,
+    layouts: &Layouts<'_, '_>,
     name: &str,
     direction: u32,
     carried: &Carried,
@@ -155,7 +156,7 @@ fn carries(
     }
     let shape = carried.record.map(|record| {
         shown.insert(record);
-        header.layouts().shape(record)
+        layouts.shape(record)
     });
     let shape = shape.unwrap_or_else(|| plain(carried));
     if direction & 2 != 0 {
@@ -186,13 +187,12 @@ fn plain(carried: &Carried) -> Shape {
 /// The structs that the comment of a control code names.
 fn structs_of_comment(
     text: &mut String,
-    header: &Header<'_>,
+    layouts: &Layouts<'_, '_>,
     name: &str,
     comment: &[String],
     used: Use,
     shown: &mut BTreeSet<usize>,
 ) -> std::fmt::Result {
-    let layouts = header.layouts();
     let (mut sent, mut given, mut is_input) = (None, None, false);
     for word in comment.iter().flat_map(|line| line.split(|c: char| !c.is_ascii_alphanumeric() && c != '_')) {
         match word.to_ascii_lowercase().as_str() {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use super::call::{Use, comment_of, places, written};
 use super::names::{Names, guessed_wait, named_like};
-use crate::profile::header::{Header, Model, Number};
+use crate::profile::header::{Header, Layouts, Model, Number};
 
 /// Structs that are shown for the reader to choose from.
 const MOST_SHAPES: usize = 40;
@@ -46,6 +46,8 @@ pub(super) fn write(header: &Header<'_>, known: Known<'_>) -> String {
 
 fn write_to(text: &mut String, header: &Header<'_>, known: Known<'_>) -> std::fmt::Result {
     let names = Names::new(header);
+    // It takes as long as the header is: once is enough.
+    let layouts = header.layouts();
     writeln!(text, "# The skeleton of a profile, made from a header by \"linewake profile new\".")?;
     writeln!(text, "# What the header does not say is TODO: \"linewake profile check\" points at what is left.")?;
     writeln!(text, "# Then \"linewake profile explain\" says what it will do, and \"linewake profile try\" what the")?;
@@ -61,7 +63,7 @@ fn write_to(text: &mut String, header: &Header<'_>, known: Known<'_>) -> std::fm
     write_wait(text, header, &names, wait)?;
     let mut shown = BTreeSet::new();
     if let Some(wait) = wait {
-        written(text, header, &names, wait, Use::Wait, &mut shown)?;
+        written(text, header, &layouts, &names, wait, Use::Wait, &mut shown)?;
     }
     if (0..header.codes.len()).any(|code| Some(code) != wait) {
         writeln!(
@@ -71,11 +73,11 @@ fn write_to(text: &mut String, header: &Header<'_>, known: Known<'_>) -> std::fm
     }
     for code in (0..header.codes.len()).filter(|code| Some(*code) != wait) {
         let mut call = String::new();
-        written(&mut call, header, &names, code, Use::Other, &mut shown)?;
+        written(&mut call, header, &layouts, &names, code, Use::Other, &mut shown)?;
         call.trim_end().lines().try_for_each(|line| writeln!(text, "{}", format!("# {line}").trim_end()))?;
         writeln!(text)?;
     }
-    write_shapes(text, header, &shown)?;
+    write_shapes(text, header, &layouts, &shown)?;
     if !header.notes.is_empty() {
         writeln!(text, "# What was left out of the header:")?;
         header.notes.iter().try_for_each(|note| writeln!(text, "#   {note}"))?;
@@ -174,8 +176,12 @@ const READS: &str = "The structs are below.";
 const LEVELS: &[&str] = &["level", "levels", "inputs", "input", "values", "states", "switches", "pins", "status"];
 
 /// The structs that no call is known to carry.
-fn write_shapes(text: &mut String, header: &Header<'_>, shown: &BTreeSet<usize>) -> std::fmt::Result {
-    let layouts = header.layouts();
+fn write_shapes(
+    text: &mut String,
+    header: &Header<'_>,
+    layouts: &Layouts<'_, '_>,
+    shown: &BTreeSet<usize>,
+) -> std::fmt::Result {
     let others: Vec<_> = layouts.all().filter(|record| !shown.contains(record)).collect();
     if others.is_empty() {
         return Ok(());
