@@ -157,8 +157,8 @@ impl<'a> Header<'a> {
 
 /// Windows has its own macro for codes, and its own types.
 fn is_of_windows(source: &Preprocessed<'_>) -> bool {
-    const WINDOWS: [&str; 6] = ["CTL_CODE", "DEFINE_GUID", "ULONG", "DWORD", "UCHAR", "BOOLEAN"];
+    const WINDOWS: [&str; 5] = ["DEFINE_GUID", "ULONG", "DWORD", "UCHAR", "BOOLEAN"];
     const LINUX: [&str; 8] = ["_IO", "_IOR", "_IOW", "_IOWR", "__u32", "__u8", "__u16", "__u64"];
     let has = |words: &[&str]| source.words().any(|word| words.contains(&word));
-    source.words().any(|word| word == "CTL_CODE") || (has(&WINDOWS) && !has(&LINUX))
+    has(&["CTL_CODE"]) || (has(&WINDOWS) && !has(&LINUX))
 }

@@ -137,7 +137,7 @@ impl<'a> Reader<'_, 'a> {
     /// The next token of a declaration, macros being replaced.
     fn peek(&mut self) -> Option<Token<'a>> {
         for _ in 0..2 * LONGEST {
-            let token = self.replaced.last().or_else(|| self.tokens.get(self.at)).copied()?;
+            let token = self.next()?;
             match token.kind {
                 Kind::Pack(to) => {
                     self.pack = to;
@@ -156,6 +156,11 @@ impl<'a> Reader<'_, 'a> {
                 _ => return Some(token),
             }
         }
+        self.next()
+    }
+
+    /// The next token as it stands.
+    fn next(&self) -> Option<Token<'a>> {
         self.replaced.last().or_else(|| self.tokens.get(self.at)).copied()
     }
 
@@ -180,7 +185,7 @@ impl<'a> Reader<'_, 'a> {
             return inner;
         }
         let mut depth = 1;
-        while let Some(token) = self.replaced.last().or_else(|| self.tokens.get(self.at)).copied() {
+        while let Some(token) = self.next() {
             self.bump();
             if token.is(open) {
                 depth += 1;
@@ -233,7 +238,7 @@ impl<'a> Reader<'_, 'a> {
 
     fn typedef(&mut self) {
         let specifiers = self.specifiers();
-        for (name, of, _) in self.declarators(specifiers) {
+        for Member { name, of, .. } in self.declarators(specifiers) {
             if name.is_empty() {
                 continue;
             }
@@ -279,7 +284,7 @@ impl<'a> Reader<'_, 'a> {
     }
 
     /// The names that are declared with it, each with its type, up to the end of the declaration.
-    fn declarators(&mut self, mut specifiers: Specifiers<'a>) -> Vec<(&'a str, Type<'a>, Option<Member<'a>>)> {
+    fn declarators(&mut self, mut specifiers: Specifiers<'a>) -> Vec<Member<'a>> {
         let mut declared = Vec::new();
         let mut name = None;
         // The last word is a name, if there is a type before it.
@@ -336,10 +341,8 @@ impl<'a> Reader<'_, 'a> {
                     _ => self.bump(),
                 }
             }
-            let called = name.take().unwrap_or_default();
-            let align = attributes.align;
-            let member = Member { name: called, of: of.clone(), is_bits, align };
-            declared.push((called, of, Some(member)));
+            let name = name.take().unwrap_or_default();
+            declared.push(Member { name, of, is_bits, align: attributes.align });
             if !self.takes(",") || declared.len() > 4096 {
                 break;
             }
@@ -422,10 +425,10 @@ impl<'a> Reader<'_, 'a> {
             }
             let is_anonymous = matches!(specifiers.base, Some(Base::Record(_)));
             let of_record = specifiers.base.is_some();
-            for (name, _, member) in self.declarators(specifiers) {
-                let Some(member) = member else { continue };
+            for member in self.declarators(specifiers) {
                 // `struct other;` declares no field.
-                if (!name.is_empty() || member.is_bits || is_anonymous || !of_record) && record.members.len() < 1 << 16
+                if (!member.name.is_empty() || member.is_bits || is_anonymous || !of_record)
+                    && record.members.len() < 1 << 16
                 {
                     record.members.push(member);
                 }

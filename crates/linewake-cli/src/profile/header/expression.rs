@@ -395,7 +395,6 @@ mod tests {
         let mut source = Preprocessed::default();
         source.read(header, 1);
         let tokens: Vec<_> = Lexer::new(expression, 1).collect();
-        let tokens: Vec<_> = tokens.into_iter().map(|token| Token { text: token.text, ..token }).collect();
         let scope = Scope { is_type: Some(&|word| word == "ULONG"), ..Scope::of_macros(&source) };
         scope.evaluate(&tokens)
     }

@@ -96,8 +96,7 @@ impl<'h, 'a> Layouts<'h, 'a> {
     pub(in super::super) fn named(&self, name: &str) -> Option<usize> {
         let of_type = self.declared.types.get(name).filter(|of| !of.is_pointer && of.dimensions.is_empty());
         match of_type.map(|of| &of.base) {
-            Some(Base::Record(record)) => Some(*record),
-            Some(Base::Tag(tag)) => self.declared.tags.get(tag).copied(),
+            Some(base @ (Base::Record(_) | Base::Tag(_))) => self.record_of(base),
             Some(Base::Words(words)) if words.len() == 1 && words[0] != name => {
                 self.declared.tags.get(words[0]).copied()
             }
@@ -146,11 +145,7 @@ impl<'h, 'a> Layouts<'h, 'a> {
             };
             let Some(of) = self.resolved(&member.of, 0) else { return };
             let (Ok((size, _)), Ok(count)) = (self.room_of_one(&of), self.count(&of.dimensions)) else { return };
-            let inner = match (&of.base, of.is_pointer) {
-                (Base::Record(inner), false) => Some(*inner),
-                (Base::Tag(tag), false) => self.declared.tags.get(tag).copied(),
-                _ => None,
-            };
+            let inner = self.record_of(&of.base).filter(|_| !of.is_pointer);
             let is_array = !of.dimensions.is_empty();
             let from = into.len();
             match inner {
@@ -310,7 +305,11 @@ impl<'h, 'a> Layouts<'h, 'a> {
 
     /// The struct that words name, or the address of which, if they do.
     pub(super) fn record_of_words(&self, tokens: &[Token<'a>]) -> Option<usize> {
-        match &self.resolved(&self.type_of_words(tokens)?, 0)?.base {
+        self.record_of(&self.resolved(&self.type_of_words(tokens)?, 0)?.base)
+    }
+
+    fn record_of(&self, base: &Base<'a>) -> Option<usize> {
+        match base {
             Base::Record(record) => Some(*record),
             Base::Tag(tag) => self.declared.tags.get(tag).copied(),
             Base::Words(_) | Base::Enum => None,

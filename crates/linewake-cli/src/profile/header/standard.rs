@@ -4,7 +4,7 @@ use super::layout::Model;
 
 /// Names of the system's own headers (devioctl.h, winioctl.h, asm-generic/ioctl.h).
 pub(super) fn number(name: &str) -> Option<i128> {
-    const NAMES: [(&str, i128); 55] = [
+    const NAMES: [(&str, i128); 56] = [
         ("METHOD_BUFFERED", 0),
         ("METHOD_IN_DIRECT", 1),
         ("METHOD_OUT_DIRECT", 2),
@@ -58,11 +58,11 @@ pub(super) fn number(name: &str) -> Option<i128> {
         ("FILE_DEVICE_SERENUM", 0x37),
         ("FILE_DEVICE_GPIO", 0x48),
         ("FILE_DEVICE_USBEX", 0x49),
+        ("_IOC_NONE", 0),
         ("_IOC_WRITE", 1),
         ("_IOC_READ", 2),
     ];
-    let of_name = NAMES.iter().find(|(known, _)| *known == name).map(|(_, number)| *number);
-    of_name.or((name == "_IOC_NONE").then_some(0))
+    NAMES.iter().find(|(known, _)| *known == name).map(|(_, number)| *number)
 }
 
 /// The size and the alignment of a type that every compiler, or the system's own headers, have.
