@@ -279,8 +279,6 @@ fn field(place: &Place, has_line: bool) -> String {
         "levels" if has_line => "level",
         key => key,
     };
-    let at = at(place);
-    let open = at.trim_end_matches(" }");
     let unit = ["ns", "us", "ms"].into_iter().find(|unit| place.name.ends_with(&format!("_{unit}")));
     let more = match (key, unit) {
         ("edge", _) => ", rising = \"TODO: which number?\", falling = \"TODO: which number?\"",
@@ -291,7 +289,7 @@ fn field(place: &Place, has_line: bool) -> String {
         ("count", _) => ", since = \"TODO: start, open or last\"",
         _ => "",
     };
-    format!("fields.{key} = {open}{more} }}")
+    format!("fields.{key} = {}{more} }}", open(place))
 }
 
 /// The first place of a list of structs that is the end of a struct, and how long one of them is.
@@ -315,10 +313,7 @@ fn input(text: &mut String, name: &str, shape: &Shape, is_both: bool) -> std::fm
         writeln!(text, "# It goes both ways, in one buffer.")?;
     }
     writeln!(text, "fields = [")?;
-    let lines = lines_of(shape, |place| {
-        let at = at(place);
-        format!("{}, value = 0 }},", at.trim_end_matches(" }"))
-    });
+    let lines = lines_of(shape, |place| format!("{}, value = 0 }},", open(place)));
     lines.iter().try_for_each(|line| writeln!(text, "    # {line}"))?;
     writeln!(text, "]")
 }
@@ -339,9 +334,14 @@ pub(super) fn places(shape: &Shape) -> Vec<String> {
 }
 
 fn at(place: &Place) -> String {
+    format!("{} }}", open(place))
+}
+
+/// The same, with room for more keys.
+fn open(place: &Place) -> String {
     let width = place.width.min(place.stride.max(1));
     let endian = if place.is_big_endian { ", endian = \"big\"" } else { "" };
-    format!("{{ at = {}, width = {width}{endian} }}", place.at)
+    format!("{{ at = {}, width = {width}{endian}", place.at)
 }
 
 fn lines_of(shape: &Shape, with: impl Fn(&Place) -> String) -> Vec<String> {

@@ -161,7 +161,7 @@ fn write_wait(text: &mut String, header: &Header<'_>, names: &Names, wait: Optio
         _ => writeln!(text, "# call = \"NAME\"")?,
     }
     if wait.is_none() {
-        writeln!(text, "\n# By read: what a read brings. {READS}")?;
+        writeln!(text, "\n# By read: what a read brings. The structs are below.")?;
         writeln!(text, "# [wait.output]\n# length = 64 # of what is read at most\n# record = 8 # of one record")?;
         writeln!(
             text,
@@ -171,7 +171,6 @@ fn write_wait(text: &mut String, header: &Header<'_>, names: &Names, wait: Optio
     writeln!(text)
 }
 
-const READS: &str = "The structs are below.";
 /// What a call is called that gives levels.
 const LEVELS: &[&str] = &["level", "levels", "inputs", "input", "values", "states", "switches", "pins", "status"];
 
