@@ -215,6 +215,22 @@ impl Output {
 
     fn all_records<'b>(&self, bytes: &'b [u8]) -> Result<impl Iterator<Item = (usize, &'b [u8])>, String> {
         let record = self.record.max(1);
+        let mut body = self.body(bytes)?;
+        if !body.len().is_multiple_of(record) {
+            // A message of another kind may have another length.
+            if body.chunks(record).all(|part| !self.is_ours(part)) {
+                body = &[];
+            } else {
+                let came = body.len();
+                return Err(format!("{came} bytes came, which is no whole number of records of {record} bytes"));
+            }
+        }
+        Ok(body.chunks_exact(record).enumerate())
+    }
+
+    /// Where the records are in what came. `Err` says why there are none.
+    pub(super) fn body<'b>(&self, bytes: &'b [u8]) -> Result<&'b [u8], String> {
+        let record = self.record.max(1);
         let mut body = match bytes.get(self.header..) {
             Some(body) => body,
             // A completion without a byte says nothing more than that.
@@ -232,16 +248,7 @@ impl Output {
         if let Some(most) = self.at_most {
             body = body.get(..most * record).unwrap_or(body);
         }
-        if !body.len().is_multiple_of(record) {
-            // A message of another kind may have another length.
-            if body.chunks(record).all(|part| !self.is_ours(part)) {
-                body = &[];
-            } else {
-                let came = body.len();
-                return Err(format!("{came} bytes came, which is no whole number of records of {record} bytes"));
-            }
-        }
-        Ok(body.chunks_exact(record).enumerate())
+        Ok(body)
     }
 
     /// The first bits of a record of which nothing is said, as a person would name them.

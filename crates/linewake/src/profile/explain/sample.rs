@@ -37,14 +37,7 @@ impl<'a> Sample<'a> {
         }
         let malformed = |reason| Error::new(ErrorKind::Malformed, format!("this is no answer of \"{name}\": {reason}"));
         let ours: Vec<_> = output.records(bytes).map_err(malformed)?.map(|(index, _)| index).collect();
-        let mut body = bytes.get(output.header..).unwrap_or_default();
-        if let Some(count) = output.records.as_ref().and_then(|records| records.number(bytes)) {
-            // That so many are there was seen above.
-            body = usize::try_from(count).ok().and_then(|count| body.get(..count * output.record)).unwrap_or(body);
-        }
-        if let Some(most) = output.at_most {
-            body = body.get(..most * output.record).unwrap_or(body);
-        }
+        let body = output.body(bytes).map_err(malformed)?;
         let record = |(index, bytes): (usize, &[u8])| Record {
             bytes: bytes.into(),
             is_ours: ours.binary_search(&index).is_ok(),
