@@ -81,28 +81,27 @@ fn gaps(parts: &[Part], length: usize, meaning: &str) -> Vec<Part> {
 
 fn draw(f: &mut fmt::Formatter<'_>, mut parts: Vec<Part>, length: usize, rest: &str) -> fmt::Result {
     parts.sort_by_key(|part| part.first);
+    let gaps = gaps(&parts, length, rest);
     let letters = (b'a'..=b'z').chain(b'A'..=b'Z').map(char::from);
     let mut rows: Vec<_> = letters.chain(std::iter::repeat('+')).zip(parts).collect();
-    let parts: Vec<_> = rows.iter().map(|(letter, part)| (*letter, &part.bytes)).collect();
-    if length <= WIDEST && length > 1 {
+    let letter = |at: usize| {
+        let mut here = rows.iter().filter(|(_, part)| part.bytes.iter().any(|(byte, _)| *byte == at));
+        match (here.next(), here.next()) {
+            (None, _) => '.',
+            (Some((letter, _)), None) => *letter,
+            (Some(_), Some(_)) => '#',
+        }
+    };
+    let drawn: String = if length <= WIDEST { (0..length).map(letter).collect() } else { String::new() };
+    if drawn.len() > 1 {
         let mut ruler = String::new();
         for at in (0..length).step_by(4) {
             ruler.push_str(&format!("{at:<4}"));
         }
         writeln!(f, "      byte {}", ruler.trim_end())?;
-        let letter = |at: usize| {
-            let mut here = parts.iter().filter(|(_, bytes)| bytes.iter().any(|(byte, _)| *byte == at));
-            match (here.next(), here.next()) {
-                (None, _) => '.',
-                (Some((letter, _)), None) => *letter,
-                (Some(_), Some(_)) => '#',
-            }
-        };
-        writeln!(f, "           {}", (0..length).map(letter).collect::<String>())?;
+        writeln!(f, "           {drawn}")?;
     }
-    let owned: Vec<_> = rows.iter().map(|(_, part)| part).collect();
-    let named: Vec<_> = owned.iter().map(|part| Part { bytes: part.bytes.clone(), ..Part::empty() }).collect();
-    rows.extend(gaps(&named, length, rest).into_iter().map(|gap| ('.', gap)));
+    rows.extend(gaps.into_iter().map(|gap| ('.', gap)));
     rows.sort_by_key(|(_, part)| part.first);
     // Mostly it is the same for all.
     let endians: Vec<_> = rows.iter().filter_map(|(_, part)| part.endian).collect();
@@ -113,24 +112,12 @@ fn draw(f: &mut fmt::Formatter<'_>, mut parts: Vec<Part>, length: usize, rest: &
         let endian = endian.map(|endian| format!(" ({} significant first)", word(endian))).unwrap_or_default();
         writeln!(f, "      {letter}  {}{endian}{}", part.place, part.meaning)?;
     }
-    let is_shared = |at: usize| parts_at(&rows, at) > 1;
-    if length <= WIDEST && (0..length).any(is_shared) {
+    if drawn.contains('#') {
         writeln!(f, "      #  a byte of several of these")?;
     }
     match common {
         Some(endian) => writeln!(f, "      the {} significant byte of a number comes first", word(endian)),
         None => Ok(()),
-    }
-}
-
-/// How many parts have bits of a byte.
-fn parts_at(rows: &[(char, Part)], at: usize) -> usize {
-    rows.iter().filter(|(_, part)| part.bytes.iter().any(|(byte, _)| *byte == at)).count()
-}
-
-impl Part {
-    fn empty() -> Self {
-        Self { first: (0, 0), bytes: Vec::new(), place: String::new(), endian: None, meaning: String::new() }
     }
 }
 
