@@ -184,11 +184,8 @@ impl Explanation<'_> {
                 writeln!(f, "It asks every {period} µs {of}; what happens faster is not seen.")?;
             }
         }
-        if let [first, rest @ ..] = wait.again_on.as_slice() {
-            let words = ends(rest.iter().fold(vec![*first], |mut all, &end| {
-                all.push(end);
-                all
-            }));
+        if !wait.again_on.is_empty() {
+            let words = ends(&wait.again_on);
             writeln!(f, "A wait that ends with {words} is made again, more slowly if that comes again and again.")?;
         }
         self.calls(f, "After each it sends, in this order:", &wait.then)?;

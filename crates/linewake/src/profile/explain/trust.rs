@@ -11,7 +11,7 @@ pub(super) fn write(f: &mut fmt::Formatter<'_>, plan: &Plan) -> fmt::Result {
     let tells = |role| plan.tells(role);
     f.write_str(if tells(Role::Overflowed) && plan.account.is_some() {
         "The account is exact: the device says what is missing, and keeps counters.\n"
-    } else if tells(Role::Overflowed) || tells(Role::LineSeqno) || tells(Role::Count) || plan.numbers_all() {
+    } else if counts(plan) {
         "The account is \"at least\": what is missing is known when the next edge comes.\n"
     } else if plan.is_one_way() {
         "The account is \"at least\": one direction alone is told of, and nothing shows that an edge is missing.\n"
@@ -27,6 +27,11 @@ pub(super) fn write(f: &mut fmt::Formatter<'_>, plan: &Plan) -> fmt::Result {
     list(f, "It books as lost:", &lost(plan))?;
     list(f, "It ignores, as no edge and no loss:", &ignored(plan))?;
     list(f, "It never knows:", &unknown(plan))
+}
+
+/// Whether the device says in numbers what is missing.
+fn counts(plan: &Plan) -> bool {
+    plan.numbers_all() || [Role::Overflowed, Role::LineSeqno, Role::Count].into_iter().any(|role| plan.tells(role))
 }
 
 fn list(f: &mut fmt::Formatter<'_>, intro: &str, items: &[&str]) -> fmt::Result {
@@ -101,7 +106,7 @@ fn ignored(plan: &Plan) -> Vec<&'static str> {
 fn unknown(plan: &Plan) -> Vec<&'static str> {
     let tells = |role| plan.tells(role);
     let mut unknown = Vec::new();
-    let counted = tells(Role::Overflowed) || tells(Role::LineSeqno) || tells(Role::Count) || plan.numbers_all();
+    let counted = counts(plan);
     if matches!(plan.wait.by, By::Poll(_)) && !tells(Role::Count) {
         unknown.push("a pulse that begins and ends between two looks");
     }

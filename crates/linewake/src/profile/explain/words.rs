@@ -11,8 +11,8 @@ pub(super) fn plural(number: usize, thing: &str) -> String {
 }
 
 /// Ends of a wait, as a list.
-pub(super) fn ends(ends: Vec<End>) -> String {
-    let words: Vec<_> = ends.into_iter().map(|end| format!("\"{}\"", end.word())).collect();
+pub(super) fn ends(ends: &[End]) -> String {
+    let words: Vec<_> = ends.iter().map(|end| format!("\"{}\"", end.word())).collect();
     words.join(" or ")
 }
 
