@@ -22,16 +22,22 @@ impl<'a> Source<'a> {
         Error::new(ErrorKind::BadFile, format!("{}:{}: {message}", self.name, self.place(at)))
     }
 
-    /// `line:column`, both from 1, columns in characters.
+    /// `line:column`
     fn place(&self, at: &Range<usize>) -> String {
-        let mut start = at.start.min(self.text.len());
+        let (line, column) = self.line_and_column(at.start);
+        format!("{line}:{column}")
+    }
+
+    /// Both from 1, columns in characters.
+    fn line_and_column(&self, at: usize) -> (usize, usize) {
+        let mut start = at.min(self.text.len());
         while !self.text.is_char_boundary(start) {
             start -= 1;
         }
         let before = &self.text[..start];
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
-        format!("{line}:{column}")
+        (line, column)
     }
 
     /// The table that the text is.
@@ -161,7 +167,8 @@ fn nearest<'k>(word: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k s
     (steps <= most).then_some(known)
 }
 
-fn listed<'k>(words: impl Iterator<Item = &'k str>) -> String {
+/// The words in quotes.
+pub(crate) fn listed<'k>(words: impl Iterator<Item = &'k str>) -> String {
     let words: Vec<_> = words.map(|word| format!("\"{word}\"")).collect();
     words.join(", ")
 }
@@ -209,9 +216,7 @@ impl<'a> Value<'a> {
         let is_comment = |at: usize| text[..at].rsplit('\n').next().unwrap_or("").trim_start().starts_with('#');
         let places = text.match_indices(TO_DO_TEXTS).map(|(at, _)| at).take(64);
         let others = places.filter(|&at| at != self.at.start && !is_comment(at));
-        let lines: Vec<_> =
-            others.map(|at| self.source.place(&(at..at)).split(':').next().map(str::to_owned)).collect();
-        let lines: Vec<_> = lines.into_iter().flatten().take(8).collect();
+        let lines: Vec<_> = others.map(|at| self.source.line_and_column(at).0.to_string()).take(8).collect();
         let others = match lines.as_slice() {
             [] => String::new(),
             [line] => format!(" (line {line} is still to be filled in too)"),

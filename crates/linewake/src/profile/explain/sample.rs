@@ -7,6 +7,7 @@ use super::super::output::{Output, Role};
 use super::super::plan::Plan;
 use super::super::wait::By;
 use super::words::{Where, either};
+use crate::keys::listed;
 use crate::{EdgeKind, Error, ErrorKind};
 
 pub(in super::super) struct Sample<'a> {
@@ -192,9 +193,10 @@ fn not_there(plan: &Plan, name: &str) -> Error {
     if matches!(plan.wait.by, By::Read(_)) {
         known.push("read");
     }
-    let known: Vec<_> = known.iter().map(|name| format!("\"{name}\"")).collect();
-    let has =
-        if known.is_empty() { "nothing in it gives bytes".to_owned() } else { format!("it has {}", known.join(", ")) };
+    let has = match known.is_empty() {
+        true => "nothing in it gives bytes".to_owned(),
+        false => format!("it has {}", listed(known.into_iter())),
+    };
     let message = format!("the profile \"{}\" has no call \"{name}\"; {has}", plan.file);
     Error::new(ErrorKind::InvalidInput, message)
 }
