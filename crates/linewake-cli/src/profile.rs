@@ -7,14 +7,12 @@ mod hex;
 mod new;
 mod terminal;
 
-use std::io::Write as _;
 use std::path::PathBuf;
 
 use clap::Subcommand;
 use linewake::profile::Profile;
 
 use crate::exit::Failure;
-use crate::output;
 
 /// Write, check and try a profile: the description of a vendor's driver
 ///
@@ -77,13 +75,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
             let notes = profile.notes();
             let mut text = format!("\"{shown}\" is a profile of the chip \"{}\"{consent}\n", profile.name());
             notes.iter().for_each(|note| text.push_str(&format!("note: {note}\n")));
-            let text = terminal::fit(&text, terminal::width());
-            output::write(|out| out.write_all(text.as_bytes()))
+            terminal::show(&text)
         }
         Action::Explain { file } => {
             let profile = Profile::read(file)?;
-            let text = terminal::fit(&profile.explain().to_string(), terminal::width());
-            output::write(|out| out.write_all(text.as_bytes()))
+            terminal::show(&profile.explain().to_string())
         }
         Action::Decode(arguments) => decode::run(arguments),
         Action::New(arguments) => new::run(arguments),

@@ -1,13 +1,12 @@
 //! `linewake profile decode`: what bytes mean that somebody dumped elsewhere.
 
-use std::io::{Read as _, Write as _};
+use std::io::Read as _;
 use std::path::PathBuf;
 
 use linewake::profile::Profile;
 
 use super::{hex, terminal};
 use crate::exit::Failure;
-use crate::output;
 
 /// A dump that is larger is none of an answer.
 const MOST_TEXT: u64 = 16 << 20;
@@ -53,8 +52,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         None => teller(&profile)?,
     };
     let sample = profile.decode(&call, &bytes)?;
-    let text = terminal::fit(&sample.to_string(), terminal::width());
-    output::write(|out| out.write_all(text.as_bytes()))
+    terminal::show(&sample.to_string())
 }
 
 /// The call that tells what happened, if there is one alone.

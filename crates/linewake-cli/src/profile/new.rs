@@ -49,7 +49,7 @@ pub(crate) struct Arguments {
     device: Option<String>,
 
     /// How many lines there are, if you know it
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(skeleton::MOST_LINES)))]
     lines: Option<u32>,
 }
 

@@ -1,7 +1,10 @@
 //! What a terminal shows: lines that are too long for it go on below, behind what they begin with. A pipe gets them
 //! whole.
 
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write as _};
+
+use crate::exit::Failure;
+use crate::output;
 
 /// What is taken where a terminal does not say how wide it is.
 const USUAL: usize = 80;
@@ -22,6 +25,12 @@ fn columns() -> Option<usize> {
 #[cfg(not(unix))]
 fn columns() -> Option<usize> {
     std::env::var("COLUMNS").ok()?.parse().ok()
+}
+
+/// Writes a text to standard output, as it fits there.
+pub(crate) fn show(text: &str) -> Result<(), Failure> {
+    let text = fit(text, width());
+    output::write(|out| out.write_all(text.as_bytes()))
 }
 
 /// The text as it is, or with lines of at most so many columns.

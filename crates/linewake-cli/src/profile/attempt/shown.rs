@@ -13,6 +13,7 @@ use linewake::profile::{Profile, Trace};
 use crate::exit::Failure;
 use crate::output;
 use crate::profile::terminal;
+use crate::stamp::Stamp;
 
 /// Bytes of one answer that are shown.
 const MOST_BYTES: usize = 256;
@@ -119,8 +120,8 @@ impl Shown {
             0 => String::new(),
             missing => format!(" ({missing} missing before this one)"),
         };
-        let (seconds, rest) = (edge.timestamp_ns / 1_000_000_000, edge.timestamp_ns % 1_000_000_000);
-        let what = format!("{} {line}, stamped {seconds}.{rest:09}{missing}", edge.kind.as_str());
+        let stamp = Stamp::Seconds.of(edge.timestamp_ns);
+        let what = format!("{} {line}, stamped {stamp}{missing}", edge.kind.as_str());
         let mut state = self.state();
         self.row(&mut state, "EDGE", &what, "");
     }

@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead as _};
 
-use super::skeleton::{Known, check_device, device};
+use super::skeleton::{Known, MOST_LINES, check_device, device};
 use crate::exit::{Failure, say};
 
 /// Asks, and gives the profile.
@@ -18,13 +18,7 @@ pub(super) fn profile(known: Known<'_>) -> Result<String, Failure> {
     };
     let lines = match known.lines {
         Some(lines) => lines,
-        None => ask("How many lines (inputs) are there?", Some("8"), |answer| {
-            answer
-                .parse()
-                .ok()
-                .filter(|lines| (1..=1024).contains(lines))
-                .ok_or_else(|| "a number from 1 to 1024".to_owned())
-        })?,
+        None => ask("How many lines (inputs) are there?", Some("8"), |answer| one_of(answer, MOST_LINES))?,
     };
     say("\nHow does the driver tell that an input changed?\n");
     say("  1  a read of the device returns then\n  2  a call (a control code, or an ioctl) returns then\n");

@@ -10,6 +10,9 @@ use crate::profile::header::{Header, Layouts, Model, Number};
 /// Structs that are shown for the reader to choose from.
 const MOST_SHAPES: usize = 40;
 
+/// Lines that a profile has at most.
+pub(super) const MOST_LINES: u32 = 1024;
+
 /// What the user said.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Known<'a> {
