@@ -56,6 +56,7 @@ enum Over {
     Enough,
     Period,
     Stopped,
+    Failed(linewake::Error),
     /// What would tell of edges was left out.
     Nothing(String),
 }
@@ -79,7 +80,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         stopper.stop();
     })?;
     let mut seen = 0;
-    let mut failed = None;
     let over = loop {
         if let Some(reason) = shown.tells_nothing() {
             break Over::Nothing(reason);
@@ -100,10 +100,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
                     break Over::Period;
                 }
             }
-            Some(Err(error)) => {
-                failed = Some(error);
-                break Over::Stopped;
-            }
+            Some(Err(error)) => break Over::Failed(error),
             None => break Over::Stopped,
         }
         if shown.has_left() {
@@ -116,11 +113,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     if !shown.has_left() {
         say(&summary(&[(name, account)], None));
     }
-    if let Some(error) = failed {
-        return Err(error.into());
-    }
     let why = match over {
         Over::Enough => return Ok(()),
+        Over::Failed(error) => return Err(error.into()),
         Over::Period => "--for was over",
         Over::Stopped if shown.has_left() => "its reader left",
         Over::Stopped => "a signal ended it",

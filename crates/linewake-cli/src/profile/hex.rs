@@ -70,9 +70,10 @@ pub(crate) fn dump(text: &str) -> Result<Vec<u8>, String> {
         if at > MOST_BYTES {
             return Err(wrong(format!("it goes beyond {MOST_BYTES} bytes, and no answer of a driver has so many")));
         }
-        while std::mem::take(&mut repeats) && bytes.len() < at && !row.is_empty() {
-            repeats = true;
-            bytes.extend_from_slice(&row);
+        if std::mem::take(&mut repeats) && !row.is_empty() {
+            while bytes.len() < at {
+                bytes.extend_from_slice(&row);
+            }
         }
         if at != bytes.len() {
             let came = bytes.len();
