@@ -47,8 +47,8 @@ impl Segment {
     /// Of what is in the file now. What a monitor or a filter still holds is for the next one.
     pub(super) fn so_far<'a>(&mut self, closing: Closing<'a>) -> Summary<'a> {
         let mut summary = summary(closing);
-        for (at, of_line) in places(closing).into_iter().zip(&mut summary.lines) {
-            let Some(line) = self.line(at) else { continue };
+        for ((request, account), of_line) in closing.lines().zip(&mut summary.lines) {
+            let Some(line) = self.line((request, account.offset.get())) else { continue };
             let here = std::mem::take(&mut line.here);
             (of_line.delivered, of_line.overflowed, of_line.merged) = (here.delivered, here.overflowed, here.merged);
             of_line.discarded = 0;
@@ -74,8 +74,8 @@ impl Segment {
     /// Of what the files before do not have.
     pub(super) fn last<'a>(&mut self, closing: Closing<'a>) -> Summary<'a> {
         let mut summary = summary(closing);
-        for (at, of_line) in places(closing).into_iter().zip(&mut summary.lines) {
-            let Some(line) = self.line(at) else { continue };
+        for ((request, account), of_line) in closing.lines().zip(&mut summary.lines) {
+            let Some(line) = self.line((request, account.offset.get())) else { continue };
             let less = |figure: &mut u64, before: u64| *figure = figure.saturating_sub(before);
             less(&mut of_line.delivered, line.before.delivered);
             less(&mut of_line.overflowed, line.before.overflowed);
@@ -98,12 +98,4 @@ impl Segment {
 fn summary(closing: Closing<'_>) -> Summary<'_> {
     let accounts = closing.accounts.iter().map(|(chip, account)| (&**chip, account));
     Summary::new(accounts, closing.threads).with_filters(closing.tallies.unwrap_or_default().iter().copied())
-}
-
-/// Request and offset of each line of a summary.
-fn places(closing: Closing<'_>) -> Vec<(usize, u32)> {
-    let accounts = closing.accounts.iter().enumerate();
-    accounts
-        .flat_map(|(request, (_, account))| account.lines().iter().map(move |line| (request, line.offset.get())))
-        .collect()
 }

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use linewake::filter::{ChatterEvent, FilterTally};
 use linewake::record::{Heartbeat, NamedChip, SCHEMA, Start};
-use linewake::{Account, Clock, ClockStep, EdgeEvent, EdgeKind, Gap, LineState};
+use linewake::{Account, Clock, ClockStep, EdgeEvent, EdgeKind, Gap, LineAccount, LineState};
 
 use super::files::{Existing, Format, Log};
 use super::select::Watched;
@@ -81,6 +81,14 @@ pub(crate) struct Closing<'a> {
     pub(crate) now_ns: Option<u64>,
     /// Where several watches were played one after the other: the same of the last of them alone.
     pub(crate) of_last: Option<OfLast<'a>>,
+}
+
+impl<'a> Closing<'a> {
+    /// The lines of all accounts, each with its request.
+    pub(super) fn lines(self) -> impl Iterator<Item = (usize, &'a LineAccount)> {
+        let accounts = self.accounts.iter().enumerate();
+        accounts.flat_map(|(request, (_, account))| account.lines().iter().map(move |line| (request, line)))
+    }
 }
 
 /// Accounts, and what filters made of the edges of each line.

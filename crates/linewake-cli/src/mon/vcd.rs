@@ -433,11 +433,8 @@ impl Vcd {
 
     /// What was lost behind the last edges.
     fn last_spans(&mut self, closing: Closing<'_>) -> io::Result<()> {
-        let accounts = closing.accounts.iter().enumerate();
-        let lines =
-            accounts.flat_map(|(request, (_, account))| account.lines().iter().map(move |line| (request, line)));
         let lost: HashMap<_, _> =
-            lines.map(|(request, line)| ((request, line.offset.get()), line.figures.lost())).collect();
+            closing.lines().map(|(request, line)| ((request, line.offset.get()), line.figures.lost())).collect();
         for at in 0..self.wires.len() {
             let Wire { line, told, .. } = &self.wires[at];
             if lost.get(&(line.request, line.offset)).is_some_and(|lost| lost > told) {
