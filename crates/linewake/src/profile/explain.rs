@@ -197,8 +197,8 @@ impl Explanation<'_> {
 
     fn wait_by_call(&self, f: &mut fmt::Formatter<'_>, call: usize, of: &str) -> fmt::Result {
         let plan = self.0;
-        let request = plan.call(call).request();
-        match request.map(|request| request.when) {
+        let when = plan.call(call).request().map(|request| request.when);
+        match when {
             None | Some(When::Now) => {
                 let pending = plan.wait.pending;
                 writeln!(f, "It keeps {pending} of these pending {of}; a completion says that something happened:")?;
@@ -211,7 +211,7 @@ impl Explanation<'_> {
             }
         }
         self.call(f, call)?;
-        let Some(When::Blocks { ended_by }) = request.map(|request| request.when) else { return Ok(()) };
+        let Some(When::Blocks { ended_by }) = when else { return Ok(()) };
         if plan.wait.each_line {
             let most = plural(plan.lines.len(), "thread");
             writeln!(f, "A thread of its own waits for each line that is watched: up to {most}.")?;
