@@ -347,13 +347,9 @@ fn the_steps_of_a_clock_are_in_the_next_file_too() {
 #[test]
 #[cfg(target_os = "linux")]
 fn a_terminal_that_hangs_up_ends_its_watch() {
-    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
     let place = Place::new("terminal");
     let to_json = format!("--json={}", place.path("a.jsonl"));
-    let user = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
-    grantpt(&user).unwrap();
-    unlockpt(&user).unwrap();
-    let path = ptsname(&user, Vec::new()).unwrap().into_string().unwrap();
+    let (user, path) = support::terminal();
     let line = || std::fs::File::options().read(true).write(true).open(&path).unwrap();
     let child = Command::new("setsid")
         .args(["-c", "-w", env!("CARGO_BIN_EXE_linewake"), "mon", "-q", "-c", &place.chip(), &to_json])

@@ -93,10 +93,9 @@ mod attempt {
     use std::time::{Duration, Instant};
 
     use rustix::fs::{OFlags, fcntl_setfl};
-    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
     use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 
-    use super::support::{Scratch, err, linewake, out, run};
+    use super::support::{Scratch, err, linewake, out, run, terminal};
 
     struct Box {
         end: File,
@@ -107,16 +106,13 @@ mod attempt {
 
     impl Box {
         fn new() -> Self {
-            let end = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-            grantpt(&end).unwrap();
-            unlockpt(&end).unwrap();
-            let path = ptsname(&end, Vec::new()).unwrap().to_str().unwrap().to_owned();
+            let (end, path) = terminal();
             let line = File::options().read(true).write(true).open(&path).unwrap();
             let mut settings = tcgetattr(&line).unwrap();
             settings.make_raw();
             tcsetattr(&line, OptionalActions::Now, &settings).unwrap();
             fcntl_setfl(&end, OFlags::NONBLOCK).unwrap();
-            Self { end: end.into(), _line: line, path }
+            Self { end, _line: line, path }
         }
 
         fn was_sent(&mut self) -> Vec<u8> {

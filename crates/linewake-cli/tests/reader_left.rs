@@ -11,7 +11,6 @@ use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use support::{Scratch, linewake};
 
 /// One edge after 300 ms, and then none for long.
@@ -127,16 +126,12 @@ fn a_socket_is_seen_to_be_closed_and_not_when_its_peer_writes_no_more() {
 #[test]
 fn a_terminal_is_seen_to_be_gone_also_by_who_ignores_its_signal() {
     for words in [["mon", "-c", "sim", "--banner", "tamper"], ["notify", "-c", "sim", "--banner", "door"]] {
-        let user = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
-        grantpt(&user).unwrap();
-        unlockpt(&user).unwrap();
-        let path = ptsname(&user, Vec::new()).unwrap().into_string().unwrap();
+        let (user, path) = support::terminal();
         let terminal = File::options().read(true).write(true).open(path).unwrap();
         // A shell that ignores hang-ups, and so do those it starts.
         let mut child = Command::new("sh");
         child.args(["-c", "trap '' HUP; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_linewake")]).args(words);
         let child = child.stdin(Stdio::null()).stdout(terminal).stderr(Stdio::piped()).spawn().unwrap();
-        let user = File::from(user);
         first_line(&user);
         drop(user);
         let (code, said) = ends(child);

@@ -10,7 +10,6 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{LocalModes, tcgetattr};
 use support::linewake;
 
@@ -27,12 +26,8 @@ impl Terminal {
     }
 
     fn of(mut command: Command) -> Self {
-        let user = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-        grantpt(&user).unwrap();
-        unlockpt(&user).unwrap();
-        let path = ptsname(&user, Vec::new()).unwrap();
-        let user = File::from(user);
-        let line = || File::options().read(true).write(true).open(path.to_str().unwrap()).unwrap();
+        let (user, path) = support::terminal();
+        let line = || File::options().read(true).write(true).open(&path).unwrap();
         let child = command.env("TERM", "xterm").stdin(line()).stdout(line()).stderr(line()).spawn().unwrap();
         // It would keep the line open.
         drop(command);

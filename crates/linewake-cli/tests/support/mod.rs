@@ -40,6 +40,17 @@ pub(crate) fn ignores(signal: u32) -> bool {
     ignored.is_some_and(|mask| u64::from_str_radix(mask.trim(), 16).is_ok_and(|mask| mask & (1 << (signal - 1)) != 0))
 }
 
+/// A new terminal: the end of its user, and the path of the other end.
+#[cfg(target_os = "linux")]
+pub(crate) fn terminal() -> (std::fs::File, String) {
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+    let user = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+    grantpt(&user).unwrap();
+    unlockpt(&user).unwrap();
+    let path = ptsname(&user, Vec::new()).unwrap().into_string().unwrap();
+    (user.into(), path)
+}
+
 /// A path of this test's own, that is removed.
 pub(crate) struct Scratch(pub(crate) PathBuf);
 
