@@ -39,7 +39,7 @@ fn written(name: &str, scale: &str, queue: u32, lines: &[&str], drive: impl Fn(&
     for step in 0..4 {
         let takes = drive(&chip, step);
         // States and edges, as far as they are there.
-        while takes && let Some(Ok(event)) = monitor.wait_next_timeout(std::time::Duration::from_millis(50)) {
+        while takes && let Some(Ok(event)) = monitor.wait_next_timeout(std::time::Duration::from_millis(500)) {
             match &event {
                 Event::State { request, state } => {
                     let line = index.get(*request, state.offset).unwrap();
