@@ -66,7 +66,12 @@ impl Place {
         waveform.load_signals(&[door]);
         let times = waveform.time_table().to_vec();
         let changes = waveform.get_signal(door).unwrap().iter_changes();
-        changes.map(|(at, value)| (times[at as usize], value.to_bit_string().unwrap())).collect()
+        let mut changes: Vec<_> =
+            changes.map(|(at, value)| (times[at as usize], value.to_bit_string().unwrap())).collect();
+        // An edge that was on its way at the end is discarded: from there on the level is unknown.
+        changes.pop_if(|(_, level)| level == "x");
+        assert!(changes.iter().all(|(_, level)| level != "x"), "{name}: {changes:?}");
+        changes
     }
 }
 
@@ -100,9 +105,8 @@ fn files_are_emptied_unless_they_are_to_be_added_to() {
         assert_eq!(csv.matches("timestamp_ns").count(), 1, "the header is there once: {csv}");
         let renamed = format!("a.{}.vcd", times - 1);
         assert!(err(&output).contains(&renamed), "it is said: {output:?}");
-        // The level and three edges; more where a busy machine lost an edge between them.
-        assert!(place.wave(&renamed).len() >= 4, "what was there is whole");
-        assert!(place.wave("a.vcd").len() >= 4);
+        assert_eq!(place.wave(&renamed).len(), 4, "what was there is whole");
+        assert_eq!(place.wave("a.vcd").len(), 4);
     }
     let record = |more: &[&str]| {
         let (chip, file) = (place.chip(), place.path("r.jsonl"));
