@@ -296,6 +296,42 @@ fn what_cannot_be_opened_again_is_said_and_the_old_file_is_still_written() {
     assert!(place.wave("aside/a.vcd").len() > 10);
 }
 
+/// The spans in which edges are lost are put in when the waveform is complete: its directory may have another name by then.
+#[test]
+#[cfg(unix)]
+fn a_waveform_whose_directory_is_moved_away_has_its_spans_all_the_same() {
+    for (name, before) in [("moved", ""), ("marked", "echo 2000 door 0 4;")] {
+        let place = Place::new(name);
+        let [there, aside] = ["there", "aside"].map(|name| place.path(name));
+        std::fs::create_dir(&there).unwrap();
+        place.write(
+            "lossy.sh",
+            &format!(
+                "echo lines door=0; echo 1000 door 1 1; {before}\n\
+                 until [ -e \"$0.go\" ]; do sleep 0.05; done\n\
+                 echo 9000 door 0 16; echo 9500 door 1 17\nexec sleep 60\n"
+            ),
+        );
+        let (chip, vcd) = (format!("exec:sh {}", place.path("lossy.sh")), format!("{there}/a.vcd"));
+        let wanted = if before.is_empty() { "3" } else { "4" };
+        let child =
+            linewake(&["mon", "-q", "-c", &chip, "-n", wanted, "--vcd", &vcd]).stderr(Stdio::piped()).spawn().unwrap();
+        let seen = if before.is_empty() { 1 } else { 2 };
+        let text = |name: &str| if place.has(name) { place.text(name) } else { String::new() };
+        until("there are edges", || text("there/a.vcd").lines().filter(|line| line.starts_with('#')).count() > seen);
+        std::fs::rename(&there, &aside).unwrap();
+        place.write("lossy.sh.go", "");
+        let (code, said) = ends(child);
+        assert_eq!(code, Some(0), "{name}: {said}");
+        let waveform = place.text("aside/a.vcd");
+        let spans = waveform.lines().filter(|line| line.starts_with('x')).count();
+        assert_eq!(spans, 1 + usize::from(!before.is_empty()), "{name}: {waveform}");
+        let left: Vec<_> = std::fs::read_dir(&aside).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left, ["a.vcd"]);
+        assert!(!place.has("there"));
+    }
+}
+
 #[test]
 #[cfg(unix)]
 fn a_file_that_is_copied_and_emptied_begins_anew() {

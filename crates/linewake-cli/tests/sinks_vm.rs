@@ -147,10 +147,12 @@ fn edges_around_a_step_of_the_clock_are_in_every_place() {
         let ns = |key: &str| i128::from(clock[key].as_u64().unwrap());
         let step = ns("after_ns") - ns("arrival_ns");
         let expected = i128::from(seconds) * if back { -1_000_000_000 } else { 1_000_000_000 };
-        assert!((step - expected).abs() < 100_000_000, "{clock}");
-        // Nothing was written hours after it happened, or before.
+        assert!((step - expected).abs() < 10_000_000_000, "{clock}");
+        // Nothing was written an hour after it happened, or before: that would be said in thousands of seconds.
         let err = watch.text("err");
-        assert!(!err.contains("written after") || !err.contains("s max 3") && !err.contains("max 1576"), "{err}");
+        let mut latest =
+            err.lines().filter_map(|line| Some(line.split_once("written after ")?.1.rsplit_once(" max ")?.1));
+        assert!(!latest.any(|latest| latest.ends_with(" s") && latest.len() >= "1000.0 s".len()), "{err}");
     }
 }
 

@@ -15,7 +15,6 @@ mod tests;
 mod timescale;
 
 use std::collections::{HashMap, HashSet};
-use std::fs;
 use std::io::{self, BufReader};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -494,16 +493,15 @@ impl Vcd {
         }
         // Windows replaces no file that is open, by one that is open.
         self.writer = vcd::Writer::new(Out::new(Box::new(io::sink())));
-        let part = self.dump.part();
         let mut put_in = || {
-            spans::put_in(BufReader::with_capacity(1 << 16, self.dump.reader()?), &self.marks, &pairs, &part)?;
-            self.dump.replace(&part)
+            let part = self.dump.part()?;
+            spans::put_in(BufReader::with_capacity(1 << 16, self.dump.reader()?), &self.marks, &pairs, part.file()?)?;
+            self.dump.replace(part)
         };
         let error = match put_in() {
             Ok(()) => return Ok(()),
             Err(error) => error,
         };
-        let _ = fs::remove_file(&part);
         let but = "the edges are there, and the spans in which some are lost are in its comments only";
         if is_last {
             return Err(io::Error::new(error.kind(), format!("{error}; {but}")));

@@ -57,22 +57,33 @@ impl Dump {
         self.reader().map(drop)
     }
 
-    /// Where it is made anew.
-    pub(super) fn part(&self) -> PathBuf {
-        with(&self.path, ".part")
+    /// Where it is made anew: beside it, or among temporary files if its directory has been moved away.
+    pub(super) fn part(&self) -> io::Result<Part> {
+        let path = with(&self.path, ".part");
+        let beside = File::options().read(true).write(true).create(true).truncate(true).open(&path);
+        let (file, path) = match beside {
+            Ok(file) => (file, Some(path)),
+            Err(_) => (tempfile::tempfile()?, None),
+        };
+        Ok(Part { file: Some(file), path })
     }
 
     /// Takes over what was made of it. Where somebody has renamed it, it keeps that name.
-    pub(super) fn replace(&mut self, part: &Path) -> io::Result<()> {
-        if self.has_its_name() {
-            // Windows replaces no file that is open.
-            self.file = None;
-            return fs::rename(part, &self.path);
+    pub(super) fn replace(&mut self, mut part: Part) -> io::Result<()> {
+        let mut made = part.file()?;
+        if self.has_its_name()
+            && let Some(path) = &part.path
+        {
+            // Windows replaces no file that is open, by one that is open.
+            (self.file, part.file) = (None, None);
+            fs::rename(path, &self.path)?;
+            part.path = None;
+            return Ok(());
         }
         self.empty()?;
-        let mut file = self.file()?;
-        io::copy(&mut File::open(part)?, &mut file)?;
-        fs::remove_file(part)
+        made.seek(SeekFrom::Start(0))?;
+        io::copy(&mut made, &mut self.file()?)?;
+        Ok(())
     }
 
     fn has_its_name(&self) -> bool {
@@ -102,6 +113,28 @@ impl Dump {
         fs::rename(&next.path, &self.path)?;
         next.path.clone_from(&self.path);
         Ok(())
+    }
+}
+
+/// What a waveform is made anew in. It is gone with this, unless it has taken the waveform's place.
+#[derive(Debug)]
+pub(super) struct Part {
+    file: Option<File>,
+    path: Option<PathBuf>,
+}
+
+impl Part {
+    pub(super) fn file(&self) -> io::Result<File> {
+        self.file.as_ref().ok_or(io::ErrorKind::NotFound)?.try_clone()
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        self.file = None;
+        if let Some(path) = &self.path {
+            let _ = fs::remove_file(path);
+        }
     }
 }
 

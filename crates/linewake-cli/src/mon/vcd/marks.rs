@@ -14,20 +14,20 @@ pub(super) const GONE: u8 = 4;
 /// For this wire, the chip is back with this change.
 pub(super) const BACK: u8 = 8;
 
-/// A byte for each change of a line in the waveform, in the order of the file. It is made with the first mark, has no name
-/// where the system can do that, and is gone with the process. Where no mark is, it takes no room.
+/// A byte for each change of a line in the waveform, in the order of the file. It is made with the first mark, beside the
+/// waveform or among temporary files if its directory has been moved away; and it is gone with the process. Where no mark
+/// is, it takes no room.
 #[derive(Debug)]
 pub(super) struct Marks {
-    path: PathBuf,
+    directory: PathBuf,
     file: Option<File>,
 }
 
 impl Marks {
     /// For a waveform; nothing is written yet.
     pub(super) fn beside(path: &Path) -> Self {
-        let mut name = path.to_owned().into_os_string();
-        name.push(".marks");
-        Self { path: name.into(), file: None }
+        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        Self { directory: directory.to_owned(), file: None }
     }
 
     /// Whether there is none.
@@ -38,7 +38,7 @@ impl Marks {
     /// Adds a mark to those of a change.
     pub(super) fn add(&mut self, change: u64, mark: u8) -> io::Result<()> {
         if self.file.is_none() {
-            self.file = Some(without_name(&self.path)?);
+            self.file = Some(tempfile::tempfile_in(&self.directory).or_else(|_| tempfile::tempfile())?);
         }
         let known = self.get(change)?;
         match &self.file {
@@ -85,13 +85,6 @@ impl Reader<'_> {
 }
 
 #[cfg(unix)]
-fn without_name(path: &Path) -> io::Result<File> {
-    let file = File::options().read(true).write(true).create(true).truncate(true).open(path)?;
-    std::fs::remove_file(path)?;
-    Ok(file)
-}
-
-#[cfg(unix)]
 fn read_at(file: &File, bytes: &mut [u8], at: u64) -> io::Result<usize> {
     std::os::unix::fs::FileExt::read_at(file, bytes, at)
 }
@@ -99,15 +92,6 @@ fn read_at(file: &File, bytes: &mut [u8], at: u64) -> io::Result<usize> {
 #[cfg(unix)]
 fn write_at(file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
     std::os::unix::fs::FileExt::write_all_at(file, bytes, at)
-}
-
-#[cfg(windows)]
-fn without_name(path: &Path) -> io::Result<File> {
-    use std::os::windows::fs::OpenOptionsExt as _;
-    use windows_sys::Win32::Storage::FileSystem::FILE_FLAG_DELETE_ON_CLOSE;
-    let mut options = File::options();
-    options.read(true).write(true).create(true).truncate(true);
-    options.custom_flags(FILE_FLAG_DELETE_ON_CLOSE).open(path)
 }
 
 #[cfg(windows)]
@@ -127,8 +111,14 @@ mod tests {
 
     #[test]
     fn marks_are_added_in_any_order_and_read_in_theirs() {
-        let path = std::env::temp_dir().join(format!("linewake-{}-marks.vcd", std::process::id()));
-        let mut marks = Marks::beside(&path);
+        // The second directory is not there.
+        for path in ["marks.vcd", "gone/marks.vcd"] {
+            in_any_order(&std::env::temp_dir().join(path));
+        }
+    }
+
+    fn in_any_order(path: &Path) {
+        let mut marks = Marks::beside(path);
         assert_eq!(marks.reader().of(7).unwrap(), 0);
         for (change, mark) in [(200_000, NEXT), (5, GONE), (5, NEXT), (70_000, HERE)] {
             marks.add(change, mark).unwrap();
@@ -137,7 +127,5 @@ mod tests {
         let found: Vec<_> =
             (0..300_000).filter_map(|at| Some((at, reader.of(at).unwrap())).filter(|at| at.1 != 0)).collect();
         assert_eq!(found, [(5, GONE | NEXT), (70_000, HERE), (200_000, NEXT)]);
-        drop(marks);
-        assert!(!path.with_extension("vcd.marks").exists());
     }
 }

@@ -21,9 +21,9 @@ pub(super) struct Pair {
     pub(super) is_gone_at_first: bool,
 }
 
-/// A new file at `path`: what is in the waveform, with the spans.
-pub(super) fn put_in(from: impl BufRead, marks: &Marks, pairs: &[Pair], path: &std::path::Path) -> io::Result<()> {
-    let writer = vcd::Writer::new(Out::new(Box::new(File::create(path)?)));
+/// Writes what is in the waveform to an empty file, with the spans.
+pub(super) fn put_in(from: impl BufRead, marks: &Marks, pairs: &[Pair], to: File) -> io::Result<()> {
+    let writer = vcd::Writer::new(Out::new(Box::new(to)));
     let known = |pair: &Pair| Known { level: Value::X, is_lost: false, is_gone: pair.is_gone_at_first };
     let mut pass = Pass { to: writer, pairs, known: pairs.iter().map(known).collect(), tick: 0, begins: Vec::new() };
     pass.run(vcd::Parser::new(from), marks)?;
