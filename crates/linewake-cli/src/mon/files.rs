@@ -204,6 +204,11 @@ fn cut_line(file: &mut File) -> io::Result<Option<(u64, Vec<u8>)>> {
     Ok(Some((from + begins as u64, tail.split_off(begins))))
 }
 
+/// The directory that a file is in.
+pub(super) fn directory_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 /// Whether it is there, and neither a pipe nor a device.
 pub(super) fn is_regular(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|metadata| metadata.is_file())

@@ -495,7 +495,12 @@ impl Vcd {
         self.writer = vcd::Writer::new(Out::new(Box::new(io::sink())));
         let mut put_in = || {
             let part = self.dump.part()?;
-            spans::put_in(BufReader::with_capacity(1 << 16, self.dump.reader()?), &self.marks, &pairs, part.file()?)?;
+            spans::put_in(
+                BufReader::with_capacity(1 << 16, self.dump.reader()?),
+                &self.marks,
+                &pairs,
+                part.file.try_clone()?,
+            )?;
             self.dump.replace(part)
         };
         let error = match put_in() {

@@ -4,7 +4,9 @@ use std::fs::{self, File};
 use std::io::{self, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use super::super::files::{Existing, cannot_write, is_regular, is_same};
+use tempfile::TempPath;
+
+use super::super::files::{Existing, cannot_write, directory_of, is_regular, is_same};
 use super::super::sink::Out;
 use crate::exit::{self, Failure};
 
@@ -61,28 +63,27 @@ impl Dump {
     pub(super) fn part(&self) -> io::Result<Part> {
         let path = with(&self.path, ".part");
         let beside = File::options().read(true).write(true).create(true).truncate(true).open(&path);
-        let (file, path) = match beside {
-            Ok(file) => (file, Some(path)),
-            Err(_) => (tempfile::tempfile()?, None),
-        };
-        Ok(Part { file: Some(file), path })
+        Ok(match beside {
+            Ok(file) => Part { file, path: Some(TempPath::try_from_path(path)?) },
+            Err(_) => Part { file: tempfile::tempfile()?, path: None },
+        })
     }
 
     /// Takes over what was made of it. Where somebody has renamed it, it keeps that name.
-    pub(super) fn replace(&mut self, mut part: Part) -> io::Result<()> {
-        let mut made = part.file()?;
-        if self.has_its_name()
-            && let Some(path) = &part.path
-        {
-            // Windows replaces no file that is open, by one that is open.
-            (self.file, part.file) = (None, None);
-            fs::rename(path, &self.path)?;
-            part.path = None;
-            return Ok(());
+    pub(super) fn replace(&mut self, Part { mut file, path }: Part) -> io::Result<()> {
+        match path {
+            Some(path) if self.has_its_name() => {
+                // Windows replaces no file that is open, by one that is open.
+                self.file = None;
+                drop(file);
+                path.persist(&self.path)?;
+            }
+            _ => {
+                self.empty()?;
+                file.seek(SeekFrom::Start(0))?;
+                io::copy(&mut file, &mut self.file()?)?;
+            }
         }
-        self.empty()?;
-        made.seek(SeekFrom::Start(0))?;
-        io::copy(&mut made, &mut self.file()?)?;
         Ok(())
     }
 
@@ -119,23 +120,8 @@ impl Dump {
 /// What a waveform is made anew in. It is gone with this, unless it has taken the waveform's place.
 #[derive(Debug)]
 pub(super) struct Part {
-    file: Option<File>,
-    path: Option<PathBuf>,
-}
-
-impl Part {
-    pub(super) fn file(&self) -> io::Result<File> {
-        self.file.as_ref().ok_or(io::ErrorKind::NotFound)?.try_clone()
-    }
-}
-
-impl Drop for Part {
-    fn drop(&mut self) {
-        self.file = None;
-        if let Some(path) = &self.path {
-            let _ = fs::remove_file(path);
-        }
-    }
+    pub(super) file: File,
+    path: Option<TempPath>,
 }
 
 /// A waveform has one writer, and nobody empties it meanwhile; on Windows a file cannot be added to and emptied.
@@ -153,9 +139,8 @@ fn with(path: &Path, end: &str) -> PathBuf {
 fn aside(path: &Path) -> io::Result<PathBuf> {
     let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let extension = path.extension().map(|extension| format!(".{}", extension.to_string_lossy())).unwrap_or_default();
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut last = 0;
-    for entry in fs::read_dir(directory)? {
+    for entry in fs::read_dir(directory_of(path))? {
         let name = entry?.file_name();
         let number =
             name.to_str().and_then(|name| name.strip_prefix(&*stem)?.strip_suffix(&*extension)?.strip_prefix('.'));

@@ -5,6 +5,8 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::super::files::directory_of;
+
 /// The span of the change's wire begins at the next tick.
 pub(super) const NEXT: u8 = 1;
 /// It begins at this tick, since it ends at the next one.
@@ -26,8 +28,7 @@ pub(super) struct Marks {
 impl Marks {
     /// For a waveform; nothing is written yet.
     pub(super) fn beside(path: &Path) -> Self {
-        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        Self { directory: directory.to_owned(), file: None }
+        Self { directory: directory_of(path).to_owned(), file: None }
     }
 
     /// Whether there is none.
@@ -111,9 +112,11 @@ mod tests {
 
     #[test]
     fn marks_are_added_in_any_order_and_read_in_theirs() {
-        // The second directory is not there.
-        for path in ["marks.vcd", "gone/marks.vcd"] {
-            in_any_order(&std::env::temp_dir().join(path));
+        let directory = tempfile::tempdir().unwrap();
+        // The second one's directory is not there.
+        for path in ["a.vcd", "gone/a.vcd"] {
+            in_any_order(&directory.path().join(path));
+            assert!(directory.path().read_dir().unwrap().next().is_none(), "they are gone");
         }
     }
 
