@@ -10,6 +10,8 @@ mod dist;
 mod documented;
 mod driver;
 mod flood;
+#[cfg(test)]
+mod floors;
 mod fuzz;
 mod gpiod_tools;
 mod mutate;

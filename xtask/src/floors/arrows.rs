@@ -1,0 +1,185 @@
+//! Arrows between files: one uses a name that the other defines.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::modules::{Form, Mention, Modules, Named, Words};
+
+/// The files of a package, and the arrows between them.
+pub(super) struct Arrows {
+    pub(super) files: Vec<String>,
+    /// From, to: the lines where a name is used, and the name.
+    pub(super) all: BTreeMap<(usize, usize), BTreeSet<(usize, String)>>,
+}
+
+impl Arrows {
+    pub(super) fn of(modules: &Modules) -> Self {
+        let names = Names { modules, followed: RefCell::default() };
+        let mut all = BTreeMap::<_, BTreeSet<_>>::new();
+        for mention in &modules.mentions {
+            let from = modules.all[mention.module].file;
+            for to in names.files(mention) {
+                if to != from && !(mention.form == Form::ReExport && names.is_below(to, mention.module)) {
+                    let name = mention.words.join("::");
+                    all.entry((from, to)).or_default().insert((mention.line, name));
+                }
+            }
+        }
+        Self { files: modules.files.clone(), all }
+    }
+
+    /// An arrow in words, by the first line that makes it.
+    pub(super) fn shown(&self, (from, to): (usize, usize)) -> String {
+        let (line, name) = self.all[&(from, to)].first().expect("an arrow has a line");
+        format!("{}:{line} uses `{name}` of {}", self.files[from], self.files[to])
+    }
+
+    /// Groups of files that each reach all others of their group, and the arrows between these.
+    pub(super) fn circles(&self) -> Vec<Vec<(usize, usize)>> {
+        let reached: Vec<_> = (0..self.files.len()).map(|file| self.reached(file)).collect();
+        let mut circles = Vec::new();
+        for file in 0..self.files.len() {
+            let group: BTreeSet<_> = reached[file].iter().copied().filter(|&to| reached[to].contains(&file)).collect();
+            if group.first() == Some(&file) {
+                let inside = |(from, to): &&(usize, usize)| group.contains(from) && group.contains(to);
+                circles.push(self.all.keys().filter(inside).copied().collect());
+            }
+        }
+        circles
+    }
+
+    /// The files that one arrow or several lead to.
+    fn reached(&self, file: usize) -> BTreeSet<usize> {
+        let (mut reached, mut left) = (BTreeSet::new(), vec![file]);
+        while let Some(from) = left.pop() {
+            for &(_, to) in self.all.range((from, 0)..(from + 1, 0)).map(|(arrow, _)| arrow) {
+                if reached.insert(to) {
+                    left.push(to);
+                }
+            }
+        }
+        reached
+    }
+}
+
+/// A name's meaning.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Place {
+    Module(usize),
+    /// Something that this file defines.
+    File(usize),
+}
+
+struct Names<'a> {
+    modules: &'a Modules,
+    /// The `use`s that are being followed: one may lead to itself.
+    followed: RefCell<BTreeSet<(usize, usize)>>,
+}
+
+impl Names<'_> {
+    /// The files that define what is mentioned. A module is no definition: what is taken from it is mentioned by itself.
+    fn files(&self, mention: &Mention) -> BTreeSet<usize> {
+        let mut places = self.find(mention.module, &mention.words);
+        if places.is_empty() && mention.form == Form::Macro {
+            let known = self.modules.macros.iter().filter(|(name, _)| mention.words == [name.as_str()]);
+            places.extend(known.map(|(_, file)| Place::File(*file)));
+        }
+        let file = |place| match place {
+            Place::File(file) => Some(file),
+            Place::Module(_) => None,
+        };
+        places.into_iter().filter_map(file).collect()
+    }
+
+    fn find(&self, module: usize, words: &Words) -> Vec<Place> {
+        let Some((first, rest)) = words.split_first() else { return Vec::new() };
+        let mut places = match first.as_str() {
+            "crate" => vec![Place::Module(self.root(module))],
+            "self" => vec![Place::Module(module)],
+            "super" => self.modules.all[module].parent.map(Place::Module).into_iter().collect(),
+            name => match (self.look_up(module, name), &self.modules.library) {
+                (places, Some((library, root))) if places.is_empty() && library == name => vec![Place::Module(*root)],
+                (places, _) => places,
+            },
+        };
+        for word in rest {
+            let inside = |place: &Place| match *place {
+                Place::Module(module) if word == "super" => self.modules.all[module].parent.map(Place::Module),
+                _ => None,
+            };
+            let mut next: Vec<_> = places.iter().filter_map(inside).collect();
+            for place in &places {
+                if let Place::Module(module) = place {
+                    next.extend(self.look_up(*module, word));
+                }
+            }
+            if next.is_empty() {
+                // A variant, a constant of a type; or what a macro has made in a module.
+                next = places.iter().map(|&place| Place::File(self.file(place))).collect();
+            }
+            places = next;
+        }
+        places
+    }
+
+    fn look_up(&self, module: usize, name: &str) -> Vec<Place> {
+        let here = &self.modules.all[module];
+        let mut places = Vec::new();
+        for (at, (_, named)) in here.names.iter().enumerate().filter(|(_, (known, _))| known == name) {
+            match named {
+                Named::Module(child) => places.push(Place::Module(*child)),
+                Named::Item => places.push(Place::File(here.file)),
+                Named::Use(words) => places.extend(self.follow(module, at, words)),
+            }
+        }
+        if places.is_empty() {
+            for (at, words) in here.globs.iter().enumerate() {
+                let lists = self.follow(module, usize::MAX - at, words);
+                for list in lists {
+                    if let Place::Module(list) = list
+                        && self.followed.borrow_mut().insert((list, usize::MAX / 2 - module))
+                    {
+                        places.extend(self.look_up(list, name));
+                        self.followed.borrow_mut().remove(&(list, usize::MAX / 2 - module));
+                    }
+                }
+            }
+        }
+        places
+    }
+
+    fn follow(&self, module: usize, at: usize, words: &Words) -> Vec<Place> {
+        if !self.followed.borrow_mut().insert((module, at)) {
+            return Vec::new();
+        }
+        let places = self.find(module, words);
+        self.followed.borrow_mut().remove(&(module, at));
+        places
+    }
+
+    fn file(&self, place: Place) -> usize {
+        match place {
+            Place::Module(module) => self.modules.all[module].file,
+            Place::File(file) => file,
+        }
+    }
+
+    fn root(&self, mut module: usize) -> usize {
+        while let Some(parent) = self.modules.all[module].parent {
+            module = parent;
+        }
+        module
+    }
+
+    /// Whether a file is that of a module under this one.
+    fn is_below(&self, file: usize, module: usize) -> bool {
+        let mut below = self.modules.all.iter().position(|known| known.file == file);
+        while let Some(id) = below {
+            if id == module {
+                return true;
+            }
+            below = self.modules.all[id].parent;
+        }
+        false
+    }
+}
