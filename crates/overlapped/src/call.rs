@@ -12,10 +12,10 @@ use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 use crate::device::{self, Handle, STREAM_READ};
-use crate::port::{self, InFlight, Waiter, Whose};
+use crate::port::{self, Slot, Waiter, Whose};
 use crate::raw::{self, RawReply};
-use crate::slab::Slot;
 use crate::slot::Progress;
+use crate::words::token::InFlight;
 use crate::{Error, ErrorKind, Operation, Output, Reply, Status};
 
 /// One call to a driver, submitted already.

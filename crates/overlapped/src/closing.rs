@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 
 use crate::call::block_on;
 use crate::device;
-use crate::port;
+use crate::words::foreign::{caught, on_a_thread};
 use crate::{Error, ErrorKind, Operation};
 
 /// A device that is being closed; made by [`Device::close`](crate::Device::close). `.await` it or [`wait`](Self::wait).
@@ -49,14 +49,14 @@ impl Closing {
             drop(device);
             told.end(end);
         };
-        port::on_a_thread("overlapped-close", close);
+        on_a_thread("overlapped-close", close);
         closing
     }
 
     fn end(&self, end: Result<(), Error>) {
         let before = std::mem::replace(&mut *self.lock(), State::Closed(end));
         if let State::Closing(Some(waker)) = before {
-            port::caught(|| waker.wake());
+            caught(|| waker.wake());
         }
     }
 

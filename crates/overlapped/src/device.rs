@@ -12,10 +12,12 @@ use crate::call::Pending;
 use crate::closing::Closing;
 use crate::gate::{self, Gate};
 use crate::ioctl::sealed::Done;
-use crate::port::{self, InFlight, Leftovers, Waiter};
+use crate::port::{self, Leftovers, Slot, Waiter};
 use crate::raw::RawReply;
-use crate::slab::{Lent, PLACES, Slot, WHOLE};
+use crate::slab::{Lent, PLACES, WHOLE};
 use crate::unread::{Admission, Own, StreamKind, Unread};
+use crate::words::foreign::off_the_dispatcher;
+use crate::words::token::InFlight;
 use crate::{Buffer, Call, CtlCode, Error, ErrorCode, ErrorKind, Input, InvertedCallBuilder, Ioctl, OpenOptions};
 use crate::{Operation, Output, Port, RawCall, Reply, Status, sim};
 
@@ -948,7 +950,7 @@ impl Inner {
 
     fn close_elsewhere(self: &Arc<Self>) {
         let inner = self.clone();
-        port::off_the_dispatcher(move || drop(inner.close_now()));
+        off_the_dispatcher(move || drop(inner.close_now()));
     }
 
     /// Closes the handle. Nobody is inside, and nobody owns it any more.

@@ -8,9 +8,9 @@ use windows_sys::Win32::System::IO::OVERLAPPED;
 
 use crate::call::Pending;
 use crate::device::Inner;
-use crate::port::InFlight;
 use crate::raw::RawReply;
 use crate::slab::{Lent, Memory};
+use crate::words::token::InFlight;
 use crate::{Buffer, Device, Error, ErrorCode, ErrorKind, Operation, RawCall, Status, sys};
 
 /// What is lent to an overlapped function, by [`Device::call_with`]: the handle, an OVERLAPPED, and the two buffers.

@@ -33,8 +33,10 @@ pub use subscription::Subscription;
 
 use crate::call::block_on_until;
 use crate::device::{self, Handle, STREAM_READ, Submitted};
-use crate::port::{self, Arrival, InFlight, Waiter, Whose};
+use crate::operation::waiter::Arrival;
+use crate::port::{self, Waiter, Whose};
 use crate::unread::Unread;
+use crate::words::token::InFlight;
 use crate::{Error, ErrorCode, ErrorKind, Input, Ioctl, Operation, Output, Reply, Status};
 
 /// So many failures in a row, that are none of them the end, are the end: a driver that fails each call at once would
@@ -346,7 +348,7 @@ impl Calls for Source {
     }
 }
 
-impl Arrival for Ring<Source> {
+impl Arrival<port::Inner> for Ring<Source> {
     fn arrived(self: Arc<Self>, number: u64, port: &Arc<port::Inner>, operation: InFlight) {
         // SAFETY: the result is published, and this is its owner.
         let ended = unsafe { port.slot(operation).status() };

@@ -10,8 +10,9 @@ use overlapped_codes::{MAX_ALIGN, Record};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::Status;
-use crate::port::{self, InFlight};
-use crate::slab::{ALIGN, Slot};
+use crate::port::{self, Slot};
+use crate::slab::ALIGN;
+use crate::words::token::InFlight;
 
 // What `Ioctl` says of its records holds for the buffers they come in.
 const _: () = assert!(ALIGN >= MAX_ALIGN);

@@ -60,6 +60,7 @@ mod inverted;
 mod ioctl;
 #[cfg(target_os = "linux")]
 pub mod linux;
+mod operation;
 mod options;
 mod port;
 mod raw;
@@ -71,6 +72,7 @@ mod sys;
 mod timer;
 mod unread;
 pub mod views;
+mod words;
 
 pub use buffer::Buffer;
 #[cfg(feature = "futures-io")]

@@ -1,28 +1,32 @@
 //! Ports: where completions arrive, and who dispatches them.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::future::Future;
 use std::mem::ManuallyDrop;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::atomic::{
     AtomicBool, AtomicU64, AtomicUsize,
     Ordering::{Relaxed, SeqCst},
 };
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use crate::device;
-use crate::slab::{Slab, Slot};
-use crate::slot::{Completion, Generation, LAST_GENERATION, Recycle};
+use crate::operation::waiter;
+use crate::slab::{self, Slab};
+use crate::slot::{Completion, Recycle};
+use crate::sync::lock_std as lock;
 #[cfg(windows)]
 use crate::sys::windows::Signals;
 use crate::sys::{PerProcess, Queue};
 use crate::timer::{Due, Timers};
 use crate::unread::{StreamKind, Unread};
+use crate::words::dispatching::{self, Dispatching};
+use crate::words::foreign::caught;
+use crate::words::token::{EXPIRE, InFlight, LOOK};
 use crate::{Error, ErrorKind, Operation, Status};
 
 /// Where completions arrive.
@@ -236,28 +240,11 @@ impl Drop for Taken<'_> {
 /// How long who has no time waits for the turn all the same, when there is something to run with it.
 const A_MOMENT: Duration = Duration::from_millis(1);
 
-/// What waits for an operation.
-pub(crate) enum Waiter {
-    /// Wake a task or a thread; it will look for itself.
-    Wake(Waker),
-    /// Hand the operation over, with the number its owner gave it.
-    Arrive(Arc<dyn Arrival>, u64),
-    /// Hand the operation over, once.
-    Callback(Callback),
-}
-
-/// What is to run when an operation is complete, or expired; the operation belongs to it.
-pub(crate) type Callback = Box<dyn FnOnce(&Arc<Inner>, InFlight) + Send>;
-
-/// The owner of many operations, who is told of each one's completion.
-pub(crate) trait Arrival: Send + Sync {
-    /// The operation is complete and belongs to the receiver, who releases it.
-    fn arrived(self: Arc<Self>, number: u64, port: &Arc<Inner>, operation: InFlight);
-    /// Submits further, as was asked for by [`Inner::arm_later`].
-    fn arm_again(self: Arc<Self>);
-    /// Whether [`arrived`](Self::arrived) runs somebody's code. Once it does not, it never does again.
-    fn calls_back(&self) -> bool;
-}
+/// What waits for an operation of a port, and its owner of many; an operation's slot.
+pub(crate) type Waiter = waiter::Waiter<Inner>;
+pub(crate) type Callback = waiter::Callback<Inner>;
+pub(crate) type Slot = slab::Slot<Waiter>;
+type Arrival = dyn waiter::Arrival<Inner>;
 
 /// What becomes of a device's results that nobody took.
 #[derive(Clone, Debug)]
@@ -276,53 +263,10 @@ struct Listed {
     device: Weak<device::Inner>,
 }
 
-/// Names an operation, in one word: the slot and its generation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct InFlight(u64);
-
-/// The high bit tells our packets from others': no address in user mode has it.
-const OURS: u64 = 1 << 63;
-/// With [`OURS`]: no completion, but the end of the operation's time.
-const EXPIRE: u64 = 1 << 62;
-/// Without [`OURS`]: nobody's completion, only a reason to look up. No address in user mode either.
-pub(crate) const LOOK: u64 = 1 << 62;
-
-impl InFlight {
-    /// No operation.
-    pub(crate) const NONE: Self = Self(0);
-
-    #[inline]
-    pub(crate) const fn new(index: u32, generation: Generation) -> Self {
-        Self(OURS | (generation as u64) << 32 | index as u64)
-    }
-
-    /// The number of the slot.
-    #[inline]
-    pub(crate) fn index(self) -> u32 {
-        self.0 as u32
-    }
-
-    #[inline]
-    pub(crate) fn generation(self) -> Generation {
-        (self.0 >> 32) as Generation & LAST_GENERATION
-    }
-
-    /// The value that travels through the kernel: never an address, so that nothing dangles when it comes back late.
-    #[inline]
-    pub(crate) fn token(self) -> u64 {
-        self.0
-    }
-
-    #[inline]
-    pub(crate) fn from_token(token: u64) -> Option<Self> {
-        (token & OURS != 0).then_some(Self(token & !EXPIRE))
-    }
-}
-
 /// What the dispatcher is to do besides handling packets.
 enum Job {
     Run(Box<dyn FnOnce() + Send>),
-    Arm(Arc<dyn Arrival>),
+    Arm(Arc<Arrival>),
     /// An operation that is over, or expired, goes to who waits for it.
     Deliver(Waiter, InFlight),
 }
@@ -354,7 +298,7 @@ pub(crate) struct Inner {
     /// Distinguishes this port's operations from those of others.
     pub(crate) id: u64,
     /// Not dropped while the kernel may still write to a slot.
-    pub(crate) slab: ManuallyDrop<Slab>,
+    pub(crate) slab: ManuallyDrop<Slab<Waiter>>,
     queue: Queue,
     manual: bool,
     turn: Turn,
@@ -373,51 +317,6 @@ pub(crate) struct Inner {
     pub(crate) loans: crate::sys::windows::Loans,
 }
 
-/// Ports that a thread is dispatching, by address: one inside of the other's wakers. The low bit of an address says that
-/// the thread only waits, and must not run others' callbacks.
-#[derive(Clone, Copy)]
-struct Nested {
-    ports: [usize; NESTED],
-    depth: usize,
-}
-
-/// So deep wakers that poll other ports may be nested. A deeper poll finds nothing, and a deeper wait is refused.
-const NESTED: usize = 8;
-const ONLY_WAITS: usize = 1;
-
-thread_local! {
-    // Without a destructor: it is there as long as the thread is, also for destructors of others.
-    static DISPATCHING: Cell<Nested> = const { Cell::new(Nested { ports: [0; NESTED], depth: 0 }) };
-}
-
-/// This thread dispatches a port, until this is dropped.
-struct Dispatching;
-
-impl Dispatching {
-    fn begin(port: &Inner, whose: &Whose) -> Option<Self> {
-        let mut nested = DISPATCHING.get();
-        let only_waits = if matches!(whose, Whose::All) { 0 } else { ONLY_WAITS };
-        *nested.ports.get_mut(nested.depth)? = std::ptr::from_ref(port).addr() | only_waits;
-        nested.depth += 1;
-        DISPATCHING.set(nested);
-        Some(Self)
-    }
-}
-
-impl Drop for Dispatching {
-    fn drop(&mut self) {
-        let mut nested = DISPATCHING.get();
-        nested.depth -= 1;
-        DISPATCHING.set(nested);
-    }
-}
-
-impl Nested {
-    fn ports(&self) -> &[usize] {
-        &self.ports[..self.depth]
-    }
-}
-
 /// Whose callbacks may run on a thread that handles completions.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Whose {
@@ -431,16 +330,6 @@ pub(crate) enum Whose {
 impl Whose {
     /// A thread that waits for an operation with no callbacks at all.
     pub(crate) const NOBODY: Self = Self::Of(0);
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Runs somebody's code. `None` when it panicked; the payload is left alone, since dropping it may panic too.
-#[inline]
-pub(crate) fn caught<T>(run: impl FnOnce() -> T) -> Option<T> {
-    catch_unwind(AssertUnwindSafe(run)).map_err(std::mem::forget).ok()
 }
 
 impl Port {
@@ -626,7 +515,7 @@ impl Port {
     /// ```
     #[must_use]
     pub fn is_dispatching() -> bool {
-        DISPATCHING.get().depth > 0
+        dispatching::is_dispatching()
     }
 
     /// What is in flight: so that a driver that never completes is visible. A snapshot, the oldest first. In the child of a
@@ -753,23 +642,31 @@ impl Inner {
         self.manual
     }
 
+    /// Names it among the ports that a thread dispatches.
+    fn address(&self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
+
+    fn begin_dispatching(&self, whose: Whose) -> Option<Dispatching> {
+        Dispatching::begin(self.address(), whose != Whose::All)
+    }
+
     /// Whether this very thread is the one that would have to dispatch a completion.
     #[inline]
     pub(crate) fn is_dispatched_here(&self) -> bool {
-        let here = std::ptr::from_ref(self).addr();
-        DISPATCHING.get().ports().iter().any(|port| port & !ONLY_WAITS == here)
+        dispatching::dispatches(self.address())
     }
 
     /// Whether a wait on this very thread would be for itself, or for a port that it cannot poll so deep.
     #[inline]
     pub(crate) fn must_not_wait_here(&self) -> bool {
-        self.is_dispatched_here() || (self.manual && DISPATCHING.get().depth >= NESTED)
+        self.is_dispatched_here() || (self.manual && dispatching::is_deep())
     }
 
     /// Whether callbacks of this port run on this very thread now.
     #[inline]
     pub(crate) fn runs_callbacks_here(&self) -> bool {
-        DISPATCHING.get().ports().contains(&std::ptr::from_ref(self).addr())
+        dispatching::runs_callbacks_of(self.address())
     }
 
     /// Lists a device that is open.
@@ -886,7 +783,7 @@ impl Inner {
     }
 
     /// Has the dispatcher submit further for the owner of many calls.
-    pub(crate) fn arm_later(self: &Arc<Self>, owner: Arc<dyn Arrival>) {
+    pub(crate) fn arm_later(self: &Arc<Self>, owner: Arc<Arrival>) {
         self.later(Job::Arm(owner));
     }
 
@@ -1037,7 +934,7 @@ impl Inner {
         let count = self.queue.wait(&mut tokens, room, timeout);
         // A thread of the system's pool has another one wait from now on, and may do here what it likes.
         let is_free = self.hand_over();
-        let dispatching = if is_free { None } else { Dispatching::begin(self, &whose) };
+        let dispatching = if is_free { None } else { self.begin_dispatching(whose) };
         if dispatching.is_none() && !is_free {
             // So deep nobody nests; the packets are for who is further out.
             tokens[..count].iter().for_each(|token| self.queue.post(*token));
@@ -1111,7 +1008,7 @@ impl Inner {
     fn run_jobs_of(self: &Arc<Self>, whose: Whose) -> usize {
         let mut count = 0;
         while let Some(job) = self.take_job(|job| job.may_run(whose)) {
-            let _dispatching = Dispatching::begin(self, &whose);
+            let _dispatching = self.begin_dispatching(whose);
             self.run_job(job);
             count += 1;
         }
@@ -1275,16 +1172,6 @@ impl fmt::Debug for Inner {
     }
 }
 
-impl fmt::Debug for Waiter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Wake(_) => "Wake",
-            Self::Arrive(..) => "Arrive",
-            Self::Callback(_) => "Callback",
-        })
-    }
-}
-
 /// What every call says in the child of a fork, on a port of its parent.
 pub(crate) fn inherited(what: Operation) -> Error {
     Error::new(ErrorKind::Unsupported, what)
@@ -1300,7 +1187,7 @@ impl Whose {
         }
     }
 
-    fn may_tell(self, owner: &Arc<dyn Arrival>) -> bool {
+    fn may_tell(self, owner: &Arc<Arrival>) -> bool {
         match self {
             Self::All => true,
             Self::Of(address) => Arc::as_ptr(owner).cast::<()>().addr() == address || !owner.calls_back(),
@@ -1308,44 +1195,9 @@ impl Whose {
     }
 }
 
-/// Runs `close` here, or on a thread of its own if this thread dispatches a port: closing a handle runs the driver's
-/// cleanup, which may take its time, and must not hold up everybody else's completions.
-pub(crate) fn off_the_dispatcher(close: impl FnOnce() + Send + 'static) {
-    if Port::is_dispatching() { on_a_thread("overlapped-close", close) } else { close() }
-}
-
-/// Runs something on a thread of its own; here, if none can be had.
-pub(crate) fn on_a_thread(name: &str, run: impl FnOnce() + Send + 'static) {
-    // A thread that does not start gives its work back only so.
-    let work = Arc::new(Mutex::new(Some(run)));
-    let run = {
-        let work = work.clone();
-        move || {
-            let work = lock(&work).take();
-            if let Some(work) = work {
-                work();
-            }
-        }
-    };
-    if crate::sys::spawn(name, run.clone()).is_err() {
-        run();
-    }
-}
-
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_token_names_slot_and_generation() {
-        for (index, generation) in [(0, 1), (u32::MAX, LAST_GENERATION), (7, LAST_GENERATION - 7)] {
-            let op = InFlight::new(index, generation);
-            assert_eq!((op.index(), op.generation()), (index, generation));
-            assert_eq!(InFlight::from_token(op.token()), Some(op));
-            assert_eq!(InFlight::from_token(op.token() | EXPIRE), Some(op));
-        }
-        assert_eq!(InFlight::from_token(0x7fff_ffff_ffff), None, "an address is not one of our tokens");
-    }
 
     #[test]
     fn packets_that_mean_nothing_are_counted() {

@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use crate::call::{Pending, block_on};
 use crate::device;
-use crate::port::{self, InFlight, Whose};
-use crate::slab::Slot;
+use crate::port::{self, Slot, Whose};
 use crate::slot::Progress;
+use crate::words::token::InFlight;
 use crate::{Buffer, Error, ErrorKind, Operation, Status};
 
 /// A call with owned buffers; made by [`Device::call_raw`](crate::Device::call_raw),

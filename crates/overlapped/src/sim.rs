@@ -63,8 +63,10 @@ use std::sync::atomic::{
 };
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::port::{self, InFlight};
-use crate::slab::{Memory, Slot};
+use crate::port::{self, Slot};
+use crate::slab::Memory;
+use crate::words::foreign::{caught, off_the_dispatcher};
+use crate::words::token::InFlight;
 use crate::{CtlCode, Operation, Status};
 
 /// A device's driver, as a Rust value.
@@ -320,7 +322,7 @@ impl File {
     ) -> Option<(Status, usize)> {
         let driver = self.driver.as_ref()?;
         // A panic drops the request, which completes it.
-        let outcome = port::caught(|| {
+        let outcome = caught(|| {
             // The operation has begun; from here on this request is the kernel's side of it.
             let request = Request(Raw { port: port.clone(), operation });
             match what {
@@ -344,14 +346,14 @@ impl File {
     #[cfg(target_os = "linux")]
     pub(crate) fn ioctl(&self, request: u32, argument: crate::linux::Argument<'_>) -> Result<u32, Status> {
         let driver = self.driver.as_ref();
-        let answer = driver.and_then(|driver| port::caught(|| driver.ioctl(self.id, request, argument)));
+        let answer = driver.and_then(|driver| caught(|| driver.ioctl(self.id, request, argument)));
         answer.unwrap_or(Err(Status::DRIVER_INTERNAL_ERROR))
     }
 
     pub(crate) fn cancel(&self, port: &port::Inner, operation: InFlight) {
         // A driver's panic stays the driver's.
         if let Some(driver) = &self.driver {
-            port::caught(|| driver.cancel(RequestId(port.id, operation)));
+            caught(|| driver.cancel(RequestId(port.id, operation)));
         }
     }
 }
@@ -362,7 +364,7 @@ impl File {
         if !self.is_closed.swap(true, AcqRel)
             && let Some(driver) = &self.driver
         {
-            port::caught(|| driver.cleanup(self.id));
+            caught(|| driver.cleanup(self.id));
         }
     }
 }
@@ -373,8 +375,8 @@ impl Drop for File {
         self.close();
         // The driver's own end, if this was the last file of it, comes here too.
         let driver = self.driver.take();
-        port::off_the_dispatcher(move || {
-            port::caught(move || drop(driver));
+        off_the_dispatcher(move || {
+            caught(move || drop(driver));
         });
     }
 }

@@ -24,10 +24,10 @@ use idle::{Heap, Idle, KEEP, alignment};
 
 #[cfg(target_os = "linux")]
 use crate::linux::Interest;
-use crate::port::{Waiter, caught, off_the_dispatcher};
 use crate::slot::{Machine, Recycle};
 use crate::sync::lock;
 use crate::unread::Place;
+use crate::words::foreign::{caught, off_the_dispatcher};
 use crate::{Buffer, CtlCode, Operation, Status};
 
 /// Bytes of input and output that fit in the slot's block.
@@ -108,7 +108,7 @@ impl Lent {
 /// Who may touch what: from [`Machine::begin`] until its packet is dequeued (or its submission has returned a final
 /// status), the block, the buffer and their contents belong to the kernel, or to the simulated driver that plays it.
 /// Before and after, to the one thread that owns the operation. The rest is atomic or has a lock.
-pub(crate) struct Slot {
+pub(crate) struct Slot<W> {
     /// One of the chunk's blocks. The pointer may go everywhere in them and their slack.
     block: NonNull<Block>,
     heap: UnsafeCell<Option<Heap>>,
@@ -116,7 +116,7 @@ pub(crate) struct Slot {
     lent: UnsafeCell<Option<Box<Option<Lent>>>>,
     input_len: UnsafeCell<u32>,
     output_len: UnsafeCell<u32>,
-    pub(crate) machine: Machine<Waiter>,
+    pub(crate) machine: Machine<W>,
     /// The device whose bytes are in the buffer, 0 for none.
     device: AtomicU64,
     /// The operation, packed by [`pack`].
@@ -136,13 +136,13 @@ pub(crate) struct Slot {
 const UNIT: u64 = 16;
 
 #[cfg(all(not(loom), target_pointer_width = "64"))]
-const _: () = assert!(size_of::<Slot>() + size_of::<Block>() <= 216);
+const _: () = assert!(size_of::<Slot<[usize; 3]>>() + size_of::<Block>() <= 216);
 
 // SAFETY: the cells and the block are touched by one thread at a time, as the machine's phases say; see the type's
 // documentation.
-unsafe impl Sync for Slot {}
+unsafe impl<W: Send> Sync for Slot<W> {}
 // SAFETY: nothing in a slot is bound to the thread that made it.
-unsafe impl Send for Slot {}
+unsafe impl<W: Send> Send for Slot<W> {}
 
 /// The kernel's view of one operation's memory: raw addresses, valid until the slot is released.
 #[derive(Clone, Copy, Debug)]
@@ -190,7 +190,7 @@ impl Memory {
     }
 }
 
-impl Slot {
+impl<W> Slot<W> {
     fn new(block: NonNull<Block>) -> Self {
         Self {
             block,
@@ -217,7 +217,7 @@ impl Slot {
     #[inline]
     pub(crate) unsafe fn prepare(
         &self,
-        slab: &Slab,
+        slab: &Slab<W>,
         device: u64,
         what: Operation,
         input: &[u8],
@@ -260,7 +260,7 @@ impl Slot {
     ///
     /// # Safety
     /// As [`prepare`](Self::prepare).
-    unsafe fn heap(&self, slab: &Slab, device: u64, need: usize) -> Option<*mut u8> {
+    unsafe fn heap(&self, slab: &Slab<W>, device: u64, need: usize) -> Option<*mut u8> {
         // SAFETY: the caller owns the slot.
         let heap = unsafe { &mut *self.heap.get() };
         if heap.as_ref().is_none_or(|heap| heap.capacity() < need) {
@@ -570,13 +570,13 @@ fn unpack(what: u64) -> Operation {
     }
 }
 
-impl Linked for Slot {
+impl<W> Linked for Slot<W> {
     fn link(&self) -> &Link {
         &self.link
     }
 }
 
-impl fmt::Debug for Slot {
+impl<W> fmt::Debug for Slot<W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Slot")
             .field("device", &self.device)
@@ -625,13 +625,13 @@ impl Drop for Blocks {
 }
 
 #[derive(Debug)]
-struct Chunk {
-    slots: Box<[Slot]>,
+struct Chunk<W> {
+    slots: Box<[Slot<W>]>,
     /// Freed with the slots, whose pointers it is.
     _blocks: Blocks,
 }
 
-impl Chunk {
+impl<W> Chunk<W> {
     fn new(len: usize) -> Option<Self> {
         let blocks = Blocks::new(len)?;
         Some(Self { slots: (0..len).map(|place| Slot::new(blocks.at(place))).collect(), _blocks: blocks })
@@ -640,8 +640,8 @@ impl Chunk {
 
 /// All slots of a port.
 #[derive(Debug)]
-pub(crate) struct Slab {
-    chunks: [OnceLock<Chunk>; CHUNKS],
+pub(crate) struct Slab<W> {
+    chunks: [OnceLock<Chunk<W>>; CHUNKS],
     /// The buffers that no operation uses.
     pub(crate) idle: Idle,
     free: Free,
@@ -673,7 +673,7 @@ impl Census {
     }
 }
 
-impl Slab {
+impl<W> Slab<W> {
     pub(crate) fn new() -> Self {
         Self {
             chunks: [const { OnceLock::new() }; CHUNKS],
@@ -685,14 +685,14 @@ impl Slab {
 
     /// The slot with this number, if there is one: numbers come back from the kernel and are not trusted.
     #[inline]
-    pub(crate) fn get(&self, index: u32) -> Option<&Slot> {
+    pub(crate) fn get(&self, index: u32) -> Option<&Slot<W>> {
         let (chunk, place) = (index >> PLACE_BITS, index & ((1 << PLACE_BITS) - 1));
         self.chunks.get(chunk as usize)?.get()?.slots.get(place as usize)
     }
 
     /// Takes a free slot. `None` when the slab is at its largest: more than 268 million operations in flight.
     #[inline]
-    pub(crate) fn take(&self) -> Option<(u32, &Slot)> {
+    pub(crate) fn take(&self) -> Option<(u32, &Slot<W>)> {
         loop {
             if let Some(taken) = self.free.pop(|index| self.get(index)) {
                 return Some(taken);
@@ -735,7 +735,7 @@ impl Slab {
 
     /// Gives a released slot, which has this number, back.
     #[inline]
-    pub(crate) fn give_back(&self, slot: &Slot, index: u32, how: Recycle) {
+    pub(crate) fn give_back(&self, slot: &Slot<W>, index: u32, how: Recycle) {
         // SAFETY: the machine said this thread gives the slot back: until it is in the pool it is ours alone.
         unsafe { slot.shed(&self.idle) };
         match how {
@@ -752,7 +752,7 @@ impl Slab {
     }
 
     /// Every slot there is, with its number.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &Slot)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &Slot<W>)> {
         let made = self.chunks.iter().map_while(OnceLock::get).enumerate();
         made.flat_map(|(at, chunk)| (0..).zip(&chunk.slots).map(move |(place, slot)| (number(at, place), slot)))
     }
@@ -766,7 +766,7 @@ mod tests {
 
     #[test]
     fn numbers_and_places_agree() {
-        let slab = Slab::new();
+        let slab = Slab::<()>::new();
         assert!(slab.get(0).is_none());
         assert!(slab.reserve(EQUAL * FIRST_CHUNK * 3));
         assert_eq!(slab.census().slots, EQUAL * FIRST_CHUNK * 3);
@@ -782,7 +782,7 @@ mod tests {
 
     #[test]
     fn what_one_device_left_is_cleared_for_the_next() {
-        let slab = Slab::new();
+        let slab = Slab::<()>::new();
         for len in [16, 4096] {
             let (index, slot) = slab.take().unwrap();
             // SAFETY: the slot was taken from the pool and never begun; this thread owns it.
@@ -801,7 +801,7 @@ mod tests {
 
     #[test]
     fn the_status_is_preset_for_every_operation() {
-        let slab = Slab::new();
+        let slab = Slab::<()>::new();
         let (_, slot) = slab.take().unwrap();
         // SAFETY: as above.
         unsafe {
@@ -817,7 +817,7 @@ mod tests {
 
     #[test]
     fn a_buffer_of_no_bytes_has_no_address() {
-        let slab = Slab::new();
+        let slab = Slab::<()>::new();
         let (_, slot) = slab.take().unwrap();
         // SAFETY: as above.
         unsafe {
@@ -835,7 +835,7 @@ mod tests {
 
     #[test]
     fn a_large_buffer_is_not_kept() {
-        let slab = Slab::new();
+        let slab = Slab::<()>::new();
         let (index, slot) = slab.take().unwrap();
         // SAFETY: as above.
         unsafe {
@@ -851,7 +851,7 @@ mod tests {
     /// What it leaves to the next operation: the buffer's place, if it is the same one.
     #[test]
     fn input_and_output_are_aligned_to_their_lengths() {
-        let slab = Slab::new();
+        let slab = Slab::<()>::new();
         let (_, slot) = slab.take().unwrap();
         for (input, output) in [(0, 512), (512, 0), (5, 32), (5, 4096), (513, 1024), (5000, 600), (0, 1 << 20)] {
             // SAFETY: as above.
@@ -868,7 +868,7 @@ mod tests {
     /// in flight; then one overruns its output by all the slack there is, first the first, then the last.
     #[test]
     fn an_overrun_spoils_bytes_and_nothing_else() {
-        let slab = Slab::new();
+        let slab = Slab::<()>::new();
         let taken: Vec<_> = (0..FIRST_CHUNK).map(|_| slab.take().unwrap()).collect();
         for (at, (_, slot)) in taken.iter().enumerate() {
             // SAFETY: the slot was taken from the pool and never begun; this thread owns it, and plays the kernel.
@@ -919,7 +919,7 @@ mod tests {
 
     #[test]
     fn retired_slots_are_counted_and_not_reused() {
-        let slab = Slab::new();
+        let slab = Slab::<()>::new();
         let (index, slot) = slab.take().unwrap();
         slab.give_back(slot, index, Recycle::Retire);
         let census = slab.census();

@@ -21,9 +21,7 @@
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 
 use crate::sync::{AtomicU64, Mutex, lock};
-
-/// How many times the slot has been used. A packet is for the operation it names only while the generations agree.
-pub(crate) type Generation = u32;
+use crate::words::token::{Generation, LAST_GENERATION};
 
 /// In the pool, or held by the one thread that took it from there.
 const FREE: u64 = 0;
@@ -45,9 +43,6 @@ const OVERDUE: u64 = 16;
 const EXPIRED: u64 = 32;
 /// There may be a waiter: nobody locks to see that there is none.
 const AWAITED: u64 = 64;
-
-/// The last generation: a slot that has reached it is never used again. Tokens carry 30 bits.
-pub(crate) const LAST_GENERATION: Generation = (1 << 30) - 1;
 
 fn pack(generation: Generation, phase: u64) -> u64 {
     u64::from(generation) << 32 | phase

@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
 use crate::device;
-use crate::port::InFlight;
+use crate::words::token::InFlight;
 
 #[derive(Debug, Default)]
 pub(crate) struct Timers {

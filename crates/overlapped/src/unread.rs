@@ -24,8 +24,8 @@ use std::sync::atomic::{
 };
 use std::time::Instant;
 
-use crate::port::InFlight;
 use crate::sync::{AtomicU64, Mutex, MutexGuard, lock};
+use crate::words::token::InFlight;
 
 /// How the bytes of a device go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

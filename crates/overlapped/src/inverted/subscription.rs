@@ -8,6 +8,7 @@ use std::task::{Wake, Waker};
 
 use super::ring::Taken;
 use crate::port;
+use crate::words::foreign::off_the_dispatcher;
 use crate::{Error, InvertedCall, Output, Reply};
 
 /// A callback that gets the results of an [`InvertedCall`]; made by [`InvertedCall::for_each`].
@@ -117,7 +118,7 @@ where
     fn end_of(self: &Arc<Self>, over: Option<(InvertedCall<Out>, F)>) {
         let Some((stream, callback)) = over else { return };
         let pump = self.clone();
-        port::off_the_dispatcher(move || {
+        off_the_dispatcher(move || {
             // The figures are final, and the handle is closed, before the callback is gone.
             drop(stream);
             // What it has captured is somebody else's: a destructor may panic, and may stop this very thing.

@@ -36,7 +36,7 @@ impl Queue {
 
     /// A timer expires before all others: whoever waits must look again how long.
     pub(crate) fn hurry(&self) {
-        self.post(crate::port::LOOK);
+        self.post(crate::words::token::LOOK);
     }
 
     /// How many packets to take at a time.

@@ -15,9 +15,9 @@ use super::kind::{Kind, is_hung_up};
 use super::source::{Attempt, Lane, Source, close};
 use super::transfer::{Ended, Transfer, ioctl};
 use crate::device::Backend;
-use crate::port::{self, InFlight};
-use crate::slab::Slot;
+use crate::port::{self, Slot};
 use crate::unread::StreamKind;
+use crate::words::token::InFlight;
 use crate::{Device, Disposition, Error, ErrorCode, ErrorKind, OpenOptions, Operation, Port, Status};
 
 /// Open for `ioctl` alone: open(2), "Linux reserves the special, nonstandard access mode 3".

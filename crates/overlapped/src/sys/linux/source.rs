@@ -25,7 +25,9 @@ use super::transfer::{Ended, Ran, Transfer};
 use super::{always, flag};
 use crate::Status;
 use crate::linux::Interest;
-use crate::port::{self, InFlight, off_the_dispatcher};
+use crate::port;
+use crate::words::foreign::off_the_dispatcher;
+use crate::words::token::InFlight;
 
 /// What the system tells of though nobody asked.
 const UNASKED: EventFlags = EventFlags::HUP.union(EventFlags::ERR);

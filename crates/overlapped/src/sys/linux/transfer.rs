@@ -9,9 +9,9 @@ use rustix::ioctl::{IoctlOutput, Opcode};
 
 use super::kind::{Kind, is_hung_up, is_readable};
 use super::queue::Queue;
-use crate::port::InFlight;
 use crate::slab::Memory;
 use crate::unread::StreamKind;
+use crate::words::token::InFlight;
 use crate::{Operation, Status};
 
 /// How an operation ended, and its byte count.

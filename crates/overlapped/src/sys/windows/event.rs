@@ -18,7 +18,8 @@ use windows_sys::Win32::System::Threading::{
 };
 
 use super::object::{Signal, waited_for};
-use crate::port::{InFlight, Inner};
+use crate::port::Inner;
+use crate::words::token::InFlight;
 use crate::{Error, Status};
 
 /// An event that can be waited for, until it is closed.

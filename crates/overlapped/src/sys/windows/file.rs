@@ -27,9 +27,9 @@ use windows_sys::Win32::System::WindowsProgramming::FILE_SKIP_COMPLETION_PORT_ON
 
 use super::last_error;
 use crate::device::Backend;
-use crate::port::InFlight;
-use crate::slab::Slot;
+use crate::port::Slot;
 use crate::unread::StreamKind;
+use crate::words::token::InFlight;
 use crate::{Device, Disposition, Error, ErrorCode, ErrorKind, OpenOptions, Operation, Port};
 use crate::{SecurityQos, Status};
 

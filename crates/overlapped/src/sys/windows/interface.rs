@@ -20,7 +20,7 @@ use windows_sys::Win32::Foundation::HANDLE;
 use windows_sys::Win32::System::LibraryLoader::{GetProcAddress, LoadLibraryW};
 use windows_sys::core::GUID;
 
-use crate::port::caught;
+use crate::words::foreign::caught;
 use crate::{Error, ErrorCode, ErrorKind, InterfaceChange, Operation, Removal};
 
 fn guid(class: u128) -> GUID {

@@ -17,7 +17,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use windows_sys::Win32::System::IO::OVERLAPPED;
 
 use crate::Status;
-use crate::port::InFlight;
+use crate::words::token::InFlight;
 
 /// In the status of a structure that no function has touched: a number that is nobody's, of success severity and with the
 /// customer's bit (`ntstatus.h`).

@@ -12,7 +12,7 @@ use windows_sys::Win32::System::Threading::INFINITE;
 use super::last_error;
 use super::pool::Turn;
 use crate::ErrorCode;
-use crate::port::LOOK;
+use crate::words::token::LOOK;
 
 /// Where packets are queued.
 #[derive(Debug)]

@@ -1,0 +1,71 @@
+//! Which ports this thread dispatches, by their addresses: one inside of the other's wakers.
+
+use std::cell::Cell;
+
+/// So deep wakers that poll other ports may be nested. A deeper poll finds nothing, and a deeper wait is refused.
+const NESTED: usize = 8;
+/// The low bit of an address says that the thread only waits, and must not run others' callbacks.
+const ONLY_WAITS: usize = 1;
+
+#[derive(Clone, Copy)]
+struct Nested {
+    ports: [usize; NESTED],
+    depth: usize,
+}
+
+impl Nested {
+    fn ports(&self) -> &[usize] {
+        &self.ports[..self.depth]
+    }
+}
+
+thread_local! {
+    // Without a destructor: it is there as long as the thread is, also for destructors of others.
+    static DISPATCHING: Cell<Nested> = const { Cell::new(Nested { ports: [0; NESTED], depth: 0 }) };
+}
+
+/// This thread dispatches a port, until this is dropped.
+pub(crate) struct Dispatching(());
+
+impl Dispatching {
+    /// `None`: so deep nobody nests.
+    pub(crate) fn begin(port: usize, only_waits: bool) -> Option<Self> {
+        let mut nested = DISPATCHING.get();
+        *nested.ports.get_mut(nested.depth)? = port | if only_waits { ONLY_WAITS } else { 0 };
+        nested.depth += 1;
+        DISPATCHING.set(nested);
+        Some(Self(()))
+    }
+}
+
+impl Drop for Dispatching {
+    fn drop(&mut self) {
+        let mut nested = DISPATCHING.get();
+        nested.depth -= 1;
+        DISPATCHING.set(nested);
+    }
+}
+
+/// Whether this thread dispatches any port.
+#[inline]
+pub(crate) fn is_dispatching() -> bool {
+    DISPATCHING.get().depth > 0
+}
+
+/// Whether this thread can dispatch no further port.
+#[inline]
+pub(crate) fn is_deep() -> bool {
+    DISPATCHING.get().depth >= NESTED
+}
+
+/// Whether this thread dispatches this port.
+#[inline]
+pub(crate) fn dispatches(port: usize) -> bool {
+    DISPATCHING.get().ports().iter().any(|here| here & !ONLY_WAITS == port)
+}
+
+/// Whether this thread dispatches this port and runs everybody's callbacks.
+#[inline]
+pub(crate) fn runs_callbacks_of(port: usize) -> bool {
+    DISPATCHING.get().ports().contains(&port)
+}
