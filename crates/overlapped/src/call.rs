@@ -11,7 +11,8 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
-use crate::device::{self, Handle, STREAM_READ};
+use crate::device::{self, Handle};
+use crate::error::STREAM_READ;
 use crate::port::{self, Slot, Waiter, Whose};
 use crate::raw::{self, RawReply};
 use crate::slot::Progress;
@@ -367,7 +368,7 @@ impl Pending {
         if let Some(at) = Instant::now().checked_add(timeout)
             && !self.device.port.is_inherited()
         {
-            self.device.port.at(at, self.operation, Arc::downgrade(&**self.device));
+            self.device.port.at(at, self.operation, self.device.listed());
         }
     }
 
@@ -427,21 +428,21 @@ impl Pending {
         if let Some(error) = self.inherited() {
             return self.device.port.run(Box::new(move || callback(Err(error))));
         }
-        let (what, name, id, unread) =
-            (self.what(), self.device.name.clone(), self.device.id, self.device.unread.clone());
+        let (what, name, unread) = (self.what(), self.device.name.clone(), self.device.unread.clone());
+        let device = Arc::downgrade(&**self.device);
         let operation = std::mem::replace(&mut self.operation, InFlight::NONE);
         let run = move |port: &Arc<port::Inner>, operation: InFlight| {
             // An expired call is left to its packet, unless that has come since.
             let slot = port.slot(operation);
             callback(if slot.machine.abandon(operation.generation()) {
                 if unread.any() {
-                    port.settle(slot, operation);
+                    device::Inner::inside(&device, |device| device.settle(slot, operation));
                 }
                 // SAFETY: the result is published, and the call gave the operation to this callback.
                 unsafe { published(port, slot, &name, operation) }
             } else {
                 if unread.any() {
-                    port.withdraw(id, operation);
+                    device::Inner::inside(&device, |device| device.withdraw(operation));
                 }
                 Err(Error::new(ErrorKind::TimedOut, what).on(&name))
             });
@@ -507,7 +508,7 @@ impl Drop for Pending {
             if !is_orphan {
                 self.device.settle(slot, self.operation);
             }
-            self.device.port.left_over(slot, self.operation);
+            self.device.left_over(slot, self.operation);
             self.device.port.release(self.operation);
         } else if what == STREAM_READ {
             self.device.withdraw(self.operation);

@@ -2,17 +2,18 @@
 
 use std::fmt;
 use std::ops::Deref;
-use std::sync::Arc;
 use std::sync::atomic::{
     AtomicU64,
     Ordering::{Acquire, Relaxed, Release},
 };
+use std::sync::{Arc, Weak};
 
 use crate::call::Pending;
 use crate::closing::Closing;
+use crate::error::STREAM_READ;
 use crate::gate::{self, Gate};
 use crate::ioctl::sealed::Done;
-use crate::port::{self, Leftovers, Slot, Waiter};
+use crate::port::{self, Slot, Waiter};
 use crate::raw::RawReply;
 use crate::slab::{Lent, PLACES, WHOLE};
 use crate::unread::{Admission, Own, StreamKind, Unread};
@@ -294,7 +295,7 @@ impl Device {
         let backend = backend(id)?;
         let port = port.inner.clone();
         let inner = Arc::new(Inner { id, name, port, backend, gate: Gate::new(), unread: Arc::new(Unread::new()) });
-        inner.port.list(id, &inner);
+        inner.port.list(id, inner.name.clone(), inner.listed());
         Ok(Self { inner: Arc::new(Handle { inner, is_closing: false }) })
     }
 
@@ -923,6 +924,20 @@ impl Inner {
         self.gate.enter().then(|| Entered(self))
     }
 
+    /// What its port has of it.
+    pub(crate) fn listed(self: &Arc<Self>) -> Weak<dyn port::Device> {
+        Arc::downgrade(self) as Weak<Self>
+    }
+
+    /// Does something inside of a device, if it is open still.
+    pub(crate) fn inside(device: &Weak<Self>, run: impl FnOnce(&Arc<Self>)) {
+        if let Some(device) = device.upgrade()
+            && let Some(device) = device.enter()
+        {
+            run(&device);
+        }
+    }
+
     /// Shuts the gate. Whether nobody is inside then, or not for long; else the last one inside closes the device.
     fn is_empty_for_good(&self) -> bool {
         let must_not_wait = || Port::is_dispatching() || gate::is_inside();
@@ -979,7 +994,8 @@ impl Inner {
                 Ok(())
             }
         };
-        self.port.unlist(self.id, &self.unread);
+        self.port.unlist(self.id);
+        self.lose_unread();
         closed.map_err(|code: ErrorCode| Error::from_code(code, Operation::Close).on(&self.name))
     }
 
@@ -992,13 +1008,53 @@ impl Inner {
         }
     }
 
-    /// What becomes of results that nobody took.
-    pub(crate) fn leftovers(&self) -> Leftovers {
-        match &self.backend {
-            #[cfg(windows)]
-            Backend::Event(event) => Leftovers::Signals(event.signals()),
-            _ => Leftovers::Bytes(self.unread.clone(), self.stream_kind()),
+    /// What came back of its reads is lost.
+    fn lose_unread(&self) {
+        let (results, bytes) = self.unread.clear();
+        self.port.lost(results, bytes);
+    }
+
+    /// The operation in `slot` is over and the caller's, and nobody will take its result: gives it on if that can be, and
+    /// counts it else. Returns whether it was given on.
+    pub(crate) fn left_over(self: &Arc<Self>, slot: &Slot, operation: InFlight) -> bool {
+        if slot.is_taken() {
+            return false;
         }
+        if slot.operation() == STREAM_READ {
+            return self.left_over_read(slot, operation);
+        }
+        #[cfg(windows)]
+        if let Backend::Event(event) = &self.backend
+            // SAFETY: the operation is over and the caller's.
+            && !unsafe { slot.status() }.0.is_error()
+        {
+            event.give_back();
+            return true;
+        }
+        self.port.lost_result(slot, operation);
+        false
+    }
+
+    /// [`left_over`](Self::left_over), of a read of a stream.
+    fn left_over_read(self: &Arc<Self>, slot: &Slot, operation: InFlight) -> bool {
+        // SAFETY: the operation is over and the caller's; the bytes are copied before the slot is given back.
+        let (bytes, status) = unsafe {
+            let (status, information) = slot.status();
+            (slot.output(if status.is_error() { 0 } else { information }), status)
+        };
+        let has_bytes = !status.is_error() && (!bytes.is_empty() || self.stream_kind() == StreamKind::Messages);
+        if has_bytes {
+            self.unread.give_back(slot.place(), bytes);
+        }
+        if !self.unread.any() {
+            return false;
+        }
+        self.unread.resolve(operation);
+        if self.enter().map(|device| device.offer_unread()).is_none() {
+            // It was closed meanwhile: nobody reads it any more.
+            self.lose_unread();
+        }
+        has_bytes
     }
 
     /// A read of a stream that is prepared gets the bytes that came back of others, or waits for those that may. `None`: it
@@ -1028,7 +1084,7 @@ impl Inner {
                 Some(Submitted::Final(operation, status, given.len))
             }
             Admission::Parked => {
-                self.port.parked(operation, Arc::downgrade(self));
+                self.port.parked(operation, self.listed());
                 // The one it waits for may be over since.
                 self.offer_unread();
                 Some(Submitted::Pending(operation))
@@ -1321,8 +1377,23 @@ impl Inner {
     }
 }
 
-/// A read that goes on where the last one ended.
-pub(crate) const STREAM_READ: Operation = Operation::Read { offset: None };
+impl port::Device for Inner {
+    fn time_is_over(self: Arc<Self>, operation: InFlight) {
+        if let Some(device) = self.enter() {
+            device.cancel_pinned(operation);
+        }
+    }
+
+    fn was_parked_long_enough(self: Arc<Self>) {
+        if let Some(device) = self.enter() {
+            device.give_up_orphans();
+        }
+    }
+
+    fn takes_left_over(self: Arc<Self>, operation: InFlight) -> bool {
+        self.left_over(self.port.slot(operation), operation)
+    }
+}
 
 /// The read `operation` is over, and the caller's: older bytes that came back take the place of its own.
 pub(crate) fn settle(unread: &Unread, kind: StreamKind, slot: &Slot, operation: InFlight) {

@@ -148,6 +148,9 @@ impl Operation {
     }
 }
 
+/// A read that goes on where the last one ended.
+pub(crate) const STREAM_READ: Operation = Operation::Read { offset: None };
+
 impl fmt::Display for Operation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -32,7 +32,8 @@ use ring::{After, Calls, End, Order, Ring, Submission, Taken};
 pub use subscription::Subscription;
 
 use crate::call::block_on_until;
-use crate::device::{self, Handle, STREAM_READ, Submitted};
+use crate::device::{self, Handle, Submitted};
+use crate::error::STREAM_READ;
 use crate::operation::waiter::Arrival;
 use crate::port::{self, Waiter, Whose};
 use crate::unread::Unread;
@@ -168,6 +169,7 @@ struct Source {
     failures: AtomicU32,
     /// What came back of the device's reads.
     unread: Arc<Unread>,
+    device: Weak<device::Inner>,
     port: Weak<port::Inner>,
     /// The stream is dropped: nobody's code runs any more.
     is_closed: AtomicBool,
@@ -188,7 +190,7 @@ impl Source {
             return ended;
         }
         let slot = port.slot(operation);
-        port.settle(slot, operation);
+        device::Inner::inside(&self.device, |device| device.settle(slot, operation));
         // SAFETY: the call is over and ours.
         unsafe { slot.status() }
     }
@@ -480,6 +482,7 @@ impl<Out: Output + ?Sized, In: ?Sized> InvertedCallBuilder<Out, In> {
             go_on_after: self.go_on_after,
             failures: AtomicU32::new(0),
             unread: self.device.unread.clone(),
+            device: Arc::downgrade(&**self.device),
             port: Arc::downgrade(&self.device.port),
             is_closed: AtomicBool::new(false),
         };

@@ -1,7 +1,7 @@
 //! Ports: where completions arrive, and who dispatches them.
 
 use std::cell::RefCell;
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
 use std::mem::ManuallyDrop;
@@ -14,20 +14,22 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
-use crate::device;
+use crate::error::STREAM_READ;
 use crate::operation::waiter;
 use crate::slab::{self, Slab};
 use crate::slot::{Completion, Recycle};
 use crate::sync::lock_std as lock;
-#[cfg(windows)]
-use crate::sys::windows::Signals;
 use crate::sys::{PerProcess, Queue};
 use crate::timer::{Due, Timers};
-use crate::unread::{StreamKind, Unread};
 use crate::words::dispatching::{self, Dispatching};
 use crate::words::foreign::caught;
 use crate::words::token::{EXPIRE, InFlight, LOOK};
 use crate::{Error, ErrorKind, Operation, Status};
+
+mod devices;
+
+pub(crate) use devices::Device;
+use devices::Devices;
 
 /// Where completions arrive.
 ///
@@ -246,23 +248,6 @@ pub(crate) type Callback = waiter::Callback<Inner>;
 pub(crate) type Slot = slab::Slot<Waiter>;
 type Arrival = dyn waiter::Arrival<Inner>;
 
-/// What becomes of a device's results that nobody took.
-#[derive(Clone, Debug)]
-pub(crate) enum Leftovers {
-    /// The bytes of a read are for the next one.
-    Bytes(Arc<Unread>, StreamKind),
-    /// The next wait has the signal.
-    #[cfg(windows)]
-    Signals(Arc<Signals>),
-}
-
-/// A device of a port.
-struct Listed {
-    name: Arc<str>,
-    leftovers: Leftovers,
-    device: Weak<device::Inner>,
-}
-
 /// What the dispatcher is to do besides handling packets.
 enum Job {
     Run(Box<dyn FnOnce() + Send>),
@@ -306,8 +291,7 @@ pub(crate) struct Inner {
     jobs: Mutex<Jobs>,
     /// How many there are.
     jobs_waiting: AtomicUsize,
-    /// The devices of this port that are open, by their numbers.
-    devices: Mutex<HashMap<u64, Listed>>,
+    devices: Devices,
     strays: AtomicU64,
     lost_results: AtomicU64,
     lost_bytes: AtomicU64,
@@ -541,12 +525,11 @@ impl Port {
         if self.inner.is_inherited() {
             return Vec::new();
         }
-        let devices = lock(&self.inner.devices);
         let in_flight = |slot: &&Slot| slot.machine.in_flight().is_some();
         let mut pending: Vec<_> = (self.inner.slab.iter().map(|(_, slot)| slot).filter(in_flight))
             .map(|slot| PendingCall {
                 operation: slot.operation(),
-                device: devices.get(&slot.device()).map(|device| device.name.clone()),
+                device: self.inner.devices.name(slot.device()),
                 age: slot.age(),
             })
             .collect();
@@ -610,7 +593,7 @@ impl Inner {
             timers: Timers::default(),
             jobs: Mutex::default(),
             jobs_waiting: AtomicUsize::new(0),
-            devices: Mutex::default(),
+            devices: Devices::default(),
             strays: AtomicU64::new(0),
             lost_results: AtomicU64::new(0),
             lost_bytes: AtomicU64::new(0),
@@ -670,43 +653,18 @@ impl Inner {
     }
 
     /// Lists a device that is open.
-    pub(crate) fn list(&self, device: u64, inner: &Arc<device::Inner>) {
-        let listed = Listed { name: inner.name.clone(), leftovers: inner.leftovers(), device: Arc::downgrade(inner) };
-        lock(&self.devices).insert(device, listed);
+    pub(crate) fn list(&self, number: u64, name: Arc<str>, device: Weak<dyn Device>) {
+        self.devices.list(number, name, device);
     }
 
-    fn device(&self, device: u64) -> Option<Arc<device::Inner>> {
-        lock(&self.devices).get(&device).and_then(|listed| listed.device.upgrade())
+    /// The device is closed.
+    pub(crate) fn unlist(&self, number: u64) {
+        self.devices.unlist(number);
+        self.slab.idle.forget(number);
     }
 
-    /// [`device::Inner::settle`], for who does not have the device.
-    pub(crate) fn settle(&self, slot: &Slot, operation: InFlight) {
-        if let Some(device) = self.device(slot.device())
-            && let Some(device) = device.enter()
-        {
-            device.settle(slot, operation);
-        }
-    }
-
-    /// [`device::Inner::withdraw`], for who does not have the device.
-    pub(crate) fn withdraw(&self, device: u64, operation: InFlight) {
-        if let Some(device) = self.device(device)
-            && let Some(device) = device.enter()
-        {
-            device.withdraw(operation);
-        }
-    }
-
-    /// The device is closed: what came back of its reads is lost.
-    pub(crate) fn unlist(&self, device: u64, unread: &Unread) {
-        let listed = lock(&self.devices).remove(&device);
-        drop(listed);
-        self.slab.idle.forget(device);
-        let (results, bytes) = unread.clear();
-        self.lost(results, bytes);
-    }
-
-    fn lost(&self, results: u64, bytes: u64) {
+    /// Counts what nobody will take any more.
+    pub(crate) fn lost(&self, results: u64, bytes: u64) {
         self.lost_results.fetch_add(results, Relaxed);
         self.lost_bytes.fetch_add(bytes, Relaxed);
     }
@@ -714,67 +672,38 @@ impl Inner {
     /// The operation in `slot` is over and the caller's, and nobody will take its result: gives it on if that can be, and
     /// counts it else. Returns whether it was given on.
     pub(crate) fn left_over(&self, slot: &Slot, operation: InFlight) -> bool {
-        if slot.is_taken() {
-            return false;
+        let may_be_given_on = matches!(slot.operation(), STREAM_READ | Operation::Signal);
+        if !slot.is_taken()
+            && may_be_given_on
+            && let Some(device) = self.devices.find(slot.device())
+        {
+            return device.takes_left_over(operation);
         }
-        let what = slot.operation();
-        if what == device::STREAM_READ {
-            return self.left_over_read(slot, operation);
-        }
-        // SAFETY: the operation is over and the caller's.
-        let (status, information) = unsafe { self.result(slot, operation) };
-        let has_result = match what {
-            Operation::Control(_) | Operation::Signal => !status.is_error(),
-            #[cfg(target_os = "linux")]
-            Operation::Ioctl { .. } => !status.is_error(),
-            #[cfg(windows)]
-            Operation::Function => !status.is_error(),
-            // A read with a place can be made again; a write brings nothing.
-            _ => false,
-        };
-        #[cfg(windows)]
-        if has_result && what == Operation::Signal {
-            let listed = lock(&self.devices).get(&slot.device()).map(|listed| listed.leftovers.clone());
-            if let Some(Leftovers::Signals(signals)) = listed {
-                signals.give_back();
-                return true;
-            }
-        }
-        if has_result {
-            // SAFETY: as above.
-            self.lost(1, unsafe { slot.output(information) }.len() as u64);
-        }
+        self.lost_result(slot, operation);
         false
     }
 
-    /// [`left_over`](Self::left_over), of a read of a stream.
-    fn left_over_read(&self, slot: &Slot, operation: InFlight) -> bool {
-        // SAFETY: the operation is over and the caller's; the bytes are copied before the slot is given back.
-        let (bytes, status) = unsafe {
-            let (status, information) = slot.status();
-            (slot.output(if status.is_error() { 0 } else { information }), status)
+    /// The operation in `slot` is over and the caller's, and its result is lost, if it has one.
+    pub(crate) fn lost_result(&self, slot: &Slot, operation: InFlight) {
+        if slot.is_taken() {
+            return;
+        }
+        // SAFETY: the operation is over and the caller's, and the slot is not given back meanwhile.
+        let (is_error, bytes) = unsafe {
+            let (status, information) = self.result(slot, operation);
+            (status.is_error(), slot.output(if status.is_error() { 0 } else { information }).len())
         };
-        let listed = lock(&self.devices).get(&slot.device()).map(|d| (d.leftovers.clone(), d.device.clone()));
-        let Some((Leftovers::Bytes(unread, kind), device)) = listed else {
-            self.lost(u64::from(!bytes.is_empty()), bytes.len() as u64);
-            return false;
+        let has_result = match slot.operation() {
+            STREAM_READ => bytes > 0,
+            // A read with a place can be made again; a write brings nothing.
+            Operation::Read { .. } | Operation::Write { .. } => false,
+            #[cfg(target_os = "linux")]
+            Operation::Ready { .. } => false,
+            _ => !is_error,
         };
-        let has_bytes = !status.is_error() && (!bytes.is_empty() || kind == StreamKind::Messages);
-        if has_bytes {
-            unread.give_back(slot.place(), bytes);
+        if has_result {
+            self.lost(1, bytes as u64);
         }
-        if !unread.any() {
-            return false;
-        }
-        unread.resolve(operation);
-        if let Some(device) = device.upgrade()
-            && device.enter().map(|device| device.offer_unread()).is_none()
-        {
-            // It was closed meanwhile: nobody reads it any more.
-            let (results, bytes) = unread.clear();
-            self.lost(results, bytes);
-        }
-        has_bytes
     }
 
     /// Runs `job` on the dispatcher.
@@ -832,12 +761,12 @@ impl Inner {
     }
 
     /// At `at` the operation's time is over.
-    pub(crate) fn at(&self, at: Instant, operation: InFlight, device: Weak<device::Inner>) {
+    pub(crate) fn at(&self, at: Instant, operation: InFlight, device: Weak<dyn Device>) {
         self.timer(at, operation, Due::Timeout(device));
     }
 
     /// At the end of the grace period a parked read waits no longer.
-    pub(crate) fn parked(&self, operation: InFlight, device: Weak<device::Inner>) {
+    pub(crate) fn parked(&self, operation: InFlight, device: Weak<dyn Device>) {
         self.timer(Instant::now() + Port::GRACE_PERIOD, operation, Due::Parked(device));
     }
 
@@ -1049,10 +978,8 @@ impl Inner {
                 // What the driver completed until now is in the queue before this.
                 Due::Grace => self.queue.post(operation.token() | EXPIRE),
                 Due::Parked(device) => {
-                    if let Some(device) = device.upgrade()
-                        && let Some(device) = device.enter()
-                    {
-                        device.give_up_orphans();
+                    if let Some(device) = device.upgrade() {
+                        device.was_parked_long_enough();
                     }
                 }
             }
@@ -1061,12 +988,10 @@ impl Inner {
 
     /// An operation's time is over: ask for its cancellation. It ends then, in its own way; only a driver that does not
     /// react keeps its caller no longer than the grace period.
-    fn overdue(self: &Arc<Self>, operation: InFlight, device: Weak<device::Inner>) {
+    fn overdue(self: &Arc<Self>, operation: InFlight, device: Weak<dyn Device>) {
         if self.slot(operation).machine.set_overdue(operation.generation()) {
-            if let Some(device) = device.upgrade()
-                && let Some(device) = device.enter()
-            {
-                device.cancel_pinned(operation);
+            if let Some(device) = device.upgrade() {
+                device.time_is_over(operation);
             }
             self.timer(Instant::now() + Port::GRACE_PERIOD, operation, Due::Grace);
         }

@@ -9,7 +9,7 @@ use std::sync::atomic::{
 use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
-use crate::device;
+use crate::port::Device;
 use crate::words::token::InFlight;
 
 #[derive(Debug, Default)]
@@ -26,14 +26,13 @@ struct Timer {
 }
 
 /// What is to be done about an operation when its timer expires.
-#[derive(Debug)]
 pub(crate) enum Due {
     /// Its time is over: the device is to cancel it.
-    Timeout(Weak<device::Inner>),
+    Timeout(Weak<dyn Device>),
     /// Its driver had time enough to end it after that.
     Grace,
     /// It waits, parked, for reads before it, whose driver had time enough.
-    Parked(Weak<device::Inner>),
+    Parked(Weak<dyn Device>),
 }
 
 /// Below this many timers nobody looks for those that are not needed any more.

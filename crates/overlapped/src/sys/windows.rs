@@ -8,7 +8,9 @@ mod object;
 pub(crate) mod pool;
 mod queue;
 
-pub(crate) use event::{Event, Signals};
+pub(crate) use event::Event;
+#[cfg(test)]
+pub(crate) use event::Signals;
 pub(crate) use file::{File, adopt, open};
 pub(crate) use loans::Loans;
 pub(crate) use queue::Queue;

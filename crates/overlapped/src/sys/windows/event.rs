@@ -148,6 +148,12 @@ impl Event {
         Ok(Self(Arc::new(Signals { port, signal, waits })))
     }
 
+    /// The signal of an operation that had one, and whose result nobody has taken.
+    pub(crate) fn give_back(&self) {
+        self.0.give_back();
+    }
+
+    #[cfg(test)]
     pub(crate) fn signals(&self) -> Arc<Signals> {
         self.0.clone()
     }
