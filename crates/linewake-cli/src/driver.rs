@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::Subcommand;
 
 use crate::exit::Failure;
+#[cfg(windows)]
+use crate::service;
 
 /// Manage linewake.sys, the reference driver (Windows)
 ///
@@ -25,7 +27,7 @@ pub(crate) struct Arguments {
 }
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum Action {
+enum Action {
     /// Tell Windows of the driver; a path that has changed is taken over
     Install {
         /// The driver's file
@@ -44,7 +46,13 @@ pub(crate) enum Action {
 
 #[cfg(windows)]
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let said = crate::service::act(&arguments.action)?;
+    let said = match &arguments.action {
+        Action::Install { path } => service::install(path),
+        Action::Start => service::start(),
+        Action::Stop => service::stop(),
+        Action::Remove => service::remove(),
+        Action::Status => service::status(),
+    }?;
     println!("{said}");
     Ok(())
 }

@@ -5,8 +5,6 @@ use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 
-use crate::output;
-
 /// The end of a help text, after what is the command's own. A command that can end with more than 0 and 1 says when, and
 /// ends well by a signal.
 macro_rules! exit_codes {
@@ -100,10 +98,18 @@ pub(crate) fn code(result: Result<(), Failure>) -> ExitCode {
     }
 }
 
+/// Standard output could not be written. A reader that has left wanted no more; a full disk is an error.
+pub(crate) fn unwritten(error: &io::Error) -> Result<(), Failure> {
+    if error.kind() == io::ErrorKind::BrokenPipe {
+        return Ok(());
+    }
+    Err(Failure::new(format!("cannot write to standard output: {error}")))
+}
+
 /// A command line that could not be understood, or that asked for help.
 pub(crate) fn usage(error: &clap::Error) -> ExitCode {
     if !error.use_stderr() {
-        return code(error.print().or_else(|error| output::failed(&error)));
+        return code(error.print().or_else(|error| unwritten(&error)));
     }
     if let ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand = error.kind() {
         let _ = error.print();

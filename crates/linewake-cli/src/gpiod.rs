@@ -8,11 +8,13 @@
 //! - `getopt` and `number` read the command line; `help` writes what the tools have to say of themselves.
 //! - `chips` finds chips, `chip` is one of them and what it holds, `resolve` finds lines on them.
 //! - `out` writes, `print` says how things are shown; `strerror` has the C library's words for errors.
-//! - `detect`, `info`, `get`, `set` (with `interactive`), `mon` and `notify` are the tools.
+//! - `detect`, `info`, `get`, `set` (with `outputs` and `interactive`), `mon` and `notify` are the tools.
 
 mod chip;
 mod chips;
+mod context;
 mod detect;
+mod died;
 mod get;
 mod getopt;
 mod help;
@@ -22,6 +24,7 @@ mod mon;
 mod notify;
 mod number;
 mod out;
+mod outputs;
 mod print;
 mod resolve;
 mod set;
@@ -31,55 +34,10 @@ mod wait;
 use std::ffi::{OsStr, OsString};
 use std::process::ExitCode;
 
+use self::context::Context;
+use self::died::Died;
 use self::out::Out;
 use crate::caller::Tool;
-
-/// Why a tool ends before it is done.
-#[derive(Debug, PartialEq, Eq)]
-struct Died {
-    /// What is said, behind the name of the program.
-    message: Vec<u8>,
-    code: u8,
-}
-
-impl Died {
-    fn new(message: impl Into<Vec<u8>>) -> Self {
-        Self { message: message.into(), code: 1 }
-    }
-
-    /// Everything is said.
-    fn silent() -> Self {
-        Self::new("")
-    }
-
-    /// Its words, something that need not be text, and the end.
-    fn of(before: &str, what: &[u8], after: &str) -> Self {
-        Self::new([before.as_bytes(), what, after.as_bytes()].concat())
-    }
-}
-
-/// A tool at work.
-struct Context {
-    name: &'static str,
-    /// As the program was called, with the path if there was one.
-    prog: Vec<u8>,
-    out: Out,
-}
-
-impl Context {
-    /// Says something on standard error. What was printed before stands before it.
-    fn error(&mut self, message: &[u8]) -> Result<(), Died> {
-        self.out.flush()?;
-        self.say(message);
-        Ok(())
-    }
-
-    fn say(&self, message: &[u8]) {
-        let line = [&self.prog[..], b": ", message, b"\n"].concat();
-        // It may be closed: then there is nobody to tell.
-        let _ = std::io::Write::write_all(&mut std::io::stderr(), &line);
-    }
-}
 
 /// Runs the program as one of the tools.
 pub(crate) fn run(name: &'static str, tool: Tool, prog: &OsStr, words: impl Iterator<Item = OsString>) -> ExitCode {

@@ -34,7 +34,7 @@ mod threads;
 use std::env;
 use std::process::ExitCode;
 
-use clap::{ArgAction, Parser, Subcommand};
+use clap::{ArgAction, CommandFactory as _, Parser, Subcommand};
 
 /// Watch digital lines, with every edge accounted for
 #[derive(Debug, Parser)]
@@ -99,7 +99,7 @@ fn main() -> ExitCode {
         Command::Replay(arguments) => replay::run(arguments),
         Command::Links(arguments) => links::run(arguments),
         Command::Driver(arguments) => driver::run(arguments),
-        Command::Completions(arguments) => papers::completions(arguments),
-        Command::Man(arguments) => papers::man(arguments),
+        Command::Completions(arguments) => papers::completions(arguments, Cli::command()),
+        Command::Man(arguments) => papers::man(arguments, Cli::command()),
     })
 }

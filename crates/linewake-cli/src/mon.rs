@@ -34,8 +34,8 @@ use linewake::{Account, Bias, Clock, Edges, EventClock, LineConfig, Monitor, Sto
 
 use self::csv::Csv;
 use self::exec::Exec;
-use self::files::Format;
 pub(crate) use self::files::Keeping;
+use self::files::{Format, place};
 use self::json::Json;
 use self::nudge::Nudge;
 use self::select::Selection;
@@ -441,11 +441,6 @@ impl Output {
         }
         Ok(sinks)
     }
-}
-
-/// How messages name a place to write to.
-fn place(path: &Path) -> String {
-    if path.as_os_str() == "-" { "standard output".to_owned() } else { format!("\"{}\"", path.display()) }
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {

@@ -14,7 +14,7 @@ use linewake::record::{Info, NamedChip, Record, Start};
 use linewake::{InfoEvent, InfoEventKind, InfoWatcher, Stopper};
 
 use crate::caller::BEYOND;
-use crate::exit::Failure;
+use crate::exit::{self, Failure};
 use crate::lines::{All, Lines, Scope};
 use crate::mon::summary::plural;
 use crate::readers;
@@ -129,7 +129,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         Ok(_) => {}
         // A terminal that is gone has an error of its own.
         Err(Ended::Output(_)) if has_left => {}
-        Err(Ended::Output(error)) => output::failed(&error)?,
+        Err(Ended::Output(error)) => exit::unwritten(&error)?,
         Err(Ended::Chip(error)) => {
             let failure = Failure::from(error);
             if early.is_none() {

@@ -2,7 +2,7 @@
 
 use std::io::{self, BufWriter, StdoutLock, Write};
 
-use crate::exit::Failure;
+use crate::exit::{self, Failure};
 
 /// Standard output, for this command alone.
 pub(crate) fn standard() -> BufWriter<StdoutLock<'static>> {
@@ -15,15 +15,7 @@ pub(crate) fn write(text: impl FnOnce(&mut BufWriter<StdoutLock<'static>>) -> io
     let written = text(&mut out).and_then(|()| out.flush());
     // What could not be written is not tried again.
     let _ = out.into_parts();
-    written.or_else(|error| failed(&error))
-}
-
-/// A reader that has left wanted no more. A full disk is an error.
-pub(crate) fn failed(error: &io::Error) -> Result<(), Failure> {
-    if error.kind() == io::ErrorKind::BrokenPipe {
-        return Ok(());
-    }
-    Err(Failure::new(format!("cannot write to standard output: {error}")))
+    written.or_else(|error| exit::unwritten(&error))
 }
 
 /// One JSON object and a newline.

@@ -4,11 +4,11 @@ use std::fs;
 use std::io::Write as _;
 use std::path::PathBuf;
 
-use clap::CommandFactory as _;
+use clap::Command;
 use clap_complete::Shell;
 
 use crate::exit::Failure;
-use crate::{Cli, output};
+use crate::output;
 
 /// Print the completions for a shell
 #[derive(Debug, clap::Args)]
@@ -39,16 +39,16 @@ pub(crate) struct Man {
     directory: PathBuf,
 }
 
-pub(crate) fn completions(arguments: &Completions) -> Result<(), Failure> {
+pub(crate) fn completions(arguments: &Completions, mut command: Command) -> Result<(), Failure> {
     let mut text = Vec::new();
-    clap_complete::generate(arguments.shell, &mut Cli::command(), "linewake", &mut text);
+    clap_complete::generate(arguments.shell, &mut command, "linewake", &mut text);
     output::write(|out| out.write_all(&text))
 }
 
-pub(crate) fn man(arguments: &Man) -> Result<(), Failure> {
+pub(crate) fn man(arguments: &Man, command: Command) -> Result<(), Failure> {
     let directory = &arguments.directory;
     fs::create_dir_all(directory)
-        .and_then(|()| clap_mangen::generate_to(Cli::command().disable_help_subcommand(true), directory))
+        .and_then(|()| clap_mangen::generate_to(command.disable_help_subcommand(true), directory))
         .map_err(|error| {
             Failure::new(format!("cannot write to \"{}\": {error}; choose another directory", directory.display()))
         })

@@ -21,7 +21,6 @@ use windows_sys::Win32::System::Services::{
     SERVICE_START, SERVICE_STATUS, SERVICE_STOP, SERVICE_STOPPED, StartServiceW,
 };
 
-use crate::driver::Action;
 use crate::exit::Failure;
 
 /// The service's name.
@@ -31,18 +30,7 @@ const DELETE: u32 = 0x0001_0000;
 /// How long a driver may take to load or unload.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Does what is asked. Returns what to tell the user.
-pub(crate) fn act(action: &Action) -> Result<String, Failure> {
-    match action {
-        Action::Install { path } => install(path),
-        Action::Start => start(),
-        Action::Stop => stop(),
-        Action::Remove => remove(),
-        Action::Status => status(),
-    }
-}
-
-fn install(path: &Path) -> Result<String, Failure> {
+pub(crate) fn install(path: &Path) -> Result<String, Failure> {
     let shown = path.display();
     let absolute = std::path::absolute(path).map_err(|error| Failure::new(format!("the path \"{shown}\": {error}")))?;
     if !absolute.is_file() {
@@ -96,7 +84,7 @@ fn install(path: &Path) -> Result<String, Failure> {
     Ok(format!("the driver \"{NAME}\" is installed from \"{}\"; next: linewake driver start", absolute.display()))
 }
 
-fn start() -> Result<String, Failure> {
+pub(crate) fn start() -> Result<String, Failure> {
     let service = Handle::manager(SC_MANAGER_CONNECT)?.service(SERVICE_START | SERVICE_QUERY_STATUS)?;
     // SAFETY: the service is open; a driver gets no arguments.
     let started = unsafe { StartServiceW(service.0, 0, null()) };
@@ -108,13 +96,13 @@ fn start() -> Result<String, Failure> {
     Ok(format!("the driver \"{NAME}\" is running: its device is \"\\\\.\\LineWake0\""))
 }
 
-fn stop() -> Result<String, Failure> {
+pub(crate) fn stop() -> Result<String, Failure> {
     let service = Handle::manager(SC_MANAGER_CONNECT)?.service(SERVICE_STOP | SERVICE_QUERY_STATUS)?;
     service.stop()?;
     Ok(format!("the driver \"{NAME}\" is stopped"))
 }
 
-fn remove() -> Result<String, Failure> {
+pub(crate) fn remove() -> Result<String, Failure> {
     let manager = Handle::manager(SC_MANAGER_CONNECT)?;
     let gone = format!("the driver \"{NAME}\" is not installed");
     let service = match manager.find(SERVICE_STOP | SERVICE_QUERY_STATUS | DELETE)? {
@@ -129,7 +117,7 @@ fn remove() -> Result<String, Failure> {
     }
 }
 
-fn status() -> Result<String, Failure> {
+pub(crate) fn status() -> Result<String, Failure> {
     let manager = Handle::manager(SC_MANAGER_CONNECT)?;
     let Some(service) = manager.find(SERVICE_QUERY_STATUS | SERVICE_QUERY_CONFIG)? else {
         return Ok(format!("the driver \"{NAME}\" is not installed"));

@@ -1,21 +1,24 @@
 //! `linewake set`: outputs, held as long as the command runs.
 
+mod awaited;
 mod daemon;
 mod interactive;
+mod outputs;
 pub(crate) mod terminal;
 
 use std::io::Write as _;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::Duration;
-use std::{process, thread};
 
-use linewake::{Bias, Drive, LineConfig, Request};
+use linewake::{Bias, Drive, LineConfig};
 
+use self::awaited::{Awaited, end_on_signal};
+use self::outputs::{Outputs, line_value};
 use self::terminal::Settings;
 use crate::exit::Failure;
-use crate::lines::{Lines, Scope, is_chip, is_chip_number, told_as_chip};
+use crate::lines::{Scope, is_chip, is_chip_number, told_as_chip};
 use crate::period::{self, Periods};
-use crate::{output, settings, signals};
+use crate::{output, settings};
 
 /// Set lines to values, and hold them
 ///
@@ -118,7 +121,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     end_on_signal(terminal, awaited.clone())?;
     let lines = arguments.scope.resolve(&ids, &arguments.scope.consent.options())?;
     let values = lines.lines.iter().map(|line| values[line.operand]).collect();
-    let mut outputs = Outputs::hold(arguments, lines, values)?;
+    let config = |value| {
+        let config = LineConfig::output(value).active_low(arguments.active_low);
+        let config = arguments.bias.map_or(config, |bias| config.bias(bias));
+        arguments.drive.map_or(config, |drive| config.drive(drive))
+    };
+    let mut outputs = Outputs::hold(&arguments.consumer, config, lines, values)?;
     awaited.is(match (&arguments.toggle, arguments.hold_period) {
         (Some(toggle), _) if toggle.0.last() == Some(&Duration::ZERO) => Some("the toggling was over"),
         (None, Some(_)) => Some("--hold-period was over"),
@@ -154,35 +162,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     outputs.wait()
 }
 
-/// What is still to be done before the command may be ended by a signal, and nothing is missing: so it reads behind
-/// "ended before".
-#[derive(Clone, Debug, Default)]
-struct Awaited(Arc<Mutex<Option<&'static str>>>);
-
-impl Awaited {
-    fn lock(&self) -> MutexGuard<'_, Option<&'static str>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn is(&self, what: Option<&'static str>) {
-        *self.lock() = what;
-    }
-}
-
-/// `line=1` or `"line"=1`; if it is neither, what is wrong with it.
-fn line_value(text: &str) -> Result<(String, bool), &str> {
-    let parts = match text.strip_prefix('"') {
-        Some(quoted) => quoted.split_once("\"="),
-        None => text.split_once('='),
-    };
-    let (line, value) = parts.ok_or(text)?;
-    match value {
-        "1" | "active" | "on" | "true" => Ok((line.to_owned(), true)),
-        "0" | "inactive" | "off" | "false" => Ok((line.to_owned(), false)),
-        _ => Err(value),
-    }
-}
-
 fn invalid_value(text: &str, wrong: &str, values: &[String]) -> Failure {
     let others = values.split_first().filter(|(first, others)| *first == text && !others.is_empty());
     let message = if let Some((_, others)) = others.filter(|_| is_chip(text) || is_chip_number(text)) {
@@ -193,123 +172,4 @@ fn invalid_value(text: &str, wrong: &str, values: &[String]) -> Failure {
         format!("\"{wrong}\" in \"{text}\" is no value: it is 1, active, on, true, 0, inactive, off or false")
     };
     Failure::new(message)
-}
-
-/// Outputs that are held.
-struct Outputs {
-    lines: Lines,
-    /// In the order of the lines.
-    values: Vec<bool>,
-    /// One for each chip.
-    requests: Vec<Request>,
-    /// Whether some could not be set, which was said then.
-    have_failed: bool,
-    /// Whether a chip was gone then.
-    is_one_gone: bool,
-}
-
-impl Outputs {
-    fn hold(arguments: &Arguments, lines: Lines, values: Vec<bool>) -> Result<Self, Failure> {
-        let mut requests = Vec::new();
-        for (chip, of_chip) in lines.by_chip() {
-            let mut request = chip.request().consumer(&arguments.consumer);
-            for (place, line) in of_chip {
-                let config = LineConfig::output(values[place]).active_low(arguments.active_low);
-                let config = arguments.bias.map_or(config, |bias| config.bias(bias));
-                let config = arguments.drive.map_or(config, |drive| config.drive(drive));
-                request = request.line_with(line.offset, config);
-            }
-            requests.push(request.start()?);
-        }
-        Ok(Self { lines, values, requests, have_failed: false, is_one_gone: false })
-    }
-
-    /// Sets the lines to their values. One chip that fails does not stop the others.
-    fn apply(&mut self) {
-        for (at, (_, of_chip)) in self.lines.by_chip().enumerate() {
-            let values = of_chip.iter().map(|&(place, line)| (line.offset, self.values[place]));
-            if let Err(error) = self.requests[at].set_values(values) {
-                self.have_failed = true;
-                self.is_one_gone |= error.is_disconnected();
-                Failure::from(error).report();
-            }
-        }
-    }
-
-    /// Whether all was set that was to be.
-    fn verdict(&self) -> Result<(), Failure> {
-        if self.have_failed { Err(Failure::silent()) } else { Ok(()) }
-    }
-
-    fn toggle_all(&mut self) {
-        self.values.iter_mut().for_each(|value| *value = !*value);
-    }
-
-    /// Toggles after each of the periods, over and over; until the end of the sequence if its last period is zero.
-    ///
-    /// # Errors
-    /// A chip is gone, which was said.
-    fn toggle_by(&mut self, periods: &[Duration], hold: Option<Duration>) -> Result<(), Failure> {
-        let (periods, is_endless) = match periods {
-            [first @ .., Duration::ZERO] => (first, false),
-            all => (all, true),
-        };
-        loop {
-            for &period in periods {
-                thread::sleep(period.max(hold.unwrap_or_default()));
-                self.toggle_all();
-                self.apply();
-                if self.is_one_gone {
-                    self.verdict()?;
-                }
-            }
-            if !is_endless || periods.is_empty() {
-                return Ok(());
-            }
-        }
-    }
-
-    /// Holds the lines, for ever or until the first chip is gone.
-    fn wait(&mut self) -> Result<(), Failure> {
-        match self.requests.first_mut().and_then(Request::wait_next) {
-            Some(Err(error)) => Err(error.into()),
-            Some(Ok(_)) | None => loop {
-                thread::park();
-            },
-        }
-    }
-}
-
-/// A signal ends the command, and so gives the lines back; nothing is left to be written. The terminal is as it was.
-fn end_on_signal(terminal: Settings, awaited: Awaited) -> Result<(), Failure> {
-    signals::on_end(move |_| {
-        terminal.restore();
-        let Some(awaited) = *awaited.lock() else { process::exit(0) };
-        let early = Failure::early(format!("a signal ended it before {awaited}"));
-        early.report();
-        process::exit(early.code().into())
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::line_value;
-
-    #[test]
-    fn a_line_and_its_value() {
-        for (text, line, value) in [
-            ("door=1", "door", true),
-            ("door=off", "door", false),
-            ("\"a=b\"=true", "a=b", true),
-            ("sim:5=inactive", "sim:5", false),
-            ("=on", "", true),
-        ] {
-            assert_eq!(line_value(text), Ok((line.to_owned(), value)), "{text}");
-        }
-        for (text, wrong) in
-            [("door", "door"), ("door=2", "2"), ("door=", ""), ("\"door=1", "\"door=1"), ("a=b=1", "b=1"), ("", "")]
-        {
-            assert_eq!(line_value(text), Err(wrong), "{text}");
-        }
-    }
 }

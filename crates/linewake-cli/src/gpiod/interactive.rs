@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead as _, IsTerminal as _, Read as _};
 
-use super::set::{Outputs, line_value};
+use super::outputs::{Outputs, line_value};
 use super::{Context, Died, number, print};
 use crate::set::terminal::{Settings, Terminal, Typed};
 use crate::signals::{self, Signal};

@@ -4,7 +4,6 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use super::place;
 use crate::caller::BEYOND;
 use crate::exit::{self, Failure};
 use crate::signals::has_terminal;
@@ -52,6 +51,11 @@ pub(crate) enum Format {
     Records,
     /// With this header.
     Rows(&'static str),
+}
+
+/// How messages name a place to write to.
+pub(super) fn place(path: &Path) -> String {
+    if path.as_os_str() == "-" { "standard output".to_owned() } else { format!("\"{}\"", path.display()) }
 }
 
 /// A file that is added to.

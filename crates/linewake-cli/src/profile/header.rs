@@ -12,15 +12,17 @@ mod declarations;
 mod expression;
 mod layout;
 mod lexer;
+mod preprocessed;
 mod preprocessor;
 mod standard;
 
 use self::codes::Finder;
 pub(super) use self::codes::{Carried, Code, Number};
 use self::declarations::Declarations;
-pub(super) use self::layout::{Layouts, Model, Place, Shape};
+pub(super) use self::layout::{Layouts, Place, Shape};
 use self::lexer::Comment;
-use self::preprocessor::Preprocessed;
+use self::preprocessed::Preprocessed;
+pub(super) use self::standard::Model;
 
 /// Larger ones are no headers.
 pub(super) const MOST_BYTES: usize = 16 << 20;

@@ -3,12 +3,13 @@
 use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write};
 use std::{process, thread};
 
+use super::awaited::Awaited;
+use super::outputs::{Outputs, line_value};
 use super::terminal::{Terminal, Typed};
-use super::{Awaited, Outputs, line_value};
-use crate::exit::Failure;
+use crate::exit::{self, Failure};
 use crate::lines::Line;
+use crate::period;
 use crate::shown::Values;
-use crate::{output, period};
 
 const HELP: &str = "\
 COMMANDS:
@@ -58,7 +59,7 @@ pub(super) fn run(
         match session.command(&mut io::stdout().lock(), &words(&text)) {
             Ok(Next::More) => {}
             Ok(Next::End) => return Ok(()),
-            Err(error) => return output::failed(&error),
+            Err(error) => return exit::unwritten(&error),
         }
     }
 }
@@ -69,7 +70,7 @@ const MOST_BYTES: u64 = 1 << 20;
 /// Asks for a command, and reads it. On failure gives what the program is to end with.
 fn read_line(prompt: &str, text: &mut String) -> Result<usize, Result<(), Failure>> {
     let mut out = io::stdout().lock();
-    out.write_all(prompt.as_bytes()).and_then(|()| out.flush()).map_err(|error| output::failed(&error))?;
+    out.write_all(prompt.as_bytes()).and_then(|()| out.flush()).map_err(|error| exit::unwritten(&error))?;
     let read = io::stdin().lock().take(MOST_BYTES).read_line(text);
     match read {
         Ok(bytes) if bytes as u64 == MOST_BYTES => Err(Err(Failure::new(format!(

@@ -10,8 +10,7 @@ use anstream::{AutoStream, ColorChoice};
 use linewake::EdgeEvent;
 use linewake::profile::{Profile, Trace};
 
-use crate::exit::Failure;
-use crate::output;
+use crate::exit::{self, Failure};
 use crate::profile::terminal;
 use crate::stamp::Stamp;
 
@@ -196,7 +195,7 @@ impl Shown {
         if state.repeats > 0 {
             self.row(&mut state, "end", "", "");
         }
-        state.error.take().map_or(Ok(()), |error| output::failed(&error))
+        state.error.take().map_or(Ok(()), |error| exit::unwritten(&error))
     }
 }
 

@@ -4,9 +4,10 @@ use std::collections::{HashMap, HashSet};
 
 use super::declarations::Declarations;
 use super::expression::arguments;
-use super::layout::{Layouts, Model};
+use super::layout::Layouts;
 use super::lexer::{Kind, Token};
-use super::preprocessor::Preprocessed;
+use super::preprocessed::Preprocessed;
+use super::standard::Model;
 
 /// What makes a code.
 const MAKERS: [&str; 9] = ["CTL_CODE", "_IO", "_IOR", "_IOW", "_IOWR", "_IOC", "_IOR_BAD", "_IOW_BAD", "_IOWR_BAD"];

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::expression::{Constant, arguments};
 use super::lexer::{Kind, Token};
-use super::preprocessor::Preprocessed;
+use super::preprocessed::Preprocessed;
 use super::standard::{is_plain_type, is_qualifier};
 
 /// Structs within structs: more are no header's.

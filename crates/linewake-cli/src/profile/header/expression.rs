@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::lexer::{Kind, Token};
-use super::preprocessor::Preprocessed;
+use super::preprocessed::Preprocessed;
 use super::standard;
 
 /// Parentheses and macros within each other: more are no header's.

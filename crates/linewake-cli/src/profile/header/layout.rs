@@ -7,20 +7,11 @@ use std::rc::Rc;
 use super::declarations::{Base, Declarations, Member, Type};
 use super::expression::Scope;
 use super::lexer::{Kind, Token};
-use super::preprocessor::Preprocessed;
-use super::standard::{is_qualifier, room};
+use super::preprocessed::Preprocessed;
+use super::standard::{Model, is_qualifier, room};
 
 /// Names for types of other names.
 const DEEPEST: u32 = 32;
-
-/// How long the types are that differ from system to system.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in super::super) enum Model {
-    /// `long` has 4 bytes.
-    Windows,
-    /// `long` has 8 bytes.
-    Linux,
-}
 
 /// A number somewhere in a struct.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,54 +1,8 @@
 //! Directives: macros are kept, conditions are decided as far as they can be, packing is told to who lays structs out.
 
-use std::cell::Cell;
-use std::collections::HashMap;
-use std::ops::Range;
-
 use super::expression::Scope;
-use super::lexer::{Comment, Kind, Lexer, Token};
-
-/// Steps that all expressions together may take: more than any header needs, and fewer than anybody would wait for.
-const MOST_STEPS: u64 = 20_000_000;
-
-#[derive(Clone, Debug)]
-pub(super) struct Macro<'a> {
-    /// The names of its arguments, if it takes some.
-    pub(super) parameters: Option<Vec<&'a str>>,
-    body: Range<usize>,
-    pub(super) line: u32,
-}
-
-/// What is left of the headers.
-#[derive(Debug)]
-pub(super) struct Preprocessed<'a> {
-    /// All but directives.
-    pub(super) tokens: Vec<Token<'a>>,
-    pub(super) macros: HashMap<&'a str, Macro<'a>>,
-    /// The names of the macros in the order of the file.
-    pub(super) order: Vec<&'a str>,
-    bodies: Vec<Token<'a>>,
-    pub(super) comments: Vec<Comment<'a>>,
-    /// Headers in quotes, which are not read.
-    pub(super) includes: Vec<&'a str>,
-    pub(super) notes: Vec<(u32, String)>,
-    /// Steps that expressions may still take.
-    pub(super) steps: Cell<u64>,
-}
-
-impl Default for Preprocessed<'_> {
-    fn default() -> Self {
-        Self {
-            tokens: Vec::new(),
-            macros: HashMap::new(),
-            order: Vec::new(),
-            bodies: Vec::new(),
-            comments: Vec::new(),
-            includes: Vec::new(),
-            notes: Vec::new(),
-            steps: Cell::new(MOST_STEPS),
-        }
-    }
-}
+use super::lexer::{Kind, Lexer, Token};
+use super::preprocessed::{Macro, Preprocessed};
 
 /// A condition, and what of it was taken already.
 #[derive(Clone, Copy)]
@@ -117,22 +71,6 @@ impl<'a> Preprocessed<'a> {
         }
         self.comments.append(&mut lexer.comments);
         last + 1
-    }
-
-    /// The words of everything that is there.
-    pub(super) fn words(&self) -> impl Iterator<Item = &'a str> + '_ {
-        let words = self.tokens.iter().chain(&self.bodies).filter(|token| token.kind == Kind::Word);
-        words.map(|token| token.text)
-    }
-
-    /// What a macro without arguments stands for, and where it is defined.
-    pub(super) fn body(&self, name: &str) -> Option<(&[Token<'a>], u32)> {
-        let of_name = self.macros.get(name).filter(|of_name| of_name.parameters.is_none())?;
-        Some((self.tokens_of(of_name), of_name.line))
-    }
-
-    pub(super) fn tokens_of(&self, of_name: &Macro<'a>) -> &[Token<'a>] {
-        &self.bodies[of_name.body.clone()]
     }
 
     fn define(&mut self, rest: &[Token<'a>]) {

@@ -1,6 +1,13 @@
 //! What compilers and the systems' own headers define: constants, types, and words beside them.
 
-use super::layout::Model;
+/// How long the types are that differ from system to system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in super::super) enum Model {
+    /// `long` has 4 bytes.
+    Windows,
+    /// `long` has 8 bytes.
+    Linux,
+}
 
 /// Names of the system's own headers (devioctl.h, winioctl.h, asm-generic/ioctl.h).
 pub(super) fn number(name: &str) -> Option<i128> {

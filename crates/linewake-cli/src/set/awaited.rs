@@ -1,0 +1,34 @@
+//! What a signal ends: the command, and what it had still to do.
+
+use std::process;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::terminal::Settings;
+use crate::exit::Failure;
+use crate::signals;
+
+/// What is still to be done before the command may be ended by a signal, and nothing is missing: so it reads behind
+/// "ended before".
+#[derive(Clone, Debug, Default)]
+pub(super) struct Awaited(Arc<Mutex<Option<&'static str>>>);
+
+impl Awaited {
+    fn lock(&self) -> MutexGuard<'_, Option<&'static str>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn is(&self, what: Option<&'static str>) {
+        *self.lock() = what;
+    }
+}
+
+/// A signal ends the command, and so gives the lines back; nothing is left to be written. The terminal is as it was.
+pub(super) fn end_on_signal(terminal: Settings, awaited: Awaited) -> Result<(), Failure> {
+    signals::on_end(move |_| {
+        terminal.restore();
+        let Some(awaited) = *awaited.lock() else { process::exit(0) };
+        let early = Failure::early(format!("a signal ended it before {awaited}"));
+        early.report();
+        process::exit(early.code().into())
+    })
+}

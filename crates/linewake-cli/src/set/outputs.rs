@@ -1,0 +1,134 @@
+//! Lines that the command holds, and the values that they are set to.
+
+use std::thread;
+use std::time::Duration;
+
+use linewake::{LineConfig, Request};
+
+use crate::exit::Failure;
+use crate::lines::Lines;
+
+/// `line=1` or `"line"=1`; if it is neither, what is wrong with it.
+pub(super) fn line_value(text: &str) -> Result<(String, bool), &str> {
+    let parts = match text.strip_prefix('"') {
+        Some(quoted) => quoted.split_once("\"="),
+        None => text.split_once('='),
+    };
+    let (line, value) = parts.ok_or(text)?;
+    match value {
+        "1" | "active" | "on" | "true" => Ok((line.to_owned(), true)),
+        "0" | "inactive" | "off" | "false" => Ok((line.to_owned(), false)),
+        _ => Err(value),
+    }
+}
+
+/// Outputs that are held.
+pub(super) struct Outputs {
+    pub(super) lines: Lines,
+    /// In the order of the lines.
+    pub(super) values: Vec<bool>,
+    /// One for each chip.
+    requests: Vec<Request>,
+    /// Whether some could not be set, which was said then.
+    have_failed: bool,
+    /// Whether a chip was gone then.
+    is_one_gone: bool,
+}
+
+impl Outputs {
+    /// Takes the lines; `config` says how each is held, by its value.
+    pub(super) fn hold(
+        consumer: &str,
+        config: impl Fn(bool) -> LineConfig,
+        lines: Lines,
+        values: Vec<bool>,
+    ) -> Result<Self, Failure> {
+        let mut requests = Vec::new();
+        for (chip, of_chip) in lines.by_chip() {
+            let mut request = chip.request().consumer(consumer);
+            for (place, line) in of_chip {
+                request = request.line_with(line.offset, config(values[place]));
+            }
+            requests.push(request.start()?);
+        }
+        Ok(Self { lines, values, requests, have_failed: false, is_one_gone: false })
+    }
+
+    /// Sets the lines to their values. One chip that fails does not stop the others.
+    pub(super) fn apply(&mut self) {
+        for (at, (_, of_chip)) in self.lines.by_chip().enumerate() {
+            let values = of_chip.iter().map(|&(place, line)| (line.offset, self.values[place]));
+            if let Err(error) = self.requests[at].set_values(values) {
+                self.have_failed = true;
+                self.is_one_gone |= error.is_disconnected();
+                Failure::from(error).report();
+            }
+        }
+    }
+
+    /// Whether all was set that was to be.
+    pub(super) fn verdict(&self) -> Result<(), Failure> {
+        if self.have_failed { Err(Failure::silent()) } else { Ok(()) }
+    }
+
+    fn toggle_all(&mut self) {
+        self.values.iter_mut().for_each(|value| *value = !*value);
+    }
+
+    /// Toggles after each of the periods, over and over; until the end of the sequence if its last period is zero.
+    ///
+    /// # Errors
+    /// A chip is gone, which was said.
+    pub(super) fn toggle_by(&mut self, periods: &[Duration], hold: Option<Duration>) -> Result<(), Failure> {
+        let (periods, is_endless) = match periods {
+            [first @ .., Duration::ZERO] => (first, false),
+            all => (all, true),
+        };
+        loop {
+            for &period in periods {
+                thread::sleep(period.max(hold.unwrap_or_default()));
+                self.toggle_all();
+                self.apply();
+                if self.is_one_gone {
+                    self.verdict()?;
+                }
+            }
+            if !is_endless || periods.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Holds the lines, for ever or until the first chip is gone.
+    pub(super) fn wait(&mut self) -> Result<(), Failure> {
+        match self.requests.first_mut().and_then(Request::wait_next) {
+            Some(Err(error)) => Err(error.into()),
+            Some(Ok(_)) | None => loop {
+                thread::park();
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::line_value;
+
+    #[test]
+    fn a_line_and_its_value() {
+        for (text, line, value) in [
+            ("door=1", "door", true),
+            ("door=off", "door", false),
+            ("\"a=b\"=true", "a=b", true),
+            ("sim:5=inactive", "sim:5", false),
+            ("=on", "", true),
+        ] {
+            assert_eq!(line_value(text), Ok((line.to_owned(), value)), "{text}");
+        }
+        for (text, wrong) in
+            [("door", "door"), ("door=2", "2"), ("door=", ""), ("\"door=1", "\"door=1"), ("a=b=1", "b=1"), ("", "")]
+        {
+            assert_eq!(line_value(text), Err(wrong), "{text}");
+        }
+    }
+}
