@@ -5,7 +5,6 @@ use linewake_controller::{Controller, Outcome, ReaderId, Ready, Status};
 use windows_sys::Wdk::Foundation::{DEVICE_OBJECT, FILE_OBJECT, IRP};
 use windows_sys::Wdk::System::SystemServices::IoReleaseCancelSpinLock;
 
-use crate::dispatch;
 use crate::kernel::{SpinLock, now_ns};
 use crate::pended::{Finished, Queue, arm, disarm};
 use crate::request::{Irp, Request};
@@ -27,6 +26,16 @@ pub(crate) type SharedChip = SpinLock<Chip>;
 
 /// Nine megabytes each, all zeros: in the image's uninitialised data, which is not paged. A kernel stack has 24 KiB at best.
 pub(crate) static CHIPS: [SharedChip; 2] = [const { SpinLock::new(Chip::new()) }; 2];
+
+/// The memory the I/O manager keeps with each device object.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(crate) struct Extension {
+    pub(crate) chip: &'static SharedChip,
+    /// A fault fixture: waits on this device have no cancel routine and end only when their handle is closed. Some real drivers
+    /// are so, and a program has to survive it.
+    pub(crate) no_cancel: bool,
+}
 
 pub(crate) struct Chip {
     pub(crate) controller: Controller<LINES, READERS, QUEUE>,
@@ -126,6 +135,15 @@ impl Chip {
     }
 }
 
+/// The extension of a device object.
+///
+/// # Safety
+/// `device` is one of ours.
+pub(crate) unsafe fn extension(device: *const DEVICE_OBJECT) -> Extension {
+    // SAFETY: by the caller's promise; `dispatch.rs` writes it before anybody could open the device.
+    unsafe { *(*device).DeviceExtension.cast::<Extension>() }
+}
+
 fn finish(mut request: Request, status: Status, information: usize, finished: &mut Finished) {
     request.set_status(status, information);
     finished.push(request);
@@ -217,7 +235,7 @@ unsafe extern "system" fn cancel(device: *mut DEVICE_OBJECT, irp: *mut IRP) {
     let Some(irp) = (unsafe { Irp::new(irp) }) else { return };
     let mut finished = Finished::none();
     // SAFETY: the device that the request was sent to, which is ours.
-    unsafe { dispatch::chip_of(device) }.with(|chip| {
+    unsafe { extension(device) }.chip.with(|chip| {
         // SAFETY: the place was written when it was linked, before it was armed; it is linked there still.
         let request = unsafe { chip.pended[*irp.place()].unlink(irp) };
         finish(request, Status::CANCELLED, 0, &mut finished);

@@ -11,7 +11,7 @@ use windows_sys::Wdk::System::SystemServices::{
 };
 use windows_sys::Win32::Foundation::{NTSTATUS, UNICODE_STRING};
 
-use crate::chip::{self, CHIPS, LINES, SharedChip};
+use crate::chip::{self, CHIPS, Extension, LINES, extension};
 use crate::request::{Irp, Request};
 
 // wdm.h; windows-sys 0.61 lacks them.
@@ -23,16 +23,6 @@ struct Device {
     name: &'static [u16],
     link: &'static [u16],
     extension: Extension,
-}
-
-/// The memory the I/O manager keeps with each device object.
-#[derive(Clone, Copy)]
-#[repr(C)]
-struct Extension {
-    chip: &'static SharedChip,
-    /// A fault fixture: waits on this device have no cancel routine and end only when their handle is closed. Some real drivers
-    /// are so, and a program has to survive it.
-    no_cancel: bool,
 }
 
 static DEVICES: [Device; 3] = [
@@ -190,22 +180,6 @@ unsafe extern "system" fn cleanup(device: *const DEVICE_OBJECT, irp: *mut IRP) -
     let extension = unsafe { extension(device) };
     chip::cleanup(extension.chip, request.irp().file(), request.irp().reader());
     answer(request, Status::SUCCESS)
-}
-
-/// The chip of a device object.
-///
-/// # Safety
-/// `device` is one of ours.
-pub(crate) unsafe fn chip_of(device: *const DEVICE_OBJECT) -> &'static SharedChip {
-    // SAFETY: by the caller's promise.
-    unsafe { extension(device) }.chip
-}
-
-/// # Safety
-/// `device` is one of ours.
-unsafe fn extension(device: *const DEVICE_OBJECT) -> Extension {
-    // SAFETY: by the caller's promise; `create_device` wrote it before anybody could open the device.
-    unsafe { *(*device).DeviceExtension.cast::<Extension>() }
 }
 
 /// # Safety

@@ -12,7 +12,7 @@ use linewake_controller::protocol::{
 use overlapped::{CtlCode, Device, Status, sim};
 use zerocopy::IntoBytes;
 
-use crate::Input;
+use crate::input::Input;
 
 const LINES: u32 = 4;
 

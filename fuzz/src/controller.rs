@@ -5,7 +5,7 @@ use linewake_controller::protocol::{FILE_DEVICE_LINEWAKE, GET_COUNTERS, LineCoun
 use linewake_controller::{Controller, CtlCode, Outcome};
 use zerocopy::FromBytes;
 
-use crate::Input;
+use crate::input::Input;
 
 type Small = Controller<8, 4, 16>;
 

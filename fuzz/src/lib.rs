@@ -5,6 +5,7 @@ mod batches;
 mod captures;
 mod chip;
 mod controller;
+mod input;
 mod profile;
 mod records;
 mod replies;
@@ -37,42 +38,3 @@ pub const TARGETS: &[Target] = &[
     ("fst", fst),
     ("ghw", ghw),
 ];
-
-/// Bytes that are taken as numbers, little endian; after the end everything is zero.
-struct Input<'a>(&'a [u8]);
-
-impl<'a> Input<'a> {
-    fn is_over(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// At most `len` bytes.
-    fn bytes(&mut self, len: usize) -> &'a [u8] {
-        let (taken, rest) = self.0.split_at(len.min(self.0.len()));
-        self.0 = rest;
-        taken
-    }
-
-    fn array<const N: usize>(&mut self) -> [u8; N] {
-        let mut array = [0; N];
-        let taken = self.bytes(N);
-        array[..taken.len()].copy_from_slice(taken);
-        array
-    }
-
-    fn u8(&mut self) -> u8 {
-        self.array::<1>()[0]
-    }
-
-    fn u16(&mut self) -> u16 {
-        u16::from_le_bytes(self.array())
-    }
-
-    fn u32(&mut self) -> u32 {
-        u32::from_le_bytes(self.array())
-    }
-
-    fn u64(&mut self) -> u64 {
-        u64::from_le_bytes(self.array())
-    }
-}

@@ -9,7 +9,7 @@ use linewake::profile::Profile;
 use linewake::{Chip, Edges};
 use overlapped::{Device, Status, sim};
 
-use crate::Input;
+use crate::input::Input;
 
 /// A number in a record, as this file reads it.
 #[derive(Clone, Copy)]

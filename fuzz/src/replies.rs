@@ -6,7 +6,7 @@ use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use overlapped::sim::{self, Outcome, Request};
 use overlapped::{Access, Buffer, CtlCode, Device, ErrorKind, Ioctl, Method, Output, Port, Reply, Status};
 
-use crate::Input;
+use crate::input::Input;
 
 /// What the driver is to answer.
 #[derive(Clone, Default)]

@@ -14,7 +14,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::command::CommandLine;
-use crate::setup::{self, Need};
+use crate::need::{self, Need, WINDOWS};
 use crate::{driver, wine, workspace};
 
 #[derive(clap::Args)]
@@ -24,7 +24,6 @@ pub(crate) struct Arguments {
     only: Option<String>,
 }
 
-const WINDOWS: &str = "x86_64-pc-windows-gnu";
 const BEGIN: &str = "<!-- What follows is written by `cargo xtask bench`. -->";
 const END: &str = "<!-- Up to here. -->";
 
@@ -171,7 +170,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
     if !cfg!(target_os = "linux") {
         return Err("the comparisons need Linux and Wine".into());
     }
-    setup::provide(&[Need::Wine, Need::Mingw, Need::Target(WINDOWS), Need::Valgrind])?;
+    need::provide(&[Need::Wine, Need::Mingw, Need::Target(WINDOWS), Need::Valgrind])?;
     for command in [build(None), build(Some(WINDOWS)), driver::build_command()] {
         println!("$ {command}");
         if !command.command().status()?.success() {

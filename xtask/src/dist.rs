@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::command::CommandLine;
+use crate::need::{self, Need};
 use crate::run::Run;
-use crate::setup::{self, Need};
 use crate::workspace;
 
 #[derive(clap::Args)]
@@ -125,7 +125,7 @@ impl System {
         if self.target.contains("windows") {
             needs.push(Need::Mingw);
         }
-        match setup::provide(&needs) {
+        match need::provide(&needs) {
             Ok(_) => Ok(Library::Installed),
             Err(error) if self.target == from_source::TARGET => match from_source::Parts::find() {
                 Ok(parts) => Ok(Library::Built(parts)),

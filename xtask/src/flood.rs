@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::command::CommandLine;
-use crate::setup::{self, Need};
+use crate::need::{self, Need};
 use crate::{vm, workspace};
 
 #[derive(clap::Args)]
@@ -70,7 +70,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
     if let Some(lacks) = vm::lacks() {
         return Err(format!("the virtual machine {lacks}").into());
     }
-    setup::provide(&[Need::Qemu, Need::Target(STATIC)])?;
+    need::provide(&[Need::Qemu, Need::Target(STATIC)])?;
     let directory = workspace::target().join("flood");
     fs::create_dir_all(&directory)?;
     let files = build(&directory)?;

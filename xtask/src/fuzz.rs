@@ -9,9 +9,9 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use crate::command::CommandLine;
+use crate::need::{self, Need};
 use crate::report::{Ended, Report};
 use crate::run::{Failure, Run};
-use crate::setup::{self, Need};
 use crate::workspace;
 
 #[derive(clap::Args)]
@@ -30,7 +30,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
         return Err(format!("there is no target \"{unknown}\"; there are {}", known.join(", ")).into());
     }
     let chosen = if arguments.targets.is_empty() { &known } else { &arguments.targets };
-    setup::provide(&[Need::Fuzz])?;
+    need::provide(&[Need::Fuzz])?;
     let run = Run::start("fuzz")?;
     let mut report = Report::new();
     let width = chosen.iter().map(String::len).max().unwrap_or(0);

@@ -15,6 +15,7 @@ mod floors;
 mod fuzz;
 mod gpiod_tools;
 mod mutate;
+mod need;
 mod readme;
 mod replay_rate;
 mod report;

@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 use patch::{Complaint, How, Mutation, Place, Test, all, complaint};
 
 use crate::command::CommandLine;
+use crate::need::WINDOWS;
 use crate::report::{Ended, Report};
 use crate::run::Run;
 use crate::{driver, wine, workspace};
@@ -33,7 +34,6 @@ pub(crate) struct Arguments {
     list: bool,
 }
 
-const WINDOWS: &str = "x86_64-pc-windows-gnu";
 /// A mutation may need luck to show: two threads have to meet.
 const TRIES: usize = 3;
 /// The first build of a tree takes its time on a small machine.

@@ -5,8 +5,8 @@ use std::panic::resume_unwind;
 use std::thread;
 
 use crate::command::CommandLine;
+use crate::need::{Need, WINDOWS};
 use crate::run::{Failure, Run};
-use crate::setup::Need;
 use crate::{driver, readme, vm, wine, workspace};
 
 /// One stage. `run` returns what to say about it beside "passed".
@@ -41,7 +41,6 @@ impl Hosts {
     }
 }
 
-pub(crate) const WINDOWS: &str = "x86_64-pc-windows-gnu";
 pub(crate) const STATIC: &str = "x86_64-unknown-linux-musl";
 
 /// The libraries, and the oldest compiler for each: what their manifests state. What is for this workspace alone needs

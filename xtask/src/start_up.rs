@@ -10,7 +10,7 @@ use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::command::CommandLine;
-use crate::setup::{self, Need};
+use crate::need::{self, Need};
 use crate::stage::STATIC;
 use crate::{vm, workspace};
 
@@ -76,7 +76,7 @@ fn in_the_guest() -> Result<ExitCode, Box<dyn Error>> {
     if let Some(lacks) = vm::lacks() {
         return Err(format!("the virtual machine {lacks}").into());
     }
-    setup::provide(&[Need::Qemu, Need::Target(STATIC)])?;
+    need::provide(&[Need::Qemu, Need::Target(STATIC)])?;
     vm::prepare()?;
     // As they are released: see `cargo xtask dist`.
     let build = CommandLine::new("cargo build --profile dist -p linewake-cli -p flood --target").args(STATIC);

@@ -4,9 +4,9 @@ use std::error::Error;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use crate::need;
 use crate::report::{Ended, Report};
 use crate::run::Run;
-use crate::setup;
 use crate::stage::{self, Stage};
 
 #[derive(clap::Args)]
@@ -32,7 +32,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
 
     let can_run = stages.iter().filter(|(_, lacks)| lacks.is_none());
     let needs: Vec<_> = can_run.flat_map(|(stage, _)| stage.needs.iter().copied()).collect();
-    let installed = setup::provide(&needs)?;
+    let installed = need::provide(&needs)?;
     if !installed.is_empty() {
         println!("installed {installed}");
     }

@@ -19,7 +19,7 @@ use std::time::Instant;
 use clap::Subcommand;
 use cpio::Archive;
 
-use crate::setup::{self, Need};
+use crate::need::{self, Need};
 
 /// The guest's first process.
 const INIT: &str = include_str!("../vm/init");
@@ -90,7 +90,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
     if let Some(lacks) = lacks() {
         return Err(format!("the virtual machine {lacks}").into());
     }
-    setup::provide(&[Need::Qemu, Need::Gcc])?;
+    need::provide(&[Need::Qemu, Need::Gcc])?;
     match &arguments.task {
         Task::Prepare => {
             let started = Instant::now();
@@ -114,7 +114,7 @@ pub(crate) fn lacks() -> Option<String> {
     if prepare::mirror().is_none() {
         return Some("needs Debian's packages, and this machine's apt knows no mirror of Debian".to_owned());
     }
-    setup::cannot_install(&[Need::Qemu, Need::Gcc])
+    need::cannot_install(&[Need::Qemu, Need::Gcc])
 }
 
 fn run_in_guest(arguments: &RunArguments) -> Result<ExitCode, Box<dyn Error>> {

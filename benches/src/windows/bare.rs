@@ -15,7 +15,7 @@ use windows_sys::Win32::System::IO::{
 };
 use windows_sys::Win32::System::Threading::INFINITE;
 
-use super::{Bytes, Io, ROOM, error};
+use super::io::{Bytes, Io, ROOM, error};
 
 /// A call's memory; it begins with the OVERLAPPED, whose address comes back.
 #[repr(C)]

@@ -11,7 +11,7 @@ use windows_sys::Win32::Foundation::{ERROR_IO_PENDING, ERROR_OPERATION_ABORTED};
 use windows_sys::Win32::System::IO::{CancelIoEx, DeviceIoControl, GetOverlappedResult, OVERLAPPED};
 use windows_sys::Win32::System::Threading::CreateEventW;
 
-use super::{Bytes, Io, ROOM, error};
+use super::io::{Bytes, Io, ROOM, error};
 
 struct Job {
     code: u32,

@@ -6,7 +6,7 @@ use compio_driver::op::DeviceIoControl;
 use compio_driver::{Key, Proactor, PushEntry, SharedFd};
 use windows_sys::Win32::Foundation::ERROR_OPERATION_ABORTED;
 
-use super::{Bytes, Io, ROOM};
+use super::io::{Bytes, Io, ROOM};
 
 type Operation = DeviceIoControl<SharedFd<OwnedHandle>, &'static [u8], Bytes>;
 type Ended = std::io::Result<Bytes>;

@@ -23,7 +23,8 @@ use windows_sys::Win32::System::Threading::INFINITE;
 use windows_sys::Win32::System::WindowsProgramming::FILE_SKIP_COMPLETION_PORT_ON_SUCCESS;
 
 use super::bare::Port;
-use super::{error, pipe};
+use super::io::error;
+use super::pipe;
 use crate::turns::{Program, program};
 
 const SET_SPARSE: u32 = 0x0009_00c4;

@@ -1,11 +1,12 @@
 //! Real calls on Windows, by bare system calls, by this crate and by others.
 //!
-//! Every way to make them implements [`Io`]; the programs are written once.
+//! Every way to make them implements [`io::Io`]; the programs are written once.
 
 mod bare;
 mod blocking;
 mod compio;
 mod file;
+mod io;
 mod ours;
 mod overlapped_io;
 #[path = "../../../crates/overlapped/tests/support/pipe.rs"]
@@ -23,40 +24,16 @@ use linewake_controller::protocol::{
     CONFIGURE, DRIVE, DRIVE_TOGGLE, Drive, EdgeRecord, LINE_EDGES, LINE_INPUT, LINE_RELEASE, LineConfig, WAIT_LINE,
     WaitLine,
 };
-use windows_sys::Win32::Foundation::{GetLastError, HANDLE, INVALID_HANDLE_VALUE};
+use windows_sys::Win32::Foundation::{HANDLE, INVALID_HANDLE_VALUE};
 use windows_sys::Win32::Storage::FileSystem::{CreateFileW, FILE_FLAG_OVERLAPPED, OPEN_EXISTING, ReadFile, WriteFile};
-
 use zerocopy::FromBytes;
 
+use self::io::{Bytes, Io, ROOM, error};
 use crate::turns::{Program, program};
 
 /// FSCTL_PIPE_LISTEN and FSCTL_PIPE_TRANSCEIVE (`ntifs.h`).
 const LISTEN: u32 = 0x0011_0008;
 const TRANSCEIVE: u32 = 0x0011_c017;
-
-/// Room for what the calls here bring.
-const ROOM: usize = 64;
-type Bytes = [u8; ROOM];
-
-/// A way to make overlapped calls on one handle.
-trait Io: 'static {
-    /// A call in flight.
-    type Call;
-
-    /// Over a handle that was opened for overlapped I/O.
-    fn on(handle: OwnedHandle) -> Self;
-
-    /// Submits a control code. It has room for [`ROOM`] bytes of output, or none.
-    fn start(&mut self, code: u32, input: &'static [u8], output: bool) -> Self::Call;
-
-    fn cancel(&mut self, call: &Self::Call);
-
-    /// Waits until the call is over. `None`: it was cancelled.
-    ///
-    /// # Panics
-    /// When it failed otherwise.
-    fn finish(&mut self, call: Self::Call) -> Option<Bytes>;
-}
 
 /// Starts the driver that LINEWAKE_SYS names. It is stopped when the value is dropped.
 pub fn start_driver() -> impl Drop {
@@ -181,11 +158,6 @@ fn open(path: &str) -> OwnedHandle {
     assert_ne!(handle, INVALID_HANDLE_VALUE, "error {}", error());
     // SAFETY: the handle is new and ours.
     unsafe { OwnedHandle::from_raw_handle(handle) }
-}
-
-fn error() -> u32 {
-    // SAFETY: no preconditions.
-    unsafe { GetLastError() }
 }
 
 /// Threads of this process.

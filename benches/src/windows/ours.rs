@@ -4,7 +4,7 @@ use std::os::windows::io::OwnedHandle;
 
 use overlapped::{Call, CtlCode, Device, ErrorKind, Ioctl, Port, Reply};
 
-use super::{Bytes, Io, ROOM};
+use super::io::{Bytes, Io, ROOM};
 
 fn start(device: &Device, code: u32, input: &'static [u8], output: bool) -> Call<[u8]> {
     let room = if output { ROOM } else { 0 };

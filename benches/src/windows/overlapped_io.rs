@@ -9,7 +9,7 @@ use windows_overlapped_io_sys::{
 use windows_sys::Win32::Foundation::ERROR_OPERATION_ABORTED;
 use windows_sys::Win32::System::Threading::INFINITE;
 
-use super::{Bytes, Io, ROOM};
+use super::io::{Bytes, Io, ROOM};
 
 pub(super) struct Endpoint {
     port: &'static CompletionPort,

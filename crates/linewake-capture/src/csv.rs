@@ -9,6 +9,7 @@ use std::sync::Arc;
 use linewake::record::ChatterState;
 use linewake::{EdgeKind, Figures, Missed};
 
+pub(crate) use self::rows::HEAD;
 use self::rows::{Row, Shape};
 use crate::error::Error;
 use crate::foreign::{Doubt, Foreign};
@@ -17,10 +18,6 @@ use crate::members::Members;
 use crate::source::Source;
 use crate::table::{Found, Table};
 use crate::told::Told;
-
-/// The columns. What a later version adds comes behind them.
-pub(crate) const HEAD: [&str; 10] =
-    ["timestamp_ns", "chip", "offset", "name", "event", "level", "seqno", "line_seqno", "overflowed", "merged"];
 
 /// More lines than this are looked up the long way.
 const MOST_KNOWN: usize = 1 << 16;

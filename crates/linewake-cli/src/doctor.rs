@@ -313,7 +313,7 @@ mod system {
 
     pub(super) fn look(report: &mut Report) {
         report.section("reference driver");
-        match crate::service::act(&crate::driver::Action::Status) {
+        match crate::service::status() {
             Ok(said) => report.good(said),
             Err(failure) => report.missing(failure.to_string()),
         }

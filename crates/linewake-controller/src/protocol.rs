@@ -34,16 +34,13 @@
 use overlapped_codes::{Access, CtlCode, Method};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-pub use crate::set::LineSet;
+pub use crate::set::{LineSet, MAX_LINES};
 
 /// Version of this protocol, in [`ChipInfo::version`]. It changes when a record or the meaning of a code does.
 pub const VERSION: u32 = 2;
 
 /// Device type in the vendor range (CTL_CODE, devioctl.h): 0x8000 and above.
 pub const FILE_DEVICE_LINEWAKE: u16 = 0x8A51;
-
-/// No chip has more lines than this: [`LineSet`] has so many bits.
-pub const MAX_LINES: usize = 1024;
 
 /// The longest input, in bytes, that any code reads ([`DRIVE`] of every line). A longer one is refused, so that a host
 /// whose input and output share one buffer can copy the input aside first.

@@ -4,7 +4,8 @@ use core::fmt;
 
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 
-use crate::protocol::MAX_LINES;
+/// No chip has more lines than this: [`LineSet`] has so many bits.
+pub const MAX_LINES: usize = 1024;
 
 /// A set of line offsets, or a level for each line: 1,024 bits, offset 0 in the lowest bit of the first word.
 ///

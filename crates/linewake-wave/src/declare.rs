@@ -1,6 +1,6 @@
 //! How a variable that is declared becomes wires, in every format: what is left out, and what the bits are called.
 
-use crate::reader::Head;
+use crate::head::Head;
 use crate::variable::{LeftOut, Scope, Variable};
 
 /// A variable with more bits is left out.

@@ -4,116 +4,18 @@
 //! variables are unpacked, a block at a time. Nothing a file says about itself is believed before it is checked.
 
 mod block;
+mod file;
 mod names;
 mod unpack;
 
-use std::io::{Cursor, ErrorKind, Read, Seek, SeekFrom};
+use std::io::{Cursor, SeekFrom};
 
 use self::block::Block;
+use self::file::{Bytes, File, Part, Shape, Source, kind};
 use crate::axis::{Axis, Step, Tick};
 use crate::error::Error;
-use crate::leb128;
+use crate::head::{Common, Head};
 use crate::notes::{Notes, Oddity};
-use crate::reader::{Common, Head};
-
-/// What files are read by.
-pub(crate) trait Source: Read + Seek + Send {}
-impl<T: Read + Seek + Send> Source for T {}
-
-/// The kinds of blocks.
-mod kind {
-    pub(super) const HEAD: u8 = 0;
-    pub(super) const CHANGES: u8 = 1;
-    pub(super) const GEOMETRY: u8 = 3;
-    pub(super) const NAMES_GZIP: u8 = 4;
-    pub(super) const CHANGES_ALIAS: u8 = 5;
-    pub(super) const NAMES_LZ4: u8 = 6;
-    pub(super) const NAMES_LZ4_TWICE: u8 = 7;
-    pub(super) const CHANGES_ALIAS_2: u8 = 8;
-    pub(super) const WRAPPED: u8 = 254;
-    pub(super) const SKIPPED: u8 = 255;
-}
-
-/// Bytes that are taken one after the other.
-#[derive(Clone, Copy, Debug)]
-struct Bytes<'a>(&'a [u8]);
-
-impl<'a> Bytes<'a> {
-    fn take(&mut self, length: usize) -> Option<&'a [u8]> {
-        let (taken, rest) = self.0.split_at_checked(length)?;
-        self.0 = rest;
-        Some(taken)
-    }
-
-    fn u8(&mut self) -> Option<u8> {
-        self.take(1).map(|byte| byte[0])
-    }
-
-    fn u64(&mut self) -> Option<u64> {
-        Some(u64::from_be_bytes(self.take(8)?.try_into().ok()?))
-    }
-
-    /// See [`leb128`]; one that has no end is none.
-    #[inline]
-    fn varint(&mut self) -> Option<u64> {
-        leb128::unsigned(|| self.u8().ok_or(())).ok()?
-    }
-
-    /// The same, with a sign.
-    fn signed_varint(&mut self) -> Option<i64> {
-        leb128::signed(|| self.u8().ok_or(())).ok()?
-    }
-
-    /// Up to the byte 0.
-    fn text(&mut self) -> Option<&'a [u8]> {
-        let length = self.0.iter().position(|&byte| byte == 0)?;
-        let text = self.take(length)?;
-        self.0 = &self.0[1..];
-        Some(text)
-    }
-}
-
-/// A part of the file.
-#[derive(Clone, Copy, Debug)]
-struct Part {
-    kind: u8,
-    /// Behind its kind and its length.
-    start: u64,
-    length: u64,
-}
-
-/// A file, and how long it is.
-struct File {
-    source: Box<dyn Source>,
-    length: u64,
-}
-
-impl File {
-    /// Bytes that are there: a length the file has not is damage.
-    fn read(&mut self, start: u64, length: u64) -> Result<Vec<u8>, String> {
-        if start.checked_add(length).is_none_or(|end| end > self.length) {
-            return Err("a part of it lies behind its end".into());
-        }
-        let length = usize::try_from(length).map_err(|_| "a part of it does not fit into memory")?;
-        let mut bytes = Vec::new();
-        bytes.try_reserve_exact(length).map_err(|_| "a part of it does not fit into memory")?;
-        bytes.resize(length, 0);
-        let read = self.source.seek(SeekFrom::Start(start)).and_then(|_| self.source.read_exact(&mut bytes));
-        match read {
-            Ok(()) => Ok(bytes),
-            Err(error) if error.kind() == ErrorKind::UnexpectedEof => Err("it became shorter".into()),
-            Err(error) => Err(error.to_string()),
-        }
-    }
-}
-
-/// Of a place that values come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Shape {
-    Digits(u32),
-    Real,
-    Text,
-}
 
 /// The blocks of changes.
 pub(crate) struct Blocks {

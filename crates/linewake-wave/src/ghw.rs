@@ -13,8 +13,8 @@ use self::input::{Input, Stop};
 use crate::axis::{Axis, Step, Tick};
 use crate::bits::{Bits, Level};
 use crate::error::Error;
+use crate::head::{Common, Head};
 use crate::notes::{Notes, Oddity};
-use crate::reader::{Common, Head};
 
 /// The first bytes of a file.
 pub(crate) const MAGIC: &[u8] = b"GHDLwave\n";

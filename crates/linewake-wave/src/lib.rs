@@ -24,6 +24,7 @@ mod error;
 #[cfg(feature = "fst")]
 mod fst;
 mod ghw;
+mod head;
 mod leb128;
 mod notes;
 mod reader;
@@ -33,5 +34,6 @@ mod vcd;
 
 pub use self::bits::{Change, Level};
 pub use self::error::Error;
-pub use self::reader::{Base, Format, Reader};
+pub use self::head::Base;
+pub use self::reader::{Format, Reader};
 pub use self::variable::{LeftOut, Variable, Wire};

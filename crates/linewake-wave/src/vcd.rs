@@ -4,6 +4,7 @@ mod changes;
 mod codes;
 mod head;
 pub(crate) mod ports;
+mod words;
 
 use std::io::{self, BufRead};
 
@@ -12,8 +13,8 @@ pub(crate) use self::changes::Changes;
 use self::head::Parsed;
 use crate::axis::Axis;
 use crate::error::Error;
+use crate::head::Common;
 use crate::notes::Notes;
-use crate::reader::Common;
 use crate::text::{Text, plain};
 
 /// Reads the head.
@@ -25,25 +26,4 @@ pub(crate) fn open(name: &str, source: Box<dyn BufRead + Send>) -> Result<(Commo
     head.bits.link();
     let name = name.to_owned();
     Ok((Common { name, head, axis: Axis::new(tick), notes, segments: 1 }, Changes::new(text, codes)))
-}
-
-/// Something is wrong with the last word.
-fn wrong(name: &str, text: &Text, what: impl std::fmt::Display) -> Error {
-    Error::new(format!("{name}:{}: {what}", text.line()))
-}
-
-/// Goes on to the next word. Returns whether there is one.
-#[inline]
-fn next(name: &str, text: &mut Text) -> Result<bool, Error> {
-    text.next().map_err(|error| wrong(name, text, error))
-}
-
-/// A word as it is shown in messages.
-fn shown(word: &[u8]) -> String {
-    let text = crate::text::decoded(word);
-    let mut shown: String = text.chars().take(40).flat_map(char::escape_debug).collect();
-    if text.chars().nth(40).is_some() {
-        shown.push('…');
-    }
-    shown
 }

@@ -132,25 +132,22 @@ impl Reader<'_> {
             }
             UseTree::Group(group) => group.items.iter().for_each(|tree| self.read_use(tree, words.clone(), form)),
             UseTree::Glob(_) => self.module().globs.push(words),
-            UseTree::Name(name) => {
-                if name.ident != "self" {
-                    words.push(name.ident.unraw().to_string());
-                }
-                self.read_name(words.last().cloned(), words, &name.ident, form);
-            }
-            UseTree::Rename(rename) => {
-                if rename.ident != "self" {
-                    words.push(rename.ident.unraw().to_string());
-                }
-                self.read_name(Some(rename.rename.unraw().to_string()), words, &rename.ident, form);
-            }
+            UseTree::Name(name) => self.read_name(words, &name.ident, &name.ident, form),
+            UseTree::Rename(rename) => self.read_name(words, &rename.ident, &rename.rename, form),
         }
     }
 
-    fn read_name(&mut self, name: Option<String>, words: Words, at: &Ident, form: Form) {
-        self.mention(words.clone(), line(at), form);
-        if let Some(name) = name.filter(|name| name != "_") {
-            self.module().names.push((name, Named::Use(words)));
+    fn read_name(&mut self, mut words: Words, name: &Ident, renamed: &Ident, form: Form) {
+        if name == "self" {
+            // A module: what is taken from it is mentioned by itself.
+            let own = if name == renamed { words.last().cloned() } else { Some(renamed.unraw().to_string()) };
+            self.module().names.extend(own.map(|own| (own, Named::Use(words))));
+            return;
+        }
+        words.push(name.unraw().to_string());
+        self.mention(words.clone(), line(name), form);
+        if renamed != "_" {
+            self.module().names.push((renamed.unraw().to_string(), Named::Use(words)));
         }
     }
 

@@ -4,8 +4,11 @@ use std::io::{self, BufRead as _, Read};
 
 use csv_core::Reader;
 
-use super::HEAD;
 use crate::source::Source;
+
+/// The columns. What a later version adds comes behind them.
+pub(crate) const HEAD: [&str; 10] =
+    ["timestamp_ns", "chip", "offset", "name", "event", "level", "seqno", "line_seqno", "overflowed", "merged"];
 
 /// A longer row is none.
 const MOST_BYTES: usize = 1 << 16;

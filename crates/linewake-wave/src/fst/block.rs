@@ -1,7 +1,7 @@
 //! A block of changes: stamps, and for each watched source its values.
 
+use super::file::{Bytes, File, Part, Shape, kind};
 use super::unpack::{self, LARGEST};
-use super::{Bytes, File, Part, Shape, kind};
 use crate::bits::{Bits, Level};
 use crate::vcd::ports;
 

@@ -1,8 +1,8 @@
 //! The names of variables, in their scopes.
 
-use super::{Bytes, Shape};
+use super::file::{Bytes, Shape};
 use crate::declare::{Declared, unescaped};
-use crate::reader::Head;
+use crate::head::Head;
 use crate::text::decoded;
 
 /// The words for the types of variables, by their numbers.

@@ -3,7 +3,7 @@
 use lz4_flex::block::decompress_into;
 use miniz_oxide::inflate::{decompress_to_vec_with_limit, decompress_to_vec_zlib_with_limit};
 
-use super::{Bytes, File, Part, Shape, kind};
+use super::file::{Bytes, File, Part, Shape, kind};
 
 /// Nothing is larger when it is unpacked.
 pub(super) const LARGEST: u64 = 1 << 28;

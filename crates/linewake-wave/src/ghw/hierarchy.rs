@@ -3,7 +3,7 @@
 use super::input::{Input, Stop};
 use super::types::{Known, Type, Types};
 use crate::declare::{Declared, unescaped};
-use crate::reader::Head;
+use crate::head::Head;
 use crate::variable::Scope;
 
 /// So many elements are looked at: more than any design has.

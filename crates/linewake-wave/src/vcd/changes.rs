@@ -4,12 +4,13 @@ use std::collections::HashMap;
 
 use super::codes::Codes;
 use super::head::{self, COMMANDS};
-use super::{next, ports, shown, wrong};
+use super::ports;
+use super::words::{next, shown, wrong};
 use crate::axis::{Stamp, Step};
 use crate::bits::Level;
 use crate::error::Error;
+use crate::head::Common;
 use crate::notes::Oddity;
-use crate::reader::Common;
 use crate::text::Text;
 
 /// A comment that is longer has no end.

@@ -1,12 +1,12 @@
 //! What is before the changes: definitions.
 
 use super::codes::Codes;
-use super::{next, shown, wrong};
+use super::words::{next, shown, wrong};
 use crate::axis::Tick;
 use crate::declare::{Declared, range_of, unescaped};
 use crate::error::Error;
+use crate::head::{Base, Head};
 use crate::notes::{Notes, Oddity};
-use crate::reader::{Base, Head};
 use crate::text::{Text, decoded};
 use crate::variable::Scope;
 

@@ -1,0 +1,231 @@
+//! What tests need of the machine they run on, whether it is there, and how it is installed.
+
+use std::env;
+use std::error::Error;
+use std::fmt::Write as _;
+
+use crate::command::CommandLine;
+use crate::run::Run;
+use crate::wine;
+
+/// The target of Windows programs.
+pub(crate) const WINDOWS: &str = "x86_64-pc-windows-gnu";
+
+/// Something a stage cannot do without.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Need {
+    /// A component of the pinned toolchain.
+    Component(&'static str),
+    /// The standard library of a target, for the pinned toolchain.
+    Target(&'static str),
+    /// The compiler of this version, for this system and for Windows.
+    Compiler(&'static str),
+    /// Any nightly toolchain with Miri and the sources Miri builds std from.
+    Miri,
+    /// Any nightly toolchain, and cargo-fuzz.
+    Fuzz,
+    /// The compiler and linker for Windows.
+    Mingw,
+    /// A 64-bit Wine.
+    Wine,
+    /// The machine that the virtual machine is.
+    Qemu,
+    /// A compiler for the guest's kernel.
+    Gcc,
+    /// What counts instructions.
+    Valgrind,
+    /// What reads waveforms as PulseView does.
+    Sigrok,
+}
+
+impl Need {
+    /// The Debian packages that provide it; none if rustup does.
+    fn packages(self) -> &'static [&'static str] {
+        match self {
+            Need::Mingw => &["gcc-mingw-w64-x86-64"],
+            Need::Wine => &["wine", "wine64"],
+            Need::Qemu => &["qemu-system-x86"],
+            Need::Gcc => &["gcc"],
+            Need::Valgrind => &["valgrind"],
+            Need::Sigrok => &["sigrok-cli"],
+            Need::Component(_) | Need::Target(_) | Need::Compiler(_) | Need::Miri | Need::Fuzz => &[],
+        }
+    }
+}
+
+/// Installs what is missing, if this user may. Returns the names of what was
+/// installed, empty if nothing was missing.
+pub(crate) fn provide(needs: &[Need]) -> Result<String, Box<dyn Error>> {
+    let missing = Missing::among(needs);
+    let installs = missing.installs()?;
+    if installs.is_empty() {
+        return Ok(String::new());
+    }
+    let names = missing.names();
+    if !may_install() {
+        let mut message = format!("missing: {names}\n\nInstall it and try again:\n\n");
+        for install in &installs {
+            writeln!(message, "    {install}")?;
+        }
+        message.push_str("\n(As root, or with CI=true, `cargo xtask setup` runs this itself.)");
+        return Err(message.into());
+    }
+    let run = Run::start("setup")?;
+    for install in &installs {
+        let mut outcome = run.command(install);
+        if outcome.is_err() && missing.apt_get().as_ref() == Some(install) {
+            // A new machine has no package lists, or old ones.
+            outcome = run.command(&apt_get("update")).and_then(|()| run.command(install));
+        }
+        outcome.map_err(|failure| run.explain(&failure))?;
+    }
+    let still = Missing::among(needs).names();
+    if still.is_empty() { Ok(names) } else { Err(format!("installed, but still not found: {still}").into()) }
+}
+
+/// What is missing and cannot be installed by this user, as "needs …".
+pub(crate) fn cannot_install(needs: &[Need]) -> Option<String> {
+    let missing = Missing::among(needs);
+    let names = missing.names();
+    (!names.is_empty() && !may_install()).then(|| format!("needs {names}: `cargo xtask setup` as root installs it"))
+}
+
+/// The needs this machine does not meet, each once.
+struct Missing(Vec<Need>);
+
+impl Missing {
+    fn among(needs: &[Need]) -> Self {
+        let components = rustup("component list --installed");
+        let targets = rustup("target list --installed");
+        // "rustfmt-x86_64-unknown-linux-gnu"
+        let component =
+            |list: &str, name: &str| list.lines().any(|line| line == name || line.starts_with(&format!("{name}-")));
+        let mut missing = Vec::new();
+        for &need in needs {
+            let here = match need {
+                Need::Component(name) => component(&components, name),
+                Need::Target(name) => targets.lines().any(|line| line == name),
+                Need::Compiler(version) => rustup(&format!("target list --installed --toolchain {version}"))
+                    .lines()
+                    .any(|line| line == WINDOWS),
+                Need::Miri => {
+                    let nightly = rustup("component list --installed --toolchain nightly");
+                    component(&nightly, "miri") && component(&nightly, "rust-src")
+                }
+                Need::Fuzz => CommandLine::new("cargo +nightly fuzz --version").read().is_some(),
+                Need::Mingw => CommandLine::new("x86_64-w64-mingw32-gcc --version").read().is_some(),
+                Need::Wine => wine::programs().is_some(),
+                Need::Qemu => CommandLine::new("qemu-system-x86_64 --version").read().is_some(),
+                Need::Gcc => CommandLine::new("gcc --version").read().is_some(),
+                Need::Valgrind => CommandLine::new("valgrind --version").read().is_some(),
+                Need::Sigrok => CommandLine::new("sigrok-cli --version").read().is_some(),
+            };
+            if !here && !missing.contains(&need) {
+                missing.push(need);
+            }
+        }
+        Self(missing)
+    }
+
+    /// The commands that install them all.
+    fn installs(&self) -> Result<Vec<CommandLine>, Box<dyn Error>> {
+        let mut installs = Vec::new();
+        if let Some(apt_get) = self.apt_get() {
+            if CommandLine::new("apt-get --version").read().is_none() {
+                return Err(format!(
+                    "missing: {}; xtask knows only Debian's packages, please install it by hand",
+                    self.names()
+                )
+                .into());
+            }
+            installs.push(apt_get);
+        }
+        let rustup = |subcommand: &str, names: Vec<&str>| {
+            (!names.is_empty()).then(|| CommandLine::new(&format!("rustup {subcommand} {}", names.join(" "))))
+        };
+        installs.extend(rustup("component add", self.components()));
+        installs.extend(rustup("target add", self.targets()));
+        for version in self.compilers() {
+            let install = CommandLine::new("rustup toolchain install --profile minimal").args(version);
+            installs.push(install.args("--target").args(WINDOWS));
+        }
+        if self.0.contains(&Need::Miri) {
+            installs.push(CommandLine::new("rustup toolchain install nightly --profile minimal -c miri -c rust-src"));
+        }
+        if self.0.contains(&Need::Fuzz) {
+            installs.push(CommandLine::new("rustup toolchain install nightly --profile minimal"));
+            installs.push(CommandLine::new("cargo +nightly install cargo-fuzz --locked"));
+        }
+        Ok(installs)
+    }
+
+    fn apt_get(&self) -> Option<CommandLine> {
+        let packages = self.packages();
+        (!packages.is_empty()).then(|| apt_get("install --yes --no-install-recommends").args(&packages.join(" ")))
+    }
+
+    fn packages(&self) -> Vec<&'static str> {
+        self.0.iter().flat_map(|need| need.packages().to_vec()).collect()
+    }
+
+    fn components(&self) -> Vec<&'static str> {
+        self.0
+            .iter()
+            .filter_map(|need| match need {
+                Need::Component(name) => Some(*name),
+                _ => None,
+            })
+            .collect()
+    }
+
+    fn targets(&self) -> Vec<&'static str> {
+        self.0
+            .iter()
+            .filter_map(|need| match need {
+                Need::Target(name) => Some(*name),
+                _ => None,
+            })
+            .collect()
+    }
+
+    fn compilers(&self) -> impl Iterator<Item = &'static str> {
+        self.0.iter().filter_map(|need| match need {
+            Need::Compiler(version) => Some(*version),
+            _ => None,
+        })
+    }
+
+    fn names(&self) -> String {
+        let mut names = self.packages();
+        names.extend(self.components());
+        names.extend(self.targets());
+        let compilers: Vec<_> = self.compilers().map(|version| format!("Rust {version}")).collect();
+        names.extend(compilers.iter().map(String::as_str));
+        if self.0.contains(&Need::Miri) {
+            names.push("nightly with Miri");
+        }
+        if self.0.contains(&Need::Fuzz) {
+            names.push("cargo-fuzz with nightly");
+        }
+        names.join(", ")
+    }
+}
+
+/// What rustup lists; empty if it lists nothing.
+fn rustup(arguments: &str) -> String {
+    CommandLine::new("rustup").args(arguments).read().unwrap_or_default()
+}
+
+fn apt_get(arguments: &str) -> CommandLine {
+    let command = if root() { "env" } else { "sudo env" };
+    CommandLine::new(command).args("DEBIAN_FRONTEND=noninteractive apt-get --quiet").args(arguments)
+}
+
+/// Installing is expected of a test machine, and a surprise on a person's.
+fn may_install() -> bool {
+    root() || env::var("CI").is_ok_and(|value| value == "true")
+}
+
+fn root() -> bool {
+    cfg!(unix) && CommandLine::new("id -u").read().is_some_and(|id| id.trim() == "0")
+}
