@@ -116,7 +116,15 @@ impl<Out: Output + ?Sized> Call<Out> {
     /// # Errors
     /// What the driver says; [`ErrorKind::Truncated`] when it wrote no whole record; [`ErrorKind::Deadlock`], with the
     /// call cancelled, when this is the thread that would have to dispatch the completion.
-    pub fn wait(mut self) -> Result<Reply<Out>, Error> {
+    #[inline]
+    pub fn wait(self) -> Result<Reply<Out>, Error> {
+        match self.state {
+            State::Submitted(pending) if !pending.has_to_wait() => pending.take_here(),
+            _ => self.wait_for_it(),
+        }
+    }
+
+    fn wait_for_it(mut self) -> Result<Reply<Out>, Error> {
         if !self.is_pending() {
             return self.take();
         }
@@ -250,7 +258,7 @@ impl<Out: Output + ?Sized> Call<Out> {
 
     /// Whether there is something to wait for.
     fn is_pending(&self) -> bool {
-        matches!(&self.state, State::Submitted(pending) if !pending.is_complete() || pending.is_preceded())
+        matches!(&self.state, State::Submitted(pending) if pending.has_to_wait())
     }
 
     fn deadlock(&self) -> Option<Error> {
@@ -292,11 +300,7 @@ impl<Out: Output + ?Sized> Call<Out> {
     /// The result of a call that is not pending any more.
     fn take(&mut self) -> Result<Reply<Out>, Error> {
         match std::mem::replace(&mut self.state, State::Refused(None)) {
-            // In the child of a fork the result is its parent's, and so may be who holds its locks.
-            State::Submitted(pending) => match pending.inherited() {
-                Some(error) => Err(error),
-                None => pending.take(),
-            },
+            State::Submitted(pending) => pending.take_here(),
             State::Refused(Some(refusal)) => Err(refusal.error),
             State::Refused(None) => Err(Error::new(ErrorKind::InvalidInput, Operation::Poll)
                 .hint("the call's result was taken before; do not poll a future again after it was ready")),
@@ -339,14 +343,24 @@ impl Pending {
         self.slot().machine.is_complete()
     }
 
+    /// Whether there is something to wait for.
+    #[inline]
+    fn has_to_wait(&self) -> bool {
+        !self.is_complete() || self.is_preceded()
+    }
+
     /// Whether a read before it was given up, and is not over: what that one brings comes first. Whoever dispatches does
     /// not wait for that.
+    #[inline]
     pub(crate) fn is_preceded(&self) -> bool {
-        let unread = &self.device.unread;
-        unread.any()
-            && self.what() == STREAM_READ
+        self.device.unread.any() && self.is_preceded_by_some()
+    }
+
+    #[inline(never)]
+    fn is_preceded_by_some(&self) -> bool {
+        self.what() == STREAM_READ
             && !self.was_cancelled()
-            && unread.is_preceded(self.slot().place())
+            && self.device.unread.is_preceded(self.slot().place())
             && !self.device.port.is_dispatched_here()
     }
 
@@ -379,7 +393,12 @@ impl Pending {
 
     /// In the child of a fork, the error of a call that its parent waits for.
     pub(crate) fn inherited(&self) -> Option<Error> {
-        self.device.port.is_inherited().then(|| port::inherited(self.what()).on(&self.device.name))
+        self.device.port.is_inherited().then(|| self.inherited_error())
+    }
+
+    #[cold]
+    fn inherited_error(&self) -> Error {
+        port::inherited(self.what()).on(&self.device.name)
     }
 
     pub(crate) fn deadlock(&self) -> Option<Error> {
@@ -412,7 +431,14 @@ impl Pending {
         unsafe { raw::reply(port, slot, name, operation, ended) }
     }
 
+    /// [`take`](Self::take); in the child of a fork the result is its parent's, and so may be who holds its locks.
+    #[inline]
+    fn take_here<Out: Output + ?Sized>(self) -> Result<Reply<Out>, Error> {
+        if self.device.port.is_inherited() { Err(self.inherited_error()) } else { self.take() }
+    }
+
     /// The result, once it is published.
+    #[inline]
     fn take<Out: Output + ?Sized>(mut self) -> Result<Reply<Out>, Error> {
         let operation = std::mem::replace(&mut self.operation, InFlight::NONE);
         let (port, name) = (&self.device.port, &self.device.name);
@@ -469,6 +495,7 @@ impl Pending {
 ///
 /// # Safety
 /// The result is published, and the caller owns the operation, which has this slot.
+#[inline]
 unsafe fn published<Out: Output + ?Sized>(
     port: &Arc<port::Inner>,
     slot: &Slot,
@@ -478,17 +505,34 @@ unsafe fn published<Out: Output + ?Sized>(
     // SAFETY: the caller's promise.
     let ended = unsafe { slot.status() };
     if ended.0 == Status::CANCELLED && slot.machine.is_overdue() {
-        let error = Error::new(ErrorKind::TimedOut, slot.operation()).on(name);
-        port.release_slot(slot, operation);
-        return Err(error);
+        return Err(timed_out(port, slot, name, operation));
     }
     device::finish(port, slot, name, operation, ended)
 }
 
+/// The error of an operation that was cancelled because its time was over. Releases its slot.
+#[cold]
+fn timed_out(port: &port::Inner, slot: &Slot, name: &Arc<str>, operation: InFlight) -> Error {
+    let error = Error::new(ErrorKind::TimedOut, slot.operation()).on(name);
+    port.release_slot(slot, operation);
+    error
+}
+
 impl Drop for Pending {
+    #[inline]
     fn drop(&mut self) {
+        if self.operation != InFlight::NONE {
+            self.leave();
+        }
+    }
+}
+
+impl Pending {
+    /// The owner leaves, without the result.
+    #[inline(never)]
+    fn leave(&mut self) {
         // In the child of a fork the operation is its parent's; and a thread that is not there may hold its locks.
-        if self.operation == InFlight::NONE || self.device.port.is_inherited() {
+        if self.device.port.is_inherited() {
             return;
         }
         let slot = self.slot();

@@ -1423,6 +1423,7 @@ pub(crate) fn failure(slot: &Slot, operation: InFlight, what: Operation, status:
 }
 
 /// Turns a finished operation, which belongs to the caller, into its reply. Releases its slot, or keeps it in the reply.
+#[inline]
 pub(crate) fn finish<Out: Output + ?Sized>(
     port: &Arc<port::Inner>,
     slot: &Slot,
@@ -1430,38 +1431,51 @@ pub(crate) fn finish<Out: Output + ?Sized>(
     operation: InFlight,
     (status, information): (Status, usize),
 ) -> Result<Reply<Out>, Error> {
-    // Before the release: then the slot is somebody else's.
-    let what = slot.operation();
-    let end_of_file = status == Status::END_OF_FILE && matches!(what, Operation::Read { .. });
-    let information = if end_of_file { 0 } else { information };
-    let fail = || failure(slot, operation, what, status, name);
-    if status.is_error() && !end_of_file {
-        let error = fail();
-        port.release_slot(slot, operation);
-        return Err(error);
-    }
-    if status.is_warning() && status != Status::BUFFER_OVERFLOW {
-        // SAFETY: the operation is finished and the caller's, and is released after this.
-        let error = fail().keeping(unsafe { slot.output(information) });
-        port.release_slot(slot, operation);
-        return Err(error);
-    }
-    if slot.is_whole_write() {
-        // SAFETY: the operation is finished and the caller's.
-        let given = unsafe { slot.memory() }.input_len;
-        if information < given as usize {
-            port.release_slot(slot, operation);
-            let error = Error::new(ErrorKind::Truncated, what).on(name);
-            return Err(error.hint(format!("{information} of {given} bytes were written")));
+    let mut information = information;
+    if status != Status::SUCCESS || slot.is_whole_write() {
+        // Before the release: then the slot is somebody else's.
+        match objection(slot, name, operation, status, information) {
+            Some(error) => {
+                port.release_slot(slot, operation);
+                return Err(error);
+            }
+            None if status == Status::END_OF_FILE => information = 0,
+            None => {}
         }
     }
+    let what = slot.operation();
     match Out::take(Done { port, slot, operation, information: len_of(what, information) }) {
         Ok(held) => Ok(Reply::new(held, status, information)),
         Err(bytes) => Err(truncated(what, name, &bytes)),
     }
 }
 
+/// Why a finished operation, which belongs to the caller, is no success.
+#[inline(never)]
+fn objection(slot: &Slot, name: &Arc<str>, operation: InFlight, status: Status, information: usize) -> Option<Error> {
+    let what = slot.operation();
+    let fail = || failure(slot, operation, what, status, name);
+    if status.is_error() {
+        let end_of_file = status == Status::END_OF_FILE && matches!(what, Operation::Read { .. });
+        return (!end_of_file).then(fail);
+    }
+    if status.is_warning() && status != Status::BUFFER_OVERFLOW {
+        // SAFETY: the operation is finished and the caller's, and is released after this.
+        return Some(fail().keeping(unsafe { slot.output(information) }));
+    }
+    if slot.is_whole_write() {
+        // SAFETY: the operation is finished and the caller's.
+        let given = unsafe { slot.memory() }.input_len;
+        if information < given as usize {
+            let error = Error::new(ErrorKind::Truncated, what).on(name);
+            return Some(error.hint(format!("{information} of {given} bytes were written")));
+        }
+    }
+    None
+}
+
 /// How many bytes of the output there are, by the byte count.
+#[inline]
 pub(crate) fn len_of(what: Operation, information: usize) -> usize {
     match what {
         // The argument comes back whole; the information is what `ioctl(2)` returned.

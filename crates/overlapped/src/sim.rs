@@ -420,13 +420,18 @@ impl Raw {
 
     #[inline]
     fn write(&mut self, bytes: &[u8]) -> usize {
-        // SAFETY: as above.
-        let (output, written) = unsafe { (self.memory().output(), self.slot().information()) };
-        let room = output.get_mut(written..).unwrap_or_default();
-        let count = bytes.len().min(room.len());
-        room[..count].copy_from_slice(&bytes[..count]);
-        self.note(written + count);
-        count
+        let slot = self.slot();
+        // SAFETY: this is the kernel's side of the operation in flight; until the packet only this value reaches the
+        // output.
+        unsafe {
+            let (output, written) = (slot.memory().output(), slot.information());
+            let room = output.get_mut(written..).unwrap_or_default();
+            let count = bytes.len().min(room.len());
+            room[..count].copy_from_slice(&bytes[..count]);
+            // What a completion will report.
+            slot.set_status(Status::PENDING, written + count);
+            count
+        }
     }
 
     /// What a completion will report.
@@ -436,24 +441,20 @@ impl Raw {
         unsafe { self.slot().set_status(Status::PENDING, information) };
     }
 
+    /// The final status, with the count of the bytes written so far if that is to be reported, or another one.
     #[inline]
-    fn end(&mut self, status: Status, information: usize) {
-        // A driver that says so of a request that it gives back has a fault, and has not answered.
-        let unanswered = (Status::DRIVER_INTERNAL_ERROR, 0);
-        let (status, information) = if status == Status::PENDING { unanswered } else { (status, information) };
+    fn end(&mut self, status: Status, information: Option<usize>) {
+        let slot = self.slot();
         // SAFETY: this is the kernel's side of the operation in flight.
-        unsafe { self.slot().set_status(status, information) };
-    }
-
-    #[inline]
-    fn information(&self, status: Status) -> usize {
-        // SAFETY: this is the kernel's side of the operation in flight.
-        if status.is_error() { 0 } else { unsafe { self.slot().information() } }
-    }
-
-    #[inline]
-    fn post(&self) {
-        self.port.queue().post(self.operation.token());
+        unsafe {
+            match (status, information) {
+                // A driver that says so of a request that it gives back has a fault, and has not answered.
+                (Status::PENDING, _) => slot.set_status(Status::DRIVER_INTERNAL_ERROR, 0),
+                (_, Some(information)) => slot.set_status(status, information),
+                (_, None) if status.is_error() => slot.set_status(status, 0),
+                (_, None) => slot.set_status(status, slot.information()),
+            }
+        }
     }
 }
 
@@ -463,16 +464,19 @@ impl Drop for Raw {
         if self.operation == InFlight::NONE {
             return;
         }
+        let slot = self.slot();
         // SAFETY: this is the kernel's side of the operation in flight.
-        let (mut status, _) = unsafe { self.slot().status() };
-        if status == Status::PENDING {
-            status = Status::DRIVER_INTERNAL_ERROR;
-            self.end(status, 0);
+        unsafe {
+            let (mut status, _) = slot.status();
+            if status == Status::PENDING {
+                status = Status::DRIVER_INTERNAL_ERROR;
+                slot.set_status(status, 0);
+            }
+            if status.is_error() {
+                slot.set_nothing();
+            }
         }
-        if status.is_error() {
-            self.slot().set_nothing();
-        }
-        self.post();
+        self.port.queue().post(self.operation.token());
     }
 }
 
@@ -623,9 +627,9 @@ shared_by_requests!(Pended);
 impl Request {
     /// Ends it at once. A success or a warning reports the bytes written so far.
     #[inline]
-    pub fn complete(self, status: Status) -> Outcome {
-        let information = self.0.information(status);
-        self.lie(status, information)
+    pub fn complete(mut self, status: Status) -> Outcome {
+        self.0.end(status, None);
+        Outcome(Some(self.0))
     }
 
     /// Keeps it for later, as a driver that marks its IRP pending does.
@@ -647,7 +651,7 @@ impl Request {
     /// ```
     #[inline]
     pub fn lie(mut self, status: Status, information: usize) -> Outcome {
-        self.0.end(status, information);
+        self.0.end(status, Some(information));
         Outcome(Some(self.0))
     }
 }
@@ -655,9 +659,8 @@ impl Request {
 impl Pended {
     /// Completes it. A success or a warning reports the bytes written so far.
     #[inline]
-    pub fn complete(self, status: Status) {
-        let information = self.0.information(status);
-        self.lie(status, information);
+    pub fn complete(mut self, status: Status) {
+        self.0.end(status, None);
     }
 
     /// A fault: completes it with a byte count that may be anything.
@@ -680,7 +683,7 @@ impl Pended {
     /// ```
     #[inline]
     pub fn lie(mut self, status: Status, information: usize) {
-        self.0.end(status, information);
+        self.0.end(status, Some(information));
     }
 
     /// A fault: completes it twice.

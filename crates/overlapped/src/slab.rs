@@ -228,9 +228,8 @@ impl<W> Slot<W> {
         };
         let is_whole = output_len == WHOLE && matches!(what, Operation::Write { offset: None });
         let output_len = if is_whole { 0 } else { output_len };
-        let need = (input.len().checked_next_multiple_of(alignment(output_len as usize)))
-            .and_then(|start| start.checked_add(output_len as usize));
-        let Some(need) = need else {
+        let Some(need) = behind(input.len(), output_len).and_then(|start| start.checked_add(output_len as usize))
+        else {
             return false;
         };
         // SAFETY: the caller owns the slot, so nobody else touches the cells; the kernel has no operation in it.
@@ -308,6 +307,7 @@ impl<W> Slot<W> {
     }
 
     /// Whether it is a write of which a part is an error.
+    #[inline]
     pub(crate) fn is_whole_write(&self) -> bool {
         self.what.load(Relaxed) == WRITE | ALL
     }
@@ -341,7 +341,8 @@ impl<W> Slot<W> {
                 return Memory { io_status: self.io_status(), input, input_len, output, output_len };
             }
             let (input_len, output_len) = (*self.input_len.get(), *self.output_len.get());
-            let offset = (input_len as usize).next_multiple_of(alignment(output_len as usize));
+            // `prepare` has found that there is room.
+            let offset = behind(input_len as usize, output_len).unwrap_or(0);
             let start = if offset + output_len as usize <= INLINE {
                 self.inline()
             } else {
@@ -500,6 +501,14 @@ impl<W> Slot<W> {
     }
 }
 
+/// Where an output begins that lies behind an input of so many bytes. An alignment is a power of two: a division, which the
+/// compiler would make of it, takes as long as an atomic step or two.
+#[inline]
+fn behind(input_len: usize, output_len: u32) -> Option<usize> {
+    let mask = alignment(output_len as usize) - 1;
+    input_len.checked_add(mask).map(|len| len & !mask)
+}
+
 /// In place of a read's number: the result was taken.
 const TAKEN: u64 = u64::MAX;
 /// With a read's number: it brings no bytes.
@@ -507,6 +516,7 @@ const NOTHING: u64 = 1 << 63;
 /// With a read's number: it was given others' bytes, whose place is in [`Slot::place`] and [`Slot::started`].
 const GIVEN: u64 = 1 << 62;
 /// Now, in [`UNIT`]s.
+#[inline]
 fn now() -> u32 {
     (crate::sys::ticks() / UNIT) as u32
 }

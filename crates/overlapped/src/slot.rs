@@ -266,6 +266,11 @@ impl<W> Machine<W> {
     #[inline]
     pub(crate) fn release(&self, of: Generation) -> Option<Recycle> {
         let mut word = self.word.load(Acquire);
+        // Complete, and no canceller at work: nobody but the owner changes the word, so that a plain store will do.
+        if word & (PHASE | PINNED) == COMPLETE {
+            self.word.store(Self::after(of), Release);
+            return Some(Self::recycle(of));
+        }
         loop {
             debug_assert_eq!(generation(word), of);
             let pinned = word & PINNED != 0;

@@ -27,6 +27,7 @@ const LOOKS: usize = 8;
 /// What a buffer of this length begins at a multiple of. 512 bytes and more are aligned to their length, rounded down to
 /// a power of two, and to 4096 at most: so unbuffered reads and writes (O_DIRECT, FILE_FLAG_NO_BUFFERING), whose lengths
 /// are multiples of the sector, begin at one.
+#[inline]
 pub(super) const fn alignment(len: usize) -> usize {
     if len < 512 {
         ALIGN
