@@ -6,6 +6,8 @@ use std::fmt;
 use std::future::Future;
 use std::mem::ManuallyDrop;
 use std::pin::pin;
+#[cfg(windows)]
+use std::sync::OnceLock;
 use std::sync::atomic::{
     AtomicBool, AtomicU64, AtomicUsize,
     Ordering::{Relaxed, SeqCst},
@@ -375,12 +377,23 @@ impl Port {
     /// [`ErrorKind::Other`] when the system has no memory for it.
     #[cfg(windows)]
     pub fn system_pool() -> Result<Self, Error> {
-        crate::sys::pin_module();
-        let make = || {
-            let queue = Queue::pool().map_err(|code| Error::from_code(code, Operation::Port))?;
-            Ok(Inner::with(queue, false))
+        /// It is never dropped, so that a thread of the pool always finds it.
+        static POOL: OnceLock<Arc<Inner>> = OnceLock::new();
+        static MAKING: Mutex<()> = Mutex::new(());
+        let wait_once = || {
+            if let Some(port) = POOL.get() {
+                port.dispatch(None, Whose::All);
+            }
         };
-        crate::sys::windows::pool::port(make).map(Self::of)
+        let _making = lock(&MAKING);
+        if let Some(made) = POOL.get() {
+            return Ok(Self::of(made.clone()));
+        }
+        crate::sys::pin_module();
+        let queue = Queue::pool(wait_once).map_err(|code| Error::from_code(code, Operation::Port))?;
+        let port = POOL.get_or_init(|| Inner::with(queue, false));
+        port.queue.hand_over();
+        Ok(Self::of(port.clone()))
     }
 
     /// A port without a thread: somebody must [`poll`](Self::poll) it.

@@ -5,7 +5,7 @@ mod file;
 pub(crate) mod interface;
 mod loans;
 mod object;
-pub(crate) mod pool;
+mod pool;
 mod queue;
 
 pub(crate) use event::Event;

@@ -8,12 +8,18 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use super::process::PerProcess;
-use super::source::Source;
+use super::queue::Queue;
 use crate::port;
 
 static FILES: PerProcess<Files> = PerProcess::new();
 
-type Job = (Arc<Source>, Arc<port::Inner>);
+/// A file that is always ready.
+pub(super) trait AlwaysReady: Send + Sync {
+    /// Makes the system calls of all that waits for it.
+    fn serve(&self, queue: &Queue);
+}
+
+type Job = (Arc<dyn AlwaysReady>, Arc<port::Inner>);
 
 #[derive(Default)]
 struct Files {
@@ -40,14 +46,14 @@ impl Files {
 }
 
 /// Has the thread serve what waits for this file. Returns false when it cannot be started.
-pub(super) fn serve(source: Arc<Source>, port: Arc<port::Inner>) -> bool {
+pub(super) fn serve(source: Arc<dyn AlwaysReady>, port: Arc<port::Inner>) -> bool {
     let files = FILES.get();
     let mut state = files.state.lock().unwrap_or_else(PoisonError::into_inner);
     if !state.started {
         let run = move || {
             loop {
                 let (source, port) = files.take();
-                source.serve_always(port.queue());
+                source.serve(port.queue());
             }
         };
         state.started = super::spawn("overlapped-files", run).is_ok();

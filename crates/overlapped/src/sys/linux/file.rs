@@ -11,9 +11,10 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
 
 use super::flag;
+use super::kind::Ended;
 use super::kind::{Kind, is_hung_up};
 use super::source::{Attempt, Lane, Source, close};
-use super::transfer::{Ended, Transfer, ioctl};
+use super::transfer::{Transfer, ioctl};
 use crate::device::Backend;
 use crate::port::{self, Slot};
 use crate::unread::StreamKind;
@@ -92,7 +93,7 @@ fn assemble(port: &Port, name: Arc<str>, fd: OwnedFd, what: Operation) -> Result
         };
         let source = if can_wait {
             let source = Arc::new(Source::new(id, fd, adopted, None));
-            queue.insert(source.clone());
+            queue.insert(id, source.clone());
             source
         } else {
             let port = Arc::downgrade(&port.inner);

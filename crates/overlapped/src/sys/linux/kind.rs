@@ -8,9 +8,11 @@ use rustix::io::Errno;
 use rustix::net::SocketType;
 use rustix::termios::LocalModes;
 
-use super::transfer::Ended;
 use crate::Status;
 use crate::unread::StreamKind;
+
+/// How an operation ended, and its byte count.
+pub(super) type Ended = (Status, usize);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {

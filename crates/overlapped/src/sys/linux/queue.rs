@@ -20,15 +20,41 @@ use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
 use rustix::io::Errno;
 
 use super::process;
-use super::source::Source;
 use crate::{ErrorCode, Status};
 
 /// The bell's number in the epoll set. Those of devices start at 1 and are never used again, so that an event that was
 /// fetched before its file was closed means nobody, whatever has the file's descriptor by then.
 const BELL: u64 = 0;
 
+/// A file that can be waited for.
+pub(super) trait Waited: Send + Sync {
+    /// It is ready: makes the system calls of what waits for it, and says what is over.
+    fn serve(&self, queue: &Queue, ready: epoll::EventFlags, over: &mut Over<'_>);
+}
+
+/// The tokens of operations that are over, as many as there is room for.
+pub(super) struct Over<'a> {
+    queue: &'a Queue,
+    tokens: &'a mut [u64],
+    count: usize,
+}
+
+impl Over<'_> {
+    #[inline]
+    pub(super) fn push(&mut self, token: u64) {
+        match self.tokens.get_mut(self.count) {
+            Some(free) => {
+                *free = token;
+                self.count += 1;
+            }
+            // A file that ended a read and a write in one event took another's room.
+            None => self.queue.post(token),
+        }
+    }
+}
+
 /// The files of a port, by number.
-type Sources = HashMap<u64, Arc<Source>, BuildHasherDefault<Spread>>;
+type Sources = HashMap<u64, Arc<dyn Waited>, BuildHasherDefault<Spread>>;
 
 /// Numbers that are counted up need no better hash, and it is wanted for each event.
 #[derive(Default)]
@@ -165,22 +191,15 @@ impl Queue {
         let room = &mut events[..tokens.len()];
         // An error is a signal's interruption.
         let Ok((events, _)) = epoll::wait(&self.epoll, room, timeout.map(timespec).as_ref()) else { return 0 };
-        let mut count = 0;
+        let mut over = Over { queue: self, tokens, count: 0 };
         for event in events {
             // An event of a file that was closed meanwhile finds nothing.
             let source = self.sources().get(&event.data.u64()).cloned();
             if let Some(source) = source {
-                source.serve(self, event.flags, |token| match tokens.get_mut(count) {
-                    Some(free) => {
-                        *free = token;
-                        count += 1;
-                    }
-                    // A file that ended a read and a write in one event took another's room.
-                    None => self.post(token),
-                });
+                source.serve(self, event.flags, &mut over);
             }
         }
-        count
+        over.count
     }
 
     /// Takes a file in. Returns whether it can be waited for: regular files, disks and some devices are always ready,
@@ -193,8 +212,8 @@ impl Queue {
         }
     }
 
-    pub(super) fn insert(&self, source: Arc<Source>) {
-        self.sources().insert(source.key, source);
+    pub(super) fn insert(&self, key: u64, source: Arc<dyn Waited>) {
+        self.sources().insert(key, source);
     }
 
     pub(super) fn remove(&self, key: u64) {

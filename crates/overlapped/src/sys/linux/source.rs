@@ -19,10 +19,11 @@ use rustix::event::PollFlags;
 use rustix::event::epoll::EventFlags;
 use rustix::io::Errno;
 
-use super::kind::{Kind, has_lines, how_many, is_hung_up, is_ready, polled};
-use super::queue::Queue;
-use super::transfer::{Ended, Ran, Transfer};
-use super::{always, flag};
+use super::always::{self, AlwaysReady};
+use super::flag;
+use super::kind::{Ended, Kind, has_lines, how_many, is_hung_up, is_ready, polled};
+use super::queue::{Over, Queue, Waited};
+use super::transfer::{Ran, Transfer};
 use crate::Status;
 use crate::linux::Interest;
 use crate::port;
@@ -238,22 +239,8 @@ impl Source {
         None
     }
 
-    /// The file is ready: makes the system call of the first operation of each lane. One only: what is left to read
-    /// makes the next event, after other files have had their turn.
-    pub(super) fn serve(&self, queue: &Queue, ready: EventFlags, mut over: impl FnMut(u64)) {
-        if self.awaited.load(SeqCst) || ready.contains(EventFlags::PRI) {
-            self.serve_awaiting(ready, &mut over);
-        }
-        for lane in LANES {
-            if ready.intersects(lane.flag() | UNASKED) && self.serve_lane(queue, lane, ready, &mut over) {
-                // There may be more, and no further edge.
-                self.look_again(queue, &self.lock());
-            }
-        }
-    }
-
     /// Returns whether it was left off though the file may have more.
-    fn serve_lane(&self, queue: &Queue, lane: Lane, ready: EventFlags, over: &mut impl FnMut(u64)) -> bool {
+    fn serve_lane(&self, queue: &Queue, lane: Lane, ready: EventFlags, over: &mut Over<'_>) -> bool {
         for _ in 0..IN_A_ROW {
             let Some((mut transfer, edges)) = self.next(queue, lane) else { return false };
             // After an operation that succeeded nobody has said that the file is ready once more.
@@ -274,7 +261,7 @@ impl Source {
             if let Err((status, information)) = self.ran(queue, lane, transfer, ended) {
                 // SAFETY: the operation is in flight, in no lane any more, and this is its kernel's side.
                 unsafe { memory.set_status(status, information) };
-                over(operation.token());
+                over.push(operation.token());
             }
             if blocked || !edges {
                 return false;
@@ -284,7 +271,7 @@ impl Source {
     }
 
     /// Ends what waits for readiness alone, if it is there. A hang-up or an error is readiness, too.
-    fn serve_awaiting(&self, ready: EventFlags, over: &mut impl FnMut(u64)) {
+    fn serve_awaiting(&self, ready: EventFlags, over: &mut Over<'_>) {
         let Some(file) = self.keep_open() else { return };
         // The event may be stale: its data was read since. But of what is urgent some files tell once, to who looks
         // first, and that was the event: it is believed, and is kept if nobody waits and it will not be told again.
@@ -300,29 +287,13 @@ impl Source {
                 let (_, transfer) = state.awaiting.remove(at);
                 // SAFETY: the operation is in flight, waits no more, and this is its kernel's side.
                 unsafe { transfer.memory.set_status(Status::SUCCESS, 0) };
-                over(transfer.operation.token());
+                over.push(transfer.operation.token());
             } else {
                 at += 1;
             }
         }
         self.awaited.store(!state.awaiting.is_empty(), SeqCst);
         drop(state);
-    }
-
-    /// Serves what waits for a file that is always ready.
-    pub(super) fn serve_always(&self, queue: &Queue) {
-        for lane in LANES {
-            while let Some((mut transfer, _)) = self.next(queue, lane) {
-                let ended = transfer.run(self.fd(), self.kind_of_end()).over();
-                let ended = ended.unwrap_or((Status::from_errno(Errno::AGAIN.raw_os_error()), 0));
-                let (operation, memory) = (transfer.operation, transfer.memory);
-                if let Err((status, information)) = self.ran(queue, lane, transfer, Some(ended)) {
-                    // SAFETY: the operation is in flight, in no lane any more, and this is its kernel's side.
-                    unsafe { memory.set_status(status, information) };
-                    queue.post(operation.token());
-                }
-            }
-        }
     }
 
     /// What can never wait is at its end where it gives nothing.
@@ -519,6 +490,39 @@ impl Source {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Waited for Source {
+    /// Makes the system call of the first operation of each lane. One only: what is left to read makes the next event,
+    /// after other files have had their turn.
+    fn serve(&self, queue: &Queue, ready: EventFlags, over: &mut Over<'_>) {
+        if self.awaited.load(SeqCst) || ready.contains(EventFlags::PRI) {
+            self.serve_awaiting(ready, over);
+        }
+        for lane in LANES {
+            if ready.intersects(lane.flag() | UNASKED) && self.serve_lane(queue, lane, ready, over) {
+                // There may be more, and no further edge.
+                self.look_again(queue, &self.lock());
+            }
+        }
+    }
+}
+
+impl AlwaysReady for Source {
+    fn serve(&self, queue: &Queue) {
+        for lane in LANES {
+            while let Some((mut transfer, _)) = self.next(queue, lane) {
+                let ended = transfer.run(self.fd(), self.kind_of_end()).over();
+                let ended = ended.unwrap_or((Status::from_errno(Errno::AGAIN.raw_os_error()), 0));
+                let (operation, memory) = (transfer.operation, transfer.memory);
+                if let Err((status, information)) = self.ran(queue, lane, transfer, Some(ended)) {
+                    // SAFETY: the operation is in flight, in no lane any more, and this is its kernel's side.
+                    unsafe { memory.set_status(status, information) };
+                    queue.post(operation.token());
+                }
+            }
+        }
     }
 }
 

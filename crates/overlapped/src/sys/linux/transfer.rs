@@ -7,15 +7,12 @@ use std::ptr;
 use rustix::io::{Errno, retry_on_intr};
 use rustix::ioctl::{IoctlOutput, Opcode};
 
-use super::kind::{Kind, is_hung_up, is_readable};
+use super::kind::{Ended, Kind, is_hung_up, is_readable};
 use super::queue::Queue;
 use crate::slab::Memory;
 use crate::unread::StreamKind;
 use crate::words::token::InFlight;
 use crate::{Operation, Status};
-
-/// How an operation ended, and its byte count.
-pub(super) type Ended = (Status, usize);
 
 /// What a system call has come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

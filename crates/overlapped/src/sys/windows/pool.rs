@@ -12,47 +12,31 @@
 
 use std::ffi::c_void;
 use std::ptr;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use windows_sys::Win32::System::Threading::{
     CallbackMayRunLong, CreateThreadpoolWork, PTP_CALLBACK_INSTANCE, PTP_WORK, SubmitThreadpoolWork,
 };
 
 use super::last_error;
-use crate::port::{Inner, Whose};
-use crate::{Error, ErrorCode};
-
-/// The one port of this kind. It is never dropped, so that a thread of the pool always finds it.
-static PORT: OnceLock<Arc<Inner>> = OnceLock::new();
-
-/// The one port of this kind, made by `make` when it is first asked for.
-pub(crate) fn port(make: impl FnOnce() -> Result<Arc<Inner>, Error>) -> Result<Arc<Inner>, Error> {
-    static MAKING: Mutex<()> = Mutex::new(());
-    let _making = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(made) = PORT.get() {
-        return Ok(made.clone());
-    }
-    let made = make()?;
-    let port = PORT.get_or_init(|| made);
-    port.queue().hand_over();
-    Ok(port.clone())
-}
+use crate::ErrorCode;
 
 /// What has a thread of the pool wait at the port. It is never closed.
 #[derive(Debug)]
 pub(crate) struct Turn(PTP_WORK);
 
 impl Turn {
-    pub(super) fn new() -> Result<Self, ErrorCode> {
-        extern "system" fn wait_once(instance: PTP_CALLBACK_INSTANCE, _: *mut c_void, _: PTP_WORK) {
-            // SAFETY: the instance is that of this very callback.
-            unsafe { CallbackMayRunLong(instance) };
-            if let Some(port) = PORT.get() {
-                port.dispatch(None, Whose::All);
+    /// Each time that the turn is passed, a thread of the pool runs `wait_once`.
+    pub(super) fn new(wait_once: fn()) -> Result<Self, ErrorCode> {
+        extern "system" fn run(instance: PTP_CALLBACK_INSTANCE, wait_once: *mut c_void, _: PTP_WORK) {
+            // SAFETY: the instance is that of this very callback; the function was leaked below, for this.
+            unsafe {
+                CallbackMayRunLong(instance);
+                (*wait_once.cast::<fn()>())();
             }
         }
-        // SAFETY: the callback needs no context; the default pool lives as long as the process.
-        let work = unsafe { CreateThreadpoolWork(Some(wait_once), ptr::null_mut(), ptr::null()) };
+        let wait_once = Box::into_raw(Box::new(wait_once));
+        // SAFETY: the context is never freed; the default pool lives as long as the process.
+        let work = unsafe { CreateThreadpoolWork(Some(run), wait_once.cast(), ptr::null()) };
         if work == 0 { Err(last_error()) } else { Ok(Self(work)) }
     }
 

@@ -44,8 +44,9 @@ impl Queue {
         Ok(Self { port: CompletionPort::new(1)?, turn: None })
     }
 
-    pub(crate) fn pool() -> Result<Self, ErrorCode> {
-        Ok(Self { port: CompletionPort::new(0)?, turn: Some(Turn::new()?) })
+    /// The queue of the system's pool, whose threads run `wait_once` when it is their turn.
+    pub(crate) fn pool(wait_once: fn()) -> Result<Self, ErrorCode> {
+        Ok(Self { port: CompletionPort::new(0)?, turn: Some(Turn::new(wait_once)?) })
     }
 
     /// Has another thread wait, if there are others. Then nobody waits for this one, whatever it does.
