@@ -5,6 +5,8 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
 use std::mem::ManuallyDrop;
+#[cfg(all(target_os = "linux", not(miri)))]
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::pin::pin;
 #[cfg(windows)]
 use std::sync::OnceLock;
@@ -39,7 +41,8 @@ use devices::Devices;
 /// [`Port::global`], whose one dispatcher thread is started by the first device. However many calls are in flight, there
 /// is no other thread.
 ///
-/// A [`Port::manual`] has no thread at all: completions are handled while you [`poll`](Port::poll).
+/// A [`Port::manual`] has no thread at all: completions are handled while you [`poll`](Port::poll). On Linux it can sit in
+/// somebody else's loop, tokio's for one: it is `AsFd`.
 ///
 /// ```
 /// use std::time::Duration;
@@ -583,6 +586,83 @@ impl Port {
     }
 }
 
+/// A manual port in somebody else's loop: readable means that [`poll`](Port::poll) with no time to wait has something to
+/// do. Posts, files, timers, and callbacks that were put off by a thread that merely waits are told of.
+///
+/// Each time the descriptor is readable, poll *until it returns 0*. A loop that is told of levels (poll(2), GLib, libuv,
+/// calloop) may poll less often, so as to let others have their turn: what is left is told of again. One that is told of
+/// edges (`EPOLLET`, tokio's `AsyncFd`) is not told again.
+///
+/// ```
+/// # use overlapped::{Device, Port};
+/// # use rustix::event::{PollFd, PollFlags, poll};
+/// # use std::{io::Write, time::Duration};
+/// let port = Port::manual()?;
+/// # let (reader, mut writer) = std::io::pipe()?;
+/// let device = Device::from_fd_on(&port, reader)?;
+/// # let (tell, told) = std::sync::mpsc::channel();
+/// device.read(64).then(move |bytes| {
+/// #     tell.send(bytes.as_ref().unwrap().len()).unwrap();
+///     println!("{bytes:?}");
+/// });
+/// # writer.write_all(b"seven")?;
+/// # let mut is_over = || told.try_recv() == Ok(5);
+/// while !is_over() {
+///     let mut files = [PollFd::new(&port, PollFlags::IN)]; // … and others
+///     poll(&mut files, None)?;
+///     while port.poll(Some(Duration::ZERO)) > 0 {} // the callbacks run here
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// On tokio a task polls the port, and others await calls and streams as they do on any port:
+///
+/// ```
+/// # use overlapped::{Device, Port};
+/// # use std::{io::Write, time::Duration};
+/// use tokio::io::{Interest, unix::AsyncFd};
+///
+/// async fn poll(port: Port) -> std::io::Result<()> {
+///     // SAFETY: a port has one descriptor, and keeps it open.
+///     let port = unsafe { AsyncFd::register_with_interest(port, Interest::READABLE) }?;
+///     loop {
+///         let mut readable = port.readable().await?;
+///         while port.get_ref().poll(Some(Duration::ZERO)) > 0 {}
+///         readable.clear_ready();
+///     }
+/// }
+/// # let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+/// # runtime.block_on(async {
+/// #     let port = Port::manual()?;
+/// #     let (reader, mut writer) = std::io::pipe()?;
+/// #     let device = Device::from_fd_on(&port, reader)?;
+/// #     let polling = tokio::spawn(poll(port));
+/// #     let read = device.read(64);
+/// #     writer.write_all(b"seven")?;
+/// #     assert_eq!(&*read.await?, b"seven");
+/// #     polling.abort();
+/// #     Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Do nothing else with the descriptor than to watch it. The first time that it is asked for costs two more; if there are
+/// none, then while a timer runs it is readable all the time. A port that has a dispatcher is polled by that: there the
+/// descriptor is of no use. So it is in the child of a fork, where it tells of what happens to the parent's port.
+#[cfg(all(target_os = "linux", not(miri)))]
+impl AsFd for Port {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.inner.queue.descriptor(self.inner.manual)
+    }
+}
+
+#[cfg(all(target_os = "linux", not(miri)))]
+impl AsRawFd for Port {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
+    }
+}
+
 impl fmt::Debug for Port {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Port").field("manual", &self.inner.manual).field("stats", &self.stats()).finish()
@@ -862,6 +942,7 @@ impl Inner {
         let mut tokens = [0; 64];
         let next = self.timers.next();
         let all = matches!(whose, Whose::All);
+        let only_looks = timeout == Some(Duration::ZERO);
         // Some that were put off by a thread that only waited, perhaps.
         let is_due = self.manual && self.has_jobs() && (all || self.run_jobs_of(whose) > 0);
         let timeout = if is_due { Some(Duration::ZERO) } else { timeout };
@@ -888,7 +969,11 @@ impl Inner {
         if next.is_some() {
             self.run_timers();
         }
-        if all { count.max(self.run_jobs()) } else { count }
+        let count = if all { count.max(self.run_jobs()) } else { count };
+        // Who polls without waiting does so until nothing is left.
+        let comes_again = all && only_looks;
+        self.queue.tell_others(count > 0 && !comes_again, !all && self.has_jobs(), || self.timers.next());
+        count
     }
 
     fn has_jobs(&self) -> bool {

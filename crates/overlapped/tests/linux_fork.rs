@@ -98,6 +98,7 @@ fn what_a_child_asks_of_its_parents_port_ends() {
                         assert_eq!((port.stats(), port.pending().len()), (overlapped::PortStats::default(), 0));
                         assert!(!format!("{port:?} {device:?}").is_empty());
                         assert_eq!(port.poll(None), 0);
+                        assert!(port.as_raw_fd() >= 0);
                         assert!(Device::simulated_on(&port, overlapped::sim::Script::new("card")).is_err());
                         let (called, is_called) = std::sync::mpsc::channel();
                         let tell = |called: &std::sync::mpsc::Sender<_>| {

@@ -11,6 +11,7 @@
 //! ```
 //!
 //! - [`queue`] is the port's queue: posted packets, the epoll set, and the bell that rings in it.
+//! - [`outside`] is what somebody else's loop watches of it.
 //! - [`source`] is a file and what waits for it; [`transfer`] is one operation and its system call.
 //! - [`kind`] says what sort of file it is, and what it means when it gives nothing.
 //! - [`always`] is the thread that reads, for the dispatcher, what never waits.
@@ -21,6 +22,7 @@ mod always;
 mod file;
 mod flag;
 mod kind;
+mod outside;
 mod process;
 mod queue;
 mod source;

@@ -39,6 +39,9 @@ impl Queue {
         self.post(crate::words::token::LOOK);
     }
 
+    /// Nothing to do: no loop but ours can watch it.
+    pub(crate) fn tell_others(&self, _more: bool, _now: bool, _next: impl Fn() -> Option<Instant>) {}
+
     /// How many packets to take at a time.
     pub(crate) fn room(&self, _in_flight: impl FnOnce() -> usize) -> usize {
         64

@@ -11,14 +11,15 @@ use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::mem::MaybeUninit;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
 use rustix::io::Errno;
 
+use super::outside::Outside;
 use super::process;
 use crate::{ErrorCode, Status};
 
@@ -82,6 +83,8 @@ pub(crate) struct Queue {
     sources: Mutex<Sources>,
     /// How many of them are in the epoll set.
     watched: AtomicUsize,
+    /// What somebody else's loop watches, once it was asked for; nothing in it: the system could not make it.
+    outside: OnceLock<Option<Outside>>,
     /// The process that made it.
     process: u32,
 }
@@ -91,6 +94,18 @@ struct Posted {
     packets: VecDeque<u64>,
     /// Somebody sleeps, or is about to, and was not rung for. One thread at a time waits on a queue.
     asleep: bool,
+    /// Somebody else's loop watches the queue. It may be asleep whenever nobody waits here.
+    has_watchers: bool,
+}
+
+/// What came of a look at the files.
+#[derive(Debug, Default)]
+struct Served {
+    /// How many operations are over.
+    over: usize,
+    /// There was one at least that was ready.
+    files: bool,
+    bell: bool,
 }
 
 impl Posted {
@@ -119,6 +134,7 @@ impl Queue {
             posted: Mutex::default(),
             sources: Mutex::default(),
             watched: AtomicUsize::new(0),
+            outside: OnceLock::new(),
             process: process::number(),
         })
     }
@@ -136,14 +152,50 @@ impl Queue {
         let sleeps = std::mem::take(&mut posted.asleep);
         drop(posted);
         if sleeps {
-            // It fails only when the count is at its end, after 2^64 rings.
-            let _ = rustix::io::write(&self.bell, &1_u64.to_ne_bytes());
+            self.ring();
         }
+    }
+
+    fn ring(&self) {
+        // It fails only when the count is at its end, after 2^64 rings.
+        let _ = rustix::io::write(&self.bell, &1_u64.to_ne_bytes());
     }
 
     /// A timer expires before all others: whoever waits must look again how long.
     pub(crate) fn hurry(&self) {
         self.post(crate::words::token::LOOK);
+    }
+
+    /// What somebody else's loop watches: it is readable while there is something to do. `is_polled`: if nobody polls the
+    /// port but its dispatcher, there never is.
+    pub(crate) fn descriptor(&self, is_polled: bool) -> BorrowedFd<'_> {
+        // In the child of a fork the set is its parent's, and a lock may be held.
+        if is_polled && !self.is_inherited() {
+            let mut is_first = false;
+            self.outside.get_or_init(|| {
+                is_first = true;
+                Outside::new(self.epoll.as_fd()).ok()
+            });
+            self.posted().has_watchers = true;
+            if is_first {
+                // Who takes this, also if it is a thread that waits already, tells of what there was before.
+                self.post(crate::words::token::LOOK);
+                self.ring();
+            }
+        }
+        self.outside.get().and_then(Option::as_ref).map_or(self.epoll.as_fd(), Outside::set)
+    }
+
+    /// For somebody else's loop, at the end of each turn and by who has it. `more`: there may be more for who asks next.
+    /// `now`: there is something that only another thread may do. `next`: when there will be something.
+    #[inline]
+    pub(crate) fn tell_others(&self, more: bool, now: bool, next: impl Fn() -> Option<Instant>) {
+        let Some(outside) = self.outside.get().filter(|_| !self.is_inherited()) else { return };
+        let is_told = outside.as_ref().map(|outside| outside.expect(now, &next)).is_some();
+        // Without an alarm they look again and again until the time has come.
+        if more || !is_told && (now || next().is_some()) {
+            self.ring();
+        }
     }
 
     /// How many packets to take at a time.
@@ -164,14 +216,14 @@ impl Queue {
             let mut count = posted.take(&mut tokens[..32]);
             let sleeps = may_sleep && count == 0;
             posted.asleep = sleeps;
+            let has_watchers = posted.has_watchers;
             drop(posted);
-            if sleeps {
-                count = self.serve(tokens, left);
-                let mut posted = self.posted();
-                posted.asleep = false;
-                count += posted.take(&mut tokens[count..]);
-            } else if self.watched.load(Relaxed) > 0 {
-                count += self.serve(&mut tokens[count..], Some(Duration::ZERO));
+            if sleeps || has_watchers || self.watched.load(Relaxed) > 0 {
+                let served = self.serve(&mut tokens[count..], if sleeps { left } else { Some(Duration::ZERO) });
+                count += served.over;
+                if sleeps || has_watchers || served.bell {
+                    count += self.served(&mut tokens[count..], !sleeps && count == 0 && served.files);
+                }
             }
             if count > 0 || !may_sleep {
                 return count;
@@ -184,22 +236,42 @@ impl Queue {
         }
     }
 
-    /// Waits until files are ready, or the bell rings, and makes the system calls that wait for the files. Returns how
-    /// many operations are over; `tokens` are theirs.
-    fn serve(&self, tokens: &mut [u64], timeout: Option<Duration>) -> usize {
+    /// Takes what was posted meanwhile. Somebody else's loop has its bell rung if it would not hear of what is left here.
+    fn served(&self, tokens: &mut [u64], is_more: bool) -> usize {
+        let mut posted = self.posted();
+        let count = posted.take(tokens);
+        let is_over = posted.packets.is_empty();
+        posted.asleep = posted.has_watchers && is_over;
+        let rings = posted.has_watchers && (!is_over || is_more && count == 0);
+        drop(posted);
+        if rings {
+            self.ring();
+        }
+        count
+    }
+
+    /// Waits until files are ready, or the bell rings, and makes the system calls that wait for the files. `tokens` are
+    /// of those operations that are over.
+    fn serve(&self, tokens: &mut [u64], timeout: Option<Duration>) -> Served {
+        let mut served = Served::default();
         let mut events = [const { MaybeUninit::<epoll::Event>::uninit() }; 64];
         let room = &mut events[..tokens.len()];
         // An error is a signal's interruption.
-        let Ok((events, _)) = epoll::wait(&self.epoll, room, timeout.map(timespec).as_ref()) else { return 0 };
+        let Ok((events, _)) = epoll::wait(&self.epoll, room, timeout.map(timespec).as_ref()) else { return served };
         let mut over = Over { queue: self, tokens, count: 0 };
         for event in events {
+            match event.data.u64() {
+                BELL => served.bell = true,
+                _ => served.files = true,
+            }
             // An event of a file that was closed meanwhile finds nothing.
             let source = self.sources().get(&event.data.u64()).cloned();
             if let Some(source) = source {
                 source.serve(self, event.flags, &mut over);
             }
         }
-        over.count
+        served.over = over.count;
+        served
     }
 
     /// Takes a file in. Returns whether it can be waited for: regular files, disks and some devices are always ready,

@@ -1,7 +1,7 @@
 //! A completion port, and who waits at it.
 
 use std::ptr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use windows_sys::Win32::Foundation::{HANDLE, INVALID_HANDLE_VALUE};
 use windows_sys::Win32::System::IO::{
@@ -76,6 +76,9 @@ impl Queue {
     pub(crate) fn hurry(&self) {
         self.post(LOOK);
     }
+
+    /// Nothing to do: no loop but ours can watch it.
+    pub(crate) fn tell_others(&self, _more: bool, _now: bool, _next: impl Fn() -> Option<Instant>) {}
 
     /// How many packets to take at a time: Wine asks its server once more to see that there is none for the room left.
     /// And a thread of the pool takes one: what it does with that must not hold up the others, which are other threads'.
