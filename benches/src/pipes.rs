@@ -119,16 +119,41 @@ pub fn standing_reads_awaited(pipes_: usize) -> Program {
     let (readers, writers) = pipes(pipes_);
     tasks(writers, |counted| {
         for reader in readers {
-            let counted = counted.clone();
-            let mut messages = Device::from_fd(reader).unwrap().standing_reads(64).start();
-            tokio::task::spawn_local(async move {
-                while let Some(message) = messages.next().await {
-                    assert_eq!(&*message.unwrap(), MESSAGE);
-                    counted.one();
-                }
-            });
+            read_each(Device::from_fd(reader).unwrap(), counted.clone());
         }
     })
+}
+
+/// The same on a manual port, which a task polls whenever tokio's own loop finds it readable.
+pub fn standing_reads_in_its_loop(pipes_: usize) -> Program {
+    let (readers, writers) = pipes(pipes_);
+    tasks(writers, |counted| {
+        let port = Port::manual().unwrap();
+        for reader in readers {
+            let device = Device::from_fd_on(&port, reader).unwrap();
+            read_each(device, counted.clone());
+        }
+        // SAFETY: a port has one descriptor, and keeps it open.
+        let port = unsafe { AsyncFd::register_with_interest(port, Interest::READABLE) }.unwrap();
+        tokio::task::spawn_local(async move {
+            loop {
+                let mut readable = port.readable().await.unwrap();
+                while port.get_ref().poll(Some(Duration::ZERO)) > 0 {}
+                readable.clear_ready();
+            }
+        });
+    })
+}
+
+/// A task that counts what a device gives.
+fn read_each(device: Device, counted: Rc<Counted>) {
+    let mut messages = device.standing_reads(64).start();
+    tokio::task::spawn_local(async move {
+        while let Some(message) = messages.next().await {
+            assert_eq!(&*message.unwrap(), MESSAGE);
+            counted.one();
+        }
+    });
 }
 
 /// tokio's AsyncFd, a task for each pipe.

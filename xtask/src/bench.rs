@@ -98,6 +98,7 @@ const PIPES: &[(&str, &str)] = &[
     ("epoll", "bare epoll loop"),
     ("overlapped", "overlapped, standing reads with a callback, manual port"),
     ("overlapped-awaited", "overlapped, standing reads awaited by tokio tasks, default port"),
+    ("overlapped-in-its-loop", "overlapped, awaited by tokio tasks, port in tokio's own loop (AsyncFd)"),
     ("tokio", "tokio AsyncFd, a task each"),
 ];
 

@@ -39,6 +39,7 @@ fn find(comparison: &str, name: &str) -> Option<turns::Program> {
             "epoll" => programs::bare_epoll(count),
             "overlapped" => programs::standing_reads(count),
             "overlapped-awaited" => programs::standing_reads_awaited(count),
+            "overlapped-in-its-loop" => programs::standing_reads_in_its_loop(count),
             "tokio" => programs::async_fd(count),
             _ => return None,
         });
