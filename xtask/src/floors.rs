@@ -1,9 +1,9 @@
 //! The order of floors: a file uses what lies on its own floor or below, and no files use each other in a circle.
 //!
-//! An *arrow* leads from the file that mentions a name to the file that defines it: through re-exports, in code of every
-//! system, in macros and attributes. Test code makes none, nor do comments. A parent that declares a child, or re-exports
-//! what is below it, does not use it; a child that takes a name from its parent does use that, if the parent defines it.
-//! What is not seen: a method or a field, where no name of its type stands.
+//! An *arrow* leads from the file that mentions a name to the file that defines it: through re-exports, in code of
+//! every system, in macros and attributes. Test code makes none, nor do comments. A parent that declares a child, or
+//! re-exports what is below it, does not use it; a child that takes a name from its parent does use that, if the parent
+//! defines it. What is not seen: a method or a field, where no name of its type stands.
 
 mod arrows;
 mod list;
@@ -76,7 +76,7 @@ fn kind(target: &Value) -> &str {
 }
 
 /// Packages whose files are still in circles. The list may only become shorter.
-const LATER: &[&str] = &["crates/linewake/src", "crates/overlapped/src"];
+const LATER: &[&str] = &["crates/overlapped/src"];
 
 #[test]
 fn arrows_point_down_and_no_files_are_in_a_circle() {

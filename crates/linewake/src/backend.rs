@@ -11,26 +11,32 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
 use std::task::{Context, Poll};
 use std::time::Duration;
-
-use crate::{
-    ChipInfo, Clock, EdgeKind, Error, ErrorKind, EventClock, Figures, LineConfig, LineInfo, Missed, Offset, Trust,
-};
 
 #[cfg(all(target_os = "linux", not(miri)))]
 mod again;
 pub(crate) mod driver;
+mod edge;
 pub(crate) mod exec;
 #[cfg(all(target_os = "linux", not(miri)))]
 pub(crate) mod gpiochip;
 #[cfg(not(all(target_os = "linux", not(miri))))]
 #[path = "backend/gpiochip/elsewhere.rs"]
 pub(crate) mod gpiochip;
+pub(crate) mod info;
 pub(crate) mod profile;
 pub(crate) mod serial;
 pub(crate) mod sim;
+
+#[doc(hidden)]
+pub use self::driver::ReferenceDriver;
+pub(crate) use self::edge::gather_in;
+pub use self::edge::{Interrupts, Numbering, RawEdge, Settled};
+pub use self::info::Capabilities;
+pub(crate) use self::info::unsupported;
+pub use crate::line::{InfoEvent, InfoEventKind};
+use crate::{ChipInfo, Clock, Error, ErrorKind, EventClock, LineConfig, LineInfo, Offset};
 
 /// A chip, as the thing behind it sees it. Everything here completes at once; only edges are waited for.
 pub trait Backend: fmt::Debug + Send + Sync {
@@ -124,16 +130,6 @@ pub trait Backend: fmt::Debug + Send + Sync {
     fn reference(&self) -> Option<&ReferenceDriver> {
         None
     }
-}
-
-/// The client of the reference driver's protocol, with which tests drive its lines, and what opens further handles.
-#[doc(hidden)]
-#[derive(Debug)]
-pub struct ReferenceDriver {
-    pub(crate) client: driver::Client,
-    pub(crate) source: driver::Source,
-    /// What the numbers of its requests begin after.
-    pub(crate) number_after: AtomicU32,
 }
 
 /// What is asked for in one request.
@@ -241,185 +237,8 @@ pub trait Held: fmt::Debug + Send {
     }
 }
 
-/// One edge, as a chip gives it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RawEdge {
-    /// Which line of the chip.
-    pub offset: Offset,
-    /// Which way.
-    pub kind: EdgeKind,
-    /// When, in nanoseconds of the chip's clock.
-    pub timestamp_ns: u64,
-    /// The number the chip gave it among all of the request; zero if it numbers none.
-    pub seqno: u32,
-    /// The number the chip gave it among those of its line; zero if it numbers none.
-    pub line_seqno: u32,
-    /// What the chip says is missing directly before it; see [`Numbering`].
-    pub missed: Missed,
-}
-
-/// How what is missing before an edge is known: which of the rules hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Numbering {
-    /// The chip says it with each edge, and [`Held::settle`] closes the account.
-    Told,
-    /// As the Linux kernel numbers: a gap in `line_seqno` is edges dropped from the queue; where interrupts are numbered
-    /// before edges can merge, a gap in `seqno` that is no gap in a `line_seqno` is edges merged; and the same direction
-    /// twice is one missing at least.
-    ///
-    /// On several processors the last two can say too much, of edges that follow each other faster than an interrupt's thread
-    /// (`edge_irq_thread` of gpiolib-cdev.c) is done. Where both directions are watched it is the thread that reads the level:
-    /// an edge whose thread is late has the direction of the one behind it, and two that were told look as if others had
-    /// merged. (With numbered interrupts it has the number of that one too, and so it is seen.) And the thread clears the
-    /// time stamp that the next interrupt may have left already; its next run then takes itself for an interrupt that nobody
-    /// numbered, and counts it again. So with merged edges the account is [`About`](crate::Trust::About) there, and not
-    /// [`AtLeast`](crate::Trust::AtLeast).
-    Kernel(Interrupts),
-    /// There are no numbers: the same direction twice is one missing at least, beside what the chip says with the edge.
-    Polarity,
-    /// There are no numbers, and one direction only is watched: what is missing is what the chip says with the edge.
-    Unnumbered,
-}
-
-/// Whether, and for whom, [`RawEdge::seqno`] numbers interrupts before edges can merge.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Interrupts {
-    /// It does not: it numbers what was queued.
-    Uncounted,
-    /// It numbers those of all lines of the request: what is merged is known, and not on which line.
-    OfRequest,
-    /// One line of the request is watched, so they are all its.
-    OfLine,
-}
-
-/// A chip's own account of one line.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Settled {
-    /// What became of its edges; delivered are those that were given to a wait.
-    pub figures: Figures,
-    /// Whether they add up to what happened, by the chip's own count.
-    pub is_closed: bool,
-}
-
-/// What a chip can do.
-///
-/// ```
-/// let sim = linewake::Chip::open("sim")?;
-/// assert!(sim.capabilities().shared_lines && sim.capabilities().account == linewake::Trust::Exact);
-/// # Ok::<(), linewake::Error>(())
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Capabilities {
-    /// The most lines it holds in one request of its own; larger ones are split.
-    pub max_lines: usize,
-    /// Whether several requests may hold a line at once.
-    pub shared_lines: bool,
-    /// Whether lines can be outputs.
-    pub outputs: bool,
-    /// Whether the chip inverts; where it does not, [`Request`](crate::Request) does.
-    pub active_low: bool,
-    /// Whether a bias can be set.
-    pub bias: bool,
-    /// Whether outputs can be open-drain and open-source.
-    pub drive: bool,
-    /// Whether the chip debounces.
-    pub debounce: bool,
-    /// Whether edges can be stamped with the time of day.
-    pub realtime: bool,
-    /// Whether edges can be stamped by a hardware engine.
-    pub hte: bool,
-    /// Whether the size of the queue can be chosen, and the largest; zero if not.
-    pub max_queue_size: u32,
-    /// Whether the values of a request are read and set at one moment.
-    pub atomic_values: bool,
-    /// Whether a request can be configured anew.
-    pub reconfigure: bool,
-    /// Whether it tells when its lines are taken and given back.
-    pub info_watch: bool,
-    /// How far the account of a request can be trusted at best.
-    pub account: Trust,
-}
-
-impl Capabilities {
-    /// Of a chip that can do nothing but tell its inputs' edges, up to `max_lines` at once.
-    #[must_use]
-    pub fn inputs_only(max_lines: usize, account: Trust) -> Self {
-        Self {
-            max_lines,
-            shared_lines: false,
-            outputs: false,
-            active_low: false,
-            bias: false,
-            drive: false,
-            debounce: false,
-            realtime: false,
-            hte: false,
-            max_queue_size: 0,
-            atomic_values: false,
-            reconfigure: false,
-            info_watch: false,
-            account,
-        }
-    }
-}
-
-/// Something became of a line itself; see [`Chip::watch_info`](crate::Chip::watch_info).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InfoEvent {
-    /// Name of the chip.
-    pub chip: Arc<str>,
-    /// What.
-    pub kind: InfoEventKind,
-    /// When, in nanoseconds of the chip's clock: on a gpiochip always the monotonic one.
-    pub timestamp_ns: u64,
-    /// The line as it was then.
-    pub line: LineInfo,
-    /// Events known to be missing directly before it, since nobody took them in time. A gpiochip does not tell.
-    pub missed: u32,
-}
-
-/// What became of a line itself.
-///
-/// ```
-/// assert_eq!(linewake::InfoEventKind::Requested.as_str(), "requested");
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum InfoEventKind {
-    /// Somebody took it.
-    Requested,
-    /// It was given back.
-    Released,
-    /// It is held otherwise than before.
-    Reconfigured,
-}
-
-impl InfoEventKind {
-    /// `requested`, `released` or `reconfigured`, as in libgpiod's tools.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Requested => "requested",
-            Self::Released => "released",
-            Self::Reconfigured => "reconfigured",
-        }
-    }
-}
-
 /// What [`Backend::watch_info`] gives.
 pub trait InfoWatch: fmt::Debug + Send {
     /// The next event. After an error it is not called again.
     fn poll_info(&mut self, cx: &mut Context<'_>) -> Poll<Result<InfoEvent, Error>>;
-}
-
-/// How long edges may gather in a queue of so many events: as long as 256,000 in a second would not fill it. A small queue is
-/// one that somebody wants emptied at once.
-pub(crate) fn gather_in(queue: u32, asked: Duration) -> Duration {
-    asked.min(Duration::from_millis(u64::from(queue / 256)))
-}
-
-/// The error for what a chip cannot do: `chip "x" cannot …`.
-pub(crate) fn unsupported(chip: &str, what: &str) -> Error {
-    Error::new(ErrorKind::Unsupported, format!("chip \"{chip}\" {what}"))
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{Direction, Edges};
+use crate::Edges;
 
 /// How a line is to be held: what a request asks of it, and what a chip says of a line that is held.
 ///
@@ -94,6 +94,21 @@ impl LineConfig {
         self.clock = clock;
         self
     }
+}
+
+/// Whether a line listens or speaks.
+///
+/// ```
+/// # let chip = linewake::Chip::open("sim")?;
+/// assert_eq!(chip.line_info("door")?.direction, linewake::Direction::Input);
+/// # Ok::<(), linewake::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// The outside world sets its level.
+    Input,
+    /// Who holds it sets its level.
+    Output,
 }
 
 /// What pulls a line when nothing drives it.

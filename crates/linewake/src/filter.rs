@@ -28,6 +28,7 @@
 //! that passes.
 
 mod chatter;
+mod event;
 mod line;
 mod lines;
 mod monitor;
@@ -40,8 +41,8 @@ mod text;
 
 use std::time::Duration;
 
-pub use self::chatter::{ChatterEvent, ChatterKind};
-pub use self::line::{FilterEvent, FilterTally, LineFilter};
+pub use self::event::{ChatterEvent, ChatterKind, FilterEvent};
+pub use self::line::{FilterTally, LineFilter};
 pub use self::monitor::FilteredMonitor;
 pub use self::recorded::{FilteredRecording, Passed};
 pub use self::request::Filtered;

@@ -41,11 +41,13 @@ mod info;
 mod keys;
 mod line;
 mod monitor;
+mod open;
 pub mod profile;
 mod ready;
 pub mod record;
 mod request;
 pub mod sim;
+mod stopper;
 #[doc(hidden)]
 pub mod text;
 mod timer;
@@ -58,16 +60,18 @@ pub use backend::gpiochip::file as gpiochip;
 
 pub use account::{Account, Figures, LineAccount, LineTotals, Tally, Trust};
 pub use backend::exec::{Exec, Restart};
-pub use backend::{InfoEvent, InfoEventKind};
-pub use chip::{Chip, ChipInfo, ChipOptions, DEFAULT_SEED, chips};
+pub use backend::info::ChipInfo;
+pub use chip::Chip;
 pub use clock::{Clock, UtcOffset};
-pub use config::{Bias, Drive, EventClock, LineConfig};
+pub use config::{Bias, Direction, Drive, EventClock, LineConfig};
 pub use edge::{ClockStep, EdgeEvent, EdgeKind, Edges, Missed};
 pub use error::{Error, ErrorKind};
 pub use info::InfoWatcher;
-pub use line::{Direction, LineId, LineInfo, Offset};
+pub use line::{InfoEvent, InfoEventKind, LineId, LineInfo, Offset};
 pub use monitor::{Event, Gap, LineState, Monitor, MonitorBuilder, MonitorStats, WhenFull};
-pub use request::{Request, RequestBuilder, Stopper, WatchedLine};
+pub use open::{ChipOptions, DEFAULT_SEED, chips};
+pub use request::{Request, RequestBuilder, WatchedLine};
+pub use stopper::Stopper;
 pub use world::World;
 
 /// The README's example is a test.

@@ -1,11 +1,11 @@
-//! Lines: their place on the chip, their names, and what is known of them.
+//! Lines: their place on the chip, and what they are called.
+
+mod info;
 
 use std::fmt;
-use std::sync::Arc;
 
-use linewake_controller::protocol;
-
-use crate::LineConfig;
+pub(crate) use self::info::named;
+pub use self::info::{InfoEvent, InfoEventKind, LineInfo};
 
 /// The place of a line on its chip: 0 is the first.
 ///
@@ -97,52 +97,4 @@ impl fmt::Display for LineId {
             Self::Text(text) => f.write_str(text),
         }
     }
-}
-
-/// Whether a line listens or speaks.
-///
-/// ```
-/// # let chip = linewake::Chip::open("sim")?;
-/// assert_eq!(chip.line_info("door")?.direction, linewake::Direction::Input);
-/// # Ok::<(), linewake::Error>(())
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Direction {
-    /// The outside world sets its level.
-    Input,
-    /// Who holds it sets its level.
-    Output,
-}
-
-/// What a chip says of one of its lines.
-///
-/// ```
-/// let chip = linewake::Chip::open("sim")?;
-/// let door = chip.line_info("door")?;
-/// assert_eq!(door.name.as_deref(), Some("door"));
-/// assert!(!door.used);
-/// # Ok::<(), linewake::Error>(())
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LineInfo {
-    /// Its place.
-    pub offset: Offset,
-    /// Its name, if it has one.
-    pub name: Option<Arc<str>>,
-    /// Input or output.
-    pub direction: Direction,
-    /// Whether it is active now, where the chip tells without the line being held.
-    pub active: Option<bool>,
-    /// Whether somebody holds it.
-    pub used: bool,
-    /// Who holds it, if that one has a name.
-    pub consumer: Option<Arc<str>>,
-    /// How it is held. `direction` and `output` are not told here.
-    pub config: LineConfig,
-}
-
-/// A name from a device; an empty one is none.
-pub(crate) fn named(name: &protocol::Name) -> Option<Arc<str>> {
-    let text = protocol::text(name);
-    (!text.is_empty()).then(|| text.into())
 }

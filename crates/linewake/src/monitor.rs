@@ -1,6 +1,7 @@
 //! The monitor: many requests on many chips as one stream, in order of time, that survives an unplugged chip.
 
 mod builder;
+mod event;
 mod merge;
 mod source;
 
@@ -13,14 +14,15 @@ use std::time::{Duration, Instant};
 
 use overlapped::Call;
 
-pub use self::builder::{MonitorBuilder, WhenFull};
+pub use self::builder::MonitorBuilder;
+pub use self::event::{Event, Gap, LineState};
 use self::merge::Merge;
+pub use self::merge::{MonitorStats, WhenFull};
 use self::source::{Source, Status};
-use crate::filter::ChatterEvent;
 use crate::ready::Ready;
 use crate::timer::Timer;
 use crate::wait::wait;
-use crate::{Account, Chip, Clock, ClockStep, EdgeEvent, Error, ErrorKind, Figures, Offset, Request, Stopper};
+use crate::{Account, Chip, Clock, Error, ErrorKind, Request, Stopper};
 
 /// Many requests, on many chips, as one stream of what happens, in order of time.
 ///
@@ -45,7 +47,7 @@ use crate::{Account, Chip, Clock, ClockStep, EdgeEvent, Error, ErrorKind, Figure
 /// # Ok::<(), linewake::Error>(())
 /// ```
 ///
-/// - **Order.** Edges are given in order of their [time](EdgeEvent::axis_ns), as far as they arrive within the
+/// - **Order.** Edges are given in order of their [time](crate::EdgeEvent::axis_ns), as far as they arrive within the
 ///   [window](MonitorBuilder::window) of each other; one that comes later than that is given at once and
 ///   [counted](MonitorStats::late). Edges of one line never change places, whatever their stamps say.
 /// - **Clocks that step.** A clock that is set, wraps or begins anew is an [`Event::Clock`] before the first edge that is
@@ -80,118 +82,22 @@ pub struct Monitor {
     hides_states: bool,
 }
 
-/// What happens on the lines of a [`Monitor`].
-///
-/// `request` is the place of the request among those the monitor was [built](MonitorBuilder::request) with.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum Event {
-    /// The level of a line when its watch began: before the first edge of the stream, and again after a [`Gap`]. Only with
-    /// [`MonitorBuilder::states`].
-    State {
-        /// Whose line.
-        request: usize,
-        /// The level.
-        state: LineState,
-    },
-    /// An edge.
-    Edge {
-        /// Whose line.
-        request: usize,
-        /// The edge; its time stamp is by the [monitor's clock](Monitor::clock).
-        edge: EdgeEvent,
-    },
-    /// A chip is gone, or back.
-    Gap {
-        /// Whose chip.
-        request: usize,
-        /// From when to when.
-        gap: Gap,
-    },
-    /// A chip's clock stepped: the edge that comes next is the first with a stamp from behind the step. Its
-    /// [`axis_ns`](EdgeEvent::axis_ns) and all later ones go on as before.
-    Clock {
-        /// Whose clock.
-        request: usize,
-        /// From which stamp to which.
-        step: ClockStep,
-    },
-    /// A line was blocked for changing too often, or unblocked. Only of a [filtered](Monitor::filtered) monitor.
-    Chatter {
-        /// Whose line.
-        request: usize,
-        /// Which of the two, and when.
-        chatter: ChatterEvent,
-    },
-}
-
-/// The level of a line at the beginning; see [`Event::State`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LineState {
-    /// Name of the chip.
-    pub chip: Arc<str>,
-    /// Which line.
-    pub offset: Offset,
-    /// Its name, if it has one.
-    pub name: Option<Arc<str>>,
-    /// Whether it was active; `None` if the line changed too fast to tell.
-    pub active: Option<bool>,
-}
-
-/// A span in which nothing is known of a chip's lines, since it was unplugged.
-#[derive(Clone, Debug)]
-pub struct Gap {
-    /// Name of the chip, as it was before.
-    pub chip: Arc<str>,
-    /// The time of the last edge that came, if one did.
-    pub from_ns: Option<u64>,
-    /// When the chip was back, if it is and its clock can be read.
-    pub to_ns: Option<u64>,
-    /// Whether the chip is back. A gap is told twice: when the chip is gone, and when it is back.
-    pub is_over: bool,
-    /// What is known of the edges before it, over all lines of the request: how far, says `trust` of its account.
-    pub figures: Figures,
-    /// What the device said.
-    pub reason: Error,
-}
-
-impl Gap {
-    /// One that was recorded.
-    ///
-    /// ```
-    /// let gap = linewake::Gap::recorded("gpiochip0".into(), Some(17), None, false, linewake::Figures::default());
-    /// assert!(gap.reason.is_disconnected());
-    /// ```
-    #[must_use]
-    pub fn recorded(chip: Arc<str>, from_ns: Option<u64>, to_ns: Option<u64>, is_over: bool, figures: Figures) -> Self {
-        let reason = Error::gone(format!("the chip \"{chip}\" was gone when this was recorded"));
-        Self { chip, from_ns, to_ns, is_over, figures, reason }
-    }
-}
-
-/// What a [`Monitor`] has done so far.
-///
-/// ```
-/// # let chip = linewake::Chip::options().life(false).open("sim")?;
-/// let monitor = linewake::Monitor::builder().request(chip.request().line("door")).start()?;
-/// assert_eq!(monitor.stats(), linewake::MonitorStats::default());
-/// # Ok::<(), linewake::Error>(())
-/// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct MonitorStats {
-    /// Edges given.
-    pub delivered: u64,
-    /// Edges that came more than the window after one with a later time stamp had been given.
-    pub late: u64,
-    /// Edges dropped here because the program was too slow; see [`WhenFull::DropOldest`]. They are booked as overflowed.
-    pub dropped: u64,
-    /// Chips that were gone and came back.
-    pub reattached: u64,
-}
-
 /// The longest that edges may gather in a chip's queue before they are taken: queues are made for that.
 const GATHER: Duration = Duration::from_millis(1);
+
+impl MonitorBuilder {
+    /// Starts every request.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] without a request; what
+    /// [`RequestBuilder::start`](crate::RequestBuilder::start) says. Then nothing is held.
+    pub fn start(self) -> Result<Monitor, Error> {
+        if self.requests.is_empty() {
+            return Err(Error::new(ErrorKind::InvalidInput, "there is nothing to monitor: give it a request"));
+        }
+        Monitor::new(self)
+    }
+}
 
 impl Monitor {
     /// What to monitor, and how.

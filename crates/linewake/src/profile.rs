@@ -48,6 +48,7 @@ mod input;
 mod line;
 mod output;
 mod plan;
+mod read;
 mod trace;
 mod wait;
 

@@ -1,5 +1,6 @@
 //! Requests: lines that are held, the edges of those that are watched as one stream, and the account of it.
 
+mod ask;
 mod builder;
 mod line;
 mod part;
@@ -11,10 +12,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{
-    AtomicBool,
-    Ordering::{AcqRel, Acquire, Relaxed, Release},
-};
+use std::sync::atomic::Ordering::{Relaxed, Release};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -25,9 +23,9 @@ pub(crate) use self::times::Times;
 use crate::account::Taken;
 use crate::axis::Step;
 use crate::backend::RawEdge;
-use crate::ready::{Alarm, Ready};
-use crate::wait::{Waited, wait};
-use crate::{Account, Chip, EdgeEvent, Error, ErrorKind, Figures, LineConfig, LineId, Offset, Tally, Trust};
+use crate::ready::Ready;
+use crate::wait::wait;
+use crate::{Account, Chip, EdgeEvent, Error, ErrorKind, Figures, LineConfig, LineId, Offset, Stopper, Tally, Trust};
 
 /// Lines that are held: an endless stream of the edges of those that are watched, and the values of all of them.
 ///
@@ -93,39 +91,6 @@ const NOT_HELD: u32 = u32::MAX;
 
 /// The most edges that are taken from the chip before the program gets them.
 const BATCH: usize = 256;
-
-/// Ends a [`Request`] or a [`Monitor`](crate::Monitor) from elsewhere: from a signal handler's thread, say.
-///
-/// ```
-/// # let chip = linewake::Chip::options().life(false).open("sim")?;
-/// let mut edges = chip.request().line("door").start()?;
-/// let stopper = edges.stopper();
-/// std::thread::spawn(move || stopper.stop());
-/// assert!(edges.wait_next().is_none());
-/// # Ok::<(), linewake::Error>(())
-/// ```
-#[derive(Clone, Debug)]
-pub struct Stopper {
-    stopped: Arc<AtomicBool>,
-    alarm: Alarm,
-}
-
-impl Stopper {
-    pub(crate) fn new(ready: &Ready) -> Self {
-        Self { stopped: Arc::default(), alarm: ready.alarm() }
-    }
-
-    /// Ends the stream: what had happened by then is still delivered, then it is over, without an error.
-    pub fn stop(&self) {
-        if !self.stopped.swap(true, AcqRel) {
-            self.alarm.ring();
-        }
-    }
-
-    pub(crate) fn is_stopped(&self) -> bool {
-        self.stopped.load(Acquire)
-    }
-}
 
 impl Request {
     fn new(chip: Chip, mut lines: Vec<WatchedLine>, parts: Vec<Part>) -> Self {
@@ -448,7 +413,7 @@ impl Request {
         let mut changed = vec![false; self.parts.len()];
         for (line, config) in lines {
             let place = self.place(line)?;
-            builder::check(&self.chip, &config)?;
+            ask::check(&self.chip, &config)?;
             configs[place] = config;
             changed[self.parts.partition_point(|part| part.lines.end <= place)] = true;
         }
@@ -461,8 +426,7 @@ impl Request {
         let inverts = self.chip.capabilities().active_low;
         for (part, _) in self.parts.iter_mut().zip(changed).filter(|(_, changed)| *changed) {
             let range = part.lines.clone();
-            let asked: Vec<_> =
-                configs[range.clone()].iter().map(|config| builder::as_asked(config, inverts)).collect();
+            let asked: Vec<_> = configs[range.clone()].iter().map(|config| ask::as_asked(config, inverts)).collect();
             part.held.reconfigure(&asked)?;
             part.numbering = part.held.numbering();
             for (place, config) in range.clone().zip(&configs[range]) {
@@ -633,21 +597,5 @@ impl fmt::Debug for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let chip = &self.chip.info().name;
         f.debug_struct("Request").field("chip", chip).field("lines", &self.lines.len()).finish_non_exhaustive()
-    }
-}
-
-impl<T> Waited<Option<Result<T, Error>>> {
-    /// What was waited for, or why it is not there.
-    pub(crate) fn or_error(self, what: &str) -> Option<Result<T, Error>> {
-        match self {
-            Self::Ready(ready) => ready,
-            Self::TimedOut => {
-                Some(Err(Error::new(ErrorKind::TimedOut, format!("{what} did not come in the time it was given"))))
-            }
-            Self::Deadlock => {
-                let message = format!("waiting for {what} on the thread that dispatches completions would never end");
-                Some(Err(Error::new(ErrorKind::Deadlock, message)))
-            }
-        }
     }
 }

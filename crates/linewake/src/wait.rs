@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use overlapped::Port;
 
+use crate::{Error, ErrorKind};
+
 struct Unpark(Thread);
 
 impl Wake for Unpark {
@@ -30,6 +32,22 @@ pub(crate) enum Waited<T> {
     TimedOut,
     /// This thread dispatches completions: nothing would ever wake it.
     Deadlock,
+}
+
+impl<T> Waited<Option<Result<T, Error>>> {
+    /// What was waited for, or why it is not there.
+    pub(crate) fn or_error(self, what: &str) -> Option<Result<T, Error>> {
+        match self {
+            Self::Ready(ready) => ready,
+            Self::TimedOut => {
+                Some(Err(Error::new(ErrorKind::TimedOut, format!("{what} did not come in the time it was given"))))
+            }
+            Self::Deadlock => {
+                let message = format!("waiting for {what} on the thread that dispatches completions would never end");
+                Some(Err(Error::new(ErrorKind::Deadlock, message)))
+            }
+        }
+    }
 }
 
 /// Polls until it is ready, on this thread, at most for `timeout`.

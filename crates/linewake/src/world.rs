@@ -3,11 +3,12 @@
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use linewake_controller::protocol::{ALL_LINES, DRIVE_HIGH, DRIVE_LOW, DRIVE_TOGGLE, Drive, MergeWindow};
+use linewake_controller::protocol::{self, ALL_LINES, DRIVE_HIGH, DRIVE_LOW, DRIVE_TOGGLE, Drive, MergeWindow};
+use overlapped::Device;
 
 use crate::backend::driver::Client;
 use crate::backend::{ReferenceDriver, unsupported};
-use crate::{Chip, Error, LineId};
+use crate::{Chip, Error, Figures, LineId, LineTotals};
 
 /// Changes the inputs of a simulated chip, or of the reference driver's, as the outside world would.
 ///
@@ -25,6 +26,44 @@ use crate::{Chip, Error, LineId};
 pub struct World<'a> {
     chip: &'a Chip,
     reference: Result<&'a ReferenceDriver, Error>,
+}
+
+impl Chip {
+    /// A handle of the device that speaks the reference driver's protocol, for a test that does so in another way.
+    #[doc(hidden)]
+    pub fn open_device(&self) -> Result<Device, overlapped::Error> {
+        match self.backend().reference() {
+            Some(reference) => reference.source.open().map(|(device, _)| device),
+            None => Device::open(&*self.info().name),
+        }
+    }
+
+    /// What the driver says of each line, over all readers that were closed.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`](crate::ErrorKind) unless the chip is simulated or the reference driver's; what the device
+    /// says.
+    pub fn totals(&self) -> Result<Vec<LineTotals>, Error> {
+        let totals = self.reference()?.client.totals()?;
+        let line = |line: &protocol::LineTotals| LineTotals {
+            offset: line.offset.into(),
+            readers: line.readers,
+            changes: line.changes,
+            figures: Figures {
+                delivered: line.delivered,
+                overflowed: line.overflowed,
+                merged: line.merged,
+                discarded: line.discarded,
+            },
+        };
+        Ok(totals.iter().map(line).collect())
+    }
+
+    /// The world outside a chip that is there for tests: the simulated one and the reference driver's.
+    #[must_use]
+    pub fn world(&self) -> World<'_> {
+        World::new(self, self.reference())
+    }
 }
 
 impl<'a> World<'a> {

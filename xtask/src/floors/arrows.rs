@@ -77,7 +77,7 @@ struct Names<'a> {
 }
 
 impl Names<'_> {
-    /// The files that define what is mentioned. A module is no definition: what is taken from it is mentioned by itself.
+    /// The files that define what is mentioned. A module is no definition: what is taken from it has its own mention.
     fn files(&self, mention: &Mention) -> BTreeSet<usize> {
         let mut places = self.find(mention.module, &mention.words);
         if places.is_empty() && mention.form == Form::Macro {

@@ -110,10 +110,7 @@ fn names_are_found_wherever_they_stand() {
     let uses = |text: &'static str| {
         is_circle(&[
             ("lib.rs", "mod ground; mod top;"),
-            (
-                "top.rs",
-                "use crate::ground::Ground; pub struct Top; pub fn top() {} pub fn made() {} pub mod inner { pub struct In; }",
-            ),
+            ("top.rs", "use crate::ground::Ground; pub struct Top; pub fn made() {} pub mod inner { pub struct In; }"),
             ("ground.rs", text),
         ])
     };
@@ -127,7 +124,7 @@ fn names_are_found_wherever_they_stand() {
     assert!(uses("use super::top::{self, inner}; pub struct Ground(inner::In);"));
     assert!(uses("#[cfg(windows)] use super::top::Top; pub struct Ground;"));
     assert!(uses("#[cfg(any(windows, test))] use super::top::Top; pub struct Ground;"));
-    assert!(uses("pub struct Ground; mod inner { fn f() { super::super::top::top() } }"));
+    assert!(uses("pub struct Ground; mod inner { fn f() { super::super::top::made() } }"));
     assert!(uses("pub struct Ground; fn f() { use crate::top; println!(\"{}\", top::made()); }"));
     assert!(uses("use crate::top::*; pub struct Ground; fn f() { made() }"));
     assert!(uses("pub struct Ground { #[serde(with = \"crate::top::made\")] field: u8 }"));

@@ -3,6 +3,7 @@
 mod client;
 #[expect(unsafe_code, reason = "declaring what a control code reads and writes is a promise")]
 mod codes;
+mod reference;
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -16,14 +17,13 @@ use futures_core::Stream as _;
 use linewake_controller::protocol::{
     self, CHIP_TIMERS, Debounce, InfoRecord, LineSet, MAX_LINES, ReaderConfig, SetValues,
 };
-use overlapped::{Device, ErrorKind as Kind, InvertedCall};
+use overlapped::{ErrorKind as Kind, InvertedCall};
 
 use self::client::BATCH;
 pub(crate) use self::client::Client;
-use super::{
-    Ask, Backend, Capabilities, Held, InfoEvent, InfoEventKind, InfoWatch, Numbering, RawEdge, ReferenceDriver,
-    Settled, sim,
-};
+pub use self::reference::ReferenceDriver;
+pub(crate) use self::reference::Source;
+use super::{Ask, Backend, Capabilities, Held, InfoEvent, InfoEventKind, InfoWatch, Numbering, RawEdge, Settled, sim};
 use crate::line::named;
 use crate::{
     Bias, ChipInfo, Clock, Direction, Drive, Edges, Error, EventClock, Figures, LineConfig, LineInfo, Offset, Trust,
@@ -38,41 +38,6 @@ pub(crate) struct Chip {
     info: ChipInfo,
     /// Whether it keeps time, and can debounce.
     has_timers: bool,
-}
-
-/// Where a handle comes from. Each request has its own.
-#[derive(Clone)]
-pub(crate) enum Source {
-    Simulated(Arc<sim::Host>),
-    Devices(Arc<Opener>),
-}
-
-type Opener = dyn Fn() -> Result<Device, overlapped::Error> + Send + Sync;
-
-impl fmt::Debug for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Simulated(_) => "Simulated",
-            Self::Devices(_) => "Devices",
-        })
-    }
-}
-
-impl Source {
-    /// A handle; of a simulated chip, also from the inside.
-    pub(crate) fn open(&self) -> Result<(Device, Option<Arc<sim::Handle>>), overlapped::Error> {
-        match self {
-            Self::Simulated(host) => host.open().map(|(device, handle)| (device, Some(handle))),
-            Self::Devices(open) => open().map(|device| (device, None)),
-        }
-    }
-
-    pub(crate) fn host(&self) -> Option<&Arc<sim::Host>> {
-        match self {
-            Self::Simulated(host) => Some(host),
-            Self::Devices(_) => None,
-        }
-    }
 }
 
 impl Chip {

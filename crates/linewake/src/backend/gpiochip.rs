@@ -2,9 +2,10 @@
 //!
 //! - `uapi` is the kernel's interface, `config` what it says of how lines are held.
 //! - `file` is a chip on the caller's thread alone, for libgpiod's tools.
-//! - `find` opens what a spec names, and finds a chip again; `help` says what to do when it does not open.
+//! - `chip` is one that is open; `find` knows which there are; `help` says what to do when it does not open.
 //! - `lines` are lines that are held, `held` knows which of them this process still wants, `watch` is who takes them and gives them back.
 
+mod chip;
 mod config;
 pub mod file;
 mod find;
@@ -16,60 +17,28 @@ mod uapi;
 mod watch;
 
 use std::collections::HashMap;
+use std::fs;
+use std::os::unix::fs::FileTypeExt as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 use overlapped::Device;
-use rustix::time::{ClockId, clock_gettime};
 use zerocopy::FromZeros;
 
-use self::find::Place;
-pub(crate) use self::find::{is_spec, names, open};
+use self::chip::{Chip, MAX_QUEUE, now_ns};
+use self::find::{LABEL, chips, path_of};
+pub(crate) use self::find::{is_spec, names};
 pub(crate) use self::help::labelled;
 use self::lines::Lines;
 use super::{Ask, Backend, Capabilities, Held, InfoWatch};
 use crate::{ChipInfo, Clock, Error, ErrorKind, EventClock, LineConfig, LineInfo, Offset, Trust};
 
-/// The most events that the kernel queues for a request.
-const MAX_QUEUE: u32 = 1024;
-
-/// A chip, and its file.
-#[derive(Debug)]
-pub(crate) struct Chip {
-    device: Device,
-    info: ChipInfo,
-    place: Place,
-}
-
 impl Chip {
-    /// Takes the chip that was opened, from `path`.
-    fn new(device: Device, path: &str) -> Result<Self, overlapped::Error> {
-        let said = uapi::chip_info(&device)?;
-        let name = uapi::text(&said.name);
-        let label = uapi::text(&said.label);
-        let place = Place::of(&name);
-        let info = ChipInfo {
-            id: place.id(&name, &label),
-            label: label.into(),
-            path: Some(path.into()),
-            lines: said.lines,
-            max_queue_size: MAX_QUEUE,
-            name: name.into(),
-        };
-        Ok(Self { device, info, place })
-    }
-
-    /// Says which chip an error is of; by itself it names the chip's file.
-    fn error(&self, error: overlapped::Error) -> Error {
-        let message = format!("chip \"{}\": {error}", self.info.name);
-        Error::from(error).saying(message)
-    }
-
     /// A line nobody holds, and that is not among those asked for.
     fn witness(&self, asked: &[(Offset, LineConfig)]) -> Result<Option<Offset>, Error> {
         // The last ones are the least likely to be wired to anything.
         for offset in (0..self.info.lines).rev().map(Offset::from) {
-            if asked.iter().all(|line| line.0 != offset) && !self.line(offset)?.used {
+            if asked.iter().all(|line| line.0 != offset) && !self.line_info(offset)?.used {
                 return Ok(Some(offset));
             }
         }
@@ -148,8 +117,7 @@ impl Backend for Chip {
     }
 
     fn line(&self, offset: Offset) -> Result<LineInfo, Error> {
-        let said = uapi::line_info(&self.device, offset.get()).map_err(|error| self.error(error))?;
-        Ok(config::line_info(&said))
+        self.line_info(offset)
     }
 
     fn request(&self, ask: &Ask<'_>) -> Result<Box<dyn Held>, Error> {
@@ -203,16 +171,76 @@ impl Backend for Chip {
     }
 
     fn reopen(&self) -> Result<Arc<dyn Backend>, Error> {
-        find::again(self)
+        again(self)
     }
 }
 
-/// The time by the clock that stamps edges, where it can be read.
-fn now_ns(clock: EventClock) -> Option<u64> {
-    let now = match clock {
-        EventClock::Monotonic => clock_gettime(ClockId::Monotonic),
-        EventClock::Realtime => clock_gettime(ClockId::Realtime),
-        EventClock::Hte => return None,
-    };
-    u64::try_from(now.tv_sec).ok()?.checked_mul(1_000_000_000)?.checked_add(u64::try_from(now.tv_nsec).ok()?)
+/// Opens the chip that a spec names: a number, a name, a path under /dev, `label:` and a label.
+pub(crate) fn open(spec: &str) -> Result<Arc<dyn Backend>, Error> {
+    if let Some(label) = spec.strip_prefix(LABEL) {
+        return open_labelled(spec, label);
+    }
+    let path = path_of(spec);
+    // A link may lead elsewhere when the chip comes back; what it leads to now is the chip.
+    let real = fs::canonicalize(&path).map_or_else(|_| path.clone(), |real| real.to_string_lossy().into_owned());
+    // A pipe would wait to be read, and a plain file would say that it is no terminal.
+    if fs::metadata(&real).is_ok_and(|found| !found.file_type().is_char_device()) {
+        return Err(help::no_device(&real));
+    }
+    let device = Device::open(&real).map_err(|error| help::not_opened(spec, &real, error))?;
+    Ok(Arc::new(Chip::new(device, &real).map_err(|error| help::no_chip(spec, &real, error))?))
+}
+
+fn open_labelled(spec: &str, label: &str) -> Result<Arc<dyn Backend>, Error> {
+    let mut chips = chips().filter(|chip| *chip.info.label == *label);
+    match (chips.next(), chips.next()) {
+        (Some(chip), None) => Ok(Arc::new(chip)),
+        (None, _) => Err(Error::new(ErrorKind::UnknownChip, format!("there is no chip \"{spec}\"; {}", help::chips()))),
+        (Some(one), Some(two)) => {
+            let (one, two) = (&one.info.name, &two.info.name);
+            let message = format!(
+                "\"{spec}\" is the label of several chips, \"{one}\" and \"{two}\" among them: use a name, or a link \
+                 under /dev that udev makes"
+            );
+            Err(Error::new(ErrorKind::UnknownChip, message))
+        }
+    }
+}
+
+/// The same chip after it was unplugged and plugged in: the same label at the same place; or, where the place is
+/// another, the only chip with that label.
+fn again(before: &Chip) -> Result<Arc<dyn Backend>, Error> {
+    let mut alike: Vec<_> = chips().filter(|chip| chip.info.label == before.info.label).collect();
+    let at_its_place = alike.iter().position(|chip| chip.place == before.place);
+    match at_its_place.or((alike.len() == 1).then_some(0)) {
+        Some(at) => Ok(Arc::new(alike.swap_remove(at))),
+        // Its own file says best that it is gone.
+        None => Err(match uapi::chip_info(&before.device) {
+            Err(error) => before.error(error),
+            Ok(_) => {
+                let (name, label) = (&before.info.name, &before.info.label);
+                let message = format!("chip \"{name}\" (\"{label}\") is still there, and not under /dev any more");
+                Error::new(ErrorKind::UnknownChip, message)
+            }
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::open;
+    use crate::ErrorKind;
+
+    #[test]
+    fn a_chip_that_is_not_there_is_named_with_what_there_is() {
+        for spec in ["label:no such chip", "gpiochip4294967295", "4294967295", "/dev/no such chip"] {
+            let error = open(spec).unwrap_err();
+            let said = error.to_string();
+            assert!(said.contains(&format!("\"{spec}\"")), "{said}");
+            assert!(said.contains("there is none") || said.contains("there are"), "{said}");
+        }
+        let error = open("/dev/null").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::UnknownChip);
+        assert!(error.to_string().contains("\"/dev/null\" is no gpiochip"), "{error}");
+    }
 }

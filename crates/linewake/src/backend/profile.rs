@@ -17,6 +17,7 @@ mod find;
 #[cfg(all(target_os = "linux", not(miri)))]
 mod ioctl;
 mod judge;
+mod levels;
 mod lines;
 mod link;
 mod opener;

@@ -12,6 +12,7 @@ mod codes;
 #[cfg(target_os = "linux")]
 #[expect(unsafe_code, reason = "declaring what an ioctl reads and writes is a promise")]
 mod ioctls;
+mod look;
 #[cfg(any(windows, test))]
 #[cfg_attr(not(windows), allow(dead_code, reason = "a test brings a device of its own"))]
 mod mask;
@@ -34,6 +35,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use self::look::{INPUTS, Levels, Look};
 use self::port::{Port, Watch};
 use super::{Ask, Backend, Capabilities, Held, Numbering, RawEdge, unsupported};
 use crate::{
@@ -46,20 +48,8 @@ pub(crate) const POLL_PERIOD: Duration = Duration::from_millis(10);
 
 /// The lines by their offsets. The first four are inputs.
 const NAMES: [&str; 6] = ["CTS", "DSR", "RI", "DCD", "RTS", "DTR"];
-const INPUTS: usize = 4;
 /// Of the ring indicator drivers count, or tell, one direction alone: the end of a ring.
 const RI: usize = 2;
-
-/// A level for each line: a bit at its offset.
-type Levels = u8;
-
-/// What is seen of the inputs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Look {
-    levels: Levels,
-    /// Changes that are known of since the look before.
-    changes: [u32; INPUTS],
-}
 
 /// A serial port.
 #[derive(Debug)]

@@ -15,23 +15,16 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
-use linewake_controller::protocol::{self, AttachPin, LineConfig, MAX_LINES, Pin, WaitLine};
-use linewake_controller::{Controller, Outcome, ReaderId};
+use linewake_controller::protocol::{self, AttachPin, LineConfig, Pin, WaitLine};
+use linewake_controller::{Outcome, ReaderId};
 use overlapped::{CtlCode, Device, Status, sim};
 use zerocopy::{FromBytes, FromZeros};
 
-use self::state::{State, Step};
+use self::state::{Chip, Readers, State, Step};
 use self::waits::{Key, What};
 use crate::sim::{ClockKind, Script};
 use crate::timer::Timer;
 use crate::{Clock, Error, ErrorKind};
-
-/// Handles that can be open on one chip at once.
-const READERS: usize = 64;
-/// Events each of them can have queued: the Linux kernel's limit for a line request.
-const QUEUE: usize = 1024;
-
-type Chip = Controller<MAX_LINES, READERS, QUEUE>;
 
 /// So much happens before others have a turn.
 const STEPS: usize = 10_000;
@@ -213,16 +206,6 @@ impl Host {
             }
         }
     }
-}
-
-/// Whose queues a virtual clock waits for.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Readers {
-    /// Those that were ever waited on.
-    Waiting,
-    /// All that watch something.
-    Watching,
-    Nobody,
 }
 
 fn elapsed_ns(since: Instant) -> u64 {

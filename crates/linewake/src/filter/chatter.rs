@@ -1,92 +1,10 @@
 //! Chatter: a line that changes too often is blocked, and said to be.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
-use super::{ChatterLimit, FilterEvent, nanoseconds};
-use crate::{EdgeEvent, EdgeKind, Missed, Offset};
-
-/// A line was blocked for changing too often, or is listened to again. See [`ChatterLimit`].
-///
-/// ```
-/// use linewake::Chip;
-/// use linewake::filter::{ChatterKind, FilterEvent};
-/// let chip = Chip::options().life(false).open("sim")?;
-/// let mut edges = chip.request().line("tamper").queue_size(128).start()?.filtered("chatter=10/100ms".parse()?)?;
-/// chip.world().toggle("tamper", 100)?;
-/// let events: Vec<_> = (0..12).map_while(|_| edges.wait_next()).collect::<Result<_, _>>()?;
-/// let FilterEvent::Chatter(blocked) = &events[10] else { panic!("ten edges, and then") };
-/// assert_eq!((blocked.kind, blocked.changes), (ChatterKind::Blocked, 11));
-/// let FilterEvent::Chatter(unblocked) = &events[11] else { panic!("a tenth of a second later") };
-/// assert_eq!((unblocked.kind, unblocked.withheld), (ChatterKind::Unblocked, 90));
-/// # Ok::<(), linewake::Error>(())
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ChatterEvent {
-    /// Name of the chip.
-    pub chip: Arc<str>,
-    /// Which line.
-    pub offset: Offset,
-    /// Its name, if it has one.
-    pub name: Option<Arc<str>>,
-    /// Which of the two.
-    pub kind: ChatterKind,
-    /// When, in nanoseconds of the chip's clock: the stamp of the edge that was one too many, or when the line had calmed
-    /// down.
-    pub timestamp_ns: u64,
-    /// The same on the axis of the edges' [`axis_ns`](EdgeEvent::axis_ns).
-    pub axis_ns: u64,
-    /// Changes within the window at that time.
-    pub changes: u32,
-    /// Edges that were withheld while it was blocked. If the last of them passes after all, it is the next event.
-    pub withheld: u64,
-}
-
-impl ChatterEvent {
-    /// One that was recorded, of a line whose filter did its work then.
-    ///
-    /// ```
-    /// use linewake::filter::{ChatterEvent, ChatterKind};
-    /// let event = ChatterEvent::recorded("gpiochip0".into(), 5.into(), None, ChatterKind::Unblocked, [9, 9], (50, 90));
-    /// assert_eq!((event.changes, event.withheld), (50, 90));
-    /// ```
-    #[must_use]
-    pub fn recorded(
-        chip: Arc<str>,
-        offset: Offset,
-        name: Option<Arc<str>>,
-        kind: ChatterKind,
-        [timestamp_ns, axis_ns]: [u64; 2],
-        (changes, withheld): (u32, u64),
-    ) -> Self {
-        Self { chip, offset, name, kind, timestamp_ns, axis_ns, changes, withheld }
-    }
-}
-
-/// Which way the blocking goes.
-///
-/// ```
-/// assert_eq!(linewake::filter::ChatterKind::Blocked.as_str(), "blocked");
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ChatterKind {
-    /// It changes too often; nothing of it passes.
-    Blocked,
-    /// It is listened to again.
-    Unblocked,
-}
-
-impl ChatterKind {
-    /// `blocked` or `unblocked`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Blocked => "blocked",
-            Self::Unblocked => "unblocked",
-        }
-    }
-}
+use super::event::{ChatterEvent, ChatterKind, FilterEvent};
+use super::{ChatterLimit, nanoseconds};
+use crate::{EdgeEvent, EdgeKind, Missed};
 
 /// How often a line changed of late.
 #[derive(Debug)]

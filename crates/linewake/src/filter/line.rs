@@ -2,31 +2,11 @@
 
 use std::collections::VecDeque;
 
-use super::chatter::{Chatter, ChatterEvent};
+use super::chatter::Chatter;
+use super::event::FilterEvent;
 use super::settle::Settle;
 use super::{Filter, Stamp, nanoseconds};
 use crate::{EdgeEvent, Edges, Error, ErrorKind};
-
-/// What comes out of a filter.
-///
-/// ```
-/// use linewake::filter::FilterEvent;
-/// fn show(event: &FilterEvent) {
-///     match event {
-///         FilterEvent::Edge(edge) => println!("{} {}", edge.offset, edge.kind.as_str()),
-///         FilterEvent::Chatter(chatter) => println!("{} {}", chatter.offset, chatter.kind.as_str()),
-///         _ => {}
-///     }
-/// }
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum FilterEvent {
-    /// An edge passes. Its [`missed`](EdgeEvent::missed) are all that were missing since the one that passed before it.
-    Edge(EdgeEvent),
-    /// A line was blocked or unblocked.
-    Chatter(ChatterEvent),
-}
 
 /// What a filter made of a line's edges: delivered = passed + filtered + held, at every moment.
 ///

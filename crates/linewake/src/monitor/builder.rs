@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::Monitor;
-use crate::{Error, ErrorKind, RequestBuilder};
+use super::merge::WhenFull;
+use crate::RequestBuilder;
 
 /// What to monitor, and how.
 ///
@@ -28,16 +28,6 @@ pub struct MonitorBuilder {
     pub(super) states: bool,
     pub(super) reattach: bool,
     pub(super) retry: Duration,
-}
-
-/// What a [`Monitor`] does when the program takes less than comes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum WhenFull {
-    /// Takes no more from the chips: their own queues fill up, drop their oldest, and say so.
-    #[default]
-    Block,
-    /// Drops the oldest edge, and counts it as overflowed.
-    DropOldest,
 }
 
 impl MonitorBuilder {
@@ -100,16 +90,5 @@ impl MonitorBuilder {
     pub fn retry(mut self, period: Duration) -> Self {
         self.retry = period.max(Duration::from_millis(1));
         self
-    }
-
-    /// Starts every request.
-    ///
-    /// # Errors
-    /// [`ErrorKind::InvalidInput`] without a request; what [`RequestBuilder::start`] says. Then nothing is held.
-    pub fn start(self) -> Result<Monitor, Error> {
-        if self.requests.is_empty() {
-            return Err(Error::new(ErrorKind::InvalidInput, "there is nothing to monitor: give it a request"));
-        }
-        Monitor::new(self)
     }
 }

@@ -9,7 +9,38 @@ use std::collections::binary_heap::PeekMut;
 use std::collections::{BinaryHeap, VecDeque};
 use std::time::{Duration, Instant};
 
-use super::{Event, MonitorStats, WhenFull};
+use super::event::Event;
+
+/// What a [`Monitor`](crate::Monitor) does when the program takes less than comes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WhenFull {
+    /// Takes no more from the chips: their own queues fill up, drop their oldest, and say so.
+    #[default]
+    Block,
+    /// Drops the oldest edge, and counts it as overflowed.
+    DropOldest,
+}
+
+/// What a [`Monitor`](crate::Monitor) has done so far.
+///
+/// ```
+/// # let chip = linewake::Chip::options().life(false).open("sim")?;
+/// let monitor = linewake::Monitor::builder().request(chip.request().line("door")).start()?;
+/// assert_eq!(monitor.stats(), linewake::MonitorStats::default());
+/// # Ok::<(), linewake::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MonitorStats {
+    /// Edges given.
+    pub delivered: u64,
+    /// Edges that came more than the window after one with a later time stamp had been given.
+    pub late: u64,
+    /// Edges dropped here because the program was too slow; see [`WhenFull::DropOldest`]. They are booked as overflowed.
+    pub dropped: u64,
+    /// Chips that were gone and came back.
+    pub reattached: u64,
+}
 
 pub(super) struct Merge {
     window: Duration,

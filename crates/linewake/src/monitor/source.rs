@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
+use super::builder::MonitorBuilder;
+use super::event::{Event, Gap, LineState};
 use super::merge::Merge;
-use super::{Event, Gap, LineState, MonitorBuilder};
+
 use crate::axis::Step;
 use crate::request::Times;
 use crate::{

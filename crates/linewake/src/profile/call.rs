@@ -2,7 +2,7 @@
 
 use overlapped::{Access, CtlCode};
 
-use super::code;
+use super::code::{self, Direction};
 use super::field::MAX_BYTES;
 use super::input::Input;
 use super::output::Output;
@@ -43,15 +43,6 @@ pub(crate) struct Request {
     /// The output is what the ioctl returns, and not what is in the buffer.
     pub(crate) answers_by_value: bool,
     pub(crate) when: When,
-}
-
-/// The direction bits of an ioctl's number, seen from the program.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Direction {
-    None,
-    Read,
-    Write,
-    ReadWrite,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

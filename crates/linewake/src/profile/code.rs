@@ -2,9 +2,17 @@
 
 use overlapped::{Access, CtlCode, Method};
 
-use super::call::Direction;
 use crate::Error;
 use crate::keys::{Keys, Value};
+
+/// The direction bits of an ioctl's number, seen from the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Direction {
+    None,
+    Read,
+    Write,
+    ReadWrite,
+}
 
 const METHODS: &[(&str, Method)] = &[("buffered", Method::Buffered), ("out-direct", Method::OutDirect)];
 /// Refused with their reason, and not offered.

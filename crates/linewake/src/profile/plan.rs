@@ -4,15 +4,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::call::{Call, What, When};
-use super::calls::Calls;
-use super::check;
 use super::device::Target;
 use super::input::Sent;
-use super::line::{self, Line};
+use super::line::Line;
 use super::output::{Output, Role, Since};
 use super::wait::{By, Means, Reads, Wait};
-use crate::Error;
-use crate::keys::{Keys, Source, Value};
 
 #[derive(Debug)]
 pub(crate) struct Plan {
@@ -55,22 +51,6 @@ impl Levels {
             Self::Unsaid | Self::Start(_) | Self::Unknown => &[],
         }
     }
-
-    fn read(value: &Value<'_>, calls: &Calls<'_>) -> Result<Self, Error> {
-        const STARTS: &[(&str, Option<bool>)] = &[("inactive", Some(false)), ("active", Some(true)), ("unknown", None)];
-        let keys = value.table()?.only(&["call", "start"])?;
-        let levels = match (keys.get("call"), keys.get("start")) {
-            (Some(call), None) => Self::Calls(calls.named_all(Some(call))?),
-            (None, Some(start)) => start.word(STARTS)?.map_or(Self::Unknown, Self::Start),
-            _ => {
-                return Err(value.error(
-                    "say either `call`, which call gives the levels, or `start`: \"inactive\", \"active\" or \"unknown\"",
-                ));
-            }
-        };
-        keys.finish()?;
-        Ok(levels)
-    }
 }
 
 /// A call of a sequence, and the place of the line that it is made for, among those asked for.
@@ -80,59 +60,8 @@ pub(crate) struct Step {
     pub(crate) place: Option<usize>,
 }
 
-const KEYS: &[&str] = &[
-    "name",
-    "label",
-    "lines",
-    "active_low",
-    "max_queue",
-    "setup",
-    "release",
-    "device",
-    "line",
-    "call",
-    "wait",
-    "levels",
-    "account",
-];
-
 impl Plan {
-    pub(super) fn read(source: Source<'_>) -> Result<Self, Error> {
-        let root = source.parse()?;
-        let keys = Keys::new(source, &root).only(KEYS)?;
-        let name = keys.need("name")?;
-        let label = keys.get("label").map_or(Ok(""), |label| label.text())?;
-        let target = keys.get("device").map(|device| Target::read(&device)).transpose()?;
-        let calls = Calls::read(keys.get("call"))?;
-        let wait_key = keys.get("wait").ok_or_else(|| {
-            keys.error("the section [wait] is missing: say `by` what an edge is waited for, and what that `means`")
-        })?;
-        let levels_key = keys.get("levels");
-        let plan = Self {
-            file: source.name.to_owned(),
-            name: line::checked_name(&name)?,
-            label: label.into(),
-            target,
-            lines: line::lines(&keys, &calls)?,
-            max_queue: keys.get("max_queue").map_or(Ok(0), |most| most.number(2, 1 << 20))? as u32,
-            setup: calls.named_all(keys.get("setup"))?,
-            release: calls.named_all(keys.get("release"))?,
-            wait: Wait::read(&wait_key, &calls)?,
-            levels: levels_key.map_or(Ok(Levels::Unsaid), |levels| Levels::read(&levels, &calls))?,
-            account: keys.get("account").map(|account| section(&account, &calls)).transpose()?,
-            calls: Vec::new(),
-            tellers: Vec::new(),
-        };
-        keys.finish()?;
-        let calls = calls.finish()?;
-        let places: Vec<_> = calls.iter().map(|(_, at)| at.clone()).collect();
-        let mut plan = Self { calls: calls.into_iter().map(|(call, _)| call).collect(), ..plan };
-        plan.tellers = plan.find_tellers();
-        check::check(&plan, &wait_key, &places)?;
-        Ok(plan)
-    }
-
-    fn find_tellers(&self) -> Vec<Option<usize>> {
+    pub(super) fn find_tellers(&self) -> Vec<Option<usize>> {
         let tells = |&call: &usize| !self.call(call).output.fields.is_empty();
         let then: Vec<_> = self.wait.then.iter().copied().filter(tells).map(Some).collect();
         match (&self.wait.by, then.is_empty()) {
@@ -347,11 +276,3 @@ impl Plan {
 }
 
 static NOTHING: Output = Output::NOTHING;
-
-/// A section that names a call.
-fn section(value: &Value<'_>, calls: &Calls<'_>) -> Result<usize, Error> {
-    let keys = value.table()?.only(&["call"])?;
-    let call = calls.named(&keys.need("call")?)?;
-    keys.finish()?;
-    Ok(call)
-}

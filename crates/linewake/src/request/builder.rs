@@ -3,10 +3,11 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use super::ask::{as_asked, check};
 use super::line::WatchedLine;
 use super::part::Part;
-use crate::backend::{Ask, unsupported};
-use crate::{Bias, Chip, Direction, Drive, Edges, Error, ErrorKind, EventClock, LineConfig, LineId, Offset, Request};
+use crate::backend::Ask;
+use crate::{Bias, Chip, Edges, Error, ErrorKind, EventClock, LineConfig, LineId, Offset, Request};
 
 /// What to hold, and how.
 ///
@@ -235,51 +236,27 @@ impl RequestBuilder {
     }
 }
 
-/// How the chip is asked to hold a line: where it cannot invert, that is done here.
-pub(super) fn as_asked(config: &LineConfig, chip_inverts: bool) -> LineConfig {
-    if chip_inverts || !config.active_low {
-        return *config;
+impl Chip {
+    /// Makes lines outputs with these values. They stay so while the request that is given is held; with it they are set
+    /// again.
+    ///
+    /// ```
+    /// # let chip = linewake::Chip::open("sim")?;
+    /// let mut outputs = chip.set_values([("relay-1", true), ("led", false)])?;
+    /// assert!(chip.value("relay-1")?);
+    /// outputs.set_value("led", true)?;
+    /// # Ok::<(), linewake::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`RequestBuilder::start`]. Then none was set.
+    pub fn set_values<L: Into<LineId>>(&self, values: impl IntoIterator<Item = (L, bool)>) -> Result<Request, Error> {
+        let request = |request: RequestBuilder, (line, active)| request.output(line, active);
+        values.into_iter().fold(self.request(), request).start()
     }
-    let edges = config.edges.map(|edges| match edges {
-        Edges::Rising => Edges::Falling,
-        Edges::Falling => Edges::Rising,
-        Edges::Both => Edges::Both,
-    });
-    LineConfig { active_low: false, edges, output: config.output.map(|active| !active), ..*config }
-}
 
-/// Whether the chip can hold a line so.
-pub(super) fn check(chip: &Chip, config: &LineConfig) -> Result<(), Error> {
-    let can = chip.capabilities();
-    let name = &chip.info().name;
-    let refuse = |what: &str| Err(unsupported(name, what));
-    let invalid = |what: &str| Err(Error::new(ErrorKind::InvalidInput, format!("chip \"{name}\": {what}")));
-    if config.edges.is_some() && config.direction != Some(Direction::Input) {
-        return invalid("edges are watched on inputs: ask for the line as one");
-    }
-    if config.output.is_some() && config.direction != Some(Direction::Output) {
-        return invalid("a first value is for outputs: ask for the line as one");
-    }
-    if config.direction == Some(Direction::Output) && !can.outputs {
-        return refuse("has no outputs");
-    }
-    if config.bias.is_some() && !can.bias {
-        return refuse("cannot set a bias");
-    }
-    if config.drive != Drive::PushPull && !can.drive {
-        return refuse("cannot drive a line open-drain or open-source");
-    }
-    if !config.debounce.is_zero() && !can.debounce {
-        return refuse("does not debounce; use a filter, which can do more");
-    }
-    if config.debounce.as_micros() > u128::from(u32::MAX) {
-        return invalid("a debounce period has at most 4294967295 microseconds");
-    }
-    match config.clock {
-        EventClock::Realtime if !can.realtime => {
-            refuse("cannot stamp edges with the time of day; take the monotonic clock")
-        }
-        EventClock::Hte if !can.hte => refuse("has no hardware time stamp engine; take the monotonic clock"),
-        _ => Ok(()),
+    /// Asks for lines, to watch their edges, or to set them.
+    pub fn request(&self) -> RequestBuilder {
+        RequestBuilder::new(self.clone())
     }
 }

@@ -13,7 +13,8 @@ pub(super) fn parse(name: &str, text: &str) -> Result<Script, Error> {
     let source = Source { name, text };
     let root = source.parse()?;
     let keys = Keys::new(source, &root);
-    let mut script = Script { file: Some(name.into()), ..Script::new() };
+    let mut script = Script::new();
+    script.file = Some(name.into());
     if let Some(label) = keys.get("label") {
         script = script.label(label.text()?);
     }

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::fmt;
 
-use super::{Change, What};
+use super::change::Change;
 
 /// Sources of changes, merged. Of what happens at the same time, that of the first line is first.
 #[derive(Default)]
@@ -74,12 +74,5 @@ impl fmt::Debug for Play {
 impl fmt::Debug for Track {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Track").field("rank", &self.rank).finish_non_exhaustive()
-    }
-}
-
-impl Change {
-    /// A line takes a level.
-    pub(super) fn level(at_ns: u64, offset: u32, level: bool) -> Self {
-        Self { at_ns, what: What::Level { offset: offset.into(), level } }
     }
 }

@@ -63,7 +63,8 @@ fn script(
             lines[offset].note(change.level);
         }
     }
-    let mut script = Script { file: Some(name.into()), notes: reader.warnings(), ..Script::new() };
+    let mut script = Script::new();
+    (script.file, script.notes) = (Some(name.into()), reader.warnings());
     script.notes.extend(left_out);
     script.notes.extend(pulled(name, &names, &lines));
     for (name, seen) in names.into_iter().zip(&lines) {

@@ -7,7 +7,7 @@ use std::iter::Peekable;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::Change;
+use super::change::Change;
 
 pub(super) type Changes = Box<dyn Iterator<Item = Change> + Send>;
 
@@ -585,7 +585,7 @@ impl Iterator for Glitches {
             let next_ns = self.changes.peek().map_or(u64::MAX, |change| change.at_ns);
             if next_ns <= self.at_ns {
                 let change = self.changes.next()?;
-                if let super::What::Level { level, .. } = change.what {
+                if let super::change::What::Level { level, .. } = change.what {
                     self.is_high = level;
                 }
                 return Some(change);

@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Chip, help};
-use crate::backend::Backend as _;
+use super::chip::Chip;
+use super::help;
 use crate::{LineConfig, Offset};
 
 type Line = (Arc<str>, Offset);
@@ -39,8 +39,8 @@ impl Drop for Wanted {
 
 /// Whether lines that are busy will be free in a moment: nobody in this process wants them, and no other process has them.
 pub(super) fn is_being_closed(chip: &Chip, asked: &[(Offset, LineConfig)]) -> bool {
-    let name = &chip.info().name;
-    let mut used = asked.iter().map(|line| line.0).filter(|&offset| chip.line(offset).is_ok_and(|line| line.used));
+    let name = &chip.info.name;
+    let mut used = asked.iter().map(|line| line.0).filter(|&offset| chip.line_info(offset).is_ok_and(|line| line.used));
     used.all(|offset| {
         let is_wanted = held().contains(&(name.clone(), offset));
         !is_wanted && help::holder(name, offset.get()).is_none_or(|(process, _)| process == std::process::id())

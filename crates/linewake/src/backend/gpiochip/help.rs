@@ -7,8 +7,9 @@ use std::{fs, io};
 
 use overlapped::ErrorKind as Kind;
 
-use super::{Chip, find};
-use crate::backend::{Backend as _, unsupported};
+use super::chip::Chip;
+use super::find;
+use crate::backend::unsupported;
 use crate::{Error, ErrorKind, LineConfig, Offset};
 
 const RULE: &str = r#"SUBSYSTEM=="gpio", KERNEL=="gpiochip[0-9]*", GROUP="gpio", MODE="0660""#;
@@ -133,7 +134,7 @@ pub(super) fn not_watched(chip: &Chip, error: overlapped::Error, asked: &[(Offse
 /// Which line is busy, and who holds it.
 fn busy(chip: &Chip, error: overlapped::Error, asked: &[(Offset, LineConfig)]) -> Error {
     let name = &chip.info.name;
-    let held = asked.iter().filter_map(|line| chip.line(line.0).ok()).find(|line| line.used);
+    let held = asked.iter().filter_map(|line| chip.line_info(line.0).ok()).find(|line| line.used);
     let Some(line) = held else {
         let message = format!("a line of chip \"{name}\" was held by somebody else a moment ago; try again");
         return Error::from(error).busy(message);

@@ -10,6 +10,7 @@ use futures_core::Stream as _;
 use overlapped::{Call, Device, ErrorKind as Kind, InvertedCall, Reply};
 use zerocopy::FromBytes;
 
+use super::chip::{Chip, now_ns};
 use super::held::Wanted;
 use super::{config, uapi};
 use crate::backend::{Held, Interrupts, Numbering, RawEdge};
@@ -112,7 +113,7 @@ impl Lines {
     /// A line that changed twice in between deceives us until its edge comes, with a time stamp from before the levels
     /// were read.
     pub(super) fn start(
-        chip: &super::Chip,
+        chip: &Chip,
         device: Device,
         lines: Vec<(Offset, LineConfig)>,
         witness: Option<Offset>,
@@ -163,7 +164,7 @@ impl Lines {
         if !clocks.all(|other| other == clock) {
             return None;
         }
-        super::now_ns(clock)
+        now_ns(clock)
     }
 
     fn reads(&self) -> InvertedCall<[u8]> {

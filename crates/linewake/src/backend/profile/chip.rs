@@ -7,11 +7,12 @@ use std::time::Duration;
 use overlapped::Device;
 
 use super::judge::{self, Judge};
+use super::levels::{all_known, levels_now};
 use super::lines::Lines;
 use super::link::Link;
 use super::opener::{Opener, opener};
 use super::source::Signal;
-use crate::backend::{Ask, Backend, Capabilities, Held, unsupported};
+use crate::backend::{Ask, Backend, Capabilities, Held};
 use crate::clock::program_ns as now_ns;
 use crate::profile::{self, Levels, Means, Place, Plan, Profile, Role, Trace};
 use crate::timer::Timer;
@@ -139,32 +140,6 @@ impl Chip {
 fn waits_in_calls(plan: &Plan) -> bool {
     let profile::By::Call(call) = plan.wait.by else { return false };
     plan.call(call).request().is_some_and(|request| matches!(request.when, profile::When::Blocks { .. }))
-}
-
-/// The levels now of the lines that are asked for; none for those the driver does not tell.
-pub(super) fn levels_now(link: &Link, judge: &Judge) -> Result<Vec<Option<bool>>, Error> {
-    let mut levels = vec![None; link.asked.len()];
-    for step in link.plan.steps(link.plan.levels.calls(), None, link.asked.len()) {
-        let answer = link.ask(step)?;
-        let Some(bytes) = answer.bytes().filter(|_| gives_levels(&link.plan, step.call)) else {
-            continue;
-        };
-        let read = judge.read_levels(step.call, step.place, bytes).map_err(|reason| link.malformed(&reason))?;
-        read.into_iter().for_each(|(place, active)| levels[place] = Some(active));
-    }
-    Ok(levels)
-}
-
-/// Whether a call for levels tells some; another may have to go before it.
-pub(super) fn gives_levels(plan: &Plan, call: usize) -> bool {
-    let output = &plan.call(call).output;
-    output.has(Role::Levels) || output.has(Role::Level)
-}
-
-pub(super) fn all_known(plan: &Plan, levels: Vec<Option<bool>>) -> Result<Vec<bool>, Error> {
-    let unknown =
-        || unsupported(&plan.name, "does not tell the levels of its lines: its profile has no [levels] for them");
-    levels.into_iter().map(|level| level.ok_or_else(unknown)).collect()
 }
 
 impl Backend for Chip {

@@ -13,13 +13,12 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use self::turns::Turn;
 #[cfg(all(target_os = "linux", not(miri)))]
 use super::blocking::PATIENCE;
-use super::chip::{all_known, levels_now};
 use super::judge::Judge;
+use super::levels::{all_known, levels_now};
 use super::link::{Link, Sent};
 use super::settle::settled;
 use super::source::{Signal, Source, Waits};
@@ -32,6 +31,19 @@ use crate::{Error, ErrorKind, LineConfig};
 
 /// Completions that are looked at before what they brought is handed over.
 const TURNS: usize = 32;
+
+/// Something to be done.
+#[derive(Clone, Copy)]
+enum Turn {
+    /// A call that a completion asks for.
+    Then(Step),
+    /// The source waits anew, after a wait that lasted so long; so much was known before it.
+    Again { index: usize, lasted: Duration, told: u64 },
+    /// A call for levels.
+    Levels(Step),
+    /// All levels are read: of all lines, or of the one at a place.
+    Resolve(Option<usize>),
+}
 
 pub(super) struct Lines {
     link: Link,

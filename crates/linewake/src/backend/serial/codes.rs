@@ -26,10 +26,10 @@ pub(super) const GET_MODEMSTATUS: Ioctl<(), u32> = unsafe { Ioctl::new(code(26))
 pub(super) const GET_DTRRTS: Ioctl<(), u32> = unsafe { Ioctl::new(code(30)) };
 
 /// SERIAL_EV_… of CTS, DSR, RING and RLSD: by offset.
-pub(super) const EVENTS: [u32; super::INPUTS] = [0x0008, 0x0010, 0x0100, 0x0020];
+pub(super) const EVENTS: [u32; super::look::INPUTS] = [0x0008, 0x0010, 0x0100, 0x0020];
 
 /// SERIAL_…_STATE of CTS, DSR, RI and DCD: by offset.
-pub(super) const STATES: [u32; super::INPUTS] = [0x10, 0x20, 0x40, 0x80];
+pub(super) const STATES: [u32; super::look::INPUTS] = [0x10, 0x20, 0x40, 0x80];
 
 /// SERIAL_RTS_STATE and SERIAL_DTR_STATE.
 pub(super) const OUTPUTS: [u32; 2] = [0x02, 0x01];

@@ -32,7 +32,7 @@ pub(super) struct Counters {
 
 impl Counters {
     /// Those of the inputs, by offset.
-    pub(super) fn inputs(&self) -> [u32; super::INPUTS] {
+    pub(super) fn inputs(&self) -> [u32; super::look::INPUTS] {
         [self.cts, self.dsr, self.rng, self.dcd]
     }
 }

@@ -8,8 +8,8 @@ use std::time::Duration;
 use overlapped::{Device, ErrorKind as Kind};
 
 use super::ioctls::{ARE_GENERIC, BITS, Counters, TIOCGICOUNT, TIOCMBIC, TIOCMBIS, TIOCMGET};
+use super::look::{INPUTS, Levels, Look};
 use super::ticker::Ticker;
-use super::{INPUTS, Levels, Look};
 use crate::backend::again::uninterrupted;
 use crate::backend::unsupported;
 use crate::{Error, ErrorKind};

@@ -13,7 +13,7 @@ use super::codes::{
     CLR_DTR, CLR_RTS, EVENTS, GET_DTRRTS, GET_MODEMSTATUS, OUTPUTS, SET_DTR, SET_RTS, SET_WAIT_MASK, STATES,
     WAIT_ON_MASK,
 };
-use super::{INPUTS, Levels, Look};
+use super::look::{INPUTS, Levels, Look};
 use crate::{Error, ErrorKind};
 
 /// A driver takes one wait for each handle, and a port has one handle.

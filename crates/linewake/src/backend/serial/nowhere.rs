@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use super::{Levels, Look};
+use super::look::{Levels, Look};
 use crate::Error;
 use crate::backend::unsupported;
 

@@ -4,13 +4,29 @@ use std::collections::{HashMap, HashSet};
 use std::task::Waker;
 use std::time::Duration;
 
-use linewake_controller::protocol::{self, LineConfig};
-use linewake_controller::{Outcome, ReaderId, Ready};
+use linewake_controller::protocol::{self, LineConfig, MAX_LINES};
+use linewake_controller::{Controller, Outcome, ReaderId, Ready};
 use overlapped::{Status, sim};
 
 use super::waits::{self, Waits};
-use super::{Chip, Readers};
 use crate::sim::{Play, What};
+
+/// Handles that can be open on one chip at once.
+const READERS: usize = 64;
+/// Events each of them can have queued: the Linux kernel's limit for a line request.
+const QUEUE: usize = 1024;
+
+pub(super) type Chip = Controller<MAX_LINES, READERS, QUEUE>;
+
+/// Whose queues a virtual clock waits for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Readers {
+    /// Those that were ever waited on.
+    Waiting,
+    /// All that watch something.
+    Watching,
+    Nobody,
+}
 
 pub(super) struct State {
     pub(super) controller: Box<Chip>,

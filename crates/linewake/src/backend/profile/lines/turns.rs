@@ -3,29 +3,16 @@
 
 use std::time::Duration;
 
-use super::super::chip::gives_levels;
+use super::super::levels::gives_levels;
 use super::super::link::Answer;
 #[cfg(all(target_os = "linux", not(miri)))]
 use super::super::slow::AFTER_NOTHING;
 use super::super::source::Waits;
-use super::Lines;
+use super::{Lines, Turn};
 use crate::Error;
 use crate::backend::RawEdge;
 use crate::clock::program_ns as now_ns;
-use crate::profile::{By, Step};
-
-/// Something to be done.
-#[derive(Clone, Copy)]
-pub(super) enum Turn {
-    /// A call that a completion asks for.
-    Then(Step),
-    /// The source waits anew, after a wait that lasted so long; so much was known before it.
-    Again { index: usize, lasted: Duration, told: u64 },
-    /// A call for levels.
-    Levels(Step),
-    /// All levels are read: of all lines, or of the one at a place.
-    Resolve(Option<usize>),
-}
+use crate::profile::By;
 
 impl Lines {
     /// Judges what one of those that tell gave.

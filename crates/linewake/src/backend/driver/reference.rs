@@ -1,0 +1,55 @@
+//! What is behind a chip of the reference driver's protocol: where its handles come from, and the client of tests.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+
+use overlapped::Device;
+
+use super::client::Client;
+use crate::backend::sim;
+
+/// Where a handle comes from. Each request has its own.
+#[derive(Clone)]
+pub(crate) enum Source {
+    Simulated(Arc<sim::Host>),
+    Devices(Arc<Opener>),
+}
+
+type Opener = dyn Fn() -> Result<Device, overlapped::Error> + Send + Sync;
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Simulated(_) => "Simulated",
+            Self::Devices(_) => "Devices",
+        })
+    }
+}
+
+impl Source {
+    /// A handle; of a simulated chip, also from the inside.
+    pub(crate) fn open(&self) -> Result<(Device, Option<Arc<sim::Handle>>), overlapped::Error> {
+        match self {
+            Self::Simulated(host) => host.open().map(|(device, handle)| (device, Some(handle))),
+            Self::Devices(open) => open().map(|device| (device, None)),
+        }
+    }
+
+    pub(crate) fn host(&self) -> Option<&Arc<sim::Host>> {
+        match self {
+            Self::Simulated(host) => Some(host),
+            Self::Devices(_) => None,
+        }
+    }
+}
+
+/// The client of the reference driver's protocol, with which tests drive its lines, and what opens further handles.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct ReferenceDriver {
+    pub(crate) client: Client,
+    pub(crate) source: Source,
+    /// What the numbers of its requests begin after.
+    pub(crate) number_after: AtomicU32,
+}

@@ -1,0 +1,53 @@
+//! How a chip is asked to hold a line, and whether it can.
+
+use crate::backend::unsupported;
+use crate::{Chip, Direction, Drive, Edges, Error, ErrorKind, EventClock, LineConfig};
+
+/// How the chip is asked to hold a line: where it cannot invert, that is done here.
+pub(super) fn as_asked(config: &LineConfig, chip_inverts: bool) -> LineConfig {
+    if chip_inverts || !config.active_low {
+        return *config;
+    }
+    let edges = config.edges.map(|edges| match edges {
+        Edges::Rising => Edges::Falling,
+        Edges::Falling => Edges::Rising,
+        Edges::Both => Edges::Both,
+    });
+    LineConfig { active_low: false, edges, output: config.output.map(|active| !active), ..*config }
+}
+
+/// Whether the chip can hold a line so.
+pub(super) fn check(chip: &Chip, config: &LineConfig) -> Result<(), Error> {
+    let can = chip.capabilities();
+    let name = &chip.info().name;
+    let refuse = |what: &str| Err(unsupported(name, what));
+    let invalid = |what: &str| Err(Error::new(ErrorKind::InvalidInput, format!("chip \"{name}\": {what}")));
+    if config.edges.is_some() && config.direction != Some(Direction::Input) {
+        return invalid("edges are watched on inputs: ask for the line as one");
+    }
+    if config.output.is_some() && config.direction != Some(Direction::Output) {
+        return invalid("a first value is for outputs: ask for the line as one");
+    }
+    if config.direction == Some(Direction::Output) && !can.outputs {
+        return refuse("has no outputs");
+    }
+    if config.bias.is_some() && !can.bias {
+        return refuse("cannot set a bias");
+    }
+    if config.drive != Drive::PushPull && !can.drive {
+        return refuse("cannot drive a line open-drain or open-source");
+    }
+    if !config.debounce.is_zero() && !can.debounce {
+        return refuse("does not debounce; use a filter, which can do more");
+    }
+    if config.debounce.as_micros() > u128::from(u32::MAX) {
+        return invalid("a debounce period has at most 4294967295 microseconds");
+    }
+    match config.clock {
+        EventClock::Realtime if !can.realtime => {
+            refuse("cannot stamp edges with the time of day; take the monotonic clock")
+        }
+        EventClock::Hte if !can.hte => refuse("has no hardware time stamp engine; take the monotonic clock"),
+        _ => Ok(()),
+    }
+}
