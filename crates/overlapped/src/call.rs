@@ -17,7 +17,7 @@ use crate::port::{self, Slot, Waiter, Whose};
 use crate::raw::{self, RawReply};
 use crate::slot::Progress;
 use crate::words::token::InFlight;
-use crate::{Error, ErrorKind, Operation, Output, Reply, Status};
+use crate::{Error, ErrorKind, Operation, Output, Port, Reply, Status};
 
 /// One call to a driver, submitted already.
 ///
@@ -130,10 +130,7 @@ impl<Out: Output + ?Sized> Call<Out> {
         }
         match self.deadlock() {
             Some(deadlock) => Err(deadlock),
-            None => match self.manual_port() {
-                Some(port) => port.drive(None, Whose::NOBODY, |cx| self.poll_reply(cx)).expect("there is no deadline"),
-                None => block_on(|cx| self.poll_reply(cx)),
-            },
+            None => self.drive(None).expect("there is no deadline"),
         }
     }
 
@@ -156,8 +153,20 @@ impl<Out: Output + ?Sized> Call<Out> {
     /// # Errors
     /// As [`wait`](Self::wait); and [`ErrorKind::TimedOut`]. A driver that does not react to the cancellation keeps the
     /// call's memory; its caller it keeps no longer than [`Port::GRACE_PERIOD`](crate::Port::GRACE_PERIOD).
-    pub fn wait_timeout(self, timeout: Duration) -> Result<Reply<Out>, Error> {
-        self.timeout(timeout).wait()
+    pub fn wait_timeout(mut self, timeout: Duration) -> Result<Reply<Out>, Error> {
+        if !self.is_pending() {
+            return self.take();
+        }
+        // A thread that waits keeps its time itself.
+        let Some(at) = Instant::now().checked_add(timeout) else { return self.wait() };
+        if let Some(deadlock) = self.deadlock() {
+            return Err(deadlock);
+        }
+        if let Some(reply) = self.drive(Some(at)) {
+            return reply;
+        }
+        let grace = self.overdue();
+        self.drive(Some(grace)).unwrap_or_else(|| Err(self.expired()))
     }
 
     /// Cancels the call when it is still pending after `timeout`. It then ends with [`ErrorKind::TimedOut`], or with its
@@ -265,11 +274,26 @@ impl<Out: Output + ?Sized> Call<Out> {
         if let State::Submitted(pending) = &self.state { pending.deadlock() } else { None }
     }
 
-    /// The port that this thread has to poll itself while it waits.
-    fn manual_port(&self) -> Option<Arc<port::Inner>> {
-        match &self.state {
-            State::Submitted(pending) => pending.manual_port(),
-            State::Refused(_) => None,
+    /// Waits on this thread, at most until the deadline.
+    fn drive(&mut self, deadline: Option<Instant>) -> Option<Result<Reply<Out>, Error>> {
+        let State::Submitted(pending) = &self.state else { return Some(self.take()) };
+        let port = pending.device.port.clone();
+        port.drive(deadline, Whose::NOBODY, |cx| self.poll_reply(cx))
+    }
+
+    /// The time of the wait is over: asks for the call's cancellation. Returns until when its end is awaited.
+    fn overdue(&self) -> Instant {
+        if let State::Submitted(pending) = &self.state {
+            pending.overdue();
+        }
+        Instant::now() + Port::GRACE_PERIOD
+    }
+
+    /// The driver did not react to the cancellation.
+    fn expired(&mut self) -> Error {
+        match std::mem::replace(&mut self.state, State::Refused(None)) {
+            State::Submitted(pending) => pending.device.error(ErrorKind::TimedOut, pending.what()),
+            State::Refused(_) => Error::new(ErrorKind::TimedOut, Operation::Poll),
         }
     }
 
@@ -318,10 +342,22 @@ impl<Out: Output + ?Sized> Future for Call<Out> {
 
 impl Pending {
     pub(crate) fn progress(&self, cx: &Context<'_>) -> Progress {
-        self.slot().machine.wait(
+        let slot = self.slot();
+        let progress = slot.machine.wait(
             |waiter| matches!(waiter, Waiter::Wake(waker) if waker.will_wake(cx.waker())),
             || Waiter::Wake(cx.waker().clone()),
-        )
+        );
+        if progress == Progress::Pending && !self.device.port.is_attended_here() {
+            self.device.port.unattended(slot, self.operation);
+        }
+        progress
+    }
+
+    /// The time of whoever waits is over: the operation is cancelled because of that.
+    pub(crate) fn overdue(&self) {
+        if self.slot().machine.set_overdue(self.operation.generation()) {
+            self.cancel();
+        }
     }
 
     #[inline]
@@ -386,9 +422,8 @@ impl Pending {
         }
     }
 
-    /// The device's port, if whoever waits has to poll it.
-    pub(crate) fn manual_port(&self) -> Option<Arc<port::Inner>> {
-        self.device.port.is_manual().then(|| self.device.port.clone())
+    pub(crate) fn port(&self) -> Arc<port::Inner> {
+        self.device.port.clone()
     }
 
     /// In the child of a fork, the error of a call that its parent waits for.
@@ -478,7 +513,7 @@ impl Pending {
         let mut run: Option<port::Callback> = Some(Box::new(run));
         let waiting = machine.wait(|_| false, || Waiter::Callback(run.take().expect("made once")));
         if waiting == Progress::Pending {
-            return;
+            return port.unattended(port.slot(operation), operation);
         }
         // There is a result; or one came while the callback was left there, and its packet took it, or did not.
         let left = || match machine.take_waiter(operation.generation()) {
@@ -554,8 +589,11 @@ impl Pending {
             }
             self.device.left_over(slot, self.operation);
             self.device.port.release(self.operation);
-        } else if what == STREAM_READ {
-            self.device.withdraw(self.operation);
+        } else {
+            if what == STREAM_READ {
+                self.device.withdraw(self.operation);
+            }
+            self.device.port.abandoned(slot, self.operation);
         }
     }
 }

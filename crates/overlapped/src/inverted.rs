@@ -31,7 +31,6 @@ use ring::{After, Calls, End, Order, Ring, Submission, Taken};
 
 pub use subscription::Subscription;
 
-use crate::call::block_on_until;
 use crate::device::{self, Handle, Submitted};
 use crate::error::STREAM_READ;
 use crate::operation::waiter::Arrival;
@@ -110,6 +109,7 @@ pub struct InvertedCallBuilder<Out: Output + ?Sized, In: ?Sized = ()> {
     pending: usize,
     window: usize,
     order: Order,
+    by_consumer: bool,
     go_on_after: Option<GoOn>,
     types: PhantomData<fn(&In) -> Box<Out>>,
 }
@@ -173,6 +173,8 @@ struct Source {
     port: Weak<port::Inner>,
     /// The stream is dropped: nobody's code runs any more.
     is_closed: AtomicBool,
+    /// Threads wait for it, and nobody else needs its calls: the dispatcher is not there for them.
+    by_consumer: AtomicBool,
 }
 
 /// Makes the next call's input of the last result; then there is one call at a time.
@@ -279,6 +281,14 @@ impl Calls for Source {
         }
     }
 
+    fn is_attended(&self, port: &Self::Port) -> bool {
+        !port.has_dispatcher() || self.by_consumer.load(SeqCst) && !self.is_closed.load(SeqCst)
+    }
+
+    fn unattended(&self, port: &Self::Port, operation: InFlight) {
+        port.unattended(port.slot(operation), operation);
+    }
+
     fn release(&self, port: &Self::Port, operation: InFlight) {
         port.release(operation);
     }
@@ -383,6 +393,7 @@ impl<Out: Output + ?Sized, In: ?Sized> InvertedCallBuilder<Out, In> {
             pending: 2,
             window: 32,
             order: Order::Submission,
+            by_consumer: false,
             go_on_after: None,
             types: PhantomData,
         }
@@ -411,6 +422,21 @@ impl<Out: Output + ?Sized, In: ?Sized> InvertedCallBuilder<Out, In> {
     /// ```
     pub fn completion_order(mut self) -> Self {
         self.order = Order::Completion;
+        self
+    }
+
+    /// While a thread is not waiting for the next result, nobody submits further calls: so a program whose threads wait
+    /// needs no dispatcher thread for this stream. For a driver that keeps what nobody waits for, as a gpiochip does, or
+    /// whose calls are so many that there are enough of them until the thread comes back. As soon as a task awaits the
+    /// stream, or a callback has it, the dispatcher submits as for any other.
+    ///
+    /// ```
+    /// # fn example(device: &overlapped::Device) {
+    /// let edges = device.standing_reads(1024).armed_by_consumer().start();
+    /// # }
+    /// ```
+    pub fn armed_by_consumer(mut self) -> Self {
+        self.by_consumer = true;
         self
     }
 
@@ -485,6 +511,7 @@ impl<Out: Output + ?Sized, In: ?Sized> InvertedCallBuilder<Out, In> {
             device: Arc::downgrade(&**self.device),
             port: Arc::downgrade(&self.device.port),
             is_closed: AtomicBool::new(false),
+            by_consumer: AtomicBool::new(self.by_consumer),
         };
         let pending = if source.next_input.is_some() { 1 } else { self.pending };
         let ring = Ring::start(source, Arc::clone(&self.device), pending, self.window, self.order);
@@ -514,12 +541,8 @@ impl<Out: Output + ?Sized> InvertedCall<Out> {
     }
 
     fn wait(&mut self, deadline: Option<Instant>) -> Option<Option<Result<Reply<Out>, Error>>> {
-        if self.device.port.is_manual() && !self.device.port.is_inherited() && !self.ring.is_ready() {
-            let (port, ring) = (self.device.port.clone(), Arc::as_ptr(&self.ring).addr());
-            port.drive(deadline, Whose::Of(ring), |cx| self.take(cx))
-        } else {
-            block_on_until(deadline, |cx| self.take(cx))
-        }
+        let (port, ring) = (self.device.port.clone(), Arc::as_ptr(&self.ring).addr());
+        port.drive(deadline, Whose::Of(ring), |cx| self.take(cx))
     }
 
     /// [`wait_next`](Self::wait_next), at most for `timeout`.
@@ -613,7 +636,21 @@ impl<Out: Output + ?Sized> InvertedCall<Out> {
             let error = || Err(port::inherited(self.ring.calls.what).on(&self.device.name));
             return Poll::Ready((!told).then(error));
         }
-        self.ring.take(cx).map(|taken| self.item(taken))
+        let taken = self.ring.take(cx);
+        if taken.is_pending() && !self.device.port.is_attended_here() {
+            self.leave_to_the_dispatcher();
+        }
+        taken.map(|taken| self.item(taken))
+    }
+
+    /// From now on somebody else than a waiting thread needs the calls.
+    pub(crate) fn leave_to_the_dispatcher(&self) {
+        let calls = &self.ring.calls;
+        // Most streams are its own from the start, and locks would be for nothing.
+        if calls.by_consumer.load(Relaxed) && calls.by_consumer.swap(false, SeqCst) {
+            let port = &self.device.port;
+            self.ring.pending().into_iter().for_each(|call| port.unattended(port.slot(call), call));
+        }
     }
 
     fn item(&self, taken: Taken<InFlight>) -> Option<Result<Reply<Out>, Error>> {
@@ -641,6 +678,9 @@ impl<Out: Output + ?Sized> Drop for InvertedCall<Out> {
         if !port.is_inherited() {
             self.ring.calls.is_closed.store(true, SeqCst);
             self.ring.close(&self.device);
+            if self.ring.calls.by_consumer.load(SeqCst) {
+                self.ring.pending().into_iter().for_each(|call| port.abandoned(port.slot(call), call));
+            }
             // What threads that only wait had put off: later reads wait for it.
             port.run_what_was_put_off(Arc::as_ptr(&self.ring).addr());
         }

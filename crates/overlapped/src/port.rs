@@ -1,6 +1,10 @@
 //! Ports: where completions arrive, and who dispatches them.
 
-use std::cell::RefCell;
+mod devices;
+mod sleeper;
+mod turn;
+
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
@@ -11,12 +15,14 @@ use std::pin::pin;
 #[cfg(windows)]
 use std::sync::OnceLock;
 use std::sync::atomic::{
-    AtomicBool, AtomicU64, AtomicUsize,
+    AtomicU64, AtomicUsize,
     Ordering::{Relaxed, SeqCst},
 };
-use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
+
+use sleeper::Look;
 
 use crate::error::STREAM_READ;
 use crate::operation::waiter;
@@ -29,8 +35,6 @@ use crate::words::dispatching::{self, Dispatching};
 use crate::words::foreign::caught;
 use crate::words::token::{EXPIRE, InFlight, LOOK};
 use crate::{Error, ErrorKind, Operation, Status};
-
-mod devices;
 
 pub(crate) use devices::Device;
 use devices::Devices;
@@ -63,7 +67,7 @@ struct Handle(Arc<Inner>);
 impl Drop for Handle {
     fn drop(&mut self) {
         // In the child of a fork the lock may be held by a thread that is not there.
-        if self.0.manual && !self.0.is_inherited() {
+        if self.0.is_manual() && !self.0.is_inherited() {
             self.0.nobody_polls();
         }
     }
@@ -120,129 +124,51 @@ pub struct PendingCall {
     pub age: Duration,
 }
 
-/// Wakes a thread that polls a manual port while it waits, or waits for its turn to. Each wait has one, also those that are
-/// nested in each other: what wakes one must not be taken by another.
-struct Look {
-    port: Weak<Inner>,
-    woken: AtomicBool,
-}
-
 thread_local! {
     /// One that no wait of this thread uses now, for the port that it waited on last.
-    static LOOK_UP: RefCell<Option<Arc<Look>>> = const { RefCell::new(None) };
+    static SLEEPER: RefCell<Option<Arc<Sleeper>>> = const { RefCell::new(None) };
+    /// The port whose waiting thread this is, while it polls what it waits for; and how often it has found nothing.
+    static ATTENDED: Cell<(usize, u32)> = const { Cell::new((0, 0)) };
 }
 
-impl Look {
-    fn of(port: &Arc<Inner>) -> Arc<Self> {
-        // In a destructor of the thread's own values there may be no cell any more.
-        let kept = LOOK_UP.try_with(RefCell::take).ok().flatten();
-        let kept = kept.filter(|look| Weak::as_ptr(&look.port) == Arc::as_ptr(port));
-        kept.unwrap_or_else(|| Arc::new(Self { port: Arc::downgrade(port), woken: AtomicBool::new(false) }))
-    }
-
-    fn keep(self: Arc<Self>) {
-        let _ = LOOK_UP.try_with(|kept| kept.replace(Some(self)));
-    }
-}
-
-impl Wake for Look {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        // Once: a future that wakes itself must not fill the port with reasons to look up.
-        if self.woken.swap(true, SeqCst) {
-            return;
-        }
-        // In the child of a fork the threads are not there, and one may have held a lock.
-        let Some(port) = self.port.upgrade().filter(|port| !port.is_inherited()) else { return };
-        port.turn.look();
-        // Whoever sleeps in the port is to look up. But if the port is dispatched here nobody sleeps in it.
-        if !port.is_dispatched_here() {
-            port.queue.post(LOOK);
-        }
-    }
-}
-
-/// Whose turn it is to poll a manual port.
-#[derive(Default)]
-struct Turn {
-    taken: AtomicBool,
-    /// Threads that wait for it: they are counted first, and then look again. Nobody is notified while there are none:
-    /// that would be a system call for each poll.
-    waiting: AtomicUsize,
-    /// What each of them may run.
-    claims: Mutex<Vec<Whose>>,
-    free: Condvar,
-}
-
-impl Turn {
-    /// Waits for the turn, or until `enough`, which whoever makes it true says by [`look`](Self::look). `until` says how
-    /// long, and is asked if somebody else has the turn, who by then sees this thread wait.
-    fn take(
-        &self,
-        whose: Whose,
-        until: impl FnOnce() -> Option<Instant>,
-        enough: impl Fn() -> bool,
-    ) -> Option<Taken<'_>> {
-        if !self.taken.swap(true, SeqCst) {
-            return Some(Taken(self));
-        }
-        lock(&self.claims).push(whose);
-        self.waiting.fetch_add(1, SeqCst);
-        let deadline = until();
-        let mut claims = lock(&self.claims);
-        let taken = loop {
-            if !self.taken.swap(true, SeqCst) {
-                break Some(Taken(self));
-            }
-            if enough() {
-                break None;
-            }
-            claims = match deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
-                None => self.free.wait(claims).unwrap_or_else(PoisonError::into_inner),
-                Some(Duration::ZERO) => break None,
-                Some(left) => self.free.wait_timeout(claims, left).unwrap_or_else(PoisonError::into_inner).0,
-            };
-        };
-        let place = claims.iter().position(|claim| *claim == whose);
-        place.map(|place| claims.swap_remove(place));
-        self.waiting.fetch_sub(1, SeqCst);
-        taken
-    }
-
-    /// Whether a thread that waits for the turn should have it.
-    fn is_wanted(&self, should: impl Fn(Whose) -> bool) -> bool {
-        self.waiting.load(SeqCst) > 0 && lock(&self.claims).iter().any(|claim| should(*claim))
-    }
-
-    /// Lets another thread have its turn, while one waits that `should`, and this one `can`.
-    fn let_others(&self, should: impl Fn(Whose) -> bool, can: impl Fn() -> bool) {
-        let mut claims = lock(&self.claims);
-        while can() && claims.iter().any(|claim| should(*claim)) {
-            claims = self.free.wait_timeout(claims, A_MOMENT).unwrap_or_else(PoisonError::into_inner).0;
-        }
-    }
-
-    fn look(&self) {
-        if self.waiting.load(SeqCst) > 0 {
-            // Who waits has the lock from its look on until it sleeps.
-            drop(lock(&self.claims));
-            self.free.notify_all();
-        }
-    }
-}
+type Sleeper = sleeper::Sleeper<Inner>;
+type Turn = turn::Turn<Inner, Whose>;
 
 /// The turn, until it is dropped.
-struct Taken<'a>(&'a Turn);
+struct Taken<'a>(&'a Arc<Inner>);
 
 impl Drop for Taken<'_> {
     fn drop(&mut self) {
-        self.0.taken.store(false, SeqCst);
-        self.0.look();
+        let port = self.0;
+        if port.turn.pass(|claim| port.has_jobs_for(claim)) {
+            port.rouse_dispatcher();
+        }
     }
 }
+
+impl Look for Inner {
+    fn look(&self) {
+        // In the child of a fork the threads are not there, and one may have held a lock.
+        if !self.is_inherited() {
+            self.queue.post(LOOK);
+        }
+    }
+}
+
+/// Who dispatches a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// Threads that wait or poll, and nobody else.
+    Manual,
+    /// Threads that wait; and for what nobody waits for a dispatcher, which starts when it is first needed.
+    Dispatched,
+    /// The threads of the system's pool.
+    #[cfg(windows)]
+    Pool,
+}
+
+/// After so many polls that found nothing, a future that does not let its thread wait has completions handled.
+const POLLS: u32 = 64;
 
 /// How long who has no time waits for the turn all the same, when there is something to run with it.
 const A_MOMENT: Duration = Duration::from_millis(1);
@@ -280,8 +206,19 @@ impl Job {
 #[derive(Default)]
 struct Jobs {
     queue: VecDeque<Job>,
+    dispatcher: Dispatcher,
     /// Nobody can poll this manual port any more.
     nobody_polls: bool,
+}
+
+/// The thread that dispatches a port for those who do not wait.
+#[derive(Default)]
+enum Dispatcher {
+    #[default]
+    None,
+    /// It looks for itself when it is there.
+    Starts,
+    Runs(Arc<Sleeper>),
 }
 
 pub(crate) struct Inner {
@@ -290,7 +227,7 @@ pub(crate) struct Inner {
     /// Not dropped while the kernel may still write to a slot.
     pub(crate) slab: ManuallyDrop<Slab<Waiter>>,
     queue: Queue,
-    manual: bool,
+    kind: Kind,
     turn: Turn,
     timers: Timers,
     jobs: Mutex<Jobs>,
@@ -321,6 +258,15 @@ impl Whose {
     pub(crate) const NOBODY: Self = Self::Of(0);
 }
 
+/// Puts back whose waiting thread this is.
+struct Restore((usize, u32));
+
+impl Drop for Restore {
+    fn drop(&mut self) {
+        ATTENDED.set(self.0);
+    }
+}
+
 impl Port {
     /// So long a driver may take to end a call that was cancelled because its time was over: a second. Until then its
     /// result, if it had happened, is still delivered; after that the caller is told [`ErrorKind::TimedOut`].
@@ -343,16 +289,7 @@ impl Port {
             return Ok(port.clone());
         }
         crate::sys::pin_module();
-        let port = Self::of(Inner::new(false)?);
-        let inner = port.inner.clone();
-        // Never joined: it may be inside somebody's waker, and the process may end at any time.
-        let run = move || {
-            loop {
-                inner.dispatch(None, Whose::All);
-            }
-        };
-        crate::sys::spawn("overlapped", run)
-            .map_err(|_| Error::new(ErrorKind::Other, Operation::Port).hint("the dispatcher thread did not start"))?;
+        let port = Self::of(Inner::new(Kind::Dispatched)?);
         *global = Some(port.clone());
         Ok(port)
     }
@@ -385,7 +322,7 @@ impl Port {
         static MAKING: Mutex<()> = Mutex::new(());
         let wait_once = || {
             if let Some(port) = POOL.get() {
-                port.dispatch(None, Whose::All);
+                port.dispatch(None, Whose::All, None);
             }
         };
         let _making = lock(&MAKING);
@@ -394,7 +331,7 @@ impl Port {
         }
         crate::sys::pin_module();
         let queue = Queue::pool(wait_once).map_err(|code| Error::from_code(code, Operation::Port))?;
-        let port = POOL.get_or_init(|| Inner::with(queue, false));
+        let port = POOL.get_or_init(|| Inner::with(queue, Kind::Pool));
         port.queue.hand_over();
         Ok(Self::of(port.clone()))
     }
@@ -428,7 +365,7 @@ impl Port {
     /// # Errors
     /// [`ErrorKind::Other`] when the system cannot make one.
     pub fn manual() -> Result<Self, Error> {
-        Ok(Self::of(Inner::new(true)?))
+        Ok(Self::of(Inner::new(Kind::Manual)?))
     }
 
     /// Handles completions: waits for the first one, at most `timeout` (`None`: as long as it takes), then takes what
@@ -447,15 +384,15 @@ impl Port {
     /// # Ok::<(), overlapped::Error>(())
     /// ```
     pub fn poll(&self, timeout: Option<Duration>) -> usize {
-        if !self.inner.manual || self.inner.must_not_wait_here() || self.inner.is_inherited() {
+        if !self.inner.is_manual() || self.inner.must_not_wait_here() || self.inner.is_inherited() {
             return 0;
         }
         let now = timeout == Some(Duration::ZERO);
         // Who only looks does not ask for the time: in a busy loop that would cost as much as the rest.
         let deadline = timeout.filter(|_| !now).and_then(|timeout| Instant::now().checked_add(timeout));
-        let Some(_turn) = self.inner.take_turn(Whose::All, now, deadline, || false) else { return 0 };
+        let Some(_turn) = self.inner.take_turn(None, now, deadline, Whose::All) else { return 0 };
         let left = || deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        self.inner.dispatch(if now { timeout } else { left() }, Whose::All)
+        self.inner.dispatch(if now { timeout } else { left() }, Whose::All, None)
     }
 
     /// Makes a [`poll`](Self::poll) that waits return, from any thread.
@@ -496,15 +433,35 @@ impl Port {
     /// # Errors
     /// [`ErrorKind::Deadlock`] inside of a waker or a callback of this port, or inside of those of eight others.
     pub fn block_on<T>(&self, future: impl Future<Output = T>) -> Result<T, Error> {
+        self.run(None, future).map(|ready| ready.expect("without a deadline it is ready when it returns"))
+    }
+
+    /// [`block_on`](Self::block_on), at most for `timeout`: `None` when that is over. What is ready then is still taken.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// let port = overlapped::Port::global()?;
+    /// let never = port.block_on_timeout(std::future::pending::<()>(), Duration::from_millis(5))?;
+    /// assert_eq!(never, None);
+    /// assert_eq!(port.block_on_timeout(async { 7 }, Duration::ZERO)?, Some(7));
+    /// # Ok::<(), overlapped::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`block_on`](Self::block_on).
+    pub fn block_on_timeout<T>(&self, future: impl Future<Output = T>, timeout: Duration) -> Result<Option<T>, Error> {
+        self.run(Instant::now().checked_add(timeout), future)
+    }
+
+    fn run<T>(&self, deadline: Option<Instant>, future: impl Future<Output = T>) -> Result<Option<T>, Error> {
         let mut future = pin!(future);
         if self.inner.must_not_wait_here() {
             return Err(Error::new(ErrorKind::Deadlock, Operation::Port)
                 .hint("this thread dispatches completions; await the future instead"));
         }
-        if !self.inner.manual {
-            return Ok(crate::call::block_on(|cx| future.as_mut().poll(cx)));
-        }
-        Ok(self.inner.drive(None, Whose::All, |cx| future.as_mut().poll(cx)).expect("there is no deadline"))
+        // On a manual port it is the one that polls, and runs the callbacks too.
+        let whose = if self.inner.is_manual() { Whose::All } else { Whose::NOBODY };
+        Ok(self.inner.drive(deadline, whose, |cx| future.as_mut().poll(cx)))
     }
 
     /// Whether this thread is running a waker or a callback of some port: to wait there for another completion may be to
@@ -665,24 +622,24 @@ impl AsRawFd for Port {
 
 impl fmt::Debug for Port {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Port").field("manual", &self.inner.manual).field("stats", &self.stats()).finish()
+        f.debug_struct("Port").field("kind", &self.inner.kind).field("stats", &self.stats()).finish()
     }
 }
 
 impl Inner {
-    fn new(manual: bool) -> Result<Arc<Self>, Error> {
+    fn new(kind: Kind) -> Result<Arc<Self>, Error> {
         let queue = Queue::new().map_err(|code| Error::from_code(code, Operation::Port))?;
-        Ok(Self::with(queue, manual))
+        Ok(Self::with(queue, kind))
     }
 
-    fn with(queue: Queue, manual: bool) -> Arc<Self> {
+    fn with(queue: Queue, kind: Kind) -> Arc<Self> {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         Arc::new(Self {
             id: NEXT.fetch_add(1, Relaxed),
             slab: ManuallyDrop::new(Slab::new()),
             queue,
-            manual,
-            turn: Turn::default(),
+            kind,
+            turn: Turn::new(),
             timers: Timers::default(),
             jobs: Mutex::default(),
             jobs_waiting: AtomicUsize::new(0),
@@ -715,7 +672,19 @@ impl Inner {
     }
 
     pub(crate) fn is_manual(&self) -> bool {
-        self.manual
+        self.kind == Kind::Manual
+    }
+
+    /// Whether there is a dispatcher for what nobody waits for.
+    #[inline]
+    pub(crate) fn has_dispatcher(&self) -> bool {
+        self.kind == Kind::Dispatched
+    }
+
+    /// Whether threads that wait dispatch this port themselves.
+    #[inline]
+    pub(crate) fn is_led(&self) -> bool {
+        matches!(self.kind, Kind::Manual | Kind::Dispatched)
     }
 
     /// Names it among the ports that a thread dispatches.
@@ -736,7 +705,7 @@ impl Inner {
     /// Whether a wait on this very thread would be for itself, or for a port that it cannot poll so deep.
     #[inline]
     pub(crate) fn must_not_wait_here(&self) -> bool {
-        self.is_dispatched_here() || (self.manual && dispatching::is_deep())
+        self.is_dispatched_here() || (self.is_led() && dispatching::is_deep())
     }
 
     /// Whether callbacks of this port run on this very thread now.
@@ -826,7 +795,11 @@ impl Inner {
         }
         jobs.queue.push_back(job);
         self.jobs_waiting.fetch_add(1, SeqCst);
-        self.queue.post(LOOK);
+        if self.has_dispatcher() {
+            self.rouse(&mut jobs.dispatcher);
+        } else {
+            self.queue.post(LOOK);
+        }
     }
 
     /// The last `Port` of a manual port is gone: its callbacks will not run; they may hold replies, which hold the port.
@@ -854,88 +827,230 @@ impl Inner {
     }
 
     /// At `at` the operation's time is over.
-    pub(crate) fn at(&self, at: Instant, operation: InFlight, device: Weak<dyn Device>) {
+    pub(crate) fn at(self: &Arc<Self>, at: Instant, operation: InFlight, device: Weak<dyn Device>) {
         self.timer(at, operation, Due::Timeout(device));
     }
 
     /// At the end of the grace period a parked read waits no longer.
-    pub(crate) fn parked(&self, operation: InFlight, device: Weak<dyn Device>) {
+    pub(crate) fn parked(self: &Arc<Self>, operation: InFlight, device: Weak<dyn Device>) {
         self.timer(Instant::now() + Port::GRACE_PERIOD, operation, Due::Parked(device));
     }
 
-    fn timer(&self, at: Instant, operation: InFlight, due: Due) {
+    fn timer(self: &Arc<Self>, at: Instant, operation: InFlight, due: Due) {
         let is_over = |operation: InFlight| self.slot(operation).machine.in_flight() != Some(operation.generation());
         if self.timers.add(at, operation, due, is_over) {
             // It is the first to expire: the dispatcher must not sleep longer.
             self.queue.hurry();
         }
+        self.unattended(self.slot(operation), operation);
     }
 
-    /// Polls until it is ready, or the deadline is over, handling this manual port's completions meanwhile. What is ready
-    /// at the deadline is still taken.
+    /// Polls until it is ready, or the deadline is over, and handles completions meanwhile. What is ready at the deadline is
+    /// still taken.
     pub(crate) fn drive<T>(
         self: &Arc<Self>,
         deadline: Option<Instant>,
         whose: Whose,
-        poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
-    ) -> Option<T> {
-        if self.is_inherited() {
-            return crate::call::block_on_until(deadline, poll);
-        }
-        let look = Look::of(self);
-        let driven = self.drive_with(&look, deadline, whose, poll);
-        look.keep();
-        driven
-    }
-
-    fn drive_with<T>(
-        self: &Arc<Self>,
-        look: &Arc<Look>,
-        deadline: Option<Instant>,
-        whose: Whose,
         mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
     ) -> Option<T> {
-        let waker = Waker::from(look.clone());
+        if !self.is_led() || self.is_inherited() {
+            return crate::call::block_on_until(deadline, poll);
+        }
+        let sleeper = self.sleeper();
+        let waker = Waker::from(sleeper.clone());
         let mut cx = Context::from_waker(&waker);
-        loop {
-            if let Poll::Ready(value) = poll(&mut cx) {
-                return Some(value);
+        let mut is_over = false;
+        let driven = loop {
+            if let Poll::Ready(value) = self.attending(|| poll(&mut cx)) {
+                break Some(value);
             }
             // It forked, and this is the child.
             if self.is_inherited() {
                 return crate::call::block_on_until(deadline, poll);
             }
-            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            // A future that wakes itself lets the port have its turn, too. At the deadline there is one last look.
-            let now = look.woken.swap(false, SeqCst);
-            let is_over = left == Some(Duration::ZERO);
-            let sleep = if now || is_over { Some(Duration::ZERO) } else { left };
-            // Another thread may be polling the port: then it handles our completion, and its waker wakes us.
-            let turn = self.take_turn(whose, now, deadline, || look.woken.load(SeqCst));
-            if turn.is_some() && (now || is_over || !look.woken.load(SeqCst)) {
-                // Who came before the turn was taken is seen here; who comes later wakes who sleeps.
-                let gives_way = self.turn.is_wanted(|claim| self.has_jobs_for(claim));
-                self.dispatch(if gives_way { Some(Duration::ZERO) } else { sleep }, whose);
+            if is_over {
+                break None;
+            }
+            // At the deadline there is one last look.
+            is_over = deadline.is_some_and(|deadline| deadline <= Instant::now());
+            self.serve(&sleeper, deadline, whose);
+        };
+        let _ = SLEEPER.try_with(|kept| kept.replace(Some(sleeper)));
+        driven
+    }
+
+    /// A sleeper for a wait of this thread.
+    fn sleeper(self: &Arc<Self>) -> Arc<Sleeper> {
+        // In a destructor of the thread's own values there may be no cell any more.
+        let kept = SLEEPER.try_with(RefCell::take).ok().flatten();
+        kept.filter(|sleeper| sleeper.is_of(self)).unwrap_or_else(|| Sleeper::new(self))
+    }
+
+    /// Polls for a thread that waits here: whatever it waits for needs no dispatcher.
+    fn attending<T>(&self, poll: impl FnOnce() -> T) -> T {
+        let _restore = Restore(ATTENDED.replace((std::ptr::from_ref(self).addr(), 0)));
+        poll()
+    }
+
+    /// Whether this thread waits for what it polls now, and has found to be pending. A future that polls on and on, and
+    /// never lets its thread wait, has the port's completions handled now and then all the same.
+    pub(crate) fn is_attended_here(self: &Arc<Self>) -> bool {
+        let (port, polls) = ATTENDED.get();
+        if port != std::ptr::from_ref(&**self).addr() {
+            return false;
+        }
+        ATTENDED.set((port, polls.wrapping_add(1)));
+        if polls % POLLS == POLLS - 1 && self.turn.try_take() {
+            let _turn = Taken(self);
+            self.dispatch(Some(Duration::ZERO), Whose::NOBODY, None);
+        }
+        true
+    }
+
+    /// Handles completions, or sleeps until another thread does, until this thread is woken or the deadline is over.
+    fn serve(self: &Arc<Self>, sleeper: &Arc<Sleeper>, deadline: Option<Instant>, whose: Whose) {
+        // What wakes itself lets the port have its turn, too.
+        let now = sleeper.take_wake();
+        let left = || deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let mut sleep = if now { Some(Duration::ZERO) } else { left() };
+        while let Some(turn) = self.take_turn(Some(sleeper), sleep == Some(Duration::ZERO), deadline, whose) {
+            loop {
+                self.dispatch(sleep, whose, Some(sleeper));
+                if now || sleeper.is_woken() || sleep == Some(Duration::ZERO) {
+                    return;
+                }
+                sleep = left();
+                if self.gives_way() {
+                    // To a thread that may run what this one has put off.
+                    break;
+                }
             }
             drop(turn);
-            if self.has_jobs() {
-                // A thread does not keep the turn from those who may run what it has put off.
-                let can = || {
-                    let has_time = deadline.is_none_or(|deadline| Instant::now() < deadline);
-                    has_time && !look.woken.load(SeqCst)
-                };
-                self.turn.let_others(|claim| self.has_jobs_for(claim), can);
-            }
-            if is_over {
-                return match poll(&mut cx) {
-                    Poll::Ready(value) => Some(value),
-                    Poll::Pending => None,
-                };
+        }
+    }
+
+    /// Takes the turn, or stands in line for it until the deadline, or until it is woken: then another thread has handled
+    /// what it waits for. Without time it does not stand in line, unless there is something to run with the turn: that is
+    /// worth a moment.
+    fn take_turn(
+        self: &Arc<Self>,
+        sleeper: Option<&Arc<Sleeper>>,
+        now: bool,
+        mut deadline: Option<Instant>,
+        whose: Whose,
+    ) -> Option<Taken<'_>> {
+        if self.turn.try_take() {
+            return Some(Taken(self));
+        }
+        let has_jobs = self.has_jobs_for(whose);
+        if has_jobs {
+            let moment = Instant::now() + A_MOMENT;
+            deadline = if now { Some(moment) } else { deadline.map(|deadline| deadline.max(moment)) };
+        } else if now {
+            return None;
+        }
+        let sleeper = &sleeper.cloned().unwrap_or_else(|| Sleeper::new(self));
+        self.turn.line_up(whose, sleeper);
+        self.settle_turn();
+        if has_jobs {
+            // Whoever has the turn and sleeps gives way.
+            self.queue.post(LOOK);
+        }
+        sleeper.sleep(deadline);
+        let given = self.turn.leave_line(sleeper).then(|| Taken(self));
+        given.filter(|_| !sleeper.is_woken())
+    }
+
+    /// Whether another thread is to have this one's turn, since it may run what was put off.
+    fn gives_way(&self) -> bool {
+        self.has_jobs() && self.turn.is_wanted(|claim| self.has_jobs_for(claim))
+    }
+
+    /// Sees to it that the turn is not free while somebody needs it.
+    fn settle_turn(self: &Arc<Self>) {
+        if self.turn.settle(|claim| self.has_jobs_for(claim)) {
+            self.rouse_dispatcher();
+        }
+    }
+
+    /// Nobody waits for an operation, or may not wait for it until its end.
+    #[inline]
+    pub(crate) fn unattended(self: &Arc<Self>, slot: &Slot, operation: InFlight) {
+        if !self.has_dispatcher() || slot.machine.is_unattended() {
+            return;
+        }
+        self.turn.add_unattended();
+        if !slot.machine.set_unattended(operation.generation()) {
+            // It is over.
+            self.turn.remove_unattended();
+        } else if self.turn.is_free() {
+            self.settle_turn();
+        }
+    }
+
+    /// Its owner has left an operation in flight. What is over already is handled at once, so that a program whose threads
+    /// wait needs no dispatcher for that.
+    pub(crate) fn abandoned(self: &Arc<Self>, slot: &Slot, operation: InFlight) {
+        if !self.has_dispatcher() {
+            return;
+        }
+        if !self.is_dispatched_here() && self.turn.try_take() {
+            let _turn = Taken(self);
+            self.dispatch(Some(Duration::ZERO), Whose::NOBODY, None);
+        }
+        self.unattended(slot, operation);
+    }
+
+    fn rouse_dispatcher(self: &Arc<Self>) {
+        self.rouse(&mut lock(&self.jobs).dispatcher);
+    }
+
+    /// Wakes the dispatcher, or starts it.
+    fn rouse(self: &Arc<Self>, dispatcher: &mut Dispatcher) {
+        match dispatcher {
+            Dispatcher::Runs(sleeper) => sleeper.wake_by_ref(),
+            Dispatcher::Starts => {}
+            Dispatcher::None => {
+                let port = self.clone();
+                // Never joined: it may be inside somebody's waker, and the process may end at any time.
+                if crate::sys::spawn("overlapped", move || port.run_as_dispatcher()).is_ok() {
+                    *dispatcher = Dispatcher::Starts;
+                } else if self.turn.take_dispatchers() {
+                    // The next one that needs it tries again. Until then threads that wait have the turn.
+                    self.turn.give_back();
+                }
             }
         }
     }
 
-    pub(crate) fn dispatch(self: &Arc<Self>, timeout: Option<Duration>, whose: Whose) -> usize {
+    /// What the dispatcher does, for ever.
+    fn run_as_dispatcher(self: &Arc<Self>) {
+        crate::sys::pin_module();
+        let sleeper = Sleeper::new(self);
+        lock(&self.jobs).dispatcher = Dispatcher::Runs(sleeper.clone());
+        loop {
+            sleeper.take_wake();
+            self.run_jobs();
+            if self.turn.take_dispatchers() {
+                let _turn = Taken(self);
+                while self.turn.is_unattended() {
+                    sleeper.take_wake();
+                    // Who adds one after this wakes the sleeper.
+                    let sleep = self.has_jobs().then_some(Duration::ZERO);
+                    self.dispatch(sleep, Whose::All, Some(&sleeper));
+                }
+            } else if !self.has_jobs() {
+                sleeper.sleep(None);
+            }
+        }
+    }
+
+    pub(crate) fn dispatch(
+        self: &Arc<Self>,
+        timeout: Option<Duration>,
+        whose: Whose,
+        sleeper: Option<&Arc<Sleeper>>,
+    ) -> usize {
         if self.is_inherited() {
             return 0;
         }
@@ -944,7 +1059,7 @@ impl Inner {
         let all = matches!(whose, Whose::All);
         let only_looks = timeout == Some(Duration::ZERO);
         // Some that were put off by a thread that only waited, perhaps.
-        let is_due = self.manual && self.has_jobs() && (all || self.run_jobs_of(whose) > 0);
+        let is_due = self.is_manual() && self.has_jobs() && (all || self.run_jobs_of(whose) > 0 || self.gives_way());
         let timeout = if is_due { Some(Duration::ZERO) } else { timeout };
         let timeout = match next {
             Some(next) if timeout != Some(Duration::ZERO) => {
@@ -954,7 +1069,11 @@ impl Inner {
             _ => timeout,
         };
         let room = self.queue.room(|| self.in_flight());
-        let count = self.queue.wait(&mut tokens, room, timeout);
+        let may_sleep = sleeper.is_none_or(|sleeper| sleeper.enter_queue());
+        let count = self.queue.wait(&mut tokens, room, if may_sleep { timeout } else { Some(Duration::ZERO) });
+        if let Some(sleeper) = sleeper {
+            sleeper.leave_queue();
+        }
         // A thread of the system's pool has another one wait from now on, and may do here what it likes.
         let is_free = self.hand_over();
         let dispatching = if is_free { None } else { self.begin_dispatching(whose) };
@@ -985,26 +1104,6 @@ impl Inner {
         self.has_jobs() && lock(&self.jobs).queue.iter().any(|job| job.may_run(whose))
     }
 
-    /// Waits for the turn to poll a manual port, until `now` or the deadline. Whoever has it and sleeps gives way, if there
-    /// is something to run here: that is worth a moment.
-    fn take_turn(
-        &self,
-        whose: Whose,
-        now: bool,
-        deadline: Option<Instant>,
-        enough: impl Fn() -> bool,
-    ) -> Option<Taken<'_>> {
-        let until = || {
-            let deadline = if now { Some(Instant::now()) } else { deadline };
-            if !self.has_jobs_for(whose) {
-                return deadline;
-            }
-            self.queue.post(LOOK);
-            deadline.map(|deadline| deadline.max(Instant::now() + A_MOMENT))
-        };
-        self.turn.take(whose, until, enough)
-    }
-
     /// Runs the jobs that are there now. What they add is for the next time, after the packets that have come by then.
     fn run_jobs(self: &Arc<Self>) -> usize {
         let count = self.jobs_waiting.load(SeqCst);
@@ -1026,7 +1125,7 @@ impl Inner {
 
     /// Runs what was put off for an owner of calls that calls nobody back any more.
     pub(crate) fn run_what_was_put_off(self: &Arc<Self>, address: usize) {
-        if self.manual && self.has_jobs() {
+        if self.is_manual() && self.has_jobs() {
             self.run_jobs_of(Whose::Of(address));
         }
     }
@@ -1109,7 +1208,11 @@ impl Inner {
             return;
         };
         let completion = if token & EXPIRE == 0 {
-            slot.machine.complete(operation.generation())
+            let (completion, was_unattended) = slot.machine.complete(operation.generation());
+            if was_unattended {
+                self.turn.remove_unattended();
+            }
+            completion
         } else {
             Completion::Published(slot.machine.expire(operation.generation()))
         };

@@ -7,9 +7,9 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::call::{Pending, block_on};
+use crate::call::Pending;
 use crate::device;
 use crate::port::{self, Slot, Whose};
 use crate::slot::Progress;
@@ -148,7 +148,7 @@ impl<K: Send + 'static> RawCall<K> {
     /// buffers still, and the call stays pending until it has not.
     ///
     /// ```
-    /// # use std::time::Duration;
+    /// # use std::time::{Duration, Instant};
     /// # use overlapped::{Access, Buffer, CtlCode, Device, ErrorKind, Method, sim::Script};
     /// const WAIT: CtlCode = CtlCode::new(0x8000, 0x806, Method::OutDirect, Access::Read);
     /// # let card = Device::simulated(Script::new("card").pend(WAIT))?;
@@ -169,7 +169,7 @@ impl<K: Send + 'static> RawCall<K> {
     /// [`timeout`](Self::timeout), then [`wait`](Self::wait).
     ///
     /// ```
-    /// # use std::time::Duration;
+    /// # use std::time::{Duration, Instant};
     /// # use overlapped::{Access, Buffer, CtlCode, Device, ErrorKind, Method, sim::Script};
     /// const WAIT: CtlCode = CtlCode::new(0x8000, 0x806, Method::OutDirect, Access::Read);
     /// # let card = Device::simulated(Script::new("card").pend(WAIT))?;
@@ -181,8 +181,20 @@ impl<K: Send + 'static> RawCall<K> {
     /// # Ok::<(), overlapped::Error>(())
     /// ```
     #[must_use]
-    pub fn wait_timeout(self, timeout: Duration) -> RawReply<K> {
-        self.timeout(timeout).wait()
+    pub fn wait_timeout(mut self, timeout: Duration) -> RawReply<K> {
+        if let State::Pending(pending, _) = &self.0
+            && pending.deadlock().is_none()
+            && let Some(deadline) = Instant::now().checked_add(timeout)
+        {
+            let port = pending.port();
+            if let Some(reply) = port.drive(Some(deadline), Whose::NOBODY, |cx| self.poll_reply(cx)) {
+                return reply;
+            }
+            if let State::Pending(pending, _) = &self.0 {
+                pending.overdue();
+            }
+        }
+        self.wait()
     }
 
     /// Waits on this thread until the driver completes the call. On the thread that dispatches the port the reply is
@@ -194,11 +206,9 @@ impl<K: Send + 'static> RawCall<K> {
         {
             return RawReply::without_buffers(deadlock);
         }
-        let port = if let State::Pending(pending, _) = &self.0 { pending.manual_port() } else { None };
-        match port {
-            Some(port) => port.drive(None, Whose::NOBODY, |cx| self.poll_reply(cx)).expect("there is no deadline"),
-            None => block_on(|cx| self.poll_reply(cx)),
-        }
+        let State::Pending(pending, _) = &self.0 else { return self.take() };
+        let port = pending.port();
+        port.drive(None, Whose::NOBODY, |cx| self.poll_reply(cx)).expect("there is no deadline")
     }
 
     fn poll_reply(&mut self, cx: &Context<'_>) -> Poll<RawReply<K>> {
@@ -219,14 +229,19 @@ impl<K: Send + 'static> RawCall<K> {
                 return Poll::Pending;
             }
         }
-        Poll::Ready(match std::mem::replace(&mut self.0, State::Taken) {
+        Poll::Ready(self.take())
+    }
+
+    /// The reply of a call that is not pending any more.
+    fn take(&mut self) -> RawReply<K> {
+        match std::mem::replace(&mut self.0, State::Taken) {
             State::Ready(reply) => reply,
             State::Pending(pending, _) => pending.take_raw(),
             State::Taken => {
                 let error = Error::new(ErrorKind::InvalidInput, Operation::Poll).hint("the reply was taken before");
                 RawReply::without_buffers(error)
             }
-        })
+        }
     }
 }
 

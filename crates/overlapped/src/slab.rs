@@ -896,7 +896,7 @@ mod tests {
         }
         for (index, slot, generation) in begun {
             assert!(ptr::eq(slab.get(index).unwrap(), slot));
-            assert!(matches!(slot.machine.complete(generation), crate::slot::Completion::Published(None)));
+            assert!(matches!(slot.machine.complete(generation), (crate::slot::Completion::Published(None), false)));
             // SAFETY: as above: the operation is complete and this thread's.
             unsafe {
                 let (_, claimed) = slot.status();

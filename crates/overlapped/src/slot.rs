@@ -44,6 +44,8 @@ const EXPIRED: u64 = 32;
 /// There may be a waiter: nobody locks to see that there is none.
 const AWAITED: u64 = 64;
 
+/// It counts among those that nobody waits for, until it is complete.
+const UNATTENDED: u64 = 128;
 fn pack(generation: Generation, phase: u64) -> u64 {
     u64::from(generation) << 32 | phase
 }
@@ -119,31 +121,33 @@ impl<W> Machine<W> {
         generation(word)
     }
 
-    /// A packet with this generation has come: publish the result, *then* take the waiter.
+    /// A packet with this generation has come: publish the result, *then* take the waiter. Also says whether the operation
+    /// was [unattended](Self::set_unattended).
     #[inline]
-    pub(crate) fn complete(&self, of: Generation) -> Completion<W> {
+    pub(crate) fn complete(&self, of: Generation) -> (Completion<W>, bool) {
         let mut word = self.word.load(Acquire);
         loop {
             if generation(word) != of {
-                return Completion::Stray;
+                return (Completion::Stray, false);
             }
             let (next, abandoned) = match word & PHASE {
                 PENDING => (word & !PHASE | COMPLETE, false),
                 ABANDONED if word & PINNED != 0 => (word & !PHASE | COMPLETE | DEFERRED, true),
                 ABANDONED => (Self::after(of), true),
-                _ => return Completion::Stray,
+                _ => return (Completion::Stray, false),
             };
             if let Err(now) = self.word.compare_exchange_weak(word, next, AcqRel, Acquire) {
                 word = now;
                 continue;
             }
-            return if !abandoned {
+            let completion = if !abandoned {
                 Completion::Published(if next & AWAITED == 0 { None } else { self.take_waiter(of) })
             } else if next & DEFERRED != 0 {
                 Completion::Left
             } else {
                 Completion::Recycle(Self::recycle(of))
             };
+            return (completion, word & UNATTENDED != 0);
         }
     }
 
@@ -230,6 +234,27 @@ impl<W> Machine<W> {
     /// The driver had its chance: the owner is to be told, by this waiter, not to wait any more.
     pub(crate) fn expire(&self, of: Generation) -> Option<W> {
         if self.flag(of, EXPIRED) { self.take_waiter(of) } else { None }
+    }
+
+    /// The operation `of` counts from now on among those that nobody waits for; `false` if it does already, or is over.
+    pub(crate) fn set_unattended(&self, of: Generation) -> bool {
+        let mut word = self.word.load(Acquire);
+        loop {
+            let in_flight = matches!(word & PHASE, PENDING | ABANDONED);
+            if generation(word) != of || !in_flight || word & UNATTENDED != 0 {
+                return false;
+            }
+            match self.word.compare_exchange_weak(word, word | UNATTENDED, AcqRel, Acquire) {
+                Ok(_) => return true,
+                Err(now) => word = now,
+            }
+        }
+    }
+
+    /// Whether the operation in the slot, if one is in flight, counts among those that nobody waits for.
+    #[inline]
+    pub(crate) fn is_unattended(&self) -> bool {
+        self.word.load(Acquire) & UNATTENDED != 0
     }
 
     /// Sets a flag of the operation `of`, if it is in flight and its owner is there.

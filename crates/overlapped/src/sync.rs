@@ -1,11 +1,41 @@
 //! The synchronisation types of what is model-checked: the standard library's, or loom's when it runs.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 #[cfg(loom)]
-pub(crate) use loom::sync::{Condvar, Mutex, MutexGuard, atomic::AtomicU64};
+pub(crate) use loom::{
+    sync::{
+        Condvar, Mutex, MutexGuard,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize},
+    },
+    thread::{Thread, current as current_thread},
+};
 #[cfg(not(loom))]
-pub(crate) use std::sync::{Condvar, Mutex, MutexGuard, atomic::AtomicU64};
+pub(crate) use std::{
+    sync::{
+        Condvar, Mutex, MutexGuard,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize},
+    },
+    thread::{Thread, current as current_thread},
+};
+
+/// Parks this thread, at most until the deadline. `false`: that was over already.
+#[cfg(not(loom))]
+pub(crate) fn park(deadline: Option<Instant>) -> bool {
+    match deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
+        None => std::thread::park(),
+        Some(Duration::ZERO) => return false,
+        Some(left) => std::thread::park_timeout(left),
+    }
+    true
+}
+
+/// Parks this thread: a model has no time.
+#[cfg(loom)]
+pub(crate) fn park(_: Option<Instant>) -> bool {
+    loom::thread::park();
+    true
+}
 
 /// Locks `mutex`. Nothing of ours panics while it holds a lock, so a poisoned one still guards a whole value.
 #[cfg(not(loom))]

@@ -23,6 +23,10 @@ pub(crate) trait Calls: Send + Sync + Sized {
     fn submit(&self, device: &Self::Device, number: u64, ring: &Arc<Ring<Self>>) -> Submission<Self::Operation>;
     /// Asks for the cancellation of a call that may be over meanwhile.
     fn cancel(&self, device: &Self::Device, operation: Self::Operation);
+    /// Whether threads wait for the results, so that nobody else need look after a call in flight.
+    fn is_attended(&self, port: &Self::Port) -> bool;
+    /// Nobody waits for a call in flight, which may be over meanwhile.
+    fn unattended(&self, port: &Self::Port, operation: Self::Operation);
     /// Gives up a call that is over.
     fn release(&self, port: &Self::Port, operation: Self::Operation);
     /// Gives up a call that is over and whose result nobody will take. Returns how many bytes it had, unless they were
@@ -262,7 +266,13 @@ impl<C: Calls> Ring<C> {
                     if state.in_limbo {
                         self.calls.orphan(self.calls.port(device), Some(operation));
                     }
-                    if state.is_over() {
+                    let is_over = state.is_over();
+                    if !self.calls.is_attended(self.calls.port(device)) {
+                        drop(state);
+                        self.calls.unattended(self.calls.port(device), operation);
+                        state = self.lock();
+                    }
+                    if is_over {
                         drop(state);
                         // Whoever ended the stream meanwhile could not cancel what had no name yet.
                         self.calls.cancel(device, operation);
@@ -411,6 +421,15 @@ impl<C: Calls> Ring<C> {
 
     pub(crate) fn is_ready(&self) -> bool {
         self.lock().is_ready()
+    }
+
+    /// The calls in flight.
+    pub(crate) fn pending(&self) -> Vec<C::Operation> {
+        let pending = |entry: &Entry<C::Operation>| match *entry {
+            Entry::Pending(operation) => Some(operation),
+            _ => None,
+        };
+        self.lock().entries.iter().filter_map(pending).collect()
     }
 
     pub(crate) fn figures(&self) -> Figures {

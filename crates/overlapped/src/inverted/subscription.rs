@@ -189,6 +189,7 @@ impl Subscription {
         Out: Output + ?Sized,
         F: FnMut(Result<Reply<Out>, Error>) + Send + 'static,
     {
+        stream.leave_to_the_dispatcher();
         let ring = stream.ring.clone();
         let work = Mutex::new(Some((stream, callback)));
         let pump = Arc::new(Pump {

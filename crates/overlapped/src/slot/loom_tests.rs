@@ -47,7 +47,7 @@ impl World {
     }
 
     fn packet(&self, g: Generation) -> bool {
-        match self.slot.complete(g) {
+        match self.slot.complete(g).0 {
             Completion::Published(Some(waiter)) => drop(self.woken[waiter].fetch_add(1, SeqCst)),
             Completion::Recycle(how) => {
                 self.recycle(Some(how));
@@ -112,7 +112,7 @@ fn loom_drop_against_completion() {
         }
         kernel.join().unwrap();
         assert_eq!(world.recycled.load(SeqCst), 1);
-        assert_eq!(world.slot.complete(g), Completion::Stray);
+        assert_eq!(world.slot.complete(g).0, Completion::Stray);
     });
 }
 
@@ -126,7 +126,7 @@ fn packet_of_what_is_final_at_return(keep_the_result: bool) {
             move || world.packet(g)
         });
         if keep_the_result {
-            assert!(matches!(world.slot.complete(g), Completion::Published(None) | Completion::Stray));
+            assert!(matches!(world.slot.complete(g).0, Completion::Published(None) | Completion::Stray));
             assert!(world.slot.is_complete());
         }
         world.recycle(world.slot.release(g));
@@ -135,7 +135,7 @@ fn packet_of_what_is_final_at_return(keep_the_result: bool) {
         dispatcher.join().unwrap();
         assert!(!world.slot.is_complete(), "an old packet completed the next operation");
         assert!(!world.woken(1), "an old packet took the next operation's waiter");
-        assert_eq!(world.slot.complete(next), Completion::Published(Some(1)));
+        assert_eq!(world.slot.complete(next).0, Completion::Published(Some(1)));
         world.recycle(world.slot.release(next));
         assert_eq!(world.recycled.load(SeqCst), 2);
     });
@@ -167,7 +167,7 @@ fn loom_a_completer_that_is_late_leaves_the_next_operations_waiter() {
             let next = world.slot.begin(Some(1));
             dispatcher.join().unwrap();
             assert!(!world.woken(1), "a completer took the waiter of the slot's next operation");
-            assert_eq!(world.slot.complete(next), Completion::Published(Some(1)));
+            assert_eq!(world.slot.complete(next).0, Completion::Published(Some(1)));
             world.recycle(world.slot.release(next));
         } else {
             dispatcher.join().unwrap();
@@ -332,7 +332,7 @@ fn loom_timeout_against_completion() {
             assert!(look(&world));
         }
         assert_eq!(world.recycled.load(SeqCst), 1);
-        assert_eq!(world.slot.complete(g), Completion::Stray);
+        assert_eq!(world.slot.complete(g).0, Completion::Stray);
     });
 }
 

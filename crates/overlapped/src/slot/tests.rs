@@ -7,7 +7,7 @@ fn a_packet_publishes_and_hands_over_the_waiter() {
     let slot = Machine::new();
     let g = slot.begin(None);
     assert_eq!(slot.wait(|_| false, || "me"), Progress::Pending);
-    assert_eq!(slot.complete(g), Completion::Published(Some("me")));
+    assert_eq!(slot.complete(g).0, Completion::Published(Some("me")));
     assert!(slot.is_complete());
     assert_eq!(slot.release(g), Some(Recycle::Pool));
 }
@@ -16,10 +16,10 @@ fn a_packet_publishes_and_hands_over_the_waiter() {
 fn a_second_packet_is_a_stray() {
     let slot = Machine::<()>::new();
     let g = slot.begin(None);
-    assert_eq!(slot.complete(g), Completion::Published(None));
-    assert_eq!(slot.complete(g), Completion::Stray);
+    assert_eq!(slot.complete(g).0, Completion::Published(None));
+    assert_eq!(slot.complete(g).0, Completion::Stray);
     assert_eq!(slot.release(g), Some(Recycle::Pool));
-    assert_eq!(slot.complete(g), Completion::Stray);
+    assert_eq!(slot.complete(g).0, Completion::Stray);
 }
 
 #[test]
@@ -29,9 +29,9 @@ fn an_old_packet_does_not_complete_the_next_operation() {
     assert_eq!(slot.release(old), Some(Recycle::Pool));
     let new = slot.begin(None);
     assert_ne!(old, new);
-    assert_eq!(slot.complete(old), Completion::Stray);
+    assert_eq!(slot.complete(old).0, Completion::Stray);
     assert!(!slot.is_complete());
-    assert_eq!(slot.complete(new), Completion::Published(None));
+    assert_eq!(slot.complete(new).0, Completion::Published(None));
 }
 
 #[test]
@@ -39,15 +39,15 @@ fn an_abandoned_operation_is_recycled_by_its_packet() {
     let slot = Machine::<()>::new();
     let g = slot.begin(None);
     assert!(!slot.abandon(g));
-    assert_eq!(slot.complete(g), Completion::Recycle(Recycle::Pool));
-    assert_eq!(slot.complete(g), Completion::Stray);
+    assert_eq!(slot.complete(g).0, Completion::Recycle(Recycle::Pool));
+    assert_eq!(slot.complete(g).0, Completion::Stray);
 }
 
 #[test]
 fn abandoning_a_complete_operation_leaves_the_slot_to_its_owner() {
     let slot = Machine::<()>::new();
     let g = slot.begin(None);
-    assert_eq!(slot.complete(g), Completion::Published(None));
+    assert_eq!(slot.complete(g).0, Completion::Published(None));
     assert!(slot.abandon(g));
     assert_eq!(slot.release(g), Some(Recycle::Pool));
 }
@@ -58,9 +58,9 @@ fn a_pinned_slot_is_given_back_by_the_canceller() {
     let g = slot.begin(None);
     assert!(slot.pin(g));
     assert!(!slot.pin(g), "one canceller at a time");
-    assert_eq!(slot.complete(g), Completion::Published(None));
+    assert_eq!(slot.complete(g).0, Completion::Published(None));
     assert_eq!(slot.release(g), None);
-    assert_eq!(slot.complete(g), Completion::Stray);
+    assert_eq!(slot.complete(g).0, Completion::Stray);
     assert_eq!(slot.unpin(g), Some(Recycle::Pool));
     assert!(!slot.pin(g), "the operation is over");
 }
@@ -71,7 +71,7 @@ fn a_pinned_and_abandoned_slot_is_given_back_by_the_canceller() {
     let g = slot.begin(None);
     assert!(slot.pin(g));
     assert!(!slot.abandon(g));
-    assert_eq!(slot.complete(g), Completion::Left);
+    assert_eq!(slot.complete(g).0, Completion::Left);
     assert_eq!(slot.unpin(g), Some(Recycle::Pool));
 }
 
@@ -81,7 +81,7 @@ fn a_pin_that_met_nothing_changes_nothing() {
     let g = slot.begin(None);
     assert!(slot.pin(g));
     assert_eq!(slot.unpin(g), None);
-    assert_eq!(slot.complete(g), Completion::Published(None));
+    assert_eq!(slot.complete(g).0, Completion::Published(None));
     assert_eq!(slot.release(g), Some(Recycle::Pool));
 }
 
@@ -103,7 +103,7 @@ fn a_slot_retires_when_its_generations_are_used_up() {
     assert_eq!(g, LAST_GENERATION);
     assert_eq!(slot.release(g), Some(Recycle::Retire));
     for old in [g, g - 1, 1, 0] {
-        assert_eq!(slot.complete(old), Completion::Stray);
+        assert_eq!(slot.complete(old).0, Completion::Stray);
     }
 }
 
@@ -116,7 +116,7 @@ fn an_expired_operation_tells_its_owner_and_stays_in_flight() {
     assert_eq!(slot.expire(g), Some("me"));
     assert_eq!(slot.wait(|_| false, || "me"), Progress::Expired);
     assert!(!slot.abandon(g));
-    assert_eq!(slot.complete(g), Completion::Recycle(Recycle::Pool));
+    assert_eq!(slot.complete(g).0, Completion::Recycle(Recycle::Pool));
     assert!(!slot.is_overdue(), "the next operation begins afresh");
 }
 
@@ -125,7 +125,7 @@ fn a_result_that_came_before_the_expiry_is_delivered() {
     let slot = Machine::new();
     let g = slot.begin(Some("me"));
     assert!(slot.set_overdue(g));
-    assert_eq!(slot.complete(g), Completion::Published(Some("me")));
+    assert_eq!(slot.complete(g).0, Completion::Published(Some("me")));
     assert_eq!(slot.expire(g), None);
     assert_eq!(slot.wait(|_| unreachable!(), || unreachable!()), Progress::Complete);
     assert!(slot.is_overdue());
@@ -139,7 +139,7 @@ fn a_result_that_comes_after_the_expiry_is_delivered_to_who_looks_late() {
     let g = slot.begin(Some("me"));
     assert!(slot.set_overdue(g));
     assert_eq!(slot.expire(g), Some("me"));
-    assert_eq!(slot.complete(g), Completion::Published(None));
+    assert_eq!(slot.complete(g).0, Completion::Published(None));
     assert_eq!(slot.wait(|_| unreachable!(), || unreachable!()), Progress::Complete);
     assert_eq!(slot.release(g), Some(Recycle::Pool));
 }
@@ -154,5 +154,5 @@ fn what_is_meant_for_an_old_operation_does_not_touch_the_next() {
     assert!(!slot.set_overdue(old) && slot.expire(old).is_none(), "a timer that is late");
     assert!(!slot.is_overdue());
     assert_eq!(slot.wait(|there| *there == "new", || unreachable!()), Progress::Pending);
-    assert_eq!(slot.complete(new), Completion::Published(Some("new")));
+    assert_eq!(slot.complete(new).0, Completion::Published(Some("new")));
 }

@@ -1,0 +1,108 @@
+//! A thread that waits: how it sleeps, and how exactly that thread is woken.
+//!
+//! A thread sleeps in the port's queue while it has the [turn](super::turn), and on its own otherwise. So there is one
+//! waker, and it finds the place: it posts to the queue, or unparks the thread. Each wait has a sleeper of its own, also
+//! one that is nested in another: what wakes one of them must not be taken by the other.
+
+use std::sync::atomic::Ordering::SeqCst;
+use std::sync::{Arc, Weak};
+use std::task::Wake;
+use std::time::Instant;
+
+use crate::sync::{AtomicBool, Thread, current_thread, park};
+
+/// A queue in which a thread sleeps.
+pub(crate) trait Look: Send + Sync {
+    /// Has the thread that sleeps in the queue look up.
+    fn look(&self);
+}
+
+/// A thread that waits at a port.
+pub(crate) struct Sleeper<P> {
+    port: Weak<P>,
+    thread: Thread,
+    /// Set by its waker, and taken back before what it is about is looked at.
+    woken: AtomicBool,
+    /// The thread is in the queue, or about to be.
+    in_queue: AtomicBool,
+    /// The thread has been given the turn.
+    given: AtomicBool,
+}
+
+impl<P: Look> Sleeper<P> {
+    /// One for this thread.
+    pub(crate) fn new(port: &Arc<P>) -> Arc<Self> {
+        Arc::new(Self {
+            port: Arc::downgrade(port),
+            thread: current_thread(),
+            woken: AtomicBool::new(false),
+            in_queue: AtomicBool::new(false),
+            given: AtomicBool::new(false),
+        })
+    }
+
+    /// Whether it is for this port.
+    pub(crate) fn is_of(&self, port: &Arc<P>) -> bool {
+        std::ptr::eq(self.port.as_ptr(), Arc::as_ptr(port))
+    }
+
+    pub(crate) fn is_woken(&self) -> bool {
+        self.woken.load(SeqCst)
+    }
+
+    /// Looks whether it was woken, and forgets it.
+    pub(crate) fn take_wake(&self) -> bool {
+        self.woken.swap(false, SeqCst)
+    }
+
+    /// The thread goes into the queue. `false`: it must not sleep there, since it was woken already.
+    pub(super) fn enter_queue(&self) -> bool {
+        self.in_queue.store(true, SeqCst);
+        // A waker that did not find the thread in the queue has said so before this.
+        !self.is_woken()
+    }
+
+    pub(super) fn leave_queue(&self) {
+        self.in_queue.store(false, SeqCst);
+    }
+
+    /// Gives it the turn. Its thread is not in the queue.
+    pub(super) fn give(&self) {
+        self.given.store(true, SeqCst);
+    }
+
+    pub(super) fn take_given(&self) -> bool {
+        self.given.swap(false, SeqCst)
+    }
+
+    pub(super) fn unpark(&self) {
+        self.thread.unpark();
+    }
+
+    /// Sleeps on its own until it is woken or has been given the turn, at most until the deadline.
+    pub(super) fn sleep(&self, deadline: Option<Instant>) {
+        while !self.is_woken() && !self.given.load(SeqCst) {
+            if !park(deadline) {
+                return;
+            }
+        }
+    }
+}
+
+impl<P: Look> Wake for Sleeper<P> {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        // Once: a future that wakes itself must not fill the queue.
+        if self.woken.swap(true, SeqCst) {
+            return;
+        }
+        if !self.in_queue.load(SeqCst) {
+            self.thread.unpark();
+        } else if let Some(port) = self.port.upgrade() {
+            port.look();
+        }
+    }
+}
