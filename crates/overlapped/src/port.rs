@@ -609,7 +609,7 @@ impl Port {
 #[cfg(all(target_os = "linux", not(miri)))]
 impl AsFd for Port {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.inner.queue.descriptor(self.inner.manual)
+        self.inner.queue.descriptor(self.inner.is_manual())
     }
 }
 
