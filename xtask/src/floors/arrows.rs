@@ -68,6 +68,8 @@ enum Place {
     Module(usize),
     /// Something that this file defines.
     File(usize),
+    /// Something of another crate, or nothing that is known.
+    Outside,
 }
 
 struct Names<'a> {
@@ -80,13 +82,13 @@ impl Names<'_> {
     /// The files that define what is mentioned. A module is no definition: what is taken from it has its own mention.
     fn files(&self, mention: &Mention) -> BTreeSet<usize> {
         let mut places = self.find(mention.module, &mention.words);
-        if places.is_empty() && mention.form == Form::Macro {
+        if places == [Place::Outside] && mention.form == Form::Macro {
             let known = self.modules.macros.iter().filter(|(name, _)| mention.words == [name.as_str()]);
             places.extend(known.map(|(_, file)| Place::File(*file)));
         }
         let file = |place| match place {
             Place::File(file) => Some(file),
-            Place::Module(_) => None,
+            Place::Module(_) | Place::Outside => None,
         };
         places.into_iter().filter_map(file).collect()
     }
@@ -98,8 +100,9 @@ impl Names<'_> {
             "self" => vec![Place::Module(module)],
             "super" => self.modules.all[module].parent.map(Place::Module).into_iter().collect(),
             name => match (self.look_up(module, name), &self.modules.library) {
-                (places, Some((library, root))) if places.is_empty() && library == name => vec![Place::Module(*root)],
-                (places, _) => places,
+                (places, _) if !places.is_empty() => places,
+                (_, Some((library, root))) if library == name => vec![Place::Module(*root)],
+                _ => vec![Place::Outside],
             },
         };
         for word in rest {
@@ -115,7 +118,7 @@ impl Names<'_> {
             }
             if next.is_empty() {
                 // A variant, a constant of a type; or what a macro has made in a module.
-                next = places.iter().map(|&place| Place::File(self.file(place))).collect();
+                next = places.iter().map(|&place| self.definition(place)).collect();
             }
             places = next;
         }
@@ -157,10 +160,10 @@ impl Names<'_> {
         places
     }
 
-    fn file(&self, place: Place) -> usize {
+    fn definition(&self, place: Place) -> Place {
         match place {
-            Place::Module(module) => self.modules.all[module].file,
-            Place::File(file) => file,
+            Place::Module(module) => Place::File(self.modules.all[module].file),
+            place => place,
         }
     }
 

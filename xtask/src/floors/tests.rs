@@ -97,6 +97,15 @@ fn an_arrow_leads_to_the_file_that_defines_the_name() {
 }
 
 #[test]
+fn what_another_crate_defines_is_no_arrow_whoever_hands_it_on() {
+    let files = [
+        ("lib.rs", "mod top; pub use other_crate::{Other, list::*}; pub use top::Top; fn f() -> Top {}"),
+        ("top.rs", "use crate::Other; pub struct Top(Other, std::cell::Cell<u8>);"),
+    ];
+    assert_eq!(wrong("", &files), [""; 0]);
+}
+
+#[test]
 fn a_parent_that_declares_and_re_exports_its_child_does_not_use_it() {
     let child = ("top/deep.rs", "use super::Top; pub struct Deep(Top);");
     let root = ("lib.rs", "mod top;");
