@@ -8,7 +8,7 @@ use crate::workspace;
 
 /// Methods people look for by name: the example of their type does not do for these.
 const SOUGHT: &[(&str, &[&str])] = &[
-    ("call.rs", &["cancel", "then", "timeout", "wait_timeout"]),
+    ("calls/call.rs", &["cancel", "then", "timeout", "wait_timeout"]),
     (
         "device.rs",
         &[
@@ -26,7 +26,7 @@ const SOUGHT: &[(&str, &[&str])] = &[
             "write_at",
         ],
     ),
-    ("inverted.rs", &["completion_order", "for_each", "input_from"]),
+    ("calls/inverted.rs", &["completion_order", "for_each", "input_from"]),
     ("port.rs", &["block_on", "manual", "pending", "poll", "stats", "system_pool", "wake"]),
 ];
 

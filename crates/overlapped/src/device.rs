@@ -9,18 +9,23 @@ use std::sync::atomic::{
 use std::sync::{Arc, Weak};
 
 use crate::call::Pending;
-use crate::closing::Closing;
 use crate::error::STREAM_READ;
-use crate::gate::{self, Gate};
 use crate::ioctl::sealed::Done;
 use crate::port::{self, Slot, Waiter};
 use crate::raw::RawReply;
 use crate::slab::{Lent, PLACES, WHOLE};
+use crate::system::foreign::off_the_dispatcher;
 use crate::unread::{Admission, Own, StreamKind, Unread};
-use crate::words::foreign::off_the_dispatcher;
 use crate::words::token::InFlight;
 use crate::{Buffer, Call, CtlCode, Error, ErrorCode, ErrorKind, Input, InvertedCallBuilder, Ioctl, OpenOptions};
 use crate::{Operation, Output, Port, RawCall, Reply, Status, sim};
+
+pub(crate) mod closing;
+mod gate;
+pub(crate) mod options;
+
+use closing::Closing;
+use gate::Gate;
 
 /// An open device, real or simulated. Clones share one handle.
 ///
@@ -124,11 +129,11 @@ impl Drop for Entered<'_> {
 pub(crate) enum Backend {
     Simulated(sim::File),
     #[cfg(windows)]
-    File(crate::sys::windows::File),
+    File(crate::completers::windows::File),
     #[cfg(all(target_os = "linux", not(miri)))]
-    File(crate::sys::linux::File),
+    File(crate::completers::linux::File),
     #[cfg(windows)]
-    Event(crate::sys::windows::Event),
+    Event(crate::completers::windows::Event),
 }
 
 /// A submission that the system accepted or ended.
@@ -243,7 +248,7 @@ impl Device {
     /// As [`from_fd`](Self::from_fd).
     #[cfg(all(target_os = "linux", not(miri)))]
     pub fn from_fd_on(port: &Port, fd: impl Into<std::os::fd::OwnedFd>) -> Result<Self, Error> {
-        crate::sys::linux::adopt(port, fd.into(), None)
+        crate::completers::linux::adopt(port, fd.into(), None)
     }
 
     /// Opens a simulated device on the global port: its driver is a Rust value. One driver, in an [`Arc`], may be
@@ -762,7 +767,7 @@ impl Device {
     /// From the call: of a simulated device what its [driver](sim::Driver::ready) says, [`ErrorKind::Unsupported`] of most.
     #[cfg(all(target_os = "linux", not(miri)))]
     pub fn readable(&self) -> Call<()> {
-        self.when_ready(crate::linux::Interest::Readable)
+        self.when_ready(crate::words::linux::Interest::Readable)
     }
 
     /// Waits until a write would not block, and writes nothing (EPOLLOUT); else as [`readable`](Self::readable).
@@ -780,7 +785,7 @@ impl Device {
     /// As [`readable`](Self::readable).
     #[cfg(all(target_os = "linux", not(miri)))]
     pub fn writable(&self) -> Call<()> {
-        self.when_ready(crate::linux::Interest::Writable)
+        self.when_ready(crate::words::linux::Interest::Writable)
     }
 
     /// Waits until something urgent or exceptional has happened (EPOLLPRI), and takes nothing; else as
@@ -806,11 +811,11 @@ impl Device {
     /// As [`readable`](Self::readable).
     #[cfg(all(target_os = "linux", not(miri)))]
     pub fn priority(&self) -> Call<()> {
-        self.when_ready(crate::linux::Interest::Priority)
+        self.when_ready(crate::words::linux::Interest::Priority)
     }
 
     #[cfg(all(target_os = "linux", not(miri)))]
-    fn when_ready(&self, interest: crate::linux::Interest) -> Call<()> {
+    fn when_ready(&self, interest: crate::words::linux::Interest) -> Call<()> {
         self.submit(Operation::Ready { interest }, &[], Some(0))
     }
 
@@ -1283,7 +1288,7 @@ impl Inner {
         if !self.is_empty_for_good() {
             return None;
         }
-        let handle = self.file().and_then(crate::sys::windows::File::take);
+        let handle = self.file().and_then(crate::completers::windows::File::take);
         // What is left to be done: there is nothing to close.
         let _ = self.close_now();
         handle
@@ -1291,7 +1296,7 @@ impl Inner {
 
     /// The file, of a real device.
     #[cfg(windows)]
-    pub(crate) fn file(&self) -> Option<&crate::sys::windows::File> {
+    pub(crate) fn file(&self) -> Option<&crate::completers::windows::File> {
         match &self.backend {
             Backend::File(file) => Some(file),
             _ => None,

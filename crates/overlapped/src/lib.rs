@@ -41,58 +41,44 @@
 //! The [`guide`] has the whole story: the five steps beside this crate, the inverted call, what `Ioctl::new` promises, a
 //! cookbook, testing without the hardware, and the same program as in .NET, Asio and libuv.
 
-mod buffer;
-#[cfg(feature = "futures-io")]
-mod byte_stream;
-mod call;
-mod closing;
+mod calls;
+mod completers;
 mod device;
-mod error;
-#[cfg(windows)]
-mod event;
-#[cfg(windows)]
-mod function;
-mod gate;
 pub mod guide;
-#[cfg(windows)]
-mod interface;
-mod inverted;
-mod ioctl;
-#[cfg(target_os = "linux")]
-pub mod linux;
 mod operation;
-mod options;
 mod port;
-mod raw;
-pub mod sim;
-mod slab;
-mod slot;
-mod sync;
-mod sys;
-mod timer;
-mod unread;
-pub mod views;
+mod system;
 mod words;
 
-pub use buffer::Buffer;
 #[cfg(feature = "futures-io")]
-pub use byte_stream::ByteStream;
-pub use call::Call;
-pub use closing::Closing;
+pub use calls::byte_stream::ByteStream;
+pub use calls::call::Call;
+#[cfg(windows)]
+pub use calls::event::Event;
+#[cfg(windows)]
+pub use calls::function::{Returned, Submission};
+#[cfg(windows)]
+pub use calls::interface::{InterfaceClass, InterfaceWatch, ParseInterfaceClassError, RemovalNotice, UntilRemoval};
+pub use calls::inverted::{InvertedCall, InvertedCallBuilder, Stopper, Subscription, Tally};
+pub use calls::ioctl::{Input, Output, Reply};
+#[cfg(target_os = "linux")]
+pub use calls::linux;
+pub use calls::raw::{RawCall, RawReply};
+pub use calls::views;
+pub use completers::sim;
 pub use device::Device;
-pub use error::{Error, ErrorCode, Operation};
-#[cfg(windows)]
-pub use event::Event;
-#[cfg(windows)]
-pub use function::{Returned, Submission};
-#[cfg(windows)]
-pub use interface::{
-    InterfaceChange, InterfaceClass, InterfaceWatch, ParseInterfaceClassError, Removal, RemovalNotice, UntilRemoval,
-};
-pub use inverted::{InvertedCall, InvertedCallBuilder, Stopper, Subscription, Tally};
-pub use ioctl::{Input, Output, Reply};
-pub use options::{Disposition, OpenOptions, SecurityQos};
+pub use device::closing::Closing;
+pub use device::options::{Disposition, OpenOptions, SecurityQos};
 #[doc(inline)]
 pub use overlapped_codes::{Access, CtlCode, ErrorKind, Ioctl, Method, ParseCtlCodeError, Status};
 pub use port::{PendingCall, Port, PortStats};
-pub use raw::{RawCall, RawReply};
+pub use words::buffer::Buffer;
+pub use words::error::{Error, ErrorCode, Operation};
+#[cfg(windows)]
+pub use words::interface::{InterfaceChange, Removal};
+use {
+    calls::{call, ioctl, raw},
+    operation::{slab, slot, unread},
+    system::sync,
+    words::error,
+};

@@ -1,3 +1,8 @@
 //! The floor of one operation: its state machine, its memory, and who waits for it. Nothing here knows a port.
 
+#[cfg(windows)]
+pub(crate) mod loans;
+pub(crate) mod slab;
+pub(crate) mod slot;
+pub(crate) mod unread;
 pub(crate) mod waiter;

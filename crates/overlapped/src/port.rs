@@ -1,7 +1,9 @@
 //! Ports: where completions arrive, and who dispatches them.
 
 mod devices;
+pub(crate) mod queue;
 mod sleeper;
+mod timers;
 mod turn;
 
 use std::cell::{Cell, RefCell};
@@ -29,15 +31,16 @@ use crate::operation::waiter;
 use crate::slab::{self, Slab};
 use crate::slot::{Completion, Recycle};
 use crate::sync::lock_std as lock;
-use crate::sys::{PerProcess, Queue};
-use crate::timer::{Due, Timers};
-use crate::words::dispatching::{self, Dispatching};
-use crate::words::foreign::caught;
+use crate::system::PerProcess;
+use crate::system::dispatching::{self, Dispatching};
+use crate::system::foreign::caught;
 use crate::words::token::{EXPIRE, InFlight, LOOK};
 use crate::{Error, ErrorKind, Operation, Status};
 
 pub(crate) use devices::Device;
 use devices::Devices;
+pub(crate) use queue::Queue;
+use timers::{Due, Timers};
 
 /// Where completions arrive.
 ///
@@ -240,7 +243,7 @@ pub(crate) struct Inner {
     panics: AtomicU64,
     /// What is lent to functions that take no token.
     #[cfg(windows)]
-    pub(crate) loans: crate::sys::windows::Loans,
+    pub(crate) loans: crate::operation::loans::Loans,
 }
 
 /// Whose callbacks may run on a thread that handles completions.
@@ -288,7 +291,7 @@ impl Port {
         if let Some(port) = &*global {
             return Ok(port.clone());
         }
-        crate::sys::pin_module();
+        crate::system::pin_module();
         let port = Self::of(Inner::new(Kind::Dispatched)?);
         *global = Some(port.clone());
         Ok(port)
@@ -329,7 +332,7 @@ impl Port {
         if let Some(made) = POOL.get() {
             return Ok(Self::of(made.clone()));
         }
-        crate::sys::pin_module();
+        crate::system::pin_module();
         let queue = Queue::pool(wait_once).map_err(|code| Error::from_code(code, Operation::Port))?;
         let port = POOL.get_or_init(|| Inner::with(queue, Kind::Pool));
         port.queue.hand_over();
@@ -1013,7 +1016,7 @@ impl Inner {
             Dispatcher::None => {
                 let port = self.clone();
                 // Never joined: it may be inside somebody's waker, and the process may end at any time.
-                if crate::sys::spawn("overlapped", move || port.run_as_dispatcher()).is_ok() {
+                if crate::system::spawn("overlapped", move || port.run_as_dispatcher()).is_ok() {
                     *dispatcher = Dispatcher::Starts;
                 } else if self.turn.take_dispatchers() {
                     // The next one that needs it tries again. Until then threads that wait have the turn.
@@ -1025,7 +1028,7 @@ impl Inner {
 
     /// What the dispatcher does, for ever.
     fn run_as_dispatcher(self: &Arc<Self>) {
-        crate::sys::pin_module();
+        crate::system::pin_module();
         let sleeper = Sleeper::new(self);
         lock(&self.jobs).dispatcher = Dispatcher::Runs(sleeper.clone());
         loop {

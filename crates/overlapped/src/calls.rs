@@ -1,0 +1,17 @@
+//! The floor of the calls: what is asked of a device, and what becomes of it.
+
+#[cfg(feature = "futures-io")]
+pub(crate) mod byte_stream;
+pub(crate) mod call;
+#[cfg(windows)]
+pub(crate) mod event;
+#[cfg(windows)]
+pub(crate) mod function;
+#[cfg(windows)]
+pub(crate) mod interface;
+pub(crate) mod inverted;
+pub(crate) mod ioctl;
+#[cfg(target_os = "linux")]
+pub mod linux;
+pub(crate) mod raw;
+pub mod views;

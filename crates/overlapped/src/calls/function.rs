@@ -1,0 +1,287 @@
+//! Any other overlapped function of Windows: one call that lends it an OVERLAPPED and buffers.
+
+use std::ffi::c_void;
+use std::os::windows::io::{AsRawHandle, BorrowedHandle, OwnedHandle, RawHandle};
+use std::sync::Arc;
+
+use windows_sys::Win32::System::IO::OVERLAPPED;
+
+use crate::call::Pending;
+use crate::device::Inner;
+use crate::raw::RawReply;
+use crate::slab::{Lent, Memory};
+use crate::words::token::InFlight;
+use crate::{Buffer, Device, Error, ErrorCode, ErrorKind, Operation, RawCall, Status};
+
+/// What is lent to an overlapped function, by [`Device::call_with`]: the handle, an OVERLAPPED, and the two buffers.
+///
+/// All of it is the call's own until the call has ended, wherever its caller is by then.
+///
+/// ```
+/// use overlapped::{Buffer, Device, RawCall, Returned};
+/// # type Write = unsafe extern "system" fn(*mut (), *const u8, u32, *mut u32, *mut ()) -> i32;
+/// # fn example(disk: &Device, write_file: Write) -> RawCall {
+/// let sector = Buffer::from([7; 512].as_slice());
+/// // SAFETY: WriteFile reads the input's length and uses the OVERLAPPED, until its packet comes or it has failed.
+/// unsafe {
+///     disk.call_with(sector, Buffer::empty(), |lent| {
+///         let (handle, overlapped) = (lent.handle().cast(), lent.overlapped_at(7 * 512).cast());
+///         let (bytes, count) = (lent.input().cast(), std::ptr::null_mut());
+///         Returned::from_bool(write_file(handle, bytes, lent.input_len(), count, overlapped))
+///     })
+/// }
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Submission<'a> {
+    handle: BorrowedHandle<'a>,
+    overlapped: *mut OVERLAPPED,
+    memory: Memory,
+}
+
+impl Submission<'_> {
+    /// The device's handle: a HANDLE, or a SOCKET as it stands.
+    #[must_use]
+    pub fn handle(&self) -> RawHandle {
+        self.handle.as_raw_handle()
+    }
+
+    /// The OVERLAPPED, all zero but for its status. Its event is to stay null: the completion comes through the port.
+    #[must_use]
+    pub fn overlapped(&self) -> *mut c_void {
+        self.overlapped.cast()
+    }
+
+    /// The OVERLAPPED with a place: that is its `Offset` and `OffsetHigh`.
+    #[must_use]
+    pub fn overlapped_at(&self, offset: u64) -> *mut c_void {
+        // SAFETY: the structure is the call's, and no function has it yet: it gets it by what this returns, as the caller
+        // of `call_with` has promised.
+        unsafe {
+            (*self.overlapped).Anonymous.Anonymous.Offset = offset as u32;
+            (*self.overlapped).Anonymous.Anonymous.OffsetHigh = (offset >> 32) as u32;
+        }
+        self.overlapped()
+    }
+
+    /// The input's address; null when it has no bytes.
+    #[must_use]
+    pub fn input(&self) -> *const c_void {
+        self.memory.input.cast_const().cast()
+    }
+
+    /// How many bytes the input has.
+    #[must_use]
+    pub fn input_len(&self) -> u32 {
+        self.memory.input_len
+    }
+
+    /// The output's address; null when it has no bytes.
+    #[must_use]
+    pub fn output(&self) -> *mut c_void {
+        self.memory.output.cast()
+    }
+
+    /// How many bytes there is room for.
+    #[must_use]
+    pub fn output_len(&self) -> u32 {
+        self.memory.output_len
+    }
+}
+
+/// What an overlapped function returned.
+///
+/// ```
+/// use overlapped::Returned;
+/// // A function that returns its error, or `WSAGetLastError` after one that returned SOCKET_ERROR.
+/// assert_eq!(Returned::from_code(0), Returned::Success);
+/// assert_eq!(Returned::from_code(997), Returned::Pending); // ERROR_IO_PENDING, WSA_IO_PENDING
+/// assert_eq!(Returned::from_code(5), Returned::Failed(5)); // ERROR_ACCESS_DENIED
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Returned {
+    /// It succeeded at once. Whether a packet comes too makes no difference.
+    Success,
+    /// ERROR_IO_PENDING: a packet will come.
+    Pending,
+    /// Any other error of Win32 or Winsock. No packet will come, unless it is a warning, which left its status in the
+    /// OVERLAPPED.
+    Failed(u32),
+}
+
+/// ERROR_IO_PENDING and WSA_IO_PENDING (`winerror.h`).
+const IO_PENDING: u32 = 997;
+
+impl Returned {
+    /// Of a function that returns a BOOL, and the thread's last error, which this looks up: call it with the function's
+    /// result, and nothing in between.
+    #[must_use]
+    pub fn from_bool(returned: i32) -> Self {
+        if returned != 0 { Self::Success } else { Self::failed(crate::system::windows::last_error_code()) }
+    }
+
+    /// Of a function that returns its error, 0 for none.
+    #[must_use]
+    pub fn from_code(code: u32) -> Self {
+        if code == 0 { Self::Success } else { Self::failed(code) }
+    }
+
+    fn failed(code: u32) -> Self {
+        if code == IO_PENDING { Self::Pending } else { Self::Failed(code) }
+    }
+}
+
+impl Device {
+    /// Submits any other overlapped function: `ReadDirectoryChangesW`, `LockFileEx`, `ConnectNamedPipe`,
+    /// `WinUsb_ReadPipe`, `TransmitFile`. The closure is called once, on this thread, and calls the function with what it
+    /// is [lent](Submission); what the function returned is its result. From there on it is a call like others: awaited,
+    /// cancelled, timed out, dropped, and its buffers come back.
+    ///
+    /// The reply's [`information`](RawReply::information) is the byte count in the OVERLAPPED.
+    ///
+    /// ```
+    /// # use overlapped::{Buffer, Device, Error, Returned};
+    /// # type ReadDirectoryChanges = unsafe extern "system" fn(
+    /// #     *mut (), *mut (), u32, i32, u32, *mut u32, *mut (), *const ()) -> i32;
+    /// # fn example(directory: &Device, read_directory_changes: ReadDirectoryChanges) -> Result<(), Error> {
+    /// const FILE_NOTIFY_CHANGE_FILE_NAME: u32 = 1;
+    /// // SAFETY: ReadDirectoryChangesW writes at most the output's length, until its packet comes or it has failed.
+    /// let changes = unsafe {
+    ///     directory.call_with(Buffer::empty(), Buffer::aligned(4096, 4)?, |lent| {
+    ///         Returned::from_bool(read_directory_changes(
+    ///             lent.handle().cast(),
+    ///             lent.output().cast(),
+    ///             lent.output_len(),
+    ///             0,
+    ///             FILE_NOTIFY_CHANGE_FILE_NAME,
+    ///             std::ptr::null_mut(),
+    ///             lent.overlapped().cast(),
+    ///             std::ptr::null(),
+    ///         ))
+    ///     })
+    /// };
+    /// let reply = changes.wait();
+    /// reply.status()?;
+    /// println!("{:02x?}", &reply.output[..reply.len()]);
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// In the reply, with both buffers: what the function returned, as [`ErrorCode::Win32`], or how it ended;
+    /// [`ErrorKind::Unsupported`] for a device that is simulated.
+    ///
+    /// # Panics
+    /// When the closure does. Nobody knows then what it has called: the memory is given up for good.
+    ///
+    /// # Safety
+    /// The closure calls at most one function, at most once, with this OVERLAPPED, on this handle (or on one for the same
+    /// open file), without a completion routine, and returns what that function returned; after that it leaves the
+    /// OVERLAPPED and the buffers alone. The function ends in the way of
+    /// Win32: it fails and is done with everything; or it writes how it ended into the OVERLAPPED, and what it began comes
+    /// to its end through the handle's completion port. Until then it reads and writes nothing but the OVERLAPPED, no more
+    /// than the two buffers, and what else the caller keeps valid for so long.
+    pub unsafe fn call_with(
+        &self,
+        input: Buffer,
+        output: Buffer,
+        submit: impl FnOnce(&Submission<'_>) -> Returned,
+    ) -> RawCall {
+        let (inner, what) = (&self.inner, Operation::Function);
+        let refused = |kind, hint, input, output| {
+            RawCall::ready(RawReply::refused(inner.error(kind, what).hint(hint), input, output, Some(())))
+        };
+        let Some(file) = inner.file() else {
+            return refused(ErrorKind::Unsupported, "only a real device has a handle to lend", input, output);
+        };
+        if [&input, &output].iter().any(|buffer| u32::try_from(buffer.len()).is_err()) {
+            return refused(ErrorKind::InvalidInput, "a buffer's length must fit in 32 bits", input, output);
+        }
+        let Some((index, slot)) = inner.port.slab.take() else {
+            return refused(ErrorKind::Other, "there is no memory for another call", input, output);
+        };
+        // SAFETY: this thread took the slot from the pool and has not begun.
+        unsafe { slot.prepare_with(inner.id, what, Lent { input, output, kept: Box::new(()) }) };
+        let operation = InFlight::new(index, slot.machine.begin(None));
+        // If the closure panics this is dropped: what may be under way is cancelled, and its memory stays.
+        let pending = Pending::new(inner.clone(), operation);
+        let loans = &inner.port.loans;
+        let submission = Submission {
+            handle: file.borrow(),
+            overlapped: loans.lend(operation),
+            // SAFETY: the operation has begun, and this is its kernel's side.
+            memory: unsafe { slot.memory() },
+        };
+        let returned = submit(&submission);
+        let ended = loans.ended(operation);
+        match (returned, ended) {
+            (Returned::Pending, _) | (Returned::Success, None) => RawCall::pending(pending),
+            (Returned::Success, Some(ended)) => RawCall::ready(pending.take_ended(ended)),
+            // A warning has written its data and its count; a failure has done nothing, and no packet comes.
+            (Returned::Failed(_), Some(ended)) if ended.0.is_warning() => RawCall::ready(pending.take_ended(ended)),
+            (Returned::Failed(code), _) => {
+                let error = Error::from_code(ErrorCode::Win32(code), what).on(&inner.name);
+                RawCall::ready(pending.take_ended((Status::UNSUCCESSFUL, 0)).failed(error))
+            }
+        }
+    }
+
+    /// The handle, for what is done to it at once: `SetNamedPipeHandleState`, `SetCommState`, `SetupComm`,
+    /// `GetFileInformationByHandleEx`. It is open as long as the device is borrowed.
+    ///
+    /// It is bound to the device's port: an overlapped function goes through [`call_with`](Self::call_with). A packet of
+    /// another's would only be counted, in [`PortStats::strays`](crate::PortStats::strays).
+    ///
+    /// ```
+    /// # use std::os::windows::io::AsRawHandle;
+    /// # use overlapped::{Device, Error};
+    /// # type SetState = unsafe extern "system" fn(*mut (), *const u32, *const u32, *const u32) -> i32;
+    /// # fn example(pipe: &Device, set_named_pipe_handle_state: SetState) -> Result<(), Error> {
+    /// const PIPE_READMODE_MESSAGE: u32 = 2; // a client reads bytes until it says so
+    /// let handle = pipe.as_handle()?.as_raw_handle();
+    /// let null = std::ptr::null();
+    /// // SAFETY: the handle is open, and the mode lives through the call.
+    /// unsafe { set_named_pipe_handle_state(handle.cast(), &PIPE_READMODE_MESSAGE, null, null) };
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] for a device that is simulated, or an event.
+    pub fn as_handle(&self) -> Result<BorrowedHandle<'_>, Error> {
+        self.inner.file().map(crate::completers::windows::File::borrow).ok_or_else(|| self.has_no_handle())
+    }
+
+    /// The handle itself, in place of the device: to give it to another process, or to close it and see how that ends.
+    /// It stays bound to the device's port. What is in flight and was dropped is the driver's until it ends.
+    ///
+    /// ```
+    /// # use overlapped::{Device, Error};
+    /// # fn example(pipe: Device) -> Result<(), Error> {
+    /// let handle = pipe.into_handle()?;
+    /// let end = std::process::Stdio::from(handle); // a child's standard input
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::Busy`] while a clone, a call or a stream has the handle too: drop them first;
+    /// [`ErrorKind::Unsupported`] for a device that is simulated, or an event. The device is then dropped.
+    pub fn into_handle(self) -> Result<OwnedHandle, Error> {
+        if self.inner.file().is_none() {
+            return Err(self.has_no_handle());
+        }
+        let busy = |inner: &Inner| {
+            let error = inner.error(ErrorKind::Busy, Operation::Handle);
+            error.hint("a clone, a call or a stream of it has the handle too: drop it first")
+        };
+        match Arc::try_unwrap(self.inner) {
+            Err(shared) => Err(busy(&shared)),
+            Ok(mut last) => {
+                last.is_closing = true;
+                last.inner.shut_and_take().ok_or_else(|| busy(&last))
+            }
+        }
+    }
+
+    fn has_no_handle(&self) -> Error {
+        self.inner.error(ErrorKind::Unsupported, Operation::Handle).hint("only a real device has a handle")
+    }
+}

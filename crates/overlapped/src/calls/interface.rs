@@ -1,0 +1,384 @@
+//! Device interfaces: finding devices by what they are, and notices of their coming and going.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::str::FromStr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use futures_core::Stream;
+
+use crate::call::block_on;
+use crate::completers::windows::interface as sys;
+use crate::device;
+use crate::words::interface::{InterfaceChange, Removal};
+use crate::{Device, Error, ErrorKind, Operation};
+
+/// A device interface class: the GUID under which a driver registers its devices.
+///
+/// ```
+/// use overlapped::InterfaceClass;
+/// // GUID_DEVINTERFACE_COMPORT (ntddser.h)
+/// const COM_PORTS: InterfaceClass = InterfaceClass::from_u128(0x86e0d1e0_8089_11d0_9ce4_08003e301f73);
+/// assert_eq!("{86E0D1E0-8089-11D0-9CE4-08003E301F73}".parse(), Ok(COM_PORTS));
+/// assert_eq!(COM_PORTS.to_u128() >> 96, 0x86e0d1e0);
+/// # fn list() -> Result<(), overlapped::Error> {
+/// for path in COM_PORTS.present()? {
+///     println!("{}", path.display());
+/// }
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Platform-specific notes
+/// Windows only.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct InterfaceClass(u128);
+
+impl InterfaceClass {
+    /// The class with this GUID, its digits in the order they are written.
+    #[must_use]
+    pub const fn from_u128(guid: u128) -> Self {
+        Self(guid)
+    }
+
+    /// The GUID, its digits in the order they are written.
+    #[must_use]
+    pub const fn to_u128(self) -> u128 {
+        self.0
+    }
+
+    /// The paths of the devices of this class that are there now; [`Device::open`] opens one.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Other`] when the system does not list them.
+    pub fn present(self) -> Result<Vec<PathBuf>, Error> {
+        sys::present(self.0).map_err(|code| Error::from_code(code, Operation::Interface))
+    }
+
+    /// Watches for devices of this class that come and go, from now on. Watch first, then look at what is
+    /// [`present`](Self::present): so none is missed, though one may be seen twice.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] where the system gives no notices (before Windows 8, and some versions of Wine).
+    pub fn watch(self) -> Result<InterfaceWatch, Error> {
+        let changes = Arc::new(Changes::default());
+        let notices = changes.clone();
+        let registration = sys::watch_class(self.0, Box::new(move |change| notices.push(change)))?;
+        Ok(InterfaceWatch { changes, _registration: registration })
+    }
+}
+
+impl fmt::Display for InterfaceClass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let g = self.0;
+        let (a, b, c, d, e) = (g >> 96, g >> 80 & 0xffff, g >> 64 & 0xffff, g >> 48 & 0xffff, g & 0xffff_ffff_ffff);
+        write!(f, "{{{a:08X}-{b:04X}-{c:04X}-{d:04X}-{e:012X}}}")
+    }
+}
+
+impl fmt::Debug for InterfaceClass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "InterfaceClass({self})")
+    }
+}
+
+/// A text that is not a GUID; `Display` names it in quotes.
+///
+/// ```
+/// let error = "{86E0}".parse::<overlapped::InterfaceClass>().unwrap_err();
+/// assert!(error.to_string().starts_with(r#""{86E0}" is not a GUID"#));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParseInterfaceClassError(String);
+
+impl fmt::Display for ParseInterfaceClassError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} is not a GUID: write it like {{86E0D1E0-8089-11D0-9CE4-08003E301F73}}", self.0)
+    }
+}
+
+impl std::error::Error for ParseInterfaceClassError {}
+
+impl FromStr for InterfaceClass {
+    type Err = ParseInterfaceClassError;
+
+    /// Reads groups of 8, 4, 4, 4 and 12 hexadecimal digits, with or without braces.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let bare = text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or(text);
+        let groups: Vec<_> = bare.split('-').collect();
+        let lengths: Vec<_> = groups.iter().map(|group| group.len()).collect();
+        let digits = groups.concat();
+        (lengths == [8, 4, 4, 4, 12] && digits.bytes().all(|b| b.is_ascii_hexdigit()))
+            .then(|| u128::from_str_radix(&digits, 16).ok().map(Self))
+            .flatten()
+            .ok_or_else(|| ParseInterfaceClassError(text.to_owned()))
+    }
+}
+
+/// The coming and going of a class of devices: made by [`InterfaceClass::watch`]. It never ends by itself.
+///
+/// ```no_run
+/// # fn example(class: overlapped::InterfaceClass) -> Result<(), overlapped::Error> {
+/// let mut watch = class.watch()?;
+/// while let Some(change) = watch.wait_next() {
+///     println!("{change:?}");
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "dropping it ends the watching"]
+pub struct InterfaceWatch {
+    changes: Arc<Changes>,
+    _registration: sys::Registration,
+}
+
+#[derive(Default)]
+struct Changes(Mutex<(VecDeque<InterfaceChange>, Option<Waker>)>);
+
+impl Changes {
+    fn lock(&self) -> MutexGuard<'_, (VecDeque<InterfaceChange>, Option<Waker>)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn push(&self, change: InterfaceChange) {
+        let mut changes = self.lock();
+        changes.0.push_back(change);
+        let waker = changes.1.take();
+        drop(changes);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+impl InterfaceWatch {
+    /// The next change. Dropping the future loses nothing.
+    pub async fn next(&mut self) -> Option<InterfaceChange> {
+        std::future::poll_fn(|cx| self.poll(cx)).await
+    }
+
+    /// [`next`](Self::next) for a thread.
+    pub fn wait_next(&mut self) -> Option<InterfaceChange> {
+        block_on(|cx| self.poll(cx))
+    }
+
+    fn poll(&mut self, cx: &Context<'_>) -> Poll<Option<InterfaceChange>> {
+        let waker = cx.waker().clone();
+        let mut changes = self.changes.lock();
+        if let Some(change) = changes.0.pop_front() {
+            return Poll::Ready(Some(change));
+        }
+        let old = changes.1.replace(waker);
+        drop(changes);
+        drop(old);
+        Poll::Pending
+    }
+}
+
+impl Stream for InterfaceWatch {
+    type Item = InterfaceChange;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<InterfaceChange>> {
+        self.get_mut().poll(cx)
+    }
+}
+
+impl fmt::Debug for InterfaceWatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InterfaceWatch").field("waiting", &self.changes.lock().0).finish_non_exhaustive()
+    }
+}
+
+/// Keeps a callback of [`Device::on_removal`] registered, until it is dropped.
+///
+/// ```no_run
+/// # fn example(device: overlapped::Device) -> Result<(), overlapped::Error> {
+/// let notice = device.on_removal(|removal| println!("{removal:?}"))?;
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "dropping it ends the notices"]
+#[derive(Debug)]
+pub struct RemovalNotice(#[expect(dead_code, reason = "kept for its end")] sys::Registration);
+
+/// So long a removal waits for everybody who has the device to let go: the system waits meanwhile.
+const LETTING_GO: Duration = Duration::from_secs(1);
+
+/// A device that is let go of when somebody wants to remove it; made by [`Device::until_removal`].
+///
+/// ```no_run
+/// use overlapped::Device;
+/// # fn example(wait_change: overlapped::Ioctl<(), u32>) -> Result<(), overlapped::Error> {
+/// let card = Device::open(r"\\.\Card0")?.until_removal()?;
+/// if let Some(device) = card.device() {
+///     let mut changes = device.inverted(wait_change, &()).start();
+///     drop(device); // the stream has it now
+///     while let Some(Ok(levels)) = changes.wait_next() {
+///         println!("{:#x}", *levels);
+///     }
+///     // Somebody wants to remove the card: the calls of the stream were cancelled. It is dropped here, and lets go.
+/// }
+/// # Ok(()) }
+/// ```
+#[must_use = "dropping it closes the device"]
+#[derive(Debug)]
+pub struct UntilRemoval {
+    device: Arc<Mutex<Option<Device>>>,
+    _notice: RemovalNotice,
+}
+
+impl UntilRemoval {
+    /// The device, until its removal was asked for, or it is gone; then `None`, for ever: open it again when it is back.
+    #[must_use]
+    pub fn device(&self) -> Option<Device> {
+        self.device.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// What a notice of the system sets off: the calls are cancelled, the callback is told, and the system waits a moment for
+/// the handle to be closed.
+fn on_notice(
+    device: Weak<device::Inner>,
+    is_open: Weak<()>,
+    mut callback: impl FnMut(Removal) + Send + 'static,
+) -> impl FnMut(Removal) + Send {
+    move |removal| {
+        if removal == Removal::Asked
+            && let Some(device) = device.upgrade()
+            && let Some(device) = device.enter()
+        {
+            device.cancel_all();
+        }
+        callback(removal);
+        let deadline = Instant::now() + LETTING_GO;
+        while removal == Removal::Asked && is_open.strong_count() > 0 && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+/// For a notice: drops the device, unless all stays as it is.
+fn let_go_of(device: Arc<Mutex<Option<Device>>>) -> impl FnMut(Removal) + Send {
+    move |removal| {
+        if removal != Removal::Refused {
+            let device = device.lock().unwrap_or_else(PoisonError::into_inner).take();
+            drop(device);
+        }
+    }
+}
+
+impl Device {
+    /// Has the system tell when somebody wants to remove the device, and when it is gone. The callback runs on a thread
+    /// of the system, which waits for it. When the removal is [`Asked`](Removal::Asked) for, the calls of the handle are
+    /// cancelled first, and after the callback the system waits at most a second for the handle to be closed: whoever has
+    /// the device, a call or a stream of it has that time to let go. The notice may be dropped inside the callback.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] where the system gives no notices, and for a device that is simulated.
+    pub fn on_removal(&self, callback: impl FnMut(Removal) + Send + 'static) -> Result<RemovalNotice, Error> {
+        let Some(file) = self.inner.file() else {
+            return Err(Error::new(ErrorKind::Unsupported, Operation::Interface)
+                .on(&self.inner.name)
+                .hint("only a real device can be removed"));
+        };
+        // The registration must not keep open what it asks to close.
+        let tell = on_notice(Arc::downgrade(&**self.inner), file.is_open(), callback);
+        sys::watch_handle(file.raw_handle(), Box::new(tell)).map(RemovalNotice)
+    }
+
+    /// Lets go of the device by itself when somebody wants to remove it: [`on_removal`](Self::on_removal), with a callback
+    /// that drops it. The handle is closed, and the removal goes on, when nobody else has a clone, a call or a stream of
+    /// it; those are cancelled.
+    ///
+    /// # Errors
+    /// As [`on_removal`](Self::on_removal); the device is then dropped.
+    pub fn until_removal(self) -> Result<UntilRemoval, Error> {
+        let device = Arc::new(Mutex::new(Some(self.clone())));
+        let notice = self.on_removal(let_go_of(device.clone()))?;
+        Ok(UntilRemoval { device, _notice: notice })
+    }
+
+    /// Opens the only device of an interface class that is there, or the first of several.
+    ///
+    /// ```
+    /// # use overlapped::{Device, InterfaceClass};
+    /// # fn example() -> Result<(), overlapped::Error> {
+    /// // GUID_DEVINTERFACE_COMPORT (ntddser.h)
+    /// let class = InterfaceClass::from_u128(0x86e0d1e0_8089_11d0_9ce4_08003e301f73);
+    /// let port = Device::open_interface(class)?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] when there is none; and as [`Device::open`].
+    pub fn open_interface(class: InterfaceClass) -> Result<Self, Error> {
+        let paths = class.present()?;
+        let first = paths.first().map(PathBuf::as_path).ok_or_else(|| {
+            Error::new(ErrorKind::NotFound, Operation::Open)
+                .on(&class.to_string().into())
+                .hint("no device of this interface class is there")
+        })?;
+        Self::open(first as &Path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file that nobody else may open meanwhile stands for the device: what counts is when its handle is closed.
+    #[test]
+    fn a_device_is_let_go_of_when_its_removal_is_asked_for() {
+        let path = std::env::temp_dir().join(format!("overlapped-removal-{}", std::process::id()));
+        let mut options = Device::options().share_mode(0).disposition(crate::Disposition::OpenAlways);
+        let device = options.open(&path).unwrap();
+        options = options.disposition(crate::Disposition::OpenExisting);
+        let is_taken = || options.open(&path).is_err();
+        let kept = Arc::new(Mutex::new(Some(device.clone())));
+        let (weak, is_open) = (Arc::downgrade(&**device.inner), device.inner.file().unwrap().is_open());
+        let mut notice = on_notice(weak, is_open, let_go_of(kept.clone()));
+
+        notice(Removal::Refused);
+        assert!(kept.lock().unwrap().is_some() && is_taken());
+        // Somebody else has it too, and lets go a moment later.
+        let other = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(50));
+            drop(device);
+        });
+        notice(Removal::Asked);
+        assert!(kept.lock().unwrap().is_none());
+        assert!(!is_taken(), "the system was answered before the handle was closed");
+        other.join().unwrap();
+
+        // Nobody lets go: the answer comes all the same.
+        let stubborn = options.open(&path).unwrap();
+        let mut notice = on_notice(Arc::downgrade(&**stubborn.inner), stubborn.inner.file().unwrap().is_open(), |_| {});
+        notice(Removal::Asked);
+        assert!(is_taken());
+        drop(stubborn);
+        std::fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
+    fn a_guid_is_read_as_it_is_written() {
+        let class = InterfaceClass::from_u128(0x86e0d1e0_8089_11d0_9ce4_08003e301f73);
+        for text in ["{86E0D1E0-8089-11D0-9CE4-08003E301F73}", "86e0d1e0-8089-11d0-9ce4-08003e301f73"] {
+            assert_eq!(text.parse(), Ok(class));
+        }
+        assert_eq!(class.to_string(), "{86E0D1E0-8089-11D0-9CE4-08003E301F73}");
+        for text in [
+            "",
+            "{}",
+            "86e0d1e0",
+            "{86E0D1E0-8089-11D0-9CE4-08003E301F7}",
+            "86e0d1e0-8089-11d0-9ce408003e301f73",
+            "+6e0d1e0-8089-11d0-9ce4-08003e301f73",
+        ] {
+            assert!(text.parse::<InterfaceClass>().is_err(), "{text:?}");
+        }
+    }
+}

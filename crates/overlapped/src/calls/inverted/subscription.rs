@@ -1,0 +1,229 @@
+//! An inverted call whose results go to a callback.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::{Wake, Waker};
+
+use super::ring::Taken;
+use crate::port;
+use crate::system::foreign::off_the_dispatcher;
+use crate::{Error, InvertedCall, Output, Reply};
+
+/// A callback that gets the results of an [`InvertedCall`]; made by [`InvertedCall::for_each`].
+///
+/// Dropping it ends the stream: no callback *starts* after that. [`stop`](Self::stop) also waits for the one that runs.
+///
+/// ```no_run
+/// # fn example(events: overlapped::InvertedCall<u32>) {
+/// let subscription = events.for_each(|event| println!("{event:?}"));
+/// // …
+/// subscription.stop();
+/// # }
+/// ```
+#[must_use = "dropping it ends the stream"]
+pub struct Subscription(Arc<dyn Pumping>);
+
+thread_local! {
+    /// The pumps that this thread runs, by address: one inside of the other's callback.
+    static RUNNING: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
+}
+
+/// This thread runs the pump at this address, until it is dropped.
+struct Running(usize);
+
+impl Running {
+    fn begin<P>(pump: &P) -> Self {
+        let running = Self(std::ptr::from_ref(pump).addr());
+        // In a destructor of the thread's own values there may be no list any more: then nobody looks at it.
+        let _ = RUNNING.try_with(|pumps| pumps.borrow_mut().push(running.0));
+        running
+    }
+
+    fn is_here<P>(pump: &P) -> bool {
+        RUNNING.try_with(|pumps| pumps.borrow().contains(&std::ptr::from_ref(pump).addr())).unwrap_or(false)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = RUNNING.try_with(|pumps| pumps.borrow_mut().pop());
+    }
+}
+
+/// Takes from the stream whenever it is woken, on the dispatcher.
+struct Pump<Out: Output + ?Sized, F> {
+    port: Arc<port::Inner>,
+    /// `None` when it is over.
+    work: Mutex<Option<(InvertedCall<Out>, F)>>,
+    /// How often it was woken since whoever runs it began; 0 when nobody does.
+    wakes: AtomicUsize,
+    stopped: AtomicBool,
+    /// Somebody waits in `stop`, and takes the stream: the handle is to be closed when that returns.
+    awaited: AtomicBool,
+    /// The stream is gone, its calls are cancelled.
+    gone: Mutex<bool>,
+    is_gone: Condvar,
+}
+
+impl<Out, F> Pump<Out, F>
+where
+    Out: Output + ?Sized,
+    F: FnMut(Result<Reply<Out>, Error>) + Send + 'static,
+{
+    /// One thread at a time; a wake meanwhile makes it look once more.
+    fn run(self: &Arc<Self>) {
+        if self.wakes.fetch_add(1, SeqCst) != 0 {
+            return;
+        }
+        let _running = Running::begin(&**self);
+        loop {
+            let seen = self.wakes.load(SeqCst);
+            self.end_of(self.take());
+            if self.wakes.compare_exchange(seen, 0, SeqCst, SeqCst).is_ok() {
+                return;
+            }
+        }
+    }
+
+    /// Calls back with what is ready. Returns what is to be dropped when it is over.
+    fn take(&self) -> Option<(InvertedCall<Out>, F)> {
+        let mut work = self.lock();
+        while let Some((stream, callback)) = &mut *work {
+            if self.awaited.load(SeqCst) {
+                return None;
+            }
+            if self.stopped.load(SeqCst) {
+                break;
+            }
+            let taken = stream.ring.take_ready()?;
+            // What becomes ready after this wakes the pump again.
+            let was_last = matches!(&taken, Taken::Reply(.., next) if !next.take);
+            let Some(result) = stream.item(taken) else { break };
+            self.port.guarded(|| callback(result));
+            if was_last && !self.stopped.load(SeqCst) {
+                return None;
+            }
+        }
+        work.take()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<(InvertedCall<Out>, F)>> {
+        self.work.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Drops what is over, outside of the lock, and then says so. The last owner of a device closes its handle: that is
+    /// not the dispatcher's.
+    fn end_of(self: &Arc<Self>, over: Option<(InvertedCall<Out>, F)>) {
+        let Some((stream, callback)) = over else { return };
+        let pump = self.clone();
+        off_the_dispatcher(move || {
+            // The figures are final, and the handle is closed, before the callback is gone.
+            drop(stream);
+            // What it has captured is somebody else's: a destructor may panic, and may stop this very thing.
+            let _running = Running::begin(&*pump);
+            pump.port.guarded(|| drop(callback));
+            *pump.gone.lock().unwrap_or_else(PoisonError::into_inner) = true;
+            pump.is_gone.notify_all();
+        });
+    }
+
+    fn run_on_the_dispatcher(self: &Arc<Self>) {
+        if self.port.runs_callbacks_here() {
+            self.run();
+        } else {
+            let pump = self.clone();
+            self.port.run(Box::new(move || pump.run()));
+        }
+    }
+}
+
+impl<Out, F> Wake for Pump<Out, F>
+where
+    Out: Output + ?Sized,
+    F: FnMut(Result<Reply<Out>, Error>) + Send + 'static,
+{
+    fn wake(self: Arc<Self>) {
+        self.run_on_the_dispatcher();
+    }
+}
+
+trait Pumping: Send + Sync {
+    fn end(self: Arc<Self>, wait: bool);
+}
+
+impl<Out, F> Pumping for Pump<Out, F>
+where
+    Out: Output + ?Sized,
+    F: FnMut(Result<Reply<Out>, Error>) + Send + 'static,
+{
+    fn end(self: Arc<Self>, wait: bool) {
+        // On the thread that runs the callback, or drops it, nobody can wait for that.
+        let wait = wait && !self.port.is_dispatched_here() && !Running::is_here(&*self);
+        self.awaited.fetch_or(wait, SeqCst);
+        self.stopped.store(true, SeqCst);
+        // In the child of a fork the stream is its parent's, and so may be who holds its locks.
+        if self.port.is_inherited() {
+            return;
+        }
+        if wait {
+            let over = self.lock().take();
+            let _running = Running::begin(&*self);
+            self.end_of(over);
+            // Or the dispatcher is about to drop it.
+            let mut gone = self.gone.lock().unwrap_or_else(PoisonError::into_inner);
+            while !*gone {
+                gone = self.is_gone.wait(gone).unwrap_or_else(PoisonError::into_inner);
+            }
+        } else {
+            // Here, since a port that nobody polls has no other place; no callback runs any more.
+            self.run();
+        }
+    }
+}
+
+impl Subscription {
+    pub(crate) fn new<Out, F>(stream: InvertedCall<Out>, port: Arc<port::Inner>, callback: F) -> Self
+    where
+        Out: Output + ?Sized,
+        F: FnMut(Result<Reply<Out>, Error>) + Send + 'static,
+    {
+        stream.leave_to_the_dispatcher();
+        let ring = stream.ring.clone();
+        let work = Mutex::new(Some((stream, callback)));
+        let pump = Arc::new(Pump {
+            port,
+            work,
+            wakes: AtomicUsize::new(0),
+            stopped: AtomicBool::new(false),
+            awaited: AtomicBool::new(false),
+            gone: Mutex::new(false),
+            is_gone: Condvar::new(),
+        });
+        if ring.attach(Waker::from(pump.clone())) {
+            // Not here: a callback runs on the dispatcher.
+            let first = pump.clone();
+            pump.port.run(Box::new(move || first.run()));
+        }
+        Self(pump)
+    }
+
+    /// Ends the stream, and waits for the callback that is running; then every call is cancelled. Inside the callback, and
+    /// anywhere on the thread that dispatches the port, it does not wait.
+    pub fn stop(self) {
+        self.0.clone().end(true);
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        self.0.clone().end(false);
+    }
+}
+
+impl fmt::Debug for Subscription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subscription").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,281 @@
+//! What goes into a call and comes out of it: inputs, outputs, and how bytes become records. The codes themselves are
+//! declared in the crate `overlapped-codes`, which a driver can use too.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use overlapped_codes::{MAX_ALIGN, Record};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+use crate::Status;
+use crate::port::{self, Slot};
+use crate::words::buffer::ALIGN;
+use crate::words::token::InFlight;
+
+// What `Ioctl` says of its records holds for the buffers they come in.
+const _: () = assert!(ALIGN >= MAX_ALIGN);
+
+/// What a control code can read: any plain record, or a slice of them.
+///
+/// ```
+/// fn takes_input<T: overlapped::Input + ?Sized>(_: &T) {}
+/// takes_input(&());
+/// takes_input(&7_u32);
+/// takes_input(b"text".as_slice());
+/// ```
+pub trait Input: IntoBytes + Immutable {}
+impl<T: IntoBytes + Immutable + ?Sized> Input for T {}
+
+/// What a control code can write: a plain record for which every bit pattern is a value, or a slice of them.
+///
+/// The trait is sealed; it holds for every `T` and `[T]` where `T: FromBytes + Immutable + KnownLayout`, and `Send`,
+/// `Sync` and `'static`, as all plain records are. So a generic function needs no bound but `Output`: calls, streams and
+/// replies may go to other threads.
+///
+/// ```
+/// fn gives_output<T: overlapped::Output + ?Sized>() {}
+/// gives_output::<()>();
+/// gives_output::<u64>();
+/// gives_output::<[u16]>();
+///
+/// use overlapped::{Device, Error, Ioctl, Output};
+/// fn tell_elsewhere<T: Output + ?Sized>(device: &Device, ioctl: Ioctl<(), T>) {
+///     device.call(ioctl, &()).then(|result| drop(std::thread::spawn(move || drop(result))));
+/// }
+/// ```
+pub trait Output: sealed::Take {}
+impl<T: sealed::Take + ?Sized> Output for T {}
+
+pub(crate) mod sealed {
+    use super::*;
+
+    /// How a finished operation's bytes become a reply. Releases the operation, or keeps it in what it returns.
+    pub trait Take: Record + 'static {
+        type Held: Deref<Target = Self> + Send + Sync;
+        /// `Err`: the bytes, which are no whole records.
+        fn take(done: Done<'_>) -> Result<Self::Held, Box<[u8]>>;
+        /// The bytes, which begin at a 16-byte boundary, as they lie there; `None` when they are no whole records.
+        fn view(bytes: &[u8]) -> Option<&Self>;
+    }
+
+    /// A successful operation that belongs to the caller, and its slot.
+    #[derive(Debug)]
+    pub struct Done<'a> {
+        pub(crate) port: &'a Arc<port::Inner>,
+        pub(crate) slot: &'a Slot,
+        pub(crate) operation: InFlight,
+        pub(crate) information: usize,
+    }
+
+    impl<T: FromBytes + Immutable + KnownLayout + Send + Sync + 'static> Take for T {
+        type Held = One<T>;
+
+        fn take(done: Done<'_>) -> Result<One<T>, Box<[u8]>> {
+            // SAFETY: the operation is finished and ours, and is released below, after the last use of the bytes.
+            let bytes = unsafe { done.slot.output(done.information) };
+            let record = T::read_from_prefix(bytes).map(|(record, _)| One(record)).map_err(|_| bytes.into());
+            done.port.release_slot(done.slot, done.operation);
+            record
+        }
+
+        fn view(bytes: &[u8]) -> Option<&T> {
+            T::ref_from_prefix(bytes).ok().map(|(record, _)| record)
+        }
+    }
+
+    impl<T: FromBytes + Immutable + KnownLayout + Send + Sync + 'static> Take for [T] {
+        type Held = Many<T>;
+
+        fn take(done: Done<'_>) -> Result<Many<T>, Box<[u8]>> {
+            let many = Many {
+                port: done.port.clone(),
+                operation: done.operation,
+                information: done.information,
+                record: PhantomData,
+            };
+            // Ragged: dropping `many` releases the operation.
+            if Self::view(many.bytes()).is_none() { Err(many.bytes().into()) } else { Ok(many) }
+        }
+
+        fn view(bytes: &[u8]) -> Option<&[T]> {
+            // No bytes lie nowhere, also not at a 16-byte boundary, and are no records.
+            if bytes.is_empty() { Some(&[]) } else { <[T]>::ref_from_bytes(bytes).ok() }
+        }
+    }
+
+    /// One record, copied out.
+    #[derive(Debug)]
+    pub struct One<T>(pub(crate) T);
+
+    impl<T> Deref for One<T> {
+        type Target = T;
+        fn deref(&self) -> &T {
+            &self.0
+        }
+    }
+
+    /// Records that stay in the slot, which this keeps from the pool.
+    #[derive(Debug)]
+    pub struct Many<T> {
+        port: Arc<port::Inner>,
+        operation: InFlight,
+        information: usize,
+        record: PhantomData<T>,
+    }
+
+    impl<T> Many<T> {
+        fn bytes(&self) -> &[u8] {
+            // SAFETY: the operation is finished and belongs to `self`, which releases it only when dropped.
+            unsafe { self.port.slot(self.operation).output(self.information) }
+        }
+
+        /// Where they are among the bytes of all reads.
+        #[cfg(feature = "futures-io")]
+        pub(crate) fn place(&self) -> crate::unread::Place {
+            self.port.slot(self.operation).place()
+        }
+    }
+
+    impl<T> Deref for Many<T>
+    where
+        [T]: Take,
+    {
+        type Target = [T];
+        fn deref(&self) -> &[T] {
+            // Whole records (checked by `take`) at a 16-byte boundary (checked by `Ioctl`): this cannot fail.
+            <[T] as Take>::view(self.bytes()).unwrap_or_default()
+        }
+    }
+
+    impl<T> Drop for Many<T> {
+        fn drop(&mut self) {
+            self.port.release(self.operation);
+        }
+    }
+}
+
+/// What the driver answered: it derefs to the record, or to the slice of records the driver wrote.
+///
+/// ```
+/// # use overlapped::{sim, Access, CtlCode, Device, Ioctl, Method, Status};
+/// # struct Seven;
+/// # impl sim::Driver for Seven {
+/// #     fn control(&self, mut request: sim::Request) -> sim::Outcome {
+/// #         request.write(&7_u32.to_ne_bytes());
+/// #         request.complete(Status::SUCCESS)
+/// #     }
+/// # }
+/// // SAFETY: the simulated driver of this example writes one `u32`.
+/// const READ: Ioctl<(), u32> =
+///     unsafe { Ioctl::new(CtlCode::new(0x8000, 0x801, Method::Buffered, Access::Any)) };
+/// let device = Device::simulated(Seven)?;
+/// let reply = device.call(READ, &()).wait()?;
+/// assert_eq!(*reply, 7);
+/// assert!(!reply.more_data());
+/// assert_eq!((reply.status(), reply.information()), (Status::SUCCESS, 4));
+/// let seven: u32 = reply.into_inner();
+/// # Ok::<(), overlapped::Error>(())
+/// ```
+pub struct Reply<Out: Output + ?Sized> {
+    held: Out::Held,
+    status: Status,
+    information: usize,
+}
+
+impl<Out: Output + ?Sized> Reply<Out> {
+    pub(crate) fn new(held: Out::Held, status: Status, information: usize) -> Self {
+        Self { held, status, information }
+    }
+
+    /// Of a stream's read: the bytes from `from` on are for the next one.
+    #[cfg(feature = "futures-io")]
+    pub(crate) fn give_back(self, device: &Arc<crate::device::Inner>, from: usize)
+    where
+        Out: Output<Held = sealed::Many<u8>>,
+    {
+        // The caller has the device, so it is open.
+        if let Some(device) = device.enter() {
+            device.unread.give_back(self.held.place().after(from), &self.held[from..]);
+            device.offer_unread();
+        }
+    }
+
+    /// Whether the driver had more than the output could hold (STATUS_BUFFER_OVERFLOW). What is here is valid.
+    #[must_use]
+    pub fn more_data(&self) -> bool {
+        self.status == Status::BUFFER_OVERFLOW
+    }
+
+    /// Of a read: whether it met the end (STATUS_END_OF_FILE). No bytes alone do not say so: a message may be empty, and
+    /// a driver may complete a read with nothing in it. On Linux a read that gives none where that is the end is reported
+    /// as this status too.
+    ///
+    /// ```
+    /// # use overlapped::{sim, Device, Status};
+    /// # struct Empty;
+    /// # impl sim::Driver for Empty {
+    /// #     fn control(&self, request: sim::Request) -> sim::Outcome { request.complete(Status::SUCCESS) }
+    /// #     fn read(&self, request: sim::Request) -> sim::Outcome { request.complete(Status::END_OF_FILE) }
+    /// # }
+    /// let pipe = Device::simulated(Empty)?;
+    /// let reply = pipe.read(64).wait()?;
+    /// assert!(reply.is_end() && reply.is_empty());
+    /// # Ok::<(), overlapped::Error>(())
+    /// ```
+    #[must_use]
+    pub fn is_end(&self) -> bool {
+        self.status == Status::END_OF_FILE
+    }
+
+    /// The status the driver gave: a success, an informational one, or a warning; of a read also
+    /// [`Status::END_OF_FILE`].
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.status
+    }
+
+    /// The byte count *as the driver gave it*. A driver may claim more than the output holds; the records do not.
+    #[must_use]
+    pub fn information(&self) -> usize {
+        self.information
+    }
+}
+
+impl<Out: Output<Held = sealed::One<Out>>> Reply<Out> {
+    /// The record itself.
+    #[must_use]
+    pub fn into_inner(self) -> Out {
+        self.held.0
+    }
+}
+
+impl<Out: Output + ?Sized> Deref for Reply<Out> {
+    type Target = Out;
+    fn deref(&self) -> &Out {
+        &self.held
+    }
+}
+
+impl<Out: Output + fmt::Debug + ?Sized> fmt::Debug for Reply<Out> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reply")
+            .field("data", &&**self)
+            .field("status", &self.status)
+            .field("information", &self.information)
+            .finish()
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::sealed::Take;
+
+    #[test]
+    fn an_answer_without_bytes_is_no_records() {
+        assert_eq!(<[u64]>::view(&[]), Some(&[][..]));
+        assert_eq!(<[u64]>::view(&[0; 7]), None);
+        assert_eq!(u64::view(&[]), None);
+    }
+}

@@ -1,0 +1,65 @@
+//! Files that are always ready, read and written for the dispatcher by a thread of their own.
+//!
+//! Regular files, disks and some devices never say that they would block: they block. What a program's thread asks of
+//! them is done there. What the dispatcher asks, when it submits the next read of a stream or runs a callback, would
+//! hold up everybody: it is done by one thread for all such files, which starts when it is first needed.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+
+use crate::port::{self, Queue};
+use crate::system::PerProcess;
+
+static FILES: PerProcess<Files> = PerProcess::new();
+
+/// A file that is always ready.
+pub(super) trait AlwaysReady: Send + Sync {
+    /// Makes the system calls of all that waits for it.
+    fn serve(&self, queue: &Queue);
+}
+
+type Job = (Arc<dyn AlwaysReady>, Arc<port::Inner>);
+
+#[derive(Default)]
+struct Files {
+    state: Mutex<State>,
+    arrived: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    jobs: VecDeque<Job>,
+    started: bool,
+}
+
+impl Files {
+    fn take(&self) -> Job {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            if let Some(job) = state.jobs.pop_front() {
+                return job;
+            }
+            state = self.arrived.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+/// Has the thread serve what waits for this file. Returns false when it cannot be started.
+pub(super) fn serve(source: Arc<dyn AlwaysReady>, port: Arc<port::Inner>) -> bool {
+    let files = FILES.get();
+    let mut state = files.state.lock().unwrap_or_else(PoisonError::into_inner);
+    if !state.started {
+        let run = move || {
+            loop {
+                let (source, port) = files.take();
+                source.serve(port.queue());
+            }
+        };
+        state.started = crate::system::spawn("overlapped-files", run).is_ok();
+    }
+    if state.started {
+        state.jobs.push_back((source, port));
+        files.arrived.notify_one();
+    }
+    state.started
+}

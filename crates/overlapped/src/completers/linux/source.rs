@@ -1,0 +1,633 @@
+//! A file, and the operations that wait for it: reads in one lane, writes in another, ioctls that wait for something
+//! urgent in a third, each in order of submission; and those that wait for its readiness alone, in no order.
+//!
+//! One operation of a lane at a time is *running*: taken out of the lane by the thread that makes its system call, with
+//! no lock held. Others queue up behind it, so that order is kept; a canceller that finds it running leaves a note, since
+//! until the system call has returned the memory is not to be touched. Who closes the file waits until nothing runs.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
+use std::sync::atomic::{
+    AtomicBool, AtomicI32,
+    Ordering::{Relaxed, SeqCst},
+};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, Weak};
+
+use rustix::event::PollFlags;
+use rustix::event::epoll::EventFlags;
+use rustix::io::Errno;
+
+use super::always::{self, AlwaysReady};
+use super::flag;
+use super::kind::{Ended, Kind, has_lines, how_many, is_hung_up, is_ready, polled};
+use super::transfer::{Ran, Transfer};
+use crate::Status;
+use crate::port::queue::linux::{Over, Waited};
+use crate::port::{self, Queue};
+use crate::system::foreign::off_the_dispatcher;
+use crate::words::linux::Interest;
+use crate::words::token::InFlight;
+
+/// What the system tells of though nobody asked.
+const UNASKED: EventFlags = EventFlags::HUP.union(EventFlags::ERR);
+/// So many operations of a lane in a row, of a file whose edges are watched; then it is the turn of other files.
+const IN_A_ROW: usize = 64;
+/// What is asked of a file that was closed.
+const CLOSED: Ended = (Status::from_errno(Errno::BADF.raw_os_error()), 0);
+/// The descriptor of a file that was closed, or given away.
+const NONE: i32 = -1;
+
+/// What an operation waits for, and among which others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lane {
+    Read,
+    Write,
+    Priority,
+}
+
+const LANES: [Lane; 3] = [Lane::Read, Lane::Write, Lane::Priority];
+
+impl Lane {
+    pub(super) fn of(interest: Interest) -> Self {
+        match interest {
+            Interest::Readable => Self::Read,
+            Interest::Writable => Self::Write,
+            Interest::Priority => Self::Priority,
+        }
+    }
+
+    fn flag(self) -> EventFlags {
+        match self {
+            Self::Read => EventFlags::IN,
+            Self::Write => EventFlags::OUT,
+            Self::Priority => EventFlags::PRI,
+        }
+    }
+
+    fn poll_flag(self) -> PollFlags {
+        match self {
+            Self::Read => PollFlags::IN,
+            Self::Write => PollFlags::OUT,
+            Self::Priority => PollFlags::PRI,
+        }
+    }
+}
+
+/// When to make an operation's system call for the first time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Attempt {
+    Now,
+    /// At once, unless the file is in the epoll set, which will then tell.
+    UnlessWatched,
+    /// Not before the file is ready, or on another thread.
+    WhenReady,
+}
+
+pub(super) struct Source {
+    /// Its device's number.
+    pub(super) key: u64,
+    pub(super) kind: Kind,
+    /// Of a file that is always ready: itself and its port, for the thread that serves such files.
+    always: Option<(Weak<Source>, Weak<port::Inner>)>,
+    /// [`NONE`] when it is closed. Whoever takes it out closes it: in the child of a fork without any lock.
+    fd: AtomicI32,
+    /// Its O_NONBLOCK is to be given back.
+    adopted: bool,
+    /// Somebody waits for its readiness alone. A hint that spares the lock.
+    awaited: AtomicBool,
+    state: Mutex<State>,
+    /// Nothing runs any more, and it is being closed.
+    idle: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    lanes: [Waiting; 3],
+    /// Those that wait for readiness alone.
+    awaiting: Vec<(Lane, Transfer)>,
+    /// Something urgent came while nobody waited for it: some files tell of each only once.
+    urgent: bool,
+    /// What the epoll set is told to watch for. It is changed under the lock, so that the last word is the right one;
+    /// while a file is read without pause it is not changed at all. Of a file that is always ready: what the thread for
+    /// such files was told of.
+    watched: EventFlags,
+    /// Its edges are watched, and not its level, which says that it is ready when it is not.
+    edges: bool,
+    /// System calls under way that are in no lane.
+    users: usize,
+    closed: bool,
+}
+
+#[derive(Default)]
+struct Waiting {
+    queue: VecDeque<Transfer>,
+    running: Option<Running>,
+}
+
+struct Running {
+    operation: InFlight,
+    cancelled: bool,
+}
+
+/// The file is in use, and not closed, until this is dropped.
+pub(super) struct InUse<'a>(&'a Source);
+
+impl AsFd for InUse<'_> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.fd()
+    }
+}
+
+impl Drop for InUse<'_> {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.users -= 1;
+        self.0.look_whether_idle(&state);
+    }
+}
+
+impl Source {
+    pub(super) fn new(key: u64, fd: OwnedFd, adopted: bool, always: Option<(Weak<Source>, Weak<port::Inner>)>) -> Self {
+        Self {
+            key,
+            kind: Kind::of(fd.as_fd()),
+            always,
+            fd: AtomicI32::new(fd.into_raw_fd()),
+            adopted,
+            awaited: AtomicBool::new(false),
+            state: Mutex::default(),
+            idle: Condvar::new(),
+        }
+    }
+
+    /// Whether it is ever not ready: regular files, disks and some devices have nothing to wait for.
+    pub(super) fn can_wait(&self) -> bool {
+        self.always.is_none()
+    }
+
+    /// For who keeps it open: by an operation that runs, by [`InUse`], by the lock while it is not closed, or by owning
+    /// the device.
+    pub(super) fn fd(&self) -> BorrowedFd<'_> {
+        let fd = self.fd.load(Relaxed);
+        debug_assert_ne!(fd, NONE);
+        // SAFETY: it is open: `take` waits for those whom this is for, and no file is closed under the owner of its device.
+        unsafe { BorrowedFd::borrow_raw(fd) }
+    }
+
+    /// Keeps the file open for a system call that is in no lane. `None`: it is closed.
+    pub(super) fn keep_open(&self) -> Option<InUse<'_>> {
+        let mut state = self.lock();
+        if state.closed {
+            return None;
+        }
+        state.users += 1;
+        Some(InUse(self))
+    }
+
+    /// Makes the system call, unless it is better left to the dispatcher or others wait before it. `None`: it waits.
+    pub(super) fn submit(&self, queue: &Queue, lane: Lane, mut transfer: Transfer, attempt: Attempt) -> Option<Ended> {
+        let mut state = self.lock();
+        if state.closed {
+            return Some(CLOSED);
+        }
+        let left = match attempt {
+            Attempt::Now => false,
+            Attempt::UnlessWatched => state.watched.contains(lane.flag()) && !state.edges,
+            Attempt::WhenReady => true,
+        };
+        let waiting = &mut state.lanes[lane as usize];
+        if left || waiting.running.is_some() || !waiting.queue.is_empty() {
+            waiting.queue.push_back(transfer);
+            self.watch_anew(queue, &mut state, lane);
+            return None;
+        }
+        waiting.running = Some(Running { operation: transfer.operation, cancelled: false });
+        drop(state);
+        // Of a write that has got through in part the rest is for the dispatcher, as the room comes.
+        let ended = transfer.run(self.fd(), self.kind_of_end()).over();
+        self.ran(queue, lane, transfer, ended).err()
+    }
+
+    /// Waits for readiness, and takes nothing. `Some`: it is ready.
+    pub(super) fn submit_await(&self, queue: &Queue, lane: Lane, transfer: Transfer) -> Option<Ended> {
+        let Some(file) = self.keep_open() else { return Some(CLOSED) };
+        let mut ready = !self.can_wait() || is_ready(file.as_fd(), lane.poll_flag());
+        let mut state = self.lock();
+        if lane == Lane::Priority {
+            ready |= std::mem::take(&mut state.urgent);
+        }
+        if ready {
+            return Some((Status::SUCCESS, 0));
+        }
+        if state.closed {
+            return Some(CLOSED);
+        }
+        if lane == Lane::Priority {
+            // What some files tell of once is lost if they are taken into the set each time anew.
+            self.watch_edges(queue, &mut state);
+        }
+        self.awaited.store(true, SeqCst);
+        state.awaiting.push((lane, transfer));
+        if lane == Lane::Priority {
+            self.watch(queue, &mut state, lane)
+        } else {
+            self.watch_anew(queue, &mut state, lane)
+        }
+        drop(state);
+        None
+    }
+
+    /// Returns whether it was left off though the file may have more.
+    fn serve_lane(&self, queue: &Queue, lane: Lane, ready: EventFlags, over: &mut Over<'_>) -> bool {
+        for _ in 0..IN_A_ROW {
+            let Some((mut transfer, edges)) = self.next(queue, lane) else { return false };
+            // After an operation that succeeded nobody has said that the file is ready once more.
+            let tried = !edges || transfer.is_transfer() || is_ready(self.fd(), lane.poll_flag());
+            let mut ran = if tried { transfer.run(self.fd(), self.kind) } else { Ran::Blocked };
+            // After a hang-up nothing more comes: what would wait waits in vain.
+            if matches!(ran, Ran::Blocked) && ready.contains(EventFlags::HUP) && is_hung_up(self.fd()) {
+                ran = Ran::Over((Status::gone(Errno::NODEV.raw_os_error()), 0));
+            }
+            let blocked = matches!(ran, Ran::Blocked);
+            let error = ready.contains(EventFlags::ERR);
+            if blocked && !edges && (error || is_ready(self.fd(), lane.poll_flag())) {
+                // It is called ready and is not: by the level it would be so again and again.
+                self.watch_edges(queue, &mut self.lock());
+            }
+            let ended = ran.over();
+            let (operation, memory) = (transfer.operation, transfer.memory);
+            if let Err((status, information)) = self.ran(queue, lane, transfer, ended) {
+                // SAFETY: the operation is in flight, in no lane any more, and this is its kernel's side.
+                unsafe { memory.set_status(status, information) };
+                over.push(operation.token());
+            }
+            if blocked || !edges {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Ends what waits for readiness alone, if it is there. A hang-up or an error is readiness, too.
+    fn serve_awaiting(&self, ready: EventFlags, over: &mut Over<'_>) {
+        let Some(file) = self.keep_open() else { return };
+        // The event may be stale: its data was read since. But of what is urgent some files tell once, to who looks
+        // first, and that was the event: it is believed, and is kept if nobody waits and it will not be told again.
+        let mut now = polled(file.as_fd(), PollFlags::IN | PollFlags::OUT | PollFlags::PRI | PollFlags::ERR);
+        let urgent = ready.contains(EventFlags::PRI);
+        let mut state = self.lock();
+        let awaited = state.awaiting.iter().any(|(lane, _)| *lane == Lane::Priority);
+        state.urgent |= urgent && !awaited && !now.contains(PollFlags::PRI);
+        now.set(PollFlags::PRI, urgent);
+        let mut at = 0;
+        while let Some((lane, _)) = state.awaiting.get(at) {
+            if now.intersects(lane.poll_flag() | PollFlags::HUP | PollFlags::ERR) {
+                let (_, transfer) = state.awaiting.remove(at);
+                // SAFETY: the operation is in flight, waits no more, and this is its kernel's side.
+                unsafe { transfer.memory.set_status(Status::SUCCESS, 0) };
+                over.push(transfer.operation.token());
+            } else {
+                at += 1;
+            }
+        }
+        self.awaited.store(!state.awaiting.is_empty(), SeqCst);
+        drop(state);
+    }
+
+    /// What can never wait is at its end where it gives nothing.
+    fn kind_of_end(&self) -> Kind {
+        if self.can_wait() { self.kind } else { Kind::Places }
+    }
+
+    /// Takes the first operation of a lane to run it. If there is none, the file is not watched for it any more: else it
+    /// would be ready again and again. Says whether its edges are watched.
+    fn next(&self, queue: &Queue, lane: Lane) -> Option<(Transfer, bool)> {
+        let mut state = self.lock();
+        let waiting = &mut state.lanes[lane as usize];
+        if waiting.running.is_none()
+            && let Some(transfer) = waiting.queue.pop_front()
+        {
+            waiting.running = Some(Running { operation: transfer.operation, cancelled: false });
+            return Some((transfer, state.edges));
+        }
+        let awaited = state.awaiting.iter().any(|(awaited, _)| *awaited == lane);
+        // An edge of what is urgent keeps nobody busy, and is remembered.
+        if !awaited && (lane != Lane::Priority || !state.edges) {
+            let wanted = state.watched - lane.flag();
+            // It fails for a file that is not in the set, and then that is what was wanted.
+            let _ = self.set_watched(queue, &mut state, wanted);
+        }
+        None
+    }
+
+    /// The system call has returned. `Ok`: the operation waits (again), or somebody has completed it. `Err`: it is over.
+    fn ran(&self, queue: &Queue, lane: Lane, transfer: Transfer, ended: Option<Ended>) -> Result<(), Ended> {
+        let mut state = self.lock();
+        let waiting = &mut state.lanes[lane as usize];
+        let cancelled = waiting.running.take().is_some_and(|running| running.cancelled);
+        let ended = ended.or_else(|| cancelled.then(|| transfer.cancelled()));
+        if ended.is_none() {
+            waiting.queue.push_front(transfer);
+        }
+        // Also for those that came meanwhile.
+        if !waiting.queue.is_empty() {
+            self.watch(queue, &mut state, lane);
+        }
+        self.look_whether_idle(&state);
+        ended.map_or(Ok(()), Err)
+    }
+
+    /// Watches the file for a lane in which operations wait. If the system has no memory for it, they end with that.
+    fn watch(&self, queue: &Queue, state: &mut State, lane: Lane) {
+        let wanted = state.watched | lane.flag();
+        if let Err(status) = self.set_watched(queue, state, wanted) {
+            state.lanes[lane as usize].queue.drain(..).for_each(|t| t.complete(queue, (status, 0)));
+            while let Some(at) = state.awaiting.iter().position(|(awaited, _)| *awaited == lane) {
+                state.awaiting.remove(at).1.complete(queue, (status, 0));
+            }
+        }
+    }
+
+    /// [`watch`](Self::watch), for what was not tried: the file may be ready, and its edge past.
+    fn watch_anew(&self, queue: &Queue, state: &mut State, lane: Lane) {
+        if state.edges && state.watched.contains(lane.flag()) {
+            self.look_again(queue, state);
+        }
+        self.watch(queue, state, lane);
+    }
+
+    fn set_watched(&self, queue: &Queue, state: &mut State, wanted: EventFlags) -> Result<(), Status> {
+        if wanted == state.watched {
+            return Ok(());
+        }
+        if let Some((this, port)) = &self.always {
+            let more = !(wanted - state.watched).is_empty();
+            let told = || Some(always::serve(this.upgrade()?, port.upgrade()?));
+            if more && told() != Some(true) {
+                return Err(Status::from_errno(Errno::AGAIN.raw_os_error()));
+            }
+        } else {
+            queue.watch(self.key, self.fd(), state.watched, wanted, state.edges)?;
+        }
+        state.watched = wanted;
+        Ok(())
+    }
+
+    /// What is there makes an event anew.
+    fn look_again(&self, queue: &Queue, state: &State) {
+        if !state.watched.is_empty() && self.can_wait() {
+            let _ = queue.watch(self.key, self.fd(), state.watched, state.watched, state.edges);
+        }
+    }
+
+    /// From now on its edges are watched.
+    fn watch_edges(&self, queue: &Queue, state: &mut State) {
+        if !std::mem::replace(&mut state.edges, true) {
+            self.look_again(queue, state);
+        }
+    }
+
+    /// Reads what is there, at once, if it is bytes and nobody waits for them. A message, a line, an error and the end
+    /// are left for who asks for them.
+    pub(super) fn more(&self, queue: &Queue, room: &mut [u8]) -> usize {
+        let mut state = self.lock();
+        let closed = state.closed;
+        let waiting = &mut state.lanes[Lane::Read as usize];
+        if waiting.running.is_some() || !waiting.queue.is_empty() || closed {
+            return 0;
+        }
+        waiting.running = Some(Running { operation: InFlight::NONE, cancelled: false });
+        drop(state);
+        let fd = self.fd();
+        let bytes = self.kind != Kind::Terminal || !has_lines(fd);
+        let count = if bytes && how_many(fd) > 0 { rustix::io::read(fd, room).unwrap_or(0) } else { 0 };
+        let mut state = self.lock();
+        let waiting = &mut state.lanes[Lane::Read as usize];
+        waiting.running = None;
+        // Those that came meanwhile.
+        if !waiting.queue.is_empty() {
+            self.watch(queue, &mut state, Lane::Read);
+        }
+        self.look_whether_idle(&state);
+        count
+    }
+
+    /// Cancels one operation, if it waits or is about to. Returns whether it waited: a read has taken nothing then.
+    pub(super) fn cancel(&self, queue: &Queue, operation: InFlight) -> bool {
+        let mut state = self.lock();
+        for waiting in &mut state.lanes {
+            if let Some(running) = waiting.running.as_mut().filter(|running| running.operation == operation) {
+                running.cancelled = true;
+                return false;
+            }
+            if let Some(at) = waiting.queue.iter().position(|transfer| transfer.operation == operation) {
+                let transfer = waiting.queue.remove(at);
+                drop(state);
+                transfer.into_iter().for_each(|transfer| transfer.cancel(queue));
+                return true;
+            }
+        }
+        if let Some(at) = state.awaiting.iter().position(|(_, transfer)| transfer.operation == operation) {
+            let (_, transfer) = state.awaiting.remove(at);
+            drop(state);
+            transfer.cancel(queue);
+        }
+        false
+    }
+
+    pub(super) fn cancel_all(&self, queue: &Queue) {
+        let cancelled = self.lock().cancel_all();
+        cancelled.into_iter().for_each(|transfer| transfer.cancel(queue));
+    }
+
+    /// Cancels everything, leaves the set, waits until no system call is under way, and takes the file out, with
+    /// O_NONBLOCK as it was found. `None`: somebody else has. The file must leave the set by hand: where a copy of the
+    /// descriptor lives on, in a child say, closing ours does not do it.
+    pub(super) fn take(&self, queue: &Queue) -> Option<OwnedFd> {
+        let mut state = self.lock();
+        if std::mem::replace(&mut state.closed, true) {
+            return None;
+        }
+        // First of all: what runs may not wait again after this, and so have the file watched.
+        let cancelled = state.cancel_all();
+        if self.can_wait() {
+            let _ = self.set_watched(queue, &mut state, EventFlags::empty());
+        }
+        state.watched = EventFlags::empty();
+        while self.can_wait() && state.is_in_use() {
+            state = self.idle.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        let is_in_use = state.is_in_use();
+        drop(state);
+        queue.remove(self.key);
+        cancelled.into_iter().for_each(|transfer| transfer.cancel(queue));
+        // A file that is always ready may take its time, and nobody waits for that: the last one to use it closes it.
+        if is_in_use { None } else { self.take_unused() }
+    }
+
+    fn take_unused(&self) -> Option<OwnedFd> {
+        if self.adopted && self.fd.load(Relaxed) != NONE {
+            flag::give_back(self.key, self.fd());
+        }
+        self.take_out()
+    }
+
+    /// Takes the descriptor out. In the child of a fork that is all there is to do: the epoll set and the open file are
+    /// its parent's too, and so may be who holds a lock here.
+    pub(super) fn take_out(&self) -> Option<OwnedFd> {
+        let fd = self.fd.swap(NONE, SeqCst);
+        // SAFETY: it was this source's own, and from now on it is not.
+        (fd != NONE).then(|| unsafe { OwnedFd::from_raw_fd(fd) })
+    }
+
+    fn look_whether_idle(&self, state: &State) {
+        if state.closed && !state.is_in_use() {
+            self.idle.notify_all();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Waited for Source {
+    /// Makes the system call of the first operation of each lane. One only: what is left to read makes the next event,
+    /// after other files have had their turn.
+    fn serve(&self, queue: &Queue, ready: EventFlags, over: &mut Over<'_>) {
+        if self.awaited.load(SeqCst) || ready.contains(EventFlags::PRI) {
+            self.serve_awaiting(ready, over);
+        }
+        for lane in LANES {
+            if ready.intersects(lane.flag() | UNASKED) && self.serve_lane(queue, lane, ready, over) {
+                // There may be more, and no further edge.
+                self.look_again(queue, &self.lock());
+            }
+        }
+    }
+}
+
+impl AlwaysReady for Source {
+    fn serve(&self, queue: &Queue) {
+        for lane in LANES {
+            while let Some((mut transfer, _)) = self.next(queue, lane) {
+                let ended = transfer.run(self.fd(), self.kind_of_end()).over();
+                let ended = ended.unwrap_or((Status::from_errno(Errno::AGAIN.raw_os_error()), 0));
+                let (operation, memory) = (transfer.operation, transfer.memory);
+                if let Err((status, information)) = self.ran(queue, lane, transfer, Some(ended)) {
+                    // SAFETY: the operation is in flight, in no lane any more, and this is its kernel's side.
+                    unsafe { memory.set_status(status, information) };
+                    queue.post(operation.token());
+                }
+            }
+        }
+    }
+}
+
+impl State {
+    /// Takes what waits, and leaves a note for what runs.
+    fn cancel_all(&mut self) -> Vec<Transfer> {
+        let mut cancelled: Vec<_> = self.awaiting.drain(..).map(|(_, transfer)| transfer).collect();
+        for waiting in &mut self.lanes {
+            cancelled.extend(waiting.queue.drain(..));
+            waiting.running.iter_mut().for_each(|running| running.cancelled = true);
+        }
+        cancelled
+    }
+
+    fn is_in_use(&self) -> bool {
+        self.users > 0 || self.lanes.iter().any(|waiting| waiting.running.is_some())
+    }
+}
+
+/// Closes the file, and says how that went.
+pub(super) fn close(fd: OwnedFd) -> io::Result<()> {
+    // SAFETY: the descriptor was owned, and is not used after this. After an error, too, it is closed.
+    match unsafe { libc::close(fd.into_raw_fd()) } {
+        0 => Ok(()),
+        _ => match io::Error::last_os_error() {
+            // Linux has closed it all the same.
+            error if error.kind() == io::ErrorKind::Interrupted => Ok(()),
+            error => Err(error),
+        },
+    }
+}
+
+impl Drop for Source {
+    fn drop(&mut self) {
+        // Only a file that was in use when it was to be closed is still here.
+        if let Some(fd) = self.take_unused() {
+            off_the_dispatcher(move || drop(close(fd)));
+        }
+    }
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Source").field("key", &self.key).field("fd", &self.fd).finish_non_exhaustive()
+    }
+}
+
+/// What comes while a system call is under way, which no program can bring about for certain.
+#[cfg(test)]
+mod tests {
+    use std::io::PipeWriter;
+    use std::ptr;
+
+    use super::*;
+    use crate::slab::Memory;
+
+    const CANCELLED: Ended = (Status::CANCELLED, 0);
+    const OPERATION: InFlight = InFlight::new(0, 1);
+
+    /// A pipe with nothing in it and one read, which has been taken to be run.
+    fn running() -> (Queue, Source, Transfer, PipeWriter) {
+        let (reader, writer) = std::io::pipe().unwrap();
+        let (queue, source) = (Queue::new().unwrap(), Source::new(1, reader.into(), false, None));
+        let nothing: *mut u8 = ptr::NonNull::dangling().as_ptr();
+        let memory =
+            Memory { io_status: ptr::null_mut(), input: nothing, input_len: 0, output: nothing, output_len: 0 };
+        // SAFETY: it is never completed here, and its buffers are empty.
+        let read = unsafe { Transfer::new(OPERATION, memory, crate::Operation::Read { offset: None }) };
+        assert!(source.submit(&queue, Lane::Read, read, Attempt::WhenReady).is_none());
+        let (read, _) = source.next(&queue, Lane::Read).unwrap();
+        (queue, source, read, writer)
+    }
+
+    #[test]
+    fn what_finds_nothing_waits_again() {
+        let (queue, source, read, _writer) = running();
+        assert_eq!(source.ran(&queue, Lane::Read, read, None), Ok(()));
+        assert_eq!(source.lock().lanes[Lane::Read as usize].queue.len(), 1);
+    }
+
+    #[test]
+    fn a_cancellation_of_what_runs_and_finds_nothing_ends_it() {
+        let (queue, source, read, _writer) = running();
+        source.cancel(&queue, OPERATION);
+        assert_eq!(source.ran(&queue, Lane::Read, read, None), Err(CANCELLED));
+    }
+
+    #[test]
+    fn a_cancellation_of_what_runs_and_succeeds_is_too_late() {
+        let (queue, source, read, _writer) = running();
+        source.cancel(&queue, OPERATION);
+        assert_eq!(source.ran(&queue, Lane::Read, read, Some((Status::SUCCESS, 1))), Err((Status::SUCCESS, 1)));
+    }
+
+    #[test]
+    fn closing_ends_what_runs_and_finds_nothing() {
+        let (queue, source, read, _writer) = running();
+        let closed = std::thread::scope(|scope| {
+            let closing = scope.spawn(|| source.take(&queue).map(|fd| close(fd).unwrap()));
+            while !source.lock().closed {
+                std::thread::yield_now();
+            }
+            (source.ran(&queue, Lane::Read, read, None), closing.join().unwrap())
+        });
+        assert_eq!(closed, (Err(CANCELLED), Some(())), "and then it is closed");
+        assert!(source.lock().watched.is_empty());
+    }
+}

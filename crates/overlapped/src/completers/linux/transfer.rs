@@ -1,0 +1,152 @@
+//! One operation on a file: its system call, and what the outcome means.
+
+use std::ffi::c_void;
+use std::os::fd::BorrowedFd;
+use std::ptr;
+
+use rustix::io::{Errno, retry_on_intr};
+use rustix::ioctl::{IoctlOutput, Opcode};
+
+use super::kind::{Ended, Kind, is_hung_up, is_readable};
+use crate::port::Queue;
+use crate::slab::Memory;
+use crate::unread::StreamKind;
+use crate::words::token::InFlight;
+use crate::{Operation, Status};
+
+/// What a system call has come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ran {
+    Over(Ended),
+    /// A part is written; there may be room for more.
+    Partly,
+    /// It would block.
+    Blocked,
+}
+
+impl Ran {
+    pub(super) fn over(self) -> Option<Ended> {
+        if let Self::Over(ended) = self { Some(ended) } else { None }
+    }
+}
+
+/// The kernel's side of one operation in flight.
+pub(super) struct Transfer {
+    pub(super) operation: InFlight,
+    pub(super) memory: Memory,
+    what: Operation,
+    /// How many bytes of a write are written.
+    written: usize,
+}
+
+// SAFETY: the addresses are of the slot's memory, which until the operation's packet belongs to this value and to no
+// thread.
+unsafe impl Send for Transfer {}
+
+impl Transfer {
+    /// # Safety
+    /// The operation has begun, the memory is its slot's, and the slot outlives the value.
+    pub(super) unsafe fn new(operation: InFlight, memory: Memory, what: Operation) -> Self {
+        Self { operation, memory, what, written: 0 }
+    }
+
+    /// Makes the system call.
+    pub(super) fn run(&mut self, fd: BorrowedFd<'_>, kind: Kind) -> Ran {
+        let mut ended = match self.what {
+            // What an interrupted ioctl has done already is its driver's secret.
+            Operation::Ioctl { .. } => self.system_call(fd),
+            _ => retry_on_intr(|| self.system_call(fd)),
+        };
+        if ended == Ok(0) && matches!(self.what, Operation::Read { .. }) && self.memory.output_len > 0 {
+            match kind.nothing(fd) {
+                Some(nothing) => return Ran::Over(nothing),
+                // Something came just now. If it still gives nothing, that is what it has.
+                None if kind == Kind::Terminal && is_readable(fd) => ended = retry_on_intr(|| self.system_call(fd)),
+                None => return Ran::Blocked,
+            }
+        }
+        match ended {
+            Ok(count) if matches!(self.what, Operation::Write { .. }) => {
+                self.written += count;
+                // Of a stream of bytes a write is all of them. Elsewhere a system call is a message of its own.
+                let is_part = count > 0 && self.written < self.memory.input_len as usize;
+                if is_part && kind.stream() == StreamKind::Bytes {
+                    Ran::Partly
+                } else {
+                    Ran::Over((Status::SUCCESS, self.written))
+                }
+            }
+            Ok(count) => Ran::Over((Status::SUCCESS, count)),
+            Err(Errno::AGAIN) => Ran::Blocked,
+            Err(Errno::IO) if is_hung_up(fd) => Ran::Over((Status::gone(Errno::IO.raw_os_error()), 0)),
+            Err(errno) => Ran::Over((Status::from_errno(errno.raw_os_error()), 0)),
+        }
+    }
+
+    /// How it ends when it is cancelled: what is written is written.
+    pub(super) fn cancelled(&self) -> Ended {
+        if self.written > 0 { (Status::SUCCESS, self.written) } else { (Status::CANCELLED, 0) }
+    }
+
+    pub(super) fn cancel(self, queue: &Queue) {
+        let ended = self.cancelled();
+        self.complete(queue, ended);
+    }
+
+    /// Whether it is a read or a write.
+    pub(super) fn is_transfer(&self) -> bool {
+        !matches!(self.what, Operation::Ioctl { .. })
+    }
+
+    fn system_call(&self, fd: BorrowedFd<'_>) -> Result<usize, Errno> {
+        // SAFETY: see `Transfer`: this is the kernel's side, alone with its two buffers.
+        let (input, output) = unsafe { (self.memory.input(), self.memory.output()) };
+        match self.what {
+            Operation::Read { offset: None } => rustix::io::read(fd, output),
+            Operation::Read { offset: Some(offset) } => rustix::io::pread(fd, output, offset),
+            Operation::Write { offset: None } => rustix::io::write(fd, &input[self.written..]),
+            Operation::Write { offset: Some(offset) } => rustix::io::pwrite(fd, input, offset),
+            Operation::Ioctl { request, .. } => {
+                // In place, and each time from the start.
+                output.copy_from_slice(input);
+                // Without an argument there is no address either.
+                let argument = if output.is_empty() { ptr::null_mut() } else { output.as_mut_ptr().cast() };
+                // SAFETY: who declared the ioctl promised that the driver keeps to its argument, which is this long.
+                unsafe { ioctl(fd, request, argument) }.map(|value| value as usize)
+            }
+            _ => Err(Errno::NOTTY),
+        }
+    }
+
+    /// Ends an operation that was pending: its packet is posted.
+    pub(super) fn complete(self, queue: &Queue, (status, information): Ended) {
+        // SAFETY: see `Transfer`: this is the kernel's side of the operation in flight.
+        unsafe { self.memory.set_status(status, information) };
+        queue.post(self.operation.token());
+    }
+}
+
+/// Returns what the system call returns.
+///
+/// # Safety
+/// What the driver does with the argument's address is fine.
+pub(crate) unsafe fn ioctl(fd: BorrowedFd<'_>, request: u32, argument: *mut c_void) -> Result<u32, Errno> {
+    struct InPlace(Opcode, *mut c_void);
+    // SAFETY: the caller's promise; the output is taken from no address.
+    unsafe impl rustix::ioctl::Ioctl for InPlace {
+        type Output = u32;
+        const IS_MUTATING: bool = true;
+        fn opcode(&self) -> Opcode {
+            self.0
+        }
+        fn as_ptr(&mut self) -> *mut c_void {
+            self.1
+        }
+        unsafe fn output_from_ptr(value: IoctlOutput, _: *mut c_void) -> Result<u32, Errno> {
+            // An error, which is negative, does not come here.
+            Ok(value as u32)
+        }
+    }
+    // SAFETY: the caller's promise.
+    unsafe { rustix::ioctl::ioctl(fd, InPlace(request as Opcode, argument)) }
+}

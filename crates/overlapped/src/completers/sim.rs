@@ -1,0 +1,860 @@
+//! Write a device in Rust: it completes requests at once, pends them, and completes them later, like a kernel driver.
+//!
+//! A [`Driver`] gets a [`Request`] for each call. It answers [`Request::complete`] at once, or [`Request::pend`]s it
+//! and completes the [`Pended`] request later, from any thread. Completing never runs the caller's code: it only queues
+//! a packet, so a driver may complete while it holds its own locks. A device that needs no state of its own is a
+//! [`Script`]. The guide has a chapter on what to do with both: [test your driver client without the
+//! hardware](crate::guide::testing).
+//!
+//! ```
+//! use overlapped::{sim, Access, CtlCode, Device, Ioctl, Method, Status};
+//!
+//! /// A doorbell: WAIT pends until somebody RINGs.
+//! #[derive(Default)]
+//! struct Bell(sim::Queue<()>);
+//!
+//! const RING: CtlCode = CtlCode::new(0x8000, 0x800, Method::Buffered, Access::Any);
+//! const WAIT: CtlCode = CtlCode::new(0x8000, 0x801, Method::Buffered, Access::Any);
+//!
+//! impl sim::Driver for Bell {
+//!     fn control(&self, request: sim::Request) -> sim::Outcome {
+//!         match request.code() {
+//!             RING => {
+//!                 while let Some((mut waiting, ())) = self.0.pop() {
+//!                     waiting.write(b"ding");
+//!                     waiting.complete(Status::SUCCESS);
+//!                 }
+//!                 request.complete(Status::SUCCESS)
+//!             }
+//!             WAIT => {
+//!                 let (pended, outcome) = request.pend();
+//!                 self.0.push(pended, ());
+//!                 outcome
+//!             }
+//!             _ => request.complete(Status::INVALID_DEVICE_REQUEST),
+//!         }
+//!     }
+//!     fn cancel(&self, request: sim::RequestId) {
+//!         self.0.cancel(request);
+//!     }
+//! }
+//!
+//! // SAFETY: the driver above writes four bytes for WAIT and none for RING.
+//! const WAIT_CALL: Ioctl<(), [u8; 4]> = unsafe { Ioctl::new(WAIT) };
+//! // SAFETY: as above.
+//! const RING_CALL: Ioctl<(), ()> = unsafe { Ioctl::new(RING) };
+//!
+//! let bell = Device::simulated(Bell::default())?;
+//! let wait = bell.call(WAIT_CALL, &());
+//! bell.call(RING_CALL, &()).wait()?;
+//! assert_eq!(&*wait.wait()?, b"ding");
+//! # Ok::<(), overlapped::Error>(())
+//! ```
+
+mod script;
+
+pub use script::{Script, Seen};
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::atomic::{
+    AtomicBool,
+    Ordering::{AcqRel, Acquire},
+};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::port::{self, Slot};
+use crate::slab::Memory;
+use crate::system::foreign::{caught, off_the_dispatcher};
+use crate::words::token::InFlight;
+use crate::{CtlCode, Operation, Status};
+
+/// A device's driver, as a Rust value.
+///
+/// Its methods run on the thread that calls, as a kernel driver's dispatch routines do, and may run on many at once;
+/// the calls of a stream, of a timeout and of what a waker drops come from the thread that dispatches the port. See the
+/// [module](self) for a whole one.
+///
+/// ```
+/// use overlapped::sim::{Driver, Outcome, Request};
+/// use overlapped::{Device, Status};
+/// struct Null;
+/// impl Driver for Null {
+///     fn control(&self, request: Request) -> Outcome {
+///         request.complete(Status::SUCCESS)
+///     }
+/// }
+/// let device = Device::simulated(Null)?;
+/// # Ok::<(), overlapped::Error>(())
+/// ```
+pub trait Driver: Send + Sync + 'static {
+    /// The name errors give to the device.
+    fn name(&self) -> String {
+        "simulated device".to_owned()
+    }
+
+    /// A handle is being opened (IRP_MJ_CREATE).
+    ///
+    /// # Errors
+    /// A status with which the opening fails.
+    fn open(&self, file: FileId) -> Result<(), Status> {
+        let _ = file;
+        Ok(())
+    }
+
+    /// A control code (IRP_MJ_DEVICE_CONTROL). Complete the request or pend it. One that is just dropped completes
+    /// with [`Status::DRIVER_INTERNAL_ERROR`], and so does one whose driver panics.
+    fn control(&self, request: Request) -> Outcome;
+
+    /// A read (IRP_MJ_READ), answered as a control code is. The default knows none.
+    fn read(&self, request: Request) -> Outcome {
+        request.complete(Status::INVALID_DEVICE_REQUEST)
+    }
+
+    /// A write (IRP_MJ_WRITE): the bytes are the request's input. The default knows none. Say how many were taken with
+    /// [`Request::set_information`].
+    ///
+    /// ```
+    /// # use overlapped::{sim::{Driver, Outcome, Request}, Device, Operation, Status};
+    /// /// Takes everything, and has nothing.
+    /// struct Null;
+    /// impl Driver for Null {
+    ///     fn control(&self, request: Request) -> Outcome {
+    ///         request.complete(Status::INVALID_DEVICE_REQUEST)
+    ///     }
+    ///     fn write(&self, mut request: Request) -> Outcome {
+    ///         assert_eq!(request.operation(), Operation::Write { offset: None });
+    ///         let count = request.input().len();
+    ///         request.set_information(count);
+    ///         request.complete(Status::SUCCESS)
+    ///     }
+    ///     fn read(&self, request: Request) -> Outcome {
+    ///         request.complete(Status::END_OF_FILE)
+    ///     }
+    /// }
+    /// let null = Device::simulated(Null)?;
+    /// assert_eq!(null.write(b"hello").wait()?.information(), 5);
+    /// assert!(null.read(64).wait()?.is_empty());
+    /// # Ok::<(), overlapped::Error>(())
+    /// ```
+    #[inline]
+    fn write(&self, request: Request) -> Outcome {
+        request.complete(Status::INVALID_DEVICE_REQUEST)
+    }
+
+    /// An `ioctl(2)` (Linux), which runs on the caller's thread and returns what the system call returns: no number
+    /// above `i32::MAX`. It may block there, as a kernel driver's does. There may be more bytes than the driver's own
+    /// record has: the length of an argument is nothing that a driver is told. The default knows none.
+    ///
+    /// ```
+    /// # use overlapped::{linux::{Argument, Direction, Ioctl}, sim::{Driver, FileId, Outcome, Request}, Device, Status};
+    /// /// Gives the levels of its inputs by `_IOR('c', 1, unsigned int)`, little-endian.
+    /// struct Card;
+    /// impl Driver for Card {
+    ///     fn control(&self, request: Request) -> Outcome {
+    ///         request.complete(Status::INVALID_DEVICE_REQUEST)
+    ///     }
+    ///     fn ioctl(&self, _: FileId, request: u32, argument: Argument<'_>) -> Result<u32, Status> {
+    ///         match (request, argument) {
+    ///             (0x8004_6301, Argument::Bytes(levels)) => levels[..4].copy_from_slice(&5_u32.to_le_bytes()),
+    ///             _ => return Err(Status::from_errno(25)), // ENOTTY
+    ///         }
+    ///         Ok(0)
+    ///     }
+    /// }
+    /// # #[cfg(not(any(target_arch = "mips", target_arch = "mips64", target_arch = "sparc64", target_endian = "big")))] {
+    /// // SAFETY: the driver above writes four bytes.
+    /// const LEVELS: Ioctl<u32> = unsafe { Ioctl::new(Direction::Read, b'c', 1) };
+    /// assert_eq!(Device::simulated(Card)?.ioctl(LEVELS, 0)?, 5);
+    /// # }
+    /// # Ok::<(), overlapped::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The status with which it fails; [`Status::from_errno`] makes one of an error number.
+    #[cfg(target_os = "linux")]
+    fn ioctl(&self, file: FileId, request: u32, argument: crate::words::linux::Argument<'_>) -> Result<u32, Status> {
+        let _ = (file, request, argument);
+        Err(Status::NOT_SUPPORTED)
+    }
+
+    /// Somebody waits until the device is [readable](crate::Device::readable), or writable, or has something of
+    /// priority (Linux): complete the request when it is, or pend it. The default knows nothing of that.
+    ///
+    /// ```
+    /// # use overlapped::{sim::{Driver, Outcome, Request}, Device, Status};
+    /// /// Always has something.
+    /// struct Full;
+    /// impl Driver for Full {
+    ///     fn control(&self, request: Request) -> Outcome {
+    ///         request.complete(Status::INVALID_DEVICE_REQUEST)
+    ///     }
+    ///     fn ready(&self, request: Request) -> Outcome {
+    ///         request.complete(Status::SUCCESS)
+    ///     }
+    /// }
+    /// # #[cfg(not(miri))]
+    /// Device::simulated(Full)?.readable().wait()?;
+    /// # Ok::<(), overlapped::Error>(())
+    /// ```
+    #[cfg(target_os = "linux")]
+    fn ready(&self, request: Request) -> Outcome {
+        request.complete(Status::NOT_SUPPORTED)
+    }
+
+    /// A caller has given up on a pended request: complete it, with [`Status::CANCELLED`] or with a result that had
+    /// happened, or leave it. The request may not have reached your queue yet: look at [`Pended::is_cancelled`] when
+    /// you put it there ([`Queue`] does). The default is a driver without cancel routines.
+    fn cancel(&self, request: RequestId) {
+        let _ = request;
+    }
+
+    /// The last handle is closed (IRP_MJ_CLEANUP): complete every request of this file that is left.
+    fn cleanup(&self, file: FileId) {
+        let _ = file;
+    }
+}
+
+impl<D: Driver + ?Sized> Driver for Arc<D> {
+    fn name(&self) -> String {
+        (**self).name()
+    }
+
+    fn open(&self, file: FileId) -> Result<(), Status> {
+        (**self).open(file)
+    }
+
+    fn control(&self, request: Request) -> Outcome {
+        (**self).control(request)
+    }
+
+    fn read(&self, request: Request) -> Outcome {
+        (**self).read(request)
+    }
+
+    #[inline]
+    fn write(&self, request: Request) -> Outcome {
+        (**self).write(request)
+    }
+
+    #[cfg(target_os = "linux")]
+    fn ioctl(&self, file: FileId, request: u32, argument: crate::words::linux::Argument<'_>) -> Result<u32, Status> {
+        (**self).ioctl(file, request, argument)
+    }
+
+    #[cfg(target_os = "linux")]
+    fn ready(&self, request: Request) -> Outcome {
+        (**self).ready(request)
+    }
+
+    fn cancel(&self, request: RequestId) {
+        (**self).cancel(request);
+    }
+
+    fn cleanup(&self, file: FileId) {
+        (**self).cleanup(file);
+    }
+}
+
+/// A driver made of one function, which sees the control requests and nothing else.
+///
+/// ```
+/// use overlapped::{sim, Device, Status};
+/// let null = Device::simulated(sim::from_fn(|request| request.complete(Status::SUCCESS)))?;
+/// # Ok::<(), overlapped::Error>(())
+/// ```
+pub fn from_fn(control: impl Fn(Request) -> Outcome + Send + Sync + 'static) -> impl Driver {
+    struct Function<F>(F);
+    impl<F: Fn(Request) -> Outcome + Send + Sync + 'static> Driver for Function<F> {
+        fn control(&self, request: Request) -> Outcome {
+            (self.0)(request)
+        }
+    }
+    Function(control)
+}
+
+/// Tells one open handle of a driver from another; no number is used twice.
+///
+/// ```
+/// # use overlapped::{sim, Status};
+/// fn control(request: sim::Request) -> sim::Outcome {
+///     let _reader: sim::FileId = request.file();
+///     request.complete(Status::SUCCESS)
+/// }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FileId(u64);
+
+/// Tells one request from another, of any device on its port.
+///
+/// ```
+/// # use overlapped::sim;
+/// fn is_it(pended: &sim::Pended, cancelled: sim::RequestId) -> bool {
+///     pended.id() == cancelled
+/// }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct RequestId(u64, InFlight);
+
+/// A simulated device's open file: the driver and its number for the handle.
+pub(crate) struct File {
+    /// `None` only while it is dropped.
+    driver: Option<Arc<dyn Driver>>,
+    id: FileId,
+    is_closed: AtomicBool,
+}
+
+impl File {
+    pub(crate) fn open(driver: Arc<dyn Driver>, id: u64) -> Result<Self, Status> {
+        let id = FileId(id);
+        driver.open(id)?;
+        Ok(Self { driver: Some(driver), id, is_closed: AtomicBool::new(false) })
+    }
+
+    /// Runs the driver. `Some`: it ended the request at once.
+    #[inline]
+    pub(crate) fn submit(
+        &self,
+        port: &Arc<port::Inner>,
+        operation: InFlight,
+        slot: &Slot,
+        what: Operation,
+    ) -> Option<(Status, usize)> {
+        let driver = self.driver.as_ref()?;
+        // A panic drops the request, which completes it.
+        let outcome = caught(|| {
+            // The operation has begun; from here on this request is the kernel's side of it.
+            let request = Request(Raw { port: port.clone(), operation });
+            match what {
+                Operation::Read { .. } => driver.read(request),
+                Operation::Write { .. } => driver.write(request),
+                #[cfg(target_os = "linux")]
+                Operation::Ready { .. } => driver.ready(request),
+                _ => driver.control(request),
+            }
+        })?;
+        let mut raw = outcome.0?;
+        if raw.operation != operation || !Arc::ptr_eq(&raw.port, port) {
+            // The driver returned another request's outcome; dropping it completes that one through its packet.
+            return None;
+        }
+        raw.operation = InFlight::NONE;
+        // SAFETY: the driver has ended the request, and nobody else touches its status.
+        Some(unsafe { slot.status() })
+    }
+
+    #[cfg(target_os = "linux")]
+    pub(crate) fn ioctl(&self, request: u32, argument: crate::words::linux::Argument<'_>) -> Result<u32, Status> {
+        let driver = self.driver.as_ref();
+        let answer = driver.and_then(|driver| caught(|| driver.ioctl(self.id, request, argument)));
+        answer.unwrap_or(Err(Status::DRIVER_INTERNAL_ERROR))
+    }
+
+    pub(crate) fn cancel(&self, port: &port::Inner, operation: InFlight) {
+        // A driver's panic stays the driver's.
+        if let Some(driver) = &self.driver {
+            caught(|| driver.cancel(RequestId(port.id, operation)));
+        }
+    }
+}
+
+impl File {
+    /// The last handle is closed.
+    pub(crate) fn close(&self) {
+        if !self.is_closed.swap(true, AcqRel)
+            && let Some(driver) = &self.driver
+        {
+            caught(|| driver.cleanup(self.id));
+        }
+    }
+}
+
+impl Drop for File {
+    #[inline]
+    fn drop(&mut self) {
+        self.close();
+        // The driver's own end, if this was the last file of it, comes here too.
+        let driver = self.driver.take();
+        off_the_dispatcher(move || {
+            caught(move || drop(driver));
+        });
+    }
+}
+
+/// The kernel's side of one operation, which is in flight as long as this is there. Whatever becomes of it, its drop
+/// queues the packet that is still owed. It is moved a lot, and so it is small: the slot's status block has the status,
+/// PENDING until there is one, and the count of the bytes written so far.
+struct Raw {
+    port: Arc<port::Inner>,
+    /// [`InFlight::NONE`] when nothing is owed.
+    operation: InFlight,
+}
+
+impl Raw {
+    #[inline]
+    fn slot(&self) -> &Slot {
+        self.port.slot(self.operation)
+    }
+
+    #[inline]
+    fn memory(&self) -> Memory {
+        // SAFETY: this is the kernel's side of the operation in flight.
+        unsafe { self.slot().memory() }
+    }
+
+    fn what(&self) -> Operation {
+        self.slot().operation()
+    }
+
+    fn input(&self) -> &[u8] {
+        // SAFETY: as above; until the packet nobody writes the input.
+        unsafe { self.memory().input() }
+    }
+
+    #[inline]
+    fn buffers(&mut self) -> (&[u8], &mut [u8]) {
+        let memory = self.memory();
+        // SAFETY: as above; until the packet only this value reaches the output.
+        unsafe { (memory.input(), memory.output()) }
+    }
+
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) -> usize {
+        let slot = self.slot();
+        // SAFETY: this is the kernel's side of the operation in flight; until the packet only this value reaches the
+        // output.
+        unsafe {
+            let (output, written) = (slot.memory().output(), slot.information());
+            let room = output.get_mut(written..).unwrap_or_default();
+            let count = bytes.len().min(room.len());
+            room[..count].copy_from_slice(&bytes[..count]);
+            // What a completion will report.
+            slot.set_status(Status::PENDING, written + count);
+            count
+        }
+    }
+
+    /// What a completion will report.
+    #[inline]
+    fn note(&mut self, information: usize) {
+        // SAFETY: this is the kernel's side of the operation in flight.
+        unsafe { self.slot().set_status(Status::PENDING, information) };
+    }
+
+    /// The final status, with the count of the bytes written so far if that is to be reported, or another one.
+    #[inline]
+    fn end(&mut self, status: Status, information: Option<usize>) {
+        let slot = self.slot();
+        // SAFETY: this is the kernel's side of the operation in flight.
+        unsafe {
+            match (status, information) {
+                // A driver that says so of a request that it gives back has a fault, and has not answered.
+                (Status::PENDING, _) => slot.set_status(Status::DRIVER_INTERNAL_ERROR, 0),
+                (_, Some(information)) => slot.set_status(status, information),
+                (_, None) if status.is_error() => slot.set_status(status, 0),
+                (_, None) => slot.set_status(status, slot.information()),
+            }
+        }
+    }
+}
+
+impl Drop for Raw {
+    #[inline]
+    fn drop(&mut self) {
+        if self.operation == InFlight::NONE {
+            return;
+        }
+        let slot = self.slot();
+        // SAFETY: this is the kernel's side of the operation in flight.
+        unsafe {
+            let (mut status, _) = slot.status();
+            if status == Status::PENDING {
+                status = Status::DRIVER_INTERNAL_ERROR;
+                slot.set_status(status, 0);
+            }
+            if status.is_error() {
+                slot.set_nothing();
+            }
+        }
+        self.port.queue().post(self.operation.token());
+    }
+}
+
+/// What [`Driver::control`] did with a request: ended it, or pended it. Only the request itself makes one.
+///
+/// ```
+/// use overlapped::sim::{Outcome, Request};
+/// fn refuse(request: Request) -> Outcome {
+///     request.complete(overlapped::Status::ACCESS_DENIED)
+/// }
+/// ```
+#[must_use = "return it from `Driver::control`"]
+pub struct Outcome(Option<Raw>);
+
+/// A request the driver has not answered yet.
+///
+/// ```
+/// use overlapped::sim::{Outcome, Request};
+/// fn echo(mut request: Request) -> Outcome {
+///     if request.output_len() < request.input().len() {
+///         return request.complete(overlapped::Status::BUFFER_TOO_SMALL);
+///     }
+///     let (input, output) = request.buffers();
+///     output[..input.len()].copy_from_slice(input);
+///     let count = input.len();
+///     request.set_written(count);
+///     request.complete(overlapped::Status::SUCCESS)
+/// }
+/// ```
+#[must_use = "complete it or pend it"]
+pub struct Request(Raw);
+
+/// A request the driver keeps.
+///
+/// ```
+/// use overlapped::sim::{Outcome, Pended, Request};
+/// fn later(request: Request, keep: &std::sync::Mutex<Vec<Pended>>) -> Outcome {
+///     let (pended, outcome) = request.pend();
+///     keep.lock().unwrap().push(pended);
+///     outcome
+/// }
+/// ```
+#[must_use = "keep it, and complete it later"]
+pub struct Pended(Raw);
+
+macro_rules! shared_by_requests {
+    ($type:ident) => {
+        impl $type {
+            /// The control code; zero for a read or a write.
+            #[must_use]
+            pub fn code(&self) -> CtlCode {
+                match self.0.what() {
+                    Operation::Control(code) => code,
+                    _ => CtlCode::from_u32(0),
+                }
+            }
+
+            /// What is asked for: a control code, a read, a write, and where.
+            #[must_use]
+            pub fn operation(&self) -> Operation {
+                self.0.what()
+            }
+
+            /// Which open handle it came from.
+            #[must_use]
+            pub fn file(&self) -> FileId {
+                FileId(self.0.slot().device())
+            }
+
+            /// Tells it from other requests.
+            #[must_use]
+            pub fn id(&self) -> RequestId {
+                RequestId(self.0.port.id, self.0.operation)
+            }
+
+            /// The input's bytes.
+            #[must_use]
+            pub fn input(&self) -> &[u8] {
+                self.0.input()
+            }
+
+            /// The output's length in bytes.
+            #[must_use]
+            pub fn output_len(&self) -> usize {
+                self.0.memory().output_len as usize
+            }
+
+            /// Appends to the output what fits. Returns how many bytes that was.
+            #[inline]
+            pub fn write(&mut self, bytes: &[u8]) -> usize {
+                self.0.write(bytes)
+            }
+
+            /// Input and output as they lie in memory. Say with [`set_written`](Self::set_written) how much you wrote.
+            #[must_use]
+            #[inline]
+            pub fn buffers(&mut self) -> (&[u8], &mut [u8]) {
+                self.0.buffers()
+            }
+
+            /// The number of output bytes that are valid: what a completion reports.
+            #[inline]
+            pub fn set_written(&mut self, count: usize) {
+                let most = self.0.memory().output_len as usize;
+                self.0.note(count.min(most));
+            }
+
+            /// The byte count that a completion reports, if it is not that of the bytes written: for a write, how many
+            /// were taken. What is written after this goes there.
+            #[inline]
+            pub fn set_information(&mut self, count: usize) {
+                self.0.note(count);
+            }
+
+            /// Whether its caller has given up on it.
+            ///
+            /// ```
+            /// # use overlapped::{sim::Pended, Status};
+            /// fn put(waiting: &mut Vec<Pended>, pended: Pended) {
+            ///     if pended.is_cancelled() {
+            ///         pended.complete(Status::CANCELLED); // nobody will ask again
+            ///     } else {
+            ///         waiting.push(pended);
+            ///     }
+            /// }
+            /// ```
+            #[must_use]
+            #[inline]
+            pub fn is_cancelled(&self) -> bool {
+                self.0.slot().cancelled.load(Acquire) == self.0.operation.generation()
+            }
+        }
+
+        impl fmt::Debug for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_struct(stringify!($type))
+                    .field("operation", &self.0.what())
+                    .field("id", &self.id())
+                    .finish_non_exhaustive()
+            }
+        }
+    };
+}
+
+shared_by_requests!(Request);
+shared_by_requests!(Pended);
+
+impl Request {
+    /// Ends it at once. A success or a warning reports the bytes written so far.
+    #[inline]
+    pub fn complete(mut self, status: Status) -> Outcome {
+        self.0.end(status, None);
+        Outcome(Some(self.0))
+    }
+
+    /// Keeps it for later, as a driver that marks its IRP pending does.
+    #[inline]
+    pub fn pend(self) -> (Pended, Outcome) {
+        (Pended(self.0), Outcome(None))
+    }
+
+    /// A fault: ends it at once with a byte count that may be anything.
+    ///
+    /// ```
+    /// # use overlapped::{sim, Access, CtlCode, Device, Ioctl, Method, Status};
+    /// let liar = Device::simulated(sim::from_fn(|request| request.lie(Status::SUCCESS, usize::MAX)))?;
+    /// // SAFETY: the driver writes nothing, whatever it claims.
+    /// const READ: Ioctl<(), [u8]> =
+    ///     unsafe { Ioctl::slice(CtlCode::new(0x8000, 0x801, Method::Buffered, Access::Any), 16) };
+    /// assert_eq!(liar.call(READ, &()).wait()?.len(), 16);
+    /// # Ok::<(), overlapped::Error>(())
+    /// ```
+    #[inline]
+    pub fn lie(mut self, status: Status, information: usize) -> Outcome {
+        self.0.end(status, Some(information));
+        Outcome(Some(self.0))
+    }
+}
+
+impl Pended {
+    /// Completes it. A success or a warning reports the bytes written so far.
+    #[inline]
+    pub fn complete(mut self, status: Status) {
+        self.0.end(status, None);
+    }
+
+    /// A fault: completes it with a byte count that may be anything.
+    ///
+    /// ```
+    /// # use overlapped::{sim, Access, CtlCode, Device, Ioctl, Method, Port, Status};
+    /// # const CODE: CtlCode = CtlCode::new(0x8000, 0x801, Method::Buffered, Access::Any);
+    /// # // SAFETY: the driver writes nothing.
+    /// # const GO: Ioctl<(), ()> = unsafe { Ioctl::new(CODE) };
+    /// let driver = sim::from_fn(|request| {
+    ///     let (pended, outcome) = request.pend();
+    ///     pended.lie(Status::SUCCESS, usize::MAX);
+    ///     outcome
+    /// });
+    /// let port = Port::manual()?;
+    /// let device = Device::simulated_on(&port, driver)?;
+    /// let reply = port.block_on(device.call(GO, &()))??;
+    /// assert_eq!(reply.information(), usize::MAX);
+    /// # Ok::<(), overlapped::Error>(())
+    /// ```
+    #[inline]
+    pub fn lie(mut self, status: Status, information: usize) {
+        self.0.end(status, Some(information));
+    }
+
+    /// A fault: completes it twice.
+    ///
+    /// ```
+    /// # use overlapped::{sim, Access, CtlCode, Device, Ioctl, Method, Port, Status};
+    /// # const CODE: CtlCode = CtlCode::new(0x8000, 0x801, Method::Buffered, Access::Any);
+    /// # // SAFETY: the driver writes nothing.
+    /// # const GO: Ioctl<(), ()> = unsafe { Ioctl::new(CODE) };
+    /// let driver = sim::from_fn(|request| {
+    ///     let (pended, outcome) = request.pend();
+    ///     pended.complete_twice(Status::SUCCESS);
+    ///     outcome
+    /// });
+    /// let port = Port::manual()?;
+    /// let device = Device::simulated_on(&port, driver)?;
+    /// port.block_on(device.call(GO, &()))??;
+    /// while port.poll(Some(std::time::Duration::ZERO)) > 0 {}
+    /// assert_eq!(port.stats().strays, 1); // the second one was counted, and did nothing
+    /// # Ok::<(), overlapped::Error>(())
+    /// ```
+    pub fn complete_twice(self, status: Status) {
+        let second = (self.0.port.clone(), self.0.operation.token());
+        self.complete(status);
+        second.0.queue().post(second.1);
+    }
+
+    /// A fault: never completes it. Its memory is lost until the port is gone.
+    ///
+    /// ```
+    /// # use overlapped::{sim, Access, CtlCode, Device, Ioctl, Method, Port, Status};
+    /// # const CODE: CtlCode = CtlCode::new(0x8000, 0x801, Method::Buffered, Access::Any);
+    /// # // SAFETY: the driver writes nothing.
+    /// # const GO: Ioctl<(), ()> = unsafe { Ioctl::new(CODE) };
+    /// let driver = sim::from_fn(|request| {
+    ///     let (pended, outcome) = request.pend();
+    ///     pended.never();
+    ///     outcome
+    /// });
+    /// let port = Port::manual()?;
+    /// let device = Device::simulated_on(&port, driver)?;
+    /// let call = device.call(GO, &());
+    /// assert!(call.wait_timeout(std::time::Duration::from_millis(5)).is_err());
+    /// assert_eq!(port.pending().len(), 1); // and stays visible
+    /// # Ok::<(), overlapped::Error>(())
+    /// ```
+    pub fn never(mut self) {
+        self.0.operation = InFlight::NONE;
+    }
+}
+
+impl fmt::Debug for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "Outcome(ended)" } else { "Outcome(pended)" })
+    }
+}
+
+/// A queue of pended requests, in order, that is safe against cancellation, like the kernel's `IoCsq`: each with a
+/// value of the driver's own.
+///
+/// ```
+/// use overlapped::{sim::{Driver, FileId, Outcome, Queue, Request, RequestId}, Status};
+///
+/// /// Its waits are each for a line, which is their input's first byte.
+/// #[derive(Default)]
+/// struct Lines(Queue<u8>);
+///
+/// impl Lines {
+///     fn change(&self, line: u8) {
+///         while let Some((wait, _)) = self.0.pop_if(|_, wanted| *wanted == line) {
+///             wait.complete(Status::SUCCESS);
+///         }
+///     }
+/// }
+///
+/// impl Driver for Lines {
+///     fn control(&self, request: Request) -> Outcome {
+///         let Some(&line) = request.input().first() else {
+///             return request.complete(Status::INVALID_PARAMETER);
+///         };
+///         let (wait, outcome) = request.pend();
+///         self.0.push(wait, line);
+///         outcome
+///     }
+///     fn cancel(&self, request: RequestId) {
+///         self.0.cancel(request);
+///     }
+///     fn cleanup(&self, file: FileId) {
+///         self.0.complete_all_of(file, Status::CANCELLED);
+///     }
+/// }
+/// # use overlapped::{Access, CtlCode, Device, Ioctl, Method};
+/// # // SAFETY: the driver reads one byte and writes none.
+/// # const WAIT: Ioctl<u8, ()> = unsafe { Ioctl::new(CtlCode::new(0x8000, 1, Method::Buffered, Access::Any)) };
+///
+/// let lines = std::sync::Arc::new(Lines::default());
+/// let device = Device::simulated(lines.clone())?;
+/// let (third, fourth) = (device.call(WAIT, &3), device.call(WAIT, &4));
+/// lines.change(3);
+/// third.wait()?;
+/// assert_eq!(lines.0.len(), 1);
+/// drop(fourth); // cancelled
+/// assert!(lines.0.is_empty());
+/// # Ok::<(), overlapped::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Queue<T>(Mutex<VecDeque<(Pended, T)>>);
+
+impl<T> Default for Queue<T> {
+    fn default() -> Self {
+        Self(Mutex::new(VecDeque::new()))
+    }
+}
+
+impl<T> Queue<T> {
+    /// Puts a request at the end. One that was cancelled meanwhile is completed instead.
+    pub fn push(&self, request: Pended, value: T) {
+        let mut queue = self.lock();
+        // Under the lock: a cancel that came before finds the flag set here, one that comes after finds the request.
+        if request.is_cancelled() {
+            drop(queue);
+            request.complete(Status::CANCELLED);
+        } else {
+            queue.push_back((request, value));
+        }
+    }
+
+    /// Takes the oldest request.
+    #[must_use]
+    pub fn pop(&self) -> Option<(Pended, T)> {
+        self.lock().pop_front()
+    }
+
+    /// Takes the oldest request that is `wanted`.
+    #[must_use]
+    pub fn pop_if(&self, mut wanted: impl FnMut(&Pended, &T) -> bool) -> Option<(Pended, T)> {
+        let mut queue = self.lock();
+        let at = queue.iter().position(|(request, value)| wanted(request, value))?;
+        queue.remove(at)
+    }
+
+    /// Completes a request with [`Status::CANCELLED`], if it is here: for [`Driver::cancel`]. Returns whether it was.
+    pub fn cancel(&self, request: RequestId) -> bool {
+        let found = self.pop_if(|pended, _| pended.id() == request);
+        let is_here = found.is_some();
+        if let Some((pended, _)) = found {
+            pended.complete(Status::CANCELLED);
+        }
+        is_here
+    }
+
+    /// Completes every request of a file with `status`: for [`Driver::cleanup`].
+    pub fn complete_all_of(&self, file: FileId, status: Status) {
+        while let Some((pended, _)) = self.pop_if(|pended, _| pended.file() == file) {
+            pended.complete(status);
+        }
+    }
+
+    /// How many requests are here.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// Whether no request is here.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<(Pended, T)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,115 @@
+//! The closing of a device, for who wants to know what became of it.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use crate::call::block_on;
+use crate::device;
+use crate::system::foreign::{caught, on_a_thread};
+use crate::{Error, ErrorKind, Operation};
+
+/// A device that is being closed; made by [`Device::close`](crate::Device::close). `.await` it or [`wait`](Self::wait).
+/// The device is closed whether or not somebody does.
+///
+/// ```
+/// # use overlapped::{sim::Script, Device, ErrorKind};
+/// let card = Device::simulated(Script::new("card"))?;
+/// let clone = card.clone();
+/// assert_eq!(card.close().wait().unwrap_err().kind(), ErrorKind::Busy); // it stays open for the clone
+/// clone.close().wait()?;
+/// # Ok::<(), overlapped::Error>(())
+/// ```
+#[must_use = "it tells whether the closing succeeded"]
+pub struct Closing(Arc<Mutex<State>>);
+
+enum State {
+    Closing(Option<Waker>),
+    Closed(Result<(), Error>),
+    Told,
+}
+
+impl Closing {
+    pub(crate) fn ready(end: Result<(), Error>) -> Self {
+        Self(Arc::new(Mutex::new(State::Closed(end))))
+    }
+
+    /// Closes the device, whose last owner is gone.
+    pub(crate) fn start(device: Arc<device::Inner>) -> Self {
+        let closing = Self(Arc::new(Mutex::new(State::Closing(None))));
+        let told = Self(closing.0.clone());
+        let close = move || {
+            let end = device.shut_and_close().unwrap_or_else(|| {
+                Err(device
+                    .error(ErrorKind::TimedOut, Operation::Close)
+                    .hint("its driver has not returned from a request; it is closed when it has"))
+            });
+            drop(device);
+            told.end(end);
+        };
+        on_a_thread("overlapped-close", close);
+        closing
+    }
+
+    fn end(&self, end: Result<(), Error>) {
+        let before = std::mem::replace(&mut *self.lock(), State::Closed(end));
+        if let State::Closing(Some(waker)) = before {
+            caught(|| waker.wake());
+        }
+    }
+
+    /// Waits on this thread until the device is closed.
+    ///
+    /// # Errors
+    /// Those of [`Device::close`](crate::Device::close); [`ErrorKind::TimedOut`] when its driver does not return from a
+    /// request within a second: it is closed when it does.
+    pub fn wait(self) -> Result<(), Error> {
+        block_on(|cx| self.poll_end(cx))
+    }
+
+    fn poll_end(&self, cx: &Context<'_>) -> Poll<Result<(), Error>> {
+        let waker = cx.waker().clone();
+        let mut state = self.lock();
+        let (before, end) = match std::mem::replace(&mut *state, State::Told) {
+            State::Closed(end) => (None, Poll::Ready(end)),
+            State::Closing(before) => {
+                *state = State::Closing(Some(waker));
+                (before, Poll::Pending)
+            }
+            State::Told => (
+                None,
+                Poll::Ready(Err(Error::new(ErrorKind::InvalidInput, Operation::Poll)
+                    .hint("the end was told before; do not poll a future again after it was ready"))),
+            ),
+        };
+        drop(state);
+        // Somebody else's code: not under the lock.
+        drop(before);
+        end
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Future for Closing {
+    type Output = Result<(), Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.poll_end(cx)
+    }
+}
+
+impl fmt::Debug for Closing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match &*self.lock() {
+            State::Closing(_) => "closing",
+            State::Closed(_) => "closed",
+            State::Told => "told",
+        };
+        f.debug_struct("Closing").field("state", &state).finish_non_exhaustive()
+    }
+}

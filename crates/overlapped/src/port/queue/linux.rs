@@ -1,0 +1,365 @@
+//! The queue of a port: packets that were posted, and files that are ready, in one wait.
+//!
+//! Files are watched *level-triggered*. An edge tells that something arrived, not that it is all: to be sure, each event
+//! would need a second read that finds nothing, since a short read proves nothing where reads are records (gpiochip,
+//! evdev, hidraw, terminals). Here an event is one read; what is left makes the next event, after every other ready file
+//! has had its turn. The price of the level is that a file nobody reads would be ready for ever: so the set holds only
+//! what somebody waits for. A file leaves it when an event comes that nobody wants, not when its last operation is over:
+//! the next one is then usually under way, and a file that is read without pause costs no `epoll_ctl` at all.
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
+use rustix::io::Errno;
+
+use super::outside::Outside;
+use crate::system::process;
+use crate::{ErrorCode, Status};
+
+/// The bell's number in the epoll set. Those of devices start at 1 and are never used again, so that an event that was
+/// fetched before its file was closed means nobody, whatever has the file's descriptor by then.
+const BELL: u64 = 0;
+
+/// A file that can be waited for.
+pub(crate) trait Waited: Send + Sync {
+    /// It is ready: makes the system calls of what waits for it, and says what is over.
+    fn serve(&self, queue: &Queue, ready: epoll::EventFlags, over: &mut Over<'_>);
+}
+
+/// The tokens of operations that are over, as many as there is room for.
+pub(crate) struct Over<'a> {
+    queue: &'a Queue,
+    tokens: &'a mut [u64],
+    count: usize,
+}
+
+impl Over<'_> {
+    #[inline]
+    pub(crate) fn push(&mut self, token: u64) {
+        match self.tokens.get_mut(self.count) {
+            Some(free) => {
+                *free = token;
+                self.count += 1;
+            }
+            // A file that ended a read and a write in one event took another's room.
+            None => self.queue.post(token),
+        }
+    }
+}
+
+/// The files of a port, by number.
+type Sources = HashMap<u64, Arc<dyn Waited>, BuildHasherDefault<Spread>>;
+
+/// Numbers that are counted up need no better hash, and it is wanted for each event.
+#[derive(Default)]
+struct Spread(u64);
+
+impl Hasher for Spread {
+    fn write(&mut self, _: &[u8]) {}
+
+    fn write_u64(&mut self, number: u64) {
+        // 2^64 divided by the golden ratio: neighbours land far from each other.
+        self.0 = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+pub(crate) struct Queue {
+    epoll: OwnedFd,
+    /// Written to wake who sleeps. It is watched for edges, so that nobody need read it.
+    bell: OwnedFd,
+    posted: Mutex<Posted>,
+    /// Every file of the port that can be waited for, by its device's number.
+    sources: Mutex<Sources>,
+    /// How many of them are in the epoll set.
+    watched: AtomicUsize,
+    /// What somebody else's loop watches, once it was asked for; nothing in it: the system could not make it.
+    outside: OnceLock<Option<Outside>>,
+    /// The process that made it.
+    process: u32,
+}
+
+#[derive(Debug, Default)]
+struct Posted {
+    packets: VecDeque<u64>,
+    /// Somebody sleeps, or is about to, and was not rung for. One thread at a time waits on a queue.
+    asleep: bool,
+    /// Somebody else's loop watches the queue. It may be asleep whenever nobody waits here.
+    has_watchers: bool,
+}
+
+/// What came of a look at the files.
+#[derive(Debug, Default)]
+struct Served {
+    /// How many operations are over.
+    over: usize,
+    /// There was one at least that was ready.
+    files: bool,
+    bell: bool,
+}
+
+impl Posted {
+    fn take(&mut self, tokens: &mut [u64]) -> usize {
+        let count = self.packets.len().min(tokens.len());
+        for (token, packet) in tokens.iter_mut().zip(self.packets.drain(..count)) {
+            *token = packet;
+        }
+        count
+    }
+}
+
+impl Queue {
+    pub(crate) fn new() -> Result<Self, ErrorCode> {
+        let make = || {
+            let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+            let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+            let edges = epoll::EventFlags::IN | epoll::EventFlags::ET;
+            epoll::add(&epoll, &bell, epoll::EventData::new_u64(BELL), edges)?;
+            Ok((epoll, bell))
+        };
+        let (epoll, bell) = make().map_err(|errno: Errno| ErrorCode::Errno(errno.raw_os_error()))?;
+        Ok(Self {
+            epoll,
+            bell,
+            posted: Mutex::default(),
+            sources: Mutex::default(),
+            watched: AtomicUsize::new(0),
+            outside: OnceLock::new(),
+            process: process::number(),
+        })
+    }
+
+    /// Whether this is the child of a fork, and the queue its parent's.
+    #[inline]
+    pub(crate) fn is_inherited(&self) -> bool {
+        self.process != process::number()
+    }
+
+    #[inline]
+    pub(crate) fn post(&self, token: u64) {
+        let mut posted = self.posted();
+        posted.packets.push_back(token);
+        let sleeps = std::mem::take(&mut posted.asleep);
+        drop(posted);
+        if sleeps {
+            self.ring();
+        }
+    }
+
+    fn ring(&self) {
+        // It fails only when the count is at its end, after 2^64 rings.
+        let _ = rustix::io::write(&self.bell, &1_u64.to_ne_bytes());
+    }
+
+    /// A timer expires before all others: whoever waits must look again how long.
+    pub(crate) fn hurry(&self) {
+        self.post(crate::words::token::LOOK);
+    }
+
+    /// What somebody else's loop watches: it is readable while there is something to do. `is_polled`: if nobody polls the
+    /// port but its dispatcher, there never is.
+    pub(crate) fn descriptor(&self, is_polled: bool) -> BorrowedFd<'_> {
+        // In the child of a fork the set is its parent's, and a lock may be held.
+        if is_polled && !self.is_inherited() {
+            let mut is_first = false;
+            self.outside.get_or_init(|| {
+                is_first = true;
+                Outside::new(self.epoll.as_fd()).ok()
+            });
+            self.posted().has_watchers = true;
+            if is_first {
+                // Who takes this, also if it is a thread that waits already, tells of what there was before.
+                self.post(crate::words::token::LOOK);
+                self.ring();
+            }
+        }
+        self.outside.get().and_then(Option::as_ref).map_or(self.epoll.as_fd(), Outside::set)
+    }
+
+    /// For somebody else's loop, at the end of each turn and by who has it. `more`: there may be more for who asks next.
+    /// `now`: there is something that only another thread may do. `next`: when there will be something.
+    #[inline]
+    pub(crate) fn tell_others(&self, more: bool, now: bool, next: impl Fn() -> Option<Instant>) {
+        let Some(outside) = self.outside.get().filter(|_| !self.is_inherited()) else { return };
+        let is_told = outside.as_ref().map(|outside| outside.expect(now, &next)).is_some();
+        // Without an alarm they look again and again until the time has come.
+        if more || !is_told && (now || next().is_some()) {
+            self.ring();
+        }
+    }
+
+    /// How many packets to take at a time.
+    pub(crate) fn room(&self, _in_flight: impl FnOnce() -> usize) -> usize {
+        64
+    }
+
+    /// Waits for a packet or a file, then takes as many packets as there are and fit, also those of what the files that
+    /// are ready have completed. Returns their number, 0 after `timeout`.
+    pub(crate) fn wait(&self, tokens: &mut [u64; 64], _room: usize, timeout: Option<Duration>) -> usize {
+        // Who only looks does not ask for the time.
+        let deadline = timeout.filter(|t| !t.is_zero()).and_then(|t| Instant::now().checked_add(t));
+        let mut left = timeout;
+        loop {
+            let may_sleep = left != Some(Duration::ZERO);
+            let mut posted = self.posted();
+            // At most one half, so that posted packets cannot keep the files from their turn.
+            let mut count = posted.take(&mut tokens[..32]);
+            let sleeps = may_sleep && count == 0;
+            posted.asleep = sleeps;
+            let has_watchers = posted.has_watchers;
+            drop(posted);
+            if sleeps || has_watchers || self.watched.load(Relaxed) > 0 {
+                let served = self.serve(&mut tokens[count..], if sleeps { left } else { Some(Duration::ZERO) });
+                count += served.over;
+                if sleeps || has_watchers || served.bell {
+                    count += self.served(&mut tokens[count..], !sleeps && count == 0 && served.files);
+                }
+            }
+            if count > 0 || !may_sleep {
+                return count;
+            }
+            // A signal, a bell that was late, a file whose data is gone: sleep on.
+            left = deadline.map(|d| d.saturating_duration_since(Instant::now()));
+            if left == Some(Duration::ZERO) {
+                return 0;
+            }
+        }
+    }
+
+    /// Takes what was posted meanwhile. Somebody else's loop has its bell rung if it would not hear of what is left here.
+    fn served(&self, tokens: &mut [u64], is_more: bool) -> usize {
+        let mut posted = self.posted();
+        let count = posted.take(tokens);
+        let is_over = posted.packets.is_empty();
+        posted.asleep = posted.has_watchers && is_over;
+        let rings = posted.has_watchers && (!is_over || is_more && count == 0);
+        drop(posted);
+        if rings {
+            self.ring();
+        }
+        count
+    }
+
+    /// Waits until files are ready, or the bell rings, and makes the system calls that wait for the files. `tokens` are
+    /// of those operations that are over.
+    fn serve(&self, tokens: &mut [u64], timeout: Option<Duration>) -> Served {
+        let mut served = Served::default();
+        let mut events = [const { MaybeUninit::<epoll::Event>::uninit() }; 64];
+        let room = &mut events[..tokens.len()];
+        // An error is a signal's interruption.
+        let Ok((events, _)) = epoll::wait(&self.epoll, room, timeout.map(timespec).as_ref()) else { return served };
+        let mut over = Over { queue: self, tokens, count: 0 };
+        for event in events {
+            match event.data.u64() {
+                BELL => served.bell = true,
+                _ => served.files = true,
+            }
+            // An event of a file that was closed meanwhile finds nothing.
+            let source = self.sources().get(&event.data.u64()).cloned();
+            if let Some(source) = source {
+                source.serve(self, event.flags, &mut over);
+            }
+        }
+        served.over = over.count;
+        served
+    }
+
+    /// Takes a file in. Returns whether it can be waited for: regular files, disks and some devices are always ready,
+    /// and epoll refuses them.
+    pub(crate) fn probe(&self, fd: BorrowedFd<'_>) -> Result<bool, Errno> {
+        match epoll::add(&self.epoll, fd, epoll::EventData::new_u64(u64::MAX), epoll::EventFlags::ET) {
+            Ok(()) => epoll::delete(&self.epoll, fd).map(|()| true),
+            Err(Errno::PERM) => Ok(false),
+            Err(errno) => Err(errno),
+        }
+    }
+
+    pub(crate) fn insert(&self, key: u64, source: Arc<dyn Waited>) {
+        self.sources().insert(key, source);
+    }
+
+    pub(crate) fn remove(&self, key: u64) {
+        let source = self.sources().remove(&key);
+        // Not under the lock: it may close the file.
+        drop(source);
+    }
+
+    /// Watches a file for these events, in place of those before; none of them means not at all. Not in the set is the
+    /// only way not to be told of a hang-up again and again. What is there already makes an event anew.
+    pub(crate) fn watch(
+        &self,
+        key: u64,
+        fd: BorrowedFd<'_>,
+        before: epoll::EventFlags,
+        now: epoll::EventFlags,
+        edges: bool,
+    ) -> Result<(), Status> {
+        let data = epoll::EventData::new_u64(key);
+        let flags = if edges { now | epoll::EventFlags::ET } else { now };
+        let changed = match (before.is_empty(), now.is_empty()) {
+            (true, true) => return Ok(()),
+            (true, false) => epoll::add(&self.epoll, fd, data, flags).map(|()| self.watched.fetch_add(1, Relaxed)),
+            (false, true) => epoll::delete(&self.epoll, fd).map(|()| self.watched.fetch_sub(1, Relaxed)),
+            (false, false) => epoll::modify(&self.epoll, fd, data, flags).map(|()| 0),
+        };
+        changed.map(|_| ()).map_err(|errno| Status::from_errno(errno.raw_os_error()))
+    }
+
+    #[inline]
+    fn posted(&self) -> MutexGuard<'_, Posted> {
+        self.posted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn sources(&self) -> MutexGuard<'_, Sources> {
+        self.sources.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Rounds up to milliseconds, so that a wait of less than one waits and Linux before 5.11 understands it; and a very
+/// long one is cut.
+fn timespec(timeout: Duration) -> Timespec {
+    let ms = timeout.as_nanos().div_ceil(1_000_000).min(i32::MAX as u128) as i64;
+    Timespec { tv_sec: ms / 1000, tv_nsec: (ms % 1000 * 1_000_000) as _ }
+}
+
+impl fmt::Debug for Queue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Queue").field("epoll", &self.epoll).field("watched", &self.watched).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timeouts_round_up_and_have_an_end() {
+        let parts = |timeout| (timespec(timeout).tv_sec, timespec(timeout).tv_nsec);
+        assert_eq!(parts(Duration::ZERO), (0, 0));
+        assert_eq!(parts(Duration::from_nanos(1)), (0, 1_000_000));
+        assert_eq!(parts(Duration::from_micros(1500)), (0, 2_000_000));
+        assert_eq!(parts(Duration::from_millis(2500)), (2, 500_000_000));
+        assert_eq!(parts(Duration::MAX), (2_147_483, 647_000_000));
+    }
+
+    #[test]
+    fn neighbours_land_far_apart() {
+        let hash = |number| {
+            let mut spread = Spread::default();
+            spread.write_u64(number);
+            spread.finish()
+        };
+        let tops: std::collections::HashSet<_> = (1..=100).map(|number| hash(number) >> 57).collect();
+        assert!(tops.len() > 60, "the map tells entries apart by the seven highest bits");
+    }
+}

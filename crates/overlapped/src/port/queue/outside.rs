@@ -1,0 +1,76 @@
+//! What somebody else's loop watches of a port: its queue's set, and an alarm for what the set does not tell.
+//!
+//! A thread that merely waits on the port may take from the set what tells of a job that only another thread may run, and
+//! of timers the set knows nothing. Both are the alarm's, which nobody reads: it stays ready until it is set anew, at the
+//! end of the turn of who did the job.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rustix::event::epoll;
+use rustix::io::Errno;
+use rustix::time::{
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
+};
+
+#[derive(Debug)]
+pub(crate) struct Outside {
+    set: OwnedFd,
+    alarm: OwnedFd,
+    /// What the alarm is set to.
+    expected: Mutex<Expected>,
+}
+
+/// When there is something to do that the queue's set does not tell of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Expected {
+    Never,
+    At(Instant),
+    Now,
+}
+
+impl Outside {
+    pub(crate) fn new(queue: BorrowedFd<'_>) -> Result<Self, Errno> {
+        let set = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        let alarm = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)?;
+        // Nobody takes events from this set, so that their numbers mean nothing.
+        let nothing = epoll::EventData::new_u64(0);
+        epoll::add(&set, queue, nothing, epoll::EventFlags::IN)?;
+        epoll::add(&set, &alarm, nothing, epoll::EventFlags::IN)?;
+        Ok(Self { set, alarm, expected: Mutex::new(Expected::Never) })
+    }
+
+    pub(crate) fn set(&self) -> BorrowedFd<'_> {
+        self.set.as_fd()
+    }
+
+    /// Sets the alarm, if it is not set so already. Whoever does has the port's turn, so that no two do at once.
+    pub(crate) fn expect(&self, now: bool, next: impl FnOnce() -> Option<Instant>) {
+        let expected = if now { Expected::Now } else { next().map_or(Expected::Never, Expected::At) };
+        let before = std::mem::replace(&mut *self.expected.lock().unwrap_or_else(PoisonError::into_inner), expected);
+        if before != expected {
+            let value = Itimerspec { it_interval: timespec(Duration::ZERO), it_value: timespec(expected.left()) };
+            // The alarm is there, and the time is one.
+            let _ = timerfd_settime(&self.alarm, TimerfdTimerFlags::empty(), &value);
+        }
+    }
+}
+
+impl Expected {
+    /// What to set the alarm to. Zero means never.
+    fn left(self) -> Duration {
+        const SOON: Duration = Duration::from_nanos(1);
+        match self {
+            Self::Never => Duration::ZERO,
+            Self::At(at) => at.saturating_duration_since(Instant::now()).max(SOON),
+            Self::Now => SOON,
+        }
+    }
+}
+
+fn timespec(time: Duration) -> Timespec {
+    // The system takes no more seconds than these, which nobody lives to see the end of.
+    let seconds = time.as_secs().min(i32::MAX as u64);
+    Timespec { tv_sec: seconds as _, tv_nsec: time.subsec_nanos() as _ }
+}

@@ -1,0 +1,110 @@
+//! The times at which operations are over, kept for the dispatcher.
+
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+use std::sync::atomic::{
+    AtomicBool,
+    Ordering::{Acquire, Release},
+};
+use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Instant;
+
+use super::devices::Device;
+use crate::words::token::InFlight;
+
+#[derive(Debug, Default)]
+pub(crate) struct Timers {
+    heap: Mutex<BinaryHeap<Timer>>,
+    /// Whether there were any when the lock was last released: most programs have none, and nobody locks to see that.
+    any: AtomicBool,
+}
+
+struct Timer {
+    at: Instant,
+    operation: InFlight,
+    due: Due,
+}
+
+/// What is to be done about an operation when its timer expires.
+pub(crate) enum Due {
+    /// Its time is over: the device is to cancel it.
+    Timeout(Weak<dyn Device>),
+    /// Its driver had time enough to end it after that.
+    Grace,
+    /// It waits, parked, for reads before it, whose driver had time enough.
+    Parked(Weak<dyn Device>),
+}
+
+/// Below this many timers nobody looks for those that are not needed any more.
+const FEW: usize = 64;
+
+impl Timers {
+    /// Adds one. Returns whether it is now the first to expire. The timers of operations that are over go when there is
+    /// no room: then at least every second one must be needed before there is more room.
+    pub(crate) fn add(&self, at: Instant, operation: InFlight, due: Due, is_over: impl Fn(InFlight) -> bool) -> bool {
+        let mut timers = self.lock();
+        if timers.len() >= FEW && timers.len() == timers.capacity() {
+            timers.retain(|timer| !is_over(timer.operation));
+            let needed = timers.len();
+            timers.reserve(needed.max(FEW));
+        }
+        timers.push(Timer { at, operation, due });
+        self.any.store(true, Release);
+        timers.peek().is_some_and(|first| first.operation == operation)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// When the first one expires.
+    pub(crate) fn next(&self) -> Option<Instant> {
+        // Who adds one after this makes the dispatcher look again.
+        if !self.any.load(Acquire) {
+            return None;
+        }
+        self.lock().peek().map(|timer| timer.at)
+    }
+
+    /// Takes one that has expired.
+    pub(crate) fn expired(&self, now: Instant) -> Option<(InFlight, Due)> {
+        let mut timers = self.lock();
+        if timers.peek()?.at > now {
+            return None;
+        }
+        let first = timers.pop();
+        self.any.store(!timers.is_empty(), Release);
+        first.map(|timer| (timer.operation, timer.due))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BinaryHeap<Timer>> {
+        self.heap.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The earliest is the greatest: a heap gives its greatest.
+impl Ord for Timer {
+    fn cmp(&self, other: &Self) -> Ordering {
+        other.at.cmp(&self.at)
+    }
+}
+
+impl PartialOrd for Timer {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Timer {
+    fn eq(&self, other: &Self) -> bool {
+        self.at == other.at
+    }
+}
+
+impl Eq for Timer {}
+
+impl std::fmt::Debug for Timer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Timer").field("at", &self.at).field("operation", &self.operation).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,131 @@
+//! Memory that is given to a driver and comes back.
+
+use std::alloc::{Layout, alloc_zeroed, dealloc};
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+use std::ptr::NonNull;
+
+use crate::{Error, ErrorKind, Operation};
+
+/// Every buffer starts at a multiple of this, so every record type of at most this alignment can be read in place.
+pub(crate) const ALIGN: usize = 16;
+
+/// Bytes at a fixed address, with the alignment you ask for: what [`Device::call_raw`](crate::Device::call_raw) takes
+/// and gives back.
+///
+/// ```
+/// use overlapped::Buffer;
+/// let mut sector = Buffer::aligned(512, 512)?;
+/// sector[0] = 7;
+/// assert_eq!(sector.as_ptr() as usize % 512, 0);
+/// assert_eq!(Buffer::from(b"text".as_slice())[..2], *b"te");
+/// assert!(Buffer::empty().is_empty());
+/// # Ok::<(), overlapped::Error>(())
+/// ```
+pub struct Buffer {
+    start: NonNull<u8>,
+    layout: Layout,
+}
+
+// SAFETY: the memory belongs to the buffer alone, wherever it goes.
+unsafe impl Send for Buffer {}
+// SAFETY: through a shared reference it is only read.
+unsafe impl Sync for Buffer {}
+
+impl Buffer {
+    /// `len` bytes, all zero, at a multiple of `align`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] when `align` is no power of two, or `len` is more than 32 bits can say;
+    /// [`ErrorKind::Other`] when there is no memory for it.
+    pub fn aligned(len: usize, align: usize) -> Result<Self, Error> {
+        let layout =
+            Layout::from_size_align(len, align).ok().filter(|_| u32::try_from(len).is_ok()).ok_or_else(|| {
+                Error::new(ErrorKind::InvalidInput, Operation::Buffer)
+                    .hint("the alignment must be a power of two, and the length fit in 32 bits")
+            })?;
+        Self::with_layout(layout)
+            .ok_or_else(|| Error::new(ErrorKind::Other, Operation::Buffer).hint("there is no memory for the buffer"))
+    }
+
+    /// No bytes.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self { start: NonNull::dangling(), layout: Layout::new::<()>() }
+    }
+
+    fn with_layout(layout: Layout) -> Option<Self> {
+        let start = if layout.size() == 0 {
+            std::ptr::without_provenance_mut(layout.align())
+        } else {
+            // SAFETY: the layout's size is not zero.
+            unsafe { alloc_zeroed(with_slack(layout)?) }
+        };
+        let start = NonNull::new(start)?;
+        Some(Self { start, layout })
+    }
+
+    /// The address to give to the kernel, null for no bytes, and the length.
+    pub(crate) fn raw(&self) -> (*mut u8, u32) {
+        let len = self.layout.size() as u32;
+        (if len == 0 { std::ptr::null_mut() } else { self.start.as_ptr() }, len)
+    }
+}
+
+/// With what a driver may spoil that claims more bytes than it was given room for.
+/// Bytes behind a buffer that nobody uses. A driver of METHOD_BUFFERED that claims more than it was given room for has
+/// the system copy so many bytes: what overruns by a record or two lands here. As much again as the buffer has, at most
+/// 4 KiB; more would cost small buffers more than it could save.
+pub(crate) const fn slack(capacity: usize) -> usize {
+    if capacity < 1024 {
+        1024
+    } else if capacity < 4096 {
+        capacity
+    } else {
+        4096
+    }
+}
+
+fn with_slack(layout: Layout) -> Option<Layout> {
+    Layout::from_size_align(layout.size().checked_add(slack(layout.size()))?, layout.align()).ok()
+}
+
+impl From<&[u8]> for Buffer {
+    fn from(bytes: &[u8]) -> Self {
+        let layout = Layout::for_value(bytes);
+        let Some(mut buffer) = Self::with_layout(layout) else { std::alloc::handle_alloc_error(layout) };
+        buffer.copy_from_slice(bytes);
+        buffer
+    }
+}
+
+impl Deref for Buffer {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        // SAFETY: the memory has this size, is initialised, and belongs to the buffer; a driver has it only while the
+        // buffer is inside a call.
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.layout.size()) }
+    }
+}
+
+impl DerefMut for Buffer {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        // SAFETY: as above.
+        unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.layout.size()) }
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        if let Some(layout) = with_slack(self.layout).filter(|_| self.layout.size() > 0) {
+            // SAFETY: allocated with this layout, and freed here alone.
+            unsafe { dealloc(self.start.as_ptr(), layout) };
+        }
+    }
+}
+
+impl fmt::Debug for Buffer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Buffer").field("len", &self.len()).field("align", &self.layout.align()).finish()
+    }
+}
