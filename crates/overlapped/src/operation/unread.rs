@@ -454,7 +454,7 @@ mod loom_tests {
                 return;
             }
             self.brought.store(brings, SeqCst);
-            if let Completion::Recycle(_) = self.slot.complete(1) {
+            if let (Completion::Recycle(_), _) = self.slot.complete(1) {
                 // Nobody is there to take it.
                 if brings {
                     self.unread.give_back(OWN, &[2]);

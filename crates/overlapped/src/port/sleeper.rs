@@ -9,7 +9,8 @@ use std::sync::{Arc, Weak};
 use std::task::Wake;
 use std::time::Instant;
 
-use crate::sync::{AtomicBool, Thread, current_thread, park};
+use crate::sync::Parker;
+use crate::sync::ordered::AtomicBool;
 
 /// A queue in which a thread sleeps.
 pub(crate) trait Look: Send + Sync {
@@ -20,7 +21,7 @@ pub(crate) trait Look: Send + Sync {
 /// A thread that waits at a port.
 pub(crate) struct Sleeper<P> {
     port: Weak<P>,
-    thread: Thread,
+    parker: Parker,
     /// Set by its waker, and taken back before what it is about is looked at.
     woken: AtomicBool,
     /// The thread is in the queue, or about to be.
@@ -34,7 +35,7 @@ impl<P: Look> Sleeper<P> {
     pub(crate) fn new(port: &Arc<P>) -> Arc<Self> {
         Arc::new(Self {
             port: Arc::downgrade(port),
-            thread: current_thread(),
+            parker: Parker::new(),
             woken: AtomicBool::new(false),
             in_queue: AtomicBool::new(false),
             given: AtomicBool::new(false),
@@ -76,13 +77,13 @@ impl<P: Look> Sleeper<P> {
     }
 
     pub(super) fn unpark(&self) {
-        self.thread.unpark();
+        self.parker.unpark();
     }
 
     /// Sleeps on its own until it is woken or has been given the turn, at most until the deadline.
     pub(super) fn sleep(&self, deadline: Option<Instant>) {
         while !self.is_woken() && !self.given.load(SeqCst) {
-            if !park(deadline) {
+            if !self.parker.park(deadline) {
                 return;
             }
         }
@@ -100,7 +101,7 @@ impl<P: Look> Wake for Sleeper<P> {
             return;
         }
         if !self.in_queue.load(SeqCst) {
-            self.thread.unpark();
+            self.parker.unpark();
         } else if let Some(port) = self.port.upgrade() {
             port.look();
         }

@@ -20,7 +20,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 
 use super::sleeper::{Look, Sleeper};
-use crate::sync::{AtomicBool, AtomicUsize, Mutex, lock};
+use crate::sync::ordered::{AtomicBool, AtomicUsize};
+use crate::sync::{Mutex, lock};
 
 /// Whose turn it is. `C` is what a thread in line may do with it.
 pub(crate) struct Turn<P, C> {
@@ -91,6 +92,7 @@ impl<P: Look, C: Copy> Turn<P, C> {
         let mut line = lock(&self.line);
         line.push((claim, sleeper.clone()));
         self.waiting.fetch_add(1, SeqCst);
+        drop(line);
     }
 
     /// Stands in line no more. `true`: the thread has been given the turn.
@@ -141,3 +143,6 @@ impl<P: Look, C: Copy> Turn<P, C> {
         !self.taken.load(SeqCst)
     }
 }
+
+#[cfg(all(test, loom))]
+mod loom_tests;

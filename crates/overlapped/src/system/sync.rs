@@ -3,38 +3,114 @@
 use std::time::{Duration, Instant};
 
 #[cfg(loom)]
-pub(crate) use loom::{
-    sync::{
-        Condvar, Mutex, MutexGuard,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize},
-    },
-    thread::{Thread, current as current_thread},
-};
+pub(crate) use loom::sync::{Condvar, Mutex, MutexGuard, atomic::AtomicU64};
 #[cfg(not(loom))]
-pub(crate) use std::{
-    sync::{
-        Condvar, Mutex, MutexGuard,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize},
-    },
-    thread::{Thread, current as current_thread},
-};
+pub(crate) use std::sync::{Condvar, Mutex, MutexGuard, atomic::AtomicU64};
 
-/// Parks this thread, at most until the deadline. `false`: that was over already.
-#[cfg(not(loom))]
-pub(crate) fn park(deadline: Option<Instant>) -> bool {
-    match deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
-        None => std::thread::park(),
-        Some(Duration::ZERO) => return false,
-        Some(left) => std::thread::park_timeout(left),
+/// A flag and a count of which every load sees the last value in the one order of all, as SeqCst promises. loom takes SeqCst
+/// for less: in a model each load and store is an exchange, which it does not reorder.
+#[cfg(loom)]
+pub(crate) mod ordered {
+    use std::sync::atomic::Ordering;
+
+    use loom::sync::atomic;
+
+    pub(crate) struct AtomicBool(atomic::AtomicBool);
+
+    impl AtomicBool {
+        pub(crate) fn new(value: bool) -> Self {
+            Self(atomic::AtomicBool::new(value))
+        }
+
+        pub(crate) fn load(&self, order: Ordering) -> bool {
+            self.0.fetch_or(false, order)
+        }
+
+        pub(crate) fn store(&self, value: bool, order: Ordering) {
+            self.0.swap(value, order);
+        }
+
+        pub(crate) fn swap(&self, value: bool, order: Ordering) -> bool {
+            self.0.swap(value, order)
+        }
     }
-    true
+
+    pub(crate) struct AtomicUsize(atomic::AtomicUsize);
+
+    impl AtomicUsize {
+        pub(crate) fn new(value: usize) -> Self {
+            Self(atomic::AtomicUsize::new(value))
+        }
+
+        pub(crate) fn load(&self, order: Ordering) -> usize {
+            self.0.fetch_add(0, order)
+        }
+
+        pub(crate) fn fetch_add(&self, count: usize, order: Ordering) -> usize {
+            self.0.fetch_add(count, order)
+        }
+
+        pub(crate) fn fetch_sub(&self, count: usize, order: Ordering) -> usize {
+            self.0.fetch_sub(count, order)
+        }
+    }
 }
 
-/// Parks this thread: a model has no time.
+/// See the other one.
+#[cfg(not(loom))]
+pub(crate) mod ordered {
+    pub(crate) use std::sync::atomic::{AtomicBool, AtomicUsize};
+}
+
+/// What a thread sleeps on.
+#[cfg(not(loom))]
+pub(crate) struct Parker(std::thread::Thread);
+
+#[cfg(not(loom))]
+impl Parker {
+    /// One for this thread.
+    pub(crate) fn new() -> Self {
+        Self(std::thread::current())
+    }
+
+    /// Sleeps until it is unparked, which may have been before, at most until the deadline. `false`: that was over already.
+    /// It may return for no reason.
+    pub(crate) fn park(&self, deadline: Option<Instant>) -> bool {
+        match deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
+            None => std::thread::park(),
+            Some(Duration::ZERO) => return false,
+            Some(left) => std::thread::park_timeout(left),
+        }
+        true
+    }
+
+    pub(crate) fn unpark(&self) {
+        self.0.unpark();
+    }
+}
+
+/// What a thread sleeps on: a model has no time.
 #[cfg(loom)]
-pub(crate) fn park(_: Option<Instant>) -> bool {
-    loom::thread::park();
-    true
+pub(crate) struct Parker(Mutex<bool>, Condvar);
+
+#[cfg(loom)]
+impl Parker {
+    pub(crate) fn new() -> Self {
+        Self(Mutex::new(false), Condvar::new())
+    }
+
+    pub(crate) fn park(&self, _: Option<Instant>) -> bool {
+        let mut unparked = lock(&self.0);
+        while !std::mem::take(&mut *unparked) {
+            unparked = self.1.wait(unparked).expect("loom has no poisoning");
+        }
+        true
+    }
+
+    pub(crate) fn unpark(&self) {
+        *lock(&self.0) = true;
+        self.1.notify_one();
+    }
 }
 
 /// Locks `mutex`. Nothing of ours panics while it holds a lock, so a poisoned one still guards a whole value.

@@ -22,6 +22,10 @@ pub(crate) struct Queue {
     turn: Option<Turn>,
 }
 
+/// So many threads that have taken packets may run at a time: as many as want. One of them may be somebody's that waited,
+/// has its result and computes on; it must not keep the next packet from the thread that waits now.
+const MANY: u32 = i32::MAX as u32;
+
 #[derive(Debug)]
 struct CompletionPort(HANDLE);
 
@@ -41,7 +45,7 @@ impl CompletionPort {
 
 impl Queue {
     pub(crate) fn new() -> Result<Self, ErrorCode> {
-        Ok(Self { port: CompletionPort::new(1)?, turn: None })
+        Ok(Self { port: CompletionPort::new(MANY)?, turn: None })
     }
 
     /// The queue of the system's pool, whose threads run `wait_once` when it is their turn.

@@ -50,6 +50,12 @@ impl Calls for Driver {
         }
     }
 
+    fn is_attended(&self, (): &()) -> bool {
+        false
+    }
+
+    fn unattended(&self, (): &(), _: Self::Operation) {}
+
     fn release(&self, (): &(), _: u64) {
         self.released.fetch_add(1, SeqCst);
     }
