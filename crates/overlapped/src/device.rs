@@ -13,7 +13,7 @@ use crate::error::STREAM_READ;
 use crate::ioctl::sealed::Done;
 use crate::port::{self, Slot, Waiter};
 use crate::raw::RawReply;
-use crate::slab::{Lent, PLACES, WHOLE};
+use crate::slab::{Lent, WHOLE, What};
 use crate::system::foreign::off_the_dispatcher;
 use crate::unread::{Admission, Own, StreamKind, Unread};
 use crate::words::token::InFlight;
@@ -78,6 +78,15 @@ pub(crate) struct Handle {
     pub(crate) inner: Arc<Inner>,
     /// Somebody has the closing in hand.
     pub(crate) is_closing: bool,
+    /// Why a call was not submitted, which has this and nobody else.
+    pub(crate) refusal: Option<Error>,
+}
+
+impl Handle {
+    /// Of a call that is not submitted for this reason: it keeps nothing open.
+    pub(crate) fn refusing(inner: Arc<Inner>, error: Error) -> Self {
+        Self { inner, is_closing: true, refusal: Some(error) }
+    }
 }
 
 impl Deref for Handle {
@@ -301,7 +310,7 @@ impl Device {
         let port = port.inner.clone();
         let inner = Arc::new(Inner { id, name, port, backend, gate: Gate::new(), unread: Arc::new(Unread::new()) });
         inner.port.list(id, inner.name.clone(), inner.listed());
-        Ok(Self { inner: Arc::new(Handle { inner, is_closing: false }) })
+        Ok(Self { inner: Arc::new(Handle { inner, is_closing: false, refusal: None }) })
     }
 
     /// Closes the device, and tells what the system says of it: await the [`Closing`], or wait for it. Dropping the last
@@ -458,8 +467,12 @@ impl Device {
         input: &[u8],
         output_len: Option<u32>,
     ) -> Call<Out> {
+        self.submit_packed(What::of(what), input, output_len)
+    }
+
+    fn submit_packed<Out: Output + ?Sized>(&self, what: What, input: &[u8], output_len: Option<u32>) -> Call<Out> {
         match self.inner.submit(what, input, output_len, None) {
-            Err(error) => Call::refused(error, self.inner.port.clone()),
+            Err(error) => Call::refused(error, self.inner.inner.clone()),
             Ok(Submitted::Final(operation, status, information)) => {
                 let slot = self.inner.port.slot(operation);
                 // SAFETY: final at return: the operation is finished and ours.
@@ -652,7 +665,8 @@ impl Device {
         kept: K,
     ) -> RawCall<K> {
         let inner = &self.inner;
-        if let Err(error) = inner.check(what) {
+        let packed = What::of(what);
+        if let Err(error) = inner.check(packed) {
             return RawCall::ready(RawReply::refused(error, input, output, Some(kept)));
         }
         if [&input, &output].iter().any(|buffer| u32::try_from(buffer.len()).is_err()) {
@@ -664,8 +678,8 @@ impl Device {
             return RawCall::ready(RawReply::refused(error, input, output, Some(kept)));
         };
         // SAFETY: this thread took the slot from the pool and has not begun.
-        unsafe { slot.prepare_with(inner.id, what, Lent { input, output, kept: Box::new(kept) }) };
-        match inner.begin(index, slot, what, None) {
+        unsafe { slot.prepare_with(inner.id, packed, Lent { input, output, kept: Box::new(kept) }) };
+        match inner.begin(index, slot, packed, None) {
             Submitted::Pending(operation) => RawCall::pending(Pending::new(inner.clone(), operation)),
             Submitted::Final(operation, status, information) => {
                 // SAFETY: final at return: the operation is finished and ours.
@@ -1132,7 +1146,7 @@ impl Inner {
     /// A read that was parked goes to the driver.
     fn submit_parked(&self, operation: InFlight) {
         let slot = self.port.slot(operation);
-        let ended = self.hand_over(operation, slot, STREAM_READ);
+        let ended = self.hand_over(operation, slot, What::STREAM_READ);
         self.unread.submitted();
         if let Some((status, information)) = ended {
             self.end_parked(operation, status, information);
@@ -1202,38 +1216,39 @@ impl Inner {
 
     /// Whether there can be such an operation here.
     #[inline]
-    fn check(&self, what: Operation) -> Result<(), Error> {
+    fn check(&self, what: What) -> Result<(), Error> {
         if self.port.is_inherited() {
-            return Err(port::inherited(what).on(&self.name));
+            return Err(port::inherited(what.operation()).on(&self.name));
         }
-        if let Operation::Read { offset: Some(at) } | Operation::Write { offset: Some(at) } = what
-            && at >= PLACES
-        {
-            return Err(self.error(ErrorKind::InvalidInput, what).hint("an offset must be less than 4 EiB"));
+        if what.is_too_far() {
+            return Err(self.invalid(what, "an offset must be less than 4 EiB"));
         }
         #[cfg(windows)]
-        if let Some(objection) = self.file().and_then(|file| file.objection(what)) {
-            return Err(self.error(ErrorKind::InvalidInput, what).hint(objection));
+        if let Some(objection) = self.file().and_then(|file| file.objection(what.operation())) {
+            return Err(self.invalid(what, objection));
         }
         Ok(())
+    }
+
+    #[cold]
+    fn invalid(&self, what: What, hint: &'static str) -> Error {
+        self.error(ErrorKind::InvalidInput, what.operation()).hint(hint)
     }
 
     /// Takes a slot, fills it and submits it.
     #[inline]
     pub(crate) fn submit(
         self: &Arc<Self>,
-        what: Operation,
+        what: What,
         input: &[u8],
         output_len: Option<u32>,
         waiter: Option<Waiter>,
     ) -> Result<Submitted, Error> {
         self.check(what)?;
         let (Some(output_len), Ok(_)) = (output_len, u32::try_from(input.len())) else {
-            return Err(self
-                .error(ErrorKind::InvalidInput, what)
-                .hint("a buffer's length must fit in 32 bits; split the transfer"));
+            return Err(self.invalid(what, "a buffer's length must fit in 32 bits; split the transfer"));
         };
-        let no_memory = || self.error(ErrorKind::Other, what).hint("there is no memory for the buffers");
+        let no_memory = || self.error(ErrorKind::Other, what.operation()).hint("there is no memory for the buffers");
         let (index, slot) = self.port.slab.take().ok_or_else(no_memory)?;
         // SAFETY: this thread took the slot from the pool and has not begun.
         if !unsafe { slot.prepare(&self.port.slab, self.id, what, input, output_len) } {
@@ -1245,12 +1260,12 @@ impl Inner {
 
     /// Submits an operation that is prepared.
     #[inline]
-    fn begin(self: &Arc<Self>, index: u32, slot: &Slot, what: Operation, waiter: Option<Waiter>) -> Submitted {
-        if what == STREAM_READ {
+    fn begin(self: &Arc<Self>, index: u32, slot: &Slot, what: What, waiter: Option<Waiter>) -> Submitted {
+        if what == What::STREAM_READ {
             slot.set_number(self.unread.number());
         }
         let operation = InFlight::new(index, slot.machine.begin(waiter));
-        if what == STREAM_READ
+        if what == What::STREAM_READ
             && self.unread.any()
             && let Some(submitted) = self.admit(operation, slot)
         {
@@ -1259,7 +1274,7 @@ impl Inner {
         match self.hand_over(operation, slot, what) {
             None => {
                 // A promise that came before the driver had it could not end it.
-                if what == STREAM_READ && self.unread.any() && self.unread.is_promised(operation) {
+                if what == What::STREAM_READ && self.unread.any() && self.unread.is_promised(operation) {
                     self.cancel_pinned(operation);
                 }
                 Submitted::Pending(operation)
@@ -1270,13 +1285,13 @@ impl Inner {
 
     /// Hands an operation that has begun to its driver. `Some`: it is final.
     #[inline]
-    fn hand_over(&self, operation: InFlight, slot: &Slot, what: Operation) -> Option<(Status, usize)> {
+    fn hand_over(&self, operation: InFlight, slot: &Slot, what: What) -> Option<(Status, usize)> {
         match &self.backend {
             Backend::Simulated(file) => file.submit(&self.port, operation, slot, what),
             #[cfg(any(windows, all(target_os = "linux", not(miri))))]
             // SAFETY: the slot is prepared, its operation has begun, and a slot outlives its operation: a port that goes
             // before it leaves the slot's memory behind.
-            Backend::File(file) => unsafe { file.submit(operation, slot, what) },
+            Backend::File(file) => unsafe { file.submit(operation, slot, what.operation()) },
             #[cfg(windows)]
             Backend::Event(event) => event.submit(operation),
         }

@@ -178,7 +178,6 @@ const A_MOMENT: Duration = Duration::from_millis(1);
 
 /// What waits for an operation of a port, and its owner of many; an operation's slot.
 pub(crate) type Waiter = waiter::Waiter<Inner>;
-pub(crate) type Callback = waiter::Callback<Inner>;
 pub(crate) type Slot = slab::Slot<Waiter>;
 type Arrival = dyn waiter::Arrival<Inner>;
 
@@ -1217,13 +1216,17 @@ impl Inner {
             }
             completion
         } else {
-            Completion::Published(slot.machine.expire(operation.generation()))
+            slot.machine.expire(operation.generation())
         };
         match completion {
             Completion::Published(Some(waiter)) if whose.may_run(&waiter) => self.wake(waiter, operation),
             Completion::Published(Some(waiter)) => self.deliver(waiter, operation),
             Completion::Published(None) | Completion::Left => {}
             Completion::Recycle(how) => self.give_back(slot, operation, how),
+            Completion::Overtaken(waiter, how) => {
+                self.give_back(slot, operation, how);
+                self.guarded(|| drop(waiter));
+            }
             Completion::Stray => drop(self.strays.fetch_add(1, Relaxed)),
         }
     }

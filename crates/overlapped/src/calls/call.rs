@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use crate::device::{self, Handle};
 use crate::error::STREAM_READ;
+use crate::ioctl::sealed::Done;
 use crate::port::{self, Slot, Waiter, Whose};
 use crate::raw::{self, RawReply};
 use crate::slot::Progress;
@@ -71,43 +72,33 @@ use crate::{Error, ErrorKind, Operation, Output, Port, Reply, Status};
 /// ```
 #[must_use = "a call that is dropped is cancelled"]
 pub struct Call<Out: Output + ?Sized> {
-    state: State,
+    /// `None` when the result was taken. Two words that travel in registers: a call is moved a lot, and what is written in
+    /// two pieces and read back in one waits for the processor.
+    pending: Option<Pending>,
     output: PhantomData<fn() -> Box<Out>>,
 }
 
-/// As small as can be: a call is moved a lot.
-enum State {
-    Submitted(Pending),
-    /// The driver has never seen it. `None` when that was told.
-    Refused(Option<Box<Refusal>>),
-}
-
-/// Why a call was not submitted, and the port whose dispatcher tells a callback.
-struct Refusal {
-    error: Error,
-    port: Arc<port::Inner>,
-}
-
-const _: () = assert!(size_of::<State>() <= 2 * size_of::<u64>());
+const _: () = assert!(size_of::<Option<Pending>>() <= 2 * size_of::<u64>());
 
 /// A call the driver has, or has ended already. It keeps the handle open, as a device does.
 pub(crate) struct Pending {
     device: Arc<Handle>,
-    /// [`InFlight::NONE`] when it is somebody else's.
+    /// [`InFlight::NONE`] when it is somebody else's; or of one that was refused, which the driver has never seen, and whose
+    /// handle says why.
     operation: InFlight,
 }
 
 impl<Out: Output + ?Sized> Unpin for Call<Out> {}
 
 impl<Out: Output + ?Sized> Call<Out> {
-    #[inline]
-    pub(crate) fn refused(error: Error, port: Arc<port::Inner>) -> Self {
-        Self { state: State::Refused(Some(Box::new(Refusal { error, port }))), output: PhantomData }
+    #[cold]
+    pub(crate) fn refused(error: Error, device: Arc<device::Inner>) -> Self {
+        Self::submitted(Arc::new(Handle::refusing(device, error)), InFlight::NONE)
     }
 
     #[inline]
     pub(crate) fn submitted(device: Arc<Handle>, operation: InFlight) -> Self {
-        Self { state: State::Submitted(Pending::new(device, operation)), output: PhantomData }
+        Self { pending: Some(Pending::new(device, operation)), output: PhantomData }
     }
 
     /// Waits on this thread until the driver completes the call. On a manual port it handles the port's completions
@@ -118,12 +109,27 @@ impl<Out: Output + ?Sized> Call<Out> {
     /// call cancelled, when this is the thread that would have to dispatch the completion.
     #[inline]
     pub fn wait(self) -> Result<Reply<Out>, Error> {
-        match self.state {
-            State::Submitted(pending) if !pending.has_to_wait() => pending.take_here(),
-            _ => self.wait_for_it(),
+        match self.pending.as_ref().and_then(Pending::plain_success) {
+            Some(information) => self.take_plain(information),
+            None => self.wait_for_it(),
         }
     }
 
+    /// The reply of a [`plain_success`](Pending::plain_success).
+    #[inline]
+    fn take_plain(self, information: usize) -> Result<Reply<Out>, Error> {
+        let Some(mut pending) = self.pending else { return Err(taken_before()) };
+        let operation = std::mem::replace(&mut pending.operation, InFlight::NONE);
+        let port = &pending.device.port;
+        let slot = port.slot(operation);
+        let what = slot.what();
+        match Out::take(Done { port, slot, operation, information }) {
+            Ok(held) => Ok(Reply::new(held, Status::SUCCESS, information)),
+            Err(bytes) => Err(device::truncated(what.operation(), &pending.device.name, &bytes)),
+        }
+    }
+
+    #[inline(never)]
     fn wait_for_it(mut self) -> Result<Reply<Out>, Error> {
         if !self.is_pending() {
             return self.take();
@@ -192,7 +198,7 @@ impl<Out: Output + ?Sized> Call<Out> {
     /// # Ok::<(), overlapped::Error>(())
     /// ```
     pub fn timeout(self, timeout: Duration) -> Self {
-        if let State::Submitted(pending) = &self.state
+        if let Some(pending) = self.submission()
             && !pending.is_complete()
         {
             pending.timeout(timeout);
@@ -219,7 +225,7 @@ impl<Out: Output + ?Sized> Call<Out> {
     /// # Ok::<(), overlapped::Error>(())
     /// ```
     pub fn cancel(&self) {
-        if let State::Submitted(pending) = &self.state
+        if let Some(pending) = self.submission()
             && !pending.is_complete()
         {
             pending.cancel();
@@ -255,35 +261,35 @@ impl<Out: Output + ?Sized> Call<Out> {
     /// The call does not keep the device open: when the last device, call and stream are gone, what the closing makes
     /// of it is its result.
     pub fn then(self, callback: impl FnOnce(Result<Reply<Out>, Error>) + Send + 'static) {
-        match self.state {
-            State::Submitted(pending) => pending.then(callback),
-            State::Refused(Some(refusal)) => {
-                let Refusal { error, port } = *refusal;
-                port.run(Box::new(move || callback(Err(error))));
-            }
-            State::Refused(None) => {}
+        if let Some(pending) = self.pending {
+            pending.then(callback);
         }
+    }
+
+    /// The call, if the driver has it or had it, and its result was not taken.
+    #[inline]
+    fn submission(&self) -> Option<&Pending> {
+        self.pending.as_ref().filter(|pending| pending.operation != InFlight::NONE)
     }
 
     /// Whether there is something to wait for.
     fn is_pending(&self) -> bool {
-        matches!(&self.state, State::Submitted(pending) if pending.has_to_wait())
+        self.submission().is_some_and(Pending::has_to_wait)
     }
 
     fn deadlock(&self) -> Option<Error> {
-        if let State::Submitted(pending) = &self.state { pending.deadlock() } else { None }
+        self.submission()?.deadlock()
     }
 
     /// Waits on this thread, at most until the deadline.
     fn drive(&mut self, deadline: Option<Instant>) -> Option<Result<Reply<Out>, Error>> {
-        let State::Submitted(pending) = &self.state else { return Some(self.take()) };
-        let port = pending.device.port.clone();
+        let Some(port) = self.submission().map(|pending| pending.device.port.clone()) else { return Some(self.take()) };
         port.drive(deadline, Whose::NOBODY, |cx| self.poll_reply(cx))
     }
 
     /// The time of the wait is over: asks for the call's cancellation. Returns until when its end is awaited.
     fn overdue(&self) -> Instant {
-        if let State::Submitted(pending) = &self.state {
+        if let Some(pending) = self.submission() {
             pending.overdue();
         }
         Instant::now() + Port::GRACE_PERIOD
@@ -291,14 +297,16 @@ impl<Out: Output + ?Sized> Call<Out> {
 
     /// The driver did not react to the cancellation.
     fn expired(&mut self) -> Error {
-        match std::mem::replace(&mut self.state, State::Refused(None)) {
-            State::Submitted(pending) => pending.device.error(ErrorKind::TimedOut, pending.what()),
-            State::Refused(_) => Error::new(ErrorKind::TimedOut, Operation::Poll),
+        match self.pending.take() {
+            Some(pending) if pending.operation != InFlight::NONE => {
+                pending.device.error(ErrorKind::TimedOut, pending.what())
+            }
+            _ => Error::new(ErrorKind::TimedOut, Operation::Poll),
         }
     }
 
     fn poll_reply(&mut self, cx: &mut Context<'_>) -> Poll<Result<Reply<Out>, Error>> {
-        if let State::Submitted(pending) = &self.state {
+        if let Some(pending) = self.submission() {
             if let Some(error) = pending.inherited() {
                 return Poll::Ready(Err(error));
             }
@@ -313,7 +321,7 @@ impl<Out: Output + ?Sized> Call<Out> {
                 Progress::Complete => {}
                 Progress::Expired => {
                     let expired = Err(pending.device.error(ErrorKind::TimedOut, pending.what()));
-                    self.state = State::Refused(None);
+                    self.pending = None;
                     return Poll::Ready(expired);
                 }
             }
@@ -323,11 +331,12 @@ impl<Out: Output + ?Sized> Call<Out> {
 
     /// The result of a call that is not pending any more.
     fn take(&mut self) -> Result<Reply<Out>, Error> {
-        match std::mem::replace(&mut self.state, State::Refused(None)) {
-            State::Submitted(pending) => pending.take_here(),
-            State::Refused(Some(refusal)) => Err(refusal.error),
-            State::Refused(None) => Err(Error::new(ErrorKind::InvalidInput, Operation::Poll)
-                .hint("the call's result was taken before; do not poll a future again after it was ready")),
+        match self.pending.take() {
+            Some(pending) => match pending.refusal() {
+                Some(error) => Err(error),
+                None => pending.take_here(),
+            },
+            None => Err(taken_before()),
         }
     }
 }
@@ -377,6 +386,25 @@ impl Pending {
     #[inline]
     fn is_complete(&self) -> bool {
         self.slot().machine.is_complete()
+    }
+
+    /// Why the driver has never seen it.
+    fn refusal(&self) -> Option<Error> {
+        if self.operation == InFlight::NONE { self.device.refusal.clone() } else { None }
+    }
+
+    /// The byte count, if it has ended in a success, about which there is nothing more to be said.
+    fn plain_success(&self) -> Option<usize> {
+        if self.operation == InFlight::NONE {
+            return None;
+        }
+        let slot = self.slot();
+        if !slot.machine.is_complete() || self.device.unread.any() || self.device.port.is_inherited() {
+            return None;
+        }
+        // SAFETY: the result is published, and this is its owner.
+        let (status, information) = unsafe { slot.status() };
+        (status == Status::SUCCESS && slot.is_plain()).then_some(information)
     }
 
     /// Whether there is something to wait for.
@@ -461,7 +489,6 @@ impl Pending {
         let operation = std::mem::replace(&mut self.operation, InFlight::NONE);
         let (port, name) = (&self.device.port, &self.device.name);
         let slot = port.slot(operation);
-        slot.machine.forget_waiter(operation.generation());
         // SAFETY: the operation is over and this call owned it.
         unsafe { raw::reply(port, slot, name, operation, ended) }
     }
@@ -478,7 +505,6 @@ impl Pending {
         let operation = std::mem::replace(&mut self.operation, InFlight::NONE);
         let (port, name) = (&self.device.port, &self.device.name);
         let slot = port.slot(operation);
-        slot.machine.forget_waiter(operation.generation());
         self.device.settle(slot, operation);
         // SAFETY: the result is published and this call owned the operation.
         unsafe { published(port, slot, name, operation) }
@@ -486,7 +512,7 @@ impl Pending {
 
     /// Leaves the call to its completion, which then runs the callback.
     fn then<Out: Output + ?Sized>(mut self, callback: impl FnOnce(Result<Reply<Out>, Error>) + Send + 'static) {
-        if let Some(error) = self.inherited() {
+        if let Some(error) = self.refusal().or_else(|| self.inherited()) {
             return self.device.port.run(Box::new(move || callback(Err(error))));
         }
         let (what, name, unread) = (self.what(), self.device.name.clone(), self.device.unread.clone());
@@ -510,20 +536,22 @@ impl Pending {
         };
         let port = self.device.port.clone();
         let machine = &port.slot(operation).machine;
-        let mut run: Option<port::Callback> = Some(Box::new(run));
-        let waiting = machine.wait(|_| false, || Waiter::Callback(run.take().expect("made once")));
-        if waiting == Progress::Pending {
-            return port.unattended(port.slot(operation), operation);
-        }
-        // There is a result; or one came while the callback was left there, and its packet took it, or did not.
-        let left = || match machine.take_waiter(operation.generation()) {
-            Some(Waiter::Callback(run)) => Some(run),
-            _ => None,
+        let to_deliver = match machine.register(Waiter::Callback(Box::new(run))) {
+            Ok(Progress::Pending) => return port.unattended(port.slot(operation), operation),
+            Err(waiter) => Some(waiter),
+            // The time is over; unless a result has come since, whose packet has the callback.
+            Ok(_) => machine.take_waiter(operation.generation()),
         };
-        if let Some(run) = run.or_else(left) {
-            port.deliver(Waiter::Callback(run), operation);
+        if let Some(waiter) = to_deliver {
+            port.deliver(waiter, operation);
         }
     }
+}
+
+#[cold]
+fn taken_before() -> Error {
+    Error::new(ErrorKind::InvalidInput, Operation::Poll)
+        .hint("the call's result was taken before; do not poll a future again after it was ready")
 }
 
 /// Takes the result of an operation.
@@ -576,7 +604,7 @@ impl Pending {
         if !slot.machine.is_complete() {
             self.device.cancel(self.operation);
         }
-        slot.machine.forget_waiter(self.operation.generation());
+        drop(slot.machine.take_waiter(self.operation.generation()));
         // One that may bring bytes still is waited for by those after it; unless the driver had a second to end it.
         let is_orphan =
             what == STREAM_READ && !slot.machine.is_complete() && !slot.has_nothing() && !slot.machine.is_expired();
@@ -601,13 +629,13 @@ impl Pending {
 impl<Out: Output + ?Sized> fmt::Debug for Call<Out> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut f = f.debug_struct("Call");
-        match &self.state {
-            State::Submitted(pending) => {
+        match (self.submission(), self.pending.as_ref().and_then(Pending::refusal)) {
+            (Some(pending), _) => {
                 let state = if pending.is_complete() { "ready" } else { "pending" };
                 f.field("operation", &pending.what()).field("state", &state)
             }
-            State::Refused(Some(refusal)) => f.field("state", &"ready").field("error", &refusal.error),
-            State::Refused(None) => f.field("state", &"taken"),
+            (None, Some(error)) => f.field("state", &"ready").field("error", &error),
+            (None, None) => f.field("state", &"taken"),
         };
         f.finish_non_exhaustive()
     }

@@ -9,7 +9,7 @@ use windows_sys::Win32::System::IO::OVERLAPPED;
 use crate::call::Pending;
 use crate::device::Inner;
 use crate::raw::RawReply;
-use crate::slab::{Lent, Memory};
+use crate::slab::{Lent, Memory, What};
 use crate::words::token::InFlight;
 use crate::{Buffer, Device, Error, ErrorCode, ErrorKind, Operation, RawCall, Status};
 
@@ -200,7 +200,7 @@ impl Device {
             return refused(ErrorKind::Other, "there is no memory for another call", input, output);
         };
         // SAFETY: this thread took the slot from the pool and has not begun.
-        unsafe { slot.prepare_with(inner.id, what, Lent { input, output, kept: Box::new(()) }) };
+        unsafe { slot.prepare_with(inner.id, What::of(what), Lent { input, output, kept: Box::new(()) }) };
         let operation = InFlight::new(index, slot.machine.begin(None));
         // If the closure panics this is dropped: what may be under way is cancelled, and its memory stays.
         let pending = Pending::new(inner.clone(), operation);

@@ -35,6 +35,7 @@ use crate::device::{self, Handle, Submitted};
 use crate::error::STREAM_READ;
 use crate::operation::waiter::Arrival;
 use crate::port::{self, Waiter, Whose};
+use crate::slab::What;
 use crate::unread::Unread;
 use crate::words::token::InFlight;
 use crate::{Error, ErrorCode, ErrorKind, Input, Ioctl, Operation, Output, Reply, Status};
@@ -242,12 +243,12 @@ impl Calls for Source {
         };
         let waiter = Some(Waiter::Arrive(ring.clone(), number));
         let submitted = match &self.next_input {
-            None => device.submit(self.what, &self.input, self.output_len, waiter),
+            None => device.submit(What::of(self.what), &self.input, self.output_len, waiter),
             Some(next) => {
                 // Not under the lock: the result may arrive, and make the next input, before the submission returns.
                 let lock = || next.lock().unwrap_or_else(PoisonError::into_inner);
                 let mut input = std::mem::take(&mut lock().bytes);
-                let submitted = device.submit(self.what, &input, self.output_len, waiter);
+                let submitted = device.submit(What::of(self.what), &input, self.output_len, waiter);
                 let mut next = lock();
                 if next.bytes.capacity() == 0 {
                     std::mem::swap(&mut next.bytes, &mut input);

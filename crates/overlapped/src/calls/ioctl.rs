@@ -72,6 +72,7 @@ pub(crate) mod sealed {
     impl<T: FromBytes + Immutable + KnownLayout + Send + Sync + 'static> Take for T {
         type Held = One<T>;
 
+        #[inline]
         fn take(done: Done<'_>) -> Result<One<T>, Box<[u8]>> {
             // SAFETY: the operation is finished and ours, and is released below, after the last use of the bytes.
             let bytes = unsafe { done.slot.output(done.information) };
@@ -185,6 +186,7 @@ pub struct Reply<Out: Output + ?Sized> {
 }
 
 impl<Out: Output + ?Sized> Reply<Out> {
+    #[inline]
     pub(crate) fn new(held: Out::Held, status: Status, information: usize) -> Self {
         Self { held, status, information }
     }

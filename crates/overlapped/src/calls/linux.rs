@@ -234,7 +234,7 @@ impl Device {
             let error = self.inner.error(ErrorKind::Unsupported, what);
             let error =
                 error.hint("a simulated device runs ioctls at once: wait until it is `readable`, and run it then");
-            return Call::refused(error, self.inner.port.clone());
+            return Call::refused(error, self.inner.inner.clone());
         }
         self.submit(what, argument.as_bytes(), u32::try_from(size_of::<T>()).ok())
     }

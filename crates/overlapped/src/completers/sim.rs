@@ -64,7 +64,7 @@ use std::sync::atomic::{
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::port::{self, Slot};
-use crate::slab::Memory;
+use crate::slab::{Memory, What};
 use crate::system::foreign::{caught, off_the_dispatcher};
 use crate::words::token::InFlight;
 use crate::{CtlCode, Operation, Status};
@@ -318,7 +318,7 @@ impl File {
         port: &Arc<port::Inner>,
         operation: InFlight,
         slot: &Slot,
-        what: Operation,
+        what: What,
     ) -> Option<(Status, usize)> {
         let driver = self.driver.as_ref()?;
         // A panic drops the request, which completes it.
@@ -326,10 +326,10 @@ impl File {
             // The operation has begun; from here on this request is the kernel's side of it.
             let request = Request(Raw { port: port.clone(), operation });
             match what {
-                Operation::Read { .. } => driver.read(request),
-                Operation::Write { .. } => driver.write(request),
+                what if what.is_read() => driver.read(request),
+                what if what.is_write() => driver.write(request),
                 #[cfg(target_os = "linux")]
-                Operation::Ready { .. } => driver.ready(request),
+                what if what.is_ready() => driver.ready(request),
                 _ => driver.control(request),
             }
         })?;

@@ -217,14 +217,14 @@ impl<W> Slot<W> {
         &self,
         slab: &Slab<W>,
         device: u64,
-        what: Operation,
+        what: What,
         input: &[u8],
         output_len: u32,
     ) -> bool {
         let Ok(input_len) = u32::try_from(input.len()) else {
             return false;
         };
-        let is_whole = output_len == WHOLE && matches!(what, Operation::Write { offset: None });
+        let is_whole = output_len == WHOLE && what == What(WRITE);
         let output_len = if is_whole { 0 } else { output_len };
         let Some(need) = behind(input.len(), output_len).and_then(|start| start.checked_add(output_len as usize))
         else {
@@ -246,10 +246,7 @@ impl<W> Slot<W> {
             ptr::copy_nonoverlapping(input.as_ptr(), start, input.len());
             self.set_status(Status::PENDING, 0);
         }
-        self.note(what);
-        if is_whole {
-            self.what.store(WRITE | ALL, Relaxed);
-        }
+        self.note(if is_whole { What(WRITE | ALL) } else { what });
         true
     }
 
@@ -273,7 +270,7 @@ impl<W> Slot<W> {
     ///
     /// # Safety
     /// As [`prepare`](Self::prepare).
-    pub(crate) unsafe fn prepare_with(&self, device: u64, what: Operation, lent: Lent) {
+    pub(crate) unsafe fn prepare_with(&self, device: u64, what: What, lent: Lent) {
         // SAFETY: the caller owns the slot.
         unsafe {
             **(*self.lent.get()).get_or_insert_default() = Some(lent);
@@ -305,15 +302,24 @@ impl<W> Slot<W> {
     }
 
     /// Whether it is a write of which a part is an error.
+    /// Whether a success says by its byte count how much of the output there is, and no more.
+    #[inline]
+    pub(crate) fn is_plain(&self) -> bool {
+        match self.what() {
+            What(code) if code <= u64::from(u32::MAX) => true,
+            what => what.is_read(),
+        }
+    }
+
     #[inline]
     pub(crate) fn is_whole_write(&self) -> bool {
         self.what.load(Relaxed) == WRITE | ALL
     }
 
     #[inline]
-    fn note(&self, what: Operation) {
+    fn note(&self, what: What) {
         self.number.store(0, Relaxed);
-        self.what.store(pack(what), Relaxed);
+        self.what.store(what.0, Relaxed);
         self.started.store(now(), Relaxed);
     }
 
@@ -479,7 +485,12 @@ impl<W> Slot<W> {
     /// What the operation is.
     #[inline]
     pub(crate) fn operation(&self) -> Operation {
-        unpack(self.what.load(Relaxed))
+        self.what().operation()
+    }
+
+    #[inline]
+    pub(crate) fn what(&self) -> What {
+        What(self.what.load(Relaxed))
     }
 
     /// Gives away what is not to stay with the slot.
@@ -538,6 +549,47 @@ const READY: u64 = 16 << 32;
 const FUNCTION: u64 = 1 << 32;
 
 /// In one word: a code as it is; a read or write by its highest bits, and one more than its offset.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct What(u64);
+
+impl What {
+    /// A read that goes on where the last one ended.
+    pub(crate) const STREAM_READ: Self = Self(READ);
+
+    /// Handed on in this form: what is written in pieces and read in one waits for the processor.
+    #[inline]
+    pub(crate) fn of(what: Operation) -> Self {
+        Self(pack(what))
+    }
+
+    #[inline]
+    pub(crate) fn operation(self) -> Operation {
+        unpack(self.0)
+    }
+
+    #[inline]
+    pub(crate) fn is_read(self) -> bool {
+        self.0 & WRITE == READ
+    }
+
+    #[inline]
+    pub(crate) fn is_write(self) -> bool {
+        self.0 & WRITE == WRITE
+    }
+
+    #[cfg(target_os = "linux")]
+    #[inline]
+    pub(crate) fn is_ready(self) -> bool {
+        self.0 & READ == 0 && self.0 & READY != 0
+    }
+
+    /// Whether a read or a write has a place that no file has.
+    #[inline]
+    pub(crate) fn is_too_far(self) -> bool {
+        self.0 & READ != 0 && self.0 & !WRITE > PLACES
+    }
+}
+
 #[inline]
 fn pack(what: Operation) -> u64 {
     let place = |offset: Option<u64>| offset.map_or(0, |at| at.min(PLACES) + 1);
@@ -770,7 +822,7 @@ impl<W> Slab<W> {
 mod tests {
     use super::*;
 
-    const WHAT: Operation = Operation::Control(CtlCode::from_u32(0x222004));
+    const WHAT: What = What(0x222004);
 
     #[test]
     fn numbers_and_places_agree() {
@@ -900,7 +952,7 @@ mod tests {
                 let (_, claimed) = slot.status();
                 assert!(slot.output(claimed).len() <= 4096);
             }
-            assert_eq!(slot.operation(), WHAT);
+            assert_eq!(slot.operation(), WHAT.operation());
             slab.give_back(slot, index, slot.machine.release(generation).unwrap());
         }
         assert_eq!(slab.census().in_flight(), 0);
@@ -916,7 +968,7 @@ mod tests {
     fn every_operation_is_listed_as_what_it_is() {
         let listed = [
             Operation::Signal,
-            WHAT,
+            WHAT.operation(),
             Operation::Control(CtlCode::from_u32(u32::MAX)),
             Operation::Read { offset: None },
             Operation::Read { offset: Some(PLACES - 1) },

@@ -2,8 +2,8 @@
 //!
 //! Four parties race: the *owner* who submitted (a [`Call`](crate::Call)), the *completer* who dequeued a packet, a
 //! *canceller* who is neither, and late packets of calls that are long over. One word holds everything they agree on:
-//! the slot's generation, its phase, and whether a canceller is at work. The waiter has a lock of its own, which is
-//! never held while somebody is woken.
+//! the slot's generation, its phase, whether a canceller is at work, and who is at the waiter. There is no lock: who
+//! finds another one at the waiter leaves, and the one who comes out sees what has happened meanwhile.
 //!
 //! ```text
 //!            begin             complete              release
@@ -16,11 +16,13 @@
 //! `release` is also what the owner does when the submission itself returned a final status: the phase is then PENDING
 //! or, if a packet came first, COMPLETE. Whatever packet is still on its way carries the old generation.
 //!
-//! No operating system, no memory of the operation and no `unsafe` in here: loom checks this file as it stands.
+//! No operating system and no memory of the operation in here: loom checks this file as it stands, and that nobody is at
+//! the waiter who should not be.
 
+use std::fmt;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 
-use crate::sync::{AtomicU64, Mutex, lock};
+use crate::sync::{AtomicU64, UnsafeCell, yield_now};
 use crate::words::token::{Generation, LAST_GENERATION};
 
 /// In the pool, or held by the one thread that took it from there.
@@ -34,18 +36,23 @@ const ABANDONED: u64 = 3;
 const PHASE: u64 = 3;
 /// A canceller uses the operation's address. Nobody releases the slot; who wants to leaves DEFERRED behind.
 const PINNED: u64 = 4;
-/// The slot's release is left to the canceller.
+/// The slot's release is left to the canceller, or to who is at the waiter.
 const DEFERRED: u64 = 8;
 
 /// The operation's time is over, and its cancellation was asked for because of that.
 const OVERDUE: u64 = 16;
 /// So long over that the owner shall not wait for the driver any more.
 const EXPIRED: u64 = 32;
-/// There may be a waiter: nobody locks to see that there is none.
+/// There is a waiter, for whoever completes the operation or tells of its expiry.
 const AWAITED: u64 = 64;
+/// Somebody is at the waiter, and nobody else goes there. As with [`PINNED`], nobody releases the slot.
+const HELD: u64 = 256;
+/// Who wants to release the slot leaves that to these.
+const BUSY: u64 = PINNED | HELD;
 
 /// It counts among those that nobody waits for, until it is complete.
 const UNATTENDED: u64 = 128;
+
 fn pack(generation: Generation, phase: u64) -> u64 {
     u64::from(generation) << 32 | phase
 }
@@ -63,6 +70,9 @@ pub(crate) enum Completion<W> {
     Recycle(Recycle),
     /// The owner has left, and a canceller will give the slot back.
     Left,
+    /// The result was published, and its owner has taken it already and left: the slot is free, give it back. Nobody needs
+    /// this waiter any more.
+    Overtaken(W, Recycle),
     /// No operation in flight has this token: it is old, or came twice.
     Stray,
 }
@@ -88,11 +98,14 @@ pub(crate) enum Recycle {
 }
 
 /// The state of one operation; `W` is what waits for it.
-#[derive(Debug)]
 pub(crate) struct Machine<W> {
     word: AtomicU64,
-    waiter: Mutex<Option<W>>,
+    /// Who set [`HELD`] is here; else, before and after an operation, who has the slot.
+    waiter: UnsafeCell<Option<W>>,
 }
+
+// SAFETY: the waiter is reached by one thread at a time, as the word says; it goes from one thread to another.
+unsafe impl<W: Send> Sync for Machine<W> {}
 
 impl<W> Machine<W> {
     /// A slot in the pool that was never used.
@@ -102,7 +115,7 @@ impl<W> Machine<W> {
 
     /// A slot in the pool whose next use has this generation.
     pub(crate) fn starting_at(generation: Generation) -> Self {
-        Self { word: AtomicU64::new(pack(generation, FREE)), waiter: Mutex::new(None) }
+        Self { word: AtomicU64::new(pack(generation, FREE)), waiter: UnsafeCell::new(None) }
     }
 
     /// FREE → PENDING, by the one thread that holds the slot. From here on a packet may come.
@@ -111,10 +124,9 @@ impl<W> Machine<W> {
         let word = self.word.load(Acquire);
         debug_assert_eq!(word & !pack(Generation::MAX, 0), FREE);
         let mut next = word | PENDING;
-        if let Some(waiter) = waiter {
-            let old = lock(&self.waiter).replace(waiter);
-            // Somebody else's code: not under the lock.
-            drop(old);
+        if waiter.is_some() {
+            // SAFETY: the slot is this thread's alone until the word is written.
+            drop(unsafe { self.exchange(waiter) });
             next |= AWAITED;
         }
         self.word.store(next, Release);
@@ -130,41 +142,83 @@ impl<W> Machine<W> {
             if generation(word) != of {
                 return (Completion::Stray, false);
             }
-            let (next, abandoned) = match word & PHASE {
-                PENDING => (word & !PHASE | COMPLETE, false),
-                ABANDONED if word & PINNED != 0 => (word & !PHASE | COMPLETE | DEFERRED, true),
-                ABANDONED => (Self::after(of), true),
+            let published = word & !PHASE | COMPLETE;
+            let next = match word & PHASE {
+                // Who is at the waiter looks at the phase when coming out.
+                PENDING if word & (AWAITED | HELD) == AWAITED => published & !AWAITED | HELD,
+                PENDING => published,
+                ABANDONED if word & BUSY != 0 => published | DEFERRED,
+                ABANDONED => Self::after(of),
                 _ => return (Completion::Stray, false),
             };
             if let Err(now) = self.word.compare_exchange_weak(word, next, AcqRel, Acquire) {
                 word = now;
                 continue;
             }
-            let completion = if !abandoned {
-                Completion::Published(if next & AWAITED == 0 { None } else { self.take_waiter(of) })
-            } else if next & DEFERRED != 0 {
-                Completion::Left
-            } else {
-                Completion::Recycle(Self::recycle(of))
+            let completion = match word & PHASE {
+                PENDING if next & !word & HELD != 0 => self.hand_out(of),
+                PENDING => Completion::Published(None),
+                _ if next & DEFERRED != 0 => Completion::Left,
+                _ => Completion::Recycle(Self::recycle(of)),
             };
             return (completion, word & UNATTENDED != 0);
         }
     }
 
-    /// [`take_waiter`](Self::take_waiter), by the owner, who looks first whether there may be one.
+    /// Gives out the waiter of a result that is published, or of an expiry that is noted, by who holds it.
     #[inline]
-    pub(crate) fn forget_waiter(&self, of: Generation) {
-        if self.word.load(Acquire) & AWAITED != 0 {
-            drop(self.take_waiter(of));
+    fn hand_out(&self, of: Generation) -> Completion<W> {
+        // SAFETY: the caller has set HELD.
+        let waiter = unsafe { self.exchange(None) };
+        match (waiter, self.let_go(of, HELD)) {
+            (Some(waiter), Some(how)) => Completion::Overtaken(waiter, how),
+            (None, Some(how)) => Completion::Recycle(how),
+            (waiter, None) => Completion::Published(waiter),
         }
     }
 
-    /// Takes the waiter of the operation `of`, and nobody else's: the owner may have released the slot since, and the
-    /// next owner's waiter must stay.
+    /// Puts a waiter in the place of the one that is there.
+    ///
+    /// # Safety
+    /// The caller has set HELD, or nobody else has the slot.
     #[inline]
+    unsafe fn exchange(&self, waiter: Option<W>) -> Option<W> {
+        // SAFETY: the caller's promise: nobody else is here.
+        self.waiter.with_mut(|there| unsafe { std::mem::replace(&mut *there, waiter) })
+    }
+
+    /// Ends what kept the slot from its release: PINNED or HELD. `Some`: the release was left to the caller.
+    #[inline]
+    fn let_go(&self, of: Generation, mine: u64) -> Option<Recycle> {
+        let mut word = self.word.load(Acquire);
+        loop {
+            debug_assert!(generation(word) == of && word & mine != 0);
+            let is_last = word & DEFERRED != 0 && word & BUSY == mine;
+            let next = if is_last { Self::after(of) } else { word & !mine };
+            match self.word.compare_exchange_weak(word, next, AcqRel, Acquire) {
+                Ok(_) => return is_last.then(|| Self::recycle(of)),
+                Err(now) => word = now,
+            }
+        }
+    }
+
+    /// Takes the waiter of the operation `of` back, by its owner. `None` when there is none, or somebody has it to wake.
     pub(crate) fn take_waiter(&self, of: Generation) -> Option<W> {
-        let mut waiter = lock(&self.waiter);
-        if generation(self.word.load(Acquire)) == of { waiter.take() } else { None }
+        let mut word = self.word.load(Acquire);
+        loop {
+            if generation(word) != of || word & (AWAITED | HELD) != AWAITED {
+                return None;
+            }
+            match self.word.compare_exchange_weak(word, word & !AWAITED | HELD, AcqRel, Acquire) {
+                Ok(_) => break,
+                Err(now) => word = now,
+            }
+        }
+        // SAFETY: HELD was set above.
+        let waiter = unsafe { self.exchange(None) };
+        // The owner has not released the slot: there is nothing left to be done.
+        self.let_go(of, HELD);
+        waiter
     }
 
     /// Whether the result is published.
@@ -186,24 +240,74 @@ impl<W> Machine<W> {
     }
 
     /// Leaves a waiter unless there is something to see. A new one is made unless the one that is there `will_do`; making
-    /// and dropping waiters is somebody else's code, and not done under the lock.
+    /// and dropping waiters is somebody else's code, and done while nobody is kept from the waiter.
     pub(crate) fn wait(&self, will_do: impl FnOnce(&W) -> bool, make: impl FnOnce() -> W) -> Progress {
         let word = self.word.load(Acquire);
-        // Also if it has expired: a caller may go on waiting for the result.
-        if Self::progress(word) != Progress::Complete {
-            let is_there = lock(&self.waiter).as_ref().is_some_and(will_do);
-            if !is_there {
-                let new = make();
-                let old = lock(&self.waiter).replace(new);
-                drop(old);
-            }
-            if word & AWAITED == 0 {
-                // Also if it is complete by now: then the waiter is found by its owner.
-                self.word.fetch_or(AWAITED, AcqRel);
+        if Self::progress(word) == Progress::Complete {
+            return Progress::Complete;
+        }
+        if word & AWAITED != 0 && self.enter() {
+            // SAFETY: HELD is set.
+            let is_there = self.waiter.with_mut(|there| unsafe { (*there).as_ref().is_some_and(will_do) });
+            let (progress, left) = self.come_out();
+            drop(left);
+            if is_there || progress == Progress::Complete {
+                return progress;
             }
         }
-        // A completer who looked before we registered had published by then, and this sees it.
-        Self::progress(self.word.load(Acquire))
+        // Also if it has expired: a caller may go on waiting for the result.
+        self.register(make()).unwrap_or(Progress::Complete)
+    }
+
+    /// Leaves a waiter, by the owner, in place of the one that is there. When the result is published it is given back, and
+    /// nobody else has it.
+    pub(crate) fn register(&self, waiter: W) -> Result<Progress, W> {
+        if !self.enter() {
+            return Err(waiter);
+        }
+        // SAFETY: HELD is set.
+        let old = unsafe { self.exchange(Some(waiter)) };
+        let (progress, left) = self.come_out();
+        drop(old);
+        left.map_or(Ok(progress), Err)
+    }
+
+    /// Goes to the waiter, by the owner. `false`: the result is published.
+    fn enter(&self) -> bool {
+        let mut word = self.word.load(Acquire);
+        loop {
+            if word & PHASE == COMPLETE {
+                return false;
+            }
+            if word & HELD != 0 {
+                // Whoever tells of the expiry has the waiter in hand, and comes out.
+                yield_now();
+                word = self.word.load(Acquire);
+                continue;
+            }
+            match self.word.compare_exchange_weak(word, word | HELD, AcqRel, Acquire) {
+                Ok(_) => return true,
+                Err(now) => word = now,
+            }
+        }
+    }
+
+    /// Comes from the waiter, by the owner. What is there is to be woken from now on; unless a completer was here
+    /// meanwhile, who left it alone: then it is given out.
+    fn come_out(&self) -> (Progress, Option<W>) {
+        let mut word = self.word.load(Acquire);
+        loop {
+            if word & PHASE == COMPLETE {
+                // SAFETY: HELD is set.
+                let left = unsafe { self.exchange(None) };
+                self.word.fetch_and(!(HELD | AWAITED), AcqRel);
+                return (Progress::Complete, left);
+            }
+            match self.word.compare_exchange_weak(word, word & !HELD | AWAITED, AcqRel, Acquire) {
+                Ok(_) => return (Self::progress(word), None),
+                Err(now) => word = now,
+            }
+        }
     }
 
     fn progress(word: u64) -> Progress {
@@ -231,9 +335,21 @@ impl<W> Machine<W> {
         self.flag(of, OVERDUE)
     }
 
-    /// The driver had its chance: the owner is to be told, by this waiter, not to wait any more.
-    pub(crate) fn expire(&self, of: Generation) -> Option<W> {
-        if self.flag(of, EXPIRED) { self.take_waiter(of) } else { None }
+    /// The driver had its chance: the owner is to be told, by the waiter, not to wait any more.
+    pub(crate) fn expire(&self, of: Generation) -> Completion<W> {
+        let mut word = self.word.load(Acquire);
+        loop {
+            if generation(word) != of || word & PHASE != PENDING {
+                return Completion::Published(None);
+            }
+            let takes = word & (AWAITED | HELD) == AWAITED;
+            let next = if takes { word & !AWAITED | HELD | EXPIRED } else { word | EXPIRED };
+            match self.word.compare_exchange_weak(word, next, AcqRel, Acquire) {
+                Ok(_) if takes => return self.hand_out(of),
+                Ok(_) => return Completion::Published(None),
+                Err(now) => word = now,
+            }
+        }
     }
 
     /// The operation `of` counts from now on among those that nobody waits for; `false` if it does already, or is over.
@@ -287,21 +403,21 @@ impl<W> Machine<W> {
     }
 
     /// The owner gives the slot up: the result is taken, or the submission returned a final status. From here on a
-    /// packet with this generation is a stray. `None`: a canceller will give the slot back.
+    /// packet with this generation is a stray. `None`: a canceller, or who is at the waiter, will give the slot back.
     #[inline]
     pub(crate) fn release(&self, of: Generation) -> Option<Recycle> {
         let mut word = self.word.load(Acquire);
-        // Complete, and no canceller at work: nobody but the owner changes the word, so that a plain store will do.
-        if word & (PHASE | PINNED) == COMPLETE {
+        // Complete, and nobody at work: none but the owner changes the word, so that a plain store will do.
+        if word & (PHASE | BUSY) == COMPLETE {
             self.word.store(Self::after(of), Release);
             return Some(Self::recycle(of));
         }
         loop {
             debug_assert_eq!(generation(word), of);
-            let pinned = word & PINNED != 0;
-            let next = if pinned { word & !PHASE | COMPLETE | DEFERRED } else { Self::after(of) };
+            let busy = word & BUSY != 0;
+            let next = if busy { word & !PHASE | COMPLETE | DEFERRED } else { Self::after(of) };
             match self.word.compare_exchange_weak(word, next, AcqRel, Acquire) {
-                Ok(_) => return (!pinned).then(|| Self::recycle(of)),
+                Ok(_) => return (!busy).then(|| Self::recycle(of)),
                 Err(now) => word = now,
             }
         }
@@ -325,16 +441,7 @@ impl<W> Machine<W> {
 
     /// The canceller is done. `Some`: the release was left to it, the slot is to be given back.
     pub(crate) fn unpin(&self, of: Generation) -> Option<Recycle> {
-        let mut word = self.word.load(Acquire);
-        loop {
-            debug_assert!(generation(word) == of && word & PINNED != 0);
-            let deferred = word & DEFERRED != 0;
-            let next = if deferred { Self::after(of) } else { word & !PINNED };
-            match self.word.compare_exchange_weak(word, next, AcqRel, Acquire) {
-                Ok(_) => return deferred.then(|| Self::recycle(of)),
-                Err(now) => word = now,
-            }
-        }
+        self.let_go(of, PINNED)
     }
 
     fn after(of: Generation) -> u64 {
@@ -344,6 +451,12 @@ impl<W> Machine<W> {
 
     fn recycle(of: Generation) -> Recycle {
         if of >= LAST_GENERATION { Recycle::Retire } else { Recycle::Pool }
+    }
+}
+
+impl<W> fmt::Debug for Machine<W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Machine").field("word", &self.word).finish_non_exhaustive()
     }
 }
 

@@ -113,6 +113,28 @@ impl Parker {
     }
 }
 
+#[cfg(loom)]
+pub(crate) use loom::{cell::UnsafeCell, thread::yield_now};
+#[cfg(not(loom))]
+pub(crate) use std::thread::yield_now;
+
+/// A cell whose users agree by themselves on who is inside; loom's checks that they do.
+#[cfg(not(loom))]
+#[derive(Debug)]
+pub(crate) struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
+
+#[cfg(not(loom))]
+impl<T> UnsafeCell<T> {
+    pub(crate) const fn new(value: T) -> Self {
+        Self(std::cell::UnsafeCell::new(value))
+    }
+
+    #[inline]
+    pub(crate) fn with_mut<R>(&self, run: impl FnOnce(*mut T) -> R) -> R {
+        run(self.0.get())
+    }
+}
+
 /// Locks `mutex`. Nothing of ours panics while it holds a lock, so a poisoned one still guards a whole value.
 #[cfg(not(loom))]
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -47,9 +47,14 @@ impl World {
     }
 
     fn packet(&self, g: Generation) -> bool {
-        match self.slot.complete(g).0 {
+        self.tell(self.slot.complete(g).0)
+    }
+
+    /// What the dispatcher does. Returns whether that gave the slot back.
+    fn tell(&self, completion: Completion<usize>) -> bool {
+        match completion {
             Completion::Published(Some(waiter)) => drop(self.woken[waiter].fetch_add(1, SeqCst)),
-            Completion::Recycle(how) => {
+            Completion::Recycle(how) | Completion::Overtaken(_, how) => {
                 self.recycle(Some(how));
                 return true;
             }
@@ -162,8 +167,10 @@ fn loom_a_completer_that_is_late_leaves_the_next_operations_waiter() {
             move || world.packet(g)
         });
         let is_taken = world.slot.wait(|_| true, || 0) == Progress::Complete;
-        if is_taken {
-            world.recycle(world.slot.release(g));
+        let free = if is_taken { world.slot.release(g) } else { None };
+        let is_used_again = free.is_some();
+        if is_used_again {
+            world.recycle(free);
             let next = world.slot.begin(Some(1));
             dispatcher.join().unwrap();
             assert!(!world.woken(1), "a completer took the waiter of the slot's next operation");
@@ -171,10 +178,12 @@ fn loom_a_completer_that_is_late_leaves_the_next_operations_waiter() {
             world.recycle(world.slot.release(next));
         } else {
             dispatcher.join().unwrap();
-            assert!(world.woken(0));
-            world.recycle(world.slot.release(g));
+            if !is_taken {
+                assert!(world.woken(0));
+                world.recycle(world.slot.release(g));
+            }
         }
-        assert_eq!(world.recycled.load(SeqCst), 1 + usize::from(is_taken));
+        assert_eq!(world.recycled.load(SeqCst), 1 + usize::from(is_used_again));
     });
 }
 
@@ -303,10 +312,8 @@ fn loom_timeout_against_completion() {
         let timer = thread::spawn({
             let world = world.clone();
             move || {
-                if world.slot.set_overdue(g)
-                    && let Some(waiter) = world.slot.expire(g)
-                {
-                    world.woken[waiter].fetch_add(1, SeqCst);
+                if world.slot.set_overdue(g) {
+                    world.tell(world.slot.expire(g));
                 }
             }
         });
@@ -333,6 +340,69 @@ fn loom_timeout_against_completion() {
         }
         assert_eq!(world.recycled.load(SeqCst), 1);
         assert_eq!(world.slot.complete(g).0, Completion::Stray);
+    });
+}
+
+#[test]
+fn loom_expiry_against_drop_and_completion() {
+    // Who tells of the expiry has the waiter in hand while the owner leaves and the packet comes.
+    three_threads(|| {
+        let world = World::new();
+        let g = world.slot.begin(Some(0));
+        let kernel = thread::spawn({
+            let world = world.clone();
+            move || world.kernel_completes(g)
+        });
+        let timer = thread::spawn({
+            let world = world.clone();
+            move || world.tell(world.slot.expire(g))
+        });
+        let taken_back = world.slot.take_waiter(g).is_some();
+        if world.slot.abandon(g) {
+            assert_eq!(world.read(), 7);
+            world.recycle(world.slot.release(g));
+        }
+        kernel.join().unwrap();
+        timer.join().unwrap();
+        assert_eq!(world.recycled.load(SeqCst), 1);
+        assert!(!(taken_back && world.woken(0)), "one waiter, and two have it");
+        assert_eq!(world.slot.complete(g).0, Completion::Stray);
+    });
+}
+
+#[test]
+fn loom_expiry_against_another_waker() {
+    loom::model(|| {
+        let world = World::new();
+        let g = world.slot.begin(Some(0));
+        let timer = thread::spawn({
+            let world = world.clone();
+            move || world.tell(world.slot.expire(g))
+        });
+        let progress = world.slot.wait(|_| false, || 1);
+        timer.join().unwrap();
+        assert!(progress == Progress::Expired || world.woken(1), "the owner sleeps, and nobody told it of the expiry");
+        assert!(!world.slot.abandon(g));
+        assert!(world.kernel_completes(g));
+    });
+}
+
+#[test]
+fn loom_a_callback_is_delivered_once() {
+    // Left there, or given back to the owner, who delivers it.
+    loom::model(|| {
+        let world = World::new();
+        let g = world.slot.begin(None);
+        let kernel = thread::spawn({
+            let world = world.clone();
+            move || world.kernel_completes(g)
+        });
+        let is_given_back = world.slot.register(1).is_err();
+        kernel.join().unwrap();
+        assert_eq!(world.woken(1), !is_given_back);
+        assert_eq!(world.read(), 7);
+        world.recycle(world.slot.release(g));
+        assert_eq!(world.recycled.load(SeqCst), 1);
     });
 }
 
