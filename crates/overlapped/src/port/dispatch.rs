@@ -1,0 +1,165 @@
+//! Dispatching: packets are taken from the queue and handled, and timers that have expired.
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use super::devices::Device;
+use super::inner::{Inner, Sleeper, Waiter, Whose};
+use super::timers::Due;
+use crate::slot::Completion;
+use crate::words::token::{EXPIRE, InFlight, LOOK};
+
+/// So long a driver may take to end an operation that was cancelled because its time was over.
+pub(super) const GRACE_PERIOD: Duration = Duration::from_secs(1);
+
+impl Inner {
+    pub(crate) fn dispatch(
+        self: &Arc<Self>,
+        timeout: Option<Duration>,
+        whose: Whose,
+        sleeper: Option<&Arc<Sleeper>>,
+    ) -> usize {
+        if self.is_inherited() {
+            return 0;
+        }
+        let mut tokens = [0; 64];
+        let next = self.timers.next();
+        let all = matches!(whose, Whose::All);
+        let only_looks = timeout == Some(Duration::ZERO);
+        // Some that were put off by a thread that only waited, perhaps.
+        let is_due = self.is_manual() && self.has_jobs() && (all || self.run_jobs_of(whose) > 0 || self.gives_way());
+        let timeout = if is_due { Some(Duration::ZERO) } else { timeout };
+        let timeout = match next {
+            Some(next) if timeout != Some(Duration::ZERO) => {
+                let left = next.saturating_duration_since(Instant::now());
+                Some(timeout.map_or(left, |timeout| timeout.min(left)))
+            }
+            _ => timeout,
+        };
+        let room = self.queue.room(|| self.in_flight());
+        let may_sleep = sleeper.is_none_or(|sleeper| sleeper.enter_queue());
+        let count = self.queue.wait(&mut tokens, room, if may_sleep { timeout } else { Some(Duration::ZERO) });
+        if let Some(sleeper) = sleeper {
+            sleeper.leave_queue();
+        }
+        // A thread of the system's pool has another one wait from now on, and may do here what it likes.
+        let is_free = self.hand_over();
+        let dispatching = if is_free { None } else { self.begin_dispatching(whose) };
+        if dispatching.is_none() && !is_free {
+            // So deep nobody nests; the packets are for who is further out.
+            tokens[..count].iter().for_each(|token| self.queue.post(*token));
+            return 0;
+        }
+        for token in &tokens[..count] {
+            self.handle(*token, whose);
+        }
+        if next.is_some() {
+            self.run_timers();
+        }
+        let count = if all { count.max(self.run_jobs()) } else { count };
+        // Who polls without waiting does so until nothing is left.
+        let comes_again = all && only_looks;
+        self.queue.tell_others(count > 0 && !comes_again, !all && self.has_jobs(), || self.timers.next());
+        count
+    }
+
+    #[inline]
+    pub(super) fn handle(self: &Arc<Self>, token: u64, whose: Whose) {
+        if token == LOOK {
+            return;
+        }
+        let named = InFlight::from_token(token);
+        #[cfg(windows)]
+        let named = named.or_else(|| self.loans.completed(token));
+        let known = named.and_then(|op| Some((op, self.slab.get(op.index())?)));
+        let Some((operation, slot)) = known else {
+            self.strays.fetch_add(1, Relaxed);
+            return;
+        };
+        let completion = if token & EXPIRE == 0 {
+            let (completion, was_unattended) = slot.machine.complete(operation.generation());
+            if was_unattended {
+                self.turn.remove_unattended();
+            }
+            completion
+        } else {
+            slot.machine.expire(operation.generation())
+        };
+        match completion {
+            Completion::Published(Some(waiter)) if whose.may_run(&waiter) => self.wake(waiter, operation),
+            Completion::Published(Some(waiter)) => self.deliver(waiter, operation),
+            Completion::Published(None) | Completion::Left => {}
+            Completion::Recycle(how) => self.give_back(slot, operation, how),
+            Completion::Overtaken(waiter, how) => {
+                self.give_back(slot, operation, how);
+                self.guarded(|| drop(waiter));
+            }
+            Completion::Stray => drop(self.strays.fetch_add(1, Relaxed)),
+        }
+    }
+
+    /// Tells who waits for an operation.
+    #[inline]
+    pub(super) fn wake(self: &Arc<Self>, waiter: Waiter, operation: InFlight) {
+        self.guarded(|| match waiter {
+            Waiter::Wake(waker) => waker.wake(),
+            Waiter::Arrive(owner, number) => owner.arrived(number, self, operation),
+            Waiter::Callback(callback) => callback(self, operation),
+        });
+    }
+
+    /// Has another thread of the system's pool wait from now on: then nobody waits for what this one does.
+    pub(super) fn hand_over(&self) -> bool {
+        #[cfg(windows)]
+        return self.queue.hand_over();
+        #[cfg(not(windows))]
+        false
+    }
+
+    /// At `at` the operation's time is over.
+    pub(crate) fn at(self: &Arc<Self>, at: Instant, operation: InFlight, device: Weak<dyn Device>) {
+        self.timer(at, operation, Due::Timeout(device));
+    }
+
+    /// At the end of the grace period a parked read waits no longer.
+    pub(crate) fn parked(self: &Arc<Self>, operation: InFlight, device: Weak<dyn Device>) {
+        self.timer(Instant::now() + GRACE_PERIOD, operation, Due::Parked(device));
+    }
+
+    pub(super) fn timer(self: &Arc<Self>, at: Instant, operation: InFlight, due: Due) {
+        let is_over = |operation: InFlight| self.slot(operation).machine.in_flight() != Some(operation.generation());
+        if self.timers.add(at, operation, due, is_over) {
+            // It is the first to expire: the dispatcher must not sleep longer.
+            self.queue.hurry();
+        }
+        self.unattended(self.slot(operation), operation);
+    }
+
+    /// Handles the timers that have expired.
+    pub(super) fn run_timers(self: &Arc<Self>) {
+        while let Some((operation, due)) = self.timers.expired(Instant::now()) {
+            match due {
+                Due::Timeout(device) => self.overdue(operation, device),
+                // What the driver completed until now is in the queue before this.
+                Due::Grace => self.queue.post(operation.token() | EXPIRE),
+                Due::Parked(device) => {
+                    if let Some(device) = device.upgrade() {
+                        device.was_parked_long_enough();
+                    }
+                }
+            }
+        }
+    }
+
+    /// An operation's time is over: ask for its cancellation. It ends then, in its own way; only a driver that does not
+    /// react keeps its caller no longer than the grace period.
+    pub(super) fn overdue(self: &Arc<Self>, operation: InFlight, device: Weak<dyn Device>) {
+        if self.slot(operation).machine.set_overdue(operation.generation()) {
+            if let Some(device) = device.upgrade() {
+                device.time_is_over(operation);
+            }
+            self.timer(Instant::now() + GRACE_PERIOD, operation, Due::Grace);
+        }
+    }
+}

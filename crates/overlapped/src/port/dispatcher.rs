@@ -1,0 +1,55 @@
+//! The dispatcher: the thread that handles completions while nobody waits, and runs callbacks.
+
+use std::sync::Arc;
+use std::task::Wake;
+use std::time::Duration;
+
+use super::inner::{Dispatcher, Inner, Sleeper, Whose};
+use super::wait::Taken;
+use crate::sync::lock_std as lock;
+
+impl Inner {
+    pub(super) fn rouse_dispatcher(self: &Arc<Self>) {
+        self.rouse(&mut lock(&self.jobs).dispatcher);
+    }
+
+    /// Wakes the dispatcher, or starts it.
+    pub(super) fn rouse(self: &Arc<Self>, dispatcher: &mut Dispatcher) {
+        match dispatcher {
+            Dispatcher::Runs(sleeper) => sleeper.wake_by_ref(),
+            Dispatcher::Starts => {}
+            Dispatcher::None => {
+                let port = self.clone();
+                // Never joined: it may be inside somebody's waker, and the process may end at any time.
+                if crate::system::spawn("overlapped", move || port.run_as_dispatcher()).is_ok() {
+                    *dispatcher = Dispatcher::Starts;
+                } else if self.turn.take_dispatchers() {
+                    // The next one that needs it tries again. Until then threads that wait have the turn.
+                    self.turn.give_back();
+                }
+            }
+        }
+    }
+
+    /// What the dispatcher does, for ever.
+    pub(super) fn run_as_dispatcher(self: &Arc<Self>) {
+        crate::system::pin_module();
+        let sleeper = Sleeper::new(self);
+        lock(&self.jobs).dispatcher = Dispatcher::Runs(sleeper.clone());
+        loop {
+            sleeper.take_wake();
+            self.run_jobs();
+            if self.turn.take_dispatchers() {
+                let _turn = Taken(self);
+                while self.turn.is_unattended() {
+                    sleeper.take_wake();
+                    // Who adds one after this wakes the sleeper.
+                    let sleep = self.has_jobs().then_some(Duration::ZERO);
+                    self.dispatch(sleep, Whose::All, Some(&sleeper));
+                }
+            } else if !self.has_jobs() {
+                sleeper.sleep(None);
+            }
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! What a port has to run besides handling packets, and on which threads it may.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
+
+use super::inner::{Arrival, Inner, Job, Waiter, Whose};
+use crate::sync::lock_std as lock;
+use crate::words::token::{InFlight, LOOK};
+
+impl Inner {
+    /// Runs `job` on the dispatcher.
+    pub(crate) fn run(self: &Arc<Self>, job: Box<dyn FnOnce() + Send>) {
+        self.later(Job::Run(job));
+    }
+
+    /// Has the dispatcher submit further for the owner of many calls.
+    pub(crate) fn arm_later(self: &Arc<Self>, owner: Arc<Arrival>) {
+        self.later(Job::Arm(owner));
+    }
+
+    /// Hands an operation that is over to who waits for it, on the dispatcher.
+    pub(crate) fn deliver(self: &Arc<Self>, waiter: Waiter, operation: InFlight) {
+        self.later(Job::Deliver(waiter, operation));
+    }
+
+    pub(super) fn later(self: &Arc<Self>, job: Job) {
+        // In the child of a fork nobody dispatches it.
+        if self.is_inherited() {
+            return self.run_job(job);
+        }
+        let mut jobs = lock(&self.jobs);
+        if jobs.nobody_polls && job.is_callback() {
+            drop(jobs);
+            return self.give_up(job);
+        }
+        jobs.queue.push_back(job);
+        self.jobs_waiting.fetch_add(1, SeqCst);
+        if self.has_dispatcher() {
+            self.rouse(&mut jobs.dispatcher);
+        } else {
+            self.queue.post(LOOK);
+        }
+    }
+
+    /// The last `Port` of a manual port is gone: its callbacks will not run; they may hold replies, which hold the port.
+    pub(super) fn nobody_polls(&self) {
+        let mut jobs = lock(&self.jobs);
+        jobs.nobody_polls = true;
+        let all = std::mem::take(&mut jobs.queue).into_iter();
+        let (callbacks, others): (VecDeque<_>, _) = all.partition(Job::is_callback);
+        jobs.queue = others;
+        self.jobs_waiting.store(jobs.queue.len(), SeqCst);
+        drop(jobs);
+        callbacks.into_iter().for_each(|job| self.give_up(job));
+    }
+
+    /// Drops a job, which is somebody else's; the result that it was to deliver has nobody.
+    pub(super) fn give_up(&self, job: Job) {
+        if let Job::Deliver(_, operation) = job {
+            let slot = self.slot(operation);
+            if slot.machine.abandon(operation.generation()) {
+                self.left_over(slot, operation);
+                self.release_slot(slot, operation);
+            }
+        }
+        self.guarded(|| drop(job));
+    }
+
+    pub(super) fn has_jobs(&self) -> bool {
+        self.jobs_waiting.load(SeqCst) > 0
+    }
+
+    /// Whether there are some that such a thread may run.
+    pub(super) fn has_jobs_for(&self, whose: Whose) -> bool {
+        self.has_jobs() && lock(&self.jobs).queue.iter().any(|job| job.may_run(whose))
+    }
+
+    /// Runs the jobs that are there now. What they add is for the next time, after the packets that have come by then.
+    pub(super) fn run_jobs(self: &Arc<Self>) -> usize {
+        let count = self.jobs_waiting.load(SeqCst);
+        (0..count).take_while(|_| self.run_a_job()).count()
+    }
+
+    pub(super) fn run_a_job(self: &Arc<Self>) -> bool {
+        let job = self.take_job(|_| true);
+        job.map(|job| self.run_job(job)).is_some()
+    }
+
+    /// Takes the first job of these, and counts it off before anybody else can count.
+    pub(super) fn take_job(&self, of_these: impl Fn(&Job) -> bool) -> Option<Job> {
+        let mut jobs = lock(&self.jobs);
+        let at = jobs.queue.iter().position(of_these)?;
+        self.jobs_waiting.fetch_sub(1, SeqCst);
+        jobs.queue.remove(at)
+    }
+
+    /// Runs what was put off for an owner of calls that calls nobody back any more.
+    pub(crate) fn run_what_was_put_off(self: &Arc<Self>, address: usize) {
+        if self.is_manual() && self.has_jobs() {
+            self.run_jobs_of(Whose::Of(address));
+        }
+    }
+
+    /// Runs the jobs that a thread may run which only waits, for one owner of calls.
+    pub(super) fn run_jobs_of(self: &Arc<Self>, whose: Whose) -> usize {
+        let mut count = 0;
+        while let Some(job) = self.take_job(|job| job.may_run(whose)) {
+            let _dispatching = self.begin_dispatching(whose);
+            self.run_job(job);
+            count += 1;
+        }
+        count
+    }
+
+    pub(super) fn run_job(self: &Arc<Self>, job: Job) {
+        match job {
+            Job::Run(job) => self.guarded(job),
+            Job::Arm(owner) => self.guarded(|| owner.arm_again()),
+            Job::Deliver(waiter, operation) => self.wake(waiter, operation),
+        }
+    }
+}

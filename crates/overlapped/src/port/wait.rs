@@ -1,0 +1,201 @@
+//! A thread that waits: it takes the turn, and handles completions until its own has come; and what nobody waits for.
+
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use super::inner::{Inner, Sleeper, Slot, Whose};
+use crate::words::token::{InFlight, LOOK};
+
+thread_local! {
+    /// One that no wait of this thread uses now, for the port that it waited on last.
+    static SLEEPER: RefCell<Option<Arc<Sleeper>>> = const { RefCell::new(None) };
+    /// The port whose waiting thread this is, while it polls what it waits for; and how often it has found nothing.
+    static ATTENDED: Cell<(usize, u32)> = const { Cell::new((0, 0)) };
+}
+
+/// The turn, until it is dropped.
+pub(super) struct Taken<'a>(pub(super) &'a Arc<Inner>);
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        let port = self.0;
+        if port.turn.pass(|claim| port.has_jobs_for(claim)) {
+            port.rouse_dispatcher();
+        }
+    }
+}
+
+/// Puts back whose waiting thread this is.
+struct Restore((usize, u32));
+
+impl Drop for Restore {
+    fn drop(&mut self) {
+        ATTENDED.set(self.0);
+    }
+}
+
+/// After so many polls that found nothing, a future that does not let its thread wait has completions handled.
+const POLLS: u32 = 64;
+
+/// How long who has no time waits for the turn all the same, when there is something to run with it.
+const A_MOMENT: Duration = Duration::from_millis(1);
+
+impl Inner {
+    /// Polls until it is ready, or the deadline is over, and handles completions meanwhile. What is ready at the deadline is
+    /// still taken.
+    pub(crate) fn drive<T>(
+        self: &Arc<Self>,
+        deadline: Option<Instant>,
+        whose: Whose,
+        mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
+    ) -> Option<T> {
+        if !self.is_led() || self.is_inherited() {
+            return crate::call::block_on_until(deadline, poll);
+        }
+        let sleeper = self.sleeper();
+        let waker = Waker::from(sleeper.clone());
+        let mut cx = Context::from_waker(&waker);
+        let mut is_over = false;
+        let driven = loop {
+            if let Poll::Ready(value) = self.attending(|| poll(&mut cx)) {
+                break Some(value);
+            }
+            // It forked, and this is the child.
+            if self.is_inherited() {
+                return crate::call::block_on_until(deadline, poll);
+            }
+            if is_over {
+                break None;
+            }
+            // At the deadline there is one last look.
+            is_over = deadline.is_some_and(|deadline| deadline <= Instant::now());
+            self.serve(&sleeper, deadline, whose);
+        };
+        let _ = SLEEPER.try_with(|kept| kept.replace(Some(sleeper)));
+        driven
+    }
+
+    /// A sleeper for a wait of this thread.
+    pub(super) fn sleeper(self: &Arc<Self>) -> Arc<Sleeper> {
+        // In a destructor of the thread's own values there may be no cell any more.
+        let kept = SLEEPER.try_with(RefCell::take).ok().flatten();
+        kept.filter(|sleeper| sleeper.is_of(self)).unwrap_or_else(|| Sleeper::new(self))
+    }
+
+    /// Polls for a thread that waits here: whatever it waits for needs no dispatcher.
+    pub(super) fn attending<T>(&self, poll: impl FnOnce() -> T) -> T {
+        let _restore = Restore(ATTENDED.replace((std::ptr::from_ref(self).addr(), 0)));
+        poll()
+    }
+
+    /// Whether this thread waits for what it polls now, and has found to be pending. A future that polls on and on, and
+    /// never lets its thread wait, has the port's completions handled now and then all the same.
+    pub(crate) fn is_attended_here(self: &Arc<Self>) -> bool {
+        let (port, polls) = ATTENDED.get();
+        if port != std::ptr::from_ref(&**self).addr() {
+            return false;
+        }
+        ATTENDED.set((port, polls.wrapping_add(1)));
+        if polls % POLLS == POLLS - 1 && self.turn.try_take() {
+            let _turn = Taken(self);
+            self.dispatch(Some(Duration::ZERO), Whose::NOBODY, None);
+        }
+        true
+    }
+
+    /// Handles completions, or sleeps until another thread does, until this thread is woken or the deadline is over.
+    pub(super) fn serve(self: &Arc<Self>, sleeper: &Arc<Sleeper>, deadline: Option<Instant>, whose: Whose) {
+        // What wakes itself lets the port have its turn, too.
+        let now = sleeper.take_wake();
+        let left = || deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let mut sleep = if now { Some(Duration::ZERO) } else { left() };
+        while let Some(turn) = self.take_turn(Some(sleeper), sleep == Some(Duration::ZERO), deadline, whose) {
+            loop {
+                self.dispatch(sleep, whose, Some(sleeper));
+                if now || sleeper.is_woken() || sleep == Some(Duration::ZERO) {
+                    return;
+                }
+                sleep = left();
+                if self.gives_way() {
+                    // To a thread that may run what this one has put off.
+                    break;
+                }
+            }
+            drop(turn);
+        }
+    }
+
+    /// Takes the turn, or stands in line for it until the deadline, or until it is woken: then another thread has handled
+    /// what it waits for. Without time it does not stand in line, unless there is something to run with the turn: that is
+    /// worth a moment.
+    pub(super) fn take_turn(
+        self: &Arc<Self>,
+        sleeper: Option<&Arc<Sleeper>>,
+        now: bool,
+        mut deadline: Option<Instant>,
+        whose: Whose,
+    ) -> Option<Taken<'_>> {
+        if self.turn.try_take() {
+            return Some(Taken(self));
+        }
+        let has_jobs = self.has_jobs_for(whose);
+        if has_jobs {
+            let moment = Instant::now() + A_MOMENT;
+            deadline = if now { Some(moment) } else { deadline.map(|deadline| deadline.max(moment)) };
+        } else if now {
+            return None;
+        }
+        let sleeper = &sleeper.cloned().unwrap_or_else(|| Sleeper::new(self));
+        self.turn.line_up(whose, sleeper);
+        self.settle_turn();
+        if has_jobs {
+            // Whoever has the turn and sleeps gives way.
+            self.queue.post(LOOK);
+        }
+        sleeper.sleep(deadline);
+        let given = self.turn.leave_line(sleeper).then(|| Taken(self));
+        given.filter(|_| !sleeper.is_woken())
+    }
+
+    /// Whether another thread is to have this one's turn, since it may run what was put off.
+    pub(super) fn gives_way(&self) -> bool {
+        self.has_jobs() && self.turn.is_wanted(|claim| self.has_jobs_for(claim))
+    }
+
+    /// Sees to it that the turn is not free while somebody needs it.
+    pub(super) fn settle_turn(self: &Arc<Self>) {
+        if self.turn.settle(|claim| self.has_jobs_for(claim)) {
+            self.rouse_dispatcher();
+        }
+    }
+
+    /// Nobody waits for an operation, or may not wait for it until its end.
+    #[inline]
+    pub(crate) fn unattended(self: &Arc<Self>, slot: &Slot, operation: InFlight) {
+        if !self.has_dispatcher() || slot.machine.is_unattended() {
+            return;
+        }
+        self.turn.add_unattended();
+        if !slot.machine.set_unattended(operation.generation()) {
+            // It is over.
+            self.turn.remove_unattended();
+        } else if self.turn.is_free() {
+            self.settle_turn();
+        }
+    }
+
+    /// Its owner has left an operation in flight. What is over already is handled at once, so that a program whose threads
+    /// wait needs no dispatcher for that.
+    pub(crate) fn abandoned(self: &Arc<Self>, slot: &Slot, operation: InFlight) {
+        if !self.has_dispatcher() {
+            return;
+        }
+        if !self.is_dispatched_here() && self.turn.try_take() {
+            let _turn = Taken(self);
+            self.dispatch(Some(Duration::ZERO), Whose::NOBODY, None);
+        }
+        self.unattended(slot, operation);
+    }
+}
