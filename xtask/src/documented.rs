@@ -9,24 +9,12 @@ use crate::workspace;
 /// Methods people look for by name: the example of their type does not do for these.
 const SOUGHT: &[(&str, &[&str])] = &[
     ("calls/call.rs", &["cancel", "then", "timeout", "wait_timeout"]),
-    (
-        "device.rs",
-        &[
-            "call",
-            "call_raw",
-            "cancel_all",
-            "from_fd",
-            "from_handle",
-            "inverted",
-            "options",
-            "read",
-            "read_at",
-            "standing_reads",
-            "write",
-            "write_at",
-        ],
-    ),
-    ("calls/inverted.rs", &["completion_order", "for_each", "input_from"]),
+    ("calls/inverted.rs", &["completion_order", "input_from", "inverted", "standing_reads"]),
+    ("calls/inverted/subscription.rs", &["for_each"]),
+    ("calls/raw.rs", &["call_raw"]),
+    ("calls/requests.rs", &["call", "read", "read_at", "write", "write_at"]),
+    ("device.rs", &["cancel_all"]),
+    ("device/open.rs", &["from_fd", "from_handle", "options"]),
     ("port.rs", &["block_on", "manual", "pending", "poll", "stats", "system_pool", "wake"]),
 ];
 

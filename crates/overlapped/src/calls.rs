@@ -5,6 +5,7 @@ pub(crate) mod byte_stream;
 pub(crate) mod call;
 #[cfg(windows)]
 pub(crate) mod event;
+mod finish;
 #[cfg(windows)]
 pub(crate) mod function;
 #[cfg(windows)]
@@ -14,4 +15,5 @@ pub(crate) mod ioctl;
 #[cfg(target_os = "linux")]
 pub mod linux;
 pub(crate) mod raw;
+mod requests;
 pub mod views;

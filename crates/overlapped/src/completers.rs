@@ -3,6 +3,7 @@
 
 #[cfg(all(target_os = "linux", not(miri)))]
 pub(crate) mod linux;
+pub(crate) mod options;
 pub mod sim;
 #[cfg(windows)]
 pub(crate) mod windows;

@@ -65,10 +65,10 @@ pub use calls::ioctl::{Input, Output, Reply};
 pub use calls::linux;
 pub use calls::raw::{RawCall, RawReply};
 pub use calls::views;
+pub use completers::options::{Disposition, OpenOptions, SecurityQos};
 pub use completers::sim;
 pub use device::Device;
 pub use device::closing::Closing;
-pub use device::options::{Disposition, OpenOptions, SecurityQos};
 #[doc(inline)]
 pub use overlapped_codes::{Access, CtlCode, ErrorKind, Ioctl, Method, ParseCtlCodeError, Status};
 pub use port::{PendingCall, Port, PortStats};
@@ -77,7 +77,7 @@ pub use words::error::{Error, ErrorCode, Operation};
 #[cfg(windows)]
 pub use words::interface::{InterfaceChange, Removal};
 use {
-    calls::{call, ioctl, raw},
+    calls::{call, ioctl},
     operation::{slab, slot, unread},
     system::sync,
     words::error,

@@ -1,21 +1,18 @@
 //! One operation in flight: await it, wait for it, or drop it.
 
-use std::cell::RefCell;
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use super::finish;
 use crate::device::{self, Handle};
 use crate::error::STREAM_READ;
 use crate::ioctl::sealed::Done;
 use crate::port::{self, Slot, Waiter, Whose};
-use crate::raw::{self, RawReply};
 use crate::slot::Progress;
 use crate::words::token::InFlight;
 use crate::{Error, ErrorKind, Operation, Output, Port, Reply, Status};
@@ -82,10 +79,10 @@ const _: () = assert!(size_of::<Option<Pending>>() <= 2 * size_of::<u64>());
 
 /// A call the driver has, or has ended already. It keeps the handle open, as a device does.
 pub(crate) struct Pending {
-    device: Arc<Handle>,
+    pub(super) device: Arc<Handle>,
     /// [`InFlight::NONE`] when it is somebody else's; or of one that was refused, which the driver has never seen, and whose
     /// handle says why.
-    operation: InFlight,
+    pub(super) operation: InFlight,
 }
 
 impl<Out: Output + ?Sized> Unpin for Call<Out> {}
@@ -125,7 +122,7 @@ impl<Out: Output + ?Sized> Call<Out> {
         let what = slot.what();
         match Out::take(Done { port, slot, operation, information }) {
             Ok(held) => Ok(Reply::new(held, Status::SUCCESS, information)),
-            Err(bytes) => Err(device::truncated(what.operation(), &pending.device.name, &bytes)),
+            Err(bytes) => Err(finish::truncated(what.operation(), &pending.device.name, &bytes)),
         }
     }
 
@@ -375,7 +372,7 @@ impl Pending {
     }
 
     #[inline]
-    fn slot(&self) -> &Slot {
+    pub(super) fn slot(&self) -> &Slot {
         self.device.port.slot(self.operation)
     }
 
@@ -475,24 +472,6 @@ impl Pending {
         })
     }
 
-    /// The reply and the buffers, once the result is published.
-    pub(crate) fn take_raw<K: Send + 'static>(self) -> RawReply<K> {
-        // A read may take older bytes in place of its own.
-        self.device.settle(self.slot(), self.operation);
-        // SAFETY: the result is published and this call owns the operation.
-        let ended = unsafe { self.device.port.result(self.slot(), self.operation) };
-        self.take_ended(ended)
-    }
-
-    /// The reply and the buffers, once the result is published, or the submission has returned with it.
-    pub(crate) fn take_ended<K: Send + 'static>(mut self, ended: (Status, usize)) -> RawReply<K> {
-        let operation = std::mem::replace(&mut self.operation, InFlight::NONE);
-        let (port, name) = (&self.device.port, &self.device.name);
-        let slot = port.slot(operation);
-        // SAFETY: the operation is over and this call owned it.
-        unsafe { raw::reply(port, slot, name, operation, ended) }
-    }
-
     /// [`take`](Self::take); in the child of a fork the result is its parent's, and so may be who holds its locks.
     #[inline]
     fn take_here<Out: Output + ?Sized>(self) -> Result<Reply<Out>, Error> {
@@ -570,7 +549,7 @@ unsafe fn published<Out: Output + ?Sized>(
     if ended.0 == Status::CANCELLED && slot.machine.is_overdue() {
         return Err(timed_out(port, slot, name, operation));
     }
-    device::finish(port, slot, name, operation, ended)
+    finish::finish(port, slot, name, operation, ended)
 }
 
 /// The error of an operation that was cancelled because its time was over. Releases its slot.
@@ -639,58 +618,4 @@ impl<Out: Output + ?Sized> fmt::Debug for Call<Out> {
         };
         f.finish_non_exhaustive()
     }
-}
-
-/// Wakes a thread that is parked in [`block_on`]. Each of those has one, also those that are nested in each other: a thread
-/// has one token to be unparked by, which the inner one may take.
-struct Unpark {
-    thread: Thread,
-    woken: AtomicBool,
-}
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        if !self.woken.swap(true, SeqCst) {
-            self.thread.unpark();
-        }
-    }
-}
-
-thread_local! {
-    /// One that nobody on this thread uses now.
-    static UNPARK: RefCell<Option<Arc<Unpark>>> = const { RefCell::new(None) };
-}
-
-/// Polls until it is ready, parking this thread in between.
-pub(crate) fn block_on<T>(poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> T {
-    block_on_until(None, poll).expect("without a deadline it is ready when it returns")
-}
-
-/// [`block_on`], at most until the deadline. What is ready then is still taken.
-pub(crate) fn block_on_until<T>(
-    deadline: Option<Instant>,
-    mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
-) -> Option<T> {
-    let make = || Arc::new(Unpark { thread: thread::current(), woken: AtomicBool::new(false) });
-    // In a destructor of the thread's own values there may be no cell any more.
-    let unpark = UNPARK.try_with(RefCell::take).ok().flatten().unwrap_or_else(make);
-    let waker = Waker::from(unpark.clone());
-    let mut cx = Context::from_waker(&waker);
-    let ready = loop {
-        if let Poll::Ready(value) = poll(&mut cx) {
-            break Some(value);
-        }
-        match deadline.map(|d| d.saturating_duration_since(Instant::now())) {
-            Some(Duration::ZERO) => break None,
-            _ if unpark.woken.swap(false, SeqCst) => {}
-            None => thread::park(),
-            Some(left) => thread::park_timeout(left),
-        }
-    };
-    let _ = UNPARK.try_with(|kept| kept.replace(Some(unpark)));
-    ready
 }

@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 
 use futures_core::Stream;
 
-use crate::call::block_on;
 use crate::completers::windows::interface as sys;
 use crate::device;
+use crate::system::park::block_on;
 use crate::words::interface::{InterfaceChange, Removal};
 use crate::{Device, Error, ErrorKind, Operation};
 

@@ -31,7 +31,8 @@ use ring::{After, Calls, End, Order, Ring, Submission, Taken};
 
 pub use subscription::Subscription;
 
-use crate::device::{self, Handle, Submitted};
+use super::finish;
+use crate::device::{self, Device, Handle, Submitted};
 use crate::error::STREAM_READ;
 use crate::operation::waiter::Arrival;
 use crate::port::{self, Waiter, Whose};
@@ -225,7 +226,7 @@ impl Source {
 
     /// How many bytes of the output there are, by the byte count.
     fn len_of(&self, information: usize) -> usize {
-        device::len_of(self.what, information)
+        finish::len_of(self.what, information)
     }
 }
 
@@ -326,7 +327,7 @@ impl Calls for Source {
         let slot = port.slot(operation);
         let is_bad_warning = status.is_warning() && status != Status::BUFFER_OVERFLOW;
         if status.is_error() || is_bad_warning {
-            let error = device::failure(slot, operation, self.what, status, &self.name);
+            let error = finish::failure(slot, operation, self.what, status, &self.name);
             let mut may_go_on = false;
             if let Some(go_on) = &self.go_on_after
                 && !self.is_closed.load(SeqCst)
@@ -343,7 +344,7 @@ impl Calls for Source {
                 self.failures.store(0, Relaxed);
             }
         } else if self.failed_too_often() {
-            return After::End(End::Reason(device::truncated(self.what, &self.name, &[])));
+            return After::End(End::Reason(finish::truncated(self.what, &self.name, &[])));
         }
         After::GoOn
     }
@@ -376,6 +377,56 @@ impl Arrival<port::Inner> for Ring<Source> {
 
     fn calls_back(&self) -> bool {
         (self.calls.next_input.is_some() || self.calls.go_on_after.is_some()) && !self.calls.is_closed.load(SeqCst)
+    }
+}
+
+impl Device {
+    /// Keeps reads of at most `len` bytes pending on a stream: what arrives, piece by piece, until the stream's end, or
+    /// with the reason of another one. See [`InvertedCall`](crate::InvertedCall).
+    ///
+    /// ```
+    /// # use overlapped::{Device, Error};
+    /// # async fn example(hid: &Device) -> Result<(), Error> {
+    /// let mut reports = hid.standing_reads(9).pending(4).start();
+    /// while let Some(report) = reports.next().await {
+    ///     println!("{:02x?}", &*report?);
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// From the stream, as its last item: those of [`read`](Self::read).
+    pub fn standing_reads(&self, len: usize) -> InvertedCallBuilder<[u8]> {
+        InvertedCallBuilder::submitting(
+            self.inner.clone(),
+            Operation::Read { offset: None },
+            &[],
+            u32::try_from(len).ok(),
+        )
+    }
+
+    /// Keeps calls with this code and input pending, so that the driver always has one to complete: a stream of what
+    /// it completes them with. Set it up further, [`start`](InvertedCallBuilder::start) it, then take items from it.
+    /// The guide has the [whole story](crate::guide::inverted_call).
+    ///
+    /// ```
+    /// # use overlapped::{Device, Error, Ioctl};
+    /// # async fn example(card: &Device, wait_change: Ioctl<(), u32>) -> Result<(), Error> {
+    /// let mut changes = card.inverted(wait_change, &()).pending(4).start();
+    /// while let Some(levels) = changes.next().await {
+    ///     println!("{:#010x}", *levels?);
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// From the stream, as its last item: those of [`call`](Self::call).
+    pub fn inverted<In: Input + ?Sized, Out: Output + ?Sized>(
+        &self,
+        ioctl: Ioctl<In, Out>,
+        input: &In,
+    ) -> InvertedCallBuilder<Out, In> {
+        InvertedCallBuilder::new(self.inner.clone(), ioctl, input.as_bytes())
     }
 }
 
@@ -574,28 +625,6 @@ impl<Out: Output + ?Sized> InvertedCall<Out> {
             .unwrap_or_else(|| Some(Err(self.device.error(ErrorKind::TimedOut, self.ring.calls.what))))
     }
 
-    /// Hands every result to `callback`, on the thread that dispatches the port, the last one with the reason for the
-    /// end. What the callback does holds up other completions: let it be short. A panic in it is caught, and counted in
-    /// [`PortStats::panics`](crate::PortStats::panics).
-    ///
-    /// ```
-    /// # fn example(device: &overlapped::Device, wait: overlapped::Ioctl<(), u32>) {
-    /// let subscription = device.inverted(wait, &()).start().for_each(|event| match event {
-    ///     Ok(levels) => println!("{:#x}", *levels),
-    ///     Err(reason) => println!("the end: {reason}"),
-    /// });
-    /// // … and when it is enough:
-    /// subscription.stop();
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    /// The callback gets those of [`next`](Self::next).
-    pub fn for_each(self, callback: impl FnMut(Result<Reply<Out>, Error>) + Send + 'static) -> Subscription {
-        let port = self.device.port.clone();
-        Subscription::new(self, port, callback)
-    }
-
     /// The figures of this stream; they outlive it.
     #[must_use]
     pub fn tally(&self) -> Tally {
@@ -660,7 +689,7 @@ impl<Out: Output + ?Sized> InvertedCall<Out> {
                 let (port, name) = (&self.device.port, &self.device.name);
                 let slot = port.slot(operation);
                 let (status, information) = self.ring.calls.settle(port, operation, (status, information));
-                let reply = device::finish(port, slot, name, operation, (status, information));
+                let reply = finish::finish(port, slot, name, operation, (status, information));
                 if next.arm {
                     self.ring.arm();
                 }

@@ -9,12 +9,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use super::finish;
 use crate::call::Pending;
-use crate::device;
+use crate::device::Submitted;
 use crate::port::{self, Slot, Whose};
+use crate::slab::{Lent, What};
 use crate::slot::Progress;
 use crate::words::token::InFlight;
-use crate::{Buffer, Error, ErrorKind, Operation, Status};
+use crate::{Buffer, CtlCode, Device, Error, ErrorKind, Operation, Status};
 
 /// A call with owned buffers; made by [`Device::call_raw`](crate::Device::call_raw),
 /// [`read_into`](crate::Device::read_into), [`write_from`](crate::Device::write_from) and their like.
@@ -110,6 +112,214 @@ impl<K> RawReply<K> {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+}
+
+impl Device {
+    /// Submits a control code with buffers of your own, which the driver uses in place: for large or sector-aligned
+    /// transfers, and for METHOD_IN_DIRECT, where the output buffer carries data *to* the driver. Both buffers always
+    /// come back, with the status and the byte count.
+    ///
+    /// ```
+    /// # use overlapped::{sim, Access, Buffer, CtlCode, Device, Method, Status};
+    /// const FLASH: CtlCode = CtlCode::new(0x8000, 0x806, Method::InDirect, Access::Write);
+    /// # let card = Device::simulated(sim::from_fn(|request| request.complete(Status::SUCCESS)))?;
+    /// let mut image = Buffer::aligned(64 * 1024, 4096)?;
+    /// image[..4].copy_from_slice(b"boot");
+    /// // SAFETY: card.h, "FLASH": reads the output buffer, no address in it, and nothing after it has completed.
+    /// let flash = unsafe { card.call_raw(FLASH, Buffer::empty(), image) };
+    /// let reply = flash.wait();
+    /// let image = reply.output; // back again, whatever became of it
+    /// # Ok::<(), overlapped::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// In the reply: those of [`call`](Self::call), with both buffers.
+    ///
+    /// # Safety
+    /// The driver reads and writes no more than the two buffers through what it is given, and claims to have written no
+    /// more (with METHOD_BUFFERED the system copies as many bytes as it claims); it follows no address in them that is not
+    /// valid until it completes the request, and is done with them then.
+    pub unsafe fn call_raw(&self, code: CtlCode, input: Buffer, output: Buffer) -> RawCall {
+        // SAFETY: the caller's promise.
+        unsafe { self.begin_raw(Operation::Control(code), input, output, ()) }
+    }
+
+    /// [`call_raw`](Self::call_raw) for a record with an address in it: `kept` owns what that leads to, and lives until the
+    /// driver has completed the request, however the caller leaves: by a drop, a timeout, an executor that gives up. With
+    /// the reply it comes back, as [`RawReply::kept`](crate::RawReply::kept).
+    ///
+    /// `kept` itself is moved; what it owns (the bytes of a [`Buffer`], a `Box` or a `Vec`) stays at its address. When
+    /// nobody is left to take it, its destructor runs, with its panics caught, and never on the port's dispatcher.
+    ///
+    /// ```
+    /// # use overlapped::{sim, Access, Buffer, CtlCode, Device, Method, Status};
+    /// # let card = Device::simulated(sim::from_fn(|request| request.complete(Status::SUCCESS)))?;
+    /// /// In the vendor's header: `struct { UINT64 data; ULONG length; ULONG reserved; }`.
+    /// const SEND_SCATTERED: CtlCode = CtlCode::new(0x8000, 0x803, Method::Buffered, Access::Write);
+    /// let data = Buffer::aligned(4096, 4096)?;
+    /// let mut record = Buffer::aligned(16, 16)?;
+    /// record[..8].copy_from_slice(&(data.as_ptr() as u64).to_ne_bytes());
+    /// record[8..12].copy_from_slice(&4096_u32.to_ne_bytes());
+    /// // SAFETY: card.h: reads the record and the data it leads to, which is kept, and is done with both at completion.
+    /// let sent = unsafe { card.call_raw_keeping(SEND_SCATTERED, record, Buffer::empty(), data) };
+    /// let reply = sent.wait();
+    /// reply.status()?;
+    /// assert_eq!(reply.kept.map_or(0, |data| data.len()), 4096);
+    /// # Ok::<(), overlapped::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`call_raw`](Self::call_raw).
+    ///
+    /// # Safety
+    /// As for [`call_raw`](Self::call_raw); an address in the buffers that the driver follows is valid until it completes
+    /// the request, if `kept` lives as long; and nobody else uses meanwhile what the driver reads or writes there.
+    pub unsafe fn call_raw_keeping<K: Send + 'static>(
+        &self,
+        code: CtlCode,
+        input: Buffer,
+        output: Buffer,
+        kept: K,
+    ) -> RawCall<K> {
+        // SAFETY: the caller's promise.
+        unsafe { self.begin_raw(Operation::Control(code), input, output, kept) }
+    }
+
+    /// [`read`](Self::read) into a buffer of your own, at most its length: no copy, and any alignment. It comes back as the
+    /// reply's [`output`](crate::RawReply::output), whatever became of the read.
+    ///
+    /// ```
+    /// # use overlapped::{sim, Buffer, Device, Status};
+    /// # struct Ticks;
+    /// # impl sim::Driver for Ticks {
+    /// #     fn control(&self, request: sim::Request) -> sim::Outcome { request.complete(Status::INVALID_DEVICE_REQUEST) }
+    /// #     fn read(&self, mut request: sim::Request) -> sim::Outcome {
+    /// #         request.write(b"tick");
+    /// #         request.complete(Status::SUCCESS)
+    /// #     }
+    /// # }
+    /// # let device = Device::simulated(Ticks)?;
+    /// let mut buffer = Buffer::aligned(64 * 1024, 4096)?;
+    /// for _ in 0..3 {
+    ///     let reply = device.read_into(buffer).wait();
+    ///     reply.status()?;
+    ///     assert_eq!(&reply.output[..reply.len()], b"tick");
+    ///     buffer = reply.output; // the same one, again
+    /// }
+    /// # Ok::<(), overlapped::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// In the reply: those of [`read`](Self::read), with the buffer.
+    pub fn read_into(&self, buffer: Buffer) -> RawCall {
+        // SAFETY: a read writes no more than its buffer's length.
+        unsafe { self.begin_raw(Operation::Read { offset: None }, Buffer::empty(), buffer, ()) }
+    }
+
+    /// [`read_at`](Self::read_at) into a buffer of your own, at most its length.
+    ///
+    /// ```
+    /// # use overlapped::{Buffer, Device, Error};
+    /// # fn example(disk: &Device) -> Result<(), Error> {
+    /// let reply = disk.read_into_at(7 * 4096, Buffer::aligned(4096, 4096)?).wait();
+    /// reply.status()?;
+    /// println!("{:02x?}", &reply.output[..reply.len()]);
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// In the reply: those of [`read_at`](Self::read_at), with the buffer.
+    pub fn read_into_at(&self, offset: u64, buffer: Buffer) -> RawCall {
+        // SAFETY: a read writes no more than its buffer's length.
+        unsafe { self.begin_raw(Operation::Read { offset: Some(offset) }, Buffer::empty(), buffer, ()) }
+    }
+
+    /// [`write`](Self::write) all of a buffer of your own, without a copy. It comes back as the reply's
+    /// [`input`](crate::RawReply::input), and the reply's [`information`](crate::RawReply::information) says how many bytes
+    /// were written.
+    ///
+    /// ```
+    /// # use overlapped::{sim, Buffer, Device, Status};
+    /// # struct Sink;
+    /// # impl sim::Driver for Sink {
+    /// #     fn control(&self, request: sim::Request) -> sim::Outcome { request.complete(Status::INVALID_DEVICE_REQUEST) }
+    /// #     fn write(&self, mut request: sim::Request) -> sim::Outcome {
+    /// #         let count = request.input().len();
+    /// #         request.set_information(count);
+    /// #         request.complete(Status::SUCCESS)
+    /// #     }
+    /// # }
+    /// # let device = Device::simulated(Sink)?;
+    /// let reply = device.write_from(Buffer::from(b"hello".as_slice())).wait();
+    /// reply.status()?;
+    /// assert_eq!((reply.information, &*reply.input), (5, b"hello".as_slice()));
+    /// # Ok::<(), overlapped::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// In the reply: those of [`write`](Self::write), with the buffer.
+    pub fn write_from(&self, buffer: Buffer) -> RawCall {
+        // SAFETY: a write reads no more than its buffer's length.
+        unsafe { self.begin_raw(Operation::Write { offset: None }, buffer, Buffer::empty(), ()) }
+    }
+
+    /// [`write_at`](Self::write_at) all of a buffer of your own, without a copy.
+    ///
+    /// ```
+    /// # use overlapped::{Buffer, Device, Error};
+    /// # fn example(disk: &Device) -> Result<(), Error> {
+    /// let mut sector = Buffer::aligned(4096, 4096)?;
+    /// sector[..4].copy_from_slice(b"boot");
+    /// let reply = disk.write_from_at(7 * 4096, sector).wait();
+    /// reply.status()?;
+    /// assert_eq!(reply.information, 4096);
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// In the reply: those of [`write_at`](Self::write_at), with the buffer.
+    pub fn write_from_at(&self, offset: u64, buffer: Buffer) -> RawCall {
+        // SAFETY: a write reads no more than its buffer's length.
+        unsafe { self.begin_raw(Operation::Write { offset: Some(offset) }, buffer, Buffer::empty(), ()) }
+    }
+
+    /// Submits an operation with the caller's buffers.
+    ///
+    /// # Safety
+    /// As for [`call_raw_keeping`](Self::call_raw_keeping).
+    unsafe fn begin_raw<K: Send + 'static>(
+        &self,
+        what: Operation,
+        input: Buffer,
+        output: Buffer,
+        kept: K,
+    ) -> RawCall<K> {
+        let inner = &self.inner;
+        let packed = What::of(what);
+        if let Err(error) = inner.check(packed) {
+            return RawCall::ready(RawReply::refused(error, input, output, Some(kept)));
+        }
+        if [&input, &output].iter().any(|buffer| u32::try_from(buffer.len()).is_err()) {
+            let error = inner.error(ErrorKind::InvalidInput, what).hint("a buffer's length must fit in 32 bits");
+            return RawCall::ready(RawReply::refused(error, input, output, Some(kept)));
+        }
+        let Some((index, slot)) = inner.port.slab.take() else {
+            let error = inner.error(ErrorKind::Other, what).hint("there is no memory for another call");
+            return RawCall::ready(RawReply::refused(error, input, output, Some(kept)));
+        };
+        // SAFETY: this thread took the slot from the pool and has not begun.
+        unsafe { slot.prepare_with(inner.id, packed, Lent { input, output, kept: Box::new(kept) }) };
+        match inner.begin(index, slot, packed, None) {
+            Submitted::Pending(operation) => RawCall::pending(Pending::new(inner.clone(), operation)),
+            Submitted::Final(operation, status, information) => {
+                // SAFETY: final at return: the operation is finished and ours.
+                unsafe { slot.set_status(status, information) };
+                // Unless its packet was faster.
+                slot.machine.complete(operation.generation());
+                RawCall::pending(Pending::new(inner.clone(), operation))
+            }
+        }
     }
 }
 
@@ -253,11 +463,31 @@ impl<K: Send + 'static> Future for RawCall<K> {
     }
 }
 
+impl Pending {
+    /// The reply and the buffers, once the result is published.
+    pub(crate) fn take_raw<K: Send + 'static>(self) -> RawReply<K> {
+        // A read may take older bytes in place of its own.
+        self.device.settle(self.slot(), self.operation);
+        // SAFETY: the result is published and this call owns the operation.
+        let ended = unsafe { self.device.port.result(self.slot(), self.operation) };
+        self.take_ended(ended)
+    }
+
+    /// The reply and the buffers, once the result is published, or the submission has returned with it.
+    pub(crate) fn take_ended<K: Send + 'static>(mut self, ended: (Status, usize)) -> RawReply<K> {
+        let operation = std::mem::replace(&mut self.operation, InFlight::NONE);
+        let (port, name) = (&self.device.port, &self.device.name);
+        let slot = port.slot(operation);
+        // SAFETY: the operation is over and this call owned it.
+        unsafe { reply(port, slot, name, operation, ended) }
+    }
+}
+
 /// Takes the reply of a finished operation and releases it.
 ///
 /// # Safety
 /// The operation is finished, was prepared with buffers, belongs to the caller, and has this slot.
-pub(crate) unsafe fn reply<K: Send + 'static>(
+unsafe fn reply<K: Send + 'static>(
     port: &Arc<port::Inner>,
     slot: &Slot,
     name: &Arc<str>,
@@ -267,7 +497,7 @@ pub(crate) unsafe fn reply<K: Send + 'static>(
     // SAFETY: the caller's promise.
     let lent = unsafe { slot.take_lent() };
     let (what, is_overdue) = (slot.operation(), status == Status::CANCELLED && slot.machine.is_overdue());
-    let failed = status.is_error().then(|| device::failure(slot, operation, what, status, name));
+    let failed = status.is_error().then(|| finish::failure(slot, operation, what, status, name));
     port.release_slot(slot, operation);
     let (input, output, kept) = lent
         .map_or_else(|| (Buffer::empty(), Buffer::empty(), None), |lent| (lent.input, lent.output, Some(lent.kept)));

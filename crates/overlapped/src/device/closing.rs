@@ -6,9 +6,9 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use crate::call::block_on;
-use crate::device;
+use super::{Device, Inner};
 use crate::system::foreign::{caught, on_a_thread};
+use crate::system::park::block_on;
 use crate::{Error, ErrorKind, Operation};
 
 /// A device that is being closed; made by [`Device::close`](crate::Device::close). `.await` it or [`wait`](Self::wait).
@@ -31,13 +31,45 @@ enum State {
     Told,
 }
 
+impl Device {
+    /// Closes the device, and tells what the system says of it: await the [`Closing`], or wait for it. Dropping the last
+    /// owner closes too, but has nobody to tell.
+    ///
+    /// The closing may take its time (a serial port's output leaves, a socket lingers), so it runs on a thread of its
+    /// own; a simulated driver's cleanup runs at once.
+    ///
+    /// ```
+    /// # use overlapped::{sim::Script, Device};
+    /// let card = Device::simulated(Script::new("card"))?;
+    /// card.close().wait()?; // or `.await`
+    /// # Ok::<(), overlapped::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// From the [`Closing`]: [`ErrorKind::Busy`] when there are other owners, clones of the device, calls or streams: it
+    /// stays open for them. Else what the system says, such as EIO or ENOSPC for what could not be written any more; the
+    /// handle is closed all the same.
+    pub fn close(self) -> Closing {
+        let what = Operation::Close;
+        match Arc::try_unwrap(self.inner) {
+            Err(shared) => Closing::ready(Err(shared
+                .error(ErrorKind::Busy, what)
+                .hint("clones of the device, calls or streams of it are still there: drop them first"))),
+            Ok(mut handle) => {
+                handle.is_closing = true;
+                Closing::start(handle.inner.clone())
+            }
+        }
+    }
+}
+
 impl Closing {
     pub(crate) fn ready(end: Result<(), Error>) -> Self {
         Self(Arc::new(Mutex::new(State::Closed(end))))
     }
 
     /// Closes the device, whose last owner is gone.
-    pub(crate) fn start(device: Arc<device::Inner>) -> Self {
+    pub(crate) fn start(device: Arc<Inner>) -> Self {
         let closing = Self(Arc::new(Mutex::new(State::Closing(None))));
         let told = Self(closing.0.clone());
         let close = move || {

@@ -22,10 +22,13 @@ use std::sync::atomic::{
     AtomicBool,
     Ordering::{Acquire, Relaxed, Release},
 };
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::sync::{AtomicU64, Mutex, MutexGuard, lock};
 use crate::words::token::InFlight;
+
+/// So long a driver may take to end what was cancelled.
+pub(crate) const GRACE_PERIOD: Duration = Duration::from_secs(1);
 
 /// How the bytes of a device go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -328,8 +331,7 @@ impl Unread {
 
     /// Whether a read before this place was given up a moment ago, and may bring bytes that come first.
     pub(crate) fn is_preceded(&self, place: Place) -> bool {
-        let comes_first =
-            |orphan: &Orphan| orphan.number < place.number && orphan.since.elapsed() < crate::Port::GRACE_PERIOD;
+        let comes_first = |orphan: &Orphan| orphan.number < place.number && orphan.since.elapsed() < GRACE_PERIOD;
         self.lock().orphans.iter().any(comes_first)
     }
 

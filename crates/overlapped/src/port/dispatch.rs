@@ -11,7 +11,7 @@ use crate::slot::Completion;
 use crate::words::token::{EXPIRE, InFlight, LOOK};
 
 /// So long a driver may take to end an operation that was cancelled because its time was over.
-pub(super) const GRACE_PERIOD: Duration = Duration::from_secs(1);
+pub(super) use crate::unread::GRACE_PERIOD;
 
 impl Inner {
     pub(crate) fn dispatch(

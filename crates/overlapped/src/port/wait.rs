@@ -52,7 +52,7 @@ impl Inner {
         mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
     ) -> Option<T> {
         if !self.is_led() || self.is_inherited() {
-            return crate::call::block_on_until(deadline, poll);
+            return crate::system::park::block_on_until(deadline, poll);
         }
         let sleeper = self.sleeper();
         let waker = Waker::from(sleeper.clone());
@@ -64,7 +64,7 @@ impl Inner {
             }
             // It forked, and this is the child.
             if self.is_inherited() {
-                return crate::call::block_on_until(deadline, poll);
+                return crate::system::park::block_on_until(deadline, poll);
             }
             if is_over {
                 break None;

@@ -183,6 +183,30 @@ where
     }
 }
 
+impl<Out: Output + ?Sized> InvertedCall<Out> {
+    /// Hands every result to `callback`, on the thread that dispatches the port, the last one with the reason for the
+    /// end. What the callback does holds up other completions: let it be short. A panic in it is caught, and counted in
+    /// [`PortStats::panics`](crate::PortStats::panics).
+    ///
+    /// ```
+    /// # fn example(device: &overlapped::Device, wait: overlapped::Ioctl<(), u32>) {
+    /// let subscription = device.inverted(wait, &()).start().for_each(|event| match event {
+    ///     Ok(levels) => println!("{:#x}", *levels),
+    ///     Err(reason) => println!("the end: {reason}"),
+    /// });
+    /// // … and when it is enough:
+    /// subscription.stop();
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// The callback gets those of [`next`](Self::next).
+    pub fn for_each(self, callback: impl FnMut(Result<Reply<Out>, Error>) + Send + 'static) -> Subscription {
+        let port = self.device.port.clone();
+        Subscription::new(self, port, callback)
+    }
+}
+
 impl Subscription {
     pub(crate) fn new<Out, F>(stream: InvertedCall<Out>, port: Arc<port::Inner>, callback: F) -> Self
     where

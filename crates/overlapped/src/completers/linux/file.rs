@@ -2,7 +2,7 @@
 
 use std::ffi::c_void;
 use std::fmt;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -15,11 +15,11 @@ use super::kind::Ended;
 use super::kind::{Kind, is_hung_up};
 use super::source::{Attempt, Lane, Source, close};
 use super::transfer::{Transfer, ioctl};
-use crate::device::Backend;
+use crate::completers::options::{Disposition, OpenOptions};
 use crate::port::{self, Slot};
 use crate::unread::StreamKind;
 use crate::words::token::InFlight;
-use crate::{Device, Disposition, Error, ErrorCode, ErrorKind, OpenOptions, Operation, Port, Status};
+use crate::{Error, ErrorCode, ErrorKind, Operation, Port, Status};
 
 /// Open for `ioctl` alone: open(2), "Linux reserves the special, nonstandard access mode 3".
 const NEITHER: OFlags = OFlags::from_bits_retain(3);
@@ -30,9 +30,11 @@ pub(crate) struct File {
     port: Arc<port::Inner>,
 }
 
-pub(crate) fn open(options: &OpenOptions, path: &Path) -> Result<Device, Error> {
-    let name = options.name_of(path);
-    let invalid = |hint| Err(Error::new(ErrorKind::InvalidInput, Operation::Open).on(&name).hint(hint));
+/// A file that no port has yet.
+pub(crate) type Opened = OwnedFd;
+
+pub(crate) fn open(options: &OpenOptions, name: &Arc<str>, path: &Path) -> Result<Opened, Error> {
+    let invalid = |hint| Err(Error::new(ErrorKind::InvalidInput, Operation::Open).on(name).hint(hint));
     if path.as_os_str().as_bytes().contains(&0) {
         return invalid("the path has a NUL in it");
     }
@@ -57,29 +59,29 @@ pub(crate) fn open(options: &OpenOptions, path: &Path) -> Result<Device, Error> 
     };
     // A terminal that is opened must not become the one whose Ctrl-C stops this process.
     let flags = access | disposition | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-    let port = options.port.clone().map_or_else(Port::global, Ok)?;
-    let fd = retry_on_intr(|| rustix::fs::open(path, flags, Mode::from_raw_mode(0o666)))
-        .map_err(|errno| failed(Operation::Open, &name, errno))?;
-    assemble(&port, name, fd, Operation::Open)
+    retry_on_intr(|| rustix::fs::open(path, flags, Mode::from_raw_mode(0o666)))
+        .map_err(|errno| failed(Operation::Open, name, errno))
 }
 
-/// Takes over a file that somebody else opened.
-pub(crate) fn adopt(port: &Port, fd: OwnedFd, name: Option<Arc<str>>) -> Result<Device, Error> {
-    let name = name.unwrap_or_else(|| format!("fd {}", fd.as_raw_fd()).into());
-    assemble(port, name, fd, Operation::Adopt)
+fn failed(what: Operation, name: &Arc<str>, errno: Errno) -> Error {
+    Error::from_code(ErrorCode::Errno(errno.raw_os_error()), what).on(name)
 }
 
-fn assemble(port: &Port, name: Arc<str>, fd: OwnedFd, what: Operation) -> Result<Device, Error> {
-    if port.inner.is_inherited() {
-        return Err(port::inherited(what).on(&name));
-    }
-    Device::assemble(port, name.clone(), |id| {
-        let queue = port.inner.queue();
+impl File {
+    /// Takes a file in, as that of the device with this number. One that was adopted is made non-blocking.
+    pub(crate) fn bind(
+        fd: Opened,
+        port: &Arc<port::Inner>,
+        id: u64,
+        name: &Arc<str>,
+        what: Operation,
+    ) -> Result<Self, Error> {
+        let queue = port.queue();
         let adopted = what == Operation::Adopt;
         if adopted {
             // This changes the open file itself, for everybody who has it.
             flag::set(id, fd.as_fd()).map_err(|errno| {
-                failed(what, &name, errno).hint("it must be open for reading or writing, not with O_PATH")
+                failed(what, name, errno).hint("it must be open for reading or writing, not with O_PATH")
             })?;
         }
         let can_wait = match queue.probe(fd.as_fd()) {
@@ -88,7 +90,7 @@ fn assemble(port: &Port, name: Arc<str>, fd: OwnedFd, what: Operation) -> Result
                 if adopted {
                     flag::give_back(id, fd.as_fd());
                 }
-                return Err(failed(what, &name, errno));
+                return Err(failed(what, name, errno));
             }
         };
         let source = if can_wait {
@@ -96,18 +98,12 @@ fn assemble(port: &Port, name: Arc<str>, fd: OwnedFd, what: Operation) -> Result
             queue.insert(id, source.clone());
             source
         } else {
-            let port = Arc::downgrade(&port.inner);
+            let port = Arc::downgrade(port);
             Arc::new_cyclic(|this| Source::new(id, fd, adopted, Some((this.clone(), port))))
         };
-        Ok(Backend::File(File { source, port: port.inner.clone() }))
-    })
-}
+        Ok(Self { source, port: port.clone() })
+    }
 
-fn failed(what: Operation, name: &Arc<str>, errno: Errno) -> Error {
-    Error::from_code(ErrorCode::Errno(errno.raw_os_error()), what).on(name)
-}
-
-impl File {
     /// Makes the operation's system call, or lets it wait for the file. `Some`: it is final, and no packet comes.
     ///
     /// # Safety

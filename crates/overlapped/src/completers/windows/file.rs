@@ -25,13 +25,12 @@ use windows_sys::Win32::System::IO::{CancelIoEx, IO_STATUS_BLOCK, OVERLAPPED};
 use windows_sys::Win32::System::Pipes::{GetNamedPipeHandleStateW, PIPE_READMODE_MESSAGE};
 use windows_sys::Win32::System::WindowsProgramming::FILE_SKIP_COMPLETION_PORT_ON_SUCCESS;
 
-use crate::device::Backend;
-use crate::port::Slot;
+use crate::completers::options::{Disposition, OpenOptions, SecurityQos};
+use crate::port::{self, Slot};
 use crate::system::windows::last_error;
 use crate::unread::StreamKind;
 use crate::words::token::InFlight;
-use crate::{Device, Disposition, Error, ErrorCode, ErrorKind, OpenOptions, Operation, Port};
-use crate::{SecurityQos, Status};
+use crate::{Error, ErrorCode, ErrorKind, Operation, Status};
 
 // A token is 64 bits and travels where the system keeps a pointer.
 const _: () = assert!(size_of::<usize>() == 8, "64-bit Windows only");
@@ -71,9 +70,11 @@ unsafe impl Send for File {}
 // SAFETY: as above.
 unsafe impl Sync for File {}
 
-pub(crate) fn open(options: &OpenOptions, path: &Path) -> Result<Device, Error> {
-    let name = options.name_of(path);
-    let invalid = |hint| Err(Error::new(ErrorKind::InvalidInput, Operation::Open).on(&name).hint(hint));
+/// A handle that no port has yet.
+pub(crate) type Opened = File;
+
+pub(crate) fn open(options: &OpenOptions, name: &Arc<str>, path: &Path) -> Result<Opened, Error> {
+    let invalid = |hint| Err(Error::new(ErrorKind::InvalidInput, Operation::Open).on(name).hint(hint));
     let mut wide: Vec<u16> = path.as_os_str().encode_wide().collect();
     if wide.contains(&0) {
         return invalid("the path has a NUL in it");
@@ -84,7 +85,6 @@ pub(crate) fn open(options: &OpenOptions, path: &Path) -> Result<Device, Error> 
     let is_com_port = is_com_port(&wide);
     let shared = if is_com_port { 0 } else { FILE_SHARE_READ | FILE_SHARE_WRITE };
     wide.push(0);
-    let port = options.port.clone().map_or_else(Port::global, Ok)?;
     let generic = |wanted: bool, right: u32| if wanted { right } else { 0 };
     let access =
         options.access_mode.unwrap_or(generic(options.read, GENERIC_READ) | generic(options.write, GENERIC_WRITE));
@@ -102,13 +102,12 @@ pub(crate) fn open(options: &OpenOptions, path: &Path) -> Result<Device, Error> 
         SecurityQos::Delegation => SECURITY_DELEGATION,
     };
     let flags = options.attributes | FILE_FLAG_OVERLAPPED | SECURITY_SQOS_PRESENT | security;
-    let fail = |code: ErrorCode| Error::from_code(code, Operation::Open).on(&name);
     let shared = options.share_mode.unwrap_or(shared);
     // SAFETY: the path is a NUL-terminated string that lives through the call; no other pointer is given.
     let handle =
         unsafe { CreateFileW(wide.as_ptr(), access, shared, ptr::null(), disposition, flags, ptr::null_mut()) };
     if handle == INVALID_HANDLE_VALUE {
-        return Err(fail(last_error()));
+        return Err(Error::from_code(last_error(), Operation::Open).on(name));
     }
     let file = File::new(handle);
     // Nothing else is asked: a driver may take a code that it does not know for another.
@@ -118,34 +117,21 @@ pub(crate) fn open(options: &OpenOptions, path: &Path) -> Result<Device, Error> 
     if options.skip_completion_port_on_success {
         file.skip_completion_port_on_success();
     }
-    Device::assemble(&port, name.clone(), |_| {
-        file.bind(&port).map_err(fail)?;
-        Ok(Backend::File(file))
-    })
+    Ok(file)
 }
 
 /// Takes over a handle that somebody else opened.
-pub(crate) fn adopt(options: &OpenOptions, handle: OwnedHandle) -> Result<Device, Error> {
-    let number = || format!("handle {:#x}", handle.as_raw_handle().addr()).into();
-    let name = options.name.clone().unwrap_or_else(number);
-    let port = options.port.clone().map_or_else(Port::global, Ok)?;
+pub(crate) fn adopt(options: &OpenOptions, name: &Arc<str>, handle: OwnedHandle) -> Result<Opened, Error> {
     if is_synchronous(handle.as_raw_handle()) {
         return Err(Error::new(ErrorKind::InvalidInput, Operation::Adopt)
-            .on(&name)
+            .on(name)
             .hint("it was not opened for overlapped I/O: open it with FILE_FLAG_OVERLAPPED"));
     }
     let file = File::new(handle.into_raw_handle());
     if options.skip_completion_port_on_success {
         file.skip_completion_port_on_success();
     }
-    Device::assemble(&port, name.clone(), |_| {
-        file.bind(&port).map_err(|code| {
-            Error::from_code(code, Operation::Adopt)
-                .on(&name)
-                .hint("a handle must be overlapped, and can be bound to one completion port only, once")
-        })?;
-        Ok(Backend::File(file))
-    })
+    Ok(file)
 }
 
 /// The result of a submission that returned this status, and not "pending"; the status block holds the other one. `None`:
@@ -302,9 +288,15 @@ impl File {
     }
 
     /// Binds the handle to the port.
-    fn bind(&self, port: &Port) -> Result<(), ErrorCode> {
+    pub(crate) fn bind(self, port: &port::Inner, _id: u64, name: &Arc<str>, what: Operation) -> Result<Self, Error> {
         // SAFETY: the handle is open: this value owns it.
-        unsafe { port.inner.queue().bind(self.handle) }
+        match unsafe { port.queue().bind(self.handle) } {
+            Ok(()) => Ok(self),
+            Err(code) if what == Operation::Adopt => Err(Error::from_code(code, what)
+                .on(name)
+                .hint("a handle must be overlapped, and can be bound to one completion port only, once")),
+            Err(code) => Err(Error::from_code(code, what).on(name)),
+        }
     }
 
     /// Asks for no packet when a request succeeds at once. Where the system refuses there are packets, as without.

@@ -1,11 +1,8 @@
 //! How to open a device.
 
-use std::path::Path;
 use std::sync::Arc;
 
-#[cfg(not(any(windows, all(target_os = "linux", not(miri)))))]
-use crate::ErrorKind;
-use crate::{Device, Error, Port};
+use crate::Port;
 
 /// What to do when the file is there, or is not: the creation disposition of `CreateFile`. Devices are there.
 ///
@@ -225,65 +222,5 @@ impl OpenOptions {
     pub fn port(mut self, port: &Port) -> Self {
         self.port = Some(port.clone());
         self
-    }
-
-    /// Opens the device, file or pipe at `path`.
-    ///
-    /// # Errors
-    /// As [`Device::open`].
-    pub fn open(&self, path: impl AsRef<Path>) -> Result<Device, Error> {
-        let path = path.as_ref();
-        #[cfg(windows)]
-        return crate::completers::windows::open(self, path);
-        #[cfg(all(target_os = "linux", not(miri)))]
-        return crate::completers::linux::open(self, path);
-        #[cfg(not(any(windows, all(target_os = "linux", not(miri)))))]
-        Err(Error::new(ErrorKind::Unsupported, crate::Operation::Open)
-            .on(&self.name.clone().unwrap_or_else(|| path.to_string_lossy().into()))
-            .hint("on this platform only simulated devices can be opened"))
-    }
-
-    /// Takes over a handle that somebody else opened with FILE_FLAG_OVERLAPPED: [`Device::from_handle`], with a
-    /// [`name`](Self::name), a [`port`](Self::port), and
-    /// [`skip_completion_port_on_success`](Self::skip_completion_port_on_success). All other options are those of opening.
-    ///
-    /// ```
-    /// # use overlapped::{Device, Error};
-    /// # fn example(pipe: std::os::windows::io::OwnedHandle) -> Result<(), Error> {
-    /// let child = Device::options().name("the child's output").adopt(pipe)?;
-    /// # Ok(()) }
-    /// ```
-    ///
-    /// # Errors
-    /// As [`Device::from_handle`].
-    #[cfg(windows)]
-    pub fn adopt(&self, handle: impl Into<std::os::windows::io::OwnedHandle>) -> Result<Device, Error> {
-        crate::completers::windows::adopt(self, handle.into())
-    }
-
-    /// Takes over a file that somebody else opened: [`Device::from_fd`], with a [`name`](Self::name) and a
-    /// [`port`](Self::port). All other options are those of opening.
-    ///
-    /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// use overlapped::Device;
-    /// let (reader, _writer) = std::io::pipe()?;
-    /// let reader = Device::options().name("the child's output").adopt(reader)?;
-    /// assert_eq!(reader.name(), "the child's output");
-    /// # Ok(()) }
-    /// ```
-    ///
-    /// # Errors
-    /// As [`Device::from_fd`].
-    #[cfg(all(target_os = "linux", not(miri)))]
-    pub fn adopt(&self, fd: impl Into<std::os::fd::OwnedFd>) -> Result<Device, Error> {
-        let port = self.port.clone().map_or_else(Port::global, Ok)?;
-        crate::completers::linux::adopt(&port, fd.into(), self.name.clone())
-    }
-
-    /// What a device that is opened at `path` is called.
-    #[cfg(any(windows, all(target_os = "linux", not(miri))))]
-    pub(crate) fn name_of(&self, path: &Path) -> Arc<str> {
-        self.name.clone().unwrap_or_else(|| path.to_string_lossy().into())
     }
 }

@@ -1,0 +1,222 @@
+//! What is asked of a device: control codes, reads, writes, and readiness.
+
+use crate::device::{Device, Submitted};
+use crate::slab::{WHOLE, What};
+use crate::{Call, Input, Ioctl, Operation, Output};
+
+impl Device {
+    /// Submits a control code, at once: by the time this returns the driver has it. What it answers comes from the
+    /// [`Call`]: `.await` it, or [`wait`](Call::wait). The input is copied.
+    ///
+    /// ```
+    /// # use overlapped::{sim, Access, CtlCode, Device, Ioctl, Method, Status};
+    /// // SAFETY: card.h: reads one ULONG, the mask; writes one ULONG, the levels.
+    /// const LEVELS: Ioctl<u32, u32> =
+    ///     unsafe { Ioctl::new(CtlCode::new(0x8000, 0x801, Method::Buffered, Access::Read)) };
+    /// # let card = Device::simulated(sim::from_fn(|mut request| {
+    /// #     let mask = request.input().to_vec();
+    /// #     request.write(&mask);
+    /// #     request.complete(Status::SUCCESS)
+    /// # }))?;
+    /// let first = card.call(LEVELS, &0x00ff); // both are in the driver now
+    /// let second = card.call(LEVELS, &0xff00);
+    /// assert_eq!(*second.wait()? & 0x00ff, 0);
+    /// assert_eq!(*first.wait()? & 0xff00, 0);
+    /// # Ok::<(), overlapped::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// From the call, those of a submission too: [`ErrorKind::InvalidInput`] for more than `u32::MAX` bytes,
+    /// [`ErrorKind::Other`] when there is no memory for the buffers, and whatever the driver says at once.
+    pub fn call<In: Input + ?Sized, Out: Output + ?Sized>(&self, ioctl: Ioctl<In, Out>, input: &In) -> Call<Out> {
+        self.submit(Operation::Control(ioctl.code()), input.as_bytes(), ioctl.output_len())
+    }
+
+    /// Reads at most `len` bytes from a stream: a pipe, a serial port, a device that has no places. The end is
+    /// [`Reply::is_end`]; no bytes alone are no end, since a message may be empty. Bytes that an earlier read of this
+    /// device had brought when its call was given up come first. Of a HID ask for exactly the length of its report.
+    ///
+    /// ```
+    /// # use overlapped::{Device, Error};
+    /// # async fn example(port: &Device) -> Result<(), Error> {
+    /// let reply = port.read(64).await?;
+    /// if reply.is_end() {
+    ///     println!("the end");
+    /// } else {
+    ///     println!("{:?}", &*reply);
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`call`](Self::call); [`ErrorKind::Disconnected`] when the other end of a pipe is gone.
+    pub fn read(&self, len: usize) -> Call<[u8]> {
+        self.submit(Operation::Read { offset: None }, &[], u32::try_from(len).ok())
+    }
+
+    /// Reads at most `len` bytes of a file or disk, from `offset` on. The end is [`Reply::is_end`].
+    ///
+    /// ```
+    /// # use overlapped::{Device, Error};
+    /// # fn example(disk: &Device) -> Result<(), Error> {
+    /// let [boot, second] = [0, 512].map(|offset| disk.read_at(offset, 512)); // both at once
+    /// assert_eq!(boot.wait()?[510..], [0x55, 0xaa]);
+    /// # second.wait()?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn read_at(&self, offset: u64, len: usize) -> Call<[u8]> {
+        self.submit(Operation::Read { offset: Some(offset) }, &[], u32::try_from(len).ok())
+    }
+
+    /// Writes to a stream. The bytes are copied; [`Reply::information`] says how many were written: of a pipe, a serial
+    /// port, a terminal or a stream socket all of them, unless the call is cancelled or its time is over when a part is
+    /// written. Writes are made in the order of submission, each as a whole: what several tasks write does not mix. What
+    /// has a driver of its own, and a socket of messages, may take less and say so.
+    ///
+    /// ```
+    /// # use overlapped::{Device, Error};
+    /// # fn example(port: &Device) -> Result<(), Error> {
+    /// let written = port.write(b"ATZ\r").wait()?.information();
+    /// assert_eq!(written, 4);
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn write(&self, bytes: &[u8]) -> Call<()> {
+        self.submit(Operation::Write { offset: None }, bytes, Some(0))
+    }
+
+    /// As [`write`](Self::write), and fewer bytes than all are an error. What was not taken is not offered again: the
+    /// driver, or the device, may have taken the part for a whole.
+    ///
+    /// ```
+    /// # use overlapped::{Device, Error};
+    /// # async fn example(port: &Device) -> Result<(), Error> {
+    /// port.write_all(b"ATZ\r").await?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`write`](Self::write); and [`ErrorKind::Truncated`], which says how many bytes were taken.
+    pub fn write_all(&self, bytes: &[u8]) -> Call<()> {
+        self.submit(Operation::Write { offset: None }, bytes, Some(WHOLE))
+    }
+
+    /// Writes to a file or disk, from `offset` on.
+    ///
+    /// ```
+    /// # use overlapped::{Device, Error};
+    /// # fn example(disk: &Device, sector: &[u8; 512]) -> Result<(), Error> {
+    /// let written = disk.write_at(7 * 512, sector).wait()?.information();
+    /// assert_eq!(written, sector.len());
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn write_at(&self, offset: u64, bytes: &[u8]) -> Call<()> {
+        self.submit(Operation::Write { offset: Some(offset) }, bytes, Some(0))
+    }
+
+    #[inline]
+    pub(crate) fn submit<Out: Output + ?Sized>(
+        &self,
+        what: Operation,
+        input: &[u8],
+        output_len: Option<u32>,
+    ) -> Call<Out> {
+        self.submit_packed(What::of(what), input, output_len)
+    }
+
+    fn submit_packed<Out: Output + ?Sized>(&self, what: What, input: &[u8], output_len: Option<u32>) -> Call<Out> {
+        match self.inner.submit(what, input, output_len, None) {
+            Err(error) => Call::refused(error, self.inner.inner.clone()),
+            Ok(Submitted::Final(operation, status, information)) => {
+                let slot = self.inner.port.slot(operation);
+                // SAFETY: final at return: the operation is finished and ours.
+                unsafe { slot.set_status(status, information) };
+                // Unless its packet was faster.
+                slot.machine.complete(operation.generation());
+                Call::submitted(self.inner.clone(), operation)
+            }
+            Ok(Submitted::Pending(operation)) => Call::submitted(self.inner.clone(), operation),
+        }
+    }
+
+    /// Waits until a read would not block, and reads nothing (EPOLLIN): for what is told of by readiness alone, like a
+    /// process (pidfd) or a listening socket, or is read by somebody else. A hang-up and an error complete it too, since
+    /// a read then says which. A file that can never wait is ready at once.
+    ///
+    /// ```
+    /// use overlapped::Device;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (reader, mut writer) = std::io::pipe()?;
+    /// let reader = Device::from_fd(reader)?;
+    /// let readable = reader.readable(); // pending
+    /// std::io::Write::write_all(&mut writer, b"hello")?;
+    /// readable.wait()?;
+    /// assert_eq!(&*reader.read(64).wait()?, b"hello"); // it took nothing
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// From the call: of a simulated device what its [driver](sim::Driver::ready) says, [`ErrorKind::Unsupported`] of most.
+    #[cfg(all(target_os = "linux", not(miri)))]
+    pub fn readable(&self) -> Call<()> {
+        self.when_ready(crate::words::linux::Interest::Readable)
+    }
+
+    /// Waits until a write would not block, and writes nothing (EPOLLOUT); else as [`readable`](Self::readable).
+    ///
+    /// ```
+    /// # use overlapped::Device;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (_reader, writer) = std::io::pipe()?;
+    /// Device::from_fd(writer)?.writable().wait()?; // there is room
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`readable`](Self::readable).
+    #[cfg(all(target_os = "linux", not(miri)))]
+    pub fn writable(&self) -> Call<()> {
+        self.when_ready(crate::words::linux::Interest::Writable)
+    }
+
+    /// Waits until something urgent or exceptional has happened (EPOLLPRI), and takes nothing; else as
+    /// [`readable`](Self::readable). That is how attributes of /sys tell of a change (read it once before, and again
+    /// after, at offset 0), and mount tables, pressure (PSI) triggers, and V4L2 of its events.
+    ///
+    /// What happens while nobody waits completes the next call. It may complete once without a cause: look before you
+    /// believe it.
+    ///
+    /// ```no_run
+    /// # use overlapped::{Device, Error};
+    /// # async fn example() -> Result<(), Error> {
+    /// let memory = Device::open("/proc/pressure/memory")?;
+    /// memory.write(b"some 150000 2000000\0").await?; // 150 ms in any two seconds
+    /// loop {
+    ///     memory.priority().await?;
+    ///     println!("memory is short");
+    /// }
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`readable`](Self::readable).
+    #[cfg(all(target_os = "linux", not(miri)))]
+    pub fn priority(&self) -> Call<()> {
+        self.when_ready(crate::words::linux::Interest::Priority)
+    }
+
+    #[cfg(all(target_os = "linux", not(miri)))]
+    fn when_ready(&self, interest: crate::words::linux::Interest) -> Call<()> {
+        self.submit(Operation::Ready { interest }, &[], Some(0))
+    }
+}
