@@ -88,6 +88,8 @@ pub struct InvertedCall<Out: Output + ?Sized> {
     /// Keeps the handle open; the calls in flight do not.
     device: Arc<Handle>,
     ready_in_a_row: u32,
+    /// Nothing was ready behind what was taken last.
+    was_last: bool,
     /// In the child of a fork: the consumer was told.
     is_over: bool,
     out: PhantomData<fn() -> Box<Out>>,
@@ -567,7 +569,7 @@ impl<Out: Output + ?Sized, In: ?Sized> InvertedCallBuilder<Out, In> {
         };
         let pending = if source.next_input.is_some() { 1 } else { self.pending };
         let ring = Ring::start(source, Arc::clone(&self.device), pending, self.window, self.order);
-        InvertedCall { ring, device: self.device, ready_in_a_row: 0, is_over: false, out: PhantomData }
+        InvertedCall { ring, device: self.device, ready_in_a_row: 0, was_last: false, is_over: false, out: PhantomData }
     }
 }
 
@@ -666,7 +668,8 @@ impl<Out: Output + ?Sized> InvertedCall<Out> {
             let error = || Err(port::inherited(self.ring.calls.what).on(&self.device.name));
             return Poll::Ready((!told).then(error));
         }
-        let taken = self.ring.take(cx);
+        let taken = self.ring.take(cx, self.was_last);
+        self.was_last = matches!(&taken, Poll::Ready(Taken::Reply(.., next)) if !next.take);
         if taken.is_pending() && !self.device.port.is_attended_here() {
             self.leave_to_the_dispatcher();
         }

@@ -1,6 +1,8 @@
 //! The queue of a port: where packets are posted and waited for, one file for each system.
 
 #[cfg(all(target_os = "linux", not(miri)))]
+mod files;
+#[cfg(all(target_os = "linux", not(miri)))]
 pub(crate) mod linux;
 #[cfg(all(target_os = "linux", not(miri)))]
 mod outside;

@@ -164,7 +164,9 @@ enum Entry<Operation> {
 impl<C: Calls> Ring<C> {
     /// Submits the first calls.
     pub(crate) fn start(calls: C, device: C::Device, pending: usize, window: usize, order: Order) -> Arc<Self> {
-        let most = pending.saturating_add(window).min(1 << 16);
+        // Room for what is pending. What is not taken in time makes it more, once; where every stream had all of it from
+        // the start, ten thousand of them would go through memory that no cache holds.
+        let most = pending.saturating_add(1).min(1 << 16);
         let arrived = if order == Order::Completion { most } else { 0 };
         let ring = Arc::new(Self {
             calls,
@@ -380,9 +382,9 @@ impl<C: Calls> Ring<C> {
         }
     }
 
-    /// Takes what is next, or leaves a waker for it.
-    pub(crate) fn take(&self, cx: &Context<'_>) -> Poll<Taken<C::Operation>> {
-        let mut waker = None;
+    /// Takes what is next, or leaves a waker for it. Who expects nothing has the waker ready, and locks once.
+    pub(crate) fn take(&self, cx: &Context<'_>, expects_nothing: bool) -> Poll<Taken<C::Operation>> {
+        let mut waker = expects_nothing.then(|| cx.waker().clone());
         loop {
             let mut state = self.lock();
             if let Some(taken) = state.take(self) {

@@ -94,12 +94,13 @@ impl File {
             }
         };
         let source = if can_wait {
-            let source = Arc::new(Source::new(id, fd, adopted, None));
-            queue.insert(id, source.clone());
+            let number = queue.reserve();
+            let source = Arc::new(Source::new(id, number, fd, adopted, None));
+            queue.insert(number, source.clone());
             source
         } else {
             let port = Arc::downgrade(port);
-            Arc::new_cyclic(|this| Source::new(id, fd, adopted, Some((this.clone(), port))))
+            Arc::new_cyclic(|this| Source::new(id, 0, fd, adopted, Some((this.clone(), port))))
         };
         Ok(Self { source, port: port.clone() })
     }

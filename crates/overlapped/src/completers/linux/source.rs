@@ -88,6 +88,8 @@ pub(super) enum Attempt {
 pub(super) struct Source {
     /// Its device's number.
     pub(super) key: u64,
+    /// Its own in the port's epoll set; 0 of a file that is always ready.
+    number: u64,
     pub(super) kind: Kind,
     /// Of a file that is always ready: itself and its port, for the thread that serves such files.
     always: Option<(Weak<Source>, Weak<port::Inner>)>,
@@ -149,9 +151,16 @@ impl Drop for InUse<'_> {
 }
 
 impl Source {
-    pub(super) fn new(key: u64, fd: OwnedFd, adopted: bool, always: Option<(Weak<Source>, Weak<port::Inner>)>) -> Self {
+    pub(super) fn new(
+        key: u64,
+        number: u64,
+        fd: OwnedFd,
+        adopted: bool,
+        always: Option<(Weak<Source>, Weak<port::Inner>)>,
+    ) -> Self {
         Self {
             key,
+            number,
             kind: Kind::of(fd.as_fd()),
             always,
             fd: AtomicI32::new(fd.into_raw_fd()),
@@ -240,6 +249,7 @@ impl Source {
     }
 
     /// Returns whether it was left off though the file may have more.
+    #[inline]
     fn serve_lane(&self, queue: &Queue, lane: Lane, ready: EventFlags, over: &mut Over<'_>) -> bool {
         for _ in 0..IN_A_ROW {
             let Some((mut transfer, edges)) = self.next(queue, lane) else { return false };
@@ -303,6 +313,7 @@ impl Source {
 
     /// Takes the first operation of a lane to run it. If there is none, the file is not watched for it any more: else it
     /// would be ready again and again. Says whether its edges are watched.
+    #[inline]
     fn next(&self, queue: &Queue, lane: Lane) -> Option<(Transfer, bool)> {
         let mut state = self.lock();
         let waiting = &mut state.lanes[lane as usize];
@@ -323,6 +334,7 @@ impl Source {
     }
 
     /// The system call has returned. `Ok`: the operation waits (again), or somebody has completed it. `Err`: it is over.
+    #[inline]
     fn ran(&self, queue: &Queue, lane: Lane, transfer: Transfer, ended: Option<Ended>) -> Result<(), Ended> {
         let mut state = self.lock();
         let waiting = &mut state.lanes[lane as usize];
@@ -332,7 +344,7 @@ impl Source {
             waiting.queue.push_front(transfer);
         }
         // Also for those that came meanwhile.
-        if !waiting.queue.is_empty() {
+        if !waiting.queue.is_empty() && !state.watched.contains(lane.flag()) {
             self.watch(queue, &mut state, lane);
         }
         self.look_whether_idle(&state);
@@ -350,12 +362,14 @@ impl Source {
         }
     }
 
-    /// [`watch`](Self::watch), for what was not tried: the file may be ready, and its edge past.
+    /// [`watch`](Self::watch), unless it is watched, for what was not tried: the file may be ready, and its edge past.
+    #[inline]
     fn watch_anew(&self, queue: &Queue, state: &mut State, lane: Lane) {
-        if state.edges && state.watched.contains(lane.flag()) {
+        if !state.watched.contains(lane.flag()) {
+            self.watch(queue, state, lane);
+        } else if state.edges {
             self.look_again(queue, state);
         }
-        self.watch(queue, state, lane);
     }
 
     fn set_watched(&self, queue: &Queue, state: &mut State, wanted: EventFlags) -> Result<(), Status> {
@@ -369,7 +383,7 @@ impl Source {
                 return Err(Status::from_errno(Errno::AGAIN.raw_os_error()));
             }
         } else {
-            queue.watch(self.key, self.fd(), state.watched, wanted, state.edges)?;
+            queue.watch(self.number, self.fd(), state.watched, wanted, state.edges)?;
         }
         state.watched = wanted;
         Ok(())
@@ -378,7 +392,7 @@ impl Source {
     /// What is there makes an event anew.
     fn look_again(&self, queue: &Queue, state: &State) {
         if !state.watched.is_empty() && self.can_wait() {
-            let _ = queue.watch(self.key, self.fd(), state.watched, state.watched, state.edges);
+            let _ = queue.watch(self.number, self.fd(), state.watched, state.watched, state.edges);
         }
     }
 
@@ -461,7 +475,7 @@ impl Source {
         }
         let is_in_use = state.is_in_use();
         drop(state);
-        queue.remove(self.key);
+        queue.remove(self.number);
         cancelled.into_iter().for_each(|transfer| transfer.cancel(queue));
         // A file that is always ready may take its time, and nobody waits for that: the last one to use it closes it.
         if is_in_use { None } else { self.take_unused() }
@@ -585,7 +599,7 @@ mod tests {
     /// A pipe with nothing in it and one read, which has been taken to be run.
     fn running() -> (Queue, Source, Transfer, PipeWriter) {
         let (reader, writer) = std::io::pipe().unwrap();
-        let (queue, source) = (Queue::new().unwrap(), Source::new(1, reader.into(), false, None));
+        let (queue, source) = (Queue::new().unwrap(), Source::new(1, 1, reader.into(), false, None));
         let nothing: *mut u8 = ptr::NonNull::dangling().as_ptr();
         let memory =
             Memory { io_status: ptr::null_mut(), input: nothing, input_len: 0, output: nothing, output_len: 0 };

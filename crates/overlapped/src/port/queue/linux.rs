@@ -7,9 +7,8 @@
 //! what somebody waits for. A file leaves it when an event comes that nobody wants, not when its last operation is over:
 //! the next one is then usually under way, and a file that is read without pause costs no `epoll_ctl` at all.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::fmt;
-use std::hash::{BuildHasherDefault, Hasher};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -19,12 +18,12 @@ use std::time::{Duration, Instant};
 use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
 use rustix::io::Errno;
 
+use super::files::{Files, OUT, Out};
 use super::outside::Outside;
 use crate::system::process;
 use crate::{ErrorCode, Status};
 
-/// The bell's number in the epoll set. Those of devices start at 1 and are never used again, so that an event that was
-/// fetched before its file was closed means nobody, whatever has the file's descriptor by then.
+/// The bell's number in the epoll set, which no file has.
 const BELL: u64 = 0;
 
 /// A file that can be waited for.
@@ -54,33 +53,13 @@ impl Over<'_> {
     }
 }
 
-/// The files of a port, by number.
-type Sources = HashMap<u64, Arc<dyn Waited>, BuildHasherDefault<Spread>>;
-
-/// Numbers that are counted up need no better hash, and it is wanted for each event.
-#[derive(Default)]
-struct Spread(u64);
-
-impl Hasher for Spread {
-    fn write(&mut self, _: &[u8]) {}
-
-    fn write_u64(&mut self, number: u64) {
-        // 2^64 divided by the golden ratio: neighbours land far from each other.
-        self.0 = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
-}
-
 pub(crate) struct Queue {
     epoll: OwnedFd,
     /// Written to wake who sleeps. It is watched for edges, so that nobody need read it.
     bell: OwnedFd,
     posted: Mutex<Posted>,
-    /// Every file of the port that can be waited for, by its device's number.
-    sources: Mutex<Sources>,
+    /// Every file of the port that can be waited for.
+    files: Files<dyn Waited>,
     /// How many of them are in the epoll set.
     watched: AtomicUsize,
     /// What somebody else's loop watches, once it was asked for; nothing in it: the system could not make it.
@@ -132,7 +111,7 @@ impl Queue {
             epoll,
             bell,
             posted: Mutex::default(),
-            sources: Mutex::default(),
+            files: Files::default(),
             watched: AtomicUsize::new(0),
             outside: OnceLock::new(),
             process: process::number(),
@@ -259,16 +238,19 @@ impl Queue {
         // An error is a signal's interruption.
         let Ok((events, _)) = epoll::wait(&self.epoll, room, timeout.map(timespec).as_ref()) else { return served };
         let mut over = Over { queue: self, tokens, count: 0 };
-        for event in events {
-            match event.data.u64() {
-                BELL => served.bell = true,
-                _ => served.files = true,
+        for events in events.chunks(OUT) {
+            // Of an event of a file that was closed meanwhile there is none.
+            let mut out = Out::default();
+            let numbers = || events.iter().map(|event| event.data.u64());
+            self.files.take_out(numbers(), &mut out);
+            for (event, file) in events.iter().zip(&out) {
+                served.bell |= event.data.u64() == BELL;
+                served.files |= event.data.u64() != BELL;
+                if let Some(file) = file {
+                    file.serve(self, event.flags, &mut over);
+                }
             }
-            // An event of a file that was closed meanwhile finds nothing.
-            let source = self.sources().get(&event.data.u64()).cloned();
-            if let Some(source) = source {
-                source.serve(self, event.flags, &mut over);
-            }
+            self.files.put_back(numbers(), &mut out);
         }
         served.over = over.count;
         served
@@ -284,27 +266,32 @@ impl Queue {
         }
     }
 
-    pub(crate) fn insert(&self, key: u64, source: Arc<dyn Waited>) {
-        self.sources().insert(key, source);
+    /// A number for a file that can be waited for.
+    pub(crate) fn reserve(&self) -> u64 {
+        self.files.reserve()
     }
 
-    pub(crate) fn remove(&self, key: u64) {
-        let source = self.sources().remove(&key);
+    pub(crate) fn insert(&self, number: u64, file: Arc<dyn Waited>) {
+        self.files.insert(number, file);
+    }
+
+    pub(crate) fn remove(&self, number: u64) {
+        let file = self.files.remove(number);
         // Not under the lock: it may close the file.
-        drop(source);
+        drop(file);
     }
 
     /// Watches a file for these events, in place of those before; none of them means not at all. Not in the set is the
     /// only way not to be told of a hang-up again and again. What is there already makes an event anew.
     pub(crate) fn watch(
         &self,
-        key: u64,
+        number: u64,
         fd: BorrowedFd<'_>,
         before: epoll::EventFlags,
         now: epoll::EventFlags,
         edges: bool,
     ) -> Result<(), Status> {
-        let data = epoll::EventData::new_u64(key);
+        let data = epoll::EventData::new_u64(number);
         let flags = if edges { now | epoll::EventFlags::ET } else { now };
         let changed = match (before.is_empty(), now.is_empty()) {
             (true, true) => return Ok(()),
@@ -318,10 +305,6 @@ impl Queue {
     #[inline]
     fn posted(&self) -> MutexGuard<'_, Posted> {
         self.posted.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn sources(&self) -> MutexGuard<'_, Sources> {
-        self.sources.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -350,16 +333,5 @@ mod tests {
         assert_eq!(parts(Duration::from_micros(1500)), (0, 2_000_000));
         assert_eq!(parts(Duration::from_millis(2500)), (2, 500_000_000));
         assert_eq!(parts(Duration::MAX), (2_147_483, 647_000_000));
-    }
-
-    #[test]
-    fn neighbours_land_far_apart() {
-        let hash = |number| {
-            let mut spread = Spread::default();
-            spread.write_u64(number);
-            spread.finish()
-        };
-        let tops: std::collections::HashSet<_> = (1..=100).map(|number| hash(number) >> 57).collect();
-        assert!(tops.len() > 60, "the map tells entries apart by the seven highest bits");
     }
 }

@@ -116,7 +116,7 @@ fn complete_one(ring: &Arc<Ring<Driver>>) -> bool {
 }
 
 fn take(ring: &Arc<Ring<Driver>>, waker: &Waker) -> Poll<Taken<u64>> {
-    let taken = ring.take(&Context::from_waker(waker));
+    let taken = ring.take(&Context::from_waker(waker), false);
     if let Poll::Ready(Taken::Reply(operation, .., next)) = taken {
         ring.calls.release(&(), operation);
         if next.arm {

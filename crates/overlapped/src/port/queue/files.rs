@@ -1,0 +1,149 @@
+//! The files of a port, by the numbers that the epoll set has of them.
+//!
+//! A number is a place and its generation, so that an event that was fetched before its file was closed means nobody,
+//! whatever has the file's place, or its descriptor, by then. Who serves files has them out of their places meanwhile, and
+//! puts them back: for an event no reference is counted.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// So many files are out at a time.
+pub(super) const OUT: usize = 16;
+
+pub(super) struct Files<F: ?Sized>(Mutex<Places<F>>);
+
+struct Places<F: ?Sized> {
+    places: Vec<Place<F>>,
+    free: Vec<u32>,
+}
+
+struct Place<F: ?Sized> {
+    /// Of the next event that means this place, at least 1.
+    generation: u32,
+    file: Option<Arc<F>>,
+}
+
+/// Files that are out.
+pub(super) type Out<F> = [Option<Arc<F>>; OUT];
+
+impl<F: ?Sized> Default for Files<F> {
+    fn default() -> Self {
+        Self(Mutex::new(Places { places: Vec::new(), free: Vec::new() }))
+    }
+}
+
+impl<F: ?Sized> Files<F> {
+    /// A number for a file. No other one has it, before or after.
+    pub(super) fn reserve(&self) -> u64 {
+        let mut places = self.lock();
+        let place = places.free.pop().unwrap_or_else(|| {
+            places.places.push(Place { generation: 1, file: None });
+            // No process has so many files.
+            places.places.len() as u32 - 1
+        });
+        u64::from(places.places[place as usize].generation) << 32 | u64::from(place)
+    }
+
+    pub(super) fn insert(&self, number: u64, file: Arc<F>) {
+        if let Some(place) = self.lock().find(number) {
+            place.file = Some(file);
+        }
+    }
+
+    /// Takes a file away for good. `None`: it is out, and goes when it comes back.
+    pub(super) fn remove(&self, number: u64) -> Option<Arc<F>> {
+        let mut places = self.lock();
+        let place = places.find(number)?;
+        let file = place.file.take();
+        place.generation += 1;
+        // Its generations are used up: never again.
+        if place.generation < u32::MAX {
+            places.free.push(number as u32);
+        }
+        file
+    }
+
+    /// Takes out the files with these numbers; of one that is nobody's there is none.
+    pub(super) fn take_out(&self, numbers: impl Iterator<Item = u64>, out: &mut Out<F>) {
+        let mut places = self.lock();
+        for (number, out) in numbers.zip(out) {
+            *out = places.find(number).and_then(|place| place.file.take());
+        }
+    }
+
+    /// Puts them back. What was removed meanwhile is left out.
+    pub(super) fn put_back(&self, numbers: impl Iterator<Item = u64>, out: &mut Out<F>) {
+        let mut places = self.lock();
+        for (number, out) in numbers.zip(out) {
+            if out.is_some()
+                && let Some(place) = places.find(number)
+            {
+                place.file = out.take();
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Places<F>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<F: ?Sized> Places<F> {
+    #[inline]
+    fn find(&mut self, number: u64) -> Option<&mut Place<F>> {
+        let place = self.places.get_mut(number as u32 as usize)?;
+        (u64::from(place.generation) == number >> 32).then_some(place)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn take(files: &Files<str>, numbers: &[u64]) -> Out<str> {
+        let mut out = Out::default();
+        files.take_out(numbers.iter().copied(), &mut out);
+        out
+    }
+
+    #[test]
+    fn a_number_means_one_file_and_no_later_one_in_its_place() {
+        let files = Files::<str>::default();
+        let numbers = [(); 2].map(|()| files.reserve());
+        assert!(numbers[0] != numbers[1] && !numbers.contains(&0), "0 is the bell's");
+        numbers.iter().for_each(|number| files.insert(*number, Arc::from("file")));
+        assert!(files.remove(numbers[0]).is_some());
+        assert!(files.remove(numbers[0]).is_none());
+        let next = files.reserve();
+        assert_eq!(next as u32, numbers[0] as u32, "it has the place");
+        files.insert(next, Arc::from("file"));
+        assert_eq!(take(&files, &[numbers[0], next, u64::MAX]).map(|file| file.is_some())[..3], [false, true, false]);
+    }
+
+    #[test]
+    fn a_file_that_is_removed_while_it_is_out_does_not_come_back() {
+        let files = Files::<str>::default();
+        let file: Arc<str> = Arc::from("file");
+        let number = files.reserve();
+        files.insert(number, file.clone());
+        let mut out = take(&files, &[number]);
+        files.put_back([number].into_iter(), &mut out);
+        assert!(out[0].is_none() && Arc::strong_count(&file) == 2, "it is back");
+        let mut out = take(&files, &[number]);
+        assert!(files.remove(number).is_none());
+        // Its place may be another's by then.
+        let next = files.reserve();
+        files.insert(next, Arc::from("file"));
+        files.put_back([number].into_iter(), &mut out);
+        assert!(out[0].take().is_some_and(|out| Arc::ptr_eq(&out, &file)));
+        assert!(take(&files, &[next])[0].as_ref().is_some_and(|next| !Arc::ptr_eq(next, &file)));
+    }
+
+    #[test]
+    fn a_place_retires_when_its_generations_are_used_up() {
+        let files = Files::<str>::default();
+        let first = files.reserve();
+        files.lock().places[0].generation = u32::MAX - 1;
+        assert!(files.remove(u64::from(u32::MAX - 1) << 32).is_none());
+        assert_ne!(files.reserve() as u32, first as u32);
+    }
+}
