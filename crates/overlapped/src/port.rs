@@ -26,6 +26,7 @@ pub(crate) use devices::Device;
 use inner::Kind;
 pub(crate) use inner::{Inner, Slot, Waiter, Whose, inherited};
 pub(crate) use queue::Queue;
+pub(crate) use wait::block_on;
 
 use crate::sync::lock_std as lock;
 use crate::system::PerProcess;

@@ -5,7 +5,6 @@ pub(crate) mod dispatching;
 pub(crate) mod foreign;
 #[cfg(all(target_os = "linux", not(miri)))]
 mod linux;
-pub(crate) mod park;
 #[cfg(not(any(windows, all(target_os = "linux", not(miri)))))]
 mod portable;
 #[cfg(all(target_os = "linux", not(miri)))]

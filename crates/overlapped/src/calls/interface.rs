@@ -13,7 +13,7 @@ use futures_core::Stream;
 
 use crate::completers::windows::interface as sys;
 use crate::device;
-use crate::system::park::block_on;
+use crate::port::block_on;
 use crate::words::interface::{InterfaceChange, Removal};
 use crate::{Device, Error, ErrorKind, Operation};
 

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use super::{Device, Inner};
+use crate::port::block_on;
 use crate::system::foreign::{caught, on_a_thread};
-use crate::system::park::block_on;
 use crate::{Error, ErrorKind, Operation};
 
 /// A device that is being closed; made by [`Device::close`](crate::Device::close). `.await` it or [`wait`](Self::wait).

@@ -34,7 +34,7 @@ impl Inner {
     /// What the dispatcher does, for ever.
     pub(super) fn run_as_dispatcher(self: &Arc<Self>) {
         crate::system::pin_module();
-        let sleeper = Sleeper::new(self);
+        let sleeper = Sleeper::new(Arc::downgrade(self));
         lock(&self.jobs).dispatcher = Dispatcher::Runs(sleeper.clone());
         loop {
             sleeper.take_wake();

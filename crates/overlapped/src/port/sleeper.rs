@@ -31,10 +31,10 @@ pub(crate) struct Sleeper<P> {
 }
 
 impl<P: Look> Sleeper<P> {
-    /// One for this thread.
-    pub(crate) fn new(port: &Arc<P>) -> Arc<Self> {
+    /// One for this thread, which waits at a port, or at none.
+    pub(crate) fn new(port: Weak<P>) -> Arc<Self> {
         Arc::new(Self {
-            port: Arc::downgrade(port),
+            port,
             parker: Parker::new(),
             woken: AtomicBool::new(false),
             in_queue: AtomicBool::new(false),

@@ -1,7 +1,7 @@
 //! A thread that waits: it takes the turn, and handles completions until its own has come; and what nobody waits for.
 
 use std::cell::{Cell, RefCell};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -36,6 +36,40 @@ impl Drop for Restore {
     }
 }
 
+/// A sleeper that no wait of this thread uses now. In a destructor of the thread's own values there may be none any more.
+fn kept() -> Option<Arc<Sleeper>> {
+    SLEEPER.try_with(RefCell::take).ok().flatten()
+}
+
+fn keep(sleeper: Arc<Sleeper>) {
+    let _ = SLEEPER.try_with(|kept| kept.replace(Some(sleeper)));
+}
+
+/// Polls until it is ready, and sleeps in between: another thread handles the completions.
+pub(crate) fn block_on<T>(poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> T {
+    block_on_until(None, poll).expect("without a deadline it is ready when it returns")
+}
+
+/// [`block_on`], at most until the deadline. What is ready then is still taken.
+fn block_on_until<T>(deadline: Option<Instant>, mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> Option<T> {
+    let sleeper = kept().unwrap_or_else(|| Sleeper::new(Weak::new()));
+    let waker = Waker::from(sleeper.clone());
+    let mut cx = Context::from_waker(&waker);
+    let mut is_over = false;
+    let ready = loop {
+        if let Poll::Ready(value) = poll(&mut cx) {
+            break Some(value);
+        }
+        if is_over {
+            break None;
+        }
+        sleeper.sleep(deadline);
+        is_over = !sleeper.take_wake();
+    };
+    keep(sleeper);
+    ready
+}
+
 /// After so many polls that found nothing, a future that does not let its thread wait has completions handled.
 const POLLS: u32 = 64;
 
@@ -52,9 +86,10 @@ impl Inner {
         mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
     ) -> Option<T> {
         if !self.is_led() || self.is_inherited() {
-            return crate::system::park::block_on_until(deadline, poll);
+            return block_on_until(deadline, poll);
         }
-        let sleeper = self.sleeper();
+        let sleeper =
+            kept().filter(|sleeper| sleeper.is_of(self)).unwrap_or_else(|| Sleeper::new(Arc::downgrade(self)));
         let waker = Waker::from(sleeper.clone());
         let mut cx = Context::from_waker(&waker);
         let mut is_over = false;
@@ -64,7 +99,7 @@ impl Inner {
             }
             // It forked, and this is the child.
             if self.is_inherited() {
-                return crate::system::park::block_on_until(deadline, poll);
+                return block_on_until(deadline, poll);
             }
             if is_over {
                 break None;
@@ -73,15 +108,8 @@ impl Inner {
             is_over = deadline.is_some_and(|deadline| deadline <= Instant::now());
             self.serve(&sleeper, deadline, whose);
         };
-        let _ = SLEEPER.try_with(|kept| kept.replace(Some(sleeper)));
+        keep(sleeper);
         driven
-    }
-
-    /// A sleeper for a wait of this thread.
-    pub(super) fn sleeper(self: &Arc<Self>) -> Arc<Sleeper> {
-        // In a destructor of the thread's own values there may be no cell any more.
-        let kept = SLEEPER.try_with(RefCell::take).ok().flatten();
-        kept.filter(|sleeper| sleeper.is_of(self)).unwrap_or_else(|| Sleeper::new(self))
     }
 
     /// Polls for a thread that waits here: whatever it waits for needs no dispatcher.
@@ -147,7 +175,7 @@ impl Inner {
         } else if now {
             return None;
         }
-        let sleeper = &sleeper.cloned().unwrap_or_else(|| Sleeper::new(self));
+        let sleeper = &sleeper.cloned().unwrap_or_else(|| Sleeper::new(Arc::downgrade(self)));
         self.turn.line_up(whose, sleeper);
         self.settle_turn();
         if has_jobs {

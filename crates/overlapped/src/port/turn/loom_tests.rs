@@ -51,7 +51,7 @@ impl Port {
     }
 
     fn sleeper(self: &Arc<Self>) -> Arc<Sleeper<Self>> {
-        let sleeper = Sleeper::new(self);
+        let sleeper = Sleeper::new(Arc::downgrade(self));
         self.sleepers.lock().unwrap().push(sleeper.clone());
         sleeper
     }
@@ -247,6 +247,21 @@ fn loom_two_threads_wait_and_a_dispatcher_sleeps() {
         port.run_as_dispatcher(&dispatcher, 1);
         first.join().unwrap();
         second.join().unwrap();
+        assert!(port.turn.is_free());
+    });
+}
+
+#[test]
+fn loom_a_thread_that_sleeps_in_the_queue_is_woken_for_what_is_no_packet() {
+    model(3, || {
+        let port = Port::new([false; 2]);
+        let wakes = spawn(&port, |port| {
+            port.over[0].store(true, SeqCst);
+            let waiter = port.waiters[0].lock().unwrap().take();
+            waiter.into_iter().for_each(Wake::wake);
+        });
+        port.wait(0);
+        wakes.join().unwrap();
         assert!(port.turn.is_free());
     });
 }
