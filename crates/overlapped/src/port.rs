@@ -37,8 +37,9 @@ use crate::{Error, ErrorKind, Operation};
 /// Where completions arrive.
 ///
 /// Every [`Device`](crate::Device) belongs to a port. Unless you say otherwise that is the process-wide
-/// [`Port::global`], whose one dispatcher thread is started by the first device. However many calls are in flight, there
-/// is no other thread.
+/// [`Port::global`]. Threads that wait there handle its completions; for what nobody waits for (tasks, callbacks, streams
+/// that are armed at once) it has one dispatcher thread, which is started when it is first needed. However many calls are
+/// in flight, there is no other thread.
 ///
 /// A [`Port::manual`] has no thread at all: completions are handled while you [`poll`](Port::poll). On Linux it can sit in
 /// somebody else's loop, tokio's for one: it is `AsFd`.
@@ -128,11 +129,13 @@ impl Port {
     /// ```
     pub const GRACE_PERIOD: Duration = dispatch::GRACE_PERIOD;
 
-    /// The process-wide port, with one dispatcher thread named `overlapped`. On Linux that thread, where wakers and
-    /// callbacks run, blocks all signals.
+    /// The process-wide port. A thread that waits for a call, a stream or a future there handles completions meanwhile,
+    /// and may run others' wakers. Callbacks run on the dispatcher thread, which is named `overlapped`, and on Linux blocks
+    /// all signals. It is started for the first call that nobody waits for. If the system gives no thread, the next such
+    /// call, callback or wait tries again; until then callbacks and tasks wait, and threads that wait do not.
     ///
     /// # Errors
-    /// [`ErrorKind::Other`] when the system cannot make the port or its thread. The next call tries again.
+    /// [`ErrorKind::Other`] when the system cannot make the port. The next call tries again.
     pub fn global() -> Result<Self, Error> {
         // The child of a fork has its own: nobody dispatches its parent's, and somebody may have held its lock.
         static GLOBAL: PerProcess<Mutex<Option<Port>>> = PerProcess::new();

@@ -8,15 +8,20 @@ mod fork;
 mod stream;
 mod support;
 
+use std::future::Future;
 use std::io::Write;
 use std::os::fd::{AsFd, AsRawFd};
-use std::sync::Mutex;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Wake, Waker};
+use std::time::{Duration, Instant};
 
 use fork::in_a_child;
 use overlapped::{Device, Port};
 use rustix::fs::{OFlags, fcntl_getfl};
 use stream::{LONG, is_pending};
+use support::*;
 
 fn is_blocking(file: impl AsFd) -> bool {
     !fcntl_getfl(file).unwrap().contains(OFlags::NONBLOCK)
@@ -129,4 +134,75 @@ fn what_a_child_asks_of_its_parents_port_ends() {
             assert_eq!(codes, [0; 100]);
         });
     }
+}
+
+/// How a child ends that was forked somewhere: its code, or `None` if it did not end.
+fn end_of(child: i32) -> Option<i32> {
+    let (begin, mut status) = (Instant::now(), 0);
+    loop {
+        // SAFETY: the status is an integer that lives until the call returns; the child is our own, and is there until
+        // it was waited for.
+        unsafe {
+            if libc::waitpid(child, &raw mut status, libc::WNOHANG) == child {
+                return libc::WIFEXITED(status).then(|| libc::WEXITSTATUS(status));
+            }
+            if begin.elapsed() > Duration::from_secs(10) {
+                libc::kill(child, libc::SIGKILL);
+            }
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn fork() -> i32 {
+    // SAFETY: the child goes on as the caller does: that it comes to an end is what is tested.
+    unsafe { libc::fork() }
+}
+
+/// In the child there is no thread but the one that forked. That is the dispatcher, of whose port nothing comes any more.
+#[test]
+fn a_child_that_a_callback_forks_ends_with_the_dispatcher() {
+    let driver = support::Device::new();
+    let device = Device::simulated(driver.clone()).unwrap();
+    // Something else is in flight, for which a dispatcher would sleep in the port.
+    device.call(WAIT, &()).then(drop);
+    let stream = device.inverted(WAIT, &()).start();
+    let (tell, told) = std::sync::mpsc::channel();
+    device.call(PEND_AND_COMPLETE, &()).then(move |_| match fork() {
+        0 => {}
+        child => tell.send(child).unwrap(),
+    });
+    assert_eq!(end_of(told.recv().unwrap()), Some(0));
+    drop(stream);
+}
+
+#[test]
+fn a_child_that_a_waker_forks_comes_back_from_the_wait() {
+    struct Forks(std::sync::mpsc::Sender<i32>);
+    impl Wake for Forks {
+        fn wake(self: Arc<Self>) {
+            self.0.send(fork()).unwrap();
+        }
+    }
+    let (port, driver) = (Port::manual().unwrap(), support::Device::new());
+    let device = Device::simulated_on(&port, driver.clone()).unwrap();
+    let (tell, told) = std::sync::mpsc::channel();
+    let (mut call, other) = (device.call(WAIT, &()), device.call(WAIT, &()));
+    let waker = Waker::from(Arc::new(Forks(tell)));
+    assert!(pin!(&mut call).poll(&mut Context::from_waker(&waker)).is_pending());
+    let waiting = std::thread::spawn(move || {
+        let parent = std::process::id();
+        let ended = other.wait();
+        if std::process::id() != parent {
+            // SAFETY: it ends the child at once.
+            unsafe { libc::_exit(if ended.is_err() { 7 } else { 8 }) }
+        }
+        ended.map(|reply| *reply)
+    });
+    std::thread::sleep(Duration::from_millis(20));
+    assert!(driver.complete_one(1));
+    assert_eq!(end_of(told.recv().unwrap()), Some(7));
+    assert!(driver.complete_one(2));
+    assert_eq!(waiting.join().unwrap().unwrap(), 2);
+    drop(call);
 }

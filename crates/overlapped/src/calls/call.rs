@@ -353,7 +353,7 @@ impl Pending {
             |waiter| matches!(waiter, Waiter::Wake(waker) if waker.will_wake(cx.waker())),
             || Waiter::Wake(cx.waker().clone()),
         );
-        if progress == Progress::Pending && !self.device.port.is_attended_here() {
+        if progress == Progress::Pending && !self.device.port.is_attended_here(cx) {
             self.device.port.unattended(slot, self.operation);
         }
         progress

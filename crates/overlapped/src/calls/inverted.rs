@@ -670,7 +670,7 @@ impl<Out: Output + ?Sized> InvertedCall<Out> {
         }
         let taken = self.ring.take(cx, self.was_last);
         self.was_last = matches!(&taken, Poll::Ready(Taken::Reply(.., next)) if !next.take);
-        if taken.is_pending() && !self.device.port.is_attended_here() {
+        if taken.is_pending() && !self.device.port.is_attended_here(cx) {
             self.leave_to_the_dispatcher();
         }
         taken.map(|taken| self.item(taken))

@@ -54,6 +54,10 @@ impl Inner {
         for token in &tokens[..count] {
             self.handle(*token, whose);
         }
+        // A waker or a callback forked, and this is the child.
+        if self.is_inherited() {
+            return count;
+        }
         if next.is_some() {
             self.run_timers();
         }

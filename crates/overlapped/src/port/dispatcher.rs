@@ -31,17 +31,17 @@ impl Inner {
         }
     }
 
-    /// What the dispatcher does, for ever.
+    /// What the dispatcher does, for ever; in the child of a fork, if a callback forks, no longer.
     pub(super) fn run_as_dispatcher(self: &Arc<Self>) {
         crate::system::pin_module();
         let sleeper = Sleeper::new(Arc::downgrade(self));
         lock(&self.jobs).dispatcher = Dispatcher::Runs(sleeper.clone());
-        loop {
+        while !self.is_inherited() {
             sleeper.take_wake();
             self.run_jobs();
             if self.turn.take_dispatchers() {
                 let _turn = Taken(self);
-                while self.turn.is_unattended() {
+                while self.turn.is_unattended() && !self.is_inherited() {
                     sleeper.take_wake();
                     // Who adds one after this wakes the sleeper.
                     let sleep = self.has_jobs().then_some(Duration::ZERO);

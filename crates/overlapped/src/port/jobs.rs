@@ -71,15 +71,15 @@ impl Inner {
         self.jobs_waiting.load(SeqCst) > 0
     }
 
-    /// Whether there are some that such a thread may run.
+    /// Whether there are some that such a thread may run. Where there is a dispatcher, they are that one's.
     pub(super) fn has_jobs_for(&self, whose: Whose) -> bool {
-        self.has_jobs() && lock(&self.jobs).queue.iter().any(|job| job.may_run(whose))
+        self.is_manual() && self.has_jobs() && lock(&self.jobs).queue.iter().any(|job| job.may_run(whose))
     }
 
     /// Runs the jobs that are there now. What they add is for the next time, after the packets that have come by then.
     pub(super) fn run_jobs(self: &Arc<Self>) -> usize {
         let count = self.jobs_waiting.load(SeqCst);
-        (0..count).take_while(|_| self.run_a_job()).count()
+        (0..count).take_while(|_| self.run_a_job() && !self.is_inherited()).count()
     }
 
     pub(super) fn run_a_job(self: &Arc<Self>) -> bool {

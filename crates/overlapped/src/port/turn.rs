@@ -67,17 +67,9 @@ impl<P: Look, C: Copy> Turn<P, C> {
             if !self.try_take() {
                 return false;
             }
-            let mut line = lock(&self.line);
-            if !line.is_empty() {
-                let first = line.iter().position(|(claim, _)| prefers(*claim)).unwrap_or(0);
-                let (_, sleeper) = line.remove(first);
-                self.waiting.fetch_sub(1, SeqCst);
-                sleeper.give();
-                drop(line);
-                sleeper.unpark();
+            if self.give(&prefers) {
                 return false;
             }
-            drop(line);
             if self.is_unattended() {
                 self.dispatchers.store(true, SeqCst);
                 return true;
@@ -85,6 +77,21 @@ impl<P: Look, C: Copy> Turn<P, C> {
             self.taken.store(false, SeqCst);
         }
         false
+    }
+
+    /// Gives the turn, which this thread has, to one that stands in line. `false`: nobody does.
+    fn give(&self, prefers: impl Fn(C) -> bool) -> bool {
+        let mut line = lock(&self.line);
+        if line.is_empty() {
+            return false;
+        }
+        let first = line.iter().position(|(claim, _)| prefers(*claim)).unwrap_or(0);
+        let (_, sleeper) = line.remove(first);
+        self.waiting.fetch_sub(1, SeqCst);
+        sleeper.give();
+        drop(line);
+        sleeper.unpark();
+        true
     }
 
     /// Stands in line. [`settle`](Self::settle) must follow, and in the end [`leave_line`](Self::leave_line).
@@ -118,9 +125,15 @@ impl<P: Look, C: Copy> Turn<P, C> {
         self.dispatchers.swap(false, SeqCst)
     }
 
-    /// There is no dispatcher that could take the turn: it is free again, for threads that wait.
+    /// There is no dispatcher that could take the turn: it is for a thread that stands in line, or the next one to come.
     pub(crate) fn give_back(&self) {
-        self.taken.store(false, SeqCst);
+        while !self.give(|_| false) {
+            self.taken.store(false, SeqCst);
+            // Whoever came meanwhile has found it taken.
+            if self.waiting.load(SeqCst) == 0 || !self.try_take() {
+                return;
+            }
+        }
     }
 
     /// Whether something is in flight that nobody waits for.

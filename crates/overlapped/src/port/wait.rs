@@ -1,6 +1,7 @@
 //! A thread that waits: it takes the turn, and handles completions until its own has come; and what nobody waits for.
 
 use std::cell::{Cell, RefCell};
+use std::ptr;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
@@ -11,8 +12,8 @@ use crate::words::token::{InFlight, LOOK};
 thread_local! {
     /// One that no wait of this thread uses now, for the port that it waited on last.
     static SLEEPER: RefCell<Option<Arc<Sleeper>>> = const { RefCell::new(None) };
-    /// The port whose waiting thread this is, while it polls what it waits for; and how often it has found nothing.
-    static ATTENDED: Cell<(usize, u32)> = const { Cell::new((0, 0)) };
+    /// What this thread polls now and waits for.
+    static ATTENDED: Cell<Attended> = const { Cell::new(Attended { port: 0, waker: ptr::null(), polls: 0 }) };
 }
 
 /// The turn, until it is dropped.
@@ -21,14 +22,26 @@ pub(super) struct Taken<'a>(pub(super) &'a Arc<Inner>);
 impl Drop for Taken<'_> {
     fn drop(&mut self) {
         let port = self.0;
-        if port.turn.pass(|claim| port.has_jobs_for(claim)) {
+        // In the child of a fork the others are not there, and one may have held a lock.
+        if !port.is_inherited() && port.turn.pass(|claim| port.has_jobs_for(claim)) {
             port.rouse_dispatcher();
         }
     }
 }
 
-/// Puts back whose waiting thread this is.
-struct Restore((usize, u32));
+/// A thread polls what it waits for.
+#[derive(Clone, Copy)]
+struct Attended {
+    /// The port at which it waits, by its address.
+    port: usize,
+    /// What its own waker points to.
+    waker: *const (),
+    /// How often it has found nothing.
+    polls: u32,
+}
+
+/// Puts back what this thread polled before.
+struct Restore(Attended);
 
 impl Drop for Restore {
     fn drop(&mut self) {
@@ -94,7 +107,7 @@ impl Inner {
         let mut cx = Context::from_waker(&waker);
         let mut is_over = false;
         let driven = loop {
-            if let Poll::Ready(value) = self.attending(|| poll(&mut cx)) {
+            if let Poll::Ready(value) = self.attending(&waker, || poll(&mut cx)) {
                 break Some(value);
             }
             // It forked, and this is the child.
@@ -112,21 +125,26 @@ impl Inner {
         driven
     }
 
-    /// Polls for a thread that waits here: whatever it waits for needs no dispatcher.
-    pub(super) fn attending<T>(&self, poll: impl FnOnce() -> T) -> T {
-        let _restore = Restore(ATTENDED.replace((std::ptr::from_ref(self).addr(), 0)));
+    /// Polls for a thread that waits here, and that this wakes: what it waits for needs no dispatcher.
+    fn attending<T>(&self, waker: &Waker, poll: impl FnOnce() -> T) -> T {
+        let attended = Attended { port: ptr::from_ref(self).addr(), waker: waker.data(), polls: 0 };
+        let _restore = Restore(ATTENDED.replace(attended));
         poll()
     }
 
-    /// Whether this thread waits for what it polls now, and has found to be pending. A future that polls on and on, and
-    /// never lets its thread wait, has the port's completions handled now and then all the same.
-    pub(crate) fn is_attended_here(self: &Arc<Self>) -> bool {
-        let (port, polls) = ATTENDED.get();
-        if port != std::ptr::from_ref(&**self).addr() {
+    /// Whether what was polled, and has left this waker, is waited for by this very thread, which handles completions
+    /// meanwhile. With another waker it is not, though it was polled inside of a wait: an executor in there may park the
+    /// thread elsewhere, and a set of futures that is taken along polls none that was not woken.
+    ///
+    /// A future that polls on and on, and never lets its thread wait, has the port's completions handled now and then all
+    /// the same.
+    pub(crate) fn is_attended_here(self: &Arc<Self>, cx: &Context<'_>) -> bool {
+        let attended = ATTENDED.get();
+        if attended.port != Arc::as_ptr(self).addr() || !ptr::eq(attended.waker, cx.waker().data()) {
             return false;
         }
-        ATTENDED.set((port, polls.wrapping_add(1)));
-        if polls % POLLS == POLLS - 1 && self.turn.try_take() {
+        ATTENDED.set(Attended { polls: attended.polls.wrapping_add(1), ..attended });
+        if attended.polls % POLLS == POLLS - 1 && self.turn.try_take() {
             let _turn = Taken(self);
             self.dispatch(Some(Duration::ZERO), Whose::NOBODY, None);
         }
@@ -142,7 +160,8 @@ impl Inner {
         while let Some(turn) = self.take_turn(Some(sleeper), sleep == Some(Duration::ZERO), deadline, whose) {
             loop {
                 self.dispatch(sleep, whose, Some(sleeper));
-                if now || sleeper.is_woken() || sleep == Some(Duration::ZERO) {
+                // Or a waker forked, and this is the child.
+                if now || sleeper.is_woken() || sleep == Some(Duration::ZERO) || self.is_inherited() {
                     return;
                 }
                 sleep = left();
