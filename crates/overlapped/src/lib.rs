@@ -34,7 +34,8 @@
 //! - [`Device::read`], [`write`](Device::write) and [`standing_reads`](Device::standing_reads) follow the same rules;
 //!   [`RawCall`] lends the driver buffers of your own.
 //! - [`views`] reads answers of a length that the driver chooses: a header and the rest, and lists of records.
-//! - [`Port`] is where completions arrive: one dispatcher thread in all, or none, or the system's thread pool.
+//! - [`Port`] is where completions arrive: threads that wait take them, one dispatcher thread in all takes the others; or
+//!   no thread does, or the system's thread pool.
 //! - On Windows: `Event` awaits the Win32 events that many vendors' libraries signal, `InterfaceClass` finds devices by
 //!   what they are, and `Device::call_with` makes a call of any other overlapped function.
 //!

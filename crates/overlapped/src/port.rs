@@ -37,9 +37,9 @@ use crate::{Error, ErrorKind, Operation};
 /// Where completions arrive.
 ///
 /// Every [`Device`](crate::Device) belongs to a port. Unless you say otherwise that is the process-wide
-/// [`Port::global`]. Threads that wait there handle its completions; for what nobody waits for (tasks, callbacks, streams
-/// that are armed at once) it has one dispatcher thread, which is started when it is first needed. However many calls are
-/// in flight, there is no other thread.
+/// [`Port::global`]. A thread that waits handles completions itself. For what nobody waits for, such as a task, a callback
+/// or a timer, there is one dispatcher thread, which starts when it is first needed. However many calls are in flight,
+/// there is no other thread.
 ///
 /// A [`Port::manual`] has no thread at all: completions are handled while you [`poll`](Port::poll). On Linux it can sit in
 /// somebody else's loop, tokio's for one: it is `AsFd`.
@@ -129,10 +129,13 @@ impl Port {
     /// ```
     pub const GRACE_PERIOD: Duration = dispatch::GRACE_PERIOD;
 
-    /// The process-wide port. A thread that waits for a call, a stream or a future there handles completions meanwhile,
-    /// and may run others' wakers. Callbacks run on the dispatcher thread, which is named `overlapped`, and on Linux blocks
-    /// all signals. It is started for the first call that nobody waits for. If the system gives no thread, the next such
-    /// call, callback or wait tries again; until then callbacks and tasks wait, and threads that wait do not.
+    /// The process-wide port. A thread that waits, in [`Call::wait`](crate::Call::wait) or
+    /// [`block_on`](Self::block_on) say, handles completions until its own has come; it runs wakers, and nobody's
+    /// callbacks. A thread named `overlapped`, the dispatcher, starts when first something is in flight that no thread
+    /// waits for: a call with a callback, one that a task awaits, a timer, a dropped call that is not over, an inverted
+    /// call (unless it is [armed by its consumer](crate::InvertedCallBuilder::armed_by_consumer)). While there is nothing
+    /// of that kind it sleeps. On Linux it blocks all signals. If the system gives no thread, the next such call,
+    /// callback or wait tries again; until then callbacks and tasks wait, and threads that wait do not.
     ///
     /// # Errors
     /// [`ErrorKind::Other`] when the system cannot make the port. The next call tries again.
@@ -266,8 +269,8 @@ impl Port {
         }
     }
 
-    /// Runs `future` to its end on this thread, handling completions meanwhile: for a manual port without a loop of its
-    /// own. On a port that has a dispatcher it only waits.
+    /// Runs `future` to its end on this thread, handling completions meanwhile. On a manual port it runs callbacks, too; on
+    /// another one it merely waits, and leaves them to the dispatcher.
     ///
     /// ```
     /// # use overlapped::{sim::Script, Access, CtlCode, Device, Ioctl, Method, Port, Status};
