@@ -34,7 +34,7 @@ pub use subscription::Subscription;
 use super::finish;
 use crate::device::{self, Device, Handle, Submitted};
 use crate::error::STREAM_READ;
-use crate::operation::waiter::Arrival;
+use crate::operation::waiter::{Arrival, Number};
 use crate::port::{self, Waiter, Whose};
 use crate::slab::What;
 use crate::unread::Unread;
@@ -244,7 +244,7 @@ impl Calls for Source {
                 Error::from_code(ErrorCode::Status(Status::CANCELLED), self.what).on(&self.name),
             );
         };
-        let waiter = Some(Waiter::Arrive(ring.clone(), number));
+        let waiter = Some(Waiter::Arrive(ring.clone(), Number::new(number)));
         let submitted = match &self.next_input {
             None => device.submit(What::of(self.what), &self.input, self.output_len, waiter),
             Some(next) => {
@@ -270,7 +270,7 @@ impl Calls for Source {
                 // SAFETY: final at return, and no packet has it: the operation is ours.
                 unsafe { slot.set_status(status, information) };
                 // It is not pending any more, to whoever looks for one that is.
-                slot.machine.complete(operation.generation());
+                slot.ended_at_once(operation.generation());
                 let (status, information) = self.settle(&device.port, operation, (status, information));
                 self.over(&device.port, operation, status, information);
                 Submission::Done(operation, status, information)

@@ -315,8 +315,7 @@ impl Device {
             Submitted::Final(operation, status, information) => {
                 // SAFETY: final at return: the operation is finished and ours.
                 unsafe { slot.set_status(status, information) };
-                // Unless its packet was faster.
-                slot.machine.complete(operation.generation());
+                slot.ended_at_once(operation.generation());
                 RawCall::pending(Pending::new(inner.clone(), operation))
             }
         }

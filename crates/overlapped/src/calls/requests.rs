@@ -122,7 +122,7 @@ impl Device {
         self.submit(Operation::Write { offset: Some(offset) }, bytes, Some(0))
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn submit<Out: Output + ?Sized>(
         &self,
         what: Operation,
@@ -139,8 +139,7 @@ impl Device {
                 let slot = self.inner.port.slot(operation);
                 // SAFETY: final at return: the operation is finished and ours.
                 unsafe { slot.set_status(status, information) };
-                // Unless its packet was faster.
-                slot.machine.complete(operation.generation());
+                slot.ended_at_once(operation.generation());
                 Call::submitted(self.inner.clone(), operation)
             }
             Ok(Submitted::Pending(operation)) => Call::submitted(self.inner.clone(), operation),

@@ -15,19 +15,23 @@ use std::cell::UnsafeCell;
 use std::fmt;
 use std::ptr::{self, NonNull};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicU32, AtomicU64,
+    Ordering::{Relaxed, Release},
+};
 use std::time::Duration;
 
 use free::{Free, Link, Linked};
 use idle::{Heap, Idle, KEEP, alignment};
 
-use crate::slot::{Machine, Recycle};
+use crate::slot::{Machine, Packet, Recycle};
 use crate::sync::lock;
 use crate::system::foreign::{caught, off_the_dispatcher};
 use crate::unread::Place;
 use crate::words::buffer::ALIGN;
 #[cfg(target_os = "linux")]
 use crate::words::linux::Interest;
+use crate::words::token::Generation;
 use crate::{Buffer, CtlCode, Operation, Status};
 
 /// Bytes of input and output that fit in the slot's block.
@@ -109,32 +113,38 @@ impl Lent {
 pub(crate) struct Slot<W> {
     /// One of the chunk's blocks. The pointer may go everywhere in them and their slack.
     block: NonNull<Block>,
-    heap: UnsafeCell<Option<Heap>>,
-    /// The caller's buffers, in place of the slot's own. The box stays for the next ones.
-    lent: UnsafeCell<Option<Box<Option<Lent>>>>,
+    /// What few operations need. The box stays for the next ones.
+    more: UnsafeCell<Option<Box<More>>>,
     input_len: UnsafeCell<u32>,
     output_len: UnsafeCell<u32>,
     pub(crate) machine: Machine<W>,
     /// The device whose bytes are in the buffer, 0 for none.
     device: AtomicU64,
-    /// The operation, packed by [`pack`].
+    /// The operation, a [`What`]; and of a read of a stream its number among those of its device.
     what: AtomicU64,
-    /// Of a read of a stream: its number among those of its device. [`TAKEN`] when somebody had the result.
-    number: AtomicU64,
-    /// Of a read that was given others' bytes: the number of the read that had brought them.
-    place: AtomicU64,
     /// When it was submitted, in [`UNIT`]s of a clock that wraps.
     started: AtomicU32,
     /// The generation whose cancellation was asked for; 0 for none.
     pub(crate) cancelled: AtomicU32,
+    /// Of a free slot: its place among them. Of a read that was given others' bytes: the number of the read that had brought
+    /// them.
     link: Link,
+}
+
+/// What few operations need of memory.
+#[derive(Default)]
+struct More {
+    /// A buffer for what does not fit into the block.
+    heap: Option<Heap>,
+    /// The caller's buffers, in place of the slot's own.
+    lent: Option<Lent>,
 }
 
 /// What [`Slot::started`] counts in, in milliseconds: about a tick of Windows' clock. It wraps after two years.
 const UNIT: u64 = 16;
 
 #[cfg(all(not(loom), target_pointer_width = "64"))]
-const _: () = assert!(size_of::<Slot<[usize; 3]>>() + size_of::<Block>() <= 216);
+const _: () = assert!(size_of::<Slot<[usize; 2]>>() + size_of::<Block>() <= 168);
 
 // SAFETY: the cells and the block are touched by one thread at a time, as the machine's phases say; see the type's
 // documentation.
@@ -192,15 +202,12 @@ impl<W> Slot<W> {
     fn new(block: NonNull<Block>) -> Self {
         Self {
             block,
-            heap: UnsafeCell::new(None),
-            lent: UnsafeCell::new(None),
+            more: UnsafeCell::new(None),
             input_len: UnsafeCell::new(0),
             output_len: UnsafeCell::new(0),
             machine: Machine::new(),
             device: AtomicU64::new(0),
             what: AtomicU64::new(0),
-            number: AtomicU64::new(0),
-            place: AtomicU64::new(0),
             started: AtomicU32::new(0),
             cancelled: AtomicU32::new(0),
             link: Link::new(0),
@@ -256,7 +263,7 @@ impl<W> Slot<W> {
     /// As [`prepare`](Self::prepare).
     unsafe fn heap(&self, slab: &Slab<W>, device: u64, need: usize) -> Option<*mut u8> {
         // SAFETY: the caller owns the slot.
-        let heap = unsafe { &mut *self.heap.get() };
+        let heap = unsafe { &mut (*self.more.get()).get_or_insert_default().heap };
         if heap.as_ref().is_none_or(|heap| heap.capacity() < need) {
             if let Some(small) = heap.take() {
                 slab.idle.put(small, device);
@@ -273,7 +280,7 @@ impl<W> Slot<W> {
     pub(crate) unsafe fn prepare_with(&self, device: u64, what: What, lent: Lent) {
         // SAFETY: the caller owns the slot.
         unsafe {
-            **(*self.lent.get()).get_or_insert_default() = Some(lent);
+            (*self.more.get()).get_or_insert_default().lent = Some(lent);
             self.set_status(Status::PENDING, 0);
         }
         // SAFETY: as above. The slot's own buffer is not used, but it will be taken for this device's from now on.
@@ -294,7 +301,7 @@ impl<W> Slot<W> {
         // SAFETY: the caller owns the slot, and no operation is in it.
         unsafe {
             ptr::write_bytes(self.inline(), 0, INLINE);
-            if let Some(heap) = &mut *self.heap.get() {
+            if let Some(heap) = (*self.more.get()).as_mut().and_then(|more| more.heap.as_mut()) {
                 heap.clear();
             }
         }
@@ -318,9 +325,17 @@ impl<W> Slot<W> {
 
     #[inline]
     fn note(&self, what: What) {
-        self.number.store(0, Relaxed);
         self.what.store(what.0, Relaxed);
         self.started.store(now(), Relaxed);
+    }
+
+    /// The submission has returned with the result, and nobody is to be woken: it is published, unless the packet was faster.
+    #[inline]
+    pub(crate) fn ended_at_once(&self, generation: Generation) {
+        if let (Packet::Awaited(held), _) = self.machine.publish(generation) {
+            // There is no waiter of an operation that is being submitted.
+            drop(held.hand_out());
+        }
     }
 
     /// Takes the caller's buffers back.
@@ -329,7 +344,7 @@ impl<W> Slot<W> {
     /// The caller owns the operation, and the kernel is done with it.
     pub(crate) unsafe fn take_lent(&self) -> Option<Lent> {
         // SAFETY: the caller's promise.
-        unsafe { (*self.lent.get()).as_mut()?.take() }
+        unsafe { (*self.more.get()).as_mut()?.lent.take() }
     }
 
     /// The addresses to submit.
@@ -340,7 +355,8 @@ impl<W> Slot<W> {
     pub(crate) unsafe fn memory(&self) -> Memory {
         // SAFETY: lengths and buffer change only in `prepare`, whose caller owns the slot; now the caller does.
         unsafe {
-            if let Some(Some(lent)) = (*self.lent.get()).as_deref() {
+            let more = (*self.more.get()).as_deref();
+            if let Some(More { lent: Some(lent), .. }) = more {
                 let ((input, input_len), (output, output_len)) = (lent.input.raw(), lent.output.raw());
                 return Memory { io_status: self.io_status(), input, input_len, output, output_len };
             }
@@ -350,7 +366,7 @@ impl<W> Slot<W> {
             let start = if offset + output_len as usize <= INLINE {
                 self.inline()
             } else {
-                (*self.heap.get()).as_ref().map_or(ptr::null_mut(), Heap::start)
+                more.and_then(|more| more.heap.as_ref()).map_or(ptr::null_mut(), Heap::start)
             };
             // "Zero-length buffers: pass NULL."
             let or_null = |p: *mut u8, len: u32| if len == 0 { ptr::null_mut() } else { p };
@@ -433,48 +449,55 @@ impl<W> Slot<W> {
 
     /// Of a read of a stream: its number among those of its device.
     pub(crate) fn number(&self) -> u64 {
-        self.number.load(Relaxed) & !(NOTHING | GIVEN)
+        self.what().number()
     }
 
-    /// The read has ended, or ends now, without bytes.
+    /// The operation has ended, or ends now, and if it is a read of a stream without bytes.
     pub(crate) fn set_nothing(&self) {
-        self.number.fetch_or(NOTHING, Relaxed);
+        if self.what().is_stream_read() {
+            self.what.fetch_or(NOTHING, Relaxed);
+        }
     }
 
     /// Whether it is known of the read that it brings no bytes.
     pub(crate) fn has_nothing(&self) -> bool {
-        self.number.load(Relaxed) & NOTHING != 0
+        self.what().is_stream_read() && self.what().0 & NOTHING != 0
     }
 
+    /// Of a read of a stream.
     #[inline]
     pub(crate) fn set_number(&self, number: u64) {
-        self.number.store(number, Relaxed);
+        self.what.store(STREAM | number & NUMBER, Relaxed);
     }
 
     /// Where its bytes have their place among those of all reads.
     pub(crate) fn place(&self) -> Place {
-        match self.number.load(Relaxed) & GIVEN {
-            0 => Place { number: self.number(), part: 0 },
-            _ => Place { number: self.place.load(Relaxed), part: self.started.load(Relaxed) },
+        let what = self.what();
+        if what.is_stream_read() && what.0 & GIVEN != 0 {
+            Place { number: self.link.load(Relaxed), part: self.started.load(Relaxed) }
+        } else {
+            Place { number: what.number(), part: 0 }
         }
     }
 
+    /// Of a read of a stream: it was given others' bytes.
     pub(crate) fn set_place(&self, place: Place) {
         // It is over: nobody asks when it was submitted.
         self.started.store(place.part, Relaxed);
-        self.place.store(place.number, Relaxed);
-        self.number.store(self.number() | GIVEN, Relaxed);
+        // Who counts the free slots, and sees this, sees that the slot is not among them.
+        self.link.store(place.number, Release);
+        self.what.store(STREAM | GIVEN | self.number(), Relaxed);
     }
 
     /// The result was taken, or is in good hands: nothing is left over when the slot is given back.
     #[inline]
     pub(crate) fn taken(&self) {
-        self.number.store(TAKEN, Relaxed);
+        self.what.store(LEAVES_NOTHING, Relaxed);
     }
 
-    /// Whether somebody had the result.
+    /// Whether somebody had the result, or there is none that anybody could have.
     pub(crate) fn is_taken(&self) -> bool {
-        self.number.load(Relaxed) == TAKEN
+        self.what.load(Relaxed) == LEAVES_NOTHING
     }
 
     /// How long ago it was submitted, in whole [`UNIT`]s.
@@ -500,11 +523,11 @@ impl<W> Slot<W> {
     #[inline]
     unsafe fn shed(&self, idle: &Idle) {
         // SAFETY: the caller's promise.
-        let (heap, lent) = unsafe { (&mut *self.heap.get(), &mut *self.lent.get()) };
-        if let Some(large) = heap.take_if(|heap| heap.capacity() > KEEP) {
+        let Some(more) = (unsafe { &mut *self.more.get() }) else { return };
+        if let Some(large) = more.heap.take_if(|heap| heap.capacity() > KEEP) {
             idle.put(large, self.device());
         }
-        if let Some(lent) = lent.as_mut().and_then(|lent| lent.take()) {
+        if let Some(lent) = more.lent.take() {
             lent.abandon();
         }
     }
@@ -518,18 +541,23 @@ fn behind(input_len: usize, output_len: u32) -> Option<usize> {
     input_len.checked_add(mask).map(|len| len & !mask)
 }
 
-/// In place of a read's number: the result was taken.
-const TAKEN: u64 = u64::MAX;
-/// With a read's number: it brings no bytes.
-const NOTHING: u64 = 1 << 63;
-/// With a read's number: it was given others' bytes, whose place is in [`Slot::place`] and [`Slot::started`].
-const GIVEN: u64 = 1 << 62;
+/// With the number of a read of a stream: it brings no bytes.
+const NOTHING: u64 = 1 << 61;
+/// With the number of a read of a stream: it was given others' bytes, whose place is in [`Slot::link`] and
+/// [`Slot::started`].
+const GIVEN: u64 = 1 << 60;
+/// The number itself.
+const NUMBER: u64 = GIVEN - 1;
+/// In place of an operation whose result was taken: a write, which brings nothing.
+const LEAVES_NOTHING: u64 = WRITE;
 /// Now, in [`UNIT`]s.
 #[inline]
 fn now() -> u32 {
     (crate::system::ticks() / UNIT) as u32
 }
 
+/// A read without a place.
+const STREAM: u64 = 1 << 62;
 const READ: u64 = 2 << 62;
 const WRITE: u64 = 3 << 62;
 /// As many bytes into a file or disk an operation can be: nobody has one of 4 EiB.
@@ -554,10 +582,10 @@ pub(crate) struct What(u64);
 
 impl What {
     /// A read that goes on where the last one ended.
-    pub(crate) const STREAM_READ: Self = Self(READ);
+    pub(crate) const STREAM_READ: Self = Self(STREAM);
 
     /// Handed on in this form: what is written in pieces and read in one waits for the processor.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn of(what: Operation) -> Self {
         Self(pack(what))
     }
@@ -568,8 +596,18 @@ impl What {
     }
 
     #[inline]
+    pub(crate) fn is_stream_read(self) -> bool {
+        self.0 & WRITE == STREAM
+    }
+
+    #[inline]
     pub(crate) fn is_read(self) -> bool {
-        self.0 & WRITE == READ
+        self.is_stream_read() || self.0 & WRITE == READ
+    }
+
+    /// Of a read of a stream: its number.
+    fn number(self) -> u64 {
+        if self.is_stream_read() { self.0 & NUMBER } else { 0 }
     }
 
     #[inline]
@@ -580,7 +618,7 @@ impl What {
     #[cfg(target_os = "linux")]
     #[inline]
     pub(crate) fn is_ready(self) -> bool {
-        self.0 & READ == 0 && self.0 & READY != 0
+        self.0 & WRITE == 0 && self.0 & READY != 0
     }
 
     /// Whether a read or a write has a place that no file has.
@@ -590,10 +628,11 @@ impl What {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn pack(what: Operation) -> u64 {
     let place = |offset: Option<u64>| offset.map_or(0, |at| at.min(PLACES) + 1);
     match what {
+        Operation::Read { offset: None } => STREAM,
         Operation::Read { offset } => READ | place(offset),
         Operation::Write { offset } => WRITE | place(offset),
         Operation::Control(code) => code.to_u32().into(),
@@ -613,6 +652,7 @@ fn pack(what: Operation) -> u64 {
 fn unpack(what: u64) -> Operation {
     let offset = (what & !WRITE).checked_sub(1).filter(|at| *at < PLACES);
     match what {
+        what if what & WRITE == STREAM => Operation::Read { offset: None },
         what if what & WRITE == READ => Operation::Read { offset },
         what if what & WRITE == WRITE => Operation::Write { offset },
         what if what & SIGNAL != 0 => Operation::Signal,
@@ -902,7 +942,7 @@ mod tests {
             for (len, kept) in [(KEEP, true), (2 * KEEP, false), (1 << 20, false)] {
                 assert!(slot.prepare(&slab, 1, WHAT, &[], len as u32));
                 slot.shed(&slab.idle);
-                assert_eq!((*slot.heap.get()).is_some(), kept, "{len}");
+                assert_eq!((*slot.more.get()).as_ref().unwrap().heap.is_some(), kept, "{len}");
             }
         }
         slab.give_back(slot, index, Recycle::Pool);

@@ -61,20 +61,35 @@ fn generation(word: u64) -> Generation {
     (word >> 32) as Generation
 }
 
-/// What a packet meant.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Completion<W> {
-    /// The result is published. Wake this waiter, if there is one.
-    Published(Option<W>),
+/// What a packet meant. Without the waiter itself: mostly there is none, and then nothing is moved about.
+#[derive(Debug)]
+pub(crate) enum Packet<'a, W> {
+    /// The result is published, and there is nobody to be woken.
+    Published,
+    /// The result is published, and this has who is to be woken.
+    Awaited(Held<'a, W>),
     /// The owner has left: the slot is free, give it back.
     Recycle(Recycle),
-    /// The owner has left, and a canceller will give the slot back.
+    /// The owner has left, and who is at work will give the slot back.
     Left,
-    /// The result was published, and its owner has taken it already and left: the slot is free, give it back. Nobody needs
-    /// this waiter any more.
-    Overtaken(W, Recycle),
     /// No operation in flight has this token: it is old, or came twice.
     Stray,
+}
+
+/// Is at the waiter, by itself, and keeps the slot from being released.
+#[derive(Debug)]
+#[must_use = "else the slot is never given back"]
+pub(crate) struct Held<'a, W>(&'a Machine<W>, Generation);
+
+impl<W> Held<'_, W> {
+    /// The waiter. And whether the owner has taken the result already and left: then the slot is to be given back, and nobody
+    /// needs the waiter any more.
+    #[inline]
+    pub(crate) fn hand_out(self) -> (Option<W>, Option<Recycle>) {
+        // SAFETY: whoever made this had set HELD.
+        let waiter = unsafe { self.0.exchange(None) };
+        (waiter, self.0.let_go(self.1, HELD))
+    }
 }
 
 /// What an owner finds who looks for the result.
@@ -133,14 +148,14 @@ impl<W> Machine<W> {
         generation(word)
     }
 
-    /// A packet with this generation has come: publish the result, *then* take the waiter. Also says whether the operation
-    /// was [unattended](Self::set_unattended).
+    /// A packet with this generation has come: publish the result, and take the waiter in the same step. Also says whether
+    /// the operation was [unattended](Self::set_unattended).
     #[inline]
-    pub(crate) fn complete(&self, of: Generation) -> (Completion<W>, bool) {
+    pub(crate) fn publish(&self, of: Generation) -> (Packet<'_, W>, bool) {
         let mut word = self.word.load(Acquire);
         loop {
             if generation(word) != of {
-                return (Completion::Stray, false);
+                return (Packet::Stray, false);
             }
             let published = word & !PHASE | COMPLETE;
             let next = match word & PHASE {
@@ -149,31 +164,19 @@ impl<W> Machine<W> {
                 PENDING => published,
                 ABANDONED if word & BUSY != 0 => published | DEFERRED,
                 ABANDONED => Self::after(of),
-                _ => return (Completion::Stray, false),
+                _ => return (Packet::Stray, false),
             };
             if let Err(now) = self.word.compare_exchange_weak(word, next, AcqRel, Acquire) {
                 word = now;
                 continue;
             }
-            let completion = match word & PHASE {
-                PENDING if next & !word & HELD != 0 => self.hand_out(of),
-                PENDING => Completion::Published(None),
-                _ if next & DEFERRED != 0 => Completion::Left,
-                _ => Completion::Recycle(Self::recycle(of)),
+            let packet = match word & PHASE {
+                PENDING if next & !word & HELD != 0 => Packet::Awaited(Held(self, of)),
+                PENDING => Packet::Published,
+                _ if next & DEFERRED != 0 => Packet::Left,
+                _ => Packet::Recycle(Self::recycle(of)),
             };
-            return (completion, word & UNATTENDED != 0);
-        }
-    }
-
-    /// Gives out the waiter of a result that is published, or of an expiry that is noted, by who holds it.
-    #[inline]
-    fn hand_out(&self, of: Generation) -> Completion<W> {
-        // SAFETY: the caller has set HELD.
-        let waiter = unsafe { self.exchange(None) };
-        match (waiter, self.let_go(of, HELD)) {
-            (Some(waiter), Some(how)) => Completion::Overtaken(waiter, how),
-            (None, Some(how)) => Completion::Recycle(how),
-            (waiter, None) => Completion::Published(waiter),
+            return (packet, word & UNATTENDED != 0);
         }
     }
 
@@ -336,17 +339,16 @@ impl<W> Machine<W> {
     }
 
     /// The driver had its chance: the owner is to be told, by the waiter, not to wait any more.
-    pub(crate) fn expire(&self, of: Generation) -> Completion<W> {
+    pub(crate) fn expire(&self, of: Generation) -> Option<Held<'_, W>> {
         let mut word = self.word.load(Acquire);
         loop {
             if generation(word) != of || word & PHASE != PENDING {
-                return Completion::Published(None);
+                return None;
             }
             let takes = word & (AWAITED | HELD) == AWAITED;
             let next = if takes { word & !AWAITED | HELD | EXPIRED } else { word | EXPIRED };
             match self.word.compare_exchange_weak(word, next, AcqRel, Acquire) {
-                Ok(_) if takes => return self.hand_out(of),
-                Ok(_) => return Completion::Published(None),
+                Ok(_) => return takes.then_some(Held(self, of)),
                 Err(now) => word = now,
             }
         }
@@ -457,6 +459,44 @@ impl<W> Machine<W> {
 impl<W> fmt::Debug for Machine<W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Machine").field("word", &self.word).finish_non_exhaustive()
+    }
+}
+
+/// What a packet meant, and what the dispatcher makes of it, for tests.
+#[cfg(test)]
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Completion<W> {
+    Published(Option<W>),
+    Recycle(Recycle),
+    Left,
+    Overtaken(W, Recycle),
+    Stray,
+}
+
+#[cfg(test)]
+impl<W> Machine<W> {
+    /// [`publish`](Self::publish), and the waiter.
+    pub(crate) fn complete(&self, of: Generation) -> (Completion<W>, bool) {
+        let (packet, was_unattended) = self.publish(of);
+        let completion = match packet {
+            Packet::Published => Completion::Published(None),
+            Packet::Awaited(held) => Completion::of(held.hand_out()),
+            Packet::Recycle(how) => Completion::Recycle(how),
+            Packet::Left => Completion::Left,
+            Packet::Stray => Completion::Stray,
+        };
+        (completion, was_unattended)
+    }
+}
+
+#[cfg(test)]
+impl<W> Completion<W> {
+    fn of((waiter, left): (Option<W>, Option<Recycle>)) -> Self {
+        match (waiter, left) {
+            (Some(waiter), Some(how)) => Self::Overtaken(waiter, how),
+            (None, Some(how)) => Self::Recycle(how),
+            (waiter, None) => Self::Published(waiter),
+        }
     }
 }
 

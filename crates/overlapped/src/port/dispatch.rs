@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::devices::Device;
 use super::inner::{Inner, Sleeper, Waiter, Whose};
 use super::timers::Due;
-use crate::slot::Completion;
+use crate::slot::Packet;
 use crate::words::token::{EXPIRE, InFlight, LOOK};
 
 /// So long a driver may take to end an operation that was cancelled because its time was over.
@@ -81,25 +81,32 @@ impl Inner {
             self.strays.fetch_add(1, Relaxed);
             return;
         };
-        let completion = if token & EXPIRE == 0 {
-            let (completion, was_unattended) = slot.machine.complete(operation.generation());
+        let held = if token & EXPIRE == 0 {
+            let (packet, was_unattended) = slot.machine.publish(operation.generation());
             if was_unattended {
                 self.turn.remove_unattended();
             }
-            completion
+            match packet {
+                Packet::Awaited(held) => held,
+                Packet::Published | Packet::Left => return,
+                Packet::Recycle(how) => return self.give_back(slot, operation, how),
+                Packet::Stray => {
+                    self.strays.fetch_add(1, Relaxed);
+                    return;
+                }
+            }
         } else {
-            slot.machine.expire(operation.generation())
+            let Some(held) = slot.machine.expire(operation.generation()) else { return };
+            held
         };
-        match completion {
-            Completion::Published(Some(waiter)) if whose.may_run(&waiter) => self.wake(waiter, operation),
-            Completion::Published(Some(waiter)) => self.deliver(waiter, operation),
-            Completion::Published(None) | Completion::Left => {}
-            Completion::Recycle(how) => self.give_back(slot, operation, how),
-            Completion::Overtaken(waiter, how) => {
+        match held.hand_out() {
+            (Some(waiter), None) if whose.may_run(&waiter) => self.wake(waiter, operation),
+            (Some(waiter), None) => self.deliver(waiter, operation),
+            (waiter, Some(how)) => {
                 self.give_back(slot, operation, how);
                 self.guarded(|| drop(waiter));
             }
-            Completion::Stray => drop(self.strays.fetch_add(1, Relaxed)),
+            (None, None) => {}
         }
     }
 
@@ -108,7 +115,7 @@ impl Inner {
     pub(super) fn wake(self: &Arc<Self>, waiter: Waiter, operation: InFlight) {
         self.guarded(|| match waiter {
             Waiter::Wake(waker) => waker.wake(),
-            Waiter::Arrive(owner, number) => owner.arrived(number, self, operation),
+            Waiter::Arrive(owner, number) => owner.arrived(number.get(), self, operation),
             Waiter::Callback(callback) => callback(self, operation),
         });
     }

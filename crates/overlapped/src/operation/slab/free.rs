@@ -4,7 +4,8 @@ use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 
 use crate::sync::AtomicU64;
 
-/// What a free slot keeps: the number of the slot below it, and above that how many there are from here down.
+/// What a free slot keeps: the number of the slot below it, and above that how many there are from here down. Whoever takes
+/// the slot may keep something else there meanwhile.
 pub(crate) type Link = AtomicU64;
 
 /// Has a link.
@@ -57,7 +58,15 @@ impl Free {
 
     /// How many there are, or were a moment ago.
     pub(crate) fn len<'a, S: Linked + 'a>(&self, get: impl Fn(u32) -> Option<&'a S>) -> usize {
-        get(self.0.load(Acquire) as u32).map_or(0, depth) as usize
+        let mut top = self.0.load(Acquire);
+        loop {
+            let depth = get(top as u32).map_or(0, |slot| slot.link().load(Acquire) >> 32);
+            // Unless somebody has taken it meanwhile, who writes there what he likes.
+            match self.0.load(Acquire) {
+                now if now == top => return depth as usize,
+                now => top = now,
+            }
+        }
     }
 }
 
@@ -129,6 +138,29 @@ mod loom_tests {
             assert_eq!(held + world.free.len(world.get()), 3);
             assert_eq!((held..3).filter_map(|_| world.take()).count(), 3 - held);
             assert_eq!(world.take(), None);
+        });
+    }
+
+    /// Who has taken a slot keeps something else where its depth was.
+    #[test]
+    fn loom_a_count_is_of_one_moment() {
+        loom::model(|| {
+            let world = Arc::new(World {
+                free: Free::new(),
+                links: std::array::from_fn(|_| Link::new(0)),
+                taken: std::array::from_fn(|_| AtomicBool::new(false)),
+            });
+            (0..2).for_each(|index| world.give_back(index));
+            let other = thread::spawn({
+                let world = world.clone();
+                move || {
+                    let index = world.take().unwrap();
+                    world.links[index as usize].store(u64::MAX, SeqCst);
+                }
+            });
+            assert!((1..=2).contains(&world.free.len(world.get())));
+            other.join().unwrap();
+            assert_eq!(world.free.len(world.get()), 1);
         });
     }
 }

@@ -50,6 +50,12 @@ impl World {
         self.tell(self.slot.complete(g).0)
     }
 
+    fn expire(&self, g: Generation) {
+        if let Some(held) = self.slot.expire(g) {
+            self.tell(Completion::of(held.hand_out()));
+        }
+    }
+
     /// What the dispatcher does. Returns whether that gave the slot back.
     fn tell(&self, completion: Completion<usize>) -> bool {
         match completion {
@@ -313,7 +319,7 @@ fn loom_timeout_against_completion() {
             let world = world.clone();
             move || {
                 if world.slot.set_overdue(g) {
-                    world.tell(world.slot.expire(g));
+                    world.expire(g);
                 }
             }
         });
@@ -355,7 +361,7 @@ fn loom_expiry_against_drop_and_completion() {
         });
         let timer = thread::spawn({
             let world = world.clone();
-            move || world.tell(world.slot.expire(g))
+            move || world.expire(g)
         });
         let taken_back = world.slot.take_waiter(g).is_some();
         if world.slot.abandon(g) {
@@ -377,7 +383,7 @@ fn loom_expiry_against_another_waker() {
         let g = world.slot.begin(Some(0));
         let timer = thread::spawn({
             let world = world.clone();
-            move || world.tell(world.slot.expire(g))
+            move || world.expire(g)
         });
         let progress = world.slot.wait(|_| false, || 1);
         timer.join().unwrap();

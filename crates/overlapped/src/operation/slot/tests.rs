@@ -113,7 +113,7 @@ fn an_expired_operation_tells_its_owner_and_stays_in_flight() {
     let g = slot.begin(None);
     assert_eq!(slot.wait(|_| false, || "me"), Progress::Pending);
     assert!(slot.set_overdue(g));
-    assert_eq!(slot.expire(g), Completion::Published(Some("me")));
+    assert_eq!(slot.expire(g).unwrap().hand_out(), (Some("me"), None));
     assert_eq!(slot.wait(|_| false, || "me"), Progress::Expired);
     assert!(!slot.abandon(g));
     assert_eq!(slot.complete(g).0, Completion::Recycle(Recycle::Pool));
@@ -126,7 +126,7 @@ fn a_result_that_came_before_the_expiry_is_delivered() {
     let g = slot.begin(Some("me"));
     assert!(slot.set_overdue(g));
     assert_eq!(slot.complete(g).0, Completion::Published(Some("me")));
-    assert_eq!(slot.expire(g), Completion::Published(None));
+    assert!(slot.expire(g).is_none());
     assert_eq!(slot.wait(|_| unreachable!(), || unreachable!()), Progress::Complete);
     assert!(slot.is_overdue());
     assert_eq!(slot.release(g), Some(Recycle::Pool));
@@ -138,7 +138,7 @@ fn a_result_that_comes_after_the_expiry_is_delivered_to_who_looks_late() {
     let slot = Machine::new();
     let g = slot.begin(Some("me"));
     assert!(slot.set_overdue(g));
-    assert_eq!(slot.expire(g), Completion::Published(Some("me")));
+    assert_eq!(slot.expire(g).unwrap().hand_out(), (Some("me"), None));
     assert_eq!(slot.complete(g).0, Completion::Published(None));
     assert_eq!(slot.wait(|_| unreachable!(), || unreachable!()), Progress::Complete);
     assert_eq!(slot.release(g), Some(Recycle::Pool));
@@ -151,7 +151,7 @@ fn what_is_meant_for_an_old_operation_does_not_touch_the_next() {
     slot.release(old);
     let new = slot.begin(Some("new"));
     assert!(!slot.pin(old), "a canceller who is late");
-    assert!(!slot.set_overdue(old) && slot.expire(old) == Completion::Published(None), "a timer that is late");
+    assert!(!slot.set_overdue(old) && slot.expire(old).is_none(), "a timer that is late");
     assert!(!slot.is_overdue());
     assert_eq!(slot.wait(|there| *there == "new", || unreachable!()), Progress::Pending);
     assert_eq!(slot.complete(new).0, Completion::Published(Some("new")));
@@ -190,9 +190,8 @@ fn a_waiter_whose_destructor_panics_keeps_nobody_out() {
 fn a_result_that_is_taken_while_its_waiter_is_handed_out_gives_the_slot_back_once() {
     let slot = Machine::new();
     let g = slot.begin(Some("me"));
-    // Between the two steps of `complete`.
-    slot.word.store(pack(g, COMPLETE) | HELD, Release);
+    let (Packet::Awaited(held), false) = slot.publish(g) else { panic!("there is a waiter") };
     assert_eq!(slot.release(g), None);
-    assert_eq!(slot.hand_out(g), Completion::Overtaken("me", Recycle::Pool));
+    assert_eq!(held.hand_out(), (Some("me"), Some(Recycle::Pool)));
     assert_eq!(slot.complete(g).0, Completion::Stray);
 }
