@@ -12,15 +12,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use overlapped::Call;
-
 pub use self::builder::MonitorBuilder;
 pub use self::event::{Event, Gap, LineState};
 use self::merge::Merge;
 pub use self::merge::{MonitorStats, WhenFull};
 use self::source::{Source, Status};
 use crate::ready::Ready;
-use crate::timer::Timer;
+use crate::timer::{Sleep, Timer};
 use crate::wait::wait;
 use crate::{Account, Chip, Clock, Error, ErrorKind, Request, Stopper};
 
@@ -70,7 +68,7 @@ pub struct Monitor {
     stopper: Stopper,
     is_stopping: bool,
     timer: Timer,
-    sleep: Option<(Instant, Call<()>)>,
+    sleep: Option<(Instant, Sleep)>,
     /// When it was last looked for what there is.
     looked: Instant,
     /// The same of when the last edge was given.
@@ -339,7 +337,7 @@ impl Monitor {
             self.sleep = Some((deadline, self.timer.sleep(deadline - now)));
         }
         let (_, sleep) = self.sleep.as_mut().expect("it was just made");
-        let slept = Pin::new(sleep).poll(cx).map(drop);
+        let slept = Pin::new(sleep).poll(cx);
         if slept.is_ready() {
             self.sleep = None;
         }

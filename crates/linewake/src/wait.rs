@@ -1,29 +1,14 @@
-//! Waiting on a thread for what is polled.
+//! Waiting on a thread for what is polled: the thread dispatches completions meanwhile, and keeps the time of the
+//! [`Sleep`](crate::timer::Sleep)s that it polls. So a program that only waits needs no other thread.
 
-use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use overlapped::Port;
 
 use crate::{Error, ErrorKind};
-
-struct Unpark(Thread);
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        self.0.unpark();
-    }
-}
-
-thread_local! {
-    static UNPARK: Waker = Arc::new(Unpark(thread::current())).into();
-}
 
 /// Why a wait gave nothing.
 #[derive(Debug)]
@@ -32,6 +17,8 @@ pub(crate) enum Waited<T> {
     TimedOut,
     /// This thread dispatches completions: nothing would ever wake it.
     Deadlock,
+    /// There is no port to wait at.
+    Failed(Error),
 }
 
 impl<T> Waited<Option<Result<T, Error>>> {
@@ -46,26 +33,113 @@ impl<T> Waited<Option<Result<T, Error>>> {
                 let message = format!("waiting for {what} on the thread that dispatches completions would never end");
                 Some(Err(Error::new(ErrorKind::Deadlock, message)))
             }
+            Self::Failed(error) => Some(Err(error)),
         }
+    }
+}
+
+/// Who is to be woken, and when.
+type Alarms = Vec<(Instant, Waker)>;
+
+thread_local! {
+    /// Those of the wait that this thread is in, if it is in one.
+    static ALARMS: RefCell<Option<Alarms>> = const { RefCell::new(None) };
+    /// Room for them, which no wait uses now.
+    static ROOM: RefCell<Alarms> = const { RefCell::new(Vec::new()) };
+}
+
+/// Has `waker` woken at this time by the wait that this thread is in, and sooner if the wait ends before. `false`: it is
+/// in none.
+pub(crate) fn wakes_at(at: Instant, waker: &Waker) -> bool {
+    with_alarms(|alarms| {
+        if !alarms.iter().any(|(known_at, known)| *known_at == at && known.will_wake(waker)) {
+            alarms.push((at, waker.clone()));
+        }
+    })
+    .is_some()
+}
+
+fn with_alarms<T>(with: impl FnOnce(&mut Alarms) -> T) -> Option<T> {
+    // In a destructor of the thread's own values there may be none any more.
+    ALARMS.try_with(|alarms| alarms.borrow_mut().as_mut().map(with)).ok().flatten()
+}
+
+/// This thread is in a wait, until this is dropped. What it would have woken later it wakes then: from now on somebody else
+/// has to keep the time.
+struct Waiting {
+    /// Those of the wait that this one is in.
+    outer: Option<Alarms>,
+}
+
+impl Waiting {
+    fn begin() -> Self {
+        let room = ROOM.try_with(RefCell::take).unwrap_or_default();
+        Self { outer: ALARMS.try_with(|alarms| alarms.replace(Some(room))).ok().flatten() }
+    }
+
+    /// When the first has to be woken.
+    fn next() -> Option<Instant> {
+        with_alarms(|alarms| alarms.iter().map(|(at, _)| *at).min()).flatten()
+    }
+
+    /// Wakes those whose time has come.
+    fn ring() {
+        let now = Instant::now();
+        // Wakers are somebody else's code: one after the other, and not while the cell is borrowed.
+        let due = |alarms: &mut Alarms| {
+            let at = alarms.iter().position(|(at, _)| *at <= now)?;
+            Some(alarms.swap_remove(at).1)
+        };
+        while let Some(waker) = with_alarms(due).flatten() {
+            waker.wake();
+        }
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        let outer = self.outer.take();
+        let Some(mut alarms) = ALARMS.try_with(|alarms| alarms.replace(outer)).ok().flatten() else { return };
+        alarms.drain(..).for_each(|(_, waker)| waker.wake());
+        let _ = ROOM.try_with(|room| room.replace(alarms));
     }
 }
 
 /// Polls until it is ready, on this thread, at most for `timeout`.
 pub(crate) fn wait<T>(timeout: Option<Duration>, mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> Waited<T> {
+    if Port::is_dispatching() {
+        return match poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(ready) => Waited::Ready(ready),
+            Poll::Pending => Waited::Deadlock,
+        };
+    }
+    let port = match Port::global() {
+        Ok(port) => port,
+        Err(error) => return Waited::Failed(error.into()),
+    };
     let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-    let waker = UNPARK.with(Waker::clone);
-    let mut cx = Context::from_waker(&waker);
+    let _waiting = Waiting::begin();
     loop {
-        if let Poll::Ready(ready) = poll(&mut cx) {
-            return Waited::Ready(ready);
-        }
-        if Port::is_dispatching() {
-            return Waited::Deadlock;
-        }
-        match deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
-            None => thread::park(),
-            Some(Duration::ZERO) => return Waited::TimedOut,
-            Some(left) => thread::park_timeout(left),
+        let next = Waiting::next();
+        let until = next.into_iter().chain(deadline).min();
+        let polled = poll_fn(|cx| match poll(cx) {
+            Poll::Ready(ready) => Poll::Ready(Some(ready)),
+            // It sleeps no longer than those whom it has to wake.
+            Poll::Pending if Waiting::next().is_some_and(|next| until.is_none_or(|until| next < until)) => {
+                Poll::Ready(None)
+            }
+            Poll::Pending => Poll::Pending,
+        });
+        let waited = match until {
+            None => port.block_on(polled).map(Some),
+            Some(until) => port.block_on_timeout(polled, until.saturating_duration_since(Instant::now())),
+        };
+        match waited {
+            Ok(Some(Some(ready))) => return Waited::Ready(ready),
+            Ok(Some(None)) => {}
+            Ok(None) if deadline.is_some_and(|deadline| deadline <= Instant::now()) => return Waited::TimedOut,
+            Ok(None) => Waiting::ring(),
+            Err(_) => return Waited::Deadlock,
         }
     }
 }

@@ -1,4 +1,6 @@
 //! Chips that speak the reference driver's protocol: `linewake.sys`, and the simulated one.
+//!
+//! The driver has a queue for each reader, and counts what does not fit: so a thread that waits submits further waits itself.
 
 mod client;
 #[expect(unsafe_code, reason = "declaring what a control code reads and writes is a promise")]

@@ -3,6 +3,8 @@
 //! ```text
 //!   child ── "1700000000 door 1\n" ──► pipe ──► standing reads (a few, then the child has to wait) ──► Output ──► RawEdge
 //! ```
+//!
+//! The pipe keeps what nobody reads, and the child waits when it is full: the thread that waits for edges reads it itself.
 
 mod command;
 mod output;
@@ -16,12 +18,12 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use futures_core::Stream as _;
-use overlapped::{Call, InvertedCall};
+use overlapped::InvertedCall;
 
 pub use self::command::{Exec, Restart};
 use self::output::{Header, Output};
 use super::{Ask, Backend, Capabilities, Held, Numbering, RawEdge, unsupported};
-use crate::timer::Timer;
+use crate::timer::{Sleep, Timer};
 use crate::wait::{Waited, wait};
 use crate::{
     ChipInfo, Clock, Direction, Edges, Error, ErrorKind, EventClock, LineConfig, LineInfo, Missed, Offset, Trust,
@@ -97,7 +99,7 @@ impl Shared {
         drop(command);
         let child = spawned
             .map_err(|error| exec.error(format!("cannot be started: {error}; is it there, and may it be executed?")))?;
-        let reads = reader.standing_reads(READ).pending(1).window(PIECES).start();
+        let reads = reader.standing_reads(READ).pending(1).window(PIECES).armed_by_consumer().start();
         let mut running = Running {
             child: Some(child),
             timer: self.timer.clone(),
@@ -132,6 +134,7 @@ impl Shared {
                     );
                     return Err(Error::new(ErrorKind::TimedOut, message));
                 }
+                Waited::Failed(error) => return Err(error),
                 Waited::Deadlock => {
                     let message = "on the thread that dispatches completions a program cannot be started";
                     return Err(Error::new(ErrorKind::Deadlock, message));
@@ -192,8 +195,7 @@ impl Drop for Running {
 /// Asks again and again, on the port's thread, whether a child that was killed is gone: until then it is a zombie.
 fn reap(mut child: Child, timer: Timer) {
     if let Ok(None) = child.try_wait() {
-        let sleep = timer.sleep(REAP);
-        sleep.then(move |_| reap(child, timer));
+        timer.clone().after(REAP, move || reap(child, timer));
     }
 }
 
@@ -326,9 +328,9 @@ struct Lines {
     /// The place of each offset in `lines`.
     places: Vec<Option<usize>>,
     /// When it was stopped, and how long it may take to be quiet.
-    stopped: Option<(Instant, Call<()>)>,
+    stopped: Option<(Instant, Sleep)>,
     /// When its output was closed, and when to look again whether it is over.
-    closed: Option<(Instant, Call<()>)>,
+    closed: Option<(Instant, Sleep)>,
 }
 
 impl Lines {

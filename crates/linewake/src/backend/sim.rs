@@ -138,8 +138,7 @@ impl Host {
         };
         state.alarm_ns = Some(due_ns);
         let me = self.me.clone();
-        let sleep = timer.sleep(Duration::from_nanos(due_ns.saturating_sub(elapsed_ns(started))));
-        sleep.then(move |_| {
+        timer.after(Duration::from_nanos(due_ns.saturating_sub(elapsed_ns(started))), move || {
             if let Some(host) = me.upgrade() {
                 host.ring(due_ns);
             }

@@ -6,12 +6,10 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use overlapped::Call;
-
 use super::lines::{Lines, Say};
 use super::order::Order;
 use super::{ChatterKind, FilterEvent, FilterTally};
-use crate::timer::Timer;
+use crate::timer::{Sleep, Timer};
 use crate::{EdgeEvent, Error};
 
 /// So much may come and lead to nothing before it is somebody else's turn.
@@ -88,7 +86,7 @@ pub(super) struct Core<S: Source> {
     firsts: Vec<usize>,
     order: Order<S::Event>,
     timer: Timer,
-    sleep: Option<(Instant, Call<()>)>,
+    sleep: Option<(Instant, Sleep)>,
     /// The latest time of what came.
     latest_ns: u64,
     /// How it ended, to be told when all events are taken.
@@ -193,7 +191,7 @@ impl<S: Source> Core<S> {
                 &mut sleep.insert((due, self.timer.sleep(left))).1
             }
         };
-        let ended = Pin::new(sleep).poll(cx).map(|_| ());
+        let ended = Pin::new(sleep).poll(cx);
         if ended.is_ready() {
             self.sleep = None;
         }

@@ -103,6 +103,8 @@ impl Inner {
         }
         let sleeper =
             kept().filter(|sleeper| sleeper.is_of(self)).unwrap_or_else(|| Sleeper::new(Arc::downgrade(self)));
+        // What woke it since its last wait is looked at first of all.
+        sleeper.take_wake();
         let waker = Waker::from(sleeper.clone());
         let mut cx = Context::from_waker(&waker);
         let mut is_over = false;

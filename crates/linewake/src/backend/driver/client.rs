@@ -87,7 +87,7 @@ impl Client {
     /// From now on this reader is told what becomes of these lines.
     pub(crate) fn watch_info(&self, lines: &LineSet) -> Result<InvertedCall<[InfoRecord]>, Error> {
         self.device.call(codes::WATCH_INFO, lines).wait_timeout(ANSWER)?;
-        Ok(self.device.inverted(codes::WAIT_INFO, &()).pending(1).start())
+        Ok(self.device.inverted(codes::WAIT_INFO, &()).pending(1).armed_by_consumer().start())
     }
 
     pub(crate) fn set_reader(&self, reader: &ReaderConfig) -> Result<(), Error> {
@@ -128,7 +128,7 @@ impl Client {
     /// Waits for edges of any line this reader watches, again and again.
     pub(crate) fn waits(&self) -> InvertedCall<[u8]> {
         let wait = codes::WAIT_ANY.with_capacity(codes::batch_len(BATCH));
-        self.device.inverted(wait, &()).window(WINDOW).start()
+        self.device.inverted(wait, &()).window(WINDOW).armed_by_consumer().start()
     }
 
     /// Takes at most `most` edges of which the driver has said that they are queued, so that it does not wait for one.

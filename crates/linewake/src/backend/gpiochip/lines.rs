@@ -1,20 +1,23 @@
 //! Lines that are held, and the edges of those that are watched.
+//!
+//! The kernel keeps the edges that nobody reads, in a queue for each request. So a thread that waits reads them itself, and
+//! needs nobody who reads ahead of it.
 
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_core::Stream as _;
-use overlapped::{Call, Device, ErrorKind as Kind, InvertedCall, Reply};
+use overlapped::{Device, ErrorKind as Kind, InvertedCall, Reply};
 use zerocopy::FromBytes;
 
 use super::chip::{Chip, now_ns};
 use super::held::Wanted;
 use super::{config, uapi};
 use crate::backend::{Held, Interrupts, Numbering, RawEdge};
-use crate::timer::Timer;
+use crate::timer::{Sleep, Timer};
 use crate::{EdgeKind, Edges, Error, ErrorKind, LineConfig, Missed, Offset};
 
 /// How many events one read brings at most: as many as the kernel queues for four lines unless told otherwise, and enough
@@ -64,7 +67,7 @@ struct Gathering {
     time: Duration,
     timer: Timer,
     /// Nothing is taken before.
-    until: Option<(Instant, Call<()>)>,
+    until: Option<Sleep>,
     /// Something was taken since they gathered last.
     taken: bool,
 }
@@ -78,15 +81,13 @@ impl Gathering {
     }
 
     fn begin(&mut self) {
-        self.until = Some((Instant::now() + self.time, self.timer.sleep(self.time)));
+        self.until = Some(self.timer.sleep(self.time));
     }
 
     /// Ready when the queue is to be emptied.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some((until, sleep)) = &mut self.until else { return Poll::Ready(()) };
-        if *until > Instant::now() {
-            let _ = ready!(Pin::new(sleep).poll(cx));
-        }
+        let Some(sleep) = &mut self.until else { return Poll::Ready(()) };
+        ready!(Pin::new(sleep).poll(cx));
         self.until = None;
         Poll::Ready(())
     }
@@ -170,7 +171,12 @@ impl Lines {
     fn reads(&self) -> InvertedCall<[u8]> {
         // With one batch that nobody took, no further one is read.
         let window = if self.gathering.is_some() { 1 } else { AHEAD };
-        self.device.standing_reads(BATCH * size_of::<uapi::LineEvent>()).pending(1).window(window).start()
+        self.device
+            .standing_reads(BATCH * size_of::<uapi::LineEvent>())
+            .pending(1)
+            .window(window)
+            .armed_by_consumer()
+            .start()
     }
 
     fn error(&self, error: overlapped::Error) -> Error {

@@ -1,4 +1,5 @@
-//! Who takes a chip's lines, gives them back, holds them otherwise.
+//! Who takes a chip's lines, gives them back, holds them otherwise. The kernel keeps what nobody reads: the thread that
+//! waits for it reads it itself.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -29,7 +30,8 @@ impl Watch {
         for offset in offsets {
             uapi::watch_line_info(&device, offset.get())?;
         }
-        let reads = device.standing_reads(QUEUED * size_of::<uapi::LineInfoChanged>()).pending(1).start();
+        let reads =
+            device.standing_reads(QUEUED * size_of::<uapi::LineInfoChanged>()).pending(1).armed_by_consumer().start();
         Ok(Self { chip: chip.name.clone(), reads, events: VecDeque::new() })
     }
 

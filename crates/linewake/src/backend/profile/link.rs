@@ -85,8 +85,17 @@ impl Link {
         true
     }
 
-    /// Sends a call. An ioctl is over when this returns.
+    /// Sends a call, which ends when the driver has had its time. An ioctl is over when this returns.
     pub(super) fn send(&self, step: Step) -> Sent {
+        match self.send_for_a_thread(step) {
+            Sent::Control(call) => Sent::Control(call.timeout(ANSWER)),
+            Sent::Write(call) => Sent::Write(call.timeout(ANSWER)),
+            over @ Sent::Over(_) => over,
+        }
+    }
+
+    /// [`send`](Self::send), for who waits for it and keeps its time.
+    fn send_for_a_thread(&self, step: Step) -> Sent {
         if self.leaves_out(step) {
             return Sent::Over(Some(Ok(Answer::LeftOut)));
         }
@@ -94,10 +103,8 @@ impl Link {
         let input = call.input.make(self.about(step.place));
         self.tracer.tell(Trace::Sent { call: &call.name, line: self.number(step.place), input: &input });
         match &call.what {
-            What::Control(code) => {
-                Sent::Control(call::send(&self.device, *code, call.output.length, &input).timeout(ANSWER))
-            }
-            What::Write => Sent::Write(self.device.write_all(&input).timeout(ANSWER)),
+            What::Control(code) => Sent::Control(call::send(&self.device, *code, call.output.length, &input)),
+            What::Write => Sent::Write(self.device.write_all(&input)),
             What::Ioctl(request) => Sent::Over(Some(self.ioctl(step, call, request, &input, false))),
         }
     }
@@ -114,9 +121,9 @@ impl Link {
 
     /// Makes a call that is answered at once.
     pub(super) fn ask(&self, step: Step) -> Result<Answer, Error> {
-        let answer = match self.send(step) {
-            Sent::Control(call) => call.wait().map(Answer::Reply),
-            Sent::Write(call) => call.wait().map(|_| Answer::Bytes(Vec::new())),
+        let answer = match self.send_for_a_thread(step) {
+            Sent::Control(call) => call.wait_timeout(ANSWER).map(Answer::Reply),
+            Sent::Write(call) => call.wait_timeout(ANSWER).map(|_| Answer::Bytes(Vec::new())),
             Sent::Over(answer) => return answer.unwrap_or(Ok(Answer::LeftOut)),
         };
         self.answered(step, answer.map_err(Error::from))

@@ -1,4 +1,8 @@
 //! What is waited for: calls and reads kept pending, a call that blocks, a file that becomes ready, an event, time.
+//!
+//! A driver may forget what happens while no call waits. So calls are submitted again at once, by the dispatcher, unless
+//! it is known that something keeps what nobody asks for: the driver's queue, if the profile sends its size; on Linux a
+//! file that is polled, since no read waits in its driver at all.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -6,7 +10,7 @@ use std::time::Instant;
 
 #[cfg(all(target_os = "linux", not(miri)))]
 use overlapped::linux::Interest;
-use overlapped::{Call, InvertedCall};
+use overlapped::{Call, InvertedCall, InvertedCallBuilder, Output};
 
 #[cfg(all(target_os = "linux", not(miri)))]
 use super::blocking::Blocking;
@@ -20,14 +24,14 @@ use crate::profile::EventSource;
 #[cfg(all(target_os = "linux", not(miri)))]
 use crate::profile::Request;
 use crate::profile::{By, End, Plan, Reads, Step, Trace, What, When};
-use crate::timer::Timer;
+use crate::timer::{Sleep, Timer};
 
 /// What is waited for, of the line at a place or of the card.
 pub(super) struct Source {
     pub(super) place: Option<usize>,
     pub(super) waits: Waits,
     /// It is made anew when this is over.
-    pub(super) pause: Option<Call<()>>,
+    pub(super) pause: Option<Sleep>,
     pub(super) slow: Slow,
     /// When the wait began that is under way.
     pub(super) began: Instant,
@@ -50,7 +54,7 @@ pub(super) enum Waits {
     Ready(Call<()>),
     #[cfg(windows)]
     Signals(InvertedCall<()>),
-    Sleep(Call<()>),
+    Sleep(Sleep),
     /// The wait is left out: nothing comes.
     Idle,
     /// It was stopped: what the driver has still queued comes at once, if anything does.
@@ -117,6 +121,7 @@ impl Source {
                         let calls = link.device.inverted(call::control(*code, output_len), &*input);
                         let calls = calls.pending(wait.pending).window(window(wait.pending, output_len));
                         let calls = if wait.completion_order { calls.completion_order() } else { calls };
+                        let calls = armed(calls, plan.max_queue > 0);
                         Waits::Calls(calls.go_on_after(self.passing(plan)).start())
                     }
                     What::Ioctl(request) => match request.when {
@@ -138,6 +143,7 @@ impl Source {
                 let reads = link.device.standing_reads(room).pending(wait.pending);
                 let reads = reads.window(window(wait.pending, output.length));
                 let reads = if wait.completion_order { reads.completion_order() } else { reads };
+                let reads = armed(reads, plan.max_queue > 0 || is_polled(&link.device));
                 Waits::Reads(reads.go_on_after(self.passing(plan)).start(), left)
             }
             #[cfg(windows)]
@@ -244,6 +250,27 @@ fn blocking(
         }
     };
     Blocking::start(name, window, one_by_one, make)
+}
+
+/// Who submits further calls: whoever takes the results, if something `keeps` what happens meanwhile.
+fn armed<In: ?Sized, Out: Output + ?Sized>(
+    calls: InvertedCallBuilder<Out, In>,
+    keeps: bool,
+) -> InvertedCallBuilder<Out, In> {
+    if keeps { calls.armed_by_consumer() } else { calls }
+}
+
+/// Whether reads of the file wait until it is ready, and not in its driver: what has no poll operation is refused by epoll.
+#[cfg(all(target_os = "linux", not(miri)))]
+fn is_polled(device: &overlapped::Device) -> bool {
+    use rustix::event::epoll::{CreateFlags, EventData, EventFlags, add, create};
+    let probe = |fd| add(create(CreateFlags::CLOEXEC)?, fd, EventData::new_u64(0), EventFlags::IN);
+    device.as_fd().is_ok_and(|fd| probe(fd).is_ok())
+}
+
+#[cfg(not(all(target_os = "linux", not(miri))))]
+fn is_polled(_: &overlapped::Device) -> bool {
+    false
 }
 
 /// Whether what there is no room for of a message is lost without a word: by sockets that are no streams.

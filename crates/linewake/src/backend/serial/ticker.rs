@@ -6,10 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use overlapped::Call;
-
 use crate::Error;
-use crate::timer::Timer;
+use crate::timer::{Sleep, Timer};
 
 /// Ticks once a period while somebody waits for it; nobody waits, nothing ticks.
 pub(super) struct Ticker {
@@ -21,7 +19,7 @@ pub(super) struct Ticker {
 #[derive(Default)]
 struct State {
     ticks: u64,
-    sleep: Option<Call<()>>,
+    sleep: Option<Sleep>,
     waiting: Vec<Waker>,
 }
 
