@@ -3,11 +3,6 @@
 #[macro_use]
 #[path = "support/conformance.rs"]
 mod conformance;
-#[path = "support/process.rs"]
-#[allow(dead_code, reason = "only one of the two is asked here")]
-mod process;
-#[path = "support/replug.rs"]
-mod replug;
 
 use std::time::Duration;
 
@@ -28,11 +23,6 @@ macro_rules! on_sim {
 }
 
 every_test!(on_sim);
-
-#[test]
-fn a_monitor_survives_a_replug_in_the_middle_of_a_flood() {
-    replug::a_monitor_survives_a_replug_in_the_middle_of_a_flood(&conformance::Reference(still));
-}
 
 #[test]
 fn a_chip_with_a_life_does_it_too_on_its_quiet_lines() {

@@ -1,0 +1,19 @@
+//! The simulated chip is pulled out and put back in the middle of a flood. Alone in its process: a thread that waits handles
+//! the completions of others too, and here it is counted how often it wakes up.
+
+#[allow(unused_macros, reason = "of what a chip has to do this is one thing")]
+#[path = "support/conformance.rs"]
+mod conformance;
+#[path = "support/process.rs"]
+#[allow(dead_code, reason = "only one of the two is asked here")]
+mod process;
+#[path = "support/replug.rs"]
+mod replug;
+
+use linewake::Chip;
+
+#[test]
+fn a_monitor_survives_a_replug_in_the_middle_of_a_flood() {
+    let still = || Chip::options().life(false).open("sim:512").unwrap();
+    replug::a_monitor_survives_a_replug_in_the_middle_of_a_flood(&conformance::Reference(still));
+}
