@@ -157,6 +157,22 @@ fn edges_around_a_step_of_the_clock_are_in_every_place() {
 }
 
 #[test]
+fn a_watch_has_one_thread_and_the_one_for_signals() {
+    let Some(_one) = one() else { return };
+    let sim = chip("threads", 8);
+    let chip = &sim.chips()[0];
+    let mut watch = Watch::begin("threads", &["-c", "label:threads", "--filter", "debounce=5ms", "door"]);
+    for (level, way) in [(Level::High, ",rising,"), (Level::Low, ",falling,")] {
+        chip.set_pull(0, level).unwrap();
+        watch.until("w.csv", way);
+    }
+    let tasks = fs::read_dir(format!("/proc/{}/task", watch.child.id())).unwrap().count();
+    assert_eq!(watch.stop(), Some(0), "{}", watch.text("err"));
+    let said = watch.text("err");
+    assert_eq!((tasks, said.contains("1 line: 2 edges delivered, none lost; 2 threads")), (2, true), "{said}");
+}
+
+#[test]
 fn two_hundred_lines_that_all_change_are_in_every_place() {
     let Some(_one) = one() else { return };
     let sim = chip("big", 200);

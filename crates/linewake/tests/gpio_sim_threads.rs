@@ -1,0 +1,61 @@
+//! A program that waits for edges of a real gpiochip has one thread. Alone in its process.
+#![cfg(all(target_os = "linux", not(miri)))]
+
+#[macro_use]
+#[path = "support/conformance.rs"]
+#[allow(dead_code, unused_macros, reason = "only the bench is of use here")]
+mod conformance;
+#[path = "support/gpio.rs"]
+mod gpio;
+#[path = "support/threads.rs"]
+mod threads;
+
+use std::time::Duration;
+
+use conformance::Bench as _;
+use gpio::GpioSim;
+use linewake::{Event, Monitor};
+
+const SHORT: Duration = Duration::from_millis(20);
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Nobody but this test.
+fn alone(after: &str) {
+    // The kernel keeps 15 characters of a name.
+    assert_eq!(threads::others("who_waits_for_a"), [""; 0], "after {after}");
+}
+
+#[test]
+fn who_waits_for_a_gpiochip_needs_no_other_thread() {
+    let Some(bench) = GpioSim::new(10) else { return };
+    let chip = bench.open();
+    let mut request = chip.request().lines([0, 1]).start().unwrap();
+    for round in 0..4 {
+        bench.drive(&chip, 0, round % 2 == 0);
+        bench.drive(&chip, 1, round % 2 == 0);
+        for _ in 0..2 {
+            request.wait_next_timeout(PATIENCE).unwrap().unwrap();
+        }
+        assert!(request.wait_next_timeout(SHORT).unwrap().unwrap_err().is_timeout());
+    }
+    alone("a request");
+    assert_eq!(request.finish().total().delivered, 8);
+
+    // Edges gather, and wait for those of others.
+    let mut monitor = Monitor::builder().requests([0, 1].map(|line| chip.request().line(line))).start().unwrap();
+    for round in 0..4 {
+        bench.drive(&chip, 0, round % 2 == 0);
+        bench.drive(&chip, 1, round % 2 == 0);
+        for _ in 0..2 {
+            let event = monitor.wait_next_timeout(PATIENCE).unwrap().unwrap();
+            assert!(matches!(event, Event::Edge { .. }), "{event:?}");
+        }
+    }
+    alone("a monitor");
+
+    let mut watcher = chip.watch_info([5]).unwrap();
+    let held = chip.request().line(5).start().unwrap();
+    watcher.wait_next_timeout(PATIENCE).unwrap().unwrap();
+    drop(held);
+    alone("what becomes of lines");
+}

@@ -1,0 +1,78 @@
+//! A program that only waits has one thread, whatever it waits for. Alone in its process.
+#![cfg(target_os = "linux")]
+
+#[path = "support/threads.rs"]
+mod threads;
+
+use std::future::Future as _;
+use std::pin::pin;
+use std::task::{Context, Waker};
+use std::time::{Duration, Instant};
+
+use linewake::filter::Filter;
+use linewake::{Chip, Event, Exec, Monitor};
+
+const SHORT: Duration = Duration::from_millis(20);
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Nobody but this test.
+fn alone(after: &str) {
+    // The kernel keeps 15 characters of a name.
+    assert_eq!(threads::others("who_only_waits"), [""; 0], "after {after}");
+}
+
+#[test]
+fn who_only_waits_needs_no_other_thread() {
+    let still = || Chip::options().life(false).open("sim").unwrap();
+    let (one, other) = (still(), still());
+
+    let mut request = one.request().line("door").start().unwrap();
+    assert!(request.wait_next_timeout(SHORT).unwrap().unwrap_err().is_timeout());
+    one.world().toggle("door", 3).unwrap();
+    for _ in 0..3 {
+        request.wait_next().unwrap().unwrap();
+    }
+    alone("a request");
+    assert_eq!(request.finish().total().delivered, 3);
+    alone("the end of a request");
+
+    // Its window, and what its filter waits for, is time that nobody else keeps.
+    let requests = [&one, &other].map(|chip| chip.request().line("door"));
+    let monitor = Monitor::builder().requests(requests).window(SHORT).start().unwrap();
+    let mut monitor = monitor.filtered(Filter::button()).unwrap();
+    for chip in [&one, &other] {
+        chip.world().toggle("door", 1).unwrap();
+        while !matches!(monitor.wait_next_timeout(PATIENCE).unwrap().unwrap(), Event::Edge { .. }) {}
+    }
+    assert!(monitor.wait_next_timeout(SHORT).unwrap().unwrap_err().is_timeout());
+    alone("a monitor with a filter");
+    drop(monitor);
+    alone("the end of a monitor");
+
+    let script = "echo lines door=0; sleep 0.1; echo 17 door 1; sleep 0.1; echo 18 door 0; exec sleep 60";
+    let program = Chip::from_command(Exec::new("sh").args(["-c", script])).unwrap();
+    let mut request = program.request().line("door").start().unwrap();
+    for _ in 0..2 {
+        request.wait_next_timeout(PATIENCE).unwrap().unwrap();
+    }
+    alone("a program's lines");
+    // Whether a child that was killed is gone is looked for by the dispatcher; this one it does not get to see.
+    std::mem::forget((request, program));
+
+    let mut watcher = one.watch_info(["door"]).unwrap();
+    let held = other.request().line("door").start().unwrap();
+    assert!(watcher.wait_next_timeout(SHORT).unwrap().unwrap_err().is_timeout());
+    drop(held);
+    alone("what becomes of lines");
+
+    // And what is awaited by a task has a dispatcher: nobody waits for it.
+    let mut request = one.request().line("door").start().unwrap();
+    let next = pin!(request.next());
+    assert!(next.poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    let deadline = Instant::now() + PATIENCE;
+    // It has its name a moment after it began.
+    while threads::others("who_only_waits") != ["overlapped"] {
+        assert!(Instant::now() < deadline, "{:?}", threads::others("who_only_waits"));
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
