@@ -27,8 +27,9 @@ impl Inner {
         let next = self.timers.next();
         let all = matches!(whose, Whose::All);
         let only_looks = timeout == Some(Duration::ZERO);
-        // Some that were put off by a thread that only waited, perhaps.
-        let is_due = self.is_manual() && self.has_jobs() && (all || self.run_jobs_of(whose) > 0 || self.gives_way());
+        // Some that were put off by a thread that only waited, perhaps: they come before what comes now.
+        let put_off = if all && self.is_led() { self.jobs_waiting() } else { 0 };
+        let is_due = put_off > 0 || !all && self.has_jobs() && (self.run_jobs_of(whose) > 0 || self.gives_way());
         let timeout = if is_due { Some(Duration::ZERO) } else { timeout };
         let timeout = match next {
             Some(next) if timeout != Some(Duration::ZERO) => {
@@ -51,6 +52,7 @@ impl Inner {
             tokens[..count].iter().for_each(|token| self.queue.post(*token));
             return 0;
         }
+        let ran = self.run_jobs(put_off);
         for token in &tokens[..count] {
             self.handle(*token, whose);
         }
@@ -61,7 +63,7 @@ impl Inner {
         if next.is_some() {
             self.run_timers();
         }
-        let count = if all { count.max(self.run_jobs()) } else { count };
+        let count = if all { count.max(ran + self.run_jobs(self.jobs_waiting())) } else { count };
         // Who polls without waiting does so until nothing is left.
         let comes_again = all && only_looks;
         self.queue.tell_others(count > 0 && !comes_again, !all && self.has_jobs(), || self.timers.next());

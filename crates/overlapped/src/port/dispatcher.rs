@@ -38,7 +38,7 @@ impl Inner {
         lock(&self.jobs).dispatcher = Dispatcher::Runs(sleeper.clone());
         while !self.is_inherited() {
             sleeper.take_wake();
-            self.run_jobs();
+            self.run_jobs(self.jobs_waiting());
             if self.turn.take_dispatchers() {
                 let _turn = Taken(self);
                 while self.turn.is_unattended() && !self.is_inherited() {

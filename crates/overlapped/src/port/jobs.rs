@@ -68,7 +68,11 @@ impl Inner {
     }
 
     pub(super) fn has_jobs(&self) -> bool {
-        self.jobs_waiting.load(SeqCst) > 0
+        self.jobs_waiting() > 0
+    }
+
+    pub(super) fn jobs_waiting(&self) -> usize {
+        self.jobs_waiting.load(SeqCst)
     }
 
     /// Whether there are some that such a thread may run. Where there is a dispatcher, they are that one's.
@@ -76,9 +80,9 @@ impl Inner {
         self.is_manual() && self.has_jobs() && lock(&self.jobs).queue.iter().any(|job| job.may_run(whose))
     }
 
-    /// Runs the jobs that are there now. What they add is for the next time, after the packets that have come by then.
-    pub(super) fn run_jobs(self: &Arc<Self>) -> usize {
-        let count = self.jobs_waiting.load(SeqCst);
+    /// Runs so many jobs: those that were there. What they add is for the next time, after the packets that have come by
+    /// then.
+    pub(super) fn run_jobs(self: &Arc<Self>, count: usize) -> usize {
         (0..count).take_while(|_| self.run_a_job() && !self.is_inherited()).count()
     }
 
