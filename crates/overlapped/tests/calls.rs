@@ -485,6 +485,14 @@ fn waiting_on_the_dispatcher_is_an_error_and_not_a_hang() {
 }
 
 #[test]
+fn a_callback_of_a_call_that_ended_at_once_runs_on_the_dispatcher() {
+    let device = Device::simulated(sim::from_fn(|request| request.complete(Status::SUCCESS))).unwrap();
+    let (tell, told) = std::sync::mpsc::channel();
+    device.call(WAIT, &()).then(move |_| tell.send(overlapped::Port::is_dispatching()).unwrap());
+    assert_eq!(told.recv(), Ok(true), "who waits there would wait for itself");
+}
+
+#[test]
 fn a_handle_is_never_closed_on_the_dispatcher() {
     struct Slow(Mutex<Vec<std::thread::ThreadId>>);
     impl Driver for Slow {

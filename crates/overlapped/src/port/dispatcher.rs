@@ -38,7 +38,9 @@ impl Inner {
         lock(&self.jobs).dispatcher = Dispatcher::Runs(sleeper.clone());
         while !self.is_inherited() {
             sleeper.take_wake();
+            let dispatching = self.begin_dispatching(Whose::All);
             self.run_jobs(self.jobs_waiting());
+            drop(dispatching);
             if self.turn.take_dispatchers() {
                 let _turn = Taken(self);
                 while self.turn.is_unattended() && !self.is_inherited() {
