@@ -74,6 +74,7 @@ impl InfoWatcher {
             && !self.stopper.is_stopped()
             && let Some(source) = self.ready.pop(cx.waker())
         {
+            let _relay = self.ready.relay(cx.waker(), source);
             if let Poll::Ready(event) = self.watch.poll_info(&mut Context::from_waker(self.ready.waker(source))) {
                 self.is_over = event.is_err();
                 self.ready.push(source);

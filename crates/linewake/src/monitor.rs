@@ -299,6 +299,7 @@ impl Monitor {
             }
             let source = &mut self.sources[index];
             let waker = self.ready.waker(index);
+            let _relay = self.ready.relay(cx.waker(), index);
             match source.poll(index, &mut Context::from_waker(waker), now, &self.options, &mut self.merge) {
                 Status::Drained => {
                     idle += 1;

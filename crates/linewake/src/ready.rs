@@ -5,10 +5,14 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Wake, Waker};
 
+use overlapped::{Port, Relay};
+
 /// Sources that were woken since they were polled last. All of them, at first.
 pub(crate) struct Ready {
     shared: Arc<Shared>,
     wakers: Vec<Waker>,
+    /// A thread waited for them when they were polled last, and dispatched their completions.
+    was_waited_for: bool,
 }
 
 #[derive(Default)]
@@ -60,7 +64,7 @@ impl Wake for Source {
 
 impl Ready {
     pub(crate) fn new() -> Self {
-        Self { shared: Arc::default(), wakers: Vec::new() }
+        Self { shared: Arc::default(), wakers: Vec::new(), was_waited_for: false }
     }
 
     /// One more source. It is to be polled.
@@ -86,8 +90,19 @@ impl Ready {
         self.shared.push(index);
     }
 
-    /// The next source to be polled. If there is none, `parent` is woken when there is.
-    pub(crate) fn pop(&self, parent: &Waker) -> Option<usize> {
+    /// While this is there, a source's waker stands for `parent`, so that a thread that waits for all dispatches for each.
+    pub(crate) fn relay(&self, parent: &Waker, index: usize) -> Relay {
+        Port::relay(parent, &self.wakers[index])
+    }
+
+    /// The next source to be polled. If there is none, `parent` is woken when there is. If a thread
+    /// waited for them before, and a task does now, all of them are polled again: what that thread dispatched is the
+    /// dispatcher's from now on.
+    pub(crate) fn pop(&mut self, parent: &Waker) -> Option<usize> {
+        let is_waited_for = Port::waits_for(parent);
+        if std::mem::replace(&mut self.was_waited_for, is_waited_for) && !is_waited_for {
+            self.alarm().ring();
+        }
         self.shared.with(|state| match state.woken.pop_front() {
             Some(index) => {
                 state.is_woken[index] = false;

@@ -237,6 +237,7 @@ impl Request {
             if part.is_over {
                 continue;
             }
+            let _relay = self.ready.relay(parent, index);
             let polled = part.poll_edges(&mut Context::from_waker(self.ready.waker(index)), &mut self.arrived);
             let places = &self.places;
             let held = |edge: &RawEdge| {

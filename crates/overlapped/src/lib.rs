@@ -72,7 +72,7 @@ pub use device::Device;
 pub use device::closing::Closing;
 #[doc(inline)]
 pub use overlapped_codes::{Access, CtlCode, ErrorKind, Ioctl, Method, ParseCtlCodeError, Status};
-pub use port::{PendingCall, Port, PortStats};
+pub use port::{PendingCall, Port, PortStats, Relay};
 pub use words::buffer::Buffer;
 pub use words::error::{Error, ErrorCode, Operation};
 #[cfg(windows)]

@@ -20,12 +20,14 @@ use std::pin::pin;
 use std::sync::OnceLock;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
+use std::task::Waker;
 use std::time::{Duration, Instant};
 
 pub(crate) use devices::Device;
 use inner::Kind;
 pub(crate) use inner::{Inner, Slot, Waiter, Whose, inherited};
 pub(crate) use queue::Queue;
+pub use wait::Relay;
 pub(crate) use wait::block_on;
 
 use crate::sync::lock_std as lock;
@@ -320,6 +322,32 @@ impl Port {
         // On a manual port it is the one that polls, and runs the callbacks too.
         let whose = if self.inner.is_manual() { Whose::All } else { Whose::NOBODY };
         Ok(self.inner.drive(deadline, whose, |cx| future.as_mut().poll(cx)))
+    }
+
+    /// For a future of many parts that polls each with a waker of its own, which wakes `waker`: while what this returns is
+    /// there, `relay` stands for it. So if a thread waits for the whole, that thread dispatches the calls of the parts too,
+    /// and no dispatcher is started for them.
+    ///
+    /// A future that does so polls all of its parts again when a thread [waited for it](Self::waits_for) when it was polled
+    /// last, and none does now: else a call of a part that was not woken is left to the thread that waited, and not to the
+    /// task that waits now.
+    pub fn relay(waker: &Waker, relay: &Waker) -> Relay {
+        Relay::new(waker, relay)
+    }
+
+    /// Whether this thread waits at a port for what it polls now with this waker, and so dispatches for it: in
+    /// [`block_on`](Self::block_on) or [`wait_next`](crate::InvertedCall::wait_next), say. In a task it does not.
+    ///
+    /// ```
+    /// # use std::task::Poll;
+    /// let port = overlapped::Port::global()?;
+    /// assert!(port.block_on(std::future::poll_fn(|cx| Poll::Ready(overlapped::Port::waits_for(cx.waker()))))?);
+    /// assert!(!overlapped::Port::waits_for(std::task::Waker::noop()));
+    /// # Ok::<(), overlapped::Error>(())
+    /// ```
+    #[must_use]
+    pub fn waits_for(waker: &Waker) -> bool {
+        wait::waits_for(waker)
     }
 
     /// Whether this thread is running a waker or a callback of some port: to wait there for another completion may be to

@@ -49,6 +49,47 @@ impl Drop for Restore {
     }
 }
 
+/// While it is there, a waker stands for another one; made by [`Port::relay`](crate::Port::relay).
+///
+/// ```
+/// # use std::task::{Context, Poll, Waker};
+/// fn poll_a_part(cx: &mut Context<'_>, its_own: &Waker, part: impl FnOnce(&mut Context<'_>) -> Poll<()>) -> Poll<()> {
+///     let _relay = overlapped::Port::relay(cx.waker(), its_own);
+///     part(&mut Context::from_waker(its_own))
+/// }
+/// ```
+#[derive(Debug)]
+#[must_use = "the waker stands for the other one only as long as this is there"]
+pub struct Relay {
+    /// What this thread polled before, if that is to be put back. It is this thread's: so this is not `Send`.
+    before: Option<*const ()>,
+}
+
+impl Relay {
+    pub(super) fn new(waker: &Waker, relay: &Waker) -> Self {
+        let attended = ATTENDED.get();
+        let waits = waits_for(waker);
+        if waits {
+            ATTENDED.set(Attended { waker: relay.data(), ..attended });
+        }
+        Self { before: waits.then_some(attended.waker) }
+    }
+}
+
+/// Whether this thread waits for what it polls now with this waker.
+pub(super) fn waits_for(waker: &Waker) -> bool {
+    let attended = ATTENDED.get();
+    attended.port != 0 && ptr::eq(attended.waker, waker.data())
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        if let Some(waker) = self.before {
+            ATTENDED.set(Attended { waker, ..ATTENDED.get() });
+        }
+    }
+}
+
 /// A sleeper that no wait of this thread uses now. In a destructor of the thread's own values there may be none any more.
 fn kept() -> Option<Arc<Sleeper>> {
     SLEEPER.try_with(RefCell::take).ok().flatten()

@@ -171,7 +171,10 @@ impl Lines {
             }
             let next = if turn < TURNS { self.ready.pop(cx.waker()) } else { None };
             match next {
-                Some(index) => self.poll_source(index, into)?,
+                Some(index) => {
+                    let _relay = self.ready.relay(cx.waker(), index);
+                    self.poll_source(index, into)?;
+                }
                 // All that was told is in: now the levels say which way.
                 None if self.judge.wants_levels() => self.ask_levels(),
                 None if into.len() > before => break,
