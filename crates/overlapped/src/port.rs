@@ -331,6 +331,17 @@ impl Port {
     /// A future that does so polls all of its parts again when a thread [waited for it](Self::waits_for) when it was polled
     /// last, and none does now: else a call of a part that was not woken is left to the thread that waited, and not to the
     /// task that waits now.
+    ///
+    /// ```
+    /// # use std::task::{Context, Poll, Waker};
+    /// # use overlapped::Port;
+    /// fn poll_a_part(cx: &mut Context<'_>, its_own: &Waker, part: impl FnOnce(&mut Context<'_>) -> Poll<()>) -> Poll<()> {
+    ///     let _relay = Port::relay(cx.waker(), its_own);
+    ///     part(&mut Context::from_waker(its_own))
+    /// }
+    /// # let cx = &mut Context::from_waker(Waker::noop());
+    /// # assert!(poll_a_part(cx, Waker::noop(), |_| Poll::Ready(())).is_ready());
+    /// ```
     pub fn relay(waker: &Waker, relay: &Waker) -> Relay {
         Relay::new(waker, relay)
     }

@@ -52,11 +52,9 @@ impl Drop for Restore {
 /// While it is there, a waker stands for another one; made by [`Port::relay`](crate::Port::relay).
 ///
 /// ```
-/// # use std::task::{Context, Poll, Waker};
-/// fn poll_a_part(cx: &mut Context<'_>, its_own: &Waker, part: impl FnOnce(&mut Context<'_>) -> Poll<()>) -> Poll<()> {
-///     let _relay = overlapped::Port::relay(cx.waker(), its_own);
-///     part(&mut Context::from_waker(its_own))
-/// }
+/// # use std::task::Waker;
+/// let relay = overlapped::Port::relay(Waker::noop(), Waker::noop());
+/// drop(relay);
 /// ```
 #[derive(Debug)]
 #[must_use = "the waker stands for the other one only as long as this is there"]
