@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use overlapped::{Call, CtlCode, Device, Ioctl, Status, sim};
+use overlapped::{Call, CtlCode, Device, Ioctl, Port, Status, sim};
 
 use crate::{Error, wait};
 
@@ -85,7 +85,7 @@ impl Future for Sleep {
             return Poll::Ready(());
         }
         if self.call.is_none() {
-            if wait::wakes_at(until, cx.waker()) {
+            if Port::waits_for(cx.waker()) && wait::wakes_at(until, cx.waker()) {
                 return Poll::Pending;
             }
             self.call = Some(self.timer.call(left));
@@ -144,14 +144,15 @@ mod tests {
         let woken = Arc::new(Woken(AtomicUsize::new(0)));
         let waker = Waker::from(woken.clone());
         let mut sleep = timer.sleep(TIME);
-        let mut poll = || Pin::new(&mut sleep).poll(&mut Context::from_waker(&waker));
         // It leaves the wait before the sleep is over: whoever polls the sleep next has to do so, or nobody would.
-        assert!(matches!(
-            wait(None, |_| if poll().is_pending() { Poll::Ready(()) } else { Poll::Pending }),
-            Waited::Ready(())
-        ));
+        let left = wait(None, |cx| {
+            let _relay = Port::relay(cx.waker(), &waker);
+            assert!(Pin::new(&mut sleep).poll(&mut Context::from_waker(&waker)).is_pending());
+            Poll::Ready(())
+        });
+        assert!(matches!(left, Waited::Ready(())));
         assert_eq!(woken.0.load(SeqCst), 1);
-        let mut is_over = || poll().is_ready();
+        let mut is_over = || Pin::new(&mut sleep).poll(&mut Context::from_waker(&waker)).is_ready();
         let began = Instant::now();
         while !is_over() {
             let before = woken.0.load(SeqCst);

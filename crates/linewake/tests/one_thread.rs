@@ -6,7 +6,9 @@ mod threads;
 
 use std::future::Future as _;
 use std::pin::pin;
-use std::task::{Context, Waker};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::task::{Context, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use linewake::filter::Filter;
@@ -19,6 +21,15 @@ const PATIENCE: Duration = Duration::from_secs(20);
 fn alone(after: &str) {
     // The kernel keeps 15 characters of a name.
     assert_eq!(threads::others("who_only_waits"), [""; 0], "after {after}");
+}
+
+/// Whether a task was woken.
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, SeqCst);
+    }
 }
 
 #[test]
@@ -65,14 +76,24 @@ fn who_only_waits_needs_no_other_thread() {
     drop(held);
     alone("what becomes of lines");
 
-    // And what is awaited by a task has a dispatcher: nobody waits for it.
-    let mut request = one.request().line("door").start().unwrap();
-    let next = pin!(request.next());
-    assert!(next.poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    // And what a thread has waited for has a dispatcher when a task takes it over: nobody waits for it any more.
+    let requests = [&one, &other].map(|chip| chip.request().line("door"));
+    let mut monitor = Monitor::builder().requests(requests).start().unwrap();
+    assert!(monitor.wait_next_timeout(SHORT).unwrap().unwrap_err().is_timeout());
+    alone("a monitor before it is a task's");
+    let woken = Arc::new(Woken(AtomicBool::new(false)));
+    let waker = Waker::from(woken.clone());
+    let mut next = pin!(monitor.next());
+    assert!(next.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    other.world().toggle("door", 1).unwrap();
     let deadline = Instant::now() + PATIENCE;
     // It has its name a moment after it began.
     while threads::others("who_only_waits") != ["overlapped"] {
         assert!(Instant::now() < deadline, "{:?}", threads::others("who_only_waits"));
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    while !woken.0.load(SeqCst) {
+        assert!(Instant::now() < deadline, "nobody wakes the task");
         std::thread::sleep(Duration::from_millis(1));
     }
 }

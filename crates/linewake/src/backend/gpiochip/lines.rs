@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use futures_core::Stream as _;
-use overlapped::{Device, ErrorKind as Kind, InvertedCall, Reply};
+use overlapped::{Device, ErrorKind as Kind, InvertedCall, Port, Reply};
 use zerocopy::FromBytes;
 
 use super::chip::{Chip, now_ns};
@@ -201,13 +201,12 @@ impl Lines {
     /// Takes what the kernel has queued, now that no read is pending.
     fn take_queued(&mut self) -> Result<(), Error> {
         loop {
-            let mut call = self.device.read(BATCH * size_of::<uapi::LineEvent>());
-            match Pin::new(&mut call).poll(&mut Context::from_waker(Waker::noop())) {
-                // The queue is empty. Dropping the call ends it.
-                Poll::Pending => return Ok(()),
-                Poll::Ready(Ok(bytes)) if bytes.is_empty() => return Ok(()),
-                Poll::Ready(Ok(bytes)) => decode(&self.chip, &bytes, &mut self.read)?,
-                Poll::Ready(Err(error)) => return Err(self.error(error)),
+            match self.device.read(BATCH * size_of::<uapi::LineEvent>()).wait_timeout(Duration::ZERO) {
+                Ok(bytes) if bytes.is_empty() => return Ok(()),
+                Ok(bytes) => decode(&self.chip, &bytes, &mut self.read)?,
+                // The queue is empty; on the dispatcher it is said in the other way.
+                Err(error) if matches!(error.kind(), Kind::TimedOut | Kind::Deadlock) => return Ok(()),
+                Err(error) => return Err(self.error(error)),
             }
         }
     }
@@ -242,7 +241,10 @@ fn take(
     loop {
         ready!(gathering.poll(cx));
         // What comes next wakes nobody, as long as it is known that something was there a moment ago.
-        let taken = Pin::new(&mut *reads).poll_next(&mut Context::from_waker(Waker::noop()));
+        let taken = {
+            let _relay = Port::relay(cx.waker(), Waker::noop());
+            Pin::new(&mut *reads).poll_next(&mut Context::from_waker(Waker::noop()))
+        };
         if taken.is_ready() {
             gathering.taken = true;
             return taken;
