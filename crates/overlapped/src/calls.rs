@@ -11,9 +11,9 @@ pub(crate) mod function;
 #[cfg(windows)]
 pub(crate) mod interface;
 pub(crate) mod inverted;
-pub(crate) mod ioctl;
 #[cfg(target_os = "linux")]
 pub mod linux;
 pub(crate) mod raw;
+pub(crate) mod reply;
 mod requests;
 pub mod views;

@@ -1,4 +1,7 @@
 //! Devices: an open handle, or a simulated driver, and the port its completions go to.
+//!
+//! On this floor an operation is submitted, cancelled and over. What was asked for, and what is made of the answer, is the
+//! calls'.
 
 use std::fmt;
 use std::ops::Deref;
@@ -8,10 +11,10 @@ use std::sync::atomic::{
 };
 use std::sync::{Arc, Weak};
 
+use crate::operation::slab::What;
+use crate::operation::unread::Unread;
 use crate::port::{self, Slot, Waiter};
-use crate::slab::What;
 use crate::system::foreign::off_the_dispatcher;
-use crate::unread::Unread;
 use crate::words::token::InFlight;
 use crate::{Error, ErrorCode, ErrorKind, Operation, Port, Status, sim};
 
@@ -24,7 +27,7 @@ use gate::Gate;
 
 /// An open device, real or simulated. Clones share one handle.
 ///
-/// The handle is closed when the last clone, the last [`Call`] that waits and the last
+/// The handle is closed when the last clone, the last [`Call`](crate::Call) that waits and the last
 /// [`InvertedCall`](crate::InvertedCall) are gone: when the drop of the last one returns it is closed, so that an exclusive
 /// device can be opened again at once. Only a drop inside of a waker, a callback or a driver leaves that to another
 /// thread. [`close`](Self::close) also tells what the system says of it. A call that was dropped does not keep it open:
@@ -457,7 +460,7 @@ impl Inner {
         let (index, slot) = self.port.slab.take().ok_or_else(no_memory)?;
         // SAFETY: this thread took the slot from the pool and has not begun.
         if !unsafe { slot.prepare(&self.port.slab, self.id, what, input, output_len) } {
-            self.port.slab.give_back(slot, index, crate::slot::Recycle::Pool);
+            self.port.slab.give_back(slot, index, crate::operation::slot::Recycle::Pool);
             return Err(no_memory());
         }
         Ok(self.begin(index, slot, what, waiter))

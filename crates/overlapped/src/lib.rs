@@ -61,10 +61,10 @@ pub use calls::function::{Returned, Submission};
 #[cfg(windows)]
 pub use calls::interface::{InterfaceClass, InterfaceWatch, ParseInterfaceClassError, RemovalNotice, UntilRemoval};
 pub use calls::inverted::{InvertedCall, InvertedCallBuilder, Stopper, Subscription, Tally};
-pub use calls::ioctl::{Input, Output, Reply};
 #[cfg(target_os = "linux")]
 pub use calls::linux;
 pub use calls::raw::{RawCall, RawReply};
+pub use calls::reply::{Input, Output, Reply};
 pub use calls::views;
 pub use completers::options::{Disposition, OpenOptions, SecurityQos};
 pub use completers::sim;
@@ -77,9 +77,3 @@ pub use words::buffer::Buffer;
 pub use words::error::{Error, ErrorCode, Operation};
 #[cfg(windows)]
 pub use words::interface::{InterfaceChange, Removal};
-use {
-    calls::{call, ioctl},
-    operation::{slab, slot, unread},
-    system::sync,
-    words::error,
-};

@@ -1,4 +1,7 @@
 //! Ports: where completions arrive, and who dispatches them.
+//!
+//! The floor of the port knows operations by their slots and waiters, and its devices by a trait (`port/devices.rs`). No file
+//! of it knows what completes an operation, or a call.
 
 mod devices;
 mod dispatch;
@@ -30,9 +33,9 @@ pub(crate) use queue::Queue;
 pub use wait::Relay;
 pub(crate) use wait::block_on;
 
-use crate::sync::lock_std as lock;
 use crate::system::PerProcess;
 use crate::system::dispatching;
+use crate::system::sync::lock_std as lock;
 use crate::words::token::LOOK;
 use crate::{Error, ErrorKind, Operation};
 

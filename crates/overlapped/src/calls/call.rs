@@ -9,11 +9,11 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use super::finish;
+use crate::calls::reply::sealed::Done;
 use crate::device::{self, Handle};
-use crate::error::STREAM_READ;
-use crate::ioctl::sealed::Done;
+use crate::operation::slot::Progress;
 use crate::port::{self, Slot, Waiter, Whose};
-use crate::slot::Progress;
+use crate::words::error::STREAM_READ;
 use crate::words::token::InFlight;
 use crate::{Error, ErrorKind, Operation, Output, Port, Reply, Status};
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::ioctl::sealed::Done;
+use super::reply::sealed::Done;
 use crate::port::{self, Slot};
 use crate::words::token::InFlight;
 use crate::{Error, ErrorCode, ErrorKind, Operation, Output, Reply, Status};

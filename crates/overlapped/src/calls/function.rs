@@ -7,9 +7,9 @@ use std::sync::Arc;
 use windows_sys::Win32::System::IO::OVERLAPPED;
 
 use super::raw::RawReply;
-use crate::call::Pending;
+use crate::calls::call::Pending;
 use crate::device::Inner;
-use crate::slab::{Lent, Memory, What};
+use crate::operation::slab::{Lent, Memory, What};
 use crate::words::token::InFlight;
 use crate::{Buffer, Device, Error, ErrorCode, ErrorKind, Operation, RawCall, Status};
 

@@ -33,11 +33,11 @@ pub use subscription::Subscription;
 
 use super::finish;
 use crate::device::{self, Device, Handle, Submitted};
-use crate::error::STREAM_READ;
+use crate::operation::slab::What;
+use crate::operation::unread::Unread;
 use crate::operation::waiter::{Arrival, Number};
 use crate::port::{self, Waiter, Whose};
-use crate::slab::What;
-use crate::unread::Unread;
+use crate::words::error::STREAM_READ;
 use crate::words::token::InFlight;
 use crate::{Error, ErrorCode, ErrorKind, Input, Ioctl, Operation, Output, Reply, Status};
 

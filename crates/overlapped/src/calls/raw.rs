@@ -10,11 +10,11 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use super::finish;
-use crate::call::Pending;
+use crate::calls::call::Pending;
 use crate::device::Submitted;
+use crate::operation::slab::{Lent, What};
+use crate::operation::slot::Progress;
 use crate::port::{self, Slot, Whose};
-use crate::slab::{Lent, What};
-use crate::slot::Progress;
 use crate::words::token::InFlight;
 use crate::{Buffer, CtlCode, Device, Error, ErrorKind, Operation, Status};
 

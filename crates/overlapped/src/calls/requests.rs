@@ -1,7 +1,7 @@
 //! What is asked of a device: control codes, reads, writes, and readiness.
 
 use crate::device::{Device, Submitted};
-use crate::slab::{WHOLE, What};
+use crate::operation::slab::{WHOLE, What};
 use crate::{Call, Input, Ioctl, Operation, Output};
 
 impl Device {
@@ -26,14 +26,17 @@ impl Device {
     /// ```
     ///
     /// # Errors
-    /// From the call, those of a submission too: [`ErrorKind::InvalidInput`] for more than `u32::MAX` bytes,
-    /// [`ErrorKind::Other`] when there is no memory for the buffers, and whatever the driver says at once.
+    /// From the call, those of a submission too: [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) for more
+    /// than `u32::MAX` bytes,
+    /// [`ErrorKind::Other`](crate::ErrorKind::Other) when there is no memory for the buffers, and whatever the driver
+    /// says at once.
     pub fn call<In: Input + ?Sized, Out: Output + ?Sized>(&self, ioctl: Ioctl<In, Out>, input: &In) -> Call<Out> {
         self.submit(Operation::Control(ioctl.code()), input.as_bytes(), ioctl.output_len())
     }
 
     /// Reads at most `len` bytes from a stream: a pipe, a serial port, a device that has no places. The end is
-    /// [`Reply::is_end`]; no bytes alone are no end, since a message may be empty. Bytes that an earlier read of this
+    /// [`Reply::is_end`](crate::Reply::is_end); no bytes alone are no end, since a message may be empty. Bytes that an
+    /// earlier read of this
     /// device had brought when its call was given up come first. Of a HID ask for exactly the length of its report.
     ///
     /// ```
@@ -49,12 +52,13 @@ impl Device {
     /// ```
     ///
     /// # Errors
-    /// As [`call`](Self::call); [`ErrorKind::Disconnected`] when the other end of a pipe is gone.
+    /// As [`call`](Self::call); [`ErrorKind::Disconnected`](crate::ErrorKind::Disconnected) when the other end of a
+    /// pipe is gone.
     pub fn read(&self, len: usize) -> Call<[u8]> {
         self.submit(Operation::Read { offset: None }, &[], u32::try_from(len).ok())
     }
 
-    /// Reads at most `len` bytes of a file or disk, from `offset` on. The end is [`Reply::is_end`].
+    /// Reads at most `len` bytes of a file or disk, from `offset` on. The end is [`Reply::is_end`](crate::Reply::is_end).
     ///
     /// ```
     /// # use overlapped::{Device, Error};
@@ -71,7 +75,8 @@ impl Device {
         self.submit(Operation::Read { offset: Some(offset) }, &[], u32::try_from(len).ok())
     }
 
-    /// Writes to a stream. The bytes are copied; [`Reply::information`] says how many were written: of a pipe, a serial
+    /// Writes to a stream. The bytes are copied; [`Reply::information`](crate::Reply::information) says how many were
+    /// written: of a pipe, a serial
     /// port, a terminal or a stream socket all of them, unless the call is cancelled or its time is over when a part is
     /// written. Writes are made in the order of submission, each as a whole: what several tasks write does not mix. What
     /// has a driver of its own, and a socket of messages, may take less and say so.
@@ -101,7 +106,8 @@ impl Device {
     /// ```
     ///
     /// # Errors
-    /// As [`write`](Self::write); and [`ErrorKind::Truncated`], which says how many bytes were taken.
+    /// As [`write`](Self::write); and [`ErrorKind::Truncated`](crate::ErrorKind::Truncated), which says how many bytes
+    /// were taken.
     pub fn write_all(&self, bytes: &[u8]) -> Call<()> {
         self.submit(Operation::Write { offset: None }, bytes, Some(WHOLE))
     }
@@ -164,7 +170,8 @@ impl Device {
     /// ```
     ///
     /// # Errors
-    /// From the call: of a simulated device what its [driver](sim::Driver::ready) says, [`ErrorKind::Unsupported`] of most.
+    /// From the call: of a simulated device what its [driver](crate::sim::Driver::ready) says,
+    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) of most.
     #[cfg(all(target_os = "linux", not(miri)))]
     pub fn readable(&self) -> Call<()> {
         self.when_ready(crate::words::linux::Interest::Readable)

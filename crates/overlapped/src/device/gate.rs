@@ -11,7 +11,7 @@ use std::cell::Cell;
 use std::sync::atomic::Ordering::{AcqRel, Acquire};
 use std::time::{Duration, Instant};
 
-use crate::sync::{AtomicU64, Condvar, Mutex, lock, wait_timeout};
+use crate::system::sync::{AtomicU64, Condvar, Mutex, lock, wait_timeout};
 
 /// The last owner is gone: nobody enters any more.
 const SHUT: u64 = 1 << 63;

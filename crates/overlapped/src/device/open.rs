@@ -82,9 +82,11 @@ impl Device {
     /// Opens the device, file or pipe at `path` for reading and writing: [`OpenOptions`] with its defaults.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`], [`ErrorKind::AccessDenied`], [`ErrorKind::Busy`] and what else the system says of it;
-    /// [`ErrorKind::InvalidInput`] for a path with a NUL in it; [`ErrorKind::Unsupported`] where the platform has only
-    /// simulated devices.
+    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound),
+    /// [`ErrorKind::AccessDenied`](crate::ErrorKind::AccessDenied), [`ErrorKind::Busy`](crate::ErrorKind::Busy) and
+    /// what else the system says of it;
+    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) for a path with a NUL in it;
+    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) where the platform has only simulated devices.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
         Self::options().open(path)
     }
@@ -114,8 +116,8 @@ impl Device {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`] for a handle that is not overlapped, or is bound to a completion port or a thread
-    /// pool already. The handle is then closed; to keep it, duplicate it first.
+    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) for a handle that is not overlapped, or is bound to
+    /// a completion port or a thread pool already. The handle is then closed; to keep it, duplicate it first.
     #[cfg(windows)]
     pub fn from_handle(handle: impl Into<std::os::windows::io::OwnedHandle>) -> Result<Self, Error> {
         Self::options().adopt(handle)
@@ -157,8 +159,8 @@ impl Device {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`] for a file that was opened with O_PATH. The file is then closed; to keep it, duplicate
-    /// it first.
+    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) for a file that was opened with O_PATH. The file is
+    /// then closed; to keep it, duplicate it first.
     #[cfg(all(target_os = "linux", not(miri)))]
     pub fn from_fd(fd: impl Into<std::os::fd::OwnedFd>) -> Result<Self, Error> {
         Self::from_fd_on(&Port::global()?, fd)

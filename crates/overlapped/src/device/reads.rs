@@ -7,10 +7,10 @@ use std::time::Instant;
 #[cfg(any(windows, all(target_os = "linux", not(miri))))]
 use super::Backend;
 use super::{Inner, Submitted};
-use crate::error::STREAM_READ;
+use crate::operation::slab::What;
+use crate::operation::unread::{Admission, GRACE_PERIOD, Own, StreamKind, Unread};
 use crate::port::Slot;
-use crate::slab::What;
-use crate::unread::{Admission, GRACE_PERIOD, Own, StreamKind, Unread};
+use crate::words::error::STREAM_READ;
 use crate::words::token::InFlight;
 use crate::{ErrorKind, Status};
 

@@ -24,10 +24,10 @@ use std::time::Duration;
 use free::{Free, Link, Linked};
 use idle::{Heap, Idle, KEEP, alignment};
 
-use crate::slot::{Machine, Packet, Recycle};
-use crate::sync::lock;
+use crate::operation::slot::{Machine, Packet, Recycle};
+use crate::operation::unread::Place;
 use crate::system::foreign::{caught, off_the_dispatcher};
-use crate::unread::Place;
+use crate::system::sync::lock;
 use crate::words::buffer::ALIGN;
 #[cfg(target_os = "linux")]
 use crate::words::linux::Interest;
@@ -745,7 +745,7 @@ pub(crate) struct Slab<W> {
     /// The buffers that no operation uses.
     pub(crate) idle: Idle,
     free: Free,
-    made: crate::sync::Mutex<Made>,
+    made: crate::system::sync::Mutex<Made>,
 }
 
 /// Slots that were made.
@@ -779,7 +779,7 @@ impl<W> Slab<W> {
             chunks: [const { OnceLock::new() }; CHUNKS],
             idle: Idle::default(),
             free: Free::new(),
-            made: crate::sync::Mutex::new(Made::default()),
+            made: crate::system::sync::Mutex::new(Made::default()),
         }
     }
 
@@ -986,7 +986,10 @@ mod tests {
         }
         for (index, slot, generation) in begun {
             assert!(ptr::eq(slab.get(index).unwrap(), slot));
-            assert!(matches!(slot.machine.complete(generation), (crate::slot::Completion::Published(None), false)));
+            assert!(matches!(
+                slot.machine.complete(generation),
+                (crate::operation::slot::Completion::Published(None), false)
+            ));
             // SAFETY: as above: the operation is complete and this thread's.
             unsafe {
                 let (_, claimed) = slot.status();

@@ -22,7 +22,7 @@
 use std::fmt;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 
-use crate::sync::{AtomicU64, UnsafeCell, yield_now};
+use crate::system::sync::{AtomicU64, UnsafeCell, yield_now};
 use crate::words::token::{Generation, LAST_GENERATION};
 
 /// In the pool, or held by the one thread that took it from there.

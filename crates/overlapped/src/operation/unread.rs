@@ -24,7 +24,7 @@ use std::sync::atomic::{
 };
 use std::time::{Duration, Instant};
 
-use crate::sync::{AtomicU64, Mutex, MutexGuard, lock};
+use crate::system::sync::{AtomicU64, Mutex, MutexGuard, lock};
 use crate::words::token::InFlight;
 
 /// So long a driver may take to end what was cancelled.
@@ -428,7 +428,7 @@ mod loom_tests {
     use loom::thread;
 
     use super::*;
-    use crate::slot::{Completion, Machine};
+    use crate::operation::slot::{Completion, Machine};
 
     const READ: InFlight = InFlight::new(0, 1);
     const OWN: Place = Place { number: 2, part: 0 };

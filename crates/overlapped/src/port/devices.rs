@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, Weak};
 
-use crate::sync::lock_std as lock;
+use crate::system::sync::lock_std as lock;
 use crate::words::token::InFlight;
 
 /// A device, as its port knows it.

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 use super::devices::Device;
 use super::inner::{Inner, Sleeper, Waiter, Whose};
 use super::timers::Due;
-use crate::slot::Packet;
+use crate::operation::slot::Packet;
 use crate::words::token::{EXPIRE, InFlight, LOOK};
 
 /// So long a driver may take to end an operation that was cancelled because its time was over.
-pub(super) use crate::unread::GRACE_PERIOD;
+pub(super) use crate::operation::unread::GRACE_PERIOD;
 
 impl Inner {
     pub(crate) fn dispatch(

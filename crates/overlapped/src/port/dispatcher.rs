@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::inner::{Dispatcher, Inner, Sleeper, Whose};
 use super::wait::Taken;
-use crate::sync::lock_std as lock;
+use crate::system::sync::lock_std as lock;
 
 impl Inner {
     pub(super) fn rouse_dispatcher(self: &Arc<Self>) {

@@ -11,12 +11,12 @@ use super::queue::Queue;
 use super::sleeper::{self, Look};
 use super::timers::Timers;
 use super::turn;
-use crate::error::STREAM_READ;
+use crate::operation::slab::{self, Slab};
+use crate::operation::slot::Recycle;
 use crate::operation::waiter;
-use crate::slab::{self, Slab};
-use crate::slot::Recycle;
 use crate::system::dispatching::{self, Dispatching};
 use crate::system::foreign::caught;
+use crate::words::error::STREAM_READ;
 use crate::words::token::{InFlight, LOOK};
 use crate::{Error, ErrorKind, Operation, Status};
 

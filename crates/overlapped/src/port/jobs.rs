@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 
 use super::inner::{Arrival, Inner, Job, Waiter, Whose};
-use crate::sync::lock_std as lock;
+use crate::system::sync::lock_std as lock;
 use crate::words::token::{InFlight, LOOK};
 
 impl Inner {

@@ -9,8 +9,8 @@ use std::sync::{Arc, Weak};
 use std::task::Wake;
 use std::time::Instant;
 
-use crate::sync::Parker;
-use crate::sync::ordered::AtomicBool;
+use crate::system::sync::Parker;
+use crate::system::sync::ordered::AtomicBool;
 
 /// A queue in which a thread sleeps.
 pub(crate) trait Look: Send + Sync {

@@ -20,8 +20,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 
 use super::sleeper::{Look, Sleeper};
-use crate::sync::ordered::{AtomicBool, AtomicUsize};
-use crate::sync::{Mutex, lock};
+use crate::system::sync::ordered::{AtomicBool, AtomicUsize};
+use crate::system::sync::{Mutex, lock};
 
 /// Whose turn it is. `C` is what a thread in line may do with it.
 pub(crate) struct Turn<P, C> {

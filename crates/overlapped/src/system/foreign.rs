@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 
 use super::dispatching::is_dispatching;
-use crate::sync::lock_std;
+use crate::system::sync::lock_std;
 
 /// Runs somebody's code. `None` when it panicked; the payload is left alone, since dropping it may panic too.
 #[inline]

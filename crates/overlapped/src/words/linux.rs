@@ -33,7 +33,8 @@ impl fmt::Display for Interest {
     }
 }
 
-/// The argument of an ioctl that is known only when the program runs: for [`Device::ioctl_with`](crate::Device::ioctl_with), and what a simulated
+/// The argument of an ioctl that is known only when the program runs: for
+/// [`Device::ioctl_with`](crate::Device::ioctl_with), and what a simulated
 /// driver gets ([`Driver::ioctl`](crate::sim::Driver::ioctl)).
 ///
 /// ```

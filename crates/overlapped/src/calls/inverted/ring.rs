@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use crate::sync::{Mutex, MutexGuard, lock};
+use crate::system::sync::{Mutex, MutexGuard, lock};
 use crate::{Error, Status};
 
 /// What a [`Ring`] submits to. None of it is called with the ring's lock held.

@@ -16,8 +16,8 @@ use super::kind::{Kind, is_hung_up};
 use super::source::{Attempt, Lane, Source, close};
 use super::transfer::{Transfer, ioctl};
 use crate::completers::options::{Disposition, OpenOptions};
+use crate::operation::unread::StreamKind;
 use crate::port::{self, Slot};
-use crate::unread::StreamKind;
 use crate::words::token::InFlight;
 use crate::{Error, ErrorCode, ErrorKind, Operation, Port, Status};
 

@@ -9,7 +9,7 @@ use rustix::net::SocketType;
 use rustix::termios::LocalModes;
 
 use crate::Status;
-use crate::unread::StreamKind;
+use crate::operation::unread::StreamKind;
 
 /// How an operation ended, and its byte count.
 pub(super) type Ended = (Status, usize);

@@ -591,7 +591,7 @@ mod tests {
     use std::ptr;
 
     use super::*;
-    use crate::slab::Memory;
+    use crate::operation::slab::Memory;
 
     const CANCELLED: Ended = (Status::CANCELLED, 0);
     const OPERATION: InFlight = InFlight::new(0, 1);

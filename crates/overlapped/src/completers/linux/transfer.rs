@@ -8,9 +8,9 @@ use rustix::io::{Errno, retry_on_intr};
 use rustix::ioctl::{IoctlOutput, Opcode};
 
 use super::kind::{Ended, Kind, is_hung_up, is_readable};
+use crate::operation::slab::Memory;
+use crate::operation::unread::StreamKind;
 use crate::port::Queue;
-use crate::slab::Memory;
-use crate::unread::StreamKind;
 use crate::words::token::InFlight;
 use crate::{Operation, Status};
 

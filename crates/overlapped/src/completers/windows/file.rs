@@ -26,9 +26,9 @@ use windows_sys::Win32::System::Pipes::{GetNamedPipeHandleStateW, PIPE_READMODE_
 use windows_sys::Win32::System::WindowsProgramming::FILE_SKIP_COMPLETION_PORT_ON_SUCCESS;
 
 use crate::completers::options::{Disposition, OpenOptions, SecurityQos};
+use crate::operation::unread::StreamKind;
 use crate::port::{self, Slot};
 use crate::system::windows::last_error;
-use crate::unread::StreamKind;
 use crate::words::token::InFlight;
 use crate::{Error, ErrorCode, ErrorKind, Operation, Status};
 

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 
-use crate::sync::AtomicU64;
+use crate::system::sync::AtomicU64;
 
 /// What a free slot keeps: the number of the slot below it, and above that how many there are from here down. Whoever takes
 /// the slot may keep something else there meanwhile.

@@ -8,7 +8,7 @@ use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::collections::VecDeque;
 use std::ptr::{self, NonNull};
 
-use crate::sync::{Mutex, lock};
+use crate::system::sync::{Mutex, lock};
 use crate::words::buffer::{ALIGN, slack};
 
 /// A slot keeps a buffer of at most so many bytes; a larger one goes back with the operation.

@@ -10,7 +10,7 @@ use super::*;
 
 /// A driver that completes what it is given, when it is told to.
 struct Driver {
-    pended: crate::sync::Mutex<Vec<u64>>,
+    pended: crate::system::sync::Mutex<Vec<u64>>,
     submitted: AtomicUsize,
     released: AtomicUsize,
     /// References to the device: the consumer's and those the ring took.
@@ -96,7 +96,7 @@ impl Wake for Consumer {
 fn stream(pending: usize, window: usize) -> (Arc<Ring<Driver>>, Device) {
     let device = Device(Arc::new(AtomicUsize::new(1)));
     let driver = Driver {
-        pended: crate::sync::Mutex::new(Vec::new()),
+        pended: crate::system::sync::Mutex::new(Vec::new()),
         submitted: AtomicUsize::new(0),
         released: AtomicUsize::new(0),
         devices: device.0.clone(),

@@ -134,7 +134,7 @@ pub(crate) mod sealed {
 
         /// Where they are among the bytes of all reads.
         #[cfg(feature = "futures-io")]
-        pub(crate) fn place(&self) -> crate::unread::Place {
+        pub(crate) fn place(&self) -> crate::operation::unread::Place {
             self.port.slot(self.operation).place()
         }
     }

@@ -1,0 +1,135 @@
+//! A driver's queue of requests that it has pended.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::{FileId, Pended, RequestId};
+use crate::Status;
+
+/// A queue of pended requests, in order, that is safe against cancellation, like the kernel's `IoCsq`: each with a
+/// value of the driver's own.
+///
+/// ```
+/// use overlapped::{sim::{Driver, FileId, Outcome, Queue, Request, RequestId}, Status};
+///
+/// /// Its waits are each for a line, which is their input's first byte.
+/// #[derive(Default)]
+/// struct Lines(Queue<u8>);
+///
+/// impl Lines {
+///     fn change(&self, line: u8) {
+///         while let Some((wait, _)) = self.0.pop_if(|_, wanted| *wanted == line) {
+///             wait.complete(Status::SUCCESS);
+///         }
+///     }
+/// }
+///
+/// impl Driver for Lines {
+///     fn control(&self, request: Request) -> Outcome {
+///         let Some(&line) = request.input().first() else {
+///             return request.complete(Status::INVALID_PARAMETER);
+///         };
+///         let (wait, outcome) = request.pend();
+///         self.0.push(wait, line);
+///         outcome
+///     }
+///     fn cancel(&self, request: RequestId) {
+///         self.0.cancel(request);
+///     }
+///     fn cleanup(&self, file: FileId) {
+///         self.0.complete_all_of(file, Status::CANCELLED);
+///     }
+/// }
+/// # use overlapped::{Access, CtlCode, Device, Ioctl, Method};
+/// # // SAFETY: the driver reads one byte and writes none.
+/// # const WAIT: Ioctl<u8, ()> = unsafe { Ioctl::new(CtlCode::new(0x8000, 1, Method::Buffered, Access::Any)) };
+///
+/// let lines = std::sync::Arc::new(Lines::default());
+/// let device = Device::simulated(lines.clone())?;
+/// let (third, fourth) = (device.call(WAIT, &3), device.call(WAIT, &4));
+/// lines.change(3);
+/// third.wait()?;
+/// assert_eq!(lines.0.len(), 1);
+/// drop(fourth); // cancelled
+/// assert!(lines.0.is_empty());
+/// # Ok::<(), overlapped::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Queue<T>(Mutex<VecDeque<(Pended, T)>>);
+
+impl<T> Default for Queue<T> {
+    fn default() -> Self {
+        Self(Mutex::new(VecDeque::new()))
+    }
+}
+
+impl<T> Queue<T> {
+    /// Puts a request at the end. One that was cancelled meanwhile is completed instead.
+    pub fn push(&self, request: Pended, value: T) {
+        let mut queue = self.lock();
+        // Under the lock: a cancel that came before finds the flag set here, one that comes after finds the request.
+        if request.is_cancelled() {
+            drop(queue);
+            request.complete(Status::CANCELLED);
+        } else {
+            queue.push_back((request, value));
+        }
+    }
+
+    /// Takes the oldest request.
+    ///
+    /// ```
+    /// # use overlapped::{sim::Queue, Status};
+    /// fn answer(waiting: &Queue<()>) {
+    ///     while let Some((request, ())) = waiting.pop() {
+    ///         request.complete(Status::SUCCESS);
+    ///     }
+    /// }
+    /// ```
+    #[must_use]
+    pub fn pop(&self) -> Option<(Pended, T)> {
+        self.lock().pop_front()
+    }
+
+    /// Takes the oldest request that is `wanted`.
+    #[must_use]
+    pub fn pop_if(&self, mut wanted: impl FnMut(&Pended, &T) -> bool) -> Option<(Pended, T)> {
+        let mut queue = self.lock();
+        let at = queue.iter().position(|(request, value)| wanted(request, value))?;
+        queue.remove(at)
+    }
+
+    /// Completes a request with [`Status::CANCELLED`], if it is here: for [`Driver::cancel`](super::Driver::cancel).
+    /// Returns whether it was.
+    pub fn cancel(&self, request: RequestId) -> bool {
+        let found = self.pop_if(|pended, _| pended.id() == request);
+        let is_here = found.is_some();
+        if let Some((pended, _)) = found {
+            pended.complete(Status::CANCELLED);
+        }
+        is_here
+    }
+
+    /// Completes every request of a file with `status`: for [`Driver::cleanup`](super::Driver::cleanup).
+    pub fn complete_all_of(&self, file: FileId, status: Status) {
+        while let Some((pended, _)) = self.pop_if(|pended, _| pended.file() == file) {
+            pended.complete(status);
+        }
+    }
+
+    /// How many requests are here.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// Whether no request is here.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<(Pended, T)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
