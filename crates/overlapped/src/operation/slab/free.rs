@@ -140,27 +140,4 @@ mod loom_tests {
             assert_eq!(world.take(), None);
         });
     }
-
-    /// Who has taken a slot keeps something else where its depth was.
-    #[test]
-    fn loom_a_count_is_of_one_moment() {
-        loom::model(|| {
-            let world = Arc::new(World {
-                free: Free::new(),
-                links: std::array::from_fn(|_| Link::new(0)),
-                taken: std::array::from_fn(|_| AtomicBool::new(false)),
-            });
-            (0..2).for_each(|index| world.give_back(index));
-            let other = thread::spawn({
-                let world = world.clone();
-                move || {
-                    let index = world.take().unwrap();
-                    world.links[index as usize].store(u64::MAX, SeqCst);
-                }
-            });
-            assert!((1..=2).contains(&world.free.len(world.get())));
-            other.join().unwrap();
-            assert_eq!(world.free.len(world.get()), 1);
-        });
-    }
 }
