@@ -31,7 +31,7 @@ fn size() -> u64 {
 
 #[test]
 fn without_a_dispatcher_threads_wait_all_the_same_and_callbacks_run_when_there_is_one() {
-    let rounds = rounds(2000);
+    let rounds = rounds(10_000);
     let driver = support::Device::new();
     let device = Device::simulated(driver.clone()).unwrap();
     let begin = Arc::new(Barrier::new(2));
