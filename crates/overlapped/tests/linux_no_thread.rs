@@ -18,7 +18,8 @@ use support::*;
 const A_LITTLE: u64 = 1 << 20;
 
 fn limit_memory(to: Option<u64>) {
-    let limit = libc::rlimit { rlim_cur: to.unwrap_or(libc::RLIM_INFINITY), rlim_max: libc::RLIM_INFINITY };
+    let most = to.and_then(|to| to.try_into().ok()).unwrap_or(libc::RLIM_INFINITY);
+    let limit = libc::rlimit { rlim_cur: most, rlim_max: libc::RLIM_INFINITY };
     // SAFETY: the limit lives until the call returns.
     assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_AS, &raw const limit) }, 0);
 }
