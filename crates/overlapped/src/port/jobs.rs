@@ -75,7 +75,7 @@ impl Inner {
         self.jobs_waiting.load(SeqCst)
     }
 
-    /// Whether there are some that such a thread may run. Where there is a dispatcher, they are that one's.
+    /// Whether there are some for which such a thread is to have the turn. Where there is a dispatcher, that one runs them.
     pub(super) fn has_jobs_for(&self, whose: Whose) -> bool {
         self.is_manual() && self.has_jobs() && lock(&self.jobs).queue.iter().any(|job| job.may_run(whose))
     }
