@@ -507,7 +507,7 @@ struct Plan {
 
 /// Watches until the end, and says what became of every edge, whatever happens.
 fn account_for(selection: &Selection, monitor: Monitor, mut sinks: Sinks, plan: Plan) -> Result<(), Failure> {
-    let nudge = Arc::new(Nudge::new());
+    let nudge = Arc::new(Nudge::default());
     let has_left = Arc::new(AtomicBool::new(false));
     listen(sinks.readers(), monitor.stopper(), nudge.clone(), plan.is_asked.clone(), has_left.clone())?;
     let clock = monitor.clock();

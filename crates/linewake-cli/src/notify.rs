@@ -1,12 +1,11 @@
 //! `linewake notify`: what becomes of lines themselves.
 
-use std::future::Future as _;
+use std::future::{Future as _, poll_fn};
 use std::io::{self, BufWriter, StdoutLock, Write};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -297,34 +296,17 @@ pub(crate) fn next(
     watchers: &mut [InfoWatcher],
     deadline: Option<Instant>,
 ) -> Option<(usize, Option<Result<InfoEvent, linewake::Error>>)> {
-    let me = Arc::new(Me { thread: thread::current(), is_woken: AtomicBool::new(false) });
-    let waker = Waker::from(me.clone());
-    let mut cx = Context::from_waker(&waker);
-    loop {
+    let next = poll_fn(|cx| {
         for (place, watcher) in watchers.iter_mut().enumerate() {
-            if let Poll::Ready(event) = pin!(watcher.next()).poll(&mut cx) {
-                return Some((place, event));
+            if let Poll::Ready(event) = pin!(watcher.next()).poll(cx) {
+                return Poll::Ready((place, event));
             }
         }
-        while !me.is_woken.swap(false, Ordering::AcqRel) {
-            match deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
-                Some(Duration::ZERO) => return None,
-                Some(left) => thread::park_timeout(left),
-                None => thread::park(),
-            }
-        }
-    }
-}
-
-/// The thread that waits.
-struct Me {
-    thread: Thread,
-    is_woken: AtomicBool,
-}
-
-impl Wake for Me {
-    fn wake(self: Arc<Self>) {
-        self.is_woken.store(true, Ordering::Release);
-        self.thread.unpark();
+        Poll::Pending
+    });
+    let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+    match linewake::wait_for(left, next) {
+        Ok(next) => next,
+        Err(error) => Some((0, Some(Err(error)))),
     }
 }

@@ -72,6 +72,7 @@ pub use monitor::{Event, Gap, LineState, Monitor, MonitorBuilder, MonitorStats, 
 pub use open::{ChipOptions, DEFAULT_SEED, chips};
 pub use request::{Request, RequestBuilder, WatchedLine};
 pub use stopper::Stopper;
+pub use wait::wait_for;
 pub use world::World;
 
 /// The README's example is a test.

@@ -2,7 +2,8 @@
 //! [`Sleep`](crate::timer::Sleep)s that it polls. So a program that only waits needs no other thread.
 
 use std::cell::RefCell;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -141,5 +142,32 @@ pub(crate) fn wait<T>(timeout: Option<Duration>, mut poll: impl FnMut(&mut Conte
             Ok(None) => Waiting::ring(),
             Err(_) => return Waited::Deadlock,
         }
+    }
+}
+
+/// Waits on this thread for a future of this crate's, or of several, at most for `timeout`: `None` when that is over.
+///
+/// The thread dispatches completions meanwhile, and keeps the time of windows, filters and the like, as in
+/// [`Request::wait_next`](crate::Request::wait_next): a program that only waits has no other thread.
+///
+/// ```
+/// use std::time::Duration;
+/// # let chip = linewake::Chip::options().life(false).open("sim")?;
+/// let mut edges = chip.request().line("door").start()?;
+/// chip.world().toggle("door", 1)?;
+/// let edge = linewake::wait_for(Some(Duration::from_secs(5)), edges.next())?;
+/// assert!(edge.is_some());
+/// let none = linewake::wait_for(Some(Duration::from_millis(5)), edges.next())?;
+/// assert!(none.is_none());
+/// # Ok::<(), linewake::Error>(())
+/// ```
+///
+/// # Errors
+/// [`ErrorKind::Deadlock`] on a thread that dispatches completions, unless the future is ready; and what the system says.
+pub fn wait_for<T>(timeout: Option<Duration>, future: impl Future<Output = T>) -> Result<Option<T>, Error> {
+    let mut future = pin!(future);
+    match wait(timeout, |cx| future.as_mut().poll(cx).map(|ready| Some(Ok(ready)))) {
+        Waited::TimedOut => Ok(None),
+        waited => waited.or_error("a future").transpose(),
     }
 }

@@ -1,11 +1,9 @@
 //! What is watched: a monitor, and the filters of its lines if there are any.
 
-use std::future::Future as _;
+use std::future::{Future as _, poll_fn};
 use std::pin::pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::task::Poll;
+use std::time::Duration;
 
 use linewake::filter::{Filter, FilterTally, FilteredMonitor};
 use linewake::{Account, Error, Event, Monitor};
@@ -35,27 +33,24 @@ impl Source {
     }
 
     /// The next event, for so long if there is no other end to waiting, and not beyond a nudge.
-    pub(crate) fn wait(&mut self, timeout: Option<Duration>, nudge: &Arc<Nudge>) -> Next {
-        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        let waker = Waker::from(nudge.clone());
-        let mut cx = Context::from_waker(&waker);
-        loop {
+    pub(crate) fn wait(&mut self, timeout: Option<Duration>, nudge: &Nudge) -> Next {
+        let next = poll_fn(|cx| {
             let polled = match self {
-                Self::Plain(monitor) => pin!(monitor.next()).poll(&mut cx),
-                Self::Filtered(filtered) => pin!(filtered.next()).poll(&mut cx),
+                Self::Plain(monitor) => pin!(monitor.next()).poll(cx),
+                Self::Filtered(filtered) => pin!(filtered.next()).poll(cx),
             };
             match polled {
-                Poll::Ready(Some(Ok(event))) => return Next::Event(event),
-                Poll::Ready(Some(Err(error))) => return Next::Failed(error),
-                Poll::Ready(None) => return Next::Over,
-                Poll::Pending if nudge.is_due() => return Next::Nothing,
-                Poll::Pending => {}
+                Poll::Pending if nudge.is_due(cx) => Poll::Ready(Next::Nothing),
+                polled => polled.map(|next| match next {
+                    Some(Ok(event)) => Next::Event(event),
+                    Some(Err(error)) => Next::Failed(error),
+                    None => Next::Over,
+                }),
             }
-            match deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
-                None => thread::park(),
-                Some(Duration::ZERO) => return Next::Nothing,
-                Some(left) => thread::park_timeout(left),
-            }
+        });
+        match linewake::wait_for(timeout, next) {
+            Ok(next) => next.unwrap_or(Next::Nothing),
+            Err(error) => Next::Failed(error),
         }
     }
 

@@ -1,6 +1,5 @@
 //! The watch itself: takes what a monitor has, tells every place it is written to, and keeps the time.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use linewake::record::Heartbeat;
@@ -119,7 +118,7 @@ impl<'a> Watch<'a> {
         }
     }
 
-    pub(crate) fn run(&mut self, source: &mut Source, view: View<'_>, nudge: &Arc<Nudge>) -> Result<(), Ended> {
+    pub(crate) fn run(&mut self, source: &mut Source, view: View<'_>, nudge: &Nudge) -> Result<(), Ended> {
         self.sinks.begin(view)?;
         let began = Instant::now();
         let after = |period: Option<Duration>, from: Instant| period.and_then(|period| from.checked_add(period));
