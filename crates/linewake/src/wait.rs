@@ -85,6 +85,9 @@ impl Waiting {
 
     /// Wakes those whose time has come.
     fn ring() {
+        if Self::next().is_none() {
+            return;
+        }
         let now = Instant::now();
         // Wakers are somebody else's code: one after the other, and not while the cell is borrowed.
         let due = |alarms: &mut Alarms| {
@@ -123,13 +126,16 @@ pub(crate) fn wait<T>(timeout: Option<Duration>, mut poll: impl FnMut(&mut Conte
     loop {
         let next = Waiting::next();
         let until = next.into_iter().chain(deadline).min();
-        let polled = poll_fn(|cx| match poll(cx) {
-            Poll::Ready(ready) => Poll::Ready(Some(ready)),
-            // It sleeps no longer than those whom it has to wake.
-            Poll::Pending if Waiting::next().is_some_and(|next| until.is_none_or(|until| next < until)) => {
-                Poll::Ready(None)
+        let polled = poll_fn(|cx| {
+            Waiting::ring();
+            match poll(cx) {
+                Poll::Ready(ready) => Poll::Ready(Some(ready)),
+                // It sleeps no longer than those whom it has to wake.
+                Poll::Pending if Waiting::next().is_some_and(|next| until.is_none_or(|until| next < until)) => {
+                    Poll::Ready(None)
+                }
+                Poll::Pending => Poll::Pending,
             }
-            Poll::Pending => Poll::Pending,
         });
         let waited = match until {
             None => port.block_on(polled).map(Some),
@@ -137,9 +143,8 @@ pub(crate) fn wait<T>(timeout: Option<Duration>, mut poll: impl FnMut(&mut Conte
         };
         match waited {
             Ok(Some(Some(ready))) => return Waited::Ready(ready),
-            Ok(Some(None)) => {}
             Ok(None) if deadline.is_some_and(|deadline| deadline <= Instant::now()) => return Waited::TimedOut,
-            Ok(None) => Waiting::ring(),
+            Ok(Some(None) | None) => {}
             Err(_) => return Waited::Deadlock,
         }
     }
