@@ -15,19 +15,18 @@ use overlapped::{Device, Port};
 use support::*;
 
 /// So many bytes the process may have besides those that it has: less than a thread's stack.
-const A_LITTLE: u64 = 1 << 20;
+const A_LITTLE: libc::rlim_t = 1 << 20;
 
-fn limit_memory(to: Option<u64>) {
-    let most = to.and_then(|to| to.try_into().ok()).unwrap_or(libc::RLIM_INFINITY);
-    let limit = libc::rlimit { rlim_cur: most, rlim_max: libc::RLIM_INFINITY };
+fn limit_memory(to: Option<libc::rlim_t>) {
+    let limit = libc::rlimit { rlim_cur: to.unwrap_or(libc::RLIM_INFINITY), rlim_max: libc::RLIM_INFINITY };
     // SAFETY: the limit lives until the call returns.
     assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_AS, &raw const limit) }, 0);
 }
 
-fn size() -> u64 {
+fn size() -> libc::rlim_t {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmSize:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
+    line.trim().trim_end_matches(" kB").parse::<libc::rlim_t>().unwrap() << 10
 }
 
 #[test]
