@@ -147,13 +147,14 @@ fn ten_thousand_waits_and_no_more_threads_than_for_one() {
     watching(&device, LINES);
     let one = device.call(WAIT, &wait_for(0));
     let with_one = threads();
+    // The driver may take its time: for that there is the dispatcher from now on.
     drop(one);
     let waits: Vec<_> = (0..LINES * EACH).map(|n| (n % LINES, device.call(WAIT, &wait_for(n % LINES)))).collect();
     let pending = in_flight();
     assert!(pending >= (LINES * EACH) as usize, "{pending} pending");
     let with_all = threads();
     println!("threads: {with_one} with one wait pended, {with_all} with {pending}");
-    assert!(with_all <= with_one);
+    assert!(with_all <= with_one + 1);
     toggle(&driving, LINES, EACH);
     let mut seen = vec![0_u32; LINES as usize];
     for (line, wait) in waits {
