@@ -92,9 +92,12 @@ impl Port {
     }
 
     fn rouse(&self, dispatchers: bool) {
-        if dispatchers {
-            let dispatcher = self.dispatcher.lock().unwrap().clone();
-            dispatcher.expect("it is there").wake();
+        let dispatcher = dispatchers.then(|| self.dispatcher.lock().unwrap().clone());
+        match dispatcher {
+            Some(Some(dispatcher)) => dispatcher.wake(),
+            // It cannot be started.
+            Some(None) if self.turn.take_dispatchers() => self.turn.give_back(),
+            _ => {}
         }
     }
 
@@ -218,6 +221,19 @@ fn loom_what_a_thread_leaves_behind_is_the_dispatchers() {
         waits.join().unwrap();
         completes.join().unwrap();
         assert!(port.turn.is_free());
+    });
+}
+
+#[test]
+fn loom_a_thread_in_line_has_the_turn_when_no_dispatcher_can_be_started() {
+    model(3, || {
+        let port = Port::new([false, true]);
+        let waits = spawn(&port, |port| port.wait(0));
+        let completes = spawn(&port, |port| port.post(0));
+        port.leave_unattended();
+        waits.join().unwrap();
+        completes.join().unwrap();
+        assert!(port.turn.is_free() && port.turn.is_unattended());
     });
 }
 
