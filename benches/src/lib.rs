@@ -2,6 +2,7 @@
 //!
 //! A program is started once and makes calls when it is its turn; see [`turns`]. `cargo xtask bench` gives the turns.
 
+pub mod hand_over;
 #[cfg(target_os = "linux")]
 pub mod pipes;
 pub mod sim;

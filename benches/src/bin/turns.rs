@@ -44,6 +44,9 @@ fn find(comparison: &str, name: &str) -> Option<turns::Program> {
             _ => return None,
         });
     }
+    if let Some(threads) = comparison.strip_prefix("hand-over:") {
+        return overlapped_benches::hand_over::find(threads.parse().expect("a number of threads"), name);
+    }
     Some(match (comparison, name) {
         ("sim-at-once", "overlapped") => sim::at_once(),
         ("sim-1", "overlapped") => sim::on_a_manual_port(1),
