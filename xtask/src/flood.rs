@@ -59,6 +59,7 @@ const READERS: &[Reader] = &[
     prints("gpiocdev edges --json", "./gpiocdev edges --json -c CHIP LINES"),
     prints("linewake mon", "./linewake mon -c CHIP LINES"),
     prints("linewake mon --json", "./linewake mon --json -c CHIP LINES"),
+    takes("bare epoll and read, 8 lines", 8, "./flood bare CHIP LINES"),
     takes("the library, 8 lines", 8, "./flood watch --queue 1024 CHIP LINES"),
     takes("the library, 8 lines, gathering", 8, "./flood watch --queue 1024 --gather 4000 CHIP LINES"),
     takes("the library, one line", 1, "./flood watch --queue 1024 CHIP LINES"),

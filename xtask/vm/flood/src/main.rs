@@ -3,6 +3,8 @@
 //! machine.
 
 #[cfg(target_os = "linux")]
+mod bare;
+#[cfg(target_os = "linux")]
 mod consumer;
 #[cfg(target_os = "linux")]
 mod flood;
@@ -23,6 +25,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         Run(flood::Arguments),
         /// Be that program: take the edges with the library, print none, and the summary on SIGTERM
         Watch(watch::Arguments),
+        /// Be it with bare system calls
+        Bare(bare::Arguments),
         /// Start libgpiod's tools and ours in turn, and print what each took
         StartUp(start_up::Arguments),
     }
@@ -30,6 +34,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     match Task::parse() {
         Task::Run(arguments) => flood::run(&arguments),
         Task::Watch(arguments) => watch::run(&arguments),
+        Task::Bare(arguments) => bare::run(&arguments),
         Task::StartUp(arguments) => start_up::run(&arguments),
     }
 }
