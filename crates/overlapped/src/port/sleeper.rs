@@ -107,3 +107,31 @@ impl<P: Look> Wake for Sleeper<P> {
         }
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Looks(AtomicUsize);
+
+    impl Look for Looks {
+        fn look(&self) {
+            self.0.fetch_add(1, SeqCst);
+        }
+    }
+
+    #[test]
+    fn a_thread_in_the_queue_is_told_once_however_often_it_is_woken() {
+        let port = Arc::new(Looks::default());
+        let sleeper = Sleeper::new(Arc::downgrade(&port));
+        assert!(sleeper.enter_queue());
+        for rounds in 1..4 {
+            (0..100).for_each(|_| sleeper.wake_by_ref());
+            assert_eq!(port.0.load(SeqCst), rounds);
+            assert!(sleeper.take_wake());
+        }
+    }
+}
