@@ -4,6 +4,8 @@
 //! the machine does, it does to all of them. Of each round only ratios are kept. A slow machine is no failure; a program
 //! that crashes, or loses a call and hangs, is one.
 
+mod dotnet;
+
 use std::error::Error;
 use std::fmt::Write as _;
 use std::fs;
@@ -56,6 +58,8 @@ enum Turn {
     Long,
     /// For many calls at once.
     Whole,
+    /// For those that a collector of garbage interrupts.
+    Second,
 }
 
 impl Turn {
@@ -64,6 +68,7 @@ impl Turn {
             Turn::Short => (Duration::from_millis(2), 151),
             Turn::Long => (Duration::from_millis(5), 151),
             Turn::Whole => (Duration::from_millis(5), 9),
+            Turn::Second => (Duration::from_millis(100), 31),
         }
     }
 }
@@ -104,6 +109,11 @@ const PIPES: &[(&str, &str)] = &[
 
 const HAND_OVER: &[(&str, &str)] = &[("turns", "turns"), ("several", "several in the queue")];
 
+const CALLED_BACK: &[(&str, &str)] =
+    &[(DOTNET, ".NET Core 3.1, ThreadPoolBoundHandle"), ("overlapped", "overlapped, default port")];
+/// Not a program of `turns`.
+const DOTNET: &str = "dotnet";
+
 macro_rules! comparisons {
     ($($section:literal $name:literal $title:literal $on:ident $turn:ident $multiple:literal $programs:ident;)*) => {
         &[$(Comparison {
@@ -138,6 +148,7 @@ const COMPARISONS: &[Comparison] = comparisons! {
     'i' "hand-over:1" "1 thread waits, a completion port under Wine" Wine Long 1 HAND_OVER;
     'i' "hand-over:2" "2 threads wait, a completion port under Wine" Wine Long 1 HAND_OVER;
     'i' "hand-over:8" "8 threads wait, a completion port under Wine" Wine Long 1 HAND_OVER;
+    'j' "callback" "FSCTL_PIPE_LISTEN and its cancellation, called back" Wine Second 1 CALLED_BACK;
 };
 
 /// What each section is about and what we aim at.
@@ -184,6 +195,12 @@ const SECTIONS: &[(char, &str, &str)] = &[
         "Threads that wait at one queue",
         "Bare system calls: each thread waits for a packet of its own, and one packet comes at a time. By turns one thread \
          is in the queue, and wakes whose packet comes; or all are there, and pass on what is not theirs.",
+    ),
+    (
+        'j',
+        "Beside .NET",
+        "Under Wine, by a callback on the default port, which tells the thread that waits: each call has a \
+         TaskCompletionSource there and a channel here. Aim: 1.2 of it.",
     ),
 ];
 
@@ -304,8 +321,13 @@ impl Player {
 fn compare(comparison: &Comparison) -> Result<String, Box<dyn Error>> {
     let mut players = Vec::new();
     for (name, called) in comparison.programs {
-        let mut command = program(comparison.on, "turns");
-        command.args([comparison.name, name]);
+        let command = if *name == DOTNET {
+            dotnet::program()?
+        } else {
+            let mut command = program(comparison.on, "turns");
+            command.args([comparison.name, name]);
+            command
+        };
         players.push(Player::start(called, command)?);
     }
     let (turn, rounds) = comparison.turn.plan();

@@ -36,6 +36,10 @@ pub(crate) enum Need {
     Valgrind,
     /// What reads waveforms as PulseView does.
     Sigrok,
+    /// What takes packages from PyPI.
+    Pip,
+    /// Mono's compiler of C#.
+    Mcs,
 }
 
 impl Need {
@@ -48,6 +52,8 @@ impl Need {
             Need::Gcc => &["gcc"],
             Need::Valgrind => &["valgrind"],
             Need::Sigrok => &["sigrok-cli"],
+            Need::Pip => &["python3-pip"],
+            Need::Mcs => &["mono-mcs"],
             Need::Component(_) | Need::Target(_) | Need::Compiler(_) | Need::Miri | Need::Fuzz => &[],
         }
     }
@@ -119,6 +125,8 @@ impl Missing {
                 Need::Gcc => CommandLine::new("gcc --version").read().is_some(),
                 Need::Valgrind => CommandLine::new("valgrind --version").read().is_some(),
                 Need::Sigrok => CommandLine::new("sigrok-cli --version").read().is_some(),
+                Need::Pip => CommandLine::new("python3 -m pip --version").read().is_some(),
+                Need::Mcs => CommandLine::new("mcs --version").read().is_some(),
             };
             if !here && !missing.contains(&need) {
                 missing.push(need);

@@ -45,6 +45,10 @@ pub fn find(comparison: &str, name: &str) -> Option<Program> {
     if let Some(mode) = comparison.strip_prefix("file-") {
         return file::find(mode == "skip", name);
     }
+    if comparison == "callback" {
+        return (name == "overlapped")
+            .then(|| ours::called_back(pipe::server(&pipe::pipe_name(), FILE_FLAG_OVERLAPPED)));
+    }
     Some(match name {
         "bare" => compared::<bare::OneThread>(comparison),
         "bare-dispatcher" => compared::<bare::Dispatcher>(comparison),

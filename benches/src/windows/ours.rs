@@ -1,10 +1,13 @@
 //! This crate.
 
 use std::os::windows::io::OwnedHandle;
+use std::sync::mpsc::sync_channel;
 
 use overlapped::{Call, CtlCode, Device, ErrorKind, Ioctl, Port, Reply};
 
+use super::LISTEN;
 use super::io::{Bytes, Io, ROOM};
+use crate::turns::{Program, program};
 
 fn start(device: &Device, code: u32, input: &'static [u8], output: bool) -> Call<[u8]> {
     let room = if output { ROOM } else { 0 };
@@ -72,4 +75,17 @@ impl Io for Manual {
     fn finish(&mut self, call: Self::Call) -> Option<Bytes> {
         bytes(self.port.block_on(call).unwrap())
     }
+}
+
+/// On the default port: a wait for a client that never comes, its cancellation, and a callback that tells this thread.
+pub(super) fn called_back(handle: OwnedHandle) -> Program {
+    let device = Device::from_handle(handle).unwrap();
+    program(move |count| {
+        for _ in 0..count {
+            let (tell, told) = sync_channel(1);
+            start(&device, LISTEN, b"", false).then(move |result| tell.send(bytes(result)).unwrap());
+            device.cancel_all();
+            assert!(told.recv().unwrap().is_none(), "nobody connects");
+        }
+    })
 }
