@@ -46,8 +46,8 @@ pub fn find(comparison: &str, name: &str) -> Option<Program> {
         return file::find(mode == "skip", name);
     }
     if comparison == "callback" {
-        return (name == "overlapped")
-            .then(|| ours::called_back(pipe::server(&pipe::pipe_name(), FILE_FLAG_OVERLAPPED)));
+        let server = || pipe::server(&pipe::pipe_name(), FILE_FLAG_OVERLAPPED);
+        return (name == "overlapped").then(|| ours::called_back(server(), LISTEN));
     }
     Some(match name {
         "bare" => compared::<bare::OneThread>(comparison),

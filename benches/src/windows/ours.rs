@@ -5,7 +5,6 @@ use std::sync::mpsc::sync_channel;
 
 use overlapped::{Call, CtlCode, Device, ErrorKind, Ioctl, Port, Reply};
 
-use super::LISTEN;
 use super::io::{Bytes, Io, ROOM};
 use crate::turns::{Program, program};
 
@@ -78,12 +77,12 @@ impl Io for Manual {
 }
 
 /// On the default port: a wait for a client that never comes, its cancellation, and a callback that tells this thread.
-pub(super) fn called_back(handle: OwnedHandle) -> Program {
+pub(super) fn called_back(handle: OwnedHandle, listen: u32) -> Program {
     let device = Device::from_handle(handle).unwrap();
     program(move |count| {
         for _ in 0..count {
             let (tell, told) = sync_channel(1);
-            start(&device, LISTEN, b"", false).then(move |result| tell.send(bytes(result)).unwrap());
+            start(&device, listen, b"", false).then(move |result| tell.send(bytes(result)).unwrap());
             device.cancel_all();
             assert!(told.recv().unwrap().is_none(), "nobody connects");
         }

@@ -61,6 +61,9 @@ fn an_ioctl_without_an_argument_passes_zero_by_every_way() {
     slave.ioctl(TCFLSH_INPUT, ()).unwrap();
     assert_eq!(slave.ioctl(FIONREAD, -1).unwrap(), 0);
     assert_eq!(slave.ioctl_with_value(TCFLSH_INPUT, ()).unwrap(), (0, ()));
+    send(&master, &slave, b"more\n");
+    TCFLSH_INPUT.run_on(&slave, ()).unwrap();
+    assert_eq!(slave.ioctl(FIONREAD, -1).unwrap(), 0);
     for interest in [Interest::Writable, Interest::Readable] {
         send(&master, &slave, b"more\n");
         assert_eq!(slave.ioctl_when(interest, TCFLSH_INPUT, ()).wait().unwrap().information(), 0);

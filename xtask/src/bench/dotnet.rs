@@ -26,7 +26,8 @@ pub(super) fn program() -> Result<Command, Box<dyn Error>> {
         run(&CommandLine::new("python3 -m zipfile --extract").arg(wheel).arg(&shown))?;
     }
     let assemblies = runtime.join("shared/Microsoft.NETCore.App").join(VERSION);
-    let mut compile = CommandLine::new("mcs -nologo -nowarn:1702 -unsafe -optimize+ -nostdlib -noconfig -langversion:7");
+    let mut compile =
+        CommandLine::new("mcs -nologo -nowarn:1702 -unsafe -optimize+ -nostdlib -noconfig -langversion:7");
     for name in [
         "System.Private.CoreLib",
         "System.Runtime",
