@@ -62,7 +62,7 @@ fn an_ioctl_without_an_argument_passes_zero_by_every_way() {
     assert_eq!(slave.ioctl(FIONREAD, -1).unwrap(), 0);
     assert_eq!(slave.ioctl_with_value(TCFLSH_INPUT, ()).unwrap(), (0, ()));
     send(&master, &slave, b"more\n");
-    TCFLSH_INPUT.run_on(&slave, ()).unwrap();
+    TCFLSH_INPUT.run_on(peer(&master), ()).unwrap();
     assert_eq!(slave.ioctl(FIONREAD, -1).unwrap(), 0);
     for interest in [Interest::Writable, Interest::Readable] {
         send(&master, &slave, b"more\n");
