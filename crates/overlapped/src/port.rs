@@ -36,7 +36,6 @@ pub(crate) use wait::block_on;
 use crate::system::PerProcess;
 use crate::system::dispatching;
 use crate::system::sync::lock_std as lock;
-use crate::words::token::LOOK;
 use crate::{Error, ErrorKind, Operation};
 
 /// Where completions arrive.
@@ -253,9 +252,16 @@ impl Port {
         let now = timeout == Some(Duration::ZERO);
         // Who only looks does not ask for the time: in a busy loop that would cost as much as the rest.
         let deadline = timeout.filter(|_| !now).and_then(|timeout| Instant::now().checked_add(timeout));
-        let Some(_turn) = self.inner.take_turn(None, now, deadline, Whose::All) else { return 0 };
-        let left = || deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        self.inner.dispatch(if now { timeout } else { left() }, Whose::All, None)
+        let turn = self.inner.take_turn(None, now, deadline, Whose::All).or_else(|| self.inner.miss_turn());
+        let count = turn.map_or(0, |_turn| {
+            let left = || deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            let looks = now || self.inner.is_woken();
+            self.inner.dispatch(if looks { Some(Duration::ZERO) } else { left() }, Whose::All, None)
+        });
+        if !now {
+            self.inner.has_returned();
+        }
+        count
     }
 
     /// Makes a [`poll`](Self::poll) that waits return, from any thread.
@@ -270,7 +276,7 @@ impl Port {
     pub fn wake(&self) {
         // In the child of a fork nobody polls it.
         if !self.inner.is_inherited() {
-            self.inner.queue.post(LOOK);
+            self.inner.wake_polls();
         }
     }
 
@@ -448,7 +454,8 @@ impl Port {
 ///
 /// Each time the descriptor is readable, poll *until it returns 0*. A loop that is told of levels (poll(2), GLib, libuv,
 /// calloop) may poll less often, so as to let others have their turn: what is left is told of again. One that is told of
-/// edges (`EPOLLET`, tokio's `AsyncFd`) is not told again.
+/// edges (`EPOLLET`, tokio's `AsyncFd`) is not told again. While another thread waits on the port and handles its
+/// completions, a poll finds nothing to do, and a loop of levels may do so a few hundred times.
 ///
 /// ```
 /// # use overlapped::{Device, Port};

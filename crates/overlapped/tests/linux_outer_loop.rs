@@ -462,6 +462,107 @@ fn no_wake_up_is_lost_in_a_race() {
     });
 }
 
+/// One completion is for a thread that waits, the next one for the loop; and behind that nothing comes.
+#[test]
+fn a_loop_of_edges_is_told_of_what_comes_at_the_end_of_another_threads_turn() {
+    let port = manual();
+    let edges = Edges::of(&port);
+    let driver = support::Device::new();
+    let device = Device::simulated_on(&port, driver.clone()).unwrap();
+    let (called, over) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let called = Arc::new(called);
+    let rounds = rounds(2_000);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(SeqCst) {
+                if edges.wait(SHORT) {
+                    drain(&port);
+                }
+            }
+        });
+        let (wait, waits) = mpsc::channel::<Call<u32>>();
+        let (say, said) = mpsc::channel();
+        scope.spawn(move || waits.into_iter().for_each(|call| say.send(*call.wait().unwrap()).unwrap()));
+        for round in 0..rounds {
+            wait.send(device.call(WAIT, &())).unwrap();
+            let counts = called.clone();
+            device.call(WAIT, &()).then(move |_| drop(counts.fetch_add(1, SeqCst)));
+            // By then the first one is waited for, most likely.
+            thread::sleep(Duration::from_micros(100));
+            assert!(driver.complete_one(1));
+            let begin = Instant::now();
+            while begin.elapsed() < Duration::from_micros(round as u64 % 100) {
+                std::hint::spin_loop();
+            }
+            assert!(driver.complete_one(1));
+            let begin = Instant::now();
+            while called.load(SeqCst) == round && begin.elapsed() < LONG {
+                thread::yield_now();
+            }
+            if called.load(SeqCst) == round {
+                over.store(true, SeqCst);
+                panic!("there is something to do, and there was no edge, round {round}");
+            }
+            assert_eq!(said.recv(), Ok(1));
+        }
+        over.store(true, SeqCst);
+    });
+}
+
+/// Nothing is left to do for who may not have the turn, and nothing says so; after a while, since others have it.
+fn becomes_quiet(port: &Port) {
+    until("nothing says that there is something to do", || {
+        drain(port);
+        !is_readable(port, Duration::ZERO)
+    });
+    assert!(!is_readable(port, SHORT));
+}
+
+#[test]
+fn timers_that_are_swept_out_leave_no_alarm() {
+    let port = manual();
+    let (driver, device) = simulated(&port);
+    let call = |time| device.call(WAIT, &()).timeout(time);
+    let early: Vec<_> = (0..MANY).map(|_| call(5 * SHORT)).collect();
+    drain(&port);
+    while driver.complete_one(1) {}
+    drain(&port);
+    drop(early);
+    // One of them sweeps the others out, and is not the first to expire.
+    let _late: Vec<_> = (0..MANY).map(|_| call(LONG)).collect();
+    thread::scope(|scope| {
+        let (held, other) = simulated(&port);
+        let waiting = scope.spawn(move || *other.call(WAIT, &()).wait().unwrap());
+        until("it waits", || !held.waiting.is_empty());
+        let ends = Ends(&held);
+        thread::sleep(10 * SHORT);
+        becomes_quiet(&port);
+        drop(ends);
+        assert_eq!(waiting.join().unwrap(), 3);
+    });
+}
+
+#[test]
+fn a_callback_that_was_put_off_and_runs_elsewhere_leaves_no_alarm() {
+    let port = manual();
+    let (driver, device) = simulated(&port);
+    let (other, others) = simulated(&port);
+    thread::scope(|scope| {
+        let waiting = scope.spawn(|| *device.call(WAIT, &()).wait().unwrap());
+        until("it waits", || !driver.waiting.is_empty());
+        let ends = Ends(&driver);
+        thread::sleep(SHORT);
+        let stream = others.inverted(WAIT, &()).pending(1).go_on_after(|_| true).start();
+        assert!(other.complete_one(1));
+        // The other thread puts off what it may not run.
+        thread::sleep(SHORT);
+        drop(stream);
+        becomes_quiet(&port);
+        drop(ends);
+        assert_eq!(waiting.join().unwrap(), 3);
+    });
+}
+
 #[test]
 fn a_port_that_has_a_dispatcher_is_polled_by_it_alone() {
     let port = Port::global().unwrap();

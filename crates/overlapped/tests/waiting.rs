@@ -656,3 +656,53 @@ fn a_read_that_is_over_waits_for_what_one_before_it_has_brought() {
     assert_eq!(*second.wait().unwrap(), 1_u32.to_ne_bytes());
     assert_eq!(*device.read(4).wait().unwrap(), 2_u32.to_ne_bytes());
 }
+
+/// A thread that has the turn of a manual port, until its call is over.
+fn waits_at_the_port(device: &Device, driver: &support::Device) -> std::thread::JoinHandle<u32> {
+    let call = device.call(WAIT, &());
+    let waits = std::thread::spawn(move || *call.wait().unwrap());
+    until("it waits", || !driver.waiting.is_empty());
+    // By then it has the turn, most likely.
+    std::thread::sleep(Duration::from_millis(20));
+    waits
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "it is about time, of which Miri takes much")]
+fn the_time_of_a_wait_goes_on_while_it_stands_in_line() {
+    let (port, driver, device) = on_a_manual_port();
+    let waits = waits_at_the_port(&device, &driver);
+    let time = Duration::from_secs(1);
+    let second = std::thread::spawn({
+        let port = port.clone();
+        move || {
+            let begin = Instant::now();
+            assert!(port.block_on_timeout(std::future::pending::<()>(), time).unwrap().is_none());
+            begin.elapsed()
+        }
+    });
+    std::thread::sleep(time * 9 / 10);
+    assert!(driver.complete_one(3));
+    assert_eq!(waits.join().unwrap(), 3);
+    let took = second.join().unwrap();
+    assert!(took >= time && took < time * 3 / 2, "{took:?}");
+}
+
+#[test]
+fn a_poll_that_stands_in_line_is_woken() {
+    let (port, driver, device) = on_a_manual_port();
+    let waits = waits_at_the_port(&device, &driver);
+    let (tell, told) = std::sync::mpsc::channel();
+    let polls = std::thread::spawn({
+        let port = port.clone();
+        move || (0..3).for_each(|_| tell.send(port.poll(None)).unwrap())
+    });
+    for _ in 0..3 {
+        assert!(told.recv_timeout(Duration::from_millis(20)).is_err(), "nothing is there to be handled");
+        port.wake();
+        assert!(told.recv_timeout(Duration::from_secs(20)).is_ok(), "it is woken");
+    }
+    polls.join().unwrap();
+    assert!(driver.complete_one(3));
+    assert_eq!(waits.join().unwrap(), 3);
+}

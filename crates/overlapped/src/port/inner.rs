@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::mem::ManuallyDrop;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, Weak};
 
 use super::devices::{Device, Devices};
@@ -127,6 +127,8 @@ pub(crate) struct Inner {
     /// How many there are.
     pub(super) jobs_waiting: AtomicUsize,
     pub(super) devices: Devices,
+    /// Somebody has made a poll return, and none has since.
+    pub(super) woken: AtomicBool,
     pub(super) strays: AtomicU64,
     pub(super) lost_results: AtomicU64,
     pub(super) lost_bytes: AtomicU64,
@@ -154,6 +156,7 @@ impl Inner {
             jobs: Mutex::default(),
             jobs_waiting: AtomicUsize::new(0),
             devices: Devices::default(),
+            woken: AtomicBool::new(false),
             strays: AtomicU64::new(0),
             lost_results: AtomicU64::new(0),
             lost_bytes: AtomicU64::new(0),

@@ -101,8 +101,9 @@ impl Inner {
 
     /// Runs what was put off for an owner of calls that calls nobody back any more.
     pub(crate) fn run_what_was_put_off(self: &Arc<Self>, address: usize) {
-        if self.is_manual() && self.has_jobs() {
-            self.run_jobs_of(Whose::Of(address));
+        if self.is_manual() && self.has_jobs() && self.run_jobs_of(Whose::Of(address)) > 0 {
+            // Somebody else's loop was told of it: who has the turn next takes that back.
+            self.queue.post(LOOK);
         }
     }
 

@@ -39,10 +39,11 @@ pub(crate) enum Due {
 const FEW: usize = 64;
 
 impl Timers {
-    /// Adds one. Returns whether it is now the first to expire. The timers of operations that are over go when there is
+    /// Adds one. Returns whether the first one expires at another time now. The timers of operations that are over go when there is
     /// no room: then at least every second one must be needed before there is more room.
     pub(crate) fn add(&self, at: Instant, operation: InFlight, due: Due, is_over: impl Fn(InFlight) -> bool) -> bool {
         let mut timers = self.lock();
+        let before = timers.peek().map(|first| first.at);
         if timers.len() >= FEW && timers.len() == timers.capacity() {
             timers.retain(|timer| !is_over(timer.operation));
             let needed = timers.len();
@@ -50,7 +51,7 @@ impl Timers {
         }
         timers.push(Timer { at, operation, due });
         self.any.store(true, Release);
-        timers.peek().is_some_and(|first| first.operation == operation)
+        timers.peek().map(|first| first.at) != before
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -106,5 +107,30 @@ impl Eq for Timer {}
 impl std::fmt::Debug for Timer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Timer").field("at", &self.at).field("operation", &self.operation).finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn who_waits_for_a_timer_that_is_swept_out_is_told() {
+        let (timers, now) = (Timers::default(), Instant::now());
+        let add = |number: usize, seconds, is_over: &dyn Fn(InFlight) -> bool| {
+            timers.add(now + Duration::from_secs(seconds), InFlight::new(number as u32, 1), Due::Grace, is_over)
+        };
+        assert!(add(0, 5, &|_| false), "the first one");
+        assert!(!add(1, 6, &|_| false) && add(2, 4, &|_| false) && !add(3, 4, &|_| false));
+        let mut number = 4;
+        while timers.len() == number {
+            // At most one of these finds that there is no room, and that all the others are over.
+            let is_first = add(number, 9, &|_| true);
+            assert_eq!(is_first, timers.len() == 1, "{number}");
+            number += 1;
+        }
+        assert_eq!(timers.next(), Some(now + Duration::from_secs(9)));
     }
 }

@@ -30,6 +30,8 @@ pub(crate) struct Turn<P, C> {
     dispatchers: AtomicBool,
     /// How many operations in flight nobody waits for.
     unattended: AtomicUsize,
+    /// A thread that does not wait has found the turn taken, and is to be told when it is free.
+    missed: AtomicBool,
     /// How many threads stand in line: nobody locks to see that there is none.
     waiting: AtomicUsize,
     line: Mutex<Vec<(C, Arc<Sleeper<P>>)>>,
@@ -41,6 +43,7 @@ impl<P: Look, C: Copy> Turn<P, C> {
             taken: AtomicBool::new(false),
             dispatchers: AtomicBool::new(false),
             unattended: AtomicUsize::new(0),
+            missed: AtomicBool::new(false),
             waiting: AtomicUsize::new(0),
             line: Mutex::new(Vec::new()),
         }
@@ -49,6 +52,21 @@ impl<P: Look, C: Copy> Turn<P, C> {
     /// Takes the turn, if it is free. It must be [passed](Self::pass) on.
     pub(crate) fn try_take(&self) -> bool {
         !self.taken.swap(true, SeqCst)
+    }
+
+    /// Takes the turn for a thread that does not wait for it. If it is taken, whoever has it finds
+    /// [`take_missed`](Self::take_missed) behind its turn.
+    pub(crate) fn try_take_or_miss(&self) -> bool {
+        self.try_take() || {
+            self.missed.store(true, SeqCst);
+            // It may have become free before that was said.
+            self.try_take()
+        }
+    }
+
+    /// Whether somebody has missed the turn, and is to be told. Asked by a thread that has passed it on.
+    pub(crate) fn take_missed(&self) -> bool {
+        self.missed.load(SeqCst) && self.missed.swap(false, SeqCst)
     }
 
     /// Gives the turn up. `true`: it is the dispatcher's now, which is to be woken.
@@ -113,6 +131,19 @@ impl<P: Look, C: Copy> Turn<P, C> {
             }
             None => sleeper.take_given(),
         }
+    }
+
+    /// Wakes threads in line, for something else than the turn.
+    pub(crate) fn wake_in_line(&self, which: impl Fn(C) -> bool) {
+        if self.waiting.load(SeqCst) == 0 {
+            return;
+        }
+        let in_line = lock(&self.line)
+            .iter()
+            .filter(|(claim, _)| which(*claim))
+            .map(|(_, sleeper)| sleeper.clone())
+            .collect::<Vec<_>>();
+        in_line.into_iter().for_each(std::task::Wake::wake);
     }
 
     /// Whether a thread in line is to have the turn.

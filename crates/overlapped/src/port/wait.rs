@@ -2,8 +2,9 @@
 
 use std::cell::{Cell, RefCell};
 use std::ptr;
+use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Weak};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use super::inner::{Inner, Sleeper, Slot, Whose};
@@ -23,8 +24,15 @@ impl Drop for Taken<'_> {
     fn drop(&mut self) {
         let port = self.0;
         // In the child of a fork the others are not there, and one may have held a lock.
-        if !port.is_inherited() && port.turn.pass(|claim| port.has_jobs_for(claim)) {
+        if port.is_inherited() {
+            return;
+        }
+        if port.turn.pass(|claim| port.has_jobs_for(claim)) {
             port.rouse_dispatcher();
+        }
+        // What came at the end of the turn was told of while nobody else could take it.
+        if port.turn.take_missed() {
+            port.queue.tell_again();
         }
     }
 }
@@ -197,15 +205,16 @@ impl Inner {
         // What wakes itself lets the port have its turn, too.
         let now = sleeper.take_wake();
         let left = || deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        let mut sleep = if now { Some(Duration::ZERO) } else { left() };
-        while let Some(turn) = self.take_turn(Some(sleeper), sleep == Some(Duration::ZERO), deadline, whose) {
+        // Each time anew: it may have stood in line for long.
+        let sleep = || if now { Some(Duration::ZERO) } else { left() };
+        while let Some(turn) = self.take_turn(Some(sleeper), sleep() == Some(Duration::ZERO), deadline, whose) {
             loop {
+                let sleep = sleep();
                 self.dispatch(sleep, whose, Some(sleeper));
                 // Or a waker forked, and this is the child.
-                if now || sleeper.is_woken() || sleep == Some(Duration::ZERO) || self.is_inherited() {
+                if sleeper.is_woken() || sleep == Some(Duration::ZERO) || self.is_inherited() {
                     return;
                 }
-                sleep = left();
                 if self.gives_way() {
                     // To a thread that may run what this one has put off.
                     break;
@@ -242,14 +251,39 @@ impl Inner {
             // Whoever has the turn and sleeps gives way.
             self.queue.post(LOOK);
         }
+        if matches!(whose, Whose::All) && self.is_woken() {
+            sleeper.wake_by_ref();
+        }
         sleeper.sleep(deadline);
         let given = self.turn.leave_line(sleeper).then(|| Taken(self));
         given.filter(|_| !sleeper.is_woken())
     }
 
+    /// Makes a poll return: that of the thread that has the turn, and those that stand in line or are about to.
+    pub(super) fn wake_polls(&self) {
+        self.woken.store(true, SeqCst);
+        self.turn.wake_in_line(|claim| matches!(claim, Whose::All));
+        self.queue.post(LOOK);
+    }
+
+    /// Whether a poll was woken, and none that waits has returned since.
+    pub(super) fn is_woken(&self) -> bool {
+        self.woken.load(SeqCst)
+    }
+
+    /// A poll that waited returns, and whoever woke it is content.
+    pub(super) fn has_returned(&self) {
+        self.woken.store(false, SeqCst);
+    }
+
     /// Whether another thread is to have this one's turn, since it may run what was put off.
     pub(super) fn gives_way(&self) -> bool {
         self.has_jobs() && self.turn.is_wanted(|claim| self.has_jobs_for(claim))
+    }
+
+    /// Takes the turn after all, or is told of it by who has it: in the queue, which somebody else's loop watches.
+    pub(super) fn miss_turn(self: &Arc<Self>) -> Option<Taken<'_>> {
+        self.turn.try_take_or_miss().then(|| Taken(self))
     }
 
     /// Sees to it that the turn is not free while somebody needs it.

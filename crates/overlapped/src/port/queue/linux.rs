@@ -165,6 +165,13 @@ impl Queue {
         self.outside.get().and_then(Option::as_ref).map_or(self.epoll.as_fd(), Outside::set)
     }
 
+    /// For somebody else's loop, which has missed the turn and is told of nothing else meanwhile.
+    pub(crate) fn tell_again(&self) {
+        if self.outside.get().is_some() && !self.is_inherited() {
+            self.ring();
+        }
+    }
+
     /// For somebody else's loop, at the end of each turn and by who has it. `more`: there may be more for who asks next.
     /// `now`: there is something that only another thread may do. `next`: when there will be something.
     #[inline]

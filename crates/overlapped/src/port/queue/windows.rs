@@ -82,6 +82,9 @@ impl Queue {
     }
 
     /// Nothing to do: no loop but ours can watch it.
+    pub(crate) fn tell_again(&self) {}
+
+    /// Nobody else's loop watches it.
     pub(crate) fn tell_others(&self, _more: bool, _now: bool, _next: impl Fn() -> Option<Instant>) {}
 
     /// How many packets to take at a time: Wine asks its server once more to see that there is none for the room left.

@@ -24,6 +24,9 @@ struct Port {
     dispatcher: Mutex<Option<Arc<Sleeper<Port>>>>,
     /// All of them: the model does not see when the last owner of one drops it.
     sleepers: std::sync::Mutex<Vec<Arc<Sleeper<Port>>>>,
+    /// For a loop of somebody else's, which is told once of each.
+    rung: Mutex<bool>,
+    rings: Condvar,
     in_queue: AtomicUsize,
     dispatched: AtomicUsize,
 }
@@ -45,6 +48,8 @@ impl Port {
             unattended,
             dispatcher: Mutex::new(None),
             sleepers: Default::default(),
+            rung: Mutex::new(false),
+            rings: Condvar::new(),
             in_queue: AtomicUsize::new(0),
             dispatched: AtomicUsize::new(0),
         })
@@ -87,6 +92,10 @@ impl Port {
                 self.rouse(true);
             }
             let waiter = self.waiters[operation].lock().unwrap().take();
+            if waiter.is_none() && !self.unattended[operation] {
+                // What is for somebody else's loop is told to it, before the turn is over.
+                self.ring();
+            }
             waiter.into_iter().for_each(Wake::wake);
         }
     }
@@ -103,6 +112,33 @@ impl Port {
 
     fn pass(&self) {
         self.rouse(self.turn.pass(|()| false));
+        if self.turn.take_missed() {
+            self.ring();
+        }
+    }
+
+    fn ring(&self) {
+        *self.rung.lock().unwrap() = true;
+        self.rings.notify_one();
+    }
+
+    /// As somebody else's loop, which polls when it is told, until an operation is over.
+    fn poll_when_told(self: &Arc<Self>, operation: usize) {
+        while !self.is_over(operation) {
+            let mut rung = self.rung.lock().unwrap();
+            while !*rung {
+                rung = self.rings.wait(rung).unwrap();
+            }
+            *rung = false;
+            drop(rung);
+            if self.turn.try_take_or_miss() {
+                let sleeper = self.sleeper();
+                // It only looks.
+                sleeper.wake_by_ref();
+                self.dispatch(&sleeper);
+                self.pass();
+            }
+        }
     }
 
     /// As the port's own `drive`.
@@ -218,6 +254,24 @@ fn loom_what_a_thread_leaves_behind_is_the_dispatchers() {
         });
         let completes = spawn(&port, |port| port.post(0));
         port.run_as_dispatcher(&dispatcher, 1);
+        waits.join().unwrap();
+        completes.join().unwrap();
+        assert!(port.turn.is_free());
+    });
+}
+
+#[test]
+fn loom_a_loop_is_told_of_what_comes_at_the_end_of_another_threads_turn() {
+    model(3, || {
+        let port = Port::new([false; 2]);
+        let waits = spawn(&port, |port| port.wait(0));
+        let completes = spawn(&port, |port| {
+            port.post(0);
+            port.post(1);
+            // Whoever posts tells the loop; it may find the turn taken.
+            port.ring();
+        });
+        port.poll_when_told(1);
         waits.join().unwrap();
         completes.join().unwrap();
         assert!(port.turn.is_free());
