@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::str::FromStr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,7 @@ use futures_core::Stream;
 use crate::completers::windows::interface as sys;
 use crate::device;
 use crate::port::block_on;
+use crate::system::sync::lock_std as lock;
 use crate::words::interface::{InterfaceChange, Removal};
 use crate::{Device, Error, ErrorKind, Operation};
 
@@ -140,12 +141,8 @@ pub struct InterfaceWatch {
 struct Changes(Mutex<(VecDeque<InterfaceChange>, Option<Waker>)>);
 
 impl Changes {
-    fn lock(&self) -> MutexGuard<'_, (VecDeque<InterfaceChange>, Option<Waker>)> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn push(&self, change: InterfaceChange) {
-        let mut changes = self.lock();
+        let mut changes = lock(&self.0);
         changes.0.push_back(change);
         let waker = changes.1.take();
         drop(changes);
@@ -168,7 +165,7 @@ impl InterfaceWatch {
 
     fn poll(&mut self, cx: &Context<'_>) -> Poll<Option<InterfaceChange>> {
         let waker = cx.waker().clone();
-        let mut changes = self.changes.lock();
+        let mut changes = lock(&self.changes.0);
         if let Some(change) = changes.0.pop_front() {
             return Poll::Ready(Some(change));
         }
@@ -189,7 +186,7 @@ impl Stream for InterfaceWatch {
 
 impl fmt::Debug for InterfaceWatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("InterfaceWatch").field("waiting", &self.changes.lock().0).finish_non_exhaustive()
+        f.debug_struct("InterfaceWatch").field("waiting", &lock(&self.changes.0).0).finish_non_exhaustive()
     }
 }
 
@@ -235,7 +232,7 @@ impl UntilRemoval {
     /// The device, until its removal was asked for, or it is gone; then `None`, for ever: open it again when it is back.
     #[must_use]
     pub fn device(&self) -> Option<Device> {
-        self.device.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.device).clone()
     }
 }
 
@@ -265,7 +262,7 @@ fn on_notice(
 fn let_go_of(device: Arc<Mutex<Option<Device>>>) -> impl FnMut(Removal) + Send {
     move |removal| {
         if removal != Removal::Refused {
-            let device = device.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let device = lock(&device).take();
             drop(device);
         }
     }
@@ -343,14 +340,14 @@ mod tests {
         let mut notice = on_notice(weak, is_open, let_go_of(kept.clone()));
 
         notice(Removal::Refused);
-        assert!(kept.lock().unwrap().is_some() && is_taken());
+        assert!(lock(&kept).is_some() && is_taken());
         // Somebody else has it too, and lets go a moment later.
         let other = std::thread::spawn(move || {
             std::thread::sleep(Duration::from_millis(50));
             drop(device);
         });
         notice(Removal::Asked);
-        assert!(kept.lock().unwrap().is_none());
+        assert!(lock(&kept).is_none());
         assert!(!is_taken(), "the system was answered before the handle was closed");
         other.join().unwrap();
 

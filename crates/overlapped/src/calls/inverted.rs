@@ -22,7 +22,7 @@ use std::sync::atomic::{
     AtomicBool, AtomicU32,
     Ordering::{Relaxed, SeqCst},
 };
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -37,6 +37,7 @@ use crate::operation::slab::What;
 use crate::operation::unread::Unread;
 use crate::operation::waiter::{Arrival, Number};
 use crate::port::{self, Waiter, Whose};
+use crate::system::sync::lock_std as lock;
 use crate::words::error::STREAM_READ;
 use crate::words::token::InFlight;
 use crate::{Error, ErrorCode, ErrorKind, Input, Ioctl, Operation, Output, Reply, Status};
@@ -209,7 +210,7 @@ impl Source {
         }
         // SAFETY: the call is over and ours, and its slot is not released before this returns.
         let output = unsafe { port.slot(operation).output(information) };
-        let mut next = next.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut next = lock(next);
         let NextInput { make, bytes } = &mut *next;
         // If it panics the input stays what it was.
         port.guarded(|| make(output, bytes));
@@ -249,10 +250,9 @@ impl Calls for Source {
             None => device.submit(What::of(self.what), &self.input, self.output_len, waiter),
             Some(next) => {
                 // Not under the lock: the result may arrive, and make the next input, before the submission returns.
-                let lock = || next.lock().unwrap_or_else(PoisonError::into_inner);
-                let mut input = std::mem::take(&mut lock().bytes);
+                let mut input = std::mem::take(&mut lock(next).bytes);
                 let submitted = device.submit(What::of(self.what), &input, self.output_len, waiter);
-                let mut next = lock();
+                let mut next = lock(next);
                 if next.bytes.capacity() == 0 {
                     std::mem::swap(&mut next.bytes, &mut input);
                 }
@@ -771,12 +771,6 @@ impl Tally {
 impl fmt::Debug for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Tally").field(&self.figures()).finish()
-    }
-}
-
-impl fmt::Debug for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Source").field("operation", &self.what).finish_non_exhaustive()
     }
 }
 

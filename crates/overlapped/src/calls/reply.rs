@@ -48,6 +48,7 @@ impl<T: IntoBytes + Immutable + ?Sized> Input for T {}
 pub trait Output: sealed::Take {}
 impl<T: sealed::Take + ?Sized> Output for T {}
 
+#[expect(missing_debug_implementations, reason = "nobody outside has one to print")]
 pub(crate) mod sealed {
     use super::*;
 
@@ -61,7 +62,6 @@ pub(crate) mod sealed {
     }
 
     /// A successful operation that belongs to the caller, and its slot.
-    #[derive(Debug)]
     pub struct Done<'a> {
         pub(crate) port: &'a Arc<port::Inner>,
         pub(crate) slot: &'a Slot,
@@ -107,7 +107,6 @@ pub(crate) mod sealed {
     }
 
     /// One record, copied out.
-    #[derive(Debug)]
     pub struct One<T>(pub(crate) T);
 
     impl<T> Deref for One<T> {
@@ -118,7 +117,6 @@ pub(crate) mod sealed {
     }
 
     /// Records that stay in the slot, which this keeps from the pool.
-    #[derive(Debug)]
     pub struct Many<T> {
         port: Arc<port::Inner>,
         operation: InFlight,

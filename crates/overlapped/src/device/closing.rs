@@ -3,12 +3,13 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
 use super::{Device, Inner};
 use crate::port::block_on;
 use crate::system::foreign::{caught, on_a_thread};
+use crate::system::sync::lock_std as lock;
 use crate::{Error, ErrorKind, Operation};
 
 /// A device that is being closed; made by [`Device::close`](crate::Device::close). `.await` it or [`wait`](Self::wait).
@@ -86,7 +87,7 @@ impl Closing {
     }
 
     fn end(&self, end: Result<(), Error>) {
-        let before = std::mem::replace(&mut *self.lock(), State::Closed(end));
+        let before = std::mem::replace(&mut *lock(&self.0), State::Closed(end));
         if let State::Closing(Some(waker)) = before {
             caught(|| waker.wake());
         }
@@ -103,7 +104,7 @@ impl Closing {
 
     fn poll_end(&self, cx: &Context<'_>) -> Poll<Result<(), Error>> {
         let waker = cx.waker().clone();
-        let mut state = self.lock();
+        let mut state = lock(&self.0);
         let (before, end) = match std::mem::replace(&mut *state, State::Told) {
             State::Closed(end) => (None, Poll::Ready(end)),
             State::Closing(before) => {
@@ -121,10 +122,6 @@ impl Closing {
         drop(before);
         end
     }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Future for Closing {
@@ -137,7 +134,7 @@ impl Future for Closing {
 
 impl fmt::Debug for Closing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = match &*self.lock() {
+        let state = match &*lock(&self.0) {
             State::Closing(_) => "closing",
             State::Closed(_) => "closed",
             State::Told => "told",

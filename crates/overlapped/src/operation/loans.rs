@@ -11,12 +11,13 @@
 use std::cell::UnsafeCell;
 use std::collections::HashMap;
 use std::ptr::NonNull;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering::Acquire};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use windows_sys::Win32::System::IO::OVERLAPPED;
 
 use crate::Status;
+use crate::system::sync::lock_std as lock;
 use crate::words::token::InFlight;
 
 /// In the status of a structure that no function has touched: a number that is nobody's, of success severity and with the
@@ -69,13 +70,9 @@ impl Structure {
 }
 
 impl Loans {
-    fn table(&self) -> MutexGuard<'_, Table> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// A structure for an operation that has begun and that nobody has submitted yet.
     pub(crate) fn lend(&self, operation: InFlight) -> *mut OVERLAPPED {
-        let mut table = self.table();
+        let mut table = lock(&self.0);
         let structure = *table.structures.entry(operation.index()).or_insert_with(Structure::new);
         let fresh = OVERLAPPED { Internal: UNTOUCHED.to_u32() as usize, ..OVERLAPPED::default() };
         // SAFETY: the slot's last operation is over, and this one not yet submitted: nobody writes, and who looks for a
@@ -87,7 +84,7 @@ impl Loans {
 
     /// The operation whose completion a packet with this address is, if it is one.
     pub(crate) fn completed(&self, address: u64) -> Option<InFlight> {
-        let table = self.table();
+        let table = lock(&self.0);
         let operation = *table.operations.get(&address)?;
         let status = table.structures.get(&operation.index())?.status();
         (status != UNTOUCHED && status != Status::PENDING).then_some(operation)
@@ -95,7 +92,7 @@ impl Loans {
 
     /// How the operation has ended: `None` while it has not. A function that touches nothing and succeeds has no count.
     pub(crate) fn ended(&self, operation: InFlight) -> Option<(Status, usize)> {
-        let structure = *self.table().structures.get(&operation.index())?;
+        let structure = *lock(&self.0).structures.get(&operation.index())?;
         match structure.status() {
             Status::PENDING => None,
             UNTOUCHED => Some((Status::SUCCESS, 0)),
@@ -105,7 +102,7 @@ impl Loans {
 
     /// The address that names the operation of this slot to the kernel.
     pub(crate) fn address(&self, operation: InFlight) -> Option<*mut OVERLAPPED> {
-        self.table().structures.get(&operation.index()).map(|structure| structure.get())
+        lock(&self.0).structures.get(&operation.index()).map(|structure| structure.get())
     }
 
     /// Frees them.
@@ -113,7 +110,7 @@ impl Loans {
     /// # Safety
     /// No operation of the port is in flight, and none will be.
     pub(crate) unsafe fn free(&self) {
-        let structures = std::mem::take(&mut self.table().structures);
+        let structures = std::mem::take(&mut lock(&self.0).structures);
         for structure in structures.into_values() {
             // SAFETY: it was leaked by `new`, and is taken out of the table; nobody else has it (the caller's promise).
             drop(unsafe { Box::from_raw(structure.0.as_ptr()) });

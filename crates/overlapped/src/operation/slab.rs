@@ -12,7 +12,6 @@ mod idle;
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::any::Any;
 use std::cell::UnsafeCell;
-use std::fmt;
 use std::ptr::{self, NonNull};
 use std::sync::OnceLock;
 use std::sync::atomic::{
@@ -676,21 +675,11 @@ impl<W> Linked for Slot<W> {
     }
 }
 
-impl<W> fmt::Debug for Slot<W> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Slot")
-            .field("device", &self.device)
-            .field("operation", &self.operation())
-            .finish_non_exhaustive()
-    }
-}
-
 fn number(chunk: usize, place: u32) -> u32 {
     (chunk as u32) << PLACE_BITS | place
 }
 
 /// The blocks of a chunk's slots, and the slack behind them.
-#[derive(Debug)]
 struct Blocks {
     /// Everything the kernel is given an address in derives from this one, so that it may go as far as the slack.
     start: NonNull<Block>,
@@ -724,7 +713,6 @@ impl Drop for Blocks {
     }
 }
 
-#[derive(Debug)]
 struct Chunk<W> {
     slots: Box<[Slot<W>]>,
     /// Freed with the slots, whose pointers it is.
@@ -739,7 +727,6 @@ impl<W> Chunk<W> {
 }
 
 /// All slots of a port.
-#[derive(Debug)]
 pub(crate) struct Slab<W> {
     chunks: [OnceLock<Chunk<W>>; CHUNKS],
     /// The buffers that no operation uses.

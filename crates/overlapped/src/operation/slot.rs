@@ -19,7 +19,6 @@
 //! No operating system and no memory of the operation in here: loom checks this file as it stands, and that nobody is at
 //! the waiter who should not be.
 
-use std::fmt;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 
 use crate::system::sync::{AtomicU64, UnsafeCell, yield_now};
@@ -62,7 +61,6 @@ fn generation(word: u64) -> Generation {
 }
 
 /// What a packet meant. Without the waiter itself: mostly there is none, and then nothing is moved about.
-#[derive(Debug)]
 pub(crate) enum Packet<'a, W> {
     /// The result is published, and there is nobody to be woken.
     Published,
@@ -77,7 +75,6 @@ pub(crate) enum Packet<'a, W> {
 }
 
 /// Is at the waiter, by itself, and keeps the slot from being released.
-#[derive(Debug)]
 #[must_use = "else the slot is never given back"]
 pub(crate) struct Held<'a, W>(&'a Machine<W>, Generation);
 
@@ -453,12 +450,6 @@ impl<W> Machine<W> {
 
     fn recycle(of: Generation) -> Recycle {
         if of >= LAST_GENERATION { Recycle::Retire } else { Recycle::Pool }
-    }
-}
-
-impl<W> fmt::Debug for Machine<W> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Machine").field("word", &self.word).finish_non_exhaustive()
     }
 }
 

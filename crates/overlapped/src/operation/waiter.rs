@@ -1,6 +1,5 @@
 //! Who waits for an operation. `P` is the port, which hands the operation over, and of which nothing is known here.
 
-use std::fmt;
 use std::sync::Arc;
 use std::task::Waker;
 
@@ -57,16 +56,6 @@ pub(crate) trait Arrival<P>: Send + Sync {
     fn arm_again(self: Arc<Self>);
     /// Whether [`arrived`](Self::arrived) runs somebody's code. Once it does not, it never does again.
     fn calls_back(&self) -> bool;
-}
-
-impl<P> fmt::Debug for Waiter<P> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Wake(_) => "Wake",
-            Self::Arrive(..) => "Arrive",
-            Self::Callback(_) => "Callback",
-        })
-    }
 }
 
 #[cfg(all(test, not(loom)))]

@@ -1,7 +1,6 @@
 //! A port: its queue, its memory, its turn, and what it counts. What is done with it stands in the files above this one.
 
 use std::collections::VecDeque;
-use std::fmt;
 use std::mem::ManuallyDrop;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, Weak};
@@ -345,12 +344,6 @@ impl Drop for Inner {
             // SAFETY: this is the last use of the slab.
             unsafe { ManuallyDrop::drop(&mut self.slab) };
         }
-    }
-}
-
-impl fmt::Debug for Inner {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Port").field("slab", &self.slab.census()).finish_non_exhaustive()
     }
 }
 

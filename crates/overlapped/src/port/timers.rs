@@ -6,13 +6,14 @@ use std::sync::atomic::{
     AtomicBool,
     Ordering::{Acquire, Release},
 };
-use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Mutex, Weak};
 use std::time::Instant;
 
 use super::devices::Device;
+use crate::system::sync::lock_std as lock;
 use crate::words::token::InFlight;
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Timers {
     heap: Mutex<BinaryHeap<Timer>>,
     /// Whether there were any when the lock was last released: most programs have none, and nobody locks to see that.
@@ -39,10 +40,10 @@ pub(crate) enum Due {
 const FEW: usize = 64;
 
 impl Timers {
-    /// Adds one. Returns whether the first one expires at another time now. The timers of operations that are over go when there is
-    /// no room: then at least every second one must be needed before there is more room.
+    /// Adds one. Returns whether the first one expires at another time now. The timers of operations that are over go when
+    /// there is no room: then at least every second one must be needed before there is more room.
     pub(crate) fn add(&self, at: Instant, operation: InFlight, due: Due, is_over: impl Fn(InFlight) -> bool) -> bool {
-        let mut timers = self.lock();
+        let mut timers = lock(&self.heap);
         let before = timers.peek().map(|first| first.at);
         if timers.len() >= FEW && timers.len() == timers.capacity() {
             timers.retain(|timer| !is_over(timer.operation));
@@ -55,7 +56,7 @@ impl Timers {
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.lock().len()
+        lock(&self.heap).len()
     }
 
     /// When the first one expires.
@@ -64,22 +65,18 @@ impl Timers {
         if !self.any.load(Acquire) {
             return None;
         }
-        self.lock().peek().map(|timer| timer.at)
+        lock(&self.heap).peek().map(|timer| timer.at)
     }
 
     /// Takes one that has expired.
     pub(crate) fn expired(&self, now: Instant) -> Option<(InFlight, Due)> {
-        let mut timers = self.lock();
+        let mut timers = lock(&self.heap);
         if timers.peek()?.at > now {
             return None;
         }
         let first = timers.pop();
         self.any.store(!timers.is_empty(), Release);
         first.map(|timer| (timer.operation, timer.due))
-    }
-
-    fn lock(&self) -> MutexGuard<'_, BinaryHeap<Timer>> {
-        self.heap.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -103,12 +100,6 @@ impl PartialEq for Timer {
 }
 
 impl Eq for Timer {}
-
-impl std::fmt::Debug for Timer {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Timer").field("at", &self.at).field("operation", &self.operation).finish_non_exhaustive()
-    }
-}
 
 #[cfg(all(test, not(loom)))]
 mod tests {

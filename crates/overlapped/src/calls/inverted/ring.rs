@@ -119,7 +119,6 @@ impl Figures {
     }
 }
 
-#[derive(Debug)]
 pub(crate) struct Ring<C: Calls> {
     pub(crate) calls: C,
     pending: usize,
@@ -618,16 +617,6 @@ impl<C: Calls> State<C> {
 fn wake(consumer: Option<Waker>) {
     if let Some(waker) = consumer {
         waker.wake();
-    }
-}
-
-impl<C: Calls> std::fmt::Debug for State<C> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("State")
-            .field("figures", &self.figures)
-            .field("done", &self.done)
-            .field("ended", &self.ended)
-            .finish_non_exhaustive()
     }
 }
 

@@ -3,12 +3,13 @@
 use std::cell::RefCell;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex};
 use std::task::{Wake, Waker};
 
 use super::ring::Taken;
 use crate::port;
 use crate::system::foreign::off_the_dispatcher;
+use crate::system::sync::lock_std as lock;
 use crate::{Error, InvertedCall, Output, Reply};
 
 /// A callback that gets the results of an [`InvertedCall`]; made by [`InvertedCall::for_each`].
@@ -89,7 +90,7 @@ where
 
     /// Calls back with what is ready. Returns what is to be dropped when it is over.
     fn take(&self) -> Option<(InvertedCall<Out>, F)> {
-        let mut work = self.lock();
+        let mut work = lock(&self.work);
         while let Some((stream, callback)) = &mut *work {
             if self.awaited.load(SeqCst) {
                 return None;
@@ -109,10 +110,6 @@ where
         work.take()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<(InvertedCall<Out>, F)>> {
-        self.work.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Drops what is over, outside of the lock, and then says so. The last owner of a device closes its handle: that is
     /// not the dispatcher's.
     fn end_of(self: &Arc<Self>, over: Option<(InvertedCall<Out>, F)>) {
@@ -124,7 +121,7 @@ where
             // What it has captured is somebody else's: a destructor may panic, and may stop this very thing.
             let _running = Running::begin(&*pump);
             pump.port.guarded(|| drop(callback));
-            *pump.gone.lock().unwrap_or_else(PoisonError::into_inner) = true;
+            *lock(&pump.gone) = true;
             pump.is_gone.notify_all();
         });
     }
@@ -168,14 +165,11 @@ where
             return;
         }
         if wait {
-            let over = self.lock().take();
+            let over = lock(&self.work).take();
             let _running = Running::begin(&*self);
             self.end_of(over);
             // Or the dispatcher is about to drop it.
-            let mut gone = self.gone.lock().unwrap_or_else(PoisonError::into_inner);
-            while !*gone {
-                gone = self.is_gone.wait(gone).unwrap_or_else(PoisonError::into_inner);
-            }
+            let _gone = self.is_gone.wait_while(lock(&self.gone), |gone| !*gone);
         } else {
             // Here, since a port that nobody polls has no other place; no callback runs any more.
             self.run();

@@ -9,6 +9,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use crate::port::{self, Queue};
 use crate::system::PerProcess;
+use crate::system::sync::lock_std as lock;
 
 static FILES: PerProcess<Files> = PerProcess::new();
 
@@ -34,7 +35,7 @@ struct State {
 
 impl Files {
     fn take(&self) -> Job {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = lock(&self.state);
         loop {
             if let Some(job) = state.jobs.pop_front() {
                 return job;
@@ -47,7 +48,7 @@ impl Files {
 /// Has the thread serve what waits for this file. Returns false when it cannot be started.
 pub(super) fn serve(source: Arc<dyn AlwaysReady>, port: Arc<port::Inner>) -> bool {
     let files = FILES.get();
-    let mut state = files.state.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut state = lock(&files.state);
     if !state.started {
         let run = move || {
             loop {

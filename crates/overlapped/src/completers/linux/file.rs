@@ -1,7 +1,6 @@
 //! A file of a port: how it is opened or adopted, and how requests are submitted to it.
 
 use std::ffi::c_void;
-use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -217,11 +216,5 @@ impl File {
     /// In the child of a fork: closes its copy, without a lock.
     pub(crate) fn close_copy(&self) {
         let _ = self.source.take_out().map(close);
-    }
-}
-
-impl fmt::Debug for File {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("File").field(&self.source).finish()
     }
 }

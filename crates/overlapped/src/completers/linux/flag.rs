@@ -4,12 +4,13 @@
 
 use std::collections::HashMap;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::Errno;
 
 use crate::system::PerProcess;
+use crate::system::sync::lock_std as lock;
 
 /// More copies of one file than this are not compared: then the flag stays.
 const COPIES: usize = 64;
@@ -30,7 +31,7 @@ struct Adopted {
 /// Sets the flag, and notes how it was.
 pub(super) fn set(key: u64, fd: BorrowedFd<'_>) -> Result<(), Errno> {
     let inode = inode(fd)?;
-    let mut adopted = ADOPTED.get().lock().unwrap_or_else(PoisonError::into_inner);
+    let mut adopted = lock(ADOPTED.get());
     let flags = fcntl_getfl(fd)?;
     let blocking = !flags.contains(OFlags::NONBLOCK);
     // Also where nothing changes: of a file that was opened for its path alone it fails.
@@ -42,7 +43,7 @@ pub(super) fn set(key: u64, fd: BorrowedFd<'_>) -> Result<(), Errno> {
 /// The device lets go of the file, which is still open.
 pub(super) fn give_back(key: u64, fd: BorrowedFd<'_>) {
     let Ok(inode) = inode(fd) else { return };
-    let mut adopted = ADOPTED.get().lock().unwrap_or_else(PoisonError::into_inner);
+    let mut adopted = lock(ADOPTED.get());
     let Some(copies) = adopted.get_mut(&inode) else { return };
     let own = copies.iter().position(|copy| copy.key == key).map(|at| copies.swap_remove(at));
     if own.is_some_and(|own| own.blocking) {

@@ -6,14 +6,13 @@
 //! until the system call has returned the memory is not to be touched. Who closes the file waits until nothing runs.
 
 use std::collections::VecDeque;
-use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::sync::atomic::{
     AtomicBool, AtomicI32,
     Ordering::{Relaxed, SeqCst},
 };
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Condvar, Mutex, PoisonError, Weak};
 
 use rustix::event::PollFlags;
 use rustix::event::epoll::EventFlags;
@@ -27,6 +26,7 @@ use crate::Status;
 use crate::port::queue::linux::{Over, Waited};
 use crate::port::{self, Queue};
 use crate::system::foreign::off_the_dispatcher;
+use crate::system::sync::lock_std as lock;
 use crate::words::linux::Interest;
 use crate::words::token::InFlight;
 
@@ -144,7 +144,7 @@ impl AsFd for InUse<'_> {
 
 impl Drop for InUse<'_> {
     fn drop(&mut self) {
-        let mut state = self.0.lock();
+        let mut state = lock(&self.0.state);
         state.users -= 1;
         self.0.look_whether_idle(&state);
     }
@@ -187,7 +187,7 @@ impl Source {
 
     /// Keeps the file open for a system call that is in no lane. `None`: it is closed.
     pub(super) fn keep_open(&self) -> Option<InUse<'_>> {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         if state.closed {
             return None;
         }
@@ -197,7 +197,7 @@ impl Source {
 
     /// Makes the system call, unless it is better left to the dispatcher or others wait before it. `None`: it waits.
     pub(super) fn submit(&self, queue: &Queue, lane: Lane, mut transfer: Transfer, attempt: Attempt) -> Option<Ended> {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         if state.closed {
             return Some(CLOSED);
         }
@@ -223,7 +223,7 @@ impl Source {
     pub(super) fn submit_await(&self, queue: &Queue, lane: Lane, transfer: Transfer) -> Option<Ended> {
         let Some(file) = self.keep_open() else { return Some(CLOSED) };
         let mut ready = !self.can_wait() || is_ready(file.as_fd(), lane.poll_flag());
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         if lane == Lane::Priority {
             ready |= std::mem::take(&mut state.urgent);
         }
@@ -264,7 +264,7 @@ impl Source {
             let error = ready.contains(EventFlags::ERR);
             if blocked && !edges && (error || is_ready(self.fd(), lane.poll_flag())) {
                 // It is called ready and is not: by the level it would be so again and again.
-                self.watch_edges(queue, &mut self.lock());
+                self.watch_edges(queue, &mut lock(&self.state));
             }
             let ended = ran.over();
             let (operation, memory) = (transfer.operation, transfer.memory);
@@ -287,7 +287,7 @@ impl Source {
         // first, and that was the event: it is believed, and is kept if nobody waits and it will not be told again.
         let mut now = polled(file.as_fd(), PollFlags::IN | PollFlags::OUT | PollFlags::PRI | PollFlags::ERR);
         let urgent = ready.contains(EventFlags::PRI);
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         let awaited = state.awaiting.iter().any(|(lane, _)| *lane == Lane::Priority);
         state.urgent |= urgent && !awaited && !now.contains(PollFlags::PRI);
         now.set(PollFlags::PRI, urgent);
@@ -315,7 +315,7 @@ impl Source {
     /// would be ready again and again. Says whether its edges are watched.
     #[inline]
     fn next(&self, queue: &Queue, lane: Lane) -> Option<(Transfer, bool)> {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         let waiting = &mut state.lanes[lane as usize];
         if waiting.running.is_none()
             && let Some(transfer) = waiting.queue.pop_front()
@@ -336,7 +336,7 @@ impl Source {
     /// The system call has returned. `Ok`: the operation waits (again), or somebody has completed it. `Err`: it is over.
     #[inline]
     fn ran(&self, queue: &Queue, lane: Lane, transfer: Transfer, ended: Option<Ended>) -> Result<(), Ended> {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         let waiting = &mut state.lanes[lane as usize];
         let cancelled = waiting.running.take().is_some_and(|running| running.cancelled);
         let ended = ended.or_else(|| cancelled.then(|| transfer.cancelled()));
@@ -406,7 +406,7 @@ impl Source {
     /// Reads what is there, at once, if it is bytes and nobody waits for them. A message, a line, an error and the end
     /// are left for who asks for them.
     pub(super) fn more(&self, queue: &Queue, room: &mut [u8]) -> usize {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         let closed = state.closed;
         let waiting = &mut state.lanes[Lane::Read as usize];
         if waiting.running.is_some() || !waiting.queue.is_empty() || closed {
@@ -417,7 +417,7 @@ impl Source {
         let fd = self.fd();
         let bytes = self.kind != Kind::Terminal || !has_lines(fd);
         let count = if bytes && how_many(fd) > 0 { rustix::io::read(fd, room).unwrap_or(0) } else { 0 };
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         let waiting = &mut state.lanes[Lane::Read as usize];
         waiting.running = None;
         // Those that came meanwhile.
@@ -430,7 +430,7 @@ impl Source {
 
     /// Cancels one operation, if it waits or is about to. Returns whether it waited: a read has taken nothing then.
     pub(super) fn cancel(&self, queue: &Queue, operation: InFlight) -> bool {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         for waiting in &mut state.lanes {
             if let Some(running) = waiting.running.as_mut().filter(|running| running.operation == operation) {
                 running.cancelled = true;
@@ -452,7 +452,7 @@ impl Source {
     }
 
     pub(super) fn cancel_all(&self, queue: &Queue) {
-        let cancelled = self.lock().cancel_all();
+        let cancelled = lock(&self.state).cancel_all();
         cancelled.into_iter().for_each(|transfer| transfer.cancel(queue));
     }
 
@@ -460,7 +460,7 @@ impl Source {
     /// O_NONBLOCK as it was found. `None`: somebody else has. The file must leave the set by hand: where a copy of the
     /// descriptor lives on, in a child say, closing ours does not do it.
     pub(super) fn take(&self, queue: &Queue) -> Option<OwnedFd> {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         if std::mem::replace(&mut state.closed, true) {
             return None;
         }
@@ -501,10 +501,6 @@ impl Source {
             self.idle.notify_all();
         }
     }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Waited for Source {
@@ -517,7 +513,7 @@ impl Waited for Source {
         for lane in LANES {
             if ready.intersects(lane.flag() | UNASKED) && self.serve_lane(queue, lane, ready, over) {
                 // There may be more, and no further edge.
-                self.look_again(queue, &self.lock());
+                self.look_again(queue, &lock(&self.state));
             }
         }
     }
@@ -578,12 +574,6 @@ impl Drop for Source {
     }
 }
 
-impl fmt::Debug for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Source").field("key", &self.key).field("fd", &self.fd).finish_non_exhaustive()
-    }
-}
-
 /// What comes while a system call is under way, which no program can bring about for certain.
 #[cfg(test)]
 mod tests {
@@ -614,7 +604,7 @@ mod tests {
     fn what_finds_nothing_waits_again() {
         let (queue, source, read, _writer) = running();
         assert_eq!(source.ran(&queue, Lane::Read, read, None), Ok(()));
-        assert_eq!(source.lock().lanes[Lane::Read as usize].queue.len(), 1);
+        assert_eq!(lock(&source.state).lanes[Lane::Read as usize].queue.len(), 1);
     }
 
     #[test]
@@ -636,12 +626,12 @@ mod tests {
         let (queue, source, read, _writer) = running();
         let closed = std::thread::scope(|scope| {
             let closing = scope.spawn(|| source.take(&queue).map(|fd| close(fd).unwrap()));
-            while !source.lock().closed {
+            while !lock(&source.state).closed {
                 std::thread::yield_now();
             }
             (source.ran(&queue, Lane::Read, read, None), closing.join().unwrap())
         });
         assert_eq!(closed, (Err(CANCELLED), Some(())), "and then it is closed");
-        assert!(source.lock().watched.is_empty());
+        assert!(lock(&source.state).watched.is_empty());
     }
 }

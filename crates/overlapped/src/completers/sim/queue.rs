@@ -1,10 +1,11 @@
 //! A driver's queue of requests that it has pended.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 
 use super::{FileId, Pended, RequestId};
 use crate::Status;
+use crate::system::sync::lock_std as lock;
 
 /// A queue of pended requests, in order, that is safe against cancellation, like the kernel's `IoCsq`: each with a
 /// value of the driver's own.
@@ -66,7 +67,7 @@ impl<T> Default for Queue<T> {
 impl<T> Queue<T> {
     /// Puts a request at the end. One that was cancelled meanwhile is completed instead.
     pub fn push(&self, request: Pended, value: T) {
-        let mut queue = self.lock();
+        let mut queue = lock(&self.0);
         // Under the lock: a cancel that came before finds the flag set here, one that comes after finds the request.
         if request.is_cancelled() {
             drop(queue);
@@ -88,13 +89,13 @@ impl<T> Queue<T> {
     /// ```
     #[must_use]
     pub fn pop(&self) -> Option<(Pended, T)> {
-        self.lock().pop_front()
+        lock(&self.0).pop_front()
     }
 
     /// Takes the oldest request that is `wanted`.
     #[must_use]
     pub fn pop_if(&self, mut wanted: impl FnMut(&Pended, &T) -> bool) -> Option<(Pended, T)> {
-        let mut queue = self.lock();
+        let mut queue = lock(&self.0);
         let at = queue.iter().position(|(request, value)| wanted(request, value))?;
         queue.remove(at)
     }
@@ -120,16 +121,12 @@ impl<T> Queue<T> {
     /// How many requests are here.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.lock().len()
+        lock(&self.0).len()
     }
 
     /// Whether no request is here.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
-    }
-
-    fn lock(&self) -> MutexGuard<'_, VecDeque<(Pended, T)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -2,10 +2,11 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
 use super::{Driver, FileId, Outcome, Pended, Request, RequestId};
+use crate::system::sync::lock_std as lock;
 use crate::{CtlCode, Operation, Status};
 
 /// A simulated device whose behaviour is said in a few lines: what it answers, what it keeps pending, and what goes
@@ -210,7 +211,7 @@ impl Script {
     /// ```
     #[must_use]
     pub fn ignore_cancels(self) -> Self {
-        self.lock().on_cancel = OnCancel::Ignore;
+        lock(&self.0.state).on_cancel = OnCancel::Ignore;
         self
     }
 
@@ -230,20 +231,20 @@ impl Script {
     /// ```
     #[must_use]
     pub fn succeed_when_cancelled(self, bytes: impl Into<Vec<u8>>) -> Self {
-        self.lock().on_cancel = OnCancel::HadHappened(bytes.into());
+        lock(&self.0.state).on_cancel = OnCancel::HadHappened(bytes.into());
         self
     }
 
     /// Completes the oldest pended request with this code. Returns whether there was one.
     pub fn complete(&self, code: CtlCode, status: Status, bytes: impl AsRef<[u8]>) -> bool {
-        self.finish(|pended| pended.code() == code, status, bytes.as_ref())
+        self.0.finish(|pended| pended.code() == code, status, bytes.as_ref())
     }
 
     /// Pulls the device out: what is pended ends with STATUS_DEVICE_NOT_CONNECTED, and so does every request from now
     /// on.
     pub fn unplug(&self) {
         let pended = {
-            let mut state = self.lock();
+            let mut state = lock(&self.0.state);
             state.unplugged = true;
             std::mem::take(&mut state.pended)
         };
@@ -254,48 +255,36 @@ impl Script {
 
     /// Puts the device back.
     pub fn replug(&self) {
-        self.lock().unplugged = false;
+        lock(&self.0.state).unplugged = false;
     }
 
     /// How many requests are pended.
     #[must_use]
     pub fn pended(&self) -> usize {
-        self.lock().pended.len()
+        lock(&self.0.state).pended.len()
     }
 
     /// Every request so far, the oldest first.
     #[must_use]
     pub fn seen(&self) -> Vec<Seen> {
-        self.lock().seen.clone()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock()
+        lock(&self.0.state).seen.clone()
     }
 
     fn rule(self, code: CtlCode, rule: Rule) -> Self {
-        self.lock().rules.insert(code, rule);
+        lock(&self.0.state).rules.insert(code, rule);
         self
     }
 
     fn fault(self, nth: u64, fault: Fault) -> Self {
-        self.lock().faults.insert(nth, fault);
+        lock(&self.0.state).faults.insert(nth, fault);
         self
-    }
-
-    fn finish(&self, wanted: impl Fn(&Pended) -> bool, status: Status, bytes: &[u8]) -> bool {
-        self.0.finish(wanted, status, bytes)
     }
 }
 
 impl Inner {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn finish(&self, wanted: impl Fn(&Pended) -> bool, status: Status, bytes: &[u8]) -> bool {
         let found = {
-            let mut state = self.lock();
+            let mut state = lock(&self.state);
             let at = state.pended.iter().position(wanted);
             at.and_then(|at| state.pended.remove(at))
         };
@@ -325,11 +314,11 @@ impl Driver for Script {
     }
 
     fn open(&self, _: FileId) -> Result<(), Status> {
-        if self.lock().unplugged { Err(Status::DEVICE_NOT_CONNECTED) } else { Ok(()) }
+        if lock(&self.0.state).unplugged { Err(Status::DEVICE_NOT_CONNECTED) } else { Ok(()) }
     }
 
     fn control(&self, mut request: Request) -> Outcome {
-        let mut state = self.lock();
+        let mut state = lock(&self.0.state);
         let seen = Seen { operation: request.operation(), input: request.input().to_vec(), file: request.file() };
         state.seen.push(seen);
         let number = state.seen.len() as u64;
@@ -383,17 +372,17 @@ impl Driver for Script {
     }
 
     fn cancel(&self, request: RequestId) {
-        let had_happened = match &self.lock().on_cancel {
+        let had_happened = match &lock(&self.0.state).on_cancel {
             OnCancel::Ignore => return,
             OnCancel::Complete => None,
             OnCancel::HadHappened(bytes) => Some(bytes.clone()),
         };
         let status = if had_happened.is_some() { Status::SUCCESS } else { Status::CANCELLED };
-        self.finish(|pended| pended.id() == request, status, &had_happened.unwrap_or_default());
+        self.0.finish(|pended| pended.id() == request, status, &had_happened.unwrap_or_default());
     }
 
     fn cleanup(&self, file: FileId) {
-        while self.finish(|pended| pended.file() == file, Status::CANCELLED, &[]) {}
+        while self.0.finish(|pended| pended.file() == file, Status::CANCELLED, &[]) {}
     }
 }
 
@@ -405,7 +394,7 @@ fn start_clock(script: Weak<Inner>) -> std::thread::Thread {
                 let Some(script) = script.upgrade() else { return };
                 let now = Instant::now();
                 let (due, next) = {
-                    let mut state = script.lock();
+                    let mut state = lock(&script.state);
                     let (due, later): (Vec<_>, Vec<_>) = state.delayed.drain(..).partition(|entry| entry.0 <= now);
                     state.delayed = later;
                     (due, state.delayed.iter().map(|entry| entry.0).min())
@@ -424,7 +413,7 @@ fn start_clock(script: Weak<Inner>) -> std::thread::Thread {
 
 impl fmt::Debug for Script {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = self.lock();
+        let state = lock(&self.0.state);
         f.debug_struct("Script")
             .field("name", &self.0.name)
             .field("seen", &state.seen.len())

@@ -10,7 +10,7 @@ use std::ffi::c_void;
 use std::mem;
 use std::os::windows::io::{AsRawHandle, OwnedHandle};
 use std::ptr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use windows_sys::Win32::System::Threading::{
     CloseThreadpoolWait, CreateThreadpoolWait, PTP_CALLBACK_INSTANCE, PTP_WAIT, ReleaseSemaphore, SetEvent,
@@ -19,15 +19,14 @@ use windows_sys::Win32::System::Threading::{
 
 use super::object::{Signal, waited_for};
 use crate::port::Inner;
+use crate::system::sync::lock_std as lock;
 use crate::words::token::InFlight;
 use crate::{Error, Status};
 
 /// An event that can be waited for, until it is closed.
-#[derive(Debug)]
 pub(crate) struct Event(Arc<Signals>);
 
 /// Where an event's signals go. That does not keep the event open.
-#[derive(Debug)]
 pub(crate) struct Signals {
     port: Arc<Inner>,
     signal: Signal,
@@ -79,13 +78,9 @@ impl Wait {
 }
 
 impl Signals {
-    fn waits(&self) -> MutexGuard<'_, Waits> {
-        self.waits.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// A signal has come, to this wait object if to one: it completes one operation.
     fn arrived(&self, object: Option<PTP_WAIT>) {
-        let mut waits = self.waits();
+        let mut waits = lock(&self.waits);
         let mut operation = None;
         if let Some(wait) = waits.list.iter_mut().find(|wait| Some(wait.object) == object) {
             operation = wait.operation.take();
@@ -118,7 +113,7 @@ impl Signals {
 
     /// Disarms the operation's wait, if it is armed still.
     fn cancel(&self, operation: InFlight) {
-        let mut waits = self.waits();
+        let mut waits = lock(&self.waits);
         let Some(place) = waits.list.iter().position(|wait| wait.operation == Some(operation)) else { return };
         waits.list[place].disarm();
         waits.list[place].operation = None;
@@ -132,7 +127,7 @@ impl Signals {
     }
 
     fn cancel_all(&self) {
-        let operations: Vec<_> = self.waits().list.iter().filter_map(|wait| wait.operation).collect();
+        let operations: Vec<_> = lock(&self.waits).list.iter().filter_map(|wait| wait.operation).collect();
         for operation in operations {
             self.cancel(operation);
         }
@@ -160,7 +155,7 @@ impl Event {
 
     /// Arms a wait for the operation. `Some`: it is over at once.
     pub(crate) fn submit(&self, operation: InFlight) -> Option<(Status, usize)> {
-        let mut waits = self.0.waits();
+        let mut waits = lock(&self.0.waits);
         let Some(handle) = waits.handle.as_ref().map(AsRawHandle::as_raw_handle) else {
             return Some((Status::CANCELLED, 0));
         };
@@ -201,11 +196,11 @@ impl Event {
     pub(crate) fn close(&self) {
         self.cancel_all();
         // They are all disarmed. Callbacks that are under way find nobody, and leave what they bring.
-        let list = mem::take(&mut self.0.waits().list);
+        let list = mem::take(&mut lock(&self.0.waits).list);
         for wait in list {
             wait.close(false);
         }
-        let mut waits = self.0.waits();
+        let mut waits = lock(&self.0.waits);
         let (handle, kept) = (waits.handle.take(), mem::take(&mut waits.kept));
         drop(waits);
         // Others may have handles of the event, and wait for what is gone from it.

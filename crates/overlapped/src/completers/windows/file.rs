@@ -5,7 +5,7 @@ use std::os::windows::io::{AsRawHandle, BorrowedHandle, FromRawHandle, IntoRawHa
 use std::path::Path;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering::AcqRel};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 
 use windows_sys::Wdk::Storage::FileSystem::{
     FILE_ACCESS_INFORMATION, FILE_MODE_INFORMATION, FileAccessInformation, FileFsDeviceInformation,
@@ -28,6 +28,7 @@ use windows_sys::Win32::System::WindowsProgramming::FILE_SKIP_COMPLETION_PORT_ON
 use crate::completers::options::{Disposition, OpenOptions, SecurityQos};
 use crate::operation::unread::StreamKind;
 use crate::port::{self, Slot};
+use crate::system::sync::lock_std as lock;
 use crate::system::windows::last_error;
 use crate::words::token::InFlight;
 use crate::{Error, ErrorCode, ErrorKind, Operation, Status};
@@ -276,14 +277,14 @@ impl File {
     /// Gives the handle up, once. It stays bound. Nobody uses it here any more.
     pub(crate) fn take(&self) -> Option<OwnedHandle> {
         let is_taken = self.is_closed.swap(true, AcqRel);
-        *self.is_open.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *lock(&self.is_open) = None;
         // SAFETY: the handle was given to this value alone, which has it no more.
         (!is_taken).then(|| unsafe { OwnedHandle::from_raw_handle(self.handle) })
     }
 
     /// Tells whether the handle is open still, without keeping it so.
     pub(crate) fn is_open(&self) -> Weak<()> {
-        let is_open = self.is_open.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_open = lock(&self.is_open);
         is_open.as_ref().map_or_else(Weak::new, Arc::downgrade)
     }
 
@@ -400,7 +401,7 @@ impl File {
         if !self.is_closed.swap(true, AcqRel) {
             // SAFETY: the handle was given to this value alone, and is closed here once.
             let closed = unsafe { CloseHandle(self.handle) };
-            *self.is_open.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            *lock(&self.is_open) = None;
             if closed == 0 {
                 return Err(last_error());
             }

@@ -5,7 +5,7 @@ use std::ffi::{OsString, c_void};
 use std::os::windows::ffi::OsStringExt;
 use std::path::PathBuf;
 use std::ptr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use windows_sys::Win32::Devices::DeviceAndDriverInstallation::{
     CM_GET_DEVICE_INTERFACE_LIST_PRESENT, CM_Get_Device_Interface_List_SizeW, CM_Get_Device_Interface_ListW,
@@ -21,6 +21,7 @@ use windows_sys::Win32::System::LibraryLoader::{GetProcAddress, LoadLibraryW};
 use windows_sys::core::GUID;
 
 use crate::system::foreign::caught;
+use crate::system::sync::lock_std as lock;
 use crate::{Error, ErrorCode, ErrorKind, InterfaceChange, Operation, Removal};
 
 fn guid(class: u128) -> GUID {
@@ -170,7 +171,7 @@ unsafe extern "system" fn notice(
                 CM_NOTIFY_ACTION_DEVICEREMOVECOMPLETE => Removal::Gone,
                 _ => return,
             };
-            tell.lock().unwrap_or_else(PoisonError::into_inner)(removal);
+            lock(tell)(removal);
         }
     });
     // ERROR_SUCCESS: no objection.

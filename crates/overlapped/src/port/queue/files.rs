@@ -4,7 +4,9 @@
 //! whatever has the file's place, or its descriptor, by then. Who serves files has them out of their places meanwhile, and
 //! puts them back: for an event no reference is counted.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
+
+use crate::system::sync::lock_std as lock;
 
 /// So many files are out at a time.
 pub(super) const OUT: usize = 16;
@@ -34,7 +36,7 @@ impl<F: ?Sized> Default for Files<F> {
 impl<F: ?Sized> Files<F> {
     /// A number for a file. No other one has it, before or after.
     pub(super) fn reserve(&self) -> u64 {
-        let mut places = self.lock();
+        let mut places = lock(&self.0);
         let place = places.free.pop().unwrap_or_else(|| {
             places.places.push(Place { generation: 1, file: None });
             // No process has so many files.
@@ -44,14 +46,14 @@ impl<F: ?Sized> Files<F> {
     }
 
     pub(super) fn insert(&self, number: u64, file: Arc<F>) {
-        if let Some(place) = self.lock().find(number) {
+        if let Some(place) = lock(&self.0).find(number) {
             place.file = Some(file);
         }
     }
 
     /// Takes a file away for good. `None`: it is out, and goes when it comes back.
     pub(super) fn remove(&self, number: u64) -> Option<Arc<F>> {
-        let mut places = self.lock();
+        let mut places = lock(&self.0);
         let place = places.find(number)?;
         let file = place.file.take();
         place.generation += 1;
@@ -64,7 +66,7 @@ impl<F: ?Sized> Files<F> {
 
     /// Takes out the files with these numbers; of one that is nobody's there is none.
     pub(super) fn take_out(&self, numbers: impl Iterator<Item = u64>, out: &mut Out<F>) {
-        let mut places = self.lock();
+        let mut places = lock(&self.0);
         for (number, out) in numbers.zip(out) {
             *out = places.find(number).and_then(|place| place.file.take());
         }
@@ -72,7 +74,7 @@ impl<F: ?Sized> Files<F> {
 
     /// Puts them back. What was removed meanwhile is left out.
     pub(super) fn put_back(&self, numbers: impl Iterator<Item = u64>, out: &mut Out<F>) {
-        let mut places = self.lock();
+        let mut places = lock(&self.0);
         for (number, out) in numbers.zip(out) {
             if out.is_some()
                 && let Some(place) = places.find(number)
@@ -80,10 +82,6 @@ impl<F: ?Sized> Files<F> {
                 place.file = out.take();
             }
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Places<F>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -142,7 +140,7 @@ mod tests {
     fn a_place_retires_when_its_generations_are_used_up() {
         let files = Files::<str>::default();
         let first = files.reserve();
-        files.lock().places[0].generation = u32::MAX - 1;
+        lock(&files.0).places[0].generation = u32::MAX - 1;
         assert!(files.remove(u64::from(u32::MAX - 1) << 32).is_none());
         assert_ne!(files.reserve() as u32, first as u32);
     }

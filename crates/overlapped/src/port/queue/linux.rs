@@ -8,11 +8,10 @@
 //! the next one is then usually under way, and a file that is read without pause costs no `epoll_ctl` at all.
 
 use std::collections::VecDeque;
-use std::fmt;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
@@ -21,6 +20,7 @@ use rustix::io::Errno;
 use super::files::{Files, OUT, Out};
 use super::outside::Outside;
 use crate::system::process;
+use crate::system::sync::lock_std as lock;
 use crate::{ErrorCode, Status};
 
 /// The bell's number in the epoll set, which no file has.
@@ -126,7 +126,7 @@ impl Queue {
 
     #[inline]
     pub(crate) fn post(&self, token: u64) {
-        let mut posted = self.posted();
+        let mut posted = lock(&self.posted);
         posted.packets.push_back(token);
         let sleeps = std::mem::take(&mut posted.asleep);
         drop(posted);
@@ -155,7 +155,7 @@ impl Queue {
                 is_first = true;
                 Outside::new(self.epoll.as_fd()).ok()
             });
-            self.posted().has_watchers = true;
+            lock(&self.posted).has_watchers = true;
             if is_first {
                 // Who takes this, also if it is a thread that waits already, tells of what there was before.
                 self.post(crate::words::token::LOOK);
@@ -197,7 +197,7 @@ impl Queue {
         let mut left = timeout;
         loop {
             let may_sleep = left != Some(Duration::ZERO);
-            let mut posted = self.posted();
+            let mut posted = lock(&self.posted);
             // At most one half, so that posted packets cannot keep the files from their turn.
             let mut count = posted.take(&mut tokens[..32]);
             let sleeps = may_sleep && count == 0;
@@ -224,7 +224,7 @@ impl Queue {
 
     /// Takes what was posted meanwhile. Somebody else's loop has its bell rung if it would not hear of what is left here.
     fn served(&self, tokens: &mut [u64], is_more: bool) -> usize {
-        let mut posted = self.posted();
+        let mut posted = lock(&self.posted);
         let count = posted.take(tokens);
         let is_over = posted.packets.is_empty();
         posted.asleep = posted.has_watchers && is_over;
@@ -308,11 +308,6 @@ impl Queue {
         };
         changed.map(|_| ()).map_err(|errno| Status::from_errno(errno.raw_os_error()))
     }
-
-    #[inline]
-    fn posted(&self) -> MutexGuard<'_, Posted> {
-        self.posted.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// Rounds up to milliseconds, so that a wait of less than one waits and Linux before 5.11 understands it; and a very
@@ -320,12 +315,6 @@ impl Queue {
 fn timespec(timeout: Duration) -> Timespec {
     let ms = timeout.as_nanos().div_ceil(1_000_000).min(i32::MAX as u128) as i64;
     Timespec { tv_sec: ms / 1000, tv_nsec: (ms % 1000 * 1_000_000) as _ }
-}
-
-impl fmt::Debug for Queue {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Queue").field("epoll", &self.epoll).field("watched", &self.watched).finish_non_exhaustive()
-    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 //! end of the turn of who did the job.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use rustix::event::epoll;
@@ -13,6 +13,8 @@ use rustix::io::Errno;
 use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
 };
+
+use crate::system::sync::lock_std as lock;
 
 #[derive(Debug)]
 pub(crate) struct Outside {
@@ -48,7 +50,7 @@ impl Outside {
     /// Sets the alarm, if it is not set so already. Whoever does has the port's turn, so that no two do at once.
     pub(crate) fn expect(&self, now: bool, next: impl FnOnce() -> Option<Instant>) {
         let expected = if now { Expected::Now } else { next().map_or(Expected::Never, Expected::At) };
-        let before = std::mem::replace(&mut *self.expected.lock().unwrap_or_else(PoisonError::into_inner), expected);
+        let before = std::mem::replace(&mut *lock(&self.expected), expected);
         if before != expected {
             let value = Itimerspec { it_interval: timespec(Duration::ZERO), it_value: timespec(expected.left()) };
             // The alarm is there, and the time is one.

@@ -1,10 +1,11 @@
 //! A queue of packets where the system has no completion port, and under Miri: for simulated devices.
 
 use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::ErrorCode;
+use crate::system::sync::lock_std as lock;
 
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
@@ -25,7 +26,7 @@ impl Queue {
     }
 
     pub(crate) fn post(&self, token: u64) {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         state.packets.push_back(token);
         let waiting = state.waiting > 0;
         drop(state);
@@ -52,7 +53,7 @@ impl Queue {
 
     /// Waits for a packet, then takes as many as there are and fit. Returns their number, 0 after `timeout`.
     pub(crate) fn wait(&self, tokens: &mut [u64; 64], _room: usize, timeout: Option<Duration>) -> usize {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         if state.packets.is_empty() && timeout == Some(Duration::ZERO) {
             return 0;
         }
@@ -76,9 +77,5 @@ impl Queue {
             *token = packet;
         }
         count
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
