@@ -13,6 +13,7 @@ pub(crate) mod interface;
 pub(crate) mod inverted;
 #[cfg(target_os = "linux")]
 pub mod linux;
+mod pending;
 pub(crate) mod raw;
 pub(crate) mod reply;
 mod requests;

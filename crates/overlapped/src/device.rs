@@ -151,6 +151,21 @@ pub(crate) enum Submitted {
     Final(InFlight, Status, usize),
 }
 
+impl Submitted {
+    /// The operation. A result that it had at once is published.
+    #[inline]
+    pub(crate) fn published(self, port: &port::Inner) -> InFlight {
+        match self {
+            Self::Pending(operation) => operation,
+            Self::Final(operation, status, information) => {
+                // SAFETY: final at return: the operation is finished and its submitter's, which has not let go of this.
+                unsafe { port.slot(operation).ended_at_once(operation.generation(), status, information) };
+                operation
+            }
+        }
+    }
+}
+
 impl Device {
     /// Opens a simulated device on the global port: its driver is a Rust value. One driver, in an [`Arc`], may be
     /// opened many times.
@@ -353,12 +368,14 @@ impl Inner {
     /// Shuts the gate. Whether nobody is inside then, or not for long; else the last one inside closes the device.
     fn is_empty_for_good(&self) -> bool {
         let must_not_wait = || Port::is_dispatching() || gate::is_inside();
-        self.gate.shut() || if must_not_wait() { !self.gate.leave_to_the_last() } else { self.gate.wait(PATIENCE) }
+        self.port.is_inherited()
+            || self.gate.shut()
+            || if must_not_wait() { !self.gate.leave_to_the_last() } else { self.gate.wait(PATIENCE) }
     }
 
     /// Closes the device, if nobody is inside; else waits for that, or leaves it to them.
     fn last_owner_is_gone(self: &Arc<Self>) {
-        if !self.port.is_inherited() && !self.is_empty_for_good() {
+        if !self.is_empty_for_good() {
             return;
         }
         if Port::is_dispatching() {
@@ -371,8 +388,7 @@ impl Inner {
     /// For [`Closing`]: the last owner is gone, and this thread may wait. `None`: somebody inside closes it, and has not
     /// come out.
     pub(crate) fn shut_and_close(self: &Arc<Self>) -> Option<Result<(), Error>> {
-        let is_empty = self.port.is_inherited() || self.is_empty_for_good();
-        is_empty.then(|| self.close_now())
+        self.is_empty_for_good().then(|| self.close_now())
     }
 
     fn close_elsewhere(self: &Arc<Self>) {
@@ -413,13 +429,15 @@ impl Inner {
 
     /// Notes that every operation in flight is being cancelled.
     fn note_cancellations(&self) {
-        for (_, slot) in self.port.slab.iter() {
-            if slot.device() == self.id
-                && let Some(generation) = slot.machine.in_flight()
-            {
-                slot.cancelled.store(generation, Release);
-            }
+        for (operation, slot) in self.in_flight() {
+            slot.cancelled.store(operation.generation(), Release);
         }
+    }
+
+    /// The operations in flight, with their slots.
+    fn in_flight(&self) -> impl Iterator<Item = (InFlight, &Slot)> {
+        let own = self.port.slab.iter().filter(|(_, slot)| slot.device() == self.id);
+        own.filter_map(|(index, slot)| Some((InFlight::new(index, slot.machine.in_flight()?), slot)))
     }
 
     /// Whether there can be such an operation here.
@@ -576,7 +594,7 @@ impl Inner {
     pub(crate) fn cancel_all(&self) {
         self.cancel_parked();
         match &self.backend {
-            Backend::Simulated(_) => self.cancel_each(),
+            Backend::Simulated(_) => self.in_flight().for_each(|(operation, _)| self.cancel_pinned(operation)),
             #[cfg(any(windows, all(target_os = "linux", not(miri))))]
             Backend::File(file) => {
                 self.note_cancellations();
@@ -586,16 +604,6 @@ impl Inner {
             Backend::Event(event) => {
                 self.note_cancellations();
                 event.cancel_all();
-            }
-        }
-    }
-
-    fn cancel_each(&self) {
-        for (index, slot) in self.port.slab.iter() {
-            if slot.device() == self.id
-                && let Some(generation) = slot.machine.in_flight()
-            {
-                self.cancel_pinned(InFlight::new(index, generation));
             }
         }
     }

@@ -1,4 +1,4 @@
-//! One operation in flight: await it, wait for it, or drop it.
+//! A call that is typed: await it, wait for it, hand it to a callback, or drop it.
 
 use std::fmt;
 use std::future::Future;
@@ -8,14 +8,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use super::finish;
-use crate::calls::reply::sealed::Done;
+use super::pending::Pending;
 use crate::device::{self, Handle};
 use crate::operation::slot::Progress;
-use crate::port::{self, Slot, Waiter, Whose};
-use crate::words::error::STREAM_READ;
+use crate::port::{self, Whose};
 use crate::words::token::InFlight;
-use crate::{Error, ErrorKind, Operation, Output, Port, Reply, Status};
+use crate::{Error, ErrorKind, Operation, Output, Port, Reply};
 
 /// One call to a driver, submitted already.
 ///
@@ -77,14 +75,6 @@ pub struct Call<Out: Output + ?Sized> {
 
 const _: () = assert!(size_of::<Option<Pending>>() <= 2 * size_of::<u64>());
 
-/// A call the driver has, or has ended already. It keeps the handle open, as a device does.
-pub(crate) struct Pending {
-    pub(super) device: Arc<Handle>,
-    /// [`InFlight::NONE`] when it is somebody else's; or of one that was refused, which the driver has never seen, and whose
-    /// handle says why.
-    pub(super) operation: InFlight,
-}
-
 impl<Out: Output + ?Sized> Unpin for Call<Out> {}
 
 impl<Out: Output + ?Sized> Call<Out> {
@@ -106,34 +96,17 @@ impl<Out: Output + ?Sized> Call<Out> {
     /// call cancelled, when this is the thread that would have to dispatch the completion.
     #[inline]
     pub fn wait(self) -> Result<Reply<Out>, Error> {
-        match self.pending.as_ref().and_then(Pending::plain_success) {
-            Some(information) => self.take_plain(information),
-            None => self.wait_for_it(),
-        }
-    }
-
-    /// The reply of a [`plain_success`](Pending::plain_success).
-    #[inline]
-    fn take_plain(self, information: usize) -> Result<Reply<Out>, Error> {
-        let Some(mut pending) = self.pending else { return Err(taken_before()) };
-        let operation = std::mem::replace(&mut pending.operation, InFlight::NONE);
-        let port = &pending.device.port;
-        let slot = port.slot(operation);
-        let what = slot.what();
-        match Out::take(Done { port, slot, operation, information }) {
-            Ok(held) => Ok(Reply::new(held, Status::SUCCESS, information)),
-            Err(bytes) => Err(finish::truncated(what.operation(), &pending.device.name, &bytes)),
+        match (self.pending.as_ref().and_then(Pending::plain_success), self) {
+            (Some(information), Self { pending: Some(pending), .. }) => pending.take_plain(information),
+            (_, call) => call.wait_for_it(),
         }
     }
 
     #[inline(never)]
     fn wait_for_it(mut self) -> Result<Reply<Out>, Error> {
-        if !self.is_pending() {
-            return self.take();
-        }
-        match self.deadlock() {
-            Some(deadlock) => Err(deadlock),
-            None => self.drive(None).expect("there is no deadline"),
+        match self.where_to_wait() {
+            None => self.take(),
+            Some(port) => port?.drive(None, Whose::NOBODY, |cx| self.poll_reply(cx)).expect("there is no deadline"),
         }
     }
 
@@ -157,19 +130,19 @@ impl<Out: Output + ?Sized> Call<Out> {
     /// As [`wait`](Self::wait); and [`ErrorKind::TimedOut`]. A driver that does not react to the cancellation keeps the
     /// call's memory; its caller it keeps no longer than [`Port::GRACE_PERIOD`](crate::Port::GRACE_PERIOD).
     pub fn wait_timeout(mut self, timeout: Duration) -> Result<Reply<Out>, Error> {
-        if !self.is_pending() {
-            return self.take();
-        }
+        let Some(port) = self.where_to_wait() else { return self.take() };
         // A thread that waits keeps its time itself.
         let Some(at) = Instant::now().checked_add(timeout) else { return self.wait() };
-        if let Some(deadlock) = self.deadlock() {
-            return Err(deadlock);
-        }
-        if let Some(reply) = self.drive(Some(at)) {
+        let port = port?;
+        if let Some(reply) = port.drive(Some(at), Whose::NOBODY, |cx| self.poll_reply(cx)) {
             return reply;
         }
-        let grace = self.overdue();
-        self.drive(Some(grace)).unwrap_or_else(|| Err(self.expired()))
+        let Some(pending) = self.submission() else { return self.take() };
+        pending.overdue();
+        let grace = Instant::now() + Port::GRACE_PERIOD;
+        // If the driver does not react to the cancellation.
+        let expired = pending.expired();
+        port.drive(Some(grace), Whose::NOBODY, |cx| self.poll_reply(cx)).unwrap_or(Err(expired))
     }
 
     /// Cancels the call when it is still pending after `timeout`. It then ends with [`ErrorKind::TimedOut`], or with its
@@ -269,37 +242,10 @@ impl<Out: Output + ?Sized> Call<Out> {
         self.pending.as_ref().filter(|pending| pending.operation != InFlight::NONE)
     }
 
-    /// Whether there is something to wait for.
-    fn is_pending(&self) -> bool {
-        self.submission().is_some_and(Pending::has_to_wait)
-    }
-
-    fn deadlock(&self) -> Option<Error> {
-        self.submission()?.deadlock()
-    }
-
-    /// Waits on this thread, at most until the deadline.
-    fn drive(&mut self, deadline: Option<Instant>) -> Option<Result<Reply<Out>, Error>> {
-        let Some(port) = self.submission().map(|pending| pending.device.port.clone()) else { return Some(self.take()) };
-        port.drive(deadline, Whose::NOBODY, |cx| self.poll_reply(cx))
-    }
-
-    /// The time of the wait is over: asks for the call's cancellation. Returns until when its end is awaited.
-    fn overdue(&self) -> Instant {
-        if let Some(pending) = self.submission() {
-            pending.overdue();
-        }
-        Instant::now() + Port::GRACE_PERIOD
-    }
-
-    /// The driver did not react to the cancellation.
-    fn expired(&mut self) -> Error {
-        match self.pending.take() {
-            Some(pending) if pending.operation != InFlight::NONE => {
-                pending.device.error(ErrorKind::TimedOut, pending.what())
-            }
-            _ => Error::new(ErrorKind::TimedOut, Operation::Poll),
-        }
+    /// The port on which this thread is to wait, or the error of a wait here. `None`: there is nothing to wait for.
+    fn where_to_wait(&self) -> Option<Result<Arc<port::Inner>, Error>> {
+        let pending = self.submission().filter(|pending| pending.has_to_wait())?;
+        Some(pending.deadlock().map_or_else(|| Ok(pending.port()), Err))
     }
 
     fn poll_reply(&mut self, cx: &mut Context<'_>) -> Poll<Result<Reply<Out>, Error>> {
@@ -309,15 +255,9 @@ impl<Out: Output + ?Sized> Call<Out> {
             }
             match pending.progress(cx) {
                 Progress::Pending => return Poll::Pending,
-                Progress::Complete if pending.is_preceded() => {
-                    // For no longer than the dispatcher needs to handle what is there: look again.
-                    std::thread::yield_now();
-                    cx.waker().wake_by_ref();
-                    return Poll::Pending;
-                }
                 Progress::Complete => {}
                 Progress::Expired => {
-                    let expired = Err(pending.device.error(ErrorKind::TimedOut, pending.what()));
+                    let expired = Err(pending.expired());
                     self.pending = None;
                     return Poll::Ready(expired);
                 }
@@ -328,12 +268,10 @@ impl<Out: Output + ?Sized> Call<Out> {
 
     /// The result of a call that is not pending any more.
     fn take(&mut self) -> Result<Reply<Out>, Error> {
-        match self.pending.take() {
-            Some(pending) => match pending.refusal() {
-                Some(error) => Err(error),
-                None => pending.take_here(),
-            },
-            None => Err(taken_before()),
+        let pending = self.pending.take().ok_or_else(taken_before)?;
+        match pending.denied() {
+            Some(error) => Err(error),
+            None => pending.take(),
         }
     }
 }
@@ -346,263 +284,10 @@ impl<Out: Output + ?Sized> Future for Call<Out> {
     }
 }
 
-impl Pending {
-    pub(crate) fn progress(&self, cx: &Context<'_>) -> Progress {
-        let slot = self.slot();
-        let progress = slot.machine.wait(
-            |waiter| matches!(waiter, Waiter::Wake(waker) if waker.will_wake(cx.waker())),
-            || Waiter::Wake(cx.waker().clone()),
-        );
-        if progress == Progress::Pending && !self.device.port.is_attended_here(cx) {
-            self.device.port.unattended(slot, self.operation);
-        }
-        progress
-    }
-
-    /// The time of whoever waits is over: the operation is cancelled because of that.
-    pub(crate) fn overdue(&self) {
-        if self.slot().machine.set_overdue(self.operation.generation()) {
-            self.cancel();
-        }
-    }
-
-    #[inline]
-    pub(crate) fn new(device: Arc<Handle>, operation: InFlight) -> Self {
-        Self { device, operation }
-    }
-
-    #[inline]
-    pub(super) fn slot(&self) -> &Slot {
-        self.device.port.slot(self.operation)
-    }
-
-    fn what(&self) -> Operation {
-        self.slot().operation()
-    }
-
-    #[inline]
-    fn is_complete(&self) -> bool {
-        self.slot().machine.is_complete()
-    }
-
-    /// Why the driver has never seen it.
-    fn refusal(&self) -> Option<Error> {
-        if self.operation == InFlight::NONE { self.device.refusal.clone() } else { None }
-    }
-
-    /// The byte count, if it has ended in a success, about which there is nothing more to be said.
-    fn plain_success(&self) -> Option<usize> {
-        if self.operation == InFlight::NONE {
-            return None;
-        }
-        let slot = self.slot();
-        if !slot.machine.is_complete() || self.device.unread.any() || self.device.port.is_inherited() {
-            return None;
-        }
-        // SAFETY: the result is published, and this is its owner.
-        let (status, information) = unsafe { slot.status() };
-        (status == Status::SUCCESS && slot.is_plain()).then_some(information)
-    }
-
-    /// Whether there is something to wait for.
-    #[inline]
-    fn has_to_wait(&self) -> bool {
-        !self.is_complete() || self.is_preceded()
-    }
-
-    /// Whether a read before it was given up, and is not over: what that one brings comes first. Whoever dispatches does
-    /// not wait for that.
-    #[inline]
-    pub(crate) fn is_preceded(&self) -> bool {
-        self.device.unread.any() && self.is_preceded_by_some()
-    }
-
-    #[inline(never)]
-    fn is_preceded_by_some(&self) -> bool {
-        self.what() == STREAM_READ
-            && !self.was_cancelled()
-            && self.device.unread.is_preceded(self.slot().place())
-            && !self.device.port.is_dispatched_here()
-    }
-
-    /// Whether it ended as cancelled, so that it has nothing of its own that must not come first.
-    fn was_cancelled(&self) -> bool {
-        // SAFETY: the result is published, and this is its owner.
-        self.is_complete() && unsafe { self.slot().status() }.0.kind() == ErrorKind::Cancelled
-    }
-
-    pub(crate) fn cancel(&self) {
-        if self.device.port.is_inherited() {
-            return;
-        }
-        self.device.cancel(self.operation);
-    }
-
-    /// Has the port's dispatcher cancel the operation after so long.
-    pub(crate) fn timeout(&self, timeout: Duration) {
-        if let Some(at) = Instant::now().checked_add(timeout)
-            && !self.device.port.is_inherited()
-        {
-            self.device.port.at(at, self.operation, self.device.listed());
-        }
-    }
-
-    pub(crate) fn port(&self) -> Arc<port::Inner> {
-        self.device.port.clone()
-    }
-
-    /// In the child of a fork, the error of a call that its parent waits for.
-    pub(crate) fn inherited(&self) -> Option<Error> {
-        self.device.port.is_inherited().then(|| self.inherited_error())
-    }
-
-    #[cold]
-    fn inherited_error(&self) -> Error {
-        port::inherited(self.what()).on(&self.device.name)
-    }
-
-    pub(crate) fn deadlock(&self) -> Option<Error> {
-        if let Some(inherited) = self.inherited() {
-            return Some(inherited);
-        }
-        (self.device.port.must_not_wait_here() && !self.is_complete()).then(|| {
-            self.device
-                .error(ErrorKind::Deadlock, self.what())
-                .hint("this thread dispatches completions; await the call instead")
-        })
-    }
-
-    /// [`take`](Self::take); in the child of a fork the result is its parent's, and so may be who holds its locks.
-    #[inline]
-    fn take_here<Out: Output + ?Sized>(self) -> Result<Reply<Out>, Error> {
-        if self.device.port.is_inherited() { Err(self.inherited_error()) } else { self.take() }
-    }
-
-    /// The result, once it is published.
-    #[inline]
-    fn take<Out: Output + ?Sized>(mut self) -> Result<Reply<Out>, Error> {
-        let operation = std::mem::replace(&mut self.operation, InFlight::NONE);
-        let (port, name) = (&self.device.port, &self.device.name);
-        let slot = port.slot(operation);
-        self.device.settle(slot, operation);
-        // SAFETY: the result is published and this call owned the operation.
-        unsafe { published(port, slot, name, operation) }
-    }
-
-    /// Leaves the call to its completion, which then runs the callback.
-    fn then<Out: Output + ?Sized>(mut self, callback: impl FnOnce(Result<Reply<Out>, Error>) + Send + 'static) {
-        if let Some(error) = self.refusal().or_else(|| self.inherited()) {
-            return self.device.port.run(Box::new(move || callback(Err(error))));
-        }
-        let (what, name, unread) = (self.what(), self.device.name.clone(), self.device.unread.clone());
-        let device = Arc::downgrade(&**self.device);
-        let operation = std::mem::replace(&mut self.operation, InFlight::NONE);
-        let run = move |port: &Arc<port::Inner>, operation: InFlight| {
-            // An expired call is left to its packet, unless that has come since.
-            let slot = port.slot(operation);
-            callback(if slot.machine.abandon(operation.generation()) {
-                if unread.any() {
-                    device::Inner::inside(&device, |device| device.settle(slot, operation));
-                }
-                // SAFETY: the result is published, and the call gave the operation to this callback.
-                unsafe { published(port, slot, &name, operation) }
-            } else {
-                if unread.any() {
-                    device::Inner::inside(&device, |device| device.withdraw(operation));
-                }
-                Err(Error::new(ErrorKind::TimedOut, what).on(&name))
-            });
-        };
-        let port = self.device.port.clone();
-        let machine = &port.slot(operation).machine;
-        let to_deliver = match machine.register(Waiter::Callback(Box::new(run))) {
-            Ok(Progress::Pending) => return port.unattended(port.slot(operation), operation),
-            Err(waiter) => Some(waiter),
-            // The time is over; unless a result has come since, whose packet has the callback.
-            Ok(_) => machine.take_waiter(operation.generation()),
-        };
-        if let Some(waiter) = to_deliver {
-            port.deliver(waiter, operation);
-        }
-    }
-}
-
 #[cold]
 fn taken_before() -> Error {
     Error::new(ErrorKind::InvalidInput, Operation::Poll)
         .hint("the call's result was taken before; do not poll a future again after it was ready")
-}
-
-/// Takes the result of an operation.
-///
-/// # Safety
-/// The result is published, and the caller owns the operation, which has this slot.
-#[inline]
-unsafe fn published<Out: Output + ?Sized>(
-    port: &Arc<port::Inner>,
-    slot: &Slot,
-    name: &Arc<str>,
-    operation: InFlight,
-) -> Result<Reply<Out>, Error> {
-    // SAFETY: the caller's promise.
-    let ended = unsafe { slot.status() };
-    if ended.0 == Status::CANCELLED && slot.machine.is_overdue() {
-        return Err(timed_out(port, slot, name, operation));
-    }
-    finish::finish(port, slot, name, operation, ended)
-}
-
-/// The error of an operation that was cancelled because its time was over. Releases its slot.
-#[cold]
-fn timed_out(port: &port::Inner, slot: &Slot, name: &Arc<str>, operation: InFlight) -> Error {
-    let error = Error::new(ErrorKind::TimedOut, slot.operation()).on(name);
-    port.release_slot(slot, operation);
-    error
-}
-
-impl Drop for Pending {
-    #[inline]
-    fn drop(&mut self) {
-        if self.operation != InFlight::NONE {
-            self.leave();
-        }
-    }
-}
-
-impl Pending {
-    /// The owner leaves, without the result.
-    #[inline(never)]
-    fn leave(&mut self) {
-        // In the child of a fork the operation is its parent's; and a thread that is not there may hold its locks.
-        if self.device.port.is_inherited() {
-            return;
-        }
-        let slot = self.slot();
-        let what = slot.operation();
-        // First ask, while the slot is still this call's own: a later cancel would hit the slot's next call.
-        if !slot.machine.is_complete() {
-            self.device.cancel(self.operation);
-        }
-        drop(slot.machine.take_waiter(self.operation.generation()));
-        // One that may bring bytes still is waited for by those after it; unless the driver had a second to end it.
-        let is_orphan =
-            what == STREAM_READ && !slot.machine.is_complete() && !slot.has_nothing() && !slot.machine.is_expired();
-        if is_orphan {
-            self.device.unread.orphan(self.operation, || slot.place().number);
-        }
-        if slot.machine.abandon(self.operation.generation()) {
-            if !is_orphan {
-                self.device.settle(slot, self.operation);
-            }
-            self.device.left_over(slot, self.operation);
-            self.device.port.release(self.operation);
-        } else {
-            if what == STREAM_READ {
-                self.device.withdraw(self.operation);
-            }
-            self.device.port.abandoned(slot, self.operation);
-        }
-    }
 }
 
 impl<Out: Output + ?Sized> fmt::Debug for Call<Out> {

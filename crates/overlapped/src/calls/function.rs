@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use windows_sys::Win32::System::IO::OVERLAPPED;
 
+use super::pending::Pending;
 use super::raw::RawReply;
-use crate::calls::call::Pending;
 use crate::device::Inner;
-use crate::operation::slab::{Lent, Memory, What};
+use crate::operation::slab::{Memory, What};
 use crate::words::token::InFlight;
 use crate::{Buffer, Device, Error, ErrorCode, ErrorKind, Operation, RawCall, Status};
 
@@ -187,20 +187,14 @@ impl Device {
         submit: impl FnOnce(&Submission<'_>) -> Returned,
     ) -> RawCall {
         let (inner, what) = (&self.inner, Operation::Function);
-        let refused = |kind, hint, input, output| {
-            RawCall::ready(RawReply::refused(inner.error(kind, what).hint(hint), input, output, Some(())))
-        };
         let Some(file) = inner.file() else {
-            return refused(ErrorKind::Unsupported, "only a real device has a handle to lend", input, output);
+            let error = inner.error(ErrorKind::Unsupported, what).hint("only a real device has a handle to lend");
+            return RawCall::ready(RawReply::refused(error, input, output, Some(())));
         };
-        if [&input, &output].iter().any(|buffer| u32::try_from(buffer.len()).is_err()) {
-            return refused(ErrorKind::InvalidInput, "a buffer's length must fit in 32 bits", input, output);
-        }
-        let Some((index, slot)) = inner.port.slab.take() else {
-            return refused(ErrorKind::Other, "there is no memory for another call", input, output);
+        let (index, slot) = match inner.lend(What::of(what), input, output, ()) {
+            Err(refused) => return RawCall::ready(refused),
+            Ok(taken) => taken,
         };
-        // SAFETY: this thread took the slot from the pool and has not begun.
-        unsafe { slot.prepare_with(inner.id, What::of(what), Lent { input, output, kept: Box::new(()) }) };
         let operation = InFlight::new(index, slot.machine.begin(None));
         // If the closure panics this is dropped: what may be under way is cancelled, and its memory stays.
         let pending = Pending::new(inner.clone(), operation);

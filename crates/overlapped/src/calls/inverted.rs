@@ -267,10 +267,9 @@ impl Calls for Source {
                 if slot.machine.take_waiter(operation.generation()).is_none() {
                     return Submission::Arriving;
                 }
-                // SAFETY: final at return, and no packet has it: the operation is ours.
-                unsafe { slot.set_status(status, information) };
                 // It is not pending any more, to whoever looks for one that is.
-                slot.ended_at_once(operation.generation());
+                // SAFETY: final at return, and no packet has it: the operation is ours.
+                unsafe { slot.ended_at_once(operation.generation(), status, information) };
                 let (status, information) = self.settle(&device.port, operation, (status, information));
                 self.over(&device.port, operation, status, information);
                 Submission::Done(operation, status, information)

@@ -5,16 +5,15 @@ use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use super::finish;
-use crate::calls::call::Pending;
-use crate::device::Submitted;
+use super::pending::Pending;
+use crate::device;
 use crate::operation::slab::{Lent, What};
 use crate::operation::slot::Progress;
-use crate::port::{self, Slot, Whose};
+use crate::port::{Slot, Whose};
 use crate::words::token::InFlight;
 use crate::{Buffer, CtlCode, Device, Error, ErrorKind, Operation, Status};
 
@@ -295,30 +294,39 @@ impl Device {
         output: Buffer,
         kept: K,
     ) -> RawCall<K> {
-        let inner = &self.inner;
-        let packed = What::of(what);
-        if let Err(error) = inner.check(packed) {
-            return RawCall::ready(RawReply::refused(error, input, output, Some(kept)));
-        }
-        if [&input, &output].iter().any(|buffer| u32::try_from(buffer.len()).is_err()) {
-            let error = inner.error(ErrorKind::InvalidInput, what).hint("a buffer's length must fit in 32 bits");
-            return RawCall::ready(RawReply::refused(error, input, output, Some(kept)));
-        }
-        let Some((index, slot)) = inner.port.slab.take() else {
-            let error = inner.error(ErrorKind::Other, what).hint("there is no memory for another call");
-            return RawCall::ready(RawReply::refused(error, input, output, Some(kept)));
-        };
-        // SAFETY: this thread took the slot from the pool and has not begun.
-        unsafe { slot.prepare_with(inner.id, packed, Lent { input, output, kept: Box::new(kept) }) };
-        match inner.begin(index, slot, packed, None) {
-            Submitted::Pending(operation) => RawCall::pending(Pending::new(inner.clone(), operation)),
-            Submitted::Final(operation, status, information) => {
-                // SAFETY: final at return: the operation is finished and ours.
-                unsafe { slot.set_status(status, information) };
-                slot.ended_at_once(operation.generation());
+        let (inner, what) = (&self.inner, What::of(what));
+        match inner.lend(what, input, output, kept) {
+            Err(refused) => RawCall::ready(refused),
+            Ok((index, slot)) => {
+                let operation = inner.begin(index, slot, what, None).published(&inner.port);
                 RawCall::pending(Pending::new(inner.clone(), operation))
             }
         }
+    }
+}
+
+impl device::Inner {
+    /// Takes a slot and gives it the caller's buffers; or gives them back, and says why.
+    pub(super) fn lend<K: Send + 'static>(
+        &self,
+        what: What,
+        input: Buffer,
+        output: Buffer,
+        kept: K,
+    ) -> Result<(u32, &Slot), RawReply<K>> {
+        let is_too_long = |buffer: &Buffer| u32::try_from(buffer.len()).is_err();
+        let error = if let Err(error) = self.check(what) {
+            error
+        } else if is_too_long(&input) || is_too_long(&output) {
+            self.error(ErrorKind::InvalidInput, what.operation()).hint("a buffer's length must fit in 32 bits")
+        } else if let Some((index, slot)) = self.port.slab.take() {
+            // SAFETY: this thread took the slot from the pool and has not begun.
+            unsafe { slot.prepare_with(self.id, what, Lent { input, output, kept: Box::new(kept) }) };
+            return Ok((index, slot));
+        } else {
+            self.error(ErrorKind::Other, what.operation()).hint("there is no memory for another call")
+        };
+        Err(RawReply::refused(error, input, output, Some(kept)))
     }
 }
 
@@ -410,31 +418,21 @@ impl<K: Send + 'static> RawCall<K> {
     /// [`ErrorKind::Deadlock`], with empty buffers: the driver still has the real ones.
     #[must_use]
     pub fn wait(mut self) -> RawReply<K> {
-        if let State::Pending(pending, _) = &self.0
-            && let Some(deadlock) = pending.deadlock()
-        {
+        let State::Pending(pending, _) = &self.0 else { return self.take() };
+        if let Some(deadlock) = pending.deadlock() {
             return RawReply::without_buffers(deadlock);
         }
-        let State::Pending(pending, _) = &self.0 else { return self.take() };
         let port = pending.port();
         port.drive(None, Whose::NOBODY, |cx| self.poll_reply(cx)).expect("there is no deadline")
     }
 
     fn poll_reply(&mut self, cx: &Context<'_>) -> Poll<RawReply<K>> {
-        // In the child of a fork the buffers are its parent's, and so may be who holds a lock.
-        if let State::Pending(pending, _) = &self.0
-            && let Some(error) = pending.inherited()
-        {
-            return Poll::Ready(RawReply::without_buffers(error));
-        }
-        if let State::Pending(pending, _) = &mut self.0 {
-            if pending.progress(cx) != Progress::Complete {
-                return Poll::Pending;
+        if let State::Pending(pending, _) = &self.0 {
+            // In the child of a fork the buffers are its parent's, and so may be who holds a lock.
+            if let Some(error) = pending.inherited() {
+                return Poll::Ready(RawReply::without_buffers(error));
             }
-            if pending.is_preceded() {
-                // For no longer than the dispatcher needs to handle what is there: look again.
-                std::thread::yield_now();
-                cx.waker().wake_by_ref();
+            if pending.progress(cx) != Progress::Complete {
                 return Poll::Pending;
             }
         }
@@ -464,7 +462,7 @@ impl<K: Send + 'static> Future for RawCall<K> {
 
 impl Pending {
     /// The reply and the buffers, once the result is published.
-    pub(crate) fn take_raw<K: Send + 'static>(self) -> RawReply<K> {
+    fn take_raw<K: Send + 'static>(self) -> RawReply<K> {
         // A read may take older bytes in place of its own.
         self.device.settle(self.slot(), self.operation);
         // SAFETY: the result is published and this call owns the operation.
@@ -473,42 +471,29 @@ impl Pending {
     }
 
     /// The reply and the buffers, once the result is published, or the submission has returned with it.
-    pub(crate) fn take_ended<K: Send + 'static>(mut self, ended: (Status, usize)) -> RawReply<K> {
+    pub(crate) fn take_ended<K: Send + 'static>(mut self, (status, information): (Status, usize)) -> RawReply<K> {
         let operation = std::mem::replace(&mut self.operation, InFlight::NONE);
         let (port, name) = (&self.device.port, &self.device.name);
         let slot = port.slot(operation);
         // SAFETY: the operation is over and this call owned it.
-        unsafe { reply(port, slot, name, operation, ended) }
+        let lent = unsafe { slot.take_lent() };
+        let (what, is_overdue) = (slot.operation(), status == Status::CANCELLED && slot.machine.is_overdue());
+        let failed = status.is_error().then(|| finish::failure(slot, operation, what, status, name));
+        port.release_slot(slot, operation);
+        let (input, output, kept) = lent.map_or_else(
+            || (Buffer::empty(), Buffer::empty(), None),
+            |lent| (lent.input, lent.output, Some(lent.kept)),
+        );
+        let kept = kept.and_then(|kept: Box<dyn Any + Send>| kept.downcast().ok()).map(|kept| *kept);
+        let end_of_file = status == Status::END_OF_FILE && matches!(what, Operation::Read { .. });
+        let information = if end_of_file { 0 } else { information };
+        let status = match status {
+            status if end_of_file => Ok(status),
+            _ if is_overdue => Err(Error::new(ErrorKind::TimedOut, what).on(name)),
+            status => failed.map_or(Ok(status), Err),
+        };
+        RawReply { input, output, kept, information, status }
     }
-}
-
-/// Takes the reply of a finished operation and releases it.
-///
-/// # Safety
-/// The operation is finished, was prepared with buffers, belongs to the caller, and has this slot.
-unsafe fn reply<K: Send + 'static>(
-    port: &Arc<port::Inner>,
-    slot: &Slot,
-    name: &Arc<str>,
-    operation: InFlight,
-    (status, information): (Status, usize),
-) -> RawReply<K> {
-    // SAFETY: the caller's promise.
-    let lent = unsafe { slot.take_lent() };
-    let (what, is_overdue) = (slot.operation(), status == Status::CANCELLED && slot.machine.is_overdue());
-    let failed = status.is_error().then(|| finish::failure(slot, operation, what, status, name));
-    port.release_slot(slot, operation);
-    let (input, output, kept) = lent
-        .map_or_else(|| (Buffer::empty(), Buffer::empty(), None), |lent| (lent.input, lent.output, Some(lent.kept)));
-    let kept = kept.and_then(|kept: Box<dyn Any + Send>| kept.downcast().ok()).map(|kept| *kept);
-    let end_of_file = status == Status::END_OF_FILE && matches!(what, Operation::Read { .. });
-    let information = if end_of_file { 0 } else { information };
-    let status = match status {
-        status if end_of_file => Ok(status),
-        _ if is_overdue => Err(Error::new(ErrorKind::TimedOut, what).on(name)),
-        status => failed.map_or(Ok(status), Err),
-    };
-    RawReply { input, output, kept, information, status }
 }
 
 impl<K> fmt::Debug for RawCall<K> {

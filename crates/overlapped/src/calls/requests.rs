@@ -1,6 +1,6 @@
 //! What is asked of a device: control codes, reads, writes, and readiness.
 
-use crate::device::{Device, Submitted};
+use crate::device::Device;
 use crate::operation::slab::{WHOLE, What};
 use crate::{Call, Input, Ioctl, Operation, Output};
 
@@ -141,14 +141,7 @@ impl Device {
     fn submit_packed<Out: Output + ?Sized>(&self, what: What, input: &[u8], output_len: Option<u32>) -> Call<Out> {
         match self.inner.submit(what, input, output_len, None) {
             Err(error) => Call::refused(error, self.inner.inner.clone()),
-            Ok(Submitted::Final(operation, status, information)) => {
-                let slot = self.inner.port.slot(operation);
-                // SAFETY: final at return: the operation is finished and ours.
-                unsafe { slot.set_status(status, information) };
-                slot.ended_at_once(operation.generation());
-                Call::submitted(self.inner.clone(), operation)
-            }
-            Ok(Submitted::Pending(operation)) => Call::submitted(self.inner.clone(), operation),
+            Ok(submitted) => Call::submitted(self.inner.clone(), submitted.published(&self.inner.port)),
         }
     }
 

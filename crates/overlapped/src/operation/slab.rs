@@ -307,7 +307,6 @@ impl<W> Slot<W> {
         self.device.store(device, Relaxed);
     }
 
-    /// Whether it is a write of which a part is an error.
     /// Whether a success says by its byte count how much of the output there is, and no more.
     #[inline]
     pub(crate) fn is_plain(&self) -> bool {
@@ -317,6 +316,7 @@ impl<W> Slot<W> {
         }
     }
 
+    /// Whether it is a write of which a part is an error.
     #[inline]
     pub(crate) fn is_whole_write(&self) -> bool {
         self.what.load(Relaxed) == WRITE | ALL
@@ -329,8 +329,13 @@ impl<W> Slot<W> {
     }
 
     /// The submission has returned with the result, and nobody is to be woken: it is published, unless the packet was faster.
+    ///
+    /// # Safety
+    /// It is final at return, and the caller owns the operation.
     #[inline]
-    pub(crate) fn ended_at_once(&self, generation: Generation) {
+    pub(crate) unsafe fn ended_at_once(&self, generation: Generation, status: Status, information: usize) {
+        // SAFETY: the caller's promise: the operation is finished and the caller's.
+        unsafe { self.set_status(status, information) };
         if let (Packet::Awaited(held), _) = self.machine.publish(generation) {
             // There is no waiter of an operation that is being submitted.
             drop(held.hand_out());

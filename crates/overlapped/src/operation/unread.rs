@@ -24,7 +24,7 @@ use std::sync::atomic::{
 };
 use std::time::{Duration, Instant};
 
-use crate::system::sync::{AtomicU64, Mutex, MutexGuard, lock};
+use crate::system::sync::{AtomicU64, Mutex, lock};
 use crate::words::token::InFlight;
 
 /// So long a driver may take to end what was cancelled.
@@ -176,7 +176,7 @@ impl Unread {
         longest: Longest<'_>,
         note: impl FnOnce(Place),
     ) -> Admission {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         let mine = state.chunks.iter().position(|chunk| chunk.is_promised_to(operation));
         let admission = if let Some(at) = mine.or_else(|| state.first_free()) {
             if mine.is_none()
@@ -218,7 +218,7 @@ impl Unread {
         output: &mut [u8],
         note: impl FnOnce(Place),
     ) -> Option<Given> {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         let mut promised = state.chunks.iter().position(|chunk| chunk.is_promised_to(operation));
         if let (Own::Bytes(_), Some(at)) = (&own, promised)
             && state.chunks[at].place > place
@@ -251,98 +251,89 @@ impl Unread {
     /// Keeps bytes that a read had brought, for the next one.
     pub(crate) fn give_back(&self, place: Place, bytes: &[u8]) {
         let bytes = bytes.into();
-        let mut state = self.lock();
-        state.keep(place, bytes);
-        self.note(&state);
+        self.change(|state| state.keep(place, bytes));
     }
 
     /// The read with this number is being given up, and is not over: what comes after it waits for its end. One that is
     /// being submitted has no name and the number 0: everything waits for it.
     pub(crate) fn orphan(&self, operation: InFlight, number: impl FnOnce() -> u64) {
-        let mut state = self.lock();
-        // Under the lock: it may be about to have older bytes than its own.
-        let number = number();
-        state.withdraw(operation);
-        state.orphans.push(Orphan { operation, number, since: Instant::now() });
-        self.note(&state);
+        self.change(|state| {
+            // Under the lock: it may be about to have older bytes than its own.
+            let number = number();
+            state.withdraw(operation);
+            state.orphans.push(Orphan { operation, number, since: Instant::now() });
+        });
     }
 
     /// A read is over; what it had brought was given back before.
     pub(crate) fn resolve(&self, operation: InFlight) {
-        let mut state = self.lock();
-        if let Some(at) = state.orphans.iter().position(|orphan| orphan.operation == operation) {
-            state.orphans.swap_remove(at);
-        }
-        self.note(&state);
+        self.change(|state| {
+            let at = state.orphans.iter().position(|orphan| orphan.operation == operation);
+            at.map(|at| state.orphans.swap_remove(at));
+        });
     }
 
     /// No orphan of before `then` is waited for any more, nor a read that was promised something and does not end.
     pub(crate) fn give_up_orphans(&self, then: Instant) {
-        let mut state = self.lock();
-        state.orphans.retain(|orphan| orphan.since > then);
-        let stale = |chunk: &&mut Chunk| chunk.promised.is_some_and(|promise| promise.since <= then);
-        state.chunks.iter_mut().filter(stale).for_each(|chunk| chunk.promised = None);
-        self.note(&state);
+        let is_stale = |chunk: &&mut Chunk| chunk.promised.is_some_and(|promise| promise.since <= then);
+        self.change(|state| {
+            state.orphans.retain(|orphan| orphan.since > then);
+            state.chunks.iter_mut().filter(is_stale).for_each(|chunk| chunk.promised = None);
+        });
     }
 
     /// The next parked read, which is the caller's to submit, and to say so, if there is nothing left to wait for.
     pub(crate) fn unpark_next(&self) -> Option<InFlight> {
-        let mut state = self.lock();
-        let may_go = state.orphans.is_empty() && state.chunks.is_empty() && !state.submitting;
-        let next = if may_go { state.parked.pop_front() } else { None };
-        state.submitting |= next.is_some();
-        self.note(&state);
-        next
+        self.change(|state| {
+            let may_go = state.orphans.is_empty() && state.chunks.is_empty() && !state.submitting;
+            let next = if may_go { state.parked.pop_front() } else { None };
+            state.submitting |= next.is_some();
+            next
+        })
     }
 
     /// The read that was parked is submitted.
     pub(crate) fn submitted(&self) {
-        let mut state = self.lock();
-        state.submitting = false;
-        self.note(&state);
+        self.change(|state| state.submitting = false);
     }
 
     /// A parked read, to be cancelled.
     pub(crate) fn unpark_first(&self) -> Option<InFlight> {
-        let mut state = self.lock();
-        let first = state.parked.pop_front();
-        self.note(&state);
-        first
+        self.change(|state| state.parked.pop_front())
     }
 
     /// Takes a read out of those that are parked, to be cancelled. Whether it was there.
     pub(crate) fn unpark(&self, operation: InFlight) -> bool {
-        let mut state = self.lock();
-        let at = state.parked.iter().position(|parked| *parked == operation);
-        at.map(|at| state.parked.remove(at));
-        self.note(&state);
-        at.is_some()
+        self.change(|state| {
+            let at = state.parked.iter().position(|parked| *parked == operation);
+            at.map(|at| state.parked.remove(at)).is_some()
+        })
     }
 
     /// Who owned the read `operation` has left: what was promised to it is for another.
     pub(crate) fn withdraw(&self, operation: InFlight) {
-        self.lock().withdraw(operation);
+        lock(&self.state).withdraw(operation);
     }
 
     /// Promises what is there to the read that has waited longest for it.
     pub(crate) fn promise(&self, longest: Longest<'_>) -> Option<InFlight> {
-        self.lock().promise(longest)
+        lock(&self.state).promise(longest)
     }
 
     /// Whether a read before this place was given up a moment ago, and may bring bytes that come first.
     pub(crate) fn is_preceded(&self, place: Place) -> bool {
         let comes_first = |orphan: &Orphan| orphan.number < place.number && orphan.since.elapsed() < GRACE_PERIOD;
-        self.lock().orphans.iter().any(comes_first)
+        lock(&self.state).orphans.iter().any(comes_first)
     }
 
     /// Whether something was promised to the read.
     pub(crate) fn is_promised(&self, operation: InFlight) -> bool {
-        self.lock().chunks.iter().any(|chunk| chunk.is_promised_to(operation))
+        lock(&self.state).chunks.iter().any(|chunk| chunk.is_promised_to(operation))
     }
 
     /// Takes everything: the device is closed. How many reads had brought it, and how many bytes there are.
     pub(crate) fn clear(&self) -> (u64, u64) {
-        let chunks = std::mem::take(&mut self.lock().chunks);
+        let chunks = std::mem::take(&mut lock(&self.state).chunks);
         (chunks.len() as u64, chunks.iter().map(|chunk| chunk.rest().len() as u64).sum())
     }
 
@@ -350,8 +341,11 @@ impl Unread {
         self.any.store(!state.is_empty(), Release);
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        lock(&self.state)
+    fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        let mut state = lock(&self.state);
+        let result = change(&mut state);
+        self.note(&state);
+        result
     }
 }
 

@@ -191,14 +191,10 @@ impl<C: Calls> Ring<C> {
         ring
     }
 
-    fn lock(&self) -> MutexGuard<'_, State<C>> {
-        lock(&self.state)
-    }
-
     /// Submits until enough is pending or the window is full. A driver that always completes at once is submitted to for
     /// a while; then it is the turn of the port's other completions.
     pub(crate) fn arm(self: &Arc<Self>) {
-        self.arm_and_wake(self.lock(), None);
+        self.arm_and_wake(lock(&self.state), None);
     }
 
     /// [`arm`](Self::arm), and wakes the consumer as soon as one call is submitted again.
@@ -230,13 +226,13 @@ impl<C: Calls> Ring<C> {
             if std::mem::take(&mut state.in_limbo) {
                 drop(state);
                 self.calls.submitted(&device);
-                state = self.lock();
+                state = lock(&self.state);
             }
             if woken.is_some() {
                 drop(state);
                 wake(consumer.take());
                 wake(woken);
-                state = self.lock();
+                state = lock(&self.state);
             }
         }
         drop(state);
@@ -248,19 +244,19 @@ impl<C: Calls> Ring<C> {
     /// Notes what became of a submission. Returns the consumer if there is something for it now.
     fn submitted(&self, number: u64, submission: Submission<C::Operation>, device: &C::Device) -> Noted<'_, C> {
         match submission {
-            Submission::Arriving => (self.lock(), None),
+            Submission::Arriving => (lock(&self.state), None),
             Submission::Done(operation, status, information) => {
                 self.done(number, operation, status, information, self.calls.port(device))
             }
             Submission::Refused(error) => {
-                let mut state = self.lock();
+                let mut state = lock(&self.state);
                 state.figures.in_flight -= 1;
                 state.set(number, Entry::Over);
                 drop(state);
                 self.finish(End::Reason(error), device)
             }
             Submission::Pending(operation) => {
-                let mut state = self.lock();
+                let mut state = lock(&self.state);
                 // It may have arrived before the submission returned.
                 if matches!(state.entry(number), Some(Entry::Submitting)) {
                     state.set(number, Entry::Pending(operation));
@@ -271,13 +267,13 @@ impl<C: Calls> Ring<C> {
                     if !self.calls.is_attended(self.calls.port(device)) {
                         drop(state);
                         self.calls.unattended(self.calls.port(device), operation);
-                        state = self.lock();
+                        state = lock(&self.state);
                     }
                     if is_over {
                         drop(state);
                         // Whoever ended the stream meanwhile could not cancel what had no name yet.
                         self.calls.cancel(device, operation);
-                        state = self.lock();
+                        state = lock(&self.state);
                     }
                 }
                 (state, None)
@@ -309,11 +305,11 @@ impl<C: Calls> Ring<C> {
     ) -> Noted<'_, C> {
         // Somebody else's code, perhaps: not under the lock.
         let after = self.calls.after(port, operation, status, information);
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         if state.device.is_none() {
             drop(state);
             let discarded = self.calls.discard(port, operation, information);
-            state = self.lock();
+            state = lock(&self.state);
             state.figures.in_flight -= 1;
             if let (false, Some(bytes)) = (status.is_error(), discarded) {
                 state.figures.discard(bytes);
@@ -328,7 +324,7 @@ impl<C: Calls> Ring<C> {
             self.calls.release(port, operation);
             return match device {
                 Some(device) => self.finish(end, &device),
-                None => (self.lock(), None),
+                None => (lock(&self.state), None),
             };
         }
         state.done += 1;
@@ -345,7 +341,7 @@ impl<C: Calls> Ring<C> {
     /// Ends the stream, unless it has ended: nothing is submitted any more, and what is pending is cancelled. Returns
     /// the consumer if there is something for it now.
     fn finish(&self, end: End, device: &C::Device) -> Noted<'_, C> {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         let first = !state.ended && state.end.is_none();
         if first {
             state.end = Some(end);
@@ -354,7 +350,7 @@ impl<C: Calls> Ring<C> {
         if first {
             self.cancel_pending(device);
         }
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         let consumer = state.consumer_of_ready();
         (state, consumer)
     }
@@ -364,7 +360,7 @@ impl<C: Calls> Ring<C> {
     fn cancel_pending(&self, device: &C::Device) {
         let mut before = u64::MAX;
         loop {
-            let next = self.lock().pending_before(before);
+            let next = lock(&self.state).pending_before(before);
             let Some((operation, number)) = next else { return };
             self.calls.cancel(device, operation);
             before = number;
@@ -373,7 +369,7 @@ impl<C: Calls> Ring<C> {
 
     /// Ends the stream from outside.
     pub(crate) fn stop(&self, status: Status) {
-        let device = self.lock().device.clone();
+        let device = lock(&self.state).device.clone();
         if let Some(device) = device {
             let (state, consumer) = self.finish(self.calls.end(status), &device);
             drop(state);
@@ -385,7 +381,7 @@ impl<C: Calls> Ring<C> {
     pub(crate) fn take(&self, cx: &Context<'_>, expects_nothing: bool) -> Poll<Taken<C::Operation>> {
         let mut waker = expects_nothing.then(|| cx.waker().clone());
         loop {
-            let mut state = self.lock();
+            let mut state = lock(&self.state);
             if let Some(taken) = state.take(self) {
                 return Poll::Ready(taken);
             }
@@ -406,12 +402,12 @@ impl<C: Calls> Ring<C> {
 
     /// Takes what is next, if anything is ready.
     pub(crate) fn take_ready(&self) -> Option<Taken<C::Operation>> {
-        self.lock().take(self)
+        lock(&self.state).take(self)
     }
 
     /// Has `consumer` woken each time something is ready, from now on. Returns whether something is already.
     pub(crate) fn attach(&self, consumer: Waker) -> bool {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         state.attached = true;
         let old = state.consumer.replace(consumer);
         let is_ready = state.is_ready();
@@ -421,7 +417,7 @@ impl<C: Calls> Ring<C> {
     }
 
     pub(crate) fn is_ready(&self) -> bool {
-        self.lock().is_ready()
+        lock(&self.state).is_ready()
     }
 
     /// The calls in flight.
@@ -430,17 +426,17 @@ impl<C: Calls> Ring<C> {
             Entry::Pending(operation) => Some(operation),
             _ => None,
         };
-        self.lock().entries.iter().filter_map(pending).collect()
+        lock(&self.state).entries.iter().filter_map(pending).collect()
     }
 
     pub(crate) fn figures(&self) -> Figures {
-        self.lock().figures
+        lock(&self.state).figures
     }
 
     /// The consumer is gone. Nothing is submitted from here on, and what arrives is discarded. The handle is the
     /// caller's to close.
     pub(crate) fn close(&self, device: &C::Device) {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         let mut in_limbo = false;
         // Before what is over now finds nobody: what comes after those in flight waits for them.
         for entry in &state.entries {
@@ -460,7 +456,7 @@ impl<C: Calls> Ring<C> {
         self.cancel_pending(device);
         for (operation, information) in closed.done {
             if let Some(bytes) = self.calls.discard(self.calls.port(device), operation, information) {
-                self.lock().figures.discard(bytes);
+                lock(&self.state).figures.discard(bytes);
             }
         }
     }
@@ -471,7 +467,7 @@ struct Arming<'a, C: Calls>(&'a Ring<C>);
 
 impl<C: Calls> Drop for Arming<'_, C> {
     fn drop(&mut self) {
-        self.0.lock().arming = false;
+        lock(&self.0.state).arming = false;
     }
 }
 

@@ -1,0 +1,303 @@
+//! The owner's side of an operation in flight: whether it is over, its result, and leaving it.
+
+use std::sync::Arc;
+use std::task::Context;
+use std::time::{Duration, Instant};
+
+use super::finish;
+use crate::calls::reply::sealed::Done;
+use crate::device::{self, Handle};
+use crate::operation::slot::Progress;
+use crate::port::{self, Slot, Waiter};
+use crate::words::error::STREAM_READ;
+use crate::words::token::InFlight;
+use crate::{Error, ErrorKind, Operation, Output, Reply, Status};
+
+/// A call the driver has, or has ended already. It keeps the handle open, as a device does.
+pub(crate) struct Pending {
+    pub(super) device: Arc<Handle>,
+    /// [`InFlight::NONE`] when it is somebody else's; or of one that was refused, which the driver has never seen, and whose
+    /// handle says why.
+    pub(super) operation: InFlight,
+}
+
+impl Pending {
+    pub(super) fn progress(&self, cx: &Context<'_>) -> Progress {
+        let slot = self.slot();
+        let progress = slot.machine.wait(
+            |waiter| matches!(waiter, Waiter::Wake(waker) if waker.will_wake(cx.waker())),
+            || Waiter::Wake(cx.waker().clone()),
+        );
+        match progress {
+            Progress::Pending if !self.device.port.is_attended_here(cx) => {
+                self.device.port.unattended(slot, self.operation);
+            }
+            Progress::Complete if self.is_preceded() => {
+                // For no longer than the dispatcher needs to handle what is there: look again.
+                std::thread::yield_now();
+                cx.waker().wake_by_ref();
+                return Progress::Pending;
+            }
+            _ => {}
+        }
+        progress
+    }
+
+    /// The time of whoever waits is over: the operation is cancelled because of that.
+    pub(super) fn overdue(&self) {
+        if self.slot().machine.set_overdue(self.operation.generation()) {
+            self.cancel();
+        }
+    }
+
+    #[inline]
+    pub(super) fn new(device: Arc<Handle>, operation: InFlight) -> Self {
+        Self { device, operation }
+    }
+
+    #[inline]
+    pub(super) fn slot(&self) -> &Slot {
+        self.device.port.slot(self.operation)
+    }
+
+    pub(super) fn what(&self) -> Operation {
+        self.slot().operation()
+    }
+
+    #[inline]
+    pub(super) fn is_complete(&self) -> bool {
+        self.slot().machine.is_complete()
+    }
+
+    /// Why the driver has never seen it.
+    pub(super) fn refusal(&self) -> Option<Error> {
+        if self.operation == InFlight::NONE { self.device.refusal.clone() } else { None }
+    }
+
+    /// Why its result is not to be had here: the driver has never seen it; or this is the child of a fork, and the result is
+    /// its parent's, and so may be who holds its locks.
+    pub(super) fn denied(&self) -> Option<Error> {
+        self.refusal().or_else(|| self.inherited())
+    }
+
+    /// The error of a wait that was too long.
+    pub(super) fn expired(&self) -> Error {
+        self.device.error(ErrorKind::TimedOut, self.what())
+    }
+
+    /// The byte count, if it has ended in a success, about which there is nothing more to be said.
+    pub(super) fn plain_success(&self) -> Option<usize> {
+        if self.operation == InFlight::NONE {
+            return None;
+        }
+        let slot = self.slot();
+        if !slot.machine.is_complete() || self.device.unread.any() || self.device.port.is_inherited() {
+            return None;
+        }
+        // SAFETY: the result is published, and this is its owner.
+        let (status, information) = unsafe { slot.status() };
+        (status == Status::SUCCESS && slot.is_plain()).then_some(information)
+    }
+
+    /// The reply of a [`plain_success`](Self::plain_success).
+    #[inline]
+    pub(super) fn take_plain<Out: Output + ?Sized>(mut self, information: usize) -> Result<Reply<Out>, Error> {
+        let operation = std::mem::replace(&mut self.operation, InFlight::NONE);
+        let port = &self.device.port;
+        let slot = port.slot(operation);
+        let what = slot.what();
+        match Out::take(Done { port, slot, operation, information }) {
+            Ok(held) => Ok(Reply::new(held, Status::SUCCESS, information)),
+            Err(bytes) => Err(finish::truncated(what.operation(), &self.device.name, &bytes)),
+        }
+    }
+
+    /// Whether there is something to wait for.
+    #[inline]
+    pub(super) fn has_to_wait(&self) -> bool {
+        !self.is_complete() || self.is_preceded()
+    }
+
+    /// Whether a read before it was given up, and is not over: what that one brings comes first. Whoever dispatches does
+    /// not wait for that.
+    #[inline]
+    pub(super) fn is_preceded(&self) -> bool {
+        self.device.unread.any() && self.is_preceded_by_some()
+    }
+
+    #[inline(never)]
+    fn is_preceded_by_some(&self) -> bool {
+        self.what() == STREAM_READ
+            && !self.was_cancelled()
+            && self.device.unread.is_preceded(self.slot().place())
+            && !self.device.port.is_dispatched_here()
+    }
+
+    /// Whether it ended as cancelled, so that it has nothing of its own that must not come first.
+    fn was_cancelled(&self) -> bool {
+        // SAFETY: the result is published, and this is its owner.
+        self.is_complete() && unsafe { self.slot().status() }.0.kind() == ErrorKind::Cancelled
+    }
+
+    pub(super) fn cancel(&self) {
+        if self.device.port.is_inherited() {
+            return;
+        }
+        self.device.cancel(self.operation);
+    }
+
+    /// Has the port's dispatcher cancel the operation after so long.
+    pub(super) fn timeout(&self, timeout: Duration) {
+        if let Some(at) = Instant::now().checked_add(timeout)
+            && !self.device.port.is_inherited()
+        {
+            self.device.port.at(at, self.operation, self.device.listed());
+        }
+    }
+
+    pub(super) fn port(&self) -> Arc<port::Inner> {
+        self.device.port.clone()
+    }
+
+    /// In the child of a fork, the error of a call that its parent waits for.
+    pub(super) fn inherited(&self) -> Option<Error> {
+        self.device.port.is_inherited().then(|| self.inherited_error())
+    }
+
+    #[cold]
+    fn inherited_error(&self) -> Error {
+        port::inherited(self.what()).on(&self.device.name)
+    }
+
+    pub(super) fn deadlock(&self) -> Option<Error> {
+        if let Some(inherited) = self.inherited() {
+            return Some(inherited);
+        }
+        (self.device.port.must_not_wait_here() && !self.is_complete()).then(|| {
+            self.device
+                .error(ErrorKind::Deadlock, self.what())
+                .hint("this thread dispatches completions; await the call instead")
+        })
+    }
+
+    /// The result, once it is published.
+    #[inline]
+    pub(super) fn take<Out: Output + ?Sized>(mut self) -> Result<Reply<Out>, Error> {
+        let operation = std::mem::replace(&mut self.operation, InFlight::NONE);
+        let (port, name) = (&self.device.port, &self.device.name);
+        let slot = port.slot(operation);
+        self.device.settle(slot, operation);
+        // SAFETY: the result is published and this call owned the operation.
+        unsafe { published(port, slot, name, operation) }
+    }
+
+    /// Leaves the call to its completion, which then runs the callback.
+    pub(super) fn then<Out: Output + ?Sized>(
+        mut self,
+        callback: impl FnOnce(Result<Reply<Out>, Error>) + Send + 'static,
+    ) {
+        if let Some(error) = self.denied() {
+            return self.device.port.run(Box::new(move || callback(Err(error))));
+        }
+        let (what, name, unread) = (self.what(), self.device.name.clone(), self.device.unread.clone());
+        let device = Arc::downgrade(&**self.device);
+        let operation = std::mem::replace(&mut self.operation, InFlight::NONE);
+        let run = move |port: &Arc<port::Inner>, operation: InFlight| {
+            // An expired call is left to its packet, unless that has come since.
+            let slot = port.slot(operation);
+            callback(if slot.machine.abandon(operation.generation()) {
+                if unread.any() {
+                    device::Inner::inside(&device, |device| device.settle(slot, operation));
+                }
+                // SAFETY: the result is published, and the call gave the operation to this callback.
+                unsafe { published(port, slot, &name, operation) }
+            } else {
+                if unread.any() {
+                    device::Inner::inside(&device, |device| device.withdraw(operation));
+                }
+                Err(Error::new(ErrorKind::TimedOut, what).on(&name))
+            });
+        };
+        let port = self.device.port.clone();
+        let machine = &port.slot(operation).machine;
+        let to_deliver = match machine.register(Waiter::Callback(Box::new(run))) {
+            Ok(Progress::Pending) => return port.unattended(port.slot(operation), operation),
+            Err(waiter) => Some(waiter),
+            // The time is over; unless a result has come since, whose packet has the callback.
+            Ok(_) => machine.take_waiter(operation.generation()),
+        };
+        if let Some(waiter) = to_deliver {
+            port.deliver(waiter, operation);
+        }
+    }
+
+    /// The owner leaves, without the result.
+    #[inline(never)]
+    fn leave(&mut self) {
+        // In the child of a fork the operation is its parent's; and a thread that is not there may hold its locks.
+        if self.device.port.is_inherited() {
+            return;
+        }
+        let slot = self.slot();
+        let what = slot.operation();
+        // First ask, while the slot is still this call's own: a later cancel would hit the slot's next call.
+        if !slot.machine.is_complete() {
+            self.device.cancel(self.operation);
+        }
+        drop(slot.machine.take_waiter(self.operation.generation()));
+        // One that may bring bytes still is waited for by those after it; unless the driver had a second to end it.
+        let is_orphan =
+            what == STREAM_READ && !slot.machine.is_complete() && !slot.has_nothing() && !slot.machine.is_expired();
+        if is_orphan {
+            self.device.unread.orphan(self.operation, || slot.place().number);
+        }
+        if slot.machine.abandon(self.operation.generation()) {
+            if !is_orphan {
+                self.device.settle(slot, self.operation);
+            }
+            self.device.left_over(slot, self.operation);
+            self.device.port.release(self.operation);
+        } else {
+            if what == STREAM_READ {
+                self.device.withdraw(self.operation);
+            }
+            self.device.port.abandoned(slot, self.operation);
+        }
+    }
+}
+
+/// Takes the result of an operation.
+///
+/// # Safety
+/// The result is published, and the caller owns the operation, which has this slot.
+#[inline]
+unsafe fn published<Out: Output + ?Sized>(
+    port: &Arc<port::Inner>,
+    slot: &Slot,
+    name: &Arc<str>,
+    operation: InFlight,
+) -> Result<Reply<Out>, Error> {
+    // SAFETY: the caller's promise.
+    let ended = unsafe { slot.status() };
+    if ended.0 == Status::CANCELLED && slot.machine.is_overdue() {
+        return Err(timed_out(port, slot, name, operation));
+    }
+    finish::finish(port, slot, name, operation, ended)
+}
+
+/// The error of an operation that was cancelled because its time was over. Releases its slot.
+#[cold]
+fn timed_out(port: &port::Inner, slot: &Slot, name: &Arc<str>, operation: InFlight) -> Error {
+    let error = Error::new(ErrorKind::TimedOut, slot.operation()).on(name);
+    port.release_slot(slot, operation);
+    error
+}
+
+impl Drop for Pending {
+    #[inline]
+    fn drop(&mut self) {
+        if self.operation != InFlight::NONE {
+            self.leave();
+        }
+    }
+}
