@@ -6,3 +6,6 @@ pub(crate) mod slab;
 pub(crate) mod slot;
 pub(crate) mod unread;
 pub(crate) mod waiter;
+
+/// How an operation ended: its status, and its byte count.
+pub(crate) type Ended = (crate::Status, usize);

@@ -33,6 +33,7 @@ pub use subscription::Subscription;
 
 use super::finish;
 use crate::device::{self, Device, Handle, Submitted};
+use crate::operation::Ended;
 use crate::operation::slab::What;
 use crate::operation::unread::Unread;
 use crate::operation::waiter::{Arrival, Number};
@@ -107,15 +108,10 @@ pub struct InvertedCall<Out: Output + ?Sized> {
 #[must_use = "nothing is submitted before `start`"]
 pub struct InvertedCallBuilder<Out: Output + ?Sized, In: ?Sized = ()> {
     device: Arc<Handle>,
-    what: Operation,
-    input: Box<[u8]>,
-    next_input: Option<MakeInput>,
-    output_len: Option<u32>,
+    calls: Source,
     pending: usize,
     window: usize,
     order: Order,
-    by_consumer: bool,
-    go_on_after: Option<GoOn>,
     types: PhantomData<fn(&In) -> Box<Out>>,
 }
 
@@ -192,7 +188,7 @@ type MakeInput = Box<dyn FnMut(&[u8], &mut Vec<u8>) + Send>;
 
 impl Source {
     /// A read is over: older bytes that came back take the place of its own. Returns how it ended then.
-    fn settle(&self, port: &port::Inner, operation: InFlight, ended: (Status, usize)) -> (Status, usize) {
+    fn settle(&self, port: &port::Inner, operation: InFlight, ended: Ended) -> Ended {
         if self.what != STREAM_READ || !self.unread.any() {
             return ended;
         }
@@ -203,7 +199,7 @@ impl Source {
     }
 
     /// A call is over: what it brought decides the next one's input.
-    fn over(&self, port: &port::Inner, operation: InFlight, status: Status, information: usize) {
+    fn over(&self, port: &port::Inner, operation: InFlight, (status, information): Ended) {
         let Some(next) = &self.next_input else { return };
         if status.is_error() || self.is_closed.load(SeqCst) {
             return;
@@ -215,9 +211,7 @@ impl Source {
         // If it panics the input stays what it was.
         port.guarded(|| make(output, bytes));
     }
-}
 
-impl Source {
     /// Whether this is the child of a fork, and the stream its parent's.
     fn is_inherited(&self) -> bool {
         self.port.upgrade().is_some_and(|port| port.is_inherited())
@@ -225,11 +219,6 @@ impl Source {
 
     fn failed_too_often(&self) -> bool {
         self.failures.fetch_add(1, Relaxed) + 1 >= FAILURES
-    }
-
-    /// How many bytes of the output there are, by the byte count.
-    fn len_of(&self, information: usize) -> usize {
-        finish::len_of(self.what, information)
     }
 }
 
@@ -270,9 +259,9 @@ impl Calls for Source {
                 // It is not pending any more, to whoever looks for one that is.
                 // SAFETY: final at return, and no packet has it: the operation is ours.
                 unsafe { slot.ended_at_once(operation.generation(), status, information) };
-                let (status, information) = self.settle(&device.port, operation, (status, information));
-                self.over(&device.port, operation, status, information);
-                Submission::Done(operation, status, information)
+                let ended = self.settle(&device.port, operation, (status, information));
+                self.over(&device.port, operation, ended);
+                Submission::Done(operation, ended)
             }
             Err(error) => Submission::Refused(error),
         }
@@ -338,7 +327,7 @@ impl Calls for Source {
             return if may_go_on && !self.failed_too_often() { After::GoOn } else { After::End(End::Reason(error)) };
         }
         // SAFETY: the call is over and ours.
-        let is_whole = || (self.is_whole)(unsafe { slot.output(self.len_of(information)) });
+        let is_whole = || (self.is_whole)(unsafe { slot.output(finish::len_of(self.what, information)) });
         if self.what == STREAM_READ || is_whole() {
             // Nearly always it is 0 already.
             if self.failures.load(Relaxed) > 0 {
@@ -367,9 +356,9 @@ impl Arrival<port::Inner> for Ring<Source> {
     fn arrived(self: Arc<Self>, number: u64, port: &Arc<port::Inner>, operation: InFlight) {
         // SAFETY: the result is published, and this is its owner.
         let ended = unsafe { port.slot(operation).status() };
-        let (status, information) = self.calls.settle(port, operation, ended);
-        self.calls.over(port, operation, status, information);
-        Ring::arrived(&self, number, operation, status, information, port);
+        let ended = self.calls.settle(port, operation, ended);
+        self.calls.over(port, operation, ended);
+        Ring::arrived(&self, number, operation, ended, port);
     }
 
     fn arm_again(self: Arc<Self>) {
@@ -437,19 +426,22 @@ impl<Out: Output + ?Sized, In: ?Sized> InvertedCallBuilder<Out, In> {
     }
 
     pub(crate) fn submitting(device: Arc<Handle>, what: Operation, input: &[u8], output_len: Option<u32>) -> Self {
-        Self {
-            device,
+        let calls = Source {
             what,
+            name: device.name.clone(),
             input: input.into(),
             next_input: None,
             output_len,
-            pending: 2,
-            window: 32,
-            order: Order::Submission,
-            by_consumer: false,
+            is_whole: |bytes| Out::view(bytes).is_some(),
             go_on_after: None,
-            types: PhantomData,
-        }
+            failures: AtomicU32::new(0),
+            unread: device.unread.clone(),
+            device: Arc::downgrade(&**device),
+            port: Arc::downgrade(&device.port),
+            is_closed: AtomicBool::new(false),
+            by_consumer: AtomicBool::new(false),
+        };
+        Self { device, calls, pending: 2, window: 32, order: Order::Submission, types: PhantomData }
     }
 
     /// How many calls to keep pending: 2 unless set, at least 1. Two leave no gap when a driver completes one at a
@@ -489,7 +481,7 @@ impl<Out: Output + ?Sized, In: ?Sized> InvertedCallBuilder<Out, In> {
     /// # }
     /// ```
     pub fn armed_by_consumer(mut self) -> Self {
-        self.by_consumer = true;
+        *self.calls.by_consumer.get_mut() = true;
         self
     }
 
@@ -518,13 +510,14 @@ impl<Out: Output + ?Sized, In: ?Sized> InvertedCallBuilder<Out, In> {
         In: Input,
     {
         self.pending = 1;
-        self.next_input = Some(Box::new(move |output, bytes| {
+        let make: MakeInput = Box::new(move |output, bytes| {
             if let Some(last) = Out::view(output) {
                 let input = next(last);
                 bytes.clear();
                 bytes.extend_from_slice(input.borrow().as_bytes());
             }
-        }));
+        });
+        self.calls.next_input = Some(Mutex::new(NextInput { make, bytes: self.calls.input.to_vec() }));
         self
     }
 
@@ -540,7 +533,7 @@ impl<Out: Output + ?Sized, In: ?Sized> InvertedCallBuilder<Out, In> {
     /// # }
     /// ```
     pub fn go_on_after(mut self, go_on: impl Fn(&Error) -> bool + Send + Sync + 'static) -> Self {
-        self.go_on_after = Some(Box::new(go_on));
+        self.calls.go_on_after = Some(Box::new(go_on));
         self
     }
 
@@ -551,23 +544,8 @@ impl<Out: Output + ?Sized, In: ?Sized> InvertedCallBuilder<Out, In> {
     pub fn start(self) -> InvertedCall<Out> {
         // Calls that are pending and results that wait are slots in use: let there be enough of them from the start.
         self.device.port.slab.reserve(self.pending.saturating_add(self.window).min(1 << 16));
-        let source = Source {
-            what: self.what,
-            name: self.device.name.clone(),
-            next_input: self.next_input.map(|make| Mutex::new(NextInput { make, bytes: self.input.to_vec() })),
-            input: self.input,
-            output_len: self.output_len,
-            is_whole: |bytes| Out::view(bytes).is_some(),
-            go_on_after: self.go_on_after,
-            failures: AtomicU32::new(0),
-            unread: self.device.unread.clone(),
-            device: Arc::downgrade(&**self.device),
-            port: Arc::downgrade(&self.device.port),
-            is_closed: AtomicBool::new(false),
-            by_consumer: AtomicBool::new(self.by_consumer),
-        };
-        let pending = if source.next_input.is_some() { 1 } else { self.pending };
-        let ring = Ring::start(source, Arc::clone(&self.device), pending, self.window, self.order);
+        let pending = if self.calls.next_input.is_some() { 1 } else { self.pending };
+        let ring = Ring::start(self.calls, Arc::clone(&self.device), pending, self.window, self.order);
         InvertedCall { ring, device: self.device, ready_in_a_row: 0, was_last: false, is_over: false, out: PhantomData }
     }
 }
@@ -676,7 +654,7 @@ impl<Out: Output + ?Sized> InvertedCall<Out> {
     }
 
     /// From now on somebody else than a waiting thread needs the calls.
-    pub(crate) fn leave_to_the_dispatcher(&self) {
+    fn leave_to_the_dispatcher(&self) {
         let calls = &self.ring.calls;
         // Most streams are its own from the start, and locks would be for nothing.
         if calls.by_consumer.load(Relaxed) && calls.by_consumer.swap(false, SeqCst) {
@@ -687,11 +665,11 @@ impl<Out: Output + ?Sized> InvertedCall<Out> {
 
     fn item(&self, taken: Taken<InFlight>) -> Option<Result<Reply<Out>, Error>> {
         match taken {
-            Taken::Reply(operation, status, information, next) => {
+            Taken::Reply(operation, ended, next) => {
                 let (port, name) = (&self.device.port, &self.device.name);
                 let slot = port.slot(operation);
-                let (status, information) = self.ring.calls.settle(port, operation, (status, information));
-                let reply = finish::finish(port, slot, name, operation, (status, information));
+                let ended = self.ring.calls.settle(port, operation, ended);
+                let reply = finish::finish(port, slot, name, operation, ended);
                 if next.arm {
                     self.ring.arm();
                 }
@@ -787,6 +765,6 @@ impl<Out: Output + ?Sized> fmt::Debug for InvertedCall<Out> {
 
 impl<Out: Output + ?Sized, In: ?Sized> fmt::Debug for InvertedCallBuilder<Out, In> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("InvertedCallBuilder").field("operation", &self.what).finish_non_exhaustive()
+        f.debug_struct("InvertedCallBuilder").field("operation", &self.calls.what).finish_non_exhaustive()
     }
 }

@@ -66,7 +66,7 @@ use std::sync::atomic::{
 
 use crate::operation::slab::{Memory, What};
 use crate::port::{self, Slot};
-use crate::system::foreign::{caught, off_the_dispatcher};
+use crate::system::foreign::{caught, dropped};
 use crate::words::token::InFlight;
 use crate::{CtlCode, Operation, Status};
 
@@ -357,9 +357,7 @@ impl File {
             caught(|| driver.cancel(RequestId(port.id, operation)));
         }
     }
-}
 
-impl File {
     /// The last handle is closed.
     pub(crate) fn close(&self) {
         if !self.is_closed.swap(true, AcqRel)
@@ -375,10 +373,7 @@ impl Drop for File {
     fn drop(&mut self) {
         self.close();
         // The driver's own end, if this was the last file of it, comes here too.
-        let driver = self.driver.take();
-        off_the_dispatcher(move || {
-            caught(move || drop(driver));
-        });
+        dropped(self.driver.take());
     }
 }
 

@@ -25,7 +25,7 @@ use idle::{Heap, Idle, KEEP, alignment};
 
 use crate::operation::slot::{Machine, Packet, Recycle};
 use crate::operation::unread::Place;
-use crate::system::foreign::{caught, off_the_dispatcher};
+use crate::system::foreign::dropped;
 use crate::system::sync::lock;
 use crate::words::buffer::ALIGN;
 #[cfg(target_os = "linux")]
@@ -94,12 +94,8 @@ pub(crate) struct Lent {
 impl Lent {
     /// Frees it when nobody will take it. A destructor that is somebody's code does not run on the dispatcher.
     fn abandon(self) {
-        let nothing = self.kept.is::<()>();
-        if !nothing {
-            let kept = self.kept;
-            off_the_dispatcher(move || {
-                let _panic = caught(move || drop(kept));
-            });
+        if !self.kept.is::<()>() {
+            dropped(self.kept);
         }
     }
 }
@@ -591,12 +587,44 @@ impl What {
     /// Handed on in this form: what is written in pieces and read in one waits for the processor.
     #[inline(always)]
     pub(crate) fn of(what: Operation) -> Self {
-        Self(pack(what))
+        let place = |offset: Option<u64>| offset.map_or(0, |at| at.min(PLACES) + 1);
+        Self(match what {
+            Operation::Read { offset: None } => STREAM,
+            Operation::Read { offset } => READ | place(offset),
+            Operation::Write { offset } => WRITE | place(offset),
+            Operation::Control(code) => code.to_u32().into(),
+            #[cfg(target_os = "linux")]
+            Operation::Ioctl { request, when } => IOCTL | when.map_or(0, |w| w as u64) << 32 | u64::from(request),
+            Operation::Signal => SIGNAL,
+            #[cfg(target_os = "linux")]
+            Operation::Ready { interest } => READY | (interest as u64) << 32,
+            #[cfg(windows)]
+            Operation::Function => FUNCTION,
+            // Nothing else is submitted.
+            _ => 0,
+        })
     }
 
     #[inline]
     pub(crate) fn operation(self) -> Operation {
-        unpack(self.0)
+        let offset = (self.0 & !WRITE).checked_sub(1).filter(|at| *at < PLACES);
+        match self.0 {
+            what if what & WRITE == STREAM => Operation::Read { offset: None },
+            what if what & WRITE == READ => Operation::Read { offset },
+            what if what & WRITE == WRITE => Operation::Write { offset },
+            what if what & SIGNAL != 0 => Operation::Signal,
+            #[cfg(target_os = "linux")]
+            what if what & IOCTL != 0 => {
+                Operation::Ioctl { request: what as u32, when: Interest::from_number(what >> 32 & 3) }
+            }
+            #[cfg(target_os = "linux")]
+            what if what & READY != 0 => {
+                Operation::Ready { interest: Interest::from_number(what >> 32 & 3).unwrap_or(Interest::Readable) }
+            }
+            #[cfg(windows)]
+            FUNCTION => Operation::Function,
+            code => Operation::Control(CtlCode::from_u32(code as u32)),
+        }
     }
 
     #[inline]
@@ -629,48 +657,6 @@ impl What {
     #[inline]
     pub(crate) fn is_too_far(self) -> bool {
         self.0 & READ != 0 && self.0 & !WRITE > PLACES
-    }
-}
-
-#[inline(always)]
-fn pack(what: Operation) -> u64 {
-    let place = |offset: Option<u64>| offset.map_or(0, |at| at.min(PLACES) + 1);
-    match what {
-        Operation::Read { offset: None } => STREAM,
-        Operation::Read { offset } => READ | place(offset),
-        Operation::Write { offset } => WRITE | place(offset),
-        Operation::Control(code) => code.to_u32().into(),
-        #[cfg(target_os = "linux")]
-        Operation::Ioctl { request, when } => IOCTL | when.map_or(0, |w| w as u64) << 32 | u64::from(request),
-        Operation::Signal => SIGNAL,
-        #[cfg(target_os = "linux")]
-        Operation::Ready { interest } => READY | (interest as u64) << 32,
-        #[cfg(windows)]
-        Operation::Function => FUNCTION,
-        // Nothing else is submitted.
-        _ => 0,
-    }
-}
-
-#[inline]
-fn unpack(what: u64) -> Operation {
-    let offset = (what & !WRITE).checked_sub(1).filter(|at| *at < PLACES);
-    match what {
-        what if what & WRITE == STREAM => Operation::Read { offset: None },
-        what if what & WRITE == READ => Operation::Read { offset },
-        what if what & WRITE == WRITE => Operation::Write { offset },
-        what if what & SIGNAL != 0 => Operation::Signal,
-        #[cfg(target_os = "linux")]
-        what if what & IOCTL != 0 => {
-            Operation::Ioctl { request: what as u32, when: Interest::from_number(what >> 32 & 3) }
-        }
-        #[cfg(target_os = "linux")]
-        what if what & READY != 0 => {
-            Operation::Ready { interest: Interest::from_number(what >> 32 & 3).unwrap_or(Interest::Readable) }
-        }
-        #[cfg(windows)]
-        FUNCTION => Operation::Function,
-        code => Operation::Control(CtlCode::from_u32(code as u32)),
     }
 }
 
@@ -1009,7 +995,7 @@ mod tests {
             Operation::Read { offset: Some(PLACES - 1) },
             Operation::Write { offset: Some(0) },
         ];
-        assert_eq!(listed.map(pack).map(unpack), listed);
+        assert_eq!(listed.map(What::of).map(What::operation), listed);
     }
 
     #[test]

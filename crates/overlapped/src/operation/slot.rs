@@ -353,20 +353,9 @@ impl<W> Machine<W> {
 
     /// The operation `of` counts from now on among those that nobody waits for; `false` if it does already, or is over.
     pub(crate) fn set_unattended(&self, of: Generation) -> bool {
-        let mut word = self.word.load(Acquire);
-        loop {
-            let in_flight = matches!(word & PHASE, PENDING | ABANDONED);
-            if generation(word) != of || !in_flight || word & UNATTENDED != 0 {
-                return false;
-            }
-            match self.word.compare_exchange_weak(word, word | UNATTENDED, AcqRel, Acquire) {
-                Ok(_) => return true,
-                Err(now) => word = now,
-            }
-        }
+        self.mark(of, UNATTENDED)
     }
 
-    /// Whether the operation in the slot, if one is in flight, counts among those that nobody waits for.
     #[inline]
     pub(crate) fn is_unattended(&self) -> bool {
         self.word.load(Acquire) & UNATTENDED != 0
@@ -425,13 +414,18 @@ impl<W> Machine<W> {
     /// Somebody who is not the owner wants to cancel the operation `of`. On `true` its address stays its own until
     /// [`unpin`](Self::unpin).
     pub(crate) fn pin(&self, of: Generation) -> bool {
+        self.mark(of, PINNED)
+    }
+
+    /// Sets a flag of the operation `of`, if it is in flight and has not got it.
+    fn mark(&self, of: Generation, flag: u64) -> bool {
         let mut word = self.word.load(Acquire);
         loop {
             let in_flight = matches!(word & PHASE, PENDING | ABANDONED);
-            if generation(word) != of || !in_flight || word & PINNED != 0 {
+            if generation(word) != of || !in_flight || word & flag != 0 {
                 return false;
             }
-            match self.word.compare_exchange_weak(word, word | PINNED, AcqRel, Acquire) {
+            match self.word.compare_exchange_weak(word, word | flag, AcqRel, Acquire) {
                 Ok(_) => return true,
                 Err(now) => word = now,
             }

@@ -143,8 +143,8 @@ impl Inner {
     pub(super) fn timer(self: &Arc<Self>, at: Instant, operation: InFlight, due: Due) {
         let is_over = |operation: InFlight| self.slot(operation).machine.in_flight() != Some(operation.generation());
         if self.timers.add(at, operation, due, is_over) {
-            // It is the first to expire: the dispatcher must not sleep longer.
-            self.queue.hurry();
+            // It is the first to expire: whoever waits must look again how long.
+            self.queue.post(LOOK);
         }
         self.unattended(self.slot(operation), operation);
     }

@@ -52,9 +52,7 @@ pub(crate) enum Whose {
 impl Whose {
     /// A thread that waits for an operation with no callbacks at all.
     pub(crate) const NOBODY: Self = Self::Of(0);
-}
 
-impl Whose {
     pub(super) fn may_run(self, waiter: &Waiter) -> bool {
         match (self, waiter) {
             (Self::All, _) | (_, Waiter::Wake(_)) => true,

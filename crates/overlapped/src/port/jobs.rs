@@ -83,12 +83,8 @@ impl Inner {
     /// Runs so many jobs: those that were there. What they add is for the next time, after the packets that have come by
     /// then.
     pub(super) fn run_jobs(self: &Arc<Self>, count: usize) -> usize {
-        (0..count).take_while(|_| self.run_a_job() && !self.is_inherited()).count()
-    }
-
-    pub(super) fn run_a_job(self: &Arc<Self>) -> bool {
-        let job = self.take_job(|_| true);
-        job.map(|job| self.run_job(job)).is_some()
+        let run_one = || self.take_job(|_| true).map(|job| self.run_job(job)).is_some();
+        (0..count).take_while(|_| run_one() && !self.is_inherited()).count()
     }
 
     /// Takes the first job of these, and counts it off before anybody else can count.

@@ -1,5 +1,6 @@
 //! Somebody else's code: run with its panics caught, and off the dispatcher if it may take its time.
 
+use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 
@@ -34,4 +35,37 @@ pub(crate) fn on_a_thread(name: &str, run: impl FnOnce() + Send + 'static) {
     if crate::system::spawn(name, run.clone()).is_err() {
         run();
     }
+}
+
+thread_local! {
+    /// Whose callbacks this thread runs, by address: one inside of the other.
+    static RUNNING: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
+}
+
+/// This thread runs a callback, until this is dropped: it cannot wait for the callback's end.
+pub(crate) struct Running(());
+
+impl Running {
+    pub(crate) fn begin<T>(owner: *const T) -> Self {
+        // In a destructor of the thread's own values there may be no list any more: then nobody looks at it.
+        let _ = RUNNING.try_with(|owners| owners.borrow_mut().push(owner.addr()));
+        Self(())
+    }
+
+    pub(crate) fn is_here<T>(owner: *const T) -> bool {
+        RUNNING.try_with(|owners| owners.borrow().contains(&owner.addr())).unwrap_or(false)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = RUNNING.try_with(|owners| owners.borrow_mut().pop());
+    }
+}
+
+/// Drops what is somebody else's, not on the dispatcher: its destructor may panic.
+pub(crate) fn dropped<T: Send + 'static>(foreign: T) {
+    off_the_dispatcher(move || {
+        caught(move || drop(foreign));
+    });
 }

@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use crate::operation::Ended;
 use crate::system::sync::{Mutex, MutexGuard, lock};
 use crate::{Error, Status};
 
@@ -52,7 +53,7 @@ pub(crate) enum Submission<Operation> {
     /// It will arrive, or has arrived already.
     Pending(Operation),
     /// It is over, and will not arrive.
-    Done(Operation, Status, usize),
+    Done(Operation, Ended),
     /// It is over, and whoever brings its packet has it: it will arrive, or has arrived.
     Arriving,
     /// It was not even submitted.
@@ -79,7 +80,7 @@ pub(crate) enum End {
 /// What the consumer takes.
 #[derive(Debug)]
 pub(crate) enum Taken<Operation> {
-    Reply(Operation, Status, usize, Next),
+    Reply(Operation, Ended, Next),
     End(Error),
     Nothing,
 }
@@ -135,7 +136,7 @@ struct State<C: Calls> {
     entries: VecDeque<Entry<C::Operation>>,
     first: u64,
     /// In order of completion: what is to be taken.
-    arrived: VecDeque<(C::Operation, Status, usize)>,
+    arrived: VecDeque<(C::Operation, Ended)>,
     figures: Figures,
     done: usize,
     /// Somebody is submitting. Who wants to submit too leaves it to them: one at a time, so that numbers and
@@ -155,7 +156,7 @@ struct State<C: Calls> {
 enum Entry<Operation> {
     Submitting,
     Pending(Operation),
-    Done(Operation, Status, usize),
+    Done(Operation, Ended),
     /// It failed, or its result is among those that arrived.
     Over,
 }
@@ -245,9 +246,7 @@ impl<C: Calls> Ring<C> {
     fn submitted(&self, number: u64, submission: Submission<C::Operation>, device: &C::Device) -> Noted<'_, C> {
         match submission {
             Submission::Arriving => (lock(&self.state), None),
-            Submission::Done(operation, status, information) => {
-                self.done(number, operation, status, information, self.calls.port(device))
-            }
+            Submission::Done(operation, ended) => self.done(number, operation, ended, self.calls.port(device)),
             Submission::Refused(error) => {
                 let mut state = lock(&self.state);
                 state.figures.in_flight -= 1;
@@ -282,27 +281,14 @@ impl<C: Calls> Ring<C> {
     }
 
     /// A call has arrived. Another one is submitted before the consumer is woken.
-    pub(crate) fn arrived(
-        self: &Arc<Self>,
-        number: u64,
-        operation: C::Operation,
-        status: Status,
-        information: usize,
-        port: &C::Port,
-    ) {
-        let (state, consumer) = self.done(number, operation, status, information, port);
+    pub(crate) fn arrived(self: &Arc<Self>, number: u64, operation: C::Operation, ended: Ended, port: &C::Port) {
+        let (state, consumer) = self.done(number, operation, ended, port);
         self.arm_and_wake(state, consumer);
     }
 
     /// A call is over and its operation is ours. Returns the consumer if there is something for it now.
-    fn done(
-        &self,
-        number: u64,
-        operation: C::Operation,
-        status: Status,
-        information: usize,
-        port: &C::Port,
-    ) -> Noted<'_, C> {
+    fn done(&self, number: u64, operation: C::Operation, ended: Ended, port: &C::Port) -> Noted<'_, C> {
+        let (status, information) = ended;
         // Somebody else's code, perhaps: not under the lock.
         let after = self.calls.after(port, operation, status, information);
         let mut state = lock(&self.state);
@@ -329,10 +315,10 @@ impl<C: Calls> Ring<C> {
         }
         state.done += 1;
         if state.order == Order::Submission {
-            state.set(number, Entry::Done(operation, status, information));
+            state.set(number, Entry::Done(operation, ended));
         } else {
             state.set(number, Entry::Over);
-            state.arrived.push_back((operation, status, information));
+            state.arrived.push_back((operation, ended));
         }
         let consumer = state.consumer_of_ready();
         (state, consumer)
@@ -534,11 +520,11 @@ impl<C: Calls> State<C> {
     }
 
     fn take(&mut self, ring: &Ring<C>) -> Option<Taken<C::Operation>> {
-        if let Some((operation, status, information)) = self.next_reply() {
+        if let Some((operation, ended)) = self.next_reply() {
             self.done -= 1;
             self.figures.delivered += 1;
             let next = Next { arm: !self.arming && self.has_room(ring), take: self.is_ready() };
-            return Some(Taken::Reply(operation, status, information, next));
+            return Some(Taken::Reply(operation, ended, next));
         }
         if self.ended {
             return Some(Taken::Nothing);
@@ -554,7 +540,7 @@ impl<C: Calls> State<C> {
         })
     }
 
-    fn next_reply(&mut self) -> Option<(C::Operation, Status, usize)> {
+    fn next_reply(&mut self) -> Option<(C::Operation, Ended)> {
         if let Some(reply) = self.arrived.pop_front() {
             return Some(reply);
         }
@@ -562,9 +548,9 @@ impl<C: Calls> State<C> {
         while let Some(entry) = self.entries.front().copied() {
             match entry {
                 Entry::Over if self.order == Order::Submission => self.pop(),
-                Entry::Done(operation, status, information) => {
+                Entry::Done(operation, ended) => {
                     self.pop();
-                    return Some((operation, status, information));
+                    return Some((operation, ended));
                 }
                 _ => return None,
             }
@@ -599,9 +585,9 @@ impl<C: Calls> State<C> {
 
     fn close(&mut self) -> Closed<C> {
         let mut done: Vec<_> =
-            self.arrived.drain(..).map(|(operation, _, information)| (operation, information)).collect();
+            self.arrived.drain(..).map(|(operation, (_, information))| (operation, information)).collect();
         for entry in &mut self.entries {
-            if let Entry::Done(operation, _, information) = *entry {
+            if let Entry::Done(operation, (_, information)) = *entry {
                 *entry = Entry::Over;
                 done.push((operation, information));
             }

@@ -1,6 +1,5 @@
 //! An inverted call whose results go to a callback.
 
-use std::cell::RefCell;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex};
@@ -8,7 +7,7 @@ use std::task::{Wake, Waker};
 
 use super::ring::Taken;
 use crate::port;
-use crate::system::foreign::off_the_dispatcher;
+use crate::system::foreign::{Running, off_the_dispatcher};
 use crate::system::sync::lock_std as lock;
 use crate::{Error, InvertedCall, Output, Reply};
 
@@ -25,33 +24,6 @@ use crate::{Error, InvertedCall, Output, Reply};
 /// ```
 #[must_use = "dropping it ends the stream"]
 pub struct Subscription(Arc<dyn Pumping>);
-
-thread_local! {
-    /// The pumps that this thread runs, by address: one inside of the other's callback.
-    static RUNNING: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
-}
-
-/// This thread runs the pump at this address, until it is dropped.
-struct Running(usize);
-
-impl Running {
-    fn begin<P>(pump: &P) -> Self {
-        let running = Self(std::ptr::from_ref(pump).addr());
-        // In a destructor of the thread's own values there may be no list any more: then nobody looks at it.
-        let _ = RUNNING.try_with(|pumps| pumps.borrow_mut().push(running.0));
-        running
-    }
-
-    fn is_here<P>(pump: &P) -> bool {
-        RUNNING.try_with(|pumps| pumps.borrow().contains(&std::ptr::from_ref(pump).addr())).unwrap_or(false)
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = RUNNING.try_with(|pumps| pumps.borrow_mut().pop());
-    }
-}
 
 /// Takes from the stream whenever it is woken, on the dispatcher.
 struct Pump<Out: Output + ?Sized, F> {
@@ -78,7 +50,7 @@ where
         if self.wakes.fetch_add(1, SeqCst) != 0 {
             return;
         }
-        let _running = Running::begin(&**self);
+        let _running = Running::begin(Arc::as_ptr(self));
         loop {
             let seen = self.wakes.load(SeqCst);
             self.end_of(self.take());
@@ -119,20 +91,11 @@ where
             // The figures are final, and the handle is closed, before the callback is gone.
             drop(stream);
             // What it has captured is somebody else's: a destructor may panic, and may stop this very thing.
-            let _running = Running::begin(&*pump);
+            let _running = Running::begin(Arc::as_ptr(&pump));
             pump.port.guarded(|| drop(callback));
             *lock(&pump.gone) = true;
             pump.is_gone.notify_all();
         });
-    }
-
-    fn run_on_the_dispatcher(self: &Arc<Self>) {
-        if self.port.runs_callbacks_here() {
-            self.run();
-        } else {
-            let pump = self.clone();
-            self.port.run(Box::new(move || pump.run()));
-        }
     }
 }
 
@@ -142,7 +105,12 @@ where
     F: FnMut(Result<Reply<Out>, Error>) + Send + 'static,
 {
     fn wake(self: Arc<Self>) {
-        self.run_on_the_dispatcher();
+        if self.port.runs_callbacks_here() {
+            self.run();
+        } else {
+            let port = self.port.clone();
+            port.run(Box::new(move || self.run()));
+        }
     }
 }
 
@@ -157,7 +125,7 @@ where
 {
     fn end(self: Arc<Self>, wait: bool) {
         // On the thread that runs the callback, or drops it, nobody can wait for that.
-        let wait = wait && !self.port.is_dispatched_here() && !Running::is_here(&*self);
+        let wait = wait && !self.port.is_dispatched_here() && !Running::is_here(Arc::as_ptr(&self));
         self.awaited.fetch_or(wait, SeqCst);
         self.stopped.store(true, SeqCst);
         // In the child of a fork the stream is its parent's, and so may be who holds its locks.
@@ -166,7 +134,7 @@ where
         }
         if wait {
             let over = lock(&self.work).take();
-            let _running = Running::begin(&*self);
+            let _running = Running::begin(Arc::as_ptr(&self));
             self.end_of(over);
             // Or the dispatcher is about to drop it.
             let _gone = self.is_gone.wait_while(lock(&self.gone), |gone| !*gone);
@@ -196,23 +164,11 @@ impl<Out: Output + ?Sized> InvertedCall<Out> {
     /// # Errors
     /// The callback gets those of [`next`](Self::next).
     pub fn for_each(self, callback: impl FnMut(Result<Reply<Out>, Error>) + Send + 'static) -> Subscription {
-        let port = self.device.port.clone();
-        Subscription::new(self, port, callback)
-    }
-}
-
-impl Subscription {
-    pub(crate) fn new<Out, F>(stream: InvertedCall<Out>, port: Arc<port::Inner>, callback: F) -> Self
-    where
-        Out: Output + ?Sized,
-        F: FnMut(Result<Reply<Out>, Error>) + Send + 'static,
-    {
-        stream.leave_to_the_dispatcher();
-        let ring = stream.ring.clone();
-        let work = Mutex::new(Some((stream, callback)));
+        self.leave_to_the_dispatcher();
+        let (port, ring) = (self.device.port.clone(), self.ring.clone());
         let pump = Arc::new(Pump {
             port,
-            work,
+            work: Mutex::new(Some((self, callback))),
             wakes: AtomicUsize::new(0),
             stopped: AtomicBool::new(false),
             awaited: AtomicBool::new(false),
@@ -224,9 +180,11 @@ impl Subscription {
             let first = pump.clone();
             pump.port.run(Box::new(move || first.run()));
         }
-        Self(pump)
+        Subscription(pump)
     }
+}
 
+impl Subscription {
     /// Ends the stream, and waits for the callback that is running; then every call is cancelled. Inside the callback, and
     /// anywhere on the thread that dispatches the port, it does not wait.
     pub fn stop(self) {

@@ -189,11 +189,6 @@ impl<T> Ioctl<T> {
     }
 }
 
-/// Where the driver finds an argument. Nothing has no address.
-fn address_of<T>(argument: &mut T) -> *mut c_void {
-    if size_of::<T>() == 0 { ptr::null_mut() } else { (&raw mut *argument).cast() }
-}
-
 /// Whether a header that says `T` might mean a number in place of an address.
 const fn is_like_an_integer<T>() -> bool {
     size_of::<T>() > 0 && size_of::<T>() <= size_of::<usize>() && align_of::<T>() == size_of::<T>()
@@ -217,9 +212,9 @@ impl<T: FromBytes + IntoBytes + Immutable + KnownLayout> Ioctl<T> {
     ///
     /// # Errors
     /// What `ioctl(2)` says, as it is: EINTR too.
-    pub fn run_on(self, file: impl AsFd, argument: T) -> io::Result<T> {
-        let mut argument = argument;
-        let address = address_of(&mut argument);
+    pub fn run_on(self, file: impl AsFd, mut argument: T) -> io::Result<T> {
+        // Nothing has no address.
+        let address = if size_of::<T>() == 0 { ptr::null_mut() } else { (&raw mut argument).cast::<c_void>() };
         #[cfg(not(miri))]
         // SAFETY: who declared the ioctl promised that the driver keeps to one `T` at this address.
         unsafe { crate::completers::linux::ioctl(file.as_fd(), self.request, address) }?;

@@ -10,11 +10,11 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
 
 use super::flag;
-use super::kind::Ended;
 use super::kind::{Kind, is_hung_up};
 use super::source::{Attempt, Lane, Source, close};
 use super::transfer::{Transfer, ioctl};
 use crate::completers::options::{Disposition, OpenOptions};
+use crate::operation::Ended;
 use crate::operation::unread::StreamKind;
 use crate::port::{self, Slot};
 use crate::words::token::InFlight;

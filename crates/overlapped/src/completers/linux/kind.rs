@@ -9,10 +9,8 @@ use rustix::net::SocketType;
 use rustix::termios::LocalModes;
 
 use crate::Status;
+use crate::operation::Ended;
 use crate::operation::unread::StreamKind;
-
-/// How an operation ended, and its byte count.
-pub(super) type Ended = (Status, usize);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {

@@ -20,9 +20,10 @@ use rustix::io::Errno;
 
 use super::always::{self, AlwaysReady};
 use super::flag;
-use super::kind::{Ended, Kind, has_lines, how_many, is_hung_up, is_ready, polled};
+use super::kind::{Kind, has_lines, how_many, is_hung_up, is_ready, polled};
 use super::transfer::{Ran, Transfer};
 use crate::Status;
+use crate::operation::Ended;
 use crate::port::queue::linux::{Over, Waited};
 use crate::port::{self, Queue};
 use crate::system::foreign::off_the_dispatcher;
@@ -216,7 +217,7 @@ impl Source {
         drop(state);
         // Of a write that has got through in part the rest is for the dispatcher, as the room comes.
         let ended = transfer.run(self.fd(), self.kind_of_end()).over();
-        self.ran(queue, lane, transfer, ended).err()
+        self.ran(queue, lane, transfer, ended).map(|(_, ended)| ended)
     }
 
     /// Waits for readiness, and takes nothing. `Some`: it is ready.
@@ -267,11 +268,8 @@ impl Source {
                 self.watch_edges(queue, &mut lock(&self.state));
             }
             let ended = ran.over();
-            let (operation, memory) = (transfer.operation, transfer.memory);
-            if let Err((status, information)) = self.ran(queue, lane, transfer, ended) {
-                // SAFETY: the operation is in flight, in no lane any more, and this is its kernel's side.
-                unsafe { memory.set_status(status, information) };
-                over.push(operation.token());
+            if let Some((transfer, ended)) = self.ran(queue, lane, transfer, ended) {
+                over.push(transfer.ended(ended));
             }
             if blocked || !edges {
                 return false;
@@ -295,9 +293,7 @@ impl Source {
         while let Some((lane, _)) = state.awaiting.get(at) {
             if now.intersects(lane.poll_flag() | PollFlags::HUP | PollFlags::ERR) {
                 let (_, transfer) = state.awaiting.remove(at);
-                // SAFETY: the operation is in flight, waits no more, and this is its kernel's side.
-                unsafe { transfer.memory.set_status(Status::SUCCESS, 0) };
-                over.push(transfer.operation.token());
+                over.push(transfer.ended((Status::SUCCESS, 0)));
             } else {
                 at += 1;
             }
@@ -333,22 +329,26 @@ impl Source {
         None
     }
 
-    /// The system call has returned. `Ok`: the operation waits (again), or somebody has completed it. `Err`: it is over.
+    /// The system call has returned. `None`: the operation waits (again), or somebody has completed it. `Some`: it is over.
     #[inline]
-    fn ran(&self, queue: &Queue, lane: Lane, transfer: Transfer, ended: Option<Ended>) -> Result<(), Ended> {
+    fn ran(&self, queue: &Queue, lane: Lane, transfer: Transfer, ended: Option<Ended>) -> Option<(Transfer, Ended)> {
         let mut state = lock(&self.state);
         let waiting = &mut state.lanes[lane as usize];
         let cancelled = waiting.running.take().is_some_and(|running| running.cancelled);
         let ended = ended.or_else(|| cancelled.then(|| transfer.cancelled()));
-        if ended.is_none() {
-            waiting.queue.push_front(transfer);
-        }
+        let over = match ended {
+            Some(ended) => Some((transfer, ended)),
+            None => {
+                waiting.queue.push_front(transfer);
+                None
+            }
+        };
         // Also for those that came meanwhile.
         if !waiting.queue.is_empty() && !state.watched.contains(lane.flag()) {
             self.watch(queue, &mut state, lane);
         }
         self.look_whether_idle(&state);
-        ended.map_or(Ok(()), Err)
+        over
     }
 
     /// Watches the file for a lane in which operations wait. If the system has no memory for it, they end with that.
@@ -525,11 +525,8 @@ impl AlwaysReady for Source {
             while let Some((mut transfer, _)) = self.next(queue, lane) {
                 let ended = transfer.run(self.fd(), self.kind_of_end()).over();
                 let ended = ended.unwrap_or((Status::from_errno(Errno::AGAIN.raw_os_error()), 0));
-                let (operation, memory) = (transfer.operation, transfer.memory);
-                if let Err((status, information)) = self.ran(queue, lane, transfer, Some(ended)) {
-                    // SAFETY: the operation is in flight, in no lane any more, and this is its kernel's side.
-                    unsafe { memory.set_status(status, information) };
-                    queue.post(operation.token());
+                if let Some((transfer, ended)) = self.ran(queue, lane, transfer, Some(ended)) {
+                    transfer.complete(queue, ended);
                 }
             }
         }
@@ -600,10 +597,14 @@ mod tests {
         (queue, source, read, writer)
     }
 
+    fn ran(queue: &Queue, source: &Source, read: Transfer, ended: Option<Ended>) -> Option<Ended> {
+        source.ran(queue, Lane::Read, read, ended).map(|(_, ended)| ended)
+    }
+
     #[test]
     fn what_finds_nothing_waits_again() {
         let (queue, source, read, _writer) = running();
-        assert_eq!(source.ran(&queue, Lane::Read, read, None), Ok(()));
+        assert_eq!(ran(&queue, &source, read, None), None);
         assert_eq!(lock(&source.state).lanes[Lane::Read as usize].queue.len(), 1);
     }
 
@@ -611,14 +612,14 @@ mod tests {
     fn a_cancellation_of_what_runs_and_finds_nothing_ends_it() {
         let (queue, source, read, _writer) = running();
         source.cancel(&queue, OPERATION);
-        assert_eq!(source.ran(&queue, Lane::Read, read, None), Err(CANCELLED));
+        assert_eq!(ran(&queue, &source, read, None), Some(CANCELLED));
     }
 
     #[test]
     fn a_cancellation_of_what_runs_and_succeeds_is_too_late() {
         let (queue, source, read, _writer) = running();
         source.cancel(&queue, OPERATION);
-        assert_eq!(source.ran(&queue, Lane::Read, read, Some((Status::SUCCESS, 1))), Err((Status::SUCCESS, 1)));
+        assert_eq!(ran(&queue, &source, read, Some((Status::SUCCESS, 1))), Some((Status::SUCCESS, 1)));
     }
 
     #[test]
@@ -629,9 +630,9 @@ mod tests {
             while !lock(&source.state).closed {
                 std::thread::yield_now();
             }
-            (source.ran(&queue, Lane::Read, read, None), closing.join().unwrap())
+            (ran(&queue, &source, read, None), closing.join().unwrap())
         });
-        assert_eq!(closed, (Err(CANCELLED), Some(())), "and then it is closed");
+        assert_eq!(closed, (Some(CANCELLED), Some(())), "and then it is closed");
         assert!(lock(&source.state).watched.is_empty());
     }
 }

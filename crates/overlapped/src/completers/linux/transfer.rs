@@ -7,7 +7,8 @@ use std::ptr;
 use rustix::io::{Errno, retry_on_intr};
 use rustix::ioctl::{IoctlOutput, Opcode};
 
-use super::kind::{Ended, Kind, is_hung_up, is_readable};
+use super::kind::{Kind, is_hung_up, is_readable};
+use crate::operation::Ended;
 use crate::operation::slab::Memory;
 use crate::operation::unread::StreamKind;
 use crate::port::Queue;
@@ -33,7 +34,7 @@ impl Ran {
 /// The kernel's side of one operation in flight.
 pub(super) struct Transfer {
     pub(super) operation: InFlight,
-    pub(super) memory: Memory,
+    memory: Memory,
     what: Operation,
     /// How many bytes of a write are written.
     written: usize,
@@ -119,10 +120,15 @@ impl Transfer {
     }
 
     /// Ends an operation that was pending: its packet is posted.
-    pub(super) fn complete(self, queue: &Queue, (status, information): Ended) {
+    pub(super) fn complete(self, queue: &Queue, ended: Ended) {
+        queue.post(self.ended(ended));
+    }
+
+    /// Writes how it ended. Whoever waits is to get the token that this returns.
+    pub(super) fn ended(self, (status, information): Ended) -> u64 {
         // SAFETY: see `Transfer`: this is the kernel's side of the operation in flight.
         unsafe { self.memory.set_status(status, information) };
-        queue.post(self.operation.token());
+        self.operation.token()
     }
 }
 

@@ -1,6 +1,5 @@
 //! The configuration manager: lists of device interfaces, and notices.
 
-use std::cell::RefCell;
 use std::ffi::{OsString, c_void};
 use std::os::windows::ffi::OsStringExt;
 use std::path::PathBuf;
@@ -20,7 +19,7 @@ use windows_sys::Win32::Foundation::HANDLE;
 use windows_sys::Win32::System::LibraryLoader::{GetProcAddress, LoadLibraryW};
 use windows_sys::core::GUID;
 
-use crate::system::foreign::caught;
+use crate::system::foreign::{Running, caught};
 use crate::system::sync::lock_std as lock;
 use crate::{Error, ErrorCode, ErrorKind, InterfaceChange, Operation, Removal};
 
@@ -152,7 +151,7 @@ unsafe extern "system" fn notice(
 ) -> u32 {
     // SAFETY: the context is what was registered, and lives until the registration's end, which waits for this.
     let tell = unsafe { &*context.cast::<Tell>() };
-    let _telling = Telling::begin(tell);
+    let _running = Running::begin(tell);
     // A panic must not unwind into the system.
     caught(|| match tell {
         Tell::Class(tell) => {
@@ -190,31 +189,6 @@ unsafe fn symbolic_link(data: *const CM_NOTIFY_EVENT_DATA, size: u32) -> PathBuf
     OsString::from_wide(&path).into()
 }
 
-thread_local! {
-    /// Who is being told on this thread, by address.
-    static TELLING: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
-}
-
-/// This thread tells somebody, until it is dropped.
-struct Telling;
-
-impl Telling {
-    fn begin(tell: &Tell) -> Self {
-        TELLING.with_borrow_mut(|told| told.push(ptr::from_ref(tell).addr()));
-        Self
-    }
-
-    fn is_here(tell: *const Tell) -> bool {
-        TELLING.try_with(|told| told.borrow().contains(&tell.addr())).unwrap_or(false)
-    }
-}
-
-impl Drop for Telling {
-    fn drop(&mut self) {
-        TELLING.with_borrow_mut(|told| told.pop());
-    }
-}
-
 impl Registered {
     fn end(self) {
         // SAFETY: registered, and ended here alone; it waits for a callback that runs. Then nobody has the context.
@@ -228,7 +202,7 @@ impl Registered {
 impl Drop for Registration {
     fn drop(&mut self) {
         let Some(registered) = self.0.take() else { return };
-        if !Telling::is_here(registered.tell) {
+        if !Running::is_here(registered.tell) {
             return registered.end();
         }
         // In its own callback it would wait for itself. Without a thread for it the registration stays.

@@ -140,11 +140,6 @@ impl Queue {
         let _ = rustix::io::write(&self.bell, &1_u64.to_ne_bytes());
     }
 
-    /// A timer expires before all others: whoever waits must look again how long.
-    pub(crate) fn hurry(&self) {
-        self.post(crate::words::token::LOOK);
-    }
-
     /// What somebody else's loop watches: it is readable while there is something to do. `is_polled`: if nobody polls the
     /// port but its dispatcher, there never is.
     pub(crate) fn descriptor(&self, is_polled: bool) -> BorrowedFd<'_> {

@@ -35,11 +35,6 @@ impl Queue {
         }
     }
 
-    /// A timer expires before all others: whoever waits must look again how long.
-    pub(crate) fn hurry(&self) {
-        self.post(crate::words::token::LOOK);
-    }
-
     /// Nothing to do: no loop but ours can watch it.
     pub(crate) fn tell_again(&self) {}
 

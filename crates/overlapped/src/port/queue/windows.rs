@@ -12,7 +12,6 @@ use windows_sys::Win32::System::Threading::INFINITE;
 use super::pool::Turn;
 use crate::ErrorCode;
 use crate::system::windows::last_error;
-use crate::words::token::LOOK;
 
 /// Where packets are queued.
 #[derive(Debug)]
@@ -74,11 +73,6 @@ impl Queue {
         while unsafe { PostQueuedCompletionStatus(self.port.0, 0, 0, ptr::without_provenance(token as usize)) } == 0 {
             std::thread::sleep(Duration::from_millis(1));
         }
-    }
-
-    /// A timer expires before all others: whoever waits must look again how long.
-    pub(crate) fn hurry(&self) {
-        self.post(LOOK);
     }
 
     /// Nothing to do: no loop but ours can watch it.

@@ -111,7 +111,7 @@ fn complete_one(ring: &Arc<Ring<Driver>>) -> bool {
         if pended.is_empty() { return false } else { pended.remove(0) }
     };
     let (number, status) = if number >= 1000 { (number - 1000, Status::CANCELLED) } else { (number, Status::SUCCESS) };
-    ring.arrived(number, number, status, 4, &());
+    ring.arrived(number, number, (status, 4), &());
     true
 }
 
