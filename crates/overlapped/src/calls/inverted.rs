@@ -217,6 +217,10 @@ impl Source {
         self.port.upgrade().is_some_and(|port| port.is_inherited())
     }
 
+    fn error(&self, status: Status) -> Error {
+        Error::from_code(ErrorCode::Status(status), self.what).on(&self.name)
+    }
+
     fn failed_too_often(&self) -> bool {
         self.failures.fetch_add(1, Relaxed) + 1 >= FAILURES
     }
@@ -230,9 +234,7 @@ impl Calls for Source {
     fn submit(&self, device: &Self::Device, number: u64, ring: &Arc<Ring<Self>>) -> Submission<InFlight> {
         let Some(device) = device.enter() else {
             // The stream's own drop, on another thread, is closing the device.
-            return Submission::Refused(
-                Error::from_code(ErrorCode::Status(Status::CANCELLED), self.what).on(&self.name),
-            );
+            return Submission::Refused(self.error(Status::CANCELLED));
         };
         let waiter = Some(Waiter::Arrive(ring.clone(), Number::new(number)));
         let submitted = match &self.next_input {
@@ -340,7 +342,7 @@ impl Calls for Source {
     }
 
     fn end(&self, status: Status) -> End {
-        End::Reason(Error::from_code(ErrorCode::Status(status), self.what).on(&self.name))
+        End::Reason(self.error(status))
     }
 
     fn port<'a>(&self, device: &'a Self::Device) -> &'a Self::Port {

@@ -420,7 +420,7 @@ impl Raw {
         // SAFETY: this is the kernel's side of the operation in flight; until the packet only this value reaches the
         // output.
         unsafe {
-            let (output, written) = (slot.memory().output(), slot.information());
+            let (output, written) = (slot.memory().output(), slot.status().1);
             let room = output.get_mut(written..).unwrap_or_default();
             let count = bytes.len().min(room.len());
             room[..count].copy_from_slice(&bytes[..count]);
@@ -448,7 +448,7 @@ impl Raw {
                 (Status::PENDING, _) => slot.set_status(Status::DRIVER_INTERNAL_ERROR, 0),
                 (_, Some(information)) => slot.set_status(status, information),
                 (_, None) if status.is_error() => slot.set_status(status, 0),
-                (_, None) => slot.set_status(status, slot.information()),
+                (_, None) => slot.set_status(status, slot.status().1),
             }
         }
     }

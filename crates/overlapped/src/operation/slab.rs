@@ -415,16 +415,6 @@ impl<W> Slot<W> {
         unsafe { (Status::from_u32((*block).status), (*block).information) }
     }
 
-    /// The byte count in the status block.
-    ///
-    /// # Safety
-    /// The caller is the kernel's side of the operation in flight.
-    #[inline]
-    pub(crate) unsafe fn information(&self) -> usize {
-        // SAFETY: the caller's promise: nobody else touches the block.
-        unsafe { (*self.io_status()).information }
-    }
-
     /// The first `len` bytes of the output, or all of it if that is fewer.
     ///
     /// # Safety

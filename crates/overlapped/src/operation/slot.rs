@@ -332,7 +332,16 @@ impl<W> Machine<W> {
 
     /// The time of the operation `of` is over: whoever finds it cancelled knows why.
     pub(crate) fn set_overdue(&self, of: Generation) -> bool {
-        self.flag(of, OVERDUE)
+        let mut word = self.word.load(Acquire);
+        loop {
+            if generation(word) != of || word & PHASE != PENDING {
+                return false;
+            }
+            match self.word.compare_exchange_weak(word, word | OVERDUE, AcqRel, Acquire) {
+                Ok(_) => return true,
+                Err(now) => word = now,
+            }
+        }
     }
 
     /// The driver had its chance: the owner is to be told, by the waiter, not to wait any more.
@@ -359,20 +368,6 @@ impl<W> Machine<W> {
     #[inline]
     pub(crate) fn is_unattended(&self) -> bool {
         self.word.load(Acquire) & UNATTENDED != 0
-    }
-
-    /// Sets a flag of the operation `of`, if it is in flight and its owner is there.
-    fn flag(&self, of: Generation, flag: u64) -> bool {
-        let mut word = self.word.load(Acquire);
-        loop {
-            if generation(word) != of || word & PHASE != PENDING {
-                return false;
-            }
-            match self.word.compare_exchange_weak(word, word | flag, AcqRel, Acquire) {
-                Ok(_) => return true,
-                Err(now) => word = now,
-            }
-        }
     }
 
     /// The owner leaves. Returns whether the result was published already: then the slot is still the owner's.

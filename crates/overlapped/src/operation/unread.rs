@@ -55,7 +55,7 @@ struct State {
     /// What came back, in the order of the reads that had brought it.
     chunks: VecDeque<Chunk>,
     /// Reads that were given up and are not over.
-    orphans: Vec<Orphan>,
+    orphans: Vec<Awaited>,
     /// Reads that were not submitted yet, in order.
     parked: VecDeque<InFlight>,
     /// One that was parked is being submitted: one at a time, so that they stay in order.
@@ -69,12 +69,13 @@ struct Chunk {
     start: usize,
     /// That of the first one that was not.
     place: Place,
-    promised: Option<Promise>,
+    promised: Option<Awaited>,
 }
 
-/// To whom bytes are promised: a read, and its number.
+/// A read whose end is waited for: it is promised bytes, or was given up and may bring some.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Promise {
+struct Awaited {
+    /// [`InFlight::NONE`] of one that is given up while it is being submitted.
     operation: InFlight,
     number: u64,
     since: Instant,
@@ -88,14 +89,6 @@ impl Chunk {
     fn rest(&self) -> &[u8] {
         &self.bytes[self.start..]
     }
-}
-
-#[derive(Debug)]
-struct Orphan {
-    /// [`InFlight::NONE`] of one that is being submitted.
-    operation: InFlight,
-    number: u64,
-    since: Instant,
 }
 
 /// Where bytes are among those of all reads.
@@ -261,7 +254,7 @@ impl Unread {
             // Under the lock: it may be about to have older bytes than its own.
             let number = number();
             state.withdraw(operation);
-            state.orphans.push(Orphan { operation, number, since: Instant::now() });
+            state.orphans.push(Awaited { operation, number, since: Instant::now() });
         });
     }
 
@@ -322,7 +315,7 @@ impl Unread {
 
     /// Whether a read before this place was given up a moment ago, and may bring bytes that come first.
     pub(crate) fn is_preceded(&self, place: Place) -> bool {
-        let comes_first = |orphan: &Orphan| orphan.number < place.number && orphan.since.elapsed() < GRACE_PERIOD;
+        let comes_first = |orphan: &Awaited| orphan.number < place.number && orphan.since.elapsed() < GRACE_PERIOD;
         lock(&self.state).orphans.iter().any(comes_first)
     }
 
@@ -357,7 +350,7 @@ impl State {
     fn promise(&mut self, longest: Longest<'_>) -> Option<InFlight> {
         let first = self.first_free()?;
         let (number, operation) = longest(&|operation| !self.is_orphan(operation))?;
-        self.chunks[first].promised = Some(Promise { operation, number, since: Instant::now() });
+        self.chunks[first].promised = Some(Awaited { operation, number, since: Instant::now() });
         Some(operation)
     }
 
@@ -407,7 +400,7 @@ impl State {
     }
 
     /// The promise is of the first bytes, whatever has come or gone before them. `more` was of bytes that are gone.
-    fn in_order(&mut self, more: Option<Promise>) {
+    fn in_order(&mut self, more: Option<Awaited>) {
         let promise = self.chunks.iter_mut().find_map(|chunk| chunk.promised.take()).or(more);
         if let (Some(first), Some(promise)) = (self.chunks.front_mut(), promise) {
             first.promised = Some(promise);

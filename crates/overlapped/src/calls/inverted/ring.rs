@@ -436,11 +436,12 @@ impl<C: Calls> Ring<C> {
             }
         }
         state.in_limbo = in_limbo;
-        let closed = state.close();
+        let (_device, _consumer) = (state.device.take(), state.consumer.take());
+        let done = state.take_done();
         drop(state);
         // First: what comes back is not for calls that nobody wants.
         self.cancel_pending(device);
-        for (operation, information) in closed.done {
+        for (operation, information) in done {
             if let Some(bytes) = self.calls.discard(self.calls.port(device), operation, information) {
                 lock(&self.state).figures.discard(bytes);
             }
@@ -463,13 +464,6 @@ type Noted<'a, C> = (MutexGuard<'a, State<C>>, Option<Waker>);
 
 /// So many submissions in a row, if more are not to be pending at once.
 const BURST: usize = 32;
-
-/// What a stream leaves when it is closed.
-struct Closed<C: Calls> {
-    done: Vec<(C::Operation, usize)>,
-    _device: Option<C::Device>,
-    _consumer: Option<Waker>,
-}
 
 impl<C: Calls> State<C> {
     fn is_over(&self) -> bool {
@@ -583,7 +577,7 @@ impl<C: Calls> State<C> {
         }
     }
 
-    fn close(&mut self) -> Closed<C> {
+    fn take_done(&mut self) -> Vec<(C::Operation, usize)> {
         let mut done: Vec<_> =
             self.arrived.drain(..).map(|(operation, (_, information))| (operation, information)).collect();
         for entry in &mut self.entries {
@@ -592,7 +586,7 @@ impl<C: Calls> State<C> {
                 done.push((operation, information));
             }
         }
-        Closed { done, _device: self.device.take(), _consumer: self.consumer.take() }
+        done
     }
 }
 
