@@ -201,7 +201,8 @@ fn what_a_profile_writes_is_written_in_its_place() {
     written(0);
     written(0);
     device.set_nonblocking(true).unwrap();
-    assert!(device.read(&mut [0; 4]).is_err(), "nothing more is written");
+    // The device may be closed by now: then it is the end that is read.
+    assert!(!matches!(device.read(&mut [0; 4]), Ok(1..)), "nothing more is written");
 }
 
 #[test]
