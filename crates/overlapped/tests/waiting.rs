@@ -166,7 +166,10 @@ fn a_callback_is_told_of_its_time_also_when_the_device_is_closed() {
 fn a_driver_that_ignores_the_cancellation_keeps_the_memory_and_not_the_caller() {
     let (driver, device) = on_the_global_port();
     assert_eq!(device.call(HOLD, &()).wait_timeout(SHORT).unwrap_err().kind(), ErrorKind::TimedOut);
-    let held = driver.held.lock().unwrap().pop().unwrap();
+    let (tell, told) = mpsc::channel();
+    device.call(HOLD, &()).timeout(SHORT).then(move |result| tell.send(result.unwrap_err().kind()).unwrap());
+    assert_eq!(told.recv_timeout(Duration::from_secs(20)), Ok(ErrorKind::TimedOut));
+    let held = driver.held.lock().unwrap().drain(..).collect::<Vec<_>>();
     let ours = |port: &Port| port.pending().iter().filter(|c| c.device.as_deref() == Some("test device")).count();
     assert!(ours(&Port::global().unwrap()) >= 1, "it is still listed");
     drop(held);
