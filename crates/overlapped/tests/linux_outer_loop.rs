@@ -511,6 +511,45 @@ fn a_loop_of_edges_is_told_of_what_comes_at_the_end_of_another_threads_turn() {
     });
 }
 
+#[test]
+fn two_loops_of_one_port_do_not_keep_each_other_awake() {
+    let port = manual();
+    let (driver, device) = simulated(&port);
+    let (called, polls, over) = (Arc::new(AtomicUsize::new(0)), AtomicUsize::new(0), AtomicBool::new(false));
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                let edges = Edges::of(&port);
+                while !over.load(SeqCst) {
+                    if edges.wait(SHORT) {
+                        polls.fetch_add(1, SeqCst);
+                        drain(&port);
+                    }
+                }
+            });
+        }
+        let begin = Instant::now();
+        for round in 0..rounds(500) {
+            let counts = called.clone();
+            device.call(WAIT, &()).then(move |_| {
+                counts.fetch_add(1, SeqCst);
+            });
+            assert!(driver.complete_one(1));
+            while called.load(SeqCst) == round && begin.elapsed() < LONG {
+                thread::yield_now();
+            }
+        }
+        let mut last = usize::MAX;
+        while polls.load(SeqCst) != last && begin.elapsed() < 2 * LONG {
+            last = polls.load(SeqCst);
+            thread::sleep(SHORT);
+        }
+        over.store(true, SeqCst);
+        assert_eq!(called.load(SeqCst), rounds(500));
+        assert_eq!(polls.load(SeqCst), last, "they come to rest");
+    });
+}
+
 /// Nothing is left to do for who may not have the turn, and nothing says so; after a while, since others have it.
 fn becomes_quiet(port: &Port) {
     until("nothing says that there is something to do", || {

@@ -160,7 +160,7 @@ impl Queue {
         self.outside.get().and_then(Option::as_ref).map_or(self.epoll.as_fd(), Outside::set)
     }
 
-    /// For somebody else's loop, which has missed the turn and is told of nothing else meanwhile.
+    /// For somebody else's loop, which has missed the turn: it may have been told of what is there, and not be told again.
     pub(crate) fn tell_again(&self) {
         if self.outside.get().is_some() && !self.is_inherited() {
             self.ring();
