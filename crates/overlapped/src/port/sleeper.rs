@@ -134,4 +134,14 @@ mod tests {
             assert!(sleeper.take_wake());
         }
     }
+
+    #[test]
+    fn a_thread_that_is_unparked_for_something_else_sleeps_on() {
+        let sleeper = Sleeper::<Looks>::new(Weak::new());
+        // As a wait that is nested in another one leaves it.
+        std::thread::current().unpark();
+        let deadline = Instant::now() + std::time::Duration::from_millis(50);
+        sleeper.sleep(Some(deadline));
+        assert!(Instant::now() >= deadline);
+    }
 }
