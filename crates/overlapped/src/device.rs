@@ -487,6 +487,8 @@ impl Inner {
     /// Submits an operation that is prepared.
     #[inline]
     pub(crate) fn begin(self: &Arc<Self>, index: u32, slot: &Slot, what: What, waiter: Option<Waiter>) -> Submitted {
+        #[cfg(windows)]
+        self.port.take_strays();
         if what == What::STREAM_READ {
             slot.set_number(self.unread.number());
         }
@@ -515,9 +517,16 @@ impl Inner {
         match &self.backend {
             Backend::Simulated(file) => file.submit(&self.port, operation, slot, what),
             #[cfg(any(windows, all(target_os = "linux", not(miri))))]
-            // SAFETY: the slot is prepared, its operation has begun, and a slot outlives its operation: a port that goes
-            // before it leaves the slot's memory behind.
-            Backend::File(file) => unsafe { file.submit(operation, slot, what.operation()) },
+            Backend::File(file) => {
+                // SAFETY: the slot is prepared, its operation has begun, and a slot outlives its operation: a port that
+                // goes before it leaves the slot's memory behind.
+                let ended = unsafe { file.submit(operation, slot, what.operation()) };
+                #[cfg(windows)]
+                if ended.is_some() {
+                    self.port.stray_is_due();
+                }
+                ended
+            }
             #[cfg(windows)]
             Backend::Event(event) => event.submit(operation),
         }

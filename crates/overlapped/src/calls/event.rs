@@ -161,6 +161,19 @@ mod tests {
         assert_eq!(waiting.wait().unwrap_err().kind(), ErrorKind::Cancelled);
     }
 
+    /// Its callback may be under way when it is cancelled, and must not be taken for one of the next call's.
+    #[test]
+    fn a_wait_for_what_stays_signalled_serves_one_call() {
+        for (manual_reset, kept) in [(false, 1), (true, 0)] {
+            let (_handle, event, signals) = event(manual_reset);
+            let waiting = event.signal();
+            assert_eq!(signals.wait_objects(), 1);
+            waiting.cancel();
+            assert_eq!(signals.wait_objects(), kept, "manual reset: {manual_reset}");
+            assert_eq!(waiting.wait().unwrap_err().kind(), ErrorKind::Cancelled);
+        }
+    }
+
     #[test]
     fn a_signal_that_nobody_had_is_left_in_the_event() {
         let (handle, event, signals) = event(false);

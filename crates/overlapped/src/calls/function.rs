@@ -195,6 +195,7 @@ impl Device {
             Err(refused) => return RawCall::ready(refused),
             Ok(taken) => taken,
         };
+        inner.port.take_strays();
         let operation = InFlight::new(index, slot.machine.begin(None));
         // If the closure panics this is dropped: what may be under way is cancelled, and its memory stays.
         let pending = Pending::new(inner.clone(), operation);
@@ -207,6 +208,9 @@ impl Device {
         };
         let returned = submit(&submission);
         let ended = loans.ended(operation);
+        if ended.is_some() {
+            inner.port.stray_is_due();
+        }
         match (returned, ended) {
             (Returned::Pending, _) | (Returned::Success, None) => RawCall::pending(pending),
             (Returned::Success, Some(ended)) => RawCall::ready(pending.take_ended(ended)),

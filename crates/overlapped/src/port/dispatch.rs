@@ -38,11 +38,14 @@ impl Inner {
             }
             _ => timeout,
         };
-        let room = self.queue.room(|| self.in_flight());
+        let room = self.queue.room(|| self.in_flight() + self.strays_due());
         let may_sleep = sleeper.is_none_or(|sleeper| sleeper.enter_queue());
         let count = self.queue.wait(&mut tokens, room, if may_sleep { timeout } else { Some(Duration::ZERO) });
         if let Some(sleeper) = sleeper {
             sleeper.leave_queue();
+        }
+        if count < room {
+            self.no_strays_are_due();
         }
         // A thread of the system's pool has another one wait from now on, and may do here what it likes.
         let is_free = self.hand_over();

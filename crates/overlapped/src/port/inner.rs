@@ -130,6 +130,9 @@ pub(crate) struct Inner {
     pub(super) lost_results: AtomicU64,
     pub(super) lost_bytes: AtomicU64,
     pub(super) panics: AtomicU64,
+    /// How many packets may lie in the queue of operations that ended at once, which nobody waits for.
+    #[cfg(windows)]
+    pub(super) strays_due: AtomicUsize,
     /// What is lent to functions that take no token.
     #[cfg(windows)]
     pub(crate) loans: crate::operation::loans::Loans,
@@ -158,6 +161,8 @@ impl Inner {
             lost_results: AtomicU64::new(0),
             lost_bytes: AtomicU64::new(0),
             panics: AtomicU64::new(0),
+            #[cfg(windows)]
+            strays_due: AtomicUsize::new(0),
             #[cfg(windows)]
             loans: Default::default(),
         })

@@ -105,6 +105,12 @@ impl Signals {
         self.arrived(None);
     }
 
+    /// How many wait objects there are, armed or not.
+    #[cfg(test)]
+    pub(crate) fn wait_objects(&self) -> usize {
+        lock(&self.waits).list.len()
+    }
+
     fn complete(&self, operation: InFlight, status: Status) {
         // SAFETY: whoever takes an operation out of its wait is the kernel's side of it.
         unsafe { self.port.slot(operation).set_status(status, 0) };

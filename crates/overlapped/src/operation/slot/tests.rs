@@ -121,6 +121,16 @@ fn an_expired_operation_tells_its_owner_and_stays_in_flight() {
 }
 
 #[test]
+fn an_expired_operation_wakes_its_owner_when_it_ends_after_all() {
+    let slot = Machine::new();
+    let g = slot.begin(Some("me"));
+    assert!(slot.set_overdue(g));
+    assert_eq!(slot.expire(g).unwrap().hand_out(), (Some("me"), None));
+    assert_eq!(slot.wait(|_| false, || "me still"), Progress::Expired);
+    assert_eq!(slot.complete(g).0, Completion::Published(Some("me still")));
+}
+
+#[test]
 fn a_result_that_came_before_the_expiry_is_delivered() {
     let slot = Machine::new();
     let g = slot.begin(Some("me"));
