@@ -475,6 +475,15 @@ fn waking_a_port_ends_its_poll() {
 }
 
 #[test]
+fn a_port_that_is_woken_often_is_told_once() {
+    let port = Port::manual().unwrap();
+    for _ in 0..2 {
+        (0..1000).for_each(|_| port.wake());
+        assert_eq!((port.poll(None), port.poll(Some(Duration::ZERO))), (1, 0));
+    }
+}
+
+#[test]
 fn what_is_in_flight_is_listed_with_its_device_and_age() {
     let (port, _driver, device) = on_a_manual_port();
     let call = device.call(HOLD, &());

@@ -1,6 +1,6 @@
 //! Dispatching: packets are taken from the queue and handled, and timers that have expired.
 
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -76,6 +76,7 @@ impl Inner {
     #[inline]
     pub(super) fn handle(self: &Arc<Self>, token: u64, whose: Whose) {
         if token == LOOK {
+            self.looks.store(false, SeqCst);
             return;
         }
         let named = InFlight::from_token(token);

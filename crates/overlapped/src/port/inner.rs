@@ -126,6 +126,8 @@ pub(crate) struct Inner {
     pub(super) devices: Devices,
     /// Somebody has made a poll return, and none has since.
     pub(super) woken: AtomicBool,
+    /// A packet that makes a poll return is in the queue: one is enough.
+    pub(super) looks: AtomicBool,
     pub(super) strays: AtomicU64,
     pub(super) lost_results: AtomicU64,
     pub(super) lost_bytes: AtomicU64,
@@ -157,6 +159,7 @@ impl Inner {
             jobs_waiting: AtomicUsize::new(0),
             devices: Devices::default(),
             woken: AtomicBool::new(false),
+            looks: AtomicBool::new(false),
             strays: AtomicU64::new(0),
             lost_results: AtomicU64::new(0),
             lost_bytes: AtomicU64::new(0),

@@ -269,7 +269,9 @@ impl Inner {
     pub(super) fn wake_polls(&self) {
         self.woken.store(true, SeqCst);
         self.turn.wake_in_line(|claim| matches!(claim, Whose::All));
-        self.queue.post(LOOK);
+        if !self.looks.swap(true, SeqCst) {
+            self.queue.post(LOOK);
+        }
     }
 
     /// Whether a poll was woken, and none that waits has returned since.
@@ -353,7 +355,7 @@ impl Inner {
     /// no dispatcher therefore, would fill it. The thread takes no slot meanwhile, and runs no callback.
     #[cfg(windows)]
     pub(crate) fn take_strays(self: &Arc<Self>) {
-        if self.strays_due() >= MANY_STRAYS && self.is_led() && !self.is_dispatched_here() && self.turn.try_take() {
+        if self.strays_due() >= MANY_STRAYS && self.is_led() && !self.must_not_wait_here() && self.turn.try_take() {
             let _turn = Taken(self);
             // Others may add to them meanwhile, but not keep this thread.
             for _ in 0..MANY_STRAYS {
