@@ -132,9 +132,8 @@ pub(crate) struct Inner {
     pub(super) lost_results: AtomicU64,
     pub(super) lost_bytes: AtomicU64,
     pub(super) panics: AtomicU64,
-    /// How many packets may lie in the queue of operations that ended at once, which nobody waits for.
     #[cfg(windows)]
-    pub(super) strays_due: AtomicUsize,
+    pub(super) stray_packets: super::strays::Strays,
     /// What is lent to functions that take no token.
     #[cfg(windows)]
     pub(crate) loans: crate::operation::loans::Loans,
@@ -165,7 +164,7 @@ impl Inner {
             lost_bytes: AtomicU64::new(0),
             panics: AtomicU64::new(0),
             #[cfg(windows)]
-            strays_due: AtomicUsize::new(0),
+            stray_packets: Default::default(),
             #[cfg(windows)]
             loans: Default::default(),
         })

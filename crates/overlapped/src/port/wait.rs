@@ -2,8 +2,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::ptr;
-#[cfg(windows)]
-use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Wake, Waker};
@@ -134,10 +132,6 @@ fn block_on_until<T>(deadline: Option<Instant>, mut poll: impl FnMut(&mut Contex
 
 /// After so many polls that found nothing, a future that does not let its thread wait has completions handled.
 const POLLS: u32 = 64;
-
-/// So many packets that nobody waits for are taken out of the queue, and not fewer: as many as fit into one look.
-#[cfg(windows)]
-const MANY_STRAYS: usize = 64;
 
 /// How long who has no time waits for the turn all the same, when there is something to run with it.
 const A_MOMENT: Duration = Duration::from_millis(1);
@@ -329,41 +323,19 @@ impl Inner {
         self.unattended(slot, operation);
     }
 
-    /// How many packets may lie in the queue of operations that ended at once.
-    pub(super) fn strays_due(&self) -> usize {
-        #[cfg(windows)]
-        return self.strays_due.load(Relaxed);
-        #[cfg(not(windows))]
-        0
-    }
-
-    /// The queue was empty.
-    pub(super) fn no_strays_are_due(&self) {
-        #[cfg(windows)]
-        if self.strays_due() > 0 {
-            self.strays_due.store(0, Relaxed);
-        }
-    }
-
-    /// An operation of a file has ended at once: Windows queues its packet all the same, and nobody waits for that.
+    /// An operation of a file has ended at once: Windows queues its packet all the same.
     #[cfg(windows)]
     pub(crate) fn stray_is_due(&self) {
-        self.strays_due.fetch_add(1, Relaxed);
+        self.stray_packets.add();
     }
 
-    /// Takes such packets out of the queue when there are many. Else a program whose calls all end at once, and which has
-    /// no dispatcher therefore, would fill it. The thread takes no slot meanwhile, and runs no callback.
+    /// Takes such packets out of the queue when there may be many. Runs no callback.
     #[cfg(windows)]
     pub(crate) fn take_strays(self: &Arc<Self>) {
-        if self.strays_due() >= MANY_STRAYS && self.is_led() && !self.must_not_wait_here() && self.turn.try_take() {
+        let strays = &self.stray_packets;
+        if strays.are_too_many() && self.is_led() && !self.must_not_wait_here() && self.turn.try_take() {
             let _turn = Taken(self);
-            // Others may add to them meanwhile, but not keep this thread.
-            for _ in 0..MANY_STRAYS {
-                self.dispatch(Some(Duration::ZERO), Whose::NOBODY, None);
-                if self.strays_due() == 0 {
-                    break;
-                }
-            }
+            strays.take_out(|| self.dispatch(Some(Duration::ZERO), Whose::NOBODY, None));
         }
     }
 }

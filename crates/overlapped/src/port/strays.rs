@@ -1,0 +1,109 @@
+//! Packets that Windows queues for operations that ended at once. Nobody waits for them. A program whose calls all end at
+//! once has no dispatcher, and would fill the queue: so the thread that submits takes them out when there may be many.
+
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+/// As many as fit into one look.
+const MANY: usize = 64;
+/// A look that finds none doubles the limit, up to this. A file need not queue any packet, and under Wine a look costs as
+/// much as hundreds of calls that end at once.
+const MOST: usize = 8192;
+
+/// How many such packets there may be.
+pub(super) struct Strays {
+    due: AtomicUsize,
+    limit: AtomicUsize,
+}
+
+impl Default for Strays {
+    fn default() -> Self {
+        Self { due: AtomicUsize::new(0), limit: AtomicUsize::new(MANY) }
+    }
+}
+
+impl Strays {
+    /// An operation has ended at once. Two threads may count one together: it is a guess, and this is cheap.
+    pub(super) fn add(&self) {
+        self.due.store(self.due.load(Relaxed) + 1, Relaxed);
+    }
+
+    /// The number, if it is worth a look with more room.
+    pub(super) fn many(&self) -> usize {
+        Some(self.due.load(Relaxed)).filter(|due| *due >= MANY).unwrap_or(0)
+    }
+
+    /// The queue was empty.
+    pub(super) fn clear(&self) {
+        if self.due.load(Relaxed) > 0 {
+            self.due.store(0, Relaxed);
+        }
+    }
+
+    /// Whether they are to be taken out now.
+    pub(super) fn are_too_many(&self) -> bool {
+        self.due.load(Relaxed) >= self.limit.load(Relaxed)
+    }
+
+    /// Takes them out. `look` returns how many packets it found.
+    pub(super) fn take_out(&self, mut look: impl FnMut() -> usize) {
+        let mut found = 0;
+        // Other threads may add to them meanwhile, but do not keep this one.
+        for _ in 0..MANY {
+            found += look();
+            if self.many() == 0 {
+                break;
+            }
+        }
+        let limit = if found > 0 { MANY } else { (self.limit.load(Relaxed) * 2).min(MOST) };
+        self.limit.store(limit, Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// So many operations end at once before the next look, which finds `found` packets.
+    fn until_looked(strays: &Strays, found: usize) -> usize {
+        let mut ended = 0;
+        while !strays.are_too_many() {
+            strays.add();
+            ended += 1;
+        }
+        strays.take_out(|| {
+            strays.clear();
+            found
+        });
+        ended
+    }
+
+    #[test]
+    fn looks_are_rare_while_they_find_nothing() {
+        let strays = Strays::default();
+        let ended: Vec<_> = (0..9).map(|_| until_looked(&strays, 0)).collect();
+        assert_eq!(ended, [64, 128, 256, 512, 1024, 2048, 4096, 8192, 8192]);
+        assert_eq!(until_looked(&strays, 1), 8192);
+        assert_eq!(until_looked(&strays, 0), 64);
+    }
+
+    #[test]
+    fn looks_go_on_until_the_queue_is_empty_or_somebody_else_keeps_filling_it() {
+        let strays = Strays::default();
+        (0..64).for_each(|_| strays.add());
+        let mut looks = 0;
+        strays.take_out(|| {
+            looks += 1;
+            if looks == 3 {
+                strays.clear();
+            }
+            64
+        });
+        assert_eq!(looks, 3);
+        (0..64).for_each(|_| strays.add());
+        strays.take_out(|| {
+            looks += 1;
+            64
+        });
+        assert_eq!(looks, 3 + MANY);
+    }
+}
