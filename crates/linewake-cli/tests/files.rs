@@ -6,11 +6,13 @@ mod schema;
 mod support;
 
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use serde_json::Value;
-use support::{err, linewake, output, run};
+#[cfg(unix)]
+use support::{ends, signal};
+use support::{err, linewake, output, run, until};
 
 /// A directory of this test's own, with a chip whose line "door" changes every 10 ms.
 struct Place(PathBuf);
@@ -174,29 +176,6 @@ fn a_service_that_starts_again_keeps_what_it_wrote() {
 /// An edge that was on its way when the signal came is discarded, and said; nothing else may be lost.
 fn none_lost_before_the_end(said: &str) {
     assert!(!said.contains("overflowed") && !said.contains("merged"), "{said}");
-}
-
-/// Waits until it is so.
-fn until(what: &str, is: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while !is() {
-        assert!(Instant::now() < deadline, "never: {what}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
-#[cfg(unix)]
-fn signal(child: &Child, signal: &str) {
-    let sent = Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
-    assert!(sent.success());
-}
-
-#[cfg(unix)]
-fn ends(mut child: Child) -> (Option<i32>, String) {
-    let status = child.wait().unwrap();
-    let mut said = String::new();
-    std::io::Read::read_to_string(&mut child.stderr.take().unwrap(), &mut said).unwrap();
-    (status.code(), said)
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Files that live long: opened to be added to, and opened again when somebody has moved them away.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
@@ -86,7 +86,7 @@ impl Log {
 
     /// What a crash has cut off is not gone on with.
     fn add_to(path: &Path, format: Format) -> io::Result<Self> {
-        let file = OpenOptions::new().append(true).create(true).open(path)?;
+        let file = open_regular(File::options().append(true).create(true), path)?;
         let mut log = Self { path: path.to_owned(), format, file, is_regular: true, length: 0 };
         log.mend()?;
         log.length = log.file.metadata()?.len();
@@ -97,7 +97,7 @@ impl Log {
     /// it was: it is taken away.
     fn mend(&mut self) -> io::Result<()> {
         // Who may write it may not be allowed to read it.
-        let Ok(mut file) = File::open(&self.path) else { return Ok(()) };
+        let Ok(mut file) = open_regular(File::options().read(true), &self.path) else { return Ok(()) };
         let Some((from, last)) = cut_line(&mut file)? else { return Ok(()) };
         let what = match self.format {
             Format::Records => {
@@ -105,7 +105,7 @@ impl Log {
                 "its last record was cut off, and what follows begins on a new line"
             }
             Format::Rows(_) => {
-                OpenOptions::new().write(true).open(&self.path)?.set_len(from)?;
+                open_regular(File::options().write(true), &self.path)?.set_len(from)?;
                 "its last row was cut off, and is taken away"
             }
         };
@@ -143,7 +143,7 @@ impl Log {
             self.format.check(&self.path).map_err(|failure| io::Error::other(failure.to_string()))?;
         }
         let next = Self::add_to(&self.path, self.format)?;
-        Ok((next.is_empty() || !is_same(&self.file, &next.file)).then_some(next))
+        Ok((next.is_empty() || !is_same(&self.file.metadata()?, &next.file.metadata()?)).then_some(next))
     }
 
     pub(crate) fn file(&self) -> &File {
@@ -171,7 +171,7 @@ impl Format {
     /// Nothing is added to a file of another kind.
     fn check(self, path: &Path) -> Result<(), Failure> {
         let mut head = Vec::new();
-        let Ok(file) = File::open(path) else { return Ok(()) };
+        let Ok(file) = open_regular(File::options().read(true), path) else { return Ok(()) };
         if file.take(4096).read_to_end(&mut head).is_err() || head.is_empty() {
             return Ok(());
         }
@@ -213,24 +213,33 @@ pub(super) fn directory_of(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
+/// Opens a file. What else is there by its name is an error: a FIFO would be waited for, and a device written to.
+pub(super) fn open_regular(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    #[cfg(unix)]
+    {
+        use rustix::fs::OFlags;
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.custom_flags((OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed());
+    }
+    let file = options.open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is not a file")) }
+}
+
 /// Whether it is there, and neither a pipe nor a device.
-pub(super) fn is_regular(path: &Path) -> bool {
+fn is_regular(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|metadata| metadata.is_file())
 }
 
-/// Whether two handles are of one file.
+/// Whether two are of one file.
 #[cfg(unix)]
-pub(super) fn is_same(one: &File, other: &File) -> bool {
+pub(super) fn is_same(one: &Metadata, other: &Metadata) -> bool {
     use std::os::unix::fs::MetadataExt as _;
-    match (one.metadata(), other.metadata()) {
-        (Ok(one), Ok(other)) => (one.dev(), one.ino()) == (other.dev(), other.ino()),
-        _ => false,
-    }
+    (one.dev(), one.ino()) == (other.dev(), other.ino())
 }
 
 /// Nobody can move a file away that is open, and nobody asks.
 #[cfg(not(unix))]
-pub(super) fn is_same(_: &File, _: &File) -> bool {
+pub(super) fn is_same(_: &Metadata, _: &Metadata) -> bool {
     true
 }
 

@@ -10,6 +10,7 @@
 mod file;
 mod marks;
 mod spans;
+mod temporary;
 #[cfg(test)]
 mod tests;
 mod timescale;
@@ -491,15 +492,13 @@ impl Vcd {
         if self.marks.is_empty() && pairs.iter().all(|pair| pair.at_first == 0) {
             return Ok(());
         }
-        // Windows replaces no file that is open, by one that is open.
-        self.writer = vcd::Writer::new(Out::new(Box::new(io::sink())));
         let mut put_in = || {
             let part = self.dump.part()?;
             spans::put_in(
                 BufReader::with_capacity(1 << 16, self.dump.reader()?),
                 &self.marks,
                 &pairs,
-                part.file.try_clone()?,
+                part.as_file().try_clone()?,
             )?;
             self.dump.replace(part)
         };
@@ -601,28 +600,23 @@ impl Sink for Vcd {
     }
 
     fn reopen(&mut self, closing: Closing<'_>) -> io::Result<bool> {
-        let path = self.dump.path.clone();
-        let mut next = match self.dump.next() {
+        let next = match self.dump.next() {
             Ok(next) => next,
             Err(error) => {
-                let path = path.display();
+                let path = self.dump.path.display();
                 let but = "what was open is still written";
                 exit::say(&format!("linewake: cannot begin \"{path}\" anew: {error}; {but}\n"));
                 return Ok(false);
             }
         };
         self.finish(closing, false)?;
-        if let Err(error) = self.dump.give_way_to(&mut next) {
-            let (path, is) = (path.display(), next.path.display());
-            exit::say(&format!("linewake: cannot rename \"{path}\": {error}; what follows is in \"{is}\"\n"));
-        }
+        self.dump.go_on_in(next);
         for request in 0..self.requests.len() {
             let here = self.here(request);
             self.requests[request].before.add(here);
             self.requests[request].last = None;
         }
-        self.marks = Marks::beside(&next.path);
-        self.dump = next;
+        self.marks = Marks::beside(&self.dump.path);
         self.writer = self.dump.writer()?;
         (self.base_ns, self.began_ns, self.has_dumped) = (None, closing.now_ns, false);
         (self.tick, self.changes, self.hidden, self.more_steps) = (0, 0, 0, 0);

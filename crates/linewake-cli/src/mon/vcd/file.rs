@@ -1,138 +1,141 @@
 //! The file of a waveform. It is made anew and never added to: what is there is renamed.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use tempfile::TempPath;
+use tempfile::{NamedTempFile, TempPath};
 
-use super::super::files::{Existing, cannot_write, directory_of, is_regular, is_same};
+use super::super::files::{Existing, cannot_write, directory_of, is_same, open_regular};
 use super::super::sink::Out;
+use super::temporary;
 use crate::exit::{self, Failure};
 
 /// A file that is written, and gone over again when it is complete.
 #[derive(Debug)]
 pub(super) struct Dump {
     pub(super) path: PathBuf,
-    /// Unless it is complete.
-    file: Option<File>,
+    file: File,
 }
 
 impl Dump {
     pub(super) fn open(path: &Path, existing: Existing) -> Result<Self, Failure> {
-        let cannot = |error| cannot_write(path, &error);
-        let is_kept =
-            existing == Existing::Keep && fs::metadata(path).is_ok_and(|file| file.is_file() && file.len() > 0);
-        if is_kept {
-            let aside = aside(path).map_err(cannot)?;
-            exit::say(&format!("\"{}\": what was there is now \"{}\"\n", path.display(), aside.display()));
-        }
-        let file = File::create(path).map_err(cannot)?;
-        if !file.metadata().is_ok_and(|metadata| metadata.is_file()) {
-            return Err(Failure::new(format!(
-                "cannot write \"{}\": it is not a file; name one: a waveform is gone over again when it is complete",
-                path.display()
-            )));
-        }
-        drop(file);
-        Ok(Self { path: path.to_owned(), file: Some(added_to(path).map_err(cannot)?) })
+        Self::opened(path, existing).map_err(|error| cannot_write(path, &error))
     }
 
-    fn file(&self) -> io::Result<&File> {
-        self.file.as_ref().ok_or_else(|| io::ErrorKind::NotFound.into())
+    fn opened(path: &Path, existing: Existing) -> io::Result<Self> {
+        let mut file = open_regular(options().create(true), path)?;
+        if existing == Existing::Keep && file.metadata()?.len() > 0 {
+            let aside = aside(path)?;
+            exit::say(&format!("\"{}\": what was there is now \"{}\"\n", path.display(), aside.display()));
+            let before = std::mem::replace(&mut file, open_regular(options().create(true), path)?);
+            let _ = take_after(&file, &before);
+        }
+        file.set_len(0)?;
+        Ok(Self { path: path.to_owned(), file })
     }
 
     /// Writes behind what is there.
     pub(super) fn writer(&self) -> io::Result<vcd::Writer<Out>> {
-        Ok(vcd::Writer::new(Out::new(Box::new(self.file()?.try_clone()?))))
+        Ok(vcd::Writer::new(Out::new(Box::new(self.file.try_clone()?))))
     }
 
     /// Reads it from the beginning.
     pub(super) fn reader(&self) -> io::Result<File> {
-        let mut file = self.file()?.try_clone()?;
+        let mut file = self.file.try_clone()?;
         file.seek(SeekFrom::Start(0))?;
         Ok(file)
     }
 
     pub(super) fn empty(&self) -> io::Result<()> {
-        self.file()?.set_len(0)?;
+        self.file.set_len(0)?;
         self.reader().map(drop)
     }
 
-    /// Where it is made anew: beside it, or among temporary files if its directory has been moved away.
-    pub(super) fn part(&self) -> io::Result<Part> {
-        let path = with(&self.path, ".part");
-        let beside = File::options().read(true).write(true).create(true).truncate(true).open(&path);
-        Ok(match beside {
-            Ok(file) => Part { file, path: Some(TempPath::try_from_path(path)?) },
-            Err(_) => Part { file: tempfile::tempfile()?, path: None },
-        })
+    /// Where it is made anew.
+    pub(super) fn part(&self) -> io::Result<NamedTempFile> {
+        temporary::make(directory_of(&self.path), |directory| temporary::named(directory, ".part", &options()))
     }
 
-    /// Takes over what was made of it. Where somebody has renamed it, it keeps that name.
-    pub(super) fn replace(&mut self, Part { mut file, path }: Part) -> io::Result<()> {
-        match path {
-            Some(path) if self.has_its_name() => {
-                // Windows replaces no file that is open, by one that is open.
-                self.file = None;
-                drop(file);
-                path.persist(&self.path)?;
-            }
-            _ => {
-                self.empty()?;
-                file.seek(SeekFrom::Start(0))?;
-                io::copy(&mut file, &mut self.file()?)?;
-            }
+    /// Takes over what was made of it. Where it has another name by now, or nothing can take its place, it is written over.
+    pub(super) fn replace(&mut self, part: NamedTempFile) -> io::Result<()> {
+        let (mut made, path) = part.into_parts();
+        if self.has_its_name() && take_after(&made, &self.file).is_ok() && fs::rename(&path, &self.path).is_ok() {
+            self.file = made;
+            return Ok(());
         }
-        Ok(())
+        self.empty()?;
+        made.seek(SeekFrom::Start(0))?;
+        io::copy(&mut made, &mut &self.file).map(drop)
     }
 
+    /// Whether its name is still that of this file, and not of a link to it.
     fn has_its_name(&self) -> bool {
-        File::open(&self.path).is_ok_and(|named| self.file.as_ref().is_none_or(|file| is_same(&named, file)))
+        match (self.path.symlink_metadata(), self.file.metadata()) {
+            (Ok(named), Ok(file)) => named.is_file() && is_same(&named, &file),
+            _ => false,
+        }
     }
 
     /// A file that is to take its place; until it does, by another name.
-    pub(super) fn next(&self) -> io::Result<Self> {
-        // A log rotation may have made an empty one, with the rights that it is to have.
-        let is_made =
-            !self.has_its_name() && fs::metadata(&self.path).is_ok_and(|file| file.is_file() && file.len() == 0);
-        let path = if is_made { self.path.clone() } else { with(&self.path, ".next") };
-        if !is_made {
-            File::create(&path)?;
+    pub(super) fn next(&self) -> io::Result<Next> {
+        if !self.has_its_name() && self.path.symlink_metadata().is_ok() {
+            // A log rotation may have made an empty one, with the rights that it is to have.
+            let file = open_regular(&mut options(), &self.path)?;
+            if file.metadata()?.len() == 0 {
+                return Ok(Next { file, path: None });
+            }
         }
-        Ok(Self { file: Some(added_to(&path)?), path })
+        let (file, path) = temporary::named(directory_of(&self.path), ".next", &options())?.into_parts();
+        let _ = take_after(&file, &self.file);
+        Ok(Next { file, path: Some(path) })
     }
 
-    /// Gives its name to the next one.
-    pub(super) fn give_way_to(&self, next: &mut Self) -> io::Result<()> {
-        if next.path == self.path {
-            return Ok(());
+    /// Gives its name to the next one. Where that cannot be, the next one keeps the name it has, and it is said.
+    pub(super) fn go_on_in(&mut self, next: Next) {
+        self.file = next.file;
+        let Some(mut path) = next.path else { return };
+        path.disable_cleanup(true);
+        let there = self.path.symlink_metadata();
+        let is_free = there.map_or(Ok(()), |_| aside(&self.path).map(drop));
+        if let Err(error) = is_free.and_then(|()| fs::rename(&path, &self.path)) {
+            let (shown, is) = (self.path.display(), path.display());
+            exit::say(&format!("linewake: cannot rename \"{shown}\": {error}; what follows is in \"{is}\"\n"));
+            self.path = path.to_path_buf();
         }
-        if is_regular(&self.path) {
-            aside(&self.path)?;
-        }
-        fs::rename(&next.path, &self.path)?;
-        next.path.clone_from(&self.path);
-        Ok(())
     }
 }
 
-/// What a waveform is made anew in. It is gone with this, unless it has taken the waveform's place.
+/// What takes a waveform's place. It is gone with this, unless it has done so.
 #[derive(Debug)]
-pub(super) struct Part {
-    pub(super) file: File,
+pub(super) struct Next {
+    file: File,
+    /// Unless it has its name.
     path: Option<TempPath>,
 }
 
-/// A waveform has one writer, and nobody empties it meanwhile; on Windows a file cannot be added to and emptied.
-fn added_to(path: &Path) -> io::Result<File> {
-    File::options().read(true).write(true).append(cfg!(unix)).open(path)
+/// Gives a new file the owner and the rights of another one, as far as may be.
+#[cfg(unix)]
+fn take_after(file: &File, other: &File) -> io::Result<()> {
+    use std::os::unix::fs::{MetadataExt as _, fchown};
+    let other = other.metadata()?;
+    let group = fchown(file, None, Some(other.gid()));
+    let owner = fchown(file, Some(other.uid()), None);
+    file.set_permissions(other.permissions())?;
+    owner.and(group)
 }
 
-fn with(path: &Path, end: &str) -> PathBuf {
-    let mut path = path.to_owned().into_os_string();
-    path.push(end);
-    path.into()
+/// It has those of its directory.
+#[cfg(not(unix))]
+fn take_after(_: &File, _: &File) -> io::Result<()> {
+    Ok(())
+}
+
+/// A waveform has one writer, and nobody empties it meanwhile.
+fn options() -> OpenOptions {
+    let mut options = File::options();
+    options.read(true).write(true);
+    options
 }
 
 /// Renames a file: `door.vcd` becomes `door.1.vcd`, or has the number behind the highest that is there.

@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::super::files::directory_of;
+use super::temporary;
 
 /// The span of the change's wire begins at the next tick.
 pub(super) const NEXT: u8 = 1;
@@ -39,7 +40,7 @@ impl Marks {
     /// Adds a mark to those of a change.
     pub(super) fn add(&mut self, change: u64, mark: u8) -> io::Result<()> {
         if self.file.is_none() {
-            self.file = Some(tempfile::tempfile_in(&self.directory).or_else(|_| tempfile::tempfile())?);
+            self.file = Some(temporary::make(&self.directory, |directory| tempfile::tempfile_in(directory))?);
         }
         let known = self.get(change)?;
         match &self.file {

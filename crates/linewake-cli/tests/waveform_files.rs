@@ -1,0 +1,212 @@
+//! What happens to the file of a waveform while it is written: what else is there by its name or beside it, and what it is to
+//! keep.
+#![cfg(unix)]
+
+mod support;
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+use std::os::unix::net::UnixListener;
+use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
+use std::process::{Child, Command};
+
+use support::{err, linewake, output, signal, until};
+use tempfile::TempDir;
+
+/// An edge; and two more, of which the first is behind 14 that are lost, when there is a file.
+const LOSSY: &str = "echo lines door=0; echo 1000 door 1 1\n\
+    until [ -e \"$0.go\" ]; do sleep 0.05; done\n\
+    echo 9000 door 0 16; echo 9500 door 1 17\nexec sleep 60\n";
+
+/// A directory with a program that loses edges.
+struct Place(TempDir);
+
+impl Place {
+    fn new() -> Self {
+        let place = Self(tempfile::tempdir().unwrap());
+        fs::write(place.path("lossy.sh"), LOSSY).unwrap();
+        fs::create_dir(place.path("there")).unwrap();
+        place
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn text(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap_or_default()
+    }
+
+    /// What is in the directory "there", or in another one.
+    fn names(&self, of: &str) -> Vec<String> {
+        let entries = fs::read_dir(self.path(of)).unwrap();
+        let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    fn rename(&self, from: &str, to: &str) {
+        fs::rename(self.path(from), self.path(to)).unwrap();
+    }
+
+    fn watch(&self, more: &[&str]) -> Command {
+        let _ = fs::remove_file(self.path("lossy.sh.go"));
+        let mut command = linewake(&["mon", "-q", "-c"]);
+        command.arg(format!("exec:sh {}", self.path("lossy.sh").display())).args(more).args(["--vcd", "there/a.vcd"]);
+        command.current_dir(self.0.path());
+        command
+    }
+
+    /// Begins a watch for three edges: the first is there.
+    fn begin(&self) -> Child {
+        self.begin_by(&mut self.watch(&["-n", "3"]))
+    }
+
+    fn begin_by(&self, command: &mut Command) -> Child {
+        let child = command.stderr(fs::File::create(self.path("said")).unwrap()).spawn().unwrap();
+        until("there is an edge", || self.text("there/a.vcd").contains("\n#1\n"));
+        child
+    }
+
+    /// Has the other two edges come.
+    fn end(&self, child: Child) -> (Option<i32>, String) {
+        fs::write(self.path("lossy.sh.go"), "").unwrap();
+        self.ended(child)
+    }
+
+    fn ended(&self, mut child: Child) -> (Option<i32>, String) {
+        (child.wait().unwrap().code(), self.text("said"))
+    }
+
+    /// Spans in which the line is unknown.
+    fn spans(&self, name: &str) -> usize {
+        self.text(name).lines().filter(|line| line.starts_with('x')).count()
+    }
+}
+
+fn is_root() -> bool {
+    Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n")
+}
+
+#[test]
+fn what_others_have_put_beside_a_waveform_is_not_written_to() {
+    for is_link in [true, false] {
+        let place = Place::new();
+        fs::write(place.path("diary"), "dear diary").unwrap();
+        for name in ["there/a.vcd.part", "there/a.vcd.next"] {
+            if is_link {
+                symlink(place.path("diary"), place.path(name)).unwrap();
+            } else {
+                assert!(Command::new("mkfifo").arg(place.path(name)).status().unwrap().success());
+            }
+        }
+        let child = place.begin();
+        signal(&child, "-HUP");
+        until("there is a next one", || place.path("there/a.1.vcd").exists());
+        let (code, said) = place.end(child);
+        assert_eq!(code, Some(0), "{said}");
+        assert_eq!(place.spans("there/a.vcd"), 1);
+        assert_eq!(place.text("diary"), "dear diary");
+        assert_eq!(place.names("there"), ["a.1.vcd", "a.vcd", "a.vcd.next", "a.vcd.part"]);
+    }
+}
+
+#[test]
+fn what_is_put_in_the_place_of_a_waveform_is_neither_opened_nor_replaced() {
+    for kind in ["fifo", "directory", "socket"] {
+        let place = Place::new();
+        let file = place.path("there/a.vcd");
+        let child = place.begin();
+        place.rename("there/a.vcd", "there/old.vcd");
+        match kind {
+            "fifo" => assert!(Command::new("mkfifo").arg(&file).status().unwrap().success()),
+            "directory" => fs::create_dir(&file).unwrap(),
+            _ => drop(UnixListener::bind(&file).unwrap()),
+        }
+        signal(&child, "-HUP");
+        until("it is said", || place.text("said").contains("linewake: cannot begin \"there/a.vcd\" anew: "));
+        let (code, said) = place.end(child);
+        assert_eq!(code, Some(0), "{kind}: {said}");
+        assert_eq!(place.spans("there/old.vcd"), 1, "{kind}");
+        assert!(!file.metadata().unwrap().is_file());
+        assert_eq!(place.names("there"), ["a.vcd", "old.vcd"], "{kind}");
+        let again = output(&mut place.watch(&[]));
+        assert_eq!(again.status.code(), Some(1), "{kind}: {again:?}");
+        assert!(err(&again).contains("cannot write \"there/a.vcd\": "), "{again:?}");
+    }
+}
+
+#[test]
+fn a_waveform_keeps_its_owner_and_its_rights() {
+    let place = Place::new();
+    let file = place.path("there/a.vcd");
+    let child = place.begin();
+    let made = file.metadata().unwrap().mode();
+    if is_root() {
+        std::os::unix::fs::chown(&file, Some(12), Some(34)).unwrap();
+    }
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o620)).unwrap();
+    assert_ne!(made & 0o777, 0o620);
+    let of = |name: &str| {
+        let file = place.path(name).metadata().unwrap();
+        (file.uid(), file.gid(), file.mode())
+    };
+    let wanted = of("there/a.vcd");
+    signal(&child, "-HUP");
+    until("there is a next one", || place.path("there/a.1.vcd").exists());
+    let (code, said) = place.end(child);
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(place.spans("there/a.vcd"), 1);
+    let child = place.begin_by(&mut place.watch(&["-n", "3", "--append"]));
+    let (code, said) = place.end(child);
+    assert_eq!(code, Some(0), "{said}");
+    for name in ["there/a.1.vcd", "there/a.2.vcd", "there/a.vcd"] {
+        assert_eq!(of(name), wanted, "{name}");
+    }
+}
+
+#[test]
+fn a_new_waveform_has_the_rights_that_the_user_gives_new_files() {
+    let place = Place::new();
+    fs::write(place.path("other"), "").unwrap();
+    let (code, said) = place.end(place.begin());
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(place.path("there/a.vcd").metadata().unwrap().mode(), place.path("other").metadata().unwrap().mode());
+}
+
+/// As in /tmp, of a file that is somebody else's by then.
+#[test]
+fn where_a_waveform_cannot_be_replaced_it_is_written_over_and_nothing_is_left() {
+    if !is_root() {
+        println!("skipped: to be two users needs root");
+        return;
+    }
+    let place = Place::new();
+    fs::set_permissions(place.0.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    fs::set_permissions(place.path("there"), fs::Permissions::from_mode(0o1777)).unwrap();
+    // Who the test is run by may have the program where nobody else comes.
+    fs::copy(env!("CARGO_BIN_EXE_linewake"), place.path("linewake")).unwrap();
+    let mut command = Command::new(place.path("linewake"));
+    command.args(place.watch(&["-n", "3"]).get_args()).current_dir(place.0.path()).uid(65534).gid(65534);
+    let child = place.begin_by(&mut command);
+    std::os::unix::fs::chown(place.path("there/a.vcd"), Some(0), Some(0)).unwrap();
+    let (code, said) = place.end(child);
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(place.spans("there/a.vcd"), 1, "{said}");
+    assert_eq!(place.path("there/a.vcd").metadata().unwrap().uid(), 0);
+    assert_eq!(place.names("there"), ["a.vcd"]);
+}
+
+#[test]
+fn where_no_temporary_file_can_be_made_the_directory_is_named() {
+    let place = Place::new();
+    let mut watch = place.watch(&["-n", "3"]);
+    let child = place.begin_by(watch.env("TMPDIR", "/no/such"));
+    place.rename("there", "aside");
+    let (code, said) = place.end(child);
+    assert_eq!(code, Some(1), "{said}");
+    for part in ["no file can be made in \"there\": ", "nor in \"/no/such\": ", "; set TMPDIR to a directory that "] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+}
