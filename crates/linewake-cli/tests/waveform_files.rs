@@ -137,6 +137,49 @@ fn what_is_put_in_the_place_of_a_waveform_is_neither_opened_nor_replaced() {
     }
 }
 
+/// On a file system of 256 KiB, if this user may make one.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_full_disk_leaves_a_waveform_as_it_was_and_a_whole_one_elsewhere() {
+    let place = Place::new();
+    fs::create_dir(place.path("disk")).unwrap();
+    let mut mount = Command::new("mount");
+    mount.args(["-t", "tmpfs", "-o", "size=256k", "none"]).arg(place.path("disk"));
+    if !mount.output().is_ok_and(|mount| mount.status.success()) {
+        println!("skipped: a small file system needs root");
+        return;
+    }
+    fs::remove_dir(place.path("there")).unwrap();
+    fs::create_dir(place.path("disk/there")).unwrap();
+    fs::create_dir(place.path("temporary")).unwrap();
+    symlink(place.path("disk/there"), place.path("there")).unwrap();
+    let edges =
+        "i=0; while [ $i -lt 2000 ]; do i=$((i+1)); echo $((9000*i)) door $((i%2)) $((16*i)); done\nexec sleep 60\n";
+    let script = LOSSY.split_once("echo 9000").unwrap().0.to_owned() + edges;
+    fs::write(place.path("lossy.sh"), script).unwrap();
+    let mut watch = place.watch(&[]);
+    let child = place.begin_by(watch.env("TMPDIR", place.path("temporary")));
+    // From now on there is no place beside it.
+    place.rename("disk/there", "disk/aside");
+    fs::write(place.path("lossy.sh.go"), "").unwrap();
+    until("all edges are there", || place.text("disk/aside/a.vcd").contains("\n#18000\n"));
+    let mut full = fs::File::create(place.path("disk/full")).unwrap();
+    let _ = std::io::copy(&mut std::io::repeat(b'f'), &mut full);
+    // The comments at the end have room.
+    full.set_len(full.metadata().unwrap().len() - 4096).unwrap();
+    drop(full);
+    signal(&child, "-TERM");
+    let (code, said) = place.ended(child);
+    let (old, lost) = (place.text("disk/aside/a.vcd"), place.spans("disk/aside/a.vcd"));
+    assert!(Command::new("umount").arg(place.path("disk")).status().unwrap().success());
+    assert_eq!(code, Some(1), "{said}");
+    let (_, whole) = said.split_once("; the whole waveform is in \"").unwrap_or_else(|| panic!("{said}"));
+    let (whole, _) = whole.split_once("\": ").unwrap();
+    assert!(place.spans(whole) >= 1999, "{said}");
+    assert!(old.contains("\n#18000\n") && old.trim_end().ends_with("$end"), "nothing is missing: {old}");
+    assert_eq!(lost, 0);
+}
+
 #[test]
 fn a_waveform_keeps_its_owner_and_its_rights() {
     let place = Place::new();

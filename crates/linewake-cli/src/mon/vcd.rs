@@ -492,26 +492,21 @@ impl Vcd {
         if self.marks.is_empty() && pairs.iter().all(|pair| pair.at_first == 0) {
             return Ok(());
         }
-        let mut put_in = || {
+        let put_in = || {
             let part = self.dump.part()?;
-            spans::put_in(
-                BufReader::with_capacity(1 << 16, self.dump.reader()?),
-                &self.marks,
-                &pairs,
-                part.as_file().try_clone()?,
-            )?;
-            self.dump.replace(part)
-        };
-        let error = match put_in() {
-            Ok(()) => return Ok(()),
-            Err(error) => error,
+            let from = BufReader::with_capacity(1 << 16, self.dump.reader()?);
+            spans::put_in(from, &self.marks, &pairs, part.as_file().try_clone()?)?;
+            Ok(part)
         };
         let but = "the edges are there, and the spans in which some are lost are in its comments only";
-        if is_last {
-            return Err(io::Error::new(error.kind(), format!("{error}; {but}")));
+        let part = put_in().map_err(|error: io::Error| io::Error::new(error.kind(), format!("{error}; {but}")));
+        match part.and_then(|part| self.dump.replace(part)) {
+            Err(error) if !is_last => {
+                exit::say(&format!("linewake: cannot complete \"{}\": {error}\n", self.dump.path.display()));
+                Ok(())
+            }
+            done => done,
         }
-        exit::say(&format!("linewake: cannot complete \"{}\": {error}; {but}\n", self.dump.path.display()));
-        Ok(())
     }
 
     /// What is in this file of a chip's lines.

@@ -1,7 +1,7 @@
 //! The file of a waveform. It is made anew and never added to: what is there is renamed.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Seek as _, SeekFrom};
+use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use tempfile::{NamedTempFile, TempPath};
@@ -59,14 +59,17 @@ impl Dump {
 
     /// Takes over what was made of it. Where it has another name by now, or nothing can take its place, it is written over.
     pub(super) fn replace(&mut self, part: NamedTempFile) -> io::Result<()> {
-        let (mut made, path) = part.into_parts();
+        let (made, mut path) = part.into_parts();
         if self.has_its_name() && take_after(&made, &self.file).is_ok() && fs::rename(&path, &self.path).is_ok() {
             self.file = made;
             return Ok(());
         }
-        self.empty()?;
-        made.seek(SeekFrom::Start(0))?;
-        io::copy(&mut made, &mut &self.file).map(drop)
+        write_over(&self.file, &made).map_err(|error| {
+            path.disable_cleanup(true);
+            let remedy = "make room, and copy it";
+            let message = format!("{error}; the whole waveform is in \"{}\": {remedy}", path.display());
+            io::Error::new(error.kind(), message)
+        })
     }
 
     /// Whether its name is still that of this file, and not of a link to it.
@@ -112,6 +115,23 @@ pub(super) struct Next {
     file: File,
     /// Unless it has its name.
     path: Option<TempPath>,
+}
+
+/// Makes a file the same as another one. What needs room comes first: a full disk leaves it as it was.
+fn write_over(file: &File, other: &File) -> io::Result<()> {
+    let length = file.metadata()?.len();
+    let copy = |from: u64, length: u64| {
+        let (mut file, mut other) = (file, other);
+        file.seek(SeekFrom::Start(from))?;
+        other.seek(SeekFrom::Start(from))?;
+        io::copy(&mut other.take(length), &mut file)
+    };
+    if let Err(error) = copy(length, u64::MAX) {
+        file.set_len(length)?;
+        return Err(error);
+    }
+    copy(0, length)?;
+    file.set_len(other.metadata()?.len())
 }
 
 /// Gives a new file the owner and the rights of another one, as far as may be.
