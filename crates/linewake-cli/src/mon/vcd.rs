@@ -130,7 +130,7 @@ impl Vcd {
         let dump = Dump::open(path, existing)?;
         let writer = dump.writer().map_err(|error| super::files::cannot_write(path, &error))?;
         Ok(Self {
-            marks: Marks::beside(path),
+            marks: Marks::beside(&dump.path),
             dump,
             writer,
             timescale,

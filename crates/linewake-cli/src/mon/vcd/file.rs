@@ -14,6 +14,7 @@ use crate::exit::{self, Failure};
 /// A file that is written, and gone over again when it is complete.
 #[derive(Debug)]
 pub(super) struct Dump {
+    /// Where a link leads, if it is called by one: the link stays.
     pub(super) path: PathBuf,
     file: File,
 }
@@ -25,14 +26,15 @@ impl Dump {
 
     fn opened(path: &Path, existing: Existing) -> io::Result<Self> {
         let mut file = open_regular(options().create(true), path)?;
+        let path = if path.is_symlink() { path.canonicalize()? } else { path.to_owned() };
         if existing == Existing::Keep && file.metadata()?.len() > 0 {
-            let aside = aside(path)?;
+            let aside = aside(&path)?;
             exit::say(&format!("\"{}\": what was there is now \"{}\"\n", path.display(), aside.display()));
-            let before = std::mem::replace(&mut file, open_regular(options().create(true), path)?);
+            let before = std::mem::replace(&mut file, open_regular(options().create(true), &path)?);
             let _ = take_after(&file, &before);
         }
         file.set_len(0)?;
-        Ok(Self { path: path.to_owned(), file })
+        Ok(Self { path, file })
     }
 
     /// Writes behind what is there.
@@ -66,7 +68,7 @@ impl Dump {
         }
         write_over(&self.file, &made).map_err(|error| {
             path.disable_cleanup(true);
-            let remedy = "make room, and copy it";
+            let remedy = "copy it to where there is room";
             let message = format!("{error}; the whole waveform is in \"{}\": {remedy}", path.display());
             io::Error::new(error.kind(), message)
         })
