@@ -157,6 +157,31 @@ fn a_file_of_another_kind_is_not_added_to() {
     assert!(place.watch(&["--overwrite"]).status.success());
 }
 
+/// Who reads it meanwhile is not shut out.
+#[test]
+fn two_commands_do_not_write_one_waveform() {
+    let place = Place::new("two");
+    let (chip, vcd) = (place.chip(), place.path("a.vcd"));
+    let mut first = linewake(&["mon", "-q", "-c", &chip, "--vcd", &vcd]).stderr(Stdio::null()).spawn().unwrap();
+    let edges = || if place.has("a.vcd") { place.text("a.vcd").matches("\n#").count() } else { 0 };
+    until("there are edges", || edges() > 3);
+    for more in [&["--append"][..], &[]] {
+        let output = place.watch(more);
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        assert!(err(&output).contains("cannot write \"") && err(&output).contains("a.vcd\": "), "{output:?}");
+        assert!(
+            err(&output).contains(if cfg!(unix) { "another command writes it" } else { "os error 32" }),
+            "{output:?}"
+        );
+    }
+    let before = edges();
+    until("the first goes on", || edges() > before + 3);
+    first.kill().unwrap();
+    first.wait().unwrap();
+    assert!(!place.has("a.1.vcd"));
+    assert!(place.watch(&[]).status.success());
+}
+
 /// In a session of its own, so that it has no terminal.
 #[test]
 #[cfg(target_os = "linux")]

@@ -1,6 +1,6 @@
 //! The file of a waveform. It is made anew and never added to: what is there is renamed.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
@@ -25,12 +25,12 @@ impl Dump {
     }
 
     fn opened(path: &Path, existing: Existing) -> io::Result<Self> {
-        let mut file = open_regular(options().create(true), path)?;
+        let mut file = taken(path)?;
         let path = if path.is_symlink() { path.canonicalize()? } else { path.to_owned() };
         if existing == Existing::Keep && file.metadata()?.len() > 0 {
             let aside = aside(&path)?;
             exit::say(&format!("\"{}\": what was there is now \"{}\"\n", path.display(), aside.display()));
-            let before = std::mem::replace(&mut file, open_regular(options().create(true), &path)?);
+            let before = std::mem::replace(&mut file, taken(&path)?);
             let _ = take_after(&file, &before);
         }
         file.set_len(0)?;
@@ -86,12 +86,13 @@ impl Dump {
     pub(super) fn next(&self) -> io::Result<Next> {
         if !self.has_its_name() && self.path.symlink_metadata().is_ok() {
             // A log rotation may have made an empty one, with the rights that it is to have.
-            let file = open_regular(&mut options(), &self.path)?;
+            let file = taken(&self.path)?;
             if file.metadata()?.len() == 0 {
                 return Ok(Next { file, path: None });
             }
         }
         let (file, path) = temporary::named(directory_of(&self.path), ".next", &options())?.into_parts();
+        lock(&file)?;
         let _ = take_after(&file, &self.file);
         Ok(Next { file, path: Some(path) })
     }
@@ -153,11 +154,33 @@ fn take_after(_: &File, _: &File) -> io::Result<()> {
     Ok(())
 }
 
-/// A waveform has one writer, and nobody empties it meanwhile.
+/// Opens one for its writer, unless it has one.
+fn taken(path: &Path) -> io::Result<File> {
+    let file = open_regular(options().create(true), path)?;
+    lock(&file)?;
+    Ok(file)
+}
+
+/// On Windows a lock would keep readers out too: sharing keeps out other writers alone.
 fn options() -> OpenOptions {
     let mut options = File::options();
+    #[cfg(windows)]
+    {
+        use windows_sys::Win32::Storage::FileSystem::{FILE_SHARE_DELETE, FILE_SHARE_READ};
+        std::os::windows::fs::OpenOptionsExt::share_mode(&mut options, FILE_SHARE_READ | FILE_SHARE_DELETE);
+    }
     options.read(true).write(true);
     options
+}
+
+/// Where a file system has no locks, nobody is kept out.
+fn lock(file: &File) -> io::Result<()> {
+    match cfg!(unix).then(|| file.try_lock()) {
+        Some(Err(TryLockError::WouldBlock)) => {
+            Err(io::Error::new(io::ErrorKind::ResourceBusy, "another command writes it"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Renames a file: `door.vcd` becomes `door.1.vcd`, or has the number behind the highest that is there.
