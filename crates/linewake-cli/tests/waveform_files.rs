@@ -272,3 +272,29 @@ fn where_no_temporary_file_can_be_made_the_directory_is_named() {
         assert!(said.contains(part), "{part}: {said}");
     }
 }
+
+#[test]
+fn what_is_removed_while_it_is_written_is_said() {
+    for (option, name) in [("--vcd=there/b", "there/b"), ("--json=there/b", "there/b"), ("--csv=there/b", "there/b")] {
+        for is_replaced in [false, true] {
+            let place = Place::new();
+            let _ = fs::remove_dir_all(place.path("there"));
+            fs::create_dir(place.path("there")).unwrap();
+            let chip = format!("exec:sh {}", place.path("lossy.sh").display());
+            let mut command = linewake(&["mon", "-q", "-c", &chip, option]);
+            let said = fs::File::create(place.path("said")).unwrap();
+            let child = command.current_dir(place.0.path()).stderr(said).spawn().unwrap();
+            until("something is there", || !place.text(name).is_empty());
+            fs::remove_dir_all(place.path("there")).unwrap();
+            if is_replaced {
+                fs::create_dir(place.path("there")).unwrap();
+                fs::write(place.path(name), "another").unwrap();
+            }
+            signal(&child, "-TERM");
+            let (code, said) = place.ended(child);
+            assert_eq!(code, Some(1), "{option}: {said}");
+            assert!(said.contains("linewake: cannot write to \"there/b\": it was removed"), "{option}: {said}");
+            assert!(!is_replaced || place.text(name) == "another");
+        }
+    }
+}

@@ -141,7 +141,7 @@ impl Sink for Csv {
 
     fn end(&mut self, _: Closing<'_>) -> io::Result<()> {
         self.release(self.began_ns.unwrap_or(0))?;
-        self.out.flush()
+        self.out.end()
     }
 
     fn reopen(&mut self, _: Closing<'_>) -> io::Result<bool> {

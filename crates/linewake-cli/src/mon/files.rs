@@ -146,6 +146,11 @@ impl Log {
         Ok((next.is_empty() || !is_same(&self.file.metadata()?, &next.file.metadata()?)).then_some(next))
     }
 
+    /// That somebody has removed it is an error.
+    pub(crate) fn is_there(&self) -> io::Result<()> {
+        if self.is_regular { is_there(&self.file, &self.path) } else { Ok(()) }
+    }
+
     pub(crate) fn file(&self) -> &File {
         &self.file
     }
@@ -241,6 +246,28 @@ pub(super) fn is_same(one: &Metadata, other: &Metadata) -> bool {
 #[cfg(not(unix))]
 pub(super) fn is_same(_: &Metadata, _: &Metadata) -> bool {
     true
+}
+
+/// That somebody has removed a file, so that nobody can read what is in it, is an error.
+#[cfg(unix)]
+pub(super) fn is_there(file: &File, path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::MetadataExt as _;
+    let file = file.metadata()?;
+    // One without a name may have been given by its number.
+    if file.nlink() > 0 || fs::metadata(path).is_ok_and(|named| is_same(&named, &file)) {
+        return Ok(());
+    }
+    let remedy = "to begin another one, rename it and send SIGHUP";
+    Err(io::Error::new(
+        io::ErrorKind::NotFound,
+        format!("it was removed while it was written, and what was in it is lost; {remedy}"),
+    ))
+}
+
+/// The standard library does not tell.
+#[cfg(not(unix))]
+pub(super) fn is_there(_: &File, _: &Path) -> io::Result<()> {
+    Ok(())
 }
 
 /// Says what to do when a file cannot be written.

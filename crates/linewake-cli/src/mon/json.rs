@@ -111,7 +111,7 @@ impl Sink for Json {
         let (accounts, tallies) = closing.of_last.unwrap_or((closing.accounts, closing.tallies));
         let summary = self.segment.last(Closing { accounts, tallies, ..closing });
         self.write(&Record::Summary(summary))?;
-        self.out.flush()
+        self.out.end()
     }
 
     fn next_watch(&mut self, ended: Closing<'_>, view: View<'_>) -> io::Result<()> {

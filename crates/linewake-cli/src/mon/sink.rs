@@ -192,6 +192,15 @@ impl Out {
         Ok(())
     }
 
+    /// All is written.
+    pub(crate) fn end(&mut self) -> io::Result<()> {
+        self.flush()?;
+        match &self.into {
+            Target::Stream(_) => Ok(()),
+            Target::Log(log) => log.is_there(),
+        }
+    }
+
     /// Where it is written.
     pub(crate) fn place(&self) -> readers::Place<'_> {
         match &self.into {

@@ -573,6 +573,7 @@ impl Sink for Vcd {
     }
 
     fn end(&mut self, closing: Closing<'_>) -> io::Result<()> {
+        self.dump.is_there()?;
         self.finish(closing, true)
     }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::{NamedTempFile, TempPath};
 
-use super::super::files::{Existing, cannot_write, directory_of, is_same, open_regular};
+use super::super::files::{Existing, cannot_write, directory_of, is_same, is_there, open_regular};
 use super::super::sink::Out;
 use super::temporary;
 use crate::exit::{self, Failure};
@@ -52,6 +52,11 @@ impl Dump {
     pub(super) fn empty(&self) -> io::Result<()> {
         self.file.set_len(0)?;
         self.reader().map(drop)
+    }
+
+    /// That somebody has removed it is an error.
+    pub(super) fn is_there(&self) -> io::Result<()> {
+        is_there(&self.file, &self.path)
     }
 
     /// Where it is made anew.
