@@ -95,7 +95,11 @@ Files:
   are then, and the old one is closed whole, with its account. A waveform is renamed as with --append. If a file cannot be
   opened, that is said and the old one goes on. Windows has no SIGHUP. Where the terminal is gone from which this was
   started, SIGHUP ends the watch, unless nohup started it. JSON and CSV may also be copied and emptied (copytruncate).
-  While a waveform is written FILE.marks has no name where the system can do that, and FILE.part is its copy at the end.
+  A file that was removed while it was written is an error at the end.
+  A waveform has one writer: a second command on its file is refused. When it is complete it is made anew beside the file,
+  as linewake-*.part, or among temporary files (TMPDIR), and takes its place with its owner and its rights. A file that
+  has another name or another owner by then, or a second name, is written over. Where FILE is a link, that stays: what it
+  leads to is the waveform.
 
 The command of --exec has the edge in its environment: LINEWAKE_CHIP, LINEWAKE_OFFSET, LINEWAKE_NAME, LINEWAKE_EVENT
 (rising or falling), LINEWAKE_TIMESTAMP_NS, LINEWAKE_AXIS_NS (the same, but it goes on where the clock steps),

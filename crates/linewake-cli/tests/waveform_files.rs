@@ -1,5 +1,4 @@
-//! What happens to the file of a waveform while it is written: what else is there by its name or beside it, and what it is to
-//! keep.
+//! The file of a waveform: what else may be there by its name or beside it, and what of it stays.
 #![cfg(unix)]
 
 mod support;
@@ -59,31 +58,49 @@ impl Place {
     }
 
     /// Begins a watch for three edges: the first is there.
-    fn begin(&self) -> Child {
+    fn begin(&self) -> Watch {
         self.begin_by(&mut self.watch(&["-n", "3"]))
     }
 
-    fn begin_by(&self, command: &mut Command) -> Child {
-        let child = command.stderr(fs::File::create(self.path("said")).unwrap()).spawn().unwrap();
+    fn begin_by(&self, command: &mut Command) -> Watch {
+        let watch = Watch(command.stderr(fs::File::create(self.path("said")).unwrap()).spawn().unwrap());
         // One that was there before has its account.
         let is_begun = |text: String| text.contains("\n#1\n") && !text.contains("delivered");
         until("there is an edge", || is_begun(self.text("there/a.vcd")));
-        child
+        watch
     }
 
     /// Has the other two edges come.
-    fn end(&self, child: Child) -> (Option<i32>, String) {
+    fn end(&self, watch: Watch) -> (Option<i32>, String) {
         fs::write(self.path("lossy.sh.go"), "").unwrap();
-        self.ended(child)
+        self.ended(watch)
     }
 
-    fn ended(&self, mut child: Child) -> (Option<i32>, String) {
-        (child.wait().unwrap().code(), self.text("said"))
+    fn ended(&self, mut watch: Watch) -> (Option<i32>, String) {
+        (watch.0.wait().unwrap().code(), self.text("said"))
     }
 
     /// Spans in which the line is unknown.
     fn spans(&self, name: &str) -> usize {
         self.text(name).lines().filter(|line| line.starts_with('x')).count()
+    }
+}
+
+/// A watch, which ends with its test.
+struct Watch(Child);
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+    }
+}
+
+/// A small file system, until it is dropped.
+struct Disk(PathBuf);
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
     }
 }
 
@@ -103,10 +120,10 @@ fn what_others_have_put_beside_a_waveform_is_not_written_to() {
                 assert!(Command::new("mkfifo").arg(place.path(name)).status().unwrap().success());
             }
         }
-        let child = place.begin();
-        signal(&child, "-HUP");
+        let watch = place.begin();
+        signal(&watch.0, "-HUP");
         until("there is a next one", || place.path("there/a.1.vcd").exists());
-        let (code, said) = place.end(child);
+        let (code, said) = place.end(watch);
         assert_eq!(code, Some(0), "{said}");
         assert_eq!(place.spans("there/a.vcd"), 1);
         assert_eq!(place.text("diary"), "dear diary");
@@ -119,16 +136,16 @@ fn what_is_put_in_the_place_of_a_waveform_is_neither_opened_nor_replaced() {
     for kind in ["fifo", "directory", "socket"] {
         let place = Place::new();
         let file = place.path("there/a.vcd");
-        let child = place.begin();
+        let watch = place.begin();
         place.rename("there/a.vcd", "there/old.vcd");
         match kind {
             "fifo" => assert!(Command::new("mkfifo").arg(&file).status().unwrap().success()),
             "directory" => fs::create_dir(&file).unwrap(),
             _ => drop(UnixListener::bind(&file).unwrap()),
         }
-        signal(&child, "-HUP");
+        signal(&watch.0, "-HUP");
         until("it is said", || place.text("said").contains("linewake: cannot begin \"there/a.vcd\" anew: "));
-        let (code, said) = place.end(child);
+        let (code, said) = place.end(watch);
         assert_eq!(code, Some(0), "{kind}: {said}");
         assert_eq!(place.spans("there/old.vcd"), 1, "{kind}");
         assert!(!file.metadata().unwrap().is_file());
@@ -151,6 +168,7 @@ fn a_full_disk_leaves_a_waveform_as_it_was_and_a_whole_one_elsewhere() {
         println!("skipped: a small file system needs root");
         return;
     }
+    let disk = Disk(place.path("disk"));
     fs::remove_dir(place.path("there")).unwrap();
     fs::create_dir(place.path("disk/there")).unwrap();
     fs::create_dir(place.path("temporary")).unwrap();
@@ -160,7 +178,7 @@ fn a_full_disk_leaves_a_waveform_as_it_was_and_a_whole_one_elsewhere() {
     let script = LOSSY.split_once("echo 9000").unwrap().0.to_owned() + edges;
     fs::write(place.path("lossy.sh"), script).unwrap();
     let mut watch = place.watch(&[]);
-    let child = place.begin_by(watch.env("TMPDIR", place.path("temporary")));
+    let watch = place.begin_by(watch.env("TMPDIR", place.path("temporary")));
     // From now on there is no place beside it.
     place.rename("disk/there", "disk/aside");
     fs::write(place.path("lossy.sh.go"), "").unwrap();
@@ -170,10 +188,10 @@ fn a_full_disk_leaves_a_waveform_as_it_was_and_a_whole_one_elsewhere() {
     // The comments at the end have room.
     full.set_len(full.metadata().unwrap().len() - 4096).unwrap();
     drop(full);
-    signal(&child, "-TERM");
-    let (code, said) = place.ended(child);
+    signal(&watch.0, "-TERM");
+    let (code, said) = place.ended(watch);
     let (old, lost) = (place.text("disk/aside/a.vcd"), place.spans("disk/aside/a.vcd"));
-    assert!(Command::new("umount").arg(place.path("disk")).status().unwrap().success());
+    drop(disk);
     assert_eq!(code, Some(1), "{said}");
     let (_, whole) = said.split_once("; the whole waveform is in \"").unwrap_or_else(|| panic!("{said}"));
     let (whole, _) = whole.split_once("\": ").unwrap();
@@ -189,10 +207,10 @@ fn a_link_stays_and_what_it_leads_to_is_the_waveform() {
     let (code, said) = place.end(place.begin());
     assert_eq!(code, Some(0), "{said}");
     assert_eq!(place.spans("real.vcd"), 1);
-    let child = place.begin_by(&mut place.watch(&["-n", "3", "--append"]));
-    signal(&child, "-HUP");
+    let watch = place.begin_by(&mut place.watch(&["-n", "3", "--append"]));
+    signal(&watch.0, "-HUP");
     until("there is a next one", || place.path("real.2.vcd").exists());
-    let (code, said) = place.end(child);
+    let (code, said) = place.end(watch);
     assert_eq!(code, Some(0), "{said}");
     assert_eq!((place.spans("real.1.vcd"), place.spans("real.2.vcd"), place.spans("real.vcd")), (1, 0, 1));
     assert!(place.path("there/a.vcd").is_symlink());
@@ -200,10 +218,21 @@ fn a_link_stays_and_what_it_leads_to_is_the_waveform() {
 }
 
 #[test]
+fn a_waveform_of_two_names_has_its_spans_by_both() {
+    let place = Place::new();
+    let watch = place.begin();
+    fs::hard_link(place.path("there/a.vcd"), place.path("there/b.vcd")).unwrap();
+    let (code, said) = place.end(watch);
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!((place.spans("there/a.vcd"), place.spans("there/b.vcd")), (1, 1));
+    assert_eq!(place.names("there"), ["a.vcd", "b.vcd"]);
+}
+
+#[test]
 fn a_waveform_keeps_its_owner_and_its_rights() {
     let place = Place::new();
     let file = place.path("there/a.vcd");
-    let child = place.begin();
+    let watch = place.begin();
     let made = file.metadata().unwrap().mode();
     if is_root() {
         std::os::unix::fs::chown(&file, Some(12), Some(34)).unwrap();
@@ -215,13 +244,13 @@ fn a_waveform_keeps_its_owner_and_its_rights() {
         (file.uid(), file.gid(), file.mode())
     };
     let wanted = of("there/a.vcd");
-    signal(&child, "-HUP");
+    signal(&watch.0, "-HUP");
     until("there is a next one", || place.path("there/a.1.vcd").exists());
-    let (code, said) = place.end(child);
+    let (code, said) = place.end(watch);
     assert_eq!(code, Some(0), "{said}");
     assert_eq!(place.spans("there/a.vcd"), 1);
-    let child = place.begin_by(&mut place.watch(&["-n", "3", "--append"]));
-    let (code, said) = place.end(child);
+    let watch = place.begin_by(&mut place.watch(&["-n", "3", "--append"]));
+    let (code, said) = place.end(watch);
     assert_eq!(code, Some(0), "{said}");
     for name in ["there/a.1.vcd", "there/a.2.vcd", "there/a.vcd"] {
         assert_eq!(of(name), wanted, "{name}");
@@ -237,36 +266,47 @@ fn a_new_waveform_has_the_rights_that_the_user_gives_new_files() {
     assert_eq!(place.path("there/a.vcd").metadata().unwrap().mode(), place.path("other").metadata().unwrap().mode());
 }
 
-/// As in /tmp, of a file that is somebody else's by then.
+/// In a directory like /tmp it is somebody else's by then; and in another one nothing may be made.
 #[test]
 fn where_a_waveform_cannot_be_replaced_it_is_written_over_and_nothing_is_left() {
-    if !is_root() {
-        println!("skipped: to be two users needs root");
-        return;
+    for rights in [0o1777, 0o555] {
+        if rights == 0o1777 && !is_root() {
+            println!("skipped: to be two users needs root");
+            continue;
+        }
+        let place = Place::new();
+        fs::create_dir(place.path("temporary")).unwrap();
+        for name in [".", "there", "temporary"] {
+            fs::set_permissions(place.path(name), fs::Permissions::from_mode(0o777)).unwrap();
+        }
+        // Who the test is run by may have the program where nobody else comes.
+        fs::copy(env!("CARGO_BIN_EXE_linewake"), place.path("linewake")).unwrap();
+        let mut command = Command::new(place.path("linewake"));
+        command.args(place.watch(&["-n", "3"]).get_args()).current_dir(place.0.path());
+        if is_root() {
+            command.uid(65534).gid(65534);
+        }
+        let watch = place.begin_by(command.env("TMPDIR", place.path("temporary")));
+        fs::set_permissions(place.path("there"), fs::Permissions::from_mode(rights)).unwrap();
+        if rights == 0o1777 {
+            std::os::unix::fs::chown(place.path("there/a.vcd"), Some(0), Some(0)).unwrap();
+        }
+        let (code, said) = place.end(watch);
+        fs::set_permissions(place.path("there"), fs::Permissions::from_mode(0o777)).unwrap();
+        assert_eq!(code, Some(0), "{said}");
+        assert_eq!(place.spans("there/a.vcd"), 1, "{said}");
+        assert!(rights != 0o1777 || place.path("there/a.vcd").metadata().unwrap().uid() == 0);
+        assert_eq!((place.names("there"), place.names("temporary")), (vec!["a.vcd".to_owned()], vec![]));
     }
-    let place = Place::new();
-    fs::set_permissions(place.0.path(), fs::Permissions::from_mode(0o777)).unwrap();
-    fs::set_permissions(place.path("there"), fs::Permissions::from_mode(0o1777)).unwrap();
-    // Who the test is run by may have the program where nobody else comes.
-    fs::copy(env!("CARGO_BIN_EXE_linewake"), place.path("linewake")).unwrap();
-    let mut command = Command::new(place.path("linewake"));
-    command.args(place.watch(&["-n", "3"]).get_args()).current_dir(place.0.path()).uid(65534).gid(65534);
-    let child = place.begin_by(&mut command);
-    std::os::unix::fs::chown(place.path("there/a.vcd"), Some(0), Some(0)).unwrap();
-    let (code, said) = place.end(child);
-    assert_eq!(code, Some(0), "{said}");
-    assert_eq!(place.spans("there/a.vcd"), 1, "{said}");
-    assert_eq!(place.path("there/a.vcd").metadata().unwrap().uid(), 0);
-    assert_eq!(place.names("there"), ["a.vcd"]);
 }
 
 #[test]
 fn where_no_temporary_file_can_be_made_the_directory_is_named() {
     let place = Place::new();
     let mut watch = place.watch(&["-n", "3"]);
-    let child = place.begin_by(watch.env("TMPDIR", "/no/such"));
+    let watch = place.begin_by(watch.env("TMPDIR", "/no/such"));
     place.rename("there", "aside");
-    let (code, said) = place.end(child);
+    let (code, said) = place.end(watch);
     assert_eq!(code, Some(1), "{said}");
     for part in ["no file can be made in \"there\": ", "nor in \"/no/such\": ", "; set TMPDIR to a directory that "] {
         assert!(said.contains(part), "{part}: {said}");
@@ -283,15 +323,15 @@ fn what_is_removed_while_it_is_written_is_said() {
             let chip = format!("exec:sh {}", place.path("lossy.sh").display());
             let mut command = linewake(&["mon", "-q", "-c", &chip, option]);
             let said = fs::File::create(place.path("said")).unwrap();
-            let child = command.current_dir(place.0.path()).stderr(said).spawn().unwrap();
+            let watch = Watch(command.current_dir(place.0.path()).stderr(said).spawn().unwrap());
             until("something is there", || !place.text(name).is_empty());
             fs::remove_dir_all(place.path("there")).unwrap();
             if is_replaced {
                 fs::create_dir(place.path("there")).unwrap();
                 fs::write(place.path(name), "another").unwrap();
             }
-            signal(&child, "-TERM");
-            let (code, said) = place.ended(child);
+            signal(&watch.0, "-TERM");
+            let (code, said) = place.ended(watch);
             assert_eq!(code, Some(1), "{option}: {said}");
             assert!(said.contains("linewake: cannot write to \"there/b\": it was removed"), "{option}: {said}");
             assert!(!is_replaced || place.text(name) == "another");

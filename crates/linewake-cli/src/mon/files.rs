@@ -282,3 +282,20 @@ pub(super) fn cannot_write(path: &Path, error: &io::Error) -> Failure {
     };
     Failure::new(format!("cannot write \"{}\": {error}; {remedy}", path.display()))
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fifo_is_not_waited_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("fifo");
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+        for options in
+            [File::options().read(true), File::options().append(true), File::options().read(true).write(true)]
+        {
+            assert!(open_regular(options, &path).is_err());
+        }
+    }
+}

@@ -64,10 +64,11 @@ impl Dump {
         temporary::make(directory_of(&self.path), |directory| temporary::named(directory, ".part", &options()))
     }
 
-    /// Takes over what was made of it. Where it has another name by now, or nothing can take its place, it is written over.
+    /// Takes over what was made of it. Where it has another name, or nothing can take its place, it is written over.
     pub(super) fn replace(&mut self, part: NamedTempFile) -> io::Result<()> {
         let (made, mut path) = part.into_parts();
-        if self.has_its_name() && take_after(&made, &self.file).is_ok() && fs::rename(&path, &self.path).is_ok() {
+        let is_free = self.has_its_name() && !has_more_names(&self.file) && take_after(&made, &self.file).is_ok();
+        if is_free && fs::rename(&path, &self.path).is_ok() {
             self.file = made;
             return Ok(());
         }
@@ -159,6 +160,17 @@ fn take_after(_: &File, _: &File) -> io::Result<()> {
     Ok(())
 }
 
+#[cfg(unix)]
+fn has_more_names(file: &File) -> bool {
+    file.metadata().is_ok_and(|file| std::os::unix::fs::MetadataExt::nlink(&file) > 1)
+}
+
+/// The standard library does not tell.
+#[cfg(not(unix))]
+fn has_more_names(_: &File) -> bool {
+    false
+}
+
 /// Opens one for its writer, unless it has one.
 fn taken(path: &Path) -> io::Result<File> {
     let file = open_regular(options().create(true), path)?;
@@ -202,4 +214,35 @@ fn aside(path: &Path) -> io::Result<PathBuf> {
     let aside = path.with_file_name(format!("{stem}.{}{extension}", last.saturating_add(1)));
     fs::rename(path, &aside)?;
     Ok(aside)
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::io::Write as _;
+
+    use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
+
+    use super::*;
+
+    /// One that cannot grow stands for a full disk.
+    #[test]
+    fn what_has_no_room_to_be_written_over_is_left_as_it_was() {
+        let full = memfd_create("full", MemfdFlags::ALLOW_SEALING).unwrap();
+        let mut full = File::from(full);
+        full.write_all(b"edges").unwrap();
+        fcntl_add_seals(&full, SealFlags::GROW).unwrap();
+        let text = || {
+            (&full).seek(SeekFrom::Start(0)).unwrap();
+            io::read_to_string(&full).unwrap()
+        };
+        let mut part = tempfile::tempfile().unwrap();
+        part.write_all(b"span and edges").unwrap();
+        assert!(write_over(&full, &part).is_err());
+        assert_eq!(text(), "edges");
+        for length in [5, 4] {
+            part.set_len(length).unwrap();
+            write_over(&full, &part).unwrap();
+            assert_eq!(text(), &"span "[..length as usize]);
+        }
+    }
 }
