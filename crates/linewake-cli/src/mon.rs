@@ -96,10 +96,10 @@ Files:
   opened, that is said and the old one goes on. Windows has no SIGHUP. Where the terminal is gone from which this was
   started, SIGHUP ends the watch, unless nohup started it. JSON and CSV may also be copied and emptied (copytruncate).
   A file that was removed while it was written is an error at the end.
-  A waveform has one writer: a second command on its file is refused. When it is complete it is made anew beside the file,
-  as linewake-*.part, or among temporary files (TMPDIR), and takes its place with its owner and its rights. A file that
-  has another name or another owner by then, or a second name, is written over. Where FILE is a link, that stays: what it
-  leads to is the waveform.
+  A waveform has one writer: a second command on its file is refused. Where edges were lost it is made anew at the end,
+  beside the file as linewake-*.part or among temporary files (TMPDIR), and takes the file's place, with its owner and
+  its rights. A file that was renamed, or has a second name or another owner, is written over. Where FILE is a link,
+  that stays, and what it leads to is the waveform.
 
 The command of --exec has the edge in its environment: LINEWAKE_CHIP, LINEWAKE_OFFSET, LINEWAKE_NAME, LINEWAKE_EVENT
 (rising or falling), LINEWAKE_TIMESTAMP_NS, LINEWAKE_AXIS_NS (the same, but it goes on where the clock steps),

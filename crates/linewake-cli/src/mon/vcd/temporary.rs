@@ -1,4 +1,4 @@
-//! Files that a waveform needs for a while. Each has a name that nothing else has: what others have put there is not opened.
+//! Files that a waveform needs for a while. Their names are new: what others have put there is not opened.
 
 use std::fs::{File, OpenOptions};
 use std::path::Path;
