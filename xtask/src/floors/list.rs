@@ -4,25 +4,20 @@ use std::collections::BTreeSet;
 
 use super::arrows::Arrows;
 
-/// The floors of one folder of sources, and the arrows that break their order and are known.
+/// The floors of one folder of sources.
 #[derive(Default)]
 pub(super) struct List {
     /// The highest comes first: its name, and its files and folders.
     floors: Vec<(String, Vec<String>)>,
-    exceptions: Vec<(String, String)>,
 }
 
 impl List {
-    /// The lists for a folder: blocks that begin with "```floors FOLDER" and "```exceptions FOLDER".
+    /// The list for a folder: a block that begins with "```floors FOLDER".
     pub(super) fn read(text: &str, folder: &str) -> Self {
         let mut list = Self::default();
-        for line in block(text, "floors", folder) {
+        for line in block(text, folder) {
             let (name, entries) = line.split_once(':').unwrap_or_else(|| panic!("a floor has no colon: {line}"));
             list.floors.push((name.to_owned(), entries.split_whitespace().map(str::to_owned).collect()));
-        }
-        for line in block(text, "exceptions", folder) {
-            let (from, to) = line.split_once(" -> ").unwrap_or_else(|| panic!("an exception has no arrow: {line}"));
-            list.exceptions.push((from.trim().to_owned(), to.trim().to_owned()));
         }
         list
     }
@@ -50,27 +45,13 @@ impl List {
             (Some((from, _)), Some((to, _))) => to < from,
             _ => false,
         };
-        let is_excepted = |&(from, to): &(usize, usize)| {
-            self.exceptions.iter().position(|(known, above)| known == name(from) && above == name(to))
-        };
-        let circles: BTreeSet<_> = arrows.circles().into_iter().flatten().collect();
-        let wrong: Vec<_> =
-            arrows.all.keys().filter(|arrow| points_up(arrow) || circles.contains(arrow)).copied().collect();
-        let excepted: BTreeSet<_> = wrong.iter().filter_map(is_excepted).collect();
-        for (at, (from, to)) in self.exceptions.iter().enumerate() {
-            if !excepted.contains(&at) {
-                complaints.push(format!("{folder}: the exception `{from} -> {to}` is needed no more"));
-            }
-        }
-        for &(from, to) in wrong.iter().filter(|arrow| points_up(arrow) && is_excepted(arrow).is_none()) {
+        for &(from, to) in arrows.all.keys().filter(|arrow| points_up(arrow)) {
             let floor = |file: usize| floors[file].as_ref().map_or("", |(floor, _)| &self.floors[*floor].0);
             let shown = arrows.shown((from, to));
             complaints.push(format!("{shown}: an arrow up, from `{}` to `{}`", floor(from), floor(to)));
         }
         // What was told is no part of a circle that is told.
-        let told: Vec<_> =
-            wrong.iter().filter(|arrow| points_up(arrow) || is_excepted(arrow).is_some()).copied().collect();
-        arrows.all.retain(|arrow, _| !told.contains(arrow));
+        arrows.all.retain(|arrow, _| !points_up(arrow));
         for circle in arrows.circles() {
             let shown: Vec<_> = circle.into_iter().map(|arrow| arrows.shown(arrow)).collect();
             complaints.push(format!("files in a circle:\n  {}", shown.join("\n  ")));
@@ -93,9 +74,9 @@ impl List {
     }
 }
 
-/// The lines of a block of this kind, without those that are empty.
-fn block<'a>(text: &'a str, kind: &str, folder: &str) -> impl Iterator<Item = &'a str> {
-    let first = format!("```{kind} {folder}");
+/// The lines of a folder's block, without those that are empty.
+fn block<'a>(text: &'a str, folder: &str) -> impl Iterator<Item = &'a str> {
+    let first = format!("```floors {folder}");
     let lines = text.lines().skip_while(move |line| *line != first).skip(1);
     lines.take_while(|line| !line.starts_with("```")).map(str::trim).filter(|line| !line.is_empty())
 }

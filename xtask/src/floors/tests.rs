@@ -61,20 +61,6 @@ fn a_circle_is_found_where_there_are_no_floors() {
     assert_eq!(wrong("", &files), [shown]);
 }
 
-#[test]
-fn an_exception_lets_one_arrow_pass_as_long_as_it_is_needed() {
-    let list = LIST.replace(" words/", "") + "\n```exceptions a\nground.rs -> top.rs\n```\n";
-    let up = ("ground.rs", "use crate::top::Top; pub struct Ground;");
-    assert_eq!(wrong(&list, &[ROOT, ("top.rs", "use crate::ground::Ground; pub struct Top;"), up]), [""; 0]);
-    assert_eq!(
-        wrong(
-            &list,
-            &[ROOT, ("top.rs", "use crate::ground::Ground; pub struct Top;"), ("ground.rs", "struct Ground;")]
-        ),
-        ["a: the exception `ground.rs -> top.rs` is needed no more"]
-    );
-}
-
 /// Whether `top.rs` and `ground.rs` use each other.
 fn is_circle(files: &[(&str, &str)]) -> bool {
     !wrong("", files).is_empty()
