@@ -9,8 +9,7 @@ use crate::ErrorCode;
 
 /// The calling thread's last error: to be read at once, and only after a call has failed.
 pub(crate) fn last_error() -> ErrorCode {
-    // SAFETY: no preconditions.
-    ErrorCode::Win32(unsafe { GetLastError() })
+    ErrorCode::Win32(last_error_code())
 }
 
 /// [`last_error`], as a number.

@@ -72,7 +72,6 @@ impl Buffer {
     }
 }
 
-/// With what a driver may spoil that claims more bytes than it was given room for.
 /// Bytes behind a buffer that nobody uses. A driver of METHOD_BUFFERED that claims more than it was given room for has
 /// the system copy so many bytes: what overruns by a record or two lands here. As much again as the buffer has, at most
 /// 4 KiB; more would cost small buffers more than it could save.
@@ -86,6 +85,7 @@ pub(crate) const fn slack(capacity: usize) -> usize {
     }
 }
 
+/// With what a driver may spoil that claims more bytes than it was given room for.
 fn with_slack(layout: Layout) -> Option<Layout> {
     Layout::from_size_align(layout.size().checked_add(slack(layout.size()))?, layout.align()).ok()
 }
