@@ -10,8 +10,6 @@ mod inner;
 mod jobs;
 pub(crate) mod queue;
 mod sleeper;
-#[cfg(any(windows, test))]
-mod strays;
 mod timers;
 mod turn;
 mod wait;

@@ -38,19 +38,11 @@ impl Inner {
             }
             _ => timeout,
         };
-        #[cfg(windows)]
-        let strays = self.stray_packets.many();
-        #[cfg(not(windows))]
-        let strays = 0;
-        let room = self.queue.room(|| self.in_flight() + strays);
+        let room = self.queue.room(|| self.in_flight());
         let may_sleep = sleeper.is_none_or(|sleeper| sleeper.enter_queue());
         let count = self.queue.wait(&mut tokens, room, if may_sleep { timeout } else { Some(Duration::ZERO) });
         if let Some(sleeper) = sleeper {
             sleeper.leave_queue();
-        }
-        #[cfg(windows)]
-        if count < room {
-            self.stray_packets.clear();
         }
         // A thread of the system's pool has another one wait from now on, and may do here what it likes.
         let is_free = self.hand_over();

@@ -132,8 +132,6 @@ pub(crate) struct Inner {
     pub(super) lost_results: AtomicU64,
     pub(super) lost_bytes: AtomicU64,
     pub(super) panics: AtomicU64,
-    #[cfg(windows)]
-    pub(super) stray_packets: super::strays::Strays,
     /// What is lent to functions that take no token.
     #[cfg(windows)]
     pub(crate) loans: crate::operation::loans::Loans,
@@ -163,8 +161,6 @@ impl Inner {
             lost_results: AtomicU64::new(0),
             lost_bytes: AtomicU64::new(0),
             panics: AtomicU64::new(0),
-            #[cfg(windows)]
-            stray_packets: Default::default(),
             #[cfg(windows)]
             loans: Default::default(),
         })

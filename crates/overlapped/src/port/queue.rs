@@ -10,6 +10,8 @@ mod outside;
 mod pool;
 #[cfg(not(any(windows, all(target_os = "linux", not(miri)))))]
 mod portable;
+#[cfg(any(windows, test))]
+mod strays;
 #[cfg(windows)]
 mod windows;
 

@@ -193,11 +193,18 @@ impl Inner {
             return false;
         }
         ATTENDED.set(Attended { polls: attended.polls.wrapping_add(1), ..attended });
-        if attended.polls % POLLS == POLLS - 1 && self.turn.try_take() {
+        if attended.polls % POLLS == POLLS - 1 {
+            self.look();
+        }
+        true
+    }
+
+    /// Handles what is there, if nobody else does.
+    fn look(self: &Arc<Self>) {
+        if self.turn.try_take() {
             let _turn = Taken(self);
             self.dispatch(Some(Duration::ZERO), Whose::NOBODY, None);
         }
-        true
     }
 
     /// Handles completions, or sleeps until another thread does, until this thread is woken or the deadline is over.
@@ -316,9 +323,8 @@ impl Inner {
         if !self.has_dispatcher() {
             return;
         }
-        if !self.is_dispatched_here() && self.turn.try_take() {
-            let _turn = Taken(self);
-            self.dispatch(Some(Duration::ZERO), Whose::NOBODY, None);
+        if !self.is_dispatched_here() {
+            self.look();
         }
         self.unattended(slot, operation);
     }
@@ -326,13 +332,13 @@ impl Inner {
     /// An operation of a file has ended at once: Windows queues its packet all the same.
     #[cfg(windows)]
     pub(crate) fn stray_is_due(&self) {
-        self.stray_packets.add();
+        self.queue.strays().add();
     }
 
     /// Takes such packets out of the queue when there may be many. Runs no callback.
     #[cfg(windows)]
     pub(crate) fn take_strays(self: &Arc<Self>) {
-        let strays = &self.stray_packets;
+        let strays = self.queue.strays();
         if strays.are_too_many() && self.is_led() && !self.must_not_wait_here() && self.turn.try_take() {
             let _turn = Taken(self);
             strays.take_out(|| self.dispatch(Some(Duration::ZERO), Whose::NOBODY, None));

@@ -10,6 +10,7 @@ use windows_sys::Win32::System::IO::{
 use windows_sys::Win32::System::Threading::INFINITE;
 
 use super::pool::Turn;
+use super::strays::Strays;
 use crate::ErrorCode;
 use crate::system::windows::last_error;
 
@@ -19,6 +20,7 @@ pub(crate) struct Queue {
     port: CompletionPort,
     /// With the system's thread pool, whose threads take turns at the port.
     turn: Option<Turn>,
+    strays: Strays,
 }
 
 /// So many threads that have taken packets may run at a time: as many as want. One of them may be somebody's that waited,
@@ -44,12 +46,12 @@ impl CompletionPort {
 
 impl Queue {
     pub(crate) fn new() -> Result<Self, ErrorCode> {
-        Ok(Self { port: CompletionPort::new(MANY)?, turn: None })
+        Ok(Self { port: CompletionPort::new(MANY)?, turn: None, strays: Strays::default() })
     }
 
     /// The queue of the system's pool, whose threads run `wait_once` when it is their turn.
     pub(crate) fn pool(wait_once: fn()) -> Result<Self, ErrorCode> {
-        Ok(Self { port: CompletionPort::new(0)?, turn: Some(Turn::new(wait_once)?) })
+        Ok(Self { port: CompletionPort::new(0)?, turn: Some(Turn::new(wait_once)?), strays: Strays::default() })
     }
 
     /// Has another thread wait, if there are others. Then nobody waits for this one, whatever it does.
@@ -81,10 +83,15 @@ impl Queue {
     /// Nobody else's loop watches it.
     pub(crate) fn tell_others(&self, _more: bool, _now: bool, _next: impl Fn() -> Option<Instant>) {}
 
+    /// Packets of operations that ended at once.
+    pub(in crate::port) fn strays(&self) -> &Strays {
+        &self.strays
+    }
+
     /// How many packets to take at a time: Wine asks its server once more to see that there is none for the room left.
     /// And a thread of the pool takes one: what it does with that must not hold up the others, which are other threads'.
     pub(crate) fn room(&self, in_flight: impl FnOnce() -> usize) -> usize {
-        if self.turn.is_some() { 1 } else { in_flight().clamp(1, 64) }
+        if self.turn.is_some() { 1 } else { (in_flight() + self.strays.many()).clamp(1, 64) }
     }
 
     /// Waits for a packet, then takes as many as there are and fit. Returns their number, 0 after `timeout`.
@@ -96,8 +103,9 @@ impl Queue {
         let ok = unsafe {
             GetQueuedCompletionStatusEx(self.port.0, entries.as_mut_ptr(), room, &mut count, milliseconds(timeout), 0)
         };
-        if ok == 0 {
-            return 0;
+        let count = if ok == 0 { 0 } else { count };
+        if count < room {
+            self.strays.clear();
         }
         for (token, entry) in tokens.iter_mut().zip(&entries).take(count as usize) {
             *token = entry.lpOverlapped.addr() as u64;

@@ -10,7 +10,8 @@ const MANY: usize = 64;
 const MOST: usize = 8192;
 
 /// How many such packets there may be.
-pub(super) struct Strays {
+#[derive(Debug)]
+pub(in crate::port) struct Strays {
     due: AtomicUsize,
     limit: AtomicUsize,
 }
@@ -23,29 +24,29 @@ impl Default for Strays {
 
 impl Strays {
     /// An operation has ended at once. Two threads may count one together: it is a guess, and this is cheap.
-    pub(super) fn add(&self) {
+    pub(in crate::port) fn add(&self) {
         self.due.store(self.due.load(Relaxed) + 1, Relaxed);
     }
 
     /// The number, if it is worth a look with more room.
-    pub(super) fn many(&self) -> usize {
+    pub(in crate::port) fn many(&self) -> usize {
         Some(self.due.load(Relaxed)).filter(|due| *due >= MANY).unwrap_or(0)
     }
 
     /// The queue was empty.
-    pub(super) fn clear(&self) {
+    pub(in crate::port) fn clear(&self) {
         if self.due.load(Relaxed) > 0 {
             self.due.store(0, Relaxed);
         }
     }
 
     /// Whether they are to be taken out now.
-    pub(super) fn are_too_many(&self) -> bool {
+    pub(in crate::port) fn are_too_many(&self) -> bool {
         self.due.load(Relaxed) >= self.limit.load(Relaxed)
     }
 
     /// Takes them out. `look` returns how many packets it found.
-    pub(super) fn take_out(&self, mut look: impl FnMut() -> usize) {
+    pub(in crate::port) fn take_out(&self, mut look: impl FnMut() -> usize) {
         let mut found = 0;
         // Other threads may add to them meanwhile, but do not keep this one.
         for _ in 0..MANY {
