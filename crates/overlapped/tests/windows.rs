@@ -6,7 +6,9 @@ mod pipe;
 
 use std::future::Future;
 use std::pin::pin;
-use std::task::{Context, Waker};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
 use overlapped::{Buffer, CtlCode, Device, Disposition, ErrorCode, ErrorKind, Ioctl, Port, Status};
@@ -60,6 +62,41 @@ fn the_packet_of_a_warning_does_not_complete_the_next_call() {
     while port.poll(Some(Duration::ZERO)) > 0 {}
     assert_eq!(port.stats().strays, 1, "the packet has come, and named nothing in flight");
     assert!(pin!(&mut next).poll(&mut Context::from_waker(Waker::noop())).is_pending());
+}
+
+/// It takes packets out of the queue, and may hold a lock that somebody's waker wants.
+#[test]
+fn a_thread_that_submits_runs_no_waker() {
+    let port = Port::manual().unwrap();
+    let pair = || {
+        let name = pipe_name();
+        let device = Device::from_handle_on(&port, server(&name, FILE_FLAG_OVERLAPPED)).unwrap();
+        (device, client(&name))
+    };
+    let ((waits, client), (busy, its_client)) = (pair(), pair());
+    write(&its_client, b"0123456789");
+    let woken = Arc::new(Woken::default());
+    let mut call = waits.read(16);
+    assert!(pin!(&mut call).poll(&mut Context::from_waker(&woken.clone().into())).is_pending());
+    write(&client, b"x");
+    for _ in 0..1000 {
+        assert!(busy.call(pipe::peek(20), &()).wait().unwrap().more_data());
+    }
+    assert!(port.stats().strays > 900, "it has not taken them out");
+    assert_eq!(woken.0.load(SeqCst), 0);
+    port.poll(Some(Duration::from_secs(60)));
+    assert_eq!(woken.0.load(SeqCst), 1);
+    assert_eq!(&*call.wait().unwrap(), b"x");
+}
+
+/// How often it was woken.
+#[derive(Default)]
+struct Woken(AtomicUsize);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, SeqCst);
+    }
 }
 
 #[test]

@@ -60,7 +60,8 @@ impl Inner {
         if self.is_inherited() {
             return count;
         }
-        if next.is_some() {
+        // A driver's code may cancel: not on a thread that does not wait.
+        if next.is_some() && whose != Whose::None {
             self.run_timers();
         }
         let count = if all { count.max(ran + self.run_jobs(self.jobs_waiting())) } else { count };

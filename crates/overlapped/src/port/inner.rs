@@ -47,6 +47,8 @@ pub(crate) enum Whose {
     /// Nobody's but those of one owner of calls, by its address: the thread waits for that one, and may hold a lock that
     /// another's callback wants. Those wait until somebody polls the port.
     Of(usize),
+    /// Nobody's, and no waker: the thread does not wait, it submits or drops a call. It may hold a lock that a waker wants.
+    None,
 }
 
 impl Whose {
@@ -55,6 +57,7 @@ impl Whose {
 
     pub(super) fn may_run(self, waiter: &Waiter) -> bool {
         match (self, waiter) {
+            (Self::None, _) => false,
             (Self::All, _) | (_, Waiter::Wake(_)) => true,
             (Self::Of(_), Waiter::Arrive(owner, _)) => self.may_tell(owner),
             (Self::Of(_), Waiter::Callback(_)) => false,
@@ -64,6 +67,7 @@ impl Whose {
     pub(super) fn may_tell(self, owner: &Arc<Arrival>) -> bool {
         match self {
             Self::All => true,
+            Self::None => false,
             Self::Of(address) => Arc::as_ptr(owner).cast::<()>().addr() == address || !owner.calls_back(),
         }
     }

@@ -194,16 +194,16 @@ impl Inner {
         }
         ATTENDED.set(Attended { polls: attended.polls.wrapping_add(1), ..attended });
         if attended.polls % POLLS == POLLS - 1 {
-            self.look();
+            self.look(Whose::NOBODY);
         }
         true
     }
 
     /// Handles what is there, if nobody else does.
-    fn look(self: &Arc<Self>) {
+    fn look(self: &Arc<Self>, whose: Whose) {
         if self.turn.try_take() {
             let _turn = Taken(self);
-            self.dispatch(Some(Duration::ZERO), Whose::NOBODY, None);
+            self.dispatch(Some(Duration::ZERO), whose, None);
         }
     }
 
@@ -324,7 +324,7 @@ impl Inner {
             return;
         }
         if !self.is_dispatched_here() {
-            self.look();
+            self.look(Whose::None);
         }
         self.unattended(slot, operation);
     }
@@ -335,13 +335,13 @@ impl Inner {
         self.queue.strays().add();
     }
 
-    /// Takes such packets out of the queue when there may be many. Runs no callback.
+    /// Takes such packets out of the queue when there may be many. Runs no callback, and no waker.
     #[cfg(windows)]
     pub(crate) fn take_strays(self: &Arc<Self>) {
         let strays = self.queue.strays();
         if strays.are_too_many() && self.is_led() && !self.must_not_wait_here() && self.turn.try_take() {
             let _turn = Taken(self);
-            strays.take_out(|| self.dispatch(Some(Duration::ZERO), Whose::NOBODY, None));
+            strays.take_out(|| self.dispatch(Some(Duration::ZERO), Whose::None, None));
         }
     }
 }
