@@ -690,11 +690,13 @@ impl<Out: Output + ?Sized> Drop for InvertedCall<Out> {
         if !port.is_inherited() {
             self.ring.calls.is_closed.store(true, SeqCst);
             self.ring.close(&self.device);
+            let ring = Arc::as_ptr(&self.ring).addr();
             if self.ring.calls.by_consumer.load(SeqCst) {
-                self.ring.pending().into_iter().for_each(|call| port.abandoned(port.slot(call), call));
+                let leave = |call| port.abandoned(port.slot(call), call, Whose::Only(ring));
+                self.ring.pending().into_iter().for_each(leave);
             }
             // What threads that only wait had put off: later reads wait for it.
-            port.run_what_was_put_off(Arc::as_ptr(&self.ring).addr());
+            port.run_what_was_put_off(ring);
         }
     }
 }

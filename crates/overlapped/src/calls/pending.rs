@@ -8,7 +8,7 @@ use super::finish;
 use crate::calls::reply::sealed::Done;
 use crate::device::{self, Handle};
 use crate::operation::slot::Progress;
-use crate::port::{self, Slot, Waiter};
+use crate::port::{self, Slot, Waiter, Whose};
 use crate::words::error::STREAM_READ;
 use crate::words::token::InFlight;
 use crate::{Error, ErrorKind, Operation, Output, Reply, Status};
@@ -261,7 +261,7 @@ impl Pending {
             if what == STREAM_READ {
                 self.device.withdraw(self.operation);
             }
-            self.device.port.abandoned(slot, self.operation);
+            self.device.port.abandoned(slot, self.operation, Whose::NO_WAKERS);
         }
     }
 }

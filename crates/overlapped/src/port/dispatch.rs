@@ -61,7 +61,7 @@ impl Inner {
             return count;
         }
         // A driver's code may cancel: not on a thread that does not wait.
-        if next.is_some() && whose != Whose::None {
+        if next.is_some() && !matches!(whose, Whose::Only(_)) {
             self.run_timers();
         }
         let count = if all { count.max(ran + self.run_jobs(self.jobs_waiting())) } else { count };

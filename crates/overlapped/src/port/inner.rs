@@ -47,30 +47,35 @@ pub(crate) enum Whose {
     /// Nobody's but those of one owner of calls, by its address: the thread waits for that one, and may hold a lock that
     /// another's callback wants. Those wait until somebody polls the port.
     Of(usize),
-    /// Nobody's, and no waker: the thread does not wait, it submits or drops a call. It may hold a lock that a waker wants.
-    None,
+    /// The same, and no wakers: the thread does not wait, it submits or drops calls. It may hold a lock that a waker wants.
+    Only(usize),
 }
 
 impl Whose {
     /// A thread that waits for an operation with no callbacks at all.
     pub(crate) const NOBODY: Self = Self::Of(0);
+    /// A thread that submits, or drops a call.
+    pub(crate) const NO_WAKERS: Self = Self::Only(0);
 
     pub(super) fn may_run(self, waiter: &Waiter) -> bool {
         match (self, waiter) {
-            (Self::None, _) => false,
-            (Self::All, _) | (_, Waiter::Wake(_)) => true,
-            (Self::Of(_), Waiter::Arrive(owner, _)) => self.may_tell(owner),
-            (Self::Of(_), Waiter::Callback(_)) => false,
+            (Self::All, _) | (Self::Of(_), Waiter::Wake(_)) => true,
+            (_, Waiter::Arrive(owner, _)) => self.may_tell(owner),
+            (_, Waiter::Callback(_) | Waiter::Wake(_)) => false,
         }
     }
 
     pub(super) fn may_tell(self, owner: &Arc<Arrival>) -> bool {
         match self {
             Self::All => true,
-            Self::None => false,
-            Self::Of(address) => Arc::as_ptr(owner).cast::<()>().addr() == address || !owner.calls_back(),
+            Self::Of(address) => is_at(owner, address) || !owner.calls_back(),
+            Self::Only(address) => is_at(owner, address),
         }
     }
+}
+
+fn is_at(owner: &Arc<Arrival>, address: usize) -> bool {
+    Arc::as_ptr(owner).cast::<()>().addr() == address
 }
 
 /// What the dispatcher is to do besides handling packets.

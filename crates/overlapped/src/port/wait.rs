@@ -319,12 +319,12 @@ impl Inner {
 
     /// Its owner has left an operation in flight. What is over already is handled at once, so that a program whose threads
     /// wait needs no dispatcher for that.
-    pub(crate) fn abandoned(self: &Arc<Self>, slot: &Slot, operation: InFlight) {
+    pub(crate) fn abandoned(self: &Arc<Self>, slot: &Slot, operation: InFlight, whose: Whose) {
         if !self.has_dispatcher() {
             return;
         }
         if !self.is_dispatched_here() {
-            self.look(Whose::None);
+            self.look(whose);
         }
         self.unattended(slot, operation);
     }
@@ -341,7 +341,7 @@ impl Inner {
         let strays = self.queue.strays();
         if strays.are_too_many() && self.is_led() && !self.must_not_wait_here() && self.turn.try_take() {
             let _turn = Taken(self);
-            strays.take_out(|| self.dispatch(Some(Duration::ZERO), Whose::None, None));
+            strays.take_out(|| self.dispatch(Some(Duration::ZERO), Whose::NO_WAKERS, None));
         }
     }
 }
