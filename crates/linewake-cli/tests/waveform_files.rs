@@ -218,6 +218,26 @@ fn a_link_stays_and_what_it_leads_to_is_the_waveform() {
 }
 
 #[test]
+fn a_link_in_the_place_of_a_waveform_leads_to_the_next_one() {
+    let place = Place::new();
+    let watch = place.begin();
+    place.rename("there/a.vcd", "there/old.vcd");
+    symlink("old.vcd", place.path("there/a.vcd")).unwrap();
+    signal(&watch.0, "-HUP");
+    until("it is said", || place.text("said").contains("it is a link to what is written"));
+    fs::remove_file(place.path("there/a.vcd")).unwrap();
+    symlink("other.vcd", place.path("there/a.vcd")).unwrap();
+    fs::write(place.path("there/other.vcd"), "").unwrap();
+    signal(&watch.0, "-HUP");
+    until("it goes on", || !place.text("there/other.vcd").is_empty());
+    signal(&watch.0, "-HUP");
+    until("it goes on once more", || place.path("there/other.1.vcd").exists());
+    let (code, said) = place.end(watch);
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(place.names("there"), ["a.vcd", "old.vcd", "other.1.vcd", "other.vcd"]);
+}
+
+#[test]
 fn a_waveform_of_two_names_has_its_spans_by_both() {
     let place = Place::new();
     let watch = place.begin();
@@ -298,6 +318,29 @@ fn where_a_waveform_cannot_be_replaced_it_is_written_over_and_nothing_is_left() 
         assert!(rights != 0o1777 || place.path("there/a.vcd").metadata().unwrap().uid() == 0);
         assert_eq!((place.names("there"), place.names("temporary")), (vec!["a.vcd".to_owned()], vec![]));
     }
+}
+
+#[test]
+fn a_group_that_could_not_read_a_waveform_cannot_read_the_next_one() {
+    if !is_root() {
+        return println!("skipped: to be another user needs root");
+    }
+    let place = Place::new();
+    for name in [".", "there"] {
+        fs::set_permissions(place.path(name), fs::Permissions::from_mode(0o777)).unwrap();
+    }
+    fs::copy(env!("CARGO_BIN_EXE_linewake"), place.path("linewake")).unwrap();
+    let file = place.path("there/a.vcd");
+    fs::write(&file, "what was there").unwrap();
+    std::os::unix::fs::chown(&file, Some(65534), Some(33)).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o660)).unwrap();
+    let mut command = Command::new(place.path("linewake"));
+    command.args(place.watch(&["-n", "3", "--append"]).get_args()).current_dir(place.0.path());
+    let (code, said) = place.end(place.begin_by(command.uid(65534).gid(65534)));
+    assert_eq!(code, Some(0), "{said}");
+    let next = file.metadata().unwrap();
+    assert_eq!((next.gid(), next.mode() & 0o777), (65534, 0o600));
+    assert_eq!(place.path("there/a.1.vcd").metadata().unwrap().mode() & 0o777, 0o660);
 }
 
 #[test]

@@ -26,7 +26,7 @@ impl Dump {
 
     fn opened(path: &Path, existing: Existing) -> io::Result<Self> {
         let mut file = taken(path)?;
-        let path = if path.is_symlink() { path.canonicalize()? } else { path.to_owned() };
+        let path = led_to(path)?;
         if existing == Existing::Keep && file.metadata()?.len() > 0 {
             let aside = aside(&path)?;
             exit::say(&format!("\"{}\": what was there is now \"{}\"\n", path.display(), aside.display()));
@@ -67,6 +67,7 @@ impl Dump {
     /// Takes over what was made of it. Where it has another name, or nothing can take its place, it is written over.
     pub(super) fn replace(&mut self, part: NamedTempFile) -> io::Result<()> {
         let (made, mut path) = part.into_parts();
+        lock(&made)?;
         let is_free = self.has_its_name() && !has_more_names(&self.file) && take_after(&made, &self.file).is_ok();
         if is_free && fs::rename(&path, &self.path).is_ok() {
             self.file = made;
@@ -91,6 +92,9 @@ impl Dump {
     /// A file that is to take its place; until it does, by another name.
     pub(super) fn next(&self) -> io::Result<Next> {
         if !self.has_its_name() && self.path.symlink_metadata().is_ok() {
+            if leads_to(&self.path, &self.file) {
+                return Err(io::Error::other("it is a link to what is written; remove it, and send SIGHUP again"));
+            }
             // A log rotation may have made an empty one, with the rights that it is to have.
             let file = taken(&self.path)?;
             if file.metadata()?.len() == 0 {
@@ -106,7 +110,10 @@ impl Dump {
     /// Gives its name to the next one. Where that cannot be, the next one keeps the name it has, and it is said.
     pub(super) fn go_on_in(&mut self, next: Next) {
         self.file = next.file;
-        let Some(mut path) = next.path else { return };
+        let Some(mut path) = next.path else {
+            self.path = led_to(&self.path).unwrap_or_else(|_| self.path.clone());
+            return;
+        };
         path.disable_cleanup(true);
         let there = self.path.symlink_metadata();
         let is_free = there.map_or(Ok(()), |_| aside(&self.path).map(drop));
@@ -143,14 +150,15 @@ fn write_over(file: &File, other: &File) -> io::Result<()> {
     file.set_len(other.metadata()?.len())
 }
 
-/// Gives a new file the owner and the rights of another one, as far as may be.
+/// Gives a new file the owner and the rights of another one, as far as may be. A group that it has not from there gets none.
 #[cfg(unix)]
 fn take_after(file: &File, other: &File) -> io::Result<()> {
-    use std::os::unix::fs::{MetadataExt as _, fchown};
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown};
     let other = other.metadata()?;
     let group = fchown(file, None, Some(other.gid()));
     let owner = fchown(file, Some(other.uid()), None);
-    file.set_permissions(other.permissions())?;
+    let of_group = if group.is_ok() { 0o070 } else { 0 };
+    file.set_permissions(fs::Permissions::from_mode(other.mode() & (0o7707 | of_group)))?;
     owner.and(group)
 }
 
@@ -171,11 +179,22 @@ fn has_more_names(_: &File) -> bool {
     false
 }
 
-/// Opens one for its writer, unless it has one.
+/// Opens one for its writer, unless it has one. Another command may end meanwhile, and put a new file there: then it looks
+/// again, but not for ever, since a file system may tell other numbers by the name.
 fn taken(path: &Path) -> io::Result<File> {
-    let file = open_regular(options().create(true), path)?;
-    lock(&file)?;
-    Ok(file)
+    let mut tries = 0..16;
+    loop {
+        let file = open_regular(options().create(true), path)?;
+        lock(&file)?;
+        if leads_to(path, &file) || tries.next().is_none() {
+            return Ok(file);
+        }
+    }
+}
+
+/// Whether a path leads to this file, be it by a link.
+fn leads_to(path: &Path, file: &File) -> bool {
+    matches!((fs::metadata(path), file.metadata()), (Ok(named), Ok(file)) if is_same(&named, &file))
 }
 
 /// On Windows a lock would keep readers out too: sharing keeps out other writers alone.
@@ -200,25 +219,63 @@ fn lock(file: &File) -> io::Result<()> {
     }
 }
 
+/// Where a link leads; any other path as it is.
+fn led_to(path: &Path) -> io::Result<PathBuf> {
+    if path.is_symlink() { path.canonicalize() } else { Ok(path.to_owned()) }
+}
+
 /// Renames a file: `door.vcd` becomes `door.1.vcd`, or has the number behind the highest that is there.
 fn aside(path: &Path) -> io::Result<PathBuf> {
-    let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    let extension = path.extension().map(|extension| format!(".{}", extension.to_string_lossy())).unwrap_or_default();
-    let mut last = 0;
+    let stem = path.file_stem().unwrap_or_default();
+    let extension = path.extension().unwrap_or_default();
+    let (before, after) = (stem.to_string_lossy(), extension.to_string_lossy());
+    let mut last = 0_u64;
     for entry in fs::read_dir(directory_of(path))? {
         let name = entry?.file_name();
-        let number =
-            name.to_str().and_then(|name| name.strip_prefix(&*stem)?.strip_suffix(&*extension)?.strip_prefix('.'));
-        last = last.max(number.and_then(|number| number.parse::<u64>().ok()).unwrap_or(0));
+        let number = name.to_str().and_then(|name| {
+            let rest = name.strip_prefix(&*before)?.strip_prefix('.')?;
+            if after.is_empty() { Some(rest) } else { rest.strip_suffix(&*after)?.strip_suffix('.') }
+        });
+        let number = number.and_then(|number| number.parse::<u64>().ok()).filter(|number| *number < u64::MAX);
+        last = last.max(number.unwrap_or(0));
     }
-    let aside = path.with_file_name(format!("{stem}.{}{extension}", last.saturating_add(1)));
-    fs::rename(path, &aside)?;
-    Ok(aside)
+    for number in last..u64::MAX {
+        let mut name = stem.to_owned();
+        name.push(format!(".{}", number + 1));
+        if !extension.is_empty() {
+            name.push(".");
+            name.push(extension);
+        }
+        let aside = path.with_file_name(name);
+        match rename_to_new(path, &aside) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            done => return done.map(|()| aside),
+        }
+    }
+    Err(io::ErrorKind::AlreadyExists.into())
+}
+
+/// Renames a file, and replaces none.
+fn rename_to_new(path: &Path, new: &Path) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::{CWD, RenameFlags, renameat_with};
+        use rustix::io::Errno;
+        match renameat_with(CWD, path, CWD, new, RenameFlags::NOREPLACE) {
+            // Not every file system can: then it is looked up first.
+            Err(Errno::INVAL | Errno::NOSYS) => {}
+            done => return Ok(done?),
+        }
+    }
+    if new.symlink_metadata().is_ok() { Err(io::ErrorKind::AlreadyExists.into()) } else { fs::rename(path, new) }
 }
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use std::io::Write as _;
+
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt as _;
 
     use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 
@@ -243,6 +300,24 @@ mod tests {
             part.set_len(length).unwrap();
             write_over(&full, &part).unwrap();
             assert_eq!(text(), &"span "[..length as usize]);
+        }
+    }
+
+    #[test]
+    fn what_is_renamed_replaces_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &[u8]| directory.path().join(OsStr::from_bytes(name));
+        for (name, there, aside_is) in [
+            (&b"door.vcd"[..], &b"door.18446744073709551615.vcd"[..], &b"door.1.vcd"[..]),
+            (b"door.vcd", b"door.18446744073709551614.vcd", b""),
+            (b"a\x81.vcd", b"a\x81.1.vcd", b"a\x81.2.vcd"),
+            (b"plain", b"plain.7", b"plain.8"),
+        ] {
+            fs::write(path(name), "new").unwrap();
+            fs::write(path(there), "precious").unwrap();
+            let aside = aside(&path(name));
+            assert_eq!(aside.ok(), (!aside_is.is_empty()).then(|| path(aside_is)));
+            assert_eq!(fs::read(path(there)).unwrap(), b"precious");
         }
     }
 }
