@@ -1,4 +1,4 @@
-//! The floor of the calls: what is asked of a device, and what becomes of it.
+//! The layer of calls: what a program asks of a device, and what it gets back.
 
 #[cfg(feature = "futures-io")]
 pub(crate) mod byte_stream;

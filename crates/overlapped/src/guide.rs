@@ -1,4 +1,4 @@
-//! The guide: how it is meant, page by page. Every snippet is compiled, and run where it can be.
+//! The guide, page by page: how the crate is meant to be used. Every snippet is compiled, and runs where it can.
 
 #[doc = include_str!("../docs/tour.md")]
 pub mod tour {}

@@ -1,5 +1,5 @@
-//! The floor of what a thread and a process are: starting one, telling one from another, clocks and locks, and running
-//! somebody else's code. Nothing here knows an operation.
+//! The layer of threads and processes: it starts threads, tells processes apart, and has clocks and locks. It also runs
+//! callbacks and other foreign code. Nothing here knows an operation.
 
 pub(crate) mod dispatching;
 pub(crate) mod foreign;
@@ -26,7 +26,7 @@ pub(crate) use thread::spawn;
 #[cfg(windows)]
 pub(crate) use windows::{discard, pin_module, ticks};
 
-/// Starts a thread. On Linux it blocks all signals.
+/// Starts a thread. On Linux (see `thread.rs`) the thread blocks all signals.
 #[cfg(not(all(target_os = "linux", not(miri))))]
 pub(crate) fn spawn<T: Send + 'static>(
     name: &str,
@@ -35,8 +35,8 @@ pub(crate) fn spawn<T: Send + 'static>(
     std::thread::Builder::new().name(name.to_owned()).spawn(run)
 }
 
-/// A value that each process has for itself, made when it is first asked for. Only Linux has processes that are made of
-/// others.
+/// A value that each process has for itself, made at its first use. Only Linux has `fork`; elsewhere this is a lazy
+/// static.
 #[cfg(not(all(target_os = "linux", not(miri))))]
 #[derive(Debug)]
 pub(crate) struct PerProcess<T>(std::sync::OnceLock<T>);

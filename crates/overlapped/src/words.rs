@@ -1,4 +1,4 @@
-//! The ground floor: what all others speak with. Nothing here does anything to a device, or waits.
+//! The lowest layer: the vocabulary that every other layer uses. Nothing here acts on a device, and nothing waits.
 
 pub(crate) mod buffer;
 pub(crate) mod error;

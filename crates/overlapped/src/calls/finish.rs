@@ -1,4 +1,4 @@
-//! How an operation that is over becomes a reply, or an error.
+//! Turns a finished operation into a reply or an error.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -8,7 +8,7 @@ use crate::port::{self, Slot};
 use crate::words::token::InFlight;
 use crate::{Error, ErrorCode, ErrorKind, Operation, Output, Reply, Status};
 
-/// The error that a status is. A cancellation that nobody asked for is the driver's own.
+/// The error for a status. If nobody asked for a cancellation, the driver cancelled by itself: that is an abort.
 pub(crate) fn failure(slot: &Slot, operation: InFlight, what: Operation, status: Status, name: &Arc<str>) -> Error {
     let error = Error::from_code(ErrorCode::Status(status), what).on(name);
     if error.kind() == ErrorKind::Cancelled && slot.cancelled.load(Relaxed) != operation.generation() {
@@ -17,7 +17,7 @@ pub(crate) fn failure(slot: &Slot, operation: InFlight, what: Operation, status:
     error
 }
 
-/// Turns a finished operation, which belongs to the caller, into its reply. Releases its slot, or keeps it in the reply.
+/// Turns a finished operation that the caller owns into its reply. Releases its slot, or keeps the slot in the reply.
 #[inline]
 pub(crate) fn finish<Out: Output + ?Sized>(
     port: &Arc<port::Inner>,
@@ -28,7 +28,7 @@ pub(crate) fn finish<Out: Output + ?Sized>(
 ) -> Result<Reply<Out>, Error> {
     let mut information = information;
     if status != Status::SUCCESS || slot.is_whole_write() {
-        // Before the release: then the slot is somebody else's.
+        // This comes before the release: after it the slot may belong to another operation.
         match objection(slot, name, operation, status, information) {
             Some(error) => {
                 port.release_slot(slot, operation);
@@ -45,7 +45,7 @@ pub(crate) fn finish<Out: Output + ?Sized>(
     }
 }
 
-/// Why a finished operation, which belongs to the caller, is no success.
+/// The error of a finished operation that the caller owns, or `None` for a success.
 #[inline(never)]
 fn objection(slot: &Slot, name: &Arc<str>, operation: InFlight, status: Status, information: usize) -> Option<Error> {
     let what = slot.operation();
@@ -55,11 +55,11 @@ fn objection(slot: &Slot, name: &Arc<str>, operation: InFlight, status: Status, 
         return (!end_of_file).then(fail);
     }
     if status.is_warning() && status != Status::BUFFER_OVERFLOW {
-        // SAFETY: the operation is finished and the caller's, and is released after this.
+        // SAFETY: the operation is finished, the caller owns it, and it is released after this.
         return Some(fail().keeping(unsafe { slot.output(information) }));
     }
     if slot.is_whole_write() {
-        // SAFETY: the operation is finished and the caller's.
+        // SAFETY: the operation is finished, and the caller owns it.
         let given = unsafe { slot.memory() }.input_len;
         if information < given as usize {
             let error = Error::new(ErrorKind::Truncated, what).on(name);
@@ -69,11 +69,11 @@ fn objection(slot: &Slot, name: &Arc<str>, operation: InFlight, status: Status, 
     None
 }
 
-/// How many bytes of the output there are, by the byte count.
+/// How many bytes of the output are valid, from the byte count.
 #[inline]
 pub(crate) fn len_of(what: Operation, information: usize) -> usize {
     match what {
-        // The argument comes back whole; the information is what `ioctl(2)` returned.
+        // The argument comes back whole; the byte count is the return value of `ioctl(2)`.
         #[cfg(target_os = "linux")]
         Operation::Ioctl { .. } => usize::MAX,
         _ => information,
@@ -81,5 +81,5 @@ pub(crate) fn len_of(what: Operation, information: usize) -> usize {
 }
 
 pub(crate) fn truncated(what: Operation, name: &Arc<str>, bytes: &[u8]) -> Error {
-    Error::new(ErrorKind::Truncated, what).on(name).hint("the driver wrote no whole number of records").keeping(bytes)
+    Error::new(ErrorKind::Truncated, what).on(name).hint("the driver wrote a part of a record").keeping(bytes)
 }

@@ -1,10 +1,10 @@
-//! Which ports this thread dispatches, by their addresses: one inside of the other's wakers.
+//! The ports that this thread dispatches now, by address. Wakers that poll other ports nest them.
 
 use std::cell::Cell;
 
-/// So deep wakers that poll other ports may be nested. A deeper poll finds nothing, and a deeper wait is refused.
+/// How deep wakers that poll other ports may nest. A deeper poll finds nothing, and a deeper wait is refused.
 const NESTED: usize = 8;
-/// The low bit of an address says that the thread only waits, and must not run others' callbacks.
+/// The low bit of an address: this thread only waits, and must not run callbacks of others.
 const ONLY_WAITS: usize = 1;
 
 #[derive(Clone, Copy)]
@@ -20,15 +20,15 @@ impl Nested {
 }
 
 thread_local! {
-    // Without a destructor: it is there as long as the thread is, also for destructors of others.
+    // It has no destructor, so it exists as long as the thread, and destructors of other thread-locals can use it.
     static DISPATCHING: Cell<Nested> = const { Cell::new(Nested { ports: [0; NESTED], depth: 0 }) };
 }
 
-/// This thread dispatches a port, until this is dropped.
+/// This thread dispatches a port until this is dropped.
 pub(crate) struct Dispatching(());
 
 impl Dispatching {
-    /// `None`: so deep nobody nests.
+    /// `None` when [`NESTED`] ports are nested already.
     pub(crate) fn begin(port: usize, only_waits: bool) -> Option<Self> {
         let mut nested = DISPATCHING.get();
         *nested.ports.get_mut(nested.depth)? = port | if only_waits { ONLY_WAITS } else { 0 };
@@ -52,7 +52,7 @@ pub(crate) fn is_dispatching() -> bool {
     DISPATCHING.get().depth > 0
 }
 
-/// Whether this thread can dispatch no further port.
+/// Whether this thread cannot dispatch one more port.
 #[inline]
 pub(crate) fn is_deep() -> bool {
     DISPATCHING.get().depth >= NESTED
@@ -64,7 +64,7 @@ pub(crate) fn dispatches(port: usize) -> bool {
     DISPATCHING.get().ports().iter().any(|here| here & !ONLY_WAITS == port)
 }
 
-/// Whether this thread dispatches this port and runs everybody's callbacks.
+/// Whether this thread dispatches this port and runs callbacks for everybody.
 #[inline]
 pub(crate) fn runs_callbacks_of(port: usize) -> bool {
     DISPATCHING.get().ports().contains(&port)

@@ -1,4 +1,5 @@
-//! Somebody else's code: run with its panics caught, and off the dispatcher if it may take its time.
+//! Foreign code: wakers, callbacks, destructors. It runs with its panics caught, and off the dispatcher if it may take
+//! long.
 
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -7,21 +8,21 @@ use std::sync::{Arc, Mutex};
 use super::dispatching::is_dispatching;
 use crate::system::sync::lock_std;
 
-/// Runs somebody's code. `None` when it panicked; the payload is left alone, since dropping it may panic too.
+/// Runs foreign code. `None` when it panicked; the payload is leaked, since dropping it may panic too.
 #[inline]
 pub(crate) fn caught<T>(run: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(run)).map_err(std::mem::forget).ok()
 }
 
-/// Runs `close` here, or on a thread of its own if this thread dispatches a port: closing a handle runs the driver's
-/// cleanup, which may take its time, and must not hold up everybody else's completions.
+/// Runs `close` here, or on a thread of its own if this thread dispatches a port. Closing a handle runs the driver's
+/// cleanup, which may take long and must not delay the completions of others.
 pub(crate) fn off_the_dispatcher(close: impl FnOnce() + Send + 'static) {
     if is_dispatching() { on_a_thread("overlapped-close", close) } else { close() }
 }
 
-/// Runs something on a thread of its own; here, if none can be had.
+/// Runs `run` on a thread of its own, or here if no thread can be started.
 pub(crate) fn on_a_thread(name: &str, run: impl FnOnce() + Send + 'static) {
-    // A thread that does not start gives its work back only so.
+    // A thread that does not start drops its closure. The shared cell keeps the work, so that it can run here.
     let work = Arc::new(Mutex::new(Some(run)));
     let run = {
         let work = work.clone();
@@ -38,16 +39,16 @@ pub(crate) fn on_a_thread(name: &str, run: impl FnOnce() + Send + 'static) {
 }
 
 thread_local! {
-    /// Whose callbacks this thread runs, by address: one inside of the other.
+    /// The owners of the callbacks that this thread runs, by address. Callbacks nest.
     static RUNNING: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
 }
 
-/// This thread runs a callback, until this is dropped: it cannot wait for the callback's end.
+/// This thread runs a callback until this is dropped; meanwhile it cannot wait for the callback's end.
 pub(crate) struct Running(());
 
 impl Running {
     pub(crate) fn begin<T>(owner: *const T) -> Self {
-        // In a destructor of the thread's own values there may be no list any more: then nobody looks at it.
+        // While the thread's own values are destroyed the list may be gone already; then nobody looks at it.
         let _ = RUNNING.try_with(|owners| owners.borrow_mut().push(owner.addr()));
         Self(())
     }
@@ -63,7 +64,7 @@ impl Drop for Running {
     }
 }
 
-/// Drops what is somebody else's, not on the dispatcher: its destructor may panic.
+/// Drops a foreign value, but not on the dispatcher. Its destructor may panic.
 pub(crate) fn dropped<T: Send + 'static>(foreign: T) {
     off_the_dispatcher(move || {
         caught(move || drop(foreign));

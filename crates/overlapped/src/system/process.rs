@@ -1,9 +1,9 @@
-//! Which process this is, cheaply, and what each process has for itself.
+//! Tells cheaply which process this is, and keeps values that each process has for itself.
 //!
-//! The child of a fork has a copy of every port and none of the threads, and shares the epoll sets with its parent: a
-//! removal there would remove the parent's file. A lock that a thread of the parent held is held there for ever. So a
-//! port remembers the process that made it, and what is the process's is made anew in the child. Asking the kernel each
-//! time would cost a system call; in place of that there is a page that the kernel empties in the child
+//! The child of a fork has a copy of every port and none of the threads. It shares the epoll sets with its parent: if
+//! the child removed a file, the parent would lose it. A lock that a thread of the parent held stays locked in the
+//! child for ever. So a port remembers the process that made it, and values of a process are made anew in the child. A
+//! system call for each check would be too dear. Instead there is a page that the kernel clears in the child
 //! (MADV_WIPEONFORK, since Linux 4.14).
 
 use std::ptr;
@@ -14,10 +14,10 @@ use std::sync::atomic::{
 
 use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous};
 
-/// The number of this process: the same until it forks, and another one in the child.
+/// The number of this process: it stays the same until a fork, and the child gets another one.
 #[inline]
 pub(crate) fn number() -> u32 {
-    /// Unlike the page this is copied to a child, which so takes the next number.
+    /// A child inherits a copy of this, unlike the page, and so takes the next number.
     static LAST: AtomicU32 = AtomicU32::new(0);
     let page = page();
     match page.load(Relaxed) {
@@ -29,18 +29,18 @@ pub(crate) fn number() -> u32 {
     }
 }
 
-/// The page that is emptied in a child. No lock is held while it is made: a child would wait for ever for a thread of its
-/// parent that made it at the moment of the fork.
+/// The page that the kernel clears in a child. No lock is held while it is made: the parent's thread may make it during
+/// the fork, and the child would then wait for that thread for ever.
 #[inline]
 fn page() -> &'static AtomicU32 {
     static PAGE: AtomicPtr<AtomicU32> = AtomicPtr::new(ptr::null_mut());
-    /// Without such a page a child is taken for its parent.
+    /// Used where no such page can be had: there a child is taken for its parent.
     static NOT_WIPED: AtomicU32 = AtomicU32::new(0);
-    // SAFETY: null, or one of the two below, which are there for ever.
+    // SAFETY: null, or one of the two below, which are never freed.
     if let Some(page) = unsafe { PAGE.load(Acquire).as_ref() } {
         return page;
     }
-    // Threads that come first together make a page each, and one of them stays.
+    // Threads that race here make a page each, and one page stays.
     let made = wiped_on_fork().unwrap_or(&NOT_WIPED);
     match PAGE.compare_exchange(ptr::null_mut(), ptr::from_ref(made).cast_mut(), AcqRel, Acquire) {
         Ok(_) => made,
@@ -56,13 +56,13 @@ fn wiped_on_fork() -> Option<&'static AtomicU32> {
     unsafe {
         let page = mmap_anonymous(ptr::null_mut(), len, ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE).ok()?;
         madvise(page, len, Advice::LinuxWipeOnFork).ok()?;
-        // A page is aligned for everything, and all zeros are a value.
+        // A page is aligned for every type, and all zeros are a valid value.
         Some(&*page.cast())
     }
 }
 
-/// A value that each process has for itself, made when it is first asked for. The child of a fork makes its own, and
-/// leaves its parent's alone.
+/// A value that each process has for itself, made at its first use. The child of a fork makes its own, and does not
+/// touch its parent's.
 #[derive(Debug)]
 pub(crate) struct PerProcess<T>(AtomicPtr<(u32, T)>);
 
@@ -75,7 +75,7 @@ impl<T: Default + Sync> PerProcess<T> {
         let own = number();
         let mut found = self.0.load(Acquire);
         loop {
-            // SAFETY: null, or what was leaked here: it is never freed.
+            // SAFETY: null, or a value that was leaked here and is never freed.
             if let Some((number, value)) = unsafe { found.as_ref() }
                 && *number == own
             {

@@ -1,4 +1,4 @@
-//! The synchronisation types of what is model-checked: the standard library's, or loom's when it runs.
+//! The synchronisation types of the code that loom checks: the standard library's, or loom's when loom runs.
 
 use std::time::{Duration, Instant};
 
@@ -7,8 +7,8 @@ pub(crate) use loom::sync::{Condvar, Mutex, MutexGuard, atomic::AtomicU64};
 #[cfg(not(loom))]
 pub(crate) use std::sync::{Condvar, Mutex, MutexGuard, atomic::AtomicU64};
 
-/// A flag and a count of which every load sees the last value in the one order of all, as SeqCst promises. loom takes SeqCst
-/// for less: in a model each load and store is an exchange, which it does not reorder.
+/// A flag and a counter for which every load sees the last value in one global order, as SeqCst promises. loom models
+/// SeqCst more weakly, so in a model each load and store is a read-modify-write, which loom does not reorder.
 #[cfg(loom)]
 pub(crate) mod ordered {
     use std::sync::atomic::Ordering;
@@ -56,7 +56,7 @@ pub(crate) mod ordered {
     }
 }
 
-/// See the other one.
+/// The same for a build without loom.
 #[cfg(not(loom))]
 pub(crate) mod ordered {
     pub(crate) use std::sync::atomic::{AtomicBool, AtomicUsize};
@@ -73,8 +73,8 @@ impl Parker {
         Self(std::thread::current())
     }
 
-    /// Sleeps until it is unparked, which may have been before, at most until the deadline. `false`: that was over already.
-    /// It may return for no reason.
+    /// Sleeps until it is unparked, or until the deadline. An earlier unpark counts. `false` when the deadline had
+    /// passed already. It may return for no reason.
     pub(crate) fn park(&self, deadline: Option<Instant>) -> bool {
         match deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
             None => std::thread::park(),
@@ -89,7 +89,7 @@ impl Parker {
     }
 }
 
-/// What a thread sleeps on: a model has no time.
+/// What a thread sleeps on. A model has no time, so it ignores the deadline.
 #[cfg(loom)]
 pub(crate) struct Parker(Mutex<bool>, Condvar);
 
@@ -118,7 +118,7 @@ pub(crate) use loom::{cell::UnsafeCell, thread::yield_now};
 #[cfg(not(loom))]
 pub(crate) use std::thread::yield_now;
 
-/// A cell whose users agree by themselves on who is inside; loom's checks that they do.
+/// A cell whose users agree among themselves who may use it. Under loom, loom's own cell checks that.
 #[cfg(not(loom))]
 #[derive(Debug)]
 pub(crate) struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
@@ -135,13 +135,13 @@ impl<T> UnsafeCell<T> {
     }
 }
 
-/// Locks `mutex`. Nothing of ours panics while it holds a lock, so a poisoned one still guards a whole value.
+/// Locks `mutex`. None of our code panics while it holds a lock, so the value in a poisoned mutex is still whole.
 #[cfg(not(loom))]
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-/// Locks a mutex of what is not model-checked.
+/// Locks a mutex that loom does not check.
 pub(crate) fn lock_std<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
@@ -152,13 +152,13 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().expect("loom has no poisoning")
 }
 
-/// Sleeps until it is notified, or for so long.
+/// Sleeps until it is notified, or until `time` is over.
 #[cfg(not(loom))]
 pub(crate) fn wait_timeout<'a, T>(condvar: &Condvar, guard: MutexGuard<'a, T>, time: Duration) -> MutexGuard<'a, T> {
     condvar.wait_timeout(guard, time).unwrap_or_else(std::sync::PoisonError::into_inner).0
 }
 
-/// Sleeps until it is notified: a model has no time.
+/// Sleeps until it is notified. A model has no time, so it ignores the time.
 #[cfg(loom)]
 pub(crate) fn wait_timeout<'a, T>(condvar: &Condvar, guard: MutexGuard<'a, T>, _: Duration) -> MutexGuard<'a, T> {
     condvar.wait(guard).expect("loom has no poisoning")

@@ -1,5 +1,5 @@
-//! Threads of ours. They block all signals: a program may wait for its own by `sigwait` or a signalfd, and a signal that
-//! some thread does not block goes there.
+//! Our own threads. They block all signals: a program may wait for its signals with `sigwait` or a signalfd, and the
+//! system delivers a signal to any thread that does not block it.
 
 use std::io;
 use std::thread::{Builder, JoinHandle};
@@ -13,7 +13,7 @@ pub(crate) fn spawn<T: Send + 'static>(
     Builder::new().name(name.to_owned()).spawn(run)
 }
 
-/// All signals are blocked on this thread, and those it starts inherit that, until this is dropped.
+/// Until this is dropped, this thread blocks all signals, and threads that it starts inherit that.
 struct Blocked(libc::sigset_t);
 
 impl Blocked {
@@ -30,7 +30,7 @@ impl Blocked {
 
 impl Drop for Blocked {
     fn drop(&mut self) {
-        // SAFETY: the set is that which the system gave, and lives until the call returns.
+        // SAFETY: the system filled in this set, and it lives until the call returns.
         unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.0, std::ptr::null_mut()) };
     }
 }

@@ -1,4 +1,4 @@
-//! Windows: the last error, a clock that is cheap to read, and the module that must stay.
+//! Windows: the last error, a clock that is cheap to read, and pinning our module in memory.
 
 use windows_sys::Win32::Foundation::GetLastError;
 use windows_sys::Win32::System::LibraryLoader::{
@@ -7,7 +7,7 @@ use windows_sys::Win32::System::LibraryLoader::{
 
 use crate::ErrorCode;
 
-/// The calling thread's last error: to be read at once, and only after a call has failed.
+/// The calling thread's last error. Read it at once, and only after a call has failed.
 pub(crate) fn last_error() -> ErrorCode {
     ErrorCode::Win32(last_error_code())
 }
@@ -18,24 +18,24 @@ pub(crate) fn last_error_code() -> u32 {
     unsafe { GetLastError() }
 }
 
-/// Keeps the module this code is in loaded for ever: the dispatcher thread runs it and is never joined.
+/// Keeps the module with this code loaded for ever: the dispatcher thread runs it and is never joined.
 pub(crate) fn pin_module() {
     let flags = GET_MODULE_HANDLE_EX_FLAG_PIN | GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS;
     let mut module = std::ptr::null_mut();
     // SAFETY: with FROM_ADDRESS the "name" is any address in the module; the out-parameter is valid for the call.
     let pinned = unsafe { GetModuleHandleExW(flags, (pin_module as *const ()).cast(), &mut module) };
-    // Cannot fail for our own address; if it did, the module would just be one that must not be unloaded.
+    // This cannot fail for our own address. If it did, the program would only have to keep the module loaded itself.
     debug_assert_ne!(pinned, 0);
 }
 
-/// Milliseconds of a clock that is cheap to read, to within its tick.
+/// Milliseconds from a cheap clock, accurate to one tick.
 #[inline]
 pub(crate) fn ticks() -> u64 {
     // SAFETY: no preconditions.
     unsafe { windows_sys::Win32::System::SystemInformation::GetTickCount64() }
 }
 
-/// Nothing: the system's heap gives large blocks back when they are freed.
+/// Does nothing: the system's heap returns large blocks when they are freed.
 ///
 /// # Safety
 /// None is needed here.

@@ -1,4 +1,4 @@
-//! Memory that is given to a driver and comes back.
+//! Memory that is lent to a driver and comes back.
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::fmt;
@@ -7,7 +7,8 @@ use std::ptr::NonNull;
 
 use crate::{Error, ErrorKind, Operation};
 
-/// Every buffer starts at a multiple of this, so every record type of at most this alignment can be read in place.
+/// Every buffer starts at a multiple of this many bytes, so a record type with at most this alignment can be read in
+/// place.
 pub(crate) const ALIGN: usize = 16;
 
 /// Bytes at a fixed address, with the alignment you ask for: what [`Device::call_raw`](crate::Device::call_raw) takes
@@ -36,19 +37,19 @@ impl Buffer {
     /// `len` bytes, all zero, at a multiple of `align`.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`] when `align` is no power of two, or `len` is more than 32 bits can say;
+    /// [`ErrorKind::InvalidInput`] when `align` is not a power of two, or `len` does not fit in 32 bits;
     /// [`ErrorKind::Other`] when there is no memory for it.
     pub fn aligned(len: usize, align: usize) -> Result<Self, Error> {
         let layout =
             Layout::from_size_align(len, align).ok().filter(|_| u32::try_from(len).is_ok()).ok_or_else(|| {
                 Error::new(ErrorKind::InvalidInput, Operation::Buffer)
-                    .hint("the alignment must be a power of two, and the length fit in 32 bits")
+                    .hint("the alignment must be a power of two, and the length must fit in 32 bits")
             })?;
         Self::with_layout(layout)
             .ok_or_else(|| Error::new(ErrorKind::Other, Operation::Buffer).hint("there is no memory for the buffer"))
     }
 
-    /// No bytes.
+    /// An empty buffer.
     #[must_use]
     pub fn empty() -> Self {
         Self { start: NonNull::dangling(), layout: Layout::new::<()>() }
@@ -65,16 +66,16 @@ impl Buffer {
         Some(Self { start, layout })
     }
 
-    /// The address to give to the kernel, null for no bytes, and the length.
+    /// The address to give to the kernel (null for an empty buffer), and the length.
     pub(crate) fn raw(&self) -> (*mut u8, u32) {
         let len = self.layout.size() as u32;
         (if len == 0 { std::ptr::null_mut() } else { self.start.as_ptr() }, len)
     }
 }
 
-/// Bytes behind a buffer that nobody uses. A driver of METHOD_BUFFERED that claims more than it was given room for has
-/// the system copy so many bytes: what overruns by a record or two lands here. As much again as the buffer has, at most
-/// 4 KiB; more would cost small buffers more than it could save.
+/// How many unused bytes lie behind a buffer of `capacity` bytes. With METHOD_BUFFERED, when a driver claims more bytes
+/// than fit in the buffer, the system copies that many bytes anyway: an overrun of a record or two lands here. It is as
+/// much as the buffer itself, at least 1 KiB and at most 4 KiB. More would cost small buffers more than it could save.
 pub(crate) const fn slack(capacity: usize) -> usize {
     if capacity < 1024 {
         1024
@@ -85,7 +86,7 @@ pub(crate) const fn slack(capacity: usize) -> usize {
     }
 }
 
-/// With what a driver may spoil that claims more bytes than it was given room for.
+/// Adds the bytes that a driver may overwrite when it claims more than it has room for.
 fn with_slack(layout: Layout) -> Option<Layout> {
     Layout::from_size_align(layout.size().checked_add(slack(layout.size()))?, layout.align()).ok()
 }
@@ -110,7 +111,7 @@ impl Deref for Buffer {
 
 impl DerefMut for Buffer {
     fn deref_mut(&mut self) -> &mut [u8] {
-        // SAFETY: as above.
+        // SAFETY: as in `deref`.
         unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.layout.size()) }
     }
 }
@@ -118,7 +119,7 @@ impl DerefMut for Buffer {
 impl Drop for Buffer {
     fn drop(&mut self) {
         if let Some(layout) = with_slack(self.layout).filter(|_| self.layout.size() > 0) {
-            // SAFETY: allocated with this layout, and freed here alone.
+            // SAFETY: allocated with this layout, and freed only here.
             unsafe { dealloc(self.start.as_ptr(), layout) };
         }
     }

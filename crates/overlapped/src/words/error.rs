@@ -1,4 +1,4 @@
-//! The one error type: what kind it is, the system's code, the operation and the device.
+//! The crate's one error type: its kind, the system's code, the operation and the device.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -31,7 +31,7 @@ pub enum ErrorCode {
     Errno(i32),
 }
 
-/// The Win32 errors a device client meets, by `winerror.h`.
+/// The Win32 errors that a program meets with devices, from `winerror.h`.
 const WIN32: &[(u32, &str, ErrorKind)] = &[
     (2, "ERROR_FILE_NOT_FOUND", ErrorKind::NotFound),
     (3, "ERROR_PATH_NOT_FOUND", ErrorKind::NotFound),
@@ -81,7 +81,7 @@ impl fmt::Display for ErrorCode {
     }
 }
 
-/// What was being done when an error came.
+/// The operation that failed.
 ///
 /// ```
 /// use overlapped::{CtlCode, Operation};
@@ -108,19 +108,19 @@ pub enum Operation {
     Interface,
     /// Giving out the handle.
     Handle,
-    /// An overlapped function of the caller's choice.
+    /// An overlapped function that the caller chose.
     #[cfg(windows)]
     Function,
     /// A device control with this code.
     Control(CtlCode),
-    /// A read: at a place, or of a stream.
+    /// A read at an offset, or of a stream.
     Read {
-        /// The place in bytes; `None` for what has no places, like a pipe.
+        /// The offset in bytes; `None` for a stream, such as a pipe.
         offset: Option<u64>,
     },
-    /// A write: at a place, or to a stream.
+    /// A write at an offset, or to a stream.
     Write {
-        /// The place in bytes; `None` for what has no places, like a pipe.
+        /// The offset in bytes; `None` for a stream, such as a pipe.
         offset: Option<u64>,
     },
     /// An `ioctl(2)` of Linux.
@@ -128,13 +128,13 @@ pub enum Operation {
     Ioctl {
         /// The request, its second argument.
         request: u32,
-        /// What it waits for; `None` for nothing.
+        /// The readiness it waits for; `None` when it runs at once.
         when: Option<crate::words::linux::Interest>,
     },
     /// Waiting until a file of Linux is ready.
     #[cfg(target_os = "linux")]
     Ready {
-        /// What for.
+        /// The readiness it waits for.
         interest: crate::words::linux::Interest,
     },
 }
@@ -148,7 +148,7 @@ impl Operation {
     }
 }
 
-/// A read that goes on where the last one ended.
+/// A read of a stream: it continues where the last one ended.
 pub(crate) const STREAM_READ: Operation = Operation::Read { offset: None };
 
 impl fmt::Display for Operation {
@@ -205,15 +205,17 @@ struct Inner {
     bytes: Box<[u8]>,
 }
 
-/// What error numbers of Linux are after the opening, where some of them mean another thing than [`errno::kind`] says.
+/// The kind of a Linux error number once the file is open. Some numbers then mean something else than [`errno::kind`]
+/// says.
 const fn kind_when_open(errno: i32, operation: Operation) -> ErrorKind {
     match errno {
-        // ENODEV: whatever is asked of a device that is gone.
+        // ENODEV: every operation reports it for a device that is gone.
         19 => ErrorKind::Disconnected,
-        // ENXIO: but an ioctl says so of a part that the device does not have: a partition, a channel.
+        // ENXIO: the device is gone. But an ioctl returns it for a missing part of the device, such as a partition or a
+        // channel.
         6 if !operation.is_ioctl() => ErrorKind::Disconnected,
-        // EPIPE: of what is written it is the other end's absence. Reads and ioctls say so of a device that has stalled
-        // or has run dry, and goes on.
+        // EPIPE: a write returns it when the other end is gone. Reads and ioctls return it for a device that has
+        // stalled or has run dry and that goes on.
         32 if !matches!(operation, Operation::Write { .. }) => ErrorKind::Other,
         errno => errno::kind(errno),
     }
@@ -231,8 +233,8 @@ impl Error {
         };
         let kind = match code {
             code if matches!(operation, Operation::Open) => code.kind(),
-            // A handle that was opened once and is not found now belongs to a device that is gone, and so does one that
-            // waits to be deleted. But NOT_FOUND is said of what was asked for.
+            // A handle was opened, and its device is not found any more: the device is gone. So is a device that waits
+            // to be deleted. But NOT_FOUND is about the thing that the request asked for.
             ErrorCode::Status(Status::NOT_FOUND) => ErrorKind::NotFound,
             ErrorCode::Status(Status::DELETE_PENDING) => ErrorKind::Disconnected,
             ErrorCode::Errno(errno) => kind_when_open(errno, operation),
@@ -259,7 +261,7 @@ impl Error {
         self
     }
 
-    /// The same, for a cancellation that nobody asked for.
+    /// The same error, for a cancellation that nobody asked for.
     pub(crate) fn aborted(mut self) -> Self {
         self.0.kind = ErrorKind::Aborted;
         self
@@ -276,26 +278,27 @@ impl Error {
         self.0.kind
     }
 
-    /// The system's number, when the system or the driver gave one.
+    /// The system's error number, if the system or the driver gave one.
     #[must_use]
     pub fn code(&self) -> Option<ErrorCode> {
         self.0.code
     }
 
-    /// What was being done.
+    /// The operation that failed.
     #[must_use]
     pub fn operation(&self) -> Operation {
         self.0.operation
     }
 
-    /// The path or name of the device, when there is one.
+    /// The path or name of the device, if there is one.
     #[must_use]
     pub fn device(&self) -> Option<&str> {
         self.0.device.as_deref()
     }
 
-    /// The bytes that came with it: what the driver had written when the error is [`ErrorKind::Truncated`], or when the
-    /// driver ended the call with a warning other than STATUS_BUFFER_OVERFLOW, which is no error. Else none.
+    /// The bytes that came with the error: what the driver had written, when the error is [`ErrorKind::Truncated`] or
+    /// when the driver ended the call with a warning. (STATUS_BUFFER_OVERFLOW is a warning too, but no error.)
+    /// Otherwise empty.
     ///
     /// ```
     /// # use overlapped::{sim::Script, Access, CtlCode, Device, ErrorKind, Ioctl, Method, Status};
@@ -322,7 +325,7 @@ impl fmt::Display for Error {
         operation.fmt(f)?;
         if let Some(device) = device {
             let preposition = if matches!(operation, Operation::Open | Operation::Close) { "" } else { "on " };
-            // Not `{device:?}`: a doubled backslash is not the name of any device.
+            // Not `{device:?}`: that would double each backslash, and no device has such a name.
             write!(f, " {preposition}\"{device}\"")?;
         }
         write!(f, ": {kind}")?;

@@ -1,8 +1,8 @@
-//! What notices of devices say.
+//! Notices about devices that come and go.
 
 use std::path::PathBuf;
 
-/// What an [`InterfaceWatch`](crate::InterfaceWatch) tells.
+/// What an [`InterfaceWatch`](crate::InterfaceWatch) reports.
 ///
 /// ```no_run
 /// use overlapped::InterfaceChange;
@@ -17,13 +17,13 @@ use std::path::PathBuf;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InterfaceChange {
-    /// A device has come; this is the path to open it by.
+    /// A device has arrived; open it by this path.
     Arrived(PathBuf),
     /// The device with this path is gone.
     Removed(PathBuf),
 }
 
-/// What happens to an open device, as [`Device::on_removal`](crate::Device::on_removal) tells.
+/// What happens to an open device, as [`Device::on_removal`](crate::Device::on_removal) reports it.
 ///
 /// ```no_run
 /// use overlapped::Removal;
@@ -39,10 +39,10 @@ pub enum InterfaceChange {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Removal {
-    /// Somebody wants to remove the device ("safely remove"). Every call of the handle is cancelled; drop the device,
-    /// its calls and streams, or the removal is refused.
+    /// Somebody wants to remove the device ("safely remove"). Every call of the handle is cancelled. Drop the device,
+    /// its calls and its streams, or the removal is refused.
     Asked,
-    /// It was refused after all: open the device again.
+    /// The removal was refused after all: open the device again.
     Refused,
     /// The device is gone.
     Gone,

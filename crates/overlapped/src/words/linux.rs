@@ -1,8 +1,8 @@
-//! What a file is waited for on Linux, and what an ioctl takes.
+//! The readiness to wait for on Linux, and the argument of an ioctl.
 
 use std::fmt;
 
-/// What a file is to be ready for.
+/// The readiness to wait for.
 ///
 /// ```
 /// assert_eq!(overlapped::linux::Interest::Readable.to_string(), "readable");
@@ -13,7 +13,7 @@ pub enum Interest {
     Readable = 1,
     /// A write would not block (EPOLLOUT).
     Writable = 2,
-    /// Something urgent or exceptional has happened (EPOLLPRI): what that is, the file's manual says.
+    /// Something urgent or exceptional has happened (EPOLLPRI). The documentation of the file says what that is.
     Priority = 3,
 }
 
@@ -33,9 +33,8 @@ impl fmt::Display for Interest {
     }
 }
 
-/// The argument of an ioctl that is known only when the program runs: for
-/// [`Device::ioctl_with`](crate::Device::ioctl_with), and what a simulated
-/// driver gets ([`Driver::ioctl`](crate::sim::Driver::ioctl)).
+/// The argument of an ioctl that is known only at run time. [`Device::ioctl_with`](crate::Device::ioctl_with) takes it,
+/// and a simulated driver gets it ([`Driver::ioctl`](crate::sim::Driver::ioctl)).
 ///
 /// ```
 /// use overlapped::linux::Argument;
@@ -45,9 +44,9 @@ impl fmt::Display for Interest {
 /// ```
 #[derive(Debug, PartialEq, Eq)]
 pub enum Argument<'a> {
-    /// There is none: the driver is passed 0.
+    /// No argument: the driver gets 0.
     None,
-    /// A number in place of an address.
+    /// A number, passed by value instead of an address.
     Value(usize),
     /// The address of these bytes, which the driver reads, writes, or both.
     Bytes(&'a mut [u8]),

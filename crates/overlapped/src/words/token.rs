@@ -1,20 +1,21 @@
-//! Tokens: what names an operation to the kernel and comes back in a packet. Never an address, so that nothing dangles
-//! when one comes back late.
+//! Tokens: a token names an operation to the kernel, and comes back in its packet. It is never an address, so a packet
+//! that comes back late cannot lead to freed memory.
 
-/// How many times the slot has been used. A packet is for the operation it names only while the generations agree.
+/// How many times the slot has been used. A packet belongs to the operation that it names only if the generations
+/// agree.
 pub(crate) type Generation = u32;
 
-/// The last generation: a slot that has reached it is never used again. Tokens carry 30 bits.
+/// The last generation: a slot that has reached it is never used again. A token has 30 bits for it.
 pub(crate) const LAST_GENERATION: Generation = (1 << 30) - 1;
 
-/// The high bit tells our packets from others': no address in user mode has it.
+/// The high bit marks our packets: no address in user mode has it.
 const OURS: u64 = 1 << 63;
-/// With [`OURS`]: no completion, but the end of the operation's time.
+/// Together with [`OURS`]: the operation has not completed; its time is over.
 pub(crate) const EXPIRE: u64 = 1 << 62;
-/// Without [`OURS`]: nobody's completion, only a reason to look up. No address in user mode either.
+/// Without [`OURS`]: no completion, only a reason to look. No address in user mode has this bit either.
 pub(crate) const LOOK: u64 = 1 << 62;
 
-/// Names an operation, in one word: the slot and its generation.
+/// Names an operation in one word: the slot and its generation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct InFlight(u64);
 
@@ -38,7 +39,7 @@ impl InFlight {
         (self.0 >> 32) as Generation & LAST_GENERATION
     }
 
-    /// The value that travels through the kernel.
+    /// The value that passes through the kernel.
     #[inline]
     pub(crate) fn token(self) -> u64 {
         self.0
@@ -62,6 +63,6 @@ mod tests {
             assert_eq!(InFlight::from_token(op.token()), Some(op));
             assert_eq!(InFlight::from_token(op.token() | EXPIRE), Some(op));
         }
-        assert_eq!(InFlight::from_token(0x7fff_ffff_ffff), None, "an address is not one of our tokens");
+        assert_eq!(InFlight::from_token(0x7fff_ffff_ffff), None, "an address is taken for a token");
     }
 }
