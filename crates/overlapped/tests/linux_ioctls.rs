@@ -162,7 +162,7 @@ fn a_simulated_device_has_no_ioctl_unless_its_driver_has() {
     let bytes = simulated.ioctl_bytes(TIOCGPTN, &mut [0; 4]);
     for error in [bytes.unwrap_err(), simulated.ioctl_by_value(TCFLSH, 0).unwrap_err()] {
         assert_eq!(error.kind(), ErrorKind::Unsupported);
-        assert!(error.to_string().ends_with("the simulated device has no such ioctl"), "{error}");
+        assert!(error.to_string().ends_with("the simulated device does not have this ioctl"), "{error}");
     }
     // SAFETY: there is no driver to take anything for an address.
     let raw = unsafe { simulated.ioctl_raw(TCFLSH_NUMBER, ptr::null_mut()) }.unwrap_err();

@@ -1,4 +1,4 @@
-//! A device as a stream of bytes, for what is written against `AsyncRead` and `AsyncWrite` of futures-io.
+//! A device as a stream of bytes, for code that takes the `AsyncRead` and `AsyncWrite` of futures-io.
 
 use std::fmt;
 use std::future::Future;
@@ -10,26 +10,26 @@ use futures_io::{AsyncRead, AsyncWrite};
 
 use crate::{Call, Device, Error, ErrorCode, Reply, Status};
 
-/// No more than this goes into one read or write, in bytes: so much memory stays with a slot.
+/// The most bytes in one read or write. A slot keeps a buffer of this size.
 const MOST: usize = 64 << 10;
 
-/// After so many reads in a row that brought nothing the reader yields.
+/// After this many reads in a row that brought no bytes, the reader yields.
 const BUDGET: u32 = 32;
 
 /// A pipe, a serial port, a terminal or a socket for code that takes an `AsyncRead` or an `AsyncWrite`: framing, TLS,
-/// `futures::io::copy`. By the feature `futures-io`; for tokio's traits wrap it in `tokio_util::compat`.
+/// `futures::io::copy`. It needs the feature `futures-io`. For tokio's traits, wrap it in `tokio_util::compat`.
 ///
 /// It keeps at most one read and one write in flight.
 ///
-/// **Reading.** Zero is the end and nothing else: the driver said [`Status::END_OF_FILE`], or the other end of a pipe
-/// is gone. Items without bytes are passed over. A read asks for as many bytes as the caller's buffer has room for, 64
-/// KiB at most; a future of a read that is dropped loses nothing, since the read goes on and the next one gets its
-/// bytes, or what of them there is room for. What it had and nobody took goes to the device's next read when it is
-/// dropped. A HID wants a buffer of exactly its report's length.
+/// **Reading.** Zero bytes mean the end and nothing else: the driver said [`Status::END_OF_FILE`], or the other end of
+/// a pipe is gone. Empty items are skipped. A read asks for as many bytes as the caller's buffer has room for, at most
+/// 64 KiB. Dropping the future of a read loses nothing: the read goes on, and the next read gets its bytes, as many as
+/// fit. When the stream is dropped, bytes that it has and nobody took go to the device's next read. For a HID, use a
+/// buffer of exactly the length of its report.
 ///
-/// **Writing.** A write takes a copy of the bytes and returns; the next one waits until they are written. So a write
-/// that was given up took nothing, and can be tried again with other bytes. What goes wrong with bytes that were taken
-/// is told by the next write, flush or close: **flush before you drop it**, since dropping cancels.
+/// **Writing.** A write copies the bytes and returns; the next write waits until they are written. So a write that was
+/// dropped took nothing, and you can try again with other bytes. If writing the copied bytes fails, the next write,
+/// flush or close returns the error. **Flush before you drop the stream**: dropping cancels.
 ///
 /// ```
 /// # use std::io;
@@ -60,22 +60,23 @@ const BUDGET: u32 = 32;
 pub struct ByteStream {
     device: Device,
     read: Option<Call<[u8]>>,
-    /// What a read brought, and how many bytes of it were taken.
+    /// The bytes of a read, and how many of them the caller has taken.
     rest: Option<(Reply<[u8]>, usize)>,
     write: Option<Call<()>>,
-    /// What was taken and is not written yet: the bytes from `written` on. The memory stays for the next.
+    /// Bytes that were accepted; those from `written` on are not written yet. The memory is used again for the next
+    /// write.
     taken: Vec<u8>,
     written: usize,
 }
 
 impl ByteStream {
-    /// A stream over this device. Others who read it get other bytes.
+    /// A stream over this device. Other readers of the device get other bytes.
     #[must_use]
     pub fn new(device: Device) -> Self {
         Self { device, read: None, rest: None, write: None, taken: Vec::new(), written: 0 }
     }
 
-    /// The device: for its control codes.
+    /// The device, for its control codes.
     ///
     /// ```
     /// # fn example(stream: &overlapped::ByteStream) {
@@ -87,7 +88,7 @@ impl ByteStream {
         &self.device
     }
 
-    /// Waits until what was taken is written.
+    /// Waits until the accepted bytes are written.
     fn poll_written(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.written < self.taken.len() {
             let (device, left) = (&self.device, &self.taken[self.written..]);
@@ -115,7 +116,7 @@ impl ByteStream {
     }
 }
 
-/// The other end of a pipe is gone: for a reader that is the end.
+/// Whether the other end of a pipe is gone, which is the end for a reader.
 fn is_end(error: &Error) -> bool {
     error.code() == Some(ErrorCode::Status(Status::PIPE_BROKEN))
 }
@@ -161,7 +162,7 @@ impl AsyncWrite for ByteStream {
         let count = bytes.len().min(MOST);
         this.taken.extend_from_slice(&bytes[..count]);
         if count > 0 {
-            // Submitted now: nobody may ever poll again.
+            // Submit now: nobody may ever poll again.
             this.write = Some(this.device.write(&this.taken));
         }
         Poll::Ready(Ok(count))
@@ -171,7 +172,7 @@ impl AsyncWrite for ByteStream {
         self.get_mut().poll_written(cx)
     }
 
-    /// Flushes. The handle is closed by dropping the stream.
+    /// Flushes. Dropping the stream closes the handle.
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.get_mut().poll_written(cx)
     }

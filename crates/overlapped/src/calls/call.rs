@@ -1,4 +1,4 @@
-//! A call that is typed: await it, wait for it, hand it to a callback, or drop it.
+//! A typed call: await it, wait for it, give it a callback, or drop it.
 
 use std::fmt;
 use std::future::Future;
@@ -15,9 +15,9 @@ use crate::port::{self, Whose};
 use crate::words::token::InFlight;
 use crate::{Error, ErrorKind, Operation, Output, Port, Reply};
 
-/// One call to a driver, submitted already.
+/// One call to a driver. It is submitted already.
 ///
-/// `.await` it on any executor, [`wait`](Self::wait) on this thread, or hand it to a callback with [`then`](Self::then).
+/// `.await` it on any executor, [`wait`](Self::wait) on this thread, or give it a callback with [`then`](Self::then).
 /// Dropping it cancels it and returns at once; its memory stays until the driver is done with it.
 ///
 /// ```
@@ -36,11 +36,11 @@ use crate::{Error, ErrorKind, Operation, Output, Port, Reply};
 /// # Ok::<(), overlapped::Error>(())
 /// ```
 ///
-/// # In `select!`
-/// A call that loses a race is dropped, and that cancels it; but it may have had its result. The bytes of a read of a
-/// stream then go to the device's next read, or standing read, in order: nothing is lost. The answer of a control code or
-/// an ioctl has nobody to go to: it is dropped, and counted in
-/// [`PortStats::lost_results`](crate::PortStats::lost_results). To lose none of those, keep the call and poll it again:
+/// # In `select!` A call that loses a race is dropped, which cancels it; but its result may have come already. The
+/// bytes of a stream's read then go to the device's next read, or standing read, in order: nothing is lost. The answer
+/// of a control code or an ioctl can go nowhere else: it is dropped, and counted in
+/// [`PortStats::lost_results`](crate::PortStats::lost_results). To lose none of these answers, keep the call and poll
+/// it again:
 ///
 /// ```
 /// # use overlapped::{sim::Script, Access, CtlCode, Device, Error, Ioctl, Method, Port, Status};
@@ -67,8 +67,8 @@ use crate::{Error, ErrorKind, Operation, Output, Port, Reply};
 /// ```
 #[must_use = "a call that is dropped is cancelled"]
 pub struct Call<Out: Output + ?Sized> {
-    /// `None` when the result was taken. Two words that travel in registers: a call is moved a lot, and what is written in
-    /// two pieces and read back in one waits for the processor.
+    /// `None` when the result was taken. It is two words, which travel in registers: calls are moved often, and a value
+    /// that is written in two pieces and read back as one makes the processor wait.
     pending: Option<Pending>,
     output: PhantomData<fn() -> Box<Out>>,
 }
@@ -88,12 +88,13 @@ impl<Out: Output + ?Sized> Call<Out> {
         Self { pending: Some(Pending::new(device, operation)), output: PhantomData }
     }
 
-    /// Waits on this thread until the driver completes the call. On a manual port it handles the port's completions
-    /// meanwhile, unless another thread does; callbacks that come up are left to the next [`poll`](crate::Port::poll).
+    /// Waits on this thread until the driver completes the call. On a manual port it also handles the port's
+    /// completions, unless another thread does; callbacks that become ready wait for the next
+    /// [`poll`](crate::Port::poll).
     ///
     /// # Errors
-    /// What the driver says; [`ErrorKind::Truncated`] when it wrote no whole record; [`ErrorKind::Deadlock`], with the
-    /// call cancelled, when this is the thread that would have to dispatch the completion.
+    /// The driver's error; [`ErrorKind::Truncated`] when the driver wrote less than a record; [`ErrorKind::Deadlock`],
+    /// with the call cancelled, on the thread that would have to dispatch the completion.
     #[inline]
     pub fn wait(self) -> Result<Reply<Out>, Error> {
         match (self.pending.as_ref().and_then(Pending::plain_success), self) {
@@ -110,8 +111,8 @@ impl<Out: Output + ?Sized> Call<Out> {
         }
     }
 
-    /// Waits on this thread, at most for `timeout`; then the call is cancelled, and its end is awaited. A result that had
-    /// happened by then is still returned.
+    /// Waits on this thread for at most `timeout`. Then it cancels the call and waits for its end. If the result came
+    /// before the cancellation, it is still returned.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -127,11 +128,11 @@ impl<Out: Output + ?Sized> Call<Out> {
     /// ```
     ///
     /// # Errors
-    /// As [`wait`](Self::wait); and [`ErrorKind::TimedOut`]. A driver that does not react to the cancellation keeps the
-    /// call's memory; its caller it keeps no longer than [`Port::GRACE_PERIOD`](crate::Port::GRACE_PERIOD).
+    /// As [`wait`](Self::wait); and [`ErrorKind::TimedOut`]. A driver that ignores the cancellation keeps the call's
+    /// memory, but this function waits no longer than [`Port::GRACE_PERIOD`](crate::Port::GRACE_PERIOD) for it.
     pub fn wait_timeout(mut self, timeout: Duration) -> Result<Reply<Out>, Error> {
         let Some(port) = self.where_to_wait() else { return self.take() };
-        // A thread that waits keeps its time itself.
+        // A thread that waits watches the time itself, without a timer.
         let Some(at) = Instant::now().checked_add(timeout) else { return self.wait() };
         let port = port?;
         if let Some(reply) = port.drive(Some(at), Whose::NOBODY, |cx| self.poll_reply(cx)) {
@@ -140,14 +141,15 @@ impl<Out: Output + ?Sized> Call<Out> {
         let Some(pending) = self.submission() else { return self.take() };
         pending.overdue();
         let grace = Instant::now() + Port::GRACE_PERIOD;
-        // If the driver does not react to the cancellation.
+        // The error if the driver ignores the cancellation.
         let expired = pending.expired();
         port.drive(Some(grace), Whose::NOBODY, |cx| self.poll_reply(cx)).unwrap_or(Err(expired))
     }
 
-    /// Cancels the call when it is still pending after `timeout`. It then ends with [`ErrorKind::TimedOut`], or with its
-    /// result if that had happened. A driver that does not react to the cancellation is given up after
-    /// [`Port::GRACE_PERIOD`](crate::Port::GRACE_PERIOD). The port's dispatcher keeps the time; no runtime is needed.
+    /// Cancels the call if it is still pending after `timeout`. It then ends with [`ErrorKind::TimedOut`], or with its
+    /// result if that came first. If the driver ignores the cancellation, the call ends after
+    /// [`Port::GRACE_PERIOD`](crate::Port::GRACE_PERIOD) all the same. The port's dispatcher watches the time; no
+    /// runtime is needed.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -176,8 +178,8 @@ impl<Out: Output + ?Sized> Call<Out> {
         self
     }
 
-    /// Asks the driver to cancel the call, which then ends in its own way: await or wait for the truth. It may have
-    /// happened all the same.
+    /// Asks the driver to cancel the call. Await the call or wait for it to learn how it ended: it may have succeeded
+    /// all the same.
     ///
     /// ```
     /// # use overlapped::{sim::Script, Access, CtlCode, Device, ErrorKind, Ioctl, Method};
@@ -202,10 +204,10 @@ impl<Out: Output + ?Sized> Call<Out> {
         }
     }
 
-    /// Calls `callback` with the result, on the thread that dispatches the port; never before this returns on that
-    /// thread, and never on the thread of a driver. What the callback does holds up other completions: let it be short.
-    /// A panic in it is caught, and counted in [`PortStats::panics`](crate::PortStats::panics). In the child of a fork, where
-    /// nobody dispatches its parent's port, it is called at once, with the error.
+    /// Calls `callback` with the result, on the thread that dispatches the port: never before this function returns on
+    /// that thread, and never on a driver's thread. A callback delays other completions, so keep it short. A panic in
+    /// it is caught, and counted in [`PortStats::panics`](crate::PortStats::panics). In the child of a fork nobody
+    /// dispatches the parent's port; there the callback runs at once, with an error.
     ///
     /// ```
     /// # use overlapped::{sim::Script, Access, CtlCode, Device, Ioctl, Method};
@@ -225,24 +227,23 @@ impl<Out: Output + ?Sized> Call<Out> {
     /// ```
     ///
     /// # Errors
-    /// The callback gets those of [`wait`](Self::wait) and [`timeout`](Self::timeout).
+    /// The callback gets the errors of [`wait`](Self::wait) and [`timeout`](Self::timeout).
     ///
-    /// # Closing
-    /// The call does not keep the device open: when the last device, call and stream are gone, what the closing makes
-    /// of it is its result.
+    /// # Closing The call does not keep the device open. When the last device, call and stream are gone, the device
+    /// closes, and the call ends with the result of that.
     pub fn then(self, callback: impl FnOnce(Result<Reply<Out>, Error>) + Send + 'static) {
         if let Some(pending) = self.pending {
             pending.then(callback);
         }
     }
 
-    /// The call, if the driver has it or had it, and its result was not taken.
+    /// The call, if the driver has it or had it and nobody has taken its result.
     #[inline]
     fn submission(&self) -> Option<&Pending> {
         self.pending.as_ref().filter(|pending| pending.operation != InFlight::NONE)
     }
 
-    /// The port on which this thread is to wait, or the error of a wait here. `None`: there is nothing to wait for.
+    /// The port on which this thread must wait, or the error of waiting here. `None` when there is nothing to wait for.
     fn where_to_wait(&self) -> Option<Result<Arc<port::Inner>, Error>> {
         let pending = self.submission().filter(|pending| pending.has_to_wait())?;
         Some(pending.deadlock().map_or_else(|| Ok(pending.port()), Err))
@@ -266,7 +267,7 @@ impl<Out: Output + ?Sized> Call<Out> {
         Poll::Ready(self.take())
     }
 
-    /// The result of a call that is not pending any more.
+    /// The result of a call that is no longer pending.
     fn take(&mut self) -> Result<Reply<Out>, Error> {
         let pending = self.pending.take().ok_or_else(taken_before)?;
         match pending.denied() {
@@ -287,7 +288,7 @@ impl<Out: Output + ?Sized> Future for Call<Out> {
 #[cold]
 fn taken_before() -> Error {
     Error::new(ErrorKind::InvalidInput, Operation::Poll)
-        .hint("the call's result was taken before; do not poll a future again after it was ready")
+        .hint("the call's result was taken already; do not poll a future after it was ready")
 }
 
 impl<Out: Output + ?Sized> fmt::Debug for Call<Out> {

@@ -1,4 +1,4 @@
-//! Win32 events: what many vendors' libraries signal in place of a control code that pends.
+//! Win32 events: many vendors' libraries signal one instead of completing a pending control code.
 
 use std::fmt;
 use std::os::windows::io::OwnedHandle;
@@ -7,11 +7,11 @@ use std::sync::Arc;
 use crate::device::Backend;
 use crate::{Call, Device, Error, InvertedCallBuilder, Operation, Port};
 
-/// A Win32 event that can be awaited, however many there are: `WaitForMultipleObjects` stops at 64, and needs a thread.
+/// A Win32 event to await, in any number. (`WaitForMultipleObjects` stops at 64, and needs a thread.)
 ///
-/// Each signal of an auto-reset event completes one call: if the call that it came for was cancelled meanwhile, or timed
-/// out, then another one that waits, else the next one at once. A manual-reset event completes every call until somebody
-/// resets it. Semaphores and timers are as auto-reset events; processes and threads as manual-reset ones.
+/// Each signal of an auto-reset event completes one call. If that call was cancelled or timed out meanwhile, the signal
+/// goes to another call that waits, or else to the next call. A manual-reset event completes every call until somebody
+/// resets it. Semaphores and timers behave like auto-reset events, processes and threads like manual-reset ones.
 ///
 /// ```
 /// # use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
@@ -29,19 +29,19 @@ use crate::{Call, Device, Error, InvertedCallBuilder, Operation, Port};
 /// ```
 ///
 /// # Platform-specific notes
-/// Windows only. The waiting is done by the system's thread pool (`CreateThreadpoolWait`), which on Windows 8 and later
-/// needs no thread for it.
+/// Windows only. The system's thread pool does the waiting (`CreateThreadpoolWait`); since Windows 8 it needs no thread
+/// for that.
 #[derive(Clone)]
 pub struct Event(Device);
 
 impl Event {
-    /// An event on the global port. The handle needs the right SYNCHRONIZE, and better has EVENT_QUERY_STATE too: an event
-    /// that does not tell its sort is taken for an auto-reset one.
+    /// An event on the global port. The handle needs the right SYNCHRONIZE, and should have EVENT_QUERY_STATE too:
+    /// without it the event is taken for an auto-reset one.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) for a mutex, which would belong to a thread of the
-    /// system, and for what cannot be waited for; [`ErrorKind::AccessDenied`](crate::ErrorKind::AccessDenied) without
-    /// SYNCHRONIZE; [`ErrorKind::Other`](crate::ErrorKind::Other) when the port cannot be had.
+    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) for a mutex, which a thread of the system would then
+    /// own, and for a handle that cannot be waited for; [`ErrorKind::AccessDenied`](crate::ErrorKind::AccessDenied)
+    /// without SYNCHRONIZE; [`ErrorKind::Other`](crate::ErrorKind::Other) when the port cannot be started.
     pub fn new(handle: impl Into<OwnedHandle>) -> Result<Self, Error> {
         Self::on(&Port::global()?, handle)
     }
@@ -68,7 +68,7 @@ impl Event {
         Device::assemble(port, name, |_| Ok(Backend::Event(event))).map(Self)
     }
 
-    /// Waits for one signal. Like every [`Call`] it waits from now on, not from the first poll.
+    /// Waits for one signal. Like every [`Call`] it waits from now on, not only from the first poll.
     ///
     /// # Errors
     /// From the call: [`ErrorKind::Other`](crate::ErrorKind::Other) when the system has no memory for the wait.
@@ -76,8 +76,8 @@ impl Event {
         self.0.submit(Operation::Signal, &[], Some(0))
     }
 
-    /// Every signal, as a stream that is armed again before each one is delivered. The event itself keeps one signal
-    /// while none is armed.
+    /// All signals, as a stream. The stream waits for the next signal before it delivers one; the event itself keeps
+    /// one signal that comes in between.
     ///
     /// ```
     /// # fn example(event: &overlapped::Event) -> Result<(), overlapped::Error> {
@@ -90,7 +90,7 @@ impl Event {
     /// ```
     ///
     /// # Errors
-    /// From the stream, as its last item: those of [`signal`](Self::signal).
+    /// From the stream, as its last item: the errors of [`signal`](Self::signal).
     pub fn signals(&self) -> InvertedCallBuilder<()> {
         InvertedCallBuilder::submitting(self.0.inner.clone(), Operation::Signal, &[], Some(0)).pending(1)
     }
@@ -132,18 +132,18 @@ mod tests {
     #[test]
     fn a_signal_that_is_given_back_completes_one_call() {
         let (handle, event, signals) = event(false);
-        // One that waits already.
+        // One call waits already.
         let (first, second) = (event.signal(), event.signal());
         signals.give_back();
         first.wait().unwrap();
         second.cancel();
         assert_eq!(second.wait().unwrap_err().kind(), ErrorKind::Cancelled);
-        // Its wait is not armed any more: this is for the next.
+        // Its wait is not armed any more, so this signal is for the next call.
         // SAFETY: the handle is open.
         assert_ne!(unsafe { SetEvent(handle.as_raw_handle()) }, 0);
         event.signal().wait().unwrap();
         there_is_none(&event);
-        // Or else the next two, at once.
+        // Without a call that waits, the signals complete the next two calls at once.
         signals.give_back();
         signals.give_back();
         event.signal().wait().unwrap();
@@ -161,7 +161,8 @@ mod tests {
         assert_eq!(waiting.wait().unwrap_err().kind(), ErrorKind::Cancelled);
     }
 
-    /// Its callback may be under way when it is cancelled, and must not be taken for one of the next call's.
+    /// The wait's callback may already run when the call is cancelled; the next call must not take that signal for its
+    /// own.
     #[test]
     fn a_wait_for_what_stays_signalled_serves_one_call() {
         for (manual_reset, kept) in [(false, 1), (true, 0)] {
@@ -181,7 +182,7 @@ mod tests {
         drop(event);
         // SAFETY: the handle is open.
         assert_eq!(unsafe { WaitForSingleObject(handle.as_raw_handle(), 0) }, WAIT_OBJECT_0);
-        // And it keeps nothing open that would be needed for more.
+        // A signal after the end keeps nothing open.
         signals.give_back();
     }
 }

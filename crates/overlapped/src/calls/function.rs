@@ -13,9 +13,9 @@ use crate::operation::slab::{Memory, What};
 use crate::words::token::InFlight;
 use crate::{Buffer, Device, Error, ErrorCode, ErrorKind, Operation, RawCall, Status};
 
-/// What is lent to an overlapped function, by [`Device::call_with`]: the handle, an OVERLAPPED, and the two buffers.
+/// What [`Device::call_with`] lends to an overlapped function: the handle, an OVERLAPPED, and the two buffers.
 ///
-/// All of it is the call's own until the call has ended, wherever its caller is by then.
+/// The call owns all of it until the call has ended, wherever its caller is by then.
 ///
 /// ```
 /// use overlapped::{Buffer, Device, RawCall, Returned};
@@ -40,23 +40,23 @@ pub struct Submission<'a> {
 }
 
 impl Submission<'_> {
-    /// The device's handle: a HANDLE, or a SOCKET as it stands.
+    /// The device's handle: a HANDLE, or a SOCKET cast to one.
     #[must_use]
     pub fn handle(&self) -> RawHandle {
         self.handle.as_raw_handle()
     }
 
-    /// The OVERLAPPED, all zero but for its status. Its event is to stay null: the completion comes through the port.
+    /// The OVERLAPPED, all zero except for its status. Leave its event null: the completion comes through the port.
     #[must_use]
     pub fn overlapped(&self) -> *mut c_void {
         self.overlapped.cast()
     }
 
-    /// The OVERLAPPED with a place: that is its `Offset` and `OffsetHigh`.
+    /// The OVERLAPPED with an offset, which goes into its `Offset` and `OffsetHigh`.
     #[must_use]
     pub fn overlapped_at(&self, offset: u64) -> *mut c_void {
-        // SAFETY: the structure is the call's, and no function has it yet: it gets it by what this returns, as the caller
-        // of `call_with` has promised.
+        // SAFETY: the call owns the structure, and no function has it yet: the function gets it from what this returns,
+        // as the caller of `call_with` has promised.
         unsafe {
             (*self.overlapped).Anonymous.Anonymous.Offset = offset as u32;
             (*self.overlapped).Anonymous.Anonymous.OffsetHigh = (offset >> 32) as u32;
@@ -64,32 +64,32 @@ impl Submission<'_> {
         self.overlapped()
     }
 
-    /// The input's address; null when it has no bytes.
+    /// The input's address; null when it is empty.
     #[must_use]
     pub fn input(&self) -> *const c_void {
         self.memory.input.cast_const().cast()
     }
 
-    /// How many bytes the input has.
+    /// The length of the input in bytes.
     #[must_use]
     pub fn input_len(&self) -> u32 {
         self.memory.input_len
     }
 
-    /// The output's address; null when it has no bytes.
+    /// The output's address; null when it is empty.
     #[must_use]
     pub fn output(&self) -> *mut c_void {
         self.memory.output.cast()
     }
 
-    /// How many bytes there is room for.
+    /// The length of the output in bytes.
     #[must_use]
     pub fn output_len(&self) -> u32 {
         self.memory.output_len
     }
 }
 
-/// What an overlapped function returned.
+/// The return value of an overlapped function.
 ///
 /// ```
 /// use overlapped::Returned;
@@ -104,8 +104,8 @@ pub enum Returned {
     Success,
     /// ERROR_IO_PENDING: a packet will come.
     Pending,
-    /// Any other error of Win32 or Winsock. No packet will come, unless it is a warning, which left its status in the
-    /// OVERLAPPED.
+    /// Any other error of Win32 or Winsock. No packet will come, unless the error is a warning that left its status in
+    /// the OVERLAPPED.
     Failed(u32),
 }
 
@@ -113,14 +113,14 @@ pub enum Returned {
 const IO_PENDING: u32 = 997;
 
 impl Returned {
-    /// Of a function that returns a BOOL, and the thread's last error, which this looks up: call it with the function's
-    /// result, and nothing in between.
+    /// For a function that returns a BOOL. This reads the thread's last error: call it with the function's result right
+    /// after the function.
     #[must_use]
     pub fn from_bool(returned: i32) -> Self {
         if returned != 0 { Self::Success } else { Self::failed(crate::system::windows::last_error_code()) }
     }
 
-    /// Of a function that returns its error, 0 for none.
+    /// For a function that returns its error, 0 for none.
     #[must_use]
     pub fn from_code(code: u32) -> Self {
         if code == 0 { Self::Success } else { Self::failed(code) }
@@ -133,11 +133,11 @@ impl Returned {
 
 impl Device {
     /// Submits any other overlapped function: `ReadDirectoryChangesW`, `LockFileEx`, `ConnectNamedPipe`,
-    /// `WinUsb_ReadPipe`, `TransmitFile`. The closure is called once, on this thread, and calls the function with what it
-    /// is [lent](Submission); what the function returned is its result. From there on it is a call like others: awaited,
-    /// cancelled, timed out, dropped, and its buffers come back.
+    /// `WinUsb_ReadPipe`, `TransmitFile`. The closure runs once, on this thread. It calls the function with what it is
+    /// [lent](Submission), and returns what the function returned. From then on this is a call like any other: await
+    /// it, cancel it, time it out or drop it; its buffers come back.
     ///
-    /// The reply's [`information`](RawReply::information) is the byte count in the OVERLAPPED.
+    /// The reply's [`information`](RawReply::information) is the byte count from the OVERLAPPED.
     ///
     /// ```
     /// # use overlapped::{Buffer, Device, Error, Returned};
@@ -167,19 +167,19 @@ impl Device {
     /// ```
     ///
     /// # Errors
-    /// In the reply, with both buffers: what the function returned, as [`ErrorCode::Win32`], or how it ended;
-    /// [`ErrorKind::Unsupported`] for a device that is simulated.
+    /// In the reply, with both buffers: the function's error as [`ErrorCode::Win32`], or the status with which it
+    /// ended; [`ErrorKind::Unsupported`] for a simulated device.
     ///
     /// # Panics
-    /// When the closure does. Nobody knows then what it has called: the memory is given up for good.
+    /// When the closure does. Nobody knows then what it has called, so the memory is never freed.
     ///
     /// # Safety
-    /// The closure calls at most one function, at most once, with this OVERLAPPED, on this handle (or on one for the same
-    /// open file), without a completion routine, and returns what that function returned; after that it leaves the
-    /// OVERLAPPED and the buffers alone. The function ends in the way of
-    /// Win32: it fails and is done with everything; or it writes how it ended into the OVERLAPPED, and what it began comes
-    /// to its end through the handle's completion port. Until then it reads and writes nothing but the OVERLAPPED, no more
-    /// than the two buffers, and what else the caller keeps valid for so long.
+    /// The closure calls at most one function, at most once, with this OVERLAPPED, on this handle (or on one for the
+    /// same open file), without a completion routine, and returns what that function returned. After that it does not
+    /// touch the OVERLAPPED and the buffers. The function ends in the way of Win32: either it fails and is done with
+    /// everything, or it writes its status into the OVERLAPPED and what it began ends through the handle's completion
+    /// port. Until then it reads and writes nothing but the OVERLAPPED, no more than the two buffers, and memory that
+    /// the caller keeps valid for so long.
     pub unsafe fn call_with(
         &self,
         input: Buffer,
@@ -188,7 +188,7 @@ impl Device {
     ) -> RawCall {
         let (inner, what) = (&self.inner, Operation::Function);
         let Some(file) = inner.file() else {
-            let error = inner.error(ErrorKind::Unsupported, what).hint("only a real device has a handle to lend");
+            let error = inner.error(ErrorKind::Unsupported, what).hint("only a real device has a handle");
             return RawCall::ready(RawReply::refused(error, input, output, Some(())));
         };
         let (index, slot) = match inner.lend(What::of(what), input, output, ()) {
@@ -197,7 +197,7 @@ impl Device {
         };
         inner.port.take_strays();
         let operation = InFlight::new(index, slot.machine.begin(None));
-        // If the closure panics this is dropped: what may be under way is cancelled, and its memory stays.
+        // If the closure panics, this is dropped: what may be in flight is cancelled, and its memory stays allocated.
         let pending = Pending::new(inner.clone(), operation);
         let loans = &inner.port.loans;
         let submission = Submission {
@@ -214,7 +214,7 @@ impl Device {
         match (returned, ended) {
             (Returned::Pending, _) | (Returned::Success, None) => RawCall::pending(pending),
             (Returned::Success, Some(ended)) => RawCall::ready(pending.take_ended(ended)),
-            // A warning has written its data and its count; a failure has done nothing, and no packet comes.
+            // A warning has written its data and its count. A failure has done nothing, and no packet comes.
             (Returned::Failed(_), Some(ended)) if ended.0.is_warning() => RawCall::ready(pending.take_ended(ended)),
             (Returned::Failed(code), _) => {
                 let error = Error::from_code(ErrorCode::Win32(code), what).on(&inner.name);
@@ -223,11 +223,11 @@ impl Device {
         }
     }
 
-    /// The handle, for what is done to it at once: `SetNamedPipeHandleState`, `SetCommState`, `SetupComm`,
+    /// The handle, for functions that return at once: `SetNamedPipeHandleState`, `SetCommState`, `SetupComm`,
     /// `GetFileInformationByHandleEx`. It is open as long as the device is borrowed.
     ///
-    /// It is bound to the device's port: an overlapped function goes through [`call_with`](Self::call_with). A packet of
-    /// another's would only be counted, in [`PortStats::strays`](crate::PortStats::strays).
+    /// It is bound to the device's port. Overlapped functions go through [`call_with`](Self::call_with): the packet of
+    /// any other would only be counted, in [`PortStats::strays`](crate::PortStats::strays).
     ///
     /// ```
     /// # use std::os::windows::io::AsRawHandle;
@@ -243,13 +243,14 @@ impl Device {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::Unsupported`] for a device that is simulated, or an event.
+    /// [`ErrorKind::Unsupported`] for a simulated device, or an event.
     pub fn as_handle(&self) -> Result<BorrowedHandle<'_>, Error> {
         self.inner.file().map(crate::completers::windows::File::borrow).ok_or_else(|| self.has_no_handle())
     }
 
-    /// The handle itself, in place of the device: to give it to another process, or to close it and see how that ends.
-    /// It stays bound to the device's port. What is in flight and was dropped is the driver's until it ends.
+    /// Turns the device into its handle: to give it to another process, or to close it and see the result. The handle
+    /// stays bound to the device's port. Operations in flight whose calls were dropped stay with the driver until they
+    /// end.
     ///
     /// ```
     /// # use overlapped::{Device, Error};
@@ -261,14 +262,14 @@ impl Device {
     ///
     /// # Errors
     /// [`ErrorKind::Busy`] while a clone, a call or a stream has the handle too: drop them first;
-    /// [`ErrorKind::Unsupported`] for a device that is simulated, or an event. The device is then dropped.
+    /// [`ErrorKind::Unsupported`] for a simulated device, or an event. The device is dropped in both cases.
     pub fn into_handle(self) -> Result<OwnedHandle, Error> {
         if self.inner.file().is_none() {
             return Err(self.has_no_handle());
         }
         let busy = |inner: &Inner| {
             let error = inner.error(ErrorKind::Busy, Operation::Handle);
-            error.hint("a clone, a call or a stream of it has the handle too: drop it first")
+            error.hint("drop its clones, calls and streams first: each keeps the handle")
         };
         match Arc::try_unwrap(self.inner) {
             Err(shared) => Err(busy(&shared)),

@@ -1,4 +1,4 @@
-//! Device interfaces: finding devices by what they are, and notices of their coming and going.
+//! Device interfaces: finds devices by their class, and reports devices that come and go.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -52,16 +52,16 @@ impl InterfaceClass {
         self.0
     }
 
-    /// The paths of the devices of this class that are there now; [`Device::open`] opens one.
+    /// The paths of the devices of this class that are present now; [`Device::open`] opens one.
     ///
     /// # Errors
-    /// [`ErrorKind::Other`] when the system does not list them.
+    /// [`ErrorKind::Other`] when the system cannot list them.
     pub fn present(self) -> Result<Vec<PathBuf>, Error> {
         sys::present(self.0).map_err(|code| Error::from_code(code, Operation::Interface))
     }
 
-    /// Watches for devices of this class that come and go, from now on. Watch first, then look at what is
-    /// [`present`](Self::present): so none is missed, though one may be seen twice.
+    /// Watches for devices of this class that come and go, from now on. Call this first and [`present`](Self::present)
+    /// second: then you miss no device, though you may see one twice.
     ///
     /// # Errors
     /// [`ErrorKind::Unsupported`] where the system gives no notices (before Windows 8, and some versions of Wine).
@@ -120,7 +120,7 @@ impl FromStr for InterfaceClass {
     }
 }
 
-/// The coming and going of a class of devices: made by [`InterfaceClass::watch`]. It never ends by itself.
+/// The arrivals and removals of one class of devices; made by [`InterfaceClass::watch`]. It never ends by itself.
 ///
 /// ```no_run
 /// # fn example(class: overlapped::InterfaceClass) -> Result<(), overlapped::Error> {
@@ -202,10 +202,10 @@ impl fmt::Debug for InterfaceWatch {
 #[derive(Debug)]
 pub struct RemovalNotice(#[expect(dead_code, reason = "kept for its end")] sys::Registration);
 
-/// So long a removal waits for everybody who has the device to let go: the system waits meanwhile.
+/// How long a removal waits for everybody to let go of the device. The system waits meanwhile.
 const LETTING_GO: Duration = Duration::from_secs(1);
 
-/// A device that is let go of when somebody wants to remove it; made by [`Device::until_removal`].
+/// A device that closes by itself when somebody wants to remove it; made by [`Device::until_removal`].
 ///
 /// ```no_run
 /// use overlapped::Device;
@@ -229,15 +229,15 @@ pub struct UntilRemoval {
 }
 
 impl UntilRemoval {
-    /// The device, until its removal was asked for, or it is gone; then `None`, for ever: open it again when it is back.
+    /// The device. `None` once its removal was asked for, or it is gone; then open it again when it is back.
     #[must_use]
     pub fn device(&self) -> Option<Device> {
         lock(&self.device).clone()
     }
 }
 
-/// What a notice of the system sets off: the calls are cancelled, the callback is told, and the system waits a moment for
-/// the handle to be closed.
+/// What the system's notice does: it cancels the calls, runs the callback, and makes the system wait a moment until the
+/// handle is closed.
 fn on_notice(
     device: Weak<device::Inner>,
     is_open: Weak<()>,
@@ -258,7 +258,7 @@ fn on_notice(
     }
 }
 
-/// For a notice: drops the device, unless all stays as it is.
+/// For a notice: drops the device, unless the removal was refused.
 fn let_go_of(device: Arc<Mutex<Option<Device>>>) -> impl FnMut(Removal) + Send {
     move |removal| {
         if removal != Removal::Refused {
@@ -269,37 +269,36 @@ fn let_go_of(device: Arc<Mutex<Option<Device>>>) -> impl FnMut(Removal) + Send {
 }
 
 impl Device {
-    /// Has the system tell when somebody wants to remove the device, and when it is gone. The callback runs on a thread
-    /// of the system, which waits for it. When the removal is [`Asked`](Removal::Asked) for, the calls of the handle are
-    /// cancelled first, and after the callback the system waits at most a second for the handle to be closed: whoever has
-    /// the device, a call or a stream of it has that time to let go. The notice may be dropped inside the callback.
-    ///
+    /// Calls `callback` when somebody wants to remove the device, and when it is gone. The callback runs on a thread of
+    /// the system, which waits for it. When the removal is [`Asked`](Removal::Asked) for, the calls of the handle are
+    /// cancelled first. After the callback the system waits at most one second until the handle is closed: in this time
+    /// everybody who has the device, a call or a stream of it can let go. The callback may drop the notice.
     /// # Errors
-    /// [`ErrorKind::Unsupported`] where the system gives no notices, and for a device that is simulated.
+    /// [`ErrorKind::Unsupported`] where the system gives no notices, and for a simulated device.
     pub fn on_removal(&self, callback: impl FnMut(Removal) + Send + 'static) -> Result<RemovalNotice, Error> {
         let Some(file) = self.inner.file() else {
             return Err(Error::new(ErrorKind::Unsupported, Operation::Interface)
                 .on(&self.inner.name)
                 .hint("only a real device can be removed"));
         };
-        // The registration must not keep open what it asks to close.
+        // The registration must not keep the handle open: the system waits for it to close.
         let tell = on_notice(Arc::downgrade(&**self.inner), file.is_open(), callback);
         sys::watch_handle(file.raw_handle(), Box::new(tell)).map(RemovalNotice)
     }
 
-    /// Lets go of the device by itself when somebody wants to remove it: [`on_removal`](Self::on_removal), with a callback
-    /// that drops it. The handle is closed, and the removal goes on, when nobody else has a clone, a call or a stream of
-    /// it; those are cancelled.
+    /// Lets go of the device by itself when somebody wants to remove it: [`on_removal`](Self::on_removal) with a
+    /// callback that drops it. The handle is closed, and the removal goes on, once nobody else has a clone, a call or a
+    /// stream of it; calls and streams are cancelled.
     ///
     /// # Errors
-    /// As [`on_removal`](Self::on_removal); the device is then dropped.
+    /// As [`on_removal`](Self::on_removal); the device is dropped then.
     pub fn until_removal(self) -> Result<UntilRemoval, Error> {
         let device = Arc::new(Mutex::new(Some(self.clone())));
         let notice = self.on_removal(let_go_of(device.clone()))?;
         Ok(UntilRemoval { device, _notice: notice })
     }
 
-    /// Opens the only device of an interface class that is there, or the first of several.
+    /// Opens the device of an interface class that is present, or the first of several.
     ///
     /// ```
     /// # use overlapped::{Device, InterfaceClass};
@@ -311,13 +310,13 @@ impl Device {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`] when there is none; and as [`Device::open`].
+    /// [`ErrorKind::NotFound`] when there is none; otherwise as [`Device::open`].
     pub fn open_interface(class: InterfaceClass) -> Result<Self, Error> {
         let paths = class.present()?;
         let first = paths.first().map(PathBuf::as_path).ok_or_else(|| {
             Error::new(ErrorKind::NotFound, Operation::Open)
                 .on(&class.to_string().into())
-                .hint("no device of this interface class is there")
+                .hint("no device of this interface class is present; connect one")
         })?;
         Self::open(first as &Path)
     }
@@ -327,7 +326,7 @@ impl Device {
 mod tests {
     use super::*;
 
-    /// A file that nobody else may open meanwhile stands for the device: what counts is when its handle is closed.
+    /// A file that nobody else may open stands for the device: the test checks when its handle is closed.
     #[test]
     fn a_device_is_let_go_of_when_its_removal_is_asked_for() {
         let path = std::env::temp_dir().join(format!("overlapped-removal-{}", std::process::id()));
@@ -351,7 +350,7 @@ mod tests {
         assert!(!is_taken(), "the system was answered before the handle was closed");
         other.join().unwrap();
 
-        // Nobody lets go: the answer comes all the same.
+        // Nobody lets go, and the answer comes all the same.
         let stubborn = options.open(&path).unwrap();
         let mut notice = on_notice(Arc::downgrade(&**stubborn.inner), stubborn.inner.file().unwrap().is_open(), |_| {});
         notice(Removal::Asked);

@@ -1,10 +1,10 @@
 //! Linux only: `ioctl(2)` with a typed argument.
 //!
 //! A device on Linux is a file: [`Device::open`] its path, [`read`](Device::read) and [`write`](Device::write) it, keep
-//! [`standing_reads`](Device::standing_reads) pending. Beside that it has *ioctls*: requests with one argument, which
-//! the driver reads and writes in place. They are not Windows' control codes, and no [`CtlCode`](crate::CtlCode) can be
-//! taken for one. The system has no asynchronous ioctl: one runs [at once](Device::ioctl) on the caller's thread, or on
-//! the dispatcher [when the file is ready](Device::ioctl_when).
+//! [`standing_reads`](Device::standing_reads) pending. It also has *ioctls*: requests with one argument, which the
+//! driver reads and writes in place. They are not Windows' control codes, and the types do not mix with a
+//! [`CtlCode`](crate::CtlCode). Linux has no asynchronous ioctl: one runs [at once](Device::ioctl) on the caller's
+//! thread, or on the dispatcher [when the file is ready](Device::ioctl_when).
 //!
 //! ```
 //! use overlapped::Device;
@@ -23,7 +23,7 @@
 //! # }
 //! ```
 //!
-//! # Which one
+//! # Which one to use
 //!
 //! | the driver takes | in a header, say | declare | run | `nix` says |
 //! |---|---|---|---|---|
@@ -36,8 +36,8 @@
 //! | addresses or descriptors inside of a record | `_IOWR('x', 6, struct message)` | nothing | [`Device::ioctl_raw`] | |
 //! | what a file or a user says, when the program runs | | nothing | [`Device::ioctl_with`] | |
 //!
-//! A request that is older than the numbering has no macro in its header, and its number says nothing of its argument:
-//! `from_request` takes the number and your word.
+//! A request from before the numbering scheme has no macro in its header, and its number does not describe its
+//! argument: give `from_request` the number, and vouch for the argument yourself.
 
 use std::ffi::c_void;
 
@@ -56,9 +56,9 @@ pub use request::{Direction, request};
 
 pub use crate::words::linux::{Argument, Interest};
 
-/// Starts a thread that blocks all signals from its start: for an ioctl that waits in the driver, which a signal would
-/// interrupt. A program may wait for its signals by `sigwait` or a signalfd, and one that some thread does not block
-/// goes there. The threads of this crate are started so.
+/// Starts a thread that blocks all signals from its start. Use it for an ioctl that waits in the driver, which a signal
+/// would interrupt. A program may wait for its signals with `sigwait` or a signalfd, and the system delivers a signal
+/// to any thread that does not block it. The threads of this crate are started in this way too.
 ///
 /// ```
 /// let waits = overlapped::linux::spawn_without_signals("waits for card", || 7)?;
@@ -67,7 +67,7 @@ pub use crate::words::linux::{Argument, Interest};
 /// ```
 ///
 /// # Errors
-/// When the system has no further thread.
+/// When the system cannot start another thread.
 #[cfg(not(miri))]
 pub fn spawn_without_signals<T: Send + 'static>(
     name: &str,
@@ -77,8 +77,8 @@ pub fn spawn_without_signals<T: Send + 'static>(
 }
 
 impl Device {
-    /// Runs an ioctl at once, on this thread, whose argument is known only when the program runs. Returns what
-    /// `ioctl(2)` returns.
+    /// Runs an ioctl whose argument is known only at run time, at once, on this thread. Returns the value of
+    /// `ioctl(2)`.
     ///
     /// ```
     /// use overlapped::Device;
@@ -93,10 +93,9 @@ impl Device {
     /// ```
     ///
     /// # Safety
-    /// The driver takes the argument for this request to be what it is: none, a number, or the address of bytes, of
-    /// which it reads and writes no more than these, and only until the call returns. What is in them, or in the
-    /// number, is fit for what the driver takes it for: no address or file descriptor that is not the caller's to be
-    /// used so.
+    /// The driver takes the argument for this request as what it is: none, a number, or the address of bytes. It reads
+    /// and writes no more than these bytes, and only until the call returns. The bytes, or the number, are valid as
+    /// what the driver takes them for: they hold no address or file descriptor that the caller may not use in this way.
     ///
     /// # Errors
     /// As [`ioctl`](Self::ioctl).
@@ -106,7 +105,7 @@ impl Device {
                 let what = Operation::Ioctl { request, when: None };
                 let error = Error::from_code(ErrorCode::Status(status), what).on(&self.inner.name);
                 let is_none = status == Status::NOT_SUPPORTED;
-                if is_none { error.hint("the simulated device has no such ioctl") } else { error }
+                if is_none { error.hint("the simulated device does not have this ioctl") } else { error }
             }),
             #[cfg(not(miri))]
             Backend::File(_) => {
@@ -121,10 +120,10 @@ impl Device {
         }
     }
 
-    /// Runs an ioctl at once, on this thread, with an argument that is yours to vouch for: an address, or a number.
-    /// Returns what `ioctl(2)` returns.
+    /// Runs an ioctl at once, on this thread, with an argument that you vouch for: an address, or a number. Returns the
+    /// value of `ioctl(2)`.
     ///
-    /// It is for records that hold addresses or file descriptors (V4L2, DRM, I2C, SCSI generic):
+    /// Use it for records that hold addresses or file descriptors (V4L2, DRM, I2C, SCSI generic):
     ///
     /// ```
     /// use std::ffi::c_int;
@@ -148,9 +147,9 @@ impl Device {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
-    /// A file descriptor that a driver makes comes back as the return value, or in a record. Its number is to be
-    /// believed only if the driver has really given one: put -1 into the record, and look. 0, 1 and 2 are the standard
-    /// streams, which Rust takes to be open always, and a new descriptor is never one of these.
+    /// A file descriptor that a driver makes comes back as the return value, or in a record. Trust its number only if
+    /// the driver has really written one: put -1 into the record first, and look. Never trust 0, 1 and 2: they are the
+    /// standard streams, which Rust assumes to be always open, and a new descriptor is never one of them.
     ///
     /// ```
     /// use std::fs::File;
@@ -180,10 +179,10 @@ impl Device {
     /// ```
     ///
     /// # Safety
-    /// The argument is what the driver takes for this request on this file. Where that is an address, what the driver
-    /// reads is there and initialised, what it writes is the caller's alone to be written, and both stay so until the
-    /// call returns, or for as long as the driver keeps the address. The same holds of each address inside; and each
-    /// file descriptor that the driver uses, closes or keeps is the caller's to be used so.
+    /// The argument is what the driver takes for this request on this file. If it is an address, the memory that the
+    /// driver reads is valid and initialised, and the memory that it writes belongs to the caller alone; both stay so
+    /// until the call returns, or for as long as the driver keeps the address. The same holds for each address inside.
+    /// Each file descriptor that the driver uses, closes or keeps is the caller's to be used so.
     ///
     /// # Errors
     /// As [`ioctl`](Self::ioctl).
@@ -203,11 +202,11 @@ impl Device {
         }
     }
 
-    /// Runs an ioctl on the dispatcher, once the file is ready: for requests that fetch what the file's readiness
-    /// announces. It takes its turn among the reads, or the writes, that are pending.
+    /// Runs an ioctl on the dispatcher once the file is ready: for requests that fetch what the readiness announces. It
+    /// waits in the same queue as the pending reads, or writes.
     ///
-    /// It must not block: what it holds up is the port. While it says EAGAIN, it stays pending. What `ioctl(2)`
-    /// returned is the reply's [`information`](crate::Reply::information).
+    /// The ioctl must not block, since it would hold up the port. While it returns EAGAIN, it stays pending. The value
+    /// of `ioctl(2)` is the reply's [`information`](crate::Reply::information).
     ///
     /// ```
     /// use overlapped::Device;
@@ -232,8 +231,7 @@ impl Device {
         let what = Operation::Ioctl { request: ioctl.request(), when: Some(interest) };
         if let Backend::Simulated(_) = &self.inner.backend {
             let error = self.inner.error(ErrorKind::Unsupported, what);
-            let error =
-                error.hint("a simulated device runs ioctls at once: wait until it is `readable`, and run it then");
+            let error = error.hint("a simulated device runs ioctls at once: wait until it is `readable`, then run it");
             return Call::refused(error, self.inner.inner.clone());
         }
         self.submit(what, argument.as_bytes(), u32::try_from(size_of::<T>()).ok())

@@ -1,4 +1,4 @@
-//! Ioctls whose argument is a number, which the driver gets in place of an address.
+//! Ioctls whose argument is a number: the driver gets it instead of an address.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -7,10 +7,10 @@ use super::Argument;
 use super::request::{Direction, request, said};
 use crate::{Device, Error};
 
-/// What is passed by value: the integers of C that fit in a register, by Rust's names.
+/// The types that can be passed by value: the integers of C that fit in a register, by their Rust names.
 ///
-/// `int` is [`c_int`](std::ffi::c_int) or `i32`, `unsigned long` is [`c_ulong`](std::ffi::c_ulong) or `usize`. The driver
-/// gets an `unsigned long`; a negative number has its sign in all of that, as in C.
+/// `int` is [`c_int`](std::ffi::c_int) or `i32`, `unsigned long` is [`c_ulong`](std::ffi::c_ulong) or `usize`. The
+/// driver gets an `unsigned long`; a negative number is sign-extended to that width, as in C.
 ///
 /// ```
 /// use overlapped::linux::Word;
@@ -22,7 +22,7 @@ pub trait Word: Copy + sealed::Extended {}
 
 mod sealed {
     pub trait Extended {
-        /// To the width of a register: with its sign, if it can have one.
+        /// Extended to the width of a register, with its sign if the type has one.
         fn extended(self) -> usize;
     }
 }
@@ -42,7 +42,7 @@ words!(i8, u8, i16, u16, i32, u32, isize, usize);
 #[cfg(target_pointer_width = "64")]
 words!(i64, u64);
 
-/// An ioctl request that takes a number by value, in place of an address.
+/// An ioctl request that takes a number by value instead of an address.
 ///
 /// ```
 /// use overlapped::Device;
@@ -57,10 +57,10 @@ words!(i64, u64);
 /// }
 /// ```
 ///
-/// It is also for `_IO` requests that take a number nevertheless, such as KVM_CREATE_VCPU, and for those that have a type
-/// in the header and nothing in the driver, such as WDIOC_KEEPALIVE: pass 0.
+/// Use it too for `_IO` requests that take a number nevertheless, such as KVM_CREATE_VCPU, and for requests whose
+/// header names a type that the driver ignores, such as WDIOC_KEEPALIVE: pass 0.
 ///
-/// A record does not go by value:
+/// A record cannot be passed by value:
 ///
 /// ```compile_fail
 /// use overlapped::linux::IoctlByValue;
@@ -73,19 +73,19 @@ pub struct IoctlByValue<T> {
 }
 
 impl<T: Word> IoctlByValue<T> {
-    /// Declares the request `_IOC(direction, group, number, sizeof(T))`, where the direction is that of the header; for
+    /// Declares the request `_IOC(direction, group, number, sizeof(T))`, with the direction from the header. For
     /// [`Direction::None`] it is `_IO(group, number)`.
     ///
     /// # Safety
-    /// The driver takes the argument for a number: neither for an address, nor for a file descriptor, unless every number
-    /// is fit for it.
+    /// The driver takes the argument for a number, and not for an address or a file descriptor, unless every number is
+    /// valid as one.
     #[must_use]
     pub const unsafe fn new(direction: Direction, group: u8, number: u8) -> Self {
         let size = if matches!(direction, Direction::None) { 0 } else { size_of::<T>() };
         Self { request: request(direction, group, number, size), argument: PhantomData }
     }
 
-    /// Declares a request by its number: for those that are older than the numbering, like TCFLSH.
+    /// Declares a request by its number: for requests from before the numbering scheme, like TCFLSH.
     ///
     /// # Safety
     /// As for [`new`](Self::new).
@@ -146,7 +146,7 @@ impl Device {
     /// # Errors
     /// As [`ioctl`](Self::ioctl).
     pub fn ioctl_by_value<T: Word>(&self, ioctl: IoctlByValue<T>, value: T) -> Result<u32, Error> {
-        // SAFETY: who declared the ioctl promised that the driver takes it for a number.
+        // SAFETY: the code that declared the ioctl promised that the driver takes it for a number.
         unsafe { self.ioctl_with(ioctl.request, Argument::Value(value.extended())) }
     }
 }

@@ -1,4 +1,4 @@
-//! Ioctls whose argument is bytes, as many as the program has room for: the request's number takes their length.
+//! Ioctls whose argument is a byte buffer of any length: the number of the request contains the length.
 
 use std::fmt;
 
@@ -6,8 +6,8 @@ use super::Argument;
 use super::request::{Direction, SIZES, request};
 use crate::{Device, Error, ErrorKind, Operation};
 
-/// An ioctl request whose argument is bytes, and whose number depends on how many: in the headers a macro with a length,
-/// such as `HIDIOCGFEATURE(len)`, `EVIOCGNAME(len)` or `JSIOCGNAME(len)`.
+/// An ioctl request whose argument is bytes, and whose number depends on their count. In a header it is a macro with a
+/// length, such as `HIDIOCGFEATURE(len)`, `EVIOCGNAME(len)` or `JSIOCGNAME(len)`.
 ///
 /// ```
 /// use overlapped::linux::{Direction, IoctlBytes};
@@ -22,7 +22,7 @@ use crate::{Device, Error, ErrorKind, Operation};
 /// }
 /// ```
 ///
-/// Bytes have a direction, or they are not the driver's:
+/// Bytes need a direction:
 ///
 /// ```compile_fail
 /// use overlapped::linux::{Direction, IoctlBytes};
@@ -30,7 +30,7 @@ use crate::{Device, Error, ErrorKind, Operation};
 /// ```
 #[derive(Clone, Copy)]
 pub struct IoctlBytes {
-    /// With no length.
+    /// The request's number with a length of 0.
     request: u32,
 }
 
@@ -38,19 +38,19 @@ impl IoctlBytes {
     /// Declares the requests `_IOC(direction, group, number, len)`.
     ///
     /// # Safety
-    /// The driver reads and writes no more bytes than the request says, whatever is in them, and only until the call
-    /// returns; and they hold no address or file descriptor that the driver uses, unless all bytes are fit for it.
+    /// Whatever the bytes hold, the driver reads and writes no more of them than the request says, and only until the
+    /// call returns. They hold no address or file descriptor that the driver uses, unless any bytes are valid as one.
     ///
     /// # Panics
     /// When the direction is [`Direction::None`]. In a `const` that is a compile-time error.
     #[must_use]
     pub const unsafe fn new(direction: Direction, group: u8, number: u8) -> Self {
-        assert!(!matches!(direction, Direction::None), "bytes go to the driver, or come from it, or both");
+        assert!(!matches!(direction, Direction::None), "bytes need a direction: `Read`, `Write` or `ReadWrite`");
         Self { request: request(direction, group, number, 0) }
     }
 
-    /// The request for so many bytes, as `ioctl(2)` takes it; `None` when they are too many for the bits it has for that:
-    /// 16 KiB, and on some architectures 8 KiB.
+    /// The request for `len` bytes, as `ioctl(2)` takes it. `None` when they do not fit in its size bits: from 16 KiB
+    /// on, and on some architectures from 8 KiB on.
     ///
     /// ```
     /// # use overlapped::linux::{Direction, IoctlBytes};
@@ -72,8 +72,8 @@ impl fmt::Debug for IoctlBytes {
 }
 
 impl Device {
-    /// Runs an ioctl on bytes, at once, on this thread: the driver reads them, writes them, or both. Returns what
-    /// `ioctl(2)` returns, which for many requests is how many bytes the driver has written.
+    /// Runs an ioctl on bytes, at once, on this thread: the driver reads them, writes them, or both. Returns the value
+    /// of `ioctl(2)`, which for many requests is how many bytes the driver wrote.
     ///
     /// ```no_run
     /// use overlapped::Device;
@@ -90,17 +90,17 @@ impl Device {
     /// ```
     ///
     /// # Errors
-    /// As [`ioctl`](Self::ioctl); and [`ErrorKind::InvalidInput`] for more bytes than
-    /// [a request can say](IoctlBytes::request).
+    /// As [`ioctl`](Self::ioctl); and [`ErrorKind::InvalidInput`] for more bytes than [fit in a
+    /// request](IoctlBytes::request).
     pub fn ioctl_bytes(&self, ioctl: IoctlBytes, bytes: &mut [u8]) -> Result<u32, Error> {
         let Some(request) = ioctl.request(bytes.len()) else {
             let what = Operation::Ioctl { request: ioctl.request, when: None };
             return Err(self
                 .inner
                 .error(ErrorKind::InvalidInput, what)
-                .hint("a request has 14 bits for the length, and on some architectures 13: give it fewer bytes"));
+                .hint("pass fewer bytes: a request has 14 bits for the length, on some architectures 13"));
         };
-        // SAFETY: who declared the ioctl promised that the driver keeps to these bytes.
+        // SAFETY: the code that declared the ioctl promised that the driver stays within these bytes.
         unsafe { self.ioctl_with(request, Argument::Bytes(bytes)) }
     }
 }

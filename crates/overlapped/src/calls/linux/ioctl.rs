@@ -1,4 +1,4 @@
-//! Ioctls whose argument is a record at an address, or none at all.
+//! Ioctls whose argument is a record at an address, and ioctls without an argument.
 
 use std::ffi::c_void;
 use std::fmt;
@@ -16,8 +16,8 @@ use crate::{Device, Error};
 
 /// An ioctl request together with its argument: a record that the driver reads, writes, or both, in place.
 ///
-/// `T` is `()` for a request without an argument: the driver is passed 0. What a driver takes *by value*, in place of an
-/// address, is an [`IoctlByValue`](super::IoctlByValue); bytes whose length is known at run time are
+/// `T` is `()` for a request without an argument: the driver gets 0. For an argument that goes *by value* instead of by
+/// address use [`IoctlByValue`](super::IoctlByValue); for bytes whose length is known only at run time use
 /// [`IoctlBytes`](super::IoctlBytes).
 ///
 /// ```
@@ -37,7 +37,7 @@ use crate::{Device, Error};
 /// assert_eq!(CHIP_INFO.request(), 0x8044_b401);
 /// ```
 ///
-/// A control code of Windows is none, nor the other way round:
+/// A control code of Windows is not an ioctl, nor an ioctl a control code:
 ///
 /// ```compile_fail
 /// use overlapped::{Access, CtlCode, Device, Method, linux::Ioctl};
@@ -47,7 +47,7 @@ use crate::{Device, Error};
 /// }
 /// ```
 ///
-/// An argument that is too large for the request's 14 bits is an error where the constant is declared:
+/// If the argument is too large for the request's 14 size bits, the declaration of the constant does not compile:
 ///
 /// ```compile_fail
 /// use overlapped::linux::{Direction, Ioctl};
@@ -56,9 +56,9 @@ use crate::{Device, Error};
 ///
 /// # `_IOW` and an integer
 ///
-/// From `#define TUNSETOWNER _IOW('T', 204, int)` nobody can tell whether the driver takes the number itself or the
-/// address of one: both are written so. Here it is the number, and an address would be taken for a user's. So a
-/// declaration as an `Ioctl` of something as large as an integer does not compile:
+/// `#define TUNSETOWNER _IOW('T', 204, int)` does not say whether the driver takes the number itself or its address:
+/// headers write both in this way. Here it is the number, and the driver would take an address for a user id. So an
+/// `Ioctl` of a type as large as an integer does not compile:
 ///
 /// ```compile_fail
 /// use overlapped::linux::{Direction, Ioctl};
@@ -69,7 +69,7 @@ use crate::{Device, Error};
 /// const TUNSETOWNER: Ioctl<u32> = unsafe { Ioctl::from_request(0x4004_54cc) };
 /// ```
 ///
-/// The driver's documentation, or its source, has the answer, and the declaration then says it:
+/// Find the answer in the driver's documentation or source, and declare it:
 ///
 /// ```
 /// use overlapped::linux::{Direction, Ioctl, IoctlByValue, request};
@@ -87,29 +87,30 @@ impl<T: FromBytes + IntoBytes + Immutable + KnownLayout> Ioctl<T> {
     /// Declares the request `_IOC(direction, group, number, sizeof(T))`.
     ///
     /// # Safety
-    /// The driver reads and writes no more than one `T` at the address it is given, whatever bytes are there, and only
-    /// until the call returns; it takes nothing for an address that is none; and `T` holds no address or file descriptor
-    /// that the driver uses, unless every value of `T` is fit for it. Where `T` is `()`, the driver may be passed 0.
+    /// Whatever bytes are at the address it gets, the driver reads and writes no more than one `T` there, and only
+    /// until the call returns. It takes nothing for an address that is not one. `T` holds no address or file descriptor
+    /// that the driver uses, unless every value of `T` is valid as one. Where `T` is `()`, the driver may get 0.
     ///
     /// # Panics
-    /// When `T` is 16 KiB or larger (8 KiB on architectures that have fewer bits for the size), when it is aligned to
-    /// more than 16 bytes, when there is a direction without a size or a size without a direction, or when the direction
-    /// is [`Direction::Write`] and `T` [might as well be passed by value](Self#_iow-and-an-integer). In a `const` that is
-    /// a compile-time error.
+    /// When `T` is 16 KiB or larger (8 KiB on architectures with fewer size bits); when its alignment is more than 16
+    /// bytes; when there is a direction without a size or a size without a direction; or when the direction is
+    /// [`Direction::Write`] and `T` [might be passed by value](Self#_iow-and-an-integer). In a `const` that is a
+    /// compile-time error.
     #[must_use]
     pub const unsafe fn new(direction: Direction, group: u8, number: u8) -> Self {
         let none = matches!(direction, Direction::None);
-        assert!(none == (size_of::<T>() == 0), "a request has an argument and a direction, or neither");
-        // SAFETY: the caller's promise is passed on.
+        assert!(none == (size_of::<T>() == 0), "a request needs both an argument and a direction, or neither");
+        // SAFETY: this function's caller makes the same promise.
         unsafe { Self::from_request(request(direction, group, number, size_of::<T>())) }
     }
 
-    /// Declares a request by its number: for those that are older than the numbering, like FIONREAD. Their numbers say
-    /// nothing: one that takes a number by value, like TCFLSH, is an [`IoctlByValue`](super::IoctlByValue), and as an
-    /// `Ioctl<i32>` it is passed an address.
+    /// Declares a request by its number: for requests from before the numbering scheme, like FIONREAD. Their numbers do
+    /// not tell how the argument is passed. If the driver takes a number by value, as for TCFLSH, use
+    /// [`IoctlByValue`](super::IoctlByValue): an `Ioctl<i32>` would pass an address.
     ///
-    /// Where the number's bits say a size, it must be that of `T`, or less if `T` is a record: headers that say too little
-    /// are many, and a larger record has room for what they say. In a smaller one it would not fit:
+    /// Where the number contains a size, it must be the size of `T`, or less if `T` is a record: many headers give a
+    /// size that is too small, and a larger record has room for that. A smaller record would not hold what the driver
+    /// writes:
     ///
     /// ```
     /// use overlapped::linux::Ioctl;
@@ -126,31 +127,32 @@ impl<T: FromBytes + IntoBytes + Immutable + KnownLayout> Ioctl<T> {
     /// As for [`new`](Self::new).
     ///
     /// # Panics
-    /// When `T` is aligned to more than 16 bytes, when the number has bits for a direction or a size and the size does not
-    /// fit, or when they say [`Direction::Write`] and `T` [might as well be passed by value](Self#_iow-and-an-integer).
+    /// When the alignment of `T` is more than 16 bytes; when the number has bits for a direction or a size and the size
+    /// does not fit; or when they say [`Direction::Write`] and `T` [might be passed by
+    /// value](Self#_iow-and-an-integer).
     #[must_use]
     pub const unsafe fn from_request(request: u32) -> Self {
         if let Some((direction, size)) = said(request) {
-            // An `int` for a `long`, or the other way round, is half a number on some machine.
+            // An `int` for a `long`, or a `long` for an `int`, is half a number on some machine.
             let is_larger_record = size < size_of::<T>() && !is_like_an_integer::<T>();
             assert!(
                 size == size_of::<T>() || is_larger_record,
-                "the request says another size than its type has: if it is the header that is wrong, declare it by \
-                 `Ioctl::at_address`; if the driver takes a number, or nothing at all, by `IoctlByValue`"
+                "the request's size is not the size of its type: if the header is wrong, declare it with \
+                 `Ioctl::at_address`; if the driver takes a number or nothing, with `IoctlByValue`"
             );
             assert!(
                 !matches!(direction, Direction::Write) || !is_like_an_integer::<T>(),
-                "the header does not say whether the driver takes the number or its address: declare it by \
-                 `IoctlByValue` or by `Ioctl::at_address`"
+                "the header does not say whether the driver takes the number or its address: declare it with \
+                 `IoctlByValue` or `Ioctl::at_address`"
             );
         }
-        // SAFETY: the caller's promise is passed on.
+        // SAFETY: this function's caller makes the same promise.
         unsafe { Self::unchecked(request) }
     }
 
-    /// Declares a request whose argument is one `T` at an address, whatever the bits of its number say.
+    /// Declares a request whose argument is one `T` at an address, whatever size its number contains.
     ///
-    /// It is for what the header leaves open, `_IOW` of an integer, and for headers that say more than there is:
+    /// Use it where the header is ambiguous (`_IOW` of an integer), and where the header's size is too large:
     ///
     /// ```
     /// use overlapped::linux::{Direction, Ioctl, request};
@@ -162,21 +164,21 @@ impl<T: FromBytes + IntoBytes + Immutable + KnownLayout> Ioctl<T> {
     /// ```
     ///
     /// # Safety
-    /// As for [`new`](Self::new). The number vouches for nothing.
+    /// As for [`new`](Self::new). The number proves nothing here.
     ///
     /// # Panics
-    /// When `T` is aligned to more than 16 bytes, or has no size and so no address.
+    /// When the alignment of `T` is more than 16 bytes, or `T` has no size and so no address.
     #[must_use]
     pub const unsafe fn at_address(request: u32) -> Self {
-        assert!(size_of::<T>() > 0, "nothing has no address: declare the request by `IoctlByValue`, and pass 0");
-        // SAFETY: the caller's promise is passed on.
+        assert!(size_of::<T>() > 0, "an empty type has no address: use `IoctlByValue`, and pass 0");
+        // SAFETY: this function's caller makes the same promise.
         unsafe { Self::unchecked(request) }
     }
 
     /// # Safety
     /// As for `new`.
     const unsafe fn unchecked(request: u32) -> Self {
-        assert!(align_of::<T>() <= ALIGN, "a record is aligned to at most 16 bytes");
+        assert!(align_of::<T>() <= ALIGN, "the alignment of a record is at most 16 bytes");
         Self { request, argument: PhantomData }
     }
 }
@@ -189,14 +191,14 @@ impl<T> Ioctl<T> {
     }
 }
 
-/// Whether a header that says `T` might mean a number in place of an address.
+/// Whether a header that names `T` might mean a number instead of an address.
 const fn is_like_an_integer<T>() -> bool {
     size_of::<T>() > 0 && size_of::<T>() <= size_of::<usize>() && align_of::<T>() == size_of::<T>()
 }
 
 impl<T: FromBytes + IntoBytes + Immutable + KnownLayout> Ioctl<T> {
-    /// Runs it at once on a file that is no [`Device`]: for a program that does nothing else meanwhile, and for which a port
-    /// and its thread would be too much.
+    /// Runs it at once on a file that is not a [`Device`]: for a program that does nothing else meanwhile, and does not
+    /// want a port and its thread.
     ///
     /// ```
     /// use std::io::Write;
@@ -211,12 +213,12 @@ impl<T: FromBytes + IntoBytes + Immutable + KnownLayout> Ioctl<T> {
     /// ```
     ///
     /// # Errors
-    /// What `ioctl(2)` says, as it is: EINTR too.
+    /// The error of `ioctl(2)` as it is, EINTR included.
     pub fn run_on(self, file: impl AsFd, mut argument: T) -> io::Result<T> {
-        // Nothing has no address.
+        // An empty type has no address.
         let address = if size_of::<T>() == 0 { ptr::null_mut() } else { (&raw mut argument).cast::<c_void>() };
         #[cfg(not(miri))]
-        // SAFETY: who declared the ioctl promised that the driver keeps to one `T` at this address.
+        // SAFETY: the code that declared the ioctl promised that the driver keeps to one `T` at this address.
         unsafe { crate::completers::linux::ioctl(file.as_fd(), self.request, address) }?;
         #[cfg(miri)]
         let _ = (file.as_fd(), address);
@@ -241,8 +243,8 @@ impl<T> fmt::Debug for Ioctl<T> {
 impl Device {
     /// Runs an ioctl at once, on this thread: `argument` goes to the driver, and comes back as the driver left it.
     ///
-    /// This is one call of `ioctl(2)` and takes as long as the driver wants; the file's being non-blocking says nothing
-    /// about its ioctls. Of the system calls of this crate the ioctls alone may block.
+    /// This is one call of `ioctl(2)`, and takes as long as the driver wants: a non-blocking file may still have ioctls
+    /// that block. The ioctls are the only system calls of this crate that may block.
     ///
     /// ```
     /// use overlapped::Device;
@@ -255,10 +257,10 @@ impl Device {
     /// ```
     ///
     /// # Errors
-    /// What the driver says: [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) for a request that is not its own
-    /// (ENOTTY), [`ErrorKind::Disconnected`](crate::ErrorKind::Disconnected) when the device is gone. EINTR, if a signal
-    /// came while the driver waited: an ioctl is never made twice, since whether it may be is for its documentation to
-    /// say. Of a simulated device, what its [driver](crate::sim::Driver::ioctl) says.
+    /// The driver's error: [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) for a request that the driver does
+    /// not have (ENOTTY), [`ErrorKind::Disconnected`](crate::ErrorKind::Disconnected) when the device is gone. EINTR if
+    /// a signal came while the driver waited: an ioctl is never repeated, since only its documentation can say whether
+    /// that is safe. A simulated device returns the error of its [driver](crate::sim::Driver::ioctl).
     pub fn ioctl<T>(&self, ioctl: Ioctl<T>, argument: T) -> Result<T, Error>
     where
         T: FromBytes + IntoBytes + Immutable + KnownLayout,
@@ -266,7 +268,8 @@ impl Device {
         self.ioctl_with_value(ioctl, argument).map(|(_, argument)| argument)
     }
 
-    /// [`ioctl`](Self::ioctl), for a request that answers by what `ioctl(2)` returns: a number, or a new file descriptor.
+    /// [`ioctl`](Self::ioctl) for a request that answers with the return value of `ioctl(2)`: a number, or a file
+    /// descriptor.
     ///
     /// ```
     /// use overlapped::Device;
@@ -287,7 +290,7 @@ impl Device {
     {
         let mut argument = argument;
         let passed = if size_of::<T>() == 0 { Argument::None } else { Argument::Bytes(argument.as_mut_bytes()) };
-        // SAFETY: who declared the ioctl promised that the driver keeps to one `T`.
+        // SAFETY: the code that declared the ioctl promised that the driver keeps to one `T`.
         let value = unsafe { self.ioctl_with(ioctl.request, passed) }?;
         Ok((value, argument))
     }

@@ -1,8 +1,8 @@
-//! The number of a request: what an ioctl is, which way its argument goes, and how many bytes it has.
+//! The number of a request: it says which ioctl it is, which way the argument goes, and how many bytes it has.
 
 use rustix::ioctl::opcode;
 
-/// How many lengths a request can say: _IOC_SIZEBITS is 14, and 13 on some architectures, by their own `asm/ioctl.h`.
+/// The first length that does not fit: _IOC_SIZEBITS is 14, and 13 on some architectures, by their own `asm/ioctl.h`.
 pub(super) const SIZES: usize = {
     let bits = compose(Direction::Read, 0, 0, 0x3fff) ^ compose(Direction::Read, 0, 0, 0);
     (bits >> 16) as usize + 1
@@ -27,10 +27,10 @@ pub enum Direction {
     ReadWrite,
 }
 
-/// The request `_IOC(direction, group, number, size)`, laid out as this architecture has it (`asm-generic/ioctl.h`, and
-/// its own on MIPS, PowerPC and SPARC). `size` is in bytes.
+/// The request `_IOC(direction, group, number, size)`, laid out as on this architecture (`asm-generic/ioctl.h`, and own
+/// files for MIPS, PowerPC and SPARC). `size` is in bytes.
 ///
-/// It is for headers that say another size than the argument has; else the constructors compute it.
+/// Use it when the header's size is not the size of the argument; otherwise the constructors compute the request.
 ///
 /// ```
 /// use overlapped::linux::{Direction, request};
@@ -39,11 +39,11 @@ pub enum Direction {
 /// ```
 ///
 /// # Panics
-/// When `size` is 16 KiB or larger (8 KiB on architectures that have fewer bits for it). In a `const` that is a
-/// compile-time error.
+/// When `size` is 16 KiB or larger (8 KiB on architectures with fewer size bits). In a `const` that is a compile-time
+/// error.
 #[must_use]
 pub const fn request(direction: Direction, group: u8, number: u8, size: usize) -> u32 {
-    assert!(size < SIZES, "the argument is too large for the request's size bits");
+    assert!(size < SIZES, "the argument does not fit in the request's size bits");
     compose(direction, group, number, size)
 }
 
@@ -54,12 +54,12 @@ const fn compose(direction: Direction, group: u8, number: u8, size: usize) -> u3
         Direction::Write => rustix::ioctl::Direction::Write,
         Direction::ReadWrite => rustix::ioctl::Direction::ReadWrite,
     };
-    // An opcode is a C `int` or a `long`, by the library that makes the call; a request has 32 bits.
+    // The library's opcode is a C `int` or a `long`, depending on its call; a request has 32 bits.
     opcode::from_components(direction, group, number, size) as u32
 }
 
-/// What a request's bits say of its argument: which way it goes, and how many bytes it has. `None` for requests that
-/// say nothing: `_IO`, and those that are older than the numbering.
+/// The direction and the size (in bytes) that the bits of a request contain. `None` for a request that contains
+/// neither: `_IO`, and requests from before the numbering scheme.
 pub(super) const fn said(request: u32) -> Option<(Direction, usize)> {
     let (group, number, size) = ((request >> 8) as u8, request as u8, (request >> 16) as usize & (SIZES - 1));
     let directions = [Direction::Read, Direction::Write, Direction::ReadWrite];
@@ -85,7 +85,7 @@ mod tests {
             }
         }
         assert_eq!(said(request(Direction::None, 0xae, 0xff, 0)), None);
-        // FIONREAD, where it is older than the numbering.
+        // FIONREAD, on architectures where it is from before the numbering scheme.
         assert_eq!(said(0x541b), None);
     }
 }
