@@ -138,7 +138,7 @@ fn more_bytes_than_a_request_can_say_are_refused() {
     for len in [largest + 1, largest + 5, bytes.len()] {
         let error = master.ioctl_bytes(TIOCGPTN, &mut bytes[..len]).unwrap_err();
         assert_eq!((error.kind(), error.code()), (ErrorKind::InvalidInput, None), "{len}");
-        assert!(error.to_string().contains("give it fewer bytes"), "{error}");
+        assert!(error.to_string().contains("pass fewer bytes"), "{error}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! The inverted call: calls kept pending, so that a driver always has one to complete, as a stream of results.
+//! The inverted call: a stream that keeps calls pending, so that the driver always has one to complete.
 //!
 //! ```text
 //!   consumer          dispatcher                         driver
@@ -8,8 +8,8 @@
 //!   next() ◄── 1 ──   wakes
 //! ```
 //!
-//! The re-arming happens on the dispatcher, *before* the consumer is woken. While the window of results that nobody has
-//! taken is full, nothing is re-armed; the consumer does it as it takes.
+//! The dispatcher submits the next call *before* it wakes the consumer. While the window of results that nobody has
+//! taken is full, nothing is submitted; the consumer then submits as it takes.
 
 mod ring;
 mod subscription;
@@ -43,20 +43,20 @@ use crate::words::error::STREAM_READ;
 use crate::words::token::InFlight;
 use crate::{Error, ErrorCode, ErrorKind, Input, Ioctl, Operation, Output, Reply, Status};
 
-/// So many failures in a row, that are none of them the end, are the end: a driver that fails each call at once would
-/// else be called without a pause.
+/// After this many failures in a row that the caller let pass, the stream ends. Otherwise a driver that fails each call
+/// at once would be called without a pause.
 const FAILURES: u32 = 64;
 
-/// After so many ready items in a row the stream yields, so that a driver that always has one starves nobody.
+/// After this many ready items in a row the stream yields, so that a driver that always has one starves nobody.
 const BUDGET: u32 = 32;
 
-/// A stream of what a driver completes its pending calls with; made by [`Device::inverted`](crate::Device::inverted).
+/// A stream of the results of pending calls; made by [`Device::inverted`](crate::Device::inverted).
 ///
-/// It is a [`Stream`], has a cancel-safe [`next`](Self::next), [`wait_next`](Self::wait_next) for a thread, and
-/// [`for_each`](Self::for_each) for a callback. It ends with its reason: the first failure is the last item, after every
-/// result that had happened. [`go_on_after`](InvertedCallBuilder::go_on_after) says which failures are no end; 64 of them
-/// in a row are. Why calls are kept pending, in which order results come and what a slow consumer meets, is
-/// in the guide: [the inverted call](crate::guide::inverted_call).
+/// It is a [`Stream`], has a cancel-safe [`next`](Self::next), a [`wait_next`](Self::wait_next) for a thread, and a
+/// [`for_each`](Self::for_each) for a callback. The first failure is the last item: it comes after all results before
+/// it, and says why the stream ends. With [`go_on_after`](InvertedCallBuilder::go_on_after) some failures do not end
+/// it; 64 failures in a row always do. The guide says why calls are kept pending, in which order results come, and what
+/// a slow consumer meets: [the inverted call](crate::guide::inverted_call).
 ///
 /// ```
 /// # use overlapped::{sim, Access, CtlCode, Device, Ioctl, Method, Status};
@@ -90,15 +90,15 @@ pub struct InvertedCall<Out: Output + ?Sized> {
     /// Keeps the handle open; the calls in flight do not.
     device: Arc<Handle>,
     ready_in_a_row: u32,
-    /// Nothing was ready behind what was taken last.
+    /// Nothing was ready behind the item that was taken last.
     was_last: bool,
-    /// In the child of a fork: the consumer was told.
+    /// Used in the child of a fork: the consumer got its error.
     is_over: bool,
     out: PhantomData<fn() -> Box<Out>>,
 }
 
-/// How the calls of an [`InvertedCall`] are kept; [`start`](Self::start) submits them. `In` is the input that the control
-/// code reads: `()` for none, and for what is no control code.
+/// Sets up an [`InvertedCall`]; [`start`](Self::start) submits the calls. `In` is the input that the control code
+/// reads: `()` for none, and for operations other than control codes.
 ///
 /// ```no_run
 /// # fn example(device: &overlapped::Device, wait: overlapped::Ioctl<(), u32>) {
@@ -117,7 +117,7 @@ pub struct InvertedCallBuilder<Out: Output + ?Sized, In: ?Sized = ()> {
 
 type GoOn = Box<dyn Fn(&Error) -> bool + Send + Sync>;
 
-/// What became of the calls of an [`InvertedCall`], also after it is gone.
+/// The figures of an [`InvertedCall`]; they outlive it.
 ///
 /// ```no_run
 /// # fn example(events: overlapped::InvertedCall<u32>) {
@@ -131,7 +131,7 @@ type GoOn = Box<dyn Fn(&Error) -> bool + Send + Sync>;
 #[derive(Clone)]
 pub struct Tally(Arc<Ring<Source>>);
 
-/// Ends an [`InvertedCall`] from another thread: from a signal handler's, say.
+/// Ends an [`InvertedCall`] from another thread, for example from a signal handler's.
 ///
 /// ```no_run
 /// # fn example(mut events: overlapped::InvertedCall<u32>) {
@@ -144,11 +144,11 @@ pub struct Tally(Arc<Ring<Source>>);
 pub struct Stopper(Arc<Ring<Source>>);
 
 impl Stopper {
-    /// Ends the stream: asks the driver to cancel what is pending. What had happened is still delivered, then the
-    /// reason, [`ErrorKind::Cancelled`]. A stream that has ended, or is gone, is left alone. The end comes when the
-    /// driver has let go of the last call; dropping the stream does not wait for that.
+    /// Ends the stream: asks the driver to cancel the pending calls. Results that came before are still delivered, then
+    /// the reason, [`ErrorKind::Cancelled`]. It does nothing to a stream that has ended or is dropped. The end comes
+    /// when the driver has let go of the last call; dropping the stream does not wait for that.
     pub fn stop(&self) {
-        // In the child of a fork the stream is its parent's, and so may be who holds its lock.
+        // In the child of a fork the stream belongs to the parent, and a thread of the parent may hold its lock.
         if !self.0.calls.is_inherited() {
             self.0.stop(Status::CANCELLED);
         }
@@ -158,7 +158,7 @@ impl Stopper {
 /// The calls of one stream.
 struct Source {
     what: Operation,
-    /// The device's name, for errors: the ring must not keep the device itself.
+    /// The device's name, for errors. (The ring must not keep the device itself.)
     name: Arc<str>,
     input: Box<[u8]>,
     next_input: Option<Mutex<NextInput>>,
@@ -166,19 +166,19 @@ struct Source {
     /// Whether the bytes of a result are whole records.
     is_whole: fn(&[u8]) -> bool,
     go_on_after: Option<GoOn>,
-    /// How many failures there were since the last result.
+    /// How many failures came since the last result.
     failures: AtomicU32,
-    /// What came back of the device's reads.
+    /// Bytes that came back from reads that were given up.
     unread: Arc<Unread>,
     device: Weak<device::Inner>,
     port: Weak<port::Inner>,
-    /// The stream is dropped: nobody's code runs any more.
+    /// The stream is dropped: no callback of the caller runs any more.
     is_closed: AtomicBool,
-    /// Threads wait for it, and nobody else needs its calls: the dispatcher is not there for them.
+    /// Threads wait for the stream, and nobody else needs its calls, so the dispatcher does not serve them.
     by_consumer: AtomicBool,
 }
 
-/// Makes the next call's input of the last result; then there is one call at a time.
+/// Makes the next call's input from the last result; then one call is pending at a time.
 struct NextInput {
     make: MakeInput,
     bytes: Vec<u8>,
@@ -187,32 +187,32 @@ struct NextInput {
 type MakeInput = Box<dyn FnMut(&[u8], &mut Vec<u8>) + Send>;
 
 impl Source {
-    /// A read is over: older bytes that came back take the place of its own. Returns how it ended then.
+    /// A read is over. Bytes that came back earlier replace its own. Returns how the read ends after that.
     fn settle(&self, port: &port::Inner, operation: InFlight, ended: Ended) -> Ended {
         if self.what != STREAM_READ || !self.unread.any() {
             return ended;
         }
         let slot = port.slot(operation);
         device::Inner::inside(&self.device, |device| device.settle(slot, operation));
-        // SAFETY: the call is over and ours.
+        // SAFETY: the call is over, and this thread owns it.
         unsafe { slot.status() }
     }
 
-    /// A call is over: what it brought decides the next one's input.
+    /// A call is over: its result decides the input of the next one.
     fn over(&self, port: &port::Inner, operation: InFlight, (status, information): Ended) {
         let Some(next) = &self.next_input else { return };
         if status.is_error() || self.is_closed.load(SeqCst) {
             return;
         }
-        // SAFETY: the call is over and ours, and its slot is not released before this returns.
+        // SAFETY: the call is over, this thread owns it, and its slot is not released before this returns.
         let output = unsafe { port.slot(operation).output(information) };
         let mut next = lock(next);
         let NextInput { make, bytes } = &mut *next;
-        // If it panics the input stays what it was.
+        // If `make` panics, the input stays as it was.
         port.guarded(|| make(output, bytes));
     }
 
-    /// Whether this is the child of a fork, and the stream its parent's.
+    /// Whether this is the child of a fork, and the stream belongs to the parent.
     fn is_inherited(&self) -> bool {
         self.port.upgrade().is_some_and(|port| port.is_inherited())
     }
@@ -233,14 +233,15 @@ impl Calls for Source {
 
     fn submit(&self, device: &Self::Device, number: u64, ring: &Arc<Ring<Self>>) -> Submission<InFlight> {
         let Some(device) = device.enter() else {
-            // The stream's own drop, on another thread, is closing the device.
+            // On another thread the stream is being dropped, and its device closes.
             return Submission::Refused(self.error(Status::CANCELLED));
         };
         let waiter = Some(Waiter::Arrive(ring.clone(), Number::new(number)));
         let submitted = match &self.next_input {
             None => device.submit(What::of(self.what), &self.input, self.output_len, waiter),
             Some(next) => {
-                // Not under the lock: the result may arrive, and make the next input, before the submission returns.
+                // Submit outside the lock: the result may arrive, and make the next input, before the submission
+                // returns.
                 let mut input = std::mem::take(&mut lock(next).bytes);
                 let submitted = device.submit(What::of(self.what), &input, self.output_len, waiter);
                 let mut next = lock(next);
@@ -253,13 +254,14 @@ impl Calls for Source {
         match submitted {
             Ok(Submitted::Pending(operation)) => Submission::Pending(operation),
             Ok(Submitted::Final(operation, status, information)) => {
-                // Its packet, if there is one, must not find the waiter; if it has found it, the call arrives.
+                // If the call has a packet, the packet must not find the waiter. If it found it already, the call
+                // arrives.
                 let slot = device.port.slot(operation);
                 if slot.machine.take_waiter(operation.generation()).is_none() {
                     return Submission::Arriving;
                 }
-                // It is not pending any more, to whoever looks for one that is.
-                // SAFETY: final at return, and no packet has it: the operation is ours.
+                // From here on nobody who looks for pending calls finds this one.
+                // SAFETY: final at return, and no packet has it, so this thread owns the operation.
                 unsafe { slot.ended_at_once(operation.generation(), status, information) };
                 let ended = self.settle(&device.port, operation, (status, information));
                 self.over(&device.port, operation, ended);
@@ -289,7 +291,7 @@ impl Calls for Source {
 
     fn discard(&self, port: &Self::Port, operation: InFlight, information: usize) -> Option<usize> {
         let slot = port.slot(operation);
-        // SAFETY: the call is over and ours, and is not released before its bytes are counted.
+        // SAFETY: the call is over, this thread owns it, and it is not released before its bytes are counted.
         let bytes = unsafe { slot.output(information) }.len();
         let was_given_on = port.left_over(slot, operation);
         port.release_slot(slot, operation);
@@ -328,10 +330,10 @@ impl Calls for Source {
             }
             return if may_go_on && !self.failed_too_often() { After::GoOn } else { After::End(End::Reason(error)) };
         }
-        // SAFETY: the call is over and ours.
+        // SAFETY: the call is over, and this thread owns it.
         let is_whole = || (self.is_whole)(unsafe { slot.output(finish::len_of(self.what, information)) });
         if self.what == STREAM_READ || is_whole() {
-            // Nearly always it is 0 already.
+            // Read first, since it is nearly always 0.
             if self.failures.load(Relaxed) > 0 {
                 self.failures.store(0, Relaxed);
             }
@@ -356,7 +358,7 @@ impl Calls for Source {
 
 impl Arrival<port::Inner> for Ring<Source> {
     fn arrived(self: Arc<Self>, number: u64, port: &Arc<port::Inner>, operation: InFlight) {
-        // SAFETY: the result is published, and this is its owner.
+        // SAFETY: the result is published, and this thread owns the operation.
         let ended = unsafe { port.slot(operation).status() };
         let ended = self.calls.settle(port, operation, ended);
         self.calls.over(port, operation, ended);
@@ -373,8 +375,8 @@ impl Arrival<port::Inner> for Ring<Source> {
 }
 
 impl Device {
-    /// Keeps reads of at most `len` bytes pending on a stream: what arrives, piece by piece, until the stream's end, or
-    /// with the reason of another one. See [`InvertedCall`](crate::InvertedCall).
+    /// Keeps reads of at most `len` bytes pending on a stream of bytes, and delivers each piece that arrives, until the
+    /// end of the bytes or a failure. See [`InvertedCall`](crate::InvertedCall).
     ///
     /// ```
     /// # use overlapped::{Device, Error};
@@ -387,7 +389,7 @@ impl Device {
     /// ```
     ///
     /// # Errors
-    /// From the stream, as its last item: those of [`read`](Self::read).
+    /// From the stream, as its last item: the errors of [`read`](Self::read).
     pub fn standing_reads(&self, len: usize) -> InvertedCallBuilder<[u8]> {
         InvertedCallBuilder::submitting(
             self.inner.clone(),
@@ -397,9 +399,9 @@ impl Device {
         )
     }
 
-    /// Keeps calls with this code and input pending, so that the driver always has one to complete: a stream of what
-    /// it completes them with. Set it up further, [`start`](InvertedCallBuilder::start) it, then take items from it.
-    /// The guide has the [whole story](crate::guide::inverted_call).
+    /// Keeps calls with this code and input pending, so that the driver always has one to complete. Returns a builder:
+    /// set it up, [`start`](InvertedCallBuilder::start) it, and take the results from the stream. The guide tells the
+    /// [whole story](crate::guide::inverted_call).
     ///
     /// ```
     /// # use overlapped::{Device, Error, Ioctl};
@@ -412,7 +414,7 @@ impl Device {
     /// ```
     ///
     /// # Errors
-    /// From the stream, as its last item: those of [`call`](Self::call).
+    /// From the stream, as its last item: the errors of [`call`](Self::call).
     pub fn inverted<In: Input + ?Sized, Out: Output + ?Sized>(
         &self,
         ioctl: Ioctl<In, Out>,
@@ -446,21 +448,21 @@ impl<Out: Output + ?Sized, In: ?Sized> InvertedCallBuilder<Out, In> {
         Self { device, calls, pending: 2, window: 32, order: Order::Submission, types: PhantomData }
     }
 
-    /// How many calls to keep pending: 2 unless set, at least 1. Two leave no gap when a driver completes one at a
-    /// time; more help when it completes many before this process runs again.
+    /// How many calls to keep pending: 2 by default, at least 1. Two leave no gap when a driver completes one at a
+    /// time. More help when it completes many before this process runs again.
     pub fn pending(mut self, calls: usize) -> Self {
         self.pending = calls.max(1);
         self
     }
 
-    /// How many results may wait to be taken before no further call is submitted: 32 unless set, at least 1.
+    /// How many results may wait to be taken before the stream stops submitting: 32 by default, at least 1.
     pub fn window(mut self, results: usize) -> Self {
         self.window = results.max(1);
         self
     }
 
-    /// Results come in the order of completion: for a driver that completes the youngest call first. Otherwise they
-    /// come in the order of submission, and one call that does not complete holds back those after it.
+    /// Delivers results in the order of completion: for a driver that completes the youngest call first. Without this
+    /// they come in the order of submission, and one call that does not complete holds back those after it.
     ///
     /// ```
     /// # fn example(device: &overlapped::Device, wait: overlapped::Ioctl<(), u32>) {
@@ -472,10 +474,10 @@ impl<Out: Output + ?Sized, In: ?Sized> InvertedCallBuilder<Out, In> {
         self
     }
 
-    /// While a thread is not waiting for the next result, nobody submits further calls: so a program whose threads wait
-    /// needs no dispatcher thread for this stream. For a driver that keeps what nobody waits for, as a gpiochip does, or
-    /// whose calls are so many that there are enough of them until the thread comes back. As soon as a task awaits the
-    /// stream, or a callback has it, the dispatcher submits as for any other.
+    /// Submits further calls only while a thread waits for the next result. A program whose threads wait then needs no
+    /// dispatcher thread for this stream. Use it for a driver that keeps its results while no call is pending, as a
+    /// gpiochip does, or when enough calls are pending until the thread comes back. As soon as a task awaits the
+    /// stream, or a callback has it, the dispatcher submits as for any other stream.
     ///
     /// ```
     /// # fn example(device: &overlapped::Device) {
@@ -487,9 +489,9 @@ impl<Out: Output + ?Sized, In: ?Sized> InvertedCallBuilder<Out, In> {
         self
     }
 
-    /// Keeps one call at a time, and has `next` make each further call's input of the last result: for a wait that
-    /// carries a number or a position. `next` runs on the dispatcher, before the result is delivered; if it panics, or
-    /// the result is no whole record, the input stays as it was.
+    /// Keeps one call pending at a time, and calls `next` to make each further input from the last result: for a wait
+    /// that carries a number or a position. `next` runs on the dispatcher, before the result is delivered. If it
+    /// panics, or the result is less than a record, the input stays as it was.
     ///
     /// ```no_run
     /// # use overlapped::{Device, Ioctl};
@@ -498,8 +500,8 @@ impl<Out: Output + ?Sized, In: ?Sized> InvertedCallBuilder<Out, In> {
     /// # }
     /// ```
     ///
-    /// What it makes is the code's own input, which the constant's promise is about, or owns one: a `Vec<u8>` for `[u8]`.
-    /// Another type is an error:
+    /// `next` returns the input type of the code, which the constant's promise is about, or a type that owns it: a
+    /// `Vec<u8>` for `[u8]`. Another type does not compile:
     ///
     /// ```compile_fail,E0277
     /// # use overlapped::{Device, Ioctl};
@@ -523,9 +525,10 @@ impl<Out: Output + ?Sized, In: ?Sized> InvertedCallBuilder<Out, In> {
         self
     }
 
-    /// Which failures are not the end: after such a one, which is an item as every other, the stream goes on. Without it
-    /// the first failure ends the stream. 64 failures in a row end it in any case: else a driver that fails each call at
-    /// once would be called for ever. `go_on` runs on the dispatcher; if it panics, the failure is the end.
+    /// Lets the stream go on after the failures for which `go_on` is true; such a failure is an item like any other.
+    /// Without this the first failure ends the stream. 64 failures in a row end it in any case: otherwise a driver that
+    /// fails each call at once would be called for ever. `go_on` runs on the dispatcher; if it panics, the failure is
+    /// the end.
     ///
     /// ```
     /// # use overlapped::{Device, ErrorKind, Ioctl};
@@ -544,7 +547,7 @@ impl<Out: Output + ?Sized, In: ?Sized> InvertedCallBuilder<Out, In> {
     /// # Errors
     /// From the stream: a call that cannot be submitted ends it, with the reason as its last item.
     pub fn start(self) -> InvertedCall<Out> {
-        // Calls that are pending and results that wait are slots in use: let there be enough of them from the start.
+        // Pending calls and waiting results each use a slot: have enough slots from the start.
         self.device.port.slab.reserve(self.pending.saturating_add(self.window).min(1 << 16));
         let pending = if self.calls.next_input.is_some() { 1 } else { self.pending };
         let ring = Ring::start(self.calls, Arc::clone(&self.device), pending, self.window, self.order);
@@ -556,8 +559,8 @@ impl<Out: Output + ?Sized> InvertedCall<Out> {
     /// The next result, or `None` after the stream has ended. Dropping the future loses nothing.
     ///
     /// # Errors
-    /// The reason for the end, once: what the driver said, after every result that had happened. A result that is no
-    /// whole record is [`ErrorKind::Truncated`] and does not end the stream, unless there are 64 of them in a row.
+    /// The reason for the end, once: the driver's failure, after all results before it. A result that is not a whole
+    /// number of records is [`ErrorKind::Truncated`], and does not end the stream unless there are 64 of them in a row.
     pub async fn next(&mut self) -> Option<Result<Reply<Out>, Error>> {
         std::future::poll_fn(|cx| self.poll(cx)).await
     }
@@ -565,7 +568,8 @@ impl<Out: Output + ?Sized> InvertedCall<Out> {
     /// [`next`](Self::next) for a thread.
     ///
     /// # Errors
-    /// As [`next`](Self::next); and [`ErrorKind::Deadlock`], once for each call, on the thread that dispatches the port.
+    /// As [`next`](Self::next); and [`ErrorKind::Deadlock`], once for each call, on the thread that dispatches the
+    /// port.
     pub fn wait_next(&mut self) -> Option<Result<Reply<Out>, Error>> {
         if let Some(deadlock) = self.deadlock() {
             return Some(Err(deadlock));
@@ -594,7 +598,7 @@ impl<Out: Output + ?Sized> InvertedCall<Out> {
     /// ```
     ///
     /// # Errors
-    /// As [`wait_next`](Self::wait_next); and [`ErrorKind::TimedOut`], which ends nothing: call it again.
+    /// As [`wait_next`](Self::wait_next); and [`ErrorKind::TimedOut`], which does not end the stream: call it again.
     pub fn wait_next_timeout(&mut self, timeout: Duration) -> Option<Result<Reply<Out>, Error>> {
         let Some(deadline) = Instant::now().checked_add(timeout) else {
             return self.wait_next();
@@ -612,7 +616,7 @@ impl<Out: Output + ?Sized> InvertedCall<Out> {
         Tally(self.ring.clone())
     }
 
-    /// Something that can end the stream from elsewhere, while a thread or a task waits for its next item.
+    /// A [`Stopper`]: it ends the stream from elsewhere while a thread or a task waits for its next item.
     #[must_use]
     pub fn stopper(&self) -> Stopper {
         Stopper(self.ring.clone())
@@ -628,7 +632,7 @@ impl<Out: Output + ?Sized> InvertedCall<Out> {
         )
     }
 
-    /// [`take`](Self::take), but not for ever: a task must yield now and then.
+    /// [`take`](Self::take), with a yield now and then, as a task needs.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Reply<Out>, Error>>> {
         if self.ready_in_a_row >= BUDGET {
             self.ready_in_a_row = 0;
@@ -642,7 +646,7 @@ impl<Out: Output + ?Sized> InvertedCall<Out> {
 
     fn take(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Reply<Out>, Error>>> {
         if self.device.port.is_inherited() {
-            // What is in the ring is the parent's, and so may be who holds its lock.
+            // The ring belongs to the parent, and a thread of the parent may hold its lock.
             let told = std::mem::replace(&mut self.is_over, true);
             let error = || Err(port::inherited(self.ring.calls.what).on(&self.device.name));
             return Poll::Ready((!told).then(error));
@@ -655,10 +659,10 @@ impl<Out: Output + ?Sized> InvertedCall<Out> {
         taken.map(|taken| self.item(taken))
     }
 
-    /// From now on somebody else than a waiting thread needs the calls.
+    /// From now on somebody other than a waiting thread needs the calls.
     fn leave_to_the_dispatcher(&self) {
         let calls = &self.ring.calls;
-        // Most streams are its own from the start, and locks would be for nothing.
+        // The dispatcher serves most streams from the start; for those this takes no lock.
         if calls.by_consumer.load(Relaxed) && calls.by_consumer.swap(false, SeqCst) {
             let port = &self.device.port;
             self.ring.pending().into_iter().for_each(|call| port.unattended(port.slot(call), call));
@@ -685,7 +689,7 @@ impl<Out: Output + ?Sized> InvertedCall<Out> {
 
 impl<Out: Output + ?Sized> Drop for InvertedCall<Out> {
     fn drop(&mut self) {
-        // In the child of a fork the calls are its parent's.
+        // In the child of a fork the calls belong to the parent.
         let port = &self.device.port;
         if !port.is_inherited() {
             self.ring.calls.is_closed.store(true, SeqCst);
@@ -695,7 +699,7 @@ impl<Out: Output + ?Sized> Drop for InvertedCall<Out> {
                 let leave = |call| port.abandoned(port.slot(call), call, Whose::Only(ring));
                 self.ring.pending().into_iter().for_each(leave);
             }
-            // What threads that only wait had put off: later reads wait for it.
+            // Run what waiting threads had put off: later reads wait for it.
             port.run_what_was_put_off(ring);
         }
     }
@@ -712,37 +716,37 @@ impl<Out: Output + ?Sized> Stream for InvertedCall<Out> {
 }
 
 impl Tally {
-    /// In the child of a fork there are none: a thread that is not there may hold the lock.
+    /// In the child of a fork the figures are 0: a thread that does not exist there may hold the lock.
     fn figures(&self) -> ring::Figures {
         if self.0.calls.is_inherited() { ring::Figures::default() } else { self.0.figures() }
     }
 
-    /// Calls that were submitted so far.
+    /// How many calls were submitted so far.
     #[must_use]
     pub fn submitted_calls(&self) -> u64 {
         self.figures().submitted
     }
 
-    /// Results that were handed to the consumer.
+    /// How many results the consumer has taken.
     #[must_use]
     pub fn delivered_calls(&self) -> u64 {
         self.figures().delivered
     }
 
-    /// Results that came and were never taken, because the stream was dropped. Those of reads are not among them if the
-    /// device's next read has them.
+    /// How many results came and were never taken, because the stream was dropped. The results of reads do not count if
+    /// the device's next read gets their bytes.
     #[must_use]
     pub fn discarded_calls(&self) -> u64 {
         self.figures().discarded
     }
 
-    /// Their bytes, in all.
+    /// How many bytes the discarded results had in all.
     #[must_use]
     pub fn discarded_bytes(&self) -> u64 {
         self.figures().discarded_bytes
     }
 
-    /// Calls the driver still has. Once the stream is dropped and this is 0, the other figures are final.
+    /// How many calls the driver still has. Once the stream is dropped and this is 0, the other figures are final.
     #[must_use]
     pub fn calls_in_flight(&self) -> u64 {
         self.figures().in_flight as u64

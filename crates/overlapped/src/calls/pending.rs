@@ -1,4 +1,4 @@
-//! The owner's side of an operation in flight: whether it is over, its result, and leaving it.
+//! The owner's side of an operation in flight: it asks whether the operation is over, takes the result, or leaves.
 
 use std::sync::Arc;
 use std::task::Context;
@@ -13,11 +13,11 @@ use crate::words::error::STREAM_READ;
 use crate::words::token::InFlight;
 use crate::{Error, ErrorKind, Operation, Output, Reply, Status};
 
-/// A call the driver has, or has ended already. It keeps the handle open, as a device does.
+/// A call that the driver has, or has ended already. It keeps the handle open, as a device does.
 pub(crate) struct Pending {
     pub(super) device: Arc<Handle>,
-    /// [`InFlight::NONE`] when it is somebody else's; or of one that was refused, which the driver has never seen, and whose
-    /// handle says why.
+    /// [`InFlight::NONE`] when another owner has it. Also for a refused call, which the driver has never seen; then
+    /// `device` holds the error.
     pub(super) operation: InFlight,
 }
 
@@ -33,7 +33,7 @@ impl Pending {
                 self.device.port.unattended(slot, self.operation);
             }
             Progress::Complete if self.is_preceded() => {
-                // For no longer than the dispatcher needs to handle what is there: look again.
+                // The dispatcher needs only a moment to handle what is there: look again.
                 std::thread::yield_now();
                 cx.waker().wake_by_ref();
                 return Progress::Pending;
@@ -43,7 +43,7 @@ impl Pending {
         progress
     }
 
-    /// The time of whoever waits is over: the operation is cancelled because of that.
+    /// The time of the waiting thread is over: this cancels the operation for that reason.
     pub(super) fn overdue(&self) {
         if self.slot().machine.set_overdue(self.operation.generation()) {
             self.cancel();
@@ -69,23 +69,23 @@ impl Pending {
         self.slot().machine.is_complete()
     }
 
-    /// Why the driver has never seen it.
+    /// The error of a call that the driver has never seen.
     pub(super) fn refusal(&self) -> Option<Error> {
         if self.operation == InFlight::NONE { self.device.refusal.clone() } else { None }
     }
 
-    /// Why its result is not to be had here: the driver has never seen it; or this is the child of a fork, and the result is
-    /// its parent's, and so may be who holds its locks.
+    /// The reason why there is no result here: the driver has never seen the call; or this is the child of a fork,
+    /// where the result belongs to the parent and a thread of the parent may hold its locks.
     pub(super) fn denied(&self) -> Option<Error> {
         self.refusal().or_else(|| self.inherited())
     }
 
-    /// The error of a wait that was too long.
+    /// The error of a call whose time is over.
     pub(super) fn expired(&self) -> Error {
         self.device.error(ErrorKind::TimedOut, self.what())
     }
 
-    /// The byte count, if it has ended in a success, about which there is nothing more to be said.
+    /// The byte count, if the call ended in a success that needs no further check.
     pub(super) fn plain_success(&self) -> Option<usize> {
         if self.operation == InFlight::NONE {
             return None;
@@ -94,7 +94,7 @@ impl Pending {
         if !slot.machine.is_complete() || self.device.unread.any() || self.device.port.is_inherited() {
             return None;
         }
-        // SAFETY: the result is published, and this is its owner.
+        // SAFETY: the result is published, and this call owns it.
         let (status, information) = unsafe { slot.status() };
         (status == Status::SUCCESS && slot.is_plain()).then_some(information)
     }
@@ -112,14 +112,14 @@ impl Pending {
         }
     }
 
-    /// Whether there is something to wait for.
+    /// Whether the caller has to wait.
     #[inline]
     pub(super) fn has_to_wait(&self) -> bool {
         !self.is_complete() || self.is_preceded()
     }
 
-    /// Whether a read before it was given up, and is not over: what that one brings comes first. Whoever dispatches does
-    /// not wait for that.
+    /// Whether an earlier read was given up and is not over: its bytes come first. The dispatcher itself does not wait
+    /// for that.
     #[inline]
     pub(super) fn is_preceded(&self) -> bool {
         self.device.unread.any() && self.is_preceded_by_some()
@@ -133,9 +133,9 @@ impl Pending {
             && !self.device.port.is_dispatched_here()
     }
 
-    /// Whether it ended as cancelled, so that it has nothing of its own that must not come first.
+    /// Whether it ended as cancelled: then it has no bytes that must wait for earlier ones.
     fn was_cancelled(&self) -> bool {
-        // SAFETY: the result is published, and this is its owner.
+        // SAFETY: the result is published, and this call owns it.
         self.is_complete() && unsafe { self.slot().status() }.0.kind() == ErrorKind::Cancelled
     }
 
@@ -146,7 +146,7 @@ impl Pending {
         self.device.cancel(self.operation);
     }
 
-    /// Has the port's dispatcher cancel the operation after so long.
+    /// Makes the port's dispatcher cancel the operation after `timeout`.
     pub(super) fn timeout(&self, timeout: Duration) {
         if let Some(at) = Instant::now().checked_add(timeout)
             && !self.device.port.is_inherited()
@@ -159,7 +159,7 @@ impl Pending {
         self.device.port.clone()
     }
 
-    /// In the child of a fork, the error of a call that its parent waits for.
+    /// In the child of a fork, the error of a call that belongs to the parent.
     pub(super) fn inherited(&self) -> Option<Error> {
         self.device.port.is_inherited().then(|| self.inherited_error())
     }
@@ -187,7 +187,7 @@ impl Pending {
         let (port, name) = (&self.device.port, &self.device.name);
         let slot = port.slot(operation);
         self.device.settle(slot, operation);
-        // SAFETY: the result is published and this call owned the operation.
+        // SAFETY: the result is published, and this call owned the operation.
         unsafe { published(port, slot, name, operation) }
     }
 
@@ -203,7 +203,7 @@ impl Pending {
         let device = Arc::downgrade(&**self.device);
         let operation = std::mem::replace(&mut self.operation, InFlight::NONE);
         let run = move |port: &Arc<port::Inner>, operation: InFlight| {
-            // An expired call is left to its packet, unless that has come since.
+            // An expired call is left to its packet, unless the packet has come since.
             let slot = port.slot(operation);
             callback(if slot.machine.abandon(operation.generation()) {
                 if unread.any() {
@@ -223,7 +223,7 @@ impl Pending {
         let to_deliver = match machine.register(Waiter::Callback(Box::new(run))) {
             Ok(Progress::Pending) => return port.unattended(port.slot(operation), operation),
             Err(waiter) => Some(waiter),
-            // The time is over; unless a result has come since, whose packet has the callback.
+            // The time is over; unless a result has come since: then its packet has the callback.
             Ok(_) => machine.take_waiter(operation.generation()),
         };
         if let Some(waiter) = to_deliver {
@@ -234,18 +234,21 @@ impl Pending {
     /// The owner leaves, without the result.
     #[inline(never)]
     fn leave(&mut self) {
-        // In the child of a fork the operation is its parent's; and a thread that is not there may hold its locks.
+        // In the child of a fork the operation belongs to the parent, and a thread that does not exist here may hold
+        // its locks.
         if self.device.port.is_inherited() {
             return;
         }
         let slot = self.slot();
         let what = slot.operation();
-        // First ask, while the slot is still this call's own: a later cancel would hit the slot's next call.
+        // Cancel first, while this call owns the slot: later the slot may hold another call, and the cancel would hit
+        // that one.
         if !slot.machine.is_complete() {
             self.device.cancel(self.operation);
         }
         drop(slot.machine.take_waiter(self.operation.generation()));
-        // One that may bring bytes still is waited for by those after it; unless the driver had a second to end it.
+        // Later reads wait for this one if it may still bring bytes. But not if the driver had its second to end it and
+        // did not.
         let is_orphan =
             what == STREAM_READ && !slot.machine.is_complete() && !slot.has_nothing() && !slot.machine.is_expired();
         if is_orphan {

@@ -17,14 +17,15 @@ use crate::port::{Slot, Whose};
 use crate::words::token::InFlight;
 use crate::{Buffer, CtlCode, Device, Error, ErrorKind, Operation, Status};
 
-/// A call with owned buffers; made by [`Device::call_raw`](crate::Device::call_raw),
-/// [`read_into`](crate::Device::read_into), [`write_from`](crate::Device::write_from) and their like.
+/// A call with buffers that the caller owns; made by [`Device::call_raw`](crate::Device::call_raw),
+/// [`read_into`](crate::Device::read_into), [`write_from`](crate::Device::write_from) and similar functions.
 ///
-/// `K` is what was given to [`call_raw_keeping`](crate::Device::call_raw_keeping): it lives until the driver is done.
+/// `K` is the type of the value given to [`call_raw_keeping`](crate::Device::call_raw_keeping): the value lives until
+/// the driver is done.
 ///
-/// `.await` it or [`wait`](Self::wait). Dropping it cancels it; the buffers are freed when the driver is done with them.
-/// The buffers come back when the driver lets go of them, and not before: also after a [`timeout`](Self::timeout). To give
-/// up on a driver that does not, drop it.
+/// `.await` it or [`wait`](Self::wait). Dropping it cancels it; the buffers are freed when the driver is done with
+/// them. The buffers never come back before the driver lets go of them, not even after a [`timeout`](Self::timeout). To
+/// give up on a driver that does not let go, drop the call.
 ///
 /// ```
 /// # use overlapped::{sim, Access, Buffer, CtlCode, Device, Method, Status};
@@ -45,15 +46,15 @@ pub struct RawCall<K = ()>(State<K>);
 
 enum State<K> {
     Ready(RawReply<K>),
-    /// The slot has the value.
+    /// The slot holds the kept value.
     Pending(Pending, PhantomData<fn() -> K>),
     Taken,
 }
 
-// Nobody pins the value: it is only handed on.
+// The value needs no pin: it is only handed on.
 impl<K> Unpin for RawCall<K> {}
 
-/// What became of a [`RawCall`]: status, byte count and both buffers, also of one that failed.
+/// The outcome of a [`RawCall`], even of a failed one: status, byte count and both buffers.
 ///
 /// ```
 /// fn bytes(reply: &overlapped::RawReply) -> &[u8] {
@@ -63,13 +64,13 @@ impl<K> Unpin for RawCall<K> {}
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct RawReply<K = ()> {
-    /// The input, as it was: of a write, what was written. With METHOD_IN_DIRECT it is the driver's command, and the output
-    /// carries the data.
+    /// The input, unchanged: for a write, the bytes to write. With METHOD_IN_DIRECT it is the driver's command, and the
+    /// output carries the data.
     pub input: Buffer,
-    /// The output: what the driver wrote, or what was read, is at its beginning.
+    /// The output. The bytes that the driver wrote, or that were read, are at its beginning.
     pub output: Buffer,
-    /// What was given to be kept. `None` only where the driver has it still: in the reply of a [`wait`](RawCall::wait) that
-    /// is a [`ErrorKind::Deadlock`].
+    /// The value that was given to be kept. `None` only while the driver still has it: in the reply of a
+    /// [`wait`](RawCall::wait) that failed with [`ErrorKind::Deadlock`].
     pub kept: Option<K>,
     /// The byte count *as the driver gave it*.
     pub information: usize,
@@ -81,12 +82,12 @@ impl<K> RawReply<K> {
         Self { input, output, kept, information: 0, status: Err(error) }
     }
 
-    /// Of a call whose buffers the driver has still.
+    /// For a call whose buffers the driver still has.
     fn without_buffers(error: Error) -> Self {
         Self::refused(error, Buffer::empty(), Buffer::empty(), None)
     }
 
-    /// The reply to a function that failed with an error of its own.
+    /// The reply for a function that failed with its own error.
     #[cfg(windows)]
     pub(crate) fn failed(self, error: Error) -> Self {
         Self { status: Err(error), ..self }
@@ -95,13 +96,13 @@ impl<K> RawReply<K> {
     /// The status: a success or a warning.
     ///
     /// # Errors
-    /// Those of a [`Call`](crate::Call).
+    /// The errors of a [`Call`](crate::Call).
     pub fn status(&self) -> Result<Status, Error> {
         self.status.clone()
     }
 
-    /// How many of the output's bytes are valid: the driver's count, but never more than there are. 0 after an error, and of
-    /// a write, whose count is the [`information`](Self::information).
+    /// How many bytes of the output are valid: the driver's count, but at most the output's length. 0 after an error,
+    /// and for a write; a write's count is the [`information`](Self::information).
     #[must_use]
     pub fn len(&self) -> usize {
         if self.status.is_ok() { self.information.min(self.output.len()) } else { 0 }
@@ -115,7 +116,7 @@ impl<K> RawReply<K> {
 }
 
 impl Device {
-    /// Submits a control code with buffers of your own, which the driver uses in place: for large or sector-aligned
+    /// Submits a control code with your own buffers, which the driver uses in place. Use it for large or sector-aligned
     /// transfers, and for METHOD_IN_DIRECT, where the output buffer carries data *to* the driver. Both buffers always
     /// come back, with the status and the byte count.
     ///
@@ -133,23 +134,23 @@ impl Device {
     /// ```
     ///
     /// # Errors
-    /// In the reply: those of [`call`](Self::call), with both buffers.
+    /// In the reply, with both buffers: the errors of [`call`](Self::call).
     ///
     /// # Safety
-    /// The driver reads and writes no more than the two buffers through what it is given, and claims to have written no
-    /// more (with METHOD_BUFFERED the system copies as many bytes as it claims); it follows no address in them that is not
-    /// valid until it completes the request, and is done with them then.
+    /// Through what it gets, the driver reads and writes no more than the two buffers, and claims to have written no
+    /// more (with METHOD_BUFFERED the system copies as many bytes as the driver claims). It follows no address in them,
+    /// except one that is valid until it completes the request, and does not use it after that.
     pub unsafe fn call_raw(&self, code: CtlCode, input: Buffer, output: Buffer) -> RawCall {
         // SAFETY: the caller's promise.
         unsafe { self.begin_raw(Operation::Control(code), input, output, ()) }
     }
 
-    /// [`call_raw`](Self::call_raw) for a record with an address in it: `kept` owns what that leads to, and lives until the
-    /// driver has completed the request, however the caller leaves: by a drop, a timeout, an executor that gives up. With
-    /// the reply it comes back, as [`RawReply::kept`](crate::RawReply::kept).
+    /// [`call_raw`](Self::call_raw) for a record with an address in it. `kept` owns the memory at that address, and
+    /// lives until the driver has completed the request, even if the caller drops the call, times out, or loses its
+    /// executor. It comes back in the reply, as [`RawReply::kept`](crate::RawReply::kept).
     ///
-    /// `kept` itself is moved; what it owns (the bytes of a [`Buffer`], a `Box` or a `Vec`) stays at its address. When
-    /// nobody is left to take it, its destructor runs, with its panics caught, and never on the port's dispatcher.
+    /// `kept` itself is moved; memory that it owns (the bytes of a [`Buffer`], a `Box` or a `Vec`) stays at its
+    /// address. If nobody takes it, its destructor runs with its panics caught, and never on the port's dispatcher.
     ///
     /// ```
     /// # use overlapped::{sim, Access, Buffer, CtlCode, Device, Method, Status};
@@ -172,8 +173,9 @@ impl Device {
     /// As [`call_raw`](Self::call_raw).
     ///
     /// # Safety
-    /// As for [`call_raw`](Self::call_raw); an address in the buffers that the driver follows is valid until it completes
-    /// the request, if `kept` lives as long; and nobody else uses meanwhile what the driver reads or writes there.
+    /// As for [`call_raw`](Self::call_raw). An address in the buffers that the driver follows is valid until the driver
+    /// completes the request, provided that `kept` lives as long; and meanwhile nobody else uses the memory that the
+    /// driver reads or writes there.
     pub unsafe fn call_raw_keeping<K: Send + 'static>(
         &self,
         code: CtlCode,
@@ -185,8 +187,8 @@ impl Device {
         unsafe { self.begin_raw(Operation::Control(code), input, output, kept) }
     }
 
-    /// [`read`](Self::read) into a buffer of your own, at most its length: no copy, and any alignment. It comes back as the
-    /// reply's [`output`](crate::RawReply::output), whatever became of the read.
+    /// [`read`](Self::read) into your own buffer, at most its length: no copy, and any alignment. The buffer comes back
+    /// as the reply's [`output`](crate::RawReply::output), even if the read fails.
     ///
     /// ```
     /// # use overlapped::{sim, Buffer, Device, Status};
@@ -210,13 +212,13 @@ impl Device {
     /// ```
     ///
     /// # Errors
-    /// In the reply: those of [`read`](Self::read), with the buffer.
+    /// In the reply, with the buffer: the errors of [`read`](Self::read).
     pub fn read_into(&self, buffer: Buffer) -> RawCall {
         // SAFETY: a read writes no more than its buffer's length.
         unsafe { self.begin_raw(Operation::Read { offset: None }, Buffer::empty(), buffer, ()) }
     }
 
-    /// [`read_at`](Self::read_at) into a buffer of your own, at most its length.
+    /// [`read_at`](Self::read_at) into your own buffer, at most its length.
     ///
     /// ```
     /// # use overlapped::{Buffer, Device, Error};
@@ -228,14 +230,14 @@ impl Device {
     /// ```
     ///
     /// # Errors
-    /// In the reply: those of [`read_at`](Self::read_at), with the buffer.
+    /// In the reply, with the buffer: the errors of [`read_at`](Self::read_at).
     pub fn read_into_at(&self, offset: u64, buffer: Buffer) -> RawCall {
         // SAFETY: a read writes no more than its buffer's length.
         unsafe { self.begin_raw(Operation::Read { offset: Some(offset) }, Buffer::empty(), buffer, ()) }
     }
 
-    /// [`write`](Self::write) all of a buffer of your own, without a copy. It comes back as the reply's
-    /// [`input`](crate::RawReply::input), and the reply's [`information`](crate::RawReply::information) says how many bytes
+    /// [`write`](Self::write) of your whole buffer, without a copy. It comes back as the reply's
+    /// [`input`](crate::RawReply::input); the reply's [`information`](crate::RawReply::information) says how many bytes
     /// were written.
     ///
     /// ```
@@ -257,13 +259,13 @@ impl Device {
     /// ```
     ///
     /// # Errors
-    /// In the reply: those of [`write`](Self::write), with the buffer.
+    /// In the reply, with the buffer: the errors of [`write`](Self::write).
     pub fn write_from(&self, buffer: Buffer) -> RawCall {
         // SAFETY: a write reads no more than its buffer's length.
         unsafe { self.begin_raw(Operation::Write { offset: None }, buffer, Buffer::empty(), ()) }
     }
 
-    /// [`write_at`](Self::write_at) all of a buffer of your own, without a copy.
+    /// [`write_at`](Self::write_at) of your whole buffer, without a copy.
     ///
     /// ```
     /// # use overlapped::{Buffer, Device, Error};
@@ -277,7 +279,7 @@ impl Device {
     /// ```
     ///
     /// # Errors
-    /// In the reply: those of [`write_at`](Self::write_at), with the buffer.
+    /// In the reply, with the buffer: the errors of [`write_at`](Self::write_at).
     pub fn write_from_at(&self, offset: u64, buffer: Buffer) -> RawCall {
         // SAFETY: a write reads no more than its buffer's length.
         unsafe { self.begin_raw(Operation::Write { offset: Some(offset) }, buffer, Buffer::empty(), ()) }
@@ -306,7 +308,7 @@ impl Device {
 }
 
 impl device::Inner {
-    /// Takes a slot and gives it the caller's buffers; or gives them back, and says why.
+    /// Takes a slot and gives it the caller's buffers. On failure it returns them with the reason.
     pub(super) fn lend<K: Send + 'static>(
         &self,
         what: What,
@@ -320,11 +322,11 @@ impl device::Inner {
         } else if is_too_long(&input) || is_too_long(&output) {
             self.error(ErrorKind::InvalidInput, what.operation()).hint("a buffer's length must fit in 32 bits")
         } else if let Some((index, slot)) = self.port.slab.take() {
-            // SAFETY: this thread took the slot from the pool and has not begun.
+            // SAFETY: this thread took the slot from the pool, and the operation has not begun.
             unsafe { slot.prepare_with(self.id, what, Lent { input, output, kept: Box::new(kept) }) };
             return Ok((index, slot));
         } else {
-            self.error(ErrorKind::Other, what.operation()).hint("there is no memory for another call")
+            self.error(ErrorKind::Other, what.operation()).hint("out of memory for another call: wait until others end")
         };
         Err(RawReply::refused(error, input, output, Some(kept)))
     }
@@ -339,7 +341,7 @@ impl<K: Send + 'static> RawCall<K> {
         Self(State::Pending(pending, PhantomData))
     }
 
-    /// Asks the driver to cancel the call, which then ends in its own way.
+    /// Asks the driver to cancel the call. The reply says how it ended: it may have succeeded all the same.
     ///
     /// ```
     /// # use overlapped::{Access, Buffer, CtlCode, Device, ErrorKind, Method, sim::Script};
@@ -360,9 +362,9 @@ impl<K: Send + 'static> RawCall<K> {
         }
     }
 
-    /// Cancels the call when it is still pending after `timeout`. It then ends, with its buffers, as
-    /// [`ErrorKind::TimedOut`], or with its result if that had happened. A driver that ignores the cancellation has the
-    /// buffers still, and the call stays pending until it has not.
+    /// Cancels the call if it is still pending after `timeout`. It then ends, with its buffers, as
+    /// [`ErrorKind::TimedOut`], or with its result if that came first. A driver that ignores the cancellation keeps the
+    /// buffers, and the call stays pending until the driver ends it.
     ///
     /// ```
     /// # use std::time::{Duration, Instant};
@@ -414,8 +416,8 @@ impl<K: Send + 'static> RawCall<K> {
         self.wait()
     }
 
-    /// Waits on this thread until the driver completes the call. On the thread that dispatches the port the reply is
-    /// [`ErrorKind::Deadlock`], with empty buffers: the driver still has the real ones.
+    /// Waits on this thread until the driver completes the call. On the thread that dispatches the port it returns
+    /// [`ErrorKind::Deadlock`] with empty buffers: the driver still has the real ones.
     #[must_use]
     pub fn wait(mut self) -> RawReply<K> {
         let State::Pending(pending, _) = &self.0 else { return self.take() };
@@ -428,7 +430,7 @@ impl<K: Send + 'static> RawCall<K> {
 
     fn poll_reply(&mut self, cx: &Context<'_>) -> Poll<RawReply<K>> {
         if let State::Pending(pending, _) = &self.0 {
-            // In the child of a fork the buffers are its parent's, and so may be who holds a lock.
+            // In the child of a fork the buffers belong to the parent, and a thread of the parent may hold a lock.
             if let Some(error) = pending.inherited() {
                 return Poll::Ready(RawReply::without_buffers(error));
             }
@@ -439,13 +441,14 @@ impl<K: Send + 'static> RawCall<K> {
         Poll::Ready(self.take())
     }
 
-    /// The reply of a call that is not pending any more.
+    /// The reply of a call that is no longer pending.
     fn take(&mut self) -> RawReply<K> {
         match std::mem::replace(&mut self.0, State::Taken) {
             State::Ready(reply) => reply,
             State::Pending(pending, _) => pending.take_raw(),
             State::Taken => {
-                let error = Error::new(ErrorKind::InvalidInput, Operation::Poll).hint("the reply was taken before");
+                let error = Error::new(ErrorKind::InvalidInput, Operation::Poll)
+                    .hint("the call's reply was taken already; do not poll a future after it was ready");
                 RawReply::without_buffers(error)
             }
         }
@@ -463,19 +466,19 @@ impl<K: Send + 'static> Future for RawCall<K> {
 impl Pending {
     /// The reply and the buffers, once the result is published.
     fn take_raw<K: Send + 'static>(self) -> RawReply<K> {
-        // A read may take older bytes in place of its own.
+        // A read may get bytes that came back earlier instead of its own.
         self.device.settle(self.slot(), self.operation);
-        // SAFETY: the result is published and this call owns the operation.
+        // SAFETY: the result is published, and this call owns the operation.
         let ended = unsafe { self.device.port.result(self.slot(), self.operation) };
         self.take_ended(ended)
     }
 
-    /// The reply and the buffers, once the result is published, or the submission has returned with it.
+    /// The reply and the buffers, once the result is published or the submission has returned it.
     pub(crate) fn take_ended<K: Send + 'static>(mut self, (status, information): (Status, usize)) -> RawReply<K> {
         let operation = std::mem::replace(&mut self.operation, InFlight::NONE);
         let (port, name) = (&self.device.port, &self.device.name);
         let slot = port.slot(operation);
-        // SAFETY: the operation is over and this call owned it.
+        // SAFETY: the operation is over, and this call owned it.
         let lent = unsafe { slot.take_lent() };
         let (what, is_overdue) = (slot.operation(), status == Status::CANCELLED && slot.machine.is_overdue());
         let failed = status.is_error().then(|| finish::failure(slot, operation, what, status, name));

@@ -1,5 +1,5 @@
-//! What goes into a call and comes out of it: inputs, outputs, and how bytes become records. The codes themselves are
-//! declared in the crate `overlapped-codes`, which a driver can use too.
+//! The inputs and outputs of calls, and how bytes become records. The crate `overlapped-codes` declares the codes
+//! themselves, so that a driver can use them too.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -14,7 +14,7 @@ use crate::port::{self, Slot};
 use crate::words::buffer::ALIGN;
 use crate::words::token::InFlight;
 
-// What `Ioctl` says of its records holds for the buffers they come in.
+// `Ioctl` promises an alignment for its records; the buffers must keep that promise.
 const _: () = assert!(ALIGN >= MAX_ALIGN);
 
 /// What a control code can read: any plain record, or a slice of them.
@@ -52,16 +52,16 @@ impl<T: sealed::Take + ?Sized> Output for T {}
 pub(crate) mod sealed {
     use super::*;
 
-    /// How a finished operation's bytes become a reply. Releases the operation, or keeps it in what it returns.
+    /// Makes a reply from a finished operation's bytes. Releases the operation, or keeps it in what it returns.
     pub trait Take: Record + 'static {
         type Held: Deref<Target = Self> + Send + Sync;
-        /// `Err`: the bytes, which are no whole records.
+        /// `Err` holds the bytes when they are not whole records.
         fn take(done: Done<'_>) -> Result<Self::Held, Box<[u8]>>;
-        /// The bytes, which begin at a 16-byte boundary, as they lie there; `None` when they are no whole records.
+        /// The bytes in place, which begin at a multiple of 16; `None` when they are not whole records.
         fn view(bytes: &[u8]) -> Option<&Self>;
     }
 
-    /// A successful operation that belongs to the caller, and its slot.
+    /// A successful operation that belongs to the caller, with its slot.
     pub struct Done<'a> {
         pub(crate) port: &'a Arc<port::Inner>,
         pub(crate) slot: &'a Slot,
@@ -74,7 +74,7 @@ pub(crate) mod sealed {
 
         #[inline]
         fn take(done: Done<'_>) -> Result<One<T>, Box<[u8]>> {
-            // SAFETY: the operation is finished and ours, and is released below, after the last use of the bytes.
+            // SAFETY: the operation is finished and ours; it is released below, after the last use of the bytes.
             let bytes = unsafe { done.slot.output(done.information) };
             let record = T::read_from_prefix(bytes).map(|(record, _)| One(record)).map_err(|_| bytes.into());
             done.port.release_slot(done.slot, done.operation);
@@ -96,12 +96,12 @@ pub(crate) mod sealed {
                 information: done.information,
                 record: PhantomData,
             };
-            // Ragged: dropping `many` releases the operation.
+            // Not whole records: dropping `many` releases the operation.
             if Self::view(many.bytes()).is_none() { Err(many.bytes().into()) } else { Ok(many) }
         }
 
         fn view(bytes: &[u8]) -> Option<&[T]> {
-            // No bytes lie nowhere, also not at a 16-byte boundary, and are no records.
+            // An empty slice may have any address, not only a multiple of 16. It holds no records.
             if bytes.is_empty() { Some(&[]) } else { <[T]>::ref_from_bytes(bytes).ok() }
         }
     }
@@ -116,7 +116,7 @@ pub(crate) mod sealed {
         }
     }
 
-    /// Records that stay in the slot, which this keeps from the pool.
+    /// Records that stay in the slot. This keeps the slot out of the pool.
     pub struct Many<T> {
         port: Arc<port::Inner>,
         operation: InFlight,
@@ -126,11 +126,11 @@ pub(crate) mod sealed {
 
     impl<T> Many<T> {
         fn bytes(&self) -> &[u8] {
-            // SAFETY: the operation is finished and belongs to `self`, which releases it only when dropped.
+            // SAFETY: the operation is finished and belongs to `self`, which releases it only in its drop.
             unsafe { self.port.slot(self.operation).output(self.information) }
         }
 
-        /// Where they are among the bytes of all reads.
+        /// The position of these bytes among the bytes of all reads.
         #[cfg(feature = "futures-io")]
         pub(crate) fn place(&self) -> crate::operation::unread::Place {
             self.port.slot(self.operation).place()
@@ -143,7 +143,7 @@ pub(crate) mod sealed {
     {
         type Target = [T];
         fn deref(&self) -> &[T] {
-            // Whole records (checked by `take`) at a 16-byte boundary (checked by `Ioctl`): this cannot fail.
+            // This cannot fail: `take` checked that the records are whole, and `Ioctl` their alignment.
             <[T] as Take>::view(self.bytes()).unwrap_or_default()
         }
     }
@@ -155,7 +155,7 @@ pub(crate) mod sealed {
     }
 }
 
-/// What the driver answered: it derefs to the record, or to the slice of records the driver wrote.
+/// The driver's answer. It derefs to the record, or to the slice of records, that the driver wrote.
 ///
 /// ```
 /// # use overlapped::{sim, Access, CtlCode, Device, Ioctl, Method, Status};
@@ -189,7 +189,7 @@ impl<Out: Output + ?Sized> Reply<Out> {
         Self { held, status, information }
     }
 
-    /// Of a stream's read: the bytes from `from` on are for the next one.
+    /// For a read of a stream: gives the bytes from `from` on to the next read.
     #[cfg(feature = "futures-io")]
     pub(crate) fn give_back(self, device: &Arc<crate::device::Inner>, from: usize)
     where
@@ -202,15 +202,15 @@ impl<Out: Output + ?Sized> Reply<Out> {
         }
     }
 
-    /// Whether the driver had more than the output could hold (STATUS_BUFFER_OVERFLOW). What is here is valid.
+    /// Whether the driver had more than fits in the output (STATUS_BUFFER_OVERFLOW). The bytes that are here are valid.
     #[must_use]
     pub fn more_data(&self) -> bool {
         self.status == Status::BUFFER_OVERFLOW
     }
 
-    /// Of a read: whether it met the end (STATUS_END_OF_FILE). No bytes alone do not say so: a message may be empty, and
-    /// a driver may complete a read with nothing in it. On Linux a read that gives none where that is the end is reported
-    /// as this status too.
+    /// For a read: whether it reached the end (STATUS_END_OF_FILE). An empty read alone is not the end: a message may
+    /// be empty, and a driver may complete a read without bytes. On Linux, a read without bytes gets this status too
+    /// where that means the end.
     ///
     /// ```
     /// # use overlapped::{sim, Device, Status};
@@ -229,14 +229,14 @@ impl<Out: Output + ?Sized> Reply<Out> {
         self.status == Status::END_OF_FILE
     }
 
-    /// The status the driver gave: a success, an informational one, or a warning; of a read also
-    /// [`Status::END_OF_FILE`].
+    /// The driver's status: a success, an informational status, or a warning; for a read also [`Status::END_OF_FILE`].
     #[must_use]
     pub fn status(&self) -> Status {
         self.status
     }
 
-    /// The byte count *as the driver gave it*. A driver may claim more than the output holds; the records do not.
+    /// The byte count *as the driver gave it*. A driver may claim more than fits in the output; the records never go
+    /// beyond it.
     #[must_use]
     pub fn information(&self) -> usize {
         self.information

@@ -1,12 +1,12 @@
-//! What is asked of a device: control codes, reads, writes, and readiness.
+//! The requests to a device: control codes, reads, writes, and readiness.
 
 use crate::device::Device;
 use crate::operation::slab::{WHOLE, What};
 use crate::{Call, Input, Ioctl, Operation, Output};
 
 impl Device {
-    /// Submits a control code, at once: by the time this returns the driver has it. What it answers comes from the
-    /// [`Call`]: `.await` it, or [`wait`](Call::wait). The input is copied.
+    /// Submits a control code at once: when this returns, the driver has it. The [`Call`] gives the answer: `.await`
+    /// it, or [`wait`](Call::wait) for it. The input is copied.
     ///
     /// ```
     /// # use overlapped::{sim, Access, CtlCode, Device, Ioctl, Method, Status};
@@ -26,18 +26,17 @@ impl Device {
     /// ```
     ///
     /// # Errors
-    /// From the call, those of a submission too: [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) for more
-    /// than `u32::MAX` bytes,
-    /// [`ErrorKind::Other`](crate::ErrorKind::Other) when there is no memory for the buffers, and whatever the driver
-    /// says at once.
+    /// All from the call, those of the submission too: [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) for
+    /// more than `u32::MAX` bytes, [`ErrorKind::Other`](crate::ErrorKind::Other) when there is no memory for the
+    /// buffers, and the driver's error if it fails at once.
     pub fn call<In: Input + ?Sized, Out: Output + ?Sized>(&self, ioctl: Ioctl<In, Out>, input: &In) -> Call<Out> {
         self.submit(Operation::Control(ioctl.code()), input.as_bytes(), ioctl.output_len())
     }
 
-    /// Reads at most `len` bytes from a stream: a pipe, a serial port, a device that has no places. The end is
-    /// [`Reply::is_end`](crate::Reply::is_end); no bytes alone are no end, since a message may be empty. Bytes that an
-    /// earlier read of this
-    /// device had brought when its call was given up come first. Of a HID ask for exactly the length of its report.
+    /// Reads at most `len` bytes from a stream: a pipe, a serial port, a device without offsets. Ask
+    /// [`Reply::is_end`](crate::Reply::is_end) for the end: an empty read alone is not the end, since a message may be
+    /// empty. If a read of this device was given up and still brought bytes, they come first. For a HID, ask for
+    /// exactly the length of its report.
     ///
     /// ```
     /// # use overlapped::{Device, Error};
@@ -58,7 +57,8 @@ impl Device {
         self.submit(Operation::Read { offset: None }, &[], u32::try_from(len).ok())
     }
 
-    /// Reads at most `len` bytes of a file or disk, from `offset` on. The end is [`Reply::is_end`](crate::Reply::is_end).
+    /// Reads at most `len` bytes of a file or disk, from `offset` on. Ask [`Reply::is_end`](crate::Reply::is_end) for
+    /// the end.
     ///
     /// ```
     /// # use overlapped::{Device, Error};
@@ -76,10 +76,9 @@ impl Device {
     }
 
     /// Writes to a stream. The bytes are copied; [`Reply::information`](crate::Reply::information) says how many were
-    /// written: of a pipe, a serial
-    /// port, a terminal or a stream socket all of them, unless the call is cancelled or its time is over when a part is
-    /// written. Writes are made in the order of submission, each as a whole: what several tasks write does not mix. What
-    /// has a driver of its own, and a socket of messages, may take less and say so.
+    /// written. A pipe, a serial port, a terminal or a stream socket takes all of them, unless the call is cancelled or
+    /// times out when a part is written. Writes are made in the order of submission, each as a whole: the bytes of
+    /// several tasks do not mix. A file with its own driver, or a socket of messages, may take fewer and say so.
     ///
     /// ```
     /// # use overlapped::{Device, Error};
@@ -95,8 +94,8 @@ impl Device {
         self.submit(Operation::Write { offset: None }, bytes, Some(0))
     }
 
-    /// As [`write`](Self::write), and fewer bytes than all are an error. What was not taken is not offered again: the
-    /// driver, or the device, may have taken the part for a whole.
+    /// As [`write`](Self::write), but it is an error if fewer bytes than all are taken. The rest is not offered again:
+    /// the driver, or the device, may have taken the part for a whole message.
     ///
     /// ```
     /// # use overlapped::{Device, Error};
@@ -106,8 +105,8 @@ impl Device {
     /// ```
     ///
     /// # Errors
-    /// As [`write`](Self::write); and [`ErrorKind::Truncated`](crate::ErrorKind::Truncated), which says how many bytes
-    /// were taken.
+    /// As [`write`](Self::write); and [`ErrorKind::Truncated`](crate::ErrorKind::Truncated), whose message says how
+    /// many bytes were taken.
     pub fn write_all(&self, bytes: &[u8]) -> Call<()> {
         self.submit(Operation::Write { offset: None }, bytes, Some(WHOLE))
     }
@@ -145,9 +144,9 @@ impl Device {
         }
     }
 
-    /// Waits until a read would not block, and reads nothing (EPOLLIN): for what is told of by readiness alone, like a
-    /// process (pidfd) or a listening socket, or is read by somebody else. A hang-up and an error complete it too, since
-    /// a read then says which. A file that can never wait is ready at once.
+    /// Waits until a read would not block, and reads nothing (EPOLLIN). Use it for files that only have readiness, like
+    /// a process (pidfd) or a listening socket, and for files that somebody else reads. A hang-up or an error completes
+    /// it too, since a read then says which it is. A file that never blocks is ready at once.
     ///
     /// ```
     /// use overlapped::Device;
@@ -163,14 +162,14 @@ impl Device {
     /// ```
     ///
     /// # Errors
-    /// From the call: of a simulated device what its [driver](crate::sim::Driver::ready) says,
-    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) of most.
+    /// From the call: for a simulated device the error of its [driver](crate::sim::Driver::ready), which is
+    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) for most.
     #[cfg(all(target_os = "linux", not(miri)))]
     pub fn readable(&self) -> Call<()> {
         self.when_ready(crate::words::linux::Interest::Readable)
     }
 
-    /// Waits until a write would not block, and writes nothing (EPOLLOUT); else as [`readable`](Self::readable).
+    /// Waits until a write would not block, and writes nothing (EPOLLOUT); otherwise like [`readable`](Self::readable).
     ///
     /// ```
     /// # use overlapped::Device;
@@ -188,12 +187,12 @@ impl Device {
         self.when_ready(crate::words::linux::Interest::Writable)
     }
 
-    /// Waits until something urgent or exceptional has happened (EPOLLPRI), and takes nothing; else as
-    /// [`readable`](Self::readable). That is how attributes of /sys tell of a change (read it once before, and again
-    /// after, at offset 0), and mount tables, pressure (PSI) triggers, and V4L2 of its events.
+    /// Waits until something urgent or exceptional has happened (EPOLLPRI), and takes nothing; otherwise like
+    /// [`readable`](Self::readable). Attributes of /sys report a change in this way (read them once before, and again
+    /// after, at offset 0), and so do mount tables, pressure (PSI) triggers, and V4L2 events.
     ///
-    /// What happens while nobody waits completes the next call. It may complete once without a cause: look before you
-    /// believe it.
+    /// An event that happens while nobody waits completes the next call. A call may also complete once without a cause:
+    /// check before you rely on it.
     ///
     /// ```no_run
     /// # use overlapped::{Device, Error};

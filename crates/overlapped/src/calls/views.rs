@@ -1,6 +1,7 @@
-//! Answers of a length that the driver chooses: a header and the rest, and lists of records that say their own length.
+//! Answers whose length the driver chooses: a header with bytes behind it, and lists of records that contain their
+//! length.
 //!
-//! A storage descriptor begins with a header, and has texts behind it:
+//! A storage descriptor begins with a header; texts follow it:
 //!
 //! ```
 //! # use overlapped::{sim::Script, Access, CtlCode, Device, Ioctl, Method, Status};
@@ -39,7 +40,7 @@ use zerocopy::{FromBytes, Immutable, KnownLayout};
 use crate::{Output, Reply};
 
 impl Reply<[u8]> {
-    /// The record that the answer begins with, and the bytes behind it; `None` when there are fewer bytes than one
+    /// The record at the beginning of the answer, and the bytes behind it. `None` when the answer is shorter than the
     /// record.
     ///
     /// ```
@@ -51,7 +52,7 @@ impl Reply<[u8]> {
     /// ```
     #[must_use]
     pub fn header<H: FromBytes + Immutable + KnownLayout>(&self) -> Option<(&H, &[u8])> {
-        // The bytes lie at a 16-byte boundary; a record with a stricter alignment may not.
+        // The bytes begin at a multiple of 16. This fails for a record with a stricter alignment.
         H::ref_from_prefix(self).ok()
     }
 }
@@ -65,12 +66,12 @@ where
     }
 }
 
-/// Records that each begin with an `H` which says how long the whole record is: the change journal's, a directory's, a
-/// list of extents.
+/// Iterates over records that each begin with a header `H` that contains the length of the whole record: those of the
+/// change journal, of a directory, of a list of extents.
 ///
-/// `length` gives a record's length in bytes, its header and its padding included; or `None` for the last one, which
-/// takes all that is left: where a header has the distance to the next record, zero means that. Nothing in the bytes is
-/// believed: what does not fit is an error, and the end.
+/// `length` returns a record's length in bytes, with its header and its padding. It returns `None` for the last record,
+/// which takes all bytes that are left; where a header holds the distance to the next record, zero means that. The
+/// bytes are not trusted: a length that does not fit is an error, and ends the iteration.
 ///
 /// ```
 /// use overlapped::views::records;
@@ -103,16 +104,15 @@ pub fn records<H: FromBytes, L: FnMut(&H) -> Option<usize>>(bytes: &[u8], length
 #[derive(Clone)]
 #[must_use = "an iterator does nothing unless it is used"]
 pub struct Records<'a, H, L> {
-    /// What is left.
+    /// The bytes that are left.
     bytes: &'a [u8],
-    /// How many bytes were before it.
+    /// How many bytes were before them.
     at: usize,
     length: L,
     header: PhantomData<fn() -> H>,
 }
 
-/// A record that is no whole one, or says that it has a length it cannot have. The records before it are as they should
-/// be.
+/// A record that is cut, or whose header contains an impossible length. The records before it are valid.
 ///
 /// ```
 /// # use overlapped::views::records;
@@ -128,7 +128,7 @@ pub struct MalformedRecord {
 }
 
 impl MalformedRecord {
-    /// Where it begins, in bytes from the first record.
+    /// The offset of the record in bytes, from the first record.
     #[must_use]
     pub fn at(self) -> usize {
         self.at
@@ -154,7 +154,7 @@ impl<'a, H: FromBytes, L: FnMut(&H) -> Option<usize>> Iterator for Records<'a, H
     type Item = Result<(H, &'a [u8]), MalformedRecord>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        // Whatever happens, nothing is left unless there is a record before it.
+        // Take them all here: they are put back only behind a valid record.
         let bytes = std::mem::take(&mut self.bytes);
         if bytes.is_empty() {
             return None;
@@ -197,7 +197,7 @@ mod tests {
         for last in [[0, 0, 0, 0, 0].as_slice(), &[3, 0, 0, 0, 0], &[6, 0, 0, 0, 0], &[255; 9], &[4, 0, 0]] {
             assert_eq!(lengths(&[&[5, 0, 0, 0, 1], last].concat()), [Ok(1), Err(5)], "{last:?}");
         }
-        // A header without a size reads nothing: it must still go on.
+        // A header without a size reads no bytes; the iterator must go on all the same.
         let mut nothing = records(&[1, 2], |(): &()| Some(0));
         assert!(nothing.next().unwrap().is_err() && nothing.next().is_none());
     }

@@ -1,7 +1,8 @@
-//! The bookkeeping of an inverted call: which calls are pending, what came, when to submit again, when it is over.
+//! The bookkeeping of an inverted call: which calls are pending, which results wait, when to submit, and when it is
+//! over.
 //!
-//! It knows nothing of devices: [`Calls`] submits, cancels and releases. So loom can check every interleaving of
-//! completions, takes, submissions and the drop (`loom_tests.rs`).
+//! It knows no devices: [`Calls`] submits, cancels and releases. So loom can check every interleaving of completions,
+//! takes, submissions and the drop (`loom_tests.rs`).
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -11,7 +12,8 @@ use crate::operation::Ended;
 use crate::system::sync::{Mutex, MutexGuard, lock};
 use crate::{Error, Status};
 
-/// What a [`Ring`] submits to. None of it is called with the ring's lock held.
+/// The calls of a [`Ring`]. The ring holds its lock while it calls `orphan`, `is_attended` or `port`, and none of the
+/// others.
 pub(crate) trait Calls: Send + Sync + Sized {
     /// What keeps the handle open.
     type Device: Clone + Send;
@@ -22,62 +24,62 @@ pub(crate) trait Calls: Send + Sync + Sized {
 
     /// Submits a call that will arrive at the ring with this number.
     fn submit(&self, device: &Self::Device, number: u64, ring: &Arc<Ring<Self>>) -> Submission<Self::Operation>;
-    /// Asks for the cancellation of a call that may be over meanwhile.
+    /// Asks the driver to cancel a call, which may be over by now.
     fn cancel(&self, device: &Self::Device, operation: Self::Operation);
-    /// Whether threads wait for the results, so that nobody else need look after a call in flight.
+    /// Whether threads wait for the results, so that nobody else has to serve a call in flight.
     fn is_attended(&self, port: &Self::Port) -> bool;
-    /// Nobody waits for a call in flight, which may be over meanwhile.
+    /// No thread waits for a call in flight, which may be over by now.
     fn unattended(&self, port: &Self::Port, operation: Self::Operation);
-    /// Gives up a call that is over.
+    /// Releases a call that is over.
     fn release(&self, port: &Self::Port, operation: Self::Operation);
-    /// Gives up a call that is over and whose result nobody will take. Returns how many bytes it had, unless they were
-    /// given on.
+    /// Releases a call that is over and whose result nobody will take. Returns how many bytes it had, unless another
+    /// read gets them.
     fn discard(&self, port: &Self::Port, operation: Self::Operation, information: usize) -> Option<usize>;
-    /// Nobody will take the result of a call in flight; `None`: of one that is being submitted.
+    /// Nobody will take the result of a call in flight. `None` means a call that is being submitted.
     fn orphan(&self, port: &Self::Port, operation: Option<Self::Operation>);
-    /// That one was submitted, and is an orphan by its own name, or over.
+    /// The call that was being submitted has returned. It is now an orphan under its own name, or over.
     fn submitted(&self, device: &Self::Device);
-    /// Whether a call that is over is the last one.
+    /// Whether the stream goes on after a call that is over.
     fn after(&self, port: &Self::Port, operation: Self::Operation, status: Status, information: usize) -> After;
-    /// What ending it with this status makes of the stream.
+    /// How the stream ends if it is ended with this status.
     fn end(&self, status: Status) -> End;
     /// The device's port.
     fn port<'a>(&self, device: &'a Self::Device) -> &'a Self::Port;
-    /// Has the port's dispatcher call [`Ring::arm`] when it has handled what else there is.
+    /// Makes the port's dispatcher call [`Ring::arm`] once it has handled everything else that is ready.
     fn arm_later(&self, port: &Self::Port, ring: &Arc<Ring<Self>>);
 }
 
-/// What became of a submission.
+/// The outcome of a submission.
 #[derive(Debug)]
 pub(crate) enum Submission<Operation> {
     /// It will arrive, or has arrived already.
     Pending(Operation),
     /// It is over, and will not arrive.
     Done(Operation, Ended),
-    /// It is over, and whoever brings its packet has it: it will arrive, or has arrived.
+    /// It is over, and the thread with its packet owns it: it will arrive, or has arrived.
     Arriving,
-    /// It was not even submitted.
+    /// It could not be submitted.
     Refused(Error),
 }
 
-/// What comes after a call that is over.
+/// What follows a call that is over.
 #[derive(Debug)]
 pub(crate) enum After {
-    /// Others: it is an item, also if it failed.
+    /// More calls. The result is an item, even a failure.
     GoOn,
     End(End),
 }
 
-/// Why there is nothing after.
+/// Why the stream ends.
 #[derive(Debug)]
 pub(crate) enum End {
-    /// A failure, which the consumer is told.
+    /// A failure, which the consumer gets as the last item.
     Reason(Error),
     /// The end of a file.
     Quiet,
 }
 
-/// What the consumer takes.
+/// What the consumer gets when it takes.
 #[derive(Debug)]
 pub(crate) enum Taken<Operation> {
     Reply(Operation, Ended, Next),
@@ -85,22 +87,22 @@ pub(crate) enum Taken<Operation> {
     Nothing,
 }
 
-/// What there is to do after a reply was taken.
+/// What to do after a reply was taken.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Next {
-    /// [`Ring::arm`], once the operation is released: there is room for another call.
+    /// Call [`Ring::arm`] once the operation is released: there is room for another call.
     pub(crate) arm: bool,
-    /// Take again.
+    /// Take again: more is ready.
     pub(crate) take: bool,
 }
 
-/// What became of the calls of a ring.
+/// The figures of a ring's calls.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Figures {
     pub(crate) submitted: u64,
     pub(crate) in_flight: usize,
     pub(crate) delivered: u64,
-    /// Results that came and were not taken, and their bytes.
+    /// Results that came and were never taken, and their bytes.
     pub(crate) discarded: u64,
     pub(crate) discarded_bytes: u64,
 }
@@ -129,18 +131,18 @@ pub(crate) struct Ring<C: Calls> {
 
 struct State<C: Calls> {
     order: Order,
-    /// `None` once the stream is dropped: what is in flight must not keep the handle open.
+    /// `None` once the stream is dropped: calls in flight must not keep the handle open.
     device: Option<C::Device>,
-    /// The calls that are not taken yet. In order of submission a call's number is `first` and its place; in order of
+    /// The calls that are not taken yet. In order of submission a call's number is `first` plus its place. In order of
     /// completion it is its place, and places are used again.
     entries: VecDeque<Entry<C::Operation>>,
     first: u64,
-    /// In order of completion: what is to be taken.
+    /// In order of completion: the results to take.
     arrived: VecDeque<(C::Operation, Ended)>,
     figures: Figures,
     done: usize,
-    /// Somebody is submitting. Who wants to submit too leaves it to them: one at a time, so that numbers and
-    /// submissions have the same order, and no lock is held while the driver runs.
+    /// A thread is submitting. Another thread that wants to submit leaves it to that one: so numbers and submissions
+    /// have the same order, and no lock is held while the driver runs.
     arming: bool,
     /// The stream was dropped while a call was being submitted.
     in_limbo: bool,
@@ -148,7 +150,7 @@ struct State<C: Calls> {
     end: Option<End>,
     ended: bool,
     consumer: Option<Waker>,
-    /// The consumer is woken each time, and need not leave its waker again.
+    /// The consumer is woken each time, and does not leave its waker again.
     attached: bool,
 }
 
@@ -157,15 +159,15 @@ enum Entry<Operation> {
     Submitting,
     Pending(Operation),
     Done(Operation, Ended),
-    /// It failed, or its result is among those that arrived.
+    /// It failed, or its result is in `arrived`.
     Over,
 }
 
 impl<C: Calls> Ring<C> {
     /// Submits the first calls.
     pub(crate) fn start(calls: C, device: C::Device, pending: usize, window: usize, order: Order) -> Arc<Self> {
-        // Room for what is pending. What is not taken in time makes it more, once; where every stream had all of it from
-        // the start, ten thousand of them would go through memory that no cache holds.
+        // Room for the pending calls. Results that are not taken in time make it grow, once. If every stream allocated
+        // its whole window at the start, ten thousand streams would use memory that no cache holds.
         let most = pending.saturating_add(1).min(1 << 16);
         let arrived = if order == Order::Completion { most } else { 0 };
         let ring = Arc::new(Self {
@@ -192,13 +194,13 @@ impl<C: Calls> Ring<C> {
         ring
     }
 
-    /// Submits until enough is pending or the window is full. A driver that always completes at once is submitted to for
-    /// a while; then it is the turn of the port's other completions.
+    /// Submits until enough calls are pending or the window is full. If the driver always completes at once, this stops
+    /// after a while and lets the port handle other completions.
     pub(crate) fn arm(self: &Arc<Self>) {
         self.arm_and_wake(lock(&self.state), None);
     }
 
-    /// [`arm`](Self::arm), and wakes the consumer as soon as one call is submitted again.
+    /// [`arm`](Self::arm), and wakes the consumer as soon as one call is submitted.
     fn arm_and_wake<'a>(self: &'a Arc<Self>, mut state: MutexGuard<'a, State<C>>, mut consumer: Option<Waker>) {
         let device = match &state.device {
             Some(device) if !state.arming && state.has_room(self) => device.clone(),
@@ -211,7 +213,8 @@ impl<C: Calls> Ring<C> {
         let arming = Arming(self);
         for submitted in 0..BURST.max(self.pending) {
             let Some(number) = state.next_call(self) else {
-                // Under the lock that said so: whoever makes room after this finds that nobody is submitting.
+                // Clear this under the same lock: a thread that makes room after this then finds that nobody is
+                // submitting.
                 state.arming = false;
                 drop(state);
                 std::mem::forget(arming);
@@ -242,7 +245,7 @@ impl<C: Calls> Ring<C> {
         self.calls.arm_later(self.calls.port(&device), self);
     }
 
-    /// Notes what became of a submission. Returns the consumer if there is something for it now.
+    /// Notes the outcome of a submission. Returns the consumer if something is ready for it now.
     fn submitted(&self, number: u64, submission: Submission<C::Operation>, device: &C::Device) -> Noted<'_, C> {
         match submission {
             Submission::Arriving => (lock(&self.state), None),
@@ -270,7 +273,7 @@ impl<C: Calls> Ring<C> {
                     }
                     if is_over {
                         drop(state);
-                        // Whoever ended the stream meanwhile could not cancel what had no name yet.
+                        // The thread that ended the stream meanwhile could not cancel this call: it had no name yet.
                         self.calls.cancel(device, operation);
                         state = lock(&self.state);
                     }
@@ -280,16 +283,16 @@ impl<C: Calls> Ring<C> {
         }
     }
 
-    /// A call has arrived. Another one is submitted before the consumer is woken.
+    /// A call has arrived. This submits another one before it wakes the consumer.
     pub(crate) fn arrived(self: &Arc<Self>, number: u64, operation: C::Operation, ended: Ended, port: &C::Port) {
         let (state, consumer) = self.done(number, operation, ended, port);
         self.arm_and_wake(state, consumer);
     }
 
-    /// A call is over and its operation is ours. Returns the consumer if there is something for it now.
+    /// A call is over, and this thread owns its operation. Returns the consumer if something is ready for it now.
     fn done(&self, number: u64, operation: C::Operation, ended: Ended, port: &C::Port) -> Noted<'_, C> {
         let (status, information) = ended;
-        // Somebody else's code, perhaps: not under the lock.
+        // This may run the caller's code, so not under the lock.
         let after = self.calls.after(port, operation, status, information);
         let mut state = lock(&self.state);
         if state.device.is_none() {
@@ -324,8 +327,8 @@ impl<C: Calls> Ring<C> {
         (state, consumer)
     }
 
-    /// Ends the stream, unless it has ended: nothing is submitted any more, and what is pending is cancelled. Returns
-    /// the consumer if there is something for it now.
+    /// Ends the stream, unless it has ended: nothing more is submitted, and pending calls are cancelled. Returns the
+    /// consumer if something is ready for it now.
     fn finish(&self, end: End, device: &C::Device) -> Noted<'_, C> {
         let mut state = lock(&self.state);
         let first = !state.ended && state.end.is_none();
@@ -341,8 +344,8 @@ impl<C: Calls> Ring<C> {
         (state, consumer)
     }
 
-    /// Asks the driver to cancel what is pending, the last one first: else it might complete the next with what it
-    /// takes from the one before.
+    /// Asks the driver to cancel the pending calls, the last one first. In the other order the driver might complete
+    /// the next call with what it takes from a cancelled one.
     fn cancel_pending(&self, device: &C::Device) {
         let mut before = u64::MAX;
         loop {
@@ -363,7 +366,8 @@ impl<C: Calls> Ring<C> {
         }
     }
 
-    /// Takes what is next, or leaves a waker for it. Who expects nothing has the waker ready, and locks once.
+    /// Takes the next item, or leaves a waker. A caller that expects nothing has the waker cloned before, and locks
+    /// once.
     pub(crate) fn take(&self, cx: &Context<'_>, expects_nothing: bool) -> Poll<Taken<C::Operation>> {
         let mut waker = expects_nothing.then(|| cx.waker().clone());
         loop {
@@ -374,7 +378,7 @@ impl<C: Calls> Ring<C> {
             if state.consumer.as_ref().is_some_and(|consumer| consumer.will_wake(cx.waker())) {
                 return Poll::Pending;
             }
-            // Wakers are somebody else's code: neither cloned nor dropped under the lock.
+            // Cloning or dropping a waker runs foreign code: do neither under the lock.
             if waker.is_some() {
                 let old = std::mem::replace(&mut state.consumer, waker);
                 drop(state);
@@ -386,12 +390,12 @@ impl<C: Calls> Ring<C> {
         }
     }
 
-    /// Takes what is next, if anything is ready.
+    /// Takes the next item if one is ready.
     pub(crate) fn take_ready(&self) -> Option<Taken<C::Operation>> {
         lock(&self.state).take(self)
     }
 
-    /// Has `consumer` woken each time something is ready, from now on. Returns whether something is already.
+    /// Wakes `consumer` from now on each time something is ready. Returns whether something is ready already.
     pub(crate) fn attach(&self, consumer: Waker) -> bool {
         let mut state = lock(&self.state);
         state.attached = true;
@@ -419,12 +423,12 @@ impl<C: Calls> Ring<C> {
         lock(&self.state).figures
     }
 
-    /// The consumer is gone. Nothing is submitted from here on, and what arrives is discarded. The handle is the
-    /// caller's to close.
+    /// The consumer is gone. From here on nothing is submitted, and results that arrive are discarded. The caller
+    /// closes the handle.
     pub(crate) fn close(&self, device: &C::Device) {
         let mut state = lock(&self.state);
         let mut in_limbo = false;
-        // Before what is over now finds nobody: what comes after those in flight waits for them.
+        // Mark the orphans before a call that ends now finds no consumer: later reads wait for the ones in flight.
         for entry in &state.entries {
             match *entry {
                 Entry::Pending(operation) => self.calls.orphan(self.calls.port(device), Some(operation)),
@@ -439,7 +443,7 @@ impl<C: Calls> Ring<C> {
         let (_device, _consumer) = (state.device.take(), state.consumer.take());
         let done = state.take_done();
         drop(state);
-        // First: what comes back is not for calls that nobody wants.
+        // Cancel first: bytes that come back must not go to calls that nobody wants.
         self.cancel_pending(device);
         for (operation, information) in done {
             if let Some(bytes) = self.calls.discard(self.calls.port(device), operation, information) {
@@ -449,7 +453,7 @@ impl<C: Calls> Ring<C> {
     }
 }
 
-/// Somebody is submitting, until this is dropped; also when a waker panics.
+/// A thread is submitting until this is dropped, even when a waker panics.
 struct Arming<'a, C: Calls>(&'a Ring<C>);
 
 impl<C: Calls> Drop for Arming<'_, C> {
@@ -458,11 +462,11 @@ impl<C: Calls> Drop for Arming<'_, C> {
     }
 }
 
-/// The ring, locked, after something was noted in it; and the consumer, to be woken without the lock, if there is
-/// something for it now.
+/// The ring, locked, after something was noted in it. With it the consumer, if something is ready for it now; wake it
+/// without the lock.
 type Noted<'a, C> = (MutexGuard<'a, State<C>>, Option<Waker>);
 
-/// So many submissions in a row, if more are not to be pending at once.
+/// How many calls are submitted in a row, unless more are to be pending at once.
 const BURST: usize = 32;
 
 impl<C: Calls> State<C> {
@@ -470,12 +474,12 @@ impl<C: Calls> State<C> {
         self.device.is_none() || self.end.is_some() || self.ended
     }
 
-    /// Whether there is to be another call.
+    /// Whether to submit another call.
     fn has_room(&self, ring: &Ring<C>) -> bool {
         !self.is_over() && self.figures.in_flight < ring.pending && self.done < ring.window
     }
 
-    /// Makes an entry for another call, if there is to be one, and counts it.
+    /// Makes an entry for another call and counts it, if there is room for one.
     fn next_call(&mut self, ring: &Ring<C>) -> Option<u64> {
         if !self.has_room(ring) {
             return None;
@@ -494,7 +498,7 @@ impl<C: Calls> State<C> {
         Some(self.first + place as u64)
     }
 
-    /// Whether [`take`](Self::take) would give something.
+    /// Whether [`take`](Self::take) would return something.
     fn is_ready(&self) -> bool {
         let first = self.entries.iter().find(|entry| !matches!(entry, Entry::Over));
         !self.arrived.is_empty()
@@ -503,12 +507,12 @@ impl<C: Calls> State<C> {
             || self.figures.in_flight == 0 && self.end.is_some()
     }
 
-    /// The consumer, if there is something for it.
+    /// The consumer, if something is ready for it.
     fn consumer_of_ready(&mut self) -> Option<Waker> {
         match (self.is_ready(), self.attached) {
             (false, _) => None,
             (true, false) => self.consumer.take(),
-            // A subscription: cloning its waker only counts.
+            // A subscription: cloning its waker only increments a count.
             (true, true) => self.consumer.clone(),
         }
     }
@@ -538,7 +542,7 @@ impl<C: Calls> State<C> {
         if let Some(reply) = self.arrived.pop_front() {
             return Some(reply);
         }
-        // In order of completion there are no entries that are done, and a place is kept until the end.
+        // In order of completion no entry is `Done`, and a place is kept until the end.
         while let Some(entry) = self.entries.front().copied() {
             match entry {
                 Entry::Over if self.order == Order::Submission => self.pop(),

@@ -1,4 +1,4 @@
-//! An inverted call whose results go to a callback.
+//! An inverted call that gives its results to a callback.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
@@ -11,9 +11,10 @@ use crate::system::foreign::{Running, off_the_dispatcher};
 use crate::system::sync::lock_std as lock;
 use crate::{Error, InvertedCall, Output, Reply};
 
-/// A callback that gets the results of an [`InvertedCall`]; made by [`InvertedCall::for_each`].
+/// A subscription to the results of an [`InvertedCall`]; made by [`InvertedCall::for_each`].
 ///
-/// Dropping it ends the stream: no callback *starts* after that. [`stop`](Self::stop) also waits for the one that runs.
+/// Dropping it ends the stream: after that no callback *starts*. [`stop`](Self::stop) also waits for a running
+/// callback.
 ///
 /// ```no_run
 /// # fn example(events: overlapped::InvertedCall<u32>) {
@@ -30,12 +31,12 @@ struct Pump<Out: Output + ?Sized, F> {
     port: Arc<port::Inner>,
     /// `None` when it is over.
     work: Mutex<Option<(InvertedCall<Out>, F)>>,
-    /// How often it was woken since whoever runs it began; 0 when nobody does.
+    /// How many wakes came since the running thread began; 0 when no thread runs it.
     wakes: AtomicUsize,
     stopped: AtomicBool,
-    /// Somebody waits in `stop`, and takes the stream: the handle is to be closed when that returns.
+    /// A thread waits in `stop` and takes the stream: the handle must be closed when `stop` returns.
     awaited: AtomicBool,
-    /// The stream is gone, its calls are cancelled.
+    /// The stream is dropped, and its calls are cancelled.
     gone: Mutex<bool>,
     is_gone: Condvar,
 }
@@ -45,7 +46,7 @@ where
     Out: Output + ?Sized,
     F: FnMut(Result<Reply<Out>, Error>) + Send + 'static,
 {
-    /// One thread at a time; a wake meanwhile makes it look once more.
+    /// One thread runs it at a time; a wake meanwhile makes that thread look once more.
     fn run(self: &Arc<Self>) {
         if self.wakes.fetch_add(1, SeqCst) != 0 {
             return;
@@ -60,7 +61,7 @@ where
         }
     }
 
-    /// Calls back with what is ready. Returns what is to be dropped when it is over.
+    /// Calls back with the items that are ready. At the end it returns what is to be dropped.
     fn take(&self) -> Option<(InvertedCall<Out>, F)> {
         let mut work = lock(&self.work);
         while let Some((stream, callback)) = &mut *work {
@@ -71,7 +72,7 @@ where
                 break;
             }
             let taken = stream.ring.take_ready()?;
-            // What becomes ready after this wakes the pump again.
+            // An item that becomes ready after this wakes the pump again.
             let was_last = matches!(&taken, Taken::Reply(.., next) if !next.take);
             let Some(result) = stream.item(taken) else { break };
             self.port.guarded(|| callback(result));
@@ -82,15 +83,15 @@ where
         work.take()
     }
 
-    /// Drops what is over, outside of the lock, and then says so. The last owner of a device closes its handle: that is
-    /// not the dispatcher's.
+    /// Drops the stream and the callback outside the lock, and then signals it. The last owner of a device closes its
+    /// handle, which must not happen on the dispatcher.
     fn end_of(self: &Arc<Self>, over: Option<(InvertedCall<Out>, F)>) {
         let Some((stream, callback)) = over else { return };
         let pump = self.clone();
         off_the_dispatcher(move || {
-            // The figures are final, and the handle is closed, before the callback is gone.
+            // The figures are final, and the handle is closed, before the callback is dropped.
             drop(stream);
-            // What it has captured is somebody else's: a destructor may panic, and may stop this very thing.
+            // The callback's captures are foreign code: a destructor may panic, and may stop this very subscription.
             let _running = Running::begin(Arc::as_ptr(&pump));
             pump.port.guarded(|| drop(callback));
             *lock(&pump.gone) = true;
@@ -124,11 +125,11 @@ where
     F: FnMut(Result<Reply<Out>, Error>) + Send + 'static,
 {
     fn end(self: Arc<Self>, wait: bool) {
-        // On the thread that runs the callback, or drops it, nobody can wait for that.
+        // A thread that runs or drops the callback cannot wait for the callback.
         let wait = wait && !self.port.is_dispatched_here() && !Running::is_here(Arc::as_ptr(&self));
         self.awaited.fetch_or(wait, SeqCst);
         self.stopped.store(true, SeqCst);
-        // In the child of a fork the stream is its parent's, and so may be who holds its locks.
+        // In the child of a fork the stream belongs to the parent, and a thread of the parent may hold its locks.
         if self.port.is_inherited() {
             return;
         }
@@ -136,18 +137,18 @@ where
             let over = lock(&self.work).take();
             let _running = Running::begin(Arc::as_ptr(&self));
             self.end_of(over);
-            // Or the dispatcher is about to drop it.
+            // Otherwise the dispatcher is about to drop it.
             let _gone = self.is_gone.wait_while(lock(&self.gone), |gone| !*gone);
         } else {
-            // Here, since a port that nobody polls has no other place; no callback runs any more.
+            // Run it here, since a port that nobody polls has no other thread. No callback starts any more.
             self.run();
         }
     }
 }
 
 impl<Out: Output + ?Sized> InvertedCall<Out> {
-    /// Hands every result to `callback`, on the thread that dispatches the port, the last one with the reason for the
-    /// end. What the callback does holds up other completions: let it be short. A panic in it is caught, and counted in
+    /// Calls `callback` with every result, on the thread that dispatches the port. The last one is the reason for the
+    /// end. A callback delays other completions, so keep it short. A panic in it is caught, and counted in
     /// [`PortStats::panics`](crate::PortStats::panics).
     ///
     /// ```
@@ -162,7 +163,7 @@ impl<Out: Output + ?Sized> InvertedCall<Out> {
     /// ```
     ///
     /// # Errors
-    /// The callback gets those of [`next`](Self::next).
+    /// The callback gets the errors of [`next`](Self::next).
     pub fn for_each(self, callback: impl FnMut(Result<Reply<Out>, Error>) + Send + 'static) -> Subscription {
         self.leave_to_the_dispatcher();
         let (port, ring) = (self.device.port.clone(), self.ring.clone());
@@ -185,8 +186,8 @@ impl<Out: Output + ?Sized> InvertedCall<Out> {
 }
 
 impl Subscription {
-    /// Ends the stream, and waits for the callback that is running; then every call is cancelled. Inside the callback, and
-    /// anywhere on the thread that dispatches the port, it does not wait.
+    /// Ends the stream, waits for a callback that is running, and cancels every call. Inside the callback, and anywhere
+    /// on the thread that dispatches the port, it does not wait.
     pub fn stop(self) {
         self.0.clone().end(true);
     }

@@ -1,5 +1,5 @@
-//! Every interleaving of completions, takes, submissions, the end and the drop of one stream: nothing is lost, nothing
-//! comes twice, every call is released once, nobody sleeps, and the handle is let go of.
+//! Every interleaving of completions, takes, submissions, the end and the drop of one stream: nothing is lost or
+//! doubled, every call is released once, nobody sleeps for ever, and the handle is closed.
 
 use std::task::Wake;
 
@@ -8,7 +8,7 @@ use loom::thread;
 
 use super::*;
 
-/// A driver that completes what it is given, when it is told to.
+/// A driver that completes its calls when it is told to.
 struct Driver {
     pended: crate::system::sync::Mutex<Vec<u64>>,
     submitted: AtomicUsize,
@@ -44,7 +44,7 @@ impl Calls for Driver {
     }
 
     fn cancel(&self, _: &Device, operation: u64) {
-        // If the driver has it still, its completion comes through the port: here, later.
+        // If the driver still has it, its completion comes through the port: here, later.
         if let Some(number) = lock(&self.pended).iter_mut().find(|number| **number == operation) {
             *number += 1000;
         }
@@ -165,7 +165,7 @@ fn loom_two_completions_at_once_submit_in_the_order_of_their_numbers() {
         });
         complete_one(&ring);
         other.join().unwrap();
-        // A driver completes what it got first with what happens first.
+        // A driver completes the call that it got first with the first event.
         let pended = lock(&ring.calls.pended).clone();
         assert_eq!(pended, [2, 3]);
         drop(device);
@@ -217,8 +217,8 @@ fn loom_figures_of_a_closed_stream_are_final_when_nothing_is_in_flight() {
     });
 }
 
-/// A subscription: it is woken each time, leaves its waker once, and does not look again when it was told that there is
-/// nothing more.
+/// A subscription is woken each time, leaves its waker once, and does not look again after it was told that nothing
+/// more is ready.
 #[test]
 fn loom_attached_consumer_misses_nothing() {
     loom::model(|| {
