@@ -1,5 +1,5 @@
-//! The floor of those who complete operations: the systems, and drivers that are written in Rust. None of them knows a
-//! device, or a call.
+//! The layer that completes operations: the operating systems, and drivers written in Rust. Nothing here knows a device
+//! or a call.
 
 #[cfg(all(target_os = "linux", not(miri)))]
 pub(crate) mod linux;

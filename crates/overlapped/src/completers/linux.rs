@@ -1,6 +1,6 @@
 //! Linux: files, the epoll set they wait in, and the system calls that read and write them.
 //!
-//! The system has no completions, only readiness, so the kernel's side of a pending operation is played here:
+//! Linux has no completions, only readiness, so this code plays the kernel's side of a pending operation:
 //!
 //! ```text
 //!   submit ──► the system call, at once ──► it would block ──► wait in the file's queue, the file in the epoll set
@@ -10,10 +10,10 @@
 //!                                                 into the slot, and hands out the packet
 //! ```
 //!
-//! - [`source`] is a file and what waits for it; [`transfer`] is one operation and its system call.
-//! - [`kind`] says what sort of file it is, and what it means when it gives nothing.
-//! - [`always`] is the thread that reads, for the dispatcher, what never waits.
-//! - [`file`] opens and adopts; [`flag`] gives O_NONBLOCK back as it was found.
+//! - [`source`] is a file and the operations that wait for it; [`transfer`] is one operation and its system call.
+//! - [`kind`] says what kind of file it is, and what a read without bytes means for it.
+//! - [`always`] is the thread that serves, for the dispatcher, files that never say that they would block.
+//! - [`file`] opens and adopts files; [`flag`] restores O_NONBLOCK.
 
 mod always;
 mod file;

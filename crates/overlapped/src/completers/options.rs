@@ -1,10 +1,10 @@
-//! How to open a device.
+//! Options for opening a device.
 
 use std::sync::Arc;
 
 use crate::Port;
 
-/// What to do when the file is there, or is not: the creation disposition of `CreateFile`. Devices are there.
+/// What to do if the file exists, and if it does not: the creation disposition of `CreateFile`. Devices exist.
 ///
 /// ```
 /// assert_eq!(overlapped::Disposition::default(), overlapped::Disposition::OpenExisting);
@@ -12,16 +12,16 @@ use crate::Port;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Disposition {
-    /// CREATE_NEW (1): fails when it exists.
+    /// CREATE_NEW (1): fails if it exists.
     CreateNew,
     /// CREATE_ALWAYS (2): an existing file is emptied.
     CreateAlways,
-    /// OPEN_EXISTING (3): fails when it does not exist.
+    /// OPEN_EXISTING (3): fails if it does not exist.
     #[default]
     OpenExisting,
-    /// OPEN_ALWAYS (4): created when it does not exist.
+    /// OPEN_ALWAYS (4): created if it does not exist.
     OpenAlways,
-    /// TRUNCATE_EXISTING (5): emptied; fails when it does not exist.
+    /// TRUNCATE_EXISTING (5): emptied; fails if it does not exist.
     TruncateExisting,
 }
 
@@ -34,14 +34,14 @@ pub enum Disposition {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SecurityQos {
-    /// SECURITY_ANONYMOUS: nothing.
+    /// SECURITY_ANONYMOUS: the server learns nothing.
     Anonymous,
-    /// SECURITY_IDENTIFICATION: who it is, but not to act in its name.
+    /// SECURITY_IDENTIFICATION: the server learns who the caller is, but cannot act in its name.
     #[default]
     Identification,
-    /// SECURITY_IMPERSONATION: to act in its name on this system.
+    /// SECURITY_IMPERSONATION: the server can act in the caller's name on this system.
     Impersonation,
-    /// SECURITY_DELEGATION: to act in its name on others too.
+    /// SECURITY_DELEGATION: the server can act in the caller's name on other systems too.
     Delegation,
 }
 
@@ -72,10 +72,10 @@ pub enum SecurityQos {
 /// # Platform-specific notes
 /// The parameters are those of Windows' `CreateFile`. The handle is always opened for overlapped I/O.
 ///
-/// On Linux [`read`](Self::read) and [`write`](Self::write) choose O_RDONLY, O_WRONLY or O_RDWR; with neither the device
-/// is open for ioctls alone (access mode 3 of `open(2)`). The dispositions are O_CREAT, O_EXCL and O_TRUNC.
-/// [`security_qos`](Self::security_qos) has no meaning there and is ignored. Access rights, a share mode and attributes
-/// have no counterpart: what they ask for would not be had, so setting them is [`ErrorKind::InvalidInput`](crate::ErrorKind).
+/// On Linux [`read`](Self::read) and [`write`](Self::write) choose O_RDONLY, O_WRONLY or O_RDWR; with neither, the
+/// device is open for ioctls only (access mode 3 of `open(2)`). The dispositions are O_CREAT, O_EXCL and O_TRUNC.
+/// [`security_qos`](Self::security_qos) has no meaning there and is ignored. Linux has no access rights, share mode and
+/// attributes: setting one is [`ErrorKind::InvalidInput`](crate::ErrorKind).
 #[derive(Clone, Debug)]
 pub struct OpenOptions {
     pub(crate) read: bool,
@@ -99,7 +99,7 @@ impl Default for OpenOptions {
 }
 
 impl OpenOptions {
-    /// Read and write access, shared for both, an existing device, on the global port.
+    /// Read and write access, shared for both, of an existing device, on the global port.
     ///
     /// ```
     /// let options = overlapped::OpenOptions::new(); // or `Device::options()`
@@ -121,47 +121,48 @@ impl OpenOptions {
         }
     }
 
-    /// Whether to ask for GENERIC_READ: yes unless set.
+    /// Whether to ask for GENERIC_READ: yes by default.
     #[must_use]
     pub fn read(mut self, read: bool) -> Self {
         self.read = read;
         self
     }
 
-    /// Whether to ask for GENERIC_WRITE: yes unless set. With neither, only codes with [`Access::Any`](crate::Access)
-    /// can be called.
+    /// Whether to ask for GENERIC_WRITE: yes by default. With neither right, only codes with
+    /// [`Access::Any`](crate::Access) can be called.
     #[must_use]
     pub fn write(mut self, write: bool) -> Self {
         self.write = write;
         self
     }
 
-    /// The exact access rights (`dwDesiredAccess`), in place of [`read`](Self::read) and [`write`](Self::write).
+    /// The exact access rights (`dwDesiredAccess`), instead of [`read`](Self::read) and [`write`](Self::write).
     #[must_use]
     pub fn access_mode(mut self, rights: u32) -> Self {
         self.access_mode = Some(rights);
         self
     }
 
-    /// What others may open it for meanwhile (`dwShareMode`): 1 read, 2 write, 4 delete. Unless set, read and write; and
-    /// of a serial port (`COM3`, `\\.\COM12`) nothing, as `CreateFile` demands of those.
+    /// What others may open the device for at the same time (`dwShareMode`): 1 read, 2 write, 4 delete. The default is
+    /// read and write; for a serial port (`COM3`, `\\.\COM12`) it is nothing, since `CreateFile` demands that for
+    /// serial ports.
     #[must_use]
     pub fn share_mode(mut self, mode: u32) -> Self {
         self.share_mode = Some(mode);
         self
     }
 
-    /// What to do when it is there, or is not.
+    /// What to do if it exists, and if it does not.
     #[must_use]
     pub fn disposition(mut self, disposition: Disposition) -> Self {
         self.disposition = disposition;
         self
     }
 
-    /// File attributes and flags (`dwFlagsAndAttributes`) beyond those set here. What a pipe's server learns is not among
-    /// them: say it by [`security_qos`](Self::security_qos). The bits of SECURITY_SQOS_PRESENT and the levels
-    /// (`0x001f_0000`) are [`ErrorKind::InvalidInput`](crate::ErrorKind) here; two levels in one word would be a third.
-    /// FILE_FLAG_OPEN_NO_RECALL and FILE_FLAG_OPEN_REQUIRING_OPLOCK are among those bits, and cannot be had.
+    /// More file attributes and flags (`dwFlagsAndAttributes`). They do not say what a pipe's server learns: use
+    /// [`security_qos`](Self::security_qos) for that. SECURITY_SQOS_PRESENT and the bits of the levels (`0x001f_0000`)
+    /// are [`ErrorKind::InvalidInput`](crate::ErrorKind) here, since two levels in one word would make a third.
+    /// FILE_FLAG_OPEN_NO_RECALL and FILE_FLAG_OPEN_REQUIRING_OPLOCK share those bits, and cannot be set.
     #[must_use]
     pub fn attributes(mut self, attributes: u32) -> Self {
         self.attributes = attributes;
@@ -175,22 +176,22 @@ impl OpenOptions {
         self
     }
 
-    /// Asks the system for no packet when a request succeeds at once (FILE_SKIP_COMPLETION_PORT_ON_SUCCESS). Here a call
-    /// that ends at once is over at once in any case, and its packet is only counted: this saves the packet. Some
-    /// drivers break under it, so it is off unless set.
+    /// Asks the system for no packet when a request succeeds at once (FILE_SKIP_COMPLETION_PORT_ON_SUCCESS). Without
+    /// this the call still ends at once, and its packet is only counted; this saves the packet. Some drivers break with
+    /// it, so it is off by default.
     #[must_use]
     pub fn skip_completion_port_on_success(mut self, skip: bool) -> Self {
         self.skip_completion_port_on_success = skip;
         self
     }
 
-    /// Whether a serial port keeps the timeouts it has: no unless set.
+    /// Whether a serial port keeps its timeouts: no by default.
     ///
-    /// As Windows leaves it, a read of a serial port ends when its buffer is full, and not before. So a port that is opened
-    /// here is told to end a read as soon as there are bytes, with those that there are (`SERIAL_TIMEOUTS`:
-    /// `ReadIntervalTimeout` and `ReadTotalTimeoutMultiplier` are MAXULONG, `ReadTotalTimeoutConstant` is one less). A port
-    /// keeps its timeouts for whoever opens it next. Those of writes stay as they are; so does a port that is
-    /// [adopted](Self::adopt).
+    /// Windows' default lets a read of a serial port end only when its buffer is full. So a port that is opened here
+    /// gets timeouts with which a read ends as soon as there are bytes, and brings those that are there
+    /// (`SERIAL_TIMEOUTS`: `ReadIntervalTimeout` and `ReadTotalTimeoutMultiplier` are MAXULONG,
+    /// `ReadTotalTimeoutConstant` is one less). The port keeps its timeouts for the next program that opens it. The
+    /// timeouts of writes do not change, and neither do those of a port that is [adopted](Self::adopt).
     ///
     /// ```no_run
     /// use overlapped::Device;
@@ -204,8 +205,8 @@ impl OpenOptions {
         self
     }
 
-    /// What the device is called in errors and in [`Port::pending`]: the path it was opened by unless set, and the
-    /// handle's number for one that is [adopted](Self::adopt).
+    /// The device's name in errors and in [`Port::pending`]. The default is the path by which it was opened, or the
+    /// handle's number for a device that is [adopted](Self::adopt).
     ///
     /// ```
     /// let error = overlapped::Device::options().name("the pump").open("no such device").unwrap_err();
@@ -217,7 +218,7 @@ impl OpenOptions {
         self
     }
 
-    /// The port its completions go to: the global one unless set.
+    /// The port for its completions: the global one by default.
     #[must_use]
     pub fn port(mut self, port: &Port) -> Self {
         self.port = Some(port.clone());

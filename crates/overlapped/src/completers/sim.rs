@@ -1,10 +1,9 @@
 //! Write a device in Rust: it completes requests at once, pends them, and completes them later, like a kernel driver.
 //!
 //! A [`Driver`] gets a [`Request`] for each call. It answers [`Request::complete`] at once, or [`Request::pend`]s it
-//! and completes the [`Pended`] request later, from any thread. Completing never runs the caller's code: it only queues
-//! a packet, so a driver may complete while it holds its own locks. A device that needs no state of its own is a
-//! [`Script`]. The guide has a chapter on what to do with both: [test your driver client without the
-//! hardware](crate::guide::testing).
+//! and completes the [`Pended`] request later, from any thread. Completing only queues a packet and never runs the
+//! caller's code, so a driver may complete while it holds its own locks. If the device needs no state of its own, use a
+//! [`Script`]. The guide has a chapter on both: [test your driver client without the hardware](crate::guide::testing).
 //!
 //! ```
 //! use overlapped::{sim, Access, CtlCode, Device, Ioctl, Method, Status};
@@ -70,11 +69,11 @@ use crate::system::foreign::{caught, dropped};
 use crate::words::token::InFlight;
 use crate::{CtlCode, Operation, Status};
 
-/// A device's driver, as a Rust value.
+/// A device's driver, written in Rust.
 ///
-/// Its methods run on the thread that calls, as a kernel driver's dispatch routines do, and may run on many at once;
-/// the calls of a stream, of a timeout and of what a waker drops come from the thread that dispatches the port. See the
-/// [module](self) for a whole one.
+/// Its methods run on the thread that calls, like a kernel driver's dispatch routines, and may run on many threads at
+/// once. Calls of a stream, cancellations by a timeout, and drops inside a waker come from the thread that dispatches
+/// the port. The [module](self) has a whole driver.
 ///
 /// ```
 /// use overlapped::sim::{Driver, Outcome, Request};
@@ -89,7 +88,7 @@ use crate::{CtlCode, Operation, Status};
 /// # Ok::<(), overlapped::Error>(())
 /// ```
 pub trait Driver: Send + Sync + 'static {
-    /// The name errors give to the device.
+    /// The device's name in errors.
     fn name(&self) -> String {
         "simulated device".to_owned()
     }
@@ -97,23 +96,23 @@ pub trait Driver: Send + Sync + 'static {
     /// A handle is being opened (IRP_MJ_CREATE).
     ///
     /// # Errors
-    /// A status with which the opening fails.
+    /// The status with which the opening fails.
     fn open(&self, file: FileId) -> Result<(), Status> {
         let _ = file;
         Ok(())
     }
 
-    /// A control code (IRP_MJ_DEVICE_CONTROL). Complete the request or pend it. One that is just dropped completes
-    /// with [`Status::DRIVER_INTERNAL_ERROR`], and so does one whose driver panics.
+    /// A control code (IRP_MJ_DEVICE_CONTROL). Complete the request or pend it. If it is dropped, or the driver panics,
+    /// it completes with [`Status::DRIVER_INTERNAL_ERROR`].
     fn control(&self, request: Request) -> Outcome;
 
-    /// A read (IRP_MJ_READ), answered as a control code is. The default knows none.
+    /// A read (IRP_MJ_READ), answered like a control code. The default refuses it.
     fn read(&self, request: Request) -> Outcome {
         request.complete(Status::INVALID_DEVICE_REQUEST)
     }
 
-    /// A write (IRP_MJ_WRITE): the bytes are the request's input. The default knows none. Say how many were taken with
-    /// [`Request::set_information`].
+    /// A write (IRP_MJ_WRITE): the bytes are the request's input. Say how many were taken with
+    /// [`Request::set_information`]. The default refuses it.
     ///
     /// ```
     /// # use overlapped::{sim::{Driver, Outcome, Request}, Device, Operation, Status};
@@ -143,9 +142,9 @@ pub trait Driver: Send + Sync + 'static {
         request.complete(Status::INVALID_DEVICE_REQUEST)
     }
 
-    /// An `ioctl(2)` (Linux), which runs on the caller's thread and returns what the system call returns: no number
-    /// above `i32::MAX`. It may block there, as a kernel driver's does. There may be more bytes than the driver's own
-    /// record has: the length of an argument is nothing that a driver is told. The default knows none.
+    /// An `ioctl(2)` (Linux). It runs on the caller's thread, where it may block like a kernel driver's, and returns
+    /// the value of the system call, at most `i32::MAX`. There may be more bytes than the driver's own record has:
+    /// Linux does not tell a driver the length of an argument. The default refuses it.
     ///
     /// ```
     /// # use overlapped::{linux::{Argument, Direction, Ioctl}, sim::{Driver, FileId, Outcome, Request}, Device, Status};
@@ -172,15 +171,15 @@ pub trait Driver: Send + Sync + 'static {
     /// ```
     ///
     /// # Errors
-    /// The status with which it fails; [`Status::from_errno`] makes one of an error number.
+    /// The status with which it fails; [`Status::from_errno`] makes one from an error number.
     #[cfg(target_os = "linux")]
     fn ioctl(&self, file: FileId, request: u32, argument: crate::words::linux::Argument<'_>) -> Result<u32, Status> {
         let _ = (file, request, argument);
         Err(Status::NOT_SUPPORTED)
     }
 
-    /// Somebody waits until the device is [readable](crate::Device::readable), or writable, or has something of
-    /// priority (Linux): complete the request when it is, or pend it. The default knows nothing of that.
+    /// A caller waits until the device is [readable](crate::Device::readable), or writable, or has priority data
+    /// (Linux): complete the request when it is, or pend it. The default refuses it.
     ///
     /// ```
     /// # use overlapped::{sim::{Driver, Outcome, Request}, Device, Status};
@@ -203,14 +202,14 @@ pub trait Driver: Send + Sync + 'static {
         request.complete(Status::NOT_SUPPORTED)
     }
 
-    /// A caller has given up on a pended request: complete it, with [`Status::CANCELLED`] or with a result that had
-    /// happened, or leave it. The request may not have reached your queue yet: look at [`Pended::is_cancelled`] when
-    /// you put it there ([`Queue`] does). The default is a driver without cancel routines.
+    /// A caller has given up a pended request. Complete it with [`Status::CANCELLED`], or with a result that came
+    /// first, or leave it. The request may not be in your queue yet: check [`Pended::is_cancelled`] when you put it
+    /// there ([`Queue`] does). The default is a driver without cancel routines.
     fn cancel(&self, request: RequestId) {
         let _ = request;
     }
 
-    /// The last handle is closed (IRP_MJ_CLEANUP): complete every request of this file that is left.
+    /// The last handle is being closed (IRP_MJ_CLEANUP): complete every request of this file that is left.
     fn cleanup(&self, file: FileId) {
         let _ = file;
     }
@@ -257,7 +256,7 @@ impl<D: Driver + ?Sized> Driver for Arc<D> {
     }
 }
 
-/// A driver made of one function, which sees the control requests and nothing else.
+/// A driver made of one function, which gets the control requests and nothing else.
 ///
 /// ```
 /// use overlapped::{sim, Device, Status};
@@ -274,7 +273,7 @@ pub fn from_fn(control: impl Fn(Request) -> Outcome + Send + Sync + 'static) -> 
     Function(control)
 }
 
-/// Tells one open handle of a driver from another; no number is used twice.
+/// Names one open handle of a driver. No number is used twice.
 ///
 /// ```
 /// # use overlapped::{sim, Status};
@@ -286,7 +285,7 @@ pub fn from_fn(control: impl Fn(Request) -> Outcome + Send + Sync + 'static) -> 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FileId(u64);
 
-/// Tells one request from another, of any device on its port.
+/// Names one request among those of all devices on its port.
 ///
 /// ```
 /// # use overlapped::sim;
@@ -297,9 +296,9 @@ pub struct FileId(u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct RequestId(u64, InFlight);
 
-/// A simulated device's open file: the driver and its number for the handle.
+/// An open file of a simulated device: the driver and its number for the handle.
 pub(crate) struct File {
-    /// `None` only while it is dropped.
+    /// `None` only while this is dropped.
     driver: Option<Arc<dyn Driver>>,
     id: FileId,
     is_closed: AtomicBool,
@@ -312,7 +311,7 @@ impl File {
         Ok(Self { driver: Some(driver), id, is_closed: AtomicBool::new(false) })
     }
 
-    /// Runs the driver. `Some`: it ended the request at once.
+    /// Runs the driver. `Some`: the driver ended the request at once.
     #[inline]
     pub(crate) fn submit(
         &self,
@@ -324,7 +323,7 @@ impl File {
         let driver = self.driver.as_ref()?;
         // A panic drops the request, which completes it.
         let outcome = caught(|| {
-            // The operation has begun; from here on this request is the kernel's side of it.
+            // The operation has begun; from here on the request is the kernel's side of it.
             let request = Request(Raw { port: port.clone(), operation });
             match what {
                 what if what.is_read() => driver.read(request),
@@ -336,7 +335,7 @@ impl File {
         })?;
         let mut raw = outcome.0?;
         if raw.operation != operation || !Arc::ptr_eq(&raw.port, port) {
-            // The driver returned another request's outcome; dropping it completes that one through its packet.
+            // The driver returned the outcome of another request; dropping it completes that one through its packet.
             return None;
         }
         raw.operation = InFlight::NONE;
@@ -352,7 +351,7 @@ impl File {
     }
 
     pub(crate) fn cancel(&self, port: &port::Inner, operation: InFlight) {
-        // A driver's panic stays the driver's.
+        // A panic of the driver ends here.
         if let Some(driver) = &self.driver {
             caught(|| driver.cancel(RequestId(port.id, operation)));
         }
@@ -372,17 +371,17 @@ impl Drop for File {
     #[inline]
     fn drop(&mut self) {
         self.close();
-        // The driver's own end, if this was the last file of it, comes here too.
+        // This also drops the driver, if this was its last file.
         dropped(self.driver.take());
     }
 }
 
-/// The kernel's side of one operation, which is in flight as long as this is there. Whatever becomes of it, its drop
-/// queues the packet that is still owed. It is moved a lot, and so it is small: the slot's status block has the status,
-/// PENDING until there is one, and the count of the bytes written so far.
+/// The kernel's side of one operation. The operation is in flight as long as this exists; whatever happens, dropping it
+/// queues the packet that is owed. It is moved often, so it is small: the slot's status block holds the status (PENDING
+/// until there is one) and the number of bytes written so far.
 struct Raw {
     port: Arc<port::Inner>,
-    /// [`InFlight::NONE`] when nothing is owed.
+    /// [`InFlight::NONE`] when no packet is owed.
     operation: InFlight,
 }
 
@@ -403,48 +402,48 @@ impl Raw {
     }
 
     fn input(&self) -> &[u8] {
-        // SAFETY: as above; until the packet nobody writes the input.
+        // SAFETY: as in `memory`; nobody writes the input before the packet.
         unsafe { self.memory().input() }
     }
 
     #[inline]
     fn buffers(&mut self) -> (&[u8], &mut [u8]) {
         let memory = self.memory();
-        // SAFETY: as above; until the packet only this value reaches the output.
+        // SAFETY: as in `memory`; before the packet only this value reaches the output.
         unsafe { (memory.input(), memory.output()) }
     }
 
     #[inline]
     fn write(&mut self, bytes: &[u8]) -> usize {
         let slot = self.slot();
-        // SAFETY: this is the kernel's side of the operation in flight; until the packet only this value reaches the
+        // SAFETY: this is the kernel's side of the operation in flight; before the packet only this value reaches the
         // output.
         unsafe {
             let (output, written) = (slot.memory().output(), slot.status().1);
             let room = output.get_mut(written..).unwrap_or_default();
             let count = bytes.len().min(room.len());
             room[..count].copy_from_slice(&bytes[..count]);
-            // What a completion will report.
+            // The count that a completion will report.
             slot.set_status(Status::PENDING, written + count);
             count
         }
     }
 
-    /// What a completion will report.
+    /// Sets the count that a completion will report.
     #[inline]
     fn note(&mut self, information: usize) {
         // SAFETY: this is the kernel's side of the operation in flight.
         unsafe { self.slot().set_status(Status::PENDING, information) };
     }
 
-    /// The final status, with the count of the bytes written so far if that is to be reported, or another one.
+    /// Sets the final status, with `information`, or with the number of bytes written so far.
     #[inline]
     fn end(&mut self, status: Status, information: Option<usize>) {
         let slot = self.slot();
         // SAFETY: this is the kernel's side of the operation in flight.
         unsafe {
             match (status, information) {
-                // A driver that says so of a request that it gives back has a fault, and has not answered.
+                // A driver that completes a request with PENDING has a bug, and has not answered.
                 (Status::PENDING, _) => slot.set_status(Status::DRIVER_INTERNAL_ERROR, 0),
                 (_, Some(information)) => slot.set_status(status, information),
                 (_, None) if status.is_error() => slot.set_status(status, 0),
@@ -476,7 +475,7 @@ impl Drop for Raw {
     }
 }
 
-/// What [`Driver::control`] did with a request: ended it, or pended it. Only the request itself makes one.
+/// How [`Driver::control`] left a request: ended or pended. Only the request itself makes one.
 ///
 /// ```
 /// use overlapped::sim::{Outcome, Request};
@@ -487,7 +486,7 @@ impl Drop for Raw {
 #[must_use = "return it from `Driver::control`"]
 pub struct Outcome(Option<Raw>);
 
-/// A request the driver has not answered yet.
+/// A request that the driver has not answered yet.
 ///
 /// ```
 /// use overlapped::sim::{Outcome, Request};
@@ -505,7 +504,7 @@ pub struct Outcome(Option<Raw>);
 #[must_use = "complete it or pend it"]
 pub struct Request(Raw);
 
-/// A request the driver keeps.
+/// A request that the driver keeps.
 ///
 /// ```
 /// use overlapped::sim::{Outcome, Pended, Request};
@@ -530,25 +529,25 @@ macro_rules! shared_by_requests {
                 }
             }
 
-            /// What is asked for: a control code, a read, a write, and where.
+            /// The operation: a control code, a read or a write, with its offset.
             #[must_use]
             pub fn operation(&self) -> Operation {
                 self.0.what()
             }
 
-            /// Which open handle it came from.
+            /// The open handle that it came from.
             #[must_use]
             pub fn file(&self) -> FileId {
                 FileId(self.0.slot().device())
             }
 
-            /// Tells it from other requests.
+            /// Names this request among all others.
             #[must_use]
             pub fn id(&self) -> RequestId {
                 RequestId(self.0.port.id, self.0.operation)
             }
 
-            /// The input's bytes.
+            /// The bytes of the input.
             #[must_use]
             pub fn input(&self) -> &[u8] {
                 self.0.input()
@@ -560,34 +559,34 @@ macro_rules! shared_by_requests {
                 self.0.memory().output_len as usize
             }
 
-            /// Appends to the output what fits. Returns how many bytes that was.
+            /// Appends bytes to the output, as many as fit. Returns how many that were.
             #[inline]
             pub fn write(&mut self, bytes: &[u8]) -> usize {
                 self.0.write(bytes)
             }
 
-            /// Input and output as they lie in memory. Say with [`set_written`](Self::set_written) how much you wrote.
+            /// Input and output in place. Report with [`set_written`](Self::set_written) how much you wrote.
             #[must_use]
             #[inline]
             pub fn buffers(&mut self) -> (&[u8], &mut [u8]) {
                 self.0.buffers()
             }
 
-            /// The number of output bytes that are valid: what a completion reports.
+            /// Sets how many output bytes are valid: a completion reports this.
             #[inline]
             pub fn set_written(&mut self, count: usize) {
                 let most = self.0.memory().output_len as usize;
                 self.0.note(count.min(most));
             }
 
-            /// The byte count that a completion reports, if it is not that of the bytes written: for a write, how many
-            /// were taken. What is written after this goes there.
+            /// Sets the byte count that a completion reports, if it is not the number of bytes written: for a write,
+            /// how many were taken. A later [`write`](Self::write) appends at this position.
             #[inline]
             pub fn set_information(&mut self, count: usize) {
                 self.0.note(count);
             }
 
-            /// Whether its caller has given up on it.
+            /// Whether the caller has given up this request.
             ///
             /// ```
             /// # use overlapped::{sim::Pended, Status};
@@ -628,13 +627,13 @@ impl Request {
         Outcome(Some(self.0))
     }
 
-    /// Keeps it for later, as a driver that marks its IRP pending does.
+    /// Keeps it for later, like a driver that marks its IRP pending.
     #[inline]
     pub fn pend(self) -> (Pended, Outcome) {
         (Pended(self.0), Outcome(None))
     }
 
-    /// A fault: ends it at once with a byte count that may be anything.
+    /// A fault: ends it at once with any byte count.
     ///
     /// ```
     /// # use overlapped::{sim, Access, CtlCode, Device, Ioctl, Method, Status};
@@ -659,7 +658,7 @@ impl Pended {
         self.0.end(status, None);
     }
 
-    /// A fault: completes it with a byte count that may be anything.
+    /// A fault: completes it with any byte count.
     ///
     /// ```
     /// # use overlapped::{sim, Access, CtlCode, Device, Ioctl, Method, Port, Status};
@@ -707,7 +706,7 @@ impl Pended {
         second.0.queue().post(second.1);
     }
 
-    /// A fault: never completes it. Its memory is lost until the port is gone.
+    /// A fault: never completes it. Its memory is not used again until the port is gone.
     ///
     /// ```
     /// # use overlapped::{sim, Access, CtlCode, Device, Ioctl, Method, Port, Status};

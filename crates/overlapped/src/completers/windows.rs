@@ -1,4 +1,4 @@
-//! Windows: files, and the Nt calls that submit to them; events, and notices of devices.
+//! Windows: files and the Nt calls that submit to them, events, and notices about devices.
 
 mod event;
 mod file;

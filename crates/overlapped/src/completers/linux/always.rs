@@ -1,8 +1,9 @@
-//! Files that are always ready, read and written for the dispatcher by a thread of their own.
+//! Files that are always ready: a thread of their own reads and writes them for the dispatcher.
 //!
-//! Regular files, disks and some devices never say that they would block: they block. What a program's thread asks of
-//! them is done there. What the dispatcher asks, when it submits the next read of a stream or runs a callback, would
-//! hold up everybody: it is done by one thread for all such files, which starts when it is first needed.
+//! Regular files, disks and some devices never say that they would block: they just block. A program's own thread makes
+//! their system calls itself. The dispatcher must not, since it would delay everybody when it submits the next read of
+//! a stream or runs a callback. So one thread, started at its first use, makes the dispatcher's system calls for all
+//! such files.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -15,7 +16,7 @@ static FILES: PerProcess<Files> = PerProcess::new();
 
 /// A file that is always ready.
 pub(super) trait AlwaysReady: Send + Sync {
-    /// Makes the system calls of all that waits for it.
+    /// Makes the system calls of all operations that wait for it.
     fn serve(&self, queue: &Queue);
 }
 
@@ -45,7 +46,7 @@ impl Files {
     }
 }
 
-/// Has the thread serve what waits for this file. Returns false when it cannot be started.
+/// Makes the thread serve the operations that wait for this file. Returns false when the thread cannot be started.
 pub(super) fn serve(source: Arc<dyn AlwaysReady>, port: Arc<port::Inner>) -> bool {
     let files = FILES.get();
     let mut state = lock(&files.state);

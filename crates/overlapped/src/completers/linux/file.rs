@@ -20,28 +20,28 @@ use crate::port::{self, Slot};
 use crate::words::token::InFlight;
 use crate::{Error, ErrorCode, ErrorKind, Operation, Port, Status};
 
-/// Open for `ioctl` alone: open(2), "Linux reserves the special, nonstandard access mode 3".
+/// Open for `ioctl` only: open(2), "Linux reserves the special, nonstandard access mode 3".
 const NEITHER: OFlags = OFlags::from_bits_retain(3);
 
-/// A file and the port its completions go to.
+/// A file and the port for its completions.
 pub(crate) struct File {
     source: Arc<Source>,
     port: Arc<port::Inner>,
 }
 
-/// A file that no port has yet.
+/// A file without a port.
 pub(crate) type Opened = OwnedFd;
 
 pub(crate) fn open(options: &OpenOptions, name: &Arc<str>, path: &Path) -> Result<Opened, Error> {
     let invalid = |hint| Err(Error::new(ErrorKind::InvalidInput, Operation::Open).on(name).hint(hint));
     if path.as_os_str().as_bytes().contains(&0) {
-        return invalid("the path has a NUL in it");
+        return invalid("the path contains a NUL; remove it");
     }
     if options.access_mode.is_some() || options.attributes != 0 {
-        return invalid("access rights and attributes are those of Windows: here there are `read` and `write`");
+        return invalid("access rights and attributes exist on Windows only: use `read` and `write`");
     }
     if options.share_mode.is_some() {
-        return invalid("this system has no share modes: use the device's own lock, such as the ioctl TIOCEXCL");
+        return invalid("share modes exist on Windows only: use the device's own lock, such as the ioctl TIOCEXCL");
     }
     let access = match (options.read, options.write) {
         (true, true) => OFlags::RDWR,
@@ -56,7 +56,7 @@ pub(crate) fn open(options: &OpenOptions, name: &Arc<str>, path: &Path) -> Resul
         Disposition::OpenAlways => OFlags::CREATE,
         Disposition::TruncateExisting => OFlags::TRUNC,
     };
-    // A terminal that is opened must not become the one whose Ctrl-C stops this process.
+    // Without NOCTTY a terminal could become the one whose Ctrl-C stops this process.
     let flags = access | disposition | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
     retry_on_intr(|| rustix::fs::open(path, flags, Mode::from_raw_mode(0o666)))
         .map_err(|errno| failed(Operation::Open, name, errno))
@@ -67,7 +67,7 @@ fn failed(what: Operation, name: &Arc<str>, errno: Errno) -> Error {
 }
 
 impl File {
-    /// Takes a file in, as that of the device with this number. One that was adopted is made non-blocking.
+    /// Binds a file to the port, for the device with this number. An adopted file becomes non-blocking.
     pub(crate) fn bind(
         fd: Opened,
         port: &Arc<port::Inner>,
@@ -79,9 +79,8 @@ impl File {
         let adopted = what == Operation::Adopt;
         if adopted {
             // This changes the open file itself, for everybody who has it.
-            flag::set(id, fd.as_fd()).map_err(|errno| {
-                failed(what, name, errno).hint("it must be open for reading or writing, not with O_PATH")
-            })?;
+            flag::set(id, fd.as_fd())
+                .map_err(|errno| failed(what, name, errno).hint("open it for reading or writing, not with O_PATH"))?;
         }
         let can_wait = match queue.probe(fd.as_fd()) {
             Ok(can_wait) => can_wait,
@@ -104,7 +103,8 @@ impl File {
         Ok(Self { source, port: port.clone() })
     }
 
-    /// Makes the operation's system call, or lets it wait for the file. `Some`: it is final, and no packet comes.
+    /// Makes the operation's system call, or lets the operation wait for the file. `Some`: it is final, and no packet
+    /// comes.
     ///
     /// # Safety
     /// The slot is prepared, the operation has begun, and the slot outlives it.
@@ -117,7 +117,7 @@ impl File {
             Operation::Ioctl { when: Some(interest), .. } => Lane::of(interest),
             Operation::Read { .. } => Lane::Read,
             Operation::Write { .. } => Lane::Write,
-            // Control codes are not this system's.
+            // Linux has no control codes.
             _ => return Some((Status::NOT_SUPPORTED, 0)),
         };
         let has_place = matches!(what, Operation::Read { offset: Some(_) } | Operation::Write { offset: Some(_) });
@@ -125,14 +125,14 @@ impl File {
             if matches!(what, Operation::Ioctl { .. }) {
                 Attempt::WhenReady
             } else if self.port.is_dispatched_here() {
-                // The dispatcher is about to look at the files anyway: a try that finds nothing would only cost a system
-                // call more, for each item of a stream.
+                // The dispatcher is about to look at the files anyway. A try that finds nothing would only cost one
+                // more system call for each item of a stream.
                 Attempt::UnlessWatched
             } else {
                 Attempt::Now
             }
         } else if !can_wait && Port::is_dispatching() && !self.port.is_manual() {
-            // It may take its time, and the dispatcher has none.
+            // It may take long, and the dispatcher must not wait.
             Attempt::WhenReady
         } else if has_place {
             return Some(self.run(transfer));
@@ -142,7 +142,7 @@ impl File {
         self.source.submit(queue, lane, transfer, attempt)
     }
 
-    /// At a place, where nothing waits and what gives nothing is at its end.
+    /// At an offset nothing waits, and a read without bytes is at the end.
     fn run(&self, mut transfer: Transfer) -> Ended {
         let Some(file) = self.source.keep_open() else {
             return (Status::from_errno(Errno::BADF.raw_os_error()), 0);
@@ -151,12 +151,12 @@ impl File {
         ended.unwrap_or((Status::from_errno(Errno::AGAIN.raw_os_error()), 0))
     }
 
-    /// An ioctl, at once, and once: what an interrupted one has done already is its driver's secret.
+    /// An ioctl, made at once and only once: nobody but its driver knows what an interrupted one has done already.
     ///
     /// # Safety
-    /// What the driver does with the argument's address is fine.
+    /// The driver may use the argument's address as it does.
     pub(crate) unsafe fn ioctl(&self, request: u32, argument: *mut c_void) -> Result<u32, Status> {
-        // Its device is borrowed, and is not closed meanwhile.
+        // The device is borrowed, so it is not closed meanwhile.
         let fd = self.source.fd();
         // SAFETY: the caller's promise.
         unsafe { ioctl(fd, request, argument) }.map_err(|errno| match errno {
@@ -165,22 +165,23 @@ impl File {
         })
     }
 
-    /// The file. Its device is borrowed, and is not closed meanwhile.
+    /// The file. The device is borrowed, so it is not closed meanwhile.
     pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
         self.source.fd()
     }
 
-    /// What its reads are of.
+    /// What the reads of this file return.
     pub(crate) fn stream_kind(&self) -> StreamKind {
         self.source.kind.stream()
     }
 
-    /// Whether a read may bring half of something.
+    /// Whether a read may return half of a message.
     pub(crate) fn is_byte_stream(&self) -> bool {
         self.stream_kind() == StreamKind::Bytes
     }
 
-    /// Reads at once, without waiting, what is there of a stream of bytes for which no read waits. 0 if that is nothing.
+    /// Reads the bytes that are there, without waiting, if this is a stream of bytes and no read waits. 0 if there are
+    /// none.
     pub(crate) fn more(&self, room: &mut [u8]) -> usize {
         if !self.is_byte_stream() || room.is_empty() || self.port.is_inherited() {
             return 0;
@@ -188,10 +189,10 @@ impl File {
         self.source.more(self.port.queue(), room)
     }
 
-    /// Cancels one operation; it is named by its number, and a later one in the same slot has another. Returns whether it
-    /// has ended so, and has taken nothing.
+    /// Cancels one operation by its number (a later operation in the same slot has another number). Returns whether it
+    /// has ended as cancelled and has taken nothing.
     pub(crate) fn cancel(&self, operation: InFlight) -> bool {
-        // In the child of a fork the waiting operations are the parent's, and so may be who holds their lock.
+        // In the child of a fork the operations belong to the parent, and a thread of the parent may hold their lock.
         !self.port.is_inherited() && self.source.cancel(self.port.queue(), operation)
     }
 
@@ -201,19 +202,19 @@ impl File {
         }
     }
 
-    /// Gives the file back, which is then not closed. `None`: it was closed, or is in use.
+    /// Returns the open file without closing it. `None`: it was closed, or is in use.
     pub(crate) fn take(&self) -> Option<OwnedFd> {
         if self.port.is_inherited() { self.source.take_out() } else { self.source.take(self.port.queue()) }
     }
 
-    /// Cancels what waits, and closes the file as soon as no system call is under way; once. Says what the system says
-    /// of it. To close a serial port or a socket may take its time.
+    /// Cancels the operations that wait, and closes the file, once, as soon as no system call uses it. Returns the
+    /// system's answer. Closing a serial port or a socket may take long.
     pub(crate) fn close(&self) -> Result<(), ErrorCode> {
         let closed = self.source.take(self.port.queue()).map_or(Ok(()), close);
         closed.map_err(|error| ErrorCode::Errno(error.raw_os_error().unwrap_or_default()))
     }
 
-    /// In the child of a fork: closes its copy, without a lock.
+    /// In the child of a fork: closes its copy without taking a lock.
     pub(crate) fn close_copy(&self) {
         let _ = self.source.take_out().map(close);
     }

@@ -1,6 +1,5 @@
 //! O_NONBLOCK of adopted files. It is a flag of the open file, which others may share: another descriptor of ours, or
-//! the program that started this one and gave it its terminal. So it is given back as it was found, by the last device
-//! that has the open file.
+//! the program that started this one and gave it its terminal. So the last device with the open file restores the flag.
 
 use std::collections::HashMap;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
@@ -12,29 +11,29 @@ use rustix::io::Errno;
 use crate::system::PerProcess;
 use crate::system::sync::lock_std as lock;
 
-/// More copies of one file than this are not compared: then the flag stays.
+/// At most this many copies of a file are compared; beyond that the flag stays set.
 const COPIES: usize = 64;
 
-/// Adopted files, by device and inode. Anonymous inodes have one number for all.
+/// Adopted files, by device and inode. All anonymous inodes share one number.
 static ADOPTED: PerProcess<Mutex<HashMap<Inode, Vec<Adopted>>>> = PerProcess::new();
 
 type Inode = (u64, u64);
 
 struct Adopted {
-    /// Its device's number.
+    /// The number of its device.
     key: u64,
     fd: RawFd,
-    /// It was blocking, and is to be so again.
+    /// The file was blocking, and must become so again.
     blocking: bool,
 }
 
-/// Sets the flag, and notes how it was.
+/// Sets the flag, and notes its old value.
 pub(super) fn set(key: u64, fd: BorrowedFd<'_>) -> Result<(), Errno> {
     let inode = inode(fd)?;
     let mut adopted = lock(ADOPTED.get());
     let flags = fcntl_getfl(fd)?;
     let blocking = !flags.contains(OFlags::NONBLOCK);
-    // Also where nothing changes: of a file that was opened for its path alone it fails.
+    // Also when nothing changes: this fails for a file that was opened with O_PATH.
     fcntl_setfl(fd, flags | OFlags::NONBLOCK)?;
     adopted.entry(inode).or_default().push(Adopted { key, fd: fd.as_raw_fd(), blocking });
     Ok(())
@@ -48,12 +47,14 @@ pub(super) fn give_back(key: u64, fd: BorrowedFd<'_>) {
     let own = copies.iter().position(|copy| copy.key == key).map(|at| copies.swap_remove(at));
     if own.is_some_and(|own| own.blocking) {
         let mut shared = false;
-        // A copy of this open file that was adopted later has found it non-blocking: another one is none.
+        // A copy of this open file that was adopted later was non-blocking then. A copy that was blocking is another
+        // open file.
         for (n, copy) in copies.iter_mut().filter(|copy| !copy.blocking).enumerate() {
             match is_the_same(fd.as_raw_fd(), copy.fd) {
                 Some(false) if n < COPIES => continue,
                 Some(same) => copy.blocking = same,
-                // Better too non-blocking for somebody else than too blocking for the dispatcher.
+                // If in doubt, leave it set: too non-blocking for somebody else is better than too blocking for the
+                // dispatcher.
                 None => {}
             }
             shared = true;
@@ -72,11 +73,11 @@ fn inode(fd: BorrowedFd<'_>) -> Result<Inode, Errno> {
     rustix::fs::fstat(fd).map(|stat| (stat.st_dev, stat.st_ino))
 }
 
-/// Whether two descriptors are of one open file. `None`: this system does not tell by kcmp(2).
+/// Whether two descriptors share one open file. `None`: the system does not support kcmp(2).
 fn is_the_same(one: RawFd, other: RawFd) -> Option<bool> {
     /// `linux/kcmp.h`
     const KCMP_FILE: libc::c_int = 0;
-    // SAFETY: two numbers of this process and two of its descriptors; it reads and writes no memory of ours.
+    // SAFETY: it takes two process numbers and two descriptors, and reads and writes no memory of ours.
     let order = unsafe {
         let own = libc::getpid();
         libc::syscall(libc::SYS_kcmp, own, own, KCMP_FILE, one, other)

@@ -1,4 +1,4 @@
-//! What sort of file it is, found once, when it is opened: whether it has an end, and what it means to read nothing.
+//! The kind of a file, found once when it is opened: whether it has an end, and what a read without bytes means.
 
 use std::os::fd::BorrowedFd;
 
@@ -14,16 +14,16 @@ use crate::operation::unread::StreamKind;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// Regular files, also those of /proc and /sys, and disks.
+    /// Regular files (those of /proc and /sys too) and disks.
     Places,
-    /// Pipes, with a name or without.
+    /// Pipes and FIFOs.
     Pipe,
-    /// Sockets of bytes.
+    /// Stream sockets.
     Stream,
-    /// Sockets of messages, with connections or without.
+    /// Sockets of messages, with or without connections.
     Messages,
     Terminal,
-    /// What has a driver of its own: character devices, anonymous inodes.
+    /// Files with their own driver: character devices, anonymous inodes.
     Driver,
 }
 
@@ -35,7 +35,7 @@ impl Kind {
             Ok(FileType::Socket) => Self::Messages,
             Ok(FileType::CharacterDevice) if rustix::termios::isatty(fd) => Self::Terminal,
             Ok(FileType::RegularFile | FileType::BlockDevice | FileType::Directory) => Self::Places,
-            // An anonymous inode has no type at all.
+            // An anonymous inode has no file type.
             _ => Self::Driver,
         }
     }
@@ -48,28 +48,28 @@ impl Kind {
         }
     }
 
-    /// What a read means that gave nothing though it was asked for something. `None`: nothing yet, it waits.
+    /// What it means that a read with room for bytes got none. `None`: no data yet, so the read waits.
     pub(super) fn nothing(self, fd: BorrowedFd<'_>) -> Option<Ended> {
         const END: Ended = (Status::END_OF_FILE, 0);
         const EMPTY: Ended = (Status::SUCCESS, 0);
         match self {
             Self::Places | Self::Stream => Some(END),
-            // Nobody has opened its other end yet, or somebody has again.
+            // Without a hang-up, nobody has opened the other end yet, or somebody has opened it again.
             Self::Pipe => is_hung_up(fd).then_some(END),
-            // An empty message; or the end, when no more can come and nothing lies behind it.
+            // An empty message; or the end, if no more can come and no message is queued behind it.
             Self::Messages => {
                 let over = !polled(fd, PollFlags::RDHUP).is_empty() && how_many(fd) == 0;
                 Some(if over { END } else { EMPTY })
             }
             Self::Terminal | Self::Driver if is_hung_up(fd) => Some((Status::gone(Errno::NODEV.raw_os_error()), 0)),
-            // Somebody pressed Ctrl-D. Without lines it is VMIN = 0 that does not wait.
+            // With lines, somebody pressed Ctrl-D. Without lines, VMIN = 0 makes the read return at once.
             Self::Terminal => has_lines(fd).then_some(EMPTY),
             Self::Driver => Some(EMPTY),
         }
     }
 }
 
-/// Which of these events are there; also a hang-up.
+/// Which of these events the file has now; always with a hang-up.
 pub(super) fn polled(fd: BorrowedFd<'_>, events: PollFlags) -> PollFlags {
     let mut polled = [PollFd::new(&fd, events)];
     let now = Timespec { tv_sec: 0, tv_nsec: 0 };
@@ -77,13 +77,12 @@ pub(super) fn polled(fd: BorrowedFd<'_>, events: PollFlags) -> PollFlags {
     if count.is_ok() { polled[0].revents() & (events | PollFlags::HUP) } else { PollFlags::empty() }
 }
 
-/// Whether the file was hung up: its device, or the other end, is gone. An error that waits to be fetched (POLLERR) is
-/// not that.
+/// Whether the file was hung up: its device, or the other end, is gone. A pending error (POLLERR) is no hang-up.
 pub(super) fn is_hung_up(fd: BorrowedFd<'_>) -> bool {
     !polled(fd, PollFlags::empty()).is_empty()
 }
 
-/// Whether a file that tells of its readiness only once is ready for this, or has an error or a hang-up to tell of.
+/// Whether a file that reports its readiness only once is ready for this, or has an error or a hang-up to report.
 pub(super) fn is_ready(fd: BorrowedFd<'_>, events: PollFlags) -> bool {
     !polled(fd, events | PollFlags::ERR).is_empty()
 }
@@ -92,12 +91,12 @@ pub(super) fn is_readable(fd: BorrowedFd<'_>) -> bool {
     polled(fd, PollFlags::IN).contains(PollFlags::IN)
 }
 
-/// How many bytes can be read; 0 of what cannot say so.
+/// How many bytes can be read; 0 if the file cannot tell.
 pub(super) fn how_many(fd: BorrowedFd<'_>) -> u64 {
     rustix::io::ioctl_fionread(fd).unwrap_or(0)
 }
 
-/// Whether a terminal gives lines, and each one in a read of its own.
+/// Whether a terminal is in line mode, where each read returns one line.
 pub(super) fn has_lines(fd: BorrowedFd<'_>) -> bool {
     rustix::termios::tcgetattr(fd).is_ok_and(|modes| modes.local_modes.contains(LocalModes::ICANON))
 }

@@ -1,9 +1,10 @@
-//! A file, and the operations that wait for it: reads in one lane, writes in another, ioctls that wait for something
-//! urgent in a third, each in order of submission; and those that wait for its readiness alone, in no order.
+//! A file and the operations that wait for it. There are three lanes, each in the order of submission: reads, writes,
+//! and ioctls that wait for something urgent. Operations that only wait for readiness have no order.
 //!
-//! One operation of a lane at a time is *running*: taken out of the lane by the thread that makes its system call, with
-//! no lock held. Others queue up behind it, so that order is kept; a canceller that finds it running leaves a note, since
-//! until the system call has returned the memory is not to be touched. Who closes the file waits until nothing runs.
+//! In each lane one operation at a time is *running*: the thread that makes its system call has taken it out of the
+//! lane, and holds no lock. Others queue up behind it, which keeps the order. Nobody may touch its memory until the
+//! system call has returned, so a thread that cancels a running operation only leaves a note. A thread that closes the
+//! file waits until nothing runs.
 
 use std::collections::VecDeque;
 use std::io;
@@ -31,16 +32,16 @@ use crate::system::sync::lock_std as lock;
 use crate::words::linux::Interest;
 use crate::words::token::InFlight;
 
-/// What the system tells of though nobody asked.
+/// Events that epoll reports even if nobody asked for them.
 const UNASKED: EventFlags = EventFlags::HUP.union(EventFlags::ERR);
-/// So many operations of a lane in a row, of a file whose edges are watched; then it is the turn of other files.
+/// How many operations of a lane run in a row on a file whose edges are watched. Then other files have their turn.
 const IN_A_ROW: usize = 64;
-/// What is asked of a file that was closed.
+/// The result of an operation on a closed file.
 const CLOSED: Ended = (Status::from_errno(Errno::BADF.raw_os_error()), 0);
-/// The descriptor of a file that was closed, or given away.
+/// The descriptor of a file that was closed or given away.
 const NONE: i32 = -1;
 
-/// What an operation waits for, and among which others.
+/// The event that an operation waits for, and so the lane that it waits in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Lane {
     Read,
@@ -80,45 +81,46 @@ impl Lane {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Attempt {
     Now,
-    /// At once, unless the file is in the epoll set, which will then tell.
+    /// Now, unless the file is in the epoll set, which will report its readiness.
     UnlessWatched,
-    /// Not before the file is ready, or on another thread.
+    /// When the file is ready, or on another thread.
     WhenReady,
 }
 
 pub(super) struct Source {
-    /// Its device's number.
+    /// The number of its device.
     pub(super) key: u64,
-    /// Its own in the port's epoll set; 0 of a file that is always ready.
+    /// Its own number in the port's epoll set; 0 for a file that is always ready.
     number: u64,
     pub(super) kind: Kind,
-    /// Of a file that is always ready: itself and its port, for the thread that serves such files.
+    /// For a file that is always ready: itself and its port, for the thread that serves such files.
     always: Option<(Weak<Source>, Weak<port::Inner>)>,
-    /// [`NONE`] when it is closed. Whoever takes it out closes it: in the child of a fork without any lock.
+    /// [`NONE`] when it is closed. The thread that takes it out closes it; in the child of a fork it does so without a
+    /// lock.
     fd: AtomicI32,
-    /// Its O_NONBLOCK is to be given back.
+    /// Its O_NONBLOCK must be restored.
     adopted: bool,
-    /// Somebody waits for its readiness alone. A hint that spares the lock.
+    /// Some operation waits only for readiness. This is a hint that saves a lock.
     awaited: AtomicBool,
     state: Mutex<State>,
-    /// Nothing runs any more, and it is being closed.
+    /// Signals that nothing runs any more, for the thread that closes the file.
     idle: Condvar,
 }
 
 #[derive(Default)]
 struct State {
     lanes: [Waiting; 3],
-    /// Those that wait for readiness alone.
+    /// Operations that only wait for readiness.
     awaiting: Vec<(Lane, Transfer)>,
-    /// Something urgent came while nobody waited for it: some files tell of each only once.
+    /// Something urgent came while nobody waited for it. Some files report each such event only once.
     urgent: bool,
-    /// What the epoll set is told to watch for. It is changed under the lock, so that the last word is the right one;
-    /// while a file is read without pause it is not changed at all. Of a file that is always ready: what the thread for
-    /// such files was told of.
+    /// The events that the epoll set watches for. It changes only under the lock, so that the last change wins, and not
+    /// at all while a file is read without pause. For a file that is always ready: the lanes that the thread for such
+    /// files was told of.
     watched: EventFlags,
-    /// Its edges are watched, and not its level, which says that it is ready when it is not.
+    /// Watch for edges instead of the level. For a file whose level says that it is ready when it is not.
     edges: bool,
-    /// System calls under way that are in no lane.
+    /// How many system calls outside the lanes use the file now.
     users: usize,
     closed: bool,
 }
@@ -134,7 +136,7 @@ struct Running {
     cancelled: bool,
 }
 
-/// The file is in use, and not closed, until this is dropped.
+/// The file is in use, and stays open, until this is dropped.
 pub(super) struct InUse<'a>(&'a Source);
 
 impl AsFd for InUse<'_> {
@@ -172,21 +174,22 @@ impl Source {
         }
     }
 
-    /// Whether it is ever not ready: regular files, disks and some devices have nothing to wait for.
+    /// Whether it can be not ready. Regular files, disks and some devices always are.
     pub(super) fn can_wait(&self) -> bool {
         self.always.is_none()
     }
 
-    /// For who keeps it open: by an operation that runs, by [`InUse`], by the lock while it is not closed, or by owning
-    /// the device.
+    /// For callers that keep it open: with an operation that runs, with [`InUse`], with the lock while it is not
+    /// closed, or as owners of the device.
     pub(super) fn fd(&self) -> BorrowedFd<'_> {
         let fd = self.fd.load(Relaxed);
         debug_assert_ne!(fd, NONE);
-        // SAFETY: it is open: `take` waits for those whom this is for, and no file is closed under the owner of its device.
+        // SAFETY: it is open: `take` waits for all callers named above, and no file is closed while its device has an
+        // owner.
         unsafe { BorrowedFd::borrow_raw(fd) }
     }
 
-    /// Keeps the file open for a system call that is in no lane. `None`: it is closed.
+    /// Keeps the file open for a system call outside the lanes. `None`: it is closed.
     pub(super) fn keep_open(&self) -> Option<InUse<'_>> {
         let mut state = lock(&self.state);
         if state.closed {
@@ -196,7 +199,7 @@ impl Source {
         Some(InUse(self))
     }
 
-    /// Makes the system call, unless it is better left to the dispatcher or others wait before it. `None`: it waits.
+    /// Makes the system call, unless the dispatcher should make it or others wait before it. `None`: it waits.
     pub(super) fn submit(&self, queue: &Queue, lane: Lane, mut transfer: Transfer, attempt: Attempt) -> Option<Ended> {
         let mut state = lock(&self.state);
         if state.closed {
@@ -215,12 +218,12 @@ impl Source {
         }
         waiting.running = Some(Running { operation: transfer.operation, cancelled: false });
         drop(state);
-        // Of a write that has got through in part the rest is for the dispatcher, as the room comes.
+        // When a write got through in part, the dispatcher writes the rest as room comes.
         let ended = transfer.run(self.fd(), self.kind_of_end()).over();
         self.ran(queue, lane, transfer, ended).map(|(_, ended)| ended)
     }
 
-    /// Waits for readiness, and takes nothing. `Some`: it is ready.
+    /// Waits for readiness without taking anything. `Some`: it is ready.
     pub(super) fn submit_await(&self, queue: &Queue, lane: Lane, transfer: Transfer) -> Option<Ended> {
         let Some(file) = self.keep_open() else { return Some(CLOSED) };
         let mut ready = !self.can_wait() || is_ready(file.as_fd(), lane.poll_flag());
@@ -235,7 +238,7 @@ impl Source {
             return Some(CLOSED);
         }
         if lane == Lane::Priority {
-            // What some files tell of once is lost if they are taken into the set each time anew.
+            // Adding a file to the set anew would lose events that some files report only once.
             self.watch_edges(queue, &mut state);
         }
         self.awaited.store(true, SeqCst);
@@ -249,22 +252,22 @@ impl Source {
         None
     }
 
-    /// Returns whether it was left off though the file may have more.
+    /// Runs operations of a lane. Returns whether it stopped although the file may have more.
     #[inline]
     fn serve_lane(&self, queue: &Queue, lane: Lane, ready: EventFlags, over: &mut Over<'_>) -> bool {
         for _ in 0..IN_A_ROW {
             let Some((mut transfer, edges)) = self.next(queue, lane) else { return false };
-            // After an operation that succeeded nobody has said that the file is ready once more.
+            // With edges, a success does not say that the file is still ready.
             let tried = !edges || transfer.is_transfer() || is_ready(self.fd(), lane.poll_flag());
             let mut ran = if tried { transfer.run(self.fd(), self.kind) } else { Ran::Blocked };
-            // After a hang-up nothing more comes: what would wait waits in vain.
+            // After a hang-up nothing more comes: the operation would wait in vain.
             if matches!(ran, Ran::Blocked) && ready.contains(EventFlags::HUP) && is_hung_up(self.fd()) {
                 ran = Ran::Over((Status::gone(Errno::NODEV.raw_os_error()), 0));
             }
             let blocked = matches!(ran, Ran::Blocked);
             let error = ready.contains(EventFlags::ERR);
             if blocked && !edges && (error || is_ready(self.fd(), lane.poll_flag())) {
-                // It is called ready and is not: by the level it would be so again and again.
+                // The level says that it is ready when it is not, and would say so for ever.
                 self.watch_edges(queue, &mut lock(&self.state));
             }
             let ended = ran.over();
@@ -278,11 +281,12 @@ impl Source {
         true
     }
 
-    /// Ends what waits for readiness alone, if it is there. A hang-up or an error is readiness, too.
+    /// Ends the operations that only wait for readiness that is there. A hang-up or an error is readiness too.
     fn serve_awaiting(&self, ready: EventFlags, over: &mut Over<'_>) {
         let Some(file) = self.keep_open() else { return };
-        // The event may be stale: its data was read since. But of what is urgent some files tell once, to who looks
-        // first, and that was the event: it is believed, and is kept if nobody waits and it will not be told again.
+        // The event may be stale: its data may be read since. But some files report an urgent event only once, to the
+        // first that looks, which was epoll. So this event is believed. If nobody waits and the file does not report it
+        // again, it is kept for the next operation.
         let mut now = polled(file.as_fd(), PollFlags::IN | PollFlags::OUT | PollFlags::PRI | PollFlags::ERR);
         let urgent = ready.contains(EventFlags::PRI);
         let mut state = lock(&self.state);
@@ -302,13 +306,13 @@ impl Source {
         drop(state);
     }
 
-    /// What can never wait is at its end where it gives nothing.
+    /// For a file that is always ready, a read without bytes is at the end.
     fn kind_of_end(&self) -> Kind {
         if self.can_wait() { self.kind } else { Kind::Places }
     }
 
-    /// Takes the first operation of a lane to run it. If there is none, the file is not watched for it any more: else it
-    /// would be ready again and again. Says whether its edges are watched.
+    /// Takes the first operation of a lane, to run it. If there is none, stops watching the file for this lane:
+    /// otherwise it would be reported ready for ever. Also returns whether its edges are watched.
     #[inline]
     fn next(&self, queue: &Queue, lane: Lane) -> Option<(Transfer, bool)> {
         let mut state = lock(&self.state);
@@ -320,16 +324,16 @@ impl Source {
             return Some((transfer, state.edges));
         }
         let awaited = state.awaiting.iter().any(|(awaited, _)| *awaited == lane);
-        // An edge of what is urgent keeps nobody busy, and is remembered.
+        // An urgent edge comes only once and is remembered, so watching for it costs nothing.
         if !awaited && (lane != Lane::Priority || !state.edges) {
             let wanted = state.watched - lane.flag();
-            // It fails for a file that is not in the set, and then that is what was wanted.
+            // This fails for a file that is not in the set, which is what was wanted.
             let _ = self.set_watched(queue, &mut state, wanted);
         }
         None
     }
 
-    /// The system call has returned. `None`: the operation waits (again), or somebody has completed it. `Some`: it is over.
+    /// The system call has returned. `None`: the operation waits (again), or was completed. `Some`: it is over.
     #[inline]
     fn ran(&self, queue: &Queue, lane: Lane, transfer: Transfer, ended: Option<Ended>) -> Option<(Transfer, Ended)> {
         let mut state = lock(&self.state);
@@ -343,7 +347,7 @@ impl Source {
                 None
             }
         };
-        // Also for those that came meanwhile.
+        // Also for operations that came meanwhile.
         if !waiting.queue.is_empty() && !state.watched.contains(lane.flag()) {
             self.watch(queue, &mut state, lane);
         }
@@ -351,7 +355,8 @@ impl Source {
         over
     }
 
-    /// Watches the file for a lane in which operations wait. If the system has no memory for it, they end with that.
+    /// Watches the file for a lane with waiting operations. If the system has no memory for that, they end with this
+    /// error.
     fn watch(&self, queue: &Queue, state: &mut State, lane: Lane) {
         let wanted = state.watched | lane.flag();
         if let Err(status) = self.set_watched(queue, state, wanted) {
@@ -362,7 +367,7 @@ impl Source {
         }
     }
 
-    /// [`watch`](Self::watch), unless it is watched, for what was not tried: the file may be ready, and its edge past.
+    /// [`watch`](Self::watch) for an operation that was not tried: the file may be ready already, and its edge past.
     #[inline]
     fn watch_anew(&self, queue: &Queue, state: &mut State, lane: Lane) {
         if !state.watched.contains(lane.flag()) {
@@ -389,22 +394,22 @@ impl Source {
         Ok(())
     }
 
-    /// What is there makes an event anew.
+    /// Makes an event again for the readiness that is there.
     fn look_again(&self, queue: &Queue, state: &State) {
         if !state.watched.is_empty() && self.can_wait() {
             let _ = queue.watch(self.number, self.fd(), state.watched, state.watched, state.edges);
         }
     }
 
-    /// From now on its edges are watched.
+    /// From now on watches edges.
     fn watch_edges(&self, queue: &Queue, state: &mut State) {
         if !std::mem::replace(&mut state.edges, true) {
             self.look_again(queue, state);
         }
     }
 
-    /// Reads what is there, at once, if it is bytes and nobody waits for them. A message, a line, an error and the end
-    /// are left for who asks for them.
+    /// Reads the bytes that are there, at once, if the file has bytes and no read waits. It leaves a message, a line,
+    /// an error or the end to the next read.
     pub(super) fn more(&self, queue: &Queue, room: &mut [u8]) -> usize {
         let mut state = lock(&self.state);
         let closed = state.closed;
@@ -420,7 +425,7 @@ impl Source {
         let mut state = lock(&self.state);
         let waiting = &mut state.lanes[Lane::Read as usize];
         waiting.running = None;
-        // Those that came meanwhile.
+        // For reads that came meanwhile.
         if !waiting.queue.is_empty() {
             self.watch(queue, &mut state, Lane::Read);
         }
@@ -428,7 +433,7 @@ impl Source {
         count
     }
 
-    /// Cancels one operation, if it waits or is about to. Returns whether it waited: a read has taken nothing then.
+    /// Cancels one operation that waits or is running. Returns whether it waited: then a read has taken nothing.
     pub(super) fn cancel(&self, queue: &Queue, operation: InFlight) -> bool {
         let mut state = lock(&self.state);
         for waiting in &mut state.lanes {
@@ -456,15 +461,15 @@ impl Source {
         cancelled.into_iter().for_each(|transfer| transfer.cancel(queue));
     }
 
-    /// Cancels everything, leaves the set, waits until no system call is under way, and takes the file out, with
-    /// O_NONBLOCK as it was found. `None`: somebody else has. The file must leave the set by hand: where a copy of the
-    /// descriptor lives on, in a child say, closing ours does not do it.
+    /// Cancels everything, removes the file from the set, waits until no system call uses it, and takes it out with
+    /// O_NONBLOCK restored. `None`: another thread has done so. Closing our descriptor would not remove the file from
+    /// the set if a copy of the descriptor exists, for example in a child, so this removes it explicitly.
     pub(super) fn take(&self, queue: &Queue) -> Option<OwnedFd> {
         let mut state = lock(&self.state);
         if std::mem::replace(&mut state.closed, true) {
             return None;
         }
-        // First of all: what runs may not wait again after this, and so have the file watched.
+        // Cancel first: a running operation must not wait again after this, and so have the file watched.
         let cancelled = state.cancel_all();
         if self.can_wait() {
             let _ = self.set_watched(queue, &mut state, EventFlags::empty());
@@ -477,7 +482,7 @@ impl Source {
         drop(state);
         queue.remove(self.number);
         cancelled.into_iter().for_each(|transfer| transfer.cancel(queue));
-        // A file that is always ready may take its time, and nobody waits for that: the last one to use it closes it.
+        // A file that is always ready may take long, and nobody waits for that: its last user closes it.
         if is_in_use { None } else { self.take_unused() }
     }
 
@@ -488,11 +493,11 @@ impl Source {
         self.take_out()
     }
 
-    /// Takes the descriptor out. In the child of a fork that is all there is to do: the epoll set and the open file are
-    /// its parent's too, and so may be who holds a lock here.
+    /// Takes the descriptor out. In the child of a fork nothing else may be done: the epoll set and the open file
+    /// belong to the parent too, and a thread of the parent may hold a lock here.
     pub(super) fn take_out(&self) -> Option<OwnedFd> {
         let fd = self.fd.swap(NONE, SeqCst);
-        // SAFETY: it was this source's own, and from now on it is not.
+        // SAFETY: the descriptor was this source's own, and is not any more.
         (fd != NONE).then(|| unsafe { OwnedFd::from_raw_fd(fd) })
     }
 
@@ -504,7 +509,7 @@ impl Source {
 }
 
 impl Waited for Source {
-    /// Makes the system call of the first operation of each lane. One only: what is left to read makes the next event,
+    /// Makes the system call of the first operation of each lane. Only one: what is left to read makes the next event,
     /// after other files have had their turn.
     fn serve(&self, queue: &Queue, ready: EventFlags, over: &mut Over<'_>) {
         if self.awaited.load(SeqCst) || ready.contains(EventFlags::PRI) {
@@ -512,7 +517,7 @@ impl Waited for Source {
         }
         for lane in LANES {
             if ready.intersects(lane.flag() | UNASKED) && self.serve_lane(queue, lane, ready, over) {
-                // There may be more, and no further edge.
+                // There may be more without another edge.
                 self.look_again(queue, &lock(&self.state));
             }
         }
@@ -534,7 +539,7 @@ impl AlwaysReady for Source {
 }
 
 impl State {
-    /// Takes what waits, and leaves a note for what runs.
+    /// Takes the operations that wait, and leaves a note for those that run.
     fn cancel_all(&mut self) -> Vec<Transfer> {
         let mut cancelled: Vec<_> = self.awaiting.drain(..).map(|(_, transfer)| transfer).collect();
         for waiting in &mut self.lanes {
@@ -549,13 +554,13 @@ impl State {
     }
 }
 
-/// Closes the file, and says how that went.
+/// Closes the file and returns the result.
 pub(super) fn close(fd: OwnedFd) -> io::Result<()> {
-    // SAFETY: the descriptor was owned, and is not used after this. After an error, too, it is closed.
+    // SAFETY: the descriptor was owned, and is not used after this. An error closes it too.
     match unsafe { libc::close(fd.into_raw_fd()) } {
         0 => Ok(()),
         _ => match io::Error::last_os_error() {
-            // Linux has closed it all the same.
+            // Linux has closed it nevertheless.
             error if error.kind() == io::ErrorKind::Interrupted => Ok(()),
             error => Err(error),
         },
@@ -564,14 +569,14 @@ pub(super) fn close(fd: OwnedFd) -> io::Result<()> {
 
 impl Drop for Source {
     fn drop(&mut self) {
-        // Only a file that was in use when it was to be closed is still here.
+        // The file is still here only if it was in use when it was to be closed.
         if let Some(fd) = self.take_unused() {
             off_the_dispatcher(move || drop(close(fd)));
         }
     }
 }
 
-/// What comes while a system call is under way, which no program can bring about for certain.
+/// Events during a system call, which no program can bring about for certain.
 #[cfg(test)]
 mod tests {
     use std::io::PipeWriter;
@@ -583,7 +588,7 @@ mod tests {
     const CANCELLED: Ended = (Status::CANCELLED, 0);
     const OPERATION: InFlight = InFlight::new(0, 1);
 
-    /// A pipe with nothing in it and one read, which has been taken to be run.
+    /// An empty pipe, and a read that was taken out to run.
     fn running() -> (Queue, Source, Transfer, PipeWriter) {
         let (reader, writer) = std::io::pipe().unwrap();
         let (queue, source) = (Queue::new().unwrap(), Source::new(1, 1, reader.into(), false, None));
@@ -632,7 +637,7 @@ mod tests {
             }
             (ran(&queue, &source, read, None), closing.join().unwrap())
         });
-        assert_eq!(closed, (Some(CANCELLED), Some(())), "and then it is closed");
+        assert_eq!(closed, (Some(CANCELLED), Some(())), "the file is closed after that");
         assert!(lock(&source.state).watched.is_empty());
     }
 }

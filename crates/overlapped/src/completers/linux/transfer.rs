@@ -15,7 +15,7 @@ use crate::port::Queue;
 use crate::words::token::InFlight;
 use crate::{Operation, Status};
 
-/// What a system call has come to.
+/// The outcome of a system call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ran {
     Over(Ended),
@@ -36,12 +36,12 @@ pub(super) struct Transfer {
     pub(super) operation: InFlight,
     memory: Memory,
     what: Operation,
-    /// How many bytes of a write are written.
+    /// How many bytes of a write are written so far.
     written: usize,
 }
 
-// SAFETY: the addresses are of the slot's memory, which until the operation's packet belongs to this value and to no
-// thread.
+// SAFETY: the addresses point into the slot's memory. Until the operation's packet, this value owns that memory, and no
+// thread does.
 unsafe impl Send for Transfer {}
 
 impl Transfer {
@@ -54,14 +54,14 @@ impl Transfer {
     /// Makes the system call.
     pub(super) fn run(&mut self, fd: BorrowedFd<'_>, kind: Kind) -> Ran {
         let mut ended = match self.what {
-            // What an interrupted ioctl has done already is its driver's secret.
+            // Only once: nobody but its driver knows what an interrupted ioctl has done already.
             Operation::Ioctl { .. } => self.system_call(fd),
             _ => retry_on_intr(|| self.system_call(fd)),
         };
         if ended == Ok(0) && matches!(self.what, Operation::Read { .. }) && self.memory.output_len > 0 {
             match kind.nothing(fd) {
                 Some(nothing) => return Ran::Over(nothing),
-                // Something came just now. If it still gives nothing, that is what it has.
+                // Data came just now. If the read still returns no bytes, that is its result.
                 None if kind == Kind::Terminal && is_readable(fd) => ended = retry_on_intr(|| self.system_call(fd)),
                 None => return Ran::Blocked,
             }
@@ -69,7 +69,7 @@ impl Transfer {
         match ended {
             Ok(count) if matches!(self.what, Operation::Write { .. }) => {
                 self.written += count;
-                // Of a stream of bytes a write is all of them. Elsewhere a system call is a message of its own.
+                // A write to a stream of bytes writes all of them. Elsewhere each system call is a message of its own.
                 let is_part = count > 0 && self.written < self.memory.input_len as usize;
                 if is_part && kind.stream() == StreamKind::Bytes {
                     Ran::Partly
@@ -84,7 +84,7 @@ impl Transfer {
         }
     }
 
-    /// How it ends when it is cancelled: what is written is written.
+    /// How it ends when it is cancelled: bytes that are written count.
     pub(super) fn cancelled(&self) -> Ended {
         if self.written > 0 { (Status::SUCCESS, self.written) } else { (Status::CANCELLED, 0) }
     }
@@ -100,7 +100,7 @@ impl Transfer {
     }
 
     fn system_call(&self, fd: BorrowedFd<'_>) -> Result<usize, Errno> {
-        // SAFETY: see `Transfer`: this is the kernel's side, alone with its two buffers.
+        // SAFETY: see `Transfer`: this is the kernel's side, and the only user of its two buffers.
         let (input, output) = unsafe { (self.memory.input(), self.memory.output()) };
         match self.what {
             Operation::Read { offset: None } => rustix::io::read(fd, output),
@@ -108,23 +108,24 @@ impl Transfer {
             Operation::Write { offset: None } => rustix::io::write(fd, &input[self.written..]),
             Operation::Write { offset: Some(offset) } => rustix::io::pwrite(fd, input, offset),
             Operation::Ioctl { request, .. } => {
-                // In place, and each time from the start.
+                // The ioctl works in place, so each try starts from the input again.
                 output.copy_from_slice(input);
-                // Without an argument there is no address either.
+                // Without an argument there is no address.
                 let argument = if output.is_empty() { ptr::null_mut() } else { output.as_mut_ptr().cast() };
-                // SAFETY: who declared the ioctl promised that the driver keeps to its argument, which is this long.
+                // SAFETY: the code that declared the ioctl promised that the driver stays within its argument, which is
+                // this long.
                 unsafe { ioctl(fd, request, argument) }.map(|value| value as usize)
             }
             _ => Err(Errno::NOTTY),
         }
     }
 
-    /// Ends an operation that was pending: its packet is posted.
+    /// Ends a pending operation: posts its packet.
     pub(super) fn complete(self, queue: &Queue, ended: Ended) {
         queue.post(self.ended(ended));
     }
 
-    /// Writes how it ended. Whoever waits is to get the token that this returns.
+    /// Writes the result. The caller must deliver the token that this returns.
     pub(super) fn ended(self, (status, information): Ended) -> u64 {
         // SAFETY: see `Transfer`: this is the kernel's side of the operation in flight.
         unsafe { self.memory.set_status(status, information) };
@@ -132,13 +133,13 @@ impl Transfer {
     }
 }
 
-/// Returns what the system call returns.
+/// Returns the value of the system call.
 ///
 /// # Safety
-/// What the driver does with the argument's address is fine.
+/// The driver may use the argument's address as it does.
 pub(crate) unsafe fn ioctl(fd: BorrowedFd<'_>, request: u32, argument: *mut c_void) -> Result<u32, Errno> {
     struct InPlace(Opcode, *mut c_void);
-    // SAFETY: the caller's promise; the output is taken from no address.
+    // SAFETY: the caller's promise; the output is not read from the address.
     unsafe impl rustix::ioctl::Ioctl for InPlace {
         type Output = u32;
         const IS_MUTATING: bool = true;
@@ -149,7 +150,7 @@ pub(crate) unsafe fn ioctl(fd: BorrowedFd<'_>, request: u32, argument: *mut c_vo
             self.1
         }
         unsafe fn output_from_ptr(value: IoctlOutput, _: *mut c_void) -> Result<u32, Errno> {
-            // An error, which is negative, does not come here.
+            // Errors, which are negative, do not get here.
             Ok(value as u32)
         }
     }

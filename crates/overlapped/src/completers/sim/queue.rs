@@ -1,4 +1,4 @@
-//! A driver's queue of requests that it has pended.
+//! A driver's queue of pended requests.
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
@@ -7,8 +7,8 @@ use super::{FileId, Pended, RequestId};
 use crate::Status;
 use crate::system::sync::lock_std as lock;
 
-/// A queue of pended requests, in order, that is safe against cancellation, like the kernel's `IoCsq`: each with a
-/// value of the driver's own.
+/// A queue of pended requests, in order, which handles cancellation safely, like the kernel's `IoCsq`. The driver can
+/// store a value with each request.
 ///
 /// ```
 /// use overlapped::{sim::{Driver, FileId, Outcome, Queue, Request, RequestId}, Status};
@@ -65,10 +65,10 @@ impl<T> Default for Queue<T> {
 }
 
 impl<T> Queue<T> {
-    /// Puts a request at the end. One that was cancelled meanwhile is completed instead.
+    /// Puts a request at the end. If it was cancelled meanwhile, this completes it instead.
     pub fn push(&self, request: Pended, value: T) {
         let mut queue = lock(&self.0);
-        // Under the lock: a cancel that came before finds the flag set here, one that comes after finds the request.
+        // Under the lock: an earlier cancel has set the flag that is read here, and a later cancel finds the request.
         if request.is_cancelled() {
             drop(queue);
             request.complete(Status::CANCELLED);
@@ -92,7 +92,7 @@ impl<T> Queue<T> {
         lock(&self.0).pop_front()
     }
 
-    /// Takes the oldest request that is `wanted`.
+    /// Takes the oldest request for which `wanted` is true.
     #[must_use]
     pub fn pop_if(&self, mut wanted: impl FnMut(&Pended, &T) -> bool) -> Option<(Pended, T)> {
         let mut queue = lock(&self.0);
@@ -100,8 +100,8 @@ impl<T> Queue<T> {
         queue.remove(at)
     }
 
-    /// Completes a request with [`Status::CANCELLED`], if it is here: for [`Driver::cancel`](super::Driver::cancel).
-    /// Returns whether it was.
+    /// Completes a request with [`Status::CANCELLED`] if it is in the queue: for
+    /// [`Driver::cancel`](super::Driver::cancel). Returns whether it was.
     pub fn cancel(&self, request: RequestId) -> bool {
         let found = self.pop_if(|pended, _| pended.id() == request);
         let is_here = found.is_some();
@@ -118,13 +118,13 @@ impl<T> Queue<T> {
         }
     }
 
-    /// How many requests are here.
+    /// How many requests are in the queue.
     #[must_use]
     pub fn len(&self) -> usize {
         lock(&self.0).len()
     }
 
-    /// Whether no request is here.
+    /// Whether the queue is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0

@@ -1,4 +1,4 @@
-//! A device that follows a script: to test a driver's client without the driver.
+//! A device that follows a script, to test a driver's client without the driver.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -9,12 +9,11 @@ use super::{Driver, FileId, Outcome, Pended, Request, RequestId};
 use crate::system::sync::lock_std as lock;
 use crate::{CtlCode, Operation, Status};
 
-/// A simulated device whose behaviour is said in a few lines: what it answers, what it keeps pending, and what goes
-/// wrong.
+/// A simulated device in a few lines: what it answers, what it keeps pending, and what goes wrong.
 ///
-/// Clones are the same device: open one, and keep another to complete, unplug and look. On a
-/// [`Port::manual`](crate::Port::manual) everything happens in a fixed order: completions come when you poll. See the guide's
-/// chapter on [testing](crate::guide::testing).
+/// Clones are the same device: open one, and keep another to complete, to unplug and to look at. On a
+/// [`Port::manual`](crate::Port::manual) everything happens in a fixed order: completions come when you poll. The guide
+/// has a chapter on [testing](crate::guide::testing).
 ///
 /// ```
 /// use overlapped::sim::Script;
@@ -45,7 +44,7 @@ use crate::{CtlCode, Operation, Status};
 /// # Ok::<(), overlapped::Error>(())
 /// ```
 ///
-/// Faults are said by the number of the request:
+/// Faults name a request by its number:
 ///
 /// ```
 /// # use overlapped::sim::Script;
@@ -80,13 +79,13 @@ struct Inner {
 #[derive(Default)]
 struct State {
     rules: HashMap<CtlCode, Rule>,
-    /// The requests by their number, from 1, that go wrong.
+    /// The requests that go wrong, by their number, from 1.
     faults: HashMap<u64, Fault>,
     pended: VecDeque<Pended>,
     seen: Vec<Seen>,
     unplugged: bool,
     on_cancel: OnCancel,
-    /// Completions that are due later; whoever sleeps for them is told by the thread's handle.
+    /// Completions that are due later. Unparking `clock` tells their thread.
     delayed: Vec<(Instant, RequestId, Status, Vec<u8>)>,
     clock: Option<std::thread::Thread>,
 }
@@ -112,7 +111,7 @@ enum OnCancel {
     HadHappened(Vec<u8>),
 }
 
-/// One request that a [`Script`] has seen.
+/// A request that a [`Script`] has seen.
 ///
 /// ```
 /// # fn example(script: &overlapped::sim::Script) {
@@ -124,34 +123,34 @@ enum OnCancel {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Seen {
-    /// What was asked for.
+    /// The operation that was asked for.
     pub operation: Operation,
-    /// The input's bytes.
+    /// The bytes of the input.
     pub input: Vec<u8>,
-    /// Which open handle it came from.
+    /// The open handle that it came from.
     pub file: FileId,
 }
 
 impl Script {
-    /// A device that knows no code yet: each is answered with STATUS_INVALID_DEVICE_REQUEST.
+    /// A device without codes: it answers each with STATUS_INVALID_DEVICE_REQUEST.
     #[must_use]
     pub fn new(name: impl Into<String>) -> Self {
         Self(Arc::new(Inner { name: name.into(), state: Mutex::default() }))
     }
 
-    /// Every request with this code ends at once.
+    /// Ends every request with this code at once.
     #[must_use]
     pub fn answer(self, code: CtlCode, status: Status, bytes: impl Into<Vec<u8>>) -> Self {
         self.rule(code, Rule::Answer(status, bytes.into()))
     }
 
-    /// Every request with this code pends, until it is [`complete`](Self::complete)d, cancelled or closed.
+    /// Pends every request with this code, until it is [`complete`](Self::complete)d, cancelled or closed.
     #[must_use]
     pub fn pend(self, code: CtlCode) -> Self {
         self.rule(code, Rule::Pend)
     }
 
-    /// Every request with this code pends, and completes by itself after `delay`. One thread keeps the time.
+    /// Pends every request with this code, and completes it after `delay`. One thread watches the time of all of them.
     ///
     /// ```
     /// # use overlapped::{sim::Script, Access, CtlCode, Device, Ioctl, Method, Status};
@@ -175,25 +174,25 @@ impl Script {
         self.fault(nth, Fault::Fail(status))
     }
 
-    /// A fault: the `nth` request succeeds at once, with a byte count that may be anything.
+    /// A fault: the `nth` request succeeds at once, with any byte count.
     #[must_use]
     pub fn lie_nth(self, nth: u64, information: usize) -> Self {
         self.fault(nth, Fault::Lie(information))
     }
 
-    /// A fault: the `nth` request completes, with no bytes, twice.
+    /// A fault: the `nth` request completes twice, without bytes.
     #[must_use]
     pub fn twice_nth(self, nth: u64) -> Self {
         self.fault(nth, Fault::Twice)
     }
 
-    /// A fault: the `nth` request never completes, whatever happens.
+    /// A fault: the `nth` request never completes.
     #[must_use]
     pub fn never_nth(self, nth: u64) -> Self {
         self.fault(nth, Fault::Never)
     }
 
-    /// A driver without cancel routines: what is cancelled stays pending.
+    /// A driver without cancel routines: a cancelled request stays pending.
     ///
     /// ```
     /// # use overlapped::{sim::Script, Access, CtlCode, Device, ErrorKind, Ioctl, Method, Status};
@@ -215,7 +214,7 @@ impl Script {
         self
     }
 
-    /// The race that cancellation may lose: what is cancelled has just happened, with this result.
+    /// A cancellation that comes too late: a cancelled request succeeds with these bytes.
     ///
     /// ```
     /// # use overlapped::{sim::Script, Access, CtlCode, Device, Ioctl, Method};
@@ -240,8 +239,7 @@ impl Script {
         self.0.finish(|pended| pended.code() == code, status, bytes.as_ref())
     }
 
-    /// Pulls the device out: what is pended ends with STATUS_DEVICE_NOT_CONNECTED, and so does every request from now
-    /// on.
+    /// Unplugs the device: pended requests end with STATUS_DEVICE_NOT_CONNECTED, and so does every request from now on.
     pub fn unplug(&self) {
         let pended = {
             let mut state = lock(&self.0.state);
@@ -253,7 +251,7 @@ impl Script {
         }
     }
 
-    /// Puts the device back.
+    /// Plugs the device in again.
     pub fn replug(&self) {
         lock(&self.0.state).unplugged = false;
     }
@@ -298,7 +296,7 @@ impl Inner {
 }
 
 impl State {
-    /// Keeps a request, unless its caller has given up on it meanwhile: then it is handed back.
+    /// Keeps a request, or returns it if its caller has given it up meanwhile.
     fn keep(&mut self, pended: Pended) -> Option<Pended> {
         if pended.is_cancelled() && matches!(self.on_cancel, OnCancel::Complete) {
             return Some(pended);
@@ -386,7 +384,7 @@ impl Driver for Script {
     }
 }
 
-/// Completes what is due, until the script is gone.
+/// Completes the requests that are due, until the script is dropped.
 fn start_clock(script: Weak<Inner>) -> std::thread::Thread {
     let run = move || {
         loop {
@@ -404,7 +402,7 @@ fn start_clock(script: Weak<Inner>) -> std::thread::Thread {
                 }
                 next.map(|at| at.saturating_duration_since(Instant::now()))
             };
-            // Now and then it looks whether the script is still there.
+            // Look every 100 ms whether the script still exists.
             std::thread::park_timeout(wait.unwrap_or(Duration::MAX).min(Duration::from_millis(100)));
         }
     };
