@@ -1,7 +1,7 @@
-//! Devices: an open handle, or a simulated driver, and the port its completions go to.
+//! Devices: an open handle or a simulated driver, and the port for its completions.
 //!
-//! On this floor an operation is submitted, cancelled and over. What was asked for, and what is made of the answer, is the
-//! calls'.
+//! This layer submits operations, cancels them and ends them. The layer of calls decides what is asked and what the
+//! answer becomes.
 
 use std::fmt;
 use std::ops::Deref;
@@ -27,11 +27,11 @@ use gate::Gate;
 
 /// An open device, real or simulated. Clones share one handle.
 ///
-/// The handle is closed when the last clone, the last [`Call`](crate::Call) that waits and the last
-/// [`InvertedCall`](crate::InvertedCall) are gone: when the drop of the last one returns it is closed, so that an exclusive
-/// device can be opened again at once. Only a drop inside of a waker, a callback or a driver leaves that to another
-/// thread. [`close`](Self::close) also tells what the system says of it. A call that was dropped does not keep it open:
-/// some drivers complete what they hold only when the last handle closes.
+/// The last clone, waiting [`Call`](crate::Call) or [`InvertedCall`](crate::InvertedCall) that is dropped closes the
+/// handle: when that drop returns, the handle is closed, so you can open an exclusive device again at once. Only a drop
+/// inside a waker, a callback or a driver leaves the closing to another thread. [`close`](Self::close) also returns the
+/// system's result. A call that was dropped does not keep the handle open: some drivers complete their requests only
+/// when the last handle closes.
 ///
 /// ```no_run
 /// use overlapped::{Access, CtlCode, Device, Ioctl, Method};
@@ -47,22 +47,25 @@ use gate::Gate;
 ///
 /// # Platform-specific notes
 /// *Windows*: calls go through `NtDeviceIoControlFile` (`NtFsControlFile` for file-system, pipe and mailslot codes),
-/// which tells a warning from a failure where `DeviceIoControl` leaves it to guessing.
+/// which tells a warning from a failure; with `DeviceIoControl` one has to guess.
 ///
-/// *Linux*: a device is a file, opened with O_NONBLOCK, O_CLOEXEC and O_NOCTTY. Control codes are not for it: it has
-/// [`read`](Self::read) and [`write`](Self::write), [standing reads](Self::standing_reads), and the ioctls of
-/// the module `linux`. A read or a write is tried at once; if it would block, it waits until epoll calls the file
-/// ready, and the dispatcher then makes the system call. Several reads of one file are served in the order of
-/// submission. A read gives no bytes at the end, which pipes have when nobody writes them any more, stream sockets, and
-/// files; and it gives none for an empty message, and where Ctrl-D was typed on a terminal, which end nothing. A terminal
-/// that was set not to wait (VMIN = 0) waits. On a device that was unplugged a read is [`ErrorKind::Disconnected`]. A write
-/// to a pipe without a reader raises SIGPIPE, which Rust programs ignore unless told otherwise. Regular files, disks and
-/// some devices are always ready: what is asked of them is done before the call returns, however long that takes; what the
-/// dispatcher asks of them (the next read of a stream, a callback's) is done by one thread for all such files.
+/// *Linux*: a device is a file, opened with O_NONBLOCK, O_CLOEXEC and O_NOCTTY. It has no control codes. It has
+/// [`read`](Self::read) and [`write`](Self::write), [standing reads](Self::standing_reads), and the ioctls of the
+/// module `linux`. A read or a write is tried at once. If it would block, it waits until epoll reports the file ready;
+/// then the dispatcher makes the system call. Several reads of one file are served in the order of submission.
 ///
-/// A child of `fork` has no dispatcher, so a device of its parent is of no use there: calls fail with
-/// [`ErrorKind::Unsupported`]. Dropping the device there closes the child's copy; the parent's goes on. The child may
-/// open devices of its own.
+/// A read returns no bytes at the end: of a file, of a stream socket, and of a pipe that nobody writes any more. It
+/// also returns none for an empty message, and when Ctrl-D was typed on a terminal; these are not the end. A terminal
+/// that is set not to wait (VMIN = 0) waits nevertheless. On an unplugged device a read is [`ErrorKind::Disconnected`].
+/// A write to a pipe without a reader raises SIGPIPE, which Rust programs ignore unless told otherwise.
+///
+/// Regular files, disks and some devices are always ready: their operations are done before the call returns, however
+/// long that takes. For the dispatcher (the next read of a stream, or a read in a callback) one thread makes the system
+/// calls of all such files.
+///
+/// A child of `fork` has no dispatcher, so it cannot use the devices of its parent: calls fail with
+/// [`ErrorKind::Unsupported`]. Dropping such a device closes the child's copy; the parent's goes on. The child may open
+/// its own devices.
 ///
 /// Elsewhere only simulated devices can be opened.
 #[derive(Clone)]
@@ -70,18 +73,18 @@ pub struct Device {
     pub(crate) inner: Arc<Handle>,
 }
 
-/// Keeps a device open: the last one of a device closes it. Who needs the device and must not keep it open has the
-/// [`Inner`], and [enters](Inner::enter).
+/// Keeps a device open: dropping the last one closes it. Code that needs the device but must not keep it open has the
+/// [`Inner`], and [enters](Inner::enter) it.
 pub(crate) struct Handle {
     pub(crate) inner: Arc<Inner>,
-    /// Somebody has the closing in hand.
+    /// The closing is done elsewhere.
     pub(crate) is_closing: bool,
-    /// Why a call was not submitted, which has this and nobody else.
+    /// The error of a call that was not submitted. Only that call has this handle.
     pub(crate) refusal: Option<Error>,
 }
 
 impl Handle {
-    /// Of a call that is not submitted for this reason: it keeps nothing open.
+    /// For a call that is not submitted for this reason: it keeps nothing open.
     pub(crate) fn refusing(inner: Arc<Inner>, error: Error) -> Self {
         Self { inner, is_closing: true, refusal: Some(error) }
     }
@@ -105,7 +108,7 @@ impl Drop for Handle {
 }
 
 pub(crate) struct Inner {
-    /// Unlike a handle's number this is never used again.
+    /// Unlike a handle's number, this number is never used again.
     pub(crate) id: u64,
     pub(crate) name: Arc<str>,
     pub(crate) port: Arc<port::Inner>,
@@ -114,7 +117,7 @@ pub(crate) struct Inner {
     pub(crate) unread: Arc<Unread>,
 }
 
-/// A thread is inside of a device, which is not closed meanwhile.
+/// A thread is inside the device, which is not closed meanwhile.
 pub(crate) struct Entered<'a>(&'a Arc<Inner>);
 
 impl Deref for Entered<'_> {
@@ -147,18 +150,18 @@ pub(crate) enum Backend {
 pub(crate) enum Submitted {
     /// The completion will come through the port.
     Pending(InFlight),
-    /// Final at return; the operation belongs to the caller. The claimed byte count comes with it.
+    /// Final at return; the operation belongs to the caller. The byte count comes from the driver.
     Final(InFlight, Status, usize),
 }
 
 impl Submitted {
-    /// The operation. A result that it had at once is published.
+    /// The operation. If it has its result already, the result is published.
     #[inline]
     pub(crate) fn published(self, port: &port::Inner) -> InFlight {
         match self {
             Self::Pending(operation) => operation,
             Self::Final(operation, status, information) => {
-                // SAFETY: final at return: the operation is finished and its submitter's, which has not let go of this.
+                // SAFETY: final at return: the operation is finished and belongs to its submitter, which still has it.
                 unsafe { port.slot(operation).ended_at_once(operation.generation(), status, information) };
                 operation
             }
@@ -167,7 +170,7 @@ impl Submitted {
 }
 
 impl Device {
-    /// Opens a simulated device on the global port: its driver is a Rust value. One driver, in an [`Arc`], may be
+    /// Opens a simulated device on the global port: its driver is written in Rust. One driver, in an [`Arc`], may be
     /// opened many times.
     ///
     /// ```
@@ -177,7 +180,7 @@ impl Device {
     /// ```
     ///
     /// # Errors
-    /// What [`Driver::open`](sim::Driver::open) says; [`ErrorKind::Other`] when the port cannot be had.
+    /// The error of [`Driver::open`](sim::Driver::open); [`ErrorKind::Other`] when the port cannot be started.
     pub fn simulated(driver: impl sim::Driver) -> Result<Self, Error> {
         Self::simulated_on(&Port::global()?, driver)
     }
@@ -192,7 +195,7 @@ impl Device {
     /// ```
     ///
     /// # Errors
-    /// What [`Driver::open`](sim::Driver::open) says.
+    /// The error of [`Driver::open`](sim::Driver::open).
     pub fn simulated_on(port: &Port, driver: impl sim::Driver) -> Result<Self, Error> {
         let driver = Arc::new(driver);
         let name: Arc<str> = driver.name().into();
@@ -220,8 +223,8 @@ impl Device {
         Ok(Self { inner: Arc::new(Handle { inner, is_closing: false, refusal: None }) })
     }
 
-    /// Asks the driver to cancel every call of this handle that is in flight. Each one still ends in its own way: a
-    /// result that had happened is delivered.
+    /// Asks the driver to cancel every call of this handle that is in flight. Each call still ends in its own way: a
+    /// result that came before is delivered.
     ///
     /// ```
     /// # use overlapped::{sim::Script, Access, CtlCode, Device, ErrorKind, Ioctl, Method};
@@ -241,8 +244,8 @@ impl Device {
         self.inner.cancel_all();
     }
 
-    /// The open file, for what this crate has no word for: mmap beside its interrupts, an option of a socket. It stays
-    /// this device's, and is non-blocking.
+    /// The open file, for functions that this crate does not have, such as mmap or a socket option. It still belongs to
+    /// this device, and is non-blocking.
     ///
     /// ```
     /// # use overlapped::Device;
@@ -264,9 +267,9 @@ impl Device {
         }
     }
 
-    /// Gives the open file back, to be a child's output, say. What nobody waits for any more is cancelled. One that was
-    /// adopted has O_NONBLOCK as it was found; one that was opened here has it set. Bytes that came for a read that was
-    /// dropped do not go along: read them first, or they count as [lost](crate::PortStats::lost_bytes).
+    /// Returns the open file, for example to be a child's output. Operations that nobody waits for are cancelled. An
+    /// adopted file gets its old O_NONBLOCK back; a file that was opened here has it set. Bytes that came for a dropped
+    /// read do not go along: read them first, or they count as [lost](crate::PortStats::lost_bytes).
     ///
     /// ```
     /// # use overlapped::Device;
@@ -282,13 +285,13 @@ impl Device {
     ///
     /// # Errors
     /// [`ErrorKind::Busy`] while another clone, a call or a stream has the device: drop them first.
-    /// [`ErrorKind::Unsupported`] for a simulated device. The device is then dropped as ever.
+    /// [`ErrorKind::Unsupported`] for a simulated device. The device is dropped in both cases.
     #[cfg(all(target_os = "linux", not(miri)))]
     pub fn into_fd(self) -> Result<std::os::fd::OwnedFd, Error> {
         let Backend::File(file) = &self.inner.backend else { return Err(self.no_file(Operation::Adopt)) };
         let busy = || {
             let error = self.inner.error(ErrorKind::Busy, Operation::Adopt);
-            error.hint("other clones, calls or streams have the device: drop them first")
+            error.hint("drop its other clones, calls and streams first: each keeps the file")
         };
         if Arc::strong_count(&self.inner) > 1 {
             return Err(busy());
@@ -301,10 +304,10 @@ impl Device {
         self.inner.error(ErrorKind::Unsupported, what).hint("a simulated device has no file")
     }
 
-    /// Whether what is read of it is a stream of bytes, in which one read may bring half of something and the next one the
-    /// other half: a terminal, a pipe or FIFO, a stream socket; on Windows a serial port, and a pipe that is not read in
-    /// messages. Of others a read brings a message, a report or records that are whole; files and disks are of no interest
-    /// here, and a simulated device has messages.
+    /// Whether its reads return a stream of bytes, in which one read may return half of a message and the next one the
+    /// other half. That is so for a terminal, a pipe or FIFO, and a stream socket; on Windows for a serial port and a
+    /// pipe in byte mode. A read of another device returns whole messages, reports or records. A simulated device has
+    /// messages. For files and disks it is false.
     ///
     /// ```
     /// # use overlapped::{sim::Script, Device};
@@ -321,7 +324,7 @@ impl Device {
         }
     }
 
-    /// The path or name it was opened by.
+    /// The path or name by which it was opened.
     ///
     /// ```
     /// # use overlapped::{sim::Script, Device};
@@ -341,22 +344,22 @@ impl fmt::Debug for Device {
     }
 }
 
-/// So long an owner's drop waits for who is inside of the device: a driver that does not return keeps nobody longer.
+/// How long the last owner's drop waits for threads inside the device: not longer if a driver does not return.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(1);
 
 impl Inner {
-    /// Comes in, unless the last owner is gone.
+    /// Enters the device, unless the last owner is gone.
     #[inline]
     pub(crate) fn enter<'a>(self: &'a Arc<Self>) -> Option<Entered<'a>> {
         self.gate.enter().then(|| Entered(self))
     }
 
-    /// What its port has of it.
+    /// The device, as its port lists it.
     pub(crate) fn listed(self: &Arc<Self>) -> Weak<dyn port::Device> {
         Arc::downgrade(self) as Weak<Self>
     }
 
-    /// Does something inside of a device, if it is open still.
+    /// Runs `run` inside the device, if it is still open.
     pub(crate) fn inside(device: &Weak<Self>, run: impl FnOnce(&Arc<Self>)) {
         if let Some(device) = device.upgrade()
             && let Some(device) = device.enter()
@@ -365,7 +368,7 @@ impl Inner {
         }
     }
 
-    /// Shuts the gate. Whether nobody is inside then, or not for long; else the last one inside closes the device.
+    /// Shuts the gate. Returns whether nobody is inside now, or soon; otherwise the last one inside closes the device.
     fn is_empty_for_good(&self) -> bool {
         let must_not_wait = || Port::is_dispatching() || gate::is_inside();
         self.port.is_inherited()
@@ -373,7 +376,7 @@ impl Inner {
             || if must_not_wait() { !self.gate.leave_to_the_last() } else { self.gate.wait(PATIENCE) }
     }
 
-    /// Closes the device, if nobody is inside; else waits for that, or leaves it to them.
+    /// Closes the device if nobody is inside. Otherwise waits for that, or leaves it to the last one inside.
     fn last_owner_is_gone(self: &Arc<Self>) {
         if !self.is_empty_for_good() {
             return;
@@ -385,8 +388,8 @@ impl Inner {
         }
     }
 
-    /// For [`Closing`]: the last owner is gone, and this thread may wait. `None`: somebody inside closes it, and has not
-    /// come out.
+    /// For [`Closing`]: the last owner is gone, and this thread may wait. `None`: a thread inside has not come out, and
+    /// will close it.
     pub(crate) fn shut_and_close(self: &Arc<Self>) -> Option<Result<(), Error>> {
         self.is_empty_for_good().then(|| self.close_now())
     }
@@ -399,8 +402,8 @@ impl Inner {
     /// Closes the handle. Nobody is inside, and nobody owns it any more.
     fn close_now(&self) -> Result<(), Error> {
         if self.port.is_inherited() {
-            // The child of a fork closes its copy of the handle, and takes no lock: its parent's threads may have had
-            // them when it was made.
+            // The child of a fork closes its copy of the handle without taking a lock: threads of the parent may have
+            // held the locks during the fork.
             #[cfg(all(target_os = "linux", not(miri)))]
             if let Backend::File(file) = &self.backend {
                 file.close_copy();
@@ -427,7 +430,7 @@ impl Inner {
         closed.map_err(|code: ErrorCode| Error::from_code(code, Operation::Close).on(&self.name))
     }
 
-    /// Notes that every operation in flight is being cancelled.
+    /// Notes for every operation in flight that it is being cancelled.
     fn note_cancellations(&self) {
         for (operation, slot) in self.in_flight() {
             slot.cancelled.store(operation.generation(), Release);
@@ -440,7 +443,7 @@ impl Inner {
         own.filter_map(|(index, slot)| Some((InFlight::new(index, slot.machine.in_flight()?), slot)))
     }
 
-    /// Whether there can be such an operation here.
+    /// Checks whether this device allows the operation here.
     #[inline]
     pub(crate) fn check(&self, what: What) -> Result<(), Error> {
         if self.port.is_inherited() {
@@ -474,9 +477,9 @@ impl Inner {
         let (Some(output_len), Ok(_)) = (output_len, u32::try_from(input.len())) else {
             return Err(self.invalid(what, "a buffer's length must fit in 32 bits; split the transfer"));
         };
-        let no_memory = || self.error(ErrorKind::Other, what.operation()).hint("there is no memory for the buffers");
+        let no_memory = || self.error(ErrorKind::Other, what.operation()).hint("out of memory for the buffers");
         let (index, slot) = self.port.slab.take().ok_or_else(no_memory)?;
-        // SAFETY: this thread took the slot from the pool and has not begun.
+        // SAFETY: this thread took the slot from the pool, and the operation has not begun.
         if !unsafe { slot.prepare(&self.port.slab, self.id, what, input, output_len) } {
             self.port.slab.give_back(slot, index, crate::operation::slot::Recycle::Pool);
             return Err(no_memory());
@@ -484,7 +487,7 @@ impl Inner {
         Ok(self.begin(index, slot, what, waiter))
     }
 
-    /// Submits an operation that is prepared.
+    /// Submits a prepared operation.
     #[inline]
     pub(crate) fn begin(self: &Arc<Self>, index: u32, slot: &Slot, what: What, waiter: Option<Waiter>) -> Submitted {
         #[cfg(windows)]
@@ -501,7 +504,7 @@ impl Inner {
         }
         match self.hand_over(operation, slot, what) {
             None => {
-                // A promise that came before the driver had it could not end it.
+                // If the promise came before the driver had the operation, it could not cancel it.
                 if what == What::STREAM_READ && self.unread.any() && self.unread.is_promised(operation) {
                     self.cancel_pinned(operation);
                 }
@@ -511,7 +514,7 @@ impl Inner {
         }
     }
 
-    /// Hands an operation that has begun to its driver. `Some`: it is final.
+    /// Gives an operation that has begun to its driver. `Some`: it is final.
     #[inline]
     fn hand_over(&self, operation: InFlight, slot: &Slot, what: What) -> Option<(Status, usize)> {
         match &self.backend {
@@ -519,7 +522,7 @@ impl Inner {
             #[cfg(any(windows, all(target_os = "linux", not(miri))))]
             Backend::File(file) => {
                 // SAFETY: the slot is prepared, its operation has begun, and a slot outlives its operation: a port that
-                // goes before it leaves the slot's memory behind.
+                // is dropped before that leaks the slot's memory.
                 let ended = unsafe { file.submit(operation, slot, what.operation()) };
                 #[cfg(windows)]
                 if ended.is_some() {
@@ -532,19 +535,19 @@ impl Inner {
         }
     }
 
-    /// The last owner is gone, who wants the handle. `None`: somebody inside closes it, and has not come out.
+    /// The last owner takes the handle. `None`: a thread inside has not come out, and will close it.
     #[cfg(windows)]
     pub(crate) fn shut_and_take(self: &Arc<Self>) -> Option<std::os::windows::io::OwnedHandle> {
         if !self.is_empty_for_good() {
             return None;
         }
         let handle = self.file().and_then(crate::completers::windows::File::take);
-        // What is left to be done: there is nothing to close.
+        // This does the rest: there is nothing left to close.
         let _ = self.close_now();
         handle
     }
 
-    /// The file, of a real device.
+    /// The file of a real device.
     #[cfg(windows)]
     pub(crate) fn file(&self) -> Option<&crate::completers::windows::File> {
         match &self.backend {
@@ -553,16 +556,16 @@ impl Inner {
         }
     }
 
-    /// The owner of a call cancels it: nobody else can release the slot meanwhile, so its address is the call's own.
+    /// The owner of a call cancels it. Nobody else can release the slot meanwhile, so its address names this call.
     pub(crate) fn cancel(&self, operation: InFlight) {
         self.ask_to_cancel(operation, self.port.slot(operation));
     }
 
-    /// Somebody who does not own the call cancels it.
+    /// Cancels a call for a thread that does not own it.
     pub(crate) fn cancel_pinned(&self, operation: InFlight) {
         let slot = self.port.slot(operation);
         if slot.machine.pin(operation.generation()) {
-            // Whoever looked for the device's slots may have seen one that has since been used for another device.
+            // The thread that searched the device's slots may have seen one that another device uses by now.
             if slot.device() == self.id {
                 self.ask_to_cancel(operation, slot);
             }
@@ -586,7 +589,7 @@ impl Inner {
                     Operation::Function => self.port.loans.address(operation),
                     _ => Some(slot.io_status().cast()),
                 };
-                // SAFETY: the caller holds the operation, as its owner or by a pin: the address is not used again.
+                // SAFETY: the caller holds the operation, as its owner or with a pin, so the address is not used again.
                 named.into_iter().for_each(|named| unsafe { file.cancel(named) });
             }
             #[cfg(all(target_os = "linux", not(miri)))]

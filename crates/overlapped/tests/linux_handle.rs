@@ -65,7 +65,7 @@ fn the_file_can_be_looked_at_and_given_back() {
     let clone = device.clone();
     let error = clone.into_fd().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Busy);
-    assert!(error.to_string().contains("drop them first"), "{error}");
+    assert!(error.to_string().contains("drop its other clones, calls and streams first"), "{error}");
     drop(device.read(1));
     let fd = device.into_fd().unwrap();
     assert_eq!(fd.as_raw_fd(), number);

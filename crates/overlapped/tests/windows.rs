@@ -215,7 +215,7 @@ fn a_handle_that_is_bound_already_is_a_clear_error() {
     match Device::from_handle(twin) {
         Err(error) => {
             assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
-            assert!(error.to_string().contains("one completion port"), "{error}");
+            assert!(error.to_string().contains("no other completion port"), "{error}");
         }
         Ok(_) => panic!("bound twice"),
     }

@@ -61,7 +61,7 @@ fn a_file_that_is_opened_to_append_is_written_without_a_place() {
     }
     assert_eq!(device.read(1).wait().unwrap_err().kind(), ErrorKind::InvalidInput);
     let error = device.write_at(0, b"0").wait().unwrap_err();
-    assert!(error.to_string().contains("opened to append"), "{error}");
+    assert!(error.to_string().contains("open to append"), "{error}");
     drop(device);
     assert_eq!(std::fs::read(file.path()).unwrap(), b"0+1+2+3");
 }

@@ -1,10 +1,10 @@
-//! Waiting for Win32 events on the system's thread pool: no thread for each, and none of ours.
+//! Waits for Win32 events on the system's thread pool, without a thread for each event.
 //!
-//! A wait object of the pool is armed for each operation, and used again. A signal that ends a wait of an auto-reset event
-//! is gone from the event: so every callback of the pool is one signal, and completes one operation. That is the one its
-//! wait was armed for; or, if that was cancelled meanwhile, another one that waits; or else the next. So it does no harm
-//! that a wait is disarmed, and armed again for the next operation, while its callback is under way. What stays
-//! signalled, as a manual-reset event does, is told to the operation that waited when it was, and to no other.
+//! Each operation arms a wait object of the pool, and the objects are used again. A signal that ends a wait of an
+//! auto-reset event is gone from the event. So each callback of the pool is one signal, and completes one operation:
+//! the one for which its wait was armed; or, if that was cancelled meanwhile, another one that waits; or else the next
+//! one. So a wait may be disarmed, and armed for the next operation, while its callback is still running. A signal that
+//! stays, as a manual-reset event's does, completes only the operation that waited when the wait ended.
 
 use std::ffi::c_void;
 use std::mem;
@@ -23,14 +23,15 @@ use crate::system::sync::lock_std as lock;
 use crate::words::token::InFlight;
 use crate::{Error, Status};
 
-/// An event that can be waited for, until it is closed.
+/// An event that can be waited for until it is closed.
 pub(crate) struct Event(Arc<Signals>);
 
-/// Where an event's signals go. That does not keep the event open.
+/// Receives an event's signals. It does not keep the event open.
 pub(crate) struct Signals {
     port: Arc<Inner>,
     signal: Signal,
-    /// Waits are armed and disarmed under the lock: nobody else's code runs there, and what is armed is what is listed.
+    /// Waits are armed and disarmed under the lock. So no foreign code runs there, and the list shows which waits are
+    /// armed.
     waits: Mutex<Waits>,
 }
 
@@ -39,7 +40,7 @@ struct Waits {
     /// `None` when the event is closed.
     handle: Option<OwnedHandle>,
     list: Vec<Wait>,
-    /// Signals that are gone from the event and that no operation has had. While there are any, no operation waits.
+    /// How many signals are gone from the event and went to no operation. While this is not 0, no operation waits.
     kept: usize,
 }
 
@@ -47,15 +48,15 @@ struct Waits {
 #[derive(Debug)]
 struct Wait {
     object: PTP_WAIT,
-    /// What it is armed for.
+    /// The operation for which it is armed.
     operation: Option<InFlight>,
-    /// It was disarmed once, and perhaps too late: then its callback is not of the wait it is armed for, which is armed
-    /// still when that callback has run.
+    /// It was disarmed once, perhaps too late. Then its next callback may belong to an older wait, and the wait for
+    /// which it is armed now is still armed after that callback.
     was_disarmed: bool,
 }
 
 extern "system" fn signalled(_: PTP_CALLBACK_INSTANCE, signals: *mut c_void, object: PTP_WAIT, _: u32) {
-    // SAFETY: the event, when it is closed, waits for this callback before it lets go of them.
+    // SAFETY: when the event is closed, it waits for this callback before it frees the signals.
     let signals = unsafe { &*signals.cast::<Signals>() };
     signals.arrived(Some(object));
 }
@@ -63,13 +64,13 @@ extern "system" fn signalled(_: PTP_CALLBACK_INSTANCE, signals: *mut c_void, obj
 impl Wait {
     fn disarm(&mut self) {
         self.was_disarmed = true;
-        // SAFETY: the object is open; null disarms it. A callback that is under way still comes.
+        // SAFETY: the object is open; null disarms it. A callback that has begun still comes.
         unsafe { SetThreadpoolWait(self.object, ptr::null_mut(), ptr::null()) };
     }
 
-    /// Waits for a callback that is under way, or takes it back. Not under the lock, which the callback takes.
+    /// Waits for a callback that has begun, or cancels it. Call it without the lock, which the callback takes.
     fn close(self, take_back: bool) {
-        // SAFETY: the object is open, and this is its end; the callback runs no code but ours, which waits for nothing.
+        // SAFETY: the object is open, and this closes it; the callback runs only our code, which waits for nothing.
         unsafe {
             WaitForThreadpoolWaitCallbacks(self.object, take_back.into());
             CloseThreadpoolWait(self.object);
@@ -78,7 +79,7 @@ impl Wait {
 }
 
 impl Signals {
-    /// A signal has come, to this wait object if to one: it completes one operation.
+    /// A signal has come, perhaps through this wait object. It completes one operation.
     fn arrived(&self, object: Option<PTP_WAIT>) {
         let mut waits = lock(&self.waits);
         let mut operation = None;
@@ -100,7 +101,7 @@ impl Signals {
         }
     }
 
-    /// The signal of an operation that had one, and whose result nobody has taken.
+    /// Returns the signal of an operation whose result nobody has taken.
     pub(crate) fn give_back(&self) {
         self.arrived(None);
     }
@@ -112,18 +113,18 @@ impl Signals {
     }
 
     fn complete(&self, operation: InFlight, status: Status) {
-        // SAFETY: whoever takes an operation out of its wait is the kernel's side of it.
+        // SAFETY: the thread that takes an operation out of its wait is the kernel's side of it.
         unsafe { self.port.slot(operation).set_status(status, 0) };
         self.port.queue().post(operation.token());
     }
 
-    /// Disarms the operation's wait, if it is armed still.
+    /// Disarms the operation's wait, if it is still armed.
     fn cancel(&self, operation: InFlight) {
         let mut waits = lock(&self.waits);
         let Some(place) = waits.list.iter().position(|wait| wait.operation == Some(operation)) else { return };
         waits.list[place].disarm();
         waits.list[place].operation = None;
-        // What stays signalled is not to be told to another operation, by a callback that is under way.
+        // A signal that stays must not reach another operation through a callback that has begun.
         let over = (self.signal == Signal::Stays).then(|| waits.list.swap_remove(place));
         drop(waits);
         if let Some(wait) = over {
@@ -142,14 +143,14 @@ impl Signals {
 
 impl Event {
     /// # Errors
-    /// The handle cannot be waited for by the pool.
+    /// When the pool cannot wait for the handle.
     pub(crate) fn new(handle: OwnedHandle, port: Arc<Inner>) -> Result<Self, Error> {
         let signal = waited_for(&handle)?;
         let waits = Mutex::new(Waits { handle: Some(handle), ..Waits::default() });
         Ok(Self(Arc::new(Signals { port, signal, waits })))
     }
 
-    /// The signal of an operation that had one, and whose result nobody has taken.
+    /// Returns the signal of an operation whose result nobody has taken.
     pub(crate) fn give_back(&self) {
         self.0.give_back();
     }
@@ -173,7 +174,7 @@ impl Event {
             Some(place) => place,
             None => {
                 let context = Arc::as_ptr(&self.0).cast_mut().cast();
-                // SAFETY: the context is let go of only when the object is closed and its callbacks are over.
+                // SAFETY: the context is freed only after the object is closed and its callbacks are over.
                 let object = unsafe { CreateThreadpoolWait(Some(signalled), context, ptr::null()) };
                 if object == 0 {
                     return Some((Status::INSUFFICIENT_RESOURCES, 0));
@@ -184,12 +185,12 @@ impl Event {
         };
         let wait = &mut waits.list[place];
         wait.operation = Some(operation);
-        // SAFETY: object and handle are open until the event is closed, which disarms the wait; no time limit.
+        // SAFETY: object and handle are open until the event is closed, which disarms the wait; there is no time limit.
         unsafe { SetThreadpoolWait(wait.object, handle, ptr::null()) };
         None
     }
 
-    /// Disarms the operation's wait, if it is armed still.
+    /// Disarms the operation's wait, if it is still armed.
     pub(crate) fn cancel(&self, operation: InFlight) {
         self.0.cancel(operation);
     }
@@ -198,10 +199,10 @@ impl Event {
         self.0.cancel_all();
     }
 
-    /// Ends what waits. It is not submitted to any more.
+    /// Ends the waits. Nothing is submitted to it any more.
     pub(crate) fn close(&self) {
         self.cancel_all();
-        // They are all disarmed. Callbacks that are under way find nobody, and leave what they bring.
+        // All waits are disarmed. Callbacks that have begun find no operation, and keep their signals in `kept`.
         let list = mem::take(&mut lock(&self.0.waits).list);
         for wait in list {
             wait.close(false);
@@ -209,9 +210,9 @@ impl Event {
         let mut waits = lock(&self.0.waits);
         let (handle, kept) = (waits.handle.take(), mem::take(&mut waits.kept));
         drop(waits);
-        // Others may have handles of the event, and wait for what is gone from it.
+        // Others may have handles of the event and wait for the signals that are gone from it: set it again.
         if let (Some(handle), 1..) = (handle, kept) {
-            // SAFETY: the handle is open; what it does not allow, or is not for, fails.
+            // SAFETY: the handle is open; a function that is not allowed on it, or does not fit it, only fails.
             unsafe {
                 if SetEvent(handle.as_raw_handle()) == 0 {
                     let kept = i32::try_from(kept).unwrap_or(i32::MAX);

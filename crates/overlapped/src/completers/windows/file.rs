@@ -39,10 +39,10 @@ const _: () = assert!(size_of::<usize>() == 8, "64-bit Windows only");
 /// GENERIC_READ and GENERIC_WRITE (`winnt.h`).
 const GENERIC_READ: u32 = 0x8000_0000;
 const GENERIC_WRITE: u32 = 0x4000_0000;
-/// SECURITY_SQOS_PRESENT and SECURITY_VALID_SQOS_FLAGS (`winbase.h`). While the former is set, and it is, no other flag can
-/// be meant by them.
+/// SECURITY_SQOS_PRESENT and SECURITY_VALID_SQOS_FLAGS (`winbase.h`). We always set the former; then these bits cannot
+/// mean any other flag.
 const SECURITY_BITS: u32 = 0x001f_0000;
-/// The types of devices whose files have places (`ntifs.h`): FILE_DEVICE_CD_ROM, CD_ROM_FILE_SYSTEM, DISK,
+/// The types of devices whose files have offsets (`ntifs.h`): FILE_DEVICE_CD_ROM, CD_ROM_FILE_SYSTEM, DISK,
 /// DISK_FILE_SYSTEM, FILE_SYSTEM, NETWORK_FILE_SYSTEM, VIRTUAL_DISK, MASS_STORAGE, DVD.
 const WITH_PLACES: [u32; 9] = [0x02, 0x03, 0x07, 0x08, 0x09, 0x14, 0x24, 0x2d, 0x33];
 /// FILE_DEVICE_NAMED_PIPE and FILE_DEVICE_MAILSLOT (`ntifs.h`).
@@ -62,7 +62,7 @@ pub(crate) struct File {
     handle: HANDLE,
     sort: Sort,
     is_closed: AtomicBool,
-    /// Gone when the handle is closed.
+    /// `None` when the handle is closed.
     is_open: Mutex<Option<Arc<()>>>,
 }
 
@@ -71,17 +71,17 @@ unsafe impl Send for File {}
 // SAFETY: as above.
 unsafe impl Sync for File {}
 
-/// A handle that no port has yet.
+/// A handle without a port.
 pub(crate) type Opened = File;
 
 pub(crate) fn open(options: &OpenOptions, name: &Arc<str>, path: &Path) -> Result<Opened, Error> {
     let invalid = |hint| Err(Error::new(ErrorKind::InvalidInput, Operation::Open).on(name).hint(hint));
     let mut wide: Vec<u16> = path.as_os_str().encode_wide().collect();
     if wide.contains(&0) {
-        return invalid("the path has a NUL in it");
+        return invalid("the path contains a NUL; remove it");
     }
     if options.attributes & SECURITY_BITS != 0 {
-        return invalid("what a pipe's server may learn is no attribute: say it by `security_qos`");
+        return invalid("set what a pipe's server may learn with `security_qos`, not with attributes");
     }
     let is_com_port = is_com_port(&wide);
     let shared = if is_com_port { 0 } else { FILE_SHARE_READ | FILE_SHARE_WRITE };
@@ -111,7 +111,7 @@ pub(crate) fn open(options: &OpenOptions, name: &Arc<str>, path: &Path) -> Resul
         return Err(Error::from_code(last_error(), Operation::Open).on(name));
     }
     let file = File::new(handle);
-    // Nothing else is asked: a driver may take a code that it does not know for another.
+    // Only where it is needed: a driver may take a code that it does not know for another one.
     if (is_com_port || file.sort == Sort::SerialPort) && !options.keep_serial_timeouts {
         file.end_reads_with_what_there_is();
     }
@@ -126,7 +126,7 @@ pub(crate) fn adopt(options: &OpenOptions, name: &Arc<str>, handle: OwnedHandle)
     if is_synchronous(handle.as_raw_handle()) {
         return Err(Error::new(ErrorKind::InvalidInput, Operation::Adopt)
             .on(name)
-            .hint("it was not opened for overlapped I/O: open it with FILE_FLAG_OVERLAPPED"));
+            .hint("open it for overlapped I/O, with FILE_FLAG_OVERLAPPED"));
     }
     let file = File::new(handle.into_raw_handle());
     if options.skip_completion_port_on_success {
@@ -135,19 +135,19 @@ pub(crate) fn adopt(options: &OpenOptions, name: &Arc<str>, handle: OwnedHandle)
     Ok(file)
 }
 
-/// The result of a submission that returned this status, and not "pending"; the status block holds the other one. `None`:
-/// the operation is pending all the same.
+/// The result of a submission that returned this status, which is not "pending"; the status block may hold another one.
+/// `None`: the operation is pending nevertheless.
 fn ended(returned: Status, (in_block, information): (Status, usize)) -> Option<(Status, usize)> {
     if returned.is_error() {
-        // A hard failure leaves the block as it was. Should it queue a packet, that is a stray.
+        // A hard failure does not change the block. If it queues a packet, the packet is a stray.
         return Some((returned, 0));
     }
-    // The block is what the packet would tell: a read that is cancelled while it is submitted may return a success, and
-    // has brought nothing.
+    // The block holds what the packet would say. A read that is cancelled during its submission may return a success,
+    // though it got nothing.
     (in_block != Status::PENDING).then_some((in_block, information))
 }
 
-/// Whether a path names a serial port: `COM3`, or with a prefix any number. Beyond 9 the short name is a file's.
+/// Whether a path names a serial port: `COM3`, or any number with a prefix. Above 9, the short name is a file's name.
 fn is_com_port(path: &[u16]) -> bool {
     let unit = |byte: u8| u16::from(byte);
     let is_separator = |at: u16| at == unit(b'\\') || at == unit(b'/');
@@ -166,26 +166,26 @@ fn is_com_port(path: &[u16]) -> bool {
     is_com && is_number && (has_prefix || number.len() == 1)
 }
 
-/// What a handle is of, as far as it matters to reads and writes.
+/// The type of a handle, as far as it matters to reads and writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Sort {
-    /// Its driver knows.
+    /// The driver decides.
     Device,
-    /// A pipe: it has no places.
+    /// A pipe, which has no offsets.
     Stream,
     SerialPort,
-    /// A file or a disk: reads and writes say where.
+    /// A file or a disk: reads and writes need an offset.
     Places,
-    /// A file, and the handle's one right to write is to append: writes go to its end, whatever they say.
+    /// A file that is only open for appending: writes go to its end, whatever their offset.
     Appended,
 }
 
-/// What sort a handle is: its device says.
+/// The type of a handle, by its device.
 fn sort(handle: HANDLE) -> Sort {
     // FILE_FS_DEVICE_INFORMATION (`wdm.h`): the type and the characteristics.
     let mut device = [0_u32; 2];
     let mut block = IO_STATUS_BLOCK::default();
-    // SAFETY: both out-parameters live through the call, whose length is the record's; the query never pends.
+    // SAFETY: both out-parameters live through the call, which gets the record's length; the query never pends.
     let status = unsafe {
         let size = size_of_val(&device) as u32;
         NtQueryVolumeInformationFile(handle, &mut block, device.as_mut_ptr().cast(), size, FileFsDeviceInformation)
@@ -207,12 +207,12 @@ fn sort(handle: HANDLE) -> Sort {
     if appends { Sort::Appended } else { Sort::Places }
 }
 
-/// Whether the handle lacks FILE_FLAG_OVERLAPPED. A handle that cannot tell is left to the binding to refuse.
+/// Whether the handle lacks FILE_FLAG_OVERLAPPED. If the handle cannot tell, the binding to the port decides.
 fn is_synchronous(handle: HANDLE) -> bool {
     let mut mode = FILE_MODE_INFORMATION { Mode: 0 };
     let mut block = IO_STATUS_BLOCK::default();
     let size = size_of::<FILE_MODE_INFORMATION>() as u32;
-    // SAFETY: both out-parameters live through the call, whose length is the record's; the query never pends.
+    // SAFETY: both out-parameters live through the call, which gets the record's length; the query never pends.
     let status =
         unsafe { NtQueryInformationFile(handle, &mut block, (&raw mut mode).cast(), size, FileModeInformation) };
     status >= 0 && mode.Mode & SYNCHRONOUS != 0
@@ -228,30 +228,29 @@ impl File {
         }
     }
 
-    /// What is wrong with an operation of this handle, if something is. An asynchronous handle has no position: a read
-    /// or write of a file that does not say where would be of its beginning, each time. And where there are no places,
-    /// Windows ignores the one that is said.
+    /// Why this handle does not allow the operation. An asynchronous handle has no position: a read or write of a file
+    /// without an offset would always go to its beginning. And on a stream Windows would ignore an offset.
     pub(crate) fn objection(&self, what: Operation) -> Option<&'static str> {
         match (what, self.sort) {
             (Operation::Read { offset: None }, Sort::Places | Sort::Appended) => {
-                Some("a file or disk has places: say where, by `read_at`")
+                Some("a file or disk needs an offset: use `read_at`")
             }
             (Operation::Write { offset: None }, Sort::Places) => {
-                Some("a file or disk has places: say where, by `write_at`, or open it to append (`access_mode(4)`)")
+                Some("a file or disk needs an offset: use `write_at`, or open it to append (`access_mode(4)`)")
             }
             (Operation::Write { offset: Some(_) }, Sort::Appended) => {
-                Some("it was opened to append, and writes go to its end: use `write`")
+                Some("the file is open to append, and writes go to its end: use `write`")
             }
             (Operation::Read { offset: Some(_) } | Operation::Write { offset: Some(_) }, at)
                 if at == Sort::Stream || at == Sort::SerialPort =>
             {
-                Some("a pipe or a serial port has no places: use `read` and `write`")
+                Some("a pipe or a serial port has no offsets: use `read` and `write`")
             }
             _ => None,
         }
     }
 
-    /// Has reads of a serial port end as soon as there are bytes.
+    /// Makes reads of a serial port end as soon as there are bytes.
     fn end_reads_with_what_there_is(&self) {
         let mut timeouts = COMMTIMEOUTS::default();
         // SAFETY: the handle is open: this value owns it. The out-parameter lives through the call.
@@ -274,15 +273,15 @@ impl File {
         unsafe { BorrowedHandle::borrow_raw(self.handle) }
     }
 
-    /// Gives the handle up, once. It stays bound. Nobody uses it here any more.
+    /// Gives the handle away, once. It stays bound to the port. Nobody uses it here after that.
     pub(crate) fn take(&self) -> Option<OwnedHandle> {
         let is_taken = self.is_closed.swap(true, AcqRel);
         *lock(&self.is_open) = None;
-        // SAFETY: the handle was given to this value alone, which has it no more.
+        // SAFETY: the handle belonged to this value alone, which gives it up here.
         (!is_taken).then(|| unsafe { OwnedHandle::from_raw_handle(self.handle) })
     }
 
-    /// Tells whether the handle is open still, without keeping it so.
+    /// Tells whether the handle is still open, without keeping it open.
     pub(crate) fn is_open(&self) -> Weak<()> {
         let is_open = lock(&self.is_open);
         is_open.as_ref().map_or_else(Weak::new, Arc::downgrade)
@@ -295,18 +294,19 @@ impl File {
             Ok(()) => Ok(self),
             Err(code) if what == Operation::Adopt => Err(Error::from_code(code, what)
                 .on(name)
-                .hint("a handle must be overlapped, and can be bound to one completion port only, once")),
+                .hint("open it overlapped, and bind it to no other completion port: a handle has one at most")),
             Err(code) => Err(Error::from_code(code, what).on(name)),
         }
     }
 
-    /// Asks for no packet when a request succeeds at once. Where the system refuses there are packets, as without.
+    /// Asks for no packet when a request succeeds at once. If the system refuses, packets come as without this.
     fn skip_completion_port_on_success(&self) {
         // SAFETY: the handle is open: this value owns it.
         unsafe { SetFileCompletionNotificationModes(self.handle, FILE_SKIP_COMPLETION_PORT_ON_SUCCESS as u8) };
     }
 
-    /// Hands the operation to the driver. `Some`: it is final, and no packet of this operation counts any more.
+    /// Submits the operation to the driver. `Some`: it is final, and a packet of this operation does not count any
+    /// more.
     ///
     /// # Safety
     /// The slot is prepared, the operation has begun, and the slot outlives it.
@@ -314,7 +314,7 @@ impl File {
         // SAFETY: the operation has begun and this call is its kernel's side.
         let memory = unsafe { slot.memory() };
         let (block, context) = (memory.io_status.cast(), ptr::without_provenance(operation.token() as usize));
-        // Asynchronous handles have no position of their own: a place must be given, and a stream ignores it.
+        // Asynchronous handles have no position: an offset must be given, and a stream ignores it.
         let at = |offset: Option<u64>| offset.unwrap_or(0) as i64;
         // SAFETY: block and buffers are the slot's and outlive the operation; the context is a number, not an address;
         // the offset is read before the call returns.
@@ -350,17 +350,17 @@ impl File {
         if status == Status::PENDING {
             return None;
         }
-        // SAFETY: the submission has returned, and not with "pending": the block is written, or never will be, or the
-        // driver breaks the rules and completes later all the same.
+        // SAFETY: the submission has returned, and not with "pending". So the block is written, or never will be; only
+        // a driver that breaks the rules completes later.
         ended(status, unsafe { slot.status() })
     }
 
-    /// Asks for the cancellation of one operation, which this address names.
+    /// Asks the driver to cancel the one operation that this address names.
     ///
     /// # Safety
     /// The caller holds the operation: its slot is not used again before this returns.
     pub(crate) unsafe fn cancel(&self, named: *const OVERLAPPED) {
-        // It is a request: ERROR_NOT_FOUND means that the operation is over or about to be.
+        // This is a request: ERROR_NOT_FOUND means that the operation is over, or about to be.
         // SAFETY: the handle is open while `self` lives; the address only names the operation.
         unsafe { CancelIoEx(self.handle, named) };
     }
@@ -373,7 +373,7 @@ impl File {
         }
     }
 
-    /// Whether a read may bring half of something.
+    /// Whether a read may return half of a message.
     pub(crate) fn is_byte_stream(&self) -> bool {
         match self.sort {
             Sort::SerialPort => true,
@@ -382,11 +382,12 @@ impl File {
         }
     }
 
-    /// Whether it is a pipe that is not read in messages. A mailslot is no pipe.
+    /// Whether it is a pipe in byte mode. A mailslot is not a pipe.
     fn is_read_in_bytes(&self) -> bool {
         let (mut state, handle) = (0, self.handle);
         let (instances, count, timeout) = (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
-        // SAFETY: the handle is open: this value owns it. The out-parameter lives through the call, and the others are none.
+        // SAFETY: this value owns the handle, so it is open. The out-parameter lives through the call; the others are
+        // null.
         let known =
             unsafe { GetNamedPipeHandleStateW(handle, &mut state, instances, count, timeout, ptr::null_mut(), 0) };
         known != 0 && state & PIPE_READMODE_MESSAGE == 0
@@ -396,10 +397,10 @@ impl File {
         0
     }
 
-    /// Closes the handle. Nobody uses it any more.
+    /// Closes the handle. Nobody uses it after that.
     pub(crate) fn close(&self) -> Result<(), ErrorCode> {
         if !self.is_closed.swap(true, AcqRel) {
-            // SAFETY: the handle was given to this value alone, and is closed here once.
+            // SAFETY: the handle belongs to this value alone, and is closed only here, once.
             let closed = unsafe { CloseHandle(self.handle) };
             *lock(&self.is_open) = None;
             if closed == 0 {
@@ -441,7 +442,7 @@ mod tests {
         for path in ["COM3", "com1", "COM3:", r"\\.\COM12", r"\\.\com256", r"\\?\COM1", "//./COM3"] {
             assert!(is(path), "{path}");
         }
-        // Beyond 9 the short name is that of a file.
+        // Above 9, the short name is a file's name.
         for path in
             ["", "COM", "COM12", "COMA", "CON", r"\\.\COM", r"\\.\pipe\COM3", r"\\server\COM3", "XCOM3", "COM3.txt"]
         {

@@ -1,4 +1,4 @@
-//! The configuration manager: lists of device interfaces, and notices.
+//! The configuration manager: lists of device interfaces, and notices about them.
 
 use std::ffi::{OsString, c_void};
 use std::os::windows::ffi::OsStringExt;
@@ -40,7 +40,7 @@ pub(crate) fn present(class: u128) -> Result<Vec<PathBuf>, ErrorCode> {
             return Err(ErrorCode::ConfigManager(result));
         }
         let mut list = vec![0_u16; len as usize];
-        // SAFETY: as above; the list has the length that is stated.
+        // SAFETY: as above; the list has the stated length.
         let result = unsafe {
             CM_Get_Device_Interface_ListW(
                 &class,
@@ -55,7 +55,7 @@ pub(crate) fn present(class: u128) -> Result<Vec<PathBuf>, ErrorCode> {
                 let paths = list.split(|unit| *unit == 0).filter(|path| !path.is_empty());
                 return Ok(paths.map(|path| OsString::from_wide(path).into()).collect());
             }
-            // One has come in between.
+            // A device has come in between: ask again.
             CR_BUFFER_SMALL => {}
             result => return Err(ErrorCode::ConfigManager(result)),
         }
@@ -68,11 +68,11 @@ type Register = unsafe extern "system" fn(
     PCM_NOTIFY_CALLBACK,
     *mut HCMNOTIFICATION,
 ) -> CONFIGRET;
-/// What `GetProcAddress` gives.
+/// The type that `GetProcAddress` returns.
 type Function = unsafe extern "system" fn() -> isize;
 type Unregister = unsafe extern "system" fn(HCMNOTIFICATION) -> CONFIGRET;
 
-/// Windows 8 has them; Windows 7 and some versions of Wine do not: so they are looked up, not linked.
+/// Windows 8 has these functions; Windows 7 and some versions of Wine do not. So they are looked up, not linked.
 fn functions() -> Option<(Register, Unregister)> {
     let library: Vec<u16> = "cfgmgr32.dll\0".encode_utf16().collect();
     // SAFETY: the names are NUL-terminated; the types are those of the functions' documentation (cfgmgr32.h). The
@@ -88,13 +88,13 @@ fn functions() -> Option<(Register, Unregister)> {
     }
 }
 
-/// A notice, and who is told.
+/// The kind of a notice, with its callback.
 enum Tell {
     Class(Box<dyn Fn(InterfaceChange) + Send + Sync>),
     Handle(Mutex<Box<dyn FnMut(Removal) + Send>>),
 }
 
-/// A registered callback, until it is dropped.
+/// Keeps a callback registered until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Registration(Option<Registered>);
 
@@ -105,7 +105,7 @@ struct Registered {
     tell: *mut Tell,
 }
 
-// SAFETY: a registration may be ended on any thread; who is told is `Send` and `Sync`.
+// SAFETY: a registration may be ended on any thread; a `Tell` is `Send` and `Sync`.
 unsafe impl Send for Registered {}
 // SAFETY: nothing can be done through a shared reference.
 unsafe impl Sync for Registered {}
@@ -126,7 +126,7 @@ pub(crate) fn watch_handle(handle: HANDLE, tell: Box<dyn FnMut(Removal) + Send>)
 fn register(filter_type: i32, u: CM_NOTIFY_FILTER_0, tell: Tell) -> Result<Registration, Error> {
     let Some((register, unregister)) = functions() else {
         return Err(Error::new(ErrorKind::Unsupported, Operation::Interface)
-            .hint("this system gives no notices of devices (CM_Register_Notification)"));
+            .hint("notices about devices need Windows 8 or later (CM_Register_Notification)"));
     };
     let size = size_of::<CM_NOTIFY_FILTER>() as u32;
     let filter = CM_NOTIFY_FILTER { cbSize: size, Flags: 0, FilterType: filter_type, Reserved: 0, u };
@@ -135,7 +135,7 @@ fn register(filter_type: i32, u: CM_NOTIFY_FILTER_0, tell: Tell) -> Result<Regis
     // SAFETY: filter and out-parameter live through the call; the context lives until the registration's end.
     let result = unsafe { register(&filter, tell.cast(), Some(notice), &mut notification) };
     if result != CR_SUCCESS {
-        // SAFETY: it was not registered: nobody else has it.
+        // SAFETY: it was not registered, so nobody else has it.
         drop(unsafe { Box::from_raw(tell) });
         return Err(Error::from_code(ErrorCode::ConfigManager(result), Operation::Interface));
     }
@@ -149,13 +149,13 @@ unsafe extern "system" fn notice(
     data: *const CM_NOTIFY_EVENT_DATA,
     size: u32,
 ) -> u32 {
-    // SAFETY: the context is what was registered, and lives until the registration's end, which waits for this.
+    // SAFETY: the context is the one that was registered; it lives until the registration's end, which waits for this.
     let tell = unsafe { &*context.cast::<Tell>() };
     let _running = Running::begin(tell);
     // A panic must not unwind into the system.
     caught(|| match tell {
         Tell::Class(tell) => {
-            // SAFETY: the system's record, of this size, which ends in the interface's path.
+            // SAFETY: this is the system's record, with `size` bytes, and it ends with the interface's path.
             let path = unsafe { symbolic_link(data, size) };
             match action {
                 CM_NOTIFY_ACTION_DEVICEINTERFACEARRIVAL => tell(InterfaceChange::Arrived(path)),
@@ -184,14 +184,15 @@ unsafe fn symbolic_link(data: *const CM_NOTIFY_EVENT_DATA, size: u32) -> PathBuf
     let start = unsafe { &raw const (*data).u.DeviceInterface.SymbolicLink }.cast::<u16>();
     let before = start.addr() - data.addr();
     let units = (size as usize).saturating_sub(before) / 2;
-    // SAFETY: the record has this many units after its head (the caller's promise); it is read a unit at a time.
+    // SAFETY: the record has this many units after its head (the caller's promise); they are read one at a time.
     let path: Vec<u16> = (0..units).map(|at| unsafe { start.add(at).read() }).take_while(|unit| *unit != 0).collect();
     OsString::from_wide(&path).into()
 }
 
 impl Registered {
     fn end(self) {
-        // SAFETY: registered, and ended here alone; it waits for a callback that runs. Then nobody has the context.
+        // SAFETY: registered, and ended only here. Ending waits for a running callback; after that nobody has the
+        // context.
         unsafe {
             (self.unregister)(self.notification);
             drop(Box::from_raw(self.tell));
@@ -205,7 +206,8 @@ impl Drop for Registration {
         if !Running::is_here(registered.tell) {
             return registered.end();
         }
-        // In its own callback it would wait for itself. Without a thread for it the registration stays.
+        // A callback that ends its own registration would wait for itself, so another thread ends it. If that thread
+        // cannot be started, the registration stays.
         let _ = std::thread::Builder::new().name("overlapped-notice".to_owned()).spawn(move || registered.end());
     }
 }
@@ -217,7 +219,7 @@ mod tests {
 
     use super::*;
 
-    /// Taken while the system tells.
+    /// Locked while the system calls back.
     static TELLS: Mutex<()> = Mutex::new(());
 
     unsafe extern "system" fn unregister(_: HCMNOTIFICATION) -> CONFIGRET {
@@ -240,7 +242,7 @@ mod tests {
         // SAFETY: the context lives until `unregister` has returned.
         unsafe { notice(notification, tell.cast(), CM_NOTIFY_ACTION_DEVICEREMOVECOMPLETE, ptr::null(), 0) };
         drop(tells);
-        // The callback is dropped, and with it its end of this.
+        // The callback is dropped, and so is its sender.
         assert_eq!(told.recv_timeout(Duration::from_secs(10)), Err(mpsc::RecvTimeoutError::Disconnected));
     }
 }
