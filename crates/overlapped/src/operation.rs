@@ -1,4 +1,4 @@
-//! The floor of one operation: its state machine, its memory, and who waits for it. Nothing here knows a port.
+//! The layer of one operation: its state machine, its memory, and its waiter. Nothing here knows a port.
 
 #[cfg(windows)]
 pub(crate) mod loans;

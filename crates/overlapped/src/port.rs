@@ -1,7 +1,7 @@
-//! Ports: where completions arrive, and who dispatches them.
+//! Ports: where completions arrive, and which thread dispatches them.
 //!
-//! The floor of the port knows operations by their slots and waiters, and its devices by a trait (`port/devices.rs`). No file
-//! of it knows what completes an operation, or a call.
+//! The layer of ports knows operations by their slots and waiters, and devices by a trait (`port/devices.rs`). None of
+//! its files knows what completes an operation, or a call.
 
 mod devices;
 mod dispatch;
@@ -40,13 +40,12 @@ use crate::{Error, ErrorKind, Operation};
 
 /// Where completions arrive.
 ///
-/// Every [`Device`](crate::Device) belongs to a port. Unless you say otherwise that is the process-wide
-/// [`Port::global`]. A thread that waits handles completions itself. For what nobody waits for, such as a task, a callback
-/// or a timer, there is one dispatcher thread, which starts when it is first needed. However many calls are in flight,
-/// there is no other thread.
+/// Every [`Device`](crate::Device) belongs to a port. By default that is the process-wide [`Port::global`]. A thread
+/// that waits handles completions itself. A task, a callback or a timer has no waiting thread; for these there is one
+/// dispatcher thread, which starts at its first use. However many calls are in flight, there is no other thread.
 ///
-/// A [`Port::manual`] has no thread at all: completions are handled while you [`poll`](Port::poll). On Linux it can sit in
-/// somebody else's loop, tokio's for one: it is `AsFd`.
+/// A [`Port::manual`] has no thread at all: completions are handled while you [`poll`](Port::poll). On Linux another
+/// event loop, such as tokio's, can watch it: it is `AsFd`.
 ///
 /// ```
 /// use std::time::Duration;
@@ -61,19 +60,20 @@ pub struct Port {
     _handle: Arc<Handle>,
 }
 
-/// What the user holds of a port. Devices and calls keep the port, not this: without it nobody can poll a manual port.
+/// The user's handle of a port. Devices and calls keep the port, but not this: without it nobody can poll a manual
+/// port.
 struct Handle(Arc<Inner>);
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        // In the child of a fork the lock may be held by a thread that is not there.
+        // In the child of a fork a thread that does not exist there may hold the lock.
         if self.0.is_manual() && !self.0.is_inherited() {
             self.0.nobody_polls();
         }
     }
 }
 
-/// A count of what a port holds.
+/// The figures of a port.
 ///
 /// ```
 /// let stats = overlapped::Port::manual()?.stats();
@@ -85,23 +85,23 @@ impl Drop for Handle {
 pub struct PortStats {
     /// Slots made so far: the most operations that were ever in flight at once, rounded up to a chunk.
     pub slots: usize,
-    /// Slots in use: operations in flight, also those whose caller has left; results that wait to be taken; and
-    /// replies of records (`Reply<[T]>`) that are still held.
+    /// Slots in use: operations in flight, even if their callers have left; results that nobody has taken yet; and
+    /// replies of records (`Reply<[T]>`) that still exist.
     pub in_flight: usize,
-    /// Bytes of buffers that no operation uses, and that are kept for the next ones: at most 4 MiB, or as many as are in
-    /// use, or two of the largest of late, whichever is most. One of up to 1 KiB may stay with its slot, and is not counted.
+    /// Bytes of unused buffers, kept for later operations: at most 4 MiB, or as many as are in use, or twice the
+    /// largest recent buffer, whichever is most. A buffer of up to 1 KiB may stay with its slot, and is not counted.
     pub idle_bytes: usize,
-    /// Packets that named no operation in flight: late, doubled or foreign ones. They were counted and nothing else.
+    /// Packets that named no operation in flight: late, doubled or foreign packets. They were only counted.
     pub strays: u64,
-    /// Results that nobody took, and that could not be given on: of control codes and ioctls whose calls were dropped,
-    /// or timed out for good, when the driver had succeeded already; of reads of a stream that were not read again
+    /// Results that nobody took and no other call could get. They are the results of control codes and ioctls that had
+    /// succeeded when their calls were dropped or timed out for good; and of reads of a stream that nobody read again
     /// before the device was closed.
     pub lost_results: u64,
-    /// Their bytes, in all.
+    /// The bytes of these results.
     pub lost_bytes: u64,
     /// Wakers and callbacks that panicked. The panic was caught.
     pub panics: u64,
-    /// Timeouts that are kept; some may be of calls that are over.
+    /// Timeouts in the port's list; some may belong to calls that are over.
     pub timers: usize,
 }
 
@@ -116,35 +116,37 @@ pub struct PortStats {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct PendingCall {
-    /// What it is.
+    /// The operation.
     pub operation: Operation,
-    /// The device's name; `None` when the device is closed and its driver has not let go.
+    /// The device's name; `None` when the device is closed and its driver has not let go of the operation.
     pub device: Option<Arc<str>>,
-    /// How long ago it was submitted, in steps of 16 milliseconds. After two years it begins again.
+    /// How long ago it was submitted, in steps of 16 milliseconds. The clock wraps after two years.
     pub age: Duration,
 }
 
 impl Port {
-    /// So long a driver may take to end a call that was cancelled because its time was over: a second. Until then its
-    /// result, if it had happened, is still delivered; after that the caller is told [`ErrorKind::TimedOut`].
+    /// How long a driver may take to end a call that was cancelled because its time was over: one second. If the result
+    /// comes within that time, it is still delivered; after that the call ends with [`ErrorKind::TimedOut`].
     ///
     /// ```
     /// assert_eq!(overlapped::Port::GRACE_PERIOD.as_secs(), 1);
     /// ```
     pub const GRACE_PERIOD: Duration = dispatch::GRACE_PERIOD;
 
-    /// The process-wide port. A thread that waits, in [`Call::wait`](crate::Call::wait) or
-    /// [`block_on`](Self::block_on) say, handles completions until its own has come; it runs wakers, and nobody's
-    /// callbacks. A thread named `overlapped`, the dispatcher, starts when first something is in flight that no thread
-    /// waits for: a call with a callback, one that a task awaits, a timer, a dropped call that is not over, an inverted
-    /// call (unless it is [armed by its consumer](crate::InvertedCallBuilder::armed_by_consumer)). While there is nothing
-    /// of that kind it sleeps. On Linux it blocks all signals. If the system gives no thread, the next such call,
-    /// callback or wait tries again; until then callbacks and tasks wait, and threads that wait do not.
+    /// The process-wide port. A thread that waits, for example in [`Call::wait`](crate::Call::wait) or
+    /// [`block_on`](Self::block_on), handles completions until its own has come. It runs wakers, but no callbacks.
+    ///
+    /// A thread named `overlapped`, the dispatcher, starts when something is in flight for the first time that no
+    /// thread waits for: a call with a callback, a call that a task awaits, a timer, a dropped call that is not over,
+    /// an inverted call (unless it is [armed by its consumer](crate::InvertedCallBuilder::armed_by_consumer)). It
+    /// sleeps while there is nothing of that kind. On Linux it blocks all signals. If the system cannot start the
+    /// thread, the next such call, callback or wait tries again; until then callbacks and tasks wait, but waiting
+    /// threads go on.
     ///
     /// # Errors
     /// [`ErrorKind::Other`] when the system cannot make the port. The next call tries again.
     pub fn global() -> Result<Self, Error> {
-        // The child of a fork has its own: nobody dispatches its parent's, and somebody may have held its lock.
+        // The child of a fork has its own: nobody dispatches the parent's, and a thread may have held its lock.
         static GLOBAL: PerProcess<Mutex<Option<Port>>> = PerProcess::new();
         let mut global = lock(GLOBAL.get());
         if let Some(port) = &*global {
@@ -160,13 +162,13 @@ impl Port {
         Self { _handle: Arc::new(Handle(inner.clone())), inner }
     }
 
-    /// The system's thread pool: completions are handled on its threads, several at once. One such port serves the
-    /// process. For programs whose callbacks take their time: one that waits for another completion holds nobody up, and
-    /// is not reported as [`ErrorKind::Deadlock`].
+    /// The system's thread pool: its threads handle completions, several at once. The process has one such port. Use it
+    /// when callbacks take long: a callback that waits for another completion delays nobody, and is not reported as
+    /// [`ErrorKind::Deadlock`].
     ///
-    /// One thread of the pool waits at the port, and has another take its place before it handles what came. Handles are
-    /// not bound by `CreateThreadpoolIo`: that leaves memory corrupt when somebody else's operation on a duplicate of the
-    /// handle completes.
+    /// One thread of the pool waits at the port, and starts the next one's wait before it handles its packet. Handles
+    /// are not bound with `CreateThreadpoolIo`: that corrupts memory when an operation of somebody else on a duplicate
+    /// of the handle completes.
     ///
     /// ```
     /// # fn example() -> Result<(), overlapped::Error> {
@@ -198,7 +200,7 @@ impl Port {
         Ok(Self::of(port.clone()))
     }
 
-    /// A port without a thread: somebody must [`poll`](Self::poll) it.
+    /// A port without a thread: you must [`poll`](Self::poll) it.
     ///
     /// ```
     /// # use overlapped::{sim::Script, Access, CtlCode, Device, Port, Status, Ioctl, Method};
@@ -225,16 +227,16 @@ impl Port {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::Other`] when the system cannot make one.
+    /// [`ErrorKind::Other`] when the system cannot make the port.
     pub fn manual() -> Result<Self, Error> {
         Ok(Self::of(Inner::new(Kind::Manual)?))
     }
 
-    /// Handles completions: waits for the first one, at most `timeout` (`None`: as long as it takes), then takes what
-    /// is there. Returns how many packets were handled, wake-ups and callbacks among them.
+    /// Handles completions: waits at most `timeout` for the first one (`None`: without a limit), then takes all that
+    /// are there. Returns how many packets were handled, wake-ups and callbacks included.
     ///
-    /// One thread polls at a time; another one waits for its turn, as part of its timeout. On a port that has a
-    /// dispatcher, and inside of a waker or a callback of the port, it returns 0 at once.
+    /// One thread polls at a time; another one waits for its turn, within its timeout. On a port with a dispatcher, and
+    /// inside a waker or a callback of the port, it returns 0 at once.
     ///
     /// ```
     /// use overlapped::Port;
@@ -250,7 +252,7 @@ impl Port {
             return 0;
         }
         let now = timeout == Some(Duration::ZERO);
-        // Who only looks does not ask for the time: in a busy loop that would cost as much as the rest.
+        // A poll without a timeout does not read the clock: in a busy loop that would cost as much as the rest.
         let deadline = timeout.filter(|_| !now).and_then(|timeout| Instant::now().checked_add(timeout));
         let turn = self.inner.take_turn(None, now, deadline, Whose::All).or_else(|| self.inner.miss_turn());
         let count = turn.map_or(0, |_turn| {
@@ -280,8 +282,8 @@ impl Port {
         }
     }
 
-    /// Runs `future` to its end on this thread, handling completions meanwhile. On a manual port it runs callbacks, too; on
-    /// another one it merely waits, and leaves them to the dispatcher.
+    /// Runs `future` to its end on this thread, and handles completions meanwhile. On a manual port this also runs
+    /// callbacks; on any other port it leaves them to the dispatcher.
     ///
     /// ```
     /// # use overlapped::{sim::Script, Access, CtlCode, Device, Ioctl, Method, Port, Status};
@@ -300,12 +302,12 @@ impl Port {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::Deadlock`] inside of a waker or a callback of this port, or inside of those of eight others.
+    /// [`ErrorKind::Deadlock`] inside a waker or a callback of this port, or inside nested ones of eight other ports.
     pub fn block_on<T>(&self, future: impl Future<Output = T>) -> Result<T, Error> {
         self.run(None, future).map(|ready| ready.expect("without a deadline it is ready when it returns"))
     }
 
-    /// [`block_on`](Self::block_on), at most for `timeout`: `None` when that is over. What is ready then is still taken.
+    /// [`block_on`](Self::block_on) for at most `timeout`, then `None`. What is ready at the end is still returned.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -328,18 +330,18 @@ impl Port {
             return Err(Error::new(ErrorKind::Deadlock, Operation::Port)
                 .hint("this thread dispatches completions; await the future instead"));
         }
-        // On a manual port it is the one that polls, and runs the callbacks too.
+        // On a manual port this thread polls, so it runs the callbacks too.
         let whose = if self.inner.is_manual() { Whose::All } else { Whose::NOBODY };
         Ok(self.inner.drive(deadline, whose, |cx| future.as_mut().poll(cx)))
     }
 
-    /// For a future of many parts that polls each with a waker of its own, which wakes `waker`: while what this returns is
-    /// there, `relay` stands for it. So if a thread waits for the whole, that thread dispatches the calls of the parts too,
-    /// and no dispatcher is started for them.
+    /// For a future with many parts that polls each part with its own waker, `relay`, which in turn wakes `waker`.
+    /// While the return value exists, `relay` stands for `waker`. So if a thread waits for the whole future, that
+    /// thread also dispatches the calls of the parts, and no dispatcher starts for them.
     ///
-    /// A future that does so polls all of its parts again when a thread [waited for it](Self::waits_for) when it was polled
-    /// last, and none does now: else a call of a part that was not woken is left to the thread that waited, and not to the
-    /// task that waits now.
+    /// Such a future must sometimes poll all of its parts again: when a thread [waited for it](Self::waits_for) at the
+    /// last poll and none does now. Otherwise a part that was not woken still relies on the thread that waited, and not
+    /// on the task that waits now.
     ///
     /// ```
     /// # use std::task::{Context, Poll, Waker};
@@ -355,8 +357,9 @@ impl Port {
         Relay::new(waker, relay)
     }
 
-    /// Whether this thread waits at a port for what it polls now with this waker, and so dispatches for it: in
-    /// [`block_on`](Self::block_on) or [`wait_next`](crate::InvertedCall::wait_next), say. In a task it does not.
+    /// Whether this thread waits at a port for the future that it polls now with this waker, and so dispatches for it,
+    /// for example in [`block_on`](Self::block_on) or [`wait_next`](crate::InvertedCall::wait_next). In a task it is
+    /// `false`.
     ///
     /// ```
     /// # use std::task::Poll;
@@ -370,8 +373,8 @@ impl Port {
         wait::waits_for(waker)
     }
 
-    /// Whether this thread is running a waker or a callback of some port: to wait there for another completion may be to
-    /// wait for itself. On the threads of the system's pool it is not, so there this is `false`.
+    /// Whether this thread is running a waker or a callback of some port: it might wait for itself if it waited for
+    /// another completion there. On the threads of the system's pool it is `false`, since they may wait.
     ///
     /// ```
     /// assert!(!overlapped::Port::is_dispatching());
@@ -381,8 +384,8 @@ impl Port {
         dispatching::is_dispatching()
     }
 
-    /// What is in flight: so that a driver that never completes is visible. A snapshot, the oldest first. In the child of a
-    /// fork nothing: it is its parent's.
+    /// The operations in flight, oldest first: it shows a driver that never completes. It is a snapshot. In the child
+    /// of a fork it is empty, since the port belongs to the parent.
     ///
     /// ```
     /// # use overlapped::{sim::Script, Access, CtlCode, Device, Ioctl, Method, Port};
@@ -416,7 +419,7 @@ impl Port {
         pending
     }
 
-    /// What the port holds. In the child of a fork nothing: it is its parent's.
+    /// The figures of the port. In the child of a fork they are 0, since the port belongs to the parent.
     ///
     /// ```
     /// # use overlapped::{sim::Script, Access, CtlCode, Device, Ioctl, Method, Port};
@@ -449,13 +452,13 @@ impl Port {
     }
 }
 
-/// A manual port in somebody else's loop: readable means that [`poll`](Port::poll) with no time to wait has something to
-/// do. Posts, files, timers, and callbacks that were put off by a thread that merely waits are told of.
+/// For another event loop that watches a manual port. The descriptor is readable while [`poll`](Port::poll) without a
+/// timeout has something to do: posted packets, files, timers, or callbacks that a waiting thread has put off.
 ///
-/// Each time the descriptor is readable, poll *until it returns 0*. A loop that is told of levels (poll(2), GLib, libuv,
-/// calloop) may poll less often, so as to let others have their turn: what is left is told of again. One that is told of
-/// edges (`EPOLLET`, tokio's `AsyncFd`) is not told again. While another thread waits on the port and handles its
-/// completions, a poll finds nothing to do, and a loop of levels may do so a few hundred times.
+/// Each time the descriptor is readable, poll *until it returns 0*. A level-triggered loop (poll(2), GLib, libuv,
+/// calloop) may poll less often, to give others their turn: it is told again of what is left. An edge-triggered one
+/// (`EPOLLET`, tokio's `AsyncFd`) is not told again. While another thread waits on the port and handles its
+/// completions, a poll finds nothing to do, and a level-triggered loop may poll in vain a few hundred times.
 ///
 /// ```
 /// # use overlapped::{Device, Port};
@@ -479,7 +482,7 @@ impl Port {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// On tokio a task polls the port, and others await calls and streams as they do on any port:
+/// On tokio a task polls the port, and other tasks await calls and streams as on any port:
 ///
 /// ```
 /// # use overlapped::{Device, Port};
@@ -510,9 +513,9 @@ impl Port {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Do nothing else with the descriptor than to watch it. The first time that it is asked for costs two more; if there are
-/// none, then while a timer runs it is readable all the time. A port that has a dispatcher is polled by that: there the
-/// descriptor is of no use. So it is in the child of a fork, where it tells of what happens to the parent's port.
+/// Only watch the descriptor; do nothing else with it. The first request for it opens two more descriptors. If that
+/// fails, the descriptor is readable all the time while a timer runs. It is useless on a port with a dispatcher, which
+/// polls the port itself; and in the child of a fork, where it reports the events of the parent's port.
 #[cfg(all(target_os = "linux", not(miri)))]
 impl AsFd for Port {
     fn as_fd(&self) -> BorrowedFd<'_> {

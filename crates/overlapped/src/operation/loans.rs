@@ -1,12 +1,12 @@
-//! The OVERLAPPED structures that are lent to functions of Win32, and whose they are.
+//! The OVERLAPPED structures that are lent to functions of Win32, and the operations that have them.
 //!
-//! Such a function takes no token: its packet names the structure by its address. That is looked up here, and never
-//! followed. Each slot has a structure of its own, made when it is first needed and kept, so an address names a slot for
-//! as long as there is the port; and the generation that is noted with it names the operation.
+//! Such a function takes no token: its packet names the structure by its address. The address is looked up, and never
+//! followed. Each slot has its own structure, made at its first use and kept. So an address names a slot as long as the
+//! port exists, and the generation that is noted with it names the operation.
 //!
-//! A packet may be late: that of a success at once comes when its operation is over, and maybe the slot has the next one
-//! by then. So a packet counts only when the status in the structure is final. While it is not, nothing has completed;
-//! and once it is, it does not matter which packet says so first.
+//! A packet may be late: the packet of a success at once comes when its operation is over, and the slot may have the
+//! next operation by then. So a packet counts only when the status in the structure is final. Before that, nothing has
+//! completed; after that, it does not matter which packet reports it first.
 
 use std::cell::UnsafeCell;
 use std::collections::HashMap;
@@ -20,8 +20,8 @@ use crate::Status;
 use crate::system::sync::lock_std as lock;
 use crate::words::token::InFlight;
 
-/// In the status of a structure that no function has touched: a number that is nobody's, of success severity and with the
-/// customer's bit (`ntstatus.h`).
+/// The status of a structure that no function has touched. It is nobody's number: of success severity, with the
+/// customer bit (`ntstatus.h`).
 const UNTOUCHED: Status = Status::from_u32(0x2f6c_6e74);
 
 /// The structures of one port.
@@ -30,16 +30,16 @@ pub(crate) struct Loans(Mutex<Table>);
 
 #[derive(Debug, Default)]
 struct Table {
-    /// By the number of the slot.
+    /// By slot number.
     structures: HashMap<u32, Structure>,
-    /// By address: the operation that has it, or had it last.
+    /// By address: the operation that has the structure, or had it last.
     operations: HashMap<u64, InFlight>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Structure(NonNull<UnsafeCell<OVERLAPPED>>);
 
-// SAFETY: the memory is the port's, and is touched under the table's lock, or by the operation's owner or its kernel.
+// SAFETY: the memory is the port's; it is touched under the table's lock, or by the operation's owner or its kernel.
 unsafe impl Send for Structure {}
 
 impl Structure {
@@ -55,10 +55,10 @@ impl Structure {
         self.0.addr().get() as u64
     }
 
-    /// The status, whoever may be writing it. The count is there by the time it is final.
+    /// The status, even while it is being written. When it is final, the count is written too.
     fn status(self) -> Status {
-        // SAFETY: a structure lives as long as the port. The status is the low half of the first word: Windows is
-        // little-endian; it is aligned, and of the four bytes that the kernel writes.
+        // SAFETY: a structure lives as long as the port. The status is the low half of the first word, since Windows is
+        // little-endian; it is aligned, and is the four bytes that the kernel writes.
         let status = unsafe { AtomicU32::from_ptr((&raw mut (*self.get()).Internal).cast()) };
         Status::from_u32(status.load(Acquire))
     }
@@ -70,19 +70,19 @@ impl Structure {
 }
 
 impl Loans {
-    /// A structure for an operation that has begun and that nobody has submitted yet.
+    /// A structure for an operation that has begun and is not submitted yet.
     pub(crate) fn lend(&self, operation: InFlight) -> *mut OVERLAPPED {
         let mut table = lock(&self.0);
         let structure = *table.structures.entry(operation.index()).or_insert_with(Structure::new);
         let fresh = OVERLAPPED { Internal: UNTOUCHED.to_u32() as usize, ..OVERLAPPED::default() };
-        // SAFETY: the slot's last operation is over, and this one not yet submitted: nobody writes, and who looks for a
-        // late packet's status has the lock.
+        // SAFETY: the slot's last operation is over, and this one is not submitted yet, so nobody writes; a thread that
+        // reads the status for a late packet has the lock.
         unsafe { structure.get().write(fresh) };
         table.operations.insert(structure.address(), operation);
         structure.get()
     }
 
-    /// The operation whose completion a packet with this address is, if it is one.
+    /// The operation that a packet with this address completes, if there is one.
     pub(crate) fn completed(&self, address: u64) -> Option<InFlight> {
         let table = lock(&self.0);
         let operation = *table.operations.get(&address)?;
@@ -90,7 +90,8 @@ impl Loans {
         (status != UNTOUCHED && status != Status::PENDING).then_some(operation)
     }
 
-    /// How the operation has ended: `None` while it has not. A function that touches nothing and succeeds has no count.
+    /// The operation's result, or `None` while it is pending. A function that touches nothing and succeeds has no
+    /// count.
     pub(crate) fn ended(&self, operation: InFlight) -> Option<(Status, usize)> {
         let structure = *lock(&self.0).structures.get(&operation.index())?;
         match structure.status() {
@@ -105,7 +106,7 @@ impl Loans {
         lock(&self.0).structures.get(&operation.index()).map(|structure| structure.get())
     }
 
-    /// Frees them.
+    /// Frees the structures.
     ///
     /// # Safety
     /// No operation of the port is in flight, and none will be.
@@ -123,7 +124,7 @@ mod tests {
     use super::*;
 
     fn write(structure: *mut OVERLAPPED, status: Status, count: usize) {
-        // SAFETY: this test is the kernel's side, and the structure's port lives.
+        // SAFETY: this test plays the kernel, and the structure's port lives.
         unsafe {
             (*structure).InternalHigh = count;
             (*structure).Internal = status.to_u32() as usize;
@@ -138,7 +139,7 @@ mod tests {
         let address = structure.addr() as u64;
         write(structure, Status::SUCCESS, 5);
         assert_eq!((loans.completed(address), loans.ended(first)), (Some(first), Some((Status::SUCCESS, 5))));
-        // The slot has the next one when the packet comes: not submitted yet, pending, and complete.
+        // The slot has the next operation when the packet comes: not submitted yet, then pending, then complete.
         assert_eq!(loans.lend(second), structure);
         assert_eq!(loans.completed(address), None);
         write(structure, Status::PENDING, 0);

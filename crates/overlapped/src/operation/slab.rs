@@ -1,10 +1,10 @@
-//! Where operations live: pinned slots in append-only chunks, and the list of free ones.
+//! The memory of operations: slots in append-only chunks, and the list of free ones.
 //!
-//! A slot never moves and is never freed before its port, so that an address the kernel was given stays an address of
-//! ours. What the kernel may write lies apart from what it may not: a slot has a *block*, and the blocks of a chunk lie
-//! side by side, with nothing behind them that anybody uses. A driver that writes more than it was given room for spoils
-//! other operations' bytes and counts, which nobody trusts anyway, and no pointer or state of ours. Blocks are reached by
-//! raw pointer; no reference to one exists while the kernel may write it.
+//! A slot never moves, and is not freed before its port. So an address that the kernel got stays valid. Memory that the
+//! kernel may write lies apart from memory that it may not: each slot has a *block*, and the blocks of a chunk lie side
+//! by side, with unused bytes behind them. A driver that writes too much spoils the bytes and counts of other
+//! operations, which nobody trusts anyway, but no pointer or state of ours. Blocks are reached by raw pointers; no
+//! reference to a block exists while the kernel may write it.
 
 mod free;
 mod idle;
@@ -35,19 +35,19 @@ use crate::{Buffer, CtlCode, Operation, Status};
 
 /// Bytes of input and output that fit in the slot's block.
 const INLINE: usize = 64;
-/// Bytes behind the blocks of a chunk that nobody uses: an overrun of the last ones lands there.
+/// Unused bytes behind the blocks of a chunk: an overrun of the last blocks lands there.
 const SLACK: usize = 4096;
-/// The first chunks have this many slots. After every sixteen they are twice as long: so of many slots there is never more
-/// than a sixteenth that nobody has needed yet.
+/// The first chunks have this many slots. After every sixteen chunks the length doubles. So when there are many slots,
+/// at most a sixteenth of them has never been needed.
 const FIRST_CHUNK: usize = 8;
-/// How many chunks are of one length.
+/// How many chunks have the same length.
 const EQUAL: usize = 16;
 const CHUNKS: usize = 21 * EQUAL;
-/// A slot's number is that of its chunk, and in so many bits below that its place there.
+/// A slot's number consists of its chunk's number and, in this many low bits, its place in the chunk.
 const PLACE_BITS: u32 = 23;
-/// The longest chunk has a place for each of those numbers.
+/// The longest chunk uses all of these places.
 const _: () = assert!(FIRST_CHUNK << ((CHUNKS - 1) / EQUAL) == 1 << PLACE_BITS);
-/// And no chunk has the number of those that are no slot's.
+/// And there is a chunk number that no chunk has, for numbers that mean no slot.
 const _: () = assert!(CHUNKS < 1 << (u32::BITS - PLACE_BITS));
 
 /// The kernel's IO_STATUS_BLOCK (`wdm.h`): a status in a pointer-sized union, and the byte count.
@@ -71,8 +71,8 @@ impl IoStatus {
     }
 }
 
-/// What the kernel may write of a slot: the status block, and behind it the bytes of small inputs and outputs, so that an
-/// output that is overrun leaves its own status alone.
+/// The memory of a slot that the kernel may write: the status block, and behind it the bytes of small inputs and
+/// outputs. An output that is overrun does not touch its own status.
 #[repr(C)]
 struct Block {
     io_status: IoStatus,
@@ -84,7 +84,7 @@ struct Inline([u8; INLINE]);
 
 const _: () = assert!(align_of::<Inline>() == ALIGN);
 
-/// The caller's own input and output, and what else is to live until the driver is done.
+/// The caller's own input and output, and the value to keep until the driver is done.
 pub(crate) struct Lent {
     pub(crate) input: Buffer,
     pub(crate) output: Buffer,
@@ -92,7 +92,7 @@ pub(crate) struct Lent {
 }
 
 impl Lent {
-    /// Frees it when nobody will take it. A destructor that is somebody's code does not run on the dispatcher.
+    /// Frees it when nobody will take it. A foreign destructor does not run on the dispatcher.
     fn abandon(self) {
         if !self.kept.is::<()>() {
             dropped(self.kept);
@@ -100,42 +100,42 @@ impl Lent {
     }
 }
 
-/// One operation: its state, and where its memory is.
+/// One operation: its state, and the place of its memory.
 ///
-/// Who may touch what: from [`Machine::begin`] until its packet is dequeued (or its submission has returned a final
-/// status), the block, the buffer and their contents belong to the kernel, or to the simulated driver that plays it.
-/// Before and after, to the one thread that owns the operation. The rest is atomic or has a lock.
+/// From [`Machine::begin`] until its packet is dequeued (or its submission has returned a final status), the block, the
+/// buffer and their contents belong to the kernel, or to the simulated driver that plays it. Before and after, they
+/// belong to the one thread that owns the operation. The rest is atomic or has a lock.
 pub(crate) struct Slot<W> {
-    /// One of the chunk's blocks. The pointer may go everywhere in them and their slack.
+    /// One of the chunk's blocks. The pointer may reach all of them and their slack.
     block: NonNull<Block>,
-    /// What few operations need. The box stays for the next ones.
+    /// Fields that few operations need. The box stays for later operations.
     more: UnsafeCell<Option<Box<More>>>,
     input_len: UnsafeCell<u32>,
     output_len: UnsafeCell<u32>,
     pub(crate) machine: Machine<W>,
     /// The device whose bytes are in the buffer, 0 for none.
     device: AtomicU64,
-    /// The operation, a [`What`]; and of a read of a stream its number among those of its device.
+    /// The operation, a [`What`]. For a read of a stream it contains the read's number among those of its device.
     what: AtomicU64,
     /// When it was submitted, in [`UNIT`]s of a clock that wraps.
     started: AtomicU32,
     /// The generation whose cancellation was asked for; 0 for none.
     pub(crate) cancelled: AtomicU32,
-    /// Of a free slot: its place among them. Of a read that was given others' bytes: the number of the read that had brought
-    /// them.
+    /// For a free slot: its link in the free list. For a read that got the bytes of another read: the number of that
+    /// other read.
     link: Link,
 }
 
-/// What few operations need of memory.
+/// The memory that few operations need.
 #[derive(Default)]
 struct More {
-    /// A buffer for what does not fit into the block.
+    /// A buffer for bytes that do not fit into the block.
     heap: Option<Heap>,
-    /// The caller's buffers, in place of the slot's own.
+    /// The caller's buffers, used instead of the slot's own.
     lent: Option<Lent>,
 }
 
-/// What [`Slot::started`] counts in, in milliseconds: about a tick of Windows' clock. It wraps after two years.
+/// The unit of [`Slot::started`] in milliseconds: about a tick of Windows' clock. The count wraps after two years.
 const UNIT: u64 = 16;
 
 #[cfg(all(not(loom), target_pointer_width = "64"))]
@@ -144,7 +144,7 @@ const _: () = assert!(size_of::<Slot<[usize; 2]>>() + size_of::<Block>() <= 168)
 // SAFETY: the cells and the block are touched by one thread at a time, as the machine's phases say; see the type's
 // documentation.
 unsafe impl<W: Send> Sync for Slot<W> {}
-// SAFETY: nothing in a slot is bound to the thread that made it.
+// SAFETY: nothing in a slot depends on the thread that made it.
 unsafe impl<W: Send> Send for Slot<W> {}
 
 /// The kernel's view of one operation's memory: raw addresses, valid until the slot is released.
@@ -163,7 +163,7 @@ pub(crate) struct Memory {
 
 impl Memory {
     /// # Safety
-    /// The caller is the kernel's side of the operation in flight whose memory this is, and stays it for `'a`.
+    /// The caller is the kernel's side of the operation in flight that has this memory, and stays so for `'a`.
     pub(crate) unsafe fn input<'a>(self) -> &'a [u8] {
         if self.input_len == 0 {
             return &[];
@@ -173,12 +173,12 @@ impl Memory {
     }
 
     /// # Safety
-    /// As [`input`](Self::input), with which it does not overlap; and nobody else has the output for `'a`.
+    /// As for [`input`](Self::input), which it does not overlap; and nobody else has the output for `'a`.
     pub(crate) unsafe fn output<'a>(self) -> &'a mut [u8] {
         if self.output_len == 0 {
             return &mut [];
         }
-        // SAFETY: as above; that nobody else has it is the caller's promise.
+        // SAFETY: as in `input`; nobody else has it, by the caller's promise.
         unsafe { std::slice::from_raw_parts_mut(self.output, self.output_len as usize) }
     }
 
@@ -209,11 +209,11 @@ impl<W> Slot<W> {
         }
     }
 
-    /// Copies the input in, presets the status and clears what another device has left. Returns false when there is no
+    /// Copies the input in, presets the status, and clears bytes of another device. Returns false when there is no
     /// memory.
     ///
     /// # Safety
-    /// The caller owns the slot: it took it from the pool and has not begun.
+    /// The caller owns the slot: it took the slot from the pool, and the operation has not begun.
     #[inline]
     pub(crate) unsafe fn prepare(
         &self,
@@ -278,13 +278,13 @@ impl<W> Slot<W> {
             (*self.more.get()).get_or_insert_default().lent = Some(lent);
             self.set_status(Status::PENDING, 0);
         }
-        // SAFETY: as above. The slot's own buffer is not used, but it will be taken for this device's from now on.
+        // SAFETY: as above. The slot's own buffer is not used, but from now on it counts as this device's.
         unsafe { self.adopt(device) };
         self.note(what);
     }
 
-    /// Clears what another device has left: a driver that claims more bytes than it wrote must not show one device's
-    /// bytes to another's caller.
+    /// Clears the bytes of another device. A driver that claims more bytes than it wrote must not show one device's
+    /// bytes to the caller of another device.
     ///
     /// # Safety
     /// As [`prepare`](Self::prepare).
@@ -303,7 +303,7 @@ impl<W> Slot<W> {
         self.device.store(device, Relaxed);
     }
 
-    /// Whether a success says by its byte count how much of the output there is, and no more.
+    /// Whether a success needs only its byte count, which says how much of the output is valid.
     #[inline]
     pub(crate) fn is_plain(&self) -> bool {
         match self.what() {
@@ -312,7 +312,7 @@ impl<W> Slot<W> {
         }
     }
 
-    /// Whether it is a write of which a part is an error.
+    /// Whether it is a write for which writing a part is an error.
     #[inline]
     pub(crate) fn is_whole_write(&self) -> bool {
         self.what.load(Relaxed) == WRITE | ALL
@@ -324,16 +324,16 @@ impl<W> Slot<W> {
         self.started.store(now(), Relaxed);
     }
 
-    /// The submission has returned with the result, and nobody is to be woken: it is published, unless the packet was faster.
+    /// The submission has returned the result, and nobody has to be woken. Publishes it, unless the packet was faster.
     ///
     /// # Safety
-    /// It is final at return, and the caller owns the operation.
+    /// The status is final at return, and the caller owns the operation.
     #[inline]
     pub(crate) unsafe fn ended_at_once(&self, generation: Generation, status: Status, information: usize) {
         // SAFETY: the caller's promise: the operation is finished and the caller's.
         unsafe { self.set_status(status, information) };
         if let (Packet::Awaited(held), _) = self.machine.publish(generation) {
-            // There is no waiter of an operation that is being submitted.
+            // An operation that is being submitted has no waiter.
             drop(held.hand_out());
         }
     }
@@ -361,7 +361,7 @@ impl<W> Slot<W> {
                 return Memory { io_status: self.io_status(), input, input_len, output, output_len };
             }
             let (input_len, output_len) = (*self.input_len.get(), *self.output_len.get());
-            // `prepare` has found that there is room.
+            // `prepare` checked that there is room.
             let offset = behind(input_len as usize, output_len).unwrap_or(0);
             let start = if offset + output_len as usize <= INLINE {
                 self.inline()
@@ -404,7 +404,7 @@ impl<W> Slot<W> {
         unsafe { (&raw mut (*self.block.as_ptr()).inline).cast() }
     }
 
-    /// The final status and the byte count *the driver claims*.
+    /// The final status, and the byte count *that the driver claims*.
     ///
     /// # Safety
     /// The caller owns the operation, and its result is published or its submission has returned.
@@ -415,7 +415,7 @@ impl<W> Slot<W> {
         unsafe { (Status::from_u32((*block).status), (*block).information) }
     }
 
-    /// The first `len` bytes of the output, or all of it if that is fewer.
+    /// The first `len` bytes of the output, or all of it if it is shorter.
     ///
     /// # Safety
     /// The caller owns the operation, its result is published or its submission has returned, and the slot is not
@@ -432,35 +432,35 @@ impl<W> Slot<W> {
         unsafe { std::slice::from_raw_parts(memory.output, len) }
     }
 
-    /// The device the operation is for, 0 for none.
+    /// The device of the operation, 0 for none.
     pub(crate) fn device(&self) -> u64 {
         self.device.load(Relaxed)
     }
 
-    /// Of a read of a stream: its number among those of its device.
+    /// For a read of a stream: its number among those of its device.
     pub(crate) fn number(&self) -> u64 {
         self.what().number()
     }
 
-    /// The operation has ended, or ends now, and if it is a read of a stream without bytes.
+    /// The operation has ended, or ends now. If it is a read of a stream, it has no bytes.
     pub(crate) fn set_nothing(&self) {
         if self.what().is_stream_read() {
             self.what.fetch_or(NOTHING, Relaxed);
         }
     }
 
-    /// Whether it is known of the read that it brings no bytes.
+    /// Whether it is known that the read has no bytes.
     pub(crate) fn has_nothing(&self) -> bool {
         self.what().is_stream_read() && self.what().0 & NOTHING != 0
     }
 
-    /// Of a read of a stream.
+    /// For a read of a stream.
     #[inline]
     pub(crate) fn set_number(&self, number: u64) {
         self.what.store(STREAM | number & NUMBER, Relaxed);
     }
 
-    /// Where its bytes have their place among those of all reads.
+    /// The position of its bytes among those of all reads.
     pub(crate) fn place(&self) -> Place {
         let what = self.what();
         if what.is_stream_read() && what.0 & GIVEN != 0 {
@@ -470,22 +470,22 @@ impl<W> Slot<W> {
         }
     }
 
-    /// Of a read of a stream: it was given others' bytes.
+    /// For a read of a stream: it got the bytes of another read.
     pub(crate) fn set_place(&self, place: Place) {
-        // It is over: nobody asks when it was submitted.
+        // The read is over, so nobody asks when it was submitted.
         self.started.store(place.part, Relaxed);
-        // Who counts the free slots, and sees this, sees that the slot is not among them.
+        // A thread that counts the free slots and sees this also sees that the slot is not free.
         self.link.store(place.number, Release);
         self.what.store(STREAM | GIVEN | self.number(), Relaxed);
     }
 
-    /// The result was taken, or is in good hands: nothing is left over when the slot is given back.
+    /// The result was taken or given away: nothing is lost when the slot is given back.
     #[inline]
     pub(crate) fn taken(&self) {
         self.what.store(LEAVES_NOTHING, Relaxed);
     }
 
-    /// Whether somebody had the result, or there is none that anybody could have.
+    /// Whether the result was taken, or there is none.
     pub(crate) fn is_taken(&self) -> bool {
         self.what.load(Relaxed) == LEAVES_NOTHING
     }
@@ -506,7 +506,7 @@ impl<W> Slot<W> {
         What(self.what.load(Relaxed))
     }
 
-    /// Gives away what is not to stay with the slot.
+    /// Gives away buffers that must not stay with the slot.
     ///
     /// # Safety
     /// The caller owns the slot.
@@ -523,40 +523,40 @@ impl<W> Slot<W> {
     }
 }
 
-/// Where an output begins that lies behind an input of so many bytes. An alignment is a power of two: a division, which the
-/// compiler would make of it, takes as long as an atomic step or two.
+/// Where an output begins behind an input of `input_len` bytes. An alignment is a power of two; the compiler would use
+/// a division otherwise, which takes as long as an atomic step or two.
 #[inline]
 fn behind(input_len: usize, output_len: u32) -> Option<usize> {
     let mask = alignment(output_len as usize) - 1;
     input_len.checked_add(mask).map(|len| len & !mask)
 }
 
-/// With the number of a read of a stream: it brings no bytes.
+/// Added to the number of a read of a stream: it has no bytes.
 const NOTHING: u64 = 1 << 61;
-/// With the number of a read of a stream: it was given others' bytes, whose place is in [`Slot::link`] and
+/// Added to the number of a read of a stream: it got the bytes of another read, whose position is in [`Slot::link`] and
 /// [`Slot::started`].
 const GIVEN: u64 = 1 << 60;
-/// The number itself.
+/// The bits of the number itself.
 const NUMBER: u64 = GIVEN - 1;
-/// In place of an operation whose result was taken: a write, which brings nothing.
+/// Stands for an operation whose result was taken: a write, which has no result to lose.
 const LEAVES_NOTHING: u64 = WRITE;
-/// Now, in [`UNIT`]s.
+/// The time now, in [`UNIT`]s.
 #[inline]
 fn now() -> u32 {
     (crate::system::ticks() / UNIT) as u32
 }
 
-/// A read without a place.
+/// A read without an offset.
 const STREAM: u64 = 1 << 62;
 const READ: u64 = 2 << 62;
 const WRITE: u64 = 3 << 62;
-/// As many bytes into a file or disk an operation can be: nobody has one of 4 EiB.
+/// The first offset that is too large: 4 EiB, which no file or disk has.
 pub(crate) const PLACES: u64 = !WRITE - 1;
-/// In place of an offset: none, and fewer bytes than all are an error.
+/// Stands for an offset: there is none, and writing fewer bytes than all is an error.
 const ALL: u64 = !WRITE;
-/// Given as the output length of a write, which has no output: fewer bytes than all are an error.
+/// Given as the output length of a write, which has no output: writing fewer bytes than all is an error.
 pub(crate) const WHOLE: u32 = 1;
-/// Above the 32 bits of a control code or a request, and below the two of reads and writes, a bit says what it is.
+/// A bit above the 32 bits of a control code or a request, and below the two bits of reads and writes, names the kind.
 #[cfg(target_os = "linux")]
 const IOCTL: u64 = 4 << 32;
 const SIGNAL: u64 = 8 << 32;
@@ -566,15 +566,15 @@ const READY: u64 = 16 << 32;
 #[cfg(windows)]
 const FUNCTION: u64 = 1 << 32;
 
-/// In one word: a code as it is; a read or write by its highest bits, and one more than its offset.
+/// The operation in one word: a code as it is; a read or write as its two highest bits, and its offset plus 1.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct What(u64);
 
 impl What {
-    /// A read that goes on where the last one ended.
+    /// A read that continues where the last one ended.
     pub(crate) const STREAM_READ: Self = Self(STREAM);
 
-    /// Handed on in this form: what is written in pieces and read in one waits for the processor.
+    /// Operations travel in this form: a value that is written in pieces and read as one makes the processor wait.
     #[inline(always)]
     pub(crate) fn of(what: Operation) -> Self {
         let place = |offset: Option<u64>| offset.map_or(0, |at| at.min(PLACES) + 1);
@@ -590,7 +590,7 @@ impl What {
             Operation::Ready { interest } => READY | (interest as u64) << 32,
             #[cfg(windows)]
             Operation::Function => FUNCTION,
-            // Nothing else is submitted.
+            // No other operation is submitted.
             _ => 0,
         })
     }
@@ -627,7 +627,7 @@ impl What {
         self.is_stream_read() || self.0 & WRITE == READ
     }
 
-    /// Of a read of a stream: its number.
+    /// For a read of a stream: its number.
     fn number(self) -> u64 {
         if self.is_stream_read() { self.0 & NUMBER } else { 0 }
     }
@@ -643,7 +643,7 @@ impl What {
         self.0 & WRITE == 0 && self.0 & READY != 0
     }
 
-    /// Whether a read or a write has a place that no file has.
+    /// Whether the offset of a read or a write is larger than any file.
     #[inline]
     pub(crate) fn is_too_far(self) -> bool {
         self.0 & READ != 0 && self.0 & !WRITE > PLACES
@@ -662,12 +662,12 @@ fn number(chunk: usize, place: u32) -> u32 {
 
 /// The blocks of a chunk's slots, and the slack behind them.
 struct Blocks {
-    /// Everything the kernel is given an address in derives from this one, so that it may go as far as the slack.
+    /// Every address that the kernel gets derives from this one, so it may reach as far as the slack.
     start: NonNull<Block>,
     layout: Layout,
 }
 
-// SAFETY: this only owns the memory; who may touch it is said by each slot.
+// SAFETY: this only owns the memory; each slot says who may touch it.
 unsafe impl Send for Blocks {}
 // SAFETY: as above.
 unsafe impl Sync for Blocks {}
@@ -676,12 +676,12 @@ impl Blocks {
     fn new(len: usize) -> Option<Self> {
         let blocks = Layout::array::<Block>(len).ok()?;
         let layout = Layout::from_size_align(blocks.size().checked_add(SLACK)?, blocks.align()).ok()?;
-        // SAFETY: the layout's size is not zero: there is slack. Zeros are a block.
+        // SAFETY: the layout's size is not zero, since there is slack. All zeros are a valid block.
         let start = NonNull::new(unsafe { alloc_zeroed(layout) })?.cast();
         Some(Self { start, layout })
     }
 
-    /// The place of the block with this number, which is less than their count.
+    /// The address of the block at this place, which is less than their count.
     fn at(&self, place: usize) -> NonNull<Block> {
         NonNull::new(self.start.as_ptr().wrapping_add(place)).unwrap_or(self.start)
     }
@@ -689,14 +689,14 @@ impl Blocks {
 
 impl Drop for Blocks {
     fn drop(&mut self) {
-        // SAFETY: allocated with this layout, and freed here alone.
+        // SAFETY: allocated with this layout, and freed only here.
         unsafe { dealloc(self.start.as_ptr().cast(), self.layout) };
     }
 }
 
 struct Chunk<W> {
     slots: Box<[Slot<W>]>,
-    /// Freed with the slots, whose pointers it is.
+    /// Freed together with the slots, which point into it.
     _blocks: Blocks,
 }
 
@@ -721,11 +721,11 @@ pub(crate) struct Slab<W> {
 struct Made {
     chunks: usize,
     slots: usize,
-    /// Those of them that are never used again.
+    /// How many of them are never used again.
     retired: usize,
 }
 
-/// How many slots there are, and where they are.
+/// How many slots there are, and how many of them are not in use.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Census {
     pub(crate) slots: usize,
@@ -734,9 +734,9 @@ pub(crate) struct Census {
 }
 
 impl Census {
-    /// Those in use.
+    /// The slots in use.
     pub(crate) fn in_flight(self) -> usize {
-        // The figures are not of one moment.
+        // The numbers were not read at the same moment.
         self.slots.saturating_sub(self.free + self.retired)
     }
 }
@@ -751,14 +751,14 @@ impl<W> Slab<W> {
         }
     }
 
-    /// The slot with this number, if there is one: numbers come back from the kernel and are not trusted.
+    /// The slot with this number, if there is one. Numbers come back from the kernel, and are not trusted.
     #[inline]
     pub(crate) fn get(&self, index: u32) -> Option<&Slot<W>> {
         let (chunk, place) = (index >> PLACE_BITS, index & ((1 << PLACE_BITS) - 1));
         self.chunks.get(chunk as usize)?.get()?.slots.get(place as usize)
     }
 
-    /// Takes a free slot. `None` when the slab is at its largest: more than 268 million operations in flight.
+    /// Takes a free slot. `None` when the slab has its largest size: more than 268 million operations in flight.
     #[inline]
     pub(crate) fn take(&self) -> Option<(u32, &Slot<W>)> {
         loop {
@@ -771,7 +771,7 @@ impl<W> Slab<W> {
         }
     }
 
-    /// Sees to it that `count` slots are free.
+    /// Makes sure that `count` slots are free.
     pub(crate) fn reserve(&self, count: usize) -> bool {
         let mut made = lock(&self.made);
         while self.free.len(|index| self.get(index)) < count {
@@ -794,17 +794,17 @@ impl<W> Slab<W> {
         let first = number(made.chunks, 0);
         made.chunks += 1;
         made.slots += len;
-        // The lowest number last, so that it is taken first and a quiet port stays in one chunk.
+        // Push the lowest number last: it is taken first, so a quiet port stays in one chunk.
         for (at, slot) in slots.iter().enumerate().rev() {
             self.free.push(slot, first + at as u32, |index| self.get(index));
         }
         true
     }
 
-    /// Gives a released slot, which has this number, back.
+    /// Gives back a released slot, which has this number.
     #[inline]
     pub(crate) fn give_back(&self, slot: &Slot<W>, index: u32, how: Recycle) {
-        // SAFETY: the machine said this thread gives the slot back: until it is in the pool it is ours alone.
+        // SAFETY: the machine said that this thread gives the slot back; until it is in the pool, this thread owns it.
         unsafe { slot.shed(&self.idle) };
         match how {
             Recycle::Pool => self.free.push(slot, index, |index| self.get(index)),
@@ -813,13 +813,13 @@ impl<W> Slab<W> {
     }
 
     pub(crate) fn census(&self) -> Census {
-        // First: what is free now has been made.
+        // Read this first: every slot that is free now is counted in `made`.
         let free = self.free.len(|index| self.get(index));
         let made = lock(&self.made);
         Census { slots: made.slots, free, retired: made.retired }
     }
 
-    /// Every slot there is, with its number.
+    /// Every slot, with its number.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &Slot<W>)> {
         let made = self.chunks.iter().map_while(OnceLock::get).enumerate();
         made.flat_map(|(at, chunk)| (0..).zip(&chunk.slots).map(move |(place, slot)| (number(at, place), slot)))
@@ -858,7 +858,7 @@ mod tests {
                 assert!(slot.prepare(&slab, 1, WHAT, b"in", len));
                 ptr::write_bytes(slot.memory().output, 0xaa, len as usize);
                 assert!(slot.prepare(&slab, 1, WHAT, b"in", len));
-                assert!(slot.output(len as usize).iter().all(|b| *b == 0xaa), "for the same device it is left alone");
+                assert!(slot.output(len as usize).iter().all(|b| *b == 0xaa), "the bytes of the same device stay");
                 assert!(slot.prepare(&slab, 2, WHAT, b"in", len));
                 assert!(slot.output(len as usize).iter().all(|b| *b == 0));
                 assert_eq!(slot.status(), (Status::PENDING, 0));
@@ -916,7 +916,7 @@ mod tests {
         slab.give_back(slot, index, Recycle::Pool);
     }
 
-    /// What it leaves to the next operation: the buffer's place, if it is the same one.
+    /// The operation leaves its buffer to the next one, which is at the same place if it fits.
     #[test]
     fn input_and_output_are_aligned_to_their_lengths() {
         let slab = Slab::<()>::new();
@@ -932,8 +932,9 @@ mod tests {
         }
     }
 
-    /// The system copies as many bytes back as the driver claims: this test is that system. Every operation of a chunk is
-    /// in flight; then one overruns its output by all the slack there is, first the first, then the last.
+    /// The system copies back as many bytes as the driver claims; this test plays the system. Every operation of a
+    /// chunk is in flight; then three of them overrun their outputs by the whole slack, the first and the last among
+    /// them.
     #[test]
     fn an_overrun_spoils_bytes_and_nothing_else() {
         let slab = Slab::<()>::new();

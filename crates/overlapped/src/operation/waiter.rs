@@ -1,22 +1,22 @@
-//! Who waits for an operation. `P` is the port, which hands the operation over, and of which nothing is known here.
+//! The waiter of an operation. `P` is the port, which hands the operation over; nothing here knows the port.
 
 use std::sync::Arc;
 use std::task::Waker;
 
 use crate::words::token::InFlight;
 
-/// What waits for an operation.
+/// The waiter of an operation.
 pub(crate) enum Waiter<P> {
-    /// Wake a task or a thread; it will look for itself.
+    /// Wake a task or a thread, which then looks for itself.
     Wake(Waker),
-    /// Hand the operation over, with the number its owner gave it.
+    /// Hand the operation over, with the number that its owner gave it.
     Arrive(Arc<dyn Arrival<P>>, Number),
     /// Hand the operation over, once.
     Callback(Callback<P>),
 }
 
-/// The number that its owner gave to an operation. It leaves a byte to tell one kind of waiter from another: there are many
-/// waiters.
+/// The number that its owner gave to an operation. It is 56 bits long, which leaves one byte to tell the kinds of
+/// waiters apart: there are many waiters.
 #[derive(Clone, Copy)]
 pub(crate) struct Number {
     low: u32,
@@ -32,7 +32,7 @@ enum Unused {
 }
 
 impl Number {
-    /// Of 56 bits: with a million operations a second they last for two thousand years.
+    /// `number` fits in 56 bits: with a million operations a second that lasts for two thousand years.
     pub(crate) fn new(number: u64) -> Self {
         Self { low: number as u32, middle: (number >> 32) as u16, high: (number >> 48) as u8, _unused: Unused::Zero }
     }
@@ -45,16 +45,16 @@ impl Number {
 #[cfg(target_pointer_width = "64")]
 const _: () = assert!(size_of::<Option<Waiter<()>>>() == 24);
 
-/// What is to run when an operation is complete, or expired; the operation belongs to it.
+/// Runs when an operation is complete, or expired. The operation belongs to it.
 pub(crate) type Callback<P> = Box<dyn FnOnce(&Arc<P>, InFlight) + Send>;
 
-/// The owner of many operations, who is told of each one's completion.
+/// The owner of many operations, which is told when each one completes.
 pub(crate) trait Arrival<P>: Send + Sync {
-    /// The operation is complete and belongs to the receiver, who releases it.
+    /// The operation is complete and belongs to the receiver, which must release it.
     fn arrived(self: Arc<Self>, number: u64, port: &Arc<P>, operation: InFlight);
-    /// Submits further, as the port was asked to have it do.
+    /// Submits more operations, later, as the owner has asked the port.
     fn arm_again(self: Arc<Self>);
-    /// Whether [`arrived`](Self::arrived) runs somebody's code. Once it does not, it never does again.
+    /// Whether [`arrived`](Self::arrived) runs the caller's code. Once it does not, it never does again.
     fn calls_back(&self) -> bool;
 }
 

@@ -1,4 +1,4 @@
-//! What a port knows of its devices: those that are open, by number, and what it may ask of one.
+//! The devices of a port: the open ones by number, and what the port may ask of one.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, Weak};
@@ -6,18 +6,18 @@ use std::sync::{Arc, Mutex, Weak};
 use crate::system::sync::lock_std as lock;
 use crate::words::token::InFlight;
 
-/// A device, as its port knows it.
+/// A device, as its port sees it.
 pub(crate) trait Device: Send + Sync {
-    /// The operation's time is over: asks for its cancellation.
+    /// The operation's time is over: ask for its cancellation.
     fn time_is_over(self: Arc<Self>, operation: InFlight);
-    /// Reads that are parked have waited long enough for those before them.
+    /// Parked reads have waited long enough for earlier ones.
     fn was_parked_long_enough(self: Arc<Self>);
-    /// The operation is over and the caller's, and nobody will take its result: gives it on if that can be, and counts it
-    /// else. Returns whether it was given on.
+    /// The operation is over and the caller's, and nobody will take its result. Gives the result to another read if
+    /// possible, and otherwise counts it as lost. Returns whether it was given away.
     fn takes_left_over(self: Arc<Self>, operation: InFlight) -> bool;
 }
 
-/// The devices of a port that are open.
+/// The open devices of a port.
 #[derive(Default)]
 pub(crate) struct Devices(Mutex<HashMap<u64, Listed>>);
 
@@ -33,7 +33,7 @@ impl Devices {
 
     pub(crate) fn unlist(&self, number: u64) {
         let listed = lock(&self.0).remove(&number);
-        // Not under the lock.
+        // Drop it without the lock.
         drop(listed);
     }
 
@@ -41,7 +41,8 @@ impl Devices {
         lock(&self.0).get(&number).map(|listed| listed.name.clone())
     }
 
-    /// The device itself. Not under the lock: this may be the last there is of it, and its end is somebody's code.
+    /// The device itself. Drop it without the lock: this may be the last reference, and its destructor runs foreign
+    /// code.
     pub(crate) fn find(&self, number: u64) -> Option<Arc<dyn Device>> {
         lock(&self.0).get(&number).and_then(|listed| listed.device.upgrade())
     }

@@ -1,4 +1,4 @@
-//! Dispatching: packets are taken from the queue and handled, and timers that have expired.
+//! Dispatching: takes packets from the queue and handles them, and handles expired timers.
 
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::sync::{Arc, Weak};
@@ -10,7 +10,7 @@ use super::timers::Due;
 use crate::operation::slot::Packet;
 use crate::words::token::{EXPIRE, InFlight, LOOK};
 
-/// So long a driver may take to end an operation that was cancelled because its time was over.
+/// How long a driver may take to end an operation that was cancelled because its time was over.
 pub(super) use crate::operation::unread::GRACE_PERIOD;
 
 impl Inner {
@@ -27,7 +27,7 @@ impl Inner {
         let next = self.timers.next();
         let all = matches!(whose, Whose::All);
         let only_looks = timeout == Some(Duration::ZERO);
-        // Some that were put off by a thread that only waited, perhaps: they come before what comes now.
+        // Jobs that a waiting thread has put off come before the packets that come now.
         let put_off = if all && self.is_led() { self.jobs_waiting() } else { 0 };
         let is_due = put_off > 0 || !all && self.has_jobs() && (self.run_jobs_of(whose) > 0 || self.gives_way());
         let timeout = if is_due { Some(Duration::ZERO) } else { timeout };
@@ -44,11 +44,11 @@ impl Inner {
         if let Some(sleeper) = sleeper {
             sleeper.leave_queue();
         }
-        // A thread of the system's pool has another one wait from now on, and may do here what it likes.
+        // A thread of the system's pool starts the next one's wait now, and is then free to take its time.
         let is_free = self.hand_over();
         let dispatching = if is_free { None } else { self.begin_dispatching(whose) };
         if dispatching.is_none() && !is_free {
-            // So deep nobody nests; the packets are for who is further out.
+            // Nobody nests so deep. The packets are for a dispatcher further out.
             tokens[..count].iter().for_each(|token| self.queue.post(*token));
             return 0;
         }
@@ -56,16 +56,16 @@ impl Inner {
         for token in &tokens[..count] {
             self.handle(*token, whose);
         }
-        // A waker or a callback forked, and this is the child.
+        // A waker or a callback has forked, and this is the child.
         if self.is_inherited() {
             return count;
         }
-        // A driver's code may cancel: not on a thread that does not wait.
+        // Timers may run a driver's cancellation: not on a thread that does not wait.
         if next.is_some() && !matches!(whose, Whose::Only(_)) {
             self.run_timers();
         }
         let count = if all { count.max(ran + self.run_jobs(self.jobs_waiting())) } else { count };
-        // Who polls without waiting does so until nothing is left.
+        // A caller that polls without a timeout polls again until nothing is left.
         let comes_again = all && only_looks;
         self.queue.tell_others(count > 0 && !comes_again, !all && self.has_jobs(), || self.timers.next());
         count
@@ -114,7 +114,7 @@ impl Inner {
         }
     }
 
-    /// Tells who waits for an operation.
+    /// Tells the waiter of an operation.
     #[inline]
     pub(super) fn wake(self: &Arc<Self>, waiter: Waiter, operation: InFlight) {
         self.guarded(|| match waiter {
@@ -124,7 +124,7 @@ impl Inner {
         });
     }
 
-    /// Has another thread of the system's pool wait from now on: then nobody waits for what this one does.
+    /// Starts the wait of another thread of the system's pool. After that nobody waits for this thread.
     pub(super) fn hand_over(&self) -> bool {
         #[cfg(windows)]
         return self.queue.hand_over();
@@ -132,12 +132,12 @@ impl Inner {
         false
     }
 
-    /// At `at` the operation's time is over.
+    /// Sets the time `at` at which the operation's time is over.
     pub(crate) fn at(self: &Arc<Self>, at: Instant, operation: InFlight, device: Weak<dyn Device>) {
         self.timer(at, operation, Due::Timeout(device));
     }
 
-    /// At the end of the grace period a parked read waits no longer.
+    /// Ends the wait of a parked read at the end of the grace period.
     pub(crate) fn parked(self: &Arc<Self>, operation: InFlight, device: Weak<dyn Device>) {
         self.timer(Instant::now() + GRACE_PERIOD, operation, Due::Parked(device));
     }
@@ -145,7 +145,7 @@ impl Inner {
     pub(super) fn timer(self: &Arc<Self>, at: Instant, operation: InFlight, due: Due) {
         let is_over = |operation: InFlight| self.slot(operation).machine.in_flight() != Some(operation.generation());
         if self.timers.add(at, operation, due, is_over) {
-            // It is the first to expire: whoever waits must look again how long.
+            // It expires first, so the waiting thread must shorten its wait.
             self.queue.post(LOOK);
         }
         self.unattended(self.slot(operation), operation);
@@ -156,7 +156,7 @@ impl Inner {
         while let Some((operation, due)) = self.timers.expired(Instant::now()) {
             match due {
                 Due::Timeout(device) => self.overdue(operation, device),
-                // What the driver completed until now is in the queue before this.
+                // Results that the driver has delivered by now are in the queue before this.
                 Due::Grace => self.queue.post(operation.token() | EXPIRE),
                 Due::Parked(device) => {
                     if let Some(device) = device.upgrade() {
@@ -167,8 +167,8 @@ impl Inner {
         }
     }
 
-    /// An operation's time is over: ask for its cancellation. It ends then, in its own way; only a driver that does not
-    /// react keeps its caller no longer than the grace period.
+    /// An operation's time is over: asks for its cancellation. The operation then ends in its own way. If the driver
+    /// does not react, the caller waits no longer than the grace period.
     pub(super) fn overdue(self: &Arc<Self>, operation: InFlight, device: Weak<dyn Device>) {
         if self.slot(operation).machine.set_overdue(operation.generation()) {
             if let Some(device) = device.upgrade() {

@@ -1,4 +1,4 @@
-//! The dispatcher: the thread that handles completions while nobody waits, and runs callbacks.
+//! The dispatcher: the thread that handles completions while no thread waits, and runs callbacks.
 
 use std::sync::Arc;
 use std::task::Wake;
@@ -20,18 +20,18 @@ impl Inner {
             Dispatcher::Starts => {}
             Dispatcher::None => {
                 let port = self.clone();
-                // Never joined: it may be inside somebody's waker, and the process may end at any time.
+                // Never joined: it may be inside a foreign waker, and the process may end at any time.
                 if crate::system::spawn("overlapped", move || port.run_as_dispatcher()).is_ok() {
                     *dispatcher = Dispatcher::Starts;
                 } else if self.turn.take_dispatchers() {
-                    // The next one that needs it tries again. Until then threads that wait have the turn.
+                    // The next call that needs it tries again. Until then waiting threads have the turn.
                     self.turn.give_back();
                 }
             }
         }
     }
 
-    /// What the dispatcher does, for ever; in the child of a fork, if a callback forks, no longer.
+    /// The dispatcher's loop. It never ends, except in the child of a fork that a callback made.
     pub(super) fn run_as_dispatcher(self: &Arc<Self>) {
         crate::system::pin_module();
         let sleeper = Sleeper::new(Arc::downgrade(self));
@@ -45,7 +45,7 @@ impl Inner {
                 let _turn = Taken(self);
                 while self.turn.is_unattended() && !self.is_inherited() {
                     sleeper.take_wake();
-                    // Who adds one after this wakes the sleeper.
+                    // A thread that adds a job after this wakes the sleeper.
                     let sleep = self.has_jobs().then_some(Duration::ZERO);
                     self.dispatch(sleep, Whose::All, Some(&sleeper));
                 }

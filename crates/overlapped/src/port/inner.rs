@@ -1,4 +1,4 @@
-//! A port: its queue, its memory, its turn, and what it counts. What is done with it stands in the files above this one.
+//! A port: its queue, its memory, its turn, and its counters. The files above this one use them.
 
 use std::collections::VecDeque;
 use std::mem::ManuallyDrop;
@@ -22,39 +22,40 @@ use crate::{Error, ErrorKind, Operation, Status};
 pub(super) type Sleeper = sleeper::Sleeper<Inner>;
 pub(super) type Turn = turn::Turn<Inner, Whose>;
 
-/// Who dispatches a port.
+/// Which threads dispatch a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// Threads that wait or poll, and nobody else.
+    /// Only threads that wait or poll.
     Manual,
-    /// Threads that wait; and for what nobody waits for a dispatcher, which starts when it is first needed.
+    /// Threads that wait; and for operations without a waiting thread a dispatcher, which starts at its first use.
     Dispatched,
     /// The threads of the system's pool.
     #[cfg(windows)]
     Pool,
 }
 
-/// What waits for an operation of a port, and its owner of many; an operation's slot.
+/// The waiter of a port's operation, the owner of many operations, and an operation's slot.
 pub(crate) type Waiter = waiter::Waiter<Inner>;
 pub(crate) type Slot = slab::Slot<Waiter>;
 pub(super) type Arrival = dyn waiter::Arrival<Inner>;
 
-/// Whose callbacks may run on a thread that handles completions.
+/// Which callbacks may run on a thread that handles completions.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Whose {
-    /// Everybody's: it is what the thread is there for.
+    /// All: the thread is there for that.
     All,
-    /// Nobody's but those of one owner of calls, by its address: the thread waits for that one, and may hold a lock that
-    /// another's callback wants. Those wait until somebody polls the port.
+    /// Wakers, and the callbacks of one owner of calls, given by its address. The thread waits for that owner, and may
+    /// hold a lock that another callback wants. Other callbacks wait until somebody polls the port.
     Of(usize),
-    /// The same, and no wakers: the thread does not wait, it submits or drops calls. It may hold a lock that a waker wants.
+    /// As `Of`, but no wakers: the thread does not wait; it submits or drops calls. It may hold a lock that a waker
+    /// wants.
     Only(usize),
 }
 
 impl Whose {
-    /// A thread that waits for an operation with no callbacks at all.
+    /// For a thread that waits for an operation and runs no callbacks.
     pub(crate) const NOBODY: Self = Self::Of(0);
-    /// A thread that submits, or drops a call.
+    /// For a thread that submits or drops a call.
     pub(crate) const NO_WAKERS: Self = Self::Only(0);
 
     pub(super) fn may_run(self, waiter: &Waiter) -> bool {
@@ -78,16 +79,16 @@ fn is_at(owner: &Arc<Arrival>, address: usize) -> bool {
     Arc::as_ptr(owner).cast::<()>().addr() == address
 }
 
-/// What the dispatcher is to do besides handling packets.
+/// What the dispatcher does besides handling packets.
 pub(super) enum Job {
     Run(Box<dyn FnOnce() + Send>),
     Arm(Arc<Arrival>),
-    /// An operation that is over, or expired, goes to who waits for it.
+    /// Gives an operation that is over, or expired, to its waiter.
     Deliver(Waiter, InFlight),
 }
 
 impl Job {
-    /// Whether a thread may run it that handles completions for these.
+    /// Whether a thread that handles completions for `whose` may run it.
     pub(super) fn may_run(&self, whose: Whose) -> bool {
         match self {
             Self::Run(_) => whose == Whose::All,
@@ -96,7 +97,7 @@ impl Job {
         }
     }
 
-    /// Whether only who polls the port may run it. Streams have their consumers besides.
+    /// Whether only a thread that polls the port may run it. A stream's jobs can also run on its consumer's thread.
     pub(super) fn is_callback(&self) -> bool {
         matches!(self, Self::Run(_) | Self::Deliver(Waiter::Callback(_), _))
     }
@@ -110,12 +111,12 @@ pub(super) struct Jobs {
     pub(super) nobody_polls: bool,
 }
 
-/// The thread that dispatches a port for those who do not wait.
+/// The dispatcher of a port, for operations without a waiting thread.
 #[derive(Default)]
 pub(super) enum Dispatcher {
     #[default]
     None,
-    /// It looks for itself when it is there.
+    /// It will find its jobs when it starts.
     Starts,
     Runs(Arc<Sleeper>),
 }
@@ -123,25 +124,25 @@ pub(super) enum Dispatcher {
 pub(crate) struct Inner {
     /// Distinguishes this port's operations from those of others.
     pub(crate) id: u64,
-    /// Not dropped while the kernel may still write to a slot.
+    /// It is not dropped while the kernel may still write to a slot.
     pub(crate) slab: ManuallyDrop<Slab<Waiter>>,
     pub(super) queue: Queue,
     pub(super) kind: Kind,
     pub(super) turn: Turn,
     pub(super) timers: Timers,
     pub(super) jobs: Mutex<Jobs>,
-    /// How many there are.
+    /// How many jobs there are.
     pub(super) jobs_waiting: AtomicUsize,
     pub(super) devices: Devices,
-    /// Somebody has made a poll return, and none has since.
+    /// A thread has asked the polls to return, and none has since.
     pub(super) woken: AtomicBool,
-    /// A packet that makes a poll return is in the queue: one is enough.
+    /// A packet that makes a poll return is in the queue; one is enough.
     pub(super) looks: AtomicBool,
     pub(super) strays: AtomicU64,
     pub(super) lost_results: AtomicU64,
     pub(super) lost_bytes: AtomicU64,
     pub(super) panics: AtomicU64,
-    /// What is lent to functions that take no token.
+    /// The structures that are lent to functions that take no token.
     #[cfg(windows)]
     pub(crate) loans: crate::operation::loans::Loans,
 }
@@ -175,7 +176,7 @@ impl Inner {
         })
     }
 
-    /// Whether this is the child of a fork, and the port its parent's: then its completions never arrive here.
+    /// Whether this is the child of a fork, and the port belongs to the parent: then its completions never arrive here.
     #[inline]
     pub(crate) fn is_inherited(&self) -> bool {
         #[cfg(all(target_os = "linux", not(miri)))]
@@ -184,7 +185,7 @@ impl Inner {
         false
     }
 
-    /// How many slots are in use: no more completions can come before others are submitted.
+    /// How many slots are in use. No more completions can come before other operations are submitted.
     pub(super) fn in_flight(&self) -> usize {
         self.slab.census().in_flight()
     }
@@ -197,19 +198,19 @@ impl Inner {
         self.kind == Kind::Manual
     }
 
-    /// Whether there is a dispatcher for what nobody waits for.
+    /// Whether there is a dispatcher for operations without a waiting thread.
     #[inline]
     pub(crate) fn has_dispatcher(&self) -> bool {
         self.kind == Kind::Dispatched
     }
 
-    /// Whether threads that wait dispatch this port themselves.
+    /// Whether waiting threads dispatch this port themselves.
     #[inline]
     pub(crate) fn is_led(&self) -> bool {
         matches!(self.kind, Kind::Manual | Kind::Dispatched)
     }
 
-    /// Names it among the ports that a thread dispatches.
+    /// The port's name among those that a thread dispatches.
     pub(super) fn address(&self) -> usize {
         std::ptr::from_ref(self).addr()
     }
@@ -218,25 +219,25 @@ impl Inner {
         Dispatching::begin(self.address(), whose != Whose::All)
     }
 
-    /// Whether this very thread is the one that would have to dispatch a completion.
+    /// Whether this very thread would have to dispatch a completion of this port.
     #[inline]
     pub(crate) fn is_dispatched_here(&self) -> bool {
         dispatching::dispatches(self.address())
     }
 
-    /// Whether a wait on this very thread would be for itself, or for a port that it cannot poll so deep.
+    /// Whether a wait on this thread would wait for itself, or nests too deep to poll the port.
     #[inline]
     pub(crate) fn must_not_wait_here(&self) -> bool {
         self.is_dispatched_here() || (self.is_led() && dispatching::is_deep())
     }
 
-    /// Whether callbacks of this port run on this very thread now.
+    /// Whether this very thread runs callbacks of this port now.
     #[inline]
     pub(crate) fn runs_callbacks_here(&self) -> bool {
         dispatching::runs_callbacks_of(self.address())
     }
 
-    /// Lists a device that is open.
+    /// Lists an open device.
     pub(crate) fn list(&self, number: u64, name: Arc<str>, device: Weak<dyn Device>) {
         self.devices.list(number, name, device);
     }
@@ -247,14 +248,14 @@ impl Inner {
         self.slab.idle.forget(number);
     }
 
-    /// Counts what nobody will take any more.
+    /// Counts lost results and their bytes.
     pub(crate) fn lost(&self, results: u64, bytes: u64) {
         self.lost_results.fetch_add(results, Relaxed);
         self.lost_bytes.fetch_add(bytes, Relaxed);
     }
 
-    /// The operation in `slot` is over and the caller's, and nobody will take its result: gives it on if that can be, and
-    /// counts it else. Returns whether it was given on.
+    /// The operation in `slot` is over and the caller's, and nobody will take its result. Gives the result to another
+    /// read if possible, and otherwise counts it as lost. Returns whether it was given away.
     pub(crate) fn left_over(&self, slot: &Slot, operation: InFlight) -> bool {
         let may_be_given_on = matches!(slot.operation(), STREAM_READ | Operation::Signal);
         if !slot.is_taken()
@@ -267,7 +268,7 @@ impl Inner {
         false
     }
 
-    /// The operation in `slot` is over and the caller's, and its result is lost, if it has one.
+    /// The operation in `slot` is over and the caller's. If it has a result, counts the result as lost.
     pub(crate) fn lost_result(&self, slot: &Slot, operation: InFlight) {
         if slot.is_taken() {
             return;
@@ -279,7 +280,7 @@ impl Inner {
         };
         let has_result = match slot.operation() {
             STREAM_READ => bytes > 0,
-            // A read with a place can be made again; a write brings nothing.
+            // A read at an offset can be repeated, and a write has no result.
             Operation::Read { .. } | Operation::Write { .. } => false,
             #[cfg(target_os = "linux")]
             Operation::Ready { .. } => false,
@@ -290,7 +291,7 @@ impl Inner {
         }
     }
 
-    /// Runs somebody's code; a panic in it is not the dispatcher's.
+    /// Runs foreign code, and catches and counts a panic in it.
     #[inline]
     pub(crate) fn guarded(&self, run: impl FnOnce()) {
         if caught(run).is_none() {
@@ -307,7 +308,7 @@ impl Inner {
     /// The result of an operation.
     ///
     /// # Safety
-    /// As for [`Slot::status`], of this operation, which has this slot.
+    /// As for [`Slot::status`], for this operation, which has this slot.
     pub(crate) unsafe fn result(&self, slot: &Slot, operation: InFlight) -> (Status, usize) {
         #[cfg(windows)]
         if slot.operation() == Operation::Function
@@ -320,13 +321,13 @@ impl Inner {
         unsafe { slot.status() }
     }
 
-    /// Gives the slot up, by its owner. What was borrowed from it is gone.
+    /// The owner releases the slot. Nothing borrows from it any more.
     #[inline]
     pub(crate) fn release(&self, operation: InFlight) {
         self.release_slot(self.slot(operation), operation);
     }
 
-    /// [`release`](Self::release), for who knows the slot.
+    /// [`release`](Self::release) for a caller that has the slot.
     #[inline]
     pub(crate) fn release_slot(&self, slot: &Slot, operation: InFlight) {
         slot.taken();
@@ -335,7 +336,7 @@ impl Inner {
         }
     }
 
-    /// Gives back the slot of an operation that is over and whose owner has left, or left that to a canceller.
+    /// Gives back the slot of an operation that is over and whose owner has left, or has left this to a canceller.
     pub(crate) fn give_back(&self, slot: &Slot, operation: InFlight, how: Recycle) {
         self.left_over(slot, operation);
         self.slab.give_back(slot, operation.index(), how);
@@ -344,7 +345,7 @@ impl Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        // A real driver may still write what it was given, however late: that memory is never freed.
+        // A real driver may still write to the memory it got, however late: such memory is never freed.
         if self.slab.iter().all(|(_, slot)| slot.machine.in_flight().is_none()) {
             // SAFETY: nothing is in flight.
             #[cfg(windows)]
@@ -357,15 +358,15 @@ impl Drop for Inner {
     }
 }
 
-/// What every call says in the child of a fork, on a port of its parent.
+/// The error of every call in the child of a fork, on a port of the parent.
 pub(crate) fn inherited(what: Operation) -> Error {
     Error::new(ErrorKind::Unsupported, what)
-        .hint("this process was forked, and its parent has the port: open the device again, on a port of this process")
+        .hint("open the device again in this process: it was forked, and the port belongs to its parent")
 }
 
 impl Look for Inner {
     fn look(&self) {
-        // In the child of a fork the threads are not there, and one may have held a lock.
+        // In the child of a fork the threads do not exist, and one may have held a lock.
         if !self.is_inherited() {
             self.queue.post(LOOK);
         }

@@ -1,4 +1,4 @@
-//! What a port has to run besides handling packets, and on which threads it may.
+//! The jobs of a port besides packets, and the threads that may run them.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -14,18 +14,18 @@ impl Inner {
         self.later(Job::Run(job));
     }
 
-    /// Has the dispatcher submit further for the owner of many calls.
+    /// Makes the dispatcher submit more calls for their owner.
     pub(crate) fn arm_later(self: &Arc<Self>, owner: Arc<Arrival>) {
         self.later(Job::Arm(owner));
     }
 
-    /// Hands an operation that is over to who waits for it, on the dispatcher.
+    /// Gives an operation that is over to its waiter, on the dispatcher.
     pub(crate) fn deliver(self: &Arc<Self>, waiter: Waiter, operation: InFlight) {
         self.later(Job::Deliver(waiter, operation));
     }
 
     pub(super) fn later(self: &Arc<Self>, job: Job) {
-        // In the child of a fork nobody dispatches it.
+        // In the child of a fork nobody dispatches the port, so run it here.
         if self.is_inherited() {
             return self.run_job(job);
         }
@@ -43,7 +43,8 @@ impl Inner {
         }
     }
 
-    /// The last `Port` of a manual port is gone: its callbacks will not run; they may hold replies, which hold the port.
+    /// The last `Port` of a manual port is gone: its callbacks will never run. Drop them, since they may hold replies,
+    /// which keep the port.
     pub(super) fn nobody_polls(&self) {
         let mut jobs = lock(&self.jobs);
         jobs.nobody_polls = true;
@@ -55,7 +56,7 @@ impl Inner {
         callbacks.into_iter().for_each(|job| self.give_up(job));
     }
 
-    /// Drops a job, which is somebody else's; the result that it was to deliver has nobody.
+    /// Drops a job, which runs foreign code. If it was to deliver a result, nobody gets the result.
     pub(super) fn give_up(&self, job: Job) {
         if let Job::Deliver(_, operation) = job {
             let slot = self.slot(operation);
@@ -75,19 +76,20 @@ impl Inner {
         self.jobs_waiting.load(SeqCst)
     }
 
-    /// Whether there are some for which such a thread is to have the turn. Where there is a dispatcher, that one runs them.
+    /// Whether a thread of this kind should get the turn for a job. If there is a dispatcher, the dispatcher runs the
+    /// jobs.
     pub(super) fn has_jobs_for(&self, whose: Whose) -> bool {
         self.is_manual() && self.has_jobs() && lock(&self.jobs).queue.iter().any(|job| job.may_run(whose))
     }
 
-    /// Runs so many jobs: those that were there. What they add is for the next time, after the packets that have come by
-    /// then.
+    /// Runs `count` jobs, which were there before. Jobs that they add wait for the next time, after the packets that
+    /// have come by then.
     pub(super) fn run_jobs(self: &Arc<Self>, count: usize) -> usize {
         let run_one = || self.take_job(|_| true).map(|job| self.run_job(job)).is_some();
         (0..count).take_while(|_| run_one() && !self.is_inherited()).count()
     }
 
-    /// Takes the first job of these, and counts it off before anybody else can count.
+    /// Takes the first job for which `of_these` is true, and counts it off under the lock.
     pub(super) fn take_job(&self, of_these: impl Fn(&Job) -> bool) -> Option<Job> {
         let mut jobs = lock(&self.jobs);
         let at = jobs.queue.iter().position(of_these)?;
@@ -95,15 +97,15 @@ impl Inner {
         jobs.queue.remove(at)
     }
 
-    /// Runs what was put off for an owner of calls that calls nobody back any more.
+    /// Runs the jobs that were put off for an owner that makes no callbacks any more.
     pub(crate) fn run_what_was_put_off(self: &Arc<Self>, address: usize) {
         if self.is_manual() && self.has_jobs() && self.run_jobs_of(Whose::Of(address)) > 0 {
-            // Somebody else's loop was told of it: who has the turn next takes that back.
+            // Another event loop was told of these jobs: the next thread with the turn takes that back.
             self.queue.post(LOOK);
         }
     }
 
-    /// Runs the jobs that a thread may run which only waits, for one owner of calls.
+    /// Runs the jobs that a thread may run that waits for one owner of calls.
     pub(super) fn run_jobs_of(self: &Arc<Self>, whose: Whose) -> usize {
         let mut count = 0;
         while let Some(job) = self.take_job(|job| job.may_run(whose)) {

@@ -1,4 +1,4 @@
-//! The queue of a port: where packets are posted and waited for, one file for each system.
+//! The queue of a port, where packets are posted and taken; one file for each system.
 
 #[cfg(all(target_os = "linux", not(miri)))]
 mod files;

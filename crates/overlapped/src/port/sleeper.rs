@@ -1,8 +1,8 @@
-//! A thread that waits: how it sleeps, and how exactly that thread is woken.
+//! A thread that waits: how it sleeps, and how it is woken.
 //!
-//! A thread sleeps in the port's queue while it has the [turn](super::turn), and on its own otherwise. So there is one
-//! waker, and it finds the place: it posts to the queue, or unparks the thread. Each wait has a sleeper of its own, also
-//! one that is nested in another: what wakes one of them must not be taken by the other.
+//! A thread with the [turn](super::turn) sleeps in the port's queue; any other thread sleeps on its own. So there is
+//! one waker, which looks where the thread sleeps: it posts to the queue, or unparks the thread. Each wait has its own
+//! sleeper, even a wait that is nested in another one: a wake of the one must not be taken by the other.
 
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Weak};
@@ -14,7 +14,7 @@ use crate::system::sync::ordered::AtomicBool;
 
 /// A queue in which a thread sleeps.
 pub(crate) trait Look: Send + Sync {
-    /// Has the thread that sleeps in the queue look up.
+    /// Makes the thread that sleeps in the queue look up.
     fn look(&self);
 }
 
@@ -22,16 +22,16 @@ pub(crate) trait Look: Send + Sync {
 pub(crate) struct Sleeper<P> {
     port: Weak<P>,
     parker: Parker,
-    /// Set by its waker, and taken back before what it is about is looked at.
+    /// Set by the waker. The thread clears it before it looks at what it was woken for.
     woken: AtomicBool,
-    /// The thread is in the queue, or about to be.
+    /// The thread is in the queue, or about to enter it.
     in_queue: AtomicBool,
     /// The thread has been given the turn.
     given: AtomicBool,
 }
 
 impl<P: Look> Sleeper<P> {
-    /// One for this thread, which waits at a port, or at none.
+    /// One for this thread, which waits at this port, or at none.
     pub(crate) fn new(port: Weak<P>) -> Arc<Self> {
         Arc::new(Self {
             port,
@@ -42,7 +42,7 @@ impl<P: Look> Sleeper<P> {
         })
     }
 
-    /// Whether it is for this port.
+    /// Whether it belongs to this port.
     pub(crate) fn is_of(&self, port: &Arc<P>) -> bool {
         std::ptr::eq(self.port.as_ptr(), Arc::as_ptr(port))
     }
@@ -51,15 +51,15 @@ impl<P: Look> Sleeper<P> {
         self.woken.load(SeqCst)
     }
 
-    /// Looks whether it was woken, and forgets it.
+    /// Returns whether it was woken, and clears that.
     pub(crate) fn take_wake(&self) -> bool {
         self.woken.swap(false, SeqCst)
     }
 
-    /// The thread goes into the queue. `false`: it must not sleep there, since it was woken already.
+    /// The thread enters the queue. `false`: it must not sleep there, since it was woken already.
     pub(super) fn enter_queue(&self) -> bool {
         self.in_queue.store(true, SeqCst);
-        // A waker that did not find the thread in the queue has said so before this.
+        // A waker that did not find the thread in the queue has set `woken` before this.
         !self.is_woken()
     }
 
@@ -80,7 +80,7 @@ impl<P: Look> Sleeper<P> {
         self.parker.unpark();
     }
 
-    /// Sleeps on its own until it is woken or has been given the turn, at most until the deadline.
+    /// Sleeps on its own until it is woken, gets the turn, or reaches the deadline.
     pub(super) fn sleep(&self, deadline: Option<Instant>) {
         while !self.is_woken() && !self.given.load(SeqCst) {
             if !self.parker.park(deadline) {
@@ -96,7 +96,7 @@ impl<P: Look> Wake for Sleeper<P> {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        // Once: a future that wakes itself must not fill the queue.
+        // Only once: a future that wakes itself must not fill the queue.
         if self.woken.swap(true, SeqCst) {
             return;
         }
@@ -138,7 +138,7 @@ mod tests {
     #[test]
     fn a_thread_that_is_unparked_for_something_else_sleeps_on() {
         let sleeper = Sleeper::<Looks>::new(Weak::new());
-        // As a wait that is nested in another one leaves it.
+        // A nested wait may leave this behind.
         std::thread::current().unpark();
         let deadline = Instant::now() + std::time::Duration::from_millis(50);
         sleeper.sleep(Some(deadline));

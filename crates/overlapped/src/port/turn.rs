@@ -1,10 +1,11 @@
-//! Whose turn it is to be in a port's queue: one thread at a time, so that a packet wakes one thread and the right one.
+//! Whose turn it is to be in a port's queue: one thread at a time, so that a packet wakes one thread, and the right
+//! one.
 //!
-//! A thread that waits takes the turn when it is free. While another has it, it stands in line and sleeps on its own. The
-//! thread that gives the turn up hands it to one of those in line. If nobody stands there, and something is in flight that
-//! *nobody waits for* (a callback's operation, a task's, a stream's, one with a timer), the turn is the dispatcher's,
-//! which keeps it until nothing of that kind is in flight. So a program whose threads wait for all they ask for never
-//! needs a dispatcher, a packet never lies in the queue unseen, and nobody is woken to find that there is nothing to do.
+//! A waiting thread takes the turn when it is free. While another thread has it, it stands in line and sleeps on its
+//! own. A thread that gives up the turn hands it to one in line. If nobody stands in line, and an operation in flight
+//! has *no waiting thread* (one of a callback, of a task or of a stream, or one with a timer), the dispatcher gets the
+//! turn, and keeps it until there is no such operation. So a program whose threads wait for all their operations never
+//! needs a dispatcher, a packet never lies in the queue unseen, and nobody is woken in vain.
 //!
 //! ```text
 //!              try_take                     pass: someone stands in line
@@ -14,7 +15,7 @@
 //!     └───────────────────────┘  pass: neither
 //! ```
 //!
-//! No operating system in here: loom checks this file as it stands.
+//! This file uses no operating system, so loom checks it as it stands.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
@@ -23,16 +24,16 @@ use super::sleeper::{Look, Sleeper};
 use crate::system::sync::ordered::{AtomicBool, AtomicUsize};
 use crate::system::sync::{Mutex, lock};
 
-/// Whose turn it is. `C` is what a thread in line may do with it.
+/// Whose turn it is. `C` says what a thread in line may do with it.
 pub(crate) struct Turn<P, C> {
     taken: AtomicBool,
-    /// The dispatcher has been given the turn, and has not found out.
+    /// The dispatcher has been given the turn, and has not noticed yet.
     dispatchers: AtomicBool,
-    /// How many operations in flight nobody waits for.
+    /// How many operations in flight have no waiting thread.
     unattended: AtomicUsize,
-    /// A thread that does not wait has found the turn taken, and is to be told when it is free.
+    /// A thread that does not wait has found the turn taken, and must be told when it is free.
     missed: AtomicBool,
-    /// How many threads stand in line: nobody locks to see that there is none.
+    /// How many threads stand in line. It saves a lock when there are none.
     waiting: AtomicUsize,
     line: Mutex<Vec<(C, Arc<Sleeper<P>>)>>,
 }
@@ -49,38 +50,38 @@ impl<P: Look, C: Copy> Turn<P, C> {
         }
     }
 
-    /// Takes the turn, if it is free. It must be [passed](Self::pass) on.
+    /// Takes the turn if it is free. The caller must [pass](Self::pass) it on.
     pub(crate) fn try_take(&self) -> bool {
         !self.taken.swap(true, SeqCst)
     }
 
-    /// Takes the turn for a thread that does not wait for it. If it is taken, whoever has it finds
-    /// [`take_missed`](Self::take_missed) behind its turn.
+    /// Takes the turn for a thread that does not wait for it. If it is taken, the thread that has it will find that at
+    /// the end of its turn, with [`take_missed`](Self::take_missed).
     pub(crate) fn try_take_or_miss(&self) -> bool {
         self.try_take() || {
             self.missed.store(true, SeqCst);
-            // It may have become free before that was said.
+            // It may have become free before `missed` was set.
             self.try_take()
         }
     }
 
-    /// Whether somebody has missed the turn, and is to be told. Asked by a thread that has passed it on.
+    /// Whether a thread has missed the turn and must be told. Called by a thread that has passed the turn on.
     pub(crate) fn take_missed(&self) -> bool {
         self.missed.load(SeqCst) && self.missed.swap(false, SeqCst)
     }
 
-    /// Gives the turn up. `true`: it is the dispatcher's now, which is to be woken.
+    /// Gives up the turn. `true`: the dispatcher has it now; wake it.
     #[must_use]
     pub(crate) fn pass(&self, prefers: impl Fn(C) -> bool) -> bool {
         self.taken.store(false, SeqCst);
         self.settle(prefers)
     }
 
-    /// Sees to it that the turn is not free while somebody needs it. Threads in line come first, and of those the ones
-    /// that `prefers` names. `true`: it is the dispatcher's now, which is to be woken.
+    /// Makes sure that the turn is not free while a thread needs it. Threads in line come first, those that `prefers`
+    /// names before the others. `true`: the dispatcher has the turn now; wake it.
     #[must_use]
     pub(crate) fn settle(&self, prefers: impl Fn(C) -> bool) -> bool {
-        // Whoever needs the turn says so before it looks whether the turn is free.
+        // A thread that needs the turn says so before it checks whether the turn is free.
         while self.waiting.load(SeqCst) > 0 || self.is_unattended() {
             if !self.try_take() {
                 return false;
@@ -97,7 +98,7 @@ impl<P: Look, C: Copy> Turn<P, C> {
         false
     }
 
-    /// Gives the turn, which this thread has, to one that stands in line. `false`: nobody does.
+    /// Gives this thread's turn to one that stands in line. `false`: nobody does.
     fn give(&self, prefers: impl Fn(C) -> bool) -> bool {
         let mut line = lock(&self.line);
         if line.is_empty() {
@@ -112,7 +113,7 @@ impl<P: Look, C: Copy> Turn<P, C> {
         true
     }
 
-    /// Stands in line. [`settle`](Self::settle) must follow, and in the end [`leave_line`](Self::leave_line).
+    /// Stands in line. [`settle`](Self::settle) must follow, and at the end [`leave_line`](Self::leave_line).
     pub(crate) fn line_up(&self, claim: C, sleeper: &Arc<Sleeper<P>>) {
         let mut line = lock(&self.line);
         line.push((claim, sleeper.clone()));
@@ -120,7 +121,7 @@ impl<P: Look, C: Copy> Turn<P, C> {
         drop(line);
     }
 
-    /// Stands in line no more. `true`: the thread has been given the turn.
+    /// Leaves the line. `true`: the thread has been given the turn.
     pub(crate) fn leave_line(&self, sleeper: &Arc<Sleeper<P>>) -> bool {
         let mut line = lock(&self.line);
         match line.iter().position(|(_, other)| Arc::ptr_eq(other, sleeper)) {
@@ -133,7 +134,7 @@ impl<P: Look, C: Copy> Turn<P, C> {
         }
     }
 
-    /// Wakes threads in line, for something else than the turn.
+    /// Wakes threads in line for another reason than the turn.
     pub(crate) fn wake_in_line(&self, which: impl Fn(C) -> bool) {
         if self.waiting.load(SeqCst) == 0 {
             return;
@@ -146,33 +147,33 @@ impl<P: Look, C: Copy> Turn<P, C> {
         in_line.into_iter().for_each(std::task::Wake::wake);
     }
 
-    /// Whether a thread in line is to have the turn.
+    /// Whether a thread in line wants the turn.
     pub(crate) fn is_wanted(&self, by: impl Fn(C) -> bool) -> bool {
         self.waiting.load(SeqCst) > 0 && lock(&self.line).iter().any(|(claim, _)| by(*claim))
     }
 
-    /// Whether the dispatcher has been given the turn. Asked by the dispatcher, which has it from then on.
+    /// Whether the dispatcher has been given the turn. Called by the dispatcher, which has it from then on.
     pub(crate) fn take_dispatchers(&self) -> bool {
         self.dispatchers.swap(false, SeqCst)
     }
 
-    /// There is no dispatcher that could take the turn: it is for a thread that stands in line, or the next one to come.
+    /// No dispatcher can take the turn: a thread in line gets it, or the next thread that comes.
     pub(crate) fn give_back(&self) {
         while !self.give(|_| false) {
             self.taken.store(false, SeqCst);
-            // Whoever came meanwhile has found it taken.
+            // A thread that came meanwhile has found it taken.
             if self.waiting.load(SeqCst) == 0 || !self.try_take() {
                 return;
             }
         }
     }
 
-    /// Whether something is in flight that nobody waits for.
+    /// Whether an operation in flight has no waiting thread.
     pub(crate) fn is_unattended(&self) -> bool {
         self.unattended.load(SeqCst) > 0
     }
 
-    /// One more operation that nobody waits for. [`settle`](Self::settle) must follow.
+    /// Counts one more operation without a waiting thread. [`settle`](Self::settle) must follow.
     pub(crate) fn add_unattended(&self) {
         self.unattended.fetch_add(1, SeqCst);
     }

@@ -1,14 +1,14 @@
-//! The free slots: a stack that is linked through the slots themselves, and nobody locks.
+//! The free slots: a lock-free stack that is linked through the slots themselves.
 
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 
 use crate::system::sync::AtomicU64;
 
-/// What a free slot keeps: the number of the slot below it, and above that how many there are from here down. Whoever takes
-/// the slot may keep something else there meanwhile.
+/// The link of a free slot: in the low half the number of the slot below it, in the high half how many slots there are
+/// from here down. A thread that takes the slot may store something else there.
 pub(crate) type Link = AtomicU64;
 
-/// Has a link.
+/// A slot with a link.
 pub(crate) trait Linked {
     fn link(&self) -> &Link;
 }
@@ -16,8 +16,8 @@ pub(crate) trait Linked {
 /// No slot has this number.
 const NONE: u32 = u32::MAX;
 
-/// The number of the slot on top; and above that, how often the top has changed: so that whoever looked at a top that
-/// was taken and given back meanwhile does not put in its place what was below it then.
+/// The low half is the number of the slot on top. The high half counts the changes of the top: if a top was taken and
+/// given back meanwhile, a thread that saw it before does not put the old next slot in its place.
 #[derive(Debug)]
 pub(crate) struct Free(AtomicU64);
 
@@ -26,7 +26,7 @@ impl Free {
         Self(AtomicU64::new(NONE.into()))
     }
 
-    /// Adds a slot that belongs to the caller, and has this number. `get` finds a slot by its number.
+    /// Adds a slot that belongs to the caller and has this number. `get` finds a slot by its number.
     #[inline]
     pub(crate) fn push<'a, S: Linked + 'a>(&self, slot: &S, index: u32, get: impl Fn(u32) -> Option<&'a S>) {
         let mut top = self.0.load(Acquire);
@@ -56,12 +56,12 @@ impl Free {
         }
     }
 
-    /// How many there are, or were a moment ago.
+    /// How many free slots there are, or were a moment ago.
     pub(crate) fn len<'a, S: Linked + 'a>(&self, get: impl Fn(u32) -> Option<&'a S>) -> usize {
         let mut top = self.0.load(Acquire);
         loop {
             let depth = get(top as u32).map_or(0, |slot| slot.link().load(Acquire) >> 32);
-            // Unless somebody has taken it meanwhile, who writes there what he likes.
+            // If the top has changed, another thread may have taken the slot and stored something else in its link.
             match self.0.load(Acquire) {
                 now if now == top => return depth as usize,
                 now => top = now,
@@ -115,7 +115,7 @@ mod loom_tests {
         }
     }
 
-    /// One thread holds on to what it saw while the other takes two slots and gives the first one back.
+    /// One thread keeps what it saw while the other takes two slots and gives the first one back.
     #[test]
     fn loom_a_slot_is_taken_once() {
         loom::model(|| {

@@ -1,8 +1,7 @@
-//! Buffers that outgrew their slots: lent to operations, and kept for the next ones while that is not too much.
+//! Buffers for data that does not fit in a slot: lent to operations, and kept for later ones within limits.
 //!
-//! A buffer is one of a power of two of bytes, and remembers the device it was lent to last: another device never sees
-//! what that one has left. The lock is held to put one on a shelf or to take one from there, and for nothing else:
-//! memory comes from the system and goes back to it outside.
+//! The size of a buffer is a power of two. A buffer remembers its last device: no other device ever sees the bytes of
+//! that one. The lock is held only to put a buffer on a shelf or to take one; memory is allocated and freed without it.
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::collections::VecDeque;
@@ -11,22 +10,23 @@ use std::ptr::{self, NonNull};
 use crate::system::sync::{Mutex, lock};
 use crate::words::buffer::{ALIGN, slack};
 
-/// A slot keeps a buffer of at most so many bytes; a larger one goes back with the operation.
+/// A slot keeps a buffer of at most this many bytes; a larger one goes back when the operation is over.
 pub(super) const KEEP: usize = 1024;
 /// The smallest buffer.
 const SMALLEST: usize = 128;
-/// From the smallest to one for an input and an output of 32 bits each.
+/// From the smallest buffer to one for an input and an output of 32-bit lengths.
 const SHELVES: usize = 28;
-/// So many idle bytes are always fine.
+/// This many idle bytes are always allowed.
 const ALWAYS: usize = 4 << 20;
-/// Of a buffer of so many bytes the allocator is not left to find out whether its pages can go back to the system.
+/// From this size on, the pages of a buffer are returned to the system explicitly; the allocator alone might keep them.
 const LARGE: usize = 16 << 10;
-/// How many of a shelf's buffers are looked at for one that need not be cleared.
+/// How many buffers of a shelf are tried to find one that need not be cleared.
 const LOOKS: usize = 8;
 
-/// What a buffer of this length begins at a multiple of. 512 bytes and more are aligned to their length, rounded down to
-/// a power of two, and to 4096 at most: so unbuffered reads and writes (O_DIRECT, FILE_FLAG_NO_BUFFERING), whose lengths
-/// are multiples of the sector, begin at one.
+/// The alignment of a buffer of this length. From 512 bytes on it is the length, rounded down to a power of two, and at
+/// most
+/// 4096. So unbuffered reads and writes (O_DIRECT, FILE_FLAG_NO_BUFFERING), whose lengths are multiples of the sector
+///    size, begin at a multiple of it.
 #[inline]
 pub(super) const fn alignment(len: usize) -> usize {
     if len < 512 {
@@ -38,12 +38,12 @@ pub(super) const fn alignment(len: usize) -> usize {
     }
 }
 
-/// A buffer that outgrew the slot: a power of two of bytes, every one of them initialised.
+/// A buffer outside the slot. Its size is a power of two, and every byte is initialised.
 #[derive(Debug)]
 pub(super) struct Heap {
-    /// The first place in what the allocator gave that is aligned as it should be.
+    /// The first aligned address in the allocated memory.
     start: NonNull<u8>,
-    /// Where in it that is, in bytes.
+    /// The distance of `start` from the beginning of that memory, in bytes.
     offset: u32,
     /// The capacity is two to this power.
     exponent: u32,
@@ -53,8 +53,8 @@ pub(super) struct Heap {
 unsafe impl Send for Heap {}
 
 impl Heap {
-    /// Of a large buffer the alignment is made here: an allocator that is asked for it clears what it gives by hand, also
-    /// fresh pages, which are clear. That takes its time, and whoever submits may be the dispatcher.
+    /// Large buffers are aligned here. An allocator that is asked for an alignment clears the memory by hand, even
+    /// fresh pages, which are clear already. That takes long, and the thread that submits may be the dispatcher.
     fn layout(capacity: usize) -> Option<Layout> {
         let (len, align) = (capacity.checked_add(slack(capacity))?, alignment(capacity));
         let (len, align) = if capacity < LARGE { (len, align) } else { (len.checked_add(align)?, ALIGN) };
@@ -66,7 +66,7 @@ impl Heap {
         // SAFETY: the layout's size is not zero: there is slack.
         let given = NonNull::new(unsafe { alloc_zeroed(layout) })?;
         let offset = given.align_offset(alignment(capacity));
-        // SAFETY: the layout has room for that, or is aligned so.
+        // SAFETY: the layout has room for the offset, or is aligned already and the offset is 0.
         let start = unsafe { given.add(offset) };
         Some(Self { start, offset: offset as u32, exponent: capacity.ilog2() })
     }
@@ -89,13 +89,13 @@ impl Heap {
 impl Drop for Heap {
     fn drop(&mut self) {
         if let Some(layout) = Self::layout(self.capacity()) {
-            // SAFETY: `new` went forward by so many bytes.
+            // SAFETY: `new` moved forward by this many bytes.
             let given = unsafe { self.start.as_ptr().sub(self.offset as usize) };
             if self.capacity() >= LARGE {
-                // SAFETY: nobody reads it any more.
+                // SAFETY: nobody reads the memory any more.
                 unsafe { crate::system::discard(given, layout.size()) };
             }
-            // SAFETY: `new` allocated it with this very layout, and this is the only time it is freed.
+            // SAFETY: `new` allocated it with this layout, and it is freed only here.
             unsafe { dealloc(given, layout) };
         }
     }
@@ -104,9 +104,9 @@ impl Drop for Heap {
 /// The buffers of one length.
 #[derive(Debug, Default)]
 struct Shelf {
-    /// Each with its last device. The last one is the one that was used last.
+    /// Each with its last device. The one that was used last is at the end.
     buffers: VecDeque<(Heap, u64)>,
-    /// When one was last taken or put, by [`Shelves::uses`].
+    /// When a buffer was last taken or put, in [`Shelves::uses`].
     used: u64,
 }
 
@@ -116,16 +116,17 @@ struct Shelves {
     uses: u64,
     /// Bytes on the shelves.
     idle: usize,
-    /// Bytes in use, those that slots keep not counted.
+    /// Bytes in use, without the buffers that slots keep.
     lent: usize,
-    /// The length of the largest buffer of late.
+    /// The length of the largest recent buffer. It decreases slowly.
     largest: usize,
 }
 
 /// The idle buffers of a port.
 ///
-/// At most 4 MiB are idle, or as many bytes as are in use, or two of the largest buffers of late, whichever is most: so a
-/// steady stream of large reads allocates nothing, and what a burst took goes back to the system when it is over.
+/// The limit is 4 MiB, or as many bytes as are in use, or twice the largest recent buffer, whichever is most. So a
+/// steady stream of large reads allocates nothing, and the memory of a burst goes back to the system when the burst is
+/// over.
 #[derive(Debug, Default)]
 pub(crate) struct Idle(Mutex<Shelves>);
 
@@ -157,7 +158,7 @@ impl Shelves {
         }
     }
 
-    /// One buffer that is too many, of the length that was not asked for for the longest time.
+    /// One buffer above the limit, of the length that was unused for the longest time.
     fn surplus(&mut self) -> Option<(Heap, u64)> {
         if self.idle <= ALWAYS.max(self.lent).max(self.largest.saturating_mul(2)) {
             return None;
@@ -170,8 +171,8 @@ impl Shelves {
 }
 
 impl Idle {
-    /// A buffer of at least `len` bytes, which hold zeros or what this very device has left. `None` when there is no
-    /// memory for it.
+    /// A buffer of at least `len` bytes, which hold zeros or bytes of this same device. `None` when there is no memory
+    /// for it.
     pub(super) fn take(&self, len: usize, device: u64) -> Option<Heap> {
         let capacity = len.checked_next_power_of_two()?.max(SMALLEST);
         let kept = {
@@ -193,7 +194,7 @@ impl Idle {
         }
     }
 
-    /// Takes a buffer back that was lent to this device.
+    /// Takes back a buffer that was lent to this device.
     pub(super) fn put(&self, heap: Heap, device: u64) {
         let mut surplus = {
             let mut shelves = lock(&self.0);
@@ -212,7 +213,7 @@ impl Idle {
         lock(&self.0).idle
     }
 
-    /// The device is closed: what is idle of it goes back to the system.
+    /// The device is closed: returns its idle buffers to the system.
     pub(crate) fn forget(&self, device: u64) {
         let mut freed = Vec::new();
         let mut shelves = lock(&self.0);
@@ -231,7 +232,7 @@ impl Idle {
     }
 }
 
-/// How many of a buffer's bytes count as lent: none of one that a slot keeps.
+/// How many of a buffer's bytes count as lent: none if a slot keeps the buffer.
 fn lent(capacity: usize) -> usize {
     if capacity > KEEP { capacity } else { 0 }
 }
@@ -259,7 +260,7 @@ mod tests {
         assert_eq!(idle(&buffers), ALWAYS);
         burst(&buffers, 5, 16 << 20);
         assert_eq!(idle(&buffers), 32 << 20, "two of the largest");
-        // Of late: the largest is soon forgotten.
+        // The largest buffer is soon forgotten.
         burst(&buffers, 100, 2048);
         assert!(idle(&buffers) <= ALWAYS, "{}", idle(&buffers));
         assert_eq!(lock(&buffers.0).lent, 0);
@@ -299,7 +300,10 @@ mod tests {
         let again = buffers.take(4096, 1).unwrap();
         assert_eq!(again.start(), at);
         // SAFETY: as above.
-        assert!(unsafe { std::slice::from_raw_parts(at, 4096) }.iter().all(|b| *b == 0xaa), "for the same it is left");
+        assert!(
+            unsafe { std::slice::from_raw_parts(at, 4096) }.iter().all(|b| *b == 0xaa),
+            "the bytes of the same device stay"
+        );
         buffers.put(again, 1);
         let other = buffers.take(4096, 2).unwrap();
         assert_eq!(other.start(), at);
@@ -319,13 +323,13 @@ mod tests {
         assert_eq!(idle(&buffers), 0);
     }
 
-    /// This test is the system that copies as many bytes as a driver claims.
+    /// This test plays the system, which copies as many bytes as a driver claims.
     #[test]
     fn an_overrun_of_a_large_output_hits_nothing() {
         let buffers = Idle::default();
         for len in [128, 1024, 4096, 1 << 17] {
             let heap = buffers.take(len, 1).unwrap();
-            // SAFETY: the buffer is this long, and so is what is behind it; nobody else has them.
+            // SAFETY: the buffer is this long, and so is the slack behind it; nobody else has them.
             unsafe { ptr::write_bytes(heap.start(), 0xee, len + slack(len)) };
             assert!((1024..=4096).contains(&slack(len)));
             buffers.put(heap, 1);

@@ -1,14 +1,14 @@
-//! The files of a port, by the numbers that the epoll set has of them.
+//! The files of a port, by their numbers in the epoll set.
 //!
-//! A number is a place and its generation, so that an event that was fetched before its file was closed means nobody,
-//! whatever has the file's place, or its descriptor, by then. Who serves files has them out of their places meanwhile, and
-//! puts them back: for an event no reference is counted.
+//! A number is a place and its generation. So an event that was fetched before its file was closed means no file, even
+//! if another file has the place, or the descriptor, by then. The thread that serves files takes them out of their
+//! places, and puts them back afterwards: so an event needs no reference count.
 
 use std::sync::{Arc, Mutex};
 
 use crate::system::sync::lock_std as lock;
 
-/// So many files are out at a time.
+/// How many files are out at a time.
 pub(super) const OUT: usize = 16;
 
 pub(super) struct Files<F: ?Sized>(Mutex<Places<F>>);
@@ -19,7 +19,7 @@ struct Places<F: ?Sized> {
 }
 
 struct Place<F: ?Sized> {
-    /// Of the next event that means this place, at least 1.
+    /// The generation in the events that mean this place, at least 1.
     generation: u32,
     file: Option<Arc<F>>,
 }
@@ -34,7 +34,7 @@ impl<F: ?Sized> Default for Files<F> {
 }
 
 impl<F: ?Sized> Files<F> {
-    /// A number for a file. No other one has it, before or after.
+    /// A number for a file. No other file ever has it.
     pub(super) fn reserve(&self) -> u64 {
         let mut places = lock(&self.0);
         let place = places.free.pop().unwrap_or_else(|| {
@@ -51,20 +51,20 @@ impl<F: ?Sized> Files<F> {
         }
     }
 
-    /// Takes a file away for good. `None`: it is out, and goes when it comes back.
+    /// Removes a file for good. `None`: it is out, and is dropped when it comes back.
     pub(super) fn remove(&self, number: u64) -> Option<Arc<F>> {
         let mut places = lock(&self.0);
         let place = places.find(number)?;
         let file = place.file.take();
         place.generation += 1;
-        // Its generations are used up: never again.
+        // When a place has used up its generations, it is never used again.
         if place.generation < u32::MAX {
             places.free.push(number as u32);
         }
         file
     }
 
-    /// Takes out the files with these numbers; of one that is nobody's there is none.
+    /// Takes out the files with these numbers; `None` for a number without a file.
     pub(super) fn take_out(&self, numbers: impl Iterator<Item = u64>, out: &mut Out<F>) {
         let mut places = lock(&self.0);
         for (number, out) in numbers.zip(out) {
@@ -72,7 +72,7 @@ impl<F: ?Sized> Files<F> {
         }
     }
 
-    /// Puts them back. What was removed meanwhile is left out.
+    /// Puts them back, except those that were removed meanwhile.
     pub(super) fn put_back(&self, numbers: impl Iterator<Item = u64>, out: &mut Out<F>) {
         let mut places = lock(&self.0);
         for (number, out) in numbers.zip(out) {
@@ -107,7 +107,7 @@ mod tests {
     fn a_number_means_one_file_and_no_later_one_in_its_place() {
         let files = Files::<str>::default();
         let numbers = [(); 2].map(|()| files.reserve());
-        assert!(numbers[0] != numbers[1] && !numbers.contains(&0), "0 is the bell's");
+        assert!(numbers[0] != numbers[1] && !numbers.contains(&0), "the number 0 belongs to the bell");
         numbers.iter().for_each(|number| files.insert(*number, Arc::from("file")));
         assert!(files.remove(numbers[0]).is_some());
         assert!(files.remove(numbers[0]).is_none());
@@ -128,7 +128,7 @@ mod tests {
         assert!(out[0].is_none() && Arc::strong_count(&file) == 2, "it is back");
         let mut out = take(&files, &[number]);
         assert!(files.remove(number).is_none());
-        // Its place may be another's by then.
+        // Another file may have its place by then.
         let next = files.reserve();
         files.insert(next, Arc::from("file"));
         files.put_back([number].into_iter(), &mut out);

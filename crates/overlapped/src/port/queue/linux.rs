@@ -1,11 +1,12 @@
-//! The queue of a port: packets that were posted, and files that are ready, in one wait.
+//! The queue of a port: one wait for posted packets and for files that are ready.
 //!
-//! Files are watched *level-triggered*. An edge tells that something arrived, not that it is all: to be sure, each event
-//! would need a second read that finds nothing, since a short read proves nothing where reads are records (gpiochip,
-//! evdev, hidraw, terminals). Here an event is one read; what is left makes the next event, after every other ready file
-//! has had its turn. The price of the level is that a file nobody reads would be ready for ever: so the set holds only
-//! what somebody waits for. A file leaves it when an event comes that nobody wants, not when its last operation is over:
-//! the next one is then usually under way, and a file that is read without pause costs no `epoll_ctl` at all.
+//! Files are watched *level-triggered*. An edge says that something arrived, and not that nothing is left. To be sure,
+//! each event would need a second read that finds nothing, since a short read proves nothing where reads are records
+//! (gpiochip, evdev, hidraw, terminals). Here an event is one read; what is left makes the next event, after every
+//! other ready file has had its turn. The price is that a file that nobody reads would be ready for ever, so the set
+//! holds only files with waiting operations. A file leaves the set when an event comes that nobody wants, and not when
+//! its last operation is over: usually the next operation is under way by then. So a file that is read without pause
+//! costs no `epoll_ctl` at all.
 
 use std::collections::VecDeque;
 use std::mem::MaybeUninit;
@@ -23,12 +24,12 @@ use crate::system::process;
 use crate::system::sync::lock_std as lock;
 use crate::{ErrorCode, Status};
 
-/// The bell's number in the epoll set, which no file has.
+/// The bell's number in the epoll set; no file has it.
 const BELL: u64 = 0;
 
 /// A file that can be waited for.
 pub(crate) trait Waited: Send + Sync {
-    /// It is ready: makes the system calls of what waits for it, and says what is over.
+    /// The file is ready: makes the system calls of its waiting operations, and reports those that are over.
     fn serve(&self, queue: &Queue, ready: epoll::EventFlags, over: &mut Over<'_>);
 }
 
@@ -47,7 +48,7 @@ impl Over<'_> {
                 *free = token;
                 self.count += 1;
             }
-            // A file that ended a read and a write in one event took another's room.
+            // A file that ended a read and a write in one event took another file's room.
             None => self.queue.post(token),
         }
     }
@@ -55,34 +56,35 @@ impl Over<'_> {
 
 pub(crate) struct Queue {
     epoll: OwnedFd,
-    /// Written to wake who sleeps. It is watched for edges, so that nobody need read it.
+    /// Written to wake the thread that sleeps. It is watched for edges, so nobody has to read it.
     bell: OwnedFd,
     posted: Mutex<Posted>,
-    /// Every file of the port that can be waited for.
+    /// Every file of the port that can be not ready.
     files: Files<dyn Waited>,
     /// How many of them are in the epoll set.
     watched: AtomicUsize,
-    /// What somebody else's loop watches, once it was asked for; nothing in it: the system could not make it.
+    /// The descriptors that another event loop watches, once it has asked for one; `None` inside if the system could
+    /// not make them.
     outside: OnceLock<Option<Outside>>,
-    /// The process that made it.
+    /// The process that made the queue.
     process: u32,
 }
 
 #[derive(Debug, Default)]
 struct Posted {
     packets: VecDeque<u64>,
-    /// Somebody sleeps, or is about to, and was not rung for. One thread at a time waits on a queue.
+    /// A thread sleeps, or is about to, and the bell has not rung for it. One thread at a time waits on a queue.
     asleep: bool,
-    /// Somebody else's loop watches the queue. It may be asleep whenever nobody waits here.
+    /// Another event loop watches the queue. It may be asleep whenever no thread waits here.
     has_watchers: bool,
 }
 
-/// What came of a look at the files.
+/// The outcome of a look at the files.
 #[derive(Debug, Default)]
 struct Served {
     /// How many operations are over.
     over: usize,
-    /// There was one at least that was ready.
+    /// At least one file was ready.
     files: bool,
     bell: bool,
 }
@@ -118,7 +120,7 @@ impl Queue {
         })
     }
 
-    /// Whether this is the child of a fork, and the queue its parent's.
+    /// Whether this is the child of a fork, and the queue belongs to the parent.
     #[inline]
     pub(crate) fn is_inherited(&self) -> bool {
         self.process != process::number()
@@ -136,14 +138,14 @@ impl Queue {
     }
 
     fn ring(&self) {
-        // It fails only when the count is at its end, after 2^64 rings.
+        // It fails only when the counter is full, after 2^64 rings.
         let _ = rustix::io::write(&self.bell, &1_u64.to_ne_bytes());
     }
 
-    /// What somebody else's loop watches: it is readable while there is something to do. `is_polled`: if nobody polls the
-    /// port but its dispatcher, there never is.
+    /// The descriptor that another event loop watches: it is readable while there is something to do. `is_polled` is
+    /// false when only the dispatcher polls the port; then there never is anything.
     pub(crate) fn descriptor(&self, is_polled: bool) -> BorrowedFd<'_> {
-        // In the child of a fork the set is its parent's, and a lock may be held.
+        // In the child of a fork the set belongs to the parent, and a thread may hold the lock.
         if is_polled && !self.is_inherited() {
             let mut is_first = false;
             self.outside.get_or_init(|| {
@@ -152,7 +154,7 @@ impl Queue {
             });
             lock(&self.posted).has_watchers = true;
             if is_first {
-                // Who takes this, also if it is a thread that waits already, tells of what there was before.
+                // The thread that takes this, even if it waits already, reports what was there before.
                 self.post(crate::words::token::LOOK);
                 self.ring();
             }
@@ -160,20 +162,22 @@ impl Queue {
         self.outside.get().and_then(Option::as_ref).map_or(self.epoll.as_fd(), Outside::set)
     }
 
-    /// For somebody else's loop, which has missed the turn: it may have been told of what is there, and not be told again.
+    /// For another event loop that has missed the turn: it may have been told of what is there, and would not be told
+    /// again.
     pub(crate) fn tell_again(&self) {
         if self.outside.get().is_some() && !self.is_inherited() {
             self.ring();
         }
     }
 
-    /// For somebody else's loop, at the end of each turn and by who has it. `more`: there may be more for who asks next.
-    /// `now`: there is something that only another thread may do. `next`: when there will be something.
+    /// Called by the thread with the turn at the end of each turn, for another event loop. `more`: there may be more
+    /// for the next poll. `now`: there is something that only another thread may do. `next`: when there will be
+    /// something.
     #[inline]
     pub(crate) fn tell_others(&self, more: bool, now: bool, next: impl Fn() -> Option<Instant>) {
         let Some(outside) = self.outside.get().filter(|_| !self.is_inherited()) else { return };
         let is_told = outside.as_ref().map(|outside| outside.expect(now, &next)).is_some();
-        // Without an alarm they look again and again until the time has come.
+        // Without an alarm the loop polls again and again until the time has come.
         if more || !is_told && (now || next().is_some()) {
             self.ring();
         }
@@ -184,16 +188,16 @@ impl Queue {
         64
     }
 
-    /// Waits for a packet or a file, then takes as many packets as there are and fit, also those of what the files that
-    /// are ready have completed. Returns their number, 0 after `timeout`.
+    /// Waits for a packet or a file, then takes as many packets as there are and fit, including those that ready files
+    /// have completed. Returns their number, 0 after `timeout`.
     pub(crate) fn wait(&self, tokens: &mut [u64; 64], _room: usize, timeout: Option<Duration>) -> usize {
-        // Who only looks does not ask for the time.
+        // A look without a timeout does not read the clock.
         let deadline = timeout.filter(|t| !t.is_zero()).and_then(|t| Instant::now().checked_add(t));
         let mut left = timeout;
         loop {
             let may_sleep = left != Some(Duration::ZERO);
             let mut posted = lock(&self.posted);
-            // At most one half, so that posted packets cannot keep the files from their turn.
+            // At most one half, so that posted packets cannot take the files' turn.
             let mut count = posted.take(&mut tokens[..32]);
             let sleeps = may_sleep && count == 0;
             posted.asleep = sleeps;
@@ -209,7 +213,7 @@ impl Queue {
             if count > 0 || !may_sleep {
                 return count;
             }
-            // A signal, a bell that was late, a file whose data is gone: sleep on.
+            // A signal, a late bell, or a file whose data is gone: sleep on.
             left = deadline.map(|d| d.saturating_duration_since(Instant::now()));
             if left == Some(Duration::ZERO) {
                 return 0;
@@ -217,7 +221,8 @@ impl Queue {
         }
     }
 
-    /// Takes what was posted meanwhile. Somebody else's loop has its bell rung if it would not hear of what is left here.
+    /// Takes packets that were posted meanwhile. If another event loop would not hear of those that are left, rings its
+    /// bell.
     fn served(&self, tokens: &mut [u64], is_more: bool) -> usize {
         let mut posted = lock(&self.posted);
         let count = posted.take(tokens);
@@ -231,8 +236,8 @@ impl Queue {
         count
     }
 
-    /// Waits until files are ready, or the bell rings, and makes the system calls that wait for the files. `tokens` are
-    /// of those operations that are over.
+    /// Waits until files are ready or the bell rings, and makes the system calls of the operations that wait for the
+    /// files. `tokens` gets the operations that are over.
     fn serve(&self, tokens: &mut [u64], timeout: Option<Duration>) -> Served {
         let mut served = Served::default();
         let mut events = [const { MaybeUninit::<epoll::Event>::uninit() }; 64];
@@ -241,7 +246,7 @@ impl Queue {
         let Ok((events, _)) = epoll::wait(&self.epoll, room, timeout.map(timespec).as_ref()) else { return served };
         let mut over = Over { queue: self, tokens, count: 0 };
         for events in events.chunks(OUT) {
-            // Of an event of a file that was closed meanwhile there is none.
+            // For an event of a file that was closed meanwhile there is no file.
             let mut out = Out::default();
             let numbers = || events.iter().map(|event| event.data.u64());
             self.files.take_out(numbers(), &mut out);
@@ -258,8 +263,8 @@ impl Queue {
         served
     }
 
-    /// Takes a file in. Returns whether it can be waited for: regular files, disks and some devices are always ready,
-    /// and epoll refuses them.
+    /// Checks a file. Returns whether it can be waited for: regular files, disks and some devices are always ready, and
+    /// epoll refuses them.
     pub(crate) fn probe(&self, fd: BorrowedFd<'_>) -> Result<bool, Errno> {
         match epoll::add(&self.epoll, fd, epoll::EventData::new_u64(u64::MAX), epoll::EventFlags::ET) {
             Ok(()) => epoll::delete(&self.epoll, fd).map(|()| true),
@@ -279,12 +284,12 @@ impl Queue {
 
     pub(crate) fn remove(&self, number: u64) {
         let file = self.files.remove(number);
-        // Not under the lock: it may close the file.
+        // Drop it without the lock: this may close the file.
         drop(file);
     }
 
-    /// Watches a file for these events, in place of those before; none of them means not at all. Not in the set is the
-    /// only way not to be told of a hang-up again and again. What is there already makes an event anew.
+    /// Watches a file for these events instead of `before`; with no events, takes the file out of the set, which is the
+    /// only way not to be told of a hang-up for ever. Readiness that is there already makes a new event.
     pub(crate) fn watch(
         &self,
         number: u64,
@@ -305,8 +310,8 @@ impl Queue {
     }
 }
 
-/// Rounds up to milliseconds, so that a wait of less than one waits and Linux before 5.11 understands it; and a very
-/// long one is cut.
+/// Rounds up to milliseconds, so that a wait of less than one does wait, and Linux before 5.11 accepts it. Cuts very
+/// long times.
 fn timespec(timeout: Duration) -> Timespec {
     let ms = timeout.as_nanos().div_ceil(1_000_000).min(i32::MAX as u128) as i64;
     Timespec { tv_sec: ms / 1000, tv_nsec: (ms % 1000 * 1_000_000) as _ }

@@ -1,8 +1,9 @@
-//! What somebody else's loop watches of a port: its queue's set, and an alarm for what the set does not tell.
+//! The descriptor that another event loop watches: the queue's epoll set, and an alarm for what the set does not
+//! report.
 //!
-//! A thread that merely waits on the port may take from the set what tells of a job that only another thread may run, and
-//! of timers the set knows nothing. Both are the alarm's, which nobody reads: it stays ready until it is set anew, at the
-//! end of the turn of who did the job.
+//! The set does not report timers. And a thread that only waits on the port may take from the set the report of a job
+//! that only another thread may run. The alarm reports both. Nobody reads it: it stays ready until it is set again, at
+//! the end of the turn of the thread that did the job.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Mutex;
@@ -20,11 +21,11 @@ use crate::system::sync::lock_std as lock;
 pub(crate) struct Outside {
     set: OwnedFd,
     alarm: OwnedFd,
-    /// What the alarm is set to.
+    /// The alarm's setting.
     expected: Mutex<Expected>,
 }
 
-/// When there is something to do that the queue's set does not tell of.
+/// When there is something to do that the queue's set does not report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Expected {
     Never,
@@ -36,7 +37,7 @@ impl Outside {
     pub(crate) fn new(queue: BorrowedFd<'_>) -> Result<Self, Errno> {
         let set = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let alarm = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)?;
-        // Nobody takes events from this set, so that their numbers mean nothing.
+        // Nobody takes events from this set, so their numbers have no meaning.
         let nothing = epoll::EventData::new_u64(0);
         epoll::add(&set, queue, nothing, epoll::EventFlags::IN)?;
         epoll::add(&set, &alarm, nothing, epoll::EventFlags::IN)?;
@@ -47,20 +48,20 @@ impl Outside {
         self.set.as_fd()
     }
 
-    /// Sets the alarm, if it is not set so already. Whoever does has the port's turn, so that no two do at once.
+    /// Sets the alarm, unless it is set so already. The caller has the port's turn, so no two threads do this at once.
     pub(crate) fn expect(&self, now: bool, next: impl FnOnce() -> Option<Instant>) {
         let expected = if now { Expected::Now } else { next().map_or(Expected::Never, Expected::At) };
         let before = std::mem::replace(&mut *lock(&self.expected), expected);
         if before != expected {
             let value = Itimerspec { it_interval: timespec(Duration::ZERO), it_value: timespec(expected.left()) };
-            // The alarm is there, and the time is one.
+            // This cannot fail: the alarm is open, and the time is valid.
             let _ = timerfd_settime(&self.alarm, TimerfdTimerFlags::empty(), &value);
         }
     }
 }
 
 impl Expected {
-    /// What to set the alarm to. Zero means never.
+    /// The time until the alarm. Zero means never.
     fn left(self) -> Duration {
         const SOON: Duration = Duration::from_nanos(1);
         match self {
@@ -72,7 +73,7 @@ impl Expected {
 }
 
 fn timespec(time: Duration) -> Timespec {
-    // The system takes no more seconds than these, which nobody lives to see the end of.
+    // The system accepts no more seconds than this, which is 68 years.
     let seconds = time.as_secs().min(i32::MAX as u64);
     Timespec { tv_sec: seconds as _, tv_nsec: time.subsec_nanos() as _ }
 }

@@ -1,4 +1,4 @@
-//! A queue of packets where the system has no completion port, and under Miri: for simulated devices.
+//! A queue of packets for systems without a completion port, and for Miri. It serves simulated devices.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, PoisonError};
@@ -35,10 +35,10 @@ impl Queue {
         }
     }
 
-    /// Nothing to do: no loop but ours can watch it.
+    /// Does nothing: no other event loop can watch this queue.
     pub(crate) fn tell_again(&self) {}
 
-    /// Nobody else's loop watches it.
+    /// Does nothing: no other event loop watches this queue.
     pub(crate) fn tell_others(&self, _more: bool, _now: bool, _next: impl Fn() -> Option<Instant>) {}
 
     /// How many packets to take at a time.

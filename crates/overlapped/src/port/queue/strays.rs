@@ -1,12 +1,13 @@
-//! Packets that Windows queues for operations that ended at once. Nobody waits for them. A program whose calls all end at
-//! once has no dispatcher, and would fill the queue: so the thread that submits takes them out when there may be many.
+//! Packets that Windows queues for operations that ended at once. Nobody waits for them. A program whose calls all end
+//! at once has no dispatcher, and the packets would fill the queue. So the thread that submits takes them out when
+//! there may be many.
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// As many as fit into one look.
 const MANY: usize = 64;
-/// A look that finds none doubles the limit, up to this. A file need not queue any packet, and under Wine a look costs as
-/// much as hundreds of calls that end at once.
+/// A look that finds none doubles the limit, up to this. A file may queue no packets at all, and under Wine a look
+/// costs as much as hundreds of calls that end at once.
 const MOST: usize = 8192;
 
 /// How many such packets there may be.
@@ -23,12 +24,12 @@ impl Default for Strays {
 }
 
 impl Strays {
-    /// An operation has ended at once. Two threads may count one together: it is a guess, and this is cheap.
+    /// An operation has ended at once. Two threads may count as one here: the number is a guess, and this is cheap.
     pub(in crate::port) fn add(&self) {
         self.due.store(self.due.load(Relaxed) + 1, Relaxed);
     }
 
-    /// The number, if it is worth a look with more room.
+    /// The number, if it justifies a look with more room; otherwise 0.
     pub(in crate::port) fn many(&self) -> usize {
         Some(self.due.load(Relaxed)).filter(|due| *due >= MANY).unwrap_or(0)
     }
@@ -40,7 +41,7 @@ impl Strays {
         }
     }
 
-    /// Whether they are to be taken out now.
+    /// Whether to take them out now.
     pub(in crate::port) fn are_too_many(&self) -> bool {
         self.due.load(Relaxed) >= self.limit.load(Relaxed)
     }
@@ -48,7 +49,7 @@ impl Strays {
     /// Takes them out. `look` returns how many packets it found.
     pub(in crate::port) fn take_out(&self, mut look: impl FnMut() -> usize) {
         let mut found = 0;
-        // Other threads may add to them meanwhile, but do not keep this one.
+        // Other threads may add packets meanwhile; the limit keeps this thread from looping for ever.
         for _ in 0..MANY {
             found += look();
             if self.many() == 0 {
@@ -64,7 +65,7 @@ impl Strays {
 mod tests {
     use super::*;
 
-    /// So many operations end at once before the next look, which finds `found` packets.
+    /// Counts the operations that end at once until the next look, which finds `found` packets.
     fn until_looked(strays: &Strays, found: usize) -> usize {
         let mut ended = 0;
         while !strays.are_too_many() {

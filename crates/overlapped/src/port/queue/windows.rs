@@ -1,4 +1,4 @@
-//! A completion port, and who waits at it.
+//! A completion port, and the threads that wait at it.
 
 use std::ptr;
 use std::time::{Duration, Instant};
@@ -14,17 +14,17 @@ use super::strays::Strays;
 use crate::ErrorCode;
 use crate::system::windows::last_error;
 
-/// Where packets are queued.
+/// The queue of packets.
 #[derive(Debug)]
 pub(crate) struct Queue {
     port: CompletionPort,
-    /// With the system's thread pool, whose threads take turns at the port.
+    /// Set for the system's thread pool, whose threads take turns at the port.
     turn: Option<Turn>,
     strays: Strays,
 }
 
-/// So many threads that have taken packets may run at a time: as many as want. One of them may be somebody's that waited,
-/// has its result and computes on; it must not keep the next packet from the thread that waits now.
+/// How many threads that have taken packets may run at a time: without a limit. One of them may be a caller's thread
+/// that has its result and computes on; it must not keep the next packet from the thread that waits now.
 const MANY: u32 = i32::MAX as u32;
 
 #[derive(Debug)]
@@ -36,7 +36,7 @@ unsafe impl Send for CompletionPort {}
 unsafe impl Sync for CompletionPort {}
 
 impl CompletionPort {
-    /// At most so many of the threads that have taken packets run at a time; 0: as many as there are processors.
+    /// At most `threads` of the threads that have taken packets run at a time; 0 means as many as there are processors.
     fn new(threads: u32) -> Result<Self, ErrorCode> {
         // SAFETY: no handle to bind: this makes a port.
         let port = unsafe { CreateIoCompletionPort(INVALID_HANDLE_VALUE, ptr::null_mut(), 0, threads) };
@@ -54,7 +54,7 @@ impl Queue {
         Ok(Self { port: CompletionPort::new(0)?, turn: Some(Turn::new(wait_once)?), strays: Strays::default() })
     }
 
-    /// Has another thread wait, if there are others. Then nobody waits for this one, whatever it does.
+    /// Makes another thread wait, if there is a pool. After that nobody waits for this thread, however long it takes.
     pub(crate) fn hand_over(&self) -> bool {
         self.turn.as_ref().map(Turn::pass).is_some()
     }
@@ -64,23 +64,23 @@ impl Queue {
     /// # Safety
     /// `handle` is an open handle.
     pub(crate) unsafe fn bind(&self, handle: HANDLE) -> Result<(), ErrorCode> {
-        // SAFETY: the port is ours, the handle is open by the caller's promise.
+        // SAFETY: the port is ours, and the handle is open by the caller's promise.
         if unsafe { CreateIoCompletionPort(handle, self.port.0, 0, 0) }.is_null() { Err(last_error()) } else { Ok(()) }
     }
 
     pub(crate) fn post(&self, token: u64) {
-        // A token is no address: the system only carries it. It fails only when the system has no memory for a packet;
-        // a completion must not be lost, so try again.
+        // A token is not an address: the system only carries it. Posting fails only when the system has no memory for a
+        // packet. A completion must not be lost, so try again.
         // SAFETY: the port is ours and the "OVERLAPPED" is never dereferenced.
         while unsafe { PostQueuedCompletionStatus(self.port.0, 0, 0, ptr::without_provenance(token as usize)) } == 0 {
             std::thread::sleep(Duration::from_millis(1));
         }
     }
 
-    /// Nothing to do: no loop but ours can watch it.
+    /// Does nothing: no other event loop can watch this queue.
     pub(crate) fn tell_again(&self) {}
 
-    /// Nobody else's loop watches it.
+    /// Does nothing: no other event loop watches this queue.
     pub(crate) fn tell_others(&self, _more: bool, _now: bool, _next: impl Fn() -> Option<Instant>) {}
 
     /// Packets of operations that ended at once.
@@ -88,8 +88,8 @@ impl Queue {
         &self.strays
     }
 
-    /// How many packets to take at a time: Wine asks its server once more to see that there is none for the room left.
-    /// And a thread of the pool takes one: what it does with that must not hold up the others, which are other threads'.
+    /// How many packets to take at a time. With room left, Wine asks its server once more and finds nothing. A thread
+    /// of the pool takes one packet: handling it must not delay the others, which other threads take.
     pub(crate) fn room(&self, in_flight: impl FnOnce() -> usize) -> usize {
         if self.turn.is_some() { 1 } else { (in_flight() + self.strays.many()).clamp(1, 64) }
     }
@@ -114,14 +114,15 @@ impl Queue {
     }
 }
 
-/// Rounds up, so that a wait of less than a millisecond waits; and a very long wait is not INFINITE by accident.
+/// Rounds up, so that a wait of less than a millisecond does wait; and cuts a very long wait, so that it is not
+/// INFINITE.
 fn milliseconds(timeout: Option<Duration>) -> u32 {
     timeout.map_or(INFINITE, |t| t.as_nanos().div_ceil(1_000_000).min(u128::from(INFINITE - 1)) as u32)
 }
 
 impl Drop for CompletionPort {
     fn drop(&mut self) {
-        // SAFETY: the handle is ours and this is its end.
+        // SAFETY: the handle is ours, and is not used after this.
         unsafe { windows_sys::Win32::Foundation::CloseHandle(self.0) };
     }
 }

@@ -1,5 +1,5 @@
-//! The turn, and how threads sleep and are woken, in every order of a waiting thread that leaves, packets that arrive, a
-//! second thread that waits, and a dispatcher that is asleep.
+//! The turn, and how threads sleep and are woken, in every order of these events: a waiting thread leaves, packets
+//! arrive, a second thread waits, the dispatcher sleeps.
 
 use std::collections::VecDeque;
 use std::task::Wake;
@@ -9,10 +9,10 @@ use loom::thread;
 
 use super::*;
 
-/// In place of an operation: a reason to look up.
+/// A packet that is no operation, only a reason to look up.
 const LOOK: usize = usize::MAX;
 
-/// A port with a queue of packets, each the number of the operation that is over.
+/// A port with a queue of packets. Each packet is the number of an operation that is over.
 struct Port {
     turn: Turn<Port, ()>,
     packets: Mutex<VecDeque<usize>>,
@@ -22,9 +22,9 @@ struct Port {
     waiters: [Mutex<Option<Arc<Sleeper<Port>>>>; 2],
     unattended: [bool; 2],
     dispatcher: Mutex<Option<Arc<Sleeper<Port>>>>,
-    /// All of them: the model does not see when the last owner of one drops it.
+    /// Keeps all sleepers alive: the model does not see it when the last owner of one drops it.
     sleepers: std::sync::Mutex<Vec<Arc<Sleeper<Port>>>>,
-    /// For a loop of somebody else's, which is told once of each.
+    /// For another event loop, which is told once of each event.
     rung: Mutex<bool>,
     rings: Condvar,
     in_queue: AtomicUsize,
@@ -63,7 +63,7 @@ impl Port {
 
     fn post(&self, packet: usize) {
         self.packets.lock().unwrap().push_back(packet);
-        // Any thread that sleeps there: if there were two, the wrong one might be woken.
+        // This wakes any thread that sleeps here. If there were two, it might wake the wrong one.
         self.arrived.notify_one();
     }
 
@@ -71,7 +71,7 @@ impl Port {
         self.over[operation].load(SeqCst)
     }
 
-    /// As the port's own `dispatch`.
+    /// Like the port's own `dispatch`.
     fn dispatch(&self, sleeper: &Arc<Sleeper<Self>>) {
         let may_sleep = sleeper.enter_queue();
         assert_eq!(self.in_queue.fetch_add(1, SeqCst), 0, "one thread at a time is in the queue");
@@ -88,12 +88,12 @@ impl Port {
             if self.unattended[operation] {
                 self.turn.remove_unattended();
                 self.dispatched.fetch_add(1, SeqCst);
-                // So that the model's dispatcher finds that all is over. A real one sleeps on.
+                // The model's dispatcher must find that everything is over. A real one sleeps on.
                 self.rouse(true);
             }
             let waiter = self.waiters[operation].lock().unwrap().take();
             if waiter.is_none() && !self.unattended[operation] {
-                // What is for somebody else's loop is told to it, before the turn is over.
+                // Tell the other event loop what is for it, before the turn is over.
                 self.ring();
             }
             waiter.into_iter().for_each(Wake::wake);
@@ -104,7 +104,7 @@ impl Port {
         let dispatcher = dispatchers.then(|| self.dispatcher.lock().unwrap().clone());
         match dispatcher {
             Some(Some(dispatcher)) => dispatcher.wake(),
-            // It cannot be started.
+            // The dispatcher cannot be started.
             Some(None) if self.turn.take_dispatchers() => self.turn.give_back(),
             _ => {}
         }
@@ -122,7 +122,7 @@ impl Port {
         self.rings.notify_one();
     }
 
-    /// As somebody else's loop, which polls when it is told, until an operation is over.
+    /// Like another event loop, which polls when it is told, until an operation is over.
     fn poll_when_told(self: &Arc<Self>, operation: usize) {
         while !self.is_over(operation) {
             let mut rung = self.rung.lock().unwrap();
@@ -141,7 +141,7 @@ impl Port {
         }
     }
 
-    /// As the port's own `drive`.
+    /// Like the port's own `drive`.
     fn wait(self: &Arc<Self>, operation: usize) {
         let sleeper = self.sleeper();
         *self.waiters[operation].lock().unwrap() = Some(sleeper.clone());
@@ -165,7 +165,7 @@ impl Port {
         }
     }
 
-    /// As the port's own `run_as_dispatcher`, until what nobody waits for is over.
+    /// Like the port's own `run_as_dispatcher`, until all operations without a waiting thread are over.
     fn run_as_dispatcher(self: &Arc<Self>, sleeper: &Arc<Sleeper<Self>>, until: usize) {
         while self.dispatched.load(SeqCst) < until {
             sleeper.take_wake();
@@ -188,7 +188,7 @@ impl Port {
         }
     }
 
-    /// This thread is the dispatcher: it sleeps until it is needed.
+    /// Makes this thread the dispatcher: it sleeps until it is needed.
     fn dispatcher(self: &Arc<Self>) -> Arc<Sleeper<Self>> {
         let sleeper = self.sleeper();
         *self.dispatcher.lock().unwrap() = Some(sleeper.clone());
@@ -202,7 +202,7 @@ fn model(preemptions: usize, check: impl Fn() + Sync + Send + 'static) {
     builder.check(check);
 }
 
-/// A thread that does something with the port.
+/// Starts a thread that does something with the port.
 fn spawn(port: &Arc<Port>, run: impl FnOnce(Arc<Port>) + 'static) -> thread::JoinHandle<()> {
     let port = port.clone();
     thread::spawn(move || run(port))
@@ -268,7 +268,7 @@ fn loom_a_loop_is_told_of_what_comes_at_the_end_of_another_threads_turn() {
         let completes = spawn(&port, |port| {
             port.post(0);
             port.post(1);
-            // Whoever posts tells the loop; it may find the turn taken.
+            // A post tells the loop, which may find the turn taken.
             port.ring();
         });
         port.poll_when_told(1);
@@ -303,7 +303,7 @@ fn loom_two_threads_wait_and_a_dispatcher_sleeps() {
         });
         let second = spawn(&port, |port| {
             port.post(0);
-            // It takes the turn, or stands in line, and leaves.
+            // It takes the turn or stands in line, and leaves.
             if !port.turn.try_take() {
                 let sleeper = port.sleeper();
                 port.turn.line_up((), &sleeper);
