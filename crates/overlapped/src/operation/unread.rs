@@ -1,21 +1,21 @@
-//! The bytes that reads of a stream had brought when nobody was there any more to take them.
+//! Bytes that reads of a stream brought when nobody was there any more to take them.
 //!
-//! A read that loses a `select!` may have its bytes already, or may get them before its cancellation arrives. They are
-//! the stream's: the next read gets them, in the order in which they came. Reads are numbered as they are submitted;
-//! bytes that come back are kept by those numbers:
+//! A read that loses a `select!` may have its bytes already, or may get them before its cancellation arrives. The bytes
+//! belong to the stream: the next read gets them, in the order in which they came. Reads are numbered as they are
+//! submitted, and bytes that come back are kept by those numbers:
 //!
-//! - A read that is submitted while there are some gets them at once.
+//! - A read that is submitted while there are such bytes gets them at once.
 //! - A read that waits in the driver gets a *promise*: the bytes are kept for it, and it is cancelled, so that it ends
-//!   now. Its owner, who finds it over, takes what was promised.
-//! - A read that ends with bytes of its own, though older ones were promised to it or came back meanwhile, gets the
-//!   older ones. Its own go back in their place.
-//! - A read that was given up, and that the driver has not ended yet, may bring bytes still: it is an *orphan*. Reads that
-//!   are submitted meanwhile are *parked*, and go to the driver when it is over: else they might get what comes after.
-//!   Reads that are over already are told when it is. That is the time of a cancellation; a driver that takes longer than
-//!   a second is not waited for.
+//!   now. When its owner finds it over, the owner takes the promised bytes.
+//! - A read may end with its own bytes although older ones were promised to it, or came back meanwhile. Then it gets
+//!   the older ones, and its own take their place here.
+//! - A read that was given up, and that the driver has not ended yet, may still bring bytes: it is an *orphan*. Reads
+//!   that are submitted meanwhile are *parked*, and go to the driver when the orphan is over; otherwise they might get
+//!   later bytes first. Reads that have ended already are told when it is over. This lasts as long as a cancellation.
+//!   If a driver takes longer than a second, nobody waits for it.
 //!
-//! Who takes, promises and leaves does so under one lock, after the state of the operation has changed: so a promise is
-//! kept, or found by who leaves. It is not locked while there is nothing, which is nearly always.
+//! Taking, promising and leaving happen under one lock, after the state of the operation has changed. So a promise is
+//! kept, or the owner that leaves finds it. Nobody locks while there are no such bytes, which is nearly always.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{
@@ -27,55 +27,55 @@ use std::time::{Duration, Instant};
 use crate::system::sync::{AtomicU64, Mutex, lock};
 use crate::words::token::InFlight;
 
-/// So long a driver may take to end what was cancelled.
+/// How long a driver may take to end a cancelled operation.
 pub(crate) const GRACE_PERIOD: Duration = Duration::from_secs(1);
 
-/// How the bytes of a device go on.
+/// How the reads of a device continue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum StreamKind {
-    /// One after the other: pipes, terminals, stream sockets. A read may join what came in pieces.
+    /// Byte after byte: pipes, terminals, stream sockets. A read may join bytes that came in pieces.
     Bytes,
     /// In messages, reports or records, which a read brings whole.
     Messages,
-    /// As the bytes of a regular file, which has a position of its own.
+    /// Like the bytes of a regular file, which has a position of its own.
     Places,
 }
 
-/// What came back of one device's reads.
+/// The bytes that came back from the reads of one device.
 #[derive(Debug)]
 pub(crate) struct Unread {
     numbers: AtomicU64,
     state: Mutex<State>,
-    /// Whether there is anything in it: nobody locks to see that there is nothing.
+    /// Whether the state holds anything. It saves a lock when it does not.
     any: AtomicBool,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    /// What came back, in the order of the reads that had brought it.
+    /// The bytes that came back, in the order of the reads that brought them.
     chunks: VecDeque<Chunk>,
     /// Reads that were given up and are not over.
     orphans: Vec<Awaited>,
-    /// Reads that were not submitted yet, in order.
+    /// Reads that are not submitted yet, in order.
     parked: VecDeque<InFlight>,
-    /// One that was parked is being submitted: one at a time, so that they stay in order.
+    /// A parked read is being submitted: one at a time, so that they stay in order.
     submitting: bool,
 }
 
 #[derive(Debug)]
 struct Chunk {
     bytes: Box<[u8]>,
-    /// So many of them were given out.
+    /// How many of them were given out.
     start: usize,
-    /// That of the first one that was not.
+    /// The position of the first byte that was not given out.
     place: Place,
     promised: Option<Awaited>,
 }
 
-/// A read whose end is waited for: it is promised bytes, or was given up and may bring some.
+/// A read whose end somebody waits for: it has a promise, or was given up and may bring bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Awaited {
-    /// [`InFlight::NONE`] of one that is given up while it is being submitted.
+    /// [`InFlight::NONE`] for a read that is given up while it is being submitted.
     operation: InFlight,
     number: u64,
     since: Instant,
@@ -91,29 +91,29 @@ impl Chunk {
     }
 }
 
-/// Where bytes are among those of all reads.
+/// The position of bytes among those of all reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Place {
     /// The number of the read that brought them.
     pub(crate) number: u64,
-    /// How many of its bytes are before them.
+    /// How many bytes of that read are before them.
     pub(crate) part: u32,
 }
 
 impl Place {
-    /// So many bytes further.
+    /// The position `bytes` further.
     pub(crate) fn after(self, bytes: usize) -> Self {
         Self { part: self.part.saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX)), ..self }
     }
 }
 
-/// What a read was given in place of its own.
+/// The bytes that a read got instead of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Given {
     pub(crate) len: usize,
     /// The message was longer; the rest is for the next read.
     pub(crate) more: bool,
-    /// Where it comes back to, if it does once more.
+    /// The position of these bytes, in case they come back once more.
     pub(crate) place: Place,
 }
 
@@ -126,20 +126,20 @@ pub(crate) enum Own {
     Cancelled,
 }
 
-/// What becomes of a read that is being submitted.
+/// What happens to a read that is being submitted.
 #[derive(Debug)]
 pub(crate) enum Admission {
-    /// There is nothing: it goes to the driver.
+    /// There is nothing for it: it goes to the driver.
     Go,
-    /// It has bytes that came back. `true`: no more of them, and none to be expected.
+    /// It got bytes that came back. `true`: there are no more, and none are expected.
     Given(Given, bool),
-    /// It waits until reads before it are over.
+    /// It waits until earlier reads are over.
     Parked,
-    /// One that has waited longer has a promise now; ask again.
+    /// A read that has waited longer has a promise now; ask again.
     Promised(InFlight),
 }
 
-/// Finds the read that has waited longest, of those for which the closure it is given says that they may have a promise.
+/// Finds the read that has waited longest, among those that may have a promise according to the given closure.
 pub(crate) type Longest<'a> = &'a dyn Fn(&dyn Fn(InFlight) -> bool) -> Option<(u64, InFlight)>;
 
 impl Unread {
@@ -153,14 +153,15 @@ impl Unread {
         self.numbers.fetch_add(1, Relaxed)
     }
 
-    /// Whether there may be something. To whoever made it so, or was told by them, it is never falsely `false`.
+    /// Whether there may be something. A thread that put something in, or was told by one that did, never gets a false
+    /// `false`.
     #[inline]
     pub(crate) fn any(&self) -> bool {
         self.any.load(Acquire)
     }
 
-    /// Gives a new read what there is, or has it wait for what there may be. `note` is told, under the lock, where what it
-    /// is given belongs.
+    /// Gives a new read the bytes that are there, or parks it if some may come. Calls `note`, under the lock, with the
+    /// position of the bytes.
     pub(crate) fn admit(
         &self,
         kind: StreamKind,
@@ -179,7 +180,7 @@ impl Unread {
                 return Admission::Promised(reader);
             }
             let mut given = state.give(at, kind, output);
-            // More of the same, if nobody else waits for it.
+            // Add more bytes, if nobody else waits for them.
             while kind != StreamKind::Messages
                 && given.len < output.len()
                 && state.parked.is_empty()
@@ -199,9 +200,9 @@ impl Unread {
         admission
     }
 
-    /// The read `operation`, whose own bytes have this place, is over. `Some`: older bytes are in `output` in place of what
-    /// it brought, which was kept; `note` is told, under the lock, where they belong. The end of the stream, or a failure,
-    /// comes to a later read once more.
+    /// The read `operation` is over; `place` is the position of its own bytes. `Some`: `output` holds older bytes
+    /// instead of its own, which were kept; `note` was called, under the lock, with the position of the older ones. The
+    /// end of the stream, or a failure, will come to a later read again.
     pub(crate) fn settle(
         &self,
         kind: StreamKind,
@@ -216,18 +217,19 @@ impl Unread {
         if let (Own::Bytes(_), Some(at)) = (&own, promised)
             && state.chunks[at].place > place
         {
-            // It had older bytes itself by then.
+            // Its own bytes are older than the promised ones by now.
             state.withdraw(operation);
             promised = None;
         }
-        // Older bytes than its own, also if they are promised to a later read: that one has what is kept of this one, then.
+        // Take bytes that are older than its own, even if they are promised to a later read: that read then gets the
+        // bytes that are kept here.
         let keeps = matches!(&own, Own::Bytes(own) if !own.is_empty() || kind == StreamKind::Messages);
         let older = || {
             let may = |chunk: &Chunk| chunk.promised.is_none_or(|promise| keeps && promise.number > number);
             let at = state.chunks.iter().position(may)?;
             (state.chunks[at].place < place && state.is_settled(at)).then_some(at)
         };
-        // Nobody takes it from an orphan, and meanwhile it is missing here.
+        // An orphan gets none: nobody takes them from it, and they would be missing here.
         let gets_older = !matches!(own, Own::Cancelled) && !state.is_orphan(operation);
         let at = promised.or_else(|| if gets_older { older() } else { None })?;
         let later = state.chunks[at].promised.filter(|promise| promise.operation != operation);
@@ -241,24 +243,24 @@ impl Unread {
         Some(given)
     }
 
-    /// Keeps bytes that a read had brought, for the next one.
+    /// Keeps bytes of a read for the next one.
     pub(crate) fn give_back(&self, place: Place, bytes: &[u8]) {
         let bytes = bytes.into();
         self.change(|state| state.keep(place, bytes));
     }
 
-    /// The read with this number is being given up, and is not over: what comes after it waits for its end. One that is
-    /// being submitted has no name and the number 0: everything waits for it.
+    /// The read with this number is being given up, and is not over: later reads wait for its end. A read that is being
+    /// submitted has no name and the number 0: all reads wait for it.
     pub(crate) fn orphan(&self, operation: InFlight, number: impl FnOnce() -> u64) {
         self.change(|state| {
-            // Under the lock: it may be about to have older bytes than its own.
+            // Under the lock: the read may be about to get older bytes than its own.
             let number = number();
             state.withdraw(operation);
             state.orphans.push(Awaited { operation, number, since: Instant::now() });
         });
     }
 
-    /// A read is over; what it had brought was given back before.
+    /// A read is over; its bytes were given back before.
     pub(crate) fn resolve(&self, operation: InFlight) {
         self.change(|state| {
             let at = state.orphans.iter().position(|orphan| orphan.operation == operation);
@@ -266,7 +268,7 @@ impl Unread {
         });
     }
 
-    /// No orphan of before `then` is waited for any more, nor a read that was promised something and does not end.
+    /// Stops waiting for orphans from before `then`, and for reads that got a promise before it and do not end.
     pub(crate) fn give_up_orphans(&self, then: Instant) {
         let is_stale = |chunk: &&mut Chunk| chunk.promised.is_some_and(|promise| promise.since <= then);
         self.change(|state| {
@@ -275,7 +277,8 @@ impl Unread {
         });
     }
 
-    /// The next parked read, which is the caller's to submit, and to say so, if there is nothing left to wait for.
+    /// The next parked read, if there is nothing left to wait for. The caller must submit it, and then call
+    /// [`submitted`](Self::submitted).
     pub(crate) fn unpark_next(&self) -> Option<InFlight> {
         self.change(|state| {
             let may_go = state.orphans.is_empty() && state.chunks.is_empty() && !state.submitting;
@@ -285,17 +288,17 @@ impl Unread {
         })
     }
 
-    /// The read that was parked is submitted.
+    /// The parked read is submitted.
     pub(crate) fn submitted(&self) {
         self.change(|state| state.submitting = false);
     }
 
-    /// A parked read, to be cancelled.
+    /// Takes out a parked read, to cancel it.
     pub(crate) fn unpark_first(&self) -> Option<InFlight> {
         self.change(|state| state.parked.pop_front())
     }
 
-    /// Takes a read out of those that are parked, to be cancelled. Whether it was there.
+    /// Takes this read out of the parked ones, to cancel it. Returns whether it was there.
     pub(crate) fn unpark(&self, operation: InFlight) -> bool {
         self.change(|state| {
             let at = state.parked.iter().position(|parked| *parked == operation);
@@ -303,28 +306,28 @@ impl Unread {
         })
     }
 
-    /// Who owned the read `operation` has left: what was promised to it is for another.
+    /// The owner of the read `operation` has left: bytes that were promised to it are for another read.
     pub(crate) fn withdraw(&self, operation: InFlight) {
         lock(&self.state).withdraw(operation);
     }
 
-    /// Promises what is there to the read that has waited longest for it.
+    /// Promises the bytes that are there to the read that has waited longest.
     pub(crate) fn promise(&self, longest: Longest<'_>) -> Option<InFlight> {
         lock(&self.state).promise(longest)
     }
 
-    /// Whether a read before this place was given up a moment ago, and may bring bytes that come first.
+    /// Whether a read before this position was given up a moment ago, and may bring bytes that come first.
     pub(crate) fn is_preceded(&self, place: Place) -> bool {
         let comes_first = |orphan: &Awaited| orphan.number < place.number && orphan.since.elapsed() < GRACE_PERIOD;
         lock(&self.state).orphans.iter().any(comes_first)
     }
 
-    /// Whether something was promised to the read.
+    /// Whether bytes were promised to the read.
     pub(crate) fn is_promised(&self, operation: InFlight) -> bool {
         lock(&self.state).chunks.iter().any(|chunk| chunk.is_promised_to(operation))
     }
 
-    /// Takes everything: the device is closed. How many reads had brought it, and how many bytes there are.
+    /// Takes everything, since the device is closed. Returns how many reads brought it, and how many bytes it is.
     pub(crate) fn clear(&self) -> (u64, u64) {
         let chunks = std::mem::take(&mut lock(&self.state).chunks);
         (chunks.len() as u64, chunks.iter().map(|chunk| chunk.rest().len() as u64).sum())
@@ -364,14 +367,14 @@ impl State {
         self.orphans.iter().any(|orphan| orphan.operation == operation)
     }
 
-    /// The first bytes, if nobody has a promise, and no others may come before them. One promise at a time: how much of
-    /// them that read takes shows when it does.
+    /// The first bytes, if no read has a promise and no other bytes may come before them. There is one promise at a
+    /// time, since only the read itself shows how many of the bytes it takes.
     fn first_free(&self) -> Option<usize> {
         let is_free = !self.chunks.is_empty() && self.chunks.iter().all(|chunk| chunk.promised.is_none());
         (is_free && self.is_settled(0)).then_some(0)
     }
 
-    /// Whether no others may come before these.
+    /// Whether no other bytes may come before these.
     fn is_settled(&self, at: usize) -> bool {
         let number = self.chunks[at].place.number;
         self.orphans.iter().all(|orphan| number < orphan.number)
@@ -399,7 +402,8 @@ impl State {
         self.in_order(None);
     }
 
-    /// The promise is of the first bytes, whatever has come or gone before them. `more` was of bytes that are gone.
+    /// Moves the promise to the first bytes, whatever came or went before them. `more` is a promise of bytes that are
+    /// gone.
     fn in_order(&mut self, more: Option<Awaited>) {
         let promise = self.chunks.iter_mut().find_map(|chunk| chunk.promised.take()).or(more);
         if let (Some(first), Some(promise)) = (self.chunks.front_mut(), promise) {
@@ -420,11 +424,11 @@ mod loom_tests {
     const READ: InFlight = InFlight::new(0, 1);
     const OWN: Place = Place { number: 2, part: 0 };
 
-    /// A read, the second of its device, that waits in the driver; and the bytes of the first one.
+    /// The second read of its device, which waits in the driver; and the bytes of the first read.
     struct World {
         unread: Unread,
         slot: Machine<usize>,
-        /// The driver has ended it, with a byte or by a cancellation.
+        /// The driver has ended the read, with a byte or with a cancellation.
         ended: AtomicBool,
         brought: AtomicBool,
     }
@@ -444,7 +448,7 @@ mod loom_tests {
             }
             self.brought.store(brings, SeqCst);
             if let (Completion::Recycle(_), _) = self.slot.complete(1) {
-                // Nobody is there to take it.
+                // Nobody is there to take the byte.
                 if brings {
                     self.unread.give_back(OWN, &[2]);
                 }
@@ -456,7 +460,7 @@ mod loom_tests {
             self.slot.pending().filter(|_| may(READ)).map(|_| (2, READ))
         }
 
-        /// The first read's byte comes back, and is promised to who waits.
+        /// The first read's byte comes back, and is promised to the read that waits.
         fn comes_back(&self) {
             self.unread.give_back(Place { number: 1, part: 0 }, &[1]);
             if self.unread.promise(&|may| self.longest(may)).is_some() {
@@ -464,7 +468,7 @@ mod loom_tests {
             }
         }
 
-        /// What the owner gets of a read that is over.
+        /// The bytes that the owner gets from a read that is over.
         fn take(&self) -> Vec<u8> {
             let brought = self.brought.load(SeqCst);
             let own = if brought { Own::Bytes([2].into()) } else { Own::Cancelled };
@@ -473,7 +477,7 @@ mod loom_tests {
             if given.is_some() || brought { output.to_vec() } else { Vec::new() }
         }
 
-        /// Everything that is left for the next reads, in order.
+        /// All bytes that are left for the next reads, in order.
         fn rest(&self) -> Vec<u8> {
             let mut rest = Vec::new();
             let nobody: Longest<'_> = &|_| None;
@@ -487,7 +491,7 @@ mod loom_tests {
         }
     }
 
-    /// Bytes come back while the read that waits for them ends by itself, and its owner takes what it finds.
+    /// Bytes come back while the read that waits for them ends by itself; its owner takes what it finds.
     #[test]
     fn loom_a_promise_against_a_completion() {
         loom::model(|| {
@@ -504,7 +508,7 @@ mod loom_tests {
         });
     }
 
-    /// Bytes come back while the owner of the read that waits for them leaves, and the driver ends it.
+    /// Bytes come back while the owner of the waiting read leaves and the driver ends it.
     #[test]
     fn loom_a_promise_against_an_owner_who_leaves() {
         let mut builder = loom::model::Builder::new();

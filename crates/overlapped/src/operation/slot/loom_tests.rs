@@ -1,5 +1,5 @@
-//! Every interleaving of the parties to one operation. Each model ends with the slot given back exactly once, the
-//! result seen or dropped exactly once, and no waiter asleep.
+//! Every interleaving of the threads of one operation. At the end of each model the slot was given back exactly once,
+//! the result was seen or dropped exactly once, and no waiter sleeps.
 
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -7,19 +7,19 @@ use loom::thread;
 
 use super::*;
 
-/// Every interleaving with at most three preemptions: three threads have too many in all.
+/// Every interleaving with at most three preemptions; three threads have too many in all.
 fn three_threads(model: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = builder.preemption_bound.or(Some(3));
     builder.check(model);
 }
 
-/// A slot with a count of how often it was given back, and of wakes by waiter.
+/// A slot that counts how often it was given back, and the wakes of each waiter.
 struct World {
     slot: Machine<usize>,
     recycled: AtomicUsize,
     woken: [AtomicUsize; 2],
-    /// The operation's memory: the completer's side writes it before the packet, the owner reads it after.
+    /// The operation's memory. The completer writes it before the packet; the owner reads it after.
     memory: loom::cell::UnsafeCell<u32>,
 }
 
@@ -39,7 +39,7 @@ impl World {
         }
     }
 
-    /// The kernel's write and the dispatcher's handling of the packet. Returns whether that gave the slot back.
+    /// The kernel writes, and the dispatcher handles the packet. Returns whether that gave the slot back.
     fn kernel_completes(&self, g: Generation) -> bool {
         // SAFETY: this is loom's checked cell; it reports a race instead of having one.
         self.memory.with_mut(|m| unsafe { *m = 7 });
@@ -56,7 +56,7 @@ impl World {
         }
     }
 
-    /// What the dispatcher does. Returns whether that gave the slot back.
+    /// Does what the dispatcher does. Returns whether that gave the slot back.
     fn tell(&self, completion: Completion<usize>) -> bool {
         match completion {
             Completion::Published(Some(waiter)) => drop(self.woken[waiter].fetch_add(1, SeqCst)),
@@ -127,7 +127,7 @@ fn loom_drop_against_completion() {
     });
 }
 
-/// The driver ended the request at once, the owner sees the final status, and the packet comes all the same.
+/// The driver ends the request at once, the owner sees the final status, and the packet comes nevertheless.
 fn packet_of_what_is_final_at_return(keep_the_result: bool) {
     loom::model(move || {
         let world = World::new();
@@ -164,7 +164,7 @@ fn loom_packet_beside_a_result_that_is_kept() {
 
 #[test]
 fn loom_a_completer_that_is_late_leaves_the_next_operations_waiter() {
-    // The result is published, and its owner takes it and begins anew before the completer has looked for a waiter.
+    // The result is published. Its owner takes it and begins anew before the completer has looked for a waiter.
     loom::model(|| {
         let world = World::new();
         let g = world.slot.begin(Some(0));
@@ -224,7 +224,7 @@ fn loom_packet_twice() {
     });
 }
 
-/// A canceller on another thread: pins, uses the address, unpins.
+/// A canceller on another thread: it pins, uses the address, and unpins.
 fn cancel(world: &World, g: Generation, reused: &AtomicUsize) {
     if world.slot.pin(g) {
         assert_eq!(reused.load(SeqCst), 0, "the slot was used again while a canceller held its address");
@@ -282,7 +282,7 @@ fn loom_cancel_by_another_against_drop_and_completion() {
 
 #[test]
 fn loom_a_device_closes_under_a_dropped_call() {
-    // Two references to the handle: the device's and the call's. The last one closes it, and the close is what makes
+    // Two references to the handle: the device's and the call's. Dropping the last one closes the handle, which makes
     // the driver complete. A slot that kept the handle open would never come back.
     loom::model(|| {
         let world = World::new();
@@ -351,7 +351,7 @@ fn loom_timeout_against_completion() {
 
 #[test]
 fn loom_expiry_against_drop_and_completion() {
-    // Who tells of the expiry has the waiter in hand while the owner leaves and the packet comes.
+    // The timer's thread holds the waiter while the owner leaves and the packet comes.
     three_threads(|| {
         let world = World::new();
         let g = world.slot.begin(Some(0));
@@ -371,7 +371,7 @@ fn loom_expiry_against_drop_and_completion() {
         kernel.join().unwrap();
         timer.join().unwrap();
         assert_eq!(world.recycled.load(SeqCst), 1);
-        assert!(!(taken_back && world.woken(0)), "one waiter, and two have it");
+        assert!(!(taken_back && world.woken(0)), "two threads have the one waiter");
         assert_eq!(world.slot.complete(g).0, Completion::Stray);
     });
 }
@@ -387,7 +387,7 @@ fn loom_expiry_against_another_waker() {
         });
         let progress = world.slot.wait(|_| false, || 1);
         timer.join().unwrap();
-        assert!(progress == Progress::Expired || world.woken(1), "the owner sleeps, and nobody told it of the expiry");
+        assert!(progress == Progress::Expired || world.woken(1), "the owner sleeps and was not told of the expiry");
         assert!(!world.slot.abandon(g));
         assert!(world.kernel_completes(g));
     });
@@ -395,7 +395,7 @@ fn loom_expiry_against_another_waker() {
 
 #[test]
 fn loom_a_callback_is_delivered_once() {
-    // Left there, or given back to the owner, who delivers it.
+    // The callback is left there, or given back to the owner, which delivers it.
     loom::model(|| {
         let world = World::new();
         let g = world.slot.begin(None);
@@ -414,8 +414,8 @@ fn loom_a_callback_is_delivered_once() {
 
 #[test]
 fn loom_port_gone_with_a_call_in_flight() {
-    // Nobody dispatches any more. The driver completes, the owner leaves, in any order: the slot is given back by
-    // nobody, and its memory goes with the port (loom checks that it does, and that nobody touches it after).
+    // Nobody dispatches any more. The driver completes and the owner leaves, in any order. Nobody gives the slot back,
+    // and its memory goes with the port (loom checks that it does, and that nobody touches it afterwards).
     loom::model(|| {
         let world = World::new();
         let g = world.slot.begin(Some(0));

@@ -1,4 +1,4 @@
-//! The state machine in one thread: every edge of the diagram, and what must not be one.
+//! The state machine on one thread: every edge of the diagram, and steps that must not be one.
 
 use super::*;
 
@@ -160,8 +160,8 @@ fn what_is_meant_for_an_old_operation_does_not_touch_the_next() {
     let old = slot.begin(Some("old"));
     slot.release(old);
     let new = slot.begin(Some("new"));
-    assert!(!slot.pin(old), "a canceller who is late");
-    assert!(!slot.set_overdue(old) && slot.expire(old).is_none(), "a timer that is late");
+    assert!(!slot.pin(old), "a late canceller");
+    assert!(!slot.set_overdue(old) && slot.expire(old).is_none(), "a late timer");
     assert!(!slot.is_overdue());
     assert_eq!(slot.wait(|there| *there == "new", || unreachable!()), Progress::Pending);
     assert_eq!(slot.complete(new).0, Completion::Published(Some("new")));
