@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stays_signalled_is_not_given_back() {
+    fn a_signal_that_stays_is_not_given_back() {
         let (_handle, event, signals) = event(true);
         let waiting = event.signal();
         signals.give_back();
@@ -164,7 +164,7 @@ mod tests {
     /// The wait's callback may already run when the call is cancelled; the next call must not take that signal for its
     /// own.
     #[test]
-    fn a_wait_for_what_stays_signalled_serves_one_call() {
+    fn a_wait_for_a_signal_that_stays_serves_one_call() {
         for (manual_reset, kept) in [(false, 1), (true, 0)] {
             let (_handle, event, signals) = event(manual_reset);
             let waiting = event.signal();

@@ -166,7 +166,7 @@ mod loom_tests {
 
     /// The last owner must not wait: whoever is inside then closes, or itself if nobody is.
     #[test]
-    fn loom_the_last_one_inside_closes_for_an_owner_who_must_not_wait() {
+    fn loom_the_last_one_inside_closes_for_an_owner_that_must_not_wait() {
         three_threads(|| {
             let world = World::new();
             let others = [(); 2].map(|()| {

@@ -510,7 +510,7 @@ mod loom_tests {
 
     /// Bytes come back while the owner of the waiting read leaves and the driver ends it.
     #[test]
-    fn loom_a_promise_against_an_owner_who_leaves() {
+    fn loom_a_promise_against_an_owner_that_leaves() {
         let mut builder = loom::model::Builder::new();
         builder.preemption_bound = builder.preemption_bound.or(Some(3));
         builder.check(|| {

@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_request_says_is_what_it_was_made_of() {
+    fn a_request_contains_what_it_was_made_of() {
         for direction in [Direction::Read, Direction::Write, Direction::ReadWrite] {
             for size in [1, 4, 40, SIZES - 1] {
                 assert_eq!(said(request(direction, b'T', 202, size)), Some((direction, size)));

@@ -607,28 +607,28 @@ mod tests {
     }
 
     #[test]
-    fn what_finds_nothing_waits_again() {
+    fn an_operation_that_finds_nothing_waits_again() {
         let (queue, source, read, _writer) = running();
         assert_eq!(ran(&queue, &source, read, None), None);
         assert_eq!(lock(&source.state).lanes[Lane::Read as usize].queue.len(), 1);
     }
 
     #[test]
-    fn a_cancellation_of_what_runs_and_finds_nothing_ends_it() {
+    fn cancelling_a_running_operation_that_finds_nothing_ends_it() {
         let (queue, source, read, _writer) = running();
         source.cancel(&queue, OPERATION);
         assert_eq!(ran(&queue, &source, read, None), Some(CANCELLED));
     }
 
     #[test]
-    fn a_cancellation_of_what_runs_and_succeeds_is_too_late() {
+    fn cancelling_a_running_operation_that_succeeds_is_too_late() {
         let (queue, source, read, _writer) = running();
         source.cancel(&queue, OPERATION);
         assert_eq!(ran(&queue, &source, read, Some((Status::SUCCESS, 1))), Some((Status::SUCCESS, 1)));
     }
 
     #[test]
-    fn closing_ends_what_runs_and_finds_nothing() {
+    fn closing_ends_a_running_operation_that_finds_nothing() {
         let (queue, source, read, _writer) = running();
         let closed = std::thread::scope(|scope| {
             let closing = scope.spawn(|| source.take(&queue).map(|fd| close(fd).unwrap()));

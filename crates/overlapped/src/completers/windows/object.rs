@@ -126,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_wait_takes_and_what_stays() {
+    fn a_wait_takes_some_signals_and_leaves_others() {
         // SAFETY: no names and no security; the handles are new and ours.
         let new = |handle: HANDLE| unsafe { OwnedHandle::from_raw_handle(handle) };
         // SAFETY: as above.

@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_lent_may_lie_idle_once_more() {
+    fn as_many_bytes_may_be_idle_as_are_lent() {
         let buffers = Idle::default();
         let mut window: Vec<_> = (0..16).map(|_| buffers.take(1 << 20, 1).unwrap()).collect();
         for heap in window.drain(..8) {
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn the_length_that_nobody_asks_for_goes_first() {
+    fn the_length_that_was_unused_longest_goes_first() {
         let buffers = Idle::default();
         burst(&buffers, 100, 64 << 10);
         burst(&buffers, 4, 1 << 20);

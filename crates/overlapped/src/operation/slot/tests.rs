@@ -144,7 +144,7 @@ fn a_result_that_came_before_the_expiry_is_delivered() {
 }
 
 #[test]
-fn a_result_that_comes_after_the_expiry_is_delivered_to_who_looks_late() {
+fn a_result_that_comes_after_the_expiry_is_there_for_a_late_look() {
     let slot = Machine::new();
     let g = slot.begin(Some("me"));
     assert!(slot.set_overdue(g));
@@ -168,7 +168,7 @@ fn what_is_meant_for_an_old_operation_does_not_touch_the_next() {
 }
 
 #[test]
-fn a_waiter_is_given_back_to_who_comes_too_late_with_it() {
+fn a_waiter_that_comes_too_late_is_given_back() {
     let slot = Machine::new();
     let g = slot.begin(None);
     assert_eq!(slot.register("first"), Ok(Progress::Pending));

@@ -243,7 +243,7 @@ fn loom_a_thread_that_leaves_hands_the_turn_to_a_dispatcher_that_sleeps() {
 }
 
 #[test]
-fn loom_what_a_thread_leaves_behind_is_the_dispatchers() {
+fn loom_a_dispatcher_takes_what_a_thread_leaves_behind() {
     model(3, || {
         let port = Port::new([false, true]);
         let dispatcher = port.dispatcher();
@@ -261,7 +261,7 @@ fn loom_what_a_thread_leaves_behind_is_the_dispatchers() {
 }
 
 #[test]
-fn loom_a_loop_is_told_of_what_comes_at_the_end_of_another_threads_turn() {
+fn loom_a_loop_is_told_of_packets_that_come_at_the_end_of_another_threads_turn() {
     model(3, || {
         let port = Port::new([false; 2]);
         let waits = spawn(&port, |port| port.wait(0));
@@ -322,7 +322,7 @@ fn loom_two_threads_wait_and_a_dispatcher_sleeps() {
 }
 
 #[test]
-fn loom_a_thread_that_sleeps_in_the_queue_is_woken_for_what_is_no_packet() {
+fn loom_a_thread_that_sleeps_in_the_queue_is_woken_without_a_packet() {
     model(3, || {
         let port = Port::new([false; 2]);
         let wakes = spawn(&port, |port| {
