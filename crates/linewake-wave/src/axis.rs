@@ -1,6 +1,6 @@
-//! The time axis: whole nanoseconds from whatever a file counts in. It never goes back.
+//! The time axis: converts a file's time unit to whole nanoseconds, and never goes back.
 
-/// How long a tick is, as a fraction of nanoseconds.
+/// The length of a tick, as a fraction of nanoseconds: `ns / by`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Tick {
     ns: u128,
@@ -8,7 +8,7 @@ pub(crate) struct Tick {
 }
 
 impl Default for Tick {
-    /// That of a file which does not say.
+    /// For a file that does not give one.
     fn default() -> Self {
         Self::NANOSECOND
     }
@@ -17,7 +17,8 @@ impl Default for Tick {
 impl Tick {
     pub(crate) const NANOSECOND: Self = Self { ns: 1, by: 1 };
 
-    /// So many units of `10^exponent` seconds, from zeptoseconds to hectoseconds. `None` for a tick that is no time.
+    /// `count` units of `10^exponent` seconds, from zeptoseconds to hectoseconds. `None` for a unit outside that, or no
+    /// units.
     pub(crate) fn new(count: u64, exponent: i32) -> Option<Self> {
         let power = |exponent: i32| 10_u128.pow(exponent.unsigned_abs());
         match exponent + 9 {
@@ -34,7 +35,7 @@ impl Tick {
         }
     }
 
-    /// What stands behind `$timescale`: `10 us`, `1ns`, `100s`, `0.5 ns`.
+    /// Parses the text of `$timescale`: `10 us`, `1ns`, `100s`, `0.5 ns`.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         let is_of_number = |byte: &u8| byte.is_ascii_digit() || *byte == b'.';
@@ -53,7 +54,7 @@ impl Tick {
         let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
         let fraction = fraction.trim_end_matches('0');
         let digits = format!("{whole}{fraction}");
-        // A unit alone is one of it.
+        // A unit alone means one of it.
         let count = if number.is_empty() { 1 } else { digits.parse().ok()? };
         Self::new(count, exponent - i32::try_from(fraction.len()).ok()?)
     }
@@ -71,7 +72,7 @@ impl Stamp {
         Self { mantissa: ticks.into(), decimals: 0 }
     }
 
-    /// `10`, `10.25`, `-5`.
+    /// Parses `10`, `10.25`, `-5`.
     pub(crate) fn parse(text: &[u8]) -> Option<Self> {
         let (is_negative, digits) = match text {
             [b'-', digits @ ..] => (true, digits),
@@ -85,7 +86,7 @@ impl Stamp {
                     decimals += u32::from(has_point);
                     mantissa = mantissa.checked_mul(10)?.checked_add((byte - b'0').into())?;
                 }
-                // Less than a billionth of a billionth of a tick.
+                // Digits from here on are less than a billionth of a billionth of a tick.
                 b'0'..=b'9' => {}
                 b'.' if !has_point => has_point = true,
                 _ => return None,
@@ -94,32 +95,32 @@ impl Stamp {
         has_digit.then_some(Self { mantissa: if is_negative { -mantissa } else { mantissa }, decimals })
     }
 
-    /// Rounded down.
+    /// In nanoseconds, rounded down.
     fn ns(self, tick: Tick) -> Option<i128> {
         let by = i128::try_from(tick.by).ok()?.checked_mul(10_i128.pow(self.decimals))?;
         Some(self.mantissa.checked_mul(tick.ns.try_into().ok()?)?.div_euclid(by))
     }
 }
 
-/// How a stamp was taken.
+/// The effect of a stamp.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
     Onwards,
-    /// The axis stays where it is.
+    /// Time goes back: the axis stays where it is.
     Back,
     /// The first stamp is negative, and the axis begins there.
     BeginsBeforeZero,
-    /// No time that nanoseconds in 64 bits can say.
+    /// The time does not fit in 64 bits of nanoseconds.
     TooFar,
 }
 
-/// Where the file is.
+/// The current time in the file.
 #[derive(Debug)]
 pub(crate) struct Axis {
     tick: Tick,
-    /// Where a tick is a number of nanoseconds and stamps begin at 0, as in nearly every file.
+    /// The nanoseconds of a tick, where they are whole and stamps begin at 0, as in nearly every file.
     whole_ns: Option<u64>,
-    /// What is 0 on the axis; `None` is the next stamp at `at_ns`.
+    /// The file's time at 0 on the axis. `None`: the next stamp is at `at_ns`.
     origin_ns: Option<i128>,
     is_first: bool,
     at_ns: u64,
@@ -141,14 +142,15 @@ impl Axis {
         self.at_ns
     }
 
-    /// Another file begins within the file: its first stamp is where this one ends, or where it says.
+    /// Another waveform begins within the file. Its time 0 is `origin_ns`; without that, its first stamp is where this
+    /// one ends.
     pub(crate) fn begin_segment(&mut self, tick: Tick, origin_ns: Option<i128>) {
         self.tick = tick;
         self.origin_ns = origin_ns;
         self.look_for_whole_ns();
     }
 
-    /// A stamp that is a number of ticks.
+    /// Goes to a stamp that is a number of ticks.
     #[inline]
     pub(crate) fn go_to_ticks(&mut self, ticks: u64) -> Step {
         match self.whole_ns.and_then(|ns| ticks.checked_mul(ns)) {
@@ -210,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_tick_or_no_stamp_is_refused() {
+    fn a_text_without_a_tick_or_a_stamp_is_refused() {
         for scale in ["0ps", "0 s", "1 parsec", "", "1", "x ns", "1 . ns"] {
             assert_eq!(Tick::parse(scale), None, "{scale:?}");
         }

@@ -1,10 +1,10 @@
-//! What the bits are, and which of them are watched: where values become changes.
+//! All bits, and which of them are watched. Here values become changes.
 
 use std::collections::VecDeque;
 
 use crate::variable::Variable;
 
-/// What a bit is.
+/// The level of a bit.
 ///
 /// ```
 /// use linewake_wave::Level;
@@ -15,18 +15,18 @@ use crate::variable::Variable;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Level {
-    /// `0`, and `l`: pulled to it.
+    /// `0`, and `l`: pulled down.
     Low,
-    /// `1`, and `h`: pulled to it.
+    /// `1`, and `h`: pulled up.
     High,
     /// `x`, `u`, `w`, `-`.
     Unknown,
-    /// `z`: nobody drives it. Whoever knows of a pull-up may take it for high.
+    /// `z`: nobody drives it. If you know of a pull-up, take it for high.
     Released,
 }
 
 impl Level {
-    /// The level a digit stands for, in either case.
+    /// The level for a digit, in upper or lower case.
     #[must_use]
     pub const fn of(digit: u8) -> Option<Self> {
         match digit {
@@ -38,7 +38,7 @@ impl Level {
         }
     }
 
-    /// What is known by it.
+    /// The level as a `bool`, where it is known.
     #[must_use]
     pub const fn known(self) -> Option<bool> {
         match self {
@@ -49,7 +49,7 @@ impl Level {
     }
 }
 
-/// A bit changes. The first one of each wire is the level it has at the beginning.
+/// A bit changes. The first change of each wire is its level at the beginning.
 ///
 /// ```
 /// # use linewake_wave::{Level, Reader};
@@ -61,17 +61,17 @@ impl Level {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// When; never less than that of the change before.
+    /// The time; never less than that of the change before.
     pub at_ns: u64,
     /// Its place in [`Reader::wires`](crate::Reader::wires).
     pub wire: u32,
-    /// What it is from then on.
+    /// The level from then on.
     pub level: Level,
 }
 
-/// Nothing is known yet.
+/// The level is not known yet.
 const NEW: u8 = 4;
-/// Nobody wants to know.
+/// The wire is not watched.
 const UNWATCHED: u8 = 5;
 /// The end of a chain.
 const NONE: u32 = u32::MAX;
@@ -80,20 +80,20 @@ const NONE: u32 = u32::MAX;
 #[derive(Debug, Default)]
 pub(crate) struct Bits {
     pub(crate) variables: Vec<Variable>,
-    /// Of each wire: its level, or [`NEW`], or [`UNWATCHED`].
+    /// For each wire: its level, or [`NEW`], or [`UNWATCHED`].
     levels: Vec<u8>,
-    /// Of each variable: where its values come from.
+    /// For each variable: the source of its values.
     sources: Vec<u32>,
-    /// Of each source: its first variable with a wire that is watched.
+    /// For each source: its first variable with a watched wire.
     heads: Vec<u32>,
-    /// Of each variable: the next one of its source with a wire that is watched.
+    /// For each variable: the next one of its source with a watched wire.
     nexts: Vec<u32>,
     pending: VecDeque<Change>,
     watch_count: u32,
 }
 
 impl Bits {
-    /// A place that values come from: a code in the file, which several variables may share.
+    /// Adds a source of values: a code in the file, which several variables may share.
     pub(crate) fn add_source(&mut self) -> u32 {
         self.heads.push(NONE);
         (self.heads.len() - 1) as u32
@@ -104,7 +104,7 @@ impl Bits {
         self.heads.len()
     }
 
-    /// Where the values of a variable come from.
+    /// The source of a variable's values.
     pub(crate) fn source_of(&self, variable: usize) -> u32 {
         self.sources[variable]
     }
@@ -114,7 +114,7 @@ impl Bits {
         self.levels.len()
     }
 
-    /// Adds a variable; its first wire is given here.
+    /// Adds a variable, and assigns its first wire.
     pub(crate) fn add(&mut self, source: u32, variable: Variable) {
         let variable = Variable { first: self.len() as u32, ..variable };
         self.levels.resize(self.len() + variable.width as usize, NEW);
@@ -123,7 +123,7 @@ impl Bits {
         self.variables.push(variable);
     }
 
-    /// From now on these are told. All are if this is never called.
+    /// From now on reports only these wires. Without a call it reports all.
     pub(crate) fn watch(&mut self, wires: impl IntoIterator<Item = usize>) {
         let before = std::mem::take(&mut self.levels);
         self.levels.resize(before.len(), UNWATCHED);
@@ -136,7 +136,7 @@ impl Bits {
         self.link();
     }
 
-    /// How often other wires were chosen.
+    /// How often the watched wires were set.
     pub(crate) fn watch_count(&self) -> u32 {
         self.watch_count
     }
@@ -162,17 +162,17 @@ impl Bits {
         self.heads[source as usize] != NONE
     }
 
-    /// Whether a change came of them that was not taken.
+    /// Whether a change was found and not taken yet.
     pub(crate) fn has_pending(&self) -> bool {
         !self.pending.is_empty()
     }
 
-    /// The next change that came of the values so far.
+    /// The next change from the values so far.
     pub(crate) fn pop(&mut self) -> Option<Change> {
         self.pending.pop_front()
     }
 
-    /// A source has a value of one digit.
+    /// Notes a value of one digit.
     #[inline]
     pub(crate) fn scalar(&mut self, source: u32, level: Level, at_ns: u64) {
         let mut at = self.heads[source as usize];
@@ -187,7 +187,7 @@ impl Bits {
         }
     }
 
-    /// A source has a value of several digits, the highest first.
+    /// Notes a value of several digits, the highest first.
     pub(crate) fn vector(&mut self, source: u32, digits: &[Level], at_ns: u64) {
         let mut at = self.heads[source as usize];
         while at != NONE {
@@ -196,7 +196,7 @@ impl Bits {
         }
     }
 
-    /// Digits that are missing on the left are as the first one is, or 0 if that is 1.
+    /// Digits that are missing on the left equal the first one, or are 0 if that is 1.
     fn spread(&mut self, at: usize, digits: &[Level], at_ns: u64) {
         let Variable { first, width, range, .. } = self.variables[at];
         let rest = match digits.first() {
@@ -211,7 +211,7 @@ impl Bits {
         }
     }
 
-    /// A wire has a level.
+    /// Notes the level of a wire.
     #[inline]
     pub(crate) fn note(&mut self, wire: u32, level: Level, at_ns: u64) {
         let known = &mut self.levels[wire as usize];

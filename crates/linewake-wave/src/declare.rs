@@ -1,23 +1,23 @@
-//! How a variable that is declared becomes wires, in every format: what is left out, and what the bits are called.
+//! Turns a declared variable into wires, for every format: what is left out, and how the bits are named.
 
 use crate::head::Head;
 use crate::variable::{LeftOut, Scope, Variable};
 
-/// A variable with more bits is left out.
+/// A wider variable is left out.
 const WIDEST: u64 = 1 << 16;
-/// So many bits are read; a byte is kept for each.
+/// How many bits are read in all; a byte is kept for each.
 const MOST: u64 = 1 << 26;
 
-/// A variable as it is written down.
+/// A variable as it is written in the file.
 #[derive(Debug)]
 pub(crate) struct Declared<'a> {
     pub(crate) scope: Scope,
-    /// A word for its type, in lower case.
+    /// The word for its type, in lower case.
     pub(crate) kind: &'a str,
     pub(crate) width: u64,
-    /// The numbers of its bits, if they are not behind the name.
+    /// The numbers of its bits, if they do not follow the name.
     pub(crate) range: Option<(i64, i64)>,
-    /// The name, which may have the numbers of its bits behind it.
+    /// The name, which may end with the numbers of its bits.
     pub(crate) name: &'a str,
     pub(crate) source: u32,
 }
@@ -33,8 +33,8 @@ impl Head {
             "time" if width == 0 => Some("time"),
             "enum" if width == 0 => Some("enumeration"),
             _ if width == 0 => Some("variable without bits"),
-            _ if width > WIDEST => Some("variable of too many bits"),
-            _ if self.bits.len() as u64 + width > MOST => Some("variable too many"),
+            _ if width > WIDEST => Some("variable with too many bits"),
+            _ if self.bits.len() as u64 + width > MOST => Some("variable beyond the limit of 67108864 bits"),
             _ => None,
         };
         if let Some(kind) = kind {
@@ -48,7 +48,7 @@ impl Head {
         self.bits.add(source, Variable { scope, name: name.into(), width, range, first: 0, is_lost_mark });
     }
 
-    /// Behind each line that `linewake` wrote comes a wire that says when its edges were lost.
+    /// After each line that `linewake` wrote comes a wire that says when its edges were lost.
     fn is_lost_mark(&self, name: &str) -> bool {
         let last = self.bits.variables.last().filter(|last| self.is_ours() && !last.is_lost_mark);
         let rest = last.and_then(|line| name.strip_prefix(&*line.name));
@@ -56,7 +56,7 @@ impl Head {
     }
 }
 
-/// `7:0`, or `3`, which is from 3 to 3.
+/// Parses `7:0`, or `3`, which means from 3 to 3.
 pub(crate) fn range_of(text: &str) -> Option<(i64, i64)> {
     let number = |text: &str| text.trim().parse::<i64>().ok();
     match text.split_once(':') {
@@ -65,8 +65,8 @@ pub(crate) fn range_of(text: &str) -> Option<(i64, i64)> {
     }
 }
 
-/// The name of a variable, and the numbers of its bits. A range behind the name is that of the bits if it has as many;
-/// the number of a single bit stays in the name.
+/// The name of a variable, and the numbers of its bits. A range after the name gives the bits if it has as many; the
+/// number of a single bit stays in the name.
 fn named(text: &str, width: u32, range: Option<(i64, i64)>) -> (String, Option<(i64, i64)>) {
     let text = unescaped(text);
     let counted = (i64::from(width) - 1, 0);
@@ -80,7 +80,7 @@ fn named(text: &str, width: u32, range: Option<(i64, i64)>) -> (String, Option<(
             if is_range && left.abs_diff(right).checked_add(1) == Some(width.into()) {
                 return (name.to_owned(), Some((left, right)));
             }
-            // The number of a word in a memory.
+            // This is the number of a word in a memory.
             let name = if is_range { name.to_owned() } else { format!("{name}[{left}]") };
             (name, range.or((width > 1).then_some(counted)))
         }
@@ -92,7 +92,7 @@ fn named(text: &str, width: u32, range: Option<(i64, i64)>) -> (String, Option<(
     }
 }
 
-/// The backslash before a name with unusual characters is no part of it (IEEE 1364-2005, 3.7.1).
+/// The backslash before a name with unusual characters does not belong to the name (IEEE 1364-2005, 3.7.1).
 pub(crate) fn unescaped(name: &str) -> &str {
     name.strip_prefix('\\').filter(|name| !name.is_empty()).unwrap_or(name)
 }

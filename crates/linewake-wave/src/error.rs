@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// Why a waveform cannot be read, or cannot be read any further. It says where, and what is there.
+/// Why a waveform cannot be read, or not any further. The message says where, and what was found there.
 ///
 /// ```
 /// let error = linewake_wave::Reader::vcd("x.vcd", Box::new("$timescale 0 ps $end".as_bytes())).unwrap_err();
@@ -17,7 +17,7 @@ impl Error {
     }
 }
 
-/// The name of a file in quotes, which it may have already.
+/// A file's name in quotes, which it may have already.
 pub(crate) fn quoted(name: &str) -> String {
     if name.starts_with('"') { name.to_owned() } else { format!("\"{name}\"") }
 }

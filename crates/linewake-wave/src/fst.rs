@@ -1,7 +1,7 @@
 //! FST: the blocks of GTKWave's format, which Icarus Verilog, Verilator, GHDL and NVC write too.
 //!
-//! A block of changes has the stamps of a stretch of time, and for each variable its values. Only those of watched
-//! variables are unpacked, a block at a time. Nothing a file says about itself is believed before it is checked.
+//! A block of changes has the stamps of a span of time, and the values of each variable. Only those of watched
+//! variables are unpacked, one block at a time. Every number in the file is checked before it is used.
 
 mod block;
 mod file;
@@ -22,7 +22,7 @@ pub(crate) struct Blocks {
     file: File,
     parts: std::vec::IntoIter<Part>,
     shapes: Vec<Shape>,
-    /// Whether a source is a port, with states for digits.
+    /// For each source, whether it is a port, whose digits are states.
     ports: Vec<bool>,
     block: Option<Block>,
     is_first: bool,
@@ -71,7 +71,7 @@ pub(crate) fn open(name: &str, mut source: Box<dyn Source>) -> Result<(Common, B
     Ok((common, Blocks { file, parts, shapes, ports, block: None, is_first: true }))
 }
 
-/// What is in a file that is one compressed part.
+/// The contents of a file that is one compressed part.
 fn unwrapped(file: &mut File) -> Result<Vec<u8>, String> {
     let head = file.read(1, 16)?;
     let mut head = Bytes(&head);
@@ -81,7 +81,7 @@ fn unwrapped(file: &mut File) -> Result<Vec<u8>, String> {
     unpack::gzip(&bytes, unpacked)
 }
 
-/// Where its parts are.
+/// The parts of the file.
 fn parts(file: &mut File, name: &str, notes: &mut Notes) -> Result<Vec<Part>, String> {
     let (mut parts, mut at) = (Vec::new(), 0);
     while at < file.length {
@@ -94,13 +94,13 @@ fn parts(file: &mut File, name: &str, notes: &mut Notes) -> Result<Vec<Part>, St
         let mut head = Bytes(&head);
         let (kind, length) = (head.u8().unwrap_or(kind::SKIPPED), head.u64().unwrap_or(0));
         if kind == kind::SKIPPED && length == 0 {
-            // Here a block was to be.
+            // The program has reserved space for a block here, and has not written it.
             cut(notes);
             break;
         }
         let is_known = kind <= kind::CHANGES_ALIAS_2 || kind == kind::SKIPPED;
         if !is_known || length < 8 {
-            return Err(format!("there is no block at byte {at}"));
+            return Err(format!("expected a block at byte {at}"));
         }
         if length > file.length - at - 1 {
             cut(notes);
@@ -112,7 +112,7 @@ fn parts(file: &mut File, name: &str, notes: &mut Notes) -> Result<Vec<Part>, St
     Ok(parts)
 }
 
-/// How long a tick is, and who wrote it.
+/// The length of a tick, and the program that wrote the file.
 fn begin(file: &mut File, part: Part) -> Result<(Tick, Option<String>), String> {
     let bytes = file.read(part.start, part.length)?;
     let damage = "its head is too short";
@@ -120,12 +120,13 @@ fn begin(file: &mut File, part: Part) -> Result<(Tick, Option<String>), String> 
     let version = bytes.get(65..65 + 128).ok_or(damage)?;
     let version = version.split(|&byte| byte == 0).next().unwrap_or_default();
     let version = crate::text::decoded(version.trim_ascii());
-    let tick = Tick::new(1, exponent.into()).ok_or(format!("a tick of 10^{exponent} s is none"))?;
+    let tick = Tick::new(1, exponent.into())
+        .ok_or(format!("10^{exponent} s is out of range for a tick; expected 10^-21 to 10^2"))?;
     Ok((tick, Some(version).filter(|version| !version.is_empty())))
 }
 
 impl Blocks {
-    /// Reads until something is told. Returns whether there may be more.
+    /// Reads until there is a change. Returns whether there may be more.
     pub(crate) fn step(&mut self, common: &mut Common) -> Result<bool, Error> {
         self.go_on(common).map_err(|what| {
             Error::new(format!("cannot read {} any further: {what}", crate::error::quoted(&common.name)))
@@ -136,7 +137,7 @@ impl Blocks {
         if let Some(block) = &mut self.block {
             if let Some(ticks) = block.next_time() {
                 match common.axis.go_to_ticks(ticks) {
-                    Step::TooFar => return Err("a time in it is centuries away".into()),
+                    Step::TooFar => return Err("a time in it does not fit in 64 bits of nanoseconds".into()),
                     Step::Back => {
                         let (name, at_ns) = (&common.name, common.axis.at_ns());
                         let say = || {
@@ -158,7 +159,7 @@ impl Blocks {
         let (block, begin) = Block::read(&mut self.file, part, &self.shapes, watched, &self.ports)?;
         if is_first && block.first_time().is_none_or(|first| first > begin) {
             if common.axis.go_to_ticks(begin) == Step::TooFar {
-                return Err("a time in it is centuries away".into());
+                return Err("a time in it does not fit in 64 bits of nanoseconds".into());
             }
             block.tell_frame(&mut self.file, &self.shapes, &self.ports, &mut common.head.bits, common.axis.at_ns())?;
         }

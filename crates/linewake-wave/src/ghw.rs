@@ -1,6 +1,6 @@
-//! GHW: what GHDL writes of VHDL, with records, and every bit a signal of its own.
+//! GHW: GHDL's format for VHDL. It has records, and each bit is a signal.
 //!
-//! It is read from the beginning to the end: texts, types, the hierarchy, then snapshots and cycles of values.
+//! It is read from beginning to end: texts, types, the hierarchy, then snapshots and cycles of values.
 
 mod hierarchy;
 mod input;
@@ -31,20 +31,20 @@ pub(crate) struct Cycles {
     cycle: Option<i64>,
 }
 
-/// The signals by their places in the file.
+/// The signals, by their places in the file.
 #[derive(Debug)]
 struct Signals {
-    /// Which bits are of which signal, by the numbers of the signals.
+    /// The wires of each signal, sorted by the numbers of the signals.
     links: Vec<Link>,
     kinds: Vec<Kind>,
-    /// Of each place: where its watched wires begin in `wires`.
+    /// For each place: where its watched wires begin in `wires`.
     starts: Vec<u32>,
     wires: Vec<u32>,
-    /// Of which choice of wires this is.
+    /// The choice of wires from which `starts` and `wires` were made.
     watch: Option<u32>,
 }
 
-/// Reads all that is before the values.
+/// Reads everything before the values.
 pub(crate) fn open(name: &str, source: Box<dyn Read + Send>) -> Result<(Common, Cycles), Error> {
     let mut input = Input::new(source);
     let mut head = Head { version: Some("GHDL".to_owned()), ..Head::default() };
@@ -63,10 +63,10 @@ pub(crate) fn open(name: &str, source: Box<dyn Read + Send>) -> Result<(Common, 
 fn begin(input: &mut Input, head: &mut Head) -> Result<Vec<Link>, Stop> {
     let first = input.array::<16>()?;
     let [16, 0, version @ 0..=1, order @ 1..=2, ..] = first[MAGIC.len()..] else {
-        return Err(Stop::Wrong("it is in a version of GHW that is not known".into()));
+        return Err(Stop::Wrong("expected version 0 or 1 of GHW, found another one".into()));
     };
     if !first.starts_with(MAGIC) {
-        return Err(Stop::Wrong("it is no GHW file".into()));
+        return Err(Stop::Wrong("it is not a GHW file".into()));
     }
     input.is_big = order == 2;
     let (mut texts, mut types, mut links) = (Vec::new(), types::Types::default(), Vec::new());
@@ -77,7 +77,7 @@ fn begin(input: &mut Input, head: &mut Head) -> Result<Vec<Link>, Stop> {
             b"WKT\0" => types.read_known(input)?,
             b"HIE\0" => links = hierarchy::read(input, &texts, &types, head)?,
             b"EOH\0" => break,
-            _ => return Err(Stop::Wrong("there is no section where one is to begin".into())),
+            _ => return Err(Stop::Wrong("expected a section, found something else".into())),
         }
     }
     head.bits.link();
@@ -95,7 +95,7 @@ impl Signals {
         Self { links, kinds, starts: Vec::new(), wires: Vec::new(), watch: None }
     }
 
-    /// Looks up which wires are watched, if others are than before.
+    /// Looks up which wires are watched, if the choice has changed.
     fn look(&mut self, bits: &Bits) {
         if self.watch.replace(bits.watch_count()) == Some(bits.watch_count()) {
             return;
@@ -111,7 +111,7 @@ impl Signals {
         self.starts.push(self.wires.len() as u32);
     }
 
-    /// Reads a value, and tells it.
+    /// Reads a value, and notes it.
     fn value(&self, place: usize, input: &mut Input, bits: &mut Bits, at_ns: u64) -> Result<(), Stop> {
         let kind = *self.kinds.get(place).ok_or_else(|| Stop::Wrong("it has a signal that is not declared".into()))?;
         let wires = &self.wires[self.starts[place] as usize..self.starts[place + 1] as usize];
@@ -132,14 +132,14 @@ impl Signals {
                 return Ok(());
             }
         };
-        let level = level.ok_or_else(|| Stop::Wrong("a signal has a value that its type has not".into()))?;
+        let level = level.ok_or_else(|| Stop::Wrong("a signal has a value that its type does not have".into()))?;
         wires.iter().for_each(|&wire| bits.note(wire, level, at_ns));
         Ok(())
     }
 }
 
 impl Cycles {
-    /// Reads until something may be told. Returns whether there may be more.
+    /// Reads until there may be a change. Returns whether there may be more.
     pub(crate) fn step(&mut self, common: &mut Common) -> Result<bool, Error> {
         self.signals.look(&common.head.bits);
         match self.go_on(common) {
@@ -184,13 +184,13 @@ impl Cycles {
                 self.cycle = Some(self.input.i64()?);
                 Ok(true)
             }
-            // What follows says where everything is.
+            // The rest of the file is an index.
             b"DIR\0" | b"TAI\0" => Ok(false),
-            _ => Err(Stop::Wrong("there is no section where one is to begin".into())),
+            _ => Err(Stop::Wrong("expected a section, found something else".into())),
         }
     }
 
-    /// The values that change at a time: each signal by its distance from the one before.
+    /// The values that change at one time. Each signal is given by its distance from the one before.
     fn changes(&mut self, common: &mut Common) -> Result<(), Stop> {
         let (mut place, at_ns) = (0_usize, common.axis.at_ns());
         loop {

@@ -1,11 +1,11 @@
-//! What the beginning of a file says, and what every format reads with.
+//! The contents of a file's beginning, and the state that every format shares.
 
 use crate::axis::{Axis, Tick};
 use crate::bits::Bits;
 use crate::notes::{Notes, Oddity};
 use crate::variable::{LeftOut, Scopes};
 
-/// What time 0 is, in a file that `linewake` wrote.
+/// The meaning of time 0, in a file that `linewake` wrote.
 ///
 /// ```
 /// let dump = "$version linewake 0.1.0 $end $comment time 0 is 280 ns of the clock \"monotonic\" $end";
@@ -16,13 +16,13 @@ use crate::variable::{LeftOut, Scopes};
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Base {
-    /// So many nanoseconds of the clock.
+    /// Time 0 in nanoseconds of the clock.
     pub ns: u64,
     /// The name of the clock.
     pub clock: String,
 }
 
-/// What the beginning of a file says.
+/// The contents of a file's beginning.
 #[derive(Debug, Default)]
 pub(crate) struct Head {
     pub(crate) scopes: Scopes,
@@ -38,7 +38,7 @@ impl Head {
     }
 }
 
-/// What a format reads with, beside its own state.
+/// The state that every format shares.
 #[derive(Debug)]
 pub(crate) struct Common {
     pub(crate) name: String,
@@ -49,8 +49,8 @@ pub(crate) struct Common {
 }
 
 impl Common {
-    /// Another waveform begins within the file. If both say what their time 0 is, on the same clock, the time between
-    /// them passes; else it goes on at once.
+    /// Another waveform begins within the file. If both give their time 0 on the same clock, the time between them
+    /// passes; otherwise the second follows the first at once.
     pub(crate) fn begin_segment(&mut self, line: u64, tick: Tick, base: Option<Base>) {
         self.segments += 1;
         let bases = self.head.base.as_ref().zip(base).filter(|(first, this)| first.clock == this.clock);

@@ -1,6 +1,6 @@
-//! Numbers of seven bits a byte, the lowest first: FST and GHW have them.
+//! Numbers with seven bits in each byte, the lowest first. FST and GHW use them.
 
-/// A number; `None` if it has no end within 64 bits. `next` gives its bytes.
+/// Reads a number from the bytes that `next` returns; `None` if it does not end within 64 bits.
 pub(crate) fn unsigned<E>(mut next: impl FnMut() -> Result<u8, E>) -> Result<Option<u64>, E> {
     let mut number = 0;
     for shift in (0..64).step_by(7) {
@@ -13,7 +13,7 @@ pub(crate) fn unsigned<E>(mut next: impl FnMut() -> Result<u8, E>) -> Result<Opt
     Ok(None)
 }
 
-/// The same, with a sign.
+/// Like [`unsigned`], with a sign.
 pub(crate) fn signed<E>(mut next: impl FnMut() -> Result<u8, E>) -> Result<Option<i64>, E> {
     let mut number = 0;
     for shift in (0..64).step_by(7) {

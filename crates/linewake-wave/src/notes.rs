@@ -1,8 +1,8 @@
-//! What is odd about a file and does not keep it from being read.
+//! Warnings: oddities of a file that can still be read.
 
 use std::fmt;
 
-/// Kinds of oddities; each is said once.
+/// The kinds of oddities. Each kind is reported once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Oddity {
     Cut,
@@ -16,7 +16,7 @@ pub(crate) enum Oddity {
     SegmentHasMore,
 }
 
-/// What is said, in the order in which it was found.
+/// The warnings, in the order in which they were found.
 #[derive(Debug, Default)]
 pub(crate) struct Notes(Vec<Note>);
 
@@ -28,7 +28,7 @@ struct Note {
 }
 
 impl Notes {
-    /// Says it if nothing of its kind was said, and counts it.
+    /// Counts the oddity, and keeps its text if it is the first of its kind.
     pub(crate) fn add(&mut self, oddity: Oddity, first: impl FnOnce() -> String) {
         match self.0.iter_mut().find(|note| note.oddity == oddity) {
             Some(note) => note.count += 1,

@@ -1,4 +1,4 @@
-//! The reader of all formats: what it knows of a file, and the changes one after the other.
+//! The reader for all formats: the contents of a file's head, and its changes one after the other.
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader};
@@ -11,7 +11,7 @@ use crate::head::{Base, Common};
 use crate::variable::{LeftOut, Variable, Wire};
 use crate::{text, vcd};
 
-/// What a waveform is written in.
+/// The format of a waveform.
 ///
 /// ```
 /// let reader = linewake_wave::Reader::vcd("x.vcd", Box::new("$var wire 1 ! a $end".as_bytes()))?;
@@ -23,13 +23,13 @@ use crate::{text, vcd};
 pub enum Format {
     /// A value change dump, the extended one too (IEEE 1364-2005, 18).
     Vcd,
-    /// What GTKWave made of it: blocks, compressed.
+    /// GTKWave's format: compressed blocks.
     Fst,
-    /// What GHDL writes of VHDL.
+    /// GHDL's format for VHDL.
     Ghw,
 }
 
-/// A waveform that is being read: an iterator of its changes, in the order of the file.
+/// Reads a waveform: an iterator of its changes, in the order of the file.
 ///
 /// See [the crate](crate) for an example.
 #[derive(Debug)]
@@ -37,7 +37,7 @@ pub struct Reader {
     common: Common,
     body: Body,
     is_over: bool,
-    /// What is told behind the changes before it.
+    /// A failure, which is reported after the changes before it.
     failure: Option<Error>,
 }
 
@@ -50,43 +50,43 @@ enum Body {
 }
 
 impl Reader {
-    /// Reads the head of a value change dump. The name is for messages.
+    /// Reads the head of a value change dump. The name appears in messages.
     ///
     /// # Errors
     ///
-    /// What is there cannot be read, or is no value change dump.
+    /// When the file cannot be read, or is not a value change dump.
     pub fn vcd(name: &str, source: Box<dyn BufRead + Send>) -> Result<Self, Error> {
         let (common, changes) = vcd::open(name, source)?;
         Ok(Self { common, body: Body::Vcd(changes), is_over: false, failure: None })
     }
 
-    /// Reads the head of an FST file. The name is for messages.
+    /// Reads the head of an FST file. The name appears in messages.
     ///
     /// # Errors
     ///
-    /// What is there cannot be read, or is no FST file.
+    /// When the file cannot be read, or is not an FST file.
     #[cfg(feature = "fst")]
     pub fn fst(name: &str, source: impl std::io::Read + std::io::Seek + Send + 'static) -> Result<Self, Error> {
         let (common, blocks) = crate::fst::open(name, Box::new(source))?;
         Ok(Self { common, body: Body::Fst(blocks), is_over: false, failure: None })
     }
 
-    /// Reads the head of a GHW file. The name is for messages.
+    /// Reads the head of a GHW file. The name appears in messages.
     ///
     /// # Errors
     ///
-    /// What is there cannot be read, or is no GHW file.
+    /// When the file cannot be read, or is not a GHW file.
     pub fn ghw(name: &str, source: Box<dyn BufRead + Send>) -> Result<Self, Error> {
         let (common, cycles) = ghw::open(name, Box::new(source))?;
         Ok(Self { common, body: Body::Ghw(cycles), is_over: false, failure: None })
     }
 
-    /// Reads the head of a waveform that comes as a stream: a value change dump or a GHW file, which its first bytes
-    /// say. The name is for messages.
+    /// Reads the head of a waveform that comes as a stream. Its first bytes tell whether it is a value change dump or a
+    /// GHW file. The name appears in messages.
     ///
     /// # Errors
     ///
-    /// What is there cannot be read, or is no waveform, or is in FST, of which the end has to be read first.
+    /// When the stream cannot be read, or is not a waveform, or is an FST, whose end must be read first.
     pub fn stream(name: &str, source: Box<dyn BufRead + Send>) -> Result<Self, Error> {
         let unread = |error: std::io::Error| Error::new(format!("cannot read {}: {error}", crate::error::quoted(name)));
         let (first, source) = text::peek(Box::new(source)).map_err(unread)?;
@@ -94,7 +94,7 @@ impl Reader {
         match first {
             _ if first.starts_with(ghw::MAGIC) => Self::ghw(name, source),
             _ if is_fst(&first) => {
-                let remedy = "it has to be a file, and one that is not compressed";
+                let remedy = "give it as a file that is not compressed";
                 Err(Error::new(format!(
                     "cannot read {}: an FST is read from its end; {remedy}",
                     crate::error::quoted(name)
@@ -104,11 +104,11 @@ impl Reader {
         }
     }
 
-    /// Opens a file, whatever it is called: its first bytes say what it is.
+    /// Opens a file of any name: its first bytes tell its format.
     ///
     /// # Errors
     ///
-    /// What is there cannot be read, or is no waveform.
+    /// When the file cannot be read, or is not a waveform.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let name = path.display().to_string();
         let unread =
@@ -125,7 +125,7 @@ impl Reader {
         Err(Error::new(format!("cannot read {}: this program was built without FST", crate::error::quoted(name))))
     }
 
-    /// What the file is written in.
+    /// The format of the file.
     #[must_use]
     pub fn format(&self) -> Format {
         match self.body {
@@ -136,7 +136,7 @@ impl Reader {
         }
     }
 
-    /// Who wrote it, if that is said.
+    /// The program that wrote it, if the file names one.
     #[must_use]
     pub fn version(&self) -> Option<&str> {
         self.common.head.version.as_deref()
@@ -148,7 +148,7 @@ impl Reader {
         self.common.head.is_ours()
     }
 
-    /// What time 0 is, if `linewake` wrote it and knew.
+    /// The meaning of time 0, if `linewake` wrote it and knew.
     #[must_use]
     pub fn base(&self) -> Option<&Base> {
         self.common.head.base.as_ref()
@@ -160,7 +160,7 @@ impl Reader {
         &self.common.head.bits.variables
     }
 
-    /// All bits: of each variable by their numbers, the variables in the order of the file.
+    /// All bits: the variables in the order of the file, and the bits of each by their numbers.
     pub fn wires(&self) -> impl Iterator<Item = Wire<'_>> {
         let scopes = &self.common.head.scopes;
         let of = move |variable| move |index| Wire { scopes, variable, index };
@@ -177,24 +177,25 @@ impl Reader {
     ///
     /// # Panics
     ///
-    /// There are not so many.
+    /// When there are not so many wires.
     #[must_use]
     pub fn wire(&self, index: usize) -> Wire<'_> {
-        assert!(index < self.wire_count(), "there is no wire {index}: there are {}", self.wire_count());
+        assert!(index < self.wire_count(), "wire {index} is out of range; there are {}", self.wire_count());
         let variables = self.variables();
         let at = variables.partition_point(|variable| variable.wires().end <= index);
         Wire { scopes: &self.common.head.scopes, variable: &variables[at], index }
     }
 
-    /// The wires that are lines: all but those that say when edges were lost, in a file that `linewake` wrote.
+    /// The wires that are lines. In a file that `linewake` wrote, this leaves out the wires that say when edges were
+    /// lost.
     #[must_use]
     pub fn lines(&self) -> Vec<usize> {
         let lines = self.variables().iter().filter(|variable| !variable.is_lost_mark);
         lines.flat_map(Variable::wires).collect()
     }
 
-    /// The wires of a name: of a bit (`PORTB[0]`), or all of a variable (`PORTB`); with its scopes before it or
-    /// without.
+    /// The wires with this name, which is that of a bit (`PORTB[0]`) or of a whole variable (`PORTB`), with or without
+    /// its scopes in front.
     ///
     /// ```
     /// let dump = "$scope module top $end $var reg 8 ! PORTB [7:0] $end $enddefinitions $end";
@@ -224,8 +225,8 @@ impl Reader {
         found
     }
 
-    /// What these wires are called where each needs a name of its own: its name, behind its scopes if there is another
-    /// of that name among them, with a number if that is not enough.
+    /// A name for each of these wires, all different: the wire's name; with its scopes if another wire has that name;
+    /// and with a number if that is not enough.
     ///
     /// ```
     /// let dump = "$scope module l $end $var wire 1 ! a $end $upscope $end $var wire 1 ! a $end $var wire 1 ! b $end";
@@ -269,37 +270,38 @@ impl Reader {
         names
     }
 
-    /// The variables that have no bits to be had.
+    /// The variables that are left out, since they have no bits.
     #[must_use]
     pub fn left_out(&self) -> &[LeftOut] {
         &self.common.head.left_out
     }
 
-    /// From now on only these wires are told. All are if this is never called.
+    /// From now on reports only these wires. Without a call it reports all.
     pub fn watch(&mut self, wires: &[usize]) {
         self.common.head.bits.watch(wires.iter().copied());
     }
 
-    /// What is odd about the file so far: that it is cut off, that time went back and was held, …; each kind once.
+    /// The oddities of the file so far, for example that it is cut off, or that time went back and was held. Each kind
+    /// once.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         self.common.notes.texts().collect()
     }
 
-    /// Whether more of the file is here than was told so far, so that nothing has to be waited for.
+    /// Whether a part of the file is here that was not reported yet, so that nothing has to wait.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.is_over
             || self.common.head.bits.has_pending()
             || match &self.body {
                 Body::Vcd(changes) => changes.is_ready(),
-                // Nobody watches one while it is written.
+                // Nobody watches such a file while it is written.
                 _ => true,
             }
     }
 
-    /// The next change, if it is in what was read already; else there may be none for long. What fails is told by
-    /// [`next`](Iterator::next).
+    /// The next change, if it is in the part that was read already. Otherwise none may come for long. Failures come
+    /// from [`next`](Iterator::next).
     pub fn next_here(&mut self) -> Option<Change> {
         while !self.is_over && !self.common.head.bits.has_pending() {
             if !self.is_ready() {
@@ -326,14 +328,14 @@ impl Reader {
         }
     }
 
-    /// How many waveforms are in the file so far, one behind the other: one, unless somebody appended to it.
+    /// How many waveforms were in the file so far, one after the other: one, unless somebody appended more.
     #[must_use]
     pub fn segments(&self) -> u32 {
         self.common.segments
     }
 }
 
-/// Whether a file is an FST, by its first bytes: a head of 329 bytes, or a block that is all of the file, compressed.
+/// Whether a file is an FST, by its first bytes: a head of 329 bytes, or one compressed block that is the whole file.
 fn is_fst(first: &[u8]) -> bool {
     matches!(first, [0, 0, 0, 0, 0, 0, 0, 1, 0x49, ..]) || first.first() == Some(&254)
 }

@@ -1,27 +1,27 @@
-//! The words of a text file, in the memory of a buffer.
+//! The words of a text file, in the memory of one buffer.
 
 use std::io::{self, Read};
 
-/// What is read at once.
+/// How many bytes to read at once.
 const PORTION: usize = 256 << 10;
-/// A word longer than this is none: a value may have so many digits.
+/// The longest word in bytes. A value may have so many digits.
 const LONGEST: usize = 1 << 20;
 
-/// A file that is split at white space: anything up to the blank in the table of characters.
+/// Splits a file at white space: all characters up to the blank in the character table.
 pub(crate) struct Text {
     source: Box<dyn Read + Send>,
     buffer: Vec<u8>,
-    /// What is read and not used yet.
+    /// The bytes from here to `end` are read and not used yet.
     at: usize,
     end: usize,
-    /// Where the last word ends that has something behind it, or is the last of all.
+    /// The end of the last word that is complete: something follows it, or it is the last of the file.
     words_end: usize,
     is_over: bool,
-    /// The line of what comes next, from 1.
+    /// The line of the next character, from 1.
     line: u64,
-    /// The last word: where it begins, on which line, and what was there before it.
+    /// The last word: its place, its line, and what was before it.
     word: Word,
-    /// Whether what comes next is the first of its line, if it is a word.
+    /// Whether the next word is the first of its line.
     is_line_new: bool,
 }
 
@@ -57,7 +57,7 @@ impl Text {
         }
     }
 
-    /// Goes on to the next word, which is then the last one. Returns whether there is one.
+    /// Goes to the next word, which is then the last word. Returns whether there is one.
     #[inline]
     pub(crate) fn next(&mut self) -> io::Result<bool> {
         let mut start = self.at;
@@ -109,7 +109,7 @@ impl Text {
         Ok(true)
     }
 
-    /// Reads on; what is not used moves to the front. Returns whether there was anything.
+    /// Reads more, and moves unused bytes to the front. Returns whether there was anything.
     #[cold]
     fn more(&mut self) -> io::Result<bool> {
         if self.is_over {
@@ -138,12 +138,12 @@ impl Text {
         }
     }
 
-    /// The last word; nothing if there was none.
+    /// The last word; empty if there was none.
     pub(crate) fn last(&self) -> &[u8] {
         &self.buffer[self.word.start..self.word.end]
     }
 
-    /// The last word is to come again.
+    /// Makes the last word come again.
     pub(crate) fn back(&mut self) {
         self.at = self.word.start;
         self.line = self.word.line;
@@ -155,12 +155,12 @@ impl Text {
         self.word.line
     }
 
-    /// Whether nothing but white space is before the last word on its line.
+    /// Whether only white space is before the last word on its line.
     pub(crate) fn is_first_of_line(&self) -> bool {
         self.word.is_first_of_line
     }
 
-    /// Whether a whole word is here already.
+    /// Whether a complete word is in the buffer.
     pub(crate) fn has_word(&self) -> bool {
         self.at < self.words_end || self.is_over
     }
@@ -170,13 +170,13 @@ impl Text {
         self.is_over && self.at == self.end
     }
 
-    /// Whether the last word there was reaches to the end of the file: it may be cut off.
+    /// Whether the last word reaches to the end of the file: it may be cut off.
     pub(crate) fn is_last(&self) -> bool {
         self.word.is_last
     }
 }
 
-/// A text in the encoding of its file: UTF-8, or else Latin-1.
+/// Decodes UTF-8, or else Latin-1.
 pub(crate) fn decoded(bytes: &[u8]) -> String {
     match std::str::from_utf8(bytes) {
         Ok(text) => text.to_owned(),
@@ -184,7 +184,7 @@ pub(crate) fn decoded(bytes: &[u8]) -> String {
     }
 }
 
-/// Looks at the first bytes of a file, and has them read again.
+/// Returns the first bytes of a file, and a source that reads them again.
 pub(crate) fn peek(mut source: Box<dyn Read + Send>) -> io::Result<([u8; 16], Box<dyn Read + Send>)> {
     let (mut first, mut length) = ([0; 16], 0);
     while length < first.len() {
@@ -199,7 +199,7 @@ pub(crate) fn peek(mut source: Box<dyn Read + Send>) -> io::Result<([u8; 16], Bo
     Ok((first, Box::new(again)))
 }
 
-/// The text of a file in UTF-8 or Latin-1: without the mark at its beginning, and from UTF-16 if it is that.
+/// The text of a file in UTF-8 or Latin-1: without a byte order mark, and converted from UTF-16.
 pub(crate) fn plain(source: Box<dyn Read + Send>) -> io::Result<Box<dyn Read + Send>> {
     let (first, mut source) = peek(source)?;
     let mut skip = |length: usize| source.read_exact(&mut [0; 3][..length]);
@@ -219,7 +219,7 @@ struct Utf16 {
     source: Box<dyn Read + Send>,
     is_big: bool,
     bytes: Vec<u8>,
-    /// What is left of the last read: less than a unit.
+    /// The bytes left from the last read: less than a unit.
     length: usize,
     /// A unit that waits for its other half.
     high: Option<u16>,
@@ -227,7 +227,7 @@ struct Utf16 {
 
 impl Read for Utf16 {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        // A unit makes at most three bytes, and a half that waits three more.
+        // A unit makes at most three bytes, and a waiting half three more.
         let room = self.bytes.len().min((into.len() / 3).saturating_sub(1) * 2);
         if room == 0 {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "there is no room for a character"));

@@ -1,12 +1,12 @@
-//! What a waveform has: variables, and the wires they are made of.
+//! The contents of a waveform: variables, and the wires that they consist of.
 
 use std::fmt;
 
-/// The scopes of a file, each within another.
+/// The scopes of a file, one inside another.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Scopes(Vec<(Scope, Box<str>)>);
 
-/// A scope by its place, from 1; 0 is outside of all.
+/// A scope by its place, from 1; 0 is outside all scopes.
 pub(crate) type Scope = u32;
 
 impl Scopes {
@@ -15,12 +15,12 @@ impl Scopes {
         self.0.len() as Scope
     }
 
-    /// The one around a scope.
+    /// The scope around this one.
     pub(crate) fn around(&self, scope: Scope) -> Scope {
         scope.checked_sub(1).map_or(0, |place| self.0[place as usize].0)
     }
 
-    /// The names, with dots between them.
+    /// The names of the scopes, with dots between them.
     pub(crate) fn path(&self, mut scope: Scope) -> String {
         let mut names = Vec::new();
         while let Some(place) = scope.checked_sub(1) {
@@ -32,7 +32,7 @@ impl Scopes {
         names.join(".")
     }
 
-    /// A name behind its scopes.
+    /// A name with its scopes in front.
     pub(crate) fn path_of(&self, scope: Scope, name: &str) -> String {
         if scope == 0 { name.to_owned() } else { format!("{}.{name}", self.path(scope)) }
     }
@@ -50,13 +50,13 @@ impl Scopes {
 #[derive(Clone, Debug)]
 pub struct Variable {
     pub(crate) scope: Scope,
-    /// Of a variable with one bit, the name of the bit: `led[3]`.
+    /// For a variable with one bit, the name of the bit: `led[3]`.
     pub(crate) name: Box<str>,
     /// At least one.
     pub(crate) width: u32,
-    /// The numbers of the first and the last digit as they are written; `None` is a single bit without a number.
+    /// The numbers of the first and the last digit, as they are written; `None` for a single bit without a number.
     pub(crate) range: Option<(i64, i64)>,
-    /// The wire of the lowest number; the others follow.
+    /// The wire with the lowest number; the others follow.
     pub(crate) first: u32,
     pub(crate) is_lost_mark: bool,
 }
@@ -80,7 +80,7 @@ impl Variable {
         self.first as usize..(self.first + self.width) as usize
     }
 
-    /// Whether this is no line: beside each line that `linewake` wrote there is a wire that says when edges were lost.
+    /// Whether this is not a line: next to each line that `linewake` wrote, a wire says when its edges were lost.
     #[must_use]
     pub fn is_lost_mark(&self) -> bool {
         self.is_lost_mark
@@ -110,13 +110,13 @@ impl<'a> Wire<'a> {
         self.index
     }
 
-    /// The variable it is a bit of.
+    /// The variable that it is a bit of.
     #[must_use]
     pub fn variable(&self) -> &'a Variable {
         self.variable
     }
 
-    /// The scopes it is in, with dots between them.
+    /// Its scopes, with dots between them.
     #[must_use]
     pub fn scope(&self) -> String {
         self.scopes.path(self.variable.scope)
@@ -132,14 +132,14 @@ impl<'a> Wire<'a> {
         }
     }
 
-    /// Its name behind its scopes.
+    /// Its name with its scopes in front.
     #[must_use]
     pub fn path(&self) -> String {
         self.scopes.path_of(self.variable.scope, &self.name())
     }
 }
 
-/// A variable that has no bits to be had, and is left out.
+/// A variable without bits, which is left out.
 ///
 /// ```
 /// let dump = "$scope module top $end $var real 64 ! t $end $enddefinitions $end";
@@ -149,19 +149,19 @@ impl<'a> Wire<'a> {
 /// ```
 #[derive(Clone, Debug)]
 pub struct LeftOut {
-    /// Its name behind its scopes.
+    /// Its name with its scopes in front.
     pub(crate) path: String,
     pub(crate) kind: &'static str,
 }
 
 impl LeftOut {
-    /// Its name behind its scopes.
+    /// Its name with its scopes in front.
     #[must_use]
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// What it is: `real`, `string`, `event`, `parameter`.
+    /// Its kind: `real`, `string`, `event`, `parameter`.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         self.kind

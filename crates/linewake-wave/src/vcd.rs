@@ -1,4 +1,4 @@
-//! Value change dumps (IEEE 1364-2005, 18), as their many writers write them.
+//! Value change dumps (IEEE 1364-2005, 18), in the variants of the many programs that write them.
 
 mod changes;
 mod codes;

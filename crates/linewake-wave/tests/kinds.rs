@@ -1,10 +1,10 @@
-//! The kinds of value change dumps that people have, each as small as it can be: what is read of them, and what is said.
+//! The kinds of value change dumps that people have, each as small as possible: what is read, and the warnings.
 
 use std::io::{self, Read};
 
 use linewake_wave::{Error, Level, Reader};
 
-/// What is read: `a:0@0 a:1@10`, in the order of the file.
+/// The changes that are read: `a:0@0 a:1@10`, in the order of the file.
 fn read(bytes: &[u8]) -> (Result<String, Error>, Vec<String>) {
     let mut reader = match Reader::vcd("x.vcd", Box::new(io::Cursor::new(bytes.to_vec()))) {
         Ok(reader) => reader,
@@ -32,12 +32,12 @@ fn read(bytes: &[u8]) -> (Result<String, Error>, Vec<String>) {
     (failed.map_or(Ok(told.join(" ")), Err), reader.warnings())
 }
 
-/// Reads a dump; nothing is odd about it.
+/// Reads a dump that causes no warning.
 fn plain(dump: impl AsRef<[u8]>, expected: &str) {
     odd(dump, expected, &[]);
 }
 
-/// Reads a dump; of each thing that is odd about it, this is said.
+/// Reads a dump that causes these warnings.
 fn odd(dump: impl AsRef<[u8]>, expected: &str, says: &[&str]) {
     let dump = dump.as_ref();
     let shown = String::from_utf8_lossy(dump);
@@ -150,9 +150,9 @@ fn times_of_every_kind() {
         &["x.vcd:4: time goes back to \"#50\"; it is held at 110000 ns until it is past that (and once more)"],
     );
     for scale in ["0ps", "1 parsec", "1", "-1 ns", ""] {
-        refused(scaled(scale, "#0 0!"), &format!("x.vcd:1: \"{scale}\" is no timescale; write"));
+        refused(scaled(scale, "#0 0!"), &format!("x.vcd:1: \"{scale}\" is not a timescale; expected"));
     }
-    refused(scaled("1 s", "#99999999999 1!"), "x.vcd:4: this time is centuries away");
+    refused(scaled("1 s", "#99999999999 1!"), "x.vcd:4: this time does not fit in 64 bits of nanoseconds");
 }
 
 #[test]
@@ -179,16 +179,19 @@ fn an_end_that_is_missing_or_too_much() {
     odd(
         of_a("0! $comment never ends #5 1!"),
         "a:0@0",
-        &["x.vcd:4: the $comment has no $end; everything behind it was taken for it"],
+        &["x.vcd:4: the $comment has no $end; the rest of the file is taken for it"],
     );
     plain(of_a("0! $comment a line\n#5\nof words\n$end #6 1!"), "a:0@0 a:1@6000");
     let endless = of_a("0! $comment ") + &"for ever ".repeat(200_000);
-    refused(endless, "x.vcd:4: the $comment of line 4 has not ended here; put $end behind it");
-    refused(format!("$comment {}", "for ever ".repeat(200_000)), "x.vcd:1: the $comment of line 1 has not ended here");
+    refused(endless, "x.vcd:4: the $comment of line 4 has no $end up to here; add one");
+    refused(
+        format!("$comment {}", "for ever ".repeat(200_000)),
+        "x.vcd:1: the $comment of line 1 has no $end up to here",
+    );
 }
 
 #[test]
-fn what_is_left_out_is_said() {
+fn left_out_variables_are_reported() {
     let dump = "$var real 64 r t $end $var string 1 s st $end $var event 1 e ev $end $var parameter 8 p pr $end
         $var wire 0 n none $end $var wire 65537 w wide $end $var wire 1 ! a $end $enddefinitions $end
         #0 r1.5 r sIDLE s 1e b1 p b0 n b1 w 0! #1 r1e-3 r sTWO WORDS s 1!\n#2 snothing\n0!\n";
@@ -201,26 +204,26 @@ fn what_is_left_out_is_said() {
         "\"ev\" is an event",
         "\"pr\" is a parameter",
         "\"none\" is a variable without bits",
-        "\"wide\" is a variable of too many bits",
+        "\"wide\" is a variable with too many bits",
     ];
     assert_eq!(said, expected);
     odd(
         of_a("#0 0! 1? #1 1! b1 ? r1 ?\n"),
         "a:0@0 a:1@1000",
-        &["x.vcd:4: no variable has the code in \"1?\"; its values are left out (and 2 more times)"],
+        &["x.vcd:4: no variable has the code in \"1?\"; the value is left out (and 2 more times)"],
     );
     odd(
         format!("META samplerate: 5\n{}", of_a("#0 1!")),
         "a:1@0",
-        &["x.vcd:1: \"META\" is no definition of a value change dump; it is left out (and 2 more times)"],
+        &["x.vcd:1: expected a definition of a value change dump, found \"META\"; it is left out (and 2 more times)"],
     );
 }
 
 #[test]
 fn a_file_that_is_cut_off_is_read_up_to_there() {
     let whole = of_a("#10\n1!\n#20\n0!\n");
-    odd(format!("{whole}#3"), "a:1@10000 a:0@20000", &["x.vcd:8: it is cut off behind \"#3\""]);
-    odd(format!("{whole}#"), "a:1@10000 a:0@20000", &["x.vcd:8: it is cut off behind \"#\""]);
+    odd(format!("{whole}#3"), "a:1@10000 a:0@20000", &["x.vcd:8: it is cut off after \"#3\""]);
+    odd(format!("{whole}#"), "a:1@10000 a:0@20000", &["x.vcd:8: it is cut off after \"#\""]);
     odd(format!("{whole}1"), "a:1@10000 a:0@20000", &["x.vcd:8: it is cut off within a value"]);
     odd(format!("{whole}b1"), "a:1@10000 a:0@20000", &["x.vcd:8: it is cut off within a value"]);
     odd(format!("{whole}$dum"), "a:1@10000 a:0@20000", &["x.vcd:8: the $dum has no $end"]);
@@ -229,31 +232,37 @@ fn a_file_that_is_cut_off_is_read_up_to_there() {
     for length in 1..whole.find("#10").unwrap() {
         let (told, warnings) = read(&whole.as_bytes()[..length]);
         let is_said =
-            told.is_err() || warnings.iter().any(|warning| warning.contains("it ends within its definitions"));
+            told.is_err() || warnings.iter().any(|warning| warning.contains("it is cut off within its definitions"));
         assert!(is_said || length + 5 > whole.find("#10").unwrap(), "{length}: {told:?}");
     }
 }
 
 #[test]
-fn what_is_no_dump_is_refused_with_what_is_there() {
-    refused("{\"record\":\"start\"}\n", "x.vcd:1: \"{\\\"record\\\":\\\"start\\\"}\" is no definition of a value");
-    refused("timestamp_ns,chip,offset\n".repeat(100), "x.vcd:1: \"timestamp_ns,chip,offset\" is no definition");
+fn another_kind_of_file_is_refused_and_quoted() {
+    refused(
+        "{\"record\":\"start\"}\n",
+        "x.vcd:1: expected a definition of a value change dump, found \"{\\\"record\\\":\\\"start\\\"}\"",
+    );
+    refused(
+        "timestamp_ns,chip,offset\n".repeat(100),
+        "x.vcd:1: expected a definition of a value change dump, found \"timestamp_ns,",
+    );
     refused("", "\"x.vcd\" is empty");
-    refused(of_a("#0 q!\n"), "x.vcd:4: \"q!\" is no time, no value and no command");
-    refused(of_a("#1e3 0!\n"), "x.vcd:4: \"#1e3\" is no time, no value and no command");
-    refused("$var wire 1 ! $end $var wire x ! a $end", "x.vcd:1: \"x\" is no width");
-    refused("$var wire $end #0 1!", "x.vcd:1: a variable has a type, a width, a code and a name");
+    refused(of_a("#0 q!\n"), "x.vcd:4: expected a time, a value or a command, found \"q!\"");
+    refused(of_a("#1e3 0!\n"), "x.vcd:4: expected a time, a value or a command, found \"#1e3\"");
+    refused("$var wire 1 ! $end $var wire x ! a $end", "x.vcd:1: expected a width, found \"x\"");
+    refused("$var wire $end #0 1!", "x.vcd:1: expected the type, the width, the code and the name of a variable");
 }
 
 #[test]
-fn a_dump_behind_another_goes_on_where_that_ended() {
+fn a_dump_after_another_goes_on_where_that_ended() {
     let first = of_a("#0 0! #10 1!\n");
     let second = of_a("#5 0? #6 1? 1!\n").replace('!', "?").replace("$enddef", "$var wire 1 ! b $end\n$enddef");
     odd(
         format!("{first}{second}"),
         "a:0@0 a:1@10000 a:0@10000 a:1@11000",
         &[
-            "x.vcd:5: the waveform that begins here has \"b\", which the first has not; it is left out",
+            "x.vcd:5: the waveform that begins here has \"b\", which the first does not have; it is left out",
             "x.vcd:5: another waveform begins; it is taken to follow the first",
         ],
     );
@@ -267,7 +276,7 @@ fn a_dump_behind_another_goes_on_where_that_ended() {
         "a:0@0 a:1@10000 a:0@20000 a:1@21000",
         &["x.vcd:5: another waveform begins"],
     );
-    // It cannot be, since the second begins before the first has ended.
+    // The time between them cannot be right: the second begins before the first has ended.
     odd(
         ours(5_000, "#0 0! #10 1!\n") + &ours(6_000, "#0 0! #1 1!\n"),
         "a:0@0 a:1@10000 a:0@10000 a:1@11000",
@@ -276,7 +285,7 @@ fn a_dump_behind_another_goes_on_where_that_ended() {
 }
 
 #[test]
-fn only_what_is_watched_is_told() {
+fn only_watched_wires_are_reported() {
     let dump = "$var wire 4 ! a $end $var wire 1 \" b $end $var wire 1 \" c $end $enddefinitions $end
         #0 b0000 ! 0\" #1 b1111 ! 1\"";
     let mut reader = Reader::vcd("x.vcd", Box::new(dump.as_bytes())).unwrap();

@@ -1,18 +1,18 @@
-//! Files that other tools wrote, read as those who wrote their readers read them.
+//! Files that other tools wrote, compared with what another reader reads.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use linewake_wave::{Format, Level, Reader};
 
-/// Of each bit by its path: when it is what, in nanoseconds.
+/// For each bit, by its path: its levels and when they begin, in nanoseconds.
 type Waves = BTreeMap<String, Vec<(u64, char)>>;
 
 fn file(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/tools").join(name)
 }
 
-/// What this crate reads.
+/// The waves that this crate reads.
 fn ours(reader: &mut Reader) -> Waves {
     let paths: Vec<_> = reader.wires().map(|wire| wire.path()).collect();
     let mut waves: Waves = paths.iter().map(|path| (path.clone(), Vec::new())).collect();
@@ -29,7 +29,7 @@ fn ours(reader: &mut Reader) -> Waves {
     waves
 }
 
-/// What the reader behind Surfer reads.
+/// The waves that Surfer's reader reads.
 fn theirs(name: &str) -> Waves {
     let mut bytes = std::fs::read(file(name)).unwrap();
     if bytes.starts_with(b"META") {
@@ -77,7 +77,7 @@ fn theirs(name: &str) -> Waves {
     waves
 }
 
-/// Without what is gone in the same moment: one of the readers leaves those out.
+/// Leaves out levels that last no time: one of the readers does so.
 fn settled(waves: Waves) -> Waves {
     let settle = |wave: Vec<(u64, char)>| {
         let mut settled = Vec::<(u64, char)>::new();
@@ -101,7 +101,7 @@ fn level(wave: &str) -> Vec<(u64, char)> {
         .collect()
 }
 
-/// Reads a file; these bits are to be as they are written here, and all others as another reader has them.
+/// Reads a file and checks it: these bits as written here, and all others against another reader.
 fn check(name: &str, format: Format, expected: &[(&str, &str)], left_out: &[&str]) {
     let mut reader = Reader::open(&file(name)).unwrap();
     assert_eq!(reader.format(), format);
@@ -111,13 +111,15 @@ fn check(name: &str, format: Format, expected: &[(&str, &str)], left_out: &[&str
     }
     let said: Vec<_> = reader.left_out().iter().map(|left_out| left_out.to_string()).collect();
     assert_eq!(said, left_out, "{name}");
-    // The first line of sigrok-cli is no part of a value change dump.
+    // The first line of sigrok-cli does not belong to a value change dump.
     let warnings = reader.warnings();
     let is_known = |warning: &String| {
-        warning.ends_with("1: \"META\" is no definition of a value change dump; it is left out (and 2 more times)")
+        warning.ends_with(
+            "1: expected a definition of a value change dump, found \"META\"; it is left out (and 2 more times)",
+        )
     };
     assert!(warnings.iter().all(is_known) && warnings.len() == usize::from(name == "sigrok.vcd"), "{warnings:?}");
-    // The other reader does not read a text where it was promised a number, which MyHDL writes.
+    // The other reader refuses a text where a number was announced, which MyHDL writes.
     if name != "myhdl.vcd" {
         let (ours, theirs) = (settled(waves), settled(theirs(name)));
         let differ = ours.iter().find(|(path, wave)| theirs.get(*path) != Some(*wave));
@@ -126,7 +128,7 @@ fn check(name: &str, format: Format, expected: &[(&str, &str)], left_out: &[&str
     }
 }
 
-/// What bench.v does, in whatever scope.
+/// Levels of the signals of bench.v, in the scope `top`.
 fn bench_v(top: &str, late_begins: &'static str) -> Vec<(String, &'static str)> {
     let clk = "0:0 5:1 10:0 15:1 20:0 25:1 30:0 35:1 40:0 45:1 50:0 55:1 60:0";
     [
@@ -186,7 +188,7 @@ fn a_block_that_begins_before_its_first_stamp_has_levels_from_then_on() {
     let bytes = std::fs::read(file("late.fst")).unwrap();
     let read = |bytes: Vec<u8>| ours(&mut Reader::fst("late.fst", std::io::Cursor::new(bytes)).unwrap());
     assert_eq!(read(bytes.clone())["a"], level("5000:1 20000:0"));
-    // The head has 330 bytes. Behind it the kind of the block and its length, then the time at which it begins.
+    // The head has 330 bytes. After it come the kind of the block and its length, then the time at which it begins.
     let begin = 330 + 9..330 + 17;
     assert_eq!(bytes[begin.clone()], 5_u64.to_be_bytes());
     let mut earlier = bytes;
@@ -207,7 +209,7 @@ fn states_of_ports() {
 
 #[test]
 fn verilator() {
-    // It has no x and no z.
+    // Verilator has no x and no z.
     let mut expected = bench_v("TOP.bench", "0:0 12:1 42:0 42:1");
     expected.retain(|(path, _)| !path.ends_with("sda"));
     for (name, format) in [("verilator.vcd", Format::Vcd), ("verilator.fst", Format::Fst)] {
@@ -215,7 +217,7 @@ fn verilator() {
     }
 }
 
-/// What bench.vhd does, in whatever scope.
+/// Levels of the signals of bench.vhd, in any scope.
 const BENCH_VHD: [(&str, &str); 7] = [
     ("flag", "0:0 12:1 22:0"),
     ("ok", "0:0 12:1 22:0"),
@@ -235,7 +237,7 @@ fn ghdl() {
     let number = [("number[0]", "0:1 12:0"), ("number[31]", "0:0 12:1")];
     let vcd = [&[clk, ("inner.q", "0:0 5:1 15:0 25:1")], &number[..]].concat();
     check_v("ghdl.vcd", Format::Vcd, &with("bench.", &vcd), &["\"bench.volts\" is a real"]);
-    // In its FST the top has no scope, and of a number there is one bit.
+    // In GHDL's FST the top has no scope, and a number has one bit.
     let left_out = ["\"state\" is a string", "\"volts\" is a real"];
     check_v("ghdl.fst", Format::Fst, &with("", &[clk]), &left_out);
     let ghw = [

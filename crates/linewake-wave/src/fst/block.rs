@@ -1,21 +1,21 @@
-//! A block of changes: stamps, and for each watched source its values.
+//! A block of changes: its stamps, and the values of each watched source.
 
 use super::file::{Bytes, File, Part, Shape, kind};
 use super::unpack::{self, LARGEST};
 use crate::bits::{Bits, Level};
 use crate::vcd::ports;
 
-/// Nothing is left.
+/// The end of a list.
 const NONE: u32 = u32::MAX;
 
-/// A block that is being told.
+/// A block whose changes are being reported.
 #[derive(Debug)]
 pub(super) struct Block {
     part: Part,
     times: Vec<u64>,
-    /// Which of the times is next.
+    /// The next time.
     at: usize,
-    /// Of each time: the first source that has a value there.
+    /// For each time: the first source that has a value there.
     heads: Vec<u32>,
     /// The watched sources that have values.
     sources: Vec<Values>,
@@ -30,15 +30,15 @@ struct Values {
     is_port: bool,
     bytes: Vec<u8>,
     at: usize,
-    /// The next of those that have a value at the same time.
+    /// The next source with a value at the same time.
     next: u32,
 }
 
-/// Where the values of a source are.
+/// The place of a source's values.
 #[derive(Clone, Copy, Debug)]
 enum Place {
     Nowhere,
-    /// As of another.
+    /// The same as that of another source.
     Alias(u32),
     At {
         offset: u64,
@@ -47,7 +47,7 @@ enum Place {
 }
 
 impl Block {
-    /// Reads what is watched. Returns the time at which the block begins, too.
+    /// Reads the watched sources. Also returns the time at which the block begins.
     pub(super) fn read(
         file: &mut File,
         part: Part,
@@ -69,7 +69,7 @@ impl Block {
         let numbers = file.read(frame_end, (end - frame_end).min(11))?;
         let mut input = Bytes(&numbers);
         let count = input.varint().ok_or(damage)?;
-        // The byte for the packing belongs to what is packed: offsets are counted from it.
+        // The byte for the packing belongs to the packed bytes: offsets count from it.
         let values_start = frame_end + (numbers.len() - input.0.len()) as u64;
         let packing = input.u8().ok_or(damage)?;
         let tail = file.read(end.checked_sub(24).filter(|&at| at >= values_start).ok_or(damage)?, 24)?;
@@ -115,16 +115,16 @@ impl Block {
         self.times.first().copied()
     }
 
-    /// The next time, at which [`Block::tell`] is to be called.
+    /// The next time, for which [`Block::tell`] must be called.
     pub(super) fn next_time(&mut self) -> Option<u64> {
-        // Where nothing is watched nothing is to be told.
+        // Skip times without a watched value.
         while self.at + 1 < self.heads.len() && self.heads[self.at] == NONE {
             self.at += 1;
         }
         self.times.get(self.at).copied()
     }
 
-    /// A source waits for the time of its next value, so many times from one.
+    /// Lets a source wait for the time of its next value, counted from the time `from`.
     fn wait(&mut self, place: usize, from: usize) -> Result<(), String> {
         let values = &mut self.sources[place];
         let rest = &values.bytes[values.at..];
@@ -144,7 +144,7 @@ impl Block {
         Ok(())
     }
 
-    /// Tells the values at the next time.
+    /// Reports the values at the next time.
     pub(super) fn tell(&mut self, bits: &mut Bits, at_ns: u64) -> Result<(), String> {
         let time = self.at;
         while self.heads[time] != NONE {
@@ -158,7 +158,7 @@ impl Block {
         Ok(())
     }
 
-    /// Tells what everything is at the beginning of the block.
+    /// Reports the values at the beginning of the block.
     pub(super) fn tell_frame(
         &self,
         file: &mut File,
@@ -199,7 +199,7 @@ impl Block {
 }
 
 impl Values {
-    /// Tells the next one. `None` where there is none.
+    /// Reports the next value. `None` if it is damaged.
     fn tell(&mut self, levels: &mut Vec<Level>, bits: &mut Bits, at_ns: u64) -> Option<()> {
         let mut input = Bytes(&self.bytes[self.at..]);
         let first = input.varint()?;
@@ -236,7 +236,7 @@ impl Values {
     }
 }
 
-/// What digits say. Those of a port are its states, with a blank and its strengths behind them.
+/// Decodes digits. Those of a port are its states; a blank and the strengths follow them.
 fn digits(text: &[u8], is_port: bool, levels: &mut Vec<Level>) {
     if is_port {
         levels.extend(text.iter().map_while(|&state| ports::level(state)));
@@ -248,7 +248,7 @@ fn digits(text: &[u8], is_port: bool, levels: &mut Vec<Level>) {
 /// The stamps of a block.
 fn times(bytes: Vec<u8>, count: u64) -> Result<Vec<u64>, String> {
     let damage = "the times of a block are damaged";
-    // Each is a byte at least.
+    // Each stamp has at least one byte.
     if count > bytes.len() as u64 {
         return Err(damage.into());
     }
@@ -260,7 +260,7 @@ fn times(bytes: Vec<u8>, count: u64) -> Result<Vec<u64>, String> {
     (0..count).map(next).collect::<Option<_>>().ok_or_else(|| damage.into())
 }
 
-/// The values of a source, which are packed if a size is before them.
+/// The values of a source. They are packed if a size comes before them.
 fn unpacked_values(bytes: Vec<u8>, packing: u8) -> Result<Vec<u8>, String> {
     let mut input = Bytes(&bytes);
     let unpacked = input.varint().ok_or("the changes of a variable are damaged")?;
@@ -272,7 +272,7 @@ fn unpacked_values(bytes: Vec<u8>, packing: u8) -> Result<Vec<u8>, String> {
     }
 }
 
-/// Puts the length of what is before the next offset, or before the end.
+/// Sets the length of the open entry, which reaches to the next offset or to the end.
 fn close(places: &mut [Place], open: Option<(usize, u64)>, end: u64) -> Option<()> {
     if let Some((place, offset)) = open {
         let length = end.checked_sub(offset).filter(|&length| length > 0)?;

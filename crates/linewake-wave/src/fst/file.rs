@@ -1,10 +1,10 @@
-//! The file, its parts, and what is taken from their bytes.
+//! The file, its parts, and reading numbers from their bytes.
 
 use std::io::{ErrorKind, Read, Seek, SeekFrom};
 
 use crate::leb128;
 
-/// What files are read by.
+/// A file that can be read at any place.
 pub(crate) trait Source: Read + Seek + Send {}
 impl<T: Read + Seek + Send> Source for T {}
 
@@ -22,7 +22,7 @@ pub(super) mod kind {
     pub(in super::super) const SKIPPED: u8 = 255;
 }
 
-/// Bytes that are taken one after the other.
+/// Bytes that are read one after the other.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bytes<'a>(pub(super) &'a [u8]);
 
@@ -41,18 +41,18 @@ impl<'a> Bytes<'a> {
         Some(u64::from_be_bytes(self.take(8)?.try_into().ok()?))
     }
 
-    /// See [`leb128`]; one that has no end is none.
+    /// See [`leb128`]; `None` for a number without an end.
     #[inline]
     pub(super) fn varint(&mut self) -> Option<u64> {
         leb128::unsigned(|| self.u8().ok_or(())).ok()?
     }
 
-    /// The same, with a sign.
+    /// Like [`varint`](Self::varint), with a sign.
     pub(super) fn signed_varint(&mut self) -> Option<i64> {
         leb128::signed(|| self.u8().ok_or(())).ok()?
     }
 
-    /// Up to the byte 0.
+    /// The text up to the byte 0.
     pub(super) fn text(&mut self) -> Option<&'a [u8]> {
         let length = self.0.iter().position(|&byte| byte == 0)?;
         let text = self.take(length)?;
@@ -65,22 +65,22 @@ impl<'a> Bytes<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Part {
     pub(super) kind: u8,
-    /// Behind its kind and its length.
+    /// After its kind and its length.
     pub(super) start: u64,
     pub(super) length: u64,
 }
 
-/// A file, and how long it is.
+/// A file and its length.
 pub(super) struct File {
     pub(super) source: Box<dyn Source>,
     pub(super) length: u64,
 }
 
 impl File {
-    /// Bytes that are there: a length the file has not is damage.
+    /// Reads bytes. A length that the file does not have is damage.
     pub(super) fn read(&mut self, start: u64, length: u64) -> Result<Vec<u8>, String> {
         if start.checked_add(length).is_none_or(|end| end > self.length) {
-            return Err("a part of it lies behind its end".into());
+            return Err("a part of it lies beyond its end".into());
         }
         let length = usize::try_from(length).map_err(|_| "a part of it does not fit into memory")?;
         let mut bytes = Vec::new();
@@ -89,13 +89,13 @@ impl File {
         let read = self.source.seek(SeekFrom::Start(start)).and_then(|_| self.source.read_exact(&mut bytes));
         match read {
             Ok(()) => Ok(bytes),
-            Err(error) if error.kind() == ErrorKind::UnexpectedEof => Err("it became shorter".into()),
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => Err("it became shorter while it was read".into()),
             Err(error) => Err(error.to_string()),
         }
     }
 }
 
-/// Of a place that values come from.
+/// The kind of values of a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Shape {
     Digits(u32),

@@ -5,7 +5,7 @@ use crate::declare::{Declared, unescaped};
 use crate::head::Head;
 use crate::text::decoded;
 
-/// The words for the types of variables, by their numbers.
+/// The words for the types of variables, by number.
 const TYPES: [&str; 30] = [
     "event",
     "integer",
@@ -44,7 +44,7 @@ const END_OF_ATTRIBUTE: u8 = 253;
 const SCOPE: u8 = 254;
 const END_OF_SCOPE: u8 = 255;
 
-/// Declares them all. Returns which sources are ports.
+/// Declares all variables. Returns which sources are ports.
 pub(super) fn declare(bytes: &[u8], shapes: &[Shape], head: &mut Head) -> Result<Vec<bool>, String> {
     let damage = "the names of its variables are damaged";
     for _ in shapes {
@@ -71,7 +71,7 @@ pub(super) fn declare(bytes: &[u8], shapes: &[Shape], head: &mut Head) -> Result
                 input.u8().ok_or(damage)?;
                 let name = decoded(input.text().ok_or(damage)?);
                 let (length, alias) = (input.varint().ok_or(damage)?, input.varint().ok_or(damage)?);
-                // Places are counted from 1; 0 is a new one.
+                // Places count from 1; 0 is a new one.
                 let place = match alias {
                     0 => {
                         last += 1;
@@ -84,7 +84,7 @@ pub(super) fn declare(bytes: &[u8], shapes: &[Shape], head: &mut Head) -> Result
                 let width = match (shape, tag) {
                     (Shape::Digits(_), PORT) => {
                         ports[source] = true;
-                        // Its state, and its strength twice, with blanks between them.
+                        // The file has the state, and the strength twice, with blanks between them.
                         length.saturating_sub(2) / 3
                     }
                     (Shape::Digits(digits), _) => digits.into(),

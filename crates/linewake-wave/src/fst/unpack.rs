@@ -1,20 +1,20 @@
-//! How what is in a file is unpacked. Nothing is made room for that the bytes at hand cannot fill.
+//! Unpacks the parts of a file. It allocates no more than the given bytes can fill.
 
 use lz4_flex::block::decompress_into;
 use miniz_oxide::inflate::{decompress_to_vec_with_limit, decompress_to_vec_zlib_with_limit};
 
 use super::file::{Bytes, File, Part, Shape, kind};
 
-/// Nothing is larger when it is unpacked.
+/// The largest size of an unpacked part, in bytes.
 pub(super) const LARGEST: u64 = 1 << 28;
 
-/// A size that is said, if it can be.
+/// The size that the file gives, if it is possible.
 fn checked(packed: usize, unpacked: u64, ratio: u64) -> Result<usize, String> {
     if unpacked > LARGEST {
-        return Err(format!("a part of it has {unpacked} bytes when it is unpacked, and {LARGEST} are read"));
+        return Err(format!("a part of it has {unpacked} bytes unpacked; at most {LARGEST} are read"));
     }
     match unpacked > (packed as u64 + 64) * ratio {
-        true => Err("a part of it says that it is larger than it can be".into()),
+        true => Err("a part of it gives a size that it cannot have".into()),
         false => Ok(unpacked as usize),
     }
 }
@@ -31,7 +31,7 @@ pub(super) fn zlib(packed: &[u8], unpacked: u64) -> Result<Vec<u8>, String> {
     decompress_to_vec_zlib_with_limit(packed, limit).map_err(|_| "a part of it (zlib) is damaged".into())
 }
 
-/// What is stored as it is where packing did not make it smaller.
+/// Bytes are stored unpacked if packing does not make them smaller.
 pub(super) fn zlib_or_stored(packed: Vec<u8>, unpacked: u64) -> Result<Vec<u8>, String> {
     if packed.len() as u64 == unpacked { Ok(packed) } else { zlib(&packed, unpacked) }
 }
@@ -39,14 +39,14 @@ pub(super) fn zlib_or_stored(packed: Vec<u8>, unpacked: u64) -> Result<Vec<u8>, 
 pub(super) fn gzip(packed: &[u8], unpacked: u64) -> Result<Vec<u8>, String> {
     let limit = checked(packed.len(), unpacked, 1032)?;
     let body = match packed {
-        // Nothing stands between the head and the body.
+        // There is nothing between the head and the body.
         [0x1f, 0x8b, 8, 0, _, _, _, _, _, _, body @ ..] => body,
         _ => return Err("a part of it (gzip) is damaged".into()),
     };
     decompress_to_vec_with_limit(body, limit).map_err(|_| "a part of it (gzip) is damaged".into())
 }
 
-/// FastLZ (both levels): runs of literals, and of what was there before.
+/// FastLZ (both levels): runs of literals, and copies of earlier bytes.
 pub(super) fn fastlz(packed: &[u8], unpacked: u64) -> Result<Vec<u8>, String> {
     let limit = checked(packed.len(), unpacked, 255)?;
     let is_second = packed.first().is_some_and(|first| first >> 5 == 1);
@@ -88,7 +88,7 @@ pub(super) fn fastlz(packed: &[u8], unpacked: u64) -> Result<Vec<u8>, String> {
     Ok(output)
 }
 
-/// What each source has: digits, a real, or a text.
+/// The kind of each source: digits, a real, or a text.
 pub(super) fn geometry(file: &mut File, part: Part) -> Result<Vec<Shape>, String> {
     let bytes = file.read(part.start, part.length)?;
     let mut input = Bytes(&bytes);
@@ -96,7 +96,7 @@ pub(super) fn geometry(file: &mut File, part: Part) -> Result<Vec<Shape>, String
     let (unpacked, count) = (input.u64().ok_or(damage)?, input.u64().ok_or(damage)?);
     let bytes = zlib_or_stored(input.0.to_vec(), unpacked)?;
     let mut input = Bytes(&bytes);
-    // Each is a byte at least.
+    // Each has at least one byte.
     if count > bytes.len() as u64 {
         return Err(damage.into());
     }

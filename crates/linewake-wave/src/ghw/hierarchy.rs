@@ -6,19 +6,19 @@ use crate::declare::{Declared, unescaped};
 use crate::head::Head;
 use crate::variable::Scope;
 
-/// So many elements are looked at: more than any design has.
+/// How many elements are looked at: more than any design has.
 const MOST: u64 = 1 << 27;
 
-/// How the values of a signal are written.
+/// The encoding of a signal's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Nine,
     Two,
-    /// Of an enumeration.
+    /// A value of an enumeration.
     Byte,
     Int32,
     Int64,
-    /// Of a physical type.
+    /// A value of a physical type.
     Number,
     Real,
 }
@@ -43,7 +43,7 @@ pub(super) struct Link {
     pub(super) wire: Option<u32>,
 }
 
-/// Reads the section, and declares what it has.
+/// Reads the section, and declares its signals.
 pub(super) fn read(input: &mut Input, texts: &[Box<str>], types: &Types, head: &mut Head) -> Result<Vec<Link>, Stop> {
     input.array::<12>()?;
     let last = input.u32()?;
@@ -52,7 +52,7 @@ pub(super) fn read(input: &mut Input, texts: &[Box<str>], types: &Types, head: &
     loop {
         match reader.input.u8()? {
             0 => break,
-            // A process has nothing in it.
+            // A process has no contents.
             13 => drop(reader.text()?),
             15 => scope = reader.head.scopes.around(scope),
             kind @ (3..=7 | 14) => {
@@ -68,7 +68,7 @@ pub(super) fn read(input: &mut Input, texts: &[Box<str>], types: &Types, head: &
                 let of = reader.types.place(reader.input)?;
                 reader.signal(scope, &name, of)?;
             }
-            _ => return Err(Stop::Wrong("there is something in its hierarchy that is not known".into())),
+            _ => return Err(Stop::Wrong("its hierarchy has an entry of unknown kind".into())),
         }
     }
     let links = reader.links;
@@ -94,25 +94,28 @@ impl<'a> Reader<'a> {
 
     fn name(&self, place: Option<usize>) -> Result<&'a str, Stop> {
         let Some(place) = place else { return Ok("") };
-        self.texts.get(place).map(|text| &**text).ok_or_else(|| Stop::Wrong("it has a name that is not there".into()))
+        self.texts
+            .get(place)
+            .map(|text| &**text)
+            .ok_or_else(|| Stop::Wrong("a name in it is missing from its list of texts".into()))
     }
 
-    /// Which turn of a loop a scope is.
+    /// The number of the loop's turn that a scope belongs to.
     fn number(&mut self, of: usize) -> Result<i64, Stop> {
         match self.types.get(of) {
             Type::Enumeration(_) => Ok(self.input.u8()?.into()),
             Type::Int32 | Type::Int64 | Type::Physical => self.input.signed(),
-            _ => Err(Stop::Wrong("a loop in it is over something that is no number".into())),
+            _ => Err(Stop::Wrong("a loop in it does not run over numbers".into())),
         }
     }
 
-    /// Looking at more elements costs time, though nothing is in them.
+    /// Counts elements: each one costs time, even if it is empty.
     fn look(&mut self, elements: u64) -> Result<(), Stop> {
         self.work = self.work.saturating_add(elements);
         if self.work > MOST { Err(Stop::Wrong("it has too many signals".into())) } else { Ok(()) }
     }
 
-    /// A signal and the parts of it. Types are only so deep.
+    /// Declares a signal and its parts. The depth of types is limited.
     fn signal(&mut self, scope: Scope, name: &str, of: usize) -> Result<(), Stop> {
         self.look(1)?;
         let types = self.types;
@@ -136,7 +139,7 @@ impl<'a> Reader<'a> {
                     self.head.declare(&Declared { scope, kind, width, range: Some(range), name, source });
                     let is_in = self.head.bits.len() > before;
                     for place in 0..width as u32 {
-                        // Wires are in the order of their numbers, signals are in that of the range.
+                        // Wires are in the order of their numbers, signals in the order of the range.
                         let bit = if range.0 > range.1 { width as u32 - 1 - place } else { place };
                         self.link(bit_link(*known, is_in.then_some(before as u32 + bit)))?;
                     }
@@ -181,7 +184,7 @@ impl<'a> Reader<'a> {
                 self.links.push(Link { signal, ..link });
                 Ok(())
             }
-            _ => Err(Stop::Wrong(format!("it has {} signals, and no signal {signal}", self.last))),
+            _ => Err(Stop::Wrong(format!("signal {signal} is out of range; expected 1 to {}", self.last))),
         }
     }
 }
@@ -194,7 +197,7 @@ fn bit_link(known: Known, wire: Option<u32>) -> Link {
     Link { signal: 0, kind: bit(known), wire }
 }
 
-/// Whether all that have a signal in common say the same of it.
+/// Whether all links of a signal agree on its kind.
 pub(super) fn agree(links: &[Link]) -> bool {
     let mut of_signals = links.chunk_by(|a, b| a.signal == b.signal);
     of_signals.all(|links| links.iter().all(|link| link.kind == links[0].kind))

@@ -5,15 +5,15 @@ use std::io::{ErrorKind, Read};
 use crate::leb128;
 use crate::text::decoded;
 
-/// All texts together are no longer.
+/// The most bytes of all texts together.
 const LONGEST_TEXTS: usize = 1 << 28;
 
-/// Why it does not go on.
+/// Why reading stops.
 #[derive(Debug)]
 pub(super) enum Stop {
     /// The file is over.
     Over,
-    /// This is wrong.
+    /// The file is wrong in this way.
     Wrong(String),
 }
 
@@ -86,17 +86,17 @@ impl Input {
         leb128::unsigned(|| self.u8())?.ok_or_else(without_end)
     }
 
-    /// The same, with a sign.
+    /// Like [`unsigned`](Self::unsigned), with a sign.
     pub(super) fn signed(&mut self) -> Result<i64, Stop> {
         leb128::signed(|| self.u8())?.ok_or_else(without_end)
     }
 
-    /// A place in a list, counted from 1; 0 is none.
+    /// A place in a list, counted from 1; 0 means none.
     pub(super) fn place(&mut self) -> Result<Option<usize>, Stop> {
         Ok(usize::try_from(self.unsigned()?).unwrap_or(usize::MAX).checked_sub(1))
     }
 
-    /// The list of texts: each begins as the one before it, as far as is said behind that.
+    /// The list of texts. After each text, the file gives how many bytes the next one shares with it.
     pub(super) fn texts(&mut self) -> Result<Vec<Box<str>>, Stop> {
         self.array::<4>()?;
         let count = self.u32()?;

@@ -2,12 +2,12 @@
 
 use super::input::{Input, Stop};
 
-/// Types within types are no deeper than this.
+/// How deep types may be nested.
 const DEEPEST: usize = 64;
-/// So many fields and dimensions are read for subtypes: more than any design has.
+/// How many fields and dimensions are read for subtypes: more than any design has.
 const MOST: usize = 1 << 24;
 
-/// A type. Others in it are named by their places in [`Types`].
+/// A type. It names other types by their places in [`Types`].
 #[derive(Clone, Debug)]
 pub(super) enum Type {
     Enumeration(Known),
@@ -31,7 +31,7 @@ pub(super) enum Type {
     Record(Vec<(Option<usize>, usize)>),
 }
 
-/// What is known of an enumeration.
+/// What is known about an enumeration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Known {
     Nothing,
@@ -66,16 +66,16 @@ impl Range {
 #[derive(Debug, Default)]
 pub(super) struct Types {
     all: Vec<Node>,
-    /// Those of the file by their numbers: several are the same where only a name or the bounds of a scalar differ.
+    /// The file's types by their numbers. Several are the same if only a name or the bounds of a scalar differ.
     of_file: Vec<usize>,
-    /// What was done for subtypes.
+    /// How many fields and dimensions were read for subtypes.
     work: usize,
 }
 
 #[derive(Debug)]
 struct Node {
     kind: Type,
-    /// Whether it has a size.
+    /// Whether its size is known.
     is_bounded: bool,
     depth: usize,
 }
@@ -138,7 +138,7 @@ pub(super) fn read(input: &mut Input, version: u8) -> Result<Types, Stop> {
                 types.bind(input, base)?
             }
             37 | 39 => types.place(input)?,
-            _ => return wrong("it has a type that is not known"),
+            _ => return wrong("it has a type of unknown kind"),
         };
         types.of_file.push(place);
     }
@@ -158,7 +158,7 @@ fn read_range(input: &mut Input) -> Result<Range, Stop> {
             input.array::<16>()?;
             (0, 0)
         }
-        _ => return wrong("it has bounds that are not known"),
+        _ => return wrong("it has bounds of unknown kind"),
     };
     Ok(Range { left, right, is_down: kind & 0x80 != 0 })
 }
@@ -168,10 +168,10 @@ impl Types {
         &self.all[place].kind
     }
 
-    /// A type of the file.
+    /// A type of the file, by its number.
     pub(super) fn place(&self, input: &mut Input) -> Result<usize, Stop> {
         let place = input.place()?.and_then(|number| self.of_file.get(number));
-        place.copied().ok_or_else(|| Stop::Wrong("it has a type that is not there".into()))
+        place.copied().ok_or_else(|| Stop::Wrong("a type in it is missing from its list of types".into()))
     }
 
     fn add(&mut self, kind: Type) -> Result<usize, Stop> {
@@ -186,7 +186,7 @@ impl Types {
             depth = depth.max(self.all[place].depth + 1);
         }
         if depth > DEEPEST {
-            return wrong("a type in it is too deep");
+            return wrong("a type in it is nested too deep");
         }
         self.all.push(Node { kind, is_bounded, depth });
         Ok(self.all.len() - 1)
@@ -216,7 +216,7 @@ impl Types {
                 }
                 self.add(Type::Record(fields))
             }
-            _ => wrong("a type in it has bounds for elements, and no elements"),
+            _ => wrong("a type in it has bounds for elements, but no elements"),
         }
     }
 
@@ -224,7 +224,7 @@ impl Types {
         if self.all[place].is_bounded { Ok(place) } else { self.bind(input, place) }
     }
 
-    /// Reads the section that says which enumerations are those of the language.
+    /// Reads the section that names the enumerations of the language.
     pub(super) fn read_known(&mut self, input: &mut Input) -> Result<(), Stop> {
         input.array::<4>()?;
         loop {
@@ -237,7 +237,7 @@ impl Types {
             let place = self.place(input)?;
             match &mut self.all[place].kind {
                 Type::Enumeration(enumeration) => *enumeration = known,
-                _ => return wrong("an enumeration in it is none"),
+                _ => return wrong("a known enumeration of it has another type"),
             }
         }
     }

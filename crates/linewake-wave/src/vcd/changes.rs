@@ -1,4 +1,4 @@
-//! What is behind the definitions: stamps and values.
+//! The part after the definitions: stamps and values.
 
 use std::collections::HashMap;
 
@@ -13,7 +13,7 @@ use crate::head::Common;
 use crate::notes::Oddity;
 use crate::text::Text;
 
-/// A comment that is longer has no end.
+/// A comment longer than this many bytes has no end.
 const LONGEST_TEXT: usize = 1 << 20;
 
 /// The rest of a value change dump.
@@ -21,7 +21,7 @@ const LONGEST_TEXT: usize = 1 << 20;
 pub(crate) struct Changes {
     text: Text,
     codes: Codes,
-    /// A value of several digits, while its code is looked for.
+    /// The digits of a value, while its code is looked up.
     digits: Vec<u8>,
     levels: Vec<Level>,
 }
@@ -31,13 +31,13 @@ impl Changes {
         Self { text, codes, digits: Vec::new(), levels: Vec::new() }
     }
 
-    /// Whether something is read that was not looked at.
+    /// Whether something was read that was not looked at.
     pub(crate) fn is_ready(&self) -> bool {
         self.text.has_word()
     }
 
-    /// Reads until something is told, or until what comes next is not here and is not to be waited for. Returns whether
-    /// there may be more.
+    /// Reads until there is a change; without `waits`, also until the next word is not here yet. Returns whether there
+    /// may be more.
     pub(crate) fn step(&mut self, common: &mut Common, waits: bool) -> Result<bool, Error> {
         loop {
             if !waits && !self.text.has_word() {
@@ -77,7 +77,7 @@ impl Changes {
         }
     }
 
-    /// The file is over. What `linewake` wrote ends with a line.
+    /// The file is over. A file that `linewake` wrote ends with a line.
     fn close(&mut self, common: &mut Common) {
         if common.head.is_ours() && self.text.is_last() {
             let (name, line) = (&common.name, self.text.line());
@@ -89,17 +89,17 @@ impl Changes {
         let (name, line, last) = (&common.name, self.text.line(), shown(self.text.last()));
         common.notes.add(Oddity::Cut, || match &*last {
             "" => format!("{name}:{line}: it is cut off within a value"),
-            last => format!("{name}:{line}: it is cut off behind \"{last}\""),
+            last => format!("{name}:{line}: it is cut off after \"{last}\""),
         });
     }
 
-    /// The last word is nothing that belongs here: an error, unless it is half of something at the end of the file.
+    /// The last word does not belong here. That is an error, unless it is cut off at the end of the file.
     fn wrong(&self, common: &mut Common) -> Result<Told, Error> {
         if self.text.is_last() {
             self.cut(common);
             return Ok(Told::End);
         }
-        let what = format!("\"{}\" is no time, no value and no command", shown(self.text.last()));
+        let what = format!("expected a time, a value or a command, found \"{}\"", shown(self.text.last()));
         Err(wrong(&common.name, &self.text, what))
     }
 
@@ -109,14 +109,14 @@ impl Changes {
         Ok(self.codes.get(self.text.last()))
     }
 
-    /// The last word is, or ends in, a code that nothing has.
+    /// The last word is, or ends in, a code that no variable has.
     fn unknown(&self, common: &mut Common) {
         if self.text.is_last() || self.text.last().is_empty() {
             return self.cut(common);
         }
         let (name, line, last) = (&common.name, self.text.line(), shown(self.text.last()));
         common.notes.add(Oddity::UnknownCode, || {
-            format!("{name}:{line}: no variable has the code in \"{last}\"; its values are left out")
+            format!("{name}:{line}: no variable has the code in \"{last}\"; the value is left out")
         });
     }
 
@@ -143,7 +143,7 @@ impl Changes {
         let (name, line, at_ns) = (&common.name, self.text.line(), common.axis.at_ns());
         match step {
             Step::Onwards => {}
-            // Nothing changes there.
+            // Nothing changes at a time that is cut off.
             Step::Back if self.text.is_last() => self.cut(common),
             Step::Back => {
                 let last = shown(self.text.last());
@@ -158,12 +158,12 @@ impl Changes {
                 let say = || format!("{name}:{line}: time begins at \"{last}\", before 0; that is taken for 0");
                 common.notes.add(Oddity::NegativeTime, say);
             }
-            Step::TooFar => return Err(wrong(name, &self.text, "this time is centuries away")),
+            Step::TooFar => return Err(wrong(name, &self.text, "this time does not fit in 64 bits of nanoseconds")),
         }
         Ok(Told::Nothing)
     }
 
-    /// `b1010 !`, or as one word.
+    /// `b1010 !`, or the same as one word.
     fn vector(&mut self, common: &mut Common) -> Result<Told, Error> {
         let value = &self.text.last()[1..];
         let length = value.iter().take_while(|&&digit| Level::of(digit).is_some()).count();
@@ -205,7 +205,7 @@ impl Changes {
         Ok(Told::Something)
     }
 
-    /// The value of a real, which is left out.
+    /// Skips the value of a real.
     fn skip_value(&mut self, common: &mut Common) -> Result<Told, Error> {
         if self.code(common)?.is_none() {
             self.unknown(common);
@@ -213,7 +213,7 @@ impl Changes {
         Ok(Told::Nothing)
     }
 
-    /// A text, which is left out. Some have spaces in them.
+    /// Skips a text. Some texts contain spaces.
     fn skip_text(&mut self, common: &mut Common) -> Result<Told, Error> {
         loop {
             let is_there = next(&common.name, &mut self.text)?;
@@ -237,14 +237,14 @@ impl Changes {
         }
     }
 
-    /// A comment, which has an end. If it has none, it is over where a line with a time and one with a value follow.
+    /// Skips a comment up to its `$end`. Without one, it ends where a line with a time and a line with a value follow.
     fn skip_command(&mut self, common: &mut Common) -> Result<Told, Error> {
         let (command, line) = (shown(self.text.last()), self.text.line());
         let (mut length, mut stamp) = (0, None);
         let name = &common.name;
         loop {
             if !next(name, &mut self.text)? {
-                let what = "has no $end; everything behind it was taken for it";
+                let what = "has no $end; the rest of the file is taken for it";
                 common.notes.add(Oddity::CommentWithoutEnd, || format!("{name}:{line}: the {command} {what}"));
                 return Ok(Told::End);
             }
@@ -254,7 +254,7 @@ impl Changes {
                 return Ok(Told::Nothing);
             }
             if length > LONGEST_TEXT {
-                let what = format!("the {command} of line {line} has not ended here; put $end behind it");
+                let what = format!("the {command} of line {line} has no $end up to here; add one");
                 return Err(wrong(name, &self.text, what));
             }
             let ticks = match next {
@@ -281,8 +281,8 @@ impl Changes {
         }
     }
 
-    /// Another dump was appended to this one: its variables are those of the first by their names, and its time goes on
-    /// where the last one ended.
+    /// Another dump was appended to this one. Its variables are matched with those of the first by name, and its time
+    /// goes on where the last one ended.
     fn segment(&mut self, common: &mut Common) -> Result<Told, Error> {
         self.text.back();
         let line = self.text.line();
@@ -302,7 +302,7 @@ impl Changes {
                 Some(&source) => to[new.bits.source_of(at) as usize] = source,
                 None => common.notes.add(Oddity::SegmentHasMore, || {
                     let name = &common.name;
-                    let what = format!("has \"{path}\", which the first has not; it is left out");
+                    let what = format!("has \"{path}\", which the first does not have; it is left out");
                     format!("{name}:{line}: the waveform that begins here {what}")
                 }),
             }
@@ -314,7 +314,7 @@ impl Changes {
     }
 }
 
-/// What came of a word.
+/// The result of a word.
 enum Told {
     Nothing,
     Something,

@@ -1,24 +1,24 @@
-//! The codes that stand for variables.
+//! The codes of variables.
 
 use std::collections::HashMap;
 
-/// Nothing has this code.
+/// No variable has this code.
 const NOTHING: u32 = u32::MAX;
 
-/// Finds the source of a code. Writers count codes up in digits from `!` to `~`: short ones are places in a table.
+/// Finds the source for a code. Programs count codes up in digits from `!` to `~`, so short codes index a table.
 #[derive(Debug, Default)]
 pub(crate) struct Codes {
     short: Vec<u32>,
     long: HashMap<Box<[u8]>, u32>,
 }
 
-/// The place of a code of up to three characters.
+/// The place of a code with up to three characters.
 #[inline]
 fn place(code: &[u8]) -> Option<usize> {
     if code.len() > 3 || code.is_empty() {
         return None;
     }
-    // Codes of one character come first, then those of two, so that the table is as long as it must be.
+    // Codes of one character come first, then those of two, so that the table is no longer than needed.
     code.iter().rev().try_fold(0, |place, &byte| {
         let digit = usize::from(byte.checked_sub(b'!')?);
         (digit < 94).then_some(place * 94 + digit + 1)
@@ -50,7 +50,7 @@ impl Codes {
         }
     }
 
-    /// Has other sources stand for all codes.
+    /// Replaces the source of every code.
     pub(crate) fn map(&mut self, to: &[u32]) {
         let all = self.short.iter_mut().filter(|source| **source != NOTHING).chain(self.long.values_mut());
         all.for_each(|source| *source = to[*source as usize]);

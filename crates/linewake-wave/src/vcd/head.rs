@@ -1,4 +1,4 @@
-//! What is before the changes: definitions.
+//! The part before the changes: definitions.
 
 use super::codes::Codes;
 use super::words::{next, shown, wrong};
@@ -10,15 +10,15 @@ use crate::notes::{Notes, Oddity};
 use crate::text::{Text, decoded};
 use crate::variable::Scope;
 
-/// A text that is longer has no end.
+/// A text longer than this many bytes has no end.
 const LONGEST_TEXT: usize = 1 << 20;
-/// So much of a text is kept.
+/// How many bytes of a text are kept.
 const KEPT: usize = 4 << 10;
 
-/// A file that begins with more words of another kind is of another kind.
+/// A file that begins with more stray words than this is not a dump.
 const MOST_STRAY: u32 = 64;
 
-/// What was read.
+/// The definitions that were read.
 #[derive(Debug, Default)]
 pub(super) struct Parsed {
     pub(super) head: Head,
@@ -26,7 +26,7 @@ pub(super) struct Parsed {
     pub(super) tick: Tick,
 }
 
-/// Commands by which a command before them that has no end is seen to be over.
+/// Commands that end an earlier command without an `$end`.
 pub(super) const COMMANDS: [&[u8]; 16] = [
     b"$scope",
     b"$upscope",
@@ -46,7 +46,7 @@ pub(super) const COMMANDS: [&[u8]; 16] = [
     b"$vcdclose",
 ];
 
-/// Reads definitions up to their end, or to the first word that is none.
+/// Reads definitions up to their end, or to the first word that is not a definition.
 pub(super) fn parse(name: &str, text: &mut Text, notes: &mut Notes) -> Result<Parsed, Error> {
     let mut parser = Parser {
         name,
@@ -68,9 +68,9 @@ struct Parser<'a> {
     notes: &'a mut Notes,
     parsed: Parsed,
     scope: Scope,
-    /// Whether there was a definition: without any it is another kind of file.
+    /// Whether there was a definition. Without any it is another kind of file.
     has_command: bool,
-    /// What is wrong with the first word that is none, and how many there are.
+    /// The error for the first stray word, and how many there are.
     stray: Option<Error>,
     stray_count: u32,
 }
@@ -100,11 +100,11 @@ impl Parser<'_> {
             b"$timescale" => {
                 let words = decoded(&self.words("$timescale")?.join(&b' '));
                 self.parsed.tick = Tick::parse(words.strip_suffix("$end").unwrap_or(&words)).ok_or_else(|| {
-                    let remedy = "write a number of at least 1 and s, ms, us, ns, ps or fs, as in \"1 ns\"";
+                    let remedy = "expected a number from 1 and s, ms, us, ns, ps or fs, as in \"1 ns\"";
                     wrong(
                         self.name,
                         self.text,
-                        format_args!("\"{}\" is no timescale; {remedy}", shown(words.as_bytes())),
+                        format_args!("\"{}\" is not a timescale; {remedy}", shown(words.as_bytes())),
                     )
                 })?;
             }
@@ -120,7 +120,7 @@ impl Parser<'_> {
                 self.end("$enddefinitions")?;
                 return Ok(false);
             }
-            // One too many.
+            // A superfluous one.
             b"$end" => {}
             b"$dumpvars" | b"$dumpall" | b"$dumpon" | b"$dumpoff" | b"$dumpports" => return Ok(self.begins_changes()),
             [b'$', rest @ ..] if rest.first().is_some_and(u8::is_ascii_lowercase) => {
@@ -138,9 +138,9 @@ impl Parser<'_> {
         Ok(true)
     }
 
-    /// The last word is no definition. Some programs say something else in between, on the same output.
+    /// The last word is not a definition. Some programs print other text to the same output.
     fn skip_stray(&mut self) -> Result<(), Error> {
-        let what = format!("\"{}\" is no definition of a value change dump", shown(self.text.last()));
+        let what = format!("expected a definition of a value change dump, found \"{}\"", shown(self.text.last()));
         self.notes.add(Oddity::Stray, || format!("{}:{}: {what}; it is left out", self.name, self.text.line()));
         let stray = self.stray.take().unwrap_or_else(|| wrong(self.name, self.text, what));
         self.stray_count += 1;
@@ -157,7 +157,7 @@ impl Parser<'_> {
         false
     }
 
-    /// Whether the last word changes a variable that is known.
+    /// Whether the last word changes a known variable.
     fn is_change(&self) -> bool {
         match self.text.last() {
             [b'b' | b'B' | b'r' | b'R', ..] => !self.parsed.codes.is_empty(),
@@ -177,7 +177,7 @@ impl Parser<'_> {
                 next if is_there && !COMMANDS.contains(&next) && length < LONGEST_TEXT => {
                     length += next.len() + 1;
                     words.push(next.to_vec());
-                    // Those who write on one line what they forget to end are not understood anyway.
+                    // A program that forgets `$end` on one line is not understood anyway.
                     if next.ends_with(b"$end") && command == "$timescale" {
                         return Ok(words);
                     }
@@ -193,7 +193,7 @@ impl Parser<'_> {
         }
     }
 
-    /// There is nothing but an end.
+    /// Expects `$end` next.
     fn end(&mut self, command: &str) -> Result<(), Error> {
         let line = self.text.line();
         if !next(self.name, self.text)? {
@@ -205,7 +205,7 @@ impl Parser<'_> {
         Ok(())
     }
 
-    /// The text up to `$end`, the beginning of it if it is long. It is also over where a definition begins a line.
+    /// The text up to `$end`; if it is long, only its beginning. It also ends where a line begins with a definition.
     fn text(&mut self, command: &str) -> Result<String, Error> {
         let (mut kept, mut length) = (Vec::new(), 0);
         let line = self.text.line();
@@ -219,7 +219,7 @@ impl Parser<'_> {
             }
             length += next.len() + 1;
             if length > LONGEST_TEXT {
-                let what = format!("the {command} of line {line} has not ended here; put $end behind it");
+                let what = format!("the {command} of line {line} has no $end up to here; add one");
                 return Err(wrong(self.name, self.text, what));
             }
             if COMMANDS[..5].contains(&next) && self.text.is_first_of_line() {
@@ -238,7 +238,7 @@ impl Parser<'_> {
     }
 
     fn cut(&mut self) {
-        self.notes.add(Oddity::Cut, || format!("{}: it ends within its definitions", self.name));
+        self.notes.add(Oddity::Cut, || format!("{}: it is cut off within its definitions", self.name));
     }
 
     fn without_end(&mut self, command: &str, line: u64) {
@@ -255,7 +255,7 @@ impl Parser<'_> {
             if self.text.is_over() {
                 return Ok(());
             }
-            let what = "a variable has a type, a width, a code and a name";
+            let what = "expected the type, the width, the code and the name of a variable";
             return Err(Error::new(format!("{}:{line}: {what}", self.name)));
         };
         let name = match decoded(&name.join(&b' ')) {
@@ -263,7 +263,7 @@ impl Parser<'_> {
             name => name,
         };
         let Some((width, range)) = width_of(&decoded(width)) else {
-            let what = format!("\"{}\" is no width", shown(width));
+            let what = format!("expected a width, found \"{}\"", shown(width));
             return Err(Error::new(format!("{}:{line}: {what}", self.name)));
         };
         let source = self.parsed.codes.get(code).unwrap_or_else(|| {
@@ -278,7 +278,7 @@ impl Parser<'_> {
     }
 }
 
-/// A width: `8`, or as a range: `[7:0]`.
+/// Parses a width: `8`, or a range: `[7:0]`.
 fn width_of(text: &str) -> Option<(u64, Option<(i64, i64)>)> {
     match text.strip_prefix('[').and_then(|text| text.strip_suffix(']')) {
         Some(range) => {
@@ -289,7 +289,7 @@ fn width_of(text: &str) -> Option<(u64, Option<(i64, i64)>)> {
     }
 }
 
-/// What `linewake` says of its time axis: `time 0 is 280792 ns of the clock "simulated"`.
+/// Parses what `linewake` writes about its time axis: `time 0 is 280792 ns of the clock "simulated"`.
 fn base(comment: &str) -> Option<Base> {
     let (ns, clock) = comment.strip_prefix("time 0 is ")?.split_once(" ns of the clock \"")?;
     Some(Base { ns: ns.parse().ok()?, clock: clock.split('"').next()?.to_owned() })

@@ -2,7 +2,7 @@
 
 use crate::bits::Level;
 
-/// What a port with this state is. Two drivers that are not of one mind are unknown.
+/// The level of a port in this state. If two drivers disagree, it is unknown.
 pub(crate) fn level(state: u8) -> Option<Level> {
     Some(match state {
         b'D' | b'd' | b'L' | b'l' | b'0' => Level::Low,

@@ -289,7 +289,10 @@ $end
         let many = format!("{} $enddefinitions $end", "$var wire 32 ! a $end\n".repeat(33));
         for (text, says) in [
             ("$timescale 1 parsec $end", "x.vcd:1: "),
-            ("$timescale 1 s $end\n$var wire 1 ! a $end\n#99999999999\n", "x.vcd:3: this time is centuries away"),
+            (
+                "$timescale 1 s $end\n$var wire 1 ! a $end\n#99999999999\n",
+                "x.vcd:3: this time does not fit in 64 bits of nanoseconds",
+            ),
             ("$var real 64 ! a $end", "\"x.vcd\" has no variable with bits, and so no line; \"x.vcd\": left out"),
             ("$var wire 1 ! a $end\n#1 q!\n", "x.vcd:2: "),
             (&many, "\"x.vcd\" has 1056 bits, and a simulated chip at most 1024 lines; choose some of them"),
