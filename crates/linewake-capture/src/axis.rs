@@ -1,7 +1,7 @@
-//! One axis of time for a whole capture: it never goes back on a line, and loses no edge.
+//! One time axis for a whole capture: on a line it never goes back, and every edge has a place on it.
 //!
-//! Within a segment it is what the stamps say, less the steps of their clock. From one segment to the next it goes on
-//! as the clock does, if it is the same clock and it went on; else the next segment begins where the last one ended.
+//! Within a segment the axis follows the stamps, without the steps of their clock. At a new segment it follows the
+//! clock, if that is the same clock and it went on. Otherwise the new segment begins where the last one ended.
 
 /// The time of one line.
 #[derive(Clone, Copy, Debug, Default)]
@@ -14,34 +14,34 @@ pub(crate) struct LineTime {
 /// The axis so far.
 #[derive(Debug, Default)]
 pub(crate) struct Axis {
-    /// What makes the axis of the stamps of each chip.
+    /// The shift from the stamps of each chip to the axis.
     shifts: Vec<i128>,
-    /// The same at the beginning of the segment, with steps that nobody told of.
+    /// The shift at the beginning of the segment, plus the steps that no record announced.
     base: i128,
-    /// The same without them.
+    /// The same without those steps.
     began: i128,
-    /// What makes the axis of the stamps of each chip, as far as a step of its clock was told.
+    /// The shift of each chip, as far as the steps of its clock were announced.
     told: Vec<i128>,
     /// The last stamp of an edge of each chip.
     stamps: Vec<Option<u64>>,
-    /// The chip that was heard of last.
+    /// The chip of the last item.
     last_chip: Option<usize>,
     /// The latest time.
     latest_ns: Option<u64>,
-    /// Which clock it is: its name, and when the computer was started.
+    /// The clock: its name, and the boot of the computer.
     clock: Option<(String, Option<String>)>,
     is_same_clock: bool,
-    /// Nothing of this segment has had a time.
+    /// Nothing of this segment has had a time yet.
     is_fresh: bool,
     segment: u64,
-    /// Whether the capture tells of steps itself.
+    /// Whether the capture announces steps itself.
     tells_steps: bool,
 }
 
-/// Where a clock went back by less, the axis stands still for so long, and no step is said: stamps of two processors,
-/// or of a handler and a thread, may be in the wrong order.
+/// If a clock goes back by less than this, the axis stands still until the clock has caught up, and no step is
+/// reported: stamps of two processors, or of a handler and a thread, may be in the wrong order.
 const STEP_NS: u64 = 1_000_000;
-/// So much passes where it is not known how much did: a waveform shows it.
+/// How much time passes where the real time is unknown; a waveform can show that much.
 const BETWEEN_NS: u64 = 1_000;
 
 impl Axis {
@@ -51,12 +51,12 @@ impl Axis {
         self.stamps.push(None);
     }
 
-    /// Another segment begins; `clock` is `None` where it is not said: then it is taken for the same, if it goes on.
+    /// Begins another segment. If `clock` is `None`, it is taken for the same clock if its time goes on.
     pub(crate) fn begin_segment(&mut self, clock: Option<&str>, boot_id: Option<&str>, tells_steps: bool) {
         let name = clock.unwrap_or("realtime");
         // The other clocks begin anew with the computer.
         let boot_id = boot_id.filter(|_| name != "realtime");
-        // Two runs of a simulation, or of a device whose clock begins when it is opened, have two clocks.
+        // Two runs of a simulation have two clocks, and so has a device whose clock begins when it is opened.
         let goes_on = name == "realtime" || boot_id.is_some() && name == "monotonic";
         let clock = (name.to_owned(), boot_id.map(str::to_owned));
         self.is_same_clock = goes_on && self.clock.as_ref() == Some(&clock);
@@ -72,7 +72,7 @@ impl Axis {
         self.latest_ns
     }
 
-    /// When something of a chip happened by a stamp; not before this axis has begun.
+    /// The time of an item of a chip by its stamp; not before the axis has begun.
     pub(crate) fn at(&mut self, chip: usize, stamp_ns: u64) -> u64 {
         if self.is_fresh {
             self.is_fresh = false;
@@ -93,7 +93,7 @@ impl Axis {
         at_ns
     }
 
-    /// When an edge happened. Where that shows that the clock was set back, and nobody said so: by how much.
+    /// The time of an edge. If it shows that the clock was set back, and no record announced that, also by how much.
     #[inline]
     pub(crate) fn edge(&mut self, chip: usize, line: &mut LineTime, stamp_ns: u64) -> (u64, Option<u64>) {
         let mut at_ns = self.at(chip, stamp_ns);
@@ -101,9 +101,9 @@ impl Axis {
         if at_ns < line.axis_ns {
             let back_ns = line.axis_ns - at_ns;
             if back_ns >= STEP_NS && !self.tells_steps && line.segment == self.segment {
-                // It comes behind all that came, and the time between is not known.
+                // It comes after everything else, and the time in between is unknown.
                 let now_ns = self.latest_ns.unwrap_or(0).max(line.axis_ns).saturating_add(BETWEEN_NS);
-                // The clock is that of all of them.
+                // All chips have the same clock.
                 let by = i128::from(now_ns) - i128::from(at_ns);
                 self.shifts.iter_mut().for_each(|shift| *shift += by);
                 self.base += by;
@@ -118,8 +118,8 @@ impl Axis {
         (at_ns, step_ns)
     }
 
-    /// A step of the clock of a chip that the edge at this stamp shows, if nobody told of it: what the stamp before
-    /// was, and what the clock would have shown now.
+    /// A step of a chip's clock that this edge shows and no record announced: the stamp before it, and the stamp that
+    /// the clock would have shown now.
     #[inline]
     pub(crate) fn untold(&mut self, chip: usize, stamp_ns: u64) -> Option<(u64, u64)> {
         let before_ns = self.stamps[chip].replace(stamp_ns);
@@ -131,9 +131,9 @@ impl Axis {
         Some((before_ns.unwrap_or(stamp_ns), arrival_ns))
     }
 
-    /// The clock of a chip stepped: where `after_ns` is stamped, `arrival_ns` would have been without any step.
+    /// The clock of a chip stepped: an item stamped `after_ns` would have been stamped `arrival_ns` without any step.
     pub(crate) fn step(&mut self, chip: usize, after_ns: u64, arrival_ns: u64) {
-        // A segment may begin with one.
+        // A segment may begin with a step.
         self.at(chip, arrival_ns);
         self.shifts[chip] = self.base + i128::from(arrival_ns) - i128::from(after_ns);
         self.told[chip] = self.shifts[chip];
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_beyond_all_time_is_cut() {
+    fn a_time_beyond_64_bits_is_cut() {
         let (mut axis, mut line) = (axis("realtime", true), LineTime::default());
         axis.step(0, 0, u64::MAX);
         assert_eq!(axis.edge(0, &mut line, u64::MAX).0, u64::MAX);

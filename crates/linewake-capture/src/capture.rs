@@ -1,4 +1,4 @@
-//! A capture: what it is, and what comes next in it.
+//! A capture: its format, and its next item.
 
 use std::fs::File;
 use std::io::{self, Read, Seek as _};
@@ -17,7 +17,7 @@ use crate::source::Source;
 use crate::table::{Chip, Line, Table};
 use crate::wave::Wave;
 
-/// A capture that is being read. See [the crate](crate) for an example.
+/// Reads a capture. See [the crate](crate) for an example.
 pub struct Capture {
     name: String,
     format: Format,
@@ -25,7 +25,7 @@ pub struct Capture {
     has_failed: bool,
 }
 
-/// Where the bytes come from.
+/// The source of the bytes.
 type Bytes = Box<dyn Read + Send>;
 
 enum Format {
@@ -34,13 +34,13 @@ enum Format {
     Wave(Box<Wave>),
 }
 
-/// How much is read at once.
+/// How many bytes to read at once.
 const BUFFER: usize = 1 << 18;
 impl Capture {
     /// Opens a file, or standard input for `-`.
     ///
     /// # Errors
-    /// What is there cannot be read, or cannot be a capture.
+    /// When the file cannot be read, or cannot be a capture.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let name = path.display().to_string();
         if path.as_os_str() == "-" {
@@ -66,7 +66,7 @@ impl Capture {
         Self::of(&name, Box::new(file))
     }
 
-    /// Reads from anything; `name` is what messages call it.
+    /// Reads from any source; `name` is its name in messages.
     ///
     /// # Errors
     /// As [`open`](Self::open).
@@ -74,7 +74,7 @@ impl Capture {
         Self::of(name, Box::new(from))
     }
 
-    /// What to say of a file that cannot be opened.
+    /// The error for a file that cannot be opened.
     #[must_use]
     pub fn cannot_read(name: &str, error: &io::Error) -> Error {
         cannot_read(name, error)
@@ -106,8 +106,8 @@ impl Capture {
                 return Ok(Self::of_wave(&name, reader));
             }
             Kind::Fst => {
-                let remedy = "name its file, and do not compress it: it is compressed";
-                return Err(Error::new(format!("\"{name}\" is an FST, which cannot be read as it comes; {remedy}")));
+                let remedy = "give it as a file, without further compression";
+                return Err(Error::new(format!("\"{name}\" is an FST, which cannot be read from a pipe; {remedy}")));
             }
         };
         Ok(Self { name: name.to_owned(), format, table: Table::default(), has_failed: false })
@@ -118,11 +118,11 @@ impl Capture {
         Self { name: name.to_owned(), format, table: Table::default(), has_failed: false }
     }
 
-    /// Says which lines are to be read, by name or offset, where the capture says beforehand which there are: a
-    /// waveform does. All lines are read of others, and `false` is returned.
+    /// Chooses the lines to read, by name or offset, if the format lists its lines at the beginning, as a waveform
+    /// does. For other formats it returns `false`, and all lines are read.
     ///
     /// # Errors
-    /// There is no such line; or none is named, and there are more than 1,024.
+    /// When there is no such line; or when none is named, and there are more than 1,024.
     pub fn choose(&mut self, lines: &[String]) -> Result<bool, Error> {
         match &mut self.format {
             Format::Wave(wave) => wave.choose(&mut self.table, lines).map(|()| true),
@@ -130,8 +130,8 @@ impl Capture {
         }
     }
 
-    /// Says what a wire of a waveform is that nobody drives (`z`): high if something pulls it up. Not known unless
-    /// said.
+    /// Sets the level of a waveform's wire while nobody drives it (`z`): high if something pulls it up. Without a call
+    /// that level is unknown.
     pub fn pull(&mut self, level: Option<bool>) {
         if let Format::Wave(wave) = &mut self.format {
             wave.pull(level);
@@ -156,10 +156,10 @@ impl Capture {
         self.table.axis.latest_ns()
     }
 
-    /// What comes next; `None` at the end.
+    /// The next item; `None` at the end.
     ///
     /// # Errors
-    /// It cannot be read, or is no capture from here on. Nothing comes after that.
+    /// When the capture cannot be read, or is invalid from here on. After that it returns `None`.
     #[inline]
     #[expect(clippy::should_implement_trait, reason = "it is asked for its lines in between")]
     pub fn next(&mut self) -> Result<Option<Item>, Error> {
@@ -175,7 +175,7 @@ impl Capture {
         next
     }
 
-    /// Whether what comes next is here already, and needs not be waited for.
+    /// Whether the next item is here already, so that nothing has to wait.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         match &self.format {

@@ -19,10 +19,10 @@ use crate::source::Source;
 use crate::table::{Found, Table};
 use crate::told::Told;
 
-/// More lines than this are looked up the long way.
+/// How many lines are found by their columns; more take the slow way.
 const MOST_KNOWN: usize = 1 << 16;
 
-const CUT: &str = "a row is cut off, and another capture begins behind it";
+const CUT: &str = "a row is cut off, and another capture begins after it";
 const REMEDY: &str = "the columns are those of \"linewake mon --csv\"";
 
 /// Reads rows.
@@ -31,17 +31,17 @@ pub(crate) struct Csv<R> {
     source: Source<Members<R>>,
     row: Row,
     foreign: Foreign,
-    /// A row that makes no sense, if nothing that comes next explains it.
+    /// A row that is invalid, unless something that follows explains it.
     doubt: Option<Doubt>,
     /// Lines by the columns that name them.
     known: HashMap<Box<[u8]>, usize>,
     key: Vec<u8>,
     segments: u64,
-    /// In this segment no row was anything but the level of a line at the start.
+    /// In this segment all rows so far were levels at the start.
     is_fresh: bool,
-    /// Chips that are gone, or back and no edge came since.
+    /// Chips that are gone, or are back and had no edge since.
     gone: HashSet<usize>,
-    /// What the clock of a chip would have shown without its step: the other row comes next.
+    /// The time that a chip's clock would have shown without its step; the row with its real time follows.
     arrival_ns: Option<u64>,
     /// The last stamp of an edge.
     last_ns: u64,
@@ -85,7 +85,7 @@ impl<R: Read> Csv<R> {
             let found = self.row.read(&mut self.source);
             match found.map_err(|error| crate::error::cannot_read(&self.told.name, &error))? {
                 rows::Found::End => return self.end(),
-                rows::Found::TooLong => return Err(self.error("this row does not end")),
+                rows::Found::TooLong => return Err(self.error("this row has no end")),
                 rows::Found::TooMany if self.row.shape() != Shape::Foreign => {
                     return Err(self.error("this row has too many fields"));
                 }
@@ -112,14 +112,14 @@ impl<R: Read> Csv<R> {
         }
     }
 
-    /// Another capture begins, and says what was wrong with a row: it was cut off.
+    /// Another capture begins, which explains an invalid row: it was cut off.
     fn explain(&mut self) {
         if let Some(doubt) = self.doubt.take() {
             self.told.notice_at(doubt.line, CUT);
         }
     }
 
-    /// A row that makes no sense: what comes next may say that it was cut off.
+    /// An invalid row: the rest of the file may show that it was cut off.
     fn doubt(&mut self, what: &str) -> Result<Option<Item>, Error> {
         let error = self.error(what);
         if self.segments == 0 {
@@ -137,7 +137,7 @@ impl<R: Read> Csv<R> {
     fn row(&mut self, table: &mut Table, shape: Shape) -> Result<Option<Item>, String> {
         match shape {
             Shape::Head => {
-                // It says what was wrong before it.
+                // It explains what was wrong before it.
                 self.explain();
                 self.begin(table);
                 return Ok(self.told.pop());
@@ -178,12 +178,12 @@ impl<R: Read> Csv<R> {
         if !self.gone.is_empty() {
             self.gone.remove(&table.lines[line].chip);
         }
-        // Its time on the axis is found there.
+        // `told.edge` finds its time on the axis.
         let edge = item::Edge { line, kind, timestamp_ns, axis_ns: 0, seqno, line_seqno, missed };
         Ok(Some(self.told.edge(table, self.row.line, is_new, edge)))
     }
 
-    /// A row that is no edge.
+    /// A row that is not an edge.
     fn other_row(&mut self, table: &mut Table) -> Result<Option<Item>, String> {
         let at_ns: Option<u64> = self.row.number(0)?;
         let event = self.row.field(4);
@@ -221,10 +221,10 @@ impl<R: Read> Csv<R> {
                         let step = item::ClockStep { chip, before_ns, after_ns, arrival_ns };
                         self.told.push(Item::Clock(step));
                     }
-                    (_, None) => return Err("here a row with level 0 is to come first".to_owned()),
+                    (_, None) => return Err("expected a \"clock\" row with level 0 before this one".to_owned()),
                 }
             }
-            // Of a later version.
+            // An event of a later version.
             _ => {}
         }
         self.is_fresh = false;
@@ -235,7 +235,7 @@ impl<R: Read> Csv<R> {
         let active = self.row.number::<u8>(5)?.map(|level| level != 0);
         let chip = table.chip(&self.row.utf8(1)?)?;
         if self.doubt.is_some() || !self.is_fresh && !self.gone.contains(&chip) {
-            // Another watch was written behind the one before.
+            // Another watch was appended.
             self.explain();
             self.begin(table);
         }
@@ -243,17 +243,17 @@ impl<R: Read> Csv<R> {
         self.told.found(found);
         let line = found.line;
         self.told.push(Item::State { line, active });
-        // There is one.
+        // The queue is not empty.
         Ok(self.told.pop().unwrap_or(Item::Line(line)))
     }
 
-    /// The line that a row is of.
+    /// The line that a row names.
     fn line(&mut self, table: &mut Table) -> Result<Found, String> {
         let row = &self.row;
         self.key.clear();
         for column in 1..=3 {
             self.key.extend_from_slice(row.field(column));
-            // In no text of UTF-8.
+            // UTF-8 never contains this byte.
             self.key.push(0xff);
         }
         if let Some(&line) = self.known.get(&*self.key) {
@@ -288,7 +288,7 @@ impl<R: Read> Csv<R> {
         })));
     }
 
-    /// Nothing more comes.
+    /// The end of the file.
     fn end(&mut self) -> Result<Option<Item>, Error> {
         if std::mem::replace(&mut self.has_ended, true) {
             return Ok(self.told.pop());
@@ -298,11 +298,11 @@ impl<R: Read> Csv<R> {
         }
         match self.doubt.take() {
             Some(doubt) if doubt.is_whole => return Err(doubt.error),
-            Some(_) => self.told.notice("ends in the middle of a row; what is before it is played"),
+            Some(_) => self.told.notice("ends in the middle of a row; the rows before it are played"),
             None => {}
         }
         if self.source.inner().is_cut() {
-            self.told.notice("ends in the middle of what was compressed; what is before it is played");
+            self.told.notice("ends in the middle of its compressed data; the part before that is played");
         }
         self.foreign.say(&mut self.told);
         self.told.push(Item::End(None));

@@ -1,10 +1,10 @@
-//! Why a capture cannot be read on.
+//! Why a capture cannot be read.
 
 use std::fmt;
 use std::io;
 
-/// Why a capture cannot be read, or cannot be read on: it names the file in quotes, with line and column where there
-/// are some, and says what to do.
+/// Why a capture cannot be read, or not any further. It names the file in quotes, with line and column if there are
+/// any, and says what to do.
 ///
 /// ```
 /// let mut capture = linewake_capture::Capture::read("x.jsonl", "{}\n".as_bytes())?;
@@ -29,33 +29,33 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// What is said of a file that the system, or a decoder, does not read.
+/// The error for a file that the system, or a decoder, cannot read.
 pub(crate) fn cannot_read(name: &str, error: &io::Error) -> Error {
     let remedy = match error.kind() {
         io::ErrorKind::NotFound => "is its path right?",
-        io::ErrorKind::PermissionDenied => "make it one that you may read",
+        io::ErrorKind::PermissionDenied => "get the right to read it",
         io::ErrorKind::IsADirectory => "name a file in it",
-        io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => "it is spoiled: get it again",
+        io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => "it is damaged: get it again",
         _ => "name a file of \"linewake record\", or a waveform",
     };
     Error::new(format!("cannot read \"{name}\": {error}; {remedy}"))
 }
 
-/// What is said of zeros between what was written.
+/// The message about zeros between the data.
 pub(crate) const ZEROS: &str = "has zeros where nothing was written, as a power loss leaves them; they are left out";
 
-/// What is said where nothing else is.
+/// The error for a file with nothing but zeros.
 pub(crate) fn nothing_but_zeros(name: &str) -> Error {
     Error::new(format!("\"{name}\" has nothing but zeros, as a power loss leaves them; there is nothing to play in it"))
 }
 
-/// What is said of a clock that was set back, where no record tells of it.
+/// The message about a clock that was set back without a record of it.
 pub(crate) fn set_back(by_ns: u64) -> String {
     let (seconds, rest) = (by_ns / 1_000_000_000, by_ns % 1_000_000_000);
     format!(
-        "the clock was set back by {seconds}.{rest:09} s here; the time between the edges is not known, and taken for 1 us"
+        "the clock was set back by {seconds}.{rest:09} s here; the time between the edges is unknown, and taken as 1 us"
     )
 }
 
-/// What stamps the edges of a capture that does not say.
+/// The clock's name in a capture that does not name one.
 pub(crate) const DEVICE: &str = "device";

@@ -1,28 +1,28 @@
-//! Lines of a capture that are not the capture's: messages of a program, where both go to one file.
+//! Lines in a file that do not belong to the capture: messages of a program that writes both to one file.
 
 use crate::error::{Error, nothing_but_zeros};
 use crate::item::{Item, Notice};
 use crate::told::Told;
 
-/// What was left out.
+/// The lines that were left out.
 pub(crate) struct Foreign {
-    /// What these lines are not.
+    /// The unit of this format: "row" or "record".
     what: &'static str,
     count: u64,
     first: u64,
-    /// What is wrong with the first line, if nothing is behind it.
+    /// The error for the first line, in case nothing else follows.
     error: Option<Error>,
 }
 
-/// Something that begins as a line of the capture does, and makes no sense.
+/// An invalid line that begins as a line of the capture.
 pub(crate) struct Doubt {
     pub(crate) line: u64,
     pub(crate) error: Error,
-    /// Nothing says yet that it was cut off.
+    /// Nothing has shown yet that it was cut off.
     pub(crate) is_whole: bool,
 }
 
-/// So many lines before the first one of a capture say that there is none.
+/// After this many lines without any of a capture, the file is not a capture.
 const MOST: u64 = 1 << 16;
 
 impl Foreign {
@@ -37,30 +37,30 @@ impl Foreign {
         self.count += 1;
     }
 
-    /// A line before any of the capture.
+    /// Counts a line before the first one of the capture.
     pub(crate) fn add_first(&mut self, line: u64, error: Error) {
         self.add(line);
         self.error.get_or_insert(error);
     }
 
-    /// Whether it is no use to look on.
+    /// Whether it is useless to read on.
     pub(crate) fn is_all_there_is(&self) -> bool {
         self.count >= MOST
     }
 
-    /// What is said where nothing of a capture came.
+    /// The error for a file without anything of a capture.
     pub(crate) fn nothing_else(&mut self, name: &str, has_zeros: bool) -> Option<Error> {
         self.error.take().or_else(|| has_zeros.then(|| nothing_but_zeros(name)))
     }
 
-    /// What is said at the end.
+    /// Reports the lines that were left out.
     pub(crate) fn say(&mut self, told: &mut Told) {
         let (count, first, what) = (std::mem::take(&mut self.count), self.first, self.what);
         match count {
             0 => {}
-            1 => told.notice_at(first, &format!("this line is no {what}; it is left out")),
+            1 => told.notice_at(first, &format!("this line is not a {what}; it is left out")),
             _ => {
-                let what = format!("{count} lines are no {what}s, line {first} is the first; they are left out");
+                let what = format!("{count} lines are not {what}s, the first is line {first}; they are left out");
                 told.push(Item::Notice(Notice(format!("\"{}\": {what}", told.name))));
             }
         }

@@ -1,4 +1,4 @@
-//! What a capture has, one thing after the other.
+//! The items of a capture.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use linewake::record::{ChatterState, Heartbeat, LineSummary};
 use linewake::{EdgeKind, Missed, UtcOffset};
 
-/// What comes next in a [`Capture`](crate::Capture).
+/// The next item of a [`Capture`](crate::Capture).
 ///
 /// ```
 /// use linewake_capture::{Capture, Item};
@@ -23,14 +23,14 @@ use linewake::{EdgeKind, Missed, UtcOffset};
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Item {
-    /// A segment begins: the capture does, or another one was appended to it.
+    /// A segment begins: that of the capture, or of another one that was appended.
     Begin(Arc<Segment>),
-    /// A line is there for the first time, or under another name than before: its place in
+    /// A line appears for the first time, or under another name than before. This is its place in
     /// [`Capture::lines`](crate::Capture::lines).
     Line(usize),
     /// The level of a line when its watch began, or again after a gap; `None` if it is not known.
     State {
-        /// Which line.
+        /// The line.
         line: usize,
         /// Whether it was active.
         active: Option<bool>,
@@ -45,16 +45,16 @@ pub enum Item {
     Clock(ClockStep),
     /// A sign of life.
     Heartbeat(Heartbeat),
-    /// A segment is over, with the account that was written of it, if one was. Of lines that it does not have nothing
-    /// was lost.
+    /// A segment is over. If an account of it was written, it comes along. A line that the account does not name lost
+    /// nothing.
     End(Option<Box<Account>>),
-    /// Something that the user is to know.
+    /// A message for the user.
     Notice(Notice),
-    /// Nothing; but what comes next may have to be waited for. It is time to write what is not written yet.
+    /// Nothing; but the next item may not be here yet. Write buffered output now.
     Quiet,
 }
 
-/// A part of a capture that was written by one watch.
+/// A part of a capture, written by one watch.
 ///
 /// ```
 /// # fn example(segment: &linewake_capture::Segment) {
@@ -66,16 +66,16 @@ pub enum Item {
 pub struct Segment {
     /// 1 for the first.
     pub number: u64,
-    /// Which clock stamps its edges: see [`linewake::Clock::name`]. `device` for a waveform and for CSV, which do not
-    /// tell.
+    /// The clock of its stamps: see [`linewake::Clock::name`]. `device` for a waveform and for CSV, which do not name
+    /// it.
     pub clock: Arc<str>,
-    /// What makes UTC of its time stamps.
+    /// Converts its time stamps to UTC.
     pub utc: Option<UtcOffset>,
-    /// Name of the computer.
+    /// The name of the computer.
     pub host: Option<Arc<str>>,
     /// Changes when the computer is started.
     pub boot_id: Option<Arc<str>>,
-    /// Whether a time service kept its UTC right.
+    /// Whether a time service kept its UTC correct.
     pub utc_synchronised: Option<bool>,
 }
 
@@ -89,19 +89,19 @@ pub struct Segment {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Edge {
-    /// Which line: its place in [`Capture::lines`](crate::Capture::lines).
+    /// The line: its place in [`Capture::lines`](crate::Capture::lines).
     pub line: usize,
-    /// Which way.
+    /// The direction.
     pub kind: EdgeKind,
-    /// When, as the capture has it: by the clock of its segment.
+    /// The time in the capture: by the clock of its segment.
     pub timestamp_ns: u64,
-    /// When, on the one axis of the whole capture, which never goes back on a line.
+    /// The time on the one axis of the whole capture, which never goes back on a line.
     pub axis_ns: u64,
     /// Counts the interrupts of the whole request.
     pub seqno: u32,
-    /// Counts what was queued for the line.
+    /// Counts the edges that were queued for the line.
     pub line_seqno: u32,
-    /// What was missing directly before it.
+    /// How many edges were missing directly before it.
     pub missed: Missed,
 }
 
@@ -115,15 +115,15 @@ pub struct Edge {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Gap {
-    /// Which chip: its place in [`Capture::chips`](crate::Capture::chips).
+    /// The chip: its place in [`Capture::chips`](crate::Capture::chips).
     pub chip: usize,
     /// Whether it is back.
     pub is_over: bool,
-    /// The last time of which something is known.
+    /// The last time at which something is known.
     pub from_ns: Option<u64>,
     /// When it was back, if that is known.
     pub to_ns: Option<u64>,
-    /// What was known of the edges before it.
+    /// The figures of the edges before it.
     pub figures: linewake::Figures,
 }
 
@@ -137,17 +137,17 @@ pub struct Gap {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Chatter {
-    /// Which line.
+    /// The line.
     pub line: usize,
-    /// Which of the two.
+    /// Blocked or unblocked.
     pub state: ChatterState,
-    /// When, as the capture has it.
+    /// The time in the capture.
     pub timestamp_ns: u64,
-    /// When, on the axis.
+    /// The time on the axis.
     pub axis_ns: u64,
     /// Changes within the filter's window.
     pub changes: u32,
-    /// Edges that were withheld while it was blocked.
+    /// How many edges were withheld while it was blocked.
     pub withheld: u64,
 }
 
@@ -161,17 +161,17 @@ pub struct Chatter {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ClockStep {
-    /// Which chip.
+    /// The chip.
     pub chip: usize,
-    /// The last stamp before.
+    /// The last stamp before the step.
     pub before_ns: u64,
-    /// The first stamp after.
+    /// The first stamp after the step.
     pub after_ns: u64,
-    /// What the clock before would have shown then.
+    /// The stamp that the clock would have shown then without the step.
     pub arrival_ns: u64,
 }
 
-/// The account that a segment ends with.
+/// The account at the end of a segment.
 ///
 /// ```
 /// # fn example(account: &linewake_capture::Account) {
@@ -183,13 +183,13 @@ pub struct ClockStep {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Account {
-    /// Of each line, by its place.
+    /// The account of each line, by its place.
     pub lines: Vec<(usize, LineSummary<'static>)>,
-    /// Edges of which it is not known on which line they were merged.
+    /// How many merged edges belong to no known line.
     pub unattributed: u64,
 }
 
-/// What a user is to know of a capture: [`Display`](fmt::Display) says it, with the name of the file.
+/// A message for the user about a capture: [`Display`](fmt::Display) shows it, with the name of the file.
 ///
 /// ```
 /// # fn example(notice: &linewake_capture::Notice) {

@@ -1,4 +1,4 @@
-//! Record streams: one JSON object a line, several streams one behind the other.
+//! Record streams: one JSON object on each line, and several streams one after the other.
 
 mod edge;
 
@@ -18,15 +18,15 @@ use crate::source::Source;
 use crate::table::{Chip, Found, Table};
 use crate::told::Told;
 
-/// A longer line is no record.
+/// A longer line is invalid.
 pub(crate) const MOST_BYTES: usize = 1 << 26;
 
 /// Reads record streams.
 pub(crate) struct Json<R> {
-    /// What comes before the source's next line.
+    /// The items that come before the source's next line.
     told: Told,
     source: Source<Members<R>>,
-    /// How much of the source is the line that was read last.
+    /// How many bytes of the source the last line takes.
     taken: usize,
     line: u64,
     heads: Heads,
@@ -40,7 +40,7 @@ pub(crate) struct Json<R> {
     has_ended: bool,
 }
 
-const CUT: &str = "a record is cut off, and another capture begins behind it";
+const CUT: &str = "a record is cut off, and another capture begins after it";
 const REMEDY: &str = "a capture is what \"linewake record\" writes";
 
 impl<R: Read> Json<R> {
@@ -80,7 +80,7 @@ impl<R: Read> Json<R> {
             let length = self.source.line(MOST_BYTES).map_err(|error| self.cannot(&error))?;
             self.line += 1;
             let Some(length) = length else {
-                return Err(self.error(None, "this line does not end"));
+                return Err(self.error(None, "this line has no end"));
             };
             self.taken = length;
             if length == 0 {
@@ -98,7 +98,7 @@ impl<R: Read> Json<R> {
         }
     }
 
-    /// A line that is no edge of a line that is known.
+    /// A line that is not an edge of a known line.
     fn rarely(&mut self, table: &mut Table) -> Result<Option<Item>, Error> {
         let text = &self.source.buffered()[..self.taken];
         let is_whole = text.ends_with(b"\n");
@@ -156,7 +156,7 @@ impl<R: Read> Json<R> {
             self.told.zeros();
         }
         if is_record {
-            // It is whole, and its line end is lost.
+            // The record is complete; only its line end is missing.
             if let Some(item) = self.record(table, before)? {
                 self.told.push(item);
             }
@@ -168,7 +168,7 @@ impl<R: Read> Json<R> {
         self.record(table, &text[at..])
     }
 
-    /// A line of somebody else.
+    /// A line that does not belong to the capture.
     fn leave_out(&mut self, text: &[u8]) -> Result<Option<Item>, Error> {
         if let Some(doubt) = &mut self.doubt {
             doubt.is_whole = false;
@@ -191,16 +191,16 @@ impl<R: Read> Json<R> {
         if self.foreign.is_all_there_is() { Err(error) } else { Ok(self.told.pop()) }
     }
 
-    /// An edge, and the line that it is the first of.
+    /// An edge. If it is the first of its line, the line comes before it.
     #[inline]
     fn edge(&mut self, table: &mut Table, line: usize, numbers: Numbers, is_new: bool) -> Item {
         let Numbers { kind, timestamp_ns, seqno, line_seqno, missed } = numbers;
-        // Its time on the axis is found there.
+        // `told.edge` finds its time on the axis.
         let edge = item::Edge { line, kind, timestamp_ns, axis_ns: 0, seqno, line_seqno, missed };
         self.told.edge(table, self.line, is_new, edge)
     }
 
-    /// Any record, as it is written.
+    /// Parses any record.
     fn record_of<'a>(&self, text: &'a [u8]) -> Result<Record<'a>, Error> {
         serde_json::from_slice::<Record<'a>>(text).map_err(|error| {
             if let Some(what) = unreadable_schema(text) {
@@ -210,7 +210,7 @@ impl<R: Read> Json<R> {
                 let remedy = "write one record a line, as in \"jq -c . FILE | linewake replay -\"";
                 return Error::new(format!("\"{}\" has records of several lines: {remedy}", self.told.name));
             }
-            // It has a line of its own, which is always the first.
+            // The text has only one line, so the line number of the error is always 1.
             let (what, column) = (error.to_string(), error.column());
             self.error(Some(column), what.split(" at line ").next().unwrap_or_default())
         })
@@ -233,7 +233,7 @@ impl<R: Read> Json<R> {
                 self.note(found);
                 Item::State { line: found.line, active: level.map(|level| level != 0) }
             }
-            // Where its time is a string.
+            // A record whose time is a string.
             Record::Edge(Edge { chip, offset, name, kind, timestamp_ns, seqno, line_seqno, missed }) => {
                 let Found { line, is_new } = table.line(&chip, offset, name.as_deref()).map_err(wrong)?;
                 if is_new {
@@ -275,7 +275,7 @@ impl<R: Read> Json<R> {
         Ok(self.told.pop())
     }
 
-    /// A line may be there for the first time.
+    /// The line may appear for the first time.
     fn note(&mut self, found: Found) {
         if found.is_new {
             self.heads.forget();
@@ -329,20 +329,18 @@ impl<R: Read> Json<R> {
         Ok(())
     }
 
-    /// The account that was written of the segment, if it is one of all of it.
+    /// The account of the segment, if it covers the whole segment.
     fn take_account(&mut self) -> Option<Box<Account>> {
         if self.accounts < 2 {
             return self.account.take();
         }
         if !std::mem::replace(&mut self.has_overlap, true) {
-            self.told.notice(
-                "was written to by several watches at the same time; the account is of the records that it has",
-            );
+            self.told.notice("was written by several watches at the same time; the account counts the records in it");
         }
         None
     }
 
-    /// Nothing more comes.
+    /// The end of the file.
     fn end(&mut self) -> Result<Option<Item>, Error> {
         if std::mem::replace(&mut self.has_ended, true) {
             return Ok(self.told.pop());
@@ -352,11 +350,11 @@ impl<R: Read> Json<R> {
         }
         match self.doubt.take() {
             Some(doubt) if doubt.is_whole => return Err(doubt.error),
-            Some(_) => self.told.notice("ends in the middle of a record; what is before it is played"),
+            Some(_) => self.told.notice("ends in the middle of a record; the records before it are played"),
             None => {}
         }
         if self.source.inner().is_cut() {
-            self.told.notice("ends in the middle of what was compressed; what is before it is played");
+            self.told.notice("ends in the middle of its compressed data; the part before that is played");
         }
         self.foreign.say(&mut self.told);
         let account = self.take_account();
@@ -382,7 +380,7 @@ fn owned(line: linewake::record::LineSummary<'_>) -> linewake::record::LineSumma
     }
 }
 
-/// Whether a line is no record, and not the beginning of one either.
+/// Whether a line is neither a record nor the beginning of one.
 fn is_foreign(text: &[u8]) -> bool {
     #[derive(Deserialize)]
     struct Any {
@@ -396,7 +394,7 @@ fn is_no_json(text: &[u8]) -> bool {
     serde_json::from_slice::<serde::de::IgnoredAny>(text).is_err()
 }
 
-/// Where a start record may begin in a line. Within a text its quotes would have backslashes.
+/// The place in a line where a start record may begin. Inside a string its quotes would have backslashes.
 fn start_at(text: &[u8]) -> Option<usize> {
     memchr::memmem::find_iter(text, b"{\"record\"").find(|&at| {
         let rest = text[at + 9..].iter().filter(|byte| !byte.is_ascii_whitespace());
@@ -404,7 +402,7 @@ fn start_at(text: &[u8]) -> Option<usize> {
     })
 }
 
-/// What is said of a start record of a version that cannot be read, which may have other fields.
+/// The message for a start record of an unsupported version, which may have other fields.
 fn unreadable_schema(text: &[u8]) -> Option<String> {
     #[derive(Deserialize)]
     struct Version<'a> {
@@ -417,5 +415,5 @@ fn unreadable_schema(text: &[u8]) -> Option<String> {
 
 fn of_schema(other: u32) -> String {
     let (oldest, newest) = (READABLE.start(), READABLE.end());
-    format!("has schema {other}, and {oldest} to {newest} can be played; play it with the version that recorded it")
+    format!("has schema {other}; expected {oldest} to {newest}: play it with the version that recorded it")
 }

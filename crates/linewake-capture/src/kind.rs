@@ -1,4 +1,4 @@
-//! What the content of a capture is.
+//! Finds the format of a capture from its content.
 
 use std::io::{self, BufRead as _, Read};
 
@@ -7,7 +7,7 @@ use linewake::text::is_utf16;
 use crate::csv::HEAD;
 use crate::source::Source;
 
-/// What it is.
+/// The formats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Json,
@@ -17,22 +17,22 @@ pub(crate) enum Kind {
     Fst,
 }
 
-/// So much says what it is.
+/// How many bytes show the format.
 const ENOUGH: usize = 64;
-/// So much is looked at where other lines come first.
+/// How many bytes are searched if other lines come first.
 const MOST: usize = 1 << 16;
-/// What an FST begins with: a header, and its length.
+/// The beginning of an FST: a header, and its length.
 pub(crate) const FST: [u8; 9] = [0, 0, 0, 0, 0, 0, 0, 1, 0x49];
-/// What it begins with if all of it is compressed: its length, of eight bytes, comes next.
+/// The beginning of an FST that is compressed as a whole: its length, of eight bytes, follows.
 const PACKED_FST: &[u8] = &[254, 0];
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
-/// Whether a file is an FST, or was one before it was cut off.
+/// Whether a file is an FST, even one that was cut off later.
 pub(crate) fn is_fst(first: &[u8]) -> bool {
     first.starts_with(&FST) || first.starts_with(PACKED_FST)
 }
 
-/// How something is compressed that is not unpacked here, and what unpacks it.
+/// An unsupported compression, and the command that unpacks it.
 pub(crate) fn packed(first: &[u8]) -> Option<(&'static str, &'static str)> {
     Some(match first {
         [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => ("xz", "xz -dc"),
@@ -43,9 +43,9 @@ pub(crate) fn packed(first: &[u8]) -> Option<(&'static str, &'static str)> {
     })
 }
 
-/// What the bytes are: by themselves, or by the name where they do not tell.
+/// The format by the content, or by the name where the content does not show it.
 pub(crate) fn kind<R: Read>(name: &str, source: &mut Source<R>) -> io::Result<Kind> {
-    // A pipe may bring a little, and the rest much later.
+    // Peek little: a pipe may bring a few bytes now, and the rest much later.
     let first = source.peek(4)?;
     let extension = extension(name);
     if is_utf16(first) {
@@ -80,7 +80,7 @@ fn extension(name: &str) -> String {
     extension.to_ascii_lowercase()
 }
 
-/// Behind zeros, and lines that somebody else wrote.
+/// Searches after zeros, and after lines of other programs.
 fn by_lines<R: Read>(source: &mut Source<R>) -> io::Result<Kind> {
     let mut at = 0;
     let mut columns = None;
@@ -100,7 +100,7 @@ fn by_lines<R: Read>(source: &mut Source<R>) -> io::Result<Kind> {
         if memchr::memmem::find(line, HEAD[0].as_bytes()).is_some() {
             return Ok(Kind::Csv);
         }
-        // Two lines of as many columns are a table.
+        // Two lines with as many columns are a table.
         let count = |of: u8| memchr::memchr_iter(of, line).count();
         let separators = [count(b','), count(b';')].into_iter().max().filter(|count| *count > 0);
         if separators.is_some() && at > 0 && separators == columns {

@@ -1,4 +1,4 @@
-//! Decompression: gzip members and Zstandard frames one after the other are one stream, as appending and logrotate
+//! Decompression. Gzip members and Zstandard frames one after the other are one stream, as appending and logrotate
 //! leave them.
 
 use std::io::{self, BufRead as _, Read};
@@ -10,23 +10,23 @@ use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 
 use crate::source::Source;
 
-/// What a stream of bytes says, whether it is compressed or not: it is looked at, not at a file's name.
+/// The content of a stream, whether it is compressed or not. The bytes decide that, and not the file's name.
 pub(crate) struct Members<R> {
     at: At<R>,
     /// A member was read to its end.
     has_ended_one: bool,
-    /// The bytes end within a member: a disk was full, or the power was lost.
+    /// The bytes end within a member: the disk was full, or the power was lost.
     is_cut: bool,
 }
 
-/// Where it is.
+/// The current part of the stream.
 enum At<R> {
     /// Between two members, or before the first.
     Between(Source<R>),
     Plain(Source<R>),
     Gzip(Box<GzDecoder<Source<R>>>),
     Zstandard(Source<R>, Box<FrameDecoder>),
-    /// Nothing more comes.
+    /// The end.
     Over,
 }
 
@@ -34,7 +34,8 @@ const GZIP: &[u8] = &[0x1f, 0x8b];
 const ZSTANDARD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
 /// How much of a frame is decoded at once.
 const PIECE: usize = 1 << 16;
-/// An empty last block, and what may be for a checksum: it ends a frame that was cut, so that what is whole is given.
+/// An empty last block, and room for a checksum. It ends a frame that was cut, so that its complete blocks are
+/// returned.
 const LAST_BLOCK: &[u8] = &[1, 0, 0, 0, 0, 0, 0];
 
 impl<R: Read> Members<R> {
@@ -47,7 +48,7 @@ impl<R: Read> Members<R> {
         self.is_cut
     }
 
-    /// What comes next, by its first bytes.
+    /// Begins the next part, by its first bytes.
     fn begin(&mut self, mut source: Source<R>) -> io::Result<At<R>> {
         let next = source.peek(ZSTANDARD.len())?;
         if next.is_empty() {
@@ -60,7 +61,7 @@ impl<R: Read> Members<R> {
         if next.starts_with(ZSTANDARD) || is_skippable {
             return self.begin_frame(source);
         }
-        // Blocks of a disk that were never written to.
+        // These are blocks of a disk that were never written to.
         if self.has_ended_one && next[0] == 0 {
             let zeros = source.buffered().iter().take_while(|byte| **byte == 0).count();
             source.consume(zeros);
@@ -125,7 +126,7 @@ impl<R: Read> Members<R> {
         }
         let said = decoder.get_checksum_from_data();
         if !self.is_cut && said.is_some() && said != decoder.get_calculated_checksum() {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "its checksum is another than that of its content"));
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "its checksum does not match its content"));
         }
         self.has_ended_one = true;
         self.at = At::Between(source);
@@ -143,7 +144,7 @@ impl<R: Read> Read for Members<R> {
             return Ok(0);
         }
         loop {
-            // It stays over when something fails.
+            // After a failure the stream is over.
             let count = match mem::replace(&mut self.at, At::Over) {
                 At::Between(source) => {
                     self.at = self.begin(source)?;
@@ -185,7 +186,7 @@ mod tests {
         compress_to_vec(text, CompressionLevel::Fastest)
     }
 
-    /// What is read, and whether it was cut.
+    /// The content, and whether it was cut.
     fn read(bytes: &[u8]) -> (Vec<u8>, bool) {
         let mut members = Members::new(bytes);
         let mut text = Vec::new();
@@ -205,8 +206,8 @@ mod tests {
     }
 
     #[test]
-    fn of_a_member_that_is_cut_what_is_whole_is_given() {
-        // Nothing that compression would make short of.
+    fn the_complete_part_of_a_cut_member_is_read() {
+        // Random bytes, which compression cannot shorten.
         let mut state = 7_u64;
         let mut random = || {
             state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
@@ -225,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_spoiled_is_an_error() {
+    fn spoiled_bytes_are_an_error() {
         for mut bytes in [gzip(&[7; 1000]), zstandard(b"some text that is spoiled")] {
             let last = bytes.len() - 6;
             bytes[last] ^= 0x55;

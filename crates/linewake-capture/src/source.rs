@@ -1,8 +1,8 @@
-//! Bytes as they lie in a file or come through a pipe, with a look at what comes next.
+//! A byte source, from a file or a pipe, that can look ahead.
 
 use std::io::{self, BufRead, Read};
 
-/// A buffered reader of which as many bytes as the buffer holds can be seen before they are taken.
+/// A buffered reader. Bytes can be seen before they are taken, as many as fit in the buffer.
 pub(crate) struct Source<R> {
     inner: R,
     buffer: Box<[u8]>,
@@ -16,12 +16,12 @@ impl<R: Read> Source<R> {
         Self { inner, buffer: vec![0; capacity].into_boxed_slice(), from: 0, until: 0, is_over: false }
     }
 
-    /// What is here.
+    /// The bytes in the buffer.
     pub(crate) fn buffered(&self) -> &[u8] {
         &self.buffer[self.from..self.until]
     }
 
-    /// Reads once more, behind what is here. `false` at the end, and when there is no room.
+    /// Reads once more, after the bytes in the buffer. `false` at the end, and when there is no room.
     pub(crate) fn more(&mut self) -> io::Result<bool> {
         if self.is_over {
             return Ok(false);
@@ -44,19 +44,19 @@ impl<R: Read> Source<R> {
         Ok(count > 0)
     }
 
-    /// At least so many of the next bytes, or all that are left.
+    /// At least `count` of the next bytes, or all that are left.
     pub(crate) fn peek(&mut self, count: usize) -> io::Result<&[u8]> {
         while self.until - self.from < count && self.more()? {}
         Ok(self.buffered())
     }
 
-    /// The length of the next line, with its end; what is left if it is the last, and 0 if nothing is. `None` for one
-    /// of more than `most` bytes.
+    /// The length of the next line with its end. For the last line, the bytes that are left; 0 at the end. `None` for a
+    /// line of more than `most` bytes.
     pub(crate) fn line(&mut self, most: usize) -> io::Result<Option<usize>> {
         self.line_behind(0, most)
     }
 
-    /// The same of the line that begins so many bytes from here.
+    /// Like [`line`](Self::line), for the line that begins `from` bytes from here.
     pub(crate) fn line_behind(&mut self, from: usize, most: usize) -> io::Result<Option<usize>> {
         let mut searched = from;
         loop {
@@ -79,12 +79,12 @@ impl<R: Read> Source<R> {
         memchr::memchr(b'\n', self.buffered()).is_some()
     }
 
-    /// What it reads from.
+    /// The reader below.
     pub(crate) fn inner(&self) -> &R {
         &self.inner
     }
 
-    /// Twice as much room, but never more than `most`. `false` if that is not more.
+    /// Doubles the room, up to `most`. `false` if it cannot grow.
     pub(crate) fn grow(&mut self, most: usize) -> bool {
         let capacity = (2 * self.buffer.len()).min(most);
         if capacity <= self.buffer.len() {
@@ -126,7 +126,7 @@ impl<R: Read> BufRead for Source<R> {
 mod tests {
     use super::*;
 
-    /// Gives a byte at a time, as a pipe may.
+    /// Gives one byte at a time, as a pipe may.
     struct Drops<'a>(&'a [u8]);
 
     impl Read for Drops<'_> {
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_seen_is_still_to_be_taken() {
+    fn peeked_bytes_can_still_be_taken() {
         let mut source = Source::new(Drops(b"abcdef"), 4);
         assert_eq!(source.peek(3).unwrap(), b"abc");
         assert_eq!(source.peek(9).unwrap(), b"abcd", "as much as there is room for");

@@ -1,8 +1,7 @@
 //! The chips and lines of a capture, each with its place, and their time.
 //!
-//! A place stays the same over all segments. In a segment a chip is known by the name that its records have; over
-//! segments by its identity, where the capture has one: so `gpiochip0` of two boots may be two chips, and one chip two
-//! names.
+//! A place stays the same in all segments. In a segment a chip is known by its name in the records; across segments by
+//! its identity, if the capture has one. So `gpiochip0` of two boots may be two chips, and one chip may have two names.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -24,11 +23,11 @@ use crate::item::ClockStep;
 pub struct Chip {
     /// Its name: no other chip of the capture has it.
     pub name: Arc<str>,
-    /// What stays the same when it is opened again, if the capture says it.
+    /// Its identity, which stays the same when it is opened again, if the capture has one.
     pub id: Option<Arc<str>>,
-    /// What it was called when it was watched, where that may be another's name too.
+    /// Its name while it was watched, which another chip may have too.
     pub plain_name: Option<Arc<str>>,
-    /// What it says of itself.
+    /// The label that the chip gives itself.
     pub label: Option<Arc<str>>,
 }
 
@@ -46,24 +45,24 @@ pub struct Chip {
 pub struct Line {
     /// Its chip: a place in [`Capture::chips`](crate::Capture::chips).
     pub chip: usize,
-    /// Which line of the chip.
+    /// Its offset on the chip.
     pub offset: u32,
     /// Its name, if it has one.
     pub name: Option<Arc<str>>,
 }
 
-/// More than this are no capture.
+/// A file with more than this is not a capture.
 const MOST_CHIPS: usize = 1 << 14;
 const MOST_LINES: usize = 1 << 20;
 
-/// All that is known so far.
+/// Everything that is known so far.
 #[derive(Debug, Default)]
 pub(crate) struct Table {
     pub(crate) chips: Vec<Chip>,
     pub(crate) lines: Vec<Line>,
     pub(crate) times: Vec<LineTime>,
     pub(crate) axis: Axis,
-    /// The chips of this segment, by the names that its records have.
+    /// The chips of this segment, by their names in the records.
     names: HashMap<Box<str>, usize>,
     /// All chips, by their names and by their identities.
     by_name: HashMap<Arc<str>, usize>,
@@ -75,20 +74,20 @@ pub(crate) struct Table {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Found {
     pub(crate) line: usize,
-    /// It was not there, or had another name.
+    /// It did not exist, or had another name.
     pub(crate) is_new: bool,
 }
 
 impl Table {
-    /// A segment begins: its records may call other chips by the names of the last one's.
+    /// A segment begins: its records may use names of the last segment for other chips.
     pub(crate) fn begin_segment(&mut self) {
         self.names.clear();
     }
 
-    /// A chip that the segment says it has.
+    /// Adds a chip that the segment lists.
     pub(crate) fn announce(&mut self, name: &str, chip: Chip) -> Result<(), String> {
         let same_id = chip.id.as_ref().and_then(|id| self.by_id.get(id));
-        // In an older segment it had no identity.
+        // In an older segment it may have had no identity.
         let is_same = |place: &&usize| chip.id.is_none() || self.chips[**place].id.is_none();
         let known = same_id.or_else(|| self.by_name.get(name).filter(is_same)).copied();
         let place = match known {
@@ -106,10 +105,10 @@ impl Table {
         Ok(())
     }
 
-    /// One more chip, whose name is made to be its own.
+    /// Adds a chip under a unique name.
     fn add(&mut self, name: &str, chip: Chip) -> Result<usize, String> {
         if self.chips.len() == MOST_CHIPS {
-            return Err(format!("there are more than {MOST_CHIPS} chips; this is no capture"));
+            return Err(format!("there are more than {MOST_CHIPS} chips; this is not a capture"));
         }
         let place = self.chips.len();
         let is_taken = |name: &str| self.by_name.contains_key(name);
@@ -155,7 +154,7 @@ impl Table {
         }
         let line = self.lines.len();
         if line == MOST_LINES {
-            return Err(format!("there are more than {MOST_LINES} lines; this is no capture"));
+            return Err(format!("there are more than {MOST_LINES} lines; this is not a capture"));
         }
         self.places.insert((chip, offset), line);
         self.lines.push(Line { chip, offset, name: name.map(Arc::from) });
@@ -163,8 +162,8 @@ impl Table {
         Ok(Found { line, is_new: true })
     }
 
-    /// When an edge of a line happened on the axis; whether that shows that the clock was set back, and what is then
-    /// to be told of the clock of its chip.
+    /// The time of an edge on the axis. If it shows that the clock was set back, also by how much; and the step of the
+    /// chip's clock to report.
     #[inline]
     pub(crate) fn edge_at(&mut self, line: usize, stamp_ns: u64) -> (u64, Option<u64>, Option<ClockStep>) {
         let chip = self.lines[line].chip;

@@ -1,4 +1,4 @@
-//! What is told of a capture that is read line by line, before its next line is looked at.
+//! The items of a line-based capture that wait to be returned before the next line is read.
 
 use std::collections::VecDeque;
 
@@ -6,9 +6,9 @@ use crate::error;
 use crate::item::{Edge, Item, Notice};
 use crate::table::{Found, Table};
 
-/// Items that wait, and what was said of the file.
+/// Items that wait, and which messages about the file were given.
 pub(crate) struct Told {
-    /// Of the file.
+    /// The name of the file.
     pub(crate) name: String,
     items: VecDeque<Item>,
     has_zeros: bool,
@@ -31,17 +31,17 @@ impl Told {
         self.items.push_back(item);
     }
 
-    /// Something that is said of the file.
+    /// A message about the file.
     pub(crate) fn notice(&mut self, what: &str) {
         self.push(Item::Notice(Notice(format!("\"{}\" {what}", self.name))));
     }
 
-    /// Something that is said of one of its lines.
+    /// A message about one of its lines.
     pub(crate) fn notice_at(&mut self, line: u64, what: &str) {
         self.push(Item::Notice(Notice(format!("\"{}\":{line}: {what}", self.name))));
     }
 
-    /// There are zeros in it, which is said once.
+    /// The file contains zeros; this is reported once.
     pub(crate) fn zeros(&mut self) {
         if !std::mem::replace(&mut self.has_zeros, true) {
             self.notice(error::ZEROS);
@@ -52,15 +52,15 @@ impl Told {
         self.has_zeros
     }
 
-    /// A line that may be there for the first time.
+    /// A line that may appear for the first time.
     pub(crate) fn found(&mut self, found: Found) {
         if found.is_new {
             self.push(Item::Line(found.line));
         }
     }
 
-    /// An edge that was read at a line of the file, of a line that may be there for the first time; its time on the axis
-    /// is found here, and what it shows of the clock. The first of these items.
+    /// An edge at a line of the file; its own line may appear for the first time. This finds its time on the axis, and
+    /// what it shows about the clock. Returns the first of the resulting items.
     #[inline]
     pub(crate) fn edge(&mut self, table: &mut Table, at_line: u64, is_new: bool, mut edge: Edge) -> Item {
         let (axis_ns, step_ns, clock) = table.edge_at(edge.line, edge.timestamp_ns);
@@ -74,7 +74,7 @@ impl Told {
         }
         self.items.extend(clock.map(Item::Clock));
         self.push(Item::Edge(edge));
-        // There is one.
+        // The queue is not empty.
         self.pop().unwrap_or(Item::Edge(edge))
     }
 }

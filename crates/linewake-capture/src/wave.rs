@@ -1,4 +1,4 @@
-//! Waveforms: levels become edges. `linewake_wave` reads them.
+//! Waveforms: turns levels into edges. `linewake_wave` reads them.
 
 use std::collections::{HashMap, VecDeque};
 use std::path::Path;
@@ -11,52 +11,52 @@ use crate::error::{self, Error};
 use crate::item::{self, Account, Item, Notice, Segment};
 use crate::table::Table;
 
-/// So many lines are watched at once without being asked for.
+/// How many lines are watched at once if none is named.
 const MOST_UNASKED: usize = 1024;
-/// So many names are said where one is not found.
+/// How many names a message lists if one is not found.
 const MOST_NAMED: usize = 12;
 
 /// Reads a waveform.
 pub(crate) struct Wave {
-    /// Of the file, in quotes.
+    /// The file's name, in quotes.
     name: String,
     reader: Reader,
-    /// The wires that are told, and what each of them is.
+    /// The watched wires, and the meaning of each.
     wires: HashMap<u32, Told>,
     states: Vec<State>,
-    /// What time 0 is.
+    /// The meaning of time 0.
     base_ns: u64,
-    /// What a wire is that nobody drives.
+    /// The level of a wire that nobody drives.
     pull: Option<bool>,
-    /// Of how many changes that would have had to be said.
+    /// How many changes needed `pull`, and it was not set.
     released: u64,
     seqno: u32,
     pending: VecDeque<Item>,
     has_chosen: bool,
     segments: u64,
-    /// That nothing is here was said.
+    /// [`Item::Quiet`] was returned.
     is_quiet: bool,
     has_ended: bool,
 }
 
-/// What a wire is, by its place among the lines.
+/// The meaning of a wire, with its line's place.
 #[derive(Clone, Copy, Debug)]
 enum Told {
     Line(usize),
-    /// Beside the line: while it is 1, edges of the line were lost.
+    /// A mark beside the line: while it is 1, edges of the line are lost.
     Lost(usize),
 }
 
-/// Of a line.
+/// The state of a line.
 #[derive(Clone, Copy, Debug, Default)]
 struct State {
     level: Option<bool>,
     line_seqno: u32,
     /// Edges were lost since the last one.
     is_lost: bool,
-    /// Nothing is known of it: the edge that is known next ends that, whatever level was known before.
+    /// The level is unknown. The next known edge ends that, whatever the level was before.
     is_unknown: bool,
-    /// When that was over before there was an edge: its chip is back, and its level at that time is none.
+    /// When that ended before there was an edge: the chip is back, and a level at this time is not an edge.
     back_ns: Option<u64>,
 }
 
@@ -85,7 +85,7 @@ impl Wave {
         !self.pending.is_empty() || self.reader.is_ready()
     }
 
-    /// What a wire is that nobody drives.
+    /// Sets the level of a wire that nobody drives.
     pub(crate) fn pull(&mut self, level: Option<bool>) {
         self.pull = level;
     }
@@ -132,7 +132,7 @@ impl Wave {
         };
         let mut wires = found(name);
         if wires.is_empty() {
-            // As a chip's line is named.
+            // The form in which a chip's line is named.
             wires = found(&name.replace(':', "."));
         }
         if wires.is_empty() {
@@ -160,7 +160,7 @@ impl Wave {
         for (&wire, name) in chosen.iter().zip(&names) {
             let place = lines.binary_search(&wire).unwrap_or_default();
             let scope = self.reader.wire(wire).scope();
-            // What linewake wrote has a scope for each chip.
+            // In a file that linewake wrote, each chip has a scope.
             let (chip, offset, name) = if is_ours && !scope.is_empty() {
                 let before = lines[..place].iter().filter(|&&other| self.reader.wire(other).scope() == scope).count();
                 (scope, before, self.reader.wire(wire).name())
@@ -188,7 +188,7 @@ impl Wave {
             self.choose(table, &[])?;
         }
         if self.segments == 0 {
-            // Before the lines.
+            // The segment begins before its lines.
             let lines = std::mem::take(&mut self.pending);
             self.begin(table);
             self.say_left_out();
@@ -253,7 +253,7 @@ impl Wave {
         let kind = if active { EdgeKind::Rising } else { EdgeKind::Falling };
         self.seqno = self.seqno.wrapping_add(1);
         state.line_seqno = state.line_seqno.wrapping_add(1);
-        // How many is not said.
+        // How many were lost is not recorded.
         let overflowed = u32::from(std::mem::take(&mut state.is_lost));
         let line_seqno = state.line_seqno;
         let timestamp_ns = at_ns.saturating_add(self.base_ns);
@@ -264,7 +264,7 @@ impl Wave {
 
     fn begin(&mut self, table: &mut Table) {
         self.segments += 1;
-        // Its time was put on one axis by who reads it.
+        // The reader below has put its time on one axis.
         table.axis.begin_segment(None, None, true);
         let clock = self.reader.base().map_or(error::DEVICE, |base| &base.clock).into();
         self.pending.push_back(Item::Begin(Arc::new(Segment {
@@ -285,7 +285,7 @@ impl Wave {
             more => format!(" and {more} more"),
         };
         if !some.is_empty() {
-            let what = format!("{}: left out, since there are no bits: {}{more}", self.name, some.join(", "));
+            let what = format!("{}: left out, since they have no bits: {}{more}", self.name, some.join(", "));
             self.pending.push_back(Item::Notice(Notice(what)));
         }
     }
@@ -297,8 +297,8 @@ impl Wave {
             }
             if self.released > 0 {
                 let times = if self.released == 1 { "once".to_owned() } else { format!("{} times", self.released) };
-                let remedy = "--bias pull-up or --bias pull-down says what a line is then";
-                let what = format!("{}: a line is driven by nobody (z), {times}; {remedy}", self.name);
+                let remedy = "set its level with --bias pull-up or --bias pull-down";
+                let what = format!("{}: nobody drives a line (z), {times}; {remedy}", self.name);
                 self.pending.push_back(Item::Notice(Notice(what)));
             }
             let account = self.account();
@@ -307,7 +307,7 @@ impl Wave {
         self.pending.pop_front()
     }
 
-    /// Of other people's waveforms nothing is lost: they are what they are. What linewake wrote may lack edges.
+    /// A waveform of another tool is complete by itself. One that linewake wrote may lack edges.
     fn account(&self) -> Option<Box<Account>> {
         (!self.reader.is_ours()).then(|| Box::new(Account { lines: Vec::new(), unattributed: 0 }))
     }

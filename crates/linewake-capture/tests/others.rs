@@ -1,4 +1,4 @@
-//! Captures with something in them that no watch wrote as a part of one: messages, zeros, another program's columns.
+//! Captures with other content between their parts: messages, zeros, another program's columns.
 
 use std::io;
 
@@ -6,7 +6,7 @@ use linewake_capture::{Capture, Edge, Item};
 
 const START: &str = r#"{"record":"start","schema":3,"host":"pi","boot_id":"b","clock":"monotonic","utc_offset_ns":7,"utc_error_ns":1,"utc_synchronised":null}"#;
 const HEAD: &str = "timestamp_ns,chip,offset,name,event,level,seqno,line_seqno,overflowed,merged\n";
-/// What a watch says on standard error.
+/// What a watch prints to standard error.
 const SAID: &str = "stats of 0.0 s: 0 edges, none missing; at least 9 in all\n  \"a, b\": 9, 3 lost\n  \"odd\n[1]\n";
 
 fn edge(at_ns: u64, number: u32) -> String {
@@ -29,7 +29,7 @@ fn rows(name: &str) -> String {
     )
 }
 
-/// Edges, segments and notices; or how it failed.
+/// Edges, segments and notices; or the error.
 fn read(name: &str, text: &str) -> Result<(Vec<Edge>, usize, Vec<String>), String> {
     let mut capture =
         Capture::read(name, io::Cursor::new(text.as_bytes().to_vec())).map_err(|error| error.to_string())?;
@@ -51,24 +51,24 @@ fn played(name: &str, text: &str) -> (usize, usize, Vec<String>) {
 }
 
 #[test]
-fn messages_between_what_was_written_are_left_out_and_said_once() {
+fn messages_between_records_are_left_out_and_reported_once() {
     let (records, rows) = (records(), rows("a"));
     for (name, what, watch) in [("x", "record", &records), ("x.csv", "row", &rows), ("x", "row", &rows)] {
         let lines = watch.lines().count();
         let text = format!("{watch}{SAID}{watch}{SAID}{watch}{SAID}");
-        let said = format!("\"{name}\": 12 lines are no {what}s, line {} is the first; they are left out", lines + 1);
+        let said = format!("\"{name}\": 12 lines are not {what}s, the first is line {}; they are left out", lines + 1);
         assert_eq!(played(name, &text), (9, 3, vec![said]));
         let text = format!("{SAID}{watch}{SAID}");
-        let said = format!("\"{name}\": 8 lines are no {what}s, line 1 is the first; they are left out");
+        let said = format!("\"{name}\": 8 lines are not {what}s, the first is line 1; they are left out");
         assert_eq!(played(name, &text), (3, 1, vec![said]));
         let text: String = watch
             .lines()
             .enumerate()
             .map(|(at, line)| if at == lines - 1 { format!("what?\n{line}\n") } else { format!("{line}\n") })
             .collect();
-        let said = format!("\"{name}\":{lines}: this line is no {what}; it is left out");
+        let said = format!("\"{name}\":{lines}: this line is not a {what}; it is left out");
         assert_eq!(played(name, &text), (3, 1, vec![said]));
-        // What was cut off, and why.
+        // The part that was cut off, and the reason.
         for end in [SAID, ""] {
             let (notices, cut) = (1 + usize::from(!end.is_empty()), &watch[..watch.len() - 20]);
             let (edges, segments, said) = played(name, &format!("{cut}\n{end}{watch}"));
@@ -81,11 +81,11 @@ fn messages_between_what_was_written_are_left_out_and_said_once() {
         }
     }
     let text = format!("{}{{\"level\":\"info\"}}\n", records);
-    assert_eq!(played("x", &text).2, ["\"x\":5: this line is no record; it is left out"]);
+    assert_eq!(played("x", &text).2, ["\"x\":5: this line is not a record; it is left out"]);
 }
 
 #[test]
-fn what_has_nothing_else_is_no_capture() {
+fn a_file_with_nothing_else_is_not_a_capture() {
     for (name, text, says) in [
         ("x", SAID, "\"x\":1:1: expected value; a capture is what \"linewake record\" writes"),
         ("x.csv", SAID, "\"x.csv\":1: it does not begin with the names of the columns, which are \"timestamp_ns,chip,"),
@@ -114,26 +114,26 @@ fn a_row_that_is_cut_within_quotes_costs_no_edge_of_another_capture() {
             let bare = &watch[HEAD.len()..];
             for (between, next) in [("", &*watch), ("\n", &watch), ("", bare), ("\n", bare), ("\0\0\0", &watch)] {
                 if cut == "8" && between.is_empty() && next == bare {
-                    // It is a row.
+                    // Together they are a row.
                     continue;
                 }
                 let text = format!("{watch}{cut}{between}{next}");
                 let (edges, segments, said) = played("x", &text);
                 assert_eq!((edges, segments), (6, 2), "{said:?}: {text}");
-                assert_eq!(said, ["\"x\":6: a row is cut off, and another capture begins behind it"], "{text}");
+                assert_eq!(said, ["\"x\":6: a row is cut off, and another capture begins after it"], "{text}");
             }
         }
     }
-    // A word that is no event is one of a later version only where all else is right.
+    // An unknown word is an event of a later version only if everything else is right.
     let later = format!("{}8,c,1,a,later,-1,0,0,0,0\n", rows("a"));
     assert_eq!(played("x", &later), (3, 1, vec![]));
     let error =
         read("x", &format!("{}8,c,1,a, 2\",state,-1,0,0,0\n9,c,1,a,rising,1,4,4,0,0\n", rows("a"))).unwrap_err();
-    assert!(error.starts_with("\"x\":6: \"state\" is no number for the column \"level\""), "{error}");
+    assert!(error.starts_with("\"x\":6: expected a number for the column \"level\", found \"state\""), "{error}");
 }
 
 #[test]
-fn zeros_are_said_and_nothing_is_said_to_be_cut_that_is_whole() {
+fn zeros_are_reported_and_no_whole_record_is_called_cut() {
     let zeros = "\0".repeat(300);
     let said = |name: &str| {
         vec![format!("\"{name}\" has zeros where nothing was written, as a power loss leaves them; they are left out")]
@@ -149,7 +149,7 @@ fn zeros_are_said_and_nothing_is_said_to_be_cut_that_is_whole() {
 }
 
 #[test]
-fn what_another_program_made_of_it_is_refused_with_a_remedy() {
+fn a_file_that_another_program_changed_is_refused_with_a_remedy() {
     let head = HEAD.trim_end();
     let row = "5,c,1,a,rising,1,1,1,0,0";
     let array = format!("[{}]", records().trim_end().replace('\n', ","));
@@ -158,7 +158,7 @@ fn what_another_program_made_of_it_is_refused_with_a_remedy() {
     for (text, says) in [
         (
             format!(",{head}\n0,{row}\n"),
-            "with another column before them; leave it out, as \"to_csv(FILE, index=False)\"",
+            "with another column before them; remove it, as with \"to_csv(FILE, index=False)\"",
         ),
         (format!("{head}\n{row}\n").replace(',', ";"), "but with \";\"; write it with commas"),
         (format!("time,{head}\n0,{row}\n"), "with another column before them"),
@@ -176,7 +176,7 @@ fn what_another_program_made_of_it_is_refused_with_a_remedy() {
 }
 
 #[test]
-fn what_is_compressed_in_another_way_is_said_with_what_unpacks_it() {
+fn another_compression_is_named_with_its_tool() {
     for (bytes, how, tool) in [
         (&b"\xfd7zXZ\0\0\x04"[..], "xz", "xz -dc"),
         (b"BZh91AY&SY", "bzip2", "bzip2 -dc"),
@@ -191,7 +191,7 @@ fn what_is_compressed_in_another_way_is_said_with_what_unpacks_it() {
     }
 }
 
-/// Brings its parts one at a time, and says how many it has brought.
+/// Returns its parts one at a time.
 struct Bursts(Vec<Vec<u8>>);
 
 impl io::Read for Bursts {
@@ -203,10 +203,10 @@ impl io::Read for Bursts {
 }
 
 #[test]
-fn before_it_waits_it_says_so() {
+fn a_capture_returns_quiet_before_it_waits() {
     let (records, rows) = (records(), rows("a"));
     for watch in [&records, &rows] {
-        // A message is nothing that is told, and what is behind it has not come.
+        // A message is no item, and nothing after it has come.
         let parts = vec![b"what?\n".to_vec(), format!("{watch}what?\n").into_bytes()];
         let mut capture = Capture::read("x", Bursts(parts)).unwrap();
         let mut edges = 0;

@@ -1,4 +1,4 @@
-//! Captures, read: whole, cut, appended, compressed, and spoiled.
+//! Reading captures: whole, cut, appended, compressed, and spoiled.
 
 use std::io::{self, Read, Write as _};
 
@@ -18,7 +18,7 @@ fn stream(lines: &[&str]) -> String {
     lines.iter().flat_map(|line| [*line, "\n"]).collect()
 }
 
-/// All that it has; as text what has a text, and how it ended if it failed.
+/// All items, and the error if it failed.
 fn items(name: &str, bytes: &[u8]) -> (Capture, Vec<Item>, Option<String>) {
     let mut capture = Capture::read(name, io::Cursor::new(bytes.to_vec())).unwrap();
     let mut items = Vec::new();
@@ -104,7 +104,7 @@ fn a_record_that_is_cut_costs_that_record_alone() {
         let is_first = length == again.find('\n').unwrap() + 1;
         assert_eq!(notices(&items).is_empty(), is_whole || is_first, "{length}: {:?}", notices(&items));
     }
-    // A name may have anything in it.
+    // A name may contain anything.
     let name = r#"{\"record\":\"start\""#;
     let named = edge("c", 7, "rising", 1).replace("door", name);
     let (capture, items, error) = items("x", stream(&[START, &named, &named]).as_bytes());
@@ -113,7 +113,7 @@ fn a_record_that_is_cut_costs_that_record_alone() {
 }
 
 #[test]
-fn what_is_wrong_is_said_with_its_place() {
+fn errors_name_their_place() {
     let good = edge("c", 5, "rising", 1);
     for (line, says) in [
         (good.replace("\"offset\":17", "\"offset\":-1"), "\"x\":3:"),
@@ -152,7 +152,7 @@ fn gzip(text: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn what_is_compressed_is_read_by_its_content() {
+fn a_compressed_capture_is_read_by_its_content() {
     let zstandard = |text: &[u8]| ruzstd::encoding::compress_to_vec(text, ruzstd::encoding::CompressionLevel::Fastest);
     let text = stream(&[START, &edge("c", 5, "rising", 1), &edge("c", 6, "falling", 2)]);
     let rows =
@@ -165,14 +165,14 @@ fn what_is_compressed_is_read_by_its_content() {
             assert_eq!(items("x", &packed).1, plain);
         }
     }
-    // Two logs that were rotated and put one behind the other, each of another kind.
+    // Two rotated logs, one after the other, each of another kind.
     let both = [gzip(text.as_bytes()), zstandard(text.as_bytes())].concat();
     let (_, items, error) = items("x", &both);
     assert_eq!((error, edges(&items).len(), segments(&items)), (None, 4, 2));
 }
 
 #[test]
-fn what_is_compressed_and_cut_is_read_as_far_as_it_goes() {
+fn a_compressed_capture_that_is_cut_is_read_as_far_as_it_goes() {
     let lines: Vec<_> = (0..5000).map(|number| edge("c", number, "rising", (number * 7919 % 65_521) as u32)).collect();
     let lines: Vec<&str> = [START].into_iter().chain(lines.iter().map(String::as_str)).collect();
     let packed = gzip(stream(&lines).as_bytes());
@@ -217,7 +217,7 @@ fn rows_of_another_watch_begin_another_segment() {
         assert_eq!((error, edges(&items).len(), segments(&items)), (None, 2, 2), "{between:?} {cut:?}");
         assert_eq!(notices(&items).len(), usize::from(!cut.is_empty() || between.contains('\0')));
     }
-    // What an older version wrote had empty cells.
+    // An older version left cells empty.
     let old = format!("{HEAD},c,1,a,state,0,,,,\n5,c,1,a,rising,1,1,1,0,0\n");
     assert_eq!(edges(&items("x", old.as_bytes()).1).len(), 1);
 }
@@ -226,13 +226,13 @@ fn rows_of_another_watch_begin_another_segment() {
 fn a_row_that_makes_no_sense_is_said_with_its_place() {
     let good = "5,c,1,a,rising,1,1,1,0,0";
     for (row, says) in [
-        ("5,c,1,a,rising,1,1,1,0", "this row has 9 fields"),
-        ("5.5,c,1,a,rising,1,1,1,0,0", "\"5.5\" is no number for the column \"timestamp_ns\""),
+        ("5,c,1,a,rising,1,1,1,0", "expected 10 fields, found 9"),
+        ("5.5,c,1,a,rising,1,1,1,0,0", "expected a number for the column \"timestamp_ns\", found \"5.5\""),
         ("5,c,1,a,rising,1,1,,0,0", "the column \"line_seqno\" is empty"),
         ("5,c,-1,a,rising,1,1,1,0,0", "the column \"offset\" is empty"),
-        ("5,c,1,a,rising,1,4294967296,1,0,0", "\"4294967296\" is no number for the column \"seqno\""),
-        ("18446744073709551616,c,1,a,rising,1,1,1,0,0", "is no number"),
-        ("5,c,1,a,clock,1,0,0,0,0", "a row with level 0"),
+        ("5,c,1,a,rising,1,4294967296,1,0,0", "expected a number for the column \"seqno\", found \"4294967296\""),
+        ("18446744073709551616,c,1,a,rising,1,1,1,0,0", "expected a number"),
+        ("5,c,1,a,clock,1,0,0,0,0", "row with level 0"),
     ] {
         let (_, items, error) = items("x", format!("{HEAD}{good}\n{row}\n{good}\n").as_bytes());
         let error = error.unwrap_or_else(|| panic!("{row}"));
@@ -241,7 +241,7 @@ fn a_row_that_makes_no_sense_is_said_with_its_place() {
     }
 }
 
-/// Gives so many edges, and no more than it is asked for.
+/// Gives `left` edges, and no more bytes at a time than asked for.
 struct Endless {
     left: u32,
     text: io::Cursor<Vec<u8>>,

@@ -333,7 +333,7 @@ fn a_step_that_no_record_tells_of_is_told() {
     assert_eq!(steps.len(), 1, "{output:?}");
     let expected = [8 * half, 5 * half, 8 * half + 1000].map(Some);
     assert_eq!(["before_ns", "after_ns", "arrival_ns"].map(step), expected);
-    assert!(err(&output).contains("is not known, and taken for 1 us"), "{output:?}");
+    assert!(err(&output).contains("is unknown, and taken as 1 us"), "{output:?}");
     let output = fast(&capture, &["--vcd", wave.path()]);
     assert!(output.status.success(), "{output:?}");
     let text = wave.text();
@@ -358,7 +358,7 @@ fn of_two_watches_at_the_same_time_every_edge_is_in_the_account() {
     let output = fast(&capture, &[]);
     assert_eq!(printed(&output).len(), 4, "{output:?}");
     assert!(err(&output).contains("1 line: 4 edges delivered"), "{output:?}");
-    assert!(err(&output).contains("was written to by several watches at the same time"), "{output:?}");
+    assert!(err(&output).contains("was written by several watches at the same time"), "{output:?}");
 }
 
 /// Found by the numbers of the line, where no record tells of it.
@@ -748,7 +748,7 @@ fn a_line_without_an_end_ends_replay() {
         let output = support::linewake(&["replay", file, "--fast"]).stdin(zeros).output().unwrap();
         assert_eq!(output.status.code(), Some(1), "{output:?}");
         assert!(output.stdout.is_empty(), "{output:?}");
-        let remedy = "this line does not end; a capture is what \"linewake record\" writes";
+        let remedy = "this line has no end; a capture is what \"linewake record\" writes";
         assert_eq!(err(&output), format!("linewake: \"{file}\":1: {remedy}\n"));
     }
 }

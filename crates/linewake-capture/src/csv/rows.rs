@@ -1,4 +1,4 @@
-//! Rows of a file that others may have written to: which of its lines are rows, and which belong together.
+//! The rows of a file that other programs may have written to: which of its lines are rows, and which belong together.
 
 use std::io::{self, BufRead as _, Read};
 
@@ -6,14 +6,14 @@ use csv_core::Reader;
 
 use crate::source::Source;
 
-/// The columns. What a later version adds comes behind them.
+/// The columns. A later version adds columns after these.
 pub(crate) const HEAD: [&str; 10] =
     ["timestamp_ns", "chip", "offset", "name", "event", "level", "seqno", "line_seqno", "overflowed", "merged"];
 
-/// A longer row is none.
+/// A longer row is invalid.
 const MOST_BYTES: usize = 1 << 16;
 const MOST_FIELDS: usize = 64;
-/// What a row that is no edge may tell of.
+/// The events that a row may have.
 const EVENTS: [&[u8]; 8] = [b"rising", b"falling", b"state", b"gone", b"back", b"blocked", b"unblocked", b"clock"];
 /// The column of the event.
 const EVENT: usize = 4;
@@ -24,49 +24,50 @@ pub(super) struct Row {
     text: Box<[u8]>,
     ends: [usize; MOST_FIELDS],
     pub(super) fields: usize,
-    /// Where it begins in the file, and where the next one does.
+    /// The line of the file where the row begins, and where the next one does.
     pub(super) line: u64,
     next_line: u64,
-    /// It ends as rows do, and not because the file does.
+    /// It ends with a line end, and not with the file.
     pub(super) is_whole: bool,
     /// It begins as a row does.
     begins: bool,
-    /// The names of the columns came.
+    /// The row with the names of the columns came.
     has_begun: bool,
-    /// Each of its quotes has another.
+    /// Its quotes are in pairs.
     is_sound: bool,
-    /// Zeros are before it, or nothing but zeros is there.
+    /// Zeros are before it, or there are only zeros.
     pub(super) has_zeros: bool,
 }
 
-/// What was read.
+/// The result of a read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Found {
-    /// A row, or something else.
+    /// A row, or another line.
     Line,
-    /// The beginning of a row, and behind it on the same line the first row of another capture, which is in its place.
+    /// The beginning of a row, and after it on the same line the first row of another capture; the row holds the
+    /// latter.
     Cut,
-    /// Nothing but zeros.
+    /// Only zeros.
     Zeros,
     TooLong,
     TooMany,
     End,
 }
 
-/// What a row is.
+/// The kind of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Shape {
     Head,
     Event,
-    /// Of a later version.
+    /// An event of a later version.
     Later,
-    /// It begins as a row, and does not go on as one.
+    /// It begins as a row, and does not continue as one.
     Spoiled,
-    /// Something that is no row at all.
+    /// Not a row at all.
     Foreign,
 }
 
-/// How the quotes of a text stand at its end.
+/// The state of the quotes at the end of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Quotes {
     /// At the beginning of a field.
@@ -74,9 +75,9 @@ enum Quotes {
     /// In a field without quotes.
     Plain,
     Open,
-    /// Behind a quote that may be the first of two.
+    /// After a quote that may be the first of two.
     Closed,
-    /// Something is behind a quote that ended a field.
+    /// There is something after a quote that ended a field.
     Wrong,
 }
 
@@ -111,7 +112,7 @@ impl Row {
         }
     }
 
-    /// Reads the next one.
+    /// Reads the next row.
     pub(super) fn read<R: Read>(&mut self, source: &mut Source<R>) -> io::Result<Found> {
         loop {
             self.line = self.next_line;
@@ -139,7 +140,7 @@ impl Row {
         }
     }
 
-    /// How long the row is: a name may have line ends in it.
+    /// The length of the row: a name may contain line ends.
     fn lines_of_row<R: Read>(&mut self, source: &mut Source<R>, from: usize, first: usize) -> io::Result<usize> {
         let text = &source.buffered()[from..first];
         if memchr::memchr(b'"', text).is_none() || !begins(text) || head_in(text).is_some() {
@@ -151,7 +152,7 @@ impl Row {
             let Some(more) = source.line_behind(length, MOST_BYTES)?.filter(|more| *more > 0) else { return Ok(first) };
             let next = &source.buffered()[length..length + more];
             quotes = quotes.over(next);
-            // Another row in a name is none: the first one was cut off.
+            // A name that contains a whole row is no name: the row was cut off.
             if length + more > MOST_BYTES || head_in(next).is_some() || self.is_row(next) {
                 return Ok(first);
             }
@@ -160,12 +161,12 @@ impl Row {
         Ok(if quotes == Quotes::Wrong { first } else { length })
     }
 
-    /// Whether a line is a row by itself.
+    /// Whether a line alone is a row.
     fn is_row(&mut self, text: &[u8]) -> bool {
         begins(text) && self.parse(text) == Found::Line && matches!(self.shape(), Shape::Event | Shape::Later)
     }
 
-    /// Takes a row apart, or what begins on its line behind a part of one.
+    /// Parses a row, or the capture that begins after a part of a row on its line.
     fn take(&mut self, text: &[u8]) -> Found {
         let found = self.parse(text);
         let shape = self.shape();
@@ -181,7 +182,7 @@ impl Row {
                 return if is_cut { Found::Cut } else { Found::Line };
             }
         }
-        // Without the names of the columns it begins with the level of a line.
+        // A capture without the names of the columns begins with the level of a line.
         if self.begins && memchr::memmem::find(text, b",state,").is_some() && text.len() <= MOST_BYTES / 16 {
             let is_digit = |at: usize| text[at].is_ascii_digit();
             for at in (1..text.len()).filter(|&at| is_digit(at) && (!is_digit(at - 1) || text[at - 1] == b',')) {
@@ -242,7 +243,7 @@ impl Row {
         self.fields >= HEAD.len() && (0..HEAD.len()).all(|column| self.field(column) == HEAD[column].as_bytes())
     }
 
-    /// Whether the name of the first column is in it.
+    /// Whether it contains the name of the first column.
     pub(super) fn names_time(&self) -> bool {
         let length = self.fields.checked_sub(1).map_or(0, |last| self.ends[last]);
         memchr::memmem::find(&self.text[..length], HEAD[0].as_bytes()).is_some()
@@ -253,7 +254,7 @@ impl Row {
         &self.text[begin..self.ends[at]]
     }
 
-    /// A number, if there is one: -1 and nothing are none.
+    /// A number, or `None` for an empty field and for -1.
     pub(super) fn number<T: TryFrom<u64>>(&self, at: usize) -> Result<Option<T>, String> {
         let field = self.field(at);
         if matches!(field, b"" | b"-1") {
@@ -266,7 +267,7 @@ impl Row {
         });
         match value.and_then(|value| T::try_from(value).ok()) {
             Some(value) => Ok(Some(value)),
-            None => Err(format!("\"{}\" is no number for the column \"{}\"", text(field), HEAD[at])),
+            None => Err(format!("expected a number for the column \"{}\", found \"{}\"", HEAD[at], text(field))),
         }
     }
 
@@ -279,19 +280,19 @@ impl Row {
         String::from_utf8(field).map_err(|_| format!("the column \"{}\" is not UTF-8", HEAD[at]))
     }
 
-    /// What is wrong with a row that is spoiled.
+    /// The error for a spoiled row.
     pub(super) fn fault(&self) -> String {
         if !self.is_sound {
-            return "a quote of this row has no other".to_owned();
+            return "a quote of this row is not closed".to_owned();
         }
         if self.fields < HEAD.len() {
-            return format!("this row has {} fields, and there are {} columns", self.fields, HEAD.len());
+            return format!("expected {} fields, found {}", HEAD.len(), self.fields);
         }
         let wrong = [0, 2, 5, 6, 7, 8, 9].into_iter().find_map(|at| self.number::<u64>(at).err());
-        wrong.unwrap_or_else(|| format!("\"{}\" is no event", text(self.field(EVENT))))
+        wrong.unwrap_or_else(|| format!("expected an event, found \"{}\"", text(self.field(EVENT))))
     }
 
-    /// What is wrong with a line that comes before any row.
+    /// The error for a line before the first row.
     pub(super) fn no_head(&self) -> String {
         let what = "it does not begin with the names of the columns";
         let all = HEAD.join(",");
@@ -299,7 +300,7 @@ impl Row {
             return format!("{what}, which are \"{all}\"");
         }
         if (1..self.fields).any(|at| self.field(at) == HEAD[0].as_bytes()) {
-            let remedy = "leave it out, as \"to_csv(FILE, index=False)\" of pandas does";
+            let remedy = "remove it, as with \"to_csv(FILE, index=False)\" of pandas";
             return format!("{what}, but with another column before them; {remedy}");
         }
         match self.field(0)[HEAD[0].len().min(self.field(0).len())..].first() {
@@ -316,7 +317,7 @@ fn text(field: &[u8]) -> std::borrow::Cow<'_, str> {
     String::from_utf8_lossy(&field[..field.len().min(80)])
 }
 
-/// Whether a text begins as a row: with a number, or with none, and a comma.
+/// Whether a text begins as a row: with a number or nothing, and a comma.
 fn begins(text: &[u8]) -> bool {
     let digits = text.strip_prefix(b"-1").unwrap_or(text);
     let rest = &digits[digits.iter().take_while(|byte| byte.is_ascii_digit()).count()..];
@@ -324,7 +325,7 @@ fn begins(text: &[u8]) -> bool {
     rest.first() == Some(&b',') || rest.trim_ascii_end().is_empty()
 }
 
-/// Where the names of the columns begin in a text.
+/// The place in a text where the names of the columns begin.
 fn head_in(text: &[u8]) -> Option<usize> {
     let at = memchr::memmem::find(text, b"timestamp_ns,chip,offset,")?;
     let rest = &text[at..];
@@ -337,7 +338,7 @@ fn head_in(text: &[u8]) -> Option<usize> {
 mod tests {
     use super::*;
 
-    /// What the rows of a text are, with the number of their lines.
+    /// The shapes of the rows of a text, with their line numbers.
     fn shapes(text: &str) -> Vec<(u64, Found, Shape)> {
         let mut source = Source::new(text.as_bytes(), 1 << 18);
         let mut row = Row::new();
@@ -377,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_begin_as_a_row_is_none() {
+    fn a_line_that_does_not_begin_as_a_row_is_foreign() {
         for line in ["sim: 9 edges", "  \"a\": 9, 3 lost", "\"x", "a,b,c,d,e,f,g,h,i,j,k", "9 edges, 3 lost", "[1]"] {
             assert_eq!(shapes(line), [(1, Found::Line, Shape::Foreign)], "{line}");
         }

@@ -1,7 +1,7 @@
-//! Edge records, as fast as they can be told from others: most of a capture is such records.
+//! A fast reader for edge records, since most of a capture is edges.
 //!
-//! What all edges of a line and kind have in common comes first in the record, and was read by `serde` when it came
-//! first; then there are numbers. What is not laid out as `linewake` does is `serde`'s.
+//! The part that all edges of a line and kind share comes first in a record; `serde` reads it the first time. After it
+//! come numbers. Records with another layout than `linewake` writes are left to `serde`.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -10,15 +10,15 @@ use linewake::record::{Kind, Missed};
 use linewake::{EdgeKind, Missed as Lost};
 use serde::Deserialize;
 
-/// What the lines of edges begin with: up to what is different from edge to edge.
+/// The common beginnings of edge records, each with its line.
 #[derive(Debug, Default)]
 pub(super) struct Heads {
     lines: HashMap<Box<[u8]>, usize>,
-    /// The one before, since often one line alone changes.
+    /// The last one, since often only one line changes.
     last: Option<(Box<[u8]>, usize)>,
 }
 
-/// An edge, and where its numbers come from.
+/// The kind and the numbers of an edge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Numbers {
     pub(super) kind: EdgeKind,
@@ -28,20 +28,20 @@ pub(super) struct Numbers {
     pub(super) missed: Lost,
 }
 
-/// More heads than this are not remembered: a capture has one for each line.
+/// How many heads are remembered: a capture has one for each line.
 const MOST: usize = 1 << 16;
 
 const BEGIN: &[u8] = br#"{"record":"edge","#;
-/// Where a head ends. Within a name its quotes would have backslashes.
+/// The text where a head ends. Inside a name its quotes would have backslashes.
 const KIND: &[u8] = br#","kind":""#;
 
-/// Where the head of such a record ends, if it is one.
+/// The length of a record's head, if it has one.
 fn head(text: &[u8]) -> Option<usize> {
     text.starts_with(BEGIN).then(|| memchr::memmem::find(text, KIND)).flatten()
 }
 
 impl Heads {
-    /// The line of a record, if one that begins in the same way was seen, and its numbers.
+    /// The line and the numbers of a record, if a record with the same head was learned.
     pub(super) fn find(&mut self, text: &[u8]) -> Option<(usize, Numbers)> {
         let (head, rest) = match &self.last {
             Some((last, _)) if text.starts_with(last) && text[last.len()..].starts_with(KIND) => {
@@ -57,7 +57,7 @@ impl Heads {
         Some((line, numbers))
     }
 
-    /// Records that begin as this one does are of a line.
+    /// Learns that records with this head belong to this line.
     pub(super) fn learn(&mut self, text: &[u8], line: usize) {
         if let Some(end) = head(text)
             && self.lines.len() < MOST
@@ -67,14 +67,14 @@ impl Heads {
         }
     }
 
-    /// Names mean something else now.
+    /// Forgets all heads, since names mean something else now.
     pub(super) fn forget(&mut self) {
         self.lines.clear();
         self.last = None;
     }
 }
 
-/// What follows the head, to the end of the line.
+/// Parses everything after the head, to the end of the line.
 fn numbers(text: &[u8]) -> Option<Numbers> {
     let text = text.strip_prefix(KIND)?;
     let (kind, text) = match text {
@@ -82,7 +82,7 @@ fn numbers(text: &[u8]) -> Option<Numbers> {
         _ => (EdgeKind::Falling, text.strip_prefix(br#"falling","timestamp_ns":"#)?),
     };
     let (timestamp_ns, text) = match text.strip_prefix(b"\"") {
-        // As a string, for readers whose numbers are not exact.
+        // A string, for readers whose numbers are not exact.
         Some(text) => number(text).and_then(|(value, text)| Some((value, text.strip_prefix(b"\"")?)))?,
         None => number(text)?,
     };
@@ -94,7 +94,7 @@ fn numbers(text: &[u8]) -> Option<Numbers> {
     matches!(text, b"}}\n" | b"}}\r\n" | b"}}").then_some(Numbers { kind, timestamp_ns, seqno, line_seqno, missed })
 }
 
-/// Digits, without zeros before them: as JSON has them.
+/// A number without leading zeros, as in JSON.
 fn number(text: &[u8]) -> Option<(u64, &[u8])> {
     let mut value = 0_u64;
     let mut count = 0;
@@ -115,7 +115,7 @@ fn small(text: &[u8]) -> Option<(u32, &[u8])> {
     Some((u32::try_from(value).ok()?, rest))
 }
 
-/// An edge's record laid out in any way.
+/// An edge record in any layout.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AnyEdge<'a> {
@@ -156,7 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_read_fast_is_what_serde_reads() {
+    fn the_fast_reader_agrees_with_serde() {
         let names = ["null", "\"door\"", r#""a\",\"kind\":\"""#, r#""t\u00fcr \\""#];
         let numbers = [("0", "0"), ("18446744073709551615", "4294967295"), ("12", "7"), ("1700000000000000001", "1")];
         let mut heads = Heads::default();
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn what_serde_would_refuse_is_not_read_fast() {
+    fn the_fast_reader_leaves_to_serde_what_serde_refuses() {
         let text = r#"{"record":"edge","chip":"c","offset":1,"name":null,"kind":"rising","timestamp_ns":12,"seqno":3,"line_seqno":4,"missed":{"overflowed":0,"merged":0}}"#;
         let mut heads = Heads::default();
         heads.learn(text.as_bytes(), 0);
