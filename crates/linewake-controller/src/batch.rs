@@ -1,4 +1,4 @@
-//! Reading the answer of `WAIT_ANY`, from a driver that may lie.
+//! Reads the answer of `WAIT_ANY`, and trusts nothing in it: the driver may lie.
 
 use core::fmt;
 
@@ -6,7 +6,7 @@ use zerocopy::FromBytes;
 
 use crate::protocol::{BatchHeader, EDGE_FALLING, EDGE_RISING, EdgeRecord};
 
-/// A checked answer of [`WAIT_ANY`](crate::protocol::WAIT_ANY). Needs no alignment; copies one record at a time.
+/// A checked answer of [`WAIT_ANY`](crate::protocol::WAIT_ANY). It needs no alignment, and copies one record at a time.
 ///
 /// ```
 /// use linewake_controller::{Batch, Malformed};
@@ -28,7 +28,7 @@ pub struct Batch<'a> {
 }
 
 impl<'a> Batch<'a> {
-    /// Checks the bytes the device returned: exactly a header and the records it announces, each with a known kind.
+    /// Checks the device's bytes: exactly a header and the records that it announces, each with a known kind.
     pub fn parse(bytes: &'a [u8]) -> Result<Batch<'a>, Malformed> {
         let Ok((header, records)) = BatchHeader::read_from_prefix(bytes) else {
             return Err(Malformed("shorter than its header"));
@@ -43,7 +43,7 @@ impl<'a> Batch<'a> {
         Ok(batch)
     }
 
-    /// The counts.
+    /// The header, with the counts.
     #[must_use]
     pub const fn header(&self) -> &BatchHeader {
         &self.header
@@ -62,7 +62,7 @@ impl fmt::Debug for Batch<'_> {
     }
 }
 
-/// What is wrong with the bytes of a device.
+/// Why a device's bytes are invalid.
 ///
 /// ```
 /// let error = linewake_controller::Batch::parse(&[]).unwrap_err();

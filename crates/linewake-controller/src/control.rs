@@ -1,4 +1,4 @@
-//! The control codes: every input is checked here, once for all hosts, before anything changes.
+//! The control codes. Every input is checked here, once for all hosts, before anything changes.
 
 use overlapped_codes::{CtlCode, Status};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
@@ -7,14 +7,15 @@ use crate::controller::{Controller, Outcome, ReaderId};
 use crate::protocol::*;
 use crate::reader::Reader;
 
-/// What a code gives: bytes of output, or no answer yet.
+/// The result of a code: how many bytes of output, or `None` while there is no answer yet.
 pub(crate) type Answer = Result<Option<usize>, Status>;
 
 impl<const LINES: usize, const READERS: usize, const QUEUE: usize> Controller<LINES, READERS, QUEUE> {
     /// Carries out a control code of this reader at time `now_ns`, or tries a pended one again.
     ///
-    /// Neither buffer needs an alignment. Inputs longer than [`MAX_INPUT`] are refused, so a host whose buffers are one can copy
-    /// the input aside. No input makes it panic, and nothing has changed when the status is an error.
+    /// Neither buffer needs an alignment. It refuses inputs longer than [`MAX_INPUT`], so a host that has one buffer
+    /// for input and output can copy the input first. No input makes it panic. When the status is an error, nothing has
+    /// changed.
     pub fn control(
         &mut self,
         reader: ReaderId,
@@ -39,14 +40,14 @@ impl<const LINES: usize, const READERS: usize, const QUEUE: usize> Controller<LI
         }
     }
 
-    /// Goes on with a [`DRIVE`] that [`control`](Controller::control) began, with the same input.
+    /// Continues a [`DRIVE`] that [`control`](Controller::control) began, with the same input.
     pub fn resume(&mut self, reader: ReaderId, input: &[u8], round: u32, now_ns: u64) -> Outcome {
         if let Err(status) = self.live_slot(reader) {
             return Outcome::Done { status, information: 0 };
         }
         let mut more = false;
         for drive in records::<Drive>(input) {
-            // Between two rounds another reader may have made an output of the line: then the world no longer drives it.
+            // Between two rounds another reader may have made the line an output; then the world no longer drives it.
             if drive.count > round && self.line(drive.offset).is_some_and(|line| !line.output) {
                 let level = match drive.action {
                     DRIVE_TOGGLE => !self.level(drive.offset),
@@ -98,7 +99,7 @@ impl<const LINES: usize, const READERS: usize, const QUEUE: usize> Controller<LI
         answer(self, slot, input, output, now_ns)
     }
 
-    /// The slot of a reader that is open and still has its device.
+    /// The slot of a reader that is open and whose device is still connected.
     pub(crate) fn live_slot(&self, reader: ReaderId) -> Result<usize, Status> {
         let slot = self.slot(reader).ok_or(Status::INVALID_HANDLE)?;
         if self.readers[slot].gone { Err(Status::DEVICE_NOT_CONNECTED) } else { Ok(slot) }
@@ -292,7 +293,7 @@ impl<const LINES: usize, const READERS: usize, const QUEUE: usize> Controller<LI
         event.map_or(Ok(None), |event| put(output, &event))
     }
 
-    /// The reader, which has to watch this line to wait for it.
+    /// The reader, which must watch this line to wait for it.
     pub(crate) fn watching(&mut self, slot: usize, offset: u32) -> Result<&mut Reader<LINES, QUEUE>, Status> {
         self.line(offset).ok_or(Status::INVALID_PARAMETER)?;
         let reader = &mut self.readers[slot];
@@ -423,7 +424,7 @@ impl<const LINES: usize, const READERS: usize, const QUEUE: usize> Controller<LI
         Ok(())
     }
 
-    /// One record for each line from the first one asked for, as many as fit.
+    /// One record for each line from the first requested one, as many as fit.
     fn list<T: IntoBytes + Immutable>(
         &self,
         input: &[u8],
@@ -444,7 +445,7 @@ impl<const LINES: usize, const READERS: usize, const QUEUE: usize> Controller<LI
     }
 }
 
-/// Whether the flags of a [`LineConfig`] make sense together.
+/// Whether the flags of a [`LineConfig`] are valid together.
 fn is_consistent(flags: u32) -> bool {
     const KNOWN: u32 =
         LINE_ACTIVE_LOW | LINE_INPUT | LINE_OUTPUT | LINE_EDGES | LINE_DRIVE | LINE_BIAS | LINE_EXCLUSIVE | LINE_ACTIVE;
@@ -458,17 +459,17 @@ fn is_consistent(flags: u32) -> bool {
             && (flags & LINE_BIAS).count_ones() <= 1
 }
 
-/// The input has to be empty.
+/// Checks that the input is empty.
 fn none(input: &[u8]) -> Result<(), Status> {
     if input.is_empty() { Ok(()) } else { Err(Status::INFO_LENGTH_MISMATCH) }
 }
 
-/// The input has to be one record.
+/// Reads the input, which must be one record.
 pub(crate) fn one<T: FromBytes>(input: &[u8]) -> Result<T, Status> {
     T::read_from_bytes(input).map_err(|_| Status::INFO_LENGTH_MISMATCH)
 }
 
-/// The input has to be one record or more.
+/// Reads the input, which must be one record or more.
 fn several<T: FromBytes>(input: &[u8]) -> Result<impl Iterator<Item = T> + '_, Status> {
     if input.is_empty() || !input.len().is_multiple_of(size_of::<T>()) || input.len() > MAX_INPUT {
         return Err(Status::INFO_LENGTH_MISMATCH);

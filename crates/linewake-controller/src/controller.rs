@@ -1,4 +1,4 @@
-//! The chip and its readers: opening, closing, edges, unplugging, and what the host has to try again.
+//! The chip and its readers: opening, closing, edges, unplugging, and which requests the host must try again.
 
 use overlapped_codes::Status;
 use zerocopy::FromZeros;
@@ -10,13 +10,13 @@ use crate::set::ReaderSet;
 
 /// A GPIO controller with up to `LINES` lines, `READERS` readers and `QUEUE` events queued for each.
 ///
-/// The host opens a reader for each handle, hands each control code to [`control`](Controller::control), and keeps the
-/// requests that [pend](Outcome::Pend). After every call it drains [`take_ready`](Controller::take_ready) and
-/// calls `control` again for the pended waits named there, oldest first; a wait that pends again keeps its place. That never
-/// scans the waits of other lines.
+/// The host opens a reader for each handle, passes each control code to [`control`](Controller::control), and keeps the
+/// requests that [pend](Outcome::Pend). After every call it drains [`take_ready`](Controller::take_ready), and calls
+/// `control` again for the pended waits that it names, oldest first; a wait that pends again keeps its place. So no
+/// wait of another line is looked at.
 ///
-/// All zeros is a valid, empty controller, so it can live in a static or in zeroed memory: it may be megabytes, too much for a
-/// stack.
+/// All zeros is a valid, empty controller, so it can live in a static or in zeroed memory. It may take megabytes, which
+/// is too much for a stack.
 ///
 /// ```
 /// use linewake_controller::protocol::{self, EdgeRecord, LINE_EDGES, LINE_INPUT, LineConfig, WaitLine};
@@ -54,7 +54,7 @@ pub struct Controller<const LINES: usize, const READERS: usize, const QUEUE: usi
     /// `CHIP_*`.
     pub(crate) flags: u32,
     unplugged: bool,
-    /// What the counter of ticks showed at time zero.
+    /// The value of the tick counter at time zero.
     pub(crate) ticks_at_zero: u32,
     /// Readers that are open.
     open: ReaderSet,
@@ -62,15 +62,15 @@ pub struct Controller<const LINES: usize, const READERS: usize, const QUEUE: usi
     timed: ReaderSet,
     /// Lines with readers in `Line::ready`.
     ready_lines: LineSet,
-    /// Readers whose waits for any line should be tried again.
+    /// Readers whose waits for any line must be tried again.
     ready_readers: ReaderSet,
-    /// Readers whose waits for what becomes of lines should be tried again.
+    /// Readers whose waits for line information must be tried again.
     ready_information: ReaderSet,
     pub(crate) lines: [Line; LINES],
     pub(crate) readers: [Reader<LINES, QUEUE>; READERS],
 }
 
-/// Names a reader; never names another one after it was closed.
+/// Names a reader. After it is closed, its name never means another reader.
 ///
 /// ```
 /// use linewake_controller::{Controller, ReaderId};
@@ -88,13 +88,13 @@ pub struct ReaderId {
 }
 
 impl ReaderId {
-    /// As a number that is never zero, for a host that has room for a pointer only.
+    /// A number that is never zero, for a host with room for only a pointer.
     #[must_use]
     pub const fn to_bits(self) -> u64 {
         (self.generation as u64) << 8 | self.slot as u64
     }
 
-    /// Back from [`to_bits`](ReaderId::to_bits). Any other number names no reader.
+    /// The reader of a number from [`to_bits`](ReaderId::to_bits). Any other number names no reader.
     #[must_use]
     pub const fn from_bits(bits: u64) -> ReaderId {
         ReaderId { slot: bits as u8, generation: (bits >> 8) as u32 }
@@ -105,7 +105,7 @@ impl ReaderId {
     }
 }
 
-/// What the host does with a request now.
+/// What the host must do with a request now.
 ///
 /// ```
 /// use linewake_controller::{Controller, CtlCode, Outcome, Status};
@@ -129,7 +129,7 @@ pub enum Outcome {
     Pend,
     /// Serve what is ready, then call [`Controller::resume`].
     Again {
-        /// Which round comes next.
+        /// The number of the next round.
         round: u32,
     },
 }
@@ -145,19 +145,19 @@ pub enum Outcome {
 pub enum Ready {
     /// Waits of this reader for this line.
     Line {
-        /// Whose waits.
+        /// The reader that waits.
         reader: ReaderId,
-        /// Which line.
+        /// The line.
         offset: u32,
     },
     /// Waits of this reader for any line.
     Any {
-        /// Whose waits.
+        /// The reader that waits.
         reader: ReaderId,
     },
-    /// Waits of this reader for what becomes of lines themselves.
+    /// Waits of this reader for line information.
     Info {
-        /// Whose waits.
+        /// The reader that waits.
         reader: ReaderId,
     },
 }
@@ -184,43 +184,44 @@ impl<const LINES: usize, const READERS: usize, const QUEUE: usize> Controller<LI
         }
     }
 
-    /// Names the chip and gives it `lines` lines, low, inputs, without names; at most `LINES`.
+    /// Names the chip and gives it `lines` lines, at most `LINES`: low, inputs, without names.
     pub fn init(&mut self, chip_name: &str, label: &str, lines: usize) {
         self.name = name(chip_name);
         self.label = name(label);
         self.line_count = lines.min(LINES) as u32;
     }
 
-    /// Names a line; an offset the chip does not have is ignored.
+    /// Names a line. Ignored for an offset that the chip does not have.
     pub fn set_line_name(&mut self, offset: u32, line_name: &str) {
         if let Some(line) = self.lines.get_mut(offset as usize) {
             line.name = name(line_name);
         }
     }
 
-    /// The host keeps time: it looks at [`next_due`](Controller::next_due) after every call, and calls
-    /// [`fire`](Controller::fire) then. Without that there is no debouncing and no interrupt delay.
+    /// Announces that the host keeps time: it asks [`next_due`](Controller::next_due) after every call, and calls
+    /// [`fire`](Controller::fire) when that time has come. Without this there is no debouncing and no interrupt delay.
     pub fn keep_time(&mut self) {
         self.flags |= CHIP_TIMERS;
     }
 
-    /// Gives a line the physical level it has from the beginning: that is no change. Ignored for one the chip does not have.
+    /// Sets the physical level that a line has from the beginning; this is no change. Ignored for an offset that the
+    /// chip does not have.
     pub fn set_initial_level(&mut self, offset: u32, level: bool) {
         if let Some(line) = self.lines.get_mut(offset as usize) {
             line.level = level;
         }
     }
 
-    /// Edges of the line that follow one that was queued for the same reader within this time are merged.
+    /// Merges edges of the line that follow an edge queued for the same reader within this time.
     pub fn set_merge_window(&mut self, offset: u32, window_ns: u64) {
         if let Some(line) = self.lines.get_mut(offset as usize) {
             line.window_ns = window_ns;
         }
     }
 
-    /// An interrupt of the line is dealt with so long after the edge: then the event is queued, with the kind that the level
-    /// has then, and the time and the number of the last edge before. Edges meanwhile are merged into it. That is what the
-    /// Linux kernel does. Only with a host that [keeps time](Controller::keep_time).
+    /// Delays the handling of the line's interrupts, as the Linux kernel does. The event is queued this long after the
+    /// edge. Its kind comes from the level at that time, and its time and number from the last edge before. Edges in
+    /// between are merged into it. It works only if the host [keeps time](Controller::keep_time).
     pub fn set_interrupt_delay(&mut self, offset: u32, delay_ns: u64) {
         if let Some(line) = self.lines.get_mut(offset as usize) {
             line.delay_ns = delay_ns;
@@ -233,7 +234,7 @@ impl<const LINES: usize, const READERS: usize, const QUEUE: usize> Controller<LI
         self.timed.iter().filter_map(|slot| self.readers[slot].next_due()).map(|(due_ns, _)| due_ns).min()
     }
 
-    /// Has happen what is due first, if that is at `until_ns` or before. Returns whether something was.
+    /// Handles what is due first, if that is due at `until_ns` or before. Returns whether something was.
     pub fn fire(&mut self, until_ns: u64) -> bool {
         let due = |slot: usize| self.readers[slot].next_due().map(|(due_ns, offset)| (due_ns, slot, offset));
         let Some((due_ns, slot, offset)) = self.timed.iter().filter_map(due).min() else {
@@ -251,13 +252,13 @@ impl<const LINES: usize, const READERS: usize, const QUEUE: usize> Controller<LI
         true
     }
 
-    /// How many events are queued for a reader, and how many its queue holds; none for one that is not open.
+    /// How many events are queued for a reader, and how many its queue holds; zeros for a reader that is not open.
     #[must_use]
     pub fn queued(&self, reader: ReaderId) -> (u32, u32) {
         self.slot(reader).map_or((0, 0), |slot| (self.readers[slot].queue.len(), self.readers[slot].capacity()))
     }
 
-    /// How many edges were given to waits of a reader, or acknowledged by one; none for a reader that is not open.
+    /// How many edges went to waits of a reader or were acknowledged by one; 0 for a reader that is not open.
     #[must_use]
     pub fn delivered(&self, reader: ReaderId) -> u64 {
         self.slot(reader).map_or(0, |slot| self.readers[slot].sums.delivered)
@@ -269,7 +270,7 @@ impl<const LINES: usize, const READERS: usize, const QUEUE: usize> Controller<LI
         self.line_count
     }
 
-    /// The physical level of a line; low for one the chip does not have.
+    /// The physical level of a line; low for an offset that the chip does not have.
     #[must_use]
     pub fn level(&self, offset: u32) -> bool {
         self.lines.get(offset as usize).is_some_and(|line| line.level)
@@ -286,13 +287,13 @@ impl<const LINES: usize, const READERS: usize, const QUEUE: usize> Controller<LI
         Ok(self.reader_id(slot))
     }
 
-    /// Whether a reader can be used: `INVALID_HANDLE` when it was closed, `DEVICE_NOT_CONNECTED` when it was unplugged.
+    /// Whether a reader can be used: `INVALID_HANDLE` if it was closed, `DEVICE_NOT_CONNECTED` if it was unplugged.
     pub fn check(&self, reader: ReaderId) -> Result<(), Status> {
         self.live_slot(reader).map(|_| ())
     }
 
-    /// Closes a reader at time `now_ns`: it releases its lines, and its account goes into the totals of the lines. The host
-    /// completes what the reader has pended.
+    /// Closes a reader at time `now_ns`. It releases its lines, and its account goes into the totals of the lines. The
+    /// host completes the reader's pended requests.
     pub fn close(&mut self, reader: ReaderId, now_ns: u64) {
         let Some(slot) = self.slot(reader) else {
             return;
@@ -311,8 +312,8 @@ impl<const LINES: usize, const READERS: usize, const QUEUE: usize> Controller<LI
         self.open.remove(slot);
     }
 
-    /// The outside world changes the physical level of a line. O(readers that watch it).
-    /// `INVALID_PARAMETER`: no such line; `INVALID_DEVICE_STATE`: it is an output.
+    /// Changes the physical level of a line, as the outside world does. O(readers that watch it). `INVALID_PARAMETER`:
+    /// no such line; `INVALID_DEVICE_STATE`: it is an output.
     pub fn drive(&mut self, offset: u32, level: bool, now_ns: u64) -> Result<(), Status> {
         match self.line(offset) {
             None => Err(Status::INVALID_PARAMETER),
@@ -324,7 +325,7 @@ impl<const LINES: usize, const READERS: usize, const QUEUE: usize> Controller<LI
         }
     }
 
-    /// Pulls the device out: every open reader has lost it for ever, and none can be opened. Levels are kept.
+    /// Unplugs the device: every open reader has lost it for ever, and none can be opened. Levels are kept.
     pub fn unplug(&mut self) {
         self.unplugged = true;
         for slot in self.open.iter() {
@@ -336,18 +337,19 @@ impl<const LINES: usize, const READERS: usize, const QUEUE: usize> Controller<LI
         }
     }
 
-    /// Whether it is pulled out.
+    /// Whether the device is unplugged.
     #[must_use]
     pub fn is_unplugged(&self) -> bool {
         self.unplugged
     }
 
-    /// Puts the device back in: readers can be opened again.
+    /// Plugs the device in again: readers can be opened.
     pub fn replug(&mut self) {
         self.unplugged = false;
     }
 
-    /// Pended waits that may be over, once each. May name a reader that has none pended; never misses one.
+    /// The next group of pended waits that may be over; each group comes once. It may name a reader without pended
+    /// waits, but never misses one.
     pub fn take_ready(&mut self) -> Option<Ready> {
         if let Some(slot) = self.ready_readers.first() {
             self.ready_readers.remove(slot);
@@ -378,7 +380,7 @@ impl<const LINES: usize, const READERS: usize, const QUEUE: usize> Controller<LI
         (self.open.contains(reader.slot()) && slot.generation == reader.generation).then_some(reader.slot())
     }
 
-    /// Changes the level of a line that exists, and gives the edge to those who watch it.
+    /// Changes the level of an existing line, and gives the edge to the readers that watch it.
     pub(crate) fn set_level(&mut self, offset: u32, level: bool, now_ns: u64) {
         let line = &mut self.lines[offset as usize];
         if line.level == level {
@@ -399,7 +401,7 @@ impl<const LINES: usize, const READERS: usize, const QUEUE: usize> Controller<LI
         }
     }
 
-    /// Gives a held line back. Its pended waits are to be tried again: they now fail.
+    /// Releases a held line. Its pended waits must be tried again: they fail now.
     pub(crate) fn release(&mut self, slot: usize, offset: u32, now_ns: u64) {
         self.lines[offset as usize].release(slot);
         self.readers[slot].release(offset);
@@ -407,7 +409,7 @@ impl<const LINES: usize, const READERS: usize, const QUEUE: usize> Controller<LI
         self.inform(offset, INFO_RELEASED, now_ns);
     }
 
-    /// From now on a reader is told what becomes of these lines.
+    /// From now on a reader gets information about these lines.
     pub(crate) fn inform_of(&mut self, slot: usize, lines: LineSet) {
         for offset in self.readers[slot].information.lines.iter() {
             self.lines[offset as usize].informed.remove(slot);
@@ -419,7 +421,7 @@ impl<const LINES: usize, const READERS: usize, const QUEUE: usize> Controller<LI
         self.ready_information.insert(slot); // waits end if there is nothing to wait for
     }
 
-    /// Tells what became of a line.
+    /// Reports an event of a line itself to the readers that want it.
     pub(crate) fn inform(&mut self, offset: u32, kind: u32, now_ns: u64) {
         for slot in self.lines[offset as usize].informed.iter() {
             let line = self.line_info(slot, offset);
@@ -428,7 +430,7 @@ impl<const LINES: usize, const READERS: usize, const QUEUE: usize> Controller<LI
         }
     }
 
-    /// Has the host try the waits of this reader for this line, and for any line, again.
+    /// Makes the host try again this reader's waits for this line and for any line.
     pub(crate) fn wake(&mut self, slot: usize, offset: u32) {
         self.lines[offset as usize].ready.insert(slot);
         self.ready_lines.set(offset, true);

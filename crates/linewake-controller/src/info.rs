@@ -1,4 +1,4 @@
-//! What became of lines themselves and one reader has not taken yet: a bounded queue that drops the oldest, and counts.
+//! Line information that one reader has not taken yet: a bounded queue that drops the oldest record, and counts.
 
 use zerocopy::FromZeros;
 
@@ -6,12 +6,12 @@ use crate::protocol::{INFO_QUEUE, InfoRecord, LineInfo, LineSet};
 
 #[derive(Debug, FromZeros)]
 pub(crate) struct Information {
-    /// The lines the reader is told of.
+    /// The lines about which the reader gets information.
     pub(crate) lines: LineSet,
     records: [InfoRecord; INFO_QUEUE],
     head: u32,
     len: u32,
-    /// Dropped directly before the oldest record, or the next one when there is none.
+    /// How many records were dropped directly before the oldest one, or before the next one if the queue is empty.
     lost: u32,
 }
 
@@ -29,7 +29,7 @@ impl Information {
         lost: 0,
     };
 
-    /// Nothing is watched, nothing queued.
+    /// Watches nothing, and empties the queue.
     pub(crate) fn clear(&mut self) {
         self.lines = LineSet::EMPTY;
         (self.head, self.len, self.lost) = (0, 0, 0);
@@ -45,7 +45,7 @@ impl Information {
         self.len += 1;
     }
 
-    /// The oldest one, with what was dropped before it.
+    /// The oldest record, with how many were dropped before it.
     pub(crate) fn pop(&mut self) -> Option<InfoRecord> {
         if self.len == 0 {
             return None;

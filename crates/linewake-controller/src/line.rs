@@ -5,7 +5,8 @@ use zerocopy::FromZeros;
 use crate::protocol::{LINE_BIAS, LINE_DRIVE, LINE_INPUT, LINE_OUTPUT, Name};
 use crate::set::ReaderSet;
 
-/// What became of edges. `driven` is counted where an edge happens and the others where it ends up, so that their sum is a check.
+/// Where edges went. `driven` counts an edge when it happens, and the other fields when it ends; so their sum is a
+/// check.
 #[derive(Clone, Copy, Debug, Default, FromZeros)]
 pub(crate) struct Counts {
     pub(crate) driven: u64,
@@ -32,15 +33,15 @@ pub(crate) struct Line {
     pub(crate) name: Name,
     pub(crate) holders: ReaderSet,
     pub(crate) watchers: ReaderSet,
-    /// Readers whose pended waits on this line should be tried again.
+    /// Readers whose pended waits for this line must be tried again.
     pub(crate) ready: ReaderSet,
-    /// Readers that are told what becomes of it.
+    /// Readers that get information about this line.
     pub(crate) informed: ReaderSet,
     /// The reader that holds it alone, as a set of one.
     pub(crate) exclusive: ReaderSet,
-    /// Edges that follow each other faster than this are merged.
+    /// An edge that follows another one faster than this is merged.
     pub(crate) window_ns: u64,
-    /// From an edge to the moment its interrupt is dealt with.
+    /// The time from an edge to the handling of its interrupt.
     pub(crate) delay_ns: u64,
     pub(crate) changes: u64,
     pub(crate) closed: Counts,
@@ -75,7 +76,7 @@ impl Line {
         self.bias | self.drive | if self.output { LINE_OUTPUT } else { LINE_INPUT }
     }
 
-    /// Takes over direction, drive and bias where the flags of a reader's configuration name them.
+    /// Takes direction, drive and bias from a reader's configuration, where its flags name them.
     pub(crate) fn configure(&mut self, flags: u32) {
         if flags & (LINE_INPUT | LINE_OUTPUT) != 0 {
             self.output = flags & LINE_OUTPUT != 0;

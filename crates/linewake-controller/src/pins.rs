@@ -1,4 +1,4 @@
-//! The codes of the shape that knows single pins, by what the controller does for the others.
+//! The codes for drivers that know single pins, built on what the controller does for the others.
 
 use overlapped_codes::Status;
 use zerocopy::IntoBytes;
@@ -25,7 +25,7 @@ impl<const LINES: usize, const READERS: usize, const QUEUE: usize> Controller<LI
         room::<PinEvent>(output)?;
         let Some(edge) = self.watching(slot, line)?.take(line) else { return Ok(None) };
         let event = PinEvent {
-            // A chip has 1,024 lines at most.
+            // A chip has at most 1,024 lines.
             line: edge.offset as u16,
             level: edge.is_rising().into(),
             dropped: edge.overflowed.saturating_add(edge.merged),
@@ -42,10 +42,10 @@ impl<const LINES: usize, const READERS: usize, const QUEUE: usize> Controller<LI
     }
 }
 
-/// What a counter that began at time zero shows: it wraps.
+/// The value of a counter that began at time zero. It wraps.
 fn ticks(now_ns: u64) -> u32 {
     const SECOND: u64 = 1_000_000_000;
     let hz = u64::from(TICK_HZ);
-    // In two parts, so that nothing overflows but the counter.
+    // In two parts, so that only the counter overflows.
     (now_ns / SECOND).wrapping_mul(hz).wrapping_add(now_ns % SECOND * hz / SECOND) as u32
 }

@@ -27,9 +27,9 @@
 //! | [`UNPLUG`], [`REPLUG`] | – | – | |
 //! | [`ECHO`] | any bytes | the same bytes | |
 //!
-//! An input of another length than the table's is `STATUS_INFO_LENGTH_MISMATCH`; an output too short for one record is
-//! `STATUS_BUFFER_TOO_SMALL`. Reserved fields and unknown flags must be zero (`STATUS_INVALID_PARAMETER`). A call that
-//! fails changed nothing.
+//! An input of another length than in the table is `STATUS_INFO_LENGTH_MISMATCH`; an output without room for one record
+//! is `STATUS_BUFFER_TOO_SMALL`. Reserved fields and unknown flags must be zero (`STATUS_INVALID_PARAMETER`). A call
+//! that fails has changed nothing.
 
 use overlapped_codes::{Access, CtlCode, Method};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -42,11 +42,11 @@ pub const VERSION: u32 = 2;
 /// Device type in the vendor range (CTL_CODE, devioctl.h): 0x8000 and above.
 pub const FILE_DEVICE_LINEWAKE: u16 = 0x8A51;
 
-/// The longest input, in bytes, that any code reads ([`DRIVE`] of every line). A longer one is refused, so that a host
-/// whose input and output share one buffer can copy the input aside first.
+/// The longest input of any code in bytes ([`DRIVE`] of every line). Longer ones are refused, so that a host with one
+/// buffer for input and output can copy the input first.
 pub const MAX_INPUT: usize = MAX_LINES * size_of::<Drive>();
 
-/// The most level changes one [`DRIVE`] may ask for, all its records together.
+/// The most level changes that one [`DRIVE`] may ask for, with all its records.
 pub const MAX_DRIVES: u32 = 1 << 20;
 
 const fn code(function: u16, access: Access) -> CtlCode {
@@ -54,7 +54,7 @@ const fn code(function: u16, access: Access) -> CtlCode {
     CtlCode::new(FILE_DEVICE_LINEWAKE, function, Method::Buffered, access)
 }
 
-/// What the chip is.
+/// The chip's name, label and limits.
 pub const GET_INFO: CtlCode = code(0x800, Access::Read);
 /// Names and states of lines.
 pub const GET_LINE_INFO: CtlCode = code(0x801, Access::Read);
@@ -74,55 +74,55 @@ pub const WAIT_ANY: CtlCode = code(0x807, Access::Read);
 pub const GET_COUNTERS: CtlCode = code(0x808, Access::Read);
 /// The account of all readers that were closed, line by line.
 pub const GET_TOTALS: CtlCode = code(0x809, Access::Read);
-/// From now on, changes of these lines count for this reader only when the new level has lasted. For lines it holds (else
-/// `STATUS_INVALID_DEVICE_STATE`), until it gives them back; `STATUS_NOT_SUPPORTED` unless the chip has [`CHIP_TIMERS`].
+/// From now on, a change of these lines counts for this reader only when the new level has lasted. The reader must hold
+/// the lines (else `STATUS_INVALID_DEVICE_STATE`); it ends when they are released. `STATUS_NOT_SUPPORTED` unless the
+/// chip has [`CHIP_TIMERS`].
 pub const SET_DEBOUNCE: CtlCode = code(0x80A, Access::ReadWrite);
-/// From now on, this reader is told what becomes of these lines themselves, and of no others.
+/// From now on, this reader gets information about these lines, and about no others.
 pub const WATCH_INFO: CtlCode = code(0x80B, Access::Read);
-/// Waits until something becomes of a line (`STATUS_INVALID_DEVICE_STATE` if this reader is told of none).
+/// Waits for information about a line (`STATUS_INVALID_DEVICE_STATE` if this reader asked for none).
 pub const WAIT_INFO: CtlCode = code(0x80C, Access::Read);
-/// Test: changes the level of lines as the outside world would (`STATUS_INVALID_DEVICE_STATE` for an output).
+/// Test: changes the level of lines, as the outside world does (`STATUS_INVALID_DEVICE_STATE` for an output).
 pub const DRIVE: CtlCode = code(0x8C0, Access::Write);
-/// Test: edges that follow too fast are merged, as a masked interrupt does.
+/// Test: merges edges that follow each other too fast, as a masked interrupt does.
 pub const SET_MERGE: CtlCode = code(0x8C1, Access::Write);
-/// Test: pulls the device out. All that is pended, and every later call of a reader that was open, ends with
+/// Test: unplugs the device. All pended requests and every later call of a reader that was open end with
 /// `STATUS_DEVICE_NOT_CONNECTED`, for ever; no reader can be opened.
 pub const UNPLUG: CtlCode = code(0x8C2, Access::Write);
-/// Test: puts the device back; readers can be opened again. The one code that still works on a reader that was unplugged.
+/// Test: plugs the device in again; readers can be opened. It is the only code that still works on an unplugged reader.
 pub const REPLUG: CtlCode = code(0x8C3, Access::Write);
-/// Test: gives the input back at once. If the output is shorter it ends with the warning `STATUS_BUFFER_OVERFLOW`, and the
-/// bytes that fit are valid.
+/// Test: returns the input at once. If the output is shorter, it ends with the warning `STATUS_BUFFER_OVERFLOW`, and
+/// the bytes that fit are valid.
 pub const ECHO: CtlCode = code(0x8C4, Access::Read);
 
 /// [`LineInfo`]: some reader holds the line. Bits 0–10 have the values of the Linux uAPI v2 (`GPIO_V2_LINE_FLAG_*`).
 pub const LINE_USED: u32 = 1 << 0;
-/// Logical 1 is the low level. Belongs to the reader: two readers of one line may see it differently.
+/// Logical 1 is the low level. This belongs to the reader: two readers of one line may see it differently.
 pub const LINE_ACTIVE_LOW: u32 = 1 << 1;
-/// The line is an input. In [`LineConfig`]: make it one; without this and without [`LINE_OUTPUT`] it is left as it is.
+/// The line is an input. In [`LineConfig`]: make it one. Without this and without [`LINE_OUTPUT`] the direction stays.
 pub const LINE_INPUT: u32 = 1 << 2;
 /// The line is an output. In [`LineConfig`]: make it one, with [`LINE_ACTIVE`] as its first value.
 pub const LINE_OUTPUT: u32 = 1 << 3;
-/// This reader watches logical 0 → 1. Needs [`LINE_INPUT`], as on Linux.
+/// This reader watches logical 0 → 1. It needs [`LINE_INPUT`], as on Linux.
 pub const LINE_EDGE_RISING: u32 = 1 << 4;
 /// This reader watches logical 1 → 0.
 pub const LINE_EDGE_FALLING: u32 = 1 << 5;
-/// The output drives the low level only. The simulated chip remembers it and does nothing else with it. Needs
-/// [`LINE_OUTPUT`], as on Linux.
+/// The output drives the low level only. The simulated chip only remembers it. It needs [`LINE_OUTPUT`], as on Linux.
 pub const LINE_OPEN_DRAIN: u32 = 1 << 6;
-/// The output drives the high level only, likewise.
+/// The output drives the high level only. The same applies.
 pub const LINE_OPEN_SOURCE: u32 = 1 << 7;
-/// Bias: pull-up. The simulated chip remembers it and does nothing else with it.
+/// Bias: pull-up. The simulated chip only remembers it.
 pub const LINE_BIAS_PULL_UP: u32 = 1 << 8;
-/// Bias: pull-down, likewise.
+/// Bias: pull-down. The simulated chip only remembers it.
 pub const LINE_BIAS_PULL_DOWN: u32 = 1 << 9;
-/// Bias: none, likewise.
+/// Bias: none. The simulated chip only remembers it.
 pub const LINE_BIAS_DISABLED: u32 = 1 << 10;
-/// No other reader may hold the line meanwhile (`STATUS_SHARING_VIOLATION`).
+/// No other reader may hold the line at the same time (`STATUS_SHARING_VIOLATION`).
 pub const LINE_EXCLUSIVE: u32 = 1 << 16;
 /// [`LineInfo`]: this reader holds the line.
 pub const LINE_HELD: u32 = 1 << 17;
-/// [`LineConfig`], alone: this reader gives the line back (`STATUS_INVALID_DEVICE_STATE` if it does not hold it). What it
-/// had queued for it is discarded. A line nobody holds any more becomes an input again.
+/// [`LineConfig`], alone: this reader releases the line (`STATUS_INVALID_DEVICE_STATE` if it does not hold it). Its
+/// queued events of the line are discarded. A line without a holder becomes an input again.
 pub const LINE_RELEASE: u32 = 1 << 18;
 /// The logical value is 1.
 pub const LINE_ACTIVE: u32 = 1 << 19;
@@ -132,10 +132,10 @@ pub const LINE_EDGES: u32 = LINE_EDGE_RISING | LINE_EDGE_FALLING;
 pub(crate) const LINE_DRIVE: u32 = LINE_OPEN_DRAIN | LINE_OPEN_SOURCE;
 pub(crate) const LINE_BIAS: u32 = LINE_BIAS_PULL_UP | LINE_BIAS_PULL_DOWN | LINE_BIAS_DISABLED;
 
-/// A name: UTF-8, filled up with zeros; 32 bytes without one are a name too.
+/// A name: UTF-8, filled up with zeros. A name of 32 bytes has no zero.
 pub type Name = [u8; 32];
 
-/// The text of a [`Name`]: up to the first zero and the first byte that is not UTF-8.
+/// The text of a [`Name`]: up to the first zero or the first byte that is not UTF-8.
 ///
 /// ```
 /// use linewake_controller::protocol::{name, text};
@@ -151,7 +151,7 @@ pub fn text(name: &Name) -> &str {
     }
 }
 
-/// A [`Name`] from a text; cut at 32 bytes, between characters.
+/// A [`Name`] from a text, which is cut at 32 bytes, between characters.
 #[must_use]
 pub const fn name(text: &str) -> Name {
     let bytes = text.as_bytes();
@@ -205,16 +205,16 @@ record! {
         reserved: u32,
         /// Name of the chip.
         name: Name,
-        /// What the hardware calls itself.
+        /// The name that the hardware gives itself.
         label: Name,
     }
 }
 
-/// [`ChipInfo::flags`]: the host keeps time for the controller, which can debounce then.
+/// [`ChipInfo::flags`]: the host keeps time for the controller, so it can debounce.
 pub const CHIP_TIMERS: u32 = 1;
 
 record! {
-    /// Where a listing begins.
+    /// The beginning of a listing.
     ///
     /// ```
     /// use linewake_controller::protocol::First;
@@ -223,7 +223,7 @@ record! {
     /// # let _ = rest;
     /// ```
     First {
-        /// The first offset listed; the number of lines gives an empty list, more is `STATUS_INVALID_PARAMETER`.
+        /// The first offset to list. The number of lines gives an empty list; more is `STATUS_INVALID_PARAMETER`.
         offset: u32,
         /// Zero.
         reserved: u32,
@@ -240,16 +240,16 @@ record! {
     /// assert!(busy_elsewhere);
     /// ```
     LineInfo {
-        /// Which line.
+        /// The line.
         offset: u32,
-        /// `LINE_*`: direction, bias, drive, [`LINE_USED`], [`LINE_EXCLUSIVE`], [`LINE_HELD`]; and as the reader holds it that
-        /// [`LineInfo::consumer`] names: [`LINE_ACTIVE_LOW`], the edges, [`LINE_ACTIVE`].
+        /// `LINE_*`: direction, bias, drive, [`LINE_USED`], [`LINE_EXCLUSIVE`], [`LINE_HELD`]. And as the reader named
+        /// in [`LineInfo::consumer`] holds the line: [`LINE_ACTIVE_LOW`], the edges, [`LINE_ACTIVE`].
         flags: u32,
         /// Name of the line; may be empty.
         name: Name,
-        /// Who holds it: the exclusive holder, else this reader, else any.
+        /// The reader that holds it: the exclusive holder, else this reader, else any.
         consumer: Name,
-        /// The debounce period of that reader, in microseconds; zero is none.
+        /// The debounce period of that reader in microseconds; zero means none.
         debounce_us: u32,
         /// Zero.
         reserved: u32,
@@ -273,8 +273,9 @@ record! {
 }
 
 record! {
-    /// Input of [`CONFIGURE`]: what this reader wants of one line. It replaces what the reader had asked of that line before;
-    /// numbering and counters go on; events queued for a line that is no longer watched are discarded. The same line twice in one call is `STATUS_INVALID_PARAMETER`.
+    /// Input of [`CONFIGURE`]: how this reader wants one line. It replaces the reader's earlier configuration of the
+    /// line. Numbers and counters go on; queued events of a line that is no longer watched are discarded. The same line
+    /// twice in one call is `STATUS_INVALID_PARAMETER`.
     ///
     /// ```
     /// use linewake_controller::protocol::{LINE_EDGES, LINE_INPUT, LineConfig};
@@ -282,10 +283,10 @@ record! {
     /// # let _ = watch;
     /// ```
     LineConfig {
-        /// Which line.
+        /// The line.
         offset: u32,
-        /// [`LINE_INPUT`] with or without edges, [`LINE_OUTPUT`] with or without [`LINE_ACTIVE`], or neither; at most one bias;
-        /// with [`LINE_OUTPUT`] at most one way to drive it, or else it drives both levels; [`LINE_ACTIVE_LOW`];
+        /// [`LINE_INPUT`] with or without edges, [`LINE_OUTPUT`] with or without [`LINE_ACTIVE`], or neither; at most
+        /// one bias; with [`LINE_OUTPUT`] at most one drive (without one it drives both levels); [`LINE_ACTIVE_LOW`];
         /// [`LINE_EXCLUSIVE`]. Or [`LINE_RELEASE`] alone.
         flags: u32,
     }
@@ -300,19 +301,19 @@ record! {
     /// # let _ = reader;
     /// ```
     ReaderConfig {
-        /// Events the queue holds: rounded up to a power of two, at most [`ChipInfo::max_queue`]. Zero: sixteen for each line
-        /// held, as the Linux kernel does. One is `STATUS_INVALID_PARAMETER`, as it is there.
+        /// How many events the queue holds: rounded up to a power of two, at most [`ChipInfo::max_queue`]. Zero means
+        /// sixteen for each held line, as in the Linux kernel. One is `STATUS_INVALID_PARAMETER`, as it is there.
         capacity: u32,
-        /// The numbers of this reader begin after this one. A test puts it close to `u32::MAX`.
+        /// The numbers of this reader begin after this one. A test sets it close to `u32::MAX`.
         seqno_base: u32,
-        /// Who reads.
+        /// The name of the program that reads.
         consumer: Name,
     }
 }
 
 record! {
-    /// Input of [`SET_DEBOUNCE`]. The edge of a change that lasted is stamped at the end of its period, as on Linux; a change
-    /// that did not last is no edge, and [`GET_VALUES`] does not show it.
+    /// Input of [`SET_DEBOUNCE`]. The edge of a change that lasted is stamped at the end of its period, as on Linux. A
+    /// change that did not last is no edge, and [`GET_VALUES`] does not show it.
     ///
     /// ```
     /// use linewake_controller::protocol::Debounce;
@@ -320,25 +321,25 @@ record! {
     /// # let _ = five_milliseconds;
     /// ```
     Debounce {
-        /// Which line.
+        /// The line.
         offset: u32,
-        /// How long a level has to last, in microseconds; zero ends it.
+        /// How long a level must last in microseconds; zero ends the debouncing.
         period_us: u32,
     }
 }
 
 /// [`InfoRecord::kind`]: a reader took the line. The values are the Linux uAPI's.
 pub const INFO_REQUESTED: u32 = 1;
-/// [`InfoRecord::kind`]: a reader gave the line back.
+/// [`InfoRecord::kind`]: a reader released the line.
 pub const INFO_RELEASED: u32 = 2;
-/// [`InfoRecord::kind`]: a reader that holds the line holds it otherwise.
+/// [`InfoRecord::kind`]: a reader that holds the line changed its configuration.
 pub const INFO_RECONFIGURED: u32 = 3;
 
-/// As many [`InfoRecord`]s are queued for a reader, as on Linux. When there are more the oldest go, and are counted.
+/// How many [`InfoRecord`]s are queued for a reader, as on Linux. More drop the oldest ones, which are counted.
 pub const INFO_QUEUE: usize = 32;
 
 record! {
-    /// Output of [`WAIT_INFO`]: something became of a line itself.
+    /// Output of [`WAIT_INFO`]: an event of a line itself.
     ///
     /// ```
     /// use linewake_controller::protocol::{INFO_RELEASED, InfoRecord, LINE_USED};
@@ -350,9 +351,9 @@ record! {
         timestamp_ns: u64,
         /// [`INFO_REQUESTED`], [`INFO_RELEASED`] or [`INFO_RECONFIGURED`].
         kind: u32,
-        /// Records dropped directly before this one.
+        /// How many records were dropped directly before this one.
         lost: u32,
-        /// The line as it was then, as this reader sees it.
+        /// The line at that time, as this reader sees it.
         line: LineInfo,
     }
 }
@@ -363,12 +364,13 @@ pub const WAIT_AFTER: u32 = 1;
 record! {
     /// Input of [`WAIT_LINE`].
     ///
-    /// With `flags` zero the wait *takes* the line's next event. The cursor is here, one for each reader and line: any number
-    /// of waits may be pended and every event is given to exactly one of them, oldest wait first.
+    /// With `flags` zero the wait *takes* the line's next event. The device keeps one cursor for each reader and line:
+    /// any number of waits may be pended, and each event goes to exactly one of them, oldest wait first.
     ///
-    /// With [`WAIT_AFTER`] it acknowledges every event of the line up to and including `after` and returns the first one later,
-    /// which stays until it is acknowledged; asking again gives it again. For one wait at a time. A number that was not given
-    /// yet is `STATUS_INVALID_PARAMETER`. An event given so is never reported as overflowed, and no later plain wait repeats it.
+    /// With [`WAIT_AFTER`] it acknowledges every event of the line up to and including `after`, and returns the first
+    /// later one, which stays until it is acknowledged: the same wait returns it again. Use it for one wait at a time.
+    /// A number that no event has got yet is `STATUS_INVALID_PARAMETER`. An event returned in this way is never
+    /// reported as overflowed, and no later plain wait repeats it.
     ///
     /// ```
     /// use linewake_controller::protocol::{WAIT_AFTER, WaitLine};
@@ -377,11 +379,11 @@ record! {
     /// # let _ = (next, after_the_seventh);
     /// ```
     WaitLine {
-        /// Which line.
+        /// The line.
         offset: u32,
         /// Zero or [`WAIT_AFTER`].
         flags: u32,
-        /// With [`WAIT_AFTER`], the `line_seqno` that was dealt with; otherwise zero.
+        /// With [`WAIT_AFTER`], the `line_seqno` that was handled; otherwise zero.
         after: u32,
         /// Zero.
         reserved: u32,
@@ -394,7 +396,7 @@ pub const EDGE_RISING: u32 = 1;
 pub const EDGE_FALLING: u32 = 2;
 
 record! {
-    /// One edge. Numbers are those of the Linux uAPI v2: they start at 1, grow by one and wrap through 0.
+    /// One edge. The numbers are those of the Linux uAPI v2: they start at 1, grow by one, and wrap through 0.
     ///
     /// ```
     /// use linewake_controller::protocol::{EDGE_RISING, EdgeRecord};
@@ -405,17 +407,18 @@ record! {
     EdgeRecord {
         /// Nanoseconds on the clock of the host.
         timestamp_ns: u64,
-        /// Which line.
+        /// The line.
         offset: u32,
         /// [`EDGE_RISING`] or [`EDGE_FALLING`].
         kind: u32,
-        /// Counts the interrupts of the whole reader, merged ones too. While the reader holds a single line it is `line_seqno`.
+        /// Counts the interrupts of the whole reader, even merged ones. While the reader holds a single line it is
+        /// `line_seqno`.
         seqno: u32,
-        /// Counts what was queued for this line of this reader; a gap is an overflow.
+        /// Counts the events queued for this line of this reader; a gap is an overflow.
         line_seqno: u32,
-        /// Events of this line dropped from the full queue directly before this one.
+        /// How many events of this line the full queue dropped directly before this one.
         overflowed: u32,
-        /// Edges of this line merged before the queue, directly before this one.
+        /// How many edges of this line were merged before the queue, directly before this one.
         merged: u32,
     }
 }
@@ -438,9 +441,9 @@ record! {
     /// assert!(header.is_closed());
     /// ```
     BatchHeader {
-        /// Records that follow.
+        /// How many records follow.
         count: u32,
-        /// Events still queued behind them, or about to be.
+        /// How many events are still queued after them, or about to be.
         queued: u32,
         /// Edges that happened.
         driven: u64,
@@ -474,13 +477,13 @@ record! {
     /// assert!(line.is_closed());
     /// ```
     LineCounters {
-        /// Which line.
+        /// The line.
         offset: u32,
-        /// 1 while an interrupt of the line is not dealt with yet, as a chip with an interrupt delay has it.
+        /// 1 while an interrupt of the line is not handled yet, on a chip with an interrupt delay.
         raised: u32,
         /// Edges of a watched polarity that happened.
         driven: u64,
-        /// Edges given to a wait or acknowledged by one.
+        /// Edges that a wait got or acknowledged.
         delivered: u64,
         /// Edges in the queue.
         queued: u64,
@@ -503,8 +506,9 @@ impl LineCounters {
 }
 
 record! {
-    /// Output of [`GET_TOTALS`]: what outlives the readers. The sums are over readers that were closed; what such a reader had
-    /// queued at the end was discarded, so `driven = delivered + overflowed + merged + discarded`.
+    /// Output of [`GET_TOTALS`]: the part of the account that outlives the readers. The sums cover closed readers;
+    /// events that such a reader had queued at its end were discarded, so `driven = delivered + overflowed + merged +
+    /// discarded`.
     ///
     /// ```
     /// use linewake_controller::protocol::LineTotals;
@@ -512,9 +516,9 @@ record! {
     /// assert!(line.is_closed());
     /// ```
     LineTotals {
-        /// Which line.
+        /// The line.
         offset: u32,
-        /// How many readers that ever held the line were closed.
+        /// How many readers that held the line at some time were closed.
         readers: u32,
         /// Level changes of the line, watched or not.
         changes: u64,
@@ -539,7 +543,7 @@ impl LineTotals {
     }
 }
 
-/// Whether the parts make up the whole. Figures from a lying driver may overflow: then they do not.
+/// Whether the parts add up to the whole. Sums of a driver that lies may overflow; then they do not.
 const fn closes(driven: u64, parts: &[u64]) -> bool {
     let mut rest = driven;
     let mut i = 0;
@@ -561,8 +565,8 @@ pub const DRIVE_HIGH: u32 = 1;
 pub const DRIVE_TOGGLE: u32 = 2;
 
 record! {
-    /// Input of [`DRIVE`]. The records are gone through in rounds: in each, every record that is not finished makes one level
-    /// change, and after each round the waits that became ready are completed.
+    /// Input of [`DRIVE`]. The records are handled in rounds: in each round, every unfinished record makes one level
+    /// change. After each round the waits that became ready are completed.
     ///
     /// ```
     /// use linewake_controller::protocol::{DRIVE_TOGGLE, Drive};
@@ -570,11 +574,11 @@ record! {
     /// # let _ = press_and_release;
     /// ```
     Drive {
-        /// Which line.
+        /// The line.
         offset: u32,
         /// [`DRIVE_LOW`], [`DRIVE_HIGH`] or [`DRIVE_TOGGLE`].
         action: u32,
-        /// Level changes; 1 for a level. All records together at most [`MAX_DRIVES`].
+        /// How many level changes; 1 for a level. At most [`MAX_DRIVES`] in all records together.
         count: u32,
         /// Zero.
         reserved: u32,
@@ -585,8 +589,8 @@ record! {
 pub const ALL_LINES: u32 = u32::MAX;
 
 record! {
-    /// Input of [`SET_MERGE`]. An edge less than `window_ns` after the last one that was queued for the same reader is merged:
-    /// counted, numbered in `seqno` if the reader holds two lines or more, never queued.
+    /// Input of [`SET_MERGE`]. An edge less than `window_ns` after the last one queued for the same reader is merged:
+    /// it is counted, numbered in `seqno` if the reader holds two lines or more, and never queued.
     ///
     /// ```
     /// use linewake_controller::protocol::{ALL_LINES, MergeWindow};
@@ -594,7 +598,7 @@ record! {
     /// # let _ = ten_microseconds;
     /// ```
     MergeWindow {
-        /// Which line, or [`ALL_LINES`].
+        /// The line, or [`ALL_LINES`].
         offset: u32,
         /// Zero.
         reserved: u32,

@@ -1,11 +1,11 @@
-//! The events one reader has not taken yet: a bounded queue in order of time, with a chain through it for each line, so that a
-//! wait for one line takes from the middle in constant time.
+//! The events that one reader has not taken yet: a bounded queue in order of time. Each line has a chain through it, so
+//! that a wait for one line takes from the middle in constant time.
 
 use zerocopy::FromZeros;
 
 use crate::protocol::EdgeRecord;
 
-/// The place of a slot plus one; zero is no slot. So an all-zero queue is an empty one.
+/// The place of a slot plus one; zero means none. So an all-zero queue is empty.
 type Link = u16;
 
 #[derive(Clone, Copy, Debug, FromZeros)]
@@ -14,7 +14,7 @@ struct Slot {
     previous: Link,
     next: Link,
     line_next: Link,
-    /// Given to a wait that left it here; to be counted as delivered whatever happens to it.
+    /// A wait got this event and left it here. It counts as delivered, whatever happens to it later.
     shown: bool,
 }
 
@@ -50,7 +50,7 @@ pub(crate) struct Queue<const QUEUE: usize> {
     head: Link,
     tail: Link,
     free: Link,
-    /// Slots that were ever used; the free list begins with these.
+    /// How many slots were ever used; the free list consists of these.
     used: u16,
     len: u32,
 }
@@ -65,7 +65,7 @@ impl<const QUEUE: usize> Queue<QUEUE> {
         self.len
     }
 
-    /// The line of the oldest event of all; it is that line's oldest too.
+    /// The line of the oldest event of all, which is also the oldest of its line.
     pub(crate) fn oldest(&self) -> Option<u32> {
         self.slot(self.head).map(|slot| slot.record.offset)
     }
@@ -76,7 +76,7 @@ impl<const QUEUE: usize> Queue<QUEUE> {
         Some((&mut slot.record, &mut slot.shown))
     }
 
-    /// Appends an event to the queue and its line's chain. The queue has room.
+    /// Appends an event to the queue and to its line's chain. The queue must have room.
     pub(crate) fn push(&mut self, chain: &mut Chain, record: EdgeRecord) {
         let link = match self.free {
             0 => {
@@ -103,7 +103,7 @@ impl<const QUEUE: usize> Queue<QUEUE> {
         self.len += 1;
     }
 
-    /// Takes a line's oldest event, and whether it was shown.
+    /// Takes the oldest event of a line, and whether it was shown.
     pub(crate) fn take(&mut self, chain: &mut Chain) -> Option<(EdgeRecord, bool)> {
         let link = chain.head;
         let slot = *self.slot(link)?;

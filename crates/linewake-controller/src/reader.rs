@@ -1,5 +1,5 @@
-//! One reader of the chip: what it holds, its numbering, its queue and its account. A reader is to an open handle what a line
-//! request is on Linux.
+//! One reader of the chip: its lines, its numbers, its queue and its account. An open handle has a reader, as a line
+//! request on Linux has.
 
 use zerocopy::FromZeros;
 
@@ -11,27 +11,27 @@ use crate::protocol::{
 };
 use crate::queue::{Chain, Queue};
 
-/// What a reader asked of one line, and what became of that line's edges.
+/// A reader's configuration of one line, and where that line's edges went.
 #[derive(Clone, Copy, Debug, FromZeros)]
 pub(crate) struct Watch {
     /// `LINE_*` as configured; zero when the line is not held.
     pub(crate) flags: u32,
     line_seqno: u32,
-    /// Missing directly before the next event, when none is queued to say so.
+    /// How many edges are missing directly before the next event, while no queued event can say so.
     overflowed: u32,
     merged: u32,
     pub(crate) chain: Chain,
     pub(crate) counts: Counts,
     /// Time of the last edge that was not merged, or of the last interrupt while one is raised.
     last_ns: u64,
-    /// Number of that interrupt.
+    /// The number of that interrupt.
     seqno: u32,
-    /// An interrupt happened and is dealt with when it is due; until then others are merged into it.
+    /// An interrupt happened and will be handled when it is due; until then others are merged into it.
     pub(crate) raised: bool,
     /// With a debounce period, the last physical level that lasted.
     level: bool,
     pub(crate) debounce_us: u32,
-    /// When the interrupt is dealt with, or the level has lasted, while the line is in `Reader::timed`.
+    /// When the interrupt is handled, or the level has lasted. Valid while the line is in `Reader::timed`.
     due_ns: u64,
 }
 
@@ -54,10 +54,10 @@ impl Watch {
 
 #[derive(Debug, FromZeros)]
 pub(crate) struct Reader<const LINES: usize, const QUEUE: usize> {
-    /// The device was unplugged under it.
+    /// The device was unplugged while this reader was open.
     pub(crate) gone: bool,
     pub(crate) generation: u32,
-    /// As asked for; zero for the default.
+    /// As requested; zero for the default.
     capacity: u32,
     seqno_base: u32,
     seqno: u32,
@@ -65,13 +65,13 @@ pub(crate) struct Reader<const LINES: usize, const QUEUE: usize> {
     pub(crate) held: LineSet,
     held_count: u32,
     pub(crate) watched_count: u32,
-    /// Lines with an interrupt that is raised.
+    /// How many lines have an unhandled interrupt.
     pub(crate) raised_count: u32,
     /// Lines for which something is due.
     pub(crate) timed: LineSet,
-    /// Lines ever held: those with an account.
+    /// Lines that were ever held: those with an account.
     pub(crate) known: LineSet,
-    /// Over all lines.
+    /// The sums of all lines.
     pub(crate) sums: Counts,
     pub(crate) queue: Queue<QUEUE>,
     pub(crate) information: Information,
@@ -98,7 +98,7 @@ impl<const LINES: usize, const QUEUE: usize> Reader<LINES, QUEUE> {
         watches: [Watch::NEW; LINES],
     };
 
-    /// Begins a life in this slot. The queue is empty: closing discards it.
+    /// Begins a new reader in this slot. The queue is empty, since closing discards it.
     pub(crate) fn begin(&mut self) {
         self.gone = false;
         self.generation = self.generation.wrapping_add(1).max(1);
@@ -108,7 +108,7 @@ impl<const LINES: usize, const QUEUE: usize> Reader<LINES, QUEUE> {
         self.information.clear();
     }
 
-    /// Only while no line was ever held: numbers already given would be given again.
+    /// Only while no line was ever held: otherwise numbers would be given twice.
     pub(crate) fn set_up(&mut self, capacity: u32, seqno_base: u32, consumer: Name) {
         self.capacity = match capacity {
             0 => 0,
@@ -134,7 +134,7 @@ impl<const LINES: usize, const QUEUE: usize> Reader<LINES, QUEUE> {
         self.watches.get(offset as usize).map_or(0, |watch| watch.flags)
     }
 
-    /// Whether the line is active as this reader sees it, if its physical level is this.
+    /// Whether this reader sees the line as active, if its physical level is `level`.
     pub(crate) fn sees(&self, offset: u32, level: bool) -> bool {
         let Some(watch) = self.watches.get(offset as usize) else {
             return level;
@@ -143,7 +143,7 @@ impl<const LINES: usize, const QUEUE: usize> Reader<LINES, QUEUE> {
         level != (watch.flags & LINE_ACTIVE_LOW != 0)
     }
 
-    /// Holds a line with these flags; `edges` are part of them. Returns whether it is watched now.
+    /// Holds a line with these flags. Returns whether it is watched now.
     pub(crate) fn hold(&mut self, offset: u32, flags: u32) -> bool {
         self.unwatch(offset, flags);
         if !self.held.contains(offset) {
@@ -170,7 +170,7 @@ impl<const LINES: usize, const QUEUE: usize> Reader<LINES, QUEUE> {
         self.held_count -= 1;
     }
 
-    /// Stops counting the line as watched, and discards what is queued for it unless `next` watches it too.
+    /// Stops counting the line as watched. Discards its queued events unless `next` watches it too.
     fn unwatch(&mut self, offset: u32, next: u32) {
         self.watched_count -= u32::from(self.watches(offset));
         if next & (LINE_EDGE_RISING | LINE_EDGE_FALLING) == 0 {
@@ -184,7 +184,7 @@ impl<const LINES: usize, const QUEUE: usize> Reader<LINES, QUEUE> {
         }
     }
 
-    /// An interrupt that is raised is not dealt with any more.
+    /// Discards an unhandled interrupt.
     fn discard_interrupt(&mut self, offset: u32) {
         let watch = &mut self.watches[offset as usize];
         if core::mem::take(&mut watch.raised) {
@@ -195,7 +195,7 @@ impl<const LINES: usize, const QUEUE: usize> Reader<LINES, QUEUE> {
         }
     }
 
-    /// From now on a level of a held line has to last; this is the one it has.
+    /// From now on a level of a held line must last; `level` is the current one.
     pub(crate) fn debounce(&mut self, offset: u32, level: bool, period_us: u32) {
         self.discard_interrupt(offset);
         self.timed.set(offset, false);
@@ -209,18 +209,18 @@ impl<const LINES: usize, const QUEUE: usize> Reader<LINES, QUEUE> {
         if watch.debounce_us == 0 {
             return self.edge(offset, line.level, line.window_ns, line.delay_ns, now_ns);
         }
-        // Back at the old level there is nothing to wait for.
+        // If the level is the old one again, there is nothing to wait for.
         self.timed.set(offset, line.level != watch.level);
         watch.due_ns = now_ns.saturating_add(u64::from(watch.debounce_us) * 1_000);
         false
     }
 
-    /// What is due first, and when.
+    /// The line for which something is due first, and when.
     pub(crate) fn next_due(&self) -> Option<(u64, u32)> {
         self.timed.iter().map(|offset| (self.watches[offset as usize].due_ns, offset)).min()
     }
 
-    /// What was due for a line with this physical level happens. Returns whether an event was queued.
+    /// Handles what was due for a line with this physical level. Returns whether an event was queued.
     pub(crate) fn fire(&mut self, offset: u32, level: bool) -> bool {
         self.timed.set(offset, false);
         let watch = &mut self.watches[offset as usize];
@@ -230,7 +230,7 @@ impl<const LINES: usize, const QUEUE: usize> Reader<LINES, QUEUE> {
             return self.edge(offset, level, 0, 0, due_ns);
         }
         self.raised_count -= 1;
-        // As in the Linux kernel: which way a line went that is watched both ways is what it says now.
+        // As in the Linux kernel: if both edges are watched, the current level decides which one it was.
         let kind = match watch.flags & LINE_EDGES {
             LINE_EDGE_RISING => EDGE_RISING,
             LINE_EDGE_FALLING => EDGE_FALLING,
@@ -241,7 +241,7 @@ impl<const LINES: usize, const QUEUE: usize> Reader<LINES, QUEUE> {
         true
     }
 
-    /// A level changed that counts. Returns whether an event was queued.
+    /// A level change that counts. Returns whether an event was queued.
     fn edge(&mut self, offset: u32, level: bool, window_ns: u64, delay_ns: u64, now_ns: u64) -> bool {
         let flags = self.flags(offset);
         let rising = level != (flags & LINE_ACTIVE_LOW != 0);
@@ -304,7 +304,8 @@ impl<const LINES: usize, const QUEUE: usize> Reader<LINES, QUEUE> {
         self.queue.push(&mut watch.chain, record);
     }
 
-    /// Makes room. What the dropped event knew to be missing before it, and itself, is missing before the line's next one.
+    /// Makes room. The dropped event, and the edges that were missing before it, are missing before the line's next
+    /// event.
     fn drop_oldest(&mut self) {
         let Some(offset) = self.queue.oldest() else {
             return;
@@ -328,7 +329,7 @@ impl<const LINES: usize, const QUEUE: usize> Reader<LINES, QUEUE> {
         *merged = merged.saturating_add(dropped.merged);
     }
 
-    /// Takes the line's next event that no wait was given yet.
+    /// Takes the line's next event that no wait has got yet.
     pub(crate) fn take(&mut self, offset: u32) -> Option<EdgeRecord> {
         let watch = self.watches.get_mut(offset as usize)?;
         loop {
@@ -355,12 +356,12 @@ impl<const LINES: usize, const QUEUE: usize> Reader<LINES, QUEUE> {
         None
     }
 
-    /// Whether `number` was given to an event of the line, or is the one before the first.
+    /// Whether an event of the line has got `number`, or it is the number before the first.
     pub(crate) fn was_given(&self, offset: u32, number: u32) -> bool {
         self.watches.get(offset as usize).is_some_and(|watch| !is_after(number, watch.line_seqno))
     }
 
-    /// Acknowledges the line's events up to `number`, and shows the next.
+    /// Acknowledges the line's events up to `number`, and returns the next one, which stays.
     pub(crate) fn show_after(&mut self, offset: u32, number: u32) -> Option<EdgeRecord> {
         let watch = self.watches.get_mut(offset as usize)?;
         loop {
@@ -376,7 +377,7 @@ impl<const LINES: usize, const QUEUE: usize> Reader<LINES, QUEUE> {
     }
 }
 
-/// Whether number `a` was given after number `b`; numbers wrap.
+/// Whether number `a` comes after number `b`; numbers wrap.
 fn is_after(a: u32, b: u32) -> bool {
     a.wrapping_sub(b) as i32 > 0
 }

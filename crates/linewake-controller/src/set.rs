@@ -4,7 +4,7 @@ use core::fmt;
 
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 
-/// No chip has more lines than this: [`LineSet`] has so many bits.
+/// The most lines of a chip: [`LineSet`] has this many bits.
 pub const MAX_LINES: usize = 1024;
 
 /// A set of line offsets, or a level for each line: 1,024 bits, offset 0 in the lowest bit of the first word.
@@ -34,7 +34,7 @@ impl LineSet {
         word < self.words.len() && self.words[word] >> (offset % 64) & 1 == 1
     }
 
-    /// Puts the offset in or takes it out; an offset of 1,024 or more is ignored.
+    /// Adds the offset or removes it. Ignored for an offset of 1,024 or more.
     pub const fn set(&mut self, offset: u32, member: bool) {
         let word = offset as usize / 64;
         if word < self.words.len() {
@@ -117,7 +117,7 @@ impl ReaderSet {
         self.0 == 0
     }
 
-    /// Whether it holds anything but this slot.
+    /// Whether it contains another slot than this one.
     pub(crate) fn has_other(self, slot: usize) -> bool {
         self.0 & !(1 << slot) != 0
     }

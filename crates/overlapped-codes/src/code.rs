@@ -4,7 +4,7 @@ use core::error::Error;
 use core::fmt;
 use core::str::FromStr;
 
-/// How the system hands the caller's buffers to the driver: the two low bits of a control code.
+/// How the system passes the caller's buffers to the driver: the two low bits of a control code.
 ///
 /// Source: "Buffer Descriptions for I/O Control Codes", Windows driver documentation.
 ///
@@ -24,8 +24,8 @@ pub enum Method {
     Neither,
 }
 
-/// The access a handle must have been opened with: bits 14 and 15 of a control code. The system refuses a call that
-/// lacks it before the driver sees it; a simulated device does not look.
+/// The access with which a handle must have been opened: bits 14 and 15 of a control code. The system refuses a call
+/// without it before the driver sees the call; a simulated device does not check it.
 ///
 /// ```
 /// use overlapped_codes::{Access, CtlCode, Method};
@@ -56,7 +56,7 @@ pub enum Access {
 /// assert_eq!("0x00110008".parse(), Ok(LISTEN));
 /// ```
 ///
-/// A function number that does not fit is an error where the constant is declared:
+/// A function number that does not fit makes the declaration of the constant fail to compile:
 ///
 /// ```compile_fail
 /// use overlapped_codes::{Access, CtlCode, Method};
@@ -79,11 +79,11 @@ impl CtlCode {
     /// When `function` is 0x1000 or more: in a `const`, that is a compile-time error.
     #[must_use]
     pub const fn new(device_type: u16, function: u16, method: Method, access: Access) -> Self {
-        assert!(function < 0x1000, "a function number has 12 bits: it is below 0x1000");
+        assert!(function < 0x1000, "a function number is out of range; expected 0 to 0xfff");
         Self((device_type as u32) << 16 | (access as u32) << 14 | (function as u32) << 2 | method as u32)
     }
 
-    /// The code with this value. Every 32-bit value is some code.
+    /// The code with this value. Every 32-bit value is a code.
     #[must_use]
     pub const fn from_u32(code: u32) -> Self {
         Self(code)
@@ -126,7 +126,7 @@ impl CtlCode {
         }
     }
 
-    /// The access the handle needs: bits 14 and 15.
+    /// The access that the handle needs: bits 14 and 15.
     #[must_use]
     pub const fn access(self) -> Access {
         match self.0 >> 14 & 3 {
@@ -137,8 +137,8 @@ impl CtlCode {
         }
     }
 
-    /// Whether the code is a file-system control (FSCTL): those reach the driver by another request than device
-    /// controls do. True for the device types of file systems, named pipes and mailslots.
+    /// Whether the code is a file-system control (FSCTL), which reaches the driver by another request than a device
+    /// control. It is so for the device types of file systems, named pipes and mailslots.
     ///
     /// ```
     /// # use overlapped_codes::CtlCode;
@@ -170,7 +170,7 @@ impl fmt::Debug for CtlCode {
     }
 }
 
-/// A text that is not a control code; `Display` names it in quotes.
+/// A text that is not a control code; `Display` shows it in quotes.
 ///
 /// ```
 /// let e = "12".parse::<overlapped_codes::CtlCode>().unwrap_err();
@@ -184,7 +184,7 @@ pub struct ParseCtlCodeError {
     is_cut: bool,
 }
 
-/// So much of a text that is no code is shown, in bytes. A code has ten.
+/// How many bytes of an invalid text are shown. A code has ten.
 const LONGEST: usize = 40;
 
 impl ParseCtlCodeError {
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_code_is_shown_up_to_a_length() {
+    fn a_text_that_is_not_a_code_is_shown_up_to_a_length() {
         let shown = |text: &str| text.parse::<CtlCode>().unwrap_err().to_string();
         assert!(shown("a \"code\"\n").starts_with(r#""a \"code\"\n" is not a control code"#));
         let digits = "0123456789012345678901234567890123456789";

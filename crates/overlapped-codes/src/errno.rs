@@ -1,4 +1,4 @@
-//! The error numbers of Linux that a device client meets: their names, and the kind of error each is.
+//! The Linux error numbers that a program meets with devices: the name and the kind of each.
 
 use crate::ErrorKind;
 
@@ -17,7 +17,8 @@ macro_rules! errnos {
             }
         }
 
-        /// The kind of failure it is of a call that opens something. Of one to an open file some mean another thing.
+        /// The kind of failure when a call that opens something returns it. For a call on an open file some mean
+        /// another kind.
         ///
         /// ```
         /// use overlapped_codes::{ErrorKind, errno};
@@ -33,7 +34,7 @@ macro_rules! errnos {
     };
 }
 
-// The numbers are those of `asm-generic/errno-base.h` and `errno.h`, which all architectures we run on share.
+// The numbers are those of `asm-generic/errno-base.h` and `errno.h`; all our architectures share them.
 errnos! {
     1 EPERM AccessDenied;
     2 ENOENT NotFound;

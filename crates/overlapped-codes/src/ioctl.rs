@@ -1,4 +1,4 @@
-//! A control code with its types: `unsafe` once, where it is declared; every call is safe.
+//! A control code with its types: `unsafe` once, in the declaration; then every call is safe.
 
 use core::fmt;
 use core::marker::PhantomData;
@@ -7,12 +7,12 @@ use zerocopy::{FromBytes, Immutable, KnownLayout};
 
 use crate::{CtlCode, Method};
 
-/// No record may need a stricter alignment, in bytes: output buffers begin at a multiple of it.
+/// The strictest alignment of a record in bytes: output buffers begin at a multiple of it.
 pub const MAX_ALIGN: usize = 16;
 
-/// What a control code can write: a plain record for which every bit pattern is a value, or a slice of them. It holds
-/// for every `T` and `[T]` where `T: FromBytes + Immutable + KnownLayout`, and `Send`, `Sync` and `'static`, as all
-/// plain records are.
+/// The types that a control code can write: a plain record for which every bit pattern is valid, or a slice of such
+/// records. It is implemented for every `T` and `[T]` where `T: FromBytes + Immutable + KnownLayout`, and `Send`,
+/// `Sync` and `'static`, as all plain records are.
 ///
 /// ```
 /// use overlapped_codes::Record;
@@ -36,7 +36,7 @@ impl<T: FromBytes + Immutable + KnownLayout + Send + Sync + 'static> Record for 
     const ALIGN: usize = align_of::<T>();
 }
 
-/// A control code together with what it reads and writes.
+/// A control code together with the types that it reads and writes.
 ///
 /// `In` is the input record (`()` for none; may be unsized, like `[u8]`), `Out` the output: one record (`()` for none)
 /// or a slice of records with a stated capacity.
@@ -63,7 +63,7 @@ impl<T: FromBytes + Immutable + KnownLayout + Send + Sync + 'static> Record for 
 ///     unsafe { Ioctl::slice(CtlCode::new(0x8000, 0x801, Method::Buffered, Access::Read), 16) };
 /// ```
 ///
-/// METHOD_IN_DIRECT is refused, since there the driver *reads* the output buffer; in a constant, when compiling:
+/// METHOD_IN_DIRECT is refused, since there the driver *reads* the output buffer. A constant with it does not compile:
 ///
 /// ```compile_fail
 /// use overlapped_codes::{Access, CtlCode, Ioctl, Method};
@@ -81,14 +81,14 @@ impl<In: ?Sized, Out: Record> Ioctl<In, Out> {
     ///
     /// # Safety
     /// The driver reads no more than the bytes of `In`, and writes no more than the bytes of `Out`, through the buffers
-    /// it is given; unless it fails the request it completes it with a byte count that is no larger than `Out`, since
-    /// with METHOD_BUFFERED the system copies so many bytes; neither buffer holds an address that the driver follows
-    /// (METHOD_NEITHER is fine without such); and the driver is done with the buffers when it completes the request.
-    /// The guide says what each of these means, and what breaks it: `overlapped::guide::safety`.
+    /// that it gets. Unless it fails the request, it completes it with a byte count that is no larger than `Out`, since
+    /// with METHOD_BUFFERED the system copies that many bytes. Neither buffer holds an address that the driver follows
+    /// (METHOD_NEITHER is fine without one). And the driver is done with the buffers when it completes the request. The
+    /// guide explains each of these, and what breaks it: `overlapped::guide::safety`.
     ///
     /// # Panics
     /// When the method is METHOD_IN_DIRECT. In a `const` that is a compile-time error; for a code that is known only at
-    /// run time look at [`CtlCode::method`] first.
+    /// run time, check [`CtlCode::method`] first.
     #[must_use]
     #[expect(unsafe_code, reason = "the caller's promise is what makes every call safe")]
     pub const unsafe fn new(code: CtlCode) -> Self {
@@ -114,8 +114,8 @@ where
         Self::checked(code, capacity)
     }
 
-    /// The same code with room for more records: at least for `capacity` of them, and never for fewer than it had. What
-    /// was promised of the driver was promised for that room.
+    /// The same code with room for more records: for `capacity` of them, but never for fewer than before, since the
+    /// promise about the driver was made for that room.
     ///
     /// ```
     /// # use overlapped_codes::{Access, CtlCode, Ioctl, Method};
@@ -158,7 +158,7 @@ impl<In: ?Sized, Out: Record + ?Sized> Ioctl<In, Out> {
         self.code
     }
 
-    /// How many records the output has room for; 1 unless it is a slice.
+    /// How many records fit in the output; 1 unless it is a slice.
     ///
     /// ```
     /// # use overlapped_codes::{Access, CtlCode, Ioctl, Method};
@@ -172,7 +172,7 @@ impl<In: ?Sized, Out: Record + ?Sized> Ioctl<In, Out> {
         self.capacity
     }
 
-    /// The output's length in bytes; `None` when that is no number of 32 bits, and the call cannot be made.
+    /// The output's length in bytes; `None` if it does not fit in 32 bits, so that the call cannot be made.
     #[must_use]
     pub const fn output_len(self) -> Option<u32> {
         match self.capacity.checked_mul(Out::SIZE) {

@@ -1,8 +1,8 @@
-//! The kinds of failure, which all systems' numbers come down to.
+//! The kinds of failure, to which the numbers of all systems are reduced.
 
 use core::fmt;
 
-/// What kind of failure it is: what a program can act on.
+/// The kind of a failure: something that a program can act on.
 ///
 /// ```
 /// use overlapped_codes::ErrorKind;
@@ -23,24 +23,24 @@ pub enum ErrorKind {
     Busy,
     /// The driver does not know the control code, or the platform cannot do it.
     Unsupported,
-    /// The call itself is wrong: a length, an argument, a handle of the wrong sort.
+    /// The call itself is wrong: a length, an argument, a handle of the wrong type.
     InvalidInput,
-    /// The device is gone: unplugged, removed, or the pipe's other end closed. Drivers say so in many ways (Win32
-    /// errors 1167, 433, 1617, 22, 31, and 2 from a call on an open handle): all are this kind; the code tells them
+    /// The device is gone: unplugged, removed, or the pipe's other end closed. Drivers report this in many ways (Win32
+    /// errors 1167, 433, 1617, 22, 31, and 2 from a call on an open handle); all are this kind, and the code tells them
     /// apart.
     Disconnected,
-    /// The call was cancelled, as was asked, before the driver completed it.
+    /// The call was cancelled on request, before the driver completed it.
     Cancelled,
-    /// The driver or the system ended the call as cancelled (STATUS_CANCELLED, ECANCELED), and nobody had asked for
-    /// that: a flaky driver, a timer whose clock was set.
+    /// The driver or the system ended the call as cancelled (STATUS_CANCELLED, ECANCELED) although nobody asked for
+    /// that: a flaky driver, or a timer whose clock was set.
     Aborted,
     /// Time ran out.
     TimedOut,
-    /// Waiting here would wait for this very thread: `wait` on the thread that dispatches the port.
+    /// Waiting here would wait for this very thread: for example `wait` on the thread that dispatches the port.
     Deadlock,
-    /// The driver completed with fewer bytes than one record, or with a ragged tail. `Error::bytes` has them.
+    /// The driver completed with fewer bytes than one record, or with a part of a record. `Error::bytes` has them.
     Truncated,
-    /// Anything else; the error's code tells.
+    /// Any other failure; the error's code names it.
     Other,
 }
 

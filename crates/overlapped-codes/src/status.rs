@@ -1,4 +1,4 @@
-//! NTSTATUS values: what a driver says of a request, the same on real devices and on simulated ones.
+//! NTSTATUS values: how a driver ended a request, the same for real devices and simulated ones.
 
 use core::fmt;
 
@@ -8,8 +8,8 @@ use crate::{ErrorKind, errno};
 ///
 /// The two high bits are the severity: success, informational, warning or error (`[MS-ERREF]` section 2.3). A *warning*
 /// is not a failure: its data and its byte count are valid. A call of `overlapped` returns `Ok` for
-/// [`BUFFER_OVERFLOW`](Self::BUFFER_OVERFLOW), and for any other warning an error that keeps the bytes: "device busy"
-/// has that severity, too.
+/// [`BUFFER_OVERFLOW`](Self::BUFFER_OVERFLOW). For any other warning it returns an error that keeps the bytes, since
+/// "device busy" is a warning too.
 ///
 /// ```
 /// use overlapped_codes::Status;
@@ -21,11 +21,10 @@ use crate::{ErrorKind, errno};
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Status(u32);
 
-/// An error number of Linux: severity *error*, the customer bit, and a facility of our own; the number is in the low
-/// bits.
+/// A Linux error number: severity *error*, the customer bit, and our own facility; the number is in the low bits.
 const ERRNO: u32 = 0xe0e0_0000;
 const ERRNO_BITS: u32 = 0xfff;
-/// With it: whatever the number says, the system has hung the file up.
+/// Added to it when the system has hung the file up, whatever the number says.
 const GONE: u32 = 0x8000;
 
 macro_rules! statuses {
@@ -35,7 +34,7 @@ macro_rules! statuses {
             $(#[doc = concat!("STATUS_", stringify!($name), " (", stringify!($value), ").")] $(#[$doc])*
             pub const $name: Self = Self($value);)*
 
-            /// The name in `ntstatus.h`, or in `errno.h`, for the values a device client meets.
+            /// The name in `ntstatus.h` or `errno.h`, for the values that a program meets with devices.
             #[must_use]
             pub const fn name(self) -> Option<&'static str> {
                 match self.0 {
@@ -47,7 +46,7 @@ macro_rules! statuses {
                 }
             }
 
-            /// The kind of error this is, when it is one.
+            /// The kind of this error, if it is one.
             #[must_use]
             pub const fn kind(self) -> ErrorKind {
                 match self.0 {
@@ -67,7 +66,7 @@ statuses! {
     SUCCESS = 0x0000_0000, Other;
     /// The request is in flight. Never a final status.
     PENDING = 0x0000_0103, Other;
-    /// A warning: the output buffer was too short for all there was; what is in it is valid.
+    /// A warning: the output buffer was too short for everything; the bytes in it are valid.
     BUFFER_OVERFLOW = 0x8000_0005, Other;
     NO_MORE_FILES = 0x8000_0006, Other;
     DEVICE_BUSY = 0x8000_0011, Busy;
@@ -96,7 +95,8 @@ statuses! {
     PIPE_NOT_AVAILABLE = 0xc000_00ac, Busy;
     PIPE_BUSY = 0xc000_00ae, Busy;
     PIPE_DISCONNECTED = 0xc000_00b0, Disconnected;
-    /// To FSCTL_PIPE_LISTEN: a client was there before. A success in disguise.
+    /// The answer to FSCTL_PIPE_LISTEN if a client connected before it. It is a success, though its number is an
+    /// error's.
     PIPE_CONNECTED = 0xc000_00b2, Other;
     PIPE_CLOSING = 0xc000_00b1, Disconnected;
     PIPE_LISTENING = 0xc000_00b3, Other;
@@ -116,7 +116,7 @@ statuses! {
 }
 
 impl Status {
-    /// The status with this value. Every 32-bit value is some status.
+    /// The status with this value. Every 32-bit value is a status.
     #[must_use]
     pub const fn from_u32(status: u32) -> Self {
         Self(status)
@@ -128,9 +128,9 @@ impl Status {
         self.0
     }
 
-    /// The status that stands for an error number of Linux, which has no NTSTATUS: an error of the customer's range
-    /// (`[MS-ERREF]` section 2.3). Linux devices end their calls with it, and so may a simulated one that plays such a
-    /// device. Numbers are below 4096.
+    /// The status for a Linux error number, which has no NTSTATUS: an error in the customer's range (`[MS-ERREF]`
+    /// section 2.3). Linux devices end their calls with it, and so may a simulated device that plays one. Numbers are
+    /// below 4096.
     ///
     /// ```
     /// use overlapped_codes::{ErrorKind, Status};
@@ -145,7 +145,7 @@ impl Status {
         Self(ERRNO | errno as u32 & ERRNO_BITS)
     }
 
-    /// The same number from a file that the system has hung up: whatever it is, the device is gone.
+    /// The same for a file that the system has hung up: whatever the number is, the device is gone.
     ///
     /// ```
     /// use overlapped_codes::{ErrorKind, Status};
@@ -157,7 +157,7 @@ impl Status {
         Self(ERRNO | GONE | errno as u32 & ERRNO_BITS)
     }
 
-    /// Whether it is an error number of a file that the system has hung up.
+    /// Whether it is an error number from a file that the system has hung up.
     ///
     /// ```
     /// # use overlapped_codes::Status;
@@ -168,7 +168,7 @@ impl Status {
         self.errno().is_some() && self.0 & GONE != 0
     }
 
-    /// The error number of Linux that it stands for.
+    /// The Linux error number in it.
     #[must_use]
     pub const fn errno(self) -> Option<i32> {
         if self.0 & !(GONE | ERRNO_BITS) == ERRNO { Some((self.0 & ERRNO_BITS) as i32) } else { None }

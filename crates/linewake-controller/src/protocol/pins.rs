@@ -1,25 +1,25 @@
-//! The shape of drivers that know single pins: attach one, wait for one, detach one.
+//! The codes for drivers that know single pins: attach one, wait for one, detach one.
 //!
-//! The same controller as with the other codes, told as such drivers tell: a wait gives the new level, how many edges were
-//! dropped before it, and the time on a counter of the device's own, which wraps.
+//! They drive the same controller as the other codes, but report as such drivers do: a wait gives the new level, how
+//! many edges were dropped before it, and the time on the device's own counter, which wraps.
 
 use overlapped_codes::{Access, CtlCode};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use super::{LINE_EDGE_FALLING, LINE_EDGE_RISING, LINE_INPUT, LINE_RELEASE, LineConfig, code};
 
-/// Watches one line. Again for the same line: watches it otherwise. What access it needs is not said in its number, as
-/// with many drivers.
+/// Watches one line. A second call for the same line changes how it is watched. As with many drivers, the code does not
+/// say which access it needs.
 pub const ATTACH_PIN: CtlCode = code(0x810, Access::Any);
 /// Stops watching one line (`STATUS_INVALID_DEVICE_STATE` if this reader does not hold it). Waits pended for it end with
 /// `STATUS_INVALID_DEVICE_STATE`.
 pub const DETACH_PIN: CtlCode = code(0x811, Access::Any);
 /// Waits for an edge of one line (`STATUS_INVALID_DEVICE_STATE` if this reader does not watch it), and takes it.
 pub const WAIT_PIN: CtlCode = code(0x812, Access::Any);
-/// Test: what the counter shows now; so a test has it wrap when it likes.
+/// Test: sets the counter, so that a test can choose when it wraps.
 pub const SET_TICKS: CtlCode = code(0x8C5, Access::Write);
 
-/// How many ticks a second has: as the power management timer of a PC.
+/// The number of ticks in a second: that of a PC's power management timer.
 pub const TICK_HZ: u32 = 3_579_545;
 
 /// [`AttachPin::mode`]: rising edges; with [`PIN_FALLING`] both.
@@ -36,7 +36,7 @@ record! {
     /// # let _ = both;
     /// ```
     AttachPin {
-        /// Which line.
+        /// The line.
         line: u16,
         /// [`PIN_RISING`], [`PIN_FALLING`] or both.
         mode: u16,
@@ -44,7 +44,7 @@ record! {
 }
 
 impl From<AttachPin> for LineConfig {
-    /// What it asks for, as [`CONFIGURE`](super::CONFIGURE) would be asked.
+    /// The same request as an input of [`CONFIGURE`](super::CONFIGURE).
     fn from(AttachPin { line, mode }: AttachPin) -> Self {
         let edge = |bit, edge| if mode & bit != 0 { edge } else { 0 };
         let edges = edge(PIN_RISING, LINE_EDGE_RISING) | edge(PIN_FALLING, LINE_EDGE_FALLING);
@@ -61,13 +61,13 @@ record! {
     /// # let _ = fourth;
     /// ```
     Pin {
-        /// Which line.
+        /// The line.
         line: u32,
     }
 }
 
 impl From<Pin> for LineConfig {
-    /// Its release.
+    /// The configuration that releases the line.
     fn from(Pin { line }: Pin) -> Self {
         Self { offset: line, flags: LINE_RELEASE }
     }
@@ -83,13 +83,13 @@ record! {
     /// assert_eq!(u64::from(passed) * 1_000_000 / u64::from(TICK_HZ), 2); // microseconds
     /// ```
     PinEvent {
-        /// Which line.
+        /// The line.
         line: u16,
         /// The level after the edge: 1 high, 0 low.
         level: u16,
         /// How many edges of the line were dropped directly before this one.
         dropped: u32,
-        /// When, on a counter that wraps, with [`TICK_HZ`] ticks a second.
+        /// The time on a counter that wraps, with [`TICK_HZ`] ticks a second.
         ticks: u32,
         /// Zero.
         reserved: u32,
@@ -105,7 +105,7 @@ record! {
     /// # let _ = wraps_in_a_second;
     /// ```
     Ticks {
-        /// What the counter shows now.
+        /// The new value of the counter.
         now: u32,
     }
 }

@@ -18,7 +18,7 @@ fn a_full_queue_drops_the_oldest_and_the_next_record_says_so() {
 }
 
 #[test]
-fn what_a_dropped_record_knew_to_be_missing_passes_to_the_next() {
+fn edges_missing_before_a_dropped_record_pass_to_the_next() {
     let mut chip = Chip::new();
     let reader = chip.open();
     assert_eq!(chip.set_reader(reader, 2, 0), DONE);
@@ -60,7 +60,7 @@ fn a_capacity_is_rounded_up_and_limited() {
 }
 
 #[test]
-fn closing_a_reader_discards_what_it_had_queued() {
+fn closing_a_reader_discards_its_queue() {
     let mut chip = Chip::new();
     let reader = chip.watching([0]);
     chip.toggle(0, 5);

@@ -22,7 +22,7 @@ fn told_of<const N: usize>(chip: &mut Chip, lines: [u32; N]) -> ReaderId {
 const RELEASE: u32 = LINE_RELEASE;
 
 #[test]
-fn taking_changing_and_giving_back_a_line_is_told() {
+fn taking_changing_and_releasing_a_line_is_reported() {
     let mut chip = Chip::new();
     let watcher = told_of(&mut chip, [3]);
     let holder = chip.open();
@@ -58,7 +58,7 @@ fn closing_a_reader_gives_its_lines_back() {
 }
 
 #[test]
-fn the_oldest_go_when_there_are_too_many_and_the_next_one_says_so() {
+fn a_full_information_queue_drops_the_oldest_and_the_next_record_says_so() {
     let mut chip = Chip::new();
     let watcher = told_of(&mut chip, [0]);
     let holder = chip.open();

@@ -100,7 +100,7 @@ fn time_is_on_a_counter_of_its_own_that_wraps() {
 }
 
 #[test]
-fn what_is_no_pin_is_refused() {
+fn invalid_pins_are_refused() {
     let mut chip = Chip::new();
     let reader = attached(&mut chip, 0, BOTH);
     for (line, mode) in [(0, 0), (0, 4), (0, 7), (72, BOTH), (u16::MAX, BOTH)] {

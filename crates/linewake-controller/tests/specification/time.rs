@@ -63,7 +63,7 @@ fn a_glitch_is_no_edge_and_no_value() {
 }
 
 #[test]
-fn debouncing_is_of_lines_that_are_held_and_chips_that_keep_time() {
+fn debouncing_needs_a_held_line_and_a_chip_that_keeps_time() {
     let mut chip = Chip::new();
     let reader = chip.watching([0]);
     let debounce = |offset, period_us| [Debounce { offset, period_us }];
@@ -83,7 +83,7 @@ fn debouncing_is_of_lines_that_are_held_and_chips_that_keep_time() {
 }
 
 #[test]
-fn an_interrupt_has_the_last_stamp_and_the_level_of_when_it_is_dealt_with() {
+fn an_interrupt_has_the_last_stamp_and_the_level_at_its_handling() {
     let mut chip = timed();
     chip.controller.set_interrupt_delay(0, 10_000);
     let reader = chip.watching([0, 1]);
@@ -121,7 +121,7 @@ fn an_interrupt_of_a_line_watched_one_way_is_that_way() {
 }
 
 #[test]
-fn an_interrupt_that_is_not_dealt_with_any_more_is_discarded() {
+fn an_unhandled_interrupt_is_discarded() {
     let mut chip = timed();
     chip.controller.set_interrupt_delay(0, 10_000);
     for end in 0..3 {

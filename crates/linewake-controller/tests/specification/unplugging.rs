@@ -38,7 +38,7 @@ fn a_reader_that_was_unplugged_stays_so() {
 }
 
 #[test]
-fn levels_survive_and_what_was_queued_is_discarded() {
+fn unplugging_keeps_levels_and_discards_queued_events() {
     let mut chip = Chip::new();
     let old = chip.watching([0]);
     chip.toggle(0, 3);

@@ -178,7 +178,7 @@ fn waits_for_a_line_and_for_any_share_one_cursor() {
 }
 
 #[test]
-fn waiting_for_what_is_not_watched_is_refused() {
+fn waiting_for_an_unwatched_line_is_refused() {
     let mut chip = Chip::new();
     let reader = chip.open();
     let wait = WaitLine::default();
