@@ -1,4 +1,4 @@
-//! The state of a chip, all of it behind one spin lock: the controller, and the requests it keeps pended.
+//! The state of a chip behind one spin lock: the controller and its pended requests.
 
 use linewake_controller::protocol::{MAX_INPUT, Pin, WAIT_ANY, WAIT_INFO, WAIT_LINE, WAIT_PIN, WaitLine};
 use linewake_controller::{Controller, Outcome, ReaderId, Ready, Status};
@@ -13,18 +13,20 @@ pub(crate) const LINES: usize = 1024;
 const READERS: usize = 64;
 const QUEUE: usize = 1024;
 
-/// Waits for a line are queued by line, so that an edge looks at the waits of its line only. After those three queues more:
+/// Waits for a line are queued by line, so that an edge only looks at the waits of its line. After these come three
+/// queues:
 const ANY_LINE: usize = LINES;
-/// Waits for what becomes of the lines themselves.
+/// Waits for information about lines.
 const INFO: usize = LINES + 1;
-/// Waits of the fault device, which never end before their handle is closed.
+/// Waits of the fault device, which do not end before their handle is closed.
 const STUCK: usize = LINES + 2;
 const PLACES: usize = LINES + 3;
 
-/// A chip, and the lock before it.
+/// A chip and its lock.
 pub(crate) type SharedChip = SpinLock<Chip>;
 
-/// Nine megabytes each, all zeros: in the image's uninitialised data, which is not paged. A kernel stack has 24 KiB at best.
+/// Nine megabytes each, all zeros, in the image's uninitialised data, which is not paged. A kernel stack has at most 24
+/// KiB.
 pub(crate) static CHIPS: [SharedChip; 2] = [const { SpinLock::new(Chip::new()) }; 2];
 
 /// The memory the I/O manager keeps with each device object.
@@ -32,15 +34,15 @@ pub(crate) static CHIPS: [SharedChip; 2] = [const { SpinLock::new(Chip::new()) }
 #[repr(C)]
 pub(crate) struct Extension {
     pub(crate) chip: &'static SharedChip,
-    /// A fault fixture: waits on this device have no cancel routine and end only when their handle is closed. Some real drivers
-    /// are so, and a program has to survive it.
+    /// A fault fixture: waits on this device have no cancel routine and end only when their handle is closed. Some real
+    /// drivers do the same, and a program must survive it.
     pub(crate) no_cancel: bool,
 }
 
 pub(crate) struct Chip {
     pub(crate) controller: Controller<LINES, READERS, QUEUE>,
     pended: [Queue; PLACES],
-    /// METHOD_BUFFERED has one buffer for both ways, so the input is copied here before the output is written.
+    /// METHOD_BUFFERED has one buffer for both directions, so the input is copied here before the output is written.
     input: [u8; MAX_INPUT],
 }
 
@@ -49,7 +51,7 @@ impl Chip {
         Chip { controller: Controller::new(), pended: [const { Queue::EMPTY }; PLACES], input: [0; MAX_INPUT] }
     }
 
-    /// Has the controller try a request; `round` is zero the first time.
+    /// Lets the controller try a request; `round` is zero the first time.
     fn attempt(&mut self, request: &mut Request, round: u32) -> Outcome {
         let irp = request.irp();
         if irp.input_len() > MAX_INPUT {
@@ -62,7 +64,7 @@ impl Chip {
         }
     }
 
-    /// Keeps a request until what it waits for happens. If it was cancelled already, it is finished.
+    /// Keeps a request until its event happens. If it was cancelled already, finishes it.
     fn pend(&mut self, mut request: Request, finished: &mut Finished) {
         request.mark_pending();
         let place = match request.irp().code() {
@@ -74,7 +76,7 @@ impl Chip {
         self.arm_or_finish(irp, place, finished);
     }
 
-    /// The line a wait that pended is for; the controller checked it.
+    /// The line of a wait that pends; the controller has checked it.
     fn waited_line(&mut self, request: &Request) -> usize {
         let input = request.irp().copy_input(&mut self.input);
         let offset = input.first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes));
@@ -84,13 +86,13 @@ impl Chip {
 
     fn arm_or_finish(&mut self, irp: Irp, place: usize, finished: &mut Finished) {
         if !arm(irp, Some(cancel)) {
-            // SAFETY: linked there, and `arm` took the cancel routine out again.
+            // SAFETY: linked there, and `arm` removed the cancel routine.
             let request = unsafe { self.pended[place].unlink(irp) };
             finish(request, Status::CANCELLED, 0, finished);
         }
     }
 
-    /// Tries again what the controller says may be over.
+    /// Tries the waits again that the controller names.
     fn serve_ready(&mut self, finished: &mut Finished) {
         while let Some(ready) = self.controller.take_ready() {
             let (reader, place) = match ready {
@@ -104,7 +106,8 @@ impl Chip {
                 if irp.reader() != reader || !disarm(irp) {
                     continue;
                 }
-                // SAFETY: disarmed, so ours. It stays linked; if it pends again it keeps its place and is nobody's but the queue's.
+                // SAFETY: disarmed, so it is ours. It stays linked; if it pends again, it keeps its place and belongs
+                // to the queue alone.
                 let mut request = unsafe { Request::own(irp) };
                 let outcome = self.attempt(&mut request, 0);
                 let irp = request.into_irp();
@@ -119,7 +122,7 @@ impl Chip {
         }
     }
 
-    /// Ends everything pended for which `ours` holds.
+    /// Ends every pended request for which `ours` is true.
     fn finish_all(&mut self, status: Status, finished: &mut Finished, ours: impl Fn(Irp) -> bool) {
         for (place, queue) in self.pended.iter_mut().enumerate() {
             let mut next = queue.first();
@@ -140,7 +143,7 @@ impl Chip {
 /// # Safety
 /// `device` is one of ours.
 pub(crate) unsafe fn extension(device: *const DEVICE_OBJECT) -> Extension {
-    // SAFETY: by the caller's promise; `dispatch.rs` writes it before anybody could open the device.
+    // SAFETY: by the caller's promise; `dispatch.rs` writes the extension before the device can be opened.
     unsafe { *(*device).DeviceExtension.cast::<Extension>() }
 }
 
@@ -149,7 +152,7 @@ fn finish(mut request: Request, status: Status, information: usize, finished: &m
     finished.push(request);
 }
 
-/// Carries out a control code. The status is what the dispatch routine returns.
+/// Carries out a control code. Returns the status for the dispatch routine to return.
 pub(crate) fn control(chip: &SharedChip, mut request: Request) -> Status {
     let mut round = 0;
     loop {
@@ -181,13 +184,13 @@ pub(crate) fn control(chip: &SharedChip, mut request: Request) -> Status {
     }
 }
 
-/// The fault device: as [`control`], but a wait pends without a cancel routine, until its handle is closed.
+/// The same for the fault device: a wait pends without a cancel routine, until its handle is closed.
 pub(crate) fn control_without_cancel(chip: &SharedChip, mut request: Request) -> Status {
     if !matches!(request.irp().code(), WAIT_LINE | WAIT_PIN | WAIT_ANY | WAIT_INFO) {
         return control(chip, request);
     }
     let refused = chip.with(|chip| {
-        // A request may still arrive after IRP_MJ_CLEANUP, when nobody would complete it.
+        // A request may arrive after IRP_MJ_CLEANUP, when nothing would complete it any more.
         if let Err(status) = chip.controller.check(request.irp().reader()) {
             request.set_status(status, 0);
             return Some((request, status));
@@ -205,19 +208,20 @@ pub(crate) fn control_without_cancel(chip: &SharedChip, mut request: Request) ->
     }
 }
 
-/// The last handle to a file was closed: its reader goes, and all it had pended.
+/// The last handle of a file was closed: closes its reader, and ends its pended requests.
 pub(crate) fn cleanup(chip: &SharedChip, file: *mut FILE_OBJECT, reader: ReaderId) {
     let mut finished = Finished::none();
     chip.with(|chip| {
         chip.controller.close(reader, now_ns());
         chip.finish_all(Status::CANCELLED, &mut finished, |irp| irp.file() == file);
-        // Others may wait for its lines to be given back.
+        // Other readers may wait for its lines to be released.
         chip.serve_ready(&mut finished);
     });
     finished.complete();
 }
 
-/// The driver goes: as if the device had been pulled out, and nothing stays pended, not even on the fault device.
+/// The driver is being unloaded: as if the device had been unplugged, and nothing stays pended, even on the fault
+/// device.
 pub(crate) fn end(chip: &SharedChip) {
     let mut finished = Finished::none();
     chip.with(|chip| {
@@ -227,16 +231,16 @@ pub(crate) fn end(chip: &SharedChip) {
     finished.complete();
 }
 
-/// Called by the I/O manager, with the cancel spin lock held, once it has taken this routine out of the IRP.
+/// The I/O manager calls this with the cancel spin lock held, after it has removed this routine from the IRP.
 unsafe extern "system" fn cancel(device: *mut DEVICE_OBJECT, irp: *mut IRP) {
-    // SAFETY: acquired by the I/O manager, which left the IRQL to go back to in the IRP. The IRP is live: see rule 2.
+    // SAFETY: the I/O manager acquired it, and left the IRQL to return to in the IRP. The IRP is live: see rule 2.
     unsafe { IoReleaseCancelSpinLock((*irp).CancelIrql) };
     // SAFETY: only this routine may complete it now, at its end.
     let Some(irp) = (unsafe { Irp::new(irp) }) else { return };
     let mut finished = Finished::none();
-    // SAFETY: the device that the request was sent to, which is ours.
+    // SAFETY: the request was sent to this device, which is ours.
     unsafe { extension(device) }.chip.with(|chip| {
-        // SAFETY: the place was written when it was linked, before it was armed; it is linked there still.
+        // SAFETY: its place was written when it was linked, before it was armed; it is still linked there.
         let request = unsafe { chip.pended[*irp.place()].unlink(irp) };
         finish(request, Status::CANCELLED, 0, &mut finished);
     });

@@ -1,4 +1,4 @@
-//! What the I/O manager calls: entry, unload, and the four major functions.
+//! The routines that the I/O manager calls: entry, unload, and the four major functions.
 
 use core::ptr::null_mut;
 
@@ -14,7 +14,7 @@ use windows_sys::Win32::Foundation::{NTSTATUS, UNICODE_STRING};
 use crate::chip::{self, CHIPS, Extension, LINES, extension};
 use crate::request::{Irp, Request};
 
-// wdm.h; windows-sys 0.61 lacks them.
+// From wdm.h; windows-sys 0.61 lacks them.
 const DO_BUFFERED_IO: u32 = 0x4;
 const DO_DEVICE_INITIALIZING: u32 = 0x80;
 
@@ -60,7 +60,7 @@ unsafe extern "system" fn DriverEntry(driver: *mut DRIVER_OBJECT, _registry: *co
         });
     }
     for device in &DEVICES {
-        // SAFETY: the driver's own object, from the I/O manager.
+        // SAFETY: the driver's own object, which the I/O manager passed.
         let status = unsafe { create_device(driver, device) };
         if status < 0 {
             // SAFETY: no handle was opened yet.
@@ -68,7 +68,7 @@ unsafe extern "system" fn DriverEntry(driver: *mut DRIVER_OBJECT, _registry: *co
             return status;
         }
     }
-    // SAFETY: ours to fill in until DriverEntry returns.
+    // SAFETY: we may fill it in until DriverEntry returns.
     let driver = unsafe { &mut *driver };
     driver.DriverUnload = Some(unload);
     driver.MajorFunction[IRP_MJ_CREATE as usize] = Some(create);
@@ -83,8 +83,8 @@ unsafe extern "system" fn DriverEntry(driver: *mut DRIVER_OBJECT, _registry: *co
 unsafe fn create_device(driver: *const DRIVER_OBJECT, device: &Device) -> NTSTATUS {
     let (name, link) = (unicode(device.name), unicode(device.link));
     let mut object: *mut DEVICE_OBJECT = null_mut();
-    // A driver for real machines calls IoCreateDeviceSecure, to say who may open it; it lives in a library we do not link.
-    // FILE_DEVICE_SECURE_OPEN has the device's own security checked for names below it too.
+    // A driver for real machines calls IoCreateDeviceSecure, to say who may open the device; that function is in a
+    // library that we do not link. FILE_DEVICE_SECURE_OPEN applies the device's security to names below it too.
     // SAFETY: the strings are static; the object goes where the pointer says.
     let status = unsafe {
         IoCreateDevice(
@@ -100,7 +100,7 @@ unsafe fn create_device(driver: *const DRIVER_OBJECT, device: &Device) -> NTSTAT
     if status < 0 {
         return status;
     }
-    // SAFETY: just created, with room for the extension, and not opened before DO_DEVICE_INITIALIZING is cleared.
+    // SAFETY: just created, with room for the extension, and not open before DO_DEVICE_INITIALIZING is cleared.
     unsafe {
         (*object).DeviceExtension.cast::<Extension>().write(device.extension);
         (*object).Flags |= DO_BUFFERED_IO;
@@ -114,10 +114,10 @@ unsafe fn create_device(driver: *const DRIVER_OBJECT, device: &Device) -> NTSTAT
 /// `driver` is the driver's own object, and no request of its devices is left.
 unsafe fn delete_devices(driver: *const DRIVER_OBJECT) {
     for device in &DEVICES {
-        // SAFETY: a static string. A link that does not exist is an error without consequence.
+        // SAFETY: a static string. If the link does not exist, the call fails without harm.
         unsafe { IoDeleteSymbolicLink(&unicode(device.link)) };
     }
-    // SAFETY: by the caller's promise; each deletion takes its object off the list.
+    // SAFETY: by the caller's promise; each deletion removes its object from the list.
     unsafe {
         while !(*driver).DeviceObject.is_null() {
             IoDeleteDevice((*driver).DeviceObject);
@@ -135,7 +135,7 @@ unsafe extern "system" fn create(device: *const DEVICE_OBJECT, irp: *mut IRP) ->
     // SAFETY: a new IRP from the I/O manager.
     let Some(request) = (unsafe { accept(irp) }) else { return Status::INVALID_PARAMETER.to_u32() as NTSTATUS };
     let file = request.irp().file();
-    // SAFETY: the file object of a create request is live and not yet shared.
+    // SAFETY: the file object of a create request is live and not shared yet.
     let file = unsafe { &mut *file };
     // `\\.\LineWake0\something`: there is nothing below the device.
     if file.FileName.Length != 0 {
@@ -158,7 +158,7 @@ unsafe extern "system" fn create(device: *const DEVICE_OBJECT, irp: *mut IRP) ->
 unsafe extern "system" fn device_control(device: *const DEVICE_OBJECT, irp: *mut IRP) -> NTSTATUS {
     // SAFETY: a new IRP from the I/O manager.
     let Some(request) = (unsafe { accept(irp) }) else { return Status::INVALID_PARAMETER.to_u32() as NTSTATUS };
-    // Wine 8 does not wait for IRP_MJ_CREATE, so there a handle exists even though it was refused.
+    // Wine 8 does not wait for IRP_MJ_CREATE, so a handle may exist there though it was refused.
     // SAFETY: the file object outlives its requests; only `create` writes these fields.
     let refused = unsafe { (*request.irp().file()).FsContext2 } as usize as u32;
     if refused != 0 {
@@ -170,9 +170,9 @@ unsafe extern "system" fn device_control(device: *const DEVICE_OBJECT, irp: *mut
     status.to_u32() as NTSTATUS
 }
 
-/// IRP_MJ_CLEANUP: the last handle was closed. Requests may still be pended, and keep the file object alive until they are
-/// completed here. IRP_MJ_CLOSE: nothing refers to the file object any more, and there is nothing left to do; but Wine 8 has no
-/// IRP_MJ_CLEANUP and sends IRP_MJ_CLOSE in its place. Doing it twice does no harm.
+/// IRP_MJ_CLEANUP: the last handle was closed. Pended requests keep the file object alive until they are completed
+/// here. IRP_MJ_CLOSE: nothing refers to the file object any more, and nothing is left to do. But Wine 8 has no
+/// IRP_MJ_CLEANUP and sends IRP_MJ_CLOSE instead. Doing this twice is harmless.
 unsafe extern "system" fn cleanup(device: *const DEVICE_OBJECT, irp: *mut IRP) -> NTSTATUS {
     // SAFETY: a new IRP from the I/O manager.
     let Some(request) = (unsafe { accept(irp) }) else { return Status::INVALID_PARAMETER.to_u32() as NTSTATUS };
@@ -183,9 +183,9 @@ unsafe extern "system" fn cleanup(device: *const DEVICE_OBJECT, irp: *mut IRP) -
 }
 
 /// # Safety
-/// The I/O manager just handed the IRP to a dispatch routine.
+/// The I/O manager has just passed the IRP to a dispatch routine.
 unsafe fn accept(irp: *mut IRP) -> Option<Request> {
-    // SAFETY: by the caller's promise it is not completed, and the duty to complete it is ours.
+    // SAFETY: by the caller's promise it is not completed, and we must complete it.
     unsafe { Irp::new(irp).map(|irp| Request::own(irp)) }
 }
 
@@ -195,7 +195,7 @@ fn answer(mut request: Request, status: Status) -> NTSTATUS {
     status.to_u32() as NTSTATUS
 }
 
-/// Writes a number behind "line", without leading zeros; gives the part of the text that is used.
+/// Writes a number after "line", without leading zeros. Returns the used part of the text.
 fn decimal(text: &mut [u8; 8], number: u32) -> &[u8] {
     let digits = number.checked_ilog10().unwrap_or(0) as usize + 1;
     let mut rest = number;

@@ -1,17 +1,18 @@
-//! What the kernel lends: a spin lock, a clock, and an end for the unthinkable.
+//! The kernel's services: a spin lock, a clock, and a stop for panics.
 
 use core::cell::UnsafeCell;
 
 use windows_sys::Wdk::System::SystemServices::{KeBugCheckEx, KeQueryPerformanceCounter};
 
-// windows-sys 0.61 lacks these (wdm.h: KeAcquireSpinLock is a macro for the first).
+// windows-sys 0.61 lacks these (wdm.h; KeAcquireSpinLock is a macro for the first).
 #[link(name = "ntoskrnl.exe", kind = "raw-dylib", modifiers = "+verbatim")]
 unsafe extern "system" {
     fn KeAcquireSpinLockRaiseToDpc(lock: *mut usize) -> u8;
     fn KeReleaseSpinLock(lock: *mut usize, old_irql: u8);
 }
 
-// The compiler calls these. The kernel exports them; found here first, they are not imported from msvcrt.dll, which no kernel has.
+// The compiler calls these. The kernel exports them. Found here first, they are not imported from msvcrt.dll, which a
+// kernel does not have.
 #[link(name = "ntoskrnl.exe", kind = "raw-dylib", modifiers = "+verbatim")]
 #[allow(dead_code, reason = "called by generated code only")]
 unsafe extern "C" {
@@ -21,9 +22,10 @@ unsafe extern "C" {
     fn memcmp(a: *const u8, b: *const u8, len: usize) -> i32;
 }
 
-/// A value behind a spin lock. While it is held the processor runs at DISPATCH_LEVEL: no page faults, no waits, no completions.
+/// A value behind a spin lock. While the lock is held, the processor runs at DISPATCH_LEVEL: no page faults, waits or
+/// completions.
 pub(crate) struct SpinLock<T> {
-    /// A KSPIN_LOCK; zero is what KeInitializeSpinLock makes of it.
+    /// A KSPIN_LOCK; KeInitializeSpinLock sets it to zero.
     lock: UnsafeCell<usize>,
     value: UnsafeCell<T>,
 }
@@ -38,11 +40,11 @@ impl<T> SpinLock<T> {
 
     /// Runs `body` with the value, at DISPATCH_LEVEL. Not recursive.
     pub(crate) fn with<R>(&self, body: impl FnOnce(&mut T) -> R) -> R {
-        // SAFETY: the lock word lives as long as self and is used with these two functions only.
+        // SAFETY: the lock word lives as long as self, and only these two functions use it.
         let old_irql = unsafe { KeAcquireSpinLockRaiseToDpc(self.lock.get()) };
         // SAFETY: this thread holds the lock, so this is the only reference.
         let result = body(unsafe { &mut *self.value.get() });
-        // SAFETY: acquired above, at the IRQL it is given back.
+        // SAFETY: acquired above; it returns to the IRQL from before.
         unsafe { KeReleaseSpinLock(self.lock.get(), old_irql) };
         result
     }
@@ -62,7 +64,7 @@ pub(crate) fn now_ns() -> u64 {
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     loop {
-        // SAFETY: may be called at any IRQL; does not return on a real kernel.
+        // SAFETY: it may be called at any IRQL; on a real kernel it does not return.
         unsafe { KeBugCheckEx(0xE2, 0, 0, 0, 0) };
     }
 }

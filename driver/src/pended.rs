@@ -1,12 +1,14 @@
 //! Queues of pended requests that can be cancelled at any time.
 //!
-//! The kernel offers IoCsq* for this, and a driver for real machines should use it: it does exactly what is written out here.
-//! Wine 8 has only stubs of it. The rules, which hold under the lock of the chip:
+//! The kernel offers IoCsq* for this, and a driver for real machines should use it: it does exactly what this file
+//! does. Wine 8 has only stubs of it. These rules hold under the lock of the chip:
 //!
 //! 1. An IRP is linked in a queue before it gets a cancel routine, so the cancel routine always finds it there.
-//! 2. Whoever takes the cancel routine out again (by exchange) owns the IRP and may unlink and complete it. If it is gone
-//!    already, the cancel routine is on its way: it waits for the lock, and the IRP is left in the queue for it.
-//! 3. An IRP that was cancelled before it got its cancel routine is noticed right after, and completed by who queued it.
+//! 2. The code that removes the cancel routine (by exchange) owns the IRP, and may unlink and complete it. If it is
+//!    removed already, the cancel routine is about to run: it waits for the lock, and the IRP stays in the queue for
+//!    it.
+//! 3. An IRP that was cancelled before it got its cancel routine is noticed right after that, and completed by the code
+//!    that queued it.
 //! 4. Nothing is completed under the lock.
 
 use windows_sys::Wdk::Foundation::DRIVER_CANCEL;
@@ -19,7 +21,7 @@ pub(crate) struct Queue {
     last: Option<Irp>,
 }
 
-// SAFETY: the IRPs in it belong to this driver, not to a thread.
+// SAFETY: the IRPs in it belong to this driver, and not to a thread.
 unsafe impl Send for Queue {}
 
 const NEXT: usize = 0;
@@ -37,7 +39,7 @@ impl Queue {
         unsafe { (*irp.links())[NEXT] }
     }
 
-    /// Links a request at the end. `place` says in which queue it is, for the cancel routine.
+    /// Links a request at the end. `place` tells the cancel routine which queue it is in.
     pub(crate) fn push(&mut self, request: Request, place: usize) -> Irp {
         let irp = request.into_irp();
         // SAFETY: the request was ours, so its links and its context are.
@@ -57,7 +59,7 @@ impl Queue {
     /// Takes a request out.
     ///
     /// # Safety
-    /// It is in this queue, and its cancel routine was taken out, is running in this call, or never was.
+    /// It is in this queue, and its cancel routine was removed, is running now, or was never set.
     pub(crate) unsafe fn unlink(&mut self, irp: Irp) -> Request {
         // SAFETY: linked in this queue, so it is live; so are its neighbours.
         unsafe {
@@ -70,26 +72,27 @@ impl Queue {
                 None => self.last = previous,
                 Some(next) => (*next.links())[PREVIOUS] = previous,
             }
-            // SAFETY: out of the queue, and by the caller's promise nobody else will complete it.
+            // SAFETY: it is out of the queue, and by the caller's promise nobody else completes it.
             Request::own(irp)
         }
     }
 }
 
-/// Lets a request that is linked in a queue be cancelled. False if it was cancelled before: then it is ours to unlink and complete.
+/// Lets a request in a queue be cancelled. False if it was cancelled before: then the caller must unlink and complete
+/// it.
 #[must_use]
 pub(crate) fn arm(irp: Irp, routine: DRIVER_CANCEL) -> bool {
     irp.set_cancel_routine(routine);
     !(irp.is_cancelled() && disarm(irp))
 }
 
-/// Takes the cancel routine out. False if it is on its way: then the request is not ours.
+/// Removes the cancel routine. False if it is about to run: then the request is not ours.
 #[must_use]
 pub(crate) fn disarm(irp: Irp) -> bool {
     irp.set_cancel_routine(None)
 }
 
-/// Requests that are over, to be completed in this order once the lock is released.
+/// Requests that are over, to be completed in this order after the lock is released.
 #[must_use]
 pub(crate) struct Finished(Queue);
 
@@ -98,7 +101,7 @@ impl Finished {
         Finished(Queue::EMPTY)
     }
 
-    /// Its status was set.
+    /// Adds a request whose status is set.
     pub(crate) fn push(&mut self, request: Request) {
         self.0.push(request, 0);
     }

@@ -1,4 +1,4 @@
-//! An IRP that is this driver's to complete.
+//! An IRP that this driver must complete.
 
 use core::mem::offset_of;
 use core::ptr::NonNull;
@@ -8,11 +8,12 @@ use linewake_controller::{CtlCode, ReaderId, Status};
 use windows_sys::Wdk::Foundation::{DRIVER_CANCEL, FILE_OBJECT, IO_STACK_LOCATION, IRP};
 use windows_sys::Wdk::System::SystemServices::{IofCompleteRequest, SL_PENDING_RETURNED};
 
-/// wdm.h; windows-sys 0.61 lacks it.
+/// From wdm.h; windows-sys 0.61 lacks it.
 const IO_NO_INCREMENT: i8 = 0;
 
-// windows-sys describes some kernel structures wrongly (it ignores POINTER_ALIGNMENT, so the lengths in
-// Parameters.DeviceIoControl sit four bytes too close): check what is relied on against wdm.h for x64.
+// windows-sys describes some kernel structures wrongly. (It ignores POINTER_ALIGNMENT, so the lengths in
+// Parameters.DeviceIoControl are four bytes too close.) So this checks the layout that we rely on against wdm.h for
+// x64.
 const _: () = {
     assert!(offset_of!(IRP, AssociatedIrp) == 0x18 && offset_of!(IRP, IoStatus) == 0x30);
     assert!(offset_of!(IRP, Cancel) == 0x44 && offset_of!(IRP, CancelRoutine) == 0x68);
@@ -23,8 +24,8 @@ const _: () = {
     assert!(offset_of!(FILE_OBJECT, FsContext) == 0x18 && offset_of!(FILE_OBJECT, FileName) == 0x58);
 };
 
-/// A look at an IRP that has not been completed: one that a dispatch routine was given, or that is linked in a queue of pended
-/// requests whose lock is held. That is what makes its methods sound; [`pended`](crate::pended) keeps to it.
+/// A view of an IRP that is not completed: either a dispatch routine got it, or it is linked in a queue of pended
+/// requests whose lock is held. This makes its methods sound; [`pended`](crate::pended) keeps to it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(transparent)]
 pub(crate) struct Irp(NonNull<IRP>);
@@ -52,7 +53,7 @@ impl Irp {
     }
 
     pub(crate) fn input_len(self) -> usize {
-        // SAFETY: as for `code`; a ULONG padded to a pointer, whose upper half is not defined.
+        // SAFETY: as for `code`; a ULONG padded to a pointer, whose upper half is undefined.
         unsafe { (*self.stack()).Parameters.Others.Argument2 as usize as u32 as usize }
     }
 
@@ -67,7 +68,7 @@ impl Irp {
         unsafe { (*self.as_ptr()).AssociatedIrp.SystemBuffer.cast() }
     }
 
-    /// The input, while no output has been written over it. The caller checked the length.
+    /// The input, before any output is written over it. The caller has checked the length.
     pub(crate) fn copy_input(self, into: &mut [u8]) -> &[u8] {
         let buffer = self.system_buffer();
         let len = if buffer.is_null() { 0 } else { self.input_len().min(into.len()) };
@@ -83,40 +84,40 @@ impl Irp {
         unsafe { (*self.stack()).FileObject }
     }
 
-    /// The reader of the handle this IRP came through.
+    /// The reader of the handle that sent this IRP.
     pub(crate) fn reader(self) -> ReaderId {
         // SAFETY: a file object outlives its IRPs; FsContext is ours, set at IRP_MJ_CREATE.
         ReaderId::from_bits(unsafe { (*self.file()).FsContext } as usize as u64)
     }
 
-    /// A word of the IRP that is the driver's while the IRP is.
+    /// A word of the IRP that belongs to the driver as long as the IRP does.
     pub(crate) fn place(self) -> *mut usize {
         // SAFETY: only computes an address in a live IRP.
         unsafe { (&raw mut (*self.as_ptr()).Tail.Overlay.Anonymous1.Anonymous.DriverContext).cast() }
     }
 
-    /// The next IRP and the previous one in a queue; ListEntry is the driver's while the IRP is.
+    /// The next and the previous IRP in a queue. ListEntry belongs to the driver as long as the IRP does.
     pub(crate) fn links(self) -> *mut [Option<Irp>; 2] {
         // SAFETY: only computes an address in a live IRP; two pointers, and Option<NonNull> is a pointer.
         unsafe { (&raw mut (*self.as_ptr()).Tail.Overlay.Anonymous2.ListEntry).cast() }
     }
 
-    /// IoSetCancelRoutine: an interlocked exchange. What was there before comes back.
+    /// IoSetCancelRoutine: an interlocked exchange. Returns whether there was a routine before.
     pub(crate) fn set_cancel_routine(self, routine: DRIVER_CANCEL) -> bool {
         let new = routine.map_or(core::ptr::null_mut(), |routine| routine as *mut ());
-        // SAFETY: the field is a pointer that the kernel, too, changes by interlocked exchange only.
+        // SAFETY: the field is a pointer, which the kernel too changes only by interlocked exchange.
         let field = unsafe { AtomicPtr::from_ptr((&raw mut (*self.as_ptr()).CancelRoutine).cast::<*mut ()>()) };
         !field.swap(new, Ordering::SeqCst).is_null()
     }
 
-    /// Whether somebody asked for this IRP to be cancelled.
+    /// Whether this IRP was cancelled.
     pub(crate) fn is_cancelled(self) -> bool {
-        // SAFETY: a BOOLEAN that the kernel only ever sets.
+        // SAFETY: a BOOLEAN that the kernel only sets.
         unsafe { AtomicBool::from_ptr(&raw mut (*self.as_ptr()).Cancel) }.load(Ordering::SeqCst)
     }
 }
 
-/// An IRP that this driver has to complete, exactly once: a value that is moved, never copied.
+/// An IRP that this driver must complete exactly once: a value that is moved and never copied.
 #[must_use = "an IRP that is not completed hangs its caller"]
 pub(crate) struct Request(Irp);
 
@@ -131,12 +132,12 @@ impl Request {
         self.0
     }
 
-    /// Gives the duty to complete it to a queue.
+    /// Passes the duty to complete it to a queue.
     pub(crate) fn into_irp(self) -> Irp {
         self.0
     }
 
-    /// Where the answer goes. The input, in the same buffer, has been copied.
+    /// The buffer for the answer. The input, in the same buffer, has been copied.
     pub(crate) fn output(&mut self) -> &mut [u8] {
         let (buffer, len) = (self.0.system_buffer(), self.0.output_len());
         if buffer.is_null() || len == 0 {
@@ -146,7 +147,7 @@ impl Request {
         unsafe { core::slice::from_raw_parts_mut(buffer, len) }
     }
 
-    /// Writes down how it ended, for [`complete`](Request::complete).
+    /// Stores how it ended, for [`complete`](Request::complete).
     pub(crate) fn set_status(&mut self, status: Status, information: usize) {
         // SAFETY: the request is ours, so its status block is.
         let block = unsafe { &mut (*self.0.as_ptr()).IoStatus };
@@ -160,9 +161,9 @@ impl Request {
         unsafe { (*self.0.stack()).Control |= SL_PENDING_RETURNED as u8 };
     }
 
-    /// Gives it back to the I/O manager. Never under the lock: it may call anybody, this driver included.
+    /// Returns it to the I/O manager. Never call this under the lock: it may run any code, even this driver's.
     pub(crate) fn complete(self) {
-        // SAFETY: the request is ours and this is the end of it; its status was set.
+        // SAFETY: the request is ours and is not used after this; its status was set.
         unsafe { IofCompleteRequest(self.0.as_ptr(), IO_NO_INCREMENT) };
     }
 }

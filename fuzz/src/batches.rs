@@ -1,4 +1,4 @@
-//! Any bytes as the answer of WAIT_ANY, and as the texts people write.
+//! Any bytes as the answer of WAIT_ANY, and as texts that people write.
 
 use linewake_controller::Batch;
 use linewake_controller::protocol::{BatchHeader, EdgeRecord, text};

@@ -1,12 +1,12 @@
-//! Any bytes, as a capture: of records, of rows, or compressed. It ends, well or with an error; each segment that begins
-//! ends; an edge is of a line that is known; and on a line time never goes back.
+//! Any bytes as a capture: of records, of rows, or compressed. It ends, with an error or without; each segment that
+//! begins also ends; each edge belongs to a known line; and on a line time never goes back.
 
 use std::collections::HashMap;
 use std::io::Cursor;
 
 use linewake_capture::{Capture, Item};
 
-/// As records, one a line.
+/// As records, one on each line.
 pub fn capture_records(bytes: &[u8]) {
     read("x.jsonl", bytes);
 }

@@ -1,5 +1,5 @@
-//! A driver that answers anything where `linewake.sys` would answer: no panic, no hang, and no edge of a line that nobody
-//! watches.
+//! A driver that answers anything where `linewake.sys` would answer: there is no panic, no hang, and no edge of a line
+//! that nobody watches.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Mutex;
@@ -27,17 +27,17 @@ const CODES: [CtlCode; 7] = [
     protocol::CONFIGURE,
 ];
 
-/// What the driver does in place of the right thing, once.
+/// A wrong answer that the driver gives once.
 struct Lie {
     status: u32,
-    /// This many bytes more than there are, or fewer, are claimed.
+    /// How many more bytes than there are it claims, or fewer.
     more: i8,
-    /// Bytes that are put into the right answer, from `at` on; beyond its end they make it longer.
+    /// Bytes that overwrite the right answer from `at` on; beyond its end they make it longer.
     at: usize,
     bytes: Vec<u8>,
 }
 
-/// The input is lies: code (1 byte), kind (1), status (4, of the kind that has one), place (1), count (1), length (1), bytes.
+/// Reads lies: code (1 byte), kind (1), status (4, for kinds with one), place (1), count (1), length (1), bytes.
 fn lies(mut input: Input<'_>) -> HashMap<CtlCode, VecDeque<Lie>> {
     let mut lies: HashMap<_, VecDeque<_>> = HashMap::new();
     while !input.is_over() {
@@ -80,7 +80,7 @@ fn truth(code: CtlCode, waits: u32) -> Vec<u8> {
     }
 }
 
-/// The waits it answers; then it is unplugged.
+/// How many waits it answers; then it is unplugged.
 const WAITS: u32 = 6;
 
 fn driver(lies: HashMap<CtlCode, VecDeque<Lie>>) -> impl sim::Driver {
@@ -137,7 +137,7 @@ pub fn chip(input: &[u8]) {
         if count == usize::from(input.first().copied().unwrap_or(u8::MAX)) {
             stopper.stop();
         }
-        assert!(count < 9_999, "it does not end");
+        assert!(count < 9_999, "the request does not end");
     }
     let account = request.finish();
     assert_eq!(account.lines().len(), watched);

@@ -9,7 +9,8 @@ use crate::input::Input;
 
 type Small = Controller<8, 4, 16>;
 
-/// The input is calls: reader (1 byte), function, access and method (2), room for output (2), the input's length (1), input.
+/// The input is calls: reader (1 byte), function, access and method (2), room for output (2), length of the input (1),
+/// input.
 pub fn controller(bytes: &[u8]) {
     let mut bytes = Input(bytes);
     let mut controller = Box::new(Small::new());
@@ -30,7 +31,7 @@ pub fn controller(bytes: &[u8]) {
             controller.close(readers.remove(0), time);
         }
         let Some(reader) = readers.get(usize::from(reader) % readers.len().max(1)).copied() else { continue };
-        // Each code has our device type: another one would never get past the first look.
+        // Each code has our device type: another type would be refused at once.
         let code = CtlCode::from_u32(u32::from(FILE_DEVICE_LINEWAKE) << 16 | u32::from(low));
         let mut output = vec![0; usize::from(room % 2048)];
         let mut outcome = controller.control(reader, code, input, &mut output, time);

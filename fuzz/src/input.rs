@@ -1,6 +1,6 @@
-//! What a target makes of the bytes that it is given.
+//! Decodes the bytes that a target gets.
 
-/// Bytes that are taken as numbers, little endian; after the end everything is zero.
+/// Bytes that are read as numbers, little endian. After the end everything is zero.
 pub(crate) struct Input<'a>(pub(crate) &'a [u8]);
 
 impl<'a> Input<'a> {

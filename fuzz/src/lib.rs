@@ -20,10 +20,10 @@ pub use self::records::records;
 pub use self::replies::replies;
 pub use self::waves::{fst, ghw, vcd};
 
-/// A target by its name, which is that of its binary and of its directory of seeds.
+/// A target: its name, which is also that of its binary and of its seed directory, and its function.
 pub type Target = (&'static str, fn(&[u8]));
 
-/// All of them.
+/// All targets.
 pub const TARGETS: &[Target] = &[
     ("batches", batches),
     ("capture_packed", capture_packed),

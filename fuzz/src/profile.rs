@@ -1,5 +1,6 @@
-//! A profile made of the input, and a device that gives the rest of it: no panic, no edge of a line that no record names, and
-//! no more edges, delivered and lost, than the records say. What the records say is read here anew, and not by the library.
+//! A profile made from the input, and a device that returns the rest of it. There is no panic, no edge of a line that
+//! no record names, and no more edges, delivered and lost, than the records say. This file reads the records anew,
+//! without the library.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::fmt::Write as _;
@@ -17,12 +18,12 @@ struct Place {
     at: usize,
     width: usize,
     big: bool,
-    /// First bit and how many.
+    /// The first bit, and how many.
     bits: Option<(u32, u32)>,
 }
 
 impl Place {
-    /// A place that mostly fits into a record, with bits now and then.
+    /// A place that fits in a record most of the time, sometimes with bits.
     fn of(input: &mut Input<'_>, record: usize, widest: usize) -> Self {
         let width = 1 + usize::from(input.u8()) % widest;
         let choice = input.u8();
@@ -74,7 +75,7 @@ enum Means {
     Count,
 }
 
-/// A profile, and what is needed to read its records here.
+/// A profile, and what this file needs to read its records.
 struct Made {
     text: String,
     lines: u32,
@@ -203,7 +204,7 @@ fn make(input: &mut Input<'_>) -> Made {
     made
 }
 
-/// What the records say: the most edges there can have been, and the lines that they name.
+/// The contents of the records: the most edges that there can be, and the lines that they name.
 #[derive(Default)]
 struct Said {
     most: u64,
@@ -213,7 +214,7 @@ struct Said {
 }
 
 impl Said {
-    /// A record at a place among those of its message.
+    /// Reads a record at a place in its message.
     fn record(&mut self, made: &Made, index: usize, record: &[u8]) {
         if made.only.is_some_and(|(place, is)| place.number(record) != is) {
             return;
@@ -224,7 +225,7 @@ impl Said {
             Means::Mask => {
                 let (rising, falling, changed) = (set(made.rising), set(made.falling), set(made.changed));
                 self.named.extend(bits(rising | falling | changed));
-                // The same direction twice, or a level that is as before, is one that is missing.
+                // The same direction twice, or an unchanged level, means that one edge is missing.
                 self.most += 2 * (bits(rising).count() + bits(falling).count() + bits(changed).count()) as u64;
             }
             Means::Level if made.levels.is_some() => {
@@ -264,7 +265,7 @@ impl Said {
     }
 }
 
-/// A device that gives these, one after the other, and is gone then.
+/// A device that returns these chunks one after the other, and is then gone.
 fn device(chunks: VecDeque<Vec<u8>>) -> impl sim::Driver {
     struct Given(Mutex<VecDeque<Vec<u8>>>);
     impl Given {
@@ -298,7 +299,7 @@ pub fn profile(input: &[u8]) {
     };
     assert!(!profile.explain().to_string().is_empty());
     let edges = [Edges::Both, Edges::Rising, Edges::Falling][usize::from(input.u8()) % 3];
-    // A message is mostly of whole records, and has no more than there is room for.
+    // Most messages have whole records, and none is longer than the output.
     let room = if made.text.contains(&format!("length = {}", made.record * 8)) { 8 } else { made.lines as usize };
     let mut chunks = VecDeque::new();
     while !input.is_over() && chunks.len() < 64 {
@@ -325,8 +326,8 @@ pub fn profile(input: &[u8]) {
         }
         Err(error) => Some(error),
     });
-    assert!(ended.is_some_and(|error| !error.to_string().is_empty()), "it ends with what the device says");
+    assert!(ended.is_some_and(|error| !error.to_string().is_empty()), "it ends with the device's error");
     let total = request.finish().total();
     let (told, most) = (total.delivered + total.lost(), said.most);
-    assert!(told <= most, "{told} edges are told of, and the records say {most} at most\n{}", made.text);
+    assert!(told <= most, "{told} edges were delivered or lost, but the records have at most {most}\n{}", made.text);
 }

@@ -1,10 +1,11 @@
-//! Any bytes, as lists of records that say their own length: the list ends, every byte belongs to one record at most, and
-//! nothing comes after what is malformed.
+//! Any bytes as lists of records that contain their own length: the list ends, every byte belongs to at most one
+//! record, and nothing comes after a malformed record.
 
 use overlapped::views;
 use zerocopy::FromBytes;
 
-/// The lengths are in the first bytes of each record: of two, or of four with the distance to the next.
+/// The length is at the beginning of each record: in two bytes, or in four or eight with the distance to the next
+/// record.
 pub fn records(bytes: &[u8]) {
     list(bytes, |header: &[u8; 2]| Some(usize::from(u16::from_le_bytes(*header))));
     list(bytes, |header: &u32| Some(*header as usize));

@@ -1,4 +1,4 @@
-//! Any status, any claimed count and any bytes, from a driver, into replies of several shapes, into streams and into raw
+//! A driver with any status, any byte count and any bytes: as replies of several shapes, as streams, and in raw
 //! buffers.
 
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
@@ -8,7 +8,7 @@ use overlapped::{Access, Buffer, CtlCode, Device, ErrorKind, Ioctl, Method, Outp
 
 use crate::input::Input;
 
-/// What the driver is to answer.
+/// The driver's answer.
 #[derive(Clone, Default)]
 struct Answer {
     /// At once, or later.
@@ -77,7 +77,7 @@ impl Simulated {
         }
     }
 
-    /// A stream of such answers, each of which is looked at for the next input.
+    /// A stream of such answers, each of which makes the next input.
     fn stream<Out: Output + ?Sized>(&self, ioctl: Ioctl<(), Out>) {
         let mut stream = self.device.inverted(ioctl, &()).input_from(|_: &Out| ()).window(3).start();
         for _ in 0..5 {
@@ -92,9 +92,9 @@ impl Simulated {
     }
 }
 
-/// The input is one answer: whether it pends (1 byte), the status (4), the count that is claimed (8), and its bytes.
+/// The input is one answer: whether it pends (1 byte), the status (4), the claimed count (8), and its bytes.
 pub fn replies(input: &[u8]) {
-    // One at a time: there is one answer.
+    // One at a time, since there is only one answer.
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let mut input = Input(input);

@@ -1,12 +1,12 @@
-//! Any bytes, as waveforms: whatever they are, reading ends, with an error or without; time does not go back; a wire that
-//! changes is another than before; and a wire that is watched alone is told as it is among all.
+//! Any bytes as waveforms. Reading ends, with an error or without; time does not go back; a wire that changes gets
+//! another level; and a wire that is watched alone has the same changes as among all wires.
 
 use std::collections::HashMap;
 use std::io::Cursor;
 
 use linewake_wave::{Change, Error, Reader};
 
-/// So many changes are looked at: a few bytes can stand for many.
+/// How many changes are read: a few bytes can stand for many.
 const MOST: usize = 1 << 16;
 
 /// A value change dump.
@@ -16,7 +16,7 @@ pub fn vcd(bytes: &[u8]) {
 
 /// An FST file.
 pub fn fst(bytes: &[u8]) {
-    // What is not watched is not read, and with it what is damaged there.
+    // Unwatched wires are not read, and neither is damage there.
     check(false, || Reader::fst("fuzz", Cursor::new(bytes.to_vec())));
 }
 

@@ -1,16 +1,16 @@
-//! Every target on its seeds, and on seeds that are spoiled: the same bytes in every run, on the stable compiler.
+//! Runs every target on its seeds, and on spoiled seeds: the same bytes in every run, with the stable compiler.
 //!
-//! What `cargo xtask fuzz` finds is put among the seeds, and stays there.
+//! Inputs that `cargo xtask fuzz` finds are added to the seeds.
 
 use std::fs;
 use std::path::Path;
 
 use linewake_fuzz::TARGETS;
 
-/// So often is each seed spoiled.
+/// How often each seed is spoiled.
 const ROUNDS: usize = 500;
 
-/// The seeds of a target, by their names.
+/// The seeds of a target, with their names.
 fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds").join(target);
     let files = fs::read_dir(&directory).unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
@@ -30,7 +30,7 @@ fn random(state: &mut u64) -> usize {
     (*state >> 8) as usize
 }
 
-/// A byte is changed, or some are left out, said twice, or cut off.
+/// Changes a byte, or removes, repeats or cuts off some.
 fn spoil(bytes: &mut Vec<u8>, state: &mut u64) {
     let (at, until) = (random(state) % (bytes.len() + 1), random(state) % (bytes.len() + 1));
     let range = at.min(until)..at.max(until);

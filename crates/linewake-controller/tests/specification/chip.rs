@@ -1,4 +1,4 @@
-//! The controller behind typed calls, so that a test reads like a program.
+//! The controller with typed calls, so that a test reads like a program.
 
 use linewake_controller::protocol::*;
 use linewake_controller::{Batch, Controller, CtlCode, Outcome, ReaderId, Ready, Status};
@@ -47,7 +47,7 @@ impl Chip {
         input: &[u8],
         room: usize,
     ) -> Result<Option<Vec<u8>>, Status> {
-        // 0xA5 where nothing was written; one byte off, so that nothing is aligned.
+        // Unwritten bytes are 0xA5. The output begins one byte off, so that nothing is aligned.
         let mut output = vec![0xA5; room + 1];
         let mut outcome = self.controller.control(reader, code, input, &mut output[1..], self.now_ns);
         loop {
@@ -126,7 +126,7 @@ impl Chip {
         Ok(Some((*batch.header(), batch.records().collect())))
     }
 
-    /// Everything queued.
+    /// All queued events.
     pub(crate) fn drain(&mut self, reader: ReaderId) -> Vec<EdgeRecord> {
         self.wait_any(reader, QUEUE).unwrap().map_or(vec![], |batch| batch.1)
     }

@@ -1,4 +1,4 @@
-//! Nothing a program or a driver sends makes the other side panic.
+//! Nothing that a program or a driver sends makes the other side panic.
 
 use linewake_controller::protocol::*;
 use linewake_controller::{Batch, CtlCode};
@@ -37,7 +37,7 @@ fn any_input_of_any_length_is_answered() {
         for length in 0..300 {
             for mask in [0, 1, 7, 0xFF] {
                 let mut input: Vec<u8> = (0..length).map(|_| random.next() as u8 & mask).collect();
-                // Otherwise hundreds of thousands of level changes: right, but slow.
+                // Otherwise there are hundreds of thousands of level changes, which are right but slow.
                 if code == DRIVE {
                     input.iter_mut().skip(10).step_by(16).for_each(|byte| *byte = 0);
                 }

@@ -4,7 +4,7 @@ use zerocopy::FromBytes;
 
 use crate::chip::{Chip, DONE, LINES, input, output, with};
 
-/// What a wait for what became of lines gives; `None` if it pends.
+/// The records that a wait for line information returns; `None` if it pends.
 fn told(chip: &mut Chip, reader: ReaderId, room: usize) -> Result<Option<Vec<InfoRecord>>, Status> {
     let bytes = chip.raw(reader, WAIT_INFO, &[], room * size_of::<InfoRecord>())?;
     let record = |bytes: &[u8]| InfoRecord::read_from_bytes(bytes).unwrap();

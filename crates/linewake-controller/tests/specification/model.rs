@@ -1,4 +1,4 @@
-//! Random programs against a model that keeps every edge ever driven in a plain list.
+//! Random programs, compared with a model that keeps all driven edges in a plain list.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -252,7 +252,7 @@ fn run(seed: u64, steps: u32) {
     }
 }
 
-/// What a reader leaves behind.
+/// Adds a closed reader's account to the totals.
 fn close(closed: &mut BTreeMap<u32, LineTotals>, reader: &Reader) {
     for (&offset, line) in &reader.lines {
         let queued =

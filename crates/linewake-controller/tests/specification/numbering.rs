@@ -142,7 +142,7 @@ fn active_low_turns_kinds_and_values_for_that_reader_only() {
     assert!(!chip.list::<LineSet>(inverted, GET_VALUES)[0].contains(0));
 }
 
-/// Six edges in pairs; the second of each pair comes too fast.
+/// Drives six edges in pairs; the second of each pair comes too fast.
 fn merge_every_other_edge(chip: &mut Chip, offset: u32) {
     let reader = chip.open();
     let window = MergeWindow { offset: ALL_LINES, reserved: 0, window_ns: 1_500 };

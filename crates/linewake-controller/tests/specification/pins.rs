@@ -1,4 +1,4 @@
-//! The shape of drivers that know single pins.
+//! The codes for drivers that know single pins.
 
 use linewake_controller::protocol::*;
 use linewake_controller::{ReaderId, Ready, Status};
@@ -65,7 +65,7 @@ fn an_event_says_how_many_were_dropped_before_it() {
     assert_eq!(events.len(), 16, "a queue of one line holds sixteen");
     assert_eq!((events[0], events[15]), ((0, 7), (1, 0)), "the oldest go");
     assert!(events[1..].iter().all(|event| event.1 == 0));
-    // Merged edges are dropped ones to it.
+    // Such a driver counts merged edges as dropped.
     chip.controller.set_merge_window(5, 2_500);
     chip.now_ns = 1_000_000;
     chip.toggle(5, 3);
@@ -86,13 +86,13 @@ fn time_is_on_a_counter_of_its_own_that_wraps() {
     assert_eq!(at(&mut chip, 0), 0);
     assert_eq!(at(&mut chip, 1_000_000_000), TICK_HZ);
     assert_eq!(at(&mut chip, 1_500_000_000), TICK_HZ + TICK_HZ / 2);
-    // It shows what it is told to, and goes on from there.
+    // The counter shows the value that was set, and counts on from it.
     chip.now_ns = 2_000_000_000;
     assert_eq!(chip.send(reader, SET_TICKS, &Ticks { now: TICK_HZ.wrapping_neg() }), DONE);
     assert_eq!(at(&mut chip, 2_500_000_000), (TICK_HZ / 2 + 1).wrapping_neg());
     assert_eq!(at(&mut chip, 3_000_000_000), 0);
     assert_eq!(at(&mut chip, 4_000_000_000), TICK_HZ);
-    // A time is that of its edge, whenever it is waited for.
+    // An event has the time of its edge, whenever the wait takes it.
     change(&mut chip, 4_000_000_000);
     chip.now_ns = 9_000_000_000;
     assert_eq!(wait(&mut chip, reader, 0).unwrap().unwrap().ticks, TICK_HZ);
@@ -114,7 +114,7 @@ fn invalid_pins_are_refused() {
             assert_eq!(chip.raw(reader, code, &vec![0; length], 16), Err(Status::INFO_LENGTH_MISMATCH));
         }
     }
-    // A line that somebody has for itself.
+    // Another reader holds this line alone.
     let owner = chip.open();
     let alone = LineConfig { offset: 9, flags: LINE_INPUT | LINE_EXCLUSIVE };
     assert_eq!(chip.configure(owner, &[alone]), DONE);

@@ -1,4 +1,4 @@
-/// xorshift64*; the same numbers for the same seed, for ever.
+/// xorshift64*: the same numbers for the same seed, for ever.
 pub(crate) struct Random(pub(crate) u64);
 
 impl Random {

@@ -1,4 +1,4 @@
-//! What happens later: debouncing, and interrupts that are dealt with after a while.
+//! Events that happen later: debouncing, and delayed interrupts.
 
 use linewake_controller::protocol::*;
 use linewake_controller::{ReaderId, Status};
@@ -74,7 +74,7 @@ fn debouncing_needs_a_held_line_and_a_chip_that_keeps_time() {
     assert_eq!(chip.send(reader, SET_DEBOUNCE, &debounce(99, 5)[..]), Err(Status::INVALID_PARAMETER));
     assert_eq!(chip.send(reader, SET_DEBOUNCE, &debounce(0, 5)[..]), DONE);
     assert_eq!(chip.list::<LineInfo>(reader, GET_LINE_INFO)[0].debounce_us, 5);
-    // It ends with the hold.
+    // Releasing the line ends it.
     assert_eq!(chip.configure(reader, &[LineConfig { offset: 0, flags: LINE_RELEASE }]), DONE);
     assert_eq!(chip.configure(reader, &[with(input(0), LINE_EDGES)]), DONE);
     assert_eq!(chip.list::<LineInfo>(reader, GET_LINE_INFO)[0].debounce_us, 0);
@@ -170,7 +170,7 @@ fn the_account_closes_whatever_is_due() {
             _ => {}
         }
         for offset in 0..4 {
-            // `counters` says that it is closed.
+            // `counters` checks that the account closes.
             let line = chip.counters(reader, offset);
             assert!(line.raised <= 1, "step {step}");
         }
