@@ -1,6 +1,6 @@
-//! Several threads wait at one queue, each for a packet of its own, and one packet comes at a time. Two ways to get it to
-//! the right thread: one thread at a time is in the queue and the others sleep on their own (*turns*), or all of them sleep
-//! in the queue and pass on what is not theirs (*several in the queue*).
+//! Several threads wait at one queue, each for its own packet, and one packet comes at a time. There are two ways to
+//! get it to the right thread: one thread at a time is in the queue while the others sleep on their own (*turns*); or
+//! all of them sleep in the queue and pass on packets of other threads (*several in the queue*).
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
@@ -8,17 +8,17 @@ use std::thread::{self, Thread};
 
 use crate::turns::{Program, program};
 
-/// What the threads share.
+/// The state that the threads share.
 struct Shared {
     queue: system::Queue,
     /// A thread's packet is there.
     over: Vec<AtomicBool>,
     /// A thread has been given the turn.
     given: Vec<AtomicBool>,
-    /// The place of each thread is known once all of them have been started.
+    /// Each thread's handle. They are known once all threads have been started.
     threads: Mutex<Vec<Thread>>,
     turn: Mutex<Turn>,
-    /// Who has passed something on to a thread, and stays out of the queue until it has arrived.
+    /// For each thread, the threads that passed it a packet: they stay out of the queue until it has the packet.
     out: Vec<Mutex<Vec<Thread>>>,
     served: AtomicU64,
     main: Thread,
@@ -90,7 +90,7 @@ impl Shared {
             if owner == own {
                 continue;
             }
-            // The owner has it, or is told in the queue, where another thread may take that too.
+            // The owner has it, or is told in the queue, where another thread may take that packet too.
             self.out[owner].lock().unwrap().push(thread::current());
             if self.over[owner].load(SeqCst) {
                 self.queue.post(owner + count);
@@ -103,7 +103,7 @@ impl Shared {
     }
 }
 
-/// `threads` of them wait; whoever is asked for has its packet, and says so.
+/// `threads` threads wait. The thread whose packet comes reports it.
 fn waiting(threads: usize, wait: fn(&Shared, usize)) -> Program {
     let flags = || (0..threads).map(|_| AtomicBool::new(false)).collect();
     let shared = Arc::new(Shared {
@@ -136,7 +136,7 @@ fn waiting(threads: usize, wait: fn(&Shared, usize)) -> Program {
     program(move |count| {
         for _ in 0..count {
             let served = shared.served.load(SeqCst);
-            // Not the last one, nor always its neighbour.
+            // Not the last thread again, and not always its neighbour.
             next = (next * 5 + 3) % threads;
             shared.queue.post(next);
             while shared.served.load(SeqCst) == served {
@@ -223,13 +223,14 @@ mod system {
         }
 
         pub(super) fn post(&self, packet: usize) {
-            // SAFETY: the port is open; the packet is a number and no address.
+            // SAFETY: the port is open; the packet is a number and not an address.
             assert_ne!(unsafe { PostQueuedCompletionStatus(self.0, 0, packet, null_mut()) }, 0);
         }
 
         pub(super) fn wait(&self) -> usize {
             let (mut bytes, mut key, mut overlapped) = (0, 0, null_mut());
-            // SAFETY: what it writes to lives until it returns. A packet without an OVERLAPPED is told by `false` too.
+            // SAFETY: the out-parameters live until it returns. (It returns `false` for a packet without an OVERLAPPED
+            // too.)
             unsafe { GetQueuedCompletionStatus(self.0, &mut bytes, &mut key, &mut overlapped, INFINITE) };
             key
         }

@@ -1,4 +1,4 @@
-//! Programs to compare: each does the same calls in its own way, and checks every result.
+//! Programs to compare: each makes the same calls in its own way, and checks every result.
 //!
 //! A program is started once and makes calls when it is its turn; see [`turns`]. `cargo xtask bench` gives the turns.
 

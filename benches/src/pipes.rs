@@ -1,6 +1,6 @@
 //! Messages from many pipes, read by one thread as they come: standing reads, tokio's AsyncFd, and a bare epoll loop.
 //!
-//! A message is written to every pipe; then the time is taken that it takes to read them all.
+//! Each round writes a message to every pipe, and then measures how long it takes to read them all.
 
 use std::cell::Cell;
 use std::fs::File;
@@ -21,7 +21,7 @@ use crate::turns::Program;
 
 const MESSAGE: &[u8] = b"message!";
 
-/// Pipes, each open once for reading and writing: two files for each would be more than many a system allows.
+/// Pipes, each opened once for reading and writing. Two files for each would be more than many systems allow.
 fn pipes(count: usize) -> (Vec<OwnedFd>, Vec<Writer>) {
     let maximum = getrlimit(Resource::Nofile).maximum;
     setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).expect("up to the maximum it may be raised");
@@ -36,18 +36,18 @@ fn pipes(count: usize) -> (Vec<OwnedFd>, Vec<Writer>) {
     (readers, writers)
 }
 
-/// A pipe to write to. The reader, who has the file, lives as long.
+/// The writing side of a pipe. The reader, which has the file, lives as long.
 struct Writer(RawFd);
 
 impl Writer {
     fn write(&self) {
-        // SAFETY: the file is open as long as the program that reads it is there.
+        // SAFETY: the file is open as long as the program that reads it exists.
         let file = unsafe { BorrowedFd::borrow_raw(self.0) };
         assert_eq!(rustix::io::write(file, MESSAGE), Ok(MESSAGE.len()));
     }
 }
 
-/// Writes to every pipe, then lets `read` bring so many messages, again and again.
+/// Writes to every pipe, then lets `read` read that many messages; again and again.
 fn program(writers: Vec<Writer>, mut read: impl FnMut(u64) + 'static) -> Program {
     Box::new(move |count| {
         let mut taken = Duration::ZERO;
@@ -61,7 +61,7 @@ fn program(writers: Vec<Writer>, mut read: impl FnMut(u64) + 'static) -> Program
     })
 }
 
-/// epoll_wait for 64 files at a time, and a read of each.
+/// epoll_wait for 64 files at a time, and one read of each.
 pub fn bare_epoll(pipes_: usize) -> Program {
     let (readers, writers) = pipes(pipes_);
     let set = epoll::create(epoll::CreateFlags::CLOEXEC).unwrap();
@@ -96,12 +96,12 @@ pub fn standing_reads(pipes_: usize) -> Program {
             let device = Device::from_fd_on(&port, reader).unwrap();
             device.standing_reads(64).start().for_each(move |message| {
                 assert_eq!(&*message.unwrap(), MESSAGE);
-                // There is one thread.
+                // There is only one thread.
                 read.store(read.load(Relaxed) + 1, Relaxed);
             })
         })
         .collect();
-    // A callback is set up by the dispatcher.
+    // The dispatcher sets up the callbacks.
     while port.poll(Some(Duration::ZERO)) > 0 {}
     let mut expected = 0;
     program(writers, move |count| {
@@ -145,7 +145,7 @@ pub fn standing_reads_in_its_loop(pipes_: usize) -> Program {
     })
 }
 
-/// A task that counts what a device gives.
+/// A task that counts the messages of a device.
 fn read_each(device: Device, counted: Rc<Counted>) {
     let mut messages = device.standing_reads(64).start();
     tokio::task::spawn_local(async move {
@@ -180,7 +180,7 @@ pub fn async_fd(pipes_: usize) -> Program {
     })
 }
 
-/// Counts messages, and says when there are enough.
+/// Counts messages, and reports when there are enough.
 #[derive(Default)]
 struct Counted {
     left: Cell<u64>,

@@ -1,6 +1,6 @@
-//! Calls to a simulated device: what a call costs when the system under it costs nothing.
+//! Calls to a simulated device: the cost of a call when the system below costs nothing.
 //!
-//! Beside ours, the same by hand: a queue of `tokio::sync::oneshot` senders, which is how one would write it.
+//! Besides ours, the same by hand: a queue of `tokio::sync::oneshot` senders, as a program would write it.
 
 use std::collections::VecDeque;
 use std::hint::black_box;
@@ -110,7 +110,7 @@ pub fn with_oneshots(depth: usize) -> Program {
     })
 }
 
-/// A driver that has a thread of its own complete each call at once.
+/// A driver whose own thread completes each call at once.
 struct Worker(mpsc::Sender<Pended>);
 
 impl Driver for Worker {

@@ -1,13 +1,13 @@
-//! Turns: a program says that it is ready, then makes as many calls as each line of its input says, and answers with the
-//! nanoseconds they took. Other programs have their turns meanwhile. At the end of the input it ends.
+//! Turns: a program says that it is ready. For each line of input it makes that many calls, and answers with the
+//! nanoseconds that they took. Other programs have their turns in between. It ends at the end of the input.
 
 use std::io::{BufRead, Write};
 use std::time::{Duration, Instant};
 
-/// A program, set up: makes so many calls and says how long they took.
+/// A program that is set up: makes that many calls, and returns how long they took.
 pub type Program = Box<dyn FnMut(u64) -> Duration>;
 
-/// A program whose calls are all of its time.
+/// A program that spends all of its time on calls.
 pub fn program(mut calls: impl FnMut(u64) + 'static) -> Program {
     Box::new(move |count| {
         let started = Instant::now();

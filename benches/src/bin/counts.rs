@@ -1,6 +1,6 @@
-//! What calls cost beside time: `counts allocations`, or `counts pending N` for so many in flight at once.
+//! The cost of calls besides time: `counts allocations`, or `counts pending N` for N calls in flight at once.
 //!
-//! Every line it prints is a name, a tab and a number.
+//! Each line of the output is a name, a tab and a number.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::Arc;
@@ -17,12 +17,12 @@ struct Counting;
 static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
 static BYTES: AtomicUsize = AtomicUsize::new(0);
 
-// SAFETY: every call is passed on to the system's allocator as it came.
+// SAFETY: every call goes unchanged to the system's allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.fetch_add(1, Relaxed);
         BYTES.fetch_add(layout.size(), Relaxed);
-        // SAFETY: the caller's promise is passed on.
+        // SAFETY: this function's caller makes the same promise.
         unsafe { System.alloc(layout) }
     }
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
@@ -55,7 +55,7 @@ fn say(name: &str, value: impl std::fmt::Display) {
     println!("{name}\t{value}");
 }
 
-/// Allocations of each way to make a call, by a thousand of it, after a hundred that may make room.
+/// Allocations in a thousand calls of each kind, after a hundred calls that may allocate room.
 fn allocations() {
     fn count(name: &str, mut work: impl FnMut()) {
         const ROUNDS: usize = 1000;
@@ -136,7 +136,7 @@ fn allocations() {
         bell.ring(7);
         assert_eq!(*port.block_on(call).unwrap().unwrap(), 7);
     });
-    // A device of its own: its driver's oldest call is the stream's.
+    // Its own device, since the stream must have its driver's oldest call.
     let bell = Arc::new(Bell::default());
     let device = Device::simulated_on(&port, bell.clone()).unwrap();
     let mut stream = device.inverted(WAIT, &()).pending(4).window(8).start();
@@ -161,7 +161,7 @@ fn allocations() {
     });
     assert_eq!(seen.load(Relaxed), 1100);
     drop(subscription);
-    // Last: its dispatcher is another thread.
+    // This comes last: its dispatcher is another thread.
     let bell = Arc::new(Bell::default());
     let device = Device::simulated(bell.clone()).unwrap();
     count("default port, `.wait()`", || {
@@ -171,7 +171,7 @@ fn allocations() {
     });
 }
 
-/// A driver whose own memory is not counted: it has its place from the start.
+/// A driver whose own memory is not counted: it is allocated at the start.
 struct Shelf(Mutex<Vec<Pended>>);
 
 impl Driver for Shelf {
@@ -198,7 +198,7 @@ impl Shelf {
 }
 
 fn pending(count: usize) {
-    // Few calls are timed as many rounds of them.
+    // A few calls are too short to time, so they run for many rounds.
     let rounds = (20_000 / count).max(5);
     let port = Port::manual().unwrap();
     let shelf = Shelf::with_capacity(count);

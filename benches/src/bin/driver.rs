@@ -1,4 +1,4 @@
-//! Keeps linewake.sys, which LINEWAKE_SYS names, started until the end of the input.
+//! Starts linewake.sys, which LINEWAKE_SYS names, and keeps it running until the end of the input.
 
 fn main() {
     #[cfg(windows)]

@@ -5,8 +5,8 @@
 //! cargo run --release --manifest-path benches/Cargo.toml --bin records -- target/release/linewake 1000000 5
 //! ```
 //!
-//! Sixteen simulated chips, each with one line, make the edges together, at a rate that does not wait for anyone: who is
-//! too slow loses, and is told. The program runs on one processor (`taskset`), the reader of the pipe on another.
+//! Sixteen simulated chips with one line each make the edges, at a rate that waits for nobody: a program that is too
+//! slow loses edges, and is told. The program runs on one processor (`taskset`), the reader of the pipe on another.
 
 use std::error::Error;
 use std::io::{BufRead, BufReader};

@@ -1,5 +1,5 @@
-//! One program of a comparison: `turns COMPARISON PROGRAM`, or `turns COMPARISON PROGRAM CALLS` for one turn under a
-//! profiler.
+//! Runs one program of a comparison: `turns COMPARISON PROGRAM`, or `turns COMPARISON PROGRAM CALLS` for one turn under
+//! a profiler.
 
 use overlapped_benches::{sim, turns};
 
@@ -17,12 +17,12 @@ fn main() {
     }
 }
 
-/// What a profiler is to look at: name it and see nothing of the preparations.
+/// The part for a profiler to look at: name this function, and the preparations stay out.
 #[unsafe(no_mangle)]
 #[inline(never)]
 fn measured(program: &mut turns::Program, calls: u64) {
     program(calls);
-    // Not the last thing it does: a tail call would have left this function.
+    // A statement after the call: as a tail call it would not show this function.
     std::hint::black_box(());
 }
 

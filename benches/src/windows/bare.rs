@@ -1,6 +1,6 @@
-//! Bare system calls: DeviceIoControl and GetQueuedCompletionStatusEx, as one would write them for one purpose.
+//! Bare system calls: DeviceIoControl and GetQueuedCompletionStatusEx, as a program would use them for one purpose.
 //!
-//! It trusts everything that this crate checks: the address that comes back, the byte count, the order of things.
+//! It trusts everything that our crate checks: the returned address, the byte count, the order of packets.
 
 use std::cell::UnsafeCell;
 use std::os::windows::io::{AsRawHandle, OwnedHandle};
@@ -54,13 +54,13 @@ impl Port {
         assert_ne!(ok, 0, "error {}", error());
         for entry in &entries[..count as usize] {
             let operation: *const Operation = entry.lpOverlapped.cast();
-            // SAFETY: every packet of this port is of an operation that is kept until it is done.
+            // SAFETY: every packet of this port belongs to an operation that is kept until it is done.
             unsafe { (*operation).done.store(true, Release) };
         }
     }
 }
 
-/// Submits; operations that are over are used again.
+/// Submits a call. Memory of finished operations is used again.
 fn start(handle: &OwnedHandle, free: &mut Vec<Pinned>, code: u32, input: &'static [u8], output: bool) -> Pinned {
     let new = || Operation { overlapped: OVERLAPPED::default(), output: [0; ROOM], done: AtomicBool::new(false) };
     let call = free.pop().unwrap_or_else(|| Box::new(UnsafeCell::new(new())));
@@ -74,7 +74,7 @@ fn start(handle: &OwnedHandle, free: &mut Vec<Pinned>, code: u32, input: &'stati
         let overlapped = &raw mut (*operation).overlapped;
         DeviceIoControl(handle.as_raw_handle(), code, input.0, input.1, room.0, room.1, null_mut(), overlapped)
     };
-    // Of one that succeeds at once there is a packet too: the handle is in the default mode.
+    // A call that succeeds at once has a packet too: the handle is in the default mode.
     assert!(ok != 0 || error() == ERROR_IO_PENDING, "error {}", error());
     call
 }
@@ -130,7 +130,7 @@ impl Io for OneThread {
     }
 }
 
-/// A thread of its own waits for packets and unparks the one that submits.
+/// Its own thread waits for packets and unparks the one that submits.
 pub(super) struct Dispatcher {
     handle: OwnedHandle,
     free: Vec<Pinned>,

@@ -1,5 +1,5 @@
-//! One thread for each call in flight, which blocks until it is over. The threads are kept and used again, which is the
-//! cheapest form of it.
+//! One thread for each call in flight, which blocks until the call is over. The threads are kept and used again, the
+//! cheapest form of this.
 
 use std::os::windows::io::{AsRawHandle, OwnedHandle};
 use std::ptr::{null, null_mut};
@@ -60,7 +60,7 @@ fn block(handle: &OwnedHandle, event: *mut std::ffi::c_void, job: &Job, address:
     let room = if job.output { (bytes.as_mut_ptr(), ROOM as u32) } else { (null_mut(), 0) };
     let input = if job.input.is_empty() { (null(), 0) } else { (job.input.as_ptr(), job.input.len() as u32) };
     let handle = handle.as_raw_handle();
-    // SAFETY: buffers and OVERLAPPED live until the call is over, which is waited for here.
+    // SAFETY: buffers and OVERLAPPED live until the call is over; this waits for that.
     let ok = unsafe {
         let ok = DeviceIoControl(
             handle,

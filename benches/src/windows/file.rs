@@ -1,5 +1,5 @@
-//! A call that ends at once: FSCTL_SET_SPARSE on a file. Under Wine it is the cheapest there is, so that what is added to
-//! it shows.
+//! A call that ends at once: FSCTL_SET_SPARSE on a file. Under Wine it is the cheapest call, so that the cost of each
+//! way shows.
 //!
 //! Every handle is overlapped and bound to a port with a thread that takes its packets, in the default mode or with
 //! FILE_SKIP_COMPLETION_PORT_ON_SUCCESS.
@@ -59,7 +59,7 @@ fn file(skip: bool) -> OwnedHandle {
     handle
 }
 
-/// A port with a thread that takes what packets there are.
+/// A port with a thread that takes its packets.
 fn bind(handle: &OwnedHandle) {
     let port = Port::with(handle);
     thread::spawn(move || {

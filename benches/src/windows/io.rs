@@ -1,10 +1,10 @@
-//! A way to make overlapped calls, as each of those that are compared has one.
+//! The interface that each compared way to make overlapped calls implements.
 
 use std::os::windows::io::OwnedHandle;
 
 use windows_sys::Win32::Foundation::GetLastError;
 
-/// Room for what the calls here bring.
+/// The room for the output of the calls here, in bytes.
 pub(super) const ROOM: usize = 64;
 pub(super) type Bytes = [u8; ROOM];
 
@@ -13,10 +13,10 @@ pub(super) trait Io: 'static {
     /// A call in flight.
     type Call;
 
-    /// Over a handle that was opened for overlapped I/O.
+    /// Made for a handle that was opened for overlapped I/O.
     fn on(handle: OwnedHandle) -> Self;
 
-    /// Submits a control code. It has room for [`ROOM`] bytes of output, or none.
+    /// Submits a control code, with room for [`ROOM`] bytes of output, or for none.
     fn start(&mut self, code: u32, input: &'static [u8], output: bool) -> Self::Call;
 
     fn cancel(&mut self, call: &Self::Call);
@@ -24,7 +24,7 @@ pub(super) trait Io: 'static {
     /// Waits until the call is over. `None`: it was cancelled.
     ///
     /// # Panics
-    /// When it failed otherwise.
+    /// When it failed in another way.
     fn finish(&mut self, call: Self::Call) -> Option<Bytes>;
 }
 

@@ -1,6 +1,6 @@
-//! Real calls on Windows, by bare system calls, by this crate and by others.
+//! Real calls on Windows: with bare system calls, with this crate and with others.
 //!
-//! Every way to make them implements [`io::Io`]; the programs are written once.
+//! Each way implements [`io::Io`]; the programs are written once.
 
 mod bare;
 mod blocking;
@@ -70,7 +70,7 @@ fn compared<T: Io>(comparison: &str) -> Program {
     }
 }
 
-/// A question down a pipe; it pends until the other end, a thread with a synchronous handle, has answered.
+/// A question through a pipe. It pends until the other end, a thread with a synchronous handle, has answered.
 fn transceive<T: Io>() -> Program {
     let name = pipe::pipe_name();
     let server = pipe::server(&name, FILE_FLAG_OVERLAPPED);
@@ -114,9 +114,9 @@ fn listen_and_cancel<T: Io>() -> Program {
     })
 }
 
-/// Waits for edges, pending in the driver, so many at a time; and the call that makes the edges.
+/// Waits for edges, which pend in the driver, so many at a time; and the call that makes the edges.
 ///
-/// Everybody's lines are the same, and what one drives all see who watch: a line is watched for the length of a turn.
+/// All programs use the same lines, and every watcher sees the edges. So a line is watched only during a turn.
 fn wait_and_drive<T: Io>(pending: u32) -> Program {
     let lines = pending.min(1000);
     let each = pending / lines;
@@ -172,7 +172,7 @@ pub fn threads() -> usize {
     };
     let mut entry = THREADENTRY32 { dwSize: size_of::<THREADENTRY32>() as u32, ..Default::default() };
     let mut count = 0;
-    // SAFETY: the snapshot is a handle of ours; the entry lives through the calls and says its size.
+    // SAFETY: the snapshot is our handle; the entry lives through the calls and has its size set.
     unsafe {
         let snapshot: HANDLE = CreateToolhelp32Snapshot(TH32CS_SNAPTHREAD, 0);
         assert_ne!(snapshot, INVALID_HANDLE_VALUE);

@@ -26,7 +26,7 @@ impl Io for Endpoint {
 
     fn on(handle: OwnedHandle) -> Self {
         let port: &'static CompletionPort = Box::leak(Box::new(CompletionPort::new(1).unwrap()));
-        // SAFETY: the handle is new, overlapped, in the default mode, and there is no other.
+        // SAFETY: the handle is new, overlapped, in the default mode, and the only one.
         let endpoint = unsafe { UnassociatedEndpoint::assume_overlapped(handle) };
         Self { endpoint: port.associate(endpoint, 1).unwrap(), port, free: Vec::new(), completed: HashMap::new() }
     }
