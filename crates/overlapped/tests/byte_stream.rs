@@ -1,4 +1,4 @@
-//! A device behind `AsyncRead` and `AsyncWrite`: which bytes come, which go, and when it is the end.
+//! A device behind `AsyncRead` and `AsyncWrite`: the bytes that are read, the bytes that are written, and the end.
 #![cfg(not(loom))]
 
 use std::collections::VecDeque;
@@ -13,7 +13,8 @@ use overlapped::sim::{Driver, FileId, Outcome, Pended, Queue, Request, RequestId
 use overlapped::{ByteStream, Device, Status};
 use tokio_util::compat::FuturesAsyncReadCompatExt;
 
-/// Reads are answered in turn, each from the list, and wait when it is over; writes pend until they are let go.
+/// Reads are answered in turn, each from the list. When the list is empty, they wait. Writes stay pending until the
+/// test completes them.
 #[derive(Default)]
 struct Line {
     answers: Mutex<VecDeque<(Status, Vec<u8>)>>,
@@ -72,7 +73,7 @@ fn try_write(stream: &mut ByteStream, bytes: &[u8]) -> Poll<io::Result<usize>> {
     Pin::new(stream).poll_write(&mut Context::from_waker(Waker::noop()), bytes)
 }
 
-/// The write that waits: its bytes, and `count` of them are written.
+/// Completes the write that waits, with `count` bytes written. Returns the bytes of the write.
 fn let_go(line: &Line, status: Status, count: usize) -> Vec<u8> {
     let (mut pended, bytes): (Pended, _) = line.writes.pop().expect("a write waits");
     pended.set_information(count);
@@ -82,7 +83,7 @@ fn let_go(line: &Line, status: Status, count: usize) -> Vec<u8> {
 
 #[test]
 fn zero_is_the_end_and_nothing_else() {
-    // STATUS_TIMEOUT: a serial port whose time ran out.
+    // STATUS_TIMEOUT: a serial port's read timed out.
     let timeout = Status::from_u32(0x102);
     let (_, mut stream) = line(&[
         (timeout, b""),
@@ -98,18 +99,18 @@ fn zero_is_the_end_and_nothing_else() {
         block_on(stream.read_to_end(&mut bytes)).map(|_| bytes)
     };
     assert_eq!(read().unwrap(), b"ab");
-    assert_eq!(read().unwrap(), b"c", "it can be read on, as a file that grows");
+    assert_eq!(read().unwrap(), b"c", "reading goes on after the end, as for a file that grows");
 }
 
 #[test]
-fn a_device_that_always_brings_nothing_starves_nobody() {
+fn reads_of_no_bytes_do_not_starve_other_tasks() {
     let (line, mut stream) = line(&[(Status::SUCCESS, b"".as_slice()); 100]);
     assert!(try_read(&mut stream, 8).is_pending());
     assert_eq!(line.answers.lock().unwrap().len(), 68);
 }
 
 #[test]
-fn a_read_that_was_given_up_leaves_its_bytes_to_the_next() {
+fn a_read_that_was_given_up_leaves_its_bytes_to_the_next_read() {
     let (line, mut stream) = line(&[]);
     assert!(try_read(&mut stream, 8).is_pending());
     assert!(try_read(&mut stream, 2).is_pending());
@@ -124,11 +125,11 @@ fn a_read_that_was_given_up_leaves_its_bytes_to_the_next() {
         }
     });
     assert_eq!(&bytes, b"abcdefgh");
-    assert_eq!(line.reads.len(), 0, "nothing was read ahead");
+    assert_eq!(line.reads.len(), 0, "no read was submitted in advance");
 }
 
 #[test]
-fn what_nobody_took_goes_to_the_devices_next_read() {
+fn bytes_left_in_a_stream_go_to_the_devices_next_read() {
     let (line, mut stream) = line(&[]);
     assert!(try_read(&mut stream, 8).is_pending());
     let (mut pended, ()) = line.reads.pop().unwrap();
@@ -141,7 +142,7 @@ fn what_nobody_took_goes_to_the_devices_next_read() {
 }
 
 #[test]
-fn a_failed_read_is_told_and_the_next_one_is_new() {
+fn a_failed_read_is_reported_and_the_next_read_is_new() {
     let (_, mut stream) = line(&[(Status::DEVICE_NOT_CONNECTED, b""), (Status::SUCCESS, b"a")]);
     let mut byte = [0];
     assert_eq!(block_on(stream.read(&mut byte)).unwrap_err().kind(), io::ErrorKind::NotConnected);
@@ -162,7 +163,7 @@ fn a_write_that_was_given_up_took_nothing() {
 }
 
 #[test]
-fn a_part_that_was_written_is_followed_by_the_rest() {
+fn a_partial_write_is_followed_by_the_rest() {
     let (line, mut stream) = line(&[]);
     assert!(matches!(try_write(&mut stream, b"abcdef"), Poll::Ready(Ok(6))));
     assert_eq!(let_go(&line, Status::SUCCESS, 4), b"abcdef");
@@ -176,7 +177,7 @@ fn a_part_that_was_written_is_followed_by_the_rest() {
 }
 
 #[test]
-fn what_went_wrong_with_a_write_is_told_once_by_the_next_call() {
+fn a_failed_write_is_reported_once_by_the_next_call() {
     let (line, mut stream) = line(&[]);
     assert!(matches!(try_write(&mut stream, b"lost"), Poll::Ready(Ok(4))));
     let_go(&line, Status::DEVICE_NOT_CONNECTED, 0);
@@ -185,11 +186,11 @@ fn what_went_wrong_with_a_write_is_told_once_by_the_next_call() {
     assert!(matches!(try_write(&mut stream, b"x"), Poll::Ready(Ok(1))));
     let_go(&line, Status::SUCCESS, 0);
     assert_eq!(block_on(stream.write(b"y")).unwrap_err().kind(), io::ErrorKind::WriteZero);
-    assert_eq!(line.writes.len(), 0, "nothing is tried for ever");
+    assert_eq!(line.writes.len(), 0, "a write of no bytes is not repeated");
 }
 
 #[test]
-fn it_is_tokios_by_its_compat() {
+fn tokio_reads_it_through_compat() {
     use tokio::io::AsyncBufReadExt;
     let (_, stream) = line(&[(Status::SUCCESS, b"one\ntw"), (Status::SUCCESS, b"o\n"), (Status::END_OF_FILE, b"")]);
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();

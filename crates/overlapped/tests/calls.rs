@@ -1,4 +1,4 @@
-//! One call, in each way it can go, on a simulated device.
+//! One call, in each way that it can go, on a simulated device.
 
 mod support;
 
@@ -73,7 +73,7 @@ fn pending_until_the_driver_completes() {
     let mut call = device.call(WAIT, &());
     assert!(poll(&mut call, &waker).is_pending());
     assert!(driver.complete_one(7));
-    assert!(poll(&mut call, &waker).is_pending(), "completing only enqueues");
+    assert!(poll(&mut call, &waker).is_pending(), "completing only queues the packet");
     assert_eq!(port.poll(Some(Duration::ZERO)), 1);
     assert_eq!(count.0.load(SeqCst), 1);
     let Poll::Ready(reply) = poll(&mut call, &waker) else { panic!("not ready") };
@@ -129,7 +129,7 @@ fn dropping_a_pending_call_frees_it_once() {
     drain(&port);
     let stats = port.stats();
     assert_eq!((stats.in_flight, stats.strays), (0, 0));
-    assert_eq!(count.0.load(SeqCst), 0, "nobody is there to be woken");
+    assert_eq!(count.0.load(SeqCst), 0, "the waker of a dropped call is not woken");
     assert_eq!(Arc::strong_count(&count), 1, "the slot does not keep a waker");
 }
 
@@ -169,8 +169,8 @@ fn device_echo(device: &Device, bytes: &[u8]) -> Vec<u8> {
     device.call(ECHO, bytes).wait().unwrap().to_vec()
 }
 
-/// The cancel is asked for while the slot is still the call's own: during it the slot is not used again, whatever
-/// happens.
+/// The slot is still the call's own while its cancellation is asked for: until that is done, the slot is not used
+/// again, whatever happens.
 #[test]
 fn a_cancel_cannot_hit_the_next_call_in_the_slot() {
     #[derive(Default)]
@@ -244,7 +244,7 @@ fn a_second_completion_does_not_complete_the_next_call() {
     assert_eq!(port.stats().strays, 1);
 }
 
-/// Polls the call and the port in turn, one packet at a time where the port allows.
+/// Polls the call and the port in turn: one packet at a time where the port allows it.
 fn block_on<Out: overlapped::Output>(port: &Port, mut call: Call<Out>) -> Result<overlapped::Reply<Out>, Error> {
     loop {
         if let Poll::Ready(result) = poll(&mut call, Waker::noop()) {
@@ -266,7 +266,7 @@ fn a_driver_that_never_completes_stays_visible() {
 }
 
 #[test]
-fn a_lie_about_the_count_is_clamped() {
+fn a_wrong_count_of_bytes_is_clamped() {
     let (_, _, device) = setup();
     for claim in [5, 16, 17, usize::MAX / 2 + 7, usize::MAX] {
         let reply = device.call(LIE, &(claim as u64)).wait().unwrap();
@@ -278,21 +278,21 @@ fn a_lie_about_the_count_is_clamped() {
 
 #[test]
 #[cfg(all(target_os = "linux", not(miri)))]
-fn after_a_burst_of_large_calls_their_memory_is_the_systems_again() {
+fn after_a_burst_of_large_calls_the_system_gets_the_memory_back() {
     let (port, _, device) = setup();
     let resident = || {
         let figures = std::fs::read_to_string("/proc/self/statm").unwrap();
         let pages: usize = figures.split(' ').nth(1).unwrap().parse().unwrap();
         pages * rustix::param::page_size()
     };
-    // So small that the C library's allocator does not map each of them.
+    // Small enough that the C library's allocator does not map each of them separately.
     let (echo, input) = (ECHO.with_capacity(24 << 10), vec![1; 24 << 10]);
     let before = resident();
     let calls: Vec<_> = (0..3000).map(|_| device.call(echo, &input)).collect();
     let meanwhile = resident();
-    assert!(meanwhile - before > 100 << 20, "it was a burst: {} bytes", meanwhile - before);
+    assert!(meanwhile - before > 100 << 20, "the burst was too small: {} bytes", meanwhile - before);
     drop(calls);
-    // What other tests use meanwhile is far less.
+    // The memory that other tests use meanwhile is far less.
     assert!(resident() < before + (80 << 20), "{} of {} bytes stayed", resident() - before, meanwhile - before);
     assert_eq!((port.stats().in_flight, port.stats().idle_bytes), (0, 4 << 20));
 }
@@ -305,7 +305,7 @@ fn a_closed_device_leaves_no_buffers() {
         device.call(ECHO.with_capacity(4096), &[1; 4096]).wait().unwrap();
     }
     device.call(ECHO.with_capacity(4096), &[1; 4096]).wait().unwrap();
-    assert_eq!(port.stats().idle_bytes, 8192, "one buffer, for one after the other");
+    assert_eq!(port.stats().idle_bytes, 8192, "one buffer, used by one call after the other");
     drop(other);
     assert_eq!(port.stats().idle_bytes, 8192);
     drop(device);
@@ -313,7 +313,7 @@ fn a_closed_device_leaves_no_buffers() {
 }
 
 #[test]
-fn a_completion_with_pending_is_the_drivers_fault() {
+fn a_driver_that_completes_with_pending_fails_the_call() {
     let at_once = Device::simulated(sim::from_fn(|request| request.complete(Status::PENDING))).unwrap();
     let error = at_once.call(WAIT, &()).wait().unwrap_err();
     assert_eq!(error.code(), Some(ErrorCode::Status(Status::DRIVER_INTERNAL_ERROR)));
@@ -425,7 +425,7 @@ fn a_driver_may_refuse_to_open() {
     assert_eq!(error.device(), Some("simulated device"));
 }
 
-/// Some drivers complete what they hold only when the last handle closes. A dropped call must not keep it open.
+/// Some drivers complete the requests they hold only when the last handle closes. A dropped call must not keep it open.
 #[test]
 fn a_driver_without_cancel_routines_still_lets_its_device_close() {
     let (port, driver, device) = setup();
@@ -441,7 +441,7 @@ fn a_driver_without_cancel_routines_still_lets_its_device_close() {
     assert_eq!(port.stats().in_flight, 0);
 }
 
-/// What the dispatcher runs, when it is told to.
+/// A waker that runs its action on the dispatcher.
 struct Action<F>(Mutex<Option<F>>);
 
 impl<F: FnOnce() + Send + 'static> Wake for Action<F> {
@@ -467,7 +467,7 @@ fn on_the_dispatcher(action: impl FnOnce() + Send + 'static) {
     };
     assert!(poll(&mut call, &Waker::from(Arc::new(Action(Mutex::new(Some(action)))))).is_pending());
     driver.complete_one(0);
-    until("the dispatcher has run it", || done.load(SeqCst) == 1);
+    until("the dispatcher has run the action", || done.load(SeqCst) == 1);
 }
 
 #[test]
@@ -489,7 +489,7 @@ fn a_callback_of_a_call_that_ended_at_once_runs_on_the_dispatcher() {
     let device = Device::simulated(sim::from_fn(|request| request.complete(Status::SUCCESS))).unwrap();
     let (tell, told) = std::sync::mpsc::channel();
     device.call(WAIT, &()).then(move |_| tell.send(overlapped::Port::is_dispatching()).unwrap());
-    assert_eq!(told.recv(), Ok(true), "who waits there would wait for itself");
+    assert_eq!(told.recv(), Ok(true), "the callback ran on another thread");
 }
 
 #[test]
@@ -513,7 +513,7 @@ fn a_handle_is_never_closed_on_the_dispatcher() {
             drop(device);
         }
     });
-    until("it is closed", || !driver.0.lock().unwrap().is_empty());
+    until("the device is closed", || !driver.0.lock().unwrap().is_empty());
     assert_ne!(driver.0.lock().unwrap()[0], dispatcher.lock().unwrap().unwrap());
 }
 
@@ -591,7 +591,7 @@ fn completions_come_from_any_thread() {
     assert!(driver.waiting.is_empty());
 }
 
-/// Every outcome, completion, cancel and drop at once, from two callers and two completers.
+/// Outcomes, completions, cancellations and drops at once, from two callers and two completers.
 #[test]
 fn nothing_is_lost_when_calls_are_dropped_while_they_complete() {
     let port = Port::manual().unwrap();
@@ -636,7 +636,7 @@ fn a_device_can_be_named_only_where_it_can_be_opened() {
     assert_eq!(error.code().is_some(), cfg!(any(windows, all(target_os = "linux", not(miri)))));
 }
 
-/// This is said when compiling, and for every output: a generic function needs no bound but `Output`.
+/// The compiler checks this, and for every output: a generic function needs no bound but `Output`.
 #[test]
 fn everything_is_send_and_sync() {
     fn both<T: Send + Sync + 'static>() {}
@@ -686,7 +686,7 @@ mod raw {
 
     const IN_DIRECT: CtlCode = CtlCode::new(0x8000, 0x900, Method::InDirect, Access::Any);
 
-    /// Sums up the bytes of the "output", as a METHOD_IN_DIRECT driver reads them, and pends.
+    /// Adds up the bytes of the "output", as a METHOD_IN_DIRECT driver reads them, and leaves the request pending.
     #[derive(Default)]
     struct Summing(sim::Queue<()>);
 
@@ -717,7 +717,7 @@ mod raw {
         let reply = port.block_on(call).unwrap();
         assert_eq!(reply.status().unwrap(), Status::SUCCESS);
         assert_eq!((reply.information, &*reply.input), (6, b"command".as_slice()));
-        assert_eq!(reply.output.as_ptr(), address, "the very same buffer");
+        assert_eq!(reply.output.as_ptr(), address, "not the same buffer");
         assert_eq!(port.stats().in_flight, 0);
     }
 
@@ -744,12 +744,12 @@ mod raw {
         assert_eq!(port.stats().in_flight, 1);
         drain(&port);
         assert_eq!(port.stats().in_flight, 0);
-        // The slot's next call is not confused by them.
+        // The slot's next call is not disturbed by them.
         let echo = Device::simulated_on(&port, support::Device::new()).unwrap();
         assert_eq!(device_echo(&echo, b"next"), b"next");
     }
 
-    /// Tells that it is gone.
+    /// Counts that it was dropped.
     struct Told(Arc<AtomicUsize>);
 
     impl Drop for Told {
@@ -759,7 +759,7 @@ mod raw {
     }
 
     #[test]
-    fn what_is_kept_comes_back() {
+    fn a_kept_value_comes_back() {
         let (port, _, device) = setup();
         let input = Buffer::from(Status::SUCCESS.to_u32().to_ne_bytes().as_slice());
         // SAFETY: as above.
@@ -778,9 +778,9 @@ mod raw {
         assert_eq!(gone.load(SeqCst), 1);
     }
 
-    /// To see it fall, drop the value with the call.
+    /// To see this test fail, drop the value together with the call.
     #[test]
-    fn what_is_kept_lives_until_the_driver_is_done() {
+    fn a_kept_value_lives_until_the_driver_is_done() {
         let (port, driver, device) = setup();
         let gone = Arc::new(AtomicUsize::new(0));
         let kept = Told(gone.clone());
@@ -789,15 +789,15 @@ mod raw {
             unsafe { device.call_raw_keeping(HOLD.code(), Buffer::empty(), Buffer::aligned(4, 4).unwrap(), kept) };
         drop(call);
         drain(&port);
-        assert_eq!((gone.load(SeqCst), port.stats().in_flight), (0, 1), "the driver has it");
+        assert_eq!((gone.load(SeqCst), port.stats().in_flight), (0, 1), "the driver still has the call");
         driver.held.lock().unwrap().pop().unwrap().complete(Status::SUCCESS);
         drain(&port);
         assert_eq!(port.stats().in_flight, 0);
-        until("it is gone", || gone.load(SeqCst) == 1);
+        until("the value is dropped", || gone.load(SeqCst) == 1);
     }
 
     #[test]
-    fn a_destructor_of_what_is_kept_does_not_run_on_the_dispatcher() {
+    fn a_kept_values_destructor_does_not_run_on_the_dispatcher() {
         struct Slow(Arc<AtomicUsize>, std::sync::mpsc::Receiver<()>);
         impl Drop for Slow {
             fn drop(&mut self) {
@@ -821,7 +821,7 @@ mod raw {
     }
 
     #[test]
-    fn an_alignment_that_is_none_is_refused() {
+    fn an_invalid_alignment_is_refused() {
         for align in [0, 3, usize::MAX] {
             assert_eq!(Buffer::aligned(8, align).unwrap_err().kind(), ErrorKind::InvalidInput);
         }
@@ -836,7 +836,7 @@ mod reads_and_writes {
     use super::*;
     use overlapped::{Buffer, Operation};
 
-    /// A tape: writes append, reads take; at the end it is the end of the file.
+    /// A tape: writes append, reads take from the front. When nothing is left, a read finds the end of the file.
     #[derive(Default)]
     struct Tape(Mutex<Vec<u8>>);
 
@@ -864,7 +864,7 @@ mod reads_and_writes {
     }
 
     #[test]
-    fn what_is_written_is_read_and_the_end_is_no_bytes() {
+    fn written_bytes_are_read_back_and_the_end_is_no_bytes() {
         let device = Device::simulated(Tape::default()).unwrap();
         assert_eq!(device.write(b"hello ").wait().unwrap().information(), 6);
         device.write_at(6, b"world").wait().unwrap();
@@ -874,7 +874,7 @@ mod reads_and_writes {
     }
 
     #[test]
-    fn reads_and_writes_with_buffers_of_ones_own() {
+    fn reads_and_writes_in_the_callers_buffers() {
         let device = Device::simulated(Tape::default()).unwrap();
         let written = device.write_from(Buffer::from(b"hello ".as_slice())).wait();
         assert_eq!((written.status().unwrap(), written.information, written.len()), (Status::SUCCESS, 6, 0));
@@ -888,7 +888,7 @@ mod reads_and_writes {
         assert_eq!(&read.output[..read.len()], b"world");
         let end = device.read_into_at(100, read.output).wait();
         assert!(end.status().is_ok() && end.is_empty());
-        assert_eq!((end.output.len(), end.output.as_ptr()), (64, address), "the very same buffer, each time");
+        assert_eq!((end.output.len(), end.output.as_ptr()), (64, address), "not the same buffer each time");
         let beyond = device.read_into_at(u64::MAX, end.output).wait();
         assert_eq!(beyond.status().unwrap_err().kind(), ErrorKind::InvalidInput);
         assert_eq!(beyond.output.len(), 64);
@@ -901,7 +901,7 @@ mod reads_and_writes {
     }
 
     #[test]
-    fn a_device_that_knows_no_reads_says_so() {
+    fn a_device_without_reads_is_an_error() {
         let (_, _, device) = setup();
         let error = device.read_at(16, 3).wait().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unsupported);

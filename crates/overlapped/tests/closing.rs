@@ -1,4 +1,4 @@
-//! When a handle is closed, by whom, and what is told of it.
+//! When a handle is closed, which thread closes it, and what the caller is told.
 
 mod support;
 
@@ -14,7 +14,7 @@ const CODE: CtlCode = CtlCode::new(0x8000, 0x801, Method::Buffered, Access::Any)
 // SAFETY: the simulated driver below writes four bytes.
 const WAIT: Ioctl<(), u32> = unsafe { Ioctl::new(CODE) };
 
-/// A device that can be open once. Its waits end at once, or stay.
+/// A device that can be open once at a time. Its waits end at once, or stay pending.
 #[derive(Default)]
 struct Exclusive {
     is_open: AtomicBool,
@@ -57,14 +57,14 @@ impl Driver for Exclusive {
     }
 }
 
-/// A stream that is re-armed by the dispatcher all the time, a call, and a subscription: the device can be opened again as
+/// A stream that the dispatcher re-arms all the time, a call, and a subscription: the device can be opened again as
 /// soon as the drop, or `stop`, has returned.
 #[test]
 fn an_exclusive_device_can_be_opened_again_at_once() {
     let driver = Arc::new(Exclusive::default());
     let rounds = rounds(if cfg!(miri) { 20 } else { 3000 });
     for round in 0..rounds {
-        let device = Device::simulated(driver.clone()).expect("the last one is closed");
+        let device = Device::simulated(driver.clone()).expect("the last handle is closed");
         match round % 4 {
             0 => {
                 let mut stream = device.inverted(WAIT, &()).pending(2).window(4).start();
@@ -111,7 +111,7 @@ impl Counted for overlapped::InvertedCallBuilder<u32> {
 }
 
 #[test]
-fn closing_tells_its_end_and_a_shared_device_stays_open() {
+fn close_reports_that_it_is_done_and_a_shared_device_stays_open() {
     let driver = Arc::new(Exclusive::default());
     let device = Device::simulated(driver.clone()).unwrap();
     let clone = device.clone();
@@ -134,7 +134,8 @@ fn a_call_keeps_a_device_open_and_closing_says_so() {
     assert!(!driver.is_open.load(SeqCst));
 }
 
-/// What the closing waits for would wait for it: so it is left to another thread.
+/// Closing waits for the callback, so a callback that closed the device would wait for itself. Another thread closes
+/// it.
 #[test]
 fn a_device_may_be_dropped_in_its_own_callback() {
     let driver = Arc::new(Exclusive::default());
@@ -151,10 +152,10 @@ fn a_device_may_be_dropped_in_its_own_callback() {
     });
     *own.lock().unwrap() = Some(device);
     told.recv().unwrap();
-    support::until("it is closed", || !driver.is_open.load(SeqCst));
+    support::until("the device is closed", || !driver.is_open.load(SeqCst));
 }
 
-/// A driver whose cancel routine drops what owns the device: the thread is inside of it.
+/// A driver whose cancel routine drops the device's owner: the thread that drops it is inside of the driver.
 #[test]
 fn a_device_may_be_dropped_inside_of_its_driver() {
     struct Dropping {
@@ -183,17 +184,18 @@ fn a_device_may_be_dropped_inside_of_its_driver() {
     let (stopper, tally) = (stream.stopper(), stream.tally());
     *driver.own.lock().unwrap() = Some(device);
     let subscription = stream.for_each(drop);
-    // Inside of `stop` the driver drops one owner; the subscription is the other one.
+    // Inside of `stop` the driver drops one owner. The subscription is the other one.
     stopper.stop();
     support::until("the call is over", || tally.calls_in_flight() == 0);
     subscription.stop();
     assert_eq!(told.recv_timeout(Duration::from_secs(60)), Ok(()));
 }
 
-/// A driver that does not return from a request keeps an owner no longer than a second, and is closed when it has.
+/// A driver that does not return from a request holds up the owner for at most a second. When it has returned, it is
+/// closed.
 #[test]
 #[cfg(not(miri))]
-fn a_driver_that_does_not_return_keeps_nobody_for_ever() {
+fn a_driver_that_does_not_return_holds_up_close_for_a_second_at_most() {
     struct Slow {
         go_on: Mutex<mpsc::Receiver<()>>,
         inside: mpsc::Sender<()>,
@@ -218,7 +220,7 @@ fn a_driver_that_does_not_return_keeps_nobody_for_ever() {
     }
     let ((go_on, going), (inside, told)) = (mpsc::channel(), mpsc::channel());
     let driver = Arc::new(Slow { go_on: Mutex::new(going), inside, calls: AtomicUsize::new(0), closed: false.into() });
-    // Its own port: the dispatcher is held up.
+    // A port of its own: the driver holds up the dispatcher.
     let port = Port::manual().unwrap();
     let device = Device::simulated_on(&port, driver.clone()).unwrap();
     let stream = device.inverted(WAIT, &()).pending(1).window(8).start();
@@ -231,5 +233,5 @@ fn a_driver_that_does_not_return_keeps_nobody_for_ever() {
     go_on.send(()).unwrap();
     drop(go_on);
     let _ = poller.join();
-    support::until("it is closed", || driver.closed.load(SeqCst));
+    support::until("the device is closed", || driver.closed.load(SeqCst));
 }

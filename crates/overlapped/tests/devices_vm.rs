@@ -1,5 +1,5 @@
-//! Real devices in the virtual machine: input devices, a HID, a network interface, a clock, a watchdog, a console. What
-//! their drivers take is seen by what they do.
+//! Real devices in the virtual machine: input devices, a HID, a network interface, a clock, a watchdog, a console.
+//! Their behaviour shows what arguments the drivers were given.
 #![cfg(all(target_os = "linux", not(miri)))]
 #![allow(dead_code, reason = "the tests do not begin at `main`")]
 
@@ -30,7 +30,7 @@ use overlapped::{Device, ErrorCode, ErrorKind};
 use tun_echo::tun;
 use uinput_keyboard::uinput::{EV_KEY, Keyboard};
 
-/// Whether this is the virtual machine; with a word if it is not.
+/// Checks whether this is the virtual machine, and prints a line if it is not.
 fn is_the_machine() -> bool {
     let is_the_machine = std::env::var_os("LINEWAKE_VM").is_some();
     if !is_the_machine {
@@ -39,14 +39,14 @@ fn is_the_machine() -> bool {
     is_the_machine
 }
 
-/// What the system makes a moment later.
+/// Waits for something that the system makes a moment later.
 fn soon<T>(mut find: impl FnMut() -> Option<T>) -> T {
     let begin = Instant::now();
     loop {
         if let Some(found) = find() {
             return found;
         }
-        assert!(begin.elapsed() < Duration::from_secs(60), "it does not come");
+        assert!(begin.elapsed() < Duration::from_secs(60), "waited for 60 seconds in vain");
         thread::sleep(Duration::from_millis(10));
     }
 }
@@ -60,7 +60,7 @@ fn keyboard(name: &str) -> (Keyboard, PathBuf) {
     (keyboard, path)
 }
 
-/// The keys that are pressed, as they come, up to and with this one.
+/// The keys that are pressed, in order, up to and including `last`.
 fn pressed_up_to(device: &Device, last: u16) -> Vec<u16> {
     let mut pressed = Vec::new();
     evdev::watch(device, Duration::from_secs(60), |event| {
@@ -74,7 +74,7 @@ fn pressed_up_to(device: &Device, last: u16) -> Vec<u16> {
 }
 
 #[test]
-fn a_made_keyboard_has_the_keys_and_the_name_it_was_given() {
+fn a_uinput_keyboard_has_the_keys_and_the_name_it_was_given() {
     if !is_the_machine() {
         return;
     }
@@ -87,7 +87,7 @@ fn a_made_keyboard_has_the_keys_and_the_name_it_was_given() {
 }
 
 #[test]
-fn a_keyboard_that_is_grabbed_is_heard_by_nobody_else() {
+fn a_grabbed_keyboard_sends_keys_to_its_grabber_only() {
     if !is_the_machine() {
         return;
     }
@@ -96,7 +96,7 @@ fn a_keyboard_that_is_grabbed_is_heard_by_nobody_else() {
     evdev::grab(&mine, true).unwrap();
     assert_eq!(evdev::grab(&others, true).unwrap_err().kind(), ErrorKind::Busy);
     keyboard.press(KEY_A).unwrap();
-    // An address in place of the 0 would be a yes.
+    // If the driver were passed an address in place of the 0, that would mean yes.
     evdev::grab(&mine, false).unwrap();
     keyboard.press(KEY_B).unwrap();
     assert_eq!(pressed_up_to(&mine, KEY_B), [KEY_A, KEY_B]);
@@ -105,25 +105,25 @@ fn a_keyboard_that_is_grabbed_is_heard_by_nobody_else() {
 }
 
 #[test]
-fn a_datagram_through_an_interface_of_ones_own_comes_back() {
+fn a_datagram_through_a_tun_interface_comes_back() {
     if !is_the_machine() {
         return;
     }
-    // SAFETY: linux/if_tun.h: TUNSETPERSIST, _IOW('T', 203, int): the driver takes a yes or a no.
+    // SAFETY: linux/if_tun.h: TUNSETPERSIST, _IOW('T', 203, int): the driver takes a number, 0 for no.
     const TUNSETPERSIST: IoctlByValue<i32> = unsafe { IoctlByValue::new(Direction::Write, b'T', 203) };
     const INTERFACE: &str = "/sys/class/net/kept";
     let tun = tun::open("kept").unwrap();
     assert_eq!(std::fs::read_to_string(format!("{INTERFACE}/owner")).unwrap().trim(), "0");
     tun.ioctl_by_value(TUNSETPERSIST, 1).unwrap();
     drop(tun);
-    // It is there, without anybody. An address in place of the 0 would keep it so.
+    // The interface is there without an owner. If the driver were passed an address in place of the 0, it would stay.
     let again = soon(|| tun::open("kept").ok());
     again.ioctl_by_value(TUNSETPERSIST, 0).unwrap();
     drop(again);
     soon(|| (!PathBuf::from(INTERFACE).exists()).then_some(()));
 }
 
-/// `/dev/uhid`: a HID that is played by a thread (linux/uhid.h).
+/// `/dev/uhid`: a thread plays a HID (linux/uhid.h).
 mod uhid {
     use super::hid::{EVENT, event, made};
     use super::*;
@@ -134,13 +134,13 @@ mod uhid {
     const SET_REPORT: u32 = 13;
     const SET_REPORT_REPLY: u32 = 14;
 
-    /// Of the vendor's own kind: no numbers, reports of 8 bytes, features of 8 bytes.
+    /// A vendor-specific HID: no report numbers, reports of 8 bytes, features of 8 bytes.
     const DESCRIPTOR: [u8; 25] = [
         0x06, 0x00, 0xff, 0x09, 0x01, 0xa1, 0x01, 0x09, 0x01, 0x15, 0x00, 0x26, 0xff, 0x00, 0x75, 0x08, 0x95, 0x08,
         0x81, 0x02, 0x09, 0x02, 0xb1, 0x02, 0xc0,
     ];
 
-    /// A HID that keeps the feature it is sent, and gives it back.
+    /// A HID that keeps the feature that is sent to it, and gives it back.
     pub(super) fn plug_in(name: &str) -> Device {
         let device = made(name, 6, &DESCRIPTOR);
         let driver = device.clone();
@@ -158,7 +158,7 @@ mod uhid {
         while let Some(Ok(asked)) = events.wait_next() {
             let kind = u32::from_ne_bytes(asked[..4].try_into().unwrap());
             let mut answer = event(if kind == GET_REPORT { GET_REPORT_REPLY } else { SET_REPORT_REPLY });
-            // Which of the questions this answers.
+            // The id of the question that is answered.
             answer[4..8].copy_from_slice(&asked[4..8]);
             match kind {
                 GET_REPORT => {
@@ -177,7 +177,7 @@ mod uhid {
 }
 
 #[test]
-fn features_are_as_long_as_they_are_said_to_be() {
+fn hid_features_have_the_length_that_was_set() {
     if !is_the_machine() {
         return;
     }
@@ -188,12 +188,12 @@ fn features_are_as_long_as_they_are_said_to_be() {
     for len in [2, 5, 9] {
         let sent: Vec<u8> = (0..len).collect();
         hidraw::set_feature(&device, &sent).unwrap();
-        // There is room for more than the device gives.
+        // The buffer may have room for more than the device gives.
         for room in [usize::from(len) - 1, 64, 4000] {
             assert_eq!(hidraw::feature(&device, 0, room).unwrap(), sent, "{room}");
         }
     }
-    // In place of a part of it.
+    // With less room, only the first part comes.
     assert_eq!(hidraw::feature(&device, 0, 3).unwrap(), [0, 1, 2, 3]);
     uhid::unplug(&plugged);
     let gone = soon(|| hidraw::feature(&device, 0, 8).err().filter(|error| error.kind() != ErrorKind::Other));
@@ -201,7 +201,7 @@ fn features_are_as_long_as_they_are_said_to_be() {
 }
 
 #[test]
-fn a_clock_ticks_at_the_rate_it_was_given() {
+fn a_clock_has_the_rate_that_was_set_and_ticks() {
     if !is_the_machine() {
         return;
     }
@@ -220,7 +220,7 @@ fn a_clock_ticks_at_the_rate_it_was_given() {
     clock.ioctl(RTC_UIE_ON, ()).unwrap();
     let tick = clock.read(size_of::<c_ulong>()).wait().unwrap();
     clock.ioctl(RTC_UIE_OFF, ()).unwrap();
-    // RTC_UF in the first byte, and how many there were in the others.
+    // The first byte holds RTC_UF, the others the number of ticks.
     let tick = c_ulong::from_ne_bytes((*tick).try_into().unwrap());
     assert!(tick & 0x10 != 0 && tick >> 8 >= 1, "{tick:#x}");
 }
@@ -238,7 +238,7 @@ fn a_watchdog_is_set_and_kept_quiet() {
     assert_eq!(watchdog.ioctl(SETTIMEOUT, 3600).unwrap(), 3600);
     watchdog.ioctl_by_value(KEEPALIVE, 0).unwrap();
     assert_eq!(Device::options().read(false).open("/dev/watchdog0").unwrap_err().kind(), ErrorKind::Busy);
-    // The magic character, after which closing it stops it.
+    // The magic character: after it, closing the device stops the watchdog.
     watchdog.write(b"V").wait().unwrap();
 }
 
@@ -253,7 +253,7 @@ fn an_ioctl_that_a_signal_interrupts_is_not_made_again() {
     let console = Device::options().write(false).open("/dev/tty0").unwrap();
     let waiting = thread::spawn(move || console.ioctl_by_value(VT_WAITACTIVE, NEVER_SHOWN));
     let stop_and_go_on = format!("kill -STOP {0}; kill -CONT {0}", std::process::id());
-    // Made again, it would wait for ever. The first signals may come before it waits.
+    // If the ioctl were made again, it would wait for ever. The first signals may come before it waits.
     while !waiting.is_finished() {
         assert!(Command::new("sh").args(["-c", &stop_and_go_on]).status().unwrap().success());
         thread::sleep(Duration::from_millis(10));

@@ -1,4 +1,4 @@
-//! A real kernel driver, linewake.sys: pended control codes by the thousand, cancelled, stopped, closed.
+//! A real kernel driver, linewake.sys: thousands of pended control codes that are cancelled, stopped and closed.
 #![cfg(windows)]
 
 #[path = "support/service.rs"]
@@ -77,7 +77,7 @@ fn threads() -> usize {
 
 fn handles() -> u32 {
     let mut count = 0;
-    // SAFETY: the pseudo handle of this process, and a count that lives through the call.
+    // SAFETY: the handle is this process's pseudo handle, and the count lives through the call.
     assert_ne!(unsafe { GetProcessHandleCount((-1_isize) as _, &mut count) }, 0);
     count
 }
@@ -93,10 +93,10 @@ fn until(what: &str, mut done: impl FnMut() -> bool) {
         }
         std::thread::sleep(Duration::from_millis(1));
     }
-    panic!("thirty seconds are over and still not: {what}");
+    panic!("waited for 30 seconds in vain: {what}");
 }
 
-/// One test, in parts: they share the driver and count what the whole process has.
+/// One test, in parts: the parts share the driver, and count threads and handles of the whole process.
 #[test]
 fn driver_with_pended_control_codes() {
     let Some(service) = Service::start_from_environment() else { return };
@@ -113,7 +113,7 @@ fn every_outcome() {
     let device = open();
     let info = device.call(INFO, &()).wait().unwrap();
     assert!(info.lines >= 1000, "{info:?}");
-    // Success, warning and failure at once.
+    // Success, warning and failure, each at once.
     assert_eq!(&*device.call(ECHO_BYTES.with_capacity(64), b"12345678".as_slice()).wait().unwrap(), b"12345678");
     for _ in 0..100 {
         let reply = device.call(ECHO_BYTES, b"12345678".as_slice()).wait().unwrap();
@@ -128,11 +128,11 @@ fn every_outcome() {
     // An input longer than any of the driver's.
     let long = vec![0; MAX_INPUT + 1];
     assert_eq!(device.call(ECHO_BYTES, &long[..]).wait().unwrap_err().kind(), ErrorKind::InvalidInput);
-    // An output shorter than the driver's record.
-    // SAFETY: as declared above, with less room.
+    // An output that is shorter than the driver's record.
+    // SAFETY: as declared above, with less room in the output.
     let short: Ioctl<(), u32> = unsafe { Ioctl::new(INFO.code()) };
     assert_eq!(device.call(short, &()).wait().unwrap_err().kind(), ErrorKind::InvalidInput);
-    // Pending, twice on one line: each edge once, in order.
+    // Pending, twice on one line: each edge comes once, in order.
     watching(&device, 1);
     let (first, second) = (device.call(WAIT, &wait_for(0)), device.call(WAIT, &wait_for(0)));
     toggle(&device, 1, 2);
@@ -147,7 +147,8 @@ fn ten_thousand_waits_and_no_more_threads_than_for_one() {
     watching(&device, LINES);
     let one = device.call(WAIT, &wait_for(0));
     let with_one = threads();
-    // The driver may take its time: for that there is the dispatcher from now on.
+    // The driver may take its time to end the dropped call. From now on the dispatcher's thread exists, which waits for
+    // that.
     drop(one);
     let waits: Vec<_> = (0..LINES * EACH).map(|n| (n % LINES, device.call(WAIT, &wait_for(n % LINES)))).collect();
     let pending = in_flight();
@@ -187,14 +188,14 @@ fn ten_thousand_dropped_leave_nothing_behind() {
     let stats = Port::global().unwrap().stats();
     assert_eq!(stats.slots, slots, "no more memory than before");
     assert_eq!(handles(), before);
-    // Nothing is left of them in the driver either: the next edge goes to the next wait.
+    // The driver has forgotten them, too: the next edge goes to the next wait.
     let wait = device.call(WAIT, &wait_for(0));
     toggle(&device, 1, 1);
     assert_eq!(wait.wait().unwrap().line_seqno, 1);
 }
 
-/// Waits, drops, cancels, timeouts and drives at random: what the driver says it delivered has come to some wait, or to
-/// one that was dropped; no edge comes twice.
+/// Waits, drops, cancels, timeouts and drives at random. Each edge that the driver says it delivered has come to a
+/// wait, or to a wait that was dropped. No edge comes twice.
 fn random_operations_and_every_edge_exactly_once() {
     const LINES: u32 = 32;
     let mut random = 0x1234_5678_9abc_def1_u64;
@@ -250,7 +251,7 @@ fn random_operations_and_every_edge_exactly_once() {
             Err(_) => given_up += 1,
         }
     }
-    until("the dropped ones are back", || in_flight() == 0);
+    until("the dropped calls are over", || in_flight() == 0);
     let counters = device.call(COUNTERS, &First::default()).wait().unwrap();
     assert!(counters.iter().all(LineCounters::is_closed));
     let delivered: u64 = counters.iter().map(|line| line.delivered).sum();

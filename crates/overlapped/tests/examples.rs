@@ -1,4 +1,4 @@
-//! The examples' own tests: each runs on its simulated device, and `pipe_listen` where there are pipes.
+//! The examples' own tests: each runs on its simulated device, and `pipe_listen` on a pipe where the system has them.
 #![cfg(not(loom))]
 #![allow(dead_code, reason = "the tests do not begin at `main`")]
 
@@ -23,7 +23,7 @@ mod hidraw_features;
 mod modem_status;
 #[path = "../examples/pipe_listen.rs"]
 mod pipe_listen;
-// An address in a record is a number, and what it leads to is exposed.
+// An address in a record is a number, and the memory at that address has an exposed provenance.
 #[cfg(not(miri))]
 #[path = "../examples/scsi_inquiry.rs"]
 mod scsi_inquiry;

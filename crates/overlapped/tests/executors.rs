@@ -27,7 +27,7 @@ fn device() -> (Arc<support::Device>, Device) {
     (driver, device)
 }
 
-/// Another thread is the hardware: it completes a WAIT with each of the values, whenever one is pending.
+/// Another thread plays the hardware: for each of the values it completes a WAIT as soon as one is pending.
 fn complete_each(driver: &Arc<support::Device>, values: impl Iterator<Item = u32> + Send + 'static) {
     let driver = driver.clone();
     thread::spawn(move || {
@@ -37,7 +37,7 @@ fn complete_each(driver: &Arc<support::Device>, values: impl Iterator<Item = u32
     });
 }
 
-/// An executor in ten lines: poll, and park until the waker unparks.
+/// An executor in ten lines: poll, then park until the waker unparks the thread.
 fn park_until_ready<T>(future: impl Future<Output = T>) -> T {
     struct Unpark(thread::Thread);
     impl Wake for Unpark {
@@ -55,7 +55,7 @@ fn park_until_ready<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
-/// What holds on every executor.
+/// The tests that every executor must pass.
 mod everywhere {
     use super::*;
 
@@ -122,7 +122,7 @@ mod everywhere {
         assert_eq!(driver.cancels.load(SeqCst), 0);
     }
 
-    /// A stream whose `next` is dropped at every turn gives every result all the same.
+    /// A stream whose `next` is dropped on every round still gives every result.
     pub(super) async fn next_loses_nothing_when_it_is_dropped() {
         let (driver, device) = device();
         complete_each(&driver, 0..50);
@@ -151,7 +151,7 @@ mod everywhere {
         .await;
     }
 
-    /// Polled by one task, then awaited by another: the waker that counts is the last one.
+    /// One task polls it, then another task awaits it: the last waker is the one that is woken.
     pub(super) async fn a_call_moves_from_one_task_to_another() {
         let (driver, device) = device();
         let mut call = device.call(WAIT, &());
@@ -188,9 +188,9 @@ macro_rules! on {
 }
 
 on!(tokio_current_thread, |test| tokio_current().block_on(test));
-// On a worker, not on the thread of `block_on`.
+// On a worker thread, not on the thread of `block_on`.
 on!(tokio_multi_thread, |test| tokio_workers().block_on(async { tokio::spawn(test).await.unwrap() }));
-// Its reactor uses system calls that Miri does not know.
+// Its reactor makes system calls that Miri does not know.
 #[cfg(not(miri))]
 on!(on_smol, |test| smol::block_on(smol::spawn(test)));
 on!(futures_local_pool, |test| futures::executor::LocalPool::new().run_until(test));
@@ -216,20 +216,20 @@ mod with_tokio {
             complete_each(&driver, 1..2);
             tokio::select! {
                 reply = device.call(WAIT, &()) => assert_eq!(*reply.unwrap(), 1),
-                () = time::sleep(LONG) => panic!("the call was ready first"),
+                () = time::sleep(LONG) => panic!("the call was not ready first"),
             }
             tokio::select! {
-                _ = device.call(WAIT, &()) => panic!("nobody completes it"),
+                _ = device.call(WAIT, &()) => panic!("the call is ready, but nothing completed it"),
                 () = time::sleep(SHORT) => {}
             }
-            assert!(driver.waiting.is_empty(), "the call that lost is cancelled");
+            assert!(driver.waiting.is_empty(), "the call that lost was not cancelled");
             let mut call = device.call(WAIT, &());
             tokio::select! {
-                _ = &mut call => panic!("nobody completes it"),
+                _ = &mut call => panic!("the call is ready, but nothing completed it"),
                 () = time::sleep(SHORT) => {}
             }
             driver.complete_one(2);
-            assert_eq!(*call.await.unwrap(), 2, "by reference it goes on");
+            assert_eq!(*call.await.unwrap(), 2, "polled by reference, the call goes on");
         });
     }
 
@@ -273,7 +273,7 @@ mod with_tokio {
                     let call = device.call(WAIT, &());
                     calls.spawn(async move { *call.await.unwrap() });
                 }
-                assert_eq!(driver.waiting.len(), MANY as usize, "submitted before anybody polls");
+                assert_eq!(driver.waiting.len(), MANY as usize, "submitted before the first poll");
                 complete_each(&driver, 0..MANY);
                 let mut values = calls.join_all().await;
                 values.sort_unstable();
@@ -295,7 +295,7 @@ mod with_tokio {
     }
 }
 
-/// A pool on one thread takes futures that cannot leave it.
+/// A pool on one thread takes futures that cannot move to another thread.
 #[test]
 fn a_thousand_local_futures_in_a_local_pool() {
     let mut pool = futures::executor::LocalPool::new();

@@ -1,4 +1,4 @@
-//! The example that does the five steps by hand, as a test: on Windows it holds the crate to what plain Win32 says.
+//! The example that does the five steps by hand, run as a test. On Windows it compares this crate with plain Win32.
 
 #[path = "../examples/five_steps.rs"]
 mod five_steps;

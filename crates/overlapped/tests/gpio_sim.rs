@@ -1,4 +1,5 @@
-//! Real gpiochips, made by the kernel's gpio-sim in the virtual machine: requests are ioctls, edges are standing reads.
+//! Real gpiochips, made by the kernel's gpio-sim in the virtual machine: line requests are ioctls, edges are standing
+//! reads.
 #![cfg(all(target_os = "linux", not(miri)))]
 
 #[allow(dead_code, reason = "the tests do not begin at `main`")]
@@ -15,7 +16,7 @@ use overlapped::linux::{Direction, Ioctl};
 use overlapped::{Device, ErrorCode, ErrorKind, InvertedCall, Port};
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 
-/// A chip of eight lines; `None`, with a word, outside the virtual machine.
+/// A chip with eight lines. Outside the virtual machine: prints a line and returns `None`.
 fn chip() -> Option<Sim> {
     if std::env::var_os("LINEWAKE_VM").is_none() {
         println!("skipped: LINEWAKE_VM is not set (`cargo xtask test --only vm` sets it, where there is gpio-sim)");
@@ -32,7 +33,7 @@ fn path(sim: &Sim) -> &std::path::Path {
     sim.chips()[0].dev_path()
 }
 
-/// For so long, no edge comes.
+/// Whether no edge comes for this time.
 fn quiet(reads: &mut InvertedCall<[u8]>, time: Duration) -> bool {
     reads.wait_next_timeout(time).is_some_and(|end| end.is_err_and(|error| error.kind() == ErrorKind::TimedOut))
 }
@@ -50,7 +51,7 @@ struct ChipInfo {
 const CHIP_INFO: Ioctl<ChipInfo> = unsafe { Ioctl::new(Direction::Read, 0xb4, 0x01) };
 
 #[test]
-fn a_chip_tells_its_label_and_how_many_lines_it_has() {
+fn a_chip_reports_its_label_and_number_of_lines() {
     let Some(sim) = chip() else { return };
     let info = Device::open(path(&sim)).unwrap().ioctl(CHIP_INFO, ChipInfo::new_zeroed()).unwrap();
     assert_eq!(info.name.split(|&byte| byte == 0).next(), Some(sim.chips()[0].chip_name.as_bytes()));
@@ -62,7 +63,7 @@ fn a_chip_tells_its_label_and_how_many_lines_it_has() {
 fn the_example_sees_every_edge_in_order() {
     let Some(sim) = chip() else { return };
     let line = line(&sim, 3);
-    // Fewer than the 16 that the kernel keeps for us, so that none is lost however long we sleep.
+    // Fewer edges than the 16 that the kernel keeps for one request, so that none is lost however long the test sleeps.
     const EDGES: u32 = 16;
     for _ in 0..EDGES {
         sim.chips()[0].toggle(3).unwrap();
@@ -71,7 +72,7 @@ fn the_example_sees_every_edge_in_order() {
     watch(&line, |event: &LineEvent| {
         seen += 1;
         assert_eq!((event.line_seqno, event.offset), (seen, 3));
-        assert_eq!(event.id, if seen % 2 == 1 { 1 } else { 2 }, "the line begins low");
+        assert_eq!(event.id, if seen % 2 == 1 { 1 } else { 2 }, "the line starts low");
         assert!(event.timestamp_ns > last);
         last = event.timestamp_ns;
         if seen == EDGES { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
@@ -90,7 +91,7 @@ fn each_edge_comes_at_once_and_alone() {
         thread::scope(|scope| {
             let waiting = scope.spawn(|| reads.wait_next().unwrap().unwrap());
             if round % 2 == 0 {
-                // Time to fall asleep; in the other rounds the edge may come first.
+                // Time for the reader to fall asleep. In the other rounds the edge may come first.
                 thread::sleep(Duration::from_millis(1));
             }
             sim.chips()[0].toggle(0).unwrap();
@@ -140,5 +141,5 @@ fn unplugging_the_chip_ends_a_pending_read_with_disconnected() {
     drop(sim);
     let error = reads.wait_next_timeout(Duration::from_secs(10)).expect("it ends").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Disconnected, "{error}");
-    assert!(reads.wait_next().is_none(), "and that was the last");
+    assert!(reads.wait_next().is_none(), "the stream goes on after its last error");
 }

@@ -1,4 +1,4 @@
-//! Rules whose breach no other test would notice, each found by breaking the code: see `docs/guards.md`.
+//! Rules that no other test checks. Each was found by breaking the code: see `docs/guards.md`.
 
 mod support;
 
@@ -14,7 +14,7 @@ use overlapped::{Device, ErrorKind, InvertedCall, Ioctl, Port, Status, Stopper};
 use support::*;
 
 #[test]
-fn a_stream_that_is_waited_for_on_the_dispatcher_is_an_error_and_not_a_hang() {
+fn waiting_for_a_stream_on_the_dispatcher_is_an_error_and_not_a_hang() {
     let driver = support::Device::new();
     let device = Device::simulated(driver.clone()).unwrap();
     let mut stream = device.inverted(WAIT, &()).start();
@@ -22,11 +22,12 @@ fn a_stream_that_is_waited_for_on_the_dispatcher_is_an_error_and_not_a_hang() {
     device.call(PEND_AND_COMPLETE, &()).then(move |_| {
         let kinds = [stream.wait_next(), stream.wait_next_timeout(Duration::from_secs(60))]
             .map(|item| item.unwrap().map(drop).map_err(|error| error.kind()));
-        // The error ends nothing: what is ready is taken there too.
+        // The error ends nothing: a result that is ready can be taken there, too.
         driver.complete_one(7);
         tell.send((kinds, stream)).unwrap();
     });
-    let (kinds, mut stream) = told.recv_timeout(Duration::from_secs(10)).expect("the dispatcher waits for itself");
+    let (kinds, mut stream) =
+        told.recv_timeout(Duration::from_secs(10)).expect("the dispatcher does not wait for itself");
     assert_eq!(kinds, [Err(ErrorKind::Deadlock); 2]);
     assert_eq!(*stream.wait_next().unwrap().unwrap(), 7);
 }
@@ -34,7 +35,7 @@ fn a_stream_that_is_waited_for_on_the_dispatcher_is_an_error_and_not_a_hang() {
 #[test]
 #[should_panic(expected = "without a size")]
 fn a_slice_of_records_without_a_size_is_refused() {
-    // SAFETY: it is not called.
+    // SAFETY: the code is never sent.
     let _: Ioctl<(), [()]> = unsafe { Ioctl::slice(code(0x801), 1) };
 }
 
@@ -44,11 +45,11 @@ fn a_record_that_must_lie_at_a_multiple_of_32_is_refused() {
     #[derive(zerocopy::FromBytes, zerocopy::Immutable, zerocopy::KnownLayout)]
     #[repr(C, align(32))]
     struct Wide([u8; 32]);
-    // SAFETY: it is not called.
+    // SAFETY: the code is never sent.
     let _: Ioctl<(), Wide> = unsafe { Ioctl::new(code(0x801)) };
 }
 
-/// Pends what it gets; before a request is queued, `first` is run.
+/// Leaves each request pending. Before it queues one, it runs `first`.
 #[derive(Default)]
 struct Busy<F> {
     first: OnceLock<F>,
@@ -97,7 +98,7 @@ fn a_cancel_that_comes_before_the_driver_has_queued_the_request_is_not_lost() {
     let _ = driver.first.set(Box::new(move || twin.cancel_all()));
     let mut call = device.call(WAIT, &());
     drain(&port);
-    let Poll::Ready(result) = poll(&mut call) else { panic!("it was cancelled, and is pending still") };
+    let Poll::Ready(result) = poll(&mut call) else { panic!("the call was cancelled, but is still pending") };
     assert_eq!(result.unwrap_err().kind(), ErrorKind::Cancelled);
     assert!(driver.waiting.is_empty());
 }
@@ -145,7 +146,7 @@ fn a_driver_that_returns_another_requests_outcome_is_survived() {
             if self.is_inner.swap(true, SeqCst) {
                 let (pended, outcome) = request.pend();
                 pended.complete(Status::SUCCESS);
-                // The first request: ended here, in place of this one.
+                // This outcome belongs to the first request, which ends here in place of the second one.
                 drop(outcome);
                 let mut first = self.inner.lock().unwrap().take().unwrap();
                 first.write(&1_u32.to_ne_bytes());
@@ -153,8 +154,8 @@ fn a_driver_that_returns_another_requests_outcome_is_survived() {
             }
             *self.inner.lock().unwrap() = Some(request);
             std::mem::forget(self.other.get().unwrap().call(WAIT_NOTHING, &()));
-            // Only a request makes an outcome: this one is nobody's.
-            panic!("the driver has given its outcome away")
+            // Only a request makes an outcome, and this request has none left.
+            panic!("the driver has no outcome to return")
         }
     }
     let port = Port::manual().unwrap();
@@ -166,6 +167,6 @@ fn a_driver_that_returns_another_requests_outcome_is_survived() {
     let mut first = device.call(WAIT, &());
     std::panic::set_hook(hook);
     drain(&port);
-    let Poll::Ready(result) = poll(&mut first) else { panic!("its completion is lost") };
+    let Poll::Ready(result) = poll(&mut first) else { panic!("the first call's completion is lost") };
     assert_eq!(*result.unwrap(), 1);
 }
