@@ -1,4 +1,4 @@
-//! Programs and drivers that do what they may, at the worst moment: none of it hangs, kills or confuses anything.
+//! Programs and drivers that do what they are allowed to, at the worst moment. Nothing may hang, die or be mixed up.
 
 mod support;
 
@@ -14,7 +14,7 @@ use overlapped::sim::{self, Driver, Outcome, Pended, Request, RequestId};
 use overlapped::{Device, ErrorKind, InvertedCall, Port, Status, Stopper};
 use support::*;
 
-/// Runs `work` on a thread; fails when it does not end.
+/// Runs `work` on a thread, and fails if it does not end in time.
 fn within(seconds: u64, work: impl FnOnce() + Send + 'static) {
     let (tell, told) = mpsc::channel();
     let thread = std::thread::spawn(move || {
@@ -22,7 +22,7 @@ fn within(seconds: u64, work: impl FnOnce() + Send + 'static) {
         let _ = tell.send(());
     });
     let limit = Duration::from_secs(if cfg!(miri) { 600 } else { seconds });
-    assert_ne!(told.recv_timeout(limit), Err(mpsc::RecvTimeoutError::Timeout), "it hangs");
+    assert_ne!(told.recv_timeout(limit), Err(mpsc::RecvTimeoutError::Timeout), "not over in time");
     thread.join().unwrap();
 }
 
@@ -179,12 +179,12 @@ fn a_waker_that_panics_does_not_stop_the_re_arming() {
         until("the panic is over", || port.stats().panics > before);
         assert_eq!(poll_next(&mut s, Waker::noop()), Poll::Ready(Some(Ok(1))));
         assert!(poll_next(&mut s, Waker::noop()).is_pending());
-        assert_eq!(d.q.len(), 1, "no call is pending with the driver any more: the stream is dead");
+        assert_eq!(d.q.len(), 1, "no call is pending with the driver any more: the stream was not re-armed");
     });
 }
 
 #[test]
-fn what_is_ready_is_taken_though_no_time_is_given() {
+fn ready_results_are_taken_with_a_limit_of_zero() {
     within(5, || {
         let port = Port::manual().unwrap();
         let dev = Device::simulated_on(
@@ -215,11 +215,11 @@ fn requests_of_two_ports_are_told_apart() {
     drain(&a);
     drain(&b);
     let r = pin!(&mut ca).poll(&mut Context::from_waker(Waker::noop()));
-    assert!(r.is_pending(), "a's call was cancelled in place of b's: {r:?}");
+    assert!(r.is_pending(), "a's call was cancelled instead of b's: {r:?}");
 }
 
 #[test]
-fn a_driver_that_always_has_one_starves_nobody() {
+fn a_driver_that_always_has_a_result_does_not_starve_other_devices() {
     #[derive(Default)]
     struct D {
         q: sim::Queue<()>,
@@ -232,7 +232,7 @@ fn a_driver_that_always_has_one_starves_nobody() {
                 self.q.push(p, ());
                 return o;
             }
-            // a driver with a backlog, a little slower than its consumer; interpreted, it is slow enough
+            // A driver with a backlog, a little slower than its consumer. Under Miri it is slow enough without this.
             let t = Instant::now();
             while !cfg!(miri) && t.elapsed() < Duration::from_micros(300) {}
             r.write(&1u32.to_ne_bytes());
@@ -278,7 +278,7 @@ fn a_driver_that_always_has_one_starves_nobody() {
 }
 
 #[test]
-fn an_old_waker_is_dropped_outside_of_the_slots_lock() {
+fn a_replaced_waker_is_dropped_outside_of_the_slots_lock() {
     struct OnDrop(Mutex<Option<Box<dyn FnOnce() + Send>>>);
     impl Wake for OnDrop {
         fn wake(self: Arc<Self>) {}
@@ -296,7 +296,7 @@ fn an_old_waker_is_dropped_outside_of_the_slots_lock() {
         let mut c = dev.call(WAIT, &());
         let (d2, dev2) = (d.clone(), dev.clone());
         let w = Waker::from(Arc::new(OnDrop(Mutex::new(Some(Box::new(move || {
-            // the old task's destructor: the first call completes, and it waits for one of its own
+            // The destructor of the old task: the first call completes, and the destructor waits for a call of its own.
             d2.complete_one(1);
             let _ = dev2.call(PEND_AND_COMPLETE, &()).wait();
         }))))));
@@ -306,7 +306,7 @@ fn an_old_waker_is_dropped_outside_of_the_slots_lock() {
     });
 }
 #[test]
-fn an_old_waker_is_dropped_outside_of_the_streams_lock() {
+fn a_replaced_waker_is_dropped_outside_of_the_streams_lock() {
     struct OnDrop(Mutex<Option<Stopper>>);
     impl Wake for OnDrop {
         fn wake(self: Arc<Self>) {}
@@ -386,13 +386,13 @@ fn blocking_on_the_dispatcher_is_an_error_and_not_a_hang() {
     });
 }
 #[test]
-fn a_callback_that_nobody_will_run_is_dropped_with_the_port() {
+fn a_callback_that_was_not_run_is_dropped_with_the_port() {
     let port = Port::manual().unwrap();
     let d = support::Device::new();
     let dev = Device::simulated_on(&port, d.clone()).unwrap();
     let witness = Arc::new(());
     let w = witness.clone();
-    // It holds the device, which holds the port.
+    // The callback holds the device, which holds the port.
     let own = dev.clone();
     dev.call(ANSWER, &0).then(move |_| drop((w, own)));
     drop(dev);
@@ -400,7 +400,7 @@ fn a_callback_that_nobody_will_run_is_dropped_with_the_port() {
     assert_eq!(Arc::strong_count(&witness), 1, "the callback, the device and the port are leaked");
 }
 #[test]
-fn a_callback_left_to_a_port_that_is_gone_is_dropped() {
+fn a_callback_for_a_dropped_port_is_dropped() {
     let port = Port::manual().unwrap();
     let dev = Device::simulated_on(&port, support::Device::new()).unwrap();
     drop(port);
@@ -431,7 +431,7 @@ fn a_subscription_dropped_on_a_port_that_nobody_polls_lets_go_of_everything() {
             let w = witness.clone();
             let subscription = stream.for_each(move |_| drop(w.clone()));
             drop(subscription);
-            assert_eq!(d.cleanups.load(SeqCst), 1, "the device is open");
+            assert_eq!(d.cleanups.load(SeqCst), 1, "the device is still open");
             drop(port);
             assert_eq!(Arc::strong_count(&witness), 1, "the callback, and what it holds, is leaked");
         }
@@ -439,22 +439,22 @@ fn a_subscription_dropped_on_a_port_that_nobody_polls_lets_go_of_everything() {
 }
 
 #[test]
-fn one_thread_that_blocks_does_not_take_the_others_wake() {
+fn one_blocked_thread_does_not_take_another_threads_wakeup() {
     within(20, || {
         let port = Port::manual().unwrap();
         let d = support::Device::new();
         let dev = Device::simulated_on(&port, d.clone()).unwrap();
         std::thread::scope(|s| {
-            // B: waits for something that comes only when A is done.
+            // B waits for a call that completes only when A is done.
             let (p2, dev2) = (port.clone(), dev.clone());
             s.spawn(move || {
                 let _ = p2.block_on(dev2.call(HOLD, &()));
             });
-            // A: a thousand calls, one after the other.
+            // A makes a thousand calls, one after the other.
             for _ in 0..if cfg!(miri) { 10 } else { 1000 } {
                 let d = d.clone();
                 s.spawn(move || {
-                    until("there", || d.complete_one(1));
+                    until("the call is pending", || d.complete_one(1));
                 });
                 port.block_on(dev.call(WAIT, &())).unwrap().unwrap();
             }

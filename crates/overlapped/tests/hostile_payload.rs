@@ -1,4 +1,5 @@
-//! A panic whose payload panics too, in a waker. Alone in its process: a dispatcher that dies takes every test along.
+//! A waker panics, and the payload of its panic panics too. It runs alone in its process: if the dispatcher died, every
+//! other test would fail, too.
 
 mod support;
 
@@ -37,7 +38,7 @@ fn a_payload_that_panics_does_not_kill_the_dispatcher() {
     let mut c = dev.call(PEND_AND_COMPLETE, &());
     let t = Instant::now();
     while pin!(&mut c).poll(&mut Context::from_waker(Waker::noop())).is_pending() {
-        assert!(t.elapsed() < Duration::from_secs(2), "the dispatcher is dead");
+        assert!(t.elapsed() < Duration::from_secs(2), "the dispatcher has ended");
         std::thread::sleep(Duration::from_millis(1));
     }
 }

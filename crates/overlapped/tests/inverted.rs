@@ -15,11 +15,11 @@ use overlapped::sim::{self, Driver, Outcome, Pended, Request, RequestId};
 use overlapped::{Device, ErrorKind, InvertedCall, Port, Status};
 use support::*;
 
-/// A driver of events: each one completes the oldest pending call, or waits for the next call.
+/// A driver with events: each event completes the oldest pending call, or waits for the next call.
 #[derive(Default)]
 struct Source {
     state: Mutex<Events>,
-    /// The fewest calls that were pending when an event came and after it was delivered.
+    /// How many events came while no call was pending.
     gaps: AtomicUsize,
     deaf_to_cancels: AtomicBool,
 }
@@ -105,7 +105,7 @@ fn poll_next(stream: &mut InvertedCall<u32>, waker: &Waker) -> Poll<Option<Resul
         .map(|item| item.map(|result| result.map(|reply| *reply).map_err(|error| error.kind())))
 }
 
-/// What is ready, without waiting; a stream that yields is polled on.
+/// The results that are ready now. Polls again when the stream yields.
 fn ready(stream: &mut InvertedCall<u32>) -> Vec<Result<u32, ErrorKind>> {
     let mut items = Vec::new();
     let mut pending = 0;
@@ -131,7 +131,7 @@ fn two_calls_are_pending_from_the_start() {
     assert_eq!(source.waiting(), 7);
 }
 
-/// A consumer that looks at how many calls are pending at the moment it is woken.
+/// A consumer that counts the pending calls at the moment when it is woken.
 struct Witness {
     source: Arc<Source>,
     seen: Mutex<Vec<usize>>,
@@ -181,14 +181,14 @@ fn a_full_window_stops_the_re_arming_and_taking_resumes_it() {
     }
     // Three fill the window; the two that were pending by then are completed too.
     assert_eq!(source.waiting(), 0);
-    assert_eq!(port.stats().in_flight, 4, "the window, and one call that was pending when it filled");
+    assert_eq!(port.stats().in_flight, 4, "expected the window and one call that was pending when it filled");
     assert_eq!(source.gaps.load(SeqCst), 16);
     let mut seen = Vec::new();
     while seen.len() < 20 {
         seen.extend(ready(&mut stream));
         drain(&port);
     }
-    assert_eq!(seen, (0..20).map(Ok).collect::<Vec<_>>(), "late, but none lost, in order");
+    assert_eq!(seen, (0..20).map(Ok).collect::<Vec<_>>(), "some are lost or out of order");
     assert_eq!(source.waiting(), 2);
 }
 
@@ -212,7 +212,7 @@ fn results_come_in_the_order_of_submission() {
 }
 
 #[test]
-fn it_ends_with_its_reason_after_everything_that_had_happened() {
+fn a_stream_delivers_all_results_and_then_the_reason_of_its_end() {
     let (port, source, device) = setup();
     let mut stream = device.inverted(WAIT, &()).pending(3).start();
     source.event(1);
@@ -235,8 +235,8 @@ fn one_failure_cancels_the_others_and_loses_none_of_their_results() {
     };
     second.complete(Status::IO_DEVICE_ERROR);
     drain(&port);
-    assert_eq!(source.waiting(), 0, "the third is cancelled");
-    assert_eq!(ready(&mut stream), [], "the first may still have a result");
+    assert_eq!(source.waiting(), 0, "the third call is cancelled");
+    assert_eq!(ready(&mut stream), [], "the first call may still bring a result");
     first.write(&9_u32.to_ne_bytes());
     first.complete(Status::SUCCESS);
     drain(&port);
@@ -254,7 +254,7 @@ fn a_driver_that_refuses_at_once_ends_it_at_once() {
 
 #[test]
 #[cfg(target_pointer_width = "64")]
-fn an_output_of_five_gibibytes_is_its_reason() {
+fn an_output_of_five_gibibytes_ends_the_stream() {
     let (_, _, device) = setup();
     let mut stream = device.inverted(ECHO.with_capacity(5 << 30), b"".as_slice()).start();
     assert_eq!(stream.wait_next().unwrap().unwrap_err().kind(), ErrorKind::InvalidInput);
@@ -262,7 +262,7 @@ fn an_output_of_five_gibibytes_is_its_reason() {
 }
 
 #[test]
-fn stopping_delivers_what_had_happened_and_then_the_reason() {
+fn stopping_delivers_earlier_results_and_then_the_reason() {
     let (port, source, device) = setup();
     let mut stream = device.inverted(WAIT, &()).start();
     source.event(1);
@@ -307,7 +307,7 @@ fn dropping_it_cancels_and_counts_what_was_not_taken() {
         drain(&port);
     }
     assert!(matches!(poll_next(&mut stream, Waker::noop()), Poll::Ready(Some(Ok(0)))));
-    // One is complete and its packet is still under way.
+    // One call is complete, and its packet has not been handled yet.
     source.event(3);
     let tally = stream.tally();
     drop(stream);
@@ -395,7 +395,7 @@ fn a_ragged_result_does_not_end_it() {
     assert_eq!(ready(&mut stream), [Err(ErrorKind::Truncated), Ok(8)]);
 }
 
-/// A driver that always answers with a status and so many bytes.
+/// A driver that answers each request with this status and these bytes.
 fn always(port: &Port, status: Status, bytes: &'static [u8]) -> Device {
     let answer = move |mut request: Request| {
         request.write(bytes);
@@ -404,7 +404,7 @@ fn always(port: &Port, status: Status, bytes: &'static [u8]) -> Device {
     Device::simulated_on(port, sim::from_fn(answer)).unwrap()
 }
 
-/// At most a hundred items, and whether the stream has ended by then.
+/// At most a hundred errors of the stream, and whether it ended within them.
 fn hundred(port: &Port, mut stream: InvertedCall<u32>) -> (Vec<ErrorKind>, bool) {
     let mut items = Vec::new();
     while items.len() < 100 {
@@ -424,7 +424,7 @@ fn a_driver_that_always_answers_a_warning_ends_it() {
 }
 
 #[test]
-fn a_stream_goes_on_after_what_its_owner_says_is_no_end() {
+fn a_stream_goes_on_after_errors_that_its_owner_accepts() {
     let port = Port::manual().unwrap();
     let driver = support::Device::new();
     let device = Device::simulated_on(&port, driver.clone()).unwrap();
@@ -438,7 +438,7 @@ fn a_stream_goes_on_after_what_its_owner_says_is_no_end() {
     fail(Status::DEVICE_NOT_CONNECTED);
     drain(&port);
     assert_eq!(ready(&mut stream), [Err(ErrorKind::Disconnected)]);
-    assert!(driver.waiting.is_empty(), "that was its end");
+    assert!(driver.waiting.is_empty(), "the stream has ended");
 }
 
 #[test]
@@ -474,7 +474,7 @@ fn failures_that_are_not_in_a_row_do_not_end_it() {
 }
 
 #[test]
-fn a_cancellation_that_nobody_asked_for_is_aborted() {
+fn a_cancellation_that_was_not_asked_for_is_aborted() {
     let port = Port::manual().unwrap();
     let driver = support::Device::new();
     let device = Device::simulated_on(&port, driver.clone()).unwrap();
@@ -486,7 +486,7 @@ fn a_cancellation_that_nobody_asked_for_is_aborted() {
     let call = device.call(WAIT, &());
     abort();
     assert_eq!(call.wait().unwrap_err().kind(), ErrorKind::Aborted);
-    // It was asked for, by each of the ways.
+    // A cancellation that was asked for, in each way.
     let mut stream = device.inverted(WAIT, &()).pending(1).start();
     stream.stopper().stop();
     drain(&port);
@@ -499,7 +499,7 @@ fn a_cancellation_that_nobody_asked_for_is_aborted() {
     assert_eq!(call.wait().unwrap_err().kind(), ErrorKind::Cancelled);
 }
 
-/// Events from two threads, taken by a third, with the dispatcher in between: each exactly once and in order.
+/// Two threads make events, a third takes them, and the dispatcher runs in between. Each event comes once, in order.
 #[test]
 fn every_event_once_and_in_order() {
     let events = if cfg!(miri) { 60 } else { 20_000 };
@@ -522,7 +522,8 @@ fn every_event_once_and_in_order() {
     }
 }
 
-/// Streams dropped in mid-flood: what was driven is delivered, discarded, or still the driver's.
+/// Streams that are dropped amid many events. Each event that was driven is delivered, discarded, or still with the
+/// driver.
 #[test]
 fn nothing_is_unaccounted_for_when_it_is_dropped_in_mid_flood() {
     let rounds = if cfg!(miri) { 4 } else { 200 };
@@ -557,10 +558,10 @@ fn nothing_is_unaccounted_for_when_it_is_dropped_in_mid_flood() {
 }
 
 #[test]
-fn in_the_order_of_completion_one_call_holds_back_no_other() {
+fn in_completion_order_one_call_does_not_hold_back_others() {
     let (port, source, device) = setup();
     let mut stream = device.inverted(WAIT, &()).pending(3).window(4).completion_order().start();
-    // A driver that completes the youngest first, for ever: the oldest stays pending.
+    // The driver completes the youngest call first, again and again. The oldest stays pending.
     let complete_youngest = |value: u32| {
         let mut request = source.state.lock().unwrap().waiting.pop_back().unwrap();
         request.write(&value.to_ne_bytes());
@@ -584,8 +585,8 @@ fn in_the_order_of_completion_one_call_holds_back_no_other() {
 }
 
 #[test]
-fn each_input_is_made_of_the_last_result() {
-    /// Answers with the number after the one it is given; pends every second time.
+fn each_input_is_made_from_the_last_result() {
+    /// Answers with the number after its input. Every second request stays pending.
     #[derive(Default)]
     struct Counter(sim::Queue<u32>);
     impl Driver for Counter {
@@ -623,7 +624,7 @@ fn each_input_is_made_of_the_last_result() {
 }
 
 #[test]
-fn the_next_input_may_be_an_owned_one() {
+fn the_next_input_may_be_owned() {
     // SAFETY: the simulated driver reads any bytes and writes one `u32`.
     const COUNT: overlapped::Ioctl<[u8], u32> = unsafe { overlapped::Ioctl::new(code(0x801)) };
     let driver = overlapped::sim::from_fn(|mut request| {
@@ -678,10 +679,10 @@ fn stopping_a_subscription_waits_for_the_callback_that_runs() {
     subscription.stop();
     assert!(ended.load(SeqCst));
     let calls = source.waiting();
-    assert_eq!(calls, 0, "its calls are cancelled");
+    assert_eq!(calls, 0, "the subscription's calls are cancelled");
 }
 
-/// The dispatcher drops it then, and `stop` has nothing to take: it waits for that.
+/// `stop` waits while the dispatcher drops the stream, though there is nothing left for it to take.
 #[test]
 fn stopping_a_subscription_waits_for_the_stream_that_ends_by_itself() {
     struct Slow(mpsc::Sender<()>, Arc<AtomicBool>);
@@ -747,13 +748,13 @@ fn a_callback_whose_destructor_panics_is_over_all_the_same() {
             drain(&port);
             until("the destructor has run", || port.stats().panics == 1);
         }
-        // Elsewhere: whoever hangs here hangs alone.
+        // On another thread: if `stop` hangs, only that thread hangs.
         let (tell, told) = mpsc::channel();
         std::thread::spawn(move || {
             subscription.stop();
             tell.send(()).unwrap();
         });
-        told.recv_timeout(Duration::from_secs(10)).expect("stop() has returned");
+        told.recv_timeout(Duration::from_secs(10)).expect("stop() returns");
         assert_eq!((port.stats().panics, source.waiting()), (1, 0));
     }
 }
@@ -775,7 +776,8 @@ fn a_callback_that_panics_gets_the_next_result_all_the_same() {
     assert_eq!((count.load(SeqCst), port.stats().panics), (2, 1));
 }
 
-/// Events, callbacks and the drop at once: whatever was driven is called back, discarded, or still the driver's.
+/// Events, callbacks and the drop, all at once. Each event that was driven was called back, discarded, or is still with
+/// the driver.
 #[test]
 fn nothing_is_unaccounted_for_when_a_subscription_is_dropped_in_mid_flood() {
     for _ in 0..if cfg!(miri) { 3 } else { 200 } {
@@ -799,7 +801,7 @@ fn nothing_is_unaccounted_for_when_a_subscription_is_dropped_in_mid_flood() {
         drop(subscription);
         thread.join().unwrap();
         until("the callback is gone", || Arc::strong_count(&called) == 1);
-        // That is a relaxed load: without this the figures of before the end might be seen after it.
+        // `strong_count` is a relaxed load. Without this fence, figures from before the end might be seen after it.
         std::sync::atomic::fence(SeqCst);
         until("the calls are over", || tally.calls_in_flight() == 0);
         let queued = source.state.lock().unwrap().queued.len();

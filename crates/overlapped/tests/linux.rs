@@ -32,7 +32,7 @@ use terminal::{TCGETS, TCSETS, TIOCGPTN, TIOCSPTLCK, Termios, open_terminal, ter
 const FIONREAD: Ioctl<i32> = unsafe { Ioctl::from_request(0x541b) };
 // SAFETY: ioctl_tty(2): TIOCOUTQ writes one `int`.
 const TIOCOUTQ: Ioctl<i32> = unsafe { Ioctl::from_request(0x5411) };
-// SAFETY: nobody knows this request.
+// SAFETY: no driver knows this request.
 const UNKNOWN: Ioctl<u64> = unsafe { Ioctl::new(Direction::ReadWrite, 0xff, 0xee) };
 // SAFETY: ioctl_tty(2): TIOCEXCL has no argument.
 const TIOCEXCL: Ioctl<()> = unsafe { Ioctl::from_request(0x540c) };
@@ -59,7 +59,7 @@ mod on_pipes {
 struct Terminal(File);
 
 impl Ends for Terminal {
-    // Its other end is gone: that is an unplugged device, not the end of a file.
+    // When the other end is closed, the terminal counts as an unplugged device, not as the end of a file.
     const END: Option<ErrorKind> = Some(ErrorKind::Disconnected);
     fn pair(port: &Port) -> (Device, Self) {
         let (master, slave) = terminal();
@@ -90,7 +90,7 @@ fn writing() -> (Port, Device, PipeReader) {
 // Opening.
 
 #[test]
-fn what_is_not_there_is_not_found() {
+fn a_missing_device_is_not_found() {
     let error = Device::open("/dev/no such device").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
     assert_eq!(error.to_string(), r#"open "/dev/no such device": not found: ENOENT (2)"#);
@@ -103,14 +103,18 @@ fn what_is_not_there_is_not_found() {
 }
 
 #[test]
-fn what_the_system_refuses_says_why() {
+fn an_open_that_the_system_refuses_says_why() {
     let kind = |path: &str| Device::open(path).unwrap_err().kind();
     assert_eq!(kind("/proc/sys/kernel/ostype"), ErrorKind::AccessDenied);
     assert_eq!(kind(std::env::current_exe().unwrap().to_str().unwrap()), ErrorKind::Busy);
     assert_eq!(kind("/dev"), ErrorKind::InvalidInput);
     let fifo = fifo();
     let error = Device::options().read(false).open(&fifo.0).unwrap_err();
-    assert_eq!((error.kind(), error.code()), (ErrorKind::NotFound, Some(ErrorCode::Errno(6))), "nobody reads it");
+    assert_eq!(
+        (error.kind(), error.code()),
+        (ErrorKind::NotFound, Some(ErrorCode::Errno(6))),
+        "expected ENXIO: the FIFO has no reader"
+    );
 }
 
 #[test]
@@ -125,7 +129,7 @@ fn options_without_a_counterpart_are_refused_and_not_ignored() {
 }
 
 #[test]
-fn a_device_is_open_as_it_was_asked_for() {
+fn a_device_is_opened_with_the_access_that_was_asked_for() {
     let read_only = Device::options().write(false).open("/dev/null").unwrap();
     assert_eq!(read_only.write(b"x").wait().unwrap_err().code(), Some(ErrorCode::Errno(9)));
     let write_only = Device::options().read(false).open("/dev/zero").unwrap();
@@ -240,7 +244,7 @@ fn a_write_waits_for_room_and_says_how_much_it_wrote() {
 }
 
 #[test]
-fn a_write_to_nobody_is_disconnected_also_when_it_was_pending() {
+fn a_write_without_a_reader_is_disconnected_even_when_pending() {
     let (port, device, reader) = writing();
     let chunk = vec![7; 1 << 16];
     let mut pending = loop {
@@ -346,7 +350,7 @@ fn null_is_empty_and_zero_never_ends() {
 }
 
 #[test]
-fn regular_files_have_places_and_a_position() {
+fn regular_files_have_offsets_and_a_position() {
     let path = Path::new();
     let file = Device::options().disposition(Disposition::CreateNew).open(&path.0).unwrap();
     assert_eq!(file.write_at(4, b"tail").wait().unwrap().information(), 4);
@@ -358,11 +362,11 @@ fn regular_files_have_places_and_a_position() {
     assert_eq!(&*rest.wait_next().unwrap().unwrap(), b"ai");
     assert_eq!(&*rest.wait_next().unwrap().unwrap(), b"l");
     assert!(rest.wait_next().is_none());
-    assert!(!is_pending(&mut file.read(1)), "it never waits");
+    assert!(!is_pending(&mut file.read(1)), "a regular file never waits");
 }
 
 #[test]
-fn a_pipe_has_no_places() {
+fn a_pipe_has_no_offsets() {
     let (_port, device, _writer) = manual();
     let error = device.read_at(1, 4).wait().unwrap_err();
     assert_eq!((error.kind(), error.code()), (ErrorKind::InvalidInput, Some(ErrorCode::Errno(29))));
@@ -374,7 +378,7 @@ fn ten_thousand_pipes_wait_without_a_thread() {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
     setrlimit(Resource::Nofile, limit).unwrap();
-    // Two descriptors each, and some for the other tests.
+    // Each needs two descriptors. The other tests need some, too.
     let count = limit.current.map_or(10_000, |most| (most.saturating_sub(500) / 2).min(10_000)) as usize;
     let threads = || std::fs::read_dir("/proc/self/task").unwrap().count();
     let port = Port::manual().unwrap();
@@ -402,19 +406,19 @@ fn ten_thousand_pipes_wait_without_a_thread() {
 // What the dispatcher must not do.
 
 #[test]
-fn a_file_nobody_reads_costs_nothing() {
+fn a_file_without_reads_costs_nothing() {
     let (port, device, mut writer) = manual();
     let read = device.read(1);
     writer.write_all(b"more than one").unwrap();
     assert_eq!(&*port.block_on(read).unwrap().unwrap(), b"m");
-    assert!(is_idle(&port), "it is readable, and nobody reads");
+    assert!(is_idle(&port), "the file is readable, but has no pending read");
     drop(writer);
-    assert!(is_idle(&port), "it is hung up, and nobody reads");
+    assert!(is_idle(&port), "the file is hung up, but has no pending read");
     assert_eq!(&*port.block_on(device.read(64)).unwrap().unwrap(), b"ore than one");
     assert_eq!(port.block_on(device.read(64)).unwrap().unwrap().len(), 0);
 }
 
-/// How many system calls that read (`syscr`), or write (`syscw`), this thread has made.
+/// How many system calls of this kind this thread has made: reads (`syscr`) or writes (`syscw`).
 fn so_far(what: &str) -> u64 {
     let io = std::fs::read_to_string("/proc/thread-self/io").unwrap();
     io.lines().find_map(|line| line.strip_prefix(what)?.strip_prefix(": ")).unwrap().parse().unwrap()
@@ -455,22 +459,22 @@ fn a_write_that_waits_is_not_tried_because_there_is_something_to_read() {
         theirs.write_all(&[1]).unwrap();
         assert_eq!(*port.block_on(stream.next()).unwrap().unwrap().unwrap(), [1]);
     }
-    assert_eq!(so_far("syscw") - before, 0, "the other end sends");
+    assert_eq!(so_far("syscw") - before, 0, "a write was tried because the other end had sent");
     assert!(is_pending(&mut full));
 }
 
 #[test]
-fn a_read_does_not_overtake_one_that_is_being_served() {
+fn a_read_does_not_overtake_a_read_that_is_being_served() {
     let port = Port::manual().unwrap();
     let (device, Pipe(mut writer)) = Pipe::pair(&port);
-    // On another thread, which serves reads while this one asks for more.
+    // The other thread serves reads while this one submits more.
     let polling = std::thread::spawn(move || while port.poll(Some(LONG)) > 0 {});
     for round in 0..20_000_u32 {
         let first = device.read(1);
         writer.write_all(b"12").unwrap();
         (0..round % 256).for_each(|_| std::hint::spin_loop());
         let second = device.read(1);
-        // It is the other thread's to take them: this one does not wait at the port.
+        // The other thread takes the bytes: this one does not wait at the port.
         let both = futures::executor::block_on(async { [first.await.unwrap()[0], second.await.unwrap()[0]] });
         assert_eq!(both, *b"12", "round {round}");
     }
@@ -485,7 +489,7 @@ fn a_read_that_finds_nothing_stays_the_first() {
     let mut reads = devices.each_ref().map(|device| [device.read(1), device.read(1)]);
     writer.write_all(&[0]).unwrap();
     support::drain(&port);
-    // Both were called ready; one has it, and the other's reads wait as before.
+    // The system reports both as ready. One device gets the byte, and the other's reads wait as before.
     let loser = usize::from(is_pending(&mut reads[1][0]));
     assert!(!is_pending(&mut reads[1 - loser][0]));
     devices[1 - loser].cancel_all();
@@ -496,7 +500,8 @@ fn a_read_that_finds_nothing_stays_the_first() {
     }
 }
 
-/// Two copies of one open file are both called ready, and one of them finds nothing, while its read is being cancelled.
+/// Two copies of one open file are both reported as ready, and one of them finds nothing while its read is being
+/// cancelled.
 #[test]
 fn a_cancellation_during_a_read_that_finds_nothing_is_not_lost() {
     let (reader, mut writer) = std::io::pipe().unwrap();
@@ -516,7 +521,8 @@ fn a_cancellation_during_a_read_that_finds_nothing_is_not_lost() {
     }
 }
 
-/// As above, and the devices are closed meanwhile: nothing waits for them any more, and nothing watches them.
+/// As above, but the devices are closed meanwhile: then no read waits for them any more, and the port stops watching
+/// them.
 #[test]
 fn closing_during_a_read_that_finds_nothing_ends_it() {
     for round in 0..3000_u32 {
@@ -562,7 +568,8 @@ fn a_descriptor_that_is_used_again_is_another_device() {
         let number = reader.as_raw_fd();
         let device = Device::from_fd_on(&port, reader).unwrap();
         let lost = device.read(8);
-        // Its event is there, and is fetched or not, when the descriptor goes to the next pipe.
+        // The old pipe's event is queued. The port may or may not have fetched it when the descriptor is used for the
+        // next pipe.
         old.write_all(b"old").unwrap();
         drop((lost, device));
         let (reader, mut new) = std::io::pipe().unwrap();
@@ -603,7 +610,7 @@ fn a_file_that_always_has_more_does_not_starve_another() {
     assert!(is_pending(&mut read));
     much.write_all(&[1; 10_000]).unwrap();
     little.write_all(b"x").unwrap();
-    assert!(port.poll(Some(LONG)) <= 2, "one of each");
+    assert!(port.poll(Some(LONG)) <= 2, "at most one completion of each file");
     assert!(!is_pending(&mut read));
     for _ in 0..10_000 {
         port.block_on(flood.next()).unwrap().unwrap().unwrap();
@@ -622,17 +629,17 @@ fn packets_do_not_keep_files_from_their_turn_nor_files_packets() {
     while driver.complete_one(1) {}
     writer.write_all(b"x").unwrap();
     assert!(port.poll(Some(LONG)) > 0);
-    assert!(!is_pending(&mut read), "though a thousand packets were there");
+    assert!(!is_pending(&mut read), "a thousand packets delayed the file");
     settle(&port);
     drop(calls);
-    // A hundred files that are ready, and one packet.
+    // Two hundred files that are ready, and one packet.
     let mut pipes: Vec<_> = (0..200).map(|_| Pipe::pair(&port)).collect();
     let streams: Vec<_> = pipes.iter().map(|(device, _)| device.standing_reads(1).window(100).start()).collect();
     pipes.iter_mut().for_each(|(_, Pipe(writer))| writer.write_all(&[1; 50]).unwrap());
     let mut call = simulated.call(support::WAIT, &());
     driver.complete_one(1);
     assert!(port.poll(Some(LONG)) > 0);
-    assert!(!is_pending(&mut call), "though two hundred files were ready");
+    assert!(!is_pending(&mut call), "two hundred ready files delayed the packet");
     drop(streams);
 }
 
@@ -703,7 +710,7 @@ fn an_ioctl_at_once_goes_both_ways() {
     let (master, path) = open_terminal();
     let slave = Device::open(&path).unwrap();
     assert_eq!(slave.ioctl(TIOCOUTQ, -1).unwrap(), 0);
-    // Written, and read back: raw, but for the control modes.
+    // Written and read back: a raw terminal, except for the control modes.
     let termios = slave.ioctl(TCGETS, [[0xaa; 4]; 9]).unwrap();
     assert_eq!((termios[0], termios[1], termios[3]), ([0; 4], [0; 4], [0; 4]));
     assert_ne!(termios[2], [0xaa; 4]);
@@ -712,7 +719,7 @@ fn an_ioctl_at_once_goes_both_ways() {
 }
 
 #[test]
-fn what_an_ioctl_returns_is_not_lost() {
+fn the_return_value_of_an_ioctl_is_not_lost() {
     // SAFETY: ioctl_nsfs(2): no argument; it returns the kind of namespace.
     const NS_GET_NSTYPE: Ioctl<()> = unsafe { Ioctl::new(Direction::None, 0xb7, 0x3) };
     const CLONE_NEWUTS: u32 = 0x0400_0000;
@@ -720,7 +727,7 @@ fn what_an_ioctl_returns_is_not_lost() {
     assert_eq!(namespace.ioctl_with_value(NS_GET_NSTYPE, ()).unwrap(), (CLONE_NEWUTS, ()));
     let reply = namespace.ioctl_when(Interest::Readable, NS_GET_NSTYPE, ()).wait().unwrap();
     assert_eq!(reply.information(), CLONE_NEWUTS as usize);
-    // One that returns 0 and answers in its argument, which comes back whole.
+    // This one returns 0 and answers in its argument. The argument comes back unchanged in length.
     let (_port, device, mut writer) = manual();
     writer.write_all(b"12345").unwrap();
     assert_eq!(device.ioctl_with_value(FIONREAD, -1).unwrap(), (0, 5));
@@ -760,7 +767,7 @@ fn an_ioctl_waits_until_the_file_is_ready() {
     assert_eq!(what.to_string(), "ioctl 0x0000541b when readable");
     writer.write_all(b"123").unwrap();
     assert_eq!(*port.block_on(call).unwrap().unwrap(), 3);
-    // It takes its turn: the read before it takes two of the three.
+    // The ioctl takes its turn: the read before it takes two of the three bytes.
     let (read, count) = (device.read(2), device.ioctl_when(Interest::Readable, FIONREAD, -1));
     assert_eq!(&*port.block_on(read).unwrap().unwrap(), b"12");
     assert_eq!(*port.block_on(count).unwrap().unwrap(), 1);
@@ -784,12 +791,12 @@ fn an_ioctl_waits_for_room_and_can_be_cancelled() {
 }
 
 #[test]
-fn an_ioctl_that_waited_takes_its_argument_along() {
+fn an_ioctl_that_waited_returns_its_argument() {
     let port = Port::manual().unwrap();
     let (_master, path) = open_terminal();
     let terminal = Device::options().port(&port).open(path).unwrap();
     let mut termios = terminal.ioctl(TCGETS, Termios::default()).unwrap();
-    // ECHO, of the local modes.
+    // ECHO is one of the local modes.
     termios[3] = 0o10_u32.to_ne_bytes();
     let set = port.block_on(terminal.ioctl_when(Interest::Writable, TCSETS, termios)).unwrap().unwrap();
     assert_eq!(set.into_inner(), termios);
@@ -799,11 +806,11 @@ fn an_ioctl_that_waited_takes_its_argument_along() {
 }
 
 #[test]
-fn an_ioctl_of_what_is_always_ready_runs_at_once() {
+fn an_ioctl_on_a_file_that_is_always_ready_runs_at_once() {
     let path = Path::new();
     let file = Device::options().disposition(Disposition::CreateNew).open(&path.0).unwrap();
     file.write(b"12345678").wait().unwrap();
-    // Of a regular file, FIONREAD is what lies after its position.
+    // For a regular file, FIONREAD gives the number of bytes after the file's position.
     let mut call = file.ioctl_when(Interest::Readable, FIONREAD, -1);
     assert!(!is_pending(&mut call));
     assert_eq!(file.ioctl(FIONREAD, -1).unwrap(), 0);
@@ -812,7 +819,7 @@ fn an_ioctl_of_what_is_always_ready_runs_at_once() {
 // Errors and processes.
 
 #[test]
-fn a_simulated_device_may_play_one_of_linux() {
+fn a_simulated_device_may_answer_with_linux_errors() {
     use overlapped::sim;
     let device = Device::simulated(sim::from_fn(|request| request.complete(Status::from_errno(108)))).unwrap();
     let error = device.call(support::WAIT, &()).wait().unwrap_err();
@@ -820,7 +827,7 @@ fn a_simulated_device_may_play_one_of_linux() {
     assert!(error.to_string().ends_with("ESHUTDOWN (108)"), "{error}");
 }
 
-/// Runs `child` in a forked process, which says with a number where it failed; 0 is all well.
+/// Runs `child` in a forked process. It returns 0 for success, or a number that tells where it failed.
 fn in_a_fork(child: impl FnMut() -> i32 + Send + Sync + 'static) {
     use std::os::unix::process::CommandExt;
     let mut child = child;
@@ -846,7 +853,7 @@ fn in_the_child_of_a_fork_calls_fail_and_the_parents_go_on() {
     for port in [Port::global().unwrap(), Port::manual().unwrap()] {
         let (device, Pipe(mut writer)) = Pipe::pair(&port);
         let parents_port = port.clone();
-        // What the child finds here is a copy, its very own. Dropping it must not harm the parent.
+        // What the child finds here is its own copy. Dropping the copy must not harm the parent.
         let here = Arc::new(Mutex::new(Some((device.read(64), device.standing_reads(4).start(), device))));
         let copy = here.clone();
         in_a_fork(move || {
@@ -866,7 +873,7 @@ fn in_the_child_of_a_fork_calls_fail_and_the_parents_go_on() {
             }
             device.cancel_all();
             drop((read, stream, device));
-            // Of its own it may have what it likes.
+            // With a port of its own the child may do anything.
             let Ok(own) = Port::manual() else { return 6 };
             let Ok((reader, mut writer)) = std::io::pipe() else { return 7 };
             let Ok(device) = Device::from_fd_on(&own, reader) else { return 8 };
@@ -894,8 +901,8 @@ mod unbuffered {
 
     const BLOCK: usize = 4096;
 
-    /// A file of 64 blocks, each filled with its number, opened for transfers that bypass the page cache. `None` where the
-    /// file system has none such.
+    /// A file of 64 blocks, each filled with its number, opened for transfers that bypass the page cache. `None` if the
+    /// file system does not have such transfers, or accepts buffers of any alignment.
     fn open(name: &str) -> Option<Device> {
         use std::os::unix::fs::OpenOptionsExt;
         let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
@@ -905,7 +912,7 @@ mod unbuffered {
         let file = std::fs::File::options().read(true).write(true).custom_flags(flags).open(&path);
         let _ = std::fs::remove_file(&path);
         let device = Device::from_fd(file.ok()?).unwrap();
-        // Where an address that is not aligned is fine, nothing is shown here.
+        // If the system accepts a transfer that is not aligned, these tests would show nothing.
         let odd = device.read_into_at(0, Buffer::aligned(BLOCK + 1, BLOCK).unwrap()).wait();
         odd.status().is_err().then_some(device)
     }
@@ -936,7 +943,7 @@ mod unbuffered {
     }
 
     #[test]
-    fn so_are_buffers_of_the_callers_own() {
+    fn the_callers_aligned_buffers_are_passed_as_they_are() {
         let Some(device) = open("unbuffered-own") else { return println!("no unbuffered files here") };
         let mut buffer = Buffer::aligned(2 * BLOCK, BLOCK).unwrap();
         buffer.fill(9);

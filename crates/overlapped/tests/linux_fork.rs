@@ -1,4 +1,4 @@
-//! Children of a fork on Linux, apart from other tests: a child has copies of everything that is open.
+//! Children of a fork on Linux. They are apart from other tests, because a child has a copy of every open file.
 #![cfg(all(target_os = "linux", not(miri)))]
 
 #[path = "support/fork.rs"]
@@ -39,11 +39,11 @@ fn a_device_that_is_dropped_in_a_child_closes_the_childs_copy_and_nothing_else()
     let code = in_a_child(|| {
         let Some(device) = here.lock().unwrap().take() else { return 1 };
         drop(device);
-        // SAFETY: it only asks for a flag.
+        // SAFETY: the call only reads a flag.
         i32::from(unsafe { libc::fcntl(number, libc::F_GETFD) } != -1) * 2
     });
     assert_eq!(code, 0);
-    assert!(!is_blocking(&twin), "the parent still reads it");
+    assert!(!is_blocking(&twin), "the parent still uses the file");
     writer.write_all(b"to the parent").unwrap();
     let device = here.lock().unwrap().take().unwrap();
     assert_eq!(&*device.read(64).wait().unwrap(), b"to the parent");
@@ -78,9 +78,9 @@ fn a_child_has_a_port_of_its_own_whatever_lock_was_held() {
     });
 }
 
-/// Whatever a child asks of its parent's port ends, whatever lock a thread of the parent held at the fork.
+/// Each request of a child to its parent's port returns, whichever lock a thread of the parent held at the fork.
 #[test]
-fn what_a_child_asks_of_its_parents_port_ends() {
+fn a_childs_requests_to_its_parents_port_return() {
     for port in [Port::manual().unwrap(), Port::global().unwrap()] {
         let over = AtomicBool::new(false);
         let (reader, _writer) = std::io::pipe().unwrap();
@@ -136,12 +136,12 @@ fn what_a_child_asks_of_its_parents_port_ends() {
     }
 }
 
-/// How a child ends that was forked somewhere: its code, or `None` if it did not end.
+/// The exit code of a forked child, or `None` if it did not exit in time.
 fn end_of(child: i32) -> Option<i32> {
     let (begin, mut status) = (Instant::now(), 0);
     loop {
-        // SAFETY: the status is an integer that lives until the call returns; the child is our own, and is there until
-        // it was waited for.
+        // SAFETY: the status is an integer that lives until the call returns. The child is our own, and exists until it
+        // was waited for.
         unsafe {
             if libc::waitpid(child, &raw mut status, libc::WNOHANG) == child {
                 return libc::WIFEXITED(status).then(|| libc::WEXITSTATUS(status));
@@ -155,16 +155,16 @@ fn end_of(child: i32) -> Option<i32> {
 }
 
 fn fork() -> i32 {
-    // SAFETY: the child goes on as the caller does: that it comes to an end is what is tested.
+    // SAFETY: the child goes on as the caller does; the test checks that it comes to an end.
     unsafe { libc::fork() }
 }
 
-/// In the child there is no thread but the one that forked. That is the dispatcher, of whose port nothing comes any more.
+/// The child has only the thread that forked. Here that is the dispatcher, whose port brings nothing any more.
 #[test]
 fn a_child_that_a_callback_forks_ends_with_the_dispatcher() {
     let driver = support::Device::new();
     let device = Device::simulated(driver.clone()).unwrap();
-    // Something else is in flight, for which a dispatcher would sleep in the port.
+    // Another call is in flight, so that a dispatcher would sleep in the port.
     device.call(WAIT, &()).then(drop);
     let stream = device.inverted(WAIT, &()).start();
     let (tell, told) = std::sync::mpsc::channel();
@@ -194,7 +194,7 @@ fn a_child_that_a_waker_forks_comes_back_from_the_wait() {
         let parent = std::process::id();
         let ended = other.wait();
         if std::process::id() != parent {
-            // SAFETY: it ends the child at once.
+            // SAFETY: the call ends the child at once.
             unsafe { libc::_exit(if ended.is_err() { 7 } else { 8 }) }
         }
         ended.map(|reply| *reply)

@@ -1,4 +1,5 @@
-//! A fork while a thread asks for the first port of the process: alone, since that is done once.
+//! A fork while another thread creates the first port of the process. It runs alone, since a process has one first
+//! port.
 #![cfg(all(target_os = "linux", not(miri)))]
 
 #[path = "support/fork.rs"]

@@ -1,4 +1,4 @@
-//! The open file of a device on Linux: who has it, when it is closed, and what is left of it; and signals.
+//! The open file of a device on Linux: its owners, when it is closed, and the flag it gets back. Also: signals.
 #![cfg(all(target_os = "linux", not(miri)))]
 
 #[allow(unused_macros, unused_imports, reason = "its suite is for streams")]
@@ -18,7 +18,7 @@ fn is_blocking(file: impl AsFd) -> bool {
     !fcntl_getfl(file).unwrap().contains(OFlags::NONBLOCK)
 }
 
-// The flag.
+// The O_NONBLOCK flag.
 
 #[test]
 fn the_flag_of_an_adopted_file_is_given_back_as_it_was_found() {
@@ -29,7 +29,7 @@ fn the_flag_of_an_adopted_file_is_given_back_as_it_was_found() {
     assert!(is_blocking(&reader));
     let back = Device::from_fd(reader.try_clone().unwrap()).unwrap().into_fd().unwrap();
     assert!(is_blocking(&reader) && is_blocking(&back));
-    // One that was not blocking is left so.
+    // A file that was non-blocking before stays so.
     rustix::fs::fcntl_setfl(&writer, OFlags::NONBLOCK).unwrap();
     drop(Device::from_fd(writer.try_clone().unwrap()).unwrap());
     assert!(!is_blocking(&writer));
@@ -39,13 +39,13 @@ fn the_flag_of_an_adopted_file_is_given_back_as_it_was_found() {
 fn the_last_device_of_an_open_file_gives_the_flag_back() {
     let (reader, writer) = std::io::pipe().unwrap();
     let adopt = || Device::from_fd(reader.try_clone().unwrap()).unwrap();
-    // Of the same pipe, and another open file: it is no copy.
+    // The other end of the same pipe is another open file, not a copy.
     let other = Device::from_fd(writer.try_clone().unwrap()).unwrap();
     for last in 0..3 {
         let mut devices = [(); 3].map(|()| Some(adopt()));
         for n in (0..3).filter(|n| *n != last) {
             devices[n] = None;
-            assert!(!is_blocking(&reader), "another device reads it: it must not hold up the dispatcher");
+            assert!(!is_blocking(&reader), "another device uses the file: it must not block the dispatcher");
         }
         drop(devices);
         assert!(is_blocking(&reader) && !is_blocking(&writer));
@@ -72,7 +72,7 @@ fn the_file_can_be_looked_at_and_given_back() {
     writer.write_all(b"for the file").unwrap();
     let mut bytes = [0; 12];
     File::from(fd).read_exact(&mut bytes).unwrap();
-    assert_eq!(&bytes, b"for the file", "nobody reads it any more");
+    assert_eq!(&bytes, b"for the file", "the device took some of the bytes");
     let simulated = Device::simulated(support::Device::new()).unwrap();
     assert_eq!(simulated.as_fd().unwrap_err().kind(), ErrorKind::Unsupported);
     assert_eq!(simulated.into_fd().unwrap_err().kind(), ErrorKind::Unsupported);
@@ -81,7 +81,7 @@ fn the_file_can_be_looked_at_and_given_back() {
 // Closing.
 
 #[test]
-fn the_file_is_closed_when_the_last_owner_has_let_go_though_the_dispatcher_reads_it() {
+fn the_file_is_closed_with_its_last_owner_though_the_dispatcher_reads_it() {
     for round in 0..20_000_u32 {
         let (reader, mut writer) = std::io::pipe().unwrap();
         let device = Device::from_fd(reader).unwrap();
@@ -106,10 +106,10 @@ fn on_the_dispatcher_another_thread_closes() {
     });
     pull.write_all(b"!").unwrap();
     told.recv_timeout(LONG).unwrap();
-    support::until("it is closed", || writer.write_all(b"x").is_err());
+    support::until("the file is closed", || writer.write_all(b"x").is_err());
 }
 
-// What is always ready.
+// Files that are always ready.
 
 fn so_far() -> u64 {
     let io = std::fs::read_to_string("/proc/thread-self/io").unwrap();
@@ -135,7 +135,7 @@ fn the_dispatcher_reads_no_file_that_may_block() {
     assert_eq!(made, 0, "system calls that read, on the dispatcher");
     let [a, b, c, d, e] = reads.map(|read| read.wait_timeout(LONG).unwrap().to_vec());
     assert_eq!((a, b, c, e), (vec![0; 8], vec![0; 8], b"\x7fELF".to_vec(), b"ELF".to_vec()));
-    assert_ne!(d, b"\x7fELF", "in order: it goes on where the one before it was");
+    assert_ne!(d, b"\x7fELF", "the second read did not go on after the first");
 }
 
 #[test]
@@ -145,7 +145,7 @@ fn a_stream_of_a_file_comes_in_order_whoever_reads_it() {
     std::fs::write(&path, &bytes).unwrap();
     let file = Device::options().write(false).open(&path).unwrap();
     std::fs::remove_file(&path).unwrap();
-    // A window above what is submitted in a row: the dispatcher goes on with it.
+    // The window is larger than the number of reads submitted in a row: the dispatcher submits the others.
     let mut stream = file.standing_reads(4).window(100).start();
     let mut seen = Vec::new();
     while let Some(item) = stream.wait_next_timeout(LONG) {
@@ -156,7 +156,7 @@ fn a_stream_of_a_file_comes_in_order_whoever_reads_it() {
 
 // Signals.
 
-/// The signals that each thread of ours blocks, by `/proc`.
+/// The signals that each of this crate's threads blocks, by `/proc`.
 fn blocked() -> Vec<(String, u64)> {
     let tasks = std::fs::read_dir("/proc/self/task").unwrap();
     let read = |path: std::path::PathBuf| std::fs::read_to_string(path).ok();
@@ -169,8 +169,8 @@ fn blocked() -> Vec<(String, u64)> {
 }
 
 #[test]
-fn threads_of_ours_block_all_signals_and_others_none() {
-    // The dispatcher, and the thread for files.
+fn our_threads_block_all_signals_and_other_threads_none() {
+    // This needs the dispatcher's thread and the thread for files.
     let (trigger, mut pull) = std::io::pipe().unwrap();
     let (tell, told) = std::sync::mpsc::channel();
     let trigger = Device::from_fd(trigger).unwrap();
@@ -185,10 +185,10 @@ fn threads_of_ours_block_all_signals_and_others_none() {
     }
     for (name, blocked) in threads {
         for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGTERM, libc::SIGUSR1, libc::SIGCHLD, libc::SIGPIPE] {
-            assert!(blocked & 1 << (signal - 1) != 0, "{name} may be given signal {signal}: {blocked:#x}");
+            assert!(blocked & 1 << (signal - 1) != 0, "{name} does not block signal {signal}: {blocked:#x}");
         }
     }
     let own = std::fs::read_to_string("/proc/thread-self/status").unwrap();
     let own = own.lines().find_map(|line| line.strip_prefix("SigBlk:")).unwrap();
-    assert_eq!(own.trim(), "0000000000000000", "this thread is as it was");
+    assert_eq!(own.trim(), "0000000000000000", "this thread's signals have changed");
 }

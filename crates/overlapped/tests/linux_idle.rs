@@ -1,4 +1,4 @@
-//! Who has nothing to do sleeps: threads, as the system counts their wake-ups.
+//! Threads that have nothing to do sleep. The system's count of their wake-ups shows it.
 #![cfg(all(target_os = "linux", not(miri)))]
 
 mod support;
@@ -10,7 +10,7 @@ use std::time::Duration;
 use overlapped::Device;
 use support::*;
 
-/// One test at a time: the wake-ups of one are not the other's.
+/// One test at a time: the wake-ups of one must not count for another.
 static ALONE: Mutex<()> = Mutex::new(());
 
 const LONG: Duration = Duration::from_secs(60);
@@ -21,7 +21,7 @@ fn on_the_global_port() -> (Arc<support::Device>, Device) {
     (driver, device)
 }
 
-/// How often the threads of this process have gone to sleep so far, except the one that asks.
+/// How often the threads of this process have gone to sleep so far, except for the calling thread.
 fn sleeps() -> u64 {
     let own = std::fs::read_link("/proc/thread-self").unwrap();
     let of = |thread: std::fs::DirEntry| {
@@ -35,7 +35,7 @@ fn sleeps() -> u64 {
 
 /// How often other threads wake up while this one sleeps.
 fn wake_ups() -> u64 {
-    // Until what has begun is over.
+    // Waits until earlier work is over.
     thread::sleep(Duration::from_millis(200));
     let before = sleeps();
     thread::sleep(Duration::from_millis(500));
@@ -43,14 +43,14 @@ fn wake_ups() -> u64 {
 }
 
 #[test]
-fn what_only_the_dispatcher_may_do_wakes_no_thread_that_waits() {
+fn work_for_the_dispatcher_alone_wakes_no_waiting_thread() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let waiters: Vec<_> = [on_the_global_port(), on_the_global_port(), on_the_global_port()].into();
     let wait = |device: &Device| {
         let call = device.call(WAIT, &());
         thread::spawn(move || call.wait_timeout(LONG).map(|reply| *reply))
     };
-    // They wait first: then the dispatcher has not the turn while it runs the callback.
+    // These two wait first. Then the dispatcher does not have the turn while it runs the callback.
     let mut waiting: Vec<_> = waiters[..2].iter().map(|(_, device)| wait(device)).collect();
     thread::sleep(Duration::from_millis(50));
     let (driver, device) = on_the_global_port();
@@ -61,10 +61,10 @@ fn what_only_the_dispatcher_may_do_wakes_no_thread_that_waits() {
     });
     assert!(driver.complete_one(1));
     told.recv_timeout(LONG).unwrap();
-    // A driver that ends each call at once: after a while the next ones are the dispatcher's to submit.
+    // The driver ends each call at once. After some calls, only the dispatcher may submit the next ones.
     let results = device.inverted(ANSWER, &0).window(1 << 12).start();
     waiting.push(wait(&waiters[2].1));
-    assert!(wake_ups() < 20, "the dispatcher is in a callback, and nothing else happens");
+    assert!(wake_ups() < 20, "waiting threads woke up while the dispatcher was in a callback");
     go_on.send(()).unwrap();
     for ((driver, _), waiting) in waiters.iter().zip(waiting) {
         assert!(driver.complete_one(3));

@@ -1,5 +1,5 @@
-//! Ioctls by value, without an argument, on bytes and raw: what the driver is passed. The witnesses are terminals, whose
-//! driver refuses the numbers that it does not know.
+//! Ioctls by value, without an argument, on bytes and raw: these tests check what the driver is passed. They use
+//! terminals, whose driver refuses numbers that it does not know.
 #![cfg(all(target_os = "linux", not(miri)))]
 
 use std::ffi::c_int;
@@ -12,7 +12,7 @@ use overlapped::linux::{Argument, Direction, Interest, Ioctl, IoctlByValue, Ioct
 use overlapped::sim::{Driver, FileId, Outcome, Request, Script};
 use overlapped::{Device, ErrorCode, ErrorKind, Operation, Status};
 
-/// EINVAL: what a driver says to a number that it does not know.
+/// EINVAL: the driver's answer to a number that it does not know.
 const INVALID: Option<ErrorCode> = Some(ErrorCode::Errno(22));
 const TCFLSH_NUMBER: u32 = 0x540b;
 const TCIFLUSH: i32 = 0;
@@ -31,7 +31,7 @@ const TIOCSPTLCK: Ioctl<i32> = unsafe { Ioctl::at_address(request(Direction::Wri
 // SAFETY: ioctl_tty(2): TIOCGPTPEER, _IO('T', 0x41), takes the flags of open(2).
 const TIOCGPTPEER: IoctlByValue<i32> = unsafe { IoctlByValue::new(Direction::None, b'T', 0x41) };
 
-/// The master of a terminal, and its other end, which has something to read.
+/// The master of a terminal, and its other end, which has five bytes to read.
 fn terminal() -> (Device, Device) {
     let master = Device::open("/dev/ptmx").unwrap();
     master.ioctl(TIOCSPTLCK, 0).unwrap();
@@ -40,7 +40,7 @@ fn terminal() -> (Device, Device) {
     (master, slave)
 }
 
-/// Sends a line, and waits until it is there: terminals hand it on by a thread of the kernel.
+/// Sends a line, and waits until it has arrived: a kernel thread of the terminal passes it on.
 fn send(master: &Device, slave: &Device, line: &[u8]) {
     master.write(line).wait().unwrap();
     let arrived = slave.ioctl_when(Interest::Readable, FIONREAD, -1).wait().unwrap();
@@ -51,7 +51,7 @@ fn peer(master: &Device) -> OwnedFd {
     const O_RDWR_NOCTTY_CLOEXEC: i32 = 0o2_000_402;
     let descriptor = master.ioctl_by_value(TIOCGPTPEER, O_RDWR_NOCTTY_CLOEXEC).unwrap();
     let descriptor = c_int::try_from(descriptor).unwrap();
-    // SAFETY: the driver has made this descriptor for us, and nobody else knows it.
+    // SAFETY: the driver has made this descriptor for us, and it has no other owner.
     unsafe { OwnedFd::from_raw_fd(descriptor) }
 }
 
@@ -72,10 +72,10 @@ fn an_ioctl_without_an_argument_passes_zero_by_every_way() {
 }
 
 #[test]
-fn a_number_goes_by_value() {
+fn a_number_is_passed_by_value() {
     let (_master, slave) = terminal();
     slave.ioctl_by_value(TCFLSH, TCOFLUSH).unwrap();
-    assert_eq!(slave.ioctl(FIONREAD, -1).unwrap(), 5, "that was the output");
+    assert_eq!(slave.ioctl(FIONREAD, -1).unwrap(), 5, "the input was discarded, not the output");
     for wrong in [3, -1, i32::MIN] {
         assert_eq!(slave.ioctl_by_value(TCFLSH, wrong).unwrap_err().code(), INVALID);
     }
@@ -86,16 +86,16 @@ fn a_number_goes_by_value() {
 #[test]
 #[cfg(target_pointer_width = "64")]
 fn a_long_number_is_not_cut_to_an_int() {
-    // SAFETY: as of TCFLSH: the driver gets an `unsigned long`.
+    // SAFETY: as for TCFLSH: the driver gets an `unsigned long`.
     const TCFLSH_LONG: IoctlByValue<usize> = unsafe { IoctlByValue::from_request(TCFLSH_NUMBER) };
     let (_master, slave) = terminal();
     slave.ioctl_by_value(TCFLSH_LONG, 1).unwrap();
     assert_eq!(slave.ioctl_by_value(TCFLSH_LONG, 1 << 32).unwrap_err().code(), INVALID);
-    assert_eq!(slave.ioctl(FIONREAD, -1).unwrap(), 5, "nothing was taken for a 0");
+    assert_eq!(slave.ioctl(FIONREAD, -1).unwrap(), 5, "a number was cut to 0");
 }
 
 #[test]
-fn a_descriptor_that_a_driver_returns_is_a_file() {
+fn a_descriptor_that_an_ioctl_returns_is_an_open_file() {
     let (master, _slave) = terminal();
     let mut other = File::from(peer(&master));
     other.write_all(b"x").unwrap();
@@ -110,14 +110,14 @@ fn a_descriptor_that_a_driver_returns_is_a_file() {
 }
 
 #[test]
-fn the_number_of_a_request_on_bytes_takes_their_length() {
+fn a_request_on_bytes_has_their_length_in_its_number() {
     let (master, slave) = terminal();
     let mut number = [0xff; 4];
     assert_eq!(master.ioctl_bytes(TIOCGPTN, &mut number).unwrap(), 0);
     let path = format!("/dev/pts/{}", u32::from_ne_bytes(number));
     assert_eq!(Device::open(path).unwrap().ioctl(FIONREAD, -1).unwrap(), 5);
     drop(slave);
-    // Of another length, it is another request.
+    // With another length, it is another request.
     let error = master.ioctl_bytes(TIOCGPTN, &mut [0; 8]).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     assert!(error.to_string().starts_with("ioctl 0x80085430 on \"/dev/ptmx\""), "{error}");
@@ -126,15 +126,15 @@ fn the_number_of_a_request_on_bytes_takes_their_length() {
 }
 
 #[test]
-fn more_bytes_than_a_request_can_say_are_refused() {
+fn more_bytes_than_a_request_number_can_hold_are_refused() {
     let master = Device::open("/dev/ptmx").unwrap();
     let mut bytes = vec![0; 1 << 16];
     let largest = (0..bytes.len()).rev().find(|&len| TIOCGPTN.request(len).is_some()).unwrap();
     assert_eq!(TIOCGPTN.request(largest), Some(request(Direction::Read, b'T', 0x30, largest)));
-    // As far as the driver: it knows no such request.
+    // This one gets as far as the driver, which does not know such a request.
     let largest_yet = master.ioctl_bytes(TIOCGPTN, &mut bytes[..largest]).unwrap_err();
     assert_eq!(largest_yet.kind(), ErrorKind::Unsupported);
-    // Its length cut to the bits, the second would be the request for four bytes.
+    // If the length were cut to its bits, the second of these would be the request for four bytes.
     for len in [largest + 1, largest + 5, bytes.len()] {
         let error = master.ioctl_bytes(TIOCGPTN, &mut bytes[..len]).unwrap_err();
         assert_eq!((error.kind(), error.code()), (ErrorKind::InvalidInput, None), "{len}");
@@ -164,14 +164,14 @@ fn a_simulated_device_has_no_ioctl_unless_its_driver_has() {
         assert_eq!(error.kind(), ErrorKind::Unsupported);
         assert!(error.to_string().ends_with("the simulated device does not have this ioctl"), "{error}");
     }
-    // SAFETY: there is no driver to take anything for an address.
+    // SAFETY: this device has no driver that would take a number for an address.
     let raw = unsafe { simulated.ioctl_raw(TCFLSH_NUMBER, ptr::null_mut()) }.unwrap_err();
     let when = simulated.ioctl_when(Interest::Readable, FIONREAD, 0).wait().unwrap_err();
     assert_eq!([raw.kind(), when.kind()], [ErrorKind::Unsupported; 2]);
     assert!(raw.to_string().ends_with("a simulated device takes no addresses"), "{raw}");
 }
 
-/// A driver that says what it was passed.
+/// A driver that reports what it was passed.
 struct Witness(std::sync::Mutex<Vec<String>>);
 
 impl Driver for Witness {
@@ -182,7 +182,7 @@ impl Driver for Witness {
     fn ioctl(&self, _: FileId, request: u32, argument: Argument<'_>) -> Result<u32, Status> {
         self.0.lock().unwrap().push(format!("{request:#x} {argument:?}"));
         match argument {
-            Argument::None => panic!("a driver's panic is the driver's"),
+            Argument::None => panic!("a panic in the driver, as the test wants it"),
             Argument::Value(value) if value > 9 => Err(Status::from_errno(22)),
             Argument::Value(value) => Ok(value as u32 + 1),
             Argument::Bytes(bytes) => {
@@ -221,7 +221,7 @@ fn a_simulated_driver_gets_ioctls_as_they_are_passed() {
 }
 
 #[test]
-fn what_is_a_stream_of_bytes_is_known() {
+fn streams_of_bytes_are_recognised() {
     use std::os::unix::net::{UnixDatagram, UnixStream};
     let (reader, _writer) = std::io::pipe().unwrap();
     let (_master, slave) = terminal();
@@ -236,7 +236,7 @@ fn what_is_a_stream_of_bytes_is_known() {
 
 #[test]
 fn requests_by_value_have_the_numbers_of_the_headers() {
-    // SAFETY: nobody is passed these.
+    // SAFETY: these requests are not passed to any driver.
     unsafe {
         // linux/if_tun.h, linux/uinput.h, linux/rtc.h, linux/kvm.h, sound/asound.h.
         assert_eq!(IoctlByValue::<i32>::new(Direction::Write, b'T', 204).request(), 0x4004_54cc);
@@ -252,14 +252,14 @@ fn requests_by_value_have_the_numbers_of_the_headers() {
     is_send_and_sync::<IoctlBytes>();
 }
 
-/// What does not compile in a constant panics at run time.
+/// A declaration that does not compile in a constant panics at run time.
 fn is_refused<T: std::fmt::Debug>(declare: impl FnOnce() -> T + std::panic::UnwindSafe, remedies: &[&str]) {
     let message = *std::panic::catch_unwind(declare).unwrap_err().downcast::<&str>().unwrap();
     assert!(remedies.iter().all(|remedy| message.contains(remedy)), "{message}");
 }
 
 #[test]
-fn a_declaration_that_its_header_leaves_open_names_the_ways_out() {
+fn an_ambiguous_declaration_names_the_remedies() {
     let both = ["`IoctlByValue`", "`Ioctl::at_address`"];
     // SAFETY: these are declared and not used.
     unsafe {
@@ -267,7 +267,7 @@ fn a_declaration_that_its_header_leaves_open_names_the_ways_out() {
         is_refused(|| Ioctl::<usize>::new(Direction::Write, b'p', 0x0c), &both);
         is_refused(|| Ioctl::<u8>::new(Direction::Write, b'k', 1), &both);
         is_refused(|| Ioctl::<u32>::from_request(request(Direction::Write, b'T', 204, 4)), &both);
-        // What is no integer, and what the driver must write, is at an address.
+        // An argument that is not an integer is at an address, and so is one that the driver writes.
         let _ = Ioctl::<[u8; 4]>::new(Direction::Write, b'x', 1);
         let _ = Ioctl::<[u64; 2]>::new(Direction::Write, b'x', 1);
         let _ = Ioctl::<i32>::new(Direction::ReadWrite, b'W', 6);
@@ -276,22 +276,22 @@ fn a_declaration_that_its_header_leaves_open_names_the_ways_out() {
 }
 
 #[test]
-fn a_declaration_that_does_not_fit_its_request_names_the_ways_out() {
+fn a_declaration_that_does_not_fit_its_request_names_the_remedies() {
     let both = ["`Ioctl::at_address`", "`IoctlByValue`"];
     // SAFETY: these are declared and not used.
     unsafe {
         let says_int = request(Direction::Write, b'T', 202, 4);
         is_refused(|| Ioctl::<[u8; 67]>::from_request(request(Direction::Read, 0xb4, 1, 68)), &both);
-        // Half a number, or two of them.
+        // Half a number, or two numbers.
         is_refused(|| Ioctl::<i32>::from_request(request(Direction::Read, b'f', 1, 8)), &both);
         is_refused(|| Ioctl::<u16>::from_request(request(Direction::Read, b'f', 1, 1)), &both);
-        // WDIOC_KEEPALIVE: _IOR('W', 5, int), of which nothing is taken.
+        // WDIOC_KEEPALIVE: _IOR('W', 5, int), whose argument the driver ignores.
         is_refused(|| Ioctl::<()>::from_request(request(Direction::Read, b'W', 5, 4)), &both);
         is_refused(|| IoctlByValue::<u32>::from_request(request(Direction::Read, 0xb4, 1, 68)), &["`Ioctl`"]);
         is_refused(|| Ioctl::<()>::at_address(says_int), &["`IoctlByValue`"]);
-        // TUNSETIFF: more room than the header says.
+        // TUNSETIFF: the argument has more room than the header says.
         assert_eq!(Ioctl::<[u8; 40]>::from_request(says_int).request(), says_int);
-        // FS_IOC_GETFLAGS: less, and said to be.
+        // FS_IOC_GETFLAGS: the argument has less room, and `at_address` says so.
         let says_long = request(Direction::Read, b'f', 1, 8);
         assert_eq!(Ioctl::<i32>::at_address(says_long).request(), says_long);
     }

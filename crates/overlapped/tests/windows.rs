@@ -222,7 +222,7 @@ fn a_handle_that_is_bound_already_is_a_clear_error() {
 }
 
 #[test]
-fn what_is_not_there_is_not_found() {
+fn a_missing_device_is_not_found() {
     let error = Device::open(r"\\.\NoSuchDevice0").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
     assert_eq!(error.to_string(), r#"open "\\.\NoSuchDevice0": not found: ERROR_FILE_NOT_FOUND (2)"#);

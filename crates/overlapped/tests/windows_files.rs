@@ -67,7 +67,7 @@ fn a_file_that_is_opened_to_append_is_written_without_a_place() {
 }
 
 #[test]
-fn a_pipe_has_no_places() {
+fn a_pipe_has_no_offsets() {
     let (device, client) = connected();
     for error in [device.read_at(0, 4).wait().map(drop).unwrap_err(), device.write_at(7, b"x").wait().unwrap_err()] {
         assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");

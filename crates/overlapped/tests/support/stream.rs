@@ -82,7 +82,7 @@ macro_rules! conformance {
             standing_reads_give_everything_in_order
             a_full_window_stops_the_reading_and_loses_nothing
             the_end_comes_after_everything_that_was_sent
-            stopping_delivers_what_had_happened_and_then_the_reason
+            stopping_delivers_earlier_results_and_then_the_reason
             dropping_a_stream_loses_nothing
             what_a_dropped_read_had_brought_is_for_the_next
             what_came_back_is_for_the_read_that_has_waited_longest
@@ -282,7 +282,7 @@ pub(crate) fn the_end_comes_after_everything_that_was_sent<E: Ends>() {
     assert_eq!(port.stats().in_flight, 0);
 }
 
-pub(crate) fn stopping_delivers_what_had_happened_and_then_the_reason<E: Ends>() {
+pub(crate) fn stopping_delivers_earlier_results_and_then_the_reason<E: Ends>() {
     let (port, device, mut peer) = manual::<E>();
     let mut stream = device.standing_reads(1).start();
     send(&mut peer, [1]);
