@@ -1,4 +1,4 @@
-//! A manual port in somebody else's loop: poll(2), an epoll set that tells of edges, and tokio's.
+//! A manual port in another event loop: poll(2), an epoll set with edge triggers, and tokio's.
 #![cfg(all(target_os = "linux", not(miri)))]
 
 #[path = "support/fork.rs"]
@@ -25,9 +25,9 @@ use tokio::io::unix::AsyncFd;
 
 const ZERO: Option<Duration> = Some(Duration::ZERO);
 const SHORT: Duration = Duration::from_millis(20);
-/// Longer than anything takes, and no longer than needed: a loop that is told of nothing sleeps so long.
+/// Longer than any step takes, but no longer than needed: a loop that misses its wakeup sleeps this long.
 const LONG: Duration = Duration::from_secs(20);
-/// More than a port takes from its set at a time.
+/// More completions than a port takes from its set at a time.
 const MANY: usize = 100;
 
 fn timespec(timeout: Duration) -> Timespec {
@@ -39,21 +39,21 @@ fn is_readable(port: &Port, timeout: Duration) -> bool {
     rustix::event::poll(&mut files, Some(&timespec(timeout))).unwrap() == 1
 }
 
-/// Polls whenever the port is readable, once each time, until `done`. Hangs are noticed.
+/// Polls once each time the port is readable, until `done`. Fails if the port is not readable in time.
 fn run(port: &Port, mut done: impl FnMut() -> bool) {
     while !done() {
-        assert!(is_readable(port, LONG), "there is something to do, and nothing tells so");
+        assert!(is_readable(port, LONG), "the port has work, but is not readable");
         port.poll(ZERO);
     }
 }
 
-/// Nothing is left to do, and nothing says so.
+/// Whether the port has no work left and is not readable.
 fn is_quiet(port: &Port) -> bool {
     drain(port);
     !is_readable(port, SHORT)
 }
 
-/// A loop that is told of edges.
+/// A loop with edge triggers.
 struct Edges(OwnedFd);
 
 impl Edges {
@@ -69,10 +69,10 @@ impl Edges {
         !epoll::wait(&self.0, &mut events, Some(&timespec(timeout))).unwrap().0.is_empty()
     }
 
-    /// Polls until nothing is left, at each edge, until `done`.
+    /// At each edge, polls until no work is left. Ends when `done`.
     fn run(&self, port: &Port, mut done: impl FnMut() -> bool) {
         while !done() {
-            assert!(self.wait(LONG), "there is something to do, and there was no edge");
+            assert!(self.wait(LONG), "the port has work, but there was no edge");
             drain(port);
         }
     }
@@ -92,20 +92,20 @@ fn simulated(port: &Port) -> (Arc<support::Device>, Device) {
     (driver.clone(), Device::simulated_on(port, driver).unwrap())
 }
 
-/// Polls a call of which nobody is to be told.
+/// Polls a call with a waker that does nothing.
 fn is_pending<F: Future + Unpin>(future: &mut F) -> bool {
     Pin::new(future).poll(&mut Context::from_waker(Waker::noop())).is_pending()
 }
 
 fn manual() -> Port {
     let port = Port::manual().unwrap();
-    assert!(is_readable(&port, Duration::ZERO), "the first time it is asked for it has to be looked at");
+    assert!(is_readable(&port, Duration::ZERO), "a new descriptor must be readable, so that the loop polls once");
     assert!(is_quiet(&port));
     port
 }
 
 #[test]
-fn each_thing_that_a_poll_would_do_makes_it_readable() {
+fn all_work_of_a_poll_makes_the_port_readable() {
     let port = manual();
     let (tell, told) = mpsc::channel();
     let told_of = |what| {
@@ -151,7 +151,7 @@ fn each_thing_that_a_poll_would_do_makes_it_readable() {
 }
 
 #[test]
-fn what_was_there_before_it_was_asked_for_is_told_of() {
+fn work_from_before_the_descriptor_makes_the_port_readable() {
     let port = Port::manual().unwrap();
     let (tell, told) = mpsc::channel();
     let (_driver, device) = simulated(&port);
@@ -166,7 +166,7 @@ fn what_was_there_before_it_was_asked_for_is_told_of() {
 }
 
 #[test]
-fn one_poll_each_time_that_it_is_readable_is_enough_for_a_loop_of_levels() {
+fn a_level_triggered_loop_needs_one_poll_each_time() {
     let port = manual();
     let (driver, device) = simulated(&port);
     let (devices, mut writers) = pipes(&port, MANY);
@@ -183,7 +183,7 @@ fn one_poll_each_time_that_it_is_readable_is_enough_for_a_loop_of_levels() {
 }
 
 #[test]
-fn a_loop_of_edges_that_polls_until_nothing_is_left_misses_nothing() {
+fn an_edge_triggered_loop_that_polls_until_no_work_is_left_misses_nothing() {
     let port = manual();
     let edges = Edges::of(&port);
     let (driver, device) = simulated(&port);
@@ -205,13 +205,13 @@ fn a_loop_of_edges_that_polls_until_nothing_is_left_misses_nothing() {
 }
 
 #[test]
-fn files_that_are_ready_for_nobody_do_not_hide_those_that_somebody_waits_for() {
+fn ready_files_without_reads_do_not_hide_files_with_reads() {
     let port = manual();
     let (devices, mut writers) = pipes(&port, MANY);
     let mut reads: Vec<_> = devices.iter().map(|device| device.read(8)).collect();
     assert!(reads.iter_mut().all(is_pending));
     let mut wanted = reads.pop().unwrap();
-    // The files stay in the set until an event comes that nobody wants.
+    // The files stay in the set until an event comes that no read wants.
     drop(reads);
     drain(&port);
     let edges = Edges::of(&port);
@@ -222,12 +222,12 @@ fn files_that_are_ready_for_nobody_do_not_hide_those_that_somebody_waits_for() {
 }
 
 #[test]
-fn timers_make_it_readable() {
+fn timers_make_the_port_readable() {
     let port = manual();
     let (_driver, device) = simulated(&port);
     let begin = Instant::now();
     let (tell, told) = mpsc::channel();
-    // The first one to be submitted is not the first one to expire.
+    // The timer that is set first is not the first to expire.
     for time in [50, 5, 15] {
         let tell = tell.clone();
         let time = Duration::from_millis(time);
@@ -242,7 +242,7 @@ fn timers_make_it_readable() {
         run(&port, || told.try_recv() == Ok(time));
         assert!(begin.elapsed() >= time);
     }
-    // A driver that does not react: the end of the grace period is a timer, too.
+    // This driver does not react to its cancellation: the end of the grace period is a timer, too.
     let call = device.call(HOLD, &()).timeout(SHORT);
     call.then(move |value| tell.send(value.map_or(Duration::ZERO, |_| LONG)).unwrap());
     run(&port, || told.try_recv() == Ok(Duration::ZERO));
@@ -251,7 +251,7 @@ fn timers_make_it_readable() {
 }
 
 #[test]
-fn a_timer_that_was_not_needed_leaves_nothing() {
+fn a_timer_that_was_not_needed_leaves_no_alarm() {
     let port = manual();
     let (driver, device) = simulated(&port);
     let mut call = device.call(WAIT, &()).timeout(SHORT);
@@ -267,38 +267,38 @@ fn a_timer_that_was_not_needed_leaves_nothing() {
 }
 
 #[test]
-fn a_timer_is_not_late_though_no_descriptor_is_left_for_it() {
+fn a_timer_is_not_late_when_descriptors_run_out() {
     let code = fork::in_a_child(|| {
         let port = Port::manual().unwrap();
         let (_driver, device) = simulated(&port);
         let limit = getrlimit(Resource::Nofile);
         let none = Rlimit { current: Some(next_descriptor()), maximum: limit.maximum };
         setrlimit(Resource::Nofile, none).unwrap();
-        assert!(rustix::io::dup(&port).is_err(), "there is room for one more");
+        assert!(rustix::io::dup(&port).is_err(), "one more descriptor can be opened");
         let (tell, told) = mpsc::channel();
         device.call(WAIT, &()).timeout(SHORT).then(move |value| tell.send(value.unwrap_err().kind()).unwrap());
         run(&port, || told.try_recv() == Ok(ErrorKind::TimedOut));
-        // That of the grace period.
+        // The timer of the grace period.
         run(&port, || port.stats().timers == 0);
         i32::from(!is_quiet(&port))
     });
     assert_eq!(code, 0);
 }
 
-/// The least number that no descriptor of this process has: the limit is one of numbers.
+/// The smallest number that no descriptor of this process has: the system limits the numbers.
 fn next_descriptor() -> u64 {
     let next = rustix::io::dup(std::io::stdin()).unwrap();
     next.as_raw_fd() as u64
 }
 
-/// What a call back tells: the thread it runs on.
+/// The thread on which the call's callback runs.
 fn ran_on(read: Call<[u8]>) -> mpsc::Receiver<ThreadId> {
     let (tell, told) = mpsc::channel();
     read.then(move |_| tell.send(thread::current().id()).unwrap());
     told
 }
 
-/// Completes a call when it is dropped, so that the thread that waits for it ends, also if the test fails.
+/// Completes a call when it is dropped. So the thread that waits for the call ends, even if the test fails.
 struct Ends<'a>(&'a support::Device);
 
 impl Drop for Ends<'_> {
@@ -308,7 +308,7 @@ impl Drop for Ends<'_> {
 }
 
 #[test]
-fn a_callback_that_a_waiting_thread_puts_off_makes_it_readable() {
+fn a_callback_that_a_waiting_thread_puts_off_makes_the_port_readable() {
     let port = manual();
     let (driver, device) = simulated(&port);
     let (file, mut writer) = pipe(&port);
@@ -316,12 +316,12 @@ fn a_callback_that_a_waiting_thread_puts_off_makes_it_readable() {
         let waiting = scope.spawn(|| *device.call(WAIT, &()).wait().unwrap());
         until("it waits", || !driver.waiting.is_empty());
         let ends = Ends(&driver);
-        // By then it sleeps in the port, most likely.
+        // By now the thread most likely sleeps in the port.
         thread::sleep(SHORT);
         for _ in 0..20 {
             let called = ran_on(file.read(8));
             writer.write_all(b"one").unwrap();
-            // By then the other thread has taken it, most likely, and sleeps again.
+            // By now the other thread has most likely taken the completion, and sleeps again.
             thread::sleep(SHORT / 10);
             let mut by = None;
             run(&port, || {
@@ -337,17 +337,17 @@ fn a_callback_that_a_waiting_thread_puts_off_makes_it_readable() {
 }
 
 #[test]
-fn files_that_a_waiting_thread_leaves_are_told_of() {
+fn files_that_a_waiting_thread_leaves_make_the_port_readable() {
     let port = manual();
     let (devices, mut writers) = pipes(&port, MANY);
     let mut reads: Vec<_> = devices.iter().map(|device| device.read(8)).collect();
     assert!(reads.iter_mut().all(is_pending));
     let edges = Edges::of(&port);
     writers.iter_mut().for_each(|writer| writer.write_all(b"one").unwrap());
-    // This edge finds that another thread has its turn at the port.
+    // At this edge the loop finds that another thread has the turn.
     while edges.wait(Duration::ZERO) {}
     assert_eq!(&*reads.remove(0).wait().unwrap(), b"one");
-    assert!(reads.iter_mut().any(is_pending), "it has left some");
+    assert!(reads.iter_mut().any(is_pending), "the waiting thread has left no file");
     edges.run(&port, || !reads.iter_mut().any(is_pending));
 }
 
@@ -410,9 +410,9 @@ async fn poll(port: Port) {
     }
 }
 
-/// Other threads complete, post callbacks, wait on the port and wake it, while the loop sleeps whenever it may.
+/// Other threads complete calls, set callbacks, wait on the port and wake it, while the loop sleeps whenever it may.
 #[test]
-fn no_wake_up_is_lost_in_a_race() {
+fn no_wakeup_is_lost_in_a_race() {
     let port = manual();
     let edges = Edges::of(&port);
     let (driver, device) = simulated(&port);
@@ -425,7 +425,7 @@ fn no_wake_up_is_lost_in_a_race() {
     };
     let rounds = rounds(5_000);
     thread::scope(|scope| {
-        // One of them completes, another one calls back, a third merely waits, and takes what is not its own.
+        // One thread completes calls. The other waits for its own, and handles completions of other calls, too.
         scope.spawn(|| {
             while !over.load(SeqCst) {
                 if !driver.complete_one(1) {
@@ -453,8 +453,8 @@ fn no_wake_up_is_lost_in_a_race() {
             edges.run(&port, || *count.lock().unwrap() == expected);
         }
         over.store(true, SeqCst);
-        // What waits is completed by now, or the other thread is gone.
-        until("the waiting thread is gone", || {
+        // The call that the thread waits for is complete by now, or the thread has ended.
+        until("the waiting thread has ended", || {
             driver.complete_one(1);
             drain(&port);
             driver.waiting.is_empty()
@@ -462,9 +462,9 @@ fn no_wake_up_is_lost_in_a_race() {
     });
 }
 
-/// One completion is for a thread that waits, the next one for the loop; and behind that nothing comes.
+/// One completion is for a thread that waits, the next one for the loop. After that, nothing comes.
 #[test]
-fn a_loop_of_edges_is_told_of_what_comes_at_the_end_of_another_threads_turn() {
+fn an_edge_triggered_loop_sees_completions_at_the_end_of_another_threads_turn() {
     let port = manual();
     let edges = Edges::of(&port);
     let driver = support::Device::new();
@@ -489,7 +489,7 @@ fn a_loop_of_edges_is_told_of_what_comes_at_the_end_of_another_threads_turn() {
             device.call(WAIT, &()).then(move |_| {
                 counts.fetch_add(1, SeqCst);
             });
-            // By then the first one is waited for, most likely.
+            // By now the other thread most likely waits for the first call.
             thread::sleep(Duration::from_micros(100));
             assert!(driver.complete_one(1));
             let begin = Instant::now();
@@ -503,7 +503,7 @@ fn a_loop_of_edges_is_told_of_what_comes_at_the_end_of_another_threads_turn() {
             }
             if called.load(SeqCst) == round {
                 over.store(true, SeqCst);
-                panic!("there is something to do, and there was no edge, round {round}");
+                panic!("the port has work, but there was no edge, round {round}");
             }
             assert_eq!(said.recv(), Ok(1));
         }
@@ -546,13 +546,13 @@ fn two_loops_of_one_port_do_not_keep_each_other_awake() {
         }
         over.store(true, SeqCst);
         assert_eq!(called.load(SeqCst), rounds(500));
-        assert_eq!(polls.load(SeqCst), last, "they come to rest");
+        assert_eq!(polls.load(SeqCst), last, "the loops keep polling");
     });
 }
 
-/// Nothing is left to do for who may not have the turn, and nothing says so; after a while, since others have it.
+/// Waits until the port has no work for this thread and is not readable. Other threads may need a while to take theirs.
 fn becomes_quiet(port: &Port) {
-    until("nothing says that there is something to do", || {
+    until("the port is not readable", || {
         drain(port);
         !is_readable(port, Duration::ZERO)
     });
@@ -560,7 +560,7 @@ fn becomes_quiet(port: &Port) {
 }
 
 #[test]
-fn timers_that_are_swept_out_leave_no_alarm() {
+fn timers_that_were_removed_leave_no_alarm() {
     let port = manual();
     let (driver, device) = simulated(&port);
     let call = |time| device.call(WAIT, &()).timeout(time);
@@ -569,7 +569,7 @@ fn timers_that_are_swept_out_leave_no_alarm() {
     while driver.complete_one(1) {}
     drain(&port);
     drop(early);
-    // One of them sweeps the others out, and is not the first to expire.
+    // Adding one of these removes the early timers, and it is not the first to expire.
     let _late: Vec<_> = (0..MANY).map(|_| call(LONG)).collect();
     thread::scope(|scope| {
         let (held, other) = simulated(&port);
@@ -595,7 +595,7 @@ fn a_callback_that_was_put_off_and_runs_elsewhere_leaves_no_alarm() {
         thread::sleep(SHORT);
         let stream = others.inverted(WAIT, &()).pending(1).go_on_after(|_| true).start();
         assert!(other.complete_one(1));
-        // The other thread puts off what it may not run.
+        // The other thread puts off the stream's item, since it may not run its code.
         thread::sleep(SHORT);
         drop(stream);
         becomes_quiet(&port);
@@ -605,7 +605,7 @@ fn a_callback_that_was_put_off_and_runs_elsewhere_leaves_no_alarm() {
 }
 
 #[test]
-fn a_port_that_has_a_dispatcher_is_polled_by_it_alone() {
+fn only_its_dispatcher_polls_the_global_port() {
     let port = Port::global().unwrap();
     let (file, mut writer) = pipe(&port);
     assert_eq!(port.as_fd().as_raw_fd(), port.as_raw_fd());
@@ -616,7 +616,7 @@ fn a_port_that_has_a_dispatcher_is_polled_by_it_alone() {
 }
 
 #[test]
-fn in_the_child_of_a_fork_it_takes_nothing_from_the_parent() {
+fn in_the_child_of_a_fork_a_port_takes_nothing_from_the_parent() {
     let port = manual();
     let (file, mut writer) = pipe(&port);
     let called = ran_on(file.read(8));

@@ -1,4 +1,4 @@
-//! Waiting for readiness alone: what is told of and not read, or is read by somebody else.
+//! Waiting for readiness without reading: the data stays, or somebody else reads it.
 #![cfg(all(target_os = "linux", not(miri)))]
 
 #[path = "support/place.rs"]
@@ -32,7 +32,7 @@ fn connection() -> (TcpStream, TcpStream) {
 }
 
 #[test]
-fn readiness_takes_nothing_and_is_everybodys() {
+fn readiness_takes_no_data_and_ends_every_wait() {
     let (port, device, mut writer) = pipe();
     let mut waits = [(); 3].map(|()| device.readable());
     settle(&port);
@@ -45,19 +45,19 @@ fn readiness_takes_nothing_and_is_everybodys() {
         port.block_on(wait).unwrap().unwrap();
     }
     port.block_on(device.readable()).unwrap().unwrap();
-    assert!(is_idle(&port), "it is readable, and nobody waits");
+    assert!(is_idle(&port), "the file is readable, but has no pending wait");
     assert_eq!(&*port.block_on(device.read(64)).unwrap().unwrap(), b"one");
     assert!(is_pending(&mut device.readable()));
 }
 
 #[test]
-fn readiness_does_not_stand_in_the_way_of_reads() {
+fn readiness_does_not_delay_reads() {
     let (port, device, mut writer) = pipe();
     let (mut readable, read) = (device.readable(), device.read(64));
     writer.write_all(b"one").unwrap();
     assert_eq!(&*port.block_on(read).unwrap().unwrap(), b"one");
     assert!(!is_pending(&mut readable));
-    // The event is there, and its data was read by somebody else.
+    // The event is queued, but another owner of the file has read the data.
     let mut readable = device.readable();
     let mut twin = std::fs::File::from(device.as_fd().unwrap().try_clone_to_owned().unwrap());
     writer.write_all(b"two").unwrap();
@@ -67,9 +67,9 @@ fn readiness_does_not_stand_in_the_way_of_reads() {
     assert!(is_idle(&port));
 }
 
-/// Three copies of one open file are called ready together. Who is served after the one that reads finds nothing.
+/// Three copies of one open file are reported as ready together. A copy that is served after the read finds no data.
 #[test]
-fn readiness_that_is_over_by_now_is_none() {
+fn readiness_whose_data_was_read_does_not_count() {
     let (port, device, mut writer) = pipe();
     let copy = || Device::from_fd_on(&port, device.as_fd().unwrap().try_clone_to_owned().unwrap()).unwrap();
     let copies = [copy(), copy(), copy()];
@@ -83,7 +83,7 @@ fn readiness_that_is_over_by_now_is_none() {
 }
 
 #[test]
-fn room_to_write_is_waited_for() {
+fn a_wait_for_room_to_write() {
     let port = Port::manual().unwrap();
     let (mut reader, writer) = std::io::pipe().unwrap();
     let device = Device::from_fd_on(&port, writer).unwrap();
@@ -98,7 +98,7 @@ fn room_to_write_is_waited_for() {
 }
 
 #[test]
-fn a_hang_up_is_readiness_too() {
+fn a_hang_up_ends_waits_for_readiness() {
     let (port, device, writer) = pipe();
     let (readable, priority) = (device.readable(), device.priority());
     drop(writer);
@@ -125,7 +125,7 @@ fn waiting_for_readiness_can_be_cancelled_dropped_and_timed() {
 }
 
 #[test]
-fn the_end_of_a_process_is_told_of_by_readiness() {
+fn a_pidfd_is_readable_when_its_process_has_ended() {
     let mut child = std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
     let fd = pidfd_open(Pid::from_child(&child), PidfdFlags::empty()).unwrap();
     let port = Port::manual().unwrap();
@@ -139,7 +139,7 @@ fn the_end_of_a_process_is_told_of_by_readiness() {
 }
 
 #[test]
-fn what_is_urgent_is_told_of_each_time() {
+fn urgent_data_is_reported_each_time() {
     // SAFETY: ioctl_tty(2): FIONREAD writes one `int`.
     const FIONREAD: Ioctl<i32> = unsafe { Ioctl::from_request(0x541b) };
     let port = Port::manual().unwrap();
@@ -154,7 +154,7 @@ fn what_is_urgent_is_told_of_each_time() {
         theirs.send_urgent(b"!");
         port.block_on(priority).unwrap().unwrap();
         port.block_on(count).unwrap().unwrap();
-        assert!(is_pending(&mut read), "what is urgent is not among the rest");
+        assert!(is_pending(&mut read), "urgent data does not come with the other data");
         (&theirs).write_all(b"the rest").unwrap();
         assert_eq!(&*port.block_on(read).unwrap().unwrap(), b"the rest");
         assert!(is_idle(&port));
@@ -171,13 +171,15 @@ impl SendUrgent for TcpStream {
     }
 }
 
-/// A trigger of the pressure files tells of each event once, to whoever looks.
+/// A trigger of the pressure files reports each event once, to the first that looks.
 #[test]
-fn pressure_is_told_of_again_and_again() {
-    let Ok(cpu) = Device::open("/proc/pressure/cpu") else { return println!("this system has no pressure files") };
-    // A millisecond in two seconds, which any user may ask for.
+fn pressure_is_reported_again_and_again() {
+    let Ok(cpu) = Device::open("/proc/pressure/cpu") else {
+        return println!("skipped: this system has no pressure files");
+    };
+    // A stall of a millisecond in two seconds. Any user may ask for that.
     if cpu.write(b"some 1000 2000000\0").wait().is_err() {
-        return println!("this user may set no trigger");
+        return println!("skipped: this user may not set a trigger");
     }
     let over = std::sync::atomic::AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -195,7 +197,7 @@ fn pressure_is_told_of_again_and_again() {
 }
 
 #[test]
-fn a_file_that_cannot_wait_is_ready_and_a_simulated_device_is_no_file() {
+fn a_file_that_never_waits_is_always_ready_and_a_simulated_device_is_no_file() {
     let null = Device::open("/dev/null").unwrap();
     for mut wait in [null.readable(), null.writable(), null.priority()] {
         assert!(!is_pending(&mut wait));
@@ -204,9 +206,9 @@ fn a_file_that_cannot_wait_is_ready_and_a_simulated_device_is_no_file() {
     assert_eq!(simulated.readable().wait().unwrap_err().kind(), ErrorKind::Unsupported);
 }
 
-/// Readiness, reads, cancellations and the end at once.
+/// Readiness, reads, cancellations and the end, all at once.
 #[test]
-fn readiness_races_with_everything_and_none_is_stuck() {
+fn readiness_races_with_reads_and_cancellations_and_no_wait_is_stuck() {
     let (reader, mut writer) = std::io::pipe().unwrap();
     let device = Device::from_fd(reader).unwrap();
     let feeder = std::thread::spawn(move || {

@@ -1,4 +1,4 @@
-//! What a read of nothing means on Linux, and what an error means: the end is the end only where there is one.
+//! On Linux, what a read of no bytes means, and what an error means. A stream ends only if its file has an end.
 #![cfg(all(target_os = "linux", not(miri)))]
 
 #[path = "support/place.rs"]
@@ -41,7 +41,7 @@ mod on_sockets {
     conformance!(Socket);
 }
 
-/// The next item of a stream that somebody else's port completes.
+/// The next item of a stream on a port with a dispatcher.
 fn next(stream: &mut InvertedCall<[u8]>) -> Option<Vec<u8>> {
     stream.wait_next_timeout(LONG).map(|item| item.unwrap().to_vec())
 }
@@ -54,7 +54,7 @@ fn is_kind<T>(result: &Result<T, Error>, kind: ErrorKind) -> bool {
     result.as_ref().err().is_some_and(|error| error.kind() == kind)
 }
 
-/// A terminal without lines, of which a read waits for nothing.
+/// A terminal without line editing, whose reads return at once even if there is no data.
 fn unwaiting_terminal() -> (File, OwnedFd) {
     let (master, slave) = terminal();
     let mut modes = tcgetattr(&slave).unwrap();
@@ -64,7 +64,7 @@ fn unwaiting_terminal() -> (File, OwnedFd) {
 }
 
 #[test]
-fn a_terminal_that_was_told_not_to_wait_waits_all_the_same() {
+fn a_terminal_without_vmin_still_waits() {
     let port = Port::manual().unwrap();
     let (mut master, slave) = unwaiting_terminal();
     let device = Device::from_fd_on(&port, slave).unwrap();
@@ -83,7 +83,7 @@ fn a_terminal_that_was_told_not_to_wait_waits_all_the_same() {
 }
 
 #[test]
-fn an_end_of_input_that_was_typed_is_an_empty_line_and_no_end() {
+fn a_typed_end_of_input_is_an_empty_item_and_does_not_end_the_stream() {
     let (master, slave) = terminal();
     let mut modes = tcgetattr(&slave).unwrap();
     modes.local_modes |= LocalModes::ICANON;
@@ -95,7 +95,7 @@ fn an_end_of_input_that_was_typed_is_an_empty_line_and_no_end() {
 }
 
 #[test]
-fn an_empty_message_is_no_end() {
+fn an_empty_message_does_not_end_the_stream() {
     let (ours, theirs) = UnixDatagram::pair().unwrap();
     let mut datagrams = Device::from_fd(ours).unwrap().standing_reads(64).start();
     for message in [b"one".as_slice(), b"", b"two"] {
@@ -106,12 +106,12 @@ fn an_empty_message_is_no_end() {
 }
 
 #[test]
-fn messages_on_a_connection_end_with_it_and_not_with_an_empty_one() {
+fn messages_end_with_their_connection_and_not_with_an_empty_message() {
     let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap();
     for message in [b"one".as_slice(), b"", b"two"] {
         rustix::io::write(&theirs, message).unwrap();
     }
-    // They are read after the other end is gone: the empty one is still none.
+    // They are read after the other end is closed. The empty message is still not the end.
     drop(theirs);
     let mut messages = Device::from_fd(ours).unwrap().standing_reads(64).start();
     assert_eq!([(); 3].map(|()| next(&mut messages).unwrap()), [b"one".to_vec(), vec![], b"two".to_vec()]);
@@ -119,7 +119,7 @@ fn messages_on_a_connection_end_with_it_and_not_with_an_empty_one() {
 }
 
 #[test]
-fn a_file_that_is_called_ready_and_gives_nothing_keeps_nobody_busy() {
+fn a_file_that_is_reported_ready_without_data_does_not_keep_the_port_busy() {
     let port = Port::manual().unwrap();
     let (ours, theirs) = UnixDatagram::pair().unwrap();
     let twin = ours.try_clone().unwrap();
@@ -127,7 +127,7 @@ fn a_file_that_is_called_ready_and_gives_nothing_keeps_nobody_busy() {
     let mut read = device.read(64);
     theirs.send(b"before").unwrap();
     assert_eq!(&*port.block_on(read).unwrap().unwrap(), b"before");
-    // It is readable from now on, and a read says EAGAIN.
+    // From now on the file is reported as readable, and a read fails with EAGAIN.
     read = device.read(64);
     twin.shutdown(std::net::Shutdown::Read).unwrap();
     settle(&port);
@@ -144,7 +144,7 @@ fn a_fifo_waits_for_its_first_writer_and_ends_with_the_last() {
     let port = Port::manual().unwrap();
     let reader = Device::options().write(false).port(&port).open(&path.0).unwrap();
     let mut read = reader.read(64);
-    assert!(is_pending(&mut read), "nobody has opened it to write");
+    assert!(is_pending(&mut read), "the FIFO has no writer yet");
     assert!(is_idle(&port));
     let mut writer = File::options().write(true).open(&path.0).unwrap();
     writer.write_all(b"hello").unwrap();
@@ -156,7 +156,7 @@ fn a_fifo_waits_for_its_first_writer_and_ends_with_the_last() {
 }
 
 #[test]
-fn a_read_of_no_bytes_is_answered_with_none() {
+fn a_read_of_no_bytes_returns_none() {
     for bytes in [b"".as_slice(), b"some"] {
         let (reader, mut writer) = std::io::pipe().unwrap();
         writer.write_all(bytes).unwrap();
@@ -165,8 +165,8 @@ fn a_read_of_no_bytes_is_answered_with_none() {
     }
 }
 
-/// Two sockets that talk to each other, of which the first is told when what it sent has left: by a message in its error
-/// queue, which nobody fetches.
+/// Two connected sockets. The system tells the first one when its data has left, by a message in its error queue. No
+/// one fetches these messages.
 fn sockets() -> (UdpSocket, UdpSocket) {
     let sockets = [(); 2].map(|()| UdpSocket::bind("127.0.0.1:0").unwrap());
     let [ours, theirs] = &sockets;
@@ -189,22 +189,22 @@ fn sockets() -> (UdpSocket, UdpSocket) {
 }
 
 #[test]
-fn what_lies_in_the_error_queue_is_no_hang_up_and_keeps_nobody_busy() {
+fn an_error_queue_is_not_a_hang_up_and_does_not_keep_the_port_busy() {
     let port = Port::manual().unwrap();
     let (ours, theirs) = sockets();
     let device = Device::from_fd_on(&port, ours).unwrap();
     let mut answers = [device.read(64), device.read(64), device.read(64)];
     port.block_on(device.write(b"question")).unwrap().unwrap();
     settle(&port);
-    assert!(is_idle(&port), "the error queue is not empty, and nobody fetches it");
-    // All three come before anybody looks, and make one edge.
+    assert!(is_idle(&port), "the port spins because the error queue is not empty");
+    // All three come before the port polls, and make one edge.
     for answer in [b"1", b"2", b"3"] {
         theirs.send(answer).unwrap();
     }
     for (answer, expected) in answers.iter_mut().zip([b"1", b"2", b"3"]) {
         assert_eq!(&*port.block_on(answer).unwrap().unwrap(), expected);
     }
-    // What is there before it is asked for, what comes later, and what a stream asks for.
+    // A message that is there before its read, one that comes later, and messages for a stream.
     theirs.send(b"before").unwrap();
     assert_eq!(&*port.block_on(device.read(64)).unwrap().unwrap(), b"before");
     let mut later = device.read(64);
@@ -224,7 +224,7 @@ fn what_lies_in_the_error_queue_is_no_hang_up_and_keeps_nobody_busy() {
 }
 
 #[test]
-fn a_stream_goes_on_beside_an_error_queue_also_with_a_dispatcher() {
+fn with_a_dispatcher_a_stream_goes_on_despite_an_error_queue() {
     let (ours, theirs) = sockets();
     let device = Device::from_fd(ours).unwrap();
     let mut stream = device.standing_reads(8).pending(2).window(4).start();
@@ -243,7 +243,7 @@ fn a_stream_goes_on_beside_an_error_queue_also_with_a_dispatcher() {
 }
 
 #[test]
-fn an_error_of_a_socket_is_told_once_and_the_socket_goes_on() {
+fn a_socket_reports_an_error_once_and_goes_on() {
     let port = Port::manual().unwrap();
     let ours = UdpSocket::bind("127.0.0.1:0").unwrap();
     let address = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
@@ -260,7 +260,7 @@ fn an_error_of_a_socket_is_told_once_and_the_socket_goes_on() {
 }
 
 #[test]
-fn what_an_ioctl_does_not_find_is_not_a_device_that_is_gone() {
+fn an_ioctl_that_finds_nothing_is_not_found_and_not_disconnected() {
     // SAFETY: socket(7): SIOCGSTAMP writes one `struct timeval`, of two words.
     const SIOCGSTAMP: Ioctl<[u64; 2]> = unsafe { Ioctl::from_request(0x8906) };
     let device = Device::from_fd(UdpSocket::bind("127.0.0.1:0").unwrap()).unwrap();
@@ -279,7 +279,7 @@ fn writing() -> (Port, Device, std::io::PipeReader) {
 }
 
 #[test]
-fn what_two_write_at_once_does_not_mix() {
+fn two_writes_at_once_do_not_mix() {
     let (mut reader, writer) = std::io::pipe().unwrap();
     let device = Device::from_fd(writer).unwrap();
     let packets = [b'A', b'B', b'C'].map(|letter| vec![letter; 200_000]);
@@ -308,7 +308,7 @@ fn a_write_that_is_cancelled_or_times_out_says_how_much_is_written() {
     let write = device.write(&vec![b'B'; 200_000]).timeout(SHORT);
     let second = port.block_on(write).unwrap().unwrap().information();
     assert!(second > 0 && second < 200_000);
-    // Nothing of it is written: it is as if it had never been.
+    // None of this write is written, so it counts as cancelled.
     let write = device.write(b"C");
     write.cancel();
     assert!(is_kind(&port.block_on(write).unwrap(), ErrorKind::Cancelled));
@@ -332,7 +332,7 @@ fn a_write_to_a_stream_that_loses_its_reader_in_the_middle_is_an_error() {
 }
 
 #[test]
-fn a_message_is_one_system_call_whatever_its_length() {
+fn a_message_of_any_length_is_one_system_call() {
     let (ours, theirs) = UnixDatagram::pair().unwrap();
     let device = Device::from_fd(ours).unwrap();
     assert_eq!(device.write(b"").wait().unwrap().information(), 0);

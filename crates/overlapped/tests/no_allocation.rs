@@ -1,4 +1,4 @@
-//! In steady state a call allocates nothing: counted by an allocator that counts.
+//! In steady state a call allocates no memory. The global allocator counts.
 #![cfg(not(miri))]
 
 mod support;
@@ -11,12 +11,12 @@ use overlapped::sim::{self, Outcome, Request};
 use overlapped::{Device, Ioctl, Port, Status};
 use support::*;
 
-// SAFETY: the simulated driver writes no more than it is given room for.
+// SAFETY: the simulated driver writes no more than it has room for.
 const WAIT_LARGE: Ioctl<(), [u8]> = unsafe { Ioctl::slice(WAIT.code(), 1 << 20) };
 
 struct Counting;
 
-/// How many rounds of large transfers: memory that is not there is slow to make.
+/// How many rounds of large transfers. They are slow, since the pages of new memory are slow to come.
 const LARGE: usize = 50;
 
 static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
@@ -42,12 +42,12 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// How many allocations a thousand rounds of `work` make, after a first few.
+/// How many allocations a thousand rounds of `work` make, after a few rounds that do not count.
 fn allocations(work: impl FnMut()) -> usize {
     allocations_in(1000, work)
 }
 
-/// The fewest of a few tries: the harness has a thread of its own, which may allocate meanwhile.
+/// The smallest count of a few attempts: the test harness has its own thread, which may allocate meanwhile.
 fn allocations_in(rounds: usize, mut work: impl FnMut()) -> usize {
     (0..5).map(|_| allocations_once(rounds, &mut work)).min().unwrap_or(0)
 }
@@ -63,7 +63,7 @@ fn allocations_once(rounds: usize, work: &mut impl FnMut()) -> usize {
     ALLOCATIONS.load(SeqCst) - before
 }
 
-/// One test, so that no other one allocates meanwhile.
+/// A single test, so that no other test allocates meanwhile.
 #[test]
 fn a_call_allocates_nothing_in_steady_state() {
     let port = Port::manual().unwrap();
@@ -79,7 +79,7 @@ fn a_call_allocates_nothing_in_steady_state() {
         assert!(port.poll(Some(Duration::ZERO)) > 0);
         assert_eq!(*call.wait().unwrap(), 7);
     });
-    // Small and large ones in turn: a slot's own buffer gives way, and is there again.
+    // Small and large calls in turn: a slot's own buffer is given up, and comes back.
     let large = allocations_in(LARGE, || {
         for records in [50, 1000, 300 << 10] {
             let call = device.call(ANSWER.with_capacity(records), &0);
@@ -101,7 +101,7 @@ fn a_call_allocates_nothing_in_steady_state() {
         }
     });
     drop(stream);
-    // A frame grabber's: four reads of 1 MiB are pending, and items are held until four more have come.
+    // Like a frame grabber: four reads of 1 MiB are pending, and items are held until four more have come.
     let mut stream = device.inverted(WAIT_LARGE, &()).pending(4).window(12).start();
     let large_stream = allocations_in(LARGE, || {
         for _ in 0..4 {
@@ -113,7 +113,7 @@ fn a_call_allocates_nothing_in_steady_state() {
     });
     drop(stream);
     let device_files = device_files();
-    // On the global port, with its dispatcher, and a thread that really waits.
+    // On the global port, with its dispatcher, and a thread that waits.
     let echo = Device::simulated(sim::from_fn(|request: Request| -> Outcome {
         let (mut pended, outcome) = request.pend();
         pended.write(&1_u32.to_ne_bytes());
@@ -127,11 +127,11 @@ fn a_call_allocates_nothing_in_steady_state() {
     assert_eq!(
         (at_once, pending, large, dropped, inverted, large_stream, waited, device_files),
         (0, 0, 0, 0, 0, 0, 0, 0),
-        "(at once, pending, large, dropped, inverted, stream of large ones, waited, device files)"
+        "(at once, pending, large, dropped, inverted, stream of large items, waited, device files)"
     );
 }
 
-/// Pipes that are read as they are filled, before, and when their window was full.
+/// Pipes that are filled after the read, before it, and when the stream's window was full.
 #[cfg(all(target_os = "linux", not(miri)))]
 fn device_files() -> usize {
     use std::io::Write;

@@ -1,4 +1,5 @@
-//! Callbacks run in the order of completion. By itself, since on the default port other tests' calls would be in the way.
+//! Callbacks run in the order of completion. This runs in a process of its own, since other tests' calls on the default
+//! port would interfere.
 
 mod support;
 
@@ -18,18 +19,18 @@ fn on_the_global_port() -> (Arc<support::Device>, Device) {
     (driver, device)
 }
 
-/// Notes what a call brings, in a callback.
+/// Notes the value of a call, in a callback.
 fn note(device: &Device, notes: &Arc<Mutex<Vec<u32>>>) {
     let notes = notes.clone();
     device.call(WAIT, &()).then(move |reply| notes.lock().unwrap().push(*reply.unwrap()));
 }
 
 #[test]
-fn what_a_waiting_thread_has_put_off_comes_first() {
+fn callbacks_that_a_waiting_thread_put_off_come_first() {
     let notes = Arc::new(Mutex::new(Vec::new()));
     let (leader, led) = on_the_global_port();
     let waiting = thread::spawn(move || led.call(WAIT, &()).wait().map(|reply| *reply));
-    // It waits first: then it is the one that handles what comes.
+    // The thread waits first. So it handles the completions.
     thread::sleep(SHORT);
     let (driver, device) = on_the_global_port();
     let ((tell, told), (go_on, may_go_on)) = (mpsc::channel(), mpsc::channel::<()>());
@@ -40,7 +41,8 @@ fn what_a_waiting_thread_has_put_off_comes_first() {
     (0..3).for_each(|_| note(&device, &notes));
     assert!(driver.complete_one(0));
     told.recv_timeout(LONG).unwrap();
-    // The dispatcher is in a callback: the next one is put off. Then the thread leaves, and the rest is the dispatcher's.
+    // The dispatcher is in a callback, so the next callback is put off. Then the thread leaves, and the dispatcher runs
+    // the rest.
     assert!(driver.complete_one(1));
     thread::sleep(SHORT);
     assert!(leader.complete_one(7));
@@ -52,7 +54,7 @@ fn what_a_waiting_thread_has_put_off_comes_first() {
 }
 
 #[test]
-fn what_the_last_wait_has_put_off_comes_first_in_a_poll() {
+fn callbacks_that_the_last_wait_put_off_come_first_in_a_poll() {
     let (port, driver, notes) = (Port::manual().unwrap(), support::Device::new(), Arc::default());
     let device = Device::simulated_on(&port, driver.clone()).unwrap();
     (0..3).for_each(|_| note(&device, &notes));

@@ -1,4 +1,4 @@
-//! What a thread polls inside of a wait, and others wait for.
+//! A thread polls calls inside of a wait, but another executor or thread waits for them.
 
 mod support;
 
@@ -20,11 +20,11 @@ fn on_the_global_port() -> (Arc<support::Device>, Device) {
     (driver, device)
 }
 
-/// What `run` returns, on a thread of its own, which may hang.
+/// Runs `run` on another thread and returns its result. Fails after a minute.
 fn within_a_minute<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'static) -> T {
     let (tell, told) = mpsc::channel();
     thread::spawn(move || tell.send(run()));
-    told.recv_timeout(LONG).expect("it hangs, or has panicked")
+    told.recv_timeout(LONG).expect("not over within a minute, or panicked")
 }
 
 #[test]
@@ -33,7 +33,7 @@ fn a_call_that_another_executor_polls_inside_of_a_wait_is_completed() {
     let port = Port::global().unwrap();
     let reply = device.call(WAIT, &());
     let waiting = thread::spawn(move || {
-        // In there this thread is parked by an executor that knows nothing of ports.
+        // Inside of the wait this thread is parked by an executor that does not know ports.
         let parked = async { futures::executor::block_on(reply).map(|reply| *reply).unwrap() };
         within_a_minute(move || port.block_on(parked).unwrap())
     });
@@ -43,12 +43,12 @@ fn a_call_that_another_executor_polls_inside_of_a_wait_is_completed() {
 }
 
 #[test]
-fn a_set_of_calls_that_was_polled_in_a_wait_is_completed_where_it_goes() {
+fn a_set_of_calls_that_was_polled_in_a_wait_completes_on_another_thread() {
     let (driver, device) = on_the_global_port();
     let port = Port::global().unwrap();
     let mut calls: FuturesUnordered<_> = (0..3).map(|_| device.call(WAIT, &())).collect();
     assert!(port.block_on_timeout(calls.next(), SHORT).unwrap().is_none());
-    // The set polls none that was not woken.
+    // The set polls only the calls that were woken.
     let waiting = thread::spawn(|| within_a_minute(move || futures::executor::block_on(calls.next())));
     thread::sleep(SHORT);
     assert!(driver.complete_one(7));

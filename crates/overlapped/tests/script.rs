@@ -1,4 +1,4 @@
-//! A scripted device: each line of a script does what it says.
+//! A scripted device follows its script, line by line.
 
 mod support;
 
@@ -8,7 +8,7 @@ use overlapped::sim::Script;
 use overlapped::{Device, ErrorKind, Ioctl, Port, Status};
 use support::*;
 
-// SAFETY: a scripted device writes no more than it is given room for.
+// SAFETY: a scripted device writes no more than it has room for.
 const CALL: Ioctl<u32, u32> = unsafe { Ioctl::new(code(0x820)) };
 
 fn open(script: &Script) -> (Port, Device) {
@@ -18,7 +18,7 @@ fn open(script: &Script) -> (Port, Device) {
 }
 
 #[test]
-fn it_answers_and_remembers_what_it_was_asked() {
+fn a_script_answers_and_remembers_its_requests() {
     let script = Script::new("card").answer(CALL.code(), Status::SUCCESS, 5_u32.to_ne_bytes());
     let (_port, device) = open(&script);
     assert_eq!(*device.call(CALL, &7).wait().unwrap(), 5);
@@ -45,7 +45,7 @@ fn completions_come_in_the_order_of_the_script() {
 }
 
 #[test]
-fn the_nth_request_goes_wrong_and_no_other() {
+fn a_scripted_fault_hits_only_the_nth_request() {
     let script = Script::new("card")
         .answer(CALL.code(), Status::SUCCESS, 5_u32.to_ne_bytes())
         .fail_nth(2, Status::IO_DEVICE_ERROR)
@@ -68,7 +68,7 @@ fn the_nth_request_goes_wrong_and_no_other() {
 }
 
 #[test]
-fn a_delay_is_a_delay() {
+fn a_scripted_delay_delays_the_answer() {
     let delay = Duration::from_millis(30);
     let script = Script::new("card").delay(CALL.code(), delay, Status::SUCCESS, 1_u32.to_ne_bytes());
     let device = Device::simulated(script).unwrap();
@@ -89,7 +89,7 @@ fn cancellation_can_be_ignored_or_lose_the_race() {
     assert_eq!((deaf.pended(), port.stats().in_flight), (1, 1));
     drop(device);
     drain(&port);
-    assert_eq!((deaf.pended(), port.stats().in_flight), (0, 0), "closing ends it");
+    assert_eq!((deaf.pended(), port.stats().in_flight), (0, 0), "closing ends the call");
 
     let late = Script::new("late").pend(CALL.code()).succeed_when_cancelled(9_u32.to_ne_bytes());
     let (port, device) = open(&late);
@@ -99,7 +99,7 @@ fn cancellation_can_be_ignored_or_lose_the_race() {
 }
 
 #[test]
-fn unplugging_ends_everything_until_it_is_back() {
+fn unplugging_ends_calls_until_the_device_is_back() {
     let script = Script::new("card").pend(CALL.code());
     let (port, device) = open(&script);
     let call = device.call(CALL, &0);

@@ -1,4 +1,4 @@
-//! A simulated device that is a stream keeps the rules that pipes keep.
+//! A simulated device that is a stream passes the tests that pipes pass.
 
 #[path = "support/stream.rs"]
 mod stream;
@@ -23,7 +23,7 @@ struct State {
 }
 
 impl State {
-    /// Serves the reads that wait, in order.
+    /// Serves the waiting reads, in order.
     fn serve(&mut self) {
         while !self.bytes.is_empty() || self.is_over {
             let Some(mut pended) = self.waiting.pop_front() else { return };
@@ -70,7 +70,7 @@ impl Driver for Pipe {
     }
 }
 
-/// Its writing end.
+/// The writing end of the pipe.
 struct Writer(Arc<Pipe>);
 
 impl Ends for Writer {
@@ -98,7 +98,7 @@ impl Drop for Writer {
 
 conformance!(Writer);
 
-/// Takes at most three bytes of a write.
+/// A driver that takes at most three bytes of a write.
 struct Few;
 
 impl Driver for Few {
@@ -115,7 +115,7 @@ impl Driver for Few {
 }
 
 #[test]
-fn a_simulated_write_that_takes_a_part_is_no_whole_one() {
+fn a_partial_write_to_a_simulated_device_is_reported() {
     let device = Device::simulated(Few).unwrap();
     assert_eq!(device.write(b"12345").wait().unwrap().information(), 3);
     assert_eq!(device.write_all(b"123").wait().unwrap().information(), 3);

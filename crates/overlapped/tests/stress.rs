@@ -1,7 +1,7 @@
-//! Every outcome, cancel, drop, timeout and close, mixed at random from a seed: nothing lost, nothing twice, and
-//! everything back where it was.
+//! Outcomes, cancellations, drops, timeouts and closes, mixed at random from a seed. Nothing may be lost, nothing may
+//! come twice, and everything must be released at the end.
 //!
-//! `OVERLAPPED_STRESS_SEED` sets the seed, which is printed; `OVERLAPPED_STRESS` the number of operations.
+//! `OVERLAPPED_STRESS_SEED` sets the seed, which is printed. `OVERLAPPED_STRESS` sets the number of operations.
 #![cfg(not(miri))]
 
 mod support;
@@ -34,8 +34,8 @@ impl Random {
     }
 }
 
-/// A driver whose requests end in every way there is, as the low bits of their input say. It counts what it was given
-/// and how it ended it.
+/// A driver whose requests end in each possible way, which the low bits of their input select. It counts its requests,
+/// and how it ended them.
 #[derive(Default)]
 struct Chaos {
     pended: Queue<u64>,
@@ -46,7 +46,7 @@ struct Chaos {
 }
 
 impl Chaos {
-    /// Completes one pended request, if there is one.
+    /// Completes one pending request, if there is one.
     fn complete_one(&self) -> bool {
         let Some((mut pended, number)) = self.pended.pop() else { return false };
         if number % 7 == 3 {
@@ -105,7 +105,7 @@ impl Driver for Chaos {
 // SAFETY: the simulated driver reads and writes through its bounded request.
 const CALL: overlapped::Ioctl<u64, u64> = unsafe { overlapped::Ioctl::new(code(0x810)) };
 
-/// What became of the calls, as their owners saw it.
+/// The ends of the calls, as their owners saw them.
 #[derive(Default, Debug)]
 struct Seen {
     succeeded: u64,
@@ -119,7 +119,7 @@ impl Seen {
     fn note(&mut self, number: u64, result: Result<overlapped::Reply<u64>, overlapped::Error>) {
         match result.map(|reply| *reply).map_err(|error| error.kind()) {
             Ok(value) => {
-                assert_eq!(value, number, "a call got another one's result");
+                assert_eq!(value, number, "a call got the result of another call");
                 self.succeeded += 1;
             }
             Err(ErrorKind::Cancelled) => self.cancelled += 1,
@@ -129,7 +129,7 @@ impl Seen {
     }
 }
 
-/// A million where it is fast; enough of them elsewhere.
+/// A million where the tests are fast, fewer elsewhere.
 const DEFAULT: u64 = if cfg!(miri) {
     300
 } else if cfg!(windows) {
@@ -149,7 +149,7 @@ fn poll(call: &mut Call<u64>) -> Poll<Result<overlapped::Reply<u64>, overlapped:
 }
 
 #[test]
-fn many_operations_and_everything_is_back_where_it_was() {
+fn after_many_operations_everything_is_released() {
     let operations = from_environment("OVERLAPPED_STRESS", DEFAULT);
     let seed = from_environment("OVERLAPPED_STRESS_SEED", 0x1234_5678_9abc_def1) | 1;
     println!("OVERLAPPED_STRESS_SEED={seed} OVERLAPPED_STRESS={operations}");
@@ -197,16 +197,17 @@ fn many_operations_and_everything_is_back_where_it_was() {
     println!("{seen:?}, {others} by callbacks and streams");
     let given = driver.given.load(SeqCst);
     let ended = [&driver.succeeded, &driver.failed, &driver.cancelled].map(|count| count.load(SeqCst));
-    assert_eq!(ended.iter().sum::<u64>(), given, "the driver ended each request once");
+    assert_eq!(ended.iter().sum::<u64>(), given, "the driver did not end each request once");
     let owners = seen.succeeded + seen.failed + seen.cancelled + seen.timed_out + seen.dropped + others;
-    assert_eq!(owners, given, "each call ended once for its owner");
+    assert_eq!(owners, given, "not every call ended once for its owner");
     let stats = port.stats();
     assert_eq!((stats.in_flight, stats.panics), (0, 0), "{stats:?}");
     assert!(port.pending().is_empty());
     assert!(stats.slots <= 4096, "memory grew: {stats:?}");
 }
 
-/// Runs operations; returns what its calls became, and how many more the driver was given for callbacks and streams.
+/// Runs operations. Returns the ends of its calls, and how many other requests the driver got from callbacks and
+/// streams.
 fn caller(port: &Port, driver: &Arc<Chaos>, mut random: Random, operations: u64) -> (Seen, u64) {
     let open = || Device::simulated_on(port, driver.clone()).unwrap();
     let mut device = open();
@@ -218,7 +219,7 @@ fn caller(port: &Port, driver: &Arc<Chaos>, mut random: Random, operations: u64)
         let number = random.next();
         done += 1;
         match random.below(100) {
-            // Submit, and look at it later.
+            // Submit now, look at it later.
             0..40 => waiting.push_back((number, device.call(CALL, &number))),
             40..50 => {
                 let timeout = Duration::from_micros(random.below(500));
@@ -255,7 +256,8 @@ fn caller(port: &Port, driver: &Arc<Chaos>, mut random: Random, operations: u64)
                     }
                 }
                 drop(stream);
-                // Each of its calls was delivered, discarded or failed; the driver counted it, so only wait for its end.
+                // Each call of the stream was delivered, discarded or failed, and the driver counted it. So only wait
+                // for their end.
                 while tally.calls_in_flight() > 0 {
                     driver.complete_one();
                     port.poll(Some(Duration::ZERO));

@@ -1,4 +1,4 @@
-//! The ways to wait for a call, and for how long.
+//! The ways to wait for a call, with and without a limit.
 
 mod support;
 
@@ -37,13 +37,13 @@ fn a_call_that_takes_too_long_times_out() {
     let error = device.call(WAIT, &()).wait_timeout(SHORT).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TimedOut);
     assert!(begin.elapsed() >= SHORT);
-    assert!(driver.waiting.is_empty(), "it was cancelled");
+    assert!(driver.waiting.is_empty(), "the call was not cancelled");
     let error = device.call(WAIT, &()).timeout(SHORT).wait().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TimedOut);
 }
 
 #[test]
-fn a_timeout_wakes_who_sleeps_in_the_port() {
+fn a_timeout_wakes_a_thread_that_sleeps_in_the_port() {
     let (port, _driver, device) = on_a_manual_port();
     let over = std::sync::atomic::AtomicBool::new(false);
     thread::scope(|scope| {
@@ -52,7 +52,7 @@ fn a_timeout_wakes_who_sleeps_in_the_port() {
                 port.poll(None);
             }
         });
-        // By then it sleeps, most likely, and for no timer.
+        // By now the thread most likely sleeps in the port, without a timer.
         thread::sleep(5 * SHORT);
         let (tell, told) = mpsc::channel();
         device.call(WAIT, &()).timeout(SHORT).then(move |result| tell.send(result.unwrap_err().kind()).unwrap());
@@ -63,7 +63,7 @@ fn a_timeout_wakes_who_sleeps_in_the_port() {
 }
 
 #[test]
-fn a_call_that_is_in_time_is_not_touched() {
+fn a_call_that_is_in_time_is_not_cancelled() {
     let (driver, device) = on_the_global_port();
     for timeout in [LONG, Duration::MAX] {
         let call = device.call(WAIT, &()).timeout(timeout);
@@ -75,7 +75,7 @@ fn a_call_that_is_in_time_is_not_touched() {
 }
 
 #[test]
-fn a_result_that_had_happened_when_the_time_was_over_is_delivered() {
+fn a_result_from_before_the_timeout_is_delivered() {
     struct Late(Mutex<Option<Pended>>);
     impl Driver for Late {
         fn control(&self, request: Request) -> Outcome {
@@ -84,7 +84,7 @@ fn a_result_that_had_happened_when_the_time_was_over_is_delivered() {
             outcome
         }
         fn cancel(&self, _: RequestId) {
-            // It had happened; the cancel only makes the driver look.
+            // The result is there already: the cancellation only makes the driver deliver it.
             let mut pended = self.0.lock().unwrap().take().unwrap();
             pended.write(&8_u32.to_ne_bytes());
             pended.complete(Status::SUCCESS);
@@ -97,7 +97,7 @@ fn a_result_that_had_happened_when_the_time_was_over_is_delivered() {
     assert_eq!(*call.wait().unwrap(), 8);
 }
 
-/// A driver that keeps every request, also beyond the closing of its device.
+/// A driver that keeps every request, even when its device is closed.
 #[derive(Default)]
 struct Keeps {
     kept: Mutex<Vec<Pended>>,
@@ -119,7 +119,7 @@ impl Driver for Keeps {
 }
 
 #[test]
-fn a_result_that_comes_after_the_time_is_over_is_still_delivered() {
+fn a_result_after_the_timeout_is_still_delivered() {
     let (port, driver) = (Port::manual().unwrap(), Arc::new(Keeps::default()));
     let device = Device::simulated_on(&port, driver.clone()).unwrap();
     let (tell, told) = mpsc::channel();
@@ -129,7 +129,7 @@ fn a_result_that_comes_after_the_time_is_over_is_still_delivered() {
     while driver.cancels.load(SeqCst) == 0 {
         port.poll(Some(SHORT));
     }
-    // Whatever was made of the end of its time is handled before the driver completes it.
+    // The port handles the end of the time before the driver completes the call.
     drain(&port);
     thread::scope(|scope| {
         scope.spawn(|| {
@@ -143,7 +143,7 @@ fn a_result_that_comes_after_the_time_is_over_is_still_delivered() {
 }
 
 #[test]
-fn a_callback_is_told_of_its_time_also_when_the_device_is_closed() {
+fn a_callback_times_out_even_when_the_device_is_closed() {
     let (port, driver) = (Port::manual().unwrap(), Arc::new(Keeps::default()));
     let device = Device::simulated_on(&port, driver.clone()).unwrap();
     let (tell, told) = mpsc::channel();
@@ -156,7 +156,7 @@ fn a_callback_is_told_of_its_time_also_when_the_device_is_closed() {
         port.poll(Some(LONG));
     };
     assert_eq!(end, ErrorKind::TimedOut);
-    assert_eq!(port.stats().in_flight, 1, "its driver has it still");
+    assert_eq!(port.stats().in_flight, 1, "the driver still has the call");
     driver.kept.lock().unwrap().clear();
     drain(&port);
     assert_eq!(port.stats().in_flight, 0);
@@ -171,7 +171,7 @@ fn a_driver_that_ignores_the_cancellation_keeps_the_memory_and_not_the_caller() 
     assert_eq!(told.recv_timeout(Duration::from_secs(20)), Ok(ErrorKind::TimedOut));
     let held = driver.held.lock().unwrap().drain(..).collect::<Vec<_>>();
     let ours = |port: &Port| port.pending().iter().filter(|c| c.device.as_deref() == Some("test device")).count();
-    assert!(ours(&Port::global().unwrap()) >= 1, "it is still listed");
+    assert!(ours(&Port::global().unwrap()) >= 1, "the call is still listed");
     drop(held);
 }
 
@@ -189,7 +189,7 @@ mod raw_calls {
     }
 
     #[test]
-    fn one_that_takes_too_long_times_out_with_its_buffers() {
+    fn a_raw_call_that_takes_too_long_times_out_with_its_buffers() {
         let (driver, device) = on_the_global_port();
         let begin = Instant::now();
         for reply in [raw(&device, WAIT).wait_timeout(SHORT), raw(&device, WAIT).timeout(SHORT).wait()] {
@@ -198,14 +198,14 @@ mod raw_calls {
             with_its_buffers(&reply);
         }
         assert!(begin.elapsed() >= 2 * SHORT);
-        assert!(driver.waiting.is_empty(), "they were cancelled");
+        assert!(driver.waiting.is_empty(), "the calls were not cancelled");
         let cancelled = raw(&device, WAIT);
         cancelled.cancel();
         assert_eq!(cancelled.wait().status().unwrap_err().kind(), ErrorKind::Cancelled);
     }
 
     #[test]
-    fn one_that_is_in_time_is_not_touched() {
+    fn a_raw_call_that_is_in_time_is_not_cancelled() {
         let (driver, device) = on_the_global_port();
         for timeout in [LONG, Duration::MAX] {
             let call = raw(&device, WAIT).timeout(timeout);
@@ -218,14 +218,14 @@ mod raw_calls {
     }
 
     #[test]
-    fn a_driver_that_ignores_the_cancellation_has_the_buffers_still() {
+    fn a_driver_that_ignores_the_cancellation_keeps_the_buffers() {
         let (driver, device) = on_the_global_port();
         let call = raw(&device, HOLD).timeout(SHORT);
         let waiting = thread::spawn(move || call.wait());
         while driver.cancels.load(SeqCst) == 0 {
             thread::yield_now();
         }
-        // The port says that its time is over; it waits on.
+        // The port reports that the time is over. A raw call waits on.
         thread::sleep(SHORT);
         assert!(!waiting.is_finished());
         let mut held = driver.held.lock().unwrap().pop().unwrap();
@@ -237,12 +237,12 @@ mod raw_calls {
     }
 
     #[test]
-    fn on_a_port_that_somebody_else_polls() {
+    fn a_raw_call_times_out_on_a_port_that_another_thread_polls() {
         let (port, driver, device) = on_a_manual_port();
         thread::scope(|scope| {
             let call = raw(&device, WAIT);
             let waiting = scope.spawn(|| call.wait_timeout(SHORT));
-            // Not polled before it was cancelled: the waiting thread keeps the time itself.
+            // The port is not polled until the call is cancelled: the waiting thread watches the time itself.
             while driver.cancels.load(SeqCst) == 0 {
                 thread::yield_now();
             }
@@ -260,7 +260,8 @@ mod raw_calls {
 fn many_timeouts_expire_in_their_order() {
     let (port, _driver, device) = on_a_manual_port();
     let ends: Arc<Mutex<Vec<u64>>> = Arc::default();
-    // Setting up the others must not take as long as there is between two: Miri is slow, and a busy machine stands still.
+    // The timeouts are far enough apart: Miri is slow, and a busy machine may stop for a while between two of these
+    // calls.
     let unit = if cfg!(miri) { 100 } else { 25 };
     for ms in [30, 10, 20, 40, 15] {
         let ends = ends.clone();
@@ -291,7 +292,7 @@ fn timers_of_calls_that_are_over_do_not_pile_up() {
 }
 
 #[test]
-fn a_timeout_without_anybody_who_polls_the_port() {
+fn a_timeout_on_a_port_that_nobody_polls() {
     let (port, _, device) = on_a_manual_port();
     assert_eq!(device.call(WAIT, &()).wait_timeout(SHORT).unwrap_err().kind(), ErrorKind::TimedOut);
     drain(&port);
@@ -299,7 +300,7 @@ fn a_timeout_without_anybody_who_polls_the_port() {
 }
 
 #[test]
-fn cancelling_asks_and_the_call_tells() {
+fn cancelling_is_a_request_and_the_call_reports_the_end() {
     let (_, device) = on_the_global_port();
     let call = device.call(WAIT, &());
     call.cancel();
@@ -321,7 +322,7 @@ fn a_callback_runs_on_the_dispatcher_whenever_the_result_came() {
         }
     };
     let dispatcher = Some("overlapped".to_owned());
-    // Pending; completed before the callback is set; done at once.
+    // One call is pending, one is completed before the callback is set, one is done at once.
     device.call(WAIT, &()).then(callback(&tell));
     driver.complete_one(1);
     assert_eq!(told.recv().unwrap(), (1, dispatcher.clone()));
@@ -443,7 +444,7 @@ fn a_manual_port_runs_a_future_to_its_end() {
         })
         .unwrap();
     assert_eq!(sum, 42);
-    // A future that somebody else makes ready, when this thread sleeps in the port, most likely.
+    // Another thread makes this future ready, most likely when this thread sleeps in the port.
     let (wake, woken) = mpsc::channel::<Waker>();
     let is_ready = Arc::new(std::sync::atomic::AtomicBool::new(false));
     let ready = is_ready.clone();
@@ -475,7 +476,7 @@ fn waking_a_port_ends_its_poll() {
 }
 
 #[test]
-fn a_port_that_is_woken_often_is_told_once() {
+fn a_port_that_is_woken_often_wakes_once() {
     let port = Port::manual().unwrap();
     for _ in 0..2 {
         (0..1000).for_each(|_| port.wake());
@@ -484,7 +485,7 @@ fn a_port_that_is_woken_often_is_told_once() {
 }
 
 #[test]
-fn what_is_in_flight_is_listed_with_its_device_and_age() {
+fn calls_in_flight_are_listed_with_device_and_age() {
     let (port, _driver, device) = on_a_manual_port();
     let call = device.call(HOLD, &());
     thread::sleep(Duration::from_millis(60));
@@ -496,7 +497,7 @@ fn what_is_in_flight_is_listed_with_its_device_and_age() {
     assert!(pending[0].age >= Duration::from_millis(30) && pending[0].age < LONG, "{:?}", pending[0].age);
     assert!(pending[1].age < pending[0].age);
     drop((call, younger));
-    assert_eq!(port.pending().len(), 2, "their driver holds them");
+    assert_eq!(port.pending().len(), 2, "the driver still holds the calls");
     drop(device);
     assert!(port.pending().iter().all(|call| call.device.is_none()));
     drain(&port);
@@ -524,7 +525,7 @@ fn the_only_thread_may_wait_for_a_call_on_its_manual_port() {
 }
 
 #[test]
-fn who_waits_leaves_others_callbacks_to_the_next_poll() {
+fn a_waiting_thread_leaves_others_callbacks_to_the_next_poll() {
     let (port, driver, device) = on_a_manual_port();
     let ran = Arc::new(AtomicUsize::new(0));
     let others = ran.clone();
@@ -533,13 +534,13 @@ fn who_waits_leaves_others_callbacks_to_the_next_poll() {
     driver.complete_one(1);
     driver.complete_one(2);
     assert_eq!(*call.wait().unwrap(), 2);
-    assert_eq!(ran.load(SeqCst), 0, "whoever waits may hold a lock that the callback wants");
+    assert_eq!(ran.load(SeqCst), 0, "the waiting thread may hold a lock that the callback wants");
     assert!(port.poll(Some(LONG)) > 0);
     assert_eq!(ran.load(SeqCst), 1);
 }
 
 #[test]
-fn a_future_that_wakes_itself_lets_the_port_have_its_turn() {
+fn a_future_that_wakes_itself_does_not_keep_the_port_from_its_turn() {
     let (port, driver, device) = on_a_manual_port();
     let mut call = device.call(WAIT, &());
     driver.complete_one(3);
@@ -548,12 +549,12 @@ fn a_future_that_wakes_itself_lets_the_port_have_its_turn() {
         pin!(&mut call).poll(&mut Context::from_waker(Waker::noop()))
     }));
     assert_eq!(*reply.unwrap().unwrap(), 3);
-    assert!(port.poll(Some(Duration::ZERO)) <= 1, "it has not filled the port");
+    assert!(port.poll(Some(Duration::ZERO)) <= 1, "the wakeups have piled up in the port");
 }
 
-/// Values that a thread drops at its end: by then there may be nothing left of what the crate keeps for the thread.
+/// Values that a thread drops at its end. By then this crate's own thread-local values may be gone.
 #[test]
-fn a_port_may_be_polled_and_waited_for_in_a_destructor_of_a_threads_own_values() {
+fn a_destructor_of_a_thread_local_value_may_poll_a_port_and_wait() {
     struct Last(Port, Arc<support::Device>, Device, mpsc::Sender<u32>);
     impl Drop for Last {
         fn drop(&mut self) {
@@ -572,7 +573,7 @@ fn a_port_may_be_polled_and_waited_for_in_a_destructor_of_a_threads_own_values()
     let run = move || {
         let (port, driver, device) = on_a_manual_port();
         let last = || Last(port.clone(), driver.clone(), device.clone(), tell.clone());
-        // One before the crate's own value for this thread, and one after.
+        // One is set before this crate's own thread-local value exists, and one after.
         FIRST.set(Some(last()));
         let call = device.call(WAIT, &());
         driver.complete_one(1);
@@ -586,7 +587,7 @@ fn a_port_may_be_polled_and_waited_for_in_a_destructor_of_a_threads_own_values()
 #[test]
 fn a_result_that_nobody_takes_is_counted() {
     let (port, driver, device) = on_a_manual_port();
-    // The result is there when the call is dropped; or its packet is under way.
+    // The result is there when the call is dropped, or its packet is on the way.
     let call = device.call(WAIT, &());
     driver.complete_one(1);
     drain(&port);
@@ -597,14 +598,14 @@ fn a_result_that_nobody_takes_is_counted() {
     drain(&port);
     let stats = port.stats();
     assert_eq!((stats.lost_results, stats.lost_bytes, stats.in_flight), (2, 8, 0));
-    // Nothing is lost with one that was cancelled, nor with one that was taken.
+    // Neither a cancelled call nor a call whose result was taken loses a result.
     drop(device.call(WAIT, &()));
     drain(&port);
     device.call(ANSWER, &0).wait().unwrap();
     assert_eq!(port.stats().lost_results, 2);
 }
 
-/// A read that was given up is in its driver still, which has not ended it; and the next one.
+/// A read that was given up while its driver still has it, and the next read.
 fn a_read_after_one_that_was_given_up() -> (Port, Arc<Keeps>, overlapped::Call<[u8]>) {
     let (port, driver) = (Port::manual().unwrap(), Arc::new(Keeps::default()));
     let device = Device::simulated_on(&port, driver.clone()).unwrap();
@@ -614,11 +615,11 @@ fn a_read_after_one_that_was_given_up() -> (Port, Arc<Keeps>, overlapped::Call<[
 }
 
 #[test]
-fn a_read_waits_for_one_before_it_that_was_given_up() {
+fn a_read_waits_for_an_earlier_read_that_was_given_up() {
     let (port, driver, next) = a_read_after_one_that_was_given_up();
     drain(&port);
     let mut kept = std::mem::take(&mut *driver.kept.lock().unwrap());
-    assert_eq!(kept.len(), 1, "the next one would get what comes after");
+    assert_eq!(kept.len(), 1, "the next read would get later bytes");
     let mut first = kept.pop().unwrap();
     first.write(b"1st");
     first.complete(Status::SUCCESS);
@@ -627,7 +628,7 @@ fn a_read_waits_for_one_before_it_that_was_given_up() {
 }
 
 #[test]
-fn a_read_waits_no_longer_than_the_grace_period_for_one_that_was_given_up() {
+fn a_read_waits_at_most_the_grace_period_for_a_read_that_was_given_up() {
     let (port, driver, next) = a_read_after_one_that_was_given_up();
     while driver.kept.lock().unwrap().len() < 2 {
         port.poll(Some(LONG));
@@ -639,10 +640,10 @@ fn a_read_waits_no_longer_than_the_grace_period_for_one_that_was_given_up() {
     driver.kept.lock().unwrap().clear();
 }
 
-/// Two reads are over. The first one's packet is on its way when it is given up: its bytes are there only then, and the
-/// second one, which has newer ones, is not told before.
+/// Two reads have ended. The first is given up while its packet is on the way: only the packet brings its bytes. The
+/// second read has newer bytes, so its result must come later.
 #[test]
-fn a_read_that_is_over_waits_for_what_one_before_it_has_brought() {
+fn a_completed_read_waits_for_the_bytes_of_an_earlier_read() {
     struct Two(Mutex<u32>);
     impl Driver for Two {
         fn control(&self, request: Request) -> Outcome {
@@ -669,19 +670,19 @@ fn a_read_that_is_over_waits_for_what_one_before_it_has_brought() {
     assert_eq!(*device.read(4).wait().unwrap(), 2_u32.to_ne_bytes());
 }
 
-/// A thread that has the turn of a manual port, until its call is over.
+/// A thread that has the turn of a manual port, until its call ends.
 fn waits_at_the_port(device: &Device, driver: &support::Device) -> std::thread::JoinHandle<u32> {
     let call = device.call(WAIT, &());
     let waits = std::thread::spawn(move || *call.wait().unwrap());
     until("it waits", || !driver.waiting.is_empty());
-    // By then it has the turn, most likely.
+    // By now the thread most likely has the turn.
     std::thread::sleep(Duration::from_millis(20));
     waits
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "it is about time, of which Miri takes much")]
-fn the_time_of_a_wait_goes_on_while_it_stands_in_line() {
+#[cfg_attr(miri, ignore = "the test measures time, and Miri is slow")]
+fn a_waits_timeout_runs_while_it_waits_for_the_turn() {
     let (port, driver, device) = on_a_manual_port();
     let waits = waits_at_the_port(&device, &driver);
     let time = Duration::from_secs(1);
@@ -701,7 +702,7 @@ fn the_time_of_a_wait_goes_on_while_it_stands_in_line() {
 }
 
 #[test]
-fn a_poll_that_stands_in_line_is_woken() {
+fn a_poll_that_waits_for_the_turn_is_woken() {
     let (port, driver, device) = on_a_manual_port();
     let waits = waits_at_the_port(&device, &driver);
     let (tell, told) = std::sync::mpsc::channel();
@@ -710,9 +711,9 @@ fn a_poll_that_stands_in_line_is_woken() {
         move || (0..3).for_each(|_| tell.send(port.poll(None)).unwrap())
     });
     for _ in 0..3 {
-        assert!(told.recv_timeout(Duration::from_millis(20)).is_err(), "nothing is there to be handled");
+        assert!(told.recv_timeout(Duration::from_millis(20)).is_err(), "the poll returned without an event");
         port.wake();
-        assert!(told.recv_timeout(Duration::from_secs(20)).is_ok(), "it is woken");
+        assert!(told.recv_timeout(Duration::from_secs(20)).is_ok(), "the poll was not woken");
     }
     polls.join().unwrap();
     assert!(driver.complete_one(3));

@@ -1,5 +1,5 @@
-//! What a thread that waits on a manual port puts off, since it must not run others' callbacks: nothing of it is lost, and
-//! whoever waits for it gets it.
+//! A thread that waits on a manual port must not run others' callbacks, so it puts them off. None of them may be lost,
+//! and whoever waits for one gets it.
 #![cfg(all(target_os = "linux", not(miri)))]
 
 use std::future::Future;
@@ -18,7 +18,7 @@ fn pipe(port: &Port) -> (Device, PipeWriter) {
     (Device::from_fd_on(port, reader).unwrap(), writer)
 }
 
-/// A stream whose items run somebody's code when they arrive.
+/// A stream that runs caller's code when its items arrive.
 fn stream(device: &Device) -> InvertedCall<[u8]> {
     device.standing_reads(8).go_on_after(|_| false).start()
 }
@@ -33,24 +33,27 @@ fn a_thread_that_waits_for_one_stream_and_then_another_gets_both() {
     let ((first, mut to_first), (second, mut to_second)) = (pipe(&port), pipe(&port));
     let (mut one, mut other) = (stream(&first), stream(&second));
     to_second.write_all(b"2").unwrap();
-    assert!(one.wait_next_timeout(Duration::from_millis(50)).unwrap().is_err(), "it handles the other's item");
+    assert!(
+        one.wait_next_timeout(Duration::from_millis(50)).unwrap().is_err(),
+        "the wait handles the other stream's item"
+    );
     to_first.write_all(b"1").unwrap();
     assert_eq!((next(&mut one), next(&mut other)), (b"1".to_vec(), b"2".to_vec()));
 }
 
 #[test]
-fn a_stream_gets_its_item_though_nobody_has_the_port_any_more() {
+fn a_stream_gets_its_item_after_the_port_was_dropped() {
     let port = Port::manual().unwrap();
     let ((first, _to_first), (second, mut to_second)) = (pipe(&port), pipe(&port));
     let mut items = stream(&second);
     drop(port);
     to_second.write_all(b"2").unwrap();
-    assert!(first.read(8).wait_timeout(Duration::from_millis(50)).is_err(), "it handles the stream's item");
+    assert!(first.read(8).wait_timeout(Duration::from_millis(50)).is_err(), "the wait handles the stream's item");
     assert_eq!(next(&mut items), b"2");
 }
 
 #[test]
-fn who_polls_runs_a_callback_while_another_thread_only_waits() {
+fn a_poll_runs_a_callback_while_another_thread_only_waits() {
     let port = Port::manual().unwrap();
     let ((first, mut to_first), (second, mut to_second)) = (pipe(&port), pipe(&port));
     let waits = first.read(8);
@@ -64,14 +67,14 @@ fn who_polls_runs_a_callback_while_another_thread_only_waits() {
     let (called, is_called) = mpsc::channel();
     second.read(8).then(move |reply| called.send(reply.unwrap().to_vec()).unwrap());
     to_second.write_all(b"2").unwrap();
-    assert_eq!(is_called.recv_timeout(LONG).unwrap(), b"2", "the thread that waits has nothing yet");
+    assert_eq!(is_called.recv_timeout(LONG).unwrap(), b"2", "the waiting thread has no result yet");
     ran.send(()).unwrap();
     to_first.write_all(b"1").unwrap();
     assert_eq!(waiting.join().unwrap().unwrap(), b"1");
     poller.join().unwrap();
 }
 
-/// A thread that waits for a read which never ends has put off what others wait for, and sleeps.
+/// A thread that waits for a read without an end. It has put off work that others wait for, and sleeps.
 fn a_sleeper(port: &Port, put_off: impl FnOnce()) -> impl FnOnce() {
     let (never, mut ends) = pipe(port);
     let (says, is_waiting) = mpsc::channel();
@@ -82,7 +85,7 @@ fn a_sleeper(port: &Port, put_off: impl FnOnce()) -> impl FnOnce() {
     });
     is_waiting.recv().unwrap();
     put_off();
-    // It puts that off, and goes to sleep.
+    // The thread puts that off, and goes to sleep.
     std::thread::sleep(Duration::from_millis(20));
     move || {
         ends.write_all(b"1").unwrap();
@@ -91,7 +94,7 @@ fn a_sleeper(port: &Port, put_off: impl FnOnce()) -> impl FnOnce() {
 }
 
 #[test]
-fn what_a_sleeping_thread_has_put_off_is_run_by_who_polls_later() {
+fn a_later_poll_runs_a_callback_that_a_sleeping_thread_put_off() {
     for timeout in [Some(LONG), Some(Duration::ZERO), None] {
         let port = Port::manual().unwrap();
         let (device, mut peer) = pipe(&port);
@@ -104,14 +107,14 @@ fn what_a_sleeping_thread_has_put_off_is_run_by_who_polls_later() {
         while is_called.try_recv().is_err() {
             port.poll(timeout);
             polls += 1;
-            assert!(polls < 1000, "{timeout:?}: the thread that sleeps keeps the port from who polls");
+            assert!(polls < 1000, "{timeout:?}: the sleeping thread keeps the port from the polling thread");
         }
         end();
     }
 }
 
 #[test]
-fn what_a_sleeping_thread_has_put_off_is_had_by_who_waits_for_it_later() {
+fn a_later_wait_gets_an_item_that_a_sleeping_thread_put_off() {
     for (timeout, tries) in [(LONG, 1), (Duration::ZERO, 1000)] {
         let port = Port::manual().unwrap();
         let (device, mut peer) = pipe(&port);
@@ -122,7 +125,7 @@ fn what_a_sleeping_thread_has_put_off_is_had_by_who_waits_for_it_later() {
         std::thread::sleep(Duration::from_millis(20));
         peer.write_all(b"2").unwrap();
         std::thread::sleep(Duration::from_millis(20));
-        // Two threads sleep, or wait for the turn; they need a moment.
+        // Two threads sleep, or wait for the turn. They need a moment.
         let item = (0..tries).find_map(|_| items.wait_next_timeout(timeout).unwrap().ok());
         assert_eq!(item.as_deref(), Some(&b"2"[..]), "{timeout:?}");
         for mut peer in [first.1, second.1] {
@@ -132,7 +135,7 @@ fn what_a_sleeping_thread_has_put_off_is_had_by_who_waits_for_it_later() {
     }
 }
 
-/// A read that is kept waiting for longer than this waits for the grace period of one before it.
+/// A read that takes longer than this is waiting for the grace period of the read before it.
 const SOON: Duration = Duration::from_millis(500);
 
 #[test]
@@ -147,27 +150,27 @@ fn a_read_does_not_wait_for_a_dropped_stream_though_nobody_polls() {
 }
 
 #[test]
-fn what_was_put_off_for_a_stream_that_is_dropped_is_the_next_reads() {
+fn bytes_put_off_for_a_dropped_stream_go_to_the_next_read() {
     let port = Port::manual().unwrap();
     let (device, mut peer) = pipe(&port);
     let items = stream(&device);
     let end = a_sleeper(&port, || peer.write_all(b"2").unwrap());
     drop(items);
-    // Before anybody waits or polls.
+    // Nobody has waited or polled in between.
     let mut read = device.read(8);
     let Poll::Ready(Ok(bytes)) = Pin::new(&mut read).poll(&mut Context::from_waker(Waker::noop())) else {
-        panic!("it is not there: {read:?}");
+        panic!("the bytes are not there: {read:?}");
     };
     assert_eq!(&*bytes, b"2");
     end();
 }
 
 #[test]
-fn what_wakes_a_wait_is_not_taken_by_one_that_is_nested_in_it() {
+fn a_nested_wait_does_not_take_the_outer_waits_wakeup() {
     for port in [Port::manual().unwrap(), Port::global().unwrap()] {
         let ((device, mut peer), (other, _never)) = (pipe(&port), pipe(&port));
         let (done, is_done) = mpsc::channel();
-        // A thread of its own, since it may hang.
+        // On another thread, since it may hang.
         std::thread::spawn(move || {
             let (mut read, mut items, mut is_first) = (device.read(8), stream(&other), true);
             let outer = std::future::poll_fn(|cx| {
@@ -184,7 +187,7 @@ fn what_wakes_a_wait_is_not_taken_by_one_that_is_nested_in_it() {
     }
 }
 
-/// Waits inside of the callbacks of so many ports, each in the one before.
+/// Waits inside of the callbacks of this many ports, each nested in the one before.
 fn wait_inside_of(ports: usize) -> ErrorKind {
     let port = Port::manual().unwrap();
     let (device, mut peer) = pipe(&port);
@@ -205,7 +208,7 @@ fn a_wait_that_is_nested_too_deep_is_refused() {
 }
 
 #[test]
-fn a_read_that_is_over_gets_what_came_back_before_its_own() {
+fn a_completed_read_gets_given_back_bytes_before_its_own() {
     let port = Port::manual().unwrap();
     let (device, mut peer) = pipe(&port);
     let (first, second, third) = (device.read(1), device.read(1), device.read(1));
@@ -217,7 +220,7 @@ fn a_read_that_is_over_gets_what_came_back_before_its_own() {
 }
 
 #[test]
-fn a_read_into_ones_own_buffer_that_had_its_bytes_at_once_gives_them_back() {
+fn a_dropped_read_into_a_buffer_gives_its_bytes_back() {
     let port = Port::manual().unwrap();
     let (device, mut peer) = pipe(&port);
     peer.write_all(b"12").unwrap();

@@ -1,6 +1,8 @@
-//! Threads that wait dispatch the default port themselves; the dispatcher is there for what nobody waits for.
+//! Threads that wait handle the default port's completions themselves. The dispatcher is for calls that no thread waits
+//! for.
 //!
-//! One test, since the default port is the process's: what starts its dispatcher in one test would be seen in another.
+//! There is only one test, since the process has one default port: another test would see the dispatcher that this one
+//! starts.
 
 #![cfg(not(loom))]
 
@@ -33,20 +35,20 @@ fn dispatchers() -> Option<usize> {
     None
 }
 
-/// Completes a call as soon as the driver has one, on a thread of its own.
+/// On another thread, completes a call as soon as the driver has one.
 fn completes(driver: &Arc<support::Device>, value: u32) -> thread::JoinHandle<()> {
     let driver = driver.clone();
     thread::spawn(move || {
         let began = Instant::now();
         while !driver.complete_one(value) {
-            assert!(began.elapsed() < LONG, "the driver has no call");
+            assert!(began.elapsed() < LONG, "the driver got no call");
             thread::yield_now();
         }
     })
 }
 
 #[test]
-fn the_dispatcher_is_there_for_what_nobody_waits_for() {
+fn the_dispatcher_starts_only_for_calls_that_nobody_waits_for() {
     let driver = support::Device::new();
     let device = Device::simulated(driver.clone()).unwrap();
     let port = Port::global().unwrap();
@@ -78,9 +80,9 @@ fn the_dispatcher_is_there_for_what_nobody_waits_for() {
             }
         }
     });
-    assert_eq!(*port.block_on(restless).unwrap().unwrap(), 6, "a future that never lets its thread wait");
+    assert_eq!(*port.block_on(restless).unwrap().unwrap(), 6, "the future that never lets its thread wait");
     none("block_on");
-    assert_eq!(port.stats().in_flight, 0, "a call that was dropped is handled by the thread that drops it");
+    assert_eq!(port.stats().in_flight, 0, "the thread that drops a call handles its completion");
     let mut items = device.inverted(WAIT, &()).armed_by_consumer().start();
     for value in 6..9 {
         let completer = completes(&driver, value);
@@ -90,7 +92,7 @@ fn the_dispatcher_is_there_for_what_nobody_waits_for() {
     drop(items);
     none("a stream that threads wait for");
     assert_eq!(port.stats().in_flight, 0);
-    // Of threads that wait at the same time each has its own result, whichever of them dispatches.
+    // Several threads wait at the same time. Each gets its own result, whichever of them handles the completions.
     thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| (0..50).for_each(|_| assert!(device.call(WAIT, &()).wait().is_ok())));
@@ -104,7 +106,7 @@ fn the_dispatcher_is_there_for_what_nobody_waits_for() {
     });
     none("several threads that wait");
 
-    // A callback runs on the dispatcher, and not on a thread that waits, which handles its completion.
+    // A callback runs on the dispatcher, not on the waiting thread, though that thread handles the completion.
     let (called, is_called) = mpsc::channel();
     let waits = {
         let (device, called) = (device.clone(), called.clone());
@@ -115,7 +117,7 @@ fn the_dispatcher_is_there_for_what_nobody_waits_for() {
         })
     };
     assert_eq!(is_called.recv_timeout(LONG).unwrap(), None);
-    // It has the turn and sleeps, or is about to.
+    // The thread has the turn and sleeps, or is about to.
     thread::sleep(Duration::from_millis(20));
     let other_driver = support::Device::new();
     let other = Device::simulated(other_driver.clone()).unwrap();
@@ -132,7 +134,8 @@ fn the_dispatcher_is_there_for_what_nobody_waits_for() {
     assert_eq!(waits.join().unwrap(), 10);
     assert!(matches!(dispatchers(), None | Some(1)), "{:?}", dispatchers());
 
-    // A stream that its consumer neglects is armed again at once, also behind a thread that waited and has left.
+    // If the consumer of a stream does nothing, the stream is still re-armed at once, even after a waiting thread has
+    // left.
     let mut items = device.inverted(WAIT, &()).pending(1).start();
     let completer = completes(&driver, 20);
     assert_eq!(*items.wait_next().unwrap().unwrap(), 20);
@@ -144,7 +147,7 @@ fn the_dispatcher_is_there_for_what_nobody_waits_for() {
     assert_eq!(taken, [21, 22, 23]);
     drop(items);
 
-    // A task is woken though no thread waits at the port.
+    // A task is woken even if no thread waits at the port.
     let woken = Arc::new(AtomicBool::new(false));
     let task = thread::spawn({
         let (device, woken) = (device.clone(), woken.clone());

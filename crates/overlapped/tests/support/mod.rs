@@ -139,7 +139,7 @@ pub(crate) fn until(what: &str, mut done: impl FnMut() -> bool) {
         }
         std::thread::sleep(std::time::Duration::from_millis(1));
     }
-    panic!("ten seconds are over and still not: {what}");
+    panic!("waited for ten seconds in vain: {what}");
 }
 
 /// How many rounds a race runs: `OVERLAPPED_ROUNDS`, or as many as a stage has time for.
