@@ -1,4 +1,4 @@
-//! Real kernel calls on Windows: pipes, a file, a device of the system. Each of the five outcomes, on real parts.
+//! Real kernel calls on Windows: pipes, a file, a system device. Each of the five outcomes comes from a real driver.
 #![cfg(windows)]
 
 #[path = "support/pipe.rs"]
@@ -33,7 +33,7 @@ fn a_warning_at_once_keeps_its_bytes() {
         assert!(reply.more_data());
         assert_eq!((reply.len(), &reply[16..]), (20, &b"0123"[..]));
     }
-    // Each of those queued a packet too, which named a call that was over. None of them harmed anything.
+    // Each of those calls also queued a packet, which named a call that was already over. The packets must do no harm.
     let strays = || Port::global().unwrap().stats().strays;
     for _ in 0..1000 {
         if strays() > 0 {
@@ -41,7 +41,7 @@ fn a_warning_at_once_keeps_its_bytes() {
         }
         std::thread::sleep(Duration::from_millis(1));
     }
-    assert!(strays() > 0, "no packet came of a warning at once: is that so, or are they not counted?");
+    assert!(strays() > 0, "no packet of a warning at once was counted as a stray");
     let reply = device.call(PEEK, &()).wait().unwrap();
     assert_eq!(&reply[16..], b"0123456789");
 }
@@ -60,11 +60,11 @@ fn the_packet_of_a_warning_does_not_complete_the_next_call() {
     assert!(device.call(pipe::peek(20), &()).wait().unwrap().more_data());
     let mut next = other.call(LISTEN, &());
     while port.poll(Some(Duration::ZERO)) > 0 {}
-    assert_eq!(port.stats().strays, 1, "the packet has come, and named nothing in flight");
+    assert_eq!(port.stats().strays, 1, "expected one stray packet");
     assert!(pin!(&mut next).poll(&mut Context::from_waker(Waker::noop())).is_pending());
 }
 
-/// It takes packets out of the queue, and may hold a lock that somebody's waker wants.
+/// The submitting thread takes packets out of the queue. It may hold a lock that another call's waker needs.
 #[test]
 fn a_thread_that_submits_runs_no_waker() {
     let port = Port::manual().unwrap();
@@ -82,14 +82,14 @@ fn a_thread_that_submits_runs_no_waker() {
     for _ in 0..1000 {
         assert!(busy.call(pipe::peek(20), &()).wait().unwrap().more_data());
     }
-    assert!(port.stats().strays > 900, "it has not taken them out");
+    assert!(port.stats().strays > 900, "the submissions have not taken the packets out");
     assert_eq!(woken.0.load(SeqCst), 0);
     port.poll(Some(Duration::from_secs(60)));
     assert_eq!(woken.0.load(SeqCst), 1);
     assert_eq!(&*call.wait().unwrap(), b"x");
 }
 
-/// How often it was woken.
+/// Counts how often it was woken.
 #[derive(Default)]
 struct Woken(AtomicUsize);
 
@@ -119,7 +119,7 @@ fn pending_until_a_client_connects() {
 }
 
 #[test]
-fn buffers_come_back_when_the_time_is_over() {
+fn buffers_come_back_when_a_call_times_out() {
     let device = Device::from_handle(server(&pipe_name(), FILE_FLAG_OVERLAPPED)).unwrap();
     let listen = || {
         let (input, output) = (Buffer::from(b"in".as_slice()), Buffer::aligned(512, 512).unwrap());
@@ -185,12 +185,13 @@ fn a_success_without_a_packet_does_not_hang() {
 }
 
 #[test]
-fn a_driver_of_the_system() {
-    // IOCTL_MOUNTMGR_QUERY_POINTS (mountmgr.h): MOUNTMGR_MOUNT_POINT in (24 bytes of zeros: all), a list out.
+fn a_call_to_a_system_driver() {
+    // IOCTL_MOUNTMGR_QUERY_POINTS (mountmgr.h): the input is a MOUNTMGR_MOUNT_POINT (24 zero bytes mean all), the
+    // output is a list.
     // SAFETY: by its documentation it reads the 24 bytes and writes at most the output's length.
     const QUERY: Ioctl<[u32; 6], [u8]> = unsafe { Ioctl::slice(CtlCode::from_u32(0x006d_0008), 32) };
     let device = Device::options().read(false).write(false).open(r"\\.\MountPointManager").unwrap();
-    // MOUNTMGR_MOUNT_POINTS begins with its size in bytes and the number of points.
+    // MOUNTMGR_MOUNT_POINTS starts with its size in bytes and the number of points.
     let reply = device.call(QUERY.with_capacity(4096), &[0; 6]).wait().unwrap();
     let field = |at: usize| u32::from_ne_bytes(reply[at..at + 4].try_into().unwrap());
     assert_eq!(field(0) as usize, reply.len());
@@ -236,18 +237,18 @@ fn cancelling_all_and_closing_end_every_call() {
     let listen = device.call(LISTEN, &());
     device.cancel_all();
     assert_eq!(listen.wait().unwrap_err().kind(), ErrorKind::Cancelled);
-    // The handle stays good.
+    // The handle can still be used.
     let listen = device.call(LISTEN, &());
     let client = client(&name);
     listen.wait().unwrap();
-    // A dropped call is pending still, or again, when its handle is closed.
+    // When its handle is closed, a dropped call is still pending.
     let other = Device::from_handle(server(&pipe_name(), FILE_FLAG_OVERLAPPED)).unwrap();
     drop(other.call(LISTEN, &()));
     let callback = std::sync::mpsc::channel();
     other.call(LISTEN, &()).then(move |result| callback.0.send(result.is_err()).unwrap());
     drop(other);
-    assert!(callback.1.recv_timeout(Duration::from_secs(10)).unwrap(), "closing ends what is pending");
-    // The peer goes away under a pending call.
+    assert!(callback.1.recv_timeout(Duration::from_secs(10)).unwrap(), "closing does not end a pending call");
+    // The client closes its end while a call is pending.
     let call = device.call(TRANSCEIVE, b"question".as_slice());
     drop(client);
     assert_eq!(call.wait().unwrap_err().kind(), ErrorKind::Disconnected);
@@ -269,7 +270,7 @@ fn an_operation_survives_the_thread_that_submitted_it() {
 }
 
 #[test]
-fn a_status_has_the_name_the_system_gives_it() {
+fn a_status_has_the_systems_name() {
     assert_eq!(Status::PIPE_DISCONNECTED.name(), Some("STATUS_PIPE_DISCONNECTED"));
 }
 
@@ -277,20 +278,20 @@ mod reads_and_writes {
     use super::*;
 
     #[test]
-    fn of_a_file_at_a_place() {
+    fn reads_and_writes_of_a_file_at_an_offset() {
         let path = std::env::temp_dir().join(format!("overlapped-file-{}", std::process::id()));
         let file = Device::options().disposition(Disposition::CreateAlways).open(&path).unwrap();
         assert_eq!(file.write_at(3, b"hello").wait().unwrap().information(), 5);
         assert_eq!(&*file.read_at(0, 64).wait().unwrap(), b"\0\0\0hello");
         assert_eq!(&*file.read_at(4, 2).wait().unwrap(), b"el");
-        assert!(file.read_at(100, 2).wait().unwrap().is_empty(), "the end of the file is no bytes");
+        assert!(file.read_at(100, 2).wait().unwrap().is_empty(), "expected no bytes at the end of the file");
         assert_eq!(file.write_at(u64::MAX, b"x").wait().unwrap_err().kind(), ErrorKind::InvalidInput);
         drop(file);
         std::fs::remove_file(path).unwrap();
     }
 
     #[test]
-    fn of_a_pipe() {
+    fn reads_and_writes_of_a_pipe() {
         let (device, client) = connected();
         device.write(b"question").wait().unwrap();
         assert_eq!(read(&client), b"question");
@@ -323,20 +324,20 @@ mod reads_and_writes {
 mod interfaces {
     use overlapped::{ErrorCode, ErrorKind, InterfaceClass};
 
-    /// The paths; `None` where the system has no list: Wine 8 has none.
+    /// The paths. `None` if the system has no list: Wine 8 has none.
     fn present(class: InterfaceClass) -> Option<Vec<std::path::PathBuf>> {
         match class.present() {
             Ok(paths) => Some(paths),
             Err(error) => {
                 assert!(matches!(error.code(), Some(ErrorCode::ConfigManager(_))), "{error}");
-                println!("this system does not list its device interfaces: {error}");
+                println!("skipped: this system does not list its device interfaces: {error}");
                 None
             }
         }
     }
 
     #[test]
-    fn of_a_class_that_nobody_has_there_are_none() {
+    fn an_unused_class_has_no_interfaces() {
         let nobodys = InterfaceClass::from_u128(0x00dd_ba11_0000_4000_8000_0000_0000_dead);
         let Some(paths) = present(nobodys) else { return };
         assert!(paths.is_empty(), "{paths:?}");
@@ -346,7 +347,7 @@ mod interfaces {
     }
 
     #[test]
-    fn what_is_listed_can_be_opened_or_says_why_not() {
+    fn a_listed_interface_can_be_opened_or_says_why_not() {
         // GUID_DEVINTERFACE_DISK (ntddstor.h)
         let disks = InterfaceClass::from_u128(0x53f5_6307_b6bf_11d0_94f2_00a0_c91e_fb8b);
         for path in present(disks).unwrap_or_default() {

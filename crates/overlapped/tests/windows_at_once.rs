@@ -1,5 +1,5 @@
-//! Calls that all end at once, in a program of their own: nobody waits for the packets that Windows queues all the same,
-//! and no dispatcher runs.
+//! Calls that all end at once, in a process of their own. Windows queues a packet for each, but no thread waits for the
+//! packets and no dispatcher runs.
 #![cfg(windows)]
 
 #[path = "support/pipe.rs"]
@@ -19,10 +19,10 @@ fn the_packets_of_calls_that_end_at_once_do_not_pile_up() {
         }
     };
     let before = strays();
-    // A success, and a warning; and several at a time.
+    // Successes, then warnings, then warnings on several threads.
     calls(26);
     calls(20);
     std::thread::scope(|scope| (0..4).for_each(|_| drop(scope.spawn(|| calls(20)))));
     let taken = strays() - before;
-    assert!(taken > 11_500, "of 12,000 packets {taken} were taken out of the queue");
+    assert!(taken > 11_500, "only {taken} of 12,000 packets were taken out of the queue");
 }

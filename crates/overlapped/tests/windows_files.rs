@@ -1,4 +1,4 @@
-//! Windows: what is opened or adopted, and what reads and writes of it mean.
+//! Files on Windows, opened and adopted: what their reads and writes mean.
 #![cfg(windows)]
 
 #[path = "support/pipe.rs"]
@@ -10,7 +10,7 @@ use overlapped::{CtlCode, Device, ErrorKind, Ioctl, Port};
 use pipe::*;
 use windows_sys::Win32::Storage::FileSystem::{FILE_APPEND_DATA, FILE_FLAG_OVERLAPPED, SECURITY_IMPERSONATION};
 
-/// A file of this test's own, gone with the value.
+/// A file for one test. It is removed when this is dropped.
 struct Scratch(PathBuf);
 
 impl Scratch {
@@ -27,14 +27,15 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // A handle may be on its way to be closed: what is left is the system's temporary file.
+        // The handle may not be closed yet. Then the file stays in the system's temporary directory.
         let _ = std::fs::remove_file(&self.0);
     }
 }
 
-/// An asynchronous handle has no position: each write would be of the file's beginning, and each read too.
+/// An asynchronous handle has no position: without an offset, each write and each read would be at the start of the
+/// file.
 #[test]
-fn a_file_is_read_and_written_at_a_place() {
+fn a_file_is_read_and_written_at_an_offset() {
     let file = Scratch::new("places", b"0123456789");
     let device = Device::options().open(file.path()).unwrap();
     let refused = [
@@ -51,9 +52,9 @@ fn a_file_is_read_and_written_at_a_place() {
     assert_eq!(std::fs::read(file.path()).unwrap(), b"0123456789ab");
 }
 
-/// Of a handle that may append and nothing else, Windows ignores the place.
+/// Windows ignores the offset when a handle has only the right to append.
 #[test]
-fn a_file_that_is_opened_to_append_is_written_without_a_place() {
+fn a_file_opened_to_append_is_written_without_an_offset() {
     let file = Scratch::new("append", b"0");
     let device = Device::options().access_mode(FILE_APPEND_DATA).open(file.path()).unwrap();
     for piece in [b"+1", b"+2", b"+3"] {
@@ -77,7 +78,7 @@ fn a_pipe_has_no_offsets() {
 }
 
 #[test]
-fn a_handle_that_is_adopted_has_places_too() {
+fn an_adopted_handle_has_offsets_too() {
     use std::os::windows::fs::OpenOptionsExt;
     let file = Scratch::new("adopted", b"0123456789");
     let handle = std::fs::File::options().read(true).custom_flags(FILE_FLAG_OVERLAPPED).open(file.path()).unwrap();
@@ -102,9 +103,9 @@ fn an_adopted_handle_has_the_name_it_is_given() {
     assert_eq!(options.open("no such device").unwrap_err().device(), Some("the pump"));
 }
 
-/// SECURITY_IMPERSONATION and SECURITY_IDENTIFICATION in one word are SECURITY_DELEGATION.
+/// SECURITY_IMPERSONATION and SECURITY_IDENTIFICATION, combined in one word, mean SECURITY_DELEGATION.
 #[test]
-fn what_a_server_may_learn_is_no_attribute() {
+fn security_flags_are_not_accepted_as_attributes() {
     let file = Scratch::new("security", b"");
     let open = |attributes| Device::options().attributes(attributes).open(file.path());
     for attributes in [SECURITY_IMPERSONATION, 0x0010_0000, 0x0004_0000, 0x0008_0000, 0x2000_0000 | 0x0001_0000] {
@@ -118,21 +119,21 @@ fn what_a_server_may_learn_is_no_attribute() {
     }
 }
 
-/// With a serial port: `SERIAL_PORT` names it. A pseudo-terminal that is linked to as `dosdevices/com5` in Wine's prefix
-/// will do. What the timeouts do is the driver's: Wine's, as of version 8, reads full buffers all the same.
+/// Needs a serial port, which `SERIAL_PORT` names. A pseudo-terminal works that is linked as `dosdevices/com5` in
+/// Wine's prefix. The driver decides what the timeouts do: Wine 8's driver still waits for full buffers.
 #[test]
-#[ignore = "needs a serial port: SERIAL_PORT names it"]
-fn a_serial_port_is_told_to_end_reads_with_what_has_come() {
+#[ignore = "needs a serial port: set SERIAL_PORT to its name"]
+fn the_serial_timeouts_end_a_read_with_the_first_bytes() {
     // SAFETY: ntddser.h: IOCTL_SERIAL_GET_TIMEOUTS reads nothing and writes one SERIAL_TIMEOUTS.
     const GET_TIMEOUTS: Ioctl<(), [u32; 5]> = unsafe { Ioctl::new(CtlCode::from_u32(0x001b_0020)) };
-    let Ok(port) = std::env::var("SERIAL_PORT") else { panic!("set SERIAL_PORT") };
+    let Ok(port) = std::env::var("SERIAL_PORT") else { panic!("set SERIAL_PORT to the name of a serial port") };
     let kept = Device::options().keep_serial_timeouts(true).open(&port).unwrap();
     let own = *kept.call(GET_TIMEOUTS, &()).wait().unwrap();
-    // Closed by the time the port is opened again: nobody shares it.
+    // The handle is closed by the time the port is opened again: the port cannot be shared.
     drop(kept);
     let device = Device::open(&port).unwrap();
     let told = *device.call(GET_TIMEOUTS, &()).wait().unwrap();
-    // Interval, multiplier and constant of reads, multiplier and constant of writes.
+    // The values: interval, multiplier and constant for reads, multiplier and constant for writes.
     const MAX: u32 = u32::MAX;
     assert_eq!(told, [MAX, MAX, MAX - 1, own[3], own[4]]);
 }

@@ -1,4 +1,5 @@
-//! Any other overlapped function: it is lent an OVERLAPPED and buffers, and awaited like other calls. And the handle.
+//! Any other overlapped function: it is lent an OVERLAPPED and buffers, and is awaited like other calls. Also: the
+//! handle.
 #![cfg(windows)]
 
 #[path = "support/pipe.rs"]
@@ -35,7 +36,7 @@ fn connect(device: &Device) -> RawCall {
 }
 
 fn connect_by(lent: &Submission<'_>) -> Returned {
-    // SAFETY: as above: the OVERLAPPED is the call's, and lives as long.
+    // SAFETY: as above. The OVERLAPPED belongs to the call, and lives as long.
     Returned::from_bool(unsafe { ConnectNamedPipe(lent.handle(), lent.overlapped().cast()) })
 }
 
@@ -60,7 +61,7 @@ fn listening_on(port: &Port) -> (Device, String) {
     (Device::from_handle_on(port, server(&name, FILE_FLAG_OVERLAPPED)).unwrap(), name)
 }
 
-/// The server's end, its client, and a port that nobody polls.
+/// The server's end and its client.
 fn connected_on(port: &Port) -> (Device, OwnedHandle) {
     let (device, name) = listening_on(port);
     let client = client(&name);
@@ -81,7 +82,7 @@ mod functions {
     #[test]
     fn a_change_of_a_directory_is_awaited() {
         let path = std::env::temp_dir().join(format!("overlapped-directory-{}", std::process::id()));
-        // A run that failed may have left it, and Wine's process numbers come again.
+        // An earlier run that failed may have left it, and Wine's process numbers repeat.
         let _ = std::fs::remove_dir_all(&path);
         std::fs::create_dir(&path).unwrap();
         let options = Device::options().write(false).share_mode(7).attributes(FILE_FLAG_BACKUP_SEMANTICS);
@@ -105,7 +106,7 @@ mod functions {
         std::fs::write(path.join("new"), "").unwrap();
         let reply = change.wait();
         assert_eq!(reply.status().unwrap(), Status::SUCCESS);
-        // FILE_NOTIFY_INFORMATION: next, action, length in bytes, name
+        // FILE_NOTIFY_INFORMATION: next, action, length in bytes, name.
         let name: Vec<u8> = "new".encode_utf16().flat_map(u16::to_le_bytes).collect();
         assert_eq!(&reply.output[..12], [0_u32, 1, 6].map(u32::to_le_bytes).concat());
         assert_eq!(&reply.output[12..18], name);
@@ -125,7 +126,7 @@ mod functions {
     }
 
     #[test]
-    fn a_failure_at_once_is_the_functions_own_error() {
+    fn a_failure_at_once_has_the_functions_own_error() {
         let (device, _client) = connected_on(&Port::global().unwrap());
         for _ in 0..1000 {
             let reply = connect(&device).wait();
@@ -135,7 +136,7 @@ mod functions {
         assert!(connect(&device).wait().status().unwrap_err().to_string().contains("overlapped function"));
     }
 
-    /// Of some packets come, of others none: Wine's `LockFileEx` does not even touch the OVERLAPPED.
+    /// Some of these calls queue a packet, others do not: Wine's `LockFileEx` does not even touch the OVERLAPPED.
     #[test]
     fn a_success_at_once_waits_for_no_packet() {
         let path = std::env::temp_dir().join(format!("overlapped-lock-{}", std::process::id()));
@@ -156,7 +157,7 @@ mod functions {
         for at in 0..1000 {
             lock(&device, at).status().unwrap();
         }
-        // The place is the one that was given.
+        // The lock is at the offset that was given.
         assert_eq!(code(&lock(&other, 999)), Some(ErrorCode::Win32(ERROR_LOCK_VIOLATION)));
         lock(&other, 1000 + (1 << 32)).status().unwrap();
         while port.poll(Some(Duration::ZERO)) > 0 {}
@@ -226,7 +227,7 @@ mod under_the_same_rules {
     use super::*;
 
     #[test]
-    fn cancelled_and_overdue() {
+    fn a_cancelled_or_overdue_call_gives_its_buffers_back() {
         let (device, _) = listening();
         let connecting = connect(&device);
         connecting.cancel();
@@ -244,7 +245,7 @@ mod under_the_same_rules {
     }
 
     #[test]
-    fn two_at_once_end_each_for_itself() {
+    fn two_calls_at_once_end_separately() {
         let (device, client) = connected();
         let (first, mut second) = (read_with(&device, 8), read_with(&device, 8));
         write(&client, b"one");
@@ -254,11 +255,11 @@ mod under_the_same_rules {
         let third = read_with(&device, 8);
         assert_eq!(second.wait().status().unwrap_err().kind(), ErrorKind::Cancelled);
         write(&client, b"two");
-        assert_eq!(&third.wait().output[..3], b"two", "the cancel was of one, and not of the other");
+        assert_eq!(&third.wait().output[..3], b"two", "the cancellation ended the wrong read");
     }
 
     #[test]
-    fn dropped_while_pending_it_is_cancelled_and_its_memory_comes_back() {
+    fn a_call_dropped_while_pending_is_cancelled_and_frees_its_slot() {
         let port = Port::manual().unwrap();
         let (device, _) = listening_on(&port);
         for _ in 0..100 {
@@ -267,12 +268,12 @@ mod under_the_same_rules {
                 port.poll(Some(Duration::from_secs(10)));
             }
         }
-        assert_eq!(port.stats().slots, 8, "one after the other uses one slot");
+        assert_eq!(port.stats().slots, 8, "calls one after another use one slot");
     }
 
-    /// What had happened and is not asked for is counted, as of every call.
+    /// A result that has come but is not taken is counted, as for every call.
     #[test]
-    fn dropped_with_its_result_it_is_counted() {
+    fn a_call_dropped_with_its_result_is_counted() {
         let port = Port::manual().unwrap();
         let (device, client) = connected_on(&port);
         let reading = read_with(&device, 8);
@@ -284,7 +285,7 @@ mod under_the_same_rules {
     }
 
     #[test]
-    fn closed_while_pending_it_ends() {
+    fn closing_ends_a_pending_function_call() {
         let port = Port::manual().unwrap();
         let (device, _) = listening_on(&port);
         drop(connect(&device));
@@ -294,7 +295,7 @@ mod under_the_same_rules {
         }
     }
 
-    /// Each warning at once queues a packet. It comes when the slot, and its OVERLAPPED, are another call's.
+    /// A warning at once queues a packet. The packet comes when the slot and its OVERLAPPED belong to another call.
     #[test]
     fn a_late_packet_does_not_complete_the_next_call() {
         let port = Port::manual().unwrap();
@@ -304,7 +305,7 @@ mod under_the_same_rules {
         assert_eq!(read_with(&device, 4).wait().status().unwrap(), Status::BUFFER_OVERFLOW);
         let mut next = connect(&other);
         while port.poll(Some(Duration::ZERO)) > 0 {}
-        assert_eq!(port.stats().strays, 1, "the packet has come, and named nothing that is over");
+        assert_eq!(port.stats().strays, 1, "expected one stray packet");
         assert!(is_pending(&mut next));
         let _client = super::client(&name);
         port.block_on(next).unwrap().status().unwrap();
@@ -314,7 +315,7 @@ mod under_the_same_rules {
     fn a_packet_may_come_before_the_closure_returns() {
         let (device, client) = connected();
         for _ in 0..20 {
-            // SAFETY: as `read_with`.
+            // SAFETY: as for `read_with`.
             let call = unsafe {
                 device.call_with(Buffer::empty(), room(8), |lent| {
                     let returned = read_by(lent);
@@ -330,7 +331,7 @@ mod under_the_same_rules {
     }
 
     #[test]
-    fn nobody_waits_for_it_on_the_dispatcher() {
+    fn waiting_for_a_function_call_on_the_dispatcher_is_an_error() {
         let (device, _) = listening();
         let (card, script) = {
             let script = Script::new("card").answer(UNKNOWN.code(), Status::SUCCESS, []);
@@ -343,15 +344,15 @@ mod under_the_same_rules {
         drop(script);
     }
 
-    /// Another function of the same open file, with an OVERLAPPED of its own.
+    /// Another function uses the same open file with its own OVERLAPPED.
     #[test]
-    fn a_packet_that_is_not_ours_is_counted_and_not_followed() {
+    fn a_foreign_packet_is_counted_and_otherwise_ignored() {
         let port = Port::manual().unwrap();
         let (device, client) = connected_on(&port);
         let handle = device.as_handle().unwrap().as_raw_handle();
         let mut own = Box::new(OVERLAPPED::default());
         let mut bytes = [0; 8];
-        // SAFETY: both live until the read has ended, which is seen below by its packet.
+        // SAFETY: both live until the read has ended, which its packet shows below.
         unsafe { ReadFile(handle, bytes.as_mut_ptr(), 8, null_mut(), &raw mut *own) };
         let mut ours = read_with(&device, 8);
         write(&client, b"theirs");
@@ -365,7 +366,7 @@ mod under_the_same_rules {
     }
 
     #[test]
-    fn many_with_completions_that_overtake_the_submission() {
+    fn many_completions_that_overtake_the_submission() {
         let (device, client) = connected();
         let rounds = 2000;
         let peer = std::thread::spawn(move || {
@@ -390,9 +391,9 @@ mod closures_that_do_not_do_as_they_should {
         unsafe { device.call_with(Buffer::empty(), room(8), submit) }
     }
 
-    /// Whether it had called its function nobody knows: its memory is never used again.
+    /// No one knows whether the closure had called its function. So its memory is never used again.
     #[test]
-    fn one_that_panics_before_gives_its_memory_up() {
+    fn a_closure_that_panics_before_its_function_loses_its_memory() {
         let port = Port::manual().unwrap();
         let (device, name) = listening_on(&port);
         assert!(catch_unwind(AssertUnwindSafe(|| call(&device, |_| panic!("before")))).is_err());
@@ -404,7 +405,7 @@ mod closures_that_do_not_do_as_they_should {
     }
 
     #[test]
-    fn one_that_panics_afterwards_has_cancelled() {
+    fn a_closure_that_panics_after_its_function_cancels_it() {
         let port = Port::manual().unwrap();
         let (device, name) = listening_on(&port);
         let after = |lent: &Submission<'_>| -> Returned {
@@ -421,14 +422,14 @@ mod closures_that_do_not_do_as_they_should {
     }
 
     #[test]
-    fn one_that_calls_nothing_and_says_success_has_no_bytes() {
+    fn a_closure_without_a_function_that_returns_success_has_no_bytes() {
         let (device, _) = listening();
         let reply = call(&device, |_| Returned::Success).wait();
         assert_eq!((reply.status().unwrap(), reply.information, reply.output.len()), (Status::SUCCESS, 0, 8));
     }
 
     #[test]
-    fn one_that_says_success_while_it_is_pending_is_pending() {
+    fn a_closure_that_returns_success_for_a_pending_function_is_pending() {
         let (device, name) = listening();
         let mut connecting = call(&device, |lent| {
             assert_eq!(connect_by(lent), Returned::Pending);
@@ -440,7 +441,7 @@ mod closures_that_do_not_do_as_they_should {
     }
 
     #[test]
-    fn one_that_calls_the_device_again_is_not_stopped_by_a_lock() {
+    fn a_closure_may_call_the_device_again() {
         let (device, name) = listening();
         let mut inner = None;
         let outer = call(&device, |_| {
@@ -462,9 +463,9 @@ mod handles {
         assert_ne!(ok, 0, "{}", std::io::Error::last_os_error());
     }
 
-    /// A client reads bytes until it says that it wants messages; for that it needs the handle.
+    /// A client reads bytes until it asks for messages. It needs the handle to ask.
     #[test]
-    fn what_needs_the_handle_has_it() {
+    fn the_handle_can_be_borrowed() {
         let name = pipe_name();
         let pipe = server_of(&name, FILE_FLAG_OVERLAPPED, PIPE_TYPE_MESSAGE | PIPE_READMODE_MESSAGE);
         let (server, client) = (Device::from_handle(pipe).unwrap(), Device::open(&name).unwrap());
@@ -478,7 +479,7 @@ mod handles {
     }
 
     #[test]
-    fn the_last_owner_has_the_handle_itself() {
+    fn the_last_owner_can_take_the_handle() {
         let (device, client) = connected();
         let clone = device.clone();
         let error = device.into_handle().unwrap_err();
@@ -486,7 +487,7 @@ mod handles {
         assert!(error.to_string().contains("drop its clones, calls and streams first"), "{error}");
         let read = clone.read(8);
         let error = clone.into_handle().unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Busy, "a call has it too");
+        assert_eq!(error.kind(), ErrorKind::Busy, "a call still has the handle");
         write(&client, b"first");
         assert_eq!(&*read.wait().unwrap(), b"first");
 

@@ -1,4 +1,4 @@
-//! The system's thread pool as a port, and Win32 events, on real parts.
+//! The system's thread pool as a port, and Win32 events, with real pipes and handles.
 #![cfg(windows)]
 
 #[path = "support/pipe.rs"]
@@ -27,7 +27,7 @@ fn on_the_pool(name: &str) -> Device {
 mod pool {
     use super::*;
 
-    /// A read of somebody else's, with an OVERLAPPED of its own.
+    /// A read that does not belong to this crate, with its own OVERLAPPED.
     struct ForeignRead<'a> {
         handle: &'a OwnedHandle,
         event: OwnedHandle,
@@ -37,12 +37,12 @@ mod pool {
 
     impl<'a> ForeignRead<'a> {
         fn begin(handle: &'a OwnedHandle) -> Self {
-            // SAFETY: no name and no security; the handle is new and ours.
+            // SAFETY: no name and no security descriptor are passed; the handle is new and ours.
             let event = unsafe { OwnedHandle::from_raw_handle(CreateEventW(null(), 1, 0, null())) };
             let overlapped = Box::new(OVERLAPPED { hEvent: event.as_raw_handle(), ..OVERLAPPED::default() });
             let mut read = Self { handle, event, overlapped, bytes: Box::default() };
             let (bytes, overlapped) = (read.bytes.as_mut_ptr(), &raw mut *read.overlapped);
-            // SAFETY: buffer and OVERLAPPED live until `wait` has returned.
+            // SAFETY: the buffer and the OVERLAPPED live until `wait` has returned.
             unsafe { ReadFile(handle.as_raw_handle(), bytes, 16, null_mut(), overlapped) };
             read
         }
@@ -50,7 +50,7 @@ mod pool {
         fn wait(mut self) -> Vec<u8> {
             let mut count = 0;
             let overlapped = &raw mut *self.overlapped;
-            // SAFETY: the operation is this one's.
+            // SAFETY: the OVERLAPPED is the one of this read.
             let ok = unsafe { GetOverlappedResult(self.handle.as_raw_handle(), overlapped, &mut count, 1) };
             assert_ne!(ok, 0);
             drop(self.event);
@@ -91,7 +91,7 @@ mod pool {
             let cancelled = device.call(LISTEN, &());
             device.cancel_all();
             assert_eq!(cancelled.wait().unwrap_err().kind(), ErrorKind::Cancelled);
-            // Closed with one pending that nobody waits for.
+            // The device is closed while a call is pending that no one waits for.
             drop(device.call(LISTEN, &()));
         }
         for _ in 0..1000 {
@@ -139,12 +139,12 @@ mod pool {
             let (tell, told) = mpsc::channel();
             device.call(SET_SPARSE, &()).then(move |result| tell.send(result.is_ok()).unwrap());
             drop(port);
-            assert_eq!(told.recv_timeout(Duration::from_secs(10)), Ok(true), "there is one such port");
+            assert_eq!(told.recv_timeout(Duration::from_secs(10)), Ok(true), "the callback did not run");
         }
     }
 
     #[test]
-    fn simulated_devices_too() {
+    fn simulated_devices_work_on_the_pool() {
         let port = Port::system_pool().unwrap();
         let device = Device::simulated_on(
             &port,
@@ -180,7 +180,7 @@ mod pool {
     }
 
     #[test]
-    fn somebody_elses_packets_on_a_duplicate_of_the_handle_are_strays() {
+    fn foreign_packets_on_a_duplicate_of_the_handle_are_strays() {
         let name = pipe_name();
         let duplicate = server(&name, FILE_FLAG_OVERLAPPED);
         let port = Port::system_pool().unwrap();
@@ -195,7 +195,7 @@ mod pool {
         let ours = device.read(16);
         write(&client, b"world");
         assert_eq!(&*ours.wait().unwrap(), b"world");
-        // Theirs was there first; and then ours must end, too.
+        // The foreign read comes first. Then ours must end, too.
         let theirs = ForeignRead::begin(&duplicate);
         let ours = device.read(16);
         write(&client, b"first");
@@ -205,7 +205,7 @@ mod pool {
         while port.stats().strays < before + 9 {
             std::thread::sleep(Duration::from_millis(1));
         }
-        // And they go on when the device is gone.
+        // Foreign reads go on after the device is closed.
         drop(device);
         let theirs = ForeignRead::begin(&duplicate);
         write(&client, b"after");
@@ -216,7 +216,7 @@ mod pool {
     }
 
     #[test]
-    fn a_callback_that_waits_holds_up_neither_completions_nor_timeouts() {
+    fn a_callback_that_waits_delays_neither_completions_nor_timeouts() {
         let (first, second) = (pipe_name(), pipe_name());
         let (device, other) = (on_the_pool(&first), on_the_pool(&second));
         let (tell, told) = mpsc::channel();
@@ -247,14 +247,14 @@ mod pool {
         });
         *own.lock().unwrap() = Some(subscription);
         assert!(script.complete(UNKNOWN.code(), Status::SUCCESS, []));
-        assert_eq!(told.recv_timeout(Duration::from_secs(10)), Ok(()), "stop() has returned");
-        // The callback, and with it the sender, is dropped: no other one starts.
+        assert_eq!(told.recv_timeout(Duration::from_secs(10)), Ok(()), "stop() has not returned");
+        // The callback is dropped, and the sender with it: no other callback starts.
         assert_eq!(told.recv_timeout(Duration::from_secs(10)), Err(mpsc::RecvTimeoutError::Disconnected));
         assert_eq!(script.pended(), 0);
     }
 
     #[test]
-    fn a_callback_may_wait_for_what_was_completed_right_after_its_own() {
+    fn a_callback_may_wait_for_the_next_completion() {
         let script = Script::new("card").pend(UNKNOWN.code());
         let device = Device::simulated_on(&Port::system_pool().unwrap(), script.clone()).unwrap();
         let (tell, told) = mpsc::channel();
@@ -263,7 +263,7 @@ mod pool {
                 let (first, second, tell) = (device.call(UNKNOWN, &()), device.call(UNKNOWN, &()), tell.clone());
                 first.then(move |_| tell.send(second.wait().is_ok()).unwrap());
             }
-            // Their packets are in the port together.
+            // The packets of both calls are in the port together.
             (0..20).for_each(|_| assert!(script.complete(UNKNOWN.code(), Status::SUCCESS, [])));
             for _ in 0..10 {
                 assert_eq!(told.recv_timeout(Duration::from_secs(10)), Ok(true));
@@ -276,7 +276,7 @@ mod events {
     use super::*;
 
     fn event(manual_reset: bool) -> (OwnedHandle, Event) {
-        // SAFETY: no name and no security; the handle is new and ours.
+        // SAFETY: no name and no security descriptor are passed; the handle is new and ours.
         let handle = unsafe { OwnedHandle::from_raw_handle(CreateEventW(null(), manual_reset.into(), 0, null())) };
         let twin = handle.try_clone().unwrap();
         (handle, Event::new(twin).unwrap())
@@ -356,7 +356,7 @@ mod events {
             let cancelled = event.signal();
             cancelled.cancel();
             assert_eq!(cancelled.wait().unwrap_err().kind(), ErrorKind::Cancelled);
-            // Whoever disarms a wait is not told when it is disarmed.
+            // Disarming a wait does not report when it is done.
             std::thread::sleep(Duration::from_millis(20));
             set(&handle);
             // SAFETY: the handle is open.
@@ -365,14 +365,14 @@ mod events {
     }
 
     #[test]
-    fn what_the_pool_cannot_wait_for_is_refused() {
+    fn handles_that_the_pool_cannot_wait_for_are_refused() {
         let refused = |handle: HANDLE| {
             // SAFETY: the handle is new and ours.
             let error = Event::new(unsafe { OwnedHandle::from_raw_handle(handle) }).unwrap_err();
             println!("{error}");
             error.kind()
         };
-        // SAFETY: no names and no security.
+        // SAFETY: no names and no security descriptors are passed.
         let (mutex, section) = unsafe {
             (
                 CreateMutexW(null(), 0, null()),
@@ -384,7 +384,8 @@ mod events {
         let (handle, _) = event(false);
         let with_access = |access: u32| {
             let mut twin = null_mut();
-            // SAFETY: both processes are this one, the handle is open, and the new one lives through the call.
+            // SAFETY: both processes are this one, the handle is open, and the new handle's variable lives through the
+            // call.
             let ok = unsafe {
                 let process = GetCurrentProcess();
                 DuplicateHandle(process, handle.as_raw_handle(), process, &mut twin, access, 0, 0)
@@ -393,12 +394,12 @@ mod events {
             twin
         };
         assert_eq!(refused(with_access(EVENT_MODIFY_STATE)), ErrorKind::AccessDenied);
-        // One that does not tell its sort.
+        // This handle has no right to tell its type.
         // SAFETY: the handle is new and ours.
         let only_waits = Event::new(unsafe { OwnedHandle::from_raw_handle(with_access(SYNCHRONIZE)) }).unwrap();
         set(&handle);
         only_waits.signal().wait().unwrap();
-        // And the other waits go on.
+        // The other waits go on.
         let (handle, another) = event(false);
         set(&handle);
         another.signal().wait().unwrap();

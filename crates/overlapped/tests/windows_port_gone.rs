@@ -1,4 +1,4 @@
-//! A port that is dropped while the kernel still has an operation leaves the operation's memory behind.
+//! If a port is dropped while the kernel still has an operation, the operation's memory is not freed.
 #![cfg(windows)]
 
 #[path = "support/pipe.rs"]
@@ -10,12 +10,12 @@ use std::ptr::null_mut;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering::SeqCst};
 use windows_sys::Win32::Storage::FileSystem::FILE_FLAG_OVERLAPPED;
 
-/// Sees what the kernel may write of a port's first eight slots come and go: 80 bytes for each, and a page of slack.
+/// Watches for the memory of a port's first eight slots that the kernel may write: 80 bytes for each, and a page more.
 struct Watching;
 static CHUNK: AtomicPtr<u8> = AtomicPtr::new(null_mut());
 static LEN: AtomicUsize = AtomicUsize::new(0);
 static FREED: AtomicUsize = AtomicUsize::new(0);
-// SAFETY: every call is passed on to the system's allocator as it came.
+// SAFETY: every call is passed on unchanged to the system's allocator.
 unsafe impl GlobalAlloc for Watching {
     unsafe fn alloc(&self, l: Layout) -> *mut u8 {
         // SAFETY: the caller's promise is passed on.
@@ -38,10 +38,10 @@ unsafe impl GlobalAlloc for Watching {
 static ALLOCATOR: Watching = Watching;
 
 #[test]
-fn the_port_goes_before_the_kernel_is_done() {
+fn a_port_is_dropped_before_the_kernel_is_done() {
     let port = Port::manual().unwrap();
     let device = Device::from_handle_on(&port, server(&pipe_name(), FILE_FLAG_OVERLAPPED)).unwrap();
-    // submitted by another thread, which lives on in a sleep that is no alertable wait
+    // Another thread submits the call, and lives on. Its sleep is not an alertable wait.
     let d2 = device.clone();
     let (tx, rx) = std::sync::mpsc::channel();
     let (tx2, rx2) = std::sync::mpsc::channel::<()>();
@@ -55,10 +55,10 @@ fn the_port_goes_before_the_kernel_is_done() {
     drop(device);
     drop(port);
     assert!(LEN.load(SeqCst) > 0, "the allocator did not see the slots");
-    assert_eq!(FREED.load(SeqCst), 0, "the kernel may still write there");
+    assert_eq!(FREED.load(SeqCst), 0, "memory was freed that the kernel may still write");
     drop(tx2);
     t.join().unwrap();
-    // Without an operation in flight the memory goes with the port.
+    // Without an operation in flight the memory is freed with the port.
     let port = Port::manual().unwrap();
     let device = Device::from_handle_on(&port, server(&pipe_name(), FILE_FLAG_OVERLAPPED)).unwrap();
     drop(device.call(LISTEN, &()));

@@ -1,4 +1,5 @@
-//! Two threads that meet, again and again, on the system's pool and with Win32 events. `OVERLAPPED_ROUNDS` sets how often.
+//! Races between two threads, on the system's pool and with Win32 events. `OVERLAPPED_ROUNDS` sets the number of
+//! rounds.
 #![cfg(windows)]
 
 use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
@@ -15,8 +16,8 @@ fn rounds() -> u32 {
 }
 
 #[test]
-fn of_two_timeouts_set_at_once_the_shorter_comes() {
-    // SAFETY: a scripted device writes no more than it is given room for.
+fn the_shorter_of_two_timeouts_set_at_once_expires() {
+    // SAFETY: a scripted device writes no more than it has room for.
     const WAIT: Ioctl<(), ()> = unsafe { Ioctl::new(CtlCode::new(0x8000, 0x801, Method::Buffered, Access::Any)) };
     let device = Device::simulated_on(&Port::system_pool().unwrap(), Script::new("card").pend(WAIT.code())).unwrap();
     let both = Arc::new(Barrier::new(2));
@@ -27,7 +28,7 @@ fn of_two_timeouts_set_at_once_the_shorter_comes() {
             for round in 0..rounds {
                 let call = device.call(WAIT, &());
                 both.wait();
-                // Sooner than all the others like it, so that it is the first for a moment.
+                // Shorter than the other long ones, so that it is the first to expire for a moment.
                 let call = call.timeout(Duration::from_secs(u64::from(u32::MAX - round)));
                 both.wait();
                 drop(call);
@@ -45,8 +46,7 @@ fn of_two_timeouts_set_at_once_the_shorter_comes() {
     long.join().unwrap();
 }
 
-/// An event, and another handle of it, by which a thread does `what` once in each round, at about the time when it has
-/// met this one.
+/// An event. A thread with another handle of it does `what` once in each round, shortly after both threads have met.
 struct Signalled {
     event: Event,
     both: Arc<Barrier>,
@@ -55,7 +55,7 @@ struct Signalled {
 
 impl Signalled {
     fn new(manual_reset: bool, what: fn(&OwnedHandle)) -> Self {
-        // SAFETY: no name and no security; the handle is new and ours.
+        // SAFETY: no name and no security descriptor are passed; the handle is new and ours.
         let handle = unsafe { OwnedHandle::from_raw_handle(CreateEventW(null(), manual_reset.into(), 0, null())) };
         let event = Event::new(handle.try_clone().unwrap()).unwrap();
         let both = Arc::new(Barrier::new(2));
@@ -73,22 +73,22 @@ impl Signalled {
         Self { event, both, thread }
     }
 
-    /// In each round a signal is set while a wait is given up in some way, which may tell that it had happened. If it had
-    /// not, the next wait has it. At the end there is none left.
+    /// In each round the event is signalled while a wait is given up by `give_up`, which returns whether the wait got
+    /// the signal. If it did not, the next wait gets it. At the end no signal is left.
     fn each_is_seen_once(give_up: impl Fn(u32, Call<()>) -> bool) {
         let this = Self::new(false, set);
         for round in 0..rounds() {
             let call = this.event.signal();
-            // Sometimes there is another one that waits.
+            // In some rounds another wait is pending, too.
             let other = (round % 3 == 0).then(|| this.event.signal());
             this.both.wait();
             (0..round % 61 * 32).for_each(|_| std::hint::spin_loop());
             let had_happened = give_up(round, call);
             let other = other.unwrap_or_else(|| this.event.signal());
             if had_happened {
-                // The other one's, that is waited for: then this one has none.
+                // The wait that was given up got the signal, so the other wait has none.
                 other.cancel();
-                let error = other.wait().expect_err("one signal, seen twice");
+                let error = other.wait().expect_err("the signal was seen twice");
                 assert_eq!(error.kind(), ErrorKind::Cancelled);
             } else {
                 other.wait_timeout(Duration::from_secs(60)).expect("the signal is lost");
@@ -126,7 +126,7 @@ fn had_happened(call: Call<()>) -> bool {
 }
 
 #[test]
-fn a_signal_beside_a_cancellation_is_seen_once() {
+fn a_signal_during_a_cancellation_is_seen_once() {
     Signalled::each_is_seen_once(|_, call| {
         call.cancel();
         had_happened(call)
@@ -134,14 +134,14 @@ fn a_signal_beside_a_cancellation_is_seen_once() {
 }
 
 #[test]
-fn a_signal_beside_a_timeout_is_seen_once() {
+fn a_signal_during_a_timeout_is_seen_once() {
     Signalled::each_is_seen_once(|round, call| {
         had_happened(call.timeout(Duration::from_micros(u64::from(round % 100))))
     });
 }
 
 #[test]
-fn a_signal_beside_a_drop_is_seen_once() {
+fn a_signal_during_a_drop_is_seen_once() {
     let this = Signalled::new(false, set);
     for round in 0..rounds() {
         let (call, stream) = match round % 2 {

@@ -1,4 +1,4 @@
-//! Named pipes of Windows keep the rules of every stream, as pipes of Linux and simulated ones do.
+//! Named pipes of Windows pass the tests that pipes of Linux and simulated devices pass.
 #![cfg(windows)]
 
 #[path = "support/pipe.rs"]
@@ -14,7 +14,7 @@ use stream::{Ends, conformance};
 use windows_sys::Win32::Storage::FileSystem::FILE_FLAG_OVERLAPPED;
 use windows_sys::Win32::System::Pipes::{PIPE_READMODE_BYTE, PIPE_TYPE_BYTE};
 
-/// The client's end, which writes.
+/// The client's end. It writes.
 struct Client(OwnedHandle);
 
 impl Ends for Client {
@@ -23,7 +23,7 @@ impl Ends for Client {
     fn pair(port: &Port) -> (Device, Self) {
         let name = pipe::pipe_name();
         let server = pipe::server_of(&name, FILE_FLAG_OVERLAPPED, PIPE_TYPE_BYTE | PIPE_READMODE_BYTE);
-        // A pipe listens from its beginning.
+        // A pipe listens as soon as it exists.
         let client = pipe::client_of(&name);
         (Device::from_handle_on(port, server).unwrap(), Self(client))
     }
@@ -35,13 +35,13 @@ impl Ends for Client {
 
 conformance!(Client);
 
-/// A pipe has one server: its name can be had again as soon as the drop of the last owner has returned, though the
-/// dispatcher was reading it.
+/// A pipe has one server: its name can be used again as soon as the drop of the last owner has returned, even if the
+/// dispatcher was reading the pipe.
 #[test]
-fn the_name_of_a_pipe_can_be_had_again_at_once() {
+fn the_name_of_a_pipe_can_be_used_again_at_once() {
     let (name, rounds) = (pipe::pipe_name(), support::rounds(300));
     for round in 0..rounds {
-        // It fails, and so does this test, while there is another one.
+        // This fails while another server has the name.
         let server = pipe::server_of(&name, FILE_FLAG_OVERLAPPED, PIPE_TYPE_BYTE | PIPE_READMODE_BYTE);
         let client = pipe::client_of(&name);
         let device = Device::from_handle(server).unwrap();
@@ -59,5 +59,5 @@ fn the_name_of_a_pipe_can_be_had_again_at_once() {
             device.close().wait().unwrap();
         }
     }
-    println!("{rounds} times had again: 0 refused");
+    println!("the name was used {rounds} times: 0 refused");
 }

@@ -1,5 +1,6 @@
-//! Real pipes, and every outcome, cancel, drop, timeout and close mixed at random from a seed: nothing lost, and
-//! everything back where it was. `OVERLAPPED_STRESS_SEED` and `OVERLAPPED_STRESS` set seed and number.
+//! Real pipes, with outcomes, cancellations, drops, timeouts and closes mixed at random from a seed. Nothing may be
+//! lost, and everything must be released at the end. `OVERLAPPED_STRESS_SEED` sets the seed, `OVERLAPPED_STRESS` the
+//! number.
 #![cfg(windows)]
 
 #[path = "support/pipe.rs"]
@@ -19,7 +20,7 @@ fn from_environment(name: &str, default: u64) -> u64 {
 
 fn handles() -> u32 {
     let mut count = 0;
-    // SAFETY: the pseudo handle of this process, and a count that lives through the call.
+    // SAFETY: the handle is this process's pseudo handle, and the count lives through the call.
     assert_ne!(unsafe { GetProcessHandleCount((-1_isize) as _, &mut count) }, 0);
     count
 }
@@ -95,7 +96,7 @@ fn pipes() {
                     wait(device.read(64)).unwrap();
                     unread -= 1;
                 }
-                // A read that is dropped takes no message along that comes later.
+                // A dropped read must not take a message that comes later.
                 drop(device.read(64));
                 while port.stats().in_flight > 0 && port.poll(Some(Duration::from_millis(1))) > 0 {}
                 counts[5] += 1;
@@ -136,7 +137,7 @@ fn pipes() {
     assert_eq!(handles(), before, "handles");
 }
 
-/// Some handle, to put in the place of another.
+/// Any handle, to replace another one.
 fn client_of_nobody() -> OwnedHandle {
     server(&pipe_name(), 0)
 }

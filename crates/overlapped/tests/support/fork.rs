@@ -3,18 +3,18 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-/// One that takes longer hangs.
+/// A child that takes longer than this hangs.
 const LONG: Duration = Duration::from_secs(60);
 
-/// Runs `child` in a forked process; its number is what the process ends with. One that hangs is ended.
+/// Runs `child` in a forked process and returns its exit code. A child that hangs is killed.
 pub(crate) fn in_a_child(child: impl FnOnce() -> i32) -> i32 {
-    // SAFETY: the child runs what needs no other thread: that it does not is what is tested.
+    // SAFETY: the child must not need another thread, and the test checks that.
     let pid = unsafe { libc::fork() };
     assert!(pid >= 0);
     if pid == 0 {
-        // One that panics is no second run of the tests.
+        // A child that panics must not go on with the other tests.
         let code = catch_unwind(AssertUnwindSafe(child)).unwrap_or(101);
-        // SAFETY: it ends the child at once.
+        // SAFETY: the call ends the child at once.
         unsafe { libc::_exit(code) }
     }
     let begin = Instant::now();

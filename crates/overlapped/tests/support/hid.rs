@@ -6,12 +6,13 @@ use overlapped::Device;
 pub(crate) const EVENT: usize = 4 + 4372;
 const CREATE2: u32 = 11;
 
-/// One of vendor 0x1209, product 1, on this bus (3 is USB, 6 is none that is real). It is there until it is closed.
+/// A HID of vendor 0x1209, product 1, on this bus (3 is USB, 6 is a virtual bus). It exists until the device is closed.
 pub(crate) fn made(name: &str, bus: u16, descriptor: &[u8]) -> Device {
     let device = Device::open("/dev/uhid").unwrap();
     let mut create = event(CREATE2);
     create[4..4 + name.len()].copy_from_slice(name.as_bytes());
-    // After name, place and serial number: the descriptor's length, the bus, the vendor and the product.
+    // After the name, the place and the serial number come the descriptor's length, the bus, the vendor and the
+    // product.
     let at = 4 + 128 + 64 + 64;
     create[at..at + 2].copy_from_slice(&(descriptor.len() as u16).to_ne_bytes());
     create[at + 2..at + 4].copy_from_slice(&bus.to_ne_bytes());
@@ -22,7 +23,7 @@ pub(crate) fn made(name: &str, bus: u16, descriptor: &[u8]) -> Device {
     device
 }
 
-/// An event of this type, of which the rest is zero.
+/// An event of this type. The rest of it is zero.
 pub(crate) fn event(kind: u32) -> Vec<u8> {
     let mut event = vec![0; EVENT];
     event[..4].copy_from_slice(&kind.to_ne_bytes());

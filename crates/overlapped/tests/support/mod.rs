@@ -1,4 +1,4 @@
-//! A simulated device for the tests: one control code for each way a driver can behave.
+//! A simulated device for the tests, with one control code for each way that a driver can behave.
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -13,17 +13,17 @@ pub(crate) const fn code(function: u16) -> CtlCode {
 
 /// Ends at once with the status in the input, after writing `DATA`.
 pub(crate) const ANSWER: Ioctl<u32, [u8]> = unsafe_ioctl_slice(code(0x800), 16);
-/// Pends until somebody completes it.
+/// Stays pending until the test completes it.
 pub(crate) const WAIT: Ioctl<(), u32> = unsafe_ioctl(code(0x801));
-/// As WAIT, with no output.
+/// Like WAIT, without an output.
 pub(crate) const WAIT_NOTHING: Ioctl<(), ()> = unsafe_ioctl(code(0x801));
-/// As WAIT, by a driver that has no cancel routine.
+/// Like WAIT, in a driver that has no cancel routine.
 pub(crate) const HOLD: Ioctl<(), u32> = unsafe_ioctl(code(0x802));
-/// Claims as many bytes as the input says.
+/// Claims to have written as many bytes as the input says.
 pub(crate) const LIE: Ioctl<u64, [u8]> = unsafe_ioctl_slice(code(0x803), 16);
 /// Echoes the input.
 pub(crate) const ECHO: Ioctl<[u8], [u8]> = unsafe_ioctl_slice(code(0x804), 4096);
-/// Pends, and is completed before the driver returns.
+/// Is pended, and completed before the driver returns.
 pub(crate) const PEND_AND_COMPLETE: Ioctl<(), u32> = unsafe_ioctl(code(0x805));
 /// The driver panics.
 pub(crate) const PANIC: Ioctl<(), ()> = unsafe_ioctl(code(0x806));
@@ -126,12 +126,12 @@ impl Driver for Device {
     }
 }
 
-/// Polls a manual port until nothing more is there.
+/// Polls a manual port until no work is left.
 pub(crate) fn drain(port: &overlapped::Port) {
     while port.poll(Some(std::time::Duration::ZERO)) > 0 {}
 }
 
-/// Waits until `done`, at most ten seconds.
+/// Waits until `done`, for at most ten seconds.
 pub(crate) fn until(what: &str, mut done: impl FnMut() -> bool) {
     for _ in 0..10_000 {
         if done() {
@@ -142,7 +142,7 @@ pub(crate) fn until(what: &str, mut done: impl FnMut() -> bool) {
     panic!("waited for ten seconds in vain: {what}");
 }
 
-/// How many rounds a race runs: `OVERLAPPED_ROUNDS`, or as many as a stage has time for.
+/// The number of rounds of a race: `OVERLAPPED_ROUNDS`, or `few` if it is not set.
 pub(crate) fn rounds(few: usize) -> usize {
     std::env::var("OVERLAPPED_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(few)
 }

@@ -1,4 +1,4 @@
-//! Real pipes, and the control codes they know: operations of the kernel that pend without any hardware.
+//! Real pipes, and their control codes: operations of the kernel that can be pending without any hardware.
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
@@ -24,13 +24,13 @@ pub(crate) const PEEK: Ioctl<(), [u8]> =
 pub(crate) const TRANSCEIVE: Ioctl<[u8], [u8]> =
     unsafe { Ioctl::slice(CtlCode::new(CtlCode::NAMED_PIPE, 5, Method::Neither, Access::ReadWrite), 64) };
 
-/// [`PEEK`], for as many bytes as are asked for: 16 and some data, or the driver refuses.
+/// [`PEEK`] with room for this many bytes: 16, and some data. With fewer the driver refuses.
 pub(crate) const fn peek(room: usize) -> Ioctl<(), [u8]> {
     // SAFETY: as for `PEEK`.
     unsafe { Ioctl::slice(PEEK.code(), room) }
 }
 
-/// [`TRANSCEIVE`], for an answer of so many bytes.
+/// [`TRANSCEIVE`] with room for an answer of this many bytes.
 pub(crate) const fn transceive(room: usize) -> Ioctl<[u8], [u8]> {
     // SAFETY: as for `TRANSCEIVE`.
     unsafe { Ioctl::slice(TRANSCEIVE.code(), room) }
@@ -39,7 +39,7 @@ pub(crate) const fn transceive(room: usize) -> Ioctl<[u8], [u8]> {
 // SAFETY: FSCTL_SET_SPARSE without an input sets the attribute; it writes nothing.
 pub(crate) const SET_SPARSE: Ioctl<(), ()> =
     unsafe { Ioctl::new(CtlCode::new(CtlCode::FILE_SYSTEM, 49, Method::Buffered, Access::Any)) };
-// SAFETY: nobody knows this code; it is refused before any buffer is looked at.
+// SAFETY: no driver knows this code; it is refused before a buffer is used.
 pub(crate) const UNKNOWN: Ioctl<(), ()> = unsafe { Ioctl::new(CtlCode::from_u32(0x0022_2000)) };
 
 pub(crate) fn wide(text: &str) -> Vec<u16> {

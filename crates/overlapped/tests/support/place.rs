@@ -1,4 +1,4 @@
-//! Paths of files that nobody else uses, and a port that has nothing to do.
+//! Paths that no one else uses, and a check that a port sleeps.
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 use crate::stream::settle;
 
-/// A path that nobody else uses; what is there is removed at the end.
+/// A path that no one else uses. A file there is removed when this is dropped.
 pub(crate) struct Path(pub(crate) PathBuf);
 
 impl Path {
@@ -40,7 +40,7 @@ pub(crate) fn fifo() -> Path {
     path
 }
 
-/// Polls the port for a while in which nothing can come: it must sleep, not spin.
+/// Polls the port for a while in which no event can come. Returns whether it slept, instead of spinning.
 pub(crate) fn is_idle(port: &Port) -> bool {
     settle(port);
     let time = || {

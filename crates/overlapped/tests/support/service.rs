@@ -1,4 +1,4 @@
-//! Installs and starts linewake.sys for a test, and stops and removes it after.
+//! Installs and starts linewake.sys for a test. Stops and removes it afterwards.
 
 use std::ptr::{null, null_mut};
 
@@ -13,7 +13,7 @@ fn wide(text: &str) -> Vec<u16> {
     text.encode_utf16().chain([0]).collect()
 }
 
-/// A kernel driver's service, started.
+/// The service of a kernel driver, started.
 #[derive(Debug)]
 pub(crate) struct Service {
     manager: SC_HANDLE,
@@ -21,14 +21,14 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    /// The driver that LINEWAKE_SYS names, started; `None`, with a word, when the variable is not set.
+    /// Starts the driver that LINEWAKE_SYS names. If the variable is not set: prints a line and returns `None`.
     pub(crate) fn start_from_environment() -> Option<Self> {
         let Ok(path) = std::env::var("LINEWAKE_SYS") else {
             println!("skipped: LINEWAKE_SYS does not name linewake.sys (`cargo xtask test --only wine` sets it)");
             return None;
         };
         let (name, path) = (wide("LineWakeTest"), wide(&path));
-        // SAFETY: no machine and no database named: this one's.
+        // SAFETY: no machine and no database are named, which means this machine's.
         let manager = unsafe { OpenSCManagerW(null(), null(), SC_MANAGER_ALL_ACCESS) };
         assert!(!manager.is_null(), "the service manager: error {}", error());
         // SAFETY: the strings are NUL-terminated and live through the call; the other pointers may be null.
@@ -88,7 +88,7 @@ impl Service {
 impl Drop for Service {
     fn drop(&mut self) {
         let mut status = SERVICE_STATUS::default();
-        // SAFETY: the handles are open and this is their end; what fails here was over before.
+        // SAFETY: the handles are open and not used afterwards; a call that fails here had nothing left to do.
         unsafe {
             ControlService(self.service, SERVICE_CONTROL_STOP, &mut status);
             DeleteService(self.service);

@@ -1,6 +1,6 @@
-//! What holds for every stream that a device is, whatever the system: one suite, run on pipes and on simulated devices.
+//! The tests that every device that is a stream must pass, on each system: pipes and simulated devices.
 //!
-//! A test file names a pair of ends and gets the tests: `conformance!(Pipe);`
+//! A test file names a type for the two ends, and gets the tests: `conformance!(Pipe);`
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use std::future::Future;
@@ -14,9 +14,9 @@ use overlapped::{Call, Device, ErrorKind, InvertedCall, Port};
 pub(crate) const SHORT: Duration = Duration::from_millis(10);
 pub(crate) const LONG: Duration = Duration::from_secs(60);
 
-/// A device that is read, and the other end of it. Dropping the other end ends the stream.
+/// A device that is read, and its other end. Dropping the other end ends the stream.
 pub(crate) trait Ends: Send + 'static {
-    /// How the stream ends when the other end is gone: an error, or quietly.
+    /// How the stream ends when the other end is closed: with this error, or without one.
     const END: Option<ErrorKind>;
     fn pair(port: &Port) -> (Device, Self);
     fn send(&mut self, bytes: &[u8]);
@@ -36,12 +36,12 @@ pub(crate) fn is_pending<T>(call: &mut (impl Future<Output = T> + Unpin)) -> boo
     pin!(call).poll(&mut Context::from_waker(Waker::noop())).is_pending()
 }
 
-/// Polls until nothing more comes for a moment: a system may take its time to complete what was cancelled.
+/// Polls until no more work comes for a moment: a system may need time to complete what was cancelled.
 pub(crate) fn settle(port: &Port) {
     while port.poll(Some(SHORT)) > 0 {}
 }
 
-/// The bytes that are there without waiting, and how it ended if it did.
+/// The bytes that can be read without waiting, and how the stream ended, if it has.
 fn ready(stream: &mut InvertedCall<[u8]>) -> (Vec<u8>, Option<Option<ErrorKind>>) {
     let (mut bytes, mut yields) = (Vec::new(), 0);
     while yields < 2 {
@@ -55,12 +55,12 @@ fn ready(stream: &mut InvertedCall<[u8]>) -> (Vec<u8>, Option<Option<ErrorKind>>
     (bytes, None)
 }
 
-/// Sends bytes one at a time: streams may join what was sent, and split it anywhere else.
+/// Sends bytes one at a time. Streams may join and split what was sent.
 fn send(peer: &mut impl Ends, bytes: impl IntoIterator<Item = u8>) {
     bytes.into_iter().for_each(|byte| peer.send(&[byte]));
 }
 
-/// Makes a test of each function of the suite, for the pair of ends that is named.
+/// Makes a test of each function of the suite, for this type.
 macro_rules! conformance {
     ($ends:ty: $($name:ident)*) => {
         $(#[test] fn $name() { $crate::stream::$name::<$ends>(); })*
@@ -72,9 +72,9 @@ macro_rules! conformance {
             a_short_read_leaves_the_rest
             reads_are_served_in_the_order_of_submission
             dropping_a_pending_read_frees_it_and_takes_nothing
-            cancelling_a_read_asks_and_the_read_tells
+            cancelling_a_read_is_a_request_and_the_read_reports_the_end
             cancelling_all_ends_each_read_and_the_handle_stays_good
-            closing_ends_what_is_pending
+            closing_ends_pending_reads
             a_read_that_takes_too_long_times_out_and_takes_nothing
             a_callback_gets_the_bytes
             a_read_survives_the_thread_that_submitted_it
@@ -84,16 +84,16 @@ macro_rules! conformance {
             the_end_comes_after_everything_that_was_sent
             stopping_delivers_earlier_results_and_then_the_reason
             dropping_a_stream_loses_nothing
-            what_a_dropped_read_had_brought_is_for_the_next
-            what_came_back_is_for_the_read_that_has_waited_longest
-            what_came_back_is_for_a_standing_read_that_waits
-            what_came_back_is_in_the_order_in_which_it_came
-            what_came_back_and_is_longer_than_a_read_is_given_in_parts
-            what_came_back_comes_before_what_a_read_brings_itself
-            what_came_back_comes_before_the_end
-            what_came_back_to_a_device_that_is_closed_is_counted
+            the_next_read_gets_the_bytes_of_a_dropped_read
+            given_back_bytes_go_to_the_read_that_has_waited_longest
+            given_back_bytes_go_to_a_waiting_standing_read
+            given_back_bytes_keep_their_order
+            given_back_bytes_fill_several_shorter_reads
+            given_back_bytes_come_before_a_reads_own
+            given_back_bytes_come_before_the_end
+            bytes_given_back_to_a_closed_device_are_counted
             reads_that_are_given_up_lose_nothing
-            what_is_in_flight_is_listed
+            reads_in_flight_are_listed
             reads_race_with_drops_and_none_is_stuck
         }
     };
@@ -148,7 +148,7 @@ pub(crate) fn dropping_a_pending_read_frees_it_and_takes_nothing<E: Ends>() {
     assert_eq!((stats.in_flight, stats.strays), (0, 0));
 }
 
-pub(crate) fn cancelling_a_read_asks_and_the_read_tells<E: Ends>() {
+pub(crate) fn cancelling_a_read_is_a_request_and_the_read_reports_the_end<E: Ends>() {
     let (port, device, mut peer) = manual::<E>();
     let read = device.read(64);
     read.cancel();
@@ -173,7 +173,7 @@ pub(crate) fn cancelling_all_ends_each_read_and_the_handle_stays_good<E: Ends>()
     assert_eq!(port.stats().in_flight, 0);
 }
 
-pub(crate) fn closing_ends_what_is_pending<E: Ends>() {
+pub(crate) fn closing_ends_pending_reads<E: Ends>() {
     let (port, device, _peer) = manual::<E>();
     let ends: Arc<Mutex<Vec<_>>> = Arc::default();
     for _ in 0..3 {
@@ -253,7 +253,7 @@ pub(crate) fn a_full_window_stops_the_reading_and_loses_nothing<E: Ends>() {
     let mut stream = device.standing_reads(1).pending(2).window(3).start();
     send(&mut peer, 0..50);
     settle(&port);
-    assert!(port.stats().in_flight <= 4, "the window, and one that was pending when it filled: {:?}", port.stats());
+    assert!(port.stats().in_flight <= 4, "expected the window and one pending read at most: {:?}", port.stats());
     let mut seen = Vec::new();
     while seen.len() < 50 {
         let (bytes, end) = ready(&mut stream);
@@ -293,7 +293,7 @@ pub(crate) fn stopping_delivers_earlier_results_and_then_the_reason<E: Ends>() {
     assert_eq!(port.stats().in_flight, 0);
 }
 
-/// Streams dropped in mid-flood: what was sent was delivered, or is read by the next, in order.
+/// Streams are dropped amid many bytes. Each byte is delivered, or read by the next stream, in order.
 pub(crate) fn dropping_a_stream_loses_nothing<E: Ends>() {
     for round in 0..if cfg!(miri) { 3 } else { 50 } {
         let (device, mut peer) = global::<E>();
@@ -319,7 +319,7 @@ pub(crate) fn dropping_a_stream_loses_nothing<E: Ends>() {
     }
 }
 
-/// A read that is over, and whose owner has not looked.
+/// A read that has ended, but whose owner has not looked.
 fn over<E: Ends>(port: &Port, device: &Device, peer: &mut E, bytes: &[u8]) -> Call<[u8]> {
     let read = device.read(bytes.len());
     peer.send(bytes);
@@ -327,19 +327,19 @@ fn over<E: Ends>(port: &Port, device: &Device, peer: &mut E, bytes: &[u8]) -> Ca
     read
 }
 
-pub(crate) fn what_a_dropped_read_had_brought_is_for_the_next<E: Ends>() {
+pub(crate) fn the_next_read_gets_the_bytes_of_a_dropped_read<E: Ends>() {
     let (port, device, mut peer) = manual::<E>();
     drop(over(&port, &device, &mut peer, b"hello"));
     assert_eq!(&*port.block_on(device.read(5)).unwrap().unwrap(), b"hello");
     drop(over(&port, &device, &mut peer, b"once"));
-    drop(device.read(4)); // it had it, too
+    drop(device.read(4)); // this read got the bytes, too
     settle(&port);
     assert_eq!(&*port.block_on(device.read(4)).unwrap().unwrap(), b"once");
     let stats = port.stats();
     assert_eq!((stats.in_flight, stats.lost_results, stats.lost_bytes), (0, 0, 0));
 }
 
-pub(crate) fn what_came_back_is_for_the_read_that_has_waited_longest<E: Ends>() {
+pub(crate) fn given_back_bytes_go_to_the_read_that_has_waited_longest<E: Ends>() {
     let (port, device, mut peer) = manual::<E>();
     let (first, second, mut third) = (device.read(1), device.read(1), device.read(1));
     send(&mut peer, [1]);
@@ -351,7 +351,7 @@ pub(crate) fn what_came_back_is_for_the_read_that_has_waited_longest<E: Ends>() 
     assert_eq!(*port.block_on(third).unwrap().unwrap(), [2]);
 }
 
-pub(crate) fn what_came_back_is_for_a_standing_read_that_waits<E: Ends>() {
+pub(crate) fn given_back_bytes_go_to_a_waiting_standing_read<E: Ends>() {
     let (port, device, mut peer) = manual::<E>();
     let read = device.read(1);
     let mut stream = device.standing_reads(1).pending(2).start();
@@ -363,7 +363,7 @@ pub(crate) fn what_came_back_is_for_a_standing_read_that_waits<E: Ends>() {
     assert_eq!(*port.block_on(stream.next()).unwrap().unwrap().unwrap(), [2]);
 }
 
-pub(crate) fn what_came_back_is_in_the_order_in_which_it_came<E: Ends>() {
+pub(crate) fn given_back_bytes_keep_their_order<E: Ends>() {
     let (port, device, mut peer) = manual::<E>();
     let reads: Vec<_> = (0..6).map(|_| device.read(1)).collect();
     send(&mut peer, 0..6);
@@ -379,11 +379,11 @@ pub(crate) fn what_came_back_is_in_the_order_in_which_it_came<E: Ends>() {
     assert_eq!(seen, (0..6).collect::<Vec<_>>());
 }
 
-pub(crate) fn what_came_back_and_is_longer_than_a_read_is_given_in_parts<E: Ends>() {
+pub(crate) fn given_back_bytes_fill_several_shorter_reads<E: Ends>() {
     let (port, device, mut peer) = manual::<E>();
     drop(over(&port, &device, &mut peer, b"hello world"));
     assert_eq!(&*port.block_on(device.read(6)).unwrap().unwrap(), b"hello ");
-    // Half of a half comes back, too.
+    // A part of a part comes back, too.
     drop(device.read(2));
     settle(&port);
     let mut rest = Vec::new();
@@ -393,7 +393,7 @@ pub(crate) fn what_came_back_and_is_longer_than_a_read_is_given_in_parts<E: Ends
     assert_eq!(rest, b"world");
 }
 
-pub(crate) fn what_came_back_comes_before_what_a_read_brings_itself<E: Ends>() {
+pub(crate) fn given_back_bytes_come_before_a_reads_own<E: Ends>() {
     let (port, device, mut peer) = manual::<E>();
     let (first, second) = (device.read(1), device.read(1));
     send(&mut peer, [1, 2]);
@@ -403,7 +403,7 @@ pub(crate) fn what_came_back_comes_before_what_a_read_brings_itself<E: Ends>() {
     assert_eq!(*port.block_on(device.read(1)).unwrap().unwrap(), [2]);
 }
 
-pub(crate) fn what_came_back_comes_before_the_end<E: Ends>() {
+pub(crate) fn given_back_bytes_come_before_the_end<E: Ends>() {
     let (port, device, mut peer) = manual::<E>();
     let (first, second) = (device.read(1), device.read(1));
     send(&mut peer, [1]);
@@ -415,20 +415,20 @@ pub(crate) fn what_came_back_comes_before_the_end<E: Ends>() {
     assert_eq!(end, E::END.map_or(Ok(Vec::new()), Err));
 }
 
-pub(crate) fn what_came_back_to_a_device_that_is_closed_is_counted<E: Ends>() {
+pub(crate) fn bytes_given_back_to_a_closed_device_are_counted<E: Ends>() {
     let (port, device, mut peer) = manual::<E>();
     drop(over(&port, &device, &mut peer, b"hello"));
     let call = over(&port, &device, &mut peer, b"you");
     drop(device);
-    assert_eq!(port.stats().lost_results, 0, "the call has the device");
+    assert_eq!(port.stats().lost_results, 0, "a call still has the device");
     drop(call);
     settle(&port);
     let stats = port.stats();
-    assert_eq!(stats.lost_bytes, 5, "the others are in the stream still");
+    assert_eq!(stats.lost_bytes, 5, "the other bytes are still in the stream");
     assert!(stats.lost_results > 0);
 }
 
-/// Reads that are given up at any moment of their life, in every way: each byte that was sent is read, in order.
+/// Reads that are given up at any moment, in each way. Each byte that was sent is read, in order.
 pub(crate) fn reads_that_are_given_up_lose_nothing<E: Ends>() {
     let (device, mut peer) = global::<E>();
     let count = crate::support::rounds(if cfg!(miri) { 60 } else { 2000 });
@@ -481,10 +481,10 @@ pub(crate) fn reads_that_are_given_up_lose_nothing<E: Ends>() {
     }
     thread.join().unwrap();
     let stats = Port::global().unwrap().stats();
-    println!("{count} bytes, {given_up} reads given up or done: none lost; {stats:?}");
+    println!("{count} bytes, {given_up} reads given up or done: no byte lost; {stats:?}");
 }
 
-pub(crate) fn what_is_in_flight_is_listed<E: Ends>() {
+pub(crate) fn reads_in_flight_are_listed<E: Ends>() {
     let (port, device, _peer) = manual::<E>();
     let read = device.read(64);
     let pending = port.pending();
@@ -496,7 +496,7 @@ pub(crate) fn what_is_in_flight_is_listed<E: Ends>() {
     assert!(port.pending().is_empty());
 }
 
-/// Reads that are dropped at any moment of their life, among others that must still be served.
+/// Reads that are dropped at any moment, amid other reads that must still be served.
 pub(crate) fn reads_race_with_drops_and_none_is_stuck<E: Ends>() {
     let (device, mut peer) = global::<E>();
     let rounds = if cfg!(miri) { 10 } else { 3000 };
@@ -527,7 +527,7 @@ pub(crate) fn reads_race_with_drops_and_none_is_stuck<E: Ends>() {
         }
     });
     feeding.store(false, std::sync::atomic::Ordering::SeqCst);
-    // The feeder may be in a full stream.
+    // The feeder may wait for room in a full stream.
     let mut rest = device.standing_reads(4096).start();
     while let Some(Ok(_)) = rest.wait_next() {}
     feeder.join().unwrap();

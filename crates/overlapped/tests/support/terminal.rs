@@ -1,4 +1,4 @@
-//! Terminals: pairs of ends, and their modes.
+//! Terminals: both ends, and their modes.
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use std::fs::File;
@@ -12,7 +12,7 @@ use overlapped::linux::{Direction, Ioctl, request};
 pub(crate) const TIOCGPTN: Ioctl<u32> = unsafe { Ioctl::new(Direction::Read, b'T', 0x30) };
 // SAFETY: ioctl_tty(2): TIOCSPTLCK, _IOW('T', 0x31, int).
 pub(crate) const TIOCSPTLCK: Ioctl<i32> = unsafe { Ioctl::at_address(request(Direction::Write, b'T', 0x31, 4)) };
-/// `struct termios` of the kernel: four words, the line discipline, 19 control characters.
+/// `struct termios` of the kernel: four words, the line discipline and 19 control characters.
 pub(crate) type Termios = [[u8; 4]; 9];
 // SAFETY: ioctl_tty(2): TCGETS writes, and TCSETS reads, one `struct termios`.
 pub(crate) const TCGETS: Ioctl<Termios> = unsafe { Ioctl::from_request(0x5401) };
@@ -28,7 +28,7 @@ pub(crate) fn open_terminal() -> (Device, PathBuf) {
 
 pub(crate) fn make_raw(terminal: &Device) {
     let mut termios = terminal.ioctl(TCGETS, Termios::default()).unwrap();
-    // Input, output and local modes: none of them. Control modes, the second word but one, stay.
+    // Clears the input, output and local modes. The control modes, the third of the four words, stay.
     for word in [0, 1, 3] {
         termios[word] = [0; 4];
     }
