@@ -1,10 +1,10 @@
-//! The state machine of one operation: who may touch its memory, who is woken, who gives the slot back.
+//! The state machine of one operation: which thread may touch its memory, which one is woken, which one frees the slot.
 //!
-//! Four parties race: the *owner* who submitted (a [`Call`](crate::Call)), the *completer* who dequeued a packet, a
-//! *canceller* who is neither, and late packets of calls that are long over. One word holds everything they agree on:
-//! the slot's generation, its phase, whether a canceller is at work, and who is at the waiter. There is no lock: who
-//! finds another one at the waiter leaves, and the one who comes out sees what has happened meanwhile.
-//!
+//! Four parties race: the *owner*, which submitted (a [`Call`](crate::Call)); the *completer*, which dequeued a packet;
+//! a *canceller*, which is neither; and late packets of calls that ended long ago. One word holds all they must agree
+//! on: the slot's generation, its phase, whether a canceller is at work, and which party is at the waiter. There is no
+//! lock. A party that finds another one at the waiter leaves. The party that comes out sees what has happened
+//! meanwhile.
 //! ```text
 //!            begin             complete              release
 //!   FREE ───────────► PENDING ───────────► COMPLETE ─────────► FREE, next generation
@@ -13,43 +13,43 @@
 //!                    ABANDONED ───────────────────────────────────┘
 //! ```
 //!
-//! `release` is also what the owner does when the submission itself returned a final status: the phase is then PENDING
-//! or, if a packet came first, COMPLETE. Whatever packet is still on its way carries the old generation.
+//! The owner also does `release` when the submission itself returned a final status. The phase is then PENDING or, if a
+//! packet came first, COMPLETE. Any packet that is still on its way has the old generation.
 //!
-//! No operating system and no memory of the operation in here: loom checks this file as it stands, and that nobody is at
-//! the waiter who should not be.
+//! This file uses neither the operating system nor the operation's memory. So loom checks it as it is, and checks that
+//! only one party is at the waiter at a time.
 
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 
 use crate::system::sync::{AtomicU64, UnsafeCell, yield_now};
 use crate::words::token::{Generation, LAST_GENERATION};
 
-/// In the pool, or held by the one thread that took it from there.
+/// In the pool, or held by the one thread that took the slot from there.
 const FREE: u64 = 0;
-/// Submitted. The kernel may write the operation's memory; nobody else touches it. The owner has a call.
+/// Submitted. The kernel may write the operation's memory, and no one else touches it. The owner has a call.
 const PENDING: u64 = 1;
 /// The packet has come. The memory belongs to the owner, who releases the slot.
 const COMPLETE: u64 = 2;
-/// The owner has left. The kernel may still write the memory; whoever brings the packet releases the slot.
+/// The owner has left. The kernel may still write the memory. The party that brings the packet releases the slot.
 const ABANDONED: u64 = 3;
 const PHASE: u64 = 3;
-/// A canceller uses the operation's address. Nobody releases the slot; who wants to leaves DEFERRED behind.
+/// A canceller uses the operation's address. No party releases the slot: a party that wants to sets DEFERRED instead.
 const PINNED: u64 = 4;
-/// The slot's release is left to the canceller, or to who is at the waiter.
+/// The canceller, or the party at the waiter, must release the slot.
 const DEFERRED: u64 = 8;
 
-/// The operation's time is over, and its cancellation was asked for because of that.
+/// The operation's time is over, and it was cancelled for that reason.
 const OVERDUE: u64 = 16;
-/// So long over that the owner shall not wait for the driver any more.
+/// The operation is overdue for so long that the owner must stop waiting for the driver.
 const EXPIRED: u64 = 32;
-/// There is a waiter, for whoever completes the operation or tells of its expiry.
+/// There is a waiter. The party that completes the operation, or reports its expiry, takes it.
 const AWAITED: u64 = 64;
-/// Somebody is at the waiter, and nobody else goes there. As with [`PINNED`], nobody releases the slot.
+/// A party is at the waiter, and no other one goes there. As with [`PINNED`], no party releases the slot.
 const HELD: u64 = 256;
-/// Who wants to release the slot leaves that to these.
+/// While one of these is set, a party that wants to release the slot leaves that to its holder.
 const BUSY: u64 = PINNED | HELD;
 
-/// It counts among those that nobody waits for, until it is complete.
+/// The operation counts as one that no thread waits for, until it is complete.
 const UNATTENDED: u64 = 128;
 
 fn pack(generation: Generation, phase: u64) -> u64 {
@@ -62,37 +62,37 @@ fn generation(word: u64) -> Generation {
 
 /// What a packet meant. Without the waiter itself: mostly there is none, and then nothing is moved about.
 pub(crate) enum Packet<'a, W> {
-    /// The result is published, and there is nobody to be woken.
+    /// The result is published, and there is no waiter to wake.
     Published,
-    /// The result is published, and this has who is to be woken.
+    /// The result is published, and this holds the waiter to wake.
     Awaited(Held<'a, W>),
-    /// The owner has left: the slot is free, give it back.
+    /// The owner has left. The slot is free: give it back.
     Recycle(Recycle),
-    /// The owner has left, and who is at work will give the slot back.
+    /// The owner has left. The party that is at work will give the slot back.
     Left,
-    /// No operation in flight has this token: it is old, or came twice.
+    /// No operation in flight has this token: the packet is old, or came twice.
     Stray,
 }
 
-/// Is at the waiter, by itself, and keeps the slot from being released.
-#[must_use = "else the slot is never given back"]
+/// The right to be at the waiter alone. It keeps the slot from being released.
+#[must_use = "without this the slot is never given back"]
 pub(crate) struct Held<'a, W>(&'a Machine<W>, Generation);
 
 impl<W> Held<'_, W> {
-    /// The waiter. And whether the owner has taken the result already and left: then the slot is to be given back, and nobody
-    /// needs the waiter any more.
+    /// The waiter, and the slot's recycling if the owner has already taken the result and left. Then the caller must
+    /// give the slot back, and the waiter is not needed any more.
     #[inline]
     pub(crate) fn hand_out(self) -> (Option<W>, Option<Recycle>) {
-        // SAFETY: whoever made this had set HELD.
+        // SAFETY: the party that made this had set HELD.
         let waiter = unsafe { self.0.exchange(None) };
         (waiter, self.0.let_go(self.1, HELD))
     }
 }
 
-/// What an owner finds who looks for the result.
+/// What an owner finds when it looks for the result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Progress {
-    /// Nothing yet; the waiter will be woken.
+    /// No result yet; the waiter will be woken.
     Pending,
     /// The result is published.
     Complete,
@@ -100,23 +100,23 @@ pub(crate) enum Progress {
     Expired,
 }
 
-/// What becomes of a slot that has been released.
+/// What happens to a slot that has been released.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Recycle {
-    /// Back to the pool.
+    /// It goes back to the pool.
     Pool,
-    /// Its generations are used up: never again.
+    /// Its generations are used up: it is never used again.
     Retire,
 }
 
-/// The state of one operation; `W` is what waits for it.
+/// The state of one operation; `W` is the waiter.
 pub(crate) struct Machine<W> {
     word: AtomicU64,
-    /// Who set [`HELD`] is here; else, before and after an operation, who has the slot.
+    /// The party that set [`HELD`] uses this. Before and after an operation, the thread that has the slot does.
     waiter: UnsafeCell<Option<W>>,
 }
 
-// SAFETY: the waiter is reached by one thread at a time, as the word says; it goes from one thread to another.
+// SAFETY: one thread at a time reaches the waiter, as the word says; the waiter may go from one thread to another.
 unsafe impl<W: Send> Sync for Machine<W> {}
 
 impl<W> Machine<W> {
@@ -130,7 +130,7 @@ impl<W> Machine<W> {
         Self { word: AtomicU64::new(pack(generation, FREE)), waiter: UnsafeCell::new(None) }
     }
 
-    /// FREE → PENDING, by the one thread that holds the slot. From here on a packet may come.
+    /// FREE → PENDING, by the one thread that holds the slot. From now on a packet may come.
     #[inline]
     pub(crate) fn begin(&self, waiter: Option<W>) -> Generation {
         let word = self.word.load(Acquire);
@@ -177,17 +177,17 @@ impl<W> Machine<W> {
         }
     }
 
-    /// Puts a waiter in the place of the one that is there.
+    /// Replaces the waiter, and returns the old one.
     ///
     /// # Safety
-    /// The caller has set HELD, or nobody else has the slot.
+    /// The caller has set HELD, or no one else has the slot.
     #[inline]
     unsafe fn exchange(&self, waiter: Option<W>) -> Option<W> {
-        // SAFETY: the caller's promise: nobody else is here.
+        // SAFETY: by the caller's promise, no one else is here.
         self.waiter.with_mut(|there| unsafe { std::mem::replace(&mut *there, waiter) })
     }
 
-    /// Ends what kept the slot from its release: PINNED or HELD. `Some`: the release was left to the caller.
+    /// Ends the hold on the slot that is `mine`: PINNED or HELD. `Some`: the release was left to the caller.
     #[inline]
     fn let_go(&self, of: Generation, mine: u64) -> Option<Recycle> {
         let mut word = self.word.load(Acquire);
@@ -202,7 +202,8 @@ impl<W> Machine<W> {
         }
     }
 
-    /// Takes the waiter of the operation `of` back, by its owner. `None` when there is none, or somebody has it to wake.
+    /// The owner takes the waiter of the operation `of` back. `None` if there is none, or another party has taken it to
+    /// wake it.
     pub(crate) fn take_waiter(&self, of: Generation) -> Option<W> {
         let mut word = self.word.load(Acquire);
         loop {
@@ -216,7 +217,7 @@ impl<W> Machine<W> {
         }
         // SAFETY: HELD was set above.
         let waiter = unsafe { self.exchange(None) };
-        // The owner has not released the slot: there is nothing left to be done.
+        // The owner has not released the slot, so no release was left to this party.
         self.let_go(of, HELD);
         waiter
     }
@@ -233,14 +234,14 @@ impl<W> Machine<W> {
         matches!(word & PHASE, PENDING | ABANDONED).then(|| generation(word))
     }
 
-    /// The generation, if the operation is in flight and its owner is there.
+    /// The generation, if the operation is in flight and its owner has not left.
     pub(crate) fn pending(&self) -> Option<Generation> {
         let word = self.word.load(Acquire);
         (word & PHASE == PENDING).then(|| generation(word))
     }
 
-    /// Leaves a waiter unless there is something to see. A new one is made unless the one that is there `will_do`; making
-    /// and dropping waiters is somebody else's code, and done while nobody is kept from the waiter.
+    /// Leaves a waiter, unless the result is published. Makes a new waiter unless the current one `will_do`. Making and
+    /// dropping waiters runs the caller's code, so this happens while HELD is not set.
     pub(crate) fn wait(&self, will_do: impl FnOnce(&W) -> bool, make: impl FnOnce() -> W) -> Progress {
         let word = self.word.load(Acquire);
         if Self::progress(word) == Progress::Complete {
@@ -255,12 +256,12 @@ impl<W> Machine<W> {
                 return progress;
             }
         }
-        // Also if it has expired: a caller may go on waiting for the result.
+        // Even if the operation has expired: a caller may go on waiting for the result.
         self.register(make()).unwrap_or(Progress::Complete)
     }
 
-    /// Leaves a waiter, by the owner, in place of the one that is there. When the result is published it is given back, and
-    /// nobody else has it.
+    /// The owner leaves a waiter in place of the current one. If the result is published, the waiter is returned, and
+    /// no other party has it.
     pub(crate) fn register(&self, waiter: W) -> Result<Progress, W> {
         if !self.enter() {
             return Err(waiter);
@@ -272,7 +273,7 @@ impl<W> Machine<W> {
         left.map_or(Ok(progress), Err)
     }
 
-    /// Goes to the waiter, by the owner. `false`: the result is published.
+    /// The owner goes to the waiter. `false`: the result is published.
     fn enter(&self) -> bool {
         let mut word = self.word.load(Acquire);
         loop {
@@ -292,8 +293,8 @@ impl<W> Machine<W> {
         }
     }
 
-    /// Comes from the waiter, by the owner. What is there is to be woken from now on; unless a completer was here
-    /// meanwhile, who left it alone: then it is given out.
+    /// The owner comes from the waiter. From now on the waiter will be woken. But if a completer was here meanwhile, it
+    /// left the waiter alone: then the waiter is returned.
     fn come_out(&self) -> (Progress, Option<W>) {
         let mut word = self.word.load(Acquire);
         loop {
@@ -330,7 +331,7 @@ impl<W> Machine<W> {
         self.word.load(Acquire) & OVERDUE != 0
     }
 
-    /// The time of the operation `of` is over: whoever finds it cancelled knows why.
+    /// The time of the operation `of` is over: if it ends as cancelled, this says why.
     pub(crate) fn set_overdue(&self, of: Generation) -> bool {
         let mut word = self.word.load(Acquire);
         loop {
@@ -344,7 +345,7 @@ impl<W> Machine<W> {
         }
     }
 
-    /// The driver had its chance: the owner is to be told, by the waiter, not to wait any more.
+    /// The driver had its chance. The waiter is returned, so that the owner is told to stop waiting.
     pub(crate) fn expire(&self, of: Generation) -> Option<Held<'_, W>> {
         let mut word = self.word.load(Acquire);
         loop {
@@ -360,7 +361,7 @@ impl<W> Machine<W> {
         }
     }
 
-    /// The operation `of` counts from now on among those that nobody waits for; `false` if it does already, or is over.
+    /// Counts the operation `of` as one that no thread waits for. `false` if it is counted already, or over.
     pub(crate) fn set_unattended(&self, of: Generation) -> bool {
         self.mark(of, UNATTENDED)
     }
@@ -370,7 +371,7 @@ impl<W> Machine<W> {
         self.word.load(Acquire) & UNATTENDED != 0
     }
 
-    /// The owner leaves. Returns whether the result was published already: then the slot is still the owner's.
+    /// The owner leaves. Returns whether the result was published already: then the slot still belongs to the owner.
     pub(crate) fn abandon(&self, of: Generation) -> bool {
         let mut word = self.word.load(Acquire);
         loop {
@@ -385,8 +386,9 @@ impl<W> Machine<W> {
         }
     }
 
-    /// The owner gives the slot up: the result is taken, or the submission returned a final status. From here on a
-    /// packet with this generation is a stray. `None`: a canceller, or who is at the waiter, will give the slot back.
+    /// The owner gives the slot up: the result is taken, or the submission returned a final status. From now on a
+    /// packet with this generation is a stray. `None`: a canceller, or the party at the waiter, will give the slot
+    /// back.
     #[inline]
     pub(crate) fn release(&self, of: Generation) -> Option<Recycle> {
         let mut word = self.word.load(Acquire);
@@ -406,13 +408,13 @@ impl<W> Machine<W> {
         }
     }
 
-    /// Somebody who is not the owner wants to cancel the operation `of`. On `true` its address stays its own until
-    /// [`unpin`](Self::unpin).
+    /// A party that is not the owner wants to cancel the operation `of`. If `true`, the slot stays with this operation
+    /// until [`unpin`](Self::unpin), and so does its address.
     pub(crate) fn pin(&self, of: Generation) -> bool {
         self.mark(of, PINNED)
     }
 
-    /// Sets a flag of the operation `of`, if it is in flight and has not got it.
+    /// Sets a flag of the operation `of`, if it is in flight and the flag is not set.
     fn mark(&self, of: Generation, flag: u64) -> bool {
         let mut word = self.word.load(Acquire);
         loop {
@@ -427,13 +429,13 @@ impl<W> Machine<W> {
         }
     }
 
-    /// The canceller is done. `Some`: the release was left to it, the slot is to be given back.
+    /// The canceller is done. `Some`: the release was left to the canceller, which must give the slot back.
     pub(crate) fn unpin(&self, of: Generation) -> Option<Recycle> {
         self.let_go(of, PINNED)
     }
 
     fn after(of: Generation) -> u64 {
-        // Past the last generation the slot is retired: no token has that number, so no packet can mean it.
+        // Past the last generation the slot is retired: no token has that number, so no packet can name it.
         pack(of + 1, FREE)
     }
 
@@ -442,7 +444,7 @@ impl<W> Machine<W> {
     }
 }
 
-/// What a packet meant, and what the dispatcher makes of it, for tests.
+/// What a packet meant and what the dispatcher does about it, for tests.
 #[cfg(test)]
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Completion<W> {
@@ -455,7 +457,7 @@ pub(crate) enum Completion<W> {
 
 #[cfg(test)]
 impl<W> Machine<W> {
-    /// [`publish`](Self::publish), and the waiter.
+    /// Like [`publish`](Self::publish), but also hands the waiter out.
     pub(crate) fn complete(&self, of: Generation) -> (Completion<W>, bool) {
         let (packet, was_unattended) = self.publish(of);
         let completion = match packet {

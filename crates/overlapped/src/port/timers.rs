@@ -26,13 +26,13 @@ struct Timer {
     due: Due,
 }
 
-/// What is to be done about an operation when its timer expires.
+/// The action for an operation when its timer expires.
 pub(crate) enum Due {
-    /// Its time is over: the device is to cancel it.
+    /// The operation's time is over: the device must cancel it.
     Timeout(Weak<dyn Device>),
-    /// Its driver had time enough to end it after that.
+    /// After the cancellation, the driver has had enough time to end the operation.
     Grace,
-    /// It waits, parked, for reads before it, whose driver had time enough.
+    /// The operation is parked: it waits for earlier reads, whose driver has had enough time.
     Parked(Weak<dyn Device>),
 }
 
@@ -59,7 +59,7 @@ impl Timers {
         lock(&self.heap).len()
     }
 
-    /// When the first one expires.
+    /// When the first timer expires.
     pub(crate) fn next(&self) -> Option<Instant> {
         // Who adds one after this makes the dispatcher look again.
         if !self.any.load(Acquire) {
@@ -80,7 +80,7 @@ impl Timers {
     }
 }
 
-/// The earliest is the greatest: a heap gives its greatest.
+/// The earliest timer is the greatest, since a heap gives its greatest element.
 impl Ord for Timer {
     fn cmp(&self, other: &Self) -> Ordering {
         other.at.cmp(&self.at)
@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_waits_for_a_timer_that_is_swept_out_is_told() {
+    fn a_timer_that_replaces_the_removed_first_one_is_reported() {
         let (timers, now) = (Timers::default(), Instant::now());
         let add = |number: usize, seconds, is_over: &dyn Fn(InFlight) -> bool| {
             timers.add(now + Duration::from_secs(seconds), InFlight::new(number as u32, 1), Due::Grace, is_over)
@@ -117,7 +117,7 @@ mod tests {
         assert!(!add(1, 6, &|_| false) && add(2, 4, &|_| false) && !add(3, 4, &|_| false));
         let mut number = 4;
         while timers.len() == number {
-            // At most one of these finds that there is no room, and that all the others are over.
+            // At most one of these finds that the heap is full and that all other operations are over.
             let is_first = add(number, 9, &|_| true);
             assert_eq!(is_first, timers.len() == 1, "{number}");
             number += 1;

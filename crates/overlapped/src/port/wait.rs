@@ -1,4 +1,5 @@
-//! A thread that waits: it takes the turn, and handles completions until its own has come; and what nobody waits for.
+//! A thread that waits takes the turn, and handles completions until its own result has come. This file also counts the
+//! operations that no thread waits for.
 
 use std::cell::{Cell, RefCell};
 use std::ptr;
@@ -11,9 +12,9 @@ use super::inner::{Inner, Sleeper, Slot, Whose};
 use crate::words::token::{InFlight, LOOK};
 
 thread_local! {
-    /// One that no wait of this thread uses now, for the port that it waited on last.
+    /// A sleeper for the port on which this thread waited last, while no wait of this thread uses it.
     static SLEEPER: RefCell<Option<Arc<Sleeper>>> = const { RefCell::new(None) };
-    /// What this thread polls now and waits for.
+    /// The wait for which this thread polls now.
     static ATTENDED: Cell<Attended> = const { Cell::new(Attended { port: 0, waker: ptr::null(), polls: 0 }) };
 }
 
@@ -23,32 +24,32 @@ pub(super) struct Taken<'a>(pub(super) &'a Arc<Inner>);
 impl Drop for Taken<'_> {
     fn drop(&mut self) {
         let port = self.0;
-        // In the child of a fork the others are not there, and one may have held a lock.
+        // In the child of a fork the other threads do not exist, and one of them may have held a lock.
         if port.is_inherited() {
             return;
         }
         if port.turn.pass(|claim| port.has_jobs_for(claim)) {
             port.rouse_dispatcher();
         }
-        // What came at the end of the turn was told of while nobody else could take it.
+        // No other thread could take the turn when the last completions came. So the outer loop is told of them again.
         if port.turn.take_missed() {
             port.queue.tell_again();
         }
     }
 }
 
-/// A thread polls what it waits for.
+/// A thread that polls the future it waits for.
 #[derive(Clone, Copy)]
 struct Attended {
-    /// The port at which it waits, by its address.
+    /// The address of the port at which the thread waits.
     port: usize,
-    /// What its own waker points to.
+    /// The data pointer of the thread's own waker.
     waker: *const (),
-    /// How often it has found nothing.
+    /// How often a poll was not ready.
     polls: u32,
 }
 
-/// Puts back what this thread polled before.
+/// Restores on drop what the thread polled before.
 struct Restore(Attended);
 
 impl Drop for Restore {
@@ -57,7 +58,7 @@ impl Drop for Restore {
     }
 }
 
-/// While it is there, a waker stands for another one; made by [`Port::relay`](crate::Port::relay).
+/// Makes a waker stand for another one until this is dropped. [`Port::relay`](crate::Port::relay) makes one.
 ///
 /// ```
 /// # use std::task::Waker;
@@ -65,9 +66,10 @@ impl Drop for Restore {
 /// drop(relay);
 /// ```
 #[derive(Debug)]
-#[must_use = "the waker stands for the other one only as long as this is there"]
+#[must_use = "the waker stands for the other one only until this is dropped"]
 pub struct Relay {
-    /// What this thread polled before, if that is to be put back. It is this thread's: so this is not `Send`.
+    /// The waker of this thread's wait, to be restored on drop, or `None`. It belongs to this thread, so this is not
+    /// `Send`.
     before: Option<*const ()>,
 }
 
@@ -82,7 +84,7 @@ impl Relay {
     }
 }
 
-/// Whether this thread waits for what it polls now with this waker.
+/// Whether this thread waits for the future that it polls now with this waker.
 pub(super) fn waits_for(waker: &Waker) -> bool {
     let attended = ATTENDED.get();
     attended.port != 0 && ptr::eq(attended.waker, waker.data())
@@ -96,7 +98,8 @@ impl Drop for Relay {
     }
 }
 
-/// A sleeper that no wait of this thread uses now. In a destructor of the thread's own values there may be none any more.
+/// A sleeper that no wait of this thread uses. In a destructor of a thread-local value, the sleeper may be gone
+/// already.
 fn kept() -> Option<Arc<Sleeper>> {
     SLEEPER.try_with(RefCell::take).ok().flatten()
 }
@@ -105,12 +108,12 @@ fn keep(sleeper: Arc<Sleeper>) {
     let _ = SLEEPER.try_with(|kept| kept.replace(Some(sleeper)));
 }
 
-/// Polls until it is ready, and sleeps in between: another thread handles the completions.
+/// Polls until the future is ready, and sleeps in between. Another thread handles the completions.
 pub(crate) fn block_on<T>(poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> T {
     block_on_until(None, poll).expect("without a deadline it is ready when it returns")
 }
 
-/// [`block_on`], at most until the deadline. What is ready then is still taken.
+/// Like [`block_on`], but at most until the deadline. A result that is ready at the deadline is still taken.
 fn block_on_until<T>(deadline: Option<Instant>, mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> Option<T> {
     let sleeper = kept().unwrap_or_else(|| Sleeper::new(Weak::new()));
     let waker = Waker::from(sleeper.clone());
@@ -130,15 +133,16 @@ fn block_on_until<T>(deadline: Option<Instant>, mut poll: impl FnMut(&mut Contex
     ready
 }
 
-/// After so many polls that found nothing, a future that does not let its thread wait has completions handled.
+/// A future may poll on and on, and never let its thread wait. After this many polls that were not ready, the thread
+/// handles completions.
 const POLLS: u32 = 64;
 
-/// How long who has no time waits for the turn all the same, when there is something to run with it.
+/// How long a thread without time still waits for the turn, if it has callbacks to run with it.
 const A_MOMENT: Duration = Duration::from_millis(1);
 
 impl Inner {
-    /// Polls until it is ready, or the deadline is over, and handles completions meanwhile. What is ready at the deadline is
-    /// still taken.
+    /// Polls until the future is ready or the deadline has passed, and handles completions meanwhile. A result that is
+    /// ready at the deadline is still taken.
     pub(crate) fn drive<T>(
         self: &Arc<Self>,
         deadline: Option<Instant>,
@@ -150,7 +154,7 @@ impl Inner {
         }
         let sleeper =
             kept().filter(|sleeper| sleeper.is_of(self)).unwrap_or_else(|| Sleeper::new(Arc::downgrade(self)));
-        // What woke it since its last wait is looked at first of all.
+        // First of all, look at what has woken the sleeper since its last wait.
         sleeper.take_wake();
         let waker = Waker::from(sleeper.clone());
         let mut cx = Context::from_waker(&waker);
@@ -159,14 +163,14 @@ impl Inner {
             if let Poll::Ready(value) = self.attending(&waker, || poll(&mut cx)) {
                 break Some(value);
             }
-            // It forked, and this is the child.
+            // The poll forked, and this is the child.
             if self.is_inherited() {
                 return block_on_until(deadline, poll);
             }
             if is_over {
                 break None;
             }
-            // At the deadline there is one last look.
+            // At the deadline the future is polled one last time.
             is_over = deadline.is_some_and(|deadline| deadline <= Instant::now());
             self.serve(&sleeper, deadline, whose);
         };
@@ -174,19 +178,20 @@ impl Inner {
         driven
     }
 
-    /// Polls for a thread that waits here, and that this wakes: what it waits for needs no dispatcher.
+    /// Polls for a thread that waits here and that this waker wakes. The operations it polls need no dispatcher.
     fn attending<T>(&self, waker: &Waker, poll: impl FnOnce() -> T) -> T {
         let attended = Attended { port: ptr::from_ref(self).addr(), waker: waker.data(), polls: 0 };
         let _restore = Restore(ATTENDED.replace(attended));
         poll()
     }
 
-    /// Whether what was polled, and has left this waker, is waited for by this very thread, which handles completions
-    /// meanwhile. With another waker it is not, though it was polled inside of a wait: an executor in there may park the
-    /// thread elsewhere, and a set of futures that is taken along polls none that was not woken.
+    /// Whether this very thread waits for the operation that was polled and that keeps this waker. If so, the thread
+    /// handles completions meanwhile. With another waker it does not wait for it, even if it was polled inside of a
+    /// wait: an executor may park the thread elsewhere, and a set of futures that moves to another thread polls only
+    /// the woken ones.
     ///
-    /// A future that polls on and on, and never lets its thread wait, has the port's completions handled now and then all
-    /// the same.
+    /// A future may poll on and on, and never let its thread wait. So this also handles the port's completions now and
+    /// then.
     pub(crate) fn is_attended_here(self: &Arc<Self>, cx: &Context<'_>) -> bool {
         let attended = ATTENDED.get();
         if attended.port != Arc::as_ptr(self).addr() || !ptr::eq(attended.waker, cx.waker().data()) {
@@ -199,7 +204,7 @@ impl Inner {
         true
     }
 
-    /// Handles what is there, if nobody else does.
+    /// Handles the completions that are there, unless another thread does so.
     fn look(self: &Arc<Self>, whose: Whose) {
         if self.turn.try_take() {
             let _turn = Taken(self);
@@ -207,23 +212,23 @@ impl Inner {
         }
     }
 
-    /// Handles completions, or sleeps until another thread does, until this thread is woken or the deadline is over.
+    /// Handles completions, or sleeps while another thread does, until this thread is woken or the deadline has passed.
     pub(super) fn serve(self: &Arc<Self>, sleeper: &Arc<Sleeper>, deadline: Option<Instant>, whose: Whose) {
-        // What wakes itself lets the port have its turn, too.
+        // A future that wakes itself must still let the port have its turn.
         let now = sleeper.take_wake();
         let left = || deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        // Each time anew: it may have stood in line for long.
+        // Computed each time, since the thread may have waited in line for long.
         let sleep = || if now { Some(Duration::ZERO) } else { left() };
         while let Some(turn) = self.take_turn(Some(sleeper), sleep() == Some(Duration::ZERO), deadline, whose) {
             loop {
                 let sleep = sleep();
                 self.dispatch(sleep, whose, Some(sleeper));
-                // Or a waker forked, and this is the child.
+                // It also returns in the child, if a waker forked.
                 if sleeper.is_woken() || sleep == Some(Duration::ZERO) || self.is_inherited() {
                     return;
                 }
                 if self.gives_way() {
-                    // To a thread that may run what this one has put off.
+                    // Another thread gets the turn, which may run the callbacks that this one has put off.
                     break;
                 }
             }
@@ -231,9 +236,9 @@ impl Inner {
         }
     }
 
-    /// Takes the turn, or stands in line for it until the deadline, or until it is woken: then another thread has handled
-    /// what it waits for. Without time it does not stand in line, unless there is something to run with the turn: that is
-    /// worth a moment.
+    /// Takes the turn, or waits in line for it until the deadline or until the thread is woken: then another thread has
+    /// handled its completion. A thread without time does not wait in line, unless it has callbacks to run with the
+    /// turn. Those are worth a moment.
     pub(super) fn take_turn(
         self: &Arc<Self>,
         sleeper: Option<&Arc<Sleeper>>,
@@ -255,7 +260,7 @@ impl Inner {
         self.turn.line_up(whose, sleeper);
         self.settle_turn();
         if has_jobs {
-            // Whoever has the turn and sleeps gives way.
+            // If the thread with the turn sleeps, this makes it give way.
             self.queue.post(LOOK);
         }
         if matches!(whose, Whose::All) && self.is_woken() {
@@ -266,7 +271,7 @@ impl Inner {
         given.filter(|_| !sleeper.is_woken())
     }
 
-    /// Makes a poll return: that of the thread that has the turn, and those that stand in line or are about to.
+    /// Makes polls return: the poll of the thread that has the turn, and polls that wait in line or are about to.
     pub(super) fn wake_polls(&self) {
         self.woken.store(true, SeqCst);
         self.turn.wake_in_line(|claim| matches!(claim, Whose::All));
@@ -275,34 +280,35 @@ impl Inner {
         }
     }
 
-    /// Whether a poll was woken, and none that waits has returned since.
+    /// Whether the polls were woken, and no poll that waits has returned since.
     pub(super) fn is_woken(&self) -> bool {
         self.woken.load(SeqCst)
     }
 
-    /// A poll that waited returns, and whoever woke it is content.
+    /// A poll that waited returns, so the wakeup has had its effect.
     pub(super) fn has_returned(&self) {
         self.woken.store(false, SeqCst);
     }
 
-    /// Whether another thread is to have this one's turn, since it may run what was put off.
+    /// Whether another thread should get this one's turn, because it may run callbacks that were put off.
     pub(super) fn gives_way(&self) -> bool {
         self.has_jobs() && self.turn.is_wanted(|claim| self.has_jobs_for(claim))
     }
 
-    /// Takes the turn after all, or is told of it by who has it: in the queue, which somebody else's loop watches.
+    /// Takes the turn if it is free by now. Otherwise the thread that has it will tell of what comes, in the queue that
+    /// an outer loop watches.
     pub(super) fn miss_turn(self: &Arc<Self>) -> Option<Taken<'_>> {
         self.turn.try_take_or_miss().then(|| Taken(self))
     }
 
-    /// Sees to it that the turn is not free while somebody needs it.
+    /// Makes sure that the turn is not free while a thread needs it.
     pub(super) fn settle_turn(self: &Arc<Self>) {
         if self.turn.settle(|claim| self.has_jobs_for(claim)) {
             self.rouse_dispatcher();
         }
     }
 
-    /// Nobody waits for an operation, or may not wait for it until its end.
+    /// No thread waits for this operation, or the thread may stop waiting before its end.
     #[inline]
     pub(crate) fn unattended(self: &Arc<Self>, slot: &Slot, operation: InFlight) {
         if !self.has_dispatcher() || slot.machine.is_unattended() {
@@ -310,15 +316,15 @@ impl Inner {
         }
         self.turn.add_unattended();
         if !slot.machine.set_unattended(operation.generation()) {
-            // It is over.
+            // The operation is over.
             self.turn.remove_unattended();
         } else if self.turn.is_free() {
             self.settle_turn();
         }
     }
 
-    /// Its owner has left an operation in flight. What is over already is handled at once, so that a program whose threads
-    /// wait needs no dispatcher for that.
+    /// The owner has left an operation in flight. Completions that are there already are handled at once. So a program
+    /// whose threads all wait needs no dispatcher for them.
     pub(crate) fn abandoned(self: &Arc<Self>, slot: &Slot, operation: InFlight, whose: Whose) {
         if !self.has_dispatcher() {
             return;
@@ -329,13 +335,13 @@ impl Inner {
         self.unattended(slot, operation);
     }
 
-    /// An operation of a file has ended at once: Windows queues its packet all the same.
+    /// An operation of a file has ended at once, but Windows still queues a packet for it.
     #[cfg(windows)]
     pub(crate) fn stray_is_due(&self) {
         self.queue.strays().add();
     }
 
-    /// Takes such packets out of the queue when there may be many. Runs no callback, and no waker.
+    /// Takes these packets out of the queue when there may be many. Runs neither callbacks nor wakers.
     #[cfg(windows)]
     pub(crate) fn take_strays(self: &Arc<Self>) {
         let strays = self.queue.strays();
