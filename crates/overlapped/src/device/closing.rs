@@ -1,4 +1,4 @@
-//! The closing of a device, for who wants to know what became of it.
+//! Closes a device for a caller that wants to know the outcome.
 
 use std::fmt;
 use std::future::Future;
@@ -12,8 +12,8 @@ use crate::system::foreign::{caught, on_a_thread};
 use crate::system::sync::lock_std as lock;
 use crate::{Error, ErrorKind, Operation};
 
-/// A device that is being closed; made by [`Device::close`](crate::Device::close). `.await` it or [`wait`](Self::wait).
-/// The device is closed whether or not somebody does.
+/// A device that is being closed; made by [`Device::close`](crate::Device::close). `.await` it, or call
+/// [`wait`](Self::wait). The device is closed even if you do neither.
 ///
 /// ```
 /// # use overlapped::{sim::Script, Device, ErrorKind};
@@ -23,7 +23,7 @@ use crate::{Error, ErrorKind, Operation};
 /// clone.close().wait()?;
 /// # Ok::<(), overlapped::Error>(())
 /// ```
-#[must_use = "it tells whether the closing succeeded"]
+#[must_use = "it reports whether closing succeeded"]
 pub struct Closing(Arc<Mutex<State>>);
 
 enum State {
@@ -33,11 +33,11 @@ enum State {
 }
 
 impl Device {
-    /// Closes the device, and tells what the system says of it: await the [`Closing`], or wait for it. Dropping the last
-    /// owner closes too, but has nobody to tell.
+    /// Closes the device and reports what the system says: await the [`Closing`], or wait for it. Dropping the last
+    /// owner closes the device too, but cannot report anything.
     ///
-    /// The closing may take its time (a serial port's output leaves, a socket lingers), so it runs on a thread of its
-    /// own; a simulated driver's cleanup runs at once.
+    /// Closing may take time: the output of a serial port leaves, a socket lingers. So it runs on a thread of its own.
+    /// A simulated driver's cleanup runs at once, on the calling thread.
     ///
     /// ```
     /// # use overlapped::{sim::Script, Device};
@@ -47,15 +47,15 @@ impl Device {
     /// ```
     ///
     /// # Errors
-    /// From the [`Closing`]: [`ErrorKind::Busy`] when there are other owners, clones of the device, calls or streams: it
-    /// stays open for them. Else what the system says, such as EIO or ENOSPC for what could not be written any more; the
-    /// handle is closed all the same.
+    /// From the [`Closing`]: [`ErrorKind::Busy`] when the device has other owners: clones, calls or streams. It stays
+    /// open for them. Otherwise the system's error, such as EIO or ENOSPC for data that could not be written any more.
+    /// The handle is closed even then.
     pub fn close(self) -> Closing {
         let what = Operation::Close;
         match Arc::try_unwrap(self.inner) {
             Err(shared) => Closing::ready(Err(shared
                 .error(ErrorKind::Busy, what)
-                .hint("clones of the device, calls or streams of it are still there: drop them first"))),
+                .hint("drop its other clones, calls and streams first: each keeps the device open"))),
             Ok(mut handle) => {
                 handle.is_closing = true;
                 Closing::start(handle.inner.clone())
@@ -69,7 +69,7 @@ impl Closing {
         Self(Arc::new(Mutex::new(State::Closed(end))))
     }
 
-    /// Closes the device, whose last owner is gone.
+    /// Closes the device. Its last owner is gone.
     pub(crate) fn start(device: Arc<Inner>) -> Self {
         let closing = Self(Arc::new(Mutex::new(State::Closing(None))));
         let told = Self(closing.0.clone());
@@ -77,7 +77,7 @@ impl Closing {
             let end = device.shut_and_close().unwrap_or_else(|| {
                 Err(device
                     .error(ErrorKind::TimedOut, Operation::Close)
-                    .hint("its driver has not returned from a request; it is closed when it has"))
+                    .hint("its driver has not returned from a request; the device is closed when it does"))
             });
             drop(device);
             told.end(end);
@@ -96,8 +96,8 @@ impl Closing {
     /// Waits on this thread until the device is closed.
     ///
     /// # Errors
-    /// Those of [`Device::close`](crate::Device::close); [`ErrorKind::TimedOut`] when its driver does not return from a
-    /// request within a second: it is closed when it does.
+    /// The errors of [`Device::close`](crate::Device::close). [`ErrorKind::TimedOut`] when the driver does not return
+    /// from a request within a second; the device is closed when the driver returns.
     pub fn wait(self) -> Result<(), Error> {
         block_on(|cx| self.poll_end(cx))
     }
@@ -114,11 +114,11 @@ impl Closing {
             State::Told => (
                 None,
                 Poll::Ready(Err(Error::new(ErrorKind::InvalidInput, Operation::Poll)
-                    .hint("the end was told before; do not poll a future again after it was ready"))),
+                    .hint("the result was returned before; do not poll a future again after it was ready"))),
             ),
         };
         drop(state);
-        // Somebody else's code: not under the lock.
+        // Dropping the waker runs the caller's code, so it happens without the lock.
         drop(before);
         end
     }

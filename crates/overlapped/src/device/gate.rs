@@ -1,11 +1,11 @@
-//! Who is inside of a device without owning it, and the end of its last owner, who waits for them.
+//! Counts the threads that are inside of a device without owning it. Its last owner waits for them before it closes.
 //!
-//! A handle is closed by the thread that drops its last owner, and is closed when that drop returns: so that an
-//! exclusive device can be opened again at once. The dispatcher, which submits for a stream or cancels a call whose
-//! time is over, is no owner: it *enters*, and what has entered a device keeps it from being closed and no longer.
-//! A thread that must not wait, because it dispatches or is inside itself, leaves the closing to the last one inside.
+//! The thread that drops a device's last owner closes the handle, before that drop returns: so an exclusive device can
+//! be opened again at once. The dispatcher, which submits for a stream or cancels a call whose time is over, is not an
+//! owner. It *enters* the device, and while it is inside, the device is not closed. A thread that must not wait,
+//! because it dispatches or is inside itself, leaves the closing to the last one inside.
 //!
-//! No operating system in here: loom checks this file as it stands.
+//! This file uses no operating system: loom checks it as it is.
 
 use std::cell::Cell;
 use std::sync::atomic::Ordering::{AcqRel, Acquire};
@@ -13,12 +13,12 @@ use std::time::{Duration, Instant};
 
 use crate::system::sync::{AtomicU64, Condvar, Mutex, lock, wait_timeout};
 
-/// The last owner is gone: nobody enters any more.
+/// The last owner is gone: no thread enters any more.
 const SHUT: u64 = 1 << 63;
-/// The last one inside is to close.
+/// The last thread inside must close the device.
 const LEFT: u64 = 1 << 62;
 
-/// Counts who is inside.
+/// Counts the threads inside.
 #[derive(Debug)]
 pub(crate) struct Gate {
     word: AtomicU64,
@@ -31,7 +31,7 @@ thread_local! {
     static INSIDE: Cell<u32> = const { Cell::new(0) };
 }
 
-/// Whether this thread is inside of some device: it must not wait for everybody to leave.
+/// Whether this thread is inside of a device. Then it must not wait until all have left.
 pub(crate) fn is_inside() -> bool {
     INSIDE.get() > 0
 }
@@ -41,7 +41,7 @@ impl Gate {
         Self { word: AtomicU64::new(0), lock: Mutex::new(()), empty: Condvar::new() }
     }
 
-    /// Comes in, unless the last owner is gone. Who has come in must [`leave`](Self::leave).
+    /// Enters, unless the last owner is gone. A thread that has entered must [`leave`](Self::leave).
     #[inline]
     pub(crate) fn enter(&self) -> bool {
         let mut word = self.word.load(Acquire);
@@ -57,26 +57,27 @@ impl Gate {
         false
     }
 
-    /// Goes out. `true`: the closing was left to this thread.
+    /// Leaves. `true`: this thread must close the device.
     #[inline]
     #[must_use]
     pub(crate) fn leave(&self) -> bool {
         INSIDE.set(INSIDE.get() - 1);
         let now = self.word.fetch_sub(1, AcqRel) - 1;
         if now == SHUT {
-            // The owner looks under the lock, and sleeps from there.
+            // The owner checks the count under the lock, and sleeps without giving the lock up in between.
             drop(lock(&self.lock));
             self.empty.notify_all();
         }
         now == SHUT | LEFT
     }
 
-    /// The last owner is gone. `true`: nobody is inside.
+    /// The last owner is gone. `true`: no thread is inside.
     pub(crate) fn shut(&self) -> bool {
         self.word.fetch_or(SHUT, AcqRel) & !SHUT == 0
     }
 
-    /// Waits until nobody is inside. After `patience` the closing is left to the last one who is: then it is `false`.
+    /// Waits until no thread is inside. After `patience` it leaves the closing to the last thread inside and returns
+    /// `false`.
     pub(crate) fn wait(&self, patience: Duration) -> bool {
         let deadline = Instant::now() + patience;
         let mut guard = lock(&self.lock);
@@ -91,7 +92,7 @@ impl Gate {
         true
     }
 
-    /// Leaves the closing to the last one inside. `false`: there is none any more.
+    /// Leaves the closing to the last thread inside. `false`: no thread is inside any more.
     pub(crate) fn leave_to_the_last(&self) -> bool {
         let mut word = self.word.load(Acquire);
         while word != SHUT {
@@ -126,7 +127,7 @@ mod loom_tests {
         fn visit(&self) {
             if self.gate.enter() {
                 self.users.fetch_add(1, SeqCst);
-                assert_eq!(self.closed.load(SeqCst), 0, "the handle was closed under somebody who uses it");
+                assert_eq!(self.closed.load(SeqCst), 0, "the handle was closed while it was in use");
                 self.users.fetch_sub(1, SeqCst);
                 if self.gate.leave() {
                     self.close();
@@ -159,12 +160,13 @@ mod loom_tests {
             if world.gate.shut() || world.gate.wait(Duration::from_secs(3600)) {
                 world.close();
             }
-            assert_eq!(world.closed.load(SeqCst), 1, "it is closed when the owner's drop returns");
+            assert_eq!(world.closed.load(SeqCst), 1, "the device is not closed when the owner's drop returns");
             others.into_iter().for_each(|other| other.join().unwrap());
         });
     }
 
-    /// The last owner must not wait: whoever is inside then closes, or itself if nobody is.
+    /// The last owner must not wait: the last thread inside closes the device, or the owner itself if no thread is
+    /// inside.
     #[test]
     fn loom_the_last_one_inside_closes_for_an_owner_that_must_not_wait() {
         three_threads(|| {

@@ -1,4 +1,4 @@
-//! How a device comes to be: a file that is opened, or taken over from somebody else.
+//! How a device is made: a file is opened, or an open file is taken over.
 
 #[cfg(all(target_os = "linux", not(miri)))]
 use std::os::fd::AsRawFd;
@@ -36,9 +36,9 @@ impl OpenOptions {
             .hint("on this platform only simulated devices can be opened"))
     }
 
-    /// Takes over a handle that somebody else opened with FILE_FLAG_OVERLAPPED: [`Device::from_handle`], with a
-    /// [`name`](Self::name), a [`port`](Self::port), and
-    /// [`skip_completion_port_on_success`](Self::skip_completion_port_on_success). All other options are those of opening.
+    /// Takes over a handle that was opened elsewhere with FILE_FLAG_OVERLAPPED, like [`Device::from_handle`]. Only
+    /// these options have an effect: [`name`](Self::name), [`port`](Self::port) and
+    /// [`skip_completion_port_on_success`](Self::skip_completion_port_on_success).
     ///
     /// ```
     /// # use overlapped::{Device, Error};
@@ -56,8 +56,8 @@ impl OpenOptions {
         Device::bind(self, name.clone(), Operation::Adopt, || system::adopt(self, &name, handle))
     }
 
-    /// Takes over a file that somebody else opened: [`Device::from_fd`], with a [`name`](Self::name) and a
-    /// [`port`](Self::port). All other options are those of opening.
+    /// Takes over a file that was opened elsewhere, like [`Device::from_fd`]. Only these options have an effect:
+    /// [`name`](Self::name) and [`port`](Self::port).
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -83,15 +83,14 @@ impl Device {
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound),
-    /// [`ErrorKind::AccessDenied`](crate::ErrorKind::AccessDenied), [`ErrorKind::Busy`](crate::ErrorKind::Busy) and
-    /// what else the system says of it;
-    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) for a path with a NUL in it;
-    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) where the platform has only simulated devices.
+    /// [`ErrorKind::AccessDenied`](crate::ErrorKind::AccessDenied), [`ErrorKind::Busy`](crate::ErrorKind::Busy), and
+    /// the system's other errors; [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) for a path that contains
+    /// a NUL; [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) if the platform has only simulated devices.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
         Self::options().open(path)
     }
 
-    /// How to open: access rights, share mode and so on.
+    /// Options for opening a device: access rights, share mode and others.
     ///
     /// ```
     /// # use overlapped::Device;
@@ -104,7 +103,7 @@ impl Device {
         OpenOptions::new()
     }
 
-    /// Takes over a handle that somebody else opened with FILE_FLAG_OVERLAPPED, on the global port.
+    /// Takes over a handle that was opened elsewhere with FILE_FLAG_OVERLAPPED, on the global port.
     ///
     /// ```
     /// use std::os::windows::fs::OpenOptionsExt;
@@ -116,8 +115,8 @@ impl Device {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) for a handle that is not overlapped, or is bound to
-    /// a completion port or a thread pool already. The handle is then closed; to keep it, duplicate it first.
+    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) for a handle that is not overlapped, or that is
+    /// already bound to a completion port or a thread pool. The handle is then closed. To keep it, duplicate it first.
     #[cfg(windows)]
     pub fn from_handle(handle: impl Into<std::os::windows::io::OwnedHandle>) -> Result<Self, Error> {
         Self::options().adopt(handle)
@@ -140,11 +139,12 @@ impl Device {
         Self::options().port(port).adopt(handle)
     }
 
-    /// Takes over a file that somebody else opened, on the global port: a pipe, a serial port that was set up, a gpiochip
-    /// line request. It is made non-blocking (O_NONBLOCK), which all who have the same open file will notice, until the last
-    /// device that has it is closed or [gives it back](Self::into_fd).
+    /// Takes over a file that was opened elsewhere, on the global port: a pipe, a serial port that was set up, a
+    /// gpiochip line request. The file is made non-blocking (O_NONBLOCK), which affects every process and device that
+    /// shares the open file. It gets back its old setting when its last device is closed or [returns
+    /// it](Self::into_fd).
     ///
-    /// Two devices may be copies of one open file. What is read from it goes to one of them.
+    /// Two devices may be copies of one open file. Each byte is then read by one of them.
     ///
     /// ```
     /// use overlapped::Device;
@@ -160,7 +160,7 @@ impl Device {
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) for a file that was opened with O_PATH. The file is
-    /// then closed; to keep it, duplicate it first.
+    /// then closed. To keep it, duplicate it first.
     #[cfg(all(target_os = "linux", not(miri)))]
     pub fn from_fd(fd: impl Into<std::os::fd::OwnedFd>) -> Result<Self, Error> {
         Self::from_fd_on(&Port::global()?, fd)
@@ -187,7 +187,7 @@ impl Device {
         Self::options().port(port).adopt(fd)
     }
 
-    /// Has a port what was opened, or somebody else had.
+    /// Calls `open`, and binds the file that it opened or adopted to a port.
     #[cfg(any(windows, all(target_os = "linux", not(miri))))]
     fn bind(
         options: &OpenOptions,

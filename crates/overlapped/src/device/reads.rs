@@ -1,4 +1,5 @@
-//! What came back of a device's reads: who gets it, who waits for it, and what is left over of others.
+//! Bytes that came back from a device's reads: which reads get them, which wait for them, and what of other operations
+//! is passed on.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Release};
@@ -15,7 +16,7 @@ use crate::words::token::InFlight;
 use crate::{ErrorKind, Status};
 
 impl Inner {
-    /// How its reads go on.
+    /// The kind of stream: how its reads go on.
     pub(super) fn stream_kind(&self) -> StreamKind {
         match &self.backend {
             #[cfg(any(windows, all(target_os = "linux", not(miri))))]
@@ -24,14 +25,14 @@ impl Inner {
         }
     }
 
-    /// What came back of its reads is lost.
+    /// The bytes that came back from reads are lost.
     pub(super) fn lose_unread(&self) {
         let (results, bytes) = self.unread.clear();
         self.port.lost(results, bytes);
     }
 
-    /// The operation in `slot` is over and the caller's, and nobody will take its result: gives it on if that can be, and
-    /// counts it else. Returns whether it was given on.
+    /// The operation in `slot` is over and belongs to the caller, and nobody will take its result. Passes the result on
+    /// if possible, and otherwise counts it as lost. Returns whether it was passed on.
     pub(crate) fn left_over(self: &Arc<Self>, slot: &Slot, operation: InFlight) -> bool {
         if slot.is_taken() {
             return false;
@@ -41,7 +42,7 @@ impl Inner {
         }
         #[cfg(windows)]
         if let Backend::Event(event) = &self.backend
-            // SAFETY: the operation is over and the caller's.
+            // SAFETY: the operation is over and belongs to the caller.
             && !unsafe { slot.status() }.0.is_error()
         {
             event.give_back();
@@ -51,9 +52,9 @@ impl Inner {
         false
     }
 
-    /// [`left_over`](Self::left_over), of a read of a stream.
+    /// Like [`left_over`](Self::left_over), for a read of a stream.
     pub(super) fn left_over_read(self: &Arc<Self>, slot: &Slot, operation: InFlight) -> bool {
-        // SAFETY: the operation is over and the caller's; the bytes are copied before the slot is given back.
+        // SAFETY: the operation is over and belongs to the caller; the bytes are copied before the slot is given back.
         let (bytes, status) = unsafe {
             let (status, information) = slot.status();
             (slot.output(if status.is_error() { 0 } else { information }), status)
@@ -67,16 +68,16 @@ impl Inner {
         }
         self.unread.resolve(operation);
         if self.enter().map(|device| device.offer_unread()).is_none() {
-            // It was closed meanwhile: nobody reads it any more.
+            // The device was closed meanwhile: nobody reads from it any more.
             self.lose_unread();
         }
         has_bytes
     }
 
-    /// A read of a stream that is prepared gets the bytes that came back of others, or waits for those that may. `None`: it
-    /// goes to the driver.
+    /// A read of a stream is about to be submitted. It gets bytes that came back from other reads, or waits for reads
+    /// that may bring some. `None`: it goes to the driver.
     pub(super) fn admit(self: &Arc<Self>, operation: InFlight, slot: &Slot) -> Option<Submitted> {
-        // SAFETY: the operation has begun and was not submitted: this is its kernel's side.
+        // SAFETY: the operation has begun and was not submitted: this thread acts as its kernel.
         let output = unsafe { slot.memory().output() };
         if output.is_empty() {
             return None;
@@ -101,14 +102,14 @@ impl Inner {
             }
             Admission::Parked => {
                 self.port.parked(operation, self.listed());
-                // The one it waits for may be over since.
+                // The read that it waits for may have ended since.
                 self.offer_unread();
                 Some(Submitted::Pending(operation))
             }
         }
     }
 
-    /// What can be had is given to reads that wait; and those that waited for it in vain go to the driver.
+    /// Gives the bytes that came back to reads that wait. Submits parked reads that have no reason to wait any more.
     pub(crate) fn offer_unread(self: &Arc<Self>) {
         while self.unread.any() {
             if let Some(reader) = self.unread.promise(&|may| self.longest_waiting(may)) {
@@ -121,13 +122,13 @@ impl Inner {
         }
     }
 
-    /// The read that has waited longest, of those that may have a promise.
+    /// The read that has waited longest, among those that `may` get a promise.
     pub(super) fn longest_waiting(&self, may: &dyn Fn(InFlight) -> bool) -> Option<(u64, InFlight)> {
         let mut after = 0;
         loop {
             let reads = self.port.slab.iter().filter_map(|(index, slot)| {
                 let waits = || slot.device() == self.id && slot.operation() == STREAM_READ && slot.number() > after;
-                // One that is being cancelled ends by itself, and perhaps nobody wants it any more.
+                // A read that is being cancelled ends by itself, and perhaps nobody wants its bytes any more.
                 let wanted = |generation: &u32| waits() && slot.cancelled.load(Acquire) != *generation;
                 let generation = slot.machine.pending().filter(wanted)?;
                 Some((slot.number(), InFlight::new(index, generation)))
@@ -140,7 +141,7 @@ impl Inner {
         }
     }
 
-    /// A read that was parked goes to the driver.
+    /// Submits a read that was parked to the driver.
     pub(super) fn submit_parked(&self, operation: InFlight) {
         let slot = self.port.slot(operation);
         let ended = self.hand_over(operation, slot, What::STREAM_READ);
@@ -148,21 +149,21 @@ impl Inner {
         if let Some((status, information)) = ended {
             self.end_parked(operation, status, information);
         }
-        // Whoever cancelled it meanwhile did not find it.
+        // If somebody cancelled the read meanwhile, the driver did not know it yet.
         if slot.cancelled.load(Acquire) == operation.generation() {
             self.cancel_pinned(operation);
         }
     }
 
-    /// A read that was parked ends.
+    /// Ends a read that was parked.
     pub(super) fn end_parked(&self, operation: InFlight, status: Status, information: usize) {
-        // SAFETY: it was taken out of those that are parked, and has not gone to the driver, or has ended there: this is
-        // its kernel's side.
+        // SAFETY: the read is no longer among the parked ones, and the driver does not have it, or has ended it: this
+        // thread acts as its kernel.
         unsafe { self.port.slot(operation).set_status(status, information) };
         self.port.queue().post(operation.token());
     }
 
-    /// Reads before those that are parked are not over, though their driver had time enough: they wait no longer.
+    /// Earlier reads have not ended, though their driver had enough time: the parked reads stop waiting for them.
     pub(crate) fn give_up_orphans(self: &Arc<Self>) {
         if let Some(then) = Instant::now().checked_sub(GRACE_PERIOD) {
             self.unread.give_up_orphans(then);
@@ -170,7 +171,7 @@ impl Inner {
         }
     }
 
-    /// A read that is over, and the caller's, takes older bytes in place of its own, if some came back.
+    /// The read is over and belongs to the caller. If older bytes came back, it takes them in place of its own.
     #[inline]
     pub(crate) fn settle(self: &Arc<Self>, slot: &Slot, operation: InFlight) {
         if self.unread.any() && slot.operation() == STREAM_READ {
@@ -181,7 +182,7 @@ impl Inner {
         }
     }
 
-    /// The owner of a read leaves, who has it no more: what was promised to it is for another.
+    /// The owner of a read leaves. Bytes that were promised to the read go to another one.
     pub(crate) fn withdraw(self: &Arc<Self>, operation: InFlight) {
         if self.unread.any() {
             self.unread.withdraw(operation);
@@ -201,9 +202,9 @@ impl Inner {
     }
 }
 
-/// The read `operation` is over, and the caller's: older bytes that came back take the place of its own.
+/// The read `operation` is over and belongs to the caller: older bytes that came back take the place of its own.
 fn settle(unread: &Unread, kind: StreamKind, slot: &Slot, operation: InFlight) {
-    // SAFETY: the operation is over, and the caller owns it; its output is read to its end before it is written.
+    // SAFETY: the operation is over and belongs to the caller; its output is read completely before it is written.
     let ((status, information), output) = unsafe { (slot.status(), slot.memory().output()) };
     let own = match status.kind() {
         _ if !status.is_error() => Own::Bytes(output[..information.min(output.len())].into()),
