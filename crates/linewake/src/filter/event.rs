@@ -47,7 +47,7 @@ pub enum FilterEvent {
 pub struct ChatterEvent {
     /// Name of the chip.
     pub chip: Arc<str>,
-    /// Which line.
+    /// Offset of the line.
     pub offset: Offset,
     /// Its name, if it has one.
     pub name: Option<Arc<str>>,
