@@ -202,14 +202,17 @@ fn a_script_that_makes_no_sense_is_refused() {
     let line = |name: &str| Line::new(name);
     let wheel = Quadrature::new(Duration::from_millis(1), Duration::from_millis(1));
     for (script, says) in [
-        (Script::new(), "no line"),
-        (Script::new().line(line("a").offset(3)).line(line("b").offset(3)), "the same offset 3"),
-        (Script::new().line(line("a").offset(1024)), "at most 1024 lines"),
-        (Script::new().line_count(1025), "at most 1024 lines"),
-        (Script::new().line(line("a")).queue_size(1), "queue of 1"),
-        (Script::new().line(line("a").signal(Signal::period(Duration::ZERO))), "line \"a\": its period"),
-        (Script::new().line(line("a")).quadrature("a", "b", wheel.clone()), "no line \"b\""),
-        (Script::new().line(line("a")).quadrature("a", "a", wheel.clone()), "both channels"),
+        (Script::new(), "at least one line"),
+        (Script::new().line(line("a").offset(3)).line(line("b").offset(3)), "both have the offset 3"),
+        (Script::new().line(line("a").offset(1024)), "at most 1024"),
+        (Script::new().line_count(1025), "at most 1024"),
+        (Script::new().line(line("a")).queue_size(1), "a queue size of 1 is out of range; expected 2 to 1024"),
+        (
+            Script::new().line(line("a").signal(Signal::period(Duration::ZERO))),
+            "line \"a\": a period of 0 ns is too short",
+        ),
+        (Script::new().line(line("a")).quadrature("a", "b", wheel.clone()), "unknown line \"b\""),
+        (Script::new().line(line("a")).quadrature("a", "a", wheel.clone()), "found \"a\" twice"),
     ] {
         let error = script.open().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
