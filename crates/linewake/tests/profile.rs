@@ -528,27 +528,30 @@ fn what_is_wrong_is_said_at_its_place() {
         (
             "call = \"get-levels\"",
             "call = \"getlevels\"",
-            "\"levels.call\": there is no call \"getlevels\"; did you mean \"get-levels\"?",
+            "\"levels.call\": unknown call \"getlevels\"; did you mean \"get-levels\"?",
         ),
         (
             "{ changed = { at = 0 } }",
             "{ chanegd = { at = 0 } }",
             "unknown key \"chanegd\" in \"call.wait-change.output.fields\"; did you mean \"changed\"?",
         ),
-        ("changed = { at = 0 }", "changed = { at = 2 }", "ends at byte 6, and there are 4: bytes 2 to 5"),
-        ("changed = { at = 0 }", "changed = { at = 0, width = 2 }", "`changed` has 16 bits, and line 16 has bit 16"),
+        ("changed = { at = 0 }", "changed = { at = 2 }", "ends at byte 6, but there are 4 bytes; it has bytes 2 to 5"),
+        ("changed = { at = 0 }", "changed = { at = 0, width = 2 }", "`changed` has 16 bits, but line 16 has bit 16"),
         (
             "changed = { at = 0 }",
             "changed = { at = 2 }",
-            "ends at byte 6, and there are 4: bytes 2 to 5; its `width` is 4 unless set",
+            "ends at byte 6, but there are 4 bytes; it has bytes 2 to 5; its `width` is 4 by default",
         ),
         (
             "changed = { at = 0 }",
             "changed = { at = 0 }, levels = { at = 2, width = 2 }",
-            "a.toml:37:82: \"call.wait-change.output.fields.levels\": `levels` and `changed` have bytes in common: a byte \
-             is of one field",
+            "a.toml:37:82: \"call.wait-change.output.fields.levels\": `levels` and `changed` have bytes in common",
         ),
-        ("lines = 32", "lines = 2", "a.toml:7:9: \"lines\": there are 3 [[line]]s, and 2 lines: make it 3 or more"),
+        (
+            "lines = 32",
+            "lines = 2",
+            "a.toml:7:9: \"lines\": there are 3 [[line]] sections for 2 lines; expected 3 or more",
+        ),
         ("lines = 32", "lines = 32\nlines = 33", "a.toml:8:1: the key \"lines\" is here for the second time"),
         ("[wait]", "[wiat]", "a.toml:46:2: unknown key \"wiat\"; did you mean \"wait\"?"),
         (
@@ -559,7 +562,7 @@ fn what_is_wrong_is_said_at_its_place() {
         (
             "name = \"light-barrier\"",
             "name = \"door\"",
-            "a line is called \"door\" already, at 14:8: each has a name of its own",
+            "the name \"door\" is already used at 14:8; give each line its own name",
         ),
         (
             r"'\\.\Card0'",
@@ -573,25 +576,29 @@ fn what_is_wrong_is_said_at_its_place() {
         ),
         ("setup = \"select\"\n", "", "nothing uses this call"),
         ("[levels]\ncall = \"get-levels\"", "", "nothing uses this call"),
-        ("offset = 31", "offset = 0", "line 0 is described twice"),
+        ("offset = 31", "offset = 0", "there are two [[line]] sections for line 0"),
         ("offset = 31", "number = 1", "lines 1 and 2 have the same number, 1"),
         ("method = \"buffered\"", "method = \"neither\"", "METHOD_NEITHER gives the driver addresses of this program"),
         ("method = \"buffered\"", "method = \"in-direct\"", "METHOD_IN_DIRECT"),
-        ("function = 0x801\n", "", "\"call.select\" lacks `function`: give `code`, or the four fields of CTL_CODE"),
+        ("function = 0x801\n", "", "\"call.select\" lacks `function`; set `code`, or the four fields of CTL_CODE"),
         (
             "function = 0x801\n",
             "function = 0x801\ncode = 1\n",
-            "neither `device_type`, `function`, `method` nor `access`",
+            "has `code`; remove `device_type`, `function`, `method` and `access`",
         ),
-        (r"'\\.\Card0'", r"'\\server\share\x'", r#""\\server\share\x" is no path of a local device"#),
-        (r"'\\.\Card0'", r"'\\.\UNC\server\x'", "no path of a local device"),
-        (r"'\\.\Card0'", r"'\\?\GLOBALROOT\Device\Mup\server\x'", "no path of a local device"),
-        (r"'\\.\Card0'", "'/dev/../etc/passwd'", "no path of a local device"),
+        (
+            r"'\\.\Card0'",
+            r"'\\server\share\x'",
+            r#"expected the path of a local device, like '\\.\Card0' or "/dev/card0", found "\\server\share\x""#,
+        ),
+        (r"'\\.\Card0'", r"'\\.\UNC\server\x'", "expected the path of a local device"),
+        (r"'\\.\Card0'", r"'\\?\GLOBALROOT\Device\Mup\server\x'", "expected the path of a local device"),
+        (r"'\\.\Card0'", "'/dev/../etc/passwd'", "expected the path of a local device"),
         (r"path = '\\.\Card0'", "interface = '{86E0}'", "is not a GUID"),
-        (r"path = '\\.\Card0'", "", "\"device\" has one of `path`, `interface` and `subsystem`"),
-        ("value = \"mask\"", "value = \"musk\"", "there is no \"musk\" to send; did you mean \"mask\"?, or a number"),
-        ("value = \"mask\"", "value = \"queue\"", "`max_queue` and a setup call that sends it"),
-        ("value = \"mask\"", "value = \"event\"", "an event is sent by a setup call"),
+        (r"path = '\\.\Card0'", "", "\"device\" needs exactly one of `path`, `interface` and `subsystem`"),
+        ("value = \"mask\"", "value = \"musk\"", "unknown value \"musk\"; did you mean \"mask\"?, or a number"),
+        ("value = \"mask\"", "value = \"queue\"", "such a call needs `max_queue`"),
+        ("value = \"mask\"", "value = \"event\"", "only a setup call can send an event"),
         ("value = \"mask\"", "value = 0x1_0000_0000", "0x100000000 is not possible here: 0 to 4294967295 are"),
         ("by = \"call\"", "by = \"poll\"", "\"wait\" lacks the key \"period_us\""),
         ("pending = 2", "pending = 2\nfor = \"each\"", "there is no \"each\" here; it knows \"card\", \"line\""),
@@ -599,7 +606,7 @@ fn what_is_wrong_is_said_at_its_place() {
         (
             "length = 4, endian = \"big\", fields = [{ at = 0,",
             "bytes = '0g', fields = [{ at = 0,",
-            "\"g\" is no hexadecimal digit",
+            "expected hexadecimal bytes like \"0a ff 00\", found \"g\"",
         ),
     ];
     for (from, to, says) in card {
@@ -610,13 +617,13 @@ fn what_is_wrong_is_said_at_its_place() {
     let said = fault(LINEWAKE, "edge = { at = 12, rising = 1, falling = 2 }\n", "");
     assert!(said.contains("the output of the wait lacks `edge`"), "{said}");
     let said = fault(LINEWAKE, "line = { at = 8 }\n", "");
-    assert!(said.contains("whose edge it is"), "{said}");
+    assert!(said.contains("`line`, which says the line of the edge"), "{said}");
     let said = fault(LINEWAKE, "rising = 1, falling = 2", "rising = 2, falling = 2");
     assert!(said.contains("must differ"), "{said}");
     let said = fault(LINEWAKE, "happened = { at = 8, width = 8 }\n", "");
     assert!(said.contains("its output lacks `happened`"), "{said}");
     let said = fault(LINEWAKE, "pending = 2", "pending = 256\nfor = \"line\"");
-    assert!(said.contains("\"call.configure\": the driver is waited for line by line"), "{said}");
+    assert!(said.contains("\"call.configure\": [wait] is for each line, but this is one call"), "{said}");
     let said = fault(&LINEWAKE.replace("length = 2096", "length = 1048368"), "pending = 2", "pending = 256");
     assert!(said.contains("too much memory"), "{said}");
 }
@@ -625,7 +632,7 @@ fn what_is_wrong_is_said_at_its_place() {
 fn a_profile_without_a_wait_is_told_what_one_says() {
     let without = CARD.split("[wait]").next().unwrap();
     let error = Profile::parse("a.toml", without).unwrap_err().to_string();
-    assert!(error.starts_with("a.toml:1:1: the section [wait] is missing: say `by` what"), "{error}");
+    assert!(error.starts_with("a.toml:1:1: the section [wait] is missing; set `by` to what"), "{error}");
 }
 
 /// A profile of one wait whose output has these fields.
@@ -674,12 +681,9 @@ fn what_is_right_and_odd_is_noted() {
     }
     let assumed = notes(&local.replace("reads = 'messages'\n", ""));
     let assumed = assumed.last().unwrap();
-    assert!(
-        assumed.starts_with("`reads` is not said in [wait]") && assumed.contains("records of 1 bytes"),
-        "{assumed}"
-    );
+    assert!(assumed.starts_with("`reads` is not set in [wait]") && assumed.contains("records of 1 bytes"), "{assumed}");
     let without = CARD.replace("[device]\n", "").replace("path = '\\\\.\\Card0'\n", "");
-    assert_eq!(notes(&without), ["it names no device: only a program can open it"]);
+    assert_eq!(notes(&without), ["it names no device, so only a program can open it"]);
     let twice = without.replace("function = 0x803", "function = 0x802");
     assert!(
         notes(&twice)[1].starts_with("\"wait-change\" and \"get-levels\" are the same call: control code 0x"),
@@ -694,15 +698,15 @@ fn a_profile_explains_itself_and_a_dump() {
     let explained = serial.explain().to_string();
     for part in [
         "line 2 is \"RI\"",
-        r"It opens \\.\COM1, to read, for itself alone.",
+        r"It opens \\.\COM1, to read, exclusively.",
         "\"set-wait-mask\": control code 0x001b0044 (device type 0x001b, function 0x011, Buffered, access Any)",
-        "a  bytes 0 to 3: the bits of the lines that are asked for",
+        "a  bytes 0 to 3: the bits of the requested lines",
         "      byte 0\n           aaaa\n",
         "the least significant byte of a number comes first",
         "It keeps 1 of these pending for the card",
-        "the levels are read after to know which way",
+        "the levels are then read to know the direction",
         "The account is \"at least\"",
-        "You have to allow it (--allow-writes)",
+        "You must allow it (--allow-writes)",
     ] {
         assert!(explained.contains(part), "{part:?} is not in\n{explained}");
     }
@@ -718,7 +722,7 @@ fn a_profile_explains_itself_and_a_dump() {
         "The account is exact",
         "\n      byte 0   4   8   12  16  20  24  28\n           aaaaaaaabbbbccccddddeeeeffffgggg\n",
         "\n      .  bytes 4 to 39: zero\n",
-        "\n      c  bytes 12 to 15, `edge`: the edge: 1 is rising, 2 is falling, any other is a fault\n",
+        "\n      c  bytes 12 to 15, `edge`: the edge: 1 is rising, 2 is falling, any other number is an error\n",
     ] {
         assert!(explained.contains(part), "{part:?} is not in\n{explained}");
     }

@@ -44,7 +44,7 @@ fn what_an_ioctl_returns_is_a_line_by_its_number() {
 #[test]
 fn a_profile_says_how_many_threads_wait_in_the_driver_and_what_does_not_end_them() {
     let notes = |profile: &Profile| profile.notes().join("\n");
-    assert!(notes(&gallery!("per-line")).contains("a thread for each line"));
+    assert!(notes(&gallery!("per-line")).contains("one thread for each watched line"));
     assert!(notes(&gallery!("uio48")).contains("nothing ends \"wait-int\""));
     for profile in [gallery!("apci"), gallery!("adio"), gallery!("uio48-poll"), gallery!("superio-ioctl")] {
         assert!(!notes(&profile).contains("nothing ends"), "{}", notes(&profile));

@@ -114,7 +114,7 @@ fn what_a_device_says_that_it_lost_is_told_and_no_number_is_made_up_for_it() {
     request.wait_next_timeout(LONG).unwrap().unwrap();
     assert!(request.finish().doubt().is_none());
     let said = parse(&text).explain().to_string();
-    assert!(said.contains("0 in bytes 0 to 1 and 3 in bytes 2 to 3 says that the device lost others"), "{said}");
+    assert!(said.contains("0 in bytes 0 to 1 and 3 in bytes 2 to 3 means that the device lost others"), "{said}");
     let sample = parse(&text).decode("read", &[key(0, 3, 0), key(1, 116, 1)].concat()).unwrap().to_string();
     assert!(sample.starts_with("record 0: the device says that it lost records\n"), "{sample}");
 }
@@ -154,7 +154,7 @@ fn after_a_loss_the_levels_are_read_anew() {
         assert_eq!(request.finish().total(), delivered(5));
     }
     let elsewhere = state_with_losses();
-    assert!(refused(&elsewhere).contains("`lost` is for what tells of edges"), "{}", refused(&elsewhere));
+    assert!(refused(&elsewhere).contains("`lost` needs a call that reports edges"), "{}", refused(&elsewhere));
 }
 
 /// A call for levels cannot say that edges were lost.
@@ -190,7 +190,7 @@ fn a_shorter_message_of_another_kind_is_no_part_of_the_next() {
     // One of our kind that is too short is a fault.
     let error = error_after(&text, &[&[1, 0, 0]]);
     assert_eq!(error.kind(), ErrorKind::Malformed);
-    assert!(error.to_string().contains("3 bytes came"), "{error}");
+    assert!(error.to_string().contains("found 3 bytes"), "{error}");
 }
 
 #[test]
@@ -204,10 +204,10 @@ fn a_longer_message_of_another_kind_is_not_cut_into_records_where_each_has_one()
     assert_eq!(edges, [(0, true, 0), (0, false, 0), (1, true, 0)]);
     assert_eq!(figures, delivered(3));
     let sample = parse(&text).decode("read", reports[1]).unwrap().to_string();
-    assert!(sample.starts_with("record 0: of another kind") && !sample.contains("record 1"), "{sample}");
+    assert!(sample.starts_with("record 0: ignored") && !sample.contains("record 1"), "{sample}");
     assert_eq!(error_after(&text, &[&[1, 1, 0]]).kind(), ErrorKind::Malformed, "one of ours that is too short");
     let said = refused(&text.replace("messages", "bytes"));
-    assert!(said.contains("`records` is how many a message has"), "{said}");
+    assert!(said.contains("only a message has a number of `records`"), "{said}");
     assert!(refused(&text.replace("records = 1", "records = 17")).contains("1 to 16"));
 }
 
@@ -240,7 +240,10 @@ fn a_count_of_one_direction_needs_no_level() {
     assert_eq!(edges, [(0, false, 6), (0, false, 0), (0, false, 0), (0, false, 2)]);
     assert_eq!(figures.delivered + figures.lost(), 12);
     let said = refused(&of("", count));
-    assert!(said.contains("which way an edge went cannot be known; say `edge = \"rising\"` in [wait]"), "{said}");
+    assert!(
+        said.contains("the direction of an edge is not known; set for example `edge = \"rising\"` in [wait]"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -256,16 +259,16 @@ fn a_count_that_is_told_because_of_an_edge_is_one_also_the_first_time() {
     let notes = |text: &str| parse(text).notes().join("\n");
     assert!(!notes(&text).contains("`first"), "{}", notes(&text));
     let late = notes(&text.replace(", first = 'edge'", ""));
-    assert!(late.contains("say `first = \"edge\"` in `count`, or that one is missing"), "{late}");
+    assert!(late.contains("set `first = \"edge\"` in `count`, or that edge is missing"), "{late}");
     // The level says which way; a level from before says nothing of how many there were.
     let level = "length = 5, fields = { count = { at = 0, first = 'edge' }, level = { at = 4, width = 1 } }";
     assert_eq!(told(&of("", level), Edges::Both, &[&[9, 0, 0, 0, 0]], 1).0, [(0, false, 0)]);
     let said = refused(&of("[levels]\nstart = 'inactive'", count));
-    assert!(said.contains("needs to know which way that edge went"), "{said}");
+    assert!(said.contains("needs the direction of that edge"), "{said}");
     let said = refused(&of("edge = 'rising'", &count.replace("first", "since = 'open', first")));
-    assert!(said.contains("`since = \"start\"` alone"), "{said}");
+    assert!(said.contains("`first` needs `since = \"start\"`"), "{said}");
     let poll = text.replace("by = 'call'\ncall = 'wait'", "by = 'poll'\nperiod_us = 1000\nthen = 'wait'");
-    assert!(refused(&poll).contains("a poll looks once before"), "{}", refused(&poll));
+    assert!(refused(&poll).contains("a poll reads the counter once before"), "{}", refused(&poll));
 }
 
 #[test]
@@ -328,7 +331,7 @@ fn what_nothing_names_in_a_record_that_is_read_is_refused() {
     ];
     for (output, says) in unnamed {
         let said = refused(&read("lines = 1", "means = 'edge'", output));
-        assert!(said.contains(&format!("nothing says what is in {says} of a record")), "{said}");
+        assert!(said.contains(&format!("nothing says what {says} of a record contains")), "{said}");
         parse(&read("lines = 1", "means = 'edge'", &format!("{output}, rest = 'unused'")));
     }
     let named = "length = 2, only = [{ at = 1, width = 1, is = [1, 3] }], fields = { edge = { at = 0, width = 1, rising = 1, falling = 0 } }";
@@ -343,13 +346,13 @@ fn what_is_right_and_does_nothing_is_noted() {
         let text = read(&format!("lines = 1\n[device]\n{device}"), "means = 'edge'", &format!("{length}, {edge}"));
         parse(&text).notes().join("\n")
     };
-    let (alone, cut) = ("`exclusive` is of Windows", "100 bytes is no whole number of records of 24");
+    let (alone, cut) = ("`exclusive` has no effect on Linux", "100 bytes is not a multiple of the record of 24 bytes");
     let both = notes("path = '/dev/input/event0'\nexclusive = true", "length = 100, record = 24");
     assert!(both.contains(alone) && both.contains(cut), "{both}");
     let none = notes("path = '/dev/input/event0'", "length = 96, record = 24");
-    assert!(!none.contains("`exclusive`") && !none.contains("whole number"), "{none}");
+    assert!(!none.contains("`exclusive`") && !none.contains("not a multiple"), "{none}");
     let windows = notes(r"path = '\\.\Card0'", "length = 100, record = 24, records = 1");
-    assert!(!windows.contains("`exclusive`") && !windows.contains("whole number"), "{windows}");
+    assert!(!windows.contains("`exclusive`") && !windows.contains("not a multiple"), "{windows}");
 }
 
 #[test]
@@ -368,7 +371,7 @@ fn lines_do_not_share_a_bit() {
 fn a_level_needs_one_to_begin_with() {
     let levels = "length = 1, fields = { levels = { at = 0, width = 1 } }";
     let said = refused(&fed("lines = 1", "means = 'level'", levels));
-    assert!(said.contains("nothing says the levels at the start: add [levels]"), "{said}");
+    assert!(said.contains("nothing gives the levels at the start; add [levels]"), "{said}");
 }
 
 #[test]
@@ -381,13 +384,13 @@ fn the_codes_of_another_system_are_named() {
     let code = "device_type = 0x8000\nfunction = 0x801\nmethod = 'buffered'\naccess = 'read'";
     let said = refused(&text.replace(code, "code = 0x80017081"));
     assert!(said.contains("as an ioctl 0x80017081 is _IOR, 1 bytes, type 0x70 'p', number 129"), "{said}");
-    assert!(said.contains("write `ioctl = 0x80017081` in place of `code`"), "{said}");
+    assert!(said.contains("write `ioctl = 0x80017081` instead of `code`"), "{said}");
     let said = refused(&text.replace(code, "ioctl = 0x80017081"));
-    assert!(said.contains("how does this ioctl wait? Say in its [call] `blocks = true`"), "{said}");
+    assert!(said.contains("this ioctl does not wait; in its [call] set `blocks = true`"), "{said}");
     let ioctl = text.replace(code, "ioctl = { direction = 'read', type = 'p', number = 0x81 }\nblocks = true");
     assert!(parse(&ioctl).needs_writes(), "an ioctl may change anything");
     let said = refused(&ioctl.replace("'/dev/parport0'", r"'\\.\PHDIo0'"));
-    assert!(said.contains("the device is one of Windows, which has no ioctls"), "{said}");
+    assert!(said.contains("the device is a Windows device, which has no ioctls"), "{said}");
 }
 
 #[test]
@@ -467,12 +470,12 @@ fn what_an_input_says_of_a_line_fits_into_it() {
     let numbers = "[[line]]\nnumber = 255\n[[line]]\nname = 'b'\nnumber = 0x100";
     let said = refused(&text(numbers, "width = 1, value = 'line'"));
     assert!(
-        said.contains("line 1 (\"b\") has the number 256, and the field that sends it holds 255 at most"),
+        said.contains("line 1 (\"b\") has the number 256, but the field that sends it holds at most 255"),
         "{said}"
     );
     parse(&text(numbers, "width = 2, value = 'line'"));
     let said = refused(&text("[[line]]\nevent_bit = 9\nlevel_bit = 0", "width = 1, value = 'mask'"));
-    assert!(said.contains("the mask that it sends has 8 bits, and line 0 has bit 9"), "{said}");
+    assert!(said.contains("the mask that it sends has 8 bits, but line 0 has bit 9"), "{said}");
 }
 
 #[test]
@@ -480,12 +483,12 @@ fn a_driver_is_not_asked_for_edges_that_would_pass_for_others() {
     let text = fed("lines = 1", "for = 'line'\nmeans = 'edge'\nedge = 'rising'", "").replace("output = {  }\n", "");
     let wanted = "input = { length = 1, fields = [{ at = 0, width = 1, value = 'edges', rising = 1, falling = 2 }] }";
     let said = refused(&text.replacen("[wait]", &format!("{wanted}\n[wait]"), 1));
-    assert!(said.contains("send the number of that edge in place of `value = \"edges\"`"), "{said}");
+    assert!(said.contains("send the number of that edge instead of `value = \"edges\"`"), "{said}");
 }
 
 #[test]
 fn a_mask_and_a_line_in_one_record_are_refused() {
     let both = "length = 2, fields = { line = { at = 0, width = 1 }, levels = { at = 1, width = 1 } }";
     let said = refused(&read("lines = 4", "means = 'level'\n[levels]\nstart = 'inactive'", both));
-    assert!(said.contains("`line` says which line a record is about, and a mask has a bit for each line"), "{said}");
+    assert!(said.contains("a record cannot have both `line` and a mask with a bit for each line"), "{said}");
 }

@@ -99,11 +99,11 @@ fn an_answer_without_a_byte_and_a_failure_end_the_stream() {
     let mut request = watched(&profile!("gpioclx"), &pins);
     pins.0.lock().unwrap().bytes = 0;
     let error = end(&mut request);
-    assert!(error.kind() == ErrorKind::Malformed && error.to_string().contains("no byte came"), "{error}");
+    assert!(error.kind() == ErrorKind::Malformed && error.to_string().contains("found none"), "{error}");
     assert_eq!(request.finish().total(), Figures::default());
     // And it is no level either.
     let error = chip(&profile!("gpioclx"), &pins).values([0]).unwrap_err();
-    assert!(error.kind() == ErrorKind::Malformed && error.to_string().contains("no byte came"), "{error}");
+    assert!(error.kind() == ErrorKind::Malformed && error.to_string().contains("found none"), "{error}");
 
     let pins = Connection::new();
     let mut request = watched(&profile!("gpioclx"), &pins);

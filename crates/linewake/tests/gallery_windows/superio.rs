@@ -151,7 +151,7 @@ fn a_read_without_a_byte_and_one_that_fails_end_the_stream() {
     let mut request = watched(&profile!("superio-f71882"), &ring);
     ring.0.lock().unwrap().is_short = true;
     let error = end(&mut request);
-    assert!(error.kind() == ErrorKind::Malformed && error.to_string().contains("no byte came"), "{error}");
+    assert!(error.kind() == ErrorKind::Malformed && error.to_string().contains("found none"), "{error}");
     assert_eq!(request.finish().total(), Figures::default());
 
     let ring = Arc::<WinRing0>::default();
@@ -168,5 +168,8 @@ fn levels_by_calls_of_which_none_tells_any_are_refused() {
     assert!(after.contains("\"read-pins\", "));
     let text = format!("{before}[levels]{}", after.replace("\"read-pins\", ", ""));
     let error = linewake::profile::Profile::parse("superio.toml", &text).unwrap_err();
-    assert!(error.to_string().contains("neither `levels` nor `level`"), "{error}");
+    assert!(
+        error.to_string().contains("[levels] needs `levels` or `level` in the output of one of its calls"),
+        "{error}"
+    );
 }
