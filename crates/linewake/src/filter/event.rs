@@ -49,7 +49,7 @@ pub struct ChatterEvent {
     pub chip: Arc<str>,
     /// Offset of the line.
     pub offset: Offset,
-    /// Its name, if it has one.
+    /// Name of the line, if it has one.
     pub name: Option<Arc<str>>,
     /// Blocked or unblocked.
     pub kind: ChatterKind,
