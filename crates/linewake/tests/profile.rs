@@ -1,4 +1,4 @@
-//! Profiles: a second card, every meaning of a completion, and what is wrong with a file, said at its place.
+//! Profiles: a second card, every meaning of a completion, and errors in a file, each with its place.
 
 #[path = "support/card.rs"]
 mod card;
@@ -40,7 +40,7 @@ fn rest(request: &mut Request) -> Vec<EdgeEvent> {
     std::iter::from_fn(|| request.wait_next()).map(|edge| edge.unwrap()).collect()
 }
 
-/// Until a change that comes later is none the levels may have shown before.
+/// Waits until a later change cannot be in the levels that were read before.
 fn let_it_settle() {
     thread::sleep(Duration::from_millis(150));
 }
@@ -64,7 +64,7 @@ fn the_second_card_tells_edges_by_its_levels() {
     assert_eq!((account.total(), account.trust()), (Figures { delivered: 3, ..Figures::default() }, Trust::AtLeast));
 }
 
-/// `multiin/profile.toml` was written by somebody who had the datasheet beside it, docs/profiles.md, and nothing else.
+/// `multiin/profile.toml` was written from the datasheet beside it and docs/profiles.md only.
 #[test]
 fn a_profile_written_from_a_datasheet_drives_the_card() {
     let (card, chip) = chip_of(Make::multi_in(), include_str!("multiin/profile.toml"));
@@ -130,7 +130,7 @@ fn the_second_card_never_tells_of_more_than_happened() {
         for (line, driven) in account.lines().iter().zip(driven) {
             assert!(line.figures.total() <= driven, "{line:?} of {driven}");
         }
-        // A line alone may have come back before anybody looked.
+        // A single line may have changed back before it was read.
         assert!(account.total().delivered > 0);
         for (offset, active) in active.into_iter().enumerate() {
             assert_eq!(active, levels >> offset & 1 == 1, "the last edge of line {offset} is its level");
@@ -182,7 +182,7 @@ fn a_card_that_is_pulled_out_is_watched_again_when_it_is_back() {
 }
 
 #[test]
-fn what_may_change_a_device_has_to_be_allowed_outside_of_the_file() {
+fn calls_that_may_change_a_device_must_be_allowed_outside_of_the_file() {
     for (text, named) in [(CARD, "\"select\""), (SERIAL, "\"set-wait-mask\""), (LINEWAKE, "\"configure\"")] {
         let profile = Profile::parse("some.toml", text).unwrap();
         assert!(profile.needs_writes());
@@ -193,13 +193,13 @@ fn what_may_change_a_device_has_to_be_allowed_outside_of_the_file() {
             assert!(error.to_string().contains(part), "{error}");
         }
     }
-    // A call is no reading because the file says that it waits, or asks for levels.
+    // A call is not harmless just because the file says that it waits or reads levels.
     for access in ["any", "write", "read-write"] {
         let profile = fed(&format!("means = 'level'\n{}{STARTS}", output("levels = { at = 0, width = 1 }")))
             .replace("access = 'read'", &format!("access = '{access}'"));
         assert!(Profile::parse("x", &profile).unwrap().needs_writes(), "{access}");
     }
-    // And an input may be anything, an address too.
+    // An input may be anything, even an address.
     let sends = fed(&format!("means = 'level'\n{}{STARTS}", output("levels = { at = 0, width = 1 }")));
     assert!(!Profile::parse("x", &sends).unwrap().needs_writes());
     let sends = sends.replace("output =", "input = { bytes = '01' }\noutput =");
@@ -222,7 +222,7 @@ fn a_profile_is_a_chip_by_its_path() {
     assert!(error.kind() == ErrorKind::BadFile && error.to_string().contains("\"no/such.toml\""), "{error}");
 }
 
-/// A profile for the [`Feeder`]: what it waits for is what it is fed.
+/// A profile for the [`Feeder`]: its wait returns what the test feeds.
 fn fed(wait: &str) -> String {
     format!("name = 'fed'\nlines = 4\n[wait]\nby = 'call'\ncall = 'wait'\n{wait}")
 }
@@ -254,7 +254,7 @@ fn an_edge_is_an_edge_and_its_numbers_tell_what_is_missing() {
     feeder.feed(&[record(2, true, 125), record(3, true, 9)].concat());
     feeder.feed(&[record(2, false, 126), record(2, true, 1)].concat());
     assert_eq!(seen(&mut edges, 4), [(2, true, 0), (3, true, 0), (2, false, 0), (2, true, 2)], "127 and 0 are missing");
-    // The same way twice.
+    // The same direction twice.
     feeder.feed(&record(3, true, 10));
     assert_eq!(seen(&mut edges, 1), [(3, true, 1)]);
     feeder.feed(&record(3, false, 9));
@@ -265,7 +265,7 @@ fn an_edge_is_an_edge_and_its_numbers_tell_what_is_missing() {
 }
 
 #[test]
-fn an_overflow_that_is_told_is_told() {
+fn an_overflow_of_the_device_is_reported() {
     let fields = "line = { at = 0, width = 1 }, edge = { at = 1, width = 1, bit = 7, rising = 1, falling = 0 }, \
                   overflowed = { at = 1, width = 1, bit = 0, bits = 7 }";
     let feeder = Feeder::new(&[]);
@@ -289,7 +289,7 @@ fn a_level_of_a_line_is_the_edge_to_it() {
         [(0, true, 0), (3, false, 0), (0, false, 0)],
         "what is as before is no edge, and nothing is missing"
     );
-    // The driver tells of changes alone: then line 3, which was active, went down first.
+    // The driver reports only changes, so line 3, which was active, must have gone down first.
     let feeder = Feeder::new(&[0b1000]);
     let mut edges = request(&feeder, &profile.replace("means = 'level'", "means = 'level'\nrepeats = 'loss'"));
     feeder.feed(&[0, 9, 3, 1, 3, 0]);
@@ -320,7 +320,7 @@ fn changes_and_levels_of_one_moment_need_no_reading() {
 fn a_count_tells_how_many_are_missing() {
     let fields = "count = { at = 0, width = 1 }, level = { at = 1, width = 1 }";
     let feeder = Feeder::new(&[0]);
-    // Without a line in the records they are the lines in order.
+    // If the records have no line, they are the lines in order.
     let output = output(fields).replace("length = 16", "length = 8");
     let mut edges = request(&feeder, &fed(&format!("means = 'count'\n{output}")));
     feeder.feed(&[254, 0, 7, 1]); // the first reading
@@ -346,7 +346,7 @@ fn a_wait_for_each_line_says_which() {
 }
 
 #[test]
-fn what_is_read_may_come_in_pieces() {
+fn a_read_may_return_a_part_of_a_record() {
     let profile = "name = 'fed'\nlines = 4\n[wait]\nby = 'read'\nreads = 'bytes'\npending = 1\nmeans = 'edge'\n\
         output = { length = 3, record = 2, fields = { line = { at = 0, width = 1 }, \
         edge = { at = 1, width = 1, rising = 65, falling = 66 } } }";
@@ -374,7 +374,7 @@ fn a_poll_sees_what_stays_and_one_more_look_ends_it() {
     feeder.set_state(&[0b0101]);
     edges.stopper().stop();
     assert_eq!(rest(&mut edges).iter().map(|edge| edge.offset.get()).collect::<Vec<_>>(), [0]);
-    // It asks when it is time, and not all the time.
+    // It polls once per period, and not all the time.
     let asked = || feeder.inputs.lock().unwrap().len();
     let idle = request(&feeder, &profile.replace("2000", "1000000"));
     let before = asked();
@@ -395,10 +395,10 @@ fn edges_come_in_the_order_that_the_profile_says_the_driver_has() {
         let profile = fed(&format!("pending = 2\n{order}means = 'edge'\n{}", output(fields)));
         let mut edges = request(&feeder, &profile);
         wait_until(|| feeder.waits() == 2);
-        // The driver has a stack of them: what happens first ends the wait that came last.
+        // The driver keeps its waits on a stack: the first change ends the last wait.
         feeder.feed_youngest(&[1, 1]);
         if order.contains("completion") {
-            // And is there, though the one before it is pending.
+            // Its result is delivered although the wait before it is pending.
             assert_eq!(seen(&mut edges, 1), expected[..1]);
             feeder.feed(&[0, 1]);
             assert_eq!(seen(&mut edges, 1), expected[1..]);
@@ -419,7 +419,7 @@ fn edges_come_in_the_order_that_the_profile_says_the_driver_has() {
     assert!(said.contains("there is no \"youngest\" here; it knows \"submission\", \"completion\""), "{said}");
 }
 
-/// Who has a device for himself shares no lines; the share mode itself is the system's, see below.
+/// A program with exclusive access shares no lines. The system enforces the share mode itself, see below.
 #[test]
 fn a_device_that_is_opened_alone_has_lines_for_one() {
     for (key, shared) in [("", true), ("exclusive = false\n", true), ("exclusive = true\n", false)] {
@@ -430,7 +430,7 @@ fn a_device_that_is_opened_alone_has_lines_for_one() {
     assert!(said.contains("\"device.exclusive\""), "{said}");
 }
 
-/// A plain file is a device that can be read, and whose share mode the system keeps.
+/// A plain file can be read like a device, and the system enforces its share mode.
 #[cfg(windows)]
 #[test]
 fn exclusive_is_share_mode_0() {
@@ -457,14 +457,14 @@ fn exclusive_is_share_mode_0() {
         }
         assert_eq!(std::fs::File::open(&device).is_err(), alone, "{key}");
         drop((held, chip));
-        // Its handle is closed when the last of its reads has ended.
+        // Its handle is closed when its last read has ended.
         wait_until(|| std::fs::OpenOptions::new().read(true).share_mode(0).open(&device).is_ok());
     }
     std::fs::remove_file(device).unwrap();
     std::fs::remove_file(profile).unwrap();
 }
 
-/// Wine 8 lists no interfaces, so that a device is found by one is tested nowhere; this is what is said where none is.
+/// Wine 8 lists no interfaces, so no test finds a device by its interface. This tests the error if there is none.
 #[test]
 fn an_interface_of_which_there_is_no_device_is_named() {
     const GUID: &str = "{00DDBA11-0000-4000-8000-00000000DEAD}";
@@ -478,7 +478,7 @@ fn an_interface_of_which_there_is_no_device_is_named() {
     let said = error.to_string();
     assert!(error.kind() == ErrorKind::Device && said.contains(GUID), "{said}");
     let remedies = match cfg!(windows) {
-        // There is a list without one, or there is no list.
+        // The list has no device, or there is no list.
         true => ["is it plugged in, and its driver running?", "name the device by `path`"],
         false => ["a Windows device: this system is"; 2],
     };
@@ -509,7 +509,7 @@ fn the_setup_is_sent_first_and_the_release_last() {
     assert_eq!(sent(), [&setup[..], &waits, &[(0x806, vec![0b1000, 0b10])]].concat());
 }
 
-/// What is wrong with a profile that was changed at one place.
+/// The error for a profile that was changed at one place.
 fn fault(text: &str, from: &str, to: &str) -> String {
     assert!(text.contains(from), "{from:?}");
     let error: Error = Profile::parse("a.toml", &text.replacen(from, to, 1)).expect_err(to);
@@ -518,7 +518,7 @@ fn fault(text: &str, from: &str, to: &str) -> String {
 }
 
 #[test]
-fn what_is_wrong_is_said_at_its_place() {
+fn an_error_names_its_place() {
     let card = [
         ("pending = 2", "pendign = 2", "a.toml:49:1: unknown key \"pendign\" in \"wait\"; did you mean \"pending\"?"),
         ("lines = 32", "lines = 0", "a.toml:7:9: \"lines\": 0 is not possible here: 1 to 1024 are"),
@@ -629,13 +629,13 @@ fn what_is_wrong_is_said_at_its_place() {
 }
 
 #[test]
-fn a_profile_without_a_wait_is_told_what_one_says() {
+fn the_error_without_a_wait_says_what_to_set() {
     let without = CARD.split("[wait]").next().unwrap();
     let error = Profile::parse("a.toml", without).unwrap_err().to_string();
     assert!(error.starts_with("a.toml:1:1: the section [wait] is missing; set `by` to what"), "{error}");
 }
 
-/// A profile of one wait whose output has these fields.
+/// A profile with one wait and these output fields.
 fn with_fields(fields: &str) -> Result<Profile, Error> {
     let text = format!(
         "name = 'bits'\nlines = 8\n[wait]\nby = 'call'\ncall = 'wait'\nmeans = 'edge'\n[call.wait]\ncode = 0x80006004\n\
@@ -645,7 +645,7 @@ fn with_fields(fields: &str) -> Result<Profile, Error> {
 }
 
 #[test]
-fn bits_of_a_word_share_it_and_nothing_else_does() {
+fn only_fields_with_bits_can_share_a_word() {
     let shared = with_fields("line = { at = 0, width = 2, bits = 4 }, seqno = { at = 2, width = 2 }").unwrap();
     let dump = shared.decode("wait", &[5, 0x80, 7, 0]).unwrap().to_string();
     assert_eq!(dump, "record 0: line 5, edge rising, seqno 7\n");
@@ -661,7 +661,7 @@ fn bits_of_a_word_share_it_and_nothing_else_does() {
 }
 
 #[test]
-fn what_is_right_and_odd_is_noted() {
+fn notes_name_what_is_valid_but_odd() {
     let notes = |text: &str| Profile::parse("a.toml", text).unwrap().notes();
     let foreign = notes(CARD);
     if cfg!(windows) {

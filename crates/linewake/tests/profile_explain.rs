@@ -1,9 +1,9 @@
-//! What a profile says of itself, and of bytes that were dumped elsewhere.
+//! How a profile explains itself, and bytes from a dump.
 
 use linewake::ErrorKind;
 use linewake::profile::Profile;
 
-/// Keys of a keyboard, as the system's input devices tell of them: struct input_event of linux/input.h.
+/// Keys of a keyboard, as the system's input devices report them: struct input_event of linux/input.h.
 const KEYS: &str = r#"
 name = "keys"
 
@@ -42,7 +42,7 @@ level = { at = 20, bit = 0 }
 timestamp = { at = 0, width = 8, unit = "s", fraction = { at = 8, width = 8, unit = "us" } }
 "#;
 
-/// A card whose call waits, and is ended by another: one thread for the card.
+/// A card with a call that waits and that another call ends: one thread for the card.
 const CARD: &str = r#"
 name = "card"
 setup = ["enable", "index", "data"]
@@ -126,7 +126,7 @@ fn a_record_is_drawn_byte_by_byte_with_what_is_unused() {
 }
 
 #[test]
-fn what_is_lost_ignored_and_never_known_is_said() {
+fn lost_ignored_and_unknown_edges_are_explained() {
     assert_says(
         &parse(KEYS),
         &[
@@ -143,7 +143,7 @@ fn what_is_lost_ignored_and_never_known_is_said() {
 }
 
 #[test]
-fn threads_sequences_and_calls_for_a_line_are_said() {
+fn threads_sequences_and_calls_for_a_line_are_explained() {
     assert_says(
         &parse(CARD),
         &[
@@ -164,7 +164,7 @@ fn threads_sequences_and_calls_for_a_line_are_said() {
 }
 
 #[test]
-fn a_dump_names_lines_and_says_what_is_none_of_ours() {
+fn a_dump_names_lines_and_ignored_records() {
     let keys = parse(KEYS);
     assert_eq!(keys.tellers(), ["read"]);
     let record = |kind: u8, code: u8, value: u8| {
@@ -187,7 +187,7 @@ fn a_dump_names_lines_and_says_what_is_none_of_ours() {
 
     let card = parse(CARD);
     assert_eq!(card.tellers(), ["wait"]);
-    // Bit 0 is of a line that is active-low, and bit 9 of none.
+    // Bit 0 belongs to an active-low line, and bit 9 to no line.
     let said = card.decode("wait", &[3, 2, 0, 0, 0, 0, 0, 0]).unwrap().to_string();
     let rising = "rising 0b0000001000000011 (rising: line lamp; falling: line door; bit 9 has no line)";
     assert_eq!(said, format!("record 0: {rising}, falling 0b0000000000000000 (no line)\n"));

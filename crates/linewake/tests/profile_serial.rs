@@ -1,4 +1,4 @@
-//! The system's serial driver by a profile: its rules on a simulated port, and a real port where one is named.
+//! The system's serial driver through a profile: its rules on a simulated port, and a real port if one is named.
 
 #[path = "support/port.rs"]
 mod port;
@@ -60,7 +60,7 @@ fn waits_that_end_at_once_and_say_nothing_hold_nobody_up() {
     assert!(edges.wait_next_timeout(Duration::from_secs(20)).is_none());
 }
 
-/// With LINEWAKE_COM=COM9, that port: opened, set up, read, waited for and given back.
+/// With LINEWAKE_COM=COM9, opens that port, sets it up, reads it, waits for it and releases it.
 #[test]
 #[cfg(windows)]
 fn a_real_port_does_what_the_profile_says() {

@@ -1,4 +1,4 @@
-//! A serial port of Windows, where one is named: LINEWAKE_COM=COM1. Its inputs are to be wired to nothing.
+//! A serial port of Windows, if one is named: LINEWAKE_COM=COM1. Its inputs must not be connected.
 #![cfg(windows)]
 
 use std::time::Duration;

@@ -212,7 +212,7 @@ fn interrupts_that_the_driver_dropped_are_lost_by_its_count() {
 }
 
 #[test]
-fn what_is_delivered_and_lost_is_what_was_driven() {
+fn delivered_and_lost_edges_are_those_that_were_driven() {
     let mut random = Random::new(0xD3A9);
     let board = Arc::<Board>::default();
     let mut request = watched(&profile!("dmap-gpio"), &board);

@@ -142,7 +142,7 @@ fn a_message_that_says_nothing_new_is_no_edge() {
 
 /// Nobody waited when a switch was moved. The next message says how all of them are.
 #[test]
-fn what_moved_unseen_is_seen_with_the_next_message_and_not_counted_twice() {
+fn unseen_moves_come_with_the_next_message_and_count_once() {
     let kit = Kit::new();
     let mut request = watched(&profile!("osrfx2"), &kit);
     wait_until(|| kit.waiting.len() == 1);
