@@ -1,4 +1,4 @@
-//! Microsoft's DMap driver: pins that are attached one by one, each with a queue of interrupts.
+//! Microsoft's DMap driver: pins are attached one by one, and each has a queue of interrupts.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -17,16 +17,16 @@ const ATTACH: CtlCode = code(0x105);
 const DETACH: CtlCode = code(0x106);
 const WAIT: CtlCode = code(0x107);
 
-/// How many interrupts of a pin are queued. The sources do not say how many the real driver queues.
+/// The queue size of a pin. The sources do not say how many interrupts the real driver queues.
 const QUEUED: usize = 4;
 
-/// A pin that somebody attached.
+/// An attached pin.
 #[derive(Default)]
 struct Pin {
     mode: u16,
-    /// New state and time.
+    /// The new state and the time of each queued interrupt.
     events: VecDeque<(u16, u64)>,
-    /// Since the last notification.
+    /// Interrupts that were dropped since the last notification.
     dropped: u32,
 }
 
@@ -34,10 +34,10 @@ struct Pin {
 struct State {
     states: BTreeMap<u32, bool>,
     attached: BTreeMap<u32, Pin>,
-    /// What was asked for, in order: "attach 5 3".
+    /// The calls in order, for example "attach 5 3".
     asked: Vec<String>,
     is_gone: bool,
-    /// Answers of so many bytes.
+    /// The length of the answers, if it is wrong.
     bytes: Option<usize>,
 }
 
@@ -48,7 +48,7 @@ struct Board {
 }
 
 impl Board {
-    /// A pin changes, at this time of the performance counter.
+    /// Changes a pin at this time of the performance counter.
     fn change(&self, pin: u32, time: u64) {
         let mut state = self.state.lock().unwrap();
         let now = state.states.entry(pin).or_default();
@@ -172,7 +172,7 @@ fn the_driver_is_told_which_edges_are_wanted() {
     }
 }
 
-/// The time is in ticks of 100 ns, from wherever the performance counter is.
+/// The time is in ticks of 100 ns, from an unknown start of the performance counter.
 #[test]
 fn an_edge_has_the_time_of_its_interrupt() {
     let board = Arc::<Board>::default();
@@ -225,7 +225,7 @@ fn delivered_and_lost_edges_are_those_that_were_driven() {
             come(&mut request);
         }
     }
-    // One more of each, when there is room for it: what is lost before it is told with it.
+    // One more edge of each pin, when there is room for it. It reports what was lost before it.
     for (line, pin) in [5, 6, 13].into_iter().enumerate() {
         taken_until(&mut request, || board.state.lock().unwrap().attached[&pin].events.is_empty());
         board.change(pin, 2_000);
