@@ -119,7 +119,7 @@ pub struct LineAccount {
     pub offset: Offset,
     /// Name of the line, if it has one.
     pub name: Option<Arc<str>>,
-    /// What happened to its edges.
+    /// The numbers of its edges.
     pub figures: Figures,
     /// How reliable the figures are.
     pub trust: Trust,

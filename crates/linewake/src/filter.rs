@@ -53,7 +53,7 @@ use crate::{Error, ErrorKind};
 /// It can be parsed from text: a preset, settings, or a preset followed by settings that override it, separated by
 /// commas.
 ///
-/// | part | meaning |
+/// | piece | meaning |
 /// |---|---|
 /// | `button`, `reed`, `relay`, `encoder` | [`Filter::button`] … |
 /// | `debounce=5ms` | [`debounce`](Self::debounce): both levels |
@@ -85,7 +85,7 @@ pub struct Filter {
     pub press: Duration,
     /// Debounce: the same for a release, at the inactive level.
     pub release: Duration,
-    /// Which of the edges of a bounce passes.
+    /// The edge of a bounce that passes.
     pub stamp: Stamp,
     /// A level that lasts less than this is a glitch: both of its edges are dropped. Zero turns this off.
     pub glitch: Duration,
@@ -93,7 +93,7 @@ pub struct Filter {
     pub chatter: Option<ChatterLimit>,
 }
 
-/// Which edge of a bounce passes, with its time stamp.
+/// The edge of a bounce that passes, with its time stamp.
 ///
 /// ```
 /// assert_eq!(linewake::filter::Stamp::default().as_str(), "first");

@@ -380,7 +380,7 @@ pub struct Info<'a> {
     pub offset: u32,
     /// Name of the line, if it has one.
     pub name: Option<Cow<'a, str>>,
-    /// What happened to the line.
+    /// The change of the line's request.
     pub kind: InfoKind,
     /// The time, by the chip's clock.
     #[serde(deserialize_with = "wide::read")]
@@ -389,7 +389,7 @@ pub struct Info<'a> {
     pub consumer: Option<Cow<'a, str>>,
 }
 
-/// What happened to a line in an [`Info`].
+/// The change of a line's request in an [`Info`].
 ///
 /// ```
 /// use linewake::record::InfoKind;
@@ -521,11 +521,11 @@ pub struct LineSummary<'a> {
     pub discarded: u64,
     /// How reliable these figures are.
     pub account: AccountTrust,
-    /// What the filter did with the delivered edges, if the line had one.
+    /// The counts of the line's filter, if it had one.
     pub filter: Option<FilterSummary>,
 }
 
-/// What a filter did with a line's edges in a [`LineSummary`]: delivered = passed + filtered + held.
+/// The counts of a line's filter in a [`LineSummary`]: delivered = passed + filtered + held.
 ///
 /// ```
 /// use linewake::record::FilterSummary;
@@ -657,7 +657,7 @@ impl<'a> Summary<'a> {
 }
 
 impl Summary<'_> {
-    /// Adds what the filters did with each line's edges, in the order of
+    /// Adds the counts of each line's filter, in the order of
     /// [`FilteredMonitor::tallies`](crate::filter::FilteredMonitor::tallies), one request after the other.
     #[must_use]
     pub fn with_filters(mut self, tallies: impl IntoIterator<Item = FilterTally>) -> Self {

@@ -22,11 +22,11 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Checks that this test's thread is the only one.
 fn alone(after: &str) {
     // The kernel keeps 15 characters of a name.
-    assert_eq!(threads::others("who_waits_for_a"), [""; 0], "after {after}");
+    assert_eq!(threads::others("waiting_for_a"), [""; 0], "after {after}");
 }
 
 #[test]
-fn who_waits_for_a_gpiochip_needs_no_other_thread() {
+fn waiting_for_a_gpiochip_needs_no_other_thread() {
     let Some(bench) = GpioSim::new(10) else { return };
     let chip = bench.open();
     let mut request = chip.request().lines([0, 1]).start().unwrap();

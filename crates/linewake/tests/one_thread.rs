@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Checks that this test's thread is the only one.
 fn alone(after: &str) {
     // The kernel keeps 15 characters of a name.
-    assert_eq!(threads::others("who_only_waits"), [""; 0], "after {after}");
+    assert_eq!(threads::others("waiting_alone"), [""; 0], "after {after}");
 }
 
 /// True if a task was woken.
@@ -33,7 +33,7 @@ impl Wake for Woken {
 }
 
 #[test]
-fn who_only_waits_needs_no_other_thread() {
+fn waiting_alone_needs_no_other_thread() {
     let still = || Chip::options().life(false).open("sim").unwrap();
     let (one, other) = (still(), still());
 
@@ -88,8 +88,8 @@ fn who_only_waits_needs_no_other_thread() {
     other.world().toggle("door", 1).unwrap();
     let deadline = Instant::now() + PATIENCE;
     // The thread gets its name a moment after it starts.
-    while threads::others("who_only_waits") != ["overlapped"] {
-        assert!(Instant::now() < deadline, "{:?}", threads::others("who_only_waits"));
+    while threads::others("waiting_alone") != ["overlapped"] {
+        assert!(Instant::now() < deadline, "{:?}", threads::others("waiting_alone"));
         std::thread::sleep(Duration::from_millis(1));
     }
     while !woken.0.load(SeqCst) {

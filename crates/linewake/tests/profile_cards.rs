@@ -35,7 +35,7 @@ fn a_record_that_says_there_was_none_is_none() {
 }
 
 #[test]
-fn what_an_ioctl_returns_is_a_line_by_its_number() {
+fn the_value_of_an_ioctl_is_the_number_of_a_line() {
     for uio48 in [gallery!("uio48"), gallery!("uio48-poll")] {
         let call = if uio48.explain().to_string().contains("\"wait-int\"") { "wait-int" } else { "get-int" };
         assert_eq!(decoded(&uio48, call, &[24, 0, 0, 0]), "record 0: line 24, rising, as [wait] says\n");

@@ -1,10 +1,10 @@
-//! What comes out of a filter.
+//! An event that leaves a filter.
 
 use std::sync::Arc;
 
 use crate::{EdgeEvent, Offset};
 
-/// What comes out of a filter.
+/// An event that leaves a filter.
 ///
 /// ```
 /// use linewake::filter::FilterEvent;

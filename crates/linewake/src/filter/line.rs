@@ -8,7 +8,7 @@ use super::settle::Settle;
 use super::{Filter, Stamp, nanoseconds};
 use crate::{EdgeEvent, Edges, Error, ErrorKind};
 
-/// What a filter did with a line's edges: delivered = passed + filtered + held, at every moment.
+/// Counts of a line's edges in its filter: delivered = passed + filtered + held, at every moment.
 ///
 /// ```
 /// let tally = linewake::filter::FilterTally { delivered: 10, passed: 2, filtered: 7, held: 1, missed: 0, blocks: 0 };
@@ -199,7 +199,7 @@ impl LineFilter {
         }
     }
 
-    /// What the filter did with the edges so far.
+    /// The counts so far.
     #[must_use]
     pub fn tally(&self) -> FilterTally {
         let Later { debounce, chatter, passed } = &self.later;

@@ -155,8 +155,8 @@ impl FilteredMonitor {
         monitor
     }
 
-    /// What the filters did with each line's edges: per request and line, as in [`Monitor::accounts`]. A line without a
-    /// filter passes all edges and counts none.
+    /// The tally of each line, per request, in the order of [`Monitor::accounts`]. A line without a filter passes all
+    /// edges and counts none.
     #[must_use]
     pub fn tallies(&self) -> Vec<Vec<FilterTally>> {
         let mut tallies = self.0.tallies();
@@ -164,7 +164,7 @@ impl FilteredMonitor {
         self.0.requests().map(|places| places.len()).map(of_request).collect()
     }
 
-    /// What the filters did with the edges of all lines.
+    /// The sum of the tallies of all lines.
     #[must_use]
     pub fn total(&self) -> FilterTally {
         self.0.tallies().fold(FilterTally::default(), FilterTally::and)

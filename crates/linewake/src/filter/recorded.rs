@@ -42,7 +42,7 @@ pub struct FilteredRecording<T> {
     still: Instant,
 }
 
-/// What leaves a [`FilteredRecording`].
+/// An event that leaves a [`FilteredRecording`].
 ///
 /// ```
 /// # use linewake::filter::Passed;
@@ -142,7 +142,7 @@ impl<T> FilteredRecording<T> {
         self.order.pop()
     }
 
-    /// What the filter did with a line's edges.
+    /// The tally of a line.
     #[must_use]
     pub fn tally(&self, place: usize) -> FilterTally {
         let mut tally = self.lines.tally(place);
@@ -151,7 +151,7 @@ impl<T> FilteredRecording<T> {
         tally
     }
 
-    /// What the filters did with the edges of all lines.
+    /// The sum of the tallies of all lines.
     #[must_use]
     pub fn total(&self) -> FilterTally {
         (0..self.lines.len()).fold(FilterTally::default(), |total, place| total.and(self.tally(place)))

@@ -120,7 +120,7 @@ impl Filtered {
         self.0.source
     }
 
-    /// What the filter of a line did with its edges. A line without a filter passes all edges and counts none.
+    /// The tally of a line. A line without a filter passes all edges and counts none.
     ///
     /// # Errors
     /// [`ErrorKind::NoSuchLine`](crate::ErrorKind) if the request does not have the line.
@@ -129,7 +129,7 @@ impl Filtered {
         Ok(self.0.tally(place))
     }
 
-    /// What the filters did with the edges of all lines.
+    /// The sum of the tallies of all lines.
     #[must_use]
     pub fn total(&self) -> FilterTally {
         self.0.tallies().fold(FilterTally::default(), FilterTally::and)

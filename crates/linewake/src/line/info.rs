@@ -1,4 +1,4 @@
-//! What a chip reports about its lines, and about requests of them.
+//! Information about lines, and events when they are requested or released.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use linewake_controller::protocol;
 
 use crate::{Direction, LineConfig, Offset};
 
-/// What a chip reports about a line.
+/// Information that a chip gives about a line.
 ///
 /// ```
 /// let chip = linewake::Chip::open("sim")?;
@@ -44,7 +44,7 @@ pub(crate) fn named(name: &protocol::Name) -> Option<Arc<str>> {
 pub struct InfoEvent {
     /// Name of the chip.
     pub chip: Arc<str>,
-    /// What happened.
+    /// The kind of the event.
     pub kind: InfoEventKind,
     /// The time in nanoseconds of the chip's clock. On a gpiochip this is always the monotonic clock.
     pub timestamp_ns: u64,
@@ -55,7 +55,7 @@ pub struct InfoEvent {
     pub missed: u32,
 }
 
-/// What happened to a line.
+/// The kind of an [`InfoEvent`].
 ///
 /// ```
 /// assert_eq!(linewake::InfoEventKind::Requested.as_str(), "requested");

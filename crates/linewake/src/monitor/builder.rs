@@ -55,38 +55,38 @@ impl MonitorBuilder {
         self
     }
 
-    /// How long an edge waits for earlier edges that have not arrived yet: 1 ms by default. With zero, only edges that
-    /// arrive together are put in order.
+    /// Sets how long an edge waits for earlier edges that have not arrived yet: 1 ms by default. With zero, only edges
+    /// that arrive together are put in order.
     pub fn window(mut self, window: Duration) -> Self {
         self.window = window;
         self
     }
 
-    /// The most events that the monitor holds: 65,536 by default.
+    /// Sets how many events the monitor holds at most: 65,536 by default.
     pub fn capacity(mut self, events: usize) -> Self {
         self.capacity = events;
         self
     }
 
-    /// What the monitor does when the program is too slow and the buffer is full: [`WhenFull::Block`] by default.
+    /// Sets the action when the buffer is full because the program is too slow: [`WhenFull::Block`] by default.
     pub fn when_full(mut self, when_full: WhenFull) -> Self {
         self.when_full = when_full;
         self
     }
 
-    /// Whether the stream begins with the [state](super::Event::State) of each line. Off by default.
+    /// Makes the stream begin with the [state](super::Event::State) of each line. Off by default.
     pub fn states(mut self, states: bool) -> Self {
         self.states = states;
         self
     }
 
-    /// Whether to wait for an unplugged chip and to watch it again when it is back. Off by default.
+    /// Makes the monitor wait for an unplugged chip and watch it again when it is back. Off by default.
     pub fn reattach(mut self, reattach: bool) -> Self {
         self.reattach = reattach;
         self
     }
 
-    /// The time between two looks for an unplugged chip: 200 ms by default, and at least 1 ms.
+    /// Sets the time between two looks for an unplugged chip: 200 ms by default, and at least 1 ms.
     pub fn retry(mut self, period: Duration) -> Self {
         self.retry = period.max(Duration::from_millis(1));
         self

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::event::Event;
 
-/// What a [`Monitor`](crate::Monitor) does when the program is too slow and the buffer is full.
+/// The action of a [`Monitor`](crate::Monitor) whose buffer is full because the program is too slow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum WhenFull {
     /// Takes no more edges from the chips. Their own queues fill up, drop their oldest edges, and report that.

@@ -4,7 +4,7 @@ use super::field::{ENDIANS, Endian, Field, MAX_BYTES, PLACE};
 use crate::keys::{Value, did_you_mean};
 use crate::{Edges, Error};
 
-/// What a field of an input sends.
+/// The value that a field of an input sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sent {
     Number(u64),

@@ -33,7 +33,7 @@ pub enum ClockKind {
 pub struct Change {
     /// The time, in nanoseconds of the chip's clock.
     pub at_ns: u64,
-    /// What happens.
+    /// The kind of the change.
     pub what: What,
 }
 
