@@ -224,8 +224,8 @@ fn request(keys: &Keys<'_>, ioctl: &Value<'_>, input: &Input, output: &Output) -
                 }
                 Argument::Value if input.each_line => {
                     return Err(said.error(
-                        "only one number can be passed by value; remove `each_line`, which makes a \
-                                           record for each line",
+                        "only one number can be passed by value; remove `each_line`, which makes a record for \
+                         each line",
                     ));
                 }
                 Argument::None if input.length > 0 => {
