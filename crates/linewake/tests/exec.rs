@@ -35,7 +35,7 @@ fn to_the_end(request: &mut Request) -> (Vec<EdgeEvent>, Error) {
 fn wait_until(mut done: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(20);
     while !done() {
-        assert!(Instant::now() < deadline, "it does not come to an end");
+        assert!(Instant::now() < deadline, "it does not end");
         thread::sleep(Duration::from_millis(2));
     }
 }
@@ -172,7 +172,7 @@ fn a_program_that_prints_faster_than_anybody_reads_has_to_wait() {
     edges.stopper().stop();
     let rest = std::iter::from_fn(|| edges.wait_next()).map(Result::unwrap).count();
     assert!(rest < 40_000, "{rest}");
-    assert!(edges.finish().total().lost() == 0, "each one that was read follows the one before");
+    assert!(edges.finish().total().lost() == 0, "the lines that were read have no gaps");
 }
 
 #[test]
@@ -187,7 +187,7 @@ fn an_unused_program_leaves_nothing_behind() {
         let began = Instant::now();
         drop(edges);
         drop(chip);
-        assert!(began.elapsed() < Duration::from_secs(2), "it is not waited for");
+        assert!(began.elapsed() < Duration::from_secs(2), "nothing waits for it");
     }
     // The chip was opened, and nothing was requested.
     drop(chip(&script));

@@ -41,7 +41,11 @@ fn time_passes_without_an_edge() {
     let tally = events.tally(3).unwrap();
     assert_eq!((tally.delivered, tally.passed, tally.filtered, tally.held), (45, 5, 40, 0));
     let account = events.into_inner().finish();
-    assert_eq!((account.total().delivered, account.trust()), (45, Trust::Exact), "it knows nothing of filters");
+    assert_eq!(
+        (account.total().delivered, account.trust()),
+        (45, Trust::Exact),
+        "the account does not change with filters"
+    );
 }
 
 #[test]
@@ -51,7 +55,7 @@ fn each_line_has_its_own_filter() {
     let mut events = request.filtered_lines([(1, filter("debounce=40ms")), (2, filter("debounce=5ms"))]).unwrap();
     chip.world().toggle_all([(1, 1), (2, 1), (0, 1)]).unwrap();
     let offsets = [edge(&mut events), edge(&mut events), edge(&mut events)].map(|edge| edge.offset.get());
-    assert_eq!(offsets, [0, 2, 1], "in the order in which it is decided");
+    assert_eq!(offsets, [0, 2, 1], "in the order in which edges are decided");
     assert_eq!((events.tally(0).unwrap().delivered, events.total().delivered, events.total().passed), (0, 2, 2));
     assert_eq!(events.tally(9).unwrap_err().kind(), ErrorKind::NoSuchLine);
 }
@@ -75,7 +79,7 @@ fn the_end_of_the_stream_decides() {
     let mut events = chip.request().lines([0, 1]).start().unwrap().filtered(filter("debounce=60m")).unwrap();
     chip.world().toggle_all([(0, 3), (1, 2)]).unwrap();
     events.request().stopper().stop();
-    assert_eq!((edge(&mut events).offset.get(), events.wait_next().is_none()), (0, true), "line 1 is as it was");
+    assert_eq!((edge(&mut events).offset.get(), events.wait_next().is_none()), (0, true), "line 1 has its old level");
     assert!(events.wait_next().is_none());
     assert_eq!((events.total().held, events.total().filtered), (0, 4));
     let figures = events.into_inner().finish().total();
@@ -115,7 +119,7 @@ fn an_event_says_that_a_line_chatters() {
     };
     assert_eq!((blocked.offset.get(), blocked.withheld), (0, 400));
     chip.world().toggle(0, 1).unwrap();
-    assert_eq!(edge(&mut events).line_seqno, 501, "it is listened to again");
+    assert_eq!(edge(&mut events).line_seqno, 501, "its edges pass again");
     let tally = events.tally(0).unwrap();
     assert_eq!((tally.delivered, tally.passed, tally.filtered, tally.blocks), (501, 101, 400, 1));
 }
@@ -348,7 +352,7 @@ fn passed_edges_are_in_order_of_time_again() {
         chips[chip].world().toggle(line, changes).unwrap();
     }
     let order: Vec<_> = (0..5).map(|_| whose(event(&mut events))).collect();
-    assert_eq!(order, [(0, 0, 1), (0, 1, 1), (1, 3, 1), (1, 3, 2), (0, 2, 1)], "though the first is decided last");
+    assert_eq!(order, [(0, 0, 1), (0, 1, 1), (1, 3, 1), (1, 3, 2), (0, 2, 1)], "although the first is decided last");
     assert!(began.elapsed() >= Duration::from_millis(600));
     chips[0].world().toggle(1, 2).unwrap();
     let nothing = events.wait_next_timeout(Duration::from_millis(150)).unwrap();
@@ -400,7 +404,7 @@ fn filters_begin_anew_when_a_chip_is_back() {
         chip.world().unplug().unwrap();
         let Event::Edge { edge, .. } = event(&mut events) else { panic!("what was held, first") };
         assert_eq!((edge.offset.get(), edge.line_seqno), (0, 1), "round {round}");
-        assert_eq!(edge.kind == EdgeKind::Rising, is_first_up, "by the level it had when it was back");
+        assert_eq!(edge.kind == EdgeKind::Rising, is_first_up, "from the level it had when the chip was back");
         for seqno in 1..=10 {
             assert_eq!(whose(event(&mut events)), (0, 1, seqno));
         }
@@ -410,7 +414,10 @@ fn filters_begin_anew_when_a_chip_is_back() {
         assert_eq!((chatter.kind, chatter.withheld), (ChatterKind::Unblocked, 20));
         assert!(matches!(event(&mut events), Event::Gap { gap, .. } if !gap.is_over));
         chip.world().replug().unwrap();
-        assert!(matches!(event(&mut events), Event::Gap { gap, .. } if gap.is_over), "no state that nobody asked for");
+        assert!(
+            matches!(event(&mut events), Event::Gap { gap, .. } if gap.is_over),
+            "no state, because it was not asked for"
+        );
     }
     events.monitor().stopper().stop();
     assert!(events.wait_next().is_none());
@@ -447,7 +454,7 @@ fn a_monitor_says_which_filter_it_cannot_have() {
     assert!(events.wait_next_timeout(Duration::from_millis(20)).unwrap().unwrap_err().is_timeout());
     chip.world().unplug().unwrap();
     let passed: Vec<_> = (0..2).map(|_| whose(event(&mut events))).collect();
-    assert_eq!(passed, [(1, 1, 1), (1, 2, 1)], "what is held comes before the end");
+    assert_eq!(passed, [(1, 1, 1), (1, 2, 1)], "held edges come before the end");
     assert!(matches!(event(&mut events), Event::Gap { .. }));
     let end = std::iter::from_fn(|| events.wait_next()).find_map(Result::err).unwrap();
     assert!(end.is_disconnected() && events.wait_next().is_none());

@@ -334,7 +334,7 @@ fn the_kernel_debounces_and_stamps_the_end_of_the_quiet_period() {
     let edge = next(&mut request);
     assert_eq!(edge.kind, EdgeKind::Rising);
     assert!(edge.timestamp_ns >= began_ns + period.as_nanos() as u64, "{} {began_ns}", edge.timestamp_ns);
-    assert!(request.wait_next_timeout(period * 4).unwrap().unwrap_err().is_timeout(), "one edge, of eleven");
+    assert!(request.wait_next_timeout(period * 4).unwrap().unwrap_err().is_timeout(), "one edge out of eleven");
 }
 
 #[test]

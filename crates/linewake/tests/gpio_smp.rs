@@ -83,6 +83,6 @@ fn a_witness_accounts_for_the_merged_edges_of_one_line() {
 #[test]
 fn the_level_at_the_start_is_that_before_the_first_edge_unless_edges_merge() {
     let Some(bench) = GpioSim::new(10) else { return };
-    assert!(bench.edges_merge(), "this is for a machine of several processors");
+    assert!(bench.edges_merge(), "this test needs several processors");
     conformance::the_level_at_the_start_is_that_before_the_first_edge(&bench);
 }

@@ -88,7 +88,7 @@ fn an_edge_is_waited_for_also_at_its_level() {
     let mut rising = Box::pin(pin.wait_for_rising_edge());
     assert!(stays_pending(rising.as_mut()));
     chip.world().drive(0, false).unwrap();
-    assert!(stays_pending(rising.as_mut()), "that was the other one");
+    assert!(stays_pending(rising.as_mut()), "that was the other edge");
     chip.world().drive(0, true).unwrap();
     ready(rising).unwrap();
 
@@ -132,7 +132,7 @@ fn a_wait_that_is_dropped_leaves_nothing_behind() {
     }
     until_handed_over();
     let mut rising = Box::pin(pin.wait_for_rising_edge());
-    assert!(stays_pending(rising.as_mut()), "those were before");
+    assert!(stays_pending(rising.as_mut()), "those edges came before");
     chip.world().toggle(0, 1).unwrap();
     ready(rising).unwrap();
 }

@@ -230,7 +230,7 @@ fn the_first_reports_of_a_joystick_are_no_edges() {
     until_there("/dev/input/js0");
     let chip = gallery!("joystick");
     let mut buttons = chip.request().lines(["trigger", "thumb"]).start().unwrap();
-    assert_eq!(edges(&mut buttons, 0), [], "it tells of each button and axis once");
+    assert_eq!(edges(&mut buttons, 0), [], "it reports each button and axis once");
     for (kind, code, value) in [
         (input::ABS, X, 900),
         (input::KEY, TRIGGER, 0),

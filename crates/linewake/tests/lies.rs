@@ -115,7 +115,7 @@ fn ends_with_it(mut edges: Request) -> (Error, Account) {
         match edges.wait_next() {
             Some(Ok(_)) => {}
             Some(Err(error)) => break error,
-            None => panic!("the lie was believed"),
+            None => panic!("the false answer was accepted"),
         }
     };
     assert!(edges.wait_next().is_none(), "it is over");

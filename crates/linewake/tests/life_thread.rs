@@ -28,7 +28,7 @@ fn they_sleep_on_one_thread_and_wake_up_for_what_is_watched() {
     let chips: Vec<_> = (0..16).map(|_| Chip::open("sim").unwrap()).collect();
     let quiet: Vec<_> = chips.iter().map(|chip| chip.request().lines(["tamper", "estop"]).start().unwrap()).collect();
     thread::sleep(Duration::from_millis(50));
-    assert_eq!(sleeps(), [0; 0], "sixteen chips of which nothing is watched that changes need no thread");
+    assert_eq!(sleeps(), [0; 0], "sixteen chips without watched changes need no thread");
 
     let lively: Vec<_> =
         chips.iter().map(|chip| chip.request().line("pps").edges(Edges::Rising).start().unwrap()).collect();

@@ -219,7 +219,7 @@ fn edges_that_a_full_monitor_drops_are_reported_and_the_account_is_exact() {
         for line in account.lines() {
             let told = told.get(&(request, line.offset)).copied().unwrap_or_default();
             assert_eq!(told.delivered, line.figures.delivered);
-            assert!(told.overflowed <= line.figures.overflowed, "what is told with edges is not more than the whole");
+            assert!(told.overflowed <= line.figures.overflowed, "the edges do not report more than the account");
         }
     }
 }

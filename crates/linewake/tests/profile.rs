@@ -52,7 +52,7 @@ fn the_second_card_tells_edges_by_its_levels() {
     assert_eq!(chip.values(["door", "pressure"]).unwrap(), [false, true]);
     let mut edges = chip.request().lines(["door", "pressure"]).start().unwrap();
     assert_eq!(edges.lines()[1].active_at_start, Some(true));
-    card.toggle(&[1, 5], 1); // not asked for
+    card.toggle(&[1, 5], 1); // not requested
     card.toggle(&[0], 1);
     let door = next(&mut edges);
     assert_eq!((door.name.as_deref(), door.kind, door.missed.total()), (Some("door"), EdgeKind::Rising, 0));
@@ -71,7 +71,7 @@ fn a_profile_written_from_a_datasheet_drives_the_card() {
     card.toggle(&[15], 1);
     let mut edges = chip.request().lines(["IN0", "IN15"]).start().unwrap();
     assert_eq!(edges.lines().iter().map(|line| line.active_at_start).collect::<Vec<_>>(), [Some(false), Some(true)]);
-    card.toggle(&[7], 1); // not asked for
+    card.toggle(&[7], 1); // not requested
     card.toggle(&[0], 1);
     let first = next(&mut edges);
     assert_eq!((first.name.as_deref(), first.kind, first.missed.total()), (Some("IN0"), EdgeKind::Rising, 0));

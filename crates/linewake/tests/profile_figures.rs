@@ -205,7 +205,7 @@ fn a_longer_message_of_another_kind_is_not_cut_into_records_where_each_has_one()
     assert_eq!(figures, delivered(3));
     let sample = parse(&text).decode("read", reports[1]).unwrap().to_string();
     assert!(sample.starts_with("record 0: ignored") && !sample.contains("record 1"), "{sample}");
-    assert_eq!(error_after(&text, &[&[1, 1, 0]]).kind(), ErrorKind::Malformed, "one of ours that is too short");
+    assert_eq!(error_after(&text, &[&[1, 1, 0]]).kind(), ErrorKind::Malformed, "a record of ours that is too short");
     let said = refused(&text.replace("messages", "bytes"));
     assert!(said.contains("only a message has a number of `records`"), "{said}");
     assert!(refused(&text.replace("records = 1", "records = 17")).contains("1 to 16"));
@@ -254,7 +254,7 @@ fn a_count_that_is_told_because_of_an_edge_is_one_also_the_first_time() {
     let counts: Vec<&[u8]> = counts.iter().map(|count| &count[..]).collect();
     let text = of("edge = 'rising'", count);
     let (edges, figures) = told(&text, Edges::Both, &counts, 3);
-    assert_eq!(edges, [(0, true, 0), (0, true, 0), (0, true, 2)], "nobody knows of the thousand before");
+    assert_eq!(edges, [(0, true, 0), (0, true, 0), (0, true, 2)], "the thousand before are unknown");
     assert_eq!(figures.total(), 5);
     let notes = |text: &str| parse(text).notes().join("\n");
     assert!(!notes(&text).contains("`first"), "{}", notes(&text));
@@ -284,7 +284,7 @@ fn a_count_that_goes_back_is_no_loss() {
 fn a_completion_can_be_the_edge_without_a_byte() {
     let text = fed("lines = 1", "means = 'edge'\nedge = 'falling'", "").replace("output = {  }\n", "");
     let (edges, figures) = told(&text, Edges::Both, &[&[], &[], &[]], 3);
-    assert_eq!(edges, [(0, false, 0); 3], "the same way again is nothing missing: it is the only way");
+    assert_eq!(edges, [(0, false, 0); 3], "the same direction again means nothing missing, because there is only one");
     assert_eq!(figures, delivered(3));
 }
 

@@ -78,7 +78,7 @@ fn a_shorter_message_does_not_reach_into_the_next() {
     theirs.send(&[0b1111]).unwrap();
     theirs.send(&[7, 0b10]).unwrap();
     let error = edges.wait_next_timeout(LONG).unwrap().unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Malformed, "half a record is none");
+    assert_eq!(error.kind(), ErrorKind::Malformed, "half a record is not a record");
     assert!(error.to_string().contains("\"box.toml\""), "{error}");
 }
 

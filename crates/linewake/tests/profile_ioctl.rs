@@ -69,8 +69,8 @@ fn a_wait_that_blocks_is_one_thread_and_is_ended_by_its_call() {
     card.wait_until(|| card.inside() == 1);
     let began = Instant::now();
     drop(edges);
-    assert!(began.elapsed() < Duration::from_millis(900), "its call ends it, and not the patience");
-    assert!(card.inside() == 0 && card.is_closed(), "nobody has it open any more");
+    assert!(began.elapsed() < Duration::from_millis(900), "its call ends it, and not the timeout");
+    assert!(card.inside() == 0 && card.is_closed(), "no file is open any more");
     card.wait_until(|| waiting_threads("wait wait-once") == 0);
     let log = card.log();
     assert_eq!(log.first().map(String::as_str), Some("0x12 [00]"), "{log:?}");
@@ -108,7 +108,7 @@ fn a_wait_that_nothing_ends_is_left_behind_until_the_driver_answers() {
     assert!(edges.wait_next().is_none());
     drop(edges);
     thread::sleep(QUIET);
-    assert!(card.inside() == 1 && !card.is_closed(), "the driver has the call, and so the file stays open");
+    assert!(card.inside() == 1 && !card.is_closed(), "the call is in the driver, so the file stays open");
     card.feed(&[]);
     card.wait_until(|| card.is_closed());
     assert_eq!(card.inside(), 0);

@@ -26,9 +26,9 @@ fn the_rules_of_a_serial_driver_are_kept() {
     assert_eq!(chip.values(["CTS", "DSR", "RI", "DCD"]).unwrap(), [false, false, false, true]);
     let mut edges = chip.request().lines(["CTS", "DCD"]).start().unwrap();
     assert_eq!(edges.lines()[1].active_at_start, Some(true));
-    assert!(chip.value("CTS").is_err(), "a port is open once");
+    assert!(chip.value("CTS").is_err(), "a port can be open only once");
     for round in 0..100 {
-        port.switch(1); // not asked for
+        port.switch(1); // not requested
         port.switch(0);
         let edge = next(&mut edges);
         let kind = if round % 2 == 0 { EdgeKind::Rising } else { EdgeKind::Falling };

@@ -28,5 +28,5 @@ fn a_port_is_watched_and_its_outputs_are_set() {
     assert!(inputs.wait_next().is_none());
     let account = inputs.finish();
     assert_eq!((account.total().total(), account.trust()), (0, Trust::AtLeast));
-    assert!(chip.request().line("CTS").start().is_ok(), "the watch was given back");
+    assert!(chip.request().line("CTS").start().is_ok(), "the lines were released");
 }

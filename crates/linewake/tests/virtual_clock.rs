@@ -49,7 +49,7 @@ fn the_same_seed_gives_the_same_bytes_whatever_the_machine_does() {
         })
         .collect();
     for _ in 0..2 {
-        assert!(run(7) == alone, "and with others that want the processors");
+        assert!(run(7) == alone, "also while other threads use the processors");
     }
     done.store(true, Relaxed);
     busy.into_iter().for_each(|thread| thread.join().unwrap());
@@ -107,7 +107,7 @@ fn time_goes_on_when_a_slow_reader_is_gone() {
     let script = lines.into_iter().fold(Script::new(), Script::line).clock(ClockKind::Virtual).queue_size(2);
     let chip = script.open().unwrap();
     let (mut a, mut b) = (chip.request().line("a").start().unwrap(), chip.request().line("b").start().unwrap());
-    next(&mut a).unwrap(); // from here on its queue is waited for
+    next(&mut a).unwrap(); // from here on, time waits for its queue
     let waits = thread::spawn(move || (0..200).filter(|_| next(&mut b).is_ok()).count());
     thread::sleep(ms(50));
     drop(a);
@@ -307,7 +307,7 @@ fn all_faults(seed: u64, queue_size: u32) {
         if totals[0].readers as usize == tallies.len() && tallies.iter().all(|tally| tally.is_final()) {
             break totals;
         }
-        assert!(Instant::now() < deadline, "it does not come to an end");
+        assert!(Instant::now() < deadline, "it does not end");
         thread::sleep(ms(1));
     };
     for ((line, driven), seen) in totals.iter().zip(driven).zip(seen) {

@@ -151,7 +151,7 @@ fn each_pin_is_attached_and_detached_by_a_call_of_its_own() {
     let mut request = chip.request().lines(["GPIO5", "GPIO13"]).start().unwrap();
     assert_eq!(board.state.lock().unwrap().asked, ["attach 5 3", "attach 13 3"]);
     board.change(13, 10);
-    board.change(6, 11); // not asked for
+    board.change(6, 11); // not requested
     board.change(5, 12);
     board.change(13, 13);
     let mut seen = told(&mut request, 3);
@@ -195,7 +195,7 @@ fn interrupts_that_the_driver_dropped_are_lost_by_its_count() {
     wait_until(|| board.waiting.len() == 2);
     let waits: Vec<_> = std::iter::from_fn(|| board.waiting.pop()).collect();
     for time in 0..11 {
-        board.change(5, time); // nobody waits: four are queued
+        board.change(5, time); // no wait is pending: four are queued
     }
     for (wait, pin) in waits {
         board.waiting.push(wait, pin);

@@ -65,7 +65,7 @@ fn pins_are_polled_and_a_pulse_between_two_looks_is_not_invented() {
     assert_eq!(request.lines()[1].active_at_start, Some(true));
     for (set, expected) in [
         (0b0010_0001, edges([("0", true)])),
-        (0b1000_0000, edges([("0", false), ("5", false)])), // 7 is not asked for
+        (0b1000_0000, edges([("0", false), ("5", false)])), // 7 is not requested
         (0b0000_0001, edges([("0", true)])),
     ] {
         pins.set(set);

@@ -149,7 +149,7 @@ fn the_second_number_has_the_inputs_from_24_on() {
     let (pended, wait) = board.waiting.pop().unwrap();
     assert_eq!((wait[MASK], wait[MASK + 1]), (1 << 23 | 1, 1 << 23 | 1 << 7 | 1));
     board.waiting.push(pended, wait);
-    board.toggle(1 << 30); // not asked for
+    board.toggle(1 << 30); // not requested
     for (inputs, expected) in [(1 << 24, rose([24])), (1 << 47, rose([47])), (1 << 31, rose([31])), (1, rose([0]))] {
         board.toggle(inputs);
         assert_eq!(told(&mut request, 1), expected);

@@ -146,7 +146,7 @@ impl Driver for Box24 {
 #[test]
 fn the_box_says_how_its_buttons_are_and_then_each_press() {
     let keys = Arc::<Box24>::default();
-    keys.toggle(24); // before anybody looks
+    keys.toggle(24); // before the first read
     let mut request = watched(&profile!("xkeys-xk24"), &keys);
     nothing_comes(&mut request);
     for (button, expected) in [(24, ("24", false)), (1, ("1", true)), (7, ("7", true)), (1, ("1", false))] {

@@ -380,7 +380,7 @@ pub(crate) fn the_account_is_exact_with_a_reader_that_is_too_slow(bench: &dyn Be
     let account = edges.finish();
     assert!(account.total().overflowed > 0, "{account:?}");
     let said: u64 = seen.iter().map(|edge| edge.missed.total()).sum();
-    assert_eq!(said, account.total().lost(), "the edges said what was missing before them");
+    assert_eq!(said, account.total().lost(), "the edges report what was missing before them");
     assert_exact(&account, &[(0, 3001), (1, 5001)], &seen);
 }
 
@@ -418,7 +418,7 @@ pub(crate) fn the_account_is_exact_when_dropped_in_the_middle(bench: &dyn Bench)
         wait_until(|| tally.is_final() && is_over());
         let after = totals();
         let came = tally.delivered() + tally.discarded();
-        assert_eq!(after.delivered - before.delivered, came, "what the driver gave away is what came here");
+        assert_eq!(after.delivered - before.delivered, came, "the driver delivered as many edges as came here");
         assert!(came + after.lost() - before.lost() <= 400);
 
         // Drop the request after all changes were watched: then the sum is known too.
@@ -438,7 +438,7 @@ pub(crate) fn the_account_is_exact_when_dropped_in_the_middle(bench: &dyn Bench)
 fn wait_until(mut done: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(20);
     while !done() {
-        assert!(Instant::now() < deadline, "it does not come to an end");
+        assert!(Instant::now() < deadline, "it does not end");
         thread::sleep(Duration::from_millis(1));
     }
 }
@@ -520,9 +520,9 @@ pub(crate) fn outputs_are_set_and_read_back(bench: &dyn Bench) {
         Err(error) => assert!(!shared && error.kind() == ErrorKind::Busy, "{error}"),
     };
     seen_by_others([false, true]);
-    assert_eq!(outputs.values().unwrap(), [true, false], "in the order asked for");
+    assert_eq!(outputs.values().unwrap(), [true, false], "in the requested order");
     assert_eq!(chip.line_info(8).unwrap().direction, Direction::Output);
-    assert!(chip.world().drive(8, false).is_err(), "an output is not the world's to drive");
+    assert!(chip.world().drive(8, false).is_err(), "the world cannot drive an output");
     outputs.set_values([(7, true), (8, false)]).unwrap();
     seen_by_others([true, false]);
     assert_eq!(outputs.values().unwrap(), [false, true]);
@@ -684,7 +684,7 @@ pub(crate) fn numbers_wrap_with_edges_lost_on_both_sides(bench: &dyn Bench) {
                 assert_eq!(edge.line_seqno, number, "a gap is an overflow: {edge:?}");
                 lost[usize::from(number < base)] += edge.missed.overflowed;
             }
-            assert_eq!(number, base.wrapping_add(driven), "it went on behind zero");
+            assert_eq!(number, base.wrapping_add(driven), "it went on after zero");
             assert!(lost[0] > 0 && lost[1] > 0, "lost before and after the wrap: {lost:?}");
         }
         let last = seen.iter().map(|edge| edge.seqno.wrapping_sub(base)).max();
@@ -721,7 +721,7 @@ pub(crate) fn unplugging_ends_every_stream(bench: &dyn Bench) {
     assert!(chip.reopen().unwrap_err().is_disconnected());
     bench.replug(&chip);
     assert!(chip.reopen().unwrap().request().line(0).start().is_ok(), "a new handle has the device again");
-    assert!(chip.value(0).is_err(), "the old one has not");
+    assert!(chip.value(0).is_err(), "the old handle does not");
 }
 
 /// The smallest executor: it parks this thread.

@@ -44,7 +44,7 @@ pub(crate) fn a_monitor_survives_a_replug_in_the_middle_of_a_flood(bench: &dyn B
     });
     let driven = u64::from(EDGES) * LINES.len() as u64;
     assert!(before > 0 && !gone.is_over && gone.reason.is_disconnected(), "{gone:?}");
-    assert_eq!(gone.figures.delivered, before, "what was given is what is booked");
+    assert_eq!(gone.figures.delivered, before, "the account has the edges that were given");
     assert!(gone.figures.total() <= driven, "{:?} of {driven}", gone.figures);
 
     // While the chip is gone, the monitor looks for it now and then and does nothing else.
@@ -66,14 +66,14 @@ pub(crate) fn a_monitor_survives_a_replug_in_the_middle_of_a_flood(bench: &dyn B
         let allowed = spun / 5 + Duration::from_millis(1) * looks;
         assert!(cpu < allowed, "{cpu:?} on a processor, where one that spins has {spun:?}");
     } else {
-        println!("nobody says what this thread does");
+        println!("the system does not report what this thread does");
     }
 
     bench.replug(&first);
     let Event::Gap { gap: back, .. } = next(&mut monitor) else { panic!("nothing happens in a gap") };
     assert!(back.is_over && back.figures == gone.figures, "{back:?}");
     for _ in LINES {
-        assert!(matches!(next(&mut monitor), Event::State { .. }), "its lines are said anew");
+        assert!(matches!(next(&mut monitor), Event::State { .. }), "the states of its lines come again");
     }
     let again = monitor.chip(0).unwrap().clone();
     let mut after = 0;
@@ -93,6 +93,6 @@ pub(crate) fn a_monitor_survives_a_replug_in_the_middle_of_a_flood(bench: &dyn B
     let total = account.total();
     let sum = |of: Figures| of.total();
     assert_eq!(sum(total) - sum(gone.figures), driven, "after the gap nothing is unknown: {total:?} {gone:?}");
-    assert_eq!(account.trust(), Trust::AtLeast, "nobody can tell what happened in the gap");
+    assert_eq!(account.trust(), Trust::AtLeast, "it is unknown what happened in the gap");
     assert!(account.doubt().is_some_and(linewake::Error::is_disconnected));
 }

@@ -52,7 +52,7 @@ pub(crate) fn end(request: &mut Request) -> Error {
 pub(crate) fn wait_until(mut done: impl FnMut() -> bool) {
     let deadline = Instant::now() + LONG;
     while !done() {
-        assert!(Instant::now() < deadline, "it does not come to that");
+        assert!(Instant::now() < deadline, "the condition is not fulfilled in time");
         thread::sleep(Duration::from_micros(200));
     }
 }
