@@ -98,7 +98,7 @@ fn what_is_odd_about_a_profile_is_noted_and_no_error() {
     let mon = run(&["mon", "-c", file.to_str().unwrap()]);
     std::fs::remove_file(&file).unwrap();
     assert!(check.status.success(), "{check:?}");
-    assert!(out(&check).ends_with("\nnote: it names no device: only a program can open it\n"), "{check:?}");
+    assert!(out(&check).ends_with("\nnote: it names no device, so only a program can open it\n"), "{check:?}");
     assert!(err(&mon).contains("names no device"), "{mon:?}");
 }
 

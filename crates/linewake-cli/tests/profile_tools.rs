@@ -14,7 +14,7 @@ const BOX: &str = "name = 'box'\n[device]\npath = '/dev/box0'\n[[line]]\nname = 
                    fields = { levels = { at = 1, width = 1 } }\n";
 
 const DECODED: &str = "record 0: levels 0b00000001 (line door)\n\
-                       record 1: of another kind, and ignored: 2 in byte 0, and not 1\n\
+                       record 1: ignored: expected 1 in byte 0, found 2\n\
                        record 2: levels 0b00000011 (lines door, lamp)\n";
 
 fn piped(arguments: &[&str], input: &[u8]) -> std::process::Output {
@@ -58,7 +58,7 @@ fn what_cannot_be_decoded_is_said_in_one_line() {
         (&["010"], "\"010\" has an odd number of digits"),
         (&["door"], "\"door\" is no byte: \"o\" is no hexadecimal digit"),
         (&["--call", "levels", "01"], "has no call \"levels\"; it has \"read\""),
-        (&["010102"], "no whole number of records of 2 bytes"),
+        (&["010102"], "expected whole records of 2 bytes, found 3 bytes"),
         (&[], "HEX"),
     ] {
         let output = run(&[&["profile", "decode", file.path()], arguments].concat());
@@ -160,7 +160,7 @@ mod attempt {
         device.end.write_all(&[1, 1, 2, 0, 1]).unwrap();
         let first = shows(&mut child, "EDGE     rising line 0 \"door\", stamped ");
         for part in
-            ["01 01 02 00 01\n", "record 0: levels 0b00000001 (line door)\n", "record 1: of another kind, and ignored"]
+            ["01 01 02 00 01\n", "record 0: levels 0b00000001 (line door)\n", "record 1: ignored: expected 1 in byte 0"]
         {
             assert!(first.contains(part), "{part:?} is not in {first}");
         }

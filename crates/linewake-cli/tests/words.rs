@@ -58,5 +58,5 @@ fn periods_have_hours_and_days() {
     assert!(run(&["mon", "-c", "sim", "-n", "1", "--idle-timeout", "1d", "-q", "pps"]).status.success());
     assert_told(&["mon", "-c", "sim", "--for", "213503983d"], "a period is at most 2^64 microseconds");
     let filter = ["mon", "-c", "sim", "--for", "0", "--filter", "debounce=213504d", "door"];
-    assert_told(&filter, "a period is a whole number with ns, us, ms, s, m, h or d");
+    assert_told(&filter, "expected a whole number with ns, us, ms, s, m, h or d");
 }

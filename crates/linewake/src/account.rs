@@ -1,4 +1,4 @@
-//! The account: what became of every edge, line by line, and how far the figures can be trusted.
+//! The account: what happened to every edge, line by line, and how reliable the figures are.
 
 use std::sync::Arc;
 use std::sync::atomic::{
@@ -10,7 +10,7 @@ use linewake_controller::protocol::{BatchHeader, EdgeRecord};
 
 use crate::{EdgeEvent, Error, Offset};
 
-/// How far a figure can be trusted.
+/// How reliable a figure is.
 ///
 /// ```
 /// use linewake::Trust;
@@ -19,15 +19,15 @@ use crate::{EdgeEvent, Error, Offset};
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Trust {
-    /// Not at all: the driver contradicts itself.
+    /// Not reliable: the driver's figures contradict each other.
     None,
-    /// What is delivered and what is said to be overflowed is so. What is said to be merged is concluded from evidence that
-    /// may mislead either way: of a gpiochip's edges, on a machine of several processors. See
+    /// The numbers of delivered and overflowed edges are right. The number of merged edges is an estimate and may be
+    /// too high or too low, as for a gpiochip on a computer with several processors. See
     /// [`Numbering::Kernel`](crate::backend::Numbering::Kernel).
     About,
-    /// What is said to be lost is lost; there may be more.
+    /// At least this many edges are lost; there may be more.
     AtLeast,
-    /// Delivered and lost together are what happened.
+    /// Delivered and lost edges together are all edges that happened.
     Exact,
 }
 
@@ -44,7 +44,7 @@ impl Trust {
     }
 }
 
-/// Edges, by what became of them.
+/// Numbers of edges, by what happened to them.
 ///
 /// ```
 /// use linewake::Figures;
@@ -53,42 +53,42 @@ impl Trust {
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Figures {
-    /// Given to the program.
+    /// Edges given to the program.
     pub delivered: u64,
-    /// Dropped from the full queue.
+    /// Edges dropped from the full queue.
     pub overflowed: u64,
-    /// Merged before the queue.
+    /// Edges merged before they reached the queue.
     pub merged: u64,
-    /// Queued, or on the way, when the request ended.
+    /// Edges in the queue or on their way when the request ended.
     pub discarded: u64,
 }
 
 impl Figures {
-    /// What was not delivered.
+    /// All edges that were not delivered.
     #[must_use]
     pub const fn lost(self) -> u64 {
         self.overflowed.saturating_add(self.merged).saturating_add(self.discarded)
     }
 
-    /// What happened, if the figures are [`Trust::Exact`].
+    /// All edges that happened, if the figures are [`Trust::Exact`].
     #[must_use]
     pub const fn total(self) -> u64 {
         self.delivered.saturating_add(self.lost())
     }
 
-    /// An edge was delivered, and those directly before it were not.
+    /// Counts a delivered edge, and the edges that are missing directly before it.
     pub fn note(&mut self, edge: &EdgeEvent) {
         self.delivered += 1;
         self.overflowed += u64::from(edge.missed.overflowed);
         self.merged += u64::from(edge.missed.merged);
     }
 
-    /// With others.
+    /// Adds other figures.
     pub fn add(&mut self, other: Self) {
         *self = self.each(other, u64::saturating_add);
     }
 
-    /// What is left without others.
+    /// The difference of both; no number goes below 0.
     #[must_use]
     pub fn less(self, other: Self) -> Self {
         self.each(other, u64::saturating_sub)
@@ -115,18 +115,18 @@ impl Figures {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LineAccount {
-    /// Which line.
+    /// Offset of the line.
     pub offset: Offset,
-    /// Its name, if it has one.
+    /// Name of the line, if it has one.
     pub name: Option<Arc<str>>,
-    /// What became of its edges.
+    /// The numbers of its edges.
     pub figures: Figures,
-    /// How far that can be trusted.
+    /// How reliable the figures are.
     pub trust: Trust,
 }
 
 impl LineAccount {
-    /// One that was recorded.
+    /// An account from a recording.
     ///
     /// ```
     /// use linewake::{Account, Figures, LineAccount, Trust};
@@ -141,8 +141,8 @@ impl LineAccount {
     }
 }
 
-/// What became of every edge of a request: delivered + overflowed + merged + discarded = happened, where it is
-/// [`Trust::Exact`].
+/// What happened to every edge of a request. If it is [`Trust::Exact`], delivered + overflowed + merged + discarded =
+/// all edges that happened.
 ///
 /// ```
 /// use linewake::{Chip, Trust};
@@ -161,15 +161,15 @@ pub struct Account {
 }
 
 impl Account {
-    /// One that was recorded; see [`LineAccount::recorded`].
+    /// An account from a recording; see [`LineAccount::recorded`].
     #[must_use]
     pub fn recorded(lines: Vec<LineAccount>, unattributed: u64) -> Self {
         Self { lines, unattributed, doubt: None }
     }
 
-    /// This account, and one of the same lines from later on.
+    /// The sum of this account and a later one of the same lines.
     pub(crate) fn and(mut self, later: Self) -> Self {
-        // Of two reasons, that for which it is trusted least.
+        // Of two reasons, keep the one with the least trust.
         self.doubt = match (self.doubt.take(), later.doubt) {
             (Some(_), Some(worse)) if later.lines.iter().any(|line| line.trust == Trust::None) => Some(worse),
             (first, second) => first.or(second),
@@ -182,20 +182,20 @@ impl Account {
         self
     }
 
-    /// Line by line, in the order they were asked for.
+    /// The accounts of the lines, in the order of the request.
     #[must_use]
     pub fn lines(&self) -> &[LineAccount] {
         &self.lines
     }
 
-    /// Edges that were merged before any queue, beside those booked on a line: it is known that they happened, and not on
-    /// which of the lines. Only where the chip numbers interrupts and not lines, as a gpiochip does.
+    /// Edges that were merged before any queue and that no line counts, because their line is unknown. Not zero only if
+    /// the chip numbers its interrupts and not the edges of each line, as a gpiochip does.
     #[must_use]
     pub fn unattributed(&self) -> u64 {
         self.unattributed
     }
 
-    /// All lines together, with what is [unattributed](Self::unattributed).
+    /// The sum of all lines, and the [unattributed](Self::unattributed) edges.
     #[must_use]
     pub fn total(&self) -> Figures {
         let mut total = Figures { merged: self.unattributed, ..Figures::default() };
@@ -205,23 +205,23 @@ impl Account {
         total
     }
 
-    /// How far the least trusted line can be trusted.
+    /// The trust of the least reliable line.
     #[must_use]
     pub fn trust(&self) -> Trust {
         self.lines.iter().map(|line| line.trust).min().unwrap_or(Trust::Exact)
     }
 
-    /// Why the figures of a finished request are not exact, when they are not.
+    /// The reason why the figures of a finished request are not exact, if there is one.
     #[must_use]
     pub fn doubt(&self) -> Option<&Error> {
         self.doubt.as_ref()
     }
 }
 
-/// What became of a request's edges on their way from the driver, also after the request was dropped.
+/// Counts a request's edges on their way from the driver, even after the request was dropped.
 ///
-/// An edge that the driver gave to a wait, and that no program took because the request was dropped, is `delivered` to the
-/// driver and `discarded` here. With it the driver's [`totals`](crate::Chip::totals) add up.
+/// If the driver gave an edge to a wait but the request was dropped before the program took it, the driver counts it as
+/// `delivered` and this counts it as `discarded`. So the driver's [`totals`](crate::Chip::totals) add up.
 ///
 /// ```
 /// # let chip = linewake::Chip::options().life(false).open("sim")?;
@@ -247,18 +247,18 @@ pub struct Tally {
 pub(crate) struct Taken {
     pub(crate) delivered: AtomicU64,
     pub(crate) discarded: AtomicU64,
-    /// The request is gone.
+    /// True when the request was dropped.
     pub(crate) over: AtomicBool,
 }
 
 impl Tally {
-    /// Edges the program took.
+    /// Edges that the program took.
     #[must_use]
     pub fn delivered(&self) -> u64 {
         self.edges.delivered.load(Relaxed)
     }
 
-    /// Edges that were on their way and that nobody took.
+    /// Edges that were on their way and that the program did not take.
     #[must_use]
     pub fn discarded(&self) -> u64 {
         let records = self.calls.iter().map(|calls| {
@@ -268,14 +268,14 @@ impl Tally {
         self.edges.discarded.load(Relaxed) + records.sum::<u64>()
     }
 
-    /// Whether the request is gone and the driver has given back what it had of it: nothing changes any more.
+    /// True when the numbers can no longer change: the request was dropped, and the driver has finished all its calls.
     #[must_use]
     pub fn is_final(&self) -> bool {
         self.edges.over.load(Acquire) && self.calls.iter().all(|calls| calls.calls_in_flight() == 0)
     }
 }
 
-/// What the driver says of one of its lines, over all readers that were closed. See [`Chip::totals`](crate::Chip::totals).
+/// The driver's counts for one line, over all closed readers. See [`Chip::totals`](crate::Chip::totals).
 ///
 /// ```
 /// let chip = linewake::Chip::options().life(false).open("sim")?;
@@ -287,12 +287,12 @@ impl Tally {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LineTotals {
-    /// Which line.
+    /// Offset of the line.
     pub offset: Offset,
-    /// How many readers that ever held it were closed.
+    /// How many readers of the line were closed.
     pub readers: u32,
-    /// How often its level changed, watched or not.
+    /// How often the level changed, watched or not.
     pub changes: u64,
-    /// What became of the edges those readers watched. Delivered are those that were given to a wait.
+    /// What happened to the edges that those readers watched. Edges that were given to a wait count as delivered.
     pub figures: Figures,
 }

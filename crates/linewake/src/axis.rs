@@ -1,37 +1,39 @@
-//! The time axis of a clock's stamps: it never goes back, and steps of the clock are taken out of it.
+//! The time axis of a clock's stamps. It never goes back, and it leaves out the steps of the clock.
 //!
-//! A stamp is what a driver said. Where its clock is set while lines are watched, stamps jump, and no length of time can be
-//! had from them. The axis goes on as the clock did before: time = stamp + shift, and each step changes the shift.
+//! A stamp is the time that a driver gave. If its clock is set while lines are watched, stamps jump, and their
+//! differences are no longer lengths of time. The axis goes on as the clock did before: time = stamp + shift, and each
+//! step changes the shift.
 //!
-//! - The time of day steps against the time since the computer started: how far is known exactly, and for each edge which
-//!   of the two readings can be: an edge comes after the one before it, and before now.
-//! - Any other clock has stepped when a line's stamps go back against its numbers: the axis goes on from the latest time,
-//!   by as much as passed since that edge came.
+//! - The time of day steps relative to the time since the computer started. The size of this step is known. An edge
+//!   must be later than the edge before it and earlier than now; this shows whether its stamp is from before or after
+//!   the step.
+//! - Any other clock has stepped if the stamps of a line go back while its numbers go on. Then the axis goes on from
+//!   the latest time, plus the time that passed since that edge came.
 
 use std::time::{Duration, Instant};
 
-/// Two processors' stamps of one line may go back by so much: that is no step.
+/// Stamps of a line from two processors may go back by this much without a step.
 const JITTER_NS: i128 = 1_000_000;
 
-/// Two readings of the time of day that are apart by less are the same.
+/// Two readings of the time of day that differ by less count as the same.
 const SAME_NS: i128 = 200_000;
 
-/// A step of a clock, as a request tells it.
+/// A step of a clock, as a request reports it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Step {
-    /// The last stamp before it.
+    /// The last stamp before the step.
     pub(crate) before_ns: u64,
-    /// The first stamp behind it.
+    /// The first stamp after the step.
     pub(crate) after_ns: u64,
-    /// What the clock would have shown for that one without the step: the time on the axis.
+    /// What the clock would have shown for that edge without the step: its time on the axis.
     pub(crate) arrival_ns: u64,
 }
 
-/// The moment at which edges came.
+/// The moment at which edges arrived.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Moment {
     at: Instant,
-    /// Where it matters: how far the time of day is ahead of the steady time, and that.
+    /// The time of day, if it was read.
     day: Option<Day>,
 }
 
@@ -43,14 +45,14 @@ struct Day {
 }
 
 impl Moment {
-    /// Now. The time of day is read if `reads_day`.
+    /// The present moment. The time of day is read if `reads_day`.
     pub(crate) fn now(reads_day: bool) -> Self {
         Self { at: Instant::now(), day: reads_day.then(Day::read).flatten() }
     }
 }
 
 impl Day {
-    /// The closest of some readings of both clocks.
+    /// Reads both clocks a few times, and takes the most exact reading.
     fn read() -> Option<Self> {
         let read = || {
             let before_ns = steady_ns()?;
@@ -70,15 +72,15 @@ impl Day {
         Some(best)
     }
 
-    /// How much the two clocks may drift apart between two readings.
+    /// How far the two clocks may drift apart between two readings.
     fn drift_ns(&self, since: &Self) -> i128 {
-        // On Linux a time service slews both alike.
+        // On Linux a time service changes the speed of both clocks equally.
         let slew = if cfg!(target_os = "linux") { 0 } else { (self.steady_ns - since.steady_ns) / 1000 + 1_000_000 };
         SAME_NS + self.error_ns + since.error_ns + slew
     }
 }
 
-/// The time since the computer started, with the time it slept: what a time of day goes by that is not set.
+/// The time since the computer started, including sleep. The time of day runs with it unless it is set.
 #[cfg(target_os = "linux")]
 fn steady_ns() -> Option<i128> {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
@@ -90,22 +92,22 @@ fn steady_ns() -> Option<i128> {
     Some(crate::clock::program_ns().into())
 }
 
-/// Where a line is on its axis.
+/// The position of a line on its axis.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Place {
     stamp_ns: Option<u64>,
     axis_ns: u64,
-    /// How many steps there were before that stamp.
+    /// The number of steps before that stamp.
     steps: u32,
 }
 
-/// The axis of lines whose edges come in one queue and have one clock.
+/// The axis of lines with a common queue and a common clock.
 #[derive(Clone, Debug)]
 pub(crate) struct Axis {
     shift_ns: i128,
-    /// The last stamp, the latest time on the axis, and when that came.
+    /// The last stamp, the latest time on the axis, and when it arrived.
     last: Option<Last>,
-    /// Behind a step nothing is before it.
+    /// The time of the last step. Later edges are never placed before it.
     floor_ns: u64,
     steps: u32,
     day: Option<DayAxis>,
@@ -118,55 +120,55 @@ struct Last {
     came: Instant,
 }
 
-/// Of a clock that is the time of day.
+/// The state for a clock that is the time of day.
 #[derive(Clone, Copy, Debug)]
 struct DayAxis {
-    /// The reading by which stamps are taken now.
+    /// The reading that is used to interpret stamps now.
     current: Day,
-    /// No edge is from before this, in steady time.
+    /// All edges are later than this, in steady time.
     began_ns: i128,
-    /// When it was last read.
+    /// The last reading.
     seen: Day,
-    /// A step that no stamp has shown yet.
+    /// A step that no stamp shows yet.
     pending: Option<Pending>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Pending {
     to: Day,
-    /// It happened between these, in steady time.
+    /// The step happened between these two, in steady time.
     from_ns: i128,
     until_ns: i128,
 }
 
 impl Axis {
-    /// The axis is what the stamps say, until the clock steps.
+    /// A new axis. Its times equal the stamps until the clock steps.
     pub(crate) fn new(began: &Moment, is_time_of_day: bool) -> Self {
         let day = began.day.filter(|_| is_time_of_day);
         let day = day.map(|day| DayAxis { current: day, began_ns: day.steady_ns, seen: day, pending: None });
         Self { shift_ns: 0, last: None, floor_ns: 0, steps: 0, day }
     }
 
-    /// Edges came.
+    /// Notes that edges arrived, and whether the time of day stepped.
     pub(crate) fn came(&mut self, now: &Moment) {
         let (Some(axis), Some(day)) = (&mut self.day, now.day) else { return };
         if (day.ahead_ns - axis.seen.ahead_ns).abs() > day.drift_ns(&axis.seen) {
             let from_ns = axis.pending.map_or(axis.seen.steady_ns, |pending| pending.from_ns);
             axis.pending = Some(Pending { to: day, from_ns, until_ns: day.steady_ns });
         } else if axis.pending.is_none() {
-            // Where they drift apart the newest reading is the best.
+            // The clocks may drift apart, so the newest reading is the best.
             axis.current = day;
         }
         axis.seen = day;
     }
 
-    /// The time on the axis of a line's next edge, and the step of the clock before it if there is one.
+    /// The time on the axis of a line's next edge, and the step of the clock before it, if there is one.
     pub(crate) fn put(&mut self, line: &mut Place, stamp_ns: u64, now: &Moment) -> (u64, Option<Step>) {
         let mut has_stepped = self.has_day_stepped(stamp_ns, now);
         let latest = self.last.map_or(0, |last| last.axis_ns);
         let before_ns = line.stamp_ns.filter(|_| line.steps == self.steps);
         let goes_back = before_ns.is_some_and(|before_ns| i128::from(stamp_ns) + JITTER_NS < before_ns.into());
-        // The same of what a step that is known left over.
+        // A known step may not be the whole step: then the time would still go back.
         let is_behind = |shift_ns: i128| i128::from(stamp_ns) + shift_ns + JITTER_NS < latest.into();
         if (goes_back && !has_stepped) || (has_stepped && is_behind(self.shift_ns)) {
             has_stepped = true;
@@ -190,14 +192,14 @@ impl Axis {
         (axis_ns, step)
     }
 
-    /// Whether this stamp is the first behind a step of the time of day.
+    /// True if this stamp is the first after a step of the time of day.
     fn has_day_stepped(&mut self, stamp_ns: u64, now: &Moment) -> bool {
         let Some(axis) = &mut self.day else { return false };
         let (Some(pending), Some(day)) = (axis.pending, now.day) else { return false };
         let stamp_ns = i128::from(stamp_ns);
         let (was_ns, is_ns) = (stamp_ns - axis.current.ahead_ns, stamp_ns - pending.to.ahead_ns);
         let slack_ns = JITTER_NS + day.error_ns;
-        // In the order of the queue; by how much an edge may be late is not known.
+        // Edges are in the order of the queue. How late an edge may be is unknown.
         let last_ns = self.last.map(|last| i128::from(last.axis_ns) - self.shift_ns - axis.current.ahead_ns);
         let can_be_before =
             was_ns <= pending.until_ns + slack_ns && was_ns + slack_ns >= last_ns.unwrap_or(axis.began_ns);
@@ -210,7 +212,7 @@ impl Axis {
         true
     }
 
-    /// The same lines, on a chip that was gone: what it says goes on where it was.
+    /// The start position of a line on a chip that was unplugged: it goes on from the last time.
     pub(crate) fn place_again(&self) -> Place {
         self.last.map_or(Place::default(), |last| Place {
             stamp_ns: Some(last.stamp_ns),
@@ -219,7 +221,7 @@ impl Axis {
         })
     }
 
-    /// What is added to a stamp to have its time.
+    /// What to add to a stamp to get its time on the axis.
     pub(crate) fn shift_ns(&self) -> i128 {
         self.shift_ns
     }
@@ -231,7 +233,7 @@ mod tests {
 
     const S: u64 = 1_000_000_000;
 
-    /// So many seconds after the start, with a time of day that is ahead by so much.
+    /// A moment after the start, with the time of day ahead by `ahead_s`.
     fn moment(start: Instant, seconds: f64, ahead_s: i128) -> Moment {
         let passed = Duration::from_secs_f64(seconds);
         let day = Day { ahead_ns: ahead_s * i128::from(S), steady_ns: passed.as_nanos() as i128, error_ns: 0 };
@@ -245,13 +247,13 @@ mod tests {
     }
 
     #[test]
-    fn a_time_of_day_that_is_set_back_or_on_is_no_time_that_passes() {
+    fn setting_the_time_of_day_does_not_change_the_time_that_passed() {
         for new_ahead in [1000, 4000, 1_600_000_000] {
             let start = Instant::now();
             let mut axis = Axis::new(&moment(start, 0.0, 5000), true);
             let mut line = Place::default();
             assert_eq!(put(&mut axis, &mut line, 5001.0, &moment(start, 1.01, 5000)), (5001.0, false));
-            // It is set at 1.5 s; an edge from before that comes with one from behind it.
+            // The clock is set at 1.5 s. An edge from before that arrives together with one from after it.
             let now = moment(start, 2.0, new_ahead);
             assert_eq!(put(&mut axis, &mut line, 5001.4, &now), (5001.4, false), "{new_ahead}");
             assert_eq!(put(&mut axis, &mut line, new_ahead as f64 + 1.9, &now), (5001.9, true), "{new_ahead}");
@@ -261,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn a_step_before_which_no_edge_came_is_one() {
+    fn a_step_before_the_first_edge_is_found() {
         let start = Instant::now();
         let mut axis = Axis::new(&moment(start, 0.0, 5000), true);
         let mut line = Place::default();
@@ -269,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn stamps_of_another_day_know_nothing_of_the_clock_here() {
+    fn stamps_of_another_clock_are_not_changed_by_steps_of_this_one() {
         let start = Instant::now();
         let mut axis = Axis::new(&moment(start, 0.0, 50_000), true);
         let mut line = Place::default();
@@ -292,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn two_processors_stamps_are_no_step() {
+    fn stamps_of_two_processors_are_not_a_step() {
         let start = Instant::now();
         let mut axis = Axis::new(&moment(start, 0.0, 0), false);
         let mut line = Place::default();
@@ -302,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn no_stamps_are_too_great_or_too_small() {
+    fn no_stamp_is_too_great_or_too_small() {
         let now = Moment::now(true);
         let mut axis = Axis::new(&now, true);
         let mut line = Place::default();

@@ -1,10 +1,10 @@
-//! How a line is to be held: what a request asks of it.
+//! The settings of a line in a request.
 
 use std::time::Duration;
 
 use crate::Edges;
 
-/// How a line is to be held: what a request asks of it, and what a chip says of a line that is held.
+/// The settings of a line: those that a request asks for, and those that a chip reports.
 ///
 /// ```
 /// use std::time::Duration;
@@ -17,26 +17,26 @@ use crate::Edges;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct LineConfig {
-    /// Input or output; `None` leaves it as it is.
+    /// Input or output. `None` leaves it unchanged.
     pub direction: Option<Direction>,
-    /// Whether the low level is the active one.
+    /// True if the low level is the active one.
     pub active_low: bool,
-    /// What pulls the line when nothing drives it; `None` leaves it as it is.
+    /// What pulls the line while nothing drives it. `None` leaves it unchanged.
     pub bias: Option<Bias>,
     /// How an output drives.
     pub drive: Drive,
-    /// Which edges are watched, if any.
+    /// The edges to watch, if any.
     pub edges: Option<Edges>,
-    /// Changes shorter than this are ignored by the chip; zero is none.
+    /// The chip ignores changes that last less than this. Zero turns this off.
     pub debounce: Duration,
-    /// Which clock stamps the edges.
+    /// The clock that stamps the edges.
     pub clock: EventClock,
     /// The first value of an output.
     pub output: Option<bool>,
 }
 
 impl LineConfig {
-    /// As it is: nothing about the line is changed.
+    /// Leaves the line unchanged.
     #[must_use]
     pub fn as_is() -> Self {
         Self::default()
@@ -60,35 +60,35 @@ impl LineConfig {
         Self { direction: Some(Direction::Output), output: Some(active), ..Self::default() }
     }
 
-    /// With the low level as the active one.
+    /// Sets whether the low level is the active one.
     #[must_use]
     pub fn active_low(mut self, active_low: bool) -> Self {
         self.active_low = active_low;
         self
     }
 
-    /// With a bias.
+    /// Sets the bias.
     #[must_use]
     pub fn bias(mut self, bias: Bias) -> Self {
         self.bias = Some(bias);
         self
     }
 
-    /// With a way to drive it.
+    /// Sets how an output drives.
     #[must_use]
     pub fn drive(mut self, drive: Drive) -> Self {
         self.drive = drive;
         self
     }
 
-    /// With a debounce period of the chip's.
+    /// Sets the debounce period of the chip.
     #[must_use]
     pub fn debounce(mut self, period: Duration) -> Self {
         self.debounce = period;
         self
     }
 
-    /// Stamped by another clock.
+    /// Sets the clock that stamps the edges.
     #[must_use]
     pub fn clock(mut self, clock: EventClock) -> Self {
         self.clock = clock;
@@ -96,7 +96,7 @@ impl LineConfig {
     }
 }
 
-/// Whether a line listens or speaks.
+/// Whether a line is an input or an output.
 ///
 /// ```
 /// # let chip = linewake::Chip::open("sim")?;
@@ -107,11 +107,11 @@ impl LineConfig {
 pub enum Direction {
     /// The outside world sets its level.
     Input,
-    /// Who holds it sets its level.
+    /// The program that holds it sets its level.
     Output,
 }
 
-/// What pulls a line when nothing drives it.
+/// What pulls a line while nothing drives it.
 ///
 /// ```
 /// assert_eq!(linewake::Bias::PullUp.as_str(), "pull-up");
@@ -122,7 +122,7 @@ pub enum Bias {
     PullUp,
     /// Towards the low level.
     PullDown,
-    /// Nothing does.
+    /// Nothing pulls the line.
     Disabled,
 }
 
@@ -166,17 +166,17 @@ impl Drive {
     }
 }
 
-/// Which clock stamps the edges of a line.
+/// The clock that stamps the edges of a line.
 ///
 /// ```
 /// assert_eq!(linewake::EventClock::default().as_str(), "monotonic");
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum EventClock {
-    /// The chip's own, which never jumps: on a gpiochip the system's monotonic clock.
+    /// The chip's own clock, which never jumps. On a gpiochip it is the system's monotonic clock.
     #[default]
     Monotonic,
-    /// The time of day: nanoseconds since 1970 in UTC. It can jump.
+    /// The time of day: nanoseconds since 1970 in UTC. It jumps when the clock is set.
     Realtime,
     /// A hardware time stamp engine.
     Hte,

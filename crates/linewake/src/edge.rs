@@ -1,4 +1,4 @@
-//! Edges: a level that changed, when, and what is known to be missing before it.
+//! Edges: which line changed, when, and how many edges are missing before it.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use linewake_controller::protocol;
 
 use crate::Offset;
 
-/// Which way the level changed.
+/// The direction in which a level changed.
 ///
 /// ```
 /// assert_eq!(linewake::EdgeKind::Rising.as_str(), "rising");
@@ -29,7 +29,7 @@ impl EdgeKind {
         }
     }
 
-    /// The other way.
+    /// The other direction.
     #[must_use]
     pub const fn opposite(self) -> Self {
         match self {
@@ -39,7 +39,7 @@ impl EdgeKind {
     }
 }
 
-/// Which edges a request watches.
+/// The edges that a request watches.
 ///
 /// ```
 /// # let chip = linewake::Chip::open("sim")?;
@@ -86,7 +86,7 @@ impl Edges {
     }
 }
 
-/// Edges of a line that happened directly before one that was delivered, and were not.
+/// Edges of a line that were lost directly before an edge that was delivered.
 ///
 /// ```
 /// use linewake::Missed;
@@ -95,20 +95,20 @@ impl Edges {
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Missed {
-    /// Dropped from the full queue, because nobody took them in time.
+    /// Edges dropped from the full queue, because the program did not take them in time.
     pub overflowed: u32,
-    /// Merged into one interrupt, before any queue.
+    /// Edges merged into one interrupt, before any queue.
     pub merged: u32,
 }
 
 impl Missed {
-    /// All of them.
+    /// The number of lost edges.
     #[must_use]
     pub const fn total(self) -> u64 {
         self.overflowed as u64 + self.merged as u64
     }
 
-    /// Both together.
+    /// The sum of both.
     pub(crate) const fn and(self, other: Self) -> Self {
         Self {
             overflowed: self.overflowed.saturating_add(other.overflowed),
@@ -117,7 +117,7 @@ impl Missed {
     }
 }
 
-/// A clock that was set, wrapped, or began anew: the stamps of a chip's edges go on elsewhere.
+/// A step of a clock that was set, wrapped or started again: the stamps of a chip's edges jump.
 ///
 /// ```
 /// use linewake::ClockStep;
@@ -128,17 +128,17 @@ impl Missed {
 pub struct ClockStep {
     /// Name of the chip.
     pub chip: Arc<str>,
-    /// The last stamp before it.
+    /// The last stamp before the step.
     pub before_ns: u64,
-    /// The first stamp behind it: that of the edge that comes next.
+    /// The first stamp after the step: that of the next edge.
     pub after_ns: u64,
-    /// What the clock would have shown for that edge without any step: its [`axis_ns`](EdgeEvent::axis_ns). What is added
-    /// to `after_ns` for it is added to all stamps from here on.
+    /// What the clock would have shown for that edge without any step: its [`axis_ns`](EdgeEvent::axis_ns). For lengths
+    /// of time, add `arrival_ns - after_ns` to all stamps from here on.
     pub arrival_ns: u64,
 }
 
 impl ClockStep {
-    /// By how much the clock is ahead of what it was at first: below zero when it was set back.
+    /// How far the clock is now ahead of the clock without any step, in nanoseconds. Negative if it was set back.
     #[must_use]
     pub fn step_ns(&self) -> i128 {
         i128::from(self.after_ns) - i128::from(self.arrival_ns)
@@ -160,21 +160,23 @@ impl ClockStep {
 pub struct EdgeEvent {
     /// Name of the chip.
     pub chip: Arc<str>,
-    /// Which line.
+    /// Offset of the line.
     pub offset: Offset,
-    /// Its name, if it has one.
+    /// Name of the line, if it has one.
     pub name: Option<Arc<str>>,
-    /// Which way.
+    /// Rising or falling.
     pub kind: EdgeKind,
-    /// When, in nanoseconds of the chip's [`Clock`](crate::Clock): as its driver says.
+    /// The time stamp of the driver, in nanoseconds of the chip's [`Clock`](crate::Clock).
     pub timestamp_ns: u64,
-    /// When, on an axis for lengths of time: the same, until the clock steps ([`ClockStep`](crate::ClockStep)). The axis
-    /// goes on as the clock did before, and never goes back from an edge of a line to the next.
+    /// The time on an axis for lengths of time, in nanoseconds. It equals the time stamp until the clock steps
+    /// ([`ClockStep`](crate::ClockStep)); then it goes on as the clock did before. It never goes back from one edge of
+    /// a line to the next.
     pub axis_ns: u64,
-    /// Counts the interrupts of the whole request, merged ones too. Starts at 1 and wraps through 0, as on Linux.
+    /// The number of the edge among the interrupts of the whole request, with merged ones. It starts at 1 and wraps to
+    /// 0, as on Linux.
     pub seqno: u32,
-    /// Counts what was queued for this line. Starts at 1 and wraps through 0.
+    /// The number of the edge among those queued for this line. It starts at 1 and wraps to 0.
     pub line_seqno: u32,
-    /// What is missing directly before it.
+    /// How many edges are missing directly before it.
     pub missed: Missed,
 }

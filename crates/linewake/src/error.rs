@@ -1,36 +1,36 @@
-//! The one error type: what went wrong, with the name of the thing in quotes and what to do.
+//! The only error type of this crate. A message says what failed, names the object in quotes, and says what to do.
 
 use std::fmt;
 
-/// What kind of failure an [`Error`] is: what a program can act on.
+/// The kind of an [`Error`], on which a program can act.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The text given to [`Chip::open`](crate::Chip::open) names no kind of chip.
+    /// The text given to [`Chip::open`](crate::Chip::open) does not name a chip.
     UnknownChip,
     /// The chip has no such line.
     NoSuchLine,
-    /// The same line was asked for twice.
+    /// The same line was requested twice.
     LineTwice,
-    /// Another argument makes no sense: no line at all, a queue of one event, a seed for a real chip.
+    /// Another argument is invalid: for example no line, a queue of one event, or a seed for a real chip.
     InvalidInput,
-    /// Somebody else holds the line.
+    /// Another program or request holds the line.
     Busy,
-    /// The chip cannot do what was asked of it; see [`Chip::capabilities`](crate::Chip::capabilities).
+    /// The chip does not support this; see [`Chip::capabilities`](crate::Chip::capabilities).
     Unsupported,
-    /// A file that describes something (a profile, a script of signals) is wrong, or cannot be read.
+    /// A file, such as a profile or a script, is invalid or cannot be read.
     BadFile,
-    /// The driver sent something that is not the protocol. Nothing it says is trusted from there on.
+    /// The driver violated the protocol. Nothing it sends after that is trusted.
     Malformed,
-    /// Time ran out, and nothing else happened.
+    /// The time ran out, and nothing else happened.
     TimedOut,
-    /// This thread would have to wait for itself: it dispatches completions.
+    /// The thread would wait for itself, because it dispatches completions.
     Deadlock,
-    /// The device or the system said no; [`Error::device`] has what it said.
+    /// The device or the system reported an error; see [`Error::device`].
     Device,
 }
 
-/// Why something did not work.
+/// An error of this crate.
 ///
 /// ```
 /// use linewake::{Chip, ErrorKind};
@@ -46,7 +46,7 @@ struct Inner {
     kind: ErrorKind,
     message: String,
     device: Option<overlapped::Error>,
-    /// It is gone, though no device said so.
+    /// True if the device is gone although no device reported it.
     is_gone: bool,
 }
 
@@ -55,50 +55,50 @@ impl Error {
         Self(Box::new(Inner { kind, message: message.into(), device: None, is_gone: false }))
     }
 
-    /// What was there is gone, by what is seen and not by what a device says.
+    /// An error that the device is gone, which was seen and not reported by a device.
     pub(crate) fn gone(message: impl Into<String>) -> Self {
         let inner = Inner { kind: ErrorKind::Device, message: message.into(), device: None, is_gone: true };
         Self(Box::new(inner))
     }
 
-    /// What kind of failure this is.
+    /// The kind of the error.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
-    /// What the device or the system said, when the kind is [`ErrorKind::Device`] or [`ErrorKind::Busy`].
+    /// The error of the device or the system, if the kind is [`ErrorKind::Device`] or [`ErrorKind::Busy`].
     #[must_use]
     pub fn device(&self) -> Option<&overlapped::Error> {
         self.0.device.as_ref()
     }
 
-    /// Whether time ran out, and nothing else happened.
+    /// True if the time ran out and nothing else happened.
     #[must_use]
     pub fn is_timeout(&self) -> bool {
         self.kind() == ErrorKind::TimedOut
             || self.device().is_some_and(|error| error.kind() == overlapped::ErrorKind::TimedOut)
     }
 
-    /// Whether the device is gone: unplugged, or its driver or its program stopped.
+    /// True if the device is gone: it was unplugged, or its driver or its program stopped.
     #[must_use]
     pub fn is_disconnected(&self) -> bool {
         self.0.is_gone || self.device().is_some_and(|error| error.kind() == overlapped::ErrorKind::Disconnected)
     }
 
-    /// Whether a chip that was plugged in a moment ago may say so, and not later.
+    /// True if a chip that was just plugged in may give this error only for a moment, so that another try can succeed.
     pub(crate) fn may_pass(&self) -> bool {
         use overlapped::ErrorKind::{AccessDenied, Busy, NotFound, TimedOut};
         self.kind() == ErrorKind::Busy
             || self.device().is_some_and(|error| matches!(error.kind(), AccessDenied | Busy | NotFound | TimedOut))
     }
 
-    /// Adds what to do about a device that cannot be found.
+    /// Adds a remedy to the message if the device was not found.
     pub(crate) fn with_remedy_if_not_found(self, remedy: &str) -> Self {
         self.with_remedy_if(overlapped::ErrorKind::NotFound, remedy)
     }
 
-    /// Adds what to do when the device or the system said this.
+    /// Adds a remedy to the message if the device or the system gave an error of this kind.
     pub(crate) fn with_remedy_if(mut self, kind: overlapped::ErrorKind, remedy: &str) -> Self {
         if self.device().is_some_and(|error| error.kind() == kind) {
             self.0.message = format!("{}; {remedy}", self.0.message);
@@ -106,12 +106,12 @@ impl Error {
         self
     }
 
-    /// Says it in other words, and keeps what the device said.
+    /// Replaces the message, and keeps the error of the device.
     pub(crate) fn saying(self, message: String) -> Self {
         Self(Box::new(Inner { message, ..*self.0 }))
     }
 
-    /// Says that somebody else holds a line, and keeps what the device said.
+    /// Makes it [`ErrorKind::Busy`] with another message, and keeps the error of the device.
     pub(crate) fn busy(self, message: String) -> Self {
         Self(Box::new(Inner { kind: ErrorKind::Busy, message, ..*self.0 }))
     }

@@ -1,13 +1,13 @@
-//! Filters: what of a line's edges is bounce, a glitch or chatter, and what the program is to see.
+//! Filters: they drop the edges of a line that are bounce, glitches or chatter, and pass the others to the program.
 //!
 //! ```text
 //!   edge ──► glitch ──► debounce ──► chatter ──► FilterEvent
 //!            too short  not quiet    too many
 //! ```
 //!
-//! A [`Filter`] says what to do; a [`LineFilter`] does it for one line, by the edges' time stamps alone; a [`Filtered`]
-//! request does it for its lines, and lets time pass when no edge comes; a [`FilteredMonitor`] does it for the lines of many
-//! requests on many chips.
+//! A [`Filter`] holds the settings. A [`LineFilter`] applies them to one line and uses only the edges' time stamps. A
+//! [`Filtered`] request applies them to each of its lines, and also lets time pass while no edge comes. A
+//! [`FilteredMonitor`] does the same for many requests on many chips.
 //!
 //! ```
 //! use linewake::Chip;
@@ -22,10 +22,10 @@
 //! ```
 //!
 //! # The account
-//! A filter drops edges that were *delivered*. The request's [`Account`](crate::Account) knows nothing of it and closes as
-//! it does without one; the filter's own [`FilterTally`] closes beside it: delivered = passed + filtered + held, on every
-//! line and at every moment. What was [missing](crate::Missed) before an edge that is dropped is told with the next edge
-//! that passes.
+//! A filter drops edges that were *delivered*, so it does not change the request's [`Account`](crate::Account). The
+//! filter keeps its own [`FilterTally`], in which delivered = passed + filtered + held, on every line and at every
+//! moment. If edges were [missing](crate::Missed) before an edge that is dropped, the next edge that passes reports
+//! them.
 
 mod chatter;
 mod event;
@@ -48,22 +48,24 @@ pub use self::recorded::{FilteredRecording, Passed};
 pub use self::request::Filtered;
 use crate::{Error, ErrorKind};
 
-/// What to do with a line's edges. All of it is off in [`Filter::default`].
+/// The settings of a filter. [`Filter::default`] turns all of them off.
 ///
-/// From text, as a user writes it: a preset and settings, separated by commas, the later ones over the preset's.
+/// It can be parsed from text: a preset, settings, or a preset followed by settings that override it, separated by
+/// commas.
 ///
-/// | piece | means |
+/// | piece | meaning |
 /// |---|---|
 /// | `button`, `reed`, `relay`, `encoder` | [`Filter::button`] … |
 /// | `debounce=5ms` | [`debounce`](Self::debounce): both levels |
 /// | `press=5ms`, `release=20ms` | [`press`](Self::press), [`release`](Self::release) |
 /// | `stamp=first`, `stamp=last` | [`stamp`](Self::stamp) |
 /// | `glitch=50us` | [`glitch`](Self::glitch) |
-/// | `chatter=100/s`, `chatter=20/500ms` | [`chatter`](Self::chatter): more than so many in that time |
+/// | `chatter=100/s`, `chatter=20/500ms` | [`chatter`](Self::chatter): the most changes in a time |
 /// | `resume=10` | [`ChatterLimit::resume`] |
-/// | `none` | nothing |
+/// | `none` | all off |
 ///
-/// A period is a whole number with `ns`, `us`, `ms`, `s` or `m`, or of milliseconds, as in libgpiod's tools.
+/// A period is a whole number with the unit `ns`, `us`, `ms`, `s`, `m`, `h` or `d`. A number without a unit is in
+/// milliseconds, as in libgpiod's tools.
 ///
 /// ```
 /// use std::time::Duration;
@@ -78,29 +80,30 @@ use crate::{Error, ErrorKind};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Filter {
-    /// Debounce: how long the line has to stay active, without an edge, for a press to count. Zero counts at once.
+    /// Debounce: a press counts once the line has been active for this long without an edge. With zero it counts at
+    /// once.
     pub press: Duration,
-    /// Debounce: the same for the inactive level.
+    /// Debounce: the same for a release, at the inactive level.
     pub release: Duration,
-    /// Which of the edges of a bounce passes.
+    /// The edge of a bounce that passes.
     pub stamp: Stamp,
-    /// A level that lasts less than this is a glitch: the edges at both of its ends are dropped. Zero is off.
+    /// A level that lasts less than this is a glitch: both of its edges are dropped. Zero turns this off.
     pub glitch: Duration,
-    /// When a line changes too often to be listened to.
+    /// A line that changes more often than this is blocked.
     pub chatter: Option<ChatterLimit>,
 }
 
-/// Which edge of a bounce passes, with its time stamp.
+/// The edge of a bounce that passes, with its time stamp.
 ///
 /// ```
 /// assert_eq!(linewake::filter::Stamp::default().as_str(), "first");
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Stamp {
-    /// The first that led to the new level: when the contact was touched.
+    /// The first edge to the new level: the moment the contact touched.
     #[default]
     First,
-    /// The last, after which the level stayed: when the contact had settled.
+    /// The last edge, after which the level stayed: the moment the contact had settled.
     Last,
 }
 
@@ -115,12 +118,13 @@ impl Stamp {
     }
 }
 
-/// When a line chatters, and when it has come to its senses: as remote terminal units have it.
+/// The limits at which a line is blocked for chatter and unblocked again, as in remote terminal units.
 ///
-/// A line with more than [`changes`](Self::changes) within [`window`](Self::window), those known to be
-/// [missing](crate::Missed) counted too, is *blocked*: it is said so, and nothing of it passes. When no more than
-/// [`resume`](Self::resume) are left within the window it is said to be unblocked; if its level is another by then, the
-/// edge that led to it passes, late, with its own stamp. What is counted are the changes after debounce and the glitch filter.
+/// A line with more than [`changes`](Self::changes) within [`window`](Self::window) is *blocked*: an event says so, and
+/// no edge of it passes. Edges known to be [missing](crate::Missed) count too. When at most [`resume`](Self::resume)
+/// changes are left within the window, an event says that the line is unblocked. If its level has changed by then, the
+/// edge to that level passes late, with its own stamp. The limit counts the changes that are left after the glitch
+/// filter and debounce.
 ///
 /// Sources: GE Multilin D20E, instruction manual, "Chatter filter (oscillation suppression)"; ABB REX610, technical manual,
 /// "Oscillation suppression" (30 events in a second, hysteresis 10). Both count after debounce, in one second.
@@ -136,25 +140,25 @@ impl Stamp {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct ChatterLimit {
-    /// The most changes that are fine: 1 to 65,536. A line's filter keeps the time of so many, 8 bytes each.
+    /// The most changes that do not block the line: 1 to 65,536. The filter keeps the time of each of them, in 8 bytes.
     pub changes: u32,
-    /// In which time.
+    /// The time in which they are counted.
     pub window: Duration,
-    /// How few unblock it again: fewer than `changes`, and half of them unless set.
+    /// The line is unblocked when at most this many changes are left. Fewer than `changes`; half of it by default.
     pub resume: u32,
 }
 
 impl ChatterLimit {
-    /// The most that [`changes`](Self::changes) can be.
+    /// The largest value of [`changes`](Self::changes).
     pub const MOST: u32 = 1 << 16;
 
-    /// So many changes within `window`, and half as many to unblock.
+    /// At most `changes` within `window`, and half as many to unblock.
     #[must_use]
     pub const fn new(changes: u32, window: Duration) -> Self {
         Self { changes, window, resume: changes / 2 }
     }
 
-    /// With another number of changes to unblock.
+    /// Sets [`resume`](Self::resume).
     #[must_use]
     pub const fn resume(mut self, changes: u32) -> Self {
         self.resume = changes;
@@ -165,8 +169,8 @@ impl ChatterLimit {
 impl Filter {
     /// A push button: 10 ms for both levels.
     ///
-    /// J. Ganssle, "A Guide to Debouncing" (2004, 2008), measured 18 switches: they bounce for 1.6 ms on average and 6.2 ms at
-    /// most, but for one that took 157 ms.
+    /// J. Ganssle, "A Guide to Debouncing" (2004, 2008), measured 18 switches. They bounce for 1.6 ms on average and at
+    /// most 6.2 ms, except one that took 157 ms.
     #[must_use]
     pub fn button() -> Self {
         Self::default().debounce(Duration::from_millis(10))
@@ -174,8 +178,8 @@ impl Filter {
 
     /// A reed contact: 2 ms for both levels.
     ///
-    /// A reed bounces for 0.5 to 1 ms (Reed Sensor GmbH, glossary, "Bounce Time"). This says nothing of what moves the
-    /// magnet: a door that rattles wants a longer `release`.
+    /// A reed bounces for 0.5 to 1 ms (Reed Sensor GmbH, glossary, "Bounce Time"). The thing that moves the magnet may
+    /// bounce longer: a door that rattles needs a longer `release`.
     #[must_use]
     pub fn reed() -> Self {
         Self::default().debounce(Duration::from_millis(2))
@@ -191,85 +195,88 @@ impl Filter {
 
     /// A mechanical rotary encoder turned by hand: 2 ms for both levels.
     ///
-    /// Bourns PEC11R, data sheet: "Contact Bounce (15 RPM) 2.0 ms maximum", 60 rpm at most. With 24 pulses a turn that is
-    /// 21 ms a level on each line.
+    /// Bourns PEC11R, data sheet: "Contact Bounce (15 RPM) 2.0 ms maximum", 60 rpm at most. At 24 pulses a turn, each
+    /// line keeps each level for 21 ms.
     #[must_use]
     pub fn encoder() -> Self {
         Self::default().debounce(Duration::from_millis(2))
     }
 
-    /// Debounce with one period for both levels.
+    /// Sets debounce with one period for both levels.
     ///
-    /// A *bounce* begins with an edge and ends when the line has been quiet for the period of the level it has then. If that
-    /// is not the level from before, one edge passes, [the first or the last](Stamp) that led to it; if it is, none does: a
-    /// glitch leaves nothing. So an edge passes late by the period at least, and a line that is never quiet for so long
-    /// passes nothing at all: [`LineFilter::tally`] shows it.
+    /// A *bounce* begins with an edge. It ends when the line has been quiet for the period of its present level. If
+    /// that is another level than before the bounce, one edge passes: [the first or the last](Stamp) edge to that
+    /// level. If it is the same level, no edge passes. So an edge passes at least one period late, and a line that is
+    /// never quiet for a period passes nothing; [`LineFilter::tally`] shows this.
     ///
-    /// A line of which one kind of edge is watched shows no levels: there the first edge passes at once, and those that follow
-    /// within the period do not.
+    /// If only one kind of edge is watched, the filter cannot know the level. Then the first edge passes at once, and
+    /// each edge that follows another within the period is dropped.
     #[must_use]
     pub fn debounce(mut self, period: Duration) -> Self {
         (self.press, self.release) = (period, period);
         self
     }
 
-    /// With a period of its own for the active level.
+    /// Sets the debounce period of the active level.
     #[must_use]
     pub fn press(mut self, period: Duration) -> Self {
         self.press = period;
         self
     }
 
-    /// With a period of its own for the inactive level.
+    /// Sets the debounce period of the inactive level.
     #[must_use]
     pub fn release(mut self, period: Duration) -> Self {
         self.release = period;
         self
     }
 
-    /// With another edge of a bounce to pass.
+    /// Sets which edge of a bounce passes.
     #[must_use]
     pub fn stamp(mut self, stamp: Stamp) -> Self {
         self.stamp = stamp;
         self
     }
 
-    /// Without levels that last less than `period`; every edge is late by that much. It comes before debounce, so that a
-    /// spike does not begin a bounce. Both edges of the line have to be watched.
+    /// Drops levels that last less than `period`. This delays every edge by `period`. It comes before debounce, so that
+    /// a spike does not begin a bounce. Both edges of the line must be watched.
     #[must_use]
     pub fn glitch(mut self, period: Duration) -> Self {
         self.glitch = period;
         self
     }
 
-    /// With a limit to how often the line may change.
+    /// Limits how often the line may change.
     #[must_use]
     pub fn chatter(mut self, limit: ChatterLimit) -> Self {
         self.chatter = Some(limit);
         self
     }
 
-    /// Whether it makes sense.
+    /// Refuses limits that are out of range or contradict each other.
     fn check(&self) -> Result<(), Error> {
         let invalid = |what: String| Err(Error::new(ErrorKind::InvalidInput, format!("filter \"{self}\": {what}")));
         let Some(limit) = self.chatter else {
             return Ok(());
         };
         if limit.changes == 0 || limit.changes > ChatterLimit::MOST {
-            return invalid(format!("a line chatters with more than 1 to {} changes", ChatterLimit::MOST));
+            return invalid(format!("{} changes is out of range; expected 1 to {}", limit.changes, ChatterLimit::MOST));
         }
         if limit.window.is_zero() {
-            return invalid("a line chatters within some time, as in \"chatter=100/s\"".to_owned());
+            return invalid("the time of \"chatter\" is 0; expected a longer one, as in \"chatter=100/s\"".to_owned());
         }
         if limit.resume >= limit.changes {
             let changes = limit.changes;
-            return invalid(format!("\"resume={}\" has to be fewer than the {changes} of \"chatter\"", limit.resume));
+            return invalid(format!(
+                "\"resume={}\" is too large; expected fewer than the {changes} changes of \"chatter\"",
+                limit.resume
+            ));
         }
         Ok(())
     }
 }
 
-/// A period in nanoseconds; beyond 584 years it is for ever.
+/// A period in nanoseconds. More than 584 years is shortened to `u64::MAX`, which never ends.
 fn nanoseconds(period: Duration) -> u64 {
     u64::try_from(period.as_nanos()).unwrap_or(u64::MAX)
 }

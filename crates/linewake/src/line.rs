@@ -1,4 +1,4 @@
-//! Lines: their place on the chip, and what they are called.
+//! Lines: their offsets and names.
 
 mod info;
 
@@ -7,7 +7,7 @@ use std::fmt;
 pub(crate) use self::info::named;
 pub use self::info::{InfoEvent, InfoEventKind, LineInfo};
 
-/// The place of a line on its chip: 0 is the first.
+/// The offset of a line on its chip. The first line has 0.
 ///
 /// ```
 /// use linewake::Offset;
@@ -18,7 +18,7 @@ pub use self::info::{InfoEvent, InfoEventKind, LineInfo};
 pub struct Offset(u32);
 
 impl Offset {
-    /// As a number.
+    /// The offset as a number.
     #[must_use]
     pub const fn get(self) -> u32 {
         self.0
@@ -41,9 +41,9 @@ impl fmt::Display for Offset {
     }
 }
 
-/// Names a line: by its offset, or by a text as a user writes it.
+/// Identifies a line by its offset, or by a text as a user writes it.
 ///
-/// A text that is a number is an offset, as in libgpiod's tools; if the chip has no such offset it may still be a name.
+/// A text of digits is an offset, as in libgpiod's tools. If the chip does not have that offset, it is taken as a name.
 ///
 /// ```
 /// use linewake::{Chip, LineId};
@@ -54,7 +54,7 @@ impl fmt::Display for Offset {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum LineId {
-    /// The offset and nothing else.
+    /// An offset.
     Offset(Offset),
     /// An offset in decimal digits, or a name.
     Text(String),

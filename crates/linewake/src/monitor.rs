@@ -1,4 +1,5 @@
-//! The monitor: many requests on many chips as one stream, in order of time, that survives an unplugged chip.
+//! The monitor merges many requests on many chips into one stream, in order of time. The stream can go on after a chip
+//! was unplugged.
 
 mod builder;
 mod event;
@@ -22,7 +23,7 @@ use crate::timer::{Sleep, Timer};
 use crate::wait::wait;
 use crate::{Account, Chip, Clock, Error, ErrorKind, Request, Stopper};
 
-/// Many requests, on many chips, as one stream of what happens, in order of time.
+/// One stream of the events of many requests on many chips, in order of time.
 ///
 /// ```
 /// use linewake::{Chip, Event, Monitor};
@@ -45,19 +46,20 @@ use crate::{Account, Chip, Clock, Error, ErrorKind, Request, Stopper};
 /// # Ok::<(), linewake::Error>(())
 /// ```
 ///
-/// - **Order.** Edges are given in order of their [time](crate::EdgeEvent::axis_ns), as far as they arrive within the
-///   [window](MonitorBuilder::window) of each other; one that comes later than that is given at once and
-///   [counted](MonitorStats::late). Edges of one line never change places, whatever their stamps say.
-/// - **Clocks that step.** A clock that is set, wraps or begins anew is an [`Event::Clock`] before the first edge that is
-///   stamped by it. Stamps stay as the driver says; the time that edges are ordered by goes on.
-/// - **Chips of one name.** In events each chip has [one name](Self::chip_name) from the start to the end, also when it is
-///   plugged in elsewhere, and no two have the same.
-/// - **Time.** If all chips have the same clock, time stamps are its. If not, they are the system's UTC, each chip's clock
-///   compared with it once at the start; see [`clock`](Self::clock).
-/// - **Memory.** At most [`capacity`](MonitorBuilder::capacity) events are held here, and [`WhenFull`] says what then.
-/// - **Filters.** [`filtered`](Self::filtered) makes of it one with debounce, glitch and chatter filters.
-/// - **Unplugged chips.** With [`reattach`](MonitorBuilder::reattach) the stream has a [`Gap`] and goes on when the chip is
-///   back. Without, it ends with the error.
+/// - **Order.** Edges come in order of their [time](crate::EdgeEvent::axis_ns) if they arrive within the
+///   [window](MonitorBuilder::window) of each other. An edge that arrives later than that is given out of order and
+///   [counted](MonitorStats::late). Edges of one line never change places, whatever their stamps are.
+/// - **Clocks that step.** When a clock is set, wraps or starts again, an [`Event::Clock`] comes before the first edge
+///   that it stamps. The stamps stay those of the driver; the time by which edges are ordered goes on without a step.
+/// - **Chips with the same name.** In events each chip has [a name](Self::chip_name) that no other chip has and that
+///   never changes, even when the chip is plugged in at another port.
+/// - **Time.** If all chips have the same clock, time stamps are in its time. Otherwise they are in the system's UTC,
+///   with which each chip's clock is compared once at the start; see [`clock`](Self::clock).
+/// - **Memory.** The monitor holds at most [`capacity`](MonitorBuilder::capacity) events. [`WhenFull`] sets what it
+///   does then.
+/// - **Filters.** [`filtered`](Self::filtered) adds debounce, glitch and chatter filters.
+/// - **Unplugged chips.** With [`reattach`](MonitorBuilder::reattach) the stream reports a [`Gap`] and goes on when the
+///   chip is back. Without it the stream ends with an error.
 #[must_use = "a monitor that is dropped gives its lines back"]
 pub struct Monitor {
     sources: Vec<Source>,
@@ -69,43 +71,43 @@ pub struct Monitor {
     is_stopping: bool,
     timer: Timer,
     sleep: Option<(Instant, Sleep)>,
-    /// When it was last looked for what there is.
+    /// When the sources were last polled.
     looked: Instant,
-    /// The same of when the last edge was given.
+    /// The value of `looked` when the last edge was given.
     last_edge: Option<Instant>,
-    /// What ended the stream, to be told when all that came before is given.
+    /// The error that ended the stream. It is reported after all events from before it.
     end: Option<Error>,
     is_over: bool,
-    /// States are told for filters alone: the program did not ask for them.
+    /// True if only the filters need states and the program did not ask for them.
     hides_states: bool,
 }
 
-/// The longest that edges may gather in a chip's queue before they are taken: queues are made for that.
+/// The longest time that edges may gather in a chip's queue before they are taken; queues are large enough for that.
 const GATHER: Duration = Duration::from_millis(1);
 
 impl MonitorBuilder {
-    /// Starts every request.
+    /// Starts all requests.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`] without a request; what
-    /// [`RequestBuilder::start`](crate::RequestBuilder::start) says. Then nothing is held.
+    /// [`ErrorKind::InvalidInput`] without a request, and the errors of
+    /// [`RequestBuilder::start`](crate::RequestBuilder::start). After an error no lines are held.
     pub fn start(self) -> Result<Monitor, Error> {
         if self.requests.is_empty() {
-            return Err(Error::new(ErrorKind::InvalidInput, "there is nothing to monitor: give it a request"));
+            return Err(Error::new(ErrorKind::InvalidInput, "the monitor has no requests; add one with \"request\""));
         }
         Monitor::new(self)
     }
 }
 
 impl Monitor {
-    /// What to monitor, and how.
+    /// Options of a monitor: the requests, and how to monitor them.
     pub fn builder() -> MonitorBuilder {
         MonitorBuilder::new()
     }
 
     fn new(mut options: MonitorBuilder) -> Result<Self, Error> {
         let requests = std::mem::take(&mut options.requests);
-        // They are held back for the window anyway.
+        // The monitor holds edges back for the window anyway.
         let gather = options.window.min(GATHER);
         let start = |request: crate::RequestBuilder| Source::start(request.gather_unless_set(gather));
         let sources = requests.into_iter().map(start).collect::<Result<Vec<_>, _>>()?;
@@ -141,39 +143,39 @@ impl Monitor {
         })
     }
 
-    /// The clock of the time stamps: that of the chips if it is the same for all, else the system's UTC.
+    /// The clock of the time stamps: the chips' clock if all have the same, or else the system's UTC.
     #[must_use]
     pub fn clock(&self) -> Clock {
         self.clock
     }
 
-    /// The chip of a request, as it is now; `None` if there is no such request.
+    /// The chip of a request, as it is now. `None` if there is no such request.
     #[must_use]
     pub fn chip(&self, request: usize) -> Option<&Chip> {
         self.sources.get(request).map(Source::chip)
     }
 
-    /// What events call the chip of a request, from the start to the end: its name; of chips that have the same name, each
-    /// by its [`id`](crate::ChipInfo::id). `None` if there is no such request.
+    /// The name that events give the chip of a request; it never changes. It is the chip's name, or its
+    /// [`id`](crate::ChipInfo::id) if several chips have the same name. `None` if there is no such request.
     #[must_use]
     pub fn chip_name(&self, request: usize) -> Option<&Arc<str>> {
         self.sources.get(request).map(Source::chip_name)
     }
 
-    /// Something that can end the stream from elsewhere.
+    /// A handle that can end the stream from another thread or task.
     #[must_use]
     pub fn stopper(&self) -> Stopper {
         self.stopper.clone()
     }
 
-    /// What was done so far.
+    /// Counts of what the monitor did so far.
     #[must_use]
     pub fn stats(&self) -> MonitorStats {
         self.merge.stats
     }
 
-    /// When the last edge was given, by the wake-up that brought it: also of one that a filter keeps back. So a program that
-    /// waits for quiet looks when the quiet would be over, and not before.
+    /// The time of the wake-up that brought the last edge that was given, even if a filter holds that edge back. A
+    /// program that waits until a line was quiet for some time computes from this when to look again.
     ///
     /// ```
     /// # let chip = linewake::Chip::options().life(false).open("sim")?;
@@ -189,44 +191,46 @@ impl Monitor {
         self.last_edge
     }
 
-    /// What happens next, or `None` after the stream was [stopped](Self::stopper). Dropping the future loses nothing.
+    /// The next event, or `None` after the stream was [stopped](Self::stopper). Dropping the future loses nothing.
     ///
     /// # Errors
-    /// What ended the stream, once: a chip is gone ([`Error::is_disconnected`]) and was not to be waited for, or does not
-    /// keep to its protocol. What had happened before is given before.
+    /// The error that ended the stream, once, after all events from before it: a chip was unplugged
+    /// ([`Error::is_disconnected`]) without [`reattach`](MonitorBuilder::reattach), or a chip violated its protocol.
     pub async fn next(&mut self) -> Option<Result<Event, Error>> {
         poll_fn(|cx| self.poll_event(cx)).await
     }
 
-    /// [`next`](Self::next) for a thread.
+    /// Blocks the thread until [`next`](Self::next) is ready.
     ///
     /// # Errors
-    /// As [`next`](Self::next); and on a thread that dispatches completions one of kind
-    /// [`Deadlock`](crate::ErrorKind::Deadlock), which ends nothing.
+    /// As [`next`](Self::next); and [`Deadlock`](crate::ErrorKind::Deadlock) on the thread that dispatches completions,
+    /// which does not end the stream.
     pub fn wait_next(&mut self) -> Option<Result<Event, Error>> {
         wait(None, |cx| self.poll_event(cx)).or_error("an event")
     }
 
-    /// [`wait_next`](Self::wait_next), at most for `timeout`.
+    /// As [`wait_next`](Self::wait_next), but at most for `timeout`.
     ///
     /// # Errors
-    /// As [`wait_next`](Self::wait_next); and one that [`is_timeout`](Error::is_timeout), which ends nothing.
+    /// As [`wait_next`](Self::wait_next); and an error that [`is_timeout`](Error::is_timeout), which does not end the
+    /// stream.
     pub fn wait_next_timeout(&mut self, timeout: Duration) -> Option<Result<Event, Error>> {
         wait(Some(timeout), |cx| self.poll_event(cx)).or_error("an event")
     }
 
-    /// The next of what came with the last one, without waiting: for programs that write out what one wake-up brought.
+    /// The next event that came together with the last one, without waiting. Programs use it to write out all events of
+    /// one wake-up at once.
     pub fn next_ready(&mut self) -> Option<Event> {
         self.next_placed().map(|(event, _)| event)
     }
 
-    /// With the place of the line in its request, if it is of a line.
+    /// The event, with the place of its line in the request. The place means nothing for events without a line.
     fn next_placed(&mut self) -> Option<(Event, usize)> {
         let (event, place) = self.merge.pop()?;
         Some((self.given(event, place), place))
     }
 
-    /// An event leaves: what was dropped of its line before it is told with it.
+    /// Counts an event that leaves. An edge reports the edges of its line that were dropped before it.
     fn given(&mut self, mut event: Event, place: usize) -> Event {
         if let Event::Edge { request, edge } = &mut event {
             self.merge.stats.delivered += 1;
@@ -269,7 +273,7 @@ impl Monitor {
                 continue;
             }
             if !self.is_stopping && self.stopper.is_stopped() {
-                // Its alarm came after the look above, and was taken for a source's.
+                // The stopper woke this task after the check above, and the wake was taken for a source's.
                 continue;
             }
             if self.sleep_until(cx).is_pending() {
@@ -278,7 +282,7 @@ impl Monitor {
         }
     }
 
-    /// Takes what the woken sources have, as long as there is room.
+    /// Takes events from the sources that woke, as long as there is room.
     fn poll_sources(&mut self, cx: &mut Context<'_>, now: Instant) {
         for source in 0..self.sources.len() {
             if self.sources[source].is_due(now) {
@@ -292,7 +296,7 @@ impl Monitor {
             && let Some(index) = self.ready.pop(cx.waker())
         {
             if idle > 2 * self.sources.len() {
-                // Sources may be woken again and again and bring nothing: who waits has a deadline.
+                // Sources may wake again and again without an event. Return, so that the caller's timeout is seen.
                 self.ready.push(index);
                 cx.waker().wake_by_ref();
                 break;
@@ -308,7 +312,7 @@ impl Monitor {
                 Status::More => {
                     self.merge.has_more(index, self.sources[index].last_ns());
                     self.ready.push(index);
-                    // Each source has its turn: what they have is merged by the time it happened.
+                    // After each source had its turn, merge their events by time.
                     if self.merge.is_everyone_asked(self.sources.len()) {
                         break;
                     }
@@ -322,7 +326,7 @@ impl Monitor {
         self.merge.arrived(now);
     }
 
-    /// Ready when there may be something to release, or a chip to look for.
+    /// Ready when there may be an event to release, or a chip to look for.
     fn sleep_until(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let retries = self.sources.iter().filter_map(Source::retry_at);
         let Some(deadline) = retries.chain(self.merge.release_at()).min() else {
@@ -333,7 +337,7 @@ impl Monitor {
         if deadline <= now {
             return Poll::Ready(());
         }
-        // One that ends too early does no harm.
+        // A sleep that ends too early does no harm.
         if self.sleep.as_ref().is_none_or(|(until, _)| *until > deadline) {
             self.sleep = Some((deadline, self.timer.sleep(deadline - now)));
         }
@@ -349,16 +353,16 @@ impl Monitor {
         self.sources.len()
     }
 
-    /// A request whose lines are held now.
+    /// A request; an error if its chip is unplugged or the monitor is over.
     pub(crate) fn request(&self, request: usize) -> Result<&Request, Error> {
         let none = || {
-            let message = format!("the monitor has {} requests, and none with the place {request}", self.sources.len());
+            let message = format!("request {request} is out of range; the monitor has {}, from 0", self.sources.len());
             Error::new(ErrorKind::NoSuchLine, message)
         };
         self.sources.get(request).ok_or_else(none)?.request()
     }
 
-    /// For each request the place of the first one with the same clock.
+    /// For each request, the place of the first request with the same clock.
     pub(crate) fn clocks(&self) -> Vec<usize> {
         let clocks: Vec<_> = self.sources.iter().map(Source::own_clock).collect();
         let first = |(request, clock): (usize, &Clock)| {
@@ -368,7 +372,7 @@ impl Monitor {
         clocks.iter().enumerate().map(first).collect()
     }
 
-    /// A filter has to know the level of a line when its chip is back.
+    /// Turns on states for the filters, which need the level of each line when its chip is back.
     pub(crate) fn tell_filters_states(&mut self, tell: bool) {
         if tell && !self.options.states {
             (self.options.states, self.hides_states) = (true, true);
@@ -377,7 +381,7 @@ impl Monitor {
         }
     }
 
-    /// Whether states are for the program.
+    /// True if the program asked for states.
     pub(crate) fn shows_states(&self) -> bool {
         !self.hides_states
     }
@@ -388,9 +392,9 @@ impl Monitor {
         self.sources.iter().map(Source::account).collect()
     }
 
-    /// Gives the lines back and asks the chips for the last figures: the account of each request, in the order they were
-    /// given; see [`Request::finish`](crate::Request::finish). What was taken from the chips and not by the program is
-    /// discarded.
+    /// Gives the lines back, asks the chips for their last figures, and returns the account of each request, in the
+    /// order of the requests; see [`Request::finish`](crate::Request::finish). Edges that the monitor took from the
+    /// chips but the program did not take count as discarded.
     #[must_use]
     pub fn finish(mut self) -> Vec<Account> {
         for (request, place) in self.merge.drain() {

@@ -1,8 +1,8 @@
-//! Profiles: any vendor's driver, described by a TOML file.
+//! Profiles: TOML files that describe the driver of any vendor.
 //!
-//! A profile says what to open, which control codes to send and when, and what the bytes that come back mean. Every key is
-//! in [`docs/profiles.md`](https://github.com/linewake/linewake/blob/main/docs/profiles.md), and whole examples in
-//! [`profiles`](https://github.com/linewake/linewake/tree/main/profiles).
+//! A profile says what to open, which control codes to send and when, and what the bytes of the answers mean. All keys
+//! are described in [`docs/profiles.md`](https://github.com/linewake/linewake/blob/main/docs/profiles.md), and there
+//! are complete examples in [`profiles`](https://github.com/linewake/linewake/tree/main/profiles).
 //!
 //! ```
 //! use linewake::profile::Profile;
@@ -30,12 +30,12 @@
 //! ```
 //!
 //! # What a profile may do
-//! A file from somewhere must not change a device because somebody opened it. So it is the *user* who
-//! [allows](Profile::allow_writes) what may change something, and no key of the file can: calls that set up, codes whose
-//! access is not FILE_READ_ACCESS alone (FILE_ANY_ACCESS says nothing about what a code does), and inputs that say more than
-//! which lines are meant. Codes with METHOD_NEITHER and METHOD_IN_DIRECT are refused altogether, and so are paths that are
-//! no local device. Who allows it vouches for the profile: that its codes are this driver's, and that no input holds an
-//! address.
+//! Opening a file of unknown origin must not change a device. So the *user*, and no key in the file,
+//! [allows](Profile::allow_writes) calls that may change something. These are calls that set up the device, codes whose
+//! access is not exactly FILE_READ_ACCESS (FILE_ANY_ACCESS does not say what a code does), and inputs with more than
+//! the numbers of lines. Codes with METHOD_NEITHER or METHOD_IN_DIRECT are always refused, and so are paths of anything
+//! but a local device. A user who allows a profile confirms that its codes belong to this driver, and that no input
+//! holds an address.
 
 mod call;
 mod calls;
@@ -72,7 +72,7 @@ pub(crate) use self::wait::EventSource;
 pub(crate) use self::wait::{By, End, Means, Reads};
 use crate::{Error, ErrorKind};
 
-/// A vendor's driver, described. See the [module](self).
+/// The description of a vendor's driver. See the [module](self).
 ///
 /// ```
 /// let error = linewake::profile::Profile::parse("card.toml", "name = 'card'\nlinse = 8").unwrap_err();
@@ -86,14 +86,15 @@ pub struct Profile {
     tracer: Tracer,
 }
 
-/// A file that is larger is no profile.
+/// The largest profile that is read, in bytes.
 const MOST_BYTES: u64 = 1 << 20;
 
 impl Profile {
     /// Reads a profile from a file.
     ///
     /// # Errors
-    /// [`ErrorKind::BadFile`] when the file cannot be read, or is no profile: with its name, line, column and key.
+    /// [`ErrorKind::BadFile`] if the file cannot be read or is not a valid profile, with its name, line, column and
+    /// key.
     pub fn read(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
         let text = crate::text::read(path, MOST_BYTES).map_err(|error| {
@@ -102,7 +103,7 @@ impl Profile {
         Self::parse(&path.to_string_lossy(), &text)
     }
 
-    /// Reads a profile from a text; errors call it `name`.
+    /// Parses the text of a profile. Errors refer to it as `name`.
     ///
     /// # Errors
     /// [`ErrorKind::BadFile`] as [`read`](Self::read).
@@ -111,8 +112,8 @@ impl Profile {
         Ok(Self { plan: Arc::new(plan), writes: false, dry: false, tracer: Tracer::default() })
     }
 
-    /// Allows what the user has to allow; see the [module](self). Without it, a request of a profile that needs it is
-    /// [`ErrorKind::InvalidInput`].
+    /// Allows the calls that the user must allow; see the [module](self). Without it, a request fails with
+    /// [`ErrorKind::InvalidInput`] if the profile has such calls.
     ///
     /// ```no_run
     /// # use linewake::{Chip, profile::Profile};
@@ -126,9 +127,9 @@ impl Profile {
         self
     }
 
-    /// Leaves out the calls that the user has to [allow](Self::allow_writes) and has not, and does the rest: for a look at a
-    /// device that nothing may change yet. What is left out is [told](Trace::Skipped); without it, a call that tells what
-    /// happened tells nothing, and a wait never ends.
+    /// Leaves out the calls that need to be [allowed](Self::allow_writes) and are not, and makes all others. So you can
+    /// look at a device that must not be changed yet. A [trace](Trace::Skipped) reports each call that is left out. If
+    /// that call would say what happened, no edges come; if it would wait, the wait never ends.
     ///
     /// ```
     /// # use linewake::{Chip, profile::Profile};
@@ -143,8 +144,8 @@ impl Profile {
         self
     }
 
-    /// Has everything told that its device is sent and answers, as it happens: on the thread that does it, which may be one
-    /// that dispatches completions or waits for the device. What it does holds that thread up.
+    /// Calls `trace` with everything that is sent to the device or answered by it, as it happens. This runs on the
+    /// thread that does the work, which may dispatch completions or wait for the device, and delays it.
     ///
     /// ```
     /// # use std::sync::{Arc, Mutex};
@@ -165,14 +166,14 @@ impl Profile {
         self
     }
 
-    /// Whether the user has to [allow](Self::allow_writes) something.
+    /// True if the user must [allow](Self::allow_writes) some of its calls.
     #[must_use]
     pub fn needs_writes(&self) -> bool {
         !self.plan.need_consent().is_empty()
     }
 
-    /// What is worth knowing of it although it is right: that it names no device, or one of another system, or has the same
-    /// call twice. Each is a sentence without its full stop.
+    /// Hints about a valid profile, for example that it names no device, names a device of another system, or has the
+    /// same call twice. Each is a sentence without a full stop.
     ///
     /// ```
     /// # use linewake::profile::Profile;
@@ -185,29 +186,30 @@ impl Profile {
         self.plan.notes()
     }
 
-    /// The chip's name.
+    /// The name of the chip.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.plan.name
     }
 
-    /// In plain English: what will be opened, what will be sent and when, and which bytes of the answers mean what.
+    /// An explanation in plain English: what is opened, what is sent and when, and what the bytes of the answers mean.
     #[must_use]
     pub fn explain(&self) -> impl fmt::Display + '_ {
         explain::Explanation(&self.plan)
     }
 
-    /// What bytes mean that the call of this name gave, `read` for those of a read: for a dump that was taken elsewhere.
+    /// Explains the bytes that a call gave, for example from a dump. `call` is the name of the call, or `read` for
+    /// bytes of a read.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`] when there is no such call, or it has no output; [`ErrorKind::Malformed`] when the bytes
-    /// are none of it.
+    /// [`ErrorKind::InvalidInput`] if there is no such call or it has no output; [`ErrorKind::Malformed`] if the bytes
+    /// do not fit its output.
     pub fn decode(&self, call: &str, bytes: &[u8]) -> Result<impl fmt::Display + '_, Error> {
         explain::Sample::new(&self.plan, call, bytes)
     }
 
-    /// The names of the calls whose bytes say what happened, as [`decode`](Self::decode) takes them; none where a completion
-    /// says all by itself.
+    /// The names of the calls whose bytes say what happened, in the form that [`decode`](Self::decode) takes. Empty if
+    /// a completion without bytes says everything.
     ///
     /// ```
     /// # use linewake::profile::Profile;
@@ -220,7 +222,7 @@ impl Profile {
         self.plan.names_of_tellers()
     }
 
-    /// The call that waits, if one does: for "linewake profile try".
+    /// The name of the call that waits, if one does. Used by "linewake profile try".
     #[doc(hidden)]
     #[must_use]
     pub fn waiting_call(&self) -> Option<&str> {
@@ -230,7 +232,7 @@ impl Profile {
         }
     }
 
-    /// Whether it asks again and again, whatever happens: for "linewake profile try".
+    /// True if the profile polls. Used by "linewake profile try".
     #[doc(hidden)]
     #[must_use]
     pub fn polls(&self) -> bool {
@@ -245,14 +247,14 @@ impl Profile {
         &self.tracer
     }
 
-    /// Which calls are left out, and why: for each one the reason, if there is one.
+    /// For each call, the reason why it is left out, or `None` if it is made.
     pub(crate) fn left_out(&self) -> Arc<[Option<&'static str>]> {
         let needed = if self.dry && !self.writes { self.plan.need_consent() } else { Vec::new() };
         let reason = |name: &str| needed.iter().find(|(call, _)| call.name == name).map(|(_, why)| *why);
         self.plan.calls.iter().map(|call| reason(&call.name)).collect()
     }
 
-    /// Whether everything it needs is allowed.
+    /// Refuses a profile with calls that the user did not allow.
     pub(crate) fn check_consent(&self) -> Result<(), Error> {
         let needed = self.plan.need_consent();
         if self.writes || self.dry || needed.is_empty() {
@@ -261,7 +263,7 @@ impl Profile {
         let calls: Vec<_> =
             needed.iter().map(|(call, why)| format!("\"{}\" ({}: {why})", call.name, call.what.words())).collect();
         let message = format!(
-            "the profile \"{}\" may change the device, by {}; read what it does, and if you trust it allow it \
+            "the profile \"{}\" may change the device: {}; read what it does, and if you trust it, allow it \
              (`allow_writes`, `--allow-writes`)",
             self.plan.file,
             calls.join(", ")

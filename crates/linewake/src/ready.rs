@@ -1,4 +1,4 @@
-//! Which of many sources are to be polled: those that were woken, each once.
+//! Keeps track of which of many sources to poll: those that woke, each of them once.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -7,11 +7,11 @@ use std::task::{Wake, Waker};
 
 use overlapped::{Port, Relay};
 
-/// Sources that were woken since they were polled last. All of them, at first.
+/// The sources that woke since they were last polled. At first these are all sources.
 pub(crate) struct Ready {
     shared: Arc<Shared>,
     wakers: Vec<Waker>,
-    /// A thread waited for them when they were polled last, and dispatched their completions.
+    /// True if, at the last poll, a thread waited for the sources and dispatched their completions.
     was_waited_for: bool,
 }
 
@@ -25,7 +25,7 @@ struct State {
     woken: VecDeque<usize>,
     /// Whether each source is in `woken`.
     is_woken: Vec<bool>,
-    /// Who polls all of them.
+    /// The waker of the task that polls all sources.
     parent: Option<Waker>,
 }
 
@@ -67,37 +67,38 @@ impl Ready {
         Self { shared: Arc::default(), wakers: Vec::new(), was_waited_for: false }
     }
 
-    /// One more source. It is to be polled.
+    /// Adds a source, which will be polled.
     pub(crate) fn add(&mut self) -> usize {
         let index = self.wakers.len();
         self.wakers.push(Arc::new(Source { index, shared: self.shared.clone() }).into());
         self.shared.with(|state| {
             state.is_woken.push(false);
-            // So that waking one never allocates.
+            // Reserve now, so that a wake never allocates.
             state.woken.reserve(index + 1);
         });
         self.shared.push(index);
         index
     }
 
-    /// What wakes one source.
+    /// The waker of a source.
     pub(crate) fn waker(&self, index: usize) -> &Waker {
         &self.wakers[index]
     }
 
-    /// A source is to be polled again.
+    /// Makes a source be polled again.
     pub(crate) fn push(&self, index: usize) {
         self.shared.push(index);
     }
 
-    /// While this is there, a source's waker stands for `parent`, so that a thread that waits for all dispatches for each.
+    /// While the returned value lives, a source's waker stands for `parent`, so that the thread that waits for all
+    /// sources dispatches the completions of each.
     pub(crate) fn relay(&self, parent: &Waker, index: usize) -> Relay {
         Port::relay(parent, &self.wakers[index])
     }
 
-    /// The next source to be polled. If there is none, `parent` is woken when there is. If a thread
-    /// waited for them before, and a task does now, all of them are polled again: what that thread dispatched is the
-    /// dispatcher's from now on.
+    /// The next source to poll. If there is none, `parent` is woken when there is one. If a thread waited for the
+    /// sources before and now a task does, all sources are polled again, because from now on the dispatcher must
+    /// dispatch what the thread dispatched before.
     pub(crate) fn pop(&mut self, parent: &Waker) -> Option<usize> {
         let is_waited_for = Port::waits_for(parent);
         if std::mem::replace(&mut self.was_waited_for, is_waited_for) && !is_waited_for {
@@ -117,7 +118,7 @@ impl Ready {
         })
     }
 
-    /// What makes every source polled again, from anywhere.
+    /// A handle that makes all sources be polled again, from any thread.
     pub(crate) fn alarm(&self) -> Alarm {
         Alarm(self.shared.clone())
     }
@@ -129,7 +130,7 @@ impl fmt::Debug for Ready {
     }
 }
 
-/// Makes every source of a [`Ready`] polled again.
+/// Makes all sources of a [`Ready`] be polled again.
 #[derive(Clone)]
 pub(crate) struct Alarm(Arc<Shared>);
 

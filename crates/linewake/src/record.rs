@@ -1,9 +1,10 @@
-//! The record stream: everything that leaves `linewake`, one JSON object a line.
+//! The record stream: everything that `linewake` writes, one JSON object per line.
 //!
-//! Its schema is `docs/record.schema.json`. Both are frozen as version [`SCHEMA`]: what is here keeps its name and its
-//! meaning, and a change of either makes a new version; versions that are only less are still [read](READABLE). Names are snake case, numbers are integers, times are in
-//! nanoseconds. What is not known is `null`. Integers of 64 bits are read from strings too: programs that have no integers
-//! round numbers above 2^53, and `linewake mon --json-strings` writes these as strings for them.
+//! Its schema is `docs/record.schema.json`. Version [`SCHEMA`] of both is frozen: every name and its meaning stay, and
+//! a change makes a new version. Older versions that only lack fields can still be [read](READABLE). Names are snake
+//! case, numbers are integers, and times are in nanoseconds. An unknown value is `null`. 64-bit integers may also be
+//! strings, because programs without integers round numbers above 2^53; `linewake mon --json-strings` writes such
+//! strings.
 //!
 //! ```
 //! use linewake::record::{Edge, Record};
@@ -33,7 +34,7 @@ use crate::{
 /// The version of the schema.
 pub const SCHEMA: u32 = 4;
 
-/// The versions that can be read: what [`SCHEMA`] has more than they is read as not known.
+/// The versions that can be read. Fields that an older version lacks are read as unknown.
 pub const READABLE: RangeInclusive<u32> = 2..=SCHEMA;
 
 /// A record of the stream.
@@ -46,22 +47,22 @@ pub const READABLE: RangeInclusive<u32> = 2..=SCHEMA;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "record", rename_all = "snake_case")]
 pub enum Record<'a> {
-    /// The first record: what all the others mean. Where a stream is written behind another, a second one begins a segment
-    /// with an account of its own.
+    /// The first record: it says what the others refer to. If a stream is appended to another, a second one begins a
+    /// new segment with its own account.
     Start(Start<'a>),
     /// The level of a line when the watch began.
     State(State<'a>),
     /// An edge.
     Edge(Edge<'a>),
-    /// A time in which nothing can be said of a chip's lines.
+    /// A time in which nothing is known of a chip's lines.
     Gap(Gap<'a>),
-    /// A chip's clock stepped, before its edge that comes next.
+    /// A chip's clock stepped before the chip's next edge.
     Clock(Step<'a>),
-    /// A line was blocked for chatter, or unblocked.
+    /// A line was blocked because of chatter, or unblocked.
     Chatter(Chatter<'a>),
-    /// Somebody took a line, gave it back, or holds it otherwise.
+    /// A line was requested, released or reconfigured.
     Info(Info<'a>),
-    /// A sign of life while nothing happens.
+    /// A sign of life while no other record comes.
     Heartbeat(Heartbeat),
     /// The last record: the account.
     Summary(Summary<'a>),
@@ -82,24 +83,24 @@ pub struct Start<'a> {
     pub schema: u32,
     /// Name of the computer.
     pub host: Option<Cow<'a, str>>,
-    /// Changes when the computer is started; where the system has such a number.
+    /// A number that changes each time the computer starts, if the system has one.
     pub boot_id: Option<Cow<'a, str>>,
-    /// Which clock stamps the edges: see [`Clock::name`].
+    /// The clock of the time stamps: see [`Clock::name`].
     pub clock: Cow<'a, str>,
     /// What to add to a time stamp to get UTC in nanoseconds since 1970.
     #[serde(default, deserialize_with = "wide::read_some")]
     pub utc_offset_ns: Option<i64>,
-    /// How far that reading may be off; not whether the computer's UTC is right.
+    /// How far that value may be off. It does not say whether the computer's UTC is right.
     #[serde(default, deserialize_with = "wide::read_some")]
     pub utc_error_ns: Option<u64>,
-    /// Whether the computer's UTC is kept right by a time service.
+    /// Whether a time service keeps the computer's UTC right.
     pub utc_synchronised: Option<bool>,
-    /// The chips, by what the other records call them. Empty where that is not known: before schema 4.
+    /// The chips, with their names in the other records. Empty before schema 4, where they are unknown.
     #[serde(default)]
     pub chips: Vec<NamedChip<'a>>,
 }
 
-/// A chip of a stream, in its [`Start`].
+/// A chip of the stream, in its [`Start`].
 ///
 /// ```
 /// let chip = linewake::Chip::open("sim:64")?;
@@ -110,13 +111,13 @@ pub struct Start<'a> {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NamedChip<'a> {
-    /// What the other records call it. No two chips of a stream have the same.
+    /// Its name in the other records. No two chips of a stream have the same.
     pub chip: Cow<'a, str>,
-    /// What it is called in every stream: see [`ChipInfo::id`].
+    /// Its name in every stream: see [`ChipInfo::id`].
     pub id: Cow<'a, str>,
     /// Its name when the stream began.
     pub name: Cow<'a, str>,
-    /// What the hardware calls itself.
+    /// The label that the hardware gives itself.
     pub label: Cow<'a, str>,
 }
 
@@ -147,11 +148,11 @@ impl<'a> NamedChip<'a> {
 pub struct State<'a> {
     /// Name of the chip.
     pub chip: Cow<'a, str>,
-    /// Which line.
+    /// Offset of the line.
     pub offset: u32,
-    /// Its name.
+    /// Name of the line, if it has one.
     pub name: Option<Cow<'a, str>>,
-    /// 1 for active, 0 for inactive: before the first edge of the line.
+    /// The level before the first edge of the line: 1 for active, 0 for inactive.
     pub level: Option<u8>,
 }
 
@@ -167,24 +168,24 @@ pub struct State<'a> {
 pub struct Edge<'a> {
     /// Name of the chip.
     pub chip: Cow<'a, str>,
-    /// Which line.
+    /// Offset of the line.
     pub offset: u32,
-    /// Its name.
+    /// Name of the line, if it has one.
     pub name: Option<Cow<'a, str>>,
-    /// Which way.
+    /// Rising or falling.
     pub kind: Kind,
-    /// When, by the clock of the `start` record.
+    /// The time, by the clock of the `start` record.
     #[serde(deserialize_with = "wide::read")]
     pub timestamp_ns: u64,
-    /// Counts the interrupts of the whole request.
+    /// Number of the edge among the interrupts of the whole request.
     pub seqno: u32,
-    /// Counts what was queued for this line.
+    /// Number of the edge among those queued for this line.
     pub line_seqno: u32,
-    /// What is missing directly before it.
+    /// How many edges are missing directly before it.
     pub missed: Missed,
 }
 
-/// Which way an [`Edge`] goes.
+/// The direction of an [`Edge`].
 ///
 /// ```
 /// use linewake::record::Kind;
@@ -199,7 +200,7 @@ pub enum Kind {
     Falling,
 }
 
-/// What is missing before an [`Edge`].
+/// How many edges are missing before an [`Edge`].
 ///
 /// ```
 /// use linewake::record::Missed;
@@ -209,9 +210,9 @@ pub enum Kind {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Missed {
-    /// Dropped from the full queue.
+    /// Edges dropped from the full queue.
     pub overflowed: u32,
-    /// Merged before the queue.
+    /// Edges merged before they reached the queue.
     pub merged: u32,
 }
 
@@ -231,31 +232,31 @@ pub struct Missed {
 pub struct Gap<'a> {
     /// Name of the chip.
     pub chip: Cow<'a, str>,
-    /// Why.
+    /// Why there is a gap.
     pub reason: GapReason,
-    /// The last time of which something is known: that of the chip's last edge.
+    /// The last time at which something is known: that of the chip's last edge.
     #[serde(default, deserialize_with = "wide::read_some")]
     pub from_ns: Option<u64>,
-    /// When it was back, if it is and its clock can be read.
+    /// When the chip was back, if it is back and its clock can be read.
     #[serde(default, deserialize_with = "wide::read_some")]
     pub to_ns: Option<u64>,
-    /// Whether it is back: a gap is told when it begins, and again when it is over.
+    /// Whether the chip is back. A gap is reported when it begins, and again when it is over.
     pub over: bool,
-    /// Edges of the chip's lines that were given to the program before the gap.
+    /// Edges given to the program before the gap, of all lines of the chip.
     #[serde(deserialize_with = "wide::read")]
     pub delivered: u64,
-    /// Those that are known to have been dropped from the full queue before it.
+    /// Edges known to be dropped from the full queue before the gap.
     #[serde(deserialize_with = "wide::read")]
     pub overflowed: u64,
-    /// Those that are known to have been merged before it.
+    /// Edges known to be merged before the gap.
     #[serde(deserialize_with = "wide::read")]
     pub merged: u64,
-    /// Those that are known to have been on their way when it began.
+    /// Edges known to be on their way to the program when the gap began.
     #[serde(deserialize_with = "wide::read")]
     pub discarded: u64,
 }
 
-/// Why nothing can be said in a [`Gap`].
+/// Why there is a [`Gap`].
 ///
 /// ```
 /// use linewake::record::GapReason;
@@ -264,7 +265,7 @@ pub struct Gap<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GapReason {
-    /// The device is gone: unplugged, or its driver stopped.
+    /// The device was unplugged, or its driver stopped.
     Unplugged,
 }
 
@@ -281,14 +282,14 @@ pub enum GapReason {
 pub struct Step<'a> {
     /// Name of the chip.
     pub chip: Cow<'a, str>,
-    /// The last stamp before it.
+    /// The last stamp before the step.
     #[serde(deserialize_with = "wide::read")]
     pub before_ns: u64,
-    /// The first stamp behind it.
+    /// The first stamp after the step.
     #[serde(deserialize_with = "wide::read")]
     pub after_ns: u64,
-    /// What the clock would have shown then without any step. What is added to `after_ns` for it is added to all stamps of
-    /// the chip from here on, where lengths of time are wanted.
+    /// What the clock would have shown instead of `after_ns` without any step. To compute lengths of time, add
+    /// `arrival_ns - after_ns` to all stamps of the chip from here on.
     #[serde(deserialize_with = "wide::read")]
     pub arrival_ns: u64,
 }
@@ -313,23 +314,23 @@ impl<'a> From<&'a ClockStep> for Step<'a> {
 pub struct Chatter<'a> {
     /// Name of the chip.
     pub chip: Cow<'a, str>,
-    /// Which line.
+    /// Offset of the line.
     pub offset: u32,
-    /// Its name.
+    /// Name of the line, if it has one.
     pub name: Option<Cow<'a, str>>,
-    /// Which of the two.
+    /// Blocked or unblocked.
     pub state: ChatterState,
-    /// When, by the clock of the `start` record.
+    /// The time, by the clock of the `start` record.
     #[serde(deserialize_with = "wide::read")]
     pub timestamp_ns: u64,
     /// Changes within the filter's window at that time.
     pub changes: u32,
-    /// Edges that were withheld while it was blocked; not known when it begins.
+    /// Edges that were withheld while the line was blocked. Unknown when it is being blocked.
     #[serde(default, deserialize_with = "wide::read_some")]
     pub withheld: Option<u64>,
 }
 
-/// Which way the blocking of a [`Chatter`] goes.
+/// Whether a [`Chatter`] blocks or unblocks the line.
 ///
 /// ```
 /// use linewake::record::ChatterState;
@@ -338,9 +339,9 @@ pub struct Chatter<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ChatterState {
-    /// It changes too often; nothing of it passes.
+    /// The line changes too often; none of its edges pass.
     Blocked,
-    /// It is listened to again.
+    /// The line's edges pass again.
     Unblocked,
 }
 
@@ -375,20 +376,20 @@ impl<'a> From<&'a ChatterEvent> for Chatter<'a> {
 pub struct Info<'a> {
     /// Name of the chip.
     pub chip: Cow<'a, str>,
-    /// Which line.
+    /// Offset of the line.
     pub offset: u32,
-    /// Its name.
+    /// Name of the line, if it has one.
     pub name: Option<Cow<'a, str>>,
-    /// What became of it.
+    /// The change of the line's request.
     pub kind: InfoKind,
-    /// When, by the chip's clock.
+    /// The time, by the chip's clock.
     #[serde(deserialize_with = "wide::read")]
     pub timestamp_ns: u64,
-    /// Who holds it now, if somebody does and has a name.
+    /// The name of the program that holds the line now, if there is one.
     pub consumer: Option<Cow<'a, str>>,
 }
 
-/// What became of a line in an [`Info`].
+/// The change of a line's request in an [`Info`].
 ///
 /// ```
 /// use linewake::record::InfoKind;
@@ -397,11 +398,11 @@ pub struct Info<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum InfoKind {
-    /// Somebody took it.
+    /// A program requested the line.
     Requested,
-    /// It was given back.
+    /// The line was released.
     Released,
-    /// It is held otherwise than before.
+    /// The settings of the line's request changed.
     Reconfigured,
 }
 
@@ -460,10 +461,10 @@ impl<'a> From<&'a LineState> for State<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Heartbeat {
-    /// When, by the computer's UTC, in nanoseconds since 1970.
+    /// The time, by the computer's UTC, in nanoseconds since 1970.
     #[serde(default, deserialize_with = "wide::read_some")]
     pub utc_ns: Option<u64>,
-    /// Edges so far: the number of `edge` records before it.
+    /// The number of `edge` records before this one.
     #[serde(deserialize_with = "wide::read")]
     pub delivered: u64,
 }
@@ -480,16 +481,16 @@ pub struct Heartbeat {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Summary<'a> {
-    /// Line by line.
+    /// The account of each line.
     pub lines: Vec<LineSummary<'a>>,
-    /// Edges that were merged before any queue and that no line's figures have: it is not known on which line they were.
+    /// Edges that were merged before any queue and that no line counts, because their line is unknown.
     #[serde(deserialize_with = "wide::read")]
     pub unattributed: u64,
-    /// Threads of the process, all of them.
+    /// The number of threads in the process.
     pub threads: Option<u32>,
 }
 
-/// The account of a line in a [`Summary`]: delivered + overflowed + merged + discarded happened.
+/// The account of a line in a [`Summary`]: delivered + overflowed + merged + discarded edges happened.
 ///
 /// ```
 /// use linewake::record::{AccountTrust, LineSummary};
@@ -502,29 +503,29 @@ pub struct Summary<'a> {
 pub struct LineSummary<'a> {
     /// Name of the chip.
     pub chip: Cow<'a, str>,
-    /// Which line.
+    /// Offset of the line.
     pub offset: u32,
-    /// Its name.
+    /// Name of the line, if it has one.
     pub name: Option<Cow<'a, str>>,
-    /// Given to the program.
+    /// Edges given to the program.
     #[serde(deserialize_with = "wide::read")]
     pub delivered: u64,
-    /// Dropped from the full queue.
+    /// Edges dropped from the full queue.
     #[serde(deserialize_with = "wide::read")]
     pub overflowed: u64,
-    /// Merged before the queue.
+    /// Edges merged before they reached the queue.
     #[serde(deserialize_with = "wide::read")]
     pub merged: u64,
-    /// On the way when the stream ended.
+    /// Edges on their way to the program when the stream ended.
     #[serde(deserialize_with = "wide::read")]
     pub discarded: u64,
-    /// How far these figures can be trusted.
+    /// How reliable these figures are.
     pub account: AccountTrust,
-    /// What a filter made of those that were delivered, if the line had one.
+    /// The counts of the line's filter, if it had one.
     pub filter: Option<FilterSummary>,
 }
 
-/// What a filter made of a line's edges in a [`LineSummary`]: delivered = passed + filtered + held.
+/// The counts of a line's filter in a [`LineSummary`]: delivered = passed + filtered + held.
 ///
 /// ```
 /// use linewake::record::FilterSummary;
@@ -540,7 +541,7 @@ pub struct FilterSummary {
     /// Edges that were dropped.
     #[serde(deserialize_with = "wide::read")]
     pub filtered: u64,
-    /// Edges that were not decided, or not written yet, when the stream ended.
+    /// Edges that were not decided or not written yet when the stream ended.
     #[serde(deserialize_with = "wide::read")]
     pub held: u64,
     /// How often the line was blocked for chatter.
@@ -555,7 +556,7 @@ impl From<FilterTally> for FilterSummary {
     }
 }
 
-/// How far a [`LineSummary`] can be trusted; see [`Trust`].
+/// How reliable a [`LineSummary`] is; see [`Trust`].
 ///
 /// ```
 /// use linewake::record::AccountTrust;
@@ -563,22 +564,22 @@ impl From<FilterTally> for FilterSummary {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AccountTrust {
-    /// The figures add up to what happened.
+    /// The figures add up to all edges that happened.
     #[serde(rename = "exact")]
     Exact,
-    /// There may be more losses than these.
+    /// More edges may be lost than the figures say.
     #[serde(rename = "at least")]
     AtLeast,
-    /// Merged edges are concluded from evidence that may mislead either way.
+    /// The number of merged edges is an estimate; it may be too high or too low.
     #[serde(rename = "about")]
     About,
-    /// The driver contradicts itself.
+    /// The driver's figures contradict each other.
     #[serde(rename = "none")]
     None,
 }
 
 impl<'a> Start<'a> {
-    /// What this computer knows of itself, with a chip's clock.
+    /// A record with this computer's name and boot number, and a chip's clock.
     #[must_use]
     pub fn new(clock: &Clock) -> Self {
         Self {
@@ -593,7 +594,7 @@ impl<'a> Start<'a> {
         }
     }
 
-    /// With the chips of the stream.
+    /// Sets the chips of the stream.
     #[must_use]
     pub fn with_chips(mut self, chips: impl IntoIterator<Item = NamedChip<'a>>) -> Self {
         self.chips = chips.into_iter().collect();
@@ -605,7 +606,7 @@ fn host() -> Option<String> {
     line_of("/proc/sys/kernel/hostname").or_else(|| std::env::var("COMPUTERNAME").ok())
 }
 
-/// The first line of a small file, where the system has it.
+/// The first line of a small file, if the system has that file.
 fn line_of(path: &str) -> Option<String> {
     let text = std::fs::read_to_string(path).ok()?;
     text.lines().next().filter(|line| !line.is_empty()).map(str::to_owned)
@@ -656,8 +657,8 @@ impl<'a> Summary<'a> {
 }
 
 impl Summary<'_> {
-    /// With what filters made of the lines' edges, line by line: as
-    /// [`FilteredMonitor::tallies`](crate::filter::FilteredMonitor::tallies) has it, one request after the other.
+    /// Adds the counts of each line's filter, in the order of
+    /// [`FilteredMonitor::tallies`](crate::filter::FilteredMonitor::tallies), one request after the other.
     #[must_use]
     pub fn with_filters(mut self, tallies: impl IntoIterator<Item = FilterTally>) -> Self {
         for (line, tally) in self.lines.iter_mut().zip(tallies) {

@@ -1,4 +1,5 @@
-//! What happens on a simulated chip: [`Script`]s of [`Signal`]s and faults, from Rust, from a file, or from a recording.
+//! Scripts of simulated chips. A [`Script`] holds [`Signal`]s and faults; it comes from Rust code, a file or a
+//! recording.
 //!
 //! ```
 //! use std::time::Duration;
@@ -25,12 +26,13 @@
 //! # Ok::<(), linewake::Error>(())
 //! ```
 //!
-//! What a chip of a script loses, it loses as the Linux kernel does: from a bounded queue of each request the oldest go;
-//! edges that come before their interrupt is dealt with are merged into it, and it has the level of *then*; what is queued
-//! when the chip is unplugged is gone. And every edge of it is in the account.
+//! A simulated chip loses edges as the Linux kernel does. Each request has a bounded queue, which drops its oldest
+//! edges when it is full. Edges that come before the interrupt of an earlier one is handled are merged into it, and the
+//! merged edge has the level at the time of *handling*. Edges that are queued when the chip is unplugged are lost. The
+//! account counts all of these.
 //!
-//! The same script with the same seed makes the same changes at the same times, on every machine.
-//! `docs/sim.md` has the files.
+//! The same script with the same seed makes the same changes at the same times on every machine. `docs/sim.md`
+//! describes the files.
 
 mod change;
 mod file;
@@ -48,21 +50,21 @@ pub use self::script::{Line, Script};
 pub use self::signal::{Count, Quadrature, Signal, Span, Turn};
 use crate::{Error, ErrorKind};
 
-/// A larger file is no script.
+/// The largest script file that is read, in bytes.
 const MOST_BYTES: u64 = 1 << 24;
 
-/// Whether the name of a file ends in one of these, in whatever case.
+/// True if the file has one of these extensions, in upper or lower case.
 fn has_extension(path: &Path, extensions: &[&str]) -> bool {
     let its = path.extension().unwrap_or_default();
     extensions.iter().any(|extension| its.eq_ignore_ascii_case(extension))
 }
 
 impl Script {
-    /// Reads a script (`.toml`) or a waveform (`.vcd`, `.fst`, `.ghw`), in whatever case its extension is; `docs/sim.md` has
-    /// what they are made of.
+    /// Reads a script (`.toml`) or a waveform (`.vcd`, `.fst`, `.ghw`). The extension may be in upper or lower case.
+    /// `docs/sim.md` describes the files.
     ///
     /// # Errors
-    /// [`ErrorKind::BadFile`], with file, line and column, and the key where there is one.
+    /// [`ErrorKind::BadFile`], with file, line and column, and the key if there is one.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
         let name = path.display().to_string();
@@ -73,22 +75,25 @@ impl Script {
         } else if has_extension(path, &["toml"]) {
             Self::parse(&name, &crate::text::read(path, MOST_BYTES).map_err(|error| cannot(&error))?)
         } else {
-            let kinds = "a script (\".toml\") nor a waveform (\".vcd\", \".fst\", \".ghw\")";
-            Err(Error::new(ErrorKind::BadFile, format!("\"{name}\" is neither {kinds}")))
+            let kinds = "a script (\".toml\") or a waveform (\".vcd\", \".fst\", \".ghw\")";
+            Err(Error::new(ErrorKind::BadFile, format!("expected {kinds}, found \"{name}\"")))
         }
     }
 
-    /// Whether a name is that of a file which [`load`](Self::load) reads.
+    /// True if [`load`](Self::load) reads files with this name.
     pub(crate) fn is_of_file(name: &str) -> bool {
         has_extension(Path::new(name), &recording::EXTENSIONS) || has_extension(Path::new(name), &["toml"])
     }
 
-    /// Reads the text of a script; errors call it `name`.
+    /// Parses the text of a script. Errors refer to it as `name`.
     ///
     /// ```
     /// use linewake::sim::Script;
     /// let error = Script::parse("here", "[[line]]\nname = 'x'\nperiod = '1 parsec'\n").unwrap_err();
-    /// assert_eq!(error.to_string(), r#"here:3:10: "line[0].period": "1 parsec" is no time; try "10us", "1.5ms" or "2s""#);
+    /// assert_eq!(
+    ///     error.to_string(),
+    ///     r#"here:3:10: "line[0].period": expected a time such as "10us", "1.5ms" or "2s", found "1 parsec""#
+    /// );
     /// ```
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! What ends a stream from elsewhere.
+//! A handle that ends a stream from another thread or task.
 
 use std::sync::Arc;
 use std::sync::atomic::{
@@ -8,8 +8,8 @@ use std::sync::atomic::{
 
 use crate::ready::{Alarm, Ready};
 
-/// Ends a [`Request`](crate::Request) or a [`Monitor`](crate::Monitor) from elsewhere: from a signal handler's thread,
-/// say.
+/// Ends a [`Request`](crate::Request) or a [`Monitor`](crate::Monitor) from another thread or task, for example from
+/// the thread of a signal handler.
 ///
 /// ```
 /// # let chip = linewake::Chip::options().life(false).open("sim")?;
@@ -30,7 +30,7 @@ impl Stopper {
         Self { stopped: Arc::default(), alarm: ready.alarm() }
     }
 
-    /// Ends the stream: what had happened by then is still delivered, then it is over, without an error.
+    /// Ends the stream. Edges that happened before are still delivered; then the stream ends without an error.
     pub fn stop(&self) {
         if !self.stopped.swap(true, AcqRel) {
             self.alarm.ring();

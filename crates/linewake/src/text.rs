@@ -1,20 +1,20 @@
-//! Files of text that people write: what is wrong with one is said with what to do about it.
+//! Reads text files that people write. Errors say what to do.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read as _};
 use std::path::Path;
 
-/// Reads a file of text of at most so many bytes, in UTF-8.
+/// Reads a UTF-8 text file of at most `most` bytes.
 ///
 /// # Errors
-/// Of the kind that the system says; `InvalidData` for what is no such text.
+/// The system's error kind, or `InvalidData` if the file is too large or not UTF-8.
 pub fn read(path: &Path, most: u64) -> io::Result<String> {
     let mut bytes = Vec::new();
     let file = File::open(path).and_then(|file| file.take(most.saturating_add(1)).read_to_end(&mut bytes));
     file.map_err(|error| {
         let remedy = match error.kind() {
             ErrorKind::NotFound => "is its path right?",
-            ErrorKind::PermissionDenied => "make it one that you may read",
+            ErrorKind::PermissionDenied => "give yourself permission to read it",
             ErrorKind::IsADirectory => "name a file in it",
             _ => "name another file",
         };
@@ -34,7 +34,7 @@ pub fn read(path: &Path, most: u64) -> io::Result<String> {
     })
 }
 
-/// Whether it begins as UTF-16 does: with its mark, or with two characters that are half zero.
+/// True if it begins like UTF-16: with a byte order mark, or with two ASCII characters.
 #[must_use]
 pub fn is_utf16(bytes: &[u8]) -> bool {
     match bytes {
@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_text_is_said_with_what_to_do() {
+    fn an_error_for_a_file_that_is_not_text_says_what_to_do() {
         let path = std::env::temp_dir().join(format!("linewake-{}-text", std::process::id()));
         let said = |bytes: &[u8]| {
             std::fs::write(&path, bytes).unwrap();

@@ -1,5 +1,5 @@
-//! In steady state an edge costs no allocation: not in the request, not in a monitor, not in its
-//! filters, not in the simulated chip. Alone in its process.
+//! In steady state an edge allocates nothing: not in the request, the monitor, the filters or the simulated chip. This
+//! test is alone in its process.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -28,7 +28,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// One test: they count together.
+/// All in one test, because the allocations of the process are counted together.
 #[test]
 fn an_edge_costs_no_allocation() {
     let chip = Chip::options().life(false).open("sim:64").unwrap();
@@ -42,7 +42,8 @@ fn an_edge_costs_no_allocation() {
     costs_nothing(&[&chips[0], &chips[1]], || (0..800).for_each(|_| monitor.wait_next().unwrap().map(drop).unwrap()));
     drop(monitor);
 
-    // Lines of which everything passes, one that chatters, lines that bounce and stay as they were, and one without a filter.
+    // Lines whose edges all pass, a line that chatters, lines that bounce and go back to their level, and a line
+    // without a filter.
     let requests = chips.iter().map(|chip| chip.request().lines(0..8).queue_size(1024));
     let filters = ["chatter=1000/1ms", "chatter=10/1ms", "debounce=100us", "glitch=10us,debounce=50us,stamp=last"];
     let filters = filters.map(|filter| filter.parse::<Filter>().unwrap());
@@ -60,7 +61,7 @@ fn an_edge_costs_no_allocation() {
     assert!(total.passed > 10_000 && total.filtered > 10_000 && total.blocks > 100, "{total:?}");
 }
 
-/// Drives 8 lines of each chip 50 times, takes all that comes, again and again.
+/// Drives 8 lines of each chip 50 times and takes all events, several times.
 fn costs_nothing(chips: &[&Chip], mut take_all: impl FnMut()) {
     let mut round = || {
         for chip in chips {
@@ -68,7 +69,7 @@ fn costs_nothing(chips: &[&Chip], mut take_all: impl FnMut()) {
         }
         take_all();
     };
-    // Until every buffer has been used once.
+    // Repeat until every buffer has been used once.
     for _ in 0..50 {
         round();
     }
@@ -77,7 +78,7 @@ fn costs_nothing(chips: &[&Chip], mut take_all: impl FnMut()) {
     for _ in 0..ROUNDS {
         round();
     }
-    // A few for each order to drive the lines; none for the 400 edges.
+    // A few allocations for each command that drives the lines, and none for the 400 edges.
     let each = (ALLOCATIONS.load(Relaxed) - before) / ROUNDS / chips.len() as u64;
     assert!(each < 5, "{each} allocations for 400 edges");
 }

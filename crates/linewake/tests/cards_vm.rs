@@ -1,5 +1,5 @@
-//! Cards whose drivers tell by ioctls, by their profiles: in the virtual machine, where a kernel module behaves as those
-//! drivers do. What is told is compared with what was driven.
+//! Profiles of cards whose drivers report with ioctls. They run in the virtual machine, where a kernel module behaves
+//! like those drivers. The tests compare the edges that are reported with those that were driven.
 #![cfg(all(target_os = "linux", not(miri)))]
 
 #[path = "support/stream.rs"]
@@ -16,10 +16,10 @@ use stream::until_quiet;
 use support::{Card, LONG, cards};
 
 const QUIET: Duration = Duration::from_millis(100);
-/// What a stop may take that waits for nobody.
+/// The longest time for a stop that waits for nothing.
 const SOON: Duration = Duration::from_secs(5);
 
-/// The chip of a profile of the gallery, or of one that is written here.
+/// The chip of a profile of the gallery, or of a profile in this file.
 fn chip(name: &str, text: &str) -> Chip {
     let file = format!("/tmp/{name}.toml");
     fs::write(&file, text).unwrap();
@@ -46,7 +46,7 @@ fn told(request: &mut Request) -> (u32, bool, u64) {
     (edge.offset.get(), edge.kind == EdgeKind::Rising, edge.missed.total())
 }
 
-/// Edges until none comes.
+/// Takes edges until no more come.
 fn rest(request: &mut Request) -> Vec<(u32, bool)> {
     let edges = until_quiet(request, QUIET);
     edges.iter().map(|edge| (edge.offset.get(), edge.kind == EdgeKind::Rising)).collect()
@@ -68,7 +68,7 @@ fn none(request: &mut Request) -> bool {
     request.wait_next_timeout(QUIET).is_some_and(|end| end.is_err_and(|error| error.is_timeout()))
 }
 
-/// Stops it, and sees that this takes no time.
+/// Stops the request, and checks that this is fast.
 fn stop(mut request: Request) -> Figures {
     let asked = Instant::now();
     request.stopper().stop();
@@ -88,7 +88,7 @@ fn threads() -> usize {
     fs::read_dir("/proc/self/task").unwrap().count()
 }
 
-/// Drives edges one by one, each when the driver is waited for again, and has each of them told.
+/// Drives edges one by one, each after the next wait has begun, and expects each of them to be reported.
 fn every_edge_of(card: Card, request: &mut Request, waits: u64, lines: u32, rounds: u64) -> u64 {
     let before = card.state().driven;
     for round in 0..rounds {
@@ -118,7 +118,7 @@ fn a_wait_that_blocks_tells_every_edge_and_its_call_ends_it() {
 }
 
 #[test]
-fn what_a_card_forgets_is_not_made_up() {
+fn edges_that_a_card_forgets_are_not_invented() {
     let Some(_one) = cards() else { return };
     let card = Card("apci");
     card.rest(24);
@@ -127,7 +127,7 @@ fn what_a_card_forgets_is_not_made_up() {
         card.until_waiting(1);
         card.toggle(5, burst);
         let edges = rest(&mut request);
-        // What is read after is the level, and between two readings that differ there is an edge.
+        // The level is read after the wait, and two readings that differ mean an edge.
         assert!(edges.len() as u64 <= burst && edges.len() as u64 % 2 == burst % 2, "{burst} driven: {edges:?}");
         assert!(edges.windows(2).all(|two| two[0].1 != two[1].1), "{edges:?}");
     }
@@ -171,7 +171,7 @@ fn a_queue_of_a_card_is_emptied_and_what_had_no_room_is_known() {
         card.set(line, level);
         assert_eq!(told(&mut request), (line, level, 0), "round {round}");
     }
-    // An input of the other port raises no interrupt of its own, and is none of these lines.
+    // An input of the other port raises no interrupt, and is not one of these lines.
     card.set(12, true);
     assert!(none(&mut request));
     let mut sum = 64;
@@ -179,7 +179,7 @@ fn a_queue_of_a_card_is_emptied_and_what_had_no_room_is_known() {
     for burst in [10, 100, 1000] {
         card.toggle(1, burst);
         sum += rest(&mut request).len() as u64;
-        // The next one tells of what is missing before it.
+        // The next edge reports what is missing before it.
         card.toggle(2, 1);
         sum += rest(&mut request).len() as u64;
         driven += burst + 1;
@@ -209,20 +209,20 @@ fn an_answer_that_is_what_the_ioctl_returns_is_the_line_that_rose() {
         assert_eq!(told(&mut request), (line, true, 0));
         card.set(line, false);
     }
-    // What the driver queues is all told.
+    // Everything that the driver queued is reported.
     card.toggle(4, 1000);
     assert_eq!(rest(&mut request), [(4, true); 500]);
     // A line without interrupts.
     card.set(30, true);
     assert!(none(&mut request));
-    // Nothing ends its wait but an interrupt: the program is not held up, and the driver has its thread and its file.
+    // Only an interrupt ends this wait. The program does not wait for it; the driver keeps the thread and the file.
     card.until_waiting(1);
     assert_eq!(stop(request), delivered(524));
     let left = card.state();
     assert_eq!((left.waiting, left.open), (1, 1), "nothing ends it");
     card.toggle(0, 2);
     card.until_left();
-    // What comes while nobody watches the driver keeps, and tells first, as its profile says.
+    // The driver keeps edges that come while nobody watches, and reports them first, as its profile says.
     card.toggle(1, 4);
     let mut request = watch(&chip, Edges::Rising);
     assert_eq!(rest(&mut request), [(1, true); 2]);
@@ -262,7 +262,7 @@ fn a_wait_with_a_limit_of_its_own_goes_on_after_it() {
     let mut request = watch(&gallery!("mpv"), Edges::Rising);
     card.until_waiting(1);
     let calls = card.state().calls;
-    // Two of its limits of a second.
+    // Two of the driver's limits of one second.
     sleep(Duration::from_millis(2500));
     assert!(none(&mut request));
     let more = card.state().calls - calls;
@@ -289,7 +289,7 @@ fn levels_are_read_after_a_wait_whose_answer_is_of_no_use() {
     card.set(6, false);
     assert_eq!(told(&mut request), (6, false, 0));
     let driven = every_edge_of(card, &mut request, 1, 8, 64);
-    // What is over before it is read is not seen; nothing is said that did not happen.
+    // A change that is over before it is read is not seen, and nothing is reported that did not happen.
     card.until_waiting(1);
     card.toggle(2, 6);
     let pulse = rest(&mut request);
@@ -321,7 +321,7 @@ fn waits_of_lines_tell_every_edge_by_their_counters() {
     let figures = stop(request);
     assert_eq!(figures.delivered + figures.lost(), driven, "{figures:?}");
     card.until_left();
-    // Of some of the lines, there are waits for those alone.
+    // If only some lines are watched, there are waits only for these.
     let request = chip.request().lines([3, 5]).start().unwrap();
     card.until_waiting(2);
     drop(request);
@@ -347,7 +347,7 @@ fn registers_behind_an_index_are_read_in_sequence() {
 fn one_thread_waits_for_a_card_and_one_for_each_line_where_the_driver_wants_that() {
     let Some(_one) = cards() else { return };
     let (one, each) = (Card("apci"), Card("per-line"));
-    // What is there without a wait that blocks.
+    // The threads that exist without a wait that blocks.
     let quiet = watch(&gallery!("adio"), Edges::Both);
     let without = threads();
     let card = gallery!("apci");
@@ -370,7 +370,7 @@ fn one_thread_waits_for_a_card_and_one_for_each_line_where_the_driver_wants_that
     drop(quiet);
 }
 
-/// The card whose driver misbehaves, with `keys` more in its [wait].
+/// The card whose driver misbehaves, with additional `keys` in its [wait].
 fn rogue(output: &str, keys: &str) -> Chip {
     let text = format!(
         "name = 'rogue'\nlines = 16\n[device]\npath = '/dev/rogue0'\n\
@@ -384,7 +384,7 @@ fn rogue(output: &str, keys: &str) -> Chip {
     chip("rogue", &text)
 }
 
-/// The card, with nothing left of what another test had it do.
+/// The card, reset from what another test made it do.
 fn at_rest() -> Card {
     let card = Card("rogue");
     card.tell("behaves");
@@ -410,7 +410,7 @@ fn a_driver_that_writes_more_than_its_profile_says_is_an_error_and_nothing_else(
         drop(request);
         at_rest();
     }
-    // Nothing was hurt: the next watch is as ever.
+    // Nothing was damaged: the next watch works as usual.
     let mut request = watch(&chip, Edges::Both);
     assert_eq!(every_edge_of(card, &mut request, 1, 16, 64), 64);
     assert_eq!(stop(request), delivered(64));
@@ -450,7 +450,7 @@ fn errors_at_once_end_the_watch_or_slow_it_down() {
     assert!(error.to_string().contains("\"wait\"") || error.device().is_some(), "{error}");
     drop(request);
     at_rest();
-    // ETIMEDOUT and EINTR, each time, for ever: waited for again, and no busy loop.
+    // ETIMEDOUT and EINTR each time, without end: the wait is repeated, without a busy loop.
     for errno in [110, 4] {
         let mut request = watch(&rogue("", "again_on = ['timed-out', 'other']"), Edges::Both);
         card.until_waiting(1);
@@ -460,7 +460,7 @@ fn errors_at_once_end_the_watch_or_slow_it_down() {
         assert!(looked.is_err_and(|error| error.is_timeout()), "errno {errno}");
         let calls = card.state().calls - calls;
         assert!((3..1000).contains(&calls), "errno {errno}: {calls} calls in three seconds");
-        // When it is over, the watch is as ever, after a pause of a second at most.
+        // When that ends, the watch works as usual after a pause of at most a second.
         card.tell("behaves");
         let looked = request.wait_next_timeout(Duration::from_secs(2)).expect("the watch goes on");
         assert!(looked.is_err_and(|error| error.is_timeout()), "errno {errno}");
@@ -516,7 +516,7 @@ fn a_driver_that_never_answers_holds_nobody_up() {
         stop(request);
         card.set(2, false);
     }
-    // Edges wake those that were left behind, one each.
+    // Edges wake the waits that were left behind, one wait each.
     card.until("left", |state| {
         card.toggle(2, 2);
         state.waiting == 0 && state.open == 0

@@ -1,4 +1,4 @@
-//! The examples, on the simulated chip: what each prints makes sense.
+//! Runs the examples on the simulated chip, and checks what they print.
 #![allow(dead_code, unreachable_pub, reason = "the tests do not begin at `main`")]
 
 #[path = "../examples/async_watch_line_value.rs"]
@@ -35,7 +35,7 @@ mod watch_multiple_line_values;
 use std::error::Error;
 use std::io::Write;
 
-/// What an example prints, line by line.
+/// The lines that an example prints.
 fn printed(run: impl FnOnce(&mut dyn Write) -> Result<(), Box<dyn Error>>) -> Vec<String> {
     let mut out = Vec::new();
     run(&mut out).unwrap();
@@ -46,7 +46,7 @@ fn lines(names: &[&str]) -> Vec<String> {
     names.iter().map(|&name| name.to_owned()).collect()
 }
 
-/// The time stamp at the beginning, and what comes after it.
+/// Splits a line into the time stamp at its beginning and the rest.
 fn stamped(line: &str) -> (u64, &str) {
     let (stamp, rest) = line.split_once(' ').unwrap();
     (stamp.parse().unwrap(), rest)
@@ -127,7 +127,7 @@ fn a_button_is_pressed_and_released_once() {
     assert_eq!(rests(&printed[..2]), ["rising \"button\"", "falling \"button\""]);
     let (pressed, released) = (stamped(&printed[0]).0, stamped(&printed[1]).0);
     assert!(released - pressed >= 80_000_000, "it is held for 80 ms and more, by the simulator's source");
-    // It bounces at both.
+    // The button bounces both times.
     let figures: Vec<u64> = printed[2].split_whitespace().filter_map(|word| word.parse().ok()).collect();
     assert!(figures[0] >= 6 && figures[1] == 2 && figures[0] == figures[1] + figures[2], "{figures:?}");
 }
@@ -147,7 +147,7 @@ fn a_line_is_found_and_described() {
 }
 
 #[test]
-fn who_holds_a_line_is_told() {
+fn the_holder_of_a_line_is_reported() {
     let printed = printed(|out| watch_line_info::run("sim", "door", out));
     match printed.len() {
         1 => assert!(printed[0].ends_with("\"door\" is held by \"watch-line-info\""), "{printed:?}"),

@@ -1,4 +1,4 @@
-//! Programs that print what changes: their lines, their end, their faults, and that nothing of them is left.
+//! Programs that print changes: their lines, their end, their errors, and that no process is left.
 #![cfg(target_os = "linux")]
 
 use std::thread;
@@ -21,7 +21,7 @@ fn next(request: &mut Request) -> EdgeEvent {
     request.wait_next_timeout(Duration::from_secs(20)).expect("the stream goes on").unwrap()
 }
 
-/// All that comes, and the error at the end.
+/// All edges, and the error at the end.
 fn to_the_end(request: &mut Request) -> (Vec<EdgeEvent>, Error) {
     let mut edges = Vec::new();
     loop {
@@ -35,7 +35,7 @@ fn to_the_end(request: &mut Request) -> (Vec<EdgeEvent>, Error) {
 fn wait_until(mut done: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(20);
     while !done() {
-        assert!(Instant::now() < deadline, "it does not come to an end");
+        assert!(Instant::now() < deadline, "it does not end");
         thread::sleep(Duration::from_millis(2));
     }
 }
@@ -62,7 +62,7 @@ fn children() -> Vec<u32> {
 }
 
 #[test]
-fn what_it_prints_are_edges() {
+fn printed_lines_are_edges() {
     let chip =
         chip("echo lines door=1 - tamper; printf '5 door 0\\n7 2 1\\n'; sleep 0.05; echo 9 door 1; exec sleep 600");
     assert_eq!(
@@ -82,7 +82,7 @@ fn what_it_prints_are_edges() {
 }
 
 #[test]
-fn numbers_and_directions_tell_what_is_missing() {
+fn numbers_and_directions_show_missing_edges() {
     let chip = chip("echo lines a b=0; printf '1 a 1 1\\n2 a 0 4\\n3 b 0\\n'; exec sleep 600");
     let mut edges = chip.request().all_lines().start().unwrap();
     let seen: Vec<_> = (0..3)
@@ -109,7 +109,7 @@ fn one_direction_or_one_line_is_filtered() {
 }
 
 #[test]
-fn its_end_is_told_with_how_it_ended() {
+fn the_end_of_the_program_is_reported_with_its_status() {
     for (script, says) in [
         ("echo lines a; echo 1 a 1; exit 3", "exit status: 3"),
         ("echo lines a; echo 1 a 1", "exit status: 0"),
@@ -127,7 +127,7 @@ fn its_end_is_told_with_how_it_ended() {
 }
 
 #[test]
-fn what_is_no_change_ends_the_stream_and_is_quoted() {
+fn an_invalid_line_ends_the_stream_and_is_quoted() {
     let mut edges =
         chip("echo lines a; echo 1 a 1; echo oops; echo 2 a 0; exec sleep 600").request().all_lines().start().unwrap();
     let (seen, end) = to_the_end(&mut edges);
@@ -137,7 +137,7 @@ fn what_is_no_change_ends_the_stream_and_is_quoted() {
 }
 
 #[test]
-fn what_cannot_be_a_chip_is_told_at_once() {
+fn a_program_that_cannot_be_a_chip_is_refused_at_once() {
     let error = Chip::open("exec:/no/such/program -v").unwrap_err();
     assert!(
         error.kind() == ErrorKind::Device && error.to_string().contains("\"/no/such/program -v\" cannot be started"),
@@ -151,7 +151,7 @@ fn what_cannot_be_a_chip_is_told_at_once() {
     assert!(error.kind() == ErrorKind::Malformed && error.to_string().contains("\"1 a 1\" comes before"), "{error}");
     let error = Chip::from_command(shell("exec sleep 600").start_timeout(Duration::from_millis(50))).unwrap_err();
     assert!(error.kind() == ErrorKind::TimedOut && error.to_string().contains("flush"), "{error}");
-    // Lines that were declared need not be waited for.
+    // A chip with declared lines opens without waiting for the program.
     let chip = Chip::from_command(shell("exec sleep 600").lines(["a", "b"]).name("card")).unwrap();
     assert_eq!((&*chip.info().name, chip.info().lines), ("card", 2));
 }
@@ -168,15 +168,15 @@ fn a_program_that_prints_faster_than_anybody_reads_has_to_wait() {
             thread::sleep(Duration::from_millis(100));
         }
     }
-    // What it may have printed beyond that: our pieces, one being read, and the pipe; not all 80,000 lines of it.
+    // It may have printed more: what our buffers and the pipe hold, but not all 80,000 lines.
     edges.stopper().stop();
     let rest = std::iter::from_fn(|| edges.wait_next()).map(Result::unwrap).count();
     assert!(rest < 40_000, "{rest}");
-    assert!(edges.finish().total().lost() == 0, "each one that was read follows the one before");
+    assert!(edges.finish().total().lost() == 0, "the lines that were read have no gaps");
 }
 
 #[test]
-fn nothing_is_left_of_a_program_that_nobody_wants() {
+fn an_unused_program_leaves_nothing_behind() {
     let mark = format!("linewake-exec-test-{}", std::process::id());
     let script = format!("echo lines a; : {mark}; while :; do echo 1 a 1; echo 1 a 0; done");
     for _ in 0..20 {
@@ -187,11 +187,11 @@ fn nothing_is_left_of_a_program_that_nobody_wants() {
         let began = Instant::now();
         drop(edges);
         drop(chip);
-        assert!(began.elapsed() < Duration::from_secs(2), "it is not waited for");
+        assert!(began.elapsed() < Duration::from_secs(2), "nothing waits for it");
     }
-    // Opened, and never asked for anything.
+    // The chip was opened, and nothing was requested.
     drop(chip(&script));
-    // One that is quiet does not notice that nobody reads.
+    // A program that prints nothing does not notice that nobody reads.
     drop(chip(&format!("echo lines a; : {mark}; sleep 30; :")));
     wait_until(|| processes(&mark).is_empty());
     let mine = children();
@@ -204,7 +204,7 @@ fn is_zombie(id: u32) -> bool {
 }
 
 #[test]
-fn a_monitor_starts_it_again_and_tells_of_the_gap() {
+fn a_monitor_starts_it_again_and_reports_the_gap() {
     let program =
         shell("echo lines a; echo 1 a 1; sleep 0.05; exit 1").restart(Restart::OnFailure, Duration::from_millis(80));
     let chip = Chip::from_command(program).unwrap();
@@ -247,7 +247,7 @@ fn a_program_that_is_not_to_be_started_again_ends_the_monitor() {
 }
 
 #[test]
-fn stopping_gives_what_it_had_printed() {
+fn stopping_delivers_what_was_printed() {
     let chip = chip(
         "echo lines a; i=0; while [ $i -lt 500 ]; do echo $i a 1; echo $i a 0; i=$((i+1)); done; echo 9999 a 1; exec sleep 600",
     );
@@ -259,7 +259,7 @@ fn stopping_gives_what_it_had_printed() {
 }
 
 #[test]
-fn one_that_stamps_with_the_time_of_day_may_be_asked_to() {
+fn a_program_with_the_realtime_clock_can_be_asked_for_it() {
     for (says, can) in [("clock realtime; ", true), ("clock monotonic; ", false), ("", false)] {
         let says = says.replace("clock", "echo clock");
         let chip = chip(&format!("{says}echo lines a; echo 1700000000123456789 a 1; exec sleep 600"));
@@ -271,14 +271,14 @@ fn one_that_stamps_with_the_time_of_day_may_be_asked_to() {
             }
             Err(error) => assert!(!can && error.kind() == ErrorKind::Unsupported, "{says}: {error}"),
         }
-        // What nobody asks for is as the program has it.
+        // Without the option the stamps stay as the program prints them.
         assert_eq!(next(&mut chip.request().line("a").start().unwrap()).timestamp_ns, 1_700_000_000_123_456_789);
     }
 }
 
-/// A program that says another clock when it is started again is not taken for the same.
+/// A program must have the same clock when it is started again.
 #[test]
-fn a_clock_that_is_another_when_it_runs_again_is_told() {
+fn a_program_that_changes_its_clock_is_refused() {
     let mark = std::env::temp_dir().join(format!("linewake-clock-{}", std::process::id()));
     let script = format!(
         "if [ -e {0} ]; then echo clock monotonic; else echo clock realtime; : > {0}; fi; echo lines a; exec sleep 600",

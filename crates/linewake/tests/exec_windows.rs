@@ -1,4 +1,4 @@
-//! A program on Windows: its output comes through a named pipe, whose other end it has as its output.
+//! A program on Windows. Its output is one end of a named pipe, and we read the other end.
 #![cfg(windows)]
 
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ fn next(request: &mut Request) -> (u64, EdgeKind) {
 }
 
 #[test]
-fn what_it_prints_are_edges_and_its_end_is_told() {
+fn printed_lines_are_edges_and_the_end_is_reported() {
     let chip = Chip::from_command(shell("echo lines a b=1& echo 1 a 1& echo 2 b 0& exit 3")).unwrap();
     let mut edges = chip.request().all_lines().start().unwrap();
     assert_eq!([next(&mut edges), next(&mut edges)], [(1, EdgeKind::Rising), (2, EdgeKind::Falling)]);
@@ -25,7 +25,7 @@ fn what_it_prints_are_edges_and_its_end_is_told() {
 
 #[test]
 fn a_program_that_goes_on_is_not_waited_for() {
-    // Who prints for a long time, and waits when nobody reads.
+    // A program that prints for a long time, and waits while nobody reads.
     let chip = Chip::from_command(shell("echo lines a& for /l %i in (1,1,1000000) do echo 1 a 1")).unwrap();
     let mut edges = chip.request().all_lines().start().unwrap();
     for _ in 0..500 {

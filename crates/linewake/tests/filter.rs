@@ -1,4 +1,4 @@
-//! Filtered requests and monitors: the filters of several lines, and time that passes without an edge.
+//! Filtered requests and monitors: several lines with filters, and time that passes without an edge.
 
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
@@ -41,7 +41,11 @@ fn time_passes_without_an_edge() {
     let tally = events.tally(3).unwrap();
     assert_eq!((tally.delivered, tally.passed, tally.filtered, tally.held), (45, 5, 40, 0));
     let account = events.into_inner().finish();
-    assert_eq!((account.total().delivered, account.trust()), (45, Trust::Exact), "it knows nothing of filters");
+    assert_eq!(
+        (account.total().delivered, account.trust()),
+        (45, Trust::Exact),
+        "the account does not change with filters"
+    );
 }
 
 #[test]
@@ -51,7 +55,7 @@ fn each_line_has_its_own_filter() {
     let mut events = request.filtered_lines([(1, filter("debounce=40ms")), (2, filter("debounce=5ms"))]).unwrap();
     chip.world().toggle_all([(1, 1), (2, 1), (0, 1)]).unwrap();
     let offsets = [edge(&mut events), edge(&mut events), edge(&mut events)].map(|edge| edge.offset.get());
-    assert_eq!(offsets, [0, 2, 1], "in the order in which it is decided");
+    assert_eq!(offsets, [0, 2, 1], "in the order in which edges are decided");
     assert_eq!((events.tally(0).unwrap().delivered, events.total().delivered, events.total().passed), (0, 2, 2));
     assert_eq!(events.tally(9).unwrap_err().kind(), ErrorKind::NoSuchLine);
 }
@@ -60,7 +64,7 @@ fn each_line_has_its_own_filter() {
 fn a_shorter_deadline_comes_first() {
     let chip = still();
     let mut events = chip.request().line(4).start().unwrap().filtered(filter("press=60m,release=5ms")).unwrap();
-    // Asleep for an hour, because it is pressed; then it is not, and nothing was.
+    // The filter sleeps for an hour because the line is pressed. Then it is released, and no edge passes.
     chip.world().toggle(4, 1).unwrap();
     assert!(events.wait_next_timeout(Duration::from_millis(100)).unwrap().unwrap_err().is_timeout());
     assert_eq!(events.tally(4).unwrap().held, 1);
@@ -75,7 +79,7 @@ fn the_end_of_the_stream_decides() {
     let mut events = chip.request().lines([0, 1]).start().unwrap().filtered(filter("debounce=60m")).unwrap();
     chip.world().toggle_all([(0, 3), (1, 2)]).unwrap();
     events.request().stopper().stop();
-    assert_eq!((edge(&mut events).offset.get(), events.wait_next().is_none()), (0, true), "line 1 is as it was");
+    assert_eq!((edge(&mut events).offset.get(), events.wait_next().is_none()), (0, true), "line 1 has its old level");
     assert!(events.wait_next().is_none());
     assert_eq!((events.total().held, events.total().filtered), (0, 4));
     let figures = events.into_inner().finish().total();
@@ -83,11 +87,11 @@ fn the_end_of_the_stream_decides() {
 }
 
 #[test]
-fn what_is_held_comes_before_the_error_that_ends_it() {
+fn held_edges_come_before_the_error_that_ends_the_stream() {
     let chip = still();
     let mut events = chip.request().line(0).start().unwrap().filtered(filter("debounce=60m")).unwrap();
     chip.world().toggle(0, 1).unwrap();
-    // So that it is here.
+    // Wait until the edge has arrived.
     assert!(events.wait_next_timeout(Duration::from_millis(20)).unwrap().unwrap_err().is_timeout());
     chip.world().unplug().unwrap();
     assert_eq!(edge(&mut events).line_seqno, 1);
@@ -96,7 +100,7 @@ fn what_is_held_comes_before_the_error_that_ends_it() {
 }
 
 #[test]
-fn a_line_that_chatters_is_said_to() {
+fn an_event_says_that_a_line_chatters() {
     let chip = still();
     let request = chip.request().lines([0, 1]).queue_size(1024).start().unwrap();
     let mut events = request.filtered(filter("chatter=100/100ms")).unwrap();
@@ -115,7 +119,7 @@ fn a_line_that_chatters_is_said_to() {
     };
     assert_eq!((blocked.offset.get(), blocked.withheld), (0, 400));
     chip.world().toggle(0, 1).unwrap();
-    assert_eq!(edge(&mut events).line_seqno, 501, "it is listened to again");
+    assert_eq!(edge(&mut events).line_seqno, 501, "its edges pass again");
     let tally = events.tally(0).unwrap();
     assert_eq!((tally.delivered, tally.passed, tally.filtered, tally.blocks), (501, 101, 400, 1));
 }
@@ -129,7 +133,7 @@ fn dropping_the_future_loses_nothing() {
         let deadline = Instant::now() + Duration::from_secs(20);
         let edge = loop {
             assert!(Instant::now() < deadline);
-            // A future of its own each time.
+            // Make a new future each time.
             match pin!(events.next()).poll(&mut Context::from_waker(Waker::noop())) {
                 Poll::Ready(event) => break event.unwrap().unwrap(),
                 Poll::Pending => std::thread::sleep(Duration::from_micros(200)),
@@ -168,8 +172,8 @@ fn thirty_lines_are_each_pressed_once() {
     }
 }
 
-/// A chip with lines that bounce within milliseconds and rest for seconds, otherwise than that of another seed; and how often
-/// they change.
+/// A chip with lines that bounce for milliseconds and rest for seconds, differently for each seed; and how often they
+/// change.
 fn restless(seed: u32) -> (Chip, u64) {
     let mut chance = seed;
     let mut one_of = |choices: u64| {
@@ -192,10 +196,11 @@ fn restless(seed: u32) -> (Chip, u64) {
     (script.changes(changes).clock(ClockKind::Virtual).open().unwrap(), count)
 }
 
-/// On each of the four lines of a restless chip. They take seconds, so that no delay of the machine can decide a bounce.
+/// The filter of each of the four lines of a restless chip. The periods are seconds, so that no delay of the computer
+/// can decide a bounce.
 const FILTERS: [&str; 3] = ["debounce=2s", "glitch=500ms,press=1s,release=3s,stamp=last", "debounce=1s,chatter=4/30s"];
 
-/// What is said of a line, but for the time, which a monitor of several chips tells by another clock.
+/// An event of a line without its time, because a monitor of several chips uses another clock.
 fn told(event: &FilterEvent) -> String {
     match event {
         FilterEvent::Edge(edge) => format!("{:?} {} {:?}", edge.kind, edge.line_seqno, edge.missed),
@@ -207,7 +212,7 @@ fn told(event: &FilterEvent) -> String {
 #[test]
 fn a_monitor_filters_as_its_requests_do() {
     const SEEDS: [u32; 3] = [7, 8, 9];
-    // The last line of each has no filter; a chip's filters are not those of the others.
+    // The last line of each chip has no filter, and each chip has other filters.
     let of_line = |chip: usize, line: u32| filter(FILTERS[(chip + line as usize) % 3]);
     let mut expected = Vec::new();
     let mut expected_tallies = Vec::new();
@@ -269,7 +274,7 @@ fn a_monitor_filters_as_its_requests_do() {
     }
 }
 
-/// All that a monitor of a restless chip tells.
+/// All events of a monitor of a restless chip.
 fn watched(filter: Option<&str>) -> Vec<FilterEvent> {
     let (chip, changes) = restless(7);
     let monitor = Monitor::builder().request(chip.request().all_lines()).start().unwrap();
@@ -329,14 +334,14 @@ fn event(events: &mut FilteredMonitor) -> Event {
     }
 }
 
-/// Whose edge it is.
+/// The line of an edge.
 fn whose(event: Event) -> (usize, u32, u32) {
     let Event::Edge { request, edge } = event else { panic!("no edge: {event:?}") };
     (request, edge.offset.get(), edge.line_seqno)
 }
 
 #[test]
-fn what_passes_is_in_order_of_time_again() {
+fn passed_edges_are_in_order_of_time_again() {
     let chips = [still(), still()];
     let requests = [chips[0].request().lines([0, 1, 2]), chips[1].request().line(3)];
     let monitor = Monitor::builder().requests(requests).start().unwrap();
@@ -347,12 +352,12 @@ fn what_passes_is_in_order_of_time_again() {
         chips[chip].world().toggle(line, changes).unwrap();
     }
     let order: Vec<_> = (0..5).map(|_| whose(event(&mut events))).collect();
-    assert_eq!(order, [(0, 0, 1), (0, 1, 1), (1, 3, 1), (1, 3, 2), (0, 2, 1)], "though the first is decided last");
+    assert_eq!(order, [(0, 0, 1), (0, 1, 1), (1, 3, 1), (1, 3, 2), (0, 2, 1)], "although the first is decided last");
     assert!(began.elapsed() >= Duration::from_millis(600));
     chips[0].world().toggle(1, 2).unwrap();
     let nothing = events.wait_next_timeout(Duration::from_millis(150)).unwrap();
     assert!(nothing.unwrap_err().is_timeout(), "a glitch leaves nothing");
-    // What passed and waits for another that was before it is held.
+    // An edge that passed and waits for an earlier edge counts as held.
     chips[0].world().toggle(0, 1).unwrap();
     chips[0].world().toggle(1, 1).unwrap();
     assert!(events.wait_next_timeout(Duration::from_millis(250)).unwrap().unwrap_err().is_timeout());
@@ -365,13 +370,13 @@ fn what_passes_is_in_order_of_time_again() {
 }
 
 #[test]
-fn others_wait_until_the_bounce_is_over_too() {
+fn other_edges_wait_until_the_bounce_is_over() {
     let chip = still();
     let monitor = Monitor::builder().request(chip.request().lines([0, 1])).start().unwrap();
     let mut events = monitor.filtered_lines([(0, 0, filter("debounce=400ms"))]).unwrap();
     chip.world().toggle(0, 1).unwrap();
     chip.world().toggle(1, 1).unwrap();
-    // It is looked at while the first edge is older than the period, and the bounce is not yet.
+    // Take events when the first edge is older than the period and the bounce is not over.
     assert!(events.wait_next_timeout(Duration::from_millis(200)).unwrap().unwrap_err().is_timeout());
     chip.world().toggle(0, 2).unwrap();
     assert_eq!([whose(event(&mut events)), whose(event(&mut events))], [(0, 0, 1), (0, 1, 1)]);
@@ -385,12 +390,12 @@ fn filters_begin_anew_when_a_chip_is_back() {
     let filters = [(0, 0, filter("debounce=60m")), (0, 1, filter("chatter=10/60m"))];
     let mut events = monitor.filtered_lines(filters).unwrap();
     for round in 1..=3 {
-        // Handles from before are of no use any more.
+        // Handles from before do not work any more.
         let chip = events.monitor().chip(0).unwrap().clone();
         let is_first_up = !chip.value(0).unwrap();
         chip.world().toggle(0, 3).unwrap();
         chip.world().toggle(1, 30).unwrap();
-        // So that they are here.
+        // Wait until the edges have arrived.
         let wanted = 33 * round;
         let deadline = Instant::now() + Duration::from_secs(20);
         while events.monitor().stats().delivered < wanted {
@@ -399,7 +404,7 @@ fn filters_begin_anew_when_a_chip_is_back() {
         chip.world().unplug().unwrap();
         let Event::Edge { edge, .. } = event(&mut events) else { panic!("what was held, first") };
         assert_eq!((edge.offset.get(), edge.line_seqno), (0, 1), "round {round}");
-        assert_eq!(edge.kind == EdgeKind::Rising, is_first_up, "by the level it had when it was back");
+        assert_eq!(edge.kind == EdgeKind::Rising, is_first_up, "from the level it had when the chip was back");
         for seqno in 1..=10 {
             assert_eq!(whose(event(&mut events)), (0, 1, seqno));
         }
@@ -409,7 +414,10 @@ fn filters_begin_anew_when_a_chip_is_back() {
         assert_eq!((chatter.kind, chatter.withheld), (ChatterKind::Unblocked, 20));
         assert!(matches!(event(&mut events), Event::Gap { gap, .. } if !gap.is_over));
         chip.world().replug().unwrap();
-        assert!(matches!(event(&mut events), Event::Gap { gap, .. } if gap.is_over), "no state that nobody asked for");
+        assert!(
+            matches!(event(&mut events), Event::Gap { gap, .. } if gap.is_over),
+            "no state, because it was not asked for"
+        );
     }
     events.monitor().stopper().stop();
     assert!(events.wait_next().is_none());
@@ -446,7 +454,7 @@ fn a_monitor_says_which_filter_it_cannot_have() {
     assert!(events.wait_next_timeout(Duration::from_millis(20)).unwrap().unwrap_err().is_timeout());
     chip.world().unplug().unwrap();
     let passed: Vec<_> = (0..2).map(|_| whose(event(&mut events))).collect();
-    assert_eq!(passed, [(1, 1, 1), (1, 2, 1)], "what is held comes before the end");
+    assert_eq!(passed, [(1, 1, 1), (1, 2, 1)], "held edges come before the end");
     assert!(matches!(event(&mut events), Event::Gap { .. }));
     let end = std::iter::from_fn(|| events.wait_next()).find_map(Result::err).unwrap();
     assert!(end.is_disconnected() && events.wait_next().is_none());

@@ -1,4 +1,4 @@
-//! The gallery, `profiles/`: each file is right, says where it is from and what was tried, stands in the table, and has a
+//! The gallery in `profiles/`: each file is valid, names its source and what was tried, is in the table, and has a
 //! test.
 
 use std::collections::BTreeSet;
@@ -27,7 +27,7 @@ fn each_profile_is_right_and_can_be_explained() {
     for (name, text) in profiles() {
         let profile = Profile::parse(&name, &text).unwrap_or_else(|error| panic!("{error}"));
         assert!(profile.explain().to_string().contains(profile.name()), "{name}");
-        // What is noted is that it is for another system, or what this one assumes: nothing that is odd.
+        // The only notes are that it is for another system, or what this system assumes.
         for note in profile.notes() {
             assert!(!note.contains("same call"), "{name}: {note}");
         }
@@ -58,7 +58,7 @@ fn the_table_has_a_row_for_each_profile_and_no_other() {
     assert_eq!(listed.into_iter().collect::<BTreeSet<_>>(), files);
 }
 
-/// A test names its profile by its file, with the end or without.
+/// A test names the file of its profile, with or without the extension.
 #[test]
 fn each_profile_has_a_test() {
     fn sources(directory: &Path, into: &mut String) {

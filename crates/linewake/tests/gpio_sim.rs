@@ -1,4 +1,4 @@
-//! Real gpiochips, made by the kernel's gpio-sim in the virtual machine: what every chip has to do, and what is theirs.
+//! Gpiochips of the kernel's gpio-sim in the virtual machine: what every chip must do, and what only gpiochips do.
 #![cfg(all(target_os = "linux", not(miri)))]
 
 #[macro_use]
@@ -47,7 +47,7 @@ fn rest(request: &mut Request) -> Vec<EdgeEvent> {
     std::iter::from_fn(|| request.wait_next()).map(|edge| edge.unwrap()).collect()
 }
 
-/// Runs a test of this program in a process of its own.
+/// Runs a test of this program in another process.
 fn another_process(test: &str, chip: &str) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", "--nocapture", test]).env("LINEWAKE_TEST_CHIP", chip).stdin(Stdio::piped());
@@ -90,7 +90,7 @@ fn a_label_of_several_chips_opens_none() {
 }
 
 #[test]
-fn the_kernel_says_of_a_line_what_was_asked() {
+fn the_kernel_reports_the_requested_settings() {
     let Some(bench) = GpioSim::new(10) else { return };
     let chip = bench.open();
     let before = chip.line_info("door").unwrap();
@@ -117,7 +117,7 @@ fn the_kernel_says_of_a_line_what_was_asked() {
         (expected.direction, expected.output) = (None, None);
         assert_eq!(line.config, expected, "line {}", line.offset);
     }
-    // An open drain that is not pulled up stays low, and says so.
+    // An open drain that nothing pulls up stays low, and reports low.
     assert_eq!(held.values().unwrap()[4..6], [false, false]);
     bench.drive(&chip, 4, true);
     assert_eq!(held.values().unwrap()[4..6], [true, false]);
@@ -163,7 +163,7 @@ fn a_full_queue_drops_the_oldest_and_the_numbers_tell() {
 }
 
 #[test]
-fn what_nobody_takes_is_discarded() {
+fn edges_that_nobody_takes_are_discarded() {
     let Some(bench) = GpioSim::new(10) else { return };
     let chip = bench.open();
     for taken in [0, 1, 7] {
@@ -231,7 +231,7 @@ fn a_held_line_is_busy_and_the_error_names_the_holder() {
     assert!(chip.request().line("door").start().is_ok());
 }
 
-/// Not a test by itself: what `another_process` runs.
+/// This is not a test; `another_process` runs it.
 #[test]
 fn somebody_else_holds_a_line() {
     let Ok(chip) = std::env::var("LINEWAKE_TEST_CHIP") else { return };
@@ -240,7 +240,7 @@ fn somebody_else_holds_a_line() {
 }
 
 #[test]
-fn who_may_not_open_a_chip_is_told_how_to() {
+fn the_error_without_access_says_how_to_get_it() {
     let Some(bench) = GpioSim::new(10) else { return };
     let path = bench.path();
     let said_to = |user: u32| {
@@ -260,7 +260,7 @@ fn who_may_not_open_a_chip_is_told_how_to() {
     assert!(said.contains(r#"group "gpio": "sudo usermod -aG gpio $USER""#), "{said}");
 }
 
-/// Not a test by itself: what `another_process` runs.
+/// This is not a test; `another_process` runs it.
 #[test]
 fn somebody_may_not_open_a_chip() {
     let Ok(chip) = std::env::var("LINEWAKE_TEST_CHIP") else { return };
@@ -275,7 +275,7 @@ fn unplugging_loses_what_is_queued_and_the_chip_is_found_again() {
     let hands = bench.hands(1);
     hands.flood(2001);
     drop(hands);
-    // More than is read ahead of the program: the rest is in the kernel.
+    // More edges than are read ahead of the program. The others stay in the kernel.
     bench.pull_the_plug();
     let mut delivered = 0;
     let error = loop {
@@ -294,7 +294,7 @@ fn unplugging_loses_what_is_queued_and_the_chip_is_found_again() {
 
     let error = chip.reopen().unwrap_err();
     assert!(error.is_disconnected(), "{error}");
-    // One that has taken its number meanwhile has another label.
+    // Another chip that now has its number has another label.
     let _other = GpioSim::new(1).unwrap();
     bench.plug();
     let again = chip.reopen().unwrap();
@@ -317,7 +317,7 @@ fn the_kernel_debounces_and_stamps_the_end_of_the_quiet_period() {
     let period = Duration::from_millis(50);
     let mut request = chip.request().line(0).debounce(period).start().unwrap();
     let hands = bench.hands(1);
-    // Until no bounce was cut in two: the guest may have been stopped for longer than the period.
+    // Repeat until no bounce was cut in two: the guest may have stopped for longer than the period.
     let began_ns = loop {
         let began = Instant::now();
         let offset_ns = request.chip().clock().utc.unwrap().offset_ns;
@@ -334,7 +334,7 @@ fn the_kernel_debounces_and_stamps_the_end_of_the_quiet_period() {
     let edge = next(&mut request);
     assert_eq!(edge.kind, EdgeKind::Rising);
     assert!(edge.timestamp_ns >= began_ns + period.as_nanos() as u64, "{} {began_ns}", edge.timestamp_ns);
-    assert!(request.wait_next_timeout(period * 4).unwrap().unwrap_err().is_timeout(), "one edge, of eleven");
+    assert!(request.wait_next_timeout(period * 4).unwrap().unwrap_err().is_timeout(), "one edge out of eleven");
 }
 
 #[test]
@@ -352,7 +352,7 @@ fn edges_are_stamped_by_the_clock_that_was_asked_for() {
 }
 
 #[test]
-fn lines_tell_who_takes_them_and_gives_them_back() {
+fn events_report_who_requests_and_releases_lines() {
     let Some(bench) = GpioSim::new(10) else { return };
     let chip = bench.open();
     let mut watch = chip.watch_info(["door", "bell"]).unwrap();
@@ -368,7 +368,8 @@ fn lines_tell_who_takes_them_and_gives_them_back() {
         }
         seen.push((event.line.offset.get(), event.kind));
     }
-    // The second is the start of the watch: see the documentation of the kernel's way to begin it without a race.
+    // The second event is the start of the watch: see the kernel's documentation of how to begin a watch without a
+    // race.
     use InfoEventKind::{Reconfigured, Released, Requested};
     assert_eq!(seen, [(0, Requested), (0, Reconfigured), (0, Reconfigured), (0, Released)]);
     bench.pull_the_plug();
@@ -390,7 +391,7 @@ fn a_witness_is_a_free_line_that_makes_the_kernel_count_interrupts() {
     bench.toggle_all(&chip, &[(0, 3), (1, 5)]);
     let seen = rest(&mut watched);
     assert!(seen.iter().map(|edge| (edge.offset.get(), edge.seqno)).eq([(0, 1), (0, 2), (0, 3)]));
-    // Where no line is free there is none.
+    // If no line is free, there is no witness.
     let third = chip.request().line(1).start().unwrap_err();
     assert_eq!(third.kind(), ErrorKind::Busy);
     drop((watched, other));

@@ -1,5 +1,5 @@
-//! A real gpiochip whose lines are stamped by the time of day, and the time of day is set while they are watched. This is in
-//! a file of its own, and so in a virtual machine of its own.
+//! A gpiochip whose lines are stamped by the time of day, which is set while they are watched. This is in its own file
+//! so that it has its own virtual machine.
 #![cfg(all(target_os = "linux", not(miri)))]
 
 #[macro_use]
@@ -21,10 +21,10 @@ use linewake::{ClockStep, EdgeEvent, Event, EventClock, Monitor};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// One test at a time: there is one time of day.
+/// One test at a time, because there is only one time of day.
 static ONE: Mutex<()> = Mutex::new(());
 
-/// Takes edges until there are so many, and the steps of the clock, each with the place of the edge behind it.
+/// Takes this many edges, and the steps of the clock, each with the index of the edge after it.
 fn take(monitor: &mut Monitor, count: usize, edges: &mut Vec<EdgeEvent>, steps: &mut Vec<(usize, ClockStep)>) {
     while edges.len() < count {
         match monitor.wait_next_timeout(PATIENCE).expect("the stream goes on").unwrap() {
@@ -45,7 +45,7 @@ fn a_time_of_day_that_is_set_is_told_and_loses_no_edge() {
     for (by, back) in [(hour, true), (hour, false), (years, false), (years, true), (Duration::from_millis(30), true)] {
         let request = chip.request().lines([0, 1]).clock(EventClock::Realtime);
         let mut monitor = Monitor::builder().request(request).start().unwrap();
-        // From which edge on a small step is can only be known to a program that takes them as they come.
+        // Only a program that takes each edge when it comes can know at which edge a small step happened.
         let is_small = by < Duration::from_secs(1);
         let (mut edges, mut steps) = (Vec::new(), Vec::new());
         for round in 0..4 {

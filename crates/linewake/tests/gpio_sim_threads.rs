@@ -1,4 +1,4 @@
-//! A program that waits for edges of a real gpiochip has one thread. Alone in its process.
+//! A program that waits for edges of a gpiochip has one thread. This test is alone in its process.
 #![cfg(all(target_os = "linux", not(miri)))]
 
 #[macro_use]
@@ -19,14 +19,14 @@ use linewake::{Event, Monitor};
 const SHORT: Duration = Duration::from_millis(20);
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Nobody but this test.
+/// Checks that this test's thread is the only one.
 fn alone(after: &str) {
     // The kernel keeps 15 characters of a name.
-    assert_eq!(threads::others("who_waits_for_a"), [""; 0], "after {after}");
+    assert_eq!(threads::others("waiting_for_a"), [""; 0], "after {after}");
 }
 
 #[test]
-fn who_waits_for_a_gpiochip_needs_no_other_thread() {
+fn waiting_for_a_gpiochip_needs_no_other_thread() {
     let Some(bench) = GpioSim::new(10) else { return };
     let chip = bench.open();
     let mut request = chip.request().lines([0, 1]).start().unwrap();
@@ -41,7 +41,7 @@ fn who_waits_for_a_gpiochip_needs_no_other_thread() {
     alone("a request");
     assert_eq!(request.finish().total().delivered, 8);
 
-    // Edges gather, and wait for those of others.
+    // Edges gather, and wait for edges of other lines.
     let mut monitor = Monitor::builder().requests([0, 1].map(|line| chip.request().line(line))).start().unwrap();
     for round in 0..4 {
         bench.drive(&chip, 0, round % 2 == 0);

@@ -1,5 +1,5 @@
-//! Real gpiochips on a machine of several processors, where edges merge before the kernel queues them: what of that the
-//! numbers show. `cargo xtask test --only vm` runs it with two processors.
+//! Gpiochips on a computer with several processors, where edges merge before the kernel queues them. The tests check
+//! how much of that the numbers show. `cargo xtask test --only vm` runs them with two processors.
 #![cfg(all(target_os = "linux", not(miri)))]
 
 #[macro_use]
@@ -16,7 +16,7 @@ use conformance::Bench as _;
 use gpio::GpioSim;
 use linewake::{Account, Trust};
 
-/// What is known of so many edges on the first lines, made as fast as this machine can. They begin and end low.
+/// Makes edges on the first lines as fast as possible, and returns what is known of them. The lines begin and end low.
 fn flood(bench: &GpioSim, lines: u32, edges: u32, witness: bool) -> Account {
     let chip = bench.open();
     let mut request = chip.request().lines(0..lines).queue_size(1024).witness(witness).start().unwrap();
@@ -25,7 +25,7 @@ fn flood(bench: &GpioSim, lines: u32, edges: u32, witness: bool) -> Account {
     let hands = bench.hands(lines);
     let driver = thread::spawn(move || {
         hands.flood(edges);
-        // The last ones are on their way.
+        // Wait for the last edges, which are on their way.
         thread::sleep(Duration::from_millis(50));
         stopper.stop();
     });
@@ -40,11 +40,11 @@ fn flood(bench: &GpioSim, lines: u32, edges: u32, witness: bool) -> Account {
 }
 
 const EDGES: u32 = 16_000;
-/// What may be unknown: the last interrupts may have brought no edge that could tell of them.
+/// How many edges may be unknown: no edge came after the last interrupts to report them.
 const FEW: u64 = EDGES as u64 / 50;
 
-/// Where interrupts are numbered next to none is unknown. What is said to be merged may be too much, by one for each edge that
-/// was told, see `Numbering::Kernel`; then that is said.
+/// If interrupts are numbered, almost none are unknown. The number of merged edges may be too high, by one for each
+/// reported edge (see `Numbering::Kernel`); then the trust says so.
 fn assert_accounted(account: &Account) {
     let total = account.total();
     assert!(total.total() + FEW >= EDGES.into(), "{account:?}");
@@ -74,7 +74,7 @@ fn interrupts_of_several_lines_are_all_accounted_for() {
 fn a_witness_accounts_for_the_merged_edges_of_one_line() {
     let Some(bench) = GpioSim::new(10) else { return };
     for _ in 0..3 {
-        // Beside it for who reads the log: without a witness nobody knows how much is unknown.
+        // For the log: without a witness it is not known how much is missing.
         flood(&bench, 1, EDGES, false);
         assert_accounted(&flood(&bench, 1, EDGES, true));
     }
@@ -83,6 +83,6 @@ fn a_witness_accounts_for_the_merged_edges_of_one_line() {
 #[test]
 fn the_level_at_the_start_is_that_before_the_first_edge_unless_edges_merge() {
     let Some(bench) = GpioSim::new(10) else { return };
-    assert!(bench.edges_merge(), "this is for a machine of several processors");
+    assert!(bench.edges_merge(), "this test needs several processors");
     conformance::the_level_at_the_start_is_that_before_the_first_edge(&bench);
 }

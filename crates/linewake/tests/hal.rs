@@ -1,4 +1,4 @@
-//! Lines as pins: the rules of the traits of embedded-hal and embedded-hal-async.
+//! Lines as pins: they follow the rules of the traits of embedded-hal and embedded-hal-async.
 #![cfg(feature = "embedded-hal")]
 
 use std::pin::{Pin, pin};
@@ -24,7 +24,7 @@ impl Wake for Unpark {
     }
 }
 
-/// Waits, with an end to the patience.
+/// Waits, but not longer than a limit.
 fn ready<T>(future: impl Future<Output = T>) -> T {
     let mut future = pin!(future);
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
@@ -45,7 +45,7 @@ fn is_ready<F: Future<Output = Result<(), Error>>>(future: Pin<&mut F>) -> bool 
     }
 }
 
-/// Whether it stays pending when there is nothing more to come.
+/// True if the wait stays pending when nothing more comes.
 fn stays_pending<F: Future<Output = Result<(), Error>>>(mut future: Pin<&mut F>) -> bool {
     (0..30).all(|_| {
         thread::sleep(Duration::from_millis(1));
@@ -53,7 +53,8 @@ fn stays_pending<F: Future<Output = Result<(), Error>>>(mut future: Pin<&mut F>)
     })
 }
 
-/// Until the dispatcher has handed over what was driven, also on a busy machine: an edge that comes later counts as from then.
+/// Long enough for the dispatcher to deliver what was driven, even on a busy computer. An edge that comes later counts
+/// as later.
 fn until_handed_over() {
     thread::sleep(Duration::from_millis(500));
 }
@@ -87,7 +88,7 @@ fn an_edge_is_waited_for_also_at_its_level() {
     let mut rising = Box::pin(pin.wait_for_rising_edge());
     assert!(stays_pending(rising.as_mut()));
     chip.world().drive(0, false).unwrap();
-    assert!(stays_pending(rising.as_mut()), "that was the other one");
+    assert!(stays_pending(rising.as_mut()), "that was the other edge");
     chip.world().drive(0, true).unwrap();
     ready(rising).unwrap();
 
@@ -106,10 +107,10 @@ fn an_edge_is_waited_for_also_at_its_level() {
 }
 
 #[test]
-fn what_was_before_the_wait_does_not_end_it() {
+fn edges_before_the_wait_do_not_end_it() {
     let chip = still();
     let mut pin = Input::new(&chip, 0).unwrap();
-    // So many that some of them are lost, too.
+    // So many edges that some of them are lost.
     for toggles in [1, 3, 100] {
         chip.world().toggle(0, toggles).unwrap();
         chip.world().drive(0, false).unwrap();
@@ -125,13 +126,13 @@ fn a_wait_that_is_dropped_leaves_nothing_behind() {
     let chip = still();
     let mut pin = Input::new(&chip, 0).unwrap();
     for _ in 0..50 {
-        // What was driven a moment ago, and is handed over only now, may end it at once.
+        // An edge that was driven a moment ago and is delivered only now may end the wait at once.
         let _ = is_ready(pin!(pin.wait_for_rising_edge()));
         chip.world().toggle(0, 2).unwrap();
     }
     until_handed_over();
     let mut rising = Box::pin(pin.wait_for_rising_edge());
-    assert!(stays_pending(rising.as_mut()), "those were before");
+    assert!(stays_pending(rising.as_mut()), "those edges came before");
     chip.world().toggle(0, 1).unwrap();
     ready(rising).unwrap();
 }
@@ -141,7 +142,7 @@ fn an_edge_that_is_missing_was_there() {
     let chip = still();
     chip.world().merge_within(Duration::from_secs(3600)).unwrap();
     let mut pin = Input::new(&chip, 0).unwrap();
-    // The first edge is told; the two that follow merge into the one after them.
+    // The first edge is reported. The next two merge into the one after them.
     chip.world().drive(0, true).unwrap();
     until_handed_over();
     let mut rising = Box::pin(pin.wait_for_rising_edge());

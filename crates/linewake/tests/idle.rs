@@ -1,5 +1,5 @@
-//! Who waits does not look all the time. How often the chip was asked is counted, so that a busy machine makes no
-//! difference: what spins is seen by its first hundred looks.
+//! A wait does not poll all the time. The tests count how often the chip was polled, so a busy computer does not
+//! matter: a busy loop shows within its first hundred polls.
 
 #[path = "support/peculiar.rs"]
 mod peculiar;
@@ -14,16 +14,16 @@ use linewake::{Chip, Error, Event, Monitor};
 use peculiar::Habit;
 
 const WAIT: Duration = Duration::from_millis(500);
-/// Looks of a wait: before it, and some for what wakes it at the end.
+/// The most polls of a wait: one before it, and a few for the wakes at the end.
 const FEW: u64 = 8;
 
-/// A chip without edges, which counts who asks.
+/// A chip without edges, which counts the polls.
 #[derive(Clone, Debug)]
 struct Counting {
     chip: Chip,
     looks: Arc<AtomicU64>,
     reopened: Arc<AtomicU64>,
-    /// Whether it wants to be looked at again at once, and has nothing.
+    /// True if it asks to be polled again at once although it has nothing.
     is_restless: bool,
 }
 
@@ -60,7 +60,7 @@ impl Habit for Counting {
 }
 
 #[test]
-fn who_waits_for_an_edge_does_not_look_for_it() {
+fn a_wait_for_an_edge_does_not_poll() {
     let counting = Counting::new(false);
     let chip = counting.chip();
     let mut edges = chip.request().line(0).start().unwrap();
@@ -77,14 +77,14 @@ fn who_waits_for_an_edge_does_not_look_for_it() {
 }
 
 #[test]
-fn who_waits_for_a_chip_looks_for_it_as_often_as_it_was_told_to() {
+fn a_missing_chip_is_looked_for_once_per_period() {
     let counting = Counting::new(false);
     let retry = Duration::from_millis(50);
     let request = counting.chip().request().line(0);
     let mut monitor = Monitor::builder().request(request).reattach(true).retry(retry).start().unwrap();
     let began = Instant::now();
     counting.chip.world().unplug().unwrap();
-    // Nobody woke it: it looks when it is asked for the next event.
+    // Nothing woke the monitor: it looks when it is asked for the next event.
     let Some(Ok(Event::Gap { gap, .. })) = monitor.wait_next_timeout(Duration::from_secs(20)) else {
         panic!("it is gone")
     };
@@ -97,7 +97,7 @@ fn who_waits_for_a_chip_looks_for_it_as_often_as_it_was_told_to() {
     assert_eq!(counting.looks(), before, "there is nothing to look at");
 }
 
-/// What spins is seen: the count is no dead one.
+/// Proves that the count shows a busy loop.
 #[test]
 fn a_chip_that_is_restless_is_looked_at_again_and_again() {
     let counting = Counting::new(true);

@@ -1,5 +1,5 @@
-//! Devices of the Linux kernel by the profiles of the gallery, in the virtual machine: each edge that a device has is told,
-//! and no other; and what is missing is counted.
+//! Devices of the Linux kernel with profiles of the gallery, in the virtual machine. Each edge of a device is reported,
+//! and no other; missing edges are counted.
 #![cfg(all(target_os = "linux", not(miri)))]
 
 #[path = "support/cards.rs"]
@@ -31,7 +31,7 @@ use overlapped::Device;
 use port::Port;
 use stream::{next, until_quiet};
 
-/// One test at a time: they share the machine. None, with a word, outside of it.
+/// Runs one test at a time, because they share the virtual machine. Outside of it, prints a note and returns `None`.
 fn machine() -> Option<MutexGuard<'static, ()>> {
     static MACHINE: Mutex<()> = Mutex::new(());
     if std::env::var_os("LINEWAKE_VM").is_none() {
@@ -46,7 +46,7 @@ fn command(program: &str, arguments: &[&str]) {
     assert!(output.status.success(), "{program} {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// Drivers that are loaded, until this is dropped.
+/// Loaded drivers. They are unloaded when this is dropped.
 struct Modules(Vec<&'static str>);
 
 impl Modules {
@@ -65,7 +65,7 @@ impl Modules {
 impl Drop for Modules {
     fn drop(&mut self) {
         for name in self.0.iter().rev() {
-            // Whoever had a device open may be a moment longer about it.
+            // Another program may keep a device open for a moment longer.
             let deadline = Instant::now() + Duration::from_secs(10);
             while !Command::new("rmmod").arg(name).output().unwrap().status.success() && Instant::now() < deadline {
                 thread::sleep(Duration::from_millis(20));
@@ -82,7 +82,7 @@ fn until_there(path: &str) {
     }
 }
 
-/// A chip of the gallery, whose text is changed where it names the device.
+/// A chip of the gallery, with another device in the text of its profile.
 fn chip(name: &str, text: &str, device: Option<(&str, &str)>) -> Chip {
     let text = device.map_or_else(
         || text.to_owned(),
@@ -96,7 +96,7 @@ fn chip(name: &str, text: &str, device: Option<(&str, &str)>) -> Chip {
     let deadline = Instant::now() + Duration::from_secs(20);
     loop {
         match Chip::options().allow_writes(true).open(&format!("profile:{path}")) {
-            // The system makes its file a moment later.
+            // The system creates the device file a moment later.
             Err(error) if error.is_disconnected() && Instant::now() < deadline => {
                 thread::sleep(Duration::from_millis(20));
             }
@@ -111,8 +111,8 @@ macro_rules! gallery {
     };
 }
 
-/// Edges until so many have happened, those in them that are missing before others, and none after: the line, and whether
-/// it rose.
+/// Takes edges until this many have happened, with those that are missing before others, and checks that no more come.
+/// Returns the line, and whether it rose.
 fn edges(request: &mut Request, happened: u64) -> Vec<(u32, bool)> {
     counted(request, happened).iter().map(|edge| (edge.offset.get(), edge.kind == EdgeKind::Rising)).collect()
 }
@@ -128,7 +128,7 @@ fn counted(request: &mut Request, happened: u64) -> Vec<EdgeEvent> {
     edges
 }
 
-/// The edges that come until nothing has come for a while.
+/// Takes edges until none comes for a while.
 fn all(request: &mut Request) -> Vec<EdgeEvent> {
     until_quiet(request, Duration::from_millis(500))
 }
@@ -137,7 +137,7 @@ fn wait(ms: u64) {
     thread::sleep(Duration::from_millis(ms));
 }
 
-/// What became of the edges, said for the log.
+/// Prints for the log what happened to the edges.
 fn figures(what: &str, request: Request) -> Figures {
     let account = request.finish();
     println!("{what}: {:?}, {:?}", account.total(), account.trust());
@@ -154,7 +154,7 @@ fn a_key_that_is_held_is_two_edges_however_often_it_repeats() {
     const OTHER: u16 = 30;
     let Some(_machine) = machine() else { return };
     let keyboard = input::Made::new("a keyboard", &[(input::KEY, &[POWER, OTHER]), (input::REP, &[])]);
-    // Of another name.
+    // A device with another name.
     let _other = input::Made::new("another keyboard", &[(input::KEY, &[POWER])]);
     let chip = gallery!("evdev-keys", "\"gpio-keys\"" => "\"a keyboard\"");
     let mut power = chip.request().lines(["power", "f1"]).start().unwrap();
@@ -176,13 +176,13 @@ fn a_key_that_is_held_is_two_edges_however_often_it_repeats() {
 }
 
 #[test]
-fn what_the_kernel_drops_of_a_device_that_nobody_reads_is_told() {
+fn edges_that_the_kernel_drops_are_reported() {
     const POWER: u16 = 116;
     let Some(_machine) = machine() else { return };
     let keyboard = input::Made::new("an unread keyboard", &[(input::KEY, &[POWER])]);
     let chip = gallery!("evdev-keys", "\"gpio-keys\"" => "\"an unread keyboard\"");
     let mut power = chip.request().line("power").start().unwrap();
-    // More than can be on its way, and then more than the kernel's own queue has room for.
+    // More edges than can be on their way, and then more than fit into the kernel's queue.
     let driven = 2 * 1500;
     for _ in 0..driven / 2 {
         keyboard.send(input::KEY, POWER, 1);
@@ -190,7 +190,7 @@ fn what_the_kernel_drops_of_a_device_that_nobody_reads_is_told() {
     }
     let told = all(&mut power);
     assert!(told.len() < driven as usize, "{} of {driven}", told.len());
-    // Up and down take turns, or what is missing is between.
+    // Edges alternate, or the missing edges are between them.
     let same = told.windows(2).filter(|two| two[0].kind == two[1].kind).count() as u64;
     let account = power.finish();
     let doubt = account.doubt().map(ToString::to_string);
@@ -230,7 +230,7 @@ fn the_first_reports_of_a_joystick_are_no_edges() {
     until_there("/dev/input/js0");
     let chip = gallery!("joystick");
     let mut buttons = chip.request().lines(["trigger", "thumb"]).start().unwrap();
-    assert_eq!(edges(&mut buttons, 0), [], "it tells of each button and axis once");
+    assert_eq!(edges(&mut buttons, 0), [], "it reports each button and axis once");
     for (kind, code, value) in [
         (input::ABS, X, 900),
         (input::KEY, TRIGGER, 0),
@@ -271,7 +271,7 @@ fn a_report_of_another_id_does_not_frame_the_next() {
 #[test]
 fn an_interrupt_of_a_pci_device_is_an_edge_and_those_that_nobody_saw_are_counted() {
     let Some(_machine) = machine() else { return };
-    // The first device of UIO is that of the cards.
+    // The first UIO device belongs to the cards.
     let _driver = Modules::load(&[("uio_pci_generic", "")]);
     fs::write("/sys/bus/pci/drivers/uio_pci_generic/new_id", "1234 11e8").unwrap();
     until_there("/dev/uio1");
@@ -305,7 +305,7 @@ fn an_interrupt_is_enabled_again_after_each_and_disabled_in_the_end() {
         card.toggle(0, 2);
         let edge = next(&mut watch);
         assert_eq!((edge.kind, edge.missed.total()), (EdgeKind::Rising, 0));
-        // This is where it is enabled, as it was when it began.
+        // The interrupt is enabled here, as it was at the start.
         assert_eq!(edges(&mut watch, 0), []);
         assert_eq!(card.state().calls, 1 + round);
     }
@@ -329,7 +329,7 @@ fn counts_of_channels_are_edges_and_what_the_queue_dropped_is_counted() {
         let edge = next(&mut watch);
         assert_eq!((edge.offset.get(), edge.kind, edge.missed.total()), (round % 2, EdgeKind::Rising, 0));
     }
-    // More than the driver has room for, without a pause.
+    // More edges than the driver can hold, without a pause.
     card.toggle(0, 2000);
     driven += 1000;
     let burst = all(&mut watch);
@@ -337,7 +337,7 @@ fn counts_of_channels_are_edges_and_what_the_queue_dropped_is_counted() {
     assert!(burst.len() < 1000 && times.is_sorted(), "{}", burst.len());
     card.toggle(0, 2);
     driven += 1;
-    // A pause of the machine's own has made room in the midst of it: what was missing till then was told there.
+    // The computer paused in between and made room: the edges missing until then were reported there.
     let missing: u64 = burst.iter().map(|edge| edge.missed.total()).sum();
     assert_eq!(next(&mut watch).missed.total(), 1000 - burst.len() as u64 - missing);
     let figures = figures("counter", watch);
@@ -356,7 +356,7 @@ fn pulses_per_second_come_with_the_time_at_which_the_kernel_saw_them() {
     let period = 50;
     wait(period);
     let mut raised = 0;
-    // One that comes between two calls is told with the next.
+    // An edge between two calls is reported with the next one.
     let mut pulse = |watch: &mut Request| {
         loop {
             port.interrupt();
@@ -378,7 +378,7 @@ fn pulses_per_second_come_with_the_time_at_which_the_kernel_saw_them() {
         wait(period);
     }
     assert!(pulses.windows(2).all(|two| two[1] - two[0] >= period * 1_000_000), "{pulses:?}");
-    // None for longer than a call waits, and then another.
+    // No edge for longer than a call waits, and then another edge.
     wait(1200);
     pulse(&mut watch);
     for _ in 0..100 {
@@ -406,7 +406,7 @@ fn the_inputs_of_a_parallel_port_are_looked_at() {
     for _ in 0..5 {
         port.strobe(true);
         assert_eq!(edges(&mut watch, 1), [(4, true)], "BUSY");
-        // ACK goes down when it is looked at, and up with the next look.
+        // ACK goes low when the status is read, and high with the next read.
         port.strobe(false);
         let mut told = edges(&mut watch, 3);
         told.sort_unstable();
@@ -447,12 +447,12 @@ fn pulses_of_light_are_an_edge_at_each_end() {
     let chip = gallery!("lirc");
     let mut watch = chip.request().line("light").start().unwrap();
     for round in 0..3 {
-        // Three pulses, in microseconds, and what is dark between them.
+        // Three pulses with the gaps between them, in microseconds.
         let train: Vec<u8> = [9000_u32, 4500, 560, 1690, 560].iter().flat_map(|time| time.to_ne_bytes()).collect();
         transmitter.write(&train).wait().unwrap();
         let count = if round == 0 { 5 } else { 6 };
         let told: Vec<_> = edges(&mut watch, count).iter().map(|&(_, rising)| rising).collect();
-        // The dark before the very first pulse is not told, and so not that it ended.
+        // The gap before the first pulse is not reported, and so neither is its end.
         let pulses = [true, false, true, false, true, false];
         assert_eq!(told, if round == 0 { &pulses[1..] } else { &pulses });
     }
@@ -460,7 +460,7 @@ fn pulses_of_light_are_an_edge_at_each_end() {
 }
 
 #[test]
-fn what_a_program_has_started_is_read_by_a_profile() {
+fn a_profile_reads_what_a_program_has_started() {
     let Some(_machine) = machine() else { return };
     let _drivers = Modules::load(&[("comedi", "comedi_num_legacy_minors=1"), ("comedi_parport", "")]);
     until_there("/dev/comedi0");
@@ -475,7 +475,7 @@ fn what_a_program_has_started_is_read_by_a_profile() {
         port.interrupt();
         assert_eq!(next(&mut watch).kind, EdgeKind::Rising);
     }
-    // It keeps what comes while nobody reads.
+    // It keeps the edges that come while nobody reads.
     for _ in 0..200 {
         port.interrupt();
     }

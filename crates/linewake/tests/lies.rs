@@ -1,4 +1,4 @@
-//! A driver may answer anything: every lie is an error that names the driver, and none a panic.
+//! A driver may answer anything. Every false answer is an error that names the driver, and none causes a panic.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
@@ -12,10 +12,10 @@ use zerocopy::{Immutable, IntoBytes};
 
 const LINES: u32 = 4;
 
-/// What the driver answers to a code, if not the truth: bytes, and how many it says they are.
+/// The false answer to a code, if there is one: the bytes, and the length that the driver claims.
 type Lie = dyn Fn(CtlCode) -> Option<Vec<u8>> + Send + Sync;
 
-/// A driver that is right about everything but what `lie` answers. Its waits pend after the first one.
+/// A driver that gives right answers except those of `lie`. Its waits pend after the first one.
 struct Liar {
     lie: Box<Lie>,
     waits: Mutex<usize>,
@@ -42,7 +42,7 @@ impl sim::Driver for Liar {
         match answer {
             Some(bytes) => {
                 request.write(&bytes);
-                // A count beyond the buffer is a lie of its own.
+                // A count beyond the buffer is also false.
                 request.lie(Status::SUCCESS, bytes.len())
             }
             None => {
@@ -100,7 +100,7 @@ fn chip(lie: impl Fn(CtlCode) -> Option<Vec<u8>> + Send + Sync + 'static) -> Res
     })
 }
 
-/// A chip that lies to one code alone.
+/// A chip that gives false answers only to one code.
 fn lying_to(code: CtlCode, lie: Vec<u8>) -> Result<Chip, Error> {
     chip(move |asked| (asked == code).then(|| lie.clone()))
 }
@@ -109,13 +109,13 @@ fn request(chip: &Chip) -> Request {
     chip.request().lines([0, 2]).start().unwrap()
 }
 
-/// The stream ends with this lie, and the account with it.
+/// The stream and the account end with this false answer.
 fn ends_with_it(mut edges: Request) -> (Error, Account) {
     let end = loop {
         match edges.wait_next() {
             Some(Ok(_)) => {}
             Some(Err(error)) => break error,
-            None => panic!("the lie was believed"),
+            None => panic!("the false answer was accepted"),
         }
     };
     assert!(edges.wait_next().is_none(), "it is over");
@@ -153,7 +153,7 @@ fn the_level_at_the_start_is_worked_out_from_what_happened_since() {
         let request = chip.unwrap().request().line(0).edges(edges).start().unwrap();
         assert_eq!(request.lines()[0].active_at_start, Some(at_start), "{edges:?}, {driven} edges since");
     }
-    // It never holds still: nothing can be said.
+    // The line never stops changing, so its level is unknown.
     let driven = AtomicU64::new(0);
     let chip = chip(move |code| {
         let driven = driven.fetch_add(1, Relaxed);

@@ -1,4 +1,5 @@
-//! The monitor: many chips, one stream in order, unplugged and plugged in again, within its memory.
+//! The monitor: one ordered stream of many chips, also when they are unplugged and plugged in again, within a limit of
+//! memory.
 
 #[path = "support/process.rs"]
 #[allow(dead_code, reason = "only one of the two is asked here")]
@@ -128,7 +129,7 @@ fn a_chip_that_comes_back_is_watched_again() {
         assert!(matches!(next(&mut monitor), Event::State { .. }));
     }
     for round in 1..=5 {
-        // Handles from before are of no use any more.
+        // Handles from before do not work any more.
         let chip = monitor.chip(0).unwrap().clone();
         chip.world().toggle(0, 2).unwrap();
         for _ in 0..2 {
@@ -172,7 +173,7 @@ fn a_chip_that_never_comes_back_hangs_nothing() {
     assert_eq!(monitor.finish()[1].trust(), Trust::Exact);
 }
 
-/// A flood of 8 lines on two chips, of which nobody takes an edge before it is over.
+/// A flood on 8 lines of two chips. Nobody takes an edge before it is over.
 fn flood(options: MonitorBuilder) -> (Vec<Event>, Vec<linewake::Account>, u64) {
     let chips = [still("sim:8"), still("sim:8")];
     let requests = chips.iter().map(|chip| chip.request().all_lines().queue_size(1024));
@@ -203,7 +204,7 @@ fn a_full_monitor_blocks_its_sources_and_the_account_is_exact() {
 }
 
 #[test]
-fn what_a_full_monitor_drops_is_told_and_the_account_is_exact() {
+fn edges_that_a_full_monitor_drops_are_reported_and_the_account_is_exact() {
     let (events, accounts, dropped) = flood(Monitor::builder().capacity(10).when_full(WhenFull::DropOldest));
     assert!(dropped > 0);
     let mut told = HashMap::<_, Figures>::new();
@@ -218,13 +219,13 @@ fn what_a_full_monitor_drops_is_told_and_the_account_is_exact() {
         for line in account.lines() {
             let told = told.get(&(request, line.offset)).copied().unwrap_or_default();
             assert_eq!(told.delivered, line.figures.delivered);
-            assert!(told.overflowed <= line.figures.overflowed, "what is told with edges is not more than the whole");
+            assert!(told.overflowed <= line.figures.overflowed, "the edges do not report more than the account");
         }
     }
 }
 
 #[test]
-fn what_was_taken_and_not_given_is_discarded() {
+fn edges_that_were_taken_and_not_given_are_discarded() {
     let chip = still("sim:8");
     let request = chip.request().line(0).queue_size(1024);
     let mut monitor = Monitor::builder().request(request).window(Duration::ZERO).start().unwrap();
@@ -256,7 +257,7 @@ fn chips_with_different_clocks_are_put_on_one() {
 }
 
 #[test]
-fn nothing_to_monitor_is_said() {
+fn a_monitor_without_requests_is_refused() {
     assert_eq!(Monitor::builder().start().unwrap_err().kind(), ErrorKind::InvalidInput);
     let chip = still("sim:8");
     let error = Monitor::builder().request(chip.request().line("nowhere")).start().unwrap_err();

@@ -1,4 +1,4 @@
-//! A program that only waits has one thread, whatever it waits for. Alone in its process.
+//! A program that only waits has one thread, whatever it waits for. This test is alone in its process.
 #![cfg(target_os = "linux")]
 
 #[path = "support/threads.rs"]
@@ -17,13 +17,13 @@ use linewake::{Chip, Event, Exec, Monitor};
 const SHORT: Duration = Duration::from_millis(20);
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Nobody but this test.
+/// Checks that this test's thread is the only one.
 fn alone(after: &str) {
     // The kernel keeps 15 characters of a name.
-    assert_eq!(threads::others("who_only_waits"), [""; 0], "after {after}");
+    assert_eq!(threads::others("waiting_alone"), [""; 0], "after {after}");
 }
 
-/// Whether a task was woken.
+/// True if a task was woken.
 struct Woken(AtomicBool);
 
 impl Wake for Woken {
@@ -33,7 +33,7 @@ impl Wake for Woken {
 }
 
 #[test]
-fn who_only_waits_needs_no_other_thread() {
+fn waiting_alone_needs_no_other_thread() {
     let still = || Chip::options().life(false).open("sim").unwrap();
     let (one, other) = (still(), still());
 
@@ -47,7 +47,7 @@ fn who_only_waits_needs_no_other_thread() {
     assert_eq!(request.finish().total().delivered, 3);
     alone("the end of a request");
 
-    // Its window, and what its filter waits for, is time that nobody else keeps.
+    // The thread itself keeps the time of the window and of the filter.
     let requests = [&one, &other].map(|chip| chip.request().line("door"));
     let monitor = Monitor::builder().requests(requests).window(SHORT).start().unwrap();
     let mut monitor = monitor.filtered(Filter::button()).unwrap();
@@ -67,7 +67,7 @@ fn who_only_waits_needs_no_other_thread() {
         request.wait_next_timeout(PATIENCE).unwrap().unwrap();
     }
     alone("a program's lines");
-    // Whether a child that was killed is gone is looked for by the dispatcher; this one it does not get to see.
+    // Dropping these would kill the child and start the dispatcher to wait for its end. So forget them.
     std::mem::forget((request, program));
 
     let mut watcher = one.watch_info(["door"]).unwrap();
@@ -76,7 +76,7 @@ fn who_only_waits_needs_no_other_thread() {
     drop(held);
     alone("what becomes of lines");
 
-    // And what a thread has waited for has a dispatcher when a task takes it over: nobody waits for it any more.
+    // When a task takes over what the thread waited for, the dispatcher must run, because no thread waits any more.
     let requests = [&one, &other].map(|chip| chip.request().line("door"));
     let mut monitor = Monitor::builder().requests(requests).start().unwrap();
     assert!(monitor.wait_next_timeout(SHORT).unwrap().unwrap_err().is_timeout());
@@ -87,9 +87,9 @@ fn who_only_waits_needs_no_other_thread() {
     assert!(next.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
     other.world().toggle("door", 1).unwrap();
     let deadline = Instant::now() + PATIENCE;
-    // It has its name a moment after it began.
-    while threads::others("who_only_waits") != ["overlapped"] {
-        assert!(Instant::now() < deadline, "{:?}", threads::others("who_only_waits"));
+    // The thread gets its name a moment after it starts.
+    while threads::others("waiting_alone") != ["overlapped"] {
+        assert!(Instant::now() < deadline, "{:?}", threads::others("waiting_alone"));
         std::thread::sleep(Duration::from_millis(1));
     }
     while !woken.0.load(SeqCst) {

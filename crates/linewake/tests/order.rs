@@ -1,4 +1,5 @@
-//! A line's own numbers and its stamps say two things: the order is that of the numbers, and time never goes back.
+//! A line's numbers and its stamps may contradict each other. The order is that of the numbers, and time never goes
+//! back.
 #![cfg(target_os = "linux")]
 
 use std::time::Duration;
@@ -12,7 +13,7 @@ fn chip(lines: &[&str]) -> Chip {
     Chip::from_command(Exec::new("sh").args(["-c", &format!("{lines} exec sleep 60")])).unwrap()
 }
 
-/// So many events that `next` gives.
+/// Takes this many events from `next`.
 fn events(count: usize, mut next: impl FnMut() -> Option<Result<Event, linewake::Error>>) -> Vec<Event> {
     (0..count).map(|_| next().expect("the stream goes on").unwrap()).collect()
 }
@@ -38,13 +39,13 @@ fn steps(events: &[Event]) -> Vec<(usize, &ClockStep)> {
     events.iter().enumerate().filter_map(step).collect()
 }
 
-/// What each edge is by its number, and its stamp in tenths of a second.
+/// The number of each edge, and its stamp in tenths of a second.
 fn numbers(events: &[Event], name: &str) -> Vec<(u32, u64)> {
     let of_line = edges(events).into_iter().filter(|edge| edge.name.as_deref() == Some(name));
     of_line.map(|edge| (edge.line_seqno, edge.timestamp_ns / 100_000_000)).collect()
 }
 
-/// A clock that is set back by a second and a half between the second edge of a line and the third.
+/// A clock that is set back by 1.5 s between the second and the third edge of a line.
 fn set_back() -> Chip {
     chip(&[
         "clock realtime",
@@ -70,7 +71,7 @@ fn the_edges_of_a_line_keep_their_order_when_its_clock_is_set_back() {
     assert_eq!((at, step.before_ns, step.after_ns), (3, 4_000_000_000, 2_500_000_000));
     assert_eq!((edges(&events)[3].timestamp_ns, edges(&events)[3].axis_ns), (step.after_ns, step.arrival_ns));
     assert!(step.arrival_ns >= step.before_ns);
-    // Lengths of time are those of the stamps again.
+    // From here on, the differences of stamps are lengths of time again.
     assert_eq!(times[5] - times[3], 1_000_000_000);
     assert_eq!(times[4] - times[3], 100_000_000);
 }
@@ -85,7 +86,7 @@ fn a_program_that_asks_for_a_request_has_the_order_of_the_numbers_too() {
 
 #[test]
 fn filters_go_by_the_time_that_passes_and_not_by_the_time_of_day() {
-    // It bounces while the clock is set back by an hour, and again later.
+    // The line bounces while the clock is set back by an hour, and again later.
     let chip = chip(&[
         "clock realtime",
         "lines door=0",

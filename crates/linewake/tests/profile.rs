@@ -1,4 +1,4 @@
-//! Profiles: a second card, every meaning of a completion, and what is wrong with a file, said at its place.
+//! Profiles: a second card, every meaning of a completion, and errors in a file, each with its place.
 
 #[path = "support/card.rs"]
 mod card;
@@ -40,7 +40,7 @@ fn rest(request: &mut Request) -> Vec<EdgeEvent> {
     std::iter::from_fn(|| request.wait_next()).map(|edge| edge.unwrap()).collect()
 }
 
-/// Until a change that comes later is none the levels may have shown before.
+/// Waits until a later change cannot be in the levels that were read before.
 fn let_it_settle() {
     thread::sleep(Duration::from_millis(150));
 }
@@ -52,7 +52,7 @@ fn the_second_card_tells_edges_by_its_levels() {
     assert_eq!(chip.values(["door", "pressure"]).unwrap(), [false, true]);
     let mut edges = chip.request().lines(["door", "pressure"]).start().unwrap();
     assert_eq!(edges.lines()[1].active_at_start, Some(true));
-    card.toggle(&[1, 5], 1); // not asked for
+    card.toggle(&[1, 5], 1); // not requested
     card.toggle(&[0], 1);
     let door = next(&mut edges);
     assert_eq!((door.name.as_deref(), door.kind, door.missed.total()), (Some("door"), EdgeKind::Rising, 0));
@@ -64,14 +64,14 @@ fn the_second_card_tells_edges_by_its_levels() {
     assert_eq!((account.total(), account.trust()), (Figures { delivered: 3, ..Figures::default() }, Trust::AtLeast));
 }
 
-/// `multiin/profile.toml` was written by somebody who had the datasheet beside it, docs/profiles.md, and nothing else.
+/// `multiin/profile.toml` was written from the datasheet beside it and docs/profiles.md only.
 #[test]
 fn a_profile_written_from_a_datasheet_drives_the_card() {
     let (card, chip) = chip_of(Make::multi_in(), include_str!("multiin/profile.toml"));
     card.toggle(&[15], 1);
     let mut edges = chip.request().lines(["IN0", "IN15"]).start().unwrap();
     assert_eq!(edges.lines().iter().map(|line| line.active_at_start).collect::<Vec<_>>(), [Some(false), Some(true)]);
-    card.toggle(&[7], 1); // not asked for
+    card.toggle(&[7], 1); // not requested
     card.toggle(&[0], 1);
     let first = next(&mut edges);
     assert_eq!((first.name.as_deref(), first.kind, first.missed.total()), (Some("IN0"), EdgeKind::Rising, 0));
@@ -130,7 +130,7 @@ fn the_second_card_never_tells_of_more_than_happened() {
         for (line, driven) in account.lines().iter().zip(driven) {
             assert!(line.figures.total() <= driven, "{line:?} of {driven}");
         }
-        // A line alone may have come back before anybody looked.
+        // A single line may have changed back before it was read.
         assert!(account.total().delivered > 0);
         for (offset, active) in active.into_iter().enumerate() {
             assert_eq!(active, levels >> offset & 1 == 1, "the last edge of line {offset} is its level");
@@ -182,7 +182,7 @@ fn a_card_that_is_pulled_out_is_watched_again_when_it_is_back() {
 }
 
 #[test]
-fn what_may_change_a_device_has_to_be_allowed_outside_of_the_file() {
+fn calls_that_may_change_a_device_must_be_allowed_outside_of_the_file() {
     for (text, named) in [(CARD, "\"select\""), (SERIAL, "\"set-wait-mask\""), (LINEWAKE, "\"configure\"")] {
         let profile = Profile::parse("some.toml", text).unwrap();
         assert!(profile.needs_writes());
@@ -193,13 +193,13 @@ fn what_may_change_a_device_has_to_be_allowed_outside_of_the_file() {
             assert!(error.to_string().contains(part), "{error}");
         }
     }
-    // A call is no reading because the file says that it waits, or asks for levels.
+    // A call is not harmless just because the file says that it waits or reads levels.
     for access in ["any", "write", "read-write"] {
         let profile = fed(&format!("means = 'level'\n{}{STARTS}", output("levels = { at = 0, width = 1 }")))
             .replace("access = 'read'", &format!("access = '{access}'"));
         assert!(Profile::parse("x", &profile).unwrap().needs_writes(), "{access}");
     }
-    // And an input may be anything, an address too.
+    // An input may be anything, even an address.
     let sends = fed(&format!("means = 'level'\n{}{STARTS}", output("levels = { at = 0, width = 1 }")));
     assert!(!Profile::parse("x", &sends).unwrap().needs_writes());
     let sends = sends.replace("output =", "input = { bytes = '01' }\noutput =");
@@ -222,7 +222,7 @@ fn a_profile_is_a_chip_by_its_path() {
     assert!(error.kind() == ErrorKind::BadFile && error.to_string().contains("\"no/such.toml\""), "{error}");
 }
 
-/// A profile for the [`Feeder`]: what it waits for is what it is fed.
+/// A profile for the [`Feeder`]: its wait returns what the test feeds.
 fn fed(wait: &str) -> String {
     format!("name = 'fed'\nlines = 4\n[wait]\nby = 'call'\ncall = 'wait'\n{wait}")
 }
@@ -254,7 +254,7 @@ fn an_edge_is_an_edge_and_its_numbers_tell_what_is_missing() {
     feeder.feed(&[record(2, true, 125), record(3, true, 9)].concat());
     feeder.feed(&[record(2, false, 126), record(2, true, 1)].concat());
     assert_eq!(seen(&mut edges, 4), [(2, true, 0), (3, true, 0), (2, false, 0), (2, true, 2)], "127 and 0 are missing");
-    // The same way twice.
+    // The same direction twice.
     feeder.feed(&record(3, true, 10));
     assert_eq!(seen(&mut edges, 1), [(3, true, 1)]);
     feeder.feed(&record(3, false, 9));
@@ -265,7 +265,7 @@ fn an_edge_is_an_edge_and_its_numbers_tell_what_is_missing() {
 }
 
 #[test]
-fn an_overflow_that_is_told_is_told() {
+fn an_overflow_of_the_device_is_reported() {
     let fields = "line = { at = 0, width = 1 }, edge = { at = 1, width = 1, bit = 7, rising = 1, falling = 0 }, \
                   overflowed = { at = 1, width = 1, bit = 0, bits = 7 }";
     let feeder = Feeder::new(&[]);
@@ -289,7 +289,7 @@ fn a_level_of_a_line_is_the_edge_to_it() {
         [(0, true, 0), (3, false, 0), (0, false, 0)],
         "what is as before is no edge, and nothing is missing"
     );
-    // The driver tells of changes alone: then line 3, which was active, went down first.
+    // The driver reports only changes, so line 3, which was active, must have gone down first.
     let feeder = Feeder::new(&[0b1000]);
     let mut edges = request(&feeder, &profile.replace("means = 'level'", "means = 'level'\nrepeats = 'loss'"));
     feeder.feed(&[0, 9, 3, 1, 3, 0]);
@@ -320,7 +320,7 @@ fn changes_and_levels_of_one_moment_need_no_reading() {
 fn a_count_tells_how_many_are_missing() {
     let fields = "count = { at = 0, width = 1 }, level = { at = 1, width = 1 }";
     let feeder = Feeder::new(&[0]);
-    // Without a line in the records they are the lines in order.
+    // If the records have no line, they are the lines in order.
     let output = output(fields).replace("length = 16", "length = 8");
     let mut edges = request(&feeder, &fed(&format!("means = 'count'\n{output}")));
     feeder.feed(&[254, 0, 7, 1]); // the first reading
@@ -346,7 +346,7 @@ fn a_wait_for_each_line_says_which() {
 }
 
 #[test]
-fn what_is_read_may_come_in_pieces() {
+fn a_read_may_return_a_part_of_a_record() {
     let profile = "name = 'fed'\nlines = 4\n[wait]\nby = 'read'\nreads = 'bytes'\npending = 1\nmeans = 'edge'\n\
         output = { length = 3, record = 2, fields = { line = { at = 0, width = 1 }, \
         edge = { at = 1, width = 1, rising = 65, falling = 66 } } }";
@@ -374,7 +374,7 @@ fn a_poll_sees_what_stays_and_one_more_look_ends_it() {
     feeder.set_state(&[0b0101]);
     edges.stopper().stop();
     assert_eq!(rest(&mut edges).iter().map(|edge| edge.offset.get()).collect::<Vec<_>>(), [0]);
-    // It asks when it is time, and not all the time.
+    // It polls once per period, and not all the time.
     let asked = || feeder.inputs.lock().unwrap().len();
     let idle = request(&feeder, &profile.replace("2000", "1000000"));
     let before = asked();
@@ -395,10 +395,10 @@ fn edges_come_in_the_order_that_the_profile_says_the_driver_has() {
         let profile = fed(&format!("pending = 2\n{order}means = 'edge'\n{}", output(fields)));
         let mut edges = request(&feeder, &profile);
         wait_until(|| feeder.waits() == 2);
-        // The driver has a stack of them: what happens first ends the wait that came last.
+        // The driver keeps its waits on a stack: the first change ends the last wait.
         feeder.feed_youngest(&[1, 1]);
         if order.contains("completion") {
-            // And is there, though the one before it is pending.
+            // Its result is delivered although the wait before it is pending.
             assert_eq!(seen(&mut edges, 1), expected[..1]);
             feeder.feed(&[0, 1]);
             assert_eq!(seen(&mut edges, 1), expected[1..]);
@@ -419,7 +419,7 @@ fn edges_come_in_the_order_that_the_profile_says_the_driver_has() {
     assert!(said.contains("there is no \"youngest\" here; it knows \"submission\", \"completion\""), "{said}");
 }
 
-/// Who has a device for himself shares no lines; the share mode itself is the system's, see below.
+/// A program with exclusive access shares no lines. The system enforces the share mode itself, see below.
 #[test]
 fn a_device_that_is_opened_alone_has_lines_for_one() {
     for (key, shared) in [("", true), ("exclusive = false\n", true), ("exclusive = true\n", false)] {
@@ -430,7 +430,7 @@ fn a_device_that_is_opened_alone_has_lines_for_one() {
     assert!(said.contains("\"device.exclusive\""), "{said}");
 }
 
-/// A plain file is a device that can be read, and whose share mode the system keeps.
+/// A plain file can be read like a device, and the system enforces its share mode.
 #[cfg(windows)]
 #[test]
 fn exclusive_is_share_mode_0() {
@@ -457,14 +457,14 @@ fn exclusive_is_share_mode_0() {
         }
         assert_eq!(std::fs::File::open(&device).is_err(), alone, "{key}");
         drop((held, chip));
-        // Its handle is closed when the last of its reads has ended.
+        // Its handle is closed when its last read has ended.
         wait_until(|| std::fs::OpenOptions::new().read(true).share_mode(0).open(&device).is_ok());
     }
     std::fs::remove_file(device).unwrap();
     std::fs::remove_file(profile).unwrap();
 }
 
-/// Wine 8 lists no interfaces, so that a device is found by one is tested nowhere; this is what is said where none is.
+/// Wine 8 lists no interfaces, so no test finds a device by its interface. This tests the error if there is none.
 #[test]
 fn an_interface_of_which_there_is_no_device_is_named() {
     const GUID: &str = "{00DDBA11-0000-4000-8000-00000000DEAD}";
@@ -478,7 +478,7 @@ fn an_interface_of_which_there_is_no_device_is_named() {
     let said = error.to_string();
     assert!(error.kind() == ErrorKind::Device && said.contains(GUID), "{said}");
     let remedies = match cfg!(windows) {
-        // There is a list without one, or there is no list.
+        // The list has no device, or there is no list.
         true => ["is it plugged in, and its driver running?", "name the device by `path`"],
         false => ["a Windows device: this system is"; 2],
     };
@@ -509,7 +509,7 @@ fn the_setup_is_sent_first_and_the_release_last() {
     assert_eq!(sent(), [&setup[..], &waits, &[(0x806, vec![0b1000, 0b10])]].concat());
 }
 
-/// What is wrong with a profile that was changed at one place.
+/// The error for a profile that was changed at one place.
 fn fault(text: &str, from: &str, to: &str) -> String {
     assert!(text.contains(from), "{from:?}");
     let error: Error = Profile::parse("a.toml", &text.replacen(from, to, 1)).expect_err(to);
@@ -518,7 +518,7 @@ fn fault(text: &str, from: &str, to: &str) -> String {
 }
 
 #[test]
-fn what_is_wrong_is_said_at_its_place() {
+fn an_error_names_its_place() {
     let card = [
         ("pending = 2", "pendign = 2", "a.toml:49:1: unknown key \"pendign\" in \"wait\"; did you mean \"pending\"?"),
         ("lines = 32", "lines = 0", "a.toml:7:9: \"lines\": 0 is not possible here: 1 to 1024 are"),
@@ -528,27 +528,30 @@ fn what_is_wrong_is_said_at_its_place() {
         (
             "call = \"get-levels\"",
             "call = \"getlevels\"",
-            "\"levels.call\": there is no call \"getlevels\"; did you mean \"get-levels\"?",
+            "\"levels.call\": unknown call \"getlevels\"; did you mean \"get-levels\"?",
         ),
         (
             "{ changed = { at = 0 } }",
             "{ chanegd = { at = 0 } }",
             "unknown key \"chanegd\" in \"call.wait-change.output.fields\"; did you mean \"changed\"?",
         ),
-        ("changed = { at = 0 }", "changed = { at = 2 }", "ends at byte 6, and there are 4: bytes 2 to 5"),
-        ("changed = { at = 0 }", "changed = { at = 0, width = 2 }", "`changed` has 16 bits, and line 16 has bit 16"),
+        ("changed = { at = 0 }", "changed = { at = 2 }", "ends at byte 6, but there are 4 bytes; it has bytes 2 to 5"),
+        ("changed = { at = 0 }", "changed = { at = 0, width = 2 }", "`changed` has 16 bits, but line 16 has bit 16"),
         (
             "changed = { at = 0 }",
             "changed = { at = 2 }",
-            "ends at byte 6, and there are 4: bytes 2 to 5; its `width` is 4 unless set",
+            "ends at byte 6, but there are 4 bytes; it has bytes 2 to 5; its `width` is 4 by default",
         ),
         (
             "changed = { at = 0 }",
             "changed = { at = 0 }, levels = { at = 2, width = 2 }",
-            "a.toml:37:82: \"call.wait-change.output.fields.levels\": `levels` and `changed` have bytes in common: a byte \
-             is of one field",
+            "a.toml:37:82: \"call.wait-change.output.fields.levels\": `levels` and `changed` have bytes in common",
         ),
-        ("lines = 32", "lines = 2", "a.toml:7:9: \"lines\": there are 3 [[line]]s, and 2 lines: make it 3 or more"),
+        (
+            "lines = 32",
+            "lines = 2",
+            "a.toml:7:9: \"lines\": there are 3 [[line]] sections for 2 lines; expected 3 or more",
+        ),
         ("lines = 32", "lines = 32\nlines = 33", "a.toml:8:1: the key \"lines\" is here for the second time"),
         ("[wait]", "[wiat]", "a.toml:46:2: unknown key \"wiat\"; did you mean \"wait\"?"),
         (
@@ -559,7 +562,7 @@ fn what_is_wrong_is_said_at_its_place() {
         (
             "name = \"light-barrier\"",
             "name = \"door\"",
-            "a line is called \"door\" already, at 14:8: each has a name of its own",
+            "the name \"door\" is already used at 14:8; give each line its own name",
         ),
         (
             r"'\\.\Card0'",
@@ -573,25 +576,29 @@ fn what_is_wrong_is_said_at_its_place() {
         ),
         ("setup = \"select\"\n", "", "nothing uses this call"),
         ("[levels]\ncall = \"get-levels\"", "", "nothing uses this call"),
-        ("offset = 31", "offset = 0", "line 0 is described twice"),
+        ("offset = 31", "offset = 0", "there are two [[line]] sections for line 0"),
         ("offset = 31", "number = 1", "lines 1 and 2 have the same number, 1"),
         ("method = \"buffered\"", "method = \"neither\"", "METHOD_NEITHER gives the driver addresses of this program"),
         ("method = \"buffered\"", "method = \"in-direct\"", "METHOD_IN_DIRECT"),
-        ("function = 0x801\n", "", "\"call.select\" lacks `function`: give `code`, or the four fields of CTL_CODE"),
+        ("function = 0x801\n", "", "\"call.select\" lacks `function`; set `code`, or the four fields of CTL_CODE"),
         (
             "function = 0x801\n",
             "function = 0x801\ncode = 1\n",
-            "neither `device_type`, `function`, `method` nor `access`",
+            "has `code`; remove `device_type`, `function`, `method` and `access`",
         ),
-        (r"'\\.\Card0'", r"'\\server\share\x'", r#""\\server\share\x" is no path of a local device"#),
-        (r"'\\.\Card0'", r"'\\.\UNC\server\x'", "no path of a local device"),
-        (r"'\\.\Card0'", r"'\\?\GLOBALROOT\Device\Mup\server\x'", "no path of a local device"),
-        (r"'\\.\Card0'", "'/dev/../etc/passwd'", "no path of a local device"),
+        (
+            r"'\\.\Card0'",
+            r"'\\server\share\x'",
+            r#"expected the path of a local device, like '\\.\Card0' or "/dev/card0", found "\\server\share\x""#,
+        ),
+        (r"'\\.\Card0'", r"'\\.\UNC\server\x'", "expected the path of a local device"),
+        (r"'\\.\Card0'", r"'\\?\GLOBALROOT\Device\Mup\server\x'", "expected the path of a local device"),
+        (r"'\\.\Card0'", "'/dev/../etc/passwd'", "expected the path of a local device"),
         (r"path = '\\.\Card0'", "interface = '{86E0}'", "is not a GUID"),
-        (r"path = '\\.\Card0'", "", "\"device\" has one of `path`, `interface` and `subsystem`"),
-        ("value = \"mask\"", "value = \"musk\"", "there is no \"musk\" to send; did you mean \"mask\"?, or a number"),
-        ("value = \"mask\"", "value = \"queue\"", "`max_queue` and a setup call that sends it"),
-        ("value = \"mask\"", "value = \"event\"", "an event is sent by a setup call"),
+        (r"path = '\\.\Card0'", "", "\"device\" needs exactly one of `path`, `interface` and `subsystem`"),
+        ("value = \"mask\"", "value = \"musk\"", "unknown value \"musk\"; did you mean \"mask\"?, or a number"),
+        ("value = \"mask\"", "value = \"queue\"", "such a call needs `max_queue`"),
+        ("value = \"mask\"", "value = \"event\"", "only a setup call can send an event"),
         ("value = \"mask\"", "value = 0x1_0000_0000", "0x100000000 is not possible here: 0 to 4294967295 are"),
         ("by = \"call\"", "by = \"poll\"", "\"wait\" lacks the key \"period_us\""),
         ("pending = 2", "pending = 2\nfor = \"each\"", "there is no \"each\" here; it knows \"card\", \"line\""),
@@ -599,7 +606,7 @@ fn what_is_wrong_is_said_at_its_place() {
         (
             "length = 4, endian = \"big\", fields = [{ at = 0,",
             "bytes = '0g', fields = [{ at = 0,",
-            "\"g\" is no hexadecimal digit",
+            "expected hexadecimal bytes like \"0a ff 00\", found \"g\"",
         ),
     ];
     for (from, to, says) in card {
@@ -610,25 +617,25 @@ fn what_is_wrong_is_said_at_its_place() {
     let said = fault(LINEWAKE, "edge = { at = 12, rising = 1, falling = 2 }\n", "");
     assert!(said.contains("the output of the wait lacks `edge`"), "{said}");
     let said = fault(LINEWAKE, "line = { at = 8 }\n", "");
-    assert!(said.contains("whose edge it is"), "{said}");
+    assert!(said.contains("`line`, which says the line of the edge"), "{said}");
     let said = fault(LINEWAKE, "rising = 1, falling = 2", "rising = 2, falling = 2");
     assert!(said.contains("must differ"), "{said}");
     let said = fault(LINEWAKE, "happened = { at = 8, width = 8 }\n", "");
     assert!(said.contains("its output lacks `happened`"), "{said}");
     let said = fault(LINEWAKE, "pending = 2", "pending = 256\nfor = \"line\"");
-    assert!(said.contains("\"call.configure\": the driver is waited for line by line"), "{said}");
+    assert!(said.contains("\"call.configure\": [wait] is for each line, but this is one call"), "{said}");
     let said = fault(&LINEWAKE.replace("length = 2096", "length = 1048368"), "pending = 2", "pending = 256");
     assert!(said.contains("too much memory"), "{said}");
 }
 
 #[test]
-fn a_profile_without_a_wait_is_told_what_one_says() {
+fn the_error_without_a_wait_says_what_to_set() {
     let without = CARD.split("[wait]").next().unwrap();
     let error = Profile::parse("a.toml", without).unwrap_err().to_string();
-    assert!(error.starts_with("a.toml:1:1: the section [wait] is missing: say `by` what"), "{error}");
+    assert!(error.starts_with("a.toml:1:1: the section [wait] is missing; set `by` to what"), "{error}");
 }
 
-/// A profile of one wait whose output has these fields.
+/// A profile with one wait and these output fields.
 fn with_fields(fields: &str) -> Result<Profile, Error> {
     let text = format!(
         "name = 'bits'\nlines = 8\n[wait]\nby = 'call'\ncall = 'wait'\nmeans = 'edge'\n[call.wait]\ncode = 0x80006004\n\
@@ -638,7 +645,7 @@ fn with_fields(fields: &str) -> Result<Profile, Error> {
 }
 
 #[test]
-fn bits_of_a_word_share_it_and_nothing_else_does() {
+fn only_fields_with_bits_can_share_a_word() {
     let shared = with_fields("line = { at = 0, width = 2, bits = 4 }, seqno = { at = 2, width = 2 }").unwrap();
     let dump = shared.decode("wait", &[5, 0x80, 7, 0]).unwrap().to_string();
     assert_eq!(dump, "record 0: line 5, edge rising, seqno 7\n");
@@ -654,7 +661,7 @@ fn bits_of_a_word_share_it_and_nothing_else_does() {
 }
 
 #[test]
-fn what_is_right_and_odd_is_noted() {
+fn notes_name_what_is_valid_but_odd() {
     let notes = |text: &str| Profile::parse("a.toml", text).unwrap().notes();
     let foreign = notes(CARD);
     if cfg!(windows) {
@@ -674,12 +681,9 @@ fn what_is_right_and_odd_is_noted() {
     }
     let assumed = notes(&local.replace("reads = 'messages'\n", ""));
     let assumed = assumed.last().unwrap();
-    assert!(
-        assumed.starts_with("`reads` is not said in [wait]") && assumed.contains("records of 1 bytes"),
-        "{assumed}"
-    );
+    assert!(assumed.starts_with("`reads` is not set in [wait]") && assumed.contains("records of 1 bytes"), "{assumed}");
     let without = CARD.replace("[device]\n", "").replace("path = '\\\\.\\Card0'\n", "");
-    assert_eq!(notes(&without), ["it names no device: only a program can open it"]);
+    assert_eq!(notes(&without), ["it names no device, so only a program can open it"]);
     let twice = without.replace("function = 0x803", "function = 0x802");
     assert!(
         notes(&twice)[1].starts_with("\"wait-change\" and \"get-levels\" are the same call: control code 0x"),
@@ -694,15 +698,15 @@ fn a_profile_explains_itself_and_a_dump() {
     let explained = serial.explain().to_string();
     for part in [
         "line 2 is \"RI\"",
-        r"It opens \\.\COM1, to read, for itself alone.",
+        r"It opens \\.\COM1, to read, exclusively.",
         "\"set-wait-mask\": control code 0x001b0044 (device type 0x001b, function 0x011, Buffered, access Any)",
-        "a  bytes 0 to 3: the bits of the lines that are asked for",
+        "a  bytes 0 to 3: the bits of the requested lines",
         "      byte 0\n           aaaa\n",
         "the least significant byte of a number comes first",
         "It keeps 1 of these pending for the card",
-        "the levels are read after to know which way",
+        "the levels are then read to know the direction",
         "The account is \"at least\"",
-        "You have to allow it (--allow-writes)",
+        "You must allow it (--allow-writes)",
     ] {
         assert!(explained.contains(part), "{part:?} is not in\n{explained}");
     }
@@ -718,7 +722,7 @@ fn a_profile_explains_itself_and_a_dump() {
         "The account is exact",
         "\n      byte 0   4   8   12  16  20  24  28\n           aaaaaaaabbbbccccddddeeeeffffgggg\n",
         "\n      .  bytes 4 to 39: zero\n",
-        "\n      c  bytes 12 to 15, `edge`: the edge: 1 is rising, 2 is falling, any other is a fault\n",
+        "\n      c  bytes 12 to 15, `edge`: the edge: 1 is rising, 2 is falling, any other number is an error\n",
     ] {
         assert!(explained.contains(part), "{part:?} is not in\n{explained}");
     }

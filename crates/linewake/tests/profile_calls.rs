@@ -1,4 +1,4 @@
-//! Calls of a profile in their order: for each line, one after the other, for the levels; and waits whose end is none.
+//! Calls of a profile in their order: for each line, in sequence, for the levels; and waits that end without an edge.
 
 #[path = "support/feeder.rs"]
 #[allow(dead_code, reason = "other tests feed otherwise")]
@@ -62,7 +62,7 @@ fn a_call_that_is_about_one_line_is_sent_for_each_that_is_asked_for() {
 }
 
 #[test]
-fn what_is_made_after_a_completion_is_made_in_order_and_each_that_tells_is_heard() {
+fn calls_after_a_completion_are_made_in_order_and_each_can_report() {
     let feeder = Feeder::new(&[0]);
     let text = format!(
         "name = 'fed'\nlines = 4\n{}{}{}{}[wait]\nby = 'call'\ncall = 'wait'\npending = 1\n\
@@ -109,7 +109,7 @@ fn levels_come_from_several_calls_each_for_its_lines() {
 
 #[test]
 fn a_level_that_changes_between_its_reading_and_the_first_look_is_an_edge() {
-    /// Its inputs are low until it was asked twice.
+    /// A device whose inputs are low until its levels were read twice.
     struct Late(AtomicU32);
 
     impl Driver for Late {
@@ -132,7 +132,7 @@ fn a_level_that_changes_between_its_reading_and_the_first_look_is_an_edge() {
     assert_eq!(seen(&mut edges, 1), [(0, true, 0)]);
 }
 
-/// Its waits end at once with a status, unless that is taken away.
+/// A device whose waits end at once with a status, until the status is removed.
 struct Impatient {
     waits: AtomicU32,
     status: std::sync::Mutex<Option<Status>>,
@@ -189,7 +189,7 @@ fn a_call_that_is_never_answered_ends_the_watch_and_says_so() {
         "name = 'fed'\nlines = 1\n{}{}[wait]\nby = 'call'\ncall = 'wait'\npending = 1\nthen = 'ack'\nmeans = 'edge'\n\
          edge = 'rising'\n",
         call("wait", 0x801, ""),
-        // It is a wait too, and nobody feeds it.
+        // This call is a wait too, and nobody feeds it.
         call("ack", 0x801, "input = { bytes = '07' }"),
     );
     let chip = Chip::from_profile(&parse(&text), feeder.opener()).unwrap();
@@ -210,7 +210,7 @@ fn a_wait_that_times_out_is_made_again_and_nothing_is_lost() {
         driver.end_one(Status::SUCCESS);
         assert_eq!(seen(&mut edges, 1), [(0, true, 0)]);
     }
-    // What was not said is the end.
+    // An end that the profile does not name ends the stream.
     driver.end_one(Status::ACCESS_DENIED);
     let error = edges.wait_next_timeout(LONG).unwrap().unwrap_err();
     assert!(error.to_string().contains("STATUS_ACCESS_DENIED"), "{error}");
@@ -229,7 +229,7 @@ fn a_driver_that_ends_each_wait_at_once_is_not_called_all_the_time() {
     let waits = driver.waits.load(SeqCst);
     assert!((64..1500).contains(&waits), "{waits} waits in half a second");
     *driver.status.lock().unwrap() = None;
-    // Who does not look does not call.
+    // Calls are only made while the program polls.
     wait_until(|| {
         let _ = edges.wait_next_timeout(Duration::from_millis(1));
         !driver.waiting.is_empty()
@@ -257,7 +257,7 @@ fn no_edges_are_wanted_of_lines_that_are_given_back() {
 
 #[test]
 fn levels_of_a_device_that_has_to_be_set_up_are_read_between_set_up_and_release() {
-    /// Tells its levels when it is claimed.
+    /// A device that gives its levels only after it is claimed.
     #[derive(Default)]
     struct Port(AtomicU32);
     impl Driver for Port {

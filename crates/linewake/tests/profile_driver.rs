@@ -1,8 +1,8 @@
-//! The reference driver through a profile that describes it: what a chip has to do, by a file.
+//! The reference driver through a profile that describes it: it must do what every chip does.
 //!
-//! Not run: tests of what a profile does not have (outputs, other configurations of lines that are held, who holds a line,
-//! what of the driver's batches was on its way when a request was dropped), and unplugging, where this chip opens the
-//! device anew (`tests/profile.rs` has that).
+//! Not run: tests of features that a profile lacks (outputs, reconfiguration of held lines, the holder of a line, and
+//! batches on their way when a request is dropped), and of unplugging, for which this chip opens the device again (see
+//! `tests/profile.rs`).
 
 #[path = "support/conformance.rs"]
 #[allow(dead_code, unused_macros, reason = "some are not for this chip")]

@@ -1,4 +1,5 @@
-//! Profiles of cards that signal a Win32 event, as many vendors' SDKs do: one that is told which, and one that names it.
+//! Profiles of cards that signal a Win32 event, as many vendors' SDKs do. One card gets the event from the program, and
+//! one names its own event.
 #![cfg(windows)]
 
 use std::os::windows::io::{AsRawHandle as _, FromRawHandle as _, OwnedHandle, RawHandle};
@@ -41,7 +42,7 @@ means = 'level'
 call = 'levels'
 ";
 
-/// A card that signals an event when an input changes, and tells the levels to who asks.
+/// A card that signals an event when an input changes, and gives its levels in a call.
 #[derive(Default)]
 struct Card {
     levels: AtomicU32,
@@ -94,8 +95,8 @@ fn nothing_comes(edges: &mut Request) {
     assert!(none.unwrap_err().is_timeout());
 }
 
-/// Rings with `ring` after each change: every change is an edge, the event is armed again each time, and a ring without a
-/// change is none.
+/// Signals the event with `ring` after each change. Every change is an edge, the event is armed again each time, and a
+/// signal without a change is not an edge.
 fn rings(card: &Card, edges: &mut Request, ring: &dyn Fn(u32)) {
     for round in 0..100_u32 {
         let line = round % 4;
@@ -123,7 +124,7 @@ fn a_card_is_told_which_event_to_signal() {
 fn a_card_signals_an_event_that_it_names() {
     let name = format!("linewake-bell-{}", std::process::id());
     let profile = PROFILE.replace("'made'", &format!("'{name}'")).replace("setup = 'register'\n", "");
-    // Without the setup call nothing sends an event.
+    // Without the setup call no event is sent.
     let (begin, end) = (profile.find("[call.register]").unwrap(), profile.find("[call.levels]").unwrap());
     let profile = [&profile[..begin], &profile[end..]].concat();
     let (card, chip) = chip(&profile);
@@ -134,7 +135,7 @@ fn a_card_signals_an_event_that_it_names() {
     // SAFETY: the name ends in a zero.
     let event = unsafe { CreateEventW(ptr::null(), 0, 0, wide.as_ptr()) };
     assert!(!event.is_null());
-    // SAFETY: it was made here, and nobody else closes it.
+    // SAFETY: the handle was made here, and nothing else closes it.
     let event = unsafe { OwnedHandle::from_raw_handle(event) };
     let mut edges = chip.request().all_lines().start().unwrap();
     let ring = |levels| {

@@ -1,5 +1,5 @@
-//! What a profile makes of records that are no edges: of another kind, of lines it does not have, of levels that are as
-//! before, of counters without a level. No edge is invented, and no loss.
+//! How a profile handles records without edges: records of another kind or of unknown lines, levels that are the same
+//! as before, and counters without a level. It invents neither edges nor losses.
 
 #[expect(dead_code, reason = "other tests use the rest of it")]
 #[path = "support/feeder.rs"]
@@ -16,7 +16,7 @@ use linewake::{Chip, EdgeKind, Edges, Error, ErrorKind, Figures, Request, Trust}
 use self::feeder::Feeder;
 use self::stream::{LONG, end, nothing_comes, seen};
 
-/// A profile that waits by a call, which gives these bytes.
+/// A profile with a call that waits and gives these bytes.
 fn fed(lines: &str, wait: &str, output: &str) -> String {
     format!(
         "name = 'fed'\n{lines}\n[call.wait]\ndevice_type = 0x8000\nfunction = 0x801\nmethod = 'buffered'\naccess = 'read'\n\
@@ -42,8 +42,8 @@ fn request_of(feeder: &Arc<Feeder>, text: &str, edges: Edges) -> Request {
     chip.request().all_lines().edges(edges).start().unwrap()
 }
 
-/// Feeds these, one completion each, and takes as many edges: the line, whether it rose, and what is missing before it.
-/// Then nothing more comes.
+/// Feeds these bytes, one completion each, and takes this many edges: the line, whether it rose, and what is missing
+/// before it. Then it checks that nothing more comes.
 fn told(text: &str, edges: Edges, fed: &[&[u8]], count: usize) -> (Vec<(u32, bool, u64)>, Figures) {
     let feeder = Feeder::new(&[]);
     let mut request = request_of(&feeder, text, edges);
@@ -66,7 +66,7 @@ fn delivered(delivered: u64) -> Figures {
     Figures { delivered, ..Figures::default() }
 }
 
-/// A type, a code, a value: a key that is held down repeats, and each report has a record of another type behind it.
+/// A type, a code and a value. A key that is held down repeats, and a record of another type follows each report.
 const KEYS: &str = "length = 60, record = 6, only = [{ at = 0, width = 2, is = 1 }], unknown_line = 'ignore', \
                     fields = { line = { at = 2, width = 2 }, edge = { at = 4, width = 2, rising = 1, falling = 0, others = 'ignore' } }";
 
@@ -87,11 +87,11 @@ fn repeats_and_records_of_other_kinds_are_neither_edges_nor_losses() {
     assert_eq!(figures, delivered(2));
 }
 
-/// Of the kind 0, the code 3 says that the device has dropped what its queue did not hold.
+/// Code 3 of kind 0 says that the device dropped records that its queue could not hold.
 const LOSSES: &str = "lost = [{ at = 0, width = 2, is = 0 }, { at = 2, width = 2, is = 3 }], only = ";
 
 #[test]
-fn what_a_device_says_that_it_lost_is_told_and_no_number_is_made_up_for_it() {
+fn a_loss_that_the_device_reports_is_told_without_an_invented_number() {
     let lines = "[[line]]\nname = 'power'\nnumber = 116";
     let text = read(lines, "means = 'edge'", &KEYS.replace("only = ", LOSSES));
     let feeder = Feeder::new(&[]);
@@ -99,7 +99,7 @@ fn what_a_device_says_that_it_lost_is_told_and_no_number_is_made_up_for_it() {
     let syn = key(0, 0, 0);
     feeder.feed(&[key(1, 116, 1), syn.clone()].concat());
     assert_eq!(request.wait_next_timeout(LONG).unwrap().unwrap().kind, EdgeKind::Rising);
-    // A release and a press are lost, or nothing of ours at all.
+    // Either a release and a press are lost, or no edge of this line.
     feeder.feed(&[key(0, 3, 0), syn.clone(), key(1, 116, 0), syn].concat());
     let edge = request.wait_next_timeout(LONG).unwrap().unwrap();
     assert_eq!((edge.kind, edge.missed.total()), (EdgeKind::Falling, 0));
@@ -107,14 +107,14 @@ fn what_a_device_says_that_it_lost_is_told_and_no_number_is_made_up_for_it() {
     assert_eq!((account.total(), account.trust()), (delivered(2), Trust::AtLeast));
     let doubt = account.doubt().expect("the device has said something").to_string();
     assert!(doubt.contains("said once that it lost records"), "{doubt}");
-    // Without such a record there is nothing to say.
+    // Without such a record there is no doubt.
     let feeder = Feeder::new(&[]);
     let mut request = request_of(&feeder, &text, Edges::Both);
     feeder.feed(&[key(1, 116, 1), key(0, 0, 0)].concat());
     request.wait_next_timeout(LONG).unwrap().unwrap();
     assert!(request.finish().doubt().is_none());
     let said = parse(&text).explain().to_string();
-    assert!(said.contains("0 in bytes 0 to 1 and 3 in bytes 2 to 3 says that the device lost others"), "{said}");
+    assert!(said.contains("0 in bytes 0 to 1 and 3 in bytes 2 to 3 means that the device lost others"), "{said}");
     let sample = parse(&text).decode("read", &[key(0, 3, 0), key(1, 116, 1)].concat()).unwrap().to_string();
     assert!(sample.starts_with("record 0: the device says that it lost records\n"), "{sample}");
 }
@@ -141,12 +141,12 @@ fn after_a_loss_the_levels_are_read_anew() {
         feeder.feed(&key(1, 0, 1));
         feeder.feed(&key(1, 1, 1));
         assert_eq!([next().kind, next().kind], [EdgeKind::Rising; 2]);
-        // Both were released, and nobody told.
+        // Both were released, but not reported.
         feeder.set_state(&[0]);
         feeder.feed(&key(0, 3, 0));
         let fell = [next(), next()].map(|edge| (edge.offset.get(), edge.kind, edge.missed.total()));
         assert_eq!(fell, [(0, EdgeKind::Falling, 0), (1, EdgeKind::Falling, 0)]);
-        // What was queued behind the loss is in the levels already.
+        // Changes that were queued after the loss are already in the levels.
         feeder.feed(&key(1, 0, 0));
         feeder.feed(&key(1, 1, 1));
         let edge = next();
@@ -154,10 +154,10 @@ fn after_a_loss_the_levels_are_read_anew() {
         assert_eq!(request.finish().total(), delivered(5));
     }
     let elsewhere = state_with_losses();
-    assert!(refused(&elsewhere).contains("`lost` is for what tells of edges"), "{}", refused(&elsewhere));
+    assert!(refused(&elsewhere).contains("`lost` needs a call that reports edges"), "{}", refused(&elsewhere));
 }
 
-/// A call for levels cannot say that edges were lost.
+/// A call that reads levels cannot report lost edges.
 fn state_with_losses() -> String {
     let levels = "length = 2, lost = [{ at = 1, width = 1, is = 1 }], fields = { levels = { at = 0, width = 1 } }";
     let wait = fed("lines = 1", "means = 'edge'\nedge = 'rising'\n[levels]\ncall = 'state'\n", "")
@@ -187,27 +187,27 @@ fn a_shorter_message_of_another_kind_is_no_part_of_the_next() {
     let (edges, figures) = told(&text, Edges::Both, &reports, 3);
     assert_eq!(edges, [(0, true, 0), (0, false, 0), (15, true, 0)]);
     assert_eq!(figures, delivered(3));
-    // One of our kind that is too short is a fault.
+    // A record of our kind that is too short is an error.
     let error = error_after(&text, &[&[1, 0, 0]]);
     assert_eq!(error.kind(), ErrorKind::Malformed);
-    assert!(error.to_string().contains("3 bytes came"), "{error}");
+    assert!(error.to_string().contains("found 3 bytes"), "{error}");
 }
 
 #[test]
 fn a_longer_message_of_another_kind_is_not_cut_into_records_where_each_has_one() {
     let levels = "length = 64, record = 4, records = 1, only = [{ at = 0, width = 1, is = 1 }], rest = 'unused', fields = { levels = { at = 1, width = 1 } }";
     let text = read("lines = 8", "means = 'level'\n[levels]\nstart = 'inactive'", levels);
-    // Behind the first four bytes each of the others looks like one of ours; the last one has something behind it.
+    // After the first four bytes, each of the others looks like a record of ours, and the last is followed by more.
     let reports: [&[u8]; 5] =
         [&[1, 1, 0, 0], &[2, 9, 0, 1, 1, 0xff, 0, 0], &[2, 9, 0, 1, 1, 0xff], &[1, 0, 0, 0], &[1, 2, 0, 0, 1, 0xff]];
     let (edges, figures) = told(&text, Edges::Both, &reports, 3);
     assert_eq!(edges, [(0, true, 0), (0, false, 0), (1, true, 0)]);
     assert_eq!(figures, delivered(3));
     let sample = parse(&text).decode("read", reports[1]).unwrap().to_string();
-    assert!(sample.starts_with("record 0: of another kind") && !sample.contains("record 1"), "{sample}");
-    assert_eq!(error_after(&text, &[&[1, 1, 0]]).kind(), ErrorKind::Malformed, "one of ours that is too short");
+    assert!(sample.starts_with("record 0: ignored") && !sample.contains("record 1"), "{sample}");
+    assert_eq!(error_after(&text, &[&[1, 1, 0]]).kind(), ErrorKind::Malformed, "a record of ours that is too short");
     let said = refused(&text.replace("messages", "bytes"));
-    assert!(said.contains("`records` is how many a message has"), "{said}");
+    assert!(said.contains("only a message has a number of `records`"), "{said}");
     assert!(refused(&text.replace("records = 1", "records = 17")).contains("1 to 16"));
 }
 
@@ -227,20 +227,23 @@ fn a_count_of_one_direction_needs_no_level() {
     let counts: Vec<[u8; 4]> = [7_u32, 8, 9, 12].map(u32::to_le_bytes).to_vec();
     let counts: Vec<&[u8]> = counts.iter().map(|count| &count[..]).collect();
     let told_of = |wait: &str, output: &str, edges, count| told(&of(wait, output), edges, &counts, count);
-    // The counter ran before: its first reading says nothing new.
+    // The counter ran before, so its first reading gives no edges.
     let (edges, figures) = told_of("edge = 'rising'", count, Edges::Both, 3);
     assert_eq!(edges, [(0, true, 0), (0, true, 0), (0, true, 2)]);
     assert_eq!(figures.delivered + figures.lost(), 12 - 7);
-    // One direction is asked for: nothing is halved.
+    // One direction is requested: the count is not halved.
     assert_eq!(told_of("edge = 'rising'", count, Edges::Rising, 3).1, figures);
     assert_eq!(told_of("edge = 'falling'", count, Edges::Rising, 0).1, delivered(0));
-    // From zero at opening: the first reading is seven edges.
+    // It counts from zero when the device is opened: the first reading means seven edges.
     let from_zero = count.replace("at = 0", "at = 0, since = 'open'");
     let (edges, figures) = told_of("edge = 'falling'", &from_zero, Edges::Both, 4);
     assert_eq!(edges, [(0, false, 6), (0, false, 0), (0, false, 0), (0, false, 2)]);
     assert_eq!(figures.delivered + figures.lost(), 12);
     let said = refused(&of("", count));
-    assert!(said.contains("which way an edge went cannot be known; say `edge = \"rising\"` in [wait]"), "{said}");
+    assert!(
+        said.contains("the direction of an edge is not known; set for example `edge = \"rising\"` in [wait]"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -251,21 +254,21 @@ fn a_count_that_is_told_because_of_an_edge_is_one_also_the_first_time() {
     let counts: Vec<&[u8]> = counts.iter().map(|count| &count[..]).collect();
     let text = of("edge = 'rising'", count);
     let (edges, figures) = told(&text, Edges::Both, &counts, 3);
-    assert_eq!(edges, [(0, true, 0), (0, true, 0), (0, true, 2)], "nobody knows of the thousand before");
+    assert_eq!(edges, [(0, true, 0), (0, true, 0), (0, true, 2)], "the thousand before are unknown");
     assert_eq!(figures.total(), 5);
     let notes = |text: &str| parse(text).notes().join("\n");
     assert!(!notes(&text).contains("`first"), "{}", notes(&text));
     let late = notes(&text.replace(", first = 'edge'", ""));
-    assert!(late.contains("say `first = \"edge\"` in `count`, or that one is missing"), "{late}");
-    // The level says which way; a level from before says nothing of how many there were.
+    assert!(late.contains("set `first = \"edge\"` in `count`, or that edge is missing"), "{late}");
+    // The level gives the direction. An earlier level does not say how many edges there were.
     let level = "length = 5, fields = { count = { at = 0, first = 'edge' }, level = { at = 4, width = 1 } }";
     assert_eq!(told(&of("", level), Edges::Both, &[&[9, 0, 0, 0, 0]], 1).0, [(0, false, 0)]);
     let said = refused(&of("[levels]\nstart = 'inactive'", count));
-    assert!(said.contains("needs to know which way that edge went"), "{said}");
+    assert!(said.contains("needs the direction of that edge"), "{said}");
     let said = refused(&of("edge = 'rising'", &count.replace("first", "since = 'open', first")));
-    assert!(said.contains("`since = \"start\"` alone"), "{said}");
+    assert!(said.contains("`first` needs `since = \"start\"`"), "{said}");
     let poll = text.replace("by = 'call'\ncall = 'wait'", "by = 'poll'\nperiod_us = 1000\nthen = 'wait'");
-    assert!(refused(&poll).contains("a poll looks once before"), "{}", refused(&poll));
+    assert!(refused(&poll).contains("a poll reads the counter once before"), "{}", refused(&poll));
 }
 
 #[test]
@@ -281,7 +284,7 @@ fn a_count_that_goes_back_is_no_loss() {
 fn a_completion_can_be_the_edge_without_a_byte() {
     let text = fed("lines = 1", "means = 'edge'\nedge = 'falling'", "").replace("output = {  }\n", "");
     let (edges, figures) = told(&text, Edges::Both, &[&[], &[], &[]], 3);
-    assert_eq!(edges, [(0, false, 0); 3], "the same way again is nothing missing: it is the only way");
+    assert_eq!(edges, [(0, false, 0); 3], "the same direction again means nothing missing, because there is only one");
     assert_eq!(figures, delivered(3));
 }
 
@@ -314,7 +317,7 @@ fn a_line_of_low_activity_is_turned_over_in_what_is_read() {
 }
 
 #[test]
-fn what_nothing_names_in_a_record_that_is_read_is_refused() {
+fn unnamed_bytes_of_a_read_record_are_refused() {
     let unnamed = [
         (
             "length = 8, fields = { line = { at = 7, width = 1 }, edge = { at = 4, width = 2, rising = 1, falling = 0 } }",
@@ -328,7 +331,7 @@ fn what_nothing_names_in_a_record_that_is_read_is_refused() {
     ];
     for (output, says) in unnamed {
         let said = refused(&read("lines = 1", "means = 'edge'", output));
-        assert!(said.contains(&format!("nothing says what is in {says} of a record")), "{said}");
+        assert!(said.contains(&format!("nothing says what {says} of a record contains")), "{said}");
         parse(&read("lines = 1", "means = 'edge'", &format!("{output}, rest = 'unused'")));
     }
     let named = "length = 2, only = [{ at = 1, width = 1, is = [1, 3] }], fields = { edge = { at = 0, width = 1, rising = 1, falling = 0 } }";
@@ -337,19 +340,19 @@ fn what_nothing_names_in_a_record_that_is_read_is_refused() {
 }
 
 #[test]
-fn what_is_right_and_does_nothing_is_noted() {
+fn notes_name_what_has_no_effect() {
     let edge = "rest = 'unused', fields = { edge = { at = 0, width = 1, rising = 1, falling = 0 } }";
     let notes = |device: &str, length: &str| {
         let text = read(&format!("lines = 1\n[device]\n{device}"), "means = 'edge'", &format!("{length}, {edge}"));
         parse(&text).notes().join("\n")
     };
-    let (alone, cut) = ("`exclusive` is of Windows", "100 bytes is no whole number of records of 24");
+    let (alone, cut) = ("`exclusive` has no effect on Linux", "100 bytes is not a multiple of the record of 24 bytes");
     let both = notes("path = '/dev/input/event0'\nexclusive = true", "length = 100, record = 24");
     assert!(both.contains(alone) && both.contains(cut), "{both}");
     let none = notes("path = '/dev/input/event0'", "length = 96, record = 24");
-    assert!(!none.contains("`exclusive`") && !none.contains("whole number"), "{none}");
+    assert!(!none.contains("`exclusive`") && !none.contains("not a multiple"), "{none}");
     let windows = notes(r"path = '\\.\Card0'", "length = 100, record = 24, records = 1");
-    assert!(!windows.contains("`exclusive`") && !windows.contains("whole number"), "{windows}");
+    assert!(!windows.contains("`exclusive`") && !windows.contains("not a multiple"), "{windows}");
 }
 
 #[test]
@@ -368,7 +371,7 @@ fn lines_do_not_share_a_bit() {
 fn a_level_needs_one_to_begin_with() {
     let levels = "length = 1, fields = { levels = { at = 0, width = 1 } }";
     let said = refused(&fed("lines = 1", "means = 'level'", levels));
-    assert!(said.contains("nothing says the levels at the start: add [levels]"), "{said}");
+    assert!(said.contains("nothing gives the levels at the start; add [levels]"), "{said}");
 }
 
 #[test]
@@ -381,13 +384,13 @@ fn the_codes_of_another_system_are_named() {
     let code = "device_type = 0x8000\nfunction = 0x801\nmethod = 'buffered'\naccess = 'read'";
     let said = refused(&text.replace(code, "code = 0x80017081"));
     assert!(said.contains("as an ioctl 0x80017081 is _IOR, 1 bytes, type 0x70 'p', number 129"), "{said}");
-    assert!(said.contains("write `ioctl = 0x80017081` in place of `code`"), "{said}");
+    assert!(said.contains("write `ioctl = 0x80017081` instead of `code`"), "{said}");
     let said = refused(&text.replace(code, "ioctl = 0x80017081"));
-    assert!(said.contains("how does this ioctl wait? Say in its [call] `blocks = true`"), "{said}");
+    assert!(said.contains("this ioctl does not wait; in its [call] set `blocks = true`"), "{said}");
     let ioctl = text.replace(code, "ioctl = { direction = 'read', type = 'p', number = 0x81 }\nblocks = true");
     assert!(parse(&ioctl).needs_writes(), "an ioctl may change anything");
     let said = refused(&ioctl.replace("'/dev/parport0'", r"'\\.\PHDIo0'"));
-    assert!(said.contains("the device is one of Windows, which has no ioctls"), "{said}");
+    assert!(said.contains("the device is a Windows device, which has no ioctls"), "{said}");
 }
 
 #[test]
@@ -417,13 +420,13 @@ fn a_gap_in_the_numbers_of_all_edges_is_a_loss_of_no_line_in_particular() {
                   rest = 'unused'";
     let text = read("lines = 2", "means = 'level'\n[levels]\nstart = 'inactive'", record);
     let of = |number: u16, levels: u8| [&number.to_le_bytes()[..], &[levels, 0]].concat();
-    // Numbers wrap; one that brings nothing new counts as well.
+    // Numbers wrap. A number with a level that is not new counts as well.
     let fed = [of(0xfffe, 0b01), of(0xffff, 0b01), of(2, 0b11), of(3, 0b10), of(10, 0b11)];
     let fed: Vec<&[u8]> = fed.iter().map(Vec::as_slice).collect();
     let (edges, figures) = told(&text, Edges::Both, &fed, 4);
     assert_eq!(edges, [(0, true, 0), (1, true, 0), (0, false, 0), (0, true, 0)]);
     assert_eq!((figures.delivered, figures.lost()), (4, 2 + 6));
-    // Where one direction is wanted, or some lines are, it may be others that are missing.
+    // If only one direction or some lines are watched, the missing edges may be others.
     assert_eq!(told(&text, Edges::Rising, &fed, 3).1, delivered(3));
     let feeder = Feeder::new(&[]);
     let chip = Chip::from_profile(&parse(&text), feeder.opener()).unwrap();
@@ -432,23 +435,23 @@ fn a_gap_in_the_numbers_of_all_edges_is_a_loss_of_no_line_in_particular() {
     assert_eq!(request.wait_next_timeout(LONG).unwrap().unwrap().offset.get(), 1);
     assert!(request.wait_next_timeout(Duration::from_millis(50)).unwrap().is_err());
     assert_eq!(request.finish().total(), delivered(1));
-    // Numbers that go back are no numbers of these edges.
+    // Numbers that go back cannot be numbers of these edges.
     let error = error_after(&text, &[&of(7, 0b01), &of(6, 0b00)]);
     assert_eq!(error.kind(), ErrorKind::Malformed);
     assert!(error.to_string().contains("its numbers go back, from 7 to 6"), "{error}");
 }
 
 #[test]
-fn what_a_lines_numbers_show_to_be_missing_is_told_with_levels_too() {
+fn gaps_in_a_lines_numbers_are_reported_with_levels_too() {
     let record = "length = 4, fields = { line = { at = 0, width = 1 }, level = { at = 1, width = 1 }, \
                   line_seqno = { at = 2, width = 2 } }";
     let text = read("lines = 2", "means = 'level'\n[levels]\nstart = 'inactive'", record);
-    // The third says nothing new, and three are missing before it; the one after it is the edge that tells.
+    // The third record has no new level, and three are missing before it. The next edge reports them.
     let fed: [&[u8]; 5] = [&[0, 1, 1, 0], &[1, 1, 1, 0], &[0, 1, 5, 0], &[0, 0, 7, 0], &[1, 0, 2, 0]];
     let (edges, figures) = told(&text, Edges::Both, &fed, 4);
     assert_eq!(edges, [(0, true, 0), (1, true, 0), (0, false, 4), (1, false, 0)]);
     assert_eq!((figures.delivered, figures.overflowed, figures.merged), (4, 4, 0));
-    // So is what the device says with a report that is no edge.
+    // The same holds for a number that the device sends in a report without an edge.
     let record = "length = 4, fields = { line = { at = 0, width = 1 }, level = { at = 1, width = 1 }, \
                   overflowed = { at = 2, width = 2 } }";
     let text = read("lines = 2", "means = 'level'\n[levels]\nstart = 'inactive'", record);
@@ -457,7 +460,7 @@ fn what_a_lines_numbers_show_to_be_missing_is_told_with_levels_too() {
 }
 
 #[test]
-fn what_an_input_says_of_a_line_fits_into_it() {
+fn numbers_of_lines_fit_into_an_input() {
     let wait = "length = 1, fields = { levels = { at = 0, width = 1 } }";
     let text = |lines: &str, field: &str| {
         let text = fed(lines, "means = 'level'\n[levels]\nstart = 'inactive'", wait);
@@ -467,12 +470,12 @@ fn what_an_input_says_of_a_line_fits_into_it() {
     let numbers = "[[line]]\nnumber = 255\n[[line]]\nname = 'b'\nnumber = 0x100";
     let said = refused(&text(numbers, "width = 1, value = 'line'"));
     assert!(
-        said.contains("line 1 (\"b\") has the number 256, and the field that sends it holds 255 at most"),
+        said.contains("line 1 (\"b\") has the number 256, but the field that sends it holds at most 255"),
         "{said}"
     );
     parse(&text(numbers, "width = 2, value = 'line'"));
     let said = refused(&text("[[line]]\nevent_bit = 9\nlevel_bit = 0", "width = 1, value = 'mask'"));
-    assert!(said.contains("the mask that it sends has 8 bits, and line 0 has bit 9"), "{said}");
+    assert!(said.contains("the mask that it sends has 8 bits, but line 0 has bit 9"), "{said}");
 }
 
 #[test]
@@ -480,12 +483,12 @@ fn a_driver_is_not_asked_for_edges_that_would_pass_for_others() {
     let text = fed("lines = 1", "for = 'line'\nmeans = 'edge'\nedge = 'rising'", "").replace("output = {  }\n", "");
     let wanted = "input = { length = 1, fields = [{ at = 0, width = 1, value = 'edges', rising = 1, falling = 2 }] }";
     let said = refused(&text.replacen("[wait]", &format!("{wanted}\n[wait]"), 1));
-    assert!(said.contains("send the number of that edge in place of `value = \"edges\"`"), "{said}");
+    assert!(said.contains("send the number of that edge instead of `value = \"edges\"`"), "{said}");
 }
 
 #[test]
 fn a_mask_and_a_line_in_one_record_are_refused() {
     let both = "length = 2, fields = { line = { at = 0, width = 1 }, levels = { at = 1, width = 1 } }";
     let said = refused(&read("lines = 4", "means = 'level'\n[levels]\nstart = 'inactive'", both));
-    assert!(said.contains("`line` says which line a record is about, and a mask has a bit for each line"), "{said}");
+    assert!(said.contains("a record cannot have both `line` and a mask with a bit for each line"), "{said}");
 }

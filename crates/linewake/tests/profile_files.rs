@@ -1,4 +1,5 @@
-//! Profiles of files that are read and written: messages and bytes, what is written and when, ends that are none.
+//! Profiles of files that are read and written: messages and bytes, what is written and when, and ends of file that are
+//! not the end.
 #![cfg(all(target_os = "linux", not(miri)))]
 
 #[path = "support/stream.rs"]
@@ -20,7 +21,7 @@ fn parse(text: &str) -> Profile {
     Profile::parse("box.toml", text).unwrap_or_else(|error| panic!("{error}\n{text}")).allow_writes(true)
 }
 
-/// A box of which each read brings the levels of its lines, two bytes a record.
+/// A box. Each read returns the levels of its lines, two bytes per record.
 fn levels(more: &str) -> Profile {
     parse(&format!(
         "name = 'box'\nlines = 8\n[wait]\nby = 'read'\nmeans = 'level'\n{more}\n[levels]\nstart = 'inactive'\n\
@@ -34,7 +35,7 @@ fn request(profile: &Profile, file: impl Into<OwnedFd>) -> Request {
     Chip::from_profile(profile, open).unwrap().request().all_lines().start().unwrap()
 }
 
-/// The master of a terminal, and its other end, which passes bytes on as they are.
+/// The master of a terminal, and its other end, which passes bytes unchanged.
 fn terminal() -> (File, File) {
     let (master, slave) = terminal_for_people();
     let mut modes = rustix::termios::tcgetattr(&slave).unwrap();
@@ -77,7 +78,7 @@ fn a_shorter_message_does_not_reach_into_the_next() {
     theirs.send(&[0b1111]).unwrap();
     theirs.send(&[7, 0b10]).unwrap();
     let error = edges.wait_next_timeout(LONG).unwrap().unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Malformed, "half a record is none");
+    assert_eq!(error.kind(), ErrorKind::Malformed, "half a record is not a record");
     assert!(error.to_string().contains("\"box.toml\""), "{error}");
 }
 
@@ -106,7 +107,7 @@ fn a_stream_of_bytes_may_bring_half_a_record() {
     for piece in [&[7][..], &[0b1, 7], &[0b11], &[7, 0b10]] {
         theirs.write_all(piece).unwrap();
         master.write_all(piece).unwrap();
-        // Each is read by itself.
+        // Each byte is read separately.
         std::thread::sleep(Duration::from_millis(10));
     }
     for edges in [&mut by_socket, &mut by_terminal] {
@@ -136,7 +137,7 @@ fn a_terminal_that_changes_bytes_is_refused() {
     opened().unwrap();
 }
 
-/// A driver that takes reads of one length alone.
+/// A driver that accepts only one length of reads.
 struct FourBytes;
 
 impl Driver for FourBytes {
@@ -172,7 +173,7 @@ fn the_profile_may_know_better_what_a_read_brings() {
 }
 
 #[test]
-fn what_a_profile_writes_is_written_in_its_place() {
+fn writes_are_made_in_their_order() {
     let profile = parse(
         "name = 'uio'\nsetup = 'enable'\nrelease = ['off', 'off']\n[[line]]\nname = 'irq'\n\
          [call.enable]\nwrite = true\ninput = { bytes = '01 00 00 00' }\n\
@@ -193,7 +194,7 @@ fn what_a_profile_writes_is_written_in_its_place() {
     for _ in 0..3 {
         device.write_all(&1_u32.to_le_bytes()).unwrap();
         assert_eq!(seen(&mut edges, 1), [(0, true, 0)]);
-        // It is enabled again when the program looks for the next one.
+        // The interrupt is enabled again when the program polls for the next edge.
         nothing_comes(&mut edges);
         written(1);
     }
@@ -201,12 +202,12 @@ fn what_a_profile_writes_is_written_in_its_place() {
     written(0);
     written(0);
     device.set_nonblocking(true).unwrap();
-    // The device may be closed by now: then it is the end that is read.
+    // The device may be closed by now; then the read returns the end.
     assert!(!matches!(device.read(&mut [0; 4]), Ok(1..)), "nothing more is written");
 }
 
 #[test]
-fn an_end_that_is_none_is_waited_out() {
+fn an_end_of_file_that_is_not_the_end_is_waited_out() {
     let directory = std::env::temp_dir().join(format!("linewake-fifo-{}", std::process::id()));
     let _ = std::fs::remove_file(&directory);
     rustix::fs::mknodat(rustix::fs::CWD, &directory, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
@@ -224,7 +225,7 @@ fn an_end_that_is_none_is_waited_out() {
         nothing_comes(&mut edges);
     }
     drop(edges);
-    // Without it the end is the end.
+    // Without that key the end of the file ends the stream.
     let path = directory.clone();
     let chip = Chip::from_profile(&levels(""), move || Device::options().write(false).open(&path)).unwrap();
     let mut edges = chip.request().all_lines().start().unwrap();
@@ -245,7 +246,7 @@ fn an_end_that_comes_again_and_again_keeps_nobody_busy() {
     let (theirs, ours) = UnixStream::pair().unwrap();
     drop(theirs);
     let mut edges = request(&levels("again_on = ['end']"), ours.as_fd().try_clone_to_owned().unwrap());
-    // The tests beside this one take their part; a loop would take all.
+    // Other tests use some processor time; a busy loop would use all of it.
     let (began, before) = (Instant::now(), ticks());
     while began.elapsed() < Duration::from_millis(1500) {
         nothing_comes(&mut edges);

@@ -1,5 +1,5 @@
-//! Profiles of cards that are told by ioctls: waits that block in the call, or are made when the file is ready;
-//! arguments and answers by value and in a buffer; calls in sequence; and what is ended, when, and by whom.
+//! Profiles of cards with ioctls: waits that block in the call or are made when the file is ready, arguments and
+//! answers by value and in a buffer, calls in sequence, and how and when waits are ended.
 #![cfg(all(target_os = "linux", not(miri)))]
 
 #[path = "support/ioctls.rs"]
@@ -19,7 +19,7 @@ use overlapped::sim::{self, Driver, FileId, Outcome};
 use overlapped::{Device, Status};
 use stream::{LONG, nothing_comes, seen};
 
-/// For what must not happen.
+/// How long to wait for something that must not happen.
 const QUIET: Duration = Duration::from_millis(60);
 
 const WAIT: &str = "[call.wait]\nioctl = 0x10\nblocks = true\nended_by = 'wake'\n[call.wake]\nioctl = 0x11\n";
@@ -36,7 +36,7 @@ fn request(card: &Arc<Card>, profile: &Profile) -> Request {
     chip.request().all_lines().start().unwrap()
 }
 
-/// How many threads wait in a call, by their names. Each blocks the signals that a program may wait for.
+/// How many threads wait in a call, found by their names. Each blocks the signals that a program may wait for.
 fn waiting_threads(name: &str) -> usize {
     /// SIGHUP, SIGINT, SIGUSR1 and SIGTERM.
     const SIGNALS: u64 = 1 | 1 << 1 | 1 << 9 | 1 << 14;
@@ -69,8 +69,8 @@ fn a_wait_that_blocks_is_one_thread_and_is_ended_by_its_call() {
     card.wait_until(|| card.inside() == 1);
     let began = Instant::now();
     drop(edges);
-    assert!(began.elapsed() < Duration::from_millis(900), "its call ends it, and not the patience");
-    assert!(card.inside() == 0 && card.is_closed(), "nobody has it open any more");
+    assert!(began.elapsed() < Duration::from_millis(900), "its call ends it, and not the timeout");
+    assert!(card.inside() == 0 && card.is_closed(), "no file is open any more");
     card.wait_until(|| waiting_threads("wait wait-once") == 0);
     let log = card.log();
     assert_eq!(log.first().map(String::as_str), Some("0x12 [00]"), "{log:?}");
@@ -78,7 +78,7 @@ fn a_wait_that_blocks_is_one_thread_and_is_ended_by_its_call() {
 }
 
 #[test]
-fn what_the_driver_gave_before_the_stop_is_delivered_and_what_ends_the_wait_is_no_edge() {
+fn results_before_the_stop_are_delivered_and_the_end_of_the_wait_is_not_an_edge() {
     for ends_with in [None, Some(ioctls::ECANCELED), Some(4), Some(5)] {
         let card = Card::new();
         card.ends_with(ends_with);
@@ -86,7 +86,7 @@ fn what_the_driver_gave_before_the_stop_is_delivered_and_what_ends_the_wait_is_n
         for _ in 0..3 {
             card.feed(&[]);
         }
-        // It is in the driver again, and all three are taken from it.
+        // The thread is in the driver again, and all three results are taken from it.
         card.wait_until(|| card.waits() == 4 && card.inside() == 1);
         edges.stopper().stop();
         let left: Vec<_> = std::iter::from_fn(|| edges.wait_next()).map(|edge| edge.unwrap().kind).collect();
@@ -108,7 +108,7 @@ fn a_wait_that_nothing_ends_is_left_behind_until_the_driver_answers() {
     assert!(edges.wait_next().is_none());
     drop(edges);
     thread::sleep(QUIET);
-    assert!(card.inside() == 1 && !card.is_closed(), "the driver has the call, and so the file stays open");
+    assert!(card.inside() == 1 && !card.is_closed(), "the call is in the driver, so the file stays open");
     card.feed(&[]);
     card.wait_until(|| card.is_closed());
     assert_eq!(card.inside(), 0);
@@ -139,7 +139,7 @@ fn a_wait_that_times_out_while_nobody_looks_is_made_again() {
         request(&card, &profile("lines = 1", WAIT, "means = 'edge'\nedge = 'rising'\nagain_on = ['timed-out']\n"));
     for wait in 1..=3 {
         card.wait_until(|| card.waits() == wait && card.inside() == 1);
-        // It did wait, and what happens between would be missed.
+        // It waited, and changes between two waits would be missed.
         thread::sleep(QUIET);
         card.fail(ETIMEDOUT);
     }
@@ -176,14 +176,14 @@ fn a_driver_that_fails_each_wait_at_once_is_not_asked_all_the_time() {
     }
     let waits = card.waits();
     assert!((4..40).contains(&waits), "{waits} waits in 300 ms");
-    // As soon as it waits again it is as ever.
+    // As soon as it waits again, it works as usual.
     card.always_fails(None);
     card.feed(&[]);
     assert_eq!(seen(&mut edges, 1), [(0, true, 0)]);
 }
 
 #[test]
-fn what_happens_on_lines_that_nobody_watches_slows_no_wait_down() {
+fn edges_of_unwatched_lines_slow_no_wait_down() {
     let says = |fields: &str| {
         let output = format!("output = {{ length = 2, fields = {{ {fields} }} }}\n");
         WAIT.replace("[call.wake]", &format!("{output}[call.wake]"))
@@ -191,7 +191,7 @@ fn what_happens_on_lines_that_nobody_watches_slows_no_wait_down() {
     let masks = says("rising = { at = 0, width = 1 }, falling = { at = 1, width = 1 }");
     let edge = says("line = { at = 0, width = 1 }, edge = { at = 1, width = 1, rising = 1, falling = 2 }");
     let count = says("line = { at = 0, width = 1 }, count = { at = 1, width = 1, since = 'last' }");
-    // As often as it would be a second's pause each time in the end, if it were a driver that says nothing.
+    // After each of 20 such reports, a driver that says nothing would be paused, in the end for a second each time.
     let cases = [
         (masks, "means = 'mask'\n", [1, 0], [4, 0]),
         (edge, "means = 'edge'\n", [0, 1], [2, 1]),
@@ -221,7 +221,7 @@ fn a_driver_that_says_the_same_at_once_is_not_asked_all_the_time() {
         while began.elapsed() < Duration::from_millis(300) {
             nothing_comes(&mut edges);
         }
-        // As many as may wait to be taken come before the first pause.
+        // As many results as can wait to be taken come before the first pause.
         let asked = card.log().len();
         assert!((4..100).contains(&asked), "{asked} calls in 300 ms: {wait}");
     }
@@ -238,7 +238,7 @@ fn a_wait_that_tells_nothing_new_is_made_again_soon() {
     let cases = [
         (other_kind, "means = 'edge'\n", [2, 1], [1, 1]),
         (other_edge, "means = 'edge'\n", [0, 2], [0, 1]),
-        // A pulse that is over when the levels are read.
+        // The pulse is over when the levels are read.
         (too_short, level, [0, 0], [1, 0]),
     ];
     for (output, wait, nothing, ours) in cases {
@@ -277,7 +277,7 @@ fn an_ioctl_is_made_when_the_file_is_ready() {
         card.feed(&[0b0100]);
         card.feed(&[0b0101]);
         assert_eq!(seen(&mut edges, 2), [(2, true, 0), (0, true, 0)]);
-        // What is there already is still taken after a stop.
+        // Results that are already there are still delivered after a stop.
         card.feed(&[0b0001]);
         edges.stopper().stop();
         let left: Vec<_> = std::iter::from_fn(|| edges.wait_next()).map(|edge| edge.unwrap().offset.get()).collect();
@@ -306,7 +306,7 @@ fn a_file_that_is_ready_with_nothing_is_not_asked_all_the_time() {
     assert!((3..40).contains(&looks), "{looks} looks in 300 ms");
     card.feed(&[1]);
     assert_eq!(seen(&mut edges, 1), [(0, true, 0)]);
-    // The crier waits for somebody to wait.
+    // The other thread may still wait until somebody waits for the file.
     card.wait_until(|| crier.is_finished());
     crier.join().unwrap();
 }
@@ -355,7 +355,7 @@ fn calls_for_lines_and_sequences_are_made_in_their_order() {
     assert_eq!(card.log()[12..], ["0x11", "write [00, 00]", "write [02, 00]", "0x20"]);
 }
 
-/// A wait for each line, and an ioctl that is to end them.
+/// A wait for each line, and an ioctl that ends them.
 fn waits_for_each_line(lines: usize, end: u32) -> Profile {
     let text = format!(
         "name = 'card'\nlines = {lines}\n[call.each]\nioctl = 0x10\nblocks = true\nended_by = 'end'\n\
@@ -449,7 +449,7 @@ fn a_set_up_that_fails_half_way_is_undone() {
         let chip = Chip::from_profile(&profile(&head, &calls, "means = 'edge'\nedge = 'rising'\n"), card.opener());
         let error = chip.unwrap().request().all_lines().start().unwrap_err();
         assert!(error.to_string().contains("0x00000013"), "{error}");
-        // What is not set up may be somebody else's.
+        // `release` is not sent if nothing was set up, because the device may belong to another program.
         assert_eq!(card.log(), made);
         assert!(card.is_closed());
     }
@@ -476,7 +476,7 @@ fn a_dry_look_makes_no_call_that_nobody_allowed() {
 }
 
 #[test]
-fn what_is_sent_and_answered_is_told_as_it_happens() {
+fn calls_and_answers_are_traced_as_they_happen() {
     let card = Card::new();
     let seen_by = Arc::new(Mutex::new(Vec::new()));
     let sink = seen_by.clone();

@@ -1,4 +1,4 @@
-//! Whatever stands in a profile, and whatever a driver answers: an error at worst, and never a panic or too much memory.
+//! Any text in a profile and any answer of a driver cause at worst an error, and never a panic or too much memory.
 
 #[path = "support/random.rs"]
 mod random;
@@ -19,7 +19,7 @@ const FILES: [&str; 3] = [
     include_str!("../../../profiles/serial.toml"),
 ];
 
-/// What a mutation may put somewhere: the words of the format, and what breaks numbers.
+/// What a mutation may insert: the words of the format, and numbers at the limits.
 const WORDS: [&str; 48] = [
     "0",
     "1",
@@ -86,7 +86,7 @@ fn mutate(text: &str, random: &mut Random) -> String {
             2 => lines.swap(at, with),
             3 => lines[at] = format!("{} {}", lines[at], lines[with]),
             _ => {
-                // A word or a number becomes another.
+                // Replaces a word or a number by another.
                 let words: Vec<_> =
                     lines[at].split_inclusive([' ', '=', ',', '{', '}', '[', ']']).map(str::to_owned).collect();
                 let place = random.below(words.len().max(1));
@@ -114,7 +114,8 @@ impl Noise {
     fn answer(&self, mut request: Request) -> Outcome {
         let mut random = self.random.lock().unwrap();
         match random.below(8) {
-            // Waits, and not what is answered at once: that would be waited for in vain, ten seconds each time.
+            // Only waits may pend. A call that is expected to answer at once would time out after ten seconds each
+            // time.
             0 if matches!(request.code().to_u32(), 0x8000_6008 | 0x8A51_601C | 0x001B_0048) => {
                 let (pended, outcome) = request.pend();
                 self.pended.push(pended, ());
@@ -155,7 +156,7 @@ impl Driver for Noise {
     }
 }
 
-/// Takes what comes, for a little while.
+/// Takes events for a short time.
 fn use_it(profile: &Profile, seed: u64, random: &mut Random) {
     let open = move || Device::simulated(Noise { random: Mutex::new(Random::new(seed)), pended: Queue::default() });
     let chip = Chip::from_profile(profile, open).unwrap();
@@ -175,7 +176,7 @@ fn use_it(profile: &Profile, seed: u64, random: &mut Random) {
 }
 
 #[test]
-fn whatever_stands_in_a_profile() {
+fn any_text_of_a_profile_does_no_harm() {
     let mut random = Random::new(1);
     let (mut read, mut refused) = (0, 0);
     for round in 0..6000 {
@@ -214,7 +215,7 @@ fn whatever_stands_in_a_profile() {
 }
 
 #[test]
-fn whatever_a_driver_answers() {
+fn any_answer_of_a_driver_does_no_harm() {
     let mut random = Random::new(2);
     let mut used = 0;
     for seed in 0..500 {

@@ -1,4 +1,4 @@
-//! A driver that knows single pins, by a profile, on the simulated controller.
+//! A driver with calls for single pins, through a profile, on the simulated controller.
 
 #[path = "support/pins.rs"]
 mod pins;

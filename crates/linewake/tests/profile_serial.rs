@@ -1,4 +1,4 @@
-//! The system's serial driver by a profile: its rules on a simulated port, and a real port where one is named.
+//! The system's serial driver through a profile: its rules on a simulated port, and a real port if one is named.
 
 #[path = "support/port.rs"]
 mod port;
@@ -26,9 +26,9 @@ fn the_rules_of_a_serial_driver_are_kept() {
     assert_eq!(chip.values(["CTS", "DSR", "RI", "DCD"]).unwrap(), [false, false, false, true]);
     let mut edges = chip.request().lines(["CTS", "DCD"]).start().unwrap();
     assert_eq!(edges.lines()[1].active_at_start, Some(true));
-    assert!(chip.value("CTS").is_err(), "a port is open once");
+    assert!(chip.value("CTS").is_err(), "a port can be open only once");
     for round in 0..100 {
-        port.switch(1); // not asked for
+        port.switch(1); // not requested
         port.switch(0);
         let edge = next(&mut edges);
         let kind = if round % 2 == 0 { EdgeKind::Rising } else { EdgeKind::Falling };
@@ -60,7 +60,7 @@ fn waits_that_end_at_once_and_say_nothing_hold_nobody_up() {
     assert!(edges.wait_next_timeout(Duration::from_secs(20)).is_none());
 }
 
-/// With LINEWAKE_COM=COM9, that port: opened, set up, read, waited for and given back.
+/// With LINEWAKE_COM=COM9, opens that port, sets it up, reads it, waits for it and releases it.
 #[test]
 #[cfg(windows)]
 fn a_real_port_does_what_the_profile_says() {

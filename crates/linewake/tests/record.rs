@@ -1,4 +1,4 @@
-//! The record stream: the types and the schema say the same.
+//! The record stream: the types and the schema agree.
 
 #[path = "support/schema.rs"]
 mod schema;
@@ -9,7 +9,7 @@ use linewake::record::{
 };
 use serde_json::{Value, json};
 
-/// Every record, with every variant, with the largest numbers and with what may be null.
+/// Every record in every variant, with the largest numbers, and with null where allowed.
 fn every_record() -> Vec<Record<'static>> {
     let start = Start {
         schema: SCHEMA,
@@ -126,7 +126,7 @@ fn a_record_with_a_field_less_or_more_or_another_type_is_refused_by_both() {
     }
 }
 
-/// Spoils every object in a record in every way.
+/// Damages every object of a record in every way.
 fn refused_if_spoiled(whole: &Value) {
     for pointer in objects_in(whole, String::new()) {
         let names: Vec<_> = whole.pointer(&pointer).unwrap().as_object().unwrap().keys().cloned().collect();
@@ -140,8 +140,8 @@ fn refused_if_spoiled(whole: &Value) {
                 }
                 spoiled
             };
-            // Where `null` may stand a missing field is the same to the types, and not to the schema; and an older version
-            // did not write the chips.
+            // If `null` is allowed, the types accept a missing field, but the schema does not. An older version did not
+            // write the chips.
             refused(&spoil(None), !is_read(&spoil(Some(Value::Null))) && name != "chips");
             refused(&spoil(Some(json!({ "neither": "text nor number" }))), true);
             refused(&spoil(Some(json!(-1.5))), true);
@@ -210,7 +210,7 @@ fn numbers_beyond_their_range_are_refused() {
 }
 
 #[test]
-fn what_an_older_version_wrote_is_read() {
+fn records_of_an_older_version_are_read() {
     assert!(READABLE.contains(&2) && READABLE.contains(&SCHEMA) && !READABLE.contains(&(SCHEMA + 1)));
     let line = r#"{"chip":"sim","offset":5,"name":"door","delivered":2,"overflowed":0,"merged":0,"discarded":1,"account":"exact"}"#;
     let summary = format!(r#"{{"record":"summary","lines":[{line}],"unattributed":0,"threads":3}}"#);

@@ -1,5 +1,6 @@
-//! The simulated chip is pulled out and put back in the middle of a flood. Alone in its process: a thread that waits handles
-//! the completions of others too, and here it is counted how often it wakes up.
+//! The simulated chip is unplugged and plugged in again in the middle of a flood. This test is alone in its process,
+//! because it counts how often its thread wakes up, and a thread that waits also handles the completions of other
+//! tests.
 
 #[path = "support/conformance.rs"]
 #[allow(dead_code, unused_macros, reason = "only the bench is of use here")]

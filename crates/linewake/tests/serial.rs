@@ -1,4 +1,4 @@
-//! Serial ports without hardware: what is said of those that are none.
+//! Serial ports without hardware: the errors for paths that are not serial ports.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! A serial port of Windows, where one is named: LINEWAKE_COM=COM1. Its inputs are to be wired to nothing.
+//! A serial port of Windows, if one is named: LINEWAKE_COM=COM1. Its inputs must not be connected.
 #![cfg(windows)]
 
 use std::time::Duration;
@@ -28,5 +28,5 @@ fn a_port_is_watched_and_its_outputs_are_set() {
     assert!(inputs.wait_next().is_none());
     let account = inputs.finish();
     assert_eq!((account.total().total(), account.trust()), (0, Trust::AtLeast));
-    assert!(chip.request().line("CTS").start().is_ok(), "the watch was given back");
+    assert!(chip.request().line("CTS").start().is_ok(), "the lines were released");
 }

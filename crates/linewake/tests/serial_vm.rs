@@ -1,4 +1,4 @@
-//! Serial ports of a kernel in a virtual machine: a UART that is looped back to itself, a USB adapter, and a modem that is
+//! Serial ports in the virtual machine: a UART that is looped back to itself, a USB adapter, and a modem that is
 //! plugged in and out.
 #![cfg(all(target_os = "linux", not(miri)))]
 
@@ -17,7 +17,7 @@ use linewake::{Chip, EdgeEvent, EdgeKind, Edges, ErrorKind, Event, Monitor, Requ
 use overlapped::Device;
 use overlapped::linux::Ioctl;
 
-/// The UART that the machine has no use for while a test runs.
+/// The UART that the virtual machine does not use while a test runs.
 const UART: &str = "/dev/ttyS2";
 const PERIOD: Duration = Duration::from_millis(10);
 
@@ -26,7 +26,7 @@ const TIOCMBIS: Ioctl<u32> = unsafe { Ioctl::from_request(0x5416) };
 // SAFETY: ioctl_tty(2): TIOCMBIC reads one `int`.
 const TIOCMBIC: Ioctl<u32> = unsafe { Ioctl::from_request(0x5417) };
 
-/// One test at a time: they share the machine. None, with a word, outside of it.
+/// Runs one test at a time, because they share the virtual machine. Outside of it, prints a note and returns `None`.
 fn machine() -> Option<MutexGuard<'static, ()>> {
     static MACHINE: Mutex<()> = Mutex::new(());
     if std::env::var_os("LINEWAKE_VM").is_none() {
@@ -49,7 +49,7 @@ fn none(request: &mut Request) -> bool {
 /// TIOCM_LOOP.
 const LOOP: u32 = 0x8000;
 
-/// A port whose RTS is wired to its CTS, and DTR to DSR, by the UART itself (UART_MCR_LOOP, of the 8250's MCR).
+/// A port whose UART connects RTS to CTS and DTR to DSR (UART_MCR_LOOP in the 8250's MCR).
 struct Loop(Device);
 
 impl Loop {
@@ -62,12 +62,12 @@ impl Loop {
 
 impl Drop for Loop {
     fn drop(&mut self) {
-        // And what it drove there.
+        // Also reset what it drove there.
         let _ = self.0.ioctl(TIOCMBIC, LOOP | 0x6000);
     }
 }
 
-/// The looped port: its outputs, two of which no connector has, drive its inputs (UART_MCR_LOOP).
+/// The looped port. Its outputs, two of which are not on a connector, drive its inputs (UART_MCR_LOOP).
 impl conformance::Bench for Loop {
     fn open(&self) -> Chip {
         Chip::open(&format!("serial:{UART}")).unwrap()
@@ -78,7 +78,7 @@ impl conformance::Bench for Loop {
         const OUTPUTS: [u32; 4] = [0x004, 0x002, 0x2000, 0x4000];
         let change = if level { TIOCMBIS } else { TIOCMBIC };
         self.0.ioctl(change, OUTPUTS[line as usize]).unwrap();
-        // What changes twice between two looks merges.
+        // Two changes between two polls merge.
         thread::sleep(4 * PERIOD);
     }
 
@@ -113,9 +113,8 @@ macro_rules! on_a_looped_port {
     };
 }
 
-// The others are of queues, of numbers, of outputs that can be inputs, of edges that nobody looks for yet, of changes that
-// follow each other and merge between two looks on a slow machine, and of chips that are pulled out: for that see the
-// modem below.
+// Not run: tests of queues, of numbers, of outputs that can be inputs, of edges before the first poll, of changes that
+// merge between two polls on a slow computer, and of chips that are unplugged; for that see the modem below.
 on_a_looped_port! {
     an_edge_says_where_when_and_which_way
     a_timeout_ends_nothing
@@ -162,9 +161,9 @@ fn a_port_is_watched_upside_down_and_one_way() {
     let mut both = chip.request().line("CTS").start().unwrap();
     for active in [false, true, false] {
         outputs.set_value("RTS", active).unwrap();
-        // Each request has counters of its own.
+        // Each request has its own counters.
         assert_eq!(next(&mut both).kind == EdgeKind::Rising, active);
-        // This one is not looked at unless somebody waits, and the loop counts nothing.
+        // This request is polled only while somebody waits, and the looped port has no counters.
         if active {
             assert!(none(&mut low));
         } else {
@@ -206,7 +205,7 @@ fn a_usb_adapter_is_quiet_and_its_outputs_are_set() {
     assert!(none(&mut inputs), "its inputs are wired to nothing");
 }
 
-/// A modem of the kernel's own, on the bus whose other end it is too (usb_f_acm on dummy_hcd): whoever opens /dev/ttyGS0
+/// A modem that the kernel simulates, both ends of its USB bus included (usb_f_acm on dummy_hcd). Opening /dev/ttyGS0
 /// raises the modem's DSR and DCD.
 struct Modem(PathBuf);
 
@@ -301,7 +300,7 @@ fn a_modem_that_is_pulled_out_ends_the_stream_and_comes_back() {
     assert!(inputs.wait_next().is_none());
     assert!(chip.value("DSR").unwrap_err().is_disconnected());
     assert!(chip.reopen().is_err());
-    // Its number is free again when nobody has the old one.
+    // Its number is free again when nobody has the old port open.
     let path = format!("serial:{MODEM}");
     drop((inputs, chip));
     modem.plug();
@@ -316,7 +315,7 @@ fn a_modem_that_is_pulled_out_ends_the_stream_and_comes_back() {
 fn a_monitor_goes_on_when_a_modem_is_back() {
     let Some(_machine) = machine() else { return };
     let modem = Modem::new();
-    // This one stays with whoever opened it; the port has its name again all the same.
+    // The old port stays with the program that opened it, but the new port gets the same name.
     let chip = Chip::open(&format!("serial:{MODEM}")).unwrap();
     let mut monitor = Monitor::builder()
         .request(chip.request().lines(["DSR", "DCD"]))

@@ -1,4 +1,4 @@
-//! The simulated chip: all that a chip has to do, and a life of its own.
+//! The simulated chip: it does all that a chip must do, and its lines change by themselves.
 
 #[macro_use]
 #[path = "support/conformance.rs"]
@@ -99,7 +99,7 @@ fn the_life_goes_on_while_nobody_watches() {
     let before = changes();
     std::thread::sleep(Duration::from_millis(1600));
     assert!(changes() > before);
-    // And who comes late sees it from there on, with time stamps that are not in the past.
+    // A late request sees the changes from then on, with time stamps that are not in the past.
     let mut edges = chip.request().line("pps").start().unwrap();
     assert!(edges.wait_next().unwrap().unwrap().timestamp_ns >= 1_600_000_000);
 }
@@ -202,14 +202,17 @@ fn a_script_that_makes_no_sense_is_refused() {
     let line = |name: &str| Line::new(name);
     let wheel = Quadrature::new(Duration::from_millis(1), Duration::from_millis(1));
     for (script, says) in [
-        (Script::new(), "no line"),
-        (Script::new().line(line("a").offset(3)).line(line("b").offset(3)), "the same offset 3"),
-        (Script::new().line(line("a").offset(1024)), "at most 1024 lines"),
-        (Script::new().line_count(1025), "at most 1024 lines"),
-        (Script::new().line(line("a")).queue_size(1), "queue of 1"),
-        (Script::new().line(line("a").signal(Signal::period(Duration::ZERO))), "line \"a\": its period"),
-        (Script::new().line(line("a")).quadrature("a", "b", wheel.clone()), "no line \"b\""),
-        (Script::new().line(line("a")).quadrature("a", "a", wheel.clone()), "both channels"),
+        (Script::new(), "at least one line"),
+        (Script::new().line(line("a").offset(3)).line(line("b").offset(3)), "both have the offset 3"),
+        (Script::new().line(line("a").offset(1024)), "at most 1024"),
+        (Script::new().line_count(1025), "at most 1024"),
+        (Script::new().line(line("a")).queue_size(1), "a queue size of 1 is out of range; expected 2 to 1024"),
+        (
+            Script::new().line(line("a").signal(Signal::period(Duration::ZERO))),
+            "line \"a\": a period of 0 ns is too short",
+        ),
+        (Script::new().line(line("a")).quadrature("a", "b", wheel.clone()), "unknown line \"b\""),
+        (Script::new().line(line("a")).quadrature("a", "a", wheel.clone()), "found \"a\" twice"),
     ] {
         let error = script.open().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
@@ -230,7 +233,7 @@ fn edges_that_may_gather_come_many_at_a_time() {
             taken += 1 + std::iter::from_fn(|| edges.next_ready()).count();
         }
         if gathers {
-            // 80 of them gather in 4 ms. A machine that is busy has more come at once, not fewer.
+            // 80 of them gather in 4 ms. On a busy computer more come at once, not fewer.
             assert!(times.len() <= 2000 / 20, "{} times for {taken} edges", times.len());
         }
         assert!(times.is_sorted());

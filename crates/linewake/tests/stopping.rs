@@ -1,4 +1,4 @@
-//! A stop is seen whenever it comes, also while the stream looks at what has come; and a deadline, whatever wakes it.
+//! A stop is seen whenever it comes, even while the stream takes events. A deadline is seen whatever wakes the thread.
 
 #[path = "support/peculiar.rs"]
 mod peculiar;
@@ -11,10 +11,10 @@ use linewake::backend::RawEdge;
 use linewake::filter::Filter;
 use linewake::{Chip, EdgeKind, Error, Missed, Monitor, Offset};
 
-/// What stops the stream when it is polled.
+/// The stopper that stops the stream when it is polled.
 type Stop = Arc<Mutex<Option<Box<dyn FnOnce() + Send>>>>;
 
-/// A chip that has edges or has none, as is its habit.
+/// A chip that has edges or not, by its habit.
 #[derive(Clone, Debug)]
 struct Polled {
     stop: StopWhenPolled,
@@ -25,13 +25,14 @@ struct Polled {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Habit {
     Quiet,
-    /// It wants to be looked at again at once, and has nothing.
+    /// It asks to be polled again at once, and has nothing.
     Restless,
-    /// Whenever it is looked at it has edges, 100 ns apart; but not for ever, so that who never looks up comes to an end.
+    /// At every poll it has edges, 100 ns apart, but only for a while, so that a stream that misses its deadline ends
+    /// too.
     Flooding,
 }
 
-/// When a flood ends.
+/// The time at which a flood ends.
 const FLOOD_NS: u64 = 2_000_000_000;
 
 #[derive(Clone)]

@@ -1,4 +1,4 @@
-//! Virtual clocks: the same edges whatever the machine does, faster than time, and lost only where the script says so.
+//! Virtual clocks: the same edges on any computer, faster than real time, and losses only where the script says so.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -26,7 +26,7 @@ fn next(request: &mut Request) -> Result<EdgeEvent, Error> {
     request.wait_next_timeout(Duration::from_secs(20)).expect("the stream is over")
 }
 
-/// Edges as they are printed, up to a time of the chip's clock.
+/// The printed edges, up to a time of the chip's clock.
 fn edges_until(chip: &Chip, until_ns: u64) -> Vec<String> {
     let mut request = chip.request().all_lines().start().unwrap();
     let edges = std::iter::from_fn(|| next(&mut request).ok()).take_while(|edge| edge.timestamp_ns <= until_ns);
@@ -49,7 +49,7 @@ fn the_same_seed_gives_the_same_bytes_whatever_the_machine_does() {
         })
         .collect();
     for _ in 0..2 {
-        assert!(run(7) == alone, "and with others that want the processors");
+        assert!(run(7) == alone, "also while other threads use the processors");
     }
     done.store(true, Relaxed);
     busy.into_iter().for_each(|thread| thread.join().unwrap());
@@ -83,11 +83,11 @@ fn nothing_is_lost_by_a_reader_that_takes_its_time() {
     let line = |name| Line::new(name).signal(Signal::period(us(10)));
     let chip = Script::new().line(line("a")).line(line("b")).clock(ClockKind::Virtual).queue_size(2).open().unwrap();
     let (mut a, mut b) = (chip.request().line("a").start().unwrap(), chip.request().line("b").start().unwrap());
-    // In turns, on one thread.
+    // The requests take turns on one thread.
     for _ in 0..500 {
         assert_eq!(next(&mut a).unwrap().missed.total() + next(&mut b).unwrap().missed.total(), 0);
     }
-    // And on two, of which one is slow.
+    // The requests are read on two threads, of which one is slow.
     let slow = thread::spawn(move || {
         for _ in 0..100 {
             thread::sleep(ms(1));
@@ -102,12 +102,12 @@ fn nothing_is_lost_by_a_reader_that_takes_its_time() {
 }
 
 #[test]
-fn who_waits_for_a_reader_goes_on_when_that_is_gone() {
+fn time_goes_on_when_a_slow_reader_is_gone() {
     let lines = ["a", "b"].map(|name| Line::new(name).signal(Signal::period(ms(2))));
     let script = lines.into_iter().fold(Script::new(), Script::line).clock(ClockKind::Virtual).queue_size(2);
     let chip = script.open().unwrap();
     let (mut a, mut b) = (chip.request().line("a").start().unwrap(), chip.request().line("b").start().unwrap());
-    next(&mut a).unwrap(); // from here on its queue is waited for
+    next(&mut a).unwrap(); // from here on, time waits for its queue
     let waits = thread::spawn(move || (0..200).filter(|_| next(&mut b).is_ok()).count());
     thread::sleep(ms(50));
     drop(a);
@@ -115,7 +115,7 @@ fn who_waits_for_a_reader_goes_on_when_that_is_gone() {
 }
 
 #[test]
-fn edges_are_lost_where_the_script_has_readers_be_slow() {
+fn edges_are_lost_while_the_script_makes_readers_slow() {
     let line = Line::new("it").signal(Signal::period(ms(2)));
     let script = Script::new().line(line).clock(ClockKind::Virtual).queue_size(8).slow(ms(100), ms(50));
     let chip = script.open().unwrap();
@@ -123,7 +123,8 @@ fn edges_are_lost_where_the_script_has_readers_be_slow() {
     let seen: Vec<_> = (0..150).map(|_| next(&mut request).unwrap()).collect();
     let missed: Vec<_> = seen.iter().filter(|edge| edge.missed.total() > 0).collect();
     assert_eq!(missed.len(), 1);
-    // After 100 ms, and until 150 ms, there are 50; the last eight of them were still queued when the reader was back.
+    // There are 50 edges from 100 ms to 150 ms. The last eight of them were still queued when the reader was fast
+    // again.
     assert_eq!((missed[0].missed.overflowed, missed[0].timestamp_ns), (42, 143_000_000));
     assert_eq!(request.finish().total(), Figures { delivered: 150, overflowed: 42, ..Figures::default() });
 }
@@ -157,12 +158,12 @@ fn time_stands_still_until_it_is_advanced() {
     assert_eq!(chip.world().advance(ms(500)).unwrap(), Duration::ZERO);
     assert_eq!(next(&mut request).unwrap().timestamp_ns, 600_000_000);
     assert!(request.wait_next_timeout(ms(20)).unwrap().unwrap_err().is_timeout());
-    // What the world does happens now.
+    // Changes from the world happen now.
     chip.world().toggle("tamper", 1).unwrap();
     let mut tamper = chip.request().line("tamper").start().unwrap();
     chip.world().toggle("tamper", 1).unwrap();
     assert_eq!(next(&mut tamper).unwrap().timestamp_ns, SECOND);
-    // A thousand seconds are more than a queue holds: the rest happens as it is read.
+    // A thousand seconds give more edges than a queue holds. The rest happens as the queue is read.
     let left = chip.world().advance(ms(1_000_000)).unwrap();
     assert!(left > Duration::ZERO);
     let rising: Vec<_> = (0..2000).map(|_| next(&mut request).unwrap()).collect();
@@ -177,7 +178,7 @@ fn only_a_clock_that_stands_still_is_advanced() {
     assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
     let error = Chip::options().clock(ClockKind::Virtual).open(r"\\.\LineWake0").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
-    // A virtual one goes on by itself, and can be advanced too.
+    // A virtual clock goes on by itself, and can also be advanced.
     let chip = Chip::options().clock(ClockKind::Virtual).open("sim").unwrap();
     chip.world().advance(ms(550)).unwrap();
     assert!(chip.value("pps").unwrap());
@@ -190,7 +191,7 @@ fn nobody_is_woken_while_nothing_that_is_watched_can_happen() {
     assert!(quiet.wait_next_timeout(ms(50)).unwrap().unwrap_err().is_timeout());
     chip.world().toggle("tamper", 1).unwrap();
     assert_eq!(next(&mut quiet).unwrap().timestamp_ns, 0, "its clock stood still");
-    // A line of which the edges that are watched never come does not hold the thread either.
+    // A line whose watched edges never come does not block the thread either.
     let line = Line::new("it").signal(Signal::noise(us(1)));
     let chip = Script::new().line(line).clock(ClockKind::Virtual).open().unwrap();
     let mut never = chip.request().line("it").debounce(us(5)).start().unwrap();
@@ -237,7 +238,7 @@ fn a_monitor_goes_on_when_the_chip_is_back() {
     assert!(edges.into_iter().eq(before.chain(after)));
 }
 
-/// Everything at once; and what becomes of every edge is known.
+/// All faults at once, and every edge is in the account.
 #[test]
 fn the_account_is_exact_with_every_fault_at_once() {
     for (seed, queue_size) in [(1, 64), (2, 2), (3, 1024)] {
@@ -249,7 +250,7 @@ fn all_faults(seed: u64, queue_size: u32) {
     const LINES: usize = 8;
     let lasts = |change: &Change| change.at_ns < SECOND;
     let mut changes: Vec<_> = script("faults.toml").timeline(seed).unwrap().take_while(lasts).collect();
-    // What somebody could be told of: while the chip is there.
+    // The edges that can be reported: those while the chip is plugged in.
     let (mut levels, mut driven, mut is_there) = ([false; LINES], [0; LINES], true);
     levels[2] = true;
     for change in &changes {
@@ -265,7 +266,7 @@ fn all_faults(seed: u64, queue_size: u32) {
     }
     assert!(driven.iter().all(|&driven| driven > 20), "{driven:?}");
 
-    // The same lines and faults, and the same changes up to that time; and one line more that tells the end.
+    // The same lines, faults and changes up to that time, and one more line that marks the end.
     let end = What::Level { offset: (LINES as u32).into(), level: true };
     changes.push(Change { at_ns: 2 * SECOND, what: end });
     let lines = (0..=LINES).fold(Script::new(), |script, line| script.line(Line::new("").initially(line == 2)));
@@ -306,7 +307,7 @@ fn all_faults(seed: u64, queue_size: u32) {
         if totals[0].readers as usize == tallies.len() && tallies.iter().all(|tally| tally.is_final()) {
             break totals;
         }
-        assert!(Instant::now() < deadline, "it does not come to an end");
+        assert!(Instant::now() < deadline, "it does not end");
         thread::sleep(ms(1));
     };
     for ((line, driven), seen) in totals.iter().zip(driven).zip(seen) {

@@ -1,4 +1,4 @@
-//! Edges that a thread waited for, and that a task awaits from then on: the task is woken, though no thread waits any more.
+//! A thread waits for edges, and then a task awaits them: the task is woken although no thread waits any more.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use linewake::{Chip, Event, Monitor};
 const SHORT: Duration = Duration::from_millis(20);
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Runs a future on a thread that waits at no port.
+/// Runs a future on a thread that does not wait at a port.
 fn elsewhere<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> T {
     let (done, is_done) = std::sync::mpsc::channel();
     std::thread::spawn(move || done.send(futures::executor::block_on(future)));
@@ -15,7 +15,7 @@ fn elsewhere<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static
 }
 
 #[test]
-fn what_a_thread_has_waited_for_comes_to_a_task() {
+fn a_task_gets_the_edges_that_a_thread_waited_for() {
     let chips = [(); 2].map(|()| Chip::options().life(false).open("sim").unwrap());
 
     let mut request = chips[0].request().line("door").start().unwrap();

@@ -1,4 +1,4 @@
-//! Chatter: a line that changes too often is blocked, and said to be.
+//! Chatter: blocks a line that changes too often, and reports this.
 
 use std::collections::VecDeque;
 
@@ -6,18 +6,18 @@ use super::event::{ChatterEvent, ChatterKind, FilterEvent};
 use super::{ChatterLimit, nanoseconds};
 use crate::{EdgeEvent, EdgeKind, Missed};
 
-/// How often a line changed of late.
+/// How often a line changed within the window.
 #[derive(Debug)]
 pub(super) struct Chatter {
     changes: usize,
     resume: usize,
     window_ns: u64,
     has_levels: bool,
-    /// When it changed, oldest first: as many as would be too many, at most.
+    /// The times of its changes, oldest first. At most `changes + 1` of them.
     recent: VecDeque<u64>,
     /// The level of the last edge that passed.
     active: Option<bool>,
-    /// While it is blocked: the last edge that came.
+    /// The last edge that came while the line is blocked. `None` if it is not blocked.
     held: Option<EdgeEvent>,
     withheld: u64,
     carry: Missed,
@@ -45,9 +45,9 @@ impl Chatter {
         self.held.is_some()
     }
 
-    /// An edge at `now_ns`.
+    /// Takes an edge at `now_ns`, and returns the event that follows, if any.
     pub(super) fn push(&mut self, edge: EdgeEvent, now_ns: u64) -> Option<FilterEvent> {
-        // One that came after time had passed without it counts as of then.
+        // An edge may come after time had already passed beyond it. It then counts at that later time.
         let now_ns = self.recent.back().map_or(now_ns, |&latest| now_ns.max(latest));
         self.forget_until(now_ns);
         let too_many = self.changes + 1;
@@ -73,14 +73,14 @@ impl Chatter {
         event
     }
 
-    /// When it is unblocked, unless it goes on.
+    /// When the line is unblocked, unless more edges come.
     pub(super) fn due_ns(&self) -> Option<u64> {
         self.held.as_ref()?;
         let last_to_go = self.recent.len().checked_sub(self.resume + 1)?;
         Some(self.recent[last_to_go].saturating_add(self.window_ns))
     }
 
-    /// It is due. `axis_ns` is the same moment on the edges' axis.
+    /// Unblocks the line. `axis_ns` is the same moment as `now_ns`, on the edges' axis.
     pub(super) fn unblock(&mut self, now_ns: u64, axis_ns: u64, into: &mut VecDeque<FilterEvent>) {
         let Some(edge) = self.held.take() else {
             return;
@@ -108,7 +108,7 @@ impl Chatter {
     }
 
     fn event(&self, edge: &EdgeEvent, kind: ChatterKind, axis_ns: u64) -> ChatterEvent {
-        // As the clock shows it since it last stepped.
+        // The time that the clock shows, with its last step.
         let timestamp_ns = i128::from(axis_ns) + i128::from(edge.timestamp_ns) - i128::from(edge.axis_ns);
         ChatterEvent {
             chip: edge.chip.clone(),

@@ -1,10 +1,10 @@
-//! What comes out of a filter.
+//! An event that leaves a filter.
 
 use std::sync::Arc;
 
 use crate::{EdgeEvent, Offset};
 
-/// What comes out of a filter.
+/// An event that leaves a filter.
 ///
 /// ```
 /// use linewake::filter::FilterEvent;
@@ -19,14 +19,15 @@ use crate::{EdgeEvent, Offset};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FilterEvent {
-    /// An edge passes. Its [`missed`](EdgeEvent::missed) are all that were missing since the one that passed before it.
+    /// An edge passes. Its [`missed`](EdgeEvent::missed) counts all edges that were missing since the last edge that
+    /// passed.
     Edge(EdgeEvent),
     /// A line was blocked or unblocked.
     Chatter(ChatterEvent),
 }
 
-/// A line was blocked for changing too often, or is listened to again.
-/// See [`ChatterLimit`](crate::filter::ChatterLimit).
+/// A line was blocked because it changed too often, or was unblocked. See
+/// [`ChatterLimit`](crate::filter::ChatterLimit).
 ///
 /// ```
 /// use linewake::Chip;
@@ -46,25 +47,26 @@ pub enum FilterEvent {
 pub struct ChatterEvent {
     /// Name of the chip.
     pub chip: Arc<str>,
-    /// Which line.
+    /// Offset of the line.
     pub offset: Offset,
-    /// Its name, if it has one.
+    /// Name of the line, if it has one.
     pub name: Option<Arc<str>>,
-    /// Which of the two.
+    /// Blocked or unblocked.
     pub kind: ChatterKind,
-    /// When, in nanoseconds of the chip's clock: the stamp of the edge that was one too many, or when the line had calmed
-    /// down.
+    /// The time in nanoseconds of the chip's clock: the stamp of the edge that was one too many, or the moment the line
+    /// had calmed down.
     pub timestamp_ns: u64,
-    /// The same on the axis of the edges' [`axis_ns`](EdgeEvent::axis_ns).
+    /// The same time on the axis of the edges' [`axis_ns`](EdgeEvent::axis_ns).
     pub axis_ns: u64,
     /// Changes within the window at that time.
     pub changes: u32,
-    /// Edges that were withheld while it was blocked. If the last of them passes after all, it is the next event.
+    /// How many edges were withheld while the line was blocked. If the last of them passes after all, it is the next
+    /// event.
     pub withheld: u64,
 }
 
 impl ChatterEvent {
-    /// One that was recorded, of a line whose filter did its work then.
+    /// An event from a recording that was filtered while it was recorded.
     ///
     /// ```
     /// use linewake::filter::{ChatterEvent, ChatterKind};
@@ -84,16 +86,16 @@ impl ChatterEvent {
     }
 }
 
-/// Which way the blocking goes.
+/// Whether a line was blocked or unblocked.
 ///
 /// ```
 /// assert_eq!(linewake::filter::ChatterKind::Blocked.as_str(), "blocked");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ChatterKind {
-    /// It changes too often; nothing of it passes.
+    /// The line changes too often; none of its edges pass.
     Blocked,
-    /// It is listened to again.
+    /// The line's edges pass again.
     Unblocked,
 }
 

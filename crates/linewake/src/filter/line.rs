@@ -1,4 +1,4 @@
-//! The filter of one line: its stages, one after the other, in the time of the edges' stamps.
+//! The filter of one line: its stages one after the other. The edges' stamps tell the time.
 
 use std::collections::VecDeque;
 
@@ -8,7 +8,7 @@ use super::settle::Settle;
 use super::{Filter, Stamp, nanoseconds};
 use crate::{EdgeEvent, Edges, Error, ErrorKind};
 
-/// What a filter made of a line's edges: delivered = passed + filtered + held, at every moment.
+/// Counts of a line's edges in its filter: delivered = passed + filtered + held, at every moment.
 ///
 /// ```
 /// let tally = linewake::filter::FilterTally { delivered: 10, passed: 2, filtered: 7, held: 1, missed: 0, blocks: 0 };
@@ -16,13 +16,13 @@ use crate::{EdgeEvent, Edges, Error, ErrorKind};
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct FilterTally {
-    /// Edges that came: those the request's account has as delivered.
+    /// Edges that came: those that the request's account counts as delivered.
     pub delivered: u64,
     /// Edges that went on to the program.
     pub passed: u64,
     /// Edges that were dropped.
     pub filtered: u64,
-    /// Edges of which it is not decided, and those that pass and were not given to the program yet.
+    /// Edges that are not decided yet, and edges that passed but that the program has not taken yet.
     pub held: u64,
     /// Edges that were missing before those that came.
     pub missed: u64,
@@ -31,13 +31,13 @@ pub struct FilterTally {
 }
 
 impl FilterTally {
-    /// Both together.
+    /// The sum of both.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         self.each(other, u64::saturating_add)
     }
 
-    /// What is left without another.
+    /// The difference of both; no number goes below 0.
     #[must_use]
     pub fn less(self, other: Self) -> Self {
         self.each(other, u64::saturating_sub)
@@ -54,16 +54,16 @@ impl FilterTally {
         }
     }
 
-    /// So many of those that passed were not given to the program yet.
+    /// Moves this many edges from `passed` to `held`: the program has not taken them yet.
     pub(super) fn hold_back(&mut self, edges: u64) {
-        // Those of a line without a filter are not counted.
+        // A line without a filter counts no edges, so `passed` may be smaller.
         let edges = edges.min(self.passed);
         self.passed -= edges;
         self.held += edges;
     }
 }
 
-/// A filter at work on one line: edges go in, events come out, and time is what the stamps say.
+/// The filter of one line: edges go in, events come out, and the edges' stamps tell the time.
 ///
 /// ```
 /// # let chip = linewake::Chip::options().life(false).open("sim")?;
@@ -86,21 +86,21 @@ impl FilterTally {
 /// # Ok::<(), linewake::Error>(())
 /// ```
 ///
-/// Time is that of the edges' [`axis_ns`](EdgeEvent::axis_ns), which a step of their clock does not touch. Where it goes back
-/// all the same, time goes on from there.
+/// Time is the edges' [`axis_ns`](EdgeEvent::axis_ns), which does not change when their clock is set. If it goes back
+/// nevertheless, the filter's time does not go back: it goes on from the latest.
 #[derive(Debug)]
 pub struct LineFilter {
     glitch: Option<Settle>,
     glitch_ns: u64,
     later: Later,
-    /// From stamps to time that never goes back.
+    /// What to add to a stamp to get a time that never goes back.
     ahead_ns: u64,
     latest_ns: u64,
     delivered: u64,
     missed: u64,
 }
 
-/// The stages behind the glitch filter. Their time is behind by that filter's period.
+/// The stages after the glitch filter. Their time is that filter's period behind.
 #[derive(Debug)]
 struct Later {
     debounce: Option<Settle>,
@@ -109,17 +109,19 @@ struct Later {
 }
 
 impl LineFilter {
-    /// The filter of a line of which these edges are watched, and that was active at the start of it, or was not.
+    /// A filter for a line. `edges` are the edges that are watched; `active_at_start` is the line's level at the start,
+    /// if known.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`] for a filter that makes no sense, and for a glitch filter where one kind of edge is watched.
+    /// [`ErrorKind::InvalidInput`] for a filter whose settings contradict each other, and for a glitch filter where
+    /// only one kind of edge is watched.
     pub fn new(filter: &Filter, edges: Edges, active_at_start: Option<bool>) -> Result<Self, Error> {
         filter.check()?;
         let has_levels = edges == Edges::Both;
         let glitch_ns = nanoseconds(filter.glitch);
         if glitch_ns > 0 && !has_levels {
             let message = format!(
-                "filter \"{filter}\": a glitch cannot be told from a pulse where {} edges alone are watched; watch both",
+                "filter \"{filter}\": \"glitch\" needs both edges, but only {} edges are watched; watch both",
                 edges.as_str()
             );
             return Err(Error::new(ErrorKind::InvalidInput, message));
@@ -143,7 +145,7 @@ impl LineFilter {
         })
     }
 
-    /// An edge came. What was due before its stamp happens first.
+    /// Takes an edge. Everything that was due before its stamp happens first.
     pub fn push(&mut self, edge: EdgeEvent, into: &mut VecDeque<FilterEvent>) {
         self.delivered += 1;
         self.missed = self.missed.saturating_add(edge.missed.total());
@@ -163,12 +165,12 @@ impl LineFilter {
         }
     }
 
-    /// It is `now_ns` by the clock of the edges' stamps, and all edges from before have come.
+    /// Lets time pass up to `now_ns`, by the clock of the edges' stamps. All earlier edges must have come.
     pub fn poll(&mut self, now_ns: u64, into: &mut VecDeque<FilterEvent>) {
         self.run_until(now_ns.saturating_add(self.ahead_ns), into);
     }
 
-    /// When something happens without another edge, by the same clock: [`poll`](Self::poll) then.
+    /// When to call [`poll`](Self::poll) if no other edge comes, by the same clock.
     #[must_use]
     pub fn deadline_ns(&self) -> Option<u64> {
         let first = self.glitch.as_ref().and_then(Settle::due_ns);
@@ -177,7 +179,7 @@ impl LineFilter {
         Some(due_ns.saturating_sub(self.ahead_ns))
     }
 
-    /// The stream is over: each line stays as it is now, so what waits for quiet has it. A blocked line stays blocked.
+    /// Ends the stream: no more edges come, so the line counts as quiet. A blocked line stays blocked.
     pub fn finish(&mut self, into: &mut VecDeque<FilterEvent>) {
         while let Some(due_ns) = self.glitch.as_ref().and_then(Settle::due_ns) {
             self.run_until(due_ns, into);
@@ -187,7 +189,7 @@ impl LineFilter {
         }
     }
 
-    /// No more comes of a line whose chip is gone. If it is blocked it is so no longer, since when it was last heard of.
+    /// Unblocks a line whose chip is unplugged, as of the last edge that came.
     pub(super) fn unblock(&mut self, into: &mut VecDeque<FilterEvent>) {
         let at_ns = self.latest_ns;
         if let Some(chatter) = &mut self.later.chatter {
@@ -197,7 +199,7 @@ impl LineFilter {
         }
     }
 
-    /// What became of the edges so far.
+    /// The counts so far.
     #[must_use]
     pub fn tally(&self) -> FilterTally {
         let Later { debounce, chatter, passed } = &self.later;
@@ -214,7 +216,7 @@ impl LineFilter {
         }
     }
 
-    /// Whether the line is blocked for chatter now.
+    /// True while the line is blocked for chatter.
     #[must_use]
     pub fn is_blocked(&self) -> bool {
         self.later.chatter.as_ref().is_some_and(Chatter::is_blocked)
@@ -225,13 +227,13 @@ impl LineFilter {
         self.glitch.iter().chain(&self.later.debounce).filter_map(Settle::held_ns).min()
     }
 
-    /// Lets happen what is due, each at its own time.
+    /// Does everything that is due by `now_ns`, each at its own time.
     fn run_until(&mut self, now_ns: u64, into: &mut VecDeque<FilterEvent>) {
         if let Some(glitch) = &mut self.glitch
             && let Some(due_ns) = glitch.due_ns().filter(|&due_ns| due_ns <= now_ns)
             && let Some(edge) = glitch.settle()
         {
-            // The time of the edge itself, which is the last before the quiet.
+            // The time of the edge itself, the last one before the quiet.
             let at_ns = due_ns - self.glitch_ns;
             self.later.run_until(at_ns, self.ahead_ns, into);
             self.later.push(edge, at_ns, into);
@@ -276,7 +278,7 @@ impl Later {
         }
     }
 
-    /// An edge is through debounce at `now_ns`.
+    /// Gives an edge that passed debounce at `now_ns` to the chatter stage, and counts what passes.
     fn count(&mut self, edge: EdgeEvent, now_ns: u64, into: &mut VecDeque<FilterEvent>) {
         let came = into.len();
         match &mut self.chatter {
@@ -287,7 +289,7 @@ impl Later {
     }
 }
 
-/// Edges among the events behind the first `came`.
+/// How many of the events after the first `came` are edges.
 fn edges_in(events: &VecDeque<FilterEvent>, came: usize) -> u64 {
     events.range(came..).filter(|event| matches!(event, FilterEvent::Edge(_))).count() as u64
 }

@@ -1,4 +1,4 @@
-//! The filters against models that look at all edges of a line at once.
+//! Compares the filters with models that see all edges of a line at once.
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ fn filter(text: &str, edges: Edges, active: Option<bool>) -> LineFilter {
     LineFilter::new(&text.parse().unwrap(), edges, active).unwrap()
 }
 
-/// What comes out, in short: the stamp, and which way or what.
+/// An event in short: its stamp and its kind.
 fn short(event: &FilterEvent) -> (u64, &'static str) {
     match event {
         FilterEvent::Edge(edge) => (edge.timestamp_ns, edge.kind.as_str()),
@@ -44,7 +44,7 @@ fn shorts(events: &VecDeque<FilterEvent>) -> Vec<(u64, &'static str)> {
     events.iter().map(short).collect()
 }
 
-/// Feeds changes from inactive, in microseconds, and lets time pass for a second after them.
+/// Feeds changes at these microseconds to a line that starts inactive, and then lets a second pass.
 fn run(text: &str, at_us: &[u64]) -> (Vec<(u64, &'static str)>, FilterTally) {
     let mut filter = filter(text, Edges::Both, Some(false));
     let mut events = VecDeque::new();
@@ -76,10 +76,10 @@ fn both_edges_of_a_glitch_are_dropped() {
 
 #[test]
 fn press_and_release_have_their_own_periods() {
-    // Pressed at once; released when it was off for 20 ms.
+    // A press counts at once, a release after 20 ms.
     let (events, _) = run("release=20ms", &[1000, 2000, 3000, 30_000]);
     assert_eq!(events, [(1000, "rising"), (30_000, "falling")]);
-    // Pressed when it was on for 20 ms, released at once.
+    // A press counts after 20 ms, a release at once.
     let (events, _) = run("press=20ms", &[1000, 2000, 3000, 30_000, 30_100, 30_200]);
     assert_eq!(events, [(3000, "rising"), (30_000, "falling")]);
 }
@@ -95,7 +95,7 @@ fn quiet_for_exactly_the_period_is_quiet() {
 #[test]
 fn a_spike_does_not_begin_a_bounce_behind_the_glitch_filter() {
     let spike_then_press = [1000, 1020, 3000, 3100, 3200];
-    assert_eq!(run("debounce=5ms", &spike_then_press).0, [(1000, "rising")], "the spike is taken for its beginning");
+    assert_eq!(run("debounce=5ms", &spike_then_press).0, [(1000, "rising")], "the spike counts as its beginning");
     assert_eq!(run("glitch=50us,debounce=5ms", &spike_then_press).0, [(3000, "rising")]);
 }
 
@@ -121,14 +121,14 @@ fn one_kind_of_edge_is_debounced_without_levels() {
     for at_ms in [1, 2, 4, 9, 13, 30] {
         line.push(edge(at_ms * MS, false), &mut events);
     }
-    // 9 is five after 4; 13 is not five after 9.
+    // The edge at 9 ms passes, 5 ms after that at 4 ms. The one at 13 ms comes 4 ms after that at 9 ms, and is dropped.
     assert_eq!(shorts(&events), [(MS, "falling"), (9 * MS, "falling"), (30 * MS, "falling")]);
     let error = LineFilter::new(&"glitch=1us".parse().unwrap(), Edges::Rising, None).unwrap_err();
-    assert!(error.kind() == ErrorKind::InvalidInput && error.to_string().contains("rising edges alone"), "{error}");
+    assert!(error.kind() == ErrorKind::InvalidInput && error.to_string().contains("only rising edges"), "{error}");
 }
 
 #[test]
-fn what_is_missing_is_told_with_the_next_edge_that_passes() {
+fn the_next_edge_that_passes_reports_the_missing_edges() {
     let mut events = VecDeque::new();
     let mut line = filter("debounce=5ms", Edges::Both, Some(false));
     let merged = |event: &FilterEvent| match event {
@@ -141,8 +141,12 @@ fn what_is_missing_is_told_with_the_next_edge_that_passes() {
     line.push(edge(20 * MS, false), &mut events);
     line.finish(&mut events);
     assert_eq!(shorts(&events), [(MS, "rising"), (20 * MS, "falling")]);
-    assert_eq!((merged(&events[0]), merged(&events[1])), (2, 10), "what was behind the first is before the second");
-    // A glitch whose edges are dropped tells with the edge after it.
+    assert_eq!(
+        (merged(&events[0]), merged(&events[1])),
+        (2, 10),
+        "edges missing after the first are reported with the second"
+    );
+    // What was missing before the dropped edges of a glitch comes with the edge after it.
     events.clear();
     line.push(missing(edge(40 * MS, true), 8), &mut events);
     line.push(missing(edge(41 * MS, false), 16), &mut events);
@@ -168,14 +172,15 @@ fn a_level_that_comes_twice_is_not_passed_twice() {
 
 #[test]
 fn a_line_that_chatters_is_blocked_and_comes_back() {
-    // Four changes in 10 ms are one too many.
+    // The fourth change in 10 ms is one too many.
     let (events, tally) = run("chatter=3/10ms,resume=1", &[1000, 2000, 3000, 4000, 5000, 30_000]);
     let expected = [
         (1000, "rising"),
         (2000, "falling"),
         (3000, "rising"),
         (4000, "blocked"),
-        // One is left in the window when that of 4 ms is out of it. The level is that of the last edge that passed.
+        // At 14 ms the change at 4 ms leaves the window, and one change is left. The level is that of the last edge
+        // that passed.
         (14_000, "unblocked"),
         (30_000, "falling"),
     ];
@@ -226,7 +231,7 @@ fn a_clock_that_steps_back_does_not_stop_time() {
     let mut events = VecDeque::new();
     let mut line = filter("debounce=5ms,chatter=100/s", Edges::Both, Some(false));
     line.push(edge(3_600_000 * MS, true), &mut events);
-    // An hour back, and then a press of 8 ms.
+    // The clock is set back an hour, and then comes a press of 8 ms.
     line.push(edge(10 * MS, false), &mut events);
     line.push(edge(20 * MS, true), &mut events);
     assert_eq!(line.deadline_ns(), Some(25 * MS));
@@ -237,11 +242,11 @@ fn a_clock_that_steps_back_does_not_stop_time() {
     assert_eq!(
         shown,
         [(20 * MS, "rising"), (28 * MS, "falling")],
-        "a step during a bounce: it was off for long enough"
+        "the clock was set during a bounce; the line was off for long enough"
     );
 }
 
-/// A generator that is the same everywhere (splitmix64).
+/// A random generator that gives the same numbers everywhere (splitmix64).
 struct Random(u64);
 
 impl Random {
@@ -258,7 +263,7 @@ impl Random {
     }
 }
 
-/// An edge as the models have it: when it happened, when it was decided, which level it led to.
+/// An edge in the models: when it happened, when it was decided, and the level it led to.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Change {
     at: u64,
@@ -266,7 +271,7 @@ struct Change {
     active: bool,
 }
 
-/// After which edges a line is quiet for the period of its level.
+/// The edges after which the line is quiet for the period of its level.
 fn quiet(changes: &[Change], press: u64, release: u64) -> Vec<usize> {
     let is_quiet = |&at: &usize| {
         let period = if changes[at].active { press } else { release };
@@ -275,7 +280,7 @@ fn quiet(changes: &[Change], press: u64, release: u64) -> Vec<usize> {
     (0..changes.len()).filter(is_quiet).collect()
 }
 
-/// Debounce: between one quiet time and the next, the edge that led to where the second one is.
+/// Debounce: between one quiet time and the next, the edge that led to the level of the second.
 fn model_debounce(changes: &[Change], press: u64, release: u64, stamp: Stamp) -> Vec<Change> {
     let (mut passed, mut from, mut level) = (Vec::new(), 0, false);
     for end in quiet(changes, press, release) {
@@ -292,7 +297,7 @@ fn model_debounce(changes: &[Change], press: u64, release: u64, stamp: Stamp) ->
     passed
 }
 
-/// The glitch filter: without levels that were too short, then without edges that change nothing.
+/// The glitch filter: drops levels that were too short, then edges that change nothing.
 fn model_glitch(changes: &[Change], period: u64) -> Vec<Change> {
     let mut passed: Vec<Change> = quiet(changes, period, period).into_iter().map(|at| changes[at]).collect();
     let mut level = false;
@@ -300,7 +305,7 @@ fn model_glitch(changes: &[Change], period: u64) -> Vec<Change> {
     passed
 }
 
-/// Chatter: at each moment where something may happen, all changes in the window before it.
+/// Chatter: at each moment at which something may happen, counts all changes in the window before it.
 fn model_chatter(changes: &[Change], most: usize, window: u64, resume: usize, end: u64) -> Vec<(u64, &'static str)> {
     let kind = |change: &Change| if change.active { "rising" } else { "falling" };
     let within =
@@ -357,7 +362,7 @@ fn filters_do_what_their_models_do() {
         let changes: Vec<Change> = (0..random.below(60))
             .map(|_| {
                 active = !active;
-                // Never two at one moment: which is first would not be told by their times.
+                // Never two at the same time: the times would not tell which is first.
                 at += 1 + if random.below(4) == 0 { random.below(30 * MS) } else { random.below(2 * MS) };
                 Change { at, decided: at, active }
             })
@@ -371,7 +376,7 @@ fn filters_do_what_their_models_do() {
             assert_eq!(tally.passed, edges_in(events, 0), "{filter}");
         };
         for change in &changes {
-            // Time may be looked at at any time, or never.
+            // A program may poll at a deadline, or not.
             if random.below(2) == 0
                 && let Some(due_ns) = line.deadline_ns().filter(|&due_ns| due_ns <= change.at)
             {
@@ -402,5 +407,5 @@ fn filters_do_what_their_models_do() {
             *count += expected.iter().filter(|event| event.1 == kind).count();
         }
     }
-    assert!(kinds.iter().all(|&count| count > 500), "all of it happened: {kinds:?}");
+    assert!(kinds.iter().all(|&count| count > 500), "each kind must happen often: {kinds:?}");
 }

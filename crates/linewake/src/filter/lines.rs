@@ -1,5 +1,5 @@
-//! The filters of many lines, and the time of their clocks: who waits for what is in a heap, so that an edge costs the same
-//! however many lines there are.
+//! The filters of many lines, and the time of their clocks. A heap holds the deadlines, so that an edge does not cost
+//! more when there are more lines.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -9,14 +9,15 @@ use std::time::{Duration, Instant};
 use super::{Filter, FilterEvent, FilterTally, LineFilter, nanoseconds};
 use crate::{EdgeEvent, Edges, Error, EventClock, WatchedLine};
 
-/// Lines by their place, each with the filter it may have; a line without one passes as it is.
+/// Lines by their place, each with its filter. The edges of a line without a filter pass unchanged.
 #[derive(Debug, Default)]
 pub(super) struct Lines {
     lines: Vec<Line>,
     clocks: Vec<Time>,
-    /// What one filter says.
+    /// The events of one filter, reused as a buffer.
     said: VecDeque<FilterEvent>,
-    /// Stamps of edges that are not decided, some of them old, and the places of their lines; if somebody wants to know.
+    /// Stamps of undecided edges and the places of their lines. Some entries are out of date. `None` if nobody asks for
+    /// them.
     undecided: Option<BinaryHeap<Reverse<(u64, usize)>>>,
 }
 
@@ -24,31 +25,32 @@ pub(super) struct Lines {
 struct Line {
     filter: Option<(Filter, Edges, LineFilter)>,
     clock: usize,
-    /// The deadline under which it waits; of others it is left that they are ignored when they come up.
+    /// The deadline for which this line waits. Other deadlines of it may still be in the heap; they are ignored when
+    /// they come up.
     waits_ns: u64,
-    /// The stamp under which it is among the undecided.
+    /// The stamp of its entry in `undecided`.
     held_ns: Option<u64>,
-    /// What became of the edges before its filter began anew.
+    /// The tally from before its filter was last started again.
     before: FilterTally,
 }
 
-/// The time of one clock, and who waits for it.
+/// The time of one clock, and the lines that wait for it.
 #[derive(Debug, Default)]
 pub(super) struct Time {
-    /// A stamp, and when it came: of all that came the one that shows the latest time.
+    /// A stamp, and the moment it came. Of all stamps, this one shows the latest time.
     seen: Option<(u64, Instant)>,
-    /// Deadlines, some of them old, and the places of their lines.
+    /// Deadlines and the places of their lines. Some entries are out of date.
     waiting: BinaryHeap<Reverse<(u64, usize)>>,
 }
 
-/// Is given what filters say, and of which line.
+/// Takes each event of a filter, with the place of its line.
 pub(super) type Say<'a> = &'a mut dyn FnMut(usize, FilterEvent);
 
 /// A chip's clocks: monotonic, realtime, hte.
 const CLOCKS: usize = 3;
 
 impl Lines {
-    /// One more line. Time of those with the same `group` is the same.
+    /// Adds a line. Lines with the same `group` have the same time.
     pub(super) fn add(&mut self, group: usize, line: &WatchedLine, filter: Option<Filter>) -> Result<(), Error> {
         let clock = CLOCKS * group
             + match line.config.clock {
@@ -75,14 +77,14 @@ impl Lines {
         self.lines.push(Line { filter, clock, waits_ns: u64::MAX, held_ns: None, before });
     }
 
-    /// One more line of a recording: all of them have the same time, and nobody asked for one kind of edge alone.
+    /// Adds a line of a recording. All of these have the same time, and both of their edges were watched.
     pub(super) fn add_recorded(&mut self, filter: Filter) -> Result<(), Error> {
         let at_work = LineFilter::new(&filter, Edges::Both, None)?;
         self.add_line(0, Some((filter, Edges::Both, at_work)));
         Ok(())
     }
 
-    /// How long an edge is held by debounce and glitch filters that see no second one.
+    /// How long the debounce and glitch filters hold an edge if no second edge comes.
     pub(super) fn delay_ns(&self) -> u64 {
         let filters = self.lines.iter().filter_map(|line| line.filter.as_ref());
         let delay = |filter: &Filter| filter.glitch.saturating_add(filter.press.max(filter.release));
@@ -93,14 +95,14 @@ impl Lines {
         self.lines.len()
     }
 
-    /// An edge came; `into` is given what that leads to, on its line and on others.
+    /// Takes an edge, and gives `into` the events that follow from it, on its line and on others.
     pub(super) fn push(&mut self, place: usize, edge: EdgeEvent, now: Instant, into: Say<'_>) {
         let (clock, stamp_ns) = (self.lines[place].clock, edge.axis_ns);
-        // What the other lines waited for was before this edge.
+        // The other lines' deadlines from before this edge come first.
         self.pass_time(clock, stamp_ns, into);
         self.clocks[clock].see(stamp_ns, now);
         for other in 0..self.clocks.len() {
-            // Another clock may be wrong, or stand still; no more time has passed than this computer knows of.
+            // Another clock may be wrong or stand still. So let no more time pass there than this computer measured.
             if other != clock
                 && let Some(due_ns) = self.clocks[other].first_due_ns().filter(|&due_ns| due_ns <= stamp_ns)
                 && let Some(now_ns) = self.clocks[other].at(now).filter(|&now_ns| now_ns >= due_ns)
@@ -117,7 +119,7 @@ impl Lines {
         self.say(place, into);
     }
 
-    /// A filter has said something, or nothing.
+    /// Hands on the events of a line's filter.
     fn say(&mut self, place: usize, into: Say<'_>) {
         self.said.drain(..).for_each(|event| into(place, event));
         if let Some(undecided) = &mut self.undecided {
@@ -130,12 +132,13 @@ impl Lines {
         }
     }
 
-    /// From now on it is to be known which edge is the first that is not decided.
+    /// From now on, keeps track of which undecided edge is the first.
     pub(super) fn know_the_undecided(&mut self) {
         self.undecided = Some(BinaryHeap::new());
     }
 
-    /// The stamp of the first edge that is not decided, but for those from before `from_ns`, which grows.
+    /// The stamp of the first undecided edge at or after `from_ns`. `from_ns` must not go back from one call to the
+    /// next.
     pub(super) fn first_undecided_ns(&mut self, from_ns: u64) -> Option<u64> {
         let undecided = self.undecided.as_mut()?;
         while let Some(&Reverse((held_ns, place))) = undecided.peek() {
@@ -147,7 +150,7 @@ impl Lines {
         None
     }
 
-    /// No edge is there to be taken: time passes by itself.
+    /// There is no edge to take, so time passes by itself.
     pub(super) fn pass(&mut self, now: Instant, into: Say<'_>) {
         for clock in 0..self.clocks.len() {
             if let Some(now_ns) = self.clocks[clock].at(now) {
@@ -156,12 +159,13 @@ impl Lines {
         }
     }
 
-    /// When something happens without another edge, in the time of the only clock there is.
+    /// When the next event may come without another edge, by the stamps of the first clock. For callers that have only
+    /// one clock.
     pub(super) fn due_ns(&self) -> Option<u64> {
         self.clocks.first().and_then(Time::first_due_ns)
     }
 
-    /// It is `now_ns` by a clock.
+    /// Lets the time of a clock pass up to `now_ns`.
     pub(super) fn pass_time(&mut self, clock: usize, now_ns: u64, into: Say<'_>) {
         while let Some(&Reverse((due_ns, place))) = self.clocks[clock].waiting.peek()
             && due_ns <= now_ns
@@ -179,12 +183,12 @@ impl Lines {
         }
     }
 
-    /// When something happens without another edge.
+    /// When the next event may come without another edge.
     pub(super) fn due(&self) -> Option<Instant> {
         self.clocks.iter().filter_map(|clock| clock.when(clock.first_due_ns()?)).min()
     }
 
-    /// No more edges come of these lines: each stays as it is now.
+    /// No more edges come from these lines, so each of them counts as quiet.
     pub(super) fn finish(&mut self, places: Range<usize>, into: Say<'_>) {
         for place in places {
             if let Some((_, _, filter)) = &mut self.lines[place].filter {
@@ -194,8 +198,8 @@ impl Lines {
         }
     }
 
-    /// Their chip is gone: each stays as it is now, and none is blocked any more. What it had for a clock may begin anew,
-    /// unless others have it too.
+    /// The chip of these lines is unplugged: each counts as quiet, and none stays blocked. Their clock is reset, unless
+    /// other lines use it too.
     pub(super) fn gone(&mut self, places: Range<usize>, into: Say<'_>) {
         self.finish(places.clone(), into);
         for place in places.clone() {
@@ -213,15 +217,15 @@ impl Lines {
         }
     }
 
-    /// The filter of a line that is watched again begins anew.
+    /// Starts the filter of a line again when the line is watched again.
     pub(super) fn begin(&mut self, place: usize, active: Option<bool>) {
         let tally = self.tally(place);
         let line = &mut self.lines[place];
         if let Some((filter, edges, at_work)) = &mut line.filter
-            // It made sense before.
+            // The same filter was accepted before.
             && let Ok(anew) = LineFilter::new(filter, *edges, active)
         {
-            // What it held is nobody's any more.
+            // The edges it held can no longer pass.
             line.before = FilterTally { filtered: tally.filtered + tally.held, held: 0, ..tally };
             (*at_work, line.waits_ns, line.held_ns) = (anew, u64::MAX, None);
         }
@@ -235,27 +239,28 @@ impl Lines {
 }
 
 impl Time {
-    /// What time it is, as far as the stamps that were seen show: never later than it is.
+    /// The time that the stamps so far show. It is never later than the true time.
     pub(super) fn at(&self, now: Instant) -> Option<u64> {
         let (stamp_ns, came) = self.seen?;
         let passed = u64::try_from(now.saturating_duration_since(came).as_nanos()).unwrap_or(u64::MAX);
         Some(stamp_ns.saturating_add(passed))
     }
 
-    /// A stamp came just now.
+    /// Takes a stamp that came at `now`.
     pub(super) fn see(&mut self, stamp_ns: u64, now: Instant) {
         if self.at(now).is_none_or(|known_ns| known_ns < stamp_ns) {
             self.seen = Some((stamp_ns, now));
         }
     }
 
-    /// When it will show `due_ns`. What is not in this age does not come.
+    /// When the clock will show `due_ns`; `None` if that is later than an `Instant` can be.
     pub(super) fn when(&self, due_ns: u64) -> Option<Instant> {
         let (stamp_ns, came) = self.seen?;
         came.checked_add(Duration::from_nanos(due_ns.saturating_sub(stamp_ns)))
     }
 
-    /// A line waits for its deadline, unless it waits for an earlier time already: then it is looked at again.
+    /// Makes a line wait for its filter's deadline. If it already waits for an earlier time, that stays: the filter is
+    /// polled then, and asked again.
     fn wait(&mut self, place: usize, filter: &LineFilter, waits_ns: &mut u64) {
         if let Some(due_ns) = filter.deadline_ns().filter(|due_ns| due_ns < waits_ns) {
             *waits_ns = due_ns;

@@ -13,7 +13,7 @@ use super::{Filter, FilterEvent, FilterTally};
 use crate::wait::wait;
 use crate::{Error, Event, LineId, Monitor};
 
-/// A [`Monitor`] whose edges go through a [`Filter`] for each line: [`Monitor::filtered`], [`Monitor::filtered_lines`].
+/// A [`Monitor`] with a [`Filter`] for each line. [`Monitor::filtered`] and [`Monitor::filtered_lines`] make it.
 ///
 /// ```
 /// use linewake::{Chip, Event, Monitor};
@@ -29,26 +29,27 @@ use crate::{Error, Event, LineId, Monitor};
 /// # Ok::<(), linewake::Error>(())
 /// ```
 ///
-/// - **Events.** What is no edge passes as it is, in its place. That a line was blocked or unblocked for chatter is an
-///   [`Event::Chatter`].
-/// - **Order.** An edge that passes comes later than its stamp by the periods of its filter. The others wait for it, so that
-///   all are in order of their time stamps again; but no longer than twice what the longest debounce and glitch filter take.
-///   So these come behind others that were later: the first edge of a bounce that lasts longer than that period, the last of
-///   a line that chattered, and now and then, when the program reads late, one of a chip with a clock of its own.
-/// - **Time.** It passes by the edges' stamps, as in a [`Filtered`](super::Filtered) request, so that what comes out does not
-///   depend on when it is read; only when the monitor has no edge to give does it pass by itself. Chips that each have a clock
-///   of their own each have a time of their own.
-/// - **Unplugged chips.** When a chip is gone its lines stay as they are: what waited for quiet has it, and comes before the
-///   [`Gap`](crate::Gap); a line that was blocked for chatter is unblocked. When the chip is back its filters begin anew,
-///   with the levels that the lines have then. The tally goes on.
-/// - **Cost.** The same for an edge of few lines and of many, and no allocation. What passed and waits for others is held
-///   here, beyond the monitor's [`capacity`](crate::MonitorBuilder::capacity): as much as passes within that time.
+/// - **Events.** Other events than edges pass unchanged, in their place. An [`Event::Chatter`] tells that a line was
+///   blocked or unblocked for chatter.
+/// - **Order.** A filter's periods delay an edge. The other events wait for it, so that all come in the order of their
+///   time stamps. They wait at most twice the longest sum of a line's glitch and debounce periods. So three kinds of
+///   edges may come after events with a later stamp: the first edge of a bounce that lasts longer than that, the last
+///   edge of a line that chattered, and sometimes, when the program reads late, an edge of a chip with its own clock.
+/// - **Time.** The edges' stamps tell the time, as in a [`Filtered`](super::Filtered) request, so the result does not
+///   depend on when the program reads it. Only while the monitor has no edge does time pass by itself. A chip with its
+///   own clock has its own time.
+/// - **Unplugged chips.** When a chip is unplugged, its lines count as quiet: edges that waited for quiet come before
+///   the [`Gap`](crate::Gap), and blocked lines are unblocked. When the chip is back, its filters start again from the
+///   levels that the lines have then. The tally goes on.
+/// - **Cost.** An edge costs the same with few lines and with many, and allocates nothing. Events that passed and wait
+///   for others are held here, in addition to the monitor's [`capacity`](crate::MonitorBuilder::capacity): as many as
+///   pass within the waiting time.
 #[must_use = "a monitor that is dropped gives its lines back"]
 pub struct FilteredMonitor(Core<Monitor>);
 
 impl Monitor {
-    /// Filters the edges of all its lines. To be asked for before the first event is taken: a filter has to know the level
-    /// its line has.
+    /// Filters the edges of all its lines. Call it before you take the first event, because a filter must know the
+    /// level that its line has.
     ///
     /// # Errors
     /// As [`filtered_lines`](Self::filtered_lines).
@@ -58,7 +59,8 @@ impl Monitor {
         self.with_filters(&filters)
     }
 
-    /// Filters the edges of some of its lines, each said by its request and the line of it. The others pass as they are.
+    /// Filters the edges of some of its lines, each given by its request and line. The edges of other lines pass
+    /// unchanged.
     ///
     /// ```
     /// # let chip = linewake::Chip::options().life(false).open("sim")?;
@@ -74,11 +76,11 @@ impl Monitor {
     /// ```
     ///
     /// # Errors
-    /// - [`ErrorKind::InvalidInput`](crate::ErrorKind) for a filter that makes no sense, for a glitch filter of a line of
-    ///   which one kind of edge is watched, and for a monitor that is over.
-    /// - [`ErrorKind::NoSuchLine`](crate::ErrorKind) when a request or a line is not of this monitor.
-    /// - One that [`is_disconnected`](Error::is_disconnected) while a chip is gone.
-    /// - What the system says when it has no timer.
+    /// - [`ErrorKind::InvalidInput`](crate::ErrorKind) for a filter whose settings contradict each other, for a glitch
+    ///   filter on a line with only one kind of edge watched, and for a monitor that has ended.
+    /// - [`ErrorKind::NoSuchLine`](crate::ErrorKind) if the monitor does not have the request or the line.
+    /// - An error that [`is_disconnected`](Error::is_disconnected) while a chip is unplugged.
+    /// - The system's error if it cannot create a timer.
     pub fn filtered_lines<L: Into<LineId>>(
         self,
         filters: impl IntoIterator<Item = (usize, L, Filter)>,
@@ -91,7 +93,7 @@ impl Monitor {
         self.with_filters(&of_lines)
     }
 
-    /// For each request, and for each of its lines.
+    /// No filter, for each line of each request.
     fn no_filters(&self) -> Result<Vec<Vec<Option<Filter>>>, Error> {
         (0..self.requests()).map(|request| Ok(vec![None; self.request(request)?.lines().len()])).collect()
     }
@@ -112,15 +114,15 @@ impl Monitor {
 }
 
 impl FilteredMonitor {
-    /// What happens next, or `None` after the monitor was [stopped](Monitor::stopper). Dropping the future loses nothing.
+    /// The next event, or `None` after the monitor was [stopped](Monitor::stopper). Dropping the future loses nothing.
     ///
     /// # Errors
-    /// As [`Monitor::next`], after what the filters still held.
+    /// As [`Monitor::next`], after the events that the filters still held.
     pub async fn next(&mut self) -> Option<Result<Event, Error>> {
         poll_fn(|cx| self.0.poll_next(cx)).await
     }
 
-    /// [`next`](Self::next) for a thread.
+    /// Blocks the thread until [`next`](Self::next) is ready.
     ///
     /// # Errors
     /// As [`Monitor::wait_next`].
@@ -128,7 +130,7 @@ impl FilteredMonitor {
         wait(None, |cx| self.0.poll_next(cx)).or_error("an event")
     }
 
-    /// [`wait_next`](Self::wait_next), at most for `timeout`.
+    /// As [`wait_next`](Self::wait_next), but at most for `timeout`.
     ///
     /// # Errors
     /// As [`Monitor::wait_next_timeout`].
@@ -136,25 +138,25 @@ impl FilteredMonitor {
         wait(Some(timeout), |cx| self.0.poll_next(cx)).or_error("an event")
     }
 
-    /// The next of what came with the last one, without waiting.
+    /// The next event that came together with the last one, without waiting.
     pub fn next_ready(&mut self) -> Option<Event> {
         self.0.next_ready()
     }
 
-    /// The monitor: its clock, its stopper, its accounts. They know nothing of filters.
+    /// The monitor, with its clock, stopper and accounts. The filters do not change these.
     pub fn monitor(&self) -> &Monitor {
         &self.0.source
     }
 
-    /// Gives the monitor back, without filters. What they held is filtered.
+    /// Returns the monitor without the filters. Edges that the filters held are lost; they would count as filtered.
     pub fn into_inner(self) -> Monitor {
         let mut monitor = self.0.source;
         monitor.tell_filters_states(false);
         monitor
     }
 
-    /// What the filters made of each line's edges: line by line of each request, as [`Monitor::accounts`]. Of a line without a
-    /// filter all have passed, and none is counted.
+    /// The tally of each line, per request, in the order of [`Monitor::accounts`]. A line without a filter passes all
+    /// edges and counts none.
     #[must_use]
     pub fn tallies(&self) -> Vec<Vec<FilterTally>> {
         let mut tallies = self.0.tallies();
@@ -162,7 +164,7 @@ impl FilteredMonitor {
         self.0.requests().map(|places| places.len()).map(of_request).collect()
     }
 
-    /// What the filters of all lines made of their edges.
+    /// The sum of the tallies of all lines.
     #[must_use]
     pub fn total(&self) -> FilterTally {
         self.0.tallies().fold(FilterTally::default(), FilterTally::and)

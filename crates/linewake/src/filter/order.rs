@@ -1,4 +1,5 @@
-//! What passed the filters, on its way to the program: as it comes, or in order of time again.
+//! Events that passed the filters and wait for the program. A request's leave as they come; a monitor's are put in
+//! order of time again.
 
 use std::cmp::Ordering;
 use std::collections::{BinaryHeap, VecDeque};
@@ -6,18 +7,18 @@ use std::time::Instant;
 
 use super::lines::Time;
 
-/// Events of lines, by their place.
+/// Events of lines, each with the place of its line.
 pub(super) struct Order<E> {
-    /// How long an event is held back at most for others from before it that are not decided; if there is none, nothing is
-    /// put in order.
+    /// An event waits at most this long for earlier edges that are not decided yet. With `None` nothing is put in
+    /// order.
     patience_ns: Option<u64>,
-    /// Of everything that came, passed or not: the latest stamp, and what time it is.
+    /// The latest stamp of everything that came, passed or not.
     latest_ns: Option<u64>,
     time: Time,
     horizon_ns: u64,
     held: BinaryHeap<Held<E>>,
     number: u64,
-    /// What may leave.
+    /// Events that may leave.
     ready: VecDeque<(usize, E)>,
 }
 
@@ -29,8 +30,8 @@ struct Held<E> {
 }
 
 impl<E> Order<E> {
-    /// A line that bounces is decided a delay after its *last* edge, and what waits for it has waited since its first: so
-    /// that it is as long again.
+    /// A bounce is decided one delay after its *last* edge, but the other lines wait for it from its first edge on. So
+    /// they wait for up to twice the delay.
     pub(super) fn new(delay_ns: Option<u64>) -> Self {
         Self {
             patience_ns: delay_ns.map(|delay_ns| delay_ns.saturating_mul(2)),
@@ -43,7 +44,7 @@ impl<E> Order<E> {
         }
     }
 
-    /// Something of this time came.
+    /// Something with this stamp came.
     pub(super) fn see(&mut self, stamp_ns: u64, now: Instant) {
         if self.patience_ns.is_none() {
             return;
@@ -60,7 +61,7 @@ impl<E> Order<E> {
         self.held.push(Held { at_ns, number: self.number, place, event });
     }
 
-    /// What is from before this time is not held back any more. If `now` is given, no edge is there to be taken, and time
+    /// Events from before this time are no longer held back. `now` is given when there is no edge to take, so that time
     /// passes by itself.
     pub(super) fn horizon_ns(&mut self, now: Option<Instant>) -> u64 {
         let passed_ns = now.and_then(|now| self.time.at(now));
@@ -69,7 +70,7 @@ impl<E> Order<E> {
         self.horizon_ns
     }
 
-    /// Lets go what is from before the horizon, and what is not from after the first edge that is not decided.
+    /// Releases the events up to the horizon, and those up to the first edge that is not decided.
     pub(super) fn release(&mut self, undecided_ns: Option<u64>) {
         let until_ns = undecided_ns.unwrap_or(u64::MAX).max(self.horizon_ns);
         while self.held.peek().is_some_and(|first| first.at_ns <= until_ns)
@@ -79,12 +80,12 @@ impl<E> Order<E> {
         }
     }
 
-    /// When something may be let go without another edge.
+    /// When an event may be released although no other edge comes.
     pub(super) fn due(&self) -> Option<Instant> {
         self.time.when(self.held.peek()?.at_ns.saturating_add(self.patience_ns?))
     }
 
-    /// The same in the time of what came.
+    /// The same, by the stamps of the events.
     pub(super) fn due_ns(&self) -> Option<u64> {
         Some(self.held.peek()?.at_ns.saturating_add(self.patience_ns?))
     }
@@ -97,7 +98,7 @@ impl<E> Order<E> {
         !self.ready.is_empty()
     }
 
-    /// What the program was not given yet.
+    /// The events that the program has not taken yet.
     pub(super) fn iter(&self) -> impl Iterator<Item = (usize, &E)> {
         let ready = self.ready.iter().map(|(place, event)| (*place, event));
         ready.chain(self.held.iter().map(|held| (held.place, &held.event)))
@@ -105,7 +106,7 @@ impl<E> Order<E> {
 }
 
 impl<E> Held<E> {
-    /// What leaves first is the greatest.
+    /// The event that leaves first has the greatest key.
     fn key(&self) -> std::cmp::Reverse<(u64, u64)> {
         std::cmp::Reverse((self.at_ns, self.number))
     }
@@ -140,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn what_passed_waits_for_the_undecided_and_no_longer_than_twice_the_delay() {
+    fn an_event_waits_for_undecided_edges_and_at_most_twice_the_delay() {
         let mut order = Order::new(Some(5));
         let now = Instant::now();
         for at_ns in [7, 5, 20, 5, 9] {
@@ -158,7 +159,7 @@ mod tests {
         assert_eq!(given(&mut order), [70]);
         order.release(None);
         assert_eq!(given(&mut order), [94, 202]);
-        // One that comes late is not in order, and leaves at once.
+        // A late event is out of order, and leaves at once.
         order.put(0, 1, 1);
         order.release(Some(3));
         assert_eq!(given(&mut order), [1]);
@@ -178,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_delay_it_leaves_as_it_comes() {
+    fn without_a_delay_events_leave_as_they_come() {
         let mut order = Order::new(None);
         [9, 3, 5].into_iter().for_each(|at_ns| order.put(0, at_ns, at_ns));
         assert!(order.has_ready() && order.due().is_none());

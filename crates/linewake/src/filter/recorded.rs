@@ -1,4 +1,4 @@
-//! Filters of what was recorded: time is what the edges say, and nothing waits.
+//! Filters for recordings. The edges' stamps alone tell the time, and nothing sleeps.
 
 use std::fmt;
 use std::time::Instant;
@@ -9,12 +9,12 @@ use super::stream::EventTime;
 use super::{Filter, FilterEvent, FilterTally, nanoseconds};
 use crate::{EdgeEvent, Error};
 
-/// Edges that were recorded go through a [`Filter`] for each line: what passes is what a
-/// [`FilteredMonitor`](super::FilteredMonitor) would have let pass, in the order of a program that takes each edge when it
-/// comes. (One that takes many at once may be given those of different lines in another.) Time is that of the edges'
-/// [`axis_ns`](EdgeEvent::axis_ns).
+/// Filters recorded edges, with a [`Filter`] for each line. The same edges pass as in a
+/// [`FilteredMonitor`](super::FilteredMonitor) whose program takes each edge when it comes, and in the same order. (A
+/// program that takes many edges at once may get those of different lines in another order.) The edges'
+/// [`axis_ns`](EdgeEvent::axis_ns) tells the time.
 ///
-/// Other things that happened keep their place between the edges; `T` is what they are.
+/// Other events keep their place between the edges; `T` is their type.
 ///
 /// ```
 /// # let chip = linewake::Chip::options().life(false).open("sim")?;
@@ -38,11 +38,11 @@ pub struct FilteredRecording<T> {
     lines: Lines,
     order: Order<Passed<T>>,
     latest_ns: u64,
-    /// A moment that does not pass: stamps alone say what time it is.
+    /// A moment that stays the same, because only stamps tell the time.
     still: Instant,
 }
 
-/// What leaves a [`FilteredRecording`].
+/// An event that leaves a [`FilteredRecording`].
 ///
 /// ```
 /// # use linewake::filter::Passed;
@@ -55,14 +55,14 @@ pub struct FilteredRecording<T> {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Passed<T> {
-    /// Something of a line: an edge, or that it is blocked.
+    /// An event of a line: an edge, or the start or end of chatter.
     Line {
-        /// Which line: what [`add_line`](FilteredRecording::add_line) gave.
+        /// The line, as [`add_line`](FilteredRecording::add_line) returned it.
         place: usize,
-        /// What is said of it.
+        /// The event.
         event: FilterEvent,
     },
-    /// Something else.
+    /// Another event.
     Other(T),
 }
 
@@ -70,9 +70,9 @@ impl<T> FilteredRecording<T> {
     /// Filters the edges of all lines that are [added](Self::add_line).
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`](crate::ErrorKind) for a filter that makes no sense.
+    /// [`ErrorKind::InvalidInput`](crate::ErrorKind) for a filter whose settings contradict each other.
     pub fn new(filter: Filter) -> Result<Self, Error> {
-        // Those that are added make sense if this one does.
+        // Every line gets the same filter: if it is accepted once, it is accepted each time.
         Lines::default().add_recorded(filter)?;
         let mut lines = Lines::default();
         lines.know_the_undecided();
@@ -80,19 +80,19 @@ impl<T> FilteredRecording<T> {
         Ok(Self { filter, lines, order: Order::new(Some(delay_ns)), latest_ns: 0, still: Instant::now() })
     }
 
-    /// One more line; its place is given.
+    /// Adds a line, and returns its place.
     pub fn add_line(&mut self) -> usize {
-        // It made sense before.
+        // The same filter was accepted before.
         let _ = self.lines.add_recorded(self.filter);
         self.lines.len() - 1
     }
 
-    /// The watch of a line begins, or begins again, and the line has this level if that is known.
+    /// The watch of a line begins, or begins again. `active` is its level, if known.
     pub fn begin(&mut self, place: usize, active: Option<bool>) {
         self.lines.begin(place, active);
     }
 
-    /// An edge came.
+    /// Takes an edge.
     pub fn push(&mut self, place: usize, edge: EdgeEvent) {
         let still = self.still;
         self.latest_ns = self.latest_ns.max(edge.axis_ns);
@@ -101,13 +101,14 @@ impl<T> FilteredRecording<T> {
         self.release();
     }
 
-    /// No more comes of a line for now: its chip is gone, or the recording is over. It stays as it is.
+    /// No more edges come from a line for now: its chip is unplugged, or the recording is over. The line counts as
+    /// quiet.
     pub fn rest(&mut self, place: usize) {
         self.tell(|lines, into| lines.finish(place..place + 1, into));
         self.release();
     }
 
-    /// Something else happened, at a time if it has one.
+    /// Takes another event, with its time if it has one.
     pub fn other(&mut self, axis_ns: Option<u64>, event: T) {
         if let Some(axis_ns) = axis_ns {
             self.latest_ns = self.latest_ns.max(axis_ns);
@@ -117,31 +118,31 @@ impl<T> FilteredRecording<T> {
         self.release();
     }
 
-    /// When something leaves though no more comes.
+    /// When the next event may leave although nothing else comes.
     #[must_use]
     pub fn due_ns(&self) -> Option<u64> {
         self.lines.due_ns().into_iter().chain(self.order.due_ns()).min()
     }
 
-    /// It is `axis_ns`, and all from before has come.
+    /// Lets time pass up to `axis_ns`. Everything from before must have come.
     pub fn pass(&mut self, axis_ns: u64) {
         self.order.see(axis_ns, self.still);
         self.tell(|lines, into| lines.pass_time(0, axis_ns, into));
         self.release();
     }
 
-    /// It is over: each line stays as it is.
+    /// Ends the recording: each line counts as quiet.
     pub fn finish(&mut self) {
         self.tell(|lines, into| lines.finish(0..lines.len(), into));
         self.release();
     }
 
-    /// What leaves next.
+    /// The next event that leaves.
     pub fn pop(&mut self) -> Option<Passed<T>> {
         self.order.pop()
     }
 
-    /// What became of a line's edges.
+    /// The tally of a line.
     #[must_use]
     pub fn tally(&self, place: usize) -> FilterTally {
         let mut tally = self.lines.tally(place);
@@ -150,7 +151,7 @@ impl<T> FilteredRecording<T> {
         tally
     }
 
-    /// What became of all lines' edges.
+    /// The sum of the tallies of all lines.
     #[must_use]
     pub fn total(&self) -> FilterTally {
         (0..self.lines.len()).fold(FilterTally::default(), |total, place| total.and(self.tally(place)))

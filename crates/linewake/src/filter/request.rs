@@ -13,7 +13,7 @@ use super::{Filter, FilterEvent, FilterTally};
 use crate::wait::wait;
 use crate::{Error, LineId, Request};
 
-/// A [`Request`] whose edges go through a [`Filter`] for each line: [`Request::filtered`], [`Request::filtered_lines`].
+/// A [`Request`] with a [`Filter`] for each line. [`Request::filtered`] and [`Request::filtered_lines`] make it.
 ///
 /// ```
 /// use linewake::Chip;
@@ -30,12 +30,12 @@ use crate::{Error, LineId, Request};
 /// # Ok::<(), linewake::Error>(())
 /// ```
 ///
-/// Time passes by the edges' stamps, so what comes out does not depend on when it is read; only when the request has no edge
-/// to give does it pass by itself. Then an edge that was stamped before it is through the driver's queue late, and may find
-/// its bounce decided: it begins another. An edge that passes comes later than its stamp by the filter's periods, so those of
-/// several lines are not in order of time.
+/// The edges' stamps tell the time, so the result does not depend on when the program reads it. Only while the request
+/// has no edge does time pass by itself. An edge that the driver's queue delivers late may then find its bounce already
+/// decided, and it begins another bounce. The filter's periods delay an edge, so edges of several lines are not in
+/// order of time.
 ///
-/// All filters of a process sleep on the one thread that dispatches completions.
+/// The timers of all filters of a process run on its one dispatcher thread.
 #[must_use = "a request that is dropped gives its lines back"]
 pub struct Filtered(Core<Request>);
 
@@ -43,13 +43,14 @@ impl Request {
     /// Filters the edges of all its lines.
     ///
     /// # Errors
-    /// As [`LineFilter::new`](super::LineFilter::new), naming the line; and what the system says when it has no timer.
+    /// As [`LineFilter::new`](super::LineFilter::new), with the name of the line; and the system's error if it cannot
+    /// create a timer.
     pub fn filtered(self, filter: Filter) -> Result<Filtered, Error> {
         let lines: Vec<_> = self.lines().iter().map(|line| (line.offset, filter)).collect();
         self.filtered_lines(lines)
     }
 
-    /// Filters the edges of some of its lines. The others pass as they are.
+    /// Filters the edges of some of its lines. The edges of other lines pass unchanged.
     ///
     /// ```
     /// # let chip = linewake::Chip::options().life(false).open("sim")?;
@@ -61,7 +62,8 @@ impl Request {
     /// ```
     ///
     /// # Errors
-    /// As [`filtered`](Self::filtered); [`ErrorKind::NoSuchLine`](crate::ErrorKind) when one is not of this request.
+    /// As [`filtered`](Self::filtered); [`ErrorKind::NoSuchLine`](crate::ErrorKind) if the request does not have the
+    /// line.
     pub fn filtered_lines<L: Into<LineId>>(
         self,
         filters: impl IntoIterator<Item = (L, Filter)>,
@@ -82,12 +84,12 @@ impl Filtered {
     /// The next event, or `None` after the request was [stopped](Request::stopper). Dropping the future loses nothing.
     ///
     /// # Errors
-    /// As [`Request::next`], after what the filters still held.
+    /// As [`Request::next`], after the events that the filters still held.
     pub async fn next(&mut self) -> Option<Result<FilterEvent, Error>> {
         poll_fn(|cx| self.poll_next_event(cx)).await
     }
 
-    /// [`next`](Self::next) for a thread.
+    /// Blocks the thread until [`next`](Self::next) is ready.
     ///
     /// # Errors
     /// As [`Request::wait_next`].
@@ -95,7 +97,7 @@ impl Filtered {
         wait(None, |cx| self.poll_next_event(cx)).or_error("an edge")
     }
 
-    /// [`wait_next`](Self::wait_next), at most for `timeout`.
+    /// As [`wait_next`](Self::wait_next), but at most for `timeout`.
     ///
     /// # Errors
     /// As [`Request::wait_next_timeout`].
@@ -103,31 +105,31 @@ impl Filtered {
         wait(Some(timeout), |cx| self.poll_next_event(cx)).or_error("an edge")
     }
 
-    /// The next event of those that are there, without waiting.
+    /// The next event that is already there, without waiting.
     pub fn next_ready(&mut self) -> Option<FilterEvent> {
         self.0.next_ready()
     }
 
-    /// The request: its lines, its values, its stopper.
+    /// The request, with its lines, values and stopper.
     pub fn request(&self) -> &Request {
         &self.0.source
     }
 
-    /// Gives the request back, without filters. What they held is filtered.
+    /// Returns the request without the filters. Edges that the filters held are lost; they would count as filtered.
     pub fn into_inner(self) -> Request {
         self.0.source
     }
 
-    /// What the filter of a line made of its edges. Of a line without a filter all have passed, and none is counted.
+    /// The tally of a line. A line without a filter passes all edges and counts none.
     ///
     /// # Errors
-    /// [`ErrorKind::NoSuchLine`](crate::ErrorKind) when it is not of this request.
+    /// [`ErrorKind::NoSuchLine`](crate::ErrorKind) if the request does not have the line.
     pub fn tally(&self, line: impl Into<LineId>) -> Result<FilterTally, Error> {
         let place = self.0.source.place(line)?;
         Ok(self.0.tally(place))
     }
 
-    /// What the filters of all lines made of their edges.
+    /// The sum of the tallies of all lines.
     #[must_use]
     pub fn total(&self) -> FilterTally {
         self.0.tallies().fold(FilterTally::default(), FilterTally::and)

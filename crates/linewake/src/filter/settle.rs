@@ -1,23 +1,23 @@
-//! Waiting until a line is quiet: debounce, and the glitch filter, which is the same with the last edge's stamp.
+//! Waits until a line is quiet: this is debounce. The glitch filter is the same, with the last edge's stamp.
 
 use super::Stamp;
 use crate::{EdgeEvent, EdgeKind, Missed};
 
-/// One edge, or none, for each bounce of a line.
+/// Passes one edge, or none, for each bounce of a line.
 ///
-/// Time is whatever the caller counts in, and goes by the edges: `push` is called after `settle` for all that was due.
+/// The caller gives the time with each edge. Before `push` it calls `settle` for everything that was due.
 #[derive(Debug)]
 pub(super) struct Settle {
-    /// How long it has to be quiet at the active level, and at the inactive one.
+    /// How long the line must be quiet at the active level, and at the inactive level.
     press_ns: u64,
     release_ns: u64,
     stamp: Stamp,
-    /// Whether both edges are watched: without, there are no levels.
+    /// True if both edges are watched. Otherwise the level is unknown.
     has_levels: bool,
     /// The level of the last edge that passed.
     active: Option<bool>,
     bounce: Option<Bounce>,
-    /// What was missing before edges that were dropped, and was not told yet.
+    /// Edges that were missing before dropped edges; the next edge that passes reports them.
     carry: Missed,
 }
 
@@ -35,7 +35,7 @@ impl Settle {
         Self { press_ns, release_ns, stamp, has_levels, active, bounce: None, carry: Missed::default() }
     }
 
-    /// An edge at `now_ns`. Gives the edge that passes by it at once, if one does.
+    /// Takes an edge at `now_ns`, and returns the edge that passes at once because of it, if any.
     pub(super) fn push(&mut self, edge: EdgeEvent, now_ns: u64) -> Option<EdgeEvent> {
         let active = edge.kind == EdgeKind::Rising;
         let period_ns = if active { self.press_ns } else { self.release_ns };
@@ -64,12 +64,12 @@ impl Settle {
         if period_ns == 0 { self.settle() } else { None }
     }
 
-    /// When the bounce is over, unless another edge comes.
+    /// When the bounce ends, unless another edge comes.
     pub(super) fn due_ns(&self) -> Option<u64> {
         self.bounce.as_ref().map(|bounce| bounce.due_ns)
     }
 
-    /// The bounce is over.
+    /// Ends the bounce, and returns the edge that passes, if any.
     pub(super) fn settle(&mut self) -> Option<EdgeEvent> {
         let Bounce { candidate, active, .. } = self.bounce.take()?;
         let edge = candidate?;
@@ -80,12 +80,12 @@ impl Settle {
         Some(edge)
     }
 
-    /// Edges that may still pass.
+    /// How many edges may still pass.
     pub(super) fn held(&self) -> u64 {
         self.bounce.as_ref().map_or(0, |bounce| u64::from(bounce.candidate.is_some()))
     }
 
-    /// The stamp of the one that would pass.
+    /// The stamp of the edge that may still pass.
     pub(super) fn held_ns(&self) -> Option<u64> {
         Some(self.bounce.as_ref()?.candidate.as_ref()?.axis_ns)
     }

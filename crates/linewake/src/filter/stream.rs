@@ -1,4 +1,4 @@
-//! A stream of edges and its filters: edges go through them, and time passes when no edge comes.
+//! A stream of edges and its filters. Edges go through the filters, and time passes while no edge comes.
 
 use std::future::Future as _;
 use std::ops::Range;
@@ -12,42 +12,43 @@ use super::{ChatterKind, FilterEvent, FilterTally};
 use crate::timer::{Sleep, Timer};
 use crate::{EdgeEvent, Error};
 
-/// So much may come and lead to nothing before it is somebody else's turn.
+/// How many edges one poll may take without a result, before other tasks get their turn.
 const BUDGET: usize = 1024;
 
-/// What has edges of lines, known by their places.
+/// A source of edges. Each line has a place.
 pub(super) trait Source {
-    /// What it is after the filters.
+    /// The event that the filters give.
     type Event;
 
-    /// The next of what comes. `firsts` are the first places of the requests.
+    /// The next thing that comes. `firsts` holds the first place of each request.
     fn poll_came(&mut self, cx: &mut Context<'_>, firsts: &[usize]) -> Poll<Option<Result<Came<Self::Event>, Error>>>;
 
-    /// What a filter says of the line at a place.
+    /// Makes an event of what the filter of the line at `place` gave.
     fn event(firsts: &[usize], place: usize, event: FilterEvent) -> Self::Event;
 
-    /// Whether it is an edge.
+    /// True if the event is an edge.
     fn is_edge(event: &Self::Event) -> bool;
 }
 
-/// What comes from a [`Source`].
+/// One thing that comes from a [`Source`].
 pub(super) enum Came<E> {
     Edge {
         place: usize,
         edge: EdgeEvent,
     },
-    /// A line begins to be watched, again if there was a gap. The event is for the program, if it wants it.
+    /// The watch of a line begins, or begins again after a gap. `event` is what the program sees of it, if it asked for
+    /// that.
     Begin {
         place: usize,
         active: Option<bool>,
         event: Option<E>,
     },
-    /// Of a request's lines no edges come until they begin again: the chip is gone.
+    /// The chip is unplugged: no edges come from the request's lines until they begin again.
     Gone {
         request: usize,
         event: E,
     },
-    /// Something else that passes, and its time.
+    /// Another event that passes, and its time.
     Other {
         at_ns: Option<u64>,
         event: E,
@@ -55,7 +56,7 @@ pub(super) enum Came<E> {
     Nothing,
 }
 
-/// Where in the order of time what filters say has its place.
+/// Finds the time by which a filter's event is put in order.
 #[derive(Default)]
 pub(super) struct EventTime {
     /// The line that was unblocked last, and when.
@@ -65,7 +66,7 @@ pub(super) struct EventTime {
 impl EventTime {
     pub(super) fn of(&mut self, place: usize, event: &FilterEvent) -> u64 {
         match event {
-            // The edge that comes with the end of chatter is told behind it, though its stamp is from before.
+            // The edge that passes when chatter ends comes after the event that says so, though its stamp is earlier.
             FilterEvent::Edge(edge) => match self.unblocked.take() {
                 Some((whose, at_ns)) if whose == place => edge.axis_ns.max(at_ns),
                 _ => edge.axis_ns,
@@ -78,7 +79,7 @@ impl EventTime {
     }
 }
 
-/// A source, its filters, and what passed.
+/// A source, its filters, and the events that passed.
 pub(super) struct Core<S: Source> {
     pub(super) source: S,
     lines: Lines,
@@ -87,9 +88,9 @@ pub(super) struct Core<S: Source> {
     order: Order<S::Event>,
     timer: Timer,
     sleep: Option<(Instant, Sleep)>,
-    /// The latest time of what came.
+    /// The latest time of everything that came.
     latest_ns: u64,
-    /// How it ended, to be told when all events are taken.
+    /// How the source ended. It is reported when all events are taken.
     end: Option<Option<Error>>,
 }
 
@@ -125,7 +126,7 @@ impl<S: Source> Core<S> {
                 }
             }
         }
-        // Edges come and come, and none passes: others have their turn, and who waits its deadline.
+        // Many edges came and none passed. Return, so that other tasks run and a timeout of the caller is seen.
         cx.waker().wake_by_ref();
         Poll::Pending
     }
@@ -162,13 +163,13 @@ impl<S: Source> Core<S> {
         self.release(None);
     }
 
-    /// Lets go what passed, in its order.
+    /// Releases the events that passed, in their order.
     fn release(&mut self, now: Option<Instant>) {
         let horizon_ns = self.order.horizon_ns(now);
         self.order.release(self.lines.first_undecided_ns(horizon_ns));
     }
 
-    /// Has filters say something.
+    /// Lets the filters work, and puts their events in order.
     fn filter(&mut self, tell: impl FnOnce(&mut Lines, Say<'_>)) {
         let (order, firsts) = (&mut self.order, &self.firsts);
         let mut time = EventTime::default();
@@ -178,7 +179,7 @@ impl<S: Source> Core<S> {
         });
     }
 
-    /// Sleeps until the first deadline. Ready when it may have come; pending too if there is none.
+    /// Sleeps until the first deadline. Ready when the deadline may have come; pending if there is no deadline.
     fn poll_sleep(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(due) = self.lines.due().into_iter().chain(self.order.due()).min() else {
             self.sleep = None;
@@ -222,7 +223,7 @@ impl<S: Source> Core<S> {
         tally
     }
 
-    /// Of each line, by its place.
+    /// The tally of each line, by its place.
     pub(super) fn tallies(&self) -> impl Iterator<Item = FilterTally> {
         let mut on_the_way = vec![0; self.lines.len()];
         for (place, event) in self.order.iter() {

@@ -1,4 +1,4 @@
-//! Filters as text: what a user writes, and what is shown.
+//! Filters as text: parsing and printing.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,9 +7,10 @@ use std::time::Duration;
 use super::{ChatterLimit, Filter, Stamp};
 use crate::{Error, ErrorKind};
 
-const KNOWN: &str = "a piece is \"button\", \"reed\", \"relay\", \"encoder\" or \"none\", or one of \"debounce=5ms\", \
-                     \"press=5ms\", \"release=20ms\", \"stamp=first\", \"glitch=50us\", \"chatter=100/s\", \"resume=50\"";
-const PERIOD: &str = "a period is a whole number with ns, us, ms, s, m, h or d, as in \"5ms\", of 2^64 ns at most";
+const KNOWN: &str = "expected \"button\", \"reed\", \"relay\", \"encoder\" or \"none\", or a setting such as \
+                     \"debounce=5ms\", \"press=5ms\", \"release=20ms\", \"stamp=first\", \"glitch=50us\", \
+                     \"chatter=100/s\" or \"resume=50\"";
+const PERIOD: &str = "expected a whole number with ns, us, ms, s, m, h or d, as in \"5ms\", and at most 2^64 ns";
 
 impl FromStr for Filter {
     type Err = Error;
@@ -23,7 +24,7 @@ impl FromStr for Filter {
             let Some((key, value)) = piece.split_once('=') else {
                 if index > 0 {
                     return Err(refuse(if preset(piece).is_some() {
-                        "a preset comes first, and alone"
+                        "only one preset is allowed, before all settings"
                     } else {
                         KNOWN
                     }));
@@ -31,10 +32,10 @@ impl FromStr for Filter {
                 filter = preset(piece).ok_or_else(|| refuse(KNOWN))?;
                 continue;
             };
-            // `debounce` is the other two.
+            // `debounce` sets both of the other two.
             let keys: &[&str] = if key == "debounce" { &["press", "release"] } else { &[key] };
             if let Some(twice) = keys.iter().find(|key| seen.contains(*key)) {
-                return Err(refuse(&format!("\"{twice}\" is set before it already")));
+                return Err(refuse(&format!("\"{twice}\" is already set")));
             }
             let read_period = || period(value).ok_or_else(|| refuse(PERIOD));
             match key {
@@ -45,14 +46,14 @@ impl FromStr for Filter {
                 "stamp" => {
                     let stamps = [Stamp::First, Stamp::Last];
                     let stamp = stamps.into_iter().find(|stamp| stamp.as_str() == value);
-                    filter.stamp = stamp.ok_or_else(|| refuse("the stamp is \"first\" or \"last\""))?;
+                    filter.stamp = stamp.ok_or_else(|| refuse("expected \"first\" or \"last\""))?;
                 }
                 "chatter" => {
-                    let why = "chatter is a number of changes and a time, as in \"100/s\" or \"20/500ms\"";
+                    let why = "expected a number of changes and a time, as in \"100/s\" or \"20/500ms\"";
                     filter.chatter = Some(limit(value).ok_or_else(|| refuse(why))?);
                 }
                 "resume" => {
-                    resume = Some(number(value).ok_or_else(|| refuse("it is a number of changes, as in \"50\""))?);
+                    resume = Some(number(value).ok_or_else(|| refuse("expected a number of changes, as in \"50\""))?);
                 }
                 _ => return Err(refuse(KNOWN)),
             }
@@ -61,7 +62,7 @@ impl FromStr for Filter {
         match (&mut filter.chatter, resume) {
             (Some(limit), Some(resume)) => limit.resume = resume,
             (None, Some(resume)) => {
-                let message = format!("filter piece \"resume={resume}\": it goes with \"chatter=…\"");
+                let message = format!("filter piece \"resume={resume}\": add \"chatter=…\", which it belongs to");
                 return Err(Error::new(ErrorKind::InvalidInput, message));
             }
             (_, None) => {}
@@ -82,7 +83,7 @@ fn preset(name: &str) -> Option<Filter> {
     })
 }
 
-/// Decimal digits and nothing else.
+/// A number of decimal digits only, without a sign.
 fn number<N: FromStr>(text: &str) -> Option<N> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
@@ -114,7 +115,7 @@ fn limit(text: &str) -> Option<ChatterLimit> {
     Some(ChatterLimit::new(number(changes)?, window))
 }
 
-/// A period in the largest unit that shows it whole.
+/// Shows a period as a whole number of the largest unit possible.
 struct Shown(Duration);
 
 impl fmt::Display for Shown {
@@ -171,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_user_writes_is_understood() {
+    fn text_is_parsed() {
         const MS: Duration = Duration::from_millis(1);
         assert_eq!(parse("none"), Filter::default());
         assert_eq!(parse("button"), Filter::button());
@@ -191,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn an_error_names_the_wrong_piece() {
         for (text, piece) in [
             ("", "\"\""),
             ("botton", "\"botton\""),
@@ -205,16 +206,16 @@ mod tests {
             ("glitch=1ms,button", "\"button\""),
             ("button,reed", "\"reed\""),
             ("button,none", "\"none\""),
-            ("debounce=5ms,press=1ms", "\"press\" is set before"),
+            ("debounce=5ms,press=1ms", "\"press\" is already set"),
             ("press=5ms,press=1ms", "\"press=1ms\""),
-            ("release=5ms,debounce=1ms", "\"release\" is set before"),
+            ("release=5ms,debounce=1ms", "\"release\" is already set"),
             ("chatter=100", "\"chatter=100\""),
             ("chatter=+1/s", "\"chatter=+1/s\""),
             ("chatter=0/s", "chatter=0/1s"),
             ("chatter=65537/s", "chatter=65537/1s"),
             ("chatter=5/0s", "chatter=5/0s"),
             ("chatter=100/w", "\"chatter=100/w\""),
-            ("debounce=213504d", "\"debounce=213504d\": a period is"),
+            ("debounce=213504d", "\"debounce=213504d\": expected a whole number"),
             ("chatter=10/s,resume=10", "\"resume=10\""),
             ("resume=10", "\"resume=10\""),
             ("stamp=middle", "\"stamp=middle\""),
@@ -227,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_shown_is_understood_again() {
+    fn a_printed_filter_is_parsed_again() {
         let periods = [0, 1, 999, 1_000, 50_000, 5_000_000, 1_000_000_000, 90_000_000_000].map(Duration::from_nanos);
         let limits = [None, Some(ChatterLimit::new(1, periods[4])), Some(ChatterLimit::new(100, periods[6]).resume(7))];
         for (&press, &release) in periods.iter().flat_map(|press| periods.iter().map(move |release| (press, release))) {

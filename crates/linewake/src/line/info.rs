@@ -1,4 +1,4 @@
-//! What a chip says of its lines, and of what becomes of them.
+//! Information about lines, and events when they are requested or released.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use linewake_controller::protocol;
 
 use crate::{Direction, LineConfig, Offset};
 
-/// What a chip says of one of its lines.
+/// Information that a chip gives about a line.
 ///
 /// ```
 /// let chip = linewake::Chip::open("sim")?;
@@ -17,55 +17,56 @@ use crate::{Direction, LineConfig, Offset};
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LineInfo {
-    /// Its place.
+    /// Offset of the line.
     pub offset: Offset,
-    /// Its name, if it has one.
+    /// Name of the line, if it has one.
     pub name: Option<Arc<str>>,
     /// Input or output.
     pub direction: Direction,
-    /// Whether it is active now, where the chip tells without the line being held.
+    /// Whether the line is active now. `None` if the chip does not report this without a request.
     pub active: Option<bool>,
-    /// Whether somebody holds it.
+    /// True if a program holds the line.
     pub used: bool,
-    /// Who holds it, if that one has a name.
+    /// The name of the program that holds the line, if it gave one.
     pub consumer: Option<Arc<str>>,
-    /// How it is held. `direction` and `output` are not told here.
+    /// The settings with which it is held, without `direction` and `output`.
     pub config: LineConfig,
 }
 
-/// A name from a device; an empty one is none.
+/// A name from a device. `None` if it is empty.
 pub(crate) fn named(name: &protocol::Name) -> Option<Arc<str>> {
     let text = protocol::text(name);
     (!text.is_empty()).then(|| text.into())
 }
 
-/// Something became of a line itself; see [`Chip::watch_info`](crate::Chip::watch_info).
+/// A line was requested, released or reconfigured; see [`Chip::watch_info`](crate::Chip::watch_info).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InfoEvent {
     /// Name of the chip.
     pub chip: Arc<str>,
-    /// What.
+    /// The kind of the event.
     pub kind: InfoEventKind,
-    /// When, in nanoseconds of the chip's clock: on a gpiochip always the monotonic one.
+    /// The time in nanoseconds of the chip's clock. On a gpiochip this is always the monotonic clock.
     pub timestamp_ns: u64,
-    /// The line as it was then.
+    /// The line after the change.
     pub line: LineInfo,
-    /// Events known to be missing directly before it, since nobody took them in time. A gpiochip does not tell.
+    /// How many events are missing directly before it, because the program did not take them in time. A gpiochip does
+    /// not report this.
     pub missed: u32,
 }
 
-/// What became of a line itself.
+/// The kind of an [`InfoEvent`].
 ///
 /// ```
 /// assert_eq!(linewake::InfoEventKind::Requested.as_str(), "requested");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum InfoEventKind {
-    /// Somebody took it.
+    /// A program requested the line.
     Requested,
-    /// It was given back.
+    /// The line was released.
     Released,
-    /// It is held otherwise than before.
+    /// The settings of the line's request changed.
     Reconfigured,
 }
 

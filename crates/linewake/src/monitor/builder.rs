@@ -1,11 +1,11 @@
-//! What to monitor, and how.
+//! Options of a monitor: the requests, and how to monitor them.
 
 use std::time::Duration;
 
 use super::merge::WhenFull;
 use crate::RequestBuilder;
 
-/// What to monitor, and how.
+/// Options of a monitor: the requests, and how to monitor them.
 ///
 /// ```
 /// use std::time::Duration;
@@ -43,50 +43,50 @@ impl MonitorBuilder {
         }
     }
 
-    /// One more request.
+    /// Adds a request.
     pub fn request(mut self, request: RequestBuilder) -> Self {
         self.requests.push(request);
         self
     }
 
-    /// More requests.
+    /// Adds requests.
     pub fn requests(mut self, requests: impl IntoIterator<Item = RequestBuilder>) -> Self {
         self.requests.extend(requests);
         self
     }
 
-    /// How long an edge is held back for others that happened before it and have not arrived yet: 1 ms unless set. With
-    /// zero, what comes at once is in order.
+    /// Sets how long an edge waits for earlier edges that have not arrived yet: 1 ms by default. With zero, only edges
+    /// that arrive together are put in order.
     pub fn window(mut self, window: Duration) -> Self {
         self.window = window;
         self
     }
 
-    /// How many events are held at most: 65,536 unless set.
+    /// Sets how many events the monitor holds at most: 65,536 by default.
     pub fn capacity(mut self, events: usize) -> Self {
         self.capacity = events;
         self
     }
 
-    /// What happens when the program takes less than comes: [`WhenFull::Block`] unless set.
+    /// Sets the action when the buffer is full because the program is too slow: [`WhenFull::Block`] by default.
     pub fn when_full(mut self, when_full: WhenFull) -> Self {
         self.when_full = when_full;
         self
     }
 
-    /// Whether the stream begins with the [state](super::Event::State) of each line: no unless set.
+    /// Makes the stream begin with the [state](super::Event::State) of each line. Off by default.
     pub fn states(mut self, states: bool) -> Self {
         self.states = states;
         self
     }
 
-    /// Whether a chip that is unplugged is waited for and watched again when it is back: no unless set.
+    /// Makes the monitor wait for an unplugged chip and watch it again when it is back. Off by default.
     pub fn reattach(mut self, reattach: bool) -> Self {
         self.reattach = reattach;
         self
     }
 
-    /// How often a chip that is gone is looked for: every 200 ms unless set; not below 1 ms.
+    /// Sets the time between two looks for an unplugged chip: 200 ms by default, and at least 1 ms.
     pub fn retry(mut self, period: Duration) -> Self {
         self.retry = period.max(Duration::from_millis(1));
         self

@@ -1,87 +1,88 @@
-//! What happens on the lines of a monitor.
+//! The events of a monitor.
 
 use std::sync::Arc;
 
 use crate::filter::ChatterEvent;
 use crate::{ClockStep, EdgeEvent, Error, Figures, Offset};
 
-/// What happens on the lines of a [`Monitor`](crate::Monitor).
+/// An event of a [`Monitor`](crate::Monitor).
 ///
-/// `request` is the place of the request among those the monitor was [built](crate::MonitorBuilder::request) with.
+/// `request` is the index of the request, in the order in which they were [added](crate::MonitorBuilder::request).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Event {
-    /// The level of a line when its watch began: before the first edge of the stream, and again after a [`Gap`]. Only with
+    /// The level of a line when its watch began: before the first edge, and again after a [`Gap`]. Needs
     /// [`MonitorBuilder::states`](crate::MonitorBuilder::states).
     State {
-        /// Whose line.
+        /// The request that the line belongs to.
         request: usize,
         /// The level.
         state: LineState,
     },
     /// An edge.
     Edge {
-        /// Whose line.
+        /// The request that the line belongs to.
         request: usize,
-        /// The edge; its time stamp is by the [monitor's clock](crate::Monitor::clock).
+        /// The edge. Its time stamp is in the time of the [monitor's clock](crate::Monitor::clock).
         edge: EdgeEvent,
     },
-    /// A chip is gone, or back.
+    /// A chip was unplugged, or is back.
     Gap {
-        /// Whose chip.
+        /// The request on this chip.
         request: usize,
-        /// From when to when.
+        /// When the gap began and ended.
         gap: Gap,
     },
-    /// A chip's clock stepped: the edge that comes next is the first with a stamp from behind the step. Its
-    /// [`axis_ns`](EdgeEvent::axis_ns) and all later ones go on as before.
+    /// A chip's clock stepped: the next edge is the first with a stamp from after the step.
+    /// [`axis_ns`](EdgeEvent::axis_ns) goes on without a step.
     Clock {
-        /// Whose clock.
+        /// The request on the chip with this clock.
         request: usize,
-        /// From which stamp to which.
+        /// The stamps before and after the step.
         step: ClockStep,
     },
-    /// A line was blocked for changing too often, or unblocked. Only of a [filtered](crate::Monitor::filtered) monitor.
+    /// A line was blocked because it changed too often, or was unblocked. Only a [filtered](crate::Monitor::filtered)
+    /// monitor gives this.
     Chatter {
-        /// Whose line.
+        /// The request that the line belongs to.
         request: usize,
-        /// Which of the two, and when.
+        /// Blocked or unblocked, and when.
         chatter: ChatterEvent,
     },
 }
 
-/// The level of a line at the beginning; see [`Event::State`].
+/// The level of a line when its watch began; see [`Event::State`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LineState {
     /// Name of the chip.
     pub chip: Arc<str>,
-    /// Which line.
+    /// Offset of the line.
     pub offset: Offset,
-    /// Its name, if it has one.
+    /// Name of the line, if it has one.
     pub name: Option<Arc<str>>,
-    /// Whether it was active; `None` if the line changed too fast to tell.
+    /// Whether the line was active. `None` if it changed too fast to tell.
     pub active: Option<bool>,
 }
 
-/// A span in which nothing is known of a chip's lines, since it was unplugged.
+/// A time in which a chip was unplugged, so that nothing is known of its lines.
 #[derive(Clone, Debug)]
 pub struct Gap {
-    /// Name of the chip, as it was before.
+    /// Name of the chip, as before the gap.
     pub chip: Arc<str>,
-    /// The time of the last edge that came, if one did.
+    /// The time stamp of the last edge before the gap, if there was one.
     pub from_ns: Option<u64>,
-    /// When the chip was back, if it is and its clock can be read.
+    /// When the chip was back, if it is back and its clock can be read.
     pub to_ns: Option<u64>,
-    /// Whether the chip is back. A gap is told twice: when the chip is gone, and when it is back.
+    /// Whether the chip is back. A gap is reported twice: when the chip is unplugged, and when it is back.
     pub is_over: bool,
-    /// What is known of the edges before it, over all lines of the request: how far, says `trust` of its account.
+    /// The figures of all lines of the request before the gap. The `trust` of its account says how reliable they are.
     pub figures: Figures,
-    /// What the device said.
+    /// The error that the device gave.
     pub reason: Error,
 }
 
 impl Gap {
-    /// One that was recorded.
+    /// A gap from a recording.
     ///
     /// ```
     /// let gap = linewake::Gap::recorded("gpiochip0".into(), Some(17), None, false, linewake::Figures::default());
@@ -89,7 +90,7 @@ impl Gap {
     /// ```
     #[must_use]
     pub fn recorded(chip: Arc<str>, from_ns: Option<u64>, to_ns: Option<u64>, is_over: bool, figures: Figures) -> Self {
-        let reason = Error::gone(format!("the chip \"{chip}\" was gone when this was recorded"));
+        let reason = Error::gone(format!("chip \"{chip}\" was unplugged during the recording"));
         Self { chip, from_ns, to_ns, is_over, figures, reason }
     }
 }

@@ -1,8 +1,8 @@
 //! Puts the events of many sources into order of time.
 //!
-//! An event leaves when it is the earliest that is held, and
-//! - the window has passed since it, or something later than it, arrived: so that what comes late has its chance, and
-//! - every source that has more to give has given something later.
+//! An event leaves when it is the earliest of those held, and
+//! - the window has passed since it or a later event arrived, so that a late event is still put in order, and
+//! - every source that has more events has already given a later one.
 
 use std::cmp::Reverse;
 use std::collections::binary_heap::PeekMut;
@@ -11,17 +11,17 @@ use std::time::{Duration, Instant};
 
 use super::event::Event;
 
-/// What a [`Monitor`](crate::Monitor) does when the program takes less than comes.
+/// The action of a [`Monitor`](crate::Monitor) whose buffer is full because the program is too slow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum WhenFull {
-    /// Takes no more from the chips: their own queues fill up, drop their oldest, and say so.
+    /// Takes no more edges from the chips. Their own queues fill up, drop their oldest edges, and report that.
     #[default]
     Block,
-    /// Drops the oldest edge, and counts it as overflowed.
+    /// Drops the oldest edge and counts it as overflowed.
     DropOldest,
 }
 
-/// What a [`Monitor`](crate::Monitor) has done so far.
+/// Counts of what a [`Monitor`](crate::Monitor) did so far.
 ///
 /// ```
 /// # let chip = linewake::Chip::options().life(false).open("sim")?;
@@ -32,13 +32,14 @@ pub enum WhenFull {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MonitorStats {
-    /// Edges given.
+    /// Edges given to the program.
     pub delivered: u64,
-    /// Edges that came more than the window after one with a later time stamp had been given.
+    /// Edges given after an edge with a later time, because they arrived too late to be put in order.
     pub late: u64,
-    /// Edges dropped here because the program was too slow; see [`WhenFull::DropOldest`]. They are booked as overflowed.
+    /// Edges dropped because the program was too slow; see [`WhenFull::DropOldest`]. The account counts them as
+    /// overflowed.
     pub dropped: u64,
-    /// Chips that were gone and came back.
+    /// How often an unplugged chip came back.
     pub reattached: u64,
 }
 
@@ -47,36 +48,35 @@ pub(super) struct Merge {
     capacity: usize,
     when_full: WhenFull,
     held: Held,
-    /// What may leave now: what is held, up to this time.
+    /// Held events up to this time may leave now.
     limit_ns: Option<u64>,
-    /// What is no edge and was pushed out of a full buffer: it leaves first.
+    /// Other events than edges that a full buffer pushed out. They leave first.
     pushed_out: VecDeque<(Event, usize)>,
-    /// When batches came, and the latest time among what came with each.
+    /// When each batch came, and the latest time in it.
     arrivals: VecDeque<(Instant, u64)>,
-    /// The latest time in what came now.
+    /// The latest time in the present batch.
     latest: Option<u64>,
-    /// What is not later than this has waited for its window.
+    /// Events up to this time have waited for the window.
     ripe: Option<u64>,
-    /// For each source that has more to give: no later than this.
+    /// The sources that may have more, each with the latest time that it gave.
     undrained: Vec<(usize, u64)>,
-    /// The latest time that was released.
+    /// The latest time of an event that left.
     last_ns: u64,
     dropped: Vec<(usize, usize)>,
     pub(super) stats: MonitorStats,
 }
 
-/// What is held, in order of time and then of coming.
+/// The events held, in order of time and then of arrival.
 ///
-/// Each source has a queue of its own, in this order; what comes in order is put behind, and costs nothing more. The queues
-/// are merged by their first events.
+/// Each source has its own queue in this order. An event that comes in order is added at the end, which is cheap. The
+/// queues are merged by their first events.
 #[derive(Default)]
 struct Held {
     queues: Vec<VecDeque<Shelved>>,
-    /// Time and number of the first event of each queue, and which queue. Some may be of events that are first no more, and
-    /// gone; never the least of them.
+    /// Time, number and queue of the first event of each queue. Entries may be out of date, but never the least one.
     firsts: BinaryHeap<Reverse<(u64, u64, usize)>>,
     len: usize,
-    /// Numbers what is put in, so that equal times keep their order.
+    /// Numbers the events, so that those with equal times keep their order.
     count: u64,
 }
 
@@ -111,7 +111,7 @@ impl Held {
         }
     }
 
-    /// The time of the earliest.
+    /// The time of the earliest event.
     fn first_ns(&self) -> Option<u64> {
         self.firsts.peek().map(|Reverse((time_ns, ..))| *time_ns)
     }
@@ -122,7 +122,7 @@ impl Held {
         let shelved = self.queues[source].pop_front()?;
         self.len -= 1;
         match self.queues[source].front() {
-            // In its place: where the order does not change nothing moves.
+            // Replace it in its place: if the order stays the same, nothing moves.
             Some(next) => {
                 *first = Reverse((next.time_ns, next.number, source));
                 drop(first);
@@ -133,7 +133,7 @@ impl Held {
         Some((source, shelved))
     }
 
-    /// The least of the firsts is of an event that is there.
+    /// Removes entries of `firsts` that are out of date, until the least one is valid.
     fn forget_the_gone(&mut self) {
         while let Some(first) = self.firsts.peek_mut()
             && let Reverse((_, number, source)) = *first
@@ -164,16 +164,16 @@ impl Merge {
     }
 
     pub(super) fn begin(&mut self) {
-        debug_assert!(!self.has_released(), "what was released leaves before more comes");
+        debug_assert!(!self.has_released(), "released events leave before more come");
         self.undrained.clear();
     }
 
-    /// Whether sources are to be polled.
+    /// True if sources may be polled.
     pub(super) fn has_room(&self) -> bool {
         self.when_full == WhenFull::DropOldest || self.held.len < self.capacity
     }
 
-    /// An edge of the line at `place` of the source.
+    /// Adds an event of the line at `place` of the source.
     pub(super) fn push(&mut self, source: usize, place: usize, time_ns: u64, event: Event) {
         self.latest = self.latest.max(Some(time_ns));
         self.held.push(source, time_ns, place, event);
@@ -182,7 +182,7 @@ impl Merge {
         }
     }
 
-    /// What is no edge is never dropped, and leaves in its order.
+    /// Makes room. Other events than edges are never dropped; they leave in their order.
     fn drop_oldest_edge(&mut self) {
         let Some((source, oldest)) = self.held.pop() else {
             return;
@@ -195,7 +195,8 @@ impl Merge {
         }
     }
 
-    /// What belongs behind everything that was given before, and before everything that comes: a state, a gap.
+    /// Adds an event, such as a state or a gap, that belongs after everything given so far and before everything that
+    /// comes.
     pub(super) fn push_now(&mut self, source: usize, place: usize, time_ns: Option<u64>, event: Event) {
         let time_ns = time_ns.unwrap_or(self.last_ns).max(self.last_ns);
         self.push(source, place, time_ns, event);
@@ -205,7 +206,7 @@ impl Merge {
         self.undrained.retain(|(other, _)| *other != source);
     }
 
-    /// The source may have more, and nothing earlier than this.
+    /// The source may have more. It has given events up to this time.
     pub(super) fn has_more(&mut self, source: usize, latest: u64) {
         self.drained(source);
         self.undrained.push((source, latest));
@@ -223,17 +224,17 @@ impl Merge {
         self.dropped.drain(..)
     }
 
-    /// All that comes now has come.
+    /// Ends the present batch.
     pub(super) fn arrived(&mut self, now: Instant) {
         if let Some(latest) = self.latest.take() {
             self.arrivals.push_back((now, latest));
         }
     }
 
-    /// Lets go what has waited long enough; all of it if nothing more will come. It is [taken](Self::pop) before anything is
-    /// put in again.
+    /// Releases the events that have waited long enough, or all of them if nothing more will come. They must be
+    /// [taken](Self::pop) before more are added.
     pub(super) fn release(&mut self, now: Instant, all: bool) {
-        // A full buffer must not wait: nothing more would come.
+        // A full buffer must not wait, because no more events could come.
         let is_full = self.held.len >= self.capacity;
         while let Some(&(came, latest)) = self.arrivals.front()
             && (all || is_full || now.saturating_duration_since(came) >= self.window)
@@ -250,7 +251,7 @@ impl Merge {
         !self.pushed_out.is_empty() || self.held.first_ns().is_some_and(|first_ns| Some(first_ns) <= self.limit_ns)
     }
 
-    /// When something may be let go that is held now.
+    /// When the next of the held events may be released.
     pub(super) fn release_at(&self) -> Option<Instant> {
         self.arrivals.front().map(|(came, _)| *came + self.window)
     }
@@ -271,7 +272,7 @@ impl Merge {
         Some((event, place))
     }
 
-    /// Whose edges nobody took.
+    /// The request and place of each edge that the program did not take.
     pub(super) fn drain(&mut self) -> Vec<(usize, usize)> {
         let held = std::mem::take(&mut self.held).queues.into_iter().flatten().map(|held| (held.event, held.place));
         let whose = |(event, place)| match event {
@@ -294,12 +295,12 @@ mod tests {
     }
 
     fn push(merge: &mut Merge, source: usize, time_ns: u64) {
-        // Which event it is does not matter, but for what may be dropped.
+        // The kind of event only matters for dropping.
         let state = LineState { chip: "chip".into(), offset: (time_ns as u32).into(), name: None, active: None };
         merge.push(source, 0, time_ns, Event::State { request: source, state });
     }
 
-    /// Times of what is released.
+    /// The times of the released events.
     fn released(merge: &mut Merge) -> Vec<u64> {
         let time = |(event, _)| match event {
             Event::State { state, .. } => state.offset.get().into(),
@@ -309,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_within_the_window_is_put_in_order() {
+    fn events_within_the_window_are_put_in_order() {
         let (mut merge, start) = (merge(100, WhenFull::Block), Instant::now());
         for (source, times, after) in [(0, [5, 9], 0), (1, [3, 7], 4), (2, [1, 8], 9)] {
             times.into_iter().for_each(|time_ns| push(&mut merge, source, time_ns));
@@ -335,7 +336,7 @@ mod tests {
                 expected.push(time_ns);
             }
             merge.arrived(start);
-            // Some leave before others come.
+            // Some events leave before others come.
             merge.has_more(0, u64::from(chance >> 22));
             merge.release(start + WINDOW, false);
             let some = released(&mut merge);
@@ -353,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_later_is_given_at_once_after_its_own_window_and_counted() {
+    fn a_late_event_is_given_after_its_own_window_and_counted() {
         let (mut merge, start) = (merge(100, WhenFull::Block), Instant::now());
         push(&mut merge, 0, 9);
         merge.arrived(start);
@@ -396,7 +397,7 @@ mod tests {
     }
 
     #[test]
-    fn at_the_end_all_leaves() {
+    fn at_the_end_all_events_leave() {
         let (mut merge, start) = (merge(100, WhenFull::Block), Instant::now());
         [4, 2, 2, 9].into_iter().for_each(|time_ns| push(&mut merge, 0, time_ns));
         merge.has_more(0, 2);

@@ -1,4 +1,4 @@
-//! One request of a monitor: its chip may go, and come back.
+//! One request of a monitor. Its chip may be unplugged and come back.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -17,52 +17,52 @@ use crate::{
 
 pub(super) struct Source {
     builder: RequestBuilder,
-    /// What events call the chip.
+    /// The name of the chip in events.
     chip_name: Arc<str>,
-    /// Whether it is called otherwise now.
+    /// True if the chip's own name now differs from `chip_name`.
     is_renamed: bool,
     state: State,
-    /// What became of the edges before the chip was gone, over and over.
+    /// The sum of the accounts of the requests that ended when the chip was unplugged.
     before: Option<Account>,
     /// The monitor's clock.
     clock: Clock,
-    /// What to add to a time stamp to have it on that; `None` until it can be told.
+    /// What to add to a time stamp of the chip to get the monitor's time. `None` until it is known.
     shift_ns: Option<i128>,
-    /// The last stamp, and the latest time on the axis, both by the monitor's clock.
+    /// The last stamp, and the latest time on the axis, both in the monitor's time.
     last_ns: Option<u64>,
     latest_ns: Option<u64>,
-    /// Nothing that comes is before this: it happened behind a gap.
+    /// All edges that come are later than this, because they happened after a gap.
     floor_ns: u64,
-    /// Edges of each line that were dropped here, and are not told yet.
+    /// How many edges of each line were dropped here and are not reported yet.
     dropped: Vec<u32>,
 }
 
 enum State {
     Live(Box<Request>),
-    /// The chip is gone; it is looked for at this time.
+    /// The chip is unplugged. `retry_at` is when to look for it again.
     Gone {
         retry_at: Instant,
         reason: Error,
-        /// How far its time had come.
+        /// The times up to which the request had got.
         times: Option<Times>,
     },
     Over,
 }
 
-/// What polling a source came to.
+/// The result of polling a source.
 pub(super) enum Status {
-    /// It has no more now, or is over.
+    /// The source has no more now, or is over.
     Drained,
-    /// It may have more.
+    /// The source may have more.
     More,
-    /// The monitor ends.
+    /// The monitor must end with this error.
     Ended(Error),
 }
 
-/// The most edges that are taken from a source at its turn.
+/// The most edges taken from a source in one turn.
 const TURN: usize = 1024;
 
-/// The clock of all sources, or UTC.
+/// The clock that all sources share, or UTC.
 pub(super) fn common_clock(sources: &[Source]) -> Clock {
     let mut clocks = sources.iter().map(Source::own_clock);
     match clocks.next() {
@@ -75,7 +75,7 @@ pub(super) fn common_clock(sources: &[Source]) -> Clock {
     }
 }
 
-/// No two chips have one name in events.
+/// Gives each chip a name for events that no other chip has.
 pub(super) fn name_chips(sources: &mut [Source]) {
     let names = ChipInfo::distinct_names(sources.iter().map(|source| source.chip().info()));
     sources.iter_mut().zip(names).for_each(|(source, name)| source.call_chip(name));
@@ -114,12 +114,14 @@ impl Source {
         self.chip_name = name;
     }
 
-    /// While its lines are held.
+    /// The request, while its lines are held.
     pub(super) fn request(&self) -> Result<&Request, Error> {
         match &self.state {
             State::Live(request) => Ok(request),
             State::Gone { reason, .. } => Err(reason.clone()),
-            State::Over => Err(Error::new(ErrorKind::InvalidInput, "the monitor is over: filter it before it is read")),
+            State::Over => {
+                Err(Error::new(ErrorKind::InvalidInput, "the monitor has ended; add filters before you read it"))
+            }
         }
     }
 
@@ -131,13 +133,13 @@ impl Source {
         self.chip().backend().clock(clock.unwrap_or(EventClock::Monotonic))
     }
 
-    /// Finds out how its time stamps become the monitor's.
+    /// Finds the shift from the chip's time stamps to the monitor's.
     fn synchronise(&mut self) {
         let own = self.own_clock();
         self.shift_ns = if own.name == self.clock.name { Some(0) } else { own.utc.map(|utc| utc.offset_ns.into()) };
     }
 
-    /// Its time stamps are to be by this clock.
+    /// Sets the clock to which time stamps are converted.
     pub(super) fn set_clock(&mut self, clock: Clock) {
         self.clock = clock;
         self.synchronise();
@@ -145,7 +147,7 @@ impl Source {
 
     fn on_monitor_clock(&mut self, timestamp_ns: u64) -> u64 {
         let shift = *self.shift_ns.get_or_insert_with(|| {
-            // Its clock cannot be read: take it that the first edge came at once.
+            // The chip's clock cannot be read. Assume that the first edge arrived without delay.
             i128::from(Clock::utc_now_ns().unwrap_or(timestamp_ns)) - i128::from(timestamp_ns)
         });
         if shift == 0 {
@@ -154,7 +156,7 @@ impl Source {
         u64::try_from(i128::from(timestamp_ns) + shift).unwrap_or(0)
     }
 
-    /// Puts the state of each line into the stream.
+    /// Adds the state of each line to the stream.
     pub(super) fn states(&self, index: usize, time_ns: Option<u64>, merge: &mut Merge) {
         let State::Live(request) = &self.state else {
             return;
@@ -170,7 +172,7 @@ impl Source {
         }
     }
 
-    /// The latest time of what it has given.
+    /// The latest time among the source's events.
     pub(super) fn last_ns(&self) -> u64 {
         self.latest_ns.unwrap_or(0)
     }
@@ -198,7 +200,7 @@ impl Source {
         self.retry_at().is_some_and(|retry_at| retry_at <= now)
     }
 
-    /// Takes what there is.
+    /// Takes the edges that are there.
     pub(super) fn poll(
         &mut self,
         index: usize,
@@ -250,7 +252,7 @@ impl Source {
         }
     }
 
-    /// Its clock stepped, before the edge that comes next.
+    /// Adds the event that the chip's clock stepped before the next edge.
     fn step(&mut self, index: usize, step: Step, merge: &mut Merge) {
         let step = ClockStep {
             chip: self.chip_name.clone(),
@@ -261,7 +263,7 @@ impl Source {
         merge.push(index, 0, step.arrival_ns, Event::Clock { request: index, step });
     }
 
-    /// The request is over: what it knows is kept. How far its time had come.
+    /// Ends the request and keeps its account. Returns the times up to which it had got.
     fn close(&mut self) -> Option<Times> {
         let mut times = None;
         if let State::Live(request) = std::mem::replace(&mut self.state, State::Over) {
@@ -301,11 +303,11 @@ impl Source {
         Gap { chip: self.chip_name.clone(), from_ns: self.last_ns, to_ns, is_over: false, figures, reason }
     }
 
-    /// Looks for the chip. Whether it is back.
+    /// Looks for the chip, and returns true if it is back.
     fn reattach(&mut self, index: usize, options: &MonitorBuilder, merge: &mut Merge) -> Result<bool, Error> {
         let again = self.chip().reopen().and_then(|chip| {
             let builder = self.builder.clone().on(chip);
-            // Before the first edge that can come.
+            // Read the clock before the first edge can come.
             let now_ns = builder.chip().clock().now_ns();
             builder.clone().start().map(|request| (builder, request, now_ns))
         });
@@ -314,7 +316,8 @@ impl Source {
         };
         let (builder, request, now_ns) = match again {
             Ok(again) => again,
-            // Gone still, or there and not ready: somebody may hold its lines, or it has no access rights yet.
+            // The chip is still gone, or there but not ready: somebody may hold its lines, or its access rights are not
+            // set yet.
             Err(error) if error.is_disconnected() || error.may_pass() => {
                 *retry_at = Instant::now() + options.retry;
                 return Ok(false);
@@ -328,7 +331,7 @@ impl Source {
         self.state = State::Live(Box::new(request));
         let own = self.own_clock();
         if own.name != self.clock.name && own.is_of_its_own() {
-            // It may have begun anew, and is read again.
+            // The chip's clock may have started again, so compare it again.
             self.synchronise();
             self.floor_ns = self.latest_ns.unwrap_or(0);
         } else if let (Some(times), State::Live(request)) = (times, &mut self.state) {
@@ -344,13 +347,13 @@ impl Source {
         Ok(true)
     }
 
-    /// An edge of the line at `place` was dropped here.
+    /// Counts an edge of the line at `place` that was dropped here.
     pub(super) fn drop_edge(&mut self, place: usize) {
         self.dropped[place] += 1;
         self.rebook(place, |figures| figures.overflowed += 1);
     }
 
-    /// An edge was taken from the chip, and not by the program.
+    /// Counts an edge that was taken from the chip but not by the program.
     pub(super) fn discard_edge(&mut self, place: usize) {
         self.rebook(place, |figures| figures.discarded += 1);
     }
@@ -367,7 +370,7 @@ impl Source {
         }
     }
 
-    /// What was dropped of the line before this edge.
+    /// Adds to the edge how many edges of its line were dropped before it.
     pub(super) fn tell_dropped(&mut self, place: usize, edge: &mut EdgeEvent) {
         if let Some(dropped) = self.dropped.get_mut(place) {
             edge.missed.overflowed = edge.missed.overflowed.saturating_add(std::mem::take(dropped));

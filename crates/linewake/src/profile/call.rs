@@ -1,4 +1,4 @@
-//! A call: what is sent, how, and what comes back.
+//! A call: what it sends, how, and what it gets back.
 
 use overlapped::{Access, CtlCode};
 
@@ -9,16 +9,16 @@ use super::output::Output;
 use crate::Error;
 use crate::keys::{Keys, Value};
 
-/// A call with what it takes and gives.
+/// A call with its input and output.
 #[derive(Clone, Debug)]
 pub(crate) struct Call {
     pub(crate) name: String,
     pub(crate) what: What,
     pub(crate) input: Input,
     pub(crate) output: Output,
-    /// Whether it is sent once for each line that is asked for.
+    /// True if it is sent once for each requested line.
     pub(crate) for_line: bool,
-    /// The profile says so of a call that may be either: it is sent once for the card.
+    /// True if the profile says `for = "card"`: it is sent once for the card.
     pub(super) is_said_for_card: bool,
 }
 
@@ -29,48 +29,48 @@ pub(crate) enum What {
     Control(CtlCode),
     /// An ioctl of Linux.
     Ioctl(Request),
-    /// The input is written to the device.
+    /// A write of the input to the device.
     Write,
 }
 
-/// An ioctl: its number, what its argument is, and where its answer is.
+/// An ioctl: its number, its argument, and where its answer is.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Request {
     pub(crate) number: u32,
-    /// What the number says of the argument: its direction and size, if it says something.
+    /// The direction and size of the argument, if the number contains them.
     pub(crate) said: Option<(Direction, usize)>,
     pub(crate) argument: Argument,
-    /// The output is what the ioctl returns, and not what is in the buffer.
+    /// True if the output is the ioctl's return value instead of the buffer.
     pub(crate) answers_by_value: bool,
     pub(crate) when: When,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Argument {
-    /// The address of a buffer: the input, and room for the output.
+    /// The address of a buffer with the input, and room for the output.
     Buffer,
     /// The input itself, as a number.
     Value,
     None,
 }
 
-/// When an ioctl is made.
+/// When to make an ioctl.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum When {
-    /// At once: the driver answers and does not wait.
+    /// At once: the driver answers without waiting.
     Now,
     Readable,
     Writable,
     Priority,
-    /// At once, on a thread of its own: the driver answers when something happens.
+    /// At once, on its own thread: the driver answers when something happens.
     Blocks {
-        /// The call that makes the driver answer.
+        /// The call that makes the driver answer, to end the wait.
         ended_by: Option<usize>,
     },
 }
 
 impl When {
-    /// The call that makes the driver answer, of one that blocks.
+    /// For a call that blocks, the call that makes the driver answer.
     #[cfg(all(target_os = "linux", not(miri)))]
     pub(crate) fn ended_by(self) -> Option<usize> {
         if let Self::Blocks { ended_by } = self { ended_by } else { None }
@@ -78,7 +78,7 @@ impl When {
 }
 
 impl What {
-    /// What it is, in a few words.
+    /// A short description.
     pub(super) fn words(&self) -> String {
         match self {
             Self::Control(code) => format!("control code {code}"),
@@ -89,13 +89,13 @@ impl What {
 }
 
 impl Call {
-    /// Why the user has to allow it, if so: the driver's author may have meant it to change something, or the profile tells
-    /// more than which lines are meant. The system checks FILE_READ_ACCESS and FILE_WRITE_ACCESS; FILE_ANY_ACCESS and the
-    /// number of an ioctl say nothing.
+    /// The reason why the user must allow this call, if there is one: the call may change something, or its input has
+    /// more than the numbers of lines. The system enforces FILE_READ_ACCESS and FILE_WRITE_ACCESS. FILE_ANY_ACCESS and
+    /// the number of an ioctl do not say whether the call changes something.
     pub(super) fn consent(&self) -> Option<&'static str> {
         match &self.what {
-            What::Control(code) if code.access() != Access::Read => Some("its code does not have read access alone"),
-            What::Control(_) if self.input.says_more_than_lines() => Some("it sends more than which lines are meant"),
+            What::Control(code) if code.access() != Access::Read => Some("its code does not have read access only"),
+            What::Control(_) if self.input.says_more_than_lines() => Some("it sends more than the numbers of lines"),
             What::Control(_) => None,
             What::Ioctl(_) => Some("the number of an ioctl does not say what it changes"),
             What::Write => Some("it writes to the device"),
@@ -110,7 +110,7 @@ impl Call {
         }
     }
 
-    /// Reads it; what ends it is named by another call, and told by that.
+    /// Reads a call. The second value is the key `ended_by`, which names another call.
     pub(super) fn read<'a>(name: &str, value: &Value<'a>) -> Result<(Self, Option<Value<'a>>), Error> {
         const KNOWN: &[&str] = &[
             "code",
@@ -137,14 +137,14 @@ impl Call {
         let said = keys.get("for").map(|of| of.word(&[("card", false), ("line", true)])).transpose()?;
         if said == Some(true) && input.each_line {
             return Err(keys.error(format!(
-                "\"{}\" is sent for each line, and its input has a record for each line: leave out `for` or `each_line`",
+                "\"{}\" is sent for each line, but its input has a record for each line; remove `for` or `each_line`",
                 keys.path()
             )));
         }
         if said == Some(false) && input.is_about_a_line() {
             return Err(keys.error(format!(
-                "\"{}\" is sent once for the card, and its input is about one line: leave out `for`, or say \
-                 `each_line = true` in its input for a record of each line",
+                "\"{}\" is sent once for the card, but its input is about one line; remove `for`, or set \
+                 `each_line = true` in its input to send a record for each line",
                 keys.path()
             )));
         }
@@ -170,25 +170,25 @@ fn what(keys: &Keys<'_>, input: &Input, output: &Output) -> Result<What, Error> 
     if ioctl.is_none()
         && let Some(key) = OF_IOCTLS.iter().find_map(|&key| keys.get(key))
     {
-        return Err(key.error("only an `ioctl` has this"));
+        return Err(key.error("only an `ioctl` can have this key"));
     }
     let kinds = [code::is_said(keys), ioctl.is_some(), write.is_some()];
     if kinds.into_iter().filter(|&is| is).count() > 1 {
         return Err(keys.error(format!(
-            "\"{}\" is one thing: a control code of Windows (`code`, or the four fields of CTL_CODE), an `ioctl` of Linux, \
-             or a `write`",
+            "expected only one in \"{}\": a control code of Windows (`code`, or the four fields of CTL_CODE), an \
+             `ioctl` of Linux, or a `write`",
             keys.path()
         )));
     }
     if let Some(write) = write {
         if !write.truth()? {
-            return Err(write.error("say `true`, or leave it out"));
+            return Err(write.error("expected `true`; remove the key if the call does not write"));
         }
         if input.length == 0 {
-            return Err(write.error("there is nothing to write: give the bytes in `input`"));
+            return Err(write.error("there is nothing to write; add the bytes as `input`"));
         }
         if output.length > 0 {
-            return Err(write.error("a write gives no bytes: leave out `output`"));
+            return Err(write.error("a write gives no bytes; remove `output`"));
         }
         return Ok(What::Write);
     }
@@ -215,22 +215,25 @@ fn request(keys: &Keys<'_>, ioctl: &Value<'_>, input: &Input, output: &Output) -
             match argument {
                 Argument::Value if input.length > 8 => {
                     return Err(said.error(format!(
-                        "the input has {} bytes, and a number that goes by value has at most 8",
+                        "the input has {} bytes, but a number that is passed by value has at most 8",
                         input.length
                     )));
                 }
                 Argument::Value if input.length == 0 => {
-                    return Err(said.error("which number goes by value? Give it in `input`"));
+                    return Err(said.error("no number to pass by value; add it as `input`"));
                 }
                 Argument::Value if input.each_line => {
-                    return Err(said.error("one number goes by value, and `each_line` makes a record of each line"));
+                    return Err(said.error(
+                        "only one number can be passed by value; remove `each_line`, which makes a record for \
+                         each line",
+                    ));
                 }
                 Argument::None if input.length > 0 => {
-                    return Err(said.error("there is an `input`: it goes by \"value\" or in a \"buffer\""));
+                    return Err(said.error("expected \"value\" or \"buffer\", because there is an `input`"));
                 }
                 Argument::Value | Argument::None if output.length > 0 && !answers_by_value => {
                     return Err(said.error(
-                        "without a buffer the driver can answer by what it returns alone: say `answer = \"value\"`",
+                        "without a buffer the driver can only answer with its return value; set `answer = \"value\"`",
                     ));
                 }
                 argument => argument,
@@ -241,13 +244,13 @@ fn request(keys: &Keys<'_>, ioctl: &Value<'_>, input: &Input, output: &Output) -
         && output.length != 4
     {
         return Err(answer.error(format!(
-            "what an ioctl returns has 4 bytes, least significant first, and the output has {}: say `length = 4`",
+            "the output has {} bytes, but an ioctl returns 4, least significant first; set `length = 4`",
             output.length
         )));
     }
     let length = if argument == Argument::Buffer { input.length.max(output.length) } else { 0 };
     if length > MOST_BYTES {
-        return Err(ioctl.error(format!("a buffer of {length} bytes is too large: {MOST_BYTES} at most")));
+        return Err(ioctl.error(format!("a buffer of {length} bytes is too large; expected at most {MOST_BYTES}")));
     }
     let (number, said) = code::ioctl(ioctl, length)?;
     let blocks = keys.get("blocks");
@@ -257,17 +260,17 @@ fn request(keys: &Keys<'_>, ioctl: &Value<'_>, input: &Input, output: &Output) -
         (None, Some(blocks)) if blocks.truth()? => When::Blocks { ended_by: None },
         (None, Some(_)) => When::Now,
         (Some(when), Some(_)) => {
-            return Err(when.error("an ioctl that `blocks` is made at once: leave out `when`, or `blocks`"));
+            return Err(when.error("an ioctl that `blocks` is made at once; remove `when` or `blocks`"));
         }
     };
     if let Some(ended_by) = keys.get("ended_by")
         && !matches!(when, When::Blocks { .. })
     {
-        return Err(ended_by.error("only an ioctl that waits has an end: say `blocks = true`"));
+        return Err(ended_by.error("only an ioctl that waits can be ended; set `blocks = true`"));
     }
     Ok(Request { number, said, argument, answers_by_value, when })
 }
 
-/// The largest argument of an ioctl.
+/// The largest argument of an ioctl, in bytes.
 const MOST_BYTES: usize = 16 << 10;
 const _: () = assert!(MOST_BYTES <= MAX_BYTES);

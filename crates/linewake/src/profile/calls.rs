@@ -1,4 +1,4 @@
-//! The calls of a profile by name, and which of them are used.
+//! The calls of a profile, by name, and which of them are used.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -24,7 +24,7 @@ impl<'a> Calls<'a> {
         for (call, by) in ends {
             let ends = read.named(&by)?;
             if ends == call {
-                return Err(by.error("a call cannot end itself: name the one that makes the driver answer"));
+                return Err(by.error("a call cannot end itself; name the call that makes the driver answer"));
             }
             if let What::Ioctl(request) = &mut read.calls[call].0.what {
                 request.when = When::Blocks { ended_by: Some(ends) };
@@ -44,17 +44,15 @@ impl<'a> Calls<'a> {
                 self.used.borrow_mut().insert(index);
                 Ok(index)
             }
-            None if self.calls.is_empty() => {
-                Err(value.error(format!("there is no call \"{name}\": add [call.{name}]")))
-            }
+            None if self.calls.is_empty() => Err(value.error(format!("unknown call \"{name}\"; add [call.{name}]"))),
             None => {
                 let known = did_you_mean(name, self.calls.iter().map(|(call, _)| &*call.name));
-                Err(value.error(format!("there is no call \"{name}\"; {known}")))
+                Err(value.error(format!("unknown call \"{name}\"; {known}")))
             }
         }
     }
 
-    /// One name, or a list of them.
+    /// Reads one name or a list of names.
     pub(super) fn named_all(&self, value: Option<Value<'_>>) -> Result<Vec<usize>, Error> {
         let Some(value) = value else {
             return Ok(Vec::new());
@@ -69,9 +67,9 @@ impl<'a> Calls<'a> {
         let used = self.used.into_inner();
         match (0..self.calls.len()).find(|index| !used.contains(index)) {
             None => Ok(self.calls),
-            Some(unused) => Err(self.calls[unused]
-                .1
-                .error("nothing uses this call; name it in `setup`, `release`, `wait`, `levels` or `account`")),
+            Some(unused) => Err(self.calls[unused].1.error(
+                "nothing uses this call; name it in `setup`, `release`, `wait`, `levels` or `account`, or remove it",
+            )),
         }
     }
 }

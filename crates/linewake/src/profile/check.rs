@@ -1,4 +1,5 @@
-//! Whether the parts of a profile fit together. What it cannot decide is refused here, so that no edge is invented later.
+//! Checks that the parts of a profile fit together. An ambiguous profile is refused here, so that no false edge is
+//! reported later.
 
 use super::call::{What, When};
 use super::code;
@@ -9,10 +10,10 @@ use super::wait::{By, EventSource, Means, Reads};
 use crate::Error;
 use crate::keys::Value;
 
-/// The most memory that waits may take, in bytes.
+/// The most memory for pending waits, in bytes.
 const MOST_PENDING: usize = 64 << 20;
 
-/// `wait` is the section of that name, and `places` are those of the calls.
+/// `wait` is the section `[wait]`, and `places` are the sections of the calls.
 pub(super) fn check(plan: &Plan, wait: &Value<'_>, places: &[Value<'_>]) -> Result<(), Error> {
     let check = Check { plan, wait, places };
     check.systems()?;
@@ -33,12 +34,12 @@ struct Check<'c, 'a> {
 }
 
 impl Check<'_, '_> {
-    /// Where an output is in the file.
+    /// The place of an output in the file.
     fn place(&self, teller: Option<usize>) -> &Value<'_> {
         teller.map_or(self.wait, |call| &self.places[call])
     }
 
-    /// Each call is for the system that has the device.
+    /// Checks that each call is for the system of the device.
     fn systems(&self) -> Result<(), Error> {
         let is_windows = self.plan.target.as_ref().map(|target| target.place.is_of_windows());
         for (call, place) in self.plan.calls.iter().zip(self.places) {
@@ -51,8 +52,8 @@ impl Check<'_, '_> {
                 }
                 What::Ioctl(_) if is_windows == Some(true) => {
                     return Err(place.error(
-                        "the device is one of Windows, which has no ioctls: give a control code, by `code` or the four \
-                         fields of CTL_CODE",
+                        "the device is a Windows device, which has no ioctls; use a control code, with `code` or the \
+                         four fields of CTL_CODE",
                     ));
                 }
                 What::Ioctl(_) | What::Write => {}
@@ -61,7 +62,7 @@ impl Check<'_, '_> {
         Ok(())
     }
 
-    /// Each call has what it needs where it is used.
+    /// Checks that each call has what it needs where it is used.
     fn calls(&self) -> Result<(), Error> {
         let plan = self.plan;
         let waiting = match &plan.wait.by {
@@ -73,13 +74,14 @@ impl Check<'_, '_> {
             && !plan.wait.each_line
         {
             return Err(self.places[call]
-                .error("this input is about one line, and the wait is for the card: say `for = \"line\"` there"));
+                .error("this input is about one line, but [wait] is for the card; set `for = \"line\"` in [wait]"));
         }
         for (index, call) in plan.calls.iter().enumerate() {
             let waits = call.request().is_some_and(|request| request.when != When::Now);
             if waits && waiting != Some(index) {
                 return Err(self.places[index].error(
-                    "only the call that [wait] names may block, or wait for the file to be ready; this one is made at once",
+                    "this call is made at once; only the call that [wait] names may block or wait until the file is \
+                     ready",
                 ));
             }
         }
@@ -91,9 +93,8 @@ impl Check<'_, '_> {
             let call = plan.call(index);
             if plan.wait.each_line && call.input.each_line && !call.is_said_for_card {
                 return Err(self.places[index].error(
-                    "the driver is waited for line by line, and this sends one call with a record of every line: leave out \
-                     `each_line`, and it is sent once for each line; or say `for = \"card\"` if the driver takes all of them \
-                     at once",
+                    "[wait] is for each line, but this is one call with a record for every line; remove `each_line` to \
+                     send it once for each line, or set `for = \"card\"` if the driver takes all of them at once",
                 ));
             }
         }
@@ -101,12 +102,12 @@ impl Check<'_, '_> {
         if (plan.max_queue > 0) != plan.setup.iter().any(sends_queue) {
             return Err(self
                 .wait
-                .error("`max_queue` and a setup call that sends it (`value = \"queue\"`) go together"));
+                .error("`max_queue` needs a setup call with `value = \"queue\"`, and such a call needs `max_queue`"));
         }
         Ok(())
     }
 
-    /// What an input says of lines fits into it.
+    /// Checks that the numbers and bits of the lines fit into an input.
     fn inputs(&self, call: &super::call::Call, place: &Value<'_>) -> Result<(), Error> {
         for (field, sent) in &call.input.fields {
             for (offset, line) in self.plan.lines.iter().enumerate() {
@@ -114,22 +115,22 @@ impl Check<'_, '_> {
                 if *sent == Sent::Line && line.number > field.greatest() {
                     let (number, greatest) = (line.number, field.greatest());
                     return Err(place.error(format!(
-                        "line {words} has the number {number}, and the field that sends it holds {greatest} at most: make it \
-                         wider"
+                        "line {words} has the number {number}, but the field that sends it holds at most {greatest}; \
+                         make it wider"
                     )));
                 }
                 if *sent == Sent::Mask && line.event_bit as usize >= 8 * field.width {
                     let (bits, bit) = (8 * field.width, line.event_bit);
                     return Err(
-                        place.error(format!("the mask that it sends has {bits} bits, and line {words} has bit {bit}"))
+                        place.error(format!("the mask that it sends has {bits} bits, but line {words} has bit {bit}"))
                     );
                 }
             }
         }
         if self.plan.wait.edge.is_some() && call.input.sends(|sent| matches!(sent, Sent::Edges { .. })) {
             return Err(place.error(
-                "[wait] says by `edge` that each edge is the same, and this tells the driver which edges are wanted, which \
-                 may be both: send the number of that edge in place of `value = \"edges\"`",
+                "[wait] says with `edge` that all edges are the same, but this asks the driver for edges that \
+                 may be both; send the number of that edge instead of `value = \"edges\"`",
             ));
         }
         Ok(())
@@ -141,12 +142,12 @@ impl Check<'_, '_> {
         let is_made = matches!(plan.wait.by, By::Event(EventSource::Made));
         if let Some(call) = (0..plan.calls.len()).find(|call| sends(call) && !(is_made && plan.setup.contains(call))) {
             return Err(self.places[call]
-                .error("an event is sent by a setup call, and made by `[wait]` with `event = \"made\"`"));
+                .error("only a setup call can send an event, and [wait] must make it with `event = \"made\"`"));
         }
         if is_made && (plan.wait.each_line || !plan.setup.iter().any(sends)) {
-            return Err(self.wait.error(
-                "an event that is made here is for the card, and a setup call must send it: `value = \"event\"`",
-            ));
+            return Err(self
+                .wait
+                .error("`event = \"made\"` needs a wait for the card, and a setup call with `value = \"event\"`"));
         }
         Ok(())
     }
@@ -160,19 +161,19 @@ impl Check<'_, '_> {
         };
         let waits = plan.wait.pending * if plan.wait.each_line { plan.lines.len() } else { 1 };
         if length.saturating_mul(waits) > MOST_PENDING {
-            return Err(self
-                .wait
-                .error(format!("{waits} waits of {length} bytes are too much memory: {MOST_PENDING} bytes at most")));
+            return Err(self.wait.error(format!(
+                "{waits} waits of {length} bytes need too much memory; expected at most {MOST_PENDING} bytes"
+            )));
         }
         Ok(())
     }
 
-    /// What a completion means can be told from what comes.
+    /// Checks that the bytes of a completion are enough to know what it means.
     fn meaning(&self) -> Result<(), Error> {
         let plan = self.plan;
         let knows_a_level = matches!(plan.levels, Levels::Calls(_) | Levels::Start(_));
         if plan.wait.edge.is_some() && !matches!(plan.wait.means, Means::Edge | Means::Count) {
-            return Err(self.wait.error("`edge` goes with `means = \"edge\"` and `means = \"count\"`"));
+            return Err(self.wait.error("`edge` needs `means = \"edge\"` or `means = \"count\"`"));
         }
         for &teller in &plan.tellers {
             let told = plan.told(teller);
@@ -188,37 +189,38 @@ impl Check<'_, '_> {
             };
             let is_fixed = plan.wait.edge.is_some();
             if is_fixed && has(Role::Edge) {
-                return Err(self.wait.error("`edge` is said here, and is a field of the output too: leave one out"));
+                return Err(self.wait.error("`edge` is a key here and also a field of the output; remove one"));
             }
             match plan.wait.means {
                 Means::Edge if !has(Role::Edge) && !is_fixed => {
-                    return lacks("`edge`; if each one is the same edge, say which: `edge = \"rising\"` in [wait]");
+                    return lacks("`edge`; if all edges are the same, set for example `edge = \"rising\"` in [wait]");
                 }
                 Means::Edge if !has(Role::Line) && !plan.wait.each_line && plan.lines.len() > 1 => {
-                    return lacks("`line`: whose edge it is");
+                    return lacks("`line`, which says the line of the edge");
                 }
                 Means::Level if !has(Role::Level) && !has(Role::Levels) => return lacks("`level` and `levels`"),
                 Means::Count if !has(Role::Count) => return lacks("`count`"),
                 Means::Count if !is_fixed && !has(Role::Level) && !has(Role::Levels) && !knows_a_level => {
                     return lacks(
-                        "`level` and `levels`, and nothing says the levels at the start: which way an edge went cannot be \
-                         known; say `edge = \"rising\"` in [wait] if all that is counted is such, or give [levels]",
+                        "`level` and `levels`, and nothing gives the levels at the start, so the direction of an edge \
+                         is not known; set for example `edge = \"rising\"` in [wait] if it counts only such edges, or \
+                         add [levels]",
                     );
                 }
                 Means::Count if told.first_is_edge && matches!(plan.wait.by, By::Poll(_)) => {
                     return Err(self.place(teller).error(
-                        "`first = \"edge\"` is for what is told because of an edge; a poll looks once before, and what it \
-                         counted until then is no edge",
+                        "`first = \"edge\"` needs reports that come because of an edge, but a poll reads the counter \
+                         once before, and what it counted until then are no edges",
                     ));
                 }
                 Means::Count if told.first_is_edge && !is_fixed && !has(Role::Level) && !has(Role::Levels) => {
                     return Err(self.place(teller).error(
-                        "`first = \"edge\"` needs to know which way that edge went: say `edge` in [wait], or add `level` or \
+                        "`first = \"edge\"` needs the direction of that edge; set `edge` in [wait], or add `level` or \
                          `levels` to `fields`",
                     ));
                 }
                 Means::Mask if has(Role::Changed) && !has(Role::Levels) && plan.levels.calls().is_empty() => {
-                    return lacks("`levels`, and there is no `[levels]`: which way the lines changed");
+                    return lacks("`levels`, and there is no [levels], so the direction of a change is not known");
                 }
                 Means::Mask if has(Role::Changed) => {}
                 Means::Mask if !has(Role::Rising) && !has(Role::Falling) => {
@@ -230,9 +232,9 @@ impl Check<'_, '_> {
         let looks_first = matches!(plan.wait.by, By::Poll(_));
         if plan.wait.means == Means::Level && plan.levels == Levels::Unsaid && !looks_first {
             return Err(self.wait.error(
-                "a level is an edge if it differs from the one before, and nothing says the levels at the start: add \
-                 [levels] with the `call` that reads them, or with `start = \"inactive\"`, \"active\", or \"unknown\" (the \
-                 first report of a line then says its level, and is no edge)",
+                "a level is an edge if it differs from the one before, but nothing gives the levels at the start; add \
+                 [levels] with the `call` that reads them, or with `start = \"inactive\"`, \"active\", or \"unknown\" \
+                 (the first report of a line then gives its level, and is not an edge)",
             ));
         }
         Ok(())
@@ -245,9 +247,9 @@ impl Check<'_, '_> {
             output.has(Role::Levels) || output.has(Role::Level)
         };
         match calls.last() {
-            // Others may go before, such as one that says which register is read.
+            // Other calls may come before it, such as one that selects the register to read.
             Some(&last) if !calls.iter().any(tells) => {
-                Err(self.places[last].error("its output has neither `levels` nor `level`, and `[levels]` needs one"))
+                Err(self.places[last].error("[levels] needs `levels` or `level` in the output of one of its calls"))
             }
             _ => Ok(()),
         }
@@ -258,34 +260,33 @@ impl Check<'_, '_> {
             let output = &self.plan.call(call).output;
             for role in [Role::Happened, Role::Delivered, Role::Overflowed] {
                 if !output.has(role) {
-                    let lacks = format!("its output lacks `{}`, which `[account]` needs", role.key());
+                    let lacks = format!("its output lacks `{}`, which [account] needs", role.key());
                     return Err(self.places[call].error(lacks));
                 }
             }
             if self.plan.call(call).for_line {
-                return Err(
-                    self.places[call].error("the counters of all lines are read by one call: leave out the line")
-                );
+                return Err(self.places[call]
+                    .error("[account] reads the counters of all lines with one call; remove the line from its input"));
             }
         }
         Ok(())
     }
 
-    /// Each record is of a line that is known, and of a kind that is known.
+    /// Checks that the line and the kind of each record are known.
     fn records(&self) -> Result<(), Error> {
         let plan = self.plan;
         let tells = |call: usize| plan.tellers.contains(&Some(call));
         if let Some(call) = (0..plan.calls.len()).find(|&call| !plan.call(call).output.lost.is_empty() && !tells(call))
         {
-            return Err(self.places[call].error("`lost` is for what tells of edges, and this call does not"));
+            return Err(self.places[call].error("`lost` needs a call that reports edges, and this call does not"));
         }
         let by_record = matches!(plan.wait.means, Means::Level | Means::Count) && plan.lines.len() > 1;
         for &teller in &plan.tellers {
             let output = plan.told(teller);
             if output.has_masks() && output.has(Role::Line) && matches!(plan.wait.means, Means::Level | Means::Mask) {
                 return Err(self.place(teller).error(
-                    "`line` says which line a record is about, and a mask has a bit for each line: leave one out; if `line` \
-                     is a group of lines, write a profile for each group, and name it by `only`",
+                    "a record cannot have both `line` and a mask with a bit for each line; remove one; if `line` \
+                     is a group of lines, write a profile for each group, and select the group with `only`",
                 ));
             }
             let is_for_line = plan.wait.each_line || teller.is_some_and(|call| plan.call(call).for_line);
@@ -296,42 +297,42 @@ impl Check<'_, '_> {
         }
         let By::Read(output) = &plan.wait.by else { return Ok(()) };
         if plan.wait.reads == Some(Reads::Bytes) && output.header > 0 {
-            return Err(self.wait.error("a header is at the beginning of a message: say `reads = \"messages\"`"));
+            return Err(self.wait.error("only a message has a header; set `reads = \"messages\"`"));
         }
         if plan.wait.reads == Some(Reads::Bytes) && output.at_most.is_some() {
-            return Err(self.wait.error("`records` is how many a message has: say `reads = \"messages\"`"));
+            return Err(self.wait.error("only a message has a number of `records`; set `reads = \"messages\"`"));
         }
         if plan.wait_tells()
             && let Some(unnamed) = output.unnamed()
         {
             return Err(self.wait.error(format!(
-                "nothing says what is in {unnamed} of a record: if that tells one kind of record from another, name the \
-                 kind that is meant by `only`; if it means nothing, say `rest = \"unused\"` in `output`"
+                "nothing says what {unnamed} of a record contains; if this tells one kind of record from another, give \
+                 the wanted kind with `only`; if it means nothing, set `rest = \"unused\"` in `output`"
             )));
         }
         Ok(())
     }
 
-    /// Records that are the lines one after the other.
+    /// Checks records that belong to the lines in order.
     fn in_order(&self, teller: Option<usize>, output: &Output) -> Result<(), Error> {
         let (room, lines) = ((output.length - output.header) / output.record.max(1), self.plan.lines.len());
         let records = output.at_most.unwrap_or(room);
         if records > lines {
             return Err(self.place(teller).error(format!(
-                "no field says which line a record is about, so they are the lines in order; there is room for {records} \
-                 records, and there are {lines} lines: add `line` to `fields`, or make `length` fit"
+                "no field says which line a record is about, so the records are the lines in order; but there is room \
+                 for {records} records, and there are {lines} lines; add `line` to `fields`, or change `length`"
             )));
         }
         if teller.is_none() && self.plan.wait.reads != Some(Reads::Messages) {
             return Err(self.wait.error(
-                "no field says which line a record is about, so they are the lines in order: that needs to be read whole; \
-                 say `reads = \"messages\"`, or add `line` to `fields`",
+                "no field says which line a record is about, so the records are the lines in order and must be read \
+                 together; set `reads = \"messages\"`, or add `line` to `fields`",
             ));
         }
         Ok(())
     }
 
-    /// Each line has a bit of its own in each mask that tells of it.
+    /// Checks that each line has its own bit in each mask that covers it.
     fn masks(&self) -> Result<(), Error> {
         let plan = self.plan;
         let mut calls: Vec<_> = (0..plan.calls.len()).map(Some).collect();
@@ -349,13 +350,13 @@ impl Check<'_, '_> {
                     if bit as usize >= bits {
                         return Err(self
                             .place(teller)
-                            .error(format!("`{key}` has {bits} bits, and line {words} has bit {bit}")));
+                            .error(format!("`{key}` has {bits} bits, but line {words} has bit {bit}")));
                     }
                     if let Some(before) = seen.insert(bit, offset) {
                         let before = plan.lines[before].words(before);
                         return Err(self.place(teller).error(format!(
-                            "in `{key}`, lines {before} and {words} have the same bit, {bit}: give each a bit of its own, or \
-                             say by `from` which call tells of which line"
+                            "in `{key}`, lines {before} and {words} have the same bit, {bit}; give each its own bit, \
+                             or set `from` to the call that reports each line"
                         )));
                     }
                 }
@@ -365,7 +366,7 @@ impl Check<'_, '_> {
         self.from(&plan.levels.calls().iter().copied().map(Some).collect::<Vec<_>>())
     }
 
-    /// Where several calls have masks, each line says which of them tell of it.
+    /// Checks that, if several calls have masks, each line says which of them report it.
     fn from(&self, tellers: &[Option<usize>]) -> Result<(), Error> {
         let plan = self.plan;
         let with_masks: Vec<_> = tellers.iter().filter(|&&teller| plan.told(teller).has_masks()).collect();
@@ -382,7 +383,7 @@ impl Check<'_, '_> {
                     .map(|&&teller| format!("\"{}\"", teller.map_or("read", |call| &*plan.call(call).name)))
                     .collect();
                 return Err(self.wait.error(format!(
-                    "line {words} could be in the masks of {}: say in its [[line]] which, by `from`",
+                    "line {words} could be in the masks of {}; set `from` in its [[line]]",
                     names.join(" and ")
                 )));
             }
@@ -391,7 +392,7 @@ impl Check<'_, '_> {
         for line in &plan.lines {
             if let Some(&call) = line.from.iter().find(|call| !told_by(call)) {
                 return Err(
-                    self.places[call].error("a [[line]] is said to be `from` this call, and it tells of no line")
+                    self.places[call].error("a [[line]] has `from` with this call, but the call does not report lines")
                 );
             }
         }

@@ -1,17 +1,17 @@
-//! What a profile opens.
+//! The device that a profile opens.
 
 use overlapped::Access;
 
 use crate::Error;
 use crate::keys::{Keys, Value};
 
-/// What to open.
+/// The device to open.
 #[derive(Clone, Debug)]
 pub(crate) struct Target {
     pub(crate) place: Place,
-    /// Nobody else may have it open.
+    /// True if no other program may have it open.
     pub(crate) exclusive: bool,
-    /// Whether it is opened for writing too, if the profile says so.
+    /// Whether to open it for writing too, if the profile says it.
     pub(crate) writes: Option<bool>,
 }
 
@@ -21,21 +21,21 @@ pub(crate) enum Place {
     /// A device of a device interface class (Windows).
     Interface {
         guid: String,
-        /// A part of the device's path, whatever its case.
+        /// A part of the device's path, in upper or lower case.
         matching: Option<String>,
         index: Option<usize>,
     },
     /// A device of a class of sysfs (Linux).
     Subsystem {
         name: String,
-        /// What its udev properties, or its uevent and those of its parents, say.
+        /// Values that the device must have in its udev properties, or in its uevent or that of a parent.
         properties: Vec<(String, String)>,
         index: Option<usize>,
     },
 }
 
 impl Place {
-    /// Whether it is a device of Windows, and not of Linux.
+    /// True for a Windows device, false for a Linux device.
     pub(crate) fn is_of_windows(&self) -> bool {
         match self {
             Self::Path(path) => path.starts_with('\\'),
@@ -44,7 +44,7 @@ impl Place {
         }
     }
 
-    /// What it is, if it is not for this system.
+    /// A description of the device, if it is not for this system.
     pub(crate) fn is_foreign(&self) -> Option<String> {
         let (shown, is_windows) = match self {
             Self::Path(path) => (path, self.is_of_windows()),
@@ -69,7 +69,7 @@ impl Target {
             (Some(path), None, None) => Self::path(&path)?,
             (None, Some(interface), None) => Self::interface(&keys, &interface)?,
             (None, None, Some(subsystem)) => Self::subsystem(&keys, &subsystem)?,
-            _ => return Err(keys.error("\"device\" has one of `path`, `interface` and `subsystem`")),
+            _ => return Err(keys.error("\"device\" needs exactly one of `path`, `interface` and `subsystem`")),
         };
         let exclusive = keys.get("exclusive").map_or(Ok(false), |exclusive| exclusive.truth())?;
         let access = &[("read", false), ("read-write", true)];
@@ -91,7 +91,7 @@ impl Target {
         let lengths = bare.split('-').map(str::len);
         let digits = bare.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
         if !digits || !lengths.eq([8, 4, 4, 4, 12]) {
-            let message = "is not a GUID: write it like {86E0D1E0-8089-11D0-9CE4-08003E301F73}";
+            let message = "is not a GUID; expected one like {86E0D1E0-8089-11D0-9CE4-08003E301F73}";
             return Err(interface.error(format!("\"{text}\" {message}")));
         }
         let matching = keys.get("match").map(|text| text.text().map(str::to_owned)).transpose()?;
@@ -102,9 +102,7 @@ impl Target {
         let name = subsystem.text()?;
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
         if name.is_empty() || !name.bytes().all(is_plain) {
-            return Err(
-                subsystem.error(format!("\"{name}\" is no subsystem: it is a name like \"input\" or \"hidraw\""))
-            );
+            return Err(subsystem.error(format!("expected a subsystem like \"input\" or \"hidraw\", found \"{name}\"")));
         }
         let mut properties = Vec::new();
         if let Some(wanted) = keys.get("property") {
@@ -115,7 +113,7 @@ impl Target {
         Ok(Place::Subsystem { name: name.to_owned(), properties, index: index(keys)? })
     }
 
-    /// Whether it has to be opened for writing, for calls of these control codes or for writes.
+    /// True if it must be opened for writing because of these calls.
     pub(crate) fn opens_for_writing<'c>(&self, calls: impl IntoIterator<Item = &'c super::call::What>) -> bool {
         use super::call::What;
         let needs = |what: &What| match what {
@@ -131,12 +129,13 @@ fn index(keys: &Keys<'_>) -> Result<Option<usize>, Error> {
     keys.get("index").map(|index| index.size(0, 1 << 16)).transpose()
 }
 
-/// Why a path is none of a local device. Another could make this program log on at somebody's server.
+/// The reason why a path is refused: it is not the path of a local device. Another path could make this program log on
+/// to a remote server.
 fn no_device(path: &str) -> Option<String> {
     let is_unix = path.starts_with("/dev/");
     let parts: Vec<_> = path.split(['\\', '/']).collect();
     let is_windows = path.starts_with(r"\\.\") || path.starts_with(r"\\?\");
     let leaves = |part: &&str| ["..", "UNC", "GLOBALROOT"].iter().any(|word| part.eq_ignore_ascii_case(word));
     let fits = (is_unix || is_windows) && !parts.iter().any(leaves) && !path.contains('\0');
-    (!fits).then(|| format!(r#""{path}" is no path of a local device: write it like '\\.\Card0' or "/dev/card0""#))
+    (!fits).then(|| format!(r#"expected the path of a local device, like '\\.\Card0' or "/dev/card0", found "{path}""#))
 }

@@ -1,4 +1,4 @@
-//! A profile in plain English.
+//! Explains a profile in plain English.
 
 mod drawing;
 mod sample;
@@ -25,19 +25,19 @@ impl fmt::Display for Explanation<'_> {
         writeln!(f, "{}: chip \"{}\" with {}", plan.file, plan.name, plural(plan.lines.len(), "line"))?;
         self.lines(f)?;
         self.device(f)?;
-        self.calls(f, "When lines are asked for, it sends, in this order:", &plan.setup)?;
+        self.calls(f, "When lines are requested, it sends, in this order:", &plan.setup)?;
         self.wait(f)?;
         self.levels(f)?;
-        self.calls(f, "When the lines are given back, it sends, in this order:", &plan.release)?;
+        self.calls(f, "When the lines are released, it sends, in this order:", &plan.release)?;
         if let Some(account) = plan.account {
-            writeln!(f, "Then it asks what became of every edge, so that the account is exact, with:")?;
+            writeln!(f, "Then it reads the device's counters, so that the account is exact, with:")?;
             self.call(f, account)?;
         }
         trust::write(f, plan)?;
         match plan.need_consent().as_slice() {
             [] => writeln!(f, "Nothing in it needs to be allowed."),
             needed => {
-                writeln!(f, "You have to allow it (--allow-writes), because:")?;
+                writeln!(f, "You must allow it (--allow-writes), because:")?;
                 needed
                     .iter()
                     .try_for_each(|(call, why)| writeln!(f, "  \"{}\" ({}): {why}", call.name, call.what.words()))
@@ -61,12 +61,15 @@ impl Explanation<'_> {
             }
             if !line.from.is_empty() {
                 let calls: Vec<_> = line.from.iter().map(|&call| format!("\"{}\"", plan.call(call).name)).collect();
-                write!(f, ", told by {}", calls.join(" and "))?;
+                write!(f, ", reported by {}", calls.join(" and "))?;
             }
-            writeln!(f, "{}", if low { ", active-low: what the device calls high is inactive" } else { "" })?;
+            writeln!(f, "{}", if low { ", active-low: the device's high level is inactive" } else { "" })?;
         }
         if all_low {
-            writeln!(f, "All lines are active-low: what the device calls high, or rising, is inactive, or falling.")?;
+            writeln!(
+                f,
+                "All lines are active-low: the device's high level is inactive, and its rising edge is falling."
+            )?;
         }
         Ok(())
     }
@@ -74,11 +77,11 @@ impl Explanation<'_> {
     fn device(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let plan = self.0;
         let Some(target) = &plan.target else {
-            return writeln!(f, "It names no device; the program that uses it opens one.");
+            return writeln!(f, "It names no device, so the program that uses it must open one.");
         };
         let one_of_several = |index: &Option<usize>| match index {
-            Some(index) => format!("number {index}, from 0, of those that fit"),
-            None => "the only one that fits".to_owned(),
+            Some(index) => format!("number {index}, from 0, of those that match"),
+            None => "the only one that matches".to_owned(),
         };
         match &target.place {
             Place::Path(path) => write!(f, "It opens {path}")?,
@@ -101,7 +104,7 @@ impl Explanation<'_> {
             }
         }
         let how = if plan.opens_for_writing() { ", to read and to write" } else { ", to read" };
-        writeln!(f, "{how}{}.", if target.exclusive { ", for itself alone" } else { "" })
+        writeln!(f, "{how}{}.", if target.exclusive { ", exclusively" } else { "" })
     }
 
     fn calls(&self, f: &mut fmt::Formatter<'_>, intro: &str, calls: &[usize]) -> fmt::Result {
@@ -143,7 +146,7 @@ impl Explanation<'_> {
         input(f, &call.input)?;
         match &call.what {
             What::Ioctl(request) if request.answers_by_value => {
-                writeln!(f, "    what the ioctl returns is the answer:")?;
+                writeln!(f, "    the return value of the ioctl is the answer:")?;
                 output(f, &call.output)
             }
             What::Ioctl(request) if request.argument != Argument::Buffer => Ok(()),
@@ -159,18 +162,22 @@ impl Explanation<'_> {
         match &wait.by {
             By::Call(call) => self.wait_by_call(f, *call, of)?,
             By::Read(bytes) => {
-                writeln!(f, "It keeps {} pending; what is read says what happened:", plural(wait.pending, "read"))?;
+                writeln!(
+                    f,
+                    "It keeps {} pending; the bytes that are read say what happened:",
+                    plural(wait.pending, "read")
+                )?;
                 output(f, bytes)?;
                 match plan.reads() {
                     Some(Reads::Messages) => {
-                        writeln!(f, "Each read brings whole records; one that does not is a fault.")?
+                        writeln!(f, "Each read must return whole records; anything else is an error.")?
                     }
                     Some(Reads::Bytes) => {
-                        writeln!(f, "It is a stream of bytes: a record may come in the pieces of several reads.")?;
+                        writeln!(f, "It is a stream of bytes: a record may be split over several reads.")?;
                     }
                     None => writeln!(
                         f,
-                        "The kind of file says whether a read brings whole records (else a fault), or a stream of \
+                        "The kind of file decides whether a read must return whole records, or part of a stream of \
                          bytes (terminals, pipes, stream sockets, serial ports)."
                     )?,
                 }
@@ -181,14 +188,14 @@ impl Explanation<'_> {
             }
             By::Poll(period) => {
                 let period = period.as_micros();
-                writeln!(f, "It asks every {period} µs {of}; what happens faster is not seen.")?;
+                writeln!(f, "It polls every {period} µs {of}; faster changes are not seen.")?;
             }
         }
         if !wait.again_on.is_empty() {
             let words = ends(&wait.again_on);
-            writeln!(f, "A wait that ends with {words} is made again, more slowly if that comes again and again.")?;
+            writeln!(f, "A wait that ends with {words} is started again, more slowly if that repeats.")?;
         }
-        self.calls(f, "After each it sends, in this order:", &wait.then)?;
+        self.calls(f, "After each of these it sends, in this order:", &wait.then)?;
         writeln!(f, "{}", self.meaning())?;
         let stamped =
             if plan.tells(Role::Timestamp) { "the device's own clock" } else { "this computer when they arrive" };
@@ -203,29 +210,30 @@ impl Explanation<'_> {
                 let pending = plan.wait.pending;
                 writeln!(f, "It keeps {pending} of these pending {of}; a completion says that something happened:")?;
             }
-            Some(When::Readable) => writeln!(f, "It makes this {of} each time that the file can be read:")?,
-            Some(When::Writable) => writeln!(f, "It makes this {of} each time that the file can be written:")?,
-            Some(When::Priority) => writeln!(f, "It makes this {of} each time that the file has priority data:")?,
+            Some(When::Readable) => writeln!(f, "It makes this call {of} each time the file is readable:")?,
+            Some(When::Writable) => writeln!(f, "It makes this call {of} each time the file is writable:")?,
+            Some(When::Priority) => writeln!(f, "It makes this call {of} each time the file has priority data:")?,
             Some(When::Blocks { .. }) => {
-                writeln!(f, "It makes this {of}, and the call itself waits until something happens:")?;
+                writeln!(f, "It makes this call {of}, and the call waits until something happens:")?;
             }
         }
         self.call(f, call)?;
         let Some(When::Blocks { ended_by }) = when else { return Ok(()) };
         if plan.wait.each_line {
             let most = plural(plan.lines.len(), "thread");
-            writeln!(f, "A thread of its own waits for each line that is watched: up to {most}.")?;
+            writeln!(f, "One thread waits for each watched line: up to {most}.")?;
         } else {
-            writeln!(f, "One thread of its own waits in it, however many lines are watched.")?;
+            writeln!(f, "One thread waits in the call, however many lines are watched.")?;
         }
         match ended_by {
             Some(call) => {
-                writeln!(f, "To end it when the lines are given back, it sends:")?;
+                writeln!(f, "To end the call when the lines are released, it sends:")?;
                 self.call(f, call)
             }
             None => writeln!(
                 f,
-                "Nothing ends it: when lines are given back, the thread and the device stay until the driver answers."
+                "Nothing ends the call: when lines are released, the thread and the device stay until the driver \
+                 answers."
             ),
         }
     }
@@ -242,37 +250,38 @@ impl Explanation<'_> {
         let fixed = match wait.means {
             Means::Edge => return format!("Each {of_what} is {edge}{}.", self.of_which_line()),
             Means::Level if wait.repeats_are_losses => {
-                "It gives levels: a line whose level differs from before had an edge; one whose level is as before had \
+                "It gives levels: a line whose level differs from before had an edge; one whose level is the same had \
                  two, of which one is delivered and one is missing."
             }
             Means::Level => {
-                "It gives levels: a line whose level is another than before had an edge; the same level again is none."
+                "It gives levels: a line whose level differs from before had an edge; the same level again is not an \
+                 edge."
             }
             Means::Count if wait.edge.is_some() => {
                 return format!(
-                    "It counts the edges of a line, each {edge}: the last of those that are new is delivered, the others \
+                    "It counts the edges of a line, each {edge}: the last of the new edges is delivered, the others \
                      are missing."
                 );
             }
             Means::Count => {
-                "It counts the edges of a line: the last of those that are new is delivered, the others are missing."
+                "It counts the edges of a line: the last of the new edges is delivered, the others are missing."
             }
             Means::Mask if !self.0.tells(Role::Changed) => "A set bit is one edge of its line.",
             Means::Mask if self.0.reads_levels_after() => {
-                "A set bit is a line that changed, once at least; the levels are read after to know which way."
+                "A set bit is a line that changed at least once; the levels are then read to know the direction."
             }
-            Means::Mask => "A set bit is a line that changed, once at least; the levels say which way.",
+            Means::Mask => "A set bit is a line that changed at least once; the levels say the direction.",
         };
         fixed.to_owned()
     }
 
-    /// Whose edge it is, where no field says so.
+    /// The line of an edge, if no field says it.
     fn of_which_line(&self) -> String {
         let plan = self.0;
         match plan.lines.as_slice() {
             _ if plan.tells(Role::Line) => String::new(),
             [only] => format!(" of line {}", only.words(0)),
-            _ => " of the line that is waited for".to_owned(),
+            _ => " of the line of the wait".to_owned(),
         }
     }
 
@@ -283,11 +292,11 @@ impl Explanation<'_> {
             Levels::Calls(calls) => self.calls(f, "It reads the levels of the lines with:", calls),
             Levels::Start(active) => {
                 let level = if *active { "active" } else { "inactive" };
-                writeln!(f, "At the start it takes every line for {level}; later nobody can ask for a level.")
+                writeln!(f, "At the start it assumes that every line is {level}; it cannot read levels later.")
             }
             Levels::Unknown => writeln!(
                 f,
-                "At the start no level is known: the first report of a line gives its level, and is no edge."
+                "At the start no level is known: the first report of a line gives its level, and is not an edge."
             ),
         }
     }

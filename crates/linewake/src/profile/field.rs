@@ -1,12 +1,13 @@
-//! Numbers at places in bytes.
+//! Fields: numbers at places in bytes.
 
 use crate::Error;
 use crate::keys::Keys;
 
-/// More than any driver's record of inputs: a profile cannot make the program take all memory.
+/// The largest input or output, in bytes. This is more than any driver needs, and keeps a profile from using all
+/// memory.
 pub(super) const MAX_BYTES: usize = 1 << 20;
 
-/// Which byte of a number comes first.
+/// The order of the bytes of a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Endian {
     Little,
@@ -15,16 +16,16 @@ pub(crate) enum Endian {
 
 pub(super) const ENDIANS: &[(&str, Endian)] = &[("little", Endian::Little), ("big", Endian::Big)];
 
-/// The keys that say where a field is.
+/// The keys that give the place of a field.
 pub(super) const PLACE: &[&str] = &["at", "width", "endian", "bit", "bits"];
 
-/// A number somewhere in some bytes: whole bytes, or bits of them counted from the least significant.
+/// A number at a place in bytes: whole bytes, or some of their bits, counted from the least significant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Field {
     pub(crate) at: usize,
     pub(crate) width: usize,
     pub(crate) endian: Endian,
-    /// First bit and number of bits; `None` is all.
+    /// First bit and number of bits. `None` means all bits.
     pub(crate) bits: Option<(u32, u32)>,
 }
 
@@ -41,7 +42,7 @@ impl Field {
         Some(whole >> shift & mask)
     }
 
-    /// The bytes that it is in, if there are so many.
+    /// The bytes of the field, if there are enough.
     pub(crate) fn bytes<'b>(&self, bytes: &'b [u8]) -> Option<&'b [u8]> {
         bytes.get(self.at..self.at.checked_add(self.width)?)
     }
@@ -64,7 +65,7 @@ impl Field {
         Some(bytes.get(index)? >> (bit % 8) & 1 == 1)
     }
 
-    /// Adds a number to what is there.
+    /// Puts a number into bytes that were zero there.
     pub(super) fn put(&self, bytes: &mut [u8], number: u64) {
         let (shift, mask) = self.shift_and_mask();
         let number = (number & mask) << shift;
@@ -90,18 +91,18 @@ impl Field {
         }
     }
 
-    /// Whether some bit is in both.
+    /// True if the fields have a bit in common.
     pub(super) fn overlaps(&self, other: &Self) -> bool {
         let meets = |a: &Self, b: &Self| a.at < b.at + b.width && b.at < a.at + a.width;
         if self.bits.is_none() || other.bits.is_none() {
             return meets(self, other);
         }
-        // Bits of eight bytes at most.
+        // Fields with bits have at most eight bytes.
         let others: Vec<_> = other.places().collect();
         self.places().any(|place| others.contains(&place))
     }
 
-    /// Each bit that it takes: its byte, and its place in that byte.
+    /// Each bit of the field: its byte, and its place in that byte.
     pub(super) fn places(&self) -> impl Iterator<Item = (usize, u32)> + '_ {
         let (first, bits) = self.bits.unwrap_or((0, 8 * self.width as u32));
         (first..first + bits).map(|bit| {
@@ -114,7 +115,7 @@ impl Field {
         })
     }
 
-    /// The greatest number that fits.
+    /// The greatest number that the field can hold.
     pub(crate) fn greatest(&self) -> u64 {
         match self.bits {
             Some(_) => self.shift_and_mask().1,
@@ -128,9 +129,9 @@ impl Field {
         let said = keys.get("width").map(|width| width.size(1, widest)).transpose()?;
         let width = said.unwrap_or(4);
         if at + width > length {
-            let unless_set = if said.is_none() { "; its `width` is 4 unless set" } else { "" };
+            let unless_set = if said.is_none() { "; its `width` is 4 by default" } else { "" };
             return Err(keys.error(format!(
-                "\"{}\" ends at byte {}, and there are {length}: bytes {at} to {}{unless_set}",
+                "\"{}\" ends at byte {}, but there are {length} bytes; it has bytes {at} to {}{unless_set}",
                 keys.path(),
                 at + width,
                 at + width - 1
@@ -142,7 +143,9 @@ impl Field {
         let bits = keys.get("bits").map(|bits| bits.number(1, of_width - first.unwrap_or(0))).transpose()?;
         let bits = (first.is_some() || bits.is_some()).then(|| (first.unwrap_or(0) as u32, bits.unwrap_or(1) as u32));
         if bits.is_some() && width > 8 {
-            return Err(keys.error(format!("\"{}\": bits are taken from at most 8 bytes", keys.path())));
+            return Err(
+                keys.error(format!("\"{}\" has bits, so it can have at most 8 bytes; change `width`", keys.path()))
+            );
         }
         Ok(Self { at, width, endian, bits })
     }
@@ -187,15 +190,15 @@ mod tests {
         let low = field(0, 2, Little, Some((0, 4)));
         assert!(!low.overlaps(&field(0, 2, Little, Some((4, 12)))));
         assert!(low.overlaps(&field(0, 2, Little, Some((3, 2)))));
-        // The low byte of one is the high byte of the other.
+        // The low byte of one field is the high byte of the other.
         assert!(!low.overlaps(&field(0, 2, Big, Some((0, 4)))) && low.overlaps(&field(0, 2, Big, Some((8, 1)))));
         assert!(low.overlaps(&field(0, 1, Little, Some((3, 1)))) && !low.overlaps(&field(1, 1, Big, Some((0, 4)))));
-        // All of a byte is every bit of it.
+        // A field of a whole byte has all of its bits.
         assert!(low.overlaps(&whole(0, 1)) && whole(1, 1).overlaps(&low));
     }
 
     #[test]
-    fn what_is_put_is_read_back() {
+    fn a_number_that_was_put_is_read_back() {
         for endian in [Endian::Little, Endian::Big] {
             for (width, bits, number) in [(4, None, 0x0102_0304), (2, Some((3, 5)), 0x15), (8, None, u64::MAX - 1)] {
                 let field = field(2, width, endian, bits);

@@ -4,23 +4,23 @@ use super::field::{ENDIANS, Endian, Field, MAX_BYTES, PLACE};
 use crate::keys::{Value, did_you_mean};
 use crate::{Edges, Error};
 
-/// What a number in an input is.
+/// The value that a field of an input sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sent {
     Number(u64),
-    /// The number of the line that it is about.
+    /// The number of the line of this call.
     Line,
-    /// A bit for each line that is asked for.
+    /// A mask with a bit for each requested line.
     Mask,
-    /// How many lines are asked for.
+    /// How many lines are requested.
     Lines,
-    /// Which edges are wanted of the line.
+    /// The edges that are wanted from the line.
     Edges {
         rising: u64,
         falling: u64,
         none: u64,
     },
-    /// How many events are to be queued; zero is the driver's own default.
+    /// How many events to queue; zero is the driver's default.
     Queue,
     /// The handle of the event that this program made.
     Event,
@@ -30,36 +30,36 @@ pub(crate) enum Sent {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Input {
     pub(crate) length: usize,
-    /// One record of this length for each line that is asked for.
+    /// True if `bytes` and `fields` are sent once for each requested line.
     pub(crate) each_line: bool,
     pub(crate) bytes: Vec<u8>,
     pub(crate) fields: Vec<(Field, Sent)>,
 }
 
-/// What an input is made from.
+/// The values from which an input is made.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct About<'a> {
     pub(crate) lines: &'a [Asked],
-    /// The line of a call that is made for one.
+    /// The line, if the call is made for one.
     pub(crate) line: Option<Asked>,
     pub(crate) queue_size: u32,
-    /// The lines are given back: no edges are wanted any more.
+    /// True if the lines are being released: no more edges are wanted.
     pub(crate) is_over: bool,
     pub(crate) event: u64,
 }
 
-/// A line that is asked for, as the driver knows it.
+/// A requested line, as the driver knows it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Asked {
     pub(crate) number: u64,
     pub(crate) event_bit: u32,
     pub(crate) edges: Option<Edges>,
-    /// What the driver calls rising is falling.
+    /// True if a rising edge of the driver is a falling edge of the line.
     pub(crate) active_low: bool,
 }
 
 impl Asked {
-    /// Which edges are wanted, in the driver's words.
+    /// The edges that are wanted, as the driver names them.
     fn edges_of_driver(&self) -> Option<Edges> {
         match self.edges {
             Some(Edges::Rising) if self.active_low => Some(Edges::Falling),
@@ -109,12 +109,12 @@ impl Input {
         self.fields.iter().any(|(_, sent)| wanted(sent))
     }
 
-    /// Whether it is about one line, which somebody has to name.
+    /// True if it is about one line, which the caller must give.
     pub(crate) fn is_about_a_line(&self) -> bool {
         !self.each_line && self.sends(|sent| matches!(sent, Sent::Line | Sent::Edges { .. }))
     }
 
-    /// Whether it says anything but which lines are meant.
+    /// True if it contains anything but the numbers and bits of lines.
     pub(super) fn says_more_than_lines(&self) -> bool {
         self.bytes.iter().any(|&byte| byte != 0) || self.sends(|sent| !matches!(sent, Sent::Line | Sent::Mask))
     }
@@ -149,7 +149,7 @@ impl Input {
                     },
                     other => {
                         let known = did_you_mean(other, WORDS.iter().copied());
-                        return Err(value.error(format!("there is no \"{other}\" to send; {known}, or a number")));
+                        return Err(value.error(format!("unknown value \"{other}\"; {known}, or a number")));
                     }
                 }
             } else {
@@ -167,10 +167,10 @@ fn hex(value: &Value<'_>) -> Result<Vec<u8>, Error> {
     let text = value.text()?;
     let digits: Vec<_> = text.chars().filter(|c| !c.is_whitespace()).collect();
     if let Some(other) = digits.iter().find(|c| !c.is_ascii_hexdigit()) {
-        return Err(value.error(format!("\"{other}\" is no hexadecimal digit: write bytes like \"0a ff 00\"")));
+        return Err(value.error(format!("expected hexadecimal bytes like \"0a ff 00\", found \"{other}\"")));
     }
     if digits.len() % 2 != 0 || digits.len() / 2 > MAX_BYTES {
-        return Err(value.error("bytes have two hexadecimal digits each, like \"0a ff 00\""));
+        return Err(value.error("expected two hexadecimal digits for each byte, like \"0a ff 00\""));
     }
     let digit = |c: char| c.to_digit(16).unwrap_or(0) as u8;
     Ok(digits.chunks_exact(2).map(|two| digit(two[0]) << 4 | digit(two[1])).collect())

@@ -12,23 +12,23 @@ use crate::keys::{Keys, Value};
 #[derive(Debug)]
 pub(crate) struct Line {
     pub(crate) name: Option<Arc<str>>,
-    /// What the driver calls it.
+    /// The driver's number of the line.
     pub(crate) number: u64,
     pub(crate) event_bit: u32,
     pub(crate) level_bit: u32,
-    /// What the driver calls high and rising is inactive and falling.
+    /// True if the driver's high level is inactive, and its rising edge is falling.
     pub(crate) active_low: bool,
-    /// The calls whose masks tell of it; all if there is none.
+    /// The calls whose masks report this line. Empty means all.
     pub(crate) from: Vec<usize>,
 }
 
 impl Line {
-    /// Whether the masks of a call tell of it; `None` are those of a read.
+    /// True if the masks of a call report this line. `None` stands for a read.
     pub(crate) fn is_in(&self, call: Option<usize>) -> bool {
         self.from.is_empty() || call.is_some_and(|call| self.from.contains(&call))
     }
 
-    /// How messages call it: its offset and its name.
+    /// The line in messages: its offset and its name.
     pub(super) fn words(&self, offset: usize) -> String {
         match &self.name {
             Some(name) => format!("{offset} (\"{name}\")"),
@@ -40,22 +40,26 @@ impl Line {
 pub(super) fn checked_name(value: &Value<'_>) -> Result<Arc<str>, Error> {
     let name = value.text()?;
     if name.is_empty() || name.len() > 64 || name.chars().any(char::is_control) {
-        return Err(value.error("a name has 1 to 64 bytes, and no control characters"));
+        return Err(value.error("expected a name of 1 to 64 bytes without control characters"));
     }
     Ok(name.into())
 }
 
-/// How many lines there are.
+/// The number of lines.
 fn count(keys: &Keys<'_>, described: usize) -> Result<usize, Error> {
     match keys.get("lines") {
         Some(count) => match count.size(1, MAX_LINES)? {
             fewer if fewer < described => Err(count.error(format!(
-                "there are {described} [[line]]s, and {fewer} lines: make it {described} or more, or leave it out"
+                "there are {described} [[line]] sections for {fewer} lines; expected {described} or more, or no `lines`"
             ))),
             count => Ok(count),
         },
-        None if described == 0 => Err(keys.error("the keys `lines` and `line` are missing: which lines are there?")),
-        None if described > MAX_LINES => Err(keys.error(format!("there are more than {MAX_LINES} lines"))),
+        None if described == 0 => {
+            Err(keys.error("the lines are missing; set `lines` to their number, or add [[line]] sections"))
+        }
+        None if described > MAX_LINES => {
+            Err(keys.error(format!("{described} lines are too many; expected at most {MAX_LINES}")))
+        }
         None => Ok(described),
     }
 }
@@ -80,7 +84,7 @@ pub(super) fn lines(keys: &Keys<'_>, calls: &Calls<'_>) -> Result<Vec<Line>, Err
         let line = item.table()?.only(KNOWN)?;
         let offset = line.get("offset").map_or(Ok(place), |offset| offset.size(0, count - 1))?;
         if !said.insert(offset) {
-            return Err(item.error(format!("line {offset} is described twice")));
+            return Err(item.error(format!("there are two [[line]] sections for line {offset}")));
         }
         let bit = |key| line.get(key).map(|bit: Value<'_>| bit.number(0, MAX_LINES as u64 - 1)).transpose();
         let event_bit = bit("event_bit")?;
@@ -90,7 +94,7 @@ pub(super) fn lines(keys: &Keys<'_>, calls: &Calls<'_>) -> Result<Vec<Line>, Err
         {
             let text = name.text()?;
             return Err(
-                name.error(format!("a line is called \"{text}\" already, at {before}: each has a name of its own"))
+                name.error(format!("the name \"{text}\" is already used at {before}; give each line its own name"))
             );
         }
         lines[offset] = Line {

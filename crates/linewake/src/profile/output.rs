@@ -1,10 +1,10 @@
-//! The bytes that a call or a read gives: records, and what their fields say.
+//! The bytes that a call or a read gives: records, and the meaning of their fields.
 
 use super::field::{ENDIANS, Endian, Field, MAX_BYTES, PLACE};
 use crate::Error;
 use crate::keys::{Keys, Value};
 
-/// What a field of an output says.
+/// The meaning of a field of an output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Role {
     Line,
@@ -45,7 +45,7 @@ impl Role {
         ("discarded", Self::Discarded),
     ];
 
-    /// Whether it has a bit for each line.
+    /// True if the field has a bit for each line.
     pub(super) fn is_mask(self) -> bool {
         matches!(self, Self::Changed | Self::Rising | Self::Falling | Self::Levels)
     }
@@ -65,13 +65,13 @@ pub(crate) struct Tick {
 impl Tick {
     pub(super) const NANOSECOND: Self = Self { numerator: 1, denominator: 1 };
 
-    /// So many ticks in nanoseconds, rounded down.
+    /// Converts ticks to nanoseconds, rounded down.
     pub(crate) fn ns(self, ticks: u64) -> u64 {
         let ns = u128::from(ticks) * u128::from(self.numerator) / u128::from(self.denominator);
         u64::try_from(ns).unwrap_or(u64::MAX)
     }
 
-    /// So many nanoseconds in ticks, rounded down.
+    /// Converts nanoseconds to ticks, rounded down.
     pub(crate) fn ticks(self, ns: u64) -> u64 {
         let ticks = u128::from(ns) * u128::from(self.denominator) / u128::from(self.numerator);
         u64::try_from(ticks).unwrap_or(u64::MAX)
@@ -80,19 +80,19 @@ impl Tick {
 
 const UNITS: &[(&str, u64)] = &[("ns", 1), ("100ns", 100), ("us", 1_000), ("ms", 1_000_000), ("s", 1_000_000_000)];
 
-/// From when a counter counts.
+/// When a counter was zero.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Since {
-    /// From somewhere before the program: its first reading says nothing new.
+    /// At an unknown time before the program started, so its first reading gives no edges.
     #[default]
     Start,
-    /// From zero when the device was opened.
+    /// When the device was opened.
     Open,
-    /// From the record before.
+    /// At the record before.
     Last,
 }
 
-/// A number that a record has, if it is one of ours.
+/// A field that must have one of some numbers.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Only {
     pub(crate) field: Field,
@@ -105,44 +105,45 @@ impl Only {
     }
 }
 
-/// The bytes that a call, or a read, gives: a header, and records of one length.
+/// The bytes that a call or a read gives: a header, and records that all have the same length.
 #[derive(Clone, Debug)]
 pub(crate) struct Output {
-    /// Room for so many bytes is given to the driver.
+    /// The size of the buffer for the driver, in bytes.
     pub(crate) length: usize,
     pub(crate) header: usize,
     pub(crate) record: usize,
-    /// In the header: how many records follow.
+    /// The field of the header that says how many records follow.
     pub(crate) records: Option<Field>,
-    /// As many records a message has at most: what is behind them is none.
+    /// The most records in a message; bytes after them are ignored.
     pub(crate) at_most: Option<usize>,
-    /// In each record.
+    /// The fields of each record.
     pub(crate) fields: Vec<(Role, Field)>,
-    /// The numbers of [`Role::Edge`].
+    /// The value of [`Role::Edge`] for a rising edge; `falling` is the one for a falling edge.
     pub(crate) rising: u64,
     pub(crate) falling: u64,
-    /// Other numbers of [`Role::Edge`] are no edges.
+    /// True if a record with another value of [`Role::Edge`] is ignored.
     pub(crate) ignores_other_edges: bool,
-    /// Of [`Role::Timestamp`].
+    /// The unit of [`Role::Timestamp`].
     pub(crate) tick: Tick,
-    /// What is added to [`Role::Timestamp`]: a part of a second, say.
+    /// A field to add to [`Role::Timestamp`], for example a part of a second.
     pub(crate) fraction: Option<(Field, Tick)>,
-    /// Of [`Role::Count`].
+    /// When the counter of [`Role::Count`] was zero.
     pub(crate) since: Since,
-    /// A total is told because of an edge, also the first time.
+    /// True if the first report of a counter, too, comes because of an edge.
     pub(crate) first_is_edge: bool,
-    /// All of these hold of a record that is one of ours.
+    /// Conditions that a record must all meet. Other records are ignored.
     pub(crate) only: Vec<Only>,
-    /// All of these hold of a record with which the device says that it lost others; none if it says no such thing.
+    /// Conditions that all hold for a record with which the device reports that it lost others. Empty if it has no such
+    /// record.
     pub(crate) lost: Vec<Only>,
-    /// A record of a line that the profile does not have is none of ours.
+    /// True if a record of a line that the profile does not have is ignored.
     pub(crate) ignores_unknown_lines: bool,
-    /// What no field names means nothing.
+    /// True if bytes that no field covers mean nothing.
     pub(crate) rest_is_unused: bool,
 }
 
 impl Output {
-    /// No bytes at all.
+    /// An output without bytes.
     pub(super) const NOTHING: Self = Self {
         length: 0,
         header: 0,
@@ -171,41 +172,41 @@ impl Output {
         self.fields.iter().find(|(of, _)| *of == role).map(|(_, field)| field)
     }
 
-    /// What a record says, if it says that.
+    /// The number that a record has for a role, if it has the role.
     pub(crate) fn get(&self, role: Role, record: &[u8]) -> Option<u64> {
         self.field(role)?.number(record)
     }
 
-    /// Whether it has a mask: a bit for each line.
+    /// True if it has a mask: a field with a bit for each line.
     pub(crate) fn has_masks(&self) -> bool {
         self.fields.iter().any(|(role, _)| role.is_mask())
     }
 
-    /// Whether a record, or the beginning of one, is one of ours.
+    /// True if a record, or the beginning of one, meets the conditions.
     fn is_ours(&self, record: &[u8]) -> bool {
         self.only.iter().all(|only| only.fits(record)) && !self.is_loss(record)
     }
 
-    /// Whether a record says that others were lost.
+    /// True if a record says that others were lost.
     pub(crate) fn is_loss(&self, record: &[u8]) -> bool {
         !self.lost.is_empty() && self.lost.iter().all(|only| only.fits(record))
     }
 
-    /// Whether what was asked for one record has said anything. `Err` says that it has not.
+    /// Refuses an answer without bytes if one record was expected.
     pub(crate) fn is_answer(&self, bytes: &[u8]) -> Result<(), String> {
         let one = self.header == 0 && self.records.is_none() && self.record == self.length && self.only.is_empty();
         match one && bytes.is_empty() && self.length > 0 {
-            true => Err(format!("no byte came, and a record of {} is what was asked for", self.record)),
+            true => Err(format!("expected a record of {} bytes, found none", self.record)),
             false => Ok(()),
         }
     }
 
-    /// The records in what came that are ours, each with its place among all. `Err` says why they are none.
+    /// The records that meet the conditions, each with its index among all. `Err` says why the bytes are not records.
     pub(crate) fn records<'b>(&self, bytes: &'b [u8]) -> Result<impl Iterator<Item = (usize, &'b [u8])>, String> {
         Ok(self.all_records(bytes)?.filter(|(_, record)| self.is_ours(record)))
     }
 
-    /// How many records of what came say that others were lost.
+    /// How many records say that others were lost.
     pub(crate) fn losses(&self, bytes: &[u8]) -> usize {
         if self.lost.is_empty() {
             return 0;
@@ -222,27 +223,27 @@ impl Output {
                 body = &[];
             } else {
                 let came = body.len();
-                return Err(format!("{came} bytes came, which is no whole number of records of {record} bytes"));
+                return Err(format!("expected whole records of {record} bytes, found {came} bytes"));
             }
         }
         Ok(body.chunks_exact(record).enumerate())
     }
 
-    /// Where the records are in what came. `Err` says why there are none.
+    /// The part of the bytes that holds the records. `Err` says why there is none.
     pub(super) fn body<'b>(&self, bytes: &'b [u8]) -> Result<&'b [u8], String> {
         let record = self.record.max(1);
         let mut body = match bytes.get(self.header..) {
             Some(body) => body,
-            // A completion without a byte says nothing more than that.
+            // A completion without bytes only says that something happened.
             None if bytes.is_empty() && self.length == 0 => &[],
-            None => return Err(format!("{} bytes came, and the header alone has {}", bytes.len(), self.header)),
+            None => return Err(format!("expected a header of {} bytes, found {} bytes", self.header, bytes.len())),
         };
         if let Some(field) = &self.records {
             let count = field.number(bytes).unwrap_or(0);
             let wanted = usize::try_from(count).ok().and_then(|count| count.checked_mul(record));
             body = wanted.and_then(|wanted| body.get(..wanted)).ok_or_else(|| {
                 let came = body.len() / record;
-                format!("it says that {count} records follow, and {came} came")
+                format!("its header says that {count} records follow, but {came} came")
             })?;
         }
         if let Some(most) = self.at_most {
@@ -251,7 +252,7 @@ impl Output {
         Ok(body)
     }
 
-    /// The first bits of a record of which nothing is said, as a person would name them.
+    /// Describes the first bits of a record that no field covers.
     pub(super) fn unnamed(&self) -> Option<String> {
         if self.rest_is_unused {
             return None;
@@ -302,7 +303,7 @@ impl Output {
         if let Some(unknown) = unknown
             && !output.has(Role::Line)
         {
-            return Err(unknown.error("no field says which line a record is about: add `line` to `fields`"));
+            return Err(unknown.error("no field says which line a record is about; add `line` to `fields`"));
         }
         output.rest_is_unused = keys.get("rest").map_or(Ok(false), |rest| rest.word(&[("unused", true)]))?;
         keys.finish()?;
@@ -322,7 +323,9 @@ impl Output {
             let field = value.table()?.only(&known)?;
             let place = Field::read(&field, endian, self.record, if role.is_mask() { 128 } else { 8 })?;
             if role.is_mask() && place.bits.is_some() {
-                return Err(value.error("a mask has a bit for each line: say which with `event_bit` and `level_bit`"));
+                return Err(value.error(
+                    "a mask cannot have `bit` or `bits`; set the bit of each line with `event_bit` and `level_bit`",
+                ));
             }
             match role {
                 Role::Edge => {
@@ -352,9 +355,7 @@ impl Output {
                     if let Some(first) = field.get("first") {
                         self.first_is_edge = first.word(&[("nothing", false), ("edge", true)])?;
                         if self.since != Since::Start {
-                            return Err(
-                                first.error("what the first report says is in doubt with `since = \"start\"` alone")
-                            );
+                            return Err(first.error("`first` needs `since = \"start\"`"));
                         }
                     }
                 }
@@ -367,13 +368,13 @@ impl Output {
         Ok(())
     }
 
-    /// Whether no other field has bits of this place.
+    /// Refuses a field that shares bits with another.
     fn is_free(&self, value: &Value<'_>, key: &str, place: &Field, is_mask: bool) -> Result<(), Error> {
         let fields = self.fields.iter().map(|(role, field)| (role.key(), field));
         let mut all = fields.chain(self.fraction.iter().map(|(field, _)| ("timestamp.fraction", field)));
         let Some((other, _)) = all.find(|(_, other)| other.overlaps(place)) else { return Ok(()) };
-        let parts = if is_mask { "" } else { ", unless each says by `bit` which part it is" };
-        Err(value.error(format!("`{key}` and `{other}` have bytes in common: a byte is of one field{parts}")))
+        let parts = if is_mask { "" } else { "; to share a byte, give each its part with `bit`" };
+        Err(value.error(format!("`{key}` and `{other}` have bytes in common{parts}")))
     }
 
     fn read_only(&self, item: &Value<'_>, endian: Endian) -> Result<Only, Error> {
@@ -382,7 +383,7 @@ impl Output {
         let is = keys.need("is")?;
         let numbers = if is.is_array() { is.items()? } else { vec![is.clone()] };
         if numbers.is_empty() {
-            return Err(is.error("no number is in the list, so it holds of no record"));
+            return Err(is.error("expected at least one number in the list"));
         }
         let is = numbers.iter().map(|number| number.number(0, field.greatest())).collect::<Result<_, _>>()?;
         keys.finish()?;
@@ -392,12 +393,12 @@ impl Output {
 
 const OR_IGNORE: &[(&str, bool)] = &[("malformed", false), ("ignore", true)];
 
-/// `unit` or `hz`: nanoseconds unless said.
+/// Reads `unit` or `hz`: nanoseconds by default.
 fn tick(keys: &Keys<'_>) -> Result<Tick, Error> {
     match (keys.get("unit"), keys.get("hz")) {
         (None, None) => Ok(Tick::NANOSECOND),
         (Some(unit), None) => Ok(Tick { numerator: unit.word(UNITS)?, denominator: 1 }),
         (None, Some(hz)) => Ok(Tick { numerator: 1_000_000_000, denominator: hz.number(1, u64::MAX)? }),
-        (Some(_), Some(hz)) => Err(hz.error("`unit` and `hz` both say how long a tick takes: leave one out")),
+        (Some(_), Some(hz)) => Err(hz.error("`unit` and `hz` both set the length of a tick; remove one")),
     }
 }

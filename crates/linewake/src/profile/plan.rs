@@ -1,4 +1,4 @@
-//! A whole profile, read: what to open, what to send, and what answers mean.
+//! A profile after reading: what to open, what to send, and what the answers mean.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -12,13 +12,13 @@ use super::wait::{By, Means, Reads, Wait};
 
 #[derive(Debug)]
 pub(crate) struct Plan {
-    /// What errors call the file.
+    /// The name of the file in errors.
     pub(crate) file: String,
     pub(crate) name: Arc<str>,
     pub(crate) label: Arc<str>,
     pub(crate) target: Option<Target>,
     pub(crate) lines: Vec<Line>,
-    /// The most events that can be asked to be queued; zero if that cannot be chosen.
+    /// The largest queue size that a program can choose, in events. Zero if it cannot choose.
     pub(crate) max_queue: u32,
     pub(crate) calls: Vec<Call>,
     pub(crate) setup: Vec<usize>,
@@ -26,20 +26,20 @@ pub(crate) struct Plan {
     pub(crate) wait: Wait,
     pub(crate) levels: Levels,
     pub(crate) account: Option<usize>,
-    /// Those that say what happened: calls, and `None` for a read or a completion that says all by itself.
+    /// The calls that say what happened. `None` is a read, or a completion that needs no bytes.
     pub(crate) tellers: Vec<Option<usize>>,
 }
 
-/// How the levels of the lines are known when a watch begins, and when someone asks.
+/// Where the levels of the lines come from, when a watch begins and when a program asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Levels {
-    /// Nothing is said of them.
+    /// The profile does not say.
     Unsaid,
-    /// These calls give them.
+    /// These calls read them.
     Calls(Vec<usize>),
-    /// At the start all lines are active, or inactive; later nobody can ask.
+    /// At the start all lines are active, or all are inactive. They cannot be read later.
     Start(bool),
-    /// They are not known before a line is told of.
+    /// A level is unknown before the first report of its line.
     Unknown,
 }
 
@@ -53,7 +53,7 @@ impl Levels {
     }
 }
 
-/// A call of a sequence, and the place of the line that it is made for, among those asked for.
+/// A call of a sequence, and the place of its line among the requested lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Step {
     pub(crate) call: usize,
@@ -75,7 +75,7 @@ impl Plan {
         &self.calls[index]
     }
 
-    /// What a teller gives.
+    /// The output of a teller.
     pub(crate) fn told(&self, teller: Option<usize>) -> &Output {
         match (teller, &self.wait.by) {
             (Some(call), _) => &self.calls[call].output,
@@ -84,17 +84,17 @@ impl Plan {
         }
     }
 
-    /// What is told, by each teller.
+    /// The outputs of all tellers.
     pub(crate) fn all_told(&self) -> impl Iterator<Item = &Output> {
         self.tellers.iter().map(|&teller| self.told(teller))
     }
 
-    /// Whether something that tells has such a field.
+    /// True if the output of a teller has such a field.
     pub(crate) fn tells(&self, role: Role) -> bool {
         self.all_told().any(|output| output.has(role))
     }
 
-    /// Whether the completion of a wait itself says what happened, and not a call that is made then.
+    /// True if the completion of a wait says what happened, and not a call that follows it.
     pub(crate) fn wait_tells(&self) -> bool {
         match &self.wait.by {
             By::Call(call) => self.tellers.contains(&Some(*call)) && !self.wait.then.contains(call),
@@ -102,8 +102,8 @@ impl Plan {
         }
     }
 
-    /// The calls in the order that they are sent in: a call for a line once for each line asked for, unless the sequence is
-    /// for one line already.
+    /// The calls in the order in which they are sent. A call for a line is sent once for each requested line, unless
+    /// the whole sequence is for one line.
     pub(crate) fn steps<'s>(
         &'s self,
         calls: &'s [usize],
@@ -117,31 +117,31 @@ impl Plan {
         })
     }
 
-    /// Whether levels are read after completions to know which way lines changed.
+    /// True if levels are read after each completion, to know the direction of changes.
     pub(crate) fn reads_levels_after(&self) -> bool {
         let lacks = |output: &Output| output.has(Role::Changed) && !output.has(Role::Levels);
         self.wait.means == Means::Mask && self.all_told().any(lacks)
     }
 
-    /// Whether the levels of one line are asked for at a time.
+    /// True if the levels are read one line at a time.
     pub(crate) fn levels_each_line(&self) -> bool {
         let levels = self.levels.calls();
         !levels.is_empty() && levels.iter().all(|&call| self.call(call).for_line)
     }
 
-    /// Whether a gap in the numbers of all edges is the one thing that shows what is missing.
+    /// True if only a gap in the numbers of all edges shows missing edges.
     pub(crate) fn numbers_all(&self) -> bool {
         let says_more = [Role::Overflowed, Role::LineSeqno, Role::Count].into_iter().any(|role| self.tells(role));
         self.tells(Role::Seqno) && !says_more
     }
 
-    /// Whether the driver is told which edges are wanted.
+    /// True if a setup call tells the driver which edges are wanted.
     pub(crate) fn selects_edges(&self) -> bool {
         let selects = |&call: &usize| self.call(call).input.sends(|sent| matches!(sent, Sent::Edges { .. }));
         self.setup.iter().any(selects)
     }
 
-    /// Whether all that is told are edges of one direction.
+    /// True if only edges of one direction are reported.
     pub(crate) fn is_one_way(&self) -> bool {
         let one_way =
             |output: &Output| !output.has(Role::Changed) && output.has(Role::Rising) != output.has(Role::Falling);
@@ -152,7 +152,7 @@ impl Plan {
         }
     }
 
-    /// Whether the device has to be opened for writing.
+    /// True if the device must be opened for writing.
     pub(crate) fn opens_for_writing(&self) -> bool {
         let calls = || self.calls.iter().map(|call| &call.what);
         match &self.target {
@@ -161,17 +161,17 @@ impl Plan {
         }
     }
 
-    /// What nobody needs to mend, and should know.
+    /// Hints about a valid profile; see [`Profile::notes`](super::Profile::notes).
     pub(crate) fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
         match &self.target {
-            None => notes.push("it names no device: only a program can open it".to_owned()),
+            None => notes.push("it names no device, so only a program can open it".to_owned()),
             Some(target) => notes.extend(target.place.is_foreign().map(|foreign| format!("it opens {foreign}"))),
         }
         if self.target.as_ref().is_some_and(|target| target.exclusive && !target.place.is_of_windows()) {
             notes.push(
-                "`exclusive` is of Windows, and nothing on Linux: a driver that can be had alone has a call for it, like \
-                 EVIOCGRAB or PPEXCL, for `setup`"
+                "`exclusive` has no effect on Linux; if the driver has a call for exclusive access, like \
+                 EVIOCGRAB or PPEXCL, add it to `setup`"
                     .to_owned(),
             );
         }
@@ -181,15 +181,15 @@ impl Plan {
         {
             let (length, record) = (output.length, output.record);
             notes.push(format!(
-                "`length` of {length} bytes is no whole number of records of {record}: what a driver has more of may be cut in \
-                 the middle of one"
+                "`length` of {length} bytes is not a multiple of the record of {record} bytes; the driver may cut data \
+                 in the middle of a record"
             ));
         }
         if let (By::Read(output), None, None) = (&self.wait.by, self.wait.reads, self.reads()) {
             let record = output.record;
             notes.push(format!(
-                "`reads` is not said in [wait]: a terminal, a pipe, a stream socket or a serial port gives \"bytes\", and any \
-                 other file \"messages\", each of whole records of {record} bytes"
+                "`reads` is not set in [wait]; it is \"bytes\" for a terminal, a pipe, a stream socket or a serial \
+                 port, and for any other file \"messages\" of whole records of {record} bytes"
             ));
         }
         for (index, call) in self.calls.iter().enumerate() {
@@ -203,14 +203,14 @@ impl Plan {
         let is_late = |told: &Output| told.has(Role::Count) && told.since == Since::Start && !told.first_is_edge;
         if self.wait.means == Means::Count && !matches!(self.wait.by, By::Poll(_)) && self.all_told().any(is_late) {
             notes.push(
-                "the first count is taken for what was before; if the driver tells nothing before there is an edge, say \
-                 `first = \"edge\"` in `count`, or that one is missing"
+                "the first count gives no edges; if the driver reports nothing before there is an edge, set \
+                 `first = \"edge\"` in `count`, or that edge is missing"
                     .to_owned(),
             );
         }
         if !self.wait.repeats_are_losses && self.wait.means == Means::Level && self.tells(Role::Level) {
             notes.push(
-                "a level that is as before is taken for no edge; if the driver tells of changes alone, say \
+                "a level that is the same as before is not an edge; if the driver reports only changes, set \
                  `repeats = \"loss\"` in [wait]"
                     .to_owned(),
             );
@@ -227,35 +227,33 @@ impl Plan {
             && size != length
         {
             notes.push(format!(
-                "the number of \"{}\" says {size} bytes, and the profile gives it {length}: some headers name a pointer \
-                 there",
+                "the number of \"{}\" has a size of {size} bytes, but the profile uses {length}; some headers have a \
+                 pointer there",
                 call.name
             ));
         }
         if let When::Blocks { ended_by } = request.when {
             if ended_by.is_none() {
                 notes.push(format!(
-                    "nothing ends \"{}\" when the lines are given back: its thread and the device stay until the driver \
-                     answers; name a call that makes it answer in `ended_by`",
+                    "nothing ends \"{}\" when the lines are released, so its thread and the device stay until the \
+                     driver answers; set `ended_by` to a call that makes it answer",
                     call.name
                 ));
             }
             if self.wait.each_line {
-                notes.push(format!(
-                    "\"{}\" waits in the call: it takes a thread for each line that is watched",
-                    call.name
-                ));
+                notes
+                    .push(format!("\"{}\" waits in the call, which needs one thread for each watched line", call.name));
             }
         }
         notes
     }
 
-    /// The calls that the user has to allow, each with the reason.
+    /// The calls that the user must allow, each with the reason.
     pub(crate) fn need_consent(&self) -> Vec<(&Call, &'static str)> {
         let setting_up: BTreeSet<_> = self.setup.iter().chain(&self.release).copied().collect();
         let each = self.calls.iter().enumerate().filter_map(|(index, call)| {
             let reason = if setting_up.contains(&index) && matches!(call.what, What::Control(_)) {
-                Some("it sets the device up")
+                Some("it sets up the device")
             } else {
                 call.consent()
             };
@@ -264,7 +262,7 @@ impl Plan {
         each.collect()
     }
 
-    /// What is sure to be messages, or bytes; `None` is for the kind of file to say.
+    /// Messages or bytes, if the profile decides it. `None` if the kind of file decides.
     pub(crate) fn reads(&self) -> Option<Reads> {
         match &self.wait.by {
             By::Read(output) if output.header > 0 || output.at_most.is_some() || !self.wait_tells() => {

@@ -1,4 +1,4 @@
-//! How a profile becomes a plan: its sections are read, and seen to fit together.
+//! Makes a plan of a profile: reads its sections and checks that they fit together.
 
 use super::calls::Calls;
 use super::check;
@@ -34,7 +34,9 @@ impl Plan {
         let target = keys.get("device").map(|device| Target::read(&device)).transpose()?;
         let calls = Calls::read(keys.get("call"))?;
         let wait_key = keys.get("wait").ok_or_else(|| {
-            keys.error("the section [wait] is missing: say `by` what an edge is waited for, and what that `means`")
+            keys.error(
+                "the section [wait] is missing; set `by` to what waits for an edge, and `means` to what that means",
+            )
         })?;
         let levels_key = keys.get("levels");
         let plan = Self {
@@ -71,7 +73,8 @@ impl Levels {
             (None, Some(start)) => start.word(STARTS)?.map_or(Self::Unknown, Self::Start),
             _ => {
                 return Err(value.error(
-                    "say either `call`, which call gives the levels, or `start`: \"inactive\", \"active\" or \"unknown\"",
+                    "expected either `call`, the call that gives the levels, or `start`: \"inactive\", \"active\" or \
+                     \"unknown\"",
                 ));
             }
         };
@@ -80,7 +83,7 @@ impl Levels {
     }
 }
 
-/// A section that names a call.
+/// Reads a section that names a call.
 fn section(value: &Value<'_>, calls: &Calls<'_>) -> Result<usize, Error> {
     let keys = value.table()?.only(&["call"])?;
     let call = calls.named(&keys.need("call")?)?;

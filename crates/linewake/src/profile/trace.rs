@@ -1,14 +1,15 @@
-//! What happens between this program and a driver, told while it happens.
+//! Reports what happens between this program and a driver, while it happens.
 
 use std::fmt;
 use std::sync::Arc;
 
 use crate::Error;
 
-/// Something that a profile's device was sent, or answered; see [`Profile::traced`](super::Profile::traced).
+/// Something that was sent to a profile's device, or that the device answered; see
+/// [`Profile::traced`](super::Profile::traced).
 ///
-/// `call` is the name of a call, or `read` for what is read; `line` is the number of the line that a call is made for,
-/// as the driver knows it.
+/// `call` is the name of a call, or `read` for a read. `line` is the driver's number of the line for which a call is
+/// made.
 ///
 /// ```
 /// use linewake::profile::Trace;
@@ -23,49 +24,49 @@ pub enum Trace<'a> {
         /// Its path or name.
         name: &'a str,
     },
-    /// A call was made; one that waits is told of once, and not each time that it is made anew.
+    /// A call was made. A call that waits is reported once, and not again each time it is repeated.
     Sent {
-        /// Which.
+        /// Name of the call.
         call: &'a str,
-        /// For which line, if it is for one.
+        /// Number of the line, if the call is for one.
         line: Option<u64>,
-        /// What it sends.
+        /// The bytes it sends.
         input: &'a [u8],
     },
-    /// A call, or a read, was completed.
+    /// A call or a read completed.
     Answered {
-        /// Which.
+        /// Name of the call.
         call: &'a str,
-        /// For which line, if it was for one.
+        /// Number of the line, if the call was for one.
         line: Option<u64>,
-        /// What came.
+        /// The bytes that came.
         bytes: &'a [u8],
-        /// What the ioctl returned, if it was one.
+        /// The return value, if the call is an ioctl.
         value: Option<u32>,
     },
     /// A part of a stream of bytes was read.
     Streamed {
-        /// What came.
+        /// The bytes that came.
         bytes: &'a [u8],
-        /// The whole records that it makes, with what was left of the parts before. They are looked at now.
+        /// The whole records, made of these bytes and what was left of earlier parts. They are evaluated now.
         records: &'a [u8],
     },
-    /// A call, or a read, failed.
+    /// A call or a read failed.
     Failed {
-        /// Which.
+        /// Name of the call.
         call: &'a str,
         /// Why.
         error: &'a Error,
     },
-    /// A call was left out, since nobody has allowed it; see [`Profile::dry`](super::Profile::dry).
+    /// A call was left out because it is not allowed; see [`Profile::dry`](super::Profile::dry).
     Skipped {
-        /// Which.
+        /// Name of the call.
         call: &'a str,
-        /// For which line, if it is for one.
+        /// Number of the line, if the call is for one.
         line: Option<u64>,
-        /// What it would have sent.
+        /// The bytes it would have sent.
         input: &'a [u8],
-        /// Why it has to be allowed.
+        /// Why it needs to be allowed.
         reason: &'a str,
     },
 }
@@ -114,7 +115,7 @@ impl fmt::Display for Trace<'_> {
     }
 }
 
-/// Whom it is told to, if to anybody.
+/// The function that gets the traces, if there is one.
 #[derive(Clone, Default)]
 pub(crate) struct Tracer(Option<Arc<Tell>>);
 
@@ -137,7 +138,7 @@ impl Tracer {
         }
     }
 
-    /// Tells of a failure, and passes it on.
+    /// Reports a failure and passes it on.
     pub(crate) fn failed(&self, call: &str, error: Error) -> Error {
         self.tell(Trace::Failed { call, error: &error });
         error

@@ -1,4 +1,4 @@
-//! What waits for an edge, and what its completion means.
+//! The wait for an edge, and the meaning of its completion.
 
 use std::time::Duration;
 
@@ -11,20 +11,20 @@ use crate::{EdgeKind, Error};
 #[derive(Debug)]
 pub(crate) struct Wait {
     pub(crate) by: By,
-    /// One wait for each line, else one for the card.
+    /// True for one wait per line, false for one wait for the card.
     pub(crate) each_line: bool,
     pub(crate) pending: usize,
     pub(crate) completion_order: bool,
-    /// The calls to make after a completion, in this order.
+    /// The calls to make after a completion, in order.
     pub(crate) then: Vec<usize>,
     pub(crate) means: Means,
-    /// Which edge it is, if no field says so.
+    /// The kind of each edge, if no field gives it.
     pub(crate) edge: Option<EdgeKind>,
-    /// A level that is as before has changed twice.
+    /// True if a level that is the same as before means that the line changed twice.
     pub(crate) repeats_are_losses: bool,
-    /// Ends of a wait after which it is made again.
+    /// The ends of a wait after which it is started again.
     pub(crate) again_on: Vec<End>,
-    /// What a read brings, if the profile says so.
+    /// What a read returns, if the profile says it.
     pub(crate) reads: Option<Reads>,
 }
 
@@ -38,9 +38,9 @@ pub(crate) enum By {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum EventSource {
-    /// The event of this name, `{number}` being the line's number.
+    /// The event with this name. `{number}` stands for the line's number.
     Named(String),
-    /// One that this program makes, and whose handle a setup call gives to the driver.
+    /// An event that this program creates. A setup call gives its handle to the driver.
     Made,
 }
 
@@ -52,21 +52,21 @@ pub(crate) enum Means {
     Count,
 }
 
-/// What a read brings.
+/// What a read returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reads {
-    /// Whole records: what is left of one is no part of the next read's.
+    /// Whole records. A partial record is not continued by the next read.
     Messages,
-    /// A part of a stream, which may begin and end within a record.
+    /// A part of a stream, which may begin and end in the middle of a record.
     Bytes,
 }
 
 /// How a wait can end without an edge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
-    /// There is nothing more to read.
+    /// The end of the file.
     NoMore,
-    /// With an error of this kind.
+    /// An error of this kind.
     Error(overlapped::ErrorKind),
 }
 
@@ -124,7 +124,9 @@ impl Wait {
         let edge = keys.get("edge").map(|edge| edge.word(EDGES)).transpose()?;
         let by = by(&keys, kind, calls, edge.is_some() || !then.is_empty())?;
         if matches!(kind, Kind::Event | Kind::Poll) && then.is_empty() && !(kind == Kind::Event && edge.is_some()) {
-            return Err(by_key.error("it says only that something may have happened: name the call to make `then`"));
+            return Err(by_key.error(
+                "this only says that something may have happened; set `then` to the call that reads what happened",
+            ));
         }
         let is_one_at_a_time = matches!(&by, By::Call(call) if calls.call(*call).request().is_some());
         let pending = match kind {
@@ -134,7 +136,7 @@ impl Wait {
         };
         let each_line = keys.get("for").map_or(Ok(false), |each| each.word(&[("card", false), ("line", true)]))?;
         if each_line && kind == Kind::Read {
-            return Err(value.error("reads are for the card: `for = \"line\"` is not possible"));
+            return Err(value.error("reads are for the card; remove `for = \"line\"`"));
         }
         let order = if matches!(kind, Kind::Call | Kind::Read) { keys.get("order") } else { None };
         let completion_order =
@@ -168,17 +170,17 @@ fn by(keys: &Keys<'_>, kind: Kind, calls: &Calls<'_>, is_told_otherwise: bool) -
             let index = calls.named(&key)?;
             let call = calls.call(index);
             match &call.what {
-                What::Write => return Err(key.error("a write does not wait: name a call that does")),
+                What::Write => return Err(key.error("a write does not wait; name a call that does")),
                 What::Ioctl(request) if request.when == When::Now => {
-                    let message = "how does this ioctl wait? Say in its [call] `blocks = true` if it waits in the call, \
-                                   or `when = \"readable\"` if it is to be made when the file is so";
+                    let message = "this ioctl does not wait; in its [call] set `blocks = true` if the call itself \
+                                   waits, or for example `when = \"readable\"` to make it when the file is readable";
                     return Err(key.error(message));
                 }
                 What::Control(_) | What::Ioctl(_) => {}
             }
             if call.output.length == 0 && !is_told_otherwise {
-                let message = "this call has no output, so nobody can tell what a completion means: add `then`, or say \
-                               which `edge` it is";
+                let message = "this call has no output, so a completion does not say what happened; add `then`, or set \
+                               `edge`";
                 return Err(key.error(message));
             }
             By::Call(index)
@@ -188,7 +190,7 @@ fn by(keys: &Keys<'_>, kind: Kind, calls: &Calls<'_>, is_told_otherwise: bool) -
             let event = keys.need("event")?;
             By::Event(match event.text()? {
                 "made" => EventSource::Made,
-                "" => return Err(event.error("the name of an event is empty")),
+                "" => return Err(event.error("expected the name of an event, found \"\"")),
                 name => EventSource::Named(name.to_owned()),
             })
         }

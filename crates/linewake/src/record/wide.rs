@@ -1,4 +1,4 @@
-//! Integers of 64 bits, read as numbers or as strings: programs that have no integers round numbers above 2^53.
+//! 64-bit integers, read from numbers or strings, because programs without integers round numbers above 2^53.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -6,12 +6,12 @@ use std::str::FromStr;
 
 use serde::de::{Deserializer, Error, Unexpected, Visitor};
 
-/// Of `deserialize_with`.
+/// Reads an integer, for `deserialize_with`.
 pub(super) fn read<'de, D: Deserializer<'de>, N: Wide>(deserializer: D) -> Result<N, D::Error> {
     deserializer.deserialize_any(Number(PhantomData))
 }
 
-/// One that may be `null`. With `default` it may be left out too.
+/// Reads an integer that may be `null`. With `default` the key may also be absent.
 pub(super) fn read_some<'de, D: Deserializer<'de>, N: Wide>(deserializer: D) -> Result<Option<N>, D::Error> {
     deserializer.deserialize_any(OrNull(PhantomData))
 }
@@ -28,7 +28,7 @@ impl<N: Wide> Visitor<'_> for Number<N> {
     type Value = N;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an integer of 64 bits, as a number or a string")
+        f.write_str("a 64-bit integer, as a number or a string")
     }
 
     fn visit_u64<E: Error>(self, number: u64) -> Result<N, E> {
@@ -40,7 +40,7 @@ impl<N: Wide> Visitor<'_> for Number<N> {
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<N, E> {
-        // No other sign, as in JSON.
+        // JSON allows no "+", so do not accept it here.
         let digits = text.strip_prefix('-').unwrap_or(text);
         let number = digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten();
         number.ok_or_else(|| E::invalid_value(Unexpected::Str(text), &self))
@@ -51,7 +51,7 @@ impl<N: Wide> Visitor<'_> for OrNull<N> {
     type Value = Option<N>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("null, or an integer of 64 bits, as a number or a string")
+        f.write_str("null or a 64-bit integer, as a number or a string")
     }
 
     fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {

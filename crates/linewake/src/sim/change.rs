@@ -1,8 +1,8 @@
-//! One thing that happens on a simulated chip, and the clock that it happens by.
+//! A change on a simulated chip, and the kinds of clock that time it.
 
 use crate::Offset;
 
-/// Which clock a simulated chip has.
+/// The kind of clock of a simulated chip.
 ///
 /// ```
 /// use std::time::Duration;
@@ -15,24 +15,25 @@ use crate::Offset;
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ClockKind {
-    /// The system's: a second takes a second.
+    /// The system's clock: a second takes a second.
     #[default]
     Real,
-    /// Time stands still, and jumps to the next change whenever a program waits for an edge: a second takes as long as its
-    /// edges take to be read. It waits for requests that are read: from their queues nothing is lost, except where the
-    /// script says that [readers are slow](crate::sim::Script::slow). A request that was never read does not hold it
-    /// up, and loses.
+    /// Time stands still, and jumps to the next change whenever a program waits for an edge. So a second takes only as
+    /// long as the program needs to read its edges. Time waits for every request that the program reads, so that its
+    /// queue loses nothing, except while the script makes [readers slow](crate::sim::Script::slow). A request that was
+    /// never read does not stop time, and its queue may lose edges.
     Virtual,
-    /// Time stands still until it is [advanced](crate::World::advance). As there, it waits for requests that are read.
+    /// Time stands still until it is [advanced](crate::World::advance). As with `Virtual`, it waits for requests that
+    /// are read.
     Manual,
 }
 
-/// Something happens on a simulated chip.
+/// A change on a simulated chip.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// When, in nanoseconds of the chip's clock.
+    /// The time, in nanoseconds of the chip's clock.
     pub at_ns: u64,
-    /// What.
+    /// The kind of the change.
     pub what: What,
 }
 
@@ -40,30 +41,30 @@ pub struct Change {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum What {
-    /// A line has this physical level. Nothing happens if it has it already, or is an output.
+    /// A line gets this physical level. Nothing happens if it already has it, or if it is an output.
     Level {
-        /// Which line.
+        /// Offset of the line.
         offset: Offset,
-        /// High or not.
+        /// True for high.
         level: bool,
     },
-    /// It is not known which level a line has: it keeps the one it had.
+    /// The level of a line is unknown. The line keeps its last level.
     Unknown {
-        /// Which line.
+        /// Offset of the line.
         offset: Offset,
     },
-    /// The chip is pulled out: every request ends, and what it had queued is discarded.
+    /// The chip is unplugged: all requests end, and their queued edges are discarded.
     Unplug,
-    /// It is put back: it can be [reopened](crate::Chip::reopen).
+    /// The chip is plugged in again: it can be [reopened](crate::Chip::reopen).
     Replug,
-    /// From here on readers are too slow: edges are queued, and none is delivered.
+    /// From now on readers are too slow: edges are queued and not delivered.
     Slow,
-    /// Readers are in time again.
+    /// Readers are fast enough again.
     Prompt,
 }
 
 impl Change {
-    /// A line takes a level.
+    /// A line gets a level.
     pub(super) fn level(at_ns: u64, offset: u32, level: bool) -> Self {
         Self { at_ns, what: What::Level { offset: offset.into(), level } }
     }

@@ -1,4 +1,4 @@
-//! Scripts from TOML: `docs/sim.md` has the keys.
+//! Scripts from TOML. `docs/sim.md` describes the keys.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -75,10 +75,10 @@ fn line<'a>(item: &Value<'a>, next: &mut u32, taken: &mut HashMap<u32, String>) 
         Some(offset) => offset.number(0, MAX_LINES as u64 - 1)? as u32,
     };
     if offset as usize >= MAX_LINES {
-        return Err(item.error(format!("a chip has at most {MAX_LINES} lines")));
+        return Err(item.error(format!("offset {offset} is out of range; a chip has at most {MAX_LINES} lines")));
     }
     if let Some(before) = taken.insert(offset, name.to_owned()) {
-        return Err(item.error(format!("line \"{before}\" has the offset {offset} already")));
+        return Err(item.error(format!("offset {offset} is already used by line \"{before}\"")));
     }
     *next = offset + 1;
     line = line.offset(offset);
@@ -98,12 +98,12 @@ fn line<'a>(item: &Value<'a>, next: &mut u32, taken: &mut HashMap<u32, String>) 
     Ok(line)
 }
 
-/// What a line does, if it does anything.
+/// The signal of a line, if it has one.
 fn signal<'a>(item: &Value<'a>, keys: &Keys<'a>) -> Result<Option<Signal>, Error> {
     let (period, high, burst, noise) = (keys.get("period"), keys.get("high"), keys.get("burst"), keys.get("noise"));
     let shapes = [&period, &high, &burst, &noise];
     if let Some(second) = shapes.into_iter().flatten().nth(1) {
-        let message = "a line has one signal: \"period\", \"high\" and \"low\", \"burst\" or \"noise\"";
+        let message = "expected only one of \"period\", \"high\" with \"low\", \"burst\" and \"noise\"";
         return Err(second.error(message));
     }
     let mut signal = if let Some(period) = &period {
@@ -171,7 +171,7 @@ fn wheel(item: &Value<'_>, script: Script) -> Result<Script, Error> {
     let lines = keys.need("lines")?;
     let names = lines.items()?.iter().map(Value::text).collect::<Result<Vec<_>, _>>()?;
     let [a, b] = names[..] else {
-        return Err(lines.error("two lines turn together, not more or fewer"));
+        return Err(lines.error(format!("expected two lines, found {}", names.len())));
     };
     let mut wheel = Quadrature::new(span(&keys.need("quarter")?)?, span(&keys.need("pause")?)?);
     if let Some(first) = keys.get("first") {
@@ -190,18 +190,18 @@ fn wheel(item: &Value<'_>, script: Script) -> Result<Script, Error> {
     Ok(script)
 }
 
-/// `"2s"`, or `["1s", "3s"]` for any of a range.
+/// `"2s"`, or `["1s", "3s"]` for a random time in a range.
 fn span(value: &Value<'_>) -> Result<Span, Error> {
     if !value.is_array() {
         return time(value).map(Span::from);
     }
     match &value.items()?[..] {
         [from, to] => Ok(Span::from(time(from)?..=time(to)?)),
-        _ => Err(value.error("a range has two ends, as in [\"1s\", \"3s\"]")),
+        _ => Err(value.error("expected two ends of a range, as in [\"1s\", \"3s\"]")),
     }
 }
 
-/// `3`, or `[1, 4]` for any of a range.
+/// `3`, or `[1, 4]` for a random count in a range.
 fn count(value: &Value<'_>) -> Result<Count, Error> {
     let number = |value: &Value<'_>| value.number(0, 1_000_000).map(|number| number as u32);
     if !value.is_array() {
@@ -209,16 +209,17 @@ fn count(value: &Value<'_>) -> Result<Count, Error> {
     }
     match &value.items()?[..] {
         [from, to] => Ok(Count::from(number(from)?..=number(to)?)),
-        _ => Err(value.error("a range has two ends, as in [1, 4]")),
+        _ => Err(value.error("expected two ends of a range, as in [1, 4]")),
     }
 }
 
 fn time(value: &Value<'_>) -> Result<Duration, Error> {
     let text = value.text()?;
-    duration(text).ok_or_else(|| value.error(format!("\"{text}\" is no time; try \"10us\", \"1.5ms\" or \"2s\"")))
+    duration(text)
+        .ok_or_else(|| value.error(format!("expected a time such as \"10us\", \"1.5ms\" or \"2s\", found \"{text}\"")))
 }
 
-/// A time as people write it, to the nanosecond.
+/// Parses a time with a unit, exact to the nanosecond.
 fn duration(text: &str) -> Option<Duration> {
     const UNITS: [(&str, u128); 8] = [
         ("ns", 1),
@@ -273,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said_with_its_place_and_key() {
+    fn an_error_names_its_place_and_key() {
         for (text, place, says) in [
             ("label = ", "1:9", ""),
             ("sed = 1", "1:1", "unknown key \"sed\"; did you mean \"seed\"?"),
@@ -281,25 +282,25 @@ mod tests {
             ("clock = 'fast'", "1:9", "there is no \"fast\" here"),
             ("queue_size = 1", "1:14", "\"queue_size\": 1 is not possible"),
             ("[[line]]\nname = 5", "2:8", "\"line[0].name\": here must be a text, not the number 5"),
-            ("[[line]]\nperiod = '1s'\nduty = 1.5", "1:", "\"line[0]\": a duty of 1.5 is not possible"),
-            ("[[line]]\nperiod = '1s'\nhigh = '1s'", "3:8", "a line has one signal"),
+            ("[[line]]\nperiod = '1s'\nduty = 1.5", "1:", "\"line[0]\": a duty of 1.5 is out of range"),
+            ("[[line]]\nperiod = '1s'\nhigh = '1s'", "3:8", "expected only one of \"period\""),
             ("[[line]]\nhigh = '1s'", "1:", "\"line[0]\" lacks the key \"low\""),
-            ("[[line]]\nname = 'a'\n[[line]]\noffset = 0", "3:", "line \"a\" has the offset 0 already"),
+            ("[[line]]\nname = 'a'\n[[line]]\noffset = 0", "3:", "offset 0 is already used by line \"a\""),
             ("[[line]]\nperiod = '1s'\npulses = 3", "3:1", "unknown key \"pulses\" in \"line[0]\""),
-            ("[[line]]\nburst = { pulses = [1, 2, 3], half = '1s', pause = '1s' }", "2:20", "a range has two ends"),
-            ("[[line]]\nnoise = { every = ['2s', '1s'] }", "1:", "\"every\" ends before it begins"),
             (
-                "[[line]]\n[[quadrature]]\nlines = ['a', 'b']\nquarter = '1s'\npause = '1s'",
-                "2:",
-                "there is no line \"a\"",
+                "[[line]]\nburst = { pulses = [1, 2, 3], half = '1s', pause = '1s' }",
+                "2:20",
+                "expected two ends of a range",
             ),
+            ("[[line]]\nnoise = { every = ['2s', '1s'] }", "1:", "\"every\": the start of the range is after its end"),
+            ("[[line]]\n[[quadrature]]\nlines = ['a', 'b']\nquarter = '1s'\npause = '1s'", "2:", "unknown line \"a\""),
             ("[[line]]\n[[unplug]]\nfor = '1s'", "2:", "\"unplug[0]\" lacks the key \"at\""),
             ("[[slow]]\nat = '1s'\nfor = 3", "3:7", "\"slow[0].for\": here must be a text"),
         ] {
             let error = wrong(text);
             assert!(error.starts_with(&format!("x.toml:{place}")) && error.contains(says), "{text:?}: {error}");
         }
-        assert!(wrong("").contains("it has no line"));
+        assert!(wrong("").contains("expected at least one line"));
     }
 
     #[test]
@@ -360,7 +361,7 @@ mod tests {
         let is_button = |change: &Change| matches!(change.what, What::Level { offset, .. } if offset.get() == 1);
         let mut presses = all(&script).into_iter().filter(is_button);
         let (first, last) = (presses.clone().next().unwrap(), presses.next_back().unwrap());
-        assert!(last.at_ns - first.at_ns < 8_000_000_000, "three presses, and no more");
+        assert!(last.at_ns - first.at_ns < 8_000_000_000, "exactly three presses");
         assert_eq!(all(&script), all(&built));
     }
 }

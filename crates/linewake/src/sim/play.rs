@@ -1,4 +1,4 @@
-//! Everything that will happen on a chip, merged in order of time.
+//! All changes of a chip, merged in order of time.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -6,7 +6,7 @@ use std::fmt;
 
 use super::change::Change;
 
-/// Sources of changes, merged. Of what happens at the same time, that of the first line is first.
+/// Several sources of changes, merged. At the same time, the change of the first line comes first.
 #[derive(Default)]
 pub(crate) struct Play {
     tracks: Vec<Track>,
@@ -16,7 +16,7 @@ pub(crate) struct Play {
 
 struct Track {
     rank: u32,
-    /// The lines it changes; none: it may be any, and more than lines.
+    /// The lines that it changes. If empty, it may change any line and the chip itself.
     lines: Vec<u32>,
     next: Option<Change>,
     rest: Box<dyn Iterator<Item = Change> + Send>,
@@ -31,12 +31,12 @@ impl Play {
         self.tracks.push(Track { rank, lines, next, rest: changes });
     }
 
-    /// When the next change happens.
+    /// The time of the next change.
     pub(crate) fn next_ns(&self) -> Option<u64> {
         self.next.peek().map(|Reverse((at_ns, ..))| *at_ns)
     }
 
-    /// What happens next.
+    /// The next change.
     pub(crate) fn peek(&self) -> Option<Change> {
         let Reverse((at_ns, _, index)) = self.next.peek()?;
         self.tracks[*index].next.map(|next| Change { at_ns: *at_ns, ..next })
@@ -53,13 +53,13 @@ impl Play {
         Some(Change { at_ns, ..taken })
     }
 
-    /// When something happens next on each line that is `watched`, on those that change with it, and to the chip.
+    /// The time of the next change of each track that has a `watched` line or that may change the chip.
     pub(crate) fn of(&self, watched: impl Fn(u32) -> bool) -> impl Iterator<Item = u64> {
         let is_seen = move |track: &&Track| track.lines.is_empty() || track.lines.iter().any(|&line| watched(line));
         self.tracks.iter().filter(is_seen).filter_map(|track| Some(track.next?.at_ns))
     }
 
-    /// Whether a chip that is unplugged may come back.
+    /// True if an unplugged chip may come back.
     pub(crate) fn may_replug(&self) -> bool {
         self.tracks.iter().any(|track| track.lines.is_empty() && track.next.is_some())
     }

@@ -1,7 +1,7 @@
-//! Recordings: waveforms of any tool, each bit a line.
+//! Recordings: waveform files of any tool. Each bit becomes a line.
 //!
-//! A file is read twice, and never held: once to its end when it is loaded, which finds what is wrong with it and what
-//! each line is at the beginning; and again while it is played.
+//! A file is never held in memory. It is read once when it is loaded, which finds errors and the first level of each
+//! line, and again each time it is played.
 
 use std::path::Path;
 
@@ -11,13 +11,13 @@ use linewake_wave::{Level, Reader};
 use super::{Change, Line, Script, What};
 use crate::{Error, ErrorKind};
 
-/// The extensions of files that are waveforms.
+/// The extensions of waveform files.
 pub(super) const EXTENSIONS: [&str; 3] = ["vcd", "fst", "ghw"];
 
-/// So many of what is left out are named.
+/// How many of the left-out variables a note names.
 const NAMED: usize = 5;
 
-/// Reads a file. What is wrong is said at its line if it has some; there are no columns to be had.
+/// Reads a file. An error names the line of the file if the format has lines, but no column.
 pub(super) fn load(path: &Path) -> Result<Script, Error> {
     let name = path.display().to_string();
     let bad = |what: String| Error::new(ErrorKind::BadFile, what);
@@ -25,7 +25,7 @@ pub(super) fn load(path: &Path) -> Result<Script, Error> {
     let metadata = metadata.map_err(|error| bad(format!("cannot read \"{name}\": {error}; is its path right?")))?;
     if !metadata.is_file() {
         return Err(bad(format!(
-            "cannot play \"{name}\": it is not a file, which can be read twice; try \"linewake replay\""
+            "cannot play \"{name}\": expected a file, because it is read twice; try \"linewake replay\""
         )));
     }
     let path = path.to_owned();
@@ -42,11 +42,11 @@ fn script(
     let left_out = left_out(&reader).map(|what| format!("\"{name}\": {what}"));
     if wires.is_empty() {
         let why = left_out.map(|what| format!("; {what}")).unwrap_or_default();
-        return Err(bad(format!("\"{name}\" has no variable with bits, and so no line{why}")));
+        return Err(bad(format!("\"{name}\" has no variables with bits{why}")));
     }
     if wires.len() > MAX_LINES {
         let message = format!(
-            "\"{name}\" has {} bits, and a simulated chip at most {MAX_LINES} lines; choose some of them with \
+            "\"{name}\" has {} bits, but a simulated chip has at most {MAX_LINES} lines; choose some of them with \
              \"linewake replay FILE LINE…\"",
             wires.len()
         );
@@ -85,7 +85,7 @@ fn script(
             let what = match lines[place].level(change.level) {
                 Some(level) if has_level[place] => What::Level { offset, level },
                 None if has_level[place] => What::Unknown { offset },
-                // What is known first of it was so from the beginning.
+                // The first known level of a line counts from the beginning, so it is not a change.
                 known => {
                     has_level[place] = known.is_some();
                     return None;
@@ -96,12 +96,12 @@ fn script(
     }))
 }
 
-/// What a line is in all of the file.
+/// The levels that a line has in the file.
 #[derive(Clone, Copy, Debug, Default)]
 struct Seen {
-    /// What it is driven to first.
+    /// The first level to which it is driven.
     first: Option<bool>,
-    /// Whether nobody drives it before that.
+    /// True if nothing drives it before that.
     is_released_first: bool,
     is_low: bool,
     is_high: bool,
@@ -120,8 +120,8 @@ impl Seen {
         }
     }
 
-    /// What it is while nobody drives it: the other of the two that it is else, if it is driven to one of them only.
-    /// Such is an open drain, which something pulls up.
+    /// The level of the line while nothing drives it. If the file drives it to one level only, as an open drain, it is
+    /// the other level: a resistor pulls it there.
     fn pull(self) -> Option<bool> {
         (self.is_released && self.is_low != self.is_high).then_some(self.is_low)
     }
@@ -130,14 +130,14 @@ impl Seen {
         if level == Level::Released { self.pull() } else { level.known() }
     }
 
-    /// What it is from the beginning.
+    /// The level at the beginning.
     fn initially(self) -> bool {
         let released = if self.is_released_first { self.pull() } else { None };
         released.or(self.first).unwrap_or(false)
     }
 }
 
-/// Says what is left out.
+/// A note that names the variables that were left out.
 fn left_out(reader: &Reader) -> Option<String> {
     let left_out = reader.left_out();
     let named: Vec<_> = left_out.iter().take(NAMED).map(ToString::to_string).collect();
@@ -145,10 +145,10 @@ fn left_out(reader: &Reader) -> Option<String> {
         0 => String::new(),
         more => format!(", and {more} more"),
     };
-    (!named.is_empty()).then(|| format!("left out, since they have no bits: {}{more}", named.join(", ")))
+    (!named.is_empty()).then(|| format!("left out, because they have no bits: {}{more}", named.join(", ")))
 }
 
-/// Says which lines are taken for pulled.
+/// A note that names the lines that are assumed to have a pull resistor.
 fn pulled(name: &str, names: &[String], lines: &[Seen]) -> Option<String> {
     let pulled: Vec<_> = names.iter().zip(lines).filter_map(|(name, seen)| Some((name, seen.pull()?))).collect();
     let said = |(name, level): &(&String, bool)| format!("\"{name}\" to {}", u8::from(*level));
@@ -157,7 +157,7 @@ fn pulled(name: &str, names: &[String], lines: &[Seen]) -> Option<String> {
         0 => String::new(),
         more => format!(", and {more} more"),
     };
-    let what = "taken for pulled while nobody drives it, since it is driven to the other level only";
+    let what = "assumed to be pulled while nothing drives it, because it is only driven to the other level";
     (!named.is_empty()).then(|| format!("\"{name}\": {what}: {}{more}", named.join(", ")))
 }
 
@@ -187,7 +187,7 @@ $end
 ";
 
     #[test]
-    fn the_wires_beside_our_own_lines_are_no_lines() {
+    fn wires_that_linewake_wrote_beside_a_line_are_not_lines() {
         let wires = "$var wire 1 ! door $end $var wire 1 # door_lost $end
             $var wire 1 $ door_lost_2 $end $var wire 1 % door_lost_2_lost $end
             $enddefinitions $end #0 0! 0# 0$ 0% #5 1# #6 1! #7 1$ #8 1%\n";
@@ -236,7 +236,7 @@ $end
             level(90_000, 2, true),
         ];
         assert_eq!(played(&script), expected);
-        assert_eq!(played(&script), expected, "it is begun anew");
+        assert_eq!(played(&script), expected, "it starts again from the beginning");
     }
 
     #[test]
@@ -247,14 +247,14 @@ $end
     }
 
     #[test]
-    fn a_line_that_is_only_driven_to_one_level_is_pulled_to_the_other_and_it_is_said() {
+    fn a_line_that_is_driven_to_one_level_only_is_pulled_to_the_other_and_a_note_says_so() {
         let script = |values: &str| {
             let text = format!("$var wire 1 ! sda $end $enddefinitions $end {values}");
             let script = vcd("x.vcd", &text).unwrap();
             (script.lines[0].initially, played(&script), script.notes().join(", "))
         };
         let says = |level| {
-            let what = "taken for pulled while nobody drives it, since it is driven to the other level only";
+            let what = "assumed to be pulled while nothing drives it, because it is only driven to the other level";
             format!("\"x.vcd\": {what}: \"sda\" to {level}")
         };
         let (initially, changes, notes) = script("#0 z! #10 0! #20 z! #30 x! #40 0!");
@@ -265,19 +265,19 @@ $end
         assert_eq!((initially, &*changes, notes), (false, &[level(10, 0, true)][..], says(1)));
         let (initially, changes, notes) = script("#0 z! #10 1!");
         assert_eq!((initially, &*changes, notes), (false, &[level(10, 0, true)][..], says(0)));
-        // A bus that is driven both ways is not.
+        // A bus that is driven to both levels is not pulled.
         let (initially, changes, notes) = script("#0 z! #10 0! #20 1! #30 z!");
         let unknown = Change { at_ns: 30, what: What::Unknown { offset: 0.into() } };
         assert_eq!((initially, &*changes, &*notes), (false, &[level(20, 0, true), unknown][..], ""));
     }
 
     #[test]
-    fn what_is_left_out_or_odd_is_said() {
+    fn notes_name_what_is_left_out_or_odd() {
         let text = "$var real 64 r t $end $var string 1 s st $end $var wire 1 ! a $end $enddefinitions $end
             #9 0! #5 1!\n";
         let expected = [
             "x.vcd:2: time goes back to \"#5\"; it is held at 9 ns until it is past that",
-            "\"x.vcd\": left out, since they have no bits: \"t\" is a real, \"st\" is a string",
+            "\"x.vcd\": left out, because they have no bits: \"t\" is a real, \"st\" is a string",
         ];
         let script = vcd("x.vcd", text).unwrap();
         assert_eq!(script.notes(), expected);
@@ -285,7 +285,7 @@ $end
     }
 
     #[test]
-    fn what_is_wrong_is_said_with_its_line() {
+    fn an_error_names_its_line() {
         let many = format!("{} $enddefinitions $end", "$var wire 32 ! a $end\n".repeat(33));
         for (text, says) in [
             ("$timescale 1 parsec $end", "x.vcd:1: "),
@@ -293,9 +293,9 @@ $end
                 "$timescale 1 s $end\n$var wire 1 ! a $end\n#99999999999\n",
                 "x.vcd:3: this time does not fit in 64 bits of nanoseconds",
             ),
-            ("$var real 64 ! a $end", "\"x.vcd\" has no variable with bits, and so no line; \"x.vcd\": left out"),
+            ("$var real 64 ! a $end", "\"x.vcd\" has no variables with bits; \"x.vcd\": left out"),
             ("$var wire 1 ! a $end\n#1 q!\n", "x.vcd:2: "),
-            (&many, "\"x.vcd\" has 1056 bits, and a simulated chip at most 1024 lines; choose some of them"),
+            (&many, "\"x.vcd\" has 1056 bits, but a simulated chip has at most 1024 lines; choose some of them"),
         ] {
             let error = vcd("x.vcd", text).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::BadFile);

@@ -1,4 +1,4 @@
-//! What happens on a simulated chip, put together: lines with their signals, faults, and what was recorded.
+//! A script of a simulated chip: lines with their signals, faults, and recorded changes.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,12 +9,12 @@ use super::play::Play;
 use super::signal::{self, Quadrature, Signal};
 use crate::{Error, ErrorKind, Offset};
 
-/// What happens on a simulated chip, and how it loses. See the [module](crate::sim).
+/// A simulated chip: what happens on it, and how it loses edges. See the [module](crate::sim).
 #[derive(Clone, Debug, Default)]
 pub struct Script {
     pub(crate) label: Option<String>,
     pub(crate) lines: Vec<Line>,
-    /// More of them than those with a name.
+    /// The least number of lines, with and without a name.
     pub(crate) line_count: u32,
     pub(crate) seed: Option<u64>,
     pub(crate) clock: Option<ClockKind>,
@@ -24,13 +24,13 @@ pub struct Script {
     quadratures: Vec<Wheel>,
     faults: Vec<Change>,
     recordings: Vec<Recording>,
-    /// Where it comes from, for errors.
+    /// The file it comes from, for error messages.
     pub(super) file: Option<Arc<str>>,
-    /// What the reader of it should know.
+    /// Notes for the user about the file.
     pub(super) notes: Vec<String>,
 }
 
-/// Two lines and what turns between them.
+/// Two lines, and what turns between them.
 #[derive(Clone, Debug)]
 struct Wheel {
     a: String,
@@ -61,7 +61,7 @@ pub struct Line {
 }
 
 impl Line {
-    /// A line of this name, which may be empty: low, with nothing that changes it.
+    /// A line with this name, which may be empty. It is low, and nothing changes it.
     pub fn new(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
@@ -73,35 +73,35 @@ impl Line {
         }
     }
 
-    /// Its place on the chip: behind the line before it unless set.
+    /// Sets its offset on the chip. By default it comes after the line before it.
     #[must_use]
     pub fn offset(mut self, offset: impl Into<Offset>) -> Self {
         self.offset = Some(offset.into().get());
         self
     }
 
-    /// Whether it is high at the beginning. Its signal is then the other way round: pulses go low.
+    /// Sets its level at the beginning. If it is high, its signal is inverted: pulses go low.
     #[must_use]
     pub fn initially(mut self, high: bool) -> Self {
         self.initially = high;
         self
     }
 
-    /// What it does.
+    /// Sets its signal.
     #[must_use]
     pub fn signal(mut self, signal: Signal) -> Self {
         self.signal = Some(signal);
         self
     }
 
-    /// As [`Script::merge_within`], of this line alone.
+    /// As [`Script::merge_within`], for this line only.
     #[must_use]
     pub fn merge_within(mut self, window: Duration) -> Self {
         self.merge_within = Some(window);
         self
     }
 
-    /// As [`Script::interrupt_delay`], of this line alone.
+    /// As [`Script::interrupt_delay`], for this line only.
     #[must_use]
     pub fn interrupt_delay(mut self, delay: Duration) -> Self {
         self.interrupt_delay = Some(delay);
@@ -109,7 +109,7 @@ impl Line {
     }
 }
 
-/// Changes that are there already: each opening of the script begins them anew.
+/// Recorded changes. They start from the beginning each time the script is opened.
 #[derive(Clone)]
 struct Recording(Arc<dyn Fn() -> Box<dyn Iterator<Item = Change> + Send> + Send + Sync>);
 
@@ -120,13 +120,13 @@ impl fmt::Debug for Recording {
 }
 
 impl Script {
-    /// A chip without lines on which nothing happens.
+    /// A script without lines.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// What was left out of a file, and what is odd about it.
+    /// Notes on the file of the script: what was left out, and what is odd.
     ///
     /// ```
     /// assert!(linewake::sim::Script::new().notes().is_empty());
@@ -136,73 +136,73 @@ impl Script {
         &self.notes
     }
 
-    /// What the hardware calls itself.
+    /// Sets the label of the chip's hardware.
     #[must_use]
     pub fn label(mut self, label: impl Into<String>) -> Self {
         self.label = Some(label.into());
         self
     }
 
-    /// How many lines the chip has at least; more if the lines of the script need them.
+    /// Sets the least number of lines. The chip has more if the lines of the script need them.
     #[must_use]
     pub fn line_count(mut self, lines: u32) -> Self {
         self.line_count = lines;
         self
     }
 
-    /// What chance is made of, unless the chip is opened with another seed: 1 unless set.
+    /// Sets the seed of random values, for a chip that is opened without one: 1 by default.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
         self
     }
 
-    /// Which clock the chip has, unless it is opened with another: the system's unless set.
+    /// Sets the clock, for a chip that is opened without one: the system's clock by default.
     #[must_use]
     pub fn clock(mut self, clock: ClockKind) -> Self {
         self.clock = Some(clock);
         self
     }
 
-    /// How many events are queued for a request that does not say: 16 for each of its lines unless set, as on Linux. It is
-    /// rounded up to a power of two, and is at most 1,024.
+    /// Sets the queue size, in events, of requests that do not set their own: 16 for each line by default, as on Linux.
+    /// It is rounded up to a power of two, and is at most 1,024.
     #[must_use]
     pub fn queue_size(mut self, events: u32) -> Self {
         self.queue_size = events;
         self
     }
 
-    /// Edges that follow one of their line within this time are merged into it: nobody is told of them.
+    /// Merges edges into the last edge of their line if they follow it within this time. Merged edges are not reported.
     #[must_use]
     pub fn merge_within(mut self, window: Duration) -> Self {
         self.merge_within = window;
         self
     }
 
-    /// So long after an edge its interrupt is dealt with: edges of the line meanwhile are merged into it, and the event has
-    /// the time of the last of them and the level of that later moment. So the same direction comes twice when a line is
-    /// faster than its interrupts, as it does on Linux.
+    /// Sets the time from an edge to the handling of its interrupt. Edges of the line in this time are merged into one
+    /// event, with the time of the last edge and the level at the end. So when a line is faster than its interrupts,
+    /// the same direction can come twice, as on Linux.
     #[must_use]
     pub fn interrupt_delay(mut self, delay: Duration) -> Self {
         self.interrupt_delay = delay;
         self
     }
 
-    /// One more line.
+    /// Adds a line.
     #[must_use]
     pub fn line(mut self, line: Line) -> Self {
         self.lines.push(line);
         self
     }
 
-    /// Two lines of the script, by name, are the two channels of something that turns.
+    /// Makes two lines of the script, given by name, the two channels of a rotary encoder.
     #[must_use]
     pub fn quadrature(mut self, a: impl Into<String>, b: impl Into<String>, quadrature: Quadrature) -> Self {
         self.quadratures.push(Wheel { a: a.into(), b: b.into(), quadrature });
         self
     }
 
-    /// The chip is unplugged at this time of its clock, and plugged in again after a while, if ever.
+    /// Unplugs the chip at this time of its clock. It is plugged in again after `gone_for`, or never with `None`.
     #[must_use]
     pub fn unplug(self, at: Duration, gone_for: Option<Duration>) -> Self {
         let back = gone_for.map(|gone_for| at.saturating_add(gone_for));
@@ -210,7 +210,7 @@ impl Script {
         back.into_iter().fold(script, |script, back| script.fault(back, What::Replug))
     }
 
-    /// From this time of the chip's clock on, for a while, readers are too slow: nothing is delivered to any request.
+    /// Makes readers too slow from this time of the chip's clock on, for `slow_for`: no request gets an edge.
     #[must_use]
     pub fn slow(self, at: Duration, slow_for: Duration) -> Self {
         self.fault(at, What::Slow).fault(at.saturating_add(slow_for), What::Prompt)
@@ -223,8 +223,8 @@ impl Script {
         self
     }
 
-    /// Something that happens as it was recorded, or made up elsewhere: in order of time. A change that is out of order
-    /// happens at the time of the one before; one of a line that the chip does not have does not happen.
+    /// Adds changes that were recorded or computed elsewhere, in order of time. A change that is out of order happens
+    /// at the time of the one before it. A change of a line that the chip does not have is ignored.
     ///
     /// ```
     /// use linewake::sim::{Change, Line, Script, What};
@@ -243,7 +243,7 @@ impl Script {
         self.recording(move || Box::new(changes.clone().into_iter()))
     }
 
-    /// The same, of what begins the changes anew.
+    /// The same, from a function that starts the changes from the beginning.
     pub(super) fn recording(
         mut self,
         begin: impl Fn() -> Box<dyn Iterator<Item = Change> + Send> + Send + Sync + 'static,
@@ -252,7 +252,7 @@ impl Script {
         self
     }
 
-    /// What [was recorded](Self::changes), without the signals and faults of the script.
+    /// The changes that were added with [`changes`](Self::changes), without the signals and faults of the script.
     ///
     /// ```
     /// use linewake::sim::{Change, Line, Script, What};
@@ -266,7 +266,7 @@ impl Script {
         self.recordings.iter().flat_map(|Recording(begin)| begin())
     }
 
-    /// With each [recorded](Self::recorded) change made another one: played slower, say, or of other lines.
+    /// Replaces each [recorded](Self::recorded) change, for example to play slower or on other lines.
     #[must_use]
     pub fn map_recorded(mut self, map: impl Fn(Change) -> Change + Clone + Send + Sync + 'static) -> Self {
         for Recording(begin) in &mut self.recordings {
@@ -276,7 +276,7 @@ impl Script {
         self
     }
 
-    /// The life of the chip `sim`.
+    /// The script of the chip `sim`.
     pub(crate) fn life() -> Self {
         let (ms, us) = (Duration::from_millis, Duration::from_micros);
         let pps = Signal::period(ms(1000)).duty(0.1).phase(ms(500));
@@ -292,7 +292,7 @@ impl Script {
         named.quadrature("encoder-a", "encoder-b", encoder)
     }
 
-    /// The chip `sim` without its life.
+    /// The chip `sim` without signals.
     pub(crate) fn still() -> Self {
         const NAMES: [&str; 12] = [
             "pps",
@@ -311,7 +311,7 @@ impl Script {
         NAMES.into_iter().fold(Self::new(), |script, name| script.line(Line::new(name)))
     }
 
-    /// With so many lines, the first ones or more: a signal that has lost a line is gone too.
+    /// Sets the number of lines, and drops those beyond it. An encoder that loses a line is dropped too.
     pub(crate) fn cut_to(mut self, lines: u32) -> Self {
         self.line_count = lines;
         self.lines.truncate(lines as usize);
@@ -335,17 +335,17 @@ impl Script {
         })
     }
 
-    /// How many lines the chip has.
+    /// The number of lines of the chip.
     pub(crate) fn size(&self) -> u32 {
         self.offsets().map(|(offset, _)| offset.saturating_add(1)).max().unwrap_or(0).max(self.line_count)
     }
 
-    /// What is wrong with it, if something is.
+    /// Refuses a script that contradicts itself or is out of range.
     pub(crate) fn check(&self) -> Result<(), Error> {
         self.check_lines().map_err(|message| {
             let (kind, what) = match &self.file {
                 Some(file) => (ErrorKind::BadFile, format!("{file}: {message}")),
-                None => (ErrorKind::InvalidInput, format!("the script cannot be played: {message}")),
+                None => (ErrorKind::InvalidInput, format!("cannot play the script: {message}")),
             };
             Error::new(kind, what)
         })
@@ -357,38 +357,39 @@ impl Script {
         for (offset, line) in self.offsets() {
             let name = &line.name;
             if let Some(before) = names.insert(offset, name) {
-                return Err(format!("lines \"{before}\" and \"{name}\" have the same offset {offset}"));
+                return Err(format!("lines \"{before}\" and \"{name}\" both have the offset {offset}"));
             }
             if let Some(signal) = &line.signal {
                 signal.check().map_err(|what| format!("line \"{name}\": {what}"))?;
             }
         }
         match self.size() {
-            0 => return Err("it has no line".to_owned()),
-            size if size > MOST => return Err(format!("a chip has at most {MOST} lines, not {size}")),
+            0 => return Err("expected at least one line".to_owned()),
+            size if size > MOST => return Err(format!("{size} lines are too many; a chip has at most {MOST}")),
             _ => {}
         }
         if self.queue_size == 1 || self.queue_size > 1024 {
-            return Err(format!("a queue of {} is not possible: it has 2 to 1024", self.queue_size));
+            return Err(format!("a queue size of {} is out of range; expected 2 to 1024", self.queue_size));
         }
         for Wheel { a, b, quadrature } in &self.quadratures {
             quadrature.check().map_err(|what| format!("quadrature of \"{a}\" and \"{b}\": {what}"))?;
             let (first, second) = (self.find(a)?, self.find(b)?);
             if first.0 == second.0 {
-                return Err(format!("\"{a}\" cannot be both channels of a quadrature"));
+                return Err(format!("expected two lines for a quadrature, found \"{a}\" twice"));
             }
             if first.1.signal.is_some() || second.1.signal.is_some() {
-                return Err(format!("\"{a}\" and \"{b}\" turn, and one of them has a signal of its own"));
+                return Err(format!("one of \"{a}\" and \"{b}\" has a signal; remove it, or the quadrature"));
             }
         }
         Ok(())
     }
 
     fn find(&self, name: &str) -> Result<(u32, &Line), String> {
-        self.offsets().find(|(_, line)| line.name == name).ok_or_else(|| format!("there is no line \"{name}\""))
+        self.offsets().find(|(_, line)| line.name == name).ok_or_else(|| format!("unknown line \"{name}\""))
     }
 
-    /// What happens by this script, in order of time, if `seed` is what chance is made of. It may be endless. Nothing is opened.
+    /// The changes of this script with the random values of `seed`, in order of time, without opening a chip. There may
+    /// be no end.
     ///
     /// ```
     /// use std::time::Duration;
@@ -407,7 +408,7 @@ impl Script {
         Ok(std::iter::from_fn(move || play.take()))
     }
 
-    /// All of it, from the beginning. It was checked.
+    /// All changes from the beginning. The script must have been checked.
     pub(crate) fn play(&self, seed: u64) -> Play {
         let mut play = Play::default();
         for (offset, line) in self.offsets() {

@@ -1,6 +1,7 @@
-//! Signals as the world makes them: a button bounces, a shaft turns in spurts, a meter pulses while water runs.
+//! Signals as in the real world: a button bounces, a shaft turns now and then, a meter gives pulses while water runs.
 //!
-//! A signal is made of *episodes*: one press, one turn, one opening. Each begins and ends with its lines as they are at rest.
+//! A signal consists of *episodes*: one press, one turn, one opening. Each episode begins and ends with the levels at
+//! rest.
 
 use std::collections::VecDeque;
 use std::iter::Peekable;
@@ -11,7 +12,7 @@ use super::change::Change;
 
 pub(super) type Changes = Box<dyn Iterator<Item = Change> + Send>;
 
-/// A length of time: always the same, or any of a range, by chance.
+/// A length of time: always the same, or random within a range.
 ///
 /// ```
 /// use std::time::Duration;
@@ -26,7 +27,7 @@ pub struct Span {
     to_ns: u64,
 }
 
-/// How many: always the same, or any of a range, by chance.
+/// A count: always the same, or random within a range.
 ///
 /// ```
 /// use linewake::sim::Count;
@@ -69,17 +70,17 @@ impl From<RangeInclusive<u32>> for Count {
 
 impl Span {
     fn check(self, what: &str) -> Result<(), String> {
-        if self.from_ns > self.to_ns { Err(format!("{what} ends before it begins")) } else { Ok(()) }
+        if self.from_ns > self.to_ns { Err(format!("{what}: the start of the range is after its end")) } else { Ok(()) }
     }
 }
 
 impl Count {
     fn check(self, what: &str) -> Result<(), String> {
-        if self.from > self.to { Err(format!("{what} ends before it begins")) } else { Ok(()) }
+        if self.from > self.to { Err(format!("{what}: the start of the range is after its end")) } else { Ok(()) }
     }
 }
 
-/// What a line does.
+/// The signal of a line.
 ///
 /// ```
 /// use std::time::Duration;
@@ -102,7 +103,7 @@ pub struct Signal {
     bounce: Option<Bounce>,
     glitch: Option<Glitch>,
     times: Option<u32>,
-    /// Which of the seed's streams of chance it has, if not that of its offset.
+    /// The number of its stream of random values, if it is not the one of its offset.
     stream: Option<u64>,
 }
 
@@ -133,38 +134,39 @@ impl Signal {
         Self { shape, first: None, bounce: None, glitch: None, times: None, stream: None }
     }
 
-    /// Nothing, but for [glitches](Self::glitch).
+    /// No changes, except [glitches](Self::glitch).
     #[must_use]
     pub fn rest() -> Self {
         Self::new(Shape::Rest)
     }
 
-    /// A pulse in every period, high for one half of it unless [`duty`](Self::duty) says otherwise.
+    /// One pulse in every period. It is high for half of the period by default; see [`duty`](Self::duty).
     #[must_use]
     pub fn period(period: Duration) -> Self {
         let period_ns = nanoseconds(period);
         Self::new(Shape::Period { period_ns, duty: 0.5, phase_ns: 0, jitter_ns: 0, drift_ppm: 0.0 })
     }
 
-    /// Pulses of this length, with this between the end of one and the beginning of the next.
+    /// Pulses that are high for `high`, with `low` between them.
     #[must_use]
     pub fn pulses(high: impl Into<Span>, low: impl Into<Span>) -> Self {
         Self::new(Shape::Pulses { high: high.into(), low: low.into() })
     }
 
-    /// So many pulses, high and low for `half` each, which is drawn anew for each burst; then a pause.
+    /// Bursts of `pulses` pulses, each high for `half` and low for `half`, and a pause between bursts. A random `half`
+    /// is chosen once for each burst.
     #[must_use]
     pub fn burst(pulses: impl Into<Count>, half: impl Into<Span>, pause: impl Into<Span>) -> Self {
         Self::new(Shape::Burst { pulses: pulses.into(), half: half.into(), pause: pause.into() })
     }
 
-    /// A change after each such time.
+    /// Changes with the time `every` between them.
     #[must_use]
     pub fn noise(every: impl Into<Span>) -> Self {
         Self::new(Shape::Noise { every: every.into() })
     }
 
-    /// The part of its period that a periodic signal is high: more than 0, less than 1. Of no other signal.
+    /// Sets which part of its period a periodic signal is high: more than 0 and less than 1. Other signals ignore it.
     #[must_use]
     pub fn duty(mut self, part: f64) -> Self {
         if let Shape::Period { duty, .. } = &mut self.shape {
@@ -173,7 +175,7 @@ impl Signal {
         self
     }
 
-    /// When the first period of a periodic signal begins: at 0 unless set. Of no other signal.
+    /// Sets when the first period of a periodic signal begins: at 0 by default. Other signals ignore it.
     #[must_use]
     pub fn phase(mut self, phase: Duration) -> Self {
         if let Shape::Period { phase_ns, .. } = &mut self.shape {
@@ -182,8 +184,8 @@ impl Signal {
         self
     }
 
-    /// Each change of a periodic signal comes too early or too late by at most this, by chance; the next one is where it
-    /// would have been. Of no other signal.
+    /// Moves each change of a periodic signal by a random time, earlier or later by at most `most`. The next change
+    /// does not move with it. Other signals ignore it.
     #[must_use]
     pub fn jitter(mut self, most: Duration) -> Self {
         if let Shape::Period { jitter_ns, .. } = &mut self.shape {
@@ -192,8 +194,8 @@ impl Signal {
         self
     }
 
-    /// By how many millionths the period of a periodic signal is too long: it runs away from the chip's clock. Of no other
-    /// signal.
+    /// Makes the period of a periodic signal longer by this many millionths, so that it drifts away from the chip's
+    /// clock. Other signals ignore it.
     #[must_use]
     pub fn drift_ppm(mut self, ppm: f64) -> Self {
         if let Shape::Period { drift_ppm, .. } = &mut self.shape {
@@ -202,30 +204,30 @@ impl Signal {
         self
     }
 
-    /// What comes before the first pulse, burst or change: as between two of them unless set. Of no periodic signal, which
-    /// has a [phase](Self::phase).
+    /// Sets the time before the first pulse, burst or change: the same as between two of them by default. A periodic
+    /// signal must not have it; it has a [phase](Self::phase).
     #[must_use]
     pub fn first(mut self, first: impl Into<Span>) -> Self {
         self.first = Some(first.into());
         self
     }
 
-    /// As a mechanical contact does: after each change it stays for `spacing`, is back for `width`, and so on, `count` times,
-    /// before it stays for good. What is said of lengths of pulses is from there.
+    /// Bounces like a mechanical contact. After each change the line keeps the new level for `spacing` and goes back
+    /// for `width`, and does this `count` times before it stays. The length of a pulse counts from there.
     #[must_use]
     pub fn bounce(mut self, count: impl Into<Count>, spacing: impl Into<Span>, width: impl Into<Span>) -> Self {
         self.bounce = Some(Bounce { count: count.into(), spacing: spacing.into(), width: width.into() });
         self
     }
 
-    /// Spikes: after each such time the line is the other way for `width`, unless it changes just then.
+    /// Adds spikes: after each time `every` the line has the other level for `width`, unless it changes in that time.
     #[must_use]
     pub fn glitch(mut self, every: impl Into<Span>, width: impl Into<Span>) -> Self {
         self.glitch = Some(Glitch { every: every.into(), width: width.into() });
         self
     }
 
-    /// So many pulses, bursts or changes, and nothing after them but glitches: without end unless set.
+    /// Ends the signal after this many pulses, bursts or changes; glitches go on. By default it does not end.
     ///
     /// ```
     /// use std::time::Duration;
@@ -244,8 +246,8 @@ impl Signal {
         self
     }
 
-    /// Which stream of the seed's chance it has: that of its offset plus one unless set. Two signals with the same one are
-    /// alike.
+    /// Sets the number of its stream of random values: its offset plus one by default. Two signals with the same stream
+    /// get the same values.
     #[must_use]
     pub fn stream(mut self, stream: u64) -> Self {
         self.stream = Some(stream);
@@ -257,27 +259,32 @@ impl Signal {
             Shape::Rest => {}
             Shape::Period { period_ns, duty, jitter_ns, drift_ppm, .. } => {
                 if *period_ns < 2 {
-                    return Err("its period is too short".to_owned());
+                    return Err(format!("a period of {period_ns} ns is too short; expected at least 2 ns"));
                 }
                 let high_ns = *period_ns as f64 * duty;
                 if !(high_ns >= 1.0 && *period_ns as f64 - high_ns >= 1.0) {
-                    return Err(format!("a duty of {duty} is not possible: it is more than 0 and less than 1"));
+                    return Err(format!("a duty of {duty} is out of range; expected more than 0 and less than 1"));
                 }
                 if *jitter_ns as f64 > high_ns.min(*period_ns as f64 - high_ns) / 2.0 {
-                    return Err("its jitter is more than half of its pulse, or of what is between pulses".to_owned());
+                    return Err(
+                        "the jitter is too large; expected at most half of a pulse and half of the time between pulses"
+                            .to_owned(),
+                    );
                 }
                 if !drift_ppm.is_finite() || drift_ppm.abs() >= 1_000_000.0 {
-                    return Err(format!("a drift of {drift_ppm} millionths is not possible"));
+                    return Err(format!(
+                        "a drift of {drift_ppm} ppm is out of range; expected between -1000000 and 1000000"
+                    ));
                 }
                 if self.first.is_some() {
-                    return Err("a periodic signal has a phase, and no \"first\"".to_owned());
+                    return Err("a periodic signal cannot have \"first\"; use \"phase\"".to_owned());
                 }
             }
             Shape::Pulses { high, low } => {
                 high.check("\"high\"")?;
                 low.check("\"low\"")?;
                 if high.from_ns == 0 || low.from_ns == 0 {
-                    return Err("a pulse, and what is between pulses, takes time".to_owned());
+                    return Err("\"high\" and \"low\" must be longer than 0".to_owned());
                 }
             }
             Shape::Burst { pulses, half, pause } => {
@@ -285,13 +292,13 @@ impl Signal {
                 half.check("\"half\"")?;
                 pause.check("\"pause\"")?;
                 if pulses.from == 0 || half.from_ns == 0 {
-                    return Err("a burst has one pulse or more, which take time".to_owned());
+                    return Err("a burst needs at least 1 pulse, and \"half\" must be longer than 0".to_owned());
                 }
             }
             Shape::Noise { every } => {
                 every.check("\"every\"")?;
                 if every.from_ns == 0 {
-                    return Err("between two changes of noise there is time".to_owned());
+                    return Err("\"every\" must be longer than 0".to_owned());
                 }
             }
         }
@@ -307,13 +314,13 @@ impl Signal {
             every.check("\"every\"")?;
             width.check("\"width\"")?;
             if every.from_ns == 0 || width.from_ns == 0 {
-                return Err("a glitch, and what is between glitches, takes time".to_owned());
+                return Err("\"every\" and \"width\" of a glitch must be longer than 0".to_owned());
             }
         }
         Ok(())
     }
 
-    /// Its changes on this line.
+    /// The changes of this signal on a line.
     pub(super) fn play(&self, seed: u64, offset: u32, is_high: bool) -> Changes {
         let stream = self.stream.unwrap_or(u64::from(offset) + 1);
         let mut write = self.episodes();
@@ -339,7 +346,7 @@ impl Signal {
         }
     }
 
-    /// What writes its episodes, one at a time.
+    /// A function that writes its episodes, one per call.
     fn episodes(&self) -> Write {
         let first = self.first;
         match self.shape.clone() {
@@ -388,10 +395,10 @@ impl Signal {
     }
 }
 
-/// Which way something turns.
+/// The direction of a turn.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Turn {
-    /// This way or that, by chance, anew for each turn.
+    /// Random for each turn.
     #[default]
     Either,
     /// The first channel leads.
@@ -400,7 +407,7 @@ pub enum Turn {
     Backward,
 }
 
-/// Two lines that turn together: the channels of a rotary encoder.
+/// The two channels of a rotary encoder.
 ///
 /// ```
 /// use std::time::Duration;
@@ -422,28 +429,28 @@ pub struct Quadrature {
 }
 
 impl Quadrature {
-    /// Turns of one notch, with a change after each `quarter`, and pauses between turns. A notch is four changes.
+    /// Turns of one notch, with pauses between them. A notch is four changes, one after each `quarter`.
     #[must_use]
     pub fn new(quarter: impl Into<Span>, pause: impl Into<Span>) -> Self {
         let (quarter, pause) = (quarter.into(), pause.into());
         Self { quarter, pause, first: None, notches: 1.into(), turn: Turn::Either }
     }
 
-    /// What comes before the first turn: a pause unless set.
+    /// Sets the time before the first turn: a pause by default.
     #[must_use]
     pub fn first(mut self, first: impl Into<Span>) -> Self {
         self.first = Some(first.into());
         self
     }
 
-    /// How many notches a turn has.
+    /// Sets how many notches a turn has.
     #[must_use]
     pub fn notches(mut self, notches: impl Into<Count>) -> Self {
         self.notches = notches.into();
         self
     }
 
-    /// Which way it turns.
+    /// Sets the direction of the turns.
     #[must_use]
     pub fn turn(mut self, turn: Turn) -> Self {
         self.turn = turn;
@@ -456,7 +463,7 @@ impl Quadrature {
         self.first.map_or(Ok(()), |first| first.check("\"first\""))?;
         self.notches.check("\"notches\"")?;
         if self.quarter.from_ns == 0 || self.notches.from == 0 {
-            return Err("a turn has one notch or more, which take time".to_owned());
+            return Err("a turn needs at least 1 notch, and \"quarter\" must be longer than 0".to_owned());
         }
         Ok(())
     }
@@ -485,16 +492,16 @@ impl Quadrature {
 /// Writes one episode.
 type Write = Box<dyn FnMut(&mut Episode) + Send>;
 
-/// A signal as the changes of its episodes.
+/// Iterates over the changes of a signal's episodes.
 struct Episodes {
     episode: Episode,
     write: Write,
 }
 
-/// The changes that are written and not taken yet.
+/// The changes that are written but not taken yet.
 struct Episode {
     random: Random,
-    /// Where the next change is written.
+    /// The time of the next change to write.
     at_ns: u64,
     is_first: bool,
     /// The lines, and whether each is high at rest.
@@ -513,7 +520,7 @@ impl Episodes {
 impl Iterator for Episodes {
     type Item = Change;
 
-    /// It is over when an episode has no change, and when the clock is.
+    /// Ends when an episode has no changes, or at the end of the clock's range.
     fn next(&mut self) -> Option<Change> {
         if self.episode.changes.is_empty() {
             (self.write)(&mut self.episode);
@@ -528,7 +535,7 @@ impl Episode {
         self.at_ns = self.at_ns.saturating_add(self.random.of(time));
     }
 
-    /// Until a moment, or a little before or after it; but time does not go back.
+    /// Moves to a moment, shifted by random jitter. Time does not go back.
     fn wait_until(&mut self, moment_ns: u64, jitter_ns: u64) {
         let early_ns = moment_ns.saturating_sub(jitter_ns);
         let moment_ns = self.random.between(early_ns, moment_ns.saturating_add(jitter_ns));
@@ -544,7 +551,7 @@ impl Episode {
         self.changes.push_back(Change::level(self.at_ns, offset, level != is_high));
     }
 
-    /// A line changes, and bounces if it does.
+    /// Changes a line, and adds its bounces.
     fn change(&mut self, line: usize, level: bool) {
         self.set(line, level);
         let Some(Bounce { count, spacing, width }) = self.bounce else {
@@ -601,11 +608,11 @@ impl Iterator for Glitches {
     }
 }
 
-/// SplitMix64 (Steele, Lea, Flood 2014): small, and good for every seed.
+/// SplitMix64 (Steele, Lea, Flood 2014): small, and good with every seed.
 struct Random(u64);
 
 impl Random {
-    /// A stream of chance depends on the seed and its own number alone, not on other streams.
+    /// The values of a stream depend only on the seed and its number, not on other streams.
     fn new(seed: u64, stream: u64) -> Self {
         Self(seed ^ stream.wrapping_mul(0xD129_0E0F_5A3C_71B5))
     }
@@ -618,7 +625,7 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// Both bounds included.
+    /// A random number from `from` to `to`, both included.
     fn between(&mut self, from: u64, to: u64) -> u64 {
         let next = self.next();
         match (to - from).checked_add(1) {
@@ -660,7 +667,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_seed_lives_the_same_life() {
+    fn the_same_seed_makes_the_same_changes() {
         let life = Script::life();
         assert_eq!(play(&life, 7, 30 * SECOND), play(&life, 7, 30 * SECOND));
         assert_ne!(play(&life, 7, 30 * SECOND), play(&life, 8, 30 * SECOND));
@@ -718,7 +725,7 @@ mod tests {
         assert!((0..).zip(&drifting).all(|(n, &at_ns)| at_ns == n * 1_001_000), "{drifting:?}");
         let trembling: Vec<_> = rising(Signal::period(us(1000)).phase(us(100)).jitter(us(100))).collect();
         let off = (0..).zip(&trembling).map(|(n, &at_ns)| at_ns.abs_diff(100_000 + n * 1_000_000));
-        assert!(off.clone().all(|off_ns| off_ns <= 100_000) && off.max() > Some(50_000), "and it does not run away");
+        assert!(off.clone().all(|off_ns| off_ns <= 100_000) && off.max() > Some(50_000), "it does not drift away");
     }
 
     #[test]
@@ -773,7 +780,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_is_refused() {
+    fn impossible_signals_are_refused() {
         for signal in [
             Signal::period(us(0)),
             Signal::period(us(1)).duty(0.0),

@@ -1,4 +1,4 @@
-//! The board of an amusement machine: two codes, two groups of switches.
+//! The board of an amusement machine: two control codes for two groups of switches.
 
 use std::sync::{Arc, Mutex};
 

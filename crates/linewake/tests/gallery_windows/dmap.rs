@@ -1,4 +1,4 @@
-//! Microsoft's DMap driver: pins that are attached one by one, each with a queue of interrupts.
+//! Microsoft's DMap driver: pins are attached one by one, and each has a queue of interrupts.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -17,16 +17,16 @@ const ATTACH: CtlCode = code(0x105);
 const DETACH: CtlCode = code(0x106);
 const WAIT: CtlCode = code(0x107);
 
-/// How many interrupts of a pin are queued. The sources do not say how many the real driver queues.
+/// The queue size of a pin. The sources do not say how many interrupts the real driver queues.
 const QUEUED: usize = 4;
 
-/// A pin that somebody attached.
+/// An attached pin.
 #[derive(Default)]
 struct Pin {
     mode: u16,
-    /// New state and time.
+    /// The new state and the time of each queued interrupt.
     events: VecDeque<(u16, u64)>,
-    /// Since the last notification.
+    /// Interrupts that were dropped since the last notification.
     dropped: u32,
 }
 
@@ -34,10 +34,10 @@ struct Pin {
 struct State {
     states: BTreeMap<u32, bool>,
     attached: BTreeMap<u32, Pin>,
-    /// What was asked for, in order: "attach 5 3".
+    /// The calls in order, for example "attach 5 3".
     asked: Vec<String>,
     is_gone: bool,
-    /// Answers of so many bytes.
+    /// The length of the answers, if it is wrong.
     bytes: Option<usize>,
 }
 
@@ -48,7 +48,7 @@ struct Board {
 }
 
 impl Board {
-    /// A pin changes, at this time of the performance counter.
+    /// Changes a pin at this time of the performance counter.
     fn change(&self, pin: u32, time: u64) {
         let mut state = self.state.lock().unwrap();
         let now = state.states.entry(pin).or_default();
@@ -151,7 +151,7 @@ fn each_pin_is_attached_and_detached_by_a_call_of_its_own() {
     let mut request = chip.request().lines(["GPIO5", "GPIO13"]).start().unwrap();
     assert_eq!(board.state.lock().unwrap().asked, ["attach 5 3", "attach 13 3"]);
     board.change(13, 10);
-    board.change(6, 11); // not asked for
+    board.change(6, 11); // not requested
     board.change(5, 12);
     board.change(13, 13);
     let mut seen = told(&mut request, 3);
@@ -172,7 +172,7 @@ fn the_driver_is_told_which_edges_are_wanted() {
     }
 }
 
-/// The time is in ticks of 100 ns, from wherever the performance counter is.
+/// The time is in ticks of 100 ns, from an unknown start of the performance counter.
 #[test]
 fn an_edge_has_the_time_of_its_interrupt() {
     let board = Arc::<Board>::default();
@@ -195,7 +195,7 @@ fn interrupts_that_the_driver_dropped_are_lost_by_its_count() {
     wait_until(|| board.waiting.len() == 2);
     let waits: Vec<_> = std::iter::from_fn(|| board.waiting.pop()).collect();
     for time in 0..11 {
-        board.change(5, time); // nobody waits: four are queued
+        board.change(5, time); // no wait is pending: four are queued
     }
     for (wait, pin) in waits {
         board.waiting.push(wait, pin);
@@ -212,7 +212,7 @@ fn interrupts_that_the_driver_dropped_are_lost_by_its_count() {
 }
 
 #[test]
-fn what_is_delivered_and_lost_is_what_was_driven() {
+fn delivered_and_lost_edges_are_those_that_were_driven() {
     let mut random = Random::new(0xD3A9);
     let board = Arc::<Board>::default();
     let mut request = watched(&profile!("dmap-gpio"), &board);
@@ -225,7 +225,7 @@ fn what_is_delivered_and_lost_is_what_was_driven() {
             come(&mut request);
         }
     }
-    // One more of each, when there is room for it: what is lost before it is told with it.
+    // One more edge of each pin, when there is room for it. It reports what was lost before it.
     for (line, pin) in [5, 6, 13].into_iter().enumerate() {
         taken_until(&mut request, || board.state.lock().unwrap().attached[&pin].events.is_empty());
         board.change(pin, 2_000);

@@ -1,4 +1,4 @@
-//! Pins of a connection of the resource hub: they are read together, and nothing says when they change.
+//! Pins of a connection of the resource hub: they are read together, and nothing reports when they change.
 
 use std::sync::{Arc, Mutex};
 
@@ -10,7 +10,7 @@ use crate::{chip, edges, end, finished, profile, taken_until, told, watched};
 
 const READ_PINS: CtlCode = CtlCode::new(0x48, 0, Method::Buffered, Access::Any);
 
-/// What it has, and what it answers with.
+/// The levels of the pins, and how the driver answers.
 struct State {
     pins: u8,
     readings: u64,
@@ -65,13 +65,13 @@ fn pins_are_polled_and_a_pulse_between_two_looks_is_not_invented() {
     assert_eq!(request.lines()[1].active_at_start, Some(true));
     for (set, expected) in [
         (0b0010_0001, edges([("0", true)])),
-        (0b1000_0000, edges([("0", false), ("5", false)])), // 7 is not asked for
+        (0b1000_0000, edges([("0", false), ("5", false)])), // 7 is not requested
         (0b0000_0001, edges([("0", true)])),
     ] {
         pins.set(set);
         assert_eq!(told(&mut request, expected.len()), expected);
     }
-    // There and back before anybody looks: each request for the pins waits for this lock.
+    // A pulse between two polls: each request for the pins waits for this lock.
     {
         let mut state = pins.0.lock().unwrap();
         state.pins = 0;
@@ -99,11 +99,11 @@ fn an_answer_without_a_byte_and_a_failure_end_the_stream() {
     let mut request = watched(&profile!("gpioclx"), &pins);
     pins.0.lock().unwrap().bytes = 0;
     let error = end(&mut request);
-    assert!(error.kind() == ErrorKind::Malformed && error.to_string().contains("no byte came"), "{error}");
+    assert!(error.kind() == ErrorKind::Malformed && error.to_string().contains("found none"), "{error}");
     assert_eq!(request.finish().total(), Figures::default());
-    // And it is no level either.
+    // It is not a level either.
     let error = chip(&profile!("gpioclx"), &pins).values([0]).unwrap_err();
-    assert!(error.kind() == ErrorKind::Malformed && error.to_string().contains("no byte came"), "{error}");
+    assert!(error.kind() == ErrorKind::Malformed && error.to_string().contains("found none"), "{error}");
 
     let pins = Connection::new();
     let mut request = watched(&profile!("gpioclx"), &pins);

@@ -1,6 +1,6 @@
-//! The gallery's profiles of Windows drivers, each on a simulated driver that does what the sources do that its profile
-//! names, in good weather and in bad: dropped edges, waits that end by themselves, answers that are too short, devices that
-//! are pulled out. What is told is compared with what was driven.
+//! The gallery's profiles of Windows drivers. Each runs on a simulated driver that behaves like the sources that its
+//! profile names, with faults: dropped edges, waits that end by themselves, answers that are too short, and devices
+//! that are unplugged. The tests compare the edges that are reported with those that were driven.
 
 #[path = "../support/random.rs"]
 mod random;
@@ -25,7 +25,7 @@ use overlapped::Device;
 use overlapped::sim::Driver;
 use stream::{end, next, nothing_comes, until_quiet, wait_until};
 
-/// The gallery's profile of this name.
+/// The profile of the gallery with this name.
 macro_rules! profile {
     ($name:literal) => {
         crate::allowed(concat!($name, ".toml"), include_str!(concat!("../../../../profiles/", $name, ".toml")))
@@ -47,7 +47,7 @@ fn watched(profile: &Profile, driver: &Arc<impl Driver>) -> Request {
     chip(profile, driver).request().all_lines().start().unwrap()
 }
 
-/// The next edges: of which line, whether it rose, and how many are missing before it.
+/// The next edges: the line, whether it rose, and how many are missing before it.
 fn told(request: &mut Request, count: usize) -> Vec<(String, bool, u64)> {
     let edges = (0..count).map(|_| next(request));
     edges
@@ -58,17 +58,18 @@ fn told(request: &mut Request, count: usize) -> Vec<(String, bool, u64)> {
         .collect()
 }
 
-/// Edges of lines, none of them with one missing before.
+/// Edges of lines, with none missing before them.
 fn edges<const N: usize>(edges: [(&str, bool); N]) -> Vec<(String, bool, u64)> {
     edges.map(|(name, rose)| (name.to_owned(), rose, 0)).into()
 }
 
-/// What has come by now.
+/// Takes the edges that have come by now.
 fn come(request: &mut Request) -> Vec<EdgeEvent> {
     until_quiet(request, Duration::ZERO)
 }
 
-/// Takes what comes until then: a driver's waits are made again as their results are taken. Gives the edges.
+/// Takes edges until `done`, because a driver's waits are only repeated when their results are taken. Returns the
+/// edges.
 fn taken_until(request: &mut Request, mut done: impl FnMut() -> bool) -> Vec<EdgeEvent> {
     let mut edges = Vec::new();
     wait_until(|| {
@@ -78,14 +79,15 @@ fn taken_until(request: &mut Request, mut done: impl FnMut() -> bool) -> Vec<Edg
     edges
 }
 
-/// Stops it and takes what is left: the edges, and the account.
+/// Stops the request, and returns the remaining edges and the account.
 fn finished(mut request: Request) -> (Vec<EdgeEvent>, Account) {
     request.stopper().stop();
     let rest = std::iter::from_fn(|| request.wait_next()).map(|edge| edge.unwrap()).collect();
     (rest, request.finish())
 }
 
-/// Each line rises and falls by turns, none of which is told as missing. Gives whether it is up in the end.
+/// Checks that the edges of each line alternate and none is reported as missing. Returns whether each line is high at
+/// the end.
 fn by_turns<const LINES: usize>(edges: &[EdgeEvent]) -> [bool; LINES] {
     let mut is_up = [false; LINES];
     for edge in edges {
@@ -96,7 +98,8 @@ fn by_turns<const LINES: usize>(edges: &[EdgeEvent]) -> [bool; LINES] {
     is_up
 }
 
-/// Of each line no more is told than was driven; and what is not is an even number of edges, which nobody can see.
+/// Checks that no more edges of a line are reported than were driven. The number of unreported edges is even, so they
+/// cannot be seen.
 fn no_more_than(account: &Account, driven: &[u64]) {
     for (line, &driven) in account.lines().iter().zip(driven) {
         assert!(line.figures.total() <= driven && line.figures.total() % 2 == driven % 2, "{line:?} of {driven}");

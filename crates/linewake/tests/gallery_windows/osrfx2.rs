@@ -17,7 +17,7 @@ const READ_SWITCHES: CtlCode = CtlCode::new(DEVICE_TYPE, 0x806, Method::Buffered
 const GET_INTERRUPT_MESSAGE: CtlCode = CtlCode::new(DEVICE_TYPE, 0x809, Method::OutDirect, Access::Read);
 
 struct Kit {
-    /// As the board says them: a switch that is on is 0. `None`: it is not plugged in.
+    /// The switches as the board sends them: 0 is on. `None` if it is not plugged in.
     switches: Mutex<Option<u8>>,
     waiting: Queue<()>,
 }
@@ -27,7 +27,7 @@ impl Kit {
         Arc::new(Self { switches: Mutex::new(Some(0xff)), waiting: Queue::default() })
     }
 
-    /// Moves these switches, which makes one message. Who has no request pending does not get it.
+    /// Moves these switches, which makes one message. A program without a pending request does not get it.
     fn move_switches(&self, which: u8) {
         let mut switches = self.switches.lock().unwrap();
         let byte = switches.as_mut().expect("the kit is plugged in");
@@ -37,7 +37,7 @@ impl Kit {
     }
 
     fn message(&self, bytes: &[u8]) {
-        // Those that are pending now, and none that a completion brings.
+        // Complete the requests that are pending now, and not those that a completion causes.
         for _ in 0..self.waiting.len() {
             let Some((mut wait, ())) = self.waiting.pop() else { break };
             wait.write(bytes);
@@ -45,13 +45,13 @@ impl Kit {
         }
     }
 
-    /// The board comes out of a low power state, and sends the switches as they are.
+    /// The board comes out of a low power state and sends the state of the switches.
     fn wake_up(&self) {
         let switches = self.switches.lock().unwrap().expect("the kit is plugged in");
         self.message(&[switches]);
     }
 
-    /// The continuous reader of the endpoint fails: all that is pending ends so.
+    /// The continuous reader of the endpoint fails, and all pending requests fail with it.
     fn fail(&self, status: Status) {
         while let Some((wait, ())) = self.waiting.pop() {
             wait.complete(status);
@@ -128,7 +128,7 @@ fn a_switch_that_is_on_is_active() {
 fn a_message_that_says_nothing_new_is_no_edge() {
     let kit = Kit::new();
     let mut request = watched(&profile!("osrfx2"), &kit);
-    // More often than results are kept for who does not take them.
+    // More often than results are kept for a program that does not take them.
     for _ in 0..50 {
         assert!(taken_until(&mut request, || kit.waiting.len() == 1).is_empty());
         kit.wake_up();
@@ -140,9 +140,9 @@ fn a_message_that_says_nothing_new_is_no_edge() {
     assert_eq!(finished(request).1.total().total(), 1);
 }
 
-/// Nobody waited when a switch was moved. The next message says how all of them are.
+/// Nothing waited when a switch was moved. The next message has the state of all switches.
 #[test]
-fn what_moved_unseen_is_seen_with_the_next_message_and_not_counted_twice() {
+fn unseen_moves_come_with_the_next_message_and_count_once() {
     let kit = Kit::new();
     let mut request = watched(&profile!("osrfx2"), &kit);
     wait_until(|| kit.waiting.len() == 1);
@@ -168,7 +168,7 @@ fn no_more_is_told_than_was_moved() {
         kit.move_switches(which);
         (0..8).filter(|bit| which >> bit & 1 == 1).for_each(|bit| moved[bit] += 1);
     }
-    // One more message, so that the last is told.
+    // One more message, so that the last move is reported.
     for _ in 0..2 {
         seen.append(&mut taken_until(&mut request, || kit.waiting.len() == 1));
         kit.wake_up();

@@ -1,5 +1,5 @@
-//! PHDIo: requests one after the other, small programs on the registers of a parallel port, and reads that an interrupt
-//! ends, or the clock.
+//! PHDIo: it handles one request at a time, runs small programs on the registers of a parallel port, and ends reads
+//! with an interrupt or a timeout.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -23,10 +23,10 @@ const CMDS_FOR_READ_START: CtlCode = code(0x803);
 const STATUS: usize = 1;
 const CONTROL: usize = 2;
 const ACK: u8 = 0x40;
-/// In the control register: interrupts of ACK.
+/// The bit of the control register that enables interrupts of ACK.
 const ENABLE: u8 = 0x10;
 
-/// A read that is under way.
+/// A read that is pending.
 struct Reading {
     wait: Pended,
     left: usize,
@@ -44,7 +44,7 @@ struct State {
     for_read_start: Vec<u8>,
     reading: Option<Reading>,
     queue: VecDeque<Pended>,
-    /// How many reads the clock ended.
+    /// How many reads timed out.
     timeouts: u32,
 }
 
@@ -73,7 +73,7 @@ impl Port {
         self.lock().reading.is_some()
     }
 
-    /// The printer acknowledges: ACK goes down, and up again. Whether a read was under way.
+    /// The printer acknowledges: ACK goes low and high again. Returns whether a read was pending.
     fn acknowledge(&self) -> bool {
         let mut state = self.lock();
         state.registers[STATUS] &= !ACK;
@@ -85,7 +85,7 @@ impl Port {
         was_reading
     }
 
-    /// A second of the driver's clock.
+    /// Advances the driver's clock by a second.
     fn second(&self) {
         let mut state = self.lock();
         let Some(reading) = &mut state.reading else { return };
@@ -107,7 +107,8 @@ impl State {
         match (reading.is_cancelled, reading.left) {
             (true, _) => self.finish(Status::CANCELLED),
             (false, 0) => self.finish(Status::SUCCESS),
-            // It runs the program, and ends the read with the interrupt after the one that brought the last byte.
+            // Each interrupt runs the program. The read ends with the interrupt after the one that brought the last
+            // byte.
             (false, _) => {
                 let program = self.for_read.clone();
                 if self.run(&program).0 != 0 {
@@ -166,7 +167,7 @@ impl State {
         wait.complete(status);
     }
 
-    /// Runs a program: why it failed, where, and what it read.
+    /// Runs a program, and returns why and where it failed, and what it read.
     fn run(&mut self, program: &[u8]) -> (u16, u16, Vec<u8>) {
         let mut values = Vec::new();
         let mut rest = program;
@@ -231,7 +232,7 @@ impl Driver for Port {
         self.control(request)
     }
 
-    /// What is under way is ended by the clock, or the next interrupt.
+    /// A pending read is ended by the clock or the next interrupt.
     fn cancel(&self, request: RequestId) {
         let mut state = self.lock();
         if let Some(reading) = state.reading.as_mut().filter(|reading| reading.wait.id() == request) {
@@ -250,7 +251,7 @@ impl Driver for Port {
     }
 }
 
-/// The driver's clock runs while this does, a thousand times as fast.
+/// Runs the driver's clock a thousand times as fast, until it is dropped.
 fn with_clock<R>(port: &Arc<Port>, work: impl FnOnce() -> R) -> R {
     let is_over = AtomicBool::new(false);
     struct End<'a>(&'a AtomicBool);
@@ -296,10 +297,10 @@ fn an_interrupt_is_an_edge_of_ack() {
 fn ten_seconds_without_an_interrupt_are_no_end() {
     let port = Port::new();
     let mut request = watched(&profile!("phdio"), &port);
-    // More often in a row than a stream of calls lets a driver fail.
+    // More timeouts in a row than a stream of calls accepts as failures.
     for count in 1..=100 {
         assert!(taken_until(&mut request, || port.is_reading()).is_empty());
-        // A read that ends sooner than this did not wait, and is made again after a pause.
+        // A read that ends sooner than this did not wait, and is repeated after a pause.
         thread::sleep(Duration::from_millis(12));
         (0..9).for_each(|_| port.second());
         assert!(port.is_reading());
@@ -331,7 +332,7 @@ fn an_interrupt_that_no_read_waits_for_is_not_invented() {
     });
 }
 
-/// The commands fail, and the call that runs them does not. The first read does.
+/// The commands fail, but the call that runs them does not. The first read fails.
 #[test]
 fn a_port_without_an_interrupt_is_refused_by_its_first_read() {
     let port = Port::new();
@@ -345,7 +346,7 @@ fn a_port_without_an_interrupt_is_refused_by_its_first_read() {
 #[test]
 fn the_status_register_is_five_inputs() {
     let port = Port::new();
-    // Nothing is active: BUSY is inverted by the port, ACK and ERROR are active when they are low.
+    // No line is active: the port inverts BUSY, and ACK and ERROR are active when they are low.
     port.lock().registers[STATUS] = 0b1100_1000;
     let chip = chip(&profile!("phdio-status"), &port);
     assert_eq!(chip.values(["ERROR", "SELECT", "PAPER-OUT", "ACK", "BUSY"]).unwrap(), [false; 5]);
@@ -362,7 +363,7 @@ fn the_status_register_is_five_inputs() {
     assert_eq!(finished(request).1.total(), Figures { delivered: 8, ..Figures::default() });
 }
 
-/// A command that fails gives no byte: that is no level.
+/// A command that fails gives no byte, so there is no level.
 #[test]
 fn a_status_that_was_not_read_is_no_level() {
     let port = Port::new();

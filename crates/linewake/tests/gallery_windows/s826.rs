@@ -1,4 +1,4 @@
-//! The Sensoray 826: edges that were enabled are captured, once each; a wait takes the captures of its mask.
+//! The Sensoray 826: each enabled edge is captured once, and a wait takes the captures of its mask.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -11,7 +11,7 @@ use crate::{chip, come, end, finished, nothing_comes, profile, taken_until, told
 
 const WAITDIO: CtlCode = CtlCode::new(0x22, 9, Method::Buffered, Access::Any);
 
-/// `struct s826_waitdio`, as its numbers.
+/// The numbers of `struct s826_waitdio`.
 type Wait = [u32; 8];
 const MASK: usize = 1;
 const RC: usize = 4;
@@ -20,12 +20,12 @@ const NOT_READY: i32 = -3;
 #[derive(Default)]
 struct State {
     levels: u64,
-    /// Which inputs' rising edges are captured, and which were.
+    /// The inputs whose rising edges are enabled for capture, and those that were captured.
     enabled: u64,
     captured: u64,
-    /// What waits asked for, in microseconds.
+    /// The timeouts of the waits, in microseconds.
     limits: Vec<u32>,
-    /// Answers of so many bytes.
+    /// The length of the answers, if it is wrong.
     bytes: Option<usize>,
     is_gone: bool,
 }
@@ -55,7 +55,7 @@ impl Board {
         self.state.lock().unwrap()
     }
 
-    /// These inputs change.
+    /// Changes these inputs.
     fn toggle(&self, inputs: u64) {
         let mut state = self.lock();
         state.levels ^= inputs;
@@ -70,7 +70,7 @@ impl Board {
         }
     }
 
-    /// Ends a wait: with what was captured, or with nothing, if its time is over.
+    /// Ends a wait with the captures, or with nothing if it timed out.
     fn answer(&self, state: &mut State, mut request: overlapped::sim::Pended, mut wait: Wait) {
         let happened = state.captured & bits(&wait);
         state.captured &= !bits(&wait);
@@ -81,7 +81,7 @@ impl Board {
         request.complete(Status::SUCCESS);
     }
 
-    /// Its ten seconds are over.
+    /// Lets a wait time out after its ten seconds.
     fn time_is_over(&self) {
         let mut state = self.lock();
         if let Some((request, wait)) = self.waiting.pop() {
@@ -135,7 +135,7 @@ impl Driver for Board {
     }
 }
 
-/// Rising edges of these inputs, none with one missing before.
+/// Rising edges of these inputs, with none missing before them.
 fn rose<const N: usize>(inputs: [u32; N]) -> Vec<(String, bool, u64)> {
     inputs.map(|input| (input.to_string(), true, 0)).into()
 }
@@ -149,7 +149,7 @@ fn the_second_number_has_the_inputs_from_24_on() {
     let (pended, wait) = board.waiting.pop().unwrap();
     assert_eq!((wait[MASK], wait[MASK + 1]), (1 << 23 | 1, 1 << 23 | 1 << 7 | 1));
     board.waiting.push(pended, wait);
-    board.toggle(1 << 30); // not asked for
+    board.toggle(1 << 30); // not requested
     for (inputs, expected) in [(1 << 24, rose([24])), (1 << 47, rose([47])), (1 << 31, rose([31])), (1, rose([0]))] {
         board.toggle(inputs);
         assert_eq!(told(&mut request, 1), expected);
@@ -162,7 +162,7 @@ fn the_second_number_has_the_inputs_from_24_on() {
     assert_eq!((account.total(), account.trust()), (Figures { delivered: 6, ..Figures::default() }, Trust::AtLeast));
 }
 
-/// All edges are rising ones: none is missing between two of them.
+/// All edges are rising, so none is missing between two of them.
 #[test]
 fn falling_edges_that_are_not_captured_are_not_lost() {
     let board = Board::new();
@@ -190,7 +190,7 @@ fn a_wait_whose_time_is_over_is_made_again_and_is_no_edge() {
     assert_eq!(finished(request).1.total().total(), 1);
 }
 
-/// Never two: the end of one takes the interrupts of the other.
+/// There must never be two waits, because the end of one takes the interrupts of the other.
 #[test]
 fn there_is_one_wait_at_a_time_and_what_comes_between_two_is_captured() {
     let mut random = Random::new(0x826);

@@ -1,4 +1,4 @@
-//! WinRing0's port codes, and behind them a Super-I/O chip with an index and a data port.
+//! WinRing0's codes for port access, and a Super-I/O chip with an index and a data port.
 
 use std::sync::{Arc, Mutex};
 
@@ -17,16 +17,16 @@ const GPIO: u8 = 6;
 
 #[derive(Default)]
 struct SuperIo {
-    /// How many keys came in a row: two unlock it.
+    /// How many keys came in a row. Two of them unlock the chip.
     keys: u8,
     index: u8,
     device: u8,
     pins: u8,
-    /// How often it was locked again.
+    /// How often the chip was locked again.
     locks: u32,
-    /// What WinRing0 says of a read.
+    /// The status with which WinRing0 ends a read.
     fails: Option<Status>,
-    /// The answer to a read has no byte.
+    /// True if the answers to reads have no bytes.
     is_short: bool,
 }
 
@@ -53,7 +53,7 @@ impl SuperIo {
     fn read(&self, port: u32) -> u8 {
         match (port, self.is_unlocked(), self.device, self.index) {
             (DATA, true, GPIO, 0xf2) => self.pins,
-            // Nobody answers.
+            // No chip answers at this port.
             _ => 0xff,
         }
     }
@@ -120,7 +120,7 @@ fn the_pins_are_read_by_index_and_data_and_the_chip_is_locked_after() {
     wait_until(|| !ring.0.lock().unwrap().is_unlocked());
 }
 
-/// Another program leaves another index and device behind it, between two looks.
+/// Another program sets another index and device between two polls.
 #[test]
 fn each_look_chooses_its_register_anew() {
     let ring = Arc::<WinRing0>::default();
@@ -151,7 +151,7 @@ fn a_read_without_a_byte_and_one_that_fails_end_the_stream() {
     let mut request = watched(&profile!("superio-f71882"), &ring);
     ring.0.lock().unwrap().is_short = true;
     let error = end(&mut request);
-    assert!(error.kind() == ErrorKind::Malformed && error.to_string().contains("no byte came"), "{error}");
+    assert!(error.kind() == ErrorKind::Malformed && error.to_string().contains("found none"), "{error}");
     assert_eq!(request.finish().total(), Figures::default());
 
     let ring = Arc::<WinRing0>::default();
@@ -160,7 +160,7 @@ fn a_read_without_a_byte_and_one_that_fails_end_the_stream() {
     assert!(end(&mut request).is_disconnected());
 }
 
-/// A list of calls for the levels has to have one that tells them.
+/// A list of calls for the levels needs one call that gives levels.
 #[test]
 fn levels_by_calls_of_which_none_tells_any_are_refused() {
     let text = include_str!("../../../../profiles/superio-f71882.toml");
@@ -168,5 +168,8 @@ fn levels_by_calls_of_which_none_tells_any_are_refused() {
     assert!(after.contains("\"read-pins\", "));
     let text = format!("{before}[levels]{}", after.replace("\"read-pins\", ", ""));
     let error = linewake::profile::Profile::parse("superio.toml", &text).unwrap_err();
-    assert!(error.to_string().contains("neither `levels` nor `level`"), "{error}");
+    assert!(
+        error.to_string().contains("[levels] needs `levels` or `level` in the output of one of its calls"),
+        "{error}"
+    );
 }

@@ -1,5 +1,5 @@
-//! A box of buttons behind the system's HID driver: whole reports, a ring of them for each handle, and reports of other
-//! kinds among them.
+//! A box of buttons behind the system's HID driver: it gives whole reports, keeps a ring of them for each handle, and
+//! also sends reports of other kinds.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -14,10 +14,10 @@ use crate::{
     watched,
 };
 
-/// With the byte for the report's number.
+/// The length of a report, with the byte for its number.
 const INPUT_REPORT: usize = 33;
 const OUTPUT_REPORT: usize = 36;
-/// How many reports the HID driver keeps for a handle, unless it is asked for more: then the oldest go.
+/// How many reports the HID driver keeps for a handle by default. When there are more, it drops the oldest.
 const RING: usize = 32;
 
 #[derive(Default)]
@@ -42,7 +42,8 @@ impl Box24 {
         self.report(&mut state, 0);
     }
 
-    /// The state of all buttons. `kind` has bit 0 for the program switch and bit 1 for one that was asked for.
+    /// The report with the state of all buttons. In `kind`, bit 0 is the program switch, and bit 1 marks a requested
+    /// report.
     fn report(&self, state: &mut State, kind: u8) {
         let mut report = vec![0, 9, kind];
         report.extend(state.columns);
@@ -66,7 +67,7 @@ impl Box24 {
             while !ring.is_empty()
                 && let Some((mut read, ())) = self.waiting.pop_if(|read, ()| read.file() == *file)
             {
-                // As many whole reports as there is room for.
+                // As many whole reports as fit.
                 for _ in 0..read.output_len() / INPUT_REPORT {
                     ring.pop_front().into_iter().for_each(|report| {
                         read.write(&report);
@@ -145,7 +146,7 @@ impl Driver for Box24 {
 #[test]
 fn the_box_says_how_its_buttons_are_and_then_each_press() {
     let keys = Arc::<Box24>::default();
-    keys.toggle(24); // before anybody looks
+    keys.toggle(24); // before the first read
     let mut request = watched(&profile!("xkeys-xk24"), &keys);
     nothing_comes(&mut request);
     for (button, expected) in [(24, ("24", false)), (1, ("1", true)), (7, ("7", true)), (1, ("1", false))] {
@@ -163,7 +164,8 @@ fn reports_of_another_kind_and_reports_that_say_nothing_new_are_no_edges() {
     let mut request = watched(&profile!("xkeys-xk24"), &keys);
     {
         let mut state = keys.state.lock().unwrap();
-        // A version, whose bytes would be buttons; another report's number; a program switch; the state again.
+        // A version report, whose bytes would look like buttons; another report number; the program switch; the same
+        // state again.
         keys.send(&mut state, vec![0, 9, 214, 0xff, 0xff, 0xff, 0xff]);
         keys.send(&mut state, vec![5, 9, 0, 0xff, 0xff, 0xff, 0xff]);
         keys.report(&mut state, 1);
@@ -188,7 +190,8 @@ fn a_button_has_the_time_of_the_box_which_wraps() {
     assert_eq!(next(&mut request).timestamp_ns, first + 10_000_000);
 }
 
-/// Nobody reads while more is pressed than the HID driver keeps. What is missing is not known, and not invented.
+/// More presses than the HID driver keeps, while nobody reads. The number of missing edges is unknown, and none is
+/// invented.
 #[test]
 fn no_more_is_told_than_was_pressed() {
     let mut random = Random::new(0x24);

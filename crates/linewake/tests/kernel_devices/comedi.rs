@@ -1,10 +1,10 @@
-//! comedi's parallel port (linux/comedi.h), as a program sets it up: its interrupt is the fourth subdevice.
+//! comedi's parallel port (linux/comedi.h), set up as by a program. Its interrupt is the fourth subdevice.
 
 use overlapped::Device;
 use overlapped::linux::{Direction, Ioctl, request};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-/// `struct comedi_devconfig`: the driver's name, and what it is told.
+/// `struct comedi_devconfig`: the driver's name and options.
 #[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 struct Configuration {
@@ -40,7 +40,7 @@ const FOLLOW: u32 = 4;
 const COUNT: u32 = 0x20;
 const EXTERNAL: u32 = 0x40;
 
-/// The machine's parallel port, with its interrupt.
+/// The virtual machine's parallel port, with its interrupt.
 pub(crate) fn parallel_port(path: &str) -> Device {
     let device = Device::open(path).unwrap();
     let mut configuration = Configuration { name: [0; 20], options: [0; 32] };
@@ -50,7 +50,7 @@ pub(crate) fn parallel_port(path: &str) -> Device {
     device
 }
 
-/// From now on each interrupt is a sample, which is read from this device and no other.
+/// From now on each interrupt is a sample, which is only read from this device.
 pub(crate) fn start(device: &Device) {
     let mut channels = [0];
     let mut command = Command {

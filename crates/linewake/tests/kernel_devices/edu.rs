@@ -1,4 +1,4 @@
-//! QEMU's edu device behind uio_pci_generic: its registers raise and take back its interrupt (docs/specs/edu.rst of QEMU).
+//! QEMU's edu device behind uio_pci_generic: its registers raise and clear its interrupt (docs/specs/edu.rst of QEMU).
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt as _;
@@ -11,18 +11,18 @@ const RAISE: usize = 0x60;
 const ACKNOWLEDGE: usize = 0x64;
 const REGISTERS: usize = 4096;
 
-/// The command register in the configuration of a PCI device, with the bit that keeps its interrupts back.
+/// The command register in the configuration of a PCI device, with the bit that disables its interrupts.
 const COMMAND: u64 = 4;
 const INTERRUPT_DISABLE: u16 = 1 << 10;
 
 pub(crate) struct Edu {
-    /// Mapped as long as the program runs.
+    /// The registers, mapped until the program ends.
     registers: NonNull<u32>,
     configuration: File,
 }
 
 impl Edu {
-    /// The one that the machine has.
+    /// The edu device of the virtual machine.
     pub(crate) fn find() -> Self {
         let devices = fs::read_dir("/sys/bus/pci/devices").unwrap().map(|entry| entry.unwrap().path());
         let is_edu = |path: &PathBuf| fs::read_to_string(path.join("device")).is_ok_and(|id| id.trim() == "0x11e8");
@@ -41,13 +41,13 @@ impl Edu {
         unsafe { self.registers.as_ptr().add(register / 4).write_volatile(value) };
     }
 
-    /// An interrupt, which the driver keeps back from now on.
+    /// Raises an interrupt. The driver then disables interrupts.
     pub(crate) fn interrupt(&self) {
         self.write(RAISE, 1);
         self.write(ACKNOWLEDGE, 1);
     }
 
-    /// Lets the next one through.
+    /// Enables the next interrupt.
     pub(crate) fn enable(&self) {
         let mut command = [0; 2];
         self.configuration.read_exact_at(&mut command, COMMAND).unwrap();

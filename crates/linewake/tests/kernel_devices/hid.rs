@@ -1,4 +1,4 @@
-//! A HID that a test plays (/dev/uhid, linux/uhid.h).
+//! A HID that a test simulates (/dev/uhid, linux/uhid.h).
 
 #[path = "../../../overlapped/tests/support/hid.rs"]
 mod uhid;
@@ -8,7 +8,7 @@ use uhid::{event, made};
 
 const INPUT2: u32 = 12;
 
-/// Of the vendor's own kind: report 1 has 16 buttons, report 2 a byte, report 3 seven.
+/// A vendor-defined report descriptor: report 1 has 16 buttons, report 2 has one byte, report 3 has seven.
 #[rustfmt::skip]
 const DESCRIPTOR: [u8; 48] = [
     0x06, 0x00, 0xff, 0x09, 0x01, 0xa1, 0x01, // a usage page and a usage of the vendor's, an application
@@ -18,11 +18,11 @@ const DESCRIPTOR: [u8; 48] = [
     0xc0,
 ];
 
-/// It is there until it is dropped.
+/// The device exists until this is dropped.
 pub(crate) struct Box(Device);
 
 impl Box {
-    /// By USB.
+    /// The bus is USB.
     pub(crate) fn plug_in() -> Self {
         Self(made("box", 3, &DESCRIPTOR))
     }

@@ -1,4 +1,4 @@
-//! Input devices that a test makes (/dev/uinput, linux/uinput.h), and what it does to them.
+//! Input devices that a test makes and operates (/dev/uinput, linux/uinput.h).
 
 use overlapped::Device;
 use overlapped::linux::{Direction, Ioctl, IoctlByValue};
@@ -21,11 +21,11 @@ pub(crate) const ABS: u16 = 3;
 pub(crate) const SW: u16 = 5;
 pub(crate) const REP: u16 = 20;
 
-/// A device that is there until it is dropped.
+/// A device that exists until this is dropped.
 pub(crate) struct Made(Device);
 
 impl Made {
-    /// One that has these kinds of events, and of each these codes.
+    /// A device with these kinds of events, and these codes of each kind.
     pub(crate) fn new(name: &str, has: &[(u16, &[u16])]) -> Self {
         let device = Device::open("/dev/uinput").unwrap();
         for &(kind, codes) in has {
@@ -53,11 +53,11 @@ impl Made {
         Self(device)
     }
 
-    /// An event, and the end of what happened at once.
+    /// Sends an event, and the end of the group of simultaneous events.
     pub(crate) fn send(&self, kind: u16, code: u16, value: i32) {
         let mut events = Vec::new();
         for (kind, code, value) in [(kind, code, value), (SYN, 0, 0)] {
-            // `struct input_event`: its time, of two `long`s, is the kernel's business.
+            // `struct input_event`: the kernel fills in the time, which is two `long`s.
             events.extend([0; 2 * size_of::<isize>()]);
             events.extend(kind.to_ne_bytes());
             events.extend(code.to_ne_bytes());

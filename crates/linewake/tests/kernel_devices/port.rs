@@ -1,4 +1,5 @@
-//! QEMU's parallel port, by its registers (/dev/port): a machine without a printer, whose port answers as if there were one.
+//! QEMU's parallel port, through its registers (/dev/port). There is no printer, but the port answers as if there were
+//! one.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
@@ -6,7 +7,7 @@ use std::os::unix::fs::FileExt as _;
 const STATUS: u64 = 0x379;
 const CONTROL: u64 = 0x37a;
 
-/// nSelectIn and nInit, without which QEMU's port does nothing; and what makes the difference.
+/// nSelectIn and nInit, without which QEMU's port does nothing; the second constant is the strobe.
 const STANDING: u8 = 0x0c;
 const STROBE: u8 = 0x01;
 const INTERRUPTS: u8 = 0x10;
@@ -22,24 +23,24 @@ impl Port {
         self.0.write_all_at(&[value], register).unwrap();
     }
 
-    /// An interrupt: the end of a strobe makes one. It stays until the status is read.
+    /// Makes an interrupt with the end of a strobe. It stays until the status is read.
     pub(crate) fn interrupt(&self) {
         self.write(CONTROL, STANDING | INTERRUPTS | STROBE);
         self.write(CONTROL, STANDING | INTERRUPTS);
         self.take_back();
     }
 
-    /// The end of an interrupt, if there is one: enabling them makes one too.
+    /// Ends a pending interrupt. Enabling interrupts makes one too.
     pub(crate) fn take_back(&self) {
         self.0.read_exact_at(&mut [0], STATUS).unwrap();
     }
 
-    /// A strobe without an interrupt: the printer is busy. When it is over, acknowledging takes two looks at the status.
+    /// A strobe without an interrupt: the printer is busy. After it, an acknowledge takes two reads of the status.
     pub(crate) fn strobe(&self, on: bool) {
         self.write(CONTROL, if on { STANDING | STROBE } else { STANDING });
     }
 
-    /// As it is before anything is printed.
+    /// Resets the port to its state before printing.
     pub(crate) fn reset(&self) {
         self.write(CONTROL, 0);
         self.write(CONTROL, STANDING);

@@ -1,5 +1,5 @@
-//! A vendor's card, simulated: it says which inputs changed, big-endian, and no more. What changes twice
-//! before a wait is completed is one change.
+//! A simulated card of a vendor. It only says which inputs changed, big-endian. An input that changes twice before a
+//! wait completes counts as one change.
 
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use overlapped::sim::{Driver, FileId, Outcome, Queue, Request, RequestId};
 use overlapped::{Access, CtlCode, Method, Status};
 
-/// What a vendor chose: the codes to select inputs, to wait for a change and to get the levels, and how wide a mask is.
+/// The choices of a vendor: the codes to select inputs, to wait for a change and to get the levels, and the width of a
+/// mask.
 pub(crate) struct Make {
     codes: [CtlCode; 3],
     bytes: usize,
@@ -29,7 +30,7 @@ impl Make {
         Self::new(0x8f10, 0x820, 2)
     }
 
-    /// The big end of a mask.
+    /// The most significant bytes of a mask.
     fn mask(&self, bits: u32) -> Vec<u8> {
         bits.to_be_bytes()[4 - self.bytes..].to_vec()
     }
@@ -38,9 +39,9 @@ impl Make {
 #[derive(Default)]
 struct State {
     levels: u32,
-    /// Which inputs the last handle that selected some is told of.
+    /// The inputs that were selected last.
     selected: u32,
-    /// Changes nobody was told of yet.
+    /// Changes that are not reported yet.
     changed: u32,
     gone: bool,
 }
@@ -49,7 +50,7 @@ pub(crate) struct Card {
     make: Make,
     state: Mutex<State>,
     waiting: Queue<()>,
-    /// How often levels were asked for.
+    /// How often the levels were read.
     pub(crate) readings: AtomicU64,
 }
 
@@ -62,7 +63,7 @@ impl Card {
         self.state.lock().unwrap()
     }
 
-    /// Changes all of these inputs `times` times, before the card tells of any of it.
+    /// Changes all of these inputs `times` times before the card reports any change.
     pub(crate) fn toggle(&self, inputs: &[u32], times: u32) {
         let mut state = self.lock();
         for input in inputs {

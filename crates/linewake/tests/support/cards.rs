@@ -1,5 +1,5 @@
-//! The cards of the virtual machine (xtask/vm/cards): their inputs are driven by words to /dev/cards, which says what the
-//! cards see of their readers.
+//! The cards of the virtual machine (xtask/vm/cards). Words written to /dev/cards drive their inputs, and reading it
+//! shows what the cards see of their readers.
 #![allow(dead_code, reason = "each test file needs a part of it")]
 
 use std::fs;
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 const CONTROL: &str = "/dev/cards";
 pub(crate) const LONG: Duration = Duration::from_secs(30);
 
-/// The cards, for one test at a time. None, with a word, outside of the virtual machine.
+/// The cards, for one test at a time. Outside of the virtual machine, prints a note and returns `None`.
 pub(crate) fn cards() -> Option<MutexGuard<'static, ()>> {
     static CARDS: Mutex<()> = Mutex::new(());
     if std::env::var_os("LINEWAKE_VM").is_none() {
@@ -20,25 +20,25 @@ pub(crate) fn cards() -> Option<MutexGuard<'static, ()>> {
     Some(CARDS.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// One card.
+/// A card.
 #[derive(Clone, Copy)]
 pub(crate) struct Card(pub(crate) &'static str);
 
-/// What a card says of itself.
+/// The state that a card reports.
 #[derive(Debug, PartialEq)]
 pub(crate) struct State {
-    /// Callers that sleep in a wait.
+    /// The number of callers that sleep in a wait.
     pub(crate) waiting: u64,
-    /// Calls so far.
+    /// The number of calls so far.
     pub(crate) calls: u64,
-    /// Files of it that are open.
+    /// The number of its open files.
     pub(crate) open: u64,
-    /// Edges that were driven, on all lines.
+    /// The number of edges that were driven on all lines.
     pub(crate) driven: u64,
 }
 
 impl Card {
-    /// Has it do what `words` say: see xtask/vm/cards/control.c.
+    /// Sends commands to the card: see xtask/vm/cards/control.c.
     pub(crate) fn tell(self, words: &str) {
         fs::write(CONTROL, format!("{} {words}", self.0)).unwrap_or_else(|error| panic!("{} {words}: {error}", self.0));
     }
@@ -48,7 +48,7 @@ impl Card {
         self.tell(&format!("set {line} {}", u8::from(level)));
     }
 
-    /// Changes the line so many times, without a pause.
+    /// Changes the line this many times without a pause.
     pub(crate) fn toggle(self, line: u32, count: u64) {
         self.tell(&format!("toggle {line} {count}"));
     }
@@ -69,7 +69,7 @@ impl Card {
         State { waiting: of("waiting"), calls: of("calls"), open: of("open"), driven: of("driven") }
     }
 
-    /// Waits until it says so.
+    /// Waits until the card's state fulfils a condition.
     pub(crate) fn until(self, what: &str, is: impl Fn(&State) -> bool) {
         let deadline = Instant::now() + LONG;
         while !is(&self.state()) {
@@ -78,12 +78,12 @@ impl Card {
         }
     }
 
-    /// Waits until so many callers sleep in a wait.
+    /// Waits until this many callers sleep in a wait.
     pub(crate) fn until_waiting(self, count: u64) {
         self.until(&format!("{count} wait"), |state| state.waiting == count);
     }
 
-    /// Waits until nobody has it open, and nobody waits.
+    /// Waits until no program has the card open or waits.
     pub(crate) fn until_left(self) {
         self.until("left", |state| state.open == 0 && state.waiting == 0);
     }

@@ -1,8 +1,8 @@
-//! What every chip has to do, whatever is behind it; and what one of the reference protocol has to do beside that, whoever
-//! hosts the controller: the simulator or the real driver.
+//! What every chip must do, with any backend; and what a chip with the reference protocol must do in addition, with the
+//! simulator or the real driver as its host.
 //!
-//! Each test gets a bench: the chip, whose lines nobody else drives, and a hand on them. It leaves the chip as it was, but
-//! for levels.
+//! Each test gets a bench: a chip whose lines nobody else drives, and a way to drive them. It leaves the chip as it
+//! was, except for levels.
 
 use std::collections::HashMap;
 use std::pin::pin;
@@ -20,17 +20,17 @@ use linewake::{
     LineConfig, Monitor, Request, Trust,
 };
 
-/// A chip of at least ten lines, and the world outside it. Its lines are low at first.
+/// A chip of at least ten lines, and a way to drive them. The lines are low at first.
 pub(crate) trait Bench: Sync {
-    /// Opens the chip; may be called again.
+    /// Opens the chip. It may be called again.
     fn open(&self) -> Chip;
 
-    /// Gives a line a level.
+    /// Drives a line to a level.
     fn drive(&self, chip: &Chip, line: u32, level: bool) {
         chip.world().drive(line, level).unwrap();
     }
 
-    /// Changes lines in turn, one change of each after the other, until each has had its number.
+    /// Changes each line the given number of times, in turn.
     fn toggle_all(&self, chip: &Chip, lines: &[(u32, u32)]) {
         chip.world().toggle_all(lines.iter().copied()).unwrap();
     }
@@ -40,7 +40,7 @@ pub(crate) trait Bench: Sync {
         self.toggle_all(chip, &[(line, times)]);
     }
 
-    /// The number that an edge has, if it is the one that says so of all of them; zero where the chip numbers none.
+    /// The sequence number of the edge with this count. Zero if the chip does not number edges.
     fn number(&self, number: u32) -> u32 {
         number
     }
@@ -50,29 +50,29 @@ pub(crate) trait Bench: Sync {
         8
     }
 
-    /// Whether edges of one line alone, hundreds of microseconds apart, may merge before the chip tells of them.
+    /// True if edges of a single line, hundreds of microseconds apart, may merge before the chip reports them.
     fn edges_merge(&self) -> bool {
         false
     }
 
-    /// Pulls the chip out, when what has happened has been read.
+    /// Unplugs the chip, after everything that happened has been read.
     fn unplug(&self, chip: &Chip) {
         chip.world().unplug().unwrap();
     }
 
-    /// Pulls it out at once, whatever is on its way.
+    /// Unplugs the chip at once, even with edges on their way.
     #[allow(dead_code, reason = "not every test is so rude")]
     fn snatch(&self, chip: &Chip) {
         self.unplug(chip);
     }
 
-    /// Puts it back in.
+    /// Plugs the chip in again.
     fn replug(&self, chip: &Chip) {
         chip.world().replug().unwrap();
     }
 }
 
-/// The reference protocol has a world of its own, and here 512 lines or more.
+/// A chip with the reference protocol. It drives its own lines, and here it has at least 512 of them.
 #[allow(dead_code, reason = "only of use where there is such a chip")]
 pub(crate) struct Reference(pub(crate) fn() -> Chip);
 
@@ -196,8 +196,8 @@ pub(crate) fn the_level_at_the_start_is_that_before_the_first_edge(bench: &dyn B
         bench.toggle(&chip, 2, 1);
         assert_eq!(next(&mut edges).kind == EdgeKind::Falling, level);
     }
-    // And with somebody who changes it meanwhile, so that now and then an edge comes before the level is read. To see it
-    // fall on a gpiochip, have `level_at_start` (gpiochip/lines.rs) take no notice of the first edge.
+    // Another thread changes the line meanwhile, so that sometimes an edge comes before the level is read. To see this
+    // fail on a gpiochip, make `level_at_start` (gpiochip/lines.rs) ignore the first edge.
     let (begun, ended) = (AtomicU32::new(0), AtomicU32::new(0));
     let done = AtomicBool::new(false);
     let is_exact = chip.capabilities().account == Trust::Exact;
@@ -208,20 +208,20 @@ pub(crate) fn the_level_at_the_start_is_that_before_the_first_edge(bench: &dyn B
             let mut edges = chip.request().line(2).queue_size(1024).start().unwrap();
             let said = edges.lines()[0].active_at_start;
             if begun.load(Acquire) == changes {
-                // Nobody changed it in all that time.
+                // The line did not change in that time.
                 assert_eq!(said, Some(changes % 2 == 1));
                 quiet += 1;
             }
             let first = next(&mut edges);
             assert_eq!(first.line_seqno, 1);
-            // An edge that was on its way through a kernel's thread tells what could not be told, or corrects what was.
+            // An edge that was on its way through a kernel thread gives a level that was unknown, or corrects it.
             let level = edges.lines()[0].active_at_start;
-            // So it does where the levels are read by a call of their own: by a profile, which has no outputs.
+            // The same happens if a separate call reads the levels, as with a profile, which has no outputs.
             let is_read_apart = is_exact && !chip.capabilities().outputs && begun.load(Acquire) > changes;
             let may_say_later = bench.edges_merge() || said.is_none() && !is_exact || is_read_apart;
             corrected += u32::from(said != level && !may_say_later);
             let agrees = level.is_none_or(|level| level == (first.kind == EdgeKind::Falling));
-            // If one is missing before the first, that is said; and then one is.
+            // If the levels do not fit, one edge must be reported as missing before the first, and only then.
             assert_eq!(first.missed.total(), u64::from(!agrees), "{said:?} {level:?} before {first:?}");
             assert!(agrees || begun.load(Acquire) - changes >= 2, "{said:?} {level:?} before {first:?}");
             contradicted += u32::from(!agrees);
@@ -229,8 +229,8 @@ pub(crate) fn the_level_at_the_start_is_that_before_the_first_edge(bench: &dyn B
         println!(
             "{quiet} of 300 starts were in peace, {contradicted} before an edge that merged; {corrected} were corrected"
         );
-        // On one processor too, where a kernel's thread waits for the lock that a read of the levels has, and a busy machine
-        // lets the emulated one do little between two changes.
+        // A few are possible on one processor too: a kernel thread waits for the lock that a read of the levels holds,
+        // and on a busy computer the virtual machine does little between two changes.
         let (few, some) = if is_exact { (0, 0) } else { (2, 10) };
         assert!(corrected <= few, "{corrected} levels at the start were not what was said");
         assert!(contradicted <= some || bench.edges_merge(), "{contradicted} edges contradict the level at the start");
@@ -244,7 +244,7 @@ pub(crate) fn the_level_at_the_start_is_that_before_the_first_edge(bench: &dyn B
                 thread::sleep(Duration::from_micros(300));
             }
         });
-        // Also if it fails: the other one would go on for ever.
+        // Stop the other thread even if this fails; it would run without end.
         let watched = std::panic::catch_unwind(std::panic::AssertUnwindSafe(watch));
         done.store(true, Relaxed);
         watched.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
@@ -274,7 +274,7 @@ pub(crate) fn awaiting_is_the_same_as_waiting(bench: &dyn Bench) {
             assert_eq!(block_on(edges.next()).unwrap().unwrap().line_seqno, bench.number(number));
         }
     });
-    // A future that is dropped takes nothing with it.
+    // A dropped future takes no edges with it.
     for number in 201..=300 {
         let mut once = Context::from_waker(std::task::Waker::noop());
         assert!(pin!(edges.next()).poll(&mut once).is_pending());
@@ -311,7 +311,7 @@ pub(crate) fn stopping_delivers_what_had_happened(bench: &dyn Bench) {
     assert!(edges.wait_next().is_none() && edges.next_ready().is_none());
     bench.toggle(&chip, 0, 5);
     let account = edges.finish();
-    // What happened after the end is nobody's, unless the chip counts it.
+    // Edges after the end are not counted, unless the chip counts them.
     let discarded = if chip.capabilities().account == Trust::Exact { 5 } else { 0 };
     assert_eq!(account.total(), Figures { delivered: 600, discarded, ..Figures::default() });
     assert_eq!(account.trust(), chip.capabilities().account);
@@ -329,7 +329,7 @@ pub(crate) fn stopping_wakes_who_waits(bench: &dyn Bench) {
     stop.join().unwrap();
 }
 
-/// Whether the account of a request is exactly what was driven on each line, and fits the edges that were seen.
+/// Checks that the account of a request is exactly what was driven on each line, and fits the edges that were seen.
 fn assert_exact(account: &Account, driven: &[(u32, u64)], seen: &[EdgeEvent]) {
     assert!(account.doubt().is_none(), "{account:?}");
     for (line, &(offset, driven)) in account.lines().iter().zip(driven) {
@@ -373,14 +373,14 @@ pub(crate) fn the_account_is_exact_with_a_reader_that_is_too_slow(bench: &dyn Be
         bench.toggle_all(&chip, &[(0, 150), (1, 250)]);
         seen.push(next(&mut edges));
     }
-    // The last edge of each line is delivered, and says what is missing before it.
+    // The last edge of each line is delivered, and reports what is missing before it.
     bench.toggle_all(&chip, &[(0, 1), (1, 1)]);
     edges.stopper().stop();
     seen.extend(rest(&mut edges));
     let account = edges.finish();
     assert!(account.total().overflowed > 0, "{account:?}");
     let said: u64 = seen.iter().map(|edge| edge.missed.total()).sum();
-    assert_eq!(said, account.total().lost(), "the edges said what was missing before them");
+    assert_eq!(said, account.total().lost(), "the edges report what was missing before them");
     assert_exact(&account, &[(0, 3001), (1, 5001)], &seen);
 }
 
@@ -391,7 +391,7 @@ pub(crate) fn the_account_is_exact_when_finished_in_the_middle(bench: &dyn Bench
         bench.toggle_all(&chip, &[(3, 500), (0, 100)]);
         let seen: Vec<_> = (0..taken).map_while(|_| edges.wait_next_timeout(Duration::ZERO)?.ok()).collect();
         let account = edges.finish();
-        // The queue alone has sixteen.
+        // The queue alone holds sixteen.
         assert!(account.total().discarded > 0);
         assert_exact(&account, &[(3, 500), (0, 100)], &seen);
     }
@@ -404,7 +404,7 @@ pub(crate) fn the_account_is_exact_when_dropped_in_the_middle(bench: &dyn Bench)
     wait_until(is_over);
     let totals = || chip.totals().unwrap()[9].figures;
     for taken in 0..50 {
-        // Dropped while the line changes: some of it nobody watches any more.
+        // Drop the request while the line changes: some changes are no longer watched.
         let before = totals();
         let mut edges = chip.request().line(9).queue_size(64).start().unwrap();
         let tally = edges.tally();
@@ -418,10 +418,10 @@ pub(crate) fn the_account_is_exact_when_dropped_in_the_middle(bench: &dyn Bench)
         wait_until(|| tally.is_final() && is_over());
         let after = totals();
         let came = tally.delivered() + tally.discarded();
-        assert_eq!(after.delivered - before.delivered, came, "what the driver gave away is what came here");
+        assert_eq!(after.delivered - before.delivered, came, "the driver delivered as many edges as came here");
         assert!(came + after.lost() - before.lost() <= 400);
 
-        // Dropped with all of it watched: then the sum is known too.
+        // Drop the request after all changes were watched: then the sum is known too.
         let before = totals();
         let mut edges = chip.request().line(9).queue_size(64).start().unwrap();
         let tally = edges.tally();
@@ -438,7 +438,7 @@ pub(crate) fn the_account_is_exact_when_dropped_in_the_middle(bench: &dyn Bench)
 fn wait_until(mut done: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(20);
     while !done() {
-        assert!(Instant::now() < deadline, "it does not come to an end");
+        assert!(Instant::now() < deadline, "it does not end");
         thread::sleep(Duration::from_millis(1));
     }
 }
@@ -507,7 +507,7 @@ pub(crate) fn bad_requests_name_what_is_wrong(bench: &dyn Bench) {
     let too_long = chip.info().max_queue_size + 1;
     let many = if has_queue { &*format!("queue of {too_long} ") } else { few };
     refused(request().line(0).queue_size(too_long).start(), ErrorKind::InvalidInput, &[many]);
-    // And after all that it works.
+    // After all of these errors the chip still works.
     assert!(request().line(0).start().is_ok());
 }
 
@@ -520,9 +520,9 @@ pub(crate) fn outputs_are_set_and_read_back(bench: &dyn Bench) {
         Err(error) => assert!(!shared && error.kind() == ErrorKind::Busy, "{error}"),
     };
     seen_by_others([false, true]);
-    assert_eq!(outputs.values().unwrap(), [true, false], "in the order asked for");
+    assert_eq!(outputs.values().unwrap(), [true, false], "in the requested order");
     assert_eq!(chip.line_info(8).unwrap().direction, Direction::Output);
-    assert!(chip.world().drive(8, false).is_err(), "an output is not the world's to drive");
+    assert!(chip.world().drive(8, false).is_err(), "the world cannot drive an output");
     outputs.set_values([(7, true), (8, false)]).unwrap();
     seen_by_others([true, false]);
     assert_eq!(outputs.values().unwrap(), [false, true]);
@@ -532,7 +532,7 @@ pub(crate) fn outputs_are_set_and_read_back(bench: &dyn Bench) {
     let mut input = chip.request().line(6).start().unwrap();
     assert_eq!(input.set_value(6, true).unwrap_err().kind(), ErrorKind::InvalidInput);
     drop(outputs);
-    // Where lines are not shared, what becomes of one that nobody holds is the driver's choice.
+    // If lines are not shared, the driver decides what happens to a line that nobody holds.
     if shared {
         assert_eq!(chip.line_info(8).unwrap().direction, Direction::Input);
     }
@@ -572,7 +572,7 @@ pub(crate) fn a_line_shows_how_its_holder_holds_it(bench: &dyn Bench) {
     let drain = LineConfig::output(true).drive(Drive::OpenDrain).bias(Bias::PullUp);
     let low = LineConfig::watch(Edges::Falling).active_low(true);
     let request = chip.request().line_with(4, drain).line_with(5, low).consumer("holder").start().unwrap();
-    // Of a simulated chip another opening is another chip.
+    // Opening a simulated chip again makes another chip.
     let views = if other.line_info(4).unwrap().used { vec![&chip, &other] } else { vec![&chip] };
     for view in views {
         let (output, input) = (view.line_info(4).unwrap(), view.line_info(5).unwrap());
@@ -605,7 +605,7 @@ pub(crate) fn what_becomes_of_lines_is_told(bench: &dyn Bench) {
 pub(crate) fn debouncing_is_refused_or_done(bench: &dyn Bench) {
     let chip = bench.open();
     bench.drive(&chip, 4, false);
-    // Longer than a busy machine stands still.
+    // Longer than a busy computer pauses.
     let period = Duration::from_millis(200);
     let request = chip.request().line(4).debounce(period).start();
     if !chip.capabilities().debounce {
@@ -641,11 +641,11 @@ pub(crate) fn as_many_lines_as_one_likes(bench: &dyn Bench) {
     }
 }
 
-/// Through a request, and through a monitor beside it.
+/// With a request, and with a monitor at the same time.
 pub(crate) fn numbers_wrap_with_edges_lost_on_both_sides(bench: &dyn Bench) {
     const ROUNDS: u32 = 20;
     const DRIVEN: [(u32, u32); 2] = [(0, 150), (1, 250)];
-    // Line 0 gets to zero in round 14, line 1 in round 9, and the request in round 6.
+    // The numbers of line 0 reach zero in round 14, those of line 1 in round 9, and those of the request in round 6.
     let base = 0_u32.wrapping_sub(2_000);
     let chip = bench.open();
     chip.world().number_after(base).unwrap();
@@ -664,7 +664,7 @@ pub(crate) fn numbers_wrap_with_edges_lost_on_both_sides(bench: &dyn Bench) {
         seen[0].push(next(&mut edges));
         seen[1].push(next_of_monitor(&mut monitor).unwrap());
     }
-    // The last edge of each line is delivered, and says what is missing before it.
+    // The last edge of each line is delivered, and reports what is missing before it.
     bench.toggle_all(&chip, &DRIVEN.map(|(line, _)| (line, 1)));
     edges.stopper().stop();
     seen[0].extend(rest(&mut edges));
@@ -684,7 +684,7 @@ pub(crate) fn numbers_wrap_with_edges_lost_on_both_sides(bench: &dyn Bench) {
                 assert_eq!(edge.line_seqno, number, "a gap is an overflow: {edge:?}");
                 lost[usize::from(number < base)] += edge.missed.overflowed;
             }
-            assert_eq!(number, base.wrapping_add(driven), "it went on behind zero");
+            assert_eq!(number, base.wrapping_add(driven), "it went on after zero");
             assert!(lost[0] > 0 && lost[1] > 0, "lost before and after the wrap: {lost:?}");
         }
         let last = seen.iter().map(|edge| edge.seqno.wrapping_sub(base)).max();
@@ -711,7 +711,7 @@ pub(crate) fn unplugging_ends_every_stream(bench: &dyn Bench) {
     let (end, mut waiting) = waiter.join().unwrap();
     assert!(end.unwrap().unwrap_err().is_disconnected());
     assert!(waiting.wait_next().is_none());
-    // What a wait had brought before is still delivered.
+    // An edge that a wait brought before is still delivered.
     assert_eq!(next(&mut behind).line_seqno, 1);
     assert!(behind.wait_next().unwrap().unwrap_err().is_disconnected());
     let account = behind.finish();
@@ -721,10 +721,10 @@ pub(crate) fn unplugging_ends_every_stream(bench: &dyn Bench) {
     assert!(chip.reopen().unwrap_err().is_disconnected());
     bench.replug(&chip);
     assert!(chip.reopen().unwrap().request().line(0).start().is_ok(), "a new handle has the device again");
-    assert!(chip.value(0).is_err(), "the old one has not");
+    assert!(chip.value(0).is_err(), "the old handle does not");
 }
 
-/// The smallest executor: this thread.
+/// The smallest executor: it parks this thread.
 fn block_on<F: Future>(future: F) -> F::Output {
     struct Unpark(Thread);
     impl Wake for Unpark {

@@ -1,4 +1,4 @@
-//! A device that gives what a test feeds it: to its waits and reads, and to those who ask for its state.
+//! A device that returns the bytes a test feeds it, in its waits and reads, and its state.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex};
 use overlapped::sim::{Driver, FileId, Outcome, Queue, Request, RequestId};
 use overlapped::{Device, Error, Status};
 
-/// Function 0x801 of any device type waits, 0x802 gives the state, others take what they get.
+/// Function 0x801 of any device type waits, 0x802 gives the state, and others accept any input.
 #[derive(Default)]
 pub(crate) struct Feeder {
     waiting: Queue<u8>,
-    /// For the waits of each line, by the first byte of their input.
+    /// The waits of each line, by the first byte of their input.
     fed: Mutex<VecDeque<(u8, Vec<u8>)>>,
     state: Mutex<Vec<u8>>,
     pub(crate) inputs: Mutex<Vec<(u16, Vec<u8>)>>,
@@ -32,7 +32,7 @@ impl Feeder {
         *self.state.lock().unwrap() = state.to_vec();
     }
 
-    /// Completes a wait, this one or the next.
+    /// Completes a pending wait or the next one.
     pub(crate) fn feed(&self, bytes: &[u8]) {
         self.feed_line(0, bytes);
     }
@@ -42,7 +42,7 @@ impl Feeder {
         self.serve();
     }
 
-    /// Completes the wait that pended last, and leaves those before it.
+    /// Completes the newest pending wait, and leaves older ones.
     pub(crate) fn feed_youngest(&self, bytes: &[u8]) {
         let mut waits: Vec<_> = std::iter::from_fn(|| self.waiting.pop()).collect();
         let (mut wait, _) = waits.pop().expect("somebody waits");

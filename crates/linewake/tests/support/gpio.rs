@@ -12,7 +12,7 @@ use linewake::Chip;
 
 use crate::conformance::Bench;
 
-/// A simulated chip of the kernel's. One in the whole machine has its label.
+/// A simulated chip of the kernel. No other chip in the virtual machine has its label.
 pub(crate) struct GpioSim {
     bank: Bank,
     name: String,
@@ -20,7 +20,7 @@ pub(crate) struct GpioSim {
 }
 
 impl GpioSim {
-    /// `None`, with a word, outside the virtual machine.
+    /// Outside of the virtual machine, prints a note and returns `None`.
     pub(crate) fn new(lines: u32) -> Option<Self> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         if std::env::var_os("LINEWAKE_VM").is_none() {
@@ -60,7 +60,7 @@ impl GpioSim {
         *self.sim() = None;
     }
 
-    /// Hands on the first lines, for as many changes as there can be in a second.
+    /// Hands for the first lines, which change them as often per second as possible.
     #[allow(dead_code, reason = "not every test is in a hurry")]
     pub(crate) fn hands(&self, lines: u32) -> Hands {
         let pull = |line| {
@@ -80,7 +80,7 @@ impl Hands {
         self.0[line as usize].write_all_at(word, 0).unwrap();
     }
 
-    /// Makes so many edges, of each line in turn; they are low at first.
+    /// Makes this many edges, of each line in turn. The lines are low at first.
     pub(crate) fn flood(&self, edges: u32) {
         let lines = self.0.len() as u32;
         (0..edges).for_each(|edge| self.pull(edge % lines, (edge / lines).is_multiple_of(2)));
@@ -105,15 +105,16 @@ impl Bench for GpioSim {
         }
     }
 
-    /// The kernel's hard handler keeps one time stamp for its thread, which reads the level when it runs (`edge_irq_handler`
-    /// and `edge_irq_thread` of gpiolib-cdev.c). The thread goes before all that is not real-time: on one processor whoever
-    /// changes the line does not run again before it has. On a second one he does.
+    /// The kernel's hard interrupt handler keeps one time stamp for its thread, which reads the level when it runs
+    /// (`edge_irq_handler` and `edge_irq_thread` of gpiolib-cdev.c). The thread has priority over everything that is
+    /// not real-time. So with one processor the program that changes the line runs again only after the thread; with
+    /// two processors it can run before.
     fn edges_merge(&self) -> bool {
         thread::available_parallelism().is_ok_and(|processors| processors.get() > 1)
     }
 
     fn unplug(&self, _: &Chip) {
-        // What is queued when the plug is pulled is gone: let it be read.
+        // Edges that are queued when the chip is unplugged are lost, so wait until they are read.
         thread::sleep(Duration::from_millis(100));
         self.pull_the_plug();
     }

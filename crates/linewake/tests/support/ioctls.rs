@@ -1,4 +1,4 @@
-//! A simulated card that is told by ioctls: it blocks in them, or is ready for them, and logs what it is passed.
+//! A simulated card with ioctls: they block, or the file becomes ready for them, and the card logs its calls.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
@@ -13,7 +13,8 @@ pub(crate) const ECANCELED: i32 = 125;
 const EAGAIN: i32 = 11;
 const EINVAL: i32 = 22;
 
-/// Ioctl 0x10 waits, 0x11 has it answer, 0x12 gives the state, 0x13 fetches what there is, 0x14 claims the card; others take what they get.
+/// Ioctl 0x10 waits, 0x11 makes it answer, 0x12 gives the state, 0x13 fetches what there is, 0x14 claims the card, and
+/// others accept any argument.
 #[derive(Default)]
 pub(crate) struct Card {
     state: Mutex<State>,
@@ -24,18 +25,18 @@ pub(crate) struct Card {
 #[derive(Default)]
 struct State {
     log: Vec<String>,
-    /// For whom, by the first byte of the argument, and what it is answered.
+    /// The waiter, by the first byte of its argument, and its answer.
     fed: VecDeque<(u8, Result<Vec<u8>, i32>)>,
     levels: Vec<u8>,
-    /// Nobody is given the state before the card is claimed.
+    /// True if the state is given only after the card is claimed.
     is_unclaimed: bool,
-    /// How many are in the driver, and wait.
+    /// How many callers wait in the driver.
     inside: usize,
     woken: bool,
     waits: usize,
-    /// What a wait that was woken ends with: an error, or a success that says nothing.
+    /// How a woken wait ends: with an error, or with a success without bytes.
     ends_with: Option<i32>,
-    /// Each wait is answered at once with this.
+    /// If set, each wait fails at once with this error.
     at_once: Option<i32>,
     opened: usize,
 }
@@ -66,7 +67,7 @@ impl Card {
         }
     }
 
-    /// Answers a wait.
+    /// Answers a wait with bytes.
     pub(crate) fn feed(&self, bytes: &[u8]) {
         self.feed_line(0, bytes);
     }
@@ -75,7 +76,7 @@ impl Card {
         self.change(|state| state.fed.push_back((line, Ok(bytes.to_vec()))));
     }
 
-    /// A wait fails.
+    /// Makes a wait fail.
     pub(crate) fn fail(&self, errno: i32) {
         self.change(|state| state.fed.push_back((0, Err(errno))));
     }
@@ -96,7 +97,7 @@ impl Card {
         self.lock().levels = levels.to_vec();
     }
 
-    /// Lets one who waits for the file to be ready go, though there is nothing.
+    /// Wakes a thread that waits for the file to be ready, although there is nothing to read.
     pub(crate) fn call_ready(&self) {
         self.wait_until(|| !self.ready.is_empty());
         self.ready.pop().expect("somebody waits").0.complete(Status::SUCCESS);
@@ -156,7 +157,7 @@ impl Card {
     }
 }
 
-/// Into the buffer; without one it is what the ioctl returns.
+/// Writes the answer to the buffer, or returns it as the ioctl's value if there is no buffer.
 fn give(bytes: &[u8], argument: Argument<'_>) -> Result<u32, Status> {
     match argument {
         Argument::Bytes(buffer) => {
@@ -203,7 +204,7 @@ impl Driver for Card {
         }
         match request {
             0x10 => self.wait(argument),
-            // Only who is inside is woken, as most drivers do it.
+            // Only callers that are waiting are woken, as in most drivers.
             0x11 => {
                 self.change(|state| state.woken = state.inside > 0);
                 Ok(0)

@@ -1,4 +1,4 @@
-//! A chip that does as a test says when it is looked at; everything else is the simulated one's.
+//! A chip whose polls a test controls. Everything else is that of the simulated chip.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -7,16 +7,16 @@ use std::task::{Context, Poll};
 use linewake::backend::{Ask, Backend, Capabilities, Held, Numbering, RawEdge};
 use linewake::{Chip, ChipInfo, Clock, Error, EventClock, LineConfig, LineInfo, Trust};
 
-/// What a chip does. Each request has a copy of its own.
+/// The behaviour of a chip. Each request has its own copy.
 pub(crate) trait Habit: Clone + Debug + Send + Sync + 'static {
-    /// It is looked at for edges.
+    /// Polls for edges.
     fn look(&mut self, cx: &mut Context<'_>, into: &mut Vec<RawEdge>) -> Poll<Option<Result<(), Error>>>;
 
-    /// It is looked for, since it is gone.
+    /// Looks for the chip while it is unplugged.
     fn look_for(&self) {}
 }
 
-/// A chip that is `sim`, but for its edges.
+/// The chip `sim` with other edges.
 pub(crate) fn chip(sim: &Chip, habit: impl Habit) -> Chip {
     Chip::from_backend(Arc::new(Peculiar { sim: sim.clone(), habit })).unwrap()
 }

@@ -1,5 +1,5 @@
-//! The reference driver in the shape of drivers that know single pins, through its profile: the same for every host of the
-//! controller. Each test gets the host, which drives the lines, and what opens a chip by a profile.
+//! The reference driver through a profile for drivers with single pins. The tests are the same for every host of the
+//! controller. Each test gets the host, which drives the lines, and a function that opens a chip with a profile.
 
 #[path = "stream.rs"]
 mod stream;
@@ -16,24 +16,24 @@ const PINS: &str = include_str!("../../../../profiles/linewake-pins.toml");
 /// `controller::protocol::TICK_HZ`
 const TICK_HZ: u32 = 3_579_545;
 
-/// Opens a chip of the host by a profile.
+/// Opens a chip of the host with a profile.
 type Open<'a> = &'a dyn Fn(&Profile) -> Chip;
 
 fn profile(text: &str) -> Profile {
     Profile::parse("linewake-pins.toml", text).unwrap().allow_writes(true)
 }
 
-/// What has come, until nothing more does.
+/// Takes edges until no more come.
 fn rest(request: &mut Request) -> Vec<EdgeEvent> {
     until_quiet(request, Duration::from_millis(100))
 }
 
-/// Who watches a line of the host, as the host says.
+/// How many readers watch a line, as the host reports it.
 fn used(host: &Chip) -> Vec<u32> {
     host.lines().unwrap().into_iter().filter(|line| line.used).map(|line| line.offset.get()).collect()
 }
 
-/// Hands the names of all of them to a macro, the one that unplugs the chip last.
+/// Hands the names of all tests to a macro, the one that unplugs the chip last.
 macro_rules! every_pin_test {
     ($each:ident) => {
         $each! {
@@ -91,12 +91,12 @@ pub(crate) fn a_pin_tells_of_the_edges_that_are_wanted(host: &Chip, open: Open<'
     }
 }
 
-/// The driver queues sixteen for a pin, some waits are pending, and the results of others wait to be taken.
+/// The driver queues sixteen edges for a pin, some waits are pending, and results of others wait to be taken.
 pub(crate) fn dropped_edges_are_lost_by_the_drivers_count(host: &Chip, open: Open<'_>) {
     let mut request = open(&profile(PINS)).request().lines([0, 1]).start().unwrap();
     host.world().toggle_all([(0, 1_000), (1, 100)]).unwrap();
     let mut seen = rest(&mut request);
-    // What is lost after the last one that came is told with the next.
+    // The next edge reports what was lost after the last one.
     host.world().toggle_all([(0, 1), (1, 1)]).unwrap();
     seen.append(&mut rest(&mut request));
     let account = request.finish();
@@ -110,7 +110,7 @@ pub(crate) fn dropped_edges_are_lost_by_the_drivers_count(host: &Chip, open: Ope
     assert_eq!(account.trust(), Trust::AtLeast);
 }
 
-/// A fifth of a second before it wraps, an edge; and another after.
+/// An edge comes a fifth of a second before the counter wraps, and another after.
 pub(crate) fn time_goes_on_when_the_counter_wraps(host: &Chip, open: Open<'_>) {
     let bytes = (TICK_HZ / 5).wrapping_neg().to_le_bytes().map(|byte| format!("{byte:02x}")).join(" ");
     let text = PINS.replace("setup = \"attach\"", "setup = [\"set-ticks\", \"attach\"]");
@@ -128,7 +128,7 @@ pub(crate) fn time_goes_on_when_the_counter_wraps(host: &Chip, open: Open<'_>) {
         host.world().toggle(line, 1).unwrap();
         let edge = next(&mut request);
         let (passed, most) = (edge.timestamp_ns.saturating_sub(first.timestamp_ns), before.elapsed().as_nanos() as u64);
-        // The first edge was driven some time before it came.
+        // The first edge was driven some time before it arrived.
         let bounds = count * 90_000_000..=most + 2_000_000_000;
         assert!(bounds.contains(&passed), "{passed} ns, not in {bounds:?}: {edge:?}");
     }

@@ -1,4 +1,5 @@
-//! A serial port that keeps the rules of a serial driver: one wait at a time, events that add up, another mask ends a wait.
+//! A serial port with the rules of a serial driver: it has one wait at a time, events add up, and a new mask ends a
+//! wait.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -35,7 +36,7 @@ impl SerialPort {
         self.state.lock().unwrap()
     }
 
-    /// The other end switches a line.
+    /// Switches a line from the other end.
     pub(crate) fn switch(&self, line: usize) {
         let mut state = self.lock();
         let (event, level) = LINES[line];
@@ -44,7 +45,7 @@ impl SerialPort {
         self.tell(&mut state);
     }
 
-    /// Something else happens, of which nobody asked to be told; a wait may end without an event all the same.
+    /// Another event that is not in the mask. A wait may end without an event nevertheless.
     pub(crate) fn end_wait(&self) {
         if let Some((mut wait, ())) = self.waiting.pop() {
             wait.write(&0_u32.to_le_bytes());

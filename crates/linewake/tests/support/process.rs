@@ -1,22 +1,22 @@
-//! What this process has and takes, by the system's own word; `None` where it has none.
+//! Threads, memory and processor time of this process, as the system reports them. `None` if it does not.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 use std::time::Duration;
 
-/// Threads of the process, and bytes of it in memory.
+/// The number of threads of the process, and its memory in bytes.
 pub(crate) fn threads_and_memory() -> Option<(u64, u64)> {
     imp::threads_and_memory()
 }
 
-/// How often this thread went to sleep of its own accord, if that is counted, and its time on a processor.
+/// How often this thread went to sleep by itself, if the system counts it, and its processor time.
 pub(crate) fn woken() -> Option<(Option<u64>, Duration)> {
     imp::woken()
 }
 
-/// What a thread has on a processor that does nothing but work, all the time that `wait` takes; `None` where the system's
-/// word on a thread's time cannot be believed.
+/// The processor time of a thread in a busy loop while `wait` runs. `None` if the system's times of threads are not
+/// reliable.
 pub(crate) fn beside_one_that_spins(wait: impl FnOnce()) -> Option<Duration> {
     let is_over = AtomicBool::new(false);
     let spin = || {
@@ -28,7 +28,7 @@ pub(crate) fn beside_one_that_spins(wait: impl FnOnce()) -> Option<Duration> {
     };
     thread::scope(|scope| {
         let spinning = scope.spawn(spin);
-        // Also if it fails: the other one would go on for ever.
+        // Stop the other thread even if this fails; it would run without end.
         let waited = catch_unwind(AssertUnwindSafe(wait));
         is_over.store(true, Relaxed);
         waited.unwrap_or_else(|panic| resume_unwind(panic));
@@ -79,7 +79,7 @@ mod imp {
         }
         let mut entry = THREADENTRY32 { dwSize: size_of::<THREADENTRY32>() as u32, ..Default::default() };
         let mut threads = 0;
-        // SAFETY: the snapshot is open and the entry says its own size.
+        // SAFETY: the snapshot is open and the entry contains its size.
         let mut more = unsafe { Thread32First(snapshot, &mut entry) };
         while more != 0 {
             threads += u64::from(entry.th32OwnerProcessID == process);

@@ -1,4 +1,4 @@
-//! SplitMix64 (Steele, Lea, Flood 2014): the same seed, the same numbers.
+//! SplitMix64 (Steele, Lea, Flood 2014): the same seed gives the same numbers.
 
 pub(crate) struct Random(u64);
 

@@ -1,4 +1,4 @@
-//! A chip that is pulled out and put back in the middle of a flood, behind a monitor: the same for every chip.
+//! A chip of a monitor is unplugged and plugged in again in the middle of a flood. The test is the same for every chip.
 
 use std::thread;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use linewake::{Event, Figures, Monitor, Trust};
 use crate::conformance::Bench;
 use crate::process::{beside_one_that_spins, woken};
 
-/// Edges on each of the lines, before the plug is pulled and after it is back.
+/// The number of edges on each line, before the chip is unplugged and after it is back.
 const EDGES: u32 = 400;
 const LINES: [u32; 2] = [0, 3];
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -25,7 +25,7 @@ pub(crate) fn a_monitor_survives_a_replug_in_the_middle_of_a_flood(bench: &dyn B
         .unwrap();
     let next = |monitor: &mut Monitor| monitor.wait_next_timeout(PATIENCE).expect("nobody stopped it").unwrap();
 
-    // A flood is on when the chip goes. What of it happened is known to who drives it.
+    // The chip is unplugged during a flood. The driver of the lines knows how many edges happened.
     let mut before = 0_u64;
     let gone = thread::scope(|scope| {
         let driver = scope.spawn(|| {
@@ -44,10 +44,10 @@ pub(crate) fn a_monitor_survives_a_replug_in_the_middle_of_a_flood(bench: &dyn B
     });
     let driven = u64::from(EDGES) * LINES.len() as u64;
     assert!(before > 0 && !gone.is_over && gone.reason.is_disconnected(), "{gone:?}");
-    assert_eq!(gone.figures.delivered, before, "what was given is what is booked");
+    assert_eq!(gone.figures.delivered, before, "the account has the edges that were given");
     assert!(gone.figures.total() <= driven, "{:?} of {driven}", gone.figures);
 
-    // While it is away somebody looks for it, now and then, and that is all.
+    // While the chip is gone, the monitor looks for it now and then and does nothing else.
     let (began, looks) = (woken(), 10);
     let spun = beside_one_that_spins(|| {
         let waited = monitor.wait_next_timeout(retry * looks).unwrap().unwrap_err();
@@ -56,24 +56,24 @@ pub(crate) fn a_monitor_survives_a_replug_in_the_middle_of_a_flood(bench: &dyn B
     if let (Some((sleeps, cpu)), Some((sleeps_now, cpu_now)), Some(spun)) = (began, woken(), spun) {
         let (sleeps, cpu) = (sleeps_now.zip(sleeps).map(|(now, before)| now - before), cpu_now - cpu);
         println!("away for {:?}: woken {sleeps:?} times, {cpu:?} on a processor, of {spun:?}", retry * looks);
-        // One that spins never sleeps, and one that wakes up for nothing sleeps too often.
+        // A busy loop never sleeps, and a thread that wakes up for nothing sleeps too often.
         assert!(
             sleeps.is_none_or(|sleeps| (1..=u64::from(looks) * 20).contains(&sleeps)),
             "woken {sleeps:?} times for {looks} looks"
         );
-        // However busy the machine is, what one that spins got beside it is what it would have had. Each look may cost
-        // something even where that is next to nothing.
+        // On a busy computer, compare with a busy loop on another thread: this thread could have had as much time. Each
+        // look may cost a little even if that is almost nothing.
         let allowed = spun / 5 + Duration::from_millis(1) * looks;
         assert!(cpu < allowed, "{cpu:?} on a processor, where one that spins has {spun:?}");
     } else {
-        println!("nobody says what this thread does");
+        println!("the system does not report what this thread does");
     }
 
     bench.replug(&first);
     let Event::Gap { gap: back, .. } = next(&mut monitor) else { panic!("nothing happens in a gap") };
     assert!(back.is_over && back.figures == gone.figures, "{back:?}");
     for _ in LINES {
-        assert!(matches!(next(&mut monitor), Event::State { .. }), "its lines are said anew");
+        assert!(matches!(next(&mut monitor), Event::State { .. }), "the states of its lines come again");
     }
     let again = monitor.chip(0).unwrap().clone();
     let mut after = 0;
@@ -93,6 +93,6 @@ pub(crate) fn a_monitor_survives_a_replug_in_the_middle_of_a_flood(bench: &dyn B
     let total = account.total();
     let sum = |of: Figures| of.total();
     assert_eq!(sum(total) - sum(gone.figures), driven, "after the gap nothing is unknown: {total:?} {gone:?}");
-    assert_eq!(account.trust(), Trust::AtLeast, "nobody can tell what happened in the gap");
+    assert_eq!(account.trust(), Trust::AtLeast, "it is unknown what happened in the gap");
     assert!(account.doubt().is_some_and(linewake::Error::is_disconnected));
 }

@@ -1,9 +1,9 @@
-//! Checks a JSON value against `docs/record.schema.json`: as much of JSON Schema 2020-12 as that file uses, and nothing
-//! that it might come to use passes unseen.
+//! Checks a JSON value against `docs/record.schema.json`. It knows the keywords of JSON Schema 2020-12 that the file
+//! uses, and refuses others.
 
 use serde_json::Value;
 
-/// Why `line` is no record; empty if it is one.
+/// The reasons why `line` is not a record. Empty if it is one.
 pub(crate) fn faults_of_line(line: &str) -> Vec<String> {
     match serde_json::from_str(line) {
         Ok(value) => faults_of(&value),

@@ -1,4 +1,4 @@
-//! What a test takes from a stream of edges, and what it waits for.
+//! Takes edges from a stream in a test, and waits for conditions.
 #![allow(dead_code, reason = "each test file needs a part of it")]
 
 use std::thread;
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use linewake::{EdgeEvent, EdgeKind, Error, Request};
 
-/// For what happens on a slow machine too.
+/// A timeout that is long enough for a slow computer.
 pub(crate) const LONG: Duration = Duration::from_secs(20);
 
 pub(crate) fn next(request: &mut Request) -> EdgeEvent {
@@ -19,7 +19,7 @@ pub(crate) fn seen(request: &mut Request, count: usize) -> Vec<(u32, bool, u64)>
     edges.map(|edge| (edge.offset.get(), edge.kind == EdgeKind::Rising, edge.missed.total())).collect()
 }
 
-/// The edges that come until none has come for so long.
+/// Takes edges until none has come for this long.
 pub(crate) fn until_quiet(request: &mut Request, quiet: Duration) -> Vec<EdgeEvent> {
     let next = || match request.wait_next_timeout(quiet).expect("the stream goes on") {
         Ok(edge) => Some(edge),
@@ -29,13 +29,13 @@ pub(crate) fn until_quiet(request: &mut Request, quiet: Duration) -> Vec<EdgeEve
     std::iter::from_fn(next).collect()
 }
 
-/// Nothing comes for a while.
+/// Checks that nothing comes for a while.
 pub(crate) fn nothing_comes(request: &mut Request) {
     let come = request.wait_next_timeout(Duration::from_millis(60));
     assert!(matches!(&come, Some(Err(error)) if error.is_timeout()), "{come:?}");
 }
 
-/// What the stream ends with.
+/// The error with which the stream ends.
 pub(crate) fn end(request: &mut Request) -> Error {
     loop {
         match request.wait_next_timeout(LONG).expect("an end has a reason") {
@@ -52,7 +52,7 @@ pub(crate) fn end(request: &mut Request) -> Error {
 pub(crate) fn wait_until(mut done: impl FnMut() -> bool) {
     let deadline = Instant::now() + LONG;
     while !done() {
-        assert!(Instant::now() < deadline, "it does not come to that");
+        assert!(Instant::now() < deadline, "the condition is not fulfilled in time");
         thread::sleep(Duration::from_micros(200));
     }
 }

@@ -1,4 +1,4 @@
-//! A thousand lines, on sixteen simulated chips and on those that are given, in one monitor.
+//! A thousand lines in one monitor, on sixteen simulated chips and on other given chips.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::thread;
@@ -10,7 +10,7 @@ use crate::process::threads_and_memory;
 
 const LINES: u32 = 1000;
 const SIMULATED: u32 = 16;
-/// Edges on each line.
+/// The number of edges on each line.
 const EDGES: u32 = 20;
 
 pub(crate) fn lines_of_many_chips_are_one_stream(real: &[Chip]) {
@@ -22,7 +22,7 @@ pub(crate) fn lines_of_many_chips_are_one_stream(real: &[Chip]) {
 
     let before = threads_and_memory();
     let requests = chips.iter().enumerate().map(|(index, chip)| chip.request().lines(0..lines(index)).queue_size(1024));
-    // Nothing leaves before all has come: the order is that of all chips.
+    // No edge is given before all have come, so that the order is that of all chips.
     let window = Duration::from_secs(600);
     let mut monitor = Monitor::builder().requests(requests).window(window).start().unwrap();
     let started = threads_and_memory();

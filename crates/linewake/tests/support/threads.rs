@@ -1,7 +1,7 @@
-//! Threads of this process, by the kernel's own list.
+//! Threads of this process, from the kernel's list.
 
-/// The names of those that are no thread of the test's: not the main one, where its harness waits, and not one whose name
-/// begins with this.
+/// The names of the other threads: neither the main thread, where the test harness waits, nor a thread whose name
+/// begins with `tests`.
 pub(crate) fn others(tests: &str) -> Vec<String> {
     let main = std::process::id().to_string();
     let tasks = std::fs::read_dir("/proc/self/task").unwrap().flatten();

@@ -1,10 +1,10 @@
-//! The computer's time of day, in a virtual machine of one's own.
+//! The time of day of the virtual machine, which a test may set.
 
 use std::time::Duration;
 
 use rustix::time::{ClockId, Timespec, clock_gettime, clock_settime};
 
-/// Sets it on, or back.
+/// Moves the time of day forward or back.
 pub(crate) fn set(by: Duration, back: bool) {
     let now = clock_gettime(ClockId::Realtime);
     let now = Duration::new(now.tv_sec as u64, now.tv_nsec as u32);

@@ -1,4 +1,4 @@
-//! The bytes of an input and of a record, drawn in their order: a ruler, and a row for each part.
+//! Draws the bytes of an input or a record in order: a ruler, and a row for each part.
 //!
 //! ```text
 //!       byte 0       8       16
@@ -14,17 +14,17 @@ use super::super::input::{Input, Sent};
 use super::super::output::{Only, Output, Role, Since, Tick};
 use super::words::{Where, either, plural};
 
-/// More bytes are not drawn: they do not fit on a line.
+/// The most bytes that are drawn; more do not fit on a line.
 const WIDEST: usize = 64;
 
-/// A part of some bytes, and what it is.
+/// A part of the bytes, with its meaning.
 struct Part {
-    /// The first byte and the bits of it, for the order.
+    /// The first byte and its first bit, for sorting.
     first: (usize, u32),
-    /// Each byte that it has bits of, and which.
+    /// The bytes of the part, each with the bits that belong to it.
     bytes: Vec<(usize, u8)>,
     place: String,
-    /// Which byte of it comes first, where that makes a difference.
+    /// The byte order, if there is more than one byte.
     endian: Option<Endian>,
     meaning: String,
 }
@@ -44,7 +44,7 @@ impl Part {
     }
 }
 
-/// What no part has: runs of whole bytes, and bits of bytes that others share.
+/// The bytes and bits that no part covers: runs of whole bytes, and the remaining bits of others.
 fn gaps(parts: &[Part], length: usize, meaning: &str) -> Vec<Part> {
     let mut named = vec![0_u8; length];
     for (byte, bits) in parts.iter().flat_map(|part| &part.bytes) {
@@ -73,7 +73,7 @@ fn gaps(parts: &[Part], length: usize, meaning: &str) -> Vec<Part> {
             1 => format!("byte {from}"),
             _ => format!("bytes {from} to {}", at - 1),
         };
-        // It comes behind a part that begins at the same byte.
+        // It comes after a part that begins at the same byte.
         gaps.push(Part { first: (from, 8), bytes: Vec::new(), place, endian: None, meaning: format!(": {meaning}") });
     }
     gaps
@@ -103,7 +103,7 @@ fn draw(f: &mut fmt::Formatter<'_>, mut parts: Vec<Part>, length: usize, rest: &
     }
     rows.extend(gaps.into_iter().map(|gap| ('.', gap)));
     rows.sort_by_key(|(_, part)| part.first);
-    // Mostly it is the same for all.
+    // The byte order is mostly the same for all parts; then it is printed once.
     let endians: Vec<_> = rows.iter().filter_map(|(_, part)| part.endian).collect();
     let common = endians.first().filter(|first| endians.iter().all(|endian| endian == *first)).copied();
     let word = |endian| if endian == Endian::Big { "most" } else { "least" };
@@ -113,7 +113,7 @@ fn draw(f: &mut fmt::Formatter<'_>, mut parts: Vec<Part>, length: usize, rest: &
         writeln!(f, "      {letter}  {}{endian}{}", part.place, part.meaning)?;
     }
     if drawn.contains('#') {
-        writeln!(f, "      #  a byte of several of these")?;
+        writeln!(f, "      #  a byte that several of these share")?;
     }
     match common {
         Some(endian) => writeln!(f, "      the {} significant byte of a number comes first", word(endian)),
@@ -125,7 +125,7 @@ pub(super) fn input(f: &mut fmt::Formatter<'_>, input: &Input) -> fmt::Result {
     if input.length == 0 {
         return writeln!(f, "    sends nothing");
     }
-    let each = if input.each_line { " for each line that is asked for" } else { "" };
+    let each = if input.each_line { " for each requested line" } else { "" };
     writeln!(f, "    sends {}{each}:", plural(input.length, "byte"))?;
     let has_bytes = input.bytes.iter().any(|&byte| byte != 0);
     if has_bytes {
@@ -148,13 +148,13 @@ fn sent_words(sent: &Sent) -> String {
     let fixed = match sent {
         Sent::Number(number) => return format!("{number} ({number:#x})"),
         Sent::Line => "the number of the line",
-        Sent::Mask => "the bits of the lines that are asked for",
-        Sent::Lines => "how many lines are asked for",
-        Sent::Queue => "how many events are to be queued, 0 if nobody chose",
+        Sent::Mask => "the bits of the requested lines",
+        Sent::Lines => "how many lines are requested",
+        Sent::Queue => "how many events to queue, 0 for the driver's default",
         Sent::Event => "the handle of an event",
         Sent::Edges { rising, falling, none } => {
             return format!(
-                "which edges are wanted: {rising:#x} rising, {falling:#x} falling, {:#x} both, {none:#x} none",
+                "the wanted edges: {rising:#x} rising, {falling:#x} falling, {:#x} both, {none:#x} none",
                 rising | falling
             );
         }
@@ -184,32 +184,32 @@ pub(super) fn output(f: &mut fmt::Formatter<'_>, output: &Output) -> fmt::Result
         .map(|(role, field)| Part::of(field, format!(", `{}`: {}", role.key(), meaning(*role, output))));
     let only = output.only.iter().map(|only| Part::of(&only.field, format!(", `only`: {}", only_words(only))));
     let fraction = output.fraction.iter().map(|(field, tick)| {
-        Part::of(field, format!(", `fraction`: is added to that time, in units of {}", unit(*tick)))
+        Part::of(field, format!(", `fraction`: added to the timestamp, in units of {}", unit(*tick)))
     });
     let lost = output.lost.iter().map(|only| {
         Part::of(
             &only.field,
-            format!(", `lost`: {} says, with all of `lost`, that records were lost", either(&only.is)),
+            format!(", `lost`: {} means, if all of `lost` match, that records were lost", either(&only.is)),
         )
     });
     let parts: Vec<_> = fields.chain(only).chain(lost).chain(fraction).collect();
     if parts.is_empty() {
-        return writeln!(f, "      nothing in them is looked at");
+        return writeln!(f, "      they are ignored");
     }
-    draw(f, parts, output.record, if output.rest_is_unused { "unused: means nothing" } else { "not looked at" })?;
+    draw(f, parts, output.record, if output.rest_is_unused { "unused" } else { "ignored" })?;
     if !output.lost.is_empty() {
         let all = output.lost.iter().map(|lost| format!("{} in {}", either(&lost.is), Where(&lost.field)));
         let all: Vec<_> = all.collect();
-        writeln!(f, "      a record with {} says that the device lost others", all.join(" and "))?;
+        writeln!(f, "      a record with {} means that the device lost others", all.join(" and "))?;
     }
     if output.ignores_unknown_lines {
-        writeln!(f, "      a record of a line that is not above is ignored")?;
+        writeln!(f, "      a record of a line that is not listed above is ignored")?;
     }
     Ok(())
 }
 
 fn only_words(only: &Only) -> String {
-    format!("{}, or the record is of another kind, and ignored", either(&only.is))
+    format!("{}; other records are ignored", either(&only.is))
 }
 
 fn unit(tick: Tick) -> String {
@@ -224,17 +224,17 @@ fn meaning(role: Role, output: &Output) -> String {
     let fixed = match role {
         Role::Line => "the number of the line",
         Role::Edge => {
-            let others = if output.ignores_other_edges { "ignored" } else { "a fault" };
+            let others = if output.ignores_other_edges { "ignored" } else { "an error" };
             let (rising, falling) = (output.rising, output.falling);
-            return format!("the edge: {rising} is rising, {falling} is falling, any other is {others}");
+            return format!("the edge: {rising} is rising, {falling} is falling, any other number is {others}");
         }
-        Role::Level => "the level of the line, active unless zero",
+        Role::Level => "the level of the line, 0 for inactive",
         Role::Count => {
             let since = match output.since {
-                Since::Last => "how many edges the line had since the record before",
+                Since::Last => "how many edges the line had since the last record",
                 Since::Open => "how many edges the line had since the device was opened",
-                Since::Start if output.first_is_edge => "how many edges the line ever had; the first report is of one",
-                Since::Start => "how many edges the line ever had; what the first report has is from before",
+                Since::Start if output.first_is_edge => "how many edges the line ever had; the first report is an edge",
+                Since::Start => "how many edges the line ever had; those in the first report happened before",
             };
             return since.to_owned();
         }
@@ -245,22 +245,22 @@ fn meaning(role: Role, output: &Output) -> String {
             };
             return format!("when it happened, in units of {}{wraps}", unit(output.tick));
         }
-        Role::Seqno => "a number that counts all edges",
-        Role::LineSeqno => "a number that counts the edges of the line",
+        Role::Seqno => "the number of the edge among all edges",
+        Role::LineSeqno => "the number of the edge among those of the line",
         Role::Overflowed => "how many edges of the line were dropped from a full queue",
-        Role::Merged => "how many edges of the line merged with others",
+        Role::Merged => "how many edges of the line were merged with others",
         Role::Changed => "a bit for each line that changed",
         Role::Rising => "a bit for each line that became active",
         Role::Falling => "a bit for each line that became inactive",
         Role::Levels => "a bit for each line that is active",
         Role::Happened => "how many edges of the line happened",
-        Role::Delivered => "how many of them the device gave away",
-        Role::Discarded => "how many of them were queued when the lines were given back",
+        Role::Delivered => "how many of them the device delivered",
+        Role::Discarded => "how many of them were queued when the lines were released",
     };
     fixed.to_owned()
 }
 
-/// About how long it is.
+/// An approximate period, in the largest unit that fits.
 fn period(ns: u64) -> String {
     const UNITS: [(u64, u64, &str); 6] = [
         (86_400_000_000_000, 2, "days"),

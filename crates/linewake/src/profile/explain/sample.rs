@@ -1,4 +1,4 @@
-//! Bytes that came, record by record and field by field.
+//! Explains bytes record by record and field by field.
 
 use std::fmt;
 
@@ -13,14 +13,14 @@ use crate::{EdgeKind, Error, ErrorKind};
 pub(in super::super) struct Sample<'a> {
     plan: &'a Plan,
     output: &'a Output,
-    /// The call that gave them; none for a read.
+    /// The call that gave the bytes. `None` for a read.
     call: Option<usize>,
     records: Vec<Record>,
 }
 
 struct Record {
     bytes: Box<[u8]>,
-    /// Of a kind that the profile wants.
+    /// True if the record meets the conditions of the profile.
     is_ours: bool,
 }
 
@@ -36,7 +36,8 @@ impl<'a> Sample<'a> {
             let message = format!("the call \"{name}\" of the profile \"{}\" gives no bytes", plan.file);
             return Err(Error::new(ErrorKind::InvalidInput, message));
         }
-        let malformed = |reason| Error::new(ErrorKind::Malformed, format!("this is no answer of \"{name}\": {reason}"));
+        let malformed =
+            |reason| Error::new(ErrorKind::Malformed, format!("these bytes are not an answer of \"{name}\": {reason}"));
         let ours: Vec<_> = output.records(bytes).map_err(malformed)?.map(|(index, _)| index).collect();
         let body = output.body(bytes).map_err(malformed)?;
         let record = |(index, bytes): (usize, &[u8])| Record {
@@ -46,7 +47,7 @@ impl<'a> Sample<'a> {
         Ok(Self { plan, output, call, records: body.chunks(output.record.max(1)).enumerate().map(record).collect() })
     }
 
-    /// The line that a record is about, if that is one of the profile's.
+    /// The line of a record, if the profile has it.
     fn line(&self, index: usize, record: &[u8]) -> Option<usize> {
         let lines = &self.plan.lines;
         match self.output.get(Role::Line, record) {
@@ -57,7 +58,7 @@ impl<'a> Sample<'a> {
         }
     }
 
-    /// Whether the records are the lines one after the other.
+    /// True if the records belong to the lines in order.
     fn is_in_order(&self) -> bool {
         let by_place = [Role::Level, Role::Count, Role::Happened].iter().any(|&role| self.output.has(role));
         let is_for_line = self.call.is_some_and(|call| self.plan.call(call).for_line);
@@ -85,7 +86,7 @@ impl<'a> Sample<'a> {
             parts.push(format!("{}, as [wait] says", edge.as_str()));
         }
         if parts.is_empty() {
-            parts.push("nothing in it is looked at".to_owned());
+            parts.push("it is ignored".to_owned());
         }
         writeln!(f, " {}", parts.join(", "))
     }
@@ -101,7 +102,7 @@ impl<'a> Sample<'a> {
                 let kind = match number {
                     number if number == self.output.rising => EdgeKind::Rising,
                     number if number == self.output.falling => EdgeKind::Falling,
-                    _ if self.output.ignores_other_edges => return format!("{number}, which is no edge of ours"),
+                    _ if self.output.ignores_other_edges => return format!("{number}, which is ignored"),
                     _ => return format!("{number}, which is neither rising nor falling"),
                 };
                 match is_low {
@@ -182,9 +183,9 @@ fn of_no_line(bits: &[u32]) -> String {
     let shown: Vec<_> = bits.iter().take(8).map(u32::to_string).collect();
     match bits.len() {
         0 => String::new(),
-        1 => format!("; bit {} is of no line", shown.concat()),
-        2..=8 => format!("; bits {} are of no line", shown.join(", ")),
-        more => format!("; bits {} and {} more are of no line", shown.join(", "), more - 8),
+        1 => format!("; bit {} has no line", shown.concat()),
+        2..=8 => format!("; bits {} have no line", shown.join(", ")),
+        more => format!("; bits {} and {} more have no line", shown.join(", "), more - 8),
     }
 }
 
@@ -194,7 +195,7 @@ fn not_there(plan: &Plan, name: &str) -> Error {
         known.push("read");
     }
     let has = match known.is_empty() {
-        true => "nothing in it gives bytes".to_owned(),
+        true => "none of its calls gives bytes".to_owned(),
         false => format!("it has {}", listed(known.into_iter())),
     };
     let message = format!("the profile \"{}\" has no call \"{name}\"; {has}", plan.file);
@@ -223,9 +224,9 @@ impl fmt::Display for Sample<'_> {
             match other {
                 Some((only, Some(number))) => {
                     let (place, is) = (Where(&only.field), either(&only.is));
-                    writeln!(f, " of another kind, and ignored: {number} in {place}, and not {is}")?;
+                    writeln!(f, " ignored: expected {is} in {place}, found {number}")?;
                 }
-                Some((_, None)) | None => writeln!(f, " of another kind, and ignored: it is too short")?,
+                Some((_, None)) | None => writeln!(f, " ignored: it is too short")?,
             }
         }
         Ok(())
@@ -233,7 +234,7 @@ impl fmt::Display for Sample<'_> {
 }
 
 impl Plan {
-    /// The calls whose bytes tell what happened, by their names; a read's is `read`.
+    /// The names of the calls whose bytes say what happened. The name of a read is `read`.
     pub(in super::super) fn names_of_tellers(&self) -> Vec<&str> {
         let name = |teller: &Option<usize>| match (teller, &self.wait.by) {
             (Some(call), _) => Some(&*self.call(*call).name),

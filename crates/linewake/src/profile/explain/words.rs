@@ -1,4 +1,4 @@
-//! Words that several parts of an explanation use.
+//! Formatting that several parts of an explanation use.
 
 use std::fmt;
 
@@ -10,13 +10,13 @@ pub(super) fn plural(number: usize, thing: &str) -> String {
     format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
 }
 
-/// Ends of a wait, as a list.
+/// The ends of a wait, as a list.
 pub(super) fn ends(ends: &[End]) -> String {
     let words: Vec<_> = ends.iter().map(|end| format!("\"{}\"", end.word())).collect();
     words.join(" or ")
 }
 
-/// Where a field is, in words.
+/// Prints the place of a field.
 pub(super) struct Where<'a>(pub(super) &'a Field);
 
 impl fmt::Display for Where<'_> {
