@@ -1,4 +1,4 @@
-//! The guide to this crate, one module for each page. Every snippet compiles, and runs if it can.
+//! The guide: how it is meant, page by page. Every snippet is compiled, and run where it can be.
 
 #[doc = include_str!("../docs/tour.md")]
 pub mod tour {}
