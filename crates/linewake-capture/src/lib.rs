@@ -1,13 +1,13 @@
-//! Captures of digital lines, read as one stream: what `linewake record`, `linewake mon` and other people's tools
-//! wrote.
+//! Reads captures of digital lines as one stream of edges: those of `linewake record` and `linewake mon`, and those
+//! of other tools.
 //!
 //! A capture is a record stream (JSON lines, `docs/record.schema.json`), comma-separated values (`docs/csv.md`) or a
-//! waveform ([`linewake_wave`]); compressed with gzip or Zstandard, or not. What it is says its content, not its name.
-//! It is read as it comes, from a file or a pipe, in the memory of its lines and a buffer.
+//! waveform ([`linewake_wave`]), and may be compressed with gzip or Zstandard. Its content decides which it is, not
+//! its name. The reader takes it from a file or a pipe as it comes, and needs memory for its lines and a buffer.
 //!
-//! Several captures one behind the other, as `>>` and a service that starts again leave them, are one capture of
-//! several [segments](Item::Begin), each with an account of its own; their time is put on one axis that never goes back
-//! on a line.
+//! One file may hold several captures one after the other: `>>` makes such a file, and so does a service that starts
+//! again. Each becomes a [segment](Item::Begin) with an account of its own. All segments share one time axis, which
+//! never goes back on a line.
 //!
 //! ```
 //! use linewake_capture::{Capture, Item};

@@ -1,10 +1,12 @@
 //! A simulated GPIO controller: its control-code [`protocol`] and its state machine, [`Controller`].
 //!
-//! There is no I/O here, no allocation and no clock. A *host* makes a device of it: a kernel-mode driver, or a simulated device in
-//! the same process. The host keeps the pended requests; the controller decides. See [`Controller`] for the loop.
+//! The crate has no I/O, no allocation and no clock. A *host* makes a device of it: a kernel-mode driver, or a
+//! simulated device in the same process. The host keeps the pended requests, and the controller decides their
+//! results. See [`Controller`] for the host's loop.
 //!
-//! A *reader* is an open handle, and what a line request is on Linux: it holds lines, watches edges of some of them, and has one
-//! bounded event queue. Every edge is accounted for: `driven = delivered + queued + overflowed + merged + discarded`.
+//! A *reader* is an open handle, and plays the part of a line request on Linux: it holds lines, watches edges of some
+//! of them, and has one bounded event queue. Every edge is accounted for:
+//! `driven = delivered + queued + overflowed + merged + discarded`.
 
 #![no_std]
 #![forbid(unsafe_code)]

@@ -1,7 +1,7 @@
-//! Waveforms of any tool as a stream of changes of single bits.
+//! Reads waveforms (VCD, FST, GHW) as one stream of changes of single bits.
 //!
-//! A value change dump (VCD) is read in the memory of its header and a buffer, however long it is. Every bit of every
-//! variable is a [`Wire`]; times are whole nanoseconds that never go back.
+//! A reader needs memory for the header and a buffer, however long the file is. Every bit of every variable is a
+//! [`Wire`]. Times are whole nanoseconds that never go back.
 //!
 //! ```
 //! use linewake_wave::{Level, Reader};

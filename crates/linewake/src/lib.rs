@@ -1,4 +1,4 @@
-//! Watch digital lines: thousands of inputs on one thread, every edge accounted for.
+//! Watch digital lines: thousands of inputs on one thread, with an account of every edge.
 //!
 //! ```
 //! use linewake::Chip;
@@ -15,14 +15,30 @@
 //! # Ok::<(), linewake::Error>(())
 //! ```
 //!
-//! - [`Chip`] is a device with lines. What is behind it is a [`backend`].
-//! - [`Request`] holds lines: a stream of [`EdgeEvent`]s, to `.await` or to wait for, and values to read and to set. Each
-//!   edge says what is missing before it.
-//! - [`Monitor`] makes one stream of many requests on many chips, in order of time, and survives an unplugged chip.
+//! - [`Chip`] is a device with lines; [`Chip::open`] has a table of the texts that open one. Behind it is a
+//!   [`backend`].
+//! - [`Request`] holds lines. It is a stream of [`EdgeEvent`]s, to `.await` or to wait for, and it reads and sets
+//!   values. Each edge says how many are missing before it.
+//! - [`Monitor`] makes one stream of many requests on many chips, in order of time. It goes on when a chip is
+//!   unplugged and plugged in again.
 //! - [`Account`] says what became of every edge: delivered + overflowed + merged + discarded = happened.
-//! - [`filter`] has debounce, glitch and chatter filters for the edges of a request and of a monitor.
-//! - `hal` has lines as pins for `embedded-hal` 1 and `embedded-hal-async` 1, with the feature `embedded-hal` (on by default).
-//! - [`record`] is the stream as it leaves the process: one JSON object a line.
+//! - [`filter`] has debounce, glitch and chatter filters for requests and monitors.
+//! - `hal` has lines as pins for `embedded-hal` 1 and `embedded-hal-async` 1, with the feature `embedded-hal` (on by
+//!   default).
+//! - [`record`] is the format in which a stream leaves the process: one JSON object a line.
+//!
+//! In an async program, await the next edge on any executor:
+//!
+//! ```
+//! # futures::executor::block_on(async {
+//! let mut edges = linewake::Chip::open("sim")?.request().line("button").start()?;
+//! if let Some(edge) = edges.next().await.transpose()? {
+//!     println!("{} {}, {} missing before", edge.timestamp_ns, edge.kind.as_str(), edge.missed.total());
+//! }
+//! # Ok::<(), linewake::Error>(())
+//! # })?;
+//! # Ok::<(), linewake::Error>(())
+//! ```
 
 #![deny(unsafe_code)]
 
@@ -80,7 +96,7 @@ pub use world::World;
 #[doc = include_str!("../README.md")]
 struct Readme;
 
-/// And those of docs/profiles.md.
+/// The examples of docs/profiles.md are tests too.
 #[cfg(all(doctest, target_os = "linux"))]
 #[doc = include_str!("../../../docs/profiles.md")]
 struct Profiles;

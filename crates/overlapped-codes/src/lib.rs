@@ -1,7 +1,7 @@
-//! What a driver and its program have to agree on: control codes, what each reads and writes, and statuses.
+//! The definitions that a driver and its program share: control codes, what each code reads and writes, and statuses.
 //!
-//! There is no I/O here, no allocation and no operating system, so that a kernel-mode driver can use it as well as a
-//! program. A protocol is written down once, and both sides are compiled from it:
+//! The crate has no I/O, no allocation and no operating system, so a kernel-mode driver can use it. You write a
+//! protocol once and compile both sides from it:
 //!
 //! ```
 //! use overlapped_codes::{Access, CtlCode, Ioctl, Method, Status};
@@ -12,7 +12,7 @@
 //! // SAFETY: this driver reads nothing and writes the levels of 32 inputs.
 //! pub const TYPED: Ioctl<(), u32> = unsafe { Ioctl::new(WAIT_CHANGE) };
 //!
-//! // The driver: what its dispatch routine does.
+//! // The driver: its dispatch routine.
 //! fn device_control(code: u32, levels: u32, output: &mut [u8]) -> (Status, usize) {
 //!     match CtlCode::from_u32(code) {
 //!         WAIT_CHANGE => match output.first_chunk_mut() {
@@ -32,7 +32,7 @@
 //! assert!(device_control(0, 5, &mut output).0.is_error());
 //! ```
 //!
-//! The crate `overlapped` exports all of it under its own name, and makes the calls.
+//! The crate `overlapped` re-exports all of this and makes the calls.
 
 #![no_std]
 #![deny(unsafe_code)]

@@ -1,10 +1,11 @@
-//! Asynchronous device control: thousands of control codes in flight, on any executor or none, with one thread.
+//! Asynchronous device control: thousands of control codes in flight, on any executor or none, without a thread for
+//! each.
 //!
-//! A driver's interface to an input is often a control code that *blocks until the input changes*. The system can tell
-//! you when it completes, without a thread that waits, but using that from a high-level language is a recipe of five
-//! steps that is easy to get wrong: open the handle for overlapped I/O, bind it to a completion port, pin a status block
-//! and buffers, submit, and get each of *five* outcomes right: success, warning, failure, pending, and
-//! pending-but-completed-already. This crate is those five steps:
+//! Many drivers report an input through a control code that *blocks until the input changes*. The system can complete
+//! such a call without a waiting thread. By hand that takes five steps, which are easy to get wrong: open the handle
+//! for overlapped I/O, bind it to a completion port, pin a status block and buffers, submit, and handle each of
+//! *five* outcomes: success, warning, failure, pending, and pending but completed already. This crate does the five
+//! steps:
 //!
 //! ```
 //! use overlapped::{Access, CtlCode, Device, Ioctl, Method};
@@ -27,20 +28,21 @@
 //! # Ok::<(), overlapped::Error>(())
 //! ```
 //!
-//! - [`Ioctl`] says once, in an `unsafe` constant, what a [`CtlCode`] reads and writes. Every call is safe.
-//! - [`Call`] is one operation in flight: `.await`, [`wait`](Call::wait), or drop to cancel.
-//! - [`InvertedCall`] keeps calls pending, so that the driver always has one to complete: a stream of its events.
-//! - [`sim`] is a device written in Rust, for tests and for machines without the hardware.
-//! - [`Device::read`], [`write`](Device::write) and [`standing_reads`](Device::standing_reads) follow the same rules;
-//!   [`RawCall`] lends the driver buffers of your own.
-//! - [`views`] reads answers of a length that the driver chooses: a header and the rest, and lists of records.
-//! - [`Port`] is where completions arrive: threads that wait take them, one dispatcher thread in all takes the others; or
-//!   no thread does, or the system's thread pool.
-//! - On Windows: `Event` awaits the Win32 events that many vendors' libraries signal, `InterfaceClass` finds devices by
-//!   what they are, and `Device::call_with` makes a call of any other overlapped function.
+//! - [`Ioctl`] declares in an `unsafe` constant what a [`CtlCode`] reads and writes. Every call of it is safe.
+//! - [`Call`] is one operation in flight: `.await` it, [`wait`](Call::wait) for it, or drop it to cancel it.
+//! - [`InvertedCall`] keeps calls pending, so that the driver always has one to complete. It is the stream of the
+//!   driver's events.
+//! - [`sim`] has devices written in Rust, for tests and for machines without the hardware.
+//! - [`Device::read`], [`write`](Device::write) and [`standing_reads`](Device::standing_reads) follow the same rules.
+//!   [`RawCall`] lends the driver your own buffers.
+//! - [`views`] reads answers whose length the driver chooses: a header and the rest, and lists of records.
+//! - [`Port`] is where completions arrive. A waiting thread takes them; one dispatcher thread takes those that no
+//!   thread waits for. Other ports have no thread, or use the system's thread pool.
+//! - On Windows, `Event` awaits the Win32 events that many vendors' libraries signal, `InterfaceClass` finds devices
+//!   by their kind, and `Device::call_with` calls any other overlapped function.
 //!
-//! The [`guide`] has the whole story: the five steps beside this crate, the inverted call, what `Ioctl::new` promises, a
-//! cookbook, testing without the hardware, and the same program as in .NET, Asio and libuv.
+//! The [`guide`] compares the five steps with this crate and with .NET, Asio and libuv. It explains the inverted call
+//! and the promise of `Ioctl::new`, and has a cookbook and a page on testing without the hardware.
 
 mod calls;
 mod completers;
