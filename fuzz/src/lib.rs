@@ -1,5 +1,5 @@
-//! What is fuzzed: every decoder of bytes that a driver, a client of ours or somebody's file has supplied. Each target is a function of
-//! bytes, so that `cargo test` can replay the seeds, and `cargo fuzz` look for more. Nothing may panic.
+//! The fuzz targets: every decoder of bytes that come from a driver, a client or a file. Each target is a function of
+//! bytes, so that `cargo test` can replay the seeds and `cargo fuzz` can look for more. Nothing may panic.
 
 mod batches;
 mod captures;

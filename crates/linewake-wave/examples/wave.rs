@@ -1,4 +1,4 @@
-//! What a waveform has, and how fast it is read.
+//! Prints the wires and changes of a waveform, or measures how fast it is read.
 //!
 //! ```sh
 //! cargo run --release -p linewake-wave --example wave -- FILE [WIRE…]        # its wires and their changes

@@ -221,7 +221,7 @@ fn there_are_as_many_readers_as_compiled_and_no_more() {
     assert_eq!(chip.controller.check(readers[2]), Err(Status::INVALID_HANDLE));
     assert_eq!(chip.controller.check(next), Ok(()));
     assert!(chip.raw(next, GET_INFO, &[], 96).is_ok());
-    chip.controller.close(readers[2], 0); // closing it twice hurts nobody
+    chip.controller.close(readers[2], 0); // closing a reader twice does no harm
     assert!(chip.raw(next, GET_INFO, &[], 96).is_ok());
 }
 

@@ -236,8 +236,8 @@ impl UntilRemoval {
     }
 }
 
-/// What the system's notice does: it cancels the calls, runs the callback, and makes the system wait a moment until the
-/// handle is closed.
+/// The handler of the system's notice. It cancels the calls, runs the callback, and makes the system wait a moment
+/// until the handle is closed.
 fn on_notice(
     device: Weak<device::Inner>,
     is_open: Weak<()>,

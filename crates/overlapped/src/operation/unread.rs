@@ -448,7 +448,7 @@ mod loom_tests {
             }
             self.brought.store(brings, SeqCst);
             if let (Completion::Recycle(_), _) = self.slot.complete(1) {
-                // Nobody is there to take the byte.
+                // Nobody takes the byte from this read.
                 if brings {
                     self.unread.give_back(OWN, &[2]);
                 }
