@@ -69,7 +69,7 @@ pub use error::{Error, ErrorKind};
 pub use info::InfoWatcher;
 pub use line::{InfoEvent, InfoEventKind, LineId, LineInfo, Offset};
 pub use monitor::{Event, Gap, LineState, Monitor, MonitorBuilder, MonitorStats, WhenFull};
-pub use open::{ChipOptions, DEFAULT_SEED, chips};
+pub use open::{ChipOptions, ChipSpec, DEFAULT_SEED, chip_specs, chips};
 pub use request::{Request, RequestBuilder, WatchedLine};
 pub use stopper::Stopper;
 pub use wait::wait_for;
