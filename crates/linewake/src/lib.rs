@@ -16,12 +16,13 @@
 //! ```
 //!
 //! - [`Chip`] is a device with lines. What is behind it is a [`backend`].
-//! - [`Request`] holds lines: a stream of [`EdgeEvent`]s, to `.await` or to wait for, and values to read and to set. Each
-//!   edge says what is missing before it.
+//! - [`Request`] holds lines: a stream of [`EdgeEvent`]s, to `.await` or to wait for, and values to read and to set.
+//!   Each edge says what is missing before it.
 //! - [`Monitor`] makes one stream of many requests on many chips, in order of time, and survives an unplugged chip.
 //! - [`Account`] says what became of every edge: delivered + overflowed + merged + discarded = happened.
 //! - [`filter`] has debounce, glitch and chatter filters for the edges of a request and of a monitor.
-//! - `hal` has lines as pins for `embedded-hal` 1 and `embedded-hal-async` 1, with the feature `embedded-hal` (on by default).
+//! - `hal` has lines as pins for `embedded-hal` 1 and `embedded-hal-async` 1, with the feature `embedded-hal` (on by
+//!   default).
 //! - [`record`] is the stream as it leaves the process: one JSON object a line.
 
 #![deny(unsafe_code)]
@@ -48,19 +49,17 @@ pub mod record;
 mod request;
 pub mod sim;
 mod stopper;
-#[doc(hidden)]
 pub mod text;
 mod timer;
 mod wait;
 mod world;
 
 #[cfg(target_os = "linux")]
-#[doc(hidden)]
 pub use backend::gpiochip::file as gpiochip;
 
 pub use account::{Account, Figures, LineAccount, LineTotals, Tally, Trust};
 pub use backend::exec::{Exec, Restart};
-pub use backend::info::ChipInfo;
+pub use backend::info::{ChipInfo, LineHolder};
 pub use chip::Chip;
 pub use clock::{Clock, UtcOffset};
 pub use config::{Bias, Direction, Drive, EventClock, LineConfig};

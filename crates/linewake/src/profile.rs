@@ -220,8 +220,14 @@ impl Profile {
         self.plan.names_of_tellers()
     }
 
-    /// The call that waits, if one does: for "linewake profile try".
-    #[doc(hidden)]
+    /// The call that waits, if one does.
+    ///
+    /// ```
+    /// # use linewake::profile::Profile;
+    /// let card = Profile::parse("card.toml", include_str!("../../../profiles/card.toml"))?;
+    /// assert_eq!((card.waiting_call(), card.polls()), (Some("wait-change"), false));
+    /// # Ok::<(), linewake::Error>(())
+    /// ```
     #[must_use]
     pub fn waiting_call(&self) -> Option<&str> {
         match &self.plan.wait.by {
@@ -230,8 +236,7 @@ impl Profile {
         }
     }
 
-    /// Whether it asks again and again, whatever happens: for "linewake profile try".
-    #[doc(hidden)]
+    /// Whether it has the device asked again and again, since nothing waits for a change.
     #[must_use]
     pub fn polls(&self) -> bool {
         matches!(self.plan.wait.by, By::Poll(_))

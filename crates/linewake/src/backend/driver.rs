@@ -23,8 +23,7 @@ use overlapped::{ErrorKind as Kind, InvertedCall};
 
 use self::client::BATCH;
 pub(crate) use self::client::Client;
-pub use self::reference::ReferenceDriver;
-pub(crate) use self::reference::Source;
+pub(crate) use self::reference::{ReferenceDriver, Source};
 use super::{Ask, Backend, Capabilities, Held, InfoEvent, InfoEventKind, InfoWatch, Numbering, RawEdge, Settled, sim};
 use crate::line::named;
 use crate::{
@@ -56,6 +55,11 @@ impl Chip {
         };
         let reference = ReferenceDriver { client, source: source.clone(), number_after: AtomicU32::new(0) };
         Ok(Self { source, spec: spec.to_owned(), reference, info, has_timers })
+    }
+
+    /// What tests drive its lines with.
+    pub(crate) fn reference(&self) -> &ReferenceDriver {
+        &self.reference
     }
 
     fn client(&self) -> &Client {
@@ -181,10 +185,6 @@ impl Backend for Chip {
         let again = Self::open(self.source.clone(), &self.spec)?;
         again.reference.number_after.store(self.reference.number_after.load(Relaxed), Relaxed);
         Ok(Arc::new(again))
-    }
-
-    fn reference(&self) -> Option<&ReferenceDriver> {
-        Some(&self.reference)
     }
 }
 

@@ -166,7 +166,7 @@ impl Backend for Chip {
         Ok(Box::new(watch))
     }
 
-    fn holders(&self) -> HashMap<Offset, (u32, String)> {
+    fn holders(&self) -> HashMap<Offset, crate::LineHolder> {
         help::holders(&self.info.name)
     }
 

@@ -45,9 +45,8 @@ impl Source {
 }
 
 /// The client of the reference driver's protocol, with which tests drive its lines, and what opens further handles.
-#[doc(hidden)]
 #[derive(Debug)]
-pub struct ReferenceDriver {
+pub(crate) struct ReferenceDriver {
     pub(crate) client: Client,
     pub(crate) source: Source,
     /// What the numbers of its requests begin after.

@@ -43,6 +43,6 @@ pub(super) fn is_being_closed(chip: &Chip, asked: &[(Offset, LineConfig)]) -> bo
     let mut used = asked.iter().map(|line| line.0).filter(|&offset| chip.line_info(offset).is_ok_and(|line| line.used));
     used.all(|offset| {
         let is_wanted = held().contains(&(name.clone(), offset));
-        !is_wanted && help::holder(name, offset.get()).is_none_or(|(process, _)| process == std::process::id())
+        !is_wanted && help::holder(name, offset.get()).is_none_or(|holder| holder.process == std::process::id())
     })
 }
