@@ -3,6 +3,7 @@
 mod ask;
 mod builder;
 mod line;
+mod missing;
 mod part;
 mod processors;
 mod times;
@@ -497,7 +498,7 @@ impl Request {
             return part.held.unattributed().saturating_sub(booked);
         }
         let booked: u64 = lines.iter().map(|line| line.numbered() + line.merged()).sum();
-        part.interrupts.count().saturating_sub(booked)
+        part.interrupts.get().saturating_sub(booked)
     }
 
     /// What became of the edges on their way from the driver, also after the request is gone.

@@ -2,7 +2,7 @@
 
 use std::task::{Context, Poll};
 
-use super::line::Counted;
+use super::missing::InterruptCount;
 use crate::Error;
 use crate::backend::{Held, Interrupts, Numbering, RawEdge};
 
@@ -11,7 +11,7 @@ use crate::backend::{Held, Interrupts, Numbering, RawEdge};
 pub(super) struct Part {
     pub(super) held: Box<dyn Held>,
     pub(super) numbering: Numbering,
-    pub(super) interrupts: Counted,
+    pub(super) interrupts: InterruptCount,
     /// The places of its lines in the request.
     pub(super) lines: std::ops::Range<usize>,
     pub(super) is_over: bool,
@@ -19,7 +19,7 @@ pub(super) struct Part {
 
 impl Part {
     pub(super) fn new(held: Box<dyn Held>, lines: std::ops::Range<usize>) -> Self {
-        Self { numbering: held.numbering(), held, interrupts: Counted::default(), lines, is_over: false }
+        Self { numbering: held.numbering(), held, interrupts: InterruptCount::default(), lines, is_over: false }
     }
 
     /// As [`Held::poll_edges`], and remembers when it is over.
