@@ -4,19 +4,19 @@
 //!   opener, find ──► Link: calls are sent and answered (call.rs, ioctl.rs)
 //!                      │
 //!   Chip ── request ──► Lines ──► Sources: what is waited for (blocking.rs, event.rs)
-//!                         └─────► Judge: what completions mean
+//!                         └─────► EdgeDecoder: what completions mean
 //! ```
 
 #[cfg(all(target_os = "linux", not(miri)))]
 mod blocking;
 mod call;
 mod chip;
+mod decoder;
 #[cfg(windows)]
 mod event;
 mod find;
 #[cfg(all(target_os = "linux", not(miri)))]
 mod ioctl;
-mod judge;
 mod levels;
 mod lines;
 mod link;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use overlapped::Device;
 
-use super::judge::{self, Judge};
+use super::decoder::{self, EdgeDecoder};
 use super::levels::{all_known, levels_now};
 use super::lines::Lines;
 use super::link::Link;
@@ -119,7 +119,7 @@ impl Chip {
         Ok(Link {
             plan: self.plan.clone(),
             device: self.device()?,
-            asked: judge::asked(&self.plan, ask),
+            asked: decoder::asked(&self.plan, ask),
             queue_size: ask.queue_size,
             is_over: std::cell::Cell::new(false),
             event,
@@ -177,12 +177,12 @@ impl Backend for Chip {
         let lines = Self::as_is(offsets);
         let ask = Ask { consumer: "", queue_size: 0, lines: &lines, witness: false, gather: Duration::ZERO };
         let link = self.link(&ask, 0)?;
-        let judge = Judge::new(self.plan.clone(), &ask, &link.asked);
-        let levels = match levels_now(&link, &judge) {
+        let decoder = EdgeDecoder::new(self.plan.clone(), &ask, &link.asked);
+        let levels = match levels_now(&link, &decoder) {
             // Some drivers tell no levels before they are set up.
             Err(_) if !self.plan.setup.is_empty() => {
                 link.set_up()?;
-                let levels = levels_now(&link, &judge);
+                let levels = levels_now(&link, &decoder);
                 link.release();
                 levels?
             }
@@ -194,11 +194,11 @@ impl Backend for Chip {
     fn request(&self, ask: &Ask<'_>) -> Result<Box<dyn Held>, Error> {
         let signal = Signal::made(&self.plan)?;
         let link = self.link(ask, signal.as_ref().map_or(0, |signal| signal.handle))?;
-        let mut judge = Judge::new(self.plan.clone(), ask, &link.asked);
+        let mut decoder = EdgeDecoder::new(self.plan.clone(), ask, &link.asked);
         // Some drivers tell no levels before they are set up.
-        let before = levels_now(&link, &judge).unwrap_or_else(|_| vec![None; link.asked.len()]);
+        let before = levels_now(&link, &decoder).unwrap_or_else(|_| vec![None; link.asked.len()]);
         link.set_up()?;
-        let after = levels_now(&link, &judge).inspect_err(|_| {
+        let after = levels_now(&link, &decoder).inspect_err(|_| {
             if !self.plan.setup.is_empty() {
                 link.release();
             }
@@ -211,8 +211,8 @@ impl Backend for Chip {
             _ if self.plan.wait.means == Means::Level => (after.clone(), after),
             _ => (after.clone(), before.iter().zip(&after).map(steady).collect()),
         };
-        judge.begin(&levels, now_ns());
-        Ok(Box::new(Lines::start(link, judge, self.timer.clone(), active_at_start, signal)?))
+        decoder.begin(&levels, now_ns());
+        Ok(Box::new(Lines::start(link, decoder, self.timer.clone(), active_at_start, signal)?))
     }
 
     fn reopen(&self) -> Result<Arc<dyn Backend>, Error> {

@@ -2,8 +2,8 @@
 //! thing after the other.
 //!
 //! ```text
-//!   completion ──► [Judge] ──► then: calls, in order ──► [Judge] ──► wait again
-//!                     └──► lines of which only a change is known ──► [levels] ──► Judge
+//!   completion ──► [EdgeDecoder] ──► then: calls, in order ──► [EdgeDecoder] ──► wait again
+//!                     └──► lines of which only a change is known ──► [levels] ──► EdgeDecoder
 //! ```
 
 mod turns;
@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 #[cfg(all(target_os = "linux", not(miri)))]
 use super::blocking::PATIENCE;
-use super::judge::Judge;
+use super::decoder::EdgeDecoder;
 use super::levels::{all_known, levels_now};
 use super::link::{Link, Sent};
 use super::settle::settled;
@@ -47,7 +47,7 @@ enum Turn {
 
 pub(super) struct Lines {
     link: Link,
-    judge: Judge,
+    decoder: EdgeDecoder,
     timer: Timer,
     active_at_start: Vec<Option<bool>>,
     sources: Vec<Source>,
@@ -74,7 +74,7 @@ impl Lines {
     /// Begins to wait.
     pub(super) fn start(
         link: Link,
-        judge: Judge,
+        decoder: EdgeDecoder,
         timer: Timer,
         active_at_start: Vec<Option<bool>>,
         mut signal: Option<Signal>,
@@ -86,7 +86,7 @@ impl Lines {
         };
         let mut lines = Self {
             link,
-            judge,
+            decoder,
             timer,
             active_at_start,
             sources: Vec::new(),
@@ -127,7 +127,7 @@ impl Lines {
         for step in plan.steps(&plan.wait.then, place, self.link.asked.len()) {
             let answer = self.link.ask(step)?;
             if let Some(bytes) = answer.bytes().filter(|_| plan.tellers.contains(&Some(step.call))) {
-                let first = self.judge.take(Some(step.call), step.place, bytes, now_ns(), &mut edges);
+                let first = self.decoder.take(Some(step.call), step.place, bytes, now_ns(), &mut edges);
                 first.map_err(|reason| self.malformed_in(step.call, &reason))?;
             }
         }
@@ -176,7 +176,7 @@ impl Lines {
                     self.poll_source(index, into)?;
                 }
                 // All that was told is in: now the levels say which way.
-                None if self.judge.wants_levels() => self.ask_levels(),
+                None if self.decoder.wants_levels() => self.ask_levels(),
                 None if into.len() > before => break,
                 None if turn >= TURNS => {
                     cx.waker().wake_by_ref();
@@ -238,7 +238,7 @@ impl Lines {
     /// The call for the device's own counters, if they are about the edges that are given here.
     fn account(&self) -> Option<usize> {
         let plan = &self.link.plan;
-        plan.account.filter(|_| self.judge.sees_all() && plan.tells(Role::Overflowed))
+        plan.account.filter(|_| self.decoder.sees_all() && plan.tells(Role::Overflowed))
     }
 }
 
@@ -284,7 +284,7 @@ impl Held for Lines {
     }
 
     fn values(&self) -> Result<Vec<bool>, Error> {
-        all_known(&self.link.plan, levels_now(&self.link, &self.judge)?)
+        all_known(&self.link.plan, levels_now(&self.link, &self.decoder)?)
     }
 
     fn set_values(&mut self, _: &[(usize, bool)]) -> Result<(), Error> {
@@ -296,14 +296,14 @@ impl Held for Lines {
     }
 
     fn numbering(&self) -> Numbering {
-        self.judge.numbering()
+        self.decoder.numbering()
     }
 
     fn doubt(&self) -> Option<Error> {
-        if self.judge.losses() == 0 || self.account().is_some() {
+        if self.decoder.losses() == 0 || self.account().is_some() {
             return None;
         }
-        let (name, times) = (self.link.device.name(), self.judge.losses());
+        let (name, times) = (self.link.device.name(), self.decoder.losses());
         let times = if times == 1 { "once".to_owned() } else { format!("{times} times") };
         let message = format!(
             "device \"{name}\" said {times} that it lost records, since it was not read in time; how many edges were in them, \
@@ -313,7 +313,7 @@ impl Held for Lines {
     }
 
     fn unattributed(&self) -> u64 {
-        self.judge.unattributed()
+        self.decoder.unattributed()
     }
 
     fn settle(&mut self) -> Result<Option<Vec<Settled>>, Error> {

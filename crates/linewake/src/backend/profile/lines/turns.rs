@@ -15,7 +15,7 @@ use crate::clock::program_ns as now_ns;
 use crate::profile::By;
 
 impl Lines {
-    /// Judges what one of those that tell gave.
+    /// EdgeDecoders what one of those that tell gave.
     pub(super) fn take(
         &mut self,
         teller: Option<usize>,
@@ -24,9 +24,9 @@ impl Lines {
         into: &mut Vec<RawEdge>,
     ) -> Result<(), Error> {
         if self.is_paced {
-            self.told += u64::from(self.judge.is_news(teller, place, bytes));
+            self.told += u64::from(self.decoder.is_news(teller, place, bytes));
         }
-        let taken = self.judge.take(teller, place, bytes, now_ns(), into);
+        let taken = self.decoder.take(teller, place, bytes, now_ns(), into);
         taken.map_err(|reason| match (teller, self.teller) {
             (Some(call), None) => self.malformed_in(call, &reason),
             _ => self.link.malformed(&reason),
@@ -60,10 +60,7 @@ impl Lines {
             Turn::Again { index, lasted, told } => self.again(index, lasted, self.told > told)?,
             Turn::Resolve(place) => {
                 let levels = std::mem::take(&mut self.levels);
-                match place {
-                    None => self.judge.resolve(&levels, now_ns(), into),
-                    Some(place) => self.judge.resolve_one(place, &levels, now_ns(), into),
-                }
+                self.decoder.resolve(place, &levels, now_ns(), into);
                 self.levels = levels;
                 self.levels.clear();
             }
@@ -110,7 +107,7 @@ impl Lines {
                 self.take(Some(step.call), step.place, bytes, into)?;
             }
             Turn::Levels(step) if gives_levels(&plan, step.call) => {
-                let read = self.judge.read_levels(step.call, step.place, bytes);
+                let read = self.decoder.read_levels(step.call, step.place, bytes);
                 self.levels.extend(read.map_err(|reason| self.link.malformed(&reason))?);
             }
             Turn::Then(_) | Turn::Levels(_) | Turn::Again { .. } | Turn::Resolve(_) => {}
@@ -121,7 +118,7 @@ impl Lines {
     /// Asks for the levels of lines that changed.
     pub(super) fn ask_levels(&mut self) {
         let plan = self.link.plan.clone();
-        let one = if plan.levels_each_line() { self.judge.next_changed() } else { None };
+        let one = if plan.levels_each_line() { self.decoder.next_changed() } else { None };
         self.turns.extend(plan.steps(plan.levels.calls(), one, self.link.asked.len()).map(Turn::Levels));
         self.turns.push_back(Turn::Resolve(one));
     }
