@@ -264,8 +264,7 @@ impl Held for Lines {
             }
             source.pause = None;
             match &source.waits {
-                Waits::Calls(calls) => calls.stopper().stop(),
-                Waits::Reads(reads, _) => reads.stopper().stop(),
+                Waits::Stream(stream, _) => stream.stopper().stop(),
                 #[cfg(windows)]
                 Waits::Signals(_) => source.waits = Waits::Last,
                 Waits::Sleep(_) => source.waits = Waits::Last,

@@ -44,9 +44,8 @@ pub(super) struct Source {
 }
 
 pub(super) enum Waits {
-    Calls(InvertedCall<[u8]>),
-    /// Messages; or bytes, with what is left of a record that came in pieces.
-    Reads(InvertedCall<[u8]>, Option<Vec<u8>>),
+    /// Calls or reads are kept pending.
+    Stream(InvertedCall<[u8]>, Unit),
     #[cfg(all(target_os = "linux", not(miri)))]
     Blocked(Blocking),
     /// Until the file is ready for the ioctl.
@@ -62,6 +61,14 @@ pub(super) enum Waits {
     /// It was stopped: one more look.
     Last,
     Over,
+}
+
+/// What one result of a stream is.
+pub(super) enum Unit {
+    Call,
+    Message,
+    /// Bytes of a stream, with what is left of a record that came in pieces.
+    Bytes(Vec<u8>),
 }
 
 /// An event, where there are such.
@@ -122,7 +129,7 @@ impl Source {
                         let calls = calls.pending(wait.pending).window(window(wait.pending, output_len));
                         let calls = if wait.completion_order { calls.completion_order() } else { calls };
                         let calls = armed(calls, plan.max_queue > 0);
-                        Waits::Calls(calls.go_on_after(self.passing(plan)).start())
+                        Waits::Stream(calls.go_on_after(self.passing(plan)).start(), Unit::Call)
                     }
                     What::Ioctl(request) => match request.when {
                         #[cfg(all(target_os = "linux", not(miri)))]
@@ -137,14 +144,17 @@ impl Source {
             }
             By::Read(output) => {
                 let is_bytes = || if link.device.is_byte_stream() { Reads::Bytes } else { Reads::Messages };
-                let left = (plan.reads().unwrap_or_else(is_bytes) == Reads::Bytes).then(Vec::new);
+                let unit = match plan.reads().unwrap_or_else(is_bytes) {
+                    Reads::Bytes => Unit::Bytes(Vec::new()),
+                    Reads::Messages => Unit::Message,
+                };
                 // Room for more than a message has shows one that would be cut.
                 let room = output.length + usize::from(cuts_messages(&link.device));
                 let reads = link.device.standing_reads(room).pending(wait.pending);
                 let reads = reads.window(window(wait.pending, output.length));
                 let reads = if wait.completion_order { reads.completion_order() } else { reads };
                 let reads = armed(reads, plan.max_queue > 0 || is_polled(&link.device));
-                Waits::Reads(reads.go_on_after(self.passing(plan)).start(), left)
+                Waits::Stream(reads.go_on_after(self.passing(plan)).start(), unit)
             }
             #[cfg(windows)]
             By::Event(source) => {

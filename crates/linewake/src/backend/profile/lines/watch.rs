@@ -5,10 +5,11 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_core::Stream as _;
+use overlapped::Reply;
 
 use super::super::call;
 use super::super::slow::AFTER_FAILURE;
-use super::super::source::{self, Waits};
+use super::super::source::{self, Unit, Waits};
 #[cfg(all(target_os = "linux", not(miri)))]
 use super::super::{blocking::Brought, ioctl::is_not_ready};
 use super::Lines;
@@ -22,6 +23,24 @@ use crate::profile::{By, End, Trace, What};
 const QUIET: Duration = Duration::from_millis(50);
 /// What happens all the time is not waited for longer than this.
 const ENOUGH: Duration = Duration::from_secs(1);
+
+/// The bytes of a result.
+trait AsBytes {
+    fn as_bytes(&self) -> &[u8];
+}
+
+impl AsBytes for Reply<[u8]> {
+    fn as_bytes(&self) -> &[u8] {
+        self
+    }
+}
+
+#[cfg(windows)]
+impl AsBytes for Reply<()> {
+    fn as_bytes(&self) -> &[u8] {
+        &[]
+    }
+}
 
 impl Lines {
     /// Looks at a source that was woken.
@@ -39,22 +58,15 @@ impl Lines {
         let place = source.place;
         match &mut source.waits {
             Waits::Over | Waits::Idle => {}
-            Waits::Calls(calls) => match Pin::new(calls).poll_next(cx) {
-                Poll::Pending => {}
-                Poll::Ready(Some(Ok(reply))) => {
-                    self.came(index, &reply);
-                    self.completed(index, place, &reply, into)?;
-                }
-                Poll::Ready(ended) => self.ended(index, ended.and_then(Result::err).map(Error::from))?,
-            },
-            Waits::Reads(reads, _) => match Pin::new(reads).poll_next(cx) {
-                Poll::Pending => {}
-                Poll::Ready(Some(Ok(reply))) => {
-                    self.came(index, &reply);
-                    self.was_read(index, place, &reply, into)?;
-                }
-                Poll::Ready(ended) => self.ended(index, ended.and_then(Result::err).map(Error::from))?,
-            },
+            Waits::Stream(stream, _) => {
+                let next = Pin::new(stream).poll_next(cx);
+                return self.streamed(index, next, into);
+            }
+            #[cfg(windows)]
+            Waits::Signals(signals) => {
+                let next = Pin::new(signals).poll_next(cx);
+                return self.streamed(index, next, into);
+            }
             #[cfg(all(target_os = "linux", not(miri)))]
             Waits::Blocked(blocking) => {
                 let is_stopped = self.stopped.is_some();
@@ -73,15 +85,6 @@ impl Lines {
                 Poll::Pending => {}
                 Poll::Ready(Ok(_)) => self.look(index, place, into)?,
                 Poll::Ready(Err(error)) => self.ended(index, Some(error.into()))?,
-            },
-            #[cfg(windows)]
-            Waits::Signals(signals) => match Pin::new(signals).poll_next(cx) {
-                Poll::Pending => {}
-                Poll::Ready(Some(Ok(_))) => {
-                    self.came(index, &[]);
-                    self.completed(index, place, &[], into)?;
-                }
-                Poll::Ready(ended) => self.ended(index, ended.and_then(Result::err).map(Error::from))?,
             },
             Waits::Sleep(sleep) => {
                 if Pin::new(sleep).poll(cx).is_ready() {
@@ -112,43 +115,56 @@ impl Lines {
         Ok(())
     }
 
+    /// The next result of what is kept pending. A signal has no bytes.
+    fn streamed<T: AsBytes>(
+        &mut self,
+        index: usize,
+        next: Poll<Option<Result<T, overlapped::Error>>>,
+        into: &mut Vec<RawEdge>,
+    ) -> Result<(), Error> {
+        match next {
+            Poll::Pending => Ok(()),
+            Poll::Ready(Some(Ok(reply))) => {
+                self.came(index, reply.as_bytes());
+                self.was_read(index, reply.as_bytes(), into)
+            }
+            Poll::Ready(ended) => self.ended(index, ended.and_then(Result::err).map(Error::from)),
+        }
+    }
+
     /// A wait was completed: it is looked at again, and is no end.
     fn came(&mut self, index: usize, bytes: &[u8]) {
         let source = &mut self.sources[index];
         (source.brought, source.is_passing) = (true, false);
         // What a part of a stream means is told when it is put together.
-        if !matches!(source.waits, Waits::Reads(_, Some(_))) {
+        if !matches!(source.waits, Waits::Stream(_, Unit::Bytes(_))) {
             let (call, line) = (source::name(&self.link.plan), self.link.number(source.place));
             self.link.tracer.tell(Trace::Answered { call, line, bytes, value: None });
         }
         self.ready.push(index);
     }
 
-    /// Bytes were read: a message, or a part of a stream, of which whole records are looked at.
-    fn was_read(
-        &mut self,
-        index: usize,
-        place: Option<usize>,
-        read: &[u8],
-        into: &mut Vec<RawEdge>,
-    ) -> Result<(), Error> {
-        let length = self.link.plan.told(None).length;
-        if read.len() > length {
-            let reason = format!("a message has more than the {length} bytes that `length` says");
+    /// A result came: an answer, a message, or a part of a byte stream, of which whole records are decoded.
+    fn was_read(&mut self, index: usize, bytes: &[u8], into: &mut Vec<RawEdge>) -> Result<(), Error> {
+        let source = &mut self.sources[index];
+        let place = source.place;
+        let Waits::Stream(_, unit @ (Unit::Message | Unit::Bytes(_))) = &mut source.waits else {
+            return self.completed(index, place, bytes, into);
+        };
+        let told = self.link.plan.told(None);
+        if bytes.len() > told.length {
+            let reason = format!("a message has more than the {} bytes that `length` says", told.length);
             return Err(self.link.malformed(&reason));
         }
-        let left = match &mut self.sources[index].waits {
-            Waits::Reads(_, Some(left)) => std::mem::take(left),
-            _ => return self.completed(index, place, read, into),
-        };
-        let mut bytes = left;
-        bytes.extend_from_slice(read);
-        let whole = bytes.len() - bytes.len() % self.link.plan.told(None).record.max(1);
-        self.link.tracer.tell(Trace::Streamed { bytes: read, records: &bytes[..whole] });
-        self.completed(index, place, &bytes[..whole], into)?;
-        bytes.drain(..whole);
-        if let Waits::Reads(_, Some(left)) = &mut self.sources[index].waits {
-            *left = bytes;
+        let Unit::Bytes(left) = unit else { return self.completed(index, place, bytes, into) };
+        let mut records = std::mem::take(left);
+        records.extend_from_slice(bytes);
+        let whole = records.len() - records.len() % told.record.max(1);
+        self.link.tracer.tell(Trace::Streamed { bytes, records: &records[..whole] });
+        self.completed(index, place, &records[..whole], into)?;
+        records.drain(..whole);
+        if let Waits::Stream(_, Unit::Bytes(left)) = &mut self.sources[index].waits {
+            *left = records;
         }
         Ok(())
     }
@@ -202,7 +218,7 @@ impl Lines {
         let source = &mut self.sources[index];
         let end = error.as_ref().map_or(Some(End::NoMore), |error| Some(End::Error(error.device()?.kind())));
         let passes = end.is_some_and(|end| self.link.plan.wait.again_on.contains(&end));
-        let is_stream = matches!(source.waits, Waits::Calls(_) | Waits::Reads(..));
+        let is_stream = matches!(source.waits, Waits::Stream(..));
         if let Some(error) = &error
             && is_stream
         {
@@ -232,7 +248,7 @@ impl Lines {
             None => {}
         }
         match &self.sources[index].waits {
-            Waits::Calls(_) => self.rest(index),
+            Waits::Stream(_, Unit::Call) => self.rest(index),
             _ => self.sources[index].waits = Waits::Over,
         }
         Ok(())
