@@ -61,7 +61,7 @@ pub use account::{Account, Figures, LineAccount, LineTotals, Tally, Trust};
 pub use backend::exec::{Exec, Restart};
 pub use backend::info::{ChipInfo, LineHolder};
 pub use chip::Chip;
-pub use clock::{Clock, UtcOffset};
+pub use clock::{Clock, ClockName, UtcOffset};
 pub use config::{Bias, Direction, Drive, EventClock, LineConfig};
 pub use edge::{ClockStep, EdgeEvent, EdgeKind, Edges, Missed};
 pub use error::{Error, ErrorKind};

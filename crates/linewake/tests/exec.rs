@@ -266,7 +266,7 @@ fn one_that_stamps_with_the_time_of_day_may_be_asked_to() {
         assert_eq!(chip.capabilities().realtime, can, "{says}");
         match chip.request().line("a").clock(EventClock::Realtime).start() {
             Ok(mut edges) => {
-                assert!(can && chip.clock().name == "realtime", "{says}");
+                assert!(can && chip.clock().name == linewake::ClockName::Realtime, "{says}");
                 assert_eq!(next(&mut edges).timestamp_ns, 1_700_000_000_123_456_789);
             }
             Err(error) => assert!(!can && error.kind() == ErrorKind::Unsupported, "{says}: {error}"),

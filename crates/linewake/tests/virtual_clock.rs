@@ -63,7 +63,7 @@ fn it_is_faster_than_time() {
     let edges = edges_until(&chip, 300 * SECOND).len();
     assert!(edges > 3_000, "{edges}");
     assert!(began.elapsed() < ms(300_000) / 4, "five minutes took {:?}", began.elapsed());
-    assert_eq!((chip.clock().name, chip.clock().utc), ("simulated", None));
+    assert_eq!((chip.clock().name, chip.clock().utc), (linewake::ClockName::Simulated, None));
 }
 
 #[test]

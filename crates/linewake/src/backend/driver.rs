@@ -27,7 +27,8 @@ pub(crate) use self::reference::{ReferenceDriver, Source};
 use super::{Ask, Backend, Capabilities, Held, InfoEvent, InfoEventKind, InfoWatch, Numbering, RawEdge, Settled, sim};
 use crate::line::named;
 use crate::{
-    Bias, ChipInfo, Clock, Direction, Drive, Edges, Error, EventClock, Figures, LineConfig, LineInfo, Offset, Trust,
+    Bias, ChipInfo, Clock, ClockName, Direction, Drive, Edges, Error, EventClock, Figures, LineConfig, LineInfo,
+    Offset, Trust,
 };
 
 /// A chip behind a device that speaks the protocol.
@@ -127,7 +128,7 @@ impl Backend for Chip {
     fn clock(&self, _: EventClock) -> Clock {
         match &self.source {
             Source::Simulated(host) => host.clock(),
-            Source::Devices(_) => Clock::unrelated("monotonic"),
+            Source::Devices(_) => Clock::unrelated(ClockName::Monotonic),
         }
     }
 

@@ -26,7 +26,8 @@ use super::{Ask, Backend, Capabilities, Held, Numbering, RawEdge, unsupported};
 use crate::timer::{Sleep, Timer};
 use crate::wait::{Waited, wait};
 use crate::{
-    ChipInfo, Clock, Direction, Edges, Error, ErrorKind, EventClock, LineConfig, LineInfo, Missed, Offset, Trust,
+    ChipInfo, Clock, ClockName, Direction, Edges, Error, ErrorKind, EventClock, LineConfig, LineInfo, Missed, Offset,
+    Trust,
 };
 
 /// How much is read at once, and how many such pieces wait here before the child has to.
@@ -225,7 +226,7 @@ impl Backend for Chip {
 
     fn capabilities(&self) -> Capabilities {
         // Which clock it has is the program's to say: one that stamps with the time of day need not be made to.
-        let realtime = self.header.clock().name == "realtime";
+        let realtime = self.header.clock().name == ClockName::Realtime;
         Capabilities { realtime, ..Capabilities::inputs_only(self.header.names.len(), Trust::AtLeast) }
     }
 

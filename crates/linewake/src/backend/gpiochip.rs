@@ -107,8 +107,8 @@ impl Backend for Chip {
 
     fn clock(&self, clock: EventClock) -> Clock {
         match clock {
-            EventClock::Hte => Clock::unrelated(clock.as_str()),
-            _ => Clock::read(clock.as_str(), || now_ns(clock).unwrap_or(0)),
+            EventClock::Hte => Clock::unrelated(clock.into()),
+            _ => Clock::read(clock.into(), || now_ns(clock).unwrap_or(0)),
         }
     }
 

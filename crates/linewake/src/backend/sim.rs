@@ -24,7 +24,7 @@ use self::state::{Chip, Readers, State, Step};
 use self::waits::{Key, What};
 use crate::sim::{ClockKind, Script};
 use crate::timer::Timer;
-use crate::{Clock, Error, ErrorKind};
+use crate::{Clock, ClockName, Error, ErrorKind};
 
 /// So much happens before others have a turn.
 const STEPS: usize = 10_000;
@@ -96,8 +96,8 @@ impl Host {
     /// Its clock as others see it.
     pub(crate) fn clock(&self) -> Clock {
         match self.started {
-            Some(started) => Clock::read("simulated", || elapsed_ns(started)),
-            None => Clock::unrelated("simulated"),
+            Some(started) => Clock::read(ClockName::Simulated, || elapsed_ns(started)),
+            None => Clock::unrelated(ClockName::Simulated),
         }
     }
 

@@ -16,7 +16,7 @@ use crate::backend::{Ask, Backend, Capabilities, Held};
 use crate::clock::program_ns as now_ns;
 use crate::profile::{self, Levels, Means, Place, Plan, Profile, Role, Trace};
 use crate::timer::Timer;
-use crate::{ChipInfo, Clock, Direction, Error, ErrorKind, EventClock, LineConfig, LineInfo, Offset, Trust};
+use crate::{ChipInfo, Clock, ClockName, Direction, Error, ErrorKind, EventClock, LineConfig, LineInfo, Offset, Trust};
 
 /// A chip behind a driver that a profile describes.
 pub(crate) struct Chip {
@@ -157,7 +157,10 @@ impl Backend for Chip {
     }
 
     fn clock(&self, _: EventClock) -> Clock {
-        if self.plan.tells(Role::Timestamp) { Clock::unrelated("device") } else { Clock::read("program", now_ns) }
+        match self.plan.tells(Role::Timestamp) {
+            true => Clock::unrelated(ClockName::Device),
+            false => Clock::read(ClockName::Program, now_ns),
+        }
     }
 
     fn lines(&self) -> Result<Vec<LineInfo>, Error> {

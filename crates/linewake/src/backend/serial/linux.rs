@@ -12,7 +12,7 @@ use super::look::{INPUTS, Levels, Look};
 use super::ticker::Ticker;
 use crate::backend::again::uninterrupted;
 use crate::backend::unsupported;
-use crate::{Error, ErrorKind};
+use crate::{ClockName, Error, ErrorKind};
 
 /// Each watch has counters of its own.
 pub(super) const SEVERAL_WATCHES: bool = true;
@@ -29,7 +29,7 @@ pub(super) struct Port {
 }
 
 /// CLOCK_MONOTONIC, as a gpiochip's.
-pub(super) const CLOCK: &str = "monotonic";
+pub(super) const CLOCK: ClockName = ClockName::Monotonic;
 
 /// It now.
 pub(super) fn now_ns() -> u64 {

@@ -14,7 +14,7 @@ use super::codes::{
     WAIT_ON_MASK,
 };
 use super::look::{INPUTS, Levels, Look};
-use crate::{Error, ErrorKind};
+use crate::{ClockName, Error, ErrorKind};
 
 /// A driver takes one wait for each handle, and a port has one handle.
 pub(super) const SEVERAL_WATCHES: bool = false;
@@ -31,7 +31,7 @@ pub(super) struct Port {
 }
 
 /// Not the driver's `monotonic`.
-pub(super) const CLOCK: &str = "program";
+pub(super) const CLOCK: ClockName = ClockName::Program;
 
 pub(super) fn now_ns() -> u64 {
     crate::clock::program_ns()

@@ -5,11 +5,11 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::look::{Levels, Look};
-use crate::Error;
 use crate::backend::unsupported;
+use crate::{ClockName, Error};
 
 pub(super) const SEVERAL_WATCHES: bool = false;
-pub(super) const CLOCK: &str = "program";
+pub(super) const CLOCK: ClockName = ClockName::Program;
 
 /// There is none.
 #[derive(Debug)]
