@@ -1,7 +1,7 @@
 //! What is behind a chip: one small trait, and those who implement it.
 //!
 //! ```text
-//!   Chip ──► Backend ── request(Ask) ──► Held ── poll_edges ──► RawEdge ──► Request, Monitor: accounts, merges, names
+//!   Chip ──► Backend ── request(Ask) ──► HeldLines ── poll_edges ──► RawEdge ──► Request, Monitor: accounts, merges, names
 //! ```
 //!
 //! A backend says what it [can do](Capabilities), and nobody papers over what it cannot: a request that asks for more
@@ -31,7 +31,7 @@ pub(crate) mod serial;
 pub(crate) mod sim;
 
 pub(crate) use self::edge::gather_in;
-pub use self::edge::{Interrupts, Numbering, RawEdge, Settled};
+pub use self::edge::{Interrupts, Numbering, RawEdge, Settlement};
 pub(crate) use self::info::unsupported;
 pub use self::info::{Capabilities, LineHolder};
 pub use crate::line::{InfoEvent, InfoEventKind};
@@ -79,7 +79,7 @@ pub trait Backend: Any + fmt::Debug + Send + Sync {
     /// # Errors
     /// [`ErrorKind::Busy`] when somebody else holds one, naming who if that can be known; and what the device says.
     /// Then nothing is held.
-    fn request(&self, ask: &Ask<'_>) -> Result<Box<dyn Held>, Error>;
+    fn request(&self, ask: &Ask<'_>) -> Result<Box<dyn HeldLines>, Error>;
 
     /// Whether lines are active now, whoever holds them, all read at the same moment if
     /// [`Capabilities::atomic_values`].
@@ -145,7 +145,7 @@ pub struct Ask<'a> {
 /// Lines that are held: what [`Backend::request`] gives. Dropping it gives them back.
 ///
 /// Lines go by their place in the [`Ask`] here, except in [`RawEdge::offset`].
-pub trait Held: fmt::Debug + Send {
+pub trait HeldLines: fmt::Debug + Send {
     /// Appends the edges that have happened, at least one, in the order the chip gave them.
     ///
     /// Ready with `None` when it was [stopped](Self::stop) and all that had happened was given. After an error, or
@@ -215,7 +215,7 @@ pub trait Held: fmt::Debug + Send {
     ///
     /// # Errors
     /// What the device says: the account stays open.
-    fn settle(&mut self) -> Result<Option<Vec<Settled>>, Error> {
+    fn settle(&mut self) -> Result<Option<Vec<Settlement>>, Error> {
         Ok(None)
     }
 

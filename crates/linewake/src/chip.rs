@@ -239,7 +239,7 @@ impl Chip {
         let other = || unsupported(&self.info().name, "is no simulated chip and no reference driver's");
         let world = self.inner.world.as_ref().unwrap_or(self);
         let backend: &dyn Any = world.backend();
-        backend.downcast_ref::<driver::Chip>().map(driver::Chip::reference).ok_or_else(other)
+        backend.downcast_ref::<driver::ReferenceChip>().map(driver::ReferenceChip::reference).ok_or_else(other)
     }
 }
 

@@ -129,7 +129,7 @@ impl Chip {
         name: &str,
         open: impl Fn() -> Result<Device, overlapped::Error> + Send + Sync + 'static,
     ) -> Result<Self, Error> {
-        Self::from_backend(Arc::new(driver::Chip::open(driver::Source::Devices(Arc::new(open)), name)?))
+        Self::from_backend(Arc::new(driver::ReferenceChip::open(driver::DeviceOpener::Devices(Arc::new(open)), name)?))
     }
 
     /// A chip behind a driver that a [`Profile`] describes. `open` opens the device, once more for each request; a test
@@ -149,7 +149,7 @@ impl Chip {
         profile: &Profile,
         open: impl Fn() -> Result<Device, overlapped::Error> + Send + Sync + 'static,
     ) -> Result<Self, Error> {
-        Self::from_backend(Arc::new(profile::Chip::opened_by(profile, open)?))
+        Self::from_backend(Arc::new(profile::ProfileChip::opened_by(profile, open)?))
     }
 
     /// The chip that a profile describes, on the device that the profile names.
@@ -166,7 +166,7 @@ impl Chip {
     /// device; one that [`is_disconnected`](Error::is_disconnected) when no such device is present, and
     /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) when several are.
     pub fn of_profile(profile: &Profile) -> Result<Self, Error> {
-        Self::from_backend(Arc::new(profile::Chip::of_profile(profile)?))
+        Self::from_backend(Arc::new(profile::ProfileChip::of_profile(profile)?))
     }
 
     /// A chip whose lines a program watches; it prints a text line for each change. This serves libraries that offer
@@ -189,7 +189,7 @@ impl Chip {
     /// [`ErrorKind::TimedOut`](crate::ErrorKind::TimedOut) when it does not name them in time;
     /// [`ErrorKind::Malformed`](crate::ErrorKind::Malformed) when it prints something else.
     pub fn from_command(program: Exec) -> Result<Self, Error> {
-        Self::from_backend(Arc::new(exec::Chip::open(program)?))
+        Self::from_backend(Arc::new(exec::ExecChip::open(program)?))
     }
 
     /// Options to open a chip with.

@@ -61,7 +61,7 @@ pub(crate) use self::call::Argument;
 pub(crate) use self::call::{Call, Request, What, When};
 pub(crate) use self::device::{Place, Target};
 pub(crate) use self::field::Field;
-pub(crate) use self::input::{About, Asked};
+pub(crate) use self::input::{About, RequestedLine};
 pub(crate) use self::line::Line;
 pub(crate) use self::output::{Output, Role, Since};
 pub(crate) use self::plan::{Levels, Plan, Step};
@@ -107,7 +107,7 @@ impl Profile {
     /// # Errors
     /// [`ErrorKind::BadFile`] as [`read`](Self::read).
     pub fn parse(name: &str, text: &str) -> Result<Self, Error> {
-        let plan = Plan::read(crate::keys::Source { name, text })?;
+        let plan = Plan::read(crate::keys::SourceText { name, text })?;
         Ok(Self { plan: Arc::new(plan), writes: false, dry: false, tracer: Tracer::default() })
     }
 

@@ -3,7 +3,7 @@
 //! ```text
 //!   opener, find ──► Link: calls are sent and answered (call.rs, ioctl.rs)
 //!                      │
-//!   Chip ── request ──► Lines ──► Sources: what is waited for (blocking.rs, event.rs)
+//!   ProfileChip ── request ──► ProfileLines ──► Sources: what is waited for (blocking.rs, event.rs)
 //!                         └─────► EdgeDecoder: what completions mean
 //! ```
 
@@ -21,10 +21,10 @@ mod levels;
 mod lines;
 mod link;
 mod opener;
+mod pending;
 mod settle;
 mod slow;
-mod source;
 #[cfg(all(target_os = "linux", not(miri)))]
 mod terminal;
 
-pub(crate) use self::chip::{Chip, open};
+pub(crate) use self::chip::{ProfileChip, open};

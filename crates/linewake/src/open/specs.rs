@@ -168,7 +168,7 @@ pub(super) fn simulated(options: &ChipOptions, script: &Script, spec: &str) -> R
     let seed = options.seed.or(script.seed).unwrap_or(DEFAULT_SEED);
     let clock = options.clock.or(script.clock).unwrap_or_default();
     let host = sim::Host::new(script, seed, clock)?;
-    Ok(Arc::new(driver::Chip::open(driver::Source::Simulated(host), spec)?))
+    Ok(Arc::new(driver::ReferenceChip::open(driver::DeviceOpener::Simulated(host), spec)?))
 }
 
 fn life_or_still(options: &ChipOptions) -> Script {
@@ -199,9 +199,9 @@ fn script_in_file(options: &ChipOptions, Text { spec, rest: file }: Text<'_>) ->
 
 fn reference_device(spec: &str) -> Opened {
     let path = spec.to_owned();
-    let source = driver::Source::Devices(Arc::new(move || Device::open(&path)));
+    let source = driver::DeviceOpener::Devices(Arc::new(move || Device::open(&path)));
     let remedy = "is it plugged in, and its driver running?";
-    Ok(Arc::new(driver::Chip::open(source, spec).map_err(|error| error.with_remedy_if_not_found(remedy))?))
+    Ok(Arc::new(driver::ReferenceChip::open(source, spec).map_err(|error| error.with_remedy_if_not_found(remedy))?))
 }
 
 fn described(options: &ChipOptions, file: &str) -> Opened {

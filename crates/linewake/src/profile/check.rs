@@ -2,7 +2,7 @@
 
 use super::call::{What, When};
 use super::code;
-use super::input::Sent;
+use super::input::InputValue;
 use super::output::{Output, Role};
 use super::plan::{Levels, Plan};
 use super::wait::{By, EventSource, Means, Reads};
@@ -97,7 +97,7 @@ impl Check<'_, '_> {
                 ));
             }
         }
-        let sends_queue = |&call: &usize| plan.call(call).input.sends(|sent| *sent == Sent::Queue);
+        let sends_queue = |&call: &usize| plan.call(call).input.sends(|sent| *sent == InputValue::Queue);
         if (plan.max_queue > 0) != plan.setup.iter().any(sends_queue) {
             return Err(self
                 .wait
@@ -111,14 +111,14 @@ impl Check<'_, '_> {
         for (field, sent) in &call.input.fields {
             for (offset, line) in self.plan.lines.iter().enumerate() {
                 let words = line.words(offset);
-                if *sent == Sent::Line && line.number > field.greatest() {
+                if *sent == InputValue::Line && line.number > field.greatest() {
                     let (number, greatest) = (line.number, field.greatest());
                     return Err(place.error(format!(
                         "line {words} has the number {number}, and the field that sends it holds {greatest} at most: make it \
                          wider"
                     )));
                 }
-                if *sent == Sent::Mask && line.event_bit as usize >= 8 * field.width {
+                if *sent == InputValue::Mask && line.event_bit as usize >= 8 * field.width {
                     let (bits, bit) = (8 * field.width, line.event_bit);
                     return Err(
                         place.error(format!("the mask that it sends has {bits} bits, and line {words} has bit {bit}"))
@@ -126,7 +126,7 @@ impl Check<'_, '_> {
                 }
             }
         }
-        if self.plan.wait.edge.is_some() && call.input.sends(|sent| matches!(sent, Sent::Edges { .. })) {
+        if self.plan.wait.edge.is_some() && call.input.sends(|sent| matches!(sent, InputValue::Edges { .. })) {
             return Err(place.error(
                 "[wait] says by `edge` that each edge is the same, and this tells the driver which edges are wanted, which \
                  may be both: send the number of that edge in place of `value = \"edges\"`",
@@ -137,7 +137,7 @@ impl Check<'_, '_> {
 
     fn events(&self) -> Result<(), Error> {
         let plan = self.plan;
-        let sends = |&call: &usize| plan.call(call).input.sends(|sent| *sent == Sent::Event);
+        let sends = |&call: &usize| plan.call(call).input.sends(|sent| *sent == InputValue::Event);
         let is_made = matches!(plan.wait.by, By::Event(EventSource::Made));
         if let Some(call) = (0..plan.calls.len()).find(|call| sends(call) && !(is_made && plan.setup.contains(call))) {
             return Err(self.places[call]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::call::{Call, What, When};
 use super::device::Target;
-use super::input::Sent;
+use super::input::InputValue;
 use super::line::Line;
 use super::output::{Output, Role, Since};
 use super::wait::{By, Means, Reads, Wait};
@@ -137,7 +137,7 @@ impl Plan {
 
     /// Whether the driver is told which edges are wanted.
     pub(crate) fn selects_edges(&self) -> bool {
-        let selects = |&call: &usize| self.call(call).input.sends(|sent| matches!(sent, Sent::Edges { .. }));
+        let selects = |&call: &usize| self.call(call).input.sends(|sent| matches!(sent, InputValue::Edges { .. }));
         self.setup.iter().any(selects)
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::missing::{Directions, InterruptNumbers, LineNumbers, StartLevel};
 use super::processors;
-use crate::backend::{Interrupts, Numbering, RawEdge, Settled};
+use crate::backend::{Interrupts, Numbering, RawEdge, Settlement};
 use crate::{EdgeKind, Edges, Figures, LineAccount, LineConfig, Missed, Offset, Trust};
 
 /// A line of a [`Request`](crate::Request).
@@ -191,7 +191,7 @@ impl WatchedLine {
     }
 
     /// The final account, by the account of the chip.
-    pub(super) fn settled(&self, settled: &Settled) -> LineAccount {
+    pub(super) fn settled(&self, settled: &Settlement) -> LineAccount {
         let theirs = settled.figures;
         let untaken = theirs.delivered.checked_sub(self.delivered);
         let plausible =

@@ -4,12 +4,12 @@ use std::task::{Context, Poll};
 
 use super::missing::InterruptCount;
 use crate::Error;
-use crate::backend::{Held, Interrupts, Numbering, RawEdge};
+use crate::backend::{HeldLines, Interrupts, Numbering, RawEdge};
 
 /// Lines held together by the chip.
 #[derive(Debug)]
 pub(super) struct Part {
-    pub(super) held: Box<dyn Held>,
+    pub(super) held: Box<dyn HeldLines>,
     pub(super) numbering: Numbering,
     pub(super) interrupts: InterruptCount,
     /// The places of its lines in the request.
@@ -18,11 +18,11 @@ pub(super) struct Part {
 }
 
 impl Part {
-    pub(super) fn new(held: Box<dyn Held>, lines: std::ops::Range<usize>) -> Self {
+    pub(super) fn new(held: Box<dyn HeldLines>, lines: std::ops::Range<usize>) -> Self {
         Self { numbering: held.numbering(), held, interrupts: InterruptCount::default(), lines, is_over: false }
     }
 
-    /// As [`Held::poll_edges`], and remembers when it is over.
+    /// As [`HeldLines::poll_edges`], and remembers when it is over.
     pub(super) fn poll_edges(
         &mut self,
         cx: &mut Context<'_>,

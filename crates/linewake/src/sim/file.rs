@@ -7,10 +7,10 @@ use linewake_controller::protocol::MAX_LINES;
 
 use super::{ClockKind, Count, Line, Quadrature, Script, Signal, Span, Turn};
 use crate::Error;
-use crate::keys::{Keys, Source, Value};
+use crate::keys::{Keys, SourceText, Value};
 
 pub(super) fn parse(name: &str, text: &str) -> Result<Script, Error> {
-    let source = Source { name, text };
+    let source = SourceText { name, text };
     let root = source.parse()?;
     let keys = Keys::new(source, &root);
     let mut script = Script::new();

@@ -40,11 +40,11 @@ pub(super) struct Output {
     is_declared: bool,
     has_begun: bool,
     by_name: HashMap<Arc<str>, usize>,
-    lines: Vec<Line>,
+    lines: Vec<OutputLine>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Line {
+struct OutputLine {
     active: Option<bool>,
     number: Option<u32>,
 }
@@ -163,7 +163,7 @@ impl Output {
     }
 
     fn name_lines(&mut self, lines: Vec<(Arc<str>, Option<bool>)>) {
-        self.lines = lines.iter().map(|&(_, active)| Line { active, number: None }).collect();
+        self.lines = lines.iter().map(|&(_, active)| OutputLine { active, number: None }).collect();
         for (offset, (name, _)) in lines.iter().enumerate() {
             // Of several with the same name, the first.
             self.by_name.entry(name.clone()).or_insert(offset);
@@ -226,7 +226,7 @@ impl Output {
         if gap > u32::MAX / 2 {
             return wrong("has a number that goes back");
         }
-        self.lines[offset] = Line { active: Some(active), number };
+        self.lines[offset] = OutputLine { active: Some(active), number };
         Ok(RawEdge {
             offset: (offset as u32).into(),
             kind: if active { EdgeKind::Rising } else { EdgeKind::Falling },

@@ -7,7 +7,7 @@ use std::{fs, io};
 
 use overlapped::ErrorKind as Kind;
 
-use super::chip::Chip;
+use super::chip::GpioChip;
 use super::find;
 use crate::backend::unsupported;
 use crate::{Error, ErrorKind, LineConfig, LineHolder, Offset};
@@ -100,7 +100,7 @@ pub(super) fn no_device(path: &str) -> Error {
 }
 
 /// The kernel does not give lines.
-pub(super) fn not_taken(chip: &Chip, error: overlapped::Error, asked: &[(Offset, LineConfig)]) -> Error {
+pub(super) fn not_taken(chip: &GpioChip, error: overlapped::Error, asked: &[(Offset, LineConfig)]) -> Error {
     match error.kind() {
         Kind::Busy => busy(chip, error, asked),
         Kind::InvalidInput => {
@@ -115,7 +115,7 @@ pub(super) fn not_taken(chip: &Chip, error: overlapped::Error, asked: &[(Offset,
 }
 
 /// The kernel does not watch lines for edges.
-pub(super) fn not_watched(chip: &Chip, error: overlapped::Error, asked: &[(Offset, LineConfig)]) -> Error {
+pub(super) fn not_watched(chip: &GpioChip, error: overlapped::Error, asked: &[(Offset, LineConfig)]) -> Error {
     /// ENXIO: a line has no interrupt. Some chips say EIO, EINVAL or ENOSYS, of which nothing can be known.
     const NO_INTERRUPT: i32 = 6;
     if error.code() == Some(overlapped::ErrorCode::Errno(NO_INTERRUPT)) {
@@ -132,7 +132,7 @@ pub(super) fn not_watched(chip: &Chip, error: overlapped::Error, asked: &[(Offse
 }
 
 /// Which line is busy, and who holds it.
-fn busy(chip: &Chip, error: overlapped::Error, asked: &[(Offset, LineConfig)]) -> Error {
+fn busy(chip: &GpioChip, error: overlapped::Error, asked: &[(Offset, LineConfig)]) -> Error {
     let name = &chip.info.name;
     let held = asked.iter().filter_map(|line| chip.line_info(line.0).ok()).find(|line| line.used);
     let Some(line) = held else {

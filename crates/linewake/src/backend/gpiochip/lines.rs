@@ -17,10 +17,10 @@ use overlapped::{Device, ErrorKind as Kind, InvertedCall};
 use self::events::decode;
 use self::gathering::{Gathering, take};
 use self::start::level_at_start;
-use super::chip::{Chip, now_ns};
+use super::chip::{GpioChip, now_ns};
 use super::held::Wanted;
 use super::{config, uapi};
-use crate::backend::{Held, Interrupts, Numbering, RawEdge};
+use crate::backend::{HeldLines, Interrupts, Numbering, RawEdge};
 use crate::{Error, LineConfig, Offset};
 
 /// How many events one read brings at most: as many as the kernel queues for four lines unless told otherwise, and enough
@@ -33,7 +33,7 @@ const CANCEL: Duration = Duration::from_secs(10);
 
 /// Lines held by one request of the kernel's.
 #[derive(Debug)]
-pub(super) struct Lines {
+pub(super) struct GpioLines {
     chip: Arc<str>,
     device: Device,
     lines: Vec<(Offset, LineConfig)>,
@@ -72,7 +72,7 @@ impl fmt::Debug for Phase {
     }
 }
 
-impl Lines {
+impl GpioLines {
     /// Begins to watch lines that are held as the kernel gave them: as asked for, but without edges.
     ///
     /// The levels are read before the first edge can be queued, and again after that. Where both are the same and no edge
@@ -82,7 +82,7 @@ impl Lines {
     /// A line that changed twice in between deceives us until its edge comes, with a time stamp from before the levels
     /// were read.
     pub(super) fn start(
-        chip: &Chip,
+        chip: &GpioChip,
         device: Device,
         lines: Vec<(Offset, LineConfig)>,
         witness: Option<Offset>,
@@ -199,7 +199,7 @@ impl Lines {
     }
 }
 
-impl Held for Lines {
+impl HeldLines for GpioLines {
     fn poll_edges(&mut self, cx: &mut Context<'_>, into: &mut Vec<RawEdge>) -> Poll<Option<Result<(), Error>>> {
         loop {
             if !self.read.is_empty() {
@@ -292,7 +292,7 @@ impl Held for Lines {
         self.witness
     }
 
-    fn settle(&mut self) -> Result<Option<Vec<crate::backend::Settled>>, Error> {
+    fn settle(&mut self) -> Result<Option<Vec<crate::backend::Settlement>>, Error> {
         let taken = self.take_all();
         self.phase = Phase::Over;
         taken.map(|()| None)

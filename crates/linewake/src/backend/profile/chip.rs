@@ -8,18 +8,18 @@ use overlapped::Device;
 
 use super::decoder::{self, EdgeDecoder};
 use super::levels::{all_known, levels_now};
-use super::lines::Lines;
+use super::lines::ProfileLines;
 use super::link::Link;
 use super::opener::{Opener, opener};
-use super::source::Signal;
-use crate::backend::{Ask, Backend, Capabilities, Held};
+use super::pending::Signal;
+use crate::backend::{Ask, Backend, Capabilities, HeldLines};
 use crate::clock::program_ns as now_ns;
 use crate::profile::{self, Levels, Means, Place, Plan, Profile, Role, Trace};
 use crate::timer::Timer;
 use crate::{ChipInfo, Clock, ClockName, Direction, Error, ErrorKind, EventClock, LineConfig, LineInfo, Offset, Trust};
 
 /// A chip behind a driver that a profile describes.
-pub(crate) struct Chip {
+pub(crate) struct ProfileChip {
     plan: Arc<Plan>,
     profile: Profile,
     open: Arc<Opener>,
@@ -30,10 +30,10 @@ pub(crate) struct Chip {
 /// Opens the chip that a file describes.
 pub(crate) fn open(path: &str, allow_writes: bool) -> Result<Arc<dyn Backend>, Error> {
     let profile = Profile::read(path)?.allow_writes(allow_writes);
-    Ok(Arc::new(Chip::of_profile(&profile)?))
+    Ok(Arc::new(ProfileChip::of_profile(&profile)?))
 }
 
-impl Chip {
+impl ProfileChip {
     /// The chip whose device the profile names.
     pub(crate) fn of_profile(profile: &Profile) -> Result<Self, Error> {
         let plan = profile.plan();
@@ -142,7 +142,7 @@ fn waits_in_calls(plan: &Plan) -> bool {
     plan.call(call).request().is_some_and(|request| matches!(request.when, profile::When::Blocks { .. }))
 }
 
-impl Backend for Chip {
+impl Backend for ProfileChip {
     fn info(&self) -> &ChipInfo {
         &self.info
     }
@@ -194,7 +194,7 @@ impl Backend for Chip {
         all_known(&self.plan, levels)
     }
 
-    fn request(&self, ask: &Ask<'_>) -> Result<Box<dyn Held>, Error> {
+    fn request(&self, ask: &Ask<'_>) -> Result<Box<dyn HeldLines>, Error> {
         let signal = Signal::made(&self.plan)?;
         let link = self.link(ask, signal.as_ref().map_or(0, |signal| signal.handle))?;
         let mut decoder = EdgeDecoder::new(self.plan.clone(), ask, &link.asked);
@@ -215,7 +215,7 @@ impl Backend for Chip {
             _ => (after.clone(), before.iter().zip(&after).map(steady).collect()),
         };
         decoder.begin(&levels, now_ns());
-        Ok(Box::new(Lines::start(link, decoder, self.timer.clone(), active_at_start, signal)?))
+        Ok(Box::new(ProfileLines::start(link, decoder, self.timer.clone(), active_at_start, signal)?))
     }
 
     fn reopen(&self) -> Result<Arc<dyn Backend>, Error> {
@@ -223,8 +223,8 @@ impl Backend for Chip {
     }
 }
 
-impl fmt::Debug for Chip {
+impl fmt::Debug for ProfileChip {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Chip").field("profile", &self.profile).finish_non_exhaustive()
+        f.debug_struct("ProfileChip").field("profile", &self.profile).finish_non_exhaustive()
     }
 }

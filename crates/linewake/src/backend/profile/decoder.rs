@@ -17,7 +17,7 @@ use std::sync::Arc;
 use self::line::{DeviceLine, Rules};
 use self::stamp::Stamp;
 use crate::backend::{Ask, Numbering, RawEdge};
-use crate::profile::{Asked, Means, Output, Plan, Role, Since};
+use crate::profile::{Means, Output, Plan, RequestedLine, Role, Since};
 use crate::{EdgeKind, Edges};
 
 /// Decodes what a driver gives to the lines of one request.
@@ -45,17 +45,17 @@ pub(super) struct EdgeDecoder {
 }
 
 /// The lines of a request, as the profile names them.
-pub(super) fn asked(plan: &Plan, ask: &Ask<'_>) -> Vec<Asked> {
+pub(super) fn asked(plan: &Plan, ask: &Ask<'_>) -> Vec<RequestedLine> {
     let asked = ask.lines.iter().filter_map(|(offset, config)| {
         let line = plan.lines.get(offset.index())?;
         let (number, event_bit, active_low) = (line.number, line.event_bit, line.active_low);
-        Some(Asked { number, event_bit, edges: config.edges, active_low })
+        Some(RequestedLine { number, event_bit, edges: config.edges, active_low })
     });
     asked.collect()
 }
 
 impl EdgeDecoder {
-    pub(super) fn new(plan: Arc<Plan>, ask: &Ask<'_>, asked: &[Asked]) -> Self {
+    pub(super) fn new(plan: Arc<Plan>, ask: &Ask<'_>, asked: &[RequestedLine]) -> Self {
         let counts_from_zero = plan.all_told().any(|told| told.since == Since::Open);
         let mut places: HashMap<_, _> = plan.lines.iter().map(|line| (line.number, None)).collect();
         let lines = ask.lines.iter().zip(asked).enumerate().map(|(place, (&(offset, _), asked))| {

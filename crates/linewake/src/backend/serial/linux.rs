@@ -102,7 +102,7 @@ fn is_uart(path: &Path) -> bool {
 
 /// Looks at a port, period by period.
 #[derive(Debug)]
-pub(super) struct Watch {
+pub(super) struct PortWatch {
     ticker: Arc<Ticker>,
     ticks: u64,
     counted: Option<[u32; INPUTS]>,
@@ -116,7 +116,7 @@ enum Phase {
     Over,
 }
 
-impl Watch {
+impl PortWatch {
     /// Begins. Gives the levels at the beginning.
     pub(super) fn start(port: &Arc<Port>, period: Duration) -> Result<(Self, Option<Levels>), Error> {
         let ticker = Ticker::of(period)?;

@@ -109,7 +109,7 @@ fn levels(status: u32) -> Levels {
 
 /// The wait, and what is read after it.
 #[derive(Debug)]
-pub(super) struct Watch {
+pub(super) struct PortWatch {
     waits: InvertedCall<u32>,
     phase: Phase,
 }
@@ -126,7 +126,7 @@ enum Phase {
     Over,
 }
 
-impl Watch {
+impl PortWatch {
     /// Begins. Gives the levels at the beginning, unless the lines change too fast to tell.
     pub(super) fn start(port: &Arc<Port>, _: Duration) -> Result<(Self, Option<Levels>), Error> {
         let mask = EVENTS.iter().fold(0, |mask, event| mask | event);

@@ -16,7 +16,7 @@ pub(super) const CLOCK: ClockName = ClockName::Program;
 pub(super) enum Port {}
 
 #[derive(Debug)]
-pub(super) enum Watch {}
+pub(super) enum PortWatch {}
 
 pub(super) fn now_ns() -> u64 {
     0
@@ -40,7 +40,7 @@ impl Port {
     }
 }
 
-impl Watch {
+impl PortWatch {
     pub(super) fn start(port: &Arc<Port>, _: Duration) -> Result<(Self, Option<Levels>), Error> {
         match **port {}
     }

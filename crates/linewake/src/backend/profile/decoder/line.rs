@@ -2,14 +2,14 @@
 
 use super::stamp::Stamp;
 use crate::backend::RawEdge;
-use crate::profile::Asked;
+use crate::profile::RequestedLine;
 use crate::{EdgeKind, Edges, Missed, Offset};
 
 /// A line, and what its edge decoder remembers of it.
 #[derive(Debug)]
 pub(super) struct DeviceLine {
     pub(super) offset: Offset,
-    pub(super) asked: Asked,
+    pub(super) asked: RequestedLine,
     pub(super) level_bit: u32,
     pub(super) active: Option<bool>,
     /// Reports of a change since the levels were read.
@@ -45,7 +45,7 @@ pub(super) struct Rules {
 }
 
 impl DeviceLine {
-    pub(super) fn new(offset: Offset, asked: Asked, level_bit: u32, count: Option<u64>) -> Self {
+    pub(super) fn new(offset: Offset, asked: RequestedLine, level_bit: u32, count: Option<u64>) -> Self {
         Self {
             offset,
             asked,

@@ -5,16 +5,16 @@ use std::time::Duration;
 
 use super::super::levels::gives_levels;
 use super::super::link::Answer;
+use super::super::pending::WaitState;
 #[cfg(all(target_os = "linux", not(miri)))]
 use super::super::slow::AFTER_NOTHING;
-use super::super::source::Waits;
-use super::{Lines, Turn};
+use super::{ProfileLines, Turn};
 use crate::Error;
 use crate::backend::RawEdge;
 use crate::clock::program_ns as now_ns;
 use crate::profile::By;
 
-impl Lines {
+impl ProfileLines {
     /// EdgeDecoders what one of those that tell gave.
     pub(super) fn take(
         &mut self,
@@ -41,13 +41,13 @@ impl Lines {
         bytes: &[u8],
         into: &mut Vec<RawEdge>,
     ) -> Result<(), Error> {
-        let (told, lasted) = (self.told, self.sources[index].began.elapsed());
+        let (told, lasted) = (self.told, self.waits[index].began.elapsed());
         if let Some(teller) = self.teller {
             self.take(teller, place, bytes, into)?;
         }
         let plan = self.link.plan.clone();
         self.turns.extend(plan.steps(&plan.wait.then, place, self.link.asked.len()).map(Turn::Then));
-        if self.sources[index].is_one_by_one() {
+        if self.waits[index].is_one_by_one() {
             self.turns.push_back(Turn::Again { index, lasted, told });
         }
         Ok(())
@@ -70,24 +70,24 @@ impl Lines {
 
     /// All that a completion asked for is done.
     fn again(&mut self, index: usize, lasted: Duration, brought: bool) -> Result<(), Error> {
-        let source = &mut self.sources[index];
+        let wait = &mut self.waits[index];
         #[cfg(not(all(target_os = "linux", not(miri))))]
         let _ = (lasted, brought);
-        match &mut source.waits {
-            Waits::Sleep(sleep) => {
+        match &mut wait.state {
+            WaitState::Sleep(sleep) => {
                 if let By::Poll(period) = self.link.plan.wait.by {
                     *sleep = self.timer.sleep(period);
                     self.ready.push(index);
                 }
             }
             #[cfg(all(target_os = "linux", not(miri)))]
-            Waits::Blocked(_) | Waits::Ready(_) => {
-                match source.slow.next(lasted, brought, AFTER_NOTHING).filter(|_| self.stopped.is_none()) {
+            WaitState::Blocked(_) | WaitState::Ready(_) => {
+                match wait.slow.next(lasted, brought, AFTER_NOTHING).filter(|_| self.stopped.is_none()) {
                     Some(pause) => {
-                        if let Waits::Blocked(blocking) = &source.waits {
+                        if let WaitState::Blocked(blocking) = &wait.state {
                             blocking.hold();
                         }
-                        source.pause = Some(self.timer.sleep(pause));
+                        wait.pause = Some(self.timer.sleep(pause));
                         self.ready.push(index);
                     }
                     None => self.resume(index)?,

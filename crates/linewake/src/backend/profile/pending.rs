@@ -27,9 +27,9 @@ use crate::profile::{By, End, Plan, Reads, Step, Trace, What, When};
 use crate::timer::{Sleep, Timer};
 
 /// What is waited for, of the line at a place or of the card.
-pub(super) struct Source {
+pub(super) struct PendingWait {
     pub(super) place: Option<usize>,
-    pub(super) waits: Waits,
+    pub(super) state: WaitState,
     /// It is made anew when this is over.
     pub(super) pause: Option<Sleep>,
     pub(super) slow: Slow,
@@ -43,7 +43,7 @@ pub(super) struct Source {
     pub(super) is_stopping: Arc<AtomicBool>,
 }
 
-pub(super) enum Waits {
+pub(super) enum WaitState {
     /// Calls or reads are kept pending.
     Stream(InvertedCall<[u8]>, Unit),
     #[cfg(all(target_os = "linux", not(miri)))]
@@ -94,11 +94,11 @@ impl Signal {
     }
 }
 
-impl Source {
+impl PendingWait {
     pub(super) fn new(place: Option<usize>) -> Self {
         Self {
             place,
-            waits: Waits::Over,
+            state: WaitState::Over,
             pause: None,
             slow: Slow::default(),
             began: Instant::now(),
@@ -115,8 +115,8 @@ impl Source {
         (self.began, self.brought, self.is_passing) = (Instant::now(), false, false);
         let plan = &link.plan;
         let wait = &plan.wait;
-        self.waits = match &wait.by {
-            By::Call(call) if link.leaves_out(Step { call: *call, place: self.place }) => Waits::Idle,
+        self.state = match &wait.by {
+            By::Call(call) if link.leaves_out(Step { call: *call, place: self.place }) => WaitState::Idle,
             By::Call(index) => {
                 let call = plan.call(*index);
                 let input = call.input.make(link.about(self.place));
@@ -129,13 +129,13 @@ impl Source {
                         let calls = calls.pending(wait.pending).window(window(wait.pending, output_len));
                         let calls = if wait.completion_order { calls.completion_order() } else { calls };
                         let calls = armed(calls, plan.max_queue > 0);
-                        Waits::Stream(calls.go_on_after(self.passing(plan)).start(), Unit::Call)
+                        WaitState::Stream(calls.go_on_after(self.passing(plan)).start(), Unit::Call)
                     }
                     What::Ioctl(request) => match request.when {
                         #[cfg(all(target_os = "linux", not(miri)))]
                         When::Blocks { .. } => {
                             link.tracer.tell(sent);
-                            Waits::Blocked(blocking(link, *index, request, input, self.place)?)
+                            WaitState::Blocked(blocking(link, *index, request, input, self.place)?)
                         }
                         when => self.readiness(link, when)?,
                     },
@@ -154,7 +154,7 @@ impl Source {
                 let reads = reads.window(window(wait.pending, output.length));
                 let reads = if wait.completion_order { reads.completion_order() } else { reads };
                 let reads = armed(reads, plan.max_queue > 0 || is_polled(&link.device));
-                Waits::Stream(reads.go_on_after(self.passing(plan)).start(), unit)
+                WaitState::Stream(reads.go_on_after(self.passing(plan)).start(), unit)
             }
             #[cfg(windows)]
             By::Event(source) => {
@@ -166,11 +166,11 @@ impl Source {
                     (EventSource::Made, Some(signal)) => signal.event,
                     (EventSource::Made, None) => return Err(link.malformed("its event is gone")),
                 };
-                Waits::Signals(event.signals().start())
+                WaitState::Signals(event.signals().start())
             }
             #[cfg(not(windows))]
             By::Event(_) => return Err(unsupported(&plan.name, "signals events, which only Windows has")),
-            By::Poll(period) => Waits::Sleep(timer.sleep(*period)),
+            By::Poll(period) => WaitState::Sleep(timer.sleep(*period)),
         };
         Ok(())
     }
@@ -178,7 +178,7 @@ impl Source {
     /// No further call is made that blocks.
     #[cfg(all(target_os = "linux", not(miri)))]
     pub(super) fn leave(&self) {
-        if let Waits::Blocked(blocking) = &self.waits {
+        if let WaitState::Blocked(blocking) = &self.state {
             blocking.leave();
         }
     }
@@ -192,13 +192,13 @@ impl Source {
     /// Waits until the file is ready for an ioctl.
     #[cfg(all(target_os = "linux", not(miri)))]
     #[expect(clippy::unnecessary_wraps, reason = "elsewhere it fails")]
-    fn readiness(&self, link: &Link, when: When) -> Result<Waits, Error> {
+    fn readiness(&self, link: &Link, when: When) -> Result<WaitState, Error> {
         let interest = match when {
             When::Writable => Interest::Writable,
             When::Priority => Interest::Priority,
             When::Readable | When::Now | When::Blocks { .. } => Interest::Readable,
         };
-        Ok(Waits::Ready(match interest {
+        Ok(WaitState::Ready(match interest {
             Interest::Readable => link.device.readable(),
             Interest::Writable => link.device.writable(),
             Interest::Priority => link.device.priority(),
@@ -207,16 +207,16 @@ impl Source {
 
     #[cfg(not(all(target_os = "linux", not(miri))))]
     #[expect(clippy::unused_self, reason = "on Linux it is used")]
-    fn readiness(&self, link: &Link, _: When) -> Result<Waits, Error> {
+    fn readiness(&self, link: &Link, _: When) -> Result<WaitState, Error> {
         Err(unsupported(&link.plan.name, "is told by ioctls, which only Linux has"))
     }
 
     /// Whether it waits anew only when all was done that its completion asked for.
     pub(super) fn is_one_by_one(&self) -> bool {
-        match self.waits {
+        match self.state {
             #[cfg(all(target_os = "linux", not(miri)))]
-            Waits::Blocked(_) | Waits::Ready(_) => true,
-            Waits::Sleep(_) => true,
+            WaitState::Blocked(_) | WaitState::Ready(_) => true,
+            WaitState::Sleep(_) => true,
             _ => false,
         }
     }
