@@ -16,7 +16,7 @@ pub use self::builder::MonitorBuilder;
 pub use self::event::{Event, Gap, LineState};
 use self::merge::Merge;
 pub use self::merge::{MonitorStats, WhenFull};
-use self::source::{Source, Status};
+use self::source::{MonitoredRequest, Status};
 use crate::ready::Ready;
 use crate::timer::{Sleep, Timer};
 use crate::wait::wait;
@@ -60,7 +60,7 @@ use crate::{Account, Chip, Clock, Error, ErrorKind, Request, Stopper};
 ///   back. Without, it ends with the error.
 #[must_use = "a monitor that is dropped gives its lines back"]
 pub struct Monitor {
-    sources: Vec<Source>,
+    sources: Vec<MonitoredRequest>,
     ready: Ready,
     merge: Merge,
     options: MonitorBuilder,
@@ -107,7 +107,7 @@ impl Monitor {
         let requests = std::mem::take(&mut options.requests);
         // They are held back for the window anyway.
         let gather = options.window.min(GATHER);
-        let start = |request: crate::RequestBuilder| Source::start(request.gather_unless_set(gather));
+        let start = |request: crate::RequestBuilder| MonitoredRequest::start(request.gather_unless_set(gather));
         let sources = requests.into_iter().map(start).collect::<Result<Vec<_>, _>>()?;
         let mut sources = sources;
         source::name_chips(&mut sources);
@@ -150,14 +150,14 @@ impl Monitor {
     /// The chip of a request, as it is now; `None` if there is no such request.
     #[must_use]
     pub fn chip(&self, request: usize) -> Option<&Chip> {
-        self.sources.get(request).map(Source::chip)
+        self.sources.get(request).map(MonitoredRequest::chip)
     }
 
     /// What events call the chip of a request, from the start to the end: its name; of chips that have the same name, each
     /// by its [`id`](crate::ChipInfo::id). `None` if there is no such request.
     #[must_use]
     pub fn chip_name(&self, request: usize) -> Option<&Arc<str>> {
-        self.sources.get(request).map(Source::chip_name)
+        self.sources.get(request).map(MonitoredRequest::chip_name)
     }
 
     /// Something that can end the stream from elsewhere.
@@ -250,13 +250,13 @@ impl Monitor {
             }
             if !self.is_stopping && self.stopper.is_stopped() {
                 self.is_stopping = true;
-                self.sources.iter_mut().for_each(Source::stop);
+                self.sources.iter_mut().for_each(MonitoredRequest::stop);
                 (0..self.sources.len()).for_each(|source| self.ready.push(source));
             }
             let now = Instant::now();
             self.looked = now;
             self.poll_sources(cx, now);
-            let is_drained = self.end.is_some() || self.sources.iter().all(Source::is_over);
+            let is_drained = self.end.is_some() || self.sources.iter().all(MonitoredRequest::is_over);
             self.merge.release(now, is_drained);
             if self.merge.has_released() {
                 continue;
@@ -324,7 +324,7 @@ impl Monitor {
 
     /// Ready when there may be something to release, or a chip to look for.
     fn sleep_until(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let retries = self.sources.iter().filter_map(Source::retry_at);
+        let retries = self.sources.iter().filter_map(MonitoredRequest::retry_at);
         let Some(deadline) = retries.chain(self.merge.release_at()).min() else {
             self.sleep = None;
             return Poll::Pending;
@@ -360,7 +360,7 @@ impl Monitor {
 
     /// For each request the place of the first one with the same clock.
     pub(crate) fn clocks(&self) -> Vec<usize> {
-        let clocks: Vec<_> = self.sources.iter().map(Source::own_clock).collect();
+        let clocks: Vec<_> = self.sources.iter().map(MonitoredRequest::own_clock).collect();
         let first = |(request, clock): (usize, &Clock)| {
             let same = clocks.iter().position(|other| other.name == clock.name);
             same.filter(|_| !clock.is_of_its_own()).unwrap_or(request)
@@ -385,7 +385,7 @@ impl Monitor {
     /// The account of each request so far; see [`Request::account`](crate::Request::account).
     #[must_use]
     pub fn accounts(&self) -> Vec<Account> {
-        self.sources.iter().map(Source::account).collect()
+        self.sources.iter().map(MonitoredRequest::account).collect()
     }
 
     /// Gives the lines back and asks the chips for the last figures: the account of each request, in the order they were
@@ -396,7 +396,7 @@ impl Monitor {
         for (request, place) in self.merge.drain() {
             self.sources[request].discard_edge(place);
         }
-        self.sources.drain(..).map(Source::finish).collect()
+        self.sources.drain(..).map(MonitoredRequest::finish).collect()
     }
 }
 

@@ -33,8 +33,8 @@ impl ChipOptions {
     ///
     /// ```
     /// use linewake::Chip;
-    /// use linewake::sim::{Line, Script};
-    /// let chip = Chip::options().seed(3).simulate(&Script::new().line(Line::new("door")))?;
+    /// use linewake::sim::{SimLine, Script};
+    /// let chip = Chip::options().seed(3).simulate(&Script::new().line(SimLine::new("door")))?;
     /// assert_eq!(chip.find("door")?.get(), 0);
     /// # Ok::<(), linewake::Error>(())
     /// ```

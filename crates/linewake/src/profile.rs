@@ -62,7 +62,7 @@ pub(crate) use self::call::{Call, Request, What, When};
 pub(crate) use self::device::{Place, Target};
 pub(crate) use self::field::Field;
 pub(crate) use self::input::{About, RequestedLine};
-pub(crate) use self::line::Line;
+pub(crate) use self::line::ProfileLine;
 pub(crate) use self::output::{Output, Role, Since};
 pub(crate) use self::plan::{Levels, Plan, Step};
 pub use self::trace::Trace;

@@ -6,7 +6,7 @@ mod conformance;
 
 use std::time::Duration;
 
-use linewake::sim::{ClockKind, Line, Quadrature, Script, Signal};
+use linewake::sim::{ClockKind, Quadrature, Script, Signal, SimLine};
 use linewake::{Chip, EdgeEvent, EdgeKind, ErrorKind, Request};
 
 fn still() -> Chip {
@@ -199,7 +199,7 @@ fn a_script_and_a_profile_are_told_apart() {
 
 #[test]
 fn a_script_that_makes_no_sense_is_refused() {
-    let line = |name: &str| Line::new(name);
+    let line = |name: &str| SimLine::new(name);
     let wheel = Quadrature::new(Duration::from_millis(1), Duration::from_millis(1));
     for (script, says) in [
         (Script::new(), "no line"),
@@ -220,7 +220,7 @@ fn a_script_that_makes_no_sense_is_refused() {
 #[test]
 fn edges_that_may_gather_come_many_at_a_time() {
     // 20,000 edges in a second.
-    let line = Line::new("clk").signal(Signal::period(Duration::from_micros(100)));
+    let line = SimLine::new("clk").signal(Signal::period(Duration::from_micros(100)));
     for (queue_size, gathers) in [(1024, true), (64, false)] {
         let chip = Script::new().queue_size(queue_size).line(line.clone()).open().unwrap();
         let mut edges = chip.request().line("clk").gather(Duration::from_millis(4)).start().unwrap();

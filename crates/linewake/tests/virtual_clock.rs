@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use linewake::sim::{Change, ClockKind, Line, Script, Signal, What};
+use linewake::sim::{Change, ClockKind, Script, Signal, SimLine, What};
 use linewake::{Chip, EdgeEvent, EdgeKind, Error, ErrorKind, Event, Figures, Monitor, Request, Trust};
 
 const fn ms(time: u64) -> Duration {
@@ -69,7 +69,7 @@ fn it_is_faster_than_time() {
 #[test]
 fn a_request_sees_the_chip_as_it_is_at_the_time_of_its_edge() {
     let chip =
-        Script::new().line(Line::new("it").signal(Signal::period(us(10)))).clock(ClockKind::Virtual).open().unwrap();
+        Script::new().line(SimLine::new("it").signal(Signal::period(us(10)))).clock(ClockKind::Virtual).open().unwrap();
     let mut request = chip.request().line("it").start().unwrap();
     for _ in 0..2_000 {
         let edge = next(&mut request).unwrap();
@@ -80,7 +80,7 @@ fn a_request_sees_the_chip_as_it_is_at_the_time_of_its_edge() {
 
 #[test]
 fn nothing_is_lost_by_a_reader_that_takes_its_time() {
-    let line = |name| Line::new(name).signal(Signal::period(us(10)));
+    let line = |name| SimLine::new(name).signal(Signal::period(us(10)));
     let chip = Script::new().line(line("a")).line(line("b")).clock(ClockKind::Virtual).queue_size(2).open().unwrap();
     let (mut a, mut b) = (chip.request().line("a").start().unwrap(), chip.request().line("b").start().unwrap());
     // In turns, on one thread.
@@ -103,7 +103,7 @@ fn nothing_is_lost_by_a_reader_that_takes_its_time() {
 
 #[test]
 fn who_waits_for_a_reader_goes_on_when_that_is_gone() {
-    let lines = ["a", "b"].map(|name| Line::new(name).signal(Signal::period(ms(2))));
+    let lines = ["a", "b"].map(|name| SimLine::new(name).signal(Signal::period(ms(2))));
     let script = lines.into_iter().fold(Script::new(), Script::line).clock(ClockKind::Virtual).queue_size(2);
     let chip = script.open().unwrap();
     let (mut a, mut b) = (chip.request().line("a").start().unwrap(), chip.request().line("b").start().unwrap());
@@ -116,7 +116,7 @@ fn who_waits_for_a_reader_goes_on_when_that_is_gone() {
 
 #[test]
 fn edges_are_lost_where_the_script_has_readers_be_slow() {
-    let line = Line::new("it").signal(Signal::period(ms(2)));
+    let line = SimLine::new("it").signal(Signal::period(ms(2)));
     let script = Script::new().line(line).clock(ClockKind::Virtual).queue_size(8).slow(ms(100), ms(50));
     let chip = script.open().unwrap();
     let mut request = chip.request().line("it").start().unwrap();
@@ -130,7 +130,7 @@ fn edges_are_lost_where_the_script_has_readers_be_slow() {
 
 #[test]
 fn stopping_does_not_wait_for_a_slow_reader() {
-    let line = Line::new("it").signal(Signal::period(ms(2)));
+    let line = SimLine::new("it").signal(Signal::period(ms(2)));
     let chip = Script::new().line(line).clock(ClockKind::Manual).slow(ms(10), ms(3_600_000)).open().unwrap();
     let mut request = chip.request().line("it").start().unwrap();
     let stopper = request.stopper();
@@ -191,7 +191,7 @@ fn nobody_is_woken_while_nothing_that_is_watched_can_happen() {
     chip.world().toggle("tamper", 1).unwrap();
     assert_eq!(next(&mut quiet).unwrap().timestamp_ns, 0, "its clock stood still");
     // A line of which the edges that are watched never come does not hold the thread either.
-    let line = Line::new("it").signal(Signal::noise(us(1)));
+    let line = SimLine::new("it").signal(Signal::noise(us(1)));
     let chip = Script::new().line(line).clock(ClockKind::Virtual).open().unwrap();
     let mut never = chip.request().line("it").debounce(us(5)).start().unwrap();
     assert!(never.wait_next_timeout(ms(50)).unwrap().unwrap_err().is_timeout());
@@ -199,7 +199,7 @@ fn nobody_is_woken_while_nothing_that_is_watched_can_happen() {
 
 #[test]
 fn a_chip_that_is_unplugged_is_back_when_it_is_looked_for() {
-    let line = Line::new("it").signal(Signal::period(ms(100)));
+    let line = SimLine::new("it").signal(Signal::period(ms(100)));
     let script =
         Script::new().line(line).clock(ClockKind::Virtual).unplug(ms(1020), Some(ms(60_000))).unplug(ms(70_000), None);
     let chip = script.open().unwrap();
@@ -219,7 +219,7 @@ fn a_chip_that_is_unplugged_is_back_when_it_is_looked_for() {
 
 #[test]
 fn a_monitor_goes_on_when_the_chip_is_back() {
-    let line = Line::new("it").signal(Signal::period(ms(100)));
+    let line = SimLine::new("it").signal(Signal::period(ms(100)));
     let chip = Script::new().line(line).clock(ClockKind::Virtual).unplug(ms(1020), Some(ms(60_000))).open().unwrap();
     let mut monitor = Monitor::builder().request(chip.request().line("it")).reattach(true).start().unwrap();
     let mut edges = Vec::new();
@@ -268,7 +268,7 @@ fn all_faults(seed: u64, queue_size: u32) {
     // The same lines and faults, and the same changes up to that time; and one line more that tells the end.
     let end = What::Level { offset: (LINES as u32).into(), level: true };
     changes.push(Change { at_ns: 2 * SECOND, what: end });
-    let lines = (0..=LINES).fold(Script::new(), |script, line| script.line(Line::new("").initially(line == 2)));
+    let lines = (0..=LINES).fold(Script::new(), |script, line| script.line(SimLine::new("").initially(line == 2)));
     let script = lines.merge_within(us(2)).interrupt_delay(us(30)).clock(ClockKind::Virtual).changes(changes);
     let mut chip = script.open().unwrap();
     let (mut seen, mut said, mut repeats, mut tallies) = ([0_u64; LINES + 1], Figures::default(), 0, Vec::new());

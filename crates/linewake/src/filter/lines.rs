@@ -11,8 +11,8 @@ use crate::{EdgeEvent, Edges, Error, EventClock, WatchedLine};
 
 /// Lines by their place, each with the filter it may have; a line without one passes as it is.
 #[derive(Debug, Default)]
-pub(super) struct Lines {
-    lines: Vec<Line>,
+pub(super) struct LineFilters {
+    lines: Vec<FilteredLine>,
     clocks: Vec<Time>,
     /// What one filter says.
     said: VecDeque<FilterEvent>,
@@ -21,7 +21,7 @@ pub(super) struct Lines {
 }
 
 #[derive(Debug)]
-struct Line {
+struct FilteredLine {
     filter: Option<(Filter, Edges, LineFilter)>,
     clock: usize,
     /// The deadline under which it waits; of others it is left that they are ignored when they come up.
@@ -47,7 +47,7 @@ pub(super) type Say<'a> = &'a mut dyn FnMut(usize, FilterEvent);
 /// A chip's clocks: monotonic, realtime, hte.
 const CLOCKS: usize = 3;
 
-impl Lines {
+impl LineFilters {
     /// One more line. Time of those with the same `group` is the same.
     pub(super) fn add(&mut self, group: usize, line: &WatchedLine, filter: Option<Filter>) -> Result<(), Error> {
         let clock = CLOCKS * group
@@ -72,7 +72,7 @@ impl Lines {
             self.clocks.resize_with(clock + 1, Time::default);
         }
         let before = FilterTally::default();
-        self.lines.push(Line { filter, clock, waits_ns: u64::MAX, held_ns: None, before });
+        self.lines.push(FilteredLine { filter, clock, waits_ns: u64::MAX, held_ns: None, before });
     }
 
     /// One more line of a recording: all of them have the same time, and nobody asked for one kind of edge alone.
@@ -204,7 +204,7 @@ impl Lines {
                 self.say(place, into);
             }
         }
-        let group = |line: &Line| line.clock / CLOCKS;
+        let group = |line: &FilteredLine| line.clock / CLOCKS;
         let Some(its) = self.lines.get(places.start).map(group) else { return };
         let is_shared =
             self.lines.iter().enumerate().any(|(place, line)| group(line) == its && !places.contains(&place));

@@ -46,7 +46,7 @@ pub(super) struct Merge {
     window: Duration,
     capacity: usize,
     when_full: WhenFull,
-    held: Held,
+    held: HeldEvent,
     /// What may leave now: what is held, up to this time.
     limit_ns: Option<u64>,
     /// What is no edge and was pushed out of a full buffer: it leaves first.
@@ -70,7 +70,7 @@ pub(super) struct Merge {
 /// Each source has a queue of its own, in this order; what comes in order is put behind, and costs nothing more. The queues
 /// are merged by their first events.
 #[derive(Default)]
-struct Held {
+struct HeldEvent {
     queues: Vec<VecDeque<Shelved>>,
     /// Time and number of the first event of each queue, and which queue. Some may be of events that are first no more, and
     /// gone; never the least of them.
@@ -87,7 +87,7 @@ struct Shelved {
     event: Event,
 }
 
-impl Held {
+impl HeldEvent {
     fn push(&mut self, source: usize, time_ns: u64, place: usize, event: Event) {
         self.count += 1;
         self.len += 1;
@@ -150,7 +150,7 @@ impl Merge {
             window,
             capacity: capacity.max(1),
             when_full,
-            held: Held::default(),
+            held: HeldEvent::default(),
             limit_ns: None,
             pushed_out: VecDeque::new(),
             arrivals: VecDeque::new(),

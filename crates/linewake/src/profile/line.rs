@@ -10,7 +10,7 @@ use crate::Error;
 use crate::keys::{Keys, Value};
 
 #[derive(Debug)]
-pub(crate) struct Line {
+pub(crate) struct ProfileLine {
     pub(crate) name: Option<Arc<str>>,
     /// What the driver calls it.
     pub(crate) number: u64,
@@ -22,7 +22,7 @@ pub(crate) struct Line {
     pub(crate) from: Vec<usize>,
 }
 
-impl Line {
+impl ProfileLine {
     /// Whether the masks of a call tell of it; `None` are those of a read.
     pub(crate) fn is_in(&self, call: Option<usize>) -> bool {
         self.from.is_empty() || call.is_some_and(|call| self.from.contains(&call))
@@ -60,11 +60,11 @@ fn count(keys: &Keys<'_>, described: usize) -> Result<usize, Error> {
     }
 }
 
-pub(super) fn lines(keys: &Keys<'_>, calls: &Calls<'_>) -> Result<Vec<Line>, Error> {
+pub(super) fn lines(keys: &Keys<'_>, calls: &Calls<'_>) -> Result<Vec<ProfileLine>, Error> {
     let items = keys.get("line").map_or(Ok(Vec::new()), |items| items.items())?;
     let count = count(keys, items.len())?;
     let active_low = keys.get("active_low").map_or(Ok(false), |low| low.truth())?;
-    let plain = |offset: u32| Line {
+    let plain = |offset: u32| ProfileLine {
         name: None,
         number: offset.into(),
         event_bit: offset,
@@ -93,7 +93,7 @@ pub(super) fn lines(keys: &Keys<'_>, calls: &Calls<'_>) -> Result<Vec<Line>, Err
                 name.error(format!("a line is called \"{text}\" already, at {before}: each has a name of its own"))
             );
         }
-        lines[offset] = Line {
+        lines[offset] = ProfileLine {
             name: name.map(|name| checked_name(&name)).transpose()?,
             number: line.get("number").map_or(Ok(offset as u64), |number| number.number(0, u64::MAX))?,
             event_bit: event_bit.unwrap_or(offset as u64) as u32,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::call::{Call, What, When};
 use super::device::Target;
 use super::input::InputValue;
-use super::line::Line;
+use super::line::ProfileLine;
 use super::output::{Output, Role, Since};
 use super::wait::{By, Means, Reads, Wait};
 
@@ -17,7 +17,7 @@ pub(crate) struct Plan {
     pub(crate) name: Arc<str>,
     pub(crate) label: Arc<str>,
     pub(crate) target: Option<Target>,
-    pub(crate) lines: Vec<Line>,
+    pub(crate) lines: Vec<ProfileLine>,
     /// The most events that can be asked to be queued; zero if that cannot be chosen.
     pub(crate) max_queue: u32,
     pub(crate) calls: Vec<Call>,

@@ -8,7 +8,7 @@ use std::path::Path;
 use linewake_controller::protocol::MAX_LINES;
 use linewake_wave::{Level, Reader};
 
-use super::{Change, Line, Script, What};
+use super::{Change, Script, SimLine, What};
 use crate::{Error, ErrorKind};
 
 /// The extensions of files that are waveforms.
@@ -68,7 +68,7 @@ fn script(
     script.notes.extend(left_out);
     script.notes.extend(pulled(name, &names, &lines));
     for (name, seen) in names.into_iter().zip(&lines) {
-        script = script.line(Line::new(name).initially(seen.initially()));
+        script = script.line(SimLine::new(name).initially(seen.initially()));
     }
     let begin_ns = begin_ns.unwrap_or_default();
     Ok(script.recording(move || {

@@ -164,7 +164,7 @@ impl Backend for ProfileChip {
     }
 
     fn lines(&self) -> Result<Vec<LineInfo>, Error> {
-        let line = |(offset, line): (u32, &profile::Line)| LineInfo {
+        let line = |(offset, line): (u32, &profile::ProfileLine)| LineInfo {
             offset: offset.into(),
             name: line.name.clone(),
             direction: Direction::Input,
