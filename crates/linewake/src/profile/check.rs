@@ -220,13 +220,18 @@ impl Check<'_, '_> {
                 Means::Mask if has(Role::Changed) && !has(Role::Levels) && plan.levels.calls().is_empty() => {
                     return lacks("`levels`, and there is no `[levels]`: which way the lines changed");
                 }
-                Means::Mask if has(Role::Changed) => {}
-                Means::Mask if !has(Role::Rising) && !has(Role::Falling) => {
+                Means::Mask if ![Role::Changed, Role::Rising, Role::Falling].into_iter().any(has) => {
                     return lacks("`changed`, `rising` and `falling`");
                 }
                 _ => {}
             }
         }
+        self.first_level()
+    }
+
+    /// A level is compared with one before it.
+    fn first_level(&self) -> Result<(), Error> {
+        let plan = self.plan;
         let looks_first = matches!(plan.wait.by, By::Poll(_));
         if plan.wait.means == Means::Level && plan.levels == Levels::Unsaid && !looks_first {
             return Err(self.wait.error(

@@ -148,6 +148,13 @@ fn signal<'a>(item: &Value<'a>, keys: &Keys<'a>) -> Result<Option<Signal>, Error
     {
         signal = signal.first(span(&first)?);
     }
+    signal = disturbed(signal, keys)?;
+    signal.check().map_err(|what| item.error(what))?;
+    Ok(Some(signal).filter(|signal| *signal != Signal::rest()))
+}
+
+/// A signal with the bounces and glitches of its keys.
+fn disturbed(mut signal: Signal, keys: &Keys<'_>) -> Result<Signal, Error> {
     if let Some(bounce) = keys.get("bounce") {
         let keys = bounce.table()?;
         let times = count(&keys.need("count")?)?;
@@ -162,8 +169,7 @@ fn signal<'a>(item: &Value<'a>, keys: &Keys<'a>) -> Result<Option<Signal>, Error
     if let Some(stream) = keys.get("stream") {
         signal = signal.stream(stream.number(0, u64::MAX)?);
     }
-    signal.check().map_err(|what| item.error(what))?;
-    Ok(Some(signal).filter(|signal| *signal != Signal::rest()))
+    Ok(signal)
 }
 
 fn wheel(item: &Value<'_>, script: Script) -> Result<Script, Error> {

@@ -173,7 +173,7 @@ impl ProfileLines {
             match next {
                 Some(index) => {
                     let _relay = self.ready.relay(cx.waker(), index);
-                    self.poll_source(index, into)?;
+                    self.poll_wait(index, into)?;
                 }
                 // All that was told is in: now the levels say which way.
                 None if self.decoder.wants_levels() => self.ask_levels(),

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 #[cfg(all(target_os = "linux", not(miri)))]
 use overlapped::linux::Interest;
-use overlapped::{Call, InvertedCall, InvertedCallBuilder, Output};
+use overlapped::{Call, InvertedCall, InvertedCallBuilder};
 
 #[cfg(all(target_os = "linux", not(miri)))]
 use super::blocking::Blocking;
@@ -126,10 +126,7 @@ impl PendingWait {
                         link.tracer.tell(sent);
                         let output_len = call.output.length;
                         let calls = link.device.inverted(call::control(*code, output_len), &*input);
-                        let calls = calls.pending(wait.pending).window(window(wait.pending, output_len));
-                        let calls = if wait.completion_order { calls.completion_order() } else { calls };
-                        let calls = armed(calls, plan.max_queue > 0);
-                        WaitState::Stream(calls.go_on_after(self.passing(plan)).start(), Unit::Call)
+                        WaitState::Stream(self.stream(calls, plan, output_len, plan.max_queue > 0), Unit::Call)
                     }
                     What::Ioctl(request) => match request.when {
                         #[cfg(all(target_os = "linux", not(miri)))]
@@ -150,11 +147,8 @@ impl PendingWait {
                 };
                 // Room for more than a message has shows one that would be cut.
                 let room = output.length + usize::from(cuts_messages(&link.device));
-                let reads = link.device.standing_reads(room).pending(wait.pending);
-                let reads = reads.window(window(wait.pending, output.length));
-                let reads = if wait.completion_order { reads.completion_order() } else { reads };
-                let reads = armed(reads, plan.max_queue > 0 || is_polled(&link.device));
-                WaitState::Stream(reads.go_on_after(self.passing(plan)).start(), unit)
+                let keeps = plan.max_queue > 0 || is_polled(&link.device);
+                WaitState::Stream(self.stream(link.device.standing_reads(room), plan, output.length, keeps), unit)
             }
             #[cfg(windows)]
             By::Event(source) => {
@@ -173,6 +167,22 @@ impl PendingWait {
             By::Poll(period) => WaitState::Sleep(timer.sleep(*period)),
         };
         Ok(())
+    }
+
+    /// Keeps calls or reads pending. Something `keeps` what happens while none is.
+    fn stream<In: ?Sized>(
+        &self,
+        calls: InvertedCallBuilder<[u8], In>,
+        plan: &Plan,
+        length: usize,
+        keeps: bool,
+    ) -> InvertedCall<[u8]> {
+        let wait = &plan.wait;
+        let calls = calls.pending(wait.pending).window(window(wait.pending, length));
+        let calls = if wait.completion_order { calls.completion_order() } else { calls };
+        // Further calls are submitted by the taker of the results, if nothing is lost meanwhile.
+        let calls = if keeps { calls.armed_by_consumer() } else { calls };
+        calls.go_on_after(self.passing(plan)).start()
     }
 
     /// No further call is made that blocks.
@@ -260,14 +270,6 @@ fn blocking(
         }
     };
     Blocking::start(name, window, one_by_one, make)
-}
-
-/// Who submits further calls: whoever takes the results, if something `keeps` what happens meanwhile.
-fn armed<In: ?Sized, Out: Output + ?Sized>(
-    calls: InvertedCallBuilder<Out, In>,
-    keeps: bool,
-) -> InvertedCallBuilder<Out, In> {
-    if keeps { calls.armed_by_consumer() } else { calls }
 }
 
 /// Whether reads of the file wait until it is ready, and not in its driver: what has no poll operation is refused by epoll.

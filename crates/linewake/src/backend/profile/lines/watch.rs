@@ -44,7 +44,7 @@ impl AsBytes for Reply<()> {
 
 impl ProfileLines {
     /// Looks at a wait that was woken.
-    pub(super) fn poll_source(&mut self, index: usize, into: &mut Vec<RawEdge>) -> Result<(), Error> {
+    pub(super) fn poll_wait(&mut self, index: usize, into: &mut Vec<RawEdge>) -> Result<(), Error> {
         let waker = self.ready.waker(index).clone();
         let cx = &mut Context::from_waker(&waker);
         let wait = &mut self.waits[index];
@@ -69,13 +69,13 @@ impl ProfileLines {
             }
             #[cfg(all(target_os = "linux", not(miri)))]
             WaitState::Blocked(blocking) => {
-                let is_stopped = self.stopped.is_some();
-                match if is_stopped { Poll::Ready(blocking.take()) } else { blocking.poll_next(cx) } {
+                match if self.stopped.is_some() { Poll::Ready(blocking.take()) } else { blocking.poll_next(cx) } {
                     Poll::Pending => {}
                     Poll::Ready(Some(brought)) => self.was_brought(index, place, brought, into)?,
-                    Poll::Ready(None) if is_stopped => wait.state = WaitState::Over,
+                    Poll::Ready(None) if self.stopped.is_some() => wait.state = WaitState::Over,
                     Poll::Ready(None) => {
-                        return Err(Error::gone(format!("nothing waits for \"{}\" any more", self.link.device.name())));
+                        let message = format!("the thread that waits for \"{}\" is gone", self.link.device.name());
+                        return Err(Error::gone(message));
                     }
                 }
             }
@@ -93,19 +93,7 @@ impl ProfileLines {
             }
             WaitState::Rest(call) => match Pin::new(call).poll(cx) {
                 Poll::Pending => {}
-                Poll::Ready(Ok(reply)) => {
-                    self.came(index, &reply);
-                    self.rest(index);
-                    self.completed(index, place, &reply, into)?;
-                }
-                Poll::Ready(Err(error)) => {
-                    use overlapped::ErrorKind::{Aborted, Cancelled, TimedOut};
-                    wait.state = WaitState::Over;
-                    let passes = self.link.plan.wait.again_on.contains(&End::Error(error.kind()));
-                    if !passes && !matches!(error.kind(), Aborted | Cancelled | TimedOut) {
-                        return Err(error.into());
-                    }
-                }
+                Poll::Ready(rest) => self.rested(index, rest, into)?,
             },
             WaitState::Last => {
                 wait.state = WaitState::Over;
@@ -113,6 +101,29 @@ impl ProfileLines {
             }
         }
         Ok(())
+    }
+
+    /// After a stop: an answer of what the driver had queued.
+    fn rested(
+        &mut self,
+        index: usize,
+        rest: Result<Reply<[u8]>, overlapped::Error>,
+        into: &mut Vec<RawEdge>,
+    ) -> Result<(), Error> {
+        use overlapped::ErrorKind::{Aborted, Cancelled, TimedOut};
+        match rest {
+            Ok(reply) => {
+                self.came(index, &reply);
+                self.rest(index);
+                self.completed(index, self.waits[index].place, &reply, into)
+            }
+            Err(error) => {
+                self.waits[index].state = WaitState::Over;
+                let passes = self.link.plan.wait.again_on.contains(&End::Error(error.kind()));
+                let is_end = passes || matches!(error.kind(), Aborted | Cancelled | TimedOut);
+                if is_end { Ok(()) } else { Err(error.into()) }
+            }
+        }
     }
 
     /// The next result of what is kept pending. A signal has no bytes.
