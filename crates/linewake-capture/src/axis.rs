@@ -3,6 +3,8 @@
 //! Within a segment the axis follows the stamps, without the steps of their clock. At a new segment it follows the
 //! clock, if that is the same clock and it went on. Otherwise the new segment begins where the last one ended.
 
+use linewake::ClockName;
+
 /// The time of one line.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct LineTime {
@@ -53,11 +55,16 @@ impl Axis {
 
     /// Begins another segment. If `clock` is `None`, it is taken for the same clock if its time goes on.
     pub(crate) fn begin_segment(&mut self, clock: Option<&str>, boot_id: Option<&str>, tells_steps: bool) {
-        let name = clock.unwrap_or("realtime");
+        let name = clock.unwrap_or(ClockName::Realtime.as_str());
+        let known = ClockName::named(name);
         // The other clocks begin anew with the computer.
-        let boot_id = boot_id.filter(|_| name != "realtime");
+        let boot_id = boot_id.filter(|_| known != Some(ClockName::Realtime));
         // Two runs of a simulation have two clocks, and so has a device whose clock begins when it is opened.
-        let goes_on = name == "realtime" || boot_id.is_some() && name == "monotonic";
+        let goes_on = match known {
+            Some(ClockName::Realtime) => true,
+            Some(ClockName::Monotonic) => boot_id.is_some(),
+            _ => false,
+        };
         let clock = (name.to_owned(), boot_id.map(str::to_owned));
         self.is_same_clock = goes_on && self.clock.as_ref() == Some(&clock);
         self.clock = Some(clock);

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io::Write as _;
 
-use linewake::Chip;
+use linewake::{Chip, LineHolder};
 
 use crate::exit::Failure;
 use crate::output;
@@ -91,7 +91,7 @@ fn chips(report: &mut Report) {
                 line.name.as_deref().map(|text| Quoted { text, unquoted: false }.to_string()).unwrap_or_default();
             let held = Quoted { text: consumer(line), unquoted: false };
             let process = match holders.get(&line.offset) {
-                Some((process, program)) => format!(" (process {process}, \"{program}\")"),
+                Some(LineHolder { process, program }) => format!(" (process {process}, \"{program}\")"),
                 None => system::no_process().to_owned(),
             };
             report.good(format!("  {} {} {name} is held by {held}{process}", info.name, line.offset));

@@ -15,10 +15,7 @@ use crate::exit::{self, Failure};
 // No documentation comment: it would be taken for that of the command which has it.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct Scope {
-    /// Look on this chip only: a number, name or path as in "0", "gpiochip0" and "/dev/gpiochip0", or "label:LABEL"; "sim"
-    /// (simulated), "sim:64" (with 64 lines), "sim:FILE" (a script or a waveform); "serial:PORT"; "profile:FILE" (a vendor's
-    /// driver); "exec:COMMAND" (what a program prints); or a device such as "\\.\LineWake0". May be given several times
-    #[arg(short, long, value_name = "CHIP")]
+    #[arg(short, long, value_name = "CHIP", help = CHIP_HELP, long_help = chip_forms())]
     pub(crate) chip: Vec<String>,
 
     /// Take a number for a name, and not for an offset
@@ -328,7 +325,7 @@ impl<'a> Search<'a> {
         for (place, id) in ids.iter().enumerate() {
             let parts = id.rsplit_once(':').filter(|(spec, _)| !spec.is_empty() && self.found[place].is_none());
             let Some((spec, line)) = parts else { continue };
-            if KINDS.contains(&spec) || (spec == "sim" && line.contains('.')) {
+            if is_kind(spec) || (spec == "sim" && line.contains('.')) {
                 return Err(Failure::new(told_as_chip(id, id, &ids[place + 1..])));
             }
             if let Some(at) = self.open(spec, true, options)? {
@@ -457,8 +454,19 @@ impl<'a> Search<'a> {
     }
 }
 
-/// What a chip's spec begins with, before a colon and what is no line of it.
-const KINDS: [&str; 4] = ["label", "serial", "profile", "exec"];
+const CHIP_HELP: &str = "Look on this chip only. May be given several times";
+
+/// The help of `--chip` with the forms of the table.
+fn chip_forms() -> String {
+    let forms = linewake::chip_specs().iter().map(|spec| format!("{:<13} {}", spec.form, spec.description));
+    iter::once(format!("{CHIP_HELP}:\n")).chain(forms).collect::<Vec<_>>().join("\n")
+}
+
+/// Whether a word before a colon makes a spec of the whole operand, and not the chip of a line.
+fn is_kind(word: &str) -> bool {
+    let kinds = linewake::chip_specs().iter().filter_map(|spec| Some(spec.form.split_once(':')?.0));
+    kinds.filter(|kind| *kind != "sim").any(|kind| kind == word)
+}
 
 /// An offset in decimal digits.
 fn offset_in(id: &str) -> Option<u32> {

@@ -410,7 +410,7 @@ impl Output {
         let to_utc_ns = text::to_utc_ns(clock);
         if time != Stamp::Seconds && to_utc_ns.is_none() {
             let message = "it is not known how the clock \"{}\" goes with UTC; leave out --utc and --localtime";
-            return Err(Failure::new(message.replace("{}", clock.name)));
+            return Err(Failure::new(message.replace("{}", clock.name.as_str())));
         }
         if !to_stdout {
             let colour = AutoStream::choice(&io::stdout()) != ColorChoice::Never;

@@ -238,13 +238,13 @@ impl Account {
 /// ```
 #[derive(Clone, Debug)]
 pub struct Tally {
-    pub(crate) edges: Arc<Taken>,
+    pub(crate) edges: Arc<EdgeCounters>,
     pub(crate) calls: Vec<overlapped::Tally>,
 }
 
 /// Edges of the batches that reached the request.
 #[derive(Debug, Default)]
-pub(crate) struct Taken {
+pub(crate) struct EdgeCounters {
     pub(crate) delivered: AtomicU64,
     pub(crate) discarded: AtomicU64,
     /// True when the request was dropped.

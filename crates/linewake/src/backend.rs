@@ -1,13 +1,14 @@
 //! What is behind a chip: one small trait, and those who implement it.
 //!
 //! ```text
-//!   Chip ──► Backend ── request(Ask) ──► Held ── poll_edges ──► RawEdge ──► Request, Monitor: accounts, merges, names
+//!   Chip ──► Backend ── request(Ask) ──► HeldLines ── poll_edges ──► RawEdge ──► Request, Monitor: accounts, merges, names
 //! ```
 //!
-//! A backend says what it [can do](Capabilities), and nobody papers over what it cannot: a request that asks for more is
-//! refused, by name, before the backend sees it. Two things only are done for it: a request with more lines than the
+//! A backend says what it [can do](Capabilities), and nobody papers over what it cannot: a request that asks for more
+//! is refused, by name, before the backend sees it. Two things only are done for it: a request with more lines than the
 //! backend holds at once is split, and `active_low` is done here where the chip has no such thing.
 
+use std::any::Any;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
@@ -29,17 +30,15 @@ pub(crate) mod profile;
 pub(crate) mod serial;
 pub(crate) mod sim;
 
-#[doc(hidden)]
-pub use self::driver::ReferenceDriver;
 pub(crate) use self::edge::gather_in;
-pub use self::edge::{Interrupts, Numbering, RawEdge, Settled};
-pub use self::info::Capabilities;
+pub use self::edge::{Interrupts, Numbering, RawEdge, Settlement};
 pub(crate) use self::info::unsupported;
+pub use self::info::{Capabilities, LineHolder};
 pub use crate::line::{InfoEvent, InfoEventKind};
 use crate::{ChipInfo, Clock, Error, ErrorKind, EventClock, LineConfig, LineInfo, Offset};
 
 /// A chip, as the thing behind it sees it. Everything here completes at once; only edges are waited for.
-pub trait Backend: fmt::Debug + Send + Sync {
+pub trait Backend: Any + fmt::Debug + Send + Sync {
     /// What it is.
     fn info(&self) -> &ChipInfo;
 
@@ -78,11 +77,12 @@ pub trait Backend: fmt::Debug + Send + Sync {
     /// Takes lines. What [`capabilities`](Self::capabilities) exclude is not asked for.
     ///
     /// # Errors
-    /// [`ErrorKind::Busy`] when somebody else holds one, naming who if that can be known; and what the device says. Then
-    /// nothing is held.
-    fn request(&self, ask: &Ask<'_>) -> Result<Box<dyn Held>, Error>;
+    /// [`ErrorKind::Busy`] when somebody else holds one, naming who if that can be known; and what the device says.
+    /// Then nothing is held.
+    fn request(&self, ask: &Ask<'_>) -> Result<Box<dyn HeldLines>, Error>;
 
-    /// Whether lines are active now, whoever holds them, all read at the same moment if [`Capabilities::atomic_values`].
+    /// Whether lines are active now, whoever holds them, all read at the same moment if
+    /// [`Capabilities::atomic_values`].
     ///
     /// # Errors
     /// As [`request`](Self::request).
@@ -119,16 +119,9 @@ pub trait Backend: fmt::Debug + Send + Sync {
     /// One that [`is_disconnected`](Error::is_disconnected) while it is not back; and what the device says.
     fn reopen(&self) -> Result<Arc<dyn Backend>, Error>;
 
-    /// The processes that hold its lines, each with the name of its program, where the system tells.
-    #[doc(hidden)]
-    fn holders(&self) -> HashMap<Offset, (u32, String)> {
+    /// The processes that hold its lines, as far as the system tells.
+    fn holders(&self) -> HashMap<Offset, LineHolder> {
         HashMap::new()
-    }
-
-    /// The reference driver's client, if this is it.
-    #[doc(hidden)]
-    fn reference(&self) -> Option<&ReferenceDriver> {
-        None
     }
 }
 
@@ -142,8 +135,8 @@ pub struct Ask<'a> {
     /// Whether to hold one more line, where the chip numbers interrupts only then: see
     /// [`RequestBuilder::witness`](crate::RequestBuilder::witness).
     pub witness: bool,
-    /// How long an edge may stay in the chip's queue for others to be taken with it; zero: each is wanted at once. A chip for
-    /// which that makes no difference takes no notice.
+    /// How long an edge may stay in the chip's queue for others to be taken with it; zero: each is wanted at once. A
+    /// chip for which that makes no difference takes no notice.
     pub gather: Duration,
     /// The lines, each once, and how to hold each. At most [`Capabilities::max_lines`].
     pub lines: &'a [(Offset, LineConfig)],
@@ -152,15 +145,16 @@ pub struct Ask<'a> {
 /// Lines that are held: what [`Backend::request`] gives. Dropping it gives them back.
 ///
 /// Lines go by their place in the [`Ask`] here, except in [`RawEdge::offset`].
-pub trait Held: fmt::Debug + Send {
+pub trait HeldLines: fmt::Debug + Send {
     /// Appends the edges that have happened, at least one, in the order the chip gave them.
     ///
-    /// Ready with `None` when it was [stopped](Self::stop) and all that had happened was given. After an error, or `None`,
-    /// it is not called again. An error that [`is_disconnected`](Error::is_disconnected) means that the chip is gone.
+    /// Ready with `None` when it was [stopped](Self::stop) and all that had happened was given. After an error, or
+    /// `None`, it is not called again. An error that [`is_disconnected`](Error::is_disconnected) means that the chip is
+    /// gone.
     fn poll_edges(&mut self, cx: &mut Context<'_>, into: &mut Vec<RawEdge>) -> Poll<Option<Result<(), Error>>>;
 
-    /// The program has all that [`poll_edges`](Self::poll_edges) gave, and waits for more. The clock of a simulated chip may
-    /// go on then; others have nothing to do.
+    /// The program has all that [`poll_edges`](Self::poll_edges) gave, and waits for more. The clock of a simulated
+    /// chip may go on then; others have nothing to do.
     fn waits(&mut self, cx: &mut Context<'_>) {
         let _ = cx;
     }
@@ -168,7 +162,8 @@ pub trait Held: fmt::Debug + Send {
     /// No edge that happens from now on is wanted; those that have happened are still [given](Self::poll_edges).
     fn stop(&mut self);
 
-    /// Whether each line was active directly before the first edge that is given for it; `None` where it cannot be told.
+    /// Whether each line was active directly before the first edge that is given for it; `None` where it cannot be
+    /// told.
     fn active_at_start(&self) -> Vec<Option<bool>>;
 
     /// When the levels at the start were read, by the clock of the edges, if an edge that happened before may be given
@@ -198,14 +193,13 @@ pub trait Held: fmt::Debug + Send {
     /// How what is missing is known.
     fn numbering(&self) -> Numbering;
 
-    /// How many edges the chip has shown to be missing, without saying of which line. What is booked on lines is taken from
-    /// them.
+    /// How many edges the chip has shown to be missing, without saying of which line. What is booked on lines is taken
+    /// from them.
     fn unattributed(&self) -> u64 {
         0
     }
 
-    /// The number before the first, where a test chose it.
-    #[doc(hidden)]
+    /// The [`RawEdge::line_seqno`] before the first edge of each line: 0 unless the chip begins elsewhere.
     fn numbers_begin_after(&self) -> u32 {
         0
     }
@@ -221,7 +215,7 @@ pub trait Held: fmt::Debug + Send {
     ///
     /// # Errors
     /// What the device says: the account stays open.
-    fn settle(&mut self) -> Result<Option<Vec<Settled>>, Error> {
+    fn settle(&mut self) -> Result<Option<Vec<Settlement>>, Error> {
         Ok(None)
     }
 
@@ -230,8 +224,7 @@ pub trait Held: fmt::Debug + Send {
         None
     }
 
-    /// What of the edges that the chip gave to waits reached nobody, where waits are pended.
-    #[doc(hidden)]
+    /// The figures of the calls that wait for edges, where such calls are kept pending.
     fn tally(&self) -> Option<overlapped::Tally> {
         None
     }

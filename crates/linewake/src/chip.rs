@@ -1,10 +1,12 @@
 //! Chips: what is behind one, and its lines.
 
+use std::any::Any;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::backend::{Backend, Capabilities, ReferenceDriver, unsupported};
+use crate::backend::driver::{self, ReferenceDriver};
+use crate::backend::{Backend, Capabilities, LineHolder, unsupported};
 use crate::{ChipInfo, Clock, Error, ErrorKind, EventClock, LineId, LineInfo, Offset};
 
 /// A chip: a device with lines. Clones share it.
@@ -18,8 +20,8 @@ use crate::{ChipInfo, Clock, Error, ErrorKind, EventClock, LineId, LineInfo, Off
 /// # Ok::<(), linewake::Error>(())
 /// ```
 ///
-/// Its calls are answered by the driver at once, so they wait for the answer, and nothing here is `async`; only edges are
-/// waited for.
+/// Its calls are answered by the driver at once, so they wait for the answer, and nothing here is `async`; only edges
+/// are waited for.
 #[derive(Clone, Debug)]
 pub struct Chip {
     inner: Arc<Inner>,
@@ -35,15 +37,24 @@ struct Inner {
 }
 
 impl Chip {
-    /// The processes that hold its lines, each with the name of its program, where the system tells: for "linewake doctor".
-    #[doc(hidden)]
+    /// The processes that hold its lines, as far as the system tells: on Linux those whose open files this user may
+    /// see.
     #[must_use]
-    pub fn holders(&self) -> HashMap<Offset, (u32, String)> {
+    pub fn holders(&self) -> HashMap<Offset, LineHolder> {
         self.backend().holders()
     }
 
-    /// This chip, whose outside world is another one's: for a test that drives the same device by two protocols.
-    #[doc(hidden)]
+    /// This chip with the [world](Self::world) of another: for a test that reaches one device by two protocols.
+    ///
+    /// ```
+    /// use linewake::Chip;
+    /// let open = || Chip::options().life(false).open("sim:2");
+    /// let (inside, other) = (open()?, open()?);
+    /// let chip = other.driven_by(&inside);
+    /// chip.world().drive("0", true)?;
+    /// assert!(inside.value(0)? && !chip.value(0)?);
+    /// # Ok::<(), linewake::Error>(())
+    /// ```
     #[must_use]
     pub fn driven_by(self, world: &Self) -> Self {
         let Inner { backend, names, by_name, .. } = &*self.inner;
@@ -99,8 +110,8 @@ impl Chip {
         self.backend().clock(EventClock::Monotonic)
     }
 
-    /// The same chip again after it was unplugged, found by what does not change: of a simulated chip itself, of a driver's
-    /// device its path, of a gpiochip its label and its place on the bus. Clones of this one stay as they are.
+    /// The same chip again after it was unplugged, found by what does not change: of a simulated chip itself, of a
+    /// driver's device its path, of a gpiochip its label and its place on the bus. Clones of this one stay as they are.
     ///
     /// # Errors
     /// One that [`is_disconnected`](Error::is_disconnected) while it is not back.
@@ -213,12 +224,12 @@ impl Chip {
         Ok(self.values([line])?[0])
     }
 
-    /// Whether lines are active, all read at the same moment if the chip [can](Capabilities::atomic_values). The lines stay as
-    /// they are; where they must be held to be read they are, for a moment.
+    /// Whether lines are active, all read at the same moment if the chip [can](Capabilities::atomic_values). The lines
+    /// stay as they are; where they must be held to be read they are, for a moment.
     ///
     /// # Errors
-    /// As [`find_all`](Self::find_all); [`ErrorKind::Busy`] when somebody else holds one and the chip does not share; and
-    /// what the device says.
+    /// As [`find_all`](Self::find_all); [`ErrorKind::Busy`] when somebody else holds one and the chip does not share;
+    /// and what the device says.
     pub fn values<L: Into<LineId>>(&self, lines: impl IntoIterator<Item = L>) -> Result<Vec<bool>, Error> {
         self.backend().values(&self.find_all(lines)?)
     }
@@ -227,7 +238,8 @@ impl Chip {
     pub(crate) fn reference(&self) -> Result<&ReferenceDriver, Error> {
         let other = || unsupported(&self.info().name, "is no simulated chip and no reference driver's");
         let world = self.inner.world.as_ref().unwrap_or(self);
-        world.backend().reference().ok_or_else(other)
+        let backend: &dyn Any = world.backend();
+        backend.downcast_ref::<driver::ReferenceChip>().map(driver::ReferenceChip::reference).ok_or_else(other)
     }
 }
 

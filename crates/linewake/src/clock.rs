@@ -1,29 +1,93 @@
-//! The clock of a chip's time stamps, and what is known of its relation to the time of day.
+//! The clock of a chip's time stamps, and its relation to the time of day.
 
+use std::fmt;
 use std::sync::OnceLock;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-/// What is known of the clock that stamps a chip's edges.
+use crate::EventClock;
+
+/// The clock that stamps a chip's edges.
 ///
 /// ```
 /// let clock = linewake::Chip::open("sim")?.clock();
-/// assert_eq!(clock.name, "simulated");
+/// assert_eq!(clock.name, linewake::ClockName::Simulated);
 /// assert!(clock.utc.is_some());
 /// # Ok::<(), linewake::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Clock {
-    /// `simulated`: nanoseconds since the chip was opened. `monotonic`: nanoseconds since some moment the driver chose; on
-    /// Linux the system's `CLOCK_MONOTONIC`, and so of all chips of this name the same. `realtime`: nanoseconds since 1970
-    /// in UTC. `hte`: of a hardware engine. `program`: nanoseconds since some moment of this program. `device`: by a clock of
-    /// the device's own.
-    pub name: &'static str,
-    /// Its relation to the time of day, where the two can be read together.
+    /// Which clock it is.
+    pub name: ClockName,
+    /// Its relation to the time of day, where both can be read together.
     pub utc: Option<UtcOffset>,
 }
 
-/// This program's clock, which stamps what a driver does not.
+/// The clocks that stamp edges.
+///
+/// ```
+/// use linewake::{ClockName, EventClock};
+/// assert_eq!(ClockName::from(EventClock::Realtime), ClockName::Realtime);
+/// assert_eq!(ClockName::Monotonic.to_string(), "monotonic");
+/// assert_eq!(ClockName::named("sundial"), None);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ClockName {
+    /// Nanoseconds since a simulated chip was opened.
+    Simulated,
+    /// Nanoseconds since a moment that the driver chose. On Linux the system's `CLOCK_MONOTONIC`: one clock for all chips.
+    Monotonic,
+    /// Nanoseconds since 1970 in UTC.
+    Realtime,
+    /// A hardware timestamp engine.
+    Hte,
+    /// Nanoseconds since a moment of this program.
+    Program,
+    /// A clock of the device's own.
+    Device,
+}
+
+impl ClockName {
+    const ALL: [Self; 6] = [Self::Simulated, Self::Monotonic, Self::Realtime, Self::Hte, Self::Program, Self::Device];
+
+    /// The name in records and messages.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Simulated => "simulated",
+            Self::Monotonic => "monotonic",
+            Self::Realtime => "realtime",
+            Self::Hte => "hte",
+            Self::Program => "program",
+            Self::Device => "device",
+        }
+    }
+
+    /// The clock of a name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|clock| clock.as_str() == name)
+    }
+}
+
+impl fmt::Display for ClockName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl From<EventClock> for ClockName {
+    fn from(clock: EventClock) -> Self {
+        match clock {
+            EventClock::Monotonic => Self::Monotonic,
+            EventClock::Realtime => Self::Realtime,
+            EventClock::Hte => Self::Hte,
+        }
+    }
+}
+
+/// This program's clock, for edges that the driver does not stamp.
 pub(crate) fn program_ns() -> u64 {
     static STARTED: OnceLock<Instant> = OnceLock::new();
     u64::try_from(STARTED.get_or_init(Instant::now).elapsed().as_nanos()).unwrap_or(u64::MAX)
@@ -38,32 +102,31 @@ pub(crate) fn program_ns() -> u64 {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UtcOffset {
-    /// To be added.
+    /// What to add.
     pub offset_ns: i64,
-    /// How far the two readings may be apart. It says nothing of whether the system's UTC is right.
+    /// The time between the two readings. The error of the system's UTC itself is not in it.
     pub error_ns: u64,
 }
 
 impl Clock {
-    /// A clock by its name, as a recording has it. One of another name than those that there are is a device's own.
+    /// A clock by its name in a recording. An unknown name is a clock of the device's own.
     ///
     /// ```
-    /// use linewake::Clock;
-    /// assert_eq!(Clock::recorded("realtime", None).name, "realtime");
-    /// assert_eq!(Clock::recorded("sundial", None).name, "device");
+    /// use linewake::{Clock, ClockName};
+    /// assert_eq!(Clock::recorded("realtime", None).name, ClockName::Realtime);
+    /// assert_eq!(Clock::recorded("sundial", None).name, ClockName::Device);
     /// ```
     #[must_use]
     pub fn recorded(name: &str, utc: Option<UtcOffset>) -> Self {
-        let names = ["simulated", "monotonic", "realtime", "hte", "program"];
-        let name = names.into_iter().find(|known| *known == name).unwrap_or("device");
-        // It is UTC itself.
-        let utc = if name == "realtime" { Some(UtcOffset { offset_ns: 0, error_ns: 0 }) } else { utc };
-        Self { name, utc }
+        match ClockName::named(name).unwrap_or(ClockName::Device) {
+            ClockName::Realtime => Self::utc(),
+            name => Self { name, utc },
+        }
     }
 
     /// The system's UTC, in nanoseconds since 1970.
     pub(crate) fn utc() -> Self {
-        Self { name: "realtime", utc: Some(UtcOffset { offset_ns: 0, error_ns: 0 }) }
+        Self { name: ClockName::Realtime, utc: Some(UtcOffset { offset_ns: 0, error_ns: 0 }) }
     }
 
     /// The system's UTC now, in nanoseconds since 1970.
@@ -78,18 +141,18 @@ impl Clock {
         u64::try_from(now_ns).ok()
     }
 
-    /// Whether two chips whose clocks have this name have two clocks.
+    /// Whether each chip has a clock of its own under this name.
     pub(crate) fn is_of_its_own(&self) -> bool {
-        matches!(self.name, "simulated" | "device")
+        matches!(self.name, ClockName::Simulated | ClockName::Device)
     }
 
-    /// A clock that only the driver can read.
-    pub(crate) fn unrelated(name: &'static str) -> Self {
+    /// A clock that only the driver reads.
+    pub(crate) fn unrelated(name: ClockName) -> Self {
         Self { name, utc: None }
     }
 
-    /// Reads the system's UTC between two readings of the clock: the closest of some.
-    pub(crate) fn read(name: &'static str, now_ns: impl Fn() -> u64) -> Self {
+    /// Reads the system's UTC between two readings of the clock: the closest of five tries.
+    pub(crate) fn read(name: ClockName, now_ns: impl Fn() -> u64) -> Self {
         let read = || {
             let before_ns = now_ns();
             let utc = SystemTime::now().duration_since(UNIX_EPOCH).map(|utc| utc.as_nanos());

@@ -11,12 +11,12 @@ use crate::{Error, ErrorKind};
 
 /// A text that is read, and the name errors give it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Source<'a> {
+pub(crate) struct SourceText<'a> {
     pub(crate) name: &'a str,
     pub(crate) text: &'a str,
 }
 
-impl<'a> Source<'a> {
+impl<'a> SourceText<'a> {
     /// What is wrong at a place: `file:line:column: message`.
     pub(crate) fn error(&self, at: &Range<usize>, message: impl std::fmt::Display) -> Error {
         Error::new(ErrorKind::BadFile, format!("{}:{}: {message}", self.name, self.place(at)))
@@ -66,7 +66,7 @@ const TO_DO_TEXTS: &str = "\"TODO:";
 /// A table of the file. Keys that were not asked for when it is [finished](Self::finish) are unknown.
 #[derive(Debug)]
 pub(crate) struct Keys<'a> {
-    source: Source<'a>,
+    source: SourceText<'a>,
     /// As the user would write it, for messages: `wait`, `call.levels.output`.
     path: String,
     table: &'a DeTable<'a>,
@@ -77,14 +77,14 @@ pub(crate) struct Keys<'a> {
 /// A value, its key and its place.
 #[derive(Clone, Debug)]
 pub(crate) struct Value<'a> {
-    pub(crate) source: Source<'a>,
+    pub(crate) source: SourceText<'a>,
     pub(crate) path: String,
     pub(crate) at: Range<usize>,
     value: &'a DeValue<'a>,
 }
 
 impl<'a> Keys<'a> {
-    pub(crate) fn new(source: Source<'a>, root: &'a Spanned<DeTable<'a>>) -> Self {
+    pub(crate) fn new(source: SourceText<'a>, root: &'a Spanned<DeTable<'a>>) -> Self {
         Self { source, path: String::new(), table: root.get_ref(), at: 0..0, asked: RefCell::default() }
     }
 
@@ -315,8 +315,8 @@ fn a_type(value: &DeValue<'_>) -> String {
 mod tests {
     use super::*;
 
-    fn source(text: &str) -> Source<'_> {
-        Source { name: "a.toml", text }
+    fn source(text: &str) -> SourceText<'_> {
+        SourceText { name: "a.toml", text }
     }
 
     #[test]

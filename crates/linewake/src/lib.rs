@@ -64,28 +64,26 @@ pub mod record;
 mod request;
 pub mod sim;
 mod stopper;
-#[doc(hidden)]
 pub mod text;
 mod timer;
 mod wait;
 mod world;
 
 #[cfg(target_os = "linux")]
-#[doc(hidden)]
 pub use backend::gpiochip::file as gpiochip;
 
 pub use account::{Account, Figures, LineAccount, LineTotals, Tally, Trust};
 pub use backend::exec::{Exec, Restart};
-pub use backend::info::ChipInfo;
+pub use backend::info::{ChipInfo, LineHolder};
 pub use chip::Chip;
-pub use clock::{Clock, UtcOffset};
+pub use clock::{Clock, ClockName, UtcOffset};
 pub use config::{Bias, Direction, Drive, EventClock, LineConfig};
 pub use edge::{ClockStep, EdgeEvent, EdgeKind, Edges, Missed};
 pub use error::{Error, ErrorKind};
 pub use info::InfoWatcher;
 pub use line::{InfoEvent, InfoEventKind, LineId, LineInfo, Offset};
 pub use monitor::{Event, Gap, LineState, Monitor, MonitorBuilder, MonitorStats, WhenFull};
-pub use open::{ChipOptions, DEFAULT_SEED, chips};
+pub use open::{ChipOptions, ChipSpec, DEFAULT_SEED, chip_specs, chips};
 pub use request::{Request, RequestBuilder, WatchedLine};
 pub use stopper::Stopper;
 pub use wait::wait_for;

@@ -17,7 +17,7 @@ pub use self::builder::MonitorBuilder;
 pub use self::event::{Event, Gap, LineState};
 use self::merge::Merge;
 pub use self::merge::{MonitorStats, WhenFull};
-use self::source::{Source, Status};
+use self::source::{MonitoredRequest, Status};
 use crate::ready::Ready;
 use crate::timer::{Sleep, Timer};
 use crate::wait::wait;
@@ -62,7 +62,7 @@ use crate::{Account, Chip, Clock, Error, ErrorKind, Request, Stopper};
 ///   chip is back. Without it the stream ends with an error.
 #[must_use = "a monitor that is dropped gives its lines back"]
 pub struct Monitor {
-    sources: Vec<Source>,
+    sources: Vec<MonitoredRequest>,
     ready: Ready,
     merge: Merge,
     options: MonitorBuilder,
@@ -109,7 +109,7 @@ impl Monitor {
         let requests = std::mem::take(&mut options.requests);
         // The monitor holds edges back for the window anyway.
         let gather = options.window.min(GATHER);
-        let start = |request: crate::RequestBuilder| Source::start(request.gather_unless_set(gather));
+        let start = |request: crate::RequestBuilder| MonitoredRequest::start(request.gather_unless_set(gather));
         let sources = requests.into_iter().map(start).collect::<Result<Vec<_>, _>>()?;
         let mut sources = sources;
         source::name_chips(&mut sources);
@@ -152,14 +152,14 @@ impl Monitor {
     /// The chip of a request, as it is now. `None` if there is no such request.
     #[must_use]
     pub fn chip(&self, request: usize) -> Option<&Chip> {
-        self.sources.get(request).map(Source::chip)
+        self.sources.get(request).map(MonitoredRequest::chip)
     }
 
     /// The name that events give the chip of a request; it never changes. It is the chip's name, or its
     /// [`id`](crate::ChipInfo::id) if several chips have the same name. `None` if there is no such request.
     #[must_use]
     pub fn chip_name(&self, request: usize) -> Option<&Arc<str>> {
-        self.sources.get(request).map(Source::chip_name)
+        self.sources.get(request).map(MonitoredRequest::chip_name)
     }
 
     /// A handle that can end the stream from another thread or task.
@@ -254,13 +254,13 @@ impl Monitor {
             }
             if !self.is_stopping && self.stopper.is_stopped() {
                 self.is_stopping = true;
-                self.sources.iter_mut().for_each(Source::stop);
+                self.sources.iter_mut().for_each(MonitoredRequest::stop);
                 (0..self.sources.len()).for_each(|source| self.ready.push(source));
             }
             let now = Instant::now();
             self.looked = now;
             self.poll_sources(cx, now);
-            let is_drained = self.end.is_some() || self.sources.iter().all(Source::is_over);
+            let is_drained = self.end.is_some() || self.sources.iter().all(MonitoredRequest::is_over);
             self.merge.release(now, is_drained);
             if self.merge.has_released() {
                 continue;
@@ -328,7 +328,7 @@ impl Monitor {
 
     /// Ready when there may be an event to release, or a chip to look for.
     fn sleep_until(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let retries = self.sources.iter().filter_map(Source::retry_at);
+        let retries = self.sources.iter().filter_map(MonitoredRequest::retry_at);
         let Some(deadline) = retries.chain(self.merge.release_at()).min() else {
             self.sleep = None;
             return Poll::Pending;
@@ -364,7 +364,7 @@ impl Monitor {
 
     /// For each request, the place of the first request with the same clock.
     pub(crate) fn clocks(&self) -> Vec<usize> {
-        let clocks: Vec<_> = self.sources.iter().map(Source::own_clock).collect();
+        let clocks: Vec<_> = self.sources.iter().map(MonitoredRequest::own_clock).collect();
         let first = |(request, clock): (usize, &Clock)| {
             let same = clocks.iter().position(|other| other.name == clock.name);
             same.filter(|_| !clock.is_of_its_own()).unwrap_or(request)
@@ -389,7 +389,7 @@ impl Monitor {
     /// The account of each request so far; see [`Request::account`](crate::Request::account).
     #[must_use]
     pub fn accounts(&self) -> Vec<Account> {
-        self.sources.iter().map(Source::account).collect()
+        self.sources.iter().map(MonitoredRequest::account).collect()
     }
 
     /// Gives the lines back, asks the chips for their last figures, and returns the account of each request, in the
@@ -400,7 +400,7 @@ impl Monitor {
         for (request, place) in self.merge.drain() {
             self.sources[request].discard_edge(place);
         }
-        self.sources.drain(..).map(Source::finish).collect()
+        self.sources.drain(..).map(MonitoredRequest::finish).collect()
     }
 }
 

@@ -61,8 +61,8 @@ pub(crate) use self::call::Argument;
 pub(crate) use self::call::{Call, Request, What, When};
 pub(crate) use self::device::{Place, Target};
 pub(crate) use self::field::Field;
-pub(crate) use self::input::{About, Asked};
-pub(crate) use self::line::Line;
+pub(crate) use self::input::{About, RequestedLine};
+pub(crate) use self::line::ProfileLine;
 pub(crate) use self::output::{Output, Role, Since};
 pub(crate) use self::plan::{Levels, Plan, Step};
 pub use self::trace::Trace;
@@ -108,7 +108,7 @@ impl Profile {
     /// # Errors
     /// [`ErrorKind::BadFile`] as [`read`](Self::read).
     pub fn parse(name: &str, text: &str) -> Result<Self, Error> {
-        let plan = Plan::read(crate::keys::Source { name, text })?;
+        let plan = Plan::read(crate::keys::SourceText { name, text })?;
         Ok(Self { plan: Arc::new(plan), writes: false, dry: false, tracer: Tracer::default() })
     }
 
@@ -222,8 +222,14 @@ impl Profile {
         self.plan.names_of_tellers()
     }
 
-    /// The name of the call that waits, if one does. Used by "linewake profile try".
-    #[doc(hidden)]
+    /// The call that waits, if one does.
+    ///
+    /// ```
+    /// # use linewake::profile::Profile;
+    /// let card = Profile::parse("card.toml", include_str!("../../../profiles/card.toml"))?;
+    /// assert_eq!((card.waiting_call(), card.polls()), (Some("wait-change"), false));
+    /// # Ok::<(), linewake::Error>(())
+    /// ```
     #[must_use]
     pub fn waiting_call(&self) -> Option<&str> {
         match &self.plan.wait.by {
@@ -232,8 +238,7 @@ impl Profile {
         }
     }
 
-    /// True if the profile polls. Used by "linewake profile try".
-    #[doc(hidden)]
+    /// True if the profile polls the device, because no call waits for a change.
     #[must_use]
     pub fn polls(&self) -> bool {
         matches!(self.plan.wait.by, By::Poll(_))

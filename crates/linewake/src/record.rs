@@ -586,7 +586,7 @@ impl<'a> Start<'a> {
             schema: SCHEMA,
             host: host().map(Cow::Owned),
             boot_id: line_of("/proc/sys/kernel/random/boot_id").map(Cow::Owned),
-            clock: Cow::Borrowed(clock.name),
+            clock: Cow::Borrowed(clock.name.as_str()),
             utc_offset_ns: clock.utc.map(|utc| utc.offset_ns),
             utc_error_ns: clock.utc.map(|utc| utc.error_ns),
             utc_synchronised: None,

@@ -3,6 +3,7 @@
 mod ask;
 mod builder;
 mod line;
+mod missing;
 mod part;
 mod processors;
 mod times;
@@ -20,7 +21,7 @@ pub use self::builder::RequestBuilder;
 pub use self::line::WatchedLine;
 use self::part::Part;
 pub(crate) use self::times::Times;
-use crate::account::Taken;
+use crate::account::EdgeCounters;
 use crate::axis::Step;
 use crate::backend::RawEdge;
 use crate::ready::Ready;
@@ -60,12 +61,12 @@ pub struct Request {
     places: Box<[u32]>,
     ready: Ready,
     /// The edges that came last and are not taken yet.
-    batch: VecDeque<Came>,
+    batch: VecDeque<PendingEdge>,
     /// What their stamps are on an axis that never goes back.
     times: Times,
     /// Where a part puts its edges.
     arrived: Vec<RawEdge>,
-    taken: Arc<Taken>,
+    taken: Arc<EdgeCounters>,
     calls: Vec<overlapped::Tally>,
     stopper: Stopper,
     is_stopping: bool,
@@ -77,7 +78,7 @@ pub struct Request {
 
 /// An edge that came, and is not taken yet.
 #[derive(Debug)]
-struct Came {
+struct PendingEdge {
     /// Of its line.
     place: usize,
     edge: RawEdge,
@@ -252,7 +253,7 @@ impl Request {
                     Some(place) => {
                         let line = (place, self.lines[place].config.clock);
                         let (axis_ns, step) = self.times.put(index, line, edge.timestamp_ns, now);
-                        self.batch.push_back(Came { place, edge, axis_ns, step });
+                        self.batch.push_back(PendingEdge { place, edge, axis_ns, step });
                     }
                     None => foreign = foreign.or(Some(edge.offset)),
                 }
@@ -292,7 +293,7 @@ impl Request {
 
     /// [`next_ready`](Self::next_ready), with the place of its line, and a step of its clock directly before it.
     pub(crate) fn next_placed(&mut self) -> Option<(usize, EdgeEvent, Option<Step>)> {
-        let Came { place, edge, axis_ns, step } = self.batch.pop_front()?;
+        let PendingEdge { place, edge, axis_ns, step } = self.batch.pop_front()?;
         let line = &mut self.lines[place];
         let part = part_of(&mut self.parts, place);
         part.interrupts.note(edge.seqno);
@@ -497,7 +498,7 @@ impl Request {
             return part.held.unattributed().saturating_sub(booked);
         }
         let booked: u64 = lines.iter().map(|line| line.numbered() + line.merged()).sum();
-        part.interrupts.count().saturating_sub(booked)
+        part.interrupts.get().saturating_sub(booked)
     }
 
     /// What became of the edges on their way from the driver, also after the request is gone.
@@ -559,7 +560,7 @@ impl Request {
         // One of a line that was not asked for has nobody who could miss it.
         let arrived: Vec<_> = arrived.filter(|(place, _)| lines.contains(place)).collect();
         let now = self.times.came(index);
-        let of_queue = |came: Came| (came.place, came.edge, Some(came.axis_ns));
+        let of_queue = |came: PendingEdge| (came.place, came.edge, Some(came.axis_ns));
         let of_chip = |(place, edge)| (place, edge, None);
         for (place, edge, axis_ns) in queued.into_iter().map(of_queue).chain(arrived.into_iter().map(of_chip)) {
             part.interrupts.note(edge.seqno);

@@ -3,12 +3,12 @@
 //!
 //! ```
 //! use std::time::Duration;
-//! use linewake::sim::{ClockKind, Line, Script, Signal};
+//! use linewake::sim::{ClockKind, SimLine, Script, Signal};
 //!
 //! let ms = Duration::from_millis;
 //! let script = Script::new()
-//!     .line(Line::new("pps").signal(Signal::period(ms(1000)).duty(0.1)))
-//!     .line(Line::new("button").signal(Signal::pulses(ms(80)..=ms(300), ms(1000)..=ms(3000)).bounce(1..=4, ms(1), ms(1))))
+//!     .line(SimLine::new("pps").signal(Signal::period(ms(1000)).duty(0.1)))
+//!     .line(SimLine::new("button").signal(Signal::pulses(ms(80)..=ms(300), ms(1000)..=ms(3000)).bounce(1..=4, ms(1), ms(1))))
 //!     .clock(ClockKind::Virtual);
 //! let chip = script.open()?;
 //! let mut edges = chip.request().all_lines().start()?;
@@ -46,7 +46,7 @@ use std::path::Path;
 
 pub use self::change::{Change, ClockKind, What};
 pub(crate) use self::play::Play;
-pub use self::script::{Line, Script};
+pub use self::script::{Script, SimLine};
 pub use self::signal::{Count, Quadrature, Signal, Span, Turn};
 use crate::{Error, ErrorKind};
 

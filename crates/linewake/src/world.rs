@@ -6,8 +6,8 @@ use std::time::Duration;
 use linewake_controller::protocol::{self, ALL_LINES, DRIVE_HIGH, DRIVE_LOW, DRIVE_TOGGLE, Drive, MergeWindow};
 use overlapped::Device;
 
-use crate::backend::driver::Client;
-use crate::backend::{ReferenceDriver, unsupported};
+use crate::backend::driver::{Client, ReferenceDriver};
+use crate::backend::unsupported;
 use crate::{Chip, Error, Figures, LineId, LineTotals};
 
 /// Changes the inputs of a simulated chip, or of the reference driver's, as the outside world would.
@@ -29,20 +29,23 @@ pub struct World<'a> {
 }
 
 impl Chip {
-    /// A handle of the device that speaks the reference driver's protocol, for a test that does so in another way.
-    #[doc(hidden)]
+    /// Opens the device of a simulated chip or of the reference driver once more: for a test that calls it by another
+    /// protocol.
+    ///
+    /// # Errors
+    /// What opening it says.
     pub fn open_device(&self) -> Result<Device, overlapped::Error> {
-        match self.backend().reference() {
-            Some(reference) => reference.source.open().map(|(device, _)| device),
-            None => Device::open(&*self.info().name),
+        match self.reference() {
+            Ok(reference) => reference.source.open().map(|(device, _)| device),
+            Err(_) => Device::open(&*self.info().name),
         }
     }
 
     /// What the driver says of each line, over all readers that were closed.
     ///
     /// # Errors
-    /// [`ErrorKind::Unsupported`](crate::ErrorKind) unless the chip is simulated or the reference driver's; what the device
-    /// says.
+    /// [`ErrorKind::Unsupported`](crate::ErrorKind) unless the chip is simulated or the reference driver's; what the
+    /// device says.
     pub fn totals(&self) -> Result<Vec<LineTotals>, Error> {
         let totals = self.reference()?.client.totals()?;
         let line = |line: &protocol::LineTotals| LineTotals {
@@ -75,11 +78,12 @@ impl<'a> World<'a> {
         Ok(&self.reference.clone()?.client)
     }
 
-    /// Lets the clock of a simulated chip go on, which has one that stands still: what is due meanwhile happens, in order,
-    /// each at its own time.
+    /// Lets the clock of a simulated chip go on, which has one that stands still: what is due meanwhile happens, in
+    /// order, each at its own time.
     ///
-    /// A clock goes no further than an edge for which a request has no room, or than an unplugging of a chip that has edges
-    /// queued; it goes on as they are read. Returns how much of `time` is left then: zero if all of it has passed.
+    /// A clock goes no further than an edge for which a request has no room, or than an unplugging of a chip that has
+    /// edges queued; it goes on as they are read. Returns how much of `time` is left then: zero if all of it has
+    /// passed.
     ///
     /// # Errors
     /// [`ErrorKind::Unsupported`](crate::ErrorKind) unless the chip is simulated, and its clock not the system's.
@@ -131,12 +135,11 @@ impl<'a> World<'a> {
         self.client()?.set_merge(&MergeWindow { offset: ALL_LINES, reserved: 0, window_ns })
     }
 
-    /// Requests that are made from now on number their edges after this, and not after 0, so that a test need not drive four
-    /// thousand million of them to see the numbers wrap.
+    /// Has requests that are made from now on number their edges from `number + 1`, and not from 1: a test can see the
+    /// numbers wrap without four thousand million edges.
     ///
     /// # Errors
     /// [`ErrorKind::Unsupported`](crate::ErrorKind) where there is no such world.
-    #[doc(hidden)]
     pub fn number_after(&self, number: u32) -> Result<(), Error> {
         self.reference.clone()?.number_after.store(number, Relaxed);
         Ok(())

@@ -266,7 +266,7 @@ fn a_program_with_the_realtime_clock_can_be_asked_for_it() {
         assert_eq!(chip.capabilities().realtime, can, "{says}");
         match chip.request().line("a").clock(EventClock::Realtime).start() {
             Ok(mut edges) => {
-                assert!(can && chip.clock().name == "realtime", "{says}");
+                assert!(can && chip.clock().name == linewake::ClockName::Realtime, "{says}");
                 assert_eq!(next(&mut edges).timestamp_ns, 1_700_000_000_123_456_789);
             }
             Err(error) => assert!(!can && error.kind() == ErrorKind::Unsupported, "{says}: {error}"),

@@ -8,7 +8,7 @@ use linewake::filter::{
     ChatterEvent, ChatterKind, ChatterLimit, Filter, FilterEvent, FilterTally, Filtered, FilteredMonitor,
     FilteredRecording, Passed,
 };
-use linewake::sim::{Change, ClockKind, Line, Script, What};
+use linewake::sim::{Change, ClockKind, Script, SimLine, What};
 use linewake::{Chip, EdgeEvent, EdgeKind, Edges, ErrorKind, Event, Figures, Monitor, Trust};
 
 fn still() -> Chip {
@@ -192,7 +192,7 @@ fn restless(seed: u32) -> (Chip, u64) {
         at_ns += 1_000_000 * one_of(9_000);
     }
     let count = changes.len() as u64;
-    let script = (0..4).fold(Script::new(), |script, line| script.line(Line::new(format!("line-{line}"))));
+    let script = (0..4).fold(Script::new(), |script, line| script.line(SimLine::new(format!("line-{line}"))));
     (script.changes(changes).clock(ClockKind::Virtual).open().unwrap(), count)
 }
 

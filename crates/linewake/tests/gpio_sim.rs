@@ -67,7 +67,7 @@ fn a_chip_goes_by_name_number_path_link_and_label() {
         let info = chip.info();
         assert_eq!((&*info.name, &*info.label, info.lines), (&*name, bench.label(), 10), "{spec}");
         assert_eq!(info.path.as_deref(), Some(&*path));
-        assert_eq!((chip.find("bell").unwrap(), chip.clock().name), (3.into(), "monotonic"));
+        assert_eq!((chip.find("bell").unwrap(), chip.clock().name), (3.into(), linewake::ClockName::Monotonic));
     }
     std::fs::remove_file(link).unwrap();
     let error = Chip::open("label:no such chip").unwrap_err();

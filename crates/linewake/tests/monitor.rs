@@ -243,7 +243,7 @@ fn chips_with_different_clocks_are_put_on_one() {
     let late = still("sim:8");
     let requests = [early.request().line(0), late.request().line(0)];
     let mut monitor = Monitor::builder().requests(requests).window(Duration::ZERO).start().unwrap();
-    assert_eq!(monitor.clock().name, "realtime");
+    assert_eq!(monitor.clock().name, linewake::ClockName::Realtime);
     let mut last_ns = 0;
     for round in 0..50_usize {
         [&early, &late][round % 2].world().toggle(0, 1).unwrap();

@@ -143,7 +143,7 @@ fn an_input_follows_the_output_it_is_wired_to() {
         outputs.set_value(output, active).unwrap();
         let edge = next(&mut inputs);
         assert_eq!((edge.name.as_deref(), edge.kind == EdgeKind::Rising), (Some(input), active));
-        assert_eq!((edge.missed.total(), began.name), (0, "monotonic"));
+        assert_eq!((edge.missed.total(), began.name), (0, linewake::ClockName::Monotonic));
         assert_eq!((chip.value(input).unwrap(), outputs.value(output).unwrap()), (active, active));
     }
     assert!(none(&mut inputs));

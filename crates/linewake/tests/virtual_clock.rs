@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use linewake::sim::{Change, ClockKind, Line, Script, Signal, What};
+use linewake::sim::{Change, ClockKind, Script, Signal, SimLine, What};
 use linewake::{Chip, EdgeEvent, EdgeKind, Error, ErrorKind, Event, Figures, Monitor, Request, Trust};
 
 const fn ms(time: u64) -> Duration {
@@ -63,13 +63,13 @@ fn it_is_faster_than_time() {
     let edges = edges_until(&chip, 300 * SECOND).len();
     assert!(edges > 3_000, "{edges}");
     assert!(began.elapsed() < ms(300_000) / 4, "five minutes took {:?}", began.elapsed());
-    assert_eq!((chip.clock().name, chip.clock().utc), ("simulated", None));
+    assert_eq!((chip.clock().name, chip.clock().utc), (linewake::ClockName::Simulated, None));
 }
 
 #[test]
 fn a_request_sees_the_chip_as_it_is_at_the_time_of_its_edge() {
     let chip =
-        Script::new().line(Line::new("it").signal(Signal::period(us(10)))).clock(ClockKind::Virtual).open().unwrap();
+        Script::new().line(SimLine::new("it").signal(Signal::period(us(10)))).clock(ClockKind::Virtual).open().unwrap();
     let mut request = chip.request().line("it").start().unwrap();
     for _ in 0..2_000 {
         let edge = next(&mut request).unwrap();
@@ -80,7 +80,7 @@ fn a_request_sees_the_chip_as_it_is_at_the_time_of_its_edge() {
 
 #[test]
 fn nothing_is_lost_by_a_reader_that_takes_its_time() {
-    let line = |name| Line::new(name).signal(Signal::period(us(10)));
+    let line = |name| SimLine::new(name).signal(Signal::period(us(10)));
     let chip = Script::new().line(line("a")).line(line("b")).clock(ClockKind::Virtual).queue_size(2).open().unwrap();
     let (mut a, mut b) = (chip.request().line("a").start().unwrap(), chip.request().line("b").start().unwrap());
     // The requests take turns on one thread.
@@ -103,7 +103,7 @@ fn nothing_is_lost_by_a_reader_that_takes_its_time() {
 
 #[test]
 fn time_goes_on_when_a_slow_reader_is_gone() {
-    let lines = ["a", "b"].map(|name| Line::new(name).signal(Signal::period(ms(2))));
+    let lines = ["a", "b"].map(|name| SimLine::new(name).signal(Signal::period(ms(2))));
     let script = lines.into_iter().fold(Script::new(), Script::line).clock(ClockKind::Virtual).queue_size(2);
     let chip = script.open().unwrap();
     let (mut a, mut b) = (chip.request().line("a").start().unwrap(), chip.request().line("b").start().unwrap());
@@ -116,7 +116,7 @@ fn time_goes_on_when_a_slow_reader_is_gone() {
 
 #[test]
 fn edges_are_lost_while_the_script_makes_readers_slow() {
-    let line = Line::new("it").signal(Signal::period(ms(2)));
+    let line = SimLine::new("it").signal(Signal::period(ms(2)));
     let script = Script::new().line(line).clock(ClockKind::Virtual).queue_size(8).slow(ms(100), ms(50));
     let chip = script.open().unwrap();
     let mut request = chip.request().line("it").start().unwrap();
@@ -131,7 +131,7 @@ fn edges_are_lost_while_the_script_makes_readers_slow() {
 
 #[test]
 fn stopping_does_not_wait_for_a_slow_reader() {
-    let line = Line::new("it").signal(Signal::period(ms(2)));
+    let line = SimLine::new("it").signal(Signal::period(ms(2)));
     let chip = Script::new().line(line).clock(ClockKind::Manual).slow(ms(10), ms(3_600_000)).open().unwrap();
     let mut request = chip.request().line("it").start().unwrap();
     let stopper = request.stopper();
@@ -192,7 +192,7 @@ fn nobody_is_woken_while_nothing_that_is_watched_can_happen() {
     chip.world().toggle("tamper", 1).unwrap();
     assert_eq!(next(&mut quiet).unwrap().timestamp_ns, 0, "its clock stood still");
     // A line whose watched edges never come does not block the thread either.
-    let line = Line::new("it").signal(Signal::noise(us(1)));
+    let line = SimLine::new("it").signal(Signal::noise(us(1)));
     let chip = Script::new().line(line).clock(ClockKind::Virtual).open().unwrap();
     let mut never = chip.request().line("it").debounce(us(5)).start().unwrap();
     assert!(never.wait_next_timeout(ms(50)).unwrap().unwrap_err().is_timeout());
@@ -200,7 +200,7 @@ fn nobody_is_woken_while_nothing_that_is_watched_can_happen() {
 
 #[test]
 fn a_chip_that_is_unplugged_is_back_when_it_is_looked_for() {
-    let line = Line::new("it").signal(Signal::period(ms(100)));
+    let line = SimLine::new("it").signal(Signal::period(ms(100)));
     let script =
         Script::new().line(line).clock(ClockKind::Virtual).unplug(ms(1020), Some(ms(60_000))).unplug(ms(70_000), None);
     let chip = script.open().unwrap();
@@ -220,7 +220,7 @@ fn a_chip_that_is_unplugged_is_back_when_it_is_looked_for() {
 
 #[test]
 fn a_monitor_goes_on_when_the_chip_is_back() {
-    let line = Line::new("it").signal(Signal::period(ms(100)));
+    let line = SimLine::new("it").signal(Signal::period(ms(100)));
     let chip = Script::new().line(line).clock(ClockKind::Virtual).unplug(ms(1020), Some(ms(60_000))).open().unwrap();
     let mut monitor = Monitor::builder().request(chip.request().line("it")).reattach(true).start().unwrap();
     let mut edges = Vec::new();
@@ -269,7 +269,7 @@ fn all_faults(seed: u64, queue_size: u32) {
     // The same lines, faults and changes up to that time, and one more line that marks the end.
     let end = What::Level { offset: (LINES as u32).into(), level: true };
     changes.push(Change { at_ns: 2 * SECOND, what: end });
-    let lines = (0..=LINES).fold(Script::new(), |script, line| script.line(Line::new("").initially(line == 2)));
+    let lines = (0..=LINES).fold(Script::new(), |script, line| script.line(SimLine::new("").initially(line == 2)));
     let script = lines.merge_within(us(2)).interrupt_delay(us(30)).clock(ClockKind::Virtual).changes(changes);
     let mut chip = script.open().unwrap();
     let (mut seen, mut said, mut repeats, mut tallies) = ([0_u64; LINES + 1], Figures::default(), 0, Vec::new());

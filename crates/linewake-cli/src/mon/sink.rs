@@ -45,7 +45,7 @@ impl<'a> View<'a> {
                 schema: SCHEMA,
                 host: host.map(Cow::Borrowed),
                 boot_id: boot_id.map(Cow::Borrowed),
-                clock: self.clock.name.into(),
+                clock: self.clock.name.as_str().into(),
                 utc_offset_ns: self.clock.utc.map(|utc| utc.offset_ns),
                 utc_error_ns: self.clock.utc.map(|utc| utc.error_ns),
                 utc_synchronised,

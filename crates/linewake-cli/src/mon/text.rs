@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use linewake::{Clock, EdgeEvent, EdgeKind};
+use linewake::{Clock, ClockName, EdgeEvent, EdgeKind};
 
 use super::line_text::LineTexts;
 use super::select::Watched;
@@ -227,7 +227,7 @@ impl Sink for Text {
 
 /// What makes UTC of a clock's stamps, if that is known.
 pub(crate) fn to_utc_ns(clock: &Clock) -> Option<i64> {
-    if clock.name == "realtime" { Some(0) } else { clock.utc.map(|utc| utc.offset_ns) }
+    if clock.name == ClockName::Realtime { Some(0) } else { clock.utc.map(|utc| utc.offset_ns) }
 }
 
 #[cfg(test)]

@@ -519,7 +519,7 @@ impl Vcd {
 
 impl Sink for Vcd {
     fn begin(&mut self, view: View<'_>) -> io::Result<()> {
-        self.clock = view.clock.name;
+        self.clock = view.clock.name.as_str();
         self.began_ns = self.began_ns.or(view.began_ns);
         let of_requests = select::by_request(view.lines);
         self.requests.resize_with(of_requests.len(), Request::default);

@@ -23,18 +23,20 @@ use overlapped::{ErrorKind as Kind, InvertedCall};
 
 use self::client::BATCH;
 pub(crate) use self::client::Client;
-pub use self::reference::ReferenceDriver;
-pub(crate) use self::reference::Source;
-use super::{Ask, Backend, Capabilities, Held, InfoEvent, InfoEventKind, InfoWatch, Numbering, RawEdge, Settled, sim};
+pub(crate) use self::reference::{DeviceOpener, ReferenceDriver};
+use super::{
+    Ask, Backend, Capabilities, HeldLines, InfoEvent, InfoEventKind, InfoWatch, Numbering, RawEdge, Settlement, sim,
+};
 use crate::line::named;
 use crate::{
-    Bias, ChipInfo, Clock, Direction, Drive, Edges, Error, EventClock, Figures, LineConfig, LineInfo, Offset, Trust,
+    Bias, ChipInfo, Clock, ClockName, Direction, Drive, Edges, Error, EventClock, Figures, LineConfig, LineInfo,
+    Offset, Trust,
 };
 
 /// A chip behind a device that speaks the protocol.
 #[derive(Debug)]
-pub(crate) struct Chip {
-    source: Source,
+pub(crate) struct ReferenceChip {
+    source: DeviceOpener,
     spec: String,
     reference: ReferenceDriver,
     info: ChipInfo,
@@ -42,8 +44,8 @@ pub(crate) struct Chip {
     has_timers: bool,
 }
 
-impl Chip {
-    pub(crate) fn open(source: Source, spec: &str) -> Result<Self, Error> {
+impl ReferenceChip {
+    pub(crate) fn open(source: DeviceOpener, spec: &str) -> Result<Self, Error> {
         let (client, info) = Client::new(source.open()?.0)?;
         let has_timers = info.flags & CHIP_TIMERS != 0;
         let info = ChipInfo {
@@ -56,6 +58,11 @@ impl Chip {
         };
         let reference = ReferenceDriver { client, source: source.clone(), number_after: AtomicU32::new(0) };
         Ok(Self { source, spec: spec.to_owned(), reference, info, has_timers })
+    }
+
+    /// What tests drive its lines with.
+    pub(crate) fn reference(&self) -> &ReferenceDriver {
+        &self.reference
     }
 
     fn client(&self) -> &Client {
@@ -95,7 +102,7 @@ impl Chip {
     }
 }
 
-impl Backend for Chip {
+impl Backend for ReferenceChip {
     fn info(&self) -> &ChipInfo {
         &self.info
     }
@@ -122,8 +129,8 @@ impl Backend for Chip {
 
     fn clock(&self, _: EventClock) -> Clock {
         match &self.source {
-            Source::Simulated(host) => host.clock(),
-            Source::Devices(_) => Clock::unrelated("monotonic"),
+            DeviceOpener::Simulated(host) => host.clock(),
+            DeviceOpener::Devices(_) => Clock::unrelated(ClockName::Monotonic),
         }
     }
 
@@ -140,7 +147,7 @@ impl Backend for Chip {
         Ok(offsets.iter().map(|offset| values.contains(offset.get())).collect())
     }
 
-    fn request(&self, ask: &Ask<'_>) -> Result<Box<dyn Held>, Error> {
+    fn request(&self, ask: &Ask<'_>) -> Result<Box<dyn HeldLines>, Error> {
         let (client, handle) = self.open_reader()?;
         let consumer = protocol::name(ask.consumer);
         let capacity = match (ask.queue_size, self.source.host()) {
@@ -181,10 +188,6 @@ impl Backend for Chip {
         let again = Self::open(self.source.clone(), &self.spec)?;
         again.reference.number_after.store(self.reference.number_after.load(Relaxed), Relaxed);
         Ok(Arc::new(again))
-    }
-
-    fn reference(&self) -> Option<&ReferenceDriver> {
-        Some(&self.reference)
     }
 }
 
@@ -256,7 +259,7 @@ impl Reader {
     }
 }
 
-impl Held for Reader {
+impl HeldLines for Reader {
     fn poll_edges(&mut self, cx: &mut Context<'_>, into: &mut Vec<RawEdge>) -> Poll<Option<Result<(), Error>>> {
         loop {
             let arrived = match &mut self.phase {
@@ -346,7 +349,7 @@ impl Held for Reader {
         self.seqno_base
     }
 
-    fn settle(&mut self) -> Result<Option<Vec<Settled>>, Error> {
+    fn settle(&mut self) -> Result<Option<Vec<Settlement>>, Error> {
         let give_back =
             |(offset, _): &(Offset, _)| protocol::LineConfig { offset: offset.get(), flags: protocol::LINE_RELEASE };
         let give_back: Vec<_> = self.lines.iter().map(give_back).collect();
@@ -354,7 +357,7 @@ impl Held for Reader {
         let counters = self.client.counters()?;
         let settled = |(offset, _): &(Offset, _)| {
             let line = &counters[offset.index()];
-            Settled {
+            Settlement {
                 figures: Figures {
                     delivered: line.delivered,
                     overflowed: line.overflowed,

@@ -25,7 +25,7 @@ pub struct RawEdge {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Numbering {
-    /// The chip says it with each edge, and [`Held::settle`](crate::backend::Held::settle) closes the account.
+    /// The chip says it with each edge, and [`HeldLines::settle`](crate::backend::HeldLines::settle) closes the account.
     Told,
     /// As the Linux kernel numbers: a gap in `line_seqno` is edges dropped from the queue; where interrupts are numbered
     /// before edges can merge, a gap in `seqno` that is no gap in a `line_seqno` is edges merged; and the same direction
@@ -58,7 +58,7 @@ pub enum Interrupts {
 
 /// A chip's own account of one line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Settled {
+pub struct Settlement {
     /// What became of its edges; delivered are those that were given to a wait.
     pub figures: Figures,
     /// Whether they add up to what happened, by the chip's own count.

@@ -22,11 +22,12 @@ use overlapped::InvertedCall;
 
 pub use self::command::{Exec, Restart};
 use self::output::{Header, Output};
-use super::{Ask, Backend, Capabilities, Held, Numbering, RawEdge, unsupported};
+use super::{Ask, Backend, Capabilities, HeldLines, Numbering, RawEdge, unsupported};
 use crate::timer::{Sleep, Timer};
 use crate::wait::{Waited, wait};
 use crate::{
-    ChipInfo, Clock, Direction, Edges, Error, ErrorKind, EventClock, LineConfig, LineInfo, Missed, Offset, Trust,
+    ChipInfo, Clock, ClockName, Direction, Edges, Error, ErrorKind, EventClock, LineConfig, LineInfo, Missed, Offset,
+    Trust,
 };
 
 /// How much is read at once, and how many such pieces wait here before the child has to.
@@ -45,11 +46,11 @@ pub(crate) fn open(command: &str, start_timeout: Option<Duration>) -> Result<Arc
         Some(timeout) => exec.start_timeout(timeout),
         None => exec,
     };
-    Ok(Arc::new(Chip::open(exec)?))
+    Ok(Arc::new(ExecChip::open(exec)?))
 }
 
 /// A chip whose lines a program knows.
-pub(crate) struct Chip {
+pub(crate) struct ExecChip {
     info: ChipInfo,
     header: Arc<Header>,
     shared: Arc<Shared>,
@@ -65,7 +66,7 @@ struct Shared {
 enum Idle {
     Running(Box<Running>),
     /// A request has it.
-    Taken,
+    InRequest,
     /// There is none; the next request starts one.
     Gone,
     /// It ended by itself, then, well or not.
@@ -199,7 +200,7 @@ fn reap(mut child: Child, timer: Timer) {
     }
 }
 
-impl Chip {
+impl ExecChip {
     pub(crate) fn open(exec: Exec) -> Result<Self, Error> {
         let shared = Shared { exec, timer: Timer::new()?, idle: Mutex::new(Idle::Gone) };
         let shared = Arc::new(shared);
@@ -218,14 +219,14 @@ impl Chip {
     }
 }
 
-impl Backend for Chip {
+impl Backend for ExecChip {
     fn info(&self) -> &ChipInfo {
         &self.info
     }
 
     fn capabilities(&self) -> Capabilities {
         // Which clock it has is the program's to say: one that stamps with the time of day need not be made to.
-        let realtime = self.header.clock().name == "realtime";
+        let realtime = self.header.clock().name == ClockName::Realtime;
         Capabilities { realtime, ..Capabilities::inputs_only(self.header.names.len(), Trust::AtLeast) }
     }
 
@@ -234,7 +235,7 @@ impl Backend for Chip {
     }
 
     fn lines(&self) -> Result<Vec<LineInfo>, Error> {
-        let used = matches!(*self.shared.lock(), Idle::Taken);
+        let used = matches!(*self.shared.lock(), Idle::InRequest);
         let line = |(offset, name): (u32, &Option<Arc<str>>)| LineInfo {
             offset: offset.into(),
             name: name.clone(),
@@ -247,12 +248,12 @@ impl Backend for Chip {
         Ok((0..).zip(&self.header.names).map(line).collect())
     }
 
-    fn request(&self, ask: &Ask<'_>) -> Result<Box<dyn Held>, Error> {
+    fn request(&self, ask: &Ask<'_>) -> Result<Box<dyn HeldLines>, Error> {
         // Not under the lock: a start takes its time.
-        let before = std::mem::replace(&mut *self.shared.lock(), Idle::Taken);
+        let before = std::mem::replace(&mut *self.shared.lock(), Idle::InRequest);
         let running = match before {
             Idle::Running(running) => Ok(*running),
-            Idle::Taken => {
+            Idle::InRequest => {
                 let message = format!(
                     "the program {} has one reader at a time, and another request is it; ask for all lines in one",
                     self.shared.exec.quoted()
@@ -272,7 +273,7 @@ impl Backend for Chip {
             places[offset.index()] = Some(place);
         }
         let active_at_start = ask.lines.iter().map(|(offset, _)| running.output.active(*offset)).collect();
-        Ok(Box::new(Lines {
+        Ok(Box::new(ExecLines {
             shared: self.shared.clone(),
             running: Some(Box::new(running)),
             lines: ask.lines.to_vec(),
@@ -292,7 +293,7 @@ impl Backend for Chip {
         let (restart, delay) = exec.restart;
         match &*self.shared.lock() {
             Idle::Running(_) | Idle::Gone => {}
-            Idle::Taken => {
+            Idle::InRequest => {
                 let message = format!("the program {} runs, and a request has it", exec.quoted());
                 return Err(Error::new(ErrorKind::Busy, message));
             }
@@ -313,14 +314,14 @@ impl Backend for Chip {
     }
 }
 
-impl fmt::Debug for Chip {
+impl fmt::Debug for ExecChip {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Chip").field("command", &self.shared.exec.text()).finish_non_exhaustive()
+        f.debug_struct("ExecChip").field("command", &self.shared.exec.text()).finish_non_exhaustive()
     }
 }
 
 /// The lines of a child that a request has.
-struct Lines {
+struct ExecLines {
     shared: Arc<Shared>,
     running: Option<Box<Running>>,
     lines: Vec<(Offset, LineConfig)>,
@@ -333,7 +334,7 @@ struct Lines {
     closed: Option<(Instant, Sleep)>,
 }
 
-impl Lines {
+impl ExecLines {
     /// Gives the edges of whole lines that were read.
     fn hand_over(&mut self, into: &mut Vec<RawEdge>) -> Result<bool, Error> {
         let Some(running) = &mut self.running else {
@@ -404,7 +405,7 @@ impl Lines {
     }
 }
 
-impl Held for Lines {
+impl HeldLines for ExecLines {
     fn poll_edges(&mut self, cx: &mut Context<'_>, into: &mut Vec<RawEdge>) -> Poll<Option<Result<(), Error>>> {
         self.poll(cx, into)
     }
@@ -448,7 +449,7 @@ impl Held for Lines {
     }
 }
 
-impl Drop for Lines {
+impl Drop for ExecLines {
     fn drop(&mut self) {
         if let Some(mut running) = self.running.take() {
             self.shared.is_over(&mut running);
@@ -456,8 +457,8 @@ impl Drop for Lines {
     }
 }
 
-impl fmt::Debug for Lines {
+impl fmt::Debug for ExecLines {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Lines").field("command", &self.shared.exec.text()).finish_non_exhaustive()
+        f.debug_struct("ExecLines").field("command", &self.shared.exec.text()).finish_non_exhaustive()
     }
 }

@@ -25,15 +25,15 @@ use std::time::Duration;
 use overlapped::Device;
 use zerocopy::FromZeros;
 
-use self::chip::{Chip, MAX_QUEUE, now_ns};
+use self::chip::{GpioChip, MAX_QUEUE, now_ns};
 use self::find::{LABEL, chips, path_of};
 pub(crate) use self::find::{is_spec, names};
 pub(crate) use self::help::labelled;
-use self::lines::Lines;
-use super::{Ask, Backend, Capabilities, Held, InfoWatch};
+use self::lines::GpioLines;
+use super::{Ask, Backend, Capabilities, HeldLines, InfoWatch};
 use crate::{ChipInfo, Clock, Error, ErrorKind, EventClock, LineConfig, LineInfo, Offset, Trust};
 
-impl Chip {
+impl GpioChip {
     /// A line nobody holds, and that is not among those asked for.
     fn witness(&self, asked: &[(Offset, LineConfig)]) -> Result<Option<Offset>, Error> {
         // The last ones are the least likely to be wired to anything.
@@ -83,7 +83,7 @@ impl Chip {
     }
 }
 
-impl Backend for Chip {
+impl Backend for GpioChip {
     fn info(&self) -> &ChipInfo {
         &self.info
     }
@@ -107,8 +107,8 @@ impl Backend for Chip {
 
     fn clock(&self, clock: EventClock) -> Clock {
         match clock {
-            EventClock::Hte => Clock::unrelated(clock.as_str()),
-            _ => Clock::read(clock.as_str(), || now_ns(clock).unwrap_or(0)),
+            EventClock::Hte => Clock::unrelated(clock.into()),
+            _ => Clock::read(clock.into(), || now_ns(clock).unwrap_or(0)),
         }
     }
 
@@ -120,7 +120,7 @@ impl Backend for Chip {
         self.line_info(offset)
     }
 
-    fn request(&self, ask: &Ask<'_>) -> Result<Box<dyn Held>, Error> {
+    fn request(&self, ask: &Ask<'_>) -> Result<Box<dyn HeldLines>, Error> {
         let configs = || ask.lines.iter().map(|line| line.1);
         let wants_witness = ask.witness && ask.lines.len() == 1 && configs().any(|config| config.edges.is_some());
         let witness = match wants_witness && self.place.interrupts_directly() {
@@ -130,7 +130,7 @@ impl Backend for Chip {
         let whole = |lines: &mut dyn Iterator<Item = LineConfig>| {
             config::encode(&self.info.name, lines.chain(witness.map(|_| LineConfig::as_is())))
         };
-        // Edges are watched once the levels are known: see `Lines::start`.
+        // Edges are watched once the levels are known: see `GpioLines::start`.
         let watched = whole(&mut configs())?;
         let unwatched = whole(&mut configs().map(|config| match config.edges {
             Some(_) => LineConfig { edges: None, debounce: Duration::ZERO, ..config },
@@ -150,7 +150,7 @@ impl Backend for Chip {
         })?;
         let queue = if ask.queue_size == 0 { MAX_QUEUE } else { ask.queue_size };
         let gather = super::gather_in(queue, ask.gather);
-        Ok(Box::new(Lines::start(self, device, ask.lines.to_vec(), witness, watched, gather)?))
+        Ok(Box::new(GpioLines::start(self, device, ask.lines.to_vec(), witness, watched, gather)?))
     }
 
     fn watch_info(&self, offsets: &[Offset]) -> Result<Box<dyn InfoWatch>, Error> {
@@ -162,11 +162,11 @@ impl Backend for Chip {
             let message = format!("\"{path}\" is not chip \"{}\" any more; open it again", self.info.label);
             return Err(Error::new(ErrorKind::UnknownChip, message));
         }
-        let watch = watch::Watch::start(&self.info, device, offsets).map_err(|error| self.error(error))?;
+        let watch = watch::GpioInfoWatch::start(&self.info, device, offsets).map_err(|error| self.error(error))?;
         Ok(Box::new(watch))
     }
 
-    fn holders(&self) -> HashMap<Offset, (u32, String)> {
+    fn holders(&self) -> HashMap<Offset, crate::LineHolder> {
         help::holders(&self.info.name)
     }
 
@@ -188,7 +188,7 @@ pub(crate) fn open(spec: &str) -> Result<Arc<dyn Backend>, Error> {
         return Err(help::no_device(&real));
     }
     let device = Device::open(&real).map_err(|error| help::not_opened(spec, &real, error))?;
-    Ok(Arc::new(Chip::new(device, &real).map_err(|error| help::no_chip(spec, &real, error))?))
+    Ok(Arc::new(GpioChip::new(device, &real).map_err(|error| help::no_chip(spec, &real, error))?))
 }
 
 fn open_labelled(spec: &str, label: &str) -> Result<Arc<dyn Backend>, Error> {
@@ -209,7 +209,7 @@ fn open_labelled(spec: &str, label: &str) -> Result<Arc<dyn Backend>, Error> {
 
 /// The same chip after it was unplugged and plugged in: the same label at the same place; or, where the place is
 /// another, the only chip with that label.
-fn again(before: &Chip) -> Result<Arc<dyn Backend>, Error> {
+fn again(before: &GpioChip) -> Result<Arc<dyn Backend>, Error> {
     let mut alike: Vec<_> = chips().filter(|chip| chip.info.label == before.info.label).collect();
     let at_its_place = alike.iter().position(|chip| chip.place == before.place);
     match at_its_place.or((alike.len() == 1).then_some(0)) {

@@ -5,6 +5,23 @@ use std::sync::Arc;
 
 use crate::{Error, ErrorKind, Trust};
 
+/// A process that holds a line of a chip.
+///
+/// ```
+/// let chip = linewake::Chip::open("sim")?;
+/// for (line, holder) in chip.holders() {
+///     println!("process {} ({}) holds line {line}", holder.process, holder.program);
+/// }
+/// # Ok::<(), linewake::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LineHolder {
+    /// Its number.
+    pub process: u32,
+    /// The name of its program.
+    pub program: String,
+}
+
 /// What a chip is.
 ///
 /// ```

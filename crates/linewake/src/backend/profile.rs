@@ -3,28 +3,28 @@
 //! ```text
 //!   opener, find ──► Link: calls are sent and answered (call.rs, ioctl.rs)
 //!                      │
-//!   Chip ── request ──► Lines ──► Sources: what is waited for (blocking.rs, event.rs)
-//!                         └─────► Judge: what completions mean
+//!   ProfileChip ── request ──► ProfileLines ──► Sources: what is waited for (blocking.rs, event.rs)
+//!                         └─────► EdgeDecoder: what completions mean
 //! ```
 
 #[cfg(all(target_os = "linux", not(miri)))]
 mod blocking;
 mod call;
 mod chip;
+mod decoder;
 #[cfg(windows)]
 mod event;
 mod find;
 #[cfg(all(target_os = "linux", not(miri)))]
 mod ioctl;
-mod judge;
 mod levels;
 mod lines;
 mod link;
 mod opener;
+mod pending;
 mod settle;
 mod slow;
-mod source;
 #[cfg(all(target_os = "linux", not(miri)))]
 mod terminal;
 
-pub(crate) use self::chip::{Chip, open};
+pub(crate) use self::chip::{ProfileChip, open};

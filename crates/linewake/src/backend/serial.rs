@@ -36,8 +36,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use self::look::{INPUTS, Levels, Look};
-use self::port::{Port, Watch};
-use super::{Ask, Backend, Capabilities, Held, Numbering, RawEdge, unsupported};
+use self::port::{Port, PortWatch};
+use super::{Ask, Backend, Capabilities, HeldLines, Numbering, RawEdge, unsupported};
 use crate::{
     ChipInfo, Clock, Direction, EdgeKind, Edges, Error, ErrorKind, EventClock, LineConfig, LineInfo, Missed, Offset,
     Trust,
@@ -53,8 +53,8 @@ const RI: usize = 2;
 
 /// A serial port.
 #[derive(Debug)]
-pub(crate) struct Chip {
-    port: Arc<Opened>,
+pub(crate) struct SerialChip {
+    port: Arc<SharedPort>,
     path: String,
     poll_period: Duration,
     info: ChipInfo,
@@ -69,10 +69,10 @@ pub(crate) fn open(path: &str, spec: &str, poll_period: Duration) -> Result<Arc<
             format!("there is no chip \"{spec}\"; name the port, as in \"serial:/dev/ttyUSB0\" or \"serial:COM3\"");
         return Err(Error::new(ErrorKind::UnknownChip, message));
     }
-    Ok(Arc::new(Chip::with(Port::open(path)?, path, poll_period)))
+    Ok(Arc::new(SerialChip::with(Port::open(path)?, path, poll_period)))
 }
 
-impl Chip {
+impl SerialChip {
     fn with(port: Port, path: &str, poll_period: Duration) -> Self {
         let name = path.rsplit(['/', '\\']).next().unwrap_or(path);
         let info = ChipInfo {
@@ -83,7 +83,7 @@ impl Chip {
             lines: NAMES.len() as u32,
             max_queue_size: 0,
         };
-        let port = Arc::new(Opened(Mutex::new(Ok(Arc::new(port)))));
+        let port = Arc::new(SharedPort(Mutex::new(Ok(Arc::new(port)))));
         Self { port, path: path.to_owned(), poll_period, info, is_watched: Arc::default() }
     }
 
@@ -101,7 +101,7 @@ impl Chip {
     }
 }
 
-impl Backend for Chip {
+impl Backend for SerialChip {
     fn info(&self) -> &ChipInfo {
         &self.info
     }
@@ -137,7 +137,7 @@ impl Backend for Chip {
         Ok(offsets.iter().map(|offset| levels >> offset.get() & 1 == 1).collect())
     }
 
-    fn request(&self, ask: &Ask<'_>) -> Result<Box<dyn Held>, Error> {
+    fn request(&self, ask: &Ask<'_>) -> Result<Box<dyn HeldLines>, Error> {
         ask.lines.iter().try_for_each(|(offset, config)| self.check(*offset, config))?;
         let watches = ask.lines.iter().any(|(_, config)| config.edges.is_some());
         let alone = match (watches, port::SEVERAL_WATCHES) {
@@ -146,7 +146,7 @@ impl Backend for Chip {
         };
         let port = self.port.get()?;
         let (watch, start) = if watches {
-            let (watch, start) = Watch::start(&port, self.poll_period)?;
+            let (watch, start) = PortWatch::start(&port, self.poll_period)?;
             (Some(watch), start)
         } else {
             (None, Some(port.levels()?))
@@ -156,7 +156,7 @@ impl Backend for Chip {
                 port.set(offset.index(), active)?;
             }
         }
-        Ok(Box::new(Lines {
+        Ok(Box::new(SerialLines {
             port,
             chip: self.port.clone(),
             lines: ask.lines.to_vec(),
@@ -179,9 +179,9 @@ impl Backend for Chip {
 /// The port of a chip, until it is gone: its name is free for the one that is plugged in again when nobody has the old one
 /// open any more.
 #[derive(Debug)]
-struct Opened(Mutex<Result<Arc<Port>, Error>>);
+struct SharedPort(Mutex<Result<Arc<Port>, Error>>);
 
-impl Opened {
+impl SharedPort {
     fn get(&self) -> Result<Arc<Port>, Error> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -226,12 +226,12 @@ impl Drop for Alone {
 
 /// Lines of a port that are held.
 #[derive(Debug)]
-struct Lines {
+struct SerialLines {
     port: Arc<Port>,
-    chip: Arc<Opened>,
+    chip: Arc<SharedPort>,
     lines: Vec<(Offset, LineConfig)>,
     /// If any of them is watched.
-    watch: Option<Watch>,
+    watch: Option<PortWatch>,
     start: Option<Levels>,
     /// As of the last look.
     levels: Option<Levels>,
@@ -242,7 +242,7 @@ struct Lines {
     _alone: Option<Alone>,
 }
 
-impl Lines {
+impl SerialLines {
     /// The edges of a look.
     fn tell(&mut self, look: Look, now_ns: u64, into: &mut Vec<RawEdge>) {
         for (line, known) in self.known.iter_mut().enumerate() {
@@ -281,7 +281,7 @@ fn changes(counts_ends: bool, counted: u32, before: Option<bool>, after: bool, k
     changes
 }
 
-impl Held for Lines {
+impl HeldLines for SerialLines {
     fn poll_edges(&mut self, cx: &mut Context<'_>, into: &mut Vec<RawEdge>) -> Poll<Option<Result<(), Error>>> {
         loop {
             let look = match &mut self.watch {

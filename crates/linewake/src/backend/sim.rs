@@ -20,11 +20,11 @@ use linewake_controller::{Outcome, ReaderId};
 use overlapped::{CtlCode, Device, Status, sim};
 use zerocopy::{FromBytes, FromZeros};
 
-use self::state::{Chip, Readers, State, Step};
+use self::state::{Readers, SimController, State, Step};
 use self::waits::{Key, What};
 use crate::sim::{ClockKind, Script};
 use crate::timer::Timer;
-use crate::{Clock, Error, ErrorKind};
+use crate::{Clock, ClockName, Error, ErrorKind};
 
 /// So much happens before others have a turn.
 const STEPS: usize = 10_000;
@@ -46,7 +46,7 @@ impl Host {
     pub(crate) fn new(script: &Script, seed: u64, clock: ClockKind) -> Result<Arc<Self>, Error> {
         let no_memory = |_| Error::new(ErrorKind::Device, "there is no memory for the chip \"sim\"");
         // All zeros is a controller, and megabytes are too much for a stack.
-        let mut controller = Chip::new_box_zeroed().map_err(no_memory)?;
+        let mut controller = SimController::new_box_zeroed().map_err(no_memory)?;
         controller.init("sim", script.label.as_deref().unwrap_or("linewake simulator"), script.size() as usize);
         controller.keep_time();
         let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
@@ -96,8 +96,8 @@ impl Host {
     /// Its clock as others see it.
     pub(crate) fn clock(&self) -> Clock {
         match self.started {
-            Some(started) => Clock::read("simulated", || elapsed_ns(started)),
-            None => Clock::unrelated("simulated"),
+            Some(started) => Clock::read(ClockName::Simulated, || elapsed_ns(started)),
+            None => Clock::unrelated(ClockName::Simulated),
         }
     }
 

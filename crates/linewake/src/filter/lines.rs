@@ -11,8 +11,8 @@ use crate::{EdgeEvent, Edges, Error, EventClock, WatchedLine};
 
 /// Lines by their place, each with its filter. The edges of a line without a filter pass unchanged.
 #[derive(Debug, Default)]
-pub(super) struct Lines {
-    lines: Vec<Line>,
+pub(super) struct LineFilters {
+    lines: Vec<FilteredLine>,
     clocks: Vec<Time>,
     /// The events of one filter, reused as a buffer.
     said: VecDeque<FilterEvent>,
@@ -22,7 +22,7 @@ pub(super) struct Lines {
 }
 
 #[derive(Debug)]
-struct Line {
+struct FilteredLine {
     filter: Option<(Filter, Edges, LineFilter)>,
     clock: usize,
     /// The deadline for which this line waits. Other deadlines of it may still be in the heap; they are ignored when
@@ -49,7 +49,7 @@ pub(super) type Say<'a> = &'a mut dyn FnMut(usize, FilterEvent);
 /// A chip's clocks: monotonic, realtime, hte.
 const CLOCKS: usize = 3;
 
-impl Lines {
+impl LineFilters {
     /// Adds a line. Lines with the same `group` have the same time.
     pub(super) fn add(&mut self, group: usize, line: &WatchedLine, filter: Option<Filter>) -> Result<(), Error> {
         let clock = CLOCKS * group
@@ -74,7 +74,7 @@ impl Lines {
             self.clocks.resize_with(clock + 1, Time::default);
         }
         let before = FilterTally::default();
-        self.lines.push(Line { filter, clock, waits_ns: u64::MAX, held_ns: None, before });
+        self.lines.push(FilteredLine { filter, clock, waits_ns: u64::MAX, held_ns: None, before });
     }
 
     /// Adds a line of a recording. All of these have the same time, and both of their edges were watched.
@@ -208,7 +208,7 @@ impl Lines {
                 self.say(place, into);
             }
         }
-        let group = |line: &Line| line.clock / CLOCKS;
+        let group = |line: &FilteredLine| line.clock / CLOCKS;
         let Some(its) = self.lines.get(places.start).map(group) else { return };
         let is_shared =
             self.lines.iter().enumerate().any(|(place, line)| group(line) == its && !places.contains(&place));

@@ -6,9 +6,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use super::lines::Lines;
+use super::lines::LineFilters;
 use super::order::Order;
-use super::stream::{Came, Core, Source};
+use super::stream::{Arrival, Core, EdgeSource};
 use super::{Filter, FilterEvent, FilterTally};
 use crate::wait::wait;
 use crate::{Error, Event, LineId, Monitor};
@@ -99,7 +99,7 @@ impl Monitor {
     }
 
     fn with_filters(mut self, filters: &[Vec<Option<Filter>>]) -> Result<FilteredMonitor, Error> {
-        let (mut lines, mut firsts) = (Lines::default(), Vec::new());
+        let (mut lines, mut firsts) = (LineFilters::default(), Vec::new());
         for (request, (filters, clock)) in filters.iter().zip(self.clocks()).enumerate() {
             firsts.push(lines.len());
             for (line, filter) in self.request(request)?.lines().iter().zip(filters) {
@@ -171,21 +171,21 @@ impl FilteredMonitor {
     }
 }
 
-impl Source for Monitor {
+impl EdgeSource for Monitor {
     type Event = Event;
 
-    fn poll_came(&mut self, cx: &mut Context<'_>, firsts: &[usize]) -> Poll<Option<Result<Came<Event>, Error>>> {
+    fn poll_came(&mut self, cx: &mut Context<'_>, firsts: &[usize]) -> Poll<Option<Result<Arrival<Event>, Error>>> {
         self.poll_placed(cx).map_ok(|(event, place)| match event {
-            Event::Edge { request, edge } => Came::Edge { place: firsts[request] + place, edge },
-            Event::State { request, ref state } => Came::Begin {
+            Event::Edge { request, edge } => Arrival::Edge { place: firsts[request] + place, edge },
+            Event::State { request, ref state } => Arrival::Begin {
                 place: firsts[request] + place,
                 active: state.active,
                 event: self.shows_states().then_some(event),
             },
-            Event::Gap { request, ref gap } if !gap.is_over => Came::Gone { request, event },
-            Event::Gap { ref gap, .. } => Came::Other { at_ns: gap.to_ns, event },
-            Event::Clock { ref step, .. } => Came::Other { at_ns: Some(step.arrival_ns), event },
-            Event::Chatter { .. } => Came::Other { at_ns: None, event },
+            Event::Gap { request, ref gap } if !gap.is_over => Arrival::Gone { request, event },
+            Event::Gap { ref gap, .. } => Arrival::Other { at_ns: gap.to_ns, event },
+            Event::Clock { ref step, .. } => Arrival::Other { at_ns: Some(step.arrival_ns), event },
+            Event::Chatter { .. } => Arrival::Other { at_ns: None, event },
         })
     }
 

@@ -16,13 +16,13 @@ pub(super) struct Order<E> {
     latest_ns: Option<u64>,
     time: Time,
     horizon_ns: u64,
-    held: BinaryHeap<Held<E>>,
+    held: BinaryHeap<HeldEvent<E>>,
     number: u64,
     /// Events that may leave.
     ready: VecDeque<(usize, E)>,
 }
 
-struct Held<E> {
+struct HeldEvent<E> {
     at_ns: u64,
     number: u64,
     place: usize,
@@ -58,7 +58,7 @@ impl<E> Order<E> {
             return self.ready.push_back((place, event));
         }
         self.number += 1;
-        self.held.push(Held { at_ns, number: self.number, place, event });
+        self.held.push(HeldEvent { at_ns, number: self.number, place, event });
     }
 
     /// Events from before this time are no longer held back. `now` is given when there is no edge to take, so that time
@@ -74,7 +74,7 @@ impl<E> Order<E> {
     pub(super) fn release(&mut self, undecided_ns: Option<u64>) {
         let until_ns = undecided_ns.unwrap_or(u64::MAX).max(self.horizon_ns);
         while self.held.peek().is_some_and(|first| first.at_ns <= until_ns)
-            && let Some(Held { place, event, .. }) = self.held.pop()
+            && let Some(HeldEvent { place, event, .. }) = self.held.pop()
         {
             self.ready.push_back((place, event));
         }
@@ -105,28 +105,28 @@ impl<E> Order<E> {
     }
 }
 
-impl<E> Held<E> {
+impl<E> HeldEvent<E> {
     /// The event that leaves first has the greatest key.
     fn key(&self) -> std::cmp::Reverse<(u64, u64)> {
         std::cmp::Reverse((self.at_ns, self.number))
     }
 }
 
-impl<E> PartialEq for Held<E> {
+impl<E> PartialEq for HeldEvent<E> {
     fn eq(&self, other: &Self) -> bool {
         self.key() == other.key()
     }
 }
 
-impl<E> Eq for Held<E> {}
+impl<E> Eq for HeldEvent<E> {}
 
-impl<E> PartialOrd for Held<E> {
+impl<E> PartialOrd for HeldEvent<E> {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl<E> Ord for Held<E> {
+impl<E> Ord for HeldEvent<E> {
     fn cmp(&self, other: &Self) -> Ordering {
         self.key().cmp(&other.key())
     }

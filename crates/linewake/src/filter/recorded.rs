@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Instant;
 
-use super::lines::Lines;
+use super::lines::LineFilters;
 use super::order::Order;
 use super::stream::EventTime;
 use super::{Filter, FilterEvent, FilterTally, nanoseconds};
@@ -35,7 +35,7 @@ use crate::{EdgeEvent, Error};
 /// ```
 pub struct FilteredRecording<T> {
     filter: Filter,
-    lines: Lines,
+    lines: LineFilters,
     order: Order<Passed<T>>,
     latest_ns: u64,
     /// A moment that stays the same, because only stamps tell the time.
@@ -73,8 +73,8 @@ impl<T> FilteredRecording<T> {
     /// [`ErrorKind::InvalidInput`](crate::ErrorKind) for a filter whose settings contradict each other.
     pub fn new(filter: Filter) -> Result<Self, Error> {
         // Every line gets the same filter: if it is accepted once, it is accepted each time.
-        Lines::default().add_recorded(filter)?;
-        let mut lines = Lines::default();
+        LineFilters::default().add_recorded(filter)?;
+        let mut lines = LineFilters::default();
         lines.know_the_undecided();
         let delay_ns = nanoseconds(filter.glitch.saturating_add(filter.press.max(filter.release)));
         Ok(Self { filter, lines, order: Order::new(Some(delay_ns)), latest_ns: 0, still: Instant::now() })
@@ -157,7 +157,7 @@ impl<T> FilteredRecording<T> {
         (0..self.lines.len()).fold(FilterTally::default(), |total, place| total.and(self.tally(place)))
     }
 
-    fn tell(&mut self, tell: impl FnOnce(&mut Lines, super::lines::Say<'_>)) {
+    fn tell(&mut self, tell: impl FnOnce(&mut LineFilters, super::lines::Say<'_>)) {
         let order = &mut self.order;
         let mut time = EventTime::default();
         tell(&mut self.lines, &mut |place, event| {

@@ -6,9 +6,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use super::lines::Lines;
+use super::lines::LineFilters;
 use super::order::Order;
-use super::stream::{Came, Core, Source};
+use super::stream::{Arrival, Core, EdgeSource};
 use super::{Filter, FilterEvent, FilterTally};
 use crate::wait::wait;
 use crate::{Error, LineId, Request};
@@ -72,7 +72,7 @@ impl Request {
         for (line, filter) in filters {
             of_lines[self.place(line)?] = Some(filter);
         }
-        let mut lines = Lines::default();
+        let mut lines = LineFilters::default();
         for (line, filter) in self.lines().iter().zip(of_lines) {
             lines.add(0, line, filter)?;
         }
@@ -140,13 +140,13 @@ impl Filtered {
     }
 }
 
-impl Source for Request {
+impl EdgeSource for Request {
     type Event = FilterEvent;
 
-    fn poll_came(&mut self, cx: &mut Context<'_>, _: &[usize]) -> Poll<Option<Result<Came<FilterEvent>, Error>>> {
+    fn poll_came(&mut self, cx: &mut Context<'_>, _: &[usize]) -> Poll<Option<Result<Arrival<FilterEvent>, Error>>> {
         self.poll_batch(cx).map_ok(|()| match self.next_placed() {
-            Some((place, edge, _)) => Came::Edge { place, edge },
-            None => Came::Nothing,
+            Some((place, edge, _)) => Arrival::Edge { place, edge },
+            None => Arrival::Nothing,
         })
     }
 

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use super::lines::{Lines, Say};
+use super::lines::{LineFilters, Say};
 use super::order::Order;
 use super::{ChatterKind, FilterEvent, FilterTally};
 use crate::timer::{Sleep, Timer};
@@ -16,12 +16,16 @@ use crate::{EdgeEvent, Error};
 const BUDGET: usize = 1024;
 
 /// A source of edges. Each line has a place.
-pub(super) trait Source {
+pub(super) trait EdgeSource {
     /// The event that the filters give.
     type Event;
 
     /// The next thing that comes. `firsts` holds the first place of each request.
-    fn poll_came(&mut self, cx: &mut Context<'_>, firsts: &[usize]) -> Poll<Option<Result<Came<Self::Event>, Error>>>;
+    fn poll_came(
+        &mut self,
+        cx: &mut Context<'_>,
+        firsts: &[usize],
+    ) -> Poll<Option<Result<Arrival<Self::Event>, Error>>>;
 
     /// Makes an event of what the filter of the line at `place` gave.
     fn event(firsts: &[usize], place: usize, event: FilterEvent) -> Self::Event;
@@ -30,8 +34,8 @@ pub(super) trait Source {
     fn is_edge(event: &Self::Event) -> bool;
 }
 
-/// One thing that comes from a [`Source`].
-pub(super) enum Came<E> {
+/// One thing that comes from a [`EdgeSource`].
+pub(super) enum Arrival<E> {
     Edge {
         place: usize,
         edge: EdgeEvent,
@@ -80,9 +84,9 @@ impl EventTime {
 }
 
 /// A source, its filters, and the events that passed.
-pub(super) struct Core<S: Source> {
+pub(super) struct Core<S: EdgeSource> {
     pub(super) source: S,
-    lines: Lines,
+    lines: LineFilters,
     /// The first place of each request.
     firsts: Vec<usize>,
     order: Order<S::Event>,
@@ -94,8 +98,13 @@ pub(super) struct Core<S: Source> {
     end: Option<Option<Error>>,
 }
 
-impl<S: Source> Core<S> {
-    pub(super) fn new(source: S, lines: Lines, firsts: Vec<usize>, order: Order<S::Event>) -> Result<Self, Error> {
+impl<S: EdgeSource> Core<S> {
+    pub(super) fn new(
+        source: S,
+        lines: LineFilters,
+        firsts: Vec<usize>,
+        order: Order<S::Event>,
+    ) -> Result<Self, Error> {
         let timer = Timer::new()?;
         Ok(Self { source, lines, firsts, order, timer, sleep: None, latest_ns: 0, end: None })
     }
@@ -131,34 +140,34 @@ impl<S: Source> Core<S> {
         Poll::Pending
     }
 
-    fn take(&mut self, came: Came<S::Event>) {
+    fn take(&mut self, came: Arrival<S::Event>) {
         match came {
-            Came::Edge { place, edge } => {
+            Arrival::Edge { place, edge } => {
                 let now = Instant::now();
                 self.latest_ns = self.latest_ns.max(edge.axis_ns);
                 self.order.see(edge.axis_ns, now);
                 self.filter(|lines, into| lines.push(place, edge, now, into));
             }
-            Came::Begin { place, active, event } => {
+            Arrival::Begin { place, active, event } => {
                 self.lines.begin(place, active);
                 if let Some(event) = event {
                     self.order.put(place, self.latest_ns, event);
                 }
             }
-            Came::Gone { request, event } => {
+            Arrival::Gone { request, event } => {
                 let places = self.places(request);
                 let first = places.start;
                 self.filter(|lines, into| lines.gone(places, into));
                 self.order.put(first, self.latest_ns, event);
             }
-            Came::Other { at_ns, event } => {
+            Arrival::Other { at_ns, event } => {
                 if let Some(at_ns) = at_ns {
                     self.latest_ns = self.latest_ns.max(at_ns);
                     self.order.see(at_ns, Instant::now());
                 }
                 self.order.put(0, self.latest_ns, event);
             }
-            Came::Nothing => {}
+            Arrival::Nothing => {}
         }
         self.release(None);
     }
@@ -170,7 +179,7 @@ impl<S: Source> Core<S> {
     }
 
     /// Lets the filters work, and puts their events in order.
-    fn filter(&mut self, tell: impl FnOnce(&mut Lines, Say<'_>)) {
+    fn filter(&mut self, tell: impl FnOnce(&mut LineFilters, Say<'_>)) {
         let (order, firsts) = (&mut self.order, &self.firsts);
         let mut time = EventTime::default();
         tell(&mut self.lines, &mut |place, event| {

@@ -47,7 +47,7 @@ pub(super) struct Merge {
     window: Duration,
     capacity: usize,
     when_full: WhenFull,
-    held: Held,
+    held: HeldEvent,
     /// Held events up to this time may leave now.
     limit_ns: Option<u64>,
     /// Other events than edges that a full buffer pushed out. They leave first.
@@ -71,7 +71,7 @@ pub(super) struct Merge {
 /// Each source has its own queue in this order. An event that comes in order is added at the end, which is cheap. The
 /// queues are merged by their first events.
 #[derive(Default)]
-struct Held {
+struct HeldEvent {
     queues: Vec<VecDeque<Shelved>>,
     /// Time, number and queue of the first event of each queue. Entries may be out of date, but never the least one.
     firsts: BinaryHeap<Reverse<(u64, u64, usize)>>,
@@ -87,7 +87,7 @@ struct Shelved {
     event: Event,
 }
 
-impl Held {
+impl HeldEvent {
     fn push(&mut self, source: usize, time_ns: u64, place: usize, event: Event) {
         self.count += 1;
         self.len += 1;
@@ -150,7 +150,7 @@ impl Merge {
             window,
             capacity: capacity.max(1),
             when_full,
-            held: Held::default(),
+            held: HeldEvent::default(),
             limit_ns: None,
             pushed_out: VecDeque::new(),
             arrivals: VecDeque::new(),

@@ -15,7 +15,7 @@ use crate::{
     RequestBuilder,
 };
 
-pub(super) struct Source {
+pub(super) struct MonitoredRequest {
     builder: RequestBuilder,
     /// The name of the chip in events.
     chip_name: Arc<str>,
@@ -63,8 +63,8 @@ pub(super) enum Status {
 const TURN: usize = 1024;
 
 /// The clock that all sources share, or UTC.
-pub(super) fn common_clock(sources: &[Source]) -> Clock {
-    let mut clocks = sources.iter().map(Source::own_clock);
+pub(super) fn common_clock(sources: &[MonitoredRequest]) -> Clock {
+    let mut clocks = sources.iter().map(MonitoredRequest::own_clock);
     match clocks.next() {
         Some(first)
             if sources.len() == 1 || (!first.is_of_its_own() && clocks.all(|other| other.name == first.name)) =>
@@ -76,12 +76,12 @@ pub(super) fn common_clock(sources: &[Source]) -> Clock {
 }
 
 /// Gives each chip a name for events that no other chip has.
-pub(super) fn name_chips(sources: &mut [Source]) {
+pub(super) fn name_chips(sources: &mut [MonitoredRequest]) {
     let names = ChipInfo::distinct_names(sources.iter().map(|source| source.chip().info()));
     sources.iter_mut().zip(names).for_each(|(source, name)| source.call_chip(name));
 }
 
-impl Source {
+impl MonitoredRequest {
     pub(super) fn start(builder: RequestBuilder) -> Result<Self, Error> {
         let request = builder.clone().start()?;
         let lines = request.lines().len();

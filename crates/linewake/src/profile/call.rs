@@ -201,8 +201,6 @@ fn what(keys: &Keys<'_>, input: &Input, output: &Output) -> Result<What, Error> 
 fn request(keys: &Keys<'_>, ioctl: &Value<'_>, input: &Input, output: &Output) -> Result<Request, Error> {
     const ARGUMENTS: &[(&str, Argument)] =
         &[("buffer", Argument::Buffer), ("value", Argument::Value), ("none", Argument::None)];
-    const WHEN: &[(&str, When)] =
-        &[("now", When::Now), ("readable", When::Readable), ("writable", When::Writable), ("priority", When::Priority)];
     let answer = keys.get("answer");
     let answers_by_value =
         answer.as_ref().map_or(Ok(false), |answer| answer.word(&[("buffer", false), ("value", true)]))?;
@@ -253,6 +251,13 @@ fn request(keys: &Keys<'_>, ioctl: &Value<'_>, input: &Input, output: &Output) -
         return Err(ioctl.error(format!("a buffer of {length} bytes is too large; expected at most {MOST_BYTES}")));
     }
     let (number, said) = code::ioctl(ioctl, length)?;
+    Ok(Request { number, said, argument, answers_by_value, when: when(keys)? })
+}
+
+/// When an ioctl is made.
+fn when(keys: &Keys<'_>) -> Result<When, Error> {
+    const WHEN: &[(&str, When)] =
+        &[("now", When::Now), ("readable", When::Readable), ("writable", When::Writable), ("priority", When::Priority)];
     let blocks = keys.get("blocks");
     let when = match (keys.get("when"), &blocks) {
         (None, None) => When::Now,
@@ -268,7 +273,7 @@ fn request(keys: &Keys<'_>, ioctl: &Value<'_>, input: &Input, output: &Output) -
     {
         return Err(ended_by.error("only an ioctl that waits can be ended; set `blocks = true`"));
     }
-    Ok(Request { number, said, argument, answers_by_value, when })
+    Ok(when)
 }
 
 /// The largest argument of an ioctl, in bytes.

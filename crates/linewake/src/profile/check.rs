@@ -3,7 +3,7 @@
 
 use super::call::{What, When};
 use super::code;
-use super::input::Sent;
+use super::input::InputValue;
 use super::output::{Output, Role};
 use super::plan::{Levels, Plan};
 use super::wait::{By, EventSource, Means, Reads};
@@ -98,7 +98,7 @@ impl Check<'_, '_> {
                 ));
             }
         }
-        let sends_queue = |&call: &usize| plan.call(call).input.sends(|sent| *sent == Sent::Queue);
+        let sends_queue = |&call: &usize| plan.call(call).input.sends(|sent| *sent == InputValue::Queue);
         if (plan.max_queue > 0) != plan.setup.iter().any(sends_queue) {
             return Err(self
                 .wait
@@ -112,14 +112,14 @@ impl Check<'_, '_> {
         for (field, sent) in &call.input.fields {
             for (offset, line) in self.plan.lines.iter().enumerate() {
                 let words = line.words(offset);
-                if *sent == Sent::Line && line.number > field.greatest() {
+                if *sent == InputValue::Line && line.number > field.greatest() {
                     let (number, greatest) = (line.number, field.greatest());
                     return Err(place.error(format!(
                         "line {words} has the number {number}, but the field that sends it holds at most {greatest}; \
                          make it wider"
                     )));
                 }
-                if *sent == Sent::Mask && line.event_bit as usize >= 8 * field.width {
+                if *sent == InputValue::Mask && line.event_bit as usize >= 8 * field.width {
                     let (bits, bit) = (8 * field.width, line.event_bit);
                     return Err(
                         place.error(format!("the mask that it sends has {bits} bits, but line {words} has bit {bit}"))
@@ -127,7 +127,7 @@ impl Check<'_, '_> {
                 }
             }
         }
-        if self.plan.wait.edge.is_some() && call.input.sends(|sent| matches!(sent, Sent::Edges { .. })) {
+        if self.plan.wait.edge.is_some() && call.input.sends(|sent| matches!(sent, InputValue::Edges { .. })) {
             return Err(place.error(
                 "[wait] says with `edge` that all edges are the same, but this asks the driver for edges that \
                  may be both; send the number of that edge instead of `value = \"edges\"`",
@@ -138,7 +138,7 @@ impl Check<'_, '_> {
 
     fn events(&self) -> Result<(), Error> {
         let plan = self.plan;
-        let sends = |&call: &usize| plan.call(call).input.sends(|sent| *sent == Sent::Event);
+        let sends = |&call: &usize| plan.call(call).input.sends(|sent| *sent == InputValue::Event);
         let is_made = matches!(plan.wait.by, By::Event(EventSource::Made));
         if let Some(call) = (0..plan.calls.len()).find(|call| sends(call) && !(is_made && plan.setup.contains(call))) {
             return Err(self.places[call]
@@ -222,13 +222,18 @@ impl Check<'_, '_> {
                 Means::Mask if has(Role::Changed) && !has(Role::Levels) && plan.levels.calls().is_empty() => {
                     return lacks("`levels`, and there is no [levels], so the direction of a change is not known");
                 }
-                Means::Mask if has(Role::Changed) => {}
-                Means::Mask if !has(Role::Rising) && !has(Role::Falling) => {
+                Means::Mask if ![Role::Changed, Role::Rising, Role::Falling].into_iter().any(has) => {
                     return lacks("`changed`, `rising` and `falling`");
                 }
                 _ => {}
             }
         }
+        self.first_level()
+    }
+
+    /// A level is compared with one before it.
+    fn first_level(&self) -> Result<(), Error> {
+        let plan = self.plan;
         let looks_first = matches!(plan.wait.by, By::Poll(_));
         if plan.wait.means == Means::Level && plan.levels == Levels::Unsaid && !looks_first {
             return Err(self.wait.error(

@@ -6,7 +6,7 @@ use crate::{Edges, Error};
 
 /// The value that a field of an input sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Sent {
+pub(crate) enum InputValue {
     Number(u64),
     /// The number of the line of this call.
     Line,
@@ -33,15 +33,15 @@ pub(crate) struct Input {
     /// True if `bytes` and `fields` are sent once for each requested line.
     pub(crate) each_line: bool,
     pub(crate) bytes: Vec<u8>,
-    pub(crate) fields: Vec<(Field, Sent)>,
+    pub(crate) fields: Vec<(Field, InputValue)>,
 }
 
 /// The values from which an input is made.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct About<'a> {
-    pub(crate) lines: &'a [Asked],
+    pub(crate) lines: &'a [RequestedLine],
     /// The line, if the call is made for one.
-    pub(crate) line: Option<Asked>,
+    pub(crate) line: Option<RequestedLine>,
     pub(crate) queue_size: u32,
     /// True if the lines are being released: no more edges are wanted.
     pub(crate) is_over: bool,
@@ -50,7 +50,7 @@ pub(crate) struct About<'a> {
 
 /// A requested line, as the driver knows it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Asked {
+pub(crate) struct RequestedLine {
     pub(crate) number: u64,
     pub(crate) event_bit: u32,
     pub(crate) edges: Option<Edges>,
@@ -58,7 +58,7 @@ pub(crate) struct Asked {
     pub(crate) active_low: bool,
 }
 
-impl Asked {
+impl RequestedLine {
     /// The edges that are wanted, as the driver names them.
     fn edges_of_driver(&self) -> Option<Edges> {
         match self.edges {
@@ -82,12 +82,12 @@ impl Input {
         bytes.resize(self.length, 0);
         for (field, sent) in &self.fields {
             let number = match *sent {
-                Sent::Number(number) => number,
-                Sent::Lines => about.lines.len() as u64,
-                Sent::Queue => about.queue_size.into(),
-                Sent::Event => about.event,
-                Sent::Line => about.line.map_or(0, |line| line.number),
-                Sent::Edges { rising, falling, none } => {
+                InputValue::Number(number) => number,
+                InputValue::Lines => about.lines.len() as u64,
+                InputValue::Queue => about.queue_size.into(),
+                InputValue::Event => about.event,
+                InputValue::Line => about.line.map_or(0, |line| line.number),
+                InputValue::Edges { rising, falling, none } => {
                     match about.line.filter(|_| !about.is_over).and_then(|line| line.edges_of_driver()) {
                         Some(Edges::Rising) => rising,
                         Some(Edges::Falling) => falling,
@@ -95,7 +95,7 @@ impl Input {
                         None => none,
                     }
                 }
-                Sent::Mask => {
+                InputValue::Mask => {
                     about.lines.iter().for_each(|line| field.put_bit(&mut bytes, line.event_bit));
                     continue;
                 }
@@ -105,18 +105,19 @@ impl Input {
         bytes
     }
 
-    pub(crate) fn sends(&self, wanted: impl Fn(&Sent) -> bool) -> bool {
+    pub(crate) fn sends(&self, wanted: impl Fn(&InputValue) -> bool) -> bool {
         self.fields.iter().any(|(_, sent)| wanted(sent))
     }
 
     /// True if it is about one line, which the caller must give.
     pub(crate) fn is_about_a_line(&self) -> bool {
-        !self.each_line && self.sends(|sent| matches!(sent, Sent::Line | Sent::Edges { .. }))
+        !self.each_line && self.sends(|sent| matches!(sent, InputValue::Line | InputValue::Edges { .. }))
     }
 
     /// True if it contains anything but the numbers and bits of lines.
     pub(super) fn says_more_than_lines(&self) -> bool {
-        self.bytes.iter().any(|&byte| byte != 0) || self.sends(|sent| !matches!(sent, Sent::Line | Sent::Mask))
+        self.bytes.iter().any(|&byte| byte != 0)
+            || self.sends(|sent| !matches!(sent, InputValue::Line | InputValue::Mask))
     }
 
     pub(super) fn read(value: &Value<'_>) -> Result<Self, Error> {
@@ -137,12 +138,12 @@ impl Input {
             let sent = if value.is_text() {
                 const WORDS: &[&str] = &["line", "mask", "lines", "edges", "queue", "event"];
                 match value.text()? {
-                    "line" => Sent::Line,
-                    "mask" => Sent::Mask,
-                    "lines" => Sent::Lines,
-                    "queue" => Sent::Queue,
-                    "event" => Sent::Event,
-                    "edges" => Sent::Edges {
+                    "line" => InputValue::Line,
+                    "mask" => InputValue::Mask,
+                    "lines" => InputValue::Lines,
+                    "queue" => InputValue::Queue,
+                    "event" => InputValue::Event,
+                    "edges" => InputValue::Edges {
                         rising: field.need("rising")?.number(0, place.greatest())?,
                         falling: field.need("falling")?.number(0, place.greatest())?,
                         none: field.get("none").map_or(Ok(0), |none| none.number(0, place.greatest()))?,
@@ -153,7 +154,7 @@ impl Input {
                     }
                 }
             } else {
-                Sent::Number(value.number(0, place.greatest())?)
+                InputValue::Number(value.number(0, place.greatest())?)
             };
             field.finish()?;
             fields.push((place, sent));

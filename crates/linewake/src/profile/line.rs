@@ -10,7 +10,7 @@ use crate::Error;
 use crate::keys::{Keys, Value};
 
 #[derive(Debug)]
-pub(crate) struct Line {
+pub(crate) struct ProfileLine {
     pub(crate) name: Option<Arc<str>>,
     /// The driver's number of the line.
     pub(crate) number: u64,
@@ -22,7 +22,7 @@ pub(crate) struct Line {
     pub(crate) from: Vec<usize>,
 }
 
-impl Line {
+impl ProfileLine {
     /// True if the masks of a call report this line. `None` stands for a read.
     pub(crate) fn is_in(&self, call: Option<usize>) -> bool {
         self.from.is_empty() || call.is_some_and(|call| self.from.contains(&call))
@@ -64,11 +64,11 @@ fn count(keys: &Keys<'_>, described: usize) -> Result<usize, Error> {
     }
 }
 
-pub(super) fn lines(keys: &Keys<'_>, calls: &Calls<'_>) -> Result<Vec<Line>, Error> {
+pub(super) fn lines(keys: &Keys<'_>, calls: &Calls<'_>) -> Result<Vec<ProfileLine>, Error> {
     let items = keys.get("line").map_or(Ok(Vec::new()), |items| items.items())?;
     let count = count(keys, items.len())?;
     let active_low = keys.get("active_low").map_or(Ok(false), |low| low.truth())?;
-    let plain = |offset: u32| Line {
+    let plain = |offset: u32| ProfileLine {
         name: None,
         number: offset.into(),
         event_bit: offset,
@@ -97,7 +97,7 @@ pub(super) fn lines(keys: &Keys<'_>, calls: &Calls<'_>) -> Result<Vec<Line>, Err
                 name.error(format!("the name \"{text}\" is already used at {before}; give each line its own name"))
             );
         }
-        lines[offset] = Line {
+        lines[offset] = ProfileLine {
             name: name.map(|name| checked_name(&name)).transpose()?,
             number: line.get("number").map_or(Ok(offset as u64), |number| number.number(0, u64::MAX))?,
             event_bit: event_bit.unwrap_or(offset as u64) as u32,

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::call::{Call, What, When};
 use super::device::Target;
-use super::input::Sent;
-use super::line::Line;
+use super::input::InputValue;
+use super::line::ProfileLine;
 use super::output::{Output, Role, Since};
 use super::wait::{By, Means, Reads, Wait};
 
@@ -17,7 +17,7 @@ pub(crate) struct Plan {
     pub(crate) name: Arc<str>,
     pub(crate) label: Arc<str>,
     pub(crate) target: Option<Target>,
-    pub(crate) lines: Vec<Line>,
+    pub(crate) lines: Vec<ProfileLine>,
     /// The largest queue size that a program can choose, in events. Zero if it cannot choose.
     pub(crate) max_queue: u32,
     pub(crate) calls: Vec<Call>,
@@ -137,7 +137,7 @@ impl Plan {
 
     /// True if a setup call tells the driver which edges are wanted.
     pub(crate) fn selects_edges(&self) -> bool {
-        let selects = |&call: &usize| self.call(call).input.sends(|sent| matches!(sent, Sent::Edges { .. }));
+        let selects = |&call: &usize| self.call(call).input.sends(|sent| matches!(sent, InputValue::Edges { .. }));
         self.setup.iter().any(selects)
     }
 

@@ -7,7 +7,7 @@ use super::line;
 use super::plan::{Levels, Plan};
 use super::wait::Wait;
 use crate::Error;
-use crate::keys::{Keys, Source, Value};
+use crate::keys::{Keys, SourceText, Value};
 
 const KEYS: &[&str] = &[
     "name",
@@ -26,7 +26,7 @@ const KEYS: &[&str] = &[
 ];
 
 impl Plan {
-    pub(super) fn read(source: Source<'_>) -> Result<Self, Error> {
+    pub(super) fn read(source: SourceText<'_>) -> Result<Self, Error> {
         let root = source.parse()?;
         let keys = Keys::new(source, &root).only(KEYS)?;
         let name = keys.need("name")?;

@@ -93,6 +93,23 @@ enum Kind {
     Poll,
 }
 
+const KNOWN: &[&str] = &[
+    "by",
+    "for",
+    "call",
+    "output",
+    "event",
+    "period_us",
+    "pending",
+    "order",
+    "then",
+    "means",
+    "edge",
+    "repeats",
+    "again_on",
+    "reads",
+];
+
 impl Wait {
     pub(super) fn read(value: &Value<'_>, calls: &Calls<'_>) -> Result<Self, Error> {
         const KINDS: &[(&str, Kind)] =
@@ -101,22 +118,6 @@ impl Wait {
             &[("edge", Means::Edge), ("level", Means::Level), ("mask", Means::Mask), ("count", Means::Count)];
         const EDGES: &[(&str, EdgeKind)] = &[("rising", EdgeKind::Rising), ("falling", EdgeKind::Falling)];
         const READS: &[(&str, Reads)] = &[("messages", Reads::Messages), ("bytes", Reads::Bytes)];
-        const KNOWN: &[&str] = &[
-            "by",
-            "for",
-            "call",
-            "output",
-            "event",
-            "period_us",
-            "pending",
-            "order",
-            "then",
-            "means",
-            "edge",
-            "repeats",
-            "again_on",
-            "reads",
-        ];
         let keys = value.table()?.only(KNOWN)?;
         let by_key = keys.need("by")?;
         let kind = by_key.word(KINDS)?;

@@ -17,9 +17,9 @@ use crate::{Bias, Chip, Edges, Error, ErrorKind, EventClock, LineConfig, LineId,
 /// # Ok::<(), linewake::Error>(())
 /// ```
 ///
-/// Lines are watched, both edges, unless something else is said: [`edges`](Self::edges), [`active_low`](Self::active_low),
-/// [`bias`](Self::bias), [`debounce`](Self::debounce) and [`clock`](Self::clock) say it of all lines but those that were
-/// given a [`LineConfig`] of their own.
+/// Lines are watched, both edges, unless something else is said: [`edges`](Self::edges),
+/// [`active_low`](Self::active_low), [`bias`](Self::bias), [`debounce`](Self::debounce) and [`clock`](Self::clock) say
+/// it of all lines but those that were given a [`LineConfig`] of their own.
 #[derive(Clone, Debug)]
 #[must_use = "nothing is held before `start`"]
 pub struct RequestBuilder {
@@ -113,8 +113,8 @@ impl RequestBuilder {
         self
     }
 
-    /// Has the chip ignore changes shorter than this. On a gpiochip edges are then stamped at the *end* of the quiet period,
-    /// in steps of the kernel's tick.
+    /// Has the chip ignore changes shorter than this. On a gpiochip edges are then stamped at the *end* of the quiet
+    /// period, in steps of the kernel's tick.
     pub fn debounce(mut self, period: Duration) -> Self {
         self.config.debounce = period;
         self
@@ -132,8 +132,8 @@ impl RequestBuilder {
         self
     }
 
-    /// How many events the driver queues, rounded up to a power of two: 16 for each line unless set, as on Linux; 0 is as
-    /// unset. When it is full the oldest is dropped, and counted.
+    /// How many events the driver queues, rounded up to a power of two: 16 for each line unless set, as on Linux; 0 is
+    /// as unset. When it is full the oldest is dropped, and counted.
     pub fn queue_size(mut self, events: u32) -> Self {
         self.queue_size = events;
         self
@@ -143,10 +143,10 @@ impl RequestBuilder {
     /// [`Monitor`](crate::Monitor) for its [window](crate::MonitorBuilder::window), at most 1 ms.
     ///
     /// The first edge after a rest is taken at once. From then on the queue is emptied this often, as long as there is
-    /// something in it, so that a wake-up and a few system calls are paid for many edges and not for each. Time stamps are
-    /// those of the edges. On a gpiochip the queue is then as large as the kernel has it, unless
-    /// [`queue_size`](Self::queue_size) says otherwise; a smaller one is emptied more often, and one below 256 at once. A
-    /// chip for which it makes no difference takes no notice.
+    /// something in it, so that a wake-up and a few system calls are paid for many edges and not for each. Time stamps
+    /// are those of the edges. On a gpiochip the queue is then as large as the kernel has it, unless
+    /// [`queue_size`](Self::queue_size) says otherwise; a smaller one is emptied more often, and one below 256 at once.
+    /// A chip for which it makes no difference takes no notice.
     ///
     /// ```
     /// use std::time::Duration;
@@ -164,14 +164,15 @@ impl RequestBuilder {
     /// Whether to hold one more line, a *witness*, where one line alone would hide what merges: no, unless set.
     ///
     /// A gpiochip's kernel numbers interrupts as they come only in a request of two lines or more. Of one line alone,
-    /// edges that come while it is busy with the one before leave no trace but the direction of the next. With a witness
-    /// they are counted: [`Missed::merged`](crate::Missed::merged) tells of them, edge by edge. Now and then the kernel
-    /// counts one twice, when it comes just as the one before is handled; `cargo xtask test --only vm` shows how often.
+    /// edges that come while it is busy with the one before leave no trace but the direction of the next. With a
+    /// witness they are counted: [`Missed::merged`](crate::Missed::merged) tells of them, edge by edge. Now and then
+    /// the kernel counts one twice, when it comes just as the one before is handled; `cargo xtask test --only vm` shows
+    /// how often.
     ///
-    /// The witness is the last line of the chip that nobody holds. It is taken as it is, and nothing is watched of it. Even
-    /// so it is not free of effects: some pin controllers make a line that is taken, or given back, an input, and cut off
-    /// what it was wired to by other means. To choose it yourself, ask for a line that does no harm
-    /// [as it is](LineConfig::as_is).
+    /// The witness is the last line of the chip that nobody holds. It is taken as it is, and nothing is watched of it.
+    /// Even so it is not free of effects: some pin controllers make a line that is taken, or given back, an input, and
+    /// cut off what it was wired to by other means. To choose it yourself, ask for a line that does no harm [as it
+    /// is](LineConfig::as_is).
     ///
     /// [`Request::witnesses`] tells if there is one: only on a gpiochip, where one line is asked for, which is watched,
     /// another is free, and the chip is not behind a bus such as I²C, SPI or USB, where no interrupt is numbered as it
@@ -237,8 +238,8 @@ impl RequestBuilder {
 }
 
 impl Chip {
-    /// Makes lines outputs with these values. They stay so while the request that is given is held; with it they are set
-    /// again.
+    /// Makes lines outputs with these values. They stay so while the request that is given is held; with it they are
+    /// set again.
     ///
     /// ```
     /// # let chip = linewake::Chip::open("sim")?;

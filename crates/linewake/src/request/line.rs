@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use super::missing::{Directions, InterruptNumbers, LineNumbers, StartLevel};
 use super::processors;
-use crate::backend::{Interrupts, Numbering, RawEdge, Settled};
+use crate::backend::{Interrupts, Numbering, RawEdge, Settlement};
 use crate::{EdgeKind, Edges, Figures, LineAccount, LineConfig, Missed, Offset, Trust};
 
 /// A line of a [`Request`](crate::Request).
@@ -23,32 +24,23 @@ pub struct WatchedLine {
     pub name: Option<Arc<str>>,
     /// How it is held.
     pub config: LineConfig,
-    /// Whether it was active when the watch began: before the first edge of the stream. `None` if the line changed too
-    /// fast to tell. An edge that was still on its way through the kernel when the levels were read can correct it when it
-    /// comes.
+    /// Whether it was active when the watch began, before the first edge of the stream. `None` if the line changed too
+    /// fast to tell. An edge that was in the kernel when the levels were read corrects it when it comes.
     pub active_at_start: Option<bool>,
-    /// When that was read, if an edge of before may come after.
-    read_ns: Option<u64>,
-    /// Whether its polarity is inverted here, since the chip cannot.
+    start: StartLevel,
+    /// Whether its polarity is inverted here, because the chip cannot invert it.
     pub(super) inverted: bool,
     delivered: u64,
     discarded: u64,
     missed: Figures,
-    /// Edges that the numbers of interrupts show to be merged.
-    by_interrupts: i64,
-    /// Edges that the directions show to be missing.
-    by_direction: i64,
-    /// Whether the direction of the edge before showed one.
-    was_same_way: bool,
-    /// Of those delivered, the ones that were lost between here and the program.
+    numbers: LineNumbers,
+    interrupts: InterruptNumbers,
+    directions: Directions,
+    /// Edges counted as delivered that were lost before they reached the program.
     lost_here: Figures,
-    seqno: u32,
-    line_seqno: u32,
-    /// Whether it was active after the edge before, if that is known.
-    active: Option<bool>,
-    /// The driver said something of it that cannot be.
+    /// The chip contradicted itself about this line.
     pub(super) contradicted: bool,
-    /// What is merged was concluded from a kernel's numbers or directions: see [`Numbering::Kernel`].
+    /// Merged edges were concluded from a kernel's numbers or directions; see [`Numbering::Kernel`].
     concluded: bool,
 }
 
@@ -59,36 +51,34 @@ impl WatchedLine {
             name,
             config,
             active_at_start: None,
-            read_ns: None,
+            start: StartLevel::default(),
             inverted,
             delivered: 0,
             discarded: 0,
             missed: Figures::default(),
-            by_interrupts: 0,
-            by_direction: 0,
-            was_same_way: false,
+            numbers: LineNumbers::default(),
+            interrupts: InterruptNumbers::default(),
+            directions: Directions::default(),
             lost_here: Figures::default(),
-            seqno: 0,
-            line_seqno: 0,
-            active: None,
             contradicted: false,
             concluded: false,
         }
     }
 
-    /// The watch begins, with this level as the chip says it, read at that time if it matters.
+    /// Begins the watch with the level that the chip read, and the time of the reading if an edge from before may come.
     pub(super) fn begin(&mut self, active: Option<bool>, read_ns: Option<u64>) {
-        self.read_ns = read_ns;
+        self.start = StartLevel::read_at(read_ns);
         self.active_at_start = active.map(|active| active != self.inverted);
-        self.active = self.active_at_start;
+        self.directions.set_level(self.active_at_start);
     }
 
-    /// Its first edge has the number after this.
+    /// Its first edge has the number after `number`.
     pub(super) fn number_after(&mut self, number: u32) {
-        (self.seqno, self.line_seqno) = (number, number);
+        self.numbers = LineNumbers::begin_after(number);
+        self.interrupts = InterruptNumbers::begin_after(number);
     }
 
-    /// Which way an edge goes that the chip told of.
+    /// The direction of an edge of the chip, as the program sees it.
     pub(super) fn kind(&self, edge: &RawEdge) -> EdgeKind {
         if self.inverted { edge.kind.opposite() } else { edge.kind }
     }
@@ -113,67 +103,58 @@ impl WatchedLine {
     }
 
     fn missing_before(&mut self, edge: &RawEdge, axis_ns: u64, numbering: Numbering) -> Missed {
+        let gap = self.numbers.gap_before(edge.line_seqno);
+        let ahead = self.interrupts.ahead(edge.seqno);
         let is_numbered = matches!(numbering, Numbering::Kernel(Interrupts::OfLine | Interrupts::OfRequest));
-        let gap = edge.line_seqno.wrapping_sub(self.line_seqno).wrapping_sub(1);
         let mut missed = edge.missed;
-        // By how much it is ahead of the next number. Less than nothing is an interrupt that came while the thread of the
-        // edge before ran, which then took its number, and the level that it left.
-        let ahead = edge.seqno.wrapping_sub(self.seqno).wrapping_sub(1) as i32;
-        let is_taken_twice = ahead == -1;
         match numbering {
             Numbering::Told => self.contradicted |= gap != edge.missed.overflowed,
             Numbering::Kernel(_) if gap > u32::MAX / 2 => self.contradicted = true,
             Numbering::Kernel(counted) => {
                 missed.overflowed = missed.overflowed.saturating_add(gap);
-                if counted == Interrupts::OfLine && ahead >= -1 {
-                    self.by_interrupts += i64::from(ahead) - i64::from(gap);
+                if counted == Interrupts::OfLine {
+                    self.interrupts.book(ahead, gap);
                 }
             }
             Numbering::Polarity | Numbering::Unnumbered => {}
         }
-        (self.seqno, self.line_seqno) = (edge.seqno, edge.line_seqno);
         let active = self.kind(edge) == EdgeKind::Rising;
-        if self.read_ns.take().is_some_and(|read_ns| axis_ns <= read_ns) {
-            self.active_at_start = Some(!active);
-            self.active = self.active_at_start;
+        self.correct_start(active, axis_ns, numbering == Numbering::Told && missed.total() == 0);
+        if matches!(numbering, Numbering::Kernel(_) | Numbering::Polarity) && self.config.edges == Some(Edges::Both) {
+            let is_late = is_numbered && ahead == -1;
+            let is_missing = self.directions.shows_missing(active, missed.total(), is_late);
+            missed.merged = missed.merged.saturating_add(u32::from(is_missing));
         }
-        let is_first = self.delivered + self.discarded == 1;
-        if is_first && numbering == Numbering::Told && missed.total() == 0 && self.config.edges == Some(Edges::Both) {
-            // Nothing came before it: if the level says otherwise, it was read when this had happened.
-            self.active_at_start = self.active_at_start.map(|_| !active);
-        }
-        if matches!(numbering, Numbering::Kernel(_) | Numbering::Polarity)
-            && self.config.edges == Some(Edges::Both)
-            && let Some(before) = self.active
-        {
-            // Every edge that happened, seen or not, turned the level over.
-            let turns_over = missed.total().is_multiple_of(2);
-            let is_same_way = turns_over == (before == active);
-            self.by_direction += match (is_same_way, self.was_same_way && is_taken_twice && is_numbered) {
-                (true, false) => 1,
-                // The edge before had the direction of this one: neither of the two has shown anything.
-                (true, true) => -1,
-                (false, _) => 0,
-            };
-            self.was_same_way = is_same_way;
-            missed.merged = missed.merged.saturating_add(u32::from(is_same_way));
-        }
+        self.directions.set_level(Some(active));
         if is_numbered {
-            // Two ways to see the same: what one shows the other may have shown before. What an edge was told too much is
-            // taken from the next ones.
-            let shown = self.by_interrupts.max(self.by_direction).max(0) as u64;
+            // Interrupts and directions show the same edges: the one may have shown before what the other shows now.
+            // What was booked too much is taken from the next edges.
+            let shown = self.interrupts.merged().max(self.directions.missing()).max(0) as u64;
             missed.merged = u32::try_from(shown.saturating_sub(self.missed.merged)).unwrap_or(u32::MAX);
         }
-        self.active = Some(active);
         self.concluded |= missed.merged > 0 && matches!(numbering, Numbering::Kernel(_));
         missed
+    }
+
+    /// Corrects the level at the start by an edge that made the line active or not. `nothing_before`: the chip says
+    /// that no edge is missing before it.
+    fn correct_start(&mut self, active: bool, axis_ns: u64, nothing_before: bool) {
+        if self.start.is_after(axis_ns) {
+            self.active_at_start = Some(!active);
+            self.directions.set_level(self.active_at_start);
+        }
+        let is_first = self.delivered + self.discarded == 1;
+        if is_first && nothing_before && self.config.edges == Some(Edges::Both) {
+            // If the level was another, it was read after this edge.
+            self.active_at_start = self.active_at_start.map(|_| !active);
+        }
     }
 
     pub(super) fn has_delivered(&self) -> bool {
         self.delivered > self.lost_here.lost()
     }
 
-    /// One that was taken from the chip did not reach the program: books why.
+    /// An edge that was taken from the chip did not reach the program: books why.
     pub(super) fn rebook(&mut self, book: impl FnOnce(&mut Figures)) {
         book(&mut self.lost_here);
     }
@@ -198,7 +179,7 @@ impl WatchedLine {
         self.booked(figures, self.trust(processors::several))
     }
 
-    /// How far its figures can be trusted, where no chip has an account of its own.
+    /// How far its figures can be trusted where the chip keeps no account.
     fn trust(&self, several_processors: impl FnOnce() -> bool) -> Trust {
         if self.contradicted {
             Trust::None
@@ -209,8 +190,8 @@ impl WatchedLine {
         }
     }
 
-    /// The last account, by the chip's own.
-    pub(super) fn settled(&self, settled: &Settled) -> LineAccount {
+    /// The final account, by the account of the chip.
+    pub(super) fn settled(&self, settled: &Settlement) -> LineAccount {
         let theirs = settled.figures;
         let untaken = theirs.delivered.checked_sub(self.delivered);
         let plausible =
@@ -229,28 +210,6 @@ impl WatchedLine {
         figures.delivered = figures.delivered.saturating_sub(self.lost_here.lost());
         figures.add(self.lost_here);
         LineAccount { offset: self.offset, name: self.name.clone(), figures, trust }
-    }
-}
-
-/// The interrupts of a request, where the chip numbers them.
-#[derive(Debug, Default)]
-pub(super) struct Counted {
-    /// The highest number seen, without the wrap.
-    highest: u64,
-}
-
-impl Counted {
-    /// Notes the number of an edge. They may come out of order, by less than half the range of the number.
-    pub(super) fn note(&mut self, seqno: u32) {
-        let ahead = seqno.wrapping_sub(self.highest as u32);
-        if ahead <= u32::MAX / 2 {
-            self.highest += u64::from(ahead);
-        }
-    }
-
-    /// How many there were.
-    pub(super) fn count(&self) -> u64 {
-        self.highest
     }
 }
 
@@ -335,7 +294,8 @@ mod tests {
         assert_eq!(take(EdgeKind::Rising, 1, 1), missed(0, 0));
         assert_eq!(take(EdgeKind::Rising, 2, 3), missed(0, 1), "the falling one between them");
         assert_eq!(take(EdgeKind::Falling, 4, 7), missed(1, 2), "one dropped, two merged");
-        // The kind is the level when the interrupt's thread ran: it may tell of an edge whose number comes with the next.
+        // The kind is the level when the interrupt's thread ran: it may tell of an edge whose number comes with the
+        // next.
         assert_eq!(take(EdgeKind::Falling, 5, 8), missed(0, 0));
         assert_eq!(take(EdgeKind::Rising, 6, 9), missed(0, 0));
         // And where the hardware merges two before there is an interrupt, only the direction tells.
@@ -394,26 +354,12 @@ mod tests {
     #[test]
     fn numbers_wrap_through_zero_and_never_go_back() {
         let mut line = line(Some(true));
-        line.line_seqno = u32::MAX - 1;
+        line.number_after(u32::MAX - 1);
         for (number, kind) in [(u32::MAX, EdgeKind::Falling), (0, EdgeKind::Rising), (1, EdgeKind::Falling)] {
             assert_eq!(line.take(&edge(kind, number), 0, KERNEL), missed(0, 0));
         }
         assert_eq!(line.account().trust, Trust::AtLeast);
         line.take(&edge(EdgeKind::Rising, 1), 0, KERNEL);
         assert_eq!(line.account().trust, Trust::None);
-    }
-
-    #[test]
-    fn interrupts_are_counted_across_the_wrap_and_out_of_order() {
-        let mut interrupts = Counted::default();
-        for seqno in [1, 3, 2, 7, 5] {
-            interrupts.note(seqno);
-        }
-        assert_eq!(interrupts.count(), 7);
-        interrupts.highest = (1 << 32) - 2;
-        for seqno in [u32::MAX, 1, 0, 2] {
-            interrupts.note(seqno);
-        }
-        assert_eq!(interrupts.count(), (1 << 32) + 2);
     }
 }

@@ -2,27 +2,27 @@
 
 use std::task::{Context, Poll};
 
-use super::line::Counted;
+use super::missing::InterruptCount;
 use crate::Error;
-use crate::backend::{Held, Interrupts, Numbering, RawEdge};
+use crate::backend::{HeldLines, Interrupts, Numbering, RawEdge};
 
 /// Lines held together by the chip.
 #[derive(Debug)]
 pub(super) struct Part {
-    pub(super) held: Box<dyn Held>,
+    pub(super) held: Box<dyn HeldLines>,
     pub(super) numbering: Numbering,
-    pub(super) interrupts: Counted,
+    pub(super) interrupts: InterruptCount,
     /// The places of its lines in the request.
     pub(super) lines: std::ops::Range<usize>,
     pub(super) is_over: bool,
 }
 
 impl Part {
-    pub(super) fn new(held: Box<dyn Held>, lines: std::ops::Range<usize>) -> Self {
-        Self { numbering: held.numbering(), held, interrupts: Counted::default(), lines, is_over: false }
+    pub(super) fn new(held: Box<dyn HeldLines>, lines: std::ops::Range<usize>) -> Self {
+        Self { numbering: held.numbering(), held, interrupts: InterruptCount::default(), lines, is_over: false }
     }
 
-    /// As [`Held::poll_edges`], and remembers when it is over.
+    /// As [`HeldLines::poll_edges`], and remembers when it is over.
     pub(super) fn poll_edges(
         &mut self,
         cx: &mut Context<'_>,

@@ -1,7 +1,7 @@
 //! The time of a request's edges: an axis for each queue and clock, and where each line is on its own.
 
 use crate::axis::{Axis, Moment, Place, Step};
-use crate::{Chip, EventClock, WatchedLine};
+use crate::{Chip, ClockName, EventClock, WatchedLine};
 
 /// The clocks by which a chip's lines can be stamped.
 const CLOCKS: usize = 3;
@@ -30,7 +30,7 @@ pub(crate) struct Times {
 impl Times {
     pub(super) fn new(chip: &Chip, lines: &[WatchedLine], parts: usize) -> Self {
         let is_used = |clock| lines.iter().any(|line| line.config.clock == clock);
-        let is_day = |clock| is_used(clock) && chip.backend().clock(clock).name == "realtime";
+        let is_day = |clock| is_used(clock) && chip.backend().clock(clock).name == ClockName::Realtime;
         let are_day = [EventClock::Monotonic, EventClock::Realtime, EventClock::Hte].map(is_day);
         let reads_day = are_day.contains(&true);
         let began = Moment::now(reads_day);

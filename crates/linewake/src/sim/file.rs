@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use linewake_controller::protocol::MAX_LINES;
 
-use super::{ClockKind, Count, Line, Quadrature, Script, Signal, Span, Turn};
+use super::{ClockKind, Count, Quadrature, Script, Signal, SimLine, Span, Turn};
 use crate::Error;
-use crate::keys::{Keys, Source, Value};
+use crate::keys::{Keys, SourceText, Value};
 
 pub(super) fn parse(name: &str, text: &str) -> Result<Script, Error> {
-    let source = Source { name, text };
+    let source = SourceText { name, text };
     let root = source.parse()?;
     let keys = Keys::new(source, &root);
     let mut script = Script::new();
@@ -66,10 +66,10 @@ fn list<'a>(keys: &Keys<'a>, key: &'static str) -> Result<Vec<Value<'a>>, Error>
     keys.get(key).map_or(Ok(Vec::new()), |list| list.items())
 }
 
-fn line<'a>(item: &Value<'a>, next: &mut u32, taken: &mut HashMap<u32, String>) -> Result<Line, Error> {
+fn line<'a>(item: &Value<'a>, next: &mut u32, taken: &mut HashMap<u32, String>) -> Result<SimLine, Error> {
     let keys = item.table()?;
     let name = keys.get("name").map_or(Ok(""), |name| name.text())?;
-    let mut line = Line::new(name);
+    let mut line = SimLine::new(name);
     let offset = match keys.get("offset") {
         None => *next,
         Some(offset) => offset.number(0, MAX_LINES as u64 - 1)? as u32,
@@ -148,6 +148,13 @@ fn signal<'a>(item: &Value<'a>, keys: &Keys<'a>) -> Result<Option<Signal>, Error
     {
         signal = signal.first(span(&first)?);
     }
+    signal = disturbed(signal, keys)?;
+    signal.check().map_err(|what| item.error(what))?;
+    Ok(Some(signal).filter(|signal| *signal != Signal::rest()))
+}
+
+/// A signal with the bounces and glitches of its keys.
+fn disturbed(mut signal: Signal, keys: &Keys<'_>) -> Result<Signal, Error> {
     if let Some(bounce) = keys.get("bounce") {
         let keys = bounce.table()?;
         let times = count(&keys.need("count")?)?;
@@ -162,8 +169,7 @@ fn signal<'a>(item: &Value<'a>, keys: &Keys<'a>) -> Result<Option<Signal>, Error
     if let Some(stream) = keys.get("stream") {
         signal = signal.stream(stream.number(0, u64::MAX)?);
     }
-    signal.check().map_err(|what| item.error(what))?;
-    Ok(Some(signal).filter(|signal| *signal != Signal::rest()))
+    Ok(signal)
 }
 
 fn wheel(item: &Value<'_>, script: Script) -> Result<Script, Error> {
@@ -345,10 +351,10 @@ mod tests {
         );
         let wheel = Quadrature::new(ms(3)..=ms(12), ms(1000)).notches(1..=4).turn(Turn::Forward);
         let built = Script::new()
-            .line(Line::new("pps").signal(Signal::period(ms(1000)).duty(0.1).phase(ms(500))))
-            .line(Line::new("button").initially(true).signal(button))
-            .line(Line::new("a").offset(6))
-            .line(Line::new("b"))
+            .line(SimLine::new("pps").signal(Signal::period(ms(1000)).duty(0.1).phase(ms(500))))
+            .line(SimLine::new("button").initially(true).signal(button))
+            .line(SimLine::new("a").offset(6))
+            .line(SimLine::new("b"))
             .quadrature("a", "b", wheel)
             .unplug(ms(3000), Some(ms(500)));
         let script = parse("x.toml", text).unwrap();

@@ -8,7 +8,7 @@ use std::path::Path;
 use linewake_controller::protocol::MAX_LINES;
 use linewake_wave::{Level, Reader};
 
-use super::{Change, Line, Script, What};
+use super::{Change, Script, SimLine, What};
 use crate::{Error, ErrorKind};
 
 /// The extensions of waveform files.
@@ -68,31 +68,38 @@ fn script(
     script.notes.extend(left_out);
     script.notes.extend(pulled(name, &names, &lines));
     for (name, seen) in names.into_iter().zip(&lines) {
-        script = script.line(Line::new(name).initially(seen.initially()));
+        script = script.line(SimLine::new(name).initially(seen.initially()));
     }
     let begin_ns = begin_ns.unwrap_or_default();
-    Ok(script.recording(move || {
-        let (wires, lines) = (wires.clone(), lines.clone());
-        let mut has_level = vec![false; wires.len()];
-        let played = open().ok().into_iter().flat_map(move |mut reader| {
-            reader.watch(&wires);
-            let wires = wires.clone();
-            reader.map_while(Result::ok).map(move |change| (wires.binary_search(&(change.wire as usize)), change))
-        });
-        Box::new(played.filter_map(move |(offset, change)| {
-            let place = offset.ok()?;
-            let offset = (place as u32).into();
-            let what = match lines[place].level(change.level) {
-                Some(level) if has_level[place] => What::Level { offset, level },
-                None if has_level[place] => What::Unknown { offset },
-                // The first known level of a line counts from the beginning, so it is not a change.
-                known => {
-                    has_level[place] = known.is_some();
-                    return None;
-                }
-            };
-            Some(Change { at_ns: change.at_ns.saturating_sub(begin_ns), what })
-        }))
+    Ok(script.recording(move || changes(open().ok(), wires.clone(), lines.clone(), begin_ns)))
+}
+
+/// What a recording plays: the changes of its wires, from its beginning on.
+fn changes(
+    reader: Option<Reader>,
+    wires: Vec<usize>,
+    lines: Vec<Seen>,
+    begin_ns: u64,
+) -> Box<dyn Iterator<Item = Change> + Send> {
+    let mut has_level = vec![false; wires.len()];
+    let played = reader.into_iter().flat_map(move |mut reader| {
+        reader.watch(&wires);
+        let wires = wires.clone();
+        reader.map_while(Result::ok).map(move |change| (wires.binary_search(&(change.wire as usize)), change))
+    });
+    Box::new(played.filter_map(move |(offset, change)| {
+        let place = offset.ok()?;
+        let offset = (place as u32).into();
+        let what = match lines[place].level(change.level) {
+            Some(level) if has_level[place] => What::Level { offset, level },
+            None if has_level[place] => What::Unknown { offset },
+            // The first known level of a line counts from the beginning, so it is not a change.
+            known => {
+                has_level[place] = known.is_some();
+                return None;
+            }
+        };
+        Some(Change { at_ns: change.at_ns.saturating_sub(begin_ns), what })
     }))
 }
 

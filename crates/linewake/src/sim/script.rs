@@ -13,7 +13,7 @@ use crate::{Error, ErrorKind, Offset};
 #[derive(Clone, Debug, Default)]
 pub struct Script {
     pub(crate) label: Option<String>,
-    pub(crate) lines: Vec<Line>,
+    pub(crate) lines: Vec<SimLine>,
     /// The least number of lines, with and without a name.
     pub(crate) line_count: u32,
     pub(crate) seed: Option<u64>,
@@ -42,16 +42,16 @@ struct Wheel {
 ///
 /// ```
 /// use std::time::Duration;
-/// use linewake::sim::{Line, Script, Signal};
-/// let closed = Line::new("door").offset(3).initially(true);
-/// let noisy = Line::new("hum").signal(Signal::period(Duration::from_millis(20)).jitter(Duration::from_micros(300)));
+/// use linewake::sim::{SimLine, Script, Signal};
+/// let closed = SimLine::new("door").offset(3).initially(true);
+/// let noisy = SimLine::new("hum").signal(Signal::period(Duration::from_millis(20)).jitter(Duration::from_micros(300)));
 /// let chip = Script::new().line(closed).line(noisy).open()?;
 /// assert_eq!((chip.info().lines, chip.find("hum")?.get()), (5, 4));
 /// assert!(chip.value("door")?);
 /// # Ok::<(), linewake::Error>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct Line {
+pub struct SimLine {
     pub(crate) name: String,
     pub(crate) offset: Option<u32>,
     pub(crate) initially: bool,
@@ -60,7 +60,7 @@ pub struct Line {
     pub(crate) interrupt_delay: Option<Duration>,
 }
 
-impl Line {
+impl SimLine {
     /// A line with this name, which may be empty. It is low, and nothing changes it.
     pub fn new(name: impl Into<String>) -> Self {
         Self {
@@ -190,7 +190,7 @@ impl Script {
 
     /// Adds a line.
     #[must_use]
-    pub fn line(mut self, line: Line) -> Self {
+    pub fn line(mut self, line: SimLine) -> Self {
         self.lines.push(line);
         self
     }
@@ -227,9 +227,9 @@ impl Script {
     /// at the time of the one before it. A change of a line that the chip does not have is ignored.
     ///
     /// ```
-    /// use linewake::sim::{Change, Line, Script, What};
+    /// use linewake::sim::{Change, SimLine, Script, What};
     /// let blink = (1..).map(|n| Change { at_ns: n * 250_000_000, what: What::Level { offset: 0.into(), level: n % 2 == 1 } });
-    /// let chip = Script::new().line(Line::new("led")).changes(blink).open()?;
+    /// let chip = Script::new().line(SimLine::new("led")).changes(blink).open()?;
     /// let mut edges = chip.request().line("led").start()?;
     /// assert_eq!(edges.wait_next().unwrap()?.timestamp_ns, 250_000_000);
     /// # Ok::<(), linewake::Error>(())
@@ -255,9 +255,9 @@ impl Script {
     /// The changes that were added with [`changes`](Self::changes), without the signals and faults of the script.
     ///
     /// ```
-    /// use linewake::sim::{Change, Line, Script, What};
+    /// use linewake::sim::{Change, SimLine, Script, What};
     /// let up = Change { at_ns: 250, what: What::Level { offset: 0.into(), level: true } };
-    /// let script = Script::new().line(Line::new("led")).changes([up]);
+    /// let script = Script::new().line(SimLine::new("led")).changes([up]);
     /// assert_eq!(script.recorded().collect::<Vec<_>>(), [up]);
     /// let slower = script.map_recorded(|change| Change { at_ns: change.at_ns * 2, ..change });
     /// assert_eq!(slower.recorded().map(|change| change.at_ns).collect::<Vec<_>>(), [500]);
@@ -308,7 +308,7 @@ impl Script {
             "led",
             "",
         ];
-        NAMES.into_iter().fold(Self::new(), |script, name| script.line(Line::new(name)))
+        NAMES.into_iter().fold(Self::new(), |script, name| script.line(SimLine::new(name)))
     }
 
     /// Sets the number of lines, and drops those beyond it. An encoder that loses a line is dropped too.
@@ -326,7 +326,7 @@ impl Script {
     }
 
     /// The offset of each line.
-    pub(crate) fn offsets(&self) -> impl Iterator<Item = (u32, &Line)> {
+    pub(crate) fn offsets(&self) -> impl Iterator<Item = (u32, &SimLine)> {
         let mut next = 0_u32;
         self.lines.iter().map(move |line| {
             let offset = line.offset.unwrap_or(next);
@@ -384,7 +384,7 @@ impl Script {
         Ok(())
     }
 
-    fn find(&self, name: &str) -> Result<(u32, &Line), String> {
+    fn find(&self, name: &str) -> Result<(u32, &SimLine), String> {
         self.offsets().find(|(_, line)| line.name == name).ok_or_else(|| format!("unknown line \"{name}\""))
     }
 
@@ -393,8 +393,8 @@ impl Script {
     ///
     /// ```
     /// use std::time::Duration;
-    /// use linewake::sim::{Line, Script, Signal};
-    /// let script = Script::new().line(Line::new("clk").signal(Signal::period(Duration::from_micros(10))));
+    /// use linewake::sim::{SimLine, Script, Signal};
+    /// let script = Script::new().line(SimLine::new("clk").signal(Signal::period(Duration::from_micros(10))));
     /// let times: Vec<_> = script.timeline(1)?.map(|change| change.at_ns).take(4).collect();
     /// assert_eq!(times, [0, 5_000, 10_000, 15_000]);
     /// # Ok::<(), linewake::Error>(())

@@ -231,9 +231,9 @@ impl Signal {
     ///
     /// ```
     /// use std::time::Duration;
-    /// use linewake::sim::{ClockKind, Line, Script, Signal};
+    /// use linewake::sim::{ClockKind, SimLine, Script, Signal};
     /// let (ms, s) = (Duration::from_millis, Duration::from_secs);
-    /// let door = Line::new("door").signal(Signal::pulses(ms(300), s(2)).times(3));
+    /// let door = SimLine::new("door").signal(Signal::pulses(ms(300), s(2)).times(3));
     /// let chip = Script::new().line(door).clock(ClockKind::Virtual).open()?;
     /// let mut edges = chip.request().line("door").start()?;
     /// assert!((0..6).all(|_| edges.wait_next().is_some()));
@@ -411,10 +411,10 @@ pub enum Turn {
 ///
 /// ```
 /// use std::time::Duration;
-/// use linewake::sim::{Line, Quadrature, Script, Turn};
+/// use linewake::sim::{SimLine, Quadrature, Script, Turn};
 /// let ms = Duration::from_millis;
 /// let wheel = Quadrature::new(ms(2), ms(500)).notches(1..=20).turn(Turn::Forward);
-/// let chip = Script::new().line(Line::new("a")).line(Line::new("b")).quadrature("a", "b", wheel).open()?;
+/// let chip = Script::new().line(SimLine::new("a")).line(SimLine::new("b")).quadrature("a", "b", wheel).open()?;
 /// let mut edges = chip.request().lines(["a", "b"]).start()?;
 /// assert_eq!(edges.wait_next().unwrap()?.name.as_deref(), Some("a"));
 /// # Ok::<(), linewake::Error>(())
@@ -643,7 +643,7 @@ impl Random {
 mod tests {
     use super::super::{Script, What};
     use super::*;
-    use crate::sim::Line;
+    use crate::sim::SimLine;
 
     const SECOND: u64 = 1_000_000_000;
     const DOOR: u32 = 5;
@@ -662,7 +662,7 @@ mod tests {
     }
 
     fn alone(signal: Signal, until_ns: u64) -> Vec<(u64, bool)> {
-        let changes = play(&Script::new().line(Line::new("it").signal(signal)), 1, until_ns);
+        let changes = play(&Script::new().line(SimLine::new("it").signal(signal)), 1, until_ns);
         changes.into_iter().map(|(at_ns, _, level)| (at_ns, level)).collect()
     }
 
@@ -766,7 +766,7 @@ mod tests {
 
     #[test]
     fn a_line_that_is_high_at_rest_pulses_low() {
-        let line = Line::new("it").initially(true).signal(Signal::pulses(us(1), us(5)));
+        let line = SimLine::new("it").initially(true).signal(Signal::pulses(us(1), us(5)));
         assert_eq!(play(&Script::new().line(line), 1, 6_000), [(5_000, 0, false), (6_000, 0, true)]);
     }
 

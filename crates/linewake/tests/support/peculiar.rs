@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use linewake::backend::{Ask, Backend, Capabilities, Held, Numbering, RawEdge};
+use linewake::backend::{Ask, Backend, Capabilities, HeldLines, Numbering, RawEdge};
 use linewake::{Chip, ChipInfo, Clock, Error, EventClock, LineConfig, LineInfo, Trust};
 
 /// The behaviour of a chip. Each request has its own copy.
@@ -40,7 +40,7 @@ impl<H: Habit> Backend for Peculiar<H> {
     fn lines(&self) -> Result<Vec<LineInfo>, Error> {
         self.sim.lines()
     }
-    fn request(&self, _: &Ask<'_>) -> Result<Box<dyn Held>, Error> {
+    fn request(&self, _: &Ask<'_>) -> Result<Box<dyn HeldLines>, Error> {
         Ok(Box::new(Lines { habit: self.habit.clone(), is_stopped: false }))
     }
     fn reopen(&self) -> Result<Arc<dyn Backend>, Error> {
@@ -55,7 +55,7 @@ struct Lines<H> {
     is_stopped: bool,
 }
 
-impl<H: Habit> Held for Lines<H> {
+impl<H: Habit> HeldLines for Lines<H> {
     fn poll_edges(&mut self, cx: &mut Context<'_>, into: &mut Vec<RawEdge>) -> Poll<Option<Result<(), Error>>> {
         if self.is_stopped { Poll::Ready(None) } else { self.habit.look(cx, into) }
     }

@@ -11,14 +11,14 @@ use crate::backend::sim;
 
 /// Where a handle comes from. Each request has its own.
 #[derive(Clone)]
-pub(crate) enum Source {
+pub(crate) enum DeviceOpener {
     Simulated(Arc<sim::Host>),
     Devices(Arc<Opener>),
 }
 
 type Opener = dyn Fn() -> Result<Device, overlapped::Error> + Send + Sync;
 
-impl fmt::Debug for Source {
+impl fmt::Debug for DeviceOpener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Simulated(_) => "Simulated",
@@ -27,7 +27,7 @@ impl fmt::Debug for Source {
     }
 }
 
-impl Source {
+impl DeviceOpener {
     /// A handle; of a simulated chip, also from the inside.
     pub(crate) fn open(&self) -> Result<(Device, Option<Arc<sim::Handle>>), overlapped::Error> {
         match self {
@@ -45,11 +45,10 @@ impl Source {
 }
 
 /// The client of the reference driver's protocol, with which tests drive its lines, and what opens further handles.
-#[doc(hidden)]
 #[derive(Debug)]
-pub struct ReferenceDriver {
+pub(crate) struct ReferenceDriver {
     pub(crate) client: Client,
-    pub(crate) source: Source,
+    pub(crate) source: DeviceOpener,
     /// What the numbers of its requests begin after.
     pub(crate) number_after: AtomicU32,
 }

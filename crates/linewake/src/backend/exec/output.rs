@@ -6,7 +6,7 @@ use std::sync::Arc;
 use linewake_controller::protocol::MAX_LINES;
 
 use crate::backend::RawEdge;
-use crate::{Clock, EdgeKind, Missed, Offset};
+use crate::{Clock, ClockName, EdgeKind, Missed, Offset};
 
 /// The longest line, in bytes. It has to hold the names of all lines.
 const MAX_LINE: usize = 64 << 10;
@@ -15,22 +15,16 @@ const MAX_LINE: usize = 64 << 10;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Header {
     pub(super) names: Vec<Option<Arc<str>>>,
-    clock: Option<ItsClock>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum ItsClock {
-    Realtime,
-    Monotonic,
+    clock: Option<ClockName>,
 }
 
 impl Header {
     pub(super) fn clock(&self) -> Clock {
         match self.clock {
-            Some(ItsClock::Realtime) => Clock::utc(),
-            // Elsewhere the system has several, and nobody knows which one the program reads.
-            Some(ItsClock::Monotonic) if cfg!(target_os = "linux") => Clock::unrelated("monotonic"),
-            _ => Clock::unrelated("device"),
+            Some(ClockName::Realtime) => Clock::utc(),
+            // Other systems have several monotonic clocks; the program may read any of them.
+            Some(ClockName::Monotonic) if cfg!(target_os = "linux") => Clock::unrelated(ClockName::Monotonic),
+            _ => Clock::unrelated(ClockName::Device),
         }
     }
 }
@@ -40,17 +34,17 @@ pub(super) struct Output {
     bytes: Vec<u8>,
     /// What comes before was read.
     at: usize,
-    clock: Option<ItsClock>,
+    clock: Option<ClockName>,
     header: Option<Arc<Header>>,
     /// The lines were declared: what is printed need not say them.
     is_declared: bool,
     has_begun: bool,
     by_name: HashMap<Arc<str>, usize>,
-    lines: Vec<Line>,
+    lines: Vec<OutputLine>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Line {
+struct OutputLine {
     active: Option<bool>,
     number: Option<u32>,
 }
@@ -133,16 +127,12 @@ impl Output {
         let mut words = text.split_ascii_whitespace();
         match words.next() {
             Some("clock") if !self.is_declared => {
-                self.clock = match words.next() {
-                    Some("realtime") => Some(ItsClock::Realtime),
-                    Some("monotonic") => Some(ItsClock::Monotonic),
-                    _ => {
-                        return Err(format!(
-                            "the line \"{}\" names no clock: `realtime` or `monotonic`",
-                            shown(text.as_bytes())
-                        ));
-                    }
-                };
+                let clock = words.next().and_then(ClockName::named);
+                self.clock = clock.filter(|clock| matches!(clock, ClockName::Realtime | ClockName::Monotonic));
+                if self.clock.is_none() {
+                    let line = shown(text.as_bytes());
+                    return Err(format!("expected `clock realtime` or `clock monotonic`, found \"{line}\""));
+                }
                 Ok(())
             }
             Some("lines") => {
@@ -173,7 +163,7 @@ impl Output {
     }
 
     fn name_lines(&mut self, lines: Vec<(Arc<str>, Option<bool>)>) {
-        self.lines = lines.iter().map(|&(_, active)| Line { active, number: None }).collect();
+        self.lines = lines.iter().map(|&(_, active)| OutputLine { active, number: None }).collect();
         for (offset, (name, _)) in lines.iter().enumerate() {
             // Of several with the same name, the first.
             self.by_name.entry(name.clone()).or_insert(offset);
@@ -236,7 +226,7 @@ impl Output {
         if gap > u32::MAX / 2 {
             return wrong("has a number that goes back");
         }
-        self.lines[offset] = Line { active: Some(active), number };
+        self.lines[offset] = OutputLine { active: Some(active), number };
         Ok(RawEdge {
             offset: (offset as u32).into(),
             kind: if active { EdgeKind::Rising } else { EdgeKind::Falling },
@@ -297,7 +287,7 @@ mod tests {
             }
             let header = output.header().unwrap().unwrap();
             assert_eq!(header.names.iter().map(Option::as_deref).collect::<Vec<_>>(), [Some("door"), None, Some("7")]);
-            assert_eq!(header.clock().name, "realtime");
+            assert_eq!(header.clock().name, ClockName::Realtime);
             assert_eq!(changes, [(10, 0, true, 0), (11, 1, false, 0), (12, 2, false, 0)], "pieces of {piece}");
             assert_eq!(output.rest(), "13 2 1");
         }
@@ -355,7 +345,9 @@ mod tests {
             let said = output.next().unwrap_err();
             assert!(said.contains(says), "{line}: {said}");
         }
-        for (text, says) in [("1 a 1\n", "comes before"), ("lines\n", "has not 1 to"), ("clock\n", "names no clock")] {
+        for (text, says) in
+            [("1 a 1\n", "comes before"), ("lines\n", "has not 1 to"), ("clock\n", "expected `clock realtime`")]
+        {
             let said = output(text).header().unwrap_err();
             assert!(said.contains(says), "{text}: {said}");
         }

@@ -45,13 +45,13 @@ impl Place {
 
 /// A chip, and its file.
 #[derive(Debug)]
-pub(crate) struct Chip {
+pub(crate) struct GpioChip {
     pub(super) device: Device,
     pub(super) info: ChipInfo,
     pub(super) place: Place,
 }
 
-impl Chip {
+impl GpioChip {
     /// Takes the chip that was opened, from `path`.
     pub(super) fn new(device: Device, path: &str) -> Result<Self, overlapped::Error> {
         let said = uapi::chip_info(&device)?;

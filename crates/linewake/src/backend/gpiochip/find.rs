@@ -9,7 +9,7 @@ use std::sync::Arc;
 use overlapped::Device;
 use rustix::fs::FileType;
 
-use super::chip::Chip;
+use super::chip::GpioChip;
 use crate::ChipInfo;
 
 /// What a spec calls a chip that goes by its label.
@@ -67,10 +67,10 @@ pub(crate) fn names() -> Vec<String> {
 }
 
 /// Opens one after the other; those that cannot be opened are left out.
-pub(super) fn chips() -> impl Iterator<Item = Chip> {
+pub(super) fn chips() -> impl Iterator<Item = GpioChip> {
     names().into_iter().filter_map(|name| {
         let path = path_of(&name);
-        Chip::new(Device::open(&path).ok()?, &path).ok()
+        GpioChip::new(Device::open(&path).ok()?, &path).ok()
     })
 }
 
@@ -79,7 +79,7 @@ pub(super) fn chips() -> impl Iterator<Item = Chip> {
 pub(super) fn list() -> Vec<(String, Option<ChipInfo>)> {
     let info = |name: String| {
         let path = path_of(&name);
-        let chip = Device::open(&path).ok().and_then(|device| Chip::new(device, &path).ok());
+        let chip = Device::open(&path).ok().and_then(|device| GpioChip::new(device, &path).ok());
         (name, chip.map(|chip| chip.info))
     };
     names().into_iter().map(info).collect()

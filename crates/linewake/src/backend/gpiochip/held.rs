@@ -2,21 +2,21 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::chip::Chip;
+use super::chip::GpioChip;
 use super::help;
 use crate::{LineConfig, Offset};
 
-type Line = (Arc<str>, Offset);
+type HeldLine = (Arc<str>, Offset);
 
-static HELD: Mutex<Vec<Line>> = Mutex::new(Vec::new());
+static HELD: Mutex<Vec<HeldLine>> = Mutex::new(Vec::new());
 
-fn held() -> MutexGuard<'static, Vec<Line>> {
+fn held() -> MutexGuard<'static, Vec<HeldLine>> {
     HELD.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Lines of a chip that are wanted as long as this lives.
 #[derive(Debug)]
-pub(super) struct Wanted(Vec<Line>);
+pub(super) struct Wanted(Vec<HeldLine>);
 
 impl Wanted {
     pub(super) fn new(chip: &Arc<str>, lines: impl Iterator<Item = Offset>) -> Self {
@@ -38,11 +38,11 @@ impl Drop for Wanted {
 }
 
 /// Whether lines that are busy will be free in a moment: nobody in this process wants them, and no other process has them.
-pub(super) fn is_being_closed(chip: &Chip, asked: &[(Offset, LineConfig)]) -> bool {
+pub(super) fn is_being_closed(chip: &GpioChip, asked: &[(Offset, LineConfig)]) -> bool {
     let name = &chip.info.name;
     let mut used = asked.iter().map(|line| line.0).filter(|&offset| chip.line_info(offset).is_ok_and(|line| line.used));
     used.all(|offset| {
         let is_wanted = held().contains(&(name.clone(), offset));
-        !is_wanted && help::holder(name, offset.get()).is_none_or(|(process, _)| process == std::process::id())
+        !is_wanted && help::holder(name, offset.get()).is_none_or(|holder| holder.process == std::process::id())
     })
 }

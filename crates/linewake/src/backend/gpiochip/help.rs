@@ -7,10 +7,10 @@ use std::{fs, io};
 
 use overlapped::ErrorKind as Kind;
 
-use super::chip::Chip;
+use super::chip::GpioChip;
 use super::find;
 use crate::backend::unsupported;
-use crate::{Error, ErrorKind, LineConfig, Offset};
+use crate::{Error, ErrorKind, LineConfig, LineHolder, Offset};
 
 const RULE: &str = r#"SUBSYSTEM=="gpio", KERNEL=="gpiochip[0-9]*", GROUP="gpio", MODE="0660""#;
 
@@ -100,7 +100,7 @@ pub(super) fn no_device(path: &str) -> Error {
 }
 
 /// The kernel does not give lines.
-pub(super) fn not_taken(chip: &Chip, error: overlapped::Error, asked: &[(Offset, LineConfig)]) -> Error {
+pub(super) fn not_taken(chip: &GpioChip, error: overlapped::Error, asked: &[(Offset, LineConfig)]) -> Error {
     match error.kind() {
         Kind::Busy => busy(chip, error, asked),
         Kind::InvalidInput => {
@@ -115,7 +115,7 @@ pub(super) fn not_taken(chip: &Chip, error: overlapped::Error, asked: &[(Offset,
 }
 
 /// The kernel does not watch lines for edges.
-pub(super) fn not_watched(chip: &Chip, error: overlapped::Error, asked: &[(Offset, LineConfig)]) -> Error {
+pub(super) fn not_watched(chip: &GpioChip, error: overlapped::Error, asked: &[(Offset, LineConfig)]) -> Error {
     /// ENXIO: a line has no interrupt. Some chips say EIO, EINVAL or ENOSYS, of which nothing can be known.
     const NO_INTERRUPT: i32 = 6;
     if error.code() == Some(overlapped::ErrorCode::Errno(NO_INTERRUPT)) {
@@ -132,7 +132,7 @@ pub(super) fn not_watched(chip: &Chip, error: overlapped::Error, asked: &[(Offse
 }
 
 /// Which line is busy, and who holds it.
-fn busy(chip: &Chip, error: overlapped::Error, asked: &[(Offset, LineConfig)]) -> Error {
+fn busy(chip: &GpioChip, error: overlapped::Error, asked: &[(Offset, LineConfig)]) -> Error {
     let name = &chip.info.name;
     let held = asked.iter().filter_map(|line| chip.line_info(line.0).ok()).find(|line| line.used);
     let Some(line) = held else {
@@ -146,10 +146,10 @@ fn busy(chip: &Chip, error: overlapped::Error, asked: &[(Offset, LineConfig)]) -
             let by = line.consumer.as_deref().map(|consumer| format!(" as \"{consumer}\"")).unwrap_or_default();
             format!("the kernel{by}: a driver, or a hog of the device tree; no process has it, and none can take it")
         }
-        Some((process, program)) if process == std::process::id() => {
+        Some(LineHolder { process, program }) if process == std::process::id() => {
             format!("\"{consumer}\", which is this process ({process}, \"{program}\"): use the request that holds it")
         }
-        Some((process, program)) => format!(
+        Some(LineHolder { process, program }) => format!(
             "\"{consumer}\" (process {process}, \"{program}\"): a gpiochip's line has one holder at a time; end that one"
         ),
         None => format!(
@@ -160,15 +160,15 @@ fn busy(chip: &Chip, error: overlapped::Error, asked: &[(Offset, LineConfig)]) -
 }
 
 /// The process that holds a line, and the name of its program: what /proc tells of open files.
-pub(super) fn holder(chip: &str, offset: u32) -> Option<(u32, String)> {
+pub(super) fn holder(chip: &str, offset: u32) -> Option<LineHolder> {
     let (process, _) = held_lines().find(|(_, info)| lines_of(info, chip).any(|line| line == offset))?;
-    Some((process, program(process)))
+    Some(LineHolder { process, program: program(process) })
 }
 
 /// The same of all lines of a chip.
-pub(super) fn holders(chip: &str) -> HashMap<Offset, (u32, String)> {
+pub(super) fn holders(chip: &str) -> HashMap<Offset, LineHolder> {
     let of_file = |(process, info): (u32, String)| {
-        let holder = (process, program(process));
+        let holder = LineHolder { process, program: program(process) };
         lines_of(&info, chip).map(|line| (Offset::from(line), holder.clone())).collect::<Vec<_>>()
     };
     held_lines().flat_map(of_file).collect()

@@ -19,13 +19,13 @@ const QUEUED: usize = 32;
 
 /// Lines that are watched, by a file of the chip of its own.
 #[derive(Debug)]
-pub(super) struct Watch {
+pub(super) struct GpioInfoWatch {
     chip: Arc<str>,
     reads: InvertedCall<[u8]>,
     events: VecDeque<InfoEvent>,
 }
 
-impl Watch {
+impl GpioInfoWatch {
     pub(super) fn start(chip: &ChipInfo, device: Device, offsets: &[Offset]) -> Result<Self, overlapped::Error> {
         for offset in offsets {
             uapi::watch_line_info(&device, offset.get())?;
@@ -58,7 +58,7 @@ impl Watch {
     }
 }
 
-impl InfoWatch for Watch {
+impl InfoWatch for GpioInfoWatch {
     fn poll_info(&mut self, cx: &mut Context<'_>) -> Poll<Result<InfoEvent, Error>> {
         loop {
             if let Some(event) = self.events.pop_front() {

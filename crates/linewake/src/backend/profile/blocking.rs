@@ -23,7 +23,7 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What a call brought.
 #[derive(Debug)]
-pub(super) struct Brought {
+pub(super) struct CallResult {
     pub(super) bytes: Vec<u8>,
     pub(super) error: Option<Error>,
     /// How long it took.
@@ -43,7 +43,7 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    brought: VecDeque<Brought>,
+    brought: VecDeque<CallResult>,
     /// Memory of results that were taken.
     spare: Vec<Vec<u8>>,
     waker: Option<Waker>,
@@ -80,9 +80,9 @@ impl Ending<'_> {
 }
 
 /// However the thread ends, also by a panic of whom it tells, that is known.
-struct Gone(Arc<Shared>);
+struct ThreadEnd(Arc<Shared>);
 
-impl Drop for Gone {
+impl Drop for ThreadEnd {
     fn drop(&mut self) {
         self.0.tell(|state| state.is_gone = true);
     }
@@ -101,7 +101,7 @@ impl Blocking {
         call: impl FnMut(&mut Vec<u8>, &Ending<'_>) -> Result<(), Error> + Send + 'static,
     ) -> Result<Self, Error> {
         let shared = Arc::new(Shared::default());
-        let gone = Gone(shared.clone());
+        let gone = ThreadEnd(shared.clone());
         let run = move || {
             // What the call has, a device, is let go of first.
             let (gone, mut call) = (gone, call);
@@ -122,7 +122,7 @@ impl Blocking {
                 let lasted = began.elapsed();
                 shared.tell(|state| {
                     state.is_held = one_by_one || error.is_some();
-                    state.brought.push_back(Brought { bytes, error, lasted, at_the_end: state.is_ending });
+                    state.brought.push_back(CallResult { bytes, error, lasted, at_the_end: state.is_ending });
                 });
             }
         };
@@ -134,7 +134,7 @@ impl Blocking {
     }
 
     /// The next result. `None` when the thread is gone and all was taken.
-    pub(super) fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Option<Brought>> {
+    pub(super) fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Option<CallResult>> {
         let mut state = self.0.lock();
         if let Some(brought) = state.brought.pop_front() {
             drop(state);
@@ -151,7 +151,7 @@ impl Blocking {
     }
 
     /// What is left to be taken, without waiting.
-    pub(super) fn take(&self) -> Option<Brought> {
+    pub(super) fn take(&self) -> Option<CallResult> {
         self.0.lock().brought.pop_front()
     }
 
@@ -230,7 +230,7 @@ mod tests {
         Instant::now() + PATIENCE
     }
 
-    fn next(blocking: &Blocking) -> Option<Brought> {
+    fn next(blocking: &Blocking) -> Option<CallResult> {
         match wait(Some(Duration::from_secs(20)), |cx| blocking.poll_next(cx)) {
             Waited::Ready(brought) => brought,
             other => panic!("nothing comes: {other:?}"),

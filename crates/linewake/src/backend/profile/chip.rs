@@ -6,20 +6,20 @@ use std::time::Duration;
 
 use overlapped::Device;
 
-use super::judge::{self, Judge};
+use super::decoder::{self, EdgeDecoder};
 use super::levels::{all_known, levels_now};
-use super::lines::Lines;
+use super::lines::ProfileLines;
 use super::link::Link;
 use super::opener::{Opener, opener};
-use super::source::Signal;
-use crate::backend::{Ask, Backend, Capabilities, Held};
+use super::pending::Signal;
+use crate::backend::{Ask, Backend, Capabilities, HeldLines};
 use crate::clock::program_ns as now_ns;
 use crate::profile::{self, Levels, Means, Place, Plan, Profile, Role, Trace};
 use crate::timer::Timer;
-use crate::{ChipInfo, Clock, Direction, Error, ErrorKind, EventClock, LineConfig, LineInfo, Offset, Trust};
+use crate::{ChipInfo, Clock, ClockName, Direction, Error, ErrorKind, EventClock, LineConfig, LineInfo, Offset, Trust};
 
 /// A chip behind a driver that a profile describes.
-pub(crate) struct Chip {
+pub(crate) struct ProfileChip {
     plan: Arc<Plan>,
     profile: Profile,
     open: Arc<Opener>,
@@ -30,10 +30,10 @@ pub(crate) struct Chip {
 /// Opens the chip that a file describes.
 pub(crate) fn open(path: &str, allow_writes: bool) -> Result<Arc<dyn Backend>, Error> {
     let profile = Profile::read(path)?.allow_writes(allow_writes);
-    Ok(Arc::new(Chip::of_profile(&profile)?))
+    Ok(Arc::new(ProfileChip::of_profile(&profile)?))
 }
 
-impl Chip {
+impl ProfileChip {
     /// The chip whose device the profile names.
     pub(crate) fn of_profile(profile: &Profile) -> Result<Self, Error> {
         let plan = profile.plan();
@@ -119,7 +119,7 @@ impl Chip {
         Ok(Link {
             plan: self.plan.clone(),
             device: self.device()?,
-            asked: judge::asked(&self.plan, ask),
+            asked: decoder::asked(&self.plan, ask),
             queue_size: ask.queue_size,
             is_over: std::cell::Cell::new(false),
             event,
@@ -142,7 +142,7 @@ fn waits_in_calls(plan: &Plan) -> bool {
     plan.call(call).request().is_some_and(|request| matches!(request.when, profile::When::Blocks { .. }))
 }
 
-impl Backend for Chip {
+impl Backend for ProfileChip {
     fn info(&self) -> &ChipInfo {
         &self.info
     }
@@ -157,11 +157,14 @@ impl Backend for Chip {
     }
 
     fn clock(&self, _: EventClock) -> Clock {
-        if self.plan.tells(Role::Timestamp) { Clock::unrelated("device") } else { Clock::read("program", now_ns) }
+        match self.plan.tells(Role::Timestamp) {
+            true => Clock::unrelated(ClockName::Device),
+            false => Clock::read(ClockName::Program, now_ns),
+        }
     }
 
     fn lines(&self) -> Result<Vec<LineInfo>, Error> {
-        let line = |(offset, line): (u32, &profile::Line)| LineInfo {
+        let line = |(offset, line): (u32, &profile::ProfileLine)| LineInfo {
             offset: offset.into(),
             name: line.name.clone(),
             direction: Direction::Input,
@@ -177,12 +180,12 @@ impl Backend for Chip {
         let lines = Self::as_is(offsets);
         let ask = Ask { consumer: "", queue_size: 0, lines: &lines, witness: false, gather: Duration::ZERO };
         let link = self.link(&ask, 0)?;
-        let judge = Judge::new(self.plan.clone(), &ask, &link.asked);
-        let levels = match levels_now(&link, &judge) {
+        let decoder = EdgeDecoder::new(self.plan.clone(), &ask, &link.asked);
+        let levels = match levels_now(&link, &decoder) {
             // Some drivers tell no levels before they are set up.
             Err(_) if !self.plan.setup.is_empty() => {
                 link.set_up()?;
-                let levels = levels_now(&link, &judge);
+                let levels = levels_now(&link, &decoder);
                 link.release();
                 levels?
             }
@@ -191,14 +194,14 @@ impl Backend for Chip {
         all_known(&self.plan, levels)
     }
 
-    fn request(&self, ask: &Ask<'_>) -> Result<Box<dyn Held>, Error> {
+    fn request(&self, ask: &Ask<'_>) -> Result<Box<dyn HeldLines>, Error> {
         let signal = Signal::made(&self.plan)?;
         let link = self.link(ask, signal.as_ref().map_or(0, |signal| signal.handle))?;
-        let mut judge = Judge::new(self.plan.clone(), ask, &link.asked);
+        let mut decoder = EdgeDecoder::new(self.plan.clone(), ask, &link.asked);
         // Some drivers tell no levels before they are set up.
-        let before = levels_now(&link, &judge).unwrap_or_else(|_| vec![None; link.asked.len()]);
+        let before = levels_now(&link, &decoder).unwrap_or_else(|_| vec![None; link.asked.len()]);
         link.set_up()?;
-        let after = levels_now(&link, &judge).inspect_err(|_| {
+        let after = levels_now(&link, &decoder).inspect_err(|_| {
             if !self.plan.setup.is_empty() {
                 link.release();
             }
@@ -211,8 +214,8 @@ impl Backend for Chip {
             _ if self.plan.wait.means == Means::Level => (after.clone(), after),
             _ => (after.clone(), before.iter().zip(&after).map(steady).collect()),
         };
-        judge.begin(&levels, now_ns());
-        Ok(Box::new(Lines::start(link, judge, self.timer.clone(), active_at_start, signal)?))
+        decoder.begin(&levels, now_ns());
+        Ok(Box::new(ProfileLines::start(link, decoder, self.timer.clone(), active_at_start, signal)?))
     }
 
     fn reopen(&self) -> Result<Arc<dyn Backend>, Error> {
@@ -220,8 +223,8 @@ impl Backend for Chip {
     }
 }
 
-impl fmt::Debug for Chip {
+impl fmt::Debug for ProfileChip {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Chip").field("profile", &self.profile).finish_non_exhaustive()
+        f.debug_struct("ProfileChip").field("profile", &self.profile).finish_non_exhaustive()
     }
 }

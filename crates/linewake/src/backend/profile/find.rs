@@ -12,9 +12,9 @@ use crate::{Error, ErrorKind};
 
 /// The device that was found last. While it is there it is the one: another that fits is another chip.
 #[derive(Debug, Default)]
-pub(super) struct Found(Mutex<Option<PathBuf>>);
+pub(super) struct DeviceChoice(Mutex<Option<PathBuf>>);
 
-impl Found {
+impl DeviceChoice {
     /// The one that is meant, of those that fit. `what` says what was looked for.
     ///
     /// # Errors
@@ -199,7 +199,7 @@ mod tests {
 
     #[test]
     fn the_one_that_was_found_stays_the_one_while_it_is_there() {
-        let found = Found::default();
+        let found = DeviceChoice::default();
         let [one, two] = [&paths(&["a"])[..], &paths(&["0", "a"])];
         assert_eq!(found.choose(one, Some(0), "it").unwrap(), Path::new("a"));
         assert_eq!(found.choose(two, Some(0), "it").unwrap(), Path::new("a"));

@@ -1,20 +1,20 @@
 //! The levels of lines, as calls tell them.
 
-use super::judge::Judge;
+use super::decoder::EdgeDecoder;
 use super::link::Link;
 use crate::Error;
 use crate::backend::unsupported;
 use crate::profile::{Plan, Role};
 
 /// The levels now of the lines that are asked for; none for those the driver does not tell.
-pub(super) fn levels_now(link: &Link, judge: &Judge) -> Result<Vec<Option<bool>>, Error> {
+pub(super) fn levels_now(link: &Link, decoder: &EdgeDecoder) -> Result<Vec<Option<bool>>, Error> {
     let mut levels = vec![None; link.asked.len()];
     for step in link.plan.steps(link.plan.levels.calls(), None, link.asked.len()) {
         let answer = link.ask(step)?;
         let Some(bytes) = answer.bytes().filter(|_| gives_levels(&link.plan, step.call)) else {
             continue;
         };
-        let read = judge.read_levels(step.call, step.place, bytes).map_err(|reason| link.malformed(&reason))?;
+        let read = decoder.read_levels(step.call, step.place, bytes).map_err(|reason| link.malformed(&reason))?;
         read.into_iter().for_each(|(place, active)| levels[place] = Some(active));
     }
     Ok(levels)

@@ -2,8 +2,8 @@
 //! thing after the other.
 //!
 //! ```text
-//!   completion ──► [Judge] ──► then: calls, in order ──► [Judge] ──► wait again
-//!                     └──► lines of which only a change is known ──► [levels] ──► Judge
+//!   completion ──► [EdgeDecoder] ──► then: calls, in order ──► [EdgeDecoder] ──► wait again
+//!                     └──► lines of which only a change is known ──► [levels] ──► EdgeDecoder
 //! ```
 
 mod turns;
@@ -17,12 +17,12 @@ use std::time::{Duration, Instant};
 
 #[cfg(all(target_os = "linux", not(miri)))]
 use super::blocking::PATIENCE;
-use super::judge::Judge;
+use super::decoder::EdgeDecoder;
 use super::levels::{all_known, levels_now};
-use super::link::{Link, Sent};
+use super::link::{Link, SentCall};
+use super::pending::{PendingWait, Signal, WaitState};
 use super::settle::settled;
-use super::source::{Signal, Source, Waits};
-use crate::backend::{Held, Numbering, RawEdge, Settled, unsupported};
+use crate::backend::{HeldLines, Numbering, RawEdge, Settlement, unsupported};
 use crate::clock::program_ns as now_ns;
 use crate::profile::{By, Means, Role, Since, Step};
 use crate::ready::Ready;
@@ -37,7 +37,7 @@ const TURNS: usize = 32;
 enum Turn {
     /// A call that a completion asks for.
     Then(Step),
-    /// The source waits anew, after a wait that lasted so long; so much was known before it.
+    /// The wait begins again, after one that lasted so long. `told` is the count of news before it.
     Again { index: usize, lasted: Duration, told: u64 },
     /// A call for levels.
     Levels(Step),
@@ -45,17 +45,17 @@ enum Turn {
     Resolve(Option<usize>),
 }
 
-pub(super) struct Lines {
+pub(super) struct ProfileLines {
     link: Link,
-    judge: Judge,
+    decoder: EdgeDecoder,
     timer: Timer,
     active_at_start: Vec<Option<bool>>,
-    sources: Vec<Source>,
+    waits: Vec<PendingWait>,
     ready: Ready,
     /// What is to be done, in this order, before anything else is looked at.
     turns: VecDeque<Turn>,
     /// A call of these that was sent, and is not answered yet.
-    sent: Option<(Turn, Step, Sent)>,
+    sent: Option<(Turn, Step, SentCall)>,
     /// What calls for levels have said, until all have.
     levels: Vec<(usize, bool)>,
     /// What the first look gave, before anybody asked.
@@ -70,11 +70,11 @@ pub(super) struct Lines {
     is_released: bool,
 }
 
-impl Lines {
+impl ProfileLines {
     /// Begins to wait.
     pub(super) fn start(
         link: Link,
-        judge: Judge,
+        decoder: EdgeDecoder,
         timer: Timer,
         active_at_start: Vec<Option<bool>>,
         mut signal: Option<Signal>,
@@ -86,10 +86,10 @@ impl Lines {
         };
         let mut lines = Self {
             link,
-            judge,
+            decoder,
             timer,
             active_at_start,
-            sources: Vec::new(),
+            waits: Vec::new(),
             ready: Ready::new(),
             turns: VecDeque::new(),
             sent: None,
@@ -112,10 +112,10 @@ impl Lines {
             if let By::Poll(_) = plan.wait.by {
                 lines.look_first(place)?;
             }
-            let mut source = Source::new(place);
-            source.begin(&lines.link, &lines.timer, &mut signal)?;
+            let mut wait = PendingWait::new(place);
+            wait.begin(&lines.link, &lines.timer, &mut signal)?;
             lines.ready.add();
-            lines.sources.push(source);
+            lines.waits.push(wait);
         }
         Ok(lines)
     }
@@ -127,7 +127,7 @@ impl Lines {
         for step in plan.steps(&plan.wait.then, place, self.link.asked.len()) {
             let answer = self.link.ask(step)?;
             if let Some(bytes) = answer.bytes().filter(|_| plan.tellers.contains(&Some(step.call))) {
-                let first = self.judge.take(Some(step.call), step.place, bytes, now_ns(), &mut edges);
+                let first = self.decoder.take(Some(step.call), step.place, bytes, now_ns(), &mut edges);
                 first.map_err(|reason| self.malformed_in(step.call, &reason))?;
             }
         }
@@ -173,10 +173,10 @@ impl Lines {
             match next {
                 Some(index) => {
                     let _relay = self.ready.relay(cx.waker(), index);
-                    self.poll_source(index, into)?;
+                    self.poll_wait(index, into)?;
                 }
                 // All that was told is in: now the levels say which way.
-                None if self.judge.wants_levels() => self.ask_levels(),
+                None if self.decoder.wants_levels() => self.ask_levels(),
                 None if into.len() > before => break,
                 None if turn >= TURNS => {
                     cx.waker().wake_by_ref();
@@ -190,7 +190,7 @@ impl Lines {
     }
 
     fn is_over(&self) -> bool {
-        self.sources.iter().all(|source| matches!(source.waits, Waits::Over))
+        self.waits.iter().all(|wait| matches!(wait.state, WaitState::Over))
     }
 
     /// Has the driver answer the calls that block, and waits until they are over: a second at most, however many they
@@ -200,18 +200,19 @@ impl Lines {
         {
             let plan = &self.link.plan;
             let By::Call(call) = plan.wait.by else { return };
-            let blocked =
-                |source: &&Source| matches!(source.waits, Waits::Blocked(_)) && !source.is_stopping.swap(true, Relaxed);
-            let blocked: Vec<_> = self.sources.iter().filter(blocked).collect();
+            let blocked = |wait: &&PendingWait| {
+                matches!(wait.state, WaitState::Blocked(_)) && !wait.is_stopping.swap(true, Relaxed)
+            };
+            let blocked: Vec<_> = self.waits.iter().filter(blocked).collect();
             // What has one answer may have the others answer too.
-            blocked.iter().for_each(|source| source.leave());
+            blocked.iter().for_each(|wait| wait.leave());
             let ends = plan.call(call).request().and_then(|request| request.when.ended_by());
             let Some(ends) = ends.map(|call| [call]) else { return };
             let deadline = Instant::now() + PATIENCE;
-            for source in blocked {
-                let Waits::Blocked(blocking) = &source.waits else { continue };
+            for wait in blocked {
+                let WaitState::Blocked(blocking) = &wait.state else { continue };
                 blocking.end(deadline, || {
-                    let steps = plan.steps(&ends, source.place, self.link.asked.len());
+                    let steps = plan.steps(&ends, wait.place, self.link.asked.len());
                     steps.for_each(|step| drop(self.link.ask(step)));
                 });
             }
@@ -230,7 +231,7 @@ impl Lines {
     fn wait_no_more(&mut self) {
         self.is_released = true;
         self.end_blocked();
-        self.sources.clear();
+        self.waits.clear();
         self.turns.clear();
         self.sent = None;
     }
@@ -238,11 +239,11 @@ impl Lines {
     /// The call for the device's own counters, if they are about the edges that are given here.
     fn account(&self) -> Option<usize> {
         let plan = &self.link.plan;
-        plan.account.filter(|_| self.judge.sees_all() && plan.tells(Role::Overflowed))
+        plan.account.filter(|_| self.decoder.sees_all() && plan.tells(Role::Overflowed))
     }
 }
 
-impl Held for Lines {
+impl HeldLines for ProfileLines {
     fn poll_edges(&mut self, cx: &mut Context<'_>, into: &mut Vec<RawEdge>) -> Poll<Option<Result<(), Error>>> {
         match self.poll(cx, into) {
             Ok(polled) => polled.map(|some| some.map(Ok)),
@@ -256,24 +257,23 @@ impl Held for Lines {
         }
         self.stopped = Some(Instant::now());
         self.end_blocked();
-        for (index, source) in self.sources.iter_mut().enumerate() {
-            source.is_stopping.store(true, Relaxed);
+        for (index, wait) in self.waits.iter_mut().enumerate() {
+            wait.is_stopping.store(true, Relaxed);
             #[cfg(all(target_os = "linux", not(miri)))]
-            if source.pause.is_some() && matches!(source.waits, Waits::Ready(_)) {
-                source.waits = Waits::Over;
+            if wait.pause.is_some() && matches!(wait.state, WaitState::Ready(_)) {
+                wait.state = WaitState::Over;
             }
-            source.pause = None;
-            match &source.waits {
-                Waits::Calls(calls) => calls.stopper().stop(),
-                Waits::Reads(reads, _) => reads.stopper().stop(),
+            wait.pause = None;
+            match &wait.state {
+                WaitState::Stream(stream, _) => stream.stopper().stop(),
                 #[cfg(windows)]
-                Waits::Signals(_) => source.waits = Waits::Last,
-                Waits::Sleep(_) => source.waits = Waits::Last,
-                Waits::Idle => source.waits = Waits::Over,
+                WaitState::Signals(_) => wait.state = WaitState::Last,
+                WaitState::Sleep(_) => wait.state = WaitState::Last,
+                WaitState::Idle => wait.state = WaitState::Over,
                 // What is there is taken, and then it is over.
                 #[cfg(all(target_os = "linux", not(miri)))]
-                Waits::Blocked(_) | Waits::Ready(_) => {}
-                Waits::Rest(_) | Waits::Last | Waits::Over => {}
+                WaitState::Blocked(_) | WaitState::Ready(_) => {}
+                WaitState::Rest(_) | WaitState::Last | WaitState::Over => {}
             }
             self.ready.push(index);
         }
@@ -284,7 +284,7 @@ impl Held for Lines {
     }
 
     fn values(&self) -> Result<Vec<bool>, Error> {
-        all_known(&self.link.plan, levels_now(&self.link, &self.judge)?)
+        all_known(&self.link.plan, levels_now(&self.link, &self.decoder)?)
     }
 
     fn set_values(&mut self, _: &[(usize, bool)]) -> Result<(), Error> {
@@ -296,14 +296,14 @@ impl Held for Lines {
     }
 
     fn numbering(&self) -> Numbering {
-        self.judge.numbering()
+        self.decoder.numbering()
     }
 
     fn doubt(&self) -> Option<Error> {
-        if self.judge.losses() == 0 || self.account().is_some() {
+        if self.decoder.losses() == 0 || self.account().is_some() {
             return None;
         }
-        let (name, times) = (self.link.device.name(), self.judge.losses());
+        let (name, times) = (self.link.device.name(), self.decoder.losses());
         let times = if times == 1 { "once".to_owned() } else { format!("{times} times") };
         let message = format!(
             "device \"{name}\" said {times} that it lost records, since it was not read in time; how many edges were in them, \
@@ -313,10 +313,10 @@ impl Held for Lines {
     }
 
     fn unattributed(&self) -> u64 {
-        self.judge.unattributed()
+        self.decoder.unattributed()
     }
 
-    fn settle(&mut self) -> Result<Option<Vec<Settled>>, Error> {
+    fn settle(&mut self) -> Result<Option<Vec<Settlement>>, Error> {
         let plan = self.link.plan.clone();
         let Some(account) = self.account() else {
             return Ok(None);
@@ -330,14 +330,14 @@ impl Held for Lines {
     }
 }
 
-impl Drop for Lines {
+impl Drop for ProfileLines {
     fn drop(&mut self) {
         self.release();
     }
 }
 
-impl fmt::Debug for Lines {
+impl fmt::Debug for ProfileLines {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Lines").field("link", &self.link).finish_non_exhaustive()
+        f.debug_struct("ProfileLines").field("link", &self.link).finish_non_exhaustive()
     }
 }

@@ -10,7 +10,7 @@ use overlapped::{Call, Device, Reply};
 use super::call;
 #[cfg(all(target_os = "linux", not(miri)))]
 use super::ioctl::Room;
-use crate::profile::{self, About, Asked, Plan, Step, Trace, Tracer, What};
+use crate::profile::{self, About, Plan, RequestedLine, Step, Trace, Tracer, What};
 use crate::{Error, ErrorKind};
 
 /// How long a driver may take to answer what it should answer at once.
@@ -21,7 +21,7 @@ pub(super) struct Link {
     pub(super) plan: Arc<Plan>,
     pub(super) device: Device,
     /// The lines that were asked for.
-    pub(super) asked: Vec<Asked>,
+    pub(super) asked: Vec<RequestedLine>,
     pub(super) queue_size: u32,
     /// The lines are given back.
     pub(super) is_over: std::cell::Cell<bool>,
@@ -54,7 +54,7 @@ impl Answer {
 }
 
 /// A call that was sent.
-pub(super) enum Sent {
+pub(super) enum SentCall {
     Control(Call<[u8]>),
     Write(Call<()>),
     /// It was answered at once.
@@ -86,35 +86,35 @@ impl Link {
     }
 
     /// Sends a call, which ends when the driver has had its time. An ioctl is over when this returns.
-    pub(super) fn send(&self, step: Step) -> Sent {
+    pub(super) fn send(&self, step: Step) -> SentCall {
         match self.send_for_a_thread(step) {
-            Sent::Control(call) => Sent::Control(call.timeout(ANSWER)),
-            Sent::Write(call) => Sent::Write(call.timeout(ANSWER)),
-            over @ Sent::Over(_) => over,
+            SentCall::Control(call) => SentCall::Control(call.timeout(ANSWER)),
+            SentCall::Write(call) => SentCall::Write(call.timeout(ANSWER)),
+            over @ SentCall::Over(_) => over,
         }
     }
 
     /// [`send`](Self::send), for who waits for it and keeps its time.
-    fn send_for_a_thread(&self, step: Step) -> Sent {
+    fn send_for_a_thread(&self, step: Step) -> SentCall {
         if self.leaves_out(step) {
-            return Sent::Over(Some(Ok(Answer::LeftOut)));
+            return SentCall::Over(Some(Ok(Answer::LeftOut)));
         }
         let call = self.plan.call(step.call);
         let input = call.input.make(self.about(step.place));
         self.tracer.tell(Trace::Sent { call: &call.name, line: self.number(step.place), input: &input });
         match &call.what {
-            What::Control(code) => Sent::Control(call::send(&self.device, *code, call.output.length, &input)),
-            What::Write => Sent::Write(self.device.write_all(&input)),
-            What::Ioctl(request) => Sent::Over(Some(self.ioctl(step, call, request, &input, false))),
+            What::Control(code) => SentCall::Control(call::send(&self.device, *code, call.output.length, &input)),
+            What::Write => SentCall::Write(self.device.write_all(&input)),
+            What::Ioctl(request) => SentCall::Over(Some(self.ioctl(step, call, request, &input, false))),
         }
     }
 
     /// Whether what was sent was answered.
-    pub(super) fn poll(&self, step: Step, sent: &mut Sent, cx: &mut Context<'_>) -> Poll<Result<Answer, Error>> {
+    pub(super) fn poll(&self, step: Step, sent: &mut SentCall, cx: &mut Context<'_>) -> Poll<Result<Answer, Error>> {
         let answer = match sent {
-            Sent::Control(call) => std::task::ready!(Pin::new(call).poll(cx)).map(Answer::Reply),
-            Sent::Write(call) => std::task::ready!(Pin::new(call).poll(cx)).map(|_| Answer::Bytes(Vec::new())),
-            Sent::Over(answer) => return Poll::Ready(answer.take().unwrap_or(Ok(Answer::LeftOut))),
+            SentCall::Control(call) => std::task::ready!(Pin::new(call).poll(cx)).map(Answer::Reply),
+            SentCall::Write(call) => std::task::ready!(Pin::new(call).poll(cx)).map(|_| Answer::Bytes(Vec::new())),
+            SentCall::Over(answer) => return Poll::Ready(answer.take().unwrap_or(Ok(Answer::LeftOut))),
         };
         Poll::Ready(self.answered(step, answer.map_err(Error::from)))
     }
@@ -122,9 +122,9 @@ impl Link {
     /// Makes a call that is answered at once.
     pub(super) fn ask(&self, step: Step) -> Result<Answer, Error> {
         let answer = match self.send_for_a_thread(step) {
-            Sent::Control(call) => call.wait_timeout(ANSWER).map(Answer::Reply),
-            Sent::Write(call) => call.wait_timeout(ANSWER).map(|_| Answer::Bytes(Vec::new())),
-            Sent::Over(answer) => return answer.unwrap_or(Ok(Answer::LeftOut)),
+            SentCall::Control(call) => call.wait_timeout(ANSWER).map(Answer::Reply),
+            SentCall::Write(call) => call.wait_timeout(ANSWER).map(|_| Answer::Bytes(Vec::new())),
+            SentCall::Over(answer) => return answer.unwrap_or(Ok(Answer::LeftOut)),
         };
         self.answered(step, answer.map_err(Error::from))
     }
@@ -161,16 +161,16 @@ impl Link {
             drop(device);
         };
         match self.send(step) {
-            Sent::Control(call) => {
+            SentCall::Control(call) => {
                 call.then(move |answer| match answer {
                     Ok(reply) => answered(Ok(&reply)),
                     Err(error) => answered(Err(error.into())),
                 });
             }
-            Sent::Write(call) => {
+            SentCall::Write(call) => {
                 call.then(move |answer| answered(answer.map(|_| &[][..]).map_err(Error::from)));
             }
-            Sent::Over(_) => {}
+            SentCall::Over(_) => {}
         }
     }
 

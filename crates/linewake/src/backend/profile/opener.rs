@@ -2,7 +2,7 @@
 
 use overlapped::Device;
 
-use super::find::{self, Found};
+use super::find::{self, DeviceChoice};
 use crate::Error;
 #[cfg(windows)]
 use crate::ErrorKind;
@@ -12,7 +12,7 @@ pub(super) type Opener = dyn Fn() -> Result<Device, Error> + Send + Sync;
 
 pub(super) fn opener(plan: &Plan, target: Target) -> impl Fn() -> Result<Device, Error> + Send + Sync + 'static {
     let writes = plan.opens_for_writing();
-    let found = Found::default();
+    let found = DeviceChoice::default();
     move || {
         let mut options = Device::options().write(writes);
         if target.exclusive && cfg!(windows) {

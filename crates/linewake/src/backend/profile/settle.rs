@@ -1,12 +1,12 @@
 //! The driver's own counters, once no more edges are wanted.
 
 use super::link::Link;
-use crate::backend::Settled;
-use crate::profile::{Asked, Output, Plan, Role, Step};
+use crate::backend::Settlement;
+use crate::profile::{Output, Plan, RequestedLine, Role, Step};
 use crate::{Error, Figures};
 
 /// What became of the edges of the lines that were asked for; `None` if the call for it is left out.
-pub(super) fn settled(link: &Link, account: usize) -> Result<Option<Vec<Settled>>, Error> {
+pub(super) fn settled(link: &Link, account: usize) -> Result<Option<Vec<Settlement>>, Error> {
     let answer = link.ask(Step { call: account, place: None })?;
     let Some(bytes) = answer.bytes() else { return Ok(None) };
     let call = link.plan.call(account);
@@ -15,13 +15,13 @@ pub(super) fn settled(link: &Link, account: usize) -> Result<Option<Vec<Settled>
 }
 
 /// Reads the driver's counters of lines.
-fn read(plan: &Plan, output: &Output, asked: &[Asked], bytes: &[u8]) -> Result<Vec<Settled>, String> {
+fn read(plan: &Plan, output: &Output, asked: &[RequestedLine], bytes: &[u8]) -> Result<Vec<Settlement>, String> {
     let records: Vec<_> = output.records(bytes)?.collect();
     let number = |index: usize, record: &[u8]| {
         let by_place = || plan.lines.get(index).map(|line| line.number);
         if output.has(Role::Line) { output.get(Role::Line, record) } else { by_place() }
     };
-    let settled = |line: &Asked| {
+    let settled = |line: &RequestedLine| {
         let is_its = |(index, record): &&(usize, &[u8])| number(*index, record) == Some(line.number);
         let (_, record) =
             records.iter().find(is_its).ok_or_else(|| format!("it has no counters of line {}", line.number))?;
@@ -32,7 +32,7 @@ fn read(plan: &Plan, output: &Output, asked: &[Asked], bytes: &[u8]) -> Result<V
             merged: get(Role::Merged),
             discarded: get(Role::Discarded),
         };
-        Ok(Settled { figures, is_closed: figures.total() == get(Role::Happened) })
+        Ok(Settlement { figures, is_closed: figures.total() == get(Role::Happened) })
     };
     asked.iter().map(settled).collect()
 }

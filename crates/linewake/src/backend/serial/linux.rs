@@ -12,7 +12,7 @@ use super::look::{INPUTS, Levels, Look};
 use super::ticker::Ticker;
 use crate::backend::again::uninterrupted;
 use crate::backend::unsupported;
-use crate::{Error, ErrorKind};
+use crate::{ClockName, Error, ErrorKind};
 
 /// Each watch has counters of its own.
 pub(super) const SEVERAL_WATCHES: bool = true;
@@ -29,7 +29,7 @@ pub(super) struct Port {
 }
 
 /// CLOCK_MONOTONIC, as a gpiochip's.
-pub(super) const CLOCK: &str = "monotonic";
+pub(super) const CLOCK: ClockName = ClockName::Monotonic;
 
 /// It now.
 pub(super) fn now_ns() -> u64 {
@@ -102,7 +102,7 @@ fn is_uart(path: &Path) -> bool {
 
 /// Looks at a port, period by period.
 #[derive(Debug)]
-pub(super) struct Watch {
+pub(super) struct PortWatch {
     ticker: Arc<Ticker>,
     ticks: u64,
     counted: Option<[u32; INPUTS]>,
@@ -116,7 +116,7 @@ enum Phase {
     Over,
 }
 
-impl Watch {
+impl PortWatch {
     /// Begins. Gives the levels at the beginning.
     pub(super) fn start(port: &Arc<Port>, period: Duration) -> Result<(Self, Option<Levels>), Error> {
         let ticker = Ticker::of(period)?;

@@ -14,7 +14,7 @@ use super::codes::{
     WAIT_ON_MASK,
 };
 use super::look::{INPUTS, Levels, Look};
-use crate::{Error, ErrorKind};
+use crate::{ClockName, Error, ErrorKind};
 
 /// A driver takes one wait for each handle, and a port has one handle.
 pub(super) const SEVERAL_WATCHES: bool = false;
@@ -31,7 +31,7 @@ pub(super) struct Port {
 }
 
 /// Not the driver's `monotonic`.
-pub(super) const CLOCK: &str = "program";
+pub(super) const CLOCK: ClockName = ClockName::Program;
 
 pub(super) fn now_ns() -> u64 {
     crate::clock::program_ns()
@@ -109,7 +109,7 @@ fn levels(status: u32) -> Levels {
 
 /// The wait, and what is read after it.
 #[derive(Debug)]
-pub(super) struct Watch {
+pub(super) struct PortWatch {
     waits: InvertedCall<u32>,
     phase: Phase,
 }
@@ -126,7 +126,7 @@ enum Phase {
     Over,
 }
 
-impl Watch {
+impl PortWatch {
     /// Begins. Gives the levels at the beginning, unless the lines change too fast to tell.
     pub(super) fn start(port: &Arc<Port>, _: Duration) -> Result<(Self, Option<Levels>), Error> {
         let mask = EVENTS.iter().fold(0, |mask, event| mask | event);

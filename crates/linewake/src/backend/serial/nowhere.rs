@@ -5,18 +5,18 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::look::{Levels, Look};
-use crate::Error;
 use crate::backend::unsupported;
+use crate::{ClockName, Error};
 
 pub(super) const SEVERAL_WATCHES: bool = false;
-pub(super) const CLOCK: &str = "program";
+pub(super) const CLOCK: ClockName = ClockName::Program;
 
 /// There is none.
 #[derive(Debug)]
 pub(super) enum Port {}
 
 #[derive(Debug)]
-pub(super) enum Watch {}
+pub(super) enum PortWatch {}
 
 pub(super) fn now_ns() -> u64 {
     0
@@ -40,7 +40,7 @@ impl Port {
     }
 }
 
-impl Watch {
+impl PortWatch {
     pub(super) fn start(port: &Arc<Port>, _: Duration) -> Result<(Self, Option<Levels>), Error> {
         match **port {}
     }

@@ -142,7 +142,7 @@ fn masked() -> (Arc<Simulated>, Arc<mask::Port>) {
 }
 
 /// The next look, and the last wait's way to it.
-fn next(watch: &mut mask::Watch, port: &mask::Port) -> Result<Look, Error> {
+fn next(watch: &mut mask::PortWatch, port: &mask::Port) -> Result<Look, Error> {
     match crate::wait::wait(Some(Duration::from_secs(20)), |cx| watch.poll(port, cx)) {
         crate::wait::Waited::Ready(Some(look)) => look,
         other => panic!("{other:?}"),
@@ -153,7 +153,7 @@ fn next(watch: &mut mask::Watch, port: &mask::Port) -> Result<Look, Error> {
 fn a_wait_says_which_line_changed_and_the_levels_are_read_after() {
     let (driver, port) = masked();
     driver.toggle(1, 1);
-    let (mut watch, start) = mask::Watch::start(&port, Duration::ZERO).unwrap();
+    let (mut watch, start) = mask::PortWatch::start(&port, Duration::ZERO).unwrap();
     assert_eq!(start, Some(0b0010));
     driver.toggle(0, 1);
     assert_eq!(next(&mut watch, &port).unwrap(), Look { levels: 0b0011, changes: [1, 0, 0, 0] });
@@ -186,7 +186,7 @@ fn outputs_are_set_and_read_back_over_control_codes() {
 #[test]
 fn what_happened_before_the_end_is_seen_at_the_end() {
     let (driver, port) = masked();
-    let (mut watch, _) = mask::Watch::start(&port, Duration::ZERO).unwrap();
+    let (mut watch, _) = mask::PortWatch::start(&port, Duration::ZERO).unwrap();
     driver.toggle(0, 1);
     driver.toggle(1, 2);
     watch.stop();

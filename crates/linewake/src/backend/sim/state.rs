@@ -16,7 +16,7 @@ const READERS: usize = 64;
 /// Events each of them can have queued: the Linux kernel's limit for a line request.
 const QUEUE: usize = 1024;
 
-pub(super) type Chip = Controller<MAX_LINES, READERS, QUEUE>;
+pub(super) type SimController = Controller<MAX_LINES, READERS, QUEUE>;
 
 /// Whose queues a virtual clock waits for.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub(super) enum Readers {
 }
 
 pub(super) struct State {
-    pub(super) controller: Box<Chip>,
+    pub(super) controller: Box<SimController>,
     pub(super) play: Play,
     /// Its clock.
     pub(super) now_ns: u64,
@@ -73,7 +73,7 @@ pub(super) enum Step {
 }
 
 impl State {
-    pub(super) fn new(controller: Box<Chip>, play: Play, horizon_ns: u64) -> Self {
+    pub(super) fn new(controller: Box<SimController>, play: Play, horizon_ns: u64) -> Self {
         Self {
             controller,
             play,
@@ -308,7 +308,7 @@ impl State {
 }
 
 /// Has the controller answer a wait. `None`: it still waits.
-fn answer(controller: &mut Chip, reader: ReaderId, wait: &mut sim::Pended, now_ns: u64) -> Option<Status> {
+fn answer(controller: &mut SimController, reader: ReaderId, wait: &mut sim::Pended, now_ns: u64) -> Option<Status> {
     let code = wait.code();
     let (input, output) = wait.buffers();
     match controller.control(reader, code, input, output, now_ns) {

@@ -10,7 +10,7 @@
 use std::fmt;
 
 use super::super::field::{Endian, Field};
-use super::super::input::{Input, Sent};
+use super::super::input::{Input, InputValue};
 use super::super::output::{Only, Output, Role, Since, Tick};
 use super::words::{Where, either, plural};
 
@@ -144,15 +144,15 @@ pub(super) fn input(f: &mut fmt::Formatter<'_>, input: &Input) -> fmt::Result {
     draw(f, parts, input.length, if has_bytes { "as in the bytes above" } else { "zero" })
 }
 
-fn sent_words(sent: &Sent) -> String {
+fn sent_words(sent: &InputValue) -> String {
     let fixed = match sent {
-        Sent::Number(number) => return format!("{number} ({number:#x})"),
-        Sent::Line => "the number of the line",
-        Sent::Mask => "the bits of the requested lines",
-        Sent::Lines => "how many lines are requested",
-        Sent::Queue => "how many events to queue, 0 for the driver's default",
-        Sent::Event => "the handle of an event",
-        Sent::Edges { rising, falling, none } => {
+        InputValue::Number(number) => return format!("{number} ({number:#x})"),
+        InputValue::Line => "the number of the line",
+        InputValue::Mask => "the bits of the requested lines",
+        InputValue::Lines => "how many lines are requested",
+        InputValue::Queue => "how many events to queue, 0 for the driver's default",
+        InputValue::Event => "the handle of an event",
+        InputValue::Edges { rising, falling, none } => {
             return format!(
                 "the wanted edges: {rising:#x} rising, {falling:#x} falling, {:#x} both, {none:#x} none",
                 rising | falling

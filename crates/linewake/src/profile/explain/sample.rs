@@ -148,7 +148,7 @@ impl<'a> Sample<'a> {
             }),
         };
         let bit_of =
-            |line: &super::super::line::Line| if role == Role::Levels { line.level_bit } else { line.event_bit };
+            |line: &super::super::line::ProfileLine| if role == Role::Levels { line.level_bit } else { line.event_bit };
         let ours: Vec<_> = self.plan.lines.iter().enumerate().filter(|(_, line)| line.is_in(self.call)).collect();
         let with = |wanted: &dyn Fn(bool, bool) -> bool| -> Vec<String> {
             let lines = ours.iter().filter(|(_, line)| wanted(is_set(bit_of(line)), line.active_low));

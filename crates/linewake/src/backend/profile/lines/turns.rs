@@ -5,17 +5,17 @@ use std::time::Duration;
 
 use super::super::levels::gives_levels;
 use super::super::link::Answer;
+use super::super::pending::WaitState;
 #[cfg(all(target_os = "linux", not(miri)))]
 use super::super::slow::AFTER_NOTHING;
-use super::super::source::Waits;
-use super::{Lines, Turn};
+use super::{ProfileLines, Turn};
 use crate::Error;
 use crate::backend::RawEdge;
 use crate::clock::program_ns as now_ns;
 use crate::profile::By;
 
-impl Lines {
-    /// Judges what one of those that tell gave.
+impl ProfileLines {
+    /// EdgeDecoders what one of those that tell gave.
     pub(super) fn take(
         &mut self,
         teller: Option<usize>,
@@ -24,9 +24,9 @@ impl Lines {
         into: &mut Vec<RawEdge>,
     ) -> Result<(), Error> {
         if self.is_paced {
-            self.told += u64::from(self.judge.is_news(teller, place, bytes));
+            self.told += u64::from(self.decoder.is_news(teller, place, bytes));
         }
-        let taken = self.judge.take(teller, place, bytes, now_ns(), into);
+        let taken = self.decoder.take(teller, place, bytes, now_ns(), into);
         taken.map_err(|reason| match (teller, self.teller) {
             (Some(call), None) => self.malformed_in(call, &reason),
             _ => self.link.malformed(&reason),
@@ -41,13 +41,13 @@ impl Lines {
         bytes: &[u8],
         into: &mut Vec<RawEdge>,
     ) -> Result<(), Error> {
-        let (told, lasted) = (self.told, self.sources[index].began.elapsed());
+        let (told, lasted) = (self.told, self.waits[index].began.elapsed());
         if let Some(teller) = self.teller {
             self.take(teller, place, bytes, into)?;
         }
         let plan = self.link.plan.clone();
         self.turns.extend(plan.steps(&plan.wait.then, place, self.link.asked.len()).map(Turn::Then));
-        if self.sources[index].is_one_by_one() {
+        if self.waits[index].is_one_by_one() {
             self.turns.push_back(Turn::Again { index, lasted, told });
         }
         Ok(())
@@ -60,10 +60,7 @@ impl Lines {
             Turn::Again { index, lasted, told } => self.again(index, lasted, self.told > told)?,
             Turn::Resolve(place) => {
                 let levels = std::mem::take(&mut self.levels);
-                match place {
-                    None => self.judge.resolve(&levels, now_ns(), into),
-                    Some(place) => self.judge.resolve_one(place, &levels, now_ns(), into),
-                }
+                self.decoder.resolve(place, &levels, now_ns(), into);
                 self.levels = levels;
                 self.levels.clear();
             }
@@ -73,24 +70,24 @@ impl Lines {
 
     /// All that a completion asked for is done.
     fn again(&mut self, index: usize, lasted: Duration, brought: bool) -> Result<(), Error> {
-        let source = &mut self.sources[index];
+        let wait = &mut self.waits[index];
         #[cfg(not(all(target_os = "linux", not(miri))))]
         let _ = (lasted, brought);
-        match &mut source.waits {
-            Waits::Sleep(sleep) => {
+        match &mut wait.state {
+            WaitState::Sleep(sleep) => {
                 if let By::Poll(period) = self.link.plan.wait.by {
                     *sleep = self.timer.sleep(period);
                     self.ready.push(index);
                 }
             }
             #[cfg(all(target_os = "linux", not(miri)))]
-            Waits::Blocked(_) | Waits::Ready(_) => {
-                match source.slow.next(lasted, brought, AFTER_NOTHING).filter(|_| self.stopped.is_none()) {
+            WaitState::Blocked(_) | WaitState::Ready(_) => {
+                match wait.slow.next(lasted, brought, AFTER_NOTHING).filter(|_| self.stopped.is_none()) {
                     Some(pause) => {
-                        if let Waits::Blocked(blocking) = &source.waits {
+                        if let WaitState::Blocked(blocking) = &wait.state {
                             blocking.hold();
                         }
-                        source.pause = Some(self.timer.sleep(pause));
+                        wait.pause = Some(self.timer.sleep(pause));
                         self.ready.push(index);
                     }
                     None => self.resume(index)?,
@@ -110,7 +107,7 @@ impl Lines {
                 self.take(Some(step.call), step.place, bytes, into)?;
             }
             Turn::Levels(step) if gives_levels(&plan, step.call) => {
-                let read = self.judge.read_levels(step.call, step.place, bytes);
+                let read = self.decoder.read_levels(step.call, step.place, bytes);
                 self.levels.extend(read.map_err(|reason| self.link.malformed(&reason))?);
             }
             Turn::Then(_) | Turn::Levels(_) | Turn::Again { .. } | Turn::Resolve(_) => {}
@@ -121,7 +118,7 @@ impl Lines {
     /// Asks for the levels of lines that changed.
     pub(super) fn ask_levels(&mut self) {
         let plan = self.link.plan.clone();
-        let one = if plan.levels_each_line() { self.judge.next_changed() } else { None };
+        let one = if plan.levels_each_line() { self.decoder.next_changed() } else { None };
         self.turns.extend(plan.steps(plan.levels.calls(), one, self.link.asked.len()).map(Turn::Levels));
         self.turns.push_back(Turn::Resolve(one));
     }

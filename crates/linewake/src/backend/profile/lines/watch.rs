@@ -5,13 +5,14 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_core::Stream as _;
+use overlapped::Reply;
 
 use super::super::call;
+use super::super::pending::{self, Unit, WaitState};
 use super::super::slow::AFTER_FAILURE;
-use super::super::source::{self, Waits};
 #[cfg(all(target_os = "linux", not(miri)))]
-use super::super::{blocking::Brought, ioctl::is_not_ready};
-use super::Lines;
+use super::super::{blocking::CallResult, ioctl::is_not_ready};
+use super::ProfileLines;
 use crate::Error;
 use crate::backend::RawEdge;
 #[cfg(all(target_os = "linux", not(miri)))]
@@ -23,132 +24,158 @@ const QUIET: Duration = Duration::from_millis(50);
 /// What happens all the time is not waited for longer than this.
 const ENOUGH: Duration = Duration::from_secs(1);
 
-impl Lines {
-    /// Looks at a source that was woken.
-    pub(super) fn poll_source(&mut self, index: usize, into: &mut Vec<RawEdge>) -> Result<(), Error> {
+/// The bytes of a result.
+trait AsBytes {
+    fn as_bytes(&self) -> &[u8];
+}
+
+impl AsBytes for Reply<[u8]> {
+    fn as_bytes(&self) -> &[u8] {
+        self
+    }
+}
+
+#[cfg(windows)]
+impl AsBytes for Reply<()> {
+    fn as_bytes(&self) -> &[u8] {
+        &[]
+    }
+}
+
+impl ProfileLines {
+    /// Looks at a wait that was woken.
+    pub(super) fn poll_wait(&mut self, index: usize, into: &mut Vec<RawEdge>) -> Result<(), Error> {
         let waker = self.ready.waker(index).clone();
         let cx = &mut Context::from_waker(&waker);
-        let source = &mut self.sources[index];
-        if let Some(pause) = &mut source.pause {
+        let wait = &mut self.waits[index];
+        if let Some(pause) = &mut wait.pause {
             if Pin::new(pause).poll(cx).is_pending() {
                 return Ok(());
             }
-            source.pause = None;
+            wait.pause = None;
             return self.resume(index);
         }
-        let place = source.place;
-        match &mut source.waits {
-            Waits::Over | Waits::Idle => {}
-            Waits::Calls(calls) => match Pin::new(calls).poll_next(cx) {
-                Poll::Pending => {}
-                Poll::Ready(Some(Ok(reply))) => {
-                    self.came(index, &reply);
-                    self.completed(index, place, &reply, into)?;
-                }
-                Poll::Ready(ended) => self.ended(index, ended.and_then(Result::err).map(Error::from))?,
-            },
-            Waits::Reads(reads, _) => match Pin::new(reads).poll_next(cx) {
-                Poll::Pending => {}
-                Poll::Ready(Some(Ok(reply))) => {
-                    self.came(index, &reply);
-                    self.was_read(index, place, &reply, into)?;
-                }
-                Poll::Ready(ended) => self.ended(index, ended.and_then(Result::err).map(Error::from))?,
-            },
+        let place = wait.place;
+        match &mut wait.state {
+            WaitState::Over | WaitState::Idle => {}
+            WaitState::Stream(stream, _) => {
+                let next = Pin::new(stream).poll_next(cx);
+                return self.streamed(index, next, into);
+            }
+            #[cfg(windows)]
+            WaitState::Signals(signals) => {
+                let next = Pin::new(signals).poll_next(cx);
+                return self.streamed(index, next, into);
+            }
             #[cfg(all(target_os = "linux", not(miri)))]
-            Waits::Blocked(blocking) => {
-                let is_stopped = self.stopped.is_some();
-                match if is_stopped { Poll::Ready(blocking.take()) } else { blocking.poll_next(cx) } {
+            WaitState::Blocked(blocking) => {
+                match if self.stopped.is_some() { Poll::Ready(blocking.take()) } else { blocking.poll_next(cx) } {
                     Poll::Pending => {}
                     Poll::Ready(Some(brought)) => self.was_brought(index, place, brought, into)?,
-                    Poll::Ready(None) if is_stopped => source.waits = Waits::Over,
+                    Poll::Ready(None) if self.stopped.is_some() => wait.state = WaitState::Over,
                     Poll::Ready(None) => {
-                        return Err(Error::gone(format!("nothing waits for \"{}\" any more", self.link.device.name())));
+                        let message = format!("the thread that waits for \"{}\" is gone", self.link.device.name());
+                        return Err(Error::gone(message));
                     }
                 }
             }
             #[cfg(all(target_os = "linux", not(miri)))]
-            Waits::Ready(call) => match Pin::new(call).poll(cx) {
-                Poll::Pending if self.stopped.is_some() => source.waits = Waits::Over,
+            WaitState::Ready(call) => match Pin::new(call).poll(cx) {
+                Poll::Pending if self.stopped.is_some() => wait.state = WaitState::Over,
                 Poll::Pending => {}
                 Poll::Ready(Ok(_)) => self.look(index, place, into)?,
                 Poll::Ready(Err(error)) => self.ended(index, Some(error.into()))?,
             },
-            #[cfg(windows)]
-            Waits::Signals(signals) => match Pin::new(signals).poll_next(cx) {
-                Poll::Pending => {}
-                Poll::Ready(Some(Ok(_))) => {
-                    self.came(index, &[]);
-                    self.completed(index, place, &[], into)?;
-                }
-                Poll::Ready(ended) => self.ended(index, ended.and_then(Result::err).map(Error::from))?,
-            },
-            Waits::Sleep(sleep) => {
+            WaitState::Sleep(sleep) => {
                 if Pin::new(sleep).poll(cx).is_ready() {
                     self.completed(index, place, &[], into)?;
                 }
             }
-            Waits::Rest(call) => match Pin::new(call).poll(cx) {
+            WaitState::Rest(call) => match Pin::new(call).poll(cx) {
                 Poll::Pending => {}
-                Poll::Ready(Ok(reply)) => {
-                    self.came(index, &reply);
-                    self.rest(index);
-                    self.completed(index, place, &reply, into)?;
-                }
-                Poll::Ready(Err(error)) => {
-                    use overlapped::ErrorKind::{Aborted, Cancelled, TimedOut};
-                    source.waits = Waits::Over;
-                    let passes = self.link.plan.wait.again_on.contains(&End::Error(error.kind()));
-                    if !passes && !matches!(error.kind(), Aborted | Cancelled | TimedOut) {
-                        return Err(error.into());
-                    }
-                }
+                Poll::Ready(rest) => self.rested(index, rest, into)?,
             },
-            Waits::Last => {
-                source.waits = Waits::Over;
+            WaitState::Last => {
+                wait.state = WaitState::Over;
                 self.completed(index, place, &[], into)?;
             }
         }
         Ok(())
     }
 
+    /// After a stop: an answer of what the driver had queued.
+    fn rested(
+        &mut self,
+        index: usize,
+        rest: Result<Reply<[u8]>, overlapped::Error>,
+        into: &mut Vec<RawEdge>,
+    ) -> Result<(), Error> {
+        use overlapped::ErrorKind::{Aborted, Cancelled, TimedOut};
+        match rest {
+            Ok(reply) => {
+                self.came(index, &reply);
+                self.rest(index);
+                self.completed(index, self.waits[index].place, &reply, into)
+            }
+            Err(error) => {
+                self.waits[index].state = WaitState::Over;
+                let passes = self.link.plan.wait.again_on.contains(&End::Error(error.kind()));
+                let is_end = passes || matches!(error.kind(), Aborted | Cancelled | TimedOut);
+                if is_end { Ok(()) } else { Err(error.into()) }
+            }
+        }
+    }
+
+    /// The next result of what is kept pending. A signal has no bytes.
+    fn streamed<T: AsBytes>(
+        &mut self,
+        index: usize,
+        next: Poll<Option<Result<T, overlapped::Error>>>,
+        into: &mut Vec<RawEdge>,
+    ) -> Result<(), Error> {
+        match next {
+            Poll::Pending => Ok(()),
+            Poll::Ready(Some(Ok(reply))) => {
+                self.came(index, reply.as_bytes());
+                self.was_read(index, reply.as_bytes(), into)
+            }
+            Poll::Ready(ended) => self.ended(index, ended.and_then(Result::err).map(Error::from)),
+        }
+    }
+
     /// A wait was completed: it is looked at again, and is no end.
     fn came(&mut self, index: usize, bytes: &[u8]) {
-        let source = &mut self.sources[index];
-        (source.brought, source.is_passing) = (true, false);
+        let wait = &mut self.waits[index];
+        (wait.brought, wait.is_passing) = (true, false);
         // What a part of a stream means is told when it is put together.
-        if !matches!(source.waits, Waits::Reads(_, Some(_))) {
-            let (call, line) = (source::name(&self.link.plan), self.link.number(source.place));
+        if !matches!(wait.state, WaitState::Stream(_, Unit::Bytes(_))) {
+            let (call, line) = (pending::name(&self.link.plan), self.link.number(wait.place));
             self.link.tracer.tell(Trace::Answered { call, line, bytes, value: None });
         }
         self.ready.push(index);
     }
 
-    /// Bytes were read: a message, or a part of a stream, of which whole records are looked at.
-    fn was_read(
-        &mut self,
-        index: usize,
-        place: Option<usize>,
-        read: &[u8],
-        into: &mut Vec<RawEdge>,
-    ) -> Result<(), Error> {
-        let length = self.link.plan.told(None).length;
-        if read.len() > length {
-            let reason = format!("a message has more than the {length} bytes that `length` says");
+    /// A result came: an answer, a message, or a part of a byte stream, of which whole records are decoded.
+    fn was_read(&mut self, index: usize, bytes: &[u8], into: &mut Vec<RawEdge>) -> Result<(), Error> {
+        let wait = &mut self.waits[index];
+        let place = wait.place;
+        let WaitState::Stream(_, unit @ (Unit::Message | Unit::Bytes(_))) = &mut wait.state else {
+            return self.completed(index, place, bytes, into);
+        };
+        let told = self.link.plan.told(None);
+        if bytes.len() > told.length {
+            let reason = format!("a message has more than the {} bytes that `length` says", told.length);
             return Err(self.link.malformed(&reason));
         }
-        let left = match &mut self.sources[index].waits {
-            Waits::Reads(_, Some(left)) => std::mem::take(left),
-            _ => return self.completed(index, place, read, into),
-        };
-        let mut bytes = left;
-        bytes.extend_from_slice(read);
-        let whole = bytes.len() - bytes.len() % self.link.plan.told(None).record.max(1);
-        self.link.tracer.tell(Trace::Streamed { bytes: read, records: &bytes[..whole] });
-        self.completed(index, place, &bytes[..whole], into)?;
-        bytes.drain(..whole);
-        if let Waits::Reads(_, Some(left)) = &mut self.sources[index].waits {
-            *left = bytes;
+        let Unit::Bytes(left) = unit else { return self.completed(index, place, bytes, into) };
+        let mut records = std::mem::take(left);
+        records.extend_from_slice(bytes);
+        let whole = records.len() - records.len() % told.record.max(1);
+        self.link.tracer.tell(Trace::Streamed { bytes, records: &records[..whole] });
+        self.completed(index, place, &records[..whole], into)?;
+        records.drain(..whole);
+        if let WaitState::Stream(_, Unit::Bytes(left)) = &mut self.waits[index].state {
+            *left = records;
         }
         Ok(())
     }
@@ -159,12 +186,12 @@ impl Lines {
         &mut self,
         index: usize,
         place: Option<usize>,
-        brought: Brought,
+        brought: CallResult,
         into: &mut Vec<RawEdge>,
     ) -> Result<(), Error> {
         self.ready.push(index);
-        let source = &mut self.sources[index];
-        source.began = std::time::Instant::now().checked_sub(brought.lasted).unwrap_or(source.began);
+        let wait = &mut self.waits[index];
+        wait.began = std::time::Instant::now().checked_sub(brought.lasted).unwrap_or(wait.began);
         match brought.error {
             // The call that ends it may have it say anything, and what it says then has not happened.
             None if brought.at_the_end && self.teller.is_some() => {}
@@ -172,7 +199,7 @@ impl Lines {
             Some(_) if brought.at_the_end || self.stopped.is_some() => {}
             Some(error) => return self.ended(index, Some(error)),
         }
-        if let Waits::Blocked(blocking) = &self.sources[index].waits {
+        if let WaitState::Blocked(blocking) = &self.waits[index].state {
             blocking.give_back(brought.bytes);
         }
         Ok(())
@@ -196,27 +223,27 @@ impl Lines {
         }
     }
 
-    /// A source has no more: it was stopped, or the device ended it.
+    /// A wait has no more results: it was stopped, or the device ended it.
     fn ended(&mut self, index: usize, error: Option<Error>) -> Result<(), Error> {
         let stopped = self.stopped.is_some();
-        let source = &mut self.sources[index];
+        let wait = &mut self.waits[index];
         let end = error.as_ref().map_or(Some(End::NoMore), |error| Some(End::Error(error.device()?.kind())));
         let passes = end.is_some_and(|end| self.link.plan.wait.again_on.contains(&end));
-        let is_stream = matches!(source.waits, Waits::Calls(_) | Waits::Reads(..));
+        let is_stream = matches!(wait.state, WaitState::Stream(..));
         if let Some(error) = &error
             && is_stream
         {
-            self.link.tracer.tell(Trace::Failed { call: source::name(&self.link.plan), error });
+            self.link.tracer.tell(Trace::Failed { call: pending::name(&self.link.plan), error });
         }
         match error {
             _ if stopped && passes => {}
             // Of a stream it may be the last thing, or may not.
             Some(_) if passes && is_stream => {
-                source.is_passing = true;
+                wait.is_passing = true;
                 self.ready.push(index);
                 return Ok(());
             }
-            _ if passes || (end == Some(End::NoMore) && source.is_passing && !stopped) => {
+            _ if passes || (end == Some(End::NoMore) && wait.is_passing && !stopped) => {
                 return self.pause(index);
             }
             Some(error) => {
@@ -231,9 +258,9 @@ impl Lines {
             }
             None => {}
         }
-        match &self.sources[index].waits {
-            Waits::Calls(_) => self.rest(index),
-            _ => self.sources[index].waits = Waits::Over,
+        match &self.waits[index].state {
+            WaitState::Stream(_, Unit::Call) => self.rest(index),
+            _ => self.waits[index].state = WaitState::Over,
         }
         Ok(())
     }
@@ -254,51 +281,51 @@ impl Lines {
         }
     }
 
-    /// The source waits anew, at once or after a while.
+    /// The wait begins again, at once or after a pause.
     fn pause(&mut self, index: usize) -> Result<(), Error> {
-        let source = &mut self.sources[index];
-        let Some(pause) = source.slow.next(source.began.elapsed(), source.brought, AFTER_FAILURE) else {
+        let wait = &mut self.waits[index];
+        let Some(pause) = wait.slow.next(wait.began.elapsed(), wait.brought, AFTER_FAILURE) else {
             return self.resume(index);
         };
-        source.pause = Some(self.timer.sleep(pause));
+        wait.pause = Some(self.timer.sleep(pause));
         self.ready.push(index);
         Ok(())
     }
 
     pub(super) fn resume(&mut self, index: usize) -> Result<(), Error> {
         self.ready.push(index);
-        let source = &mut self.sources[index];
-        if self.stopped.is_some() && !source.is_one_by_one() {
+        let wait = &mut self.waits[index];
+        if self.stopped.is_some() && !wait.is_one_by_one() {
             return Ok(());
         }
         if self.stopped.is_some_and(|at| at.elapsed() > ENOUGH) {
-            source.waits = Waits::Over;
+            wait.state = WaitState::Over;
             return Ok(());
         }
         #[cfg(all(target_os = "linux", not(miri)))]
-        if let Waits::Blocked(blocking) = &source.waits {
+        if let WaitState::Blocked(blocking) = &wait.state {
             blocking.go_on();
             return Ok(());
         }
-        source.begin(&self.link, &self.timer, &mut None)
+        wait.begin(&self.link, &self.timer, &mut None)
     }
 
     /// After a stop: takes what the driver has queued.
     fn rest(&mut self, index: usize) {
         let enough = self.stopped.is_some_and(|at| at.elapsed() > ENOUGH);
-        self.sources[index].waits = match &self.link.plan.wait.by {
+        self.waits[index].state = match &self.link.plan.wait.by {
             By::Call(index_of_call) if !enough => {
                 let call = self.link.plan.call(*index_of_call);
-                let input = call.input.make(self.link.about(self.sources[index].place));
+                let input = call.input.make(self.link.about(self.waits[index].place));
                 match call.what {
                     What::Control(code) => {
                         let sent = call::send(&self.link.device, code, call.output.length, &input);
-                        Waits::Rest(sent.timeout(QUIET))
+                        WaitState::Rest(sent.timeout(QUIET))
                     }
-                    What::Ioctl(_) | What::Write => Waits::Over,
+                    What::Ioctl(_) | What::Write => WaitState::Over,
                 }
             }
-            _ => Waits::Over,
+            _ => WaitState::Over,
         };
         self.ready.push(index);
     }

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 #[cfg(all(target_os = "linux", not(miri)))]
 use overlapped::linux::Interest;
-use overlapped::{Call, InvertedCall, InvertedCallBuilder, Output};
+use overlapped::{Call, InvertedCall, InvertedCallBuilder};
 
 #[cfg(all(target_os = "linux", not(miri)))]
 use super::blocking::Blocking;
@@ -27,9 +27,9 @@ use crate::profile::{By, End, Plan, Reads, Step, Trace, What, When};
 use crate::timer::{Sleep, Timer};
 
 /// What is waited for, of the line at a place or of the card.
-pub(super) struct Source {
+pub(super) struct PendingWait {
     pub(super) place: Option<usize>,
-    pub(super) waits: Waits,
+    pub(super) state: WaitState,
     /// It is made anew when this is over.
     pub(super) pause: Option<Sleep>,
     pub(super) slow: Slow,
@@ -43,10 +43,9 @@ pub(super) struct Source {
     pub(super) is_stopping: Arc<AtomicBool>,
 }
 
-pub(super) enum Waits {
-    Calls(InvertedCall<[u8]>),
-    /// Messages; or bytes, with what is left of a record that came in pieces.
-    Reads(InvertedCall<[u8]>, Option<Vec<u8>>),
+pub(super) enum WaitState {
+    /// Calls or reads are kept pending.
+    Stream(InvertedCall<[u8]>, Unit),
     #[cfg(all(target_os = "linux", not(miri)))]
     Blocked(Blocking),
     /// Until the file is ready for the ioctl.
@@ -62,6 +61,14 @@ pub(super) enum Waits {
     /// It was stopped: one more look.
     Last,
     Over,
+}
+
+/// What one result of a stream is.
+pub(super) enum Unit {
+    Call,
+    Message,
+    /// Bytes of a stream, with what is left of a record that came in pieces.
+    Bytes(Vec<u8>),
 }
 
 /// An event, where there are such.
@@ -87,11 +94,11 @@ impl Signal {
     }
 }
 
-impl Source {
+impl PendingWait {
     pub(super) fn new(place: Option<usize>) -> Self {
         Self {
             place,
-            waits: Waits::Over,
+            state: WaitState::Over,
             pause: None,
             slow: Slow::default(),
             began: Instant::now(),
@@ -108,8 +115,8 @@ impl Source {
         (self.began, self.brought, self.is_passing) = (Instant::now(), false, false);
         let plan = &link.plan;
         let wait = &plan.wait;
-        self.waits = match &wait.by {
-            By::Call(call) if link.leaves_out(Step { call: *call, place: self.place }) => Waits::Idle,
+        self.state = match &wait.by {
+            By::Call(call) if link.leaves_out(Step { call: *call, place: self.place }) => WaitState::Idle,
             By::Call(index) => {
                 let call = plan.call(*index);
                 let input = call.input.make(link.about(self.place));
@@ -119,16 +126,13 @@ impl Source {
                         link.tracer.tell(sent);
                         let output_len = call.output.length;
                         let calls = link.device.inverted(call::control(*code, output_len), &*input);
-                        let calls = calls.pending(wait.pending).window(window(wait.pending, output_len));
-                        let calls = if wait.completion_order { calls.completion_order() } else { calls };
-                        let calls = armed(calls, plan.max_queue > 0);
-                        Waits::Calls(calls.go_on_after(self.passing(plan)).start())
+                        WaitState::Stream(self.stream(calls, plan, output_len, plan.max_queue > 0), Unit::Call)
                     }
                     What::Ioctl(request) => match request.when {
                         #[cfg(all(target_os = "linux", not(miri)))]
                         When::Blocks { .. } => {
                             link.tracer.tell(sent);
-                            Waits::Blocked(blocking(link, *index, request, input, self.place)?)
+                            WaitState::Blocked(blocking(link, *index, request, input, self.place)?)
                         }
                         when => self.readiness(link, when)?,
                     },
@@ -137,14 +141,14 @@ impl Source {
             }
             By::Read(output) => {
                 let is_bytes = || if link.device.is_byte_stream() { Reads::Bytes } else { Reads::Messages };
-                let left = (plan.reads().unwrap_or_else(is_bytes) == Reads::Bytes).then(Vec::new);
+                let unit = match plan.reads().unwrap_or_else(is_bytes) {
+                    Reads::Bytes => Unit::Bytes(Vec::new()),
+                    Reads::Messages => Unit::Message,
+                };
                 // Room for more than a message has shows one that would be cut.
                 let room = output.length + usize::from(cuts_messages(&link.device));
-                let reads = link.device.standing_reads(room).pending(wait.pending);
-                let reads = reads.window(window(wait.pending, output.length));
-                let reads = if wait.completion_order { reads.completion_order() } else { reads };
-                let reads = armed(reads, plan.max_queue > 0 || is_polled(&link.device));
-                Waits::Reads(reads.go_on_after(self.passing(plan)).start(), left)
+                let keeps = plan.max_queue > 0 || is_polled(&link.device);
+                WaitState::Stream(self.stream(link.device.standing_reads(room), plan, output.length, keeps), unit)
             }
             #[cfg(windows)]
             By::Event(source) => {
@@ -156,19 +160,35 @@ impl Source {
                     (EventSource::Made, Some(signal)) => signal.event,
                     (EventSource::Made, None) => return Err(link.malformed("its event is gone")),
                 };
-                Waits::Signals(event.signals().start())
+                WaitState::Signals(event.signals().start())
             }
             #[cfg(not(windows))]
             By::Event(_) => return Err(unsupported(&plan.name, "signals events, which only Windows has")),
-            By::Poll(period) => Waits::Sleep(timer.sleep(*period)),
+            By::Poll(period) => WaitState::Sleep(timer.sleep(*period)),
         };
         Ok(())
+    }
+
+    /// Keeps calls or reads pending. Something `keeps` what happens while none is.
+    fn stream<In: ?Sized>(
+        &self,
+        calls: InvertedCallBuilder<[u8], In>,
+        plan: &Plan,
+        length: usize,
+        keeps: bool,
+    ) -> InvertedCall<[u8]> {
+        let wait = &plan.wait;
+        let calls = calls.pending(wait.pending).window(window(wait.pending, length));
+        let calls = if wait.completion_order { calls.completion_order() } else { calls };
+        // Further calls are submitted by the taker of the results, if nothing is lost meanwhile.
+        let calls = if keeps { calls.armed_by_consumer() } else { calls };
+        calls.go_on_after(self.passing(plan)).start()
     }
 
     /// No further call is made that blocks.
     #[cfg(all(target_os = "linux", not(miri)))]
     pub(super) fn leave(&self) {
-        if let Waits::Blocked(blocking) = &self.waits {
+        if let WaitState::Blocked(blocking) = &self.state {
             blocking.leave();
         }
     }
@@ -182,13 +202,13 @@ impl Source {
     /// Waits until the file is ready for an ioctl.
     #[cfg(all(target_os = "linux", not(miri)))]
     #[expect(clippy::unnecessary_wraps, reason = "elsewhere it fails")]
-    fn readiness(&self, link: &Link, when: When) -> Result<Waits, Error> {
+    fn readiness(&self, link: &Link, when: When) -> Result<WaitState, Error> {
         let interest = match when {
             When::Writable => Interest::Writable,
             When::Priority => Interest::Priority,
             When::Readable | When::Now | When::Blocks { .. } => Interest::Readable,
         };
-        Ok(Waits::Ready(match interest {
+        Ok(WaitState::Ready(match interest {
             Interest::Readable => link.device.readable(),
             Interest::Writable => link.device.writable(),
             Interest::Priority => link.device.priority(),
@@ -197,16 +217,16 @@ impl Source {
 
     #[cfg(not(all(target_os = "linux", not(miri))))]
     #[expect(clippy::unused_self, reason = "on Linux it is used")]
-    fn readiness(&self, link: &Link, _: When) -> Result<Waits, Error> {
+    fn readiness(&self, link: &Link, _: When) -> Result<WaitState, Error> {
         Err(unsupported(&link.plan.name, "is told by ioctls, which only Linux has"))
     }
 
     /// Whether it waits anew only when all was done that its completion asked for.
     pub(super) fn is_one_by_one(&self) -> bool {
-        match self.waits {
+        match self.state {
             #[cfg(all(target_os = "linux", not(miri)))]
-            Waits::Blocked(_) | Waits::Ready(_) => true,
-            Waits::Sleep(_) => true,
+            WaitState::Blocked(_) | WaitState::Ready(_) => true,
+            WaitState::Sleep(_) => true,
             _ => false,
         }
     }
@@ -250,14 +270,6 @@ fn blocking(
         }
     };
     Blocking::start(name, window, one_by_one, make)
-}
-
-/// Who submits further calls: whoever takes the results, if something `keeps` what happens meanwhile.
-fn armed<In: ?Sized, Out: Output + ?Sized>(
-    calls: InvertedCallBuilder<Out, In>,
-    keeps: bool,
-) -> InvertedCallBuilder<Out, In> {
-    if keeps { calls.armed_by_consumer() } else { calls }
 }
 
 /// Whether reads of the file wait until it is ready, and not in its driver: what has no poll operation is refused by epoll.

@@ -1,0 +1,48 @@
+//! The level of a line before its first edge.
+
+use crate::{EdgeKind, Edges};
+
+/// Whether a line was active before the first edge that is given for it; `levels` are those before and after its edges
+/// began to be watched, `first` is the first edge that was queued by then.
+pub(super) fn level_at_start(
+    (before, after): (bool, bool),
+    edges: Option<Edges>,
+    first: Option<EdgeKind>,
+) -> Option<bool> {
+    match (first, edges) {
+        (Some(kind), _) => Some(kind == EdgeKind::Falling),
+        (None, Some(edges)) if before != after && goes(edges, after) => None,
+        (None, _) => Some(after),
+    }
+}
+
+/// Whether edges that end at this level are watched.
+fn goes(edges: Edges, active: bool) -> bool {
+    edges == Edges::Both || (edges == Edges::Rising) == active
+}
+
+#[cfg(test)]
+mod tests {
+    use super::level_at_start;
+    use crate::{EdgeKind, Edges};
+
+    #[test]
+    fn the_level_at_the_start_is_not_what_an_edge_made_of_it() {
+        use EdgeKind::{Falling, Rising};
+        use Edges::Both;
+        // One that is queued tells what was before it, whatever was read: it may have come since, or not be the only one.
+        for levels in [(false, false), (false, true), (true, false), (true, true)] {
+            assert_eq!(level_at_start(levels, Some(Both), Some(Rising)), Some(false));
+            assert_eq!(level_at_start(levels, Some(Both), Some(Falling)), Some(true));
+        }
+        // Without one, a level that has changed may have an edge on its way, and may not.
+        for (before, after) in [(false, true), (true, false)] {
+            assert_eq!(level_at_start((after, after), Some(Both), None), Some(after));
+            assert_eq!(level_at_start((before, after), Some(Both), None), None);
+            let (seen, unseen) = if after { (Edges::Rising, Edges::Falling) } else { (Edges::Falling, Edges::Rising) };
+            assert_eq!(level_at_start((before, after), Some(seen), None), None);
+            assert_eq!(level_at_start((before, after), Some(unseen), None), Some(after), "no edge will tell of it");
+            assert_eq!(level_at_start((before, after), None, None), Some(after), "nor of this");
+        }
+    }
+}

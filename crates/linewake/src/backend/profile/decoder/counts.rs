@@ -1,0 +1,53 @@
+//! Edges from counters of a line's edges.
+
+use super::EdgeDecoder;
+use super::stamp::Stamp;
+use crate::EdgeKind;
+use crate::backend::RawEdge;
+use crate::profile::{Output, Role, Since};
+
+impl EdgeDecoder {
+    /// The edge that a count shows, with the others of the count missing before it.
+    pub(super) fn count(
+        &mut self,
+        told: &Output,
+        place: usize,
+        record: &[u8],
+        stamp: Stamp,
+        into: &mut Vec<RawEdge>,
+    ) -> Result<(), String> {
+        let Some(field) = told.field(Role::Count) else { return Ok(()) };
+        let Some(count) = field.number(record) else { return Ok(()) };
+        let line = &mut self.lines[place];
+        let level = told.get(Role::Level, record).map(|level| level != 0);
+        let level = level.or_else(|| told.field(Role::Levels)?.bit(record, line.level_bit));
+        let level = level.map(|level| level != line.asked.active_low);
+        let new = match (told.since, line.count.replace(count)) {
+            (Since::Last, _) => count,
+            (Since::Start | Since::Open, Some(last)) => {
+                let new = count.wrapping_sub(last) & field.greatest();
+                // So many at once is a counter that began anew. A narrow one may well get that far.
+                if field.greatest() >= 0xffff && new > field.greatest() / 2 {
+                    return Err(format!("the count of line {} goes back, from {last} to {count}", line.offset));
+                }
+                new
+            }
+            // It is told because of an edge: of the others nobody knows whether they were before.
+            (Since::Start, None) if told.first_is_edge => 1,
+            // The first reading of a counter that ran before: nothing is known of when.
+            (Since::Start | Since::Open, None) => {
+                line.active = level.or(line.active);
+                return Ok(());
+            }
+        };
+        if new == 0 {
+            return Ok(());
+        }
+        let fixed = self.plan.wait.edge.map(|edge| (edge == EdgeKind::Rising) != line.asked.active_low);
+        let by_parity = line.active.map(|active| active != (new % 2 == 1));
+        if let Some(active) = fixed.or(level).or(by_parity) {
+            self.emit(place, active, stamp.missing(new - 1), into);
+        }
+        Ok(())
+    }
+}
