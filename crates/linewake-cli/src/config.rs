@@ -1,9 +1,9 @@
-//! The user's configuration: named sets of lines, for `linewake mon @pumps`; and `linewake config`, which shows it.
+//! The user's configuration: named sets of lines, for `linewake mon @pumps`.
 
 use std::collections::BTreeMap;
 use std::env;
-use std::fmt::{self, Write as _};
-use std::io::{self, Write as _};
+use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use linewake::text;
@@ -13,37 +13,6 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use toml::Spanned;
 
 use crate::exit::Failure;
-use crate::output;
-use crate::shown::{Printable, Quoted};
-
-/// Show the configuration: where it is looked for, and the named sets of lines in it
-///
-/// A set is lines under one name: wherever a command takes lines, @pumps is those of the set "pumps", as in "linewake mon
-/// @pumps" and "linewake set @pumps=0". A label is shown in place of a line's own name, and with a unit --stats says how much
-/// of it the edges are.
-#[derive(Debug, clap::Args)]
-#[command(
-    verbatim_doc_comment,
-    after_help = exit_codes!(
-        "\
-A configuration:
-  [set.pumps]
-  lines = [
-      \"gpiochip0:pump-1\",
-      { line = \"gpiochip0:17\", label = \"Pump 2\" },
-      { line = \"sim:flow\", label = \"Water\", unit = \"L\", per_edge = 0.5 },
-  ]
-
-Files, where a set of the first is taken before one of the same name in the second:
-  Linux    $XDG_CONFIG_HOME/linewake/linewake.toml (~/.config/linewake/linewake.toml), /etc/linewake.toml
-  Windows  %APPDATA%\\linewake\\linewake.toml, %PROGRAMDATA%\\linewake\\linewake.toml"
-    )
-)]
-pub(crate) struct Arguments {
-    /// Check and show this file, and no other
-    #[arg(value_name = "FILE")]
-    file: Option<PathBuf>,
-}
 
 /// What a file says.
 #[derive(Debug, Default, Deserialize)]
@@ -117,7 +86,7 @@ pub(crate) struct Unit {
     pub(crate) per_edge: f64,
 }
 
-type Sets = BTreeMap<String, Vec<Member>>;
+pub(crate) type Sets = BTreeMap<String, Vec<Member>>;
 
 impl Member {
     /// A line of which nothing else is known.
@@ -156,53 +125,6 @@ pub(crate) fn expand(operands: &[String]) -> Result<Vec<(usize, Member)>, Failur
     Ok(members)
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let paths = match &arguments.file {
-        Some(file) => vec![file.clone()],
-        None => paths(),
-    };
-    let mut text = String::new();
-    let mut failure = None;
-    let mut sets = Sets::new();
-    for path in &paths {
-        let found = match read(path) {
-            Ok(None) if arguments.file.is_some() => {
-                let message =
-                    format!("there is no file \"{}\"; \"linewake config --help\" has an example", path.display());
-                return Err(Failure::new(message));
-            }
-            Ok(None) => "not there",
-            Ok(Some(read)) => {
-                for (name, lines) in read {
-                    sets.entry(name).or_insert(lines);
-                }
-                "found"
-            }
-            Err(error) => {
-                failure.get_or_insert(error);
-                "wrong"
-            }
-        };
-        // Writing to a string does not fail.
-        let _ = writeln!(text, "\"{}\": {found}", path.display());
-    }
-    for (name, lines) in &sets {
-        let _ = writeln!(text, "@{}", Printable(name));
-        for Member { id, label, unit } in lines {
-            let _ = write!(text, "  {}", Quoted { text: id, unquoted: false });
-            if let Some(label) = label {
-                let _ = write!(text, " label={}", Quoted { text: label, unquoted: false });
-            }
-            if let Some(Unit { name, per_edge }) = unit {
-                let _ = write!(text, " unit={} per-edge={per_edge}", Quoted { text: name, unquoted: false });
-            }
-            text.push('\n');
-        }
-    }
-    output::write(|out| out.write_all(text.as_bytes()))?;
-    failure.map_or(Ok(()), Err)
-}
-
 /// The sets of all files there are.
 fn read_all() -> Result<Sets, Failure> {
     let mut sets = Sets::new();
@@ -223,7 +145,7 @@ pub(crate) fn places() -> impl Iterator<Item = Result<String, Failure>> {
 }
 
 /// Where a configuration may be; the user's own first.
-fn paths() -> Vec<PathBuf> {
+pub(crate) fn paths() -> Vec<PathBuf> {
     // A relative path in them is to be ignored, by the XDG base directory specification.
     let directory = |name: &str| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let (own, all) = if cfg!(windows) {
@@ -245,7 +167,7 @@ fn shown(path: &Path) -> String {
 const MOST_BYTES: u64 = 1 << 20;
 
 /// The sets of a file; `None` if there is no such file.
-fn read(path: &Path) -> Result<Option<Sets>, Failure> {
+pub(crate) fn read(path: &Path) -> Result<Option<Sets>, Failure> {
     match text::read(path, MOST_BYTES) {
         Ok(text) => parse(&text).map(Some).map_err(|wrong| Failure::new(format!("\"{}\":{wrong}", path.display()))),
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),

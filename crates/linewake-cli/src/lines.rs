@@ -8,9 +8,9 @@ use std::sync::Arc;
 use linewake::{Chip, ChipInfo, ChipOptions, Direction, Offset};
 use overlapped::ErrorKind as Device;
 
-use crate::caller::BEYOND;
 use crate::config::{self, Member, Unit};
 use crate::exit::{self, Failure};
+use crate::libgpiod::caller::BEYOND;
 
 // No documentation comment: it would be taken for that of the command which has it.
 #[derive(Clone, Debug, Default, clap::Args)]

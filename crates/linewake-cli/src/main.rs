@@ -2,28 +2,18 @@
 
 #[macro_use]
 mod exit;
-mod caller;
+mod commands;
 mod config;
-mod detect;
-mod doctor;
-mod driver;
-mod get;
-mod gpiod;
-mod info;
+mod libgpiod;
 mod lines;
-mod links;
 mod mon;
-mod notify;
 mod output;
-mod papers;
 mod period;
-mod profile;
 mod readers;
 mod record;
 mod replay;
 #[cfg(windows)]
 mod service;
-mod set;
 mod settings;
 mod shown;
 mod signals;
@@ -35,6 +25,9 @@ use std::env;
 use std::process::ExitCode;
 
 use clap::{ArgAction, CommandFactory as _, Parser, Subcommand};
+
+use self::commands::{detect, doctor, driver, get, info, links, notify, papers, profile, set};
+use self::libgpiod::caller;
 
 /// Watch digital lines, with every edge accounted for
 #[derive(Debug, Parser)]
@@ -68,7 +61,7 @@ enum Command {
     Replay(Box<replay::Arguments>),
     Doctor(doctor::Arguments),
     Profile(profile::Arguments),
-    Config(config::Arguments),
+    Config(commands::config::Arguments),
     Links(links::Arguments),
     Driver(driver::Arguments),
     Completions(papers::Completions),
@@ -79,7 +72,7 @@ fn main() -> ExitCode {
     let mut arguments = env::args_os();
     let called = arguments.next().unwrap_or_default();
     if let Some((name, tool)) = caller::tool(&called) {
-        return gpiod::run(name, tool, &called, arguments);
+        return libgpiod::run(name, tool, &called, arguments);
     }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -94,7 +87,7 @@ fn main() -> ExitCode {
         Command::Notify(arguments) => notify::run(arguments),
         Command::Doctor(arguments) => doctor::run(arguments),
         Command::Profile(arguments) => profile::run(arguments),
-        Command::Config(arguments) => config::run(arguments),
+        Command::Config(arguments) => commands::config::run(arguments),
         Command::Record(arguments) => record::run(arguments),
         Command::Replay(arguments) => replay::run(arguments),
         Command::Links(arguments) => links::run(arguments),

@@ -4,8 +4,8 @@ use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use crate::caller::BEYOND;
 use crate::exit::{self, Failure};
+use crate::libgpiod::caller::BEYOND;
 use crate::signals::has_terminal;
 
 /// What becomes of a file that is there already. No documentation comment on the options' behalf: it would be the command's.

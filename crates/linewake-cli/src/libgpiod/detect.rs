@@ -2,7 +2,7 @@
 
 use super::getopt::{self, Opt, flag};
 use super::{Context, Died, chips, help};
-use crate::detect::Arguments;
+use crate::commands::detect::Arguments;
 
 pub(super) const OPTIONS: &[Opt] = &[flag("help", b'h'), flag("version", b'v')];
 

@@ -6,7 +6,7 @@ use super::chip::Asked;
 use super::getopt::{self, Opt, flag, long_flag, value};
 use super::resolve::{self, Scope};
 use super::{Context, Died, help, number, print};
-use crate::get::Arguments;
+use crate::commands::get::Arguments;
 
 pub(super) const OPTIONS: &[Opt] = &[
     flag("active-low", b'l'),

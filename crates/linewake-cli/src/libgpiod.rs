@@ -10,6 +10,7 @@
 //! - `out` writes, `print` says how things are shown; `strerror` has the C library's words for errors.
 //! - `detect`, `info`, `get`, `set` (with `outputs` and `interactive`), `mon` and `notify` are the tools.
 
+pub(crate) mod caller;
 mod chip;
 mod chips;
 mod context;
@@ -34,10 +35,10 @@ mod wait;
 use std::ffi::{OsStr, OsString};
 use std::process::ExitCode;
 
+use self::caller::Tool;
 use self::context::Context;
 use self::died::Died;
 use self::out::Out;
-use crate::caller::Tool;
 
 /// Runs the program as one of the tools.
 pub(crate) fn run(name: &'static str, tool: Tool, prog: &OsStr, words: impl Iterator<Item = OsString>) -> ExitCode {

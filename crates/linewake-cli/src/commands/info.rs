@@ -5,8 +5,8 @@ use std::io::{self, Write};
 use linewake::{Bias, Chip, ChipInfo, Direction, Edges, LineInfo, Offset};
 use serde::Serialize;
 
-use crate::caller::BEYOND;
 use crate::exit::Failure;
+use crate::libgpiod::caller::BEYOND;
 use crate::lines::Scope;
 use crate::output;
 use crate::shown::{Attributes, Printable, Quoted};

@@ -12,8 +12,8 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use linewake::record::{Info, NamedChip, Record, Start};
 use linewake::{InfoEvent, InfoEventKind, InfoWatcher, Stopper};
 
-use crate::caller::BEYOND;
 use crate::exit::{self, Failure};
+use crate::libgpiod::caller::BEYOND;
 use crate::lines::{All, Lines, Scope};
 use crate::mon::summary::plural;
 use crate::readers;

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use super::call::{Use, comment_of, places, written};
 use super::names::{Names, guessed_wait, named_like};
-use crate::profile::header::{Header, Layouts, Model, Number};
+use crate::commands::profile::header::{Header, Layouts, Model, Number};
 
 /// Structs that are shown for the reader to choose from.
 const MOST_SHAPES: usize = 40;
@@ -214,7 +214,7 @@ fn write_shapes(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::profile::header::File;
+    use crate::commands::profile::header::File;
 
     #[test]
     fn wherever_a_header_is_cut_or_damaged_the_skeleton_is_toml() {

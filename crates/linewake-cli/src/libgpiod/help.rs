@@ -4,7 +4,7 @@
 use clap::{Arg, ArgAction, Args, Command};
 
 use super::{Context, Died};
-use crate::caller::BEYOND;
+use crate::libgpiod::caller::BEYOND;
 
 /// `--help` and `--version` by their letters. Then the tool ends.
 pub(super) fn show<A: Args>(context: &mut Context, letter: u8) -> Result<(), Died> {
@@ -97,11 +97,11 @@ mod tests {
 
     #[test]
     fn the_help_has_the_options_that_there_are() {
-        assert_same::<crate::detect::Arguments>(detect::OPTIONS);
-        assert_same::<crate::info::Arguments>(info::OPTIONS);
-        assert_same::<crate::get::Arguments>(get::OPTIONS);
-        assert_same::<crate::set::Arguments>(set::OPTIONS);
+        assert_same::<crate::commands::detect::Arguments>(detect::OPTIONS);
+        assert_same::<crate::commands::info::Arguments>(info::OPTIONS);
+        assert_same::<crate::commands::get::Arguments>(get::OPTIONS);
+        assert_same::<crate::commands::set::Arguments>(set::OPTIONS);
         assert_same::<crate::mon::Arguments>(mon::OPTIONS);
-        assert_same::<crate::notify::Arguments>(notify::OPTIONS);
+        assert_same::<crate::commands::notify::Arguments>(notify::OPTIONS);
     }
 }

@@ -5,8 +5,8 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use crate::caller::TOOLS;
 use crate::exit::Failure;
+use crate::libgpiod::caller::TOOLS;
 use crate::output;
 
 /// Make gpiodetect, gpioinfo, gpioget, gpioset, gpiomon and gpionotify, which are this program, in a directory

@@ -4,7 +4,7 @@ use super::chip::{Chip, Line};
 use super::getopt::{self, Opt, flag, long_flag, value};
 use super::resolve::{self, Scope, Wanted};
 use super::{Context, Died, chips, help, print};
-use crate::info::Arguments;
+use crate::commands::info::Arguments;
 
 pub(super) const OPTIONS: &[Opt] = &[
     long_flag("by-name", b'B'),

@@ -7,7 +7,7 @@ use super::get::some_lines;
 use super::getopt::{self, Opt, flag, long_flag, long_value, value};
 use super::resolve::{self, Lines, Scope};
 use super::{Context, Died, help, number, print, strerror, wait};
-use crate::notify::Arguments;
+use crate::commands::notify::Arguments;
 use crate::stamp::Stamp;
 
 pub(super) const OPTIONS: &[Opt] = &[
@@ -159,7 +159,7 @@ impl Watch<'_> {
         loop {
             context.out.flush()?;
             let deadline = idle.and_then(|period| std::time::Instant::now().checked_add(period));
-            let Some((_, Some(event))) = crate::notify::next(&mut watchers, deadline) else { return Ok(()) };
+            let Some((_, Some(event))) = crate::commands::notify::next(&mut watchers, deadline) else { return Ok(()) };
             let event = event.map_err(|error| {
                 Died::new(format!("unable to retrieve chip event: {}", strerror::of_library(&error)))
             })?;

@@ -5,8 +5,8 @@ use std::io::Write as _;
 use linewake::ChipInfo;
 use serde::Serialize;
 
-use crate::caller::BEYOND;
 use crate::exit::Failure;
+use crate::libgpiod::caller::BEYOND;
 use crate::lines::{Consent, Scope};
 use crate::output;
 use crate::shown::Printable;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::names::{Names, guess, named_like};
-use crate::profile::header::{Carried, Header, Layouts, Model, Number, Place, Shape};
+use crate::commands::profile::header::{Carried, Header, Layouts, Model, Number, Place, Shape};
 
 /// What a call is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

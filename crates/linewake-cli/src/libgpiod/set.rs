@@ -8,7 +8,7 @@ use super::getopt::{self, Opt, flag, long_flag, value};
 use super::outputs::{Outputs, line_value};
 use super::resolve::{self, Scope};
 use super::{Context, Died, help, interactive, number, print};
-use crate::set::Arguments;
+use crate::commands::set::Arguments;
 
 pub(super) const OPTIONS: &[Opt] = &[
     flag("active-low", b'l'),

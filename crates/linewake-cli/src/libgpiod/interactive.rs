@@ -4,7 +4,7 @@ use std::io::{self, BufRead as _, IsTerminal as _, Read as _};
 
 use super::outputs::{Outputs, line_value};
 use super::{Context, Died, number, print};
-use crate::set::terminal::{Settings, Terminal, Typed};
+use crate::commands::set::terminal::{Settings, Terminal, Typed};
 use crate::signals::{self, Signal};
 
 const PROMPT: &str = "gpioset> ";

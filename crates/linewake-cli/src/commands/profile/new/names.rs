@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::profile::header::{Header, Number};
+use crate::commands::profile::header::{Header, Number};
 
 /// The names that a profile gives to the chip and to the calls of a header.
 pub(super) struct Names {

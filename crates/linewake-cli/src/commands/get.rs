@@ -7,8 +7,8 @@ use std::time::Duration;
 use linewake::record::{Record, State};
 use linewake::{Bias, LineConfig};
 
-use crate::caller::BEYOND;
 use crate::exit::Failure;
+use crate::libgpiod::caller::BEYOND;
 use crate::lines::{All, Line, Lines, Scope};
 use crate::shown::Values;
 use crate::{output, period, settings};

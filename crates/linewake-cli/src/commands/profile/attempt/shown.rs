@@ -10,8 +10,8 @@ use anstream::{AutoStream, ColorChoice};
 use linewake::EdgeEvent;
 use linewake::profile::{Profile, Trace};
 
+use crate::commands::profile::terminal;
 use crate::exit::{self, Failure};
-use crate::profile::terminal;
 use crate::stamp::Stamp;
 
 /// Bytes of one answer that are shown.
