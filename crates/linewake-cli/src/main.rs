@@ -3,6 +3,7 @@
 #[macro_use]
 mod exit;
 mod caller;
+mod commands;
 mod config;
 mod detect;
 mod doctor;
@@ -12,21 +13,19 @@ mod gpiod;
 mod info;
 mod lines;
 mod links;
-mod mon;
 mod notify;
 mod output;
 mod papers;
 mod period;
 mod profile;
 mod readers;
-mod record;
-mod replay;
 #[cfg(windows)]
 mod service;
 mod set;
 mod settings;
 mod shown;
 mod signals;
+mod sinks;
 mod specifiers;
 mod stamp;
 mod threads;
@@ -35,6 +34,8 @@ use std::env;
 use std::process::ExitCode;
 
 use clap::{ArgAction, CommandFactory as _, Parser, Subcommand};
+
+use crate::commands::{mon, record, replay};
 
 /// Watch digital lines, with every edge accounted for
 #[derive(Debug, Parser)]
