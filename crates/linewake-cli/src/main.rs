@@ -6,17 +6,15 @@ mod commands;
 mod config;
 mod libgpiod;
 mod lines;
-mod mon;
 mod output;
 mod period;
 mod readers;
-mod record;
-mod replay;
 #[cfg(windows)]
 mod service;
 mod settings;
 mod shown;
 mod signals;
+mod sinks;
 mod specifiers;
 mod stamp;
 mod threads;
@@ -26,7 +24,7 @@ use std::process::ExitCode;
 
 use clap::{ArgAction, CommandFactory as _, Parser, Subcommand};
 
-use self::commands::{detect, doctor, driver, get, info, links, notify, papers, profile, set};
+use self::commands::{detect, doctor, driver, get, info, links, mon, notify, papers, profile, record, replay, set};
 use self::libgpiod::caller;
 
 /// Watch digital lines, with every edge accounted for

@@ -15,10 +15,10 @@ use linewake::{InfoEvent, InfoEventKind, InfoWatcher, Stopper};
 use crate::exit::{self, Failure};
 use crate::libgpiod::caller::BEYOND;
 use crate::lines::{All, Lines, Scope};
-use crate::mon::summary::plural;
 use crate::readers;
 use crate::shown::{Attributes, LineId, Printable, consumer};
 use crate::signals::Meant;
+use crate::sinks::summary::plural;
 use crate::stamp::Stamp;
 use crate::{output, period, signals, specifiers};
 

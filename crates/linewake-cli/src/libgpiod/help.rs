@@ -101,7 +101,7 @@ mod tests {
         assert_same::<crate::commands::info::Arguments>(info::OPTIONS);
         assert_same::<crate::commands::get::Arguments>(get::OPTIONS);
         assert_same::<crate::commands::set::Arguments>(set::OPTIONS);
-        assert_same::<crate::mon::Arguments>(mon::OPTIONS);
+        assert_same::<crate::commands::mon::Arguments>(mon::OPTIONS);
         assert_same::<crate::commands::notify::Arguments>(notify::OPTIONS);
     }
 }

@@ -9,7 +9,7 @@ use super::get::{bias_or_die, some_lines};
 use super::getopt::{self, Opt, flag, long_flag, long_value, value};
 use super::resolve::{self, Group, Lines, Scope};
 use super::{Context, Died, help, number, print, strerror, wait};
-use crate::mon::Arguments;
+use crate::commands::mon::Arguments;
 use crate::stamp::Stamp;
 
 pub(super) const OPTIONS: &[Opt] = &[

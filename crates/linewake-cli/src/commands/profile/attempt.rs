@@ -11,8 +11,8 @@ use linewake::profile::{Profile, Trace};
 
 use self::shown::Shown;
 use crate::exit::{Failure, say};
-use crate::mon::summary::{plural, summary};
 use crate::signals::Meant;
+use crate::sinks::summary::{plural, summary};
 use crate::{period, readers, signals};
 
 /// Open the device, and show each call and each record with what it means

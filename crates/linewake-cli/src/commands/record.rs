@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::commands::mon;
 use crate::exit::Failure;
-use crate::mon;
 
 /// Capture the edges of lines, with the account, in a file
 ///

@@ -54,7 +54,7 @@ pub(crate) enum Format {
 }
 
 /// How messages name a place to write to.
-pub(super) fn place(path: &Path) -> String {
+pub(crate) fn place(path: &Path) -> String {
     if path.as_os_str() == "-" { "standard output".to_owned() } else { format!("\"{}\"", path.display()) }
 }
 

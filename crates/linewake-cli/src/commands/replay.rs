@@ -22,11 +22,11 @@ use self::pipe::Plug;
 use self::player::{Over, Plan, Player, Stop};
 use self::roll::Roll;
 use self::speed::Speed;
+use super::mon::{self, source};
 use crate::exit::{self, Failure};
-use crate::mon::sink::Closing;
-use crate::mon::summary::{plural, summary};
-use crate::mon::{self, source};
 use crate::signals::Meant;
+use crate::sinks::sink::Closing;
+use crate::sinks::summary::{plural, summary};
 use crate::{period, signals, threads};
 
 /// Play a capture, and print its edges

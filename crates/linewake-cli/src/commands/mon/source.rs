@@ -9,7 +9,7 @@ use linewake::filter::{Filter, FilterTally, FilteredMonitor};
 use linewake::{Account, Error, Event, Monitor};
 
 use super::nudge::Nudge;
-use super::summary::plural;
+use crate::sinks::summary::plural;
 
 /// A monitor, with filters or without.
 pub(crate) enum Source {

@@ -8,7 +8,7 @@ use linewake::{EdgeEvent, EdgeKind, Missed};
 use linewake_capture::{Capture, Chip, Line};
 
 use crate::exit::Failure;
-use crate::mon::select::Watched;
+use crate::sinks::select::Watched;
 
 /// The lines so far.
 #[derive(Debug)]

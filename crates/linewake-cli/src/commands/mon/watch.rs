@@ -6,13 +6,13 @@ use linewake::record::Heartbeat;
 use linewake::{EdgeEvent, Event};
 
 use super::nudge::Nudge;
-use super::said;
-use super::select::{Index, Selection};
-use super::sink::{Closing, Item, Lost, Sinks, View};
 use super::source::{self, Next, Source};
-use super::stats::Stats;
-use super::summary::plural;
 use crate::shown::Printable;
+use crate::sinks::said;
+use crate::sinks::select::{Index, Selection};
+use crate::sinks::sink::{Closing, Item, Lost, Sinks, View};
+use crate::sinks::stats::Stats;
+use crate::sinks::summary::plural;
 use crate::{exit, threads};
 
 /// When it ends, and what it says meanwhile.

@@ -14,11 +14,11 @@ use super::ledger::Ledger;
 use super::roll::{Called, Roll};
 use super::speed::Speed;
 use crate::exit;
-use crate::mon::said;
-use crate::mon::sink::{self, Closing, Lost, Origin, Sinks, View};
-use crate::mon::stats::Stats;
-use crate::mon::summary::plural;
 use crate::shown::Printable;
+use crate::sinks::said;
+use crate::sinks::sink::{self, Closing, Lost, Origin, Sinks, View};
+use crate::sinks::stats::Stats;
+use crate::sinks::summary::plural;
 
 /// When it ends, and how fast it goes. All times are the capture's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

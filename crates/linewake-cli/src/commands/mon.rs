@@ -1,23 +1,8 @@
 //! `linewake mon`: prints the edges of lines as they happen.
 
-mod csv;
-mod exec;
-mod files;
-mod json;
-mod line_text;
-#[cfg(test)]
-mod no_allocation;
 mod nudge;
-pub(crate) mod said;
-mod segment;
-pub(crate) mod select;
-pub(crate) mod sink;
 pub(crate) mod source;
-pub(crate) mod stats;
-pub(crate) mod summary;
-mod text;
-mod vcd;
-mod watch;
+pub(crate) mod watch;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -32,23 +17,24 @@ use linewake::filter::{Filter, LineFilter};
 use linewake::record::NamedChip;
 use linewake::{Account, Bias, Clock, Edges, EventClock, LineConfig, Monitor, Stopper};
 
-use self::csv::Csv;
-use self::exec::Exec;
-pub(crate) use self::files::Keeping;
-use self::files::{Format, place};
-use self::json::Json;
 use self::nudge::Nudge;
-use self::select::Selection;
-use self::sink::{Closing, Lost, Out, Sinks, View};
 use self::source::Source;
-use self::text::{Look, Text};
-use self::vcd::{Timescale, Vcd};
 use self::watch::{Ended, Now, Pace, Watch};
 use crate::exit::{self, Failure};
 use crate::libgpiod::caller::BEYOND;
 use crate::lines::{All, Scope};
 use crate::readers::{Place, Readers};
 use crate::signals::Meant;
+use crate::sinks::csv::{self, Csv};
+use crate::sinks::exec::Exec;
+pub(crate) use crate::sinks::files::Keeping;
+use crate::sinks::files::{Format, place};
+use crate::sinks::json::Json;
+use crate::sinks::select::Selection;
+use crate::sinks::sink::{Closing, Lost, Out, Sinks, View};
+use crate::sinks::summary;
+use crate::sinks::text::{self, Look, Text};
+use crate::sinks::vcd::{Timescale, Vcd};
 use crate::stamp::Stamp;
 use crate::{period, settings, signals, threads};
 

@@ -6,8 +6,8 @@ use linewake::{Chip, Event, Monitor};
 use wellen::simple::{Waveform, read};
 
 use super::super::select::Selection;
-use super::super::watch::Now;
 use super::*;
+use crate::commands::mon::watch::Now;
 use crate::lines::{Line, Lines};
 
 /// A file, and what was seen when it was written.
