@@ -1,11 +1,11 @@
 //! The command `linewake`, and libgpiod's tools when it is called by their names.
 
-#[macro_use]
-mod exit;
 mod commands;
 mod config;
+mod exit;
 mod libgpiod;
 mod lines;
+mod number;
 mod output;
 mod period;
 mod readers;
@@ -25,6 +25,7 @@ use std::process::ExitCode;
 use clap::{ArgAction, CommandFactory as _, Parser, Subcommand};
 
 use self::commands::{detect, doctor, driver, get, info, links, mon, notify, papers, profile, record, replay, set};
+use self::exit::Code;
 use self::libgpiod::caller;
 
 /// Watch digital lines, with every edge accounted for
@@ -36,7 +37,7 @@ use self::libgpiod::caller;
     disable_version_flag = true,
     propagate_version = true,
     max_term_width = 100,
-    after_help = exit_codes!(; "2" "edges were lost, and --fail-on-loss said so", "3" "it ended before what was awaited")
+    after_help = exit::help("", &[(Code::Loss, ""), (Code::Early, "")])
 )]
 pub(crate) struct Cli {
     /// Print the version
@@ -74,9 +75,9 @@ fn main() -> ExitCode {
     }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => return exit::usage(&error),
+        Err(error) => return exit::misuse(&error),
     };
-    exit::code(match &cli.command {
+    exit::finish(match &cli.command {
         Command::Detect(arguments) => detect::run(arguments),
         Command::Info(arguments) => info::run(arguments),
         Command::Get(arguments) => get::run(arguments),

@@ -157,7 +157,7 @@ mod system {
 
         /// Ends the process.
         pub(crate) fn end_process(self) -> ! {
-            std::process::exit(1)
+            crate::exit::Code::Error.exit_process()
         }
     }
 

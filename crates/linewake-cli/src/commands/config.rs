@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 
 use crate::config::{Member, Sets, Unit, paths, read};
-use crate::exit::Failure;
+use crate::exit::{self, Failure};
 use crate::output;
 use crate::shown::{Printable, Quoted};
 
@@ -17,8 +17,7 @@ use crate::shown::{Printable, Quoted};
 #[derive(Debug, clap::Args)]
 #[command(
     verbatim_doc_comment,
-    after_help = exit_codes!(
-        "\
+    after_help = exit::help("\
 A configuration:
   [set.pumps]
   lines = [
@@ -29,8 +28,7 @@ A configuration:
 
 Files, where a set of the first is taken before one of the same name in the second:
   Linux    $XDG_CONFIG_HOME/linewake/linewake.toml (~/.config/linewake/linewake.toml), /etc/linewake.toml
-  Windows  %APPDATA%\\linewake\\linewake.toml, %PROGRAMDATA%\\linewake\\linewake.toml"
-    )
+  Windows  %APPDATA%\\linewake\\linewake.toml, %PROGRAMDATA%\\linewake\\linewake.toml", &[])
 )]
 pub(crate) struct Arguments {
     /// Check and show this file, and no other

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use linewake::ChipInfo;
 use serde::Serialize;
 
-use crate::exit::Failure;
+use crate::exit::{self, Failure};
 use crate::libgpiod::caller::BEYOND;
 use crate::lines::{Consent, Scope};
 use crate::output;
@@ -15,13 +15,11 @@ use crate::shown::Printable;
 ///
 /// Without a chip those of the system are listed: on Linux the gpiochips, on Windows the device of the reference driver.
 #[derive(Debug, clap::Args)]
-#[command(after_help = exit_codes!(
-    "\
+#[command(after_help = exit::help("\
 Examples:
   linewake detect            gpiochip0 [pinctrl-bcm2711] (58 lines)
   linewake detect 0 sim:64   two chips
-  linewake detect --json     an object for each chip: chip, label, lines, path"
-))]
+  linewake detect --json     an object for each chip: chip, label, lines, path", &[]))]
 pub(crate) struct Arguments {
     /// Chips: by number, name or path as in "0", "gpiochip0" and "/dev/gpiochip0"; "sim"; a device such as
     /// "\\.\LineWake0"

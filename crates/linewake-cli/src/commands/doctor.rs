@@ -6,7 +6,7 @@ use std::io::Write as _;
 
 use linewake::Chip;
 
-use crate::exit::Failure;
+use crate::exit::{self, Failure};
 use crate::output;
 use crate::shown::{Printable, Quoted, consumer};
 
@@ -15,7 +15,7 @@ use crate::shown::{Printable, Quoted, consumer};
 /// Looks at the chips and who holds their lines, the serial ports, this user's permissions, and what the system can do.
 /// Nothing is changed, no line is taken and no port is opened.
 #[derive(Debug, clap::Args)]
-#[command(after_help = exit_codes!())]
+#[command(after_help = exit::help("", &[]))]
 pub(crate) struct Arguments {}
 
 pub(crate) fn run(_: &Arguments) -> Result<(), Failure> {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 
-use crate::exit::Failure;
+use crate::exit::{self, Failure};
 #[cfg(windows)]
 use crate::service;
 
@@ -13,14 +13,12 @@ use crate::service;
 /// The driver is a simulated controller in the kernel, for tests and as a model. Its device is "\\.\LineWake0". It is not
 /// signed: Windows loads it in test-signing mode only. Every command needs an administrator, and may be repeated.
 #[derive(Debug, clap::Args)]
-#[command(after_help = exit_codes!(
-    "\
+#[command(after_help = exit::help("\
 Examples:
   linewake driver install --path linewake.sys
   linewake driver start
   linewake mon -c '\\\\.\\LineWake0'
-  linewake driver remove"
-))]
+  linewake driver remove", &[]))]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     action: Action,

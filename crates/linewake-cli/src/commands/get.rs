@@ -7,7 +7,7 @@ use std::time::Duration;
 use linewake::record::{Record, State};
 use linewake::{Bias, LineConfig};
 
-use crate::exit::Failure;
+use crate::exit::{self, Failure};
 use crate::libgpiod::caller::BEYOND;
 use crate::lines::{All, Line, Lines, Scope};
 use crate::shown::Values;
@@ -17,8 +17,7 @@ use crate::{output, period, settings};
 ///
 /// Each line is made an input, unless --as-is is given, and read; the lines of one chip are all read at once.
 #[derive(Debug, clap::Args)]
-#[command(after_help = exit_codes!(
-    "\
+#[command(after_help = exit::help("\
 Examples:
   linewake get door bell               \"door\"=active \"bell\"=inactive
   linewake get -c 0 --numeric 4 5      1 0
@@ -26,8 +25,7 @@ Examples:
   linewake get gpiochip0:4 sim:door    lines by chip and offset, or name
   linewake get --json door             a record for each line: docs/record.schema.json
 
-PERIOD is a whole number of milliseconds, or has a unit: 500, 500ms, 250us, 5s, 1m, 2h, 1d."
-))]
+PERIOD is a whole number of milliseconds, or has a unit: 500, 500ms, 250us, 5s, 1m, 2h, 1d.", &[]))]
 pub(crate) struct Arguments {
     /// Lines: by name; by offset too, with --chip; or as CHIP:LINE. @SET is a set of lines of the
     /// configuration. With --chip all of its inputs if none is given, with --as-is all of

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use linewake::{Bias, Chip, ChipInfo, Direction, Edges, LineInfo, Offset};
 use serde::Serialize;
 
-use crate::exit::Failure;
+use crate::exit::{self, Failure};
 use crate::libgpiod::caller::BEYOND;
 use crate::lines::Scope;
 use crate::output;
@@ -16,14 +16,12 @@ use crate::shown::{Attributes, Printable, Quoted};
 /// Without a line all lines of all chips are listed, or of the chips that are named. With --strict every line that has a
 /// name is shown, without it the first.
 #[derive(Debug, clap::Args)]
-#[command(after_help = exit_codes!(
-    "\
+#[command(after_help = exit::help("\
 Examples:
   linewake info                  every line of every chip
   linewake info -c sim           every line of one
   linewake info door bell        gpiochip0 4<TAB>\"door\"<TAB>input bias=pull-up consumer=\"watchman\"
-  linewake info --json -c 0 4    an object for each line"
-))]
+  linewake info --json -c 0 4    an object for each line", &[]))]
 pub(crate) struct Arguments {
     /// Lines: by name; by offset too, with --chip; or as CHIP:LINE. @SET is a set of lines of the
     /// configuration. All lines if none is given

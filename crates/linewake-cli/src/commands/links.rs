@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use crate::exit::Failure;
+use crate::exit::{self, Failure};
 use crate::libgpiod::caller::TOOLS;
 use crate::output;
 
@@ -15,11 +15,9 @@ use crate::output;
 /// on gpiochips and nothing else (docs/gpiod.md). On Windows they are hard links, which must be on the program's own volume,
 /// and there are simulated chips only, with LINEWAKE_SIM=1 in the environment.
 #[derive(Debug, clap::Args)]
-#[command(after_help = exit_codes!(
-    "\
+#[command(after_help = exit::help("\
 Example:
-  linewake links ~/.local/bin"
-))]
+  linewake links ~/.local/bin", &[]))]
 pub(crate) struct Arguments {
     /// Where to make them; the directory must exist
     #[arg(value_name = "DIRECTORY")]

@@ -7,7 +7,6 @@ pub(crate) mod watch;
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::process;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -20,7 +19,7 @@ use linewake::{Account, Bias, Clock, Edges, EventClock, LineConfig, Monitor, Sto
 use self::nudge::Nudge;
 use self::source::Source;
 use self::watch::{Ended, Now, Pace, Watch};
-use crate::exit::{self, Failure};
+use crate::exit::{self, Code, Failure};
 use crate::libgpiod::caller::BEYOND;
 use crate::lines::{All, Scope};
 use crate::readers::{Place, Readers};
@@ -36,7 +35,7 @@ use crate::sinks::summary;
 use crate::sinks::text::{self, Look, Text};
 use crate::sinks::vcd::{Timescale, Vcd};
 use crate::stamp::Stamp;
-use crate::{period, settings, signals, threads};
+use crate::{number, period, settings, signals, threads};
 
 /// Print the edges of lines as they happen, and account for every one
 ///
@@ -54,8 +53,7 @@ use crate::{period, settings, signals, threads};
 #[derive(Debug, clap::Args)]
 #[command(
     verbatim_doc_comment,
-    after_help = exit_codes!(
-        "\
+    after_help = exit::help("\
 Format specifiers:
   %o  offset of the line            %S  time in seconds
   %l  name of the line              %U  time in UTC
@@ -103,10 +101,7 @@ Examples:
 PERIOD is a whole number of milliseconds, or has a unit: 500, 500ms, 250us, 5s, 1m, 2h, 1d.
 FILE \"-\" is standard output; what else would be there is left out. A waveform needs a file.
 
-The first Ctrl-C ends the watch with its summary; a second one ends the program at once, with 1.";
-        "2" "edges were lost, and --fail-on-loss said so; also where 3 would be right too",
-        "3" "it ended before what was awaited: fewer than -n edges came, whatever ended it"
-    )
+The first Ctrl-C ends the watch with its summary; a second one ends the program at once, with 1.", &[(Code::Loss, "; this goes before 3"), (Code::Early, ": fewer than -n edges came")])
 )]
 pub(crate) struct Arguments {
     #[command(flatten)]
@@ -192,7 +187,7 @@ pub(crate) struct Output {
     exec_cooldown: Duration,
 
     /// How many edges may wait for the command; others are counted, and do not run it
-    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..),
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = number::within(1..=u16::MAX),
         allow_hyphen_values = true, help_heading = BEYOND)]
     exec_queue: u16,
 }
@@ -235,11 +230,13 @@ pub(crate) struct Lines {
 
     /// How many events the driver queues before it drops the oldest; 0 is its default [default: 1024 on a gpiochip, else 16
     /// for each line]
-    #[arg(long, value_name = "N", allow_hyphen_values = true, help_heading = BEYOND)]
+    #[arg(long, value_name = "N", value_parser = number::within(0..=u32::MAX), allow_hyphen_values = true,
+        help_heading = BEYOND)]
     queue_size: Option<u32>,
 
     /// Make the life of a simulated chip from this number; the same number gives the same edges [default: 1]
-    #[arg(long, value_name = "N", allow_hyphen_values = true, help_heading = BEYOND)]
+    #[arg(long, value_name = "N", value_parser = number::within(0..=u64::MAX), allow_hyphen_values = true,
+        help_heading = BEYOND)]
     pub(crate) seed: Option<u64>,
 }
 
@@ -248,7 +245,7 @@ pub(crate) struct Lines {
 pub(crate) struct Ending {
     /// End after N edges; 0 is no limit
     #[arg(short, long, value_name = "N", default_value_t = 0, allow_hyphen_values = true,
-        value_parser = clap::value_parser!(u32).range(..=i64::from(i32::MAX)))]
+        value_parser = number::count())]
     num_events: u32,
 
     /// End when no edge comes for this period
@@ -655,7 +652,7 @@ fn listen(
         }
         Meant::End => {
             if is_asked.swap(true, Relaxed) {
-                process::exit(1);
+                Code::Error.exit_process();
             }
             stopper.stop();
         }

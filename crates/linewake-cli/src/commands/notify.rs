@@ -12,7 +12,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use linewake::record::{Info, NamedChip, Record, Start};
 use linewake::{InfoEvent, InfoEventKind, InfoWatcher, Stopper};
 
-use crate::exit::{self, Failure};
+use crate::exit::{self, Code, Failure};
 use crate::libgpiod::caller::BEYOND;
 use crate::lines::{All, Lines, Scope};
 use crate::readers;
@@ -20,14 +20,13 @@ use crate::shown::{Attributes, LineId, Printable, consumer};
 use crate::signals::Meant;
 use crate::sinks::summary::plural;
 use crate::stamp::Stamp;
-use crate::{output, period, signals, specifiers};
+use crate::{number, output, period, signals, specifiers};
 
 /// Say when lines are taken, given back, or held otherwise
 ///
 /// Each event is a line on standard output: time, event, name of the line. Edges are another command's: mon.
 #[derive(Debug, clap::Args)]
-#[command(after_help = exit_codes!(
-    "\
+#[command(after_help = exit::help("\
 Examples:
   linewake notify door                       123.456789012<TAB>requested<TAB>\"door\"
   linewake notify -c 0                       every line of a chip
@@ -42,9 +41,7 @@ Format specifiers:
   %C  who holds it                  %L  local time, estimated
   %%  a percent sign
 
-PERIOD is a whole number of milliseconds, or has a unit: 500, 500ms, 250us, 5s, 1m, 2h, 1d.";
-    "3" "it ended before what was awaited: fewer than -n events came, whatever ended it"
-))]
+PERIOD is a whole number of milliseconds, or has a unit: 500, 500ms, 250us, 5s, 1m, 2h, 1d.", &[(Code::Early, ": fewer than -n events came")]))]
 pub(crate) struct Arguments {
     /// Lines: by name; by offset too, with --chip; or as CHIP:LINE. @SET is a set of lines of the
     /// configuration. With --chip all of its lines if none is given
@@ -76,7 +73,7 @@ pub(crate) struct Arguments {
 
     /// End after N events; 0 is no limit
     #[arg(short, long, value_name = "N", default_value_t = 0, allow_hyphen_values = true,
-        value_parser = clap::value_parser!(u32).range(..=i64::from(i32::MAX)))]
+        value_parser = number::count())]
     num_events: u32,
 
     /// Write nothing

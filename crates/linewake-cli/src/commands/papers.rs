@@ -7,19 +7,17 @@ use std::path::PathBuf;
 use clap::Command;
 use clap_complete::Shell;
 
-use crate::exit::Failure;
+use crate::exit::{self, Failure};
 use crate::output;
 
 /// Print the completions for a shell
 #[derive(Debug, clap::Args)]
-#[command(after_help = exit_codes!(
-    "\
+#[command(after_help = exit::help("\
 Examples:
   linewake completions bash > ~/.local/share/bash-completion/completions/linewake
   linewake completions zsh > ~/.zfunc/_linewake
   linewake completions fish > ~/.config/fish/completions/linewake.fish
-  linewake completions powershell >> $PROFILE"
-))]
+  linewake completions powershell >> $PROFILE", &[]))]
 pub(crate) struct Completions {
     /// Which shell
     #[arg(value_name = "SHELL")]
@@ -28,11 +26,9 @@ pub(crate) struct Completions {
 
 /// Write the manual pages, one for each command, into a directory
 #[derive(Debug, clap::Args)]
-#[command(after_help = exit_codes!(
-    "\
+#[command(after_help = exit::help("\
 Example:
-  linewake man ~/.local/share/man/man1"
-))]
+  linewake man ~/.local/share/man/man1", &[]))]
 pub(crate) struct Man {
     /// Where to write them; it is made if it is not there
     #[arg(value_name = "DIRECTORY")]

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use clap::Subcommand;
 use linewake::profile::Profile;
 
-use crate::exit::Failure;
+use crate::exit::{self, Failure};
 
 /// Write, check and try a profile: the description of a vendor's driver
 ///
@@ -21,16 +21,14 @@ use crate::exit::Failure;
 #[derive(Debug, clap::Args)]
 #[command(
     verbatim_doc_comment,
-    after_help = exit_codes!(
-        "\
+    after_help = exit::help("\
 Examples, in the order of the work:
   linewake profile new card.h -o card.toml   a skeleton from the driver's header, or from answers
   linewake profile check card.toml           whether it makes sense; if not, at which line and column
   linewake profile explain card.toml         what would be opened, sent and read, byte by byte
   linewake profile try card.toml             what the device answers; changes nothing
   linewake profile decode card.toml 05 00    what bytes mean that you dumped elsewhere
-  linewake mon -c profile:card.toml --allow-writes"
-    )
+  linewake mon -c profile:card.toml --allow-writes", &[])
 )]
 pub(crate) struct Arguments {
     #[command(subcommand)]

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::commands::mon;
-use crate::exit::Failure;
+use crate::exit::{self, Code, Failure};
 
 /// Capture the edges of lines, with the account, in a file
 ///
@@ -13,17 +13,13 @@ use crate::exit::Failure;
 #[derive(Debug, clap::Args)]
 #[command(
     verbatim_doc_comment,
-    after_help = exit_codes!(
-        "\
+    after_help = exit::help("\
 Examples:
   linewake record door.jsonl --for 10m door    ten minutes of one line
   linewake record all.jsonl -c gpiochip0       every input of a chip, until Ctrl-C
   linewake replay door.jsonl --speed 10        the ten minutes in one
 
-PERIOD is a whole number of milliseconds, or has a unit: 500, 500ms, 250us, 5s, 1m, 2h, 1d.";
-        "2" "edges were lost, and --fail-on-loss said so; also where 3 would be right too",
-        "3" "it ended before what was awaited: fewer than -n edges came, whatever ended it"
-    )
+PERIOD is a whole number of milliseconds, or has a unit: 500, 500ms, 250us, 5s, 1m, 2h, 1d.", &[(Code::Loss, "; this goes before 3"), (Code::Early, ": fewer than -n edges came")])
 )]
 pub(crate) struct Arguments {
     /// Where to; what is there is overwritten, unless --append is given

@@ -8,7 +8,6 @@ mod roll;
 mod speed;
 
 use std::path::PathBuf;
-use std::process;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
@@ -23,11 +22,11 @@ use self::player::{Over, Plan, Player, Stop};
 use self::roll::Roll;
 use self::speed::Speed;
 use super::mon::{self, source};
-use crate::exit::{self, Failure};
+use crate::exit::{self, Code, Failure};
 use crate::signals::Meant;
 use crate::sinks::sink::Closing;
 use crate::sinks::summary::{plural, summary};
-use crate::{period, signals, threads};
+use crate::{number, period, signals, threads};
 
 /// Play a capture, and print its edges
 ///
@@ -45,17 +44,13 @@ use crate::{period, signals, threads};
 #[derive(Debug, clap::Args)]
 #[command(
     verbatim_doc_comment,
-    after_help = exit_codes!(
-        "\
+    after_help = exit::help("\
 Examples:
   linewake replay door.jsonl                        with its timing
   linewake replay door.jsonl --fast --vcd door.vcd  make a waveform of a capture
   linewake replay bench.vcd --speed 0.1 clk data    two lines of a waveform, ten times slower
   linewake replay cpu.vcd.zst --fast 'PORTB[0]'     a bit of a vector
-  ssh pi cat door.jsonl.gz | linewake replay -      from elsewhere";
-        "2" "edges were lost, and --fail-on-loss said so; also where 3 would be right too",
-        "3" "it ended before what was awaited: fewer than -n edges came, or a signal ended it before the capture"
-    )
+  ssh pi cat door.jsonl.gz | linewake replay -      from elsewhere", &[(Code::Loss, "; this goes before 3"), (Code::Early, ": fewer than -n edges came, or a signal came before the end of the capture")])
 )]
 pub(crate) struct Arguments {
     /// The capture; "-" is standard input
@@ -82,7 +77,7 @@ pub(crate) struct Arguments {
 
     /// End after so many edges
     #[arg(short, long, value_name = "N", default_value_t = 0, hide_default_value = true, allow_hyphen_values = true,
-        value_parser = clap::value_parser!(u32).range(..=i64::from(i32::MAX)))]
+        value_parser = number::count())]
     num_events: u32,
 
     /// End when no edge comes for this period
@@ -267,7 +262,7 @@ impl End {
         if meant == Meant::Left {
             self.has_left.store(true, Relaxed);
         } else if is_second {
-            process::exit(1);
+            Code::Error.exit_process();
         }
         self.bell.ring();
         if let Some(plug) = &self.plug {

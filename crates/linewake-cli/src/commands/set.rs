@@ -15,7 +15,7 @@ use linewake::{Bias, Drive, LineConfig};
 use self::awaited::{Awaited, end_on_signal};
 use self::outputs::{Outputs, line_value};
 use self::terminal::Settings;
-use crate::exit::Failure;
+use crate::exit::{self, Code, Failure};
 use crate::lines::{Scope, is_chip, is_chip_number, told_as_chip};
 use crate::period::{self, Periods};
 use crate::{output, settings};
@@ -25,8 +25,7 @@ use crate::{output, settings};
 /// Lines are held until the command ends: it does not end by itself, unless --toggle says so. What becomes of a line
 /// that nobody holds is up to its driver.
 #[derive(Debug, clap::Args)]
-#[command(after_help = exit_codes!(
-    "\
+#[command(after_help = exit::help("\
 Examples:
   linewake set relay-1=1 led=off           until Ctrl-C
   linewake set -c 0 --toggle 500ms 4=1     blink
@@ -37,9 +36,7 @@ Examples:
   linewake set @pumps=0                    a set of the configuration
 
 VALUE is 1, active, on or true; or 0, inactive, off or false.
-PERIOD is a whole number of milliseconds, or has a unit: 500, 500ms, 250us, 5s, 1m, 2h, 1d.";
-    "3" "a signal ended it before what was awaited: the lines were set, --hold-period or the toggling was over"
-))]
+PERIOD is a whole number of milliseconds, or has a unit: 500, 500ms, 250us, 5s, 1m, 2h, 1d.", &[(Code::Early, ": a signal came before the lines were set, or before --hold-period or --toggle was over")]))]
 pub(crate) struct Arguments {
     /// Lines and their values: by name; by offset too, with --chip; or as CHIP:LINE=VALUE. @SET=VALUE is for every line of a
     /// set of the configuration

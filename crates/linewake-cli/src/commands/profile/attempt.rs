@@ -10,10 +10,10 @@ use linewake::Chip;
 use linewake::profile::{Profile, Trace};
 
 use self::shown::Shown;
-use crate::exit::{Failure, say};
+use crate::exit::{self, Code, Failure, say};
 use crate::signals::Meant;
 use crate::sinks::summary::{plural, summary};
-use crate::{period, readers, signals};
+use crate::{number, period, readers, signals};
 
 /// Open the device, and show each call and each record with what it means
 ///
@@ -24,14 +24,11 @@ use crate::{period, readers, signals};
 #[derive(Debug, clap::Args)]
 #[command(
     verbatim_doc_comment,
-    after_help = exit_codes!(
-        "\
+    after_help = exit::help("\
 Examples:
   linewake profile try card.toml                       what it would send; changes nothing
   linewake profile try card.toml --allow-writes -n 4   until four edges came
-  linewake profile try card.toml --for 10s > try.txt   for a bug report";
-        "3" "it ended before what was awaited: fewer than -n edges came, whatever ended it"
-    )
+  linewake profile try card.toml --for 10s > try.txt   for a bug report", &[(Code::Early, ": fewer than -n edges came")])
 )]
 pub(crate) struct Arguments {
     /// The profile
@@ -43,7 +40,8 @@ pub(crate) struct Arguments {
     allow_writes: bool,
 
     /// End after N edges; 0 is no limit
-    #[arg(short, long, value_name = "N", default_value_t = 0)]
+    #[arg(short, long, value_name = "N", default_value_t = 0, value_parser = number::count(),
+        allow_hyphen_values = true)]
     num_events: u32,
 
     /// End after this period: 500ms, 10s, 1m

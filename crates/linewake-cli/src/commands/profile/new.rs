@@ -10,7 +10,8 @@ use std::io::{self, IsTerminal as _, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::header::{self, Header};
-use crate::exit::{Failure, say};
+use crate::exit::{self, Failure, say};
+use crate::number;
 use crate::output;
 
 /// Write a skeleton of a profile, from the header of a driver or from a few answers
@@ -22,8 +23,7 @@ use crate::output;
 #[derive(Debug, clap::Args)]
 #[command(
     verbatim_doc_comment,
-    after_help = exit_codes!(
-        "\
+    after_help = exit::help("\
 Examples:
   linewake profile new public.h -o card.toml           from a header
   linewake profile new card.h card_types.h -o card.toml
@@ -32,8 +32,7 @@ Examples:
 Then:
   linewake profile check card.toml                     what is still to be filled in
   linewake profile explain card.toml                   what it will do
-  linewake profile try card.toml                       what the device says"
-    )
+  linewake profile try card.toml                       what the device says", &[])
 )]
 pub(crate) struct Arguments {
     /// C headers of the driver: what a program includes that calls it
@@ -49,7 +48,7 @@ pub(crate) struct Arguments {
     device: Option<String>,
 
     /// How many lines there are, if you know it
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(skeleton::MOST_LINES)))]
+    #[arg(long, value_name = "N", value_parser = number::within(1..=skeleton::MOST_LINES))]
     lines: Option<u32>,
 }
 

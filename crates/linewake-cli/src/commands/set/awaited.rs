@@ -1,10 +1,9 @@
 //! What a signal ends: the command, and what it had still to do.
 
-use std::process;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::terminal::Settings;
-use crate::exit::Failure;
+use crate::exit::{Code, Failure};
 use crate::signals;
 
 /// What is still to be done before the command may be ended by a signal, and nothing is missing: so it reads behind
@@ -26,9 +25,9 @@ impl Awaited {
 pub(super) fn end_on_signal(terminal: Settings, awaited: Awaited) -> Result<(), Failure> {
     signals::on_end(move |_| {
         terminal.restore();
-        let Some(awaited) = *awaited.lock() else { process::exit(0) };
+        let Some(awaited) = *awaited.lock() else { Code::Done.exit_process() };
         let early = Failure::early(format!("a signal ended it before {awaited}"));
         early.report();
-        process::exit(early.code().into())
+        early.code().exit_process()
     })
 }

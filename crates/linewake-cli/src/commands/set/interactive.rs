@@ -1,12 +1,12 @@
 //! `--interactive`: outputs by commands from standard input.
 
 use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write};
-use std::{process, thread};
+use std::thread;
 
 use super::awaited::Awaited;
 use super::outputs::{Outputs, line_value};
 use super::terminal::{Terminal, Typed};
-use crate::exit::{self, Failure};
+use crate::exit::{self, Code, Failure};
 use crate::lines::Line;
 use crate::period;
 use crate::shown::Values;
@@ -48,7 +48,7 @@ pub(super) fn run(
                 Typed::Line(line) => text = line,
                 Typed::End => return Ok(()),
                 // As the signal ends the command elsewhere.
-                Typed::Interrupt => process::exit(0),
+                Typed::Interrupt => Code::Done.exit_process(),
             },
             None => match read_line(prompt, &mut text) {
                 Ok(0) => return Ok(()),
