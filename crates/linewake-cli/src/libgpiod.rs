@@ -10,7 +10,6 @@
 //! - `out` writes, `print` says how things are shown; `strerror` has the C library's words for errors.
 //! - `detect`, `info`, `get`, `set` (with `outputs` and `interactive`), `mon` and `notify` are the tools.
 
-pub(crate) mod caller;
 mod chip;
 mod chips;
 mod context;
@@ -30,19 +29,20 @@ mod print;
 mod resolve;
 mod set;
 mod strerror;
+pub(crate) mod tool;
 mod wait;
 
 use std::ffi::{OsStr, OsString};
 use std::process::ExitCode;
 
-use self::caller::Tool;
 use self::context::Context;
 use self::died::Died;
 use self::out::Out;
+use self::tool::Tool;
 
 /// Runs the program as one of the tools.
-pub(crate) fn run(name: &'static str, tool: Tool, prog: &OsStr, words: impl Iterator<Item = OsString>) -> ExitCode {
-    let mut context = Context { name, prog: prog.as_encoded_bytes().to_vec(), out: Out::new() };
+pub(crate) fn run(tool: Tool, prog: &OsStr, words: impl Iterator<Item = OsString>) -> ExitCode {
+    let mut context = Context { name: tool.name(), prog: prog.as_encoded_bytes().to_vec(), out: Out::new() };
     let words: Vec<_> = words.map(OsString::into_encoded_bytes).collect();
     let run = match tool {
         Tool::Detect => detect::run,

@@ -10,7 +10,7 @@ use overlapped::ErrorKind as Device;
 
 use crate::config::{self, Member, Unit};
 use crate::exit::{self, Failure};
-use crate::libgpiod::caller::BEYOND;
+use crate::settings::BEYOND;
 
 // No documentation comment: it would be taken for that of the command which has it.
 #[derive(Clone, Debug, Default, clap::Args)]

@@ -26,7 +26,7 @@ use clap::{ArgAction, CommandFactory as _, Parser, Subcommand};
 
 use self::commands::{detect, doctor, driver, get, info, links, mon, notify, papers, profile, record, replay, set};
 use self::exit::Code;
-use self::libgpiod::caller;
+use self::libgpiod::tool::Tool;
 
 /// Watch digital lines, with every edge accounted for
 #[derive(Debug, Parser)]
@@ -70,8 +70,8 @@ enum Command {
 fn main() -> ExitCode {
     let mut arguments = env::args_os();
     let called = arguments.next().unwrap_or_default();
-    if let Some((name, tool)) = caller::tool(&called) {
-        return libgpiod::run(name, tool, &called, arguments);
+    if let Some(tool) = Tool::called(&called) {
+        return libgpiod::run(tool, &called, arguments);
     }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,

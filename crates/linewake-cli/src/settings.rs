@@ -3,6 +3,9 @@
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use linewake::{Bias, Drive, Edges, EventClock};
 
+/// The heading of options that libgpiod's tools do not have. The program has them under its own name only.
+pub(crate) const BEYOND: &str = "Beyond libgpiod";
+
 /// One of some words, each with what it means.
 fn one_of<T: Copy + Send + Sync + 'static>(
     all: &'static [T],

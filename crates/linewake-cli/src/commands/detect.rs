@@ -6,9 +6,9 @@ use linewake::ChipInfo;
 use serde::Serialize;
 
 use crate::exit::{self, Failure};
-use crate::libgpiod::caller::BEYOND;
 use crate::lines::{Consent, Scope};
 use crate::output;
+use crate::settings::BEYOND;
 use crate::shown::Printable;
 
 /// List chips, with their labels and numbers of lines

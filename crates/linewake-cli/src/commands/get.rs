@@ -8,8 +8,8 @@ use linewake::record::{Record, State};
 use linewake::{Bias, LineConfig};
 
 use crate::exit::{self, Failure};
-use crate::libgpiod::caller::BEYOND;
 use crate::lines::{All, Line, Lines, Scope};
+use crate::settings::BEYOND;
 use crate::shown::Values;
 use crate::{output, period, settings};
 

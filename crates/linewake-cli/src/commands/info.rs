@@ -6,9 +6,9 @@ use linewake::{Bias, Chip, ChipInfo, Direction, Edges, LineInfo, Offset};
 use serde::Serialize;
 
 use crate::exit::{self, Failure};
-use crate::libgpiod::caller::BEYOND;
 use crate::lines::Scope;
 use crate::output;
+use crate::settings::BEYOND;
 use crate::shown::{Attributes, Printable, Quoted};
 
 /// Say what is known of lines: names, direction, how they are held, and by whom

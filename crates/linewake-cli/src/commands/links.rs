@@ -6,7 +6,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use crate::exit::{self, Failure};
-use crate::libgpiod::caller::TOOLS;
+use crate::libgpiod::tool::Tool;
 use crate::output;
 
 /// Make gpiodetect, gpioinfo, gpioget, gpioset, gpiomon and gpionotify, which are this program, in a directory
@@ -31,8 +31,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         return Err(Failure::new(format!("\"{shown}\" is no directory; make it first: mkdir \"{shown}\"")));
     }
     let program = env::current_exe().map_err(|error| Failure::new(format!("cannot find this program: {error}")))?;
-    let links: Vec<_> =
-        TOOLS.iter().map(|(name, _)| directory.join(format!("{name}{}", env::consts::EXE_SUFFIX))).collect();
+    let links = Tool::ALL.map(|tool| directory.join(format!("{}{}", tool.name(), env::consts::EXE_SUFFIX)));
     // All or none, as far as can be seen before.
     if let Some(other) = links.iter().find(|link| link.symlink_metadata().is_ok() && !is_link(link, &program)) {
         let message = format!("\"{}\" is there already, and is another program; remove it or choose", other.display());

@@ -13,9 +13,9 @@ use linewake::record::{Info, NamedChip, Record, Start};
 use linewake::{InfoEvent, InfoEventKind, InfoWatcher, Stopper};
 
 use crate::exit::{self, Code, Failure};
-use crate::libgpiod::caller::BEYOND;
 use crate::lines::{All, Lines, Scope};
 use crate::readers;
+use crate::settings::BEYOND;
 use crate::shown::{Attributes, LineId, Printable, consumer};
 use crate::signals::Meant;
 use crate::sinks::summary::plural;

@@ -4,7 +4,7 @@
 use clap::{Arg, ArgAction, Args, Command};
 
 use super::{Context, Died};
-use crate::libgpiod::caller::BEYOND;
+use crate::settings::BEYOND;
 
 /// `--help` and `--version` by their letters. Then the tool ends.
 pub(super) fn show<A: Args>(context: &mut Context, letter: u8) -> Result<(), Died> {

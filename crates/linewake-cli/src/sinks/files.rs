@@ -5,7 +5,7 @@ use std::io::{self, Read as _, Seek as _, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use crate::exit::{self, Failure};
-use crate::libgpiod::caller::BEYOND;
+use crate::settings::BEYOND;
 use crate::signals::has_terminal;
 
 /// What becomes of a file that is there already. No documentation comment on the options' behalf: it would be the command's.
