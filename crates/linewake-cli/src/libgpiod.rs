@@ -42,7 +42,7 @@ use self::tool::Tool;
 
 /// Runs the program as one of the tools.
 pub(crate) fn run(tool: Tool, prog: &OsStr, words: impl Iterator<Item = OsString>) -> ExitCode {
-    let mut context = Context { name: tool.name(), prog: prog.as_encoded_bytes().to_vec(), out: Out::new() };
+    let mut context = Context { tool, prog: prog.as_encoded_bytes().to_vec(), out: Out::new() };
     let words: Vec<_> = words.map(OsString::into_encoded_bytes).collect();
     let run = match tool {
         Tool::Detect => detect::run,

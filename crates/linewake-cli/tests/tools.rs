@@ -533,6 +533,9 @@ fn help_and_version_are_under_every_name() {
                 "summary",
                 "%Q",
                 "%m",
+                "FILE",
+                "profile:",
+                "SIGHUP",
             ] {
                 assert!(!out(&output).contains(beyond), "{tool} has no {beyond}: {}", out(&output));
             }

@@ -1,18 +1,19 @@
-//! A tool at work: how it is called, and where it says things.
+//! What a running tool knows of itself: its name, and where it writes.
 
 use super::died::Died;
 use super::out::Out;
+use super::tool::Tool;
 
-/// A tool at work.
+/// A running tool.
 pub(super) struct Context {
-    pub(super) name: &'static str,
-    /// As the program was called, with the path if there was one.
+    pub(super) tool: Tool,
+    /// The first word of the command line, with its path.
     pub(super) prog: Vec<u8>,
     pub(super) out: Out,
 }
 
 impl Context {
-    /// Says something on standard error. What was printed before stands before it.
+    /// Writes to standard error, after all that was printed before.
     pub(super) fn error(&mut self, message: &[u8]) -> Result<(), Died> {
         self.out.flush()?;
         self.say(message);

@@ -149,6 +149,7 @@ fn read_short<'a>(
 #[cfg(test)]
 mod tests {
     use super::super::out::Out;
+    use super::super::tool::Tool;
     use super::*;
 
     const OPTIONS: &[Opt] = &[
@@ -163,7 +164,7 @@ mod tests {
     /// What is taken, `--` and the operands; or what is wrong with it.
     fn read_words(words: &[&str]) -> Result<Vec<String>, String> {
         let words: Vec<_> = words.iter().map(|word| word.as_bytes().to_vec()).collect();
-        let mut context = Context { name: "gpioget", prog: b"gpioget".to_vec(), out: Out::new() };
+        let mut context = Context { tool: Tool::Get, prog: b"gpioget".to_vec(), out: Out::new() };
         let mut taken = Vec::new();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let rest = read(&mut context, OPTIONS, &words, |_, key, value| {

@@ -1,14 +1,13 @@
-//! What the tools say of themselves: their help and their version. The help is that of the subcommands, without what
-//! libgpiod's tools do not have.
+//! The help and the version of the tools. The help is that of the subcommands, without what libgpiod's tools lack.
 
 use clap::{Arg, ArgAction, Args, Command};
 
 use super::{Context, Died};
 use crate::settings::BEYOND;
 
-/// `--help` and `--version` by their letters. Then the tool ends.
+/// Prints the help, or the version for the letter `v`; then the tool ends.
 pub(super) fn show<A: Args>(context: &mut Context, letter: u8) -> Result<(), Died> {
-    let mut command = command::<A>(context.name);
+    let mut command = command::<A>(context.tool.name());
     let text = if letter == b'v' { command.render_version() } else { command.render_help().to_string() };
     context.out.text(&text);
     context.out.flush()?;
@@ -20,14 +19,14 @@ fn is_libgpiods(argument: &Arg) -> bool {
     argument.get_help_heading() != Some(BEYOND)
 }
 
-/// The definition of a subcommand, as a tool: without what libgpiod's does not have.
+/// The definition of a subcommand as a tool, without what libgpiod's tool lacks.
 fn command<A: Args>(name: &'static str) -> Command {
     let version = Arg::new("version").short('v').long("version").action(ArgAction::Version).help("Print the version");
     let command = A::augment_args(Command::new(name).no_binary_name(true).max_term_width(100)).arg(version);
     let after_help = after_help(&command);
-    // What the subcommand does in that detail the tool does not.
     let about = command.get_about().map(ToString::to_string).unwrap_or_default();
     command
+        // The tool has no account of edges.
         .about(about.split(", and account").next().unwrap_or_default().to_owned())
         .long_about(None)
         .disable_version_flag(true)
@@ -37,32 +36,36 @@ fn command<A: Args>(name: &'static str) -> Command {
         .after_help(after_help)
 }
 
-/// An option or operand, without what is said of it that the tool does not know.
+/// An option or operand as the tool has it: what names chips and lines can mean more in a subcommand.
 fn as_tools(argument: Arg) -> Arg {
-    let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
-    let beyond = ["; or as CHIP:LINE", ". May be given several times"];
-    let Some(at) = beyond.iter().filter_map(|beyond| help.find(beyond)).min() else { return argument };
-    let all = ". All lines if none is given";
-    argument.help(format!("{}{}", &help[..at], if help.ends_with(all) { all } else { "" }))
+    let is_info = argument.get_help().is_some_and(|help| help.to_string().ends_with("All lines if none is given"));
+    let help = match argument.get_id().as_str() {
+        "chip" => "Look on this chip only: a number, name or path as in \"0\", \"gpiochip0\" and \"/dev/gpiochip0\"",
+        "chips" => "Chips: by number, name or path as in \"0\", \"gpiochip0\" and \"/dev/gpiochip0\"",
+        "lines" if is_info => "Lines: by name; by offset too, with --chip. All lines if none is given",
+        "lines" => "Lines: by name; by offset too, with --chip",
+        "values" => "Lines and their values: by name; by offset too, with --chip",
+        _ => return argument,
+    };
+    argument.help(help)
 }
 
-/// What stands below the options, without what is the subcommand's own.
+/// The paragraphs of a subcommand's help that are true of the tool, and the tools' exit codes.
 fn after_help(subcommand: &Command) -> String {
     let text = subcommand.get_after_help().map(ToString::to_string).unwrap_or_default();
-    let own = ["Example", "Exit codes:", "Columns of --csv", "The command of --exec", "FILE ", "The first Ctrl-C"];
-    let is_own = |paragraph: &&str| own.iter().any(|begin| paragraph.starts_with(begin));
-    let mut paragraphs: Vec<_> = text.split("\n\n").filter(|paragraph| !is_own(paragraph)).map(without_ours).collect();
-    let codes = "Exit codes:\n  0  all went well\n  1  anything else: standard error says what";
-    paragraphs.push(codes.to_owned());
-    paragraphs.join("\n\n")
+    let is_tools = |paragraph: &&str| ["Format", "VALUE", "PERIOD"].iter().any(|word| paragraph.starts_with(word));
+    let paragraphs = text.split("\n\n").filter(is_tools).map(without_ours);
+    let codes = "Exit codes:\n  0  done as asked\n  1  an error; standard error says what is wrong".to_owned();
+    paragraphs.chain([codes]).collect::<Vec<_>>().join("\n\n")
 }
 
-/// `%q`, `%Q` and `%m` stand in the second column. Hours and days are no periods there.
+/// A paragraph without `%q`, `%Q` and `%m`, which stand in the second column, without hours and days as periods, and
+/// without the files.
 fn without_ours(paragraph: &str) -> String {
     let paragraph = paragraph.replace(", 2h, 1d.", ".");
     let first = |line: &str| ["%q", "%Q", "%m"].iter().filter_map(|ours| line.find(ours)).min();
-    let lines = paragraph.lines().map(|line| line[..first(line).unwrap_or(line.len())].trim_end());
-    lines.collect::<Vec<_>>().join("\n")
+    let lines = paragraph.lines().filter(|line| !line.starts_with("FILE"));
+    lines.map(|line| line[..first(line).unwrap_or(line.len())].trim_end()).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]
@@ -73,26 +76,24 @@ mod tests {
     use super::super::{detect, get, info, mon, notify, set};
     use super::*;
 
-    /// The options that are read, and those of which the help tells.
+    /// The options that are read are those in the help.
     fn assert_same<A: Args>(options: &[Opt]) {
         let mut command = command::<A>("tool");
         command.build();
         let read: BTreeSet<_> =
             options.iter().map(|option| (option.long.to_owned(), option.short, option.takes_value)).collect();
-        let mut told = BTreeSet::new();
+        let mut shown = BTreeSet::new();
         for argument in command.get_arguments().filter(|argument| !argument.is_hide_set()) {
             let takes_value = matches!(argument.get_action(), ArgAction::Set | ArgAction::Append);
             let short = argument.get_short().map(|letter| letter as u8);
             if let Some(long) = argument.get_long() {
-                told.insert((long.to_owned(), short, takes_value));
+                shown.insert((long.to_owned(), short, takes_value));
             }
             if argument.get_visible_aliases().is_some_and(|aliases| aliases.contains(&"silent")) {
-                told.insert(("silent".to_owned(), None, takes_value));
+                shown.insert(("silent".to_owned(), None, takes_value));
             }
         }
-        // It has no letter of its own.
-        let read = read.into_iter().collect::<BTreeSet<_>>();
-        assert_eq!(read, told);
+        assert_eq!(read, shown);
     }
 
     #[test]
