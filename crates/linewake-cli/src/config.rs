@@ -17,26 +17,26 @@ use crate::exit::Failure;
 /// What a file says.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct File {
+struct ConfigFile {
     #[serde(default)]
-    set: BTreeMap<String, Set>,
+    set: BTreeMap<String, SetTable>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Set {
+struct SetTable {
     lines: Spanned<Vec<Spanned<Entry>>>,
 }
 
 /// A text, or a table.
 #[derive(Debug)]
-struct Entry(Line);
+struct Entry(LineTable);
 
 impl<'de> Deserialize<'de> for Entry {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Either;
+        struct EntryVisitor;
 
-        impl<'de> Visitor<'de> for Either {
+        impl<'de> Visitor<'de> for EntryVisitor {
             type Value = Entry;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -44,22 +44,22 @@ impl<'de> Deserialize<'de> for Entry {
             }
 
             fn visit_str<E>(self, line: &str) -> Result<Entry, E> {
-                Ok(Entry(Line { line: line.to_owned(), label: None, unit: None, per_edge: None }))
+                Ok(Entry(LineTable { line: line.to_owned(), label: None, unit: None, per_edge: None }))
             }
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Entry, A::Error> {
-                Line::deserialize(MapAccessDeserializer::new(map)).map(Entry)
+                LineTable::deserialize(MapAccessDeserializer::new(map)).map(Entry)
             }
         }
 
         // Whatever it is, the place of what is wrong in it is known.
-        deserializer.deserialize_any(Either)
+        deserializer.deserialize_any(EntryVisitor)
     }
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Line {
+struct LineTable {
     line: String,
     label: Option<String>,
     unit: Option<String>,
@@ -177,12 +177,12 @@ pub(crate) fn read(path: &Path) -> Result<Option<Sets>, Failure> {
 
 /// What is wrong is said as `line:column: what`.
 fn parse(text: &str) -> Result<Sets, String> {
-    let file: File = toml::from_str(text).map_err(|error| {
+    let file: ConfigFile = toml::from_str(text).map_err(|error| {
         let at = error.span().map_or(0, |span| span.start);
         wrong(text, at, error.message().lines().next().unwrap_or_default())
     })?;
     let mut sets = Sets::new();
-    for (name, Set { lines }) in file.set {
+    for (name, SetTable { lines }) in file.set {
         if lines.get_ref().is_empty() {
             return Err(wrong(text, lines.span().start, &format!("the set \"{name}\" has no line; name one")));
         }
@@ -202,7 +202,7 @@ fn parse(text: &str) -> Result<Sets, String> {
 }
 
 fn member(entry: Entry) -> Result<Member, String> {
-    let Entry(Line { line: id, label, unit, per_edge }) = entry;
+    let Entry(LineTable { line: id, label, unit, per_edge }) = entry;
     if id.is_empty() || id.starts_with('@') {
         return Err(format!("\"{id}\" is no line; it is one by name, or CHIP:LINE"));
     }

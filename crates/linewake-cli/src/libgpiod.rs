@@ -14,7 +14,7 @@ mod chip;
 mod chips;
 mod context;
 mod detect;
-mod died;
+mod exit;
 mod get;
 mod getopt;
 mod help;
@@ -36,7 +36,7 @@ use std::ffi::{OsStr, OsString};
 use std::process::ExitCode;
 
 use self::context::Context;
-use self::died::Died;
+use self::exit::Exit;
 use self::out::Out;
 use self::tool::Tool;
 
@@ -56,7 +56,7 @@ pub(crate) fn run(tool: Tool, prog: &OsStr, words: impl Iterator<Item = OsString
     let ended = ended.and_then(|code| context.out.flush().map(|()| code));
     match ended {
         Ok(code) => ExitCode::from(code),
-        Err(Died { message, code }) => {
+        Err(Exit { message, code }) => {
             // What could not be written was said.
             let _ = context.out.flush();
             if !message.is_empty() {

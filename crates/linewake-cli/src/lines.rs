@@ -50,16 +50,16 @@ impl Consent {
 
 /// Lines that were found, and their chips.
 #[derive(Debug)]
-pub(crate) struct Lines {
+pub(crate) struct FoundLines {
     /// The chips that have some of them, in the order they were looked at.
     pub(crate) chips: Vec<Chip>,
     /// In the order they were asked for.
-    pub(crate) lines: Vec<Line>,
+    pub(crate) lines: Vec<FoundLine>,
 }
 
 /// A line that was found.
 #[derive(Clone, Debug)]
-pub(crate) struct Line {
+pub(crate) struct FoundLine {
     /// As the user calls it.
     pub(crate) id: String,
     /// The place of the operand that names it, alone or as one of a set.
@@ -83,21 +83,21 @@ pub(crate) struct Survey {
     pub(crate) failures: Vec<Failure>,
 }
 
-impl Line {
+impl FoundLine {
     /// Its label, or as the user calls it.
     pub(crate) fn shown(&self) -> &str {
         self.label.as_deref().unwrap_or(&self.id)
     }
 }
 
-impl Lines {
+impl FoundLines {
     /// What to call the chips: no two have one name.
     pub(crate) fn chip_names(&self) -> Vec<Arc<str>> {
         ChipInfo::distinct_names(self.chips.iter().map(Chip::info))
     }
 
     /// The lines of each chip, with their places among all.
-    pub(crate) fn by_chip(&self) -> impl Iterator<Item = (&Chip, Vec<(usize, &Line)>)> {
+    pub(crate) fn by_chip(&self) -> impl Iterator<Item = (&Chip, Vec<(usize, &FoundLine)>)> {
         self.chips.iter().enumerate().map(|(at, chip)| {
             (chip, self.lines.iter().enumerate().filter(|(_, line)| line.chip == at).collect::<Vec<_>>())
         })
@@ -128,8 +128,8 @@ impl Scope {
     }
 
     /// Finds lines.
-    pub(crate) fn resolve(&self, operands: &[String], options: &ChipOptions) -> Result<Lines, Failure> {
-        let Wanted { ids, members } = &Wanted::new(operands)?;
+    pub(crate) fn resolve(&self, operands: &[String], options: &ChipOptions) -> Result<FoundLines, Failure> {
+        let Operands { ids, members } = &Operands::new(operands)?;
         let mut search = Search::new(self, ids.len());
         for spec in self.specs() {
             if !self.strict && search.is_done() {
@@ -155,7 +155,7 @@ impl Scope {
 
     /// Finds what there is, and says what there is not: with `strict` every line of a name.
     pub(crate) fn survey(&self, operands: &[String], options: &ChipOptions) -> Result<Survey, Failure> {
-        let ids = &Wanted::new(operands)?.ids;
+        let ids = &Operands::new(operands)?.ids;
         let mut search = Search::new(self, ids.len());
         let mut failures = Vec::new();
         for spec in self.specs() {
@@ -189,7 +189,7 @@ impl Scope {
         operands: &[String],
         all: All,
         options: &ChipOptions,
-    ) -> Result<Lines, Failure> {
+    ) -> Result<FoundLines, Failure> {
         if !operands.is_empty() || !self.has_chip() {
             if operands.is_empty() {
                 let none = "at least one GPIO line must be specified";
@@ -235,13 +235,13 @@ impl All {
 }
 
 /// The lines that operands name.
-struct Wanted {
+struct Operands {
     ids: Vec<String>,
     /// Each with the place of its operand.
     members: Vec<(usize, Member)>,
 }
 
-impl Wanted {
+impl Operands {
     fn new(operands: &[String]) -> Result<Self, Failure> {
         let members = config::expand(operands)?;
         Ok(Self { ids: members.iter().map(|(_, member)| member.id.clone()).collect(), members })
@@ -249,15 +249,15 @@ impl Wanted {
 }
 
 /// A line: the place of its chip among those that are open, and its own on that.
-type Place = (usize, Offset);
+type LinePlace = (usize, Offset);
 
 struct Search<'a> {
     scope: &'a Scope,
     opened: Vec<(String, Chip)>,
     /// What each operand names; the first of several.
-    found: Vec<Option<Place>>,
+    found: Vec<Option<LinePlace>>,
     /// All that the operands name: more than one each only if it is to be strict.
-    matches: Vec<Place>,
+    matches: Vec<LinePlace>,
 }
 
 impl<'a> Search<'a> {
@@ -311,7 +311,7 @@ impl<'a> Search<'a> {
     fn ambiguous(&self, ids: &[String]) -> Option<Failure> {
         let (found, id) = self.found.iter().zip(ids).find_map(|(found, id)| {
             let first = (*found)?;
-            let is_other = |place: &&Place| **place != first && self.name(**place).as_deref() == Some(id);
+            let is_other = |place: &&LinePlace| **place != first && self.name(**place).as_deref() == Some(id);
             self.matches.iter().find(is_other).map(|&other| ([first, other], id))
         })?;
         let [one, other] = found.map(|(at, offset)| format!("\"{}:{offset}\"", self.opened[at].1));
@@ -319,7 +319,7 @@ impl<'a> Search<'a> {
         Some(Failure::new(message))
     }
 
-    fn name(&self, (at, offset): Place) -> Option<Arc<str>> {
+    fn name(&self, (at, offset): LinePlace) -> Option<Arc<str>> {
         self.opened[at].1.name(offset)
     }
 
@@ -360,7 +360,7 @@ impl<'a> Search<'a> {
 
     /// Complains of what was not found, and of what was found twice.
     fn complaint(&self, ids: &[String]) -> Option<Failure> {
-        let mut taken: HashMap<Place, &str> = HashMap::new();
+        let mut taken: HashMap<LinePlace, &str> = HashMap::new();
         for (found, id) in self.found.iter().zip(ids) {
             let Some(found) = found else { return Some(Failure::new(self.not_found(id, ids))) };
             if let Some(before) = taken.insert(*found, id) {
@@ -395,7 +395,7 @@ impl<'a> Search<'a> {
     }
 
     /// The lines, and those chips that have some of them.
-    fn finish(self, members: &[(usize, Member)]) -> Lines {
+    fn finish(self, members: &[(usize, Member)]) -> FoundLines {
         let mut places = HashMap::new();
         let mut chips = Vec::new();
         for (at, (_, chip)) in self.opened.iter().enumerate() {
@@ -404,7 +404,7 @@ impl<'a> Search<'a> {
                 chips.push(chip.clone());
             }
         }
-        let lines = self.found.iter().flatten().zip(members).map(|(&(at, offset), (operand, member))| Line {
+        let lines = self.found.iter().flatten().zip(members).map(|(&(at, offset), (operand, member))| FoundLine {
             id: member.id.clone(),
             operand: *operand,
             label: member.label.as_deref().map(Arc::from),
@@ -414,7 +414,7 @@ impl<'a> Search<'a> {
             name: self.name((at, offset)),
         });
         let lines = lines.collect();
-        Lines { chips, lines }
+        FoundLines { chips, lines }
     }
 
     /// What to say of a line that is not there, among all that were asked for.

@@ -2,6 +2,7 @@
 
 mod commands;
 mod config;
+mod display;
 mod exit;
 mod libgpiod;
 mod lines;
@@ -12,7 +13,7 @@ mod readers;
 #[cfg(windows)]
 mod service;
 mod settings;
-mod shown;
+
 mod signals;
 mod sinks;
 mod specifiers;
@@ -24,7 +25,9 @@ use std::process::ExitCode;
 
 use clap::{ArgAction, CommandFactory as _, Parser, Subcommand};
 
-use self::commands::{detect, doctor, driver, get, info, links, mon, notify, papers, profile, record, replay, set};
+use self::commands::{
+    completions, detect, doctor, driver, get, info, links, man, mon, notify, profile, record, replay, set,
+};
 use self::exit::Code;
 use self::libgpiod::tool::Tool;
 
@@ -63,8 +66,8 @@ enum Command {
     Config(commands::config::Arguments),
     Links(links::Arguments),
     Driver(driver::Arguments),
-    Completions(papers::Completions),
-    Man(papers::Man),
+    Completions(completions::Arguments),
+    Man(man::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -91,7 +94,7 @@ fn main() -> ExitCode {
         Command::Replay(arguments) => replay::run(arguments),
         Command::Links(arguments) => links::run(arguments),
         Command::Driver(arguments) => driver::run(arguments),
-        Command::Completions(arguments) => papers::completions(arguments, Cli::command()),
-        Command::Man(arguments) => papers::man(arguments, Cli::command()),
+        Command::Completions(arguments) => completions::run(arguments, Cli::command()),
+        Command::Man(arguments) => man::run(arguments, Cli::command()),
     })
 }

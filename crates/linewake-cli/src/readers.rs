@@ -5,19 +5,19 @@
 
 use std::fs::File;
 
-#[cfg(unix)]
-pub(crate) use self::system::Came;
 pub(crate) use self::system::Readers;
+#[cfg(unix)]
+pub(crate) use self::system::Wake;
 
 /// Where something is written, and somebody may read it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Place<'a> {
+pub(crate) enum Destination<'a> {
     Stdout,
     File(#[cfg_attr(not(unix), expect(dead_code, reason = "nobody is seen leaving"))] &'a File),
 }
 
-impl<'a> FromIterator<Place<'a>> for Readers {
-    fn from_iter<I: IntoIterator<Item = Place<'a>>>(places: I) -> Self {
+impl<'a> FromIterator<Destination<'a>> for Readers {
+    fn from_iter<I: IntoIterator<Item = Destination<'a>>>(places: I) -> Self {
         let mut readers = Self::default();
         places.into_iter().for_each(|place| readers.add(place));
         readers
@@ -33,7 +33,7 @@ mod system {
     use rustix::fs::{FileType, fstat};
     use rustix::io::Errno;
 
-    use super::Place;
+    use super::Destination;
     use crate::exit::Failure;
 
     /// Readers, by what is written to them.
@@ -42,7 +42,7 @@ mod system {
 
     /// What was waited for.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub(crate) enum Came {
+    pub(crate) enum Wake {
         /// Something can be read from the other file.
         Other,
         Left,
@@ -50,11 +50,11 @@ mod system {
 
     impl Readers {
         /// One that can be seen leaving.
-        pub(super) fn add(&mut self, place: Place<'_>) {
+        pub(super) fn add(&mut self, place: Destination<'_>) {
             let stdout = io::stdout();
             let place = match place {
-                Place::Stdout => stdout.as_fd(),
-                Place::File(file) => file.as_fd(),
+                Destination::Stdout => stdout.as_fd(),
+                Destination::File(file) => file.as_fd(),
             };
             if is_watchable(place)
                 && let Ok(place) = place.try_clone_to_owned()
@@ -79,7 +79,7 @@ mod system {
         }
 
         /// Sleeps until one of them has left, which is told once, or until something can be read from another file.
-        pub(crate) fn wait_beside(&mut self, other: impl AsFd) -> io::Result<Came> {
+        pub(crate) fn wait_beside(&mut self, other: impl AsFd) -> io::Result<Wake> {
             loop {
                 // A reader that has left is told unasked. One that writes no more and still reads has not left.
                 let readers = self.0.iter().map(|reader| PollFd::new(reader, PollFlags::empty()));
@@ -88,14 +88,14 @@ mod system {
                     Ok(_) | Err(Errno::INTR) => {}
                     Err(error) => return Err(error.into()),
                 }
-                let [other, readers @ ..] = &all[..] else { return Ok(Came::Other) };
+                let [other, readers @ ..] = &all[..] else { return Ok(Wake::Other) };
                 let has_left = readers.iter().any(|reader| !reader.revents().is_empty());
                 if !other.revents().is_empty() {
-                    return Ok(Came::Other);
+                    return Ok(Wake::Other);
                 }
                 if has_left {
                     self.0.clear();
-                    return Ok(Came::Left);
+                    return Ok(Wake::Left);
                 }
             }
         }
@@ -119,7 +119,7 @@ mod system {
         use super::*;
 
         fn readers(of: impl Into<OwnedFd>) -> Readers {
-            Readers::from_iter([Place::File(&File::from(of.into()))])
+            Readers::from_iter([Destination::File(&File::from(of.into()))])
         }
 
         /// Something can be read from it at once.
@@ -134,10 +134,10 @@ mod system {
             let (reader, writer) = io::pipe().unwrap();
             let (_keep, quiet) = UnixStream::pair().unwrap();
             let mut readers = readers(writer);
-            assert_eq!(readers.wait_beside(ready()).unwrap(), Came::Other);
+            assert_eq!(readers.wait_beside(ready()).unwrap(), Wake::Other);
             drop(reader);
-            assert_eq!(readers.wait_beside(&quiet).unwrap(), Came::Left);
-            assert_eq!(readers.wait_beside(ready()).unwrap(), Came::Other, "it is told once");
+            assert_eq!(readers.wait_beside(&quiet).unwrap(), Wake::Left);
+            assert_eq!(readers.wait_beside(ready()).unwrap(), Wake::Other, "it is told once");
         }
 
         #[test]
@@ -146,16 +146,16 @@ mod system {
             let (_keep, quiet) = UnixStream::pair().unwrap();
             let mut readers = readers(ours);
             theirs.shutdown(Shutdown::Write).unwrap();
-            assert_eq!(readers.wait_beside(ready()).unwrap(), Came::Other);
+            assert_eq!(readers.wait_beside(ready()).unwrap(), Wake::Other);
             drop(theirs);
-            assert_eq!(readers.wait_beside(&quiet).unwrap(), Came::Left);
+            assert_eq!(readers.wait_beside(&quiet).unwrap(), Wake::Left);
         }
 
         #[test]
         fn a_plain_file_and_the_null_device_have_no_reader() {
             let null = File::options().write(true).open("/dev/null").unwrap();
             let plain = File::open(std::env::current_exe().unwrap()).unwrap();
-            assert!(Readers::from_iter([Place::File(&null), Place::File(&plain)]).0.is_empty());
+            assert!(Readers::from_iter([Destination::File(&null), Destination::File(&plain)]).0.is_empty());
         }
     }
 }
@@ -167,7 +167,7 @@ mod system {
     pub(crate) struct Readers(());
 
     impl Readers {
-        pub(super) fn add(&mut self, _: super::Place<'_>) {}
+        pub(super) fn add(&mut self, _: super::Destination<'_>) {}
 
         #[expect(clippy::unnecessary_wraps, reason = "elsewhere it can fail")]
         pub(crate) fn watch(self, _: impl FnOnce() + Send + 'static) -> Result<(), crate::exit::Failure> {

@@ -8,7 +8,7 @@ pub(crate) use self::system::{Signal, has_terminal};
 
 /// What a watch is told from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Meant {
+pub(crate) enum Meaning {
     /// It is to end.
     End,
     /// A reader of what it writes has left. Windows tells none.
@@ -25,12 +25,12 @@ pub(crate) fn on_end(end: impl FnMut(Signal) + Send + 'static) -> Result<(), Fai
 
 /// Calls `mean` whenever one of them comes, or when one of the readers has left, on a thread of its own. SIGHUP ends nothing,
 /// unless the terminal from which this is controlled is gone; and not even then for who ignores hang-ups, as nohup has it.
-pub(crate) fn on_end_or_reopen(readers: Readers, mean: impl FnMut(Meant) + Send + 'static) -> Result<(), Failure> {
+pub(crate) fn on_end_or_reopen(readers: Readers, mean: impl FnMut(Meaning) + Send + 'static) -> Result<(), Failure> {
     system::on_end_or_reopen(readers, mean).map_err(|error| cannot(&error))
 }
 
 /// The same where SIGHUP ends as the others do.
-pub(crate) fn on_end_or_left(readers: Readers, mean: impl FnMut(Meant) + Send + 'static) -> Result<(), Failure> {
+pub(crate) fn on_end_or_left(readers: Readers, mean: impl FnMut(Meaning) + Send + 'static) -> Result<(), Failure> {
     system::on_end_or_left(readers, mean).map_err(|error| cannot(&error))
 }
 
@@ -50,8 +50,8 @@ mod system {
     use signal_hook::iterator::backend::SignalDelivery;
     use signal_hook::iterator::exfiltrator::SignalOnly;
 
-    use super::{Meant, Readers};
-    use crate::readers::Came;
+    use super::{Meaning, Readers};
+    use crate::readers::Wake;
 
     /// Which one.
     #[derive(Clone, Copy, Debug)]
@@ -78,11 +78,11 @@ mod system {
         })
     }
 
-    pub(super) fn on_end_or_left(readers: Readers, mut mean: impl FnMut(Meant) + Send + 'static) -> io::Result<()> {
-        listen(ending(), readers, move |signal| mean(signal.map_or(Meant::Left, |_| Meant::End)))
+    pub(super) fn on_end_or_left(readers: Readers, mut mean: impl FnMut(Meaning) + Send + 'static) -> io::Result<()> {
+        listen(ending(), readers, move |signal| mean(signal.map_or(Meaning::Left, |_| Meaning::End)))
     }
 
-    pub(super) fn on_end_or_reopen(readers: Readers, mut mean: impl FnMut(Meant) + Send + 'static) -> io::Result<()> {
+    pub(super) fn on_end_or_reopen(readers: Readers, mut mean: impl FnMut(Meaning) + Send + 'static) -> io::Result<()> {
         let ends_with_terminal = !is_ignored(SIGHUP) && has_terminal();
         let is_gone = || {
             // A shell passes its hang-up on before it has ended itself.
@@ -95,9 +95,9 @@ mod system {
         };
         listen(vec![SIGINT, SIGTERM, SIGHUP], readers, move |signal| {
             mean(match signal {
-                None => Meant::Left,
-                Some(SIGHUP) if !(ends_with_terminal && is_gone()) => Meant::Reopen,
-                Some(_) => Meant::End,
+                None => Meaning::Left,
+                Some(SIGHUP) if !(ends_with_terminal && is_gone()) => Meaning::Reopen,
+                Some(_) => Meaning::End,
             });
         })
     }
@@ -120,8 +120,8 @@ mod system {
         let listen = move || {
             loop {
                 match readers.wait_beside(signals.get_read()) {
-                    Ok(Came::Left) => tell(None),
-                    Ok(Came::Other) => signals.pending().for_each(|signal| tell(Some(signal))),
+                    Ok(Wake::Left) => tell(None),
+                    Ok(Wake::Other) => signals.pending().for_each(|signal| tell(Some(signal))),
                     // The system has no memory for it: it may have some later.
                     Err(_) => thread::sleep(Duration::from_millis(100)),
                 }
@@ -167,9 +167,9 @@ mod system {
 
     pub(super) fn on_end_or_left(
         _: super::Readers,
-        mut mean: impl FnMut(super::Meant) + Send + 'static,
+        mut mean: impl FnMut(super::Meaning) + Send + 'static,
     ) -> Result<(), ctrlc::Error> {
-        ctrlc::set_handler(move || mean(super::Meant::End))
+        ctrlc::set_handler(move || mean(super::Meaning::End))
     }
 
     pub(super) use on_end_or_left as on_end_or_reopen;

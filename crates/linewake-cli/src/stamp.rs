@@ -38,16 +38,16 @@ impl Stamp {
 
     /// A time in nanoseconds; since 1970 in UTC, unless it is written in seconds.
     pub(crate) fn of(self, ns: u64) -> impl fmt::Display {
-        Stamped { stamp: self, ns }
+        StampText { stamp: self, ns }
     }
 }
 
-struct Stamped {
+struct StampText {
     stamp: Stamp,
     ns: u64,
 }
 
-impl fmt::Display for Stamped {
+impl fmt::Display for StampText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (seconds, rest) = (self.ns / SECOND, self.ns % SECOND);
         let (zone, letter) = match self.stamp {

@@ -5,9 +5,9 @@ use std::io::Write as _;
 use std::path::PathBuf;
 
 use crate::config::{Member, Sets, Unit, paths, read};
+use crate::display::{Printable, Quoted};
 use crate::exit::{self, Failure};
 use crate::output;
-use crate::shown::{Printable, Quoted};
 
 /// Show the configuration: where it is looked for, and the named sets of lines in it
 ///

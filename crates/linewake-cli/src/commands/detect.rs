@@ -5,11 +5,11 @@ use std::io::Write as _;
 use linewake::ChipInfo;
 use serde::Serialize;
 
+use crate::display::Printable;
 use crate::exit::{self, Failure};
 use crate::lines::{Consent, Scope};
 use crate::output;
 use crate::settings::BEYOND;
-use crate::shown::Printable;
 
 /// List chips, with their labels and numbers of lines
 ///
@@ -35,7 +35,7 @@ pub(crate) struct Arguments {
 }
 
 #[derive(Serialize)]
-struct Json<'a> {
+struct ChipRecord<'a> {
     chip: &'a str,
     label: &'a str,
     lines: u32,
@@ -67,7 +67,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 fn show(out: &mut impl std::io::Write, info: &ChipInfo, json: bool) -> std::io::Result<()> {
     let ChipInfo { name, label, lines, path, .. } = info;
     if json {
-        return output::json(out, &Json { chip: name, label, lines: *lines, path: path.as_deref() });
+        return output::json(out, &ChipRecord { chip: name, label, lines: *lines, path: path.as_deref() });
     }
     writeln!(out, "{} [{}] ({lines} lines)", Printable(name), Printable(label))
 }

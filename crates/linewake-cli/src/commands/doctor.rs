@@ -6,9 +6,9 @@ use std::io::Write as _;
 
 use linewake::Chip;
 
+use crate::display::{Printable, Quoted, consumer};
 use crate::exit::{self, Failure};
 use crate::output;
-use crate::shown::{Printable, Quoted, consumer};
 
 /// Say what is here, what is missing, and how to get it
 ///

@@ -7,10 +7,10 @@ use std::time::Duration;
 use linewake::record::{Record, State};
 use linewake::{Bias, LineConfig};
 
+use crate::display::Values;
 use crate::exit::{self, Failure};
-use crate::lines::{All, Line, Lines, Scope};
+use crate::lines::{All, FoundLine, FoundLines, Scope};
 use crate::settings::BEYOND;
-use crate::shown::Values;
 use crate::{output, period, settings};
 
 /// Read values of lines
@@ -88,13 +88,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
             Ok(())
         });
     }
-    let values: Vec<_> = lines.lines.iter().map(Line::shown).zip(values).collect();
+    let values: Vec<_> = lines.lines.iter().map(FoundLine::shown).zip(values).collect();
     let Arguments { unquoted, numeric, .. } = *arguments;
     output::write(|out| writeln!(out, "{}", Values { values: &values, unquoted, numeric }))
 }
 
 /// The values, in the order of the lines.
-fn read(arguments: &Arguments, lines: &Lines) -> Result<Vec<bool>, Failure> {
+fn read(arguments: &Arguments, lines: &FoundLines) -> Result<Vec<bool>, Failure> {
     let config = if arguments.as_is { LineConfig::as_is() } else { LineConfig::input() };
     let config = config.active_low(arguments.active_low);
     let config = arguments.bias.map_or(config, |bias| config.bias(bias));

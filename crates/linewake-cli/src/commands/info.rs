@@ -5,11 +5,11 @@ use std::io::{self, Write};
 use linewake::{Bias, Chip, ChipInfo, Direction, Edges, LineInfo, Offset};
 use serde::Serialize;
 
+use crate::display::{Attributes, Printable, Quoted};
 use crate::exit::{self, Failure};
 use crate::lines::Scope;
 use crate::output;
 use crate::settings::BEYOND;
-use crate::shown::{Attributes, Printable, Quoted};
 
 /// Say what is known of lines: names, direction, how they are held, and by whom
 ///
@@ -41,7 +41,7 @@ pub(crate) struct Arguments {
 }
 
 #[derive(Serialize)]
-struct Json<'a> {
+struct LineRecord<'a> {
     chip: &'a str,
     offset: u32,
     name: Option<&'a str>,
@@ -98,7 +98,7 @@ fn show(
             }
         };
         if arguments.json {
-            output::json(out, &Json::new(called, &line))?;
+            output::json(out, &LineRecord::new(called, &line))?;
             continue;
         }
         if is_list {
@@ -115,7 +115,7 @@ fn show(
     Ok(Ok(()))
 }
 
-impl<'a> Json<'a> {
+impl<'a> LineRecord<'a> {
     fn new(chip: &'a str, line: &'a LineInfo) -> Self {
         let LineInfo { offset, name, direction, active, used, consumer, config } = line;
         Self {

@@ -21,9 +21,9 @@ use self::source::Source;
 use self::watch::{Ended, Now, Pace, Watch};
 use crate::exit::{self, Code, Failure};
 use crate::lines::{All, Scope};
-use crate::readers::{Place, Readers};
+use crate::readers::{Destination, Readers};
 use crate::settings::BEYOND;
-use crate::signals::Meant;
+use crate::signals::Meaning;
 use crate::sinks::csv::{self, Csv};
 use crate::sinks::exec::Exec;
 pub(crate) use crate::sinks::files::Keeping;
@@ -578,10 +578,10 @@ pub(crate) fn loss(accounts: &[(String, Account)], gaps: u64) -> Result<(), Fail
 
 impl Output {
     /// Standard output, if anything that happens is printed there.
-    pub(crate) fn prints(&self) -> Option<Place<'static>> {
+    pub(crate) fn prints(&self) -> Option<Destination<'static>> {
         let files = [&self.json, &self.csv];
         let to_stdout = files.into_iter().flatten().any(|path| path.as_os_str() == "-");
-        (to_stdout || !self.quiet).then_some(Place::Stdout)
+        (to_stdout || !self.quiet).then_some(Destination::Stdout)
     }
 
     pub(crate) fn has_json_on_stdout(&self) -> bool {
@@ -645,12 +645,12 @@ fn listen(
     has_left: Arc<AtomicBool>,
 ) -> Result<(), Failure> {
     signals::on_end_or_reopen(readers, move |meant| match meant {
-        Meant::Reopen => nudge.reopen(),
-        Meant::Left => {
+        Meaning::Reopen => nudge.reopen(),
+        Meaning::Left => {
             has_left.store(true, Relaxed);
             stopper.stop();
         }
-        Meant::End => {
+        Meaning::End => {
             if is_asked.swap(true, Relaxed) {
                 Code::Error.exit_process();
             }

@@ -12,12 +12,12 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use linewake::record::{Info, NamedChip, Record, Start};
 use linewake::{InfoEvent, InfoEventKind, InfoWatcher, Stopper};
 
+use crate::display::{Attributes, LineId, Printable, consumer};
 use crate::exit::{self, Code, Failure};
-use crate::lines::{All, Lines, Scope};
+use crate::lines::{All, FoundLines, Scope};
 use crate::readers;
 use crate::settings::BEYOND;
-use crate::shown::{Attributes, LineId, Printable, consumer};
-use crate::signals::Meant;
+use crate::signals::Meaning;
 use crate::sinks::summary::plural;
 use crate::stamp::Stamp;
 use crate::{number, output, period, signals, specifiers};
@@ -108,14 +108,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     let has_left = Arc::new(AtomicBool::new(false));
     let stoppers: Vec<_> = watchers.iter().map(InfoWatcher::stopper).collect();
-    let readers = (!arguments.quiet).then_some(readers::Place::Stdout).into_iter().collect();
+    let readers = (!arguments.quiet).then_some(readers::Destination::Stdout).into_iter().collect();
     let left = has_left.clone();
     signals::on_end_or_left(readers, move |meant| {
-        left.fetch_or(meant == Meant::Left, Ordering::Relaxed);
+        left.fetch_or(meant == Meaning::Left, Ordering::Relaxed);
         stoppers.iter().for_each(Stopper::stop);
     })?;
     let mut out = output::standard();
-    let mut watch = Watch { arguments, lines: &lines, chips: lines.chip_names(), seen: 0 };
+    let mut watch = EventPrinter { arguments, lines: &lines, chips: lines.chip_names(), seen: 0 };
     let outcome = watch.run(&mut watchers, &mut out);
     let has_left = has_left.load(Ordering::Relaxed);
     let early = watch.early(&outcome, has_left);
@@ -124,9 +124,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     match outcome {
         Ok(_) => {}
         // A terminal that is gone has an error of its own.
-        Err(Ended::Output(_)) if has_left => {}
-        Err(Ended::Output(error)) => exit::unwritten(&error)?,
-        Err(Ended::Chip(error)) => {
+        Err(Fault::Output(_)) if has_left => {}
+        Err(Fault::Output(error)) => exit::unwritten(&error)?,
+        Err(Fault::Chip(error)) => {
             let failure = Failure::from(error);
             if early.is_none() {
                 return Err(failure);
@@ -139,7 +139,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 
 /// What ended the watch.
 #[derive(Clone, Copy, Debug)]
-enum Over {
+enum End {
     Enough,
     Idle,
     /// Somebody asked for it.
@@ -147,20 +147,20 @@ enum Over {
 }
 
 /// What ended the watch early.
-enum Ended {
+enum Fault {
     Output(io::Error),
     Chip(linewake::Error),
 }
 
-impl From<io::Error> for Ended {
+impl From<io::Error> for Fault {
     fn from(error: io::Error) -> Self {
         Self::Output(error)
     }
 }
 
-struct Watch<'a> {
+struct EventPrinter<'a> {
     arguments: &'a Arguments,
-    lines: &'a Lines,
+    lines: &'a FoundLines,
     /// What to call each chip.
     chips: Vec<Arc<str>>,
     /// Events that were told.
@@ -169,16 +169,16 @@ struct Watch<'a> {
 
 type Out = BufWriter<StdoutLock<'static>>;
 
-impl Watch<'_> {
-    fn run(&mut self, watchers: &mut [InfoWatcher], out: &mut Out) -> Result<Over, Ended> {
+impl EventPrinter<'_> {
+    fn run(&mut self, watchers: &mut [InfoWatcher], out: &mut Out) -> Result<End, Fault> {
         self.begin(out)?;
         let idle = self.arguments.idle_timeout.filter(|period| !period.is_zero());
         loop {
             out.flush()?;
             let deadline = idle.and_then(|period| Instant::now().checked_add(period));
-            let Some((place, event)) = next(watchers, deadline) else { return Ok(Over::Idle) };
-            let Some(event) = event else { return Ok(Over::Stopped) };
-            let event = event.map_err(Ended::Chip)?;
+            let Some((place, event)) = next(watchers, deadline) else { return Ok(End::Idle) };
+            let Some(event) = event else { return Ok(End::Stopped) };
+            let event = event.map_err(Fault::Chip)?;
             if self.arguments.event.is_some_and(|wanted| wanted != event.kind) {
                 continue;
             }
@@ -188,19 +188,19 @@ impl Watch<'_> {
             self.seen += 1;
             if self.seen == self.arguments.num_events {
                 out.flush()?;
-                return Ok(Over::Enough);
+                return Ok(End::Enough);
             }
         }
     }
 
     /// What to say if it ended before what was awaited.
-    fn early(&self, outcome: &Result<Over, Ended>, has_left: bool) -> Option<String> {
+    fn early(&self, outcome: &Result<End, Fault>, has_left: bool) -> Option<String> {
         let why = match outcome {
-            Ok(Over::Enough) => return None,
-            Ok(Over::Idle) => "--idle-timeout was over",
-            Ok(Over::Stopped) if !has_left => "a signal ended it",
-            Ok(Over::Stopped) | Err(Ended::Output(_)) => "its reader left",
-            Err(Ended::Chip(_)) => "the chip was gone",
+            Ok(End::Enough) => return None,
+            Ok(End::Idle) => "--idle-timeout was over",
+            Ok(End::Stopped) if !has_left => "a signal ended it",
+            Ok(End::Stopped) | Err(Fault::Output(_)) => "its reader left",
+            Err(Fault::Chip(_)) => "the chip was gone",
         };
         let (seen, awaited) = (self.seen, self.arguments.num_events);
         let events = plural(awaited.into(), "event");
@@ -252,7 +252,7 @@ impl Watch<'_> {
                     'a' => write!(out, "{}", Attributes { line, unquoted }),
                     'c' => write!(out, "{}", Printable(&self.chips[place])),
                     'C' => write!(out, "{}", Printable(consumer(line))),
-                    'e' => write!(out, "{}", number(event.kind)),
+                    'e' => write!(out, "{}", libgpiod_number(event.kind)),
                     'E' => write!(out, "{}", event.kind.as_str()),
                     'l' => write!(out, "{}", Printable(line.name.as_deref().unwrap_or("unnamed"))),
                     'L' => write!(out, "{}", time(Stamp::Local)),
@@ -280,7 +280,7 @@ impl Watch<'_> {
 }
 
 /// As libgpiod numbers them.
-fn number(kind: InfoEventKind) -> u8 {
+fn libgpiod_number(kind: InfoEventKind) -> u8 {
     match kind {
         InfoEventKind::Requested => 1,
         InfoEventKind::Released => 2,

@@ -23,7 +23,7 @@ use self::roll::Roll;
 use self::speed::Speed;
 use super::mon::{self, source};
 use crate::exit::{self, Code, Failure};
-use crate::signals::Meant;
+use crate::signals::Meaning;
 use crate::sinks::sink::Closing;
 use crate::sinks::summary::{plural, summary};
 use crate::{number, period, signals, threads};
@@ -154,7 +154,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let clock = clock.unwrap_or_else(|| Clock::recorded("", None));
     let time = arguments.output.recorded_time();
     let mut sinks = arguments.output.sinks(time, roll.chips.len() > 1, &clock, &is_asked)?;
-    sinks.readers_of_files().watch(move || end.tell(Meant::Left))?;
+    sinks.readers_of_files().watch(move || end.tell(Meaning::Left))?;
     let plan = arguments.plan();
     let input = (&mut capture, ahead);
     let mut player = Player::new(plan, input, roll, arguments.filter, &mut sinks, (&is_asked, &bell))?;
@@ -257,9 +257,9 @@ struct End {
 impl End {
     /// The first signal ends it, with all that goes with it, and so does a reader who leaves. A second signal ends the
     /// program: the output may be stuck.
-    fn tell(&self, meant: Meant) {
+    fn tell(&self, meant: Meaning) {
         let is_second = self.is_asked.swap(true, Relaxed);
-        if meant == Meant::Left {
+        if meant == Meaning::Left {
             self.has_left.store(true, Relaxed);
         } else if is_second {
             Code::Error.exit_process();

@@ -1,7 +1,7 @@
 //! `linewake set`: outputs, held as long as the command runs.
 
-mod awaited;
 mod daemon;
+mod goal;
 mod interactive;
 mod outputs;
 pub(crate) mod terminal;
@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use linewake::{Bias, Drive, LineConfig};
 
-use self::awaited::{Awaited, end_on_signal};
+use self::goal::{Goal, end_on_signal};
 use self::outputs::{Outputs, line_value};
 use self::terminal::Settings;
 use crate::exit::{self, Code, Failure};
@@ -113,9 +113,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         return daemon::begin();
     }
     let terminal = if interactive { Settings::now() } else { Settings::default() };
-    let awaited = Awaited::default();
-    awaited.is(Some("the lines were set"));
-    end_on_signal(terminal, awaited.clone())?;
+    let goal = Goal::default();
+    goal.is(Some("the lines were set"));
+    end_on_signal(terminal, goal.clone())?;
     let lines = arguments.scope.resolve(&ids, &arguments.scope.consent.options())?;
     let values = lines.lines.iter().map(|line| values[line.operand]).collect();
     let config = |value| {
@@ -124,7 +124,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         arguments.drive.map_or(config, |drive| config.drive(drive))
     };
     let mut outputs = Outputs::hold(&arguments.consumer, config, lines, values)?;
-    awaited.is(match (&arguments.toggle, arguments.hold_period) {
+    goal.is(match (&arguments.toggle, arguments.hold_period) {
         (Some(toggle), _) if toggle.0.last() == Some(&Duration::ZERO) => Some("the toggling was over"),
         (None, Some(_)) => Some("--hold-period was over"),
         _ => None,
@@ -151,9 +151,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     if arguments.toggle.is_some() {
         return outputs.verdict();
     }
-    awaited.is(None);
+    goal.is(None);
     if interactive {
-        interactive::run(&mut outputs, &ids, arguments.unquoted, &awaited)?;
+        interactive::run(&mut outputs, &ids, arguments.unquoted, &goal)?;
         return outputs.verdict();
     }
     outputs.wait()

@@ -1,8 +1,11 @@
 //! Why a command fails.
 
 use std::fmt;
+use std::io;
+use std::process::ExitCode;
 
-use super::{Code, say};
+use super::code::Code;
+use super::stderr::say;
 
 /// A sentence for the user, which names the thing in quotes and says what to do.
 #[derive(Debug)]
@@ -59,4 +62,19 @@ impl From<linewake::Error> for Failure {
     fn from(error: linewake::Error) -> Self {
         Self::new(error.to_string())
     }
+}
+
+/// Reports a failure, and gives the exit code.
+pub(crate) fn finish(result: Result<(), Failure>) -> ExitCode {
+    let Err(failure) = result else { return Code::Done.into() };
+    failure.report();
+    failure.code().into()
+}
+
+/// What a failed write to standard output means: a reader that has left wanted no more, a full disk is an error.
+pub(crate) fn unwritten(error: &io::Error) -> Result<(), Failure> {
+    if error.kind() == io::ErrorKind::BrokenPipe {
+        return Ok(());
+    }
+    Err(Failure::new(format!("cannot write to standard output: {error}")))
 }

@@ -7,7 +7,8 @@ use std::slice;
 use clap::Error;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-use super::{Code, Failure, finish, unwritten};
+use super::code::Code;
+use super::failure::{Failure, finish, unwritten};
 
 /// Prints help, or says in one line what is wrong with the command line.
 pub(crate) fn misuse(error: &Error) -> ExitCode {

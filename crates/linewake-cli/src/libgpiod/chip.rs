@@ -2,16 +2,16 @@
 
 #[cfg(target_os = "linux")]
 use linewake::gpiochip::{ChipFile, FileLine, FileRequest, LinesFile, flag};
-use linewake::{Bias, Direction, Drive, Edges, EventClock, LineInfo};
+use linewake::{Bias, Direction, Drive, Edges, EventClock};
 
 use super::strerror;
 
 /// What went wrong, in the system's words.
-pub(super) type Failed = String;
+pub(super) type SystemError = String;
 
 /// A chip that is open.
 #[derive(Debug)]
-pub(super) enum Chip {
+pub(super) enum OpenChip {
     #[cfg(target_os = "linux")]
     File(ChipFile),
     Sim(Box<linewake::Chip>),
@@ -19,7 +19,7 @@ pub(super) enum Chip {
 
 /// What a chip is.
 #[derive(Debug)]
-pub(super) struct About {
+pub(super) struct ChipInfo {
     pub(super) name: Vec<u8>,
     pub(super) label: Vec<u8>,
     pub(super) lines: u32,
@@ -27,7 +27,7 @@ pub(super) struct About {
 
 /// What a line is, and how it is held.
 #[derive(Debug)]
-pub(super) struct Line {
+pub(super) struct LineInfo {
     /// Empty if it has none.
     pub(super) name: Vec<u8>,
     /// Empty if nobody holds it, or somebody without a name.
@@ -45,7 +45,7 @@ pub(super) struct Line {
 }
 
 #[cfg(target_os = "linux")]
-impl From<FileLine> for Line {
+impl From<FileLine> for LineInfo {
     fn from(line: FileLine) -> Self {
         let has = |flag: u64| line.flags & flag != 0;
         let drive = match () {
@@ -86,8 +86,8 @@ impl From<FileLine> for Line {
     }
 }
 
-impl From<LineInfo> for Line {
-    fn from(line: LineInfo) -> Self {
+impl From<linewake::LineInfo> for LineInfo {
+    fn from(line: linewake::LineInfo) -> Self {
         let bytes = |text: Option<std::sync::Arc<str>>| text.map_or(Vec::new(), |text| text.as_bytes().to_vec());
         Self {
             name: bytes(line.name),
@@ -105,9 +105,9 @@ impl From<LineInfo> for Line {
     }
 }
 
-/// How lines are asked for.
+/// How lines are requested.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Asked<'a> {
+pub(super) struct RequestConfig<'a> {
     pub(super) consumer: &'a [u8],
     /// None leaves it as it is.
     pub(super) direction: Option<Direction>,
@@ -120,7 +120,7 @@ pub(super) struct Asked<'a> {
     pub(super) debounce: u32,
 }
 
-impl<'a> Asked<'a> {
+impl<'a> RequestConfig<'a> {
     pub(super) fn new(consumer: &'a [u8], direction: Option<Direction>) -> Self {
         Self {
             consumer,
@@ -183,65 +183,70 @@ impl<'a> Asked<'a> {
 
 /// Lines of one chip that are held, as many as one request has.
 #[derive(Debug)]
-pub(super) enum Held {
+pub(super) enum LineRequest {
     #[cfg(target_os = "linux")]
     File(LinesFile),
     Sim(Box<linewake::Request>, Vec<u32>),
 }
 
-impl Chip {
-    pub(super) fn about(&self) -> Result<About, Failed> {
+impl OpenChip {
+    pub(super) fn about(&self) -> Result<ChipInfo, SystemError> {
         match self {
             #[cfg(target_os = "linux")]
             Self::File(chip) => {
                 let info = chip.info().map_err(|error| strerror::of(&error))?;
                 let (name, label) = (info.name.as_bytes().to_vec(), info.label.as_bytes().to_vec());
-                Ok(About { name, label, lines: info.lines })
+                Ok(ChipInfo { name, label, lines: info.lines })
             }
             Self::Sim(chip) => {
                 let info = chip.info();
                 let bytes = |text: &str| text.as_bytes().to_vec();
-                Ok(About { name: bytes(&info.name), label: bytes(&info.label), lines: info.lines })
+                Ok(ChipInfo { name: bytes(&info.name), label: bytes(&info.label), lines: info.lines })
             }
         }
     }
 
-    pub(super) fn line(&self, offset: u32) -> Result<Line, Failed> {
+    pub(super) fn line(&self, offset: u32) -> Result<LineInfo, SystemError> {
         match self {
             #[cfg(target_os = "linux")]
-            Self::File(chip) => chip.line(offset).map(Line::from).map_err(|error| strerror::of(&error)),
-            Self::Sim(chip) => chip.line_info(offset).map(Line::from).map_err(|error| strerror::of_library(&error)),
+            Self::File(chip) => chip.line(offset).map(LineInfo::from).map_err(|error| strerror::of(&error)),
+            Self::Sim(chip) => chip.line_info(offset).map(LineInfo::from).map_err(|error| strerror::of_library(&error)),
         }
     }
 
     /// Takes lines; outputs get these values, a bit for each.
-    pub(super) fn request(&self, offsets: &[u32], asked: &Asked<'_>, bits: u64) -> Result<Held, Failed> {
+    pub(super) fn request(
+        &self,
+        offsets: &[u32],
+        config: &RequestConfig<'_>,
+        bits: u64,
+    ) -> Result<LineRequest, SystemError> {
         match self {
             #[cfg(target_os = "linux")]
             Self::File(chip) => {
                 let request = FileRequest {
-                    consumer: asked.consumer,
-                    flags: asked.flags(),
-                    values: (asked.direction == Some(Direction::Output)).then_some(bits),
-                    debounce: asked.debounce,
+                    consumer: config.consumer,
+                    flags: config.flags(),
+                    values: (config.direction == Some(Direction::Output)).then_some(bits),
+                    debounce: config.debounce,
                 };
-                chip.request(offsets, &request).map(Held::File).map_err(|error| strerror::of(&error))
+                chip.request(offsets, &request).map(LineRequest::File).map_err(|error| strerror::of(&error))
             }
             Self::Sim(chip) => {
-                let mut request = chip.request().consumer(&*String::from_utf8_lossy(asked.consumer));
+                let mut request = chip.request().consumer(&*String::from_utf8_lossy(config.consumer));
                 for (place, offset) in offsets.iter().enumerate() {
-                    request = request.line_with(*offset, asked.config(bits >> place & 1 == 1));
+                    request = request.line_with(*offset, config.config(bits >> place & 1 == 1));
                 }
                 let held = request.start().map_err(|error| strerror::of_library(&error))?;
-                Ok(Held::Sim(Box::new(held), offsets.to_vec()))
+                Ok(LineRequest::Sim(Box::new(held), offsets.to_vec()))
             }
         }
     }
 }
 
-impl Held {
+impl LineRequest {
     /// A bit for each line, by its place.
-    pub(super) fn values(&self) -> Result<u64, Failed> {
+    pub(super) fn values(&self) -> Result<u64, SystemError> {
         match self {
             #[cfg(target_os = "linux")]
             Self::File(lines) => lines.values().map_err(|error| strerror::of(&error)),
@@ -252,7 +257,7 @@ impl Held {
         }
     }
 
-    pub(super) fn set_values(&mut self, bits: u64) -> Result<(), Failed> {
+    pub(super) fn set_values(&mut self, bits: u64) -> Result<(), SystemError> {
         match self {
             #[cfg(target_os = "linux")]
             Self::File(lines) => lines.set_values(bits).map_err(|error| strerror::of(&error)),

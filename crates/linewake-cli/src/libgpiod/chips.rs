@@ -4,8 +4,8 @@ use std::env;
 #[cfg(target_os = "linux")]
 use std::path::PathBuf;
 
-use super::chip::Chip;
-use super::{Died, strerror};
+use super::chip::OpenChip;
+use super::{Exit, strerror};
 
 /// If this is set in the environment, `-c sim` and `-c sim:64` are simulated chips: for tests. Nothing else of what a chip can
 /// be to `linewake` is one here: that runs programs, reads files and opens devices of any kind.
@@ -30,21 +30,21 @@ impl Spec {
     }
 
     /// On failure gives what the system says, and whether it is that this user may not.
-    pub(super) fn open(&self) -> Result<Chip, (String, bool)> {
+    pub(super) fn open(&self) -> Result<OpenChip, (String, bool)> {
         match self {
             #[cfg(target_os = "linux")]
             Self::Path(path) => linewake::gpiochip::ChipFile::open(path)
-                .map(Chip::File)
+                .map(OpenChip::File)
                 .map_err(|error| (strerror::of(&error), error.kind() == std::io::ErrorKind::PermissionDenied)),
             Self::Sim(spec) => {
-                let chip = linewake::Chip::open(spec).map(|chip| Chip::Sim(Box::new(chip)));
+                let chip = linewake::Chip::open(spec).map(|chip| OpenChip::Sim(Box::new(chip)));
                 chip.map_err(|error| (strerror::of_library(&error), false))
             }
         }
     }
 
-    pub(super) fn open_or_die(&self) -> Result<Chip, Died> {
-        self.open().map_err(|(error, _)| Died::of("unable to open chip '", self.path(), &format!("': {error}")))
+    pub(super) fn open_or_die(&self) -> Result<OpenChip, Exit> {
+        self.open().map_err(|(error, _)| Exit::of("unable to open chip '", self.path(), &format!("': {error}")))
     }
 }
 
@@ -54,13 +54,13 @@ pub(super) fn lookup(id: &[u8]) -> Option<Spec> {
 }
 
 /// The same, or the end of the tool.
-pub(super) fn lookup_or_die(id: &[u8]) -> Result<Spec, Died> {
+pub(super) fn lookup_or_die(id: &[u8]) -> Result<Spec, Exit> {
     lookup(id).ok_or_else(|| not_found(id))
 }
 
 /// Nothing that a text names is a chip.
-pub(super) fn not_found(id: &[u8]) -> Died {
-    Died::of("cannot find GPIO chip character device '", id, "'")
+pub(super) fn not_found(id: &[u8]) -> Exit {
+    Exit::of("cannot find GPIO chip character device '", id, "'")
 }
 
 fn simulated(id: &[u8]) -> Option<Spec> {
@@ -96,15 +96,15 @@ fn of_the_kernel(_: &[u8]) -> Option<Spec> {
 
 /// All that are in `/dev`, in the order of their names, where a number in a name counts as such.
 #[cfg(target_os = "linux")]
-pub(super) fn all() -> Result<Vec<Spec>, Died> {
+pub(super) fn all() -> Result<Vec<Spec>, Exit> {
     let paths = linewake::gpiochip::paths();
-    let mut paths = paths.map_err(|error| Died::new(format!("unable to scan /dev: {}", strerror::of(&error))))?;
+    let mut paths = paths.map_err(|error| Exit::new(format!("unable to scan /dev: {}", strerror::of(&error))))?;
     paths.sort_by(|one, other| by_version(one.as_os_str().as_encoded_bytes(), other.as_os_str().as_encoded_bytes()));
     Ok(paths.into_iter().map(Spec::Path).collect())
 }
 
 #[cfg(not(target_os = "linux"))]
-pub(super) fn all() -> Result<Vec<Spec>, Died> {
+pub(super) fn all() -> Result<Vec<Spec>, Exit> {
     Ok(Vec::new())
 }
 

@@ -1,6 +1,6 @@
 //! What a running tool knows of itself: its name, and where it writes.
 
-use super::died::Died;
+use super::exit::Exit;
 use super::out::Out;
 use super::tool::Tool;
 
@@ -14,7 +14,7 @@ pub(super) struct Context {
 
 impl Context {
     /// Writes to standard error, after all that was printed before.
-    pub(super) fn error(&mut self, message: &[u8]) -> Result<(), Died> {
+    pub(super) fn error(&mut self, message: &[u8]) -> Result<(), Exit> {
         self.out.flush()?;
         self.say(message);
         Ok(())

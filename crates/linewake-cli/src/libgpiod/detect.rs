@@ -1,12 +1,12 @@
 //! gpiodetect: the chips there are.
 
 use super::getopt::{self, Opt, flag};
-use super::{Context, Died, chips, help};
+use super::{Context, Exit, chips, help};
 use crate::commands::detect::Arguments;
 
 pub(super) const OPTIONS: &[Opt] = &[flag("help", b'h'), flag("version", b'v')];
 
-pub(super) fn run(context: &mut Context, words: &[Vec<u8>]) -> Result<u8, Died> {
+pub(super) fn run(context: &mut Context, words: &[Vec<u8>]) -> Result<u8, Exit> {
     let operands = getopt::read(context, OPTIONS, words, |context, key, _| help::show::<Arguments>(context, key))?;
     let mut code = 0;
     if operands.is_empty() {
@@ -26,16 +26,16 @@ pub(super) fn run(context: &mut Context, words: &[Vec<u8>]) -> Result<u8, Died> 
     Ok(code)
 }
 
-fn show(context: &mut Context, spec: &chips::Spec) -> Result<u8, Died> {
+fn show(context: &mut Context, spec: &chips::Spec) -> Result<u8, Exit> {
     let chip = match spec.open_or_die() {
         Ok(chip) => chip,
-        Err(died) => {
-            context.error(&died.message)?;
+        Err(exit) => {
+            context.error(&exit.message)?;
             return Ok(1);
         }
     };
     let about = chip.about();
-    let about = about.map_err(|error| Died::of("unable to read info for '", spec.path(), &format!("': {error}")))?;
+    let about = about.map_err(|error| Exit::of("unable to read info for '", spec.path(), &format!("': {error}")))?;
     let out = &mut context.out;
     out.printable(&about.name);
     out.text(" [");

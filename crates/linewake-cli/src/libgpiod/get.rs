@@ -2,10 +2,10 @@
 
 use linewake::Direction;
 
-use super::chip::Asked;
+use super::chip::RequestConfig;
 use super::getopt::{self, Opt, flag, long_flag, value};
 use super::resolve::{self, Scope};
-use super::{Context, Died, help, number, print};
+use super::{Context, Exit, help, number, print};
 use crate::commands::get::Arguments;
 
 pub(super) const OPTIONS: &[Opt] = &[
@@ -24,35 +24,35 @@ pub(super) const OPTIONS: &[Opt] = &[
 ];
 
 /// The bias of an option.
-pub(super) fn bias_or_die(text: &[u8]) -> Result<linewake::Bias, Died> {
+pub(super) fn bias_or_die(text: &[u8]) -> Result<linewake::Bias, Exit> {
     match text {
         b"pull-down" => Ok(linewake::Bias::PullDown),
         b"pull-up" => Ok(linewake::Bias::PullUp),
         b"disabled" => Ok(linewake::Bias::Disabled),
-        _ => Err(Died::of("invalid bias: ", text, "")),
+        _ => Err(Exit::of("invalid bias: ", text, "")),
     }
 }
 
 /// What no tool goes on without.
-pub(super) fn some_lines(ids: &[Vec<u8>]) -> Result<Vec<&[u8]>, Died> {
+pub(super) fn some_lines(ids: &[Vec<u8>]) -> Result<Vec<&[u8]>, Exit> {
     if ids.is_empty() {
-        return Err(Died::new("at least one GPIO line must be specified"));
+        return Err(Exit::new("at least one GPIO line must be specified"));
     }
     Ok(ids.iter().map(Vec::as_slice).collect())
 }
 
-pub(super) fn run(context: &mut Context, words: &[Vec<u8>]) -> Result<u8, Died> {
+pub(super) fn run(context: &mut Context, words: &[Vec<u8>]) -> Result<u8, Exit> {
     let mut scope = Scope::default();
-    let mut asked = Asked::new(b"gpioget", Some(Direction::Input));
+    let mut config = RequestConfig::new(b"gpioget", Some(Direction::Input));
     let (mut hold, mut unquoted, mut numeric) = (0, false, false);
     let operands = getopt::read(context, OPTIONS, words, |context, key, value| {
         match key {
-            b'a' => asked.direction = None,
-            b'b' => asked.bias = Some(bias_or_die(value)?),
+            b'a' => config.direction = None,
+            b'b' => config.bias = Some(bias_or_die(value)?),
             b'B' => scope.by_name = true,
             b'c' => scope.chip = Some(value),
-            b'C' => asked.consumer = value,
-            b'l' => asked.active_low = true,
+            b'C' => config.consumer = value,
+            b'l' => config.active_low = true,
             b'N' => numeric = true,
             b'p' => hold = number::period_or_die(value)?,
             b's' => scope.strict = true,
@@ -65,13 +65,13 @@ pub(super) fn run(context: &mut Context, words: &[Vec<u8>]) -> Result<u8, Died> 
     let lines = resolve::resolve(context, &ids, scope)?;
     let mut values = vec![false; ids.len()];
     for group in lines.groups() {
-        let held = lines.hold(&group, &asked, 0);
-        let held = held.map_err(|error| Died::new(format!("unable to request lines: {error}")))?;
+        let held = lines.hold(&group, &config, 0);
+        let held = held.map_err(|error| Exit::new(format!("unable to request lines: {error}")))?;
         if hold > 0 {
             number::sleep(hold);
         }
         let bits = held.values();
-        let bits = bits.map_err(|error| Died::new(format!("unable to read GPIO line values: {error}")))?;
+        let bits = bits.map_err(|error| Exit::new(format!("unable to read GPIO line values: {error}")))?;
         for (place, &line) in group.lines.iter().enumerate() {
             values[line] = bits >> place & 1 == 1;
         }

@@ -1,7 +1,7 @@
 //! A command line as libgpiod's tools read it: by the rules of the C library's `getopt_long` with options before operands,
 //! one after the other, and in its words.
 
-use super::{Context, Died};
+use super::{Context, Exit};
 
 /// An option.
 #[derive(Debug)]
@@ -39,8 +39,8 @@ pub(super) fn read<'a>(
     context: &mut Context,
     options: &'static [Opt],
     words: &'a [Vec<u8>],
-    mut take: impl FnMut(&mut Context, u8, &'a [u8]) -> Result<(), Died>,
-) -> Result<&'a [Vec<u8>], Died> {
+    mut take: impl FnMut(&mut Context, u8, &'a [u8]) -> Result<(), Exit>,
+) -> Result<&'a [Vec<u8>], Exit> {
     let mut rest = words;
     while let Some((word, behind)) = rest.split_first() {
         if !word.starts_with(b"-") || word.len() == 1 {
@@ -59,7 +59,7 @@ pub(super) fn read<'a>(
             Err(wrong) => {
                 context.error(&wrong)?;
                 let prog = context.prog.clone();
-                return Err(Died::of("try ", &prog, " --help"));
+                return Err(Exit::of("try ", &prog, " --help"));
             }
         }
     }
@@ -124,8 +124,8 @@ fn read_short<'a>(
     options: &'static [Opt],
     letters: &'a [u8],
     rest: &mut &'a [Vec<u8>],
-    mut take: impl FnMut(u8, &'a [u8]) -> Result<(), Died>,
-) -> Result<Result<(), Died>, Vec<u8>> {
+    mut take: impl FnMut(u8, &'a [u8]) -> Result<(), Exit>,
+) -> Result<Result<(), Exit>, Vec<u8>> {
     let mut letters = letters;
     while let Some((letter, behind)) = letters.split_first() {
         let Some(option) = options.iter().find(|option| option.short == Some(*letter)) else {
@@ -139,8 +139,8 @@ fn read_short<'a>(
                 value => value,
             };
         }
-        if let Err(died) = take(option.key, value) {
-            return Ok(Err(died));
+        if let Err(exit) = take(option.key, value) {
+            return Ok(Err(exit));
         }
     }
     Ok(Ok(()))
@@ -169,7 +169,7 @@ mod tests {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let rest = read(&mut context, OPTIONS, &words, |_, key, value| {
             taken.push(format!("{}{}", key as char, text(value)));
-            if value == b"bad" { Err(Died::new("bad value")) } else { Ok(()) }
+            if value == b"bad" { Err(Exit::new("bad value")) } else { Ok(()) }
         });
         match rest {
             Ok(rest) => {
@@ -177,7 +177,7 @@ mod tests {
                 taken.extend(rest.iter().map(|word| text(word)));
                 Ok(taken)
             }
-            Err(died) => Err(text(&died.message)),
+            Err(exit) => Err(text(&exit.message)),
         }
     }
 

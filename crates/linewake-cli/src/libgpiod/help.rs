@@ -2,16 +2,16 @@
 
 use clap::{Arg, ArgAction, Args, Command};
 
-use super::{Context, Died};
+use super::{Context, Exit};
 use crate::settings::BEYOND;
 
 /// Prints the help, or the version for the letter `v`; then the tool ends.
-pub(super) fn show<A: Args>(context: &mut Context, letter: u8) -> Result<(), Died> {
+pub(super) fn show<A: Args>(context: &mut Context, letter: u8) -> Result<(), Exit> {
     let mut command = command::<A>(context.tool.name());
     let text = if letter == b'v' { command.render_version() } else { command.render_help().to_string() };
     context.out.text(&text);
     context.out.flush()?;
-    Err(Died { message: Vec::new(), code: 0 })
+    Err(Exit { message: Vec::new(), code: 0 })
 }
 
 /// Whether libgpiod's tools have this option too.

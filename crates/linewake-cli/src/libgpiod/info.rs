@@ -1,9 +1,9 @@
 //! gpioinfo: what lines are, and who holds them.
 
-use super::chip::{Chip, Line};
+use super::chip::{LineInfo, OpenChip};
 use super::getopt::{self, Opt, flag, long_flag, value};
-use super::resolve::{self, Scope, Wanted};
-use super::{Context, Died, chips, help, print};
+use super::resolve::{self, Operand, Scope};
+use super::{Context, Exit, chips, help, print};
 use crate::commands::info::Arguments;
 
 pub(super) const OPTIONS: &[Opt] = &[
@@ -16,14 +16,14 @@ pub(super) const OPTIONS: &[Opt] = &[
 ];
 
 struct Listing<'a> {
-    wanted: Vec<Wanted<'a>>,
+    wanted: Vec<Operand<'a>>,
     scope: Scope<'a>,
     unquoted: bool,
     /// Rows that were printed.
     shown: usize,
 }
 
-pub(super) fn run(context: &mut Context, words: &[Vec<u8>]) -> Result<u8, Died> {
+pub(super) fn run(context: &mut Context, words: &[Vec<u8>]) -> Result<u8, Exit> {
     let mut scope = Scope::default();
     let mut unquoted = false;
     let operands = getopt::read(context, OPTIONS, words, |context, key, value| {
@@ -46,9 +46,9 @@ pub(super) fn run(context: &mut Context, words: &[Vec<u8>]) -> Result<u8, Died> 
     for (place, spec) in specs.iter().enumerate() {
         match spec.open_or_die() {
             Ok(chip) => listing.chip(context, &chip, place, spec.path())?,
-            Err(died) if scope.chip.is_some() => return Err(died),
-            Err(died) => {
-                context.error(&died.message)?;
+            Err(exit) if scope.chip.is_some() => return Err(exit),
+            Err(exit) => {
+                context.error(&exit.message)?;
                 code = 1;
             }
         }
@@ -58,9 +58,9 @@ pub(super) fn run(context: &mut Context, words: &[Vec<u8>]) -> Result<u8, Died> 
 }
 
 impl Listing<'_> {
-    fn chip(&mut self, context: &mut Context, chip: &Chip, place: usize, path: &[u8]) -> Result<(), Died> {
+    fn chip(&mut self, context: &mut Context, chip: &OpenChip, place: usize, path: &[u8]) -> Result<(), Exit> {
         let about = chip.about();
-        let about = about.map_err(|error| Died::of("unable to read info from chip ", path, &format!(": {error}")))?;
+        let about = about.map_err(|error| Exit::of("unable to read info from chip ", path, &format!(": {error}")))?;
         if place == 0 && self.scope.chip.is_some() {
             resolve::by_offset(&mut self.wanted, about.lines);
         }
@@ -71,7 +71,7 @@ impl Listing<'_> {
             }
             let line = chip.line(offset).map_err(|error| {
                 let what = format!("unable to read info for line {offset} from ");
-                Died::of(&what, &about.name, &format!(": {error}"))
+                Exit::of(&what, &about.name, &format!(": {error}"))
             })?;
             let out = &mut context.out;
             if all {
@@ -101,7 +101,7 @@ impl Listing<'_> {
     }
 
     /// Whether a line is one that is wanted. Of a name there may be several, if all are looked at.
-    fn meet(&mut self, place: (usize, u32), line: &Line) -> bool {
+    fn meet(&mut self, place: (usize, u32), line: &LineInfo) -> bool {
         let mut is_wanted = false;
         for wanted in &mut self.wanted {
             is_wanted |= wanted.place == Some(place);
@@ -114,7 +114,7 @@ impl Listing<'_> {
         is_wanted
     }
 
-    fn line(&self, context: &mut Context, line: &Line) {
+    fn line(&self, context: &mut Context, line: &LineInfo) {
         let out = &mut context.out;
         let (name, quotes): (&[u8], usize) = match (&*line.name, self.unquoted) {
             (b"", _) => (b"unnamed", 0),

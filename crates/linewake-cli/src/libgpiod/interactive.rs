@@ -3,8 +3,8 @@
 use std::io::{self, BufRead as _, IsTerminal as _, Read as _};
 
 use super::outputs::{Outputs, line_value};
-use super::{Context, Died, number, print};
-use crate::commands::set::terminal::{Settings, Terminal, Typed};
+use super::{Context, Exit, number, print};
+use crate::commands::set::terminal::{Input, Settings, Terminal};
 use crate::signals::{self, Signal};
 
 const PROMPT: &str = "gpioset> ";
@@ -39,8 +39,8 @@ COMMANDS:
 const MOST_BYTES: u64 = 1 << 20;
 
 /// Runs until `exit`, or the end of the input.
-pub(super) fn run(context: &mut Context, outputs: &mut Outputs<'_>, unquoted: bool) -> Result<(), Died> {
-    let said = |failure: crate::exit::Failure| Died::new(failure.to_string());
+pub(super) fn run(context: &mut Context, outputs: &mut Outputs<'_>, unquoted: bool) -> Result<(), Exit> {
+    let said = |failure: crate::exit::Failure| Exit::new(failure.to_string());
     let is_terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
     let mut terminal = None;
     if is_terminal {
@@ -59,9 +59,9 @@ pub(super) fn run(context: &mut Context, outputs: &mut Outputs<'_>, unquoted: bo
             Some(terminal) => {
                 context.out.flush()?;
                 match terminal.line(PROMPT).map_err(said)? {
-                    Typed::Line(line) => Some(line.into_bytes()),
-                    Typed::End => None,
-                    Typed::Interrupt => Signal::interrupt().end_process(),
+                    Input::Line(line) => Some(line.into_bytes()),
+                    Input::End => None,
+                    Input::Interrupt => Signal::interrupt().end_process(),
                 }
             }
             None => read_line(context)?,
@@ -74,7 +74,7 @@ pub(super) fn run(context: &mut Context, outputs: &mut Outputs<'_>, unquoted: bo
 }
 
 /// Asks for a command, and reads it; none at the end.
-fn read_line(context: &mut Context) -> Result<Option<Vec<u8>>, Died> {
+fn read_line(context: &mut Context) -> Result<Option<Vec<u8>>, Exit> {
     context.out.text(PROMPT);
     context.out.flush()?;
     let mut text = Vec::new();
@@ -82,15 +82,15 @@ fn read_line(context: &mut Context) -> Result<Option<Vec<u8>>, Died> {
     match read {
         Ok(0) => Ok(None),
         Ok(bytes) if bytes as u64 == MOST_BYTES => {
-            Err(Died::new(format!("a command on standard input has more than {MOST_BYTES} bytes")))
+            Err(Exit::new(format!("a command on standard input has more than {MOST_BYTES} bytes")))
         }
         Ok(_) => Ok(Some(text)),
-        Err(error) => Err(Died::new(format!("cannot read standard input: {error}"))),
+        Err(error) => Err(Exit::new(format!("cannot read standard input: {error}"))),
     }
 }
 
 /// Runs one command. What is wrong with it is said on standard output. Says whether there may be more.
-fn command(context: &mut Context, outputs: &mut Outputs<'_>, unquoted: bool, words: &[&[u8]]) -> Result<bool, Died> {
+fn command(context: &mut Context, outputs: &mut Outputs<'_>, unquoted: bool, words: &[&[u8]]) -> Result<bool, Exit> {
     let Some((&command, words)) = words.split_first() else { return Ok(true) };
     if words.len() > outputs.values.len() {
         context.out.text("too many command parameters provided\n");
@@ -141,7 +141,7 @@ fn complain(context: &mut Context, what: &str, word: &[u8]) {
     out.text("'\n");
 }
 
-fn set(context: &mut Context, outputs: &mut Outputs<'_>, words: &[&[u8]]) -> Result<(), Died> {
+fn set(context: &mut Context, outputs: &mut Outputs<'_>, words: &[&[u8]]) -> Result<(), Exit> {
     let values: Result<Vec<_>, _> = words.iter().map(|word| line_value(word)).collect();
     let values = match values {
         Ok(values) => values,

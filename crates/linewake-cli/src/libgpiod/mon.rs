@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use linewake::{Direction, Edges, EventClock};
 
-use super::chip::{Asked, Held};
+use super::chip::{LineRequest, RequestConfig};
 use super::get::{bias_or_die, some_lines};
 use super::getopt::{self, Opt, flag, long_flag, long_value, value};
-use super::resolve::{self, Group, Lines, Scope};
-use super::{Context, Died, help, number, print, strerror, wait};
+use super::resolve::{self, FoundLines, Group, Scope};
+use super::{Context, Exit, help, number, print, strerror, wait};
 use crate::commands::mon::Arguments;
 use crate::stamp::Stamp;
 
@@ -37,21 +37,21 @@ pub(super) const OPTIONS: &[Opt] = &[
     flag("numeric", b'N'),
 ];
 
-fn edges_or_die(text: &[u8]) -> Result<Edges, Died> {
+fn edges_or_die(text: &[u8]) -> Result<Edges, Exit> {
     match text {
         b"rising" => Ok(Edges::Rising),
         b"falling" => Ok(Edges::Falling),
         b"both" => Ok(Edges::Both),
-        _ => Err(Died::of("invalid edges: ", text, "")),
+        _ => Err(Exit::of("invalid edges: ", text, "")),
     }
 }
 
-fn clock_or_die(text: &[u8]) -> Result<EventClock, Died> {
+fn clock_or_die(text: &[u8]) -> Result<EventClock, Exit> {
     match text {
         b"realtime" => Ok(EventClock::Realtime),
         b"hte" => Ok(EventClock::Hte),
         b"monotonic" => Ok(EventClock::Monotonic),
-        _ => Err(Died::of("invalid event clock: ", text, "")),
+        _ => Err(Exit::of("invalid event clock: ", text, "")),
     }
 }
 
@@ -71,23 +71,23 @@ struct Options<'a> {
     numeric: bool,
 }
 
-pub(super) fn run(context: &mut Context, words: &[Vec<u8>]) -> Result<u8, Died> {
+pub(super) fn run(context: &mut Context, words: &[Vec<u8>]) -> Result<u8, Exit> {
     let mut options = Options::default();
-    let mut asked = Asked::new(b"gpiomon", Some(Direction::Input));
-    asked.edges = Some(Edges::Both);
+    let mut config = RequestConfig::new(b"gpiomon", Some(Direction::Input));
+    config.edges = Some(Edges::Both);
     let (mut clock, mut debounce, mut stamp) = (None, 0, None);
     let operands = getopt::read(context, OPTIONS, words, |context, key, value| {
         match key {
             b'-' => options.banner = true,
-            b'b' => asked.bias = Some(bias_or_die(value)?),
+            b'b' => config.bias = Some(bias_or_die(value)?),
             b'B' => options.scope.by_name = true,
             b'c' => options.scope.chip = Some(value),
-            b'C' => asked.consumer = value,
-            b'e' => asked.edges = Some(edges_or_die(value)?),
+            b'C' => config.consumer = value,
+            b'e' => config.edges = Some(edges_or_die(value)?),
             b'E' => clock = Some(clock_or_die(value)?),
             b'F' => options.format = Some(value),
             b'i' => options.idle = Some(number::period_or_die(value)?),
-            b'l' => asked.active_low = true,
+            b'l' => config.active_low = true,
             b'L' => stamp = Some(Stamp::Local),
             b'n' => options.wanted = number::uint_or_die(value)?,
             b'p' => debounce = number::period_or_die(value)?,
@@ -101,23 +101,23 @@ pub(super) fn run(context: &mut Context, words: &[Vec<u8>]) -> Result<u8, Died> 
         }
         Ok(())
     })?;
-    (asked.clock, options.stamp) = match (clock, stamp) {
+    (config.clock, options.stamp) = match (clock, stamp) {
         (None, None) => (EventClock::Monotonic, Stamp::Seconds),
         (None, Some(stamp)) => (EventClock::Realtime, stamp),
         (Some(EventClock::Realtime), None) => (EventClock::Realtime, Stamp::Utc),
         (Some(clock), stamp) => (clock, stamp.unwrap_or_default()),
     };
     let ids = some_lines(operands)?;
-    asked.debounce = u32::try_from(debounce)
-        .map_err(|_| Died::new(format!("maximum debounce period is {}us, got {debounce}us", u32::MAX)))?;
+    config.debounce = u32::try_from(debounce)
+        .map_err(|_| Exit::new(format!("maximum debounce period is {}us, got {debounce}us", u32::MAX)))?;
     let lines = resolve::resolve(context, &ids, options.scope)?;
     let groups = lines.groups();
     let mut held = Vec::with_capacity(groups.len());
     for group in &groups {
         let spec = &lines.chips[group.chip].spec;
-        let lines = lines.hold(group, &asked, 0);
+        let lines = lines.hold(group, &config, 0);
         held.push(
-            lines.map_err(|error| Died::of("unable to request lines on chip ", spec.path(), &format!(": {error}")))?,
+            lines.map_err(|error| Exit::of("unable to request lines on chip ", spec.path(), &format!(": {error}")))?,
         );
     }
     if options.initial_state {
@@ -126,7 +126,7 @@ pub(super) fn run(context: &mut Context, words: &[Vec<u8>]) -> Result<u8, Died> 
     if options.banner {
         print::banner(&mut context.out, "Monitoring", &ids);
     }
-    Watch { options, lines: &lines, done: 0 }.run(context, &groups, held)?;
+    EdgePrinter { options, lines: &lines, done: 0 }.run(context, &groups, held)?;
     Ok(0)
 }
 
@@ -134,13 +134,13 @@ fn initial_state(
     context: &mut Context,
     ids: &[&[u8]],
     groups: &[Group],
-    held: &[Held],
+    held: &[LineRequest],
     options: &Options<'_>,
-) -> Result<(), Died> {
+) -> Result<(), Exit> {
     let mut values = vec![false; ids.len()];
     for (group, held) in groups.iter().zip(held) {
         let bits = held.values();
-        let bits = bits.map_err(|error| Died::new(format!("unable to read GPIO line values: {error}")))?;
+        let bits = bits.map_err(|error| Exit::new(format!("unable to read GPIO line values: {error}")))?;
         for (place, &line) in group.lines.iter().enumerate() {
             values[line] = bits >> place & 1 == 1;
         }
@@ -149,9 +149,9 @@ fn initial_state(
     Ok(())
 }
 
-struct Watch<'a> {
+struct EdgePrinter<'a> {
     options: Options<'a>,
-    lines: &'a Lines<'a>,
+    lines: &'a FoundLines<'a>,
     /// Edges so far.
     done: u32,
 }
@@ -165,18 +165,18 @@ struct Edge {
     offset: u32,
 }
 
-impl Watch<'_> {
+impl EdgePrinter<'_> {
     #[cfg_attr(not(target_os = "linux"), expect(clippy::never_loop, reason = "elsewhere a chip is a simulated one"))]
-    fn run(&mut self, context: &mut Context, groups: &[Group], held: Vec<Held>) -> Result<(), Died> {
+    fn run(&mut self, context: &mut Context, groups: &[Group], held: Vec<LineRequest>) -> Result<(), Exit> {
         let idle = wait::idle(self.options.idle);
         #[cfg(target_os = "linux")]
         let mut files = Vec::with_capacity(held.len());
         for held in held {
             match held {
                 #[cfg(target_os = "linux")]
-                Held::File(file) => files.push(file),
+                LineRequest::File(file) => files.push(file),
                 // There is one such chip at most.
-                Held::Sim(mut request, _) => return self.simulated(context, &mut request, idle),
+                LineRequest::Sim(mut request, _) => return self.simulated(context, &mut request, idle),
             }
         }
         #[cfg(target_os = "linux")]
@@ -192,7 +192,7 @@ impl Watch<'_> {
         groups: &[Group],
         files: &[linewake::gpiochip::LinesFile],
         idle: Option<Duration>,
-    ) -> Result<(), Died> {
+    ) -> Result<(), Exit> {
         let mut events = linewake::gpiochip::FileEvents::default();
         loop {
             context.out.flush()?;
@@ -203,7 +203,7 @@ impl Watch<'_> {
             for at in ready {
                 let read = files[at].read(&mut events);
                 let read =
-                    read.map_err(|error| Died::new(format!("error reading line events: {}", strerror::of(&error))))?;
+                    read.map_err(|error| Exit::new(format!("error reading line events: {}", strerror::of(&error))))?;
                 for event in read {
                     let edge = Edge { ns: event.timestamp_ns, kind: event.kind, offset: event.offset };
                     if self.edge(context, groups[at].chip, edge) {
@@ -219,7 +219,7 @@ impl Watch<'_> {
         context: &mut Context,
         request: &mut linewake::Request,
         idle: Option<Duration>,
-    ) -> Result<(), Died> {
+    ) -> Result<(), Exit> {
         loop {
             context.out.flush()?;
             let event = match idle {
@@ -230,7 +230,7 @@ impl Watch<'_> {
                 None => return Ok(()),
                 Some(Err(error)) if error.is_timeout() => return Ok(()),
                 Some(event) => event.map_err(|error| {
-                    Died::new(format!("error reading line events: {}", strerror::of_library(&error)))
+                    Exit::new(format!("error reading line events: {}", strerror::of_library(&error)))
                 })?,
             };
             let kind = if event.kind == linewake::EdgeKind::Rising { 1 } else { 2 };

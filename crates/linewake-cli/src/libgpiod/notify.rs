@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::chip::{Chip, Line};
+use super::chip::{LineInfo, OpenChip};
 use super::get::some_lines;
 use super::getopt::{self, Opt, flag, long_flag, long_value, value};
-use super::resolve::{self, Lines, Scope};
-use super::{Context, Died, help, number, print, strerror, wait};
+use super::resolve::{self, FoundLines, Scope};
+use super::{Context, Exit, help, number, print, strerror, wait};
 use crate::commands::notify::Arguments;
 use crate::stamp::Stamp;
 
@@ -31,10 +31,10 @@ pub(super) const OPTIONS: &[Opt] = &[
 /// Events in the order of their numbers, from 1.
 const EVENTS: [&str; 3] = ["requested", "released", "reconfigured"];
 
-fn event_or_die(text: &[u8]) -> Result<u32, Died> {
+fn event_or_die(text: &[u8]) -> Result<u32, Exit> {
     let at = EVENTS.iter().position(|event| event.as_bytes() == text);
     // As they say it.
-    at.map(|at| at as u32 + 1).ok_or_else(|| Died::of("invalid edge: ", text, ""))
+    at.map(|at| at as u32 + 1).ok_or_else(|| Exit::of("invalid edge: ", text, ""))
 }
 
 #[derive(Default)]
@@ -51,7 +51,7 @@ struct Options<'a> {
     unquoted: bool,
 }
 
-pub(super) fn run(context: &mut Context, words: &[Vec<u8>]) -> Result<u8, Died> {
+pub(super) fn run(context: &mut Context, words: &[Vec<u8>]) -> Result<u8, Exit> {
     let mut options = Options::default();
     let operands = getopt::read(context, OPTIONS, words, |context, key, value| {
         match key {
@@ -73,21 +73,21 @@ pub(super) fn run(context: &mut Context, words: &[Vec<u8>]) -> Result<u8, Died> 
     })?;
     let ids = some_lines(operands)?;
     let lines = resolve::resolve(context, &ids, options.scope)?;
-    Watch { options, lines: &lines, ids: &ids, done: 0 }.run(context)?;
+    EventPrinter { options, lines: &lines, ids: &ids, done: 0 }.run(context)?;
     Ok(0)
 }
 
-struct Watch<'a> {
+struct EventPrinter<'a> {
     options: Options<'a>,
-    lines: &'a Lines<'a>,
+    lines: &'a FoundLines<'a>,
     ids: &'a [&'a [u8]],
     /// Events so far.
     done: u32,
 }
 
-impl Watch<'_> {
+impl EventPrinter<'_> {
     #[cfg_attr(not(target_os = "linux"), expect(clippy::never_loop, reason = "elsewhere a chip is a simulated one"))]
-    fn run(&mut self, context: &mut Context) -> Result<(), Died> {
+    fn run(&mut self, context: &mut Context) -> Result<(), Exit> {
         let idle = wait::idle(self.options.idle);
         #[cfg(target_os = "linux")]
         let mut files = Vec::with_capacity(self.lines.chips.len());
@@ -95,17 +95,17 @@ impl Watch<'_> {
             let wanted = self.lines.wanted.iter().filter_map(|line| line.place);
             let offsets = wanted.filter(|wanted| wanted.0 == place).map(|wanted| wanted.1);
             let failed =
-                |error: String| Died::of("unable to watch line on chip '", found.spec.path(), &format!("': {error}"));
+                |error: String| Exit::of("unable to watch line on chip '", found.spec.path(), &format!("': {error}"));
             match &found.chip {
                 #[cfg(target_os = "linux")]
-                Chip::File(file) => {
+                OpenChip::File(file) => {
                     for offset in offsets {
                         file.watch(offset).map_err(|error| failed(strerror::of(&error)))?;
                     }
                     files.push(file);
                 }
                 // There is one such chip at most.
-                Chip::Sim(chip) => {
+                OpenChip::Sim(chip) => {
                     let watcher = chip.watch_info(offsets.map(linewake::Offset::from));
                     let watcher = watcher.map_err(|error| failed(strerror::of_library(&error)))?;
                     self.banner(context);
@@ -131,7 +131,7 @@ impl Watch<'_> {
         context: &mut Context,
         files: &[&linewake::gpiochip::ChipFile],
         idle: Option<Duration>,
-    ) -> Result<(), Died> {
+    ) -> Result<(), Exit> {
         loop {
             context.out.flush()?;
             let ready = wait::wait(files, rustix::event::PollFlags::IN, idle, "error polling for events")?;
@@ -141,7 +141,7 @@ impl Watch<'_> {
             for at in ready {
                 let change = files[at]
                     .changed()
-                    .map_err(|error| Died::new(format!("unable to retrieve chip event: {}", strerror::of(&error))))?;
+                    .map_err(|error| Exit::new(format!("unable to retrieve chip event: {}", strerror::of(&error))))?;
                 if self.event(context, at, change.kind, change.timestamp_ns, &change.line.into()) {
                     return Ok(());
                 }
@@ -154,14 +154,14 @@ impl Watch<'_> {
         context: &mut Context,
         watcher: linewake::InfoWatcher,
         idle: Option<Duration>,
-    ) -> Result<(), Died> {
+    ) -> Result<(), Exit> {
         let mut watchers = [watcher];
         loop {
             context.out.flush()?;
             let deadline = idle.and_then(|period| std::time::Instant::now().checked_add(period));
             let Some((_, Some(event))) = crate::commands::notify::next(&mut watchers, deadline) else { return Ok(()) };
             let event = event.map_err(|error| {
-                Died::new(format!("unable to retrieve chip event: {}", strerror::of_library(&error)))
+                Exit::new(format!("unable to retrieve chip event: {}", strerror::of_library(&error)))
             })?;
             let kind = EVENTS.iter().position(|name| *name == event.kind.as_str()).map_or(0, |at| at as u32 + 1);
             if self.event(context, 0, kind, event.timestamp_ns, &event.line.into()) {
@@ -171,7 +171,7 @@ impl Watch<'_> {
     }
 
     /// Writes an event, if it is one that is wanted. Says whether it was the last of those.
-    fn event(&mut self, context: &mut Context, chip: usize, kind: u32, ns: u64, line: &Line) -> bool {
+    fn event(&mut self, context: &mut Context, chip: usize, kind: u32, ns: u64, line: &LineInfo) -> bool {
         if self.options.event.is_some_and(|event| event != kind) {
             return false;
         }
@@ -182,7 +182,7 @@ impl Watch<'_> {
         self.done == self.options.wanted
     }
 
-    fn show(&self, context: &mut Context, chip: usize, kind: u32, ns: u64, line: &Line) {
+    fn show(&self, context: &mut Context, chip: usize, kind: u32, ns: u64, line: &LineInfo) {
         let out = &mut context.out;
         let unquoted = self.options.unquoted;
         let event = (kind as usize).checked_sub(1).and_then(|at| EVENTS.get(at)).copied().unwrap_or("unknown");

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::Died;
+use super::Exit;
 
 /// What `strtoull` makes of a text, and what it leaves of it.
 fn unsigned(text: &[u8]) -> (u64, &[u8]) {
@@ -36,8 +36,8 @@ pub(super) fn uint(text: &[u8]) -> Option<u32> {
     }
 }
 
-pub(super) fn uint_or_die(text: &[u8]) -> Result<u32, Died> {
-    uint(text).ok_or_else(|| Died::of("invalid number: '", text, "'"))
+pub(super) fn uint_or_die(text: &[u8]) -> Result<u32, Exit> {
+    uint(text).ok_or_else(|| Exit::of("invalid number: '", text, "'"))
 }
 
 /// A period in microseconds: a number of milliseconds, or with a unit. As theirs it may come round beyond 2^64, `u` is
@@ -55,12 +55,12 @@ pub(super) fn period(text: &[u8]) -> Option<u64> {
     i64::try_from(period).is_ok().then_some(period)
 }
 
-pub(super) fn period_or_die(text: &[u8]) -> Result<u64, Died> {
-    period(text).ok_or_else(|| Died::of("invalid period: ", text, ""))
+pub(super) fn period_or_die(text: &[u8]) -> Result<u64, Exit> {
+    period(text).ok_or_else(|| Exit::of("invalid period: ", text, ""))
 }
 
 /// Periods with commas between them.
-pub(super) fn periods_or_die(text: &[u8]) -> Result<Vec<u64>, Died> {
+pub(super) fn periods_or_die(text: &[u8]) -> Result<Vec<u64>, Exit> {
     text.split(|&byte| byte == b',').map(period_or_die).collect()
 }
 
@@ -127,6 +127,6 @@ mod tests {
             assert_eq!(period(text.as_bytes()), expected, "{text:?}");
         }
         assert_eq!(periods_or_die(b"1,"), Ok(vec![1000, 0]));
-        assert_eq!(periods_or_die(b"10ms,x,y"), Err(Died::new("invalid period: x")));
+        assert_eq!(periods_or_die(b"10ms,x,y"), Err(Exit::new("invalid period: x")));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write as _};
 
-use super::Died;
+use super::Exit;
 
 /// What is to be written.
 #[derive(Debug)]
@@ -53,13 +53,13 @@ impl Out {
     }
 
     /// Writes what there is. A reader that has left wanted no more, and the tool ends well.
-    pub(super) fn flush(&mut self) -> Result<(), Died> {
+    pub(super) fn flush(&mut self) -> Result<(), Exit> {
         let written = self.try_flush();
         written.map_err(|error| {
             self.has_failed = true;
             match error.kind() {
-                io::ErrorKind::BrokenPipe => Died { message: Vec::new(), code: 0 },
-                _ => Died::new(format!("cannot write to standard output: {error}")),
+                io::ErrorKind::BrokenPipe => Exit { message: Vec::new(), code: 0 },
+                _ => Exit::new(format!("cannot write to standard output: {error}")),
             }
         })
     }
@@ -76,18 +76,18 @@ impl Out {
     }
 
     /// What cannot be written, on a full disk, is left out: what the tool does is not to say something.
-    pub(super) fn flush_if_possible(&mut self) -> Result<(), Died> {
+    pub(super) fn flush_if_possible(&mut self) -> Result<(), Exit> {
         match self.try_flush() {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
                 self.has_failed = true;
-                Err(Died { message: Vec::new(), code: 0 })
+                Err(Exit { message: Vec::new(), code: 0 })
             }
             _ => Ok(()),
         }
     }
 
     /// Writes if there is much.
-    pub(super) fn relieve(&mut self) -> Result<(), Died> {
+    pub(super) fn relieve(&mut self) -> Result<(), Exit> {
         if self.bytes.len() < FULL { Ok(()) } else { self.flush() }
     }
 }

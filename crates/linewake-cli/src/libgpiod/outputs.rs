@@ -1,8 +1,8 @@
 //! Lines that gpioset holds, and the values that they are set to.
 
-use super::chip::{Asked, Held};
-use super::resolve::{Group, Lines};
-use super::{Context, Died, number};
+use super::chip::{LineRequest, RequestConfig};
+use super::resolve::{FoundLines, Group};
+use super::{Context, Exit, number};
 
 /// `line=1` or `"line"=1`; if it is neither, what is wrong with it.
 pub(super) fn line_value(text: &[u8]) -> Result<(&[u8], bool), &[u8]> {
@@ -21,24 +21,24 @@ pub(super) fn line_value(text: &[u8]) -> Result<(&[u8], bool), &[u8]> {
 
 /// Outputs that are held.
 pub(super) struct Outputs<'a> {
-    pub(super) lines: Lines<'a>,
+    pub(super) lines: FoundLines<'a>,
     /// In the order of the lines.
     pub(super) values: Vec<bool>,
     groups: Vec<Group>,
     /// One for each group.
-    held: Vec<Held>,
+    held: Vec<LineRequest>,
 }
 
 impl<'a> Outputs<'a> {
-    pub(super) fn hold(lines: Lines<'a>, values: Vec<bool>, asked: &Asked<'_>) -> Result<Self, Died> {
+    pub(super) fn hold(lines: FoundLines<'a>, values: Vec<bool>, config: &RequestConfig<'_>) -> Result<Self, Exit> {
         let groups = lines.groups();
         let mut held = Vec::with_capacity(groups.len());
         for group in &groups {
             let spec = &lines.chips[group.chip].spec;
-            let lines = lines.hold(group, asked, bits(group, &values));
+            let lines = lines.hold(group, config, bits(group, &values));
             held.push(
                 lines.map_err(|error| {
-                    Died::of("unable to request lines on chip '", spec.path(), &format!("': {error}"))
+                    Exit::of("unable to request lines on chip '", spec.path(), &format!("': {error}"))
                 })?,
             );
         }
@@ -46,12 +46,12 @@ impl<'a> Outputs<'a> {
     }
 
     /// Sets the lines to their values. One chip that fails does not stop the others.
-    pub(super) fn apply(&mut self, context: &mut Context) -> Result<(), Died> {
+    pub(super) fn apply(&mut self, context: &mut Context) -> Result<(), Exit> {
         for (group, held) in self.groups.iter().zip(&mut self.held) {
             if let Err(error) = held.set_values(bits(group, &self.values)) {
-                let died =
-                    Died::of("unable to set values on '", &self.lines.chips[group.chip].name, &format!("': {error}"));
-                context.error(&died.message)?;
+                let exit =
+                    Exit::of("unable to set values on '", &self.lines.chips[group.chip].name, &format!("': {error}"));
+                context.error(&exit.message)?;
             }
         }
         Ok(())
@@ -62,7 +62,7 @@ impl<'a> Outputs<'a> {
     }
 
     /// Toggles after each of the periods, over and over; until the end of the sequence if its last period is zero.
-    pub(super) fn toggle_by(&mut self, context: &mut Context, periods: &[u64]) -> Result<(), Died> {
+    pub(super) fn toggle_by(&mut self, context: &mut Context, periods: &[u64]) -> Result<(), Exit> {
         let (periods, is_endless) = match periods {
             [first @ .., 0] => (first, false),
             all => (all, true),
@@ -80,9 +80,9 @@ impl<'a> Outputs<'a> {
     }
 
     /// Holds the lines until the first chip is gone.
-    pub(super) fn wait(&mut self) -> Result<(), Died> {
+    pub(super) fn wait(&mut self) -> Result<(), Exit> {
         #[cfg(target_os = "linux")]
-        if let Some(Held::File(lines)) = self.held.first() {
+        if let Some(LineRequest::File(lines)) = self.held.first() {
             let what = "error waiting on request";
             return super::wait::wait(&[lines], rustix::event::PollFlags::ERR, None, what).map(drop);
         }
@@ -93,21 +93,21 @@ impl<'a> Outputs<'a> {
 
     /// Goes on in the background, in the same process's child: under the same name, and with its environment.
     #[cfg(target_os = "linux")]
-    pub(super) fn daemonize(&self, keeps_streams: bool) -> Result<(), Died> {
+    pub(super) fn daemonize(&self, keeps_streams: bool) -> Result<(), Exit> {
         // A simulated chip has a thread, which a fork would leave behind.
-        if self.held.iter().any(|held| matches!(held, Held::Sim(..))) {
-            return Err(Died::new("unable to daemonize: a simulated chip stays with its process"));
+        if self.held.iter().any(|held| matches!(held, LineRequest::Sim(..))) {
+            return Err(Exit::new("unable to daemonize: a simulated chip stays with its process"));
         }
         nix::unistd::daemon(false, keeps_streams).map_err(|errno| {
             let error = super::strerror::of(&errno.into());
-            Died::new(format!("unable to daemonize: {error}"))
+            Exit::new(format!("unable to daemonize: {error}"))
         })
     }
 
     #[cfg(not(target_os = "linux"))]
     #[expect(clippy::unused_self, reason = "elsewhere it looks at what it holds")]
-    pub(super) fn daemonize(&self, _: bool) -> Result<(), Died> {
-        Err(Died::new("unable to daemonize: not on this system"))
+    pub(super) fn daemonize(&self, _: bool) -> Result<(), Exit> {
+        Err(Exit::new("unable to daemonize: not on this system"))
     }
 }
 

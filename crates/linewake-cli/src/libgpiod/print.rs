@@ -2,7 +2,7 @@
 
 use linewake::Drive;
 
-use super::chip::Line;
+use super::chip::LineInfo;
 use super::out::Out;
 use crate::stamp::Stamp;
 
@@ -14,7 +14,7 @@ pub(super) fn quoted(out: &mut Out, name: &[u8], unquoted: bool) {
     out.text(quote);
 }
 
-/// A line: its name; with its chip and offset if the chip was asked for, or if it has no name.
+/// A line: its name; with its chip and offset if the user named the chip, or if it has no name.
 pub(super) fn line_id(out: &mut Out, chip: &[u8], offset: u32, name: &[u8], with_chip: bool, unquoted: bool) {
     if with_chip || name.is_empty() {
         out.printable(chip);
@@ -29,7 +29,7 @@ pub(super) fn line_id(out: &mut Out, chip: &[u8], offset: u32, name: &[u8], with
 }
 
 /// How a line is held. What is as usual is not shown.
-pub(super) fn attributes(out: &mut Out, line: &Line, unquoted: bool) {
+pub(super) fn attributes(out: &mut Out, line: &LineInfo, unquoted: bool) {
     out.text(if line.output { "output" } else { "input" });
     if line.active_low {
         out.text(" active-low");
@@ -67,7 +67,7 @@ pub(super) fn attributes(out: &mut Out, line: &Line, unquoted: bool) {
 }
 
 /// Who holds a line: one without a name is in the kernel.
-pub(super) fn consumer(line: &Line) -> &[u8] {
+pub(super) fn consumer(line: &LineInfo) -> &[u8] {
     match (line.used, &*line.consumer) {
         (false, _) => b"unused",
         (true, b"") => b"kernel",

@@ -1,9 +1,9 @@
 //! Finds lines on chips, by the rules of libgpiod's tools: by offset on the chip that was named, else by name on one chip after
 //! the other until all are found.
 
-use super::chip::{Asked, Chip, Held, Line};
+use super::chip::{LineInfo, LineRequest, OpenChip, RequestConfig};
 use super::chips::{self, Spec};
-use super::{Context, Died, number};
+use super::{Context, Exit, number};
 
 /// The most lines of one request of the kernel's: more are held by several.
 const MOST: usize = 64;
@@ -18,7 +18,7 @@ pub(super) struct Scope<'a> {
 
 /// A line that is looked for.
 #[derive(Debug)]
-pub(super) struct Wanted<'a> {
+pub(super) struct Operand<'a> {
     /// As the user calls it.
     pub(super) id: &'a [u8],
     /// If that is a number that may be an offset.
@@ -31,17 +31,17 @@ pub(super) struct Wanted<'a> {
 
 /// A chip that has some of the lines.
 #[derive(Debug)]
-pub(super) struct Found {
+pub(super) struct NamedChip {
     pub(super) spec: Spec,
-    pub(super) chip: Chip,
+    pub(super) chip: OpenChip,
     pub(super) name: Vec<u8>,
 }
 
 /// Lines that were found.
 #[derive(Debug)]
-pub(super) struct Lines<'a> {
-    pub(super) wanted: Vec<Wanted<'a>>,
-    pub(super) chips: Vec<Found>,
+pub(super) struct FoundLines<'a> {
+    pub(super) wanted: Vec<Operand<'a>>,
+    pub(super) chips: Vec<NamedChip>,
 }
 
 /// Lines of one chip that are held together.
@@ -55,14 +55,14 @@ pub(super) struct Group {
 }
 
 /// What the user calls lines, before any chip is looked at.
-pub(super) fn wanted<'a>(ids: &[&'a [u8]], scope: Scope<'_>) -> Vec<Wanted<'a>> {
+pub(super) fn wanted<'a>(ids: &[&'a [u8]], scope: Scope<'_>) -> Vec<Operand<'a>> {
     let are_offsets = scope.chip.is_some() && !scope.by_name;
     let number = |id| if are_offsets { number::uint(id) } else { None };
-    ids.iter().map(|&id| Wanted { id, number: number(id), place: None, name: Vec::new() }).collect()
+    ids.iter().map(|&id| Operand { id, number: number(id), place: None, name: Vec::new() }).collect()
 }
 
 /// Finds those that are offsets on the chip that was named.
-pub(super) fn by_offset(wanted: &mut [Wanted<'_>], lines: u32) -> bool {
+pub(super) fn by_offset(wanted: &mut [Operand<'_>], lines: u32) -> bool {
     let mut is_used = false;
     for line in wanted {
         if let Some(offset) = line.number.filter(|&offset| offset < lines) {
@@ -74,12 +74,12 @@ pub(super) fn by_offset(wanted: &mut [Wanted<'_>], lines: u32) -> bool {
 }
 
 /// Finds all lines, or ends the tool.
-pub(super) fn resolve<'a>(context: &mut Context, ids: &[&'a [u8]], scope: Scope<'_>) -> Result<Lines<'a>, Died> {
+pub(super) fn resolve<'a>(context: &mut Context, ids: &[&'a [u8]], scope: Scope<'_>) -> Result<FoundLines<'a>, Exit> {
     let specs = match scope.chip {
         Some(id) => vec![chips::lookup_or_die(id)?],
         None => chips::all()?,
     };
-    let mut lines = Lines { wanted: wanted(ids, scope), chips: Vec::new() };
+    let mut lines = FoundLines { wanted: wanted(ids, scope), chips: Vec::new() };
     let mut found = 0;
     for spec in specs {
         if !scope.strict && found >= ids.len() {
@@ -88,10 +88,10 @@ pub(super) fn resolve<'a>(context: &mut Context, ids: &[&'a [u8]], scope: Scope<
         let chip = match spec.open() {
             Ok(chip) => chip,
             Err((_, true)) if scope.chip.is_none() => continue,
-            Err((error, _)) => return Err(Died::of("unable to open chip '", spec.path(), &format!("': {error}"))),
+            Err((error, _)) => return Err(Exit::of("unable to open chip '", spec.path(), &format!("': {error}"))),
         };
         let about = chip.about();
-        let about = about.map_err(|error| Died::of("unable to get info for '", spec.path(), &format!("': {error}")))?;
+        let about = about.map_err(|error| Exit::of("unable to get info for '", spec.path(), &format!("': {error}")))?;
         let mut is_used = scope.chip.is_some() && by_offset(&mut lines.wanted, about.lines);
         for offset in 0..about.lines {
             if !scope.strict && found >= ids.len() {
@@ -99,23 +99,23 @@ pub(super) fn resolve<'a>(context: &mut Context, ids: &[&'a [u8]], scope: Scope<
             }
             let line = chip.line(offset).map_err(|error| {
                 let what = format!("unable to read the info for line {offset} from ");
-                Died::of(&what, &about.name, &format!(": {error}"))
+                Exit::of(&what, &about.name, &format!(": {error}"))
             })?;
             let new = lines.meet(line, scope.strict)?;
             found += new;
             is_used |= new > 0;
         }
         if is_used {
-            lines.chips.push(Found { spec, chip, name: about.name });
+            lines.chips.push(NamedChip { spec, chip, name: about.name });
         }
     }
     lines.validate(context, scope)?;
     Ok(lines)
 }
 
-impl Lines<'_> {
+impl FoundLines<'_> {
     /// Looks whether a line of the chip at hand is wanted. Gives how often.
-    fn meet(&mut self, line: Line, strict: bool) -> Result<usize, Died> {
+    fn meet(&mut self, line: LineInfo, strict: bool) -> Result<usize, Exit> {
         let place = (self.chips.len(), line.offset);
         let mut found = 0;
         for wanted in &mut self.wanted {
@@ -128,7 +128,7 @@ impl Lines<'_> {
             }
             if !line.name.is_empty() && line.name == wanted.id {
                 if wanted.place.is_some() {
-                    return Err(Died::of("line '", wanted.id, "' is not unique"));
+                    return Err(Exit::of("line '", wanted.id, "' is not unique"));
                 }
                 wanted.place = Some(place);
                 wanted.name.clone_from(&line.name);
@@ -138,15 +138,15 @@ impl Lines<'_> {
         Ok(found)
     }
 
-    fn validate(&self, context: &mut Context, scope: Scope<'_>) -> Result<(), Died> {
+    fn validate(&self, context: &mut Context, scope: Scope<'_>) -> Result<(), Exit> {
         validate(&self.wanted, context, scope)
     }
 
-    /// The lines that are held together: of each chip in the order they were asked for, and no more than a request has.
+    /// The lines that are held together: of each chip in the order the user named them, and no more than a request has.
     pub(super) fn groups(&self) -> Vec<Group> {
         let mut groups = Vec::new();
         for chip in 0..self.chips.len() {
-            let of_chip = |(at, line): (usize, &Wanted<'_>)| {
+            let of_chip = |(at, line): (usize, &Operand<'_>)| {
                 line.place.filter(|place| place.0 == chip).map(|(_, offset)| (at, offset))
             };
             let lines: Vec<_> = self.wanted.iter().enumerate().filter_map(of_chip).collect();
@@ -160,8 +160,8 @@ impl Lines<'_> {
     }
 
     /// Takes the lines of a group. On failure gives what the system says.
-    pub(super) fn hold(&self, group: &Group, asked: &Asked<'_>, bits: u64) -> Result<Held, String> {
-        self.chips[group.chip].chip.request(&group.offsets, asked, bits)
+    pub(super) fn hold(&self, group: &Group, config: &RequestConfig<'_>, bits: u64) -> Result<LineRequest, String> {
+        self.chips[group.chip].chip.request(&group.offsets, config, bits)
     }
 
     /// What a line is called; nothing if it has no name.
@@ -171,7 +171,7 @@ impl Lines<'_> {
 }
 
 /// Says of every line that was not found, and of every one that was found twice. Then the tool ends.
-pub(super) fn validate(wanted: &[Wanted<'_>], context: &mut Context, scope: Scope<'_>) -> Result<(), Died> {
+pub(super) fn validate(wanted: &[Operand<'_>], context: &mut Context, scope: Scope<'_>) -> Result<(), Exit> {
     let mut is_valid = true;
     for (at, line) in wanted.iter().enumerate() {
         let said = match line.place {
@@ -189,5 +189,5 @@ pub(super) fn validate(wanted: &[Wanted<'_>], context: &mut Context, scope: Scop
         context.error(&said)?;
         is_valid = false;
     }
-    if is_valid { Ok(()) } else { Err(Died::silent()) }
+    if is_valid { Ok(()) } else { Err(Exit::silent()) }
 }

@@ -2,12 +2,12 @@
 
 use linewake::{Direction, Drive};
 
-use super::chip::Asked;
+use super::chip::RequestConfig;
 use super::get::bias_or_die;
 use super::getopt::{self, Opt, flag, long_flag, value};
 use super::outputs::{Outputs, line_value};
 use super::resolve::{self, Scope};
-use super::{Context, Died, help, interactive, number, print};
+use super::{Context, Exit, help, interactive, number, print};
 use crate::commands::set::Arguments;
 
 pub(super) const OPTIONS: &[Opt] = &[
@@ -28,12 +28,12 @@ pub(super) const OPTIONS: &[Opt] = &[
     flag("version", b'v'),
 ];
 
-fn drive_or_die(text: &[u8]) -> Result<Drive, Died> {
+fn drive_or_die(text: &[u8]) -> Result<Drive, Exit> {
     match text {
         b"open-drain" => Ok(Drive::OpenDrain),
         b"open-source" => Ok(Drive::OpenSource),
         b"push-pull" => Ok(Drive::PushPull),
-        _ => Err(Died::of("invalid drive: ", text, "")),
+        _ => Err(Exit::of("invalid drive: ", text, "")),
     }
 }
 
@@ -49,19 +49,19 @@ struct Options<'a> {
     toggle: Option<Vec<u64>>,
 }
 
-pub(super) fn run(context: &mut Context, words: &[Vec<u8>]) -> Result<u8, Died> {
+pub(super) fn run(context: &mut Context, words: &[Vec<u8>]) -> Result<u8, Exit> {
     let mut options = Options::default();
-    let mut asked = Asked::new(b"gpioset", Some(Direction::Output));
+    let mut config = RequestConfig::new(b"gpioset", Some(Direction::Output));
     let operands = getopt::read(context, OPTIONS, words, |context, key, value| {
         match key {
             b'-' => options.banner = true,
-            b'b' => asked.bias = Some(bias_or_die(value)?),
+            b'b' => config.bias = Some(bias_or_die(value)?),
             b'B' => options.scope.by_name = true,
             b'c' => options.scope.chip = Some(value),
-            b'C' => asked.consumer = value,
-            b'd' => asked.drive = drive_or_die(value)?,
+            b'C' => config.consumer = value,
+            b'd' => config.drive = drive_or_die(value)?,
             b'i' => options.interactive = true,
-            b'l' => asked.active_low = true,
+            b'l' => config.active_low = true,
             b'p' => options.hold = number::period_or_die(value)?,
             b'Q' => options.unquoted = true,
             b's' => options.scope.strict = true,
@@ -72,17 +72,17 @@ pub(super) fn run(context: &mut Context, words: &[Vec<u8>]) -> Result<u8, Died> 
         Ok(())
     })?;
     if options.interactive && options.toggle.is_some() {
-        return Err(Died::new("can't combine interactive with toggle"));
+        return Err(Exit::new("can't combine interactive with toggle"));
     }
     if operands.is_empty() {
-        return Err(Died::new("at least one GPIO line value must be specified"));
+        return Err(Exit::new("at least one GPIO line value must be specified"));
     }
     let values = operands.iter().map(|word| line_value(word));
     let values = values.collect::<Result<Vec<_>, _>>();
-    let values = values.map_err(|wrong| Died::of("invalid line value: '", wrong, "'"))?;
+    let values = values.map_err(|wrong| Exit::of("invalid line value: '", wrong, "'"))?;
     let (ids, values): (Vec<_>, Vec<_>) = values.into_iter().unzip();
     let lines = resolve::resolve(context, &ids, options.scope)?;
-    let mut outputs = Outputs::hold(lines, values, &asked)?;
+    let mut outputs = Outputs::hold(lines, values, &config)?;
     if options.banner {
         print::banner(&mut context.out, "Setting", &ids);
         // The line is held, whether or not that can be said.
@@ -96,7 +96,7 @@ pub(super) fn run(context: &mut Context, words: &[Vec<u8>]) -> Result<u8, Died> 
 }
 
 /// The lines are held.
-fn run_on(context: &mut Context, outputs: &mut Outputs<'_>, options: Options<'_>) -> Result<(), Died> {
+fn run_on(context: &mut Context, outputs: &mut Outputs<'_>, options: Options<'_>) -> Result<(), Exit> {
     let is_toggled = options.toggle.is_some();
     if let Some(mut periods) = options.toggle {
         let last = periods.len() - 1;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 #[cfg(target_os = "linux")]
-use super::{Died, strerror};
+use super::{Exit, strerror};
 
 /// Which of them have, by their places; none if the period is over.
 #[cfg(target_os = "linux")]
@@ -12,7 +12,7 @@ pub(super) fn wait(
     interest: rustix::event::PollFlags,
     period: Option<Duration>,
     what: &str,
-) -> Result<Vec<usize>, Died> {
+) -> Result<Vec<usize>, Exit> {
     use rustix::event::{PollFd, Timespec, poll};
     let mut polled: Vec<_> = files.iter().map(|file| PollFd::new(file, interest)).collect();
     let period = period.map(|period| Timespec {
@@ -20,7 +20,7 @@ pub(super) fn wait(
         tv_nsec: period.subsec_nanos().into(),
     });
     poll(&mut polled, period.as_ref())
-        .map_err(|errno| Died::new(format!("{what}: {}", strerror::of(&errno.into()))))?;
+        .map_err(|errno| Exit::new(format!("{what}: {}", strerror::of(&errno.into()))))?;
     let ready = polled.iter().enumerate().filter(|(_, file)| !file.revents().is_empty());
     Ok(ready.map(|(at, _)| at).collect())
 }

@@ -135,7 +135,7 @@ impl Sink for Csv {
         self.out.flush()
     }
 
-    fn place(&self) -> Option<readers::Place<'_>> {
+    fn place(&self) -> Option<readers::Destination<'_>> {
         Some(self.out.place())
     }
 

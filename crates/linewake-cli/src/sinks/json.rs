@@ -103,7 +103,7 @@ impl Sink for Json {
         self.out.flush()
     }
 
-    fn place(&self) -> Option<readers::Place<'_>> {
+    fn place(&self) -> Option<readers::Destination<'_>> {
         Some(self.out.place())
     }
 

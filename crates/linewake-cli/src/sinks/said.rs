@@ -4,8 +4,8 @@ use linewake::ClockStep;
 use linewake::filter::ChatterEvent;
 
 use super::summary::plural;
+use crate::display::{LineId, Printable};
 use crate::exit;
-use crate::shown::{LineId, Printable};
 use crate::stamp::Stamp;
 
 /// A clock stepped.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use linewake::{Chip, Monitor, Offset};
 
 use crate::config::Unit;
-use crate::lines::Lines;
+use crate::lines::FoundLines;
 
 /// A line that is watched.
 #[derive(Clone, Debug)]
@@ -70,7 +70,7 @@ pub(crate) fn by_request(lines: &[Watched]) -> Vec<Vec<usize>> {
 
 impl Selection {
     /// Lines that were found.
-    pub(crate) fn new(found: &Lines) -> Self {
+    pub(crate) fn new(found: &FoundLines) -> Self {
         let requests = found
             .by_chip()
             .map(|(chip, lines)| (chip.clone(), lines.into_iter().map(|(_, line)| line.offset).collect()));

@@ -125,7 +125,7 @@ pub(crate) trait Sink {
         None
     }
     /// Where it is written, if that is somewhere that a reader can leave.
-    fn place(&self) -> Option<readers::Place<'_>> {
+    fn place(&self) -> Option<readers::Destination<'_>> {
         None
     }
 }
@@ -202,10 +202,10 @@ impl Out {
     }
 
     /// Where it is written.
-    pub(crate) fn place(&self) -> readers::Place<'_> {
+    pub(crate) fn place(&self) -> readers::Destination<'_> {
         match &self.into {
-            Target::Stream(_) => readers::Place::Stdout,
-            Target::Log(log) => readers::Place::File(log.file()),
+            Target::Stream(_) => readers::Destination::Stdout,
+            Target::Log(log) => readers::Destination::File(log.file()),
         }
     }
 
@@ -341,7 +341,7 @@ impl Sinks {
     /// The same without standard output.
     pub(crate) fn readers_of_files(&self) -> Readers {
         let files = self.all.iter().filter_map(|place| place.sink.place());
-        files.filter(|place| matches!(place, readers::Place::File(_))).collect()
+        files.filter(|place| matches!(place, readers::Destination::File(_))).collect()
     }
 
     /// Tells every place that has not failed; the first new failure, if there is one.

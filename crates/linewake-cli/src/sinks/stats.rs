@@ -13,7 +13,7 @@ use self::rate::{Figure, Rate};
 use super::select::Watched;
 use super::summary::plural;
 use crate::config::Unit;
-use crate::shown::LineId;
+use crate::display::LineId;
 
 /// What happened since the last report, and since the watch began, line by line.
 pub(crate) struct Stats {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use linewake::{Account, Figures, Trust};
 
-use crate::shown::LineId;
+use crate::display::LineId;
 
 /// Of all requests together, and of each line that lost something.
 pub(crate) fn summary(accounts: &[(String, Account)], threads: Option<u32>) -> String {

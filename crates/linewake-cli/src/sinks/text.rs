@@ -7,8 +7,8 @@ use linewake::{Clock, EdgeEvent, EdgeKind};
 use super::line_text::LineTexts;
 use super::select::Watched;
 use super::sink::{Closing, Item, Out, Sink, View};
+use crate::display::{LineId, Printable};
 use crate::readers;
-use crate::shown::{LineId, Printable};
 use crate::specifiers;
 use crate::stamp::Stamp;
 
@@ -200,7 +200,7 @@ impl Sink for Text {
         self.out.flush()
     }
 
-    fn place(&self) -> Option<readers::Place<'_>> {
+    fn place(&self) -> Option<readers::Destination<'_>> {
         // Who prints nothing has no use for a reader.
         (!self.look.quiet).then(|| self.out.place())
     }

@@ -31,8 +31,8 @@ use super::files::Existing;
 use super::select::{self, Watched};
 use super::sink::{Closing, Item, Out, Sink, View};
 use super::summary::{figures, plural};
+use crate::display::Printable;
 use crate::exit::{self, Failure};
-use crate::shown::Printable;
 
 /// Writes a waveform.
 pub(crate) struct Vcd {

@@ -7,7 +7,7 @@ use linewake::{EdgeEvent, Event};
 
 use super::nudge::Nudge;
 use super::source::{self, Next, Source};
-use crate::shown::Printable;
+use crate::display::Printable;
 use crate::sinks::said;
 use crate::sinks::select::{Index, Selection};
 use crate::sinks::sink::{Closing, Item, Lost, Sinks, View};

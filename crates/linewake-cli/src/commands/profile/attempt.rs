@@ -1,6 +1,6 @@
 //! `linewake profile try`: what a device is sent and answers, byte by byte, and the edges that come of it.
 
-mod shown;
+mod transcript;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use linewake::Chip;
 use linewake::profile::{Profile, Trace};
 
-use self::shown::Shown;
+use self::transcript::Transcript;
 use crate::exit::{self, Code, Failure, say};
-use crate::signals::Meant;
+use crate::signals::Meaning;
 use crate::sinks::summary::{plural, summary};
 use crate::{number, period, readers, signals};
 
@@ -50,7 +50,7 @@ pub(crate) struct Arguments {
 }
 
 /// Why it is over.
-enum Over {
+enum End {
     Enough,
     Period,
     Stopped,
@@ -63,7 +63,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let begun = Instant::now();
     let deadline = arguments.period.and_then(|period| begun.checked_add(period));
     let profile = Profile::read(&arguments.file)?.allow_writes(arguments.allow_writes).dry(!arguments.allow_writes);
-    let shown = Arc::new(Shown::new(&profile, begun));
+    let shown = Arc::new(Transcript::new(&profile, begun));
     let sink = shown.clone();
     let traced = profile.clone().traced(move |trace: Trace<'_>| sink.trace(&trace));
     let chip = Chip::of_profile(&traced)?;
@@ -71,8 +71,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut request = chip.request().lines(offsets).consumer("linewake profile try").start()?;
     let stopper = request.stopper();
     let left = shown.clone();
-    signals::on_end_or_left(std::iter::once(readers::Place::Stdout).collect(), move |meant| {
-        if meant == Meant::Left {
+    signals::on_end_or_left(std::iter::once(readers::Destination::Stdout).collect(), move |meant| {
+        if meant == Meaning::Left {
             left.leave();
         }
         stopper.stop();
@@ -80,7 +80,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut seen = 0;
     let over = loop {
         if let Some(reason) = shown.tells_nothing() {
-            break Over::Nothing(reason);
+            break End::Nothing(reason);
         }
         // What is written by the threads that are traced may have found no reader.
         let slice = Duration::from_millis(200);
@@ -90,19 +90,19 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
                 shown.edge(&edge);
                 seen += 1;
                 if arguments.num_events > 0 && seen == arguments.num_events {
-                    break Over::Enough;
+                    break End::Enough;
                 }
             }
             Some(Err(error)) if error.is_timeout() => {
                 if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-                    break Over::Period;
+                    break End::Period;
                 }
             }
-            Some(Err(error)) => break Over::Failed(error),
-            None => break Over::Stopped,
+            Some(Err(error)) => break End::Failed(error),
+            None => break End::Stopped,
         }
         if shown.has_left() {
-            break Over::Stopped;
+            break End::Stopped;
         }
     };
     let name = chip.info().name.to_string();
@@ -112,12 +112,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         say(&summary(&[(name, account)], None));
     }
     let why = match over {
-        Over::Enough => return Ok(()),
-        Over::Failed(error) => return Err(error.into()),
-        Over::Period => "--for was over",
-        Over::Stopped if shown.has_left() => "its reader left",
-        Over::Stopped => "a signal ended it",
-        Over::Nothing(reason) => {
+        End::Enough => return Ok(()),
+        End::Failed(error) => return Err(error.into()),
+        End::Period => "--for was over",
+        End::Stopped if shown.has_left() => "its reader left",
+        End::Stopped => "a signal ended it",
+        End::Nothing(reason) => {
             say(&format!("{reason}\n"));
             "nothing could come"
         }

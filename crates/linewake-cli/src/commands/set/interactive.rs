@@ -3,13 +3,13 @@
 use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write};
 use std::thread;
 
-use super::awaited::Awaited;
+use super::goal::Goal;
 use super::outputs::{Outputs, line_value};
-use super::terminal::{Terminal, Typed};
+use super::terminal::{Input, Terminal};
+use crate::display::Values;
 use crate::exit::{self, Code, Failure};
-use crate::lines::Line;
+use crate::lines::FoundLine;
 use crate::period;
-use crate::shown::Values;
 
 const HELP: &str = "\
 COMMANDS:
@@ -30,25 +30,20 @@ COMMANDS:
 ";
 
 /// Runs until `exit`, or the end of the input.
-pub(super) fn run(
-    outputs: &mut Outputs,
-    operands: &[String],
-    unquoted: bool,
-    awaited: &Awaited,
-) -> Result<(), Failure> {
+pub(super) fn run(outputs: &mut Outputs, operands: &[String], unquoted: bool, goal: &Goal) -> Result<(), Failure> {
     let prompt = "linewake> ";
     let is_terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
     let mut terminal = is_terminal.then(|| Terminal::new(names(outputs, operands))).transpose()?;
-    let mut session = Session { outputs, operands, unquoted, awaited };
+    let mut session = Session { outputs, operands, unquoted, goal };
     let mut text = String::new();
     loop {
         text.clear();
         match &mut terminal {
             Some(terminal) => match terminal.line(prompt)? {
-                Typed::Line(line) => text = line,
-                Typed::End => return Ok(()),
+                Input::Line(line) => text = line,
+                Input::End => return Ok(()),
                 // As the signal ends the command elsewhere.
-                Typed::Interrupt => Code::Done.exit_process(),
+                Input::Interrupt => Code::Done.exit_process(),
             },
             None => match read_line(prompt, &mut text) {
                 Ok(0) => return Ok(()),
@@ -112,7 +107,7 @@ struct Session<'a> {
     /// What the lines were asked for by: themselves, or sets.
     operands: &'a [String],
     unquoted: bool,
-    awaited: &'a Awaited,
+    goal: &'a Goal,
 }
 
 impl Session<'_> {
@@ -147,9 +142,9 @@ impl Session<'_> {
                 [text] => match period::parse(text) {
                     Ok(period) => {
                         out.flush()?;
-                        self.awaited.is(Some("the command \"sleep\" was over"));
+                        self.goal.is(Some("the command \"sleep\" was over"));
                         thread::sleep(period);
-                        self.awaited.is(None);
+                        self.goal.is(None);
                     }
                     Err(_) => writeln!(out, "invalid period: '{text}'")?,
                 },
@@ -209,7 +204,7 @@ impl Session<'_> {
     fn known(&self, out: &mut impl Write, ids: &[&str]) -> io::Result<Option<Vec<Vec<usize>>>> {
         let mut places = Vec::new();
         for id in ids {
-            let is_it = |line: &Line| [&*line.id, line.shown(), &*self.operands[line.operand]].contains(id);
+            let is_it = |line: &FoundLine| [&*line.id, line.shown(), &*self.operands[line.operand]].contains(id);
             let lines = self.outputs.lines.lines.iter().enumerate();
             let known: Vec<_> = lines.filter(|(_, line)| is_it(line)).map(|(place, _)| place).collect();
             if known.is_empty() {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use linewake::{LineConfig, Request};
 
 use crate::exit::Failure;
-use crate::lines::Lines;
+use crate::lines::FoundLines;
 
 /// `line=1` or `"line"=1`; if it is neither, what is wrong with it.
 pub(super) fn line_value(text: &str) -> Result<(String, bool), &str> {
@@ -24,7 +24,7 @@ pub(super) fn line_value(text: &str) -> Result<(String, bool), &str> {
 
 /// Outputs that are held.
 pub(super) struct Outputs {
-    pub(super) lines: Lines,
+    pub(super) lines: FoundLines,
     /// In the order of the lines.
     pub(super) values: Vec<bool>,
     /// One for each chip.
@@ -40,7 +40,7 @@ impl Outputs {
     pub(super) fn hold(
         consumer: &str,
         config: impl Fn(bool) -> LineConfig,
-        lines: Lines,
+        lines: FoundLines,
         values: Vec<bool>,
     ) -> Result<Self, Failure> {
         let mut requests = Vec::new();

@@ -53,7 +53,7 @@ impl Settings {
 }
 
 /// What was typed.
-pub(crate) enum Typed {
+pub(crate) enum Input {
     Line(String),
     /// Ctrl-C.
     Interrupt,
@@ -75,13 +75,13 @@ impl Terminal {
         Ok(Self(editor))
     }
 
-    pub(crate) fn line(&mut self, prompt: &str) -> Result<Typed, Failure> {
+    pub(crate) fn line(&mut self, prompt: &str) -> Result<Input, Failure> {
         match self.0.readline(prompt) {
-            Ok(line) => Ok(Typed::Line(line)),
-            Err(ReadlineError::Interrupted) => Ok(Typed::Interrupt),
-            Err(ReadlineError::Eof) => Ok(Typed::End),
+            Ok(line) => Ok(Input::Line(line)),
+            Err(ReadlineError::Interrupted) => Ok(Input::Interrupt),
+            Err(ReadlineError::Eof) => Ok(Input::End),
             // It is gone.
-            Err(ReadlineError::Io(error)) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(Typed::End),
+            Err(ReadlineError::Io(error)) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(Input::End),
             Err(error) => Err(failed(error)),
         }
     }

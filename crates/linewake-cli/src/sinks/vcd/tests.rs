@@ -8,7 +8,7 @@ use wellen::simple::{Waveform, read};
 use super::super::select::Selection;
 use super::*;
 use crate::commands::mon::watch::Now;
-use crate::lines::{Line, Lines};
+use crate::lines::{FoundLine, FoundLines};
 
 /// A file, and what was seen when it was written.
 struct Written {
@@ -74,9 +74,9 @@ fn written(name: &str, scale: &str, queue: u32, lines: &[&str], drive: impl Fn(&
 fn selection(chip: &Chip, lines: &[String]) -> Selection {
     let line = |id: &String| {
         let offset = chip.find(id).unwrap();
-        Line { id: id.clone(), operand: 0, label: None, unit: None, chip: 0, offset, name: chip.name(offset) }
+        FoundLine { id: id.clone(), operand: 0, label: None, unit: None, chip: 0, offset, name: chip.name(offset) }
     };
-    Selection::new(&Lines { chips: vec![chip.clone()], lines: lines.iter().map(line).collect() })
+    Selection::new(&FoundLines { chips: vec![chip.clone()], lines: lines.iter().map(line).collect() })
 }
 
 /// The changes of a wire: tick and value.

@@ -19,7 +19,7 @@ const MOST_BYTES: usize = 256;
 const ROW: usize = 16;
 
 /// Threads that complete what is waited for write here, and the one that takes edges.
-pub(super) struct Shown {
+pub(super) struct Transcript {
     profile: Profile,
     begun: Instant,
     state: Mutex<State>,
@@ -39,7 +39,7 @@ struct State {
     has_left: bool,
 }
 
-impl Shown {
+impl Transcript {
     pub(super) fn new(profile: &Profile, begun: Instant) -> Self {
         let is_coloured = !matches!(AutoStream::choice(&io::stdout()), ColorChoice::Never);
         Self { profile: profile.clone(), begun, state: Mutex::default(), width: terminal::width(), is_coloured }

@@ -2,13 +2,13 @@
 
 /// Why a tool ends before it is done.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Died {
+pub(super) struct Exit {
     /// What is said, behind the name of the program.
     pub(super) message: Vec<u8>,
     pub(super) code: u8,
 }
 
-impl Died {
+impl Exit {
     pub(super) fn new(message: impl Into<Vec<u8>>) -> Self {
         Self { message: message.into(), code: 1 }
     }
