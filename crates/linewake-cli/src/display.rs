@@ -1,10 +1,10 @@
-//! Lines as libgpiod's tools show them: names, values, attributes.
+//! Names, values and attributes of lines, as libgpiod's tools print them.
 
 use std::fmt::{self, Write as _};
 
 use linewake::{Direction, Drive, EventClock, LineInfo};
 
-/// A text that somebody else chose: nothing in it may command the terminal.
+/// A text that somebody else chose, printed so that it cannot control the terminal.
 pub(crate) struct Printable<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Printable<'_> {
@@ -19,7 +19,7 @@ impl fmt::Display for Printable<'_> {
     }
 }
 
-/// A name, in quotes unless they are not wanted.
+/// A name in quotes, or without them if `unquoted`.
 pub(crate) struct Quoted<'a> {
     pub(crate) text: &'a str,
     pub(crate) unquoted: bool,
@@ -32,8 +32,8 @@ impl fmt::Display for Quoted<'_> {
     }
 }
 
-/// A line in the output of `mon` and `notify`: its name; its chip, offset and name where the chip was asked for; its chip
-/// and offset if it has no name.
+/// A line in the output of `mon` and `notify`: its name; or its chip, offset and name, if the user named the chip; or
+/// its chip and offset, if it has no name.
 pub(crate) struct LineId<'a> {
     pub(crate) chip: &'a str,
     pub(crate) offset: u32,
@@ -57,7 +57,7 @@ impl fmt::Display for LineId<'_> {
     }
 }
 
-/// Values of lines by the names the user gave them: `"door"=active "bell"=inactive`, or `1 0`.
+/// Values of lines with the names from the command line: `"door"=active "bell"=inactive`, or `1 0`.
 pub(crate) struct Values<'a> {
     pub(crate) values: &'a [(&'a str, bool)],
     pub(crate) unquoted: bool,
@@ -83,7 +83,7 @@ pub(crate) fn level(active: bool) -> &'static str {
     if active { "active" } else { "inactive" }
 }
 
-/// What is known of a line: `input active-low bias=pull-up consumer="x"`. What is as usual is not shown.
+/// The attributes of a line: `input active-low bias=pull-up consumer="x"`. Default settings are left out.
 pub(crate) struct Attributes<'a> {
     pub(crate) line: &'a LineInfo,
     pub(crate) unquoted: bool,
@@ -124,7 +124,7 @@ impl fmt::Display for Attributes<'_> {
     }
 }
 
-/// Who holds a line: one without a name is in the kernel.
+/// The consumer of a line. A consumer without a name is in the kernel.
 pub(crate) fn consumer(line: &LineInfo) -> &str {
     match (line.used, &line.consumer) {
         (false, _) => "unused",

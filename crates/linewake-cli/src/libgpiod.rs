@@ -1,9 +1,10 @@
 //! The program where it is called by the name of one of libgpiod's tools: that tool, no more and no less.
 //!
-//! It is a path of its own, beside the subcommands: one thread, the kernel's chips by blocking calls, names and messages as
-//! bytes, and the command line as the C library reads it. A chip is a gpiochip here and nothing else, so that who may run
-//! `gpioget` as root by a rule of sudo can read lines, and do no more. For tests there are also simulated chips, if the
-//! environment says so: see [`chips::SIM`]. What differs from libgpiod's on purpose is in docs/gpiod.md.
+//! It is a path of its own, beside the subcommands: one thread, the kernel's chips by blocking calls, names and
+//! messages as bytes, and the command line as the C library reads it. A chip is a gpiochip here and nothing else, so
+//! that who may run `gpioget` as root by a rule of sudo can read lines, and do no more. For tests there are also
+//! simulated chips, if the environment says so: see [`chips::SIM`]. What differs from libgpiod's on purpose is in
+//! docs/gpiod.md.
 //!
 //! - `getopt` and `number` read the command line; `help` writes what the tools have to say of themselves.
 //! - `chips` finds chips, `chip` is one of them and what it holds, `resolve` finds lines on them.

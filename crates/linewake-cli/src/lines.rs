@@ -1,5 +1,5 @@
-//! The lines that the user means: `-c`, `--by-name`, `--strict` and the operands, by the rules of libgpiod's tools; beyond
-//! them several chips, operands of the form CHIP:LINE, and sets of the configuration.
+//! The lines that the user means: `-c`, `--by-name`, `--strict` and the operands, by the rules of libgpiod's tools;
+//! beyond them several chips, operands of the form CHIP:LINE, and sets of the configuration.
 
 mod chip_operand;
 mod complaint;

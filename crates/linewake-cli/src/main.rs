@@ -1,4 +1,4 @@
-//! The command `linewake`, and libgpiod's tools when it is called by their names.
+//! The command `linewake`, which is also libgpiod's tools when it is called by their names.
 
 mod commands;
 mod config;

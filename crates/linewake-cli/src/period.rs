@@ -1,8 +1,9 @@
-//! Periods as libgpiod's tools read them: a whole number of milliseconds, or with a unit. Hours and days are ours.
+//! Periods as libgpiod's tools read them: a whole number of milliseconds, or a number with a unit. Hours and days are
+//! our addition.
 
 use std::time::Duration;
 
-/// Reads `250`, `250ms`, `10us`, `5s` or `1m`, `2h` or `1d`.
+/// Reads a period such as `250`, `250ms`, `10us`, `5s`, `1m`, `2h` or `1d`.
 pub(crate) fn parse(text: &str) -> Result<Duration, String> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);
@@ -23,7 +24,7 @@ pub(crate) fn parse(text: &str) -> Result<Duration, String> {
     period.ok_or_else(|| format!("{text} is out of range; expected at most 2^64 microseconds"))
 }
 
-/// Several periods.
+/// The periods of `--toggle`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Periods(pub(crate) Vec<Duration>);
 

@@ -1,7 +1,7 @@
-//! Who reads what is written. That a reader has left can be seen on pipes, sockets and terminals before anything more is
-//! written there: a quiet watch ends by it, and not only with its next edge.
+//! The readers of the output. Pipes, sockets and terminals show that their reader has left before the next write: so a
+//! quiet watch ends at once, and not only with its next edge.
 //!
-//! On Windows a pipe has nothing that could be waited for: that its reader has left is seen with the next write.
+//! On Windows a pipe cannot be waited for: only the next write shows that its reader has left.
 
 use std::fs::File;
 
@@ -9,11 +9,11 @@ pub(crate) use self::system::Readers;
 #[cfg(unix)]
 pub(crate) use self::system::Wake;
 
-/// Where something is written, and somebody may read it.
+/// A place that is written to, and that may have a reader.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Destination<'a> {
     Stdout,
-    File(#[cfg_attr(not(unix), expect(dead_code, reason = "nobody is seen leaving"))] &'a File),
+    File(#[cfg_attr(not(unix), expect(dead_code, reason = "departures are not seen"))] &'a File),
 }
 
 impl<'a> FromIterator<Destination<'a>> for Readers {
@@ -36,11 +36,11 @@ mod system {
     use super::Destination;
     use crate::exit::Failure;
 
-    /// Readers, by what is written to them.
+    /// The files whose readers are watched.
     #[derive(Debug, Default)]
     pub(crate) struct Readers(Vec<OwnedFd>);
 
-    /// What was waited for.
+    /// What ended a wait.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub(crate) enum Wake {
         /// Something can be read from the other file.
@@ -49,7 +49,7 @@ mod system {
     }
 
     impl Readers {
-        /// One that can be seen leaving.
+        /// Adds a place, if its reader can be seen leaving.
         pub(super) fn add(&mut self, place: Destination<'_>) {
             let stdout = io::stdout();
             let place = match place {
@@ -63,7 +63,8 @@ mod system {
             }
         }
 
-        /// Calls `left` when one of them has left, on a thread of its own, which there is only if they can be seen leaving.
+        /// Calls `left` when a reader leaves. The call comes on a thread, which is started only if there is a reader to
+        /// watch.
         pub(crate) fn watch(self, left: impl FnOnce() + Send + 'static) -> Result<(), Failure> {
             if self.0.is_empty() {
                 return Ok(());
@@ -73,15 +74,17 @@ mod system {
                 while !matches!(poll(&mut all, None), Ok(1..)) {}
                 left();
             };
-            let cannot =
-                |error| Failure::new(format!("cannot start a thread for readers: {error}; end other programs"));
+            let cannot = |error| {
+                Failure::new(format!("cannot start a thread that watches readers: {error}; end other programs"))
+            };
             thread::Builder::new().name("readers".to_owned()).spawn(watch).map(drop).map_err(cannot)
         }
 
-        /// Sleeps until one of them has left, which is told once, or until something can be read from another file.
+        /// Sleeps until a reader leaves, or until another file can be read. A departure is reported once.
         pub(crate) fn wait_beside(&mut self, other: impl AsFd) -> io::Result<Wake> {
             loop {
-                // A reader that has left is told unasked. One that writes no more and still reads has not left.
+                // poll reports a departure (HUP, ERR) without being asked. A peer that only stopped writing has not
+                // left.
                 let readers = self.0.iter().map(|reader| PollFd::new(reader, PollFlags::empty()));
                 let mut all: Vec<_> = std::iter::once(PollFd::new(&other, PollFlags::IN)).chain(readers).collect();
                 match poll(&mut all, None) {
@@ -122,7 +125,7 @@ mod system {
             Readers::from_iter([Destination::File(&File::from(of.into()))])
         }
 
-        /// Something can be read from it at once.
+        /// A stream that can be read at once.
         fn ready() -> UnixStream {
             let (mut one, other) = UnixStream::pair().unwrap();
             one.write_all(b"x").unwrap();
@@ -162,14 +165,14 @@ mod system {
 
 #[cfg(not(unix))]
 mod system {
-    /// Nobody is seen leaving.
+    /// Departures are not seen here.
     #[derive(Debug, Default)]
     pub(crate) struct Readers(());
 
     impl Readers {
         pub(super) fn add(&mut self, _: super::Destination<'_>) {}
 
-        #[expect(clippy::unnecessary_wraps, reason = "elsewhere it can fail")]
+        #[expect(clippy::unnecessary_wraps, reason = "it can fail on Unix")]
         pub(crate) fn watch(self, _: impl FnOnce() + Send + 'static) -> Result<(), crate::exit::Failure> {
             Ok(())
         }

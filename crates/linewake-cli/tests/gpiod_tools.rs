@@ -617,9 +617,9 @@ fn what_is_called_as_a_chip_and_is_none() {
     let found: Vec<_> = said.out.lines().collect();
     assert!(!found.iter().any(|line| line.starts_with("gpiochip9")), "{found:?}");
     for line in [
-        "! /dev/gpiochip90 is a plain file, and no gpiochip: it is ignored; remove it",
-        "! /dev/gpiochip91 is a pipe, and no gpiochip: it is ignored; remove it",
-        "! /dev/gpiochip92 is a directory, and no gpiochip: it is ignored; remove it",
+        "! /dev/gpiochip90 is a plain file, not a gpiochip, and is ignored; remove it",
+        "! /dev/gpiochip91 is a pipe, not a gpiochip, and is ignored; remove it",
+        "! /dev/gpiochip92 is a directory, not a gpiochip, and is ignored; remove it",
     ] {
         assert!(found.contains(&line), "{found:?}");
     }

@@ -237,7 +237,7 @@ fn a_command_without_an_end_ends_set() {
     let zeros = std::fs::File::open("/dev/zero").unwrap();
     let output = linewake(&["set", "-c", "sim", "-i", "led=1"]).stdin(zeros).output().unwrap();
     assert_eq!((out(&output), output.status.code()), ("linewake> ", Some(1)), "{output:?}");
-    let said = "linewake: a command on standard input has more than 1048576 bytes; end it by a newline\n";
+    let said = "linewake: a command on standard input has more than 1048576 bytes; end it with a newline\n";
     assert_eq!(err(&output), said);
 }
 
@@ -565,7 +565,7 @@ fn links_are_made_again_and_never_over_something_else() {
     let directory = fresh("another");
     let name = directory.join(format!("gpioset{}", std::env::consts::EXE_SUFFIX));
     fs::write(&name, "another program").unwrap();
-    assert_refused(&["links", directory.to_str().unwrap()], &["gpioset", "is there already"]);
+    assert_refused(&["links", directory.to_str().unwrap()], &["gpioset", "exists and is another program"]);
     assert_eq!(fs::read(&name).unwrap(), b"another program");
     assert_eq!(fs::read_dir(&directory).unwrap().count(), 1, "all or none");
 }

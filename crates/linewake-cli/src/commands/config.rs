@@ -9,11 +9,11 @@ use crate::display::{Printable, Quoted};
 use crate::exit::{self, Failure};
 use crate::output;
 
-/// Show the configuration: where it is looked for, and the named sets of lines in it
+/// Show the configuration: its files, and the named sets of lines in them
 ///
-/// A set is lines under one name: wherever a command takes lines, @pumps is those of the set "pumps", as in "linewake mon
-/// @pumps" and "linewake set @pumps=0". A label is shown in place of a line's own name, and with a unit --stats says how much
-/// of it the edges are.
+/// A set is a name for several lines. Wherever a command takes lines, @pumps stands for those of the set "pumps", as in
+/// "linewake mon @pumps" and "linewake set @pumps=0". A label is shown instead of a line's own name. With a unit,
+/// --stats says how much of it the edges are.
 #[derive(Debug, clap::Args)]
 #[command(
     verbatim_doc_comment,
@@ -26,7 +26,7 @@ A configuration:
       { line = \"sim:flow\", label = \"Water\", unit = \"L\", per_edge = 0.5 },
   ]
 
-Files, where a set of the first is taken before one of the same name in the second:
+Files; a set in the first hides a set of the same name in the second:
   Linux    $XDG_CONFIG_HOME/linewake/linewake.toml (~/.config/linewake/linewake.toml), /etc/linewake.toml
   Windows  %APPDATA%\\linewake\\linewake.toml, %PROGRAMDATA%\\linewake\\linewake.toml", &[])
 )]
@@ -48,7 +48,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         let found = match read(path) {
             Ok(None) if arguments.file.is_some() => {
                 let message =
-                    format!("there is no file \"{}\"; \"linewake config --help\" has an example", path.display());
+                    format!("cannot find the file \"{}\"; \"linewake config --help\" has an example", path.display());
                 return Err(Failure::new(message));
             }
             Ok(None) => "not there",
@@ -63,7 +63,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
                 "wrong"
             }
         };
-        // Writing to a string does not fail.
+        // Writing to a string cannot fail.
         let _ = writeln!(text, "\"{}\": {found}", path.display());
     }
     for (name, lines) in &sets {

@@ -1,4 +1,4 @@
-//! `linewake detect`: the chips there are.
+//! `linewake detect`: a list of the chips.
 
 use std::io::Write as _;
 
@@ -13,7 +13,7 @@ use crate::settings::BEYOND;
 
 /// List chips, with their labels and numbers of lines
 ///
-/// Without a chip those of the system are listed: on Linux the gpiochips, on Windows the device of the reference driver.
+/// Without a CHIP it lists those of the system: on Linux the gpiochips, on Windows the device of the reference driver.
 #[derive(Debug, clap::Args)]
 #[command(after_help = exit::help("\
 Examples:
@@ -29,7 +29,7 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     consent: Consent,
 
-    /// Write a JSON object a line
+    /// Write one JSON object on each line
     #[arg(long, help_heading = BEYOND)]
     json: bool,
 }
@@ -50,7 +50,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         for spec in &chips {
             match Scope::open(spec, &options) {
                 Ok(chip) => show(out, chip.info(), arguments.json)?,
-                // The others are still shown.
+                // The other chips are still listed.
                 Err(new) => {
                     if let Some(failure) = failure.replace(new) {
                         out.flush()?;

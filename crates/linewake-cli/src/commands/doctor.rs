@@ -1,4 +1,4 @@
-//! `linewake doctor`: what is here, what is missing, and how to get it.
+//! `linewake doctor`: what this computer has, what it lacks, and how to get that.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -10,10 +10,10 @@ use crate::display::{Printable, Quoted, consumer};
 use crate::exit::{self, Failure};
 use crate::output;
 
-/// Say what is here, what is missing, and how to get it
+/// Say what this computer has, what it lacks, and how to get it
 ///
-/// Looks at the chips and who holds their lines, the serial ports, this user's permissions, and what the system can do.
-/// Nothing is changed, no line is taken and no port is opened.
+/// Checks the chips and who holds their lines, the serial ports, this user's permissions, and the system.
+/// It changes nothing, takes no line and opens no port.
 #[derive(Debug, clap::Args)]
 #[command(after_help = exit::help("", &[]))]
 pub(crate) struct Arguments {}
@@ -34,12 +34,12 @@ pub(crate) fn run(_: &Arguments) -> Result<(), Failure> {
     report.good(if report.has_chip {
         "linewake detect; linewake mon -c CHIP"
     } else {
-        "linewake mon -c sim: a chip that is everywhere"
+        "linewake mon -c sim: a simulated chip, which every computer has"
     });
     output::write(|out| out.write_all(report.text.as_bytes()))
 }
 
-/// What was found, for people.
+/// The text of the report.
 #[derive(Debug, Default)]
 struct Report {
     text: String,
@@ -48,7 +48,7 @@ struct Report {
 
 impl Report {
     fn section(&mut self, name: &str) {
-        // Writing to a string does not fail.
+        // Writing to a string cannot fail.
         let _ = writeln!(self.text, "{name}:");
     }
 
@@ -57,7 +57,7 @@ impl Report {
         let _ = writeln!(self.text, "{indent}{}", Printable(what.as_ref()));
     }
 
-    /// Something is missing, and this is how to get it.
+    /// Adds something that is missing, with the way to get it.
     fn missing(&mut self, what: impl AsRef<str>) {
         let _ = writeln!(self.text, "! {}", Printable(what.as_ref()));
     }
@@ -108,7 +108,7 @@ fn chips(report: &mut Report) {
     for what in system::no_chips() {
         report.missing(what);
     }
-    report.good("sim: a simulated chip, always there");
+    report.good("sim: a simulated chip, which every computer has");
 }
 
 #[cfg(target_os = "linux")]
@@ -123,26 +123,26 @@ mod system {
 
     pub(super) fn no_chip() -> String {
         let simulated = match Simulator::look() {
-            Simulator::Module => ". As root \"modprobe gpio-sim\" makes simulated ones possible",
+            Simulator::Module => ". \"modprobe gpio-sim\" as root allows simulated ones",
             Simulator::Loaded | Simulator::BuiltIn | Simulator::Absent => "",
         };
         format!(
-            "no gpiochip in /dev: most PCs have none. A USB adapter (CH341, MCP2221, FT232H) brings one when its kernel \
-             module is loaded, and a board needs it in its device tree{simulated}"
+            "no gpiochip in /dev: most PCs have none. A USB adapter (CH341, MCP2221, FT232H) has one when its kernel \
+             module is loaded; a board needs it in its device tree{simulated}"
         )
     }
 
-    /// What is said of a line that is held, and of which no process is known: root sees them all.
+    /// The holder of a line when no process is known. Root sees all processes, so it is the kernel.
     pub(super) fn no_process() -> &'static str {
         if rustix::process::geteuid().is_root() { " (the kernel: a driver, or a hog of the device tree)" } else { "" }
     }
 
     pub(super) fn unknown_holder() -> Option<&'static str> {
-        let unseen = "those without a process are held by the kernel or by another user's: as root this says which";
+        let unseen = "lines without a process are held by the kernel or by another user; root sees by which";
         (!rustix::process::geteuid().is_root()).then_some(unseen)
     }
 
-    /// What is called as a gpiochip and is no device.
+    /// Files in /dev that have the name of a gpiochip and are something else.
     pub(super) fn no_chips() -> Vec<String> {
         let entries = fs::read_dir("/dev").into_iter().flatten().flatten();
         let called = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with("gpiochip"));
@@ -156,14 +156,14 @@ mod system {
                     _ => "something else",
                 };
                 let path = entry.path();
-                Some(format!("{} is {what}, and no gpiochip: it is ignored; remove it", path.display()))
+                Some(format!("{} is {what}, not a gpiochip, and is ignored; remove it", path.display()))
             })
             .collect();
         said.sort();
         said
     }
 
-    /// How the kernel has gpio-sim, which makes simulated chips.
+    /// How the kernel offers gpio-sim, which makes simulated chips.
     enum Simulator {
         Loaded,
         Module,
@@ -186,7 +186,7 @@ mod system {
         }
     }
 
-    /// The first line of a small file.
+    /// Reads the first line of a small file.
     fn line_of(path: impl AsRef<Path>) -> Option<String> {
         let text = fs::read_to_string(path).ok()?;
         text.lines().next().map(str::to_owned)
@@ -209,7 +209,7 @@ mod system {
         permissions(report);
     }
 
-    /// Ports with hardware behind them: a port that is not there is of the type "unknown".
+    /// Lists the ports with hardware: a port without has the type 0, "unknown" (PORT_UNKNOWN, linux/serial_core.h).
     fn ports(report: &mut Report) {
         let mut found = 0;
         let entries = fs::read_dir("/sys/class/tty").into_iter().flatten().flatten();
@@ -228,7 +228,8 @@ mod system {
                 Ok(()) => report.good(format!("serial:{path} (driver {driver})")),
                 Err(_) if !Path::new(&path).exists() => report.good(format!("{path} (driver {driver}) is not in /dev")),
                 Err(error) => report.missing(format!(
-                    "{path} (driver {driver}) cannot be opened: {error}; join its group, often \"dialout\": usermod -aG dialout USER"
+                    "{path} (driver {driver}) cannot be opened: {error}; join its group, often \"dialout\": \
+                     usermod -aG dialout USER"
                 )),
             }
         }
@@ -242,23 +243,22 @@ mod system {
         let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map_while(|part| part.parse::<u32>().ok());
         let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
         if version >= (5, 10) {
-            report.good("gpiochips have line events of the second version (since 5.10)");
+            report.good("gpiochips have version 2 of line events (since 5.10)");
         } else {
-            report.missing(format!(
-                "Linux {release} has no line events of the second version: gpiochips need 5.10 or newer"
-            ));
+            report
+                .missing(format!("Linux {release} lacks version 2 of line events; gpiochips need Linux 5.10 or newer"));
         }
         let ring = line_of("/proc/sys/kernel/io_uring_disabled");
         report.good(match ring.as_deref() {
-            Some("0") => "io_uring is there",
-            Some(_) => "io_uring is switched off (kernel.io_uring_disabled): poll is used instead",
-            None => "whether io_uring may be used is not said here: where not, poll is used instead",
+            Some("0") => "io_uring may be used",
+            Some(_) => "io_uring is switched off (kernel.io_uring_disabled); linewake uses poll instead",
+            None => "this kernel does not say whether io_uring may be used; if not, linewake uses poll",
         });
         report.good(match Simulator::look() {
-            Simulator::Loaded => "gpio-sim is loaded: simulated gpiochips can be made",
+            Simulator::Loaded => "gpio-sim is loaded, for simulated gpiochips",
             Simulator::Module => "gpio-sim can be loaded, for simulated gpiochips: modprobe gpio-sim",
             Simulator::BuiltIn => "gpio-sim is built in, for simulated gpiochips: mount configfs to use it",
-            Simulator::Absent => "gpio-sim is not there: this kernel cannot make simulated gpiochips",
+            Simulator::Absent => "this kernel lacks gpio-sim, and cannot make simulated gpiochips",
         });
     }
 
@@ -271,7 +271,7 @@ mod system {
         let denied: Vec<_> = chips.filter(|path| access(path, Access::READ_OK | Access::WRITE_OK).is_err()).collect();
         if !denied.is_empty() {
             report.missing(format!(
-                "not for this user: {}; a udev rule gives them to the group gpio: SUBSYSTEM==\"gpio\", \
+                "this user may not open {}; a udev rule gives them to the group gpio: SUBSYSTEM==\"gpio\", \
                  KERNEL==\"gpiochip[0-9]*\", GROUP=\"gpio\", MODE=\"0660\", and: usermod -aG gpio USER",
                 denied.join(", ")
             ));
@@ -286,18 +286,18 @@ mod system {
     use super::Report;
 
     pub(super) fn no_chip() -> &'static str {
-        "no chip of the reference driver: \"linewake driver install\" and \"linewake driver start\" bring it. Windows itself \
-         lets no program wait for the edges of its GPIO pins; a vendor's driver can be watched by a profile \
-         (docs/profiles.md), and a serial port's modem lines as serial:COM3"
+        "the reference driver has no chip; run \"linewake driver install\" and \"linewake driver start\". Windows itself \
+         lets no program wait for the edges of its GPIO pins. A profile describes a vendor's driver \
+         (docs/profiles.md); the modem lines of a serial port are the chip serial:COM3"
     }
 
     pub(super) fn no_process() -> &'static str {
         ""
     }
 
-    /// Who holds the lines of which no process is known.
+    /// The note below lines whose process is unknown.
     pub(super) fn unknown_holder() -> Option<&'static str> {
-        Some("which processes hold them is not told here")
+        Some("this system does not say which processes hold them")
     }
 
     /// GUID_DEVINTERFACE_COMPORT (ntddser.h).
@@ -321,7 +321,7 @@ mod system {
         match COM_PORTS.present() {
             Ok(ports) if ports.is_empty() => report.good("none"),
             Ok(ports) => ports.iter().for_each(|port| report.good(port.display().to_string())),
-            Err(error) => report.missing(format!("they cannot be listed: {error}")),
+            Err(error) => report.missing(format!("cannot list them: {error}")),
         }
     }
 }
@@ -331,16 +331,16 @@ mod system {
     use super::Report;
 
     pub(super) fn no_chip() -> &'static str {
-        "this system has no chips that linewake knows: there are some on Linux and Windows"
+        "linewake knows no chips of this system, only of Linux and Windows"
     }
 
     pub(super) fn no_process() -> &'static str {
         ""
     }
 
-    /// Who holds the lines of which no process is known.
+    /// The note below lines whose process is unknown.
     pub(super) fn unknown_holder() -> Option<&'static str> {
-        Some("which processes hold them is not told here")
+        Some("this system does not say which processes hold them")
     }
 
     pub(super) fn no_chips() -> Vec<String> {

@@ -1,4 +1,4 @@
-//! `linewake driver`: installs, starts, stops and removes linewake.sys, the reference driver.
+//! `linewake driver`: linewake.sys, the reference driver, is installed, started, stopped and removed.
 
 use std::path::PathBuf;
 
@@ -10,8 +10,8 @@ use crate::service;
 
 /// Manage linewake.sys, the reference driver (Windows)
 ///
-/// The driver is a simulated controller in the kernel, for tests and as a model. Its device is "\\.\LineWake0". It is not
-/// signed: Windows loads it in test-signing mode only. Every command needs an administrator, and may be repeated.
+/// The driver is a simulated controller in the kernel, for tests and as a model. Its device is "\\.\LineWake0". It is
+/// not signed: Windows loads it in test-signing mode only. Every command needs an administrator, and may be repeated.
 #[derive(Debug, clap::Args)]
 #[command(after_help = exit::help("\
 Examples:
@@ -26,17 +26,17 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Tell Windows of the driver; a path that has changed is taken over
+    /// Register the driver with Windows, or change its path
     Install {
         /// The driver's file
         #[arg(long, value_name = "FILE.sys", default_value = "linewake.sys")]
         path: PathBuf,
     },
-    /// Load it: its device appears
+    /// Load the driver: its device appears
     Start,
-    /// Unload it: programs that use its device see it disconnected
+    /// Unload the driver: programs that use its device see it disconnected
     Stop,
-    /// Stop it and have Windows forget it; the file stays
+    /// Stop the driver and remove it from Windows; the file stays
     Remove,
     /// Say whether it is installed and running
     Status,
@@ -62,9 +62,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         Action::Start => "start it".to_owned(),
         Action::Stop => "stop it".to_owned(),
         Action::Remove => "remove it".to_owned(),
-        Action::Status => "tell its status".to_owned(),
+        Action::Status => "ask its status".to_owned(),
     };
     Err(Failure::new(format!(
-        "the driver \"LineWake\" is one for Windows: cannot {what} on this system; the chip \"sim\" runs everywhere"
+        "the driver \"LineWake\" runs on Windows only, so linewake cannot {what}; the chip \"sim\" runs everywhere"
     )))
 }

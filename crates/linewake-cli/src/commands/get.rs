@@ -1,4 +1,4 @@
-//! `linewake get`: values of lines.
+//! `linewake get`: the values of lines.
 
 use std::io::Write as _;
 use std::thread;
@@ -15,7 +15,7 @@ use crate::{output, period, settings};
 
 /// Read values of lines
 ///
-/// Each line is made an input, unless --as-is is given, and read; the lines of one chip are all read at once.
+/// Each line becomes an input, unless --as-is is given, and is read; the lines of one chip are read at once.
 #[derive(Debug, clap::Args)]
 #[command(after_help = exit::help("\
 Examples:
@@ -33,26 +33,26 @@ pub(crate) struct Arguments {
     #[arg(value_name = "LINE")]
     lines: Vec<String>,
 
-    /// Leave inputs inputs and outputs outputs
+    /// Keep the direction of the lines
     #[arg(short, long)]
     as_is: bool,
 
-    /// What pulls the lines when nothing drives them; left as it is unless given
+    /// Pull of the lines when nothing drives them; unchanged unless given
     #[arg(short, long, value_name = "BIAS", value_parser = settings::bias())]
     bias: Option<Bias>,
 
     #[command(flatten)]
     scope: Scope,
 
-    /// Who reads, for others to see [default: gpioget]
+    /// Name of the reader, which others see [default: gpioget]
     #[arg(short = 'C', long, value_name = "NAME", default_value = "gpioget", hide_default_value = true)]
     consumer: String,
 
-    /// Take the low level for the active one
+    /// Treat the low level as the active one
     #[arg(short = 'l', long)]
     active_low: bool,
 
-    /// Wait between taking the lines and reading them
+    /// Wait this long between taking the lines and reading them
     #[arg(short = 'p', long, value_name = "PERIOD", value_parser = period::parse, allow_hyphen_values = true)]
     hold_period: Option<Duration>,
 
@@ -64,7 +64,7 @@ pub(crate) struct Arguments {
     #[arg(long)]
     unquoted: bool,
 
-    /// Write `state` records of docs/record.schema.json, one JSON object a line
+    /// Write `state` records of docs/record.schema.json, one JSON object on each line
     #[arg(long, help_heading = BEYOND)]
     json: bool,
 }
@@ -93,7 +93,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     output::write(|out| writeln!(out, "{}", Values { values: &values, unquoted, numeric }))
 }
 
-/// The values, in the order of the lines.
+/// Reads the values, in the order of the lines.
 fn read(arguments: &Arguments, lines: &FoundLines) -> Result<Vec<bool>, Failure> {
     let config = if arguments.as_is { LineConfig::as_is() } else { LineConfig::input() };
     let config = config.active_low(arguments.active_low);

@@ -1,4 +1,4 @@
-//! `linewake info`: what is known of lines.
+//! `linewake info`: the names and settings of lines.
 
 use std::io::{self, Write};
 
@@ -11,10 +11,10 @@ use crate::lines::Scope;
 use crate::output;
 use crate::settings::BEYOND;
 
-/// Say what is known of lines: names, direction, how they are held, and by whom
+/// Show lines: names, directions, settings and consumers
 ///
-/// Without a line all lines of all chips are listed, or of the chips that are named. With --strict every line that has a
-/// name is shown, without it the first.
+/// Without a LINE it lists all lines of all chips, or of the chips given with --chip. If several lines have one name,
+/// --strict shows them all, else the first is shown.
 #[derive(Debug, clap::Args)]
 #[command(after_help = exit::help("\
 Examples:
@@ -35,7 +35,7 @@ pub(crate) struct Arguments {
     #[arg(long)]
     unquoted: bool,
 
-    /// Write a JSON object a line
+    /// Write one JSON object on each line
     #[arg(long, help_heading = BEYOND)]
     json: bool,
 }
@@ -59,7 +59,7 @@ struct LineRecord<'a> {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let survey = arguments.scope.survey(&arguments.lines, &arguments.scope.consent.options())?;
-    // Unlike the other commands this one shows what it has found before it complains of what it has not.
+    // Unlike the other commands, this one shows what it found before it reports what it did not find.
     let mut failures = survey.failures;
     output::write(|out| {
         let names = ChipInfo::distinct_names(survey.chips.iter().map(|(chip, _)| chip.info()));
@@ -78,7 +78,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
 }
 
-/// Shows lines of a chip. All of them are asked for at once, one alone.
+/// Prints lines of a chip.
 fn show(
     out: &mut impl Write,
     arguments: &Arguments,

@@ -38,8 +38,8 @@ Examples:
 VALUE is 1, active, on or true; or 0, inactive, off or false.
 PERIOD is a whole number of milliseconds, or has a unit: 500, 500ms, 250us, 5s, 1m, 2h, 1d.", &[(Code::Early, ": a signal came before the lines were set, or before --hold-period or --toggle was over")]))]
 pub(crate) struct Arguments {
-    /// Lines and their values: by name; by offset too, with --chip; or as CHIP:LINE=VALUE. @SET=VALUE is for every line of a
-    /// set of the configuration
+    /// Lines and their values: by name; by offset too, with --chip; or as CHIP:LINE=VALUE. @SET=VALUE is for every line
+    /// of a set of the configuration
     #[arg(value_name = "LINE=VALUE")]
     values: Vec<String>,
 

@@ -38,8 +38,8 @@ impl From<Code> for ExitCode {
     }
 }
 
-/// The text below the options in a command's help: its own, and its exit codes. Every command ends with 0 or 1; `more` has
-/// the codes that it has besides, with what it says of each behind the table's words.
+/// The text below the options in a command's help: its own, and its exit codes. Every command ends with 0 or 1; `more`
+/// has the codes that it has besides, with what it says of each behind the table's words.
 pub(crate) fn help(own: &str, more: &[(Code, &str)]) -> String {
     let mut text = String::from(own);
     if !own.is_empty() {

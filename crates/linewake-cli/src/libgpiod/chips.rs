@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use super::chip::OpenChip;
 use super::{Exit, strerror};
 
-/// If this is set in the environment, `-c sim` and `-c sim:64` are simulated chips: for tests. Nothing else of what a chip can
-/// be to `linewake` is one here: that runs programs, reads files and opens devices of any kind.
+/// If this is set in the environment, `-c sim` and `-c sim:64` are simulated chips: for tests. Nothing else of what a
+/// chip can be to `linewake` is one here: that runs programs, reads files and opens devices of any kind.
 pub(super) const SIM: &str = "LINEWAKE_SIM";
 
 /// A chip that is there.

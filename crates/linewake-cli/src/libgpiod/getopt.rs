@@ -1,5 +1,5 @@
-//! A command line as libgpiod's tools read it: by the rules of the C library's `getopt_long` with options before operands,
-//! one after the other, and in its words.
+//! A command line as libgpiod's tools read it: by the rules of the C library's `getopt_long` with options before
+//! operands, one after the other, and in its words.
 
 use super::{Context, Exit};
 
@@ -33,8 +33,8 @@ pub(super) const fn long_value(long: &'static str, key: u8) -> Opt {
     Opt { long, short: None, key, takes_value: true }
 }
 
-/// Reads the options. `take` is told each as it comes, with its value; what it refuses ends the tool, and what is behind is
-/// not looked at. Gives the operands.
+/// Reads the options. `take` is told each as it comes, with its value; what it refuses ends the tool, and what is
+/// behind is not looked at. Gives the operands.
 pub(super) fn read<'a>(
     context: &mut Context,
     options: &'static [Opt],

@@ -1,5 +1,5 @@
-//! Numbers and periods as libgpiod's tools read them: by the C library's `strtoul`, which takes space and a sign before the
-//! digits, and no digits for 0.
+//! Numbers and periods as libgpiod's tools read them: by the C library's `strtoul`, which takes space and a sign before
+//! the digits, and no digits for 0.
 
 use std::time::Duration;
 

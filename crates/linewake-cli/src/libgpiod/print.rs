@@ -118,8 +118,8 @@ pub(super) fn time(out: &mut Out, ns: u64, stamp: Stamp) {
     out.bytes(&bytes);
 }
 
-/// A format and a newline. `expand` writes what a letter stands for, or says that it stands for nothing: then it goes out
-/// as it is, and so does a `%` at the end.
+/// A format and a newline. `expand` writes what a letter stands for, or says that it stands for nothing: then it goes
+/// out as it is, and so does a `%` at the end.
 pub(super) fn format(out: &mut Out, format: &[u8], mut expand: impl FnMut(&mut Out, u8) -> bool) {
     let mut rest = format;
     while let Some(at) = rest.iter().position(|&byte| byte == b'%') {

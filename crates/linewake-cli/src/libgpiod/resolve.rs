@@ -1,5 +1,5 @@
-//! Finds lines on chips, by the rules of libgpiod's tools: by offset on the chip that was named, else by name on one chip after
-//! the other until all are found.
+//! Finds lines on chips, by the rules of libgpiod's tools: by offset on the chip that was named, else by name on one
+//! chip after the other until all are found.
 
 use super::chip::{LineInfo, LineRequest, OpenChip, RequestConfig};
 use super::chips::{self, Spec};

@@ -28,7 +28,8 @@ impl Tool {
         }
     }
 
-    /// The tool of that name; the name is the last part of the first word of the command line. `None` is linewake itself.
+    /// The tool of that name; the name is the last part of the first word of the command line. `None` is linewake
+    /// itself.
     pub(crate) fn called(argv0: &OsStr) -> Option<Self> {
         let name = Path::new(argv0).file_name()?.to_str()?;
         let name = match name.len().checked_sub(4).and_then(|at| name.split_at_checked(at)) {

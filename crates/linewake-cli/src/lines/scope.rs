@@ -8,9 +8,10 @@ use crate::settings::BEYOND;
 // Not a documentation comment: clap would print it as the help of the command.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct Scope {
-    /// Look on this chip only: a number, name or path as in "0", "gpiochip0" and "/dev/gpiochip0", or "label:LABEL"; "sim"
-    /// (simulated), "sim:64" (with 64 lines), "sim:FILE" (a script or a waveform); "serial:PORT"; "profile:FILE" (a vendor's
-    /// driver); "exec:COMMAND" (what a program prints); or a device such as "\\.\LineWake0". May be given several times
+    /// Look on this chip only: a number, name or path as in "0", "gpiochip0" and "/dev/gpiochip0", or "label:LABEL";
+    /// "sim" (simulated), "sim:64" (with 64 lines), "sim:FILE" (a script or a waveform); "serial:PORT"; "profile:FILE"
+    /// (a vendor's driver); "exec:COMMAND" (what a program prints); or a device such as "\\.\LineWake0". May be given
+    /// several times
     #[arg(short, long, value_name = "CHIP")]
     pub(crate) chip: Vec<String>,
 

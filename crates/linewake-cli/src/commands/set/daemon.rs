@@ -1,7 +1,7 @@
-//! `--daemonize`: the command once more, in the background, with nothing of the terminal's.
+//! `--daemonize`: the command is started again in the background, without the terminal.
 //!
-//! It is started anew and not forked: the threads of this process would not be in the copy. The first process waits
-//! until the second has the lines, so that what goes wrong is said, and the exit code is right.
+//! It is started, not forked: a fork would lack the threads of this process. The first process waits until the second
+//! has the lines, so that an error is reported and the exit code is right.
 
 #[cfg(unix)]
 pub(super) use unix::{begin, is_here, ready};
@@ -17,9 +17,9 @@ mod unix {
 
     use crate::exit::Failure;
 
-    /// What says that a process is the one in the background.
+    /// The environment variable of the process in the background.
     const HERE: &str = "LINEWAKE_IN_THE_BACKGROUND";
-    /// What that one writes last, when it has the lines.
+    /// The last byte that it writes, when it has the lines.
     const READY: u8 = 0;
 
     fn failed(error: impl std::fmt::Display) -> Failure {
@@ -31,7 +31,7 @@ mod unix {
         env::var_os(HERE).is_some()
     }
 
-    /// Starts it, and waits until it has the lines or fails.
+    /// Starts the process in the background, and waits until it has the lines or fails.
     pub(crate) fn begin() -> Result<(), Failure> {
         let mut words = env::args_os();
         let mut command = Command::new(env::current_exe().map_err(failed)?);
@@ -42,17 +42,17 @@ mod unix {
             out.read_to_end(&mut said).map_err(failed)?;
         }
         let is_ready = said.pop_if(|last| *last == READY).is_some();
-        // A closed standard output is none of the background's business.
+        // A closed standard output does not matter to the process in the background.
         let _ = io::stdout().write_all(&said);
         if is_ready {
             return Ok(());
         }
-        // It has said why.
+        // The child has reported the error.
         let status = child.wait().map_err(failed)?;
         exit(status.code().unwrap_or(1));
     }
 
-    /// Lets go of the terminal, of the directory, and of the process that waits.
+    /// Leaves the terminal and the directory, and tells the process that waits.
     pub(crate) fn ready() -> Result<(), Failure> {
         rustix::process::setsid().map_err(failed)?;
         env::set_current_dir("/").map_err(failed)?;

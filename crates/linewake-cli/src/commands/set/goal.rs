@@ -1,4 +1,4 @@
-//! What a signal ends: the command, and what it had still to do.
+//! What the command still has to do when a signal ends it.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -6,8 +6,8 @@ use super::terminal::Settings;
 use crate::exit::{Code, Failure};
 use crate::signals;
 
-/// What is still to be done before the command may be ended by a signal, and nothing is missing: so it reads behind
-/// "ended before".
+/// What the command must do before a signal may end it with 0: the words behind "a signal ended it before". `None` is
+/// nothing.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Goal(Arc<Mutex<Option<&'static str>>>);
 
@@ -21,7 +21,7 @@ impl Goal {
     }
 }
 
-/// A signal ends the command, and so gives the lines back; nothing is left to be written. The terminal is as it was.
+/// Has a signal end the process, which gives the lines back. The terminal is restored, and no output is pending.
 pub(super) fn end_on_signal(terminal: Settings, goal: Goal) -> Result<(), Failure> {
     signals::on_end(move |_| {
         terminal.restore();

@@ -1,4 +1,4 @@
-//! `--interactive`: outputs by commands from standard input.
+//! `--interactive`: commands from standard input set the outputs.
 
 use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write};
 use std::thread;
@@ -15,21 +15,21 @@ const HELP: &str = "\
 COMMANDS:
 
     exit
-        End, and give the lines back
+        Give the lines back, and end
     get [line]...
-        Show the values the lines are set to: all lines if none is given
+        Show the values of lines; of all lines if none is given
     help
         Show this help
     set <line=value>...
-        Set lines that are held
+        Set lines to values
     sleep <period>
-        Do nothing for a period
+        Wait for a period
     toggle [line]...
-        Set lines to the other value: all lines if none is given
+        Toggle lines; all lines if none is given
 
 ";
 
-/// Runs until `exit`, or the end of the input.
+/// Runs commands until `exit`, or the end of the input.
 pub(super) fn run(outputs: &mut Outputs, operands: &[String], unquoted: bool, goal: &Goal) -> Result<(), Failure> {
     let prompt = "linewake> ";
     let is_terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
@@ -42,7 +42,7 @@ pub(super) fn run(outputs: &mut Outputs, operands: &[String], unquoted: bool, go
             Some(terminal) => match terminal.line(prompt)? {
                 Input::Line(line) => text = line,
                 Input::End => return Ok(()),
-                // As the signal ends the command elsewhere.
+                // The signal of Ctrl-C ends the command with 0 too.
                 Input::Interrupt => Code::Done.exit_process(),
             },
             None => match read_line(prompt, &mut text) {
@@ -59,17 +59,17 @@ pub(super) fn run(outputs: &mut Outputs, operands: &[String], unquoted: bool, go
     }
 }
 
-/// A longer line is no command.
+/// The most bytes of a command; a longer line is an error.
 const MOST_BYTES: u64 = 1 << 20;
 
-/// Asks for a command, and reads it. On failure gives what the program is to end with.
+/// Prompts for a command, and reads it. The error is the outcome of the program: success, if its reader has left.
 fn read_line(prompt: &str, text: &mut String) -> Result<usize, Result<(), Failure>> {
     let mut out = io::stdout().lock();
     out.write_all(prompt.as_bytes()).and_then(|()| out.flush()).map_err(|error| exit::unwritten(&error))?;
     let read = io::stdin().lock().take(MOST_BYTES).read_line(text);
     match read {
         Ok(bytes) if bytes as u64 == MOST_BYTES => Err(Err(Failure::new(format!(
-            "a command on standard input has more than {MOST_BYTES} bytes; end it by a newline"
+            "a command on standard input has more than {MOST_BYTES} bytes; end it with a newline"
         )))),
         Ok(0) => {
             // The next prompt of the shell begins on a line of its own.
@@ -80,14 +80,14 @@ fn read_line(prompt: &str, text: &mut String) -> Result<usize, Result<(), Failur
         }
         Err(error) if error.kind() == io::ErrorKind::InvalidData => {
             text.clear();
-            let _ = out.write_all(b"a command is text, in UTF-8\n");
+            let _ = out.write_all(b"expected a command in UTF-8\n");
             Ok(1)
         }
         read => read.map_err(|error| Err(Failure::new(format!("cannot read standard input: {error}")))),
     }
 }
 
-/// What lines may be called here: by their own names, by labels and by sets; each once.
+/// The names that a command may use for lines: operands, labels and sets, each once.
 fn names(outputs: &Outputs, operands: &[String]) -> Vec<String> {
     let lines = outputs.lines.lines.iter();
     let mut names: Vec<_> = lines.flat_map(|line| [line.shown(), &operands[line.operand]]).map(str::to_owned).collect();
@@ -104,14 +104,14 @@ enum Next {
 
 struct Session<'a> {
     outputs: &'a mut Outputs,
-    /// What the lines were asked for by: themselves, or sets.
+    /// The operands, which are lines or sets.
     operands: &'a [String],
     unquoted: bool,
     goal: &'a Goal,
 }
 
 impl Session<'_> {
-    /// Runs one command. Only standard output fails; what is wrong with the command is said there.
+    /// Runs one command. What is wrong with it goes to standard output; the error is a failed write.
     fn command(&mut self, out: &mut impl Write, words: &[&str]) -> io::Result<Next> {
         let Some((&command, words)) = words.split_first() else { return Ok(Next::More) };
         if words.len() > self.outputs.lines.lines.len() {
@@ -180,7 +180,7 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// The places of lines that a command names, of all if it names none.
+    /// The indices of the lines that a command names; of all, if it names none.
     fn places(&self, out: &mut impl Write, words: &[&str]) -> io::Result<Option<Vec<usize>>> {
         if words.is_empty() {
             return Ok(Some((0..self.outputs.lines.lines.len()).collect()));
@@ -200,7 +200,7 @@ impl Session<'_> {
         Ok(self.known(out, &ids)?.map(|places| places.concat()))
     }
 
-    /// The places of the lines that each of these is, if all are held: a line by its name or label, or the lines of a set.
+    /// The indices of the lines behind each name, label or set; `None` if one is unknown, which is printed.
     fn known(&self, out: &mut impl Write, ids: &[&str]) -> io::Result<Option<Vec<Vec<usize>>>> {
         let mut places = Vec::new();
         for id in ids {
@@ -217,7 +217,7 @@ impl Session<'_> {
     }
 }
 
-/// The words of a line. A word that begins with a quotation mark may have spaces up to the next.
+/// Splits a line into words. A word that begins with a quotation mark may have spaces up to the next mark.
 fn words(line: &str) -> Vec<&str> {
     let mut words = Vec::new();
     let mut rest = line.trim();

@@ -1,4 +1,4 @@
-//! Lines that the command holds, and the values that they are set to.
+//! The lines that the command holds, and their values.
 
 use std::thread;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use linewake::{LineConfig, Request};
 use crate::exit::Failure;
 use crate::lines::FoundLines;
 
-/// `line=1` or `"line"=1`; if it is neither, what is wrong with it.
+/// Parses `line=1` or `"line"=1`; the error is the part that is wrong.
 pub(super) fn line_value(text: &str) -> Result<(String, bool), &str> {
     let parts = match text.strip_prefix('"') {
         Some(quoted) => quoted.split_once("\"="),
@@ -22,21 +22,21 @@ pub(super) fn line_value(text: &str) -> Result<(String, bool), &str> {
     }
 }
 
-/// Outputs that are held.
+/// The outputs that the command holds.
 pub(super) struct Outputs {
     pub(super) lines: FoundLines,
     /// In the order of the lines.
     pub(super) values: Vec<bool>,
-    /// One for each chip.
+    /// One request for each chip.
     requests: Vec<Request>,
-    /// Whether some could not be set, which was said then.
+    /// Whether a line could not be set; that was reported then.
     have_failed: bool,
-    /// Whether a chip was gone then.
+    /// Whether a chip was gone.
     is_one_gone: bool,
 }
 
 impl Outputs {
-    /// Takes the lines; `config` says how each is held, by its value.
+    /// Takes the lines; `config` gives the settings of a line from its value.
     pub(super) fn hold(
         consumer: &str,
         config: impl Fn(bool) -> LineConfig,
@@ -66,7 +66,7 @@ impl Outputs {
         }
     }
 
-    /// Whether all was set that was to be.
+    /// Fails if a line could not be set.
     pub(super) fn verdict(&self) -> Result<(), Failure> {
         if self.have_failed { Err(Failure::silent()) } else { Ok(()) }
     }
@@ -75,10 +75,10 @@ impl Outputs {
         self.values.iter_mut().for_each(|value| *value = !*value);
     }
 
-    /// Toggles after each of the periods, over and over; until the end of the sequence if its last period is zero.
+    /// Toggles after each period, over and over. A last period of zero ends it after one round.
     ///
     /// # Errors
-    /// A chip is gone, which was said.
+    /// A chip is gone; that was reported.
     pub(super) fn toggle_by(&mut self, periods: &[Duration], hold: Option<Duration>) -> Result<(), Failure> {
         let (periods, is_endless) = match periods {
             [first @ .., Duration::ZERO] => (first, false),
@@ -99,7 +99,7 @@ impl Outputs {
         }
     }
 
-    /// Holds the lines, for ever or until the first chip is gone.
+    /// Holds the lines until the first chip is gone.
     pub(super) fn wait(&mut self) -> Result<(), Failure> {
         match self.requests.first_mut().and_then(Request::wait_next) {
             Some(Err(error)) => Err(error.into()),

@@ -1,4 +1,4 @@
-//! Commands typed at a terminal: with history, and what Tab completes.
+//! Commands typed at a terminal, with a history and completion by Tab.
 
 use std::io;
 
@@ -12,13 +12,13 @@ use rustyline::{CompletionType, Config, Context, Editor, Helper};
 
 use crate::exit::Failure;
 
-/// How many commands are remembered; as many as libgpiod's tool does.
+/// The commands in the history; libgpiod's tool keeps as many.
 const REMEMBERED: usize = 20;
 
-/// A terminal.
+/// A terminal with a line editor.
 pub(crate) struct Terminal(Editor<Words, DefaultHistory>);
 
-/// How the terminal is when no line is edited, if standard input is one.
+/// The mode of the terminal while no line is edited; nothing, if standard input is not a terminal.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Settings {
     #[cfg(unix)]
@@ -31,7 +31,7 @@ impl Settings {
         Self { before: rustix::termios::tcgetattr(rustix::stdio::stdin()).ok() }
     }
 
-    /// Makes it so again. One in the background leaves the terminal to others: it would be stopped.
+    /// Restores the mode. A process in the background does not touch the terminal: the system would stop it.
     pub(crate) fn restore(&self) {
         use rustix::termios::{OptionalActions, tcgetpgrp, tcsetattr};
         let stdin = rustix::stdio::stdin();
@@ -42,7 +42,7 @@ impl Settings {
     }
 }
 
-/// A console's modes are not those of the programs that have it.
+/// The line editor of Windows restores the console itself.
 #[cfg(not(unix))]
 impl Settings {
     pub(crate) fn now() -> Self {
@@ -52,7 +52,7 @@ impl Settings {
     pub(crate) fn restore(&self) {}
 }
 
-/// What was typed.
+/// What the user typed.
 pub(crate) enum Input {
     Line(String),
     /// Ctrl-C.
@@ -62,7 +62,7 @@ pub(crate) enum Input {
 }
 
 impl Terminal {
-    /// `lines` are what lines may be called.
+    /// Opens the terminal; `lines` are the names that Tab completes.
     pub(crate) fn new(lines: Vec<String>) -> Result<Self, Failure> {
         let config = Config::builder()
             .completion_type(CompletionType::List)
@@ -80,25 +80,25 @@ impl Terminal {
             Ok(line) => Ok(Input::Line(line)),
             Err(ReadlineError::Interrupted) => Ok(Input::Interrupt),
             Err(ReadlineError::Eof) => Ok(Input::End),
-            // It is gone.
+            // The terminal is gone.
             Err(ReadlineError::Io(error)) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(Input::End),
             Err(error) => Err(failed(error)),
         }
     }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it is what map_err gives")]
+#[expect(clippy::needless_pass_by_value, reason = "map_err passes it by value")]
 fn failed(error: ReadlineError) -> Failure {
-    Failure::new(format!("cannot read commands from this terminal: {error}; give them by a pipe"))
+    Failure::new(format!("cannot read commands from this terminal: {error}; pipe them to standard input"))
 }
 
-/// The words that can stand in a command.
+/// The words that Tab completes.
 struct Words {
     lines: Vec<String>,
 }
 
 impl Words {
-    /// Where the last word of `before` begins, and what it can become.
+    /// The start of the last word of `before`, and its completions.
     fn completed(&self, before: &str) -> (usize, Vec<String>) {
         let at = before.rfind(|c: char| c.is_whitespace() || matches!(c, '=' | '"')).map_or(0, |at| at + 1);
         let (begun, word) = before.split_at(at);
@@ -112,7 +112,7 @@ impl Words {
             Some("set") if is_value => those(&["active", "inactive"]),
             Some("get" | "set" | "toggle") if !is_value => {
                 let tail = if command == Some("set") { "=" } else { " " };
-                // One with spaces would need quotation marks.
+                // A name with spaces would need quotation marks.
                 let lines =
                     self.lines.iter().filter(|line| line.starts_with(word) && !line.contains(char::is_whitespace));
                 lines.map(|line| format!("{line}{tail}")).collect()
