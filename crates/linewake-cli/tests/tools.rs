@@ -395,8 +395,8 @@ fn a_profile_is_allowed_to_change_its_device_by_every_command() {
 
 #[test]
 fn bad_input_is_named_with_what_would_do() {
-    assert_refused(&["get"], &["at least one GPIO line", "--chip"]);
-    assert_refused(&["notify"], &["at least one GPIO line", "--chip"]);
+    assert_refused(&["get"], &["missing a line", "--chip"]);
+    assert_refused(&["notify"], &["missing a line", "--chip"]);
     assert_refused(&["set"], &["LINE=VALUE"]);
     assert_refused(&["get", "-c", "nope", "door"], &["\"nope\"", "\"sim\""]);
     assert_refused(&["get", "-c", "", "door"], &["\"\"", "\"sim\""]);
@@ -409,7 +409,7 @@ fn bad_input_is_named_with_what_would_do() {
     assert_refused(&["get", "sim:dorr"], &["\"dorr\"", "\"sim\""]);
     assert_refused(&["get", "-c", "sim", "-b", "up", "5"], &["\"up\"", "--bias", "pull-up"]);
     assert_refused(&["get", "-c", "sim", "-p", "5sec", "5"], &["\"5sec\"", "--hold-period", "us, ms, s, m, h or d"]);
-    assert_refused(&["set", "-c", "sim", "led"], &["\"led\"", "LINE=1"]);
+    assert_refused(&["set", "-c", "sim", "led"], &["\"led\"", "\"led=1\""]);
     assert_refused(&["set", "-c", "sim", "led=2"], &["\"2\"", "\"led=2\"", "inactive"]);
     assert_refused(&["set", "-c", "sim", "led=1", "led=0"], &["the same line"]);
     assert_refused(&["set", "-c", "sim", "-t", "1,x", "led=1"], &["\"x\"", "--toggle", "a whole number, as in 500"]);

@@ -17,7 +17,8 @@ use crate::output;
 #[derive(Debug, clap::Args)]
 #[command(
     verbatim_doc_comment,
-    after_help = exit::help("\
+    after_help = exit::help(
+        "\
 A configuration:
   [set.pumps]
   lines = [
@@ -28,7 +29,9 @@ A configuration:
 
 Files; a set in the first hides a set of the same name in the second:
   Linux    $XDG_CONFIG_HOME/linewake/linewake.toml (~/.config/linewake/linewake.toml), /etc/linewake.toml
-  Windows  %APPDATA%\\linewake\\linewake.toml, %PROGRAMDATA%\\linewake\\linewake.toml", &[])
+  Windows  %APPDATA%\\linewake\\linewake.toml, %PROGRAMDATA%\\linewake\\linewake.toml",
+        &[]
+    )
 )]
 pub(crate) struct Arguments {
     /// Check and show this file, and no other

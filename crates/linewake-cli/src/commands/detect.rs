@@ -15,11 +15,14 @@ use crate::settings::BEYOND;
 ///
 /// Without a CHIP it lists those of the system: on Linux the gpiochips, on Windows the device of the reference driver.
 #[derive(Debug, clap::Args)]
-#[command(after_help = exit::help("\
+#[command(after_help = exit::help(
+    "\
 Examples:
   linewake detect            gpiochip0 [pinctrl-bcm2711] (58 lines)
   linewake detect 0 sim:64   two chips
-  linewake detect --json     an object for each chip: chip, label, lines, path", &[]))]
+  linewake detect --json     an object for each chip: chip, label, lines, path",
+    &[]
+))]
 pub(crate) struct Arguments {
     /// Chips: by number, name or path as in "0", "gpiochip0" and "/dev/gpiochip0"; "sim"; a device such as
     /// "\\.\LineWake0"

@@ -13,12 +13,15 @@ use crate::service;
 /// The driver is a simulated controller in the kernel, for tests and as a model. Its device is "\\.\LineWake0". It is
 /// not signed: Windows loads it in test-signing mode only. Every command needs an administrator, and may be repeated.
 #[derive(Debug, clap::Args)]
-#[command(after_help = exit::help("\
+#[command(after_help = exit::help(
+    "\
 Examples:
   linewake driver install --path linewake.sys
   linewake driver start
   linewake mon -c '\\\\.\\LineWake0'
-  linewake driver remove", &[]))]
+  linewake driver remove",
+    &[]
+))]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     action: Action,

@@ -17,7 +17,8 @@ use crate::{output, period, settings};
 ///
 /// Each line becomes an input, unless --as-is is given, and is read; the lines of one chip are read at once.
 #[derive(Debug, clap::Args)]
-#[command(after_help = exit::help("\
+#[command(after_help = exit::help(
+    "\
 Examples:
   linewake get door bell               \"door\"=active \"bell\"=inactive
   linewake get -c 0 --numeric 4 5      1 0
@@ -25,7 +26,9 @@ Examples:
   linewake get gpiochip0:4 sim:door    lines by chip and offset, or name
   linewake get --json door             a record for each line: docs/record.schema.json
 
-PERIOD is a whole number of milliseconds, or has a unit: 500, 500ms, 250us, 5s, 1m, 2h, 1d.", &[]))]
+PERIOD is a whole number of milliseconds, or has a unit: 500, 500ms, 250us, 5s, 1m, 2h, 1d.",
+    &[]
+))]
 pub(crate) struct Arguments {
     /// Lines: by name; by offset too, with --chip; or as CHIP:LINE. @SET is a set of lines of the
     /// configuration. With --chip all of its inputs if none is given, with --as-is all of

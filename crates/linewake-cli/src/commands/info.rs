@@ -16,12 +16,15 @@ use crate::settings::BEYOND;
 /// Without a LINE it lists all lines of all chips, or of the chips given with --chip. If several lines have one name,
 /// --strict shows them all, else the first is shown.
 #[derive(Debug, clap::Args)]
-#[command(after_help = exit::help("\
+#[command(after_help = exit::help(
+    "\
 Examples:
   linewake info                  every line of every chip
   linewake info -c sim           every line of one
   linewake info door bell        gpiochip0 4<TAB>\"door\"<TAB>input bias=pull-up consumer=\"watchman\"
-  linewake info --json -c 0 4    an object for each line", &[]))]
+  linewake info --json -c 0 4    an object for each line",
+    &[]
+))]
 pub(crate) struct Arguments {
     /// Lines: by name; by offset too, with --chip; or as CHIP:LINE. @SET is a set of lines of the
     /// configuration. All lines if none is given

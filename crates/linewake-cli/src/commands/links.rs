@@ -15,9 +15,12 @@ use crate::output;
 /// exit codes, and works on gpiochips only (docs/gpiod.md). On Windows they are hard links, which must be on the
 /// program's own volume, and work on simulated chips only, with LINEWAKE_SIM=1 in the environment.
 #[derive(Debug, clap::Args)]
-#[command(after_help = exit::help("\
+#[command(after_help = exit::help(
+    "\
 Example:
-  linewake links ~/.local/bin", &[]))]
+  linewake links ~/.local/bin",
+    &[]
+))]
 pub(crate) struct Arguments {
     /// Where to make the links; the directory must exist
     #[arg(value_name = "DIRECTORY")]

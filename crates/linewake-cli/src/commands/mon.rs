@@ -53,7 +53,8 @@ use crate::{number, period, settings, signals, threads};
 #[derive(Debug, clap::Args)]
 #[command(
     verbatim_doc_comment,
-    after_help = exit::help("\
+    after_help = exit::help(
+        "\
 Format specifiers:
   %o  offset of the line            %S  time in seconds
   %l  name of the line              %U  time in UTC
@@ -101,7 +102,9 @@ Examples:
 PERIOD is a whole number of milliseconds, or has a unit: 500, 500ms, 250us, 5s, 1m, 2h, 1d.
 FILE \"-\" is standard output; what else would be there is left out. A waveform needs a file.
 
-The first Ctrl-C ends the watch with its summary; a second one ends the program at once, with 1.", &[(Code::Loss, "; this goes before 3"), (Code::Early, ": fewer than -n edges came")])
+The first Ctrl-C ends the watch with its summary; a second one ends the program at once, with 1.",
+        &[(Code::Loss, "; this goes before 3"), (Code::Early, ": fewer than -n edges came")]
+    )
 )]
 pub(crate) struct Arguments {
     #[command(flatten)]

@@ -26,7 +26,8 @@ use crate::{number, output, period, signals, specifiers};
 ///
 /// Each event is a line on standard output: time, event, name of the line. Edges are another command's: mon.
 #[derive(Debug, clap::Args)]
-#[command(after_help = exit::help("\
+#[command(after_help = exit::help(
+    "\
 Examples:
   linewake notify door                       123.456789012<TAB>requested<TAB>\"door\"
   linewake notify -c 0                       every line of a chip
@@ -41,7 +42,9 @@ Format specifiers:
   %C  who holds it                  %L  local time, estimated
   %%  a percent sign
 
-PERIOD is a whole number of milliseconds, or has a unit: 500, 500ms, 250us, 5s, 1m, 2h, 1d.", &[(Code::Early, ": fewer than -n events came")]))]
+PERIOD is a whole number of milliseconds, or has a unit: 500, 500ms, 250us, 5s, 1m, 2h, 1d.",
+    &[(Code::Early, ": fewer than -n events came")]
+))]
 pub(crate) struct Arguments {
     /// Lines: by name; by offset too, with --chip; or as CHIP:LINE. @SET is a set of lines of the
     /// configuration. With --chip all of its lines if none is given

@@ -21,14 +21,17 @@ use crate::exit::{self, Failure};
 #[derive(Debug, clap::Args)]
 #[command(
     verbatim_doc_comment,
-    after_help = exit::help("\
+    after_help = exit::help(
+        "\
 Examples, in the order of the work:
   linewake profile new card.h -o card.toml   a skeleton from the driver's header, or from answers
   linewake profile check card.toml           whether it makes sense; if not, at which line and column
   linewake profile explain card.toml         what would be opened, sent and read, byte by byte
   linewake profile try card.toml             what the device answers; changes nothing
   linewake profile decode card.toml 05 00    what bytes mean that you dumped elsewhere
-  linewake mon -c profile:card.toml --allow-writes", &[])
+  linewake mon -c profile:card.toml --allow-writes",
+        &[]
+    )
 )]
 pub(crate) struct Arguments {
     #[command(subcommand)]

@@ -13,13 +13,16 @@ use crate::exit::{self, Code, Failure};
 #[derive(Debug, clap::Args)]
 #[command(
     verbatim_doc_comment,
-    after_help = exit::help("\
+    after_help = exit::help(
+        "\
 Examples:
   linewake record door.jsonl --for 10m door    ten minutes of one line
   linewake record all.jsonl -c gpiochip0       every input of a chip, until Ctrl-C
   linewake replay door.jsonl --speed 10        the ten minutes in one
 
-PERIOD is a whole number of milliseconds, or has a unit: 500, 500ms, 250us, 5s, 1m, 2h, 1d.", &[(Code::Loss, "; this goes before 3"), (Code::Early, ": fewer than -n edges came")])
+PERIOD is a whole number of milliseconds, or has a unit: 500, 500ms, 250us, 5s, 1m, 2h, 1d.",
+        &[(Code::Loss, "; this goes before 3"), (Code::Early, ": fewer than -n edges came")]
+    )
 )]
 pub(crate) struct Arguments {
     /// Where to; what is there is overwritten, unless --append is given

@@ -44,13 +44,16 @@ use crate::{number, period, signals, threads};
 #[derive(Debug, clap::Args)]
 #[command(
     verbatim_doc_comment,
-    after_help = exit::help("\
+    after_help = exit::help(
+        "\
 Examples:
   linewake replay door.jsonl                        with its timing
   linewake replay door.jsonl --fast --vcd door.vcd  make a waveform of a capture
   linewake replay bench.vcd --speed 0.1 clk data    two lines of a waveform, ten times slower
   linewake replay cpu.vcd.zst --fast 'PORTB[0]'     a bit of a vector
-  ssh pi cat door.jsonl.gz | linewake replay -      from elsewhere", &[(Code::Loss, "; this goes before 3"), (Code::Early, ": fewer than -n edges came, or a signal came before the end of the capture")])
+  ssh pi cat door.jsonl.gz | linewake replay -      from elsewhere",
+        &[(Code::Loss, "; this goes before 3"), (Code::Early, ": fewer than -n edges came, or a signal came before the end of the capture")]
+    )
 )]
 pub(crate) struct Arguments {
     /// The capture; "-" is standard input

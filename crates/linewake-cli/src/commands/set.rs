@@ -1,4 +1,4 @@
-//! `linewake set`: outputs, held as long as the command runs.
+//! `linewake set`: outputs, which are held while the command runs.
 
 mod daemon;
 mod goal;
@@ -22,43 +22,46 @@ use crate::{output, settings};
 
 /// Set lines to values, and hold them
 ///
-/// Lines are held until the command ends: it does not end by itself, unless --toggle says so. What becomes of a line
-/// that nobody holds is up to its driver.
+/// The command holds the lines until a signal ends it, or the last period of --toggle is 0. The driver decides what
+/// becomes of a line that nobody holds.
 #[derive(Debug, clap::Args)]
-#[command(after_help = exit::help("\
+#[command(after_help = exit::help(
+    "\
 Examples:
   linewake set relay-1=1 led=off           until Ctrl-C
   linewake set -c 0 --toggle 500ms 4=1     blink
   linewake set --toggle 2s,0 valve=1       open for two seconds, close, end
   linewake set --interactive led=0         then by commands: get, set, toggle, sleep, help, exit
-  linewake set --daemonize relay-1=1       go on in the background
+  linewake set --daemonize relay-1=1       stay in the background
   linewake set gpiochip0:4=1 sim:led=1     lines by chip and offset, or name
   linewake set @pumps=0                    a set of the configuration
 
 VALUE is 1, active, on or true; or 0, inactive, off or false.
-PERIOD is a whole number of milliseconds, or has a unit: 500, 500ms, 250us, 5s, 1m, 2h, 1d.", &[(Code::Early, ": a signal came before the lines were set, or before --hold-period or --toggle was over")]))]
+PERIOD is a whole number of milliseconds, or has a unit: 500, 500ms, 250us, 5s, 1m, 2h, 1d.",
+    &[(Code::Early, ": a signal came before the lines were set, or before --hold-period or --toggle was over")]
+))]
 pub(crate) struct Arguments {
     /// Lines and their values: by name; by offset too, with --chip; or as CHIP:LINE=VALUE. @SET=VALUE is for every line
     /// of a set of the configuration
     #[arg(value_name = "LINE=VALUE")]
     values: Vec<String>,
 
-    /// Say so when the lines are set
+    /// Print a line when the lines are set
     #[arg(long)]
     banner: bool,
 
-    /// What pulls the lines when nothing drives them; left as it is unless given
+    /// Pull of the lines when nothing drives them; unchanged unless given
     #[arg(short, long, value_name = "BIAS", value_parser = settings::bias())]
     bias: Option<Bias>,
 
     #[command(flatten)]
     scope: Scope,
 
-    /// Who holds the lines, for others to see [default: gpioset]
+    /// Name of the holder, which others see [default: gpioset]
     #[arg(short = 'C', long, value_name = "NAME", default_value = "gpioset", hide_default_value = true)]
     consumer: String,
 
-    /// How the lines are driven; push-pull unless given
+    /// Drive of the lines; push-pull unless given
     #[arg(short, long, value_name = "DRIVE", value_parser = settings::drive())]
     drive: Option<Drive>,
 
@@ -67,11 +70,11 @@ pub(crate) struct Arguments {
     #[arg(short, long)]
     interactive: bool,
 
-    /// Take the low level for the active one
+    /// Treat the low level as the active one
     #[arg(short = 'l', long)]
     active_low: bool,
 
-    /// Hold each value for this period at least
+    /// Hold each value at least this long
     #[arg(short = 'p', long, value_name = "PERIOD", value_parser = period::parse, allow_hyphen_values = true)]
     hold_period: Option<Duration>,
 
@@ -84,35 +87,17 @@ pub(crate) struct Arguments {
     #[arg(long)]
     unquoted: bool,
 
-    /// Set the lines, then go on in the background (not on Windows)
+    /// Set the lines, then stay in the background (not on Windows)
     #[arg(short = 'z', long)]
     daemonize: bool,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let interactive = arguments.interactive;
-    if interactive && arguments.toggle.is_some() {
-        let message = "can't combine interactive with toggle";
-        return Err(Failure::new(format!("{message}: take the command \"toggle\"")));
-    }
-    if interactive && arguments.daemonize {
-        return Err(Failure::new("can't combine interactive with daemonize: nobody could give it commands"));
-    }
-    if arguments.values.is_empty() {
-        let message = "at least one GPIO line value must be specified";
-        return Err(Failure::new(format!("{message}, as LINE=VALUE")));
-    }
-    let (ids, values): (Vec<_>, Vec<_>) = arguments
-        .values
-        .iter()
-        .map(|text| line_value(text).map_err(|wrong| invalid_value(text, wrong, &arguments.values)))
-        .collect::<Result<Vec<_>, _>>()?
-        .into_iter()
-        .unzip();
+    let (ids, values) = operands(arguments)?;
     if arguments.daemonize && !daemon::is_here() {
         return daemon::begin();
     }
-    let terminal = if interactive { Settings::now() } else { Settings::default() };
+    let terminal = if arguments.interactive { Settings::now() } else { Settings::default() };
     let goal = Goal::default();
     goal.is(Some("the lines were set"));
     end_on_signal(terminal, goal.clone())?;
@@ -130,14 +115,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         _ => None,
     });
     if arguments.banner {
-        let [others @ .., last] = ids.as_slice() else { return Ok(()) };
-        output::write(|out| match others {
-            [] => writeln!(out, "Setting line '{last}'..."),
-            _ => {
-                let others: String = others.iter().map(|id| format!("'{id}', ")).collect();
-                writeln!(out, "Setting lines {others}and '{last}'...")
-            }
-        })?;
+        banner(&ids)?;
     }
     if arguments.daemonize {
         daemon::ready()?;
@@ -152,11 +130,38 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         return outputs.verdict();
     }
     goal.is(None);
-    if interactive {
+    if arguments.interactive {
         interactive::run(&mut outputs, &ids, arguments.unquoted, &goal)?;
         return outputs.verdict();
     }
     outputs.wait()
+}
+
+/// Checks the command line, and splits its operands into lines and values.
+fn operands(arguments: &Arguments) -> Result<(Vec<String>, Vec<bool>), Failure> {
+    if arguments.interactive && arguments.toggle.is_some() {
+        return Err(Failure::new("\"--interactive\" cannot be used with \"--toggle\"; use its command \"toggle\""));
+    }
+    if arguments.interactive && arguments.daemonize {
+        let message = "\"--interactive\" cannot be used with \"--daemonize\"";
+        return Err(Failure::new(format!("{message}; nobody can type commands in the background")));
+    }
+    if arguments.values.is_empty() {
+        return Err(Failure::new("missing a line and its value; write LINE=VALUE"));
+    }
+    let values = &arguments.values;
+    values.iter().map(|text| line_value(text).map_err(|wrong| invalid_value(text, wrong, values))).collect()
+}
+
+fn banner(ids: &[String]) -> Result<(), Failure> {
+    let [others @ .., last] = ids else { return Ok(()) };
+    output::write(|out| match others {
+        [] => writeln!(out, "Setting line '{last}'..."),
+        _ => {
+            let others: String = others.iter().map(|id| format!("'{id}', ")).collect();
+            writeln!(out, "Setting lines {others}and '{last}'...")
+        }
+    })
 }
 
 fn invalid_value(text: &str, wrong: &str, values: &[String]) -> Failure {
@@ -164,9 +169,9 @@ fn invalid_value(text: &str, wrong: &str, values: &[String]) -> Failure {
     let message = if let Some((_, others)) = others.filter(|_| is_chip(text) || is_chip_number(text)) {
         told_as_chip(text, text, others)
     } else if text == wrong {
-        format!("\"{text}\" gives no value: write it as LINE=1 or LINE=0")
+        format!("\"{text}\" has no value; write \"{text}=1\" or \"{text}=0\"")
     } else {
-        format!("\"{wrong}\" in \"{text}\" is no value: it is 1, active, on, true, 0, inactive, off or false")
+        format!("invalid value \"{wrong}\" in \"{text}\"; expected 1, active, on, true, 0, inactive, off or false")
     };
     Failure::new(message)
 }

@@ -83,8 +83,8 @@ impl Scope {
     ) -> Result<FoundLines, Failure> {
         if !operands.is_empty() || !self.has_chip() {
             if operands.is_empty() {
-                let none = "at least one GPIO line must be specified";
-                return Err(Failure::new(format!("{none}; name one, or a chip with --chip for all of its lines")));
+                let remedy = "name one, or a chip with --chip for all its lines";
+                return Err(Failure::new(format!("missing a line; {remedy}")));
             }
             return self.resolve(operands, options);
         }

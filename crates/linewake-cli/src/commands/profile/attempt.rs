@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use linewake::Chip;
 use linewake::profile::{Profile, Trace};
+use linewake::{Chip, Request};
 
 use self::transcript::Transcript;
 use crate::exit::{self, Code, Failure, say};
@@ -17,18 +17,21 @@ use crate::{number, period, readers, signals};
 
 /// Open the device, and show each call and each record with what it means
 ///
-/// All lines are asked for, as "linewake mon" does it: the calls that set up are made, then it waits. Each answer is
-/// shown in hexadecimal, with what the profile says of it, and with the edges that come of it. Times are seconds since
-/// the beginning. Without --allow-writes nothing is sent that may change the device: such a call is shown with what it
-/// would send, and left out.
+/// It watches all lines, as "linewake mon" does: it makes the calls that set the device up, then it waits. It shows each
+/// answer in hexadecimal, with its meaning in the profile and the edges in it. Times are seconds since the start.
+/// Without --allow-writes it sends nothing that may change the device: it shows what such a call would send, and leaves
+/// the call out.
 #[derive(Debug, clap::Args)]
 #[command(
     verbatim_doc_comment,
-    after_help = exit::help("\
+    after_help = exit::help(
+        "\
 Examples:
-  linewake profile try card.toml                       what it would send; changes nothing
-  linewake profile try card.toml --allow-writes -n 4   until four edges came
-  linewake profile try card.toml --for 10s > try.txt   for a bug report", &[(Code::Early, ": fewer than -n edges came")])
+  linewake profile try card.toml                       what it would send; it changes nothing
+  linewake profile try card.toml --allow-writes -n 4   until four edges have come
+  linewake profile try card.toml --for 10s > try.txt   for a bug report",
+        &[(Code::Early, ": fewer than -n edges came")]
+    )
 )]
 pub(crate) struct Arguments {
     /// The profile
@@ -49,47 +52,74 @@ pub(crate) struct Arguments {
     period: Option<Duration>,
 }
 
-/// Why it is over.
+/// What ended the trial.
 enum End {
     Enough,
     Period,
     Stopped,
     Failed(linewake::Error),
-    /// What would tell of edges was left out.
-    Nothing(String),
+    /// A call that would report edges was left out, for this reason.
+    NoEdges(String),
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let begun = Instant::now();
-    let deadline = arguments.period.and_then(|period| begun.checked_add(period));
     let profile = Profile::read(&arguments.file)?.allow_writes(arguments.allow_writes).dry(!arguments.allow_writes);
-    let shown = Arc::new(Transcript::new(&profile, begun));
-    let sink = shown.clone();
-    let traced = profile.clone().traced(move |trace: Trace<'_>| sink.trace(&trace));
+    let transcript = Arc::new(Transcript::new(&profile, begun));
+    let trace = transcript.clone();
+    let traced = profile.clone().traced(move |step: Trace<'_>| trace.trace(&step));
     let chip = Chip::of_profile(&traced)?;
     let offsets: Vec<_> = chip.lines()?.iter().map(|line| line.offset).collect();
     let mut request = chip.request().lines(offsets).consumer("linewake profile try").start()?;
     let stopper = request.stopper();
-    let left = shown.clone();
-    signals::on_end_or_left(std::iter::once(readers::Destination::Stdout).collect(), move |meant| {
-        if meant == Meaning::Left {
+    let left = transcript.clone();
+    signals::on_end_or_left(std::iter::once(readers::Destination::Stdout).collect(), move |meaning| {
+        if meaning == Meaning::Left {
             left.leave();
         }
         stopper.stop();
     })?;
-    let mut seen = 0;
-    let over = loop {
-        if let Some(reason) = shown.tells_nothing() {
-            break End::Nothing(reason);
+    let deadline = arguments.period.and_then(|period| begun.checked_add(period));
+    let (end, seen) = watch(&mut request, &transcript, deadline, arguments.num_events);
+    let name = chip.info().name.to_string();
+    let account = request.finish();
+    transcript.end()?;
+    if !transcript.has_left() {
+        say(&summary(&[(name, account)], None));
+    }
+    let why = match end {
+        End::Enough => return Ok(()),
+        End::Failed(error) => return Err(error.into()),
+        End::Period => "--for was over",
+        End::Stopped if transcript.has_left() => "its reader left",
+        End::Stopped => "a signal ended it",
+        End::NoEdges(reason) => {
+            say(&format!("{reason}\n"));
+            "no edge could come"
         }
-        // What is written by the threads that are traced may have found no reader.
-        let slice = Duration::from_millis(200);
-        let left = deadline.map_or(slice, |deadline| deadline.saturating_duration_since(Instant::now()).min(slice));
+    };
+    let wanted = arguments.num_events;
+    if seen < wanted {
+        return Err(Failure::early(format!("{seen} of {} came, and {why}", plural(wanted.into(), "edge"))));
+    }
+    Ok(())
+}
+
+/// Shows edges until the end; gives it, and the number of edges. With `wanted` 0 there is no limit.
+fn watch(request: &mut Request, transcript: &Transcript, deadline: Option<Instant>, wanted: u32) -> (End, u32) {
+    /// A thread that traces calls may find that the reader has left, and cannot wake this one.
+    const SLICE: Duration = Duration::from_millis(200);
+    let mut seen = 0;
+    let end = loop {
+        if let Some(reason) = transcript.no_edges() {
+            break End::NoEdges(reason);
+        }
+        let left = deadline.map_or(SLICE, |deadline| deadline.saturating_duration_since(Instant::now()).min(SLICE));
         match request.wait_next_timeout(left) {
             Some(Ok(edge)) => {
-                shown.edge(&edge);
+                transcript.edge(&edge);
                 seen += 1;
-                if arguments.num_events > 0 && seen == arguments.num_events {
+                if seen == wanted {
                     break End::Enough;
                 }
             }
@@ -101,30 +131,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
             Some(Err(error)) => break End::Failed(error),
             None => break End::Stopped,
         }
-        if shown.has_left() {
+        if transcript.has_left() {
             break End::Stopped;
         }
     };
-    let name = chip.info().name.to_string();
-    let account = request.finish();
-    shown.end()?;
-    if !shown.has_left() {
-        say(&summary(&[(name, account)], None));
-    }
-    let why = match over {
-        End::Enough => return Ok(()),
-        End::Failed(error) => return Err(error.into()),
-        End::Period => "--for was over",
-        End::Stopped if shown.has_left() => "its reader left",
-        End::Stopped => "a signal ended it",
-        End::Nothing(reason) => {
-            say(&format!("{reason}\n"));
-            "nothing could come"
-        }
-    };
-    let awaited = arguments.num_events;
-    match seen < awaited {
-        true => Err(Failure::early(format!("{seen} of {} came, and {why}", plural(awaited.into(), "edge")))),
-        false => Ok(()),
-    }
+    (end, seen)
 }

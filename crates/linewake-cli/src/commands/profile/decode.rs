@@ -18,12 +18,15 @@ const MOST_TEXT: u64 = 16 << 20;
 #[derive(Debug, clap::Args)]
 #[command(
     verbatim_doc_comment,
-    after_help = exit::help("\
+    after_help = exit::help(
+        "\
 Examples:
   linewake profile decode card.toml 05 00 00 00        what the wait, or the read, has given
   linewake profile decode card.toml 0x05,0x00,0x00,0x00
   linewake profile decode card.toml --call get-levels 0000001f
-  xxd -l 24 /dev/input/event3 | linewake profile decode keys.toml -", &[])
+  xxd -l 24 /dev/input/event3 | linewake profile decode keys.toml -",
+        &[]
+    )
 )]
 pub(crate) struct Arguments {
     /// The profile

@@ -23,7 +23,8 @@ use crate::output;
 #[derive(Debug, clap::Args)]
 #[command(
     verbatim_doc_comment,
-    after_help = exit::help("\
+    after_help = exit::help(
+        "\
 Examples:
   linewake profile new public.h -o card.toml           from a header
   linewake profile new card.h card_types.h -o card.toml
@@ -32,7 +33,9 @@ Examples:
 Then:
   linewake profile check card.toml                     what is still to be filled in
   linewake profile explain card.toml                   what it will do
-  linewake profile try card.toml                       what the device says", &[])
+  linewake profile try card.toml                       what the device says",
+        &[]
+    )
 )]
 pub(crate) struct Arguments {
     /// C headers of the driver: what a program includes that calls it

@@ -1,4 +1,4 @@
-//! What is told of a device, as rows: when, what, and the bytes with their meaning below.
+//! The rows that show a device at work: when, what, and below it the bytes with their meaning.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -14,11 +14,12 @@ use crate::commands::profile::terminal;
 use crate::exit::{self, Failure};
 use crate::stamp::Stamp;
 
-/// Bytes of one answer that are shown.
+/// The most bytes of an answer that are shown.
 const MOST_BYTES: usize = 256;
+/// Bytes in a row.
 const ROW: usize = 16;
 
-/// Threads that complete what is waited for write here, and the one that takes edges.
+/// The transcript on standard output. The threads that complete calls write it, and the one that takes edges.
 pub(super) struct Transcript {
     profile: Profile,
     begun: Instant,
@@ -29,11 +30,11 @@ pub(super) struct Transcript {
 
 #[derive(Default)]
 struct State {
-    /// The last of each kind, by what it is of.
+    /// The last text of each kind of row, by kind and call.
     last: HashMap<String, String>,
-    /// Rows that were as the ones before, since one that was not.
+    /// Rows left out since the last one that was shown, because they were as before.
     repeats: u64,
-    /// What would tell of edges, and was left out.
+    /// The calls that would report edges, and were left out.
     left_out: Vec<String>,
     error: Option<io::Error>,
     has_left: bool,
@@ -52,7 +53,7 @@ impl Transcript {
     pub(super) fn trace(&self, trace: &Trace<'_>) {
         let mut state = self.state();
         match *trace {
-            // Once to see whether it is there, and once for the lines.
+            // The device is opened twice: to see that it is there, and for the lines.
             Trace::Opened { name } => {
                 if state.last.insert("opened".to_owned(), name.to_owned()).as_deref() != Some(name) {
                     self.row(&mut state, "opened", &format!("\"{name}\""), "");
@@ -74,39 +75,41 @@ impl Transcript {
                 }
                 self.row_unless_repeated(&mut state, "answer", &what, &below);
             }
-            Trace::Streamed { bytes, records } => {
-                let mut below = hex(bytes);
-                match (records == bytes, records) {
-                    (true, _) => {}
-                    (false, []) => below.push_str("a part of a record, whose rest is still to come\n"),
-                    (false, records) => {
-                        below.push_str("with what came before, whole records of it are:\n");
-                        below.push_str(&hex(records));
-                    }
-                }
-                if !records.is_empty() {
-                    below.push_str(&self.meaning("read", records));
-                }
-                self.row(&mut state, "read", "a part of a stream", &below);
-            }
-            // That is how a wait ends which is given up at the end.
+            Trace::Streamed { bytes, records } => self.stream(&mut state, bytes, records),
+            // A wait that is given up at the end fails so.
             Trace::Failed { error, .. } if error.device().is_some_and(is_cancelled) => {}
             Trace::Failed { call, error } => {
                 self.row_unless_repeated(&mut state, "failed", call, &format!("{error}\n"));
             }
-            Trace::Skipped { call, line, input, reason } => {
-                // A poll comes here again and again.
-                let what = called(call, line);
-                let below = format!("{}left out: {reason}; --allow-writes allows it\n", hex(input));
-                if state.last.insert(format!("skipped {what}"), below.clone()).is_none() {
-                    self.row(&mut state, "skipped", &what, &below);
-                }
-                let tells = self.profile.tellers().contains(&call) || self.profile.waiting_call() == Some(call);
-                if tells && !state.left_out.iter().any(|before| before == call) {
-                    state.left_out.push(call.to_owned());
-                }
-            }
+            Trace::Skipped { call, line, input, reason } => self.skip(&mut state, call, line, input, reason),
             _ => self.row(&mut state, "other", &trace.to_string(), ""),
+        }
+    }
+
+    fn stream(&self, state: &mut State, bytes: &[u8], records: &[u8]) {
+        let mut below = hex(bytes);
+        if records.is_empty() && !bytes.is_empty() {
+            below.push_str("a part of a record; the rest is still to come\n");
+        } else if records != bytes {
+            below.push_str("with the bytes before, these records are whole:\n");
+            below.push_str(&hex(records));
+        }
+        if !records.is_empty() {
+            below.push_str(&self.meaning("read", records));
+        }
+        self.row(state, "read", "a part of a stream", &below);
+    }
+
+    fn skip(&self, state: &mut State, call: &str, line: Option<u64>, input: &[u8], reason: &str) {
+        let what = called(call, line);
+        let below = format!("{}left out: {reason}; --allow-writes allows it\n", hex(input));
+        // A poll skips the same call again and again.
+        if state.last.insert(format!("skipped {what}"), below.clone()).is_none() {
+            self.row(state, "skipped", &what, &below);
+        }
+        let reports_edges = self.profile.tellers().contains(&call) || self.profile.waiting_call() == Some(call);
+        if reports_edges && !state.left_out.iter().any(|before| before == call) {
+            state.left_out.push(call.to_owned());
         }
     }
 
@@ -125,17 +128,17 @@ impl Transcript {
         self.row(&mut state, "EDGE", &what, "");
     }
 
-    /// What the profile says of an answer, line by line.
+    /// The meaning of an answer in the profile, line by line.
     fn meaning(&self, call: &str, bytes: &[u8]) -> String {
         match self.profile.decode(call, bytes) {
             Ok(sample) => sample.to_string(),
-            // A call whose answer the profile says nothing of.
+            // The profile does not describe this answer.
             Err(error) if error.kind() == linewake::ErrorKind::InvalidInput => String::new(),
             Err(error) => format!("! {error}\n"),
         }
     }
 
-    /// A poll gives the same again and again: that is counted.
+    /// Adds a row, or counts it if a poll gave the same answer as before.
     fn row_unless_repeated(&self, state: &mut State, kind: &str, what: &str, below: &str) {
         let before = state.last.insert(format!("{kind} {what}"), below.to_owned());
         if self.profile.polls() && before.as_deref() == Some(below) {
@@ -169,8 +172,8 @@ impl Transcript {
         }
     }
 
-    /// Why no edge can come, if a call was left out that would tell of it.
-    pub(super) fn tells_nothing(&self) -> Option<String> {
+    /// Says why no edge can come, if a call that would report edges was left out.
+    pub(super) fn no_edges(&self) -> Option<String> {
         let state = self.state();
         let is_left_out = |call: &str| state.left_out.iter().any(|left_out| left_out == call);
         let tellers = self.profile.tellers();
@@ -180,7 +183,7 @@ impl Transcript {
         nothing.then(|| format!("{} was left out, so no edge can come; --allow-writes allows it", names.join(" and ")))
     }
 
-    /// The reader has left.
+    /// Notes that the reader has left.
     pub(super) fn leave(&self) {
         self.state().has_left = true;
     }
@@ -189,7 +192,7 @@ impl Transcript {
         self.state().has_left
     }
 
-    /// Says what could not be written, if something could not.
+    /// Ends the transcript; fails if a row could not be written.
     pub(super) fn end(&self) -> Result<(), Failure> {
         let mut state = self.state();
         if state.repeats > 0 {
@@ -210,7 +213,7 @@ fn called(call: &str, line: Option<u64>) -> String {
     }
 }
 
-/// Bytes in rows.
+/// Formats bytes in rows.
 fn hex(bytes: &[u8]) -> String {
     if bytes.is_empty() {
         return "no bytes\n".to_owned();
