@@ -1,9 +1,9 @@
-//! The user's configuration: named sets of lines, for `linewake mon @pumps`; and `linewake config`, which shows it.
+//! The user's configuration: named sets of lines, as in `linewake mon @pumps`.
 
 use std::collections::BTreeMap;
 use std::env;
-use std::fmt::{self, Write as _};
-use std::io::{self, Write as _};
+use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use linewake::text;
@@ -13,84 +13,53 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use toml::Spanned;
 
 use crate::exit::Failure;
-use crate::output;
-use crate::shown::{Printable, Quoted};
 
-/// Show the configuration: where it is looked for, and the named sets of lines in it
-///
-/// A set is lines under one name: wherever a command takes lines, @pumps is those of the set "pumps", as in "linewake mon
-/// @pumps" and "linewake set @pumps=0". A label is shown in place of a line's own name, and with a unit --stats says how much
-/// of it the edges are.
-#[derive(Debug, clap::Args)]
-#[command(
-    verbatim_doc_comment,
-    after_help = exit_codes!(
-        "\
-A configuration:
-  [set.pumps]
-  lines = [
-      \"gpiochip0:pump-1\",
-      { line = \"gpiochip0:17\", label = \"Pump 2\" },
-      { line = \"sim:flow\", label = \"Water\", unit = \"L\", per_edge = 0.5 },
-  ]
-
-Files, where a set of the first is taken before one of the same name in the second:
-  Linux    $XDG_CONFIG_HOME/linewake/linewake.toml (~/.config/linewake/linewake.toml), /etc/linewake.toml
-  Windows  %APPDATA%\\linewake\\linewake.toml, %PROGRAMDATA%\\linewake\\linewake.toml"
-    )
-)]
-pub(crate) struct Arguments {
-    /// Check and show this file, and no other
-    #[arg(value_name = "FILE")]
-    file: Option<PathBuf>,
-}
-
-/// What a file says.
+/// The content of a file.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct File {
+struct ConfigFile {
     #[serde(default)]
-    set: BTreeMap<String, Set>,
+    set: BTreeMap<String, SetTable>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Set {
+struct SetTable {
     lines: Spanned<Vec<Spanned<Entry>>>,
 }
 
-/// A text, or a table.
+/// An entry of `lines`: a text, or a table.
 #[derive(Debug)]
-struct Entry(Line);
+struct Entry(LineTable);
 
 impl<'de> Deserialize<'de> for Entry {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Either;
+        struct EntryVisitor;
 
-        impl<'de> Visitor<'de> for Either {
+        impl<'de> Visitor<'de> for EntryVisitor {
             type Value = Entry;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a line: a text, as \"gpiochip0:17\", or a table with line, label, unit and per_edge")
+                f.write_str("a line: a text such as \"gpiochip0:17\", or a table with line, label, unit and per_edge")
             }
 
             fn visit_str<E>(self, line: &str) -> Result<Entry, E> {
-                Ok(Entry(Line { line: line.to_owned(), label: None, unit: None, per_edge: None }))
+                Ok(Entry(LineTable { line: line.to_owned(), label: None, unit: None, per_edge: None }))
             }
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Entry, A::Error> {
-                Line::deserialize(MapAccessDeserializer::new(map)).map(Entry)
+                LineTable::deserialize(MapAccessDeserializer::new(map)).map(Entry)
             }
         }
 
-        // Whatever it is, the place of what is wrong in it is known.
-        deserializer.deserialize_any(Either)
+        // An untagged enum would lose the place of an error in the table.
+        deserializer.deserialize_any(EntryVisitor)
     }
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Line {
+struct LineTable {
     line: String,
     label: Option<String>,
     unit: Option<String>,
@@ -100,33 +69,33 @@ struct Line {
 /// A line of a set.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Member {
-    /// As it would be said on the command line.
+    /// The line as an operand.
     pub(crate) id: String,
-    /// What it is to the user.
+    /// The user's name for it.
     pub(crate) label: Option<String>,
-    /// What its edges count.
+    /// The unit that its edges count.
     pub(crate) unit: Option<Unit>,
 }
 
-/// What the edges of a line count.
+/// A unit that the edges of a line count.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Unit {
-    /// As in "L".
+    /// Such as "L".
     pub(crate) name: String,
-    /// How many of them an edge is.
+    /// The amount of one edge, in this unit.
     pub(crate) per_edge: f64,
 }
 
-type Sets = BTreeMap<String, Vec<Member>>;
+pub(crate) type Sets = BTreeMap<String, Vec<Member>>;
 
 impl Member {
-    /// A line of which nothing else is known.
+    /// A line without label and unit.
     pub(crate) fn plain(id: &str) -> Self {
         Self { id: id.to_owned(), label: None, unit: None }
     }
 }
 
-/// Operands, with those that name a set replaced by its lines; each line with the place of its operand.
+/// Replaces the operands that name a set by its lines. Each line comes with the index of its operand.
 pub(crate) fn expand(operands: &[String]) -> Result<Vec<(usize, Member)>, Failure> {
     let mut sets = None;
     let mut members = Vec::new();
@@ -142,13 +111,15 @@ pub(crate) fn expand(operands: &[String]) -> Result<Vec<(usize, Member)>, Failur
         let Some(lines) = sets.get(name) else {
             let known = match sets.len() {
                 0 => match paths().first() {
-                    Some(path) => format!("there is none; write one to \"{}\"", shown(path)),
-                    None => "there is none, and no place for one; see \"linewake config --help\"".to_owned(),
+                    Some(path) => format!("there is no set; write one to \"{}\"", shown(path)),
+                    None => "there is no set, and no place for one; see \"linewake config --help\"".to_owned(),
                 },
-                _ => format!("there is \"@{}\"", sets.keys().map(|name| &**name).collect::<Vec<_>>().join("\", \"@")),
+                _ => {
+                    format!("the sets are \"@{}\"", sets.keys().map(|name| &**name).collect::<Vec<_>>().join("\", \"@"))
+                }
             };
             return Err(Failure::new(format!(
-                "cannot find the set \"{operand}\": {known}; \"linewake config\" shows all"
+                "cannot find the set \"{operand}\": {known}; \"linewake config\" shows them"
             )));
         };
         members.extend(lines.iter().map(|line| (place, line.clone())));
@@ -156,54 +127,7 @@ pub(crate) fn expand(operands: &[String]) -> Result<Vec<(usize, Member)>, Failur
     Ok(members)
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let paths = match &arguments.file {
-        Some(file) => vec![file.clone()],
-        None => paths(),
-    };
-    let mut text = String::new();
-    let mut failure = None;
-    let mut sets = Sets::new();
-    for path in &paths {
-        let found = match read(path) {
-            Ok(None) if arguments.file.is_some() => {
-                let message =
-                    format!("there is no file \"{}\"; \"linewake config --help\" has an example", path.display());
-                return Err(Failure::new(message));
-            }
-            Ok(None) => "not there",
-            Ok(Some(read)) => {
-                for (name, lines) in read {
-                    sets.entry(name).or_insert(lines);
-                }
-                "found"
-            }
-            Err(error) => {
-                failure.get_or_insert(error);
-                "wrong"
-            }
-        };
-        // Writing to a string does not fail.
-        let _ = writeln!(text, "\"{}\": {found}", path.display());
-    }
-    for (name, lines) in &sets {
-        let _ = writeln!(text, "@{}", Printable(name));
-        for Member { id, label, unit } in lines {
-            let _ = write!(text, "  {}", Quoted { text: id, unquoted: false });
-            if let Some(label) = label {
-                let _ = write!(text, " label={}", Quoted { text: label, unquoted: false });
-            }
-            if let Some(Unit { name, per_edge }) = unit {
-                let _ = write!(text, " unit={} per-edge={per_edge}", Quoted { text: name, unquoted: false });
-            }
-            text.push('\n');
-        }
-    }
-    output::write(|out| out.write_all(text.as_bytes()))?;
-    failure.map_or(Ok(()), Err)
-}
-
-/// The sets of all files there are.
+/// Reads the sets of all files.
 fn read_all() -> Result<Sets, Failure> {
     let mut sets = Sets::new();
     for path in paths() {
@@ -214,7 +138,7 @@ fn read_all() -> Result<Sets, Failure> {
     Ok(sets)
 }
 
-/// Where a configuration may be, each with whether it is there; or what is wrong with it.
+/// The places of a configuration, each with "found" or "not there", or with what is wrong.
 pub(crate) fn places() -> impl Iterator<Item = Result<String, Failure>> {
     paths().into_iter().map(|path| {
         let found = if read(&path)?.is_some() { "found" } else { "not there" };
@@ -222,9 +146,9 @@ pub(crate) fn places() -> impl Iterator<Item = Result<String, Failure>> {
     })
 }
 
-/// Where a configuration may be; the user's own first.
-fn paths() -> Vec<PathBuf> {
-    // A relative path in them is to be ignored, by the XDG base directory specification.
+/// The places of a configuration, the user's own first.
+pub(crate) fn paths() -> Vec<PathBuf> {
+    // The XDG base directory specification says to ignore a relative path.
     let directory = |name: &str| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let (own, all) = if cfg!(windows) {
         let all = directory("PROGRAMDATA").map(|path| path.join("linewake"));
@@ -241,11 +165,11 @@ fn shown(path: &Path) -> String {
     path.display().to_string()
 }
 
-/// A larger file is no configuration.
+/// The most bytes of a configuration; a larger file is something else.
 const MOST_BYTES: u64 = 1 << 20;
 
-/// The sets of a file; `None` if there is no such file.
-fn read(path: &Path) -> Result<Option<Sets>, Failure> {
+/// Reads the sets of a file; `None` if there is no such file.
+pub(crate) fn read(path: &Path) -> Result<Option<Sets>, Failure> {
     match text::read(path, MOST_BYTES) {
         Ok(text) => parse(&text).map(Some).map_err(|wrong| Failure::new(format!("\"{}\":{wrong}", path.display()))),
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
@@ -253,23 +177,23 @@ fn read(path: &Path) -> Result<Option<Sets>, Failure> {
     }
 }
 
-/// What is wrong is said as `line:column: what`.
+/// Parses a file. An error is `line:column: what`.
 fn parse(text: &str) -> Result<Sets, String> {
-    let file: File = toml::from_str(text).map_err(|error| {
+    let file: ConfigFile = toml::from_str(text).map_err(|error| {
         let at = error.span().map_or(0, |span| span.start);
         wrong(text, at, error.message().lines().next().unwrap_or_default())
     })?;
     let mut sets = Sets::new();
-    for (name, Set { lines }) in file.set {
+    for (name, SetTable { lines }) in file.set {
         if lines.get_ref().is_empty() {
-            return Err(wrong(text, lines.span().start, &format!("the set \"{name}\" has no line; name one")));
+            return Err(wrong(text, lines.span().start, &format!("the set \"{name}\" is empty; name a line")));
         }
         let mut members: Vec<Member> = Vec::new();
         for entry in lines.into_inner() {
             let at = entry.span().start;
             let member = member(entry.into_inner()).map_err(|what| wrong(text, at, &what))?;
             if members.iter().any(|before| before.id == member.id) {
-                let what = format!("the line \"{}\" is twice in the set \"{name}\"; remove one", member.id);
+                let what = format!("line \"{}\" is twice in the set \"{name}\"; remove one", member.id);
                 return Err(wrong(text, at, &what));
             }
             members.push(member);
@@ -280,19 +204,19 @@ fn parse(text: &str) -> Result<Sets, String> {
 }
 
 fn member(entry: Entry) -> Result<Member, String> {
-    let Entry(Line { line: id, label, unit, per_edge }) = entry;
+    let Entry(LineTable { line: id, label, unit, per_edge }) = entry;
     if id.is_empty() || id.starts_with('@') {
-        return Err(format!("\"{id}\" is no line; it is one by name, or CHIP:LINE"));
+        return Err(format!("expected a line, found \"{id}\"; write its name, or CHIP:LINE"));
     }
     let unit = match (unit, per_edge) {
         (Some(name), per_edge) => Some(Unit { name, per_edge: per_edge.unwrap_or(1.0) }),
         (None, Some(_)) => {
-            return Err(format!("the line \"{id}\" has per_edge and no unit; say of what, as unit = \"L\""));
+            return Err(format!("line \"{id}\" has per_edge but no unit; add one, such as unit = \"L\""));
         }
         (None, None) => None,
     };
     if unit.as_ref().is_some_and(|unit| !unit.per_edge.is_finite()) {
-        return Err(format!("per_edge of the line \"{id}\" is not finite; say how much an edge is, as 0.5"));
+        return Err(format!("per_edge of line \"{id}\" is not finite; expected a number such as 0.5"));
     }
     Ok(Member { id, label, unit })
 }
@@ -329,14 +253,14 @@ mod tests {
     }
 
     #[test]
-    fn errors_name_their_place() {
+    fn an_error_has_its_line_and_column() {
         for (text, expected) in [
-            ("[set.a]\nlines = []", "2:9: the set \"a\" has no line"),
-            ("[set.a]\nlines = [\n  'x',\n  'x']", "4:3: the line \"x\" is twice"),
-            ("[set.a]\nlines = ['@b']", "2:10: \"@b\" is no line"),
-            ("[set.a]\nlines = ['']", "2:10: \"\" is no line"),
-            ("[set.a]\nlines = [{ line = 'x', per_edge = 2.0 }]", "2:10: the line \"x\" has per_edge and no unit"),
-            ("[set.a]\nlines = [{ line = 'x', unit = 'L', per_edge = nan }]", "2:10: per_edge of the line \"x\""),
+            ("[set.a]\nlines = []", "2:9: the set \"a\" is empty"),
+            ("[set.a]\nlines = [\n  'x',\n  'x']", "4:3: line \"x\" is twice"),
+            ("[set.a]\nlines = ['@b']", "2:10: expected a line, found \"@b\""),
+            ("[set.a]\nlines = ['']", "2:10: expected a line, found \"\""),
+            ("[set.a]\nlines = [{ line = 'x', per_edge = 2.0 }]", "2:10: line \"x\" has per_edge but no unit"),
+            ("[set.a]\nlines = [{ line = 'x', unit = 'L', per_edge = nan }]", "2:10: per_edge of line \"x\""),
             ("[set.a]\nlines = [{ lable = 'x' }]", "2:12: unknown field `lable`, expected one of"),
             ("[set.a]\nlines = [7]", "2:10: invalid type: integer `7`, expected a line: a text"),
             ("[set.a]\nlines = 'x'", "2:9: "),

@@ -1,32 +1,21 @@
-//! The command `linewake`, and libgpiod's tools when it is called by their names.
+//! The command `linewake`, which is also libgpiod's tools when it is called by their names.
 
-#[macro_use]
-mod exit;
-mod caller;
+mod commands;
 mod config;
-mod detect;
-mod doctor;
-mod driver;
-mod get;
-mod gpiod;
-mod info;
+mod display;
+mod exit;
+mod libgpiod;
 mod lines;
-mod links;
-mod mon;
-mod notify;
+mod number;
 mod output;
-mod papers;
 mod period;
-mod profile;
 mod readers;
-mod record;
-mod replay;
 #[cfg(windows)]
 mod service;
-mod set;
 mod settings;
-mod shown;
+
 mod signals;
+mod sinks;
 mod specifiers;
 mod stamp;
 mod threads;
@@ -35,6 +24,12 @@ use std::env;
 use std::process::ExitCode;
 
 use clap::{ArgAction, CommandFactory as _, Parser, Subcommand};
+
+use self::commands::{
+    completions, detect, doctor, driver, get, info, links, man, mon, notify, profile, record, replay, set,
+};
+use self::exit::Code;
+use self::libgpiod::tool::Tool;
 
 /// Watch digital lines, with every edge accounted for
 #[derive(Debug, Parser)]
@@ -45,7 +40,7 @@ use clap::{ArgAction, CommandFactory as _, Parser, Subcommand};
     disable_version_flag = true,
     propagate_version = true,
     max_term_width = 100,
-    after_help = exit_codes!(; "2" "edges were lost, and --fail-on-loss said so", "3" "it ended before what was awaited")
+    after_help = exit::help("", &[(Code::Loss, ""), (Code::Early, "")])
 )]
 pub(crate) struct Cli {
     /// Print the version
@@ -68,24 +63,24 @@ enum Command {
     Replay(Box<replay::Arguments>),
     Doctor(doctor::Arguments),
     Profile(profile::Arguments),
-    Config(config::Arguments),
+    Config(commands::config::Arguments),
     Links(links::Arguments),
     Driver(driver::Arguments),
-    Completions(papers::Completions),
-    Man(papers::Man),
+    Completions(completions::Arguments),
+    Man(man::Arguments),
 }
 
 fn main() -> ExitCode {
     let mut arguments = env::args_os();
     let called = arguments.next().unwrap_or_default();
-    if let Some((name, tool)) = caller::tool(&called) {
-        return gpiod::run(name, tool, &called, arguments);
+    if let Some(tool) = Tool::called(&called) {
+        return libgpiod::run(tool, &called, arguments);
     }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => return exit::usage(&error),
+        Err(error) => return exit::misuse(&error),
     };
-    exit::code(match &cli.command {
+    exit::finish(match &cli.command {
         Command::Detect(arguments) => detect::run(arguments),
         Command::Info(arguments) => info::run(arguments),
         Command::Get(arguments) => get::run(arguments),
@@ -94,12 +89,12 @@ fn main() -> ExitCode {
         Command::Notify(arguments) => notify::run(arguments),
         Command::Doctor(arguments) => doctor::run(arguments),
         Command::Profile(arguments) => profile::run(arguments),
-        Command::Config(arguments) => config::run(arguments),
+        Command::Config(arguments) => commands::config::run(arguments),
         Command::Record(arguments) => record::run(arguments),
         Command::Replay(arguments) => replay::run(arguments),
         Command::Links(arguments) => links::run(arguments),
         Command::Driver(arguments) => driver::run(arguments),
-        Command::Completions(arguments) => papers::completions(arguments, Cli::command()),
-        Command::Man(arguments) => papers::man(arguments, Cli::command()),
+        Command::Completions(arguments) => completions::run(arguments, Cli::command()),
+        Command::Man(arguments) => man::run(arguments, Cli::command()),
     })
 }

@@ -1,13 +1,14 @@
-//! Periods as libgpiod's tools read them: a whole number of milliseconds, or with a unit. Hours and days are ours.
+//! Periods as libgpiod's tools read them: a whole number of milliseconds, or a number with a unit. Hours and days are
+//! our addition.
 
 use std::time::Duration;
 
-/// Reads `250`, `250ms`, `10us`, `5s` or `1m`, `2h` or `1d`.
+/// Reads a period such as `250`, `250ms`, `10us`, `5s`, `1m`, `2h` or `1d`.
 pub(crate) fn parse(text: &str) -> Result<Duration, String> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);
     if number.is_empty() {
-        return Err("a period begins with a whole number, as in 500, 500ms or 5s".to_owned());
+        return Err("expected a period that begins with a whole number, as in 500, 500ms or 5s".to_owned());
     }
     let microseconds = match unit {
         "us" => 1,
@@ -16,14 +17,14 @@ pub(crate) fn parse(text: &str) -> Result<Duration, String> {
         "m" => 60_000_000,
         "h" => 3_600_000_000,
         "d" => 86_400_000_000,
-        _ => return Err("a period is a whole number of milliseconds, or has a unit: us, ms, s, m, h or d".to_owned()),
+        _ => return Err(format!("unknown unit \"{unit}\"; expected us, ms, s, m, h or d")),
     };
     let number: Option<u64> = number.parse().ok();
     let period = number.and_then(|number| number.checked_mul(microseconds)).map(Duration::from_micros);
-    period.ok_or_else(|| "a period is at most 2^64 microseconds".to_owned())
+    period.ok_or_else(|| format!("{text} is out of range; expected at most 2^64 microseconds"))
 }
 
-/// Several periods.
+/// The periods of `--toggle`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Periods(pub(crate) Vec<Duration>);
 

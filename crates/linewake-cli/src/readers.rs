@@ -1,23 +1,23 @@
-//! Who reads what is written. That a reader has left can be seen on pipes, sockets and terminals before anything more is
-//! written there: a quiet watch ends by it, and not only with its next edge.
+//! The readers of the output. Pipes, sockets and terminals show that their reader has left before the next write: so a
+//! quiet watch ends at once, and not only with its next edge.
 //!
-//! On Windows a pipe has nothing that could be waited for: that its reader has left is seen with the next write.
+//! On Windows a pipe cannot be waited for: only the next write shows that its reader has left.
 
 use std::fs::File;
 
-#[cfg(unix)]
-pub(crate) use self::system::Came;
 pub(crate) use self::system::Readers;
+#[cfg(unix)]
+pub(crate) use self::system::Wake;
 
-/// Where something is written, and somebody may read it.
+/// A place that is written to, and that may have a reader.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Place<'a> {
+pub(crate) enum Destination<'a> {
     Stdout,
-    File(#[cfg_attr(not(unix), expect(dead_code, reason = "nobody is seen leaving"))] &'a File),
+    File(#[cfg_attr(not(unix), expect(dead_code, reason = "departures are not seen"))] &'a File),
 }
 
-impl<'a> FromIterator<Place<'a>> for Readers {
-    fn from_iter<I: IntoIterator<Item = Place<'a>>>(places: I) -> Self {
+impl<'a> FromIterator<Destination<'a>> for Readers {
+    fn from_iter<I: IntoIterator<Item = Destination<'a>>>(places: I) -> Self {
         let mut readers = Self::default();
         places.into_iter().for_each(|place| readers.add(place));
         readers
@@ -33,28 +33,28 @@ mod system {
     use rustix::fs::{FileType, fstat};
     use rustix::io::Errno;
 
-    use super::Place;
+    use super::Destination;
     use crate::exit::Failure;
 
-    /// Readers, by what is written to them.
+    /// The files whose readers are watched.
     #[derive(Debug, Default)]
     pub(crate) struct Readers(Vec<OwnedFd>);
 
-    /// What was waited for.
+    /// What ended a wait.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub(crate) enum Came {
+    pub(crate) enum Wake {
         /// Something can be read from the other file.
         Other,
         Left,
     }
 
     impl Readers {
-        /// One that can be seen leaving.
-        pub(super) fn add(&mut self, place: Place<'_>) {
+        /// Adds a place, if its reader can be seen leaving.
+        pub(super) fn add(&mut self, place: Destination<'_>) {
             let stdout = io::stdout();
             let place = match place {
-                Place::Stdout => stdout.as_fd(),
-                Place::File(file) => file.as_fd(),
+                Destination::Stdout => stdout.as_fd(),
+                Destination::File(file) => file.as_fd(),
             };
             if is_watchable(place)
                 && let Ok(place) = place.try_clone_to_owned()
@@ -63,7 +63,8 @@ mod system {
             }
         }
 
-        /// Calls `left` when one of them has left, on a thread of its own, which there is only if they can be seen leaving.
+        /// Calls `left` when a reader leaves. The call comes on a thread, which is started only if there is a reader to
+        /// watch.
         pub(crate) fn watch(self, left: impl FnOnce() + Send + 'static) -> Result<(), Failure> {
             if self.0.is_empty() {
                 return Ok(());
@@ -73,29 +74,31 @@ mod system {
                 while !matches!(poll(&mut all, None), Ok(1..)) {}
                 left();
             };
-            let cannot =
-                |error| Failure::new(format!("cannot start a thread for readers: {error}; end other programs"));
+            let cannot = |error| {
+                Failure::new(format!("cannot start a thread that watches readers: {error}; end other programs"))
+            };
             thread::Builder::new().name("readers".to_owned()).spawn(watch).map(drop).map_err(cannot)
         }
 
-        /// Sleeps until one of them has left, which is told once, or until something can be read from another file.
-        pub(crate) fn wait_beside(&mut self, other: impl AsFd) -> io::Result<Came> {
+        /// Sleeps until a reader leaves, or until another file can be read. A departure is reported once.
+        pub(crate) fn wait_beside(&mut self, other: impl AsFd) -> io::Result<Wake> {
             loop {
-                // A reader that has left is told unasked. One that writes no more and still reads has not left.
+                // poll reports a departure (HUP, ERR) without being asked. A peer that only stopped writing has not
+                // left.
                 let readers = self.0.iter().map(|reader| PollFd::new(reader, PollFlags::empty()));
                 let mut all: Vec<_> = std::iter::once(PollFd::new(&other, PollFlags::IN)).chain(readers).collect();
                 match poll(&mut all, None) {
                     Ok(_) | Err(Errno::INTR) => {}
                     Err(error) => return Err(error.into()),
                 }
-                let [other, readers @ ..] = &all[..] else { return Ok(Came::Other) };
+                let [other, readers @ ..] = &all[..] else { return Ok(Wake::Other) };
                 let has_left = readers.iter().any(|reader| !reader.revents().is_empty());
                 if !other.revents().is_empty() {
-                    return Ok(Came::Other);
+                    return Ok(Wake::Other);
                 }
                 if has_left {
                     self.0.clear();
-                    return Ok(Came::Left);
+                    return Ok(Wake::Left);
                 }
             }
         }
@@ -119,10 +122,10 @@ mod system {
         use super::*;
 
         fn readers(of: impl Into<OwnedFd>) -> Readers {
-            Readers::from_iter([Place::File(&File::from(of.into()))])
+            Readers::from_iter([Destination::File(&File::from(of.into()))])
         }
 
-        /// Something can be read from it at once.
+        /// A stream that can be read at once.
         fn ready() -> UnixStream {
             let (mut one, other) = UnixStream::pair().unwrap();
             one.write_all(b"x").unwrap();
@@ -134,10 +137,10 @@ mod system {
             let (reader, writer) = io::pipe().unwrap();
             let (_keep, quiet) = UnixStream::pair().unwrap();
             let mut readers = readers(writer);
-            assert_eq!(readers.wait_beside(ready()).unwrap(), Came::Other);
+            assert_eq!(readers.wait_beside(ready()).unwrap(), Wake::Other);
             drop(reader);
-            assert_eq!(readers.wait_beside(&quiet).unwrap(), Came::Left);
-            assert_eq!(readers.wait_beside(ready()).unwrap(), Came::Other, "it is told once");
+            assert_eq!(readers.wait_beside(&quiet).unwrap(), Wake::Left);
+            assert_eq!(readers.wait_beside(ready()).unwrap(), Wake::Other, "it is told once");
         }
 
         #[test]
@@ -146,30 +149,30 @@ mod system {
             let (_keep, quiet) = UnixStream::pair().unwrap();
             let mut readers = readers(ours);
             theirs.shutdown(Shutdown::Write).unwrap();
-            assert_eq!(readers.wait_beside(ready()).unwrap(), Came::Other);
+            assert_eq!(readers.wait_beside(ready()).unwrap(), Wake::Other);
             drop(theirs);
-            assert_eq!(readers.wait_beside(&quiet).unwrap(), Came::Left);
+            assert_eq!(readers.wait_beside(&quiet).unwrap(), Wake::Left);
         }
 
         #[test]
         fn a_plain_file_and_the_null_device_have_no_reader() {
             let null = File::options().write(true).open("/dev/null").unwrap();
             let plain = File::open(std::env::current_exe().unwrap()).unwrap();
-            assert!(Readers::from_iter([Place::File(&null), Place::File(&plain)]).0.is_empty());
+            assert!(Readers::from_iter([Destination::File(&null), Destination::File(&plain)]).0.is_empty());
         }
     }
 }
 
 #[cfg(not(unix))]
 mod system {
-    /// Nobody is seen leaving.
+    /// Departures are not seen here.
     #[derive(Debug, Default)]
     pub(crate) struct Readers(());
 
     impl Readers {
-        pub(super) fn add(&mut self, _: super::Place<'_>) {}
+        pub(super) fn add(&mut self, _: super::Destination<'_>) {}
 
-        #[expect(clippy::unnecessary_wraps, reason = "elsewhere it can fail")]
+        #[expect(clippy::unnecessary_wraps, reason = "it can fail on Unix")]
         pub(crate) fn watch(self, _: impl FnOnce() + Send + 'static) -> Result<(), crate::exit::Failure> {
             Ok(())
         }

@@ -1,9 +1,12 @@
-//! How lines are to be held, in the words of libgpiod's tools: values of options.
+//! Settings of lines as the values of options, in the words of libgpiod's tools.
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use linewake::{Bias, Drive, Edges, EventClock};
 
-/// One of some words, each with what it means.
+/// The heading of the options that libgpiod's tools lack. The program has them under its own name only.
+pub(crate) const BEYOND: &str = "Beyond libgpiod";
+
+/// Parses one of a few words into its value.
 fn one_of<T: Copy + Send + Sync + 'static>(
     all: &'static [T],
     word: fn(T) -> &'static str,

@@ -1,41 +1,41 @@
-//! What ends a command from outside: Ctrl-C, SIGINT, SIGTERM and SIGHUP; on Windows also a console that is closed. A watch has
-//! another use for SIGHUP, and ends when nobody reads it any more.
+//! Signals that end a command: Ctrl-C, SIGINT, SIGTERM and SIGHUP; on Windows also a console that is closed. A watch
+//! reopens its files on SIGHUP, and also ends when its last reader leaves.
 
 use crate::exit::Failure;
 use crate::readers::Readers;
 
 pub(crate) use self::system::{Signal, has_terminal};
 
-/// What a watch is told from outside.
+/// What a signal asks of a watch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Meant {
-    /// It is to end.
+pub(crate) enum Meaning {
+    /// The watch ends.
     End,
-    /// A reader of what it writes has left. Windows tells none.
+    /// A reader of its output has left. Windows does not say so.
     Left,
-    /// It is to open its files again. Windows has no signal for that.
+    /// The watch opens its files again. Windows has no signal for that.
     #[cfg_attr(not(unix), expect(dead_code, reason = "no signal means it"))]
     Reopen,
 }
 
-/// Calls `end` whenever one of them comes, on a thread of its own. Who ignores hang-ups, as nohup has it, still does.
+/// Calls `end` on a thread of its own at each signal. SIGHUP stays ignored if it was at the start, as under nohup.
 pub(crate) fn on_end(end: impl FnMut(Signal) + Send + 'static) -> Result<(), Failure> {
     system::on_end(end).map_err(|error| cannot(&error))
 }
 
-/// Calls `mean` whenever one of them comes, or when one of the readers has left, on a thread of its own. SIGHUP ends nothing,
-/// unless the terminal from which this is controlled is gone; and not even then for who ignores hang-ups, as nohup has it.
-pub(crate) fn on_end_or_reopen(readers: Readers, mean: impl FnMut(Meant) + Send + 'static) -> Result<(), Failure> {
+/// Calls `mean` on a thread of its own at each signal, and when a reader leaves. SIGHUP means "reopen"; it means "end"
+/// only if the controlling terminal is gone and SIGHUP was not ignored at the start, as under nohup.
+pub(crate) fn on_end_or_reopen(readers: Readers, mean: impl FnMut(Meaning) + Send + 'static) -> Result<(), Failure> {
     system::on_end_or_reopen(readers, mean).map_err(|error| cannot(&error))
 }
 
-/// The same where SIGHUP ends as the others do.
-pub(crate) fn on_end_or_left(readers: Readers, mean: impl FnMut(Meant) + Send + 'static) -> Result<(), Failure> {
+/// Does the same, but SIGHUP ends as the other signals do.
+pub(crate) fn on_end_or_left(readers: Readers, mean: impl FnMut(Meaning) + Send + 'static) -> Result<(), Failure> {
     system::on_end_or_left(readers, mean).map_err(|error| cannot(&error))
 }
 
 fn cannot(error: &impl std::fmt::Display) -> Failure {
-    Failure::new(format!("cannot listen to signals: {error}; end other programs"))
+    Failure::new(format!("cannot handle signals: {error}; end other programs"))
 }
 
 #[cfg(unix)]
@@ -50,15 +50,15 @@ mod system {
     use signal_hook::iterator::backend::SignalDelivery;
     use signal_hook::iterator::exfiltrator::SignalOnly;
 
-    use super::{Meant, Readers};
-    use crate::readers::Came;
+    use super::{Meaning, Readers};
+    use crate::readers::Wake;
 
-    /// Which one.
+    /// The signal's number.
     #[derive(Clone, Copy, Debug)]
     pub(crate) struct Signal(i32);
 
     impl Signal {
-        /// That of Ctrl-C.
+        /// The signal of Ctrl-C.
         pub(crate) fn interrupt() -> Self {
             Self(SIGINT)
         }
@@ -78,11 +78,11 @@ mod system {
         })
     }
 
-    pub(super) fn on_end_or_left(readers: Readers, mut mean: impl FnMut(Meant) + Send + 'static) -> io::Result<()> {
-        listen(ending(), readers, move |signal| mean(signal.map_or(Meant::Left, |_| Meant::End)))
+    pub(super) fn on_end_or_left(readers: Readers, mut mean: impl FnMut(Meaning) + Send + 'static) -> io::Result<()> {
+        listen(ending(), readers, move |signal| mean(signal.map_or(Meaning::Left, |_| Meaning::End)))
     }
 
-    pub(super) fn on_end_or_reopen(readers: Readers, mut mean: impl FnMut(Meant) + Send + 'static) -> io::Result<()> {
+    pub(super) fn on_end_or_reopen(readers: Readers, mut mean: impl FnMut(Meaning) + Send + 'static) -> io::Result<()> {
         let ends_with_terminal = !is_ignored(SIGHUP) && has_terminal();
         let is_gone = || {
             // A shell passes its hang-up on before it has ended itself.
@@ -95,9 +95,9 @@ mod system {
         };
         listen(vec![SIGINT, SIGTERM, SIGHUP], readers, move |signal| {
             mean(match signal {
-                None => Meant::Left,
-                Some(SIGHUP) if !(ends_with_terminal && is_gone()) => Meant::Reopen,
-                Some(_) => Meant::End,
+                None => Meaning::Left,
+                Some(SIGHUP) if !(ends_with_terminal && is_gone()) => Meaning::Reopen,
+                Some(_) => Meaning::End,
             });
         })
     }
@@ -107,22 +107,22 @@ mod system {
         [SIGINT, SIGTERM].into_iter().chain(hangup).collect()
     }
 
-    /// One thread for all: it tells which signal has come, and `None` when a reader has left.
+    /// Starts one thread that passes on each signal, and `None` when a reader has left.
     fn listen(
         which: Vec<i32>,
         mut readers: Readers,
         mut tell: impl FnMut(Option<i32>) + Send + 'static,
     ) -> io::Result<()> {
-        // A file that has reached its limit is then an error of who writes it, as a full disk is.
+        // With a handler, a file at its size limit is an error of the write, as a full disk is.
         signal_hook::flag::register(SIGXFSZ, Arc::default())?;
         let (read, write) = UnixStream::pair()?;
         let mut signals = SignalDelivery::with_pipe(read, write, SignalOnly, which)?;
         let listen = move || {
             loop {
                 match readers.wait_beside(signals.get_read()) {
-                    Ok(Came::Left) => tell(None),
-                    Ok(Came::Other) => signals.pending().for_each(|signal| tell(Some(signal))),
-                    // The system has no memory for it: it may have some later.
+                    Ok(Wake::Left) => tell(None),
+                    Ok(Wake::Other) => signals.pending().for_each(|signal| tell(Some(signal))),
+                    // The system is short of memory: it may have some later.
                     Err(_) => thread::sleep(Duration::from_millis(100)),
                 }
             }
@@ -130,12 +130,12 @@ mod system {
         thread::Builder::new().name("signals".to_owned()).spawn(listen).map(drop)
     }
 
-    /// Whether there is a terminal from which this is controlled.
+    /// Whether the process has a controlling terminal.
     pub(crate) fn has_terminal() -> bool {
         File::open("/dev/tty").is_ok()
     }
 
-    /// Where the system does not say it is not.
+    /// Whether the signal is ignored; no, where the system does not say.
     fn is_ignored(signal: i32) -> bool {
         let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
         let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap_or_default();
@@ -145,19 +145,19 @@ mod system {
 
 #[cfg(not(unix))]
 mod system {
-    /// Any of them.
+    /// Any signal.
     #[derive(Clone, Copy, Debug)]
     pub(crate) struct Signal;
 
     impl Signal {
-        /// That of Ctrl-C.
+        /// The signal of Ctrl-C.
         pub(crate) fn interrupt() -> Self {
             Self
         }
 
         /// Ends the process.
         pub(crate) fn end_process(self) -> ! {
-            std::process::exit(1)
+            crate::exit::Code::Error.exit_process()
         }
     }
 
@@ -167,14 +167,14 @@ mod system {
 
     pub(super) fn on_end_or_left(
         _: super::Readers,
-        mut mean: impl FnMut(super::Meant) + Send + 'static,
+        mut mean: impl FnMut(super::Meaning) + Send + 'static,
     ) -> Result<(), ctrlc::Error> {
-        ctrlc::set_handler(move || mean(super::Meant::End))
+        ctrlc::set_handler(move || mean(super::Meaning::End))
     }
 
     pub(super) use on_end_or_left as on_end_or_reopen;
 
-    /// Service managers are not asked for it there.
+    /// On Windows nothing depends on it.
     pub(crate) fn has_terminal() -> bool {
         true
     }

@@ -1,9 +1,9 @@
-//! Formats of `--format`: text in which `%` and a letter stand for something.
+//! The formats of `--format`: text in which `%` and a letter stand for a value.
 
 use std::io::{self, Write};
 
-/// Writes a format and a newline. `expand` writes what a letter stands for, or says that it stands for nothing: then it
-/// goes out as it is, and so does a `%` at the end.
+/// Writes a format and a newline. `expand` writes the value of a letter, or returns `None` for an unknown letter: that
+/// is written unchanged, and so is a `%` at the end.
 pub(crate) fn write<W: Write>(
     out: &mut W,
     format: &str,

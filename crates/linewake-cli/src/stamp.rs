@@ -1,4 +1,4 @@
-//! Time stamps as libgpiod's tools write them.
+//! Time stamps as libgpiod's tools print them.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -8,10 +8,10 @@ use std::sync::OnceLock;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-/// In nanoseconds.
+/// A second in nanoseconds.
 const SECOND: u64 = 1_000_000_000;
 
-/// How a time stamp is written.
+/// The format of a time stamp.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Stamp {
     /// `12.000000345`
@@ -19,35 +19,35 @@ pub(crate) enum Stamp {
     Seconds,
     /// `2026-01-31T12:34:56.000000345Z`
     Utc,
-    /// The same in the time zone of this computer, without the letter.
+    /// The same without the letter, in the time zone of this computer.
     Local,
 }
 
 impl Stamp {
-    /// Writes what [`of`](Self::of) shows.
+    /// Writes the same text as [`of`](Self::of), faster.
     pub(crate) fn write(self, ns: u64, out: &mut impl Write) -> io::Result<()> {
         if self != Self::Seconds {
             return write!(out, "{}", self.of(ns));
         }
         let (seconds, rest) = (ns / SECOND, ns % SECOND);
         out.write_all(itoa::Buffer::new().format(seconds).as_bytes())?;
-        // With a one before them none of the nine digits is left out.
+        // The one before the nine digits keeps their zeros, and is left out.
         out.write_all(b".")?;
         out.write_all(&itoa::Buffer::new().format(SECOND + rest).as_bytes()[1..])
     }
 
-    /// A time in nanoseconds; since 1970 in UTC, unless it is written in seconds.
+    /// Formats a time in nanoseconds, which counts from 1970 in UTC unless the format is `Seconds`.
     pub(crate) fn of(self, ns: u64) -> impl fmt::Display {
-        Stamped { stamp: self, ns }
+        StampText { stamp: self, ns }
     }
 }
 
-struct Stamped {
+struct StampText {
     stamp: Stamp,
     ns: u64,
 }
 
-impl fmt::Display for Stamped {
+impl fmt::Display for StampText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (seconds, rest) = (self.ns / SECOND, self.ns % SECOND);
         let (zone, letter) = match self.stamp {
@@ -55,7 +55,7 @@ impl fmt::Display for Stamped {
             Stamp::Utc => (TimeZone::UTC, "Z"),
             Stamp::Local => (local().clone(), ""),
         };
-        // 2^64 ns are in the year 2554.
+        // 2^64 ns end in the year 2554, so the cast keeps the value.
         let time = zone.to_datetime(Timestamp::from_second(seconds as i64).unwrap_or(Timestamp::MAX));
         let (year, month, day) = (time.year(), time.month(), time.day());
         let (hour, minute, second) = (time.hour(), time.minute(), time.second());
@@ -67,21 +67,21 @@ impl fmt::Display for Stamped {
 fn local() -> &'static TimeZone {
     static LOCAL: OnceLock<TimeZone> = OnceLock::new();
     LOCAL.get_or_init(|| match std::env::var_os("TZ") {
-        Some(said) if cfg!(unix) => {
+        Some(zone) if cfg!(unix) => {
             let database = std::env::var_os("TZDIR").unwrap_or_else(|| "/usr/share/zoneinfo".into());
-            named(&said.to_string_lossy(), Path::new(&database))
+            named(&zone.to_string_lossy(), Path::new(&database))
         }
         _ => TimeZone::system(),
     })
 }
 
-/// What `TZ` says, as the C library reads it: a file of the time zone database, which is in a directory, or else a rule, for
-/// which no database is needed. What is neither is UTC.
-fn named(said: &str, database: &Path) -> TimeZone {
-    let name = said.strip_prefix(':').unwrap_or(said);
+/// The zone that `TZ` names, as the C library reads it: a file of the time zone database, or else a POSIX rule, which
+/// needs no database. Anything else is UTC.
+fn named(zone: &str, database: &Path) -> TimeZone {
+    let name = zone.strip_prefix(':').unwrap_or(zone);
     let file = || TimeZone::tzif(name, &std::fs::read(database.join(name)).ok()?).ok();
     let rule = |rule: &str| TimeZone::posix(rule).ok();
-    // Where summer time has a name and no dates, those of the United States are meant.
+    // A rule that names summer time without dates means the dates of the United States.
     let dated = || rule(&format!("{name},M3.2.0,M11.1.0"));
     if name.is_empty() {
         return TimeZone::UTC;

@@ -1,6 +1,6 @@
-//! How many threads this process has.
+//! The number of threads of this process.
 
-/// All threads of the process; `None` where the system does not say.
+/// Counts all threads of the process; `None` where the system does not say.
 pub(crate) fn count() -> Option<u32> {
     imp::count()
 }
@@ -29,7 +29,7 @@ mod imp {
         }
         let mut entry = THREADENTRY32 { dwSize: size_of::<THREADENTRY32>() as u32, ..Default::default() };
         let mut count = 0;
-        // SAFETY: the snapshot is open and the entry says its own size.
+        // SAFETY: the snapshot is open, and the entry has its own size.
         let mut more = unsafe { Thread32First(snapshot, &mut entry) };
         while more != 0 {
             count += u32::from(entry.th32OwnerProcessID == process);

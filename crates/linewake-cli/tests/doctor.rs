@@ -84,7 +84,7 @@ fn doctor_says_what_config_says_of_a_broken_configuration() {
     let (config, doctor) = (run("config"), run("doctor"));
     std::fs::remove_dir_all(&directory).unwrap();
     let wrong = err(&config).trim_end().strip_prefix("linewake: ").unwrap();
-    assert!(wrong.contains(":2:9: the set \"pumps\" has no line"), "{config:?}");
+    assert!(wrong.contains(":2:9: the set \"pumps\" is empty"), "{config:?}");
     assert!(out(&doctor).contains(&format!("! {wrong}\n")), "{doctor:?}");
 }
 

@@ -177,8 +177,7 @@ fn a_reader_who_leaves_before_what_was_awaited_ends_it_with_3() {
 fn every_help_says_what_its_command_ends_with() {
     let all = run(&["--help"]);
     let text = String::from_utf8(all.stdout).unwrap();
-    for code in ["  0  done as asked", "  1  an error", "  2  edges were lost", "  3  it ended before what was awaited"]
-    {
+    for code in ["  0  done as asked", "  1  an error", "  2  edges were lost", "  3  it ended too early"] {
         assert!(text.contains(code), "{text}");
     }
     let commands = text.split("Commands:\n").nth(1).unwrap().split("\n\n").next().unwrap();

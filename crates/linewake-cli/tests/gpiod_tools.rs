@@ -617,9 +617,9 @@ fn what_is_called_as_a_chip_and_is_none() {
     let found: Vec<_> = said.out.lines().collect();
     assert!(!found.iter().any(|line| line.starts_with("gpiochip9")), "{found:?}");
     for line in [
-        "! /dev/gpiochip90 is a plain file, and no gpiochip: it is ignored; remove it",
-        "! /dev/gpiochip91 is a pipe, and no gpiochip: it is ignored; remove it",
-        "! /dev/gpiochip92 is a directory, and no gpiochip: it is ignored; remove it",
+        "! /dev/gpiochip90 is a plain file, not a gpiochip, and is ignored; remove it",
+        "! /dev/gpiochip91 is a pipe, not a gpiochip, and is ignored; remove it",
+        "! /dev/gpiochip92 is a directory, not a gpiochip, and is ignored; remove it",
     ] {
         assert!(found.contains(&line), "{found:?}");
     }
@@ -654,14 +654,14 @@ fn doctor_names_the_processes_that_hold_lines() {
 fn linewake_says_how_chips_are_named_and_that_the_kernel_holds_a_hog() {
     let Some(bench) = bench() else { return };
     for (script, told) in [
-        ("mon $A 0", "linewake: \"$A\" is a chip, and no line: a chip goes behind -c, as in \"-c $A 0\""),
-        ("get /dev/$A 0 1", "as in \"-c /dev/$A 0 1\""),
-        ("set $A 0=1", "linewake: \"$A\" is a chip, and no line: a chip goes behind -c, as in \"-c $A 0=1\""),
+        ("mon $A 0", "linewake: \"$A\" is a chip, not a line; name the chip with -c: \"-c $A 0\""),
+        ("get /dev/$A 0 1", "name the chip with -c: \"-c /dev/$A 0 1\""),
+        ("set $A 0=1", "linewake: \"$A\" is a chip, not a line; name the chip with -c: \"-c $A 0=1\""),
+        ("mon alpha 0", "linewake: \"alpha\" is a chip, not a line; name the chip with -c: \"-c label:alpha 0\""),
         (
-            "mon alpha 0",
-            "linewake: \"alpha\" is a chip, and no line: a chip goes behind -c, as in \"-c label:alpha 0\"",
+            "mon 0 1",
+            "linewake: cannot find line \"0\": a number is an offset on one chip; write \"-c CHIP 0\" or \"CHIP:0\"",
         ),
-        ("mon 0 1", "linewake: cannot find line \"0\": an offset is one of a chip; name it with --chip, or as CHIP:0"),
         ("mon -c alpha 0", "linewake: \"alpha\" is the label of the chip \"$A\": \"label:alpha\" opens it"),
         ("mon -c $A 3", "line 3 (\"held\") of chip \"$A\" is held by the kernel as \"a hog\": a driver, or a hog"),
         ("get -c $A 6", "of chip \"$A\" is held by the kernel as \"another\": a driver, or a hog of the device tree"),

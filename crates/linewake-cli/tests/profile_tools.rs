@@ -166,7 +166,7 @@ mod attempt {
         }
         device.end.write_all(&[0]).unwrap();
         let second = shows(&mut child, "EDGE     falling line 0 \"door\", stamped ");
-        let whole = "with what came before, whole records of it are:\n                      01 00\n                      \
+        let whole = "with the bytes before, these records are whole:\n                      01 00\n                      \
                      record 0: levels 0b00000000 (no line)\n";
         assert!(second.contains(whole), "{second}");
         let output = child.wait_with_output().unwrap();

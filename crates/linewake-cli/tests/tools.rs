@@ -237,7 +237,7 @@ fn a_command_without_an_end_ends_set() {
     let zeros = std::fs::File::open("/dev/zero").unwrap();
     let output = linewake(&["set", "-c", "sim", "-i", "led=1"]).stdin(zeros).output().unwrap();
     assert_eq!((out(&output), output.status.code()), ("linewake> ", Some(1)), "{output:?}");
-    let said = "linewake: a command on standard input has more than 1048576 bytes; end it by a newline\n";
+    let said = "linewake: a command on standard input has more than 1048576 bytes; end it with a newline\n";
     assert_eq!(err(&output), said);
 }
 
@@ -395,8 +395,8 @@ fn a_profile_is_allowed_to_change_its_device_by_every_command() {
 
 #[test]
 fn bad_input_is_named_with_what_would_do() {
-    assert_refused(&["get"], &["at least one GPIO line", "--chip"]);
-    assert_refused(&["notify"], &["at least one GPIO line", "--chip"]);
+    assert_refused(&["get"], &["missing a line", "--chip"]);
+    assert_refused(&["notify"], &["missing a line", "--chip"]);
     assert_refused(&["set"], &["LINE=VALUE"]);
     assert_refused(&["get", "-c", "nope", "door"], &["\"nope\"", "\"sim\""]);
     assert_refused(&["get", "-c", "", "door"], &["\"\"", "\"sim\""]);
@@ -409,7 +409,7 @@ fn bad_input_is_named_with_what_would_do() {
     assert_refused(&["get", "sim:dorr"], &["\"dorr\"", "\"sim\""]);
     assert_refused(&["get", "-c", "sim", "-b", "up", "5"], &["\"up\"", "--bias", "pull-up"]);
     assert_refused(&["get", "-c", "sim", "-p", "5sec", "5"], &["\"5sec\"", "--hold-period", "us, ms, s, m, h or d"]);
-    assert_refused(&["set", "-c", "sim", "led"], &["\"led\"", "LINE=1"]);
+    assert_refused(&["set", "-c", "sim", "led"], &["\"led\"", "\"led=1\""]);
     assert_refused(&["set", "-c", "sim", "led=2"], &["\"2\"", "\"led=2\"", "inactive"]);
     assert_refused(&["set", "-c", "sim", "led=1", "led=0"], &["the same line"]);
     assert_refused(&["set", "-c", "sim", "-t", "1,x", "led=1"], &["\"x\"", "--toggle", "a whole number, as in 500"]);
@@ -533,6 +533,9 @@ fn help_and_version_are_under_every_name() {
                 "summary",
                 "%Q",
                 "%m",
+                "FILE",
+                "profile:",
+                "SIGHUP",
             ] {
                 assert!(!out(&output).contains(beyond), "{tool} has no {beyond}: {}", out(&output));
             }
@@ -562,7 +565,7 @@ fn links_are_made_again_and_never_over_something_else() {
     let directory = fresh("another");
     let name = directory.join(format!("gpioset{}", std::env::consts::EXE_SUFFIX));
     fs::write(&name, "another program").unwrap();
-    assert_refused(&["links", directory.to_str().unwrap()], &["gpioset", "is there already"]);
+    assert_refused(&["links", directory.to_str().unwrap()], &["gpioset", "exists and is another program"]);
     assert_eq!(fs::read(&name).unwrap(), b"another program");
     assert_eq!(fs::read_dir(&directory).unwrap().count(), 1, "all or none");
 }

@@ -15,12 +15,12 @@ fn assert_told(arguments: &[&str], told: &str) {
 
 #[test]
 fn a_chip_in_the_place_of_a_line_is_told_where_it_goes() {
-    let told = "\"sim\" is a chip, and no line: a chip goes behind -c, as in \"-c sim door\"";
+    let told = "\"sim\" is a chip, not a line; name the chip with -c: \"-c sim door\"";
     for command in ["mon", "get", "info", "notify"] {
         assert_told(&[command, "sim", "door"], told);
     }
-    assert_told(&["set", "sim", "led=1"], "a chip goes behind -c, as in \"-c sim led=1\"");
-    assert_told(&["info", "sim"], "as in \"-c sim\"");
+    assert_told(&["set", "sim", "led=1"], "name the chip with -c: \"-c sim led=1\"");
+    assert_told(&["info", "sim"], "name the chip with -c: \"-c sim\"");
     for (chip, shown) in [
         ("label:big", "label:big"),
         ("serial:/dev/ttyUSB0", "serial:/dev/ttyUSB0"),
@@ -28,8 +28,8 @@ fn a_chip_in_the_place_of_a_line_is_told_where_it_goes() {
         ("profile:card.toml", "profile:card.toml"),
         ("sim:bench.toml", "sim:bench.toml"),
     ] {
-        assert_told(&["mon", chip, "17"], &format!("\"{chip}\" is a chip, and no line: a chip goes behind -c"));
-        assert_told(&["mon", chip, "17"], &format!("as in \"-c {shown} 17\""));
+        assert_told(&["mon", chip, "17"], &format!("\"{chip}\" is a chip, not a line; name the chip with -c"));
+        assert_told(&["mon", chip, "17"], &format!("with -c: \"-c {shown} 17\""));
     }
 }
 
@@ -38,7 +38,7 @@ fn a_line_that_names_its_chip_is_a_line() {
     assert!(run(&["mon", "sim:door", "--for", "0"]).status.success());
     // Only what is no line anywhere is taken for a chip.
     assert_told(&["mon", "-c", "sim", "sim"], "cannot find line \"sim\"");
-    assert_told(&["mon", "17", "18"], "name it with --chip, or as CHIP:17");
+    assert_told(&["mon", "17", "18"], "write \"-c CHIP 17\" or \"CHIP:17\"");
 }
 
 #[test]
@@ -56,7 +56,10 @@ fn libgpiods_tools_have_no_hours() {
 fn periods_have_hours_and_days() {
     assert!(run(&["mon", "-c", "sim", "-n", "1", "--for", "2h", "-q", "pps"]).status.success());
     assert!(run(&["mon", "-c", "sim", "-n", "1", "--idle-timeout", "1d", "-q", "pps"]).status.success());
-    assert_told(&["mon", "-c", "sim", "--for", "213503983d"], "a period is at most 2^64 microseconds");
+    assert_told(
+        &["mon", "-c", "sim", "--for", "213503983d"],
+        "213503983d is out of range; expected at most 2^64 microseconds",
+    );
     let filter = ["mon", "-c", "sim", "--for", "0", "--filter", "debounce=213504d", "door"];
     assert_told(&filter, "expected a whole number with ns, us, ms, s, m, h or d");
 }

@@ -159,11 +159,18 @@ pub(crate) fn did_you_mean<'k>(word: &str, known: impl Iterator<Item = &'k str> 
     }
 }
 
+/// A longer word is no misspelling of a key, and its distances would take long to compute.
+const LONGEST_WORD: usize = 64;
+
 /// The known word that this one is a misspelling of.
 fn nearest<'k>(word: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
-    let (steps, known) = known.map(|known| (distance(word, known), known)).min()?;
+    let letters = word.chars().count();
+    if letters > LONGEST_WORD {
+        return None;
+    }
+    let (steps, known) = known.map(|known| (strsim::osa_distance(word, known), known)).min()?;
     // A word of two letters is two steps from every other.
-    let most = (word.chars().count() / 3).clamp(1, 4);
+    let most = (letters / 3).clamp(1, 4);
     (steps <= most).then_some(known)
 }
 
@@ -171,28 +178,6 @@ fn nearest<'k>(word: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k s
 pub(crate) fn listed<'k>(words: impl Iterator<Item = &'k str>) -> String {
     let words: Vec<_> = words.map(|word| format!("\"{word}\"")).collect();
     words.join(", ")
-}
-
-/// The least number of letters to add, drop, change or swap with the next (Levenshtein's distance, restricted Damerau's).
-fn distance(a: &str, b: &str) -> usize {
-    // More than any key has: a long word is no misspelling.
-    let (a, b): (Vec<_>, Vec<_>) = (a.chars().take(64).collect(), b.chars().take(64).collect());
-    let mut rows = vec![vec![0; b.len() + 1]; a.len() + 1];
-    for i in 0..=a.len() {
-        for j in 0..=b.len() {
-            rows[i][j] = if i == 0 || j == 0 {
-                i + j
-            } else {
-                let change = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
-                let mut least = change.min(rows[i - 1][j] + 1).min(rows[i][j - 1] + 1);
-                if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                    least = least.min(rows[i - 2][j - 2] + 1);
-                }
-                least
-            };
-        }
-    }
-    rows[a.len()][b.len()]
 }
 
 impl<'a> Value<'a> {
@@ -377,8 +362,9 @@ mod tests {
 
     #[test]
     fn words_are_near_or_far() {
-        assert_eq!(distance("pendign", "pending"), 1);
-        assert_eq!(distance("", "abc"), 3);
+        assert_eq!(did_you_mean("pendign", ["pending"].into_iter()), "did you mean \"pending\"?");
+        assert_eq!(did_you_mean("", ["abc"].into_iter()), "it knows \"abc\"");
+        assert_eq!(did_you_mean(&"length".repeat(11), ["length"].into_iter()), "it knows \"length\"");
         assert_eq!(did_you_mean("lenght", ["length", "at"].into_iter()), "did you mean \"length\"?");
         assert_eq!(did_you_mean("colour", ["length", "at"].into_iter()), "it knows \"length\", \"at\"");
     }

@@ -1,0 +1,306 @@
+//! The watch itself: takes what a monitor has, tells every place it is written to, and keeps the time.
+
+use std::time::{Duration, Instant};
+
+use linewake::record::Heartbeat;
+use linewake::{EdgeEvent, Event};
+
+use super::nudge::Nudge;
+use super::source::{self, Next, Source};
+use crate::display::Printable;
+use crate::sinks::said;
+use crate::sinks::select::{Index, Selection};
+use crate::sinks::sink::{Closing, Item, Lost, Sinks, View};
+use crate::sinks::stats::Stats;
+use crate::sinks::summary::plural;
+use crate::{exit, threads};
+
+/// When it ends, and what it says meanwhile.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Pace {
+    /// After so many edges.
+    pub(crate) edges: Option<u64>,
+    /// After this.
+    pub(crate) period: Option<Duration>,
+    /// When nothing came for this.
+    pub(crate) idle: Option<Duration>,
+    /// How often figures are said.
+    pub(crate) stats: Option<Duration>,
+    /// How often it shows that it is alive.
+    pub(crate) heartbeat: Option<Duration>,
+    /// Whether that is said on standard error too.
+    pub(crate) says_heartbeat: bool,
+    /// Whether a chip that goes away is waited for.
+    pub(crate) reattach: bool,
+}
+
+/// What ended the watch early.
+#[derive(Debug)]
+pub(crate) enum Ended {
+    Output(Lost),
+    Device(linewake::Error),
+}
+
+/// What the watch itself ended for, if it was not for what was awaited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Over {
+    Period,
+    Idle,
+}
+
+impl From<Lost> for Ended {
+    fn from(lost: Lost) -> Self {
+        Self::Output(lost)
+    }
+}
+
+/// The time of the clock that stamps edges, from now on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Now {
+    at: Instant,
+    ns: Option<u64>,
+}
+
+impl Now {
+    /// The clock is read once: it goes on as the computer's monotonic clock does.
+    pub(crate) fn read(clock: &linewake::Clock) -> Self {
+        let utc = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        let offset_ns = clock.utc.map(|utc| utc.offset_ns);
+        let ns = utc.ok().zip(offset_ns).and_then(|(utc, offset_ns)| {
+            let ns = i128::try_from(utc.as_nanos()).ok()? - i128::from(offset_ns);
+            u64::try_from(ns).ok()
+        });
+        Self { at: Instant::now(), ns }
+    }
+
+    /// What it showed at a moment.
+    pub(crate) fn at(&self, at: Instant) -> Option<u64> {
+        let ns = self.ns?;
+        let since = |duration: Duration| u64::try_from(duration.as_nanos()).ok();
+        match at.checked_duration_since(self.at) {
+            Some(later) => ns.checked_add(since(later)?),
+            None => Some(ns.saturating_sub(since(self.at.duration_since(at))?)),
+        }
+    }
+}
+
+/// A watch at work.
+pub(crate) struct Watch<'a> {
+    pace: Pace,
+    sinks: &'a mut Sinks,
+    index: Index,
+    /// Of each line, whether another one is called the same.
+    shares_name: Vec<bool>,
+    stats: Option<Stats>,
+    now: Now,
+    left: u64,
+    /// Edges given to the sinks: those that pass the filters.
+    told: u64,
+    /// Chips that were gone.
+    pub(crate) gaps: u64,
+    /// What time it was for the watch to end.
+    over: Option<Over>,
+}
+
+impl<'a> Watch<'a> {
+    pub(crate) fn new(pace: Pace, selection: &Selection, sinks: &'a mut Sinks, now: Now, began: Instant) -> Self {
+        Self {
+            pace,
+            sinks,
+            index: selection.index(),
+            shares_name: selection.lines.iter().map(|line| line.shares_name).collect(),
+            stats: pace.stats.map(|_| Stats::new(&selection.lines, now.at(began))),
+            now,
+            left: pace.edges.unwrap_or(u64::MAX),
+            told: 0,
+            gaps: 0,
+            over: None,
+        }
+    }
+
+    pub(crate) fn run(&mut self, source: &mut Source, view: View<'_>, nudge: &Nudge) -> Result<(), Ended> {
+        self.sinks.begin(view)?;
+        let began = Instant::now();
+        let after = |period: Option<Duration>, from: Instant| period.and_then(|period| from.checked_add(period));
+        let mut end = after(self.pace.period, began);
+        let mut idle = after(self.pace.idle, began);
+        let mut stats = after(self.pace.stats, began);
+        let mut heartbeat = after(self.pace.heartbeat, began);
+        let mut written = began;
+        loop {
+            let now = Instant::now();
+            let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+            if is_due(idle) {
+                // It is looked when the quiet would be over, and not before: since then edges may have come, and be kept back
+                // by a filter. While edges were written nobody looked for more.
+                let last = source.monitor().last_edge_at().unwrap_or(began);
+                idle = after(self.pace.idle, last.max(written));
+            }
+            if is_due(end) || is_due(idle) {
+                self.over = Some(if is_due(end) { Over::Period } else { Over::Idle });
+                // What has happened by now is still told.
+                source.monitor().stopper().stop();
+                (end, idle) = (None, None);
+            }
+            if is_due(stats) {
+                stats = after(self.pace.stats, now);
+                self.say_stats(now);
+            }
+            if is_due(heartbeat) {
+                heartbeat = after(self.pace.heartbeat, now);
+                self.heartbeat()?;
+            }
+            if nudge.take_reopen() {
+                self.reopen(source, view)?;
+            }
+            let held = self.sinks.due();
+            if is_due(held) {
+                self.sinks.flush()?;
+            }
+            let held = self.sinks.due();
+            let deadline = [end, idle, stats, heartbeat, held].into_iter().flatten().min();
+            match source.wait(deadline.map(|deadline| deadline.saturating_duration_since(now)), nudge) {
+                Next::Event(event) => {
+                    let told = self.told;
+                    self.events(source, &event)?;
+                    if self.told > told {
+                        written = Instant::now();
+                    }
+                    if self.left == 0 {
+                        break;
+                    }
+                }
+                Next::Nothing => {}
+                Next::Failed(error) => {
+                    self.finish(source);
+                    return Err(Ended::Device(error));
+                }
+                Next::Over => break,
+            }
+        }
+        self.finish(source);
+        Ok(())
+    }
+
+    /// Whether as many edges came as were awaited.
+    pub(crate) fn has_all(&self) -> bool {
+        self.left == 0
+    }
+
+    /// What to say if it ended before what was awaited. `is_asked` is whether a signal has asked for the end, `has_left`
+    /// whether a reader has left. libgpiod's tool says nothing.
+    pub(crate) fn early(&self, outcome: &Result<(), Ended>, is_asked: bool, has_left: bool) -> Option<String> {
+        let why = match (outcome, self.over) {
+            (Err(Ended::Device(_)), _) => "the chip was gone",
+            (Err(Ended::Output(_)), _) => "its reader left",
+            _ if has_left => "its reader left",
+            _ if is_asked => "a signal ended it",
+            (Ok(()), Some(Over::Period)) => "--for was over",
+            (Ok(()), Some(Over::Idle)) => "--idle-timeout was over",
+            (Ok(()), None) => "it was ended",
+        };
+        match self.pace.edges {
+            Some(edges) if self.left > 0 => Some(format!("{} of {} came, and {why}", self.told, plural(edges, "edge"))),
+            _ => None,
+        }
+    }
+
+    /// Files that were moved away are left, with the account so far, for those that have their names now.
+    fn reopen(&mut self, source: &Source, view: View<'_>) -> Result<(), Lost> {
+        let (accounts, tallies) = source.so_far();
+        let accounts: Vec<_> = view.chips.iter().map(|chip| chip.chip.to_string()).zip(accounts).collect();
+        let (tallies, now_ns) = (tallies.as_deref(), self.now.at(Instant::now()));
+        self.sinks.reopen(Closing { accounts: &accounts, tallies, threads: threads::count(), now_ns, of_last: None })
+    }
+
+    /// Tells what one wake-up brought, and flushes once.
+    fn events(&mut self, source: &mut Source, first: &Event) -> Result<(), Lost> {
+        self.event(first)?;
+        while self.left > 0
+            && let Some(event) = source.next_ready()
+        {
+            self.event(&event)?;
+        }
+        self.flush()
+    }
+
+    fn flush(&mut self) -> Result<(), Lost> {
+        self.sinks.flush()?;
+        if let Some(stats) = &mut self.stats {
+            stats.written(self.now.at(Instant::now()));
+        }
+        Ok(())
+    }
+
+    /// No more comes.
+    fn finish(&mut self, source: &Source) {
+        self.say_stats(Instant::now());
+        if let Some(tally) = source.filtered() {
+            exit::say(&source::said(tally));
+        }
+    }
+
+    fn event(&mut self, event: &Event) -> Result<(), Lost> {
+        match event {
+            Event::Edge { request, edge } => {
+                let Some(line) = self.index.get(*request, edge.offset) else { return Ok(()) };
+                self.edge(line, edge)
+            }
+            Event::State { request, state } => {
+                let Some(line) = self.index.get(*request, state.offset) else { return Ok(()) };
+                if let Some(stats) = &mut self.stats {
+                    stats.state(line, state);
+                }
+                self.sinks.item(Item::State { line, state })
+            }
+            Event::Gap { request, gap } => {
+                self.gaps += u64::from(!gap.is_over);
+                if let Some(stats) = &mut self.stats {
+                    stats.gap(*request);
+                }
+                // Else it ends the watch, and the error says so.
+                if self.pace.reattach {
+                    let gone = || format!("is gone: {}; waiting for it", gap.reason);
+                    let what = if gap.is_over { "is back".to_owned() } else { gone() };
+                    exit::say(&format!("the chip \"{}\" {what}\n", Printable(&gap.chip)));
+                }
+                self.sinks.item(Item::Gap { request: *request, gap })
+            }
+            Event::Clock { step, .. } => {
+                said::step(step);
+                self.sinks.item(Item::Clock(step))
+            }
+            Event::Chatter { request, chatter } => {
+                let at = self.index.get(*request, chatter.offset);
+                said::chatter(chatter, at.is_some_and(|at| self.shares_name[at]));
+                self.sinks.item(Item::Chatter(chatter))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn edge(&mut self, line: usize, edge: &EdgeEvent) -> Result<(), Lost> {
+        self.left -= 1;
+        self.told += 1;
+        if let Some(stats) = &mut self.stats {
+            stats.edge(line, edge, Instant::now());
+        }
+        self.sinks.item(Item::Edge { line, edge })
+    }
+
+    fn say_stats(&mut self, now: Instant) {
+        if let Some(stats) = &mut self.stats {
+            exit::say(&stats.report(now));
+        }
+    }
+
+    fn heartbeat(&mut self) -> Result<(), Lost> {
+        let utc = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).ok();
+        let utc_ns = utc.and_then(|utc| u64::try_from(utc.as_nanos()).ok());
+        if self.pace.says_heartbeat {
+            exit::say(&format!("alive: {} so far\n", plural(self.told, "edge")));
+        }
+        self.sinks.item(Item::Heartbeat(Heartbeat { utc_ns, delivered: self.told }))?;
+        self.sinks.flush()
+    }
+}

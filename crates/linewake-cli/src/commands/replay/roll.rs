@@ -1,0 +1,185 @@
+//! Which lines are played, and what the places call them that they are written to.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use linewake::record::NamedChip;
+use linewake::{EdgeEvent, EdgeKind, Missed};
+use linewake_capture::{Capture, Chip, Line};
+
+use crate::exit::Failure;
+use crate::sinks::select::Watched;
+
+/// The lines so far.
+#[derive(Debug)]
+pub(super) struct Roll {
+    /// As the user said them; all lines if there are none.
+    wanted: Vec<Wanted>,
+    /// Of each line of the capture: its place here.
+    places: Vec<Option<usize>>,
+    /// Of each chip of the capture: its place in the accounts.
+    requests: Vec<Option<usize>>,
+    pub(super) watched: Vec<Watched>,
+    /// The first line that has a name.
+    names: HashMap<Arc<str>, usize>,
+    /// The last edge of each line.
+    pub(super) edges: Vec<EdgeEvent>,
+    pub(super) chips: Vec<Chip>,
+}
+
+#[derive(Debug)]
+struct Wanted {
+    said: String,
+    is_found: bool,
+}
+
+/// What a line is to the places that it is written to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Called {
+    New,
+    Renamed,
+    Unwanted,
+}
+
+/// So many names are said where one is not found.
+const MOST_NAMED: usize = 12;
+
+impl Roll {
+    pub(super) fn new(wanted: &[String]) -> Self {
+        Self {
+            wanted: wanted.iter().map(|said| Wanted { said: said.clone(), is_found: false }).collect(),
+            places: Vec::new(),
+            requests: Vec::new(),
+            watched: Vec::new(),
+            names: HashMap::new(),
+            edges: Vec::new(),
+            chips: Vec::new(),
+        }
+    }
+
+    /// The place of a line of the capture, if it is played.
+    #[inline]
+    pub(super) fn place(&self, line: usize) -> Option<usize> {
+        *self.places.get(line)?
+    }
+
+    /// The place of a chip of the capture, if one of its lines is played.
+    pub(super) fn request(&self, chip: usize) -> Option<usize> {
+        *self.requests.get(chip)?
+    }
+
+    /// A line of the capture is there for the first time, or under another name.
+    pub(super) fn call(&mut self, capture: &Capture, line: usize) -> Called {
+        let known = &capture.lines()[line];
+        let chip = &capture.chips()[known.chip];
+        if let Some(place) = self.place(line) {
+            self.edges[place].name = known.name.clone();
+            let before = std::mem::replace(&mut self.watched[place].name, known.name.clone());
+            if let Some(before) = before.filter(|before| self.names.get(before) == Some(&place)) {
+                self.names.remove(&before);
+            }
+            self.find_shared_name(place);
+            return Called::Renamed;
+        }
+        let is_wanted = self.is_wanted(chip, known);
+        if self.places.len() <= line {
+            self.places.resize(line + 1, None);
+        }
+        if !is_wanted {
+            return Called::Unwanted;
+        }
+        let request = self.add_chip(known.chip, chip);
+        let place = self.watched.len();
+        self.places[line] = Some(place);
+        self.watched.push(Watched {
+            request,
+            chip: self.chips[request].name.clone(),
+            offset: known.offset,
+            name: known.name.clone(),
+            said: known.name.as_deref().map_or_else(|| known.offset.to_string(), str::to_owned),
+            label: None,
+            shares_name: false,
+            unit: None,
+        });
+        self.find_shared_name(place);
+        self.edges.push(EdgeEvent {
+            chip: self.chips[request].name.clone(),
+            offset: known.offset.into(),
+            name: known.name.clone(),
+            kind: EdgeKind::Rising,
+            timestamp_ns: 0,
+            axis_ns: 0,
+            seqno: 0,
+            line_seqno: 0,
+            missed: Missed::default(),
+        });
+        Called::New
+    }
+
+    /// Whether another line has the name of the one at a place.
+    fn find_shared_name(&mut self, place: usize) {
+        let Some(name) = self.watched[place].name.clone() else { return };
+        let first = *self.names.entry(name).or_insert(place);
+        if first != place {
+            self.watched[first].shares_name = true;
+            self.watched[place].shares_name = true;
+        }
+    }
+
+    fn is_wanted(&mut self, chip: &Chip, line: &Line) -> bool {
+        let is_line = |said: &str| line.name.as_deref() == Some(said) || said == line.offset.to_string();
+        let is_chip = |said: &str| said == &*chip.name || [&chip.id, &chip.plain_name].contains(&&Some(said.into()));
+        let mut is_wanted = self.wanted.is_empty();
+        for Wanted { said, is_found } in &mut self.wanted {
+            let is_it = is_line(said) || said.rsplit_once(':').is_some_and(|(of, said)| is_chip(of) && is_line(said));
+            *is_found |= is_it;
+            is_wanted |= is_it;
+        }
+        is_wanted
+    }
+
+    fn add_chip(&mut self, place: usize, chip: &Chip) -> usize {
+        if self.requests.len() <= place {
+            self.requests.resize(place + 1, None);
+        }
+        *self.requests[place].get_or_insert_with(|| {
+            self.chips.push(chip.clone());
+            self.chips.len() - 1
+        })
+    }
+
+    /// Whether every line that was asked for is there.
+    pub(super) fn is_complete(&self) -> bool {
+        self.wanted.iter().all(|wanted| wanted.is_found)
+    }
+
+    /// That a line is not there which was asked for.
+    pub(super) fn missing(&self, name: &str, capture: &Capture) -> Result<(), Failure> {
+        let Some(Wanted { said, .. }) = self.wanted.iter().find(|wanted| !wanted.is_found) else { return Ok(()) };
+        let lines = capture.lines();
+        let shown = |line: &Line| match &line.name {
+            Some(name) => format!("\"{name}\""),
+            None => format!("\"{}:{}\"", capture.chips()[line.chip].name, line.offset),
+        };
+        let some: Vec<_> = lines.iter().take(MOST_NAMED).map(shown).collect();
+        let more = match lines.len() - some.len() {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        Err(Failure::new(format!("\"{name}\" has no line \"{said}\"; it has {}{more}", some.join(", "))))
+    }
+
+    /// The chips of a capture, as a record stream names them: all of them, unless lines are chosen.
+    pub(super) fn named(&self, capture: &Capture) -> Vec<NamedChip<'static>> {
+        let own = |text: &Arc<str>| text.to_string().into();
+        let is_played = |place: &usize| self.wanted.is_empty() || self.request(*place).is_some();
+        let chips = (0..capture.chips().len()).filter(is_played).map(|place| &capture.chips()[place]);
+        let named = chips.map(|chip| NamedChip {
+            chip: own(&chip.name),
+            id: own(chip.id.as_ref().unwrap_or(&chip.name)),
+            name: own(chip.plain_name.as_ref().unwrap_or(&chip.name)),
+            label: chip.label.as_ref().map_or_else(|| "".into(), own),
+        });
+        named.collect()
+    }
+}

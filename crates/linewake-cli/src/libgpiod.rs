@@ -1,0 +1,69 @@
+//! The program where it is called by the name of one of libgpiod's tools: that tool, no more and no less.
+//!
+//! It is a path of its own, beside the subcommands: one thread, the kernel's chips by blocking calls, names and
+//! messages as bytes, and the command line as the C library reads it. A chip is a gpiochip here and nothing else, so
+//! that who may run `gpioget` as root by a rule of sudo can read lines, and do no more. For tests there are also
+//! simulated chips, if the environment says so: see [`chips::SIM`]. What differs from libgpiod's on purpose is in
+//! docs/gpiod.md.
+//!
+//! - `getopt` and `number` read the command line; `help` writes what the tools have to say of themselves.
+//! - `chips` finds chips, `chip` is one of them and what it holds, `resolve` finds lines on them.
+//! - `out` writes, `print` says how things are shown; `strerror` has the C library's words for errors.
+//! - `detect`, `info`, `get`, `set` (with `outputs` and `interactive`), `mon` and `notify` are the tools.
+
+mod chip;
+mod chips;
+mod context;
+mod detect;
+mod exit;
+mod get;
+mod getopt;
+mod help;
+mod info;
+mod interactive;
+mod mon;
+mod notify;
+mod number;
+mod out;
+mod outputs;
+mod print;
+mod resolve;
+mod set;
+mod strerror;
+pub(crate) mod tool;
+mod wait;
+
+use std::ffi::{OsStr, OsString};
+use std::process::ExitCode;
+
+use self::context::Context;
+use self::exit::Exit;
+use self::out::Out;
+use self::tool::Tool;
+
+/// Runs the program as one of the tools.
+pub(crate) fn run(tool: Tool, prog: &OsStr, words: impl Iterator<Item = OsString>) -> ExitCode {
+    let mut context = Context { tool, prog: prog.as_encoded_bytes().to_vec(), out: Out::new() };
+    let words: Vec<_> = words.map(OsString::into_encoded_bytes).collect();
+    let run = match tool {
+        Tool::Detect => detect::run,
+        Tool::Info => info::run,
+        Tool::Get => get::run,
+        Tool::Set => set::run,
+        Tool::Mon => mon::run,
+        Tool::Notify => notify::run,
+    };
+    let ended = run(&mut context, &words);
+    let ended = ended.and_then(|code| context.out.flush().map(|()| code));
+    match ended {
+        Ok(code) => ExitCode::from(code),
+        Err(Exit { message, code }) => {
+            // What could not be written was said.
+            let _ = context.out.flush();
+            if !message.is_empty() {
+                context.say(&message);
+            }
+            ExitCode::from(code)
+        }
+    }
+}

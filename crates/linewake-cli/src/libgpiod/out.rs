@@ -1,0 +1,112 @@
+//! Standard output, gathered until the tool waits or ends.
+
+use std::io::{self, Write as _};
+
+use super::Exit;
+
+/// What is to be written.
+#[derive(Debug)]
+pub(super) struct Out {
+    bytes: Vec<u8>,
+    /// Nothing more is written: it failed before, and that was said.
+    has_failed: bool,
+}
+
+/// More than this is written at once: a chip may have very many lines.
+const FULL: usize = 1 << 16;
+
+impl Out {
+    pub(super) fn new() -> Self {
+        Self { bytes: Vec::with_capacity(512), has_failed: false }
+    }
+
+    pub(super) fn bytes(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    pub(super) fn text(&mut self, text: &str) {
+        self.bytes(text.as_bytes());
+    }
+
+    pub(super) fn number(&mut self, number: impl itoa::Integer) {
+        self.text(itoa::Buffer::new().format(number));
+    }
+
+    /// A text that somebody else chose: nothing in it may command the terminal. What is no UTF-8 goes out as it is.
+    pub(super) fn printable(&mut self, text: &[u8]) {
+        let mut rest = text;
+        while let Some((&byte, after)) = rest.split_first() {
+            // U+0080 to U+009F have two bytes.
+            let (control, len) = match (byte, after.first()) {
+                (0..0x20 | 0x7f, _) => (u32::from(byte), 1),
+                (0xc2, Some(&second @ 0x80..0xa0)) => (u32::from(second), 2),
+                _ => {
+                    self.bytes.push(byte);
+                    rest = after;
+                    continue;
+                }
+            };
+            let control = char::from_u32(control).unwrap_or_default();
+            self.bytes.extend(control.escape_default().map(|ascii| ascii as u8));
+            rest = &rest[len..];
+        }
+    }
+
+    /// Writes what there is. A reader that has left wanted no more, and the tool ends well.
+    pub(super) fn flush(&mut self) -> Result<(), Exit> {
+        let written = self.try_flush();
+        written.map_err(|error| {
+            self.has_failed = true;
+            match error.kind() {
+                io::ErrorKind::BrokenPipe => Exit { message: Vec::new(), code: 0 },
+                _ => Exit::new(format!("cannot write to standard output: {error}")),
+            }
+        })
+    }
+
+    /// Writes what there is, if that is possible.
+    fn try_flush(&mut self) -> io::Result<()> {
+        if self.bytes.is_empty() || self.has_failed {
+            return Ok(());
+        }
+        let mut out = io::stdout().lock();
+        let written = out.write_all(&self.bytes).and_then(|()| out.flush());
+        self.bytes.clear();
+        written
+    }
+
+    /// What cannot be written, on a full disk, is left out: what the tool does is not to say something.
+    pub(super) fn flush_if_possible(&mut self) -> Result<(), Exit> {
+        match self.try_flush() {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                self.has_failed = true;
+                Err(Exit { message: Vec::new(), code: 0 })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes if there is much.
+    pub(super) fn relieve(&mut self) -> Result<(), Exit> {
+        if self.bytes.len() < FULL { Ok(()) } else { self.flush() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_cannot_command_the_terminal_and_keeps_its_bytes() {
+        for (name, shown) in [
+            (&b"door"[..], &b"door"[..]),
+            (b"a\x1b[2Jb\nc\x7f", br"a\u{1b}[2Jb\nc\u{7f}"),
+            ("tür \u{9b}2J \u{a0}".as_bytes(), "tür \\u{9b}2J \u{a0}".as_bytes()),
+            (b"\xff\xfe\xc2", b"\xff\xfe\xc2"),
+        ] {
+            let mut out = Out::new();
+            out.printable(name);
+            assert_eq!(out.bytes, shown);
+        }
+    }
+}

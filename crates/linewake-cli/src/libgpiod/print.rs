@@ -1,0 +1,140 @@
+//! How lines, times and formats are shown.
+
+use linewake::Drive;
+
+use super::chip::LineInfo;
+use super::out::Out;
+use crate::stamp::Stamp;
+
+/// A name, in quotes unless they are not wanted.
+pub(super) fn quoted(out: &mut Out, name: &[u8], unquoted: bool) {
+    let quote = if unquoted { "" } else { "\"" };
+    out.text(quote);
+    out.printable(name);
+    out.text(quote);
+}
+
+/// A line: its name; with its chip and offset if the user named the chip, or if it has no name.
+pub(super) fn line_id(out: &mut Out, chip: &[u8], offset: u32, name: &[u8], with_chip: bool, unquoted: bool) {
+    if with_chip || name.is_empty() {
+        out.printable(chip);
+        out.text(" ");
+        out.number(offset);
+        if name.is_empty() {
+            return;
+        }
+        out.text(" ");
+    }
+    quoted(out, name, unquoted);
+}
+
+/// How a line is held. What is as usual is not shown.
+pub(super) fn attributes(out: &mut Out, line: &LineInfo, unquoted: bool) {
+    out.text(if line.output { "output" } else { "input" });
+    if line.active_low {
+        out.text(" active-low");
+    }
+    if line.drive != Drive::PushPull {
+        out.text(" drive=");
+        out.text(line.drive.as_str());
+    }
+    if let Some(bias) = line.bias {
+        out.text(" bias=");
+        out.text(bias.as_str());
+    }
+    if let Some(edges) = line.edges {
+        out.text(" edges=");
+        out.text(edges.as_str());
+    }
+    if line.clock != linewake::EventClock::Monotonic {
+        out.text(" event-clock=");
+        out.text(line.clock.as_str());
+    }
+    if line.debounce > 0 {
+        out.text(" debounce-period=");
+        let (number, unit) = match line.debounce {
+            us if us % 1_000_000 == 0 => (us / 1_000_000, "s"),
+            us if us % 1_000 == 0 => (us / 1_000, "ms"),
+            us => (us, "us"),
+        };
+        out.number(number);
+        out.text(unit);
+    }
+    if line.used {
+        out.text(" consumer=");
+        quoted(out, consumer(line), unquoted);
+    }
+}
+
+/// Who holds a line: one without a name is in the kernel.
+pub(super) fn consumer(line: &LineInfo) -> &[u8] {
+    match (line.used, &*line.consumer) {
+        (false, _) => b"unused",
+        (true, b"") => b"kernel",
+        (true, consumer) => consumer,
+    }
+}
+
+/// Values by the names the user gave the lines: `"door"=active "bell"=inactive`, or `1 0`.
+pub(super) fn values<'a>(out: &mut Out, values: impl Iterator<Item = (&'a [u8], bool)>, unquoted: bool, numeric: bool) {
+    for (at, (id, active)) in values.enumerate() {
+        if at > 0 {
+            out.text(" ");
+        }
+        if numeric {
+            out.number(u8::from(active));
+            continue;
+        }
+        let quote = if unquoted { "" } else { "\"" };
+        out.text(quote);
+        out.bytes(id);
+        out.text(quote);
+        out.text(if active { "=active" } else { "=inactive" });
+    }
+    out.text("\n");
+}
+
+/// `Monitoring lines 'a', 'b', and 'c'...`, in the user's own words.
+pub(super) fn banner(out: &mut Out, doing: &str, ids: &[&[u8]]) {
+    out.text(doing);
+    out.text(if ids.len() > 1 { " lines " } else { " line " });
+    for (at, id) in ids.iter().enumerate() {
+        out.text(match at {
+            0 => "'",
+            _ if at + 1 == ids.len() => ", and '",
+            _ => ", '",
+        });
+        out.bytes(id);
+        out.text("'");
+    }
+    out.text("...\n");
+}
+
+/// A time in nanoseconds.
+pub(super) fn time(out: &mut Out, ns: u64, stamp: Stamp) {
+    let mut bytes = Vec::with_capacity(40);
+    // Memory can be written to.
+    let _ = stamp.write(ns, &mut bytes);
+    out.bytes(&bytes);
+}
+
+/// A format and a newline. `expand` writes what a letter stands for, or says that it stands for nothing: then it goes
+/// out as it is, and so does a `%` at the end.
+pub(super) fn format(out: &mut Out, format: &[u8], mut expand: impl FnMut(&mut Out, u8) -> bool) {
+    let mut rest = format;
+    while let Some(at) = rest.iter().position(|&byte| byte == b'%') {
+        out.bytes(&rest[..at]);
+        let Some(&letter) = rest.get(at + 1) else {
+            rest = b"%";
+            break;
+        };
+        if letter == b'%' {
+            out.text("%");
+        } else if !expand(out, letter) {
+            out.bytes(&[b'%', letter]);
+        }
+        rest = &rest[at + 2..];
+    }
+    out.bytes(rest);
+    out.text("\n");
+}

@@ -1,0 +1,301 @@
+//! Files that live long: opened to be added to, and opened again when somebody has moved them away.
+
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use crate::exit::{self, Failure};
+use crate::settings::BEYOND;
+use crate::signals::has_terminal;
+
+/// What becomes of a file that is there already. No documentation comment on the options' behalf: it would be the command's.
+#[derive(Clone, Copy, Debug, Default, clap::Args)]
+pub(crate) struct Keeping {
+    /// Add to files that are there, and do not empty them; a waveform that is there is renamed, see "Files"
+    #[arg(long, conflicts_with = "overwrite", help_heading = BEYOND)]
+    append: bool,
+
+    /// Empty files that are there, also under a service manager
+    #[arg(long, help_heading = BEYOND)]
+    overwrite: bool,
+}
+
+/// What becomes of what is in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Existing {
+    Empty,
+    Keep,
+}
+
+impl Keeping {
+    pub(crate) fn existing(self) -> Existing {
+        match self {
+            Self { append: true, .. } => Existing::Keep,
+            Self { overwrite: true, .. } => Existing::Empty,
+            _ if is_a_service() => Existing::Keep,
+            _ => Existing::Empty,
+        }
+    }
+}
+
+/// Whether a service manager has started this, which will start it again. A terminal's programs have systemd's variable too,
+/// where systemd started the terminal.
+fn is_a_service() -> bool {
+    let managed = ["INVOCATION_ID", "RC_SVCNAME", "SUPERVISOR_ENABLED"];
+    managed.iter().any(|name| std::env::var_os(name).is_some()) && !has_terminal()
+}
+
+/// What a file is made of: it tells whether one that is there is of that kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    Records,
+    /// With this header.
+    Rows(&'static str),
+}
+
+/// How messages name a place to write to.
+pub(crate) fn place(path: &Path) -> String {
+    if path.as_os_str() == "-" { "standard output".to_owned() } else { format!("\"{}\"", path.display()) }
+}
+
+/// A file that is added to.
+#[derive(Debug)]
+pub(crate) struct Log {
+    path: PathBuf,
+    format: Format,
+    file: File,
+    /// Whether it is a file in which one can look, and not a pipe or a device.
+    is_regular: bool,
+    /// What is in it, as far as is known.
+    length: u64,
+}
+
+impl Log {
+    pub(crate) fn open(path: &Path, format: Format, existing: Existing) -> Result<Self, Failure> {
+        let cannot = |error| cannot_write(path, &error);
+        if existing == Existing::Empty || !is_regular(path) {
+            let made = File::create(path).map_err(cannot)?;
+            if !made.metadata().is_ok_and(|metadata| metadata.is_file()) {
+                return Ok(Self { path: path.to_owned(), format, file: made, is_regular: false, length: 0 });
+            }
+        } else {
+            format.check(path)?;
+        }
+        Self::add_to(path, format).map_err(cannot)
+    }
+
+    /// What a crash has cut off is not gone on with.
+    fn add_to(path: &Path, format: Format) -> io::Result<Self> {
+        let file = open_regular(File::options().append(true).create(true), path)?;
+        let mut log = Self { path: path.to_owned(), format, file, is_regular: true, length: 0 };
+        log.mend()?;
+        log.length = log.file.metadata()?.len();
+        Ok(log)
+    }
+
+    /// Ends a last line that has no end. A row without its end has fewer cells than the others, or a number that is less than
+    /// it was: it is taken away.
+    fn mend(&mut self) -> io::Result<()> {
+        // Who may write it may not be allowed to read it.
+        let Ok(mut file) = open_regular(File::options().read(true), &self.path) else { return Ok(()) };
+        let Some((from, last)) = cut_line(&mut file)? else { return Ok(()) };
+        let what = match self.format {
+            Format::Records => {
+                self.file.write_all(b"\n")?;
+                "its last record was cut off, and what follows begins on a new line"
+            }
+            Format::Rows(_) => {
+                open_regular(File::options().write(true), &self.path)?.set_len(from)?;
+                "its last row was cut off, and is taken away"
+            }
+        };
+        let shown = String::from_utf8_lossy(&last[..last.len().min(120)]).into_owned();
+        exit::say(&format!("{}: {what}: \"{}\"\n", place(&self.path), shown.escape_debug()));
+        Ok(())
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    /// Whether somebody has emptied it since something was written last.
+    pub(crate) fn was_emptied(&mut self) -> bool {
+        if !self.is_regular || self.length == 0 {
+            return false;
+        }
+        let is = self.file.metadata().is_ok_and(|metadata| metadata.len() < self.length);
+        if is {
+            self.length = 0;
+        }
+        is
+    }
+
+    /// The file that has its name now, if that is another one, or empty.
+    pub(crate) fn successor(&self) -> io::Result<Option<Self>> {
+        // To open a pipe is to wait for its reader.
+        if !self.is_regular {
+            return Ok(None);
+        }
+        if self.path.exists() && !is_regular(&self.path) {
+            return Err(io::Error::other("it is no file any more"));
+        }
+        if self.path.exists() {
+            self.format.check(&self.path).map_err(|failure| io::Error::other(failure.to_string()))?;
+        }
+        let next = Self::add_to(&self.path, self.format)?;
+        Ok((next.is_empty() || !is_same(&self.file.metadata()?, &next.file.metadata()?)).then_some(next))
+    }
+
+    /// That somebody has removed it is an error.
+    pub(crate) fn is_there(&self) -> io::Result<()> {
+        if self.is_regular { is_there(&self.file, &self.path) } else { Ok(()) }
+    }
+
+    pub(crate) fn file(&self) -> &File {
+        &self.file
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.length += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Format {
+    /// Nothing is added to a file of another kind.
+    fn check(self, path: &Path) -> Result<(), Failure> {
+        let mut head = Vec::new();
+        let Ok(file) = open_regular(File::options().read(true), path) else { return Ok(()) };
+        if file.take(4096).read_to_end(&mut head).is_err() || head.is_empty() {
+            return Ok(());
+        }
+        let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&head);
+        let first = head.split(|&byte| byte == b'\n').next().unwrap_or_default().trim_ascii_end();
+        let (is, what) = match self {
+            Self::Records => (head.trim_ascii_start().starts_with(b"{"), "a record stream"),
+            Self::Rows(header) => (header.as_bytes().starts_with(first), "of these columns"),
+        };
+        if is {
+            return Ok(());
+        }
+        let shown = path.display();
+        Err(Failure::new(format!(
+            "cannot add to \"{shown}\": it is not {what}; name another file, or say --overwrite to empty it"
+        )))
+    }
+}
+
+/// Where the last line begins, and what it is, if it has no end. A longer one than a MiB is cut short.
+fn cut_line(file: &mut File) -> io::Result<Option<(u64, Vec<u8>)>> {
+    let length = file.metadata()?.len();
+    let from = length.saturating_sub(1 << 20);
+    file.seek(SeekFrom::Start(length.saturating_sub(1)))?;
+    let mut tail = Vec::new();
+    file.take(1).read_to_end(&mut tail)?;
+    if tail.is_empty() || tail == b"\n" {
+        return Ok(None);
+    }
+    tail.clear();
+    file.seek(SeekFrom::Start(from))?;
+    file.take(1 << 20).read_to_end(&mut tail)?;
+    let begins = tail.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
+    Ok(Some((from + begins as u64, tail.split_off(begins))))
+}
+
+/// The directory that a file is in.
+pub(super) fn directory_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Opens a file. What else is there by its name is an error: a FIFO would be waited for, and a device written to.
+pub(super) fn open_regular(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    #[cfg(unix)]
+    {
+        use rustix::fs::OFlags;
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.custom_flags((OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed());
+    }
+    let file = options.open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is not a file")) }
+}
+
+/// Whether it is there, and neither a pipe nor a device.
+fn is_regular(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|metadata| metadata.is_file())
+}
+
+/// Whether two are of one file.
+#[cfg(unix)]
+pub(super) fn is_same(one: &Metadata, other: &Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    (one.dev(), one.ino()) == (other.dev(), other.ino())
+}
+
+/// Nobody can move a file away that is open, and nobody asks.
+#[cfg(not(unix))]
+pub(super) fn is_same(_: &Metadata, _: &Metadata) -> bool {
+    true
+}
+
+/// That somebody has removed a file, so that nobody can read what is in it, is an error.
+#[cfg(unix)]
+pub(super) fn is_there(file: &File, path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::MetadataExt as _;
+    let file = file.metadata()?;
+    // One without a name may have been given by its number.
+    if file.nlink() > 0 || fs::metadata(path).is_ok_and(|named| is_same(&named, &file)) {
+        return Ok(());
+    }
+    let remedy = "to begin another one, rename it and send SIGHUP";
+    Err(io::Error::new(
+        io::ErrorKind::NotFound,
+        format!("it was removed while it was written, and what was in it is lost; {remedy}"),
+    ))
+}
+
+/// The standard library does not tell.
+#[cfg(not(unix))]
+pub(super) fn is_there(_: &File, _: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+/// Says what to do when a file cannot be written.
+pub(super) fn cannot_write(path: &Path, error: &io::Error) -> Failure {
+    let remedy = match error.kind() {
+        io::ErrorKind::NotFound => "make its directory first",
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            "name one in a directory that you may write to"
+        }
+        io::ErrorKind::IsADirectory => "name a file in it",
+        _ => "name another file",
+    };
+    Failure::new(format!("cannot write \"{}\": {error}; {remedy}", path.display()))
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fifo_is_not_waited_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("fifo");
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+        for options in
+            [File::options().read(true), File::options().append(true), File::options().read(true).write(true)]
+        {
+            assert!(open_regular(options, &path).is_err());
+        }
+    }
+}

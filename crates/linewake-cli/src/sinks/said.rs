@@ -1,0 +1,29 @@
+//! What is said on standard error of what happens and is no edge.
+
+use linewake::ClockStep;
+use linewake::filter::ChatterEvent;
+
+use super::summary::plural;
+use crate::display::{LineId, Printable};
+use crate::exit;
+use crate::stamp::Stamp;
+
+/// A clock stepped.
+pub(crate) fn step(step: &ClockStep) {
+    let [before, after] = [step.before_ns, step.after_ns].map(|ns| Stamp::Seconds.of(ns));
+    let chip = Printable(&step.chip);
+    exit::say(&format!("the clock of the chip \"{chip}\" stepped: {before} before, {after} after\n"));
+}
+
+/// A line is blocked for chatter, or is no more. Another one that is watched may have its name.
+pub(crate) fn chatter(chatter: &ChatterEvent, shares_name: bool) {
+    let line = LineId {
+        chip: &chatter.chip,
+        offset: chatter.offset.get(),
+        name: chatter.name.as_deref(),
+        with_chip: shares_name,
+        unquoted: false,
+    };
+    let (kind, changes) = (chatter.kind.as_str(), chatter.changes);
+    exit::say(&format!("{line} is {kind}: {}\n", plural(changes.into(), "change")));
+}

@@ -1,0 +1,123 @@
+//! Which lines are watched, in the order the user said.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use linewake::{Chip, Monitor, Offset};
+
+use crate::config::Unit;
+use crate::lines::FoundLines;
+
+/// A line that is watched.
+#[derive(Clone, Debug)]
+pub(crate) struct Watched {
+    /// Whose request: see [`Selection::requests`].
+    pub(crate) request: usize,
+    /// Name of the chip.
+    pub(crate) chip: Arc<str>,
+    /// Which line.
+    pub(crate) offset: u32,
+    /// Its name, if it has one.
+    pub(crate) name: Option<Arc<str>>,
+    /// As the user said it.
+    pub(crate) said: String,
+    /// What the configuration calls it.
+    pub(crate) label: Option<Arc<str>>,
+    /// Whether another line that is watched is called the same.
+    pub(crate) shares_name: bool,
+    /// What its edges count, if the configuration says so.
+    pub(crate) unit: Option<Unit>,
+}
+
+/// Lines of chips.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Selection {
+    /// One for each chip.
+    pub(crate) requests: Vec<(Chip, Vec<Offset>)>,
+    /// All lines, in the order they were said.
+    pub(crate) lines: Vec<Watched>,
+}
+
+impl Watched {
+    /// Its label, or its name.
+    pub(crate) fn shown(&self) -> Option<&str> {
+        self.label.as_deref().or(self.name.as_deref())
+    }
+}
+
+/// Finds lines that are called the same.
+fn find_shared_names(lines: &mut [Watched]) {
+    let mut counts = HashMap::new();
+    for name in lines.iter().filter_map(Watched::shown) {
+        *counts.entry(name.to_owned()).or_insert(0) += 1;
+    }
+    for line in lines {
+        line.shares_name = line.shown().and_then(|name| counts.get(name)).is_some_and(|&count| count > 1);
+    }
+}
+
+/// The places of each request's lines.
+pub(crate) fn by_request(lines: &[Watched]) -> Vec<Vec<usize>> {
+    let mut requests = Vec::new();
+    for (at, line) in lines.iter().enumerate() {
+        if requests.len() <= line.request {
+            requests.resize_with(line.request + 1, Vec::new);
+        }
+        requests[line.request].push(at);
+    }
+    requests
+}
+
+impl Selection {
+    /// Lines that were found.
+    pub(crate) fn new(found: &FoundLines) -> Self {
+        let requests = found
+            .by_chip()
+            .map(|(chip, lines)| (chip.clone(), lines.into_iter().map(|(_, line)| line.offset).collect()));
+        let lines = found.lines.iter().map(|line| Watched {
+            request: line.chip,
+            chip: found.chips[line.chip].info().name.clone(),
+            offset: line.offset.get(),
+            name: line.name.clone(),
+            said: line.id.clone(),
+            label: line.label.clone(),
+            shares_name: false,
+            unit: line.unit.clone(),
+        });
+        Self { requests: requests.collect(), lines: lines.collect() }
+    }
+
+    /// Calls each chip what the events of the monitor call it, and finds lines of one name: to tell them apart takes more.
+    pub(crate) fn call_chips(&mut self, monitor: &Monitor) {
+        for line in &mut self.lines {
+            if let Some(name) = monitor.chip_name(line.request) {
+                line.chip = name.clone();
+            }
+        }
+        find_shared_names(&mut self.lines);
+    }
+
+    /// Where to find the lines again by request and offset.
+    pub(crate) fn index(&self) -> Index {
+        let mut index = vec![Vec::new(); self.requests.len()];
+        for (at, line) in self.lines.iter().enumerate() {
+            let of_request = &mut index[line.request];
+            if of_request.len() <= line.offset as usize {
+                of_request.resize(line.offset as usize + 1, usize::MAX);
+            }
+            of_request[line.offset as usize] = at;
+        }
+        Index(index)
+    }
+}
+
+/// The place of each line in [`Selection::lines`].
+#[derive(Debug)]
+pub(crate) struct Index(Vec<Vec<usize>>);
+
+impl Index {
+    /// The place of a line; `None` for one that was not asked for.
+    pub(crate) fn get(&self, request: usize, offset: Offset) -> Option<usize> {
+        self.0.get(request)?.get(offset.get() as usize).copied().filter(|&at| at != usize::MAX)
+    }
+}
