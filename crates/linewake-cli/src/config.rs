@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_name_their_place() {
+    fn what_is_wrong_is_said_with_its_place() {
         for (text, expected) in [
             ("[set.a]\nlines = []", "2:9: the set \"a\" has no line"),
             ("[set.a]\nlines = [\n  'x',\n  'x']", "4:3: the line \"x\" is twice"),
