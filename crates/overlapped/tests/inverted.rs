@@ -244,7 +244,7 @@ fn one_failure_cancels_the_others_and_loses_none_of_their_results() {
 }
 
 #[test]
-fn a_driver_that_refuses_at_once_ends_it_at_once() {
+fn a_driver_that_refuses_at_once_ends_the_stream_at_once() {
     let (port, source, device) = setup();
     source.unplug();
     let mut stream = device.inverted(WAIT, &()).start();
@@ -299,7 +299,7 @@ fn waiting_with_a_limit_ends_nothing() {
 }
 
 #[test]
-fn dropping_it_cancels_and_counts_what_was_not_taken() {
+fn dropping_a_stream_cancels_its_calls_and_counts_its_untaken_results() {
     let (port, source, device) = setup();
     let mut stream = device.inverted(WAIT, &()).pending(2).window(8).start();
     for event in 0..3 {
@@ -318,7 +318,7 @@ fn dropping_it_cancels_and_counts_what_was_not_taken() {
 }
 
 #[test]
-fn dropping_it_closes_the_handle_though_the_driver_holds_its_calls() {
+fn dropping_a_stream_closes_the_handle_though_the_driver_holds_its_calls() {
     let (port, source, device) = setup();
     source.deaf_to_cancels.store(true, SeqCst);
     let stream = device.inverted(WAIT, &()).start();
@@ -382,7 +382,7 @@ fn calls_that_complete_at_once_fill_no_more_than_the_window() {
 }
 
 #[test]
-fn a_ragged_result_does_not_end_it() {
+fn a_ragged_result_does_not_end_the_stream() {
     let port = Port::manual().unwrap();
     let driver = support::Device::new();
     let device = Device::simulated_on(&port, driver.clone()).unwrap();
@@ -417,7 +417,7 @@ fn hundred(port: &Port, mut stream: InvertedCall<u32>) -> (Vec<ErrorKind>, bool)
 }
 
 #[test]
-fn a_driver_that_always_answers_a_warning_ends_it() {
+fn a_warning_that_is_not_more_data_ends_the_stream() {
     let port = Port::manual().unwrap();
     let device = always(&port, Status::NO_MORE_ENTRIES, b"data");
     assert_eq!(hundred(&port, device.inverted(WAIT, &()).start()), (vec![ErrorKind::Other], true));
@@ -442,7 +442,7 @@ fn a_stream_goes_on_after_errors_that_its_owner_accepts() {
 }
 
 #[test]
-fn sixty_four_failures_in_a_row_end_it() {
+fn sixty_four_failures_in_a_row_end_the_stream() {
     let port = Port::manual().unwrap();
     let device = always(&port, Status::IO_DEVICE_ERROR, &[]);
     let stream = device.inverted(WAIT, &()).go_on_after(|_| true).start();
@@ -450,14 +450,14 @@ fn sixty_four_failures_in_a_row_end_it() {
 }
 
 #[test]
-fn sixty_four_short_records_in_a_row_end_it() {
+fn sixty_four_short_records_in_a_row_end_the_stream() {
     let port = Port::manual().unwrap();
     let device = always(&port, Status::SUCCESS, b"abc");
     assert_eq!(hundred(&port, device.inverted(WAIT, &()).start()), (vec![ErrorKind::Truncated; 64], true));
 }
 
 #[test]
-fn failures_that_are_not_in_a_row_do_not_end_it() {
+fn failures_that_are_not_in_a_row_do_not_end_the_stream() {
     let port = Port::manual().unwrap();
     let driver = support::Device::new();
     let device = Device::simulated_on(&port, driver.clone()).unwrap();
@@ -730,7 +730,7 @@ fn a_subscription_may_be_dropped_in_its_own_callback() {
 }
 
 #[test]
-fn a_callback_whose_destructor_panics_is_over_all_the_same() {
+fn a_callback_whose_destructor_panics_still_ends() {
     struct Bomb;
     impl Drop for Bomb {
         fn drop(&mut self) {
@@ -760,7 +760,7 @@ fn a_callback_whose_destructor_panics_is_over_all_the_same() {
 }
 
 #[test]
-fn a_callback_that_panics_gets_the_next_result_all_the_same() {
+fn a_callback_that_panics_still_gets_the_next_result() {
     let (port, source, device) = setup();
     let count = Arc::new(AtomicUsize::new(0));
     let hook = std::panic::take_hook();

@@ -918,7 +918,7 @@ mod unbuffered {
     }
 
     #[test]
-    fn buffers_of_the_crate_are_aligned_for_it() {
+    fn buffers_of_the_crate_are_aligned_for_unbuffered_files() {
         let Some(device) = open("unbuffered-plain") else { return println!("no unbuffered files here") };
         for len in [BLOCK, 5 * BLOCK, 64 * BLOCK] {
             let reply = device.read_at(BLOCK as u64, len).wait().unwrap();
@@ -929,7 +929,7 @@ mod unbuffered {
     }
 
     #[test]
-    fn standing_reads_are_aligned_for_it() {
+    fn standing_reads_are_aligned_for_unbuffered_files() {
         let Some(device) = open("unbuffered-stream") else { return println!("no unbuffered files here") };
         let mut stream = device.standing_reads(4 * BLOCK).start();
         let mut blocks = 0;

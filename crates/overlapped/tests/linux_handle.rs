@@ -139,7 +139,7 @@ fn the_dispatcher_reads_no_file_that_may_block() {
 }
 
 #[test]
-fn a_stream_of_a_file_comes_in_order_whoever_reads_it() {
+fn a_stream_of_a_file_is_in_order_whichever_thread_reads() {
     let path = std::env::temp_dir().join(format!("overlapped-in-order-{}", std::process::id()));
     let bytes: Vec<u8> = (0..40_000_u32).flat_map(u32::to_ne_bytes).collect();
     std::fs::write(&path, &bytes).unwrap();

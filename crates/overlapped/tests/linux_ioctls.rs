@@ -143,7 +143,7 @@ fn more_bytes_than_a_request_number_can_hold_are_refused() {
 }
 
 #[test]
-fn a_raw_ioctl_passes_what_it_is_given() {
+fn a_raw_ioctl_passes_its_argument_unchanged() {
     let (master, slave) = terminal();
     let mut unread: c_int = -1;
     // SAFETY: FIONREAD writes one `int`.

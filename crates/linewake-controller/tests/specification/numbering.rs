@@ -119,7 +119,7 @@ fn only_the_edges_asked_for_come() {
 }
 
 #[test]
-fn a_level_that_does_not_change_is_no_edge() {
+fn a_level_that_does_not_change_is_not_an_edge() {
     let mut chip = Chip::new();
     let reader = chip.watching([0]);
     for level in [false, true, true, false] {

@@ -49,7 +49,7 @@ fn a_level_that_lasts_is_an_edge_at_the_end_of_its_period() {
 }
 
 #[test]
-fn a_glitch_is_no_edge_and_no_value() {
+fn a_glitch_makes_no_edge_and_changes_no_value() {
     let mut chip = timed();
     let reader = debounced(&mut chip, 0, 10);
     let other = chip.watching([0]);

@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_length_that_cannot_be_ends_the_list_after_what_came_before() {
+    fn an_impossible_length_ends_the_list_after_the_records_before_it() {
         assert_eq!(lengths(&[]), []);
         assert_eq!(lengths(&[6, 0, 0, 0, 1, 1, 4, 0, 0, 0]), [Ok(2), Ok(0)]);
         // Zero, less than its header, beyond the end, and a header that is cut.

@@ -849,7 +849,7 @@ mod tests {
     }
 
     #[test]
-    fn what_one_device_left_is_cleared_for_the_next() {
+    fn bytes_of_one_device_are_cleared_for_the_next() {
         let slab = Slab::<()>::new();
         for len in [16, 4096] {
             let (index, slot) = slab.take().unwrap();

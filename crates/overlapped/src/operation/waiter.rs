@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_number_is_what_it_was() {
+    fn a_packed_number_comes_back_unchanged() {
         for number in [0, 1, u64::from(u32::MAX), 1 << 32, 0x00fe_dcba_9876_5432, (1 << 56) - 1] {
             assert_eq!(Number::new(number).get(), number);
         }

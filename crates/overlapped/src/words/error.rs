@@ -432,7 +432,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_number_means_what_the_operation_makes_of_it() {
+    fn the_meaning_of_an_error_number_depends_on_the_operation() {
         let (read, write) = (Operation::Read { offset: None }, Operation::Write { offset: None });
         let kind = |status, operation| Error::from_code(ErrorCode::Status(status), operation).kind();
         let epipe = Status::from_errno(32);

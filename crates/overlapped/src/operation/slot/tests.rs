@@ -155,7 +155,7 @@ fn a_result_that_comes_after_the_expiry_is_there_for_a_late_look() {
 }
 
 #[test]
-fn what_is_meant_for_an_old_operation_does_not_touch_the_next() {
+fn a_late_canceller_or_timer_does_not_touch_the_next_operation() {
     let slot = Machine::new();
     let old = slot.begin(Some("old"));
     slot.release(old);

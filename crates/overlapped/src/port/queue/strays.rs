@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn looks_go_on_until_the_queue_is_empty_or_somebody_else_keeps_filling_it() {
+    fn polls_go_on_until_the_queue_is_empty_or_others_keep_filling_it() {
         let strays = Strays::default();
         (0..64).for_each(|_| strays.add());
         let mut looks = 0;
