@@ -1,12 +1,12 @@
-//! What is behind a chip: one small trait, and those who implement it.
+//! Backends: one trait for what is behind a chip, and its implementations.
 //!
 //! ```text
 //!   Chip ──► Backend ── request(Ask) ──► HeldLines ── poll_edges ──► RawEdge ──► Request, Monitor: accounts, merges, names
 //! ```
 //!
-//! A backend says what it [can do](Capabilities), and nobody papers over what it cannot: a request that asks for more
-//! is refused, by name, before the backend sees it. Two things only are done for it: a request with more lines than the
-//! backend holds at once is split, and `active_low` is done here where the chip has no such thing.
+//! A backend states what it [can do](Capabilities). A request that asks for more is refused before the backend sees it.
+//! Two things are done for the backend: a request with more lines than it holds at once is split, and `active_low` is
+//! done here where the chip cannot invert.
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -37,12 +37,12 @@ pub use self::info::{Capabilities, LineHolder};
 pub use crate::line::{InfoEvent, InfoEventKind};
 use crate::{ChipInfo, Clock, Error, ErrorKind, EventClock, LineConfig, LineInfo, Offset};
 
-/// A chip, as the thing behind it sees it. Everything here completes at once; only edges are waited for.
+/// What is behind a chip. Every call completes at once; only edges are waited for.
 pub trait Backend: Any + fmt::Debug + Send + Sync {
     /// What it is.
     fn info(&self) -> &ChipInfo;
 
-    /// What a user should know of it.
+    /// Notes about it for the user.
     fn notes(&self) -> &[String] {
         &[]
     }
@@ -50,16 +50,16 @@ pub trait Backend: Any + fmt::Debug + Send + Sync {
     /// What it can do.
     fn capabilities(&self) -> Capabilities;
 
-    /// The clock that stamps the edges of a line with this [`LineConfig::clock`].
+    /// The clock that stamps edges of lines with this [`LineConfig::clock`].
     fn clock(&self, clock: EventClock) -> Clock;
 
-    /// What is known of all its lines now, in order of their offsets.
+    /// All its lines as they are now, in order of their offsets.
     ///
     /// # Errors
     /// What the device says.
     fn lines(&self) -> Result<Vec<LineInfo>, Error>;
 
-    /// What is known of one line now.
+    /// One line as it is now.
     ///
     /// # Errors
     /// What the device says.
@@ -74,11 +74,11 @@ pub trait Backend: Any + fmt::Debug + Send + Sync {
         }
     }
 
-    /// Takes lines. What [`capabilities`](Self::capabilities) exclude is not asked for.
+    /// Takes lines. The request stays within the [`capabilities`](Self::capabilities).
     ///
     /// # Errors
-    /// [`ErrorKind::Busy`] when somebody else holds one, naming who if that can be known; and what the device says.
-    /// Then nothing is held.
+    /// [`ErrorKind::Busy`] when another request or process holds one, with its name if it is known; and what the device
+    /// says. Then nothing is held.
     fn request(&self, ask: &Ask<'_>) -> Result<Box<dyn HeldLines>, Error>;
 
     /// Whether lines are active now, whoever holds them, all read at the same moment if
@@ -104,7 +104,7 @@ pub trait Backend: Any + fmt::Debug + Send + Sync {
         Ok(values)
     }
 
-    /// Watches what becomes of the lines themselves: who takes them, gives them back, changes how they are held.
+    /// Watches changes of the lines themselves: that they are taken, given back or reconfigured.
     ///
     /// # Errors
     /// [`ErrorKind::Unsupported`] unless [`Capabilities::info_watch`]; and what the device says.
@@ -113,7 +113,7 @@ pub trait Backend: Any + fmt::Debug + Send + Sync {
         Err(unsupported(&self.info().name, "does not tell when its lines are taken or given back"))
     }
 
-    /// Looks for the same chip again, by what does not change when it is unplugged and plugged in.
+    /// Looks for the same chip after it was unplugged, by what a replug does not change.
     ///
     /// # Errors
     /// One that [`is_disconnected`](Error::is_disconnected) while it is not back; and what the device says.
@@ -125,49 +125,47 @@ pub trait Backend: Any + fmt::Debug + Send + Sync {
     }
 }
 
-/// What is asked for in one request.
+/// One request for lines.
 #[derive(Clone, Copy, Debug)]
 pub struct Ask<'a> {
-    /// Who asks, for others to see.
+    /// The name of the holder, for others to see.
     pub consumer: &'a str,
-    /// How many events are to be queued; zero is the chip's own default.
+    /// How many events the chip queues; zero for its own default.
     pub queue_size: u32,
-    /// Whether to hold one more line, where the chip numbers interrupts only then: see
+    /// Whether to hold one more line where the chip numbers interrupts only then; see
     /// [`RequestBuilder::witness`](crate::RequestBuilder::witness).
     pub witness: bool,
-    /// How long an edge may stay in the chip's queue for others to be taken with it; zero: each is wanted at once. A
-    /// chip for which that makes no difference takes no notice.
+    /// How long an edge may stay in the chip's queue, so that others are taken with it; zero takes each at once. A chip
+    /// may ignore it.
     pub gather: Duration,
-    /// The lines, each once, and how to hold each. At most [`Capabilities::max_lines`].
+    /// The lines, each once, with their configurations; at most [`Capabilities::max_lines`].
     pub lines: &'a [(Offset, LineConfig)],
 }
 
-/// Lines that are held: what [`Backend::request`] gives. Dropping it gives them back.
+/// The lines of one request, as [`Backend::request`] holds them. Dropping it gives them back.
 ///
-/// Lines go by their place in the [`Ask`] here, except in [`RawEdge::offset`].
+/// A line is named by its place in the [`Ask`], except in [`RawEdge::offset`].
 pub trait HeldLines: fmt::Debug + Send {
-    /// Appends the edges that have happened, at least one, in the order the chip gave them.
+    /// Appends the edges that have happened, at least one, in the order of the chip.
     ///
-    /// Ready with `None` when it was [stopped](Self::stop) and all that had happened was given. After an error, or
-    /// `None`, it is not called again. An error that [`is_disconnected`](Error::is_disconnected) means that the chip is
-    /// gone.
+    /// Ready with `None` after a [stop](Self::stop), when all earlier edges were given. It is not called again after
+    /// `None` or an error. An error that [`is_disconnected`](Error::is_disconnected) means that the chip is gone.
     fn poll_edges(&mut self, cx: &mut Context<'_>, into: &mut Vec<RawEdge>) -> Poll<Option<Result<(), Error>>>;
 
-    /// The program has all that [`poll_edges`](Self::poll_edges) gave, and waits for more. The clock of a simulated
-    /// chip may go on then; others have nothing to do.
+    /// The program has taken all edges of [`poll_edges`](Self::poll_edges) and waits for more. A simulated chip lets
+    /// its clock go on then; others do nothing.
     fn waits(&mut self, cx: &mut Context<'_>) {
         let _ = cx;
     }
 
-    /// No edge that happens from now on is wanted; those that have happened are still [given](Self::poll_edges).
+    /// Ends the stream. Edges that have happened are still [given](Self::poll_edges).
     fn stop(&mut self);
 
-    /// Whether each line was active directly before the first edge that is given for it; `None` where it cannot be
-    /// told.
+    /// Whether each line was active directly before its first edge; `None` where that is unknown.
     fn active_at_start(&self) -> Vec<Option<bool>>;
 
-    /// When the levels at the start were read, by the clock of the edges, if an edge that happened before may be given
-    /// after: that one tells itself which level was before it.
+    /// When the levels at the start were read, by the clock of the edges, if an edge from before the reading may be
+    /// given later. Such an edge shows the level before it.
     fn levels_read_ns(&self) -> Option<u64> {
         None
     }
@@ -184,17 +182,16 @@ pub trait HeldLines: fmt::Debug + Send {
     /// What the device says; then none was set, where that can be.
     fn set_values(&mut self, values: &[(usize, bool)]) -> Result<(), Error>;
 
-    /// Holds the same lines otherwise: one [`LineConfig`] for each.
+    /// Reconfigures the lines: one [`LineConfig`] for each.
     ///
     /// # Errors
     /// [`ErrorKind::Unsupported`]; and what the device says. Then nothing changed.
     fn reconfigure(&mut self, lines: &[LineConfig]) -> Result<(), Error>;
 
-    /// How what is missing is known.
+    /// How missing edges are known.
     fn numbering(&self) -> Numbering;
 
-    /// How many edges the chip has shown to be missing, without saying of which line. What is booked on lines is taken
-    /// from them.
+    /// How many edges are missing on unknown lines. Edges that are booked on lines later are subtracted.
     fn unattributed(&self) -> u64 {
         0
     }
@@ -204,14 +201,14 @@ pub trait HeldLines: fmt::Debug + Send {
         0
     }
 
-    /// The line that is held beside those asked for, if one is: see
+    /// The line that is held beside the requested ones, if any; see
     /// [`RequestBuilder::witness`](crate::RequestBuilder::witness).
     fn witness(&self) -> Option<Offset> {
         None
     }
 
-    /// The chip's own account of each line, once no more edges are wanted; lines may be given back by it. `None` if the
-    /// chip keeps none: then what can still be taken is, and counted as discarded.
+    /// The chip's own account of each line, at the end; it may give the lines back. `None` if the chip keeps no
+    /// account: then the remaining edges are taken and counted as discarded.
     ///
     /// # Errors
     /// What the device says: the account stays open.
@@ -219,7 +216,7 @@ pub trait HeldLines: fmt::Debug + Send {
         Ok(None)
     }
 
-    /// Why there may be edges that are in no figure, where the chip has said something like that.
+    /// Why some edges may be in no figure, if the chip has shown that.
     fn doubt(&self) -> Option<Error> {
         None
     }

@@ -1,4 +1,4 @@
-//! Chips: what is behind one, and its lines.
+//! Chips and their lines.
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -20,8 +20,7 @@ use crate::{ChipInfo, Clock, Error, ErrorKind, EventClock, LineId, LineInfo, Off
 /// # Ok::<(), linewake::Error>(())
 /// ```
 ///
-/// Its calls are answered by the driver at once, so they wait for the answer, and nothing here is `async`; only edges
-/// are waited for.
+/// The driver answers its calls at once, so nothing here is `async`. Only edges are waited for.
 #[derive(Clone, Debug)]
 pub struct Chip {
     inner: Arc<Inner>,
@@ -62,10 +61,10 @@ impl Chip {
         Self { inner: Arc::new(Inner { backend, names, by_name, world: Some(world.clone()) }) }
     }
 
-    /// A chip behind a backend of one's own.
+    /// A chip with a backend of the caller.
     ///
     /// # Errors
-    /// What the backend says when it is asked for its lines.
+    /// The error of the backend when it lists its lines.
     pub fn from_backend(backend: Arc<dyn Backend>) -> Result<Self, Error> {
         let names: Vec<_> = backend.lines()?.into_iter().map(|line| line.name).collect();
         let mut by_name = HashMap::<_, Vec<_>>::new();
@@ -81,13 +80,13 @@ impl Chip {
         &*self.inner.backend
     }
 
-    /// What it is.
+    /// Its facts.
     #[must_use]
     pub fn info(&self) -> &ChipInfo {
         self.backend().info()
     }
 
-    /// What a user should know of it: what was left out of the waveform that a simulated chip plays, for example.
+    /// Notes for the user: for example what a simulated chip leaves out of the waveform that it plays.
     ///
     /// ```
     /// assert!(linewake::Chip::open("sim")?.notes().is_empty());
@@ -98,20 +97,20 @@ impl Chip {
         self.backend().notes()
     }
 
-    /// What it can do.
+    /// Its capabilities.
     #[must_use]
     pub fn capabilities(&self) -> Capabilities {
         self.backend().capabilities()
     }
 
-    /// The clock of its time stamps, unless a line was asked for with another.
+    /// The clock of its time stamps, unless a line has another one.
     #[must_use]
     pub fn clock(&self) -> Clock {
         self.backend().clock(EventClock::Monotonic)
     }
 
-    /// The same chip again after it was unplugged, found by what does not change: of a simulated chip itself, of a
-    /// driver's device its path, of a gpiochip its label and its place on the bus. Clones of this one stay as they are.
+    /// Opens the same chip again after it was unplugged: a driver's device by its path, a gpiochip by its label and its
+    /// place on the bus. Clones of this chip stay as they are.
     ///
     /// # Errors
     /// One that [`is_disconnected`](Error::is_disconnected) while it is not back.
@@ -119,7 +118,7 @@ impl Chip {
         Self::from_backend(self.backend().reopen()?)
     }
 
-    /// Finds a line by offset or by name; of several with the same name, the first.
+    /// Finds a line by offset or name: the first one if several have the name.
     ///
     /// # Errors
     /// [`ErrorKind::NoSuchLine`].
@@ -151,7 +150,7 @@ impl Chip {
         self.inner.by_name.get(name).map_or(&[], Vec::as_slice)
     }
 
-    /// The names a user may have meant.
+    /// The names that exist, for an error.
     fn some_names(&self) -> String {
         const MOST: usize = 16;
         let names: Vec<_> = self.inner.names.iter().flatten().map(|name| format!("\"{name}\"")).collect();
@@ -194,7 +193,7 @@ impl Chip {
         self.inner.names.get(offset.index()).cloned().flatten()
     }
 
-    /// What the chip says of a line now.
+    /// A line as it is now.
     ///
     /// # Errors
     /// [`ErrorKind::NoSuchLine`], and what the device says.
@@ -202,7 +201,7 @@ impl Chip {
         self.backend().line(self.find(line)?)
     }
 
-    /// What the chip says of all its lines now.
+    /// All lines as they are now.
     ///
     /// # Errors
     /// What the device says.
@@ -225,16 +224,16 @@ impl Chip {
     }
 
     /// Whether lines are active, all read at the same moment if the chip [can](Capabilities::atomic_values). The lines
-    /// stay as they are; where they must be held to be read they are, for a moment.
+    /// keep their configuration. A chip that reads only held lines holds them for a moment.
     ///
     /// # Errors
-    /// As [`find_all`](Self::find_all); [`ErrorKind::Busy`] when somebody else holds one and the chip does not share;
-    /// and what the device says.
+    /// As [`find_all`](Self::find_all); [`ErrorKind::Busy`] when a line is held elsewhere and the chip does not share
+    /// lines; and what the device says.
     pub fn values<L: Into<LineId>>(&self, lines: impl IntoIterator<Item = L>) -> Result<Vec<bool>, Error> {
         self.backend().values(&self.find_all(lines)?)
     }
 
-    /// The reference driver's protocol, if the chip speaks it.
+    /// The client of the reference driver's protocol, if the chip speaks it.
     pub(crate) fn reference(&self) -> Result<&ReferenceDriver, Error> {
         let other = || unsupported(&self.info().name, "is no simulated chip and no reference driver's");
         let world = self.inner.world.as_ref().unwrap_or(self);
@@ -249,7 +248,7 @@ impl fmt::Display for Chip {
     }
 }
 
-/// An offset in decimal digits; `+5` and ` 5` are names.
+/// An offset in decimal digits. `+5` and ` 5` are names.
 fn offset_in(text: &str) -> Option<u32> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }

@@ -1,4 +1,4 @@
-//! Watching what becomes of lines themselves: who takes them, gives them back, holds them otherwise.
+//! Watches lines being taken, given back and reconfigured.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -11,9 +11,9 @@ use crate::ready::Ready;
 use crate::wait::wait;
 use crate::{Chip, Error, InfoEvent, LineId, Stopper};
 
-/// What becomes of lines themselves: a stream of [`InfoEvent`]s. See [`Chip::watch_info`].
+/// A stream of [`InfoEvent`]s: lines are taken, given back and reconfigured. See [`Chip::watch_info`].
 ///
-/// The chip has a queue of its own for them; on a gpiochip it holds 32, and drops the newest without a word.
+/// The chip has its own queue for them. That of a gpiochip holds 32, and drops the newest without a report.
 #[must_use = "nothing is watched any more when it is dropped"]
 pub struct InfoWatcher {
     watch: Box<dyn InfoWatch>,
@@ -24,11 +24,11 @@ pub struct InfoWatcher {
 }
 
 impl Chip {
-    /// Watches what becomes of lines: who takes them, gives them back, holds them otherwise.
+    /// Watches lines being taken, given back and reconfigured.
     ///
     /// # Errors
     /// As [`find_all`](Self::find_all); [`ErrorKind::Unsupported`](crate::ErrorKind) unless the chip
-    /// [can](crate::backend::Capabilities::info_watch) tell; and what the device says.
+    /// [can](crate::backend::Capabilities::info_watch) report it; and what the device says.
     pub fn watch_info<L: Into<LineId>>(&self, lines: impl IntoIterator<Item = L>) -> Result<InfoWatcher, Error> {
         let watch = self.backend().watch_info(&self.find_all(lines)?)?;
         let mut ready = Ready::new();
@@ -41,7 +41,7 @@ impl InfoWatcher {
     /// The next event, or `None` after it was [stopped](Self::stopper).
     ///
     /// # Errors
-    /// What ended it, once: the device is gone ([`Error::is_disconnected`]), or what it says makes no sense.
+    /// The reason that ended it, once: the device is gone ([`Error::is_disconnected`]), or it breaks its protocol.
     pub async fn next(&mut self) -> Option<Result<InfoEvent, Error>> {
         poll_fn(|cx| self.poll_event(cx)).await
     }
@@ -63,7 +63,7 @@ impl InfoWatcher {
         wait(Some(timeout), |cx| self.poll_event(cx)).or_error("an event")
     }
 
-    /// Something that can end it from elsewhere.
+    /// A handle that ends it from elsewhere.
     #[must_use]
     pub fn stopper(&self) -> Stopper {
         self.stopper.clone()

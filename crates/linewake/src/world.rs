@@ -1,4 +1,4 @@
-//! The outside world of a chip that is there for tests: it changes levels, makes edges merge, pulls the plug.
+//! The outside world of a chip for tests: it changes levels, merges edges and unplugs the chip.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -21,7 +21,7 @@ use crate::{Chip, Error, Figures, LineId, LineTotals};
 /// # Ok::<(), linewake::Error>(())
 /// ```
 ///
-/// On any other chip everything here is an error of kind [`ErrorKind::Unsupported`](crate::ErrorKind).
+/// On any other chip every call fails with [`ErrorKind::Unsupported`](crate::ErrorKind).
 #[derive(Clone, Debug)]
 pub struct World<'a> {
     chip: &'a Chip,
@@ -41,7 +41,7 @@ impl Chip {
         }
     }
 
-    /// What the driver says of each line, over all readers that were closed.
+    /// The driver's totals of each line, over all closed readers.
     ///
     /// # Errors
     /// [`ErrorKind::Unsupported`](crate::ErrorKind) unless the chip is simulated or the reference driver's; what the
@@ -62,7 +62,7 @@ impl Chip {
         Ok(totals.iter().map(line).collect())
     }
 
-    /// The world outside a chip that is there for tests: the simulated one and the reference driver's.
+    /// The outside world of a chip for tests: a simulated one or the reference driver's.
     #[must_use]
     pub fn world(&self) -> World<'_> {
         World::new(self, self.reference())
@@ -78,12 +78,11 @@ impl<'a> World<'a> {
         Ok(&self.reference.clone()?.client)
     }
 
-    /// Lets the clock of a simulated chip go on, which has one that stands still: what is due meanwhile happens, in
-    /// order, each at its own time.
+    /// Advances the virtual clock of a simulated chip. Everything that is due meanwhile happens in order, at its own
+    /// time.
     ///
-    /// A clock goes no further than an edge for which a request has no room, or than an unplugging of a chip that has
-    /// edges queued; it goes on as they are read. Returns how much of `time` is left then: zero if all of it has
-    /// passed.
+    /// The clock stops at an edge for which a request has no room, and at the unplugging of a chip with queued edges;
+    /// it goes on when they are read. Returns the rest of `time`: zero if all of it has passed.
     ///
     /// # Errors
     /// [`ErrorKind::Unsupported`](crate::ErrorKind) unless the chip is simulated, and its clock not the system's.
@@ -104,7 +103,7 @@ impl<'a> World<'a> {
         self.client()?.drive(&[Drive { offset, action, count: 1, reserved: 0 }])
     }
 
-    /// Changes the level of a line `times` times, as fast as the chip can.
+    /// Changes the level of a line `times` times, as fast as possible.
     ///
     /// # Errors
     /// As [`drive`](Self::drive); the device refuses zero and more than 1,048,576 changes.
@@ -112,7 +111,7 @@ impl<'a> World<'a> {
         self.toggle_all([(line, times)])
     }
 
-    /// Changes several lines in turn, one change of each after the other, until each has had its number.
+    /// Changes several lines in turn, one change of each after the other, until each has had its `times`.
     ///
     /// # Errors
     /// As [`toggle`](Self::toggle), for the sum of the changes.
@@ -126,7 +125,7 @@ impl<'a> World<'a> {
         self.client()?.drive(&drives?)
     }
 
-    /// From now on, edges that follow one of their line within `window` are merged into it. Zero merges nothing.
+    /// Merges edges that follow another of their line within `window`, from now on. Zero merges none.
     ///
     /// # Errors
     /// What the device says.
@@ -145,7 +144,7 @@ impl<'a> World<'a> {
         Ok(())
     }
 
-    /// Pulls the device out. Every request ends, and this chip is of no use but to [`replug`](Self::replug).
+    /// Unplugs the device. Every request ends; only [`replug`](Self::replug) is of use then.
     ///
     /// # Errors
     /// What the device says.
@@ -153,7 +152,7 @@ impl<'a> World<'a> {
         self.client()?.unplug()
     }
 
-    /// Puts it back in: it can be opened again.
+    /// Plugs the device in again, so that it can be opened.
     ///
     /// # Errors
     /// What the device says.

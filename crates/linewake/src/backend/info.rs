@@ -1,4 +1,4 @@
-//! What a chip is, and what it can do.
+//! The facts and the capabilities of a chip.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -22,7 +22,7 @@ pub struct LineHolder {
     pub program: String,
 }
 
-/// What a chip is.
+/// The facts of a chip.
 ///
 /// ```
 /// let chip = linewake::Chip::open("sim:64")?;
@@ -32,24 +32,24 @@ pub struct LineHolder {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ChipInfo {
-    /// Its name, as events carry it.
+    /// Its name in events.
     pub name: Arc<str>,
-    /// What it is called whatever its name is now, and the next time: of a gpiochip its place in the machine with its
-    /// label, of any other chip the words that open it.
+    /// A name that does not change from one start to the next: the place in the machine and the label of a gpiochip,
+    /// the spec of any other chip.
     pub id: Arc<str>,
-    /// What the hardware calls itself.
+    /// The label that the hardware reports.
     pub label: Arc<str>,
-    /// Where it is in the file system, if it is there.
+    /// Its path in the file system, if it has one.
     pub path: Option<Arc<str>>,
-    /// How many lines it has: the offsets are `0..lines`.
+    /// The number of its lines, with the offsets `0..lines`.
     pub lines: u32,
-    /// The most events a request can have queued; zero if that cannot be chosen.
+    /// The longest queue of a request; zero if the queue has one size.
     pub max_queue_size: u32,
 }
 
 impl ChipInfo {
-    /// What to call each of these chips, where they are shown together: its name; of chips that have the same name, each by
-    /// its [`id`](Self::id), with a number where these are the same too.
+    /// Names that tell chips apart: the name of each, or its [`id`](Self::id) if others have the same name, with a
+    /// number if the ids are the same too.
     ///
     /// ```
     /// use linewake::{Chip, ChipInfo};
@@ -83,7 +83,7 @@ impl ChipInfo {
     }
 }
 
-/// What a chip can do.
+/// The capabilities of a chip.
 ///
 /// ```
 /// let sim = linewake::Chip::open("sim")?;
@@ -93,13 +93,13 @@ impl ChipInfo {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Capabilities {
-    /// The most lines it holds in one request of its own; larger ones are split.
+    /// The most lines of one request to the chip; larger requests are split.
     pub max_lines: usize,
     /// Whether several requests may hold a line at once.
     pub shared_lines: bool,
     /// Whether lines can be outputs.
     pub outputs: bool,
-    /// Whether the chip inverts; where it does not, [`Request`](crate::Request) does.
+    /// Whether the chip inverts levels; if not, [`Request`](crate::Request) does.
     pub active_low: bool,
     /// Whether a bias can be set.
     pub bias: bool,
@@ -111,20 +111,20 @@ pub struct Capabilities {
     pub realtime: bool,
     /// Whether edges can be stamped by a hardware engine.
     pub hte: bool,
-    /// Whether the size of the queue can be chosen, and the largest; zero if not.
+    /// The longest queue that can be asked for; zero if the size is fixed.
     pub max_queue_size: u32,
-    /// Whether the values of a request are read and set at one moment.
+    /// Whether all values of a request are read and set at the same moment.
     pub atomic_values: bool,
-    /// Whether a request can be configured anew.
+    /// Whether a request can be reconfigured.
     pub reconfigure: bool,
-    /// Whether it tells when its lines are taken and given back.
+    /// Whether it reports that its lines are taken and given back.
     pub info_watch: bool,
-    /// How far the account of a request can be trusted at best.
+    /// The best trust that the account of a request can have.
     pub account: Trust,
 }
 
 impl Capabilities {
-    /// Of a chip that can do nothing but tell its inputs' edges, up to `max_lines` at once.
+    /// The capabilities of a chip that only reports edges of inputs, up to `max_lines` at once.
     #[must_use]
     pub fn inputs_only(max_lines: usize, account: Trust) -> Self {
         Self {
@@ -146,7 +146,7 @@ impl Capabilities {
     }
 }
 
-/// The error for what a chip cannot do: `chip "x" cannot …`.
+/// The error for something that a chip cannot do: `chip "x" cannot …`.
 pub(crate) fn unsupported(chip: &str, what: &str) -> Error {
     Error::new(ErrorKind::Unsupported, format!("chip \"{chip}\" {what}"))
 }
