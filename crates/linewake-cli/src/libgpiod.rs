@@ -1,14 +1,14 @@
-//! The program where it is called by the name of one of libgpiod's tools: that tool, no more and no less.
+//! The program under the name of one of libgpiod's tools: exactly that tool.
 //!
-//! It is a path of its own, beside the subcommands: one thread, the kernel's chips by blocking calls, names and
-//! messages as bytes, and the command line as the C library reads it. A chip is a gpiochip here and nothing else, so
-//! that who may run `gpioget` as root by a rule of sudo can read lines, and do no more. For tests there are also
-//! simulated chips, if the environment says so: see [`chips::SIM`]. What differs from libgpiod's on purpose is in
-//! docs/gpiod.md.
+//! It is a path of its own, beside the subcommands: it has one thread, opens the kernel's chips by blocking calls,
+//! keeps names and messages as bytes, and reads the command line as the C library does. It opens gpiochips only, so
+//! that a user who may run `gpioget` as root by a rule of sudo can read lines and do no more. For tests it has
+//! simulated chips, if the environment says so: see [`chips::SIM`]. docs/gpiod.md lists what differs from libgpiod's
+//! tools on purpose.
 //!
-//! - `getopt` and `number` read the command line; `help` writes what the tools have to say of themselves.
-//! - `chips` finds chips, `chip` is one of them and what it holds, `resolve` finds lines on them.
-//! - `out` writes, `print` says how things are shown; `strerror` has the C library's words for errors.
+//! - `tool` knows the names; `getopt` and `number` read the command line; `help` prints help and version.
+//! - `chips` finds chips, `chip` is one of them with its requests, `resolve` finds lines.
+//! - `out` collects output, `print` formats it; `strerror` has the C library's error messages.
 //! - `detect`, `info`, `get`, `set` (with `outputs` and `interactive`), `mon` and `notify` are the tools.
 
 mod chip;
@@ -58,7 +58,7 @@ pub(crate) fn run(tool: Tool, prog: &OsStr, words: impl Iterator<Item = OsString
     match ended {
         Ok(code) => ExitCode::from(code),
         Err(Exit { message, code }) => {
-            // What could not be written was said.
+            // A failed write was reported.
             let _ = context.out.flush();
             if !message.is_empty() {
                 context.say(&message);

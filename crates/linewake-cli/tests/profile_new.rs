@@ -185,11 +185,11 @@ fn conditions_packing_and_names_for_types_are_followed() {
 fn what_cannot_be_read_or_written_is_said_in_one_line() {
     let there = Scratch::with("there.toml", "");
     for (arguments, says) in [
-        (&["profile", "new"][..], "there is no header, and nobody to ask; give the driver's header"),
+        (&["profile", "new"][..], "missing a header, and no terminal to ask questions on; give the driver's header"),
         (&["profile", "new", "/no/such.h"], "cannot read the header \"/no/such.h\""),
-        (&["profile", "new", "-o", there.path(), "/no/such.h"], "is there already; name another"),
-        (&["profile", "new", "--device", "card0", "x.h"], "\"card0\" is no device: write a path like /dev/card0"),
-        (&["profile", "new", "--lines", "0", "x.h"], "0 is not in 1..=1024"),
+        (&["profile", "new", "-o", there.path(), "/no/such.h"], "exists; name another file"),
+        (&["profile", "new", "--device", "card0", "x.h"], "expected a device, found \"card0\"; write a path like /dev/card0"),
+        (&["profile", "new", "--lines", "0", "x.h"], "0 is out of range; expected 1 to 1024"),
     ] {
         let output = run(arguments);
         assert_eq!(output.status.code(), Some(1), "{output:?}");

@@ -54,9 +54,9 @@ fn bytes_are_decoded_however_they_are_written() {
 fn what_cannot_be_decoded_is_said_in_one_line() {
     let file = Scratch::with("undecoded.toml", BOX);
     for (arguments, says) in [
-        (&["0x"][..], "there are no bytes to decode"),
+        (&["0x"][..], "expected bytes such as \"01 00 ff\", found none"),
         (&["010"], "\"010\" has an odd number of digits"),
-        (&["door"], "\"door\" is no byte: \"o\" is no hexadecimal digit"),
+        (&["door"], "expected a byte, found \"door\"; \"o\" is not a hexadecimal digit"),
         (&["--call", "levels", "01"], "has no call \"levels\"; it has \"read\""),
         (&["010102"], "expected whole records of 2 bytes, found 3 bytes"),
         (&[], "HEX"),
@@ -79,7 +79,7 @@ fn where_several_calls_tell_it_is_to_be_said_which() {
     let file = Scratch::with("ports.toml", ports);
     let output = run(&["profile", "decode", file.path(), "01"]);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
-    assert!(err(&output).contains("say by --call which, of \"low\", \"high\""), "{output:?}");
+    assert!(err(&output).contains("choose one with --call: \"low\", \"high\""), "{output:?}");
     let output = run(&["profile", "decode", file.path(), "01", "--call", "high"]);
     assert_eq!(out(&output), "record 0: levels 0b00000001 (line b)\n", "{output:?}");
 }

@@ -1,4 +1,4 @@
-//! `linewake notify`: what becomes of lines themselves.
+//! `linewake notify`: requests, releases and changed settings of lines.
 
 use std::future::{Future as _, poll_fn};
 use std::io::{self, BufWriter, StdoutLock, Write};
@@ -22,16 +22,16 @@ use crate::sinks::summary::plural;
 use crate::stamp::Stamp;
 use crate::{number, output, period, signals, specifiers};
 
-/// Say when lines are taken, given back, or held otherwise
+/// Say when lines are requested, released or reconfigured
 ///
-/// Each event is a line on standard output: time, event, name of the line. Edges are another command's: mon.
+/// Each event is a line on standard output: time, event, name of the line. For edges use "linewake mon".
 #[derive(Debug, clap::Args)]
 #[command(after_help = exit::help(
     "\
 Examples:
   linewake notify door                       123.456789012<TAB>requested<TAB>\"door\"
   linewake notify -c 0                       every line of a chip
-  linewake notify -n 1 -e released door      wait until somebody gives it back
+  linewake notify -n 1 -e released door      wait until it is released
   linewake notify --format '%U %E %l %C' door
 
 Format specifiers:
@@ -51,26 +51,26 @@ pub(crate) struct Arguments {
     #[arg(value_name = "LINE")]
     lines: Vec<String>,
 
-    /// Say so when the lines are watched
+    /// Print a line when the watch begins
     #[arg(long)]
     banner: bool,
 
     #[command(flatten)]
     scope: Scope,
 
-    /// Only these events; all unless given
+    /// Only these events; all events unless given
     #[arg(short, long, value_name = "EVENT", value_parser = event())]
     event: Option<InfoEventKind>,
 
-    /// Write events in a format of your own: see below
+    /// Write events in this format; see "Format specifiers"
     #[arg(short = 'F', long, value_name = "FORMAT", allow_hyphen_values = true)]
     format: Option<String>,
 
-    /// End if nothing happens for this period
+    /// End when no event comes for this period
     #[arg(long, value_name = "PERIOD", value_parser = period::parse, allow_hyphen_values = true)]
     idle_timeout: Option<Duration>,
 
-    /// Write times in the time zone of this computer
+    /// Write times as local time
     #[arg(long, overrides_with = "utc")]
     localtime: bool,
 
@@ -79,7 +79,7 @@ pub(crate) struct Arguments {
         value_parser = number::count())]
     num_events: u32,
 
-    /// Write nothing
+    /// Write no events
     #[arg(short, long, visible_alias = "silent")]
     quiet: bool,
 
@@ -87,11 +87,11 @@ pub(crate) struct Arguments {
     #[arg(long)]
     unquoted: bool,
 
-    /// Write times in UTC
+    /// Write times as UTC
     #[arg(long, overrides_with = "localtime")]
     utc: bool,
 
-    /// Write `start` and `info` records of docs/record.schema.json, one JSON object a line
+    /// Write `start` and `info` records of docs/record.schema.json, one JSON object on each line
     #[arg(long, help_heading = BEYOND)]
     json: bool,
 }
@@ -122,11 +122,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let outcome = watch.run(&mut watchers, &mut out);
     let has_left = has_left.load(Ordering::Relaxed);
     let early = watch.early(&outcome, has_left);
-    // What is left in it could not be written; dropping the writer would try again.
+    // Dropping the writer would try again to write the rest.
     let _ = out.into_parts();
     match outcome {
         Ok(_) => {}
-        // A terminal that is gone has an error of its own.
+        // A terminal that is gone fails with an error of its own.
         Err(Fault::Output(_)) if has_left => {}
         Err(Fault::Output(error)) => exit::unwritten(&error)?,
         Err(Fault::Chip(error)) => {
@@ -145,11 +145,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 enum End {
     Enough,
     Idle,
-    /// Somebody asked for it.
+    /// A signal, or a reader that left.
     Stopped,
 }
 
-/// What ended the watch early.
+/// An error that ended the watch.
 enum Fault {
     Output(io::Error),
     Chip(linewake::Error),
@@ -164,9 +164,9 @@ impl From<io::Error> for Fault {
 struct EventPrinter<'a> {
     arguments: &'a Arguments,
     lines: &'a FoundLines,
-    /// What to call each chip.
+    /// A name for each chip, all different.
     chips: Vec<Arc<str>>,
-    /// Events that were told.
+    /// The number of events so far.
     seen: u32,
 }
 
@@ -196,7 +196,7 @@ impl EventPrinter<'_> {
         }
     }
 
-    /// What to say if it ended before what was awaited.
+    /// The message, if fewer events came than `-n` asks for.
     fn early(&self, outcome: &Result<End, Fault>, has_left: bool) -> Option<String> {
         let why = match outcome {
             Ok(End::Enough) => return None,
@@ -211,7 +211,7 @@ impl EventPrinter<'_> {
     }
 
     fn begin(&self, out: &mut Out) -> io::Result<()> {
-        // It is no record.
+        // The banner is not a record.
         if self.arguments.banner && !self.arguments.json {
             let ids: Vec<_> = self.lines.lines.iter().map(|line| format!("'{}'", Printable(&line.id))).collect();
             match ids.as_slice() {
@@ -240,7 +240,7 @@ impl EventPrinter<'_> {
             return output::json(out, &Record::Info(called));
         }
         let line = &event.line;
-        // On a gpiochip these times are by the monotonic clock, whatever is asked for.
+        // A gpiochip stamps these events by the monotonic clock only.
         let time = |stamp: Stamp| {
             let to_utc = || chip.clock().utc.map_or(0, |utc| utc.offset_ns);
             stamp.of(if stamp == Stamp::Seconds {
@@ -282,7 +282,7 @@ impl EventPrinter<'_> {
     }
 }
 
-/// As libgpiod numbers them.
+/// The number of an event in libgpiod.
 fn libgpiod_number(kind: InfoEventKind) -> u8 {
     match kind {
         InfoEventKind::Requested => 1,
@@ -291,7 +291,7 @@ fn libgpiod_number(kind: InfoEventKind) -> u8 {
     }
 }
 
-/// What happens next on any of the chips, and on which; nothing if it does not happen in time.
+/// Waits for the next event of any chip, and gives it with the index of the chip; `None` at the deadline.
 pub(crate) fn next(
     watchers: &mut [InfoWatcher],
     deadline: Option<Instant>,

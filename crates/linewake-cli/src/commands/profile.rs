@@ -1,4 +1,4 @@
-//! `linewake profile`: tools for the one who describes a vendor's driver.
+//! `linewake profile`: tools to describe a vendor's driver.
 
 mod attempt;
 mod decode;
@@ -16,7 +16,7 @@ use crate::exit::{self, Failure};
 
 /// Write, check and try a profile: the description of a vendor's driver
 ///
-/// A profile is a TOML file that says which calls a driver takes and what their bytes mean: docs/profiles.md. With it
+/// A profile is a TOML file that says which calls a driver has and what their bytes mean: docs/profiles.md. With it
 /// "linewake mon -c FILE.toml" watches the card.
 #[derive(Debug, clap::Args)]
 #[command(
@@ -25,10 +25,10 @@ use crate::exit::{self, Failure};
         "\
 Examples, in the order of the work:
   linewake profile new card.h -o card.toml   a skeleton from the driver's header, or from answers
-  linewake profile check card.toml           whether it makes sense; if not, at which line and column
-  linewake profile explain card.toml         what would be opened, sent and read, byte by byte
+  linewake profile check card.toml           whether it is right; if not, the line and column
+  linewake profile explain card.toml         what it would open, send and read, byte by byte
   linewake profile try card.toml             what the device answers; changes nothing
-  linewake profile decode card.toml 05 00    what bytes mean that you dumped elsewhere
+  linewake profile decode card.toml 05 00    the meaning of bytes that you dumped elsewhere
   linewake mon -c profile:card.toml --allow-writes",
         &[]
     )
@@ -41,19 +41,19 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Action {
     New(new::Arguments),
-    /// Say whether a profile makes sense
+    /// Say whether a profile is right
     ///
-    /// Nothing is opened or sent.
+    /// It opens and sends nothing.
     #[command(verbatim_doc_comment)]
     Check {
         /// The profile
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
-    /// Say what would be opened, what would be sent and when, and what the answers mean
+    /// Say what a profile opens, what it sends and when, and what the answers mean
     ///
-    /// Each record is drawn byte by byte. It says too what will be booked as lost, and what is never known.
-    /// Nothing is opened or sent.
+    /// It draws each record byte by byte. It also says which edges will count as lost, and what is never known.
+    /// It opens and sends nothing.
     #[command(verbatim_doc_comment)]
     Explain {
         /// The profile

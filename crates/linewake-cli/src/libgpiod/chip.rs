@@ -1,4 +1,4 @@
-//! A chip, its lines, and those that are held: the kernel's, or a simulated one in a test.
+//! A chip, its lines, and a request of lines: the kernel's, or simulated ones in a test.
 
 #[cfg(target_os = "linux")]
 use linewake::gpiochip::{ChipFile, FileLine, FileRequest, LinesFile, flag};
@@ -6,10 +6,10 @@ use linewake::{Bias, Direction, Drive, Edges, EventClock};
 
 use super::strerror;
 
-/// What went wrong, in the system's words.
+/// An error in the system's words.
 pub(super) type SystemError = String;
 
-/// A chip that is open.
+/// An open chip.
 #[derive(Debug)]
 pub(super) enum OpenChip {
     #[cfg(target_os = "linux")]
@@ -17,7 +17,7 @@ pub(super) enum OpenChip {
     Sim(Box<linewake::Chip>),
 }
 
-/// What a chip is.
+/// The name, label and number of lines of a chip.
 #[derive(Debug)]
 pub(super) struct ChipInfo {
     pub(super) name: Vec<u8>,
@@ -25,12 +25,12 @@ pub(super) struct ChipInfo {
     pub(super) lines: u32,
 }
 
-/// What a line is, and how it is held.
+/// The name and the settings of a line.
 #[derive(Debug)]
 pub(super) struct LineInfo {
-    /// Empty if it has none.
+    /// Empty if the line has no name.
     pub(super) name: Vec<u8>,
-    /// Empty if nobody holds it, or somebody without a name.
+    /// Empty if the line is free, or if its holder has no name.
     pub(super) consumer: Vec<u8>,
     pub(super) offset: u32,
     pub(super) used: bool,
@@ -105,11 +105,11 @@ impl From<linewake::LineInfo> for LineInfo {
     }
 }
 
-/// How lines are requested.
+/// The settings of requested lines.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RequestConfig<'a> {
     pub(super) consumer: &'a [u8],
-    /// None leaves it as it is.
+    /// `None` keeps the direction.
     pub(super) direction: Option<Direction>,
     pub(super) active_low: bool,
     pub(super) bias: Option<Bias>,
@@ -181,7 +181,7 @@ impl<'a> RequestConfig<'a> {
     }
 }
 
-/// Lines of one chip that are held, as many as one request has.
+/// A request: held lines of one chip.
 #[derive(Debug)]
 pub(super) enum LineRequest {
     #[cfg(target_os = "linux")]
@@ -214,7 +214,7 @@ impl OpenChip {
         }
     }
 
-    /// Takes lines; outputs get these values, a bit for each.
+    /// Requests lines; `bits` are the values of outputs, by their index.
     pub(super) fn request(
         &self,
         offsets: &[u32],
@@ -245,7 +245,7 @@ impl OpenChip {
 }
 
 impl LineRequest {
-    /// A bit for each line, by its place.
+    /// The values of the lines, a bit for each by its index.
     pub(super) fn values(&self) -> Result<u64, SystemError> {
         match self {
             #[cfg(target_os = "linux")]

@@ -1,4 +1,4 @@
-//! Which chips there are, and which one an operand or `-c` names: a number, a name in `/dev`, or a path.
+//! The chips of this computer, and the one that an operand or `-c` names: by a number, a name in `/dev`, or a path.
 
 use std::env;
 #[cfg(target_os = "linux")]
@@ -7,11 +7,11 @@ use std::path::PathBuf;
 use super::chip::OpenChip;
 use super::{Exit, strerror};
 
-/// If this is set in the environment, `-c sim` and `-c sim:64` are simulated chips: for tests. Nothing else of what a
-/// chip can be to `linewake` is one here: that runs programs, reads files and opens devices of any kind.
+/// With this variable set to 1, `-c sim` and `-c sim:64` are simulated chips, for tests. The other chips of `linewake`
+/// do not exist here: they run programs, read files and open devices of any kind.
 pub(super) const SIM: &str = "LINEWAKE_SIM";
 
-/// A chip that is there.
+/// How a chip is opened.
 #[derive(Debug)]
 pub(super) enum Spec {
     #[cfg(target_os = "linux")]
@@ -20,7 +20,7 @@ pub(super) enum Spec {
 }
 
 impl Spec {
-    /// As messages name it.
+    /// The chip's name in messages.
     pub(super) fn path(&self) -> &[u8] {
         match self {
             #[cfg(target_os = "linux")]
@@ -29,7 +29,7 @@ impl Spec {
         }
     }
 
-    /// On failure gives what the system says, and whether it is that this user may not.
+    /// Opens the chip. The error is the system's words, and whether this user lacks permission.
     pub(super) fn open(&self) -> Result<OpenChip, (String, bool)> {
         match self {
             #[cfg(target_os = "linux")]
@@ -48,17 +48,17 @@ impl Spec {
     }
 }
 
-/// The chip that a text names.
+/// Looks up the chip that a text names.
 pub(super) fn lookup(id: &[u8]) -> Option<Spec> {
     simulated(id).or_else(|| of_the_kernel(id))
 }
 
-/// The same, or the end of the tool.
+/// Looks up the chip that a text names; if there is none, the tool ends.
 pub(super) fn lookup_or_die(id: &[u8]) -> Result<Spec, Exit> {
     lookup(id).ok_or_else(|| not_found(id))
 }
 
-/// Nothing that a text names is a chip.
+/// The error for a text that names no chip.
 pub(super) fn not_found(id: &[u8]) -> Exit {
     Exit::of("cannot find GPIO chip character device '", id, "'")
 }
@@ -94,7 +94,7 @@ fn of_the_kernel(_: &[u8]) -> Option<Spec> {
     None
 }
 
-/// All that are in `/dev`, in the order of their names, where a number in a name counts as such.
+/// Lists the chips in `/dev` by name, with numbers in names in numeric order.
 #[cfg(target_os = "linux")]
 pub(super) fn all() -> Result<Vec<Spec>, Exit> {
     let paths = linewake::gpiochip::paths();
@@ -108,7 +108,7 @@ pub(super) fn all() -> Result<Vec<Spec>, Exit> {
     Ok(Vec::new())
 }
 
-/// As the C library's `strverscmp`: digits are a number, and with zeros before them a fraction.
+/// Compares as the C library's `strverscmp`: digits are a number, or a fraction if they begin with a zero.
 #[cfg(target_os = "linux")]
 fn by_version(one: &[u8], other: &[u8]) -> std::cmp::Ordering {
     use std::cmp::Ordering;
@@ -124,7 +124,7 @@ fn by_version(one: &[u8], other: &[u8]) -> std::cmp::Ordering {
     }
     let is_fraction = start < same && one[start..same].iter().all(|&byte| byte == b'0');
     if is_fraction && (digit(one, same) || digit(other, same)) {
-        // Digits before all else, and the end after it.
+        // Digits come first, then the end of the text, then the rest.
         let key = |text: &[u8]| byte(text).unwrap_or(0).wrapping_sub(b'0');
         return key(one).cmp(&key(other));
     }

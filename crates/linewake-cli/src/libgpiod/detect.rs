@@ -1,4 +1,4 @@
-//! gpiodetect: the chips there are.
+//! gpiodetect: a list of the chips.
 
 use super::getopt::{self, Opt, flag};
 use super::{Context, Exit, chips, help};

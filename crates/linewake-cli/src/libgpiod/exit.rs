@@ -1,9 +1,9 @@
-//! How a tool ends that is not done.
+//! The early end of a tool.
 
-/// Why a tool ends before it is done.
+/// An early end: an error, or `--help` and `--version`.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Exit {
-    /// What is said, behind the name of the program.
+    /// The message behind the program's name; empty is none.
     pub(super) message: Vec<u8>,
     pub(super) code: u8,
 }
@@ -13,12 +13,12 @@ impl Exit {
         Self { message: message.into(), code: 1 }
     }
 
-    /// Everything is said.
+    /// An error that was already reported.
     pub(super) fn silent() -> Self {
         Self::new("")
     }
 
-    /// Its words, something that need not be text, and the end.
+    /// A message with bytes in it that need not be UTF-8.
     pub(super) fn of(before: &str, what: &[u8], after: &str) -> Self {
         Self::new([before.as_bytes(), what, after.as_bytes()].concat())
     }

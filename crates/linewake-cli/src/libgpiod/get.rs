@@ -23,7 +23,7 @@ pub(super) const OPTIONS: &[Opt] = &[
     flag("version", b'v'),
 ];
 
-/// The bias of an option.
+/// Parses the value of `--bias`.
 pub(super) fn bias_or_die(text: &[u8]) -> Result<linewake::Bias, Exit> {
     match text {
         b"pull-down" => Ok(linewake::Bias::PullDown),
@@ -33,7 +33,7 @@ pub(super) fn bias_or_die(text: &[u8]) -> Result<linewake::Bias, Exit> {
     }
 }
 
-/// What no tool goes on without.
+/// The operands; without any, the tool ends.
 pub(super) fn some_lines(ids: &[Vec<u8>]) -> Result<Vec<&[u8]>, Exit> {
     if ids.is_empty() {
         return Err(Exit::new("at least one GPIO line must be specified"));

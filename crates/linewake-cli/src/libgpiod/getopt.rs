@@ -1,5 +1,5 @@
-//! A command line as libgpiod's tools read it: by the rules of the C library's `getopt_long` with options before
-//! operands, one after the other, and in its words.
+//! Reads a command line as libgpiod's tools do: by the rules of the C library's `getopt_long`, in order, with options
+//! before operands, and with its messages.
 
 use super::{Context, Exit};
 
@@ -8,33 +8,33 @@ use super::{Context, Exit};
 pub(super) struct Opt {
     pub(super) long: &'static str,
     pub(super) short: Option<u8>,
-    /// What stands for it in the code of the tool: two options of one key are one option with two names.
+    /// The option in the code of the tool. Two options with one key are one option with two names.
     pub(super) key: u8,
     pub(super) takes_value: bool,
 }
 
-/// One without a value, which has a letter too.
+/// An option without a value, with a letter.
 pub(super) const fn flag(long: &'static str, letter: u8) -> Opt {
     Opt { long, short: Some(letter), key: letter, takes_value: false }
 }
 
-/// One without a value and without a letter.
+/// An option without a value or a letter.
 pub(super) const fn long_flag(long: &'static str, key: u8) -> Opt {
     Opt { long, short: None, key, takes_value: false }
 }
 
-/// One with a value, which has a letter too.
+/// An option with a value and a letter.
 pub(super) const fn value(long: &'static str, letter: u8) -> Opt {
     Opt { long, short: Some(letter), key: letter, takes_value: true }
 }
 
-/// One with a value and without a letter.
+/// An option with a value and without a letter.
 pub(super) const fn long_value(long: &'static str, key: u8) -> Opt {
     Opt { long, short: None, key, takes_value: true }
 }
 
-/// Reads the options. `take` is told each as it comes, with its value; what it refuses ends the tool, and what is
-/// behind is not looked at. Gives the operands.
+/// Reads the options and gives the operands. `take` gets each option in turn, with its value; an error from it ends the
+/// tool, and the rest is not read.
 pub(super) fn read<'a>(
     context: &mut Context,
     options: &'static [Opt],
@@ -91,7 +91,7 @@ fn read_long<'a>(options: &'static [Opt], word: &'a [u8], rest: &mut &'a [Vec<u8
     }
 }
 
-/// An option by its name, or by the beginning of it.
+/// Finds an option by its name, or by the beginning of its name.
 fn named(options: &'static [Opt], name: &[u8], word: &[u8]) -> Result<&'static Opt, Vec<u8>> {
     let mut begun: Option<&Opt> = None;
     let mut others: Vec<&str> = Vec::new();
@@ -119,7 +119,7 @@ fn named(options: &'static [Opt], name: &[u8], word: &[u8]) -> Result<&'static O
     }
 }
 
-/// `-lc0`: letters, of which the last may have a value behind it.
+/// Reads letters such as `-lc0`, of which the last may have a value behind it.
 fn read_short<'a>(
     options: &'static [Opt],
     letters: &'a [u8],
@@ -161,7 +161,7 @@ mod tests {
         long_value("idle-timeout", b'i'),
     ];
 
-    /// What is taken, `--` and the operands; or what is wrong with it.
+    /// The options, `--` and the operands; or the message.
     fn read_words(words: &[&str]) -> Result<Vec<String>, String> {
         let words: Vec<_> = words.iter().map(|word| word.as_bytes().to_vec()).collect();
         let mut context = Context { tool: Tool::Get, prog: b"gpioget".to_vec(), out: Out::new() };

@@ -1,4 +1,4 @@
-//! gpioinfo: what lines are, and who holds them.
+//! gpioinfo: the names, settings and consumers of lines.
 
 use super::chip::{LineInfo, OpenChip};
 use super::getopt::{self, Opt, flag, long_flag, value};
@@ -19,7 +19,7 @@ struct Listing<'a> {
     wanted: Vec<Operand<'a>>,
     scope: Scope<'a>,
     unquoted: bool,
-    /// Rows that were printed.
+    /// The number of rows that were printed.
     shown: usize,
 }
 
@@ -100,7 +100,7 @@ impl Listing<'_> {
         Ok(())
     }
 
-    /// Whether a line is one that is wanted. Of a name there may be several, if all are looked at.
+    /// Whether the user asked for a line. With --strict several lines may have one name.
     fn meet(&mut self, place: (usize, u32), line: &LineInfo) -> bool {
         let mut is_wanted = false;
         for wanted in &mut self.wanted {
@@ -122,7 +122,7 @@ impl Listing<'_> {
             (name, false) => (name, 2),
         };
         print::quoted(out, name, quotes == 0);
-        // By bytes, as the C library counts.
+        // The C library counts bytes.
         out.text(&" ".repeat(16_usize.saturating_sub(name.len() + quotes)));
         out.text("\t");
         print::attributes(out, line, self.unquoted);

@@ -1,4 +1,4 @@
-//! gpioset's `--interactive`: outputs by commands from standard input.
+//! gpioset's `--interactive`: commands from standard input set the outputs.
 
 use std::io::{self, BufRead as _, IsTerminal as _, Read as _};
 
@@ -35,16 +35,16 @@ COMMANDS:
 
 ";
 
-/// A longer line is no command.
+/// The most bytes of a command; a longer line is an error.
 const MOST_BYTES: u64 = 1 << 20;
 
-/// Runs until `exit`, or the end of the input.
+/// Runs commands until `exit`, or the end of the input.
 pub(super) fn run(context: &mut Context, outputs: &mut Outputs<'_>, unquoted: bool) -> Result<(), Exit> {
     let said = |failure: crate::exit::Failure| Exit::new(failure.to_string());
     let is_terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
     let mut terminal = None;
     if is_terminal {
-        // A signal ends the tool as ever, and leaves the terminal as it was.
+        // A signal ends the tool as before, and the terminal is restored.
         let settings = Settings::now();
         signals::on_end(move |signal| {
             settings.restore();
@@ -73,7 +73,7 @@ pub(super) fn run(context: &mut Context, outputs: &mut Outputs<'_>, unquoted: bo
     }
 }
 
-/// Asks for a command, and reads it; none at the end.
+/// Prompts for a command, and reads it; `None` at the end of the input.
 fn read_line(context: &mut Context) -> Result<Option<Vec<u8>>, Exit> {
     context.out.text(PROMPT);
     context.out.flush()?;
@@ -89,7 +89,7 @@ fn read_line(context: &mut Context) -> Result<Option<Vec<u8>>, Exit> {
     }
 }
 
-/// Runs one command. What is wrong with it is said on standard output. Says whether there may be more.
+/// Runs one command, and says whether another may follow. What is wrong with it goes to standard output.
 fn command(context: &mut Context, outputs: &mut Outputs<'_>, unquoted: bool, words: &[&[u8]]) -> Result<bool, Exit> {
     let Some((&command, words)) = words.split_first() else { return Ok(true) };
     if words.len() > outputs.values.len() {
@@ -160,7 +160,7 @@ fn set(context: &mut Context, outputs: &mut Outputs<'_>, words: &[&[u8]]) -> Res
     Ok(())
 }
 
-/// The places of lines that a command names, of all if it names none.
+/// The indices of the lines that a command names; of all, if it names none.
 fn places(context: &mut Context, outputs: &Outputs<'_>, words: &[&[u8]]) -> Option<Vec<usize>> {
     if words.is_empty() {
         return Some((0..outputs.values.len()).collect());
@@ -180,7 +180,7 @@ fn places(context: &mut Context, outputs: &Outputs<'_>, words: &[&[u8]]) -> Opti
     known(context, outputs, &ids)
 }
 
-/// The places of lines, if all are held.
+/// The indices of lines, if all are held.
 fn known(context: &mut Context, outputs: &Outputs<'_>, ids: &[&[u8]]) -> Option<Vec<usize>> {
     let mut places = Vec::new();
     for &id in ids {
@@ -192,7 +192,7 @@ fn known(context: &mut Context, outputs: &Outputs<'_>, ids: &[&[u8]]) -> Option<
     (places.len() == ids.len()).then_some(places)
 }
 
-/// The words of a line. A word that begins with a quotation mark may have spaces up to the next.
+/// Splits a line into words. A word that begins with a quotation mark may have spaces up to the next mark.
 fn words(line: &[u8]) -> Vec<&[u8]> {
     let is_space = |byte: u8| matches!(byte, b' ' | b'\t'..=b'\r');
     let mut words = Vec::new();

@@ -55,7 +55,7 @@ fn clock_or_die(text: &[u8]) -> Result<EventClock, Exit> {
     }
 }
 
-/// What is written of edges, and until when.
+/// The options about output and the end.
 #[derive(Default)]
 struct Options<'a> {
     scope: Scope<'a>,
@@ -152,7 +152,7 @@ fn initial_state(
 struct EdgePrinter<'a> {
     options: Options<'a>,
     lines: &'a FoundLines<'a>,
-    /// Edges so far.
+    /// The number of edges so far.
     done: u32,
 }
 
@@ -160,7 +160,7 @@ struct EdgePrinter<'a> {
 #[derive(Clone, Copy)]
 struct Edge {
     ns: u64,
-    /// 1: rising, 2: falling.
+    /// 1 is rising, 2 is falling.
     kind: u32,
     offset: u32,
 }
@@ -175,7 +175,7 @@ impl EdgePrinter<'_> {
             match held {
                 #[cfg(target_os = "linux")]
                 LineRequest::File(file) => files.push(file),
-                // There is one such chip at most.
+                // Tests have one simulated chip at most.
                 LineRequest::Sim(mut request, _) => return self.simulated(context, &mut request, idle),
             }
         }
@@ -240,7 +240,7 @@ impl EdgePrinter<'_> {
         }
     }
 
-    /// Writes an edge. Says whether it was the last one that is wanted.
+    /// Writes an edge, and says whether it was the last.
     fn edge(&mut self, context: &mut Context, chip: usize, edge: Edge) -> bool {
         if !self.options.quiet {
             self.show(context, chip, edge);

@@ -1,4 +1,4 @@
-//! gpionotify: what becomes of lines themselves.
+//! gpionotify: requests, releases and changed settings of lines.
 
 use std::time::Duration;
 
@@ -28,12 +28,12 @@ pub(super) const OPTIONS: &[Opt] = &[
     flag("version", b'v'),
 ];
 
-/// Events in the order of their numbers, from 1.
+/// The events by their numbers, from 1.
 const EVENTS: [&str; 3] = ["requested", "released", "reconfigured"];
 
 fn event_or_die(text: &[u8]) -> Result<u32, Exit> {
     let at = EVENTS.iter().position(|event| event.as_bytes() == text);
-    // As they say it.
+    // libgpiod's tool says "edge" here.
     at.map(|at| at as u32 + 1).ok_or_else(|| Exit::of("invalid edge: ", text, ""))
 }
 
@@ -81,7 +81,7 @@ struct EventPrinter<'a> {
     options: Options<'a>,
     lines: &'a FoundLines<'a>,
     ids: &'a [&'a [u8]],
-    /// Events so far.
+    /// The number of events so far.
     done: u32,
 }
 
@@ -104,7 +104,7 @@ impl EventPrinter<'_> {
                     }
                     files.push(file);
                 }
-                // There is one such chip at most.
+                // Tests have one simulated chip at most.
                 OpenChip::Sim(chip) => {
                     let watcher = chip.watch_info(offsets.map(linewake::Offset::from));
                     let watcher = watcher.map_err(|error| failed(strerror::of_library(&error)))?;
@@ -170,7 +170,7 @@ impl EventPrinter<'_> {
         }
     }
 
-    /// Writes an event, if it is one that is wanted. Says whether it was the last of those.
+    /// Writes an event, unless `--event` leaves it out, and says whether it was the last.
     fn event(&mut self, context: &mut Context, chip: usize, kind: u32, ns: u64, line: &LineInfo) -> bool {
         if self.options.event.is_some_and(|event| event != kind) {
             return false;
@@ -187,7 +187,7 @@ impl EventPrinter<'_> {
         let unquoted = self.options.unquoted;
         let event = (kind as usize).checked_sub(1).and_then(|at| EVENTS.get(at)).copied().unwrap_or("unknown");
         let chip_name = &self.lines.chips[chip].name;
-        // The kernel knows the monotonic clock here and no other.
+        // The kernel stamps these events by the monotonic clock only.
         let time = |stamp: Stamp| if stamp == Stamp::Seconds { ns } else { utc_of(ns) };
         if let Some(format) = self.options.format {
             return print::format(out, format, |out, letter| {
@@ -217,7 +217,7 @@ impl EventPrinter<'_> {
     }
 }
 
-/// What the clock of the day showed when the monotonic one showed this, as far as the two can be compared now.
+/// Converts a time of the monotonic clock to the time of day, by the difference of the two clocks now.
 #[cfg(target_os = "linux")]
 fn utc_of(ns: u64) -> u64 {
     use rustix::time::{ClockId, clock_gettime};

@@ -1,11 +1,11 @@
-//! Numbers and periods as libgpiod's tools read them: by the C library's `strtoul`, which takes space and a sign before
-//! the digits, and no digits for 0.
+//! Numbers and periods as libgpiod's tools read them: by the C library's `strtoul`, which allows space and a sign
+//! before the digits, and reads 0 where there are none.
 
 use std::time::Duration;
 
 use super::Exit;
 
-/// What `strtoull` makes of a text, and what it leaves of it.
+/// Reads a text as `strtoull` does; gives the number and the rest of the text.
 fn unsigned(text: &[u8]) -> (u64, &[u8]) {
     let space = text.iter().take_while(|byte| matches!(byte, b' ' | b'\t'..=b'\r')).count();
     let behind = &text[space..];
@@ -28,7 +28,7 @@ fn unsigned(text: &[u8]) -> (u64, &[u8]) {
     (number, &digits[count..])
 }
 
-/// A number that is not below zero, up to 2^31 - 1: an offset, or how many.
+/// Reads an offset or a count: 0 to 2^31 - 1.
 pub(super) fn uint(text: &[u8]) -> Option<u32> {
     match unsigned(text) {
         (number, []) => i32::try_from(number).ok().map(|number| number as u32),
@@ -40,8 +40,8 @@ pub(super) fn uint_or_die(text: &[u8]) -> Result<u32, Exit> {
     uint(text).ok_or_else(|| Exit::of("invalid number: '", text, "'"))
 }
 
-/// A period in microseconds: a number of milliseconds, or with a unit. As theirs it may come round beyond 2^64, `u` is
-/// minutes as `m` is, and anything above 2^63 - 1 is none.
+/// Reads a period, in microseconds: a number of milliseconds, or a number with a unit. As in libgpiod's tools, the
+/// product wraps at 2^64, `u` means minutes as `m` does, and a period above 2^63 - 1 is refused.
 pub(super) fn period(text: &[u8]) -> Option<u64> {
     let (number, unit) = unsigned(text);
     let microseconds = match unit {
@@ -59,12 +59,12 @@ pub(super) fn period_or_die(text: &[u8]) -> Result<u64, Exit> {
     period(text).ok_or_else(|| Exit::of("invalid period: ", text, ""))
 }
 
-/// Periods with commas between them.
+/// Reads periods with commas between them.
 pub(super) fn periods_or_die(text: &[u8]) -> Result<Vec<u64>, Exit> {
     text.split(|&byte| byte == b',').map(period_or_die).collect()
 }
 
-/// Does nothing for a period.
+/// Sleeps for a period.
 pub(super) fn sleep(microseconds: u64) {
     std::thread::sleep(Duration::from_micros(microseconds));
 }

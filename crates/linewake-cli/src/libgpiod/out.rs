@@ -1,18 +1,18 @@
-//! Standard output, gathered until the tool waits or ends.
+//! Standard output, which is collected until the tool waits or ends.
 
 use std::io::{self, Write as _};
 
 use super::Exit;
 
-/// What is to be written.
+/// The output that is not written yet.
 #[derive(Debug)]
 pub(super) struct Out {
     bytes: Vec<u8>,
-    /// Nothing more is written: it failed before, and that was said.
+    /// A write failed, which was reported; nothing more is written.
     has_failed: bool,
 }
 
-/// More than this is written at once: a chip may have very many lines.
+/// The bytes at which the output is written: a chip may have very many lines.
 const FULL: usize = 1 << 16;
 
 impl Out {
@@ -32,7 +32,8 @@ impl Out {
         self.text(itoa::Buffer::new().format(number));
     }
 
-    /// A text that somebody else chose: nothing in it may command the terminal. What is no UTF-8 goes out as it is.
+    /// Adds a text that somebody else chose, so that it cannot control the terminal. Bytes that are not UTF-8 stay as
+    /// they are.
     pub(super) fn printable(&mut self, text: &[u8]) {
         let mut rest = text;
         while let Some((&byte, after)) = rest.split_first() {
@@ -52,7 +53,7 @@ impl Out {
         }
     }
 
-    /// Writes what there is. A reader that has left wanted no more, and the tool ends well.
+    /// Writes the collected output. If its reader has left, the tool ends well.
     pub(super) fn flush(&mut self) -> Result<(), Exit> {
         let written = self.try_flush();
         written.map_err(|error| {
@@ -64,7 +65,7 @@ impl Out {
         })
     }
 
-    /// Writes what there is, if that is possible.
+    /// Writes the collected output, if that is possible.
     fn try_flush(&mut self) -> io::Result<()> {
         if self.bytes.is_empty() || self.has_failed {
             return Ok(());
@@ -75,7 +76,7 @@ impl Out {
         written
     }
 
-    /// What cannot be written, on a full disk, is left out: what the tool does is not to say something.
+    /// Output that a full disk refuses is dropped: the tool holds lines, and its output matters less.
     pub(super) fn flush_if_possible(&mut self) -> Result<(), Exit> {
         match self.try_flush() {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
@@ -86,7 +87,7 @@ impl Out {
         }
     }
 
-    /// Writes if there is much.
+    /// Writes the collected output if there is much.
     pub(super) fn relieve(&mut self) -> Result<(), Exit> {
         if self.bytes.len() < FULL { Ok(()) } else { self.flush() }
     }

@@ -1,10 +1,10 @@
-//! Lines that gpioset holds, and the values that they are set to.
+//! The lines that gpioset holds, and their values.
 
 use super::chip::{LineRequest, RequestConfig};
 use super::resolve::{FoundLines, Group};
 use super::{Context, Exit, number};
 
-/// `line=1` or `"line"=1`; if it is neither, what is wrong with it.
+/// Parses `line=1` or `"line"=1`; the error is the part that is wrong.
 pub(super) fn line_value(text: &[u8]) -> Result<(&[u8], bool), &[u8]> {
     let (line, end): (&[u8], &[u8]) = match text.strip_prefix(b"\"") {
         Some(quoted) => (quoted, b"\"="),
@@ -19,13 +19,13 @@ pub(super) fn line_value(text: &[u8]) -> Result<(&[u8], bool), &[u8]> {
     }
 }
 
-/// Outputs that are held.
+/// The outputs that the tool holds.
 pub(super) struct Outputs<'a> {
     pub(super) lines: FoundLines<'a>,
     /// In the order of the lines.
     pub(super) values: Vec<bool>,
     groups: Vec<Group>,
-    /// One for each group.
+    /// One request for each group.
     held: Vec<LineRequest>,
 }
 
@@ -61,7 +61,7 @@ impl<'a> Outputs<'a> {
         self.values.iter_mut().for_each(|value| *value = !*value);
     }
 
-    /// Toggles after each of the periods, over and over; until the end of the sequence if its last period is zero.
+    /// Toggles after each period, over and over. A last period of zero ends it after one round.
     pub(super) fn toggle_by(&mut self, context: &mut Context, periods: &[u64]) -> Result<(), Exit> {
         let (periods, is_endless) = match periods {
             [first @ .., 0] => (first, false),
@@ -91,10 +91,10 @@ impl<'a> Outputs<'a> {
         }
     }
 
-    /// Goes on in the background, in the same process's child: under the same name, and with its environment.
+    /// Goes on in the background, in a fork: it keeps the name and the environment.
     #[cfg(target_os = "linux")]
     pub(super) fn daemonize(&self, keeps_streams: bool) -> Result<(), Exit> {
-        // A simulated chip has a thread, which a fork would leave behind.
+        // A simulated chip has a thread, which a fork would lack.
         if self.held.iter().any(|held| matches!(held, LineRequest::Sim(..))) {
             return Err(Exit::new("unable to daemonize: a simulated chip stays with its process"));
         }

@@ -1,4 +1,4 @@
-//! How lines, times and formats are shown.
+//! Prints lines, times and formats.
 
 use linewake::Drive;
 
@@ -6,7 +6,7 @@ use super::chip::LineInfo;
 use super::out::Out;
 use crate::stamp::Stamp;
 
-/// A name, in quotes unless they are not wanted.
+/// Prints a name in quotes, or without them if `unquoted`.
 pub(super) fn quoted(out: &mut Out, name: &[u8], unquoted: bool) {
     let quote = if unquoted { "" } else { "\"" };
     out.text(quote);
@@ -14,7 +14,7 @@ pub(super) fn quoted(out: &mut Out, name: &[u8], unquoted: bool) {
     out.text(quote);
 }
 
-/// A line: its name; with its chip and offset if the user named the chip, or if it has no name.
+/// Prints a line: its name, with its chip and offset if the user named the chip or the line has no name.
 pub(super) fn line_id(out: &mut Out, chip: &[u8], offset: u32, name: &[u8], with_chip: bool, unquoted: bool) {
     if with_chip || name.is_empty() {
         out.printable(chip);
@@ -28,7 +28,7 @@ pub(super) fn line_id(out: &mut Out, chip: &[u8], offset: u32, name: &[u8], with
     quoted(out, name, unquoted);
 }
 
-/// How a line is held. What is as usual is not shown.
+/// Prints the settings of a line; defaults are left out.
 pub(super) fn attributes(out: &mut Out, line: &LineInfo, unquoted: bool) {
     out.text(if line.output { "output" } else { "input" });
     if line.active_low {
@@ -66,7 +66,7 @@ pub(super) fn attributes(out: &mut Out, line: &LineInfo, unquoted: bool) {
     }
 }
 
-/// Who holds a line: one without a name is in the kernel.
+/// The consumer of a line. A consumer without a name is in the kernel.
 pub(super) fn consumer(line: &LineInfo) -> &[u8] {
     match (line.used, &*line.consumer) {
         (false, _) => b"unused",
@@ -75,7 +75,7 @@ pub(super) fn consumer(line: &LineInfo) -> &[u8] {
     }
 }
 
-/// Values by the names the user gave the lines: `"door"=active "bell"=inactive`, or `1 0`.
+/// Prints values with the names from the command line: `"door"=active "bell"=inactive`, or `1 0`.
 pub(super) fn values<'a>(out: &mut Out, values: impl Iterator<Item = (&'a [u8], bool)>, unquoted: bool, numeric: bool) {
     for (at, (id, active)) in values.enumerate() {
         if at > 0 {
@@ -94,7 +94,7 @@ pub(super) fn values<'a>(out: &mut Out, values: impl Iterator<Item = (&'a [u8], 
     out.text("\n");
 }
 
-/// `Monitoring lines 'a', 'b', and 'c'...`, in the user's own words.
+/// Prints `Monitoring lines 'a', 'b', and 'c'...`, with the operands.
 pub(super) fn banner(out: &mut Out, doing: &str, ids: &[&[u8]]) {
     out.text(doing);
     out.text(if ids.len() > 1 { " lines " } else { " line " });
@@ -110,16 +110,16 @@ pub(super) fn banner(out: &mut Out, doing: &str, ids: &[&[u8]]) {
     out.text("...\n");
 }
 
-/// A time in nanoseconds.
+/// Prints a time in nanoseconds.
 pub(super) fn time(out: &mut Out, ns: u64, stamp: Stamp) {
     let mut bytes = Vec::with_capacity(40);
-    // Memory can be written to.
+    // Writing to memory cannot fail.
     let _ = stamp.write(ns, &mut bytes);
     out.bytes(&bytes);
 }
 
-/// A format and a newline. `expand` writes what a letter stands for, or says that it stands for nothing: then it goes
-/// out as it is, and so does a `%` at the end.
+/// Prints a format and a newline. `expand` writes the value of a letter, or returns false for an unknown letter: that
+/// is printed unchanged, and so is a `%` at the end.
 pub(super) fn format(out: &mut Out, format: &[u8], mut expand: impl FnMut(&mut Out, u8) -> bool) {
     let mut rest = format;
     while let Some(at) = rest.iter().position(|&byte| byte == b'%') {

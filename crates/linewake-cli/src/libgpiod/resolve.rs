@@ -1,14 +1,14 @@
-//! Finds lines on chips, by the rules of libgpiod's tools: by offset on the chip that was named, else by name on one
-//! chip after the other until all are found.
+//! Finds lines by the rules of libgpiod's tools: by offset on the chip that the user named, else by name on one chip
+//! after the other.
 
 use super::chip::{LineInfo, LineRequest, OpenChip, RequestConfig};
 use super::chips::{self, Spec};
 use super::{Context, Exit, number};
 
-/// The most lines of one request of the kernel's: more are held by several.
+/// The most lines of one request of the kernel (GPIO_V2_LINES_MAX, linux/gpio.h); more lines need several.
 const MOST: usize = 64;
 
-/// Where the user looks.
+/// The options that say where to look.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Scope<'a> {
     pub(super) chip: Option<&'a [u8]>,
@@ -16,16 +16,16 @@ pub(super) struct Scope<'a> {
     pub(super) strict: bool,
 }
 
-/// A line that is looked for.
+/// An operand, and the line that it names.
 #[derive(Debug)]
 pub(super) struct Operand<'a> {
-    /// As the user calls it.
+    /// The text of the operand.
     pub(super) id: &'a [u8],
-    /// If that is a number that may be an offset.
+    /// The number, if the text is one that may be an offset.
     pub(super) number: Option<u32>,
-    /// Where it is: the place of its chip, and its offset on that.
+    /// The index of its chip, and its offset.
     pub(super) place: Option<(usize, u32)>,
-    /// Empty if it has none.
+    /// Empty if the line has no name.
     pub(super) name: Vec<u8>,
 }
 
@@ -37,31 +37,31 @@ pub(super) struct NamedChip {
     pub(super) name: Vec<u8>,
 }
 
-/// Lines that were found.
+/// The lines, and their chips.
 #[derive(Debug)]
 pub(super) struct FoundLines<'a> {
     pub(super) wanted: Vec<Operand<'a>>,
     pub(super) chips: Vec<NamedChip>,
 }
 
-/// Lines of one chip that are held together.
+/// Lines of one chip that one request holds.
 #[derive(Debug)]
 pub(super) struct Group {
-    /// The place of the chip.
+    /// The index of the chip.
     pub(super) chip: usize,
-    /// The places of the lines among those wanted.
+    /// The indices of the operands.
     pub(super) lines: Vec<usize>,
     pub(super) offsets: Vec<u32>,
 }
 
-/// What the user calls lines, before any chip is looked at.
+/// The operands before the search.
 pub(super) fn wanted<'a>(ids: &[&'a [u8]], scope: Scope<'_>) -> Vec<Operand<'a>> {
     let are_offsets = scope.chip.is_some() && !scope.by_name;
     let number = |id| if are_offsets { number::uint(id) } else { None };
     ids.iter().map(|&id| Operand { id, number: number(id), place: None, name: Vec::new() }).collect()
 }
 
-/// Finds those that are offsets on the chip that was named.
+/// Finds the operands that are offsets on the named chip; says whether there are any.
 pub(super) fn by_offset(wanted: &mut [Operand<'_>], lines: u32) -> bool {
     let mut is_used = false;
     for line in wanted {
@@ -73,7 +73,7 @@ pub(super) fn by_offset(wanted: &mut [Operand<'_>], lines: u32) -> bool {
     is_used
 }
 
-/// Finds all lines, or ends the tool.
+/// Finds all lines; if one is missing, the tool ends.
 pub(super) fn resolve<'a>(context: &mut Context, ids: &[&'a [u8]], scope: Scope<'_>) -> Result<FoundLines<'a>, Exit> {
     let specs = match scope.chip {
         Some(id) => vec![chips::lookup_or_die(id)?],
@@ -114,7 +114,7 @@ pub(super) fn resolve<'a>(context: &mut Context, ids: &[&'a [u8]], scope: Scope<
 }
 
 impl FoundLines<'_> {
-    /// Looks whether a line of the chip at hand is wanted. Gives how often.
+    /// Finds the operands that name a line of the current chip; gives their number.
     fn meet(&mut self, line: LineInfo, strict: bool) -> Result<usize, Exit> {
         let place = (self.chips.len(), line.offset);
         let mut found = 0;
@@ -142,7 +142,7 @@ impl FoundLines<'_> {
         validate(&self.wanted, context, scope)
     }
 
-    /// The lines that are held together: of each chip in the order the user named them, and no more than a request has.
+    /// Splits the lines into requests: those of one chip, in the order of the operands, at most [`MOST`] each.
     pub(super) fn groups(&self) -> Vec<Group> {
         let mut groups = Vec::new();
         for chip in 0..self.chips.len() {
@@ -159,18 +159,18 @@ impl FoundLines<'_> {
         groups
     }
 
-    /// Takes the lines of a group. On failure gives what the system says.
+    /// Requests the lines of a group. The error is the system's words.
     pub(super) fn hold(&self, group: &Group, config: &RequestConfig<'_>, bits: u64) -> Result<LineRequest, String> {
         self.chips[group.chip].chip.request(&group.offsets, config, bits)
     }
 
-    /// What a line is called; nothing if it has no name.
+    /// The name of a line; empty if it has none.
     pub(super) fn name_of(&self, chip: usize, offset: u32) -> &[u8] {
         self.wanted.iter().find(|line| line.place == Some((chip, offset))).map_or(b"", |line| &line.name)
     }
 }
 
-/// Says of every line that was not found, and of every one that was found twice. Then the tool ends.
+/// Reports every line that was not found, and every line that was found twice; then the tool ends.
 pub(super) fn validate(wanted: &[Operand<'_>], context: &mut Context, scope: Scope<'_>) -> Result<(), Exit> {
     let mut is_valid = true;
     for (at, line) in wanted.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! gpioset: outputs, held until the tool ends.
+//! gpioset: outputs, which are held until the tool ends.
 
 use linewake::{Direction, Drive};
 
@@ -85,7 +85,7 @@ pub(super) fn run(context: &mut Context, words: &[Vec<u8>]) -> Result<u8, Exit> 
     let mut outputs = Outputs::hold(lines, values, &config)?;
     if options.banner {
         print::banner(&mut context.out, "Setting", &ids);
-        // The line is held, whether or not that can be said.
+        // The line is held even if the banner cannot be written.
         context.out.flush_if_possible()?;
     }
     if options.daemonize {
@@ -95,7 +95,7 @@ pub(super) fn run(context: &mut Context, words: &[Vec<u8>]) -> Result<u8, Exit> 
     Ok(0)
 }
 
-/// The lines are held.
+/// Prints that the lines are held.
 fn run_on(context: &mut Context, outputs: &mut Outputs<'_>, options: Options<'_>) -> Result<(), Exit> {
     let is_toggled = options.toggle.is_some();
     if let Some(mut periods) = options.toggle {

@@ -1,11 +1,11 @@
-//! What Debian's C library says of an error, as libgpiod's tools print it: other libraries say it otherwise.
+//! The error messages of Debian's C library, which libgpiod's tools print; other C libraries have other words.
 
 #[cfg(target_os = "linux")]
 use std::io;
 
 use linewake::ErrorKind;
 
-/// Of a system call's error.
+/// The message of a system call's error.
 #[cfg(target_os = "linux")]
 pub(super) fn of(error: &io::Error) -> String {
     match error.raw_os_error() {
@@ -14,7 +14,7 @@ pub(super) fn of(error: &io::Error) -> String {
     }
 }
 
-/// Of an error of a simulated chip.
+/// The message of a simulated chip's error.
 pub(super) fn of_library(error: &linewake::Error) -> String {
     match error.kind() {
         ErrorKind::Busy => "Device or resource busy".to_owned(),

@@ -1,11 +1,11 @@
-//! Waits until one of several files has something to say.
+//! Waits for events of several files.
 
 use std::time::Duration;
 
 #[cfg(target_os = "linux")]
 use super::{Exit, strerror};
 
-/// Which of them have, by their places; none if the period is over.
+/// Waits, and gives the indices of the files with events; none if the period is over.
 #[cfg(target_os = "linux")]
 pub(super) fn wait(
     files: &[impl std::os::fd::AsFd],
@@ -25,7 +25,7 @@ pub(super) fn wait(
     Ok(ready.map(|(at, _)| at).collect())
 }
 
-/// The period of an option: 0 is for ever.
+/// The period of an option; 0 is no limit.
 pub(super) fn idle(microseconds: Option<u64>) -> Option<Duration> {
     microseconds.filter(|&period| period > 0).map(Duration::from_micros)
 }

@@ -17,8 +17,8 @@ use crate::{number, period, readers, signals};
 
 /// Open the device, and show each call and each record with what it means
 ///
-/// It watches all lines, as "linewake mon" does: it makes the calls that set the device up, then it waits. It shows each
-/// answer in hexadecimal, with its meaning in the profile and the edges in it. Times are seconds since the start.
+/// It watches all lines, as "linewake mon" does: it makes the calls that set the device up, then it waits. It shows
+/// each answer in hexadecimal, with its meaning in the profile and the edges in it. Times are seconds since the start.
 /// Without --allow-writes it sends nothing that may change the device: it shows what such a call would send, and leaves
 /// the call out.
 #[derive(Debug, clap::Args)]

@@ -1,12 +1,12 @@
-//! Bytes that somebody dumped elsewhere, as text: digits in any of the ways they are written, and whole dumps.
+//! Bytes as text: hexadecimal digits in any usual form, and whole dumps.
 
-/// More than any answer of a driver has.
+/// The most bytes of an answer; no driver returns more.
 const MOST_BYTES: usize = 1 << 20;
 
-/// Reads bytes with anything between them that is usual: `01 02`, `01:02`, `0x01, 0x02`, `\x01\x02`, `01-02`, `0102`.
+/// Reads bytes with any usual separator: `01 02`, `01:02`, `0x01, 0x02`, `\x01\x02`, `01-02`, `0102`.
 ///
 /// # Errors
-/// What is no byte, in quotes.
+/// The word that is not a byte, in quotes.
 pub(crate) fn bytes(text: &str) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     add(text, &mut bytes)?;
@@ -17,22 +17,29 @@ fn add(text: &str, bytes: &mut Vec<u8>) -> Result<(), String> {
     let between = |c: char| c.is_whitespace() || ":,;-_{}[]\\\"'".contains(c);
     for word in text.split(between).filter(|word| !word.is_empty()) {
         let digits = ["0x", "0X", "x"].iter().find_map(|prefix| word.strip_prefix(prefix));
-        // A number in a list of a program may have one digit.
+        // A number in a C list may have one digit.
         let padded = digits.filter(|digits| digits.len() == 1).map(|digit| format!("0{digit}"));
         let digits = padded.as_deref().or(digits).unwrap_or(word).as_bytes();
         if let Some(other) = word.chars().find(|c| !c.is_ascii_hexdigit() && !"xX".contains(*c)) {
-            return Err(format!("\"{}\" is no byte: \"{other}\" is no hexadecimal digit", shortened(word)));
+            return Err(format!(
+                "expected a byte, found \"{}\"; \"{other}\" is not a hexadecimal digit",
+                shortened(word)
+            ));
         }
         if digits.len() % 2 != 0 {
-            let what = "has an odd number of digits: a byte has two, as in \"0a ff\"";
+            let what = "has an odd number of digits; write each byte with two, as in \"0a ff\"";
             return Err(format!("\"{}\" {what}", shortened(word)));
         }
         for two in digits.chunks_exact(2) {
             let byte = std::str::from_utf8(two).ok().and_then(|two| u8::from_str_radix(two, 16).ok());
-            bytes.push(byte.ok_or_else(|| format!("\"{}\" is no byte in hexadecimal digits", shortened(word)))?);
+            bytes.push(
+                byte.ok_or_else(|| {
+                    format!("expected a byte, found \"{}\"; write hexadecimal digits", shortened(word))
+                })?,
+            );
         }
         if bytes.len() > MOST_BYTES {
-            return Err(format!("there are more than {MOST_BYTES} bytes, and no answer of a driver has so many"));
+            return Err(format!("more than {MOST_BYTES} bytes; give one answer of the driver"));
         }
     }
     Ok(())
@@ -48,7 +55,7 @@ fn shortened(word: &str) -> String {
 /// Reads a dump of `xxd`, `hexdump -C` or `od -t x1`, or else bytes as [`bytes`] does.
 ///
 /// # Errors
-/// The line that does not fit, and why.
+/// The line that is wrong, and why.
 pub(crate) fn dump(text: &str) -> Result<Vec<u8>, String> {
     let lines: Vec<_> = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()).collect();
     let Some(radix) = offsets(&lines) else {
@@ -66,9 +73,9 @@ pub(crate) fn dump(text: &str) -> Result<Vec<u8>, String> {
         }
         let (offset, rest) = line.split_once([':', ' ', '\t']).unwrap_or((line, ""));
         let at = usize::from_str_radix(offset, radix)
-            .map_err(|_| wrong(format!("\"{}\" is no offset", shortened(offset))))?;
+            .map_err(|_| wrong(format!("expected an offset, found \"{}\"", shortened(offset))))?;
         if at > MOST_BYTES {
-            return Err(wrong(format!("it goes beyond {MOST_BYTES} bytes, and no answer of a driver has so many")));
+            return Err(wrong(format!("it goes beyond {MOST_BYTES} bytes; give one answer of the driver")));
         }
         if std::mem::take(&mut repeats) && !row.is_empty() {
             while bytes.len() < at {
@@ -77,9 +84,9 @@ pub(crate) fn dump(text: &str) -> Result<Vec<u8>, String> {
         }
         if at != bytes.len() {
             let came = bytes.len();
-            return Err(wrong(format!("it begins at byte {at}, and {came} bytes stand before it: is a line missing?")));
+            return Err(wrong(format!("it begins at byte {at}, after {came} bytes; is a line missing?")));
         }
-        // Behind the digits they may stand once more, as characters: any, also digits.
+        // The bytes may follow once more as characters, which may be digits.
         let digits = match (line.contains(": "), rest.split_once('|')) {
             (true, _) => rest.trim_start().split_once("  ").map_or(rest, |(digits, _)| digits),
             (false, Some((digits, _))) => digits,
@@ -87,7 +94,7 @@ pub(crate) fn dump(text: &str) -> Result<Vec<u8>, String> {
         };
         if radix == 8 && digits.split_whitespace().any(|word| word.len() != 2) {
             let remedy = "dump single bytes, with \"hexdump -C\", \"xxd\" or \"od -t x1\"";
-            return Err(wrong(format!("these are words, whose first byte nobody can tell: {remedy}")));
+            return Err(wrong(format!("it has words, whose byte order is unknown; {remedy}")));
         }
         row.clear();
         add(digits, &mut row).map_err(wrong)?;
@@ -96,7 +103,7 @@ pub(crate) fn dump(text: &str) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
-/// The base of the offsets with which the lines begin, if this is a dump that has such.
+/// The base of the offsets at the start of each line, if the text is a dump with offsets.
 fn offsets(lines: &[(usize, &str)]) -> Option<u32> {
     let (_, first) = lines.first()?;
     let (_, last) = lines.last()?;
@@ -110,7 +117,7 @@ fn offsets(lines: &[(usize, &str)]) -> Option<u32> {
     if rest.starts_with(": ") || (rest.contains('|') && first.ends_with('|')) {
         return Some(16);
     }
-    // The others end with the number of bytes, alone on its line: `od` with that in octal digits.
+    // Other dumps end with a line that has only the number of bytes; `od` writes it in octal digits.
     let is_alone = lines.len() > 1 && digits(last.trim()) && offset.bytes().all(|byte| byte == b'0');
     is_alone.then_some(8)
 }
@@ -143,10 +150,10 @@ mod tests {
         for (text, says) in [
             ("01 2", "\"2\" has an odd number of digits"),
             ("01 0x123", "\"0x123\" has an odd number of digits"),
-            ("01 hello", "\"hello\" is no byte: \"h\" is no hexadecimal digit"),
-            ("01 zoë", "\"z\" is no hexadecimal digit"),
-            ("1x", "is no byte"),
-            ("ää", "\"ä\" is no hexadecimal digit"),
+            ("01 hello", "expected a byte, found \"hello\"; \"h\" is not a hexadecimal digit"),
+            ("01 zoë", "\"z\" is not a hexadecimal digit"),
+            ("1x", "expected a byte, found \"1x\""),
+            ("ää", "\"ä\" is not a hexadecimal digit"),
         ] {
             let said = bytes(text).unwrap_err();
             assert!(said.contains(says), "{text}: {said}");
@@ -170,7 +177,7 @@ mod tests {
             assert_eq!(dump(text).as_ref(), Ok(&sixteen), "{text}");
             assert_eq!(dump(&text.replace('\n', "\r\n")).as_ref(), Ok(&sixteen), "{text}");
         }
-        // Words that could be offsets, and are bytes.
+        // Bytes that could be offsets.
         assert_eq!(dump("00000000 01000000\n"), Ok(vec![0, 0, 0, 0, 1, 0, 0, 0]));
         assert_eq!(dump(""), Ok(vec![]));
     }
@@ -188,10 +195,10 @@ mod tests {
     #[test]
     fn a_dump_that_lacks_a_line_or_has_words_is_refused() {
         let lacks = "00000000: 0001  ..\n00000010: 0203  ..\n";
-        assert!(dump(lacks).unwrap_err().contains("line 2 of the dump: it begins at byte 16, and 2 bytes stand"));
+        assert!(dump(lacks).unwrap_err().contains("line 2 of the dump: it begins at byte 16, after 2 bytes"));
         let words = "0000000 0100 0302\n0000004\n";
         assert!(dump(words).unwrap_err().contains("\"hexdump -C\""));
         let foreign = "00000000: 0001  ..\nnonsense\n";
-        assert!(dump(foreign).unwrap_err().contains("line 2 of the dump: \"nonsense\" is no offset"));
+        assert!(dump(foreign).unwrap_err().contains("line 2 of the dump: expected an offset, found \"nonsense\""));
     }
 }

@@ -17,9 +17,9 @@ use crate::output;
 /// Write a skeleton of a profile, from the header of a driver or from a few answers
 ///
 /// Every control code (CTL_CODE) and every ioctl (_IO, _IOR, _IOW, _IOWR) of the header becomes a call, with the
-/// structs' fields at the places where a compiler for 64 bits puts them. What a header does not say is a line with
-/// TODO, which says what to find out; "linewake profile check" points at the first one. Headers that include each
-/// other in quotes are given together. Without a header, it asks.
+/// fields of its structs at the places where a 64-bit compiler puts them. What a header does not say is a line with
+/// TODO, which says what to find out; "linewake profile check" points at the first one. Give headers that include each
+/// other in quotes together. Without a header, it asks questions.
 #[derive(Debug, clap::Args)]
 #[command(
     verbatim_doc_comment,
@@ -29,16 +29,16 @@ Examples:
   linewake profile new public.h -o card.toml           from a header
   linewake profile new card.h card_types.h -o card.toml
   linewake profile new card.h --device /dev/card0 --lines 24 -o card.toml
-  linewake profile new -o card.toml                    asks what is opened, and how it tells
+  linewake profile new -o card.toml                    asks for the device, and how it reports
 Then:
-  linewake profile check card.toml                     what is still to be filled in
+  linewake profile check card.toml                     what is still missing
   linewake profile explain card.toml                   what it will do
   linewake profile try card.toml                       what the device says",
         &[]
     )
 )]
 pub(crate) struct Arguments {
-    /// C headers of the driver: what a program includes that calls it
+    /// C headers that a program includes to call the driver
     #[arg(value_name = "HEADER")]
     headers: Vec<PathBuf>,
 
@@ -46,18 +46,18 @@ pub(crate) struct Arguments {
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 
-    /// What is to be opened, if you know it: a path, or the GUID of an interface
+    /// The device to open, if you know it: a path, or the GUID of an interface
     #[arg(long, value_name = "DEVICE")]
     device: Option<String>,
 
-    /// How many lines there are, if you know it
+    /// The number of lines, if you know it
     #[arg(long, value_name = "N", value_parser = number::within(1..=skeleton::MOST_LINES))]
     lines: Option<u32>,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     if let Some(path) = arguments.output.as_deref().filter(|path| path.exists()) {
-        return Err(Failure::new(format!("\"{}\" is there already; name another, or remove it", path.display())));
+        return Err(Failure::new(format!("\"{}\" exists; name another file, or remove it", path.display())));
     }
     let known = skeleton::Known { device: arguments.device.as_deref(), lines: arguments.lines };
     if let Some(device) = known.device {
@@ -65,9 +65,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     if arguments.headers.is_empty() {
         if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
-            let remedy =
-                "give the driver's header, as in \"linewake profile new card.h -o card.toml\"; on a terminal it asks";
-            return Err(Failure::new(format!("there is no header, and nobody to ask; {remedy}")));
+            let remedy = "give the driver's header, as in \"linewake profile new card.h -o card.toml\"";
+            return Err(Failure::new(format!("missing a header, and no terminal to ask questions on; {remedy}")));
         }
         let text = ask::profile(known)?;
         return write(arguments.output.as_deref(), &text);
@@ -84,7 +83,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         told.push_str(&format!("note: {more} more notes are at the end of the profile\n"));
     }
     if header.codes.is_empty() {
-        told.push_str("note: no CTL_CODE, _IO, _IOR, _IOW or _IOWR is in it: are the codes in another header?\n");
+        told.push_str("note: the header has no CTL_CODE, _IO, _IOR, _IOW or _IOWR; are the codes in another one?\n");
     }
     say(&told);
     Ok(())

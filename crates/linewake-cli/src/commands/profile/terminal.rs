@@ -1,14 +1,13 @@
-//! What a terminal shows: lines that are too long for it go on below, behind what they begin with. A pipe gets them
-//! whole.
+//! Text for a terminal: lines that are too long are wrapped, with an indent. A pipe gets whole lines.
 
 use std::io::{IsTerminal as _, Write as _};
 
 use crate::exit::Failure;
 use crate::output;
 
-/// What is taken where a terminal does not say how wide it is.
+/// The columns of a terminal that does not say its width.
 const USUAL: usize = 80;
-/// A narrower one is no place to read.
+/// The fewest columns; a narrower terminal gets longer lines.
 const NARROWEST: usize = 40;
 
 /// The columns of standard output, if it is a terminal.
@@ -27,13 +26,13 @@ fn columns() -> Option<usize> {
     std::env::var("COLUMNS").ok()?.parse().ok()
 }
 
-/// Writes a text to standard output, as it fits there.
+/// Writes a text to standard output, wrapped to its width.
 pub(crate) fn show(text: &str) -> Result<(), Failure> {
     let text = fit(text, width());
     output::write(|out| out.write_all(text.as_bytes()))
 }
 
-/// The text as it is, or with lines of at most so many columns.
+/// Wraps a text to so many columns; `None` is no limit.
 pub(crate) fn fit(text: &str, width: Option<usize>) -> String {
     let Some(width) = width else { return text.to_owned() };
     text.lines().map(|line| wrapped(line, width)).collect()
@@ -65,7 +64,7 @@ fn wrapped(line: &str, width: usize) -> String {
     text
 }
 
-/// How far behind its beginning a line goes on: behind the mark of an item, if it has one.
+/// The indent of a wrapped line, which is behind the mark of an item.
 fn behind(line: &str) -> usize {
     let mut chars = line.chars();
     match (chars.next(), chars.next(), chars.next()) {

@@ -283,19 +283,21 @@ impl<'a> Reader<'_, 'a> {
         specifiers
     }
 
+    /// The last word of the specifiers, if it is the declared name: a type stands before it, and no name behind.
+    fn name_among(&mut self, specifiers: &mut Specifiers<'a>) -> Option<&'a str> {
+        let has_type = specifiers.base.is_some() || specifiers.words.iter().any(|word| !is_qualifier(word));
+        if !has_type || specifiers.words.last().is_none_or(|word| is_plain_type(word)) {
+            return None;
+        }
+        let types = specifiers.words.iter().filter(|word| !is_qualifier(word)).count();
+        let next_is_name = self.peek().is_some_and(|token| token.is("*") || token.kind == Kind::Word);
+        if (specifiers.base.is_some() || types > 1) && !next_is_name { specifiers.words.pop() } else { None }
+    }
+
     /// The names that are declared with it, each with its type, up to the end of the declaration.
     fn declarators(&mut self, mut specifiers: Specifiers<'a>) -> Vec<Member<'a>> {
         let mut declared = Vec::new();
-        let mut name = None;
-        // The last word is a name, if there is a type before it.
-        let has_type = specifiers.base.is_some() || specifiers.words.iter().any(|word| !is_qualifier(word));
-        if has_type && specifiers.words.last().is_some_and(|word| !is_plain_type(word)) {
-            let types = specifiers.words.iter().filter(|word| !is_qualifier(word)).count();
-            let next_is_name = self.peek().is_some_and(|token| token.is("*") || token.kind == Kind::Word);
-            if (specifiers.base.is_some() || types > 1) && !next_is_name {
-                name = specifiers.words.pop();
-            }
-        }
+        let mut name = self.name_among(&mut specifiers);
         let base = specifiers.base.take().unwrap_or(Base::Words(specifiers.words));
         loop {
             let mut of = Type { base: base.clone(), is_pointer: false, dimensions: Vec::new() };

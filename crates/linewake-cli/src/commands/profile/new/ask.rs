@@ -1,17 +1,17 @@
-//! A few questions, and the profile that the answers make.
+//! A few questions, and a profile from the answers.
 
 use std::io::{self, BufRead as _};
 
 use super::skeleton::{Known, MOST_LINES, check_device, device};
 use crate::exit::{Failure, say};
 
-/// Asks, and gives the profile.
+/// Asks the questions, and gives the profile.
 pub(super) fn profile(known: Known<'_>) -> Result<String, Failure> {
-    say("Empty answers take what is in brackets. Ctrl-C ends it; nothing is written before the end.\n\n");
+    say("An empty answer takes the value in brackets. Ctrl-C ends; the file is written at the end.\n\n");
     let opened = match known.device {
         Some(device) => device.to_owned(),
         None => ask(
-            "What is opened? A path, like /dev/card0 or \\\\.\\Card0, or the GUID of an interface",
+            "What is the device? A path, like /dev/card0 or \\\\.\\Card0, or the GUID of an interface",
             None,
             |answer| check_device(answer).map(|()| answer.to_owned()),
         )?,
@@ -20,17 +20,17 @@ pub(super) fn profile(known: Known<'_>) -> Result<String, Failure> {
         Some(lines) => lines,
         None => ask("How many lines (inputs) are there?", Some("8"), |answer| one_of(answer, MOST_LINES))?,
     };
-    say("\nHow does the driver tell that an input changed?\n");
-    say("  1  a read of the device returns then\n  2  a call (a control code, or an ioctl) returns then\n");
-    say("  3  not at all: it has to be asked again and again\n");
+    say("\nHow does the driver report that an input changed?\n");
+    say("  1  a read of the device returns\n  2  a call (a control code, or an ioctl) returns\n");
+    say("  3  not at all: it has to be polled\n");
     let how = ask("Which?", Some("1"), |answer| one_of(answer, 3))?;
-    say("\nWhat do the bytes that it gives say?\n");
+    say("\nWhat do its bytes mean?\n");
     say("  1  the levels of all lines, a bit for each\n  2  which lines had a rising edge, a bit for each\n");
-    say("  3  something else, or you do not know yet\n");
+    say("  3  something else, or not known yet\n");
     let what = ask("Which?", Some("1"), |answer| one_of(answer, 3))?;
     let number = match how {
         1 => None,
-        _ => Some(ask("Which control code, or ioctl, gives them? A number like 0x222004", None, |answer| {
+        _ => Some(ask("Which control code, or ioctl, returns them? A number like 0x222004", None, |answer| {
             let digits = answer.trim_start_matches("0x").trim_start_matches("0X");
             let radix = if digits.len() == answer.len() { 10 } else { 16 };
             u32::from_str_radix(digits, radix).map_err(|_| "a number of at most 32 bits, like 0x222004".to_owned())
@@ -45,7 +45,7 @@ fn one_of(answer: &str, most: u32) -> Result<u32, String> {
     number.ok_or_else(|| format!("a number from 1 to {most}"))
 }
 
-/// Asks until the answer is one.
+/// Asks until the answer is valid.
 fn ask<T>(question: &str, usual: Option<&str>, read: impl Fn(&str) -> Result<T, String>) -> Result<T, Failure> {
     let usual_shown = usual.map(|usual| format!(" [{usual}]")).unwrap_or_default();
     loop {
@@ -54,7 +54,7 @@ fn ask<T>(question: &str, usual: Option<&str>, read: impl Fn(&str) -> Result<T, 
         let length = io::stdin().lock().read_line(&mut line);
         let length = length.map_err(|error| Failure::new(format!("cannot read the answer: {error}")))?;
         if length == 0 {
-            return Err(Failure::new("the answers ended before the questions; nothing is written"));
+            return Err(Failure::new("the input ended before the last answer; nothing was written"));
         }
         let answer = match line.trim() {
             "" => usual.unwrap_or_default(),
@@ -62,7 +62,7 @@ fn ask<T>(question: &str, usual: Option<&str>, read: impl Fn(&str) -> Result<T, 
         };
         match read(answer) {
             Ok(answer) => return Ok(answer),
-            Err(wanted) => say(&format!("That is no answer: {wanted}.\n")),
+            Err(wanted) => say(&format!("Expected {wanted}.\n")),
         }
     }
 }

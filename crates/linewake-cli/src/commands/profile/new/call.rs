@@ -1,4 +1,4 @@
-//! A call of the skeleton: its code, and the fields of what it carries.
+//! A call of the skeleton: its code, and the fields of its structs.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use super::names::{Names, guess, named_like};
 use crate::commands::profile::header::{Carried, Header, Layouts, Model, Number, Place, Shape};
 
-/// What a call is for.
+/// The use of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Use {
     /// [wait] names it.
@@ -14,7 +14,7 @@ pub(super) enum Use {
     Other,
 }
 
-/// What a header says of something, as the rest of a comment's line.
+/// A comment of the header, as the rest of a comment's line.
 pub(super) fn comment_of(header: &Header<'_>, line: u32) -> String {
     match header.comment(line).first() {
         Some(first) => format!(": {first}"),
@@ -22,7 +22,7 @@ pub(super) fn comment_of(header: &Header<'_>, line: u32) -> String {
     }
 }
 
-/// Writes a call. The structs that it carries are `shown` then.
+/// Writes a call, and adds its structs to `shown`.
 pub(super) fn written(
     text: &mut String,
     header: &Header<'_>,
@@ -105,7 +105,7 @@ fn ioctl(direction: u32, group: u32, number: u32, carried: &Carried) -> String {
     format!("{{ direction = \"{direction}\", type = {group}, number = {number:#x}{size} }}")
 }
 
-/// Words of a header within a text of the profile.
+/// A text of the header, escaped for a text of the profile.
 fn quoted(words: &str) -> String {
     words
         .chars()
@@ -114,7 +114,7 @@ fn quoted(words: &str) -> String {
         .collect()
 }
 
-/// What an ioctl says that it carries.
+/// The argument of an ioctl, by its definition.
 fn carries(
     text: &mut String,
     layouts: &Layouts<'_, '_>,
@@ -168,7 +168,7 @@ fn carries(
     Ok(())
 }
 
-/// A struct of one number.
+/// A struct with one number.
 fn plain(carried: &Carried) -> Shape {
     let place = carried.size.filter(|size| matches!(size, 1 | 2 | 4 | 8) && !carried.is_pointer).map(|size| Place {
         name: String::new(),
@@ -263,7 +263,7 @@ fn output(text: &mut String, name: &str, shape: &Shape, used: Use) -> std::fmt::
     if let Some((first, _)) = list {
         let header = shape.places[first].at;
         shown.places.drain(..first);
-        // From the beginning of a record.
+        // Offsets count from the start of a record.
         shown.places.iter_mut().for_each(|place| (place.at, place.count) = (place.at - header, Some(1)));
     }
     let has_line = shown.places.iter().any(|place| guess(&place.name) == "line");
@@ -271,10 +271,10 @@ fn output(text: &mut String, name: &str, shape: &Shape, used: Use) -> std::fmt::
     lines.iter().try_for_each(|line| writeln!(text, "# {line}"))
 }
 
-/// A field of an output, with what it needs.
+/// A field of an output, with its keys.
 fn field(place: &Place, has_line: bool) -> String {
     let key = match guess(&place.name) {
-        // Of a record of one line it is no mask.
+        // A record of one line has no mask.
         "rising" | "falling" | "changed" if has_line => "edge",
         "levels" if has_line => "level",
         key => key,
@@ -292,7 +292,7 @@ fn field(place: &Place, has_line: bool) -> String {
     format!("fields.{key} = {}{more} }}", open(place))
 }
 
-/// The first place of a list of structs that is the end of a struct, and how long one of them is.
+/// The first field of a list of structs at the end of a struct, and the length of one of them.
 fn list(shape: &Shape) -> Option<(usize, u64)> {
     let first = shape.places.iter().position(|place| place.name.contains("[0]."))?;
     let (list, _) = shape.places[first].name.split_once("[0].")?;
@@ -326,7 +326,7 @@ fn length(text: &mut String, shape: &Shape) -> std::fmt::Result {
     shape.doubts.iter().try_for_each(|doubt| writeln!(text, "# {doubt}"))
 }
 
-/// The places of a struct, as a reader wants them.
+/// The fields of a struct, as text.
 pub(super) fn places(shape: &Shape) -> Vec<String> {
     let mut lines = lines_of(shape, at);
     lines.extend(shape.doubts.iter().cloned());
@@ -337,7 +337,7 @@ fn at(place: &Place) -> String {
     format!("{} }}", open(place))
 }
 
-/// The same, with room for more keys.
+/// The fields of a struct, with room for more keys.
 fn open(place: &Place) -> String {
     let width = place.width.min(place.stride.max(1));
     let endian = if place.is_big_endian { ", endian = \"big\"" } else { "" };
@@ -350,7 +350,7 @@ fn lines_of(shape: &Shape, with: impl Fn(&Place) -> String) -> Vec<String> {
     rows.iter().map(|(row, place)| format!("{row:widest$} # {}", what(place)).trim_end().to_owned()).collect()
 }
 
-/// What a place is, in the header's words.
+/// The type of a field, in the header's words.
 fn what(place: &Place) -> String {
     let apart = match place.stride == place.width {
         true => String::new(),

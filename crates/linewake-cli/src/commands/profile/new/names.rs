@@ -1,4 +1,4 @@
-//! Names, and what they let guess. Nothing of it is sure, and the skeleton says so.
+//! Names, and guesses from names. The skeleton says that they are guesses.
 
 use std::collections::HashSet;
 
@@ -17,7 +17,7 @@ impl Names {
             .iter()
             .map(|code| code.name.split('_').filter(|word| !word.is_empty() && !is_noise(word)).collect())
             .collect();
-        // What all of them begin with is the card's name, and no call's.
+        // A prefix of all names is the card's name.
         let first = words.first().map_or(&[][..], Vec::as_slice);
         let mut common = first.len();
         for words in &words {
@@ -29,7 +29,7 @@ impl Names {
         let call = |(place, words): (usize, &Vec<&str>)| {
             let name = words[common..].join("-").to_lowercase();
             let name = if name.is_empty() { header.codes[place].name.to_lowercase().replace('_', "-") } else { name };
-            // Two that differ only in their case, say.
+            // Two names may differ only in their case.
             if seen.insert(name.clone()) { name } else { format!("{name}-{place}") }
         };
         let calls = words.iter().enumerate().map(call).collect();
@@ -41,7 +41,7 @@ impl Names {
     }
 }
 
-/// A word that only says that something is a code.
+/// Whether a word only says that something is a code.
 fn is_noise(word: &str) -> bool {
     matches!(
         word.to_ascii_uppercase().as_str(),
@@ -49,9 +49,9 @@ fn is_noise(word: &str) -> bool {
     )
 }
 
-/// The call that is likely to wait for a change, if there is one alone.
+/// The call that probably waits for a change, if there is only one.
 pub(super) fn guessed_wait(header: &Header<'_>, names: &Names) -> Option<usize> {
-    // "internal" codes are for other drivers, and a number or a count of events is no event.
+    // "internal" codes are for other drivers; a number or a count of events is not an event.
     const NO: [&str; 24] = [
         "internal",
         "count",
@@ -102,7 +102,7 @@ pub(super) fn guessed_wait(header: &Header<'_>, names: &Names) -> Option<usize> 
     None
 }
 
-/// The calls that have one of these words in their names.
+/// The calls with one of these words in their names.
 pub(super) fn named_like<'n>(
     header: &'n Header<'_>,
     names: &'n Names,
@@ -112,7 +112,7 @@ pub(super) fn named_like<'n>(
     (0..header.codes.len()).filter(is).take(8)
 }
 
-/// The key that a field may be, by its name. None is sure.
+/// The key that a field probably is, by its name.
 pub(super) fn guess(name: &str) -> &'static str {
     const KEYS: [(&str, &[&str]); 11] = [
         ("line_seqno", &["line_seqno", "lineseq"]),

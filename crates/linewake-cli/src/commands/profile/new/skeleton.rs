@@ -1,4 +1,4 @@
-//! A profile with what a header says, and with a TODO for what it does not.
+//! A profile from a header, with a TODO for each thing that the header does not say.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -7,20 +7,20 @@ use super::call::{Use, comment_of, places, written};
 use super::names::{Names, guessed_wait, named_like};
 use crate::commands::profile::header::{Header, Layouts, Model, Number};
 
-/// Structs that are shown for the reader to choose from.
+/// The most structs that are listed to choose from.
 const MOST_SHAPES: usize = 40;
 
-/// Lines that a profile has at most.
+/// The most lines of a profile.
 pub(super) const MOST_LINES: u32 = 1024;
 
-/// What the user said.
+/// The facts that the user gave.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Known<'a> {
     pub(super) device: Option<&'a str>,
     pub(super) lines: Option<u32>,
 }
 
-/// Whether a device can be opened by a profile.
+/// Checks that a profile can open a device.
 pub(super) fn check_device(device: &str) -> Result<(), String> {
     let bare = device.trim_start_matches('{').trim_end_matches('}');
     let is_guid =
@@ -28,7 +28,7 @@ pub(super) fn check_device(device: &str) -> Result<(), String> {
     let is_path = ["/dev/", r"\\.\", r"\\?\"].iter().any(|start| device.starts_with(start));
     if device.contains('\'') || device.chars().any(char::is_control) || !(is_guid || is_path) {
         return Err(format!(
-            "\"{device}\" is no device: write a path like /dev/card0 or \\\\.\\Card0, or the GUID of an interface"
+            "expected a device, found \"{device}\"; write a path like /dev/card0 or \\\\.\\Card0, or the GUID of an interface"
         ));
     }
     Ok(())
@@ -42,14 +42,14 @@ pub(super) fn device(device: &str) -> String {
 
 pub(super) fn write(header: &Header<'_>, known: Known<'_>) -> String {
     let mut text = String::new();
-    // Writing to a string does not fail.
+    // Writing to a string cannot fail.
     let _ = write_to(&mut text, header, known);
     text
 }
 
 fn write_to(text: &mut String, header: &Header<'_>, known: Known<'_>) -> std::fmt::Result {
     let names = Names::new(header);
-    // It takes as long as the header is: once is enough.
+    // The time grows with the header, so this is done once.
     let layouts = header.layouts();
     writeln!(text, "# The skeleton of a profile, made from a header by \"linewake profile new\".")?;
     writeln!(text, "# What the header does not say is TODO: \"linewake profile check\" points at what is left.")?;
@@ -107,14 +107,14 @@ fn write_device(text: &mut String, header: &Header<'_>, known: Known<'_>) -> std
     let found = interfaces.iter().map(|(name, guid, line)| ("interface", *name, guid, *line));
     let found = found.chain(devices.iter().map(|(name, path, line)| ("path", *name, path, *line)));
     for (at, (key, name, value, line)) in found.take(20).enumerate() {
-        // One of them is enough: the others are for the reader to choose.
+        // One is active; the others are comments to choose from.
         let place = header.place(line);
         writeln!(text, "{}{key} = '{value}' # {name}, {place}", if at == 0 { "" } else { "# " })?;
     }
     writeln!(text)
 }
 
-/// The calls that may set up and give back, by their names.
+/// The calls that probably set up and release, by their names.
 fn write_sequences(text: &mut String, header: &Header<'_>, names: &Names) -> std::fmt::Result {
     let like = |words: &[&str]| {
         let found: Vec<_> = named_like(header, names, words).map(|code| format!("\"{}\"", names.of(code))).collect();
@@ -174,10 +174,10 @@ fn write_wait(text: &mut String, header: &Header<'_>, names: &Names, wait: Optio
     writeln!(text)
 }
 
-/// What a call is called that gives levels.
+/// Words in the name of a call that returns levels.
 const LEVELS: &[&str] = &["level", "levels", "inputs", "input", "values", "states", "switches", "pins", "status"];
 
-/// The structs that no call is known to carry.
+/// The structs that belong to no known call.
 fn write_shapes(
     text: &mut String,
     header: &Header<'_>,
@@ -221,7 +221,7 @@ mod tests {
         let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/headers");
         for name in ["card_uapi.h", "dio_vendor.h", "quadin_public.h"] {
             let bytes = std::fs::read(format!("{directory}/{name}")).unwrap();
-            // Any step that is no divisor of much does.
+            // Any odd step will do.
             for at in (0..bytes.len()).step_by(7) {
                 let cut = bytes[..at].to_vec();
                 let mut damaged = bytes.clone();
