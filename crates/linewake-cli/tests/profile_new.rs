@@ -181,23 +181,6 @@ fn conditions_packing_and_names_for_types_are_followed() {
     }
 }
 
-#[test]
-fn what_cannot_be_read_or_written_is_said_in_one_line() {
-    let there = Scratch::with("there.toml", "");
-    for (arguments, says) in [
-        (&["profile", "new"][..], "there is no header, and nobody to ask; give the driver's header"),
-        (&["profile", "new", "/no/such.h"], "cannot read the header \"/no/such.h\""),
-        (&["profile", "new", "-o", there.path(), "/no/such.h"], "is there already; name another"),
-        (&["profile", "new", "--device", "card0", "x.h"], "\"card0\" is no device: write a path like /dev/card0"),
-        (&["profile", "new", "--lines", "0", "x.h"], "0 is not in 1..=1024"),
-    ] {
-        let output = run(arguments);
-        assert_eq!(output.status.code(), Some(1), "{output:?}");
-        assert!(err(&output).starts_with("linewake: ") && err(&output).lines().count() == 1, "{output:?}");
-        assert!(err(&output).contains(says), "{output:?}");
-    }
-}
-
 /// Each takes time in proportion to its length: ten times as long would be a hundred times as slow otherwise.
 #[test]
 fn headers_that_are_made_to_be_slow_are_not() {

@@ -51,36 +51,16 @@ fn bytes_are_decoded_however_they_are_written() {
 }
 
 #[test]
-fn what_cannot_be_decoded_is_said_in_one_line() {
-    let file = Scratch::with("undecoded.toml", BOX);
-    for (arguments, says) in [
-        (&["0x"][..], "there are no bytes to decode"),
-        (&["010"], "\"010\" has an odd number of digits"),
-        (&["door"], "\"door\" is no byte: \"o\" is no hexadecimal digit"),
-        (&["--call", "levels", "01"], "has no call \"levels\"; it has \"read\""),
-        (&["010102"], "no whole number of records of 2 bytes"),
-        (&[], "HEX"),
-    ] {
-        let output = run(&[&["profile", "decode", file.path()], arguments].concat());
-        assert_eq!(output.status.code(), Some(1), "{output:?}");
-        assert!(err(&output).starts_with("linewake: ") && err(&output).lines().count() == 1, "{output:?}");
-        assert!(err(&output).contains(says) && out(&output).is_empty(), "{arguments:?}: {output:?}");
-    }
+fn a_dump_that_is_not_text_is_told_how_it_becomes_text() {
+    let file = Scratch::with("binary.toml", BOX);
     let binary = piped(&["profile", "decode", file.path(), "-"], &[0xff, 0, 1]);
     assert!(err(&binary).contains("pipe it through xxd or hexdump -C"), "{binary:?}");
 }
 
 #[test]
-fn where_several_calls_tell_it_is_to_be_said_which() {
-    let ports = "name = 'ports'\n[device]\npath = '\\\\.\\Ports0'\n[[line]]\nname = 'a'\nfrom = 'low'\n[[line]]\nname = 'b'\n\
-                 from = 'high'\nevent_bit = 0\n[wait]\nby = 'poll'\nperiod_us = 1000\nthen = ['low', 'high']\nmeans = 'level'\n\
-                 [call.low]\ncode = 0x80006004\noutput = { length = 1, fields = { levels = { at = 0, width = 1 } } }\n\
-                 [call.high]\ncode = 0x80006008\noutput = { length = 1, fields = { levels = { at = 0, width = 1 } } }\n";
-    let file = Scratch::with("ports.toml", ports);
-    let output = run(&["profile", "decode", file.path(), "01"]);
-    assert_eq!(output.status.code(), Some(1), "{output:?}");
-    assert!(err(&output).contains("say by --call which, of \"low\", \"high\""), "{output:?}");
-    let output = run(&["profile", "decode", file.path(), "01", "--call", "high"]);
+fn a_call_is_named_where_several_tell() {
+    let ports = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/refused/files/ports.toml");
+    let output = run(&["profile", "decode", ports, "01", "--call", "high"]);
     assert_eq!(out(&output), "record 0: levels 0b00000001 (line b)\n", "{output:?}");
 }
 
