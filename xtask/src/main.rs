@@ -27,6 +27,7 @@ mod test;
 mod test_output;
 mod vm;
 mod wine;
+mod words;
 mod workspace;
 
 use std::process::ExitCode;
@@ -66,6 +67,8 @@ enum Task {
     ReplayRate(replay_rate::Arguments),
     /// Measure overlapped beside bare system calls and other crates, and write it to benches/README.md
     Bench(bench::Arguments),
+    /// Draw comments, messages and paragraphs at random, to read them as somebody new would
+    Words(words::Arguments),
     /// Flood linewake and its peers with edges, in the virtual machine, and account for every one
     Flood(flood::Arguments),
 }
@@ -84,6 +87,7 @@ fn main() -> ExitCode {
         Task::GpiodTools => gpiod_tools::run(),
         Task::ReplayRate(arguments) => replay_rate::run(&arguments),
         Task::Bench(arguments) => bench::run(&arguments),
+        Task::Words(arguments) => words::run(&arguments),
         Task::Flood(arguments) => flood::run(&arguments),
     };
     outcome.unwrap_or_else(|error| {
