@@ -208,7 +208,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
     if !cfg!(target_os = "linux") {
         return Err("the comparisons need Linux and Wine".into());
     }
-    need::provide(&[Need::Wine, Need::Mingw, Need::Target(WINDOWS), Need::Valgrind])?;
+    need::provide(&[Need::Wine, Need::Mingw, Need::Valgrind])?;
     for command in [build(None), build(Some(WINDOWS)), driver::build_command()] {
         println!("$ {command}");
         if !command.command().status()?.success() {

@@ -121,18 +121,18 @@ fn papers(run: &Run, papers: &Path) -> Result<PathBuf, Failure> {
 impl System {
     /// Installs what building for it needs, and says which standard library it will be.
     fn provide(&self) -> Result<Library, Box<dyn Error>> {
-        let mut needs = vec![Need::Target(self.target)];
         if self.target.contains("windows") {
-            needs.push(Need::Mingw);
+            need::provide(&[Need::Mingw])?;
         }
-        match need::provide(&needs) {
-            Ok(_) => Ok(Library::Installed),
-            Err(error) if self.target == from_source::TARGET => match from_source::Parts::find() {
-                Ok(parts) => Ok(Library::Built(parts)),
-                Err(missing) => Err(format!("{error}\n{missing}").into()),
-            },
-            Err(error) => Err(error),
+        let add = CommandLine::new("rustup target add").arg(self.target);
+        if add.read().is_some() {
+            return Ok(Library::Installed);
         }
+        let error = format!("this command failed: {add}");
+        if self.target != from_source::TARGET {
+            return Err(error.into());
+        }
+        from_source::Parts::find().map(Library::Built).map_err(|missing| format!("{error}\n{missing}").into())
     }
 
     /// Builds the program, and puts it with all that goes with it into a folder.

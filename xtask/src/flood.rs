@@ -71,7 +71,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
     if let Some(lacks) = vm::lacks() {
         return Err(format!("the virtual machine {lacks}").into());
     }
-    need::provide(&[Need::Qemu, Need::Target(STATIC)])?;
+    need::provide(&[Need::Qemu])?;
     let directory = workspace::target().join("flood");
     fs::create_dir_all(&directory)?;
     let files = build(&directory)?;

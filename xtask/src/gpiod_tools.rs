@@ -12,7 +12,7 @@ pub(crate) fn run() -> Result<ExitCode, Box<dyn Error>> {
     if let Some(lacks) = vm::lacks() {
         return Err(format!("the virtual machine {lacks}").into());
     }
-    need::provide(&[Need::Qemu, Need::Target(stage::STATIC)])?;
+    need::provide(&[Need::Qemu])?;
     let kernel = vm::prepare()?;
     let run = Run::start("gpiod-tools")?;
     let tests = stage::every_gpiod_tool(&run).map_err(|failure| run.explain(&failure))?;

@@ -89,28 +89,18 @@ const IN_THE_VM: [&[(&str, &[&str])]; 2] = [
 ];
 
 pub(crate) const ALL: &[Stage] = &[
-    Stage {
-        name: "format",
-        about: "every file is formatted",
-        needs: &[Need::Component("rustfmt")],
-        runs_on: Hosts::Any,
-        run: format,
-    },
+    Stage { name: "format", about: "every file is formatted", needs: &[], runs_on: Hosts::Any, run: format },
     Stage {
         name: "clippy",
         about: "no warning, for this system and for Windows",
-        needs: &[Need::Component("clippy"), Need::Target(WINDOWS)],
+        needs: &[],
         runs_on: Hosts::Linux,
         run: clippy,
     },
     Stage {
         name: "check",
         about: "compiles for Windows msvc, 64-bit Arm and 32-bit Arm",
-        needs: &[
-            Need::Target("x86_64-pc-windows-msvc"),
-            Need::Target("aarch64-unknown-linux-gnu"),
-            Need::Target("armv7-unknown-linux-gnueabihf"),
-        ],
+        needs: &[],
         runs_on: Hosts::Linux,
         run: check,
     },
@@ -124,7 +114,7 @@ pub(crate) const ALL: &[Stage] = &[
     Stage {
         name: "doc",
         about: "documentation without a warning, for Linux and for Windows",
-        needs: &[Need::Target(WINDOWS)],
+        needs: &[],
         runs_on: Hosts::Linux,
         run: doc,
     },
@@ -159,14 +149,14 @@ pub(crate) const ALL: &[Stage] = &[
     Stage {
         name: "vm",
         about: "real gpiochips, simulated by a kernel in a virtual machine",
-        needs: &[Need::Qemu, Need::Gcc, Need::Target(STATIC)],
+        needs: &[Need::Qemu, Need::Gcc],
         runs_on: Hosts::Vm,
         run: in_the_vm,
     },
     Stage {
         name: "wine",
         about: "the Windows tests under Wine, then those with the real driver",
-        needs: &[Need::Wine, Need::Mingw, Need::Target(WINDOWS)],
+        needs: &[Need::Wine, Need::Mingw],
         runs_on: Hosts::Linux,
         run: wine,
     },

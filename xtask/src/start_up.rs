@@ -76,7 +76,7 @@ fn in_the_guest() -> Result<ExitCode, Box<dyn Error>> {
     if let Some(lacks) = vm::lacks() {
         return Err(format!("the virtual machine {lacks}").into());
     }
-    need::provide(&[Need::Qemu, Need::Target(STATIC)])?;
+    need::provide(&[Need::Qemu])?;
     vm::prepare()?;
     // As they are released: see `cargo xtask dist`.
     let build = CommandLine::new("cargo build --profile dist -p linewake-cli -p flood --target").args(STATIC);
