@@ -275,7 +275,11 @@ impl<const LINES: usize, const READERS: usize, const QUEUE: usize> Controller<LI
         self.lines.get(offset as usize).is_some_and(|line| line.level)
     }
 
-    /// Opens a reader: `DEVICE_NOT_CONNECTED` while unplugged, `INSUFFICIENT_RESOURCES` when `READERS` are open.
+    /// Opens a reader.
+    ///
+    /// # Errors
+    ///
+    /// `DEVICE_NOT_CONNECTED` while the chip is unplugged; `INSUFFICIENT_RESOURCES` when `READERS` are open.
     pub fn open(&mut self) -> Result<ReaderId, Status> {
         if self.unplugged {
             return Err(Status::DEVICE_NOT_CONNECTED);
@@ -286,7 +290,11 @@ impl<const LINES: usize, const READERS: usize, const QUEUE: usize> Controller<LI
         Ok(self.reader_id(slot))
     }
 
-    /// Whether a reader can be used: `INVALID_HANDLE` when it was closed, `DEVICE_NOT_CONNECTED` when it was unplugged.
+    /// Checks that a reader can be used.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_HANDLE` when it was closed; `DEVICE_NOT_CONNECTED` when the chip was unplugged.
     pub fn check(&self, reader: ReaderId) -> Result<(), Status> {
         self.live_slot(reader).map(|_| ())
     }
@@ -312,7 +320,10 @@ impl<const LINES: usize, const READERS: usize, const QUEUE: usize> Controller<LI
     }
 
     /// The outside world changes the physical level of a line. O(readers that watch it).
-    /// `INVALID_PARAMETER`: no such line; `INVALID_DEVICE_STATE`: it is an output.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_PARAMETER` if there is no such line; `INVALID_DEVICE_STATE` if it is an output.
     pub fn drive(&mut self, offset: u32, level: bool, now_ns: u64) -> Result<(), Status> {
         match self.line(offset) {
             None => Err(Status::INVALID_PARAMETER),
