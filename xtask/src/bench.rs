@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use crate::command::CommandLine;
 use crate::need::{self, Need, WINDOWS};
-use crate::{driver, wine, workspace};
+use crate::{driver, report, wine, workspace};
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -25,9 +25,6 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "LETTERS")]
     only: Option<String>,
 }
-
-const BEGIN: &str = "<!-- What follows is written by `cargo xtask bench`. -->";
-const END: &str = "<!-- Up to here. -->";
 
 /// Programs that take turns. Every one is measured against the first.
 struct Comparison {
@@ -210,10 +207,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
     }
     need::provide(&[Need::Wine, Need::Mingw, Need::Valgrind])?;
     for command in [build(None), build(Some(WINDOWS)), driver::build_command()] {
-        println!("$ {command}");
-        if !command.command().status()?.success() {
-            return Err(format!("this command failed: {command}").into());
-        }
+        command.run()?;
     }
     let sys = driver::install()?;
     let wanted = |section: char| arguments.only.as_ref().is_none_or(|letters| letters.contains(section));
@@ -245,7 +239,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
     service.into_iter().try_for_each(Player::end)?;
     drop(session);
     if arguments.only.is_none() {
-        record(&text)?;
+        report::write_figures("benches/README.md", "cargo xtask bench", &text)?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -480,16 +474,6 @@ fn machine() -> String {
         read("rustc --version"),
         load.split(' ').next().unwrap_or_default(),
     )
-}
-
-fn record(text: &str) -> Result<(), Box<dyn Error>> {
-    let path = workspace::root().join("benches/README.md");
-    let readme = fs::read_to_string(&path)?;
-    let (before, rest) = readme.split_once(BEGIN).ok_or("benches/README.md has no line for where the figures begin")?;
-    let (_, after) = rest.split_once(END).ok_or("benches/README.md has no line for where the figures end")?;
-    fs::write(path, format!("{before}{BEGIN}\n\n{text}\n{END}{after}"))?;
-    println!("\nwritten to benches/README.md");
-    Ok(())
 }
 
 #[cfg(test)]

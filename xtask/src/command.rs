@@ -1,6 +1,7 @@
 //! A command line that is run exactly as it can be pasted.
 
 use std::env;
+use std::error::Error;
 use std::fmt;
 use std::fs::File;
 use std::io;
@@ -43,6 +44,21 @@ impl CommandLine {
     /// Runs it to its end with both outputs going to `log`.
     pub(crate) fn run_into(&self, log: &File) -> io::Result<ExitStatus> {
         self.command().stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log.try_clone()?).status()
+    }
+
+    /// Runs it to its end where its user sees what it prints, below the command itself.
+    pub(crate) fn run(&self) -> Result<(), Box<dyn Error>> {
+        eprintln!("$ {self}");
+        if self.command().status()?.success() { Ok(()) } else { Err(self.failed().into()) }
+    }
+
+    /// What it prints. Fails if the command does.
+    pub(crate) fn text(&self) -> Result<String, String> {
+        self.read().ok_or_else(|| self.failed())
+    }
+
+    fn failed(&self) -> String {
+        format!("this command failed: {self}")
     }
 
     /// What it prints, or nothing if it fails or does not exist.

@@ -111,8 +111,7 @@ fn papers(run: &Run, papers: &Path) -> Result<PathBuf, Failure> {
         [("bash", "linewake.bash"), ("zsh", "_linewake"), ("fish", "linewake.fish"), ("powershell", "_linewake.ps1")]
     {
         let print = linewake.clone().arg("completions").arg(shell);
-        let text = print.read().ok_or_else(|| format!("this command failed: {print}"))?;
-        fs::write(completions.join(name), text)?;
+        fs::write(completions.join(name), print.text()?)?;
     }
     run.command(&linewake.arg("man").arg(papers.join("man/man1").display().to_string()))?;
     Ok(papers.to_owned())
@@ -125,10 +124,7 @@ impl System {
             need::provide(&[Need::Mingw])?;
         }
         let add = CommandLine::new("rustup target add").arg(self.target);
-        if add.read().is_some() {
-            return Ok(Library::Installed);
-        }
-        let error = format!("this command failed: {add}");
+        let Err(error) = add.text() else { return Ok(Library::Installed) };
         if self.target != from_source::TARGET {
             return Err(error.into());
         }
@@ -153,7 +149,7 @@ impl System {
         let root = workspace::root().display();
         // The library's sources, where they are installed.
         let rustc = CommandLine::new("rustc").args(toolchain).args("--print sysroot");
-        let rust = rustc.read().ok_or_else(|| format!("this command failed: {rustc}"))?;
+        let rust = rustc.text()?;
         let mut flags = format!(
             "--remap-path-prefix={cargo}/registry/src=crates --remap-path-prefix={root}=linewake \
              --remap-path-prefix={}/lib/rustlib/src/rust=rust",
@@ -230,25 +226,11 @@ fn debian(run: &Run, dist: &Path, folder: &Path, architecture: &str) -> Result<P
     fs::copy(workspace::root().join("packaging/debian/postinst"), &postinst)?;
     run.command(&CommandLine::new("chmod 755").arg(postinst.display().to_string()))?;
     let size = kilobytes(&tree)?;
-    fs::write(
-        place("DEBIAN/control")?,
-        format!(
-            "Package: linewake\n\
-             Version: {version}\n\
-             Architecture: {architecture}\n\
-             Maintainer: The Linewake project <https://github.com/linewake/linewake>\n\
-             Installed-Size: {size}\n\
-             Depends: passwd\n\
-             Section: electronics\n\
-             Priority: optional\n\
-             Homepage: https://github.com/linewake/linewake\n\
-             Description: watch digital lines, with every edge accounted for\n \
-             The command linewake lists, reads, sets and monitors lines of GPIO chips, of\n \
-             serial ports, of vendors' drivers and of a simulator, and says of every edge\n \
-             that was lost where it was lost. By the names of libgpiod's tools, which\n \
-             \"linewake links\" makes, it behaves as they do.\n"
-        ),
-    )?;
+    let mut control = fs::read_to_string(workspace::root().join("packaging/debian/control"))?;
+    for (name, value) in [("VERSION", version), ("ARCHITECTURE", architecture), ("SIZE", &size.to_string())] {
+        control = control.replace(name, value);
+    }
+    fs::write(place("DEBIAN/control")?, control)?;
     let package = dist.join(format!("linewake_{version}_{architecture}.deb"));
     let build = CommandLine::new("dpkg-deb --root-owner-group --build");
     run.command(&build.arg(tree.display().to_string()).arg(package.display().to_string()))?;

@@ -9,8 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::command::CommandLine;
-use crate::need::{self, Need};
-use crate::{vm, workspace};
+use crate::{report, vm, workspace};
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -32,9 +31,6 @@ const STATIC: &str = "x86_64-unknown-linux-musl";
 const GPIOCDEV: &str = "0.6.0";
 /// Lines a second that a slow consumer reads.
 const SLOW: u64 = 5000;
-const BEGIN: &str = "<!-- What follows is written by `cargo xtask flood --write`. -->";
-const END: &str = "<!-- Up to here. -->";
-
 /// A program that reads edges. `CHIP` and `LINES` stand for what they say.
 struct Reader {
     name: &'static str,
@@ -68,10 +64,7 @@ const READERS: &[Reader] = &[
 
 /// `cargo xtask flood`
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
-    if let Some(lacks) = vm::lacks() {
-        return Err(format!("the virtual machine {lacks}").into());
-    }
-    need::provide(&[Need::Qemu])?;
+    vm::provide()?;
     let directory = workspace::target().join("flood");
     fs::create_dir_all(&directory)?;
     let files = build(&directory)?;
@@ -92,7 +85,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
         text.push_str(&table);
     }
     if arguments.write {
-        record(&text)?;
+        report::write_figures("docs/flood.md", "cargo xtask flood --write", &text)?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -111,10 +104,7 @@ fn build(directory: &Path) -> Result<Vec<PathBuf>, Box<dyn Error>> {
         .args("--target-dir")
         .arg(shown(&directory.join("build")));
     for command in [ours, peer] {
-        println!("$ {command}");
-        if !command.command().status()?.success() {
-            return Err(format!("this command failed: {command}").into());
-        }
+        command.run()?;
     }
     let ours = workspace::target().join(STATIC).join("dist");
     Ok(vec![ours.join("flood"), ours.join("linewake"), directory.join("gpiocdev/bin/gpiocdev")])
@@ -153,11 +143,7 @@ fn in_the_guest(
     for file in files {
         command = command.args("--file").arg(file.display().to_string());
     }
-    let command = command.args("--").arg(path.display().to_string());
-    println!("$ {command}");
-    if !command.command().status()?.success() {
-        return Err(format!("this command failed: {command}").into());
-    }
+    command.args("--").arg(path.display().to_string()).run()?;
     let figures = fs::read_to_string(out.join("figures"))?;
     Ok(figures.lines().map(Figures::read).collect())
 }
@@ -229,16 +215,6 @@ fn table(results: &[Figures]) -> String {
         );
     }
     text
-}
-
-fn record(text: &str) -> Result<(), Box<dyn Error>> {
-    let path = workspace::root().join("docs/flood.md");
-    let page = fs::read_to_string(&path)?;
-    let (before, rest) = page.split_once(BEGIN).ok_or("docs/flood.md has no line for where the figures begin")?;
-    let (_, after) = rest.split_once(END).ok_or("docs/flood.md has no line for where the figures end")?;
-    fs::write(path, format!("{before}{BEGIN}\n\n{text}\n{END}{after}"))?;
-    println!("\nwritten to docs/flood.md");
-    Ok(())
 }
 
 #[cfg(test)]

@@ -4,15 +4,11 @@
 use std::error::Error;
 use std::process::ExitCode;
 
-use crate::need::{self, Need};
 use crate::run::Run;
 use crate::{stage, vm};
 
 pub(crate) fn run() -> Result<ExitCode, Box<dyn Error>> {
-    if let Some(lacks) = vm::lacks() {
-        return Err(format!("the virtual machine {lacks}").into());
-    }
-    need::provide(&[Need::Qemu])?;
+    vm::provide()?;
     let kernel = vm::prepare()?;
     let run = Run::start("gpiod-tools")?;
     let tests = stage::every_gpiod_tool(&run).map_err(|failure| run.explain(&failure))?;

@@ -25,10 +25,7 @@ pub(crate) struct Arguments {
 const AIM: f64 = 1e6;
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
-    let build = CommandLine::new("cargo build --release -p linewake-cli");
-    if !build.command().status()?.success() {
-        return Err(format!("this command failed: {build}").into());
-    }
+    CommandLine::new("cargo build --release -p linewake-cli").run()?;
     let linewake = workspace::target().join(format!("release/linewake{}", std::env::consts::EXE_SUFFIX));
     let directory = workspace::target().join("replay-rate");
     fs::create_dir_all(&directory)?;

@@ -10,7 +10,6 @@ use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::command::CommandLine;
-use crate::need::{self, Need};
 use crate::stage::STATIC;
 use crate::{vm, workspace};
 
@@ -31,10 +30,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
     if arguments.guest {
         return in_the_guest();
     }
-    let build = CommandLine::new("cargo build --release -p linewake-cli");
-    if !build.command().status()?.success() {
-        return Err(format!("this command failed: {build}").into());
-    }
+    CommandLine::new("cargo build --release -p linewake-cli").run()?;
     let linewake = workspace::target().join(format!("release/linewake{}", std::env::consts::EXE_SUFFIX));
     let linewake = linewake.display().to_string();
     let runs: [(&str, &str, &[&str]); 4] = [
@@ -73,21 +69,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
 
 /// libgpiod's tools and ours, from their start to their first byte or to their end.
 fn in_the_guest() -> Result<ExitCode, Box<dyn Error>> {
-    if let Some(lacks) = vm::lacks() {
-        return Err(format!("the virtual machine {lacks}").into());
-    }
-    need::provide(&[Need::Qemu])?;
+    vm::provide()?;
     vm::prepare()?;
     // As they are released: see `cargo xtask dist`.
-    let build = CommandLine::new("cargo build --profile dist -p linewake-cli -p flood --target").args(STATIC);
-    if !build.command().status()?.success() {
-        return Err(format!("this command failed: {build}").into());
-    }
+    CommandLine::new("cargo build --profile dist -p linewake-cli -p flood --target").args(STATIC).run()?;
     let built = workspace::target().join(STATIC).join("dist");
     let run = CommandLine::new("").arg(std::env::current_exe()?.to_string_lossy()).args("vm run --steady --file");
     let run = run.arg(built.join("linewake").display().to_string()).args("--");
     let run = run.arg(built.join("flood").display().to_string()).args("start-up ./linewake");
-    let said = run.read().ok_or_else(|| format!("this command failed: {run}"))?;
+    let said = run.text()?;
     println!(
         "{:<36} {:>10} {:>10} {:>6}  {:>9}  {:>13}",
         "to the first byte, or to the end", "theirs", "ours", "ratio", "threads", "KiB at most"

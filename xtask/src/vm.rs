@@ -87,10 +87,8 @@ struct RunArguments {
 
 /// `cargo xtask vm`
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
-    if let Some(lacks) = lacks() {
-        return Err(format!("the virtual machine {lacks}").into());
-    }
-    need::provide(&[Need::Qemu, Need::Gcc])?;
+    provide()?;
+    need::provide(&[Need::Gcc])?;
     match &arguments.task {
         Task::Prepare => {
             let started = Instant::now();
@@ -104,6 +102,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
 /// Prepares the guest, if that is not done yet. Returns which kernel it has, and from where.
 pub(crate) fn prepare() -> Result<String, Box<dyn Error>> {
     Ok(prepare::guest()?.version)
+}
+
+/// Installs what every guest needs, if this machine can have it.
+pub(crate) fn provide() -> Result<(), Box<dyn Error>> {
+    if let Some(lacks) = lacks() {
+        return Err(format!("the virtual machine {lacks}").into());
+    }
+    need::provide(&[Need::Qemu]).map(drop)
 }
 
 /// What this machine lacks and cannot get, as "needs …".

@@ -70,9 +70,8 @@ fn drawn(pieces: &[Piece], count: usize, seed: u64) -> Vec<&Piece> {
 impl Words {
     fn of_workspace() -> Result<Self, Box<dyn Error>> {
         let list = CommandLine::new("git ls-files --cached --others --exclude-standard");
-        let list = list.read().ok_or("git lists no files here")?;
         let mut words = Self::default();
-        for path in list.lines() {
+        for path in list.text()?.lines() {
             if let Some((_, "rs" | "md" | "toml" | "sh" | "yml")) = path.rsplit_once('.') {
                 // A file that was removed is listed until that is committed.
                 let Ok(text) = fs::read_to_string(workspace::root().join(path)) else { continue };

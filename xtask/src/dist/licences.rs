@@ -18,8 +18,7 @@ Apache licence 2.0, and, on Linux, of the C library musl (https://musl.libc.org)
 /// All of them, for a system.
 pub(super) fn text(target: &str) -> Result<String, Box<dyn Error>> {
     let command = CommandLine::new("cargo metadata --locked --format-version 1 --filter-platform").arg(target);
-    let metadata: Value =
-        serde_json::from_str(&command.read().ok_or_else(|| format!("this command failed: {command}"))?)?;
+    let metadata: Value = serde_json::from_str(&command.text()?)?;
     let mut text = String::from(STD);
     // The same text comes with many crates: it is written once.
     let mut written = BTreeMap::new();

@@ -173,19 +173,7 @@ fn parse(text: &str) -> Result<Vec<Mutation>, String> {
             continue;
         }
         if let Some(hunk) = mutation.hunks.last_mut() {
-            let (kind, rest) = line.split_at_checked(1).ok_or_else(|| wrong("a line of a hunk"))?;
-            let (old, new) = match kind {
-                " " => (true, true),
-                "-" => (true, false),
-                "+" => (false, true),
-                _ => return Err(wrong("a line of a hunk begins with a blank, `-` or `+`")),
-            };
-            for (side, is_in) in [(&mut hunk.old, old), (&mut hunk.new, new)] {
-                if is_in {
-                    side.push_str(rest);
-                    side.push('\n');
-                }
-            }
+            hunk.add(line).ok_or_else(|| wrong("a line of a hunk begins with a blank, `-` or `+`"))?;
             continue;
         }
         match line.split_once(": ").ok_or_else(|| wrong("a line of the head is `KEY: VALUE`"))? {
@@ -205,6 +193,26 @@ fn parse(text: &str) -> Result<Vec<Mutation>, String> {
         }
     }
     Ok(mutations)
+}
+
+impl Hunk {
+    /// Adds a line of the patch. `None`: it is none.
+    fn add(&mut self, line: &str) -> Option<()> {
+        let (kind, rest) = line.split_at_checked(1)?;
+        let (is_old, is_new) = match kind {
+            " " => (true, true),
+            "-" => (true, false),
+            "+" => (false, true),
+            _ => return None,
+        };
+        for (side, is_in) in [(&mut self.old, is_old), (&mut self.new, is_new)] {
+            if is_in {
+                side.push_str(rest);
+                side.push('\n');
+            }
+        }
+        Some(())
+    }
 }
 
 fn test(text: &str) -> Option<Test> {
