@@ -1,8 +1,8 @@
 //! `cargo xtask bench`: the programs in `benches/` beside each other, and what came of it in `benches/README.md`.
 //!
-//! The programs of a comparison are started once and take turns, a few milliseconds each, again and again: whatever else
-//! the machine does, it does to all of them. Of each round only ratios are kept. A slow machine is no failure; a program
-//! that crashes, or loses a call and hangs, is one.
+//! The programs of a comparison are started once and take turns, a few milliseconds each, again and again: whatever
+//! else the machine does, it does to all of them. Only the ratios of each round are kept. A slow machine is no failure;
+//! a program that crashes, or loses a call and hangs, is one.
 
 mod dotnet;
 
@@ -30,7 +30,7 @@ pub(crate) struct Arguments {
 struct Comparison {
     section: char,
     title: &'static str,
-    /// As the program `turns` knows it.
+    /// Its name in the program `turns`.
     name: &'static str,
     on: On,
     /// Names as `turns` knows them, and what to call them.
@@ -46,7 +46,7 @@ enum On {
     Wine,
 }
 
-/// How long a turn takes, about, and how many there are.
+/// How long a turn takes, roughly, and how many there are.
 #[derive(Clone, Copy)]
 enum Turn {
     /// Shorter than a scheduler's slice, so that many turns are not interrupted.
@@ -55,7 +55,7 @@ enum Turn {
     Long,
     /// For many calls at once.
     Whole,
-    /// For those that a collector of garbage interrupts.
+    /// For programs that a garbage collector interrupts.
     Second,
 }
 
@@ -298,7 +298,7 @@ impl Player {
         self.output.recv_timeout(LOST).map_err(|_| format!("{}: it {what}", self.name).into())
     }
 
-    /// So many calls, and how long they took.
+    /// Makes this many calls, and says how long they took.
     fn turn(&mut self, calls: u64) -> Result<Duration, Box<dyn Error>> {
         writeln!(self.input, "{calls}").map_err(|error| format!("{}: {error}", self.name))?;
         Ok(Duration::from_nanos(self.answer()?.trim().parse()?))
@@ -325,7 +325,7 @@ fn compare(comparison: &Comparison) -> Result<String, Box<dyn Error>> {
         players.push(Player::start(called, command)?);
     }
     let (turn, rounds) = comparison.turn.plan();
-    // The same number of calls for all, so that the first one's turn is about so long.
+    // All make as many calls as the first one makes in a turn.
     let mut calls = comparison.multiple;
     loop {
         let mut slowest = Duration::ZERO;
@@ -340,7 +340,7 @@ fn compare(comparison: &Comparison) -> Result<String, Box<dyn Error>> {
     let mut times = vec![Vec::with_capacity(rounds); players.len()];
     for round in 0..rounds {
         for place in 0..players.len() {
-            // Nobody always follows the same one.
+            // No program always follows the same one.
             let player = (place + round) % players.len();
             times[player].push(players[player].turn(calls)?.as_nanos() as f64 / calls as f64);
         }
@@ -459,7 +459,7 @@ fn instructions() -> Result<String, Box<dyn Error>> {
     Ok(table)
 }
 
-/// What it was measured on.
+/// The machine that it was measured on.
 fn machine() -> String {
     let model = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = model.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or(": unknown processor");

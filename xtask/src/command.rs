@@ -18,7 +18,7 @@ pub(crate) struct CommandLine {
 }
 
 impl CommandLine {
-    /// From one line of words without quoting: `CommandLine::new("cargo fmt --check")`.
+    /// Splits one line into words, without quoting: `CommandLine::new("cargo fmt --check")`.
     pub(crate) fn new(line: &str) -> Self {
         Self { variables: Vec::new(), words: line.split_whitespace().map(str::to_owned).collect() }
     }
@@ -68,12 +68,11 @@ impl CommandLine {
         output.status.success().then_some(text)
     }
 
-    /// The bare command, for a caller with its own idea of input and output.
+    /// The command, for a caller that sets its input and output.
     pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(&self.words[0]);
         command.args(&self.words[1..]).current_dir(workspace::root());
-        // What `cargo run` told xtask about its own package is not for others:
-        // a pasted command would not see it either.
+        // `cargo run` tells xtask about its own package by variables that a pasted command would not see.
         for (name, _) in env::vars_os() {
             let told =
                 name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_"));

@@ -1,8 +1,8 @@
 //! What a release is made of: a folder for each system, and Debian packages of those for Linux.
 //!
-//! The programs for Linux are linked statically, so that they run wherever the kernel does; Rust's own linker does it, so
-//! that no cross compiler is needed. A system for which Rust's standard library cannot be had is left out, and the command
-//! fails in the end; for 32-bit ARM the library can be built too.
+//! The programs for Linux are linked statically, so that they run wherever the kernel does; Rust's own linker does it,
+//! so that no cross compiler is needed. A system without a standard library to install is left out, and the command
+//! fails in the end; for 32-bit ARM the library can be built from its sources.
 
 mod from_source;
 mod licences;
@@ -27,7 +27,7 @@ pub(crate) struct Arguments {
 /// A system that releases are made for.
 struct System {
     target: &'static str,
-    /// What Debian calls it, where there are packages.
+    /// Debian's name for it, if there is a package.
     debian: Option<&'static str>,
     /// Another linker than the usual one.
     linker: Option<&'static str>,
@@ -49,7 +49,7 @@ const SYSTEMS: &[System] = &[
     System { target: "x86_64-pc-windows-gnu", debian: None, linker: None },
 ];
 
-/// What the command's help and the README speak of: descriptions, and examples of profiles and scripts.
+/// The folders that the help and the README refer to: descriptions, and examples of profiles and scripts.
 const TO_READ: [&str; 3] = ["docs", "profiles", "scripts"];
 
 fn system(target: &str) -> Result<&'static System, String> {
@@ -73,7 +73,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
     let papers = papers(&run, &dist.join("papers")).map_err(|failure| run.explain(&failure))?;
     let mut left_out = Vec::new();
     for system in systems {
-        // One that cannot be had here does not keep the others from being made.
+        // If one system fails, the others are made all the same.
         let library = match system.provide() {
             Ok(library) => library,
             Err(error) => {
@@ -143,7 +143,7 @@ impl System {
             let variable = format!("CARGO_TARGET_{}_LINKER", self.target.to_uppercase().replace('-', "_"));
             build = build.env(&variable, linker);
         }
-        // Where it was built is in what a panic says, and is no business of those who get the program.
+        // A panic shows paths of sources; those of the machine that built it are nobody's business.
         let cargo =
             std::env::var("CARGO_HOME").or_else(|_| std::env::var("HOME").map(|home| format!("{home}/.cargo")))?;
         let root = workspace::root().display();
@@ -188,7 +188,7 @@ impl System {
     }
 }
 
-/// A package for Debian and what comes from it, by dpkg's own tool: it is a tree of files and a page about it.
+/// A package for Debian and its descendants, made by dpkg-deb of a tree of files and a control file.
 fn debian(run: &Run, dist: &Path, folder: &Path, architecture: &str) -> Result<PathBuf, Failure> {
     let version = env!("CARGO_PKG_VERSION");
     let tree = dist.join(format!("tree-{architecture}"));

@@ -1,5 +1,5 @@
-//! Public items of `overlapped` and `overlapped-codes` have an example, and functions that return a call say how it fails:
-//! rules that no lint has.
+//! Public items of `overlapped` and `overlapped-codes` have an example, and functions that return a call say how it
+//! fails: rules that no lint has.
 
 use std::fmt::Write as _;
 use std::fs;

@@ -1,5 +1,5 @@
-//! `cargo xtask flood`: linewake beside gpiomon and gpiocdev under the same flood of edges, in the virtual machine, and what
-//! came of it in `docs/flood.md`.
+//! `cargo xtask flood`: linewake beside gpiomon and gpiocdev under the same flood of edges, in the virtual machine. The
+//! results are in `docs/flood.md`.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -19,7 +19,7 @@ pub(crate) struct Arguments {
     /// Only readers whose names contain this
     #[arg(long, value_name = "NAME", conflicts_with = "write")]
     only: Option<String>,
-    /// Only on so many processors
+    /// Only with this number of processors
     #[arg(long, value_name = "1|2", conflicts_with = "write")]
     cpus: Option<u8>,
     /// Write the tables to docs/flood.md
@@ -31,12 +31,12 @@ const STATIC: &str = "x86_64-unknown-linux-musl";
 const GPIOCDEV: &str = "0.6.0";
 /// Lines a second that a slow consumer reads.
 const SLOW: u64 = 5000;
-/// A program that reads edges. `CHIP` and `LINES` stand for what they say.
+/// A program that reads edges. In its command, `CHIP` and `LINES` are replaced by the chip and its lines.
 struct Reader {
     name: &'static str,
     command: &'static str,
     lines: u32,
-    /// Whether it prints edges: what does not, nobody can read slowly.
+    /// Whether it prints edges, so that a slow consumer can hold it up.
     prints: bool,
 }
 
@@ -148,7 +148,7 @@ fn in_the_guest(
     Ok(figures.lines().map(Figures::read).collect())
 }
 
-/// What one flood came to, as the program in the guest prints it: a name, and named numbers.
+/// The result of one flood, as the program in the guest prints it: a name, and named numbers.
 struct Figures {
     name: String,
     numbers: HashMap<String, u64>,
@@ -173,7 +173,7 @@ impl Figures {
         self.number(name) as f64 / self.number("delivered").max(1) as f64
     }
 
-    /// Edges that happened and that the reader neither delivered nor reported lost.
+    /// Edges that happened, and that the reader neither delivered nor reported as lost.
     fn unknown(&self) -> i64 {
         let accounted: u64 =
             ["delivered", "overflowed", "merged", "discarded"].iter().map(|name| self.number(name)).sum();
@@ -192,7 +192,6 @@ fn table(results: &[Figures]) -> String {
         let peer = results.iter().find(|peer| peer.name == READERS[0].name && peer.number("slow") == number("slow"));
         let ratio =
             peer.filter(|_| number("lines") == 8).map(|peer| figures.an_edge("cpu_ns") / peer.an_edge("cpu_ns"));
-        // Writing to a string does not fail.
         let _ = writeln!(
             text,
             "| {} | {} | {:.0} | {} | {} | {} | {} | {} | {:.3} s | {:.1} µs | {} | {} | {:.2} |",

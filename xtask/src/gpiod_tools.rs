@@ -1,5 +1,5 @@
-//! `cargo xtask gpiod-tools`: libgpiod's tools, as Debian builds them, beside ours in the virtual machine: every script and
-//! every invocation that is written down in `crates/linewake-cli/tests`.
+//! `cargo xtask gpiod-tools`: libgpiod's tools, as Debian builds them, beside ours in the virtual machine: every script
+//! and every invocation that is written down in `crates/linewake-cli/tests`.
 
 use std::error::Error;
 use std::process::ExitCode;

@@ -1,5 +1,5 @@
-//! What tests need of the machine they run on, whether it is there, and how it is installed. The pinned toolchain is not
-//! in it: rustup installs that, with what rust-toolchain.toml lists, whenever cargo is run here.
+//! What tests need of the machine they run on, whether it is there, and how it is installed. The pinned toolchain is
+//! not in it: rustup installs that, with what rust-toolchain.toml lists, whenever cargo is run here.
 
 use std::env;
 use std::error::Error;
@@ -25,15 +25,15 @@ pub(crate) enum Need {
     Mingw,
     /// A 64-bit Wine.
     Wine,
-    /// The machine that the virtual machine is.
+    /// The emulator of the virtual machine.
     Qemu,
     /// A compiler for the guest's kernel.
     Gcc,
-    /// What counts instructions.
+    /// The program that counts instructions.
     Valgrind,
-    /// What reads waveforms as PulseView does.
+    /// PulseView's reader of waveforms.
     Sigrok,
-    /// What takes packages from PyPI.
+    /// The installer of packages from PyPI.
     Pip,
     /// Mono's compiler of C#.
     Mcs,
@@ -86,7 +86,7 @@ pub(crate) fn provide(needs: &[Need]) -> Result<String, Box<dyn Error>> {
     if still.is_empty() { Ok(names) } else { Err(format!("installed, but still not found: {still}").into()) }
 }
 
-/// What is missing and cannot be installed by this user, as "needs …".
+/// What is missing, and this user cannot install, as "needs …".
 pub(crate) fn cannot_install(needs: &[Need]) -> Option<String> {
     let missing = Missing::among(needs);
     let names = missing.names();
@@ -132,7 +132,7 @@ impl Missing {
         if let Some(apt_get) = self.apt_get() {
             if CommandLine::new("apt-get --version").read().is_none() {
                 return Err(format!(
-                    "missing: {}; xtask knows only Debian's packages, please install it by hand",
+                    "missing: {}; xtask can install Debian's packages only: install it by hand",
                     self.names()
                 )
                 .into());
@@ -183,7 +183,7 @@ impl Missing {
     }
 }
 
-/// What rustup lists; empty if it lists nothing.
+/// A list of rustup's; empty if rustup is not there.
 fn rustup(arguments: &str) -> String {
     CommandLine::new("rustup").args(arguments).read().unwrap_or_default()
 }
@@ -193,7 +193,7 @@ fn apt_get(arguments: &str) -> CommandLine {
     CommandLine::new(command).args("DEBIAN_FRONTEND=noninteractive apt-get --quiet").args(arguments)
 }
 
-/// Installing is expected of a test machine, and a surprise on a person's.
+/// Whether xtask installs packages by itself: expected on a test machine, and a surprise on a person's.
 fn may_install() -> bool {
     root() || env::var("CI").is_ok_and(|value| value == "true")
 }

@@ -17,7 +17,7 @@ pub(crate) enum Ended {
     Skipped,
 }
 
-/// What has been said so far.
+/// The stages so far.
 pub(crate) struct Report {
     colour: bool,
     tally: Tally,
@@ -42,7 +42,7 @@ impl Report {
     /// Says which stage is running; [`Report::end`] finishes the line.
     pub(crate) fn begin(&self, stage: &str) {
         print!("{stage:<8}  ");
-        // Output that cannot be written will fail louder at the end of the line.
+        // If it cannot be written, the end of the line fails louder.
         let _ = io::stdout().flush();
     }
 

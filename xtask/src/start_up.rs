@@ -1,9 +1,10 @@
-//! How long the command takes from its start to its end when there is little to do: `--help`, and `get` on a simulated chip.
+//! How long the command takes from its start to its end when there is little to do: `--help`, and `get` on a simulated
+//! chip.
 //!
-//! With `--guest` what libgpiod's tools and ours of the same names take, in instructions, threads and memory: in the virtual
-//! machine, whose time is that of its instructions.
+//! `--guest` compares libgpiod's tools with ours of the same names, by instructions, threads and memory, in the virtual
+//! machine, whose clock counts instructions.
 //!
-//! A program that does nothing at all is started in turn with them: what that takes is this machine's, and not ours.
+//! A program that does nothing is started in turn with them: its time is the machine's share.
 
 use std::error::Error;
 use std::process::{Command, ExitCode, Stdio};
@@ -20,9 +21,9 @@ pub(crate) struct Arguments {
     guest: bool,
 }
 
-/// How often each is started.
+/// Starts of each program.
 const ROUNDS: usize = 200;
-/// What each may take, at the median.
+/// The longest median that is good enough.
 const AIM: Duration = Duration::from_millis(5);
 
 /// `cargo xtask start-up`
@@ -62,7 +63,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
         is_slow |= median > AIM;
     }
     if is_slow {
-        println!("\nthe median of one is above {} ms: on a busy machine look at the fastest", AIM.as_millis());
+        println!("\nthe median of one is above {} ms: if the machine was busy, look at the fastest", AIM.as_millis());
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -89,7 +90,7 @@ fn in_the_guest() -> Result<ExitCode, Box<dyn Error>> {
         let numbers: Vec<u64> = fields.filter_map(|field| field.split_once('=')?.1.parse().ok()).collect();
         let [their_ns, their_threads, their_kib, our_ns, our_threads, our_kib] = numbers[..] else { continue };
         let ratio = |ours: u64, theirs: u64| ours as f64 / theirs.max(1) as f64;
-        // An instruction takes 2 ns there.
+        // The guest's clock advances by 2 ns for each instruction.
         println!(
             "{name:<36} {:>10} {:>10} {:>6.2}  {their_threads:>4} {our_threads:>4}  {their_kib:>6} {our_kib:>6}",
             their_ns / 2,

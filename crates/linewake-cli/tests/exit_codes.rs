@@ -1,5 +1,5 @@
-//! What the command ends with: 0 done as asked, 1 an error, 2 edges were lost and --fail-on-loss said so, 3 it ended before
-//! what was awaited.
+//! What the command ends with: 0 done as asked, 1 an error, 2 edges were lost and --fail-on-loss said so, 3 it ended
+//! before what was awaited.
 
 mod support;
 

@@ -296,7 +296,8 @@ fn what_cannot_be_opened_again_is_said_and_the_old_file_is_still_written() {
     assert!(place.wave("aside/a.vcd").len() > 10);
 }
 
-/// The spans in which edges are lost are put in when the waveform is complete: its directory may have another name by then.
+/// The spans in which edges are lost are put in when the waveform is complete: its directory may have another name by
+/// then.
 #[test]
 #[cfg(unix)]
 fn a_waveform_whose_directory_is_moved_away_has_its_spans_all_the_same() {

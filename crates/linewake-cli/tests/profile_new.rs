@@ -1,4 +1,5 @@
-//! `linewake profile new`, as its users run it: on headers in the style of Windows, of Linux, and of a vendor without one.
+//! `linewake profile new`, as its users run it: on headers in the style of Windows, of Linux, and of a vendor without
+//! one.
 
 mod support;
 

@@ -330,7 +330,8 @@ fn a_set_of_the_configuration_is_lines_of_every_command() {
     assert_eq!((out(&output).replace("linewake> ", "").as_str(), err(&output)), (expected, ""));
 }
 
-/// A profile that changes its device is opened by every command, if the user allows it; the device is none that there is.
+/// A profile that changes its device is opened by every command, if the user allows it; the device is none that there
+/// is.
 #[test]
 fn a_profile_is_allowed_to_change_its_device_by_every_command() {
     let serial = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../profiles/serial.toml")).unwrap();

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use support::linewake;
 
-/// Ten edges a second on two lines, of which one in seven is behind two that are lost. It waits for a file after a part.
+/// Ten edges a second on two lines, of which one in seven is behind two that are lost. It waits for a file after a
+/// part.
 const PROGRAM: &str = r#"echo "lines door=0 bell=0"
 exec awk -v part=PART -v all=ALL -v go="$0.go" 'BEGIN {
     for (i = 1; i <= all; i++) {

@@ -1,4 +1,4 @@
-//! .NET under Wine: the runtime that Microsoft has on PyPI, and Mono's compiler.
+//! .NET under Wine: Microsoft's runtime from PyPI, and Mono's compiler.
 
 use std::error::Error;
 use std::fs;
@@ -9,7 +9,7 @@ use crate::command::CommandLine;
 use crate::need::{self, Need};
 use crate::workspace;
 
-/// The latest that `dotnetcore2` brings.
+/// The latest version in the package `dotnetcore2`.
 const VERSION: &str = "3.1.23";
 
 /// The program in `benches/dotnet`.
