@@ -28,7 +28,7 @@ fn doctor_says_what_is_here_and_what_to_do() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn nothing_is_advised_that_this_kernel_cannot() {
+fn doctor_advises_nothing_that_this_kernel_cannot_do() {
     let doctor = run(&["doctor"]);
     let cannot = out(&doctor).contains("this kernel cannot make simulated gpiochips");
     let mon = run(&["mon", "-c", "/dev/gpiochip99999"]);
@@ -82,7 +82,7 @@ fn doctor_says_what_config_says_of_a_broken_configuration() {
 }
 
 #[test]
-fn what_is_odd_about_a_profile_is_noted_and_no_error() {
+fn an_oddity_of_a_profile_is_a_note_and_no_error() {
     let file = std::env::temp_dir().join(format!("linewake-doctor-note-{}.toml", std::process::id()));
     let wait = "[wait]\nby = 'call'\ncall = 'wait'\nmeans = 'mask'\n[call.wait]\ncode = 0x80006004\n\
                 output = { length = 1, fields = { rising = { at = 0, width = 1 } } }\n";

@@ -29,7 +29,7 @@ fn assert_ended(output: &Output, arguments: &[&str], code: i32, last: &str) {
 }
 
 #[test]
-fn edges_that_were_awaited_and_did_not_come_are_said_and_end_it_with_3() {
+fn missing_edges_are_counted_and_end_it_with_3() {
     let script = Scratch::with("awaited.toml", PULSE);
     let chip = format!("sim:{}", script.path());
     let file = Scratch::new("awaited.jsonl");
@@ -49,7 +49,7 @@ fn edges_that_were_awaited_and_did_not_come_are_said_and_end_it_with_3() {
 }
 
 #[test]
-fn events_that_were_awaited_and_did_not_come_end_notify_with_3() {
+fn missing_events_are_counted_and_end_notify_with_3() {
     let idle = ["notify", "-c", "sim", "--idle-timeout", "50ms", "door"];
     assert_ends(&[&idle[..], &["-n", "2"]].concat(), 3, "linewake: 0 of 2 events came, and --idle-timeout was over");
     assert_ends(&idle, 0, "");
@@ -68,7 +68,7 @@ fn a_source_that_ends_first_ends_it_with_3() {
 }
 
 #[test]
-fn a_loss_that_was_asked_for_goes_before_what_was_awaited() {
+fn fail_on_loss_goes_before_missing_edges() {
     let script = Scratch::with("flood.toml", FLOOD);
     let chip = format!("sim:{}", script.path());
     let flood = ["mon", "-c", &chip, "-q", "--for", "1500ms", "--queue-size", "2"];
@@ -102,7 +102,7 @@ fn assert_signalled(arguments: &[&str], code: i32, last: &str) {
 
 #[test]
 #[cfg(unix)]
-fn a_signal_before_what_was_awaited_ends_it_with_3() {
+fn a_signal_before_the_last_awaited_edge_ends_it_with_3() {
     let mon = ["mon", "-c", "sim", "--banner", "tamper"];
     assert_signalled(&mon, 0, "1 line: ");
     assert_signalled(&[&mon[..], &["-n", "3"]].concat(), 3, "linewake: 0 of 3 edges came, and a signal ended it");
@@ -120,7 +120,7 @@ fn a_signal_before_what_was_awaited_ends_it_with_3() {
 
 #[test]
 #[cfg(unix)]
-fn a_signal_ends_a_prompt_well_and_a_command_that_is_not_done_with_3() {
+fn a_signal_ends_a_prompt_with_0_and_an_unfinished_command_with_3() {
     use std::io::Write as _;
 
     for (commands, code, last) in
@@ -161,7 +161,7 @@ fn a_signal_in_the_middle_of_a_capture_ends_replay_with_3() {
 
 #[test]
 #[cfg(unix)]
-fn a_reader_who_leaves_before_what_was_awaited_ends_it_with_3() {
+fn a_reader_that_leaves_before_the_last_awaited_edge_ends_it_with_3() {
     for (more, code) in [(&[][..], 0), (&["-n", "1000"], 3)] {
         let arguments = [&["mon", "-c", "sim"], more].concat();
         let mut child = started(&arguments);

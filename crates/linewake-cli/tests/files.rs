@@ -88,7 +88,7 @@ fn of_kind<'a>(records: &'a [Value], kind: &str) -> Vec<&'a Value> {
 }
 
 #[test]
-fn files_are_emptied_unless_they_are_to_be_added_to() {
+fn files_are_emptied_unless_append_is_given() {
     let place = Place::new("append");
     for more in [&[][..], &["--overwrite"], &[]] {
         let output = place.watch(more);
@@ -120,7 +120,7 @@ fn files_are_emptied_unless_they_are_to_be_added_to() {
 }
 
 #[test]
-fn a_line_that_was_cut_off_is_not_gone_on_with() {
+fn a_record_that_was_cut_off_is_not_continued() {
     let place = Place::new("cut");
     assert!(place.watch(&[]).status.success());
     let (json, csv) = (place.text("a.jsonl"), place.text("a.csv"));
@@ -181,7 +181,7 @@ fn two_commands_do_not_write_one_waveform() {
 /// In a session of its own, so that it has no terminal.
 #[test]
 #[cfg(target_os = "linux")]
-fn a_service_that_starts_again_keeps_what_it_wrote() {
+fn a_restarted_service_keeps_what_it_wrote() {
     let place = Place::new("service");
     let (chip, file) = (place.chip(), place.path("s.jsonl"));
     let start = |more: &[&str]| {
@@ -201,7 +201,7 @@ fn none_lost_before_the_end(said: &str) {
 
 #[test]
 #[cfg(unix)]
-fn a_hang_up_has_files_opened_again() {
+fn a_hang_up_signal_reopens_files() {
     let place = Place::new("rotate");
     let chip = place.chip();
     let (json, csv, vcd) = (place.path("a.jsonl"), place.path("a.csv"), place.path("a.vcd"));
@@ -274,7 +274,7 @@ fn a_hang_up_has_files_opened_again() {
 
 #[test]
 #[cfg(unix)]
-fn what_cannot_be_opened_again_is_said_and_the_old_file_is_still_written() {
+fn a_file_that_cannot_be_reopened_is_named_and_the_old_one_is_still_written() {
     let place = Place::new("nowhere");
     let [there, aside] = ["there", "aside"].map(|name| place.path(name));
     std::fs::create_dir(&there).unwrap();
@@ -300,7 +300,7 @@ fn what_cannot_be_opened_again_is_said_and_the_old_file_is_still_written() {
 /// then.
 #[test]
 #[cfg(unix)]
-fn a_waveform_whose_directory_is_moved_away_has_its_spans_all_the_same() {
+fn spans_reach_a_waveform_whose_directory_was_moved() {
     for (name, before, edges) in [("moved", "", 1), ("marked", "echo 2000 door 0 4;", 2)] {
         let place = Place::new(name);
         let [there, aside] = ["there", "aside"].map(|name| place.path(name));
@@ -359,7 +359,7 @@ fn a_file_that_is_copied_and_emptied_begins_anew() {
 /// A clock that is set back before the file is moved away, and again behind that.
 #[test]
 #[cfg(unix)]
-fn the_steps_of_a_clock_are_in_the_next_file_too() {
+fn clock_steps_are_in_the_next_file_too() {
     let place = Place::new("steps");
     place.write(
         "steps.sh",

@@ -599,7 +599,7 @@ fn local_time_by_a_rule() {
 
 /// What is called as a chip and is none is ignored, and `doctor` says so.
 #[test]
-fn what_is_called_as_a_chip_and_is_none() {
+fn a_name_like_that_of_a_chip_is_no_chip() {
     let Some(bench) = bench() else { return };
     let script = format!(
         ": >/dev/gpiochip90; mkfifo /dev/gpiochip91; mkdir /dev/gpiochip92; \

@@ -10,7 +10,7 @@ use support::{Scratch, err, run};
 const PULSE: &str = "[[line]]\nname = \"door\"\nfirst = \"500ms\"\nhigh = \"100ms\"\nlow = \"1h\"\ntimes = 1\n";
 
 #[test]
-fn quiet_begins_with_the_last_edge_though_a_filter_keeps_it_back() {
+fn the_idle_timeout_begins_with_the_last_edge_even_if_it_is_filtered() {
     let script = Scratch::with("quiet.toml", PULSE);
     let chip = format!("sim:{}", script.path());
     for filter in [&[][..], &["--filter", "debounce=1m"]] {

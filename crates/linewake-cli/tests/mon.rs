@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use support::{Scratch, err, linewake, out, run};
 
 #[test]
-fn a_queue_of_nothing_is_the_chips_own() {
+fn a_queue_size_of_0_is_the_chips_default() {
     let print = |more: &[&str]| run(&[&["mon", "-c", "sim", "-n", "5", "-F", "%S %l"], more].concat()).stdout;
     assert_eq!(print(&["--queue-size", "0"]), print(&[]));
 }
@@ -238,7 +238,7 @@ fn help_is_a_manual() {
 }
 
 #[test]
-fn many_places_are_told_the_same() {
+fn all_outputs_get_the_same_edges() {
     let [json, csv, vcd] = ["json", "csv", "vcd"].map(|name| Scratch::new(&format!("places.{name}")));
     let (to_json, to_csv) = (format!("--json={}", json.path()), format!("--csv={}", csv.path()));
     let output = run(&["mon", "-c", "sim", "-n", "20", &to_json, &to_csv, "--vcd", vcd.path(), "-F", "%S %E %o %q"]);
@@ -286,7 +286,7 @@ fn levels_at_the_start_are_right_across_chips() {
 }
 
 #[test]
-fn times_are_of_the_day_when_asked() {
+fn utc_and_localtime_print_the_time_of_day() {
     let output = run(&["mon", "-c", "sim", "-n", "1", "--utc", "pps"]);
     let time = out(&output).split('\t').next().unwrap();
     assert!(time.len() == 30 && time.starts_with("20") && time.ends_with('Z') && &time[10..11] == "T", "{time}");
@@ -313,7 +313,7 @@ fn an_idle_watch_ends_by_itself() {
 }
 
 #[test]
-fn it_shows_that_it_is_alive() {
+fn heartbeats_show_that_it_is_alive() {
     let output = run(&["mon", "-c", "sim", "--for", "900ms", "--heartbeat", "200ms", "--json", "pps"]);
     let records: Vec<serde_json::Value> =
         out(&output).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -333,7 +333,7 @@ fn it_shows_that_it_is_alive() {
 }
 
 #[test]
-fn figures_are_said_while_it_runs() {
+fn stats_are_printed_while_it_runs() {
     let output = run(&["mon", "-c", "sim", "--for", "1300ms", "--stats", "1s", "-q"]);
     assert!(output.status.success() && output.stdout.is_empty(), "{output:?}");
     let said = err(&output);
@@ -412,7 +412,7 @@ for = "300ms"
 "#;
 
 #[test]
-fn what_was_lost_is_in_every_output_and_may_be_a_failure() {
+fn losses_are_in_every_output_and_may_be_a_failure() {
     let (script, vcd, csv) = (Scratch::with("lossy.toml", LOSSY), Scratch::new("lossy.vcd"), Scratch::new("lossy.csv"));
     let chip = format!("sim:{}", script.path());
     let to_csv = format!("--csv={}", csv.path());
@@ -466,7 +466,7 @@ for = "500ms"
 "#;
 
 #[test]
-fn a_chip_that_comes_back_is_watched_on_with_the_gap_in_every_output() {
+fn a_chip_that_returns_is_watched_again_and_every_output_has_the_gap() {
     let script = Scratch::with("replugged.toml", REPLUGGED);
     let [json, csv, vcd] = ["json", "csv", "vcd"].map(|name| Scratch::new(&format!("replugged.{name}")));
     let chip = format!("sim:{}", script.path());
@@ -527,7 +527,7 @@ fn a_chip_that_comes_back_is_watched_on_with_the_gap_in_every_output() {
 }
 
 #[test]
-fn a_gap_ends_when_the_chip_is_back_where_its_clock_can_be_read() {
+fn a_gap_ends_when_the_chip_is_back_if_its_clock_can_be_read() {
     let script = Scratch::with(
         "replugged-now.toml",
         &REPLUGGED.replace("virtual", "real").replace("202ms", "2002ms").replace("1s", "9s"),
@@ -634,7 +634,7 @@ fn what_filters_do_is_in_the_record_stream() {
 }
 
 #[test]
-fn edges_that_pass_and_are_not_written_are_held() {
+fn edges_that_pass_but_are_not_written_count_as_held() {
     let output = run(&["mon", "-c", "sim", "-n", "5", "--json", "--filter", "button"]);
     let records = records(out(&output));
     assert_eq!(records.iter().filter(|record| record["record"] == "edge").count(), 5);
@@ -648,7 +648,7 @@ fn edges_that_pass_and_are_not_written_are_held() {
 }
 
 #[test]
-fn edges_that_are_filtered_are_no_silence() {
+fn a_filtered_edge_starts_the_idle_timeout_again() {
     // Nothing of what the pulses of the first two seconds bring passes, and the watch does not end for that.
     let output =
         run(&["mon", "-c", "sim", "--for", "2s", "--idle-timeout", "1300ms", "--filter", "debounce=1m", "pps"]);
@@ -745,7 +745,7 @@ fn a_disk_that_becomes_full_ends_it_with_the_account() {
 const FAULTS: &str = concat!("sim:", env!("CARGO_MANIFEST_DIR"), "/../../scripts/faults.toml");
 
 #[test]
-fn a_chip_that_goes_away_is_a_loss_to_who_asks_for_that() {
+fn fail_on_loss_counts_a_chip_that_goes_away() {
     let gone = ["mon", "-q", "-c", FAULTS, "button"];
     let output = run(&gone);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
@@ -760,7 +760,7 @@ fn a_chip_that_goes_away_is_a_loss_to_who_asks_for_that() {
 /// As it is with `clock realtime` in docs/exec.md.
 #[cfg(unix)]
 #[test]
-fn a_program_that_stamps_with_the_time_of_day_may_be_asked_for_it() {
+fn a_program_that_stamps_with_the_time_of_day_can_be_watched_by_it() {
     let chip = "exec:sh -c 'echo clock realtime; echo lines a; echo 1700000000123456789 a 1; exec sleep 60'";
     let output = run(&["mon", "-c", chip, "-n", "1", "-E", "realtime"]);
     assert!(output.status.success(), "{output:?}");

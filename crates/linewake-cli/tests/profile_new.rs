@@ -93,7 +93,7 @@ fn a_header_of_linux_becomes_ioctls_with_their_records() {
 }
 
 #[test]
-fn a_header_that_is_a_mess_gives_what_is_in_it_and_names_the_rest() {
+fn a_messy_header_gives_what_it_has_and_names_the_rest() {
     let plain = std::fs::read_to_string(header("dio_vendor.h")).unwrap();
     // As vendors write them: Latin-1, and lines that end as on Windows.
     let latin1: Vec<u8> = plain.replace('\n', "\r\n").replace('@', "\u{c4}").chars().map(|c| c as u32 as u8).collect();
@@ -124,7 +124,7 @@ fn a_header_that_is_a_mess_gives_what_is_in_it_and_names_the_rest() {
 }
 
 #[test]
-fn check_points_at_what_is_to_be_filled_in_and_is_content_in_the_end() {
+fn check_names_each_gap_until_the_profile_is_complete() {
     let mut text = skeleton(&["--device", "/dev/card0", "--lines", "4", &header("card_uapi.h")]);
     let first = checked("card.toml", &text);
     assert!(first.contains("\"call.wait.output.fields\": here is still to be filled in: take '# ' away"), "{first}");
@@ -184,7 +184,7 @@ fn conditions_packing_and_names_for_types_are_followed() {
 
 /// Each takes time in proportion to its length: ten times as long would be a hundred times as slow otherwise.
 #[test]
-fn headers_that_are_made_to_be_slow_are_not() {
+fn hostile_headers_are_read_in_linear_time() {
     let repeated = |text: &str, times: usize| text.repeat(times);
     let numbered =
         |times: usize, line: fn(usize) -> String| (0..times).map(line).fold(String::new(), |text, line| text + &line);

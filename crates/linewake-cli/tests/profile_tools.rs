@@ -51,7 +51,7 @@ fn bytes_are_decoded_however_they_are_written() {
 }
 
 #[test]
-fn a_dump_that_is_not_text_is_told_how_it_becomes_text() {
+fn bytes_in_place_of_text_are_told_how_to_become_text() {
     let file = Scratch::with("binary.toml", BOX);
     let binary = piped(&["profile", "decode", file.path(), "-"], &[0xff, 0, 1]);
     assert!(err(&binary).contains("pipe it through xxd or hexdump -C"), "{binary:?}");
@@ -157,7 +157,7 @@ mod attempt {
     }
 
     #[test]
-    fn what_is_allowed_is_sent_and_an_early_end_has_its_exit_code() {
+    fn allowed_calls_are_sent_and_an_early_end_has_its_exit_code() {
         let mut device = Box::new();
         let file = Scratch::with("allowed.toml", &profile(&device.path));
         let output = run(&["profile", "try", file.path(), "--allow-writes", "-n", "5", "--for", "300ms"]);
@@ -170,7 +170,7 @@ mod attempt {
     }
 
     #[test]
-    fn it_ends_at_once_if_what_would_tell_is_left_out() {
+    fn it_ends_at_once_if_the_call_that_tells_is_left_out() {
         let waits = "name = 'card'\nlines = 8\n[device]\npath = '/dev/null'\n[call.wait]\nioctl = 0x8001e005\nblocks = true\n\
                      output = { length = 1, fields = { rising = { at = 0, width = 1 } } }\n[wait]\nby = 'call'\ncall = 'wait'\n\
                      means = 'mask'\n";
@@ -185,7 +185,7 @@ mod attempt {
     }
 
     #[test]
-    fn a_poll_that_gives_the_same_is_counted_and_not_repeated() {
+    fn repeated_answers_of_a_poll_are_counted_and_not_printed() {
         let mut device = Box::new();
         // FIONREAD: how many bytes there are to read.
         let polls = format!(

@@ -66,7 +66,7 @@ fn capture(name: &str) -> Scratch {
 }
 
 #[test]
-fn a_pipe_is_seen_to_be_closed_by_every_command_that_prints_on_and_on() {
+fn every_command_that_keeps_printing_notices_a_closed_pipe() {
     let program = Scratch::with("left.sh", ONCE);
     let chip = format!("exec:sh {}", program.path());
     let capture = capture("left.jsonl");
@@ -92,7 +92,7 @@ fn a_pipe_is_seen_to_be_closed_by_every_command_that_prints_on_and_on() {
 }
 
 #[test]
-fn a_named_pipe_is_seen_to_be_closed() {
+fn a_closed_named_pipe_is_noticed() {
     let pipe = Scratch::new("left.fifo");
     assert!(Command::new("mkfifo").arg(pipe.path()).status().unwrap().success());
     let capture = capture("named.jsonl");
@@ -107,7 +107,7 @@ fn a_named_pipe_is_seen_to_be_closed() {
 }
 
 #[test]
-fn a_socket_is_seen_to_be_closed_and_not_when_its_peer_writes_no_more() {
+fn a_closed_socket_is_noticed_and_a_half_closed_one_goes_on() {
     let quiet = ["mon", "-c", "sim", "--banner", "tamper"];
     for ends_it in [false, true] {
         let (ours, theirs) = UnixStream::pair().unwrap();
@@ -124,7 +124,7 @@ fn a_socket_is_seen_to_be_closed_and_not_when_its_peer_writes_no_more() {
 }
 
 #[test]
-fn a_terminal_is_seen_to_be_gone_also_by_who_ignores_its_signal() {
+fn a_lost_terminal_is_noticed_even_if_its_signal_is_ignored() {
     for words in [["mon", "-c", "sim", "--banner", "tamper"], ["notify", "-c", "sim", "--banner", "door"]] {
         let (user, path) = support::terminal();
         let terminal = File::options().read(true).write(true).open(path).unwrap();
@@ -141,7 +141,7 @@ fn a_terminal_is_seen_to_be_gone_also_by_who_ignores_its_signal() {
 }
 
 #[test]
-fn who_prints_nothing_needs_no_reader() {
+fn a_command_that_prints_nothing_needs_no_reader() {
     let file = Scratch::new("left.csv");
     let mut child = spawn(&["mon", "-c", "sim", "-q", &format!("--csv={}", file.path()), "tamper"], Stdio::piped());
     drop(child.stdout.take());

@@ -40,7 +40,7 @@ fn a_meter_shows_one_figure_and_its_total() {
 }
 
 #[test]
-fn totals_of_what_was_lost_are_at_least_that() {
+fn totals_with_losses_are_lower_bounds() {
     let script = Scratch::with(
         "loss.toml",
         "[[line]]\nname = \"door\"\nfirst = \"300ms\"\nhigh = \"1us\"\nlow = \"1us\"\ntimes = 2000\n",
@@ -53,7 +53,7 @@ fn totals_of_what_was_lost_are_at_least_that() {
 }
 
 #[test]
-fn stamps_that_are_not_of_now_tell_nothing_of_how_late_they_are_written() {
+fn old_stamps_give_no_delay_of_writing() {
     let now = "now=$(date +%s)";
     for (clock, stamp, is_told) in [
         ("realtime", "1700000000000000000", false),

@@ -101,7 +101,7 @@ fn commands_are_completed_and_remembered() {
 }
 
 #[test]
-fn it_ends_by_the_keys_that_end_programs() {
+fn ctrl_c_and_ctrl_d_end_it() {
     for key in ["\x03", "\x04"] {
         let mut terminal = Terminal::new(&["set", "-c", "sim", "-i", "led=0"]);
         terminal.shows("linewake> ");
@@ -111,7 +111,7 @@ fn it_ends_by_the_keys_that_end_programs() {
 }
 
 #[test]
-fn ctrl_c_ends_libgpiods_tool_as_the_signal_does() {
+fn ctrl_c_ends_gpioset_by_the_signal() {
     let mut command = linewake(&["-c", "sim", "-i", "led=0"]);
     command.arg0("gpioset").env("LINEWAKE_SIM", "1");
     let mut terminal = Terminal::of(command);
@@ -140,7 +140,7 @@ fn a_signal_leaves_the_terminal_as_it_was() {
 }
 
 #[test]
-fn a_profile_is_made_of_a_few_answers() {
+fn a_few_answers_make_a_profile() {
     let file = support::Scratch::new("asked.toml");
     let mut terminal = Terminal::new(&["profile", "new", "-o", file.path()]);
     terminal.shows("What is opened?");

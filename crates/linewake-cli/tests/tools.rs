@@ -76,7 +76,7 @@ fn detect_lists_chips_by_name_label_and_number_of_lines() {
 }
 
 #[test]
-fn detect_shows_the_others_when_one_is_not_there() {
+fn detect_shows_the_other_chips_if_one_is_missing() {
     let output = run(&["detect", "nope", "sim", "neither"]);
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(out(&output), "sim [linewake simulator] (12 lines)\n");
@@ -181,7 +181,7 @@ fn the_hold_period_of_set_is_the_least_between_toggles() {
 
 #[test]
 #[cfg(unix)]
-fn a_signal_ends_set_well_and_libgpiods_tool_as_it_does() {
+fn a_signal_ends_set_with_0_and_gpioset_as_it_ends_libgpiods() {
     for (arguments, signal, code) in [
         (&["set", "-c", "sim", "--banner", "led=1"], "-TERM", Some(0)),
         (&["set", "-c", "sim", "--banner", "led=1"], "-INT", Some(0)),
@@ -218,7 +218,7 @@ fn interactive(arguments: &[&str], commands: &str) -> String {
 /// What does not end is not read to its end.
 #[cfg(unix)]
 #[test]
-fn a_command_without_an_end_ends_set() {
+fn set_fails_at_a_command_without_an_end() {
     let zeros = std::fs::File::open("/dev/zero").unwrap();
     let output = linewake(&["set", "-c", "sim", "-i", "led=1"]).stdin(zeros).output().unwrap();
     assert_eq!((out(&output), output.status.code()), ("linewake> ", Some(1)), "{output:?}");
@@ -392,7 +392,7 @@ fn libgpiods_names_open_gpiochips_and_nothing_else() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn gpioset_holds_its_lines_whether_or_not_it_can_say_so() {
+fn gpioset_holds_its_lines_though_it_cannot_print() {
     let full = fs::File::options().write(true).open("/dev/full").unwrap();
     let mut child = linewake(&["gpioset", "-c", "sim", "--banner", "led=1"]).stdout(full).spawn().unwrap();
     std::thread::sleep(Duration::from_millis(500));
