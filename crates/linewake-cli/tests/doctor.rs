@@ -21,7 +21,7 @@ fn doctor_says_what_is_here_and_what_to_do() {
         rest = &rest[at + 1..];
     }
     assert!(text.contains("linewake.toml\": "), "{text}");
-    // Each line is of a section, or something that is missing.
+    // Each line belongs to a section, or names something that is missing.
     let is_known = |line: &str| line.starts_with("  ") || line.starts_with("! ") || line.ends_with(':');
     assert!(text.lines().skip(1).all(is_known), "{text}");
 }

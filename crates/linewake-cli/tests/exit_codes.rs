@@ -1,5 +1,5 @@
-//! What the command ends with: 0 done as asked, 1 an error, 2 edges were lost and --fail-on-loss said so, 3 it ended
-//! before what was awaited.
+//! Exit codes: 0 done as asked; 1 an error; 2 edges were lost, with --fail-on-loss; 3 it ended before everything that
+//! was awaited had come.
 
 mod support;
 
@@ -15,10 +15,10 @@ use support::{Scratch, err, run};
 
 /// One pulse half a second in, and nothing more.
 const PULSE: &str = "[[line]]\nname = \"door\"\nfirst = \"500ms\"\nhigh = \"100ms\"\nlow = \"1h\"\ntimes = 1\n";
-/// Faster than its queue is read, after a second; then quiet.
+/// Edges faster than a queue of two is read, 300 ms in; then none.
 const FLOOD: &str = "[[line]]\nname = \"door\"\nfirst = \"300ms\"\nhigh = \"1us\"\nlow = \"1us\"\ntimes = 2000\n";
 
-/// What it ends with, and the last line of what it says.
+/// Checks the exit code, and the last line on standard error.
 fn assert_ends(arguments: &[&str], code: i32, last: &str) {
     assert_ended(&run(arguments), arguments, code, last);
 }
@@ -43,7 +43,7 @@ fn missing_edges_are_counted_and_end_it_with_3() {
         assert_ends(&with(&["-n", "0", "--for", "100ms"]), 0, "");
         assert_ends(&with(&["--idle-timeout", "100ms"]), 0, "");
     }
-    // Only what passes a filter counts.
+    // Only edges that pass the filter count.
     let filtered = ["mon", "-c", &chip, "-n", "1", "--for", "1s", "--filter", "debounce=1m"];
     assert_ends(&filtered, 3, "linewake: 0 of 1 edge came, and --for was over");
 }
@@ -80,7 +80,7 @@ fn fail_on_loss_goes_before_missing_edges() {
     assert_ends(&flood, 0, "");
 }
 
-/// Starts a command, and gives it when it has printed its first line.
+/// Starts a command, and returns when it has printed its first line.
 #[cfg(unix)]
 fn started(arguments: &[&str]) -> Child {
     let mut child = linewake(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -88,11 +88,11 @@ fn started(arguments: &[&str]) -> Child {
     child
 }
 
-/// What it ends with after a signal.
+/// Checks how a command ends after a signal.
 #[cfg(unix)]
 fn assert_signalled(arguments: &[&str], code: i32, last: &str) {
     for signal in ["-TERM", "-INT"] {
-        // Who runs in a shell's background ignores Ctrl-C, but a program that listens to it does not.
+        // A shell has its background jobs ignore Ctrl-C; a program with a handler of its own receives it all the same.
         let child = started(arguments);
         let killed = std::process::Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
         assert!(killed.success());
@@ -131,7 +131,7 @@ fn a_signal_ends_a_prompt_with_0_and_an_unfinished_command_with_3() {
         let mut stdin = child.stdin.take().unwrap();
         stdin.write_all(commands.as_bytes()).unwrap();
         BufReader::with_capacity(1, child.stdout.as_mut().unwrap()).read_line(&mut String::new()).unwrap();
-        // What comes behind that line has begun.
+        // The next command has begun.
         std::thread::sleep(std::time::Duration::from_millis(500));
         let killed = std::process::Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
         assert!(killed.success());

@@ -1,4 +1,4 @@
-//! Files that live long: added to, moved away while they are written, and opened again.
+//! Long-lived files: appended to, moved away while they are written, and opened again.
 #![cfg_attr(not(unix), allow(unused_imports, dead_code, reason = "half of it is about signals"))]
 
 #[path = "../../linewake/tests/support/schema.rs"]
@@ -124,7 +124,7 @@ fn a_record_that_was_cut_off_is_not_continued() {
     let place = Place::new("cut");
     assert!(place.watch(&[]).status.success());
     let (json, csv) = (place.text("a.jsonl"), place.text("a.csv"));
-    // The power failed within the last record.
+    // As if the power failed while the last record was written.
     place.write("a.jsonl", &json[..json.len() - 20]);
     place.write("a.csv", &csv[..csv.len() - 12]);
     let output = place.watch(&["--append"]);
@@ -148,7 +148,7 @@ fn a_file_of_another_kind_is_written_over_if_that_is_asked_for() {
     assert!(place.text("a.csv").starts_with("timestamp_ns,"));
 }
 
-/// Who reads it meanwhile is not shut out.
+/// A reader of the waveform is not locked out.
 #[test]
 fn two_commands_do_not_write_one_waveform() {
     let place = Place::new("two");
@@ -194,7 +194,7 @@ fn a_restarted_service_keeps_what_it_wrote() {
     assert_eq!([start(&[]), start(&[]), start(&["--overwrite"]), start(&[])], [1, 2, 1, 2]);
 }
 
-/// An edge that was on its way when the signal came is discarded, and said; nothing else may be lost.
+/// An edge that was on its way when the signal came is discarded, and counted; no other may be lost.
 fn none_lost_before_the_end(said: &str) {
     assert!(!said.contains("overflowed") && !said.contains("merged"), "{said}");
 }
@@ -213,7 +213,7 @@ fn a_hang_up_signal_reopens_files() {
         .unwrap();
     let edges = |name: &str| place.has(name) && place.text(name).matches("\"edge\"").count() > 10;
     until("there are edges", || edges("a.jsonl"));
-    // A waveform is renamed by the command itself.
+    // The command renames the waveform itself.
     for name in ["a.jsonl", "a.csv"] {
         std::fs::rename(place.path(name), place.path(&format!("{name}.1"))).unwrap();
     }
@@ -233,7 +233,7 @@ fn a_hang_up_signal_reopens_files() {
         assert_eq!((of_kind(stream, "start").len(), kinds.last()), (1, Some(&"summary")));
         let door = &stream.last().unwrap()["lines"][0];
         assert_eq!(door["delivered"], of_kind(stream, "edge").len(), "each has its own account");
-        // The level is that before the first edge.
+        // The state record has the level before the first edge.
         assert_eq!(stream[1]["level"] == 0, stream[3]["kind"] == "rising", "{stream:?}");
     }
     let numbers: Vec<_> = streams
@@ -307,8 +307,7 @@ fn a_file_that_cannot_be_reopened_is_named_and_the_old_one_is_still_written() {
     assert!(place.wave("aside/a.vcd").len() > 10);
 }
 
-/// The spans in which edges are lost are put in when the waveform is complete: its directory may have another name by
-/// then.
+/// Spans of lost edges are written into the waveform at the end, when its directory may have another name.
 #[test]
 #[cfg(unix)]
 fn spans_reach_a_waveform_whose_directory_was_moved() {
@@ -367,7 +366,7 @@ fn a_file_that_is_copied_and_emptied_begins_anew() {
     assert!(place.text("a.csv").starts_with("timestamp_ns,"), "{}", place.text("a.csv"));
 }
 
-/// A clock that is set back before the file is moved away, and again behind that.
+/// The clock is set back before the file is moved away, and once more after that.
 #[test]
 #[cfg(unix)]
 fn clock_steps_are_in_the_next_file_too() {
@@ -401,7 +400,7 @@ fn clock_steps_are_in_the_next_file_too() {
     assert_eq!(events, ["state", "clock", "clock", "rising"]);
 }
 
-/// A watch that nobody can see any more ends; one that is to outlive its terminal does not.
+/// A watch ends when its terminal does, unless it runs under nohup.
 #[test]
 #[cfg(target_os = "linux")]
 fn a_terminal_that_hangs_up_ends_its_watch() {

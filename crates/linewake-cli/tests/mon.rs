@@ -25,7 +25,7 @@ fn assert_summary(text: &str, lines: u64, delivered: u64) {
     let expected = format!("{lines} line{}: {delivered} edge{} delivered, ", plural(lines), plural(delivered));
     assert!(head.starts_with(&expected), "{text:?} is not {expected:?}");
     let threads: u32 = threads.trim().strip_suffix(" threads").unwrap().parse().unwrap();
-    // This one, the dispatcher's, the simulated chip's and the one that waits for signals.
+    // The main thread, the dispatcher, the simulated chip, and the one that waits for signals.
     assert!((2..=6).contains(&threads), "{text}");
 }
 
@@ -63,7 +63,7 @@ fn it_ends_after_its_period() {
     let took = began.elapsed();
     assert!(output.status.success(), "{output:?}");
     assert!(took >= Duration::from_millis(700) && took < Duration::from_secs(20), "{took:?}");
-    // On a busy machine the chip is older than the watch, and there may be a third.
+    // On a busy machine the chip starts well before the watch, and there may be a third edge.
     assert!(out(&output).starts_with("0.500000000\trising\tsim 0 \"pps\"\n0.600000000\tfalling\tsim 0 \"pps\"\n"));
     assert_summary(err(&output), 2, out(&output).lines().count() as u64);
     assert!(err(&output).contains("none lost"), "{}", err(&output));
@@ -129,7 +129,7 @@ fn a_reader_that_leaves_ends_it_quietly() {
     }
 }
 
-/// Waits for a child, but not for ever.
+/// Waits for a child, for at most 30 s.
 fn wait(child: &mut std::process::Child) -> std::process::ExitStatus {
     let deadline = Instant::now() + Duration::from_secs(30);
     loop {
@@ -209,7 +209,7 @@ fn a_full_disk_is_an_error_and_the_account_is_told() {
     }
 }
 
-/// In other words on a machine that has gpiochips: so this is in no transcript.
+/// In no transcript of `refused/`, since the message lists the gpiochips of this machine.
 #[test]
 fn a_gpiochip_that_is_not_there_is_named() {
     let output = run(&["mon", "-c", "gpiochip9"]);
@@ -303,7 +303,7 @@ fn an_idle_watch_ends_by_itself() {
     assert!(output.status.success(), "{output:?}");
     assert!(began.elapsed() >= Duration::from_millis(300));
     assert_eq!(out(&output), "");
-    // The pulse at half a second comes within it, and no other does.
+    // Only the pulse at half a second comes before the idle time is over.
     let script = Scratch::with(
         "idle.toml",
         "[[line]]\nname = \"door\"\nfirst = \"500ms\"\nhigh = \"100ms\"\nlow = \"1h\"\ntimes = 1\n",
@@ -433,14 +433,14 @@ fn losses_are_in_every_output_and_may_be_a_failure() {
     assert!(said.contains("  \"door\": ") && said.contains(" overflowed"), "{said}");
     assert!(said.contains("linewake: --fail-on-loss: ") && said.contains(" lost; "), "{said}");
     let changes = lost_of_door(&vcd);
-    // In microseconds: what is queued when it is slow is the newest of the 300 ms.
+    // In microseconds. The queue keeps the newest edges of the 300 ms.
     let slow = |span: &[(u64, String)]| span[0].1 == "1" && (200_000..450_000).contains(&(span[1].0 - span[0].0));
     assert!(changes.windows(2).any(slow), "{changes:?}: {}", vcd.text());
     let quiet = run(&["mon", "-c", "sim", "-n", "3", "--fail-on-loss"]);
     assert_eq!(quiet.status.code(), Some(0), "what is on its way when it ends is no loss: {quiet:?}");
 }
 
-/// A waveform's changes of `door_lost`: at which microsecond to what.
+/// A waveform's changes of `door_lost`: microseconds and values.
 fn lost_of_door(file: &Scratch) -> Vec<(u64, String)> {
     let mut waveform = wellen::simple::read(&file.0).unwrap();
     let lost = waveform.hierarchy().lookup_var(&["sim"], "door_lost").unwrap();
@@ -451,7 +451,7 @@ fn lost_of_door(file: &Scratch) -> Vec<(u64, String)> {
     changes.map(|(at, value)| (times[at as usize], value.to_bit_string().unwrap())).collect()
 }
 
-/// A chip that is gone twice. Its time waits for edges that are queued, and nobody can read it.
+/// A chip that is unplugged twice. Its virtual clock waits for queued edges, and cannot be read.
 const REPLUGGED: &str = r#"
 clock = "virtual"
 [[line]]
@@ -510,7 +510,7 @@ fn a_chip_that_returns_is_watched_again_and_every_output_has_the_gap() {
     let back = ["200000000,sim,-1,,back,-1,0,0,0,0", "1000000000,sim,-1,,back,-1,0,0,0,0"];
     assert_eq!(rows("back"), back, "the time is one that nobody can read, and that of the row before");
 
-    // From behind the last edge before the gap to the first one after it.
+    // From the last edge before the gap to the first one after it.
     let lost: Vec<_> = lost_of_door(&vcd).into_iter().skip(1).take(4).collect();
     let expected = [(200_001, "1"), (505_000, "0"), (1_000_001, "1"), (1_505_000, "0")];
     assert_eq!(lost, expected.map(|(at, value)| (at, value.to_owned())));
@@ -541,12 +541,12 @@ fn a_gap_ends_when_the_chip_is_back_if_its_clock_can_be_read() {
     let records: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let back = records.iter().position(|record| record["over"] == true).unwrap();
     let (from, to) = (records[back]["from_ns"].as_u64().unwrap(), records[back]["to_ns"].as_u64().unwrap());
-    // At 2.303 s it is there again, and then it is looked for.
+    // The chip is back at 2.303 s, and is found after that.
     assert!(from < 2_003_000_000 && to >= 2_303_000_000, "{}", records[back]);
     let next = records[back..].iter().find(|record| record["record"] == "edge").unwrap();
     assert!(next["timestamp_ns"].as_u64().unwrap() >= to, "{next}");
     let lost: Vec<_> = lost_of_door(&vcd).into_iter().filter(|(at, _)| *at > 0).collect();
-    // On a busy machine single edges are lost, too: those spans are short.
+    // On a busy machine single edges are lost, too, in short spans.
     let span = |pair: &[(u64, String)]| (pair[0].1 == "1" && pair[1].1 == "0").then(|| (pair[0].0, pair[1].0));
     let spans = lost.windows(2).filter_map(span);
     let (begin, end) = spans.max_by_key(|(begin, end)| end - begin).unwrap_or_else(|| panic!("{lost:?}"));
@@ -556,7 +556,7 @@ fn a_gap_ends_when_the_chip_is_back_if_its_clock_can_be_read() {
     );
 }
 
-/// A button, of which the clock is virtual.
+/// A button, with a virtual clock.
 const BOUNCES: &str = r#"
 clock = "virtual"
 [[line]]
@@ -583,7 +583,7 @@ fn a_filter_passes_the_first_edge_of_a_bounce() {
     assert!(err(&output).contains("--filter: ") && err(&output).contains(" passed, "), "{output:?}");
 }
 
-/// The records of a stream, each of which is by the schema.
+/// The records of a stream, each checked by the schema.
 fn records(stream: &str) -> Vec<serde_json::Value> {
     let record = |line| {
         assert_eq!(schema::faults_of_line(line), [""; 0], "{line}");
@@ -649,7 +649,7 @@ fn edges_that_pass_but_are_not_written_count_as_held() {
 
 #[test]
 fn a_filtered_edge_starts_the_idle_timeout_again() {
-    // Nothing of what the pulses of the first two seconds bring passes, and the watch does not end for that.
+    // No edge of the first two seconds passes the filter, and still the watch does not end.
     let output =
         run(&["mon", "-c", "sim", "--for", "2s", "--idle-timeout", "1300ms", "--filter", "debounce=1m", "pps"]);
     assert!(output.status.success(), "{output:?}");
@@ -741,7 +741,7 @@ fn a_disk_that_becomes_full_ends_it_with_the_account() {
     }
 }
 
-/// Its chip is unplugged after half a second, and again.
+/// Its chip is unplugged after half a second, and once more.
 const FAULTS: &str = concat!("sim:", env!("CARGO_MANIFEST_DIR"), "/../../scripts/faults.toml");
 
 #[test]
@@ -757,7 +757,7 @@ fn fail_on_loss_counts_a_chip_that_goes_away() {
     assert!(err(&output).contains("a chip was gone 1 time"), "{output:?}");
 }
 
-/// As it is with `clock realtime` in docs/exec.md.
+/// See `clock realtime` in docs/exec.md.
 #[cfg(unix)]
 #[test]
 fn a_program_that_stamps_with_the_time_of_day_can_be_watched_by_it() {

@@ -1,5 +1,4 @@
-//! `linewake profile new`, as its users run it: on headers in the style of Windows, of Linux, and of a vendor without
-//! one.
+//! `linewake profile new`, on headers in the styles of Windows, of Linux, and of a careless vendor.
 
 mod support;
 
@@ -12,7 +11,7 @@ fn header(name: &str) -> String {
     format!("{}/tests/headers/{name}", env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The skeleton of a header, which is TOML, and stays that when the calls that are commented out are taken in.
+/// The skeleton of a header. It is valid TOML, also after the calls that are commented out are uncommented.
 fn skeleton(arguments: &[&str]) -> String {
     let output = run(&[&["profile", "new"], arguments].concat());
     assert!(output.status.success(), "{output:?}");
@@ -36,7 +35,7 @@ fn assert_has(text: &str, parts: &[&str]) {
     }
 }
 
-/// What `check` says of it.
+/// The output of `profile check`, with the path shortened.
 fn checked(name: &str, text: &str) -> String {
     let file = Scratch::with(name, text);
     let output = run(&["profile", "check", file.path()]);
@@ -95,7 +94,7 @@ fn a_header_of_linux_becomes_ioctls_with_their_records() {
 #[test]
 fn a_messy_header_gives_what_it_has_and_names_the_rest() {
     let plain = std::fs::read_to_string(header("dio_vendor.h")).unwrap();
-    // As vendors write them: Latin-1, and lines that end as on Windows.
+    // Vendors' headers may be Latin-1, with line ends of Windows.
     let latin1: Vec<u8> = plain.replace('\n', "\r\n").replace('@', "\u{c4}").chars().map(|c| c as u32 as u8).collect();
     let scratch = Scratch::new("mess.h");
     std::fs::write(&scratch.0, latin1).unwrap();
@@ -182,7 +181,7 @@ fn conditions_packing_and_names_for_types_are_followed() {
     }
 }
 
-/// Each takes time in proportion to its length: ten times as long would be a hundred times as slow otherwise.
+/// Headers made so that a parser of quadratic time would take minutes.
 #[test]
 fn hostile_headers_are_read_in_linear_time() {
     let repeated = |text: &str, times: usize| text.repeat(times);

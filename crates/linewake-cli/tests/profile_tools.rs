@@ -7,7 +7,7 @@ use std::process::Stdio;
 
 use support::{Scratch, err, linewake, out, run};
 
-/// A box of eight switches, which a read tells of; records of another kind come between.
+/// A box of eight switches that are read; records of another kind come between.
 const BOX: &str = "name = 'box'\n[device]\npath = '/dev/box0'\n[[line]]\nname = 'door'\n[[line]]\nname = 'lamp'\n\
                    [levels]\nstart = 'unknown'\n[wait]\nby = 'read'\nmeans = 'level'\nreads = 'messages'\n\
                    [wait.output]\nlength = 64\nrecord = 2\nonly = [{ at = 0, width = 1, is = 1 }]\n\
@@ -22,7 +22,7 @@ fn piped(arguments: &[&str], input: &[u8]) -> std::process::Output {
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     let input = input.to_owned();
-    // It may be one that is not read to its end.
+    // The command may not read all of it.
     let writer = std::thread::spawn(move || drop(stdin.write_all(&input)));
     let output = child.wait_with_output().unwrap();
     writer.join().unwrap();
@@ -64,7 +64,7 @@ fn a_call_is_named_where_several_tell() {
     assert_eq!(out(&output), "record 0: levels 0b00000001 (line b)\n", "{output:?}");
 }
 
-/// On a device that is a terminal, whose other end is the test's.
+/// On a terminal as the device, with the test at its other end.
 #[cfg(target_os = "linux")]
 mod attempt {
     use std::fs::File;
@@ -111,7 +111,7 @@ mod attempt {
     }
 
     fn started(file: &Scratch, arguments: &[&str]) -> Child {
-        // What it does not show does not hold the test up.
+        // --for ends it if the test waits for something that does not come.
         let arguments = [&["profile", "try", "--for", "30s", file.path()], arguments].concat();
         linewake(&arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     }

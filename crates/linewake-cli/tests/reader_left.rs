@@ -1,4 +1,4 @@
-//! A reader who leaves ends a quiet watch: at once, and not with the next edge.
+//! A watch ends as soon as its reader leaves, and not only with the next edge.
 #![cfg(target_os = "linux")]
 
 mod support;
@@ -16,7 +16,7 @@ use support::{Scratch, linewake};
 /// One edge after 300 ms, and then none for long.
 const ONCE: &str = "echo 'clock monotonic'; echo 'lines door=0'; sleep 0.3; echo '1000 door 1'; exec sleep 1000\n";
 
-/// What a child ends with, and how it was told; it fails if that takes longer than a reader who left is worth.
+/// How a child ends after its reader left, and its standard error. Fails if it takes too long.
 fn ends(mut child: Child) -> (Option<i32>, String) {
     let deadline = Instant::now() + Duration::from_secs(20);
     let status = loop {
@@ -128,7 +128,7 @@ fn a_lost_terminal_is_noticed_even_if_its_signal_is_ignored() {
     for words in [["mon", "-c", "sim", "--banner", "tamper"], ["notify", "-c", "sim", "--banner", "door"]] {
         let (user, path) = support::terminal();
         let terminal = File::options().read(true).write(true).open(path).unwrap();
-        // A shell that ignores hang-ups, and so do those it starts.
+        // A shell that ignores hang-ups, as do the programs that it starts.
         let mut child = Command::new("sh");
         child.args(["-c", "trap '' HUP; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_linewake")]).args(words);
         let child = child.stdin(Stdio::null()).stdout(terminal).stderr(Stdio::piped()).spawn().unwrap();

@@ -11,13 +11,13 @@ use std::time::{Duration, Instant};
 
 use support::{Scratch, err, linewake, out, run};
 
-/// The edge records of a stream, every record of which keeps to the schema.
+/// The edge records of a stream, each checked by the schema.
 fn edge_records(stream: &str) -> Vec<String> {
     stream.lines().for_each(|line| assert_eq!(schema::faults_of_line(line), [""; 0], "{line}"));
     stream.lines().filter(|line| line.starts_with(r#"{"record":"edge""#)).map(str::to_owned).collect()
 }
 
-/// The records of a kind.
+/// The records of one kind.
 fn records(stream: &str, kind: &str) -> Vec<serde_json::Value> {
     let records = stream.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
     records.filter(|record| record["record"] == kind).collect()
@@ -34,7 +34,7 @@ fn printed(output: &Output) -> Vec<&str> {
     out(output).lines().collect()
 }
 
-/// Runs it until it takes less than that: a busy machine may have it take longer, but not each time.
+/// Runs it until it takes less than the limit: on a busy machine it may take longer, but not ten times in a row.
 fn within(limit: Duration, arguments: &[&str]) -> Output {
     for _ in 0..10 {
         let began = Instant::now();
@@ -218,7 +218,7 @@ fn a_capture_that_was_cut_off_is_played_up_to_there() {
 fn captures_that_were_appended_are_played_one_after_the_other() {
     let first =
         Stream::new(4, "monotonic", "b").state(17, "door", 0).door(5 * SECOND, "rising", 1).summary(1, 2, "exact");
-    // Cut off in the middle of a record, and another begins on the same line; blocks of zeros, and a blank line.
+    // A capture begins on the line of a record that was cut off; and there are zeros, and a blank line.
     let second = first.start(4, "monotonic", "c").state(17, "door", 1).door(SECOND, "falling", 1);
     let second = second.door(2 * SECOND, "rising", 2).cut(50).start(4, "realtime", "c").state(17, "door", 1);
     let third = second.state(4, "bell", 0).door(9 * SECOND, "falling", 1).line("\0\0\0\0\0").line("");
@@ -250,7 +250,7 @@ fn captures_that_were_appended_are_played_one_after_the_other() {
         [(Some(1), Some(2), Some("exact")), (Some(1), Some(0), Some("at least")), (Some(1), Some(0), Some("at least"))];
     assert_eq!([account(0), account(1), account(2)], each, "each has an account of its own");
 
-    // On one axis, and with the line that came later.
+    // A waveform has one time axis for all segments, and the line that came later.
     let wave = Scratch::new("appended.vcd");
     assert!(fast(&capture, &["-q", "--vcd", wave.path(), "--vcd-timescale", "1ms"]).status.success());
     let text = wave.text();
@@ -260,7 +260,7 @@ fn captures_that_were_appended_are_played_one_after_the_other() {
     assert_eq!(printed(&fast(&capture, &["bell"])).len(), 1, "a line of a later segment");
 }
 
-/// As `--json-strings` writes them.
+/// `--json-strings` writes numbers as strings.
 #[test]
 fn whole_numbers_may_be_strings() {
     let stamp = u64::MAX - 1;
@@ -316,7 +316,7 @@ fn two_chips_of_one_name_are_two() {
     assert_eq!((summary[0]["chip"].as_str(), summary[1]["chip"].as_str()), (Some("exec:sh a"), Some("exec:sh b")));
 }
 
-/// The mark of it is in every place that it is written to, and each edge has a time of its own.
+/// Every output has the step, and each edge has a time of its own.
 #[test]
 fn a_clock_step_without_a_record_is_reported() {
     let half = SECOND / 2;
@@ -339,7 +339,7 @@ fn a_clock_step_without_a_record_is_reported() {
     assert!(changes >= 5, "a level and four edges: {text}");
     let output = fast(&capture, &["--csv"]);
     assert_eq!(out(&output).lines().filter(|row| row.contains(",clock,")).count(), 2, "{output:?}");
-    // What was written is read back, with the same step and on the same axis.
+    // Its output is read back with the same step, on the same axis.
     let again = Scratch::with("untold_again.jsonl", out(&fast(&capture, &["--json"])));
     assert_eq!(records(out(&fast(&again, &["--json"])), "clock"), steps);
 }
@@ -358,7 +358,7 @@ fn two_watches_into_one_file_account_for_every_edge() {
     assert!(err(&output).contains("was written to by several watches at the same time"), "{output:?}");
 }
 
-/// Found by the numbers of the line, where no record tells of it.
+/// The numbers of the line's edges reveal the step if no record does.
 #[test]
 fn a_clock_that_was_set_back_loses_no_edge() {
     let day = 1_700_000_000 * SECOND;
@@ -429,7 +429,7 @@ fn a_signal_ends_a_long_silence_at_once() {
         let mut child = replay.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut stdin = child.stdin.take().unwrap();
         if file == "-" {
-            // It waits for the pipe, and not for its time.
+            // It waits for the pipe, and not for the time of the next edge.
             let some = capture.text().lines().take(3).collect::<Vec<_>>().join("\n");
             stdin.write_all(format!("{some}\n").as_bytes()).unwrap();
         }
@@ -518,7 +518,7 @@ fn csv_is_played_as_the_records_are() {
     let output = fast(&rows, &["--json"]);
     assert_eq!(edge_records(out(&output)), edge_records(&capture.text()));
     assert_eq!(records(out(&output), "state"), records(&capture.text(), "state"));
-    // Twice in one file, and cut off.
+    // The same rows twice in one file, the second time cut off.
     let text = rows.text();
     let twice = Scratch::with("twice.csv", &format!("{text}{}", &text[..text.len() - 9]));
     let output = fast(&twice, &[]);
@@ -602,7 +602,7 @@ fn a_capture_may_begin_with_a_byte_order_mark() {
     assert_eq!(printed(&fast(&capture, &[])), ["1.000000000\trising\t\"door\""]);
 }
 
-/// What comes through a pipe is told while that is open: the edge of "door" after a second.
+/// Prints the edge of "door" at one second while the pipe is still open.
 fn tells_before_the_end(arguments: &[&str], text: &str) {
     let mut replay = linewake(arguments);
     let mut child = replay.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -615,14 +615,13 @@ fn tells_before_the_end(arguments: &[&str], text: &str) {
     assert!(child.wait_with_output().unwrap().status.success());
 }
 
-/// A pipe that stays open is told as it comes.
 #[test]
 fn edges_from_a_pipe_are_printed_at_once() {
     let capture = Stream::new(4, "monotonic", "b").state(17, "door", 0).door(SECOND, "rising", 1);
     tells_before_the_end(&["replay", "-", "--fast"], &capture.0);
 }
 
-/// What comes next may take long, and what has come is told before it: also where nothing that is told is the last.
+/// Edges are printed before a read that may block, also if the last thing read prints nothing.
 #[test]
 fn each_burst_from_a_pipe_is_printed_before_the_next() {
     let records = Stream::new(4, "monotonic", "b")
@@ -638,7 +637,7 @@ fn each_burst_from_a_pipe_is_printed_before_the_next() {
     }
 }
 
-/// It is one by its first bytes, and its name is in one pair of quotes.
+/// It is recognised by its first bytes, and the error has its name in one pair of quotes.
 #[test]
 fn a_truncated_fst_is_named_in_the_error() {
     let packed = [&[254, 0, 0, 0, 0, 0, 0, 0, 99, 0, 0, 0, 0, 0, 0, 1, 0][..], &[0x1f, 0x8b, 8, 0, 9, 9, 9]].concat();
@@ -653,7 +652,7 @@ fn a_truncated_fst_is_named_in_the_error() {
     }
 }
 
-/// What is held does not grow with what was played.
+/// Memory does not grow with the length of the capture.
 #[cfg(target_os = "linux")]
 #[test]
 fn memory_is_the_same_after_ten_times_as_many_edges() {
@@ -671,7 +670,7 @@ fn memory_is_the_same_after_ten_times_as_many_edges() {
             stdin.write_all(edge.0.as_bytes()).unwrap();
         }
         stdin.flush().unwrap();
-        // It has read all but what the pipe holds.
+        // It has read everything but the contents of the pipe.
         let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
         drop(stdin);
         assert!(child.wait().unwrap().success());
@@ -682,7 +681,7 @@ fn memory_is_the_same_after_ten_times_as_many_edges() {
     assert!(many < few + 4096, "{few} KiB, and {many} KiB");
 }
 
-/// What was played before the place is told, and then the place.
+/// It plays the edges before the mistake, then names its place.
 #[test]
 fn a_capture_with_a_late_mistake_is_played_up_to_it() {
     let capture = Stream::new(3, "monotonic", "b").state(17, "door", 0).door(SECOND, "rising", 1).line("{\"record\":");
@@ -693,7 +692,7 @@ fn a_capture_with_a_late_mistake_is_played_up_to_it() {
     assert!(err(&output).contains("wrong.jsonl\":4:"), "{output:?}");
 }
 
-/// What does not end is not read to its end.
+/// It does not read for ever.
 #[cfg(unix)]
 #[test]
 fn replay_fails_at_a_line_without_an_end() {

@@ -1,4 +1,4 @@
-//! One watch in every output: what is stamped oddly, and what has the same name.
+//! One watch in every output: odd time stamps, and equal names.
 #![cfg(unix)]
 
 #[path = "../../linewake/tests/support/schema.rs"]
@@ -11,7 +11,7 @@ use std::process::{Command, Output};
 use serde_json::Value;
 use support::{Scratch, err, linewake, out, output};
 
-/// A directory with programs, each a chip.
+/// A directory of programs, each of which is a chip.
 struct Programs(PathBuf);
 
 impl Programs {
@@ -87,7 +87,7 @@ fn cells_of_numbers_are_whole_numbers() {
     assert_eq!(rows.iter().map(|row| row[5]).collect::<Vec<_>>(), ["0", "1", "1", "0", "1", "0"]);
 }
 
-/// With the library that people read them with, where it is to be had.
+/// With pandas, if it is installed.
 #[test]
 fn pandas_reads_each_column_as_its_type() {
     let script = "import pandas as p, sys\n\
@@ -125,7 +125,7 @@ fn the_levels_of_a_quiet_chip_are_written_after_a_second() {
     assert!(cells[0].parse::<u64>().is_ok());
 }
 
-/// A time of day that is set back by 1.5 s between the second edge and the third, and once more.
+/// The time of day is set back by 1.5 s between the second edge and the third, and once more later.
 const STEPS: &str = "echo clock realtime; echo lines door=0\n\
     echo 1700000003000000000 door 1; echo 1700000004000000000 door 0; echo 1700000002500000000 door 1; \
     echo 1700000002600000000 door 0; echo 1600000000000000000 door 1";
@@ -156,7 +156,7 @@ fn a_clock_step_is_in_every_output_and_loses_no_edge() {
             (record["arrival_ns"].as_u64(), record["after_ns"].as_u64())
         );
     }
-    // What is added for the last step that was told makes times that never go back.
+    // With the offset of the last step added, times never go back.
     let (mut shift, mut times) = (0, Vec::new());
     for row in &rows {
         let time: i128 = row[0].parse().unwrap();
@@ -216,7 +216,7 @@ fn two_chips_of_one_name_are_two_in_every_output() {
     let files = ["-n", "4", "-I", "--json=a.jsonl", "--csv=a.csv", "--vcd", "a.vcd", "--stats", "20s"];
     let exec = ["--exec", "echo $LINEWAKE_CHIP $LINEWAKE_OFFSET >>ran"];
     let output = programs.run(&[&["mon", &lines[0], &lines[1]], &files[..], &exec].concat());
-    // Nobody gave -c, and the names alone would not do.
+    // Without -c, chips are shown, since the names alone are ambiguous.
     let expected: String = [("1", "rising", 0), ("2", "rising", 1), ("3", "falling", 0), ("4", "falling", 1)]
         .map(|(second, kind, chip)| format!("{second}.000000000\t{kind}\t{} 0 \"door\"\n", chips[chip]))
         .concat();
@@ -329,7 +329,7 @@ fn a_first_edge_behind_a_loss_is_in_a_waveform() {
         programs.run(&[&["mon", "-c", "exec:sh a.sh", "-n", "3", "-q"][..], &files].concat());
         let text = programs.text("m.vcd");
         let mut files = vec!["m.csv"];
-        // At a coarse scale two hide the others, and that is said.
+        // With a coarse timescale two edges hide the others, and a message says so.
         files.extend((scale == "1ns").then_some("m.vcd"));
         for file in files {
             let replayed = programs.run(&["replay", "--fast", file, "-F", "%E %m"]);

@@ -7,10 +7,10 @@ use std::fs;
 
 use support::{Scratch, err, linewake, output, run};
 
-/// A meter's output: a short pulse every 180 ms, of which both edges are half a unit.
+/// A meter's output: a short pulse every 180 ms. Each of its edges is half a unit.
 const PULSES: &str = "[[line]]\nname = \"s0\"\nfirst = \"200ms\"\nhigh = \"5ms\"\nlow = \"175ms\"\n";
 
-/// What stands before some words, behind a space, in each line that has them.
+/// The word before some words, in each line that has them.
 fn figures(said: &str, words: &str) -> Vec<f64> {
     let before = said.lines().filter_map(|line| line.split(words).next().filter(|before| *before != line));
     before.map(|before| before.rsplit(' ').next().unwrap().parse().unwrap()).collect()

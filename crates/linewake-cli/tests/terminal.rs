@@ -29,11 +29,11 @@ impl Terminal {
         let (user, path) = support::terminal();
         let line = || File::options().read(true).write(true).open(&path).unwrap();
         let child = command.env("TERM", "xterm").stdin(line()).stdout(line()).stderr(line()).spawn().unwrap();
-        // It would keep the line open.
+        // The command holds the terminal open until it is dropped.
         drop(command);
         let (give, shown) = std::sync::mpsc::channel();
         let mut screen = user.try_clone().unwrap();
-        // Ends with the program: then nobody has the line open.
+        // Ends when the program does, since nobody else has the terminal open.
         std::thread::spawn(move || {
             let mut byte = [0];
             while screen.read_exact(&mut byte).is_ok() && give.send(byte[0]).is_ok() {}
@@ -45,7 +45,7 @@ impl Terminal {
         self.user.write_all(text.as_bytes()).unwrap();
     }
 
-    /// Waits until it shows this.
+    /// Waits until the terminal shows this text.
     fn shows(&self, text: &str) {
         let deadline = Instant::now() + Duration::from_secs(30);
         let mut shown = Vec::new();
@@ -57,7 +57,7 @@ impl Terminal {
         }
     }
 
-    /// Whether what is typed is a line when it is ended, and is shown: not while a line is edited.
+    /// Whether the terminal edits and echoes lines itself, which it does not while the program edits one.
     fn is_cooked(&self) -> bool {
         tcgetattr(&self.user).unwrap().local_modes.contains(LocalModes::ICANON | LocalModes::ECHO)
     }

@@ -1,5 +1,5 @@
-//! `detect`, `info`, `get`, `set`, `notify` and `links`, as their users run them; and the program under the names of
-//! libgpiod's tools. How those compare with libgpiod's own is in `gpiod_tools.rs`.
+//! `detect`, `info`, `get`, `set`, `notify` and `links`; and the program under the names of libgpiod's tools, which
+//! `gpiod_tools.rs` compares with libgpiod's own.
 
 #[path = "../../linewake/tests/support/schema.rs"]
 mod schema;
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use support::{err, out};
 
-/// Links to the program, made by itself; by their names it is one of libgpiod's tools.
+/// The links that the program makes, by whose names it is one of libgpiod's tools.
 fn links() -> &'static Path {
     static LINKS: OnceLock<PathBuf> = OnceLock::new();
     LINKS.get_or_init(|| {
@@ -31,7 +31,7 @@ fn fresh(name: &str) -> PathBuf {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
     let _ = fs::remove_dir_all(&directory);
     fs::create_dir_all(&directory).unwrap();
-    // It is a path of the system that built the test.
+    // The path is one of the system that built the test.
     std::path::absolute(directory).unwrap()
 }
 
@@ -49,13 +49,13 @@ fn run(arguments: &[&str]) -> Output {
     support::output(&mut linewake(arguments))
 }
 
-/// It goes well and prints this.
+/// It succeeds, and prints this.
 fn assert_prints(arguments: &[&str], expected: &str) {
     let output = run(arguments);
     assert_eq!((out(&output), err(&output), output.status.code()), (expected, "", Some(0)), "{arguments:?}");
 }
 
-/// The tool fails with these lines on standard error, behind its name.
+/// The tool fails with these lines on standard error, each after its name.
 fn assert_complains(arguments: &[&str], lines: &[&str]) {
     let output = run(arguments);
     assert_eq!((out(&output), output.status.code()), ("", Some(1)), "{arguments:?}");
@@ -188,7 +188,7 @@ fn a_signal_ends_set_with_0_and_gpioset_as_it_ends_libgpiods() {
         (&["gpioset", "-c", "sim", "--banner", "led=1"], "-TERM", None),
         (&["gpioset", "-c", "sim", "--banner", "led=1"], "-INT", None),
     ] {
-        // Who runs in a shell's background ignores it, and so do its children, as libgpiod's tools do.
+        // A shell has its background jobs ignore it, and their children inherit that, as libgpiod's tools do.
         if (signal, code) == ("-INT", None) && support::ignores(2) {
             continue;
         }
@@ -215,7 +215,7 @@ fn interactive(arguments: &[&str], commands: &str) -> String {
     out(&output).replace("linewake> ", "")
 }
 
-/// What does not end is not read to its end.
+/// A command has at most 1 MiB.
 #[cfg(unix)]
 #[test]
 fn set_fails_at_a_command_without_an_end() {
@@ -330,8 +330,7 @@ fn a_set_of_the_configuration_is_lines_of_every_command() {
     assert_eq!((out(&output).replace("linewake> ", "").as_str(), err(&output)), (expected, ""));
 }
 
-/// A profile that changes its device is opened by every command, if the user allows it; the device is none that there
-/// is.
+/// Every command opens a profile that changes its device if the user allows it. The device of this one does not exist.
 #[test]
 fn a_profile_is_allowed_to_change_its_device_by_every_command() {
     let serial = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../profiles/serial.toml")).unwrap();
@@ -352,7 +351,7 @@ fn a_profile_is_allowed_to_change_its_device_by_every_command() {
     }
 }
 
-/// What runs programs, reads files or opens devices of any kind is no chip to a tool that somebody may run as root.
+/// Somebody may be allowed to run a tool as root: so it runs no program, reads no file and opens no other device.
 #[test]
 fn libgpiods_names_open_gpiochips_and_nothing_else() {
     let place = fresh("privilege");
@@ -377,7 +376,7 @@ fn libgpiods_names_open_gpiochips_and_nothing_else() {
         assert_complains(&["gpiodetect", spec], &[&says]);
     }
     assert!(!touched.exists());
-    // Simulated chips are for tests, and only where the environment says so.
+    // Simulated chips are there only if the environment allows them.
     for value in [None, Some(""), Some("0")] {
         let mut command = linewake(&["gpioget", "-c", "sim", "door"]);
         match value {
@@ -406,7 +405,7 @@ fn operands_end_the_options_of_libgpiods_names() {
     assert_complains(&["gpioget", "-c", "sim", "tamper", "-l"], &["cannot find line '-l'"]);
     assert_prints(&["gpioget", "-c", "sim", "--", "tamper"], "\"tamper\"=inactive\n");
     assert_prints(&["gpioget", "-c", "nope", "-csim", "--", "tamper"], "\"tamper\"=inactive\n");
-    // Of an option that comes twice the first value must make sense too.
+    // If an option comes twice, its first value must be valid, too.
     assert_complains(&["gpioget", "-c", "sim", "-p", "x", "-p", "0", "tamper"], &["invalid period: x"]);
 }
 

@@ -1,4 +1,4 @@
-//! Words that other tools take otherwise. What is refused is in `refused/`, and gpiochips are in `gpiod_tools.rs`.
+//! Arguments that other tools understand otherwise. Refused ones are in `refused/`, and gpiochips in `gpiod_tools.rs`.
 
 mod support;
 
