@@ -400,7 +400,7 @@ fn clock_steps_are_in_the_next_file_too() {
     assert_eq!(events, ["state", "clock", "clock", "rising"]);
 }
 
-/// A watch ends when its terminal does, unless it runs under nohup.
+/// A watch ends when its terminal does.
 #[test]
 #[cfg(target_os = "linux")]
 fn a_terminal_that_hangs_up_ends_its_watch() {
