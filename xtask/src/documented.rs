@@ -81,7 +81,7 @@ fn lacks(file: &str, source: &str) -> Vec<String> {
             lack("has no example of its own, and its file's examples do not call it");
         }
         let returned = signature.split_once("->").map_or("", |(_, returned)| returned);
-        // What returns a `Result` is clippy's, by `missing_errors_doc`; these give one later.
+        // clippy's `missing_errors_doc` looks after a `Result`; these give one later.
         let may_fail = ["Call<", "RawCall", "InvertedCallBuilder<"].iter().any(|may| returned.contains(may));
         if may_fail && !comment.contains("# Errors") {
             lack("does not say how it fails (`# Errors`)");

@@ -89,7 +89,7 @@ impl Words {
                 }));
                 let doc = |line| str::strip_prefix(line, "///").or_else(|| line.strip_prefix("//!"));
                 self.paragraphs.extend(paragraphs(path, text, doc));
-                let is_test = ["tests/", "benches/", "examples/", "fuzz/"].iter().any(|folder| path.contains(folder));
+                let is_test = ["tests", "benches/", "examples/", "fuzz/"].iter().any(|part| path.contains(part));
                 if !is_test {
                     let mut found = Vec::new();
                     messages(path, text.parse()?, &mut found);
@@ -133,7 +133,9 @@ fn messages(path: &str, tokens: TokenStream, found: &mut Vec<Piece>) {
         match &token {
             TokenTree::Group(group) => messages(path, group.stream(), found),
             TokenTree::Literal(literal) if before != "doc=" => {
-                let text = joined(&literal.to_string());
+                // On one line: a literal may go on over several.
+                let text = literal.to_string().replace("\\\n", "");
+                let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
                 if text.contains('"') && is_read(&text) {
                     found.push(Piece { path: path.to_owned(), line: literal.span().start().line, text });
                 }
@@ -146,13 +148,6 @@ fn messages(path: &str, tokens: TokenStream, found: &mut Vec<Piece>) {
             _ => String::new(),
         };
     }
-}
-
-/// A literal of several lines as one.
-fn joined(literal: &str) -> String {
-    let mut lines = literal.split("\\\n");
-    let first = lines.next().unwrap_or_default().to_owned();
-    lines.fold(first, |all, line| all + line.trim_start())
 }
 
 /// Whether three words stand side by side.

@@ -139,7 +139,7 @@ impl Reader<'_> {
 
     fn read_name(&mut self, mut words: Words, name: &Ident, renamed: &Ident, form: Form) {
         if name == "self" {
-            // A module: what is taken from it is mentioned by itself.
+            // A path to a module: the names that are taken from it have mentions of their own.
             let own = if name == renamed { words.last().cloned() } else { Some(renamed.unraw().to_string()) };
             self.module().names.extend(own.map(|own| (own, Named::Use(words))));
             return;
